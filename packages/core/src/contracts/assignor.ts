@@ -1,0 +1,28 @@
+import type { TopicPartition } from './record.ts'
+
+export interface GroupMember {
+  readonly id: string
+  readonly topics: readonly string[]
+  /** What the member's `memberData` returned. */
+  readonly data: Uint8Array
+}
+
+export interface GroupView {
+  readonly members: readonly GroupMember[]
+  /** Partition count of every topic that some member subscribes to and that exists. */
+  readonly partitions: ReadonlyMap<string, number>
+}
+
+export interface GroupAssignment {
+  /** By member id; a member without an entry gets nothing. */
+  readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>
+  /** Given to every member with its assignment. */
+  readonly groupData: Uint8Array
+}
+
+/** Decides who gets what. Pure: the driver runs it on whichever member leads the group. */
+export interface GroupAssignor {
+  /** Protocol name in the group; members with another one cannot join the same group. */
+  readonly name: string
+  assign(view: GroupView): GroupAssignment
+}

@@ -1,0 +1,45 @@
+/** Headers as Kafka keeps them: a list of pairs in the order sent, names may repeat, a value may be null. */
+export type RawHeaders = readonly (readonly [name: string, value: Buffer | null])[]
+
+/** One partition of one topic. */
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** Bytes in a partition, as a transport reads them. */
+export interface RawRecord {
+  readonly offset: number
+  /** Milliseconds since the epoch, as the producer set it. */
+  readonly timestamp: number
+  readonly key: Buffer | null
+  /** `null` is a tombstone. */
+  readonly value: Buffer | null
+  readonly headers: RawHeaders
+}
+
+/** Consecutive records of one partition, and where reading goes on. */
+export interface RecordBatch extends TopicPartition {
+  /** In offset order; may be empty when only the position moved (control records, compacted tails, aborted records). */
+  readonly records: readonly RawRecord[]
+  /** The position after this batch. It may lie beyond the last record's offset + 1. */
+  readonly nextOffset: number
+  /** Size of keys, values and headers, for memory bounds. */
+  readonly bytes: number
+  /** The end of the log as known when the batch was read (the last stable offset under read-committed). */
+  readonly endOffset: number
+}
+
+/** A record on its way out, partition decided. */
+export interface OutgoingRecord extends TopicPartition {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: RawHeaders
+  readonly timestamp: number
+}
+
+/** Where a record was stored. */
+export interface RecordMetadata extends TopicPartition {
+  readonly offset: number
+  readonly timestamp: number
+}

@@ -1,0 +1,90 @@
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import type { RawHeaders, RawRecord, TopicPartition } from './record.ts'
+import type { SendReceipt, Task } from './task.ts'
+import type { ClientContext, WorkerContext } from './worker-context.ts'
+
+/** A record somebody wants sent: encoded, partition perhaps not decided yet. */
+export interface SendRequest {
+  readonly topic: string
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: RawHeaders
+  readonly timestamp: number
+  /** `undefined`: by the key's hash, or spread when there is no key. */
+  readonly partition: number | undefined
+}
+
+/** A change that an event makes to a task's state; kept back until the event is finished. */
+export interface Effect {
+  /** The event finished: the change joins the task's state. */
+  apply(): void
+  /** The event failed, was set aside, or its task was lost: as if the change had never been. */
+  drop(): void
+}
+
+/**
+ * The event in hand, as tables and topics see it. Its effects gather here and join the task when the event finishes.
+ * Every method throws `NO_CURRENT_EVENT` when the event is no longer open.
+ */
+export interface EventScope extends TopicPartition {
+  readonly task: Task
+  /** Of the agent that has it in hand. */
+  readonly agent: string
+  readonly offset: number
+  readonly timestamp: number
+  /** False once it is finished, failed or its task lost. */
+  readonly open: boolean
+  /** Aborts when the event's partition is lost or the worker stops hard. */
+  readonly signal: AbortSignal
+  /** Each effect once. */
+  hold(effect: Effect): void
+  /** The send becomes an effect of the event. Throws `RECORD_TOO_LARGE`. */
+  send(request: SendRequest): SendReceipt
+  /**
+   * Gives this event up for now because `holder` has unfinished changes to the same key: throws `KEY_IN_HAND` and marks
+   * the scope, so that catching it hides nothing. The event is handed out again after `holder` is done.
+   */
+  setAside(holder: EventScope, key: string): never
+}
+
+/** An event as the worker gives it to an agent. */
+export interface EventInHand extends EventScope {
+  readonly record: RawRecord
+  /** How often it was handed out before and failed. */
+  readonly attempts: number
+  /** Set by `setAside`. */
+  readonly isSetAside: boolean
+  /** Effects join the task; the position moves on. A set-aside event goes back to the feed instead. */
+  finish(): void
+  /** Effects are dropped, but the event stays in hand and open: what follows (a dead letter) is its only effect. */
+  rollback(): void
+  /** Effects are dropped and the event is handed out again, before any other of its feed, `delayMs` from now. Counts as an attempt. */
+  retry(delayMs: number): void
+  /** As `retry`, at once and without counting: for batches and restarts that are not the event's fault. */
+  putBack(): void
+  /** Takes over `other`'s fate: finishing, rolling back or retrying this event does the same to `other`, in the order joined. Both must be of one task. */
+  join(other: EventInHand): void
+}
+
+/** Events for one instance of an agent (or of an internal step), in order per partition. Filled by the worker. */
+export interface EventFeed {
+  /** The next event, or undefined when there is none now, hand-out is stopped, or the feed is closed. */
+  take(): EventInHand | undefined
+  /** Resolves when `take` may give an event, or when the feed is closed. One call at a time. */
+  ready(): Promise<void>
+  /** The worker is stopping: nothing more will come. */
+  readonly closed: boolean
+}
+
+/** Who is at work here: kept in one `AsyncLocalStorage` owned by the app. */
+export interface WorkScope {
+  readonly client: ClientContext
+  /** `undefined` in commands and clients, which have no worker. */
+  readonly worker: WorkerContext | undefined
+  /** The event in hand, open or not; `undefined` outside agents and between events. */
+  readonly event: EventScope | undefined
+  /** Inside an agent: its name. A write outside an event is then `NO_CURRENT_EVENT` rather than `WRITE_OUTSIDE_AGENT`. */
+  readonly agent: string | undefined
+}
+
+export type ScopeStorage = AsyncLocalStorage<WorkScope>

@@ -1,0 +1,61 @@
+/** One row of a table as bytes; a `null` value deletes the key. */
+export interface Row {
+  readonly key: Buffer
+  readonly value: Buffer | null
+}
+
+/** How much of its changelog a store has absorbed. */
+export interface Checkpoint {
+  /** `TopicInfo.id` of the changelog topic. */
+  readonly topicId: string
+  /** Next changelog offset to read. */
+  readonly offset: number
+  /** Wall time of the commit. */
+  readonly wallTimeMs: number
+}
+
+export interface StoreChange {
+  readonly partition: StorePartition
+  /** In order; a later row for the same key wins. */
+  readonly rows: readonly Row[]
+  /** `undefined` leaves the checkpoint as it is. */
+  readonly checkpoint: Checkpoint | undefined
+}
+
+/**
+ * Bytes under the tables of one worker. Reads are synchronous; the one write is asynchronous and atomic over many
+ * partitions, so rows and checkpoints can never disagree. Calls after `close` throw `CLOSED`.
+ */
+export interface StoreDriver {
+  readonly capabilities: { readonly name: string; readonly durable: boolean }
+  /** Opens or creates a partition of a table. Opening one that is open is `STORE_IN_USE`. */
+  open(table: string, partition: number): Promise<StorePartition>
+  /** All or nothing, also over a crash. Never two calls at a time. Rows are visible to reads when it resolves. */
+  commit(changes: readonly StoreChange[]): Promise<void>
+  /** Waits for a commit under way. */
+  close(): Promise<void>
+}
+
+export interface RangeOptions {
+  /** First key, included; from the start when undefined. */
+  readonly from?: Buffer
+  /** End key, excluded; to the end when undefined. */
+  readonly to?: Buffer
+  readonly limit?: number
+}
+
+export interface StorePartition {
+  readonly table: string
+  readonly partition: number
+  /** As of the last commit; `undefined` for a new or cleared partition. */
+  checkpoint(): Checkpoint | undefined
+  /** The bytes stay valid after the call. */
+  get(key: Buffer): Buffer | undefined
+  /** In unsigned byte order of the keys; a snapshot of the last commit, materialised before it returns. */
+  range(options?: RangeOptions): readonly (readonly [key: Buffer, value: Buffer])[]
+  readonly rows: number
+  /** Drops rows and checkpoint. */
+  clear(): Promise<void>
+  /** Gives the partition back; its rows stay where the store is durable. */
+  close(): Promise<void>
+}

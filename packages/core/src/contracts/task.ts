@@ -1,0 +1,62 @@
+import type { RecordMetadata } from './record.ts'
+import type { Row, StorePartition } from './store.ts'
+
+/** Partition `partition` of everything that has `partitions` partitions: the unit of assignment, commit, rollback and recovery. */
+export interface TaskRef {
+  /** `{partitions}-{partition}` */
+  readonly id: string
+  readonly partitions: number
+  readonly partition: number
+}
+
+/** A task while this worker runs it. Implemented by `worker`. */
+export interface Task extends TaskRef {
+  /** The state that `part` keeps in this task; `undefined` when the part belongs to tasks of another partition count. */
+  open(part: TaskPart): OpenPart | undefined
+}
+
+/** Changelogged state kept per task: a table or a stateful operator. A descriptor: it lives as long as the app. */
+export interface TaskPart {
+  /** Unique in the app; names the store. */
+  readonly name: string
+  readonly changelog: {
+    readonly topic: string
+    readonly config: Readonly<Record<string, string>>
+  }
+  /** Explicit partition count; `undefined` follows the sources (see *Table partitions* in the docs). */
+  readonly partitions: number | undefined
+  /** Called when a task is opened and its store has been recovered. */
+  openPart(context: PartContext): OpenPart
+}
+
+export interface PartContext {
+  readonly task: TaskRef
+  /** Recovered. Reads only: rows reach it through the cut. */
+  readonly store: StorePartition
+  /** Bytes of clean cached rows to keep at most. */
+  readonly cacheBytes: number
+  /** Freeze values given out, so that a change in place is found. */
+  readonly freeze: boolean
+}
+
+/**
+ * A part in one task. The worker calls `takeRows` at each cut, and then exactly one of `rowsStored` and `rowsReturned`
+ * before the next `takeRows`. Reads meanwhile must see the rows taken.
+ */
+export interface OpenPart {
+  /** Rows changed by finished events since the last call, each encoded once. */
+  takeRows(): readonly Row[]
+  /** The rows taken are on the broker and in the store. */
+  rowsStored(): void
+  /** The cut failed: the rows taken count as changed again. */
+  rowsReturned(): void
+  /** Rough size of changed rows not yet taken. */
+  readonly dirtyBytes: number
+  close(): void
+}
+
+/** What a `send` within an event resolves to. */
+export interface SendReceipt {
+  /** Resolves when the broker has acknowledged the record. Awaiting it within the record's own event throws `AWAIT_IN_EVENT`. */
+  metadata(): Promise<RecordMetadata>
+}

@@ -1,0 +1,233 @@
+import type { Clock } from './clock.ts'
+import type { GroupAssignor } from './assignor.ts'
+import type { Logger } from './logger.ts'
+import type { OutgoingRecord, RecordBatch, TopicPartition } from './record.ts'
+
+/**
+ * What a broker must offer. A driver implements this and nothing more; batching by time, partitioning, retries of user
+ * code, memory bounds and the commit cycle live above it, in `worker`.
+ *
+ * For every method of every part: calls before `start`/`init` or after `close` reject with `CLOSED`; offsets are safe
+ * integers (`OFFSET_UNSAFE` otherwise); an aborted signal rejects with the signal's reason. Errors are `MillraceError`s.
+ * Transient errors (connection lost, leader moved, coordinator loading) are retried inside the driver, with backoff and
+ * one `log.warn` line each, until they pass or the part is closed: a caller never sees them.
+ */
+export interface Transport {
+  readonly capabilities: TransportCapabilities
+  /**
+   * Called once, before anything else. Reaches the broker or rejects: with `BROKER_UNREACHABLE` when `timeoutMs` has
+   * passed (it retries with backoff until then, one warning each try).
+   */
+  connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void>
+  /** A member of a consumer group. Called by the worker, once per run; does nothing until `start`. */
+  consumer(options: ConsumerOptions): Consumer
+  /** A producer outside transactions; acks from all in-sync replicas. */
+  producer(): Producer
+  /** A producer whose sends and offsets become visible together. Does nothing until `init`. */
+  transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer
+  /** Reads partitions from given offsets, outside any group. */
+  reader(options: { readonly isolation: Isolation }): Reader
+  admin(): Admin
+  /** Closes every part that is still open, then the connections; limited to 5 s, then gives up silently. May be called twice. */
+  close(): Promise<void>
+}
+
+/** Frozen facts by which suites and the worker tell drivers apart. */
+export interface TransportCapabilities {
+  /** 'kafka' | 'embedded' | 'memory' | … , for messages. */
+  readonly name: string
+  /** Records survive the end of the process. */
+  readonly durable: boolean
+  /** Other processes can use the same log. */
+  readonly shared: boolean
+  /** Uncommitted records can be in the log (so read-uncommitted readers see more than read-committed ones). */
+  readonly uncommittedVisible: boolean
+  /** A member that is not heard of for `sessionTimeoutMs` is thrown out. */
+  readonly sessions: boolean
+}
+
+export type Isolation = 'read-uncommitted' | 'read-committed'
+
+/** What a transport gets from its composition root. */
+export interface TransportDeps {
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export interface ConsumerOptions {
+  readonly groupId: string
+  /** Topics whose partition counts the assignor is told. All must exist when `start` is called, else `TOPIC_MISSING`. */
+  readonly topics: readonly string[]
+  /** Static membership (`group.instance.id`); `undefined` for a dynamic member. */
+  readonly instanceId: string | undefined
+  readonly assignor: GroupAssignor
+  /** Asked anew at every join. */
+  readonly memberData: () => Uint8Array
+  readonly sessionTimeoutMs: number
+  readonly rebalanceTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+  readonly isolation: Isolation
+  /** Most bytes of one fetch per partition. */
+  readonly maxPartitionBytes: number
+  readonly listener: RebalanceListener
+}
+
+/** Awaited by the driver, never two at a time. A rejection is fatal: the driver ends `batches()` with it. */
+export interface RebalanceListener {
+  /**
+   * A rebalance has begun and this member has not rejoined yet. Commits still succeed until the returned promise
+   * settles; heartbeats go on meanwhile; the driver waits at most `rebalanceTimeoutMs`. No list: what will be lost is
+   * known only afterwards. Not called for the first join or after `onLost`.
+   */
+  onRevoke(): Promise<void>
+  /**
+   * The member has joined. `kept` partitions keep their position and what has been fetched of them; `gained` ones
+   * deliver nothing until `seek`; batches of `lost` ones are no longer handed out once this is called. The driver
+   * heartbeats while it waits, so this may take long, but it should only start long work, not await it.
+   */
+  onAssign(change: AssignmentChange): Promise<void>
+  /** Membership is gone (fenced, session expired): nothing can be committed, all partitions are lost. The driver rejoins afterwards by itself. */
+  onLost(): Promise<void>
+}
+
+export interface AssignmentChange {
+  readonly memberId: string
+  readonly generation: number
+  readonly lost: readonly TopicPartition[]
+  readonly kept: readonly TopicPartition[]
+  readonly gained: readonly TopicPartition[]
+  /** What the assignor gave to every member. */
+  readonly groupData: Uint8Array
+}
+
+export interface CommitOffset extends TopicPartition {
+  /** The next offset to read. */
+  readonly offset: number
+  /** At most 4,096 bytes, kept with the offset. */
+  readonly metadata: string
+}
+
+/**
+ * A group member. `start`, `close` and `commit` are called by the worker, `batches` is iterated once. `pause`, `resume`
+ * and `seek` are synchronous, may be called at any time for assigned partitions, and are ignored for others.
+ */
+export interface Consumer {
+  /** Joins the group; resolves once the first `onAssign` has settled. Retries until it succeeds or `close` is called. */
+  start(): Promise<void>
+  /**
+   * Batches in offset order per partition. A driver fetches only while somebody asks for more and holds at most one
+   * response per broker. Ends when `close` is called; throws on a fatal error (see each method's codes).
+   * A position out of range throws `OFFSET_OUT_OF_RANGE`.
+   */
+  batches(): AsyncIterable<RecordBatch>
+  /** Next offset to read; starts delivery of a gained partition. Batches fetched before are dropped. */
+  seek(partition: TopicPartition, offset: number): void
+  /** Stops delivery; at most one batch already under way may still come. Keeps the position. */
+  pause(partitions: readonly TopicPartition[]): void
+  resume(partitions: readonly TopicPartition[]): void
+  /** Committed offsets with their metadata; those never committed are absent. */
+  committed(partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]>
+  /**
+   * Commits for this member in its generation. Never two calls at a time. Rejects with `NOT_ASSIGNED` (naming the
+   * partition; nothing is committed) when one is not assigned to this member, with `MEMBER_FENCED` when the member or
+   * its generation is no longer valid (`onLost` follows).
+   */
+  commit(offsets: readonly CommitOffset[]): Promise<void>
+  /** Monotonic milliseconds at which the last heartbeat (or join) that succeeded was *sent*. `-Infinity` before. */
+  lastHeartbeatMs(): number
+  /** Asks the group for a rebalance, for example because `memberData` changed. */
+  rejoin(): void
+  /** Leaves the group (without calling `onRevoke`: the worker has drained) and ends `batches()`. At most 5 s. */
+  close(): Promise<void>
+}
+
+/** How the outcome of a send is told for each record of the request, in its order. */
+export type SendOutcome =
+  | { readonly ok: true; readonly offset: number }
+  | {
+      readonly ok: false
+      /** `RECORD_TOO_LARGE`, `TOPIC_MISSING`, `PARTITION_MISSING`, `NOT_AUTHORIZED`, … : refused for good. */
+      readonly error: Error
+    }
+
+export interface SendOptions {
+  /** Called before each request, resends included; what it throws rejects the send without a further request (the lease). */
+  readonly guard: () => void
+}
+
+/**
+ * Stores batches. The caller (the outbox) keeps at most one `send` in flight per lane and gathers meanwhile; the driver
+ * splits a batch into requests by count and bytes and keeps the order per partition.
+ */
+export interface Producer {
+  /** Number of partitions of a topic, cached; rejects with `TOPIC_MISSING` when there is no such topic. */
+  partitions(topic: string): Promise<number>
+  /** Records of one lane go in one request: the leader's node id on Kafka, 0 where there is no such thing. May change with time. */
+  lane(partition: TopicPartition): number
+  /** Resolves when every record is acknowledged or refused for good. Rejects only by `guard`, `CLOSED` or a fatal error. */
+  send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]>
+  /** Waits at most 5 s for sends in flight. */
+  close(): Promise<void>
+}
+
+/** One transaction at a time: `begin`, sends, `sendOffsets`, `commit` or `abort`. Calls never overlap, but sends of several lanes may. */
+export interface TransactionalProducer extends Producer {
+  /** Fences every earlier producer of this id and ends its open transaction. Must be called before anything else, and again never. */
+  init(): Promise<void>
+  begin(): Promise<void>
+  /** Offsets that become committed with the transaction. */
+  sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void>
+  /**
+   * Rejects with `PRODUCER_FENCED` when another producer of this id was initialised (or the transaction timed out).
+   * After any rejection the producer must be closed and a new one made: whether the commit counted is seen from the
+   * committed offset, read after the next `init`.
+   */
+  commit(): Promise<void>
+  abort(): Promise<void>
+}
+
+/** Fetches given partitions, outside any group. Positions are per reader; `assign` and `unassign` are synchronous. */
+export interface Reader {
+  /** Starts (or restarts) reading a partition at an offset. */
+  assign(partition: TopicPartition, offset: number): void
+  unassign(partition: TopicPartition): void
+  /** As `Consumer.batches`: also yields an empty batch when only the position moved, so "end reached" is a position. */
+  batches(): AsyncIterable<RecordBatch>
+  /** The first offset present and the end (last stable offset under read-committed) of each. */
+  offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffsets[]>
+  close(): Promise<void>
+}
+
+export interface PartitionOffsets extends TopicPartition {
+  readonly beginning: number
+  readonly end: number
+}
+
+export interface TopicSpec {
+  readonly name: string
+  readonly partitions: number
+  /** -1 for the broker's default. */
+  readonly replicationFactor: number
+  /** Topic settings by Kafka's names, for example `cleanup.policy`. */
+  readonly config: Readonly<Record<string, string>>
+}
+
+export interface TopicInfo {
+  readonly name: string
+  readonly partitions: number
+  /** Changes when the topic is deleted and created again. Opaque; may be the name where the broker has no ids to offer. */
+  readonly id: string
+}
+
+/** Every call is safe to repeat; calls may overlap. */
+export interface Admin {
+  /** Known topics among those named, or all when `names` is undefined. Missing ones are absent. */
+  topics(names?: readonly string[]): Promise<readonly TopicInfo[]>
+  /** Creates those that do not exist yet, leaves the others as they are. Resolves when all can be written to. */
+  createTopics(specs: readonly TopicSpec[]): Promise<void>
+  deleteTopics(names: readonly string[]): Promise<void>
+  offsets(partitions: readonly TopicPartition[], isolation: Isolation): Promise<readonly PartitionOffsets[]>
+  /** Committed offsets of a group, also of one that has no members. */
+  committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]>
+  close(): Promise<void>
+}

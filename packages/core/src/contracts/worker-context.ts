@@ -1,0 +1,81 @@
+import type { Clock } from './clock.ts'
+import type { Logger } from './logger.ts'
+import type { Sensor } from './sensor.ts'
+import type { RecordMetadata } from './record.ts'
+import type { EventFeed, SendRequest } from './scope.ts'
+import type { OpenPart, TaskPart } from './task.ts'
+import type { Isolation, Reader, TopicSpec } from './transport.ts'
+
+/** What anything that talks to the broker needs, with or without a worker. */
+export interface ClientContext {
+  /** Unique per process and run. */
+  readonly id: string
+  readonly appId: string
+  readonly clock: Clock
+  readonly log: Logger
+  /** Resolves when the broker has acknowledged the record. Rejects with what the broker refused it for. */
+  send(request: SendRequest): Promise<RecordMetadata>
+  /** Number of partitions of an existing topic; `TOPIC_MISSING` otherwise. */
+  partitions(topic: string): Promise<number>
+  createTopics(specs: readonly TopicSpec[]): Promise<void>
+  /** Closed with the context if the caller does not close it. */
+  reader(isolation: Isolation): Reader
+}
+
+/** A worker, as descriptors and parts see it. Implemented by `worker`. */
+export interface WorkerContext extends ClientContext {
+  readonly sensor: Sensor
+  readonly exactlyOnce: boolean
+  /** Aborts when the worker stops hard. */
+  readonly signal: AbortSignal
+  /** The part's state in a task that is here and recovered; `undefined` otherwise. */
+  openPart(part: TaskPart, partition: number): OpenPart | undefined
+  /** Every open state of the part on this worker, by partition. */
+  openParts(part: TaskPart): ReadonlyMap<number, OpenPart>
+  /** Partition count of a part; known once the worker has started, `undefined` before. */
+  partitionsOf(part: TaskPart): number | undefined
+  /** Ends the worker with this error; nothing in hand is committed. */
+  fail(error: Error): void
+}
+
+/** A topic that the app uses, created when it is missing unless `create` is false. */
+export interface TopicDeclaration {
+  readonly name: string
+  /** `undefined`: `topicPartitions`, or the source's count for repartition topics. */
+  readonly partitions: number | undefined
+  readonly config: Readonly<Record<string, string>>
+  readonly create: boolean
+  /** Written and read by the app itself: its partition count must follow the app's sources. */
+  readonly internal: boolean
+}
+
+export interface SubscriptionSpec {
+  /** Agent name, or agent name and step: unique; key of its position in the commit metadata. */
+  readonly id: string
+  readonly topics: readonly string[]
+  /** Feeds to make, one for each instance. */
+  readonly instances: number
+  /** 'key': records of one key go to one instance; 'none': to whichever has room. */
+  readonly ordering: 'key' | 'none'
+}
+
+/** Open until the worker joins its group; afterwards every call throws `TOPOLOGY_LATE`, naming what was declared. */
+export interface Topology {
+  topic(declaration: TopicDeclaration): void
+  subscribe(spec: SubscriptionSpec): readonly EventFeed[]
+  part(part: TaskPart): void
+}
+
+/**
+ * Something that lives as long as a worker: the agents, global tables, reply reading, a scheduler, a web server.
+ * The worker calls in order, all parts at one step before the next: `declare` (synchronous part of start: agents start
+ * their handlers here), `start` (broker reached, topics exist), `ready` (joined and first recovery done), `stop`
+ * (in reverse order; feeds are closed and events finished by then; limited by the shutdown time).
+ */
+export interface WorkerPart {
+  readonly name: string
+  declare(worker: WorkerContext, topology: Topology): void
+  start(): Promise<void>
+  ready(): void
+  stop(): Promise<void>
+}

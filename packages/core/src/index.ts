@@ -1,0 +1,45 @@
+export type { Clock, Scheduled } from './contracts/clock.ts'
+export type { Codec } from './contracts/codec.ts'
+export type { GroupAssignment, GroupAssignor, GroupMember, GroupView } from './contracts/assignor.ts'
+export type { Logger } from './contracts/logger.ts'
+export type { OutgoingRecord, RawHeaders, RawRecord, RecordBatch, RecordMetadata, TopicPartition } from './contracts/record.ts'
+export type { RoutedTable, Router } from './contracts/router.ts'
+export type { Effect, EventFeed, EventInHand, EventScope, ScopeStorage, SendRequest, WorkScope } from './contracts/scope.ts'
+export type { Sensor } from './contracts/sensor.ts'
+export type { Checkpoint, RangeOptions, Row, StoreChange, StoreDriver, StorePartition } from './contracts/store.ts'
+export type { OpenPart, PartContext, SendReceipt, Task, TaskPart, TaskRef } from './contracts/task.ts'
+export type {
+  Admin,
+  AssignmentChange,
+  CommitOffset,
+  Consumer,
+  ConsumerOptions,
+  Isolation,
+  PartitionOffsets,
+  Producer,
+  Reader,
+  RebalanceListener,
+  SendOptions,
+  SendOutcome,
+  TopicInfo,
+  TopicSpec,
+  TransactionalProducer,
+  Transport,
+  TransportCapabilities,
+  TransportDeps,
+} from './contracts/transport.ts'
+export type {
+  ClientContext,
+  SubscriptionSpec,
+  Topology,
+  TopicDeclaration,
+  WorkerContext,
+  WorkerPart,
+} from './contracts/worker-context.ts'
+export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'
+export { isMillraceError, MillraceError } from './lib/errors/millrace-error.ts'
+export { toError } from './lib/errors/to-error.ts'
+export { deferred, type Deferred } from './lib/lifecycle/deferred.ts'
+export { NO_HEADERS } from './lib/records/no-headers.ts'
+export { partitionKey } from './lib/records/partition-key.ts'
+export { systemClock } from './lib/time/system-clock.ts'

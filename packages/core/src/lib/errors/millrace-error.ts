@@ -1,0 +1,29 @@
+import { errorTable, type ErrorCode } from './error-table.ts'
+
+/**
+ * An error with a stable code, a title, what happened here (naming the setting, topic, table or key), and what to do.
+ *
+ * @example
+ * throw new MillraceError('TOPIC_MISSING', 'Topic "posts" does not exist on kafka://localhost:9092.')
+ */
+export class MillraceError extends Error {
+  override readonly name: string = 'MillraceError'
+  readonly code: ErrorCode
+  /** What happened here, without title and fix. */
+  readonly detail: string
+  readonly fix: string
+
+  constructor(code: ErrorCode, detail: string, options?: { readonly cause?: unknown }) {
+    const { fix } = errorTable[code]
+    super(`${code}: ${detail} ${fix}`, options)
+    this.code = code
+    this.detail = detail
+    this.fix = fix
+  }
+}
+
+/** True for a `MillraceError` (also of another copy of this package), of one of the codes if any are given. */
+export function isMillraceError(error: unknown, ...codes: readonly ErrorCode[]): error is MillraceError {
+  if (!(error instanceof Error) || error.name !== 'MillraceError' || !('code' in error)) return false
+  return codes.length === 0 || codes.some((code) => code === error.code)
+}
