@@ -36,6 +36,7 @@ export type {
   WorkerContext,
   WorkerPart,
 } from './contracts/worker-context.ts'
+export type { CodecSpec, InputOf, NamedCodecs, OutputOf } from './lib/codecs/codec-spec.ts'
 export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'
 export { isMillraceError, MillraceError } from './lib/errors/millrace-error.ts'
 export { toError } from './lib/errors/to-error.ts'

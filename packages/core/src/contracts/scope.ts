@@ -30,6 +30,8 @@ export interface EventScope extends TopicPartition {
   readonly task: Task
   /** Of the agent that has it in hand. */
   readonly agent: string
+  /** `Codec.name` of the source topic's keys, as declared. */
+  readonly keyCodec: string | undefined
   readonly offset: number
   readonly timestamp: number
   /** False once it is finished, failed or its task lost. */

@@ -45,14 +45,18 @@ export interface TopicDeclaration {
   readonly partitions: number | undefined
   readonly config: Readonly<Record<string, string>>
   readonly create: boolean
-  /** Written and read by the app itself: its partition count must follow the app's sources. */
+  /** Made by Millrace for the app itself (repartition, reply and dead letter topics). */
   readonly internal: boolean
+  /** `Codec.name` of its keys, for the check against tables; `undefined` when nobody declared one. */
+  readonly keyCodec: string | undefined
 }
 
 export interface SubscriptionSpec {
   /** Agent name, or agent name and step: unique; key of its position in the commit metadata. */
   readonly id: string
   readonly topics: readonly string[]
+  /** Name of the agent, for messages and `EventScope.agent`. */
+  readonly agent: string
   /** Feeds to make, one for each instance. */
   readonly instances: number
   /** 'key': records of one key go to one instance; 'none': to whichever has room. */
