@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { serverProperties, type KafkaNode } from './server-properties.ts'
+
+const nodes: readonly KafkaNode[] = [1, 2, 3].map((id) => ({ id, port: 100 * id, controllerPort: 100 * id + 1, saslPort: 100 * id + 2, directory: `/x/node${id}` }))
+
+test('three nodes vote for one another and replicate three times', () => {
+  const [, second] = nodes
+  const text = second === undefined ? '' : serverProperties(second, nodes, undefined)
+  expect(text).toContain('controller.quorum.voters=1@127.0.0.1:101,2@127.0.0.1:201,3@127.0.0.1:301\n')
+  expect(text).toContain('node.id=2\n')
+  expect(text).toContain('offsets.topic.replication.factor=3\n')
+  expect(text).not.toContain('SASL_PLAINTEXT://')
+})
+
+test('a user opens a second listener with its mechanisms', () => {
+  const [first] = nodes
+  const text = first === undefined ? '' : serverProperties(first, [first], { username: 'ann', password: 'secret' })
+  expect(text).toContain('advertised.listeners=PLAINTEXT://127.0.0.1:100,SASL_PLAINTEXT://127.0.0.1:102\n')
+  expect(text).toContain('sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n')
+  expect(text).toContain('user_ann="secret"')
+})

@@ -1,0 +1,59 @@
+/** One combined broker and controller. */
+export interface KafkaNode {
+  /** Counted from 1. */
+  readonly id: number
+  readonly port: number
+  readonly controllerPort: number
+  /** A second listener that asks for SASL credentials; 0 when there is none. */
+  readonly saslPort: number
+  readonly directory: string
+}
+
+export interface SaslUser {
+  readonly username: string
+  readonly password: string
+}
+
+/** Settings for tests: quick rebalances, short sessions, quick compaction, topics only when asked for. */
+export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], user: SaslUser | undefined): string {
+  const replicas = String(Math.min(nodes.length, 3))
+  const listeners = [`PLAINTEXT://127.0.0.1:${node.port}`]
+  if (user !== undefined) listeners.push(`SASL_PLAINTEXT://127.0.0.1:${node.saslPort}`)
+  const settings: Record<string, string> = {
+    'process.roles': 'broker,controller',
+    'node.id': String(node.id),
+    'controller.quorum.voters': nodes.map((each) => `${each.id}@127.0.0.1:${each.controllerPort}`).join(','),
+    'controller.listener.names': 'CONTROLLER',
+    listeners: [...listeners, `CONTROLLER://127.0.0.1:${node.controllerPort}`].join(','),
+    'advertised.listeners': listeners.join(','),
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT',
+    'log.dirs': `${node.directory}/data`,
+    'num.partitions': '8',
+    'auto.create.topics.enable': 'false',
+    'default.replication.factor': replicas,
+    'min.insync.replicas': '1',
+    'offsets.topic.replication.factor': replicas,
+    'offsets.topic.num.partitions': '8',
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': nodes.length > 1 ? '2' : '1',
+    'transaction.state.log.num.partitions': '8',
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
+    'group.initial.rebalance.delay.ms': '0',
+    'group.min.session.timeout.ms': '1000',
+    'log.segment.bytes': '67108864',
+    'log.cleaner.backoff.ms': '1000',
+    'log.retention.check.interval.ms': '5000',
+  }
+  if (user !== undefined) {
+    const login = `username="${user.username}" password="${user.password}"`
+    const plain = `org.apache.kafka.common.security.plain.PlainLoginModule required ${login} user_${user.username}="${user.password}";`
+    const scram = `org.apache.kafka.common.security.scram.ScramLoginModule required ${login};`
+    settings['sasl.enabled.mechanisms'] = 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512'
+    settings['listener.name.sasl_plaintext.plain.sasl.jaas.config'] = plain
+    settings['listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config'] = scram
+    settings['listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config'] = scram
+  }
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('')
+}
