@@ -1,5 +1,28 @@
 export type { Clock, Scheduled } from './contracts/clock.ts'
 export type { Codec } from './contracts/codec.ts'
+export {
+  commandLine,
+  type AgentDescription,
+  type AppDescription,
+  type CommandArguments,
+  type CommandColors,
+  type CommandDefinition,
+  type CommandLineApp,
+  type CommandLineClient,
+  type CommandLineMessage,
+  type CommandLineRuntime,
+  type CommandOutput,
+  type CommandParameter,
+  type CommandParameters,
+  type CommandProgress,
+  type CommandSpec,
+  type HasCommandLine,
+  type TableDescription,
+  type TableReading,
+  type TableRows,
+  type TopicDescription,
+  type WorkerDescription,
+} from './contracts/command-line.ts'
 export type { GroupAssignment, GroupAssignor, GroupMember, GroupView } from './contracts/assignor.ts'
 export type { Logger } from './contracts/logger.ts'
 export type { OutgoingRecord, RawHeaders, RawRecord, RecordBatch, RecordMetadata, TopicPartition } from './contracts/record.ts'

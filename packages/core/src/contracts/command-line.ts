@@ -1,0 +1,217 @@
+import type { Logger } from './logger.ts'
+import type { RecordMetadata } from './record.ts'
+import type { TopicInfo } from './transport.ts'
+
+/**
+ * Under this key an app offers itself to the command line. A registered symbol, so that an app is recognised also when
+ * another copy of this package made it.
+ */
+export const commandLine: unique symbol = Symbol.for('millrace.command-line')
+
+/** What the loader looks for among the exports of an app file. */
+export interface HasCommandLine {
+  readonly [commandLine]: CommandLineApp
+}
+
+/**
+ * What the command line needs of an app. Implemented in `app`, called by `cli`; one command a process, so `configure` is
+ * called once, before anything else but `describe`.
+ */
+export interface CommandLineApp {
+  /** Of this contract. The command line refuses an app with a version that it does not know. */
+  readonly version: 1
+  readonly id: string
+  /** What the app consists of. Reads definitions only: needs no broker and starts nothing. After `configure`: with its options. */
+  describe(): AppDescription
+  /**
+   * Takes options of the command line before anything starts. Throws `SETTING_INVALID` for a bad value, naming the option.
+   *
+   * @param options settings by their names (`commitInterval`, `web.port`), as text, read as environment variables are
+   */
+  configure(options: Readonly<Record<string, string>>, runtime: CommandLineRuntime): void
+  /** Starts a worker. Resolves when it has joined and recovered; rejects with what made that impossible. */
+  start(): Promise<void>
+  /** The worker, from the synchronous part of `start` on; `undefined` before. */
+  worker(): WorkerDescription | undefined
+  /** Drains and stops; with `hard` whatever is in hand is given up. May be called twice, and before `start` has resolved. */
+  stop(options?: { readonly hard?: boolean }): Promise<void>
+  /** Settles when the worker has ended: resolves after `stop`, rejects with the fatal error. Asked for after `start` was called. */
+  finished(): Promise<void>
+  /** A connection to the broker that joins no group. `BROKER_UNREACHABLE` after the connect time-out. */
+  client(): Promise<CommandLineClient>
+}
+
+export interface CommandLineRuntime {
+  readonly log: Logger
+  /** Absolute path of the app file: relative places of the embedded broker and of stores belong to its package. */
+  readonly appFile: string | undefined
+}
+
+export interface WorkerDescription {
+  readonly id: string
+  /** Where the site is, once it is served. */
+  readonly url: string | undefined
+}
+
+/** Broker access for commands. Calls may overlap; all but `close` throw `CLOSED` after `close`. */
+export interface CommandLineClient {
+  /**
+   * Sends text, encoded as the target declares: a string as it is, a number parsed, anything else as JSON; a topic that
+   * the app does not declare gets the text's bytes. Resolves when the broker has it. `TOPIC_MISSING`, `SCHEMA_MISMATCH`, `ENCODE_FAILED`.
+   *
+   * @param target name of a topic, or `@` and the name of an agent
+   */
+  send(target: string, message: CommandLineMessage): Promise<RecordMetadata>
+  /** Topics that the broker has. */
+  topics(): Promise<readonly TopicInfo[]>
+  /**
+   * A key's committed value, read from the changelog (a global table's topic) to its end. `KEY_INVALID` when the text is
+   * no key of the table, `COMMAND_USAGE` when the app has no such table.
+   */
+  readTable(table: string, key: string): Promise<TableReading>
+  /** Committed rows in no particular order, at most `limit`. */
+  readRows(table: string, options: { readonly limit: number }): Promise<TableRows>
+  /** Runs `work` where topics send and agents are asked through this client. */
+  run(work: () => Promise<void>): Promise<void>
+  /** Waits for sends under way, at most 5 s. */
+  close(): Promise<void>
+}
+
+export interface CommandLineMessage {
+  readonly key: string | undefined
+  /** `null` is a tombstone. */
+  readonly value: string | null
+  readonly headers: Readonly<Record<string, string>>
+  readonly partition: number | undefined
+}
+
+export interface TableReading {
+  readonly found: boolean
+  /** Decoded; `undefined` when not found. */
+  readonly value: unknown
+  readonly partition: number
+}
+
+export interface TableRows {
+  readonly rows: readonly { readonly key: unknown; readonly value: unknown; readonly partition: number }[]
+  /** There are more rows than the limit. */
+  readonly more: boolean
+}
+
+/** An app as listings and the banner show it. */
+export interface AppDescription {
+  readonly id: string
+  /** Of the `@millrace/app` package. */
+  readonly version: string
+  /** Without passwords. */
+  readonly broker: string
+  readonly store: string
+  readonly processingGuarantee: string
+  readonly agents: readonly AgentDescription[]
+  readonly tables: readonly TableDescription[]
+  readonly topics: readonly TopicDescription[]
+  readonly commands: readonly CommandDefinition[]
+}
+
+export interface AgentDescription {
+  readonly name: string
+  /** Empty for agents of channels. */
+  readonly topics: readonly string[]
+  readonly concurrency: number
+  readonly help: string
+}
+
+export interface TableDescription {
+  readonly name: string
+  readonly kind: 'table' | 'global' | 'set'
+  readonly changelog: string
+  readonly help: string
+}
+
+export interface TopicDescription {
+  readonly name: string
+  /** As declared; `undefined` follows the settings or the source. */
+  readonly partitions: number | undefined
+  /** Codec names, `undefined` where none was declared. */
+  readonly key: string | undefined
+  readonly value: string | undefined
+  /** Made by Millrace for the app itself. */
+  readonly internal: boolean
+}
+
+/** One option or positional argument of a command. */
+export interface CommandParameter {
+  readonly type: 'string' | 'number' | 'boolean'
+  /** Shown in help. Without it the value may be `undefined`. */
+  readonly default?: string | number | boolean
+  readonly describe?: string
+  /** Must be given: the value is never `undefined`. */
+  readonly required?: boolean
+  /** One letter. Options only. */
+  readonly alias?: string
+  /** The only values taken. */
+  readonly choices?: readonly string[]
+}
+
+export type CommandParameters = Readonly<Record<string, CommandParameter>>
+
+/** What `app.command` takes beside the name and the handler. */
+export interface CommandSpec<O extends CommandParameters, P extends CommandParameters> {
+  readonly describe?: string
+  /** By their names in camel case: `maxLatency` is `--max-latency`. */
+  readonly options?: O
+  /** In order. */
+  readonly positionals?: P
+  /** Stays alive after the handler returns, until a signal. Default false. */
+  readonly daemon?: boolean
+}
+
+type ValueOf<P extends CommandParameter> = P extends { readonly choices: readonly (infer C)[] }
+  ? C
+  : P['type'] extends 'number'
+    ? number
+    : P['type'] extends 'boolean'
+      ? boolean
+      : string
+
+type Given<P extends CommandParameter> = P extends { readonly default: string | number | boolean } | { readonly required: true }
+  ? ValueOf<P>
+  : ValueOf<P> | undefined
+
+/** What a handler gets: every option and positional by its name, typed from its declaration. */
+export type CommandArguments<O extends CommandParameters, P extends CommandParameters> = {
+  readonly [N in keyof O | keyof P]: N extends keyof O ? Given<O[N]> : N extends keyof P ? Given<P[N]> : never
+}
+
+/** A command of an app, its types gone. `name` is the handler's declared name on the command line. */
+export interface CommandDefinition {
+  readonly name: string
+  readonly describe: string
+  readonly options: CommandParameters
+  readonly positionals: CommandParameters
+  readonly daemon: boolean
+  /** A method, so that a handler with typed arguments fits: the command line parses them by the same declaration. */
+  run(values: object, cli: CommandOutput): void | Promise<void>
+}
+
+/** How a command talks to the person, or with `--json` to the program, that runs it. */
+export interface CommandOutput {
+  /** A line of text. To the error output with `--json`, so that the output stays readable by machines. */
+  say(text: string): void
+  /** Rows with one set of columns: aligned text, or with `--json` an array of objects. */
+  table(rows: readonly Readonly<Record<string, unknown>>[]): void
+  json(value: unknown): void
+  /** Leaves the text as it is where colors are off. */
+  readonly color: CommandColors
+  /** A bar on a terminal, nothing elsewhere. */
+  progress(total: number): CommandProgress
+  /** Aborts at the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal
+}
+
+export type CommandColors = Readonly<Record<'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan', (text: string) => string>>
+
+export interface CommandProgress {
+  tick(steps?: number): void
+  done(): void
+}
