@@ -1,0 +1,66 @@
+/** Beyond this depth the check leaves the value to `JSON.stringify`, which finds circular ones itself. */
+const DEEPEST = 200
+
+/**
+ * Throws, naming the path, when JSON would silently lose part of a value: functions, symbols, NaN and infinities,
+ * undefined inside an array, maps and sets, typed arrays; and BigInt, which JSON has no form for. Properties that are undefined are
+ * absent in JSON, as in TypeScript's optional properties, and pass. Objects with `toJSON` (dates) answer for themselves.
+ */
+export function assertJsonValue(value: unknown): void {
+  const problem = jsonProblem(value, 0)
+  if (problem !== undefined) throw new TypeError(`JSON cannot hold ${problem.what}${problem.path === '' ? '' : ` (at ${problem.path.slice(1)})`}.`)
+}
+
+interface JsonProblem {
+  readonly what: string
+  readonly path: string
+}
+
+function jsonProblem(value: unknown, depth: number): JsonProblem | undefined {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return undefined
+    case 'number':
+      return Number.isFinite(value) ? undefined : { what: String(value), path: '' }
+    case 'object':
+      return value === null || depth > DEEPEST ? undefined : objectProblem(value, depth)
+    case 'undefined':
+      return { what: 'undefined', path: '' }
+    case 'bigint':
+      return { what: `the BigInt ${value}n`, path: '' }
+    default:
+      return { what: `a ${typeof value}`, path: '' }
+  }
+}
+
+function objectProblem(value: object, depth: number): JsonProblem | undefined {
+  if (Array.isArray(value)) return arrayProblem(value, depth)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) {
+    if (value instanceof Map || value instanceof Set) return { what: `a ${value.constructor.name}`, path: '' }
+    if (ArrayBuffer.isView(value)) return { what: 'bytes', path: '' }
+    if ('toJSON' in value && typeof value.toJSON === 'function') return undefined
+  }
+  const parts = value as Readonly<Record<string, unknown>>
+  for (const name of Object.keys(parts)) {
+    const part = parts[name]
+    // The common cases first: this runs for every value sent.
+    if (typeof part === 'string' || part === undefined) continue
+    const problem = jsonProblem(part, depth + 1)
+    if (problem === undefined) continue
+    if (typeof parts.toJSON === 'function') return undefined
+    return { what: problem.what, path: `.${name}${problem.path}` }
+  }
+  return undefined
+}
+
+function arrayProblem(value: readonly unknown[], depth: number): JsonProblem | undefined {
+  for (let i = 0; i < value.length; i++) {
+    const part = value[i]
+    if (typeof part === 'string') continue
+    const problem = jsonProblem(part, depth + 1)
+    if (problem !== undefined) return { what: problem.what, path: `.${i}${problem.path}` }
+  }
+  return undefined
+}

@@ -1,0 +1,79 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { bytesCodec } from './bytes-codec.ts'
+import { numberCodec } from './number-codec.ts'
+import { stringCodec } from './string-codec.ts'
+
+describe('string', () => {
+  test('text comes back as it was, in the bytes that UTF-8 says', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.string({ maxLength: 14 })), (text) => {
+        const bytes = stringCodec.encode(text)
+        expect(bytes).toEqual(Buffer.from(text, 'utf8'))
+        expect(stringCodec.decode(bytes)).toBe(text)
+      }),
+    )
+  })
+
+  test('a replacement character that was sent is no error', () => {
+    expect(stringCodec.decode(stringCodec.encode('a\uFFFDb'))).toBe('a\uFFFDb')
+  })
+
+  test('bytes decode only to text that encodes to them', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 8 }), (array) => {
+        const bytes = Buffer.from(array)
+        let text: string
+        try {
+          text = stringCodec.decode(bytes)
+        } catch (error) {
+          expect(error).toMatchObject({ message: 'The bytes are not UTF-8 text.' })
+          return
+        }
+        expect(stringCodec.encode(text)).toEqual(bytes)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('refuses half a surrogate pair and what is no text', () => {
+    expect(() => stringCodec.encode('short \ud800')).toThrow('surrogate')
+    expect(() => stringCodec.encode('long enough for the runtime \udc00')).toThrow('surrogate')
+    expect(() => Reflect.apply(stringCodec.encode, stringCodec, [12])).toThrow('Expected text, got number.')
+  })
+})
+
+describe('number', () => {
+  test('every finite number comes back', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.maxSafeInteger()), (value) => {
+        expect(numberCodec.decode(numberCodec.encode(value))).toBe(value === 0 ? 0 : value)
+      }),
+    )
+  })
+
+  test.each(['0', '7', '007', '-1', '+1', '1.50', '.5', '5.', '1e3', '-1.5E-7', '123456789012345', '1234567890123456'])('reads %s', (text) => {
+    expect(numberCodec.decode(Buffer.from(text))).toBe(Number(text))
+  })
+
+  test.each(['', ' ', '1 ', 'NaN', 'Infinity', '0x10', '1e999', '1,5', 'one', '--1', '1_000', '１'])('refuses the text %j', (text) => {
+    expect(() => numberCodec.decode(Buffer.from(text))).toThrow('Expected a decimal number')
+  })
+
+  test.each([NaN, Infinity, -Infinity])('refuses to write %d', (value) => {
+    expect(() => numberCodec.encode(value)).toThrow('Expected a finite number')
+  })
+})
+
+describe('bytes', () => {
+  test('any view comes back as its bytes', () => {
+    const bytes = new Uint8Array([0, 1, 2, 3]).subarray(1, 3)
+    expect(bytesCodec.decode(bytesCodec.encode(bytes))).toEqual(Buffer.from([1, 2]))
+    const buffer = Buffer.from('ab')
+    expect(bytesCodec.encode(buffer)).toBe(buffer)
+  })
+
+  test('refuses text', () => {
+    expect(() => Reflect.apply(bytesCodec.encode, bytesCodec, ['ab'])).toThrow('Expected bytes')
+  })
+})

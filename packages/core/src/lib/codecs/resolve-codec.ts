@@ -1,0 +1,84 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Codec } from '../../contracts/codec.ts'
+import type { ErrorCode } from '../errors/error-table.ts'
+import { isMillraceError, MillraceError } from '../errors/millrace-error.ts'
+import { toError } from '../errors/to-error.ts'
+import { bytesCodec } from './bytes-codec.ts'
+import type { CodecSpec, InputOf, NamedCodecs, OutputOf } from './codec-spec.ts'
+import { json, jsonCodec } from './json-codec.ts'
+import { numberCodec } from './number-codec.ts'
+import { stringCodec } from './string-codec.ts'
+
+/** What a codec is for: keys need equal bytes for equal values. */
+export type CodecRole = 'key' | 'value'
+
+const namedCodecs: { readonly [Name in keyof NamedCodecs]: Codec<never, unknown> } = {
+  bytes: bytesCodec,
+  string: stringCodec,
+  number: numberCodec,
+  json: jsonCodec,
+}
+
+/**
+ * The codec that a spec means. What it throws is `ENCODE_FAILED`, `DECODE_FAILED`, `SCHEMA_MISMATCH` or `SCHEMA_ASYNC`,
+ * each naming role and place; callers need not wrap it again.
+ *
+ * @param where what the codec belongs to, for messages: `topic "orders"`, `table "counts"`
+ * @throws `CODEC_UNKNOWN` when the spec is not a codec name, `Codec` or Standard Schema
+ */
+export function resolveCodec<S extends CodecSpec>(spec: S, role: CodecRole, where: string): Codec<InputOf<S>, OutputOf<S>>
+export function resolveCodec(spec: CodecSpec, role: CodecRole, where: string): Codec<never, unknown> {
+  const codec = codecOf(spec, where)
+  return named(role === 'key' && hasKeyForm(codec) ? codec.forKeys : codec, role, where)
+}
+
+function codecOf(spec: unknown, where: string): Codec<never, unknown> {
+  if (typeof spec === 'string' && Object.hasOwn(namedCodecs, spec)) return namedCodecs[spec as keyof NamedCodecs]
+  if (isStandardSchema(spec)) return json(spec)
+  if (isCodec(spec)) return spec
+  const got = typeof spec === 'string' ? `'${spec}'` : spec === null ? 'null' : `a ${typeof spec}`
+  throw new MillraceError('CODEC_UNKNOWN', `The ${where} was given ${got} as its codec.`)
+}
+
+function named(codec: Codec<never, unknown>, role: CodecRole, where: string): Codec<never, unknown> {
+  return {
+    name: codec.name,
+    encode(value) {
+      try {
+        const bytes = codec.encode(value)
+        if (Buffer.isBuffer(bytes)) return bytes
+      } catch (thrown) {
+        throw failure('ENCODE_FAILED', thrown, role, where, codec.name)
+      }
+      throw new MillraceError('ENCODE_FAILED', `The ${role} for ${where}: codec ${codec.name} gave no Buffer.`)
+    },
+    decode(bytes) {
+      try {
+        return codec.decode(bytes)
+      } catch (thrown) {
+        throw failure('DECODE_FAILED', thrown, role, where, codec.name)
+      }
+    },
+  }
+}
+
+function failure(code: ErrorCode, thrown: unknown, role: CodecRole, where: string, name: string): MillraceError {
+  const side = code === 'ENCODE_FAILED' ? 'for' : 'from'
+  if (isMillraceError(thrown)) return new MillraceError(thrown.code, `The ${role} ${side} ${where}: ${thrown.detail}`, { cause: thrown })
+  const error = toError(thrown)
+  return new MillraceError(code, `The ${role} ${side} ${where}, codec ${name}: ${error.message}`, { cause: error })
+}
+
+// A schema may also be a function (arktype), or have methods named encode and decode (zod): the standard property decides.
+function isStandardSchema(spec: unknown): spec is StandardSchemaV1 {
+  return ((typeof spec === 'object' && spec !== null) || typeof spec === 'function') && '~standard' in spec
+}
+
+function isCodec(spec: unknown): spec is Codec<never, unknown> {
+  if (typeof spec !== 'object' || spec === null) return false
+  return 'name' in spec && 'encode' in spec && typeof spec.encode === 'function' && 'decode' in spec && typeof spec.decode === 'function'
+}
+
+function hasKeyForm(codec: Codec<never, unknown>): codec is Codec<never, unknown> & { readonly forKeys: Codec<never, unknown> } {
+  return 'forKeys' in codec && isCodec(codec.forKeys)
+}
