@@ -1,0 +1,64 @@
+import type { Clock, Logger, Sensor, StoreDriver, Transport, WorkerPart } from '@millrace/core'
+
+/** All durations in milliseconds, all sizes in bytes. Resolved and checked by the caller. */
+export interface WorkerSettings {
+  /** From one cut of a task to the next. */
+  readonly commitIntervalMs: number
+  readonly sessionTimeoutMs: number
+  /** How long the group waits for a member in a rebalance; must be longer than `drainTimeoutMs`. */
+  readonly rebalanceTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+  /** How long events in hand may take to finish in a rebalance. */
+  readonly drainTimeoutMs: number
+  /** How long a stop may take before it turns into a hard one. */
+  readonly shutdownTimeoutMs: number
+  readonly connectTimeoutMs: number
+  /** Where a partition starts that the group has never committed. */
+  readonly offsetReset: 'earliest' | 'latest'
+  /** What happens when the committed offset is no longer in the topic. */
+  readonly onOffsetLost: 'stop' | 'earliest'
+  /** Partition count of topics that the app creates and nobody gave a count. */
+  readonly topicPartitions: number
+  /** Of topics that the app creates; -1 is the broker's default. */
+  readonly replicationFactor: number
+  /** Raw records fetched and not yet handed out, for the whole worker. */
+  readonly maxBufferedBytes: number
+  /** Events sorted to the instances of an agent and not yet handed out. */
+  readonly maxBufferedEvents: number
+  /** Events handed out of a partition and not yet committed. */
+  readonly maxUncommittedEvents: number
+  readonly maxUncommittedBytes: number
+  /** Sends not yet acknowledged, for the whole worker; full means that no further event is handed out. */
+  readonly maxOutboxBytes: number
+  /** Sends of one event; beyond it they go out before the event is finished. */
+  readonly maxEventBytes: number
+  /** Largest record that `send` takes. */
+  readonly maxRecordBytes: number
+  /** Cached rows of all tables of the worker. */
+  readonly cacheBytes: number
+  readonly exactlyOnce: boolean
+  readonly transactionTimeoutMs: number
+  /** Static membership. */
+  readonly instanceId?: string
+}
+
+export interface WorkerOptions {
+  /** Consumer group and prefix of internal names. */
+  readonly appId: string
+  /** Unique per process and run. */
+  readonly workerId: string
+  /** Not connected yet: `start` does that. Closed by the worker. */
+  readonly transport: Transport
+  /** Closed by the worker. */
+  readonly store: StoreDriver
+  readonly clock: Clock
+  readonly log: Logger
+  readonly sensor: Sensor
+  /** Told in this order; stopped in reverse. */
+  readonly parts: readonly WorkerPart[]
+  readonly settings: WorkerSettings
+  /** Where other workers reach this one; asked at every join. */
+  readonly webAddress?: () => string | undefined
+  /** Freeze values that tables give out. */
+  readonly freeze: boolean
+}

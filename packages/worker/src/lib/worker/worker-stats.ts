@@ -1,0 +1,65 @@
+import type { TopicPartition } from '@millrace/core'
+
+/** Sums over the subscriptions of one agent on this worker, since it started. */
+export interface AgentStats {
+  /** Events handed out, each counted once. */
+  readonly received: number
+  /** Events finished. */
+  readonly processed: number
+  /** Attempts that failed. */
+  readonly failed: number
+  /** Attempts made again. */
+  readonly retried: number
+  /** Events in hand now. */
+  readonly active: number
+  /** Records behind the end of its partitions here, as last seen. */
+  readonly lag: number
+}
+
+export interface RecoveryStats {
+  readonly state: 'none' | 'recovering' | 'done'
+  readonly restoredRows: number
+  /** Offsets still to read: an upper bound of rows. */
+  readonly remainingRows: number
+  readonly rowsPerSecond: number
+}
+
+/** A table or stateful operator on this worker. */
+export interface PartStats {
+  /** Open and recovered here. */
+  readonly partitions: readonly number[]
+  /** In the store: as of the last commit. */
+  readonly rows: number
+  readonly recovery: RecoveryStats
+}
+
+/** A source partition on this worker. */
+export interface SourceStats extends TopicPartition {
+  readonly task: string
+  /** Next offset to hand out, of the slowest agent. */
+  readonly position: number
+  /** Committed offset; `undefined` before the first commit. */
+  readonly committed: number | undefined
+  /** End of the log as last seen; `undefined` before the first batch. */
+  readonly endOffset: number | undefined
+  readonly bufferedBytes: number
+  /** Why nothing is fetched just now. */
+  readonly paused: 'buffer' | 'uncommitted' | undefined
+}
+
+/** The worker's part of `/stats`. */
+export interface WorkerStats {
+  readonly status: WorkerStatus
+  readonly agents: Readonly<Record<string, AgentStats>>
+  readonly parts: Readonly<Record<string, PartStats>>
+  readonly sources: readonly SourceStats[]
+  readonly commits: { readonly count: number; readonly lastMs: number }
+  readonly rebalances: number
+  /** Records acknowledged by the broker, changelog rows included. */
+  readonly sent: number
+  /** Errors told to the sensor. */
+  readonly errors: number
+  readonly outbox: { readonly bytes: number; readonly full: boolean }
+}
+
+export type WorkerStatus = 'starting' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
