@@ -1,0 +1,152 @@
+import { partitionKey, type TopicPartition } from '@millrace/core'
+
+/**
+ * Kafka's group states. `preparing`: members finish what they have in hand and join again; `completing`: all have, and
+ * the leader works out who gets what; `stable`: everybody can fetch the assignment.
+ */
+export type GroupPhase = 'empty' | 'preparing' | 'completing' | 'stable'
+
+export interface MemberState {
+  readonly instanceId: string | undefined
+  readonly topics: readonly string[]
+  readonly data: Uint8Array
+  /** Has joined in the round under way (or in the last one, when the group is stable). */
+  readonly joined: boolean
+  /** Which transport it lives in. */
+  readonly host: string
+  readonly sessionTimeoutMs: number
+  readonly rebalanceTimeoutMs: number
+}
+
+/** All that is known of a group. A plain value: each event makes a new one. */
+export interface GroupState {
+  readonly generation: number
+  readonly phase: GroupPhase
+  /** Name of the members' assignor. */
+  readonly protocol: string | undefined
+  readonly leader: string | undefined
+  /** Oldest first. */
+  readonly members: ReadonlyMap<string, MemberState>
+  /** Those of `generation`; also while the next round is prepared, because commits go on until it completes. */
+  readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>
+  readonly groupData: Uint8Array
+}
+
+export type GroupEvent =
+  | {
+      readonly type: 'join'
+      readonly memberId: string
+      readonly protocol: string
+      readonly member: Omit<MemberState, 'joined'>
+    }
+  | { readonly type: 'leave'; readonly memberId: string }
+  | {
+      readonly type: 'assign'
+      readonly memberId: string
+      readonly generation: number
+      readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>
+      readonly groupData: Uint8Array
+    }
+
+/** `restored`: a static member came back and has its old assignment, without a rebalance. */
+export type GroupOutcome = 'done' | 'restored' | 'protocol-differs' | 'stale'
+
+export interface GroupStep {
+  readonly state: GroupState
+  readonly outcome: GroupOutcome
+}
+
+export const EMPTY_GROUP: GroupState = Object.freeze({
+  generation: 0,
+  phase: 'empty',
+  protocol: undefined,
+  leader: undefined,
+  members: new Map<string, MemberState>(),
+  assignments: new Map<string, readonly TopicPartition[]>(),
+  groupData: new Uint8Array(0),
+})
+
+/** The group after an event. Pure; events that come too late change nothing (`stale`). */
+export function stepGroup(state: GroupState, event: GroupEvent): GroupStep {
+  switch (event.type) {
+    case 'join':
+      return join(state, event)
+    case 'leave':
+      return leave(state, event.memberId)
+    case 'assign':
+      return assign(state, event)
+  }
+}
+
+/** Why a member may not commit these partitions in that generation; `undefined` when it may. */
+export function commitRefusal(
+  state: GroupState,
+  member: { readonly id: string; readonly generation: number },
+  partitions: readonly TopicPartition[],
+): { readonly code: 'MEMBER_FENCED' } | { readonly code: 'NOT_ASSIGNED'; readonly partition: TopicPartition } | undefined {
+  const current = state.phase === 'stable' || state.phase === 'preparing'
+  if (!current || !state.members.has(member.id) || state.generation !== member.generation) return { code: 'MEMBER_FENCED' }
+  const owned = new Set((state.assignments.get(member.id) ?? []).map(partitionKey))
+  const partition = partitions.find((candidate) => !owned.has(partitionKey(candidate)))
+  return partition === undefined ? undefined : { code: 'NOT_ASSIGNED', partition }
+}
+
+function join(state: GroupState, event: Extract<GroupEvent, { type: 'join' }>): GroupStep {
+  const { memberId, protocol } = event
+  const others = [...state.members.keys()].filter((id) => id !== memberId)
+  if (others.length > 0 && state.protocol !== protocol) return { state, outcome: 'protocol-differs' }
+  const member: MemberState = { ...event.member, joined: true }
+  const predecessor = findInstance(state, memberId, member.instanceId)
+  if (predecessor !== undefined) {
+    const replaced = replace(state, predecessor, { id: memberId, member })
+    if (state.phase === 'stable') return { state: replaced, outcome: 'restored' }
+    return { state: settle(state.phase === 'completing' ? prepare(replaced, memberId) : replaced), outcome: 'done' }
+  }
+  const members = new Map(state.members).set(memberId, member)
+  const joined = { ...state, protocol, members }
+  return { state: settle(state.phase === 'preparing' ? joined : prepare(joined, memberId)), outcome: 'done' }
+}
+
+function leave(state: GroupState, memberId: string): GroupStep {
+  if (!state.members.has(memberId)) return { state, outcome: 'stale' }
+  const members = new Map(state.members)
+  members.delete(memberId)
+  if (members.size === 0) return { state: { ...EMPTY_GROUP, generation: state.generation }, outcome: 'done' }
+  const left = { ...state, members }
+  return { state: settle(state.phase === 'preparing' ? left : prepare(left, undefined)), outcome: 'done' }
+}
+
+function assign(state: GroupState, event: Extract<GroupEvent, { type: 'assign' }>): GroupStep {
+  const { memberId, generation, assignments, groupData } = event
+  if (state.phase !== 'completing' || state.leader !== memberId || state.generation !== generation) return { state, outcome: 'stale' }
+  const known = new Map([...state.members.keys()].map((id) => [id, assignments.get(id) ?? []]))
+  return { state: { ...state, phase: 'stable', assignments: known, groupData }, outcome: 'done' }
+}
+
+function findInstance(state: GroupState, memberId: string, instanceId: string | undefined): string | undefined {
+  if (instanceId === undefined) return undefined
+  for (const [id, member] of state.members) if (id !== memberId && member.instanceId === instanceId) return id
+  return undefined
+}
+
+/** The member in its predecessor's place: same age, same assignment, leader if that one was. */
+function replace(state: GroupState, predecessor: string, successor: { readonly id: string; readonly member: MemberState }): GroupState {
+  const rename = (id: string): string => (id === predecessor ? successor.id : id)
+  const members = new Map([...state.members].map(([id, member]) => [rename(id), id === predecessor ? successor.member : member]))
+  const assignments = new Map([...state.assignments].map(([id, partitions]) => [rename(id), partitions]))
+  return { ...state, members, assignments, leader: state.leader === undefined ? undefined : rename(state.leader) }
+}
+
+/** A new round: everybody has to join, but for the one who just did. */
+function prepare(state: GroupState, joinedAlready: string | undefined): GroupState {
+  const members = new Map([...state.members].map(([id, member]) => [id, { ...member, joined: id === joinedAlready }]))
+  return { ...state, phase: 'preparing', members }
+}
+
+/** Ends the round once everybody has joined. The oldest member leads. */
+function settle(state: GroupState): GroupState {
+  if (state.phase !== 'preparing') return state
+  for (const member of state.members.values()) if (!member.joined) return state
+  const [leader] = state.members.keys()
+  return { ...state, phase: 'completing', generation: state.generation + 1, leader, assignments: new Map(), groupData: new Uint8Array(0) }
+}

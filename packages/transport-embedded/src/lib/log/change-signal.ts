@@ -1,0 +1,28 @@
+import { deferred, type Deferred } from '@millrace/core'
+
+/**
+ * Wakes whoever waits for the next change. Take `next()` before looking at the state, and await it only if the look
+ * was in vain: then no change is missed.
+ */
+export class ChangeSignal {
+  readonly #listeners = new Set<() => void>()
+  #waiting: Deferred<void> | undefined
+
+  next(): Promise<void> {
+    this.#waiting ??= deferred<void>()
+    return this.#waiting.promise
+  }
+
+  /** Called at each change until the returned function is called. */
+  listen(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  notify(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.resolve()
+    for (const listener of this.#listeners) listener()
+  }
+}

@@ -1,0 +1,90 @@
+import { partitionKey, type CommitOffset, type OutgoingRecord } from '@millrace/core'
+import { EMPTY_GROUP, type GroupState } from '../group/group-state.ts'
+import type { LogWrites, PartitionBounds, ReadLimit, StoredSlice, StoredTopic } from '../log/log-backend.ts'
+import { MemoryPartition } from './memory-partition.ts'
+
+/** What a memory log holds. */
+export class MemoryContents implements LogWrites {
+  readonly #topics = new Map<string, StoredTopic>()
+  readonly #partitions = new Map<number, readonly MemoryPartition[]>()
+  readonly #groups = new Map<string, GroupState>()
+  readonly #committed = new Map<string, Map<string, CommitOffset>>()
+  readonly #epochs = new Map<string, number>()
+  #topicsMade = 0
+
+  topic(name: string): StoredTopic | undefined {
+    return this.#topics.get(name)
+  }
+
+  topics(): readonly StoredTopic[] {
+    return [...this.#topics.values()]
+  }
+
+  bounds(topic: StoredTopic, partition: number): PartitionBounds {
+    return this.#partition(topic, partition)?.bounds ?? { start: 0, end: 0 }
+  }
+
+  slice(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }, limit: ReadLimit): StoredSlice {
+    return this.#partition(topic, at.partition)?.read(at.offset, limit) ?? { records: [], bytes: 0, nextOffset: at.offset }
+  }
+
+  partitions(topic: StoredTopic): readonly MemoryPartition[] {
+    return this.#partitions.get(topic.number) ?? []
+  }
+
+  group(groupId: string): GroupState {
+    return this.#groups.get(groupId) ?? EMPTY_GROUP
+  }
+
+  groups(): readonly string[] {
+    return [...this.#groups.keys()]
+  }
+
+  committed(groupId: string): readonly CommitOffset[] {
+    return [...(this.#committed.get(groupId)?.values() ?? [])]
+  }
+
+  committedOffset(groupId: string, topic: string, partition: number): CommitOffset | undefined {
+    return this.#committed.get(groupId)?.get(partitionKey({ topic, partition }))
+  }
+
+  epoch(transactionalId: string): number {
+    return this.#epochs.get(transactionalId) ?? 0
+  }
+
+  putTopic(topic: Omit<StoredTopic, 'number'>): void {
+    const number = ++this.#topicsMade
+    this.#topics.set(topic.name, { ...topic, number })
+    this.#partitions.set(number, Array.from({ length: topic.partitions }, () => new MemoryPartition()))
+  }
+
+  dropTopic(topic: StoredTopic): void {
+    this.#topics.delete(topic.name)
+    this.#partitions.delete(topic.number)
+    for (const offsets of this.#committed.values()) {
+      for (const [key, offset] of offsets) if (offset.topic === topic.name) offsets.delete(key)
+    }
+  }
+
+  append(topic: StoredTopic, partition: number, records: readonly OutgoingRecord[]): number {
+    return this.#partition(topic, partition)?.append(records) ?? 0
+  }
+
+  putGroup(groupId: string, state: GroupState): void {
+    this.#groups.set(groupId, state)
+  }
+
+  putCommitted(groupId: string, offset: CommitOffset): void {
+    let offsets = this.#committed.get(groupId)
+    if (offsets === undefined) this.#committed.set(groupId, (offsets = new Map()))
+    offsets.set(partitionKey(offset), offset)
+  }
+
+  putEpoch(transactionalId: string, epoch: number): void {
+    this.#epochs.set(transactionalId, epoch)
+  }
+
+  #partition(topic: StoredTopic, partition: number): MemoryPartition | undefined {
+    return this.#partitions.get(topic.number)?.[partition]
+  }
+}

@@ -1,0 +1,64 @@
+import type { CommitOffset, RawRecord, TopicInfo } from '@millrace/core'
+import { stepGroup, type GroupState } from '../group/group-state.ts'
+import type { LogBackend } from '../log/log-backend.ts'
+import { topicInfo } from '../parts/log-admin.ts'
+import { MemoryBackend } from './memory-backend.ts'
+import { MemoryContents } from './memory-contents.ts'
+
+/** A log in the heap that the transports of one process share, with ways to look into it for tests. */
+export interface MemoryLog {
+  /** For `createMemoryTransport`. */
+  readonly backend: LogBackend
+  /** Grows with every write: equal numbers mean that nothing happened in between. */
+  readonly version: number
+  topics(): readonly TopicInfo[]
+  /** Records of a topic, partition by partition; empty when there is no such topic. */
+  records(topic: string): readonly (RawRecord & { readonly partition: number })[]
+  /** Offsets that a group has committed. */
+  committed(groupId: string): readonly CommitOffset[]
+  group(groupId: string): GroupState
+  /** Keeps the last record of each key. Records without a key stay. Tombstones go only when asked for. */
+  compact(topic: string, options?: { readonly dropTombstones?: boolean }): void
+  /** Throws members out of their groups, as a session that ran out does: all, or those of one host or one group. */
+  expire(which?: { readonly host?: string; readonly groupId?: string; readonly keepStatic?: boolean }): void
+}
+
+/**
+ * Makes an empty log. It has no timers: members are thrown out only by `expire` or by killing their transport.
+ *
+ * @example
+ * const log = createMemoryLog()
+ * const transport = createMemoryTransport(log, { clock, log: logger })
+ */
+export function createMemoryLog(): MemoryLog {
+  const contents = new MemoryContents()
+  const backend = new MemoryBackend(contents)
+  return {
+    backend,
+    get version() {
+      return backend.version
+    },
+    topics: () => contents.topics().map(topicInfo),
+    records: (name) => {
+      const topic = contents.topic(name)
+      if (topic === undefined) return []
+      return contents.partitions(topic).flatMap(({ records }, partition) => records.map((record) => ({ ...record, partition })))
+    },
+    committed: (groupId) => contents.committed(groupId),
+    group: (groupId) => contents.group(groupId),
+    compact: (name, options) => {
+      const topic = contents.topic(name)
+      if (topic !== undefined) for (const partition of contents.partitions(topic)) partition.compact(options?.dropTombstones ?? false)
+    },
+    expire: ({ host, groupId, keepStatic = false } = {}) => {
+      void backend.write('groups', (log) => {
+        for (const id of groupId === undefined ? log.groups() : [groupId]) {
+          for (const [memberId, member] of log.group(id).members) {
+            if ((host !== undefined && member.host !== host) || (keepStatic && member.instanceId !== undefined)) continue
+            log.putGroup(id, stepGroup(log.group(id), { type: 'leave', memberId }).state)
+          }
+        }
+      })
+    },
+  }
+}

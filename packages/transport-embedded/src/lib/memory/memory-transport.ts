@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto'
+import type { TransportDeps } from '@millrace/core'
+import { Lifespan } from '../parts/lifespan.ts'
+import { LogTransport } from '../parts/log-transport.ts'
+import type { MemoryLog } from './memory-log.ts'
+
+/** A transport on a memory log, with the accidents that tests want. */
+export class MemoryTransport extends LogTransport {
+  /** Names this transport in the groups' states. */
+  readonly host: string
+  readonly #log: MemoryLog
+
+  /** See `createMemoryTransport`. */
+  constructor(log: MemoryLog, { clock, log: logger }: TransportDeps) {
+    const host = randomUUID()
+    super(
+      { name: 'memory', durable: false, shared: false, uncommittedVisible: false, sessions: false },
+      { backend: log.backend, clock, log: logger, lifespan: new Lifespan('transport'), host },
+    )
+    this.host = host
+    this.#log = log
+  }
+
+  /**
+   * Ends it as kill -9 ends a process: nothing of it happens any more, what is under way never settles, its members
+   * are gone from their groups at once. Static members stay in theirs until they come back or `log.expire` is called.
+   */
+  override kill(): void {
+    super.kill()
+    this.#log.expire({ host: this.host, keepStatic: true })
+  }
+
+  /** Throws its members out of their groups as if their sessions had run out; they hear `onLost` and join again. */
+  expire(): void {
+    this.#log.expire({ host: this.host })
+  }
+}
+
+/**
+ * A transport on `log`. Several on one log see each other's records and groups.
+ *
+ * @example
+ * const transport = createMemoryTransport(createMemoryLog(), { clock: systemClock(), log: logger })
+ * await transport.connect({ timeoutMs: 1000 })
+ */
+export function createMemoryTransport(log: MemoryLog, deps: TransportDeps): MemoryTransport {
+  return new MemoryTransport(log, deps)
+}

@@ -1,0 +1,156 @@
+import { MillraceError, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
+import { missing } from '../log/plan-append.ts'
+import type { LogBackend, ReadLimit } from '../log/log-backend.ts'
+import { ChangeSignal } from '../log/change-signal.ts'
+import { never, type Lifespan } from './lifespan.ts'
+
+interface Place extends TopicPartition {
+  /** `undefined` until the first seek. */
+  position: number | undefined
+  paused: boolean
+}
+
+/** Batches handed out in a row before the event loop gets a turn. */
+const BATCHES_A_TURN = 16
+
+export interface BatchFeedDeps {
+  readonly backend: LogBackend
+  readonly lifespan: Lifespan
+  readonly limit: ReadLimit
+}
+
+/**
+ * The partitions that a consumer or reader has, and their batches as an async iterable. Reads only when asked for the
+ * next batch, so it holds none.
+ */
+export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch> {
+  readonly #deps: BatchFeedDeps
+  readonly #places = new Map<string, Place>()
+  readonly #changed = new ChangeSignal()
+  readonly #deaf: () => void
+  #order: Place[] = []
+  #turn = 0
+  #inARow = 0
+  #ended = false
+  #failure: Error | undefined
+
+  constructor(deps: BatchFeedDeps) {
+    this.#deps = deps
+    this.#deaf = deps.backend.changes.records.listen(() => this.#changed.notify())
+  }
+
+  has(partition: TopicPartition): boolean {
+    return this.#places.has(partitionKey(partition))
+  }
+
+  partitions(): readonly TopicPartition[] {
+    return this.#order.map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  add(partition: TopicPartition, position: number | undefined): void {
+    const { topic } = partition
+    this.#places.set(partitionKey(partition), { topic, partition: partition.partition, position, paused: false })
+    this.#reorder()
+  }
+
+  remove(partition: TopicPartition): void {
+    this.#places.delete(partitionKey(partition))
+    this.#reorder()
+  }
+
+  clear(): void {
+    this.#places.clear()
+    this.#reorder()
+  }
+
+  seek(partition: TopicPartition, position: number): void {
+    const place = this.#places.get(partitionKey(partition))
+    if (place === undefined) return
+    place.position = position
+    this.#changed.notify()
+  }
+
+  setPaused(partitions: readonly TopicPartition[], paused: boolean): void {
+    for (const partition of partitions) {
+      const place = this.#places.get(partitionKey(partition))
+      if (place !== undefined) place.paused = paused
+    }
+    this.#changed.notify()
+  }
+
+  /** Ends the iteration, with an error if one is given. */
+  end(failure?: Error): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#failure = failure
+    this.#deaf()
+    this.#changed.notify()
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<RecordBatch> {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<RecordBatch>> {
+    if (++this.#inARow > BATCHES_A_TURN) await this.#breathe()
+    for (;;) {
+      if (this.#deps.lifespan.killed) return never()
+      if (this.#ended) return this.#finish()
+      const changed = this.#changed.next()
+      const batch = this.#take()
+      if (batch !== undefined) return { done: false, value: batch }
+      this.#inARow = 0
+      await changed
+    }
+  }
+
+  async return(): Promise<IteratorResult<RecordBatch>> {
+    this.end()
+    return { done: true, value: undefined }
+  }
+
+  #finish(): IteratorResult<RecordBatch> {
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) throw failure
+    return { done: true, value: undefined }
+  }
+
+  /** The next batch, partitions in turn. */
+  #take(): RecordBatch | undefined {
+    return this.#deps.backend.read((log) => {
+      const count = this.#order.length
+      for (let tried = 0; tried < count; tried++) {
+        const place = this.#order[this.#turn++ % count]
+        if (place === undefined || place.paused || place.position === undefined) continue
+        const topic = log.topic(place.topic)
+        if (topic === undefined) throw missing(place.topic)
+        const { start, end } = log.bounds(topic, place.partition)
+        const offset = place.position
+        if (offset === end) continue
+        if (offset < start || offset > end) throw outOfRange(place, { start, end })
+        const { records, bytes, nextOffset } = log.slice(topic, { partition: place.partition, offset }, this.#deps.limit)
+        place.position = nextOffset
+        return { topic: place.topic, partition: place.partition, records, bytes, nextOffset, endOffset: end }
+      }
+      return undefined
+    })
+  }
+
+  async #breathe(): Promise<void> {
+    this.#inARow = 0
+    await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+
+  #reorder(): void {
+    this.#order = [...this.#places.values()]
+    this.#changed.notify()
+  }
+}
+
+function outOfRange(place: Place, bounds: { readonly start: number; readonly end: number }): MillraceError {
+  return new MillraceError(
+    'OFFSET_OUT_OF_RANGE',
+    `Position ${place.position} of topic "${place.topic}" partition ${place.partition} is outside ${bounds.start}–${bounds.end}.`,
+  )
+}

@@ -1,0 +1,58 @@
+import { MillraceError } from '@millrace/core'
+
+/**
+ * Whether a transport or one of its parts may still be used. `kill` is for tests: from then on nothing happens any
+ * more, as after kill -9: what is under way never settles, and new calls neither.
+ */
+export class Lifespan {
+  readonly #name: string
+  readonly #parent: Lifespan | undefined
+  #closed = false
+  #killed = false
+
+  constructor(name: string, parent?: Lifespan) {
+    this.#name = name
+    this.#parent = parent
+  }
+
+  get closed(): boolean {
+    return this.#closed || (this.#parent?.closed ?? false)
+  }
+
+  get killed(): boolean {
+    return this.#killed || (this.#parent?.killed ?? false)
+  }
+
+  /** True once, for whoever does the closing. */
+  close(): boolean {
+    const first = !this.#closed
+    this.#closed = true
+    return first
+  }
+
+  kill(): void {
+    this.#killed = true
+  }
+
+  closedError(): MillraceError {
+    return new MillraceError('CLOSED', `The ${this.#name} is closed, or was not started.`)
+  }
+
+  /** Runs a call of the part: refused after `close`, without end after `kill`. */
+  async run<T>(call: () => Promise<T>): Promise<T> {
+    if (this.killed) return never()
+    if (this.closed) throw this.closedError()
+    try {
+      const value = await call()
+      return this.killed ? never() : value
+    } catch (error) {
+      if (this.killed) return never()
+      throw error
+    }
+  }
+}
+
+/** What a dead process answers. */
+export function never<T>(): Promise<T> {
+  return new Promise<T>(() => {})
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import type { Admin, CommitOffset, Isolation, PartitionOffsets, TopicInfo, TopicPartition, TopicSpec } from '@millrace/core'
+import type { StoredTopic } from '../log/log-backend.ts'
+import { checkTopic } from './check-topic.ts'
+import { Lifespan } from './lifespan.ts'
+import type { PartContext } from './part-context.ts'
+import { partitionOffsets } from './partition-offsets.ts'
+
+/** Topics and offsets of a local log. */
+export class LogAdmin implements Admin {
+  readonly #context: PartContext
+  readonly #lifespan: Lifespan
+
+  constructor(context: PartContext) {
+    this.#context = context
+    this.#lifespan = new Lifespan('admin', context.lifespan)
+  }
+
+  topics(names?: readonly string[]): Promise<readonly TopicInfo[]> {
+    return this.#lifespan.run(async () =>
+      this.#context.backend.read((log) =>
+        (names === undefined ? log.topics() : names.flatMap((name) => log.topic(name) ?? [])).map(topicInfo),
+      ),
+    )
+  }
+
+  createTopics(specs: readonly TopicSpec[]): Promise<void> {
+    return this.#lifespan.run(async () => {
+      for (const spec of specs) checkTopic(spec)
+      await this.#context.backend.write('records', (log) => {
+        for (const { name, partitions, config } of specs) {
+          if (log.topic(name) === undefined) log.putTopic({ name, id: randomUUID(), partitions, config })
+        }
+      })
+    })
+  }
+
+  deleteTopics(names: readonly string[]): Promise<void> {
+    return this.#lifespan.run(() =>
+      this.#context.backend.write('records', (log) => {
+        for (const name of names) {
+          const topic = log.topic(name)
+          if (topic !== undefined) log.dropTopic(topic)
+        }
+      }),
+    )
+  }
+
+  offsets(partitions: readonly TopicPartition[], _isolation: Isolation): Promise<readonly PartitionOffsets[]> {
+    return this.#lifespan.run(async () => partitionOffsets(this.#context.backend, partitions))
+  }
+
+  committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
+    return this.#lifespan.run(async () =>
+      this.#context.backend.read((log) =>
+        partitions.flatMap(({ topic, partition }) => log.committedOffset(groupId, topic, partition) ?? []),
+      ),
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#lifespan.close()
+  }
+
+  kill(): void {
+    this.#lifespan.kill()
+  }
+}
+
+/** A topic as the contract shows it. */
+export function topicInfo({ name, partitions, id }: StoredTopic): TopicInfo {
+  return { name, partitions, id }
+}

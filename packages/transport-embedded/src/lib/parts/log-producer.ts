@@ -1,0 +1,53 @@
+import type { OutgoingRecord, Producer, SendOptions, SendOutcome, TopicPartition } from '@millrace/core'
+import { applyAppend, missing, planAppend } from '../log/plan-append.ts'
+import { Lifespan } from './lifespan.ts'
+import type { PartContext } from './part-context.ts'
+
+/** Appends to a local log at once. */
+export class LogProducer implements Producer {
+  readonly #context: PartContext
+  readonly #lifespan: Lifespan
+  readonly #inFlight = new Set<Promise<unknown>>()
+
+  constructor(context: PartContext) {
+    this.#context = context
+    this.#lifespan = new Lifespan('producer', context.lifespan)
+  }
+
+  partitions(topic: string): Promise<number> {
+    return this.#lifespan.run(async () => partitionCount(this.#context, topic))
+  }
+
+  lane(_partition: TopicPartition): number {
+    return 0
+  }
+
+  send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
+    return this.#lifespan.run(async () => {
+      options.guard()
+      const sent = this.#context.backend.write('records', (log) => applyAppend(log, planAppend(log, records)))
+      this.#inFlight.add(sent)
+      try {
+        return await sent
+      } finally {
+        this.#inFlight.delete(sent)
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    if (!this.#lifespan.close() || this.#lifespan.killed) return
+    await Promise.allSettled(this.#inFlight)
+  }
+
+  kill(): void {
+    this.#lifespan.kill()
+  }
+}
+
+/** Throws `TOPIC_MISSING`. */
+export function partitionCount({ backend }: PartContext, name: string): number {
+  const topic = backend.read((log) => log.topic(name))
+  if (topic === undefined) throw missing(name)
+  return topic.partitions
+}
