@@ -20,6 +20,7 @@ export const errorTable = {
   DEFINITION_LATE: { title: 'Something was defined after the app had started', fix: 'Define agents, topics and tables before app.start().' },
   TOPOLOGY_LATE: { title: 'A topic or state was declared after the worker had joined its group', fix: 'Call groupBy, through and joins before the first await of the agent.' },
   DURATION_INVALID: { title: 'A duration cannot be read', fix: "Use milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'." },
+  SIZE_INVALID: { title: 'A size in bytes cannot be read', fix: "Use bytes as a number, or text such as '512kb', '32mb', '1gb'." },
   // codecs
   CODEC_UNKNOWN: { title: 'There is no such codec', fix: "Use 'bytes', 'string', 'json', 'number', a Codec or a Standard Schema." },
   ENCODE_FAILED: { title: 'A value could not be encoded', fix: 'Send a value that the codec or schema accepts.' },

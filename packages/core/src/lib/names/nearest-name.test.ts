@@ -1,0 +1,29 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { nearestName } from './nearest-name.ts'
+
+const names = ['commitInterval', 'connectTimeout', 'store', 'id', 'broker']
+
+test.each([
+  ['comitInterval', 'commitInterval'],
+  ['commitinterval', 'commitInterval'],
+  ['brokre', 'broker'],
+  ['sotre', 'store'],
+  ['di', 'id'],
+  ['conectTimeouts', 'connectTimeout'],
+])('%s means %s', (word, name) => {
+  expect(nearestName(word, names)).toBe(name)
+})
+
+test.each(['', 'partitions', 'kafka', 'xyz'])('%j means none of them', (word) => {
+  expect(nearestName(word, names)).toBeUndefined()
+})
+
+test('a name itself is always the nearest', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.stringMatching(/^[a-z]{1,12}$/), { minLength: 1, maxLength: 8 }), fc.nat(), (candidates, index) => {
+      const name = candidates[index % candidates.length]
+      expect(name === undefined ? undefined : nearestName(name, candidates)).toBe(name)
+    }),
+  )
+})
