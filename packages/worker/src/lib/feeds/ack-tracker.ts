@@ -1,0 +1,114 @@
+import type { OffsetRange, Progress } from '../commit/offset-range.ts'
+
+const FIRST_CAPACITY = 64
+
+/**
+ * Which events of one partition a subscription has handed out and finished. Events get consecutive numbers as they are
+ * handed out, so finding one is an index into a ring, and finishing in order costs a few instructions.
+ */
+export class AckTracker {
+  #offsets = new Float64Array(FIRST_CAPACITY)
+  #done = new Uint8Array(FIRST_CAPACITY)
+  #mask = FIRST_CAPACITY - 1
+  #head = 0
+  #next = 0
+  #readTo: number
+
+  constructor(position: number) {
+    this.#readTo = position
+  }
+
+  /** An event is handed out; the number returned is what `finish` takes. Offsets ascend. */
+  hand(offset: number): number {
+    const number = this.#next
+    if (number - this.#head > this.#mask) this.#grow()
+    const slot = number & this.#mask
+    this.#offsets[slot] = offset
+    this.#done[slot] = 0
+    this.#next = number + 1
+    this.#readTo = offset + 1
+    return number
+  }
+
+  finish(number: number): void {
+    if (number !== this.#head) {
+      this.#done[number & this.#mask] = 1
+      return
+    }
+    let head = number + 1
+    while (head < this.#next && this.#done[head & this.#mask] === 1) head++
+    this.#head = head
+  }
+
+  /** Reading moved on to `offset` with nothing to hand out before it. */
+  advance(offset: number): void {
+    if (offset > this.#readTo) this.#readTo = offset
+  }
+
+  /** All below it is finished. */
+  get position(): number {
+    return this.#head === this.#next ? this.#readTo : this.#offsetOf(this.#head)
+  }
+
+  /** Next offset to be handed out. */
+  get readTo(): number {
+    return this.#readTo
+  }
+
+  /** Events handed out so far. */
+  get handed(): number {
+    return this.#next
+  }
+
+  /** Events that the position has passed so far. */
+  get passed(): number {
+    return this.#head
+  }
+
+  progress(): Progress {
+    return { position: this.position, finished: this.#finishedBeyond() }
+  }
+
+  /** Offsets handed out and not finished, lowest first. */
+  unfinished(limit: number): readonly number[] {
+    const found: number[] = []
+    for (let number = this.#head; number < this.#next && found.length < limit; number++)
+      if (this.#isOpen(number)) found.push(this.#offsetOf(number))
+    return found
+  }
+
+  #finishedBeyond(): readonly OffsetRange[] {
+    const ranges: OffsetRange[] = []
+    let from = -1
+    for (let number = this.#head; number < this.#next; number++) {
+      if (this.#isOpen(number)) {
+        if (from >= 0) ranges.push({ from, to: this.#offsetOf(number) })
+        from = -1
+      } else if (from < 0) from = this.#offsetOf(number)
+    }
+    if (from >= 0) ranges.push({ from, to: this.#readTo })
+    return ranges
+  }
+
+  /** The head is open by definition; its flag is never set. */
+  #isOpen(number: number): boolean {
+    return this.#done[number & this.#mask] !== 1
+  }
+
+  #offsetOf(number: number): number {
+    return this.#offsets[number & this.#mask] ?? this.#readTo
+  }
+
+  #grow(): void {
+    const offsets = new Float64Array(this.#offsets.length * 2)
+    const done = new Uint8Array(offsets.length)
+    const mask = offsets.length - 1
+    for (let number = this.#head; number < this.#next; number++) {
+      offsets[number & mask] = this.#offsetOf(number)
+      done[number & mask] = this.#isOpen(number) ? 0 : 1
+    }
+    this.#offsets = offsets
+    this.#done = done
+    this.#mask = mask
+  }
+}

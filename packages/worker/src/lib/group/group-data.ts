@@ -1,0 +1,54 @@
+import type { TaskOwner } from '../worker/worker.ts'
+
+/** What the leader tells every member with its assignment. */
+export interface GroupData {
+  /** By task id. */
+  readonly owners: ReadonlyMap<string, TaskOwner>
+  /** Ids of tasks that nobody can take. */
+  readonly unassigned: readonly string[]
+}
+
+export const NO_GROUP_DATA: GroupData = { owners: new Map(), unassigned: [] }
+
+const VERSION = 1
+
+/** Members are listed once; each has its tasks. */
+interface GroupJson {
+  readonly v: number
+  readonly members: readonly { readonly id: string; readonly address?: string; readonly tasks: readonly string[] }[]
+  readonly unassigned: readonly string[]
+}
+
+export function encodeGroupData(data: GroupData): Uint8Array {
+  const tasks = new Map<string, { readonly address: string | undefined; readonly tasks: string[] }>()
+  for (const [task, { member, address }] of data.owners) {
+    const entry = tasks.get(member)
+    if (entry === undefined) tasks.set(member, { address, tasks: [task] })
+    else entry.tasks.push(task)
+  }
+  const json: GroupJson = {
+    v: VERSION,
+    members: [...tasks].map(([id, entry]) => ({
+      id,
+      ...(entry.address === undefined ? {} : { address: entry.address }),
+      tasks: entry.tasks,
+    })),
+    unassigned: data.unassigned,
+  }
+  return Buffer.from(JSON.stringify(json))
+}
+
+/** Data of another format (a leader of a later version) tells nothing about others' tasks. */
+export function decodeGroupData(bytes: Uint8Array): GroupData {
+  let json: GroupJson
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    return NO_GROUP_DATA
+  }
+  if (json.v !== VERSION) return NO_GROUP_DATA
+  const owners = new Map<string, TaskOwner>()
+  for (const member of json.members)
+    for (const task of member.tasks) owners.set(task, { member: member.id, address: member.address })
+  return { owners, unassigned: json.unassigned }
+}

@@ -1,0 +1,60 @@
+/** What belongs together in the tasks of one partition count, as one member knows it. */
+export interface TaskTopology {
+  readonly topics: readonly string[]
+  /** Names of tables and stateful operators. */
+  readonly parts: readonly string[]
+}
+
+/** What a member tells the group's leader about itself. */
+export interface MemberData {
+  /** By partition count. */
+  readonly groups: ReadonlyMap<number, TaskTopology>
+  /** Ids of the tasks it runs. */
+  readonly tasks: readonly string[]
+  /** Generation in which it was given them; of two that claim a task, the later one has it. */
+  readonly generation: number
+  /** Ids of tasks whose state it holds without running them. */
+  readonly warm: readonly string[]
+  readonly address: string | undefined
+}
+
+const VERSION = 1
+
+interface MemberJson {
+  readonly v: number
+  readonly groups: Readonly<Record<string, TaskTopology>>
+  readonly tasks: readonly string[]
+  readonly generation: number
+  readonly warm: readonly string[]
+  readonly address?: string
+}
+
+export function encodeMemberData(data: MemberData): Uint8Array {
+  const json: MemberJson = {
+    v: VERSION,
+    groups: Object.fromEntries([...data.groups].map(([partitions, topology]) => [String(partitions), topology])),
+    tasks: data.tasks,
+    generation: data.generation,
+    warm: data.warm,
+    ...(data.address === undefined ? {} : { address: data.address }),
+  }
+  return Buffer.from(JSON.stringify(json))
+}
+
+/** `undefined` for data of another format: such a member can be given nothing. */
+export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
+  let json: MemberJson
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    return undefined
+  }
+  if (json.v !== VERSION) return undefined
+  return {
+    groups: new Map(Object.entries(json.groups).map(([partitions, topology]) => [Number(partitions), topology])),
+    tasks: json.tasks,
+    generation: json.generation,
+    warm: json.warm,
+    address: json.address,
+  }
+}

@@ -1,0 +1,115 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { taskId } from '../tasks/task-id.ts'
+import type { TaskTopology } from './member-data.ts'
+import { type AssignmentPlan, type PlannedMember, planAssignment } from './plan-assignment.ts'
+
+function member(id: string, groups: ReadonlyMap<number, TaskTopology>, tasks: readonly string[] = [], generation = 0): PlannedMember {
+  return { id, data: { groups, tasks, generation, warm: [], address: undefined } }
+}
+
+/** The members as they come to the next rebalance, each with what it was given. */
+function after(members: readonly PlannedMember[], plan: AssignmentPlan): PlannedMember[] {
+  return members.map(({ id, data }) => ({
+    id,
+    data: { ...data, tasks: [...plan.owners].filter(([, owner]) => owner === id).map(([task]) => task), generation: data.generation + 1 },
+  }))
+}
+
+function loads(members: readonly PlannedMember[], plan: AssignmentPlan): number[] {
+  return members.map(({ id }) => [...plan.owners.values()].filter((owner) => owner === id).length)
+}
+
+const topologies = fc
+  .uniqueArray(fc.integer({ min: 1, max: 24 }), { minLength: 1, maxLength: 4 })
+  .map((counts) => new Map(counts.map((count) => [count, { topics: [`t${count}`], parts: [] }])))
+
+const group = fc
+  .tuple(topologies, fc.integer({ min: 1, max: 9 }))
+  .map(([topology, size]) => Array.from({ length: size }, (_, i) => member(`m${i}`, topology)))
+
+test('every task has one owner, loads differ by one at most, the order of members does not matter', () => {
+  fc.assert(
+    fc.property(group, fc.infiniteStream(fc.nat()), (members, random) => {
+      const plan = planAssignment(members)
+      const total = [...plan.topics.keys()].reduce((sum, partitions) => sum + partitions, 0)
+      expect(plan.owners.size).toBe(total)
+      const counts = loads(members, plan)
+      expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
+      const shuffled = members.map((one) => ({ one, at: random.next().value ?? 0 })).sort((a, b) => a.at - b.at).map(({ one }) => one)
+      expect(planAssignment(shuffled)).toEqual(plan)
+      expect(plan.unassigned).toEqual([])
+    }),
+  )
+})
+
+test('nothing moves when nothing changed; one member more takes its share and nothing else moves; one less moves only what it had', () => {
+  fc.assert(
+    fc.property(group, (members) => {
+      const first = planAssignment(members)
+      const settled = after(members, first)
+      expect(planAssignment(settled).owners).toEqual(first.owners)
+
+      const grown = [...settled, member('new', settled[0]?.data.groups ?? new Map())]
+      const second = planAssignment(grown)
+      const moved = [...second.owners].filter(([task, owner]) => first.owners.get(task) !== owner)
+      expect(moved.every(([, owner]) => owner === 'new')).toBe(true)
+      expect(moved.length).toBeLessThanOrEqual(Math.ceil(first.owners.size / grown.length))
+      const counts = loads(grown, second)
+      expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
+
+      const shrunk = after(grown, second).slice(1)
+      if (shrunk.length === 0) return
+      const third = planAssignment(shrunk)
+      for (const [task, owner] of third.owners) if (second.owners.get(task) !== 'm0') expect(owner).toBe(second.owners.get(task))
+    }),
+  )
+})
+
+test('members of several versions: a task goes only to those who know all of it, and everything is run by someone', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.subarray(['a', 'b', 'c', 'd']), { minLength: 1, maxLength: 6 }),
+      fc.integer({ min: 1, max: 12 }),
+      (known, partitions) => {
+        const members = known.map((topics, i) =>
+          member(`m${i}`, topics.length === 0 ? new Map() : new Map([[partitions, { topics, parts: [] }]])),
+        )
+        const plan = planAssignment(members)
+        const all = new Set(known.flat())
+        expect(plan.owners.size).toBe(all.size === 0 ? 0 : partitions)
+        if (all.size === 0) return
+        const some = members.some(({ data }) => data.groups.get(partitions)?.topics.length === all.size)
+        const most = Math.max(...known.map((topics) => topics.length))
+        for (const owner of plan.owners.values())
+          expect(members.find(({ id }) => id === owner)?.data.groups.get(partitions)?.topics.length).toBe(most)
+        expect(plan.unassigned.length).toBe(some ? 0 : partitions)
+      },
+    ),
+  )
+})
+
+test('members that can take different groups are levelled along chains', () => {
+  const only = (...counts: number[]): ReadonlyMap<number, TaskTopology> =>
+    new Map(counts.map((count) => [count, { topics: [`t${count}`], parts: [] }]))
+  // m0 can run the group of 6 only, m1 both, m2 the group of 1 only.
+  const plan = planAssignment([member('m0', only(6)), member('m1', only(6, 1)), member('m2', only(1))])
+  expect(loads([member('m0', only(6)), member('m1', only(6, 1)), member('m2', only(1))], plan)).toEqual([3, 3, 1])
+})
+
+test('a new table is run by the members that know it', () => {
+  const old = new Map([[4, { topics: ['a'], parts: ['x'] }]])
+  const next = new Map([[4, { topics: ['a'], parts: ['x', 'y'] }]])
+  const plan = planAssignment([member('m0', old, [taskId(4, 0), taskId(4, 1)]), member('m1', old, [taskId(4, 2), taskId(4, 3)]), member('m2', next)])
+  expect(new Set(plan.owners.values())).toEqual(new Set(['m2']))
+})
+
+test('of two that claim a task the later generation keeps it; one that holds its state is preferred', () => {
+  const topology = new Map([[2, { topics: ['a'], parts: [] }]])
+  const claimed = planAssignment([member('m0', topology, ['2-0'], 3), member('m1', topology, ['2-0'], 4)])
+  expect(claimed.owners.get('2-0')).toBe('m1')
+  const cold = member('m0', topology)
+  const warm = member('m1', topology)
+  const preferred = planAssignment([cold, { id: 'm1', data: { ...warm.data, warm: ['2-1'] } }])
+  expect(preferred.owners.get('2-1')).toBe('m1')
+})

@@ -1,0 +1,34 @@
+import type { GroupAssignor, GroupMember, GroupView, TopicPartition } from '@millrace/core'
+import { taskId } from '../tasks/task-id.ts'
+import type { TaskOwner } from '../worker/worker.ts'
+import { encodeGroupData } from './group-data.ts'
+import { decodeMemberData } from './member-data.ts'
+import { type PlannedMember, planAssignment } from './plan-assignment.ts'
+
+/** Gives out whole tasks: partition *p* of all topics with *n* partitions goes to one member. */
+export const taskAssignor: GroupAssignor = {
+  name: 'millrace-1',
+  assign(view: GroupView) {
+    const members = view.members.flatMap((member) => planned(member))
+    const plan = planAssignment(members)
+    const assignments = new Map<string, TopicPartition[]>()
+    const owners = new Map<string, TaskOwner>()
+    const addresses = new Map(members.map((member) => [member.id, member.data.address]))
+    for (const [partitions, topics] of plan.topics)
+      for (let partition = 0; partition < partitions; partition++) {
+        const id = taskId(partitions, partition)
+        const member = plan.owners.get(id)
+        if (member === undefined) continue
+        owners.set(id, { member, address: addresses.get(member) })
+        const list = assignments.get(member) ?? []
+        assignments.set(member, list)
+        for (const topic of topics) list.push({ topic, partition })
+      }
+    return { assignments, groupData: encodeGroupData({ owners, unassigned: plan.unassigned }) }
+  },
+}
+
+function planned({ id, data }: GroupMember): readonly PlannedMember[] {
+  const decoded = decodeMemberData(data)
+  return decoded === undefined ? [] : [{ id, data: decoded }]
+}
