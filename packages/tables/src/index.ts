@@ -1,1 +1,11 @@
-export {}
+export { KeyedPartition } from './lib/keyed/keyed-partition.ts'
+export type { Immutable } from './lib/keyed/immutable.ts'
+export type { RowShape } from './lib/keyed/row-shape.ts'
+export type { PartitionKey } from './lib/keys/partition-bytes.ts'
+export { createTable, type TableOf } from './lib/tables/create-table.ts'
+export type { ReadOptions } from './lib/tables/keyed-map.ts'
+export { Table } from './lib/tables/table.ts'
+export type { TableOptions } from './lib/tables/table-options.ts'
+export type { TableStats } from './lib/tables/table-stats.ts'
+export type { Fallback, GivenOf, KeyOf, RoundTrip, ValueOf } from './lib/tables/table-types.ts'
+export type { TablesDeps } from './lib/tables/tables-deps.ts'

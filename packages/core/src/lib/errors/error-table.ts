@@ -27,6 +27,7 @@ export const errorTable = {
   DECODE_FAILED: { title: 'A record could not be decoded', fix: 'Check what writes the topic, or give the topic the codec it was written with.' },
   SCHEMA_MISMATCH: { title: 'A value does not match its schema', fix: 'Correct the value, or the schema.' },
   SCHEMA_ASYNC: { title: 'The schema validates asynchronously', fix: 'Use a schema without asynchronous checks.' },
+  VALUE_UNDEFINED: { title: 'A table was given undefined as a value', fix: 'Return the new value from the function given to update; use delete(key) to remove a key.' },
   KEY_INVALID: { title: 'A key cannot be read', fix: 'Give the key in the form that the table encodes.' },
   // topics and broker
   BROKER_UNREACHABLE: { title: 'The broker cannot be reached', fix: 'Check the broker setting, that the broker runs, and the network between.' },

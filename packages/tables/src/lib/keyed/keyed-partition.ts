@@ -1,0 +1,118 @@
+import { isMillraceError, MillraceError, type OpenPart, type PartContext, type Row } from '@millrace/core'
+import type { KeyEntry } from './key-entry.ts'
+import { KeyedRows } from './keyed-rows.ts'
+import type { RowShape } from './row-shape.ts'
+
+/** Encoded size assumed of a value that was not encoded yet, until a cut has shown better. */
+const FIRST_GUESS = 32
+
+/**
+ * Keyed state of one task with a changelog: what tables and sets keep, and what windows and joins can keep. Changes of
+ * finished events gather here until a cut takes them.
+ */
+export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
+  #dirty: KeyEntry<V>[] = []
+  #taken: KeyEntry<V>[] = []
+  #dirtyBytes = 0
+  #takenBytes = 0
+  #rows: number
+  #guess = FIRST_GUESS
+
+  constructor(shape: RowShape<V>, context: PartContext) {
+    const { store, cacheBytes, freeze, task } = context
+    super({ shape, store, cacheBytes, freeze, partition: task.partition })
+    this.#rows = store.rows
+  }
+
+  get dirtyBytes(): number {
+    return this.#dirtyBytes
+  }
+
+  override get rows(): number {
+    return this.#rows
+  }
+
+  override get cachedBytes(): number {
+    return super.cachedBytes + this.#dirtyBytes + this.#takenBytes
+  }
+
+  override changed(entry: KeyEntry<V>, before: V | undefined): void {
+    if (this.closed) return
+    if (before === undefined) {
+      if (entry.value !== undefined) this.#rows++
+    } else if (entry.value === undefined) this.#rows--
+    if (entry.dirty) return
+    if (entry.taken) this.#takenBytes -= entry.size
+    else this.soiled(entry)
+    entry.dirty = true
+    entry.size = this.sizeWith(entry.key, entry.bytes?.length ?? this.#guess)
+    this.#dirty.push(entry)
+    this.#dirtyBytes += entry.size
+  }
+
+  takeRows(): readonly Row[] {
+    // All are encoded before any changes state: what throws here leaves everything to be taken again.
+    const rows = this.#dirty.map((entry) => this.#encode(entry))
+    let bytes = 0
+    let valueBytes = 0
+    for (const entry of this.#dirty) {
+      const length = entry.bytes?.length ?? 0
+      entry.dirty = false
+      entry.taken = true
+      entry.size = this.sizeWith(entry.key, length)
+      bytes += entry.size
+      valueBytes += length
+    }
+    if (rows.length > 0) this.#guess = Math.ceil(valueBytes / rows.length)
+    this.#taken = this.#dirty
+    this.#dirty = []
+    this.#dirtyBytes = 0
+    this.#takenBytes = bytes
+    return rows
+  }
+
+  rowsStored(): void {
+    const taken = this.#taken
+    this.#taken = []
+    this.#takenBytes = 0
+    for (const entry of taken) {
+      entry.taken = false
+      if (!entry.dirty) this.cleaned(entry)
+    }
+    this.trim(2 * taken.length)
+  }
+
+  rowsReturned(): void {
+    const taken = this.#taken
+    this.#taken = []
+    this.#takenBytes = 0
+    for (const entry of taken) {
+      entry.taken = false
+      if (entry.dirty) continue
+      entry.dirty = true
+      this.#dirty.push(entry)
+      this.#dirtyBytes += entry.size
+    }
+  }
+
+  override close(): void {
+    super.close()
+    this.#dirty = []
+    this.#taken = []
+    this.#dirtyBytes = 0
+    this.#takenBytes = 0
+  }
+
+  #encode(entry: KeyEntry<V>): Row {
+    if (entry.value === undefined) return { key: entry.key, value: null }
+    if (entry.bytes === undefined) {
+      try {
+        entry.bytes = this.shape.encode(entry.value)
+      } catch (thrown) {
+        const detail = isMillraceError(thrown) ? thrown.detail : String(thrown)
+        throw new MillraceError('ENCODE_FAILED', `Key ${this.show(entry.key)} of ${this.shape.where}: ${detail}`, { cause: thrown })
+      }
+    }
+    return { key: entry.key, value: entry.bytes }
+  }
+}

@@ -1,0 +1,200 @@
+import { MillraceError, type EventScope, type StorePartition } from '@millrace/core'
+import { deepFreeze } from './deep-freeze.ts'
+import { KeyEntry } from './key-entry.ts'
+import type { RowShape } from './row-shape.ts'
+import { scanRows } from './scan-rows.ts'
+
+/** What a map entry, its object and its key buffer take beside the bytes of key and value. */
+const ENTRY_OVERHEAD = 220
+/** Entries looked at for each one that comes in while the cache is full: bounds what a single miss costs. */
+const STEPS_PER_MISS = 64
+
+export interface KeyedRowsOptions<V> {
+  readonly shape: RowShape<V>
+  readonly store: StorePartition
+  readonly partition: number
+  readonly cacheBytes: number
+  readonly freeze: boolean
+}
+
+/**
+ * The rows of one partition: decoded entries above a store of bytes. Entries that are clean and in nobody's hand are
+ * dropped when they exceed `cacheBytes`, roughly least recently used first (a clock hand over the map: a hit only sets a flag).
+ */
+export abstract class KeyedRows<V> {
+  readonly shape: RowShape<V>
+  readonly partition: number
+  protected readonly entries: Map<string, KeyEntry<V>> = new Map<string, KeyEntry<V>>()
+  readonly #store: StorePartition
+  readonly #cacheBytes: number
+  readonly #freeze: boolean
+  readonly #groups = new Map<string, Set<KeyEntry<V>>>()
+  #hand: Iterator<KeyEntry<V>> = this.entries.values()
+  #cleanBytes = 0
+  #closed = false
+
+  constructor(options: KeyedRowsOptions<V>) {
+    this.shape = options.shape
+    this.partition = options.partition
+    this.#store = options.store
+    this.#cacheBytes = options.cacheBytes
+    this.#freeze = options.freeze
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Keys that have a value, by finished events. */
+  abstract get rows(): number
+
+  /** Rough size of everything cached. */
+  get cachedBytes(): number {
+    return this.#cleanBytes
+  }
+
+  /** The value of `entry` was `before` until an event finished. */
+  abstract changed(entry: KeyEntry<V>, before: V | undefined): void
+
+  /** Keys that the store may not have, or not as they are seen here. */
+  *unstoredKeys(): Generator<Buffer> {
+    for (const entry of this.entries.values()) {
+      if (entry.dirty || entry.taken || entry.holder !== undefined) yield entry.key
+    }
+  }
+
+  /** A cached entry. */
+  find(identity: string): KeyEntry<V> | undefined {
+    const entry = this.entries.get(identity)
+    if (entry !== undefined) entry.touched = true
+    return entry
+  }
+
+  /** Brings a key into the cache that `find` did not find there, also one that has no value. */
+  load(identity: string, key: Buffer): KeyEntry<V> {
+    const bytes = this.#store.get(key)
+    const value = bytes === undefined ? undefined : this.decode(bytes, key)
+    if (this.#cleanBytes > this.#cacheBytes) this.trim(STEPS_PER_MISS)
+    const entry = new KeyEntry(this, identity, key, value, key.length + (bytes?.length ?? 0) + ENTRY_OVERHEAD)
+    this.entries.set(identity, entry)
+    this.#cleanBytes += entry.size
+    if (this.shape.groupOf !== undefined) this.#join(this.shape.groupOf(key), entry)
+    return entry
+  }
+
+  /** The entry of an encoded key. */
+  entryOf(key: Buffer): KeyEntry<V> {
+    const identity = this.shape.identify(key)
+    return this.find(identity) ?? this.load(identity, key)
+  }
+
+  /** As of the last commit, past the cache. */
+  committed(key: Buffer): V | undefined {
+    const bytes = this.#store.get(key)
+    return bytes === undefined ? undefined : this.decode(bytes, key)
+  }
+
+  /** Every row in byte order of the keys, in chunks; between two chunks rows may change, each key still comes once. */
+  scan(event: EventScope | undefined): Generator<readonly (readonly [key: Buffer, value: V])[]> {
+    return scanRows(this, this.#store, event)
+  }
+
+  /** Keys of a group that have a value for `event`, in byte order. Sets the event aside as a read of each of them would. */
+  group(name: string, from: Buffer, to: Buffer, event: EventScope | undefined): readonly Buffer[] {
+    const cached = this.#groups.get(name)
+    const stored = this.#store.range({ from, to })
+    if (cached === undefined) return stored.map(([key]) => key)
+    const keys = stored.filter(([key]) => !this.entries.has(this.shape.identify(key))).map(([key]) => key)
+    for (const entry of cached) if (entry.read(event) !== undefined) keys.push(entry.key)
+    return keys.sort(Buffer.compare)
+  }
+
+  /** The value that `event` sees for a row met in a scan, without bringing it into the cache. */
+  peek(key: Buffer, stored: Buffer | undefined, event: EventScope | undefined): V | undefined {
+    const entry = this.entries.get(this.shape.identify(key))
+    if (entry !== undefined) return entry.peek(event)
+    const bytes = stored ?? this.#store.get(key)
+    return bytes === undefined ? undefined : this.decode(bytes, key)
+  }
+
+  show(key: Buffer): string {
+    return this.shape.show(key)
+  }
+
+  /** Freezes a value given out or taken in, where that is asked for. */
+  guard<T>(value: T): T {
+    return this.#freeze ? deepFreeze(value) : value
+  }
+
+  /** Throws `PARTITION_NOT_LOCAL` once it is closed. */
+  assertOpen(): void {
+    if (!this.#closed) return
+    throw new MillraceError('PARTITION_NOT_LOCAL', `Partition ${this.partition} of ${this.shape.where} has left this worker.`)
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const entry of this.entries.values()) entry.evicted = true
+    this.entries.clear()
+    this.#groups.clear()
+    this.#cleanBytes = 0
+  }
+
+  protected get store(): StorePartition {
+    return this.#store
+  }
+
+  /** `entry` is no longer counted among the clean ones. */
+  protected soiled(entry: KeyEntry<V>): void {
+    this.#cleanBytes -= entry.size
+  }
+
+  /** The store has what `entry` has; its size may have changed meanwhile. */
+  protected cleaned(entry: KeyEntry<V>): void {
+    entry.bytes = undefined
+    this.#cleanBytes += entry.size
+  }
+
+  /** Size of an entry with an encoded value of this many bytes. */
+  protected sizeWith(key: Buffer, valueBytes: number): number {
+    return key.length + valueBytes + ENTRY_OVERHEAD
+  }
+
+  protected decode(bytes: Buffer, key: Buffer): V {
+    return this.guard(this.shape.decode(bytes, key))
+  }
+
+  /** Forgets clean entries until the cache is small enough, looking at so many at most. */
+  protected trim(steps: number): void {
+    for (let i = 0; i < steps && this.#cleanBytes > this.#cacheBytes; i++) {
+      let next = this.#hand.next()
+      if (next.done === true) {
+        this.#hand = this.entries.values()
+        next = this.#hand.next()
+        if (next.done === true) return
+      }
+      const entry = next.value
+      if (entry.dirty || entry.taken || entry.holder !== undefined) continue
+      if (entry.touched) entry.touched = false
+      else this.evict(entry)
+    }
+  }
+
+  /** Forgets a clean entry that nobody has in hand. */
+  protected evict(entry: KeyEntry<V>): void {
+    entry.evicted = true
+    this.entries.delete(entry.identity)
+    this.#cleanBytes -= entry.size
+    if (this.shape.groupOf === undefined) return
+    const name = this.shape.groupOf(entry.key)
+    const group = this.#groups.get(name)
+    group?.delete(entry)
+    if (group?.size === 0) this.#groups.delete(name)
+  }
+
+  #join(name: string, entry: KeyEntry<V>): void {
+    const group = this.#groups.get(name)
+    if (group === undefined) this.#groups.set(name, new Set([entry]))
+    else group.add(entry)
+  }
+}

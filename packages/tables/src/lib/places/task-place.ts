@@ -1,0 +1,222 @@
+import {
+  MillraceError,
+  partitionForKey,
+  type EventScope,
+  type OpenPart,
+  type PartContext,
+  type ScopeStorage,
+  type Task,
+  type TaskPart,
+  type WorkerContext,
+} from '@millrace/core'
+import type { KeyEntry } from '../keyed/key-entry.ts'
+import { KeyedPartition } from '../keyed/keyed-partition.ts'
+import type { RowShape } from '../keyed/row-shape.ts'
+import type { KeyShape } from '../keys/key-shape.ts'
+import type { Place } from './place.ts'
+
+export interface TaskPlaceOptions<K, V> {
+  readonly keys: KeyShape<K>
+  readonly shape: RowShape<V>
+  readonly scope: ScopeStorage
+  readonly workers: () => readonly WorkerContext[]
+  /** The source topics are filled by another partitioner: where a key belongs cannot be told from its bytes. */
+  readonly anywhere: boolean
+}
+
+/** Rows kept in tasks: an event reads and writes those of its own task; outside events, whatever is here is read. */
+export class TaskPlace<K, V> implements Place<K, V> {
+  readonly #keys: KeyShape<K>
+  readonly #shape: RowShape<V>
+  readonly #scope: ScopeStorage
+  readonly #workers: () => readonly WorkerContext[]
+  readonly #anywhere: boolean
+  /** What `openPart` has given to workers: they hand it back untyped. */
+  readonly #opened = new WeakMap<OpenPart, KeyedPartition<V>>()
+  // The last task and its rows: nearly every call is for the same task as the one before.
+  #task: Task | undefined = undefined
+  #rows: KeyedPartition<V> | undefined = undefined
+  #owner: TaskPart | undefined = undefined
+
+  constructor(options: TaskPlaceOptions<K, V>) {
+    this.#keys = options.keys
+    this.#shape = options.shape
+    this.#scope = options.scope
+    this.#workers = options.workers
+    this.#anywhere = options.anywhere
+  }
+
+  /** Says, once, whose rows these are: the table, which needs its place before it is there itself. */
+  serve(owner: TaskPart): void {
+    this.#owner = owner
+  }
+
+  openPart(context: PartContext): KeyedPartition<V> {
+    const rows = new KeyedPartition(this.#shape, context)
+    this.#opened.set(rows, rows)
+    return rows
+  }
+
+  reading(key: K, event: EventScope): KeyEntry<V> {
+    const rows = this.#rowsIn(event)
+    const quick = this.#keys.quickIdentity(key)
+    return (quick === undefined ? undefined : rows.find(quick)) ?? this.#touch(rows, key, event)
+  }
+
+  writing(key: K, event: EventScope): KeyEntry<V> {
+    return this.reading(key, event)
+  }
+
+  write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void {
+    entry.write(event, value, value === undefined ? undefined : this.#shape.admit(value))
+  }
+
+  outside(key: K): KeyEntry<V> {
+    const bytes = this.#keys.encode(key)
+    if (!this.#anywhere) return this.#rowsOutside(key, bytes).entryOf(bytes)
+    return this.#searched(bytes)
+  }
+
+  rowsOf(key: K, event: EventScope | undefined): KeyedPartition<V> {
+    const bytes = this.#keys.encode(key)
+    if (event === undefined) return this.#rowsOutside(key, bytes)
+    const rows = this.#rowsIn(event)
+    this.#assertOwned(key, bytes, event)
+    return rows
+  }
+
+  local(): readonly KeyedPartition<V>[] {
+    this.#workersHere()
+    return this.opened()
+  }
+
+  opened(): readonly KeyedPartition<V>[] {
+    const found: KeyedPartition<V>[] = []
+    const own = this.#scope.getStore()?.worker
+    for (const worker of own === undefined ? this.#workers() : [own]) {
+      for (const part of worker.openParts(this.#served()).values()) {
+        const rows = this.#opened.get(part)
+        if (rows !== undefined) found.push(rows)
+      }
+    }
+    return found.sort((a, b) => a.partition - b.partition)
+  }
+
+  /** The state of one partition, from whichever worker of this process has it. */
+  state(partition: number): KeyedPartition<V> | undefined {
+    for (const worker of this.#nearestFirst()) {
+      const part = worker.openPart(this.#served(), partition)
+      if (part !== undefined) return this.#opened.get(part)
+    }
+    return undefined
+  }
+
+  /** `undefined` before any worker has started. */
+  partitions(): number | undefined {
+    for (const worker of this.#nearestFirst()) {
+      const partitions = worker.partitionsOf(this.#served())
+      if (partitions !== undefined) return partitions
+    }
+    return undefined
+  }
+
+  #rowsIn(event: EventScope): KeyedPartition<V> {
+    const last = this.#rows
+    if (last !== undefined && this.#task === event.task && !last.closed) return last
+    const part = event.task.open(this.#served())
+    const rows = part === undefined ? undefined : this.#opened.get(part)
+    if (rows === undefined) throw this.#notCopartitioned(event)
+    this.#task = event.task
+    this.#rows = rows
+    return rows
+  }
+
+  #touch(rows: KeyedPartition<V>, key: K, event: EventScope): KeyEntry<V> {
+    const bytes = this.#keys.encode(key)
+    const identity = this.#keys.identify(bytes)
+    const entry = rows.find(identity)
+    if (entry !== undefined) return entry
+    // A key that is in the cache was checked when it came there.
+    this.#assertOwned(key, bytes, event)
+    return rows.load(identity, bytes)
+  }
+
+  #assertOwned(key: K, bytes: Buffer, event: EventScope): void {
+    const { task, keyCodec } = event
+    if (this.#anywhere || task.partitions === 1) return
+    const partition = partitionForKey(this.#keys.home(key, bytes), task.partitions)
+    if (partition === task.partition) return
+    const where = `Key ${this.#keys.show(bytes)} of ${this.#keys.where}`
+    if (this.#keys.byCodec && keyCodec !== undefined && keyCodec !== this.#keys.codecName) {
+      throw new MillraceError(
+        'KEY_CODEC_DIFFERS',
+        `${where} is encoded as ${this.#keys.codecName}, the keys of topic "${event.topic}" as ${keyCodec}.`,
+      )
+    }
+    throw new MillraceError(
+      'KEY_NOT_OWNED',
+      `${where} belongs to partition ${partition}, the event in hand (topic "${event.topic}") to partition ${task.partition} of ${task.partitions}.`,
+    )
+  }
+
+  #rowsOutside(key: K, bytes: Buffer): KeyedPartition<V> {
+    const home = this.#keys.home(key, bytes)
+    let place = ''
+    for (const worker of this.#workersHere()) {
+      const partitions = worker.partitionsOf(this.#served())
+      if (partitions === undefined) continue
+      const partition = partitionForKey(home, partitions)
+      place = ` (partition ${partition} of ${partitions})`
+      const part = worker.openPart(this.#served(), partition)
+      const rows = part === undefined ? undefined : this.#opened.get(part)
+      if (rows !== undefined) return rows
+    }
+    throw new MillraceError('PARTITION_NOT_LOCAL', `Key ${this.#keys.show(bytes)} of ${this.#keys.where}${place} is not here.`)
+  }
+
+  /** Any partition that has the key; its absence is only known when all of them are here. */
+  #searched(bytes: Buffer): KeyEntry<V> {
+    const partitions = this.local()
+    let entry: KeyEntry<V> | undefined
+    for (const rows of partitions) {
+      entry = rows.entryOf(bytes)
+      if (entry.value !== undefined) return entry
+    }
+    if (entry !== undefined && partitions.length === this.partitions()) return entry
+    throw new MillraceError(
+      'PARTITION_NOT_LOCAL',
+      `Key ${this.#keys.show(bytes)} of ${this.#keys.where} is in none of the partitions here, and with partitioner 'source' it may be in any other.`,
+    )
+  }
+
+  /** The worker at work here, then the others of this process. */
+  #nearestFirst(): readonly WorkerContext[] {
+    const own = this.#scope.getStore()?.worker
+    const all = this.#workers()
+    if (own === undefined) return all
+    return all.length === 0 || (all.length === 1 && all[0] === own) ? [own] : [own, ...all.filter((worker) => worker !== own)]
+  }
+
+  #workersHere(): readonly WorkerContext[] {
+    const workers = this.#nearestFirst()
+    if (workers.length === 0) throw new MillraceError('NO_WORKER', `A read of ${this.#keys.where} in a process that runs no worker.`)
+    return workers
+  }
+
+  #served(): TaskPart {
+    if (this.#owner === undefined) throw new MillraceError('DEFINITION_INVALID', `${this.#keys.where} is used while it is being made.`)
+    return this.#owner
+  }
+
+  #notCopartitioned(event: EventScope): MillraceError {
+    const own = this.#scope.getStore()?.worker?.partitionsOf(this.#served())
+    return new MillraceError(
+      'NOT_COPARTITIONED',
+      `${capitalised(this.#keys.where)} has ${own ?? 'another number of'} partitions, topic "${event.topic}" has ${event.task.partitions}.`,
+    )
+  }
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

@@ -1,0 +1,101 @@
+import {
+  keyFromText,
+  MillraceError,
+  partitionForKey,
+  type Codec,
+  type CodecSpec,
+  type OpenPart,
+  type PartContext,
+  type RoutedTable,
+  type TaskPart,
+} from '@millrace/core'
+import { codecRowShape } from '../keyed/codec-row-shape.ts'
+import { CodecKeyShape } from '../keys/codec-key-shape.ts'
+import { TaskPlace } from '../places/task-place.ts'
+import { KeyedMap } from './keyed-map.ts'
+import type { TablesDeps } from './tables-deps.ts'
+import type { PartitionKey } from '../keys/partition-bytes.ts'
+
+/** A table's options with the codecs resolved. */
+export interface TableDefinition<K, V> {
+  readonly name: string
+  readonly keySpec: CodecSpec
+  readonly valueSpec: CodecSpec
+  readonly keyCodec: Codec<K>
+  readonly valueCodec: Codec<V>
+  readonly fallback: (() => V) | undefined
+  readonly partitions: number | undefined
+  readonly partitionBy: ((key: K) => PartitionKey) | undefined
+  readonly partitioner: 'key' | 'source'
+  readonly help: string | undefined
+  readonly migrate: ((raw: Buffer, key: K) => V) | undefined
+}
+
+/**
+ * A map from keys to values that agents write, split into partitions as its source topics are and kept in a changelog
+ * topic. A descriptor: its rows are in the tasks of whatever workers run. Made by `createTable`.
+ *
+ * @example
+ * const counts = app.table('word_counts', { key: 'string', value: 'number', default: () => 0 })
+ */
+export class Table<K, V, G extends V | undefined = V | undefined> extends KeyedMap<K, V, G> implements TaskPart, RoutedTable {
+  readonly name: string
+  readonly help: string | undefined
+  readonly changelog: TaskPart['changelog']
+  readonly partitions: number | undefined
+  /** `Codec.name` of the keys. */
+  readonly keyCodec: string
+  readonly #keySpec: Codec<K>
+  readonly #keys: CodecKeyShape<K>
+  readonly #place: TaskPlace<K, V>
+  readonly #routed: boolean
+
+  constructor(deps: TablesDeps, definition: TableDefinition<K, V>) {
+    const { name, keySpec, keyCodec, partitionBy, partitioner } = definition
+    const where = `table "${name}"`
+    const keys = new CodecKeyShape({ where, codec: keyCodec, plainText: keySpec === 'string', partitionBy })
+    const shape = codecRowShape({ keys, codec: definition.valueCodec, spec: definition.valueSpec, migrate: definition.migrate })
+    const place = new TaskPlace({ keys, shape, scope: deps.scope, workers: deps.workers, anywhere: partitioner === 'source' })
+    super({ keys, scope: deps.scope, place, fallback: definition.fallback })
+    place.serve(this)
+    this.name = name
+    this.help = definition.help
+    this.changelog = { topic: `${deps.appId}-${name}-changelog`, config: { 'cleanup.policy': 'compact' } }
+    this.partitions = definition.partitions
+    this.keyCodec = keyCodec.name
+    this.#keySpec = keyCodec
+    this.#keys = keys
+    this.#place = place
+    this.#routed = partitioner === 'key'
+  }
+
+  openPart(context: PartContext): OpenPart {
+    return this.#place.openPart(context)
+  }
+
+  /**
+   * A key typed as text: itself for text and bytes, a decimal number, JSON text otherwise.
+   *
+   * @throws `KEY_INVALID`
+   */
+  keyOf(text: string): K {
+    return this.#keys.decode(this.parseKey(text))
+  }
+
+  parseKey(text: string): Buffer {
+    return keyFromText(this.#keySpec, text, this.#keys.where)
+  }
+
+  /** Throws `DEFINITION_INVALID` for a table with `partitioner: 'source'`. */
+  partitionOf(key: Buffer): number | undefined {
+    if (!this.#routed) {
+      throw new MillraceError('DEFINITION_INVALID', `The partition of a key of ${this.#keys.where} cannot be told: its partitioner is 'source'.`)
+    }
+    const partitions = this.#place.partitions()
+    return partitions === undefined ? undefined : partitionForKey(this.#keys.home(this.#keys.decode(key), key), partitions)
+  }
+
+  state(partition: number): OpenPart | undefined {
+    return this.#place.state(partition)
+  }
+}
