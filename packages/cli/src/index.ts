@@ -1,1 +1,4 @@
-export {}
+export { mainCli } from './lib/main-cli.ts'
+export { runCli, type CliOptions } from './lib/run-cli.ts'
+export { runProcess } from './lib/process/run-process.ts'
+export type { OutputStream, Terminal } from './lib/output/terminal.ts'

@@ -1,0 +1,63 @@
+/** What can be typed: data, so that help, parsing and completion say the same. */
+export interface Grammar {
+  /** As the person started it, for usage lines. */
+  readonly program: string
+  /** Taken by every command. */
+  readonly globals: readonly OptionGrammar[]
+  /** Settings of the app: taken by every command, listed in the help of `worker` only. */
+  readonly settings: readonly OptionGrammar[]
+  readonly commands: readonly CommandGrammar[]
+}
+
+export interface CommandGrammar {
+  readonly name: string
+  readonly describe: string
+  /** Options of its own; one with the name of a setting hides the setting. */
+  readonly options: readonly OptionGrammar[]
+  /** In order; required ones first. */
+  readonly positionals: readonly ParameterGrammar[]
+  /** Lists the settings in its help. */
+  readonly showsSettings: boolean
+}
+
+export interface ParameterGrammar {
+  /** Under which the value is handed over. */
+  readonly key: string
+  /** As it is typed and shown, without dashes. */
+  readonly name: string
+  readonly type: 'string' | 'number' | 'boolean' | 'list'
+  readonly describe: string
+  readonly required: boolean
+  readonly default: string | number | boolean | undefined
+  readonly choices: readonly string[] | undefined
+}
+
+export interface OptionGrammar extends ParameterGrammar {
+  /** Without dashes; single letters and long names. */
+  readonly aliases: readonly string[]
+}
+
+export type ParameterValue = string | number | boolean | readonly string[] | undefined
+
+export type ParameterValues = Readonly<Record<string, ParameterValue>>
+
+/** An option with what is seldom said left out. */
+export function option(name: string, rest: Partial<OptionGrammar> & Pick<OptionGrammar, 'type' | 'describe'>): OptionGrammar {
+  return { key: name, name, required: false, default: undefined, choices: undefined, aliases: [], ...rest }
+}
+
+/** A positional argument with what is seldom said left out. */
+export function positional(name: string, rest: Partial<ParameterGrammar> & Pick<ParameterGrammar, 'describe'>): ParameterGrammar {
+  return { key: name, name, type: 'string', required: true, default: undefined, choices: undefined, ...rest }
+}
+
+/** The settings that `command` takes: those that its own options do not hide. */
+export function settingsOf(grammar: Grammar, command: CommandGrammar): readonly OptionGrammar[] {
+  const own = new Set(command.options.map(({ name }) => name))
+  return grammar.settings.filter(({ name }) => !own.has(name))
+}
+
+/** `maxLatency` and `web.port` as they are typed: `max-latency`, `web-port`. */
+export function kebabCase(name: string): string {
+  return name.replaceAll('.', '-').replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).toLowerCase()
+}

@@ -1,0 +1,121 @@
+import type { Argv, Options, PositionalOptions } from 'yargs'
+import { settingsOf, type CommandGrammar, type Grammar, type OptionGrammar, type ParameterGrammar } from './grammar.ts'
+
+/** What was typed, taken apart but not yet judged. */
+export interface RawArguments {
+  readonly command: string | undefined
+  /** By long names and aliases as typed: text, true or false, or an array when given several times. */
+  readonly options: Readonly<Record<string, unknown>>
+  /** What is neither the command nor an option. */
+  readonly rest: readonly string[]
+}
+
+/**
+ * The only file that knows yargs: it takes the words apart and lays out the help. Judging the words (unknown names,
+ * types, what is missing) is ours, because messages should name the nearest name and every mistake exits with 2.
+ */
+export async function takeApart(grammar: Grammar, words: readonly string[]): Promise<RawArguments> {
+  const parser = await engine(grammar, words)
+  parser.help(false)
+  addOptions(parser, [...grammar.globals, ...grammar.settings], parseOption)
+  for (const command of grammar.commands) {
+    parser.command(command.name, command.describe, (inner) => addOptions(inner, command.options, parseOption))
+  }
+  const { _: positionals, $0: _program, ...options } = await parser.parseAsync()
+  const [first, ...rest] = positionals.map(String)
+  const isCommand = grammar.commands.some(({ name }) => name === first)
+  if (isCommand || first === undefined) return { command: first, options, rest }
+  return { command: undefined, options, rest: [first, ...rest] }
+}
+
+/** Help for the command among `words`, or for all of them. */
+export async function helpText(grammar: Grammar, words: readonly string[], width: number): Promise<string> {
+  // With the word in sight yargs would print by itself.
+  const parser = await engine(grammar, words.filter((word) => word !== '--help' && word !== '-h'))
+  parser
+    .usage(`${grammar.program} <command> [options]`)
+    .wrap(Math.min(width, 110))
+    .help('help')
+    .alias('help', 'h')
+    .describe('help', describeOf(grammar, 'help'))
+    .updateStrings({ 'Positionals:': 'Arguments:' })
+  addOptions(parser, grammar.globals.filter(({ name }) => name !== 'help'), (option) => ({ ...showOption(option), group: 'For every command:' }))
+  parser.group(['help'], 'For every command:')
+  for (const command of grammar.commands) {
+    parser.command(usageOf(command), command.describe, (inner) => {
+      inner.usage(`${grammar.program} ${usageOf(command)} [options]\n\n${command.describe}`)
+      for (const argument of command.positionals) inner.positional(argument.name, showPositional(argument))
+      addOptions(inner, command.options, (option) => ({ ...showOption(option), group: `Options of ${command.name}:` }))
+      if (command.showsSettings) {
+        addOptions(inner, settingsOf(grammar, command), (option) => ({ ...showOption(option), group: 'Settings of the app:' }))
+      }
+      return inner
+    })
+  }
+  return parser.getHelp()
+}
+
+async function engine(grammar: Grammar, words: readonly string[]): Promise<Argv> {
+  const { default: yargs } = await import('yargs')
+  return yargs([...words])
+    .scriptName(grammar.program)
+    .locale('en')
+    .version(false)
+    .exitProcess(false)
+    .strict(false)
+    .fail((message, error) => {
+      throw error ?? new Error(message)
+    })
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'greedy-arrays': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'strip-aliased': true,
+    })
+}
+
+function addOptions(parser: Argv, options: readonly OptionGrammar[], describe: (option: OptionGrammar) => Options): Argv {
+  for (const option of options) parser.option(option.name, describe(option))
+  return parser
+}
+
+/** Numbers are read as text: yargs would make NaN of a word. */
+function parseOption(option: OptionGrammar): Options {
+  return {
+    alias: [...option.aliases],
+    type: option.type === 'boolean' ? 'boolean' : 'string',
+    requiresArg: option.type !== 'boolean',
+  }
+}
+
+function showOption(option: OptionGrammar): Options {
+  return {
+    ...showParameter(option),
+    alias: [...option.aliases],
+    type: option.type === 'list' ? 'array' : option.type,
+    ...(option.required ? { demandOption: true } : {}),
+  }
+}
+
+function showPositional(argument: ParameterGrammar): PositionalOptions {
+  return { ...showParameter(argument), type: argument.type === 'list' ? 'string' : argument.type }
+}
+
+function showParameter(parameter: ParameterGrammar): { describe: string; default?: unknown; choices?: readonly string[] } {
+  return {
+    describe: parameter.describe,
+    ...(parameter.default === undefined || parameter.default === false ? {} : { default: parameter.default }),
+    ...(parameter.choices === undefined ? {} : { choices: parameter.choices }),
+  }
+}
+
+function describeOf(grammar: Grammar, name: string): string {
+  return grammar.globals.find((option) => option.name === name)?.describe ?? ''
+}
+
+function usageOf(command: CommandGrammar): string {
+  const words = command.positionals.map(({ name, required }) => (required ? `<${name}>` : `[${name}]`))
+  return [command.name, ...words].join(' ')
+}

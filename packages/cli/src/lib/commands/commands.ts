@@ -1,0 +1,28 @@
+import { MillraceError, type CommandLineApp } from '@millrace/core'
+import { globalOptions } from '../arguments/common-options.ts'
+import { appCommand } from './app-command.ts'
+import type { Command } from './command-context.ts'
+import { listingCommands } from './listing-commands.ts'
+import { sendCommand } from './send-command.ts'
+import { tableCommand } from './table-command.ts'
+import { topicsCommand } from './topics-command.ts'
+import { workerCommand } from './worker-command.ts'
+
+/** In the order of the help. */
+export const builtInCommands: readonly Command[] = [workerCommand, sendCommand, ...listingCommands, topicsCommand, tableCommand]
+
+/** The built-in commands and the app's own. Throws `NAME_TAKEN` and `DEFINITION_INVALID` for what would hide another. */
+export function commandsOf(app: CommandLineApp): readonly Command[] {
+  const own = app.describe().commands.map((definition) => appCommand(definition))
+  const taken = new Set(builtInCommands.map(({ grammar }) => grammar.name))
+  const reserved = new Set(globalOptions({ takesApp: true }).flatMap(({ name, aliases }) => [name, ...aliases]))
+  for (const { grammar } of own) {
+    if (taken.has(grammar.name)) throw new MillraceError('NAME_TAKEN', `There is already a command "${grammar.name}".`)
+    taken.add(grammar.name)
+    const clash = grammar.options.flatMap(({ name, aliases }) => [name, ...aliases]).find((name) => reserved.has(name))
+    if (clash !== undefined) {
+      throw new MillraceError('DEFINITION_INVALID', `The command "${grammar.name}" has an option "${clash}", which every command has already.`)
+    }
+  }
+  return [...builtInCommands, ...own]
+}

@@ -1,0 +1,68 @@
+import { MillraceError, nearestName, type CommandLineApp, type CommandLineMessage } from '@millrace/core'
+import { option, positional, type ParameterValues } from '../arguments/grammar.ts'
+import { withClient, type Command } from './command-context.ts'
+
+/** `send TOPIC|@AGENT VALUE`: one record, encoded as the target declares. */
+export const sendCommand: Command = {
+  grammar: {
+    name: 'send',
+    describe: 'Send a record to a topic, or to an agent with @name',
+    options: [
+      option('key', { type: 'string', aliases: ['k'], describe: 'Key of the record' }),
+      option('header', { type: 'list', aliases: ['H'], describe: 'Header as name=value; may be given again' }),
+      option('partition', { type: 'number', describe: 'Partition, instead of the one that the key decides' }),
+      option('tombstone', { type: 'boolean', default: false, describe: 'Send no value: deletes the key in a compacted topic' }),
+    ],
+    positionals: [
+      positional('target', { describe: 'Name of a topic, or @ and the name of an agent' }),
+      positional('value', { required: false, describe: 'Text, a number or JSON, as the target declares' }),
+    ],
+    showsSettings: false,
+  },
+  logsToOutput: false,
+  run: async ({ app, cli, values, json, quiet }) => {
+    const target = String(values['target'])
+    requireAgent(app, target)
+    const message = messageOf(values)
+    const stored = await withClient(app, (client) => client.send(target, message))
+    const { topic, partition, offset, timestamp } = stored
+    if (json) cli.json({ topic, partition, offset, timestamp })
+    else if (!quiet) cli.say(`Sent to ${topic}, partition ${partition}, offset ${offset}.`)
+    return 0
+  },
+}
+
+function messageOf(values: ParameterValues): CommandLineMessage {
+  const { key, value, partition, tombstone, header } = values
+  if (tombstone === true && value !== undefined) throw usage('--tombstone sends no value, and a value was given.')
+  if (tombstone !== true && value === undefined) throw usage('send needs <value>, or --tombstone.')
+  if (tombstone === true && key === undefined) throw usage('--tombstone needs --key.')
+  if (partition !== undefined && !(Number.isInteger(partition) && Number(partition) >= 0)) {
+    throw usage(`--partition takes a whole number from 0, not ${String(partition)}.`)
+  }
+  return {
+    key: key === undefined ? undefined : String(key),
+    value: value === undefined ? null : String(value),
+    headers: Object.fromEntries((Array.isArray(header) ? header : []).map(readHeader)),
+    partition: partition === undefined ? undefined : Number(partition),
+  }
+}
+
+function readHeader(text: string): readonly [name: string, value: string] {
+  const at = text.indexOf('=')
+  if (at < 1) throw usage(`--header takes name=value, not "${text}".`)
+  return [text.slice(0, at), text.slice(at + 1)]
+}
+
+function requireAgent(app: CommandLineApp, target: string): void {
+  if (!target.startsWith('@')) return
+  const names = app.describe().agents.map(({ name }) => name)
+  const wanted = target.slice(1)
+  if (names.includes(wanted)) return
+  const nearest = nearestName(wanted, names)
+  throw usage(`The app "${app.id}" has no agent "${wanted}".${nearest === undefined ? '' : ` Did you mean @${nearest}?`}`)
+}
+
+function usage(detail: string): MillraceError {
+  return new MillraceError('COMMAND_USAGE', detail)
+}

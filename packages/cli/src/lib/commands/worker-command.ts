@@ -1,0 +1,84 @@
+import { toError } from '@millrace/core'
+import { banner } from '../output/banner.ts'
+import { keepAlive } from '../process/keep-alive.ts'
+import { whenAborted } from '../process/when-aborted.ts'
+import type { Command, CommandContext } from './command-context.ts'
+
+/** `worker`: runs the app until a signal or a fatal error. */
+export const workerCommand: Command = {
+  grammar: {
+    name: 'worker',
+    describe: 'Run a worker of the app',
+    options: [],
+    positionals: [],
+    showsSettings: true,
+  },
+  logsToOutput: true,
+  run: async (context) => {
+    const release = keepAlive(context.clock)
+    try {
+      return await work(context)
+    } finally {
+      release()
+    }
+  },
+}
+
+async function work(context: CommandContext): Promise<number> {
+  const { app, log, signals, clock } = context
+  const beganMs = clock.monotonic()
+  const starting = app.start()
+  // Both are awaited below, perhaps after the other has failed.
+  starting.catch(() => undefined)
+  const ended = app.finished()
+  ended.catch(() => undefined)
+  introduce(context)
+
+  const stopping = whenAborted(signals.signal)
+  await Promise.race([starting, stopping, ended])
+  if (!signals.signal.aborted) {
+    await starting
+    const worker = app.worker()
+    log.info({ worker: worker?.id, url: worker?.url, startedInMs: Math.round(clock.monotonic() - beganMs) }, 'Worker is ready')
+    await Promise.race([ended, stopping])
+  }
+  if (signals.signal.aborted) await drain(context)
+  await ended
+  log.info({}, 'Worker has stopped')
+  return 0
+}
+
+async function drain({ app, log, signals, pretty, terminal }: CommandContext): Promise<void> {
+  if (pretty) terminal.stderr.write('\n')
+  log.info({ signal: signals.received() }, 'Stopping: finishing what is in hand. A second signal quits at once')
+  try {
+    await app.stop()
+  } catch (error) {
+    log.error({ err: toError(error) }, 'Worker could not stop in order')
+    throw error
+  }
+}
+
+function introduce({ app, log, pretty, quiet, terminal, cli }: CommandContext): void {
+  const description = app.describe()
+  const facts = { description, worker: app.worker(), node: process.version, pid: process.pid }
+  if (pretty) {
+    if (!quiet) terminal.stdout.write(`${banner(facts, cli.color)}\n`)
+    return
+  }
+  const { id, version, broker, store, processingGuarantee, agents, tables } = description
+  log.info(
+    {
+      app: id,
+      worker: facts.worker?.id,
+      version,
+      broker,
+      store,
+      processingGuarantee,
+      agents: agents.length,
+      tables: tables.length,
+      node: facts.node,
+    },
+    'Worker is starting',
+  )
+}

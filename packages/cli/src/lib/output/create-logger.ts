@@ -1,0 +1,65 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { MillraceError, toError, type Logger } from '@millrace/core'
+import type { OutputStream } from './terminal.ts'
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+export const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
+
+export interface LoggerOptions {
+  readonly level: LogLevel
+  /** Lines go to the end of this file, as JSON; otherwise to `stream`. */
+  readonly file: string | undefined
+  readonly stream: OutputStream
+  /** Aligned text instead of JSON lines. Not for files. */
+  readonly pretty: boolean
+  readonly color: boolean
+}
+
+export interface OpenLogger {
+  readonly log: Logger
+  close(): void
+}
+
+/**
+ * A pino logger. Lines are written at once, without a buffer: when the process exits, for whatever reason, nothing is
+ * left to flush. Millrace logs per batch and per change, never per event, so this costs nothing that can be measured.
+ */
+export async function createLogger(options: LoggerOptions): Promise<OpenLogger> {
+  const { pino, stdSerializers, stdTimeFunctions } = await import('pino')
+  const target = options.file === undefined ? await streamTarget(options) : fileTarget(options.file)
+  const log = pino(
+    {
+      level: options.level,
+      base: { pid: process.pid },
+      serializers: { err: stdSerializers.err, error: stdSerializers.err },
+      formatters: { level: (label) => ({ level: label }) },
+      timestamp: stdTimeFunctions.isoTime,
+    },
+    target,
+  )
+  return { log, close: () => target.close() }
+}
+
+interface Target {
+  write(line: string): void
+  close(): void
+}
+
+async function streamTarget({ stream, pretty, color }: LoggerOptions): Promise<Target> {
+  const nothing = (): void => undefined
+  if (!pretty) return { write: (line) => void stream.write(line), close: nothing }
+  const { prettyFactory } = await import('pino-pretty')
+  const format = prettyFactory({ colorize: color, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid', errorLikeObjectKeys: ['err', 'error'] })
+  return { write: (line) => void stream.write(format(line)), close: nothing }
+}
+
+function fileTarget(path: string): Target {
+  let file: number
+  try {
+    file = openSync(path, 'a')
+  } catch (error) {
+    throw new MillraceError('COMMAND_USAGE', `--logfile ${path} cannot be written: ${toError(error).message}.`, { cause: error })
+  }
+  return { write: (line) => void writeSync(file, line), close: () => closeSync(file) }
+}

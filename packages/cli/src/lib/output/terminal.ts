@@ -1,0 +1,26 @@
+/** A stream that takes text: `process.stdout`, `process.stderr`, or an array of a test. */
+export interface OutputStream {
+  write(text: string): unknown
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
+/** Where a command writes, and what it knows about who reads. */
+export interface Terminal {
+  readonly stdout: OutputStream
+  readonly stderr: OutputStream
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** Width for help and tables: the terminal's, or 100 where nobody says. */
+export function widthOf(stream: OutputStream): number {
+  return stream.columns !== undefined && stream.columns > 20 ? stream.columns : 100
+}
+
+/** Whether to color `stream`: `--no-color` and `NO_COLOR` say no, `FORCE_COLOR` says yes, else terminals are colored. */
+export function wantsColor(stream: OutputStream, env: Terminal['env'], option: boolean): boolean {
+  if (!option || (env['NO_COLOR'] ?? '') !== '') return false
+  const forced = env['FORCE_COLOR']
+  if (forced !== undefined) return forced !== '0' && forced !== 'false'
+  return stream.isTTY === true && env['TERM'] !== 'dumb'
+}

@@ -1,0 +1,57 @@
+import type { CommandColors } from '@millrace/core'
+
+type TableRow = Readonly<Record<string, unknown>>
+
+/** Rows as aligned text under the names of their columns; numbers to the right, empty cells for what a row lacks. */
+export function textTable(rows: readonly TableRow[], color: CommandColors): string {
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].map((name) => {
+    const cells = rows.map((row) => cellText(row[name]))
+    const isNumeric = rows.every((row) => row[name] === undefined || typeof row[name] === 'number')
+    return { name, cells, isNumeric, width: Math.max(...[name, ...cells].map(textWidth)) }
+  })
+  const line = (cellOf: (column: (typeof columns)[number]) => string): string =>
+    columns
+      .map((column) => pad(cellOf(column), column.width, column.isNumeric))
+      .join('  ')
+      .trimEnd()
+  const head = color.bold(line(({ name }) => name))
+  return [head, ...rows.map((_, at) => line(({ cells }) => cells[at] ?? ''))].join('\n')
+}
+
+/** A value on one line: text as it is, anything else as JSON. Control characters are escaped, so that no value draws on the terminal. */
+export function cellText(value: unknown): string {
+  if (value === undefined) return ''
+  const text = typeof value === 'string' ? value : toJson(value)
+  // oxlint-disable-next-line no-control-regex -- finding control characters is the purpose
+  return text.replace(/[\u0000-\u001F\u007F-\u009F]/g, (character) => JSON.stringify(character).slice(1, -1))
+}
+
+/** JSON of anything that a codec may yield: bytes as base64, big integers as text. */
+export function toJson(value: unknown, space?: number): string {
+  const text: string | undefined = JSON.stringify(value, writable, space)
+  return text ?? 'null'
+}
+
+function writable(this: unknown, key: string, value: unknown): unknown {
+  const raw: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : value
+  if (raw instanceof Uint8Array) return Buffer.from(raw).toString('base64')
+  if (typeof value === 'bigint') return String(value)
+  if (value instanceof Set) return [...value]
+  if (value instanceof Map) return [...value]
+  return value
+}
+
+/** Columns that the text takes: wide (East Asian, emoji) characters take two. */
+function textWidth(text: string): number {
+  let width = 0
+  for (const character of text) {
+    if (/\p{Mark}/u.test(character)) continue
+    width += /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Emoji_Presentation}/u.test(character) ? 2 : 1
+  }
+  return width
+}
+
+function pad(text: string, width: number, right: boolean): string {
+  const space = ' '.repeat(Math.max(width - textWidth(text), 0))
+  return right ? space + text : text + space
+}

@@ -1,0 +1,131 @@
+import { isMillraceError, MillraceError, systemClock, toError, type CommandLineApp } from '@millrace/core'
+import { locateApp, type AppLocation } from './apps/locate-app.ts'
+import { globalOptions, readCommonOptions, type CommonOptions } from './arguments/common-options.ts'
+import { settingOptions } from './arguments/setting-options.ts'
+import type { Grammar } from './arguments/grammar.ts'
+import type { Command } from './commands/command-context.ts'
+import { builtInCommands, commandsOf } from './commands/commands.ts'
+import { colors } from './output/colors.ts'
+import { describeFailure } from './output/describe-failure.ts'
+import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
+import { exitCodeOf } from './process/exit-code.ts'
+import { ownVersion } from './own-version.ts'
+import { runCommand } from './run-command.ts'
+
+/** What `runCli` may be told; everything has a default. */
+export interface CliOptions {
+  /** The app itself, when the app's own file is what runs: there is then no `-A`. */
+  readonly app?: CommandLineApp
+  /** Absolute path of the file of `app`. */
+  readonly appFile?: string
+  /** How the person called us, for usage lines. Default `millrace`. */
+  readonly program?: string
+  /** Default: that of the process. */
+  readonly terminal?: Terminal
+}
+
+/**
+ * Runs one command and returns its exit code: 0 done, 1 failed, 2 wrong usage, 130 and 143 ended by a signal. Never
+ * rejects: failures are described on the error output.
+ *
+ * @param words what was typed after the program's name
+ * @example
+ * process.exitCode = await runCli(process.argv.slice(2))
+ */
+export async function runCli(words: readonly string[], options: CliOptions = {}): Promise<number> {
+  const terminal = options.terminal ?? { stdout: process.stdout, stderr: process.stderr, env: process.env }
+  try {
+    return await runWords(words, options, terminal)
+  } catch (error) {
+    const { stderr, env } = terminal
+    const color = colors(wantsColor(stderr, env, !words.includes('--no-color')))
+    stderr.write(`${describeFailure(error, color, { stack: words.includes('--debug') })}\n`)
+    return exitCodeOf(error)
+  }
+}
+
+async function runWords(words: readonly string[], options: CliOptions, terminal: Terminal): Promise<number> {
+  if (words[0] === '--version') return showVersion(terminal, words.includes('--json'))
+  const { takeApart } = await import('./arguments/yargs-engine.ts')
+  const { readArguments, readGlobals } = await import('./arguments/read-arguments.ts')
+
+  // The app decides which commands there are, and options decide which app: hence two looks at the words.
+  const program = options.program ?? 'millrace'
+  const plain = grammarOf(program, options, builtInCommands)
+  const firstLook = await takeApart(plain, words)
+  const common = readCommonOptions(readGlobals(plain, firstLook))
+  if (common.version) return showVersion(terminal, common.json)
+  if (common.workDirectory !== undefined) enterDirectory(common.workDirectory)
+  if (common.help || words.length === 0) return showHelp({ words, options, common, program, terminal })
+
+  const location = locate(options, common, terminal)
+  const app = options.app ?? (location === undefined ? undefined : await load(location))
+  const commands = app === undefined ? builtInCommands : commandsOf(app)
+  const grammar = grammarOf(program, options, commands)
+  const { command: chosen, settings, values } = readArguments(grammar, app === undefined ? firstLook : await takeApart(grammar, words))
+  const command = commands.find(({ grammar: { name } }) => name === chosen.name)
+  if (app === undefined || command === undefined) throw noApp(chosen.name)
+  return runCommand({ app, appFile: options.appFile ?? location?.file, command, values, settings, common, terminal, clock: systemClock() })
+}
+
+interface HelpRequest {
+  readonly words: readonly string[]
+  readonly options: CliOptions
+  readonly common: CommonOptions
+  readonly program: string
+  readonly terminal: Terminal
+}
+
+/** Help also when the app cannot be loaded: then without its own commands, saying so. */
+async function showHelp({ words, options, common, program, terminal }: HelpRequest): Promise<number> {
+  const { helpText } = await import('./arguments/yargs-engine.ts')
+  let commands: readonly Command[] = builtInCommands
+  try {
+    const location = locate(options, common, terminal)
+    const app = options.app ?? (location === undefined ? undefined : await load(location))
+    if (app !== undefined) commands = commandsOf(app)
+  } catch (error) {
+    terminal.stderr.write(`The app's own commands are missing here: ${isMillraceError(error) ? error.detail : toError(error).message}\n\n`)
+  }
+  const stream = common.help ? terminal.stdout : terminal.stderr
+  stream.write(`${await helpText(grammarOf(program, options, commands), words, widthOf(stream))}\n`)
+  return common.help ? 0 : 2
+}
+
+function showVersion({ stdout }: Terminal, json: boolean): number {
+  const version = ownVersion()
+  stdout.write(json ? `${JSON.stringify({ name: 'millrace', version, node: process.version })}\n` : `millrace ${version} (Node.js ${process.version})\n`)
+  return 0
+}
+
+function grammarOf(program: string, options: CliOptions, commands: readonly Command[]): Grammar {
+  return {
+    program,
+    globals: globalOptions({ takesApp: options.app === undefined }),
+    settings: settingOptions(),
+    commands: commands.map(({ grammar }) => grammar),
+  }
+}
+
+function locate(options: CliOptions, { app }: CommonOptions, { env }: Terminal): AppLocation | undefined {
+  if (options.app !== undefined) return undefined
+  return locateApp({ option: app, variable: env['MILLRACE_APP'], directory: process.cwd() })
+}
+
+async function load(location: AppLocation): Promise<CommandLineApp> {
+  const { loadApp } = await import('./apps/load-app.ts')
+  return loadApp(location)
+}
+
+function enterDirectory(directory: string): void {
+  try {
+    process.chdir(directory)
+  } catch (error) {
+    throw new MillraceError('COMMAND_USAGE', `--workdir ${directory} cannot be entered: ${toError(error).message}.`, { cause: error })
+  }
+}
+
+function noApp(command: string): MillraceError {
+  return new MillraceError('APP_NOT_FOUND', `${command} needs an app, and none was named.`)
+}
+

@@ -1,0 +1,62 @@
+import { isMillraceError, MillraceError, type Clock, type CommandLineApp } from '@millrace/core'
+import type { CommonOptions } from './arguments/common-options.ts'
+import type { ParameterValues } from './arguments/grammar.ts'
+import type { Command } from './commands/command-context.ts'
+import { commandOutput } from './output/command-output.ts'
+import { createLogger, type LogLevel, type OpenLogger } from './output/create-logger.ts'
+import { wantsColor, type Terminal } from './output/terminal.ts'
+import { watchSignals } from './process/signals.ts'
+
+export interface CommandRequest {
+  readonly app: CommandLineApp
+  readonly appFile: string | undefined
+  readonly command: Command
+  readonly values: ParameterValues
+  readonly settings: Readonly<Record<string, string>>
+  readonly common: CommonOptions
+  readonly terminal: Terminal
+  readonly clock: Clock
+}
+
+/** Gives a command what it works with, and takes it away again. Returns the exit code. */
+export async function runCommand(request: CommandRequest): Promise<number> {
+  const { app, appFile, command, values, settings, common, terminal, clock } = request
+  const { json, quiet, color } = common
+  const logStream = command.logsToOutput ? terminal.stdout : terminal.stderr
+  const pretty = logStream.isTTY === true && !(json && command.logsToOutput)
+  const logger: OpenLogger = await createLogger({
+    level: levelOf(command, common),
+    file: common.logFile,
+    stream: logStream,
+    pretty,
+    color: wantsColor(logStream, terminal.env, color),
+  })
+  const signals = watchSignals({ clock, source: process, quit: (exitCode) => process.exit(exitCode) })
+  try {
+    configure(app, settings, { log: logger.log, appFile })
+    const cli = commandOutput(terminal, { json, color, quiet, signal: signals.signal })
+    return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
+  } catch (error) {
+    if (command.logsToOutput && !pretty) logger.log.error({ err: error }, 'Failed')
+    throw error
+  } finally {
+    signals.close()
+    logger.close()
+  }
+}
+
+/** A value of an option that the app refuses is wrong usage. */
+function configure(app: CommandLineApp, settings: Readonly<Record<string, string>>, runtime: Parameters<CommandLineApp['configure']>[1]): void {
+  try {
+    app.configure(settings, runtime)
+  } catch (error) {
+    const isTyped = isMillraceError(error, 'SETTING_INVALID') && Object.keys(settings).length > 0
+    throw isTyped ? new MillraceError('COMMAND_USAGE', error.detail, { cause: error }) : error
+  }
+}
+
+function levelOf({ logsToOutput }: Command, { logLevel, debug, quiet }: CommonOptions): LogLevel {
+  if (logLevel !== undefined) return logLevel
+  if (debug) return 'debug'
+  return logsToOutput && !quiet ? 'info' : 'warn'
+}
