@@ -41,6 +41,7 @@ export const errorTable = {
   RECORD_TOO_LARGE: { title: 'A record is larger than the broker takes', fix: 'Send less in one record, or raise max.message.bytes of the topic and maxRecordBytes of the app.' },
   ROW_TOO_LARGE: { title: 'A table row is larger than the broker takes', fix: 'Keep less under one key, or raise max.message.bytes of the changelog topic.' },
   RECORD_REFUSED: { title: 'The broker refused a record for good', fix: 'See the cause.' },
+  COMPRESSION_MISSING: { title: 'A compression codec is not installed', fix: 'Install the package named, or choose another compression.' },
   OFFSET_OUT_OF_RANGE: { title: 'The committed offset is no longer in the topic', fix: "Records were deleted before they were read. Set onOffsetLost: 'earliest' to go on with what is left." },
   OFFSET_UNSAFE: { title: 'An offset is larger than a JavaScript number can hold exactly', fix: 'Start a new topic.' },
   LOG_CORRUPT: { title: 'The local log is damaged', fix: 'Move the directory away and start again; what was in it can only be had from a copy.' },
