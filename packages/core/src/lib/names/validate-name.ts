@@ -16,7 +16,8 @@ export function validateName(kind: string, name: string): string {
   throw new MillraceError('NAME_INVALID', `The ${kind} name ${JSON.stringify(name)} ${problem}.`)
 }
 
-function nameProblem(name: unknown): string | undefined {
+/** What keeps text from being a name, as the end of a sentence; `undefined` when nothing does. */
+export function nameProblem(name: unknown): string | undefined {
   if (typeof name !== 'string') return 'is no text'
   if (name === '') return 'is empty'
   if (name === '.' || name === '..') return 'means a directory'

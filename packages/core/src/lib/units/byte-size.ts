@@ -26,10 +26,16 @@ const TEXT = /^(\d+(?:\.\d+)?)\s*(b|kb|mb|gb)?$/i
  * parseByteSize('1mb', 'setting maxRecordBytes') // 1048576
  */
 export function parseByteSize(value: unknown, where: string): number {
-  const bytes = typeof value === 'string' ? textToBytes(value) : value
-  if (typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= 0) return bytes
+  const bytes = readByteSize(value)
+  if (bytes !== undefined) return bytes
   const got = typeof value === 'string' ? `'${value}'` : String(value)
   throw new MillraceError('SIZE_INVALID', `The size of ${where} is ${got}.`)
+}
+
+/** As `parseByteSize`, with `undefined` for what is no size. */
+export function readByteSize(value: unknown): number | undefined {
+  const bytes = typeof value === 'string' ? textToBytes(value) : value
+  return typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined
 }
 
 /**

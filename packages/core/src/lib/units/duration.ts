@@ -27,10 +27,16 @@ const TEXT = /^(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?$/i
  * parseDuration('10s', 'timer "tick"') // 10000
  */
 export function parseDuration(value: unknown, where: string): number {
-  const ms = typeof value === 'string' ? textToMs(value) : value
-  if (typeof ms === 'number' && Number.isFinite(ms) && ms >= 0) return ms
+  const ms = readDuration(value)
+  if (ms !== undefined) return ms
   const got = typeof value === 'string' ? `'${value}'` : String(value)
   throw new MillraceError('DURATION_INVALID', `The duration of ${where} is ${got}.`)
+}
+
+/** As `parseDuration`, with `undefined` for what is no duration. */
+export function readDuration(value: unknown): number | undefined {
+  const ms = typeof value === 'string' ? textToMs(value) : value
+  return typeof ms === 'number' && Number.isFinite(ms) && ms >= 0 ? ms : undefined
 }
 
 /**

@@ -1,0 +1,69 @@
+import { nearestName } from '../names/nearest-name.ts'
+import type { SettingName } from './setting-declarations.ts'
+import { acceptedBy, declarationOf, environmentName, optionName, settingNames } from './setting-names.ts'
+import type { SettingTypes } from './setting-types.ts'
+
+/** A setting as the reference page and `--help` show it. */
+export interface SettingDescription {
+  readonly name: SettingName
+  readonly type: keyof SettingTypes
+  /** What it takes, as the end of "it takes …". */
+  readonly accepts: string
+  /** As text; `undefined` when it may stay unset. */
+  readonly default: string | undefined
+  readonly required: boolean
+  readonly secret: boolean
+  readonly environment: string | undefined
+  /** Without dashes; `undefined` when the command line does not take it. A flag is also taken with `no-` in front. */
+  readonly option: string | undefined
+  readonly aliases: readonly string[]
+  readonly choices: readonly string[] | undefined
+  readonly help: string
+}
+
+/**
+ * Every setting, in the order of the reference page.
+ *
+ * @example
+ * describeSettings().find(({ name }) => name === 'web.port')?.option // 'web-port'
+ */
+export function describeSettings(): readonly SettingDescription[] {
+  return settingNames.map(describeSetting)
+}
+
+/**
+ * Variables that look like settings but are none: probably misspelt, so worth a warning. No error, because an
+ * orchestrator may set variables that begin with the name of a service.
+ *
+ * @param others further variables that mean something, `MILLRACE_APP` for example
+ */
+export function unknownEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  others: readonly string[] = [],
+): readonly { readonly variable: string; readonly nearest: string | undefined }[] {
+  const known = [...settingNames.map(environmentName), ...others]
+  return Object.keys(env)
+    .filter((variable) => variable.startsWith('MILLRACE_') && !known.includes(variable))
+    .map((variable) => ({ variable, nearest: nearestName(variable, known) }))
+}
+
+function describeSetting(name: SettingName): SettingDescription {
+  const declaration = declarationOf(name)
+  return {
+    name,
+    type: declaration.type,
+    accepts: acceptedBy(name),
+    default: declaration.derived ?? (declaration.default === undefined ? undefined : showDefault(declaration.default)),
+    required: declaration.required === true,
+    secret: declaration.secret === true,
+    environment: declaration.type === 'token' ? undefined : environmentName(name),
+    option: optionName(name),
+    aliases: declaration.aliases ?? [],
+    choices: declaration.choices,
+    help: declaration.help,
+  }
+}
+
+function showDefault(value: string | number | boolean): string {
+  return typeof value === 'string' ? `'${value}'` : String(value)
+}

@@ -1,0 +1,145 @@
+import fc from 'fast-check'
+import { describe, expect, expectTypeOf, test } from 'vitest'
+import type { AppSettings, ResolvedSettings } from './app-settings.ts'
+import { resolveSettings, type SettingSources } from './resolve-settings.ts'
+
+const resolve = (argument: object, sources: Partial<SettingSources> = {}): ResolvedSettings =>
+  resolveSettings({ ...sources, argument: { id: 'app', ...argument } })
+
+const refused = (code: string, ...parts: readonly string[]): unknown =>
+  expect.objectContaining({ code, detail: expect.stringMatching(new RegExp(parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*'))) })
+
+test('defaults are those of the reference', () => {
+  expect(resolve({})).toMatchObject({
+    id: 'app',
+    broker: 'embedded:',
+    store: 'memory:',
+    processingGuarantee: 'at-least-once',
+    commitIntervalMs: 1000,
+    sessionTimeoutMs: 10_000,
+    heartbeatIntervalMs: 3000,
+    topicPartitions: 8,
+    replicationFactor: -1,
+    maxRecordBytes: 1_048_576,
+    maxBufferedBytes: 33_554_432,
+    dataDirectory: undefined,
+    kafka: { ssl: { enabled: false, rejectUnauthorized: true }, sasl: { mechanism: undefined } },
+    web: { enabled: true, port: 6066, host: '0.0.0.0', admin: undefined, requestTimeoutMs: 30_000, bodyLimitBytes: 1_048_576 },
+  })
+})
+
+test('types say what is taken and what comes out', () => {
+  expectTypeOf<AppSettings['commitInterval']>().toEqualTypeOf<number | `${number}ms` | `${number}s` | `${number}m` | `${number}h` | `${number}d` | undefined>()
+  expectTypeOf<AppSettings['processingGuarantee']>().toEqualTypeOf<'at-least-once' | 'exactly-once' | undefined>()
+  expectTypeOf<AppSettings['id']>().toEqualTypeOf<string>()
+  expectTypeOf<{ id: string; web: false; kafka: { ssl: { ca: string }; sasl: { mechanism: 'plain' } } }>().toExtend<AppSettings>()
+  expectTypeOf<{ id: string; kafka: { ssl: true } }>().toExtend<AppSettings>()
+  expectTypeOf<{ id: string; kafka: true }>().not.toExtend<AppSettings>()
+  expectTypeOf<{ web: { port: number } }>().not.toExtend<AppSettings>()
+  expectTypeOf<{ id: string; web: { port: string } }>().not.toExtend<AppSettings>()
+  expectTypeOf<ResolvedSettings['commitIntervalMs']>().toEqualTypeOf<number>()
+  expectTypeOf<ResolvedSettings['cacheBytes']>().toEqualTypeOf<number>()
+  expectTypeOf<ResolvedSettings['web']['bodyLimitBytes']>().toEqualTypeOf<number>()
+  expectTypeOf<ResolvedSettings['web']['admin']>().toEqualTypeOf<boolean | undefined>()
+  expectTypeOf<ResolvedSettings['kafka']['ssl']['enabled']>().toEqualTypeOf<boolean>()
+  expectTypeOf<ResolvedSettings['kafka']['sasl']['mechanism']>().toEqualTypeOf<'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer' | undefined>()
+  // @ts-expect-error there is no such setting
+  const misspelt: AppSettings = { id: 'a', comitInterval: '1s' }
+  expect(misspelt.id).toBe('a')
+})
+
+test('command line, then environment, then app file, then default', () => {
+  const port = fc.integer({ min: 0, max: 65_535 })
+  fc.assert(
+    fc.property(fc.option(port, { nil: undefined }), fc.option(port, { nil: undefined }), fc.option(port, { nil: undefined }), (option, variable, given) => {
+      const { web } = resolve(
+        { web: { port: given } },
+        { options: option === undefined ? {} : { 'web.port': String(option) }, env: { MILLRACE_WEB_PORT: variable === undefined ? '' : String(variable) } },
+      )
+      expect(web.port).toBe(option ?? variable ?? given ?? 6066)
+    }),
+  )
+})
+
+describe('what depends on other settings', () => {
+  test('commits come faster when exactly once', () => {
+    expect(resolve({ processingGuarantee: 'exactly-once' }).commitIntervalMs).toBe(100)
+    expect(resolve({}, { env: { MILLRACE_PROCESSING_GUARANTEE: 'exactly-once' } }).commitIntervalMs).toBe(100)
+    expect(resolve({ processingGuarantee: 'exactly-once', commitInterval: '2s' }).commitIntervalMs).toBe(2000)
+  })
+
+  test('heartbeats follow the session', () => {
+    expect(resolve({ sessionTimeout: '6s' }).heartbeatIntervalMs).toBe(2000)
+    expect(() => resolve({ sessionTimeout: '2s', heartbeatInterval: '2s' })).toThrow(refused('SETTING_INVALID', 'sessionTimeout', 'heartbeatInterval'))
+  })
+
+  test('TLS is on when something about it is given', () => {
+    expect(resolve({ kafka: { ssl: true } }).kafka.ssl.enabled).toBe(true)
+    expect(resolve({ kafka: { ssl: { ca: 'PEM' } } }).kafka.ssl).toMatchObject({ enabled: true, ca: 'PEM' })
+    expect(resolve({ kafka: { ssl: { ca: 'PEM', enabled: false } } }).kafka.ssl.enabled).toBe(false)
+  })
+
+  test('SASL needs its parts together', () => {
+    const token = async (): Promise<string> => 'token'
+    expect(resolve({ kafka: { sasl: { mechanism: 'oauthbearer', token } } }).kafka.sasl.token).toBe(token)
+    expect(() => resolve({ kafka: { sasl: { mechanism: 'plain', username: 'me' } } })).toThrow(refused('SETTING_INVALID', 'kafka.sasl.password is missing'))
+    expect(() => resolve({ kafka: { sasl: { username: 'me' } } })).toThrow(refused('SETTING_INVALID', 'without kafka.sasl.mechanism'))
+  })
+
+  test('a false group is its enabled', () => {
+    expect(resolve({ web: false }).web).toMatchObject({ enabled: false, port: 6066 })
+    expect(() => resolve({ agent: false })).toThrow(refused('SETTING_INVALID', 'Setting agent is false; it takes an object'))
+    expect(() => resolve({ web: 'off' })).toThrow(refused('SETTING_INVALID', 'Setting web is off; it takes an object, true or false'))
+  })
+})
+
+describe('unknown settings name the nearest', () => {
+  test.each([
+    [{ comitInterval: '1s' }, 'comitInterval', 'commitInterval'],
+    [{ web: { prot: 1 } }, 'web.prot', 'web.port'],
+    [{ kafka: { ssl: { certt: '' } } }, 'kafka.ssl.certt', 'kafka.ssl.cert'],
+  ])('%j', (argument, name, nearest) => {
+    expect(() => resolve(argument)).toThrow(refused('SETTING_UNKNOWN', `Setting ${name} does not exist. Did you mean ${nearest}?`))
+  })
+
+  test('also those of the command line', () => {
+    expect(() => resolve({}, { options: { 'web.pot': '1' } })).toThrow(refused('SETTING_UNKNOWN', 'web.port'))
+  })
+})
+
+describe('bad values name setting, source, value and what it takes', () => {
+  test.each<[object, Partial<SettingSources>, readonly string[]]>([
+    [{ commitInterval: 'soon' }, {}, ["Setting commitInterval is 'soon'; it takes milliseconds"]],
+    [{ commitInterval: -1 }, {}, ['commitInterval is -1']],
+    [{ processingGuarantee: 'once' }, {}, ["is 'once'; it takes 'at-least-once' or 'exactly-once'"]],
+    [{ topicPartitions: 0 }, {}, ['topicPartitions is 0; it takes a whole number from 1 to 100000']],
+    [{ web: { port: '80' } }, {}, ["web.port is '80'"]],
+    [{ web: { enabled: null } }, {}, ['web.enabled is null; it takes true or false']],
+    [{}, { env: { MILLRACE_WEB_PORT: '8o' } }, ["web.port (MILLRACE_WEB_PORT) is '8o'"]],
+    [{}, { options: { commitInterval: '1 fortnight' } }, ["commitInterval (--commit-interval) is '1 fortnight'"]],
+    [{ id: 'a b' }, {}, ["id is 'a b'; it takes letters"]],
+    [{ id: undefined }, {}, ['id is missing']],
+    [{ store: 12 }, {}, ['store is 12']],
+  ])('%j %j', (argument, sources, parts) => {
+    expect(() => resolve(argument, sources)).toThrow(refused('SETTING_INVALID', ...parts))
+  })
+
+  test('bad URLs say what is wrong with them', () => {
+    expect(() => resolve({ broker: 'kafak://a' })).toThrow(refused('BROKER_URL_INVALID', "did you mean 'kafka'?"))
+    expect(() => resolve({}, { env: { MILLRACE_STORE: 'lmbd:' } })).toThrow(refused('STORE_URL_INVALID', "did you mean 'lmdb'?"))
+  })
+
+  test('secrets are not shown', () => {
+    expect(() => resolve({ kafka: { sasl: { mechanism: 'plain', username: 'me', password: 12345 } } })).toThrow(
+      refused('SETTING_INVALID', 'kafka.sasl.password is of another kind; it takes text'),
+    )
+  })
+})
+
+test('text is read by the type of the setting', () => {
+  const settings = resolve(
+    {},
+    { env: { MILLRACE_WEB_ENABLED: 'no', MILLRACE_MAX_BUFFERED_BYTES: '1mb', MILLRACE_COMMIT_INTERVAL: '250', MILLRACE_REPLICATION_FACTOR: ' 3 ', MILLRACE_KAFKA_SSL_ENABLED: '1' } },
+  )
+  expect(settings).toMatchObject({ commitIntervalMs: 250, maxBufferedBytes: 1_048_576, replicationFactor: 3, web: { enabled: false }, kafka: { ssl: { enabled: true } } })
+})

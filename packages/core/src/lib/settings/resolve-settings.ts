@@ -1,0 +1,92 @@
+import { MillraceError } from '../errors/millrace-error.ts'
+import type { AppSettings, ResolvedSettings } from './app-settings.ts'
+import { flattenSettings, unknownSetting } from './flatten-settings.ts'
+import type { SettingName } from './setting-declarations.ts'
+import { acceptedBy, declarationOf, environmentName, isSettingName, optionName, settingNames } from './setting-names.ts'
+import { settingReaders } from './setting-readers.ts'
+import { checkSettings, deriveSettings, type SettingValues } from './settle-settings.ts'
+
+/** Where settings come from; the first that has one wins. */
+export interface SettingSources {
+  /** From the command line: text, by setting name (`commitInterval`, `web.port`). */
+  readonly options?: Readonly<Record<string, string>>
+  /** `process.env`: `MILLRACE_…`; empty ones count as not set. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** From the app file. */
+  readonly argument: AppSettings
+}
+
+/**
+ * The settings of an app: command line, then environment, then app file, then default.
+ *
+ * @throws `SETTING_UNKNOWN`, with the nearest name
+ * @throws `SETTING_INVALID`, naming the setting, where its value came from, what it was and what it takes
+ * @throws `BROKER_URL_INVALID`, `STORE_URL_INVALID`
+ * @example
+ * const settings = resolveSettings({ env: process.env, argument: { id: 'word-counts' } })
+ * settings.web.requestTimeoutMs // 30000
+ */
+export function resolveSettings({ options = {}, env = {}, argument }: SettingSources): ResolvedSettings {
+  const fromFile = flattenSettings(argument)
+  for (const name of Object.keys(options)) if (!isSettingName(name)) throw unknownSetting(name)
+
+  const values: SettingValues = new Map()
+  for (const name of settingNames) values.set(name, resolveOne(name, options[name], env[environmentName(name)], fromFile.get(name)))
+  deriveSettings(values)
+  checkSettings(values)
+  return nest(values)
+}
+
+function resolveOne(name: SettingName, option: string | undefined, variable: string | undefined, given: unknown): unknown {
+  const declaration = declarationOf(name)
+  const reader = settingReaders[declaration.type]
+  if (option !== undefined) return read(name, reader.fromText(option.trim()), optionLabel(name))
+  if (variable !== undefined && variable.trim() !== '') return read(name, reader.fromText(variable.trim()), environmentName(name))
+  if (given !== undefined) return read(name, given, undefined)
+  if (declaration.required === true) throw new MillraceError('SETTING_INVALID', `Setting ${name} is missing; it takes ${acceptedBy(name)}.`)
+  return declaration.default === undefined ? undefined : reader.read(declaration.default, declaration)
+}
+
+function read(name: SettingName, value: unknown, source: string | undefined): unknown {
+  const declaration = declarationOf(name)
+  const resolved = settingReaders[declaration.type].read(value, declaration)
+  if (resolved !== undefined) return resolved
+  const got = declaration.secret === true ? 'of another kind' : typeof value === 'string' ? `'${value}'` : String(value)
+  throw new MillraceError('SETTING_INVALID', `Setting ${name}${source === undefined ? '' : ` (${source})`} is ${got}; it takes ${acceptedBy(name)}.`)
+}
+
+function optionLabel(name: SettingName): string {
+  const option = optionName(name)
+  return option === undefined ? 'command line' : `--${option}`
+}
+
+interface Tree {
+  [name: string]: unknown
+}
+
+/** Dotted names to objects, durations and sizes under the names of their unit. The types are made by the same rules. */
+function nest(values: SettingValues): ResolvedSettings {
+  const root: Tree = {}
+  const groups = new Map<string, Tree>([['', root]])
+  for (const [name, value] of values) {
+    const dot = name.lastIndexOf('.')
+    groupAt(groups, dot < 0 ? '' : name.slice(0, dot))[resolvedName(name, name.slice(dot + 1))] = value
+  }
+  return root as ResolvedSettings
+}
+
+function groupAt(groups: Map<string, Tree>, path: string): Tree {
+  const known = groups.get(path)
+  if (known !== undefined) return known
+  const group: Tree = {}
+  groups.set(path, group)
+  const dot = path.lastIndexOf('.')
+  groupAt(groups, dot < 0 ? '' : path.slice(0, dot))[path.slice(dot + 1)] = group
+  return group
+}
+
+function resolvedName(name: SettingName, last: string): string {
+  const { type } = declarationOf(name)
+  const suffix = type === 'duration' ? 'Ms' : type === 'size' ? 'Bytes' : ''
+  return last.endsWith(suffix) ? last : `${last}${suffix}`
+}

@@ -1,0 +1,36 @@
+import { settingDeclarations, type SettingName } from './setting-declarations.ts'
+import { settingReaders } from './setting-readers.ts'
+import type { SettingDeclaration } from './setting-types.ts'
+
+const declarations: { readonly [Name in SettingName]: SettingDeclaration } = settingDeclarations
+
+/** All settings, in the order declared. */
+export const settingNames: readonly SettingName[] = Object.keys(settingDeclarations).filter(isSettingName)
+
+/** Whether text is the dotted name of a setting. */
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(settingDeclarations, name)
+}
+
+/** A declaration, its own literal types forgotten. */
+export function declarationOf(name: SettingName): SettingDeclaration {
+  return declarations[name]
+}
+
+/** `MILLRACE_WEB_PORT` for `web.port`. */
+export function environmentName(name: SettingName): string {
+  return `MILLRACE_${name.replaceAll('.', '_').replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+}
+
+/** `web-port` for `web.port`, without dashes in front; `undefined` for what only the app file or the environment may hold. */
+export function optionName(name: SettingName): string | undefined {
+  const { option, secret, type } = declarationOf(name)
+  if (secret === true || type === 'token') return undefined
+  return option ?? name.replaceAll('.', '-').replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).toLowerCase()
+}
+
+/** What a setting takes, as the end of "it takes …". */
+export function acceptedBy(name: SettingName): string {
+  const declaration = declarationOf(name)
+  return settingReaders[declaration.type].accepts(declaration)
+}

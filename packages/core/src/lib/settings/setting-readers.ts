@@ -1,0 +1,72 @@
+import { nameProblem } from '../names/validate-name.ts'
+import { readByteSize } from '../units/byte-size.ts'
+import { readDuration } from '../units/duration.ts'
+import { parseBrokerUrl } from '../urls/broker-url.ts'
+import { parseStoreUrl } from '../urls/store-url.ts'
+import type { SettingDeclaration, SettingTypes } from './setting-types.ts'
+
+/** Reads values of one type of setting. */
+export interface SettingReader {
+  /** What it takes, as the end of "it takes …". */
+  accepts(declaration: SettingDeclaration): string
+  /** The resolved value; `undefined` when it cannot be used. Throws only where an error of its own says more. */
+  read(value: unknown, declaration: SettingDeclaration): unknown
+  /** What text from the command line or the environment means, as a value for `read`. */
+  fromText(text: string): unknown
+}
+
+/** How each type of setting is read. */
+export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingReader } = {
+  text: { accepts: () => 'text', read: textOf, fromText: asIs },
+  name: {
+    accepts: () => 'letters, digits, dots, dashes and underscores',
+    read: (value) => (nameProblem(value) === undefined ? value : undefined),
+    fromText: asIs,
+  },
+  choice: {
+    accepts: ({ choices = [] }) => choices.map((known) => `'${known}'`).join(' or '),
+    read: (value, { choices = [] }) => choices.find((known) => known === value),
+    fromText: asIs,
+  },
+  flag: { accepts: () => 'true or false', read: (value) => (typeof value === 'boolean' ? value : undefined), fromText: flagOf },
+  integer: { accepts: describeRange, read: integerOf, fromText: (text) => (/^[+-]?\d+$/.test(text) ? Number(text) : text) },
+  duration: { accepts: () => "milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'", read: readDuration, fromText: asIs },
+  size: { accepts: () => "bytes as a number, or text such as '512kb', '32mb', '1gb'", read: readByteSize, fromText: asIs },
+  broker: { accepts: () => 'a broker URL, or in the app file a function that makes a transport', read: driverOf(parseBrokerUrl), fromText: asIs },
+  store: { accepts: () => 'a store URL, or in the app file a function that makes a store', read: driverOf(parseStoreUrl), fromText: asIs },
+  token: { accepts: () => 'a function, in the app file', read: (value) => (typeof value === 'function' ? value : undefined), fromText: asIs },
+}
+
+const YES = ['true', 'yes', 'on', '1']
+const NO = ['false', 'no', 'off', '0']
+
+function asIs(text: string): string {
+  return text
+}
+
+function textOf(value: unknown): unknown {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function flagOf(text: string): unknown {
+  const word = text.toLowerCase()
+  if (YES.includes(word)) return true
+  return NO.includes(word) ? false : text
+}
+
+function integerOf(value: unknown, { least = -Infinity, most = Infinity }: SettingDeclaration): unknown {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most ? value : undefined
+}
+
+/** URLs stay text, but a bad one is refused here, with an error that says what is wrong with it. */
+function driverOf(parseUrl: (text: string) => unknown): (value: unknown) => unknown {
+  return (value) => {
+    if (typeof value === 'string') parseUrl(value)
+    return typeof value === 'string' || typeof value === 'function' ? value : undefined
+  }
+}
+
+function describeRange({ least, most }: SettingDeclaration): string {
+  if (least !== undefined && most !== undefined) return `a whole number from ${least} to ${most}`
+  return least === undefined ? 'a whole number' : `a whole number, ${least} or more`
+}

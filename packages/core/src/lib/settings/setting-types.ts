@@ -1,0 +1,42 @@
+import type { StoreDriver } from '../../contracts/store.ts'
+import type { Transport, TransportDeps } from '../../contracts/transport.ts'
+import type { ByteSize } from '../units/byte-size.ts'
+import type { Duration } from '../units/duration.ts'
+
+/** Makes a transport that no URL stands for. */
+export type TransportFactory = (deps: TransportDeps) => Transport
+
+/** Makes a store that no URL stands for. */
+export type StoreFactory = () => StoreDriver
+
+/** Gives a bearer token for SASL OAUTHBEARER. */
+export type TokenProvider = () => Promise<string>
+
+/** What each type of setting takes in the app file, what it is once resolved, and what its resolved name ends in. */
+export interface SettingTypes {
+  text: { input: string; output: string; suffix: '' }
+  name: { input: string; output: string; suffix: '' }
+  choice: { input: string; output: string; suffix: '' }
+  flag: { input: boolean; output: boolean; suffix: '' }
+  integer: { input: number; output: number; suffix: '' }
+  duration: { input: Duration; output: number; suffix: 'Ms' }
+  size: { input: ByteSize; output: number; suffix: 'Bytes' }
+  broker: { input: string | TransportFactory; output: string | TransportFactory; suffix: '' }
+  store: { input: string | StoreFactory; output: string | StoreFactory; suffix: '' }
+  token: { input: TokenProvider; output: TokenProvider; suffix: '' }
+}
+
+/** A declaration with its own literal types forgotten. */
+export interface SettingDeclaration {
+  readonly type: keyof SettingTypes
+  readonly help: string
+  readonly default?: string | number | boolean
+  readonly derived?: string
+  readonly required?: true
+  readonly choices?: readonly string[]
+  readonly least?: number
+  readonly most?: number
+  readonly option?: string
+  readonly aliases?: readonly string[]
+  readonly secret?: true
+}
