@@ -1,0 +1,37 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+
+const root = join(import.meta.dirname, '../../..')
+
+/** The measured programs, compiled, beside packages installed from tarballs: what people run, not the workspace's sources. */
+export interface Programs {
+  readonly directory: string
+  command(name: string): readonly string[]
+}
+
+/** Builds, packs and installs all packages into a temporary directory (about 20 s). */
+export function installPrograms(): Programs {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
+  const pnpm = ['--yes', JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).packageManager]
+  const run = (command: string, args: readonly string[], cwd: string): void => {
+    execFileSync(command, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] })
+  }
+  run(join(root, 'node_modules/.bin/tsc'), ['-b'], root)
+  const tarballs: Record<string, string> = {}
+  for (const name of readdirSync(join(root, 'packages'))) {
+    const { name: packageName, version } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'))
+    if (name === 'conformance' || name === 'testing') continue
+    run('npx', [...pnpm, 'pack', '--pack-destination', directory], join(root, 'packages', name))
+    tarballs[packageName] = `file:${join(directory, `millrace-${name}-${version}.tgz`)}`
+  }
+  const manifest = { name: 'bench-programs', private: true, type: 'module', dependencies: { ...tarballs, kafkajs: '2.2.4' }, overrides: tarballs }
+  writeFileSync(join(directory, 'package.json'), JSON.stringify(manifest))
+  run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], directory)
+  run(join(root, 'node_modules/.bin/tsc'), ['-b', 'bench'], root)
+  mkdirSync(join(directory, 'programs'))
+  cpSync(join(root, 'bench/dist/bench/src/children'), join(directory, 'programs'), { recursive: true })
+  return { directory, command: (name) => [process.execPath, join(directory, 'programs', `${name}.js`)] }
+}

@@ -1,0 +1,41 @@
+// pnpm bench [scenario …] [--records N] [--runs N] [--partitions N]
+import { rmSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { makeBench, type Scenario } from './lib/bench.ts'
+import { benchBroker } from './lib/broker.ts'
+import { installPrograms } from './lib/programs.ts'
+import { keepResult } from './lib/results.ts'
+import { concurrency } from './scenarios/concurrency.ts'
+import { count } from './scenarios/count.ts'
+import { map } from './scenarios/map.ts'
+import { restore } from './scenarios/restore.ts'
+import { start } from './scenarios/start.ts'
+
+const scenarios: Readonly<Record<string, Scenario>> = { map, count, restore, concurrency, start }
+const number = { type: 'string' } as const
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { records: number, runs: number, partitions: number } })
+
+const chosen = positionals.map((name) => [name, scenarios[name]] as const)
+const unknown = chosen.find(([, scenario]) => scenario === undefined)
+if (chosen.length === 0 || unknown !== undefined) {
+  if (unknown !== undefined) console.error(`There is no scenario "${unknown[0]}".`)
+  for (const [name, { describe, defaults }] of Object.entries(scenarios)) console.log(`${name.padEnd(12)} ${describe} (${JSON.stringify(defaults)})`)
+  process.exit(unknown === undefined ? 0 : 2)
+}
+
+const programs = installPrograms()
+const broker = await benchBroker()
+try {
+  for (const [name, scenario] of chosen) {
+    if (scenario === undefined) continue
+    const options = {
+      records: Number(values.records ?? scenario.defaults.records),
+      runs: Number(values.runs ?? scenario.defaults.runs),
+      partitions: Number(values.partitions ?? scenario.defaults.partitions),
+    }
+    keepResult(name, { ...options }, await scenario.run(makeBench(broker, programs, options)))
+  }
+} finally {
+  await broker.stop()
+  rmSync(programs.directory, { recursive: true, force: true })
+}

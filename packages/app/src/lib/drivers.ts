@@ -1,0 +1,73 @@
+import { resolve } from 'node:path'
+import { parseBrokerUrl, parseStoreUrl, type BrokerUrl, type ResolvedSettings, type StoreDriver, type StoreUrl, type Transport, type TransportDeps } from '@millrace/core'
+import type { MemoryLog } from '@millrace/transport-embedded'
+
+/** What drivers are chosen by. */
+export interface DriverChoice {
+  readonly settings: ResolvedSettings
+  /** Where relative directories and `embedded:` alone belong: the directory of the app's package. */
+  readonly home: string
+  /** Shared by all transports that the app makes on `memory:`. */
+  readonly memoryLog: () => Promise<MemoryLog>
+}
+
+type OpenTransport<U extends BrokerUrl> = (url: U, choice: DriverChoice, deps: TransportDeps) => Promise<Transport>
+type OpenStore<U extends StoreUrl> = (url: U, choice: DriverChoice) => Promise<StoreDriver>
+
+const transports: { readonly [S in BrokerUrl['scheme']]: OpenTransport<Extract<BrokerUrl, { scheme: S }>> } = Object.freeze({
+  kafka: async (url, { settings }, deps) => {
+    const { createKafkaTransport } = await import('@millrace/transport-kafkajs')
+    return createKafkaTransport({ brokers: url.brokers, clientId: settings.id, ...kafkaSecurity(settings) }, deps)
+  },
+  embedded: async (url, choice, deps) => {
+    const { createEmbeddedTransport } = await import('@millrace/transport-embedded')
+    return createEmbeddedTransport({ directory: directoryOf(url.directory, choice) }, deps)
+  },
+  memory: async (_url, { memoryLog }, deps) => {
+    const { createMemoryTransport } = await import('@millrace/transport-embedded')
+    return createMemoryTransport(await memoryLog(), deps)
+  },
+})
+
+const stores: { readonly [S in StoreUrl['scheme']]: OpenStore<Extract<StoreUrl, { scheme: S }>> } = Object.freeze({
+  memory: async () => {
+    const { memoryStore } = await import('@millrace/tables')
+    return memoryStore()
+  },
+  lmdb: async (url, choice) => {
+    const { createLmdbStore } = await import('@millrace/store-lmdb')
+    return createLmdbStore({ directory: resolve(directoryOf(url.directory, choice), 'tables') })
+  },
+})
+
+/** The transport that the `broker` setting names. */
+export async function openTransport(choice: DriverChoice, deps: TransportDeps): Promise<Transport> {
+  const { broker } = choice.settings
+  if (typeof broker === 'function') return broker(deps)
+  const url = parseBrokerUrl(broker)
+  switch (url.scheme) {
+    case 'kafka':
+      return transports.kafka(url, choice, deps)
+    case 'embedded':
+      return transports.embedded(url, choice, deps)
+    case 'memory':
+      return transports.memory(url, choice, deps)
+  }
+}
+
+/** The store that the `store` setting names. */
+export async function openStore(choice: DriverChoice): Promise<StoreDriver> {
+  const { store } = choice.settings
+  if (typeof store === 'function') return store()
+  const url = parseStoreUrl(store)
+  return url.scheme === 'lmdb' ? stores.lmdb(url, choice) : stores.memory(url, choice)
+}
+
+function directoryOf(given: string | undefined, { settings, home }: DriverChoice): string {
+  if (given !== undefined) return resolve(given)
+  return settings.dataDirectory === undefined ? resolve(home, '.millrace') : resolve(settings.dataDirectory)
+}
+
+function kafkaSecurity({ kafka }: ResolvedSettings): Pick<Parameters<typeof import('@millrace/transport-kafkajs').createKafkaTransport>[0], 'ssl' | 'sasl'> {
+  return { ssl: kafka.ssl, sasl: kafka.sasl }
+}

@@ -1,0 +1,20 @@
+import type { Logger } from '@millrace/core'
+
+/** Warnings and errors on the error output, one JSON object a line: for apps embedded in a program that hands in no logger. */
+export function plainLogger(): Logger {
+  const line = (level: string, fields: object, message: string): void => {
+    process.stderr.write(`${JSON.stringify({ level, message, ...fields }, writable)}\n`)
+  }
+  return {
+    debug: () => {},
+    info: () => {},
+    warn: (fields, message) => line('warn', fields, message),
+    error: (fields, message) => line('error', fields, message),
+  }
+}
+
+/** Errors have no enumerable fields, and bigints no JSON. */
+function writable(_key: string, value: unknown): unknown {
+  if (value instanceof Error) return value.stack ?? value.message
+  return typeof value === 'bigint' ? String(value) : value
+}

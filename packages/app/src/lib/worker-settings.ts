@@ -1,0 +1,30 @@
+import type { ResolvedSettings } from '@millrace/core'
+import type { WorkerSettings } from '@millrace/worker'
+
+/** The settings that a worker needs, by its own names. */
+export function workerSettings(settings: ResolvedSettings): WorkerSettings {
+  return {
+    commitIntervalMs: settings.commitIntervalMs,
+    sessionTimeoutMs: settings.sessionTimeoutMs,
+    rebalanceTimeoutMs: settings.rebalanceTimeoutMs,
+    heartbeatIntervalMs: settings.heartbeatIntervalMs,
+    drainTimeoutMs: settings.drainTimeoutMs,
+    shutdownTimeoutMs: settings.shutdownTimeoutMs,
+    connectTimeoutMs: settings.connectTimeoutMs,
+    offsetReset: settings.offsetReset,
+    onOffsetLost: settings.onOffsetLost,
+    topicPartitions: settings.topicPartitions,
+    replicationFactor: settings.replicationFactor,
+    maxBufferedBytes: settings.maxBufferedBytes,
+    maxBufferedEvents: settings.maxBufferedEvents,
+    maxUncommittedEvents: settings.maxUncommitted,
+    maxUncommittedBytes: settings.maxUncommittedBytes,
+    maxOutboxBytes: settings.maxOutboxBytes,
+    maxEventBytes: settings.maxEventBytes,
+    maxRecordBytes: settings.maxRecordBytes,
+    cacheBytes: settings.cacheBytes,
+    exactlyOnce: settings.processingGuarantee === 'exactly-once',
+    transactionTimeoutMs: settings.transactionTimeoutMs,
+    ...(settings.instanceId === undefined ? {} : { instanceId: settings.instanceId }),
+  }
+}
