@@ -9,6 +9,7 @@ import { colors } from './output/colors.ts'
 import { describeFailure } from './output/describe-failure.ts'
 import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
 import { exitCodeOf } from './process/exit-code.ts'
+import { WrongUsage } from './process/wrong-usage.ts'
 import { ownVersion } from './own-version.ts'
 import { runCommand } from './run-command.ts'
 
@@ -39,7 +40,7 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
   } catch (error) {
     const { stderr, env } = terminal
     const color = colors(wantsColor(stderr, env, !words.includes('--no-color')))
-    stderr.write(`${describeFailure(error, color, { stack: words.includes('--debug') })}\n`)
+    stderr.write(`${describeFailure(error instanceof WrongUsage ? error.reason : error, color, { stack: words.includes('--debug') })}\n`)
     return exitCodeOf(error)
   }
 }

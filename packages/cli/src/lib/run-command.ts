@@ -1,4 +1,4 @@
-import { isMillraceError, MillraceError, type Clock, type CommandLineApp } from '@millrace/core'
+import { isMillraceError, toError, unknownEnvironment, type Clock, type CommandLineApp, type CommandLineRuntime, type Logger } from '@millrace/core'
 import type { CommonOptions } from './arguments/common-options.ts'
 import type { ParameterValues } from './arguments/grammar.ts'
 import type { Command } from './commands/command-context.ts'
@@ -6,6 +6,7 @@ import { commandOutput } from './output/command-output.ts'
 import { createLogger, type LogLevel, type OpenLogger } from './output/create-logger.ts'
 import { wantsColor, type Terminal } from './output/terminal.ts'
 import { watchSignals } from './process/signals.ts'
+import { WrongUsage } from './process/wrong-usage.ts'
 
 export interface CommandRequest {
   readonly app: CommandLineApp
@@ -33,6 +34,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
   })
   const signals = watchSignals({ clock, source: process, quit: (exitCode) => process.exit(exitCode) })
   try {
+    if (command.logsToOutput) warnOfUnknownVariables(terminal, logger.log)
     configure(app, settings, { log: logger.log, appFile })
     const cli = commandOutput(terminal, { json, color, quiet, signal: signals.signal })
     return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
@@ -45,13 +47,23 @@ export async function runCommand(request: CommandRequest): Promise<number> {
   }
 }
 
-/** A value of an option that the app refuses is wrong usage. */
-function configure(app: CommandLineApp, settings: Readonly<Record<string, string>>, runtime: Parameters<CommandLineApp['configure']>[1]): void {
+/** A value of an option that the app refuses is wrong usage; one of the environment or the app file is not. */
+function configure(app: CommandLineApp, settings: Readonly<Record<string, string>>, runtime: CommandLineRuntime): void {
   try {
     app.configure(settings, runtime)
   } catch (error) {
-    const isTyped = isMillraceError(error, 'SETTING_INVALID') && Object.keys(settings).length > 0
-    throw isTyped ? new MillraceError('COMMAND_USAGE', error.detail, { cause: error }) : error
+    const isTyped =
+      (isMillraceError(error, 'SETTING_INVALID') && /\(--[\w-]+\)/.test(error.detail)) ||
+      (isMillraceError(error, 'BROKER_URL_INVALID') && settings['broker'] !== undefined) ||
+      (isMillraceError(error, 'STORE_URL_INVALID') && settings['store'] !== undefined)
+    throw isTyped ? new WrongUsage(toError(error)) : error
+  }
+}
+
+/** Misspelt variables are worth a word; no error, since others may set variables that begin alike. */
+function warnOfUnknownVariables({ env }: Terminal, log: Logger): void {
+  for (const { variable, nearest } of unknownEnvironment(env, ['MILLRACE_APP'])) {
+    log.warn({ variable, nearest }, nearest === undefined ? 'No such setting in the environment' : `No such setting in the environment: did you mean ${nearest}?`)
   }
 }
 

@@ -30,6 +30,8 @@ export interface ParameterGrammar {
   readonly required: boolean
   readonly default: string | number | boolean | undefined
   readonly choices: readonly string[] | undefined
+  /** For help, where somebody else applies it. */
+  readonly shownDefault: string | undefined
 }
 
 export interface OptionGrammar extends ParameterGrammar {
@@ -43,12 +45,12 @@ export type ParameterValues = Readonly<Record<string, ParameterValue>>
 
 /** An option with what is seldom said left out. */
 export function option(name: string, rest: Partial<OptionGrammar> & Pick<OptionGrammar, 'type' | 'describe'>): OptionGrammar {
-  return { key: name, name, required: false, default: undefined, choices: undefined, aliases: [], ...rest }
+  return { key: name, name, required: false, default: undefined, choices: undefined, shownDefault: undefined, aliases: [], ...rest }
 }
 
 /** A positional argument with what is seldom said left out. */
 export function positional(name: string, rest: Partial<ParameterGrammar> & Pick<ParameterGrammar, 'describe'>): ParameterGrammar {
-  return { key: name, name, type: 'string', required: true, default: undefined, choices: undefined, ...rest }
+  return { key: name, name, type: 'string', required: true, default: undefined, choices: undefined, shownDefault: undefined, ...rest }
 }
 
 /** The settings that `command` takes: those that its own options do not hide. */

@@ -1,3 +1,4 @@
+import { MillraceError } from '@millrace/core'
 import type { Argv, Options, PositionalOptions } from 'yargs'
 import { settingsOf, type CommandGrammar, type Grammar, type OptionGrammar, type ParameterGrammar } from './grammar.ts'
 
@@ -49,6 +50,7 @@ export async function helpText(grammar: Grammar, words: readonly string[], width
       if (command.showsSettings) {
         addOptions(inner, settingsOf(grammar, command), (option) => ({ ...showOption(option), group: 'Settings of the app:' }))
       }
+      inner.epilogue(command.showsSettings ? '' : `The settings of the app are options too: see ${grammar.program} worker --help.`)
       return inner
     })
   }
@@ -63,8 +65,8 @@ async function engine(grammar: Grammar, words: readonly string[]): Promise<Argv>
     .version(false)
     .exitProcess(false)
     .strict(false)
-    .fail((message, error) => {
-      throw error ?? new Error(message)
+    .fail((message, error: Error | undefined) => {
+      throw error === undefined || error.name === 'YError' ? new MillraceError('COMMAND_USAGE', `${message ?? error?.message}.`) : error
     })
     .parserConfiguration({
       'camel-case-expansion': false,
@@ -103,10 +105,11 @@ function showPositional(argument: ParameterGrammar): PositionalOptions {
   return { ...showParameter(argument), type: argument.type === 'list' ? 'string' : argument.type }
 }
 
-function showParameter(parameter: ParameterGrammar): { describe: string; default?: unknown; choices?: readonly string[] } {
+function showParameter(parameter: ParameterGrammar): Pick<Options, 'describe' | 'default' | 'defaultDescription' | 'choices'> {
   return {
     describe: parameter.describe,
     ...(parameter.default === undefined || parameter.default === false ? {} : { default: parameter.default }),
+    ...(parameter.shownDefault === undefined ? {} : { default: parameter.shownDefault, defaultDescription: parameter.shownDefault }),
     ...(parameter.choices === undefined ? {} : { choices: parameter.choices }),
   }
 }

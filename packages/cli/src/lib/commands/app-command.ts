@@ -67,7 +67,7 @@ function optionOf(key: string, parameter: CommandParameter): OptionGrammar {
 }
 
 function parameterOf(key: string, { type, describe, required, default: standard, choices }: CommandParameter): ParameterGrammar {
-  return { key, name: kebabCase(key), type, describe: describe ?? '', required: required ?? false, default: standard, choices }
+  return { key, name: kebabCase(key), type, describe: describe ?? '', required: required ?? false, default: standard, choices, shownDefault: undefined }
 }
 
 function requiredFirst(command: string, positionals: readonly ParameterGrammar[]): readonly ParameterGrammar[] {
