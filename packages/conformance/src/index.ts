@@ -1,1 +1,5 @@
-export {}
+export { eventually, within, type EventuallyOptions } from './lib/eventually.ts'
+export { transportSuite } from './lib/transport/transport-suite.ts'
+export type { TransportAccidents, TransportSuiteOptions } from './lib/transport/suite-options.ts'
+export type { TransportCaseName } from './lib/transport/transport-cases.ts'
+export { testAssignor } from './lib/transport/test-assignor.ts'

@@ -1,0 +1,149 @@
+import { randomUUID } from 'node:crypto'
+import {
+  NO_HEADERS,
+  type Admin,
+  type Isolation,
+  type OutgoingRecord,
+  type Producer,
+  type RawRecord,
+  type SendOutcome,
+  type TransactionalProducer,
+  type Transport,
+} from '@millrace/core'
+import { within } from '../eventually.ts'
+import type { TransportAccidents, TransportSuiteOptions } from './suite-options.ts'
+import { TestMember, type TestMemberOptions } from './test-member.ts'
+
+/** One case of the suite. */
+export type TransportCase = (context: CaseContext) => Promise<void>
+
+/** For sends whose guard has nothing to say. */
+export const OPEN_GUARD = { guard: (): void => {} }
+
+/** What a case works with: fresh topics and groups, clients that are closed when it is over. */
+export class CaseContext {
+  readonly sessionTimeoutMs: number
+  readonly manyRecords: number
+  readonly #options: TransportSuiteOptions
+  readonly #run = randomUUID().slice(0, 8)
+  readonly #transports: Transport[] = []
+  #names = 0
+  #common: Promise<Transport> | undefined
+
+  constructor(options: TransportSuiteOptions) {
+    this.#options = options
+    this.sessionTimeoutMs = options.sessionTimeoutMs ?? 6000
+    this.manyRecords = options.manyRecords ?? 20_000
+  }
+
+  /** A name nobody has used. */
+  name(kind: string): string {
+    return `conformance-${kind}-${this.#run}-${++this.#names}`
+  }
+
+  /** The case's own transport, connected. */
+  transport(): Promise<Transport> {
+    return (this.#common ??= this.another())
+  }
+
+  /** One more transport, connected. */
+  async another(): Promise<Transport> {
+    const transport = await this.unconnected()
+    await transport.connect({ timeoutMs: 10_000 })
+    return transport
+  }
+
+  /** One more transport, not connected. */
+  async unconnected(): Promise<Transport> {
+    const transport = await this.#options.create()
+    this.#transports.push(transport)
+    return transport
+  }
+
+  async admin(): Promise<Admin> {
+    return (await this.transport()).admin()
+  }
+
+  async producer(): Promise<Producer> {
+    return (await this.transport()).producer()
+  }
+
+  /** An initialised transactional producer, of a fresh id unless one is given. */
+  async transactional(id: string = this.name('transaction')): Promise<TransactionalProducer> {
+    const producer = (await this.transport()).transactionalProducer({ id, timeoutMs: 20_000 })
+    await producer.init()
+    return producer
+  }
+
+  async topic(partitions: number, config: Readonly<Record<string, string>> = {}): Promise<string> {
+    const name = this.name('topic')
+    await (await this.admin()).createTopics([{ name, partitions, replicationFactor: -1, config }])
+    return name
+  }
+
+  member(transport: Transport, options: Omit<TestMemberOptions, 'sessionTimeoutMs'>): TestMember {
+    return new TestMember(transport, { sessionTimeoutMs: this.sessionTimeoutMs, ...options })
+  }
+
+  async send(...records: readonly OutgoingRecord[]): Promise<readonly SendOutcome[]> {
+    return (await this.producer()).send(records, OPEN_GUARD)
+  }
+
+  /** Records of each partition from its beginning to its end as it is now. */
+  async readAll(topic: string, partitions: number, isolation: Isolation = 'read-committed'): Promise<readonly (readonly RawRecord[])[]> {
+    const reader = (await this.transport()).reader({ isolation })
+    const refs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
+    const open = new Map<number, number>()
+    for (const { partition, beginning, end } of await reader.offsets(refs)) {
+      if (beginning < end) open.set(partition, end)
+      if (beginning < end) reader.assign({ topic, partition }, beginning)
+    }
+    const records = refs.map((): RawRecord[] => [])
+    const batches = reader.batches()[Symbol.asyncIterator]()
+    while (open.size > 0) {
+      const { value, done } = await within(batches.next(), { what: `partitions ${[...open.keys()].join(', ')} of "${topic}" to end` })
+      if (done === true) break
+      records[value.partition]?.push(...value.records)
+      if (value.nextOffset >= (open.get(value.partition) ?? Infinity)) open.delete(value.partition)
+    }
+    await reader.close()
+    return records
+  }
+
+  async kill(transport: Transport): Promise<void> {
+    await this.#accident('kill')(transport)
+  }
+
+  async expire(transport: Transport): Promise<void> {
+    await this.#accident('expire')(transport)
+  }
+
+  async compact(topic: string): Promise<void> {
+    await this.#accident('compact')(topic)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#transports.map((transport) => transport.close()))
+  }
+
+  #accident<K extends keyof TransportAccidents>(name: K): NonNullable<TransportAccidents[K]> {
+    const accident = this.#options.accidents?.[name]
+    if (accident === undefined) throw new Error(`This case needs accidents.${name}: provide it, or give the reason in skip.`)
+    return accident
+  }
+}
+
+/** A record with a text value and no key. */
+export function text(topic: string, partition: number, value: string): OutgoingRecord {
+  return { topic, partition, key: null, value: Buffer.from(value), headers: NO_HEADERS, timestamp: 1_700_000_000_000 }
+}
+
+/** Values of records as text; a tombstone is `undefined`. */
+export function texts(records: readonly { readonly value: Buffer | null }[] | undefined): readonly (string | undefined)[] {
+  return (records ?? []).map(({ value }) => value?.toString())
+}
+
+/** `count` numbers from `from` on. */
+export function numbers(count: number, from: number = 0): readonly number[] {
+  return Array.from({ length: count }, (_, index) => from + index)
+}

@@ -1,0 +1,80 @@
+import { expect } from 'vitest'
+import { eventually } from '../../eventually.ts'
+import { text, type CaseContext } from '../case-context.ts'
+
+export const adminCases = {
+  'topics are listed by name and all together, missing ones absent': async (t: CaseContext): Promise<void> => {
+    const [one, two] = [await t.topic(1), await t.topic(3)]
+    const admin = await t.admin()
+    const named = await admin.topics([two, t.name('absent')])
+    expect(named.map(({ name, partitions }) => ({ name, partitions }))).toEqual([{ name: two, partitions: 3 }])
+    const all = (await admin.topics()).map(({ name }) => name)
+    expect(all).toContain(one)
+    expect(all).toContain(two)
+  },
+
+  'creating a topic that exists leaves it as it is': async (t: CaseContext): Promise<void> => {
+    const name = await t.topic(2)
+    const other = t.name('topic')
+    const admin = await t.admin()
+    await t.send(text(name, 1, 'kept'))
+    const spec = { replicationFactor: -1, config: {} }
+    await admin.createTopics([{ ...spec, name, partitions: 5 }, { ...spec, name: other, partitions: 1 }])
+    expect((await admin.topics([name]))[0]?.partitions).toBe(2)
+    expect((await admin.topics([other]))[0]?.partitions).toBe(1)
+    expect((await t.readAll(name, 2))[1]).toHaveLength(1)
+  },
+
+  'topics can be created by several clients at once': async (t: CaseContext): Promise<void> => {
+    const spec = { name: t.name('topic'), partitions: 2, replicationFactor: -1, config: {} }
+    const [a, b] = [await t.admin(), (await t.another()).admin()]
+    await Promise.all([a.createTopics([spec]), b.createTopics([spec])])
+    expect(await t.send(text(spec.name, 1, 'x'))).toMatchObject([{ ok: true }])
+  },
+
+  'a topic that makes no sense is refused with TOPIC_INVALID': async (t: CaseContext): Promise<void> => {
+    const admin = await t.admin()
+    const spec = { partitions: 1, replicationFactor: -1, config: {} }
+    await expect(admin.createTopics([{ ...spec, name: 'no spaces in names' }])).rejects.toMatchObject({ code: 'TOPIC_INVALID' })
+    const name = t.name('topic')
+    await expect(admin.createTopics([{ ...spec, name, partitions: 0 }])).rejects.toMatchObject({ code: 'TOPIC_INVALID' })
+    expect(await admin.topics([name])).toEqual([])
+  },
+
+  'a deleted topic is gone, and deleting it again does nothing': async (t: CaseContext): Promise<void> => {
+    const name = await t.topic(1)
+    const admin = await t.admin()
+    await admin.deleteTopics([name])
+    await eventually(async () => (await admin.topics([name])).length === 0, { what: 'the topic to be gone' })
+    await admin.deleteTopics([name])
+  },
+
+  'the id of a topic stays, and changes when it is made again': async (t: CaseContext): Promise<void> => {
+    const spec = { name: t.name('topic'), partitions: 1, replicationFactor: -1, config: {} }
+    const admin = await t.admin()
+    const id = async (): Promise<string | undefined> => (await admin.topics([spec.name]))[0]?.id
+    await admin.createTopics([spec])
+    const first = await id()
+    expect(first).toBeTypeOf('string')
+    expect(await id()).toBe(first)
+    await admin.deleteTopics([spec.name])
+    await eventually(async () => (await id()) === undefined, { what: 'the topic to be gone' })
+    await admin.createTopics([spec])
+    expect(await id()).not.toBe(first)
+  },
+
+  'offsets tell beginning and end of each partition': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(2)
+    await t.send(text(topic, 1, 'a'), text(topic, 1, 'b'))
+    const admin = await t.admin()
+    const partitions = [{ topic, partition: 0 }, { topic, partition: 1 }]
+    const expected = [{ topic, partition: 0, beginning: 0, end: 0 }, { topic, partition: 1, beginning: 0, end: 2 }]
+    expect(await admin.offsets(partitions, 'read-committed')).toEqual(expected)
+    expect(await admin.offsets(partitions, 'read-uncommitted')).toEqual(expected)
+  },
+
+  'a group that never was has committed nothing': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(1)
+    expect(await (await t.admin()).committed(t.name('group'), [{ topic, partition: 0 }])).toEqual([])
+  },
+}

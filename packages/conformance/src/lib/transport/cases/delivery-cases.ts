@@ -1,0 +1,106 @@
+import { expect } from 'vitest'
+import { eventually } from '../../eventually.ts'
+import { numbers, text, type CaseContext } from '../case-context.ts'
+import type { TestMember } from '../test-member.ts'
+
+export const deliveryCases = {
+  'gained partitions deliver nothing until seek, then from there on': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(2)
+    await t.send(...numbers(20).map((number) => text(topic, number % 2, String(number))))
+    const member = await started(t, topic, { seekGained: false })
+    member.consumer.seek({ topic, partition: 0 }, 4)
+    await eventually(() => member.offsets(0).length === 6, { what: 'the rest of partition 0' })
+    expect(member.offsets(0)).toEqual(numbers(6, 4))
+    expect(member.offsets(1)).toEqual([])
+    member.consumer.seek({ topic, partition: 1 }, 0)
+    await eventually(() => member.offsets(1).length === 10, { what: 'partition 1' })
+  },
+
+  'records arrive as they are sent, in order and once': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(2)
+    const member = await started(t, topic, {})
+    const producer = await t.producer()
+    for (let round = 0; round < 20; round++) {
+      await producer.send(numbers(50, round * 50).map((number) => text(topic, number % 2, String(number))), { guard: () => {} })
+    }
+    await eventually(() => member.handled.length === 1000, { what: '1,000 records' })
+    expect(member.offsets(0)).toEqual(numbers(500))
+    expect(member.offsets(1)).toEqual(numbers(500))
+    expect(member.handled.filter(({ partition }) => partition === 1).map(({ value }) => Number(value))).toEqual(numbers(500).map((number) => 2 * number + 1))
+  },
+
+  'one busy partition does not starve the others': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(2)
+    const padding = 'x'.repeat(500)
+    await t.send(...numbers(5000).map((number) => text(topic, 0, `${number}${padding}`)), text(topic, 1, 'other'))
+    const member = await started(t, topic, { maxPartitionBytes: 20_000 })
+    await eventually(() => member.handled.length === 5001, { what: 'all records' })
+    expect(member.handled.findIndex(({ partition }) => partition === 1)).toBeLessThan(2500)
+  },
+
+  'a paused partition stops, keeps its position, and goes on after resume': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(2)
+    const member = await started(t, topic, {})
+    await t.send(text(topic, 0, 'a'), text(topic, 1, 'a'))
+    await eventually(() => member.handled.length === 2, { what: 'the first two' })
+    member.consumer.pause([{ topic, partition: 0 }])
+    await t.send(text(topic, 0, 'b'), text(topic, 1, 'b'))
+    await eventually(() => member.offsets(1).length === 2, { what: 'the partition that is not paused' })
+    // One batch may have been under way; what comes after it stays away.
+    const atMost = member.batches.filter(({ partition }) => partition === 0).length + 1
+    for (const value of ['c', 'd', 'e']) {
+      await t.send(text(topic, 0, value), text(topic, 1, value))
+      await eventually(() => member.handled.some((record) => record.partition === 1 && record.value === value), { what: value })
+    }
+    expect(member.batches.filter(({ partition }) => partition === 0).length).toBeLessThanOrEqual(atMost)
+    member.consumer.resume([{ topic, partition: 0 }])
+    await eventually(() => member.offsets(0).length === 5, { what: 'the rest' })
+    expect(member.offsets(0)).toEqual(numbers(5))
+  },
+
+  'seek moves the position back and forth': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(1)
+    await t.send(...numbers(10).map((number) => text(topic, 0, String(number))))
+    const member = await started(t, topic, {})
+    await eventually(() => member.handled.length === 10, { what: 'all' })
+    member.consumer.seek({ topic, partition: 0 }, 8)
+    await eventually(() => member.handled.length === 12, { what: 'the last two again' })
+    expect(member.offsets(0).slice(10)).toEqual([8, 9])
+    member.consumer.pause([{ topic, partition: 0 }])
+    member.consumer.seek({ topic, partition: 0 }, 9)
+    member.consumer.resume([{ topic, partition: 0 }])
+    await eventually(() => member.handled.length === 13, { what: 'the last one again' })
+    expect(member.offsets(0).at(-1)).toBe(9)
+  },
+
+  'pause, resume and seek of partitions that are not assigned are ignored': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(1)
+    const other = await t.topic(1)
+    await t.send(text(topic, 0, 'a'), text(other, 0, 'b'))
+    const member = await started(t, topic, {})
+    member.consumer.seek({ topic: other, partition: 0 }, 0)
+    member.consumer.pause([{ topic: other, partition: 0 }])
+    member.consumer.resume([{ topic: other, partition: 0 }])
+    await eventually(() => member.handled.length === 1, { what: 'the record' })
+    expect(member.batches.every((batch) => batch.topic === topic)).toBe(true)
+  },
+
+  'a position out of range ends the batches with OFFSET_OUT_OF_RANGE': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(1)
+    await t.send(text(topic, 0, 'a'))
+    const member = await started(t, topic, { seekGained: false })
+    member.consumer.seek({ topic, partition: 0 }, 1000)
+    await eventually(() => member.ended, { what: 'the batches to end' })
+    expect(member.ended?.error).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', message: expect.stringContaining(topic) })
+  },
+}
+
+async function started(
+  t: CaseContext,
+  topic: string,
+  options: { readonly seekGained?: boolean; readonly maxPartitionBytes?: number },
+): Promise<TestMember> {
+  const member = t.member(await t.transport(), { label: 'a', groupId: t.name('group'), topics: [topic], ...options })
+  await member.consumer.start()
+  return member
+}

@@ -1,0 +1,51 @@
+import { partitionKey, type GroupAssignor, type TopicPartition } from '@millrace/core'
+
+/** What a member of the suite says about itself when it joins. */
+export interface TestMemberData {
+  readonly label: string
+  /** `topic/partition` of what it has. */
+  readonly held: readonly string[]
+}
+
+export function encodeMemberData(data: TestMemberData): Uint8Array {
+  return Buffer.from(JSON.stringify(data))
+}
+
+/**
+ * Even shares, and who has a partition keeps it as far as its share goes. The group data is the list of all members'
+ * labels, sorted, as JSON.
+ */
+export function testAssignor(name: string = 'conformance'): GroupAssignor {
+  return {
+    name,
+    assign: ({ members, partitions }) => {
+      const free = new Map<string, TopicPartition>()
+      for (const [topic, count] of partitions) {
+        for (let partition = 0; partition < count; partition++) free.set(partitionKey({ topic, partition }), { topic, partition })
+      }
+      const said = members.map(({ id, data }) => ({ id, ...decode(data) }))
+      const share = Math.ceil(free.size / members.length)
+      const assignments = new Map<string, TopicPartition[]>()
+      for (const { id, held } of said) {
+        const kept = held.flatMap((key) => free.get(key) ?? []).slice(0, share)
+        for (const partition of kept) free.delete(partitionKey(partition))
+        assignments.set(id, kept)
+      }
+      for (const partition of free.values()) {
+        const [least] = [...assignments.values()].sort((a, b) => a.length - b.length)
+        least?.push(partition)
+      }
+      return { assignments, groupData: Buffer.from(JSON.stringify(said.map(({ label }) => label).sort())) }
+    },
+  }
+}
+
+function decode(data: Uint8Array): TestMemberData {
+  const parsed: unknown = JSON.parse(Buffer.from(data).toString())
+  const held = isRecord(parsed) && Array.isArray(parsed['held']) ? parsed['held'].map(String) : []
+  return { label: isRecord(parsed) ? String(parsed['label']) : '', held }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

@@ -1,0 +1,191 @@
+import {
+  isMillraceError,
+  partitionKey,
+  toError,
+  type AssignmentChange,
+  type CommitOffset,
+  type Consumer,
+  type ConsumerOptions,
+  type RebalanceListener,
+  type RecordBatch,
+  type TopicPartition,
+  type Transport,
+} from '@millrace/core'
+import { eventually } from '../eventually.ts'
+import { encodeMemberData, testAssignor } from './test-assignor.ts'
+
+export interface TestMemberOptions {
+  readonly label: string
+  readonly groupId: string
+  readonly topics: readonly string[]
+  readonly sessionTimeoutMs: number
+  readonly instanceId?: string
+  readonly assignorName?: string
+  readonly isolation?: ConsumerOptions['isolation']
+  readonly maxPartitionBytes?: number
+  /** False: gained partitions stay silent. True (the default): they start at the committed offset, or at 0. */
+  readonly seekGained?: boolean
+  /** Awaited first in `onRevoke`. */
+  readonly beforeRevoke?: () => Promise<void>
+  /** Awaited first in `onAssign`; a rejection is the listener's. */
+  readonly beforeAssign?: (change: AssignmentChange) => Promise<void>
+}
+
+export type TestMemberEvent =
+  | { readonly type: 'revoke' }
+  | { readonly type: 'lost' }
+  | ({ readonly type: 'assign' } & AssignmentChange)
+
+export interface Handled extends TopicPartition {
+  readonly offset: number
+  readonly value: string
+}
+
+/**
+ * A small worker: handles what it is given in order, commits everything in `onRevoke`, keeps what it has of kept
+ * partitions, and starts gained ones where the group had committed. It handles nothing between revoke and assign.
+ */
+export class TestMember {
+  readonly consumer: Consumer
+  readonly handled: Handled[] = []
+  readonly events: TestMemberEvent[] = []
+  /** Every batch as it came, also of partitions that were given up before it was handled. */
+  readonly batches: RecordBatch[] = []
+  readonly #options: TestMemberOptions
+  readonly #owned = new Map<string, TopicPartition>()
+  readonly #positions = new Map<string, number>()
+  readonly #queue: RecordBatch[] = []
+  #holding = true
+  #ended: { readonly error: Error | undefined } | undefined
+
+  constructor(transport: Transport, options: TestMemberOptions) {
+    this.#options = options
+    const listener: RebalanceListener = {
+      onRevoke: () => this.#revoke(),
+      onAssign: (change) => this.#assign(change),
+      onLost: async () => this.#lost(),
+    }
+    this.consumer = transport.consumer({
+      groupId: options.groupId,
+      topics: options.topics,
+      instanceId: options.instanceId,
+      assignor: testAssignor(options.assignorName),
+      memberData: () => encodeMemberData({ label: options.label, held: [...this.#owned.keys()] }),
+      sessionTimeoutMs: options.sessionTimeoutMs,
+      rebalanceTimeoutMs: 20_000,
+      heartbeatIntervalMs: 100,
+      isolation: options.isolation ?? 'read-committed',
+      maxPartitionBytes: options.maxPartitionBytes ?? 100_000,
+      listener,
+    })
+    void this.#iterate()
+  }
+
+  get owned(): readonly string[] {
+    return [...this.#owned.keys()].sort()
+  }
+
+  /** How `batches()` ended: `undefined` while it goes on. */
+  get ended(): { readonly error: Error | undefined } | undefined {
+    return this.#ended
+  }
+
+  /** What the last assignment's group data says: all members' labels. */
+  get labels(): string {
+    const last = this.events.filter((event) => event.type === 'assign').at(-1)
+    return last === undefined ? '' : Buffer.from(last.groupData).toString()
+  }
+
+  /** Waits until it has so many partitions and is not in a rebalance. */
+  async settled(partitions: number): Promise<void> {
+    await eventually(() => !this.#holding && this.#owned.size === partitions, {
+      what: `member ${this.#options.label} to have ${partitions} partitions (it has ${this.owned.join(', ') || 'none'})`,
+      limitMs: 25_000,
+    })
+  }
+
+  /** Offsets handled of one partition, in the order handled. */
+  offsets(partition: number): readonly number[] {
+    return this.handled.filter((record) => record.partition === partition).map(({ offset }) => offset)
+  }
+
+  async commitAll(): Promise<void> {
+    const offsets: CommitOffset[] = []
+    for (const [key, partition] of this.#owned) {
+      const offset = this.#positions.get(key)
+      if (offset !== undefined) offsets.push({ ...partition, offset, metadata: this.#options.label })
+    }
+    if (offsets.length > 0) await this.consumer.commit(offsets)
+  }
+
+  /** Drains and leaves, as a worker does on shutdown. */
+  async leave(): Promise<void> {
+    this.#holding = true
+    await this.commitAll()
+    await this.consumer.close()
+  }
+
+  async #iterate(): Promise<void> {
+    try {
+      for await (const batch of this.consumer.batches()) {
+        this.batches.push(batch)
+        if (!this.#owned.has(partitionKey(batch))) continue
+        this.#queue.push(batch)
+        if (!this.#holding) this.#handle()
+      }
+      this.#ended = { error: undefined }
+    } catch (thrown) {
+      this.#ended = { error: toError(thrown) }
+    }
+  }
+
+  #handle(): void {
+    for (const batch of this.#queue.splice(0)) {
+      const key = partitionKey(batch)
+      if (!this.#owned.has(key)) continue
+      for (const { offset, value } of batch.records) {
+        this.handled.push({ topic: batch.topic, partition: batch.partition, offset, value: value?.toString() ?? '' })
+      }
+      this.#positions.set(key, batch.nextOffset)
+    }
+  }
+
+  async #revoke(): Promise<void> {
+    this.events.push({ type: 'revoke' })
+    await this.#options.beforeRevoke?.()
+    this.#holding = true
+    try {
+      await this.commitAll()
+    } catch (error) {
+      if (!isMillraceError(error, 'MEMBER_FENCED', 'CLOSED')) throw error
+    }
+  }
+
+  async #assign(change: AssignmentChange): Promise<void> {
+    this.events.push({ type: 'assign', ...change })
+    await this.#options.beforeAssign?.(change)
+    for (const partition of change.lost) this.#forget(partition)
+    for (const partition of change.gained) this.#owned.set(partitionKey(partition), partition)
+    this.#holding = false
+    this.#handle()
+    if (this.#options.seekGained ?? true) await this.#seekGained(change.gained)
+  }
+
+  async #seekGained(gained: readonly TopicPartition[]): Promise<void> {
+    if (gained.length === 0) return
+    const committed = new Map((await this.consumer.committed(gained)).map((offset) => [partitionKey(offset), offset.offset]))
+    for (const partition of gained) this.consumer.seek(partition, committed.get(partitionKey(partition)) ?? 0)
+  }
+
+  #lost(): void {
+    this.events.push({ type: 'lost' })
+    this.#holding = true
+    for (const partition of [...this.#owned.values()]) this.#forget(partition)
+  }
+
+  #forget(partition: TopicPartition): void {
+    const key = partitionKey(partition)
+    this.#owned.delete(key)
+    this.#positions.delete(key)
+  }
+}

@@ -1,0 +1,35 @@
+import { adminCases } from './cases/admin-cases.ts'
+import { closingCases } from './cases/closing-cases.ts'
+import { commitCases } from './cases/commit-cases.ts'
+import { deliveryCases } from './cases/delivery-cases.ts'
+import { membershipCases } from './cases/membership-cases.ts'
+import { producingCases } from './cases/producing-cases.ts'
+import { readingCases } from './cases/reading-cases.ts'
+import { rebalanceCases } from './cases/rebalance-cases.ts'
+import { transactionCases } from './cases/transaction-cases.ts'
+import type { TransportCase } from './case-context.ts'
+
+/** By name, which is what a driver's `skip` refers to. */
+export type TransportCaseName =
+  | keyof typeof adminCases
+  | keyof typeof closingCases
+  | keyof typeof commitCases
+  | keyof typeof deliveryCases
+  | keyof typeof membershipCases
+  | keyof typeof producingCases
+  | keyof typeof readingCases
+  | keyof typeof rebalanceCases
+  | keyof typeof transactionCases
+
+/** What every transport must do, in the order in which a new driver best makes them pass. */
+export const transportCases: Readonly<Record<TransportCaseName, TransportCase>> = {
+  ...adminCases,
+  ...producingCases,
+  ...readingCases,
+  ...closingCases,
+  ...membershipCases,
+  ...commitCases,
+  ...deliveryCases,
+  ...rebalanceCases,
+  ...transactionCases,
+}
