@@ -1,9 +1,11 @@
 import type { Clock, Scheduled } from '../../contracts/clock.ts'
+import { sleepOn } from './sleep-on.ts'
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 
 /**
- * The clock of the machine. Timers longer than the runtime can hold are armed again until they are due.
+ * The clock of the machine. The runtime's timers may come early (they count from the start of the turn that set them)
+ * and cannot hold more than 24 days: a timer that comes before its time is armed again.
  *
  * @example
  * const clock = systemClock()
@@ -16,7 +18,7 @@ export function systemClock(): Clock {
     const arm = (leftMs: number): void => {
       timer = setTimeout(() => {
         const stillMs = dueMs - performance.now()
-        if (stillMs > LONGEST_TIMEOUT_MS / 2) arm(stillMs)
+        if (stillMs > 0) arm(stillMs)
         else fn()
       }, Math.min(Math.max(leftMs, 0), LONGEST_TIMEOUT_MS))
     }
@@ -29,20 +31,4 @@ export function systemClock(): Clock {
     schedule,
     sleep: (delayMs, signal) => sleepOn(schedule, delayMs, signal),
   }
-}
-
-/** `Clock.sleep` in terms of `Clock.schedule`. */
-export function sleepOn(schedule: Clock['schedule'], delayMs: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason)
-    const onAbort = (): void => {
-      scheduled.cancel()
-      reject(signal?.reason)
-    }
-    const scheduled = schedule(delayMs, () => {
-      signal?.removeEventListener('abort', onAbort)
-      resolve()
-    })
-    signal?.addEventListener('abort', onAbort, { once: true })
-  })
 }

@@ -1,0 +1,101 @@
+import type { Clock, Scheduled } from '../../contracts/clock.ts'
+import { parseDuration, type Duration } from '../units/duration.ts'
+import { sleepOn } from './sleep-on.ts'
+import { timerQueue } from './timer-queue.ts'
+
+/** A clock that stands still until it is told to go on. */
+export interface ManualClock extends Clock {
+  /**
+   * Lets time pass: runs the timers that come due, in order, and waits for quiescence before, between and after them.
+   * Calls wait for one another. Rejects with what a timer throws; the time has then come as far as that timer.
+   */
+  advance(duration: Duration): Promise<void>
+  /** Moves the wall clock, as an administrator would: no timer comes due by it. */
+  set(date: Date | number): void
+  /** Timers and sleeps that wait for time to pass. */
+  pending(): number
+  /** Milliseconds until the next of them; `undefined` when there is none. */
+  nextInMs(): number | undefined
+}
+
+/** How a manual clock starts. */
+export interface ManualClockOptions {
+  /** Wall time at the start. Default: 2026-01-01, midnight UTC. */
+  readonly now?: Date | number
+  /** Resolves when nothing is going on any more but what waits for this clock. Default: a few turns of the event loop. */
+  readonly quiesce?: () => Promise<void>
+}
+
+const DEFAULT_NOW_MS = Date.UTC(2026, 0, 1)
+
+// Far from any wall time and not 0, so that code which mixes up the two clocks goes wrong in tests already.
+const MONOTONIC_START_MS = 7_000_000.25
+
+/**
+ * A clock for tests.
+ *
+ * @example
+ * const clock = manualClock({ now: new Date('2026-03-01T12:00:00Z') })
+ * const slept = clock.sleep(3_600_000)
+ * await clock.advance('1h')
+ * await slept
+ */
+export function manualClock({ now = DEFAULT_NOW_MS, quiesce = fewTurns }: ManualClockOptions = {}): ManualClock {
+  const timers = timerQueue()
+  let passedMs = 0
+  let wallStartMs = Number(now)
+  let lastAdvance: Promise<void> = Promise.resolve()
+
+  const schedule = (delayMs: number, fn: () => void): Scheduled => {
+    if (!(delayMs > 0)) return soon(fn)
+    const timer = timers.add(passedMs + delayMs, fn)
+    return { cancel: () => timers.remove(timer) }
+  }
+
+  const runDue = async (untilMs: number): Promise<void> => {
+    await quiesce()
+    for (let timer = timers.first(); timer !== undefined && timer.dueMs <= untilMs; timer = timers.first()) {
+      passedMs = timer.dueMs
+      timers.remove(timer)
+      timer.run()
+      await quiesce()
+    }
+    passedMs = untilMs
+  }
+
+  return {
+    now: () => wallStartMs + passedMs,
+    monotonic: () => MONOTONIC_START_MS + passedMs,
+    schedule,
+    sleep: (delayMs, signal) => sleepOn(schedule, delayMs, signal),
+    advance(duration) {
+      const byMs = parseDuration(duration, 'clock.advance')
+      const advanced = lastAdvance.then(() => runDue(passedMs + byMs))
+      lastAdvance = advanced.catch(settled)
+      return advanced
+    },
+    set(date) {
+      wallStartMs = Number(date) - passedMs
+    },
+    pending: () => timers.size,
+    nextInMs() {
+      const first = timers.first()
+      return first === undefined ? undefined : first.dueMs - passedMs
+    },
+  }
+}
+
+/** What is due at once needs no time to pass: it runs in a later turn, as on any clock. */
+function soon(fn: () => void): Scheduled {
+  const immediate = setImmediate(fn)
+  return { cancel: () => clearImmediate(immediate) }
+}
+
+const TURNS = 4
+
+async function fewTurns(): Promise<void> {
+  for (let turn = 0; turn < TURNS; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Whoever called that advance has its error; the next one only waits for it. */
+function settled(): void {}
