@@ -100,9 +100,9 @@ export abstract class KeyedRows<V> {
   }
 
   /** Keys of a group that have a value for `event`, in byte order. Sets the event aside as a read of each of them would. */
-  group(name: string, from: Buffer, to: Buffer, event: EventScope | undefined): readonly Buffer[] {
+  group(name: string, from: Buffer, to: Buffer | undefined, event: EventScope | undefined): readonly Buffer[] {
     const cached = this.#groups.get(name)
-    const stored = this.#store.range({ from, to })
+    const stored = this.#store.range(to === undefined ? { from } : { from, to })
     if (cached === undefined) return stored.map(([key]) => key)
     const keys = stored.filter(([key]) => !this.entries.has(this.shape.identify(key))).map(([key]) => key)
     for (const entry of cached) if (entry.read(event) !== undefined) keys.push(entry.key)

@@ -13,6 +13,7 @@ import type { KeyEntry } from '../keyed/key-entry.ts'
 import { KeyedPartition } from '../keyed/keyed-partition.ts'
 import type { RowShape } from '../keyed/row-shape.ts'
 import type { KeyShape } from '../keys/key-shape.ts'
+import { ownershipError } from './ownership-error.ts'
 import type { Place } from './place.ts'
 
 export interface TaskPlaceOptions<K, V> {
@@ -142,21 +143,10 @@ export class TaskPlace<K, V> implements Place<K, V> {
   }
 
   #assertOwned(key: K, bytes: Buffer, event: EventScope): void {
-    const { task, keyCodec } = event
+    const { task } = event
     if (this.#anywhere || task.partitions === 1) return
     const partition = partitionForKey(this.#keys.home(key, bytes), task.partitions)
-    if (partition === task.partition) return
-    const where = `Key ${this.#keys.show(bytes)} of ${this.#keys.where}`
-    if (this.#keys.byCodec && keyCodec !== undefined && keyCodec !== this.#keys.codecName) {
-      throw new MillraceError(
-        'KEY_CODEC_DIFFERS',
-        `${where} is encoded as ${this.#keys.codecName}, the keys of topic "${event.topic}" as ${keyCodec}.`,
-      )
-    }
-    throw new MillraceError(
-      'KEY_NOT_OWNED',
-      `${where} belongs to partition ${partition}, the event in hand (topic "${event.topic}") to partition ${task.partition} of ${task.partitions}.`,
-    )
+    if (partition !== task.partition) throw ownershipError({ keys: this.#keys, bytes, event, partition })
   }
 
   #rowsOutside(key: K, bytes: Buffer): KeyedPartition<V> {

@@ -1,4 +1,4 @@
-import type { CodecSpec } from '@millrace/core'
+import { validateName, type CodecSpec } from '@millrace/core'
 import type { KeyOf, Fallback, GivenOf, ValueOf } from './table-types.ts'
 import { roundTripCodec } from './round-trip-codec.ts'
 import { Table } from './table.ts'
@@ -18,6 +18,7 @@ export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extend
   name: string,
   options: TableOptions<KS, VS, D>,
 ): TableOf<KS, VS, D> {
+  validateName('table', name)
   const where = `table "${name}"`
   return new Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(deps, {
     name,

@@ -1,20 +1,12 @@
-import {
-  keyFromText,
-  MillraceError,
-  partitionForKey,
-  type Codec,
-  type CodecSpec,
-  type OpenPart,
-  type PartContext,
-  type RoutedTable,
-  type TaskPart,
-} from '@millrace/core'
+import type { Codec, CodecSpec, OpenPart, PartContext, RoutedTable, TaskPart } from '@millrace/core'
 import { codecRowShape } from '../keyed/codec-row-shape.ts'
 import { CodecKeyShape } from '../keys/codec-key-shape.ts'
+import type { PartitionKey } from '../keys/partition-bytes.ts'
+import { Routing } from '../places/routing.ts'
 import { TaskPlace } from '../places/task-place.ts'
+import { changelogOf } from './changelog-of.ts'
 import { KeyedMap } from './keyed-map.ts'
 import type { TablesDeps } from './tables-deps.ts'
-import type { PartitionKey } from '../keys/partition-bytes.ts'
 
 /** A table's options with the codecs resolved. */
 export interface TableDefinition<K, V> {
@@ -45,28 +37,25 @@ export class Table<K, V, G extends V | undefined = V | undefined> extends KeyedM
   readonly partitions: number | undefined
   /** `Codec.name` of the keys. */
   readonly keyCodec: string
-  readonly #keySpec: Codec<K>
-  readonly #keys: CodecKeyShape<K>
   readonly #place: TaskPlace<K, V>
-  readonly #routed: boolean
+  readonly #routing: Routing<K>
 
   constructor(deps: TablesDeps, definition: TableDefinition<K, V>) {
     const { name, keySpec, keyCodec, partitionBy, partitioner } = definition
+    const anywhere = partitioner === 'source'
     const where = `table "${name}"`
     const keys = new CodecKeyShape({ where, codec: keyCodec, plainText: keySpec === 'string', partitionBy })
     const shape = codecRowShape({ keys, codec: definition.valueCodec, spec: definition.valueSpec, migrate: definition.migrate })
-    const place = new TaskPlace({ keys, shape, scope: deps.scope, workers: deps.workers, anywhere: partitioner === 'source' })
+    const place = new TaskPlace({ keys, shape, scope: deps.scope, workers: deps.workers, anywhere })
     super({ keys, scope: deps.scope, place, fallback: definition.fallback })
     place.serve(this)
     this.name = name
     this.help = definition.help
-    this.changelog = { topic: `${deps.appId}-${name}-changelog`, config: { 'cleanup.policy': 'compact' } }
+    this.changelog = changelogOf(deps.appId, name)
     this.partitions = definition.partitions
     this.keyCodec = keyCodec.name
-    this.#keySpec = keyCodec
-    this.#keys = keys
     this.#place = place
-    this.#routed = partitioner === 'key'
+    this.#routing = new Routing({ keys, codec: keyCodec, anywhere, partitions: () => place.partitions() })
   }
 
   openPart(context: PartContext): OpenPart {
@@ -79,20 +68,16 @@ export class Table<K, V, G extends V | undefined = V | undefined> extends KeyedM
    * @throws `KEY_INVALID`
    */
   keyOf(text: string): K {
-    return this.#keys.decode(this.parseKey(text))
+    return this.#routing.keyOf(text)
   }
 
   parseKey(text: string): Buffer {
-    return keyFromText(this.#keySpec, text, this.#keys.where)
+    return this.#routing.parseKey(text)
   }
 
   /** Throws `DEFINITION_INVALID` for a table with `partitioner: 'source'`. */
   partitionOf(key: Buffer): number | undefined {
-    if (!this.#routed) {
-      throw new MillraceError('DEFINITION_INVALID', `The partition of a key of ${this.#keys.where} cannot be told: its partitioner is 'source'.`)
-    }
-    const partitions = this.#place.partitions()
-    return partitions === undefined ? undefined : partitionForKey(this.#keys.home(this.#keys.decode(key), key), partitions)
+    return this.#routing.partitionOf(key)
   }
 
   state(partition: number): OpenPart | undefined {

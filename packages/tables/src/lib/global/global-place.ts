@@ -1,0 +1,139 @@
+import {
+  MillraceError,
+  NO_HEADERS,
+  partitionForKey,
+  type EventScope,
+  type ScopeStorage,
+  type WorkerContext,
+} from '@millrace/core'
+import type { KeyEntry } from '../keyed/key-entry.ts'
+import type { RowShape } from '../keyed/row-shape.ts'
+import type { KeyShape } from '../keys/key-shape.ts'
+import { ownershipError } from '../places/ownership-error.ts'
+import type { Place } from '../places/place.ts'
+import type { GlobalPartition } from './global-partition.ts'
+import { GlobalReplica } from './global-replica.ts'
+import type { Replica, ReplicaContext } from './replicated-table.ts'
+
+export interface GlobalPlaceOptions<K, V> {
+  readonly name: string
+  readonly topic: string
+  readonly keys: KeyShape<K>
+  readonly shape: RowShape<V>
+  readonly scope: ScopeStorage
+  readonly workers: () => readonly WorkerContext[]
+}
+
+/**
+ * Rows of which every worker has a copy. Any key can be read; a write needs an event of the key's partition, so that each
+ * key has one writer, and is a send to the table's topic that belongs to the event.
+ */
+export class GlobalPlace<K, V> implements Place<K, V> {
+  readonly #name: string
+  readonly #topic: string
+  readonly #keys: KeyShape<K>
+  readonly #shape: RowShape<V>
+  readonly #scope: ScopeStorage
+  readonly #workers: () => readonly WorkerContext[]
+  readonly #replicas = new Map<WorkerContext, GlobalReplica<V>>()
+
+  constructor({ name, topic, keys, shape, scope, workers }: GlobalPlaceOptions<K, V>) {
+    this.#name = name
+    this.#topic = topic
+    this.#keys = keys
+    this.#shape = shape
+    this.#scope = scope
+    this.#workers = workers
+  }
+
+  openReplica(context: ReplicaContext): Promise<Replica> {
+    return GlobalReplica.open<V>({
+      name: this.#name,
+      shape: this.#shape,
+      context,
+      onAnnounce: (replica) => this.#replicas.set(context.worker, replica),
+      onClose: () => this.#replicas.delete(context.worker),
+    })
+  }
+
+  reading(key: K): KeyEntry<V> {
+    return this.outside(key)
+  }
+
+  writing(key: K, event: EventScope): KeyEntry<V> {
+    const bytes = this.#keys.encode(key)
+    const replica = this.#replica()
+    const { task } = event
+    if (replica.partitionCount !== task.partitions) {
+      throw new MillraceError(
+        'NOT_COPARTITIONED',
+        `A write to ${this.#keys.where}, whose topic "${this.#topic}" has ${replica.partitionCount} partitions, by an event of topic "${event.topic}", which has ${task.partitions}.`,
+      )
+    }
+    const partition = this.#partition(key, bytes, replica)
+    if (partition !== task.partition) throw ownershipError({ keys: this.#keys, bytes, event, partition })
+    return this.#rows(replica, partition).entryOf(bytes)
+  }
+
+  write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void {
+    const receipt = event.send({
+      topic: this.#topic,
+      key: entry.key,
+      value: value === undefined ? null : this.#shape.encode(value),
+      headers: NO_HEADERS,
+      timestamp: event.timestamp,
+      partition: entry.rows.partition,
+    })
+    this.#rows(this.#replica(), entry.rows.partition).expect(entry, receipt)
+    entry.write(event, value, undefined)
+  }
+
+  outside(key: K): KeyEntry<V> {
+    const bytes = this.#keys.encode(key)
+    const replica = this.#replica()
+    return this.#rows(replica, this.#partition(key, bytes, replica)).entryOf(bytes)
+  }
+
+  rowsOf(key: K): GlobalPartition<V> {
+    const replica = this.#replica()
+    return this.#rows(replica, this.#partition(key, this.#keys.encode(key), replica))
+  }
+
+  local(): readonly GlobalPartition<V>[] {
+    return this.#replica().partitions
+  }
+
+  opened(): readonly GlobalPartition<V>[] {
+    return this.#nearest()?.partitions ?? []
+  }
+
+  #partition(key: K, bytes: Buffer, replica: GlobalReplica<V>): number {
+    return partitionForKey(this.#keys.home(key, bytes), replica.partitionCount)
+  }
+
+  #rows(replica: GlobalReplica<V>, partition: number): GlobalPartition<V> {
+    const rows = replica.partition(partition)
+    if (rows !== undefined) return rows
+    throw new MillraceError('PARTITION_MISSING', `Topic "${this.#topic}" of ${this.#keys.where} has no partition ${partition}.`)
+  }
+
+  #replica(): GlobalReplica<V> {
+    const replica = this.#nearest()
+    if (replica !== undefined) return replica
+    if (this.#scope.getStore()?.worker === undefined && this.#workers().length === 0) {
+      throw new MillraceError('NO_WORKER', `Use of ${this.#keys.where} in a process that runs no worker.`)
+    }
+    throw new MillraceError('PARTITION_NOT_LOCAL', `${this.#keys.where} has not been read to its end yet.`)
+  }
+
+  /** The copy of the worker at work here, or of any worker of this process. */
+  #nearest(): GlobalReplica<V> | undefined {
+    const own = this.#scope.getStore()?.worker
+    if (own !== undefined) return this.#replicas.get(own)
+    for (const worker of this.#workers()) {
+      const replica = this.#replicas.get(worker)
+      if (replica !== undefined) return replica
+    }
+    return undefined
+  }
+}

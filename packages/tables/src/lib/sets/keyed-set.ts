@@ -1,0 +1,102 @@
+import type { ScopeStorage } from '@millrace/core'
+import { readingEvent, writingEvent } from '../places/current-event.ts'
+import type { Place } from '../places/place.ts'
+import { readInTurns } from '../tables/read-in-turns.ts'
+import type { TableStats } from '../tables/table-stats.ts'
+import { prefixEnd } from './prefix-end.ts'
+import type { SetKeyShape, SetMember } from './set-key-shape.ts'
+import { setGroup } from './set-row-shape.ts'
+
+export interface KeyedSetOptions<K, E> {
+  readonly keys: SetKeyShape<K, E>
+  readonly scope: ScopeStorage
+  readonly place: Place<SetMember<K, E>, true>
+}
+
+/** A set of elements for each key, one row per element: what set tables and global set tables have in common. */
+export class KeyedSet<K, E> {
+  readonly #keys: SetKeyShape<K, E>
+  readonly #scope: ScopeStorage
+  readonly #place: Place<SetMember<K, E>, true>
+  #reads = 0
+  #writes = 0
+
+  constructor({ keys, scope, place }: KeyedSetOptions<K, E>) {
+    this.#keys = keys
+    this.#scope = scope
+    this.#place = place
+  }
+
+  /**
+   * Adds an element, as an effect of the event in hand; returns whether it is new. Throws as `Table.set` does.
+   *
+   * @example
+   * visitors.add(page, userId)
+   */
+  add(key: K, element: E): boolean {
+    const event = writingEvent(this.#scope, this.#keys.where)
+    this.#writes++
+    const entry = this.#place.writing({ key, element }, event)
+    if (entry.read(event) === true) return false
+    this.#place.write(entry, event, true)
+    return true
+  }
+
+  /** Removes an element, as an effect of the event in hand; returns whether it was there. Throws as `Table.set` does. */
+  discard(key: K, element: E): boolean {
+    const event = writingEvent(this.#scope, this.#keys.where)
+    this.#writes++
+    const entry = this.#place.writing({ key, element }, event)
+    if (entry.read(event) === undefined) return false
+    this.#place.write(entry, event, undefined)
+    return true
+  }
+
+  /** Whether the set of a key has an element. Throws as `Table.get` does. */
+  contains(key: K, element: E): boolean {
+    this.#reads++
+    const event = readingEvent(this.#scope)
+    const member = { key, element }
+    const entry = event === undefined ? this.#place.outside(member) : this.#place.reading(member, event)
+    return entry.read(event) === true
+  }
+
+  /** The elements of a key, in byte order of their encoding; none for a key that has no set. Throws as `Table.get` does. */
+  values(key: K): readonly E[] {
+    this.#reads++
+    const event = readingEvent(this.#scope)
+    const rows = this.#place.rowsOf({ key }, event)
+    const prefix = this.#keys.encode({ key })
+    return rows.group(setGroup(prefix), prefix, prefixEnd(prefix), event).map((row) => rows.guard(this.#keys.decode(row).element))
+  }
+
+  /** Elements of all keys in the partitions that are here, by finished events. */
+  get size(): number {
+    return this.#place.local().reduce((sum, rows) => sum + rows.rows, 0)
+  }
+
+  /** Key and element of every row in the partitions that are here, as `Table.entries`. */
+  entries(): AsyncIterableIterator<readonly [key: K, element: E]> {
+    const keys = this.#keys
+    return readInTurns(this.#place.local(), readingEvent(this.#scope), (row) => {
+      const { key, element } = keys.decode(row)
+      return [key, element] as const
+    })
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<readonly [key: K, element: E]> {
+    return this.entries()
+  }
+
+  /** Figures of this table in this process; `rows` counts elements. */
+  stats(): TableStats {
+    const opened = this.#place.opened()
+    return {
+      rows: opened.reduce((sum, rows) => sum + rows.rows, 0),
+      reads: this.#reads,
+      writes: this.#writes,
+      late: 0,
+      cachedBytes: opened.reduce((sum, rows) => sum + rows.cachedBytes, 0),
+    }
+  }
+}

@@ -1,0 +1,22 @@
+import type { KeyShape } from '../keys/key-shape.ts'
+import type { RowShape } from '../keyed/row-shape.ts'
+import { setPrefixLength, type SetMember } from './set-key-shape.ts'
+
+/** A row of a set says all in its key; the value only keeps it from being a tombstone. */
+export function setRowShape<K, E>(keys: KeyShape<SetMember<K, E>>): RowShape<true> {
+  const present = Buffer.from([1])
+  return {
+    where: keys.where,
+    identify: (key) => keys.identify(key),
+    show: (key) => keys.show(key),
+    groupOf: setGroup,
+    admit: () => present,
+    encode: () => present,
+    decode: () => true,
+  }
+}
+
+/** The group of a row key: all elements of its key. */
+export function setGroup(bytes: Buffer): string {
+  return bytes.toString('latin1', 0, setPrefixLength(bytes))
+}
