@@ -11,8 +11,8 @@ import {
   type Transport,
 } from '@millrace/core'
 import { within } from '../eventually.ts'
-import type { TransportAccidents, TransportSuiteOptions } from './suite-options.ts'
 import { TestMember, type TestMemberOptions } from './test-member.ts'
+import type { TransportAccidents, TransportEnvironment } from './transport-environment.ts'
 
 /** One case of the suite. */
 export type TransportCase = (context: CaseContext) => Promise<void>
@@ -24,16 +24,16 @@ export const OPEN_GUARD = { guard: (): void => {} }
 export class CaseContext {
   readonly sessionTimeoutMs: number
   readonly manyRecords: number
-  readonly #options: TransportSuiteOptions
+  readonly #environment: TransportEnvironment
   readonly #run = randomUUID().slice(0, 8)
   readonly #transports: Transport[] = []
   #names = 0
   #common: Promise<Transport> | undefined
 
-  constructor(options: TransportSuiteOptions) {
-    this.#options = options
-    this.sessionTimeoutMs = options.sessionTimeoutMs ?? 6000
-    this.manyRecords = options.manyRecords ?? 20_000
+  constructor(environment: TransportEnvironment) {
+    this.#environment = environment
+    this.sessionTimeoutMs = environment.sessionTimeoutMs ?? 6000
+    this.manyRecords = environment.manyRecords ?? 20_000
   }
 
   /** A name nobody has used. */
@@ -55,7 +55,7 @@ export class CaseContext {
 
   /** One more transport, not connected. */
   async unconnected(): Promise<Transport> {
-    const transport = await this.#options.create()
+    const transport = await this.#environment.create()
     this.#transports.push(transport)
     return transport
   }
@@ -127,7 +127,7 @@ export class CaseContext {
   }
 
   #accident<K extends keyof TransportAccidents>(name: K): NonNullable<TransportAccidents[K]> {
-    const accident = this.#options.accidents?.[name]
+    const accident = this.#environment.accidents?.[name]
     if (accident === undefined) throw new Error(`This case needs accidents.${name}: provide it, or give the reason in skip.`)
     return accident
   }

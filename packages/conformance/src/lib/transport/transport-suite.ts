@@ -1,7 +1,15 @@
 import { describe, it } from 'vitest'
 import { CaseContext } from './case-context.ts'
-import type { TransportSuiteOptions } from './suite-options.ts'
 import { transportCases, type TransportCaseName } from './transport-cases.ts'
+import type { TransportEnvironment } from './transport-environment.ts'
+
+/** What a driver's test file gives to `transportSuite`. */
+export interface TransportSuiteOptions extends TransportEnvironment {
+  /** Of the driver, for the test names. */
+  readonly name: string
+  /** Cases that this driver cannot run, each with the reason. */
+  readonly skip?: Partial<Record<TransportCaseName, string>>
+}
 
 const CASE_TIMEOUT_MS = 40_000
 

@@ -1,15 +1,10 @@
 import type { Transport } from '@millrace/core'
-import type { TransportCaseName } from './transport-cases.ts'
 
-/** What a driver's test file gives to `transportSuite`. */
-export interface TransportSuiteOptions {
-  /** Of the driver, for the test names. */
-  readonly name: string
+/** What the cases need to know and have of a driver. */
+export interface TransportEnvironment {
   /** One more client of the same broker, not connected yet. The suite connects and closes it. */
   readonly create: () => Transport | Promise<Transport>
-  /** Cases that this driver cannot run, each with the reason. */
-  readonly skip?: Partial<Record<TransportCaseName, string>>
-  /** What the driver's side can do to itself. A case that needs one that is missing must be in `skip`. */
+  /** What the driver's side can do to itself. A case that needs one that is missing must be skipped with its reason. */
   readonly accidents?: TransportAccidents
   /** Milliseconds until a member that is dead or silent is thrown out. Default: 6,000, the least a Kafka broker takes. */
   readonly sessionTimeoutMs?: number
