@@ -111,7 +111,7 @@ describe('bad values name setting, source, value and what it takes', () => {
   test.each<[object, Partial<SettingSources>, readonly string[]]>([
     [{ commitInterval: 'soon' }, {}, ["Setting commitInterval is 'soon'; it takes milliseconds"]],
     [{ commitInterval: -1 }, {}, ['commitInterval is -1']],
-    [{ processingGuarantee: 'once' }, {}, ["is 'once'; it takes 'at-least-once' or 'exactly-once'"]],
+    [{ processingGuarantee: 'once' }, {}, ["is 'once'; it takes one of 'at-least-once', 'exactly-once'"]],
     [{ topicPartitions: 0 }, {}, ['topicPartitions is 0; it takes a whole number from 1 to 100000']],
     [{ web: { port: '80' } }, {}, ["web.port is '80'"]],
     [{ web: { enabled: null } }, {}, ['web.enabled is null; it takes true or false']],

@@ -43,7 +43,7 @@ export const settingDeclarations = {
   maxBufferedBytes: { type: 'size', default: '32mb', help: 'Records fetched and not yet handed out, for the whole worker.' },
   maxBufferedEvents: { type: 'integer', least: 1, default: 4096, help: 'Events sorted to the instances of an agent and not yet handed out.' },
   maxUncommitted: { type: 'integer', least: 1, default: 50_000, help: 'Events handed out of a partition and not yet committed; then the partition pauses.' },
-  maxUncommittedBytes: { type: 'size', default: '64mb', help: 'The same in bytes.' },
+  maxUncommittedBytes: { type: 'size', default: '64mb', help: 'Bytes handed out of a partition and not yet committed; then the partition pauses.' },
   maxOutboxBytes: { type: 'size', default: '32mb', help: 'Sends that the broker has not acknowledged, for the whole worker; then no further event is handed out.' },
   maxEventBytes: { type: 'size', default: '16mb', help: 'Sends of one event that are kept back until it is finished; beyond it they go out at once.' },
   cacheBytes: { type: 'size', default: '64mb', help: 'Rows of tables kept decoded in memory, for the whole worker.' },

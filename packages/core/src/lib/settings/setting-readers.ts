@@ -24,7 +24,7 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
     fromText: asIs,
   },
   choice: {
-    accepts: ({ choices = [] }) => choices.map((known) => `'${known}'`).join(' or '),
+    accepts: ({ choices = [] }) => `one of ${choices.map((known) => `'${known}'`).join(', ')}`,
     read: (value, { choices = [] }) => choices.find((known) => known === value),
     fromText: asIs,
   },

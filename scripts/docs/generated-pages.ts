@@ -1,0 +1,42 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { errorsPage } from './errors-page.ts'
+import { settingsPage } from './settings-page.ts'
+
+/** A page whose text follows from tables in the code. */
+export interface GeneratedPage {
+  /** From the root of the repository. */
+  readonly path: string
+  readonly text: string
+}
+
+/** All pages that are generated. */
+export function generatedPages(): readonly GeneratedPage[] {
+  return [
+    { path: 'docs/reference/errors.md', text: errorsPage() },
+    { path: 'docs/reference/settings.md', text: settingsPage() },
+  ]
+}
+
+/** Paths of those that are missing under `root` or differ from what would be generated. */
+export function stalePages(root: string, pages: readonly GeneratedPage[]): readonly string[] {
+  return pages.filter(({ path, text }) => readOrUndefined(join(root, path)) !== text).map(({ path }) => path)
+}
+
+/** Writes them all under `root`. */
+export function writePages(root: string, pages: readonly GeneratedPage[]): void {
+  for (const { path, text } of pages) {
+    const file = join(root, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+  }
+}
+
+function readOrUndefined(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
