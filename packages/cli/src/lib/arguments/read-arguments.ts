@@ -8,7 +8,7 @@ import {
   type ParameterValue,
   type ParameterValues,
 } from './grammar.ts'
-import type { RawArguments } from './yargs-engine.ts'
+import type { RawArguments, RawValue } from './yargs-engine.ts'
 
 /** What was typed, judged: every value of the kind that its declaration says. */
 export interface ReadArguments {
@@ -63,15 +63,15 @@ function readOptions(options: readonly OptionGrammar[], raw: RawArguments): Para
   return Object.fromEntries(options.map((option) => [option.key, readOption(option, raw.options[option.name])]))
 }
 
-function readOption(option: OptionGrammar, given: unknown): ParameterValue {
+function readOption(option: OptionGrammar, given: RawValue | undefined): ParameterValue {
   const shown = dashed(option.name)
   if (given === undefined) {
     if (option.required) throw usage(`${shown} must be given.`)
     return option.type === 'list' ? [] : option.default
   }
-  if (option.type === 'list') return [given].flat().map(String)
-  if (Array.isArray(given)) throw usage(`${shown} was given more than once.`)
-  return typeof given === 'boolean' ? given : readText(option, String(given), shown)
+  if (option.type === 'list') return typeof given === 'object' ? given : [String(given)]
+  if (typeof given === 'object') throw usage(`${shown} was given more than once.`)
+  return typeof given === 'boolean' ? given : readText(option, given, shown)
 }
 
 function readPositional(argument: ParameterGrammar, given: string | undefined, command: CommandGrammar): ParameterValue {
@@ -100,7 +100,7 @@ function readSettings(settings: readonly OptionGrammar[], raw: RawArguments): Re
   const given: Record<string, string> = {}
   for (const setting of settings) {
     const value = raw.options[setting.name]
-    if (Array.isArray(value)) throw usage(`${dashed(setting.name)} was given more than once.`)
+    if (typeof value === 'object') throw usage(`${dashed(setting.name)} was given more than once.`)
     if (value !== undefined) given[setting.key] = String(value)
   }
   return given

@@ -2,11 +2,13 @@ import { MillraceError } from '@millrace/core'
 import type { Argv, Options, PositionalOptions } from 'yargs'
 import { settingsOf, type CommandGrammar, type Grammar, type OptionGrammar, type ParameterGrammar } from './grammar.ts'
 
+export type RawValue = string | boolean | readonly string[]
+
 /** What was typed, taken apart but not yet judged. */
 export interface RawArguments {
   readonly command: string | undefined
   /** By long names and aliases as typed: text, true or false, or an array when given several times. */
-  readonly options: Readonly<Record<string, unknown>>
+  readonly options: Readonly<Record<string, RawValue>>
   /** What is neither the command nor an option. */
   readonly rest: readonly string[]
 }
@@ -25,8 +27,14 @@ export async function takeApart(grammar: Grammar, words: readonly string[]): Pro
   const { _: positionals, $0: _program, ...options } = await parser.parseAsync()
   const [first, ...rest] = positionals.map(String)
   const isCommand = grammar.commands.some(({ name }) => name === first)
-  if (isCommand || first === undefined) return { command: first, options, rest }
-  return { command: undefined, options, rest: [first, ...rest] }
+  const given = Object.fromEntries(Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [[name, rawValue(value)] as const])))
+  if (isCommand || first === undefined) return { command: first, options: given, rest }
+  return { command: undefined, options: given, rest: [first, ...rest] }
+}
+
+function rawValue(value: unknown): RawValue {
+  if (Array.isArray(value)) return value.map(String)
+  return typeof value === 'boolean' ? value : String(value)
 }
 
 /** Help for the command among `words`, or for all of them. */

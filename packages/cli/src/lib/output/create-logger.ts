@@ -50,7 +50,7 @@ async function streamTarget({ stream, pretty, color }: LoggerOptions): Promise<T
   const nothing = (): void => undefined
   if (!pretty) return { write: (line) => void stream.write(line), close: nothing }
   const { prettyFactory } = await import('pino-pretty')
-  const format = prettyFactory({ colorize: color, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid', errorLikeObjectKeys: ['err', 'error'] })
+  const format = prettyFactory({ colorize: color, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid', singleLine: true, errorLikeObjectKeys: ['err', 'error'] })
   return { write: (line) => void stream.write(format(line)), close: nothing }
 }
 

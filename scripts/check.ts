@@ -1,0 +1,51 @@
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { externalCheck, internalCheck, type Check } from './checks/check-step.ts'
+import { checkEntries } from './checks/entries.ts'
+import { checkHabits } from './checks/habits.ts'
+import { checkImportRings } from './checks/import-rings.ts'
+import { checkLayers } from './checks/layers.ts'
+import { checkPlaces } from './checks/places.ts'
+import { readWorkspace } from './checks/read-workspace.ts'
+import { checkShells } from './checks/shells.ts'
+
+// `pnpm check`, or `pnpm check layers lint` for some of them. Prints one line a check and what it found; exits 1 if any failed.
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/** Quick ones first. */
+const checks: readonly Check[] = [
+  internalCheck('layers', 'who may import whom', checkLayers),
+  internalCheck('rings', 'files that import each other', checkImportRings),
+  internalCheck('places', 'libraries and facilities in their one place', checkPlaces),
+  internalCheck('entries', 'entry files are named re-exports', checkEntries),
+  internalCheck('shells', 'every package has README, code and tests', checkShells),
+  internalCheck('habits', 'style that can be seen in the text', checkHabits),
+  externalCheck('types', 'tsc -b', ['tsc', '-b']),
+  externalCheck('lint', 'oxlint with types', ['oxlint', '--quiet', '--format', 'unix']),
+  externalCheck('format', 'oxfmt', ['oxfmt', '--list-different']),
+  externalCheck('unused', 'knip', ['knip', '--no-progress']),
+  externalCheck('docs', 'generated pages are fresh', ['node', '--import', 'tsx', 'scripts/generate-docs.ts', '--check']),
+]
+
+const wanted = process.argv.slice(2).filter((word) => word !== '--')
+const unknown = wanted.filter((name) => !checks.some((check) => check.name === name))
+if (unknown.length > 0) {
+  console.error(`There is no check ${unknown.join(', ')}; there are ${checks.map(({ name }) => name).join(', ')}.`)
+  process.exit(2)
+}
+
+const workspace = await readWorkspace(root)
+const failed: string[] = []
+for (const { name, describe, run } of checks) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  const beganMs = performance.now()
+  const { ok, output } = await run({ root, workspace })
+  const seconds = ((performance.now() - beganMs) / 1000).toFixed(1)
+  console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(8)}  ${describe} (${seconds} s)`)
+  if (ok) continue
+  failed.push(name)
+  console.log(output.replace(/^/gm, '      '))
+}
+console.log(failed.length === 0 ? 'All checks passed.' : `Failed: ${failed.join(', ')}.`)
+process.exitCode = failed.length === 0 ? 0 : 1

@@ -1,0 +1,110 @@
+import { posix } from 'node:path'
+import type { ImportFound } from './find-imports.ts'
+import type { Problem } from './problem.ts'
+import type { SourceFile, Workspace, WorkspacePackage } from './workspace.ts'
+
+interface Layer {
+  readonly dependencies: readonly string[]
+  /** Beside the dependencies. */
+  readonly devDependencies?: readonly string[]
+}
+
+const PARTS = ['streams', 'tables', 'scheduler', 'web', 'worker', 'cli']
+const DRIVERS = ['transport-kafkajs', 'transport-embedded', 'store-lmdb', 'web-hono']
+/** Starts a Kafka for tests; imports nothing of ours. */
+const FOR_TESTS = 'kafka-for-tests'
+
+/**
+ * Who may import whom: architecture §2, with decision 001 (`cli` below `app`). A package that is not here must not exist
+ * under `packages`. Apps, the bench and scripts may import everything.
+ */
+const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
+  ['core', { dependencies: [] }],
+  ['conformance', { dependencies: ['core'] }],
+  ...PARTS.map((name) => [name, { dependencies: ['core'], devDependencies: name === 'tables' ? ['conformance'] : [] }] as const),
+  ...DRIVERS.map((name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS] }] as const),
+  ['app', { dependencies: ['core', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],
+  ['testing', { dependencies: ['core', 'app', 'conformance', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],
+  ['create-stream-app', { dependencies: [] }],
+])
+
+const SCOPE = '@millrace/'
+
+/** Every import, and every dependency declared, against the layers. Type imports and devDependencies count. */
+export function checkLayers(workspace: Workspace): readonly Problem[] {
+  return [
+    ...workspace.packages.flatMap((owner) => [...checkKnown(owner), ...checkDeclared(owner)]),
+    ...packageRings(workspace.packages),
+    ...workspace.files.flatMap((file) => file.imports.flatMap((found) => checkImport(file, found, workspace.packages))),
+  ]
+}
+
+function checkKnown({ name, directory }: WorkspacePackage): readonly Problem[] {
+  if (!directory.startsWith('packages/') || LAYERS.has(shortName(name))) return []
+  return [{ file: `${directory}/package.json`, message: `${name} has no place in the layers: give it one in scripts/checks/layers.ts` }]
+}
+
+function checkDeclared(owner: WorkspacePackage): readonly Problem[] {
+  const layer = layerOf(owner)
+  if (layer === undefined) return []
+  const file = `${owner.directory}/package.json`
+  const refuse = (names: readonly string[], allowed: readonly string[], section: string): readonly Problem[] =>
+    names
+      .filter((name) => name.startsWith(SCOPE) && !allowed.includes(shortName(name)))
+      .map((name) => ({ file, message: `${owner.name} must not have ${name} among its ${section}` }))
+  return [
+    ...refuse(owner.dependencies, layer.dependencies, 'dependencies'),
+    ...refuse(owner.devDependencies, [...layer.dependencies, ...(layer.devDependencies ?? [])], 'devDependencies'),
+  ]
+}
+
+function checkImport(file: SourceFile, { specifier, line }: ImportFound, packages: readonly WorkspacePackage[]): readonly Problem[] {
+  const problem = (message: string): readonly Problem[] => [{ file: file.path, line, message }]
+  if (specifier.startsWith('.')) {
+    const target = posix.join(posix.dirname(file.path), specifier)
+    const owner = packages.find(({ directory }) => target.startsWith(`${directory}/`))
+    // Scripts at the root have no dependencies to name: they import entry files by path.
+    const isEntryForScript = file.package === undefined && owner?.entries.includes(target)
+    return owner === file.package || isEntryForScript ? [] : problem(`reaches into another package with ${specifier}: import it by its name`)
+  }
+  if (!specifier.startsWith(SCOPE)) return []
+  const [scope, name] = specifier.split('/')
+  const imported = `${scope}/${name}`
+  const subpath = specifier.replace(imported, '.')
+  const target = packages.find((each) => each.name === imported)
+  if (subpath !== '.' && !target?.subpaths.includes(subpath)) return problem(`deep import ${specifier}: import ${imported}`)
+  const owner = file.package
+  // A package may name itself, as a user of it would.
+  if (owner === undefined || imported === owner.name) return []
+  const layer = layerOf(owner)
+  const allowed = layer === undefined ? undefined : [...layer.dependencies, ...(file.isTest ? (layer.devDependencies ?? []) : [])]
+  if (allowed !== undefined && !allowed.includes(shortName(imported))) return problem(`${owner.name} must not import ${imported}`)
+  if (owner.dependencies.includes(imported)) return []
+  if (!owner.devDependencies.includes(imported)) return problem(`${imported} is not among the dependencies of ${owner.name}`)
+  const isShipped = owner.directory.startsWith('packages/') && !file.isTest
+  return isShipped ? problem(`${imported} is a devDependency of ${owner.name}, imported by what is shipped`) : []
+}
+
+/** Rings among packages, as they declare their dependencies. */
+function packageRings(packages: readonly WorkspacePackage[]): readonly Problem[] {
+  const byName = new Map(packages.map((each) => [each.name, each]))
+  const reaches = (from: WorkspacePackage, goal: string, seen: Set<string>): boolean =>
+    [...from.dependencies, ...from.devDependencies].some((name) => {
+      if (name === goal) return true
+      const next = byName.get(name)
+      if (next === undefined || seen.has(name)) return false
+      seen.add(name)
+      return reaches(next, goal, seen)
+    })
+  return packages
+    .filter((each) => reaches(each, each.name, new Set()))
+    .map(({ name, directory }) => ({ file: `${directory}/package.json`, message: `${name} depends on itself through its dependencies` }))
+}
+
+function layerOf({ name, directory }: WorkspacePackage): Layer | undefined {
+  return directory.startsWith('packages/') ? LAYERS.get(shortName(name)) : undefined
+}
+
+function shortName(name: string): string {
+  return name.startsWith(SCOPE) ? name.slice(SCOPE.length) : name
+}

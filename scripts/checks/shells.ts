@@ -1,0 +1,38 @@
+import { codeOnly } from './code-only.ts'
+import type { Problem } from './problem.ts'
+import type { Workspace, WorkspacePackage } from './workspace.ts'
+
+const LEAST_README = 300
+
+/** No package without a README, a description, code and a test. */
+export function checkShells(workspace: Workspace): readonly Problem[] {
+  return workspace.packages.flatMap((each) => [...(isForPeople(each) ? checkReadme(each, workspace) : []), ...(isLibrary(each) ? checkContents(each, workspace) : [])])
+}
+
+/** What only the tests use explains itself in its code. */
+function isForPeople({ directory }: WorkspacePackage): boolean {
+  return !directory.startsWith('scripts/')
+}
+
+function isLibrary({ directory }: WorkspacePackage): boolean {
+  return directory.startsWith('packages/')
+}
+
+function checkReadme({ directory }: WorkspacePackage, { paths, read }: Workspace): readonly Problem[] {
+  const file = `${directory}/README.md`
+  if (!paths.has(file)) return [{ file, message: 'is missing' }]
+  return read(file).length < LEAST_README ? [{ file, message: 'says next to nothing' }] : []
+}
+
+function checkContents({ name, directory, description, entries }: WorkspacePackage, { files, paths }: Workspace): readonly Problem[] {
+  const problem = (message: string): Problem => ({ file: `${directory}/package.json`, message: `${name} ${message}` })
+  const own = files.filter(({ path }) => path.startsWith(`${directory}/src/`))
+  const isEmpty = own.filter(({ isTest }) => !isTest).every(({ text }) => codeOnly(text).code.replace(/export\s*\{\s*\}/g, '').trim() === '')
+  return [
+    ...(description.trim() === '' ? [problem('has no description')] : []),
+    ...(entries.length === 0 ? [problem('has no exports')] : []),
+    ...entries.filter((entry) => !paths.has(entry)).map((entry) => problem(`exports ${entry}, which does not exist`)),
+    ...(isEmpty ? [problem('is an empty shell')] : []),
+    ...(own.some(({ isTest }) => isTest) ? [] : [problem('has no test')]),
+  ]
+}
