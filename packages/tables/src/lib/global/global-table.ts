@@ -1,4 +1,4 @@
-import type { TopicDeclaration } from '@millrace/core'
+import { keyFromText, type Codec, type TopicDeclaration } from '@millrace/core'
 import { codecRowShape } from '../keyed/codec-row-shape.ts'
 import { CodecKeyShape } from '../keys/codec-key-shape.ts'
 import { KeyedMap } from '../tables/keyed-map.ts'
@@ -25,6 +25,8 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined> extends 
   readonly help: string | undefined
   readonly source: TopicDeclaration
   readonly #place: GlobalPlace<K, V>
+  readonly #keys: CodecKeyShape<K>
+  readonly #keyCodec: Codec<K>
 
   constructor(deps: TablesDeps, definition: GlobalTableDefinition<K, V>) {
     const { name, keySpec, keyCodec, partitionBy } = definition
@@ -38,6 +40,13 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined> extends 
     this.help = definition.help
     this.source = source
     this.#place = place
+    this.#keys = keys
+    this.#keyCodec = keyCodec
+  }
+
+  /** The value of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
+  lookup(text: string): G {
+    return this.get(this.#keys.decode(keyFromText(this.#keyCodec, text, this.#keys.where)))
   }
 
   openReplica(context: ReplicaContext): Promise<Replica> {

@@ -33,23 +33,23 @@ export class MemoryPartition implements StorePartition {
   }
 
   get rows(): number {
-    this.assertOpen()
+    this.#assertOpen()
     return this.#rows.size
   }
 
   checkpoint(): Checkpoint | undefined {
-    this.assertOpen()
+    this.#assertOpen()
     return this.#checkpoint
   }
 
   get(key: Buffer): Buffer | undefined {
-    this.assertOpen()
+    this.#assertOpen()
     const kept = this.#rows.get(key.toString('latin1'))
     return kept === undefined ? undefined : given(kept)
   }
 
   range(options: RangeOptions = {}): readonly (readonly [key: Buffer, value: Buffer])[] {
-    this.assertOpen()
+    this.#assertOpen()
     this.#order ??= new SortedKeys(this.#rows.keys())
     const keys = this.#order.range(options.from?.toString('latin1'), options.to?.toString('latin1'), options.limit ?? Infinity)
     return keys.map((key) => [Buffer.from(key, 'latin1'), given(this.#rows.get(key) ?? '')] as const)
@@ -70,14 +70,14 @@ export class MemoryPartition implements StorePartition {
   }
 
   async clear(): Promise<void> {
-    this.assertOpen()
+    this.#assertOpen()
     this.#rows.clear()
     this.#order = undefined
     this.#checkpoint = undefined
   }
 
   async close(): Promise<void> {
-    this.assertOpen()
+    if (this.#closed) return
     this.shut()
     this.#onClose()
   }
@@ -89,7 +89,7 @@ export class MemoryPartition implements StorePartition {
     this.#order = undefined
   }
 
-  assertOpen(): void {
+  #assertOpen(): void {
     if (!this.#closed) return
     throw new MillraceError('CLOSED', `Partition ${this.partition} of table "${this.table}" in the memory store is closed.`)
   }

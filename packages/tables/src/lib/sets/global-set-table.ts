@@ -1,4 +1,4 @@
-import type { TopicDeclaration } from '@millrace/core'
+import { keyFromText, type Codec, type TopicDeclaration } from '@millrace/core'
 import { GlobalPlace } from '../global/global-place.ts'
 import { globalSource } from '../global/global-source.ts'
 import type { Replica, ReplicaContext, ReplicatedTable } from '../global/replicated-table.ts'
@@ -15,6 +15,8 @@ export class GlobalSetTable<K, E> extends KeyedSet<K, E> implements ReplicatedTa
   readonly help: string | undefined
   readonly source: TopicDeclaration
   readonly #place: GlobalPlace<SetMember<K, E>, true>
+  readonly #keys: CodecKeyShape<K>
+  readonly #keyCodec: Codec<K>
 
   constructor(deps: TablesDeps, definition: SetTableDefinition<K, E>) {
     const { name, keySpec, keyCodec, elementCodec, partitionBy, partitions } = definition
@@ -29,6 +31,13 @@ export class GlobalSetTable<K, E> extends KeyedSet<K, E> implements ReplicatedTa
     this.help = definition.help
     this.source = source
     this.#place = place
+    this.#keys = inner
+    this.#keyCodec = keyCodec
+  }
+
+  /** The elements of a key typed as text, for pages and commands. Throws as `values` does, and `KEY_INVALID`. */
+  lookup(text: string): readonly E[] {
+    return this.values(this.#keys.decode(keyFromText(this.#keyCodec, text, this.#keys.where)))
   }
 
   openReplica(context: ReplicaContext): Promise<Replica> {

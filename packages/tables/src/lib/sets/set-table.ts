@@ -53,6 +53,11 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
     return this.#routing.keyOf(text)
   }
 
+  /** The elements of a key typed as text, for pages and commands. Throws as `values` does, and `KEY_INVALID`. */
+  lookup(text: string): readonly E[] {
+    return this.values(this.keyOf(text))
+  }
+
   parseKey(text: string): Buffer {
     return this.#routing.parseKey(text)
   }

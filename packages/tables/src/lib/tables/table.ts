@@ -71,6 +71,11 @@ export class Table<K, V, G extends V | undefined = V | undefined> extends KeyedM
     return this.#routing.keyOf(text)
   }
 
+  /** The value of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
+  lookup(text: string): G {
+    return this.get(this.keyOf(text))
+  }
+
   parseKey(text: string): Buffer {
     return this.#routing.parseKey(text)
   }

@@ -1,0 +1,67 @@
+import { MillraceError, type Effect, type EventScope, type SendReceipt, type SendRequest } from '@millrace/core'
+import type { SmallTask } from './small-task.ts'
+
+/** An event for tests of this package: what the contract says of a scope, without a worker around it. */
+export class SmallEvent implements EventScope {
+  readonly task: SmallTask
+  readonly topic: string = 'source'
+  readonly agent: string = 'agent'
+  readonly keyCodec: string | undefined
+  readonly offset: number
+  readonly timestamp: number = 1000
+  readonly signal: AbortSignal = new AbortController().signal
+  readonly sent: { readonly request: SendRequest; readonly receipt: SendReceipt }[] = []
+  isSetAside = false
+  #open = true
+  readonly #effects = new Set<Effect>()
+  readonly #onSend: (request: SendRequest) => SendReceipt
+
+  constructor(task: SmallTask, offset: number, keyCodec: string | undefined = 'string') {
+    this.task = task
+    this.offset = offset
+    this.keyCodec = keyCodec
+    this.#onSend = (request) => ({ metadata: () => Promise.reject(new MillraceError('AWAIT_IN_EVENT', `${request.topic} is not sent.`)) })
+  }
+
+  get partition(): number {
+    return this.task.partition
+  }
+
+  get open(): boolean {
+    return this.#open
+  }
+
+  hold(effect: Effect): void {
+    if (!this.#open) throw new MillraceError('NO_CURRENT_EVENT', 'The event is over.')
+    if (this.#effects.has(effect)) throw new Error('An effect was held twice.')
+    this.#effects.add(effect)
+  }
+
+  send(request: SendRequest): SendReceipt {
+    const receipt = this.task.sending?.(request) ?? this.#onSend(request)
+    this.sent.push({ request, receipt })
+    return receipt
+  }
+
+  setAside(holder: EventScope, key: string): never {
+    this.isSetAside = true
+    this.#drop()
+    throw new MillraceError('KEY_IN_HAND', `Key ${key} is in hand at offset ${holder.offset}.`)
+  }
+
+  finish(): void {
+    this.#open = false
+    for (const effect of this.#effects) effect.apply()
+    this.#effects.clear()
+  }
+
+  fail(): void {
+    this.#open = false
+    this.#drop()
+  }
+
+  #drop(): void {
+    for (const effect of this.#effects) effect.drop()
+    this.#effects.clear()
+  }
+}

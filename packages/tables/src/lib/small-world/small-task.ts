@@ -1,0 +1,80 @@
+import type { OpenPart, SendReceipt, SendRequest, StoreDriver, StorePartition, Task, TaskPart } from '@millrace/core'
+
+export interface SmallTaskOptions {
+  readonly store: StoreDriver
+  readonly partition: number
+  readonly partitions: number
+  readonly cacheBytes: number
+  readonly freeze: boolean
+}
+
+interface Opened {
+  readonly state: OpenPart
+  readonly stored: StorePartition
+}
+
+/** A task for tests of this package: opens parts on a store and cuts them. */
+export class SmallTask implements Task {
+  readonly id: string
+  readonly partitions: number
+  readonly partition: number
+  /** Set to answer sends of this task's events. */
+  sending: ((request: SendRequest) => SendReceipt) | undefined
+  readonly #options: SmallTaskOptions
+  readonly #parts = new Map<TaskPart, Opened>()
+  #settle: ((ok: boolean) => Promise<void>) | undefined
+
+  constructor(options: SmallTaskOptions) {
+    this.partition = options.partition
+    this.partitions = options.partitions
+    this.id = `${options.partitions}-${options.partition}`
+    this.#options = options
+  }
+
+  async add(part: TaskPart): Promise<void> {
+    const { store, cacheBytes, freeze } = this.#options
+    const stored = await store.open(part.name, this.partition)
+    this.#parts.set(part, { stored, state: part.openPart({ task: this, store: stored, cacheBytes, freeze }) })
+  }
+
+  open(part: TaskPart): OpenPart | undefined {
+    return this.#parts.get(part)?.state
+  }
+
+  get cutting(): boolean {
+    return this.#settle !== undefined
+  }
+
+  /** Takes rows; `endCut` says how it went. */
+  beginCut(): void {
+    const changes = [...this.#parts.values()].map(({ state, stored }) => ({ state, partition: stored, rows: state.takeRows(), checkpoint: undefined }))
+    this.#settle = async (ok) => {
+      if (ok) await this.#options.store.commit(changes)
+      for (const { state } of changes) {
+        if (ok) state.rowsStored()
+        else state.rowsReturned()
+      }
+    }
+  }
+
+  async endCut(ok: boolean): Promise<void> {
+    const settle = this.#settle
+    this.#settle = undefined
+    await settle?.(ok)
+  }
+
+  /** As after a failed commit: state is dropped and opened again from the store. */
+  reopen(): void {
+    this.#settle = undefined
+    for (const [part, { state, stored }] of this.#parts) {
+      state.close()
+      const { cacheBytes, freeze } = this.#options
+      this.#parts.set(part, { stored, state: part.openPart({ task: this, store: stored, cacheBytes, freeze }) })
+    }
+  }
+
+  close(): void {
+    for (const { state } of this.#parts.values()) state.close()
+    this.#parts.clear()
+  }
+}

@@ -1,0 +1,22 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { EventScope, WorkScope } from '@millrace/core'
+import type { TablesDeps } from '../tables/tables-deps.ts'
+import { SmallWorker } from './small-worker.ts'
+
+/** Scope and workers for tests of this package. */
+export class SmallWorld {
+  readonly scope: AsyncLocalStorage<WorkScope> = new AsyncLocalStorage<WorkScope>()
+  readonly worker: SmallWorker = new SmallWorker()
+  readonly workers: SmallWorker[] = [this.worker]
+  readonly deps: TablesDeps = { appId: 'app', scope: this.scope, workers: () => this.workers }
+
+  /** Runs `fn` as an agent does, with an event in hand or between two. */
+  inAgent<T>(event: EventScope | undefined, fn: () => T): T {
+    return this.scope.run({ client: this.worker, worker: this.worker, event, agent: 'agent' }, fn)
+  }
+
+  /** Runs `fn` as a page or task of the worker does. */
+  onWorker<T>(worker: SmallWorker, fn: () => T): T {
+    return this.scope.run({ client: worker, worker, event: undefined, agent: undefined }, fn)
+  }
+}
