@@ -10,9 +10,17 @@ import { settingsPage } from './settings-page.ts'
 
 test('every error and every setting is on its page once', () => {
   const errors = errorsPage().split('\n')
-  for (const code of Object.keys(errorTable)) expect(errors.filter((line) => line.startsWith(`| \`${code}\` |`)), code).toHaveLength(1)
+  for (const code of Object.keys(errorTable))
+    expect(
+      errors.filter((line) => line.startsWith(`| \`${code}\` |`)),
+      code,
+    ).toHaveLength(1)
   const settings = settingsPage().split('\n')
-  for (const { name } of describeSettings()) expect(settings.filter((line) => line.startsWith(`| \`${name}\` |`)), name).toHaveLength(1)
+  for (const { name } of describeSettings())
+    expect(
+      settings.filter((line) => line.startsWith(`| \`${name}\` |`)),
+      name,
+    ).toHaveLength(1)
 })
 
 test('a page that is missing or changed is stale until it is written', () => {

@@ -37,9 +37,17 @@ function groupOf(name: string): string {
 }
 
 function settingRow(setting: SettingDescription): readonly string[] {
-  const options = [setting.option, ...setting.aliases].flatMap((option) => (option === undefined ? [] : [`\`${option.length === 1 ? '-' : '--'}${option}\``]))
+  const options = [setting.option, ...setting.aliases].flatMap((option) =>
+    option === undefined ? [] : [`\`${option.length === 1 ? '-' : '--'}${option}\``],
+  )
   const variable = setting.environment === undefined ? [] : [`\`${setting.environment}\``]
-  return [`\`${setting.name}\``, showDefault(setting), showType(setting), [...variable, ...options].join(' '), setting.help]
+  return [
+    `\`${setting.name}\``,
+    showDefault(setting),
+    showType(setting),
+    [...variable, ...options].join(' '),
+    setting.help,
+  ]
 }
 
 /** One value is shown as code, a sentence as text. */

@@ -25,7 +25,14 @@ export {
 } from './contracts/command-line.ts'
 export type { GroupAssignment, GroupAssignor, GroupMember, GroupView } from './contracts/assignor.ts'
 export type { Logger } from './contracts/logger.ts'
-export type { OutgoingRecord, RawHeaders, RawRecord, RecordBatch, RecordMetadata, TopicPartition } from './contracts/record.ts'
+export type {
+  OutgoingRecord,
+  RawHeaders,
+  RawRecord,
+  RecordBatch,
+  RecordMetadata,
+  TopicPartition,
+} from './contracts/record.ts'
 export type { RoutedTable, Router } from './contracts/router.ts'
 export type { Effect, EventFeed, EventInHand, EventScope, SendRequest } from './contracts/scope.ts'
 export type { ScopeStorage, WorkScope } from './contracts/work-scope.ts'

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock } from '@millrace/core'
 import { describe, expect, test } from 'vitest'
 
@@ -58,15 +59,18 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
         expect(ran).toEqual(['first', 'second', 'third'])
       })
 
-      test.each([0, -5])('%d ms is a later turn, never this one, and needs nobody to let time pass', async (delayMs) => {
-        const { clock } = create()
-        let ran = false
-        clock.schedule(delayMs, () => (ran = true))
-        expect(ran).toBe(false)
-        await Promise.resolve()
-        expect(ran).toBe(false)
-        await turnsUntil(() => ran)
-      })
+      test.each([0, -5])(
+        '%d ms is a later turn, never this one, and needs nobody to let time pass',
+        async (delayMs) => {
+          const { clock } = create()
+          let ran = false
+          clock.schedule(delayMs, () => (ran = true))
+          expect(ran).toBe(false)
+          await Promise.resolve()
+          expect(ran).toBe(false)
+          await turnsUntil(() => ran)
+        },
+      )
 
       test('more than the runtime’s timers hold does not run at once', async () => {
         const { clock, elapse } = create()
@@ -75,6 +79,16 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
         await elapse(10)
         expect(ran).toBe(false)
         for (const timer of timers) timer.cancel()
+      })
+
+      test('runs in the async context it was set in', async () => {
+        const { clock, elapse } = create()
+        const context = new AsyncLocalStorage<string>()
+        const seen: (string | undefined)[] = []
+        context.run('later', () => clock.schedule(5, () => seen.push(context.getStore())))
+        context.run('at once', () => clock.schedule(0, () => seen.push(context.getStore())))
+        await context.run('elapsing', () => elapseUntil(elapse, () => seen.length === 2))
+        expect(new Set(seen)).toEqual(new Set(['at once', 'later']))
       })
 
       test('a timer may set another', async () => {

@@ -49,7 +49,11 @@ describe('keys', () => {
   const shuffled = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(shuffled)
     if (typeof value !== 'object' || value === null) return value
-    return Object.fromEntries(Object.entries(value).reverse().map(([name, part]) => [name, shuffled(part)]))
+    return Object.fromEntries(
+      Object.entries(value)
+        .reverse()
+        .map(([name, part]) => [name, shuffled(part)]),
+    )
   }
 
   test('equal values are equal bytes, whatever order their names were set in', () => {
@@ -68,7 +72,11 @@ describe('keys', () => {
       '{"10":2,"9":3,"a":{"c":[{"y":2,"z":1}]},"b":1}',
     )
     expect(canonicalJson({ b: new Date(0), a: 1 })).toBe('{"a":1,"b":"1970-01-01T00:00:00.000Z"}')
-    expect(json(z.object({ b: z.number(), a: z.number() })).forKeys.encode({ b: 1, a: 2 }).toString()).toBe('{"a":2,"b":1}')
+    expect(
+      json(z.object({ b: z.number(), a: z.number() }))
+        .forKeys.encode({ b: 1, a: 2 })
+        .toString(),
+    ).toBe('{"a":2,"b":1}')
   })
 })
 
@@ -77,7 +85,9 @@ describe('with a schema', () => {
   const codec = json(Order)
 
   test('sending takes and writes the input, reading yields the output', () => {
-    expectTypeOf(codec).toExtend<Codec<{ id: string; total: string; note?: string | undefined }, { id: string; total: number; note: string }>>()
+    expectTypeOf(codec).toExtend<
+      Codec<{ id: string; total: string; note?: string | undefined }, { id: string; total: number; note: string }>
+    >()
     const bytes = codec.encode({ id: 'a', total: '12' })
     expect(jsonOf(bytes)).toEqual({ id: 'a', total: '12' })
     expect(codec.decode(bytes)).toEqual({ id: 'a', total: 12, note: 'none' })
@@ -86,14 +96,19 @@ describe('with a schema', () => {
   test('a mismatch names path and message, on both sides', () => {
     const lines = json(z.object({ lines: z.array(z.object({ word: z.string() })) }))
     const wrong = { lines: [{ word: 'a' }, { word: 1 }] }
-    const mismatch = expect.objectContaining({ code: 'SCHEMA_MISMATCH', detail: expect.stringMatching(/^lines\.1\.word: .*string.*number/) })
+    const mismatch = expect.objectContaining({
+      code: 'SCHEMA_MISMATCH',
+      detail: expect.stringMatching(/^lines\.1\.word: .*string.*number/),
+    })
     expect(() => Reflect.apply(lines.encode, lines, [wrong])).toThrow(mismatch)
     expect(() => lines.decode(Buffer.from(JSON.stringify(wrong)))).toThrow(mismatch)
   })
 
   test('an asynchronous schema is refused', async () => {
     const slow = json(z.string().refine(async (word) => word !== 'rejected'))
-    const failing = json({ '~standard': { version: 1, vendor: 'own', validate: () => Promise.reject(new Error('told to nobody')) } })
+    const failing = json({
+      '~standard': { version: 1, vendor: 'own', validate: () => Promise.reject(new Error('told to nobody')) },
+    })
     expect(() => slow.encode('a')).toThrow(expect.objectContaining({ code: 'SCHEMA_ASYNC' }))
     expect(() => failing.decode(Buffer.from('"a"'))).toThrow(expect.objectContaining({ code: 'SCHEMA_ASYNC' }))
     await new Promise((resolve) => setImmediate(resolve))

@@ -8,7 +8,10 @@ const DEEPEST = 200
  */
 export function assertJsonValue(value: unknown): void {
   const problem = jsonProblem(value, 0)
-  if (problem !== undefined) throw new TypeError(`JSON cannot hold ${problem.what}${problem.path === '' ? '' : ` (at ${problem.path.slice(1)})`}.`)
+  if (problem !== undefined)
+    throw new TypeError(
+      `JSON cannot hold ${problem.what}${problem.path === '' ? '' : ` (at ${problem.path.slice(1)})`}.`,
+    )
 }
 
 interface JsonProblem {

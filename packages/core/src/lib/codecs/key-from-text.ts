@@ -15,6 +15,8 @@ export function keyFromText<K>(codec: Codec<K>, text: string, where: string): Bu
     return codec.encode(codec.decode(Buffer.from(text, 'utf8')))
   } catch (thrown) {
     const error = toError(thrown)
-    throw new MillraceError('KEY_INVALID', `${JSON.stringify(text)} is no ${codec.name} key of ${where}.`, { cause: error })
+    throw new MillraceError('KEY_INVALID', `${JSON.stringify(text)} is no ${codec.name} key of ${where}.`, {
+      cause: error,
+    })
   }
 }

@@ -15,7 +15,8 @@ const DIGIT_0 = 48
 export const numberCodec: Codec<number> = {
   name: 'number',
   encode(value) {
-    if (typeof value !== 'number') throw new TypeError(`Expected a number, got ${value === null ? 'null' : typeof value}.`)
+    if (typeof value !== 'number')
+      throw new TypeError(`Expected a number, got ${value === null ? 'null' : typeof value}.`)
     if (!Number.isFinite(value)) throw new TypeError(`Expected a finite number, got ${value}.`)
     return encodeUtf8(String(value))
   },
@@ -39,6 +40,7 @@ function wholeNumber(bytes: Buffer): number | undefined {
 function anyNumber(bytes: Buffer): number {
   const text = bytes.toString('latin1')
   const value = DECIMAL.test(text) ? Number(text) : Number.NaN
-  if (!Number.isFinite(value)) throw new TypeError(`Expected a decimal number, got ${JSON.stringify(text.slice(0, 40))}.`)
+  if (!Number.isFinite(value))
+    throw new TypeError(`Expected a decimal number, got ${JSON.stringify(text.slice(0, 40))}.`)
   return value
 }

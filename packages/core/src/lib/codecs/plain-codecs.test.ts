@@ -52,13 +52,19 @@ describe('number', () => {
     )
   })
 
-  test.each(['0', '7', '007', '-1', '+1', '1.50', '.5', '5.', '1e3', '-1.5E-7', '123456789012345', '1234567890123456'])('reads %s', (text) => {
-    expect(numberCodec.decode(Buffer.from(text))).toBe(Number(text))
-  })
+  test.each(['0', '7', '007', '-1', '+1', '1.50', '.5', '5.', '1e3', '-1.5E-7', '123456789012345', '1234567890123456'])(
+    'reads %s',
+    (text) => {
+      expect(numberCodec.decode(Buffer.from(text))).toBe(Number(text))
+    },
+  )
 
-  test.each(['', ' ', '1 ', 'NaN', 'Infinity', '0x10', '1e999', '1,5', 'one', '--1', '1_000', '１'])('refuses the text %j', (text) => {
-    expect(() => numberCodec.decode(Buffer.from(text))).toThrow('Expected a decimal number')
-  })
+  test.each(['', ' ', '1 ', 'NaN', 'Infinity', '0x10', '1e999', '1,5', 'one', '--1', '1_000', '１'])(
+    'refuses the text %j',
+    (text) => {
+      expect(() => numberCodec.decode(Buffer.from(text))).toThrow('Expected a decimal number')
+    },
+  )
 
   test.each([NaN, Infinity, -Infinity])('refuses to write %d', (value) => {
     expect(() => numberCodec.encode(value)).toThrow('Expected a finite number')

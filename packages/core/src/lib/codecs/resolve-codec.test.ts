@@ -27,27 +27,46 @@ test('json keys are canonical, json values keep their order', () => {
   expect(resolveCodec('json', 'value', 'topic "a"').encode(value).toString()).toBe('{"b":1,"a":2}')
   expect(resolveCodec('json', 'key', 'topic "a"').encode(value).toString()).toBe('{"a":2,"b":1}')
   expect(resolveCodec(json<object>(), 'key', 'topic "a"').encode(value).toString()).toBe('{"a":2,"b":1}')
-  expect(resolveCodec(z.object({ b: z.number(), a: z.number() }), 'key', 'topic "a"').encode(value).toString()).toBe('{"a":2,"b":1}')
+  expect(
+    resolveCodec(z.object({ b: z.number(), a: z.number() }), 'key', 'topic "a"')
+      .encode(value)
+      .toString(),
+  ).toBe('{"a":2,"b":1}')
 })
 
 test('failures name role, place and reason', () => {
   const codec = resolveCodec('number', 'value', 'topic "prices"')
   expect(() => codec.encode(NaN)).toThrow(
-    expect.objectContaining({ code: 'ENCODE_FAILED', detail: 'The value for topic "prices", codec number: Expected a finite number, got NaN.' }),
+    expect.objectContaining({
+      code: 'ENCODE_FAILED',
+      detail: 'The value for topic "prices", codec number: Expected a finite number, got NaN.',
+    }),
   )
   expect(() => codec.decode(Buffer.from('dear'))).toThrow(
-    expect.objectContaining({ code: 'DECODE_FAILED', detail: 'The value from topic "prices", codec number: Expected a decimal number, got "dear".' }),
+    expect.objectContaining({
+      code: 'DECODE_FAILED',
+      detail: 'The value from topic "prices", codec number: Expected a decimal number, got "dear".',
+    }),
   )
-  expect(() => resolveCodec(Word, 'value', 'topic "words"').decode(Buffer.from('{"word":1,"at":"2026-01-01"}'))).toThrow(
-    expect.objectContaining({ code: 'SCHEMA_MISMATCH', detail: expect.stringContaining('The value from topic "words": word: ') }),
+  expect(() =>
+    resolveCodec(Word, 'value', 'topic "words"').decode(Buffer.from('{"word":1,"at":"2026-01-01"}')),
+  ).toThrow(
+    expect.objectContaining({
+      code: 'SCHEMA_MISMATCH',
+      detail: expect.stringContaining('The value from topic "words": word: '),
+    }),
   )
-  expect(() => resolveCodec('json', 'value', 'topic "words"').decode(Buffer.from('{'))).toThrow(expect.objectContaining({ code: 'DECODE_FAILED' }))
+  expect(() => resolveCodec('json', 'value', 'topic "words"').decode(Buffer.from('{'))).toThrow(
+    expect.objectContaining({ code: 'DECODE_FAILED' }),
+  )
 })
 
 test('what is no codec is refused', () => {
   const resolve = (spec: unknown): unknown => Reflect.apply(resolveCodec, undefined, [spec, 'value', 'table "counts"'])
   for (const spec of ['sting', 'toString', null, undefined, 12, {}, { name: 'half', encode: () => Buffer.from('') }]) {
-    expect(() => resolve(spec)).toThrow(expect.objectContaining({ code: 'CODEC_UNKNOWN', detail: expect.stringContaining('table "counts"') }))
+    expect(() => resolve(spec)).toThrow(
+      expect.objectContaining({ code: 'CODEC_UNKNOWN', detail: expect.stringContaining('table "counts"') }),
+    )
   }
 })
 

@@ -26,7 +26,11 @@ const namedCodecs: { readonly [Name in keyof NamedCodecs]: Codec<never, unknown>
  * @param where what the codec belongs to, for messages: `topic "orders"`, `table "counts"`
  * @throws `CODEC_UNKNOWN` when the spec is not a codec name, `Codec` or Standard Schema
  */
-export function resolveCodec<S extends CodecSpec>(spec: S, role: CodecRole, where: string): Codec<InputOf<S>, OutputOf<S>>
+export function resolveCodec<S extends CodecSpec>(
+  spec: S,
+  role: CodecRole,
+  where: string,
+): Codec<InputOf<S>, OutputOf<S>>
 export function resolveCodec(spec: CodecSpec, role: CodecRole, where: string): Codec<never, unknown> {
   const codec = codecOf(spec, where)
   return named(role === 'key' && hasKeyForm(codec) ? codec.forKeys : codec, role, where)
@@ -64,7 +68,8 @@ function named(codec: Codec<never, unknown>, role: CodecRole, where: string): Co
 
 function failure(code: ErrorCode, thrown: unknown, role: CodecRole, where: string, name: string): MillraceError {
   const side = code === 'ENCODE_FAILED' ? 'for' : 'from'
-  if (isMillraceError(thrown)) return new MillraceError(thrown.code, `The ${role} ${side} ${where}: ${thrown.detail}`, { cause: thrown })
+  if (isMillraceError(thrown))
+    return new MillraceError(thrown.code, `The ${role} ${side} ${where}: ${thrown.detail}`, { cause: thrown })
   const error = toError(thrown)
   return new MillraceError(code, `The ${role} ${side} ${where}, codec ${name}: ${error.message}`, { cause: error })
 }
@@ -76,9 +81,17 @@ function isStandardSchema(spec: unknown): spec is StandardSchemaV1 {
 
 function isCodec(spec: unknown): spec is Codec<never, unknown> {
   if (typeof spec !== 'object' || spec === null) return false
-  return 'name' in spec && 'encode' in spec && typeof spec.encode === 'function' && 'decode' in spec && typeof spec.decode === 'function'
+  return (
+    'name' in spec &&
+    'encode' in spec &&
+    typeof spec.encode === 'function' &&
+    'decode' in spec &&
+    typeof spec.decode === 'function'
+  )
 }
 
-function hasKeyForm(codec: Codec<never, unknown>): codec is Codec<never, unknown> & { readonly forKeys: Codec<never, unknown> } {
+function hasKeyForm(
+  codec: Codec<never, unknown>,
+): codec is Codec<never, unknown> & { readonly forKeys: Codec<never, unknown> } {
   return 'forKeys' in codec && isCodec(codec.forKeys)
 }

@@ -19,7 +19,8 @@ export function encodeUtf8(text: string): Buffer {
     if (i === length) return bytes
   }
   const bytes = Buffer.from(text, 'utf8')
-  if (bytes.length !== length && LONE_SURROGATE.test(text)) throw new TypeError('The text has half of a surrogate pair.')
+  if (bytes.length !== length && LONE_SURROGATE.test(text))
+    throw new TypeError('The text has half of a surrogate pair.')
   return bytes
 }
 

@@ -17,7 +17,11 @@ export interface Backoff {
  * @example
  * await clock.sleep(backoffMs(failures, { firstMs: 100, mostMs: 10_000 }, Math.random()))
  */
-export function backoffMs(failures: number, { firstMs, mostMs, factor = 2, jitter = 0.2 }: Backoff, random: number): number {
+export function backoffMs(
+  failures: number,
+  { firstMs, mostMs, factor = 2, jitter = 0.2 }: Backoff,
+  random: number,
+): number {
   const fullMs = Math.min(mostMs, firstMs * factor ** Math.max(0, failures - 1))
   return fullMs * (1 - jitter * random)
 }

@@ -54,17 +54,24 @@ describe('withTimeout', () => {
 
 describe('backoffMs', () => {
   test('doubles up to the most', () => {
-    expect([1, 2, 3, 4, 5, 2000].map((failures) => backoffMs(failures, { firstMs: 100, mostMs: 700 }, 0))).toEqual([100, 200, 400, 700, 700, 700])
+    expect([1, 2, 3, 4, 5, 2000].map((failures) => backoffMs(failures, { firstMs: 100, mostMs: 700 }, 0))).toEqual([
+      100, 200, 400, 700, 700, 700,
+    ])
   })
 
   test('chance only shortens, by its share', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 100 }), fc.double({ min: 0, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }), (failures, jitter, random) => {
-        const full = backoffMs(failures, { firstMs: 50, mostMs: 5000, jitter: 0 }, random)
-        const wait = backoffMs(failures, { firstMs: 50, mostMs: 5000, jitter }, random)
-        expect(wait).toBeLessThanOrEqual(full)
-        expect(wait).toBeGreaterThanOrEqual(full * (1 - jitter) - 1e-9)
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 100 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (failures, jitter, random) => {
+          const full = backoffMs(failures, { firstMs: 50, mostMs: 5000, jitter: 0 }, random)
+          const wait = backoffMs(failures, { firstMs: 50, mostMs: 5000, jitter }, random)
+          expect(wait).toBeLessThanOrEqual(full)
+          expect(wait).toBeGreaterThanOrEqual(full * (1 - jitter) - 1e-9)
+        },
+      ),
     )
   })
 })

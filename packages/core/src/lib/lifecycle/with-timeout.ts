@@ -7,7 +7,12 @@ import type { Clock } from '../../contracts/clock.ts'
  * @example
  * await withTimeout(producer.close(), 5000, clock, () => new MillraceError('TIMEOUT', 'The producer did not close within 5 s.'))
  */
-export function withTimeout<T>(promise: PromiseLike<T>, limitMs: number, clock: Pick<Clock, 'schedule'>, onTimeout: () => Error): Promise<T> {
+export function withTimeout<T>(
+  promise: PromiseLike<T>,
+  limitMs: number,
+  clock: Pick<Clock, 'schedule'>,
+  onTimeout: () => Error,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = clock.schedule(limitMs, () => reject(onTimeout()))
     promise.then(

@@ -21,9 +21,13 @@ test.each(['', 'partitions', 'kafka', 'xyz'])('%j means none of them', (word) =>
 
 test('a name itself is always the nearest', () => {
   fc.assert(
-    fc.property(fc.uniqueArray(fc.stringMatching(/^[a-z]{1,12}$/), { minLength: 1, maxLength: 8 }), fc.nat(), (candidates, index) => {
-      const name = candidates[index % candidates.length]
-      expect(name === undefined ? undefined : nearestName(name, candidates)).toBe(name)
-    }),
+    fc.property(
+      fc.uniqueArray(fc.stringMatching(/^[a-z]{1,12}$/), { minLength: 1, maxLength: 8 }),
+      fc.nat(),
+      (candidates, index) => {
+        const name = candidates[index % candidates.length]
+        expect(name === undefined ? undefined : nearestName(name, candidates)).toBe(name)
+      },
+    ),
   )
 })

@@ -16,6 +16,9 @@ test.each([
   ['a😀', 'has the character "😀"'],
 ])('%j is refused', (name, problem) => {
   expect(() => validateName('table', name)).toThrow(
-    expect.objectContaining({ code: 'NAME_INVALID', detail: expect.stringMatching(new RegExp(`^The table name .*${problem}`)) }),
+    expect.objectContaining({
+      code: 'NAME_INVALID',
+      detail: expect.stringMatching(new RegExp(`^The table name .*${problem}`)),
+    }),
   )
 })

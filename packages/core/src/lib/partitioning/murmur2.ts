@@ -12,7 +12,8 @@ export function murmur2(bytes: Uint8Array): number {
   const whole = length - (length % 4)
   let hash = SEED ^ length
   for (let i = 0; i < whole; i += 4) {
-    let word = byteAt(bytes, i) | (byteAt(bytes, i + 1) << 8) | (byteAt(bytes, i + 2) << 16) | (byteAt(bytes, i + 3) << 24)
+    let word =
+      byteAt(bytes, i) | (byteAt(bytes, i + 1) << 8) | (byteAt(bytes, i + 2) << 16) | (byteAt(bytes, i + 3) << 24)
     word = Math.imul(word, MULTIPLIER)
     word ^= word >>> 24
     word = Math.imul(word, MULTIPLIER)

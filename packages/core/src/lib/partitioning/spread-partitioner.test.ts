@@ -14,15 +14,20 @@ test('topics do not move each other', () => {
 
 test('whole rounds give every partition the same', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 9 }), fc.nat(100), (partitions, recordsInRow, first) => {
-      const spread = spreadPartitioner({ recordsInRow, first })
-      const counts = new Map<number, number>()
-      for (let i = 0; i < partitions * recordsInRow * 3; i++) {
-        const partition = spread.next('a', partitions)
-        counts.set(partition, (counts.get(partition) ?? 0) + 1)
-      }
-      expect(counts.size).toBe(partitions)
-      expect(new Set(counts.values())).toEqual(new Set([recordsInRow * 3]))
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 20 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.nat(100),
+      (partitions, recordsInRow, first) => {
+        const spread = spreadPartitioner({ recordsInRow, first })
+        const counts = new Map<number, number>()
+        for (let i = 0; i < partitions * recordsInRow * 3; i++) {
+          const partition = spread.next('a', partitions)
+          counts.set(partition, (counts.get(partition) ?? 0) + 1)
+        }
+        expect(counts.size).toBe(partitions)
+        expect(new Set(counts.values())).toEqual(new Set([recordsInRow * 3]))
+      },
+    ),
   )
 })

@@ -10,9 +10,15 @@ type InputFor<Name> = Name extends SettingName
   : never
 
 type OutputFor<Name> = Name extends SettingName
-  ?
-      | (Declarations[Name] extends { readonly choices: readonly (infer Choice)[] } ? Choice : SettingTypes[Declarations[Name]['type']]['output'])
-      | (Declarations[Name] extends { readonly default: unknown } | { readonly derived: unknown } | { readonly required: true } ? never : undefined)
+  ? | (Declarations[Name] extends { readonly choices: readonly (infer Choice)[] }
+        ? Choice
+        : SettingTypes[Declarations[Name]['type']]['output'])
+    | (Declarations[Name] extends
+        | { readonly default: unknown }
+        | { readonly derived: unknown }
+        | { readonly required: true }
+        ? never
+        : undefined)
   : never
 
 // Names relative to a group: those of its own settings, and those of the groups in it.
@@ -20,7 +26,9 @@ type Own<Names extends string> = Names extends `${string}.${string}` ? never : N
 type Groups<Names extends string> = Names extends `${infer Group}.${string}` ? Group : never
 type Within<Names extends string, Group extends string> = Names extends `${Group}.${infer Rest}` ? Rest : never
 
-type Required = { [Name in SettingName]: Declarations[Name] extends { readonly required: true } ? Name : never }[SettingName]
+type Required = {
+  [Name in SettingName]: Declarations[Name] extends { readonly required: true } ? Name : never
+}[SettingName]
 
 // One mapped type rather than an intersection: to an intersection with an empty part anything could be assigned.
 type Input<Prefix extends string, Names extends string> = {
@@ -29,7 +37,9 @@ type Input<Prefix extends string, Names extends string> = {
     | undefined
 }
 
-type GroupInput<Prefix extends string, Names extends string> = Input<Prefix, Names> | ('enabled' extends Names ? boolean : never)
+type GroupInput<Prefix extends string, Names extends string> =
+  | Input<Prefix, Names>
+  | ('enabled' extends Names ? boolean : never)
 
 type ResolvedName<Full, Name extends string> = Full extends SettingName
   ? Name extends `${string}${SettingTypes[Declarations[Full]['type']]['suffix']}`
@@ -38,9 +48,9 @@ type ResolvedName<Full, Name extends string> = Full extends SettingName
   : never
 
 type Output<Prefix extends string, Names extends string> = {
-  readonly [Key in Own<Names> | Groups<Names> as Key extends Own<Names> ? ResolvedName<`${Prefix}${Key}`, Key> : Key]: Key extends Own<Names>
-    ? OutputFor<`${Prefix}${Key}`>
-    : Output<`${Prefix}${Key}.`, Within<Names, Key>>
+  readonly [
+    Key in Own<Names> | Groups<Names> as Key extends Own<Names> ? ResolvedName<`${Prefix}${Key}`, Key> : Key
+  ]: Key extends Own<Names> ? OutputFor<`${Prefix}${Key}`> : Output<`${Prefix}${Key}.`, Within<Names, Key>>
 }
 
 /**

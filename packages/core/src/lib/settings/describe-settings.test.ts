@@ -9,7 +9,10 @@ test('every setting is described', () => {
   for (const { name, help } of settings) {
     expect(help, name).toMatch(/^[A-Z].*\.$/)
     const { derived, required } = declarationOf(name)
-    expect([declarationOf(name).default, derived, required].filter((value) => value !== undefined).length, name).toBeLessThanOrEqual(1)
+    expect(
+      [declarationOf(name).default, derived, required].filter((value) => value !== undefined).length,
+      name,
+    ).toBeLessThanOrEqual(1)
   }
 })
 
@@ -20,11 +23,23 @@ test('variables and options follow the names', () => {
     default: "'30s'",
     accepts: expect.stringContaining("'10s'"),
   })
-  expect(settings.find(({ name }) => name === 'web.enabled')).toMatchObject({ option: 'web', environment: 'MILLRACE_WEB_ENABLED' })
+  expect(settings.find(({ name }) => name === 'web.enabled')).toMatchObject({
+    option: 'web',
+    environment: 'MILLRACE_WEB_ENABLED',
+  })
   expect(settings.find(({ name }) => name === 'web.port')).toMatchObject({ option: 'web-port', aliases: ['p'] })
-  expect(settings.find(({ name }) => name === 'commitInterval')).toMatchObject({ option: 'commit-interval', default: "'1s', or '100ms' when exactly once" })
-  expect(settings.find(({ name }) => name === 'kafka.sasl.password')).toMatchObject({ option: undefined, environment: 'MILLRACE_KAFKA_SASL_PASSWORD' })
-  expect(settings.find(({ name }) => name === 'kafka.sasl.token')).toMatchObject({ option: undefined, environment: undefined })
+  expect(settings.find(({ name }) => name === 'commitInterval')).toMatchObject({
+    option: 'commit-interval',
+    default: "'1s', or '100ms' when exactly once",
+  })
+  expect(settings.find(({ name }) => name === 'kafka.sasl.password')).toMatchObject({
+    option: undefined,
+    environment: 'MILLRACE_KAFKA_SASL_PASSWORD',
+  })
+  expect(settings.find(({ name }) => name === 'kafka.sasl.token')).toMatchObject({
+    option: undefined,
+    environment: undefined,
+  })
 })
 
 test('no two settings share an option, alias or variable', () => {
@@ -35,7 +50,9 @@ test('no two settings share an option, alias or variable', () => {
 })
 
 test('misspelt variables are found', () => {
-  expect(unknownEnvironment({ MILLRACE_WEB_PROT: '1', MILLRACE_WEB_PORT: '1', MILLRACE_APP: 'a.ts', PATH: '/' }, ['MILLRACE_APP'])).toEqual([
-    { variable: 'MILLRACE_WEB_PROT', nearest: 'MILLRACE_WEB_PORT' },
-  ])
+  expect(
+    unknownEnvironment({ MILLRACE_WEB_PROT: '1', MILLRACE_WEB_PORT: '1', MILLRACE_APP: 'a.ts', PATH: '/' }, [
+      'MILLRACE_APP',
+    ]),
+  ).toEqual([{ variable: 'MILLRACE_WEB_PROT', nearest: 'MILLRACE_WEB_PORT' }])
 })

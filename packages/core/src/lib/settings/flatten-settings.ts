@@ -40,5 +40,8 @@ function isGroup(name: string): boolean {
 /** An error that suggests the name most likely meant. */
 export function unknownSetting(name: string, shown: string = `Setting ${name}`): MillraceError {
   const nearest = nearestName(name, settingNames)
-  return new MillraceError('SETTING_UNKNOWN', `${shown} does not exist.${nearest === undefined ? '' : ` Did you mean ${nearest}?`}`)
+  return new MillraceError(
+    'SETTING_UNKNOWN',
+    `${shown} does not exist.${nearest === undefined ? '' : ` Did you mean ${nearest}?`}`,
+  )
 }

@@ -7,7 +7,12 @@ const resolve = (argument: object, sources: Partial<SettingSources> = {}): Resol
   resolveSettings({ ...sources, argument: { id: 'app', ...argument } })
 
 const refused = (code: string, ...parts: readonly string[]): unknown =>
-  expect.objectContaining({ code, detail: expect.stringMatching(new RegExp(parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*'))) })
+  expect.objectContaining({
+    code,
+    detail: expect.stringMatching(
+      new RegExp(parts.map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')),
+    ),
+  })
 
 test('defaults are those of the reference', () => {
   expect(resolve({})).toMatchObject({
@@ -24,15 +29,28 @@ test('defaults are those of the reference', () => {
     maxBufferedBytes: 33_554_432,
     dataDirectory: undefined,
     kafka: { ssl: { enabled: false, rejectUnauthorized: true }, sasl: { mechanism: undefined } },
-    web: { enabled: true, port: 6066, host: '0.0.0.0', admin: undefined, requestTimeoutMs: 30_000, bodyLimitBytes: 1_048_576 },
+    web: {
+      enabled: true,
+      port: 6066,
+      host: '0.0.0.0',
+      admin: undefined,
+      requestTimeoutMs: 30_000,
+      bodyLimitBytes: 1_048_576,
+    },
   })
 })
 
 test('types say what is taken and what comes out', () => {
-  expectTypeOf<AppSettings['commitInterval']>().toEqualTypeOf<number | `${number}ms` | `${number}s` | `${number}m` | `${number}h` | `${number}d` | undefined>()
+  expectTypeOf<AppSettings['commitInterval']>().toEqualTypeOf<
+    number | `${number}ms` | `${number}s` | `${number}m` | `${number}h` | `${number}d` | undefined
+  >()
   expectTypeOf<AppSettings['processingGuarantee']>().toEqualTypeOf<'at-least-once' | 'exactly-once' | undefined>()
   expectTypeOf<AppSettings['id']>().toEqualTypeOf<string>()
-  expectTypeOf<{ id: string; web: false; kafka: { ssl: { ca: string }; sasl: { mechanism: 'plain' } } }>().toExtend<AppSettings>()
+  expectTypeOf<{
+    id: string
+    web: false
+    kafka: { ssl: { ca: string }; sasl: { mechanism: 'plain' } }
+  }>().toExtend<AppSettings>()
   expectTypeOf<{ id: string; kafka: { ssl: true } }>().toExtend<AppSettings>()
   expectTypeOf<{ id: string; kafka: true }>().not.toExtend<AppSettings>()
   expectTypeOf<{ web: { port: number } }>().not.toExtend<AppSettings>()
@@ -42,7 +60,9 @@ test('types say what is taken and what comes out', () => {
   expectTypeOf<ResolvedSettings['web']['bodyLimitBytes']>().toEqualTypeOf<number>()
   expectTypeOf<ResolvedSettings['web']['admin']>().toEqualTypeOf<boolean | undefined>()
   expectTypeOf<ResolvedSettings['kafka']['ssl']['enabled']>().toEqualTypeOf<boolean>()
-  expectTypeOf<ResolvedSettings['kafka']['sasl']['mechanism']>().toEqualTypeOf<'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer' | undefined>()
+  expectTypeOf<ResolvedSettings['kafka']['sasl']['mechanism']>().toEqualTypeOf<
+    'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer' | undefined
+  >()
   // @ts-expect-error there is no such setting
   const misspelt: AppSettings = { id: 'a', comitInterval: '1s' }
   expect(misspelt.id).toBe('a')
@@ -51,13 +71,21 @@ test('types say what is taken and what comes out', () => {
 test('command line, then environment, then app file, then default', () => {
   const port = fc.integer({ min: 0, max: 65_535 })
   fc.assert(
-    fc.property(fc.option(port, { nil: undefined }), fc.option(port, { nil: undefined }), fc.option(port, { nil: undefined }), (option, variable, given) => {
-      const { web } = resolve(
-        { web: { port: given } },
-        { options: option === undefined ? {} : { 'web.port': String(option) }, env: { MILLRACE_WEB_PORT: variable === undefined ? '' : String(variable) } },
-      )
-      expect(web.port).toBe(option ?? variable ?? given ?? 6066)
-    }),
+    fc.property(
+      fc.option(port, { nil: undefined }),
+      fc.option(port, { nil: undefined }),
+      fc.option(port, { nil: undefined }),
+      (option, variable, given) => {
+        const { web } = resolve(
+          { web: { port: given } },
+          {
+            options: option === undefined ? {} : { 'web.port': String(option) },
+            env: { MILLRACE_WEB_PORT: variable === undefined ? '' : String(variable) },
+          },
+        )
+        expect(web.port).toBe(option ?? variable ?? given ?? 6066)
+      },
+    ),
   )
 })
 
@@ -70,7 +98,9 @@ describe('what depends on other settings', () => {
 
   test('heartbeats follow the session', () => {
     expect(resolve({ sessionTimeout: '6s' }).heartbeatIntervalMs).toBe(2000)
-    expect(() => resolve({ sessionTimeout: '2s', heartbeatInterval: '2s' })).toThrow(refused('SETTING_INVALID', 'sessionTimeout', 'heartbeatInterval'))
+    expect(() => resolve({ sessionTimeout: '2s', heartbeatInterval: '2s' })).toThrow(
+      refused('SETTING_INVALID', 'sessionTimeout', 'heartbeatInterval'),
+    )
   })
 
   test('TLS is on when something about it is given', () => {
@@ -82,14 +112,22 @@ describe('what depends on other settings', () => {
   test('SASL needs its parts together', () => {
     const token = async (): Promise<string> => 'token'
     expect(resolve({ kafka: { sasl: { mechanism: 'oauthbearer', token } } }).kafka.sasl.token).toBe(token)
-    expect(() => resolve({ kafka: { sasl: { mechanism: 'plain', username: 'me' } } })).toThrow(refused('SETTING_INVALID', 'kafka.sasl.password is missing'))
-    expect(() => resolve({ kafka: { sasl: { username: 'me' } } })).toThrow(refused('SETTING_INVALID', 'without kafka.sasl.mechanism'))
+    expect(() => resolve({ kafka: { sasl: { mechanism: 'plain', username: 'me' } } })).toThrow(
+      refused('SETTING_INVALID', 'kafka.sasl.password is missing'),
+    )
+    expect(() => resolve({ kafka: { sasl: { username: 'me' } } })).toThrow(
+      refused('SETTING_INVALID', 'without kafka.sasl.mechanism'),
+    )
   })
 
   test('a false group is its enabled', () => {
     expect(resolve({ web: false }).web).toMatchObject({ enabled: false, port: 6066 })
-    expect(() => resolve({ agent: false })).toThrow(refused('SETTING_INVALID', 'Setting agent is false; it takes an object'))
-    expect(() => resolve({ web: 'off' })).toThrow(refused('SETTING_INVALID', 'Setting web is off; it takes an object, true or false'))
+    expect(() => resolve({ agent: false })).toThrow(
+      refused('SETTING_INVALID', 'Setting agent is false; it takes an object'),
+    )
+    expect(() => resolve({ web: 'off' })).toThrow(
+      refused('SETTING_INVALID', 'Setting web is off; it takes an object, true or false'),
+    )
   })
 })
 
@@ -99,7 +137,9 @@ describe('unknown settings name the nearest', () => {
     [{ web: { prot: 1 } }, 'web.prot', 'web.port'],
     [{ kafka: { ssl: { certt: '' } } }, 'kafka.ssl.certt', 'kafka.ssl.cert'],
   ])('%j', (argument, name, nearest) => {
-    expect(() => resolve(argument)).toThrow(refused('SETTING_UNKNOWN', `Setting ${name} does not exist. Did you mean ${nearest}?`))
+    expect(() => resolve(argument)).toThrow(
+      refused('SETTING_UNKNOWN', `Setting ${name} does not exist. Did you mean ${nearest}?`),
+    )
   })
 
   test('also those of the command line', () => {
@@ -126,7 +166,9 @@ describe('bad values name setting, source, value and what it takes', () => {
 
   test('bad URLs say what is wrong with them', () => {
     expect(() => resolve({ broker: 'kafak://a' })).toThrow(refused('BROKER_URL_INVALID', "did you mean 'kafka'?"))
-    expect(() => resolve({}, { env: { MILLRACE_STORE: 'lmbd:' } })).toThrow(refused('STORE_URL_INVALID', "did you mean 'lmdb'?"))
+    expect(() => resolve({}, { env: { MILLRACE_STORE: 'lmbd:' } })).toThrow(
+      refused('STORE_URL_INVALID', "did you mean 'lmdb'?"),
+    )
   })
 
   test('secrets are not shown', () => {
@@ -139,7 +181,21 @@ describe('bad values name setting, source, value and what it takes', () => {
 test('text is read by the type of the setting', () => {
   const settings = resolve(
     {},
-    { env: { MILLRACE_WEB_ENABLED: 'no', MILLRACE_MAX_BUFFERED_BYTES: '1mb', MILLRACE_COMMIT_INTERVAL: '250', MILLRACE_REPLICATION_FACTOR: ' 3 ', MILLRACE_KAFKA_SSL_ENABLED: '1' } },
+    {
+      env: {
+        MILLRACE_WEB_ENABLED: 'no',
+        MILLRACE_MAX_BUFFERED_BYTES: '1mb',
+        MILLRACE_COMMIT_INTERVAL: '250',
+        MILLRACE_REPLICATION_FACTOR: ' 3 ',
+        MILLRACE_KAFKA_SSL_ENABLED: '1',
+      },
+    },
   )
-  expect(settings).toMatchObject({ commitIntervalMs: 250, maxBufferedBytes: 1_048_576, replicationFactor: 3, web: { enabled: false }, kafka: { ssl: { enabled: true } } })
+  expect(settings).toMatchObject({
+    commitIntervalMs: 250,
+    maxBufferedBytes: 1_048_576,
+    replicationFactor: 3,
+    web: { enabled: false },
+    kafka: { ssl: { enabled: true } },
+  })
 })

@@ -31,19 +31,27 @@ export function resolveSettings({ options = {}, env = {}, argument }: SettingSou
   for (const name of Object.keys(options)) if (!isSettingName(name)) throw unknownSetting(name)
 
   const values: SettingValues = new Map()
-  for (const name of settingNames) values.set(name, resolveOne(name, options[name], env[environmentName(name)], fromFile.get(name)))
+  for (const name of settingNames)
+    values.set(name, resolveOne(name, options[name], env[environmentName(name)], fromFile.get(name)))
   deriveSettings(values)
   checkSettings(values)
   return nest(values)
 }
 
-function resolveOne(name: SettingName, option: string | undefined, variable: string | undefined, given: unknown): unknown {
+function resolveOne(
+  name: SettingName,
+  option: string | undefined,
+  variable: string | undefined,
+  given: unknown,
+): unknown {
   const declaration = declarationOf(name)
   const reader = settingReaders[declaration.type]
   if (option !== undefined) return read(name, reader.fromText(option.trim()), optionLabel(name))
-  if (variable !== undefined && variable.trim() !== '') return read(name, reader.fromText(variable.trim()), environmentName(name))
+  if (variable !== undefined && variable.trim() !== '')
+    return read(name, reader.fromText(variable.trim()), environmentName(name))
   if (given !== undefined) return read(name, given, undefined)
-  if (declaration.required === true) throw new MillraceError('SETTING_INVALID', `Setting ${name} is missing; it takes ${acceptedBy(name)}.`)
+  if (declaration.required === true)
+    throw new MillraceError('SETTING_INVALID', `Setting ${name} is missing; it takes ${acceptedBy(name)}.`)
   return declaration.default === undefined ? undefined : reader.read(declaration.default, declaration)
 }
 
@@ -52,7 +60,10 @@ function read(name: SettingName, value: unknown, source: string | undefined): un
   const resolved = settingReaders[declaration.type].read(value, declaration)
   if (resolved !== undefined) return resolved
   const got = declaration.secret === true ? 'of another kind' : typeof value === 'string' ? `'${value}'` : String(value)
-  throw new MillraceError('SETTING_INVALID', `Setting ${name}${source === undefined ? '' : ` (${source})`} is ${got}; it takes ${acceptedBy(name)}.`)
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `Setting ${name}${source === undefined ? '' : ` (${source})`} is ${got}; it takes ${acceptedBy(name)}.`,
+  )
 }
 
 function optionLabel(name: SettingName): string {

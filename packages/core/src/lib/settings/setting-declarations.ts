@@ -8,61 +8,183 @@
  */
 export const settingDeclarations = {
   id: { type: 'name', required: true, help: 'Name of the app: its consumer group, and the prefix of its topics.' },
-  broker: { type: 'broker', default: 'embedded:', help: 'Where records are kept: kafka://host:port[,host:port], embedded:, embedded:./directory or memory:.' },
-  store: { type: 'store', default: 'memory:', help: 'Where tables keep their state: memory:, lmdb: or lmdb:./directory.' },
+  broker: {
+    type: 'broker',
+    default: 'embedded:',
+    help: 'Where records are kept: kafka://host:port[,host:port], embedded:, embedded:./directory or memory:.',
+  },
+  store: {
+    type: 'store',
+    default: 'memory:',
+    help: 'Where tables keep their state: memory:, lmdb: or lmdb:./directory.',
+  },
   processingGuarantee: {
     type: 'choice',
     choices: ['at-least-once', 'exactly-once'],
     default: 'at-least-once',
     help: 'What a crash may do to an event: handle it again, or never show its effects twice.',
   },
-  dataDirectory: { type: 'text', aliases: ['datadir'], help: 'Directory for the embedded broker and stores without one of their own; .millrace beside the package.json of the app file when unset.' },
-  instanceId: { type: 'name', help: "Name of this worker for static membership (Kafka's group.instance.id): a worker that comes back within sessionTimeout gets its partitions back without a rebalance." },
+  dataDirectory: {
+    type: 'text',
+    aliases: ['datadir'],
+    help: 'Directory for the embedded broker and stores without one of their own; .millrace beside the package.json of the app file when unset.',
+  },
+  instanceId: {
+    type: 'name',
+    help: "Name of this worker for static membership (Kafka's group.instance.id): a worker that comes back within sessionTimeout gets its partitions back without a rebalance.",
+  },
 
   // the commit cycle
-  commitInterval: { type: 'duration', derived: "'1s', or '100ms' when exactly once", help: 'From one commit of a task to the next.' },
-  transactionTimeout: { type: 'duration', default: '60s', help: 'After which the broker gives up a transaction, when exactly once.' },
+  commitInterval: {
+    type: 'duration',
+    derived: "'1s', or '100ms' when exactly once",
+    help: 'From one commit of a task to the next.',
+  },
+  transactionTimeout: {
+    type: 'duration',
+    default: '60s',
+    help: 'After which the broker gives up a transaction, when exactly once.',
+  },
 
   // the group
-  sessionTimeout: { type: 'duration', default: '10s', help: 'After which a worker that is not heard of loses its partitions.' },
-  heartbeatInterval: { type: 'duration', derived: "a third of sessionTimeout, at most '3s'", help: 'How often a worker tells the group that it is alive.' },
+  sessionTimeout: {
+    type: 'duration',
+    default: '10s',
+    help: 'After which a worker that is not heard of loses its partitions.',
+  },
+  heartbeatInterval: {
+    type: 'duration',
+    derived: "a third of sessionTimeout, at most '3s'",
+    help: 'How often a worker tells the group that it is alive.',
+  },
   rebalanceTimeout: { type: 'duration', default: '60s', help: 'How long the group waits for a worker in a rebalance.' },
-  drainTimeout: { type: 'duration', default: '10s', help: 'How long events in hand may take to finish in a rebalance.' },
-  shutdownTimeout: { type: 'duration', default: '30s', help: 'How long a stop may take; then the worker stops hard, and uncommitted work is done again.' },
-  connectTimeout: { type: 'duration', default: '60s', help: 'How long a worker tries to reach its broker for the first time.' },
-  stallAfter: { type: 'duration', default: '5m', help: 'After which a partition that does not move makes the worker not ready.' },
+  drainTimeout: {
+    type: 'duration',
+    default: '10s',
+    help: 'How long events in hand may take to finish in a rebalance.',
+  },
+  shutdownTimeout: {
+    type: 'duration',
+    default: '30s',
+    help: 'How long a stop may take; then the worker stops hard, and uncommitted work is done again.',
+  },
+  connectTimeout: {
+    type: 'duration',
+    default: '60s',
+    help: 'How long a worker tries to reach its broker for the first time.',
+  },
+  stallAfter: {
+    type: 'duration',
+    default: '5m',
+    help: 'After which a partition that does not move makes the worker not ready.',
+  },
 
   // topics
-  offsetReset: { type: 'choice', choices: ['earliest', 'latest'], default: 'earliest', help: 'Where a partition starts that the app has never committed.' },
-  onOffsetLost: { type: 'choice', choices: ['stop', 'earliest'], default: 'stop', help: 'What happens when records were deleted before they were read: stop, or go on with what is left.' },
-  topicPartitions: { type: 'integer', least: 1, most: 100_000, default: 8, help: 'Partition count of topics that the app creates.' },
-  replicationFactor: { type: 'integer', least: -1, most: 100, default: -1, help: "Replicas of topics that the app creates; -1 is the broker's default." },
+  offsetReset: {
+    type: 'choice',
+    choices: ['earliest', 'latest'],
+    default: 'earliest',
+    help: 'Where a partition starts that the app has never committed.',
+  },
+  onOffsetLost: {
+    type: 'choice',
+    choices: ['stop', 'earliest'],
+    default: 'stop',
+    help: 'What happens when records were deleted before they were read: stop, or go on with what is left.',
+  },
+  topicPartitions: {
+    type: 'integer',
+    least: 1,
+    most: 100_000,
+    default: 8,
+    help: 'Partition count of topics that the app creates.',
+  },
+  replicationFactor: {
+    type: 'integer',
+    least: -1,
+    most: 100,
+    default: -1,
+    help: "Replicas of topics that the app creates; -1 is the broker's default.",
+  },
 
   // bounds
   maxRecordBytes: { type: 'size', default: '1mb', help: 'Largest record that send takes.' },
-  maxBufferedBytes: { type: 'size', default: '32mb', help: 'Records fetched and not yet handed out, for the whole worker.' },
-  maxBufferedEvents: { type: 'integer', least: 1, default: 4096, help: 'Events sorted to the instances of an agent and not yet handed out.' },
-  maxUncommitted: { type: 'integer', least: 1, default: 50_000, help: 'Events handed out of a partition and not yet committed; then the partition pauses.' },
-  maxUncommittedBytes: { type: 'size', default: '64mb', help: 'Bytes handed out of a partition and not yet committed; then the partition pauses.' },
-  maxOutboxBytes: { type: 'size', default: '32mb', help: 'Sends that the broker has not acknowledged, for the whole worker; then no further event is handed out.' },
-  maxEventBytes: { type: 'size', default: '16mb', help: 'Sends of one event that are kept back until it is finished; beyond it they go out at once.' },
+  maxBufferedBytes: {
+    type: 'size',
+    default: '32mb',
+    help: 'Records fetched and not yet handed out, for the whole worker.',
+  },
+  maxBufferedEvents: {
+    type: 'integer',
+    least: 1,
+    default: 4096,
+    help: 'Events sorted to the instances of an agent and not yet handed out.',
+  },
+  maxUncommitted: {
+    type: 'integer',
+    least: 1,
+    default: 50_000,
+    help: 'Events handed out of a partition and not yet committed; then the partition pauses.',
+  },
+  maxUncommittedBytes: {
+    type: 'size',
+    default: '64mb',
+    help: 'Bytes handed out of a partition and not yet committed; then the partition pauses.',
+  },
+  maxOutboxBytes: {
+    type: 'size',
+    default: '32mb',
+    help: 'Sends that the broker has not acknowledged, for the whole worker; then no further event is handed out.',
+  },
+  maxEventBytes: {
+    type: 'size',
+    default: '16mb',
+    help: 'Sends of one event that are kept back until it is finished; beyond it they go out at once.',
+  },
   cacheBytes: { type: 'size', default: '64mb', help: 'Rows of tables kept decoded in memory, for the whole worker.' },
 
   // agents that say nothing else
-  'agent.concurrency': { type: 'integer', least: 1, most: 10_000, default: 1, help: 'Instances of an agent on each worker.' },
-  'agent.retries': { type: 'integer', least: 0, default: 3, help: 'How often an event is handled again after it failed.' },
-  'agent.retryDelay': { type: 'duration', default: '100ms', help: 'Wait before the first of these retries; each further one waits twice as long.' },
-  'agent.maxRetryDelay': { type: 'duration', default: '10s', help: 'Longest wait between retries.' },
+  'agent.concurrency': {
+    type: 'integer',
+    least: 1,
+    most: 10_000,
+    default: 1,
+    help: 'Instances of an agent on each worker.',
+  },
+  'agent.retries': {
+    type: 'integer',
+    least: 0,
+    default: 3,
+    help: 'How often an event is handled again after it failed.',
+  },
+  'agent.backoff': {
+    type: 'duration',
+    default: '100ms',
+    help: 'Wait before the first of these retries; each further one waits twice as long.',
+  },
+  'agent.maxBackoff': { type: 'duration', default: '10s', help: 'Longest wait between retries.' },
   'agent.askTimeout': { type: 'duration', default: '30s', help: 'How long ask, map and join wait for a reply.' },
 
   // Kafka connections
-  'kafka.ssl.enabled': { type: 'flag', option: 'kafka-ssl', derived: 'true when another setting of kafka.ssl is given', help: 'Connect with TLS. In the app file also kafka: { ssl: true }.' },
+  'kafka.ssl.enabled': {
+    type: 'flag',
+    option: 'kafka-ssl',
+    derived: 'true when another setting of kafka.ssl is given',
+    help: 'Connect with TLS. In the app file also kafka: { ssl: true }.',
+  },
   'kafka.ssl.ca': { type: 'text', help: 'Certificates (PEM) of the authorities that the broker may be signed by.' },
   'kafka.ssl.cert': { type: 'text', help: 'Certificate (PEM) that this client shows.' },
   'kafka.ssl.key': { type: 'text', secret: true, help: 'Private key (PEM) of that certificate.' },
   'kafka.ssl.passphrase': { type: 'text', secret: true, help: 'Opens the private key.' },
-  'kafka.ssl.servername': { type: 'text', help: "Name that the broker's certificate must have, where it is not the host's." },
-  'kafka.ssl.rejectUnauthorized': { type: 'flag', default: true, help: 'Refuse brokers whose certificate cannot be verified.' },
+  'kafka.ssl.servername': {
+    type: 'text',
+    help: "Name that the broker's certificate must have, where it is not the host's.",
+  },
+  'kafka.ssl.rejectUnauthorized': {
+    type: 'flag',
+    default: true,
+    help: 'Refuse brokers whose certificate cannot be verified.',
+  },
   'kafka.sasl.mechanism': {
     type: 'choice',
     choices: ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'],
@@ -70,16 +192,41 @@ export const settingDeclarations = {
   },
   'kafka.sasl.username': { type: 'text', help: 'User for plain and scram.' },
   'kafka.sasl.password': { type: 'text', secret: true, help: 'Password for plain and scram.' },
-  'kafka.sasl.token': { type: 'token', help: 'Function that gives a bearer token, for oauthbearer; called for each connection.' },
+  'kafka.sasl.token': {
+    type: 'token',
+    help: 'Function that gives a bearer token, for oauthbearer; called for each connection.',
+  },
 
   // the web site of each worker
-  'web.enabled': { type: 'flag', option: 'web', default: true, help: 'Serve pages. In the app file also web: false; --no-web on the command line.' },
-  'web.port': { type: 'integer', least: 0, most: 65_535, aliases: ['p'], default: 6066, help: 'Port to listen on; 0 takes any free one.' },
+  'web.enabled': {
+    type: 'flag',
+    option: 'web',
+    default: true,
+    help: 'Serve pages. In the app file also web: false; --no-web on the command line.',
+  },
+  'web.port': {
+    type: 'integer',
+    least: 0,
+    most: 65_535,
+    aliases: ['p'],
+    default: 6066,
+    help: 'Port to listen on; 0 takes any free one.',
+  },
   'web.host': { type: 'text', default: '0.0.0.0', help: 'Address to listen on.' },
-  'web.advertise': { type: 'text', help: 'Host and port at which other workers reach this one; the first non-internal IPv4 address and the bound port when unset.' },
-  'web.admin': { type: 'flag', help: 'Allow actions on the pages; on for the embedded broker on localhost only when unset.' },
+  'web.advertise': {
+    type: 'text',
+    help: 'Host and port at which other workers reach this one; the first non-internal IPv4 address and the bound port when unset.',
+  },
+  'web.admin': {
+    type: 'flag',
+    help: 'Allow actions on the pages; on for the embedded broker on localhost only when unset.',
+  },
   'web.requestTimeout': { type: 'duration', default: '30s', help: 'How long a page may take.' },
-  'web.routeTimeout': { type: 'duration', default: '10s', help: 'How long a request that was passed on to another worker may take.' },
+  'web.routeTimeout': {
+    type: 'duration',
+    default: '10s',
+    help: 'How long a request that was passed on to another worker may take.',
+  },
   'web.bodyLimit': { type: 'size', default: '1mb', help: 'Largest request body.' },
 } as const
 

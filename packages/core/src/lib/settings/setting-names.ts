@@ -19,14 +19,23 @@ export function declarationOf(name: SettingName): SettingDeclaration {
 
 /** `MILLRACE_WEB_PORT` for `web.port`. */
 export function environmentName(name: SettingName): string {
-  return `MILLRACE_${name.replaceAll('.', '_').replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+  return `MILLRACE_${name
+    .replaceAll('.', '_')
+    .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`)
+    .toUpperCase()}`
 }
 
 /** `web-port` for `web.port`, without dashes in front; `undefined` for what only the app file or the environment may hold. */
 export function optionName(name: SettingName): string | undefined {
   const { option, secret, type } = declarationOf(name)
   if (secret === true || type === 'token') return undefined
-  return option ?? name.replaceAll('.', '-').replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).toLowerCase()
+  return (
+    option ??
+    name
+      .replaceAll('.', '-')
+      .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`)
+      .toLowerCase()
+  )
 }
 
 /** What a setting takes, as the end of "it takes …". */

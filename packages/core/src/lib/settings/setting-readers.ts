@@ -28,13 +28,41 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
     read: (value, { choices = [] }) => choices.find((known) => known === value),
     fromText: asIs,
   },
-  flag: { accepts: () => 'true or false', read: (value) => (typeof value === 'boolean' ? value : undefined), fromText: flagOf },
-  integer: { accepts: describeRange, read: integerOf, fromText: (text) => (/^[+-]?\d+$/.test(text) ? Number(text) : text) },
-  duration: { accepts: () => "milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'", read: readDuration, fromText: asIs },
-  size: { accepts: () => "bytes as a number, or text such as '512kb', '32mb', '1gb'", read: readByteSize, fromText: asIs },
-  broker: { accepts: () => 'a broker URL, or in the app file a function that makes a transport', read: driverOf(parseBrokerUrl), fromText: asIs },
-  store: { accepts: () => 'a store URL, or in the app file a function that makes a store', read: driverOf(parseStoreUrl), fromText: asIs },
-  token: { accepts: () => 'a function, in the app file', read: (value) => (typeof value === 'function' ? value : undefined), fromText: asIs },
+  flag: {
+    accepts: () => 'true or false',
+    read: (value) => (typeof value === 'boolean' ? value : undefined),
+    fromText: flagOf,
+  },
+  integer: {
+    accepts: describeRange,
+    read: integerOf,
+    fromText: (text) => (/^[+-]?\d+$/.test(text) ? Number(text) : text),
+  },
+  duration: {
+    accepts: () => "milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'",
+    read: readDuration,
+    fromText: asIs,
+  },
+  size: {
+    accepts: () => "bytes as a number, or text such as '512kb', '32mb', '1gb'",
+    read: readByteSize,
+    fromText: asIs,
+  },
+  broker: {
+    accepts: () => 'a broker URL, or in the app file a function that makes a transport',
+    read: driverOf(parseBrokerUrl),
+    fromText: asIs,
+  },
+  store: {
+    accepts: () => 'a store URL, or in the app file a function that makes a store',
+    read: driverOf(parseStoreUrl),
+    fromText: asIs,
+  },
+  token: {
+    accepts: () => 'a function, in the app file',
+    read: (value) => (typeof value === 'function' ? value : undefined),
+    fromText: asIs,
+  },
 }
 
 const YES = ['true', 'yes', 'on', '1']

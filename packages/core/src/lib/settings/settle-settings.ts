@@ -10,10 +10,16 @@ const EXACTLY_ONCE_COMMIT_MS = 100
 
 /** Fills in the settings whose default depends on others. */
 export function deriveSettings(values: SettingValues): void {
-  derive(values, 'commitInterval', () => (values.get('processingGuarantee') === 'exactly-once' ? EXACTLY_ONCE_COMMIT_MS : COMMIT_MS))
-  derive(values, 'heartbeatInterval', () => Math.min(LONGEST_HEARTBEAT_MS, Math.floor(milliseconds(values, 'sessionTimeout') / 3)))
+  derive(values, 'commitInterval', () =>
+    values.get('processingGuarantee') === 'exactly-once' ? EXACTLY_ONCE_COMMIT_MS : COMMIT_MS,
+  )
+  derive(values, 'heartbeatInterval', () =>
+    Math.min(LONGEST_HEARTBEAT_MS, Math.floor(milliseconds(values, 'sessionTimeout') / 3)),
+  )
   derive(values, 'kafka.ssl.enabled', () =>
-    (['kafka.ssl.ca', 'kafka.ssl.cert', 'kafka.ssl.key', 'kafka.ssl.servername'] as const).some((name) => values.get(name) !== undefined),
+    (['kafka.ssl.ca', 'kafka.ssl.cert', 'kafka.ssl.key', 'kafka.ssl.servername'] as const).some(
+      (name) => values.get(name) !== undefined,
+    ),
   )
 }
 
@@ -33,19 +39,31 @@ function longer(values: SettingValues, longerName: SettingName, shorterName: Set
   const longerMs = milliseconds(values, longerName)
   const shorterMs = milliseconds(values, shorterName)
   if (longerMs > shorterMs) return
-  throw new MillraceError('SETTING_INVALID', `Setting ${longerName} is ${longerMs} ms; it must be longer than ${shorterName}, which is ${shorterMs} ms.`)
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `Setting ${longerName} is ${longerMs} ms; it must be longer than ${shorterName}, which is ${shorterMs} ms.`,
+  )
 }
 
 function checkSasl(values: SettingValues): void {
   const mechanism = values.get('kafka.sasl.mechanism')
-  const given = (['kafka.sasl.username', 'kafka.sasl.password', 'kafka.sasl.token'] as const).filter((name) => values.get(name) !== undefined)
+  const given = (['kafka.sasl.username', 'kafka.sasl.password', 'kafka.sasl.token'] as const).filter(
+    (name) => values.get(name) !== undefined,
+  )
   if (mechanism === undefined) {
     if (given[0] === undefined) return
-    throw new MillraceError('SETTING_INVALID', `Setting ${given[0]} is given without kafka.sasl.mechanism, which says how to use it.`)
+    throw new MillraceError(
+      'SETTING_INVALID',
+      `Setting ${given[0]} is given without kafka.sasl.mechanism, which says how to use it.`,
+    )
   }
-  const needed = mechanism === 'oauthbearer' ? (['kafka.sasl.token'] as const) : (['kafka.sasl.username', 'kafka.sasl.password'] as const)
+  const needed =
+    mechanism === 'oauthbearer'
+      ? (['kafka.sasl.token'] as const)
+      : (['kafka.sasl.username', 'kafka.sasl.password'] as const)
   const missing = needed.find((name) => values.get(name) === undefined)
-  if (missing !== undefined) throw new MillraceError('SETTING_INVALID', `Setting ${missing} is missing; kafka.sasl.mechanism '${String(mechanism)}' needs it.`)
+  if (missing !== undefined)
+    throw new MillraceError('SETTING_INVALID', `Setting ${missing} is missing; this kafka.sasl.mechanism needs it.`)
 }
 
 function milliseconds(values: SettingValues, name: SettingName): number {

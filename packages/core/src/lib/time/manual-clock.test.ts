@@ -15,19 +15,23 @@ test('the two times are unrelated and stand still', async () => {
 
 test('timers run in order of time, then of setting, each at its own time', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 12 }), fc.nat(60), async (delays, advanceMs) => {
-      const clock = manualClock()
-      const start = clock.monotonic()
-      const ran: (readonly [index: number, atMs: number])[] = []
-      delays.forEach((delayMs, index) => clock.schedule(delayMs, () => ran.push([index, clock.monotonic() - start])))
-      await clock.advance(advanceMs)
-      const expected = delays
-        .map((delayMs, index) => [index, delayMs] as const)
-        .filter(([, delayMs]) => delayMs <= advanceMs)
-        .sort(([, a], [, b]) => a - b)
-      expect(ran).toEqual(expected)
-      expect(clock.pending()).toBe(delays.length - expected.length)
-    }),
+    fc.asyncProperty(
+      fc.array(fc.integer({ min: 1, max: 50 }), { maxLength: 12 }),
+      fc.nat(60),
+      async (delays, advanceMs) => {
+        const clock = manualClock()
+        const start = clock.monotonic()
+        const ran: (readonly [index: number, atMs: number])[] = []
+        delays.forEach((delayMs, index) => clock.schedule(delayMs, () => ran.push([index, clock.monotonic() - start])))
+        await clock.advance(advanceMs)
+        const expected = delays
+          .map((delayMs, index) => [index, delayMs] as const)
+          .filter(([, delayMs]) => delayMs <= advanceMs)
+          .sort(([, a], [, b]) => a - b)
+        expect(ran).toEqual(expected)
+        expect(clock.pending()).toBe(delays.length - expected.length)
+      },
+    ),
     { numRuns: 50 },
   )
 })
@@ -96,5 +100,12 @@ test('advances wait for one another, and go on after one that failed', async () 
 })
 
 test('an advance by nonsense is refused', () => {
-  expect(() => Reflect.apply(manualClock().advance, undefined, ['soon'])).toThrow(expect.objectContaining({ code: 'DURATION_INVALID' }))
+  expect(() => Reflect.apply(manualClock().advance, undefined, ['soon'])).toThrow(
+    expect.objectContaining({ code: 'DURATION_INVALID' }),
+  )
+})
+
+test('an invalid date is refused', () => {
+  expect(() => manualClock({ now: new Date('soon') })).toThrow(expect.objectContaining({ code: 'DEFINITION_INVALID' }))
+  expect(() => manualClock().set(NaN)).toThrow(expect.objectContaining({ code: 'DEFINITION_INVALID' }))
 })

@@ -1,4 +1,6 @@
+import { AsyncResource } from 'node:async_hooks'
 import type { Clock, Scheduled } from '../../contracts/clock.ts'
+import { MillraceError } from '../errors/millrace-error.ts'
 import { parseDuration, type Duration } from '../units/duration.ts'
 import { sleepOn } from './sleep-on.ts'
 import { timerQueue } from './timer-queue.ts'
@@ -10,7 +12,7 @@ export interface ManualClock extends Clock {
    * Calls wait for one another. Rejects with what a timer throws; the time has then come as far as that timer.
    */
   advance(duration: Duration): Promise<void>
-  /** Moves the wall clock, as an administrator would: no timer comes due by it. */
+  /** Moves the wall clock, as an administrator would: no timer comes due by it. Throws `DEFINITION_INVALID` for an invalid date. */
   set(date: Date | number): void
   /** Timers and sleeps that wait for time to pass. */
   pending(): number
@@ -43,12 +45,13 @@ const MONOTONIC_START_MS = 7_000_000.25
 export function manualClock({ now = DEFAULT_NOW_MS, quiesce = fewTurns }: ManualClockOptions = {}): ManualClock {
   const timers = timerQueue()
   let passedMs = 0
-  let wallStartMs = Number(now)
+  let wallStartMs = readDate(now)
   let lastAdvance: Promise<void> = Promise.resolve()
 
   const schedule = (delayMs: number, fn: () => void): Scheduled => {
     if (!(delayMs > 0)) return soon(fn)
-    const timer = timers.add(passedMs + delayMs, fn)
+    // Whoever advances the clock runs the timer, but it belongs where it was set: there the async context is, too.
+    const timer = timers.add(passedMs + delayMs, AsyncResource.bind(fn))
     return { cancel: () => timers.remove(timer) }
   }
 
@@ -75,7 +78,7 @@ export function manualClock({ now = DEFAULT_NOW_MS, quiesce = fewTurns }: Manual
       return advanced
     },
     set(date) {
-      wallStartMs = Number(date) - passedMs
+      wallStartMs = readDate(date) - passedMs
     },
     pending: () => timers.size,
     nextInMs() {
@@ -83,6 +86,12 @@ export function manualClock({ now = DEFAULT_NOW_MS, quiesce = fewTurns }: Manual
       return first === undefined ? undefined : first.dueMs - passedMs
     },
   }
+}
+
+function readDate(date: Date | number): number {
+  const ms = Number(date)
+  if (Number.isFinite(ms)) return ms
+  throw new MillraceError('DEFINITION_INVALID', 'A manual clock was given an invalid date.')
 }
 
 /** What is due at once needs no time to pass: it runs in a later turn, as on any clock. */

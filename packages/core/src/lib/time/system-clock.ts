@@ -16,11 +16,14 @@ export function systemClock(): Clock {
     const dueMs = performance.now() + delayMs
     let timer: NodeJS.Timeout
     const arm = (leftMs: number): void => {
-      timer = setTimeout(() => {
-        const stillMs = dueMs - performance.now()
-        if (stillMs > 0) arm(stillMs)
-        else fn()
-      }, Math.min(Math.max(leftMs, 0), LONGEST_TIMEOUT_MS))
+      timer = setTimeout(
+        () => {
+          const stillMs = dueMs - performance.now()
+          if (stillMs > 0) arm(stillMs)
+          else fn()
+        },
+        Math.min(Math.max(leftMs, 0), LONGEST_TIMEOUT_MS),
+      )
     }
     arm(delayMs)
     return { cancel: () => clearTimeout(timer) }

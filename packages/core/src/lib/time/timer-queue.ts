@@ -25,7 +25,8 @@ export function timerQueue(): TimerQueue {
     while (low < high) {
       const middle = (low + high) >>> 1
       const timer = timers[middle]
-      if (timer !== undefined && (timer.dueMs < dueMs || (timer.dueMs === dueMs && timer.order < order))) low = middle + 1
+      if (timer !== undefined && (timer.dueMs < dueMs || (timer.dueMs === dueMs && timer.order < order)))
+        low = middle + 1
       else high = middle
     }
     return low

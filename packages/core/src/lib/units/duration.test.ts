@@ -16,19 +16,36 @@ test.each([
   expect(parseDuration(value, 'setting x')).toBe(ms)
 })
 
-test.each([-1, '-1s', NaN, Infinity, '', '1w', 's', '1s2', null, undefined, {}, '1e3'])('%j is refused, naming where it stood', (value) => {
-  expect(() => parseDuration(value, 'timer "tick"')).toThrow(
-    expect.objectContaining({ code: 'DURATION_INVALID', detail: expect.stringContaining('timer "tick"') }),
-  )
-})
+test.each([-1, '-1s', NaN, Infinity, '', '1w', 's', '1s2', null, undefined, {}, '1e3'])(
+  '%j is refused, naming where it stood',
+  (value) => {
+    expect(() => parseDuration(value, 'timer "tick"')).toThrow(
+      expect.objectContaining({ code: 'DURATION_INVALID', detail: expect.stringContaining('timer "tick"') }),
+    )
+  },
+)
 
 test('what is formatted reads back', () => {
   fc.assert(
-    fc.property(fc.oneof(fc.nat(), fc.nat(400).map((days) => days * 86_400_000), fc.nat(9999).map((s) => s * 1000)), (ms) => {
-      expect(parseDuration(formatDuration(ms), 'x')).toBe(ms)
-    }),
+    fc.property(
+      fc.oneof(
+        fc.nat(),
+        fc.nat(400).map((days) => days * 86_400_000),
+        fc.nat(9999).map((s) => s * 1000),
+      ),
+      (ms) => {
+        expect(parseDuration(formatDuration(ms), 'x')).toBe(ms)
+      },
+    ),
   )
-  expect([0, 999, 1000, 90_000, 3_600_000, 86_400_000].map(formatDuration)).toEqual(['0ms', '999ms', '1s', '90s', '1h', '1d'])
+  expect([0, 999, 1000, 90_000, 3_600_000, 86_400_000].map(formatDuration)).toEqual([
+    '0ms',
+    '999ms',
+    '1s',
+    '90s',
+    '1h',
+    '1d',
+  ])
 })
 
 test('the type takes numbers and text with units', () => {

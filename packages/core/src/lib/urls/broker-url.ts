@@ -29,7 +29,8 @@ export function parseBrokerUrl(text: string): BrokerUrl {
     case 'kafka':
       return { scheme, brokers: readBrokers(rest, refuse) }
     case 'embedded':
-      if (rest.startsWith('//')) return refuse('has slashes after its scheme: write embedded:./directory or embedded:/directory')
+      if (rest.startsWith('//'))
+        return refuse('has slashes after its scheme: write embedded:./directory or embedded:/directory')
       return { scheme, directory: rest === '' ? undefined : rest }
     case 'memory':
       return rest === '' ? { scheme } : refuse(`has '${rest}' after memory:, which takes nothing`)

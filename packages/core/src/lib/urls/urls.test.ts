@@ -36,7 +36,9 @@ describe('broker', () => {
     ['embedded://data', 'has slashes after its scheme'],
     ['memory:x', "has 'x' after memory:"],
   ])('%j is refused', (text, problem) => {
-    expect(() => parseBrokerUrl(text)).toThrow(expect.objectContaining({ code: 'BROKER_URL_INVALID', detail: expect.stringContaining(problem) }))
+    expect(() => parseBrokerUrl(text)).toThrow(
+      expect.objectContaining({ code: 'BROKER_URL_INVALID', detail: expect.stringContaining(problem) }),
+    )
   })
 })
 
@@ -56,6 +58,8 @@ describe('store', () => {
     ['lmdb://dir', 'has slashes'],
     ['memory:./dir', 'takes nothing'],
   ])('%j is refused', (text, problem) => {
-    expect(() => parseStoreUrl(text)).toThrow(expect.objectContaining({ code: 'STORE_URL_INVALID', detail: expect.stringContaining(problem) }))
+    expect(() => parseStoreUrl(text)).toThrow(
+      expect.objectContaining({ code: 'STORE_URL_INVALID', detail: expect.stringContaining(problem) }),
+    )
   })
 })
