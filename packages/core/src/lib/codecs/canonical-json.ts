@@ -22,9 +22,11 @@ function write(value: unknown, parents: readonly object[]): string {
     return write(plain, path)
   }
   if (Array.isArray(value)) return `[${value.map((part) => write(part, path)).join(',')}]`
-  const members = Object.entries(value)
-    .filter(([, part]) => part !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, part]) => `${JSON.stringify(name)}:${write(part, path)}`)
-  return `{${members.join(',')}}`
+  const parts = value as Readonly<Record<string, unknown>>
+  let members = ''
+  for (const name of Object.keys(parts).sort()) {
+    const part = parts[name]
+    if (part !== undefined) members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${write(part, path)}`
+  }
+  return `{${members}}`
 }

@@ -40,6 +40,12 @@ describe('values', () => {
     expect(() => canonicalJson(value)).toThrow('contains itself')
   })
 
+  test('what is inherited is left out, as JSON does', () => {
+    const inherits: object = Object.create({ run: () => 1 }, { a: { value: 1, enumerable: true } })
+    expect(jsonCodec.encode(inherits).toString()).toBe('{"a":1}')
+    expect(jsonCodec.encode({ run: () => 1, toJSON: () => 'itself' }).toString()).toBe('"itself"')
+  })
+
   test('absent and undefined properties are the same; dates write themselves', () => {
     expect(jsonCodec.encode({ a: undefined, at: new Date(0) }).toString()).toBe('{"at":"1970-01-01T00:00:00.000Z"}')
   })

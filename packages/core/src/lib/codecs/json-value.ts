@@ -46,12 +46,13 @@ function objectProblem(value: object, depth: number): JsonProblem | undefined {
     if ('toJSON' in value && typeof value.toJSON === 'function') return undefined
   }
   const parts = value as Readonly<Record<string, unknown>>
-  for (const name of Object.keys(parts)) {
+  for (const name in parts) {
     const part = parts[name]
     // The common cases first: this runs for every value sent.
-    if (typeof part === 'string' || part === undefined) continue
+    if (typeof part === 'string' || part === undefined || (typeof part === 'number' && Number.isFinite(part))) continue
     const problem = jsonProblem(part, depth + 1)
-    if (problem === undefined) continue
+    // JSON leaves out what is inherited, and asks an object with `toJSON` rather than look at its parts.
+    if (problem === undefined || !Object.hasOwn(parts, name)) continue
     if (typeof parts.toJSON === 'function') return undefined
     return { what: problem.what, path: `.${name}${problem.path}` }
   }
@@ -61,7 +62,7 @@ function objectProblem(value: object, depth: number): JsonProblem | undefined {
 function arrayProblem(value: readonly unknown[], depth: number): JsonProblem | undefined {
   for (let i = 0; i < value.length; i++) {
     const part = value[i]
-    if (typeof part === 'string') continue
+    if (typeof part === 'string' || (typeof part === 'number' && Number.isFinite(part))) continue
     const problem = jsonProblem(part, depth + 1)
     if (problem !== undefined) return { what: problem.what, path: `.${i}${problem.path}` }
   }

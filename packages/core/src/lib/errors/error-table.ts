@@ -12,76 +12,199 @@ export const errorTable = {
   // settings and definition
   SETTING_UNKNOWN: { title: 'There is no such setting', fix: 'Check the spelling against the settings reference.' },
   SETTING_INVALID: { title: 'A setting has a value that cannot be used', fix: 'Give it a value of the kind named.' },
-  BROKER_URL_INVALID: { title: 'The broker URL cannot be used', fix: 'Use kafka://host:port[,host:port], embedded:, embedded:./directory or memory:.' },
+  BROKER_URL_INVALID: {
+    title: 'The broker URL cannot be used',
+    fix: 'Use kafka://host:port[,host:port], embedded:, embedded:./directory or memory:.',
+  },
   STORE_URL_INVALID: { title: 'The store URL cannot be used', fix: 'Use memory:, lmdb: or lmdb:./directory.' },
   NAME_TAKEN: { title: 'Two definitions have one name', fix: 'Rename one of them.' },
   NAME_INVALID: { title: 'A name cannot be used', fix: 'Use letters, digits, dots, dashes and underscores.' },
   DEFINITION_INVALID: { title: 'A definition makes no sense', fix: 'Correct it as the message says.' },
-  DEFINITION_LATE: { title: 'Something was defined after the app had started', fix: 'Define agents, topics and tables before app.start().' },
-  TOPOLOGY_LATE: { title: 'A topic or state was declared after the worker had joined its group', fix: 'Call groupBy, through and joins before the first await of the agent.' },
-  DURATION_INVALID: { title: 'A duration cannot be read', fix: "Use milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'." },
-  SIZE_INVALID: { title: 'A size in bytes cannot be read', fix: "Use bytes as a number, or text such as '512kb', '32mb', '1gb'." },
+  DEFINITION_LATE: {
+    title: 'Something was defined after the app had started',
+    fix: 'Define agents, topics and tables before app.start().',
+  },
+  TOPOLOGY_LATE: {
+    title: 'A topic or state was declared after the worker had joined its group',
+    fix: 'Call groupBy, through and joins before the first await of the agent.',
+  },
+  DURATION_INVALID: {
+    title: 'A duration cannot be read',
+    fix: "Use milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'.",
+  },
+  SIZE_INVALID: {
+    title: 'A size in bytes cannot be read',
+    fix: "Use bytes as a number, or text such as '512kb', '32mb', '1gb'.",
+  },
   // codecs
-  CODEC_UNKNOWN: { title: 'There is no such codec', fix: "Use 'bytes', 'string', 'json', 'number', a Codec or a Standard Schema." },
+  CODEC_UNKNOWN: {
+    title: 'There is no such codec',
+    fix: "Use 'bytes', 'string', 'json', 'number', a Codec or a Standard Schema.",
+  },
   ENCODE_FAILED: { title: 'A value could not be encoded', fix: 'Send a value that the codec or schema accepts.' },
-  DECODE_FAILED: { title: 'A record could not be decoded', fix: 'Check what writes the topic, or give the topic the codec it was written with.' },
+  DECODE_FAILED: {
+    title: 'A record could not be decoded',
+    fix: 'Check what writes the topic, or give the topic the codec it was written with.',
+  },
   SCHEMA_MISMATCH: { title: 'A value does not match its schema', fix: 'Correct the value, or the schema.' },
   SCHEMA_ASYNC: { title: 'The schema validates asynchronously', fix: 'Use a schema without asynchronous checks.' },
-  VALUE_UNDEFINED: { title: 'A table was given undefined as a value', fix: 'Return the new value from the function given to update; use delete(key) to remove a key.' },
+  VALUE_UNDEFINED: {
+    title: 'A table was given undefined as a value',
+    fix: 'Return the new value from the function given to update; use delete(key) to remove a key.',
+  },
   KEY_INVALID: { title: 'A key cannot be read', fix: 'Give the key in the form that the table encodes.' },
   // topics and broker
-  BROKER_UNREACHABLE: { title: 'The broker cannot be reached', fix: 'Check the broker setting, that the broker runs, and the network between.' },
+  BROKER_UNREACHABLE: {
+    title: 'The broker cannot be reached',
+    fix: 'Check the broker setting, that the broker runs, and the network between.',
+  },
   AUTHENTICATION_FAILED: { title: 'The broker refused the credentials', fix: 'Check the TLS and SASL settings.' },
-  NOT_AUTHORIZED: { title: 'The broker does not allow this', fix: 'Give the user of the app the rights on the topic or group named.' },
+  NOT_AUTHORIZED: {
+    title: 'The broker does not allow this',
+    fix: 'Give the user of the app the rights on the topic or group named.',
+  },
   TOPIC_MISSING: { title: 'There is no such topic', fix: 'Create it, or check its name.' },
-  TOPIC_INVALID: { title: 'The topic cannot be made as asked', fix: 'Correct its name, partition count or configuration.' },
+  TOPIC_INVALID: {
+    title: 'The topic cannot be made as asked',
+    fix: 'Correct its name, partition count or configuration.',
+  },
   PARTITION_MISSING: { title: 'The topic has no such partition', fix: 'Send to a partition below the count.' },
-  PARTITIONS_CHANGED: { title: 'The partition count of a source topic has changed', fix: 'Restart all workers; tables keyed by the old count must be rebuilt (millrace reset).' },
-  NOT_COPARTITIONED: { title: 'Topics or tables that work together have different partition counts', fix: 'Give them one count, or use groupBy to bring the records to the right partition.' },
-  RECORD_TOO_LARGE: { title: 'A record is larger than the broker takes', fix: 'Send less in one record, or raise max.message.bytes of the topic and maxRecordBytes of the app.' },
-  ROW_TOO_LARGE: { title: 'A table row is larger than the broker takes', fix: 'Keep less under one key, or raise max.message.bytes of the changelog topic.' },
+  PARTITIONS_CHANGED: {
+    title: 'The partition count of a source topic has changed',
+    fix: 'Restart all workers; tables keyed by the old count must be rebuilt (millrace reset).',
+  },
+  NOT_COPARTITIONED: {
+    title: 'Topics or tables that work together have different partition counts',
+    fix: 'Give them one count, or use groupBy to bring the records to the right partition.',
+  },
+  RECORD_TOO_LARGE: {
+    title: 'A record is larger than the broker takes',
+    fix: 'Send less in one record, or raise max.message.bytes of the topic and maxRecordBytes of the app.',
+  },
+  ROW_TOO_LARGE: {
+    title: 'A table row is larger than the broker takes',
+    fix: 'Keep less under one key, or raise max.message.bytes of the changelog topic.',
+  },
   RECORD_REFUSED: { title: 'The broker refused a record for good', fix: 'See the cause.' },
-  COMPRESSION_MISSING: { title: 'A compression codec is not installed', fix: 'Install the package named, or choose another compression.' },
-  OFFSET_OUT_OF_RANGE: { title: 'The committed offset is no longer in the topic', fix: "Records were deleted before they were read. Set onOffsetLost: 'earliest' to go on with what is left." },
+  COMPRESSION_MISSING: {
+    title: 'A compression codec is not installed',
+    fix: 'Install the package named, or choose another compression.',
+  },
+  OFFSET_OUT_OF_RANGE: {
+    title: 'The committed offset is no longer in the topic',
+    fix: "Records were deleted before they were read. Set onOffsetLost: 'earliest' to go on with what is left.",
+  },
   OFFSET_UNSAFE: { title: 'An offset is larger than a JavaScript number can hold exactly', fix: 'Start a new topic.' },
-  LOG_CORRUPT: { title: 'The local log is damaged', fix: 'Move the directory away and start again; what was in it can only be had from a copy.' },
-  LOG_VERSION: { title: 'The local log was written by another version', fix: 'Use the version that wrote it, or start with a new directory.' },
-  LOG_UNUSABLE: { title: 'The directory of the local log cannot be used', fix: 'Check that it exists on a local disk, that it can be written, and that there is room.' },
+  LOG_CORRUPT: {
+    title: 'The local log is damaged',
+    fix: 'Move the directory away and start again; what was in it can only be had from a copy.',
+  },
+  LOG_VERSION: {
+    title: 'The local log was written by another version',
+    fix: 'Use the version that wrote it, or start with a new directory.',
+  },
+  LOG_UNUSABLE: {
+    title: 'The directory of the local log cannot be used',
+    fix: 'Check that it exists on a local disk, that it can be written, and that there is room.',
+  },
   // group
-  NOT_ASSIGNED: { title: 'A partition is not assigned to this member', fix: 'Nothing to do: the record is handled by its owner.' },
-  MEMBER_FENCED: { title: 'The group has gone on without this member', fix: 'Nothing to do: the worker joins again. If it happens often, raise sessionTimeout.' },
-  PRODUCER_FENCED: { title: 'Another producer has taken over the transactional id', fix: 'Nothing to do: the task is opened again by its owner.' },
-  TRANSACTION_STATE: { title: 'A transaction call came out of order', fix: 'This is a bug in Millrace: please report it.' },
-  GROUP_INCONSISTENT: { title: 'The group has members of another kind', fix: 'Use another app id, or stop the other consumers of this group.' },
+  NOT_ASSIGNED: {
+    title: 'A partition is not assigned to this member',
+    fix: 'Nothing to do: the record is handled by its owner.',
+  },
+  MEMBER_FENCED: {
+    title: 'The group has gone on without this member',
+    fix: 'Nothing to do: the worker joins again. If it happens often, raise sessionTimeout.',
+  },
+  PRODUCER_FENCED: {
+    title: 'Another producer has taken over the transactional id',
+    fix: 'Nothing to do: the task is opened again by its owner.',
+  },
+  TRANSACTION_STATE: {
+    title: 'A transaction call came out of order',
+    fix: 'This is a bug in Millrace: please report it.',
+  },
+  GROUP_INCONSISTENT: {
+    title: 'The group has members of another kind',
+    fix: 'Use another app id, or stop the other consumers of this group.',
+  },
   // events and state
-  NO_CURRENT_EVENT: { title: 'There is no event in hand here', fix: 'Write and send while the event is being handled: await the work before asking for the next event, or use event.run(fn).' },
-  WRITE_OUTSIDE_AGENT: { title: 'Tables are written by agents only', fix: 'Send an event to an agent that makes the change.' },
-  AWAIT_IN_EVENT: { title: 'A send cannot be acknowledged within its own event', fix: 'Do not await metadata() here: the event is not committed before the broker has the record anyway.' },
-  KEY_IN_HAND: { title: 'Another event in hand has unfinished changes to this key', fix: 'Nothing to do: the event is handed out again.' },
-  KEY_NOT_OWNED: { title: 'The key belongs to another partition than the event in hand', fix: "Bring the records to the key's partition with groupBy; or set partitionBy for composite keys; or partitioner: 'source' for topics filled by another partitioner." },
-  KEY_CODEC_DIFFERS: { title: 'A table encodes its keys in another way than the topic of the event', fix: 'Give both the same key codec.' },
-  PARTITION_NOT_LOCAL: { title: 'The partition of this key is not on this worker, or not recovered yet', fix: 'Ask the worker that owns it: app.tableRoute or /table/{name}/{key}/.' },
-  NO_WORKER: { title: 'No worker runs in this process', fix: 'Start the app first, or read from an agent, page, task or timer.' },
+  NO_CURRENT_EVENT: {
+    title: 'There is no event in hand here',
+    fix: 'Write and send while the event is being handled: await the work before asking for the next event, or use event.run(fn).',
+  },
+  WRITE_OUTSIDE_AGENT: {
+    title: 'Tables are written by agents only',
+    fix: 'Send an event to an agent that makes the change.',
+  },
+  AWAIT_IN_EVENT: {
+    title: 'A send cannot be acknowledged within its own event',
+    fix: 'Do not await metadata() here: the event is not committed before the broker has the record anyway.',
+  },
+  KEY_IN_HAND: {
+    title: 'Another event in hand has unfinished changes to this key',
+    fix: 'Nothing to do: the event is handed out again.',
+  },
+  KEY_NOT_OWNED: {
+    title: 'The key belongs to another partition than the event in hand',
+    fix: "Bring the records to the key's partition with groupBy; or set partitionBy for composite keys; or partitioner: 'source' for topics filled by another partitioner.",
+  },
+  KEY_CODEC_DIFFERS: {
+    title: 'A table encodes its keys in another way than the topic of the event',
+    fix: 'Give both the same key codec.',
+  },
+  PARTITION_NOT_LOCAL: {
+    title: 'The partition of this key is not on this worker, or not recovered yet',
+    fix: 'Ask the worker that owns it: app.tableRoute or /table/{name}/{key}/.',
+  },
+  NO_WORKER: {
+    title: 'No worker runs in this process',
+    fix: 'Start the app first, or read from an agent, page, task or timer.',
+  },
   AGENT_RETURNED: { title: 'An agent returned while its stream was open', fix: 'Loop over the stream until it ends.' },
-  AGENT_FAILED: { title: 'An agent failed on an event', fix: 'See the cause. The event was not committed: it is handled again after a restart.' },
+  AGENT_FAILED: {
+    title: 'An agent failed on an event',
+    fix: 'See the cause. The event was not committed: it is handled again after a restart.',
+  },
   ASK_TIMEOUT: { title: 'No reply came in time', fix: 'Check that a worker runs the agent, or raise the timeout.' },
   ASK_FAILED: { title: 'The agent that was asked failed', fix: 'See the message: it is the error of the agent.' },
-  ASK_IN_TRANSACTION: { title: 'An agent cannot ask under exactly once', fix: 'Send instead of asking, or use at-least-once.' },
+  ASK_IN_TRANSACTION: {
+    title: 'An agent cannot ask under exactly once',
+    fix: 'Send instead of asking, or use at-least-once.',
+  },
   CHANNEL_CLOSED: { title: 'The channel is closed', fix: 'Send while the worker runs.' },
   // recovery and stores
-  OFFSETS_MISSING: { title: 'A changelog has rows but the source has no committed offsets', fix: 'Use millrace reset to start over, or restore the committed offsets of the group.' },
-  ROW_UNDECODABLE: { title: 'A table row cannot be decoded', fix: 'Give the table a migrate function, or the codec it was written with.' },
+  OFFSETS_MISSING: {
+    title: 'A changelog has rows but the source has no committed offsets',
+    fix: 'Use millrace reset to start over, or restore the committed offsets of the group.',
+  },
+  ROW_UNDECODABLE: {
+    title: 'A table row cannot be decoded',
+    fix: 'Give the table a migrate function, or the codec it was written with.',
+  },
   STORE_IN_USE: { title: 'The store is in use', fix: 'Stop the other worker, or give this one another directory.' },
   STORE_CORRUPT: { title: 'The store is damaged', fix: 'Delete its directory: it is rebuilt from the changelog.' },
-  STORE_VERSION: { title: 'The store was written by another version', fix: 'Delete its directory: it is rebuilt from the changelog.' },
-  STORE_FAILED: { title: 'The store could not be written', fix: 'Check the disk. Nothing was lost: the changelog has every row.' },
+  STORE_VERSION: {
+    title: 'The store was written by another version',
+    fix: 'Delete its directory: it is rebuilt from the changelog.',
+  },
+  STORE_FAILED: {
+    title: 'The store could not be written',
+    fix: 'Check the disk. Nothing was lost: the changelog has every row.',
+  },
   // process
   CLOSED: { title: 'This is closed already', fix: 'Do not use it after close.' },
   TIMEOUT: { title: 'Something took too long', fix: 'See the message.' },
-  LEASE_EXPIRED: { title: 'This worker has not been heard of for longer than the session', fix: 'Nothing to do: it joins again. If it happens often, raise sessionTimeout.' },
+  LEASE_EXPIRED: {
+    title: 'This worker has not been heard of for longer than the session',
+    fix: 'Nothing to do: it joins again. If it happens often, raise sessionTimeout.',
+  },
   WORKER_FAILED: { title: 'The worker has stopped because of an error', fix: 'See the cause.' },
   PORT_IN_USE: { title: 'The port is in use', fix: 'Choose another with web.port, --web-port or MILLRACE_WEB_PORT.' },
-  APP_NOT_FOUND: { title: 'The app cannot be loaded', fix: "Give its file with -A path[:export], MILLRACE_APP, or \"millrace\": { \"app\": … } in package.json." },
+  APP_NOT_FOUND: {
+    title: 'The app cannot be loaded',
+    fix: 'Give its file with -A path[:export], MILLRACE_APP, or "millrace": { "app": … } in package.json.',
+  },
   COMMAND_USAGE: { title: 'The command was not understood', fix: 'See --help.' },
   NOT_SETTLED: { title: 'The app did not come to rest', fix: 'See what is in hand, named in the message.' },
 } as const
