@@ -1,1 +1,41 @@
-export {}
+export { Agent, type Askable, type AskManyOptions, type AskOptions, type AnyAgent } from './lib/agents/agent.ts'
+export type { AgentCounts } from './lib/agents/agent-counters.ts'
+export type {
+  AgentHandler,
+  AgentOptions,
+  AgentSource,
+  HandlerResult,
+  ReplyOf,
+  SourceKey,
+  SourceKeyInput,
+  SourceValue,
+  SourceValueInput,
+} from './lib/agents/agent-options.ts'
+export { agentsPart, type AgentsPart, type AgentsPartOptions } from './lib/agents/agents-part.ts'
+export { type AgentOf, createAgent } from './lib/agents/create-agent.ts'
+export {
+  DEFAULT_ERROR_POLICY,
+  type ErrorAction,
+  type ErrorPolicy,
+  type FailedEvent,
+  type OnError,
+  type RetryOptions,
+} from './lib/agents/error-policy.ts'
+export { ReplyInboxes, type ReplyInboxesOptions } from './lib/asking/reply-inboxes.ts'
+export { type AnyChannel, Channel, type MessageToSend } from './lib/channels/channel.ts'
+export { createChannel } from './lib/channels/create-channel.ts'
+export { Event } from './lib/events/event.ts'
+export type { HeaderValues } from './lib/events/header-text.ts'
+export { type GroupByOptions, Stream, type TakeOptions } from './lib/streams/stream.ts'
+export type { StreamsDeps } from './lib/streams-deps.ts'
+export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
+export { type AnyTopic, Topic } from './lib/topics/topic.ts'
+export type {
+  KeyInput,
+  KeyOutput,
+  RecordToSend,
+  TopicOptions,
+  ValueInput,
+  ValueOutput,
+} from './lib/topics/topic-options.ts'
+export type { EventTarget, Sink, ValueTarget } from './lib/topics/value-target.ts'

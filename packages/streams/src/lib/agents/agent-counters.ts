@@ -1,0 +1,33 @@
+/** What one agent has done on one worker since it started. */
+export interface AgentCounts {
+  /** Events handed to the agent, retries not counted again. */
+  readonly received: number
+  /** Events finished, skipped ones and tombstones not counted. */
+  readonly processed: number
+  /** Attempts that failed. */
+  readonly failed: number
+  /** Attempts made again after a failure. */
+  readonly retried: number
+  /** Events given up by `onError: 'skip'`. */
+  readonly skipped: number
+  /** Tombstones passed over. */
+  readonly tombstones: number
+  /** Events in hand now. */
+  readonly active: number
+}
+
+/** The counts while they are being made. */
+export class AgentCounters implements AgentCounts {
+  received = 0
+  processed = 0
+  failed = 0
+  retried = 0
+  skipped = 0
+  tombstones = 0
+  active = 0
+
+  snapshot(): AgentCounts {
+    const { received, processed, failed, retried, skipped, tombstones, active } = this
+    return { received, processed, failed, retried, skipped, tombstones, active }
+  }
+}

@@ -1,0 +1,81 @@
+import type { AnyChannel, Channel } from '../channels/channel.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { AnyTopic, Topic } from '../topics/topic.ts'
+import type { KeyInput, KeyOutput, TopicOptions, ValueInput, ValueOutput } from '../topics/topic-options.ts'
+import type { Sink } from '../topics/value-target.ts'
+import type { OnError } from './error-policy.ts'
+
+/** What a handler gives: nothing, or the values that an async generator yields. */
+export type HandlerResult = Promise<void> | AsyncGenerator<unknown, void, undefined>
+
+/** What the agent yields, and so what asking it gives; `never` for agents that do not yield. */
+export type ReplyOf<H> = H extends AsyncGenerator<infer Y, void, undefined> ? Y : never
+
+/** A topic, a channel, several of them, or the schema of a topic that the agent owns. */
+export type AgentSource = AnyTopic | AnyChannel | readonly (AnyTopic | AnyChannel)[] | TopicOptions
+
+type SpecIn<S, Name extends 'key' | 'value'> = S extends { readonly [N in Name]: infer Spec } ? Extract<Spec, TopicOptions[Name]> : undefined
+type TombstonesIn<S> = S extends { readonly tombstones: true } ? true : false
+
+/** What reading a source gives. */
+export type SourceKey<S> =
+  S extends Topic<infer K, infer _V, infer _KI, infer _VI>
+    ? K
+    : S extends Channel<infer _T>
+      ? string | null
+      : S extends readonly (infer E)[]
+        ? SourceKey<E>
+        : KeyOutput<SpecIn<S, 'key'>>
+
+export type SourceValue<S> =
+  S extends Topic<infer _K, infer V, infer _KI, infer _VI>
+    ? V
+    : S extends Channel<infer T>
+      ? T
+      : S extends readonly (infer E)[]
+        ? SourceValue<E>
+        : ValueOutput<SpecIn<S, 'value'>, TombstonesIn<S>>
+
+/** What sending to a source takes; of several sources the first one is sent to. */
+export type SourceKeyInput<S> =
+  S extends Topic<infer _K, infer _V, infer KI, infer _VI>
+    ? KI
+    : S extends Channel<infer _T>
+      ? string
+      : S extends readonly [infer F, ...unknown[]]
+        ? SourceKeyInput<F>
+        : S extends readonly (infer E)[]
+          ? SourceKeyInput<E>
+          : KeyInput<SpecIn<S, 'key'>>
+
+export type SourceValueInput<S> =
+  S extends Topic<infer _K, infer _V, infer _KI, infer VI>
+    ? VI
+    : S extends Channel<infer T>
+      ? T
+      : S extends readonly [infer F, ...unknown[]]
+        ? SourceValueInput<F>
+        : S extends readonly (infer E)[]
+          ? SourceValueInput<E>
+          : ValueInput<SpecIn<S, 'value'>>
+
+/** The handler of an agent over `S`; `T`: with tombstones. */
+export type AgentHandler<S extends AgentSource, H extends HandlerResult, T extends boolean | undefined = undefined> = (
+  stream: Stream<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>,
+) => H
+
+/** Options of an agent that yields `Y`. */
+export interface AgentOptions<Y, T extends boolean | undefined = boolean | undefined> {
+  /** Instances per worker, each with a run of the handler of its own. Default 1. */
+  readonly concurrency?: number | undefined
+  /** `'key'`: events of one key go to one instance, in order. `'none'`: to whichever has room. Default `'key'`. */
+  readonly ordering?: 'key' | 'none' | undefined
+  /** Where yielded values go, with key, headers and timestamp of the event. */
+  readonly sinks?: readonly Sink<Y>[] | undefined
+  /** What becomes of events on which the agent fails. Default: 3 retries, then the worker stops. */
+  readonly onError?: OnError | undefined
+  /** Hand out records without a value, as `null`. Default `false`. */
+  readonly tombstones?: T
+  /** One line for listings. */
+  readonly help?: string | undefined
+}

@@ -1,0 +1,163 @@
+import {
+  type CodecSpec,
+  type EventFeed,
+  type Topology,
+  type WorkerContext,
+} from '@millrace/core'
+import { Channel } from '../channels/channel.ts'
+import { AgentScope } from '../events/agent-scope.ts'
+import type { DeliveryHost } from '../events/topic-delivery.ts'
+import { type Inlet, TopicInlet } from '../streams/inlet.ts'
+import type { GroupSpec } from '../streams/repartition-step.ts'
+import type { StreamsDeps } from '../streams-deps.ts'
+import { createInternalTopic } from '../topics/create-topic.ts'
+import { type AnyTopic, Topic } from '../topics/topic.ts'
+import type { AnyAgent } from './agent.ts'
+import { type AgentCounts, AgentCounters } from './agent-counters.ts'
+import { AgentInstance } from './agent-instance.ts'
+import type { ErrorPolicy } from './error-policy.ts'
+import { FailureRoad } from './failure-road.ts'
+import type { Hop } from './handler-run.ts'
+
+export interface AgentRunnerOptions {
+  readonly deps: StreamsDeps
+  readonly worker: WorkerContext
+  readonly topology: Topology
+  readonly agent: AnyAgent
+  readonly defaults: ErrorPolicy
+}
+
+/** One agent on one worker: its subscriptions, and its instances. */
+export class AgentRunner {
+  readonly #options: AgentRunnerOptions
+  readonly #counters = new AgentCounters()
+  readonly #road: FailureRoad
+  readonly #host: DeliveryHost
+  readonly #inlets = new Map<string, readonly Inlet[]>()
+  readonly #hops = new Map<string, AnyTopic>()
+  #running: Promise<unknown> = Promise.resolve()
+
+  constructor(options: AgentRunnerOptions) {
+    this.#options = options
+    const { deps, worker, agent, defaults } = options
+    const { name, onError, tombstones } = agent.shape
+    const counters = this.#counters
+    this.#road = new FailureRoad({ storage: deps.scope, worker, agent: name, onError, defaults, counters })
+    this.#host = { agent: name, worker, counters, tombstones, replyCodec: deps.replies.codec }
+  }
+
+  get name(): string {
+    return this.#options.agent.name
+  }
+
+  counts(): AgentCounts {
+    return this.#counters.snapshot()
+  }
+
+  /**
+   * Declares the sources and starts the handlers, which may declare more before their first `await`.
+   *
+   * @throws what the handlers' declarations throw
+   */
+  start(): void {
+    const { deps, worker, agent } = this.#options
+    const { sources, concurrency, sinkTopics } = agent.shape
+    for (const topic of sinkTopics) this.#declare(topic)
+    const inlets = this.#sources(sources)
+    const instances = Array.from({ length: concurrency }, (_, index) => this.#instance(inlets.map((each) => each[index]).filter(isThere), index))
+    const runs = instances.map((instance) => deps.scope.run(new AgentScope(worker, agent.name, undefined), () => instance.run()))
+    this.#running = Promise.all(runs)
+  }
+
+  /** Takes nothing more from channels; resolves when every handler has ended. */
+  async stop(): Promise<void> {
+    const { worker, agent } = this.#options
+    for (const source of agent.shape.sources) if (source instanceof Channel) source.close(worker)
+    await this.#running
+  }
+
+  #instance(sources: readonly Inlet[], index: number): AgentInstance {
+    const { deps, worker, agent } = this.#options
+    const at = (inlets: readonly Inlet[]): Inlet => {
+      const inlet = inlets[index]
+      if (inlet === undefined) throw new Error(`Agent "${agent.name}" has no feed for instance ${index}.`)
+      return inlet
+    }
+    return new AgentInstance({
+      shape: agent.shape,
+      stillOpen: () => [...this.#inlets.values()].some((inlets) => at(inlets).closed === false),
+      host: {
+        storage: deps.scope,
+        worker,
+        agent: agent.name,
+        road: this.#road,
+        sources,
+        inlet: (source) => at(this.#sources([source], 'merge')[0] ?? []),
+        repartition: (spec, valueSpec): Hop => {
+          const topic = this.#repartitionTopic(spec, valueSpec)
+          return { topic, inlet: at(this.#subscription(`${agent.name}-${spec.name}`, [topic])) }
+        },
+        passage: (topic) => at(this.#subscription(`${agent.name}-through-${topic.name}`, [topic])),
+      },
+    })
+  }
+
+  /** All topics in one subscription, each channel by itself. */
+  #sources(sources: AnyAgent['shape']['sources'], step?: string): readonly (readonly Inlet[])[] {
+    const { agent } = this.#options
+    const topics = sources.filter((source) => source instanceof Topic)
+    const id = [agent.name, ...(step === undefined ? [] : [step, ...topics.map((topic) => topic.name)])].join('-')
+    const channels = sources.filter((source) => source instanceof Channel)
+    return [
+      ...(topics.length === 0 ? [] : [this.#subscription(id, topics)]),
+      ...channels.map((channel) => this.#lanes(channel)),
+    ]
+  }
+
+  #subscription(id: string, topics: readonly AnyTopic[]): readonly Inlet[] {
+    const { topology, agent } = this.#options
+    return this.#once(id, () => {
+      for (const topic of topics) this.#declare(topic)
+      const { concurrency, ordering } = agent.shape
+      const names = topics.map((topic) => topic.name)
+      const feeds = topology.subscribe({ id, topics: names, agent: agent.name, instances: concurrency, ordering })
+      const name = names.map((each) => `topic "${each}"`).join(', ')
+      return feeds.map((feed: EventFeed) => new TopicInlet({ name, feed, topics, host: this.#host }))
+    })
+  }
+
+  #lanes(channel: Channel<never>): readonly Inlet[] {
+    const { concurrency } = this.#options.agent.shape
+    return this.#once(`channel ${channel.name}`, () => channel.subscribe(this.#host, concurrency))
+  }
+
+  #once(id: string, make: () => readonly Inlet[]): readonly Inlet[] {
+    const known = this.#inlets.get(id)
+    if (known !== undefined) return known
+    const made = make()
+    this.#inlets.set(id, made)
+    return made
+  }
+
+  #repartitionTopic(spec: GroupSpec, valueSpec: CodecSpec): AnyTopic {
+    const { deps, agent } = this.#options
+    const known = this.#hops.get(spec.name)
+    if (known !== undefined) return known
+    const topic: AnyTopic = createInternalTopic(deps, `${deps.appId}-${agent.name}-${spec.name}-repartition`, {
+      key: spec.key,
+      value: valueSpec,
+      partitions: spec.partitions,
+      config: { 'cleanup.policy': 'delete' },
+    })
+    this.#hops.set(spec.name, topic)
+    return topic
+  }
+
+  #declare(topic: AnyTopic): void {
+    this.#options.topology.topic(topic.declaration)
+  }
+}
+
+function isThere(inlet: Inlet | undefined): inlet is Inlet {
+  return inlet !== undefined
+}

@@ -1,0 +1,162 @@
+import { type Duration, MillraceError, parseDuration, type SendReceipt } from '@millrace/core'
+import { askWindow } from '../asking/ask-window.ts'
+import { LocalRequest } from '../asking/local-request.ts'
+import { PendingReplies } from '../asking/pending-replies.ts'
+import { type AnyChannel, Channel, type MessageToSend } from '../channels/channel.ts'
+import type { Delivery } from '../events/delivery.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { StreamsDeps } from '../streams-deps.ts'
+import { type AnyTopic, Topic } from '../topics/topic.ts'
+import type { RecordToSend } from '../topics/topic-options.ts'
+import type { ForwardedEvent } from '../topics/value-target.ts'
+import type { HandlerResult } from './agent-options.ts'
+import type { OnError } from './error-policy.ts'
+
+export interface AskOptions<KI> {
+  readonly key?: KI | null | undefined
+  /** Default `'30s'`. */
+  readonly timeout?: Duration | undefined
+}
+
+export interface AskManyOptions<KI, VI> {
+  /** Key of each request. Default: none. */
+  readonly keyOf?: ((value: VI) => KI | null) | undefined
+  /** For each of them. Default `'30s'`. */
+  readonly timeout?: Duration | undefined
+}
+
+/** Opens the stream of one run of a handler. */
+export interface StreamOpener {
+  open<K, V>(): Stream<K, V>
+}
+
+export interface AgentShape<KI, VI> {
+  readonly name: string
+  readonly help: string | undefined
+  /** Where its events come from, at least one. */
+  readonly sources: readonly (AnyTopic | AnyChannel)[]
+  /** Where what is sent to the agent goes: the first source. */
+  readonly inbox: Topic<unknown, unknown, KI, VI> | Channel<VI>
+  readonly concurrency: number
+  readonly ordering: 'key' | 'none'
+  readonly tombstones: boolean
+  /** Where yields go. */
+  readonly sinks: readonly ((value: unknown, delivery: Delivery) => unknown)[]
+  /** Topics among the sinks, to be declared. */
+  readonly sinkTopics: readonly AnyTopic[]
+  readonly onError: OnError | undefined
+  readonly start: (opener: StreamOpener) => HandlerResult
+}
+
+/** `VI` where the agent yields, else nothing that could be given. */
+export type Askable<VI, R> = [R] extends [never] ? never : VI
+
+/**
+ * A handler and the stream it works on. A descriptor: runs of the handler belong to workers.
+ *
+ * @example
+ * const double = app.agent('double', { value: 'number' }, async function* (numbers) {
+ *   for await (const n of numbers) yield n * 2
+ * })
+ * await double.ask(21) // 42
+ */
+export class Agent<KI, VI, R> {
+  readonly shape: AgentShape<KI, VI>
+  /** Used by sinks and `echo`. */
+  readonly relay: (value: VI, delivery: Delivery) => void | Promise<void>
+  /** Used by `event.forward`. */
+  readonly forwardFrom: (event: ForwardedEvent) => void | Promise<void>
+  readonly #deps: StreamsDeps
+  #asked = 0
+
+  constructor(deps: StreamsDeps, shape: AgentShape<KI, VI>) {
+    this.#deps = deps
+    this.shape = shape
+    this.relay = shape.inbox.relay
+    this.forwardFrom = shape.inbox.forwardFrom
+  }
+
+  get name(): string {
+    return this.shape.name
+  }
+
+  get help(): string | undefined {
+    return this.shape.help
+  }
+
+  /** Topic or channel that what is sent to the agent goes to. */
+  get inbox(): Topic<unknown, unknown, KI, VI> | Channel<VI> {
+    return this.shape.inbox
+  }
+
+  /**
+   * Sends a record to the agent's (first) topic or channel, as `topic.send` does.
+   *
+   * @throws what `topic.send` or `channel.send` throws
+   */
+  async send(record: RecordToSend<KI, VI>): Promise<SendReceipt | undefined> {
+    const { inbox } = this.shape
+    if (inbox instanceof Topic) return await inbox.send(record)
+    await inbox.send(this.#message(record))
+    return undefined
+  }
+
+  /** Sends a value without a key. */
+  async cast(value: VI): Promise<void> {
+    await this.send({ value })
+  }
+
+  /**
+   * Sends a value and resolves with the first value that the agent yields for it. The request goes out at once, also
+   * within an event. Agents that never yield cannot be asked: that is a compile error.
+   *
+   * @throws `ASK_FAILED` with the agent's message; `ASK_TIMEOUT`; `ASK_IN_TRANSACTION` in an agent under exactly once;
+   * what `topic.send` throws
+   */
+  async ask(value: Askable<VI, R>, options: AskOptions<KI> = {}): Promise<R> {
+    return await this.#ask(value, options)
+  }
+
+  /** Asks for each value, at most 100 at a time, and gives the replies as they come. Ends with the first error. */
+  async *map(values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>, options: AskManyOptions<KI, VI> = {}): AsyncGenerator<R, void, undefined> {
+    for await (const { reply } of askWindow(values, (value) => this.#askOne(value, options))) yield reply
+  }
+
+  /** Asks for each value, at most 100 at a time, and resolves with all replies in the order of the values. */
+  async join(values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>, options: AskManyOptions<KI, VI> = {}): Promise<R[]> {
+    const replies: R[] = []
+    for await (const { index, reply } of askWindow(values, (value) => this.#askOne(value, options))) replies[index] = reply
+    return replies
+  }
+
+  #askOne(value: VI, { keyOf, timeout }: AskManyOptions<KI, VI>): Promise<R> {
+    return this.#ask(value, { key: keyOf?.(value), timeout })
+  }
+
+  async #ask(value: VI, { key, timeout = '30s' }: AskOptions<KI>): Promise<R> {
+    const { inbox } = this.shape
+    const expectation = { agent: this.name, timeoutMs: parseDuration(timeout, `ask of agent "${this.name}"`) }
+    const work = this.#deps.scope.getStore()
+    if (work?.agent !== undefined && work.worker?.exactlyOnce === true)
+      throw new MillraceError('ASK_IN_TRANSACTION', `Agent "${work.agent}" asks agent "${this.name}" under exactly once.`)
+    const client = work?.client ?? (await this.#deps.context())
+    if (inbox instanceof Topic) {
+      const request = inbox.request({ key, value }, client.clock.now())
+      // What comes back was encoded from what the handler yields.
+      return (await this.#deps.replies.of(client).ask(request, expectation)) as R
+    }
+    const pending = new PendingReplies(client.clock)
+    const id = String(++this.#asked)
+    const reply = pending.expect(id, expectation)
+    inbox.post(this.#message({ key, value }), new LocalRequest(this.name, id, pending)).catch((error: unknown) => pending.reject(id, error))
+    return (await reply) as R
+  }
+
+  #message({ key, value, headers, timestamp }: RecordToSend<KI, VI>): MessageToSend<VI> {
+    if (value === null) throw new MillraceError('ENCODE_FAILED', `Agent "${this.name}" reads a channel, which has no tombstones.`)
+    return { key: key === undefined || key === null ? null : String(key), value, headers, timestamp }
+  }
+}
+
+/** Any agent, for running it. */
+export type AnyAgent = Agent<never, never, unknown>

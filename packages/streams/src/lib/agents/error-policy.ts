@@ -1,0 +1,80 @@
+import { type Duration, MillraceError, parseDuration } from '@millrace/core'
+import type { Event } from '../events/event.ts'
+
+/** Try again some times, then stop the worker or skip the event. */
+export interface RetryOptions {
+  /** Attempts after the first one. */
+  readonly retry: number
+  /** Before the first retry; doubled each time. Default `'100ms'`. */
+  readonly backoff?: Duration | undefined
+  /** Longest wait. Default `'10s'`. */
+  readonly maxBackoff?: Duration | undefined
+  /** When all of them have failed. Default `'stop'`. */
+  readonly then?: 'stop' | 'skip' | undefined
+}
+
+/**
+ * What becomes of an event on which an agent failed: `'retry'` (3 times, then stop) is the default, `'stop'` ends the
+ * worker, `'skip'` gives the event up.
+ */
+export type ErrorAction = 'retry' | 'skip' | 'stop' | RetryOptions
+
+/** What a function given as `onError` is told. */
+export interface FailedEvent {
+  readonly error: Error
+  readonly event: Event<unknown, unknown>
+  /** Attempts that failed before this one. */
+  readonly attempts: number
+}
+
+export type OnError = ErrorAction | ((failed: FailedEvent) => ErrorAction | undefined | Promise<ErrorAction | undefined>)
+
+/** A policy with every number filled in. */
+export interface ErrorPolicy {
+  readonly retries: number
+  readonly backoffMs: number
+  readonly maxBackoffMs: number
+  /** When the retries are used up. Dead letters will be a third one. */
+  readonly then: 'stop' | 'skip'
+}
+
+export type Decision = { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: 'skip' } | { readonly kind: 'stop' }
+
+export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({ retries: 3, backoffMs: 100, maxBackoffMs: 10_000, then: 'stop' })
+
+/**
+ * Fills in an action with the defaults.
+ *
+ * @throws `DEFINITION_INVALID`, `DURATION_INVALID`
+ */
+export function errorPolicy(action: ErrorAction | undefined, defaults: ErrorPolicy, where: string): ErrorPolicy {
+  if (action === undefined || action === 'retry') return defaults
+  if (action === 'stop' || action === 'skip') return { ...defaults, retries: 0, then: action }
+  const { retry, backoff, maxBackoff, then = defaults.then } = action
+  if (!Number.isSafeInteger(retry) || retry < 0)
+    throw new MillraceError('DEFINITION_INVALID', `The onError of ${where} has retry: ${String(retry)}, which is not a whole number from 0.`)
+  const backoffMs = backoff === undefined ? defaults.backoffMs : parseDuration(backoff, `backoff of ${where}`)
+  const maxBackoffMs = maxBackoff === undefined ? defaults.maxBackoffMs : parseDuration(maxBackoff, `maxBackoff of ${where}`)
+  return { retries: retry, backoffMs, maxBackoffMs: Math.max(backoffMs, maxBackoffMs), then }
+}
+
+export interface Failure {
+  /** Attempts that failed before this one. */
+  readonly attempts: number
+  /** The record cannot be decoded: trying again changes nothing. */
+  readonly undecodable: boolean
+  /** From 0 to 1: spreads the retries of many workers. */
+  readonly random: number
+}
+
+/** What to do about a failed event. Pure. */
+export function decideOnError(policy: ErrorPolicy, { attempts, undecodable, random }: Failure): Decision {
+  if (undecodable || attempts >= policy.retries) return { kind: policy.then }
+  return { kind: 'retry', delayMs: backoffMs(policy, attempts, random) }
+}
+
+/** Doubles with each attempt up to the longest wait; the last quarter of it is left to chance. */
+export function backoffMs(policy: Pick<ErrorPolicy, 'backoffMs' | 'maxBackoffMs'>, attempts: number, random: number): number {
+  const fullMs = Math.min(policy.maxBackoffMs, policy.backoffMs * 2 ** Math.min(attempts, 30))
+  return fullMs * (0.75 + 0.25 * random)
+}

@@ -1,0 +1,103 @@
+import { isMillraceError, MillraceError, type ScopeStorage, toError, type WorkerContext } from '@millrace/core'
+import type { Delivery } from '../events/delivery.ts'
+import { Event } from '../events/event.ts'
+import type { AgentCounters } from './agent-counters.ts'
+import { decideOnError, type ErrorAction, type ErrorPolicy, errorPolicy, type OnError } from './error-policy.ts'
+
+export interface FailureRoadOptions {
+  readonly storage: ScopeStorage
+  readonly worker: WorkerContext
+  readonly agent: string
+  readonly onError: OnError | undefined
+  readonly defaults: ErrorPolicy
+  readonly counters: AgentCounters
+}
+
+/** How long a worker that stops waits for telling an asker why. */
+const LAST_WORDS_MS = 2000
+
+/** What becomes of events on which an agent fails, in its handler, its operators or its decoding. */
+export class FailureRoad {
+  readonly #options: FailureRoadOptions
+  #stopped = false
+
+  constructor(options: FailureRoadOptions) {
+    this.#options = options
+  }
+
+  /** A failure has ended the worker. */
+  get stopped(): boolean {
+    return this.#stopped || this.#options.worker.signal.aborted
+  }
+
+  /** Ends the worker. */
+  stop(error: Error): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#options.worker.fail(error)
+  }
+
+  /** Tells monitor and log of an error that belongs to no event. */
+  report(error: Error): void {
+    const { worker, agent } = this.#options
+    worker.sensor.errorRaised({ source: agent, error })
+  }
+
+  /** The event is tried again, given up, or the end of the worker. It is not in hand afterwards. */
+  async settle(delivery: Delivery, thrown: unknown): Promise<void> {
+    if (!delivery.open) return delivery.putBack()
+    // Its place is behind the event that has the key in hand; nobody has failed.
+    if (delivery.isSetAside) return delivery.finish()
+    const { worker, agent, counters } = this.#options
+    const error = toError(thrown)
+    const { topic, partition, offset, attempts } = delivery
+    const at = { agent, topic, partition, offset, attempts: attempts + 1, err: error }
+    counters.failed++
+    this.report(error)
+    const decision = await this.#decide(delivery, error)
+    if (decision.kind === 'retry') {
+      counters.retried++
+      worker.log.warn(at, `Agent "${agent}" failed on an event; it is tried again in ${Math.round(decision.delayMs)} ms.`)
+      return delivery.retry(decision.delayMs)
+    }
+    // Dead letters get their place here: the dead letter is then the only effect of the event, which finishes.
+    delivery.rollback()
+    if (decision.kind === 'skip') {
+      worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
+      await delivery.refuse(error)
+      return delivery.skip()
+    }
+    worker.log.error(at, `Agent "${agent}" failed on an event: the worker stops.`)
+    await Promise.race([delivery.refuse(error), pause(worker)])
+    this.stop(
+      new MillraceError('AGENT_FAILED', `Agent "${agent}" failed on ${topic}/${partition} at offset ${offset}, attempt ${attempts + 1}: ${error.message}`, { cause: error }),
+    )
+  }
+
+  async #decide(delivery: Delivery, error: Error): Promise<ReturnType<typeof decideOnError>> {
+    const { onError, defaults, agent } = this.#options
+    const { attempts } = delivery
+    const undecodable = isMillraceError(error, 'DECODE_FAILED')
+    const action = typeof onError === 'function' ? await this.#ask(onError, delivery, error) : onError
+    const policy = errorPolicy(action, defaults, `agent "${agent}"`)
+    return decideOnError(policy, { attempts, undecodable, random: Math.random() })
+  }
+
+  async #ask(onError: Extract<OnError, (...args: never) => unknown>, delivery: Delivery, error: Error): Promise<ErrorAction | undefined> {
+    try {
+      return await onError({ error, event: new Event(this.#options, delivery), attempts: delivery.attempts })
+    } catch (thrown) {
+      const { worker, agent } = this.#options
+      worker.log.error({ agent, err: toError(thrown) }, `The onError of agent "${agent}" failed itself; the worker stops.`)
+      return 'stop'
+    }
+  }
+}
+
+async function pause(worker: WorkerContext): Promise<void> {
+  try {
+    await worker.clock.sleep(LAST_WORDS_MS, worker.signal)
+  } catch {
+    // The worker is stopping hard: there is nothing left to wait for.
+  }
+}

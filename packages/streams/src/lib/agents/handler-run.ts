@@ -1,0 +1,182 @@
+import { type CodecSpec, MillraceError, type ScopeStorage, type WorkerContext } from '@millrace/core'
+import type { AnyChannel } from '../channels/channel.ts'
+import { AgentScope } from '../events/agent-scope.ts'
+import type { Delivery } from '../events/delivery.ts'
+import { type Branch, EventReader, type ReaderHost } from '../streams/event-reader.ts'
+import type { Inlet } from '../streams/inlet.ts'
+import { EventsStep } from '../streams/plain-steps.ts'
+import { type GroupSpec, repartitionStep } from '../streams/repartition-step.ts'
+import { Stream, type StreamHost } from '../streams/stream.ts'
+import type { AnyTopic } from '../topics/topic.ts'
+import type { StreamOpener } from './agent.ts'
+import type { FailureRoad } from './failure-road.ts'
+
+/** A topic of the app's own, and the feed of this instance from it. */
+export interface Hop {
+  readonly topic: AnyTopic
+  readonly inlet: Inlet
+}
+
+/** What a run finds in its instance, and what stays there when the run ends. */
+export interface RunHost {
+  readonly storage: ScopeStorage
+  readonly worker: WorkerContext
+  readonly agent: string
+  readonly road: FailureRoad
+  readonly sources: readonly Inlet[]
+  /** A further source. */
+  inlet(source: AnyTopic | AnyChannel): Inlet
+  /** A repartition topic; `valueSpec` as its values are encoded. */
+  repartition(spec: GroupSpec, valueSpec: CodecSpec): Hop
+  /** A topic of the user's to read behind `through`. */
+  passage(topic: AnyTopic): Inlet
+  /** Keeps events going through these steps, whatever becomes of the run. */
+  pump(id: string, branches: readonly Branch[]): void
+}
+
+/** One run of a handler, from its start to its end or its error, and what it has in hand. */
+export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
+  /** The scope that the handler is in. */
+  scope: AgentScope
+  readonly #host: RunHost
+  readonly #readers: EventReader[] = []
+  /** Handed out under `noAck()`. */
+  readonly #loose = new Set<Delivery>()
+  /** In hand when their loop was left. */
+  readonly #left: Delivery[] = []
+  /** What reads an inlet: one thing only, or events would be split among them. */
+  readonly #pumped = new Map<Inlet, string>()
+  readonly #hops = new Set<string>()
+  #ended = false
+
+  constructor(host: RunHost) {
+    this.#host = host
+    this.scope = new AgentScope(host.worker, host.agent, undefined)
+  }
+
+  get storage(): ScopeStorage {
+    return this.#host.storage
+  }
+
+  get worker(): WorkerContext {
+    return this.#host.worker
+  }
+
+  get agent(): string {
+    return this.#host.agent
+  }
+
+  get over(): boolean {
+    return this.#ended || this.#host.road.stopped
+  }
+
+  open<K, V>(): Stream<K, V> {
+    return new Stream<K, V>(this, this.#host.sources.map((inlet) => ({ inlet, steps: [] })))
+  }
+
+  read(branches: readonly Branch[]): EventReader {
+    for (const { inlet } of branches) this.#assertFree(inlet)
+    const reader = new EventReader(this, branches)
+    this.#readers.push(reader)
+    return reader
+  }
+
+  left(reader: EventReader): void {
+    const delivery = reader.leave()
+    if (delivery !== undefined) this.#left.push(delivery)
+  }
+
+  inlet(source: AnyTopic | AnyChannel): Inlet {
+    return this.#host.inlet(source)
+  }
+
+  regroup(branches: readonly Branch[], spec: GroupSpec): Inlet {
+    const step = `groupBy "${spec.name}"`
+    const raw = rawSpec(branches)
+    const keepsBytes = raw !== undefined && (spec.value === undefined || spec.value === raw)
+    this.#assertHop(branches, step)
+    const { topic, inlet } = this.#host.repartition(spec, keepsBytes ? raw : (spec.value ?? 'json'))
+    this.#pump(step, branches, repartitionStep({ host: this, topic, raw: keepsBytes, group: spec }))
+    return inlet
+  }
+
+  sendThrough(branches: readonly Branch[], topic: AnyTopic): Inlet {
+    const step = `through "${topic.name}"`
+    this.#assertHop(branches, step)
+    const inlet = this.#host.passage(topic)
+    const keepsBytes = rawSpec(branches) === topic.valueSpec
+    this.#pump(step, branches, repartitionStep({ host: this, topic, raw: keepsBytes, group: undefined }))
+    return inlet
+  }
+
+  entered(scope: AgentScope): void {
+    this.scope = scope
+  }
+
+  asked(): void {
+    if (this.#left.length > 0) for (const delivery of this.#left.splice(0)) delivery.finish()
+  }
+
+  loosed(delivery: Delivery): void {
+    delivery.loose = this.#loose
+    this.#loose.add(delivery)
+  }
+
+  failed(delivery: Delivery, error: unknown): Promise<void> {
+    return this.#host.road.settle(delivery, error)
+  }
+
+  /** The run hands out nothing more. */
+  end(): void {
+    this.#ended = true
+  }
+
+  /**
+   * Gives back all that is in hand but the event whose fault the error is: the one whose `run(fn)` failed with it, else
+   * the one handed out last.
+   */
+  settleAll(error: unknown): Delivery | undefined {
+    this.#ended = true
+    const inHand = [...this.#loose, ...this.#left, ...this.#readers.map((reader) => reader.current)].filter(isInHand)
+    const latest = this.scope.delivery
+    const culprit =
+      inHand.find((delivery) => error !== undefined && delivery.failure === error) ??
+      inHand.find((delivery) => delivery === latest) ??
+      inHand.at(-1)
+    for (const reader of this.#readers) reader.putBack()
+    for (const delivery of inHand) if (delivery !== culprit) delivery.putBack()
+    return culprit
+  }
+
+  #pump(step: string, branches: readonly Branch[], last: Branch['steps'][number]): void {
+    for (const { inlet } of branches) this.#pumped.set(inlet, step)
+    this.#host.pump(step, branches.map(({ inlet, steps }) => ({ inlet, steps: [...steps, last] })))
+  }
+
+  #assertHop(branches: readonly Branch[], step: string): void {
+    if (this.#hops.has(step)) throw new MillraceError('DEFINITION_INVALID', `Agent "${this.agent}" calls ${step} twice: give each a name of its own.`)
+    for (const { inlet, steps } of branches) {
+      this.#assertFree(inlet)
+      if (steps.findLast((each) => each.changesValue) instanceof EventsStep)
+        throw new MillraceError('DEFINITION_INVALID', `Agent "${this.agent}" calls events() before ${step}: call it afterwards.`)
+    }
+    this.#hops.add(step)
+  }
+
+  #assertFree(inlet: Inlet): void {
+    const step = this.#pumped.get(inlet)
+    if (step === undefined) return
+    throw new MillraceError('DEFINITION_INVALID', `Agent "${this.agent}" reads ${inlet.name}, whose events go through ${step} already.`)
+  }
+}
+
+/** The one spec of the values' bytes, where no step has changed them. */
+function rawSpec(branches: readonly Branch[]): CodecSpec | undefined {
+  const specs = new Set(branches.map(({ inlet }) => inlet.valueSpec))
+  if (specs.size !== 1 || branches.some(({ steps }) => steps.some((step) => step.changesValue))) return undefined
+  return branches[0]?.inlet.valueSpec
+}
+
+function isInHand(delivery: Delivery | undefined): delivery is Delivery {
+  return delivery !== undefined && !delivery.over
+}

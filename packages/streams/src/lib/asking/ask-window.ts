@@ -1,0 +1,65 @@
+import { Wakeup } from '../streams/wakeup.ts'
+
+/** Asks under way at a time, replies not yet taken included. */
+export const ASKS_IN_FLIGHT = 100
+
+export interface IndexedReply<R> {
+  /** Of the value in the order given. */
+  readonly index: number
+  readonly reply: R
+}
+
+type Outcome<R> = { readonly ok: true; readonly value: IndexedReply<R> } | { readonly ok: false; readonly error: unknown }
+
+/** Asks for each value, some at a time, and gives the replies as they come. Ends with the first error. */
+export async function* askWindow<V, R>(
+  values: Iterable<V> | AsyncIterable<V>,
+  ask: (value: V) => Promise<R>,
+): AsyncGenerator<IndexedReply<R>, void, undefined> {
+  const outcomes: Outcome<R>[] = []
+  const arrived = new Wakeup()
+  const taken = new Wakeup()
+  let inFlight = 0
+  let asking = true
+  let left = false
+  const done = (outcome: Outcome<R>): void => {
+    outcomes.push(outcome)
+    arrived.wake()
+  }
+  const askAll = async (): Promise<void> => {
+    let index = 0
+    for await (const value of values) {
+      while (inFlight >= ASKS_IN_FLIGHT && !left) await taken.wait()
+      if (left) return
+      inFlight++
+      const at = index++
+      ask(value).then(
+        (reply) => done({ ok: true, value: { index: at, reply } }),
+        (error: unknown) => done({ ok: false, error }),
+      )
+    }
+  }
+  askAll()
+    .catch((error: unknown) => done({ ok: false, error }))
+    .finally(() => {
+      asking = false
+      arrived.wake()
+    })
+  try {
+    for (;;) {
+      const outcome = outcomes.shift()
+      if (outcome === undefined) {
+        if (!asking && inFlight === 0) return
+        await arrived.wait()
+        continue
+      }
+      inFlight--
+      taken.wake()
+      if (!outcome.ok) throw outcome.error
+      yield outcome.value
+    }
+  } finally {
+    left = true
+    taken.wake()
+  }
+}

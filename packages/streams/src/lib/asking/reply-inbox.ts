@@ -1,0 +1,141 @@
+import {
+  type ClientContext,
+  type Codec,
+  MillraceError,
+  partitionForKey,
+  type RawHeaders,
+  type RawRecord,
+  type Reader,
+  type SendRequest,
+  toError,
+} from '@millrace/core'
+import { headerNamed } from '../events/header-text.ts'
+import { type Expectation, PendingReplies } from './pending-replies.ts'
+import { replyHeaders } from './reply-headers.ts'
+
+export interface ReplyInboxOptions {
+  /** Partitions of `{appId}-replies`, when it has to be created. */
+  readonly partitions: number
+  readonly codec: Codec<unknown>
+}
+
+interface OpenInbox {
+  readonly topic: string
+  readonly partition: number
+  readonly reader: Reader
+}
+
+const RETENTION_MS = 3_600_000
+
+/**
+ * Replies to what one process asks: it reads one partition of the reply topic, outside any group, from where its end
+ * was before the first request went out.
+ */
+export class ReplyInbox {
+  readonly #client: ClientContext
+  readonly #options: ReplyInboxOptions
+  readonly #pending: PendingReplies
+  #opening: Promise<OpenInbox> | undefined
+  #asked = 0
+  #closed = false
+
+  constructor(client: ClientContext, options: ReplyInboxOptions) {
+    this.#client = client
+    this.#options = options
+    this.#pending = new PendingReplies(client.clock)
+  }
+
+  /** Sends a request at once and resolves with its reply. The limit counts for all of it. */
+  ask(request: SendRequest, expectation: Expectation): Promise<unknown> {
+    if (this.#closed) return Promise.reject(closedError(expectation.agent))
+    const correlationId = `${this.#client.id}-${++this.#asked}`
+    const reply = this.#pending.expect(correlationId, expectation)
+    this.#send(request, correlationId, expectation.agent).catch((error: unknown) => this.#pending.reject(correlationId, error))
+    return reply
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#pending.rejectAll(new MillraceError('CLOSED', 'The process stopped before a reply had come.'))
+    const opening = this.#opening
+    this.#opening = undefined
+    if (opening === undefined) return
+    const inbox = await opening.catch(() => undefined)
+    await inbox?.reader.close()
+  }
+
+  async #send(request: SendRequest, correlationId: string, agent: string): Promise<void> {
+    const { topic, partition } = await this.#open()
+    const text = (value: string): Buffer => Buffer.from(value, 'utf8')
+    const headers: RawHeaders = [
+      ...request.headers,
+      [replyHeaders.topic, text(topic)],
+      [replyHeaders.partition, text(String(partition))],
+      [replyHeaders.correlationId, text(correlationId)],
+      [replyHeaders.agent, text(agent)],
+    ]
+    await this.#client.send({ ...request, headers })
+  }
+
+  #open(): Promise<OpenInbox> {
+    if (this.#opening !== undefined) return this.#opening
+    const opening = this.#start()
+    this.#opening = opening
+    // The next ask tries again.
+    opening.catch(() => this.#forget(opening))
+    return opening
+  }
+
+  async #start(): Promise<OpenInbox> {
+    const client = this.#client
+    const topic = `${client.appId}-replies`
+    const config = { 'cleanup.policy': 'delete', 'retention.ms': String(RETENTION_MS) }
+    await client.createTopics([{ name: topic, partitions: this.#options.partitions, replicationFactor: -1, config }])
+    const partition = partitionForKey(Buffer.from(client.id, 'utf8'), await client.partitions(topic))
+    const reader = client.reader('read-committed')
+    const [offsets] = await reader.offsets([{ topic, partition }])
+    if (this.#closed || offsets === undefined) {
+      await reader.close()
+      throw new MillraceError('CLOSED', `Topic "${topic}" cannot be read for replies any more.`)
+    }
+    reader.assign({ topic, partition }, offsets.end)
+    const inbox: OpenInbox = { topic, partition, reader }
+    this.#read(inbox).catch((thrown: unknown) => this.#broken(thrown))
+    return inbox
+  }
+
+  async #read({ reader }: OpenInbox): Promise<void> {
+    for await (const batch of reader.batches()) for (const record of batch.records) this.#receive(record)
+  }
+
+  #receive({ headers, value }: RawRecord): void {
+    const correlationId = headerNamed(headers, replyHeaders.correlationId)
+    if (correlationId === undefined) return
+    const code = headerNamed(headers, replyHeaders.error)
+    if (code !== undefined) {
+      const said = value === null ? code : value.toString('utf8')
+      return this.#pending.reject(correlationId, new MillraceError('ASK_FAILED', said, { cause: code }))
+    }
+    try {
+      this.#pending.resolve(correlationId, value === null ? null : this.#options.codec.decode(value))
+    } catch (error) {
+      this.#pending.reject(correlationId, error)
+    }
+  }
+
+  #broken(thrown: unknown): void {
+    if (this.#closed) return
+    const error = toError(thrown)
+    this.#client.log.warn({ err: error }, 'Replies cannot be read; the next ask tries again.')
+    this.#opening = undefined
+    this.#pending.rejectAll(error)
+  }
+
+  #forget(opening: Promise<OpenInbox>): void {
+    if (this.#opening === opening) this.#opening = undefined
+  }
+}
+
+function closedError(agent: string): MillraceError {
+  return new MillraceError('CLOSED', `Agent "${agent}" cannot be asked any more: the process is stopping.`)
+}

@@ -1,0 +1,11 @@
+import type { EventScope } from '@millrace/core'
+
+/** Somebody waits for an answer to an event. Each request gets one of the three calls. */
+export interface Request {
+  /** The answer belongs to the event: it goes out when the event finishes. */
+  answer(value: unknown, event: EventScope | undefined): void
+  /** The event finishes without an answer, which is an error for whoever asked. */
+  close(event: EventScope | undefined): void
+  /** The agent failed for good: said at once, whatever becomes of the event. */
+  refuse(error: Error): void | Promise<void>
+}

@@ -1,0 +1,189 @@
+import type { CodecSpec, Effect, EventScope, RawHeaders, SendRequest } from '@millrace/core'
+import type { AgentCounters } from '../agents/agent-counters.ts'
+import type { Request } from '../asking/request.ts'
+
+const ALONE: readonly Delivery[] = Object.freeze([])
+
+/**
+ * One event on its way through the steps of a stream and then in the hands of an agent: of a topic, or of a channel.
+ * Ending it (`finish`, `retry`, `putBack`) counts once; a second call does nothing.
+ */
+export abstract class Delivery {
+  /** As the steps have left it. */
+  value: unknown = undefined
+  /** A step has changed the value: the bytes no longer say the same. */
+  changed = false
+  /** After `noAck()`: only `event.ack()` finishes it. */
+  manual = false
+  /** Kept while it is in the user's hands under `noAck()`, to be given back if the handler fails. */
+  loose: Set<Delivery> | undefined = undefined
+  /** What `event.run(fn)` failed with: tells whose fault an error of the handler is. */
+  failure: unknown = undefined
+  /** The other events of a `take()` batch, which share its fate. */
+  joined: readonly Delivery[] = ALONE
+  over = false
+
+  protected request: Request | undefined = undefined
+  #owner: Delivery | undefined = undefined
+  #answered = false
+  #yields = 0
+  #lastYield: unknown = undefined
+  readonly #counters: AgentCounters
+
+  protected constructor(counters: AgentCounters, firstTime: boolean) {
+    this.#counters = counters
+    counters.active++
+    if (firstTime) counters.received++
+  }
+
+  /** For the work scope; `undefined` for channels, which have no task. */
+  abstract readonly event: EventScope | undefined
+  abstract readonly topic: string
+  abstract readonly partition: number
+  abstract readonly offset: number
+  abstract readonly timestamp: number
+  abstract readonly rawKey: Buffer | null
+  /** `undefined` when there are no bytes, in channels. */
+  abstract readonly rawValue: Buffer | null | undefined
+  abstract readonly rawHeaders: RawHeaders
+  abstract readonly signal: AbortSignal
+  abstract readonly attempts: number
+  abstract readonly isSetAside: boolean
+  /** What `take()` must not mix. */
+  abstract readonly batchGroup: object
+  /** False once it is over or its task lost. */
+  abstract readonly open: boolean
+  /** How the value is encoded; only the same spec may pass raw bytes on. */
+  abstract readonly valueSpec: CodecSpec | undefined
+  abstract key(): unknown
+  /** Decodes the value; false for a tombstone that the agent passes over. */
+  abstract decode(): boolean
+  /** As an effect of the event; from a channel, an acknowledged send to wait for. */
+  abstract send(request: SendRequest): void | Promise<void>
+  /** As an effect of the event; from a channel, at once. */
+  abstract hold(effect: Effect): void
+
+  protected abstract end(): void
+  protected abstract undo(): void
+  protected abstract again(delayMs: number): void
+  protected abstract giveBack(): void
+  protected abstract unite(other: Delivery): void
+
+  /** Everything it did counts, and so it is finished. */
+  finish(): void {
+    this.#finish('processed')
+  }
+
+  /** A tombstone is passed over. */
+  passOver(): void {
+    this.#finish('tombstones')
+  }
+
+  /** After `rollback()`: it counts as done, with nothing to show for it. */
+  skip(): void {
+    this.#finish('skipped')
+  }
+
+  /** Effects are dropped; it stays in hand. */
+  rollback(): void {
+    if (!this.open) return
+    this.undo()
+    for (const member of [this, ...this.joined]) member.#answered = false
+  }
+
+  /** Handed out again after a while, counted as an attempt. */
+  retry(delayMs: number): void {
+    const first = this.#owner ?? this
+    if (first.over) return
+    const open = first.open
+    first.#release()
+    if (open) first.again(delayMs)
+  }
+
+  /** Handed out again at once, not counted. */
+  putBack(): void {
+    const first = this.#owner ?? this
+    if (first.over) return
+    const open = first.open
+    first.#release()
+    if (!open) return
+    if (first.attempts === 0) this.#counters.received -= 1 + first.joined.length
+    first.giveBack()
+  }
+
+  /** The others share this one's fate from here on. */
+  join(others: readonly Delivery[]): void {
+    for (const other of others) {
+      other.#owner = this
+      this.unite(other)
+    }
+    this.joined = others
+  }
+
+  /** The agent has yielded: an answer to whoever asked. In a batch the nth yield answers its nth event. */
+  reply(value: unknown): void {
+    const member = this.#yields === 0 ? this : this.joined[this.#yields - 1]
+    this.#yields++
+    this.#lastYield = value
+    if (member !== undefined) member.#answer(value)
+  }
+
+  /** The agent has failed on it for good: whoever asked is told at once. */
+  async refuse(error: Error): Promise<void> {
+    for (const member of [this, ...this.joined]) {
+      if (member.request === undefined || member.#answered) continue
+      member.#answered = true
+      await member.request.refuse(error)
+    }
+  }
+
+  /** Another event carries the request on: a repartition topic's. */
+  passRequestOn(): void {
+    this.request = undefined
+  }
+
+  #finish(kind: 'processed' | 'tombstones' | 'skipped'): void {
+    const first = this.#owner ?? this
+    if (first.over) return
+    const open = first.open
+    if (open && !first.isSetAside) {
+      first.#closeRequests()
+      this.#counters[kind] += 1 + first.joined.length
+    }
+    first.#release()
+    if (open) first.end()
+  }
+
+  #answer(value: unknown): void {
+    if (this.request === undefined || this.#answered) return
+    this.request.answer(value, this.event)
+    this.#answered = true
+  }
+
+  #closeRequests(): void {
+    if (this.request !== undefined && !this.#answered) this.#closeRequest()
+    for (const member of this.joined) {
+      if (member.request === undefined || member.#answered) continue
+      // One yield for a whole batch is an answer to everybody in it.
+      if (this.#yields === 1) member.#answer(this.#lastYield)
+      else member.#closeRequest()
+    }
+  }
+
+  #closeRequest(): void {
+    this.#answered = true
+    this.request?.close(this.event)
+  }
+
+  #release(): void {
+    this.#drop()
+    for (const member of this.joined) member.#drop()
+  }
+
+  #drop(): void {
+    this.over = true
+    this.#counters.active--
+    this.loose?.delete(this)
+    this.loose = undefined
+  }
+}

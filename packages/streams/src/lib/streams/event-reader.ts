@@ -1,0 +1,242 @@
+import type { ScopeStorage, WorkerContext } from '@millrace/core'
+import { AgentScope } from '../events/agent-scope.ts'
+import { Delivery } from '../events/delivery.ts'
+import { GatherStep } from './gather-step.ts'
+import type { Inlet } from './inlet.ts'
+import type { Step, StepResult } from './step.ts'
+import { Wakeup } from './wakeup.ts'
+
+/** Events of one inlet and the steps they go through. */
+export interface Branch {
+  readonly inlet: Inlet
+  readonly steps: readonly Step[]
+}
+
+/** What a reader tells and asks of the run of the handler it reads for. */
+export interface ReaderHost {
+  readonly storage: ScopeStorage
+  readonly worker: WorkerContext
+  readonly agent: string
+  /** The handler run has ended, or the worker has failed: nothing more is handed out. */
+  readonly over: boolean
+  /** The scope that the user's code is in from now on. */
+  entered(scope: AgentScope): void
+  /** The next event is asked for. */
+  asked(): void
+  /** An event was handed out that only `event.ack()` finishes. */
+  loosed(delivery: Delivery): void
+  /** A step or the decoder failed on an event: settles what becomes of it. */
+  failed(delivery: Delivery, error: unknown): Promise<void>
+}
+
+const EMPTY: unique symbol = Symbol('nothing to take')
+type Pulled = StepResult | Promise<StepResult> | typeof EMPTY
+
+/**
+ * Takes events from inlets, runs the steps over each, and hands out what comes through. Asking for the next one
+ * finishes the one before. While events are there and no step has to wait, no promise is made.
+ */
+export class EventReader {
+  readonly #host: ReaderHost
+  readonly #wakeup = new Wakeup()
+  #branches: readonly Branch[]
+  #gathers: readonly { readonly step: GatherStep; readonly branch: Branch; readonly next: number }[] = []
+  #turn = 0
+  #current: Delivery | undefined
+  #scope: AgentScope
+  #waiting: Promise<Delivery | undefined> | undefined
+
+  constructor(host: ReaderHost, branches: readonly Branch[]) {
+    this.#host = host
+    this.#branches = branches
+    this.#scope = new AgentScope(host.worker, host.agent, undefined)
+    this.#listen()
+  }
+
+  /** The event that was handed out last, until the next one is asked for. */
+  get current(): Delivery | undefined {
+    return this.#current
+  }
+
+  /** The handler was restarted: events taken from now on go through its new steps. */
+  replace(branches: readonly Branch[]): void {
+    this.putBack()
+    this.#branches = branches
+    this.#listen()
+  }
+
+  /** Gives back what `take()` has gathered. */
+  putBack(): void {
+    for (const { step } of this.#gathers) step.putBack()
+  }
+
+  /** The user has left the loop. The event stays in hand: whether it was a `break` or an error is not known here. */
+  leave(): Delivery | undefined {
+    const current = this.#current
+    this.#current = undefined
+    return current
+  }
+
+  /** The next event, `undefined` at the end, or a promise of either when it has to wait. */
+  next(): Delivery | undefined | Promise<Delivery | undefined> {
+    if (this.#waiting !== undefined) return this.#waiting.then(() => this.next())
+    this.#host.asked()
+    const current = this.#current
+    if (current !== undefined) {
+      this.#current = undefined
+      current.finish()
+    }
+    for (;;) {
+      const pulled = this.#host.over ? EMPTY : this.#pull()
+      if (pulled === undefined) continue
+      if (pulled instanceof Delivery) return this.#handOut(pulled, this.#scope)
+      const ended = pulled === EMPTY && (this.#host.over || this.#closed())
+      const scope = new AgentScope(this.#host.worker, this.#host.agent, undefined)
+      if (ended) this.#end()
+      else this.#waiting = this.#wait(pulled, scope)
+      // The caller goes on in the scope that is entered here, before its event has come, or without one.
+      this.#host.storage.enterWith(scope)
+      this.#host.entered(scope)
+      return this.#waiting
+    }
+  }
+
+  async #wait(first: Pulled, scope: AgentScope): Promise<Delivery | undefined> {
+    try {
+      let pulled = first
+      for (;;) {
+        if (pulled === EMPTY) {
+          if (this.#closed()) return this.#end()
+          await this.#untilReady()
+        } else if (pulled !== undefined) {
+          const delivery = await pulled
+          if (delivery !== undefined) return this.#receive(delivery, scope)
+        }
+        if (this.#host.over) return undefined
+        pulled = this.#pull()
+      }
+    } finally {
+      this.#waiting = undefined
+    }
+  }
+
+  #receive(delivery: Delivery, scope: AgentScope): Delivery | undefined {
+    if (this.#host.over) {
+      delivery.putBack()
+      return undefined
+    }
+    if (delivery.manual) this.#host.loosed(delivery)
+    else {
+      scope.receive(delivery)
+      this.#current = delivery
+    }
+    return delivery
+  }
+
+  #handOut(delivery: Delivery, scope: AgentScope): Delivery {
+    if (!delivery.manual) {
+      this.#current = delivery
+      this.#host.entered(scope)
+      return delivery
+    }
+    this.#host.loosed(delivery)
+    this.#enter(undefined)
+    this.#host.entered(this.#scope)
+    return delivery
+  }
+
+  #pull(): Pulled {
+    for (const { step, branch, next } of this.#gathers) {
+      const batch = step.due()
+      if (batch === undefined) continue
+      this.#enter(batch)
+      return this.#advance(batch, branch.steps, next)
+    }
+    const count = this.#branches.length
+    for (let i = 0; i < count; i++) {
+      const branch = this.#branches[this.#turn]
+      this.#turn = this.#turn + 1 >= count ? 0 : this.#turn + 1
+      const delivery = branch?.inlet.take()
+      if (branch === undefined || delivery === undefined) continue
+      this.#enter(delivery)
+      return this.#advance(delivery, branch.steps, -1)
+    }
+    return EMPTY
+  }
+
+  /** Runs the steps from index `from` on; -1 decodes first. */
+  #advance(delivery: Delivery, steps: readonly Step[], from: number): StepResult | Promise<StepResult> {
+    let at = from
+    let moving = delivery
+    try {
+      if (at < 0) {
+        if (!moving.decode()) {
+          moving.passOver()
+          return undefined
+        }
+        at = 0
+      }
+      for (; at < steps.length; at++) {
+        const result = steps[at]?.run(moving)
+        if (result === undefined) return undefined
+        if (!(result instanceof Delivery)) return this.#resume(result, { delivery: moving, steps, next: at + 1 })
+        if (result !== moving) {
+          moving = result
+          this.#enter(moving)
+        }
+      }
+      return moving
+    } catch (error) {
+      return this.#fail(moving, error)
+    }
+  }
+
+  async #resume(
+    result: Promise<StepResult>,
+    { delivery, steps, next }: { readonly delivery: Delivery; readonly steps: readonly Step[]; readonly next: number },
+  ): Promise<StepResult> {
+    let moving: StepResult
+    try {
+      moving = await result
+    } catch (error) {
+      return await this.#fail(delivery, error)
+    }
+    return moving === undefined ? undefined : await this.#advance(moving, steps, next)
+  }
+
+  async #fail(delivery: Delivery, error: unknown): Promise<undefined> {
+    await this.#host.failed(delivery, error)
+    return undefined
+  }
+
+  #enter(delivery: Delivery | undefined): void {
+    this.#scope = new AgentScope(this.#host.worker, this.#host.agent, delivery)
+    this.#host.storage.enterWith(this.#scope)
+  }
+
+  #closed(): boolean {
+    return this.#branches.every(({ inlet }) => inlet.closed)
+  }
+
+  #end(): undefined {
+    this.putBack()
+    return undefined
+  }
+
+  async #untilReady(): Promise<void> {
+    for (const { inlet } of this.#branches) if (!inlet.closed) inlet.watch(this.#wakeup)
+    await this.#wakeup.wait()
+  }
+
+  #listen(): void {
+    const gathers = new Map<GatherStep, { step: GatherStep; branch: Branch; next: number }>()
+    for (const branch of this.#branches) {
+      branch.steps.forEach((step, index) => {
+        if (!(step instanceof GatherStep)) return
+        gathers.set(step, { step, branch, next: index + 1 })
+        step.onDue = () => this.#wakeup.wake()
+      })
+    }
+    this.#gathers = [...gathers.values()]
+  }
+}

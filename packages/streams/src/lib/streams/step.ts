@@ -1,0 +1,26 @@
+import type { Delivery } from '../events/delivery.ts'
+
+/** What a step gives: the event to go on with, or nothing when it was dropped (and finished) or kept for later. */
+export type StepResult = Delivery | undefined
+
+/**
+ * One operator, compiled. It runs over one event at a time, at once where the user's function does; only what is
+ * awaited costs a promise.
+ */
+export interface Step {
+  /** False when raw bytes of the value still say the same after it. */
+  readonly changesValue: boolean
+  run(delivery: Delivery): StepResult | Promise<StepResult>
+}
+
+export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}
+
+/** Goes on with `value`, at once unless it is a promise. */
+export function whenDone(
+  value: unknown,
+  then: (value: unknown) => StepResult | Promise<StepResult>,
+): StepResult | Promise<StepResult> {
+  return isPromiseLike(value) ? Promise.resolve(value).then(then) : then(value)
+}

@@ -1,0 +1,194 @@
+import { type CodecSpec, type Duration, type InputOf, MillraceError, type OutputOf, parseDuration } from '@millrace/core'
+import type { Channel } from '../channels/channel.ts'
+import type { Event, EventHost } from '../events/event.ts'
+import type { AnyTopic, Topic } from '../topics/topic.ts'
+import type { Sink } from '../topics/value-target.ts'
+import type { Branch, EventReader } from './event-reader.ts'
+import { GatherStep } from './gather-step.ts'
+import type { Inlet } from './inlet.ts'
+import {
+  echoStep,
+  enumerateStep,
+  EventsStep,
+  filterStep,
+  itemsStep,
+  mapStep,
+  noAckStep,
+  tapStep,
+} from './plain-steps.ts'
+import type { GroupSpec } from './repartition-step.ts'
+import type { Step } from './step.ts'
+import { StreamIterator } from './stream-iterator.ts'
+
+/** What a stream needs of the run of the handler that it was made for. */
+export interface StreamHost extends EventHost {
+  /** A reader for the user's loop. */
+  read(branches: readonly Branch[]): EventReader
+  /** The user has left the loop of this reader. */
+  left(reader: EventReader): void
+  /** Another source of the agent. */
+  inlet(source: AnyTopic | Channel<never>): Inlet
+  /** Sends everything through a repartition topic. */
+  regroup(branches: readonly Branch[], spec: GroupSpec): Inlet
+  /** Sends everything through a topic of the user's. */
+  sendThrough(branches: readonly Branch[], topic: AnyTopic): Inlet
+}
+
+export interface TakeOptions {
+  /** Longest time from the first event of a batch to its hand-out. Default: until it is full. */
+  readonly within?: Duration | undefined
+}
+
+export interface GroupByOptions<KS extends CodecSpec = CodecSpec> {
+  /** Part of the repartition topic's name: needed where an agent groups more than once. Default `'group-by'`. */
+  readonly name?: string | undefined
+  /** How the new keys are encoded. Default `'string'`. */
+  readonly key?: KS
+  /** How values are encoded that a step before has changed. Default `'json'`. */
+  readonly value?: CodecSpec | undefined
+  /** Partitions of the repartition topic. Default: those of the source. */
+  readonly partitions?: number | undefined
+}
+
+/**
+ * The events of an agent: read with `for await`, shaped with operators. Each operator gives a new stream over the same
+ * events; read one of them. Key, headers and timestamp of an event survive every operator.
+ *
+ * An event is acked when the next one is asked for: until then everything done for it can be undone.
+ *
+ * @example
+ * app.agent('shout', posts, async (posts) => {
+ *   for await (const post of posts.filter((post) => post !== '').map((post) => post.toUpperCase())) console.log(post)
+ * })
+ */
+export class Stream<K, V> implements AsyncIterable<V> {
+  readonly #host: StreamHost
+  readonly #branches: readonly Branch[]
+
+  constructor(host: StreamHost, branches: readonly Branch[]) {
+    this.#host = host
+    this.#branches = branches
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<V, undefined> {
+    const reader = this.#host.read(this.#branches)
+    return new StreamIterator<V>(reader, () => this.#host.left(reader))
+  }
+
+  /** Events rather than values, for keys, headers, timestamps and forwarding. */
+  events(): Stream<K, Event<K, V>> {
+    return this.#with(new EventsStep(this.#host))
+  }
+
+  /** Pairs of key and value. */
+  items(): Stream<K, [key: K, value: V]> {
+    return this.#with(itemsStep())
+  }
+
+  /** Only values that pass; the others are acked at once. */
+  filter<W extends V>(fn: (value: V) => value is W): Stream<K, W>
+  filter(fn: (value: V) => boolean | Promise<boolean>): Stream<K, V>
+  filter(fn: (value: V) => boolean | Promise<boolean>): Stream<K, V> {
+    return this.#with(filterStep(fn))
+  }
+
+  /** Each value changed by `fn`. */
+  map<U>(fn: (value: V) => U | Promise<U>): Stream<K, U> {
+    return this.#with(mapStep(fn))
+  }
+
+  /** Calls `fn` with each value, which stays as it is; what `fn` gives is awaited. */
+  tap(fn: (value: V) => unknown): Stream<K, V> {
+    return this.#with(tapStep(fn))
+  }
+
+  /** Pairs of a running number and the value. Numbers are those of one instance, since its handler was started. */
+  enumerate(start = 0): Stream<K, [number: number, value: V]> {
+    return this.#with(enumerateStep(start))
+  }
+
+  /**
+   * Batches of at most `max` values, of one task each; a batch is handed out when it is full or `within` has passed.
+   * It is acked as one, and handled again as one.
+   *
+   * @throws `DEFINITION_INVALID` when `max` is not from 1 to 10,000; `DURATION_INVALID`
+   */
+  take(max: number, { within }: TakeOptions = {}): Stream<K, V[]> {
+    const { agent, worker } = this.#host
+    if (!Number.isSafeInteger(max) || max < 1 || max > LARGEST_BATCH)
+      throw new MillraceError('DEFINITION_INVALID', `Agent "${agent}" calls take(${max}); from 1 to ${LARGEST_BATCH} are possible.`)
+    const withinMs = within === undefined ? undefined : parseDuration(within, `take() of agent "${agent}"`)
+    return this.#with(new GatherStep({ max, withinMs, clock: worker.clock }))
+  }
+
+  /**
+   * Brings events of one (new) key to one partition, by way of a repartition topic. Call it when the handler starts,
+   * before its first `await`. Bytes of the value are passed on as they are unless a step has changed it.
+   *
+   * @throws `DEFINITION_INVALID` for a name used twice, or after `events()`; `TOPOLOGY_LATE`
+   *
+   * @example
+   * for await (const order of orders.groupBy((order) => order.customer, { name: 'by-customer' })) …
+   */
+  groupBy(keyOf: (value: V, event: Event<K, V>) => string | Promise<string>, options?: GroupByOptions<'string'>): Stream<string, V>
+  groupBy<const KS extends CodecSpec>(
+    keyOf: (value: V, event: Event<K, V>) => InputOf<KS> | Promise<InputOf<KS>>,
+    options: GroupByOptions<KS> & { readonly key: KS },
+  ): Stream<OutputOf<KS>, V>
+  groupBy(keyOf: (value: V, event: Event<K, V>) => unknown, options: GroupByOptions = {}): Stream<never, V> {
+    const inlet = this.#host.regroup(this.#branches, {
+      keyOf: (value, event) => keyOf(value as V, event as Event<K, V>),
+      name: options.name ?? 'group-by',
+      key: options.key ?? 'string',
+      value: options.value,
+      partitions: options.partitions,
+    })
+    return new Stream(this.#host, [{ inlet, steps: [] }])
+  }
+
+  /**
+   * Sends everything to `topic` and goes on reading from there. Call it when the handler starts, before its first `await`.
+   *
+   * @throws `DEFINITION_INVALID` after `events()`; `TOPOLOGY_LATE`
+   */
+  through<K2, V2>(topic: Topic<K2, V2, never, V>): Stream<K2, V2> {
+    const inlet = this.#host.sendThrough(this.#branches, topic)
+    return new Stream(this.#host, [{ inlet, steps: [] }])
+  }
+
+  /** Passes each value on to topics, agents, channels or functions, as an effect of its event, and goes on with it. */
+  echo(...sinks: readonly Sink<V>[]): Stream<K, V> {
+    return this.#with(echoStep(sinks))
+  }
+
+  /**
+   * One stream of the values of several, taken in turn: other streams of the same agent, or further topics and channels.
+   *
+   * @throws `DEFINITION_INVALID` when two of them read the same source
+   */
+  merge<K2, V2>(...others: readonly (Stream<K2, V2> | Topic<K2, V2, never, never> | Channel<V2>)[]): Stream<K | K2, V | V2> {
+    const branches = [...this.#branches]
+    for (const other of others) {
+      if (other instanceof Stream) branches.push(...other.#branches)
+      else branches.push({ inlet: this.#host.inlet(other), steps: [] })
+    }
+    const inlets = new Set(branches.map(({ inlet }) => inlet))
+    if (inlets.size < branches.length)
+      throw new MillraceError('DEFINITION_INVALID', `Agent "${this.#host.agent}" merges two streams of one source.`)
+    return new Stream(this.#host, branches)
+  }
+
+  /**
+   * Events are not acked when the next one is asked for, but by `event.ack()`: for work on many events at once. Use it
+   * with `events()`, and `event.run(fn)` for writes and sends.
+   */
+  noAck(): Stream<K, V> {
+    return this.#with(noAckStep())
+  }
+
+  #with<U>(step: Step): Stream<K, U> {
+    return new Stream(this.#host, this.#branches.map(({ inlet, steps }) => ({ inlet, steps: [...steps, step] })))
+  }
+}
+
+const LARGEST_BATCH = 10_000

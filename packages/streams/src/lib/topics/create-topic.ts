@@ -1,0 +1,67 @@
+import { type CodecSpec, MillraceError, parseDuration, resolveCodec, validateName } from '@millrace/core'
+import type { StreamsDeps } from '../streams-deps.ts'
+import { type AnyTopic, Topic } from './topic.ts'
+import type { KeyInput, KeyOutput, TopicOptions, ValueInput, ValueOutput } from './topic-options.ts'
+
+/** What `createTopic` gives for the specs it is given. */
+export type TopicOf<
+  KS extends CodecSpec | undefined,
+  VS extends CodecSpec | undefined,
+  T extends boolean | undefined,
+> = Topic<KeyOutput<KS>, ValueOutput<VS, T>, KeyInput<KS>, ValueInput<VS>>
+
+/**
+ * A topic of the app.
+ *
+ * @throws `NAME_INVALID`, `TOPIC_INVALID`, `CODEC_UNKNOWN`, `DURATION_INVALID`
+ *
+ * @example
+ * const orders = createTopic(deps, 'orders', { key: 'string', value: json(Order), partitions: 8 })
+ */
+export function createTopic<
+  const KS extends CodecSpec | undefined = undefined,
+  const VS extends CodecSpec | undefined = undefined,
+  const T extends boolean | undefined = undefined,
+>(deps: StreamsDeps, name: string, options?: TopicOptions<KS, VS, T>): TopicOf<KS, VS, T>
+export function createTopic(deps: StreamsDeps, name: string, options: TopicOptions = {}): AnyTopic {
+  return makeTopic(deps, name, { options, internal: false })
+}
+
+/** A topic that Millrace makes for the app itself; what it holds is passed on whole, so tombstones too. */
+export function createInternalTopic<const KS extends CodecSpec, const VS extends CodecSpec>(
+  deps: StreamsDeps,
+  name: string,
+  options: TopicOptions<KS, VS, true>,
+): TopicOf<KS, VS, true>
+export function createInternalTopic(deps: StreamsDeps, name: string, options: TopicOptions): AnyTopic {
+  return makeTopic(deps, name, { options, internal: true })
+}
+
+function makeTopic(deps: StreamsDeps, name: string, { options, internal }: { options: TopicOptions; internal: boolean }): AnyTopic {
+  const { partitions, retention } = options
+  validateName('topic', name)
+  if (partitions !== undefined && !(Number.isSafeInteger(partitions) && partitions > 0))
+    throw new MillraceError('TOPIC_INVALID', `Topic "${name}" has partitions: ${partitions}, which is not a whole number above 0.`)
+  const where = `topic "${name}"`
+  const valueSpec = options.value ?? 'json'
+  const key = resolveCodec(options.key ?? 'string', 'key', where)
+  return new Topic<unknown, unknown, never, never>(deps, {
+    declaration: {
+      name,
+      partitions,
+      config: {
+        ...(retention === undefined ? {} : { 'retention.ms': String(parseDuration(retention, `retention of ${where}`)) }),
+        ...options.config,
+      },
+      create: options.create ?? true,
+      internal,
+      // A topic that nobody gave a key codec may hold any: tables are then not checked against it.
+      keyCodec: options.key === undefined ? undefined : key.name,
+    },
+    key,
+    value: resolveCodec(valueSpec, 'value', where),
+    valueSpec,
+    keyExpected: options.key !== undefined,
+    tombstones: options.tombstones ?? false,
+  })
+}
