@@ -1,0 +1,110 @@
+import { type CommitOffset, type Clock, MillraceError, NO_HEADERS, type OutgoingRecord, type Row, type StoreChange } from '@millrace/core'
+import type { PartitionCursor } from '../feeds/partition-cursor.ts'
+import type { SourcePartition } from '../feeds/source-partition.ts'
+import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
+import type { TaskRuntime, TaskState } from '../tasks/task-runtime.ts'
+import { encodeCommitMetadata } from './commit-metadata.ts'
+import type { Progress } from './offset-range.ts'
+
+/** What one cut of one task holds: a moment between two events, for everything the task has. */
+export interface Cut {
+  readonly task: TaskRuntime
+  /** Offsets that changed since the last commit. */
+  readonly offsets: readonly (CommitOffset & { readonly source: SourcePartition })[]
+  readonly cursors: readonly { readonly cursor: PartitionCursor; readonly passed: number }[]
+  readonly states: readonly StateCut[]
+  /** Rows and sends are on the broker. */
+  readonly sealed: Promise<void>
+}
+
+interface StateCut {
+  readonly state: TaskState
+  readonly rows: readonly Row[]
+  /** The last row on its way: its offset is what the store has absorbed. */
+  readonly last: Outgoing | undefined
+}
+
+/** What was committed of a source last, so that a commit that would change nothing is left out. */
+export type CommittedText = Map<SourcePartition, string>
+
+/** Takes a cut, within one turn of the event loop. `undefined` when there is nothing in it. */
+export function takeCut(task: TaskRuntime, committed: CommittedText, clock: Clock): Cut | undefined {
+  task.untouch()
+  const offsets = task.sources.flatMap(({ source, cursors }) => {
+    const one = offsetOf(source, cursors)
+    return committed.get(source) === textOf(one) ? [] : [one]
+  })
+  const cursors = task.sources.flatMap((one) => one.cursors.map((cursor) => ({ cursor, passed: cursor.tracker.passed })))
+  const states = task.states.map((state) => sendRows(task, state, clock.now()))
+  const empty = offsets.length === 0 && task.output.pending === 0 && states.every(({ rows }) => rows.length === 0)
+  if (empty) {
+    for (const { state } of states) state.open.rowsStored()
+    return undefined
+  }
+  return { task, offsets, cursors, states, sealed: task.output.seal() }
+}
+
+/** For `CommittedText`. */
+export function textOf({ offset, metadata }: CommitOffset): string {
+  return `${offset} ${metadata}`
+}
+
+/** What the store writes when the cut is committed. */
+export function storeChanges({ states }: Cut, clock: Clock): readonly StoreChange[] {
+  return states.flatMap(({ state, rows, last }) =>
+    last === undefined
+      ? []
+      : [
+          {
+            partition: state.store,
+            rows,
+            checkpoint: { topicId: state.changelogId, offset: last.offset + 1, wallTimeMs: clock.now() },
+          },
+        ],
+  )
+}
+
+export function rowsOf({ states }: Cut): number {
+  return states.reduce((sum, { rows }) => sum + rows.length, 0)
+}
+
+/** The offset of a partition is the lowest position of those who read it; each one's own goes into the metadata. */
+function offsetOf(source: SourcePartition, cursors: readonly PartitionCursor[]): Cut['offsets'][number] {
+  const progress = new Map<string, Progress>(cursors.map((cursor) => [cursor.place.spec.id, cursor.tracker.progress()]))
+  const offset = Math.min(...[...progress.values()].map(({ position }) => position))
+  return { topic: source.topic, partition: source.partition, offset, metadata: encodeCommitMetadata(offset, progress), source }
+}
+
+function sendRows(task: TaskRuntime, state: TaskState, timestamp: number): StateCut {
+  const rows = state.open.takeRows()
+  const origin = new RowOrigin(state)
+  let last: Outgoing | undefined
+  for (const { key, value } of rows) {
+    last = new Outgoing({ ...state.changelog, key, value, headers: NO_HEADERS, timestamp }, origin)
+    task.output.add(last)
+  }
+  return { state, rows, last }
+}
+
+class RowOrigin implements SendOrigin {
+  readonly open = false
+  readonly #state: TaskState
+
+  constructor(state: TaskState) {
+    this.#state = state
+  }
+
+  describe(): string {
+    return `a row of ${this.#state.part.name}`
+  }
+
+  refusal(record: OutgoingRecord, error: Error): MillraceError {
+    const key = record.key?.toString().slice(0, 100) ?? ''
+    const tooLarge = 'code' in error && error.code === 'RECORD_TOO_LARGE'
+    return new MillraceError(
+      tooLarge ? 'ROW_TOO_LARGE' : 'RECORD_REFUSED',
+      `The row of key ${JSON.stringify(key)} in ${this.#state.part.name} (${record.value?.length ?? 0} bytes) was refused by ${record.topic}/${record.partition}.`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,263 @@
+import {
+  type Effect,
+  type EventInHand,
+  type EventScope,
+  MillraceError,
+  type OutgoingRecord,
+  type RawRecord,
+  type SendReceipt,
+  type SendRequest,
+  type Task,
+} from '@millrace/core'
+import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
+import type { PartitionCursor } from './partition-cursor.ts'
+
+/** The feed that handed it out. */
+export interface EventHome {
+  /** To be handed out again after a while. */
+  again(event: Event, delayMs: number): void
+  /** To be handed out again when `holder` is done. */
+  after(event: Event, holder: Event): void
+  /** What it waited for is done. */
+  release(event: Event): void
+}
+
+/** Where an event stands among those of its feed and partition. */
+export interface EventSlot {
+  readonly home: EventHome
+  readonly cursor: PartitionCursor
+  /** In the cursor's tracker. */
+  readonly number: number
+  /** Among all events of its feed, by first hand-out. */
+  readonly order: number
+}
+
+/** In hand; in hand but given up for another event; done with. */
+const OPEN = 0
+const ASIDE = 1
+const OVER = 2
+
+/**
+ * One event while an agent works on it, and nothing but a few references: lists come into being with the first effect.
+ * A retry makes a new one, so that work which floats past its event finds it closed.
+ */
+export class Event implements EventInHand, SendOrigin {
+  readonly record: RawRecord
+  readonly attempts: number
+  readonly home: EventHome
+  readonly cursor: PartitionCursor
+  readonly number: number
+  readonly order: number
+  #state: typeof OPEN | typeof ASIDE | typeof OVER = OPEN
+  #effects: Effect[] | undefined = undefined
+  #sends: Outgoing[] | undefined = undefined
+  #sendBytes = 0
+  #joined: Event[] | undefined = undefined
+  #holder: Event | undefined = undefined
+  #waiting: Event[] | undefined = undefined
+
+  constructor(slot: EventSlot, record: RawRecord, attempts: number) {
+    this.record = record
+    this.attempts = attempts
+    this.home = slot.home
+    this.cursor = slot.cursor
+    this.number = slot.number
+    this.order = slot.order
+  }
+
+  get topic(): string {
+    return this.cursor.place.source.topic
+  }
+
+  get partition(): number {
+    return this.cursor.place.source.partition
+  }
+
+  get offset(): number {
+    return this.record.offset
+  }
+
+  get timestamp(): number {
+    return this.record.timestamp
+  }
+
+  get task(): Task {
+    return this.cursor.task
+  }
+
+  get agent(): string {
+    return this.cursor.place.spec.agent
+  }
+
+  get keyCodec(): string | undefined {
+    return this.cursor.place.keyCodec
+  }
+
+  get signal(): AbortSignal {
+    return this.cursor.task.signal
+  }
+
+  get open(): boolean {
+    return this.#state !== OVER && !this.cursor.task.closed
+  }
+
+  get isSetAside(): boolean {
+    return this.#state === ASIDE
+  }
+
+  describe(): string {
+    return `${this.topic}/${this.partition}@${this.offset} of agent ${this.agent}`
+  }
+
+  refusal(record: OutgoingRecord, error: Error): MillraceError {
+    return new MillraceError('RECORD_REFUSED', `A record to ${record.topic}/${record.partition}, sent for ${this.describe()}, was refused.`, {
+      cause: error,
+    })
+  }
+
+  hold(effect: Effect): void {
+    this.#mustBeOpen()
+    if (this.#effects === undefined) this.#effects = [effect]
+    else this.#effects.push(effect)
+  }
+
+  send(request: SendRequest): SendReceipt {
+    this.#mustBeOpen()
+    const { maxRecordBytes, maxEventBytes } = this.cursor.place
+    const record = new Outgoing(request, this)
+    if (record.size > maxRecordBytes)
+      throw new MillraceError('RECORD_TOO_LARGE', `A record of ${record.size} bytes for ${request.topic} is larger than ${maxRecordBytes} (maxRecordBytes).`)
+    if (this.#sends === undefined) this.#sends = [record]
+    else this.#sends.push(record)
+    this.#sendBytes += record.size
+    if (this.#sendBytes > maxEventBytes && this.#state === OPEN) this.#spill()
+    return record
+  }
+
+  setAside(holder: EventScope, key: string): never {
+    this.#mustBeOpen()
+    this.#state = ASIDE
+    this.#holder = holder instanceof Event ? holder : undefined
+    this.#drop()
+    throw new MillraceError('KEY_IN_HAND', `Key ${key} has unfinished changes by ${holder.topic}/${holder.partition}@${holder.offset}, and ${this.describe()} needs it.`)
+  }
+
+  finish(): void {
+    this.#mustNotBeOver()
+    if (this.#state === ASIDE) return this.#goBehind()
+    const { task, tracker, place } = this.cursor
+    if (task.closed) return this.#lose()
+    this.#state = OVER
+    if (this.#effects !== undefined) for (const effect of this.#effects) effect.apply()
+    if (this.#sends !== undefined) for (const record of this.#sends) task.output.add(record)
+    tracker.finish(this.number)
+    const { counters } = place
+    counters.processed++
+    counters.active--
+    task.left()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.finish()
+    if (this.#waiting !== undefined) this.#releaseWaiting()
+  }
+
+  rollback(): void {
+    this.#mustNotBeOver()
+    this.#drop()
+    if (this.#state === OPEN) this.cursor.place.counters.failed++
+    if (this.#joined !== undefined) for (const other of this.#joined) other.rollback()
+  }
+
+  retry(delayMs: number): void {
+    this.#mustNotBeOver()
+    if (this.#state === ASIDE) return this.#goBehind()
+    const { counters } = this.cursor.place
+    counters.failed++
+    counters.retried++
+    this.#goBack(delayMs, this.attempts + 1)
+    if (this.#joined !== undefined) for (const other of this.#joined) other.retry(delayMs)
+  }
+
+  putBack(): void {
+    this.#mustNotBeOver()
+    if (this.#state === ASIDE) return this.#goBehind()
+    this.#goBack(0, this.attempts)
+    if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
+  }
+
+  join(other: EventInHand): void {
+    this.#mustBeOpen()
+    if (!(other instanceof Event) || other.cursor.task !== this.cursor.task)
+      throw new MillraceError('DEFINITION_INVALID', `Only events of one task share a fate; ${this.describe()} cannot take over one of another.`)
+    if (this.#joined === undefined) this.#joined = [other]
+    else this.#joined.push(other)
+  }
+
+  #goBack(delayMs: number, attempts: number): void {
+    if (this.cursor.task.closed) return this.#lose()
+    this.#leaveHand()
+    this.home.again(new Event(this, this.record, attempts), delayMs)
+    this.#releaseWaiting()
+  }
+
+  /** Handed out again after the event that has what it needs. */
+  #goBehind(): void {
+    if (this.cursor.task.closed) return this.#lose()
+    const holder = this.#holder
+    this.#leaveHand()
+    const next = new Event(this, this.record, this.attempts)
+    if (holder === undefined || !holder.open) this.home.again(next, 0)
+    else {
+      this.home.after(next, holder)
+      if (holder.#waiting === undefined) holder.#waiting = [next]
+      else holder.#waiting.push(next)
+    }
+    if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
+    this.#releaseWaiting()
+  }
+
+  #leaveHand(): void {
+    this.#state = OVER
+    this.#drop()
+    this.cursor.place.counters.active--
+    this.cursor.task.left()
+  }
+
+  #lose(): void {
+    this.#state = OVER
+    this.#drop()
+    if (this.#joined !== undefined) for (const other of this.#joined) if (other.#state !== OVER) other.#lose()
+  }
+
+  #drop(): void {
+    if (this.#effects !== undefined) for (const effect of this.#effects) effect.drop()
+    this.#effects = undefined
+    if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
+    this.#sends = undefined
+    if (this.#sendBytes > this.cursor.place.maxEventBytes) this.cursor.task.spilled()
+    this.#sendBytes = 0
+  }
+
+  /** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */
+  #spill(): void {
+    if (this.#sends !== undefined) for (const record of this.#sends) this.cursor.task.output.add(record)
+    this.#sends = undefined
+  }
+
+  #releaseWaiting(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting !== undefined) for (const event of waiting) event.home.release(event)
+  }
+
+  #mustBeOpen(): void {
+    if (!this.open) throw this.#isOver()
+  }
+
+  /** A lost event may still be ended: that changes nothing. */
+  #mustNotBeOver(): void {
+    if (this.#state === OVER) throw this.#isOver()
+  }
+
+  #isOver(): MillraceError {
+    return new MillraceError('NO_CURRENT_EVENT', `The event ${this.describe()} is no longer in hand.`)
+  }
+}

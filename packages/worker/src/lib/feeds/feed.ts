@@ -1,0 +1,140 @@
+import { type Clock, type Deferred, deferred, type EventFeed } from '@millrace/core'
+import type { Event, EventHome } from './event.ts'
+import type { HandOutGate } from './hand-out-gate.ts'
+import { HeldEvents, type HoldScope } from './held-events.ts'
+
+/** Where the feeds of a subscription get new events from. */
+export interface FeedSupply {
+  /** The next event of the feed with this index. Its slot names `home` and takes an `order` from it. */
+  next(feed: Feed): Event | undefined
+  /** Whether `next` may give one. */
+  hasNext(feed: Feed): boolean
+}
+
+export interface FeedDeps {
+  readonly index: number
+  readonly clock: Clock
+  readonly gate: HandOutGate
+  readonly supply: FeedSupply
+  readonly scope: HoldScope
+}
+
+const NOW: Promise<void> = Promise.resolve()
+
+/** Events for one instance of an agent. */
+export class Feed implements EventFeed, EventHome {
+  readonly index: number
+  readonly #clock: Clock
+  readonly #gate: HandOutGate
+  readonly #supply: FeedSupply
+  readonly #held: HeldEvents
+  #waiter: Deferred<void> | undefined = undefined
+  #closed = false
+  #nextOrder = 0
+
+  constructor({ index, clock, gate, supply, scope }: FeedDeps) {
+    this.index = index
+    this.#clock = clock
+    this.#gate = gate
+    this.#supply = supply
+    this.#held = new HeldEvents(scope)
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Whether its agent waits for an event. */
+  get isWaiting(): boolean {
+    return this.#waiter !== undefined
+  }
+
+  /** Events that wait for a time or for another event. */
+  get held(): number {
+    return this.#held.waiting
+  }
+
+  /** Whether `take` may give an event now. */
+  get available(): boolean {
+    if (this.#gate.blocked !== 0 || this.#closed || this.#held.blocksFeed) return false
+    return this.#held.hasReady() || this.#supply.hasNext(this)
+  }
+
+  /** For a new event of this feed. */
+  nextOrder(): number {
+    return this.#nextOrder++
+  }
+
+  take(): Event | undefined {
+    if (this.#gate.blocked !== 0 || this.#closed) return undefined
+    if (this.#held.any) return this.#takeBesideHeld()
+    const event = this.#supply.next(this)
+    if (event === undefined) return undefined
+    event.cursor.place.counters.received++
+    event.cursor.place.counters.active++
+    event.cursor.task.entered()
+    return event
+  }
+
+  ready(): Promise<void> {
+    if (this.#closed || this.available) return NOW
+    this.#waiter ??= deferred<void>()
+    return this.#waiter.promise
+  }
+
+  /** Something may have come. */
+  wake(): void {
+    if (this.#waiter === undefined || !(this.#closed || this.available)) return
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter.resolve()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.wake()
+  }
+
+  again(event: Event, delayMs: number): void {
+    if (delayMs <= 0) {
+      this.#held.putReady(event)
+      this.wake()
+      return
+    }
+    this.#held.hold(event)
+    this.#clock.schedule(delayMs, () => this.release(event))
+  }
+
+  after(event: Event): void {
+    this.#held.hold(event)
+  }
+
+  release(event: Event): void {
+    if (this.#held.release(event)) this.wake()
+  }
+
+  /** Tasks were lost. */
+  purge(): void {
+    this.#held.purge()
+    this.wake()
+  }
+
+  #takeBesideHeld(): Event | undefined {
+    const ready = this.#held.takeReady()
+    if (ready !== undefined) {
+      ready.cursor.place.counters.active++
+      ready.cursor.task.entered()
+      return ready
+    }
+    if (this.#held.blocksFeed) return undefined
+    for (;;) {
+      const event = this.#supply.next(this)
+      if (event === undefined) return undefined
+      event.cursor.place.counters.received++
+      if (this.#held.mustWait(event)) continue
+      event.cursor.place.counters.active++
+      event.cursor.task.entered()
+      return event
+    }
+  }
+}

@@ -1,0 +1,80 @@
+import type { Clock } from '@millrace/core'
+import type { Lease } from '../group/lease.ts'
+
+/** Why nothing is handed out, as bits. */
+export const BLOCKED_BY = {
+  /** A rebalance or a stop. */
+  drain: 1,
+  /** The outbox is full. */
+  outbox: 2,
+  /** This turn of the event loop was long enough. */
+  turn: 4,
+  /** The lease has run out. */
+  lease: 8,
+} as const
+
+type Block = (typeof BLOCKED_BY)[keyof typeof BLOCKED_BY]
+
+/** Longest time in which hand-out keeps the event loop from timers, sockets and pages. */
+const LONGEST_TURN_MS = 10
+/** The same under a clock that stands still. */
+const LONGEST_TURN_CHUNKS = 64
+
+export interface GateDeps {
+  readonly clock: Clock
+  readonly lease: Lease
+  /** Hand-out may go on: feeds that wait should look again. */
+  readonly onOpen: () => void
+  /** Found without a lease; unblock when it is back. */
+  readonly onLeaseLost: () => void
+}
+
+/** Whether events are handed out at all, on this worker, now. */
+export class HandOutGate {
+  /** 0 when open; read before each event. */
+  blocked = 0
+  readonly #deps: GateDeps
+  #turnEndsMs = 0
+  #turnChunks = 0
+  #inTurn = false
+
+  constructor(deps: GateDeps) {
+    this.#deps = deps
+  }
+
+  block(reason: Block): void {
+    this.blocked |= reason
+  }
+
+  unblock(reason: Block): void {
+    if ((this.blocked & reason) === 0) return
+    this.blocked &= ~reason
+    if (this.blocked === 0) this.#deps.onOpen()
+  }
+
+  /** Called before each chunk of events. */
+  admit(): boolean {
+    if (this.blocked !== 0) return false
+    if (!this.#deps.lease.valid) {
+      this.block(BLOCKED_BY.lease)
+      this.#deps.onLeaseLost()
+      return false
+    }
+    const now = this.#deps.clock.monotonic()
+    if (!this.#inTurn) {
+      this.#inTurn = true
+      this.#turnEndsMs = now + LONGEST_TURN_MS
+      this.#turnChunks = 0
+      setImmediate(this.#endTurn)
+    } else if (++this.#turnChunks > LONGEST_TURN_CHUNKS || now > this.#turnEndsMs) {
+      this.block(BLOCKED_BY.turn)
+      return false
+    }
+    return true
+  }
+
+  readonly #endTurn = (): void => {
+    this.#inTurn = false
+    this.unblock(BLOCKED_BY.turn)
+  }
+}

@@ -1,0 +1,152 @@
+import type { RawRecord, RecordBatch, SubscriptionSpec, Task } from '@millrace/core'
+import type { Progress } from '../commit/offset-range.ts'
+import type { TaskOutput } from '../sending/task-output.ts'
+import { AckTracker } from './ack-tracker.ts'
+import type { FlowControl } from './flow-control.ts'
+import { ResumePoint } from './resume-point.ts'
+import type { SourcePartition, SourceReader } from './source-partition.ts'
+import type { SubscriptionCounters } from './subscription-counters.ts'
+
+/** The task, as hand-out and events see it. */
+export interface HandingTask extends Task {
+  /** Nothing of it is handed out just now. */
+  readonly held: boolean
+  /** Lost: nothing of it counts any more. */
+  readonly closed: boolean
+  readonly signal: AbortSignal
+  readonly output: TaskOutput
+  /** An event has been handed out. */
+  entered(): void
+  /** An event is no longer in hand. */
+  left(): void
+  /** There is something for the next cut. */
+  touch(): void
+  /** A cut is wanted before its time. */
+  requestCut(): void
+  /** Asked once per chunk: cuts early when too many rows have changed. */
+  checkDirty(): void
+  /** Sends of an event that was not finished have gone out already. */
+  spilled(): void
+}
+
+export interface CursorPlace {
+  readonly spec: SubscriptionSpec
+  readonly counters: SubscriptionCounters
+  readonly task: HandingTask
+  readonly source: SourcePartition
+  readonly keyCodec: string | undefined
+  readonly flow: FlowControl
+  readonly maxUncommittedEvents: number
+  readonly maxUncommittedBytes: number
+  readonly maxRecordBytes: number
+  readonly maxEventBytes: number
+}
+
+const NO_RECORDS: readonly RawRecord[] = []
+
+/** How far one subscription has read one source partition, and what of that it has finished. */
+export class PartitionCursor implements SourceReader {
+  readonly place: CursorPlace
+  readonly task: HandingTask
+  readonly tracker: AckTracker
+  #resume: ResumePoint | undefined
+  #records = NO_RECORDS
+  #index = 0
+  #batch: RecordBatch | undefined = undefined
+  #batchIndex = 0
+  /** `tracker.passed` as of the last commit. */
+  #committed = 0
+
+  constructor(place: CursorPlace, progress: Progress) {
+    this.place = place
+    this.task = place.task
+    this.tracker = new AckTracker(progress.position)
+    this.#resume = new ResumePoint(progress)
+    place.source.attach(this)
+  }
+
+  /** Of the batch it stands in, or waits for. */
+  get batchIndex(): number {
+    return this.#batchIndex
+  }
+
+  /** Whether it is worth calling `next`. */
+  get waiting(): boolean {
+    return this.#batch !== undefined || this.place.source.batch(this.#batchIndex) !== undefined
+  }
+
+  /** How much of what may be handed out without a commit is used up; 1 is all of it. */
+  get uncommittedShare(): number {
+    const { maxUncommittedEvents, maxUncommittedBytes, source } = this.place
+    const events = this.tracker.handed - this.#committed
+    return Math.max(events / maxUncommittedEvents, (events * source.averageBytes) / maxUncommittedBytes)
+  }
+
+  /** Whether `next` may be called now. Changes nothing. */
+  get ready(): boolean {
+    return !this.task.held && this.waiting && this.uncommittedShare < 1
+  }
+
+  /** Called once per chunk: whether more may be handed out. Asks for an early cut when limits come near. */
+  admit(): boolean {
+    if (this.task.held || !this.waiting) return false
+    const share = this.uncommittedShare
+    if (share >= 0.5) this.task.requestCut()
+    this.task.checkDirty()
+    if (share < 1) return true
+    this.place.flow.setOverdrawn(this.place.source, true)
+    return false
+  }
+
+  /** The next record that is not finished yet, in offset order. */
+  next(): RawRecord | undefined {
+    for (;;) {
+      const record = this.#records[this.#index]
+      if (record === undefined) {
+        if (!this.#nextBatch()) return undefined
+        continue
+      }
+      this.#index++
+      if (this.#resume === undefined || !this.#passOver(record)) return record
+    }
+  }
+
+  /** A commit covers the first `passed` events handed out. */
+  committed(passed: number): void {
+    this.#committed = passed
+    if (this.uncommittedShare < 1) this.place.flow.setOverdrawn(this.place.source, false)
+  }
+
+  /** Whether an earlier owner has finished it. */
+  #passOver(record: RawRecord): boolean {
+    const resume = this.#resume
+    if (resume === undefined) return false
+    if (resume.isPast(record.offset)) {
+      this.#resume = undefined
+      return false
+    }
+    if (!resume.isFinished(record.offset)) return false
+    // Beyond the position it must stay known as finished until the position has come by.
+    if (record.offset >= resume.position) this.tracker.finish(this.tracker.hand(record.offset))
+    this.task.touch()
+    return true
+  }
+
+  #nextBatch(): boolean {
+    if (this.#batch !== undefined) {
+      if (this.#batch.nextOffset > this.tracker.readTo) {
+        this.tracker.advance(this.#batch.nextOffset)
+        this.task.touch()
+      }
+      this.#batch = undefined
+      this.#records = NO_RECORDS
+      this.#index = 0
+      this.#batchIndex++
+      this.place.source.release()
+    }
+    this.#batch = this.place.source.batch(this.#batchIndex)
+    if (this.#batch === undefined) return false
+    this.#records = this.#batch.records
+    return true
+  }
+}

@@ -1,0 +1,26 @@
+import type { OffsetRange, Progress } from '../commit/offset-range.ts'
+
+/** What an earlier owner has finished for a subscription, passed over as reading comes to it. */
+export class ResumePoint {
+  readonly position: number
+  readonly #finished: readonly OffsetRange[]
+  #next = 0
+
+  constructor({ position, finished }: Progress) {
+    this.position = position
+    this.#finished = finished
+  }
+
+  /** Asked for ascending offsets. */
+  isFinished(offset: number): boolean {
+    if (offset < this.position) return true
+    let range = this.#finished[this.#next]
+    while (range !== undefined && range.to <= offset) range = this.#finished[++this.#next]
+    return range !== undefined && range.from <= offset
+  }
+
+  /** Nothing at or after `offset` is finished. */
+  isPast(offset: number): boolean {
+    return offset >= (this.#finished.at(-1)?.to ?? this.position)
+  }
+}

@@ -1,0 +1,99 @@
+import type { RecordBatch, TopicPartition } from '@millrace/core'
+
+/** Reads a source partition, at its own pace. */
+export interface SourceReader {
+  /** Absolute index of the batch it stands in. */
+  readonly batchIndex: number
+}
+
+export interface SourceFlow {
+  /** What a partition buffers has changed. */
+  bufferChanged(source: SourcePartition, bytes: number): void
+}
+
+/**
+ * Raw batches of one source partition, fetched and not yet walked over by everybody who reads it. Nothing is decoded here:
+ * a batch is held as it came and let go when the slowest reader has passed it.
+ */
+export class SourcePartition implements TopicPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly #flow: SourceFlow
+  readonly #readers: SourceReader[] = []
+  #batches: RecordBatch[] = []
+  #first = 0
+  #bytes = 0
+  #position: number
+  #endOffset: number | undefined
+  /** Committed offset, once there is one. */
+  committed: number | undefined = undefined
+  /** Bytes of a record, smoothed. */
+  averageBytes = 0
+
+  constructor({ topic, partition }: TopicPartition, position: number, flow: SourceFlow) {
+    this.topic = topic
+    this.partition = partition
+    this.#position = position
+    this.#flow = flow
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Next offset to be fetched. */
+  get position(): number {
+    return this.#position
+  }
+
+  get endOffset(): number | undefined {
+    return this.#endOffset
+  }
+
+  /** A reader begins at the first batch that is held. */
+  attach(reader: SourceReader): void {
+    this.#readers.push(reader)
+  }
+
+  push(batch: RecordBatch): void {
+    // A batch from before a seek would be walked twice.
+    if (batch.nextOffset <= this.#position) return
+    this.#batches.push(batch)
+    this.#position = batch.nextOffset
+    this.#endOffset = batch.endOffset
+    this.#bytes += batch.bytes
+    if (batch.records.length > 0) {
+      const average = batch.bytes / batch.records.length
+      this.averageBytes = this.averageBytes === 0 ? average : this.averageBytes * 0.8 + average * 0.2
+    }
+    this.#flow.bufferChanged(this, batch.bytes)
+  }
+
+  batch(index: number): RecordBatch | undefined {
+    return this.#batches[index - this.#first]
+  }
+
+  /** A reader has passed a batch. */
+  release(): void {
+    let slowest = Infinity
+    for (const reader of this.#readers) if (reader.batchIndex < slowest) slowest = reader.batchIndex
+    let bytes = 0
+    let count = 0
+    for (; this.#first + count < slowest && count < this.#batches.length; count++) bytes += this.#batches[count]?.bytes ?? 0
+    if (count === 0) return
+    if (count === this.#batches.length) this.#batches = []
+    else this.#batches.splice(0, count)
+    this.#first += count
+    this.#bytes -= bytes
+    this.#flow.bufferChanged(this, -bytes)
+  }
+
+  /** The partition is lost. */
+  clear(): void {
+    this.#first += this.#batches.length
+    this.#batches = []
+    const bytes = this.#bytes
+    this.#bytes = 0
+    this.#flow.bufferChanged(this, -bytes)
+  }
+}

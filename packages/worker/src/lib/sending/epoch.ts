@@ -1,0 +1,55 @@
+import { type Deferred, deferred } from '@millrace/core'
+
+/**
+ * The sends of one task from one cut to the next. A cut seals it and waits until the broker has acknowledged every one:
+ * what was sent after the seal belongs to the next epoch and is not waited for.
+ */
+export class Epoch {
+  #pending = 0
+  #sealed: Deferred<void> | undefined
+  #error: Error | undefined
+  #abandoned = false
+
+  /** Its task is lost: what has not gone out yet is dropped. */
+  get abandoned(): boolean {
+    return this.#abandoned
+  }
+
+  get pending(): number {
+    return this.#pending
+  }
+
+  added(): void {
+    this.#pending++
+  }
+
+  settled(): void {
+    this.#pending--
+    if (this.#pending === 0) this.#sealed?.resolve()
+  }
+
+  /** A send was refused or given up: the epoch can never be complete. */
+  failed(error: Error): void {
+    this.#pending--
+    this.#error ??= error
+    this.#sealed?.reject(this.#error)
+  }
+
+  abandon(error: Error): void {
+    this.#abandoned = true
+    this.#error ??= error
+    this.#sealed?.reject(this.#error)
+  }
+
+  /** Resolves when all is acknowledged; rejects when something never will be. Nothing may be added afterwards. */
+  seal(): Promise<void> {
+    const sealed = (this.#sealed ??= deferred<void>())
+    // A cut that was given up no longer listens; the failure is told through the task or the worker too.
+    sealed.promise.catch(ignoreUnheard)
+    if (this.#error !== undefined) sealed.reject(this.#error)
+    else if (this.#pending === 0) sealed.resolve()
+    return sealed.promise
+  }
+}
+
+function ignoreUnheard(): void {}

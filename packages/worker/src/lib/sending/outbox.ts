@@ -1,0 +1,296 @@
+import {
+  type Clock,
+  isMillraceError,
+  MillraceError,
+  partitionForKey,
+  type Producer,
+  type Sensor,
+  type SendOutcome,
+  type SpreadPartitioner,
+  spreadPartitioner,
+  toError,
+} from '@millrace/core'
+import type { Outgoing } from './outgoing.ts'
+import type { SendBudget } from './send-budget.ts'
+
+/** Kafka clients do best with about this much in one request (reference: kafkajs.md §6). */
+const MAX_SEND_RECORDS = 1000
+const MAX_SEND_BYTES = 512 * 1024
+
+export interface OutboxDeps {
+  readonly producer: Producer
+  readonly budget: SendBudget
+  readonly clock: Clock
+  readonly sensor: Pick<Sensor, 'sendCompleted'>
+  /** `Lease.check`: called before each request. */
+  readonly guard: () => void
+  /** The broker refused a record for good; its sender or its epoch knows already. */
+  readonly onRefused: (record: Outgoing, error: Error) => void
+  /** The lease has run out: call `resume` when it is back. */
+  readonly onHeld: () => void
+  /** The producer cannot go on. */
+  readonly onBroken: (error: Error) => void
+}
+
+/** What is known of a topic that is sent to. */
+interface Route {
+  /** 0 until the broker has said. */
+  partitions: number
+  /** Sends that came before that, in order. */
+  readonly early: Outgoing[]
+  readonly ends: (PartitionEnd | undefined)[]
+}
+
+/** The lane of a partition stays the same while anything is under way, so that two requests never hold one partition. */
+interface PartitionEnd {
+  lane: Lane
+  pending: number
+}
+
+/** What waits for the next request to one broker. */
+class Lane {
+  sending = false
+  #queue: Outgoing[] = []
+  #head = 0
+  #queuedBytes = 0
+
+  push(record: Outgoing): void {
+    this.#queue.push(record)
+    this.#queuedBytes += record.size
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#queue.length
+  }
+
+  get isFull(): boolean {
+    return this.#queue.length - this.#head >= MAX_SEND_RECORDS || this.#queuedBytes >= MAX_SEND_BYTES
+  }
+
+  /** The next request's records. */
+  take(): readonly Outgoing[] {
+    let end = this.#head
+    let bytes = 0
+    for (; end < this.#queue.length && end - this.#head < MAX_SEND_RECORDS; end++) {
+      const size = this.#queue[end]?.size ?? 0
+      if (end > this.#head && bytes + size > MAX_SEND_BYTES) break
+      bytes += size
+    }
+    this.#queuedBytes -= bytes
+    const all = this.#head === 0 && end === this.#queue.length
+    const taken = all ? this.#queue : this.#queue.slice(this.#head, end)
+    if (all || end === this.#queue.length) {
+      this.#queue = []
+      this.#head = 0
+    } else this.#head = end
+    return taken
+  }
+
+  putBack(records: readonly Outgoing[]): void {
+    this.#queue = [...records, ...this.#queue.slice(this.#head)]
+    this.#head = 0
+    for (const { size } of records) this.#queuedBytes += size
+  }
+}
+
+/**
+ * Where sends gather on their way to the broker. Each lane has one request under way and gathers meanwhile; an idle lane
+ * sends what has gathered when the current turn of the event loop ends. The order per partition is the order of `add`.
+ */
+export class Outbox {
+  readonly #deps: OutboxDeps
+  readonly #lanes = new Map<number, Lane>()
+  readonly #routes = new Map<string, Route>()
+  readonly #spread: SpreadPartitioner
+  #flushPlanned = false
+  #pending = 0
+  #acknowledged = 0
+  #held = false
+  #closed = false
+
+  constructor(deps: OutboxDeps) {
+    this.#deps = deps
+    // Sends of many workers without a key should not all begin at partition 0.
+    this.#spread = spreadPartitioner({ first: Math.floor(Math.random() * 1024) })
+  }
+
+  /** Records not yet acknowledged or refused. */
+  get pending(): number {
+    return this.#pending
+  }
+
+  /** Records acknowledged so far. */
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+
+  add(record: Outgoing): void {
+    if (this.#closed) return record.failed(new MillraceError('CLOSED', `A send to ${record.topic} came after the producer was closed.`))
+    this.#pending++
+    this.#deps.budget.take(record.size)
+    const route = this.#routes.get(record.topic) ?? this.#explore(record.topic)
+    if (route.partitions === 0) route.early.push(record)
+    else this.#dispatch(route, record)
+  }
+
+  /** Partition count of a topic, asked of the broker once. */
+  async partitions(topic: string): Promise<number> {
+    const known = this.#routes.get(topic)?.partitions ?? 0
+    return known > 0 ? known : this.#deps.producer.partitions(topic)
+  }
+
+  /** Sends what has gathered, after the lease had run out and has come back. */
+  resume(): void {
+    this.#held = false
+    for (const lane of this.#lanes.values()) this.#sendNext(lane)
+  }
+
+  /** Fails everything that has not gone out. */
+  close(): void {
+    this.#closed = true
+    const error = new MillraceError('CLOSED', 'The producer was closed before the record was sent.')
+    for (const lane of this.#lanes.values()) while (!lane.isEmpty) for (const record of lane.take()) this.#settle(record, error)
+    for (const route of this.#routes.values()) for (const record of route.early.splice(0)) this.#settle(record, error)
+  }
+
+  #explore(topic: string): Route {
+    const route: Route = { partitions: 0, early: [], ends: [] }
+    this.#routes.set(topic, route)
+    this.#deps.producer.partitions(topic).then(
+      (partitions) => {
+        route.partitions = partitions
+        for (const record of route.early.splice(0)) this.#dispatch(route, record)
+      },
+      (thrown: unknown) => {
+        // The next send asks again: the topic may be there by then.
+        this.#routes.delete(topic)
+        const error = toError(thrown)
+        for (const record of route.early.splice(0)) this.#refuse(record, error)
+      },
+    )
+    return route
+  }
+
+  #dispatch(route: Route, record: Outgoing): void {
+    if (record.partition < 0)
+      record.partition =
+        record.key === null ? this.#spread.next(record.topic, route.partitions) : partitionForKey(record.key, route.partitions)
+    if (record.partition >= route.partitions)
+      return this.#refuse(
+        record,
+        new MillraceError('PARTITION_MISSING', `Topic ${record.topic} has ${route.partitions} partitions; a record was sent to partition ${record.partition}.`),
+      )
+    const end = this.#endOf(route, record)
+    end.pending++
+    const { lane } = end
+    lane.push(record)
+    if (lane.sending) return
+    if (lane.isFull) this.#sendNext(lane)
+    else if (!this.#flushPlanned) {
+      this.#flushPlanned = true
+      setImmediate(this.#flush)
+    }
+  }
+
+  #endOf(route: Route, record: Outgoing): PartitionEnd {
+    const known = route.ends[record.partition]
+    if (known !== undefined && known.pending > 0) return known
+    const number = this.#deps.producer.lane(record)
+    let lane = this.#lanes.get(number)
+    if (lane === undefined) {
+      lane = new Lane()
+      this.#lanes.set(number, lane)
+    }
+    if (known === undefined) {
+      const end = { lane, pending: 0 }
+      route.ends[record.partition] = end
+      return end
+    }
+    known.lane = lane
+    return known
+  }
+
+  readonly #flush = (): void => {
+    this.#flushPlanned = false
+    for (const lane of this.#lanes.values()) this.#sendNext(lane)
+  }
+
+  #sendNext(lane: Lane): void {
+    if (lane.sending || this.#held || this.#closed || lane.isEmpty) return
+    const records = this.#live(lane.take())
+    if (records.length === 0) return this.#sendNext(lane)
+    lane.sending = true
+    void this.#send(lane, records)
+  }
+
+  /** Those of lost tasks are dropped. */
+  #live(records: readonly Outgoing[]): readonly Outgoing[] {
+    if (!records.some((record) => record.epoch?.abandoned === true)) return records
+    const live: Outgoing[] = []
+    for (const record of records) {
+      if (record.epoch?.abandoned === true)
+        this.#settle(record, new MillraceError('NOT_ASSIGNED', `A send to ${record.topic} was dropped because its task is no longer here.`))
+      else live.push(record)
+    }
+    return live
+  }
+
+  async #send(lane: Lane, records: readonly Outgoing[]): Promise<void> {
+    const startMs = this.#deps.clock.monotonic()
+    let outcomes: readonly SendOutcome[]
+    try {
+      outcomes = await this.#deps.producer.send(records, { guard: this.#deps.guard })
+    } catch (thrown) {
+      lane.sending = false
+      this.#interrupted(lane, records, toError(thrown))
+      return
+    }
+    let bytes = 0
+    for (let i = 0; i < records.length; i++) {
+      const record = records[i]
+      const outcome = outcomes[i]
+      if (record === undefined || outcome === undefined) continue
+      bytes += record.size
+      if (outcome.ok) this.#acknowledge(record, outcome.offset)
+      else this.#refuse(record, outcome.error)
+    }
+    this.#deps.sensor.sendCompleted({ records: records.length, bytes, durationMs: this.#deps.clock.monotonic() - startMs })
+    lane.sending = false
+    this.#sendNext(lane)
+  }
+
+  /** Without a lease nothing goes out until it comes back, or until its task is lost. */
+  #interrupted(lane: Lane, records: readonly Outgoing[], error: Error): void {
+    if (isMillraceError(error, 'LEASE_EXPIRED') && !this.#closed) {
+      this.#held = true
+      lane.putBack(records)
+      this.#deps.onHeld()
+      return
+    }
+    for (const record of records) this.#settle(record, error)
+    if (!isMillraceError(error, 'CLOSED')) this.#deps.onBroken(error)
+  }
+
+  #acknowledge(record: Outgoing, offset: number): void {
+    this.#leave(record)
+    this.#acknowledged++
+    record.acknowledged(offset)
+  }
+
+  #refuse(record: Outgoing, error: Error): void {
+    this.#settle(record, error)
+    this.#deps.onRefused(record, error)
+  }
+
+  #settle(record: Outgoing, error: Error): void {
+    this.#leave(record)
+    record.failed(error)
+  }
+
+  #leave(record: Outgoing): void {
+    this.#pending--
+    this.#deps.budget.give(record.size)
+    const end = this.#routes.get(record.topic)?.ends[record.partition]
+    if (end !== undefined) end.pending--
+  }
+}

@@ -1,0 +1,90 @@
+import {
+  type Deferred,
+  deferred,
+  MillraceError,
+  type OutgoingRecord,
+  type RawHeaders,
+  type RecordMetadata,
+  type SendReceipt,
+  type SendRequest,
+} from '@millrace/core'
+import type { Epoch } from './epoch.ts'
+import { recordSize } from './record-size.ts'
+
+/** Where a record came from: an event, a table, or neither. */
+export interface SendOrigin {
+  /** True while its event is in hand, so that waiting for the broker would wait for itself. */
+  readonly open: boolean
+  /** For messages. */
+  describe(): string
+  /** What ends the worker when the broker refuses the record for good. */
+  refusal(record: OutgoingRecord, error: Error): MillraceError
+}
+
+const WAITING = -1
+
+/** A record on its way out. One object is all that a send costs: it is the driver's record and the sender's receipt. */
+export class Outgoing implements OutgoingRecord, SendReceipt {
+  readonly topic: string
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly headers: RawHeaders
+  readonly timestamp: number
+  readonly size: number
+  readonly origin: SendOrigin | undefined
+  /** -1 until the outbox has chosen it. */
+  partition: number
+  /** Of the task it belongs to, from when it is in the outbox. */
+  epoch: Epoch | undefined = undefined
+  #offset = WAITING
+  #error: Error | undefined = undefined
+  #metadata: Deferred<RecordMetadata> | undefined = undefined
+
+  constructor(request: SendRequest, origin: SendOrigin | undefined) {
+    this.topic = request.topic
+    this.partition = request.partition ?? WAITING
+    this.key = request.key
+    this.value = request.value
+    this.headers = request.headers
+    this.timestamp = request.timestamp
+    this.origin = origin
+    this.size = recordSize(request)
+  }
+
+  /** Where the broker has put it; -1 before it has. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  acknowledged(offset: number): void {
+    this.#offset = offset
+    this.epoch?.settled()
+    this.#metadata?.resolve(this.#stored())
+  }
+
+  /** Will never be stored. */
+  failed(error: Error): void {
+    if (this.#error !== undefined) return
+    this.#error = error
+    this.epoch?.failed(error)
+    this.#metadata?.reject(error)
+  }
+
+  /** Its event failed or was set aside before it went out. */
+  dropped(): void {
+    this.failed(new MillraceError('NO_CURRENT_EVENT', `A send to ${this.topic} was dropped because its event was not finished.`))
+  }
+
+  async metadata(): Promise<RecordMetadata> {
+    if (this.#error !== undefined) throw this.#error
+    if (this.#offset !== WAITING) return this.#stored()
+    if (this.origin?.open === true)
+      throw new MillraceError('AWAIT_IN_EVENT', `metadata() of a send to ${this.topic} was called within its own event, ${this.origin.describe()}.`)
+    this.#metadata ??= deferred<RecordMetadata>()
+    return this.#metadata.promise
+  }
+
+  #stored(): RecordMetadata {
+    return { topic: this.topic, partition: this.partition, offset: this.#offset, timestamp: this.timestamp }
+  }
+}

@@ -1,0 +1,38 @@
+import type { Checkpoint } from '@millrace/core'
+
+const DEFAULT_DELETE_RETENTION_MS = 24 * 60 * 60 * 1000
+
+export interface ChangelogState {
+  readonly topicId: string
+  /** First offset present. */
+  readonly beginning: number
+  readonly end: number
+  /** Settings of the changelog topic. */
+  readonly config: Readonly<Record<string, string>>
+}
+
+export interface RecoveryPlan {
+  /** Where reading starts; the end is `ChangelogState.end`. */
+  readonly from: number
+  /** Why what the store holds cannot be used and is dropped first; `undefined` when it can, or when there is nothing. */
+  readonly rebuild: string | undefined
+}
+
+/** Whether a store can go on from its checkpoint, or has to be built from the beginning. */
+export function planRecovery(checkpoint: Checkpoint | undefined, changelog: ChangelogState, nowMs: number): RecoveryPlan {
+  const { beginning } = changelog
+  if (checkpoint === undefined) return { from: beginning, rebuild: undefined }
+  const rebuild = distrust(checkpoint, changelog, nowMs)
+  return rebuild === undefined ? { from: checkpoint.offset, rebuild } : { from: beginning, rebuild }
+}
+
+function distrust({ topicId, offset, wallTimeMs }: Checkpoint, changelog: ChangelogState, nowMs: number): string | undefined {
+  const { beginning, end } = changelog
+  if (topicId !== changelog.topicId) return 'the changelog topic was deleted and created again'
+  if (offset > end) return `the store has absorbed offset ${offset} of a changelog that ends at ${end}`
+  if (offset < beginning) return `the changelog begins at ${beginning}, past the store's offset ${offset}`
+  const retentionMs = Number(changelog.config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS)
+  // Compaction drops tombstones after that time: a store that has not seen one would keep the row for ever.
+  if (offset < end && nowMs - wallTimeMs > retentionMs / 2) return 'the store is so old that deletions may be gone from the changelog'
+  return undefined
+}

@@ -1,0 +1,207 @@
+import {
+  type Clock,
+  type Deferred,
+  deferred,
+  type Logger,
+  MillraceError,
+  partitionKey,
+  type PartitionOffsets,
+  type Reader,
+  type RecordBatch,
+  type Row,
+  type Sensor,
+  type StorePartition,
+  toError,
+  type TopicPartition,
+} from '@millrace/core'
+import type { RecoveryStats } from '../worker/worker-stats.ts'
+import { type ChangelogState, planRecovery } from './recovery-plan.ts'
+import type { TaskStores } from './task-stores.ts'
+
+/** Rows of one store commit, or bytes: large, for each commit costs a sync. */
+const COMMIT_ROWS = 50_000
+const COMMIT_BYTES = 16 * 1024 * 1024
+
+export interface RecoveryDeps {
+  readonly stores: TaskStores
+  /** Makes the reader of changelogs, when there is something to read. */
+  readonly reader: () => Reader
+  readonly clock: Clock
+  readonly log: Logger
+  readonly sensor: Pick<Sensor, 'recoveryProgress'>
+  /** Reading has failed for good. */
+  readonly onBroken: (error: Error) => void
+}
+
+export interface RestoreRequest {
+  readonly part: string
+  readonly changelog: TopicPartition
+  readonly state: ChangelogState
+  readonly store: StorePartition
+  /** Aborts when the task is lost. */
+  readonly signal: AbortSignal
+}
+
+/** A changelog partition on its way into its store. */
+class Restoration {
+  readonly request: RestoreRequest
+  readonly done: Deferred<void> = deferred<void>()
+  readonly startedMs: number
+  position: number
+  rows: Row[] = []
+  bytes = 0
+  restored = 0
+
+  constructor(request: RestoreRequest, position: number, startedMs: number) {
+    this.request = request
+    this.position = position
+    this.startedMs = startedMs
+  }
+
+  get atEnd(): boolean {
+    return this.position >= this.request.state.end
+  }
+
+  absorb(batch: RecordBatch): void {
+    for (const { key, value, offset } of batch.records) {
+      if (key === null || offset >= this.request.state.end) continue
+      this.rows.push({ key, value })
+    }
+    this.bytes += batch.bytes
+    this.position = Math.max(this.position, Math.min(batch.nextOffset, this.request.state.end))
+  }
+}
+
+/** Brings stores up to the end of their changelogs: several partitions at once, through one reader. */
+export class Recovery {
+  readonly #deps: RecoveryDeps
+  readonly #active = new Map<string, Restoration>()
+  readonly #totals = new Map<string, { restored: number; activeMs: number }>()
+  #reader: Reader | undefined
+  #closed = false
+
+  constructor(deps: RecoveryDeps) {
+    this.#deps = deps
+  }
+
+  get active(): number {
+    return this.#active.size
+  }
+
+  /** Beginning and end of changelog partitions, as they are now. */
+  async offsets(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, PartitionOffsets>> {
+    if (partitions.length === 0) return new Map()
+    const offsets = await this.#open().offsets(partitions)
+    return new Map(offsets.map((one) => [partitionKey(one), one]))
+  }
+
+  /** Resolves when the store has everything up to the end. Rejects when the task is lost meanwhile. */
+  async restore(request: RestoreRequest): Promise<void> {
+    const { store, changelog, state, signal, part } = request
+    signal.throwIfAborted()
+    const { clock, log } = this.#deps
+    const { from, rebuild } = planRecovery(store.checkpoint(), state, clock.now())
+    if (rebuild !== undefined) {
+      log.warn({ table: part, ...changelog }, `Partition ${changelog.partition} of ${part} is rebuilt from its changelog: ${rebuild}.`)
+      await store.clear()
+    }
+    const restoration = new Restoration(request, from, clock.monotonic())
+    if (restoration.atEnd) {
+      // The checkpoint says that this store belongs to this changelog, also when there is nothing in it.
+      if (store.checkpoint() === undefined) await this.#write(restoration)
+      return
+    }
+    const key = partitionKey(changelog)
+    const abort = (): void => {
+      this.#leave(restoration)
+      restoration.done.reject(signal.reason)
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    this.#active.set(key, restoration)
+    this.#open().assign(changelog, from)
+    try {
+      await restoration.done.promise
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+    const seconds = (clock.monotonic() - restoration.startedMs) / 1000
+    log.info({ table: part, ...changelog, rows: restoration.restored, seconds }, `Partition ${changelog.partition} of ${part} is recovered.`)
+  }
+
+  stats(part: string, isHere: boolean): RecoveryStats {
+    const active = [...this.#active.values()].filter(({ request }) => request.part === part)
+    const total = this.#totals.get(part) ?? { restored: 0, activeMs: 0 }
+    const nowMs = this.#deps.clock.monotonic()
+    const activeMs = active.reduce((longest, { startedMs }) => Math.max(longest, nowMs - startedMs), total.activeMs)
+    const restoredRows = total.restored + active.reduce((sum, { restored, rows }) => sum + restored + rows.length, 0)
+    return {
+      state: active.length > 0 ? 'recovering' : isHere ? 'done' : 'none',
+      restoredRows,
+      remainingRows: active.reduce((sum, { request, position }) => sum + request.state.end - position, 0),
+      rowsPerSecond: activeMs > 0 ? Math.round(restoredRows / (activeMs / 1000)) : 0,
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#reader?.close()
+  }
+
+  #open(): Reader {
+    if (this.#reader === undefined) {
+      if (this.#closed) throw new MillraceError('CLOSED', 'The worker has stopped.')
+      this.#reader = this.#deps.reader()
+      void this.#read(this.#reader)
+    }
+    return this.#reader
+  }
+
+  async #read(reader: Reader): Promise<void> {
+    try {
+      for await (const batch of reader.batches()) {
+        const restoration = this.#active.get(partitionKey(batch))
+        if (restoration === undefined || batch.nextOffset <= restoration.position) continue
+        restoration.absorb(batch)
+        if (restoration.atEnd || restoration.rows.length >= COMMIT_ROWS || restoration.bytes >= COMMIT_BYTES) await this.#absorbed(restoration)
+      }
+    } catch (thrown) {
+      if (!this.#closed) this.#deps.onBroken(toError(thrown))
+    }
+  }
+
+  async #absorbed(restoration: Restoration): Promise<void> {
+    await this.#write(restoration)
+    if (!restoration.atEnd) return
+    const { part } = restoration.request
+    if (!this.#leave(restoration)) return
+    const total = this.#totals.get(part) ?? { restored: 0, activeMs: 0 }
+    total.restored += restoration.restored
+    total.activeMs += this.#deps.clock.monotonic() - restoration.startedMs
+    this.#totals.set(part, total)
+    restoration.done.resolve()
+  }
+
+  async #write(restoration: Restoration): Promise<void> {
+    const { rows, position, request } = restoration
+    restoration.rows = []
+    restoration.bytes = 0
+    if (request.signal.aborted) return
+    const checkpoint = { topicId: request.state.topicId, offset: position, wallTimeMs: this.#deps.clock.now() }
+    await this.#deps.stores.commit([{ partition: request.store, rows, checkpoint }])
+    restoration.restored += rows.length
+    this.#deps.sensor.recoveryProgress({
+      ...request.changelog,
+      restoredRows: restoration.restored,
+      remainingRows: request.state.end - position,
+    })
+  }
+
+  /** False when it had left already. */
+  #leave(restoration: Restoration): boolean {
+    const key = partitionKey(restoration.request.changelog)
+    if (this.#active.get(key) !== restoration) return false
+    this.#active.delete(key)
+    this.#reader?.unassign(restoration.request.changelog)
+    return true
+  }
+}

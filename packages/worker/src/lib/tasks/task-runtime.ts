@@ -1,0 +1,164 @@
+import { type Deferred, deferred, MillraceError, type OpenPart, type StorePartition, type TaskPart, type TopicPartition } from '@millrace/core'
+import type { HandingTask, PartitionCursor } from '../feeds/partition-cursor.ts'
+import type { SourcePartition } from '../feeds/source-partition.ts'
+import type { TaskOutput } from '../sending/task-output.ts'
+import { taskId } from './task-id.ts'
+
+/** A table or stateful operator in one task. */
+export interface TaskState {
+  readonly part: TaskPart
+  readonly open: OpenPart
+  readonly store: StorePartition
+  readonly changelog: TopicPartition
+  /** `TopicInfo.id` of the changelog. */
+  readonly changelogId: string
+}
+
+/** A source partition of a task with everybody who reads it. */
+export interface TaskSource {
+  readonly source: SourcePartition
+  readonly cursors: readonly PartitionCursor[]
+}
+
+export interface TaskListener {
+  /** There is something for the next cut. */
+  onTouched(task: TaskRuntime): void
+  /** A cut is wanted at once. */
+  onCutWanted(task: TaskRuntime): void
+  /** Sends of an unfinished event have gone out. */
+  onSpilled(task: TaskRuntime): void
+}
+
+export interface TaskDeps {
+  readonly partitions: number
+  readonly partition: number
+  /** Its source partitions, as assigned. */
+  readonly assigned: readonly TopicPartition[]
+  readonly output: TaskOutput
+  readonly listener: TaskListener
+  /** Bytes of changed rows that cause a cut. */
+  readonly maxDirtyBytes: () => number
+}
+
+/** A task while this worker has it: from the assignment, through recovery, until it is lost. */
+export class TaskRuntime implements HandingTask {
+  readonly id: string
+  readonly partitions: number
+  readonly partition: number
+  readonly assigned: readonly TopicPartition[]
+  readonly output: TaskOutput
+  readonly #listener: TaskListener
+  readonly #maxDirtyBytes: () => number
+  readonly #abort = new AbortController()
+  readonly #states = new Map<TaskPart, TaskState>()
+  #sources: readonly TaskSource[] = []
+  #inHand = 0
+  #idle: Deferred<void> | undefined = undefined
+  #touched = false
+  #running = false
+  /** Read before each event. */
+  held = true
+  closed = false
+
+  constructor({ partitions, partition, assigned, output, listener, maxDirtyBytes }: TaskDeps) {
+    this.id = taskId(partitions, partition)
+    this.partitions = partitions
+    this.partition = partition
+    this.assigned = assigned
+    this.output = output
+    this.#listener = listener
+    this.#maxDirtyBytes = maxDirtyBytes
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Recovered, and handing out. */
+  get running(): boolean {
+    return this.#running && !this.closed
+  }
+
+  /** Events in the hands of agents. */
+  get inHand(): number {
+    return this.#inHand
+  }
+
+  get sources(): readonly TaskSource[] {
+    return this.#sources
+  }
+
+  get states(): readonly TaskState[] {
+    return [...this.#states.values()]
+  }
+
+  open(part: TaskPart): OpenPart | undefined {
+    return this.#states.get(part)?.open
+  }
+
+  /** Everything is recovered: it can be cut. Hand-out begins with `held`. */
+  run(sources: readonly TaskSource[], states: readonly TaskState[]): void {
+    this.#sources = sources
+    for (const state of states) this.#states.set(state.part, state)
+    this.#running = true
+  }
+
+  entered(): void {
+    this.#inHand++
+  }
+
+  left(): void {
+    this.#inHand--
+    if (this.#inHand === 0 && this.#idle !== undefined) this.#becomeIdle()
+    if (!this.#touched) this.touch()
+  }
+
+  touch(): void {
+    if (this.#touched || this.closed) return
+    this.#touched = true
+    this.#listener.onTouched(this)
+  }
+
+  /** A cut takes what there is. */
+  untouch(): void {
+    this.#touched = false
+  }
+
+  requestCut(): void {
+    this.#listener.onCutWanted(this)
+  }
+
+  checkDirty(): void {
+    let bytes = 0
+    for (const { open } of this.#states.values()) bytes += open.dirtyBytes
+    if (bytes > 0 && bytes >= this.#maxDirtyBytes()) this.#listener.onCutWanted(this)
+  }
+
+  spilled(): void {
+    this.#listener.onSpilled(this)
+  }
+
+  /** Resolves when no event is in hand, or the task is lost. */
+  whenIdle(): Promise<void> {
+    if (this.#inHand === 0 || this.closed) return Promise.resolve()
+    this.#idle ??= deferred<void>()
+    return this.#idle.promise
+  }
+
+  /** What is still in hand counts no more: signals abort, changes and sends are dropped. Stores are closed by the caller. */
+  close(reason: string): void {
+    if (this.closed) return
+    const error = new MillraceError('NOT_ASSIGNED', `Task ${this.id} is no longer here: ${reason}.`)
+    this.closed = true
+    this.held = true
+    this.#abort.abort(error)
+    this.output.abandon(error)
+    for (const { open } of this.#states.values()) open.close()
+    this.#becomeIdle()
+  }
+
+  #becomeIdle(): void {
+    this.#idle?.resolve()
+    this.#idle = undefined
+  }
+}

@@ -1,0 +1,71 @@
+import { type EventFeed, MillraceError, type SubscriptionSpec, type TaskPart, type TopicDeclaration, type Topology } from '@millrace/core'
+
+/** What the parts of a worker have declared; open until `freeze`. */
+export class DeclaredTopology implements Topology {
+  readonly topics = new Map<string, TopicDeclaration>()
+  readonly subscriptions: SubscriptionSpec[] = []
+  readonly parts: TaskPart[] = []
+  readonly #makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]
+  #frozen = false
+
+  constructor(makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]) {
+    this.#makeFeeds = makeFeeds
+  }
+
+  /** Everything is known: later declarations throw `TOPOLOGY_LATE`. */
+  freeze(): void {
+    this.#frozen = true
+  }
+
+  topic(declaration: TopicDeclaration): void {
+    const known = this.topics.get(declaration.name)
+    if (known !== undefined && sameTopic(known, declaration)) return
+    this.#mustBeOpen(`topic ${declaration.name}`)
+    // Two that use one topic may each know something about it.
+    this.topics.set(declaration.name, known === undefined ? declaration : merged(known, declaration))
+  }
+
+  subscribe(spec: SubscriptionSpec): readonly EventFeed[] {
+    this.#mustBeOpen(`subscription ${spec.id} of agent ${spec.agent}`)
+    if (this.subscriptions.some(({ id }) => id === spec.id))
+      throw new MillraceError('NAME_TAKEN', `There are two subscriptions ${spec.id} (agent ${spec.agent}).`)
+    if (!Number.isInteger(spec.instances) || spec.instances < 1)
+      throw new MillraceError('DEFINITION_INVALID', `Agent ${spec.agent} has a concurrency of ${spec.instances}; it must be 1 or more.`)
+    this.subscriptions.push(spec)
+    return this.#makeFeeds(spec)
+  }
+
+  part(part: TaskPart): void {
+    if (this.parts.includes(part)) return
+    this.#mustBeOpen(`table ${part.name}`)
+    if (this.parts.some(({ name }) => name === part.name)) throw new MillraceError('NAME_TAKEN', `There are two tables ${part.name}.`)
+    this.parts.push(part)
+  }
+
+  #mustBeOpen(what: string): void {
+    if (this.#frozen) throw new MillraceError('TOPOLOGY_LATE', `Too late to declare ${what}.`)
+  }
+}
+
+function sameTopic(a: TopicDeclaration, b: TopicDeclaration): boolean {
+  return (
+    a.partitions === b.partitions &&
+    a.create === b.create &&
+    a.internal === b.internal &&
+    a.keyCodec === b.keyCodec &&
+    JSON.stringify(a.config) === JSON.stringify(b.config)
+  )
+}
+
+function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
+  if (a.partitions !== undefined && b.partitions !== undefined && a.partitions !== b.partitions)
+    throw new MillraceError('DEFINITION_INVALID', `Topic ${a.name} is declared with ${a.partitions} and with ${b.partitions} partitions.`)
+  return {
+    name: a.name,
+    partitions: a.partitions ?? b.partitions,
+    config: { ...a.config, ...b.config },
+    create: a.create || b.create,
+    internal: a.internal && b.internal,
+    keyCodec: a.keyCodec ?? b.keyCodec,
+  }
+}

@@ -1,0 +1,94 @@
+import type { SubscriptionSpec, TaskPart, TopicDeclaration } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { planTopics, type TopicsWanted } from './plan-topics.ts'
+
+const topic = (name: string, more: Partial<TopicDeclaration> = {}): TopicDeclaration => ({
+  name,
+  partitions: undefined,
+  config: {},
+  create: true,
+  internal: false,
+  keyCodec: undefined,
+  ...more,
+})
+
+const reads = (agent: string, ...topics: string[]): SubscriptionSpec => ({ id: `${agent}/${topics.join('+')}`, topics, agent, instances: 1, ordering: 'key' })
+
+const table = (name: string, partitions?: number): TaskPart => ({
+  name,
+  changelog: { topic: `app-${name}-changelog`, config: { 'cleanup.policy': 'compact' } },
+  partitions,
+  openPart: () => {
+    throw new Error('not opened here')
+  },
+})
+
+function plan(wanted: Partial<Omit<TopicsWanted, 'topics' | 'existing'>> & { topics?: TopicDeclaration[]; existing?: Record<string, number> }): ReturnType<typeof planTopics> {
+  return planTopics({
+    appId: 'app',
+    subscriptions: [],
+    parts: [],
+    topicPartitions: 8,
+    replicationFactor: -1,
+    ...wanted,
+    topics: new Map((wanted.topics ?? []).map((one) => [one.name, one])),
+    existing: new Map(Object.entries(wanted.existing ?? {})),
+  })
+}
+
+test('missing topics are created with their count, config and a changelog for each table', () => {
+  const counts = table('counts')
+  const { create, parts } = plan({
+    topics: [topic('posts', { partitions: 4, config: { 'retention.ms': '1' } }), topic('words'), topic('there')],
+    existing: { there: 2 },
+    subscriptions: [reads('count', 'words')],
+    parts: [counts],
+  })
+  expect(create).toEqual([
+    { name: 'posts', partitions: 4, replicationFactor: -1, config: { 'retention.ms': '1' } },
+    { name: 'words', partitions: 8, replicationFactor: -1, config: {} },
+    { name: 'app-counts-changelog', partitions: 8, replicationFactor: -1, config: { 'cleanup.policy': 'compact' } },
+  ])
+  expect(parts.get(counts)).toBe(8)
+})
+
+test('a repartition topic has as many partitions as what its agent reads', () => {
+  const { topics } = plan({
+    topics: [topic('posts', { partitions: 3 }), topic('app-by-user', { internal: true }), topic('app-dlq', { internal: true })],
+    subscriptions: [reads('count', 'posts'), reads('count', 'app-by-user')],
+  })
+  expect(Object.fromEntries(topics)).toEqual({ posts: 3, 'app-by-user': 3, 'app-dlq': 8 })
+})
+
+test.each<[string, TaskPart, Record<string, number>, number]>([
+  ["the changelog's count when it exists", table('t'), { a: 4, b: 8, 'app-t-changelog': 4 }, 4],
+  ['the explicit one', table('t', 4), { a: 4, b: 8 }, 4],
+  ['that of all sources when they agree', table('t'), { a: 4, b: 4 }, 4],
+  ['topicPartitions when some source has it', table('t'), { a: 4, b: 8 }, 8],
+  ["not influenced by the leader's topic", table('t'), { a: 4, b: 4, 'app-__assignor-__leader': 1 }, 4],
+])('table partitions: %s', (_, part, existing, expected) => {
+  const sources = Object.keys(existing).filter((name) => !name.endsWith('changelog'))
+  const { parts } = plan({ existing, subscriptions: [reads('x', ...sources)], parts: [part] })
+  expect(parts.get(part)).toBe(expected)
+})
+
+test.each<[TaskPart, Record<string, number>, RegExp]>([
+  [table('t'), { a: 4, b: 6 }, /table t cannot be told.*a 4, b 6/],
+  [table('t'), { a: 4, 'app-t-changelog': 8 }, /changelog app-t-changelog has 8 partitions, which no source topic has: a 4/],
+  [table('t', 5), { a: 4 }, /declared with 5 partitions, which no source/],
+  [table('t', 4), { a: 4, 'app-t-changelog': 8 }, /declared with 4 partitions; its changelog app-t-changelog has 8/],
+])('table partitions that make no sense: %#', (part, existing, message) => {
+  const sources = Object.keys(existing).filter((name) => !name.endsWith('changelog'))
+  const run = (): unknown => plan({ existing, subscriptions: [reads('x', ...sources)], parts: [part] })
+  expect(run).toThrow(expect.objectContaining({ code: 'NOT_COPARTITIONED' }))
+  expect(run).toThrow(message)
+})
+
+test('a topic that is missing and not to be created names who reads it', () => {
+  expect(() => plan({ topics: [topic('posts', { create: false })], subscriptions: [reads('count', 'posts')] })).toThrow(/TOPIC_MISSING.*posts.*agent count/)
+  expect(() => plan({ subscriptions: [reads('count', 'posts')] })).toThrow(/TOPIC_MISSING/)
+})
+
+test('a count other than declared is told', () => {
+  expect(plan({ topics: [topic('posts', { partitions: 3 })], existing: { posts: 5 } }).differing).toEqual([{ topic: 'posts', declared: 3, existing: 5 }])
+})

@@ -1,0 +1,110 @@
+import { MillraceError, type SubscriptionSpec, type TaskPart, type TopicDeclaration, type TopicSpec } from '@millrace/core'
+
+export interface TopicsWanted {
+  readonly appId: string
+  readonly topics: ReadonlyMap<string, TopicDeclaration>
+  readonly subscriptions: readonly SubscriptionSpec[]
+  readonly parts: readonly TaskPart[]
+  /** Partition counts of topics that exist. */
+  readonly existing: ReadonlyMap<string, number>
+  readonly topicPartitions: number
+  readonly replicationFactor: number
+}
+
+export interface TopicPlan {
+  readonly create: readonly TopicSpec[]
+  /** Partition counts of all declared and subscribed topics. */
+  readonly topics: ReadonlyMap<string, number>
+  readonly parts: ReadonlyMap<TaskPart, number>
+  /** Declared with a count that the existing topic does not have. */
+  readonly differing: readonly { readonly topic: string; readonly declared: number; readonly existing: number }[]
+}
+
+/** Which topics are missing and how many partitions everything has. Throws where that makes no sense. */
+export function planTopics(wanted: TopicsWanted): TopicPlan {
+  const { appId, existing, parts, replicationFactor } = wanted
+  const declarations = declaredAndSubscribed(wanted)
+  const topics = countTopics(wanted, declarations)
+  // Topics of Millrace's own organs say nothing about where tables belong.
+  const sources = new Map(
+    wanted.subscriptions
+      .flatMap((subscription) => subscription.topics)
+      .filter((topic) => !topic.startsWith(`${appId}-__`))
+      .map((topic) => [topic, topics.get(topic) ?? 0]),
+  )
+  const partCounts = new Map(parts.map((part) => [part, partPartitions(part, sources, wanted)]))
+  const create = [...declarations.values()]
+    .filter(({ name }) => !existing.has(name))
+    .map(({ name, config }) => ({ name, partitions: topics.get(name) ?? 0, replicationFactor, config }))
+  for (const [{ changelog }, partitions] of partCounts)
+    if (!existing.has(changelog.topic)) create.push({ name: changelog.topic, partitions, replicationFactor, config: changelog.config })
+  const differing = [...declarations.values()].flatMap(({ name, partitions }) => {
+    const found = existing.get(name)
+    return partitions === undefined || found === undefined || found === partitions ? [] : [{ topic: name, declared: partitions, existing: found }]
+  })
+  return { create, topics, parts: partCounts, differing }
+}
+
+/**
+ * *Table partitions*: the existing changelog's count; else an explicit one; else that of all source topics when they agree;
+ * else `topicPartitions` if some source has it. It must be the count of some source, for a table is written by the task of
+ * its source's partition.
+ */
+export function partPartitions(part: TaskPart, sources: ReadonlyMap<string, number>, wanted: Pick<TopicsWanted, 'existing' | 'topicPartitions'>): number {
+  const { existing, topicPartitions } = wanted
+  const counts = new Set(sources.values())
+  const found = existing.get(part.changelog.topic)
+  const listed = [...sources].map(([topic, count]) => `${topic} ${count}`).join(', ')
+  if (found !== undefined && part.partitions !== undefined && found !== part.partitions)
+    throw new MillraceError(
+      'NOT_COPARTITIONED',
+      `Table ${part.name} is declared with ${part.partitions} partitions; its changelog ${part.changelog.topic} has ${found}.`,
+    )
+  const [only] = counts.size === 1 ? counts : []
+  const count = found ?? part.partitions ?? only ?? (counts.size === 0 || counts.has(topicPartitions) ? topicPartitions : undefined)
+  if (count === undefined)
+    throw new MillraceError(
+      'NOT_COPARTITIONED',
+      `The partition count of table ${part.name} cannot be told, for its sources differ: ${listed}. Set partitions on the table.`,
+    )
+  if (counts.size > 0 && !counts.has(count)) {
+    const what = found !== undefined ? `the changelog ${part.changelog.topic} has` : 'it is declared with'
+    throw new MillraceError('NOT_COPARTITIONED', `Table ${part.name}: ${what} ${count} partitions, which no source topic has: ${listed}.`)
+  }
+  return count
+}
+
+/** A topic that is read but that nobody declared must be there already. */
+function declaredAndSubscribed({ topics, subscriptions }: TopicsWanted): ReadonlyMap<string, TopicDeclaration> {
+  const all = new Map(topics)
+  for (const name of subscriptions.flatMap((subscription) => subscription.topics))
+    if (!all.has(name)) all.set(name, { name, partitions: undefined, config: {}, create: false, internal: false, keyCodec: undefined })
+  return all
+}
+
+function countTopics(wanted: TopicsWanted, declarations: ReadonlyMap<string, TopicDeclaration>): ReadonlyMap<string, number> {
+  const { existing, topicPartitions, subscriptions } = wanted
+  const counts = new Map<string, number>()
+  const open: TopicDeclaration[] = []
+  for (const declaration of declarations.values()) {
+    const count = existing.get(declaration.name) ?? declaration.partitions
+    if (count !== undefined && (declaration.create || existing.has(declaration.name))) counts.set(declaration.name, count)
+    else if (!declaration.create) throw missing(declaration.name, subscriptions)
+    else if (declaration.internal) open.push(declaration)
+    else counts.set(declaration.name, topicPartitions)
+  }
+  // A repartition topic has as many partitions as what its agent reads, so that work spreads as it did before.
+  for (const { name } of open) {
+    const agents = new Set(subscriptions.filter(({ topics }) => topics.includes(name)).map(({ agent }) => agent))
+    const siblings = subscriptions.filter(({ agent }) => agents.has(agent)).flatMap(({ topics }) => topics)
+    const known = siblings.flatMap((topic) => (topic === name ? [] : (counts.get(topic) ?? [])))
+    counts.set(name, known.length > 0 ? Math.max(...known) : topicPartitions)
+  }
+  return counts
+}
+
+function missing(topic: string, subscriptions: readonly SubscriptionSpec[]): MillraceError {
+  const agents = [...new Set(subscriptions.filter(({ topics }) => topics.includes(topic)).map(({ agent }) => agent))]
+  const readers = agents.length > 0 ? `, which agent ${agents.join(', ')} reads,` : ''
+  return new MillraceError('TOPIC_MISSING', `Topic ${topic}${readers} does not exist and is not to be created.`)
+}

@@ -1,0 +1,133 @@
+import { type Admin, type Clock, type Logger, MillraceError, type Scheduled, type TaskPart, toError, type TopicInfo } from '@millrace/core'
+import type { TaskTopology } from '../group/member-data.ts'
+import type { DeclaredTopology } from './declared-topology.ts'
+import { planTopics } from './plan-topics.ts'
+
+/** How often source and changelog topics are looked at again. */
+const LOOK_INTERVAL_MS = 30_000
+
+export interface TopicDirectoryDeps {
+  readonly appId: string
+  readonly admin: Admin
+  readonly clock: Clock
+  readonly log: Logger
+  readonly topicPartitions: number
+  readonly replicationFactor: number
+}
+
+/** The topics of the app as they are on the broker. */
+export class TopicDirectory {
+  readonly #deps: TopicDirectoryDeps
+  readonly #topics = new Map<string, TopicInfo>()
+  readonly #parts = new Map<TaskPart, number>()
+  readonly #groups = new Map<number, TaskTopology>()
+  #sources: readonly string[] = []
+  #timer: Scheduled | undefined
+
+  constructor(deps: TopicDirectoryDeps) {
+    this.#deps = deps
+  }
+
+  /** Topics that the group reads. */
+  get sources(): readonly string[] {
+    return this.#sources
+  }
+
+  /** What belongs together, by partition count. */
+  get groups(): ReadonlyMap<number, TaskTopology> {
+    return this.#groups
+  }
+
+  /** Partition count of a declared topic. */
+  partitions(topic: string): number | undefined {
+    return this.#topics.get(topic)?.partitions
+  }
+
+  partitionsOf(part: TaskPart): number | undefined {
+    return this.#parts.get(part)
+  }
+
+  /** Parts with this partition count. */
+  partsWith(partitions: number): readonly TaskPart[] {
+    return [...this.#parts].filter(([, count]) => count === partitions).map(([part]) => part)
+  }
+
+  changelogId(part: TaskPart): string {
+    return this.#topics.get(part.changelog.topic)?.id ?? part.changelog.topic
+  }
+
+  /** Creates what is missing and works out what belongs together. Throws when that makes no sense. */
+  async resolve(topology: DeclaredTopology): Promise<void> {
+    const { admin, appId, topicPartitions, replicationFactor, log } = this.#deps
+    this.#sources = [...new Set(topology.subscriptions.flatMap(({ topics }) => topics))].toSorted()
+    const names = [...new Set([...topology.topics.keys(), ...this.#sources, ...topology.parts.map(({ changelog }) => changelog.topic)])]
+    const existing = await admin.topics(names)
+    const { create, topics, parts, differing } = planTopics({
+      appId,
+      topics: topology.topics,
+      subscriptions: topology.subscriptions,
+      parts: topology.parts,
+      existing: new Map(existing.map(({ name, partitions }) => [name, partitions])),
+      topicPartitions,
+      replicationFactor,
+    })
+    for (const { topic, declared, existing: found } of differing)
+      log.warn({ topic, declared, existing: found }, `Topic ${topic} is declared with ${declared} partitions and has ${found}; it stays as it is.`)
+    if (create.length > 0) {
+      await admin.createTopics(create)
+      log.info({ topics: create.map(({ name, partitions }) => `${name} (${partitions})`) }, 'Topics were created.')
+    }
+    // Two workers that start at once may have wanted different counts: the broker's word counts.
+    for (const info of create.length > 0 ? await admin.topics(names) : existing) {
+      this.#topics.set(info.name, info)
+      const planned = topics.get(info.name)
+      if (planned !== undefined && planned !== info.partitions) return this.resolve(topology)
+    }
+    for (const [part, partitions] of parts) this.#parts.set(part, partitions)
+    this.#group()
+  }
+
+  /** Looks at the topics now and then; `onChange` is told once what is wrong with them. */
+  watch(onChange: (error: Error) => void): void {
+    this.#timer = this.#deps.clock.schedule(LOOK_INTERVAL_MS, () => {
+      void this.#look().then(
+        (error) => (error === undefined ? this.watch(onChange) : onChange(error)),
+        (thrown: unknown) => {
+          // The broker may be gone for a while; the other parts of the transport say so.
+          this.#deps.log.debug({ error: toError(thrown).message }, 'The topics could not be looked at.')
+          this.watch(onChange)
+        },
+      )
+    })
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  async #look(): Promise<Error | undefined> {
+    const watched = [...this.#sources, ...[...this.#parts.keys()].map(({ changelog }) => changelog.topic)]
+    const found = new Map((await this.#deps.admin.topics(watched)).map((info) => [info.name, info]))
+    if (this.#timer === undefined) return undefined
+    for (const name of watched) {
+      const before = this.#topics.get(name)
+      const now = found.get(name)
+      if (before === undefined) continue
+      if (now === undefined) return new MillraceError('TOPIC_MISSING', `Topic ${name} was deleted while the worker used it.`)
+      if (now.partitions !== before.partitions)
+        return new MillraceError('PARTITIONS_CHANGED', `Topic ${name} had ${before.partitions} partitions and now has ${now.partitions}.`)
+      if (now.id !== before.id) return new MillraceError('TOPIC_MISSING', `Topic ${name} was deleted and created again while the worker used it.`)
+    }
+    return undefined
+  }
+
+  #group(): void {
+    const counts = new Set(this.#sources.flatMap((topic) => this.partitions(topic) ?? []))
+    for (const count of counts)
+      this.#groups.set(count, {
+        topics: this.#sources.filter((topic) => this.partitions(topic) === count),
+        parts: this.partsWith(count).map(({ name }) => name).toSorted(),
+      })
+  }
+}
