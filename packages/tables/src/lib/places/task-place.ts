@@ -25,6 +25,12 @@ export interface TaskPlaceOptions<K, V> {
   readonly anywhere: boolean
 }
 
+interface NewKey<K> {
+  readonly key: K
+  readonly identity: string
+  readonly bytes: Buffer
+}
+
 /** Rows kept in tasks: an event reads and writes those of its own task; outside events, whatever is here is read. */
 export class TaskPlace<K, V> implements Place<K, V> {
   readonly #keys: KeyShape<K>
@@ -61,7 +67,8 @@ export class TaskPlace<K, V> implements Place<K, V> {
   reading(key: K, event: EventScope): KeyEntry<V> {
     const rows = this.#rowsIn(event)
     const quick = this.#keys.quickIdentity(key)
-    return (quick === undefined ? undefined : rows.find(quick)) ?? this.#touch(rows, key, event)
+    if (quick === undefined) return this.#touch(rows, key, event)
+    return rows.find(quick) ?? this.#load(rows, { key, identity: quick, bytes: this.#keys.encode(key) }, event)
   }
 
   writing(key: K, event: EventScope): KeyEntry<V> {
@@ -132,12 +139,15 @@ export class TaskPlace<K, V> implements Place<K, V> {
     return rows
   }
 
+  /** For keys whose identity is in their bytes. */
   #touch(rows: KeyedPartition<V>, key: K, event: EventScope): KeyEntry<V> {
     const bytes = this.#keys.encode(key)
     const identity = this.#keys.identify(bytes)
-    const entry = rows.find(identity)
-    if (entry !== undefined) return entry
-    // A key that is in the cache was checked when it came there.
+    return rows.find(identity) ?? this.#load(rows, { key, identity, bytes }, event)
+  }
+
+  /** A key that is in the cache was checked when it came there. */
+  #load(rows: KeyedPartition<V>, { key, identity, bytes }: NewKey<K>, event: EventScope): KeyEntry<V> {
     this.#assertOwned(key, bytes, event)
     return rows.load(identity, bytes)
   }

@@ -1,6 +1,8 @@
 import { MillraceError, type Effect, type EventScope, type SendReceipt, type SendRequest } from '@millrace/core'
 import type { SmallTask } from './small-task.ts'
 
+const neverAborted = new AbortController().signal
+
 /** An event for tests of this package: what the contract says of a scope, without a worker around it. */
 export class SmallEvent implements EventScope {
   readonly task: SmallTask
@@ -9,7 +11,7 @@ export class SmallEvent implements EventScope {
   readonly keyCodec: string | undefined
   readonly offset: number
   readonly timestamp: number = 1000
-  readonly signal: AbortSignal = new AbortController().signal
+  readonly signal: AbortSignal = neverAborted
   readonly sent: { readonly request: SendRequest; readonly receipt: SendReceipt }[] = []
   isSetAside = false
   #open = true

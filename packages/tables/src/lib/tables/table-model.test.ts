@@ -184,10 +184,9 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
     }
   }
 
-  for (const last of [true, true]) {
-    await task.endCut(last)
-    task.beginCut()
-  }
+  // The rows of the cut under way, then those changed meanwhile.
+  await task.endCut(true)
+  task.beginCut()
   await task.endCut(true)
   for (const { scope } of events) scope.fail()
   task.reopen()
