@@ -1,1 +1,3 @@
-export {}
+export type { CompressionName } from './lib/compression/compression.ts'
+export type { KafkaSasl, KafkaTransportOptions } from './lib/kafka-transport-options.ts'
+export { createKafkaTransport } from './lib/kafka-transport.ts'

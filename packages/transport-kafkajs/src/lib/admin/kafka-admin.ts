@@ -1,0 +1,118 @@
+import {
+  MillraceError,
+  type Admin,
+  type CommitOffset,
+  type Isolation,
+  type PartitionOffsets,
+  type TopicInfo,
+  type TopicPartition,
+  type TopicSpec,
+} from '@millrace/core'
+import type { TopicView } from '../cluster/cluster-view.ts'
+import { committedOffsets } from '../cluster/committed-offsets.ts'
+import { CoordinatorLink } from '../cluster/coordinator.ts'
+import type { PartContext } from '../cluster/part-context.ts'
+import { partitionOffsets } from '../cluster/partition-offsets.ts'
+import { PassingError, retrying } from '../cluster/retrying.ts'
+import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { createTopicsRequest, deleteTopicsRequest, type TopicResult } from '../wire/requests/topics.ts'
+
+/** How long the controller may take over topics. */
+const TOPICS_TIMEOUT_MS = 10_000
+const POLL_MS = 20
+
+export class KafkaAdmin implements Admin {
+  readonly #context: PartContext
+  readonly #closing = new AbortController()
+
+  constructor(context: PartContext) {
+    this.#context = context
+  }
+
+  async topics(names?: readonly string[]): Promise<readonly TopicInfo[]> {
+    const { view } = this.#context
+    if (names?.length === 0) return []
+    const found = await this.#retrying('topics could not be looked up', () => view.describe(names))
+    return found.map(({ name, id, leaders }) => ({ name, id, partitions: leaders.length }))
+  }
+
+  async createTopics(specs: readonly TopicSpec[]): Promise<void> {
+    if (specs.length === 0) return
+    const { view } = this.#context
+    const names = specs.map(({ name }) => name)
+    let left = specs
+    await this.#retrying(`topics could not be created (${names.join(', ')})`, async () => {
+      if (left.length === 0) return
+      const link = await view.anyLink()
+      const results = await link.send(createTopicsRequest(left, TOPICS_TIMEOUT_MS))
+      const again = new Set<string>()
+      let passing: TopicResult | undefined
+      for (const result of results) {
+        if (result.errorCode === KafkaCode.ok || result.errorCode === KafkaCode.topicAlreadyExists) continue
+        const said = result.message === undefined ? '' : ` ${result.message}`
+        if (!isRetriable(result.errorCode)) throw kafkaError(result.errorCode, `Topic "${result.topic}" could not be created.${said}`, 'TOPIC_INVALID')
+        passing = result
+        again.add(result.topic)
+      }
+      left = left.filter(({ name }) => again.has(name))
+      if (passing !== undefined) throw new PassingError(`Kafka answered ${kafkaErrorName(passing.errorCode)} for "${passing.topic}".`)
+    })
+    await this.#untilTopics(names, (topics) => topics.length === names.length && topics.every(isLed))
+    // A leader that answers for its partitions takes records for them too.
+    view.want(names)
+    await this.#retrying('created topics could not be looked up', () => view.refresh())
+    const partitions = names.flatMap((topic) => (view.topic(topic)?.leaders ?? []).map((_leader, partition) => ({ topic, partition })))
+    await partitionOffsets(this.#context, partitions, 'read-uncommitted', this.#closing.signal)
+  }
+
+  async deleteTopics(names: readonly string[]): Promise<void> {
+    if (names.length === 0) return
+    await this.#retrying(`topics could not be deleted (${names.join(', ')})`, async () => {
+      const link = await this.#context.view.anyLink()
+      const results = await link.send(deleteTopicsRequest(names, TOPICS_TIMEOUT_MS))
+      for (const { topic, errorCode } of results) {
+        if (errorCode === KafkaCode.ok || errorCode === KafkaCode.unknownTopicOrPartition) continue
+        if (isRetriable(errorCode)) throw new PassingError(`Kafka answered ${kafkaErrorName(errorCode)} for "${topic}".`)
+        throw kafkaError(errorCode, `Topic "${topic}" could not be deleted.`, 'TOPIC_INVALID')
+      }
+    })
+    await this.#untilTopics(names, (topics) => topics.length === 0)
+  }
+
+  async offsets(partitions: readonly TopicPartition[], isolation: Isolation): Promise<readonly PartitionOffsets[]> {
+    return partitionOffsets(this.#context, partitions, isolation, this.#closing.signal)
+  }
+
+  async committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
+    const { view, control, recovery } = this.#context
+    const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
+    return committedOffsets(coordinator, recovery, { groupId, partitions, stable: false }, this.#closing.signal)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return
+    this.#closing.abort(new MillraceError('CLOSED', 'The admin client is closed.'))
+    this.#context.onClosed(this)
+  }
+
+  /** Waits until the metadata of these topics is as wished. */
+  async #untilTopics(names: readonly string[], done: (topics: readonly TopicView[]) => boolean): Promise<void> {
+    const { clock, view } = this.#context
+    const deadline = clock.monotonic() + TOPICS_TIMEOUT_MS
+    for (;;) {
+      if (done(await this.#retrying('topics could not be looked up', () => view.describe(names)))) return
+      if (clock.monotonic() > deadline) {
+        throw new MillraceError('TIMEOUT', `The metadata of topics ${names.join(', ')} did not settle within ${TOPICS_TIMEOUT_MS} ms.`)
+      }
+      await clock.sleep(POLL_MS, this.#closing.signal)
+    }
+  }
+
+  #retrying<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    return retrying(this.#context.recovery, what, this.#closing.signal, attempt)
+  }
+}
+
+function isLed({ leaders }: TopicView): boolean {
+  return leaders.length > 0 && leaders.every((leader) => leader >= 0)
+}

@@ -1,0 +1,87 @@
+import { MillraceError, type Logger } from '@millrace/core'
+import type { KafkaSettings } from '../kafka-transport-options.ts'
+import { addressText, openBrokerLink, type BrokerAddress, type BrokerLink } from '../kafkajs/broker-link.ts'
+import { APIS } from '../wire/wire-request.ts'
+
+/** The connections of one part (a consumer's fetches, a producer, …): at most one per broker, opened when needed. */
+export class BrokerLinks {
+  readonly #settings: KafkaSettings
+  readonly #log: Logger
+  readonly #links = new Map<string, Promise<BrokerLink>>()
+  readonly #open = new Map<string, BrokerLink>()
+  readonly #cuts = new Set<() => void>()
+  #closed = false
+
+  constructor(settings: KafkaSettings, log: Logger) {
+    this.#settings = settings
+    this.#log = log
+  }
+
+  /** The link if it is open and usable: spares loops a promise. */
+  ready(address: BrokerAddress): BrokerLink | undefined {
+    const link = this.#open.get(addressText(address))
+    return link?.usable === true ? link : undefined
+  }
+
+  /** An open link to that broker; rejects with `BROKER_UNREACHABLE`, `AUTHENTICATION_FAILED` or `CLOSED`. */
+  async to(address: BrokerAddress): Promise<BrokerLink> {
+    const key = addressText(address)
+    const open = this.#open.get(key)
+    if (open !== undefined) {
+      if (open.usable) return open
+      open.close()
+      this.#open.delete(key)
+      this.#links.delete(key)
+    }
+    let opening = this.#links.get(key)
+    if (opening === undefined) {
+      opening = this.#connect(address)
+      this.#links.set(key, opening)
+    }
+    try {
+      return await opening
+    } catch (error) {
+      if (this.#links.get(key) === opening) this.#links.delete(key)
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const link of this.#open.values()) link.close()
+    for (const cut of this.#cuts) cut()
+    this.#links.clear()
+    this.#open.clear()
+  }
+
+  async #connect(address: BrokerAddress): Promise<BrokerLink> {
+    if (this.#closed) throw closedError()
+    let cut: () => void = () => {}
+    try {
+      const { link, versions } = await openBrokerLink(address, this.#settings, this.#log, (cutShort) => {
+        cut = cutShort
+        this.#cuts.add(cutShort)
+      })
+      if (this.#closed) {
+        link.close()
+        throw closedError()
+      }
+      const missing = Object.values(APIS).find((api) => (versions?.[api.key]?.maxVersion ?? -1) < api.version)
+      if (missing !== undefined) {
+        link.close()
+        throw new MillraceError('BROKER_UNREACHABLE', `${addressText(address)} has no ${missing.name} request of version ${missing.version}: Kafka 2.8 or later is needed.`)
+      }
+      this.#open.set(addressText(address), link)
+      return link
+    } catch (error) {
+      if (this.#closed) throw closedError()
+      throw error
+    } finally {
+      this.#cuts.delete(cut)
+    }
+  }
+}
+
+function closedError(): MillraceError {
+  return new MillraceError('CLOSED', 'The connection to Kafka is closed.')
+}

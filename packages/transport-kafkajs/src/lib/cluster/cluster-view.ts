@@ -1,0 +1,156 @@
+import { MillraceError, type TopicPartition } from '@millrace/core'
+import { kafkaError, isRetriable, KafkaCode } from '../errors/kafka-errors.ts'
+import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
+import { metadataRequest, type Metadata, type MetadataTopic } from '../wire/requests/metadata.ts'
+import type { BrokerLinks } from './broker-links.ts'
+
+export interface TopicView {
+  readonly name: string
+  readonly id: string
+  /** Node id of each partition's leader; -1 while there is none. */
+  readonly leaders: readonly number[]
+}
+
+/**
+ * What is known of the cluster: brokers, and the topics anybody has asked for with their leaders. One for a whole
+ * transport. A look at the metadata serves everyone who asked for it before it was sent.
+ */
+export class ClusterView {
+  readonly #links: BrokerLinks
+  readonly #seeds: readonly BrokerAddress[]
+  readonly #wanted = new Set<string>()
+  #nodes: ReadonlyMap<number, BrokerAddress> = new Map()
+  #topics: ReadonlyMap<string, TopicView> = new Map()
+  #refused: ReadonlyMap<string, MillraceError> = new Map()
+  #running: Promise<void> | undefined
+  #queued: Promise<void> | undefined
+
+  constructor(links: BrokerLinks, seeds: readonly BrokerAddress[]) {
+    this.#links = links
+    this.#seeds = seeds
+  }
+
+  node(nodeId: number): BrokerAddress | undefined {
+    return this.#nodes.get(nodeId)
+  }
+
+  topic(name: string): TopicView | undefined {
+    return this.#topics.get(name)
+  }
+
+  /** Why a topic cannot be looked at, other than that it does not exist. */
+  refusal(name: string): MillraceError | undefined {
+    return this.#refused.get(name)
+  }
+
+  /** Node id of a partition's leader; -1 when it has none or is not known. */
+  leader(partition: TopicPartition): number {
+    return this.#topics.get(partition.topic)?.leaders[partition.partition] ?? -1
+  }
+
+  /** From now on every look at the metadata includes these topics. */
+  want(topics: Iterable<string>): void {
+    for (const topic of topics) this.#wanted.add(topic)
+  }
+
+  /** Makes sure that the topics are known, if they exist, without a request when they are. */
+  async ensure(topics: readonly string[]): Promise<void> {
+    if (topics.every((topic) => this.#topics.has(topic))) return
+    this.want(topics)
+    await this.refresh()
+  }
+
+  /** A fresh look. Rejects when no broker can be reached. */
+  refresh(): Promise<void> {
+    if (this.#running === undefined) {
+      const run = this.#look().finally(() => {
+        if (this.#running === run) this.#running = undefined
+      })
+      this.#running = run
+      return run
+    }
+    // The look under way may not include what the caller wants, or have been sent before what the caller saw.
+    this.#queued ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#queued = undefined
+        return this.refresh()
+      })
+    return this.#queued
+  }
+
+  /** Topics by name, or all, asked now. Those that do not exist are absent. */
+  async describe(names: readonly string[] | undefined): Promise<readonly TopicView[]> {
+    const metadata = await this.#ask(names)
+    return metadata.topics.flatMap((topic) => {
+      const view = topicView(topic)
+      if (view instanceof MillraceError) throw view
+      return view === undefined ? [] : [view]
+    })
+  }
+
+  /** Any broker that answers. */
+  async anyLink(): Promise<BrokerLink> {
+    let failure: unknown
+    const candidates = [...this.#nodes.values(), ...this.#seeds]
+    const connected = candidates.find((address) => this.#links.ready(address) !== undefined)
+    for (const address of connected === undefined ? candidates : [connected, ...candidates]) {
+      try {
+        return await this.#links.to(address)
+      } catch (error) {
+        failure ??= error
+      }
+    }
+    throw failure ?? new MillraceError('BROKER_UNREACHABLE', 'No broker is known.')
+  }
+
+  async #look(): Promise<void> {
+    const wanted = [...this.#wanted]
+    const metadata = await this.#ask(wanted)
+    this.#nodes = new Map(metadata.nodes.map((node) => [node.nodeId, node]))
+    const topics = new Map<string, TopicView>()
+    const refused = new Map<string, MillraceError>()
+    for (const topic of metadata.topics) {
+      const view = topicView(topic)
+      if (view instanceof MillraceError) refused.set(topic.name, view)
+      else if (view !== undefined) topics.set(topic.name, view)
+    }
+    this.#topics = topics
+    this.#refused = refused
+  }
+
+  async #ask(topics: readonly string[] | undefined): Promise<Metadata> {
+    let failure: unknown
+    // A connection that was lost unnoticed fails on its first use: then another broker, or a new connection, may do.
+    for (let attempt = 0; attempt <= this.#seeds.length + this.#nodes.size; attempt++) {
+      const link = await this.anyLink()
+      try {
+        return await link.send(metadataRequest(topics))
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
+  }
+}
+
+function topicView(topic: MetadataTopic): TopicView | MillraceError | undefined {
+  if (topic.errorCode === KafkaCode.unknownTopicOrPartition) return undefined
+  if (topic.errorCode !== KafkaCode.ok && !isRetriable(topic.errorCode)) {
+    return kafkaError(topic.errorCode, `Topic "${topic.name}" could not be looked up.`, 'TOPIC_INVALID')
+  }
+  const leaders: number[] = new Array<number>(topic.partitions.length).fill(-1)
+  for (const { partition, leader } of topic.partitions) leaders[partition] = leader
+  return { name: topic.name, id: topic.id, leaders }
+}
+
+/** Reads `host:port`; throws `BROKER_URL_INVALID`. */
+export function parseAddress(text: string): BrokerAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]/]+)):(\d+)$/.exec(text)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (host === undefined || !(port > 0 && port < 65_536)) {
+    throw new MillraceError('BROKER_URL_INVALID', `"${text}" is not host:port.`)
+  }
+  return { nodeId: -1, host, port }
+}

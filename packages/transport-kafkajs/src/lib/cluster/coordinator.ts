@@ -1,0 +1,68 @@
+import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
+import { findCoordinatorRequest } from '../wire/requests/find-coordinator.ts'
+import type { WireRequest } from '../wire/wire-request.ts'
+import type { BrokerLinks } from './broker-links.ts'
+import type { ClusterView } from './cluster-view.ts'
+import { checkCode } from './retrying.ts'
+
+export interface CoordinatorDeps {
+  readonly view: ClusterView
+  /** Connections over which the coordinator is asked. */
+  readonly links: BrokerLinks
+}
+
+/** The broker that keeps a group or a transactional id. Found when needed, forgotten when it fails. */
+export class CoordinatorLink {
+  readonly #kind: 'group' | 'transaction'
+  readonly #key: string
+  readonly #deps: CoordinatorDeps
+  #address: BrokerAddress | undefined
+
+  constructor(kind: 'group' | 'transaction', key: string, deps: CoordinatorDeps) {
+    this.#kind = kind
+    this.#key = key
+    this.#deps = deps
+  }
+
+  /** One try. A rejection makes the next call look for the coordinator anew. */
+  async send<T>(request: WireRequest<T>, timeoutMs?: number): Promise<T> {
+    try {
+      const link = await this.#link()
+      return await link.send(request, timeoutMs)
+    } catch (error) {
+      this.forget()
+      throw error
+    }
+  }
+
+  /** Cuts the connection: requests under way reject. */
+  drop(): void {
+    if (this.#address !== undefined) this.#deps.links.ready(this.#address)?.close()
+    this.forget()
+  }
+
+  /** Looks for the coordinator anew before the next request. */
+  forget(): void {
+    this.#address = undefined
+  }
+
+  /** `checkCode` for answers of the coordinator: looks for it anew when the code says that it has moved. */
+  check(code: number, what: string): void {
+    try {
+      checkCode(code, what)
+    } catch (error) {
+      this.forget()
+      throw error
+    }
+  }
+
+  async #link(): Promise<BrokerLink> {
+    if (this.#address === undefined) {
+      const anyBroker = await this.#deps.view.anyLink()
+      const found = await anyBroker.send(findCoordinatorRequest(this.#kind, this.#key))
+      checkCode(found.errorCode, `The coordinator of ${this.#kind} "${this.#key}" could not be found.`)
+      this.#address = { nodeId: found.nodeId, host: found.host, port: found.port }
+    }
+    return this.#deps.links.to(this.#address)
+  }
+}

@@ -1,0 +1,66 @@
+import { MillraceError, partitionKey, type Isolation, type PartitionOffsets, type TopicPartition } from '@millrace/core'
+import { KafkaCode } from '../errors/kafka-errors.ts'
+import { listOffsetsRequest } from '../wire/requests/list-offsets.ts'
+import type { PartContext } from './part-context.ts'
+import { checkCode, PassingError, retrying } from './retrying.ts'
+
+type OffsetsContext = Pick<PartContext, 'view' | 'control' | 'recovery'>
+
+/** First offset and end of partitions, asked of their leaders, two questions each. Rejects with `TOPIC_MISSING` or `PARTITION_MISSING`. */
+export async function partitionOffsets(context: OffsetsContext, partitions: readonly TopicPartition[], isolation: Isolation, signal: AbortSignal): Promise<readonly PartitionOffsets[]> {
+  const [beginnings, ends] = await Promise.all([
+    listOffsets(context, partitions, { which: 'beginning', isolation }, signal),
+    listOffsets(context, partitions, { which: 'end', isolation }, signal),
+  ])
+  return partitions.map(({ topic, partition }) => {
+    const key = partitionKey({ topic, partition })
+    return { topic, partition, beginning: beginnings.get(key) ?? 0, end: ends.get(key) ?? 0 }
+  })
+}
+
+/** Throws `TOPIC_MISSING` or `PARTITION_MISSING` for a partition that the view says is not there. */
+export function requirePartition(view: PartContext['view'], { topic, partition }: TopicPartition): void {
+  const refusal = view.refusal(topic)
+  if (refusal !== undefined) throw refusal
+  const found = view.topic(topic)
+  if (found === undefined) throw new MillraceError('TOPIC_MISSING', `Topic "${topic}" does not exist.`)
+  if (partition >= found.leaders.length || partition < 0) {
+    throw new MillraceError('PARTITION_MISSING', `Topic "${topic}" has ${found.leaders.length} partitions, so there is no partition ${partition}.`)
+  }
+}
+
+async function listOffsets(
+  context: OffsetsContext,
+  partitions: readonly TopicPartition[],
+  question: { readonly which: 'beginning' | 'end'; readonly isolation: Isolation },
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
+  const { view, control, recovery } = context
+  const found = new Map<string, number>()
+  const topics = [...new Set(partitions.map(({ topic }) => topic))]
+  await retrying(recovery, `offsets of ${topics.join(', ')} could not be read`, signal, async () => {
+    await view.ensure(topics)
+    const byLeader = new Map<number, TopicPartition[]>()
+    for (const partition of partitions) {
+      if (found.has(partitionKey(partition))) continue
+      requirePartition(view, partition)
+      const leader = view.leader(partition)
+      const list = byLeader.get(leader)
+      if (list === undefined) byLeader.set(leader, [partition])
+      else list.push(partition)
+    }
+    await Promise.all(
+      [...byLeader].map(async ([leader, list]) => {
+        const address = view.node(leader)
+        if (address === undefined) throw new PassingError(`${list[0]?.topic}/${list[0]?.partition} has no leader.`)
+        const link = await control.to(address)
+        const answers = await link.send(listOffsetsRequest(list, question.which, question.isolation))
+        for (const answer of answers) {
+          if (answer.errorCode === KafkaCode.ok) found.set(partitionKey(answer), answer.offset)
+          else checkCode(answer.errorCode, `The offsets of ${answer.topic}/${answer.partition} could not be read.`)
+        }
+      }),
+    )
+  })
+  return found
+}

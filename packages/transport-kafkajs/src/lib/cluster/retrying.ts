@@ -1,0 +1,34 @@
+import { isMillraceError, toError, type ErrorCode } from '@millrace/core'
+import { isRetriable, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
+import type { Recovery } from './recovery.ts'
+
+/** Something that passes: the attempt is made again after `Recovery.wait`. Never leaves the driver. */
+export class PassingError extends Error {
+  override readonly name: string = 'PassingError'
+}
+
+/** Throws for an error code: `PassingError` when it passes, else the Millrace error it stands for. */
+export function checkCode(code: number, what: string, fallback: ErrorCode = 'WORKER_FAILED'): void {
+  if (code === 0) return
+  if (isRetriable(code)) throw new PassingError(`Kafka answered ${kafkaErrorName(code)}.`)
+  throw kafkaError(code, what, fallback)
+}
+
+/** True for what may succeed when tried again: lost connections (refused credentials too, once running) and `PassingError`. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof PassingError || isMillraceError(error, 'BROKER_UNREACHABLE', 'AUTHENTICATION_FAILED')
+}
+
+/** Repeats `attempt` until it succeeds, fails for good, or the signal aborts (then rejects with its reason). */
+export async function retrying<T>(recovery: Recovery, what: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+  for (;;) {
+    signal.throwIfAborted()
+    try {
+      return await attempt()
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      if (!isPassing(error)) throw error
+      await recovery.wait(what, toError(error).message, signal)
+    }
+  }
+}

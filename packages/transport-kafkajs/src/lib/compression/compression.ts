@@ -1,0 +1,49 @@
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { MillraceError } from '@millrace/core'
+
+/** Names as in Kafka's `compression.type`. */
+export type CompressionName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+/** Compresses and decompresses the record section of a batch, in the form Kafka expects (lz4: frames; snappy: raw blocks, framed by us). */
+export interface CompressionCodec {
+  compress(data: Buffer): Buffer
+  decompress(data: Buffer): Buffer
+}
+
+/** The codecs that can be used in this process. */
+export type CompressionCodecs = Readonly<Partial<Record<CompressionName, CompressionCodec>>>
+
+const NAMES: readonly CompressionName[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
+
+/** Packages that bring a codec when the user has installed them. */
+export const CODEC_PACKAGES: Readonly<Record<'snappy' | 'lz4' | 'zstd', string>> = {
+  snappy: 'snappy',
+  lz4: 'lz4-napi',
+  zstd: '@bokuweb/zstd-wasm',
+}
+
+export const gzipCodec: CompressionCodec = {
+  compress: (data) => gzipSync(data),
+  decompress: (data) => gunzipSync(data),
+}
+
+/** The bits of a batch's attributes that name its codec. */
+export function compressionBits(name: CompressionName): number {
+  return NAMES.indexOf(name)
+}
+
+/** The codec of a batch with these attributes; `undefined` for an uncompressed one. Throws `COMPRESSION_MISSING`. */
+export function codecOfBatch(attributes: number, codecs: CompressionCodecs): CompressionCodec | undefined {
+  const name = NAMES[attributes & 0x07]
+  if (name === 'none') return undefined
+  if (name === undefined) throw new MillraceError('COMPRESSION_MISSING', `A batch names compression ${attributes & 0x07}, which is unknown.`)
+  return requireCodec(name, codecs)
+}
+
+/** The codec of that name, or `COMPRESSION_MISSING`, which names the package to install. */
+export function requireCodec(name: Exclude<CompressionName, 'none'>, codecs: CompressionCodecs): CompressionCodec {
+  const codec = codecs[name]
+  if (codec !== undefined) return codec
+  const how = name === 'gzip' ? 'It is part of Node.' : `Its package is "${CODEC_PACKAGES[name]}".`
+  throw new MillraceError('COMPRESSION_MISSING', `The codec for ${name} is not installed. ${how}`)
+}

@@ -1,0 +1,125 @@
+import { deferred, MillraceError, toError, type Deferred } from '@millrace/core'
+import type { PartContext } from '../cluster/part-context.ts'
+import type { CoordinatorLink } from '../cluster/coordinator.ts'
+import { isPassing } from '../cluster/retrying.ts'
+import { isMembershipLost, isRetriable, KafkaCode, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
+import { heartbeatRequest } from '../wire/requests/heartbeat.ts'
+import type { Membership } from '../wire/requests/membership.ts'
+
+/** Why a generation is over for this member. */
+export type SessionEnd =
+  /** The group rebalances: drain and join again. */
+  | { readonly kind: 'rebalance' }
+  /** The group has gone on without this member. */
+  | { readonly kind: 'lost' }
+  /** For good. */
+  | { readonly kind: 'failed'; readonly error: Error }
+
+export interface GroupSessionDeps extends Pick<PartContext, 'clock' | 'recovery'> {
+  readonly coordinator: CoordinatorLink
+  readonly intervalMs: number
+  readonly sessionTimeoutMs: number
+  /** Aborts when the consumer is closed. */
+  readonly signal: AbortSignal
+  /** Told when a heartbeat that succeeded was sent. */
+  readonly onHeartbeat: (sentMs: number) => void
+}
+
+const REBALANCE = KafkaCode.rebalanceInProgress
+
+/**
+ * A member in one generation: heartbeats on a timer of their own, also while the member drains, until `stop`. The first
+ * heartbeat that says so ends it; heartbeats go on after a rebalance was announced, for they still count.
+ */
+export class GroupSession {
+  readonly membership: Membership
+  readonly #deps: GroupSessionDeps
+  readonly #end: Deferred<SessionEnd> = deferred()
+  readonly #lost: Deferred<SessionEnd> = deferred()
+  readonly #stopping = new AbortController()
+
+  constructor(membership: Membership, deps: GroupSessionDeps) {
+    this.membership = membership
+    this.#deps = deps
+    void this.#beat()
+  }
+
+  /** Resolves when the generation is over for this member, in whatever way. */
+  get ended(): Promise<SessionEnd> {
+    return this.#end.promise
+  }
+
+  /** Resolves only when membership is gone: what still matters while the member drains. */
+  get lost(): Promise<SessionEnd> {
+    return this.#lost.promise
+  }
+
+  /** Asks for a rebalance from this side. */
+  rejoin(): void {
+    this.#end.resolve({ kind: 'rebalance' })
+  }
+
+  /** Ends the session for a code that a commit was answered with. */
+  endFor(code: number): void {
+    if (code === REBALANCE) this.#end.resolve({ kind: 'rebalance' })
+    else if (code === KafkaCode.fencedInstanceId) this.#over({ kind: 'failed', error: fencedInstance(this.membership) })
+    else if (isMembershipLost(code)) this.#over({ kind: 'lost' })
+    else this.#over({ kind: 'failed', error: kafkaError(code, `Group "${this.membership.groupId}" refused the member.`, 'WORKER_FAILED') })
+  }
+
+  /** No more heartbeats. */
+  stop(): void {
+    this.#stopping.abort()
+  }
+
+  #over(end: SessionEnd): void {
+    this.#end.resolve(end)
+    this.#lost.resolve(end)
+    this.stop()
+  }
+
+  async #beat(): Promise<void> {
+    const { clock, recovery, coordinator, intervalMs, onHeartbeat } = this.#deps
+    const signal = AbortSignal.any([this.#stopping.signal, this.#deps.signal])
+    const what = `heartbeat of group "${this.membership.groupId}"`
+    try {
+      await clock.sleep(intervalMs, signal)
+      while (!signal.aborted) {
+        const sentMs = clock.monotonic()
+        const code = await this.#send()
+        if (signal.aborted) return
+        if (code === KafkaCode.ok || code === REBALANCE) {
+          onHeartbeat(sentMs)
+          if (code === REBALANCE) this.#end.resolve({ kind: 'rebalance' })
+          await clock.sleep(Math.max(0, intervalMs - (clock.monotonic() - sentMs)), signal)
+        } else if (typeof code === 'string' || isRetriable(code)) {
+          coordinator.forget()
+          await recovery.wait(what, typeof code === 'string' ? code : `Kafka answered ${kafkaErrorName(code)}.`, signal)
+        } else {
+          return this.endFor(code)
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) this.#over({ kind: 'failed', error: toError(error) })
+    }
+  }
+
+  /** Gives the answer's code, or in words why there is none: the connection was lost, or the broker silent for a whole session. */
+  async #send(): Promise<number | string> {
+    const { clock, coordinator, sessionTimeoutMs } = this.#deps
+    const limit = clock.schedule(sessionTimeoutMs, () => coordinator.drop())
+    try {
+      return await coordinator.send(heartbeatRequest(this.membership))
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      return toError(error).message
+    } finally {
+      limit.cancel()
+    }
+  }
+}
+
+/** Two living processes with one instance id would throw each other out for ever: the one that was there first gives way for good. */
+export function fencedInstance({ groupId, instanceId }: Membership): MillraceError {
+  return new MillraceError('MEMBER_FENCED', `Another member of group "${groupId}" has taken over the instance id "${instanceId ?? ''}".`)
+}

@@ -1,0 +1,101 @@
+import { MillraceError, toError, type GroupAssignor } from '@millrace/core'
+import type { CoordinatorLink } from '../cluster/coordinator.ts'
+import type { PartContext } from '../cluster/part-context.ts'
+import { checkCode } from '../cluster/retrying.ts'
+import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
+import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription, type MemberAssignment } from '../wire/group-protocol.ts'
+import { joinGroupRequest, type JoinedGroup } from '../wire/requests/join-group.ts'
+import type { Membership } from '../wire/requests/membership.ts'
+import { syncGroupRequest } from '../wire/requests/sync-group.ts'
+import { fencedInstance } from './group-session.ts'
+
+export interface JoinOptions {
+  readonly groupId: string
+  readonly topics: readonly string[]
+  readonly instanceId: string | undefined
+  readonly assignor: GroupAssignor
+  readonly memberData: () => Uint8Array
+  readonly sessionTimeoutMs: number
+  readonly rebalanceTimeoutMs: number
+}
+
+export interface JoinDeps extends Pick<PartContext, 'clock' | 'view'> {
+  readonly coordinator: CoordinatorLink
+}
+
+export type JoinResult =
+  | { readonly kind: 'joined'; readonly membership: Membership; readonly assignment: MemberAssignment; readonly syncSentMs: number }
+  /** Try at once with this member id: the broker gave us one, or wants another round. */
+  | { readonly kind: 'again'; readonly memberId: string }
+  /** The broker does not know the member any more. */
+  | { readonly kind: 'lost' }
+
+/** The answer comes when every member has joined; a little more than the longest drain. */
+const ANSWER_SLACK_MS = 5_000
+
+/**
+ * One round of JoinGroup and SyncGroup. The member that the broker makes the leader runs the assignor for all. Throws
+ * `PassingError` for what passes, and Millrace's errors for what does not.
+ */
+export async function joinGroup(options: JoinOptions, memberId: string, joinNumber: number, deps: JoinDeps): Promise<JoinResult> {
+  const { groupId, instanceId } = options
+  const joined = await deps.coordinator.send(
+    joinGroupRequest({
+      groupId,
+      sessionTimeoutMs: options.sessionTimeoutMs,
+      rebalanceTimeoutMs: options.rebalanceTimeoutMs,
+      memberId,
+      instanceId,
+      protocol: options.assignor.name,
+      metadata: encodeSubscription({ topics: options.topics, data: options.memberData() }, joinNumber),
+    }),
+    options.rebalanceTimeoutMs + ANSWER_SLACK_MS,
+  )
+  if (joined.errorCode === KafkaCode.memberIdRequired) return { kind: 'again', memberId: joined.memberId }
+  const membership: Membership = { groupId, generation: joined.generation, memberId: joined.memberId, instanceId }
+  const refusal = refused(joined.errorCode, membership, deps.coordinator, refusalText(options))
+  if (refusal !== undefined) return refusal
+
+  const assignments = joined.leaderId === joined.memberId ? await assignAll(joined, options, deps) : []
+  const syncSentMs = deps.clock.monotonic()
+  const synced = await deps.coordinator.send(syncGroupRequest(membership, assignments))
+  // Yet another member came or went before this round was through.
+  if (synced.errorCode === KafkaCode.rebalanceInProgress) return { kind: 'again', memberId: joined.memberId }
+  const syncRefusal = refused(synced.errorCode, membership, deps.coordinator, refusalText(options))
+  return syncRefusal ?? { kind: 'joined', membership, assignment: decodeAssignment(synced.assignment), syncSentMs }
+}
+
+function refused(code: number, membership: Membership, coordinator: CoordinatorLink, what: string): JoinResult | undefined {
+  if (code === KafkaCode.ok) return undefined
+  if (code === KafkaCode.fencedInstanceId) throw fencedInstance(membership)
+  if (isMembershipLost(code)) return { kind: 'lost' }
+  coordinator.forget()
+  checkCode(code, what)
+  return undefined
+}
+
+function refusalText({ groupId, sessionTimeoutMs }: JoinOptions): string {
+  return `Group "${groupId}" refused the member (sessionTimeout ${sessionTimeoutMs} ms).`
+}
+
+async function assignAll(joined: JoinedGroup, { assignor, groupId }: JoinOptions, { view }: JoinDeps): Promise<[string, Buffer][]> {
+  const members = joined.members.map(({ memberId, metadata }) => ({ id: memberId, ...decodeSubscription(metadata) }))
+  const topics = [...new Set(members.flatMap((member) => member.topics))]
+  view.want(topics)
+  await view.refresh()
+  const partitions = new Map<string, number>()
+  for (const topic of topics) {
+    const found = view.topic(topic)
+    if (found !== undefined) partitions.set(topic, found.leaders.length)
+  }
+  const { assignments, groupData } = runAssignor(() => assignor.assign({ members, partitions }), groupId)
+  return members.map(({ id }) => [id, encodeAssignment({ partitions: assignments.get(id) ?? [], groupData })])
+}
+
+function runAssignor<T>(assign: () => T, groupId: string): T {
+  try {
+    return assign()
+  } catch (error) {
+    throw new MillraceError('WORKER_FAILED', `The assignor of group "${groupId}" threw: ${toError(error).message}.`, { cause: error })
+  }
+}

@@ -1,0 +1,57 @@
+import { MillraceError, type Isolation, type PartitionOffsets, type Reader, type RecordBatch, type TopicPartition } from '@millrace/core'
+import type { BrokerLinks } from '../cluster/broker-links.ts'
+import type { PartContext } from '../cluster/part-context.ts'
+import { partitionOffsets } from '../cluster/partition-offsets.ts'
+import { PartitionFetcher } from './partition-fetcher.ts'
+
+/** Most bytes of one fetch per partition: readers restore large logs, so more than a consumer's. */
+const MAX_PARTITION_BYTES = 1 << 20
+
+/** Reads partitions outside any group. */
+export class KafkaReader implements Reader {
+  readonly #context: PartContext
+  readonly #isolation: Isolation
+  readonly #closing = new AbortController()
+  readonly #links: BrokerLinks
+  readonly #fetcher: PartitionFetcher
+
+  constructor(isolation: Isolation, context: PartContext) {
+    this.#context = context
+    this.#isolation = isolation
+    this.#links = context.openLinks()
+    this.#fetcher = new PartitionFetcher({ isolation, maxPartitionBytes: MAX_PARTITION_BYTES }, { ...context, links: this.#links, signal: this.#closing.signal })
+  }
+
+  assign(partition: TopicPartition, offset: number): void {
+    this.#closing.signal.throwIfAborted()
+    requireSafe(partition, offset)
+    if (!this.#fetcher.has(partition)) this.#fetcher.add(partition)
+    this.#fetcher.seek(partition, offset)
+  }
+
+  unassign(partition: TopicPartition): void {
+    this.#fetcher.remove(partition)
+  }
+
+  batches(): AsyncIterable<RecordBatch> {
+    return this.#fetcher.batches()
+  }
+
+  async offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffsets[]> {
+    return partitionOffsets(this.#context, partitions, this.#isolation, this.#closing.signal)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing.signal.aborted) return
+    this.#closing.abort(new MillraceError('CLOSED', 'The reader is closed.'))
+    this.#fetcher.end()
+    this.#links.close()
+    this.#context.onClosed(this)
+  }
+}
+
+/** Throws `OFFSET_UNSAFE` for what is no offset. */
+export function requireSafe(partition: TopicPartition, offset: number): void {
+  if (Number.isSafeInteger(offset) && offset >= 0) return
+  throw new MillraceError('OFFSET_UNSAFE', `${offset} is no offset of ${partition.topic}/${partition.partition}.`)
+}

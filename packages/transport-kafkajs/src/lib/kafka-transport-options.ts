@@ -1,0 +1,53 @@
+import type { ConnectionOptions } from 'node:tls'
+import type { CompressionName } from './compression/compression.ts'
+
+/** How to log in. `token` of oauthbearer is asked for a fresh token whenever a connection needs one. */
+export type KafkaSasl =
+  | { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
+  | { readonly mechanism: 'oauthbearer'; readonly token: () => Promise<string> }
+
+export interface KafkaTransportOptions {
+  /** `host:port` of one broker or more; the others are found through them. */
+  readonly brokers: readonly string[]
+  /** Shown in the broker's logs and quotas. */
+  readonly clientId: string
+  /** `true` for TLS with the system's certificates, or Node's TLS options. Default: no TLS. */
+  readonly ssl?: boolean | ConnectionOptions
+  readonly sasl?: KafkaSasl
+  /** Of produced batches. Default 'none'. Consumed ones may use any whose codec is installed. */
+  readonly compression?: CompressionName
+  /** A request without an answer for so long counts as lost with its connection. Default 30,000. */
+  readonly requestTimeoutMs?: number
+  /** Longest wait for a TCP or TLS connection. Default 5,000. */
+  readonly connectionTimeoutMs?: number
+  /** Most bytes of one fetch over all partitions of a broker; the first batch comes whole even if larger. Default 4 MB. */
+  readonly maxFetchBytes?: number
+  /** Longest wait of the broker for a first byte, which bounds how fast `resume` and `seek` take effect. 50 to 200 are sensible. Default 100. */
+  readonly maxFetchWaitMs?: number
+  /** Most bytes of one Produce request over all partitions. Default 4 MB. */
+  readonly maxRequestBytes?: number
+  /** Most bytes of one batch of one partition before compression; larger records go alone. Default 900,000, for a broker's default limit of 1 MB. */
+  readonly maxBatchBytes?: number
+}
+
+/** The options with every default filled in. */
+export interface KafkaSettings extends Omit<Required<KafkaTransportOptions>, 'ssl' | 'sasl'> {
+  readonly ssl: boolean | ConnectionOptions
+  readonly sasl: KafkaSasl | undefined
+}
+
+export function kafkaSettings(options: KafkaTransportOptions): KafkaSettings {
+  return {
+    brokers: options.brokers,
+    clientId: options.clientId,
+    ssl: options.ssl ?? false,
+    sasl: options.sasl,
+    compression: options.compression ?? 'none',
+    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    connectionTimeoutMs: options.connectionTimeoutMs ?? 5_000,
+    maxFetchBytes: options.maxFetchBytes ?? 4 << 20,
+    maxFetchWaitMs: options.maxFetchWaitMs ?? 100,
+    maxRequestBytes: options.maxRequestBytes ?? 4 << 20,
+    maxBatchBytes: options.maxBatchBytes ?? 900_000,
+  }
+}

@@ -1,0 +1,184 @@
+import {
+  isMillraceError,
+  MillraceError,
+  toError,
+  type Admin,
+  type Consumer,
+  type ConsumerOptions,
+  type Isolation,
+  type Producer,
+  type Reader,
+  type TransactionalProducer,
+  type Transport,
+  type TransportCapabilities,
+  type TransportDeps,
+} from '@millrace/core'
+import { KafkaAdmin } from './admin/kafka-admin.ts'
+import { BrokerLinks } from './cluster/broker-links.ts'
+import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
+import type { PartContext } from './cluster/part-context.ts'
+import { backoff, Recovery } from './cluster/recovery.ts'
+import { requireCodec, type CompressionCodecs } from './compression/compression.ts'
+import { installedCodecs } from './compression/installed-codecs.ts'
+import { KafkaConsumer } from './consumer/kafka-consumer.ts'
+import { KafkaReader } from './fetch/kafka-reader.ts'
+import { kafkaSettings, type KafkaSettings, type KafkaTransportOptions } from './kafka-transport-options.ts'
+import { KafkaProducer } from './producer/kafka-producer.ts'
+import { KafkaTransactionalProducer } from './producer/kafka-transactional-producer.ts'
+
+const CLOSE_LIMIT_MS = 5_000
+
+const CAPABILITIES: TransportCapabilities = Object.freeze({
+  name: 'kafka',
+  durable: true,
+  shared: true,
+  uncommittedVisible: true,
+  sessions: true,
+})
+
+/**
+ * Millrace on Apache Kafka (2.8 and later, made for 4.x).
+ *
+ * @throws MillraceError `BROKER_URL_INVALID` when an address is not `host:port`.
+ * @example
+ * const transport = createKafkaTransport({ brokers: ['localhost:9092'], clientId: 'word-count' }, { clock: systemClock(), log })
+ * await transport.connect({ timeoutMs: 10_000 })
+ * const reader = transport.reader({ isolation: 'read-committed' })
+ */
+export function createKafkaTransport(options: KafkaTransportOptions, deps: TransportDeps): Transport {
+  return new KafkaTransport(kafkaSettings(options), deps)
+}
+
+interface Closable {
+  close(): Promise<void>
+}
+
+class KafkaTransport implements Transport {
+  readonly capabilities: TransportCapabilities = CAPABILITIES
+  readonly #settings: KafkaSettings
+  readonly #deps: TransportDeps
+  readonly #control: BrokerLinks
+  readonly #context: PartContext
+  readonly #parts = new Set<object & Closable>()
+  #codecs: CompressionCodecs = {}
+  #connected = false
+  #closed: Promise<void> | undefined
+
+  constructor(settings: KafkaSettings, deps: TransportDeps) {
+    const seeds = settings.brokers.map(parseAddress)
+    if (seeds.length === 0) throw new MillraceError('BROKER_URL_INVALID', 'No broker is named.')
+    this.#settings = settings
+    this.#deps = deps
+    this.#control = new BrokerLinks(settings, deps.log)
+    const view = new ClusterView(this.#control, seeds)
+    this.#context = {
+      settings,
+      clock: deps.clock,
+      log: deps.log,
+      view,
+      recovery: new Recovery({ ...deps, refresh: () => view.refresh() }),
+      control: this.#control,
+      openLinks: () => new BrokerLinks(settings, deps.log),
+      codecs: () => this.#codecs,
+      onClosed: (part) => {
+        for (const open of this.#parts) if (open === part) this.#parts.delete(open)
+      },
+    }
+  }
+
+  async connect({ timeoutMs, signal }: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
+    this.#requireOpen()
+    const { clock, log } = this.#deps
+    const { compression, brokers } = this.#settings
+    this.#codecs = await installedCodecs(log)
+    if (compression !== 'none') requireCodec(compression, this.#codecs)
+    const limit = new AbortController()
+    const ending = signal === undefined ? limit.signal : AbortSignal.any([limit.signal, signal])
+    let reason = ''
+    const timer = clock.schedule(timeoutMs, () => {
+      const said = reason === '' ? '' : ` ${reason}`
+      limit.abort(new MillraceError('BROKER_UNREACHABLE', `No broker of kafka://${brokers.join(',')} answered within ${timeoutMs} ms.${said}`))
+    })
+    try {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await untilAborted(this.#context.view.refresh(), ending)
+          this.#connected = true
+          return
+        } catch (error) {
+          ending.throwIfAborted()
+          this.#requireOpen()
+          if (!isMillraceError(error, 'BROKER_UNREACHABLE')) throw error
+          reason = error.detail
+          const waitMs = backoff(attempt)
+          log.warn({ attempt, retryInMs: waitMs }, `Kafka cannot be reached: ${reason} Trying again.`)
+          await clock.sleep(waitMs, ending)
+        }
+      }
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  consumer(options: ConsumerOptions): Consumer {
+    return this.#opened(new KafkaConsumer(options, this.#usable()))
+  }
+
+  producer(): Producer {
+    return this.#opened(new KafkaProducer(this.#usable()))
+  }
+
+  transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer {
+    return this.#opened(new KafkaTransactionalProducer(options, this.#usable()))
+  }
+
+  reader({ isolation }: { readonly isolation: Isolation }): Reader {
+    return this.#opened(new KafkaReader(isolation, this.#usable()))
+  }
+
+  admin(): Admin {
+    return this.#opened(new KafkaAdmin(this.#usable()))
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    const { clock, log } = this.#deps
+    const limit = new AbortController()
+    const timeout = clock.sleep(CLOSE_LIMIT_MS, limit.signal).catch(() => undefined)
+    const closing = Promise.allSettled([...this.#parts].map((part) => part.close())).then((ends) => {
+      for (const end of ends) if (end.status === 'rejected') log.warn({ error: toError(end.reason).message }, 'A part of the Kafka transport did not close well.')
+    })
+    await Promise.race([closing, timeout])
+    limit.abort()
+    this.#context.recovery.stop()
+    this.#control.close()
+  }
+
+  #opened<T extends object & Closable>(part: T): T {
+    this.#parts.add(part)
+    return part
+  }
+
+  #usable(): PartContext {
+    this.#requireOpen()
+    if (!this.#connected) throw new MillraceError('CLOSED', 'The Kafka transport is not connected.')
+    return this.#context
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== undefined) throw new MillraceError('CLOSED', 'The Kafka transport is closed.')
+  }
+}
+
+function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}

@@ -1,0 +1,108 @@
+import { toError, type Logger } from '@millrace/core'
+import { connectionError } from '../errors/connection-errors.ts'
+import type { KafkaSettings } from '../kafka-transport-options.ts'
+import { WireReader } from '../wire/wire-reader.ts'
+import type { WireRequest } from '../wire/wire-request.ts'
+import { WireWriter } from '../wire/wire-writer.ts'
+import { kafkajsClient, type KafkajsClient } from './kafkajs-client.ts'
+import { requireBroker, requireConnection, type BrokerInternals, type ConnectionInternals } from './kafkajs-internals.ts'
+
+export interface BrokerAddress {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+}
+
+/**
+ * One connection to one broker. Kafka answers a connection in order, so parts that must not wait for one another each
+ * have their own. After a failure a link is finished: throw it away and open another.
+ */
+export class BrokerLink {
+  readonly address: BrokerAddress
+  readonly #client: KafkajsClient
+  readonly #connection: ConnectionInternals
+  readonly #requestTimeoutMs: number
+  #failed = false
+
+  /** Use `openBrokerLink`. */
+  constructor(address: BrokerAddress, client: KafkajsClient, connection: ConnectionInternals, requestTimeoutMs: number) {
+    this.address = address
+    this.#client = client
+    this.#connection = connection
+    this.#requestTimeoutMs = requestTimeoutMs
+  }
+
+  /** False once a request has failed or the connection was lost. */
+  get usable(): boolean {
+    return !this.#failed && this.#connection.isConnected()
+  }
+
+  /**
+   * Sends a request and gives what its `decode` makes of the answer. Rejects with `BROKER_UNREACHABLE` when the
+   * connection was lost or no answer came in time, and with what `decode` throws.
+   */
+  async send<T>(request: WireRequest<T>, timeoutMs: number = this.#requestTimeoutMs): Promise<T> {
+    const { api } = request
+    const answer = await this.#exchange(request, timeoutMs)
+    const reader = new WireReader(answer)
+    if (api.flexible) reader.skipTags()
+    return request.decode(reader)
+  }
+
+  /** Rejects requests under way. */
+  close(): void {
+    this.#failed = true
+    this.#client.destroySockets()
+  }
+
+  async #exchange<T>(request: WireRequest<T>, timeoutMs: number): Promise<Buffer> {
+    const { api } = request
+    try {
+      return await this.#connection.send<Buffer>({
+        request: {
+          apiKey: api.key,
+          apiVersion: api.version,
+          apiName: api.name,
+          encode: async () => {
+            const writer = new WireWriter(request.sizeHint)
+            // Flexible versions have a second request header, which differs by its tagged fields alone.
+            if (api.flexible) writer.noTags()
+            request.encode(writer)
+            const bytes = writer.bytes()
+            return { buf: bytes, buffer: bytes }
+          },
+        },
+        response: {
+          decode: async (payload) => ({ clientSideThrottleTime: null, value: payload }),
+          parse: async ({ value }) => value,
+        },
+        requestTimeout: timeoutMs,
+        logResponseError: false,
+      })
+    } catch (error) {
+      this.close()
+      throw connectionError(error, addressText(this.address))
+    }
+  }
+}
+
+/** Connects and authenticates. Rejects with `BROKER_UNREACHABLE` or `AUTHENTICATION_FAILED`. `onOpening` is given a way to cut the attempt short. */
+export async function openBrokerLink(address: BrokerAddress, settings: KafkaSettings, log: Logger, onOpening: (cut: () => void) => void): Promise<{ link: BrokerLink; versions: BrokerInternals['versions'] }> {
+  const text = addressText(address)
+  const client = kafkajsClient(text, settings, log)
+  onOpening(client.destroySockets)
+  try {
+    const connectionPool = await client.cluster.connectionPoolBuilder.build({ host: address.host, port: address.port })
+    const connection = requireConnection(connectionPool)
+    const broker = requireBroker(client.cluster.brokerPool.createBroker({ connectionPool, logger: client.cluster.rootLogger, nodeId: address.nodeId }))
+    await broker.connect()
+    return { link: new BrokerLink(address, client, connection, settings.requestTimeoutMs), versions: broker.versions }
+  } catch (error) {
+    client.destroySockets()
+    throw connectionError(toError(error), text)
+  }
+}
+
+export function addressText(address: BrokerAddress): string {
+  return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`
+}

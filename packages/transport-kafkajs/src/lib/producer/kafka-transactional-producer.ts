@@ -1,0 +1,238 @@
+import {
+  MillraceError,
+  partitionKey,
+  type CommitOffset,
+  type OutgoingRecord,
+  type SendOptions,
+  type SendOutcome,
+  type TopicPartition,
+  type TransactionalProducer,
+} from '@millrace/core'
+import type { BrokerLinks } from '../cluster/broker-links.ts'
+import { CoordinatorLink } from '../cluster/coordinator.ts'
+import type { PartContext } from '../cluster/part-context.ts'
+import { retrying } from '../cluster/retrying.ts'
+import { kafkaError, KafkaCode } from '../errors/kafka-errors.ts'
+import { requireSafe } from '../fetch/kafka-reader.ts'
+import { initProducerIdRequest } from '../wire/requests/init-producer-id.ts'
+import { addOffsetsRequest, addPartitionsRequest, endTransactionRequest, txnOffsetCommitRequest, type TransactionOwner } from '../wire/requests/transaction.ts'
+import { BatchSender, type SendingMode } from './batch-sender.ts'
+import { closeSender, partitionCount } from './producer-parts.ts'
+
+/** Wait while the coordinator still writes the markers of the transaction before. */
+const CONCURRENT_WAIT_MS = 5
+
+export interface TransactionalOptions {
+  readonly id: string
+  readonly timeoutMs: number
+}
+
+/**
+ * Transactions under one id, over connections of their own: Kafka answers a connection in order, so producers that
+ * share one wait for one another's acknowledgements.
+ */
+export class KafkaTransactionalProducer implements TransactionalProducer {
+  readonly #options: TransactionalOptions
+  readonly #context: PartContext
+  readonly #closing = new AbortController()
+  readonly #links: BrokerLinks
+  readonly #coordinator: CoordinatorLink
+  readonly #groups = new Map<string, CoordinatorLink>()
+  readonly #sender: BatchSender
+  readonly #sequences = new Map<string, number>()
+  readonly #added = new Set<string>()
+  #owner: TransactionOwner | undefined
+  #state: 'new' | 'ready' | 'open' | 'failed' = 'new'
+  #groupsAdded = new Set<string>()
+  #closed: Promise<void> | undefined
+
+  constructor(options: TransactionalOptions, context: PartContext) {
+    this.#options = options
+    this.#context = context
+    this.#links = context.openLinks()
+    this.#coordinator = new CoordinatorLink('transaction', options.id, { view: context.view, links: this.#links })
+    this.#sender = new BatchSender(this.#mode(), { ...context, links: this.#links, signal: this.#closing.signal })
+  }
+
+  async init(): Promise<void> {
+    this.#requireOpen()
+    if (this.#state !== 'new') throw this.#outOfOrder('init')
+    const { id, timeoutMs } = this.#options
+    const identity = await this.#guarded(() =>
+      this.#ask('the transactional id could not be taken over', async () => {
+        const answer = await this.#coordinator.send(initProducerIdRequest(id, timeoutMs))
+        return { code: answer.errorCode, answer }
+      }),
+    )
+    this.#owner = { transactionalId: id, producerId: identity.producerId, epoch: identity.epoch }
+    this.#state = 'ready'
+  }
+
+  async begin(): Promise<void> {
+    this.#requireInit()
+    if (this.#state !== 'ready') throw this.#outOfOrder('begin')
+    this.#state = 'open'
+    this.#added.clear()
+    this.#groupsAdded.clear()
+  }
+
+  async partitions(topic: string): Promise<number> {
+    this.#requireOpen()
+    return partitionCount(this.#context, topic, this.#closing.signal)
+  }
+
+  lane(partition: TopicPartition): number {
+    return this.#context.view.leader(partition)
+  }
+
+  async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
+    this.#requireInit()
+    if (this.#state !== 'open') throw this.#outOfOrder('send')
+    return this.#guarded(() => this.#sender.send(records, options))
+  }
+
+  async sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
+    const owner = this.#requireInit()
+    if (this.#state !== 'open') throw this.#outOfOrder('sendOffsets')
+    for (const offset of offsets) requireSafe(offset, offset.offset)
+    if (offsets.length === 0) return
+    await this.#guarded(async () => {
+      if (!this.#groupsAdded.has(groupId)) {
+        await this.#ask('a group could not be added to the transaction', async () => ({
+          code: await this.#coordinator.send(addOffsetsRequest(owner, groupId)),
+          answer: undefined,
+        }))
+        this.#groupsAdded.add(groupId)
+      }
+      const group = this.#group(groupId)
+      await this.#ask(
+        'offsets could not be added to the transaction',
+        async () => {
+          const answer = await group.send(txnOffsetCommitRequest(owner, groupId, offsets))
+          return { code: answer.find(({ errorCode }) => errorCode !== KafkaCode.ok)?.errorCode ?? KafkaCode.ok, answer }
+        },
+        group,
+      )
+    })
+  }
+
+  commit(): Promise<void> {
+    return this.#end('commit')
+  }
+
+  abort(): Promise<void> {
+    return this.#end('abort')
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= closeSender({ clock: this.#context.clock, sender: this.#sender, closing: this.#closing, links: this.#links }).finally(() =>
+      this.#context.onClosed(this),
+    )
+    return this.#closed
+  }
+
+  async #end(end: 'commit' | 'abort'): Promise<void> {
+    const owner = this.#requireInit()
+    if (this.#state !== 'open') throw this.#outOfOrder(end)
+    // The coordinator refuses to end a transaction that it has not been told of.
+    if (this.#added.size > 0 || this.#groupsAdded.size > 0) {
+      await this.#guarded(() =>
+        this.#ask(`the transaction could not be ended (${end})`, async () => ({
+          code: await this.#coordinator.send(endTransactionRequest(owner, end)),
+          answer: undefined,
+        })),
+      )
+    }
+    this.#state = 'ready'
+  }
+
+  #mode(): SendingMode {
+    return {
+      transactionalId: this.#options.id,
+      prepare: (partitions) => this.#addPartitions(partitions),
+      producer: (key) => {
+        const owner = this.#requireInit()
+        return { id: owner.producerId, epoch: owner.epoch, firstSequence: this.#sequences.get(key) ?? 0, transactional: true }
+      },
+      stored: (key, records) => {
+        // Sequence numbers go round at 2^31.
+        this.#sequences.set(key, ((this.#sequences.get(key) ?? 0) + records) % 0x8000_0000)
+      },
+      fatal: (code) => this.#fatal(code),
+    }
+  }
+
+  async #addPartitions(partitions: readonly TopicPartition[]): Promise<void> {
+    const added = partitions.filter((partition) => !this.#added.has(partitionKey(partition)))
+    if (added.length === 0) return
+    const owner = this.#requireInit()
+    await this.#ask('partitions could not be added to the transaction', async () => {
+      const answer = await this.#coordinator.send(addPartitionsRequest(owner, added))
+      const codes = answer.map(({ errorCode }) => errorCode).filter((code) => code !== KafkaCode.ok && code !== OPERATION_NOT_ATTEMPTED)
+      return { code: codes[0] ?? KafkaCode.ok, answer }
+    })
+    for (const partition of added) this.#added.add(partitionKey(partition))
+  }
+
+  /** Asks until the answer is good: the coordinator moves, loads, or is still busy with the transaction before. */
+  #ask<T>(what: string, ask: () => Promise<{ readonly code: number; readonly answer: T }>, coordinator: CoordinatorLink = this.#coordinator): Promise<T> {
+    const { signal } = this.#closing
+    return retrying(this.#context.recovery, `${what} ("${this.#options.id}")`, signal, async () => {
+      for (;;) {
+        const { code, answer } = await ask()
+        if (code === KafkaCode.ok) return answer
+        if (code === KafkaCode.concurrentTransactions) {
+          await this.#context.clock.sleep(CONCURRENT_WAIT_MS, signal)
+          continue
+        }
+        const fatal = this.#fatal(code)
+        if (fatal !== undefined) throw fatal
+        coordinator.check(code, `Transactional id "${this.#options.id}": ${what}.`)
+      }
+    })
+  }
+
+  /** After any failure the producer is finished: what the broker has of the transaction is not known. */
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      this.#state = 'failed'
+      throw error
+    }
+  }
+
+  #fatal(code: number): Error | undefined {
+    const error = kafkaError(code, `Transactional id "${this.#options.id}" cannot go on.`, 'TRANSACTION_STATE')
+    if (error.code === 'PRODUCER_FENCED') return error
+    return SEQUENCE_ERRORS.has(code) ? error : undefined
+  }
+
+  #group(groupId: string): CoordinatorLink {
+    let group = this.#groups.get(groupId)
+    if (group === undefined) {
+      group = new CoordinatorLink('group', groupId, { view: this.#context.view, links: this.#links })
+      this.#groups.set(groupId, group)
+    }
+    return group
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== undefined) throw new MillraceError('CLOSED', `The producer "${this.#options.id}" is closed.`)
+  }
+
+  #requireInit(): TransactionOwner {
+    this.#requireOpen()
+    if (this.#owner === undefined) throw new MillraceError('CLOSED', `The producer "${this.#options.id}" is not open: init() comes first.`)
+    return this.#owner
+  }
+
+  #outOfOrder(call: string): MillraceError {
+    return new MillraceError('TRANSACTION_STATE', `${call}() of producer "${this.#options.id}" was called in state "${this.#state}".`)
+  }
+}
+
+const OPERATION_NOT_ATTEMPTED = 55
+
+/** OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER, INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, UNKNOWN_PRODUCER_ID, TRANSACTION_ABORTABLE. */
+const SEQUENCE_ERRORS: ReadonlySet<number> = new Set([45, 46, 48, 52, 59, 120])

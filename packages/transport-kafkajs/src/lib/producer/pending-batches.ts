@@ -1,0 +1,142 @@
+import type { OutgoingRecord, SendOutcome, TopicPartition } from '@millrace/core'
+import { recordSize } from '../wire/encode-record-batch.ts'
+
+export interface BatchLimits {
+  readonly maxBatchRecords: number
+  readonly maxBatchBytes: number
+  readonly maxRequestBytes: number
+}
+
+/** Records that go in one batch, by their place in the send. */
+export interface PendingBatch {
+  readonly indexes: readonly number[]
+  readonly bytes: number
+}
+
+/** The batches of one partition that are not stored yet, in order. */
+export interface PartitionQueue extends TopicPartition {
+  readonly key: string
+  readonly batches: PendingBatch[]
+  /** Looks at the metadata that did not show the partition. */
+  looksMissing: number
+  /** Answers in a row that called the same batch damaged. */
+  corruptions: number
+}
+
+/**
+ * What a send has still to do, and what became of each record. Pure bookkeeping: the order of a partition's records is
+ * kept whatever is refused, split or sent again.
+ */
+export class PendingBatches {
+  readonly outcomes: SendOutcome[]
+  readonly queues: ReadonlyMap<string, PartitionQueue>
+  readonly #records: readonly OutgoingRecord[]
+  readonly #limits: BatchLimits
+
+  constructor(records: readonly OutgoingRecord[], limits: BatchLimits) {
+    this.#records = records
+    this.#limits = limits
+    this.outcomes = new Array<SendOutcome>(records.length)
+    this.queues = fillQueues(records, limits)
+  }
+
+  recordsOf(batch: PendingBatch): readonly OutgoingRecord[] {
+    const { indexes } = batch
+    if (indexes.length === this.#records.length) return this.#records
+    const records: OutgoingRecord[] = []
+    for (const index of indexes) {
+      const record = this.#records[index]
+      if (record !== undefined) records.push(record)
+    }
+    return records
+  }
+
+  /** The queues whose first batches fit in one request, the first of them whatever its size. */
+  nextRequest(queues: readonly PartitionQueue[]): PartitionQueue[] {
+    const chosen: PartitionQueue[] = []
+    let bytes = 0
+    for (const queue of queues) {
+      const head = queue.batches[0]
+      if (head === undefined) continue
+      if (chosen.length > 0 && bytes + head.bytes > this.#limits.maxRequestBytes) break
+      chosen.push(queue)
+      bytes += head.bytes
+    }
+    return chosen
+  }
+
+  /** The first batch of the queue is on the broker from `baseOffset`. */
+  stored(queue: PartitionQueue, baseOffset: number): void {
+    const head = queue.batches.shift()
+    queue.corruptions = 0
+    if (head === undefined) return
+    let offset = baseOffset
+    for (const index of head.indexes) this.outcomes[index] = { ok: true, offset: offset++ }
+  }
+
+  /** Refuses the first batch: those of its records that `bad` names (places in the batch), or all of them; the others stay first. */
+  refuse(queue: PartitionQueue, error: Error, bad?: readonly number[]): void {
+    const head = queue.batches.shift()
+    queue.corruptions = 0
+    if (head === undefined) return
+    const refused = bad === undefined ? undefined : new Set(bad)
+    const rest: number[] = []
+    head.indexes.forEach((index, place) => {
+      if (refused !== undefined && !refused.has(place)) rest.push(index)
+      else this.outcomes[index] = { ok: false, error }
+    })
+    if (rest.length > 0) queue.batches.unshift(this.#batch(rest))
+  }
+
+  /** Refuses everything of the queue. */
+  refuseAll(queue: PartitionQueue, error: Error): void {
+    while (queue.batches.length > 0) this.refuse(queue, error)
+  }
+
+  /** Cuts the first batch in two; false when it has only one record. */
+  split(queue: PartitionQueue): boolean {
+    const head = queue.batches[0]
+    if (head === undefined || head.indexes.length < 2) return false
+    const middle = head.indexes.length >> 1
+    queue.batches.splice(0, 1, this.#batch(head.indexes.slice(0, middle)), this.#batch(head.indexes.slice(middle)))
+    return true
+  }
+
+  #batch(indexes: readonly number[]): PendingBatch {
+    let bytes = 0
+    for (const index of indexes) {
+      const record = this.#records[index]
+      if (record !== undefined) bytes += recordSize(record)
+    }
+    return { indexes, bytes }
+  }
+}
+
+function fillQueues(records: readonly OutgoingRecord[], limits: BatchLimits): Map<string, PartitionQueue> {
+  const queues = new Map<string, PartitionQueue>()
+  const open = new Map<PartitionQueue, { indexes: number[]; bytes: number }>()
+  let queue: PartitionQueue | undefined
+  for (let index = 0; index < records.length; index++) {
+    const record = records[index]
+    if (record === undefined) continue
+    if (queue === undefined || queue.topic !== record.topic || queue.partition !== record.partition) {
+      const key = `${record.topic}/${record.partition}`
+      queue = queues.get(key)
+      if (queue === undefined) {
+        queue = { key, topic: record.topic, partition: record.partition, batches: [], looksMissing: 0, corruptions: 0 }
+        queues.set(key, queue)
+      }
+    }
+    const size = recordSize(record)
+    const batch = open.get(queue)
+    if (batch === undefined || batch.indexes.length >= limits.maxBatchRecords || batch.bytes + size > limits.maxBatchBytes) {
+      const next = { indexes: [index], bytes: size }
+      open.set(queue, next)
+      queue.batches.push(next)
+    } else {
+      batch.indexes.push(index)
+      batch.bytes += size
+    }
+  }
+  return queues
+}

@@ -1,0 +1,36 @@
+import { MillraceError, type Clock } from '@millrace/core'
+import type { BrokerLinks } from '../cluster/broker-links.ts'
+import type { PartContext } from '../cluster/part-context.ts'
+import { requirePartition } from '../cluster/partition-offsets.ts'
+import { retrying } from '../cluster/retrying.ts'
+import type { BatchSender } from './batch-sender.ts'
+
+const CLOSE_LIMIT_MS = 5_000
+
+/** Partition count of a topic as the metadata has it; rejects with `TOPIC_MISSING`. */
+export async function partitionCount(context: PartContext, topic: string, signal: AbortSignal): Promise<number> {
+  const known = context.view.topic(topic)
+  if (known !== undefined) return known.leaders.length
+  return retrying(context.recovery, `topic "${topic}" could not be looked up`, signal, async () => {
+    await context.view.ensure([topic])
+    requirePartition(context.view, { topic, partition: 0 })
+    return context.view.topic(topic)?.leaders.length ?? 0
+  })
+}
+
+export interface SenderToClose {
+  readonly clock: Clock
+  readonly sender: BatchSender
+  readonly closing: AbortController
+  readonly links: BrokerLinks
+}
+
+/** Waits for sends under way, not for ever, then cuts the connections: what still waits rejects with `CLOSED`. */
+export async function closeSender({ clock, sender, closing, links }: SenderToClose): Promise<void> {
+  const limit = new AbortController()
+  const timeout = clock.sleep(CLOSE_LIMIT_MS, limit.signal).catch(() => undefined)
+  await Promise.race([sender.idle(), timeout])
+  limit.abort()
+  closing.abort(new MillraceError('CLOSED', 'The producer is closed.'))
+  links.close()
+}

@@ -1,0 +1,54 @@
+import type { Isolation, TopicPartition } from '@millrace/core'
+import type { AbortedTransaction } from '../decode-record-set.ts'
+import { APIS, type WireRequest } from '../wire-request.ts'
+import { readByTopic, writeByTopic } from './by-topic.ts'
+
+export interface FetchOptions {
+  readonly isolation: Isolation
+  /** How long the broker may wait for a first byte. */
+  readonly maxWaitMs: number
+  readonly maxBytes: number
+  readonly maxPartitionBytes: number
+}
+
+export interface FetchFrom extends TopicPartition {
+  readonly position: number
+}
+
+export interface FetchedPartition extends TopicPartition {
+  readonly errorCode: number
+  readonly highWatermark: number
+  readonly lastStableOffset: number
+  readonly aborted: readonly AbortedTransaction[]
+  /** Record batches as they lie in the log. */
+  readonly data: Buffer
+}
+
+export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOptions): WireRequest<readonly FetchedPartition[]> {
+  return {
+    api: APIS.fetch,
+    encode: (writer) => {
+      writer.int32(-1).int32(options.maxWaitMs).int32(1).int32(options.maxBytes)
+      writer.int8(options.isolation === 'read-committed' ? 1 : 0).int32(0).int32(-1)
+      writeByTopic(writer, partitions, ({ partition, position }) =>
+        writer.int32(partition).int32(-1).int64(position).int64(-1).int32(options.maxPartitionBytes),
+      )
+      writer.int32(0).string('')
+    },
+    decode: (reader) => {
+      reader.int32()
+      reader.int16()
+      reader.int32()
+      return readByTopic(reader, (topic) => {
+        const partition = reader.int32()
+        const errorCode = reader.int16()
+        const highWatermark = reader.int64()
+        const lastStableOffset = reader.int64()
+        reader.int64()
+        const aborted = reader.array(() => ({ producerId: reader.int64(), firstOffset: reader.int64() }))
+        reader.int32()
+        return { topic, partition, errorCode, highWatermark, lastStableOffset, aborted, data: reader.data() }
+      })
+    },
+  }
+}

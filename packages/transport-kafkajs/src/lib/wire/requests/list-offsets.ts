@@ -1,0 +1,31 @@
+import type { Isolation, TopicPartition } from '@millrace/core'
+import { APIS, type WireRequest } from '../wire-request.ts'
+import { readByTopic, writeByTopic } from './by-topic.ts'
+
+export interface ListedOffset extends TopicPartition {
+  readonly errorCode: number
+  readonly offset: number
+}
+
+const EARLIEST = -2
+const LATEST = -1
+
+/** First offset, or end (last stable offset under read-committed), of partitions led by the broker asked. */
+export function listOffsetsRequest(partitions: readonly TopicPartition[], which: 'beginning' | 'end', isolation: Isolation): WireRequest<readonly ListedOffset[]> {
+  return {
+    api: APIS.listOffsets,
+    encode: (writer) => {
+      writer.int32(-1).int8(isolation === 'read-committed' ? 1 : 0)
+      writeByTopic(writer, partitions, ({ partition }) => writer.int32(partition).int64(which === 'end' ? LATEST : EARLIEST))
+    },
+    decode: (reader) => {
+      reader.int32()
+      return readByTopic(reader, (topic) => {
+        const partition = reader.int32()
+        const errorCode = reader.int16()
+        reader.int64()
+        return { topic, partition, errorCode, offset: reader.int64() }
+      })
+    },
+  }
+}

@@ -1,0 +1,69 @@
+import { APIS, type WireRequest } from '../wire-request.ts'
+
+export interface MetadataNode {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+}
+
+export interface MetadataTopic {
+  readonly errorCode: number
+  readonly name: string
+  readonly id: string
+  readonly partitions: readonly { readonly partition: number; readonly leader: number }[]
+}
+
+export interface Metadata {
+  readonly nodes: readonly MetadataNode[]
+  readonly controller: number
+  readonly topics: readonly MetadataTopic[]
+}
+
+/** Brokers, and the topics named (all of them for `undefined`) with their leaders. Creates nothing. */
+export function metadataRequest(topics: readonly string[] | undefined): WireRequest<Metadata> {
+  return {
+    api: APIS.metadata,
+    encode: (writer) => {
+      if (topics === undefined) writer.unsignedVarint(0)
+      else writer.compactArray(topics, (name) => writer.raw(NO_ID).compactString(name).noTags())
+      writer.boolean(false).boolean(false).boolean(false).noTags()
+    },
+    decode: (reader) => {
+      reader.int32()
+      const nodes = reader.compactArray(() => {
+        const nodeId = reader.int32()
+        const host = reader.compactString() ?? ''
+        const port = reader.int32()
+        reader.compactString()
+        reader.skipTags()
+        return { nodeId, host, port }
+      })
+      reader.compactString()
+      const controller = reader.int32()
+      const topicsFound = reader.compactArray(() => {
+        const errorCode = reader.int16()
+        const name = reader.compactString() ?? ''
+        const id = reader.raw(16).toString('hex')
+        reader.boolean()
+        const partitions = reader.compactArray(() => {
+          reader.int16()
+          const partition = reader.int32()
+          const leader = reader.int32()
+          reader.int32()
+          const skipNode = (): number => reader.int32()
+          reader.compactArray(skipNode)
+          reader.compactArray(skipNode)
+          reader.compactArray(skipNode)
+          reader.skipTags()
+          return { partition, leader }
+        })
+        reader.int32()
+        reader.skipTags()
+        return { errorCode, name, id, partitions }
+      })
+      return { nodes, controller, topics: topicsFound }
+    },
+  }
+}
+
+const NO_ID = Buffer.alloc(16)

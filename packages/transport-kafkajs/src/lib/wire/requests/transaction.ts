@@ -1,0 +1,65 @@
+import type { CommitOffset, TopicPartition } from '@millrace/core'
+import { APIS, type WireRequest } from '../wire-request.ts'
+import { readByTopic, writeByTopic } from './by-topic.ts'
+import type { PartitionResult } from './offset-commit.ts'
+
+/** A transactional producer since its last `InitProducerId`. */
+export interface TransactionOwner {
+  readonly transactionalId: string
+  readonly producerId: number
+  readonly epoch: number
+}
+
+/** Tells the coordinator that the transaction will write to these partitions. */
+export function addPartitionsRequest(owner: TransactionOwner, partitions: readonly TopicPartition[]): WireRequest<readonly PartitionResult[]> {
+  return {
+    api: APIS.addPartitionsToTxn,
+    encode: (writer) => {
+      writer.string(owner.transactionalId).int64(owner.producerId).int16(owner.epoch)
+      writeByTopic(writer, partitions, ({ partition }) => writer.int32(partition))
+    },
+    decode: (reader) => {
+      reader.int32()
+      return readByTopic(reader, (topic) => ({ topic, partition: reader.int32(), errorCode: reader.int16() }))
+    },
+  }
+}
+
+/** Tells the coordinator that the transaction will commit offsets of the group. Gives the error code. */
+export function addOffsetsRequest(owner: TransactionOwner, groupId: string): WireRequest<number> {
+  return {
+    api: APIS.addOffsetsToTxn,
+    encode: (writer) => writer.string(owner.transactionalId).int64(owner.producerId).int16(owner.epoch).string(groupId),
+    decode: (reader) => {
+      reader.int32()
+      return reader.int16()
+    },
+  }
+}
+
+/** Asked of the group's coordinator. */
+export function txnOffsetCommitRequest(owner: TransactionOwner, groupId: string, offsets: readonly CommitOffset[]): WireRequest<readonly PartitionResult[]> {
+  return {
+    api: APIS.txnOffsetCommit,
+    encode: (writer) => {
+      writer.string(owner.transactionalId).string(groupId).int64(owner.producerId).int16(owner.epoch)
+      writeByTopic(writer, offsets, ({ partition, offset, metadata }) => writer.int32(partition).int64(offset).int32(-1).string(metadata))
+    },
+    decode: (reader) => {
+      reader.int32()
+      return readByTopic(reader, (topic) => ({ topic, partition: reader.int32(), errorCode: reader.int16() }))
+    },
+  }
+}
+
+/** Commits or aborts. Gives the error code; the broker takes a repeated request for the same end. */
+export function endTransactionRequest(owner: TransactionOwner, end: 'commit' | 'abort'): WireRequest<number> {
+  return {
+    api: APIS.endTxn,
+    encode: (writer) => writer.string(owner.transactionalId).int64(owner.producerId).int16(owner.epoch).boolean(end === 'commit'),
+    decode: (reader) => {
+      reader.int32()
+      return reader.int16()
+    },
+  }
+}
