@@ -158,5 +158,5 @@ export class Agent<KI, VI, R> {
   }
 }
 
-/** Any agent, for running it. */
-export type AnyAgent = Agent<never, never, unknown>
+/** Any agent, for running it and for listings. */
+export type AnyAgent = Pick<Agent<never, never, unknown>, 'name' | 'help' | 'shape'>
