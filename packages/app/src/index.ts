@@ -1,1 +1,11 @@
-export {}
+export { json, type AppSettings, type Codec, type CodecSpec, type Duration } from '@millrace/core'
+export { MillraceError, isMillraceError } from '@millrace/core'
+export type { CommandOutput, CommandParameters, CommandSpec } from '@millrace/core'
+export type { Agent, Channel, Event, Stream, Topic } from '@millrace/streams'
+export type { GlobalSetTable, GlobalTable, SetTable, Table } from '@millrace/tables'
+export type { AppEnvironment } from './lib/app-environment.ts'
+export type { AppEvents } from './lib/app-events.ts'
+export { App } from './lib/app.ts'
+export type { AppRuntime, Launch, Surroundings } from './lib/app-runtime.ts'
+export { createApp } from './lib/create-app.ts'
+export { runtimeOf } from './lib/runtime-of.ts'

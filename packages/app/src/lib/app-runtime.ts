@@ -1,7 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { EventEmitter } from 'node:events'
 import {
+  MillraceError,
+  resolveSettings,
   systemClock,
+  type Admin,
+  type AppSettings,
   type ClientContext,
   type Clock,
   type Logger,
@@ -13,68 +16,88 @@ import {
   type WorkScope,
   type WorkerContext,
 } from '@millrace/core'
-import { agentsPart } from '@millrace/streams'
-import { globalTablesPart } from '@millrace/tables'
+import { agentsPart, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
+import { globalTablesPart, type TablesDeps } from '@millrace/tables'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import { createClient, createWorker, type Client, type Worker } from '@millrace/worker'
-import type { AppEvents } from './app-events.ts'
+import { AppListeners } from './app-listeners.ts'
 import type { Definitions } from './definitions.ts'
+import { definitionsPart } from './definitions-part.ts'
 import { openStore, openTransport, type DriverChoice } from './drivers.ts'
+import { errorPolicyOf } from './error-policy-of.ts'
 import { plainLogger } from './plain-logger.ts'
 import { silentSensor } from './silent-sensor.ts'
-import { definitionsPart } from './definitions-part.ts'
 import { makeWorkerId } from './worker-id.ts'
 import { workerSettings } from './worker-settings.ts'
 
-/** Where an app runs: its clock, logger and drivers. The command line and the test kit put theirs here before anything starts. */
+/** Where an app runs. The command line and the test kit put theirs here before anything starts. */
 export interface Surroundings {
   settings: ResolvedSettings
   clock: Clock
   log: Logger
   sensor: Sensor
+  /** Directory of the app's package. */
   home: string
   /** Freeze what tables give out: in development and tests. */
   freeze: boolean
 }
 
-/** Drivers for one worker instead of those that the settings name. */
-export interface WorkerDrivers {
+/** How one worker is launched. */
+export interface Launch {
+  readonly workerId: string
+  /** Instead of those that the settings name. */
+  readonly drivers?: { readonly transport: Transport; readonly store: StoreDriver }
+}
+
+/** A client, and the transport under it. */
+interface OpenClient {
+  readonly client: Client
   readonly transport: Transport
-  readonly store: StoreDriver
 }
 
 /** The running side of an app: its workers, its client, and who is at work. */
 export class AppRuntime {
   readonly scope: ScopeStorage = new AsyncLocalStorage<WorkScope>()
-  readonly events: EventEmitter<AppEvents> = new EventEmitter()
   readonly surroundings: Surroundings
+  readonly streams: StreamsDeps
+  readonly tables: TablesDeps
   readonly #definitions: Definitions
+  readonly #argument: AppSettings
+  readonly listeners: AppListeners = new AppListeners()
   readonly #workers: Worker[] = []
-  #client: Promise<{ client: Client; transport: Transport }> | undefined
+  readonly #observers: Set<WorkerContext> = new Set()
+  #client: Promise<OpenClient> | undefined
   #memoryLog: Promise<MemoryLog> | undefined
 
-  constructor(definitions: Definitions, surroundings: Partial<Surroundings> & Pick<Surroundings, 'settings' | 'home'>) {
+  constructor(definitions: Definitions, { argument, ...given }: Partial<Surroundings> & Pick<Surroundings, 'settings' | 'home'> & { readonly argument: AppSettings }) {
     this.#definitions = definitions
+    this.#argument = argument
     this.surroundings = {
       clock: systemClock(),
       log: plainLogger(),
       sensor: silentSensor,
       freeze: process.env['NODE_ENV'] !== 'production',
-      ...surroundings,
+      ...given,
     }
+    const appId = given.settings.id
+    this.streams = {
+      appId,
+      scope: this.scope,
+      replies: new ReplyInboxes(),
+      context: () => this.context(),
+      runningWorker: () => this.#workers[0]?.context,
+    }
+    this.tables = { appId, scope: this.scope, workers: () => this.#contexts() }
   }
 
-  get workers(): readonly WorkerContext[] {
-    return this.#workers.map((worker) => worker.context)
-  }
-
-  runningWorker(): WorkerContext | undefined {
-    return this.#workers[0]?.context
+  /** Takes options of the command line. Throws as `createApp` does. */
+  configure(options: Readonly<Record<string, string>>): void {
+    this.surroundings.settings = resolveSettings({ options, env: process.env, argument: this.#argument })
   }
 
   /** The context of a call made here: the scope's, else the first running worker's, else a client of its own. */
   async context(): Promise<ClientContext> {
-    return this.scope.getStore()?.client ?? this.runningWorker() ?? (await this.client())
+    return this.scope.getStore()?.client ?? this.#workers[0]?.context ?? (await this.client())
   }
 
   /** A connection that joins no group, shared by all calls outside a worker. Closed by `closeClient`. */
@@ -88,26 +111,39 @@ export class AppRuntime {
     }
   }
 
+  /** Broker administration over the client's connection. */
+  async admin(): Promise<Admin> {
+    await this.client()
+    const opened = await this.#client
+    if (opened === undefined) throw new MillraceError('CLOSED', 'The client was closed while it was opened.')
+    return opened.transport.admin()
+  }
+
   async closeClient(): Promise<void> {
-    const opened = this.#client
+    const opening = this.#client
     this.#client = undefined
-    if (opened === undefined) return
-    const { client, transport } = await opened
+    if (opening === undefined) return
+    const { client, transport } = await opening
+    await this.streams.replies.close(client)
     await client.close()
     await transport.close()
   }
 
+  /** Tables are read from `observer` too until the returned function is called. */
+  observe(observer: WorkerContext): () => void {
+    this.#observers.add(observer)
+    return () => void this.#observers.delete(observer)
+  }
+
   /** Makes a worker; the caller starts it. It counts as running until it has finished. */
-  async launch(drivers?: WorkerDrivers): Promise<Worker> {
+  async launch({ workerId, drivers }: Launch): Promise<Worker> {
     this.#definitions.close()
     const { settings, clock, log, sensor, freeze } = this.surroundings
-    const transport = drivers?.transport ?? (await openTransport(this.#choice(), { clock, log }))
-    const store = drivers?.store ?? (await openStore(this.#choice()))
     const worker = createWorker({
       appId: settings.id,
-      workerId: makeWorkerId(),
-      transport,
-      store,
+      workerId,
+      transport: drivers?.transport ?? (await openTransport(this.#choice(), { clock, log })),
+      store: drivers?.store ?? (await openStore(this.#choice())),
       clock,
       log,
       sensor,
@@ -115,8 +151,8 @@ export class AppRuntime {
       settings: workerSettings(settings),
       parts: [
         definitionsPart(this.#definitions),
-        globalTablesPart([...this.#definitions.globalTables.values()]),
-        agentsPart([...this.#definitions.agents.values()], { topics: [...this.#definitions.topics.values()], ...agentDefaults(settings) }),
+        globalTablesPart([...this.#definitions.globalTables.values()], { freeze }),
+        agentsPart(this.streams, [...this.#definitions.agents.values()], { errorPolicy: errorPolicyOf(settings) }),
       ],
     })
     this.#workers.push(worker)
@@ -125,9 +161,9 @@ export class AppRuntime {
   }
 
   #forward(worker: Worker): void {
-    worker.on('partitionsAssigned', (partitions) => this.events.emit('partitionsAssigned', partitions))
-    worker.on('partitionsLost', (partitions) => this.events.emit('partitionsLost', partitions))
-    worker.on('rebalanceComplete', (change) => this.events.emit('rebalanceComplete', change))
+    worker.on('partitionsAssigned', (partitions) => this.listeners.tell('partitionsAssigned', partitions))
+    worker.on('partitionsLost', (partitions) => this.listeners.tell('partitionsLost', partitions))
+    worker.on('rebalanceComplete', (change) => this.listeners.tell('rebalanceComplete', change))
     const gone = (): void => {
       const at = this.#workers.indexOf(worker)
       if (at >= 0) this.#workers.splice(at, 1)
@@ -135,7 +171,11 @@ export class AppRuntime {
     worker.finished.then(gone, gone)
   }
 
-  async #openClient(): Promise<{ client: Client; transport: Transport }> {
+  #contexts(): readonly WorkerContext[] {
+    return [...this.#workers.map(({ context }) => context), ...this.#observers]
+  }
+
+  async #openClient(): Promise<OpenClient> {
     const { settings, clock, log } = this.surroundings
     const transport = await openTransport(this.#choice(), { clock, log })
     try {
@@ -144,13 +184,14 @@ export class AppRuntime {
       await transport.close()
       throw error
     }
-    return { client: createClient({ appId: settings.id, transport, clock, log }), transport }
+    return { client: createClient({ appId: settings.id, clientId: makeWorkerId(), transport, clock, log, maxRecordBytes: settings.maxRecordBytes }), transport }
   }
 
   #choice(): DriverChoice {
+    const { settings, home } = this.surroundings
     return {
-      settings: this.surroundings.settings,
-      home: this.surroundings.home,
+      settings,
+      home,
       memoryLog: () => (this.#memoryLog ??= import('@millrace/transport-embedded').then(({ createMemoryLog }) => createMemoryLog())),
     }
   }

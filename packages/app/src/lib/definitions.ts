@@ -12,7 +12,7 @@ export class Definitions {
   #closed = false
 
   /** @throws `NAME_TAKEN`, `DEFINITION_LATE` */
-  add<T>(kind: string, into: Map<string, T>, name: string, make: () => T): T {
+  add<T, M extends T>(kind: string, { into, name }: { readonly into: Map<string, T>; readonly name: string }, make: () => M): M {
     const what = `${kind} "${name}"`
     if (this.#closed) throw new MillraceError('DEFINITION_LATE', `${capital(what)} was defined while the app was running.`)
     // Tables of all kinds share stores and routes, so they share names.

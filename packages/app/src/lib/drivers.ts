@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { parseBrokerUrl, parseStoreUrl, type BrokerUrl, type ResolvedSettings, type StoreDriver, type StoreUrl, type Transport, type TransportDeps } from '@millrace/core'
+import { kafkaSecurity } from './kafka-security.ts'
 import type { MemoryLog } from '@millrace/transport-embedded'
 
 /** What drivers are chosen by. */
@@ -66,8 +67,4 @@ export async function openStore(choice: DriverChoice): Promise<StoreDriver> {
 function directoryOf(given: string | undefined, { settings, home }: DriverChoice): string {
   if (given !== undefined) return resolve(given)
   return settings.dataDirectory === undefined ? resolve(home, '.millrace') : resolve(settings.dataDirectory)
-}
-
-function kafkaSecurity({ kafka }: ResolvedSettings): Pick<Parameters<typeof import('@millrace/transport-kafkajs').createKafkaTransport>[0], 'ssl' | 'sasl'> {
-  return { ssl: kafka.ssl, sasl: kafka.sasl }
 }

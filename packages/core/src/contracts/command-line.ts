@@ -3,10 +3,10 @@ import type { RecordMetadata } from './record.ts'
 import type { TopicInfo } from './transport.ts'
 
 /**
- * Under this key an app offers itself to the command line. A registered symbol, so that an app is recognised also when
- * another copy of this package made it.
+ * Under this key an app offers itself to the command line. Text rather than a symbol, so that an app is recognised also
+ * when another copy of this package made it, and so that a class can declare it where declarations stand alone.
  */
-export const commandLine: unique symbol = Symbol.for('millrace.command-line')
+export const commandLine = 'millrace.command-line' as const
 
 /** What the loader looks for among the exports of an app file. */
 export interface HasCommandLine {

@@ -157,6 +157,7 @@ export const errorTable = {
     title: 'The partition of this key is not on this worker, or not recovered yet',
     fix: 'Ask the worker that owns it: app.tableRoute or /table/{name}/{key}/.',
   },
+  ALREADY_STARTED: { title: 'The app runs already', fix: 'Stop it before starting it again.' },
   NO_WORKER: {
     title: 'No worker runs in this process',
     fix: 'Start the app first, or read from an agent, page, task or timer.',

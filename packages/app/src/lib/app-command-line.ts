@@ -1,0 +1,64 @@
+import { MillraceError, nearestName, type CommandLineApp, type CommandLineClient, type CommandLineMessage, type RecordMetadata } from '@millrace/core'
+import { Topic, type AnyTopic } from '@millrace/streams'
+import type { AppParts } from './app-parts.ts'
+import { describeApp, topicsOf } from './describe-app.ts'
+import { packageDirectory } from './package-directory.ts'
+import { readRows, readTable } from './read-table.ts'
+import { textMessage } from './text-message.ts'
+
+/** What `millrace -A` sees of an app. */
+export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): CommandLineApp {
+  const { definitions, runtime, lifecycle } = parts
+  const { surroundings } = runtime
+  return {
+    version: 1,
+    id: surroundings.settings.id,
+    describe: () => describeApp(definitions, surroundings.settings),
+    configure: (options, { log, appFile }) => {
+      runtime.configure(options)
+      surroundings.log = log
+      if (appFile !== undefined) surroundings.home = packageDirectory(appFile)
+    },
+    start: () => lifecycle.start(),
+    stop: (options = {}) => lifecycle.stop(options),
+    finished: () => lifecycle.finished(),
+    worker: () => (lifecycle.workerId === undefined ? undefined : { id: lifecycle.workerId, url: undefined }),
+    client: () => openCommandLineClient(parts),
+  }
+}
+
+async function openCommandLineClient({ definitions, runtime }: Omit<AppParts, 'streams' | 'tables'>): Promise<CommandLineClient> {
+  const client = await runtime.client()
+  return {
+    send: (target, message) => sendText(target, message, { definitions, send: (request) => client.send(request), now: () => client.clock.now() }),
+    topics: async () => (await runtime.admin()).topics(),
+    readTable: (name, key) => readTable({ runtime, client, definitions }, name, key),
+    readRows: (name, options) => readRows({ runtime, client, definitions }, name, options),
+    run: (work) => runtime.scope.run({ client, worker: undefined, event: undefined, agent: undefined }, work),
+    close: () => runtime.closeClient(),
+  }
+}
+
+interface SendTextDeps {
+  readonly definitions: AppParts['definitions']
+  readonly send: (request: ReturnType<typeof textMessage>) => Promise<RecordMetadata>
+  readonly now: () => number
+}
+
+async function sendText(target: string, message: CommandLineMessage, { definitions, send, now }: SendTextDeps): Promise<RecordMetadata> {
+  return send(textMessage(targetOf(target, definitions), message, now()))
+}
+
+/** A declared topic, the topic of an agent, or the bare name of a topic that the app does not declare. */
+function targetOf(target: string, definitions: AppParts['definitions']): AnyTopic | string {
+  if (!target.startsWith('@')) return topicsOf(definitions).find(({ name }) => name === target) ?? target
+  const name = target.slice(1)
+  const agent = definitions.agents.get(name)
+  if (agent === undefined) {
+    const nearest = nearestName(name, [...definitions.agents.keys()])
+    throw new MillraceError('COMMAND_USAGE', `There is no agent "${name}"${nearest === undefined ? '' : `; did you mean "${nearest}"?`}.`)
+  }
+  const { inbox } = agent.shape
+  if (!(inbox instanceof Topic)) throw new MillraceError('COMMAND_USAGE', `Agent "${name}" reads a channel, which lives inside a worker.`)
+  return inbox
+}

@@ -1,0 +1,75 @@
+import { MillraceError, toError } from '@millrace/core'
+import type { Worker } from '@millrace/worker'
+import type { AppEvents } from './app-events.ts'
+import type { AppRuntime } from './app-runtime.ts'
+import { makeWorkerId } from './worker-id.ts'
+
+/** `app.start` and `app.stop`: the one worker that an app runs on its own. */
+export class Lifecycle {
+  readonly #runtime: AppRuntime
+  #workerId: string | undefined
+  #worker: Worker | undefined
+  #launched: Promise<Worker> | undefined
+  #stopping: Promise<void> | undefined
+  #finished: Promise<void> | undefined
+
+  constructor(runtime: AppRuntime) {
+    this.#runtime = runtime
+  }
+
+  get workerId(): string | undefined {
+    return this.#workerId
+  }
+
+  get worker(): Worker | undefined {
+    return this.#worker
+  }
+
+  on<E extends keyof AppEvents>(event: E, fn: (...told: AppEvents[E]) => void): () => void {
+    return this.#runtime.listeners.on(event, fn)
+  }
+
+  /** Throws `ALREADY_STARTED` while a worker runs or stops. */
+  start(): Promise<void> {
+    if (this.#launched !== undefined) throw new MillraceError('ALREADY_STARTED', 'app.start() was called while the app was running.')
+    this.#workerId = makeWorkerId()
+    const launched = this.#runtime.launch({ workerId: this.#workerId })
+    this.#launched = launched
+    this.#finished = launched.then((worker) => worker.finished)
+    // Told as an event; whoever asks for `finished` hears of it too.
+    this.#finished.catch((error: unknown) => this.#runtime.listeners.tell('error', toError(error)))
+    return this.#run(launched)
+  }
+
+  async #run(launched: Promise<Worker>): Promise<void> {
+    const worker = await launched
+    this.#worker = worker
+    await worker.start()
+    this.#runtime.listeners.tell('started')
+  }
+
+  /** Safe to call twice, before `start` has resolved, and after the worker has failed. */
+  async stop({ hard = false }: { readonly hard?: boolean }): Promise<void> {
+    if (this.#stopping === undefined || hard) this.#stopping = this.#stop(hard)
+    await this.#stopping
+  }
+
+  async #stop(hard: boolean): Promise<void> {
+    this.#runtime.listeners.tell('beforeStop')
+    try {
+      const worker = await this.#launched
+      await worker?.stop({ hard })
+    } finally {
+      await this.#runtime.closeClient()
+      this.#worker = undefined
+      this.#launched = undefined
+      this.#stopping = undefined
+    }
+  }
+
+  /** Of the last worker. Throws `NO_WORKER` when none was started. */
+  async finished(): Promise<void> {
+    if (this.#finished === undefined) throw new MillraceError('NO_WORKER', 'The app was not started.')
+    await this.#finished
+  }
+}

@@ -1,0 +1,27 @@
+import { MillraceError, type ClientContext, type OpenPart, type TaskPart, type WorkerContext } from '@millrace/core'
+import { silentSensor } from './silent-sensor.ts'
+
+/** What a table reader has opened of the one part that it looks at. */
+export interface ObservedPart {
+  readonly part: TaskPart | undefined
+  readonly partitions: number
+  readonly open: ReadonlyMap<number, OpenPart>
+}
+
+/** A worker that runs nothing: tables are read through it as through any other, from copies made for the purpose. */
+export function observingContext(client: ClientContext, observed: ObservedPart, signal: AbortSignal): WorkerContext {
+  const none: ReadonlyMap<number, OpenPart> = new Map()
+  return {
+    ...client,
+    sensor: silentSensor,
+    // Only committed rows are of interest to someone who looks from outside.
+    exactlyOnce: true,
+    signal,
+    openPart: (part, partition) => (part === observed.part ? observed.open.get(partition) : undefined),
+    openParts: (part) => (part === observed.part ? observed.open : none),
+    partitionsOf: (part) => (part === observed.part ? observed.partitions : undefined),
+    fail: (error) => {
+      throw new MillraceError('WORKER_FAILED', error.message, { cause: error })
+    },
+  }
+}
