@@ -1,7 +1,7 @@
 import { MillraceError, validateName, type CodecSpec } from '@millrace/core'
 import type { PartitionKey } from '../keys/partition-bytes.ts'
 import { roundTripCodec } from '../tables/round-trip-codec.ts'
-import type { KeyOf, RoundTrip } from '../tables/table-types.ts'
+import type { KeyOf, RoundTrip, ValueOf } from '../tables/table-types.ts'
 import type { TablesDeps } from '../tables/tables-deps.ts'
 import { GlobalSetTable } from './global-set-table.ts'
 import { SetTable } from './set-table.ts'
@@ -32,24 +32,24 @@ export function createSetTable<KS extends CodecSpec, ES extends CodecSpec>(
   deps: TablesDeps,
   name: string,
   options: SetTableOptions<KS, ES> & { readonly global: true },
-): GlobalSetTable<KeyOf<KS>, KeyOf<ES>>
+): GlobalSetTable<KeyOf<KS>, ValueOf<ES>>
 export function createSetTable<KS extends CodecSpec, ES extends CodecSpec>(
   deps: TablesDeps,
   name: string,
   options: SetTableOptions<KS, ES> & { readonly global?: false },
-): SetTable<KeyOf<KS>, KeyOf<ES>>
+): SetTable<KeyOf<KS>, ValueOf<ES>>
 export function createSetTable<KS extends CodecSpec, ES extends CodecSpec>(
   deps: TablesDeps,
   name: string,
   options: SetTableOptions<KS, ES>,
-): SetTable<KeyOf<KS>, KeyOf<ES>> | GlobalSetTable<KeyOf<KS>, KeyOf<ES>> {
+): SetTable<KeyOf<KS>, ValueOf<ES>> | GlobalSetTable<KeyOf<KS>, ValueOf<ES>> {
   validateName('table', name)
   const where = `set table "${name}"`
   const definition = {
     name,
     keySpec: options.key,
     keyCodec: roundTripCodec<KS>(options.key, 'key', where),
-    elementCodec: roundTripCodec<ES>(options.value, 'key', `the elements of ${where}`),
+    elementCodec: roundTripCodec<ES>(options.value, 'element', where),
     partitions: options.partitions,
     partitionBy: options.partitionBy,
     partitioner: options.partitioner ?? 'key',

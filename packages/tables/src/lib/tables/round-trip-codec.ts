@@ -1,9 +1,10 @@
-import { resolveCodec, type Codec, type CodecRole, type CodecSpec } from '@millrace/core'
+import { resolveCodec, type Codec, type CodecSpec } from '@millrace/core'
 import type { KeyOf, ValueOf } from './table-types.ts'
 
 /** The codec of a spec that is `RoundTrip`: what it gives is what it takes, which `resolveCodec` cannot say. */
 export function roundTripCodec<S extends CodecSpec>(spec: S, role: 'key', where: string): Codec<KeyOf<S>>
-export function roundTripCodec<S extends CodecSpec>(spec: S, role: 'value', where: string): Codec<ValueOf<S>>
-export function roundTripCodec(spec: CodecSpec, role: CodecRole, where: string): Codec<never, unknown> {
-  return resolveCodec(spec, role, where)
+export function roundTripCodec<S extends CodecSpec>(spec: S, role: 'value' | 'element', where: string): Codec<ValueOf<S>>
+export function roundTripCodec(spec: CodecSpec, role: 'key' | 'value' | 'element', where: string): Codec<never, unknown> {
+  // Elements of sets are in the row's key: equal ones must be equal bytes.
+  return role === 'element' ? resolveCodec(spec, 'key', `the elements of ${where}`) : resolveCodec(spec, role, where)
 }
