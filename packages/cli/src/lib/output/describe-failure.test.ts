@@ -1,0 +1,35 @@
+import { MillraceError } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { colors } from './colors.ts'
+import { describeFailure } from './describe-failure.ts'
+
+const plain = colors(false)
+
+test('code, title, what happened, what to do, cause', () => {
+  const cause = new Error('connect ECONNREFUSED', { cause: new Error('deeper') })
+  const error = new MillraceError('BROKER_UNREACHABLE', 'kafka://nowhere:9092 did not answer.', { cause })
+  expect(describeFailure(error, plain, { stack: false }).split('\n')).toEqual([
+    'BROKER_UNREACHABLE The broker cannot be reached.',
+    '  kafka://nowhere:9092 did not answer.',
+    '  To do: Check the broker setting, that the broker runs, and the network between.',
+    '  Caused by Error: connect ECONNREFUSED',
+    '  Caused by Error: deeper',
+  ])
+})
+
+test('an error of user code comes with its place, and with its stack when asked', () => {
+  const error = new TypeError('no luck')
+  expect(describeFailure(error, plain, { stack: false })).toMatch(/^TypeError no luck\n\s+at .*describe-failure\.test\.ts/)
+  expect(describeFailure(error, plain, { stack: true })).toContain(error.stack)
+})
+
+test('anything may be thrown', () => {
+  expect(describeFailure('just text', plain, { stack: false })).toContain('just text')
+  expect(describeFailure(undefined, plain, { stack: false })).toContain('undefined')
+})
+
+test('a ring of causes ends', () => {
+  const error = new Error('round')
+  error.cause = new Error('and round', { cause: error })
+  expect(describeFailure(error, plain, { stack: false }).split('\n').length).toBeLessThan(12)
+})
