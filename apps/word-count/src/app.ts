@@ -1,21 +1,20 @@
-import { createApp, json, type App } from '@millrace/app'
+import { createApp, json } from '@millrace/app'
 import { z } from 'zod'
 import { wordsOf } from './words.ts'
 
-export const app: App = createApp({ id: 'word-counts' })
+export const app = createApp({ id: 'word-counts' })
 
 const Word = z.object({ word: z.string() })
 
-const posts = app.topic('posts', { value: 'string' })
-const counts = app.table('word_counts', { key: 'string', value: 'number', default: () => 0, help: 'word -> count' })
+export const posts = app.topic('posts', { value: 'string' })
+export const counts = app.table('word_counts', { key: 'string', value: 'number', default: () => 0, help: 'word -> count' })
 
 const countWords = app.agent('count-words', { key: 'string', value: json(Word) }, async (words) => {
   for await (const { word } of words) counts.update(word, (n) => n + 1)
 })
 
 app.agent('shuffle-words', posts, async (posts) => {
-  for await (const post of posts)
-    for (const word of wordsOf(post)) await countWords.send({ key: word, value: { word } })
+  for await (const post of posts) for (const word of wordsOf(post)) await countWords.send({ key: word, value: { word } })
 })
 
 await app.main(import.meta)
