@@ -53,7 +53,8 @@ interface Closable {
   close(): Promise<void>
 }
 
-class KafkaTransport implements Transport {
+/** Made by `createKafkaTransport`. */
+export class KafkaTransport implements Transport {
   readonly capabilities: TransportCapabilities = CAPABILITIES
   readonly #settings: KafkaSettings
   readonly #deps: TransportDeps
@@ -145,6 +146,14 @@ class KafkaTransport implements Transport {
     return this.#closed
   }
 
+  /** Ends as `kill -9` would: no group is left, nothing is waited for. For tests of what others see then. */
+  kill(): void {
+    for (const part of this.#parts) if (part instanceof KafkaConsumer) part.abandon()
+    this.#control.close()
+    for (const part of this.#parts) void part.close()
+    void this.close()
+  }
+
   async #close(): Promise<void> {
     const { clock, log } = this.#deps
     const limit = new AbortController()
@@ -177,8 +186,8 @@ class KafkaTransport implements Transport {
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(signal.reason)
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
   })
 }

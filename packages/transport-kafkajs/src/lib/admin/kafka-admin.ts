@@ -12,7 +12,7 @@ import type { TopicView } from '../cluster/cluster-view.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { partitionOffsets } from '../cluster/partition-offsets.ts'
+import { areLed, partitionOffsets } from '../cluster/partition-offsets.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { createTopicsRequest, deleteTopicsRequest, type TopicResult } from '../wire/requests/topics.ts'
@@ -31,12 +31,14 @@ export class KafkaAdmin implements Admin {
 
   async topics(names?: readonly string[]): Promise<readonly TopicInfo[]> {
     const { view } = this.#context
+    this.#closing.signal.throwIfAborted()
     if (names?.length === 0) return []
     const found = await this.#retrying('topics could not be looked up', () => view.describe(names))
     return found.map(({ name, id, leaders }) => ({ name, id, partitions: leaders.length }))
   }
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
+    this.#closing.signal.throwIfAborted()
     if (specs.length === 0) return
     const { view } = this.#context
     const names = specs.map(({ name }) => name)
@@ -57,18 +59,24 @@ export class KafkaAdmin implements Admin {
       left = left.filter(({ name }) => again.has(name))
       if (passing !== undefined) throw new PassingError(`Kafka answered ${kafkaErrorName(passing.errorCode)} for "${passing.topic}".`)
     })
-    await this.#untilTopics(names, (topics) => topics.length === names.length && topics.every(isLed))
-    // A leader that answers for its partitions takes records for them too.
     view.want(names)
-    await this.#retrying('created topics could not be looked up', () => view.refresh())
-    const partitions = names.flatMap((topic) => (view.topic(topic)?.leaders ?? []).map((_leader, partition) => ({ topic, partition })))
-    await partitionOffsets(this.#context, partitions, 'read-uncommitted', this.#closing.signal)
+    await this.#until(
+      () => `Topics ${names.join(', ')} were created, but could not be written to`,
+      async () => {
+        const topics = await this.#retrying('created topics could not be looked up', () => view.describe(names))
+        if (topics.length < names.length || !topics.every(isLed)) return false
+        const partitions = topics.flatMap(({ name, leaders }) => leaders.map((_leader, partition) => ({ topic: name, partition })))
+        return areLed(this.#context, partitions)
+      },
+    )
   }
 
   async deleteTopics(names: readonly string[]): Promise<void> {
+    this.#closing.signal.throwIfAborted()
     if (names.length === 0) return
+    const { view } = this.#context
     await this.#retrying(`topics could not be deleted (${names.join(', ')})`, async () => {
-      const link = await this.#context.view.anyLink()
+      const link = await view.anyLink()
       const results = await link.send(deleteTopicsRequest(names, TOPICS_TIMEOUT_MS))
       for (const { topic, errorCode } of results) {
         if (errorCode === KafkaCode.ok || errorCode === KafkaCode.unknownTopicOrPartition) continue
@@ -76,7 +84,10 @@ export class KafkaAdmin implements Admin {
         throw kafkaError(errorCode, `Topic "${topic}" could not be deleted.`, 'TOPIC_INVALID')
       }
     })
-    await this.#untilTopics(names, (topics) => topics.length === 0)
+    await this.#until(
+      () => `Topics ${names.join(', ')} were deleted, but are still there`,
+      async () => (await this.#retrying('deleted topics could not be looked up', () => view.describe(names))).length === 0,
+    )
   }
 
   async offsets(partitions: readonly TopicPartition[], isolation: Isolation): Promise<readonly PartitionOffsets[]> {
@@ -84,6 +95,7 @@ export class KafkaAdmin implements Admin {
   }
 
   async committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
+    this.#closing.signal.throwIfAborted()
     const { view, control, recovery } = this.#context
     const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
     return committedOffsets(coordinator, recovery, { groupId, partitions, stable: false }, this.#closing.signal)
@@ -95,15 +107,11 @@ export class KafkaAdmin implements Admin {
     this.#context.onClosed(this)
   }
 
-  /** Waits until the metadata of these topics is as wished. */
-  async #untilTopics(names: readonly string[], done: (topics: readonly TopicView[]) => boolean): Promise<void> {
-    const { clock, view } = this.#context
+  async #until(what: () => string, done: () => Promise<boolean>): Promise<void> {
+    const { clock } = this.#context
     const deadline = clock.monotonic() + TOPICS_TIMEOUT_MS
-    for (;;) {
-      if (done(await this.#retrying('topics could not be looked up', () => view.describe(names)))) return
-      if (clock.monotonic() > deadline) {
-        throw new MillraceError('TIMEOUT', `The metadata of topics ${names.join(', ')} did not settle within ${TOPICS_TIMEOUT_MS} ms.`)
-      }
+    while (!(await done())) {
+      if (clock.monotonic() > deadline) throw new MillraceError('TIMEOUT', `${what()} after ${TOPICS_TIMEOUT_MS} ms.`)
       await clock.sleep(POLL_MS, this.#closing.signal)
     }
   }

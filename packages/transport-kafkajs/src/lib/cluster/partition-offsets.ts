@@ -1,8 +1,8 @@
-import { MillraceError, partitionKey, type Isolation, type PartitionOffsets, type TopicPartition } from '@millrace/core'
+import { isMillraceError, MillraceError, partitionKey, type Isolation, type PartitionOffsets, type TopicPartition } from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
 import { listOffsetsRequest } from '../wire/requests/list-offsets.ts'
 import type { PartContext } from './part-context.ts'
-import { checkCode, PassingError, retrying } from './retrying.ts'
+import { checkCode, isPassing, PassingError, retrying } from './retrying.ts'
 
 type OffsetsContext = Pick<PartContext, 'view' | 'control' | 'recovery'>
 
@@ -29,38 +29,53 @@ export function requirePartition(view: PartContext['view'], { topic, partition }
   }
 }
 
-async function listOffsets(
-  context: OffsetsContext,
-  partitions: readonly TopicPartition[],
-  question: { readonly which: 'beginning' | 'end'; readonly isolation: Isolation },
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, number>> {
-  const { view, control, recovery } = context
+/** Whether every partition's leader answers for it already: one try, no wait, no warning. */
+export async function areLed(context: OffsetsContext, partitions: readonly TopicPartition[]): Promise<boolean> {
+  try {
+    await context.view.refresh()
+    await askLeaders(context, partitions, { which: 'end', isolation: 'read-uncommitted' }, new Map())
+    return true
+  } catch (error) {
+    if (isPassing(error) || isMillraceError(error, 'TOPIC_MISSING', 'PARTITION_MISSING')) return false
+    throw error
+  }
+}
+
+interface OffsetQuestion {
+  readonly which: 'beginning' | 'end'
+  readonly isolation: Isolation
+}
+
+async function listOffsets(context: OffsetsContext, partitions: readonly TopicPartition[], question: OffsetQuestion, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>()
   const topics = [...new Set(partitions.map(({ topic }) => topic))]
-  await retrying(recovery, `offsets of ${topics.join(', ')} could not be read`, signal, async () => {
-    await view.ensure(topics)
-    const byLeader = new Map<number, TopicPartition[]>()
-    for (const partition of partitions) {
-      if (found.has(partitionKey(partition))) continue
-      requirePartition(view, partition)
-      const leader = view.leader(partition)
-      const list = byLeader.get(leader)
-      if (list === undefined) byLeader.set(leader, [partition])
-      else list.push(partition)
-    }
-    await Promise.all(
-      [...byLeader].map(async ([leader, list]) => {
-        const address = view.node(leader)
-        if (address === undefined) throw new PassingError(`${list[0]?.topic}/${list[0]?.partition} has no leader.`)
-        const link = await control.to(address)
-        const answers = await link.send(listOffsetsRequest(list, question.which, question.isolation))
-        for (const answer of answers) {
-          if (answer.errorCode === KafkaCode.ok) found.set(partitionKey(answer), answer.offset)
-          else checkCode(answer.errorCode, `The offsets of ${answer.topic}/${answer.partition} could not be read.`)
-        }
-      }),
-    )
+  await retrying(context.recovery, `offsets of ${topics.join(', ')} could not be read`, signal, async () => {
+    await context.view.ensure(topics)
+    await askLeaders(context, partitions, question, found)
   })
   return found
+}
+
+/** Asks the leaders of the partitions that `found` lacks, and fills it. */
+async function askLeaders({ view, control }: OffsetsContext, partitions: readonly TopicPartition[], question: OffsetQuestion, found: Map<string, number>): Promise<void> {
+  const byLeader = new Map<number, TopicPartition[]>()
+  for (const partition of partitions) {
+    if (found.has(partitionKey(partition))) continue
+    requirePartition(view, partition)
+    const leader = view.leader(partition)
+    const list = byLeader.get(leader)
+    if (list === undefined) byLeader.set(leader, [partition])
+    else list.push(partition)
+  }
+  await Promise.all(
+    [...byLeader].map(async ([leader, list]) => {
+      const address = view.node(leader)
+      if (address === undefined) throw new PassingError(`${list[0]?.topic}/${list[0]?.partition} has no leader.`)
+      const link = await control.to(address)
+      for (const answer of await link.send(listOffsetsRequest(list, question.which, question.isolation))) {
+        if (answer.errorCode === KafkaCode.ok) found.set(partitionKey(answer), answer.offset)
+        else checkCode(answer.errorCode, `The offsets of ${answer.topic}/${answer.partition} could not be read.`)
+      }
+    }),
+  )
 }

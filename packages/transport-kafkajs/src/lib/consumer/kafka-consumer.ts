@@ -75,7 +75,7 @@ export class KafkaConsumer implements Consumer {
     this.#started.promise.catch(() => undefined)
   }
 
-  start(): Promise<void> {
+  async start(): Promise<void> {
     this.#requireOpen()
     if (!this.#running) {
       this.#running = true
@@ -145,6 +145,13 @@ export class KafkaConsumer implements Consumer {
   rejoin(): void {
     this.#joinNumber++
     this.#session?.rejoin()
+  }
+
+  /** Closes without a word to the group, as a process does that dies. */
+  abandon(): void {
+    this.#memberId = ''
+    this.#groupLinks.close()
+    void this.close()
   }
 
   close(): Promise<void> {

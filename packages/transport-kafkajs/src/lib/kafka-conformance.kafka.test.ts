@@ -1,0 +1,59 @@
+import { transportSuite } from '@millrace/conformance'
+import { systemClock, type Logger, type Transport } from '@millrace/core'
+import { describeKafka } from '@millrace/kafka-for-tests'
+import { Kafka, logLevel } from 'kafkajs'
+import { BrokerLinks } from './cluster/broker-links.ts'
+import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
+import { CoordinatorLink } from './cluster/coordinator.ts'
+import { kafkaSettings } from './kafka-transport-options.ts'
+import { createKafkaTransport, KafkaTransport } from './kafka-transport.ts'
+import { leaveGroupRequest } from './wire/requests/leave-group.ts'
+
+const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+
+describeKafka('on a real broker', (brokers) => {
+  const clientIds = new WeakMap<Transport, string>()
+  let clients = 0
+  transportSuite({
+    name: 'kafka',
+    sessionTimeoutMs: 3_000,
+    create: () => {
+      const clientId = `conformance-${process.pid}-${++clients}`
+      const transport = createKafkaTransport({ brokers, clientId }, { clock: systemClock(), log: silent })
+      clientIds.set(transport, clientId)
+      return transport
+    },
+    accidents: {
+      kill: (transport) => {
+        if (transport instanceof KafkaTransport) transport.kill()
+      },
+      expire: (transport) => throwOutMembers(brokers, clientIds.get(transport) ?? ''),
+    },
+    skip: {
+      'compacted records leave gaps that reading moves over':
+        'Kafka compacts only segments that a later record has closed, so not on request; compaction.kafka.test.ts does it Kafka’s way',
+    },
+  })
+})
+
+/** Takes the members of one client out of their groups, as an administrator can, while the client lives on. */
+async function throwOutMembers(brokers: readonly string[], clientId: string): Promise<void> {
+  const admin = new Kafka({ brokers: [...brokers], clientId: 'thrower', logLevel: logLevel.NOTHING }).admin()
+  await admin.connect()
+  const links = new BrokerLinks(kafkaSettings({ brokers, clientId: 'thrower' }), silent)
+  try {
+    const view = new ClusterView(links, brokers.map(parseAddress))
+    await view.refresh()
+    const { groups } = await admin.listGroups()
+    const described = await admin.describeGroups(groups.map(({ groupId }) => groupId))
+    for (const group of described.groups) {
+      for (const member of group.members.filter((each) => each.clientId === clientId)) {
+        const coordinator = new CoordinatorLink('group', group.groupId, { view, links })
+        await coordinator.send(leaveGroupRequest({ groupId: group.groupId, generation: -1, memberId: member.memberId, instanceId: undefined }))
+      }
+    }
+  } finally {
+    links.close()
+    await admin.disconnect()
+  }
+}
