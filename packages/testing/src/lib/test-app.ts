@@ -38,6 +38,7 @@ export class TestApp {
   readonly #before: Surroundings
   readonly #timers: TestClock
   readonly #running: Set<Worker> = new Set()
+  #started = 0
 
   constructor(app: App, { now, partitions }: TestAppOptions) {
     this.#runtime = runtimeOf(app)
@@ -56,7 +57,7 @@ export class TestApp {
   /** Starts one more worker of the app on the same log; resolves when it has joined, recovered, and all have come to rest. */
   async worker(): Promise<TestWorker> {
     const transport = createMemoryTransport(this.log, { clock: this.#timers, log: this.logged })
-    const worker = await this.#runtime.launch({ transport, store: memoryStore() })
+    const worker = await this.#runtime.launch({ workerId: `worker-${++this.#started}`, drivers: { transport, store: memoryStore() } })
     this.#running.add(worker)
     await worker.start()
     await this.settle()
