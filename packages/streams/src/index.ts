@@ -5,7 +5,6 @@ export type {
   AgentOptions,
   AgentSource,
   HandlerResult,
-  ReplyOf,
   SourceKey,
   SourceKeyInput,
   SourceValue,

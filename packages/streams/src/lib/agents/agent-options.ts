@@ -6,10 +6,7 @@ import type { Sink } from '../topics/value-target.ts'
 import type { OnError } from './error-policy.ts'
 
 /** What a handler gives: nothing, or the values that an async generator yields. */
-export type HandlerResult = Promise<void> | AsyncGenerator<unknown, void, undefined>
-
-/** What the agent yields, and so what asking it gives; `never` for agents that do not yield. */
-export type ReplyOf<H> = H extends AsyncGenerator<infer Y, void, undefined> ? Y : never
+export type HandlerResult<Y = unknown> = Promise<void> | AsyncGenerator<Y, void, undefined>
 
 /** A topic, a channel, several of them, or the schema of a topic that the agent owns. */
 export type AgentSource = AnyTopic | AnyChannel | readonly (AnyTopic | AnyChannel)[] | TopicOptions
@@ -59,10 +56,10 @@ export type SourceValueInput<S> =
           ? SourceValueInput<E>
           : ValueInput<SpecIn<S, 'value'>>
 
-/** The handler of an agent over `S`; `T`: with tombstones. */
-export type AgentHandler<S extends AgentSource, H extends HandlerResult, T extends boolean | undefined = undefined> = (
+/** The handler of an agent over `S` that yields `Y` (`never`: nothing); `T`: with tombstones. */
+export type AgentHandler<S extends AgentSource, Y, T extends boolean | undefined = undefined> = (
   stream: Stream<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>,
-) => H
+) => HandlerResult<Y>
 
 /** Options of an agent that yields `Y`. */
 export interface AgentOptions<Y, T extends boolean | undefined = boolean | undefined> {

@@ -10,8 +10,6 @@ import type {
   AgentHandler,
   AgentOptions,
   AgentSource,
-  HandlerResult,
-  ReplyOf,
   SourceKey,
   SourceKeyInput,
   SourceValue,
@@ -20,7 +18,7 @@ import type {
 import { DEFAULT_ERROR_POLICY, errorPolicy } from './error-policy.ts'
 
 /** What `createAgent` gives. */
-export type AgentOf<S extends AgentSource, H extends HandlerResult> = Agent<SourceKeyInput<S>, SourceValueInput<S>, ReplyOf<H>>
+export type AgentOf<S extends AgentSource, Y> = Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>
 
 /**
  * An agent: `handler` is called once for each instance with the stream of what comes from `source`, and loops over it.
@@ -35,14 +33,15 @@ export type AgentOf<S extends AgentSource, H extends HandlerResult> = Agent<Sour
  */
 export function createAgent<
   const S extends AgentSource,
-  H extends HandlerResult,
+  Y = never,
   const T extends boolean | undefined = undefined,
 >(
   deps: StreamsDeps,
   name: string,
   source: S,
-  ...[handler, options = {}]: [handler: AgentHandler<S, H, T>, options?: AgentOptions<ReplyOf<H>, T>]
-): AgentOf<S, H> {
+  handler: AgentHandler<S, Y, T>,
+  options: AgentOptions<NoInfer<Y>, T> = {},
+): AgentOf<S, Y> {
   const where = `agent "${validateName('agent', name)}"`
   const sources = sourcesOf(deps, name, source)
   const [inbox] = sources
@@ -51,7 +50,7 @@ export function createAgent<
   if (!Number.isSafeInteger(concurrency) || concurrency < 1)
     throw new MillraceError('DEFINITION_INVALID', `The ${where} has concurrency: ${concurrency}, which is not a whole number above 0.`)
   if (typeof onError !== 'function') errorPolicy(onError, DEFAULT_ERROR_POLICY, where)
-  return new Agent<SourceKeyInput<S>, SourceValueInput<S>, ReplyOf<H>>(deps, {
+  return new Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>(deps, {
     name,
     help,
     sources,
@@ -60,7 +59,7 @@ export function createAgent<
     concurrency,
     ordering,
     tombstones,
-    sinks: sinks.map((sink) => (value, delivery) => deliverTo(sink, value as ReplyOf<H>, delivery)),
+    sinks: sinks.map((sink) => (value, delivery) => deliverTo(sink, value as Y, delivery)),
     sinkTopics: sinks.filter((sink) => sink instanceof Topic),
     onError,
     start: (opener) => handler(opener.open<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>()),
