@@ -25,7 +25,13 @@ const checks: readonly Check[] = [
   externalCheck('lint', 'oxlint with types', ['oxlint', '--quiet', '--format', 'unix']),
   externalCheck('format', 'oxfmt', ['oxfmt', '--list-different']),
   externalCheck('unused', 'knip', ['knip', '--no-progress']),
-  externalCheck('docs', 'generated pages are fresh', ['node', '--import', 'tsx', 'scripts/generate-docs.ts', '--check']),
+  externalCheck('docs', 'generated pages are fresh', [
+    'node',
+    '--import',
+    'tsx',
+    'scripts/generate-docs.ts',
+    '--check',
+  ]),
 ]
 
 const wanted = process.argv.slice(2).filter((word) => word !== '--')

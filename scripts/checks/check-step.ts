@@ -16,7 +16,11 @@ export interface CheckResult {
 }
 
 /** A check of ours: a function over the files. */
-export function internalCheck(name: string, describe: string, find: (workspace: Workspace) => readonly Problem[]): Check {
+export function internalCheck(
+  name: string,
+  describe: string,
+  find: (workspace: Workspace) => readonly Problem[],
+): Check {
   return {
     name,
     describe,
@@ -28,7 +32,11 @@ export function internalCheck(name: string, describe: string, find: (workspace: 
 }
 
 /** A check by a tool: it passes when the tool exits with 0. */
-export function externalCheck(name: string, describe: string, command: readonly [program: string, ...words: string[]]): Check {
+export function externalCheck(
+  name: string,
+  describe: string,
+  command: readonly [program: string, ...words: string[]],
+): Check {
   return { name, describe, run: ({ root }) => runTool(command, root) }
 }
 
@@ -45,6 +53,8 @@ function runTool([program, ...words]: readonly [string, ...string[]], root: stri
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
     child.on('error', (error) => resolve({ ok: false, output: `${program} cannot be run: ${error.message}` }))
-    child.on('close', (code) => resolve({ ok: code === 0, output: Buffer.concat(chunks).toString().trimEnd() || `exit code ${code}` }))
+    child.on('close', (code) =>
+      resolve({ ok: code === 0, output: Buffer.concat(chunks).toString().trimEnd() || `exit code ${code}` }),
+    )
   })
 }

@@ -17,7 +17,9 @@ const BEFORE_PATTERN = /(?:^|[(,=:[!&|?{};<>+\-*%~^]|\b(?:return|typeof|case|in|
 export function codeOnly(text: string): CodeText {
   const kinds = mark(text)
   const pick = (...wanted: readonly Kind[]): string =>
-    kinds.map(({ start, end, kind }) => (wanted.includes(kind) ? text.slice(start, end) : blank(text.slice(start, end)))).join('')
+    kinds
+      .map(({ start, end, kind }) => (wanted.includes(kind) ? text.slice(start, end) : blank(text.slice(start, end))))
+      .join('')
   return { code: pick('code', 'string'), bare: pick('code'), comments: pick('comment') }
 }
 
@@ -55,7 +57,8 @@ function mark(text: string): readonly Span[] {
     const pair = text.slice(at, at + 2)
     if (pair === '//') hide('comment', endOf(/[^\n]*/y, text, at))
     else if (pair === '/*') hide('comment', endOf(/[^]*?(?:\*\/|$)/y, text, at))
-    else if (character === "'" || character === '"') hide('string', endOf(character === "'" ? /'(?:\\[^]|[^\\'\n])*'?/y : /"(?:\\[^]|[^\\"\n])*"?/y, text, at))
+    else if (character === "'" || character === '"')
+      hide('string', endOf(character === "'" ? /'(?:\\[^]|[^\\'\n])*'?/y : /"(?:\\[^]|[^\\"\n])*"?/y, text, at))
     else if (character === '`') hideTemplatePart(at + 1)
     else if (character === '/' && BEFORE_PATTERN.test(text.slice(Math.max(0, at - 40), at))) {
       hide('hidden', endOf(/\/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\[\n])+\/\w*|\//y, text, at))

@@ -9,7 +9,12 @@ const entry = 'packages/core/src/index.ts'
 
 test('named re-exports pass, over several lines and with comments', () => {
   expect(messages({})).toEqual([])
-  expect(messages({ [entry]: "// why\nexport {\n  a,\n  type B,\n} from './lib/a.ts'\n/** more */\nexport type { C } from './lib/c.ts';\n" })).toEqual([])
+  expect(
+    messages({
+      [entry]:
+        "// why\nexport {\n  a,\n  type B,\n} from './lib/a.ts'\n/** more */\nexport type { C } from './lib/c.ts';\n",
+    }),
+  ).toEqual([])
 })
 
 test.each([

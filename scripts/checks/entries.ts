@@ -6,7 +6,9 @@ const NAMED = /\s*export\s+(?:type\s+)?\{[^{}]*\}\s*from\s*(['"])[^'"\n]+\1\s*;?
 
 /** Entry files are named re-exports and nothing else, and nobody exports everything of another file. */
 export function checkEntries(workspace: Workspace): readonly Problem[] {
-  const entries = new Set(workspace.packages.filter(({ directory }) => directory.startsWith('packages/')).flatMap((each) => each.entries))
+  const entries = new Set(
+    workspace.packages.filter(({ directory }) => directory.startsWith('packages/')).flatMap((each) => each.entries),
+  )
   return workspace.files.flatMap((file) => {
     const { code } = codeOnly(file.text)
     const stars = isShipped(file)

@@ -16,8 +16,11 @@ const PATTERNS = [
 
 /** Everything that a file imports, type imports, re-exports and dynamic imports included. */
 export function findImports(text: string): readonly ImportFound[] {
-  const { code } = codeOnly(text)
+  const { code, bare } = codeOnly(text)
   return PATTERNS.flatMap((pattern) =>
-    [...code.matchAll(pattern)].map((match) => ({ specifier: match[2] ?? '', line: lineAt(code, match.index + match[0].length) })),
+    // In `bare` a word that stands within a string is blank: `'import "x"'` imports nothing.
+    [...code.matchAll(pattern)]
+      .filter(({ index }) => bare[index] !== ' ')
+      .map((match) => ({ specifier: match[2] ?? '', line: lineAt(code, match.index + match[0].length) })),
   )
 }

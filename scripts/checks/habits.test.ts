@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { checkHabits } from './habits.ts'
 import { planted } from './planted.ts'
 
-const found = (path: string, code: string): readonly string[] => checkHabits(planted({ [path]: code })).map(({ message }) => message)
+const found = (path: string, code: string): readonly string[] =>
+  checkHabits(planted({ [path]: code })).map(({ message }) => message)
 
 const shipped = 'packages/core/src/lib/some.ts'
 

@@ -17,7 +17,10 @@ const IN_CODE: readonly Habit[] = [
     pattern: /\b(?:class|interface|type|function)\s+\w*(?:Manager|Helpers?|Utils?|Impl)\b/g,
     message: 'a name that says nothing: Manager, Helper, Util, Impl',
   },
-  { pattern: /\bvi\s*\.\s*(?:fn|mock|spyOn|stubGlobal|doMock)\b/g, message: 'mocks nothing: use real parts, in memory' },
+  {
+    pattern: /\bvi\s*\.\s*(?:fn|mock|spyOn|stubGlobal|doMock)\b/g,
+    message: 'mocks nothing: use real parts, in memory',
+  },
   { pattern: /\b(?:it|test|describe)\s*\.\s*only\b/g, message: 'leaves the other tests out' },
 ]
 
@@ -50,6 +53,9 @@ function find(habits: readonly Habit[], text: string, file: SourceFile): readonl
 function checkName({ path, package: owner }: SourceFile): readonly Problem[] {
   if (owner === undefined || !path.startsWith(`${owner.directory}/src/`)) return []
   const name = posix.basename(path)
-  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9-]+)*$/.test(name)) return [{ file: path, message: 'is not named in kebab-case' }]
-  return /(?:^|-)(?:utils?|helpers?|manager|misc|common|impl)\./.test(name) ? [{ file: path, message: 'has a name that says nothing' }] : []
+  if (!/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9-]+)*$/.test(name))
+    return [{ file: path, message: 'is not named in kebab-case' }]
+  return /(?:^|-)(?:utils?|helpers?|manager|misc|common|impl)\./.test(name)
+    ? [{ file: path, message: 'has a name that says nothing' }]
+    : []
 }

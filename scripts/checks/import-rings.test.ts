@@ -14,7 +14,9 @@ test('a ring of two is found, also of types only', () => {
     'packages/core/src/lib/a.ts': "import type { B } from './b.ts'\n",
     'packages/core/src/lib/b.ts': "import { type A } from './a.ts'\n",
   })
-  expect(found).toEqual(['packages/core/src/lib/a.ts is in an import ring: packages/core/src/lib/a.ts → packages/core/src/lib/b.ts → packages/core/src/lib/a.ts'])
+  expect(found).toEqual([
+    'packages/core/src/lib/a.ts is in an import ring: packages/core/src/lib/a.ts → packages/core/src/lib/b.ts → packages/core/src/lib/a.ts',
+  ])
 })
 
 test('a long ring is told by its shortest way', () => {
@@ -29,12 +31,23 @@ test('a long ring is told by its shortest way', () => {
 })
 
 test('a ring through an entry file is found', () => {
-  expect(messages({ 'packages/core/src/lib/anything.ts': "import type { Thing } from '../index.ts'\nexport const anything = 1\n" })).toHaveLength(1)
-  expect(messages({ 'packages/core/src/lib/anything.ts': "import type { Thing } from '@millrace/core'\nexport const anything = 1\n" })).toHaveLength(1)
+  expect(
+    messages({
+      'packages/core/src/lib/anything.ts': "import type { Thing } from '../index.ts'\nexport const anything = 1\n",
+    }),
+  ).toHaveLength(1)
+  expect(
+    messages({
+      'packages/core/src/lib/anything.ts': "import type { Thing } from '@millrace/core'\nexport const anything = 1\n",
+    }),
+  ).toHaveLength(1)
 })
 
 test('a ring across packages is found', () => {
-  const found = messages({ 'packages/core/src/lib/anything.ts': "import { anything as other } from '@millrace/streams'\nexport const anything = other\n" })
+  const found = messages({
+    'packages/core/src/lib/anything.ts':
+      "import { anything as other } from '@millrace/streams'\nexport const anything = other\n",
+  })
   expect(found).toHaveLength(1)
   expect(found[0]).toContain('packages/streams/src/index.ts')
 })

@@ -4,7 +4,9 @@ import type { SourceFile, Workspace } from './workspace.ts'
 
 /** Files that import each other in a ring, within and across packages. Type imports and dynamic imports count. */
 export function checkImportRings(workspace: Workspace): readonly Problem[] {
-  const entryOf = new Map(workspace.packages.flatMap(({ name, entries }) => (entries[0] === undefined ? [] : [[name, entries[0]] as const])))
+  const entryOf = new Map(
+    workspace.packages.flatMap(({ name, entries }) => (entries[0] === undefined ? [] : [[name, entries[0]] as const])),
+  )
   const graph = new Map(workspace.files.map((file) => [file.path, targetsOf(file, workspace.paths, entryOf)]))
   return strongComponents(graph)
     .filter((ring) => ring.length > 1 || graph.get(ring[0] ?? '')?.includes(ring[0] ?? ''))
@@ -14,7 +16,11 @@ export function checkImportRings(workspace: Workspace): readonly Problem[] {
     })
 }
 
-function targetsOf({ path, imports }: SourceFile, paths: ReadonlySet<string>, entryOf: ReadonlyMap<string, string>): readonly string[] {
+function targetsOf(
+  { path, imports }: SourceFile,
+  paths: ReadonlySet<string>,
+  entryOf: ReadonlyMap<string, string>,
+): readonly string[] {
   return imports.flatMap(({ specifier }) => {
     const target = specifier.startsWith('.') ? posix.join(posix.dirname(path), specifier) : entryOf.get(specifier)
     return target !== undefined && paths.has(target) ? [target] : []

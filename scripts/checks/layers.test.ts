@@ -3,7 +3,9 @@ import { checkLayers } from './layers.ts'
 import { packageJson, planted } from './planted.ts'
 
 const messages = (files?: Readonly<Record<string, string>>): readonly string[] =>
-  checkLayers(planted(files)).map(({ file, line, message }) => `${file}${line === undefined ? '' : `:${line}`} ${message}`)
+  checkLayers(planted(files)).map(
+    ({ file, line, message }) => `${file}${line === undefined ? '' : `:${line}`} ${message}`,
+  )
 
 test('a sound workspace passes', () => {
   expect(messages()).toEqual([])
@@ -22,25 +24,33 @@ describe('an import of another part is found', () => {
   ])('%s', (_, code) => {
     const found = messages({ 'packages/streams/src/lib/breach.ts': `\n${code}\n` })
     expect(found).toHaveLength(1)
-    expect(found[0]).toMatch(/^packages\/streams\/src\/lib\/breach\.ts:[2-6] @millrace\/streams must not import @millrace\/tables$/)
+    expect(found[0]).toMatch(
+      /^packages\/streams\/src\/lib\/breach\.ts:[2-6] @millrace\/streams must not import @millrace\/tables$/,
+    )
   })
 
   test('in a test too', () => {
-    expect(messages({ 'packages/streams/src/lib/breach.test.ts': "import { x } from '@millrace/tables'" })).toHaveLength(1)
+    expect(
+      messages({ 'packages/streams/src/lib/breach.test.ts': "import { x } from '@millrace/tables'" }),
+    ).toHaveLength(1)
   })
 
   test('not in a comment or a template', () => {
-    const code = "// import { x } from '@millrace/tables'\n/* import '@millrace/tables' */\nexport const text = `import '@millrace/tables'`\n"
+    const code =
+      "// import { x } from '@millrace/tables'\n/* import '@millrace/tables' */\nexport const text = `import '@millrace/tables'`\n"
     expect(messages({ 'packages/streams/src/lib/fine.ts': code })).toEqual([])
   })
 })
 
 describe('a dependency that is declared is found without an import', () => {
-  test.each([[{ dependencies: ['core', 'tables'] }], [{ dependencies: ['core'], devDependencies: ['tables'] }]])('%j', (dependencies) => {
-    expect(messages({ 'packages/streams/package.json': packageJson('streams', dependencies) })).toEqual([
-      expect.stringContaining('@millrace/streams must not have @millrace/tables among its'),
-    ])
-  })
+  test.each([[{ dependencies: ['core', 'tables'] }], [{ dependencies: ['core'], devDependencies: ['tables'] }]])(
+    '%j',
+    (dependencies) => {
+      expect(messages({ 'packages/streams/package.json': packageJson('streams', dependencies) })).toEqual([
+        expect.stringContaining('@millrace/streams must not have @millrace/tables among its'),
+      ])
+    },
+  )
 })
 
 test('conformance is for tests of drivers and tables', () => {
@@ -67,7 +77,10 @@ test('deep imports are found, by name and by path; declared subpaths are none', 
   expect(messages({ [file]: "import '@millrace/app/src/lib/anything.ts'" })).toHaveLength(1)
   expect(messages({ [file]: "import '../../../packages/app/src/index.ts'" })).toHaveLength(1)
   const open = JSON.stringify({ name: '@millrace/app', exports: { '.': './src/index.ts', './open': './src/open.ts' } })
-  const declared = open.replace('"exports"', '"dependencies":{"@millrace/core":"1","@millrace/streams":"1","@millrace/tables":"1"},"exports"')
+  const declared = open.replace(
+    '"exports"',
+    '"dependencies":{"@millrace/core":"1","@millrace/streams":"1","@millrace/tables":"1"},"exports"',
+  )
   expect(messages({ [file]: "import '@millrace/app/open'", 'packages/app/package.json': declared })).toEqual([])
 })
 
@@ -77,11 +90,18 @@ test('scripts at the root import entry files by path, and nothing deeper', () =>
 })
 
 test('packages that depend on each other are found, devDependencies counted', () => {
-  const found = messages({ 'packages/app/package.json': packageJson('app', { dependencies: ['core', 'streams', 'tables'], devDependencies: ['testing'] }) })
+  const found = messages({
+    'packages/app/package.json': packageJson('app', {
+      dependencies: ['core', 'streams', 'tables'],
+      devDependencies: ['testing'],
+    }),
+  })
   expect(found).toContain('packages/app/package.json @millrace/app depends on itself through its dependencies')
   expect(found).toContain('packages/testing/package.json @millrace/testing depends on itself through its dependencies')
 })
 
 test('a package without a place is found', () => {
-  expect(messages({ 'packages/extra/package.json': packageJson('extra', {}) })).toEqual([expect.stringContaining('has no place in the layers')])
+  expect(messages({ 'packages/extra/package.json': packageJson('extra', {}) })).toEqual([
+    expect.stringContaining('has no place in the layers'),
+  ])
 })

@@ -21,7 +21,9 @@ const FOR_TESTS = 'kafka-for-tests'
 const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['core', { dependencies: [] }],
   ['conformance', { dependencies: ['core'] }],
-  ...PARTS.map((name) => [name, { dependencies: ['core'], devDependencies: name === 'tables' ? ['conformance'] : [] }] as const),
+  ...PARTS.map(
+    (name) => [name, { dependencies: ['core'], devDependencies: name === 'tables' ? ['conformance'] : [] }] as const,
+  ),
   ...DRIVERS.map((name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS] }] as const),
   ['app', { dependencies: ['core', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],
   ['testing', { dependencies: ['core', 'app', 'conformance', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],
@@ -41,7 +43,12 @@ export function checkLayers(workspace: Workspace): readonly Problem[] {
 
 function checkKnown({ name, directory }: WorkspacePackage): readonly Problem[] {
   if (!directory.startsWith('packages/') || LAYERS.has(shortName(name))) return []
-  return [{ file: `${directory}/package.json`, message: `${name} has no place in the layers: give it one in scripts/checks/layers.ts` }]
+  return [
+    {
+      file: `${directory}/package.json`,
+      message: `${name} has no place in the layers: give it one in scripts/checks/layers.ts`,
+    },
+  ]
 }
 
 function checkDeclared(owner: WorkspacePackage): readonly Problem[] {
@@ -58,29 +65,39 @@ function checkDeclared(owner: WorkspacePackage): readonly Problem[] {
   ]
 }
 
-function checkImport(file: SourceFile, { specifier, line }: ImportFound, packages: readonly WorkspacePackage[]): readonly Problem[] {
+function checkImport(
+  file: SourceFile,
+  { specifier, line }: ImportFound,
+  packages: readonly WorkspacePackage[],
+): readonly Problem[] {
   const problem = (message: string): readonly Problem[] => [{ file: file.path, line, message }]
   if (specifier.startsWith('.')) {
     const target = posix.join(posix.dirname(file.path), specifier)
     const owner = packages.find(({ directory }) => target.startsWith(`${directory}/`))
     // Scripts at the root have no dependencies to name: they import entry files by path.
     const isEntryForScript = file.package === undefined && owner?.entries.includes(target)
-    return owner === file.package || isEntryForScript ? [] : problem(`reaches into another package with ${specifier}: import it by its name`)
+    return owner === file.package || isEntryForScript
+      ? []
+      : problem(`reaches into another package with ${specifier}: import it by its name`)
   }
   if (!specifier.startsWith(SCOPE)) return []
   const [scope, name] = specifier.split('/')
   const imported = `${scope}/${name}`
   const subpath = specifier.replace(imported, '.')
   const target = packages.find((each) => each.name === imported)
-  if (subpath !== '.' && !target?.subpaths.includes(subpath)) return problem(`deep import ${specifier}: import ${imported}`)
+  if (subpath !== '.' && !target?.subpaths.includes(subpath))
+    return problem(`deep import ${specifier}: import ${imported}`)
   const owner = file.package
   // A package may name itself, as a user of it would.
   if (owner === undefined || imported === owner.name) return []
   const layer = layerOf(owner)
-  const allowed = layer === undefined ? undefined : [...layer.dependencies, ...(file.isTest ? (layer.devDependencies ?? []) : [])]
-  if (allowed !== undefined && !allowed.includes(shortName(imported))) return problem(`${owner.name} must not import ${imported}`)
+  const allowed =
+    layer === undefined ? undefined : [...layer.dependencies, ...(file.isTest ? (layer.devDependencies ?? []) : [])]
+  if (allowed !== undefined && !allowed.includes(shortName(imported)))
+    return problem(`${owner.name} must not import ${imported}`)
   if (owner.dependencies.includes(imported)) return []
-  if (!owner.devDependencies.includes(imported)) return problem(`${imported} is not among the dependencies of ${owner.name}`)
+  if (!owner.devDependencies.includes(imported))
+    return problem(`${imported} is not among the dependencies of ${owner.name}`)
   const isShipped = owner.directory.startsWith('packages/') && !file.isTest
   return isShipped ? problem(`${imported} is a devDependency of ${owner.name}, imported by what is shipped`) : []
 }
@@ -98,7 +115,10 @@ function packageRings(packages: readonly WorkspacePackage[]): readonly Problem[]
     })
   return packages
     .filter((each) => reaches(each, each.name, new Set()))
-    .map(({ name, directory }) => ({ file: `${directory}/package.json`, message: `${name} depends on itself through its dependencies` }))
+    .map(({ name, directory }) => ({
+      file: `${directory}/package.json`,
+      message: `${name} depends on itself through its dependencies`,
+    }))
 }
 
 function layerOf({ name, directory }: WorkspacePackage): Layer | undefined {

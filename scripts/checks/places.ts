@@ -32,11 +32,13 @@ interface CodePlace {
 }
 
 /** Time comes from a clock; the suites for clocks are themselves tests. */
-const hasTime = ({ path }: SourceFile): boolean => path.startsWith('packages/core/src/lib/time/') || path.startsWith('packages/conformance/')
+const hasTime = ({ path }: SourceFile): boolean =>
+  path.startsWith('packages/core/src/lib/time/') || path.startsWith('packages/conformance/')
 
 const CODE: readonly CodePlace[] = [
   {
-    pattern: /\bDate\.now\b|\bperformance\.now\b|\bprocess\.hrtime\b|\bnew Date\(\s*\)|(?<![.\w])(?:setTimeout|setInterval)\s*\(|\bAbortSignal\.timeout\b/g,
+    pattern:
+      /\bDate\.now\b|\bperformance\.now\b|\bprocess\.hrtime\b|\bnew Date\(\s*\)|(?<![.\w])(?:setTimeout|setInterval)\s*\(|\bAbortSignal\.timeout\b/g,
     message: 'asks the runtime for the time or a timer: use the Clock handed in',
     isAllowed: hasTime,
   },
@@ -65,9 +67,15 @@ function checkOneFile(files: readonly SourceFile[]): readonly Problem[] {
   return LIBRARIES.filter(({ oneFile }) => oneFile).flatMap(({ library, packages }) =>
     packages.flatMap((name) => {
       const users = files.filter(
-        ({ path, imports }) => path.startsWith(`packages/${name}/`) && imports.some(({ specifier }) => names(specifier, library)),
+        ({ path, imports }) =>
+          path.startsWith(`packages/${name}/`) && imports.some(({ specifier }) => names(specifier, library)),
       )
-      return users.slice(1).map(({ path }) => ({ file: path, message: `imports ${library}, which belongs to one file: ${users[0]?.path}` }))
+      return users
+        .slice(1)
+        .map(({ path }) => ({
+          file: path,
+          message: `imports ${library}, which belongs to one file: ${users[0]?.path}`,
+        }))
     }),
   )
 }
@@ -75,7 +83,11 @@ function checkOneFile(files: readonly SourceFile[]): readonly Problem[] {
 function checkCode(file: SourceFile): readonly Problem[] {
   const { bare } = codeOnly(file.text)
   return CODE.filter((place) => !place.isAllowed(file)).flatMap(({ pattern, message }) =>
-    [...bare.matchAll(pattern)].map(({ index, 0: found }) => ({ file: file.path, line: lineAt(bare, index), message: `${found.trim()} ${message}` })),
+    [...bare.matchAll(pattern)].map(({ index, 0: found }) => ({
+      file: file.path,
+      line: lineAt(bare, index),
+      message: `${found.trim()} ${message}`,
+    })),
   )
 }
 

@@ -25,7 +25,8 @@ interface Dependencies {
 
 /** package.json of a package under `@millrace/`. */
 export function packageJson(name: string, { dependencies = [], devDependencies = [] }: Dependencies): string {
-  const section = (names: readonly string[]): Record<string, string> => Object.fromEntries(names.map((each) => [`@millrace/${each}`, 'workspace:^']))
+  const section = (names: readonly string[]): Record<string, string> =>
+    Object.fromEntries(names.map((each) => [`@millrace/${each}`, 'workspace:^']))
   return JSON.stringify({
     name: `@millrace/${name}`,
     description: 'Something',
@@ -36,11 +37,14 @@ export function packageJson(name: string, { dependencies = [], devDependencies =
 }
 
 function library(name: string, dependencies: Dependencies): Record<string, string> {
-  const imports = (dependencies.dependencies ?? []).map((each, at) => `import type { Thing${at} } from '@millrace/${each}'\n`).join('')
+  const imports = (dependencies.dependencies ?? [])
+    .map((each, at) => `import type { Thing${at} } from '@millrace/${each}'\n`)
+    .join('')
   return {
     [`packages/${name}/package.json`]: packageJson(name, dependencies),
     [`packages/${name}/README.md`]: LONG,
-    [`packages/${name}/src/index.ts`]: "export { anything } from './lib/anything.ts'\nexport type { Thing } from './lib/thing.ts'\n",
+    [`packages/${name}/src/index.ts`]:
+      "export { anything } from './lib/anything.ts'\nexport type { Thing } from './lib/thing.ts'\n",
     [`packages/${name}/src/lib/anything.ts`]: `${imports}export const anything = 1\n`,
     [`packages/${name}/src/lib/thing.ts`]: 'export interface Thing {}\n',
     [`packages/${name}/src/lib/anything.test.ts`]: "import { anything } from './anything.ts'\n",

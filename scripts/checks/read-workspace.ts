@@ -8,12 +8,18 @@ const READ = /\.(?:ts|mts|tsx|js|mjs|json|md)$/
 
 /** Reads the files that git knows or would take, so that nothing built or installed is looked at. */
 export async function readWorkspace(root: string): Promise<Workspace> {
-  const { stdout } = await promisify(execFile)('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
-    cwd: root,
-    maxBuffer: 64 * 1024 * 1024,
-  })
+  const { stdout } = await promisify(execFile)(
+    'git',
+    ['ls-files', '--cached', '--others', '--exclude-standard', '-z'],
+    {
+      cwd: root,
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  )
   const paths = stdout.split('\0').filter((path) => path !== '')
-  const texts = await Promise.all(paths.map(async (path) => [path, READ.test(path) ? await readText(join(root, path)) : ''] as const))
+  const texts = await Promise.all(
+    paths.map(async (path) => [path, READ.test(path) ? await readText(join(root, path)) : ''] as const),
+  )
   return workspaceOf(new Map(texts.flatMap(([path, text]) => (text === undefined ? [] : [[path, text] as const]))))
 }
 

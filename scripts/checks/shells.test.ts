@@ -34,7 +34,10 @@ test('an entry that exports nothing is a shell, and one that is not there is fou
       ['packages/shell/src/index.ts', '// soon\nexport {}\n'],
     ]),
   )
-  expect(checkShells(shell).map(({ message }) => message)).toEqual(['@millrace/shell is an empty shell', '@millrace/shell has no test'])
+  expect(checkShells(shell).map(({ message }) => message)).toEqual([
+    '@millrace/shell is an empty shell',
+    '@millrace/shell has no test',
+  ])
   expect(messages({ 'packages/core/package.json': packageJson('core', {}).replace('index.ts', 'gone.ts') })).toEqual([
     'packages/core/package.json @millrace/core exports packages/core/src/gone.ts, which does not exist',
   ])

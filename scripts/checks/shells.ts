@@ -6,7 +6,10 @@ const LEAST_README = 300
 
 /** No package without a README, a description, code and a test. */
 export function checkShells(workspace: Workspace): readonly Problem[] {
-  return workspace.packages.flatMap((each) => [...(isForPeople(each) ? checkReadme(each, workspace) : []), ...(isLibrary(each) ? checkContents(each, workspace) : [])])
+  return workspace.packages.flatMap((each) => [
+    ...(isForPeople(each) ? checkReadme(each, workspace) : []),
+    ...(isLibrary(each) ? checkContents(each, workspace) : []),
+  ])
 }
 
 /** What only the tests use explains itself in its code. */
@@ -24,10 +27,20 @@ function checkReadme({ directory }: WorkspacePackage, { paths, read }: Workspace
   return read(file).length < LEAST_README ? [{ file, message: 'says next to nothing' }] : []
 }
 
-function checkContents({ name, directory, description, entries }: WorkspacePackage, { files, paths }: Workspace): readonly Problem[] {
+function checkContents(
+  { name, directory, description, entries }: WorkspacePackage,
+  { files, paths }: Workspace,
+): readonly Problem[] {
   const problem = (message: string): Problem => ({ file: `${directory}/package.json`, message: `${name} ${message}` })
   const own = files.filter(({ path }) => path.startsWith(`${directory}/src/`))
-  const isEmpty = own.filter(({ isTest }) => !isTest).every(({ text }) => codeOnly(text).code.replace(/export\s*\{\s*\}/g, '').trim() === '')
+  const isEmpty = own
+    .filter(({ isTest }) => !isTest)
+    .every(
+      ({ text }) =>
+        codeOnly(text)
+          .code.replace(/export\s*\{\s*\}/g, '')
+          .trim() === '',
+    )
   return [
     ...(description.trim() === '' ? [problem('has no description')] : []),
     ...(entries.length === 0 ? [problem('has no exports')] : []),

@@ -47,7 +47,7 @@ export function workspaceOf(files: ReadonlyMap<string, string>): Workspace {
       text,
       imports: findImports(text),
       package: packages.find(({ directory }) => path.startsWith(`${directory}/`)),
-      isTest: /\.test(?:-d)?\.ts$|\/test\/|\/fixtures\//.test(path),
+      isTest: /\.test(?:-d)?\.ts$|\/(?:test|test-support|fixtures)\//.test(path),
     })),
     paths: new Set(files.keys()),
     read: (path) => files.get(path) ?? '',

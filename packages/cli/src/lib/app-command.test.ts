@@ -9,7 +9,12 @@ describe.concurrent('a command of the app', () => {
     const { code, stdout } = await runMillrace(['-A', 'app.ts', 'produce', 'u1', 'de', '--max-messages', '5'])
     expect(code).toBe(0)
     expect(stdout).toMatch(/^SENDING\n/)
-    expect(JSON.parse(stdout.slice('SENDING\n'.length))).toEqual({ maxLatency: 0.5, maxMessages: 5, user: 'u1', country: 'de' })
+    expect(JSON.parse(stdout.slice('SENDING\n'.length))).toEqual({
+      maxLatency: 0.5,
+      maxMessages: 5,
+      user: 'u1',
+      country: 'de',
+    })
   })
 
   test('with --json only JSON goes to the output', async () => {

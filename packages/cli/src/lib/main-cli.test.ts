@@ -9,11 +9,17 @@ describe.concurrent('app.main', () => {
   const script = fixture('main.ts')
 
   test('makes the file the command', async () => {
-    expect(await runMillrace(['agents'], { script })).toMatchObject({ code: 0, stdout: expect.stringContaining('count-words') })
+    expect(await runMillrace(['agents'], { script })).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('count-words'),
+    })
   })
 
   test('needs no -A, and takes none', async () => {
-    expect(await runMillrace(['agents', '-A', 'x.ts'], { script })).toMatchObject({ code: 2, stderr: expect.stringContaining('no option -A') })
+    expect(await runMillrace(['agents', '-A', 'x.ts'], { script })).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('no option -A'),
+    })
     expect((await runMillrace(['--help'], { script })).stdout).toContain('node main.ts worker')
   })
 
@@ -25,7 +31,10 @@ describe.concurrent('app.main', () => {
   })
 
   test('does nothing when the file is imported', async () => {
-    expect(await runMillrace(['-A', 'main.ts', 'agents'])).toMatchObject({ code: 0, stdout: expect.stringContaining('count-words') })
+    expect(await runMillrace(['-A', 'main.ts', 'agents'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('count-words'),
+    })
   })
 })
 

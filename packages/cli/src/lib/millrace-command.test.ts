@@ -28,7 +28,11 @@ describe.concurrent('the app file', () => {
     [['-A', 'two-apps.ts:nope'], 2, 'has no export "nope"'],
     [['-A', 'no-app.ts'], 2, 'exports no app: it exports settings'],
     [['-A', 'nowhere.ts'], 2, `There is no file ${fixture('nowhere.ts')} (named by -A: "nowhere.ts")`],
-    [['-A', 'broken/untyped/app.ts'], 2, `needs "type": "module" in its package.json, and ${fixture('broken/untyped/package.json')} lacks it`],
+    [
+      ['-A', 'broken/untyped/app.ts'],
+      2,
+      `needs "type": "module" in its package.json, and ${fixture('broken/untyped/package.json')} lacks it`,
+    ],
     [['-A', 'broken/syntax-error.ts'], 1, 'syntax-error.ts:3:13: ERROR: Expected identifier'],
     [['-A', 'broken/syntax-error.mjs'], 1, "syntax-error.mjs:3: SyntaxError: Unexpected token '='"],
     [['-A', 'broken/throws.ts'], 1, 'throws.ts:7:'],
@@ -46,8 +50,13 @@ describe.concurrent('the app file', () => {
   })
 
   test('--workdir counts for it', async () => {
-    expect((await runMillrace(['--workdir', 'fixtures', '-A', './app.ts', 'agents'], { cwd: fixture('..') })).code).toBe(0)
-    expect(await runMillrace(['--workdir', 'nowhere', 'agents'])).toMatchObject({ code: 2, stderr: expect.stringContaining('nowhere') })
+    expect(
+      (await runMillrace(['--workdir', 'fixtures', '-A', './app.ts', 'agents'], { cwd: fixture('..') })).code,
+    ).toBe(0)
+    expect(await runMillrace(['--workdir', 'nowhere', 'agents'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('nowhere'),
+    })
   })
 })
 
@@ -55,7 +64,8 @@ describe.concurrent('help and version', () => {
   test('help lists the commands of the app beside the built-in ones', async () => {
     const { code, stdout } = await runMillrace([...app, '--help'])
     expect(code).toBe(0)
-    for (const command of ['worker', 'send', 'agents', 'tables', 'topics', 'table', 'produce']) expect(stdout).toContain(`millrace ${command}`)
+    for (const command of ['worker', 'send', 'agents', 'tables', 'topics', 'table', 'produce'])
+      expect(stdout).toContain(`millrace ${command}`)
   })
 
   test('help without a loadable app says so, and helps all the same', async () => {
@@ -73,10 +83,16 @@ describe.concurrent('help and version', () => {
 
   test('version', async () => {
     expect((await runMillrace(['--version'])).stdout).toBe(`millrace ${ownVersion()} (Node.js ${process.version})\n`)
-    expect(JSON.parse((await runMillrace(['--version', '--json'])).stdout)).toMatchObject({ name: 'millrace', version: ownVersion() })
+    expect(JSON.parse((await runMillrace(['--version', '--json'])).stdout)).toMatchObject({
+      name: 'millrace',
+      version: ownVersion(),
+    })
   })
 
   test('an unknown command', async () => {
-    expect(await runMillrace([...app, 'tabels'])).toMatchObject({ code: 2, stderr: expect.stringContaining('Did you mean tables?') })
+    expect(await runMillrace([...app, 'tabels'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('Did you mean tables?'),
+    })
   })
 })

@@ -15,12 +15,17 @@ describe('listings', () => {
 
   test('agents, for programs: an array of objects with names', async () => {
     const { stdout } = await runHere(['agents', '--json'])
-    expect(JSON.parse(stdout)).toMatchObject([{ name: 'count-words', topics: ['fake-count-words'], concurrency: 4 }, { name: 'shuffle-words' }])
+    expect(JSON.parse(stdout)).toMatchObject([
+      { name: 'count-words', topics: ['fake-count-words'], concurrency: 4 },
+      { name: 'shuffle-words' },
+    ])
   })
 
   test('tables', async () => {
     const { stdout } = await runHere(['tables', '--json'])
-    expect(JSON.parse(stdout)).toEqual([{ name: 'word_counts', kind: 'table', changelog: 'fake-word_counts-changelog', help: 'word -> count' }])
+    expect(JSON.parse(stdout)).toEqual([
+      { name: 'word_counts', kind: 'table', changelog: 'fake-word_counts-changelog', help: 'word -> count' },
+    ])
   })
 
   test('topics, with what the broker has', async () => {
@@ -60,13 +65,37 @@ describe('table', () => {
 
 describe('send', () => {
   test('to a topic', async () => {
-    const { code, stdout, stderr } = await runHere(['send', 'posts', 'hello world', '-k', 'a', '-H', 'x=1', '-H', 'y=a=b'])
+    const { code, stdout, stderr } = await runHere([
+      'send',
+      'posts',
+      'hello world',
+      '-k',
+      'a',
+      '-H',
+      'x=1',
+      '-H',
+      'y=a=b',
+    ])
     expect([code, stdout]).toEqual([0, 'Sent to posts, partition 3, offset 17.\n'])
-    expect(JSON.parse(stderr)).toMatchObject({ target: 'posts', key: 'a', value: 'hello world', headers: { x: '1', y: 'a=b' } })
+    expect(JSON.parse(stderr)).toMatchObject({
+      target: 'posts',
+      key: 'a',
+      value: 'hello world',
+      headers: { x: '1', y: 'a=b' },
+    })
   })
 
   test('to an agent, a partition, a tombstone, for programs', async () => {
-    const { stdout, stderr } = await runHere(['send', '@count-words', '--tombstone', '--key', 'a', '--partition', '0', '--json'])
+    const { stdout, stderr } = await runHere([
+      'send',
+      '@count-words',
+      '--tombstone',
+      '--key',
+      'a',
+      '--partition',
+      '0',
+      '--json',
+    ])
     expect(JSON.parse(stdout)).toMatchObject({ topic: '@count-words', partition: 0, offset: 17 })
     expect(JSON.parse(stderr)).toMatchObject({ target: '@count-words', value: null })
   })
@@ -95,6 +124,9 @@ describe('settings', () => {
 
   test('reach the app with the place of its file', async () => {
     const { stderr } = await runHere(['agents', '--web-port', '0', '--no-web', '--debug'])
-    expect(JSON.parse(stderr)).toMatchObject({ settings: { 'web.port': '0', 'web.enabled': 'false' }, appFile: '/somewhere/app.ts' })
+    expect(JSON.parse(stderr)).toMatchObject({
+      settings: { 'web.port': '0', 'web.enabled': 'false' },
+      appFile: '/somewhere/app.ts',
+    })
   })
 })

@@ -40,7 +40,9 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
   } catch (error) {
     const { stderr, env } = terminal
     const color = colors(wantsColor(stderr, env, !words.includes('--no-color')))
-    stderr.write(`${describeFailure(error instanceof WrongUsage ? error.reason : error, color, { stack: words.includes('--debug') })}\n`)
+    stderr.write(
+      `${describeFailure(error instanceof WrongUsage ? error.reason : error, color, { stack: words.includes('--debug') })}\n`,
+    )
     return exitCodeOf(error)
   }
 }
@@ -63,10 +65,23 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
   const app = options.app ?? (location === undefined ? undefined : await load(location))
   const commands = app === undefined ? builtInCommands : commandsOf(app)
   const grammar = grammarOf(program, options, commands)
-  const { command: chosen, settings, values } = readArguments(grammar, app === undefined ? firstLook : await takeApart(grammar, words))
+  const {
+    command: chosen,
+    settings,
+    values,
+  } = readArguments(grammar, app === undefined ? firstLook : await takeApart(grammar, words))
   const command = commands.find(({ grammar: { name } }) => name === chosen.name)
   if (app === undefined || command === undefined) throw noApp(chosen.name)
-  return runCommand({ app, appFile: options.appFile ?? location?.file, command, values, settings, common, terminal, clock: systemClock() })
+  return runCommand({
+    app,
+    appFile: options.appFile ?? location?.file,
+    command,
+    values,
+    settings,
+    common,
+    terminal,
+    clock: systemClock(),
+  })
 }
 
 interface HelpRequest {
@@ -86,7 +101,9 @@ async function showHelp({ words, options, common, program, terminal }: HelpReque
     const app = options.app ?? (location === undefined ? undefined : await load(location))
     if (app !== undefined) commands = commandsOf(app)
   } catch (error) {
-    terminal.stderr.write(`The app's own commands are missing here: ${isMillraceError(error) ? error.detail : toError(error).message}\n\n`)
+    terminal.stderr.write(
+      `The app's own commands are missing here: ${isMillraceError(error) ? error.detail : toError(error).message}\n\n`,
+    )
   }
   const stream = common.help ? terminal.stdout : terminal.stderr
   stream.write(`${await helpText(grammarOf(program, options, commands), words, widthOf(stream))}\n`)
@@ -95,7 +112,11 @@ async function showHelp({ words, options, common, program, terminal }: HelpReque
 
 function showVersion({ stdout }: Terminal, json: boolean): number {
   const version = ownVersion()
-  stdout.write(json ? `${JSON.stringify({ name: 'millrace', version, node: process.version })}\n` : `millrace ${version} (Node.js ${process.version})\n`)
+  stdout.write(
+    json
+      ? `${JSON.stringify({ name: 'millrace', version, node: process.version })}\n`
+      : `millrace ${version} (Node.js ${process.version})\n`,
+  )
   return 0
 }
 
@@ -122,11 +143,12 @@ function enterDirectory(directory: string): void {
   try {
     process.chdir(directory)
   } catch (error) {
-    throw new MillraceError('COMMAND_USAGE', `--workdir ${directory} cannot be entered: ${toError(error).message}.`, { cause: error })
+    throw new MillraceError('COMMAND_USAGE', `--workdir ${directory} cannot be entered: ${toError(error).message}.`, {
+      cause: error,
+    })
   }
 }
 
 function noApp(command: string): MillraceError {
   return new MillraceError('APP_NOT_FOUND', `${command} needs an app, and none was named.`)
 }
-

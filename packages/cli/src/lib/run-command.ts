@@ -1,4 +1,12 @@
-import { isMillraceError, toError, unknownEnvironment, type Clock, type CommandLineApp, type CommandLineRuntime, type Logger } from '@millrace/core'
+import {
+  isMillraceError,
+  toError,
+  unknownEnvironment,
+  type Clock,
+  type CommandLineApp,
+  type CommandLineRuntime,
+  type Logger,
+} from '@millrace/core'
 import type { CommonOptions } from './arguments/common-options.ts'
 import type { ParameterValues } from './arguments/grammar.ts'
 import type { Command } from './commands/command-context.ts'
@@ -63,7 +71,12 @@ function configure(app: CommandLineApp, settings: Readonly<Record<string, string
 /** Misspelt variables are worth a word; no error, since others may set variables that begin alike. */
 function warnOfUnknownVariables({ env }: Terminal, log: Logger): void {
   for (const { variable, nearest } of unknownEnvironment(env, ['MILLRACE_APP'])) {
-    log.warn({ variable, nearest }, nearest === undefined ? 'No such setting in the environment' : `No such setting in the environment: did you mean ${nearest}?`)
+    log.warn(
+      { variable, nearest },
+      nearest === undefined
+        ? 'No such setting in the environment'
+        : `No such setting in the environment: did you mean ${nearest}?`,
+    )
   }
 }
 

@@ -14,21 +14,31 @@ function lines(text: string): readonly Record<string, unknown>[] {
 }
 
 describe.concurrent('worker', () => {
-  test.each(['SIGINT', 'SIGTERM'] as const)('drains on %s and exits with 0, printing JSON lines only', async (signal) => {
-    const worker = startMillrace(['-A', 'app.ts', 'worker'])
-    await worker.untilOutput('Worker is ready')
-    worker.child.kill(signal)
-    const { code, stdout, stderr } = await worker.exit
-    expect(lines(stdout).map(({ msg }) => msg)).toEqual([
-      'Worker is starting',
-      'Worker is ready',
-      'Stopping: finishing what is in hand. A second signal quits at once',
-      'drained',
-      'Worker has stopped',
-    ])
-    expect(lines(stdout)[0]).toMatchObject({ level: 'info', app: 'fake', worker: 'worker-1', broker: 'memory:', agents: 2, tables: 1 })
-    expect([code, stderr]).toEqual([0, ''])
-  })
+  test.each(['SIGINT', 'SIGTERM'] as const)(
+    'drains on %s and exits with 0, printing JSON lines only',
+    async (signal) => {
+      const worker = startMillrace(['-A', 'app.ts', 'worker'])
+      await worker.untilOutput('Worker is ready')
+      worker.child.kill(signal)
+      const { code, stdout, stderr } = await worker.exit
+      expect(lines(stdout).map(({ msg }) => msg)).toEqual([
+        'Worker is starting',
+        'Worker is ready',
+        'Stopping: finishing what is in hand. A second signal quits at once',
+        'drained',
+        'Worker has stopped',
+      ])
+      expect(lines(stdout)[0]).toMatchObject({
+        level: 'info',
+        app: 'fake',
+        worker: 'worker-1',
+        broker: 'memory:',
+        agents: 2,
+        tables: 1,
+      })
+      expect([code, stderr]).toEqual([0, ''])
+    },
+  )
 
   test('a second signal quits at once', async () => {
     const worker = startMillrace(['-A', 'slow-stop.ts', 'worker'])
@@ -61,7 +71,9 @@ describe.concurrent('worker', () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-log-'))
     const file = join(directory, 'worker.log')
     const worker = startMillrace(['-A', 'app.ts', 'worker', '--logfile', file, '-l', 'debug'])
-    await expect.poll(() => (existsSync(file) ? readFileSync(file, 'utf8') : ''), { timeout: 10_000 }).toContain('Worker is ready')
+    await expect
+      .poll(() => (existsSync(file) ? readFileSync(file, 'utf8') : ''), { timeout: 10_000 })
+      .toContain('Worker is ready')
     worker.child.kill('SIGTERM')
     expect(await worker.exit).toMatchObject({ code: 0, stdout: '' })
     expect(lines(readFileSync(file, 'utf8')).map(({ level }) => level)).toContain('debug')
@@ -72,6 +84,10 @@ describe.concurrent('worker', () => {
     const worker = startMillrace(['-A', 'app.ts', 'worker'], { env: { MILLRACE_COMIT_INTERVAL: '1s' } })
     await worker.untilOutput('Worker is ready')
     worker.child.kill('SIGTERM')
-    expect(lines((await worker.exit).stdout)[0]).toMatchObject({ level: 'warn', variable: 'MILLRACE_COMIT_INTERVAL', nearest: 'MILLRACE_COMMIT_INTERVAL' })
+    expect(lines((await worker.exit).stdout)[0]).toMatchObject({
+      level: 'warn',
+      variable: 'MILLRACE_COMIT_INTERVAL',
+      nearest: 'MILLRACE_COMMIT_INTERVAL',
+    })
   })
 })

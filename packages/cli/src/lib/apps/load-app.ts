@@ -27,7 +27,8 @@ function requireModulePackage(file: string): void {
   if (extname(file) === '.mts') return
   const nearest = nearestPackage(dirname(file))
   if (nearest?.isModule) return
-  const where = nearest === undefined ? `there is no package.json at or above ${dirname(file)}` : `${nearest.file} lacks it`
+  const where =
+    nearest === undefined ? `there is no package.json at or above ${dirname(file)}` : `${nearest.file} lacks it`
   throw new MillraceError('APP_NOT_FOUND', `${file} needs "type": "module" in its package.json, and ${where}.`)
 }
 

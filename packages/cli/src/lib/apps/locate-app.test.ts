@@ -24,11 +24,18 @@ test('-A wins over the variable, the variable over package.json', () => {
 
 test('package.json is looked for upwards, and its path belongs to it', () => {
   const found = locateApp({ option: undefined, variable: '', directory: join(directory, 'src', 'deep') })
-  expect(found).toEqual({ file: join(directory, 'src/app.ts'), exportName: 'main', namedBy: join(directory, 'package.json') })
+  expect(found).toEqual({
+    file: join(directory, 'src/app.ts'),
+    exportName: 'main',
+    namedBy: join(directory, 'package.json'),
+  })
 })
 
 test('an extension may be left out', () => {
-  expect(locateApp({ option: './src/app:one', variable: undefined, directory })).toMatchObject({ file: join(directory, 'src/app.ts'), exportName: 'one' })
+  expect(locateApp({ option: './src/app:one', variable: undefined, directory })).toMatchObject({
+    file: join(directory, 'src/app.ts'),
+    exportName: 'one',
+  })
 })
 
 test('nothing says anything', () => {
@@ -43,7 +50,9 @@ test('a file that is not there is named in full, with what named it', () => {
 
 test('a package.json that cannot be read', () => {
   writeFileSync(join(directory, 'package.json'), '{')
-  expect(() => locateApp({ option: undefined, variable: undefined, directory })).toThrow(join(directory, 'package.json'))
+  expect(() => locateApp({ option: undefined, variable: undefined, directory })).toThrow(
+    join(directory, 'package.json'),
+  )
 })
 
 test.each([

@@ -1,17 +1,27 @@
 import { commandLine, MillraceError, type CommandLineApp, type HasCommandLine } from '@millrace/core'
 
 /** Picks the app among the exports of `file`: the one named, else `app`, else `default`, else the only one there is. Throws `APP_NOT_FOUND`. */
-export function pickApp(exports: Readonly<Record<string, unknown>>, exportName: string | undefined, file: string): CommandLineApp {
+export function pickApp(
+  exports: Readonly<Record<string, unknown>>,
+  exportName: string | undefined,
+  file: string,
+): CommandLineApp {
   if (exportName !== undefined) return named(exports, exportName, file)
   const apps = Object.entries(exports).flatMap(([name, value]) => (isApp(value) ? [{ name, app: value }] : []))
   const unique = new Set(apps.map(({ app }) => app))
   const chosen = apps.find(({ name }) => name === 'app') ?? apps.find(({ name }) => name === 'default') ?? apps[0]
   if (chosen === undefined) {
-    throw new MillraceError('APP_NOT_FOUND', `${file} exports no app: ${listed(exports)}. Write: export const app = createApp({ … }).`)
+    throw new MillraceError(
+      'APP_NOT_FOUND',
+      `${file} exports no app: ${listed(exports)}. Write: export const app = createApp({ … }).`,
+    )
   }
   if (unique.size > 1 && chosen.name !== 'app' && chosen.name !== 'default') {
     const names = apps.map(({ name }) => name)
-    throw new MillraceError('APP_NOT_FOUND', `${file} exports several apps: ${names.join(', ')}. Name one: -A ${file}:${chosen.name}.`)
+    throw new MillraceError(
+      'APP_NOT_FOUND',
+      `${file} exports several apps: ${names.join(', ')}. Name one: -A ${file}:${chosen.name}.`,
+    )
   }
   return checked(chosen.app, file)
 }
@@ -21,7 +31,8 @@ function named(exports: Readonly<Record<string, unknown>>, exportName: string, f
     throw new MillraceError('APP_NOT_FOUND', `${file} has no export "${exportName}": ${listed(exports)}.`)
   }
   const value = exports[exportName]
-  if (!isApp(value)) throw new MillraceError('APP_NOT_FOUND', `The export "${exportName}" of ${file} is no app made by createApp.`)
+  if (!isApp(value))
+    throw new MillraceError('APP_NOT_FOUND', `The export "${exportName}" of ${file} is no app made by createApp.`)
   return checked(value, file)
 }
 

@@ -25,14 +25,29 @@ export function globalOptions({ takesApp }: { readonly takesApp: boolean }): rea
   return [
     ...(takesApp ? [app] : []),
     option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
-    option('loglevel', { type: 'string', aliases: ['l'], choices: LOG_LEVELS, describe: 'Least level of log lines (worker: info, else: warn)' }),
+    option('loglevel', {
+      type: 'string',
+      aliases: ['l'],
+      choices: LOG_LEVELS,
+      describe: 'Least level of log lines (worker: info, else: warn)',
+    }),
     option('logfile', { type: 'string', aliases: ['f'], describe: 'Append log lines to this file, as JSON' }),
-    option('quiet', { type: 'boolean', aliases: ['q'], default: false, describe: 'Nothing but results, warnings and errors' }),
+    option('quiet', {
+      type: 'boolean',
+      aliases: ['q'],
+      default: false,
+      describe: 'Nothing but results, warnings and errors',
+    }),
     option('debug', { type: 'boolean', default: false, describe: 'Log level debug, and stacks of errors' }),
     option('color', { type: 'boolean', default: true, describe: 'Colors on a terminal; --no-color turns them off' }),
     option('workdir', { type: 'string', describe: 'Directory to work in' }),
     option('version', { type: 'boolean', default: false, describe: 'Show the version' }),
-    option('help', { type: 'boolean', aliases: ['h'], default: false, describe: 'Show this help; after a command: the help of the command' }),
+    option('help', {
+      type: 'boolean',
+      aliases: ['h'],
+      default: false,
+      describe: 'Show this help; after a command: the help of the command',
+    }),
   ]
 }
 

@@ -44,13 +44,37 @@ export type ParameterValue = string | number | boolean | readonly string[] | und
 export type ParameterValues = Readonly<Record<string, ParameterValue>>
 
 /** An option with what is seldom said left out. */
-export function option(name: string, rest: Partial<OptionGrammar> & Pick<OptionGrammar, 'type' | 'describe'>): OptionGrammar {
-  return { key: name, name, required: false, default: undefined, choices: undefined, shownDefault: undefined, aliases: [], ...rest }
+export function option(
+  name: string,
+  rest: Partial<OptionGrammar> & Pick<OptionGrammar, 'type' | 'describe'>,
+): OptionGrammar {
+  return {
+    key: name,
+    name,
+    required: false,
+    default: undefined,
+    choices: undefined,
+    shownDefault: undefined,
+    aliases: [],
+    ...rest,
+  }
 }
 
 /** A positional argument with what is seldom said left out. */
-export function positional(name: string, rest: Partial<ParameterGrammar> & Pick<ParameterGrammar, 'describe'>): ParameterGrammar {
-  return { key: name, name, type: 'string', required: true, default: undefined, choices: undefined, shownDefault: undefined, ...rest }
+export function positional(
+  name: string,
+  rest: Partial<ParameterGrammar> & Pick<ParameterGrammar, 'describe'>,
+): ParameterGrammar {
+  return {
+    key: name,
+    name,
+    type: 'string',
+    required: true,
+    default: undefined,
+    choices: undefined,
+    shownDefault: undefined,
+    ...rest,
+  }
 }
 
 /** The settings that `command` takes: those that its own options do not hide. */
@@ -61,5 +85,8 @@ export function settingsOf(grammar: Grammar, command: CommandGrammar): readonly 
 
 /** `maxLatency` and `web.port` as they are typed: `max-latency`, `web-port`. */
 export function kebabCase(name: string): string {
-  return name.replaceAll('.', '-').replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`).toLowerCase()
+  return name
+    .replaceAll('.', '-')
+    .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`)
+    .toLowerCase()
 }

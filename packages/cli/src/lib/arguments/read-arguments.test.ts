@@ -17,11 +17,20 @@ const produce: CommandGrammar = {
     option('tag', { type: 'list', describe: 'May be given again' }),
     option('broker', { type: 'string', describe: 'Hides the setting of this name' }),
   ],
-  positionals: [positional('user', { describe: 'Who' }), positional('count', { type: 'number', required: false, default: 1, describe: 'How often' })],
+  positionals: [
+    positional('user', { describe: 'Who' }),
+    positional('count', { type: 'number', required: false, default: 1, describe: 'How often' }),
+  ],
   showsSettings: false,
 }
 
-const worker: CommandGrammar = { name: 'worker', describe: 'Run a worker', options: [], positionals: [], showsSettings: true }
+const worker: CommandGrammar = {
+  name: 'worker',
+  describe: 'Run a worker',
+  options: [],
+  positionals: [],
+  showsSettings: true,
+}
 
 const grammar: Grammar = {
   program: 'millrace',
@@ -48,11 +57,30 @@ describe('values', () => {
   test('are typed by their declarations, with defaults', async () => {
     const { command, values } = await read('produce', 'u1')
     expect(command.name).toBe('produce')
-    expect(values).toEqual({ maxLatency: 0.5, maxMessages: undefined, dry: undefined, tag: [], broker: undefined, user: 'u1', count: 1 })
+    expect(values).toEqual({
+      maxLatency: 0.5,
+      maxMessages: undefined,
+      dry: undefined,
+      tag: [],
+      broker: undefined,
+      user: 'u1',
+      count: 1,
+    })
   })
 
   test('come in any order, with = or without, before the command too', async () => {
-    const { values, globals } = await read('-A', './app.ts', '--json', 'produce', '--max-latency=2', 'u1', '-d', '3', '--max-messages', '7')
+    const { values, globals } = await read(
+      '-A',
+      './app.ts',
+      '--json',
+      'produce',
+      '--max-latency=2',
+      'u1',
+      '-d',
+      '3',
+      '--max-messages',
+      '7',
+    )
     expect(values).toMatchObject({ maxLatency: 2, maxMessages: 7, user: 'u1', dry: true, count: 3 })
     expect(globals).toMatchObject({ app: './app.ts', json: true })
   })
@@ -77,8 +105,22 @@ describe('values', () => {
 
 describe('settings', () => {
   test('stay text, under the names of the settings', async () => {
-    const { settings } = await read('worker', '-p', '0', '--commit-interval', '250ms', '--no-web', '--datadir', './here')
-    expect(settings).toEqual({ 'web.port': '0', commitInterval: '250ms', 'web.enabled': 'false', dataDirectory: './here' })
+    const { settings } = await read(
+      'worker',
+      '-p',
+      '0',
+      '--commit-interval',
+      '250ms',
+      '--no-web',
+      '--datadir',
+      './here',
+    )
+    expect(settings).toEqual({
+      'web.port': '0',
+      commitInterval: '250ms',
+      'web.enabled': 'false',
+      dataDirectory: './here',
+    })
   })
 
   test('those not given are left to the app', async () => {
@@ -97,7 +139,10 @@ describe('mistakes name what was meant', () => {
     [['produce', 'u1', 'many'], '<count> takes a number, not "many".'],
     [['produce', 'u1', '--max-latency', 'soon'], '--max-latency takes a number, not "soon".'],
     [['produce', 'u1', '--max-latency', ''], '--max-latency takes a number, not "".'],
-    [['worker', '--loglevel', 'inof'], '--loglevel takes one of debug, info, warn, error, silent, not "inof". Did you mean info?'],
+    [
+      ['worker', '--loglevel', 'inof'],
+      '--loglevel takes one of debug, info, warn, error, silent, not "inof". Did you mean info?',
+    ],
     [['worker', '--web-port', '1', '-p', '2'], '--web-port was given more than once.'],
     [['--json'], 'No command was given.'],
   ])('%j', async (words, detail) => {

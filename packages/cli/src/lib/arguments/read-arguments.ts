@@ -33,7 +33,9 @@ export function readArguments(grammar: Grammar, raw: RawArguments): ReadArgument
     settings: readSettings(settings, raw),
     values: {
       ...readOptions(command.options, raw),
-      ...Object.fromEntries(command.positionals.map((argument, at) => [argument.key, readPositional(argument, raw.rest[at], command)])),
+      ...Object.fromEntries(
+        command.positionals.map((argument, at) => [argument.key, readPositional(argument, raw.rest[at], command)]),
+      ),
     },
   }
 }
@@ -48,10 +50,20 @@ function commandOf(grammar: Grammar, raw: RawArguments): CommandGrammar {
   if (found) return found
   const [word] = raw.rest
   if (word === undefined) throw usage('No command was given.')
-  throw usage(`There is no command "${word}".${hint(word, grammar.commands.map(({ name }) => name), '')}`)
+  throw usage(
+    `There is no command "${word}".${hint(
+      word,
+      grammar.commands.map(({ name }) => name),
+      '',
+    )}`,
+  )
 }
 
-function refuseUnknown(options: readonly OptionGrammar[], given: RawArguments['options'], command: CommandGrammar): void {
+function refuseUnknown(
+  options: readonly OptionGrammar[],
+  given: RawArguments['options'],
+  command: CommandGrammar,
+): void {
   const known = options.flatMap(({ name, aliases }) => [name, ...aliases])
   const unknown = Object.keys(given).find((name) => !known.includes(name))
   if (unknown === undefined) return
@@ -74,7 +86,11 @@ function readOption(option: OptionGrammar, given: RawValue | undefined): Paramet
   return typeof given === 'boolean' ? given : readText(option, given, shown)
 }
 
-function readPositional(argument: ParameterGrammar, given: string | undefined, command: CommandGrammar): ParameterValue {
+function readPositional(
+  argument: ParameterGrammar,
+  given: string | undefined,
+  command: CommandGrammar,
+): ParameterValue {
   if (given !== undefined) return readText(argument, given, `<${argument.name}>`)
   if (argument.required) throw usage(`${command.name} needs <${argument.name}>.`)
   return argument.default
@@ -91,7 +107,9 @@ function readText(parameter: ParameterGrammar, text: string, shown: string): Par
     throw usage(`${shown} takes true or false, not "${text}".`)
   }
   if (parameter.choices !== undefined && !parameter.choices.includes(text)) {
-    throw usage(`${shown} takes one of ${parameter.choices.join(', ')}, not "${text}".${hint(text, parameter.choices, '')}`)
+    throw usage(
+      `${shown} takes one of ${parameter.choices.join(', ')}, not "${text}".${hint(text, parameter.choices, '')}`,
+    )
   }
   return text
 }

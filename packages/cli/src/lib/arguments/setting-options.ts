@@ -6,6 +6,14 @@ export function settingOptions(): readonly OptionGrammar[] {
   return describeSettings().flatMap(({ name, option: typed, aliases, type, help, default: standard }) =>
     typed === undefined
       ? []
-      : [option(typed, { key: name, aliases, type: type === 'flag' ? 'boolean' : 'string', describe: help, shownDefault: standard })],
+      : [
+          option(typed, {
+            key: name,
+            aliases,
+            type: type === 'flag' ? 'boolean' : 'string',
+            describe: help,
+            shownDefault: standard,
+          }),
+        ],
   )
 }

@@ -27,7 +27,9 @@ export async function takeApart(grammar: Grammar, words: readonly string[]): Pro
   const { _: positionals, $0: _program, ...options } = await parser.parseAsync()
   const [first, ...rest] = positionals.map(String)
   const isCommand = grammar.commands.some(({ name }) => name === first)
-  const given = Object.fromEntries(Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [[name, rawValue(value)] as const])))
+  const given = Object.fromEntries(
+    Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [[name, rawValue(value)] as const])),
+  )
   if (isCommand || first === undefined) return { command: first, options: given, rest }
   return { command: undefined, options: given, rest: [first, ...rest] }
 }
@@ -40,7 +42,10 @@ function rawValue(value: unknown): RawValue {
 /** Help for the command among `words`, or for all of them. */
 export async function helpText(grammar: Grammar, words: readonly string[], width: number): Promise<string> {
   // With the word in sight yargs would print by itself.
-  const parser = await engine(grammar, words.filter((word) => word !== '--help' && word !== '-h'))
+  const parser = await engine(
+    grammar,
+    words.filter((word) => word !== '--help' && word !== '-h'),
+  )
   parser
     .usage(`${grammar.program} <command> [options]`)
     .wrap(Math.min(width, 110))
@@ -48,7 +53,11 @@ export async function helpText(grammar: Grammar, words: readonly string[], width
     .alias('help', 'h')
     .describe('help', describeOf(grammar, 'help'))
     .updateStrings({ 'Positionals:': 'Arguments:' })
-  addOptions(parser, grammar.globals.filter(({ name }) => name !== 'help'), (option) => ({ ...showOption(option), group: 'For every command:' }))
+  addOptions(
+    parser,
+    grammar.globals.filter(({ name }) => name !== 'help'),
+    (option) => ({ ...showOption(option), group: 'For every command:' }),
+  )
   parser.group(['help'], 'For every command:')
   for (const command of grammar.commands) {
     parser.command(usageOf(command), command.describe, (inner) => {
@@ -56,9 +65,14 @@ export async function helpText(grammar: Grammar, words: readonly string[], width
       for (const argument of command.positionals) inner.positional(argument.name, showPositional(argument))
       addOptions(inner, command.options, (option) => ({ ...showOption(option), group: `Options of ${command.name}:` }))
       if (command.showsSettings) {
-        addOptions(inner, settingsOf(grammar, command), (option) => ({ ...showOption(option), group: 'Settings of the app:' }))
+        addOptions(inner, settingsOf(grammar, command), (option) => ({
+          ...showOption(option),
+          group: 'Settings of the app:',
+        }))
       }
-      inner.epilogue(command.showsSettings ? '' : `The settings of the app are options too: see ${grammar.program} worker --help.`)
+      inner.epilogue(
+        command.showsSettings ? '' : `The settings of the app are options too: see ${grammar.program} worker --help.`,
+      )
       return inner
     })
   }
@@ -74,7 +88,9 @@ async function engine(grammar: Grammar, words: readonly string[]): Promise<Argv>
     .exitProcess(false)
     .strict(false)
     .fail((message, error: Error | undefined) => {
-      throw error === undefined || error.name === 'YError' ? new MillraceError('COMMAND_USAGE', `${message ?? error?.message}.`) : error
+      throw error === undefined || error.name === 'YError'
+        ? new MillraceError('COMMAND_USAGE', `${message ?? error?.message}.`)
+        : error
     })
     .parserConfiguration({
       'camel-case-expansion': false,
@@ -86,7 +102,11 @@ async function engine(grammar: Grammar, words: readonly string[]): Promise<Argv>
     })
 }
 
-function addOptions(parser: Argv, options: readonly OptionGrammar[], describe: (option: OptionGrammar) => Options): Argv {
+function addOptions(
+  parser: Argv,
+  options: readonly OptionGrammar[],
+  describe: (option: OptionGrammar) => Options,
+): Argv {
   for (const option of options) parser.option(option.name, describe(option))
   return parser
 }
@@ -113,11 +133,15 @@ function showPositional(argument: ParameterGrammar): PositionalOptions {
   return { ...showParameter(argument), type: argument.type === 'list' ? 'string' : argument.type }
 }
 
-function showParameter(parameter: ParameterGrammar): Pick<Options, 'describe' | 'default' | 'defaultDescription' | 'choices'> {
+function showParameter(
+  parameter: ParameterGrammar,
+): Pick<Options, 'describe' | 'default' | 'defaultDescription' | 'choices'> {
   return {
     describe: parameter.describe,
     ...(parameter.default === undefined || parameter.default === false ? {} : { default: parameter.default }),
-    ...(parameter.shownDefault === undefined ? {} : { default: parameter.shownDefault, defaultDescription: parameter.shownDefault }),
+    ...(parameter.shownDefault === undefined
+      ? {}
+      : { default: parameter.shownDefault, defaultDescription: parameter.shownDefault }),
     ...(parameter.choices === undefined ? {} : { choices: parameter.choices }),
   }
 }

@@ -57,7 +57,10 @@ function grammarOf({ name, describe, options, positionals }: CommandDefinition):
     name,
     describe,
     options: Object.entries(options).map(([key, parameter]) => optionOf(key, parameter)),
-    positionals: requiredFirst(name, Object.entries(positionals).map(([key, parameter]) => parameterOf(key, parameter))),
+    positionals: requiredFirst(
+      name,
+      Object.entries(positionals).map(([key, parameter]) => parameterOf(key, parameter)),
+    ),
     showsSettings: false,
   }
 }
@@ -66,13 +69,28 @@ function optionOf(key: string, parameter: CommandParameter): OptionGrammar {
   return { ...parameterOf(key, parameter), aliases: parameter.alias === undefined ? [] : [parameter.alias] }
 }
 
-function parameterOf(key: string, { type, describe, required, default: standard, choices }: CommandParameter): ParameterGrammar {
-  return { key, name: kebabCase(key), type, describe: describe ?? '', required: required ?? false, default: standard, choices, shownDefault: undefined }
+function parameterOf(
+  key: string,
+  { type, describe, required, default: standard, choices }: CommandParameter,
+): ParameterGrammar {
+  return {
+    key,
+    name: kebabCase(key),
+    type,
+    describe: describe ?? '',
+    required: required ?? false,
+    default: standard,
+    choices,
+    shownDefault: undefined,
+  }
 }
 
 function requiredFirst(command: string, positionals: readonly ParameterGrammar[]): readonly ParameterGrammar[] {
   const firstOptional = positionals.findIndex(({ required }) => !required)
   const misplaced = firstOptional < 0 ? undefined : positionals.slice(firstOptional).find(({ required }) => required)
   if (misplaced === undefined) return positionals
-  throw new MillraceError('DEFINITION_INVALID', `The command "${command}" has the required argument "${misplaced.key}" after an optional one.`)
+  throw new MillraceError(
+    'DEFINITION_INVALID',
+    `The command "${command}" has the required argument "${misplaced.key}" after an optional one.`,
+  )
 }

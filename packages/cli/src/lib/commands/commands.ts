@@ -9,7 +9,13 @@ import { topicsCommand } from './topics-command.ts'
 import { workerCommand } from './worker-command.ts'
 
 /** In the order of the help. */
-export const builtInCommands: readonly Command[] = [workerCommand, sendCommand, ...listingCommands, topicsCommand, tableCommand]
+export const builtInCommands: readonly Command[] = [
+  workerCommand,
+  sendCommand,
+  ...listingCommands,
+  topicsCommand,
+  tableCommand,
+]
 
 /** The built-in commands and the app's own. Throws `NAME_TAKEN` and `DEFINITION_INVALID` for what would hide another. */
 export function commandsOf(app: CommandLineApp): readonly Command[] {
@@ -21,7 +27,10 @@ export function commandsOf(app: CommandLineApp): readonly Command[] {
     taken.add(grammar.name)
     const clash = grammar.options.flatMap(({ name, aliases }) => [name, ...aliases]).find((name) => reserved.has(name))
     if (clash !== undefined) {
-      throw new MillraceError('DEFINITION_INVALID', `The command "${grammar.name}" has an option "${clash}", which every command has already.`)
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `The command "${grammar.name}" has an option "${clash}", which every command has already.`,
+      )
     }
   }
   return [...builtInCommands, ...own]

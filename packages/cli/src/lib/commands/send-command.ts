@@ -11,7 +11,11 @@ export const sendCommand: Command = {
       option('key', { type: 'string', aliases: ['k'], describe: 'Key of the record' }),
       option('header', { type: 'list', aliases: ['H'], describe: 'Header as name=value; may be given again' }),
       option('partition', { type: 'number', describe: 'Partition, instead of the one that the key decides' }),
-      option('tombstone', { type: 'boolean', default: false, describe: 'Send no value: deletes the key in a compacted topic' }),
+      option('tombstone', {
+        type: 'boolean',
+        default: false,
+        describe: 'Send no value: deletes the key in a compacted topic',
+      }),
     ],
     positionals: [
       positional('target', { describe: 'Name of a topic, or @ and the name of an agent' }),
@@ -60,7 +64,9 @@ function requireAgent(app: CommandLineApp, target: string): void {
   const wanted = target.slice(1)
   if (names.includes(wanted)) return
   const nearest = nearestName(wanted, names)
-  throw usage(`The app "${app.id}" has no agent "${wanted}".${nearest === undefined ? '' : ` Did you mean @${nearest}?`}`)
+  throw usage(
+    `The app "${app.id}" has no agent "${wanted}".${nearest === undefined ? '' : ` Did you mean @${nearest}?`}`,
+  )
 }
 
 function usage(detail: string): MillraceError {

@@ -34,7 +34,8 @@ async function showKey({ app, cli, json, terminal }: CommandContext, table: stri
 
 async function showRows({ app, cli, json, values, terminal }: CommandContext, table: string): Promise<number> {
   const limit = Number(values['limit'])
-  if (!Number.isInteger(limit) || limit < 1) throw new MillraceError('COMMAND_USAGE', `--limit takes a whole number above 0, not ${limit}.`)
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new MillraceError('COMMAND_USAGE', `--limit takes a whole number above 0, not ${limit}.`)
   const { rows, more } = await withClient(app, (client) => client.readRows(table, { limit }))
   if (json) cli.json(rows.map(({ key, value, partition }) => ({ name: table, key, value, partition })))
   else if (rows.length === 0) cli.say(`The table "${table}" has no rows.`)
@@ -47,6 +48,11 @@ function requireTable(app: CommandLineApp, table: string): void {
   const names = app.describe().tables.map(({ name }) => name)
   if (names.includes(table)) return
   const nearest = nearestName(table, names)
-  const hint = nearest !== undefined ? `Did you mean "${nearest}"?` : names.length > 0 ? `It has ${names.join(', ')}.` : 'It has none.'
+  const hint =
+    nearest !== undefined
+      ? `Did you mean "${nearest}"?`
+      : names.length > 0
+        ? `It has ${names.join(', ')}.`
+        : 'It has none.'
   throw new MillraceError('COMMAND_USAGE', `The app "${app.id}" has no table "${table}". ${hint}`)
 }

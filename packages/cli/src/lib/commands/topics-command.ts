@@ -12,7 +12,9 @@ export const topicsCommand: Command = {
   logsToOutput: false,
   run: async ({ app, cli, json }) => {
     const declared = app.describe().topics
-    const onBroker = new Map((await withClient(app, (client) => client.topics())).map((topic) => [topic.name, topic.partitions]))
+    const onBroker = new Map(
+      (await withClient(app, (client) => client.topics())).map((topic) => [topic.name, topic.partitions]),
+    )
     const rows = declared.map(({ name, partitions, key, value, internal }) => ({
       name,
       partitions: onBroker.get(name) ?? null,

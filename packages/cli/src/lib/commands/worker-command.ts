@@ -39,7 +39,10 @@ async function work(context: CommandContext): Promise<number> {
   if (!signals.signal.aborted) {
     await starting
     const worker = app.worker()
-    log.info({ worker: worker?.id, url: worker?.url, startedInMs: Math.round(clock.monotonic() - beganMs) }, 'Worker is ready')
+    log.info(
+      { worker: worker?.id, url: worker?.url, startedInMs: Math.round(clock.monotonic() - beganMs) },
+      'Worker is ready',
+    )
     await Promise.race([ended, stopping])
   }
   if (signals.signal.aborted) await drain(context)

@@ -9,7 +9,8 @@ const paint =
 
 /** Colors for a terminal, or functions that leave text as it is. */
 export function colors(wanted: boolean): CommandColors {
-  if (!wanted) return { bold: asItIs, dim: asItIs, red: asItIs, green: asItIs, yellow: asItIs, blue: asItIs, cyan: asItIs }
+  if (!wanted)
+    return { bold: asItIs, dim: asItIs, red: asItIs, green: asItIs, yellow: asItIs, blue: asItIs, cyan: asItIs }
   return {
     bold: paint(1, 22),
     dim: paint(2, 22),

@@ -50,7 +50,13 @@ async function streamTarget({ stream, pretty, color }: LoggerOptions): Promise<T
   const nothing = (): void => undefined
   if (!pretty) return { write: (line) => void stream.write(line), close: nothing }
   const { prettyFactory } = await import('pino-pretty')
-  const format = prettyFactory({ colorize: color, translateTime: 'SYS:HH:MM:ss.l', ignore: 'pid', singleLine: true, errorLikeObjectKeys: ['err', 'error'] })
+  const format = prettyFactory({
+    colorize: color,
+    translateTime: 'SYS:HH:MM:ss.l',
+    ignore: 'pid',
+    singleLine: true,
+    errorLikeObjectKeys: ['err', 'error'],
+  })
   return { write: (line) => void stream.write(format(line)), close: nothing }
 }
 
@@ -59,7 +65,9 @@ function fileTarget(path: string): Target {
   try {
     file = openSync(path, 'a')
   } catch (error) {
-    throw new MillraceError('COMMAND_USAGE', `--logfile ${path} cannot be written: ${toError(error).message}.`, { cause: error })
+    throw new MillraceError('COMMAND_USAGE', `--logfile ${path} cannot be written: ${toError(error).message}.`, {
+      cause: error,
+    })
   }
   return { write: (line) => void writeSync(file, line), close: () => closeSync(file) }
 }

@@ -19,7 +19,9 @@ test('code, title, what happened, what to do, cause', () => {
 
 test('an error of user code comes with its place, and with its stack when asked', () => {
   const error = new TypeError('no luck')
-  expect(describeFailure(error, plain, { stack: false })).toMatch(/^TypeError no luck\n\s+at .*describe-failure\.test\.ts/)
+  expect(describeFailure(error, plain, { stack: false })).toMatch(
+    /^TypeError no luck\n\s+at .*describe-failure\.test\.ts/,
+  )
   expect(describeFailure(error, plain, { stack: true })).toContain(error.stack)
 })
 

@@ -15,7 +15,11 @@ export function describeFailure(thrown: unknown, color: CommandColors, options: 
     : [`${color.red(color.bold(error.name))} ${error.message}`]
   const causes = causesOf(error).map((cause) => `  ${color.dim(`Caused by ${cause.name}: ${cause.message}`)}`)
   const isOurs = isMillraceError(error)
-  const stack = options.stack ? [color.dim(error.stack ?? '')] : isOurs ? [] : placesOf(error).map((place) => color.dim(place))
+  const stack = options.stack
+    ? [color.dim(error.stack ?? '')]
+    : isOurs
+      ? []
+      : placesOf(error).map((place) => color.dim(place))
   return [...lines, ...causes, ...stack].join('\n')
 }
 

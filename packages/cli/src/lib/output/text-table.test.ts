@@ -6,12 +6,26 @@ import { cellText, textTable, toJson } from './text-table.ts'
 const plain = colors(false)
 
 test('columns are aligned, numbers to the right, and may be missing', () => {
-  const text = textTable([{ name: 'a', count: 5, help: 'x' }, { name: 'longer', count: 1234 }], plain)
+  const text = textTable(
+    [
+      { name: 'a', count: 5, help: 'x' },
+      { name: 'longer', count: 1234 },
+    ],
+    plain,
+  )
   expect(text.split('\n')).toEqual(['name    count  help', 'a           5  x', 'longer   1234'])
 })
 
 test('wide characters take two columns', () => {
-  expect(textTable([{ word: '日本', n: 1 }, { word: 'four', n: 2 }], plain).split('\n')).toEqual(['word  n', '日本  1', 'four  2'])
+  expect(
+    textTable(
+      [
+        { word: '日本', n: 1 },
+        { word: 'four', n: 2 },
+      ],
+      plain,
+    ).split('\n'),
+  ).toEqual(['word  n', '日本  1', 'four  2'])
 })
 
 test('no value can draw on the terminal or start a line', () => {
@@ -24,8 +38,8 @@ test('no value can draw on the terminal or start a line', () => {
 })
 
 test('JSON of what codecs yield', () => {
-  expect(toJson({ bytes: Buffer.from('hi'), big: 12n, set: new Set([1]), map: new Map([['a', 1]]), none: undefined })).toBe(
-    '{"bytes":"aGk=","big":"12","set":[1],"map":[["a",1]]}',
-  )
+  expect(
+    toJson({ bytes: Buffer.from('hi'), big: 12n, set: new Set([1]), map: new Map([['a', 1]]), none: undefined }),
+  ).toBe('{"bytes":"aGk=","big":"12","set":[1],"map":[["a",1]]}')
   expect(toJson(undefined)).toBe('null')
 })

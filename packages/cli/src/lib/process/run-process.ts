@@ -4,7 +4,9 @@ import { runCli, type CliOptions } from '../run-cli.ts'
 export async function runProcess(words: readonly string[], options: CliOptions = {}): Promise<never> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', endQuietly)
   const exitCode = await runCli(words, options)
-  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))))
+  await Promise.all(
+    [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
+  )
   return process.exit(exitCode)
 }
 
