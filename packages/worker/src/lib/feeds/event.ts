@@ -9,6 +9,7 @@ import {
   type SendRequest,
   type Task,
 } from '@millrace/core'
+import { mustFit } from '../sending/must-fit.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { PartitionCursor } from './partition-cursor.ts'
 
@@ -125,8 +126,7 @@ export class Event implements EventInHand, SendOrigin {
     this.#mustBeOpen()
     const { maxRecordBytes, maxEventBytes } = this.cursor.place
     const record = new Outgoing(request, this)
-    if (record.size > maxRecordBytes)
-      throw new MillraceError('RECORD_TOO_LARGE', `A record of ${record.size} bytes for ${request.topic} is larger than ${maxRecordBytes} (maxRecordBytes).`)
+    mustFit(record, maxRecordBytes)
     if (this.#sends === undefined) this.#sends = [record]
     else this.#sends.push(record)
     this.#sendBytes += record.size

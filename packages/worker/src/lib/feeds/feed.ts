@@ -56,7 +56,12 @@ export class Feed implements EventFeed, EventHome {
 
   /** Whether `take` may give an event now. */
   get available(): boolean {
-    if (this.#gate.blocked !== 0 || this.#closed || this.#held.blocksFeed) return false
+    return this.#gate.blocked === 0 && this.hasWork
+  }
+
+  /** Whether there is an event for its agent, handed out just now or not. */
+  get hasWork(): boolean {
+    if (this.#closed || this.#held.blocksFeed) return false
     return this.#held.hasReady() || this.#supply.hasNext(this)
   }
 

@@ -3,14 +3,15 @@ import type { Lease } from '../group/lease.ts'
 
 /** Why nothing is handed out, as bits. */
 export const BLOCKED_BY = {
-  /** A rebalance or a stop. */
-  drain: 1,
+  rebalance: 1,
   /** The outbox is full. */
   outbox: 2,
   /** This turn of the event loop was long enough. */
   turn: 4,
   /** The lease has run out. */
   lease: 8,
+  /** The worker stops. */
+  stop: 16,
 } as const
 
 type Block = (typeof BLOCKED_BY)[keyof typeof BLOCKED_BY]

@@ -2,7 +2,7 @@ import { type EventFeed, MillraceError, type SubscriptionSpec, type TaskPart, ty
 
 /** What the parts of a worker have declared; open until `freeze`. */
 export class DeclaredTopology implements Topology {
-  readonly topics = new Map<string, TopicDeclaration>()
+  readonly topics: Map<string, TopicDeclaration> = new Map()
   readonly subscriptions: SubscriptionSpec[] = []
   readonly parts: TaskPart[] = []
   readonly #makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]

@@ -23,6 +23,7 @@ export class TopicDirectory {
   readonly #groups = new Map<number, TaskTopology>()
   #sources: readonly string[] = []
   #timer: Scheduled | undefined
+  #closed = false
 
   constructor(deps: TopicDirectoryDeps) {
     this.#deps = deps
@@ -89,6 +90,7 @@ export class TopicDirectory {
 
   /** Looks at the topics now and then; `onChange` is told once what is wrong with them. */
   watch(onChange: (error: Error) => void): void {
+    if (this.#closed) return
     this.#timer = this.#deps.clock.schedule(LOOK_INTERVAL_MS, () => {
       void this.#look().then(
         (error) => (error === undefined ? this.watch(onChange) : onChange(error)),
@@ -102,14 +104,14 @@ export class TopicDirectory {
   }
 
   close(): void {
+    this.#closed = true
     this.#timer?.cancel()
-    this.#timer = undefined
   }
 
   async #look(): Promise<Error | undefined> {
     const watched = [...this.#sources, ...[...this.#parts.keys()].map(({ changelog }) => changelog.topic)]
     const found = new Map((await this.#deps.admin.topics(watched)).map((info) => [info.name, info]))
-    if (this.#timer === undefined) return undefined
+    if (this.#closed) return undefined
     for (const name of watched) {
       const before = this.#topics.get(name)
       const now = found.get(name)

@@ -1,4 +1,21 @@
-import { type Clock, type Logger, MillraceError, type Transport } from '@millrace/core'
+import { randomUUID } from 'node:crypto'
+import {
+  type Admin,
+  type Clock,
+  type Isolation,
+  type Logger,
+  type Producer,
+  type Reader,
+  type RecordMetadata,
+  type SendRequest,
+  type TopicSpec,
+  type Transport,
+} from '@millrace/core'
+import { noGuard } from '../sending/no-guard.ts'
+import { Outbox } from '../sending/outbox.ts'
+import { mustFit } from '../sending/must-fit.ts'
+import { Outgoing } from '../sending/outgoing.ts'
+import { SendBudget } from '../sending/send-budget.ts'
 import type { Client } from './worker.ts'
 
 export interface ClientOptions {
@@ -7,9 +24,85 @@ export interface ClientOptions {
   readonly transport: Transport
   readonly clock: Clock
   readonly log: Logger
+  /** Sends not yet acknowledged; beyond it `send` waits. Default 32 MB. */
+  readonly maxOutboxBytes?: number
+  /** Largest record that `send` takes. Default 1 MB. */
+  readonly maxRecordBytes?: number
 }
 
-/** Sends and reads without joining a group. */
+/**
+ * Sends and reads without joining a group: for commands, and for pages of processes without a worker.
+ *
+ * @example
+ * const client = createClient({ appId: 'shop', transport, clock: systemClock(), log })
+ * await client.send({ topic: 'orders', key: null, value, headers: NO_HEADERS, timestamp: Date.now(), partition: undefined })
+ * await client.close()
+ */
 export function createClient(options: ClientOptions): Client {
-  throw new MillraceError('WORKER_FAILED', `Client of ${options.appId} cannot run yet.`)
+  return new TransportClient(options)
+}
+
+class TransportClient implements Client {
+  readonly id: string
+  readonly appId: string
+  readonly clock: Clock
+  readonly log: Logger
+  readonly #transport: Transport
+  readonly #maxRecordBytes: number
+  readonly #budget: SendBudget
+  readonly #producer: Producer
+  readonly #admin: Admin
+  readonly #outbox: Outbox
+  readonly #readers = new Set<Reader>()
+
+  constructor({ appId, transport, clock, log, maxOutboxBytes = 32 * 1024 * 1024, maxRecordBytes = 1024 * 1024 }: ClientOptions) {
+    this.id = randomUUID()
+    this.appId = appId
+    this.clock = clock
+    this.log = log
+    this.#transport = transport
+    this.#maxRecordBytes = maxRecordBytes
+    this.#budget = new SendBudget(maxOutboxBytes, () => {})
+    this.#producer = transport.producer()
+    this.#admin = transport.admin()
+    this.#outbox = new Outbox({
+      producer: this.#producer,
+      budget: this.#budget,
+      clock,
+      sensor: { sendCompleted: () => {} },
+      guard: noGuard,
+      onHeld: () => {},
+      onRefused: () => {},
+      onBroken: (error) => log.error({ error: error.message }, 'Sends have failed.'),
+    })
+  }
+
+  async send(request: SendRequest): Promise<RecordMetadata> {
+    const record = new Outgoing(request, undefined)
+    mustFit(record, this.#maxRecordBytes)
+    await this.#budget.room()
+    this.#outbox.add(record)
+    return record.metadata()
+  }
+
+  partitions(topic: string): Promise<number> {
+    return this.#outbox.partitions(topic)
+  }
+
+  createTopics(specs: readonly TopicSpec[]): Promise<void> {
+    return this.#admin.createTopics(specs)
+  }
+
+  reader(isolation: Isolation): Reader {
+    const reader = this.#transport.reader({ isolation })
+    this.#readers.add(reader)
+    return reader
+  }
+
+  async close(): Promise<void> {
+    await this.#producer.close()
+    this.#outbox.close()
+    await Promise.all([...this.#readers].map((reader) => reader.close()))
+    await this.#admin.close()
+  }
 }

@@ -1,0 +1,311 @@
+import {
+  type AssignmentChange,
+  type Clock,
+  type Consumer,
+  isMillraceError,
+  type Logger,
+  partitionKey,
+  type RebalanceListener,
+  type Sensor,
+  toError,
+  type TopicPartition,
+} from '@millrace/core'
+import type { Committer } from '../commit/committer.ts'
+import type { Guarantee } from '../commit/guarantee.ts'
+import type { FlowControl } from '../feeds/flow-control.ts'
+import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
+import type { Subscription } from '../feeds/subscription.ts'
+import { taskId } from '../tasks/task-id.ts'
+import type { Knowledge, TaskOpener } from '../tasks/task-opener.ts'
+import { type TaskListener, TaskRuntime, type TaskSource } from '../tasks/task-runtime.ts'
+import type { TaskStores } from '../tasks/task-stores.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
+import type { WorkerSettings } from '../worker/worker-options.ts'
+import { withinLimit } from '../worker/within-limit.ts'
+import type { WorkerEvents } from '../worker/worker.ts'
+import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
+
+export interface RebalanceDeps {
+  readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs' | 'cacheBytes'>
+  readonly clock: Clock
+  readonly log: Logger
+  readonly sensor: Pick<Sensor, 'rebalanceStarted' | 'rebalanceCompleted'>
+  readonly consumer: Pick<Consumer, 'seek'>
+  readonly topics: TopicDirectory
+  readonly gate: HandOutGate
+  readonly flow: FlowControl
+  readonly committer: Committer
+  readonly guarantee: Guarantee
+  readonly stores: TaskStores
+  readonly opener: TaskOpener
+  readonly listener: TaskListener
+  readonly subscriptions: () => readonly Subscription[]
+  readonly onChange: (change: WorkerEvents['rebalanceComplete']) => void
+  /** No task is being opened any more. */
+  readonly onOpened: () => void
+  readonly onBroken: (error: Error) => void
+}
+
+/**
+ * A rebalance from beginning to end, and with it the tasks that are here:
+ *
+ *     onRevoke   stop handing out → events in hand finish → cut        (still in the old generation)
+ *     onAssign   lost: abort, drop, close  ·  kept: go on as they are  ·  gained: open in the background
+ *     open       fence → offsets → stores → recover → first commit → seek → hand out
+ *     onLost     everything is lost, nothing can be committed
+ *
+ * What is opened in the background may be lost at any await: its signal then aborts, and the rest of the way is left out.
+ */
+export class Rebalance implements RebalanceListener {
+  readonly #deps: RebalanceDeps
+  readonly #tasks = new Map<string, TaskRuntime>()
+  /** By topic and partition: asked for each batch. */
+  readonly #sources = new Map<string, TaskSource[]>()
+  readonly #closing = new Set<Promise<void>>()
+  #group: GroupData = NO_GROUP_DATA
+  #memberId: string | undefined
+  #generation = 0
+  #opening = 0
+  #count = 0
+  #startedMs: number | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(deps: RebalanceDeps) {
+    this.#deps = deps
+  }
+
+  get tasks(): ReadonlyMap<string, TaskRuntime> {
+    return this.#tasks
+  }
+
+  get running(): readonly TaskRuntime[] {
+    return [...this.#tasks.values()].filter((task) => task.running)
+  }
+
+  get group(): GroupData {
+    return this.#group
+  }
+
+  get memberId(): string | undefined {
+    return this.#memberId
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Tasks on their way to running. */
+  get opening(): number {
+    return this.#opening
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Between being told of a rebalance and having its outcome. */
+  get underWay(): boolean {
+    return this.#startedMs !== undefined
+  }
+
+  async onRevoke(): Promise<void> {
+    const { clock, log, sensor, settings, gate, committer } = this.#deps
+    // A worker that stops drains and commits by itself; it must not rejoin before that is done.
+    if (this.#stopping !== undefined) return this.#stopping
+    this.#startedMs = clock.monotonic()
+    sensor.rebalanceStarted()
+    gate.block(BLOCKED_BY.rebalance)
+    const tasks = this.running
+    if (!(await this.drain(settings.drainTimeoutMs)))
+      log.warn({ inHand: describeInHand(tasks) }, `Events were still in hand after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`)
+    try {
+      if (!(await withinLimit(clock, settings.rebalanceTimeoutMs / 2, committer.cut(tasks))))
+        log.warn({}, 'The last commit before the rebalance took too long; events since the one before may be handled again.')
+    } catch (thrown) {
+      // Being thrown out meanwhile is told by onLost; anything else is for good.
+      if (!isMillraceError(thrown, 'MEMBER_FENCED', 'NOT_ASSIGNED')) throw thrown
+    }
+  }
+
+  async onAssign(change: AssignmentChange): Promise<void> {
+    const { clock, sensor, gate, onChange } = this.#deps
+    this.#startedMs ??= clock.monotonic()
+    this.#memberId = change.memberId
+    this.#generation = change.generation
+    this.#group = decodeGroupData(change.groupData)
+    const { lost, gained } = this.#compare(change)
+    for (const id of lost) this.#lose(id, 'another worker has it now')
+    this.#purge()
+    const opened = this.#stopping !== undefined ? [] : gained.map(([partition, assigned]) => this.#add(partition, assigned))
+    if (this.#stopping === undefined) gate.unblock(BLOCKED_BY.rebalance)
+    this.#count++
+    const durationMs = clock.monotonic() - this.#startedMs
+    this.#startedMs = undefined
+    sensor.rebalanceCompleted({ lost: change.lost.length, kept: change.kept.length, gained: change.gained.length, durationMs })
+    onChange({ lost: change.lost, kept: change.kept, gained: change.gained })
+    void this.#openAll(opened)
+  }
+
+  async onLost(): Promise<void> {
+    const { clock, log, gate, onChange } = this.#deps
+    this.#startedMs ??= clock.monotonic()
+    const lost = [...this.#tasks.values()].flatMap((task) => task.assigned)
+    log.warn({ partitions: lost.length }, 'The group has gone on without this worker: all its partitions are lost for now.')
+    for (const id of [...this.#tasks.keys()]) this.#lose(id, 'the group has gone on without this worker')
+    this.#purge()
+    this.#group = NO_GROUP_DATA
+    if (this.#stopping === undefined) gate.unblock(BLOCKED_BY.rebalance)
+    onChange({ lost, kept: [], gained: [] })
+  }
+
+  /** A partition of a running task. */
+  sourceOf({ topic, partition }: TopicPartition): TaskSource | undefined {
+    return this.#sources.get(topic)?.[partition]
+  }
+
+  /** Waits until no event is in hand; false when the time ran out. Hand-out must be stopped. */
+  drain(limitMs: number): Promise<boolean> {
+    const tasks = [...this.#tasks.values()].filter((task) => task.inHand > 0)
+    if (tasks.length === 0) return Promise.resolve(true)
+    return withinLimit(this.#deps.clock, limitMs, Promise.all(tasks.map((task) => task.whenIdle())))
+  }
+
+  /** Drops a task whole, with all that is in hand, and opens it again from what is committed. */
+  reopen(task: TaskRuntime, reason: string): void {
+    if (task.closed || this.#stopping !== undefined) return
+    this.#deps.log.warn({ task: task.id }, `Task ${task.id} is opened again: ${reason}.`)
+    this.#lose(task.id, reason)
+    this.#purge()
+    void this.#openAll([this.#add(task, task.assigned)])
+  }
+
+  /** No task is taken any more; `finishing` is the worker's last drain and commit. */
+  stop(finishing: Promise<void>): void {
+    this.#stopping = finishing
+  }
+
+  /** Closes all tasks, after `stop`. */
+  async close(): Promise<void> {
+    for (const id of [...this.#tasks.keys()]) this.#lose(id, 'the worker stops')
+    this.#purge()
+    await Promise.all(this.#closing)
+  }
+
+  /** By task; one of which only some partitions change is opened anew. */
+  #compare({ lost, kept, gained }: AssignmentChange): { readonly lost: readonly string[]; readonly gained: readonly (readonly [TaskPlace, readonly TopicPartition[]])[] } {
+    const gone = new Set([...lost, ...gained].map((partition) => this.#placeOf(partition).id))
+    const now = new Map<string, { readonly place: TaskPlace; readonly assigned: TopicPartition[] }>()
+    for (const partition of [...kept, ...gained]) {
+      const place = this.#placeOf(partition)
+      const entry = now.get(place.id)
+      if (entry === undefined) now.set(place.id, { place, assigned: [partition] })
+      else entry.assigned.push(partition)
+    }
+    return {
+      lost: [...this.#tasks.keys()].filter((id) => gone.has(id) || !now.has(id)),
+      gained: [...now.values()].flatMap(({ place, assigned }) => (gone.has(place.id) || !this.#tasks.has(place.id) ? [[place, assigned] as const] : [])),
+    }
+  }
+
+  #placeOf({ topic, partition }: TopicPartition): TaskPlace {
+    const partitions = this.#deps.topics.partitions(topic) ?? 0
+    return { partitions, partition, id: taskId(partitions, partition) }
+  }
+
+  #add({ partitions, partition, id }: TaskPlace, assigned: readonly TopicPartition[]): TaskRuntime {
+    const { guarantee, listener, settings } = this.#deps
+    const maxDirtyBytes = (): number => settings.cacheBytes / 2 / Math.max(this.#tasks.size, 1)
+    const task = new TaskRuntime({ partitions, partition, assigned, output: guarantee.output(id), listener, maxDirtyBytes })
+    this.#tasks.set(id, task)
+    return task
+  }
+
+  #lose(id: string, reason: string): void {
+    const { committer, flow, stores, guarantee } = this.#deps
+    const task = this.#tasks.get(id)
+    if (task === undefined) return
+    this.#tasks.delete(id)
+    task.close(reason)
+    committer.forget(task)
+    for (const { source } of task.sources) {
+      flow.remove(source)
+      delete this.#sources.get(source.topic)?.[source.partition]
+    }
+    const closing = Promise.all([...task.states.map(({ store }) => stores.close(store)), guarantee.release(task)]).then(
+      () => undefined,
+      (thrown: unknown) => this.#deps.log.warn({ task: id, error: toError(thrown).message }, `Task ${id} was not closed cleanly.`),
+    )
+    this.#closing.add(closing)
+    void closing.then(() => this.#closing.delete(closing))
+  }
+
+  #purge(): void {
+    for (const subscription of this.#deps.subscriptions()) subscription.purge()
+  }
+
+  async #openAll(tasks: readonly TaskRuntime[]): Promise<void> {
+    const { guarantee, opener, onOpened } = this.#deps
+    if (tasks.length > 0) {
+      this.#opening += tasks.length
+      try {
+        await guarantee.fence(tasks)
+        const known = await opener.learn(tasks.filter((task) => !task.closed))
+        await Promise.all(tasks.map((task) => this.#open(task, known)))
+      } catch (thrown) {
+        this.#failed(tasks, thrown)
+      } finally {
+        this.#opening -= tasks.length
+      }
+    }
+    if (this.#opening === 0) onOpened()
+  }
+
+  async #open(task: TaskRuntime, known: Knowledge): Promise<void> {
+    const { opener, committer, consumer, flow, subscriptions } = this.#deps
+    if (task.closed) return
+    try {
+      const { sources, states, starts } = await opener.open(task, known)
+      task.run(sources, states)
+      for (const one of sources) {
+        const { topic, partition } = one.source
+        flow.add(one.source)
+        const byPartition = this.#sources.get(topic) ?? []
+        byPartition[partition] = one
+        this.#sources.set(topic, byPartition)
+      }
+      // Before any row: so that rows without committed offsets mean that offsets were lost. And 'latest' is only now once.
+      const isNew = starts.some(({ origin }) => origin === 'reset')
+      if (isNew) await committer.cut([task])
+      if (task.closed) return
+      for (const { source } of sources) consumer.seek(source, source.position)
+      task.held = false
+      for (const subscription of subscriptions())
+        subscription.add(sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.place.spec === subscription.spec)))
+    } catch (thrown) {
+      this.#failed([task], thrown)
+    }
+  }
+
+  /** A task that was lost on the way fails at any point, and nobody minds. */
+  #failed(tasks: readonly TaskRuntime[], thrown: unknown): void {
+    if (this.#stopping !== undefined || tasks.every((task) => task.closed)) return
+    this.#deps.onBroken(toError(thrown))
+  }
+}
+
+interface TaskPlace {
+  readonly id: string
+  readonly partitions: number
+  readonly partition: number
+}
+
+/** Events in the hands of agents, for messages. */
+export function describeInHand(tasks: Iterable<TaskRuntime>): readonly string[] {
+  return [...tasks].flatMap((task) =>
+    task.inHand === 0
+      ? []
+      : task.sources.flatMap(({ source, cursors }) =>
+          cursors.flatMap(({ tracker, place }) => tracker.unfinished(5).map((offset) => `${partitionKey(source)}@${offset} of agent ${place.spec.agent}`)),
+        ),
+  )
+}

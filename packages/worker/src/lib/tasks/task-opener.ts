@@ -1,0 +1,165 @@
+import {
+  type Clock,
+  type CommitOffset,
+  type Isolation,
+  type Logger,
+  MillraceError,
+  partitionKey,
+  type PartitionOffsets,
+  type TaskPart,
+  type TopicPartition,
+} from '@millrace/core'
+import { decodeCommitMetadata } from '../commit/commit-metadata.ts'
+import type { FlowControl } from '../feeds/flow-control.ts'
+import { PartitionCursor } from '../feeds/partition-cursor.ts'
+import { SourcePartition } from '../feeds/source-partition.ts'
+import type { Subscription } from '../feeds/subscription.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
+import type { WorkerSettings } from '../worker/worker-options.ts'
+import type { Recovery } from './recovery.ts'
+import { type StartPosition, startPosition } from './start-position.ts'
+import type { TaskRuntime, TaskSource, TaskState } from './task-runtime.ts'
+import type { TaskStores } from './task-stores.ts'
+
+export interface TaskOpenerDeps {
+  readonly settings: WorkerSettings
+  readonly clock: Clock
+  readonly log: Logger
+  readonly freeze: boolean
+  readonly topics: TopicDirectory
+  readonly stores: TaskStores
+  readonly recovery: Recovery
+  readonly flow: FlowControl
+  readonly subscriptions: () => readonly Subscription[]
+  readonly keyCodec: (topic: string) => string | undefined
+  readonly committed: (partitions: readonly TopicPartition[]) => Promise<readonly CommitOffset[]>
+  readonly offsets: (partitions: readonly TopicPartition[], isolation: Isolation) => Promise<readonly PartitionOffsets[]>
+}
+
+/** What the broker knows about gained tasks, asked for all of them at once. */
+export interface Knowledge {
+  readonly committed: ReadonlyMap<string, CommitOffset>
+  readonly bounds: ReadonlyMap<string, PartitionOffsets>
+  readonly changelogs: ReadonlyMap<string, PartitionOffsets>
+}
+
+export interface OpenedTask {
+  readonly sources: readonly TaskSource[]
+  readonly states: readonly TaskState[]
+  readonly starts: readonly StartPosition[]
+}
+
+/** Brings gained tasks to the point where events can be handed out. Reads only: nothing of the group changes here. */
+export class TaskOpener {
+  readonly #deps: TaskOpenerDeps
+
+  constructor(deps: TaskOpenerDeps) {
+    this.#deps = deps
+  }
+
+  /** Must come after the earlier owners are shut out: else an offset of theirs could still come. */
+  async learn(tasks: readonly TaskRuntime[]): Promise<Knowledge> {
+    const { committed, offsets, recovery, settings } = this.#deps
+    const partitions = tasks.flatMap((task) => task.assigned)
+    const isolation: Isolation = settings.exactlyOnce ? 'read-committed' : 'read-uncommitted'
+    const [offsetsCommitted, bounds, changelogs] = await Promise.all([
+      committed(partitions),
+      offsets(partitions, isolation),
+      recovery.offsets(tasks.flatMap((task) => this.#partsOf(task).map((part) => changelogOf(part, task)))),
+    ])
+    return { committed: byPartition(offsetsCommitted), bounds: byPartition(bounds), changelogs }
+  }
+
+  /** Opens and recovers stores. Rejects with the signal's reason when the task is lost meanwhile. */
+  async open(task: TaskRuntime, known: Knowledge): Promise<OpenedTask> {
+    const starts = task.assigned.map((partition) => this.#startOf(partition, known))
+    const states = await this.#openStates(task, known)
+    const fresh = starts.every(({ origin }) => origin === 'reset')
+    const filled = states.find(({ store }) => store.rows > 0)
+    if (fresh && filled !== undefined) {
+      await this.#closeStores(states.map(({ store }) => store))
+      throw new MillraceError(
+        'OFFSETS_MISSING',
+        `Table ${filled.part.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
+      )
+    }
+    const sources = task.assigned.map((partition, i) => this.#sourceOf(task, partition, starts[i]))
+    return { sources, states: states.map((state) => this.#openPart(task, state)), starts }
+  }
+
+  #partsOf(task: TaskRuntime): readonly TaskPart[] {
+    return this.#deps.topics.partsWith(task.partitions)
+  }
+
+  #startOf(partition: TopicPartition, known: Knowledge): StartPosition {
+    const key = partitionKey(partition)
+    const bounds = known.bounds.get(key) ?? { ...partition, beginning: 0, end: 0 }
+    const start = startPosition(partition, { committed: known.committed.get(key), bounds }, this.#deps.settings)
+    if (start.origin === 'lost')
+      this.#deps.log.warn({ ...partition, offset: start.offset }, `The committed offset of ${key} is no longer in the topic; reading goes on at ${start.offset}.`)
+    return start
+  }
+
+  async #openStates(task: TaskRuntime, known: Knowledge): Promise<readonly Omit<TaskState, 'open'>[]> {
+    const outcomes = await Promise.allSettled(this.#partsOf(task).map((part) => this.#restore(task, part, known)))
+    const states = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed === undefined && !task.closed) return states
+    await this.#closeStores(states.map(({ store }) => store))
+    throw failed?.reason ?? task.signal.reason
+  }
+
+  async #restore(task: TaskRuntime, part: TaskPart, known: Knowledge): Promise<Omit<TaskState, 'open'>> {
+    const { stores, recovery, topics } = this.#deps
+    const changelog = changelogOf(part, task)
+    const { beginning, end } = known.changelogs.get(partitionKey(changelog)) ?? { beginning: 0, end: 0 }
+    const changelogId = topics.changelogId(part)
+    const store = await stores.open(part.name, task.partition)
+    try {
+      const state = { topicId: changelogId, beginning, end, config: part.changelog.config }
+      await recovery.restore({ part: part.name, changelog, state, store, signal: task.signal })
+    } catch (thrown) {
+      await stores.close(store)
+      throw thrown
+    }
+    return { part, store, changelog, changelogId }
+  }
+
+  async #closeStores(stores: readonly TaskState['store'][]): Promise<void> {
+    await Promise.all(stores.map((store) => this.#deps.stores.close(store)))
+  }
+
+  #sourceOf(task: TaskRuntime, partition: TopicPartition, start: StartPosition | undefined): TaskSource {
+    const { flow, subscriptions, keyCodec, settings } = this.#deps
+    const offset = start?.offset ?? 0
+    const source = new SourcePartition(partition, offset, flow)
+    source.committed = start?.origin === 'committed' ? offset : undefined
+    const progress = decodeCommitMetadata(offset, start?.metadata ?? '')
+    const cursors = subscriptions()
+      .filter(({ spec }) => spec.topics.includes(partition.topic))
+      .map(
+        ({ spec, counters }) =>
+          new PartitionCursor(
+            { spec, counters, task, source, keyCodec: keyCodec(partition.topic), flow, ...settings },
+            progress.get(spec.id) ?? { position: offset, finished: [] },
+          ),
+      )
+    return { source, cursors }
+  }
+
+  #openPart(task: TaskRuntime, state: Omit<TaskState, 'open'>): TaskState {
+    const { settings, topics, freeze } = this.#deps
+    const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
+    // A share of the cache as if all partitions were here: rebalances then never exceed the bound.
+    const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
+    return { ...state, open: state.part.openPart({ task, store: state.store, cacheBytes, freeze }) }
+  }
+}
+
+function changelogOf(part: TaskPart, task: TaskRuntime): TopicPartition {
+  return { topic: part.changelog.topic, partition: task.partition }
+}
+
+function byPartition<P extends TopicPartition>(list: readonly P[]): ReadonlyMap<string, P> {
+  return new Map(list.map((one) => [partitionKey(one), one]))
+}

@@ -1,0 +1,324 @@
+import { type Deferred, deferred, type EventFeed, isMillraceError, MillraceError, type SubscriptionSpec, toError, type WorkerPart } from '@millrace/core'
+import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
+import { Subscription } from '../feeds/subscription.ts'
+import { describeInHand } from '../group/rebalance.ts'
+import { Lease } from '../group/lease.ts'
+import { LeaseWatch } from '../group/lease-watch.ts'
+import { Outbox } from '../sending/outbox.ts'
+import { SendBudget } from '../sending/send-budget.ts'
+import { TaskStores } from '../tasks/task-stores.ts'
+import { DeclaredTopology } from '../topics/declared-topology.ts'
+import { TopicDirectory } from '../topics/topic-directory.ts'
+import { CountingSensor } from './counting-sensor.ts'
+import { LiveContext } from './live-context.ts'
+import { type ReportDeps, reportAssignment, reportQuiet, reportStats } from './report.ts'
+import { Runtime } from './runtime.ts'
+import { WorkerListeners } from './worker-listeners.ts'
+import type { WorkerOptions } from './worker-options.ts'
+import type { WorkerStats, WorkerStatus } from './worker-stats.ts'
+import type { AssignmentView, Quiet, Worker, WorkerEvents } from './worker.ts'
+import { withinLimit } from './within-limit.ts'
+
+/** What a worker that fails still gives to the commit of what is finished. */
+const LAST_COMMIT_MS = 5000
+
+/** How a worker comes to its end. */
+type Ending = 'drained' | 'failed' | 'hard'
+
+/** Life of a worker: declare, connect, join, run, drain, leave. What it is made of is in `Runtime`. */
+export class AppWorker implements Worker {
+  readonly context: LiveContext
+  readonly #options: WorkerOptions
+  readonly #sensor: CountingSensor
+  readonly #listeners: WorkerListeners
+  readonly #topology: DeclaredTopology
+  readonly #subscriptions: Subscription[] = []
+  readonly #gate: HandOutGate
+  readonly #lease: Lease
+  readonly #leaseWatch: LeaseWatch
+  readonly #budget: SendBudget
+  readonly #stores: TaskStores
+  readonly #abort = new AbortController()
+  readonly #opened: Deferred<void> = deferred<void>()
+  readonly #ended: Deferred<void> = deferred<void>()
+  #phase: WorkerStatus = 'starting'
+  #topics: TopicDirectory | undefined
+  #outbox: Outbox | undefined
+  #runtime: Runtime | undefined
+  /** In order of opening; closed in reverse. */
+  readonly #closers: (() => Promise<void>)[] = []
+  #failure: Error | undefined
+  #ending: Promise<void> | undefined
+
+  constructor(options: WorkerOptions) {
+    const { clock, settings, log, transport, sensor } = options
+    this.#options = options
+    this.#sensor = new CountingSensor(sensor)
+    this.#listeners = new WorkerListeners((thrown) => this.#sensor.errorRaised({ source: 'rebalance listener', error: thrown }))
+    this.#lease = new Lease({
+      clock,
+      sessionTimeoutMs: transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined,
+      lastHeartbeatMs: () => this.#runtime?.consumer.lastHeartbeatMs() ?? -Infinity,
+    })
+    this.#leaseWatch = new LeaseWatch({ clock, lease: this.#lease, intervalMs: settings.heartbeatIntervalMs, onBack: () => this.#leaseIsBack() })
+    this.#gate = new HandOutGate({
+      clock,
+      lease: this.#lease,
+      onOpen: () => this.#wake(),
+      onLeaseLost: () => {
+        log.warn({}, `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`)
+        this.#leaseWatch.start()
+      },
+    })
+    this.#budget = new SendBudget(settings.maxOutboxBytes, (full) => (full ? this.#gate.block(BLOCKED_BY.outbox) : this.#gate.unblock(BLOCKED_BY.outbox)))
+    this.#stores = new TaskStores(options.store)
+    this.#topology = new DeclaredTopology((spec) => this.#subscribe(spec))
+    this.context = new LiveContext({
+      options,
+      sensor: this.#sensor,
+      lease: this.#lease,
+      budget: this.#budget,
+      signal: this.#abort.signal,
+      fail: (error) => this.#fail(error),
+    })
+    // Whoever awaits them hears of it; nobody has to.
+    this.#opened.promise.catch(() => {})
+    this.#ended.promise.catch(() => {})
+  }
+
+  get finished(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  get status(): WorkerStatus {
+    return this.#phase === 'running' && (this.#runtime?.rebalance.opening ?? 0) > 0 ? 'recovering' : this.#phase
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#run()
+    } catch (thrown) {
+      if (this.#ending === undefined) this.#fail(toError(thrown))
+      await this.#ending
+      throw this.#failure ?? thrown
+    }
+  }
+
+  async stop({ hard = false }: { readonly hard?: boolean } = {}): Promise<void> {
+    if (hard) this.#abort.abort(new MillraceError('CLOSED', 'The worker was stopped hard.'))
+    this.#ending ??= this.#end(hard ? 'hard' : 'drained')
+    await this.#ending
+  }
+
+  stats(): WorkerStats {
+    return reportStats(this.#report())
+  }
+
+  assignment(): AssignmentView {
+    return reportAssignment(this.#report())
+  }
+
+  quiet(): Quiet {
+    return reportQuiet(this.#report())
+  }
+
+  on<E extends keyof WorkerEvents>(event: E, fn: (change: WorkerEvents[E]) => void): () => void {
+    return this.#listeners.on(event, fn)
+  }
+
+  async #run(): Promise<void> {
+    const { parts, settings, transport, log } = this.#options
+    this.#closers.push(
+      () => transport.close(),
+      () => this.#stores.shut(),
+    )
+    for (const part of parts) part.declare(this.context, this.#topology)
+    this.#topology.freeze()
+    await transport.connect({ timeoutMs: settings.connectTimeoutMs, signal: this.#abort.signal })
+    this.#mustGoOn()
+    const runtime = await this.#connect()
+    this.#mustGoOn()
+    for (const part of parts) await part.start()
+    this.#mustGoOn()
+    if (this.#topics !== undefined && this.#topics.sources.length > 0) {
+      this.#phase = 'recovering'
+      await runtime.consumer.start()
+      void this.#fetch(runtime)
+      await this.#opened.promise
+      this.#topics.watch((error) => this.#fail(error))
+    }
+    this.#mustGoOn()
+    this.#phase = 'running'
+    for (const part of parts) part.ready()
+    log.info({ tasks: runtime.rebalance.tasks.size }, 'The worker is running.')
+  }
+
+  async #connect(): Promise<Runtime> {
+    const { transport, appId, clock, log, settings } = this.#options
+    const admin = transport.admin()
+    this.#closers.push(() => admin.close())
+    const topics = new TopicDirectory({ appId, admin, clock, log, ...settings })
+    this.#topics = topics
+    await topics.resolve(this.#topology)
+    const producer = transport.producer()
+    const outbox = new Outbox({
+      producer,
+      budget: this.#budget,
+      clock,
+      sensor: this.#sensor,
+      guard: this.#lease.check,
+      onHeld: () => this.#leaseWatch.start(),
+      onRefused: (record, error) => {
+        if (record.epoch !== undefined) this.#fail(Runtime.refusal(record, error))
+      },
+      onBroken: (error) => this.#fail(error),
+    })
+    this.#outbox = outbox
+    this.#closers.push(async () => {
+      await producer.close()
+      outbox.close()
+    })
+    const runtime = new Runtime({
+      options: this.#options,
+      sensor: this.#sensor,
+      gate: this.#gate,
+      lease: this.#lease,
+      budget: this.#budget,
+      topics,
+      admin,
+      producer,
+      outbox,
+      stores: this.#stores,
+      subscriptions: () => this.#subscriptions,
+      keyCodec: (topic) => this.#topology.topics.get(topic)?.keyCodec,
+      onChange: (change) => this.#listeners.tell(change),
+      onOpened: () => this.#opened.resolve(),
+      fail: (error) => this.#fail(error),
+    })
+    this.#runtime = runtime
+    this.#closers.push(() => runtime.recovery.close())
+    this.context.connect({
+      outbox,
+      admin,
+      tasks: () => runtime.rebalance.tasks,
+      partitionsOf: (part) => topics.partitionsOf(part),
+    })
+    return runtime
+  }
+
+  async #fetch(runtime: Runtime): Promise<void> {
+    try {
+      await runtime.fetch()
+      if (this.#ending === undefined) this.#fail(new MillraceError('WORKER_FAILED', 'The consumer has ended by itself.'))
+    } catch (thrown) {
+      if (this.#ending === undefined) this.#fail(toError(thrown))
+    }
+  }
+
+  #subscribe(spec: SubscriptionSpec): readonly EventFeed[] {
+    const { clock, settings } = this.#options
+    const subscription = new Subscription(spec, { clock, gate: this.#gate, maxBufferedEvents: settings.maxBufferedEvents })
+    this.#subscriptions.push(subscription)
+    return subscription.feeds
+  }
+
+  #wake(): void {
+    for (const subscription of this.#subscriptions) subscription.wake()
+  }
+
+  #leaseIsBack(): void {
+    this.#outbox?.resume()
+    this.#gate.unblock(BLOCKED_BY.lease)
+  }
+
+  #mustGoOn(): void {
+    if (this.#ending !== undefined) throw this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.')
+  }
+
+  #fail(error: Error): void {
+    if (this.#ending !== undefined) {
+      this.#options.log.debug({ error: error.message }, 'Another error while the worker was ending.')
+      return
+    }
+    this.#failure = error
+    this.#sensor.errorRaised({ source: 'worker', error })
+    this.#options.log.error({ err: error }, `The worker ends: ${error.message}`)
+    this.#opened.reject(error)
+    this.#ending = this.#end('failed')
+  }
+
+  async #end(ending: Ending): Promise<void> {
+    const { clock, settings, log } = this.#options
+    const deadlineMs = clock.monotonic() + settings.shutdownTimeoutMs
+    this.#phase = 'stopping'
+    this.#gate.block(BLOCKED_BY.stop)
+    this.#topics?.close()
+    const runtime = this.#runtime
+    if (runtime !== undefined) {
+      runtime.committer.stop()
+      const finishing = this.#finishWork(runtime, ending, deadlineMs)
+      runtime.rebalance.stop(finishing)
+      await finishing
+      if (ending !== 'drained') this.#abort.abort(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped hard.'))
+      await this.#quietly('leaving the group', runtime.consumer.close())
+      await this.#quietly('closing tasks', runtime.rebalance.close())
+    }
+    this.#opened.reject(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.'))
+    for (const subscription of this.#subscriptions) subscription.close()
+    await this.#stopParts(deadlineMs)
+    this.#leaseWatch.close()
+    await this.#quietly('closing readers', this.context.close())
+    for (const close of this.#closers.toReversed()) await this.#quietly('closing', close())
+    this.#phase = this.#failure === undefined ? 'stopped' : 'failed'
+    if (this.#failure === undefined) this.#ended.resolve()
+    else this.#ended.reject(this.#failure)
+    log.info({}, `The worker has ${this.#phase}.`)
+  }
+
+  /** Lets events in hand finish and commits what is finished, as far as time and the ending allow. */
+  async #finishWork(runtime: Runtime, ending: Ending, deadlineMs: number): Promise<void> {
+    const { clock, settings, log } = this.#options
+    if (this.#abort.signal.aborted) return
+    const aborted = new Promise<false>((resolve) => this.#abort.signal.addEventListener('abort', () => resolve(false), { once: true }))
+    if (ending === 'drained') {
+      const drained = await Promise.race([runtime.rebalance.drain(deadlineMs - clock.monotonic()), aborted])
+      if (!drained)
+        log.warn({ inHand: describeInHand(runtime.rebalance.running) }, `Events were still in hand after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`)
+      if (this.#abort.signal.aborted) return
+    }
+    const limitMs = ending === 'drained' ? Math.max(deadlineMs - clock.monotonic(), LAST_COMMIT_MS) : LAST_COMMIT_MS
+    const cut = withinLimit(clock, limitMs, runtime.committer.cut(runtime.rebalance.running))
+    await this.#quietly('the last commit', Promise.race([cut, aborted]))
+  }
+
+  async #stopParts(deadlineMs: number): Promise<void> {
+    const { parts, clock } = this.#options
+    const stopOne = async (part: WorkerPart): Promise<void> => {
+      const limitMs = Math.max(deadlineMs - clock.monotonic(), LAST_COMMIT_MS)
+      if (!(await withinLimit(clock, limitMs, part.stop()))) this.#options.log.warn({ part: part.name }, `${part.name} did not stop in time.`)
+    }
+    for (const part of parts.toReversed()) await this.#quietly(`stopping ${part.name}`, stopOne(part))
+  }
+
+  /** What goes wrong while the worker ends is told and does not keep the rest from being closed. */
+  async #quietly(what: string, work: Promise<unknown>): Promise<void> {
+    try {
+      await work
+    } catch (thrown) {
+      const level = isMillraceError(thrown, 'CLOSED') ? 'debug' : 'warn'
+      this.#options.log[level]({ error: toError(thrown).message }, `Something went wrong while ${what}.`)
+    }
+  }
+
+  #report(): ReportDeps {
+    return {
+      status: this.status,
+      runtime: this.#runtime,
+      subscriptions: this.#subscriptions,
+      partNames: this.#topology.parts.map(({ name }) => name),
+      topics: this.#topics,
+      sensor: this.#sensor,
+      budget: this.#budget,
+    }
+  }
+}

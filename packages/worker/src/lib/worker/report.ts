@@ -1,0 +1,112 @@
+import { partitionKey } from '@millrace/core'
+import type { Subscription } from '../feeds/subscription.ts'
+import { describeInHand } from '../group/rebalance.ts'
+import type { SendBudget } from '../sending/send-budget.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
+import type { CountingSensor } from './counting-sensor.ts'
+import type { Runtime } from './runtime.ts'
+import type { AgentStats, PartStats, SourceStats, WorkerStats, WorkerStatus } from './worker-stats.ts'
+import type { AssignmentView, Quiet } from './worker.ts'
+
+export interface ReportDeps {
+  readonly status: WorkerStatus
+  /** `undefined` before the worker is connected. */
+  readonly runtime: Runtime | undefined
+  readonly subscriptions: readonly Subscription[]
+  readonly partNames: readonly string[]
+  readonly topics: TopicDirectory | undefined
+  readonly sensor: CountingSensor
+  readonly budget: SendBudget
+}
+
+export function reportStats(deps: ReportDeps): WorkerStats {
+  const { status, runtime, sensor, budget, partNames } = deps
+  return {
+    status,
+    agents: agentStats(deps.subscriptions),
+    parts: Object.fromEntries(partNames.map((name) => [name, partStats(name, runtime)])),
+    sources: sourceStats(runtime),
+    commits: runtime?.committer.stats ?? { count: 0, lastMs: 0 },
+    rebalances: runtime?.rebalance.count ?? 0,
+    sent: sensor.sent,
+    errors: sensor.errors,
+    outbox: { bytes: budget.bytes, full: budget.full },
+  }
+}
+
+export function reportAssignment({ runtime, topics }: ReportDeps): AssignmentView {
+  const tasks = [...(runtime?.rebalance.tasks.values() ?? [])]
+  return {
+    memberId: runtime?.rebalance.memberId,
+    tasks: tasks.map((task) => ({
+      id: task.id,
+      state: task.running ? 'running' : 'opening',
+      sources: task.assigned,
+      parts: topics?.partsWith(task.partitions).map(({ name }) => name) ?? [],
+    })),
+    group: runtime?.rebalance.group.owners ?? new Map(),
+    unassigned: runtime?.rebalance.group.unassigned ?? [],
+  }
+}
+
+export function reportQuiet({ status, runtime, subscriptions, budget }: ReportDeps): Quiet {
+  const inHand: string[] = []
+  const tasks = runtime?.rebalance.running ?? []
+  if (status === 'starting' || status === 'stopping') inHand.push(`the worker is ${status}`)
+  if (runtime?.rebalance.underWay === true) inHand.push('a rebalance')
+  if (runtime !== undefined && runtime.rebalance.opening > 0) inHand.push(`recovery of ${runtime.rebalance.opening} tasks`)
+  if (runtime?.committer.isBusy === true) inHand.push('a commit')
+  if (budget.bytes > 0) inHand.push(`sends of ${budget.bytes} bytes`)
+  inHand.push(...describeInHand(tasks))
+  for (const { spec, feeds } of subscriptions) if (feeds.some((feed) => feed.hasWork)) inHand.push(`events that wait for agent ${spec.agent}`)
+  const positions = tasks.flatMap((task) =>
+    task.sources.map(({ source }) => ({ topic: source.topic, partition: source.partition, position: source.position })),
+  )
+  return { idle: inHand.length === 0, inHand, positions }
+}
+
+function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<string, AgentStats>> {
+  const agents: Record<string, AgentStats> = {}
+  for (const { spec, counters, cursors } of subscriptions) {
+    const sum = agents[spec.agent] ?? { received: 0, processed: 0, failed: 0, retried: 0, active: 0, lag: 0 }
+    const lag = cursors.reduce((total, { tracker, place }) => total + Math.max((place.source.endOffset ?? 0) - tracker.position, 0), 0)
+    agents[spec.agent] = {
+      received: sum.received + counters.received,
+      processed: sum.processed + counters.processed,
+      failed: sum.failed + counters.failed,
+      retried: sum.retried + counters.retried,
+      active: sum.active + counters.active,
+      lag: sum.lag + lag,
+    }
+  }
+  return agents
+}
+
+function partStats(name: string, runtime: Runtime | undefined): PartStats {
+  const open = (runtime?.rebalance.running ?? []).flatMap((task) =>
+    task.states.filter(({ part }) => part.name === name).map(({ store }) => ({ partition: task.partition, rows: store.rows })),
+  )
+  return {
+    partitions: open.map(({ partition }) => partition).toSorted((a, b) => a - b),
+    rows: open.reduce((sum, { rows }) => sum + rows, 0),
+    recovery: runtime?.recovery.stats(name, open.length > 0) ?? { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 },
+  }
+}
+
+function sourceStats(runtime: Runtime | undefined): readonly SourceStats[] {
+  if (runtime === undefined) return []
+  return runtime.rebalance.running
+    .flatMap((task) =>
+      task.sources.map(({ source, cursors }) => ({
+        topic: source.topic,
+        partition: source.partition,
+        task: task.id,
+        position: Math.min(...cursors.map(({ tracker }) => tracker.readTo)),
+        committed: source.committed,
+        endOffset: source.endOffset,
+        bufferedBytes: source.bytes,
+        paused: runtime.flow.pauseReason(source),
+      })),
+    )
+    .toSorted((a, b) => (partitionKey(a) < partitionKey(b) ? -1 : 1))
+}

@@ -1,0 +1,178 @@
+import {
+  type Admin,
+  type Consumer,
+  MillraceError,
+  partitionKey,
+  type Producer,
+  type RebalanceListener,
+  toError,
+} from '@millrace/core'
+import { AtLeastOnce } from '../commit/at-least-once.ts'
+import { Committer } from '../commit/committer.ts'
+import type { Guarantee } from '../commit/guarantee.ts'
+import { FlowControl } from '../feeds/flow-control.ts'
+import type { HandOutGate } from '../feeds/hand-out-gate.ts'
+import type { Subscription } from '../feeds/subscription.ts'
+import type { Lease } from '../group/lease.ts'
+import { encodeMemberData } from '../group/member-data.ts'
+import { Rebalance } from '../group/rebalance.ts'
+import { taskAssignor } from '../group/task-assignor.ts'
+import type { Outbox } from '../sending/outbox.ts'
+import type { Outgoing } from '../sending/outgoing.ts'
+import type { SendBudget } from '../sending/send-budget.ts'
+import { Recovery } from '../tasks/recovery.ts'
+import { TaskOpener } from '../tasks/task-opener.ts'
+import type { TaskStores } from '../tasks/task-stores.ts'
+import { TopicDirectory } from '../topics/topic-directory.ts'
+import type { CountingSensor } from './counting-sensor.ts'
+import type { WorkerOptions } from './worker-options.ts'
+import type { WorkerEvents } from './worker.ts'
+
+/** One fetch per partition; more costs memory and gains nothing (reference: kafkajs.md §1). */
+const MAX_PARTITION_BYTES = 256 * 1024
+
+export interface RuntimeDeps {
+  readonly options: WorkerOptions
+  readonly sensor: CountingSensor
+  readonly gate: HandOutGate
+  readonly lease: Lease
+  readonly budget: SendBudget
+  readonly topics: TopicDirectory
+  readonly admin: Admin
+  readonly producer: Producer
+  readonly outbox: Outbox
+  readonly stores: TaskStores
+  readonly subscriptions: () => readonly Subscription[]
+  readonly keyCodec: (topic: string) => string | undefined
+  readonly onChange: (change: WorkerEvents['rebalanceComplete']) => void
+  readonly onOpened: () => void
+  readonly fail: (error: Error) => void
+}
+
+/** Everything that lives from the moment the topics are known until the worker stops, put together. */
+export class Runtime {
+  readonly consumer: Consumer
+  readonly flow: FlowControl
+  readonly recovery: Recovery
+  readonly committer: Committer
+  readonly rebalance: Rebalance
+  readonly #deps: RuntimeDeps
+  readonly #guarantee: Guarantee
+
+  constructor(deps: RuntimeDeps) {
+    this.#deps = deps
+    const { options, sensor, gate, lease, topics, admin, outbox, stores, subscriptions, fail } = deps
+    const { transport, clock, log, settings } = options
+    const isolation = settings.exactlyOnce ? 'read-committed' : 'read-uncommitted'
+    // The listener is made below; nobody calls it before `start`.
+    const listener: RebalanceListener = {
+      onRevoke: () => this.rebalance.onRevoke(),
+      onAssign: (change) => this.rebalance.onAssign(change),
+      onLost: () => this.rebalance.onLost(),
+    }
+    this.consumer = transport.consumer({
+      groupId: options.appId,
+      topics: topics.sources,
+      instanceId: settings.instanceId,
+      assignor: taskAssignor,
+      memberData: () => this.#memberData(),
+      sessionTimeoutMs: settings.sessionTimeoutMs,
+      rebalanceTimeoutMs: settings.rebalanceTimeoutMs,
+      heartbeatIntervalMs: settings.heartbeatIntervalMs,
+      isolation,
+      maxPartitionBytes: MAX_PARTITION_BYTES,
+      listener,
+    })
+    const { consumer } = this
+    this.flow = new FlowControl({
+      maxBufferedBytes: settings.maxBufferedBytes,
+      pause: (partitions) => consumer.pause(partitions),
+      resume: (partitions) => consumer.resume(partitions),
+    })
+    this.recovery = new Recovery({ stores, reader: () => transport.reader({ isolation }), clock, log, sensor, onBroken: fail })
+    this.#guarantee = new AtLeastOnce({ outbox, consumer, lease, log })
+    this.committer = new Committer({
+      clock,
+      intervalMs: settings.commitIntervalMs,
+      stores,
+      guarantee: this.#guarantee,
+      sensor,
+      onCommitted: () => this.#wake(),
+      onBroken: fail,
+    })
+    this.rebalance = new Rebalance({
+      settings,
+      clock,
+      log,
+      sensor,
+      consumer,
+      topics,
+      gate,
+      flow: this.flow,
+      committer: this.committer,
+      guarantee: this.#guarantee,
+      stores,
+      opener: new TaskOpener({
+        settings,
+        clock,
+        log,
+        freeze: options.freeze,
+        topics,
+        stores,
+        recovery: this.recovery,
+        flow: this.flow,
+        subscriptions,
+        keyCodec: deps.keyCodec,
+        committed: (partitions) => consumer.committed(partitions),
+        offsets: (partitions, level) => admin.offsets(partitions, level),
+      }),
+      listener: {
+        onTouched: (task) => this.committer.touched(task),
+        onCutWanted: (task) => this.committer.wanted(task),
+        onSpilled: () => {},
+      },
+      subscriptions,
+      onChange: deps.onChange,
+      onOpened: deps.onOpened,
+      onBroken: fail,
+    })
+  }
+
+  /** Hands batches to their partitions until the consumer is closed. Throws what the consumer fails with. */
+  async fetch(): Promise<void> {
+    const { sensor, subscriptions } = this.#deps
+    for await (const batch of this.consumer.batches()) {
+      const found = this.rebalance.sourceOf(batch)
+      if (found === undefined) continue
+      found.source.push(batch)
+      sensor.batchFetched({ topic: batch.topic, partition: batch.partition, records: batch.records.length, bytes: batch.bytes, endOffset: batch.endOffset })
+      for (const subscription of subscriptions()) if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
+    }
+  }
+
+  /** Which record of the app the broker has refused, and what ends the worker for it. */
+  static refusal(record: Outgoing, error: Error): Error {
+    return record.origin?.refusal(record, error) ?? new MillraceError('RECORD_REFUSED', `A record to ${partitionKey(record)} was refused.`, { cause: error })
+  }
+
+  #wake(): void {
+    for (const subscription of this.#deps.subscriptions()) subscription.wake()
+  }
+
+  #memberData(): Uint8Array {
+    const { topics, options } = this.#deps
+    let address: string | undefined
+    try {
+      address = options.webAddress?.()
+    } catch (thrown) {
+      options.log.warn({ error: toError(thrown).message }, 'The web address of this worker is not known; others cannot route to it.')
+    }
+    return encodeMemberData({
+      groups: topics.groups,
+      tasks: [...this.rebalance.tasks.keys()],
+      generation: this.rebalance.generation,
+      warm: [],
+      address,
+    })
+  }
+}
