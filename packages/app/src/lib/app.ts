@@ -17,8 +17,6 @@ import {
   type AgentOptions,
   type AgentSource,
   type Channel,
-  type HandlerResult,
-  type ReplyOf,
   type TopicOf,
   type TopicOptions,
 } from '@millrace/streams'
@@ -35,6 +33,7 @@ import {
   type SetTableOptions,
   type TableOf,
   type TableOptions,
+  type ValueOf,
 } from '@millrace/tables'
 import type { WorkerStats } from '@millrace/worker'
 import { appCommandLine } from './app-command-line.ts'
@@ -96,13 +95,14 @@ export class App implements HasCommandLine {
    *   for await (const { word } of words) counts.update(word, (n) => n + 1)
    * })
    */
-  agent<const S extends AgentSource, H extends HandlerResult, const T extends boolean | undefined = undefined>(
+  agent<const S extends AgentSource, Y = never, const T extends boolean | undefined = undefined>(
     name: string,
     source: S,
-    ...rest: [handler: AgentHandler<S, H, T>, options?: AgentOptions<ReplyOf<H>, T>]
-  ): AgentOf<S, H> {
+    handler: AgentHandler<S, Y, T>,
+    options: AgentOptions<NoInfer<Y>, T> = {},
+  ): AgentOf<S, Y> {
     const { definitions, streams } = this.#parts
-    return definitions.add('agent', { into: definitions.agents, name }, () => createAgent<S, H, T>(streams, name, source, ...rest))
+    return definitions.add('agent', { into: definitions.agents, name }, () => createAgent<S, Y, T>(streams, name, source, handler, options))
   }
 
   /**
@@ -133,15 +133,15 @@ export class App implements HasCommandLine {
   setTable<const KS extends CodecSpec, const ES extends CodecSpec>(
     name: string,
     options: SetTableOptions<KS, ES> & { readonly global: true },
-  ): GlobalSetTable<KeyOf<KS>, KeyOf<ES>>
+  ): GlobalSetTable<KeyOf<KS>, ValueOf<ES>>
   setTable<const KS extends CodecSpec, const ES extends CodecSpec>(
     name: string,
     options: SetTableOptions<KS, ES> & { readonly global?: false },
-  ): SetTable<KeyOf<KS>, KeyOf<ES>>
+  ): SetTable<KeyOf<KS>, ValueOf<ES>>
   setTable<const KS extends CodecSpec, const ES extends CodecSpec>(
     name: string,
     options: SetTableOptions<KS, ES> & { readonly global?: boolean },
-  ): SetTable<KeyOf<KS>, KeyOf<ES>> | GlobalSetTable<KeyOf<KS>, KeyOf<ES>> {
+  ): SetTable<KeyOf<KS>, ValueOf<ES>> | GlobalSetTable<KeyOf<KS>, ValueOf<ES>> {
     const { definitions, tables } = this.#parts
     return options.global === true
       ? definitions.add('set table', { into: definitions.globalTables, name }, () => createSetTable<KS, ES>(tables, name, { ...options, global: true }))
