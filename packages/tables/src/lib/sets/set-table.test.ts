@@ -21,7 +21,7 @@ const touching = fc.record({
 })
 const ending = fc.record({ type: fc.constant('end' as const), finish: fc.boolean(), event: fc.nat({ max: EVENTS - 1 }) })
 const cutting = fc.record({ type: fc.constant('cut' as const), ok: fc.boolean() })
-const steps = fc.array(fc.oneof({ weight: 8, arbitrary: touching }, { weight: 3, arbitrary: ending }, { weight: 1, arbitrary: cutting }), { maxLength: 60 })
+const steps = fc.array(fc.oneof({ weight: 8, arbitrary: touching }, { weight: 3, arbitrary: ending }, { weight: 1, arbitrary: cutting }), { maxLength: 80, size: 'max' })
 
 const rowOf = (key: string, element: string): string => JSON.stringify([key, element])
 

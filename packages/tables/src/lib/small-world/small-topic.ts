@@ -8,6 +8,7 @@ export class SmallTopic implements Reader {
   readonly #receipts = new Map<SendReceipt, { readonly request: SendRequest; readonly done: ReturnType<typeof deferred<RecordMetadata>> }>()
   #closed = false
   #wake = deferred<void>()
+  #left = Infinity
 
   constructor(topic: string, partitions: number) {
     this.topic = topic
@@ -33,8 +34,8 @@ export class SmallTopic implements Reader {
     return receipt
   }
 
-  /** Stores what was sent and tells its offset. */
-  async acknowledge(receipt: SendReceipt): Promise<void> {
+  /** Stores what was sent, where it can be read, before anybody is told. */
+  store(receipt: SendReceipt): RecordMetadata {
     const sent = this.#receipts.get(receipt)
     if (sent === undefined) throw new Error('It was not sent here.')
     const partition = sent.request.partition ?? 0
@@ -43,7 +44,11 @@ export class SmallTopic implements Reader {
     const { key, value, headers, timestamp } = sent.request
     const offset = records.length
     records.push({ offset, timestamp, key, value, headers })
-    sent.done.resolve({ topic: this.topic, partition, offset, timestamp })
+    return { topic: this.topic, partition, offset, timestamp }
+  }
+
+  async acknowledge(receipt: SendReceipt, metadata: RecordMetadata = this.store(receipt)): Promise<void> {
+    this.#receipts.get(receipt)?.done.resolve(metadata)
     await turn()
   }
 
@@ -52,8 +57,9 @@ export class SmallTopic implements Reader {
     await turn()
   }
 
-  /** Lets the reader read to the end, and whoever reads it take that in. */
-  async deliver(): Promise<void> {
+  /** Lets the reader read so many records of each partition, and whoever reads it take that in. */
+  async deliver(limit: number = Infinity): Promise<void> {
+    this.#left = limit
     this.#wake.resolve()
     this.#wake = deferred<void>()
     await turn()
@@ -71,10 +77,13 @@ export class SmallTopic implements Reader {
     while (!this.#closed) {
       for (const [partition, offset] of this.#assigned) {
         const all = this.log[partition] ?? []
-        if (offset >= all.length) continue
-        this.#assigned.set(partition, all.length)
-        yield { topic: this.topic, partition, records: all.slice(offset), nextOffset: all.length, endOffset: all.length, bytes: 0 }
+        const records = all.slice(offset, offset + this.#left)
+        if (records.length === 0) continue
+        const nextOffset = offset + records.length
+        this.#assigned.set(partition, nextOffset)
+        yield { topic: this.topic, partition, records, nextOffset, endOffset: all.length, bytes: 0 }
       }
+      this.#left = 0
       if (!this.#closed) await this.#wake.promise
     }
   }

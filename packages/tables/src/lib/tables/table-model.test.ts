@@ -195,8 +195,8 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
 
 test.each([0, 600, 1_000_000])('events, cuts and failures in any order, as maps would have it; cache of %i bytes', async (cacheBytes) => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 60 }), (steps) => run(steps, cacheBytes)),
-    { numRuns: 300 },
+    fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => run(steps, cacheBytes)),
+    { numRuns: 250 },
   )
 })
 
