@@ -42,7 +42,7 @@ async function throwOutMembers(brokers: readonly string[], clientId: string): Pr
   await admin.connect()
   const links = new BrokerLinks(kafkaSettings({ brokers, clientId: 'thrower' }), silent)
   try {
-    const view = new ClusterView(links, brokers.map(parseAddress))
+    const view = new ClusterView(links, brokers.map(parseAddress), systemClock())
     await view.refresh()
     const { groups } = await admin.listGroups()
     const described = await admin.describeGroups(groups.map(({ groupId }) => groupId))

@@ -71,7 +71,7 @@ export class KafkaTransport implements Transport {
     this.#settings = settings
     this.#deps = deps
     this.#control = new BrokerLinks(settings, deps.log)
-    const view = new ClusterView(this.#control, seeds)
+    const view = new ClusterView(this.#control, seeds, deps.clock)
     this.#context = {
       settings,
       clock: deps.clock,

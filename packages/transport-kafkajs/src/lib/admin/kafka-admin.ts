@@ -10,7 +10,6 @@ import {
 } from '@millrace/core'
 import type { TopicView } from '../cluster/cluster-view.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
-import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { areLed, partitionOffsets } from '../cluster/partition-offsets.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
@@ -96,9 +95,7 @@ export class KafkaAdmin implements Admin {
 
   async committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
     this.#closing.signal.throwIfAborted()
-    const { view, control, recovery } = this.#context
-    const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
-    return committedOffsets(coordinator, recovery, { groupId, partitions, stable: false }, this.#closing.signal)
+    return committedOffsets(this.#context, { groupId, partitions, stable: false }, this.#closing.signal)
   }
 
   async close(): Promise<void> {

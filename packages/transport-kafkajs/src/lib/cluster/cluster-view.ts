@@ -1,4 +1,4 @@
-import { MillraceError, type TopicPartition } from '@millrace/core'
+import { MillraceError, type Clock, type TopicPartition } from '@millrace/core'
 import { kafkaError, isRetriable, KafkaCode } from '../errors/kafka-errors.ts'
 import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
 import { metadataRequest, type Metadata, type MetadataTopic } from '../wire/requests/metadata.ts'
@@ -18,16 +18,19 @@ export interface TopicView {
 export class ClusterView {
   readonly #links: BrokerLinks
   readonly #seeds: readonly BrokerAddress[]
+  readonly #clock: Clock
   readonly #wanted = new Set<string>()
+  #lookedMs = -Infinity
   #nodes: ReadonlyMap<number, BrokerAddress> = new Map()
   #topics: ReadonlyMap<string, TopicView> = new Map()
   #refused: ReadonlyMap<string, MillraceError> = new Map()
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
 
-  constructor(links: BrokerLinks, seeds: readonly BrokerAddress[]) {
+  constructor(links: BrokerLinks, seeds: readonly BrokerAddress[], clock: Clock) {
     this.#links = links
     this.#seeds = seeds
+    this.#clock = clock
   }
 
   node(nodeId: number): BrokerAddress | undefined {
@@ -58,6 +61,11 @@ export class ClusterView {
     if (topics.every((topic) => this.#topics.has(topic))) return
     this.want(topics)
     await this.refresh()
+  }
+
+  /** True when the last look was longer ago than that: partitions may have been added since. */
+  isOlderThan(ageMs: number): boolean {
+    return this.#clock.monotonic() - this.#lookedMs > ageMs
   }
 
   /** A fresh look. Rejects when no broker can be reached. */
@@ -115,6 +123,7 @@ export class ClusterView {
       if (view instanceof MillraceError) refused.set(topic.name, view)
       else if (view !== undefined) topics.set(topic.name, view)
     }
+    this.#lookedMs = this.#clock.monotonic()
     this.#topics = topics
     this.#refused = refused
   }

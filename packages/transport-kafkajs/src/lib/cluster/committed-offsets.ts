@@ -1,7 +1,8 @@
 import type { CommitOffset, TopicPartition } from '@millrace/core'
-import { offsetFetchRequest } from '../wire/requests/offset-fetch.ts'
-import type { CoordinatorLink } from './coordinator.ts'
-import type { Recovery } from './recovery.ts'
+import { KafkaCode } from '../errors/kafka-errors.ts'
+import { offsetFetchRequest, type FetchedOffsets } from '../wire/requests/offset-fetch.ts'
+import { CoordinatorLink } from './coordinator.ts'
+import type { PartContext } from './part-context.ts'
 import { retrying } from './retrying.ts'
 
 export interface CommittedQuestion {
@@ -11,12 +12,26 @@ export interface CommittedQuestion {
   readonly stable: boolean
 }
 
+/** A transaction that has just ended shows its offsets a few milliseconds later: nothing to warn of, at first. */
+const UNSTABLE_WAIT_MS = 10
+const QUIET_TRIES = 30
+
 /** Committed offsets of a group, asked of its coordinator until it answers. */
-export async function committedOffsets(coordinator: CoordinatorLink, recovery: Recovery, question: CommittedQuestion, signal: AbortSignal): Promise<readonly CommitOffset[]> {
-  const { groupId, partitions, stable } = question
+export async function committedOffsets(
+  context: Pick<PartContext, 'clock' | 'view' | 'control' | 'recovery'>,
+  { groupId, partitions, stable }: CommittedQuestion,
+  signal: AbortSignal,
+): Promise<readonly CommitOffset[]> {
   if (partitions.length === 0) return []
+  const { clock, view, control, recovery } = context
+  const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
   return retrying(recovery, `committed offsets of group "${groupId}" could not be read`, signal, async () => {
-    const answer = await coordinator.send(offsetFetchRequest(groupId, partitions, stable))
+    let answer: FetchedOffsets
+    let tries = 0
+    do {
+      if (tries > 0) await clock.sleep(UNSTABLE_WAIT_MS, signal)
+      answer = await coordinator.send(offsetFetchRequest(groupId, partitions, stable))
+    } while (answer.errorCode === KafkaCode.unstableOffsetCommit && ++tries < QUIET_TRIES)
     coordinator.check(answer.errorCode, `The committed offsets of group "${groupId}" could not be read.`)
     return answer.offsets
   })

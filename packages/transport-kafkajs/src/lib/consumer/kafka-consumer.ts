@@ -103,10 +103,8 @@ export class KafkaConsumer implements Consumer {
 
   async committed(partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
     this.#requireStarted()
-    const { view, control, recovery } = this.#context
     const { groupId } = this.#options
-    const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
-    return committedOffsets(coordinator, recovery, { groupId, partitions, stable: true }, this.#closing.signal)
+    return committedOffsets(this.#context, { groupId, partitions, stable: true }, this.#closing.signal)
   }
 
   async commit(offsets: readonly CommitOffset[]): Promise<void> {
@@ -322,6 +320,8 @@ export class KafkaConsumer implements Consumer {
   /** Listener calls, one at a time even when one of them is late. */
   #tell(call: () => Promise<void>): Promise<void> {
     const told = this.#listenerTail.then(call)
+    // Whoever waits for it hears of a rejection; when the consumer is closed nobody does.
+    told.catch(() => undefined)
     this.#listenerTail = told
     return told
   }

@@ -21,6 +21,8 @@ import { closeSender, partitionCount } from './producer-parts.ts'
 
 /** Wait while the coordinator still writes the markers of the transaction before. */
 const CONCURRENT_WAIT_MS = 5
+/** After so many of these waits there is something to warn of. */
+const QUIET_TRIES = 400
 
 export interface TransactionalOptions {
   readonly id: string
@@ -178,10 +180,10 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   #ask<T>(what: string, ask: () => Promise<{ readonly code: number; readonly answer: T }>, coordinator: CoordinatorLink = this.#coordinator): Promise<T> {
     const { signal } = this.#closing
     return retrying(this.#context.recovery, `${what} ("${this.#options.id}")`, signal, async () => {
-      for (;;) {
+      for (let tries = 1; ; tries++) {
         const { code, answer } = await ask()
         if (code === KafkaCode.ok) return answer
-        if (code === KafkaCode.concurrentTransactions) {
+        if (code === KafkaCode.concurrentTransactions && tries < QUIET_TRIES) {
           await this.#context.clock.sleep(CONCURRENT_WAIT_MS, signal)
           continue
         }

@@ -1,4 +1,4 @@
-import { MillraceError, type Clock } from '@millrace/core'
+import { MillraceError, toError, type Clock } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { requirePartition } from '../cluster/partition-offsets.ts'
@@ -6,16 +6,26 @@ import { retrying } from '../cluster/retrying.ts'
 import type { BatchSender } from './batch-sender.ts'
 
 const CLOSE_LIMIT_MS = 5_000
+/** Partitions that were added to a topic are noticed after so long. */
+const METADATA_AGE_MS = 60_000
 
 /** Partition count of a topic as the metadata has it; rejects with `TOPIC_MISSING`. */
 export async function partitionCount(context: PartContext, topic: string, signal: AbortSignal): Promise<number> {
   const known = context.view.topic(topic)
-  if (known !== undefined) return known.leaders.length
+  if (known !== undefined) {
+    if (context.view.isOlderThan(METADATA_AGE_MS)) lookAgain(context)
+    return known.leaders.length
+  }
   return retrying(context.recovery, `topic "${topic}" could not be looked up`, signal, async () => {
     await context.view.ensure([topic])
     requirePartition(context.view, { topic, partition: 0 })
     return context.view.topic(topic)?.leaders.length ?? 0
   })
+}
+
+/** In the background: the count that is known goes on to serve meanwhile. */
+function lookAgain({ view, log }: PartContext): void {
+  view.refresh().catch((error: unknown) => log.debug({ error: toError(error).message }, 'The metadata could not be refreshed.'))
 }
 
 export interface SenderToClose {
