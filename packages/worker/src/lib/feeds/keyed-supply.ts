@@ -144,6 +144,7 @@ export class KeyedSupply implements FeedSupply {
       if (feed === undefined) break
       const slot = { home: feed, cursor: partition.cursor, number: partition.cursor.tracker.hand(record.offset), order: feed.nextOrder() }
       partition.push(instance, new Event(slot, record, 0))
+      if (feed.isWaiting) feed.wake()
     }
     this.#sorted += count
     return count > 0
