@@ -1,0 +1,60 @@
+import { manualClock, type Logger } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { Recovery } from './recovery.ts'
+
+function recorder(): { readonly log: Logger; readonly lines: string[] } {
+  const lines: string[] = []
+  return { lines, log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, message) => lines.push(message) } }
+}
+
+test('all that fail at once share one wait, one look and one warning per try', async () => {
+  const clock = manualClock()
+  const { log, lines } = recorder()
+  let looks = 0
+  const refresh = async (): Promise<void> => {
+    if (++looks < 3) throw new Error('still down.')
+  }
+  const recovery = new Recovery({ clock, log, refresh })
+  const { signal } = new AbortController()
+  const waits = ['fetch', 'heartbeat', 'send'].map((what) => recovery.wait(what, 'it broke.', signal))
+  await clock.advance('10s')
+  await Promise.all(waits)
+  expect(looks).toBe(3)
+  expect(lines).toEqual(['Kafka: fetch: it broke. Trying again.', 'Kafka: fetch: still down. Trying again.', 'Kafka: fetch: still down. Trying again.'])
+})
+
+test('waits grow while failures keep coming, and begin anew after a calm', async () => {
+  const clock = manualClock()
+  const recovery = new Recovery({ clock, log: recorder().log, refresh: async () => {} })
+  const { signal } = new AbortController()
+  const waited = async (): Promise<number> => {
+    const wait = recovery.wait('x', 'y', signal)
+    const waitMs = clock.nextInMs() ?? 0
+    await clock.advance(waitMs)
+    await wait
+    return waitMs
+  }
+  const first = await waited()
+  const second = await waited()
+  for (let i = 0; i < 6; i++) await waited()
+  const late = await waited()
+  await clock.advance('1m')
+  const afterCalm = await waited()
+  expect(first).toBeLessThan(60)
+  expect(second).toBeGreaterThan(first)
+  expect(late).toBeGreaterThanOrEqual(900)
+  expect(late).toBeLessThanOrEqual(1_100)
+  expect(afterCalm).toBeLessThan(60)
+})
+
+test('a part that is closed does not wait on', async () => {
+  const clock = manualClock()
+  const recovery = new Recovery({ clock, log: recorder().log, refresh: () => Promise.reject(new Error('down')) })
+  const closing = new AbortController()
+  const wait = recovery.wait('x', 'y', closing.signal)
+  closing.abort(new Error('closed'))
+  await expect(wait).rejects.toThrow('closed')
+  recovery.stop()
+  await clock.advance('1s')
+  expect(clock.pending()).toBe(0)
+})

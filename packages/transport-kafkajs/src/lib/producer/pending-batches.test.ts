@@ -1,0 +1,68 @@
+import { NO_HEADERS, type OutgoingRecord } from '@millrace/core'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { recordSize } from '../wire/encode-record-batch.ts'
+import { PendingBatches } from './pending-batches.ts'
+
+const LIMITS = { maxBatchRecords: 5, maxBatchBytes: 400, maxRequestBytes: 900 }
+
+const record: fc.Arbitrary<OutgoingRecord> = fc.record({
+  topic: fc.constantFrom('a', 'b'),
+  partition: fc.integer({ min: 0, max: 2 }),
+  key: fc.constant(null),
+  value: fc.integer({ min: 0, max: 500 }).map((size) => Buffer.alloc(size)),
+  headers: fc.constant(NO_HEADERS),
+  timestamp: fc.constant(0),
+})
+
+test('whatever is refused and split, each record has its outcome and the order of each partition is kept', () => {
+  fc.assert(
+    fc.property(fc.array(record, { maxLength: 60 }), fc.infiniteStream(fc.constantFrom('store', 'split', 'refuse', 'some')), (records, answers) => {
+      const pending = new PendingBatches(records, LIMITS)
+      const refusal = new Error('refused')
+      const stored = new Map<string, number[]>()
+      let offset = 0
+      for (;;) {
+        const chosen = pending.nextRequest([...pending.queues.values()])
+        if (chosen.length === 0) break
+        for (const queue of chosen) {
+          const head = queue.batches[0]
+          const answer = answers.next().value
+          if (answer === 'split' && pending.split(queue)) continue
+          if (answer === 'refuse') pending.refuse(queue, refusal)
+          else if (answer === 'some') pending.refuse(queue, refusal, [0])
+          else {
+            stored.set(queue.key, [...(stored.get(queue.key) ?? []), ...(head?.indexes ?? [])])
+            pending.stored(queue, offset)
+            offset += head?.indexes.length ?? 0
+          }
+        }
+      }
+      expect(pending.outcomes.filter(Boolean).length).toBe(records.length)
+      for (const [key, indexes] of stored) {
+        expect(indexes).toEqual([...indexes].sort((a, b) => a - b))
+        for (const index of indexes) expect(`${records[index]?.topic}/${records[index]?.partition}`).toBe(key)
+      }
+      const storedOutcomes = pending.outcomes.flatMap((outcome) => (outcome.ok ? [outcome.offset] : []))
+      expect([...storedOutcomes].sort((a, b) => a - b)).toEqual(Array.from({ length: offset }, (_, i) => i))
+    }),
+  )
+})
+
+test('batches and requests keep their limits, but for single records that are larger', () => {
+  fc.assert(
+    fc.property(fc.array(record, { maxLength: 60 }), (records) => {
+      const pending = new PendingBatches(records, LIMITS)
+      for (const queue of pending.queues.values()) {
+        for (const batch of queue.batches) {
+          expect(batch.indexes.length).toBeLessThanOrEqual(LIMITS.maxBatchRecords)
+          expect(batch.bytes).toBe(pending.recordsOf(batch).reduce((size, each) => size + recordSize(each), 0))
+          if (batch.indexes.length > 1) expect(batch.bytes).toBeLessThanOrEqual(LIMITS.maxBatchBytes)
+        }
+      }
+      const request = pending.nextRequest([...pending.queues.values()])
+      const bytes = request.reduce((size, queue) => size + (queue.batches[0]?.bytes ?? 0), 0)
+      if (request.length > 1) expect(bytes).toBeLessThanOrEqual(LIMITS.maxRequestBytes)
+    }),
+  )
+})

@@ -1,0 +1,27 @@
+import { AssignerProtocol } from 'kafkajs'
+import { expect, test } from 'vitest'
+import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './group-protocol.ts'
+
+const partitions = [
+  { topic: 'a', partition: 3 },
+  { topic: 'a', partition: 1 },
+  { topic: 'b', partition: 0 },
+]
+
+test('subscriptions and assignments come back as they went', () => {
+  const subscription = { topics: ['a', 'b'], data: Buffer.from('data') }
+  expect(decodeSubscription(encodeSubscription(subscription, 7))).toEqual(subscription)
+  expect(decodeAssignment(encodeAssignment({ partitions, groupData: Buffer.from('all') }))).toEqual({ partitions, groupData: Buffer.from('all') })
+  expect(decodeAssignment(Buffer.alloc(0)).partitions).toEqual([])
+})
+
+test('other clients can read them', () => {
+  expect(AssignerProtocol.MemberMetadata.decode(encodeSubscription({ topics: ['a'], data: Buffer.alloc(0) }, 0))).toMatchObject({ version: 0, topics: ['a'] })
+  const decoded = AssignerProtocol.MemberAssignment.decode(encodeAssignment({ partitions, groupData: Buffer.alloc(0) }))
+  expect(decoded?.assignment).toEqual({ a: [3, 1], b: [0] })
+})
+
+test('a number of joins makes the subscription another one', () => {
+  const subscription = { topics: ['a'], data: Buffer.from('data') }
+  expect(encodeSubscription(subscription, 1).equals(encodeSubscription(subscription, 2))).toBe(false)
+})

@@ -1,0 +1,148 @@
+import { NO_HEADERS, type OutgoingRecord } from '@millrace/core'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { compressionBits, gzipCodec } from '../compression/compression.ts'
+import { decodeRecordSet, type DecodedRecordSet, type RecordSetOptions } from './decode-record-set.ts'
+import { encodeRecordBatch, NO_PRODUCER, recordSize, type BatchProducer } from './encode-record-batch.ts'
+
+const UNCOMPRESSED = { bits: 0, codec: undefined }
+const CODECS = { gzip: gzipCodec }
+
+const bytes = fc.option(fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)), { nil: null })
+const record: fc.Arbitrary<OutgoingRecord> = fc.record({
+  topic: fc.constant('t'),
+  partition: fc.constant(0),
+  key: bytes,
+  value: bytes,
+  headers: fc.array(fc.tuple(fc.string({ maxLength: 8, unit: 'grapheme' }), bytes), { maxLength: 4 }),
+  timestamp: fc.integer({ min: 0, max: 4_102_444_800_000 }),
+})
+
+describe('encoding and decoding', () => {
+  test('gives back what went in, compressed or not', () => {
+    fc.assert(
+      fc.property(fc.array(record, { minLength: 1, maxLength: 20 }), fc.boolean(), fc.integer({ min: 0, max: 2 ** 50 }), (records, gzip, baseOffset) => {
+        const compression = gzip ? { bits: compressionBits('gzip'), codec: gzipCodec } : UNCOMPRESSED
+        const batch = at(encodeRecordBatch(records, NO_PRODUCER, compression), baseOffset)
+        const decoded = decode(batch, { position: baseOffset })
+        expect(decoded.records).toEqual(
+          records.map(({ key, value, headers, timestamp }, i) => ({ offset: baseOffset + i, timestamp, key, value, headers: headers.length === 0 ? NO_HEADERS : headers })),
+        )
+        expect(decoded.nextOffset).toBe(baseOffset + records.length)
+        if (!gzip) expect(batch.length).toBeLessThanOrEqual(61 + records.reduce((size, each) => size + recordSize(each), 0))
+      }),
+    )
+  })
+
+  test('records before the position are dropped, and a batch that is cut off is left for the next fetch', () => {
+    const data = Buffer.concat([at(batchOf(5), 0), at(batchOf(5), 5)])
+    expect(offsets(decode(data, { position: 3 }))).toEqual([3, 4, 5, 6, 7, 8, 9])
+    const cut = decode(data.subarray(0, data.length - 1), { position: 0 })
+    expect(offsets(cut)).toEqual([0, 1, 2, 3, 4])
+    expect(cut.nextOffset).toBe(5)
+    expect(decode(data.subarray(0, 30), { position: 0 })).toEqual({ records: [], bytes: 0, nextOffset: 0 })
+  })
+
+  test('a batch that compaction has emptied still moves the position', () => {
+    const emptied = at(batchOf(4), 10).subarray(0, 61)
+    emptied.writeInt32BE(61 - 12, 8)
+    emptied.writeInt32BE(0, 57)
+    expect(decode(Buffer.concat([at(batchOf(1), 9), emptied]), { position: 9 })).toMatchObject({ nextOffset: 14, records: [{ offset: 9 }] })
+  })
+
+  test('an offset beyond the safe integers is an error', () => {
+    const data = at(batchOf(1), 0)
+    data.writeBigInt64BE(2n ** 53n, 0)
+    expect(() => decode(data, { position: 0 })).toThrow(/OFFSET_UNSAFE/)
+  })
+
+  test('an older message format is an error', () => {
+    const data = at(batchOf(1), 0)
+    data[16] = 1
+    expect(() => decode(data, { position: 0 })).toThrow(/DECODE_FAILED.*message format 1/)
+  })
+
+  test('a codec that is not installed is an error that names its package', () => {
+    const data = encodeRecordBatch(records(1), NO_PRODUCER, { bits: compressionBits('lz4'), codec: undefined })
+    expect(() => decode(data, { position: 0 })).toThrow(/COMPRESSION_MISSING.*lz4-napi/)
+  })
+})
+
+describe('read-committed', () => {
+  // Two producers, their batches interleaved; 1 commits, 2 aborts, and 2 then writes again and commits.
+  const log = Buffer.concat([
+    at(batchOf(2, producer(1)), 0),
+    at(batchOf(2, producer(2)), 2),
+    at(batchOf(2, producer(1)), 4),
+    at(marker(2, 'abort'), 6),
+    at(batchOf(2, producer(2)), 7),
+    at(marker(1, 'commit'), 9),
+    at(marker(2, 'commit'), 10),
+  ])
+
+  test('leaves out the aborted transaction alone', () => {
+    const decoded = decode(log, { position: 0, isolation: 'read-committed', aborted: [{ producerId: 2, firstOffset: 2 }] })
+    expect(offsets(decoded)).toEqual([0, 1, 4, 5, 7, 8])
+    expect(decoded.nextOffset).toBe(11)
+  })
+
+  test('takes the list of aborted transactions in any order', () => {
+    const data = Buffer.concat([
+      at(batchOf(1, producer(1)), 0),
+      at(batchOf(1, producer(2)), 1),
+      at(marker(2, 'abort'), 2),
+      at(batchOf(1, producer(2)), 3),
+      at(marker(1, 'abort'), 4),
+      at(marker(2, 'commit'), 5),
+      at(batchOf(1, producer(1)), 6),
+      at(marker(1, 'commit'), 7),
+    ])
+    const aborted = [{ producerId: 1, firstOffset: 0 }, { producerId: 2, firstOffset: 1 }]
+    for (const list of [aborted, [...aborted].reverse()]) {
+      expect(offsets(decode(data, { position: 0, isolation: 'read-committed', aborted: list }))).toEqual([3, 6])
+    }
+  })
+
+  test('knows of a transaction that began before the position', () => {
+    const decoded = decode(log.subarray(log.indexOf(at(batchOf(2, producer(1)), 4))), { position: 4, isolation: 'read-committed', aborted: [{ producerId: 2, firstOffset: 2 }] })
+    expect(offsets(decoded)).toEqual([4, 5, 7, 8])
+  })
+
+  test('read-uncommitted hands out everything but the markers', () => {
+    expect(offsets(decode(log, { position: 0, aborted: [{ producerId: 2, firstOffset: 2 }] }))).toEqual([0, 1, 2, 3, 4, 5, 7, 8])
+  })
+})
+
+function decode(data: Buffer, options: Partial<RecordSetOptions> & { readonly position: number }): DecodedRecordSet {
+  return decodeRecordSet(data, { isolation: 'read-uncommitted', aborted: [], codecs: CODECS, ...options })
+}
+
+function offsets(decoded: DecodedRecordSet): readonly number[] {
+  return decoded.records.map(({ offset }) => offset)
+}
+
+function records(count: number): OutgoingRecord[] {
+  return Array.from({ length: count }, (_, i) => ({ topic: 't', partition: 0, key: null, value: Buffer.from(String(i)), headers: NO_HEADERS, timestamp: 1_000 }))
+}
+
+function producer(id: number): BatchProducer {
+  return { id, epoch: 0, firstSequence: 0, transactional: true }
+}
+
+function batchOf(count: number, by: BatchProducer = NO_PRODUCER): Buffer {
+  return encodeRecordBatch(records(count), by, UNCOMPRESSED)
+}
+
+/** A control batch as the broker writes it: the key holds a version and the kind. */
+function marker(id: number, kind: 'abort' | 'commit'): Buffer {
+  const key = Buffer.from([0, 0, 0, kind === 'abort' ? 0 : 1])
+  const batch = encodeRecordBatch([{ topic: 't', partition: 0, key, value: Buffer.alloc(6), headers: NO_HEADERS, timestamp: 1_000 }], producer(id), UNCOMPRESSED)
+  batch.writeInt16BE(batch.readInt16BE(21) | 0x20, 21)
+  return batch
+}
+
+/** The batch as it lies in the log: the broker sets the base offset. */
+function at(batch: Buffer, offset: number): Buffer {
+  batch.writeBigInt64BE(BigInt(offset), 0)
+  return batch
+}
