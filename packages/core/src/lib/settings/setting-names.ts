@@ -27,8 +27,9 @@ export function environmentName(name: SettingName): string {
 
 /** `web-port` for `web.port`, without dashes in front; `undefined` for what only the app file or the environment may hold. */
 export function optionName(name: SettingName): string | undefined {
-  const { option, secret, type } = declarationOf(name)
-  if (secret === true || type === 'token') return undefined
+  const { option, required, secret, type } = declarationOf(name)
+  // What is required names topics and tables as they are declared: the command line would come too late.
+  if (required === true || secret === true || type === 'token') return undefined
   return (
     option ??
     name
