@@ -1,0 +1,219 @@
+import type { EventInHand } from '@millrace/core'
+import { systemClock } from '@millrace/core'
+import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { Outside, outgoing, runWorker, type TestApp, type TestWorker, testWorker, until } from '../fixtures/test-worker.fixture.ts'
+
+const PARTITIONS = 8
+
+/** How often each number was handled to the end, over all workers of a test. */
+class Tally {
+  readonly handled = new Map<number, number>()
+
+  readonly see = (event: EventInHand): void => {
+    const number = Number(event.record.value?.toString())
+    this.handled.set(number, (this.handled.get(number) ?? 0) + 1)
+  }
+
+  has(count: number): boolean {
+    return this.handled.size >= count
+  }
+
+  get duplicates(): number {
+    return [...this.handled.values()].filter((times) => times > 1).length
+  }
+}
+
+async function topic(log: MemoryLog): Promise<Outside> {
+  const outside = new Outside(log)
+  await outside.topic('in', PARTITIONS)
+  return outside
+}
+
+function committedSum(log: MemoryLog): number {
+  return log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
+}
+
+/** Sends numbered records in small portions while `work` goes on. */
+async function sendWhile(outside: Outside, total: number, work: () => Promise<void>): Promise<void> {
+  const clock = systemClock()
+  const sending = async (): Promise<void> => {
+    const portion = total / 100
+    for (let first = 0; first < total; first += portion) {
+      await outside.numbers('in', { first, count: portion, partitions: PARTITIONS })
+      await clock.sleep(4)
+    }
+  }
+  await Promise.all([sending(), work()])
+}
+
+test('clean joins and leaves under load: every record once, by every agent', async () => {
+  const log = createMemoryLog()
+  const outside = await topic(log)
+  const [fast, slow] = [new Tally(), new Tally()]
+  const clock = systemClock()
+  const app: TestApp = {
+    agents: [
+      { name: 'fast', topics: ['in'], handler: fast.see },
+      {
+        name: 'slow',
+        topics: ['in'],
+        instances: 4,
+        handler: async (event) => {
+          if (event.offset % 50 === 0) await clock.sleep(1)
+          slow.see(event)
+        },
+      },
+    ],
+  }
+  const total = 20_000
+  await sendWhile(outside, total, async () => {
+    const first = await runWorker(log, app, { id: 'w1' })
+    await clock.sleep(30)
+    const second = await runWorker(log, app, { id: 'w2' })
+    await clock.sleep(30)
+    const third = await runWorker(log, app, { id: 'w3' })
+    await clock.sleep(30)
+    await first.worker.stop()
+    const fourth = await runWorker(log, app, { id: 'w4' })
+    await Promise.all([second.worker.stop(), clock.sleep(20).then(() => third.worker.stop())])
+    await until('all handled', () => fast.has(total) && slow.has(total), 20_000)
+    await fourth.worker.stop()
+  })
+  expect(fast.duplicates).toBe(0)
+  expect(slow.duplicates).toBe(0)
+  expect(committedSum(log)).toBe(total)
+})
+
+test('kills: nothing is lost; tables count what was committed once', async () => {
+  const log = createMemoryLog()
+  const outside = await topic(log)
+  const tally = new Tally()
+  const counts = countTable('counts')
+  const app: TestApp = {
+    agents: [
+      {
+        name: 'counter',
+        topics: ['in'],
+        handler: (event) => {
+          addTo(counts, event, String(event.record.key))
+          event.send({ ...outgoing('out', 0, String(event.record.value), ''), partition: undefined })
+          tally.see(event)
+        },
+      },
+    ],
+    tables: [counts],
+    topics: { out: 4 },
+  }
+  const total = 20_000
+  const clock = systemClock()
+  const live: TestWorker[] = []
+  await sendWhile(outside, total, async () => {
+    for (let round = 0; round < 6; round++) {
+      while (live.length < 3) live.push(await runWorker(log, app, { id: `w${round}` }))
+      await clock.sleep(25)
+      live.shift()?.kill()
+    }
+    while (live.length < 3) live.push(await runWorker(log, app))
+    await until('all handled', () => tally.has(total), 20_000)
+  })
+  await until('all committed', () => committedSum(log) === total)
+  const sent = new Set(log.records('out').map(({ key }) => String(key)))
+  expect(sent.size).toBe(total)
+  const sum = live.flatMap(({ worker }) => [...countsOf(worker.context.openParts(counts)).values()]).reduce((a, b) => a + b, 0)
+  // At least once: what was handled and not committed before a kill counts again.
+  expect(sum).toBeGreaterThanOrEqual(total)
+  expect(sum - total).toBeLessThanOrEqual([...tally.handled.values()].reduce((a, b) => a + b, 0) - total)
+  for (const { worker } of live) await worker.stop()
+})
+
+test('tasks that stay keep their tables: nothing is recovered again', async () => {
+  const log = createMemoryLog()
+  const outside = await topic(log)
+  const counts = countTable('counts')
+  const app: TestApp = { agents: [{ name: 'counter', topics: ['in'], handler: (event) => addTo(counts, event, String(event.record.key)) }], tables: [counts] }
+  await outside.numbers('in', { count: 800, partitions: PARTITIONS })
+  const first = await runWorker(log, app)
+  await until('counted', () => committedSum(log) === 800)
+  const before = first.worker.stats().parts['counts']?.recovery.restoredRows
+  const second = await runWorker(log, app)
+  await until('moved', () => first.worker.assignment().tasks.length === PARTITIONS / 2)
+  expect(second.worker.stats().parts['counts']).toMatchObject({ rows: 48 })
+  expect(first.worker.stats().parts['counts']?.recovery.restoredRows).toBe(before)
+  expect(first.worker.stats().parts['counts']?.partitions.length).toBe(PARTITIONS / 2)
+  expect(second.worker.assignment().group.size).toBe(PARTITIONS)
+  await second.worker.stop()
+  await until('taken back', () => first.worker.status === 'running' && first.worker.assignment().tasks.length === PARTITIONS)
+  expect([...countsOf(first.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0)).toBe(800)
+  await first.worker.stop()
+})
+
+test('a worker that is thrown out drops what it has in hand, and comes back', async () => {
+  const log = createMemoryLog()
+  const outside = await topic(log)
+  const tally = new Tally()
+  const aborted: EventInHand[] = []
+  let block = true
+  const app: TestApp = {
+    agents: [
+      {
+        name: 'stuck',
+        topics: ['in'],
+        handler: async (event) => {
+          if (block) await new Promise((_, reject) => event.signal.addEventListener('abort', () => reject(event.signal.reason)))
+          tally.see(event)
+        },
+      },
+    ],
+  }
+  await outside.numbers('in', { count: 100, partitions: PARTITIONS })
+  const { worker, transport } = await runWorker(log, app)
+  await until('one in hand', () => worker.stats().agents['stuck']?.active === 1)
+  worker.on('partitionsLost', (lost) => {
+    block = false
+    expect(lost.length).toBe(PARTITIONS)
+  })
+  transport.expire()
+  await until('all handled', () => tally.has(100))
+  expect(aborted).toEqual([])
+  expect(tally.duplicates).toBe(0)
+  await worker.stop()
+  expect(committedSum(log)).toBe(100)
+})
+
+test('two rebalances in a row, while recovering, and a stop in the middle', async () => {
+  const log = createMemoryLog()
+  const outside = await topic(log)
+  const tally = new Tally()
+  const counts = countTable('counts')
+  const app: TestApp = {
+    agents: [{ name: 'counter', topics: ['in'], handler: (event) => (addTo(counts, event, String(event.record.key)), tally.see(event)) }],
+    tables: [counts],
+  }
+  await outside.numbers('in', { count: 5000, partitions: PARTITIONS, keys: 5000 })
+  const workers = Array.from({ length: 6 }, (_, i) => testWorker(log, app, { id: `w${i}` }))
+  await Promise.all(workers.map(({ worker }) => worker.start()))
+  await Promise.all([workers[0], workers[1], workers[2]].map((one) => one?.worker.stop()))
+  await until('all handled', () => tally.has(5000))
+  await until('all committed', () => committedSum(log) === 5000)
+  const left = workers.slice(3)
+  const sum = (): number => left.flatMap(({ worker }) => [...countsOf(worker.context.openParts(counts)).values()]).reduce((a, b) => a + b, 0)
+  await until('all counted', () => sum() === 5000)
+  expect(tally.duplicates).toBe(0)
+  await Promise.all(left.map(({ worker }) => worker.stop()))
+})
+
+test('more workers than partitions: the others wait', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  const tally = new Tally()
+  const workers = await Promise.all([0, 1, 2].map((i) => runWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: tally.see }] }, { id: `w${i}` })))
+  await until('settled', () => workers.reduce((sum, { worker }) => sum + worker.assignment().tasks.length, 0) === 2)
+  expect(workers.map(({ worker }) => worker.status)).toEqual(['running', 'running', 'running'])
+  await outside.numbers('in', { count: 100, partitions: 2 })
+  await until('handled', () => tally.has(100))
+  await Promise.all(workers.map(({ worker }) => worker.stop()))
+  expect(tally.duplicates).toBe(0)
+})
