@@ -3,7 +3,6 @@ import { AgentScope } from '../events/agent-scope.ts'
 import type { Delivery } from '../events/delivery.ts'
 import { type Branch, EventReader, type ReaderHost } from '../streams/event-reader.ts'
 import type { AgentShape } from './agent.ts'
-import { backoffMs, DEFAULT_ERROR_POLICY } from './error-policy.ts'
 import { HandlerRun, type RunHost } from './handler-run.ts'
 
 /** Restarts of a handler that fails with no event in hand. */
@@ -114,7 +113,7 @@ export class AgentInstance {
       road.stop(new MillraceError('AGENT_FAILED', `Agent "${name}" failed ${RESTARTS + 1} times with no event in hand: ${error.message}`, { cause: error }))
       return false
     }
-    const delayMs = backoffMs(DEFAULT_ERROR_POLICY, this.#fruitless - 1, Math.random())
+    const delayMs = road.backoffMs(this.#fruitless - 1)
     worker.log.error({ agent: name, err: error }, `Agent "${name}" failed with no event in hand; it is started again in ${Math.round(delayMs)} ms.`)
     try {
       await worker.clock.sleep(delayMs, worker.signal)

@@ -2,7 +2,7 @@ import { isMillraceError, MillraceError, type ScopeStorage, toError, type Worker
 import type { Delivery } from '../events/delivery.ts'
 import { Event } from '../events/event.ts'
 import type { AgentCounters } from './agent-counters.ts'
-import { decideOnError, type ErrorAction, type ErrorPolicy, errorPolicy, type OnError } from './error-policy.ts'
+import { backoffMs, decideOnError, type ErrorAction, type ErrorPolicy, errorPolicy, type OnError } from './error-policy.ts'
 
 export interface FailureRoadOptions {
   readonly storage: ScopeStorage
@@ -28,6 +28,11 @@ export class FailureRoad {
   /** A failure has ended the worker. */
   get stopped(): boolean {
     return this.#stopped || this.#options.worker.signal.aborted
+  }
+
+  /** How long a handler waits that fails with no event in hand. */
+  backoffMs(restarts: number): number {
+    return backoffMs(this.#options.defaults, restarts, Math.random())
   }
 
   /** Ends the worker. */

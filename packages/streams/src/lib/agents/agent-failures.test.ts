@@ -1,0 +1,273 @@
+import { MillraceError } from '@millrace/core'
+import { describe, expect, it } from 'vitest'
+import type { Event } from '../events/event.ts'
+import { streamsForTests, until } from '../test-support/streams-for-tests.ts'
+import { createTopic } from '../topics/create-topic.ts'
+import { createAgent } from './create-agent.ts'
+import type { FailedEvent } from './error-policy.ts'
+
+describe('a failing agent', () => {
+  it('handles the event again, and what it did before the failure counts once', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 4 })
+    const out = createTopic(deps, 'out', { value: 'number' })
+    const failed = new Set<number>()
+    let runs = 0
+    const part = await run(
+      createAgent(
+        deps,
+        'sometimes',
+        topic,
+        async (stream) => {
+          runs++
+          for await (const n of stream) {
+            await out.send({ value: n })
+            if (n % 100 === 0 && !failed.has(n)) {
+              failed.add(n)
+              throw new Error(`no ${n}`)
+            }
+          }
+        },
+        { concurrency: 3 },
+      ),
+    )
+    for (let n = 0; n < 1000; n++) await topic.send({ key: `k${n % 50}`, value: n })
+    await until('all done', () => part.counts().sometimes?.processed === 1000)
+    await worker.stop()
+    expect(worker.records('out').map(({ value }) => Number(value)).sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, n) => n))
+    expect(part.counts().sometimes).toEqual({ received: 1000, processed: 1000, failed: 10, retried: 10, skipped: 0, tombstones: 0, active: 0 })
+    expect(runs).toBe(13)
+    expect(worker.errors).toHaveLength(10)
+  })
+
+  it('stops the worker after three retries, naming everything', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    let attempts = 0
+    const part = await run(
+      createAgent(deps, 'never', topic, async (stream) => {
+        for await (const n of stream) {
+          if (n !== 1) continue
+          attempts++
+          throw new Error('no good')
+        }
+      }),
+    )
+    for (const value of [0, 1, 2]) await topic.send({ value })
+    await until('the worker fails', () => worker.failure !== undefined)
+    expect(attempts).toBe(4)
+    expect(worker.failure).toMatchObject({ code: 'AGENT_FAILED', cause: expect.objectContaining({ message: 'no good' }) })
+    expect(worker.failure?.message).toContain('Agent "never" failed on numbers/0 at offset 1')
+    await worker.stop()
+    expect(part.counts().never).toMatchObject({ processed: 1, failed: 4, retried: 3 })
+  })
+
+  it('skips where it is told to', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const out = createTopic(deps, 'out', { value: 'number', partitions: 1 })
+    const told: FailedEvent[] = []
+    const handler = async (stream: AsyncIterable<number>): Promise<void> => {
+      for await (const n of stream) {
+        await out.send({ value: n })
+        if (n === 1) throw new Error('no good')
+      }
+    }
+    const part = await run(
+      createAgent(deps, 'skips', topic, handler, { onError: 'skip' }),
+      createAgent(deps, 'decides', topic, handler, {
+        onError: (failure) => {
+          told.push(failure)
+          return failure.attempts < 1 ? { retry: 5, backoff: 1 } : 'skip'
+        },
+      }),
+    )
+    for (const value of [0, 1, 2]) await topic.send({ value })
+    await until('done', () => part.counts().skips?.processed === 2 && part.counts().decides?.processed === 2)
+    await worker.stop()
+    expect(worker.records('out').map(({ value }) => Number(value)).sort()).toEqual([0, 0, 2, 2])
+    expect(part.counts()).toMatchObject({ skips: { skipped: 1, failed: 1, active: 0 }, decides: { skipped: 1, failed: 2, retried: 1 } })
+    expect(told.map(({ attempts, event, error }) => [attempts, event.offset, error.message])).toEqual([[0, 1, 'no good'], [1, 1, 'no good']])
+  })
+
+  it('handles a batch again as a whole', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const out = createTopic(deps, 'out', { value: 'number', partitions: 1 })
+    const batches: number[][] = []
+    const part = await run(
+      createAgent(deps, 'batches', topic, async (stream) => {
+        for await (const batch of stream.take(3)) {
+          batches.push(batch)
+          await out.send({ value: batch.length })
+          if (batches.length === 2) throw new Error('once')
+        }
+      }),
+    )
+    for (let value = 0; value < 9; value++) await topic.send({ value })
+    await until('done', () => batches.length === 4)
+    await worker.stop()
+    expect(batches).toEqual([[0, 1, 2], [3, 4, 5], [3, 4, 5], [6, 7, 8]])
+    expect(worker.records('out')).toHaveLength(3)
+    expect(part.counts().batches).toMatchObject({ received: 9, processed: 9, failed: 1, active: 0 })
+  })
+
+  it.each([
+    ['skip', { retry: 5, then: 'skip' } as const],
+    ['stop', undefined],
+  ])('does not retry what cannot be decoded: %s', async (then, onError) => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const seen: number[] = []
+    const agent = createAgent(
+      deps,
+      'decodes',
+      topic,
+      async (stream) => {
+        for await (const value of stream) seen.push(value)
+      },
+      { onError },
+    )
+    const part = await run(agent)
+    worker.produce({ topic: 'numbers', key: null, value: Buffer.from('x'), headers: [], timestamp: 0, partition: 0 })
+    await topic.send({ value: 7 })
+    await until('it is decided', () => worker.failure !== undefined || seen.length === 1)
+    expect(part.counts().decodes).toMatchObject({ skipped: then === 'skip' ? 1 : 0, retried: 0, failed: 1 })
+    if (then === 'skip') return expect(seen).toEqual([7])
+    expect(worker.failure).toMatchObject({ code: 'AGENT_FAILED', cause: { code: 'DECODE_FAILED' } })
+    expect(worker.failure?.message).toMatch(/"decodes" failed on numbers\/0 at offset 0, attempt 1.*topic "numbers"/)
+  })
+
+  it('is not to blame for an event that another has in hand', async () => {
+    const { deps, worker, scope, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    let setAside = 0
+    const part = await run(
+      createAgent(deps, 'aside', topic, async (stream) => {
+        for await (const n of stream) {
+          const event = scope.getStore()?.event
+          if (n !== 1 || setAside >= 10 || event === undefined) continue
+          setAside++
+          if (setAside % 2 === 0) event.setAside(event, 'k')
+          try {
+            event.setAside(event, 'k')
+          } catch {
+            // A catch in user code hides nothing.
+          }
+        }
+      }),
+    )
+    for (const value of [0, 1, 2]) await topic.send({ value })
+    await until('done', () => part.counts().aside?.processed === 3 && setAside === 10)
+    await worker.stop()
+    expect(part.counts().aside).toMatchObject({ failed: 0, retried: 0, processed: 3, active: 0 })
+  })
+
+  it('stops the worker when it returns while its stream is open', async () => {
+    const { deps, worker, run } = streamsForTests()
+    await run(
+      createAgent(deps, 'returns', { value: 'number' }, async (stream) => {
+        for await (const _ of stream) break
+      }),
+    )
+    await deps.context().then((client) => client.send({ topic: 'app-returns', key: null, value: Buffer.from('1'), headers: [], timestamp: 0, partition: 0 }))
+    await until('the worker fails', () => worker.failure !== undefined)
+    expect(worker.failure).toMatchObject({ code: 'AGENT_RETURNED' })
+  })
+
+  it('is started again 5 times when it fails with no event, and then stops the worker', async () => {
+    const { deps, worker, run } = streamsForTests()
+    let runs = 0
+    await run(
+      createAgent(deps, 'unable', { value: 'number' }, async () => {
+        runs++
+        throw new Error('no connection')
+      }),
+    )
+    await until('the worker fails', () => worker.failure !== undefined)
+    expect(runs).toBe(6)
+    expect(worker.failure).toMatchObject({ code: 'AGENT_FAILED', message: expect.stringContaining('no connection') })
+  })
+
+  it('goes on where a loop was left and entered again', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const seen: number[] = []
+    const part = await run(
+      createAgent(deps, 'leaves', topic, async (stream) => {
+        for await (const n of stream) {
+          seen.push(n)
+          if (n === 1) break
+        }
+        for await (const n of stream.map((n) => n * 10)) seen.push(n)
+      }),
+    )
+    for (const value of [0, 1, 2]) await topic.send({ value })
+    await until('done', () => seen.length === 3)
+    await worker.stop()
+    expect(seen).toEqual([0, 1, 20])
+    expect(part.counts().leaves).toMatchObject({ processed: 3, active: 0 })
+  })
+
+  it('is charged with the event whose run failed, under noAck', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const done: number[] = []
+    const attempts: number[] = []
+    const work = async (event: Event<string | null, number>): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (event.value === 1 && attempts.length < 2) {
+        attempts.push(event.offset)
+        throw new MillraceError('TIMEOUT', 'Slow.')
+      }
+      done.push(event.value)
+    }
+    const part = await run(
+      createAgent(
+        deps,
+        'parallel',
+        topic,
+        async (stream) => {
+          let pending: Promise<void>[] = []
+          for await (const event of stream.noAck().events()) {
+            pending.push(event.run(() => work(event)).then(() => event.ack()))
+            if (event.value === 0) continue
+            await Promise.all(pending)
+            pending = []
+          }
+        },
+        { onError: { retry: 2, backoff: 1 } },
+      ),
+    )
+    for (const value of [0, 1, 2, 3]) await topic.send({ value })
+    await until('all processed', () => part.counts().parallel?.processed === 4)
+    expect(worker.failure).toBeUndefined()
+    expect(attempts).toEqual([1, 1])
+    expect(part.counts().parallel).toMatchObject({ received: 4, failed: 2, retried: 2, active: 0 })
+    expect(new Set(done)).toEqual(new Set([0, 1, 2, 3]))
+  })
+
+  it('lets operators and groupBy fail by the same rules, without restarting the handler', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const seen: string[] = []
+    let runs = 0
+    let failures = 2
+    const part = await run(
+      createAgent(deps, 'operators', topic, async (stream) => {
+        runs++
+        const grouped = stream.groupBy((n) => {
+          if (n === 1 && failures-- > 0) throw new Error('not now')
+          return `k${n}`
+        })
+        for await (const [key] of grouped.items()) seen.push(key)
+      }),
+    )
+    for (const value of [0, 1, 2]) await topic.send({ value })
+    await until('all seen', () => seen.length === 3)
+    await worker.stop()
+    expect(new Set(seen)).toEqual(new Set(['k0', 'k1', 'k2']))
+    expect(runs).toBe(1)
+    expect(part.counts().operators).toMatchObject({ failed: 2, retried: 2, processed: 6 })
+  })
+})

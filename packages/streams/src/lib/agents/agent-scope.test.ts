@@ -1,0 +1,183 @@
+import type { EventScope } from '@millrace/core'
+import { describe, expect, it } from 'vitest'
+import type { Event } from '../events/event.ts'
+import { streamsForTests, until } from '../test-support/streams-for-tests.ts'
+import { createTopic } from '../topics/create-topic.ts'
+import { createAgent } from './create-agent.ts'
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('the scope of an event', () => {
+  it('reaches the loop body, also after awaits in it, with every instance at its own event', async () => {
+    const { deps, worker, scope, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { key: 'string', value: 'number', partitions: 8 })
+    let wrong = 0
+    let right = 0
+    const check = (event: Event<string, number>): void => {
+      const current = scope.getStore()?.event
+      if (current?.offset === event.offset && current.partition === event.partition && current.open) right++
+      else wrong++
+    }
+    const part = await run(
+      createAgent(
+        deps,
+        'scoped',
+        topic,
+        async (stream) => {
+          for await (const event of stream.events()) {
+            check(event)
+            await null
+            check(event)
+            if (event.value % 3 === 0) await turn()
+            check(event)
+            await Promise.all([turn().then(() => check(event)), (async () => check(event))()])
+          }
+        },
+        { concurrency: 4 },
+      ),
+    )
+    for (let n = 0; n < 400; n++) {
+      await topic.send({ key: `k${n}`, value: n })
+      if (n % 50 === 0) await turn()
+    }
+    await until('all processed', () => part.counts().scoped?.received === 400 && right + wrong === 2000)
+    expect({ wrong, right }).toEqual({ wrong: 0, right: 2000 })
+    await worker.stop()
+    expect(part.counts().scoped?.processed).toBe(400)
+  })
+
+  it('is right in async generators after each yield, whether events are ready or not', async () => {
+    const { deps, scope, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    let wrong = 0
+    let right = 0
+    const check = (event: Event<string | null, number>): void => {
+      if (scope.getStore()?.event?.offset === event.offset && scope.getStore()?.event?.open) right++
+      else wrong++
+    }
+    await run(
+      createAgent(deps, 'yielding', topic, async function* (stream) {
+        for await (const event of stream.events()) {
+          check(event)
+          yield 1
+          check(event)
+          await turn()
+          check(event)
+          yield 2
+          check(event)
+        }
+      }),
+    )
+    for (let n = 0; n < 100; n++) {
+      await topic.send({ value: n })
+      if (n % 7 === 0) await until('idle', () => right + wrong === (n + 1) * 4)
+    }
+    await until('all seen', () => right + wrong === 400)
+    expect(wrong).toBe(0)
+  })
+
+  it('of an older event stays with the work that floats past it, and is closed', async () => {
+    const { deps, scope, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const out = createTopic(deps, 'out', { value: 'number' })
+    const floating: Promise<unknown>[] = []
+    const scopes: (EventScope | undefined)[] = []
+    await run(
+      createAgent(deps, 'floats', topic, async (stream) => {
+        for await (const n of stream) {
+          scopes.push(scope.getStore()?.event)
+          if (n === 0) {
+            floating.push(
+              (async () => {
+                await until('the next one', () => scopes.length === 2)
+                expect(scope.getStore()?.event).toBe(scopes[0])
+                return await out.send({ value: 1 }).catch((error: unknown) => error)
+              })(),
+            )
+          }
+        }
+      }),
+    )
+    await topic.send({ value: 0 })
+    await topic.send({ value: 1 })
+    await until('both seen', () => scopes.length === 2)
+    expect(await floating[0]).toMatchObject({ code: 'NO_CURRENT_EVENT', message: expect.stringContaining('"out"') })
+  })
+
+  it('is none before the first event, between events and after the end', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const out = createTopic(deps, 'out', { value: 'number' })
+    const codes: unknown[] = []
+    const tryIt = async (): Promise<void> => {
+      await out.send({ value: 1 }).catch((error: unknown) => codes.push(error))
+    }
+    await run(
+      createAgent(deps, 'between', topic, async (stream) => {
+        await tryIt()
+        const events = stream.events()[Symbol.asyncIterator]()
+        const first = await events.next()
+        if (first.done !== true) first.value.ack()
+        await tryIt()
+        await events.next()
+        await tryIt()
+      }),
+    )
+    await topic.send({ value: 0 })
+    await until('two refusals', () => codes.length === 2)
+    await worker.stop()
+    expect(codes).toHaveLength(3)
+    for (const error of codes) expect(error).toMatchObject({ code: 'NO_CURRENT_EVENT' })
+    expect(worker.records('out')).toEqual([])
+  })
+
+  it('reaches functions of operators, filtered events included', async () => {
+    const { deps, scope, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const offsets: (number | undefined)[] = []
+    const part = await run(
+      createAgent(deps, 'operators', topic, async (stream) => {
+        const shaped = stream
+          .tap(() => void offsets.push(scope.getStore()?.event?.offset))
+          .filter(async (n) => {
+            await turn()
+            offsets.push(scope.getStore()?.event?.offset)
+            return n % 2 === 0
+          })
+        for await (const _ of shaped) offsets.push(scope.getStore()?.event?.offset)
+      }),
+    )
+    for (const value of [0, 1, 2]) await topic.send({ value })
+    await until('all seen', () => part.counts().operators?.received === 3 && offsets.length === 8)
+    expect(offsets).toEqual([0, 0, 0, 1, 1, 2, 2, 2])
+  })
+
+  it('is given by event.run under noAck', async () => {
+    const { deps, scope, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const out = createTopic(deps, 'out', { value: 'number' })
+    const held: Event<string | null, number>[] = []
+    let outside: unknown = 'unset'
+    const part = await run(
+      createAgent(deps, 'manual', topic, async (stream) => {
+        for await (const event of stream.noAck().events()) {
+          outside = scope.getStore()?.event
+          held.push(event)
+        }
+      }),
+    )
+    for (const value of [0, 1, 2]) await topic.send({ value })
+    await until('all in hand', () => held.length === 3)
+    expect(outside).toBeUndefined()
+    expect(part.counts().manual).toMatchObject({ active: 3, processed: 0 })
+    for (const event of held.reverse()) {
+      await event.run(async () => {
+        await turn()
+        await out.send({ value: event.value })
+      })
+      event.ack()
+    }
+    expect(worker.records('out').map(({ value }) => value?.toString()).sort()).toEqual(['0', '1', '2'])
+    expect(part.counts().manual).toMatchObject({ active: 0, processed: 3 })
+  })
+})

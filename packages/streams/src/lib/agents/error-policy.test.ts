@@ -1,0 +1,58 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { backoffMs, decideOnError, DEFAULT_ERROR_POLICY, errorPolicy } from './error-policy.ts'
+
+const policies = fc.record({
+  retries: fc.nat(20),
+  backoffMs: fc.nat(10_000),
+  maxBackoffMs: fc.nat(100_000),
+  then: fc.constantFrom('stop' as const, 'skip' as const),
+})
+const randoms = fc.double({ min: 0, max: 1, noNaN: true })
+
+describe('decideOnError', () => {
+  it('retries exactly as often as the policy says, then does what it says', () => {
+    fc.assert(
+      fc.property(policies, randoms, (policy, random) => {
+        let attempts = 0
+        while (decideOnError(policy, { attempts, undecodable: false, random }).kind === 'retry') attempts++
+        expect(attempts).toBe(policy.retries)
+        expect(decideOnError(policy, { attempts, undecodable: false, random })).toEqual({ kind: policy.then })
+      }),
+    )
+  })
+
+  it('never retries what cannot be decoded', () => {
+    fc.assert(
+      fc.property(policies, fc.nat(30), randoms, (policy, attempts, random) => {
+        expect(decideOnError(policy, { attempts, undecodable: true, random })).toEqual({ kind: policy.then })
+      }),
+    )
+  })
+})
+
+describe('backoffMs', () => {
+  it('stays within the longest wait, and never shrinks for the same luck', () => {
+    fc.assert(
+      fc.property(policies, fc.nat(2000), randoms, (policy, attempts, random) => {
+        const now = backoffMs(policy, attempts, random)
+        expect(now).toBeGreaterThanOrEqual(0)
+        expect(now).toBeLessThanOrEqual(policy.maxBackoffMs)
+        expect(backoffMs(policy, attempts + 1, random)).toBeGreaterThanOrEqual(now)
+      }),
+    )
+  })
+})
+
+describe('errorPolicy', () => {
+  it('fills in the defaults', () => {
+    expect(errorPolicy(undefined, DEFAULT_ERROR_POLICY, 'x')).toEqual({ retries: 3, backoffMs: 100, maxBackoffMs: 10_000, then: 'stop' })
+    expect(errorPolicy('skip', DEFAULT_ERROR_POLICY, 'x')).toMatchObject({ retries: 0, then: 'skip' })
+    expect(errorPolicy({ retry: 7, backoff: '2m' }, DEFAULT_ERROR_POLICY, 'x')).toEqual({ retries: 7, backoffMs: 120_000, maxBackoffMs: 120_000, then: 'stop' })
+  })
+
+  it('names the agent of a policy that makes no sense', () => {
+    expect(() => errorPolicy({ retry: -1 }, DEFAULT_ERROR_POLICY, 'agent "a"')).toThrow(/agent "a" has retry: -1/)
+    expect(() => errorPolicy({ retry: 1, backoff: -5 }, DEFAULT_ERROR_POLICY, 'agent "a"')).toThrow(/DURATION_INVALID/)
+  })
+})

@@ -1,0 +1,92 @@
+import { json } from '@millrace/core'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { createAgent } from '../agents/create-agent.ts'
+import { streamsForTests, until } from '../test-support/streams-for-tests.ts'
+import { createTopic } from './create-topic.ts'
+
+describe('Topic', () => {
+  it('sends acknowledged outside agents', async () => {
+    const { deps, worker } = streamsForTests()
+    const topic = createTopic(deps, 'posts', { value: 'string', partitions: 2 })
+    const receipt = await topic.send({ value: 'hello', headers: { a: 'ä', b: new Uint8Array([1, 2]) }, timestamp: 7, partition: 1 })
+    expect(await receipt.metadata()).toEqual({ topic: 'posts', partition: 1, offset: 0, timestamp: 7 })
+    await topic.send({ key: 'k', value: null })
+    const [plain, tombstone] = [...worker.records('posts')].sort((a, b) => Number(b.key === null) - Number(a.key === null))
+    expect(plain).toEqual({ offset: 0, key: null, value: Buffer.from('hello'), headers: [['a', Buffer.from('ä')], ['b', Buffer.from([1, 2])]], timestamp: 7 })
+    expect(tombstone).toMatchObject({ key: Buffer.from('k'), value: null })
+    expect(Math.abs((tombstone?.timestamp ?? 0) - worker.clock.now())).toBeLessThan(5000)
+  })
+
+  it('names itself when a value or a key cannot be sent', async () => {
+    const { deps } = streamsForTests()
+    const topic = createTopic(deps, 'people', { key: 'number', value: json(z.object({ age: z.number().min(0) })) })
+    await expect(topic.send({ value: { age: -1 } })).rejects.toMatchObject({ code: 'SCHEMA_MISMATCH', message: expect.stringContaining('topic "people"') })
+    await expect(topic.send({ key: Number.NaN, value: { age: 1 } })).rejects.toMatchObject({ code: 'ENCODE_FAILED', message: expect.stringContaining('topic "people"') })
+    await expect(topic.send({ value: { age: 1 }, partition: -1 })).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
+  })
+
+  it('is refused where its options make no sense', () => {
+    const { deps } = streamsForTests()
+    expect(() => createTopic(deps, 'a/b')).toThrow(/NAME_INVALID/)
+    expect(() => createTopic(deps, 'a', { partitions: 0 })).toThrow(/TOPIC_INVALID.*partitions: 0/)
+    expect(() => createTopic(deps, 'a', { retention: -1 })).toThrow(/DURATION_INVALID.*retention/)
+    expect(createTopic(deps, 'a', { retention: '1h', config: { 'max.message.bytes': '5' } }).declaration).toEqual({
+      name: 'a',
+      partitions: undefined,
+      config: { 'retention.ms': '3600000', 'max.message.bytes': '5' },
+      create: true,
+      internal: false,
+      keyCodec: undefined,
+    })
+  })
+
+  it('takes the timestamp of the event in hand, and says when there is no key that should be there', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const keyed = createTopic(deps, 'keyed', { key: 'string', value: 'string', partitions: 1 })
+    const out = createTopic(deps, 'out', { value: 'string' })
+    const keys: unknown[] = []
+    const part = await run(
+      createAgent(
+        deps,
+        'copies',
+        keyed,
+        async (stream) => {
+          for await (const event of stream.events()) {
+            await out.send({ value: event.value })
+            keys.push(event.key)
+          }
+        },
+        { onError: 'skip' },
+      ),
+    )
+    await keyed.send({ key: 'k', value: 'a', timestamp: 11 })
+    await keyed.send({ value: 'b', timestamp: 12 })
+    await until('both done', () => part.counts().copies?.processed === 1 && part.counts().copies?.skipped === 1)
+    expect(keys).toEqual(['k'])
+    expect(worker.records('out').map(({ timestamp }) => timestamp)).toEqual([11])
+  })
+
+  it('forwards events in their bytes', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const from = createTopic(deps, 'from', { value: 'json', partitions: 1 })
+    const to = createTopic(deps, 'to', { value: 'json', partitions: 1 })
+    const other = createAgent(deps, 'other', { value: 'json' }, async (stream) => {
+      for await (const _ of stream);
+    })
+    await run(
+      other,
+      createAgent(deps, 'forwards', from, async (stream) => {
+        for await (const event of stream.events()) {
+          await event.forward(to)
+          await event.forward(other)
+        }
+      }),
+    )
+    const record = { key: Buffer.from([0xfe]), value: Buffer.from('[1,  2]'), headers: [['h', null]] as const, timestamp: 3 }
+    worker.produce({ topic: 'from', ...record, partition: 0 })
+    await until('forwarded', () => worker.records('app-other').length === 1)
+    expect(worker.records('to')).toEqual([{ offset: 0, ...record }])
+    expect(worker.records('app-other')).toEqual([{ offset: 0, ...record }])
+  })
+})
