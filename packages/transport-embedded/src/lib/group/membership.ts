@@ -3,12 +3,15 @@ import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend } from '../log/log-backend.ts'
 import { EMPTY_GROUP, stepGroup, type GroupEvent, type GroupOutcome, type GroupState } from './group-state.ts'
 import { leadGroup } from './lead-group.ts'
+import type { Patience } from '../parts/patience.ts'
 
 export interface MembershipDeps {
   readonly backend: LogBackend
   readonly log: Logger
   /** Of the transport. */
   readonly host: string
+  readonly patience: Patience
+  readonly monotonic: () => number
   readonly newMemberId: () => string
   /** Makes the partitions given the member's own: what is no longer among them delivers nothing from now on. */
   readonly own: (partitions: readonly TopicPartition[]) => Omit<AssignmentChange, 'memberId' | 'generation' | 'groupData'>
@@ -27,6 +30,7 @@ export class Membership {
   readonly #deaf: () => void
   #memberId: string
   #generation = -1
+  #lastHeardMs = -Infinity
   #rejoinWanted = false
   #stopped = false
 
@@ -44,6 +48,15 @@ export class Membership {
   /** Of the last assignment; -1 before the first. */
   get generation(): number {
     return this.#generation
+  }
+
+  /** Monotonic milliseconds when the last join or heartbeat that succeeded was sent. */
+  get lastHeardMs(): number {
+    return this.#lastHeardMs
+  }
+
+  heard(sentMs: number): void {
+    this.#lastHeardMs = Math.max(this.#lastHeardMs, sentMs)
   }
 
   /** Runs until `stop`, or reports why it failed. */
@@ -81,11 +94,11 @@ export class Membership {
 
   /** From joining to having to join again. */
   async #round(): Promise<void> {
-    const { listener } = this.#options
+    const { listener, rebalanceTimeoutMs } = this.#options
     if (await this.#takePart()) {
       await this.#untilRebalance()
       if (this.#stopped) return
-      if (this.#isMember()) return listener.onRevoke()
+      if (this.#isMember()) return this.#deps.patience(listener.onRevoke(), rebalanceTimeoutMs)
     }
     if (this.#stopped) return
     await this.#lose()
@@ -114,8 +127,9 @@ export class Membership {
     const { assignor, groupId, instanceId, topics, memberData, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
     const { host } = this.#deps
     const member = { instanceId, topics, data: memberData(), host, sessionTimeoutMs, rebalanceTimeoutMs }
+    const sentMs = this.#deps.monotonic()
     const outcome = await this.#tell({ type: 'join', memberId: this.#memberId, protocol: assignor.name, member })
-    if (outcome !== 'protocol-differs') return
+    if (outcome !== 'protocol-differs') return this.heard(sentMs)
     throw new MillraceError('GROUP_INCONSISTENT', `Group "${groupId}" has members whose assignor is not "${assignor.name}".`)
   }
 

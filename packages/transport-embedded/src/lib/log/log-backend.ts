@@ -43,6 +43,8 @@ export interface LogReads {
   committedOffset(groupId: string, topic: string, partition: number): CommitOffset | undefined
   /** How often a producer of this transactional id was initialised. */
   epoch(transactionalId: string): number
+  /** How often a member was heard of. */
+  beats(groupId: string, memberId: string): number
 }
 
 /** What one atomic write may do. Reads in it see its own writes. */
@@ -55,6 +57,7 @@ export interface LogWrites extends LogReads {
   putGroup(groupId: string, state: GroupState): void
   putCommitted(groupId: string, offset: CommitOffset): void
   putEpoch(transactionalId: string, epoch: number): void
+  putBeats(groupId: string, memberId: string, beats: number): void
 }
 
 /** The byte layer: what the memory log and the LMDB log do in different ways. Everything else is shared. */
@@ -64,9 +67,9 @@ export interface LogBackend {
   read<T>(look: (log: LogReads) => T): T
   /**
    * Runs `change` once, atomically, and resolves when it is as durable as the log makes it. What `change` throws
-   * rejects, and nothing was written: `change` must check first and write afterwards.
+   * rejects, and nothing was written: `change` must check first and write afterwards. `kind` says whom to wake.
    */
-  write<T>(kind: keyof LogChanges, change: (log: LogWrites) => T): Promise<T>
+  write<T>(kind: keyof LogChanges | 'quiet', change: (log: LogWrites) => T): Promise<T>
 }
 
 export interface LogChanges {

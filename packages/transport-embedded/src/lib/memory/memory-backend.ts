@@ -21,10 +21,10 @@ export class MemoryBackend implements LogBackend {
     return look(this.#contents)
   }
 
-  async write<T>(kind: keyof LogChanges, change: (log: LogWrites) => T): Promise<T> {
+  async write<T>(kind: keyof LogChanges | 'quiet', change: (log: LogWrites) => T): Promise<T> {
     const result = change(this.#contents)
     this.#version++
-    this.changes[kind].notify()
+    if (kind !== 'quiet') this.changes[kind].notify()
     return result
   }
 }

@@ -10,6 +10,7 @@ export class MemoryContents implements LogWrites {
   readonly #groups = new Map<string, GroupState>()
   readonly #committed = new Map<string, Map<string, CommitOffset>>()
   readonly #epochs = new Map<string, number>()
+  readonly #beats = new Map<string, number>()
   #topicsMade = 0
 
   topic(name: string): StoredTopic | undefined {
@@ -52,6 +53,10 @@ export class MemoryContents implements LogWrites {
     return this.#epochs.get(transactionalId) ?? 0
   }
 
+  beats(groupId: string, memberId: string): number {
+    return this.#beats.get(`${groupId}/${memberId}`) ?? 0
+  }
+
   putTopic(topic: Omit<StoredTopic, 'number'>): void {
     const number = ++this.#topicsMade
     this.#topics.set(topic.name, { ...topic, number })
@@ -82,6 +87,10 @@ export class MemoryContents implements LogWrites {
 
   putEpoch(transactionalId: string, epoch: number): void {
     this.#epochs.set(transactionalId, epoch)
+  }
+
+  putBeats(groupId: string, memberId: string, beats: number): void {
+    this.#beats.set(`${groupId}/${memberId}`, beats)
   }
 
   #partition(topic: StoredTopic, partition: number): MemoryPartition | undefined {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { TransportDeps } from '@millrace/core'
 import { Lifespan } from '../parts/lifespan.ts'
 import { LogTransport } from '../parts/log-transport.ts'
+import { ENDLESS_PATIENCE } from '../parts/patience.ts'
 import type { MemoryLog } from './memory-log.ts'
 
 /** A transport on a memory log, with the accidents that tests want. */
@@ -15,7 +16,15 @@ export class MemoryTransport extends LogTransport {
     const host = randomUUID()
     super(
       { name: 'memory', durable: false, shared: false, uncommittedVisible: false, sessions: false },
-      { backend: log.backend, clock, log: logger, lifespan: new Lifespan('transport'), host },
+      {
+        backend: log.backend,
+        clock,
+        log: logger,
+        lifespan: new Lifespan('transport'),
+        host,
+        patience: ENDLESS_PATIENCE,
+        isHostDead: undefined,
+      },
     )
     this.host = host
     this.#log = log

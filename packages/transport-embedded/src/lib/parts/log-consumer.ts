@@ -12,6 +12,7 @@ import {
 import { commitRefusal } from '../group/group-state.ts'
 import { diffAssignment, type AssignmentDiff } from '../group/diff-assignment.ts'
 import { Membership } from '../group/membership.ts'
+import { SessionKeeper } from '../group/session-keeper.ts'
 import { missing } from '../log/plan-append.ts'
 import { BatchFeed } from './batch-feed.ts'
 import { checkCommit, checkOffset } from './check-offset.ts'
@@ -21,6 +22,8 @@ import type { PartContext } from './part-context.ts'
 /** Most records of one batch, so that no batch takes long to build. */
 const MAX_BATCH_RECORDS = 10_000
 
+const CLOSE_LIMIT_MS = 5000
+
 /** A member of a group on a local log. */
 export class LogConsumer implements Consumer {
   readonly #options: ConsumerOptions
@@ -28,6 +31,7 @@ export class LogConsumer implements Consumer {
   readonly #lifespan: Lifespan
   readonly #feed: BatchFeed
   readonly #membership: Membership
+  readonly #sessions: SessionKeeper | undefined
   readonly #started: Deferred<void> = deferred<void>()
   #running = false
 
@@ -35,7 +39,7 @@ export class LogConsumer implements Consumer {
     this.#options = options
     this.#context = context
     this.#lifespan = new Lifespan('consumer', context.lifespan)
-    const { backend, log, host } = context
+    const { backend, clock, log, host, patience, isHostDead } = context
     this.#feed = new BatchFeed({
       backend,
       lifespan: this.#lifespan,
@@ -45,11 +49,17 @@ export class LogConsumer implements Consumer {
       backend,
       log,
       host,
+      patience,
+      monotonic: () => clock.monotonic(),
       newMemberId: () => `${options.instanceId ?? options.groupId}-${randomUUID()}`,
       own: (partitions) => this.#own(partitions),
       joined: () => this.#started.resolve(),
       failed: (error) => this.#fail(error),
     })
+    this.#sessions =
+      isHostDead === undefined
+        ? undefined
+        : new SessionKeeper(this.#membership, { groupId: options.groupId, intervalMs: options.heartbeatIntervalMs, backend, clock, log, isHostDead })
     // Seen by whoever awaits start(); a failure later on is told by batches().
     this.#started.promise.catch(() => {})
   }
@@ -60,6 +70,7 @@ export class LogConsumer implements Consumer {
       if (absent !== undefined) throw missing(absent)
       this.#running = true
       void this.#membership.run()
+      this.#sessions?.start()
       await this.#started.promise
     })
   }
@@ -95,7 +106,7 @@ export class LogConsumer implements Consumer {
     const { memberId: id, generation } = this.#membership
     return this.#call(async () => {
       checkCommit(offsets)
-      const refusal = await this.#context.backend.write('groups', (log) => {
+      const refusal = await this.#context.backend.write('quiet', (log) => {
         const refused = commitRefusal(log.group(groupId), { id, generation }, offsets)
         if (refused === undefined) for (const offset of offsets) log.putCommitted(groupId, offset)
         return refused
@@ -111,7 +122,8 @@ export class LogConsumer implements Consumer {
   }
 
   lastHeartbeatMs(): number {
-    return this.#running && this.#membership.generation >= 0 ? this.#context.clock.monotonic() : -Infinity
+    if (this.#sessions !== undefined) return this.#membership.lastHeardMs
+    return this.#membership.generation >= 0 ? this.#context.clock.monotonic() : -Infinity
   }
 
   rejoin(): void {
@@ -121,15 +133,17 @@ export class LogConsumer implements Consumer {
   async close(): Promise<void> {
     if (!this.#lifespan.close()) return
     this.#membership.stop()
+    this.#sessions?.stop()
     this.#feed.end()
     this.#started.reject(this.#lifespan.closedError())
-    if (this.#running && !this.#lifespan.killed) await this.#membership.leave()
+    if (this.#running && !this.#lifespan.killed) await this.#context.patience(this.#membership.leave(), CLOSE_LIMIT_MS)
   }
 
   /** Stops without a word to anybody. */
   kill(): void {
     this.#lifespan.kill()
     this.#membership.stop()
+    this.#sessions?.stop()
     this.#feed.clear()
   }
 
@@ -141,6 +155,7 @@ export class LogConsumer implements Consumer {
   }
 
   #fail(error: Error): void {
+    this.#sessions?.stop()
     const { groupId } = this.#options
     this.#context.log.error({ groupId, err: error }, 'The consumer has stopped.')
     this.#started.reject(error)

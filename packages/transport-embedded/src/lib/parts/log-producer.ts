@@ -3,6 +3,8 @@ import { applyAppend, missing, planAppend } from '../log/plan-append.ts'
 import { Lifespan } from './lifespan.ts'
 import type { PartContext } from './part-context.ts'
 
+const CLOSE_LIMIT_MS = 5000
+
 /** Appends to a local log at once. */
 export class LogProducer implements Producer {
   readonly #context: PartContext
@@ -37,7 +39,7 @@ export class LogProducer implements Producer {
 
   async close(): Promise<void> {
     if (!this.#lifespan.close() || this.#lifespan.killed) return
-    await Promise.allSettled(this.#inFlight)
+    await this.#context.patience(Promise.allSettled(this.#inFlight), CLOSE_LIMIT_MS)
   }
 
   kill(): void {

@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '@millrace/core'
 import type { LogBackend } from '../log/log-backend.ts'
 import type { Lifespan } from './lifespan.ts'
+import type { Patience } from './patience.ts'
 
 /** What a transport gives to each of its parts. */
 export interface PartContext {
@@ -11,4 +12,7 @@ export interface PartContext {
   readonly lifespan: Lifespan
   /** Names this transport among those that use the log; a member's host. */
   readonly host: string
+  readonly patience: Patience
+  /** `undefined`: members are never thrown out for silence. Otherwise tells whether a host is surely gone. */
+  readonly isHostDead: ((host: string) => boolean) | undefined
 }

@@ -1,0 +1,23 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll } from 'vitest'
+import { systemClock, type Logger } from '@millrace/core'
+import { transportSuite } from '@millrace/conformance'
+import { EmbeddedTransport } from './embedded-transport.ts'
+
+const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+const directory = mkdtempSync(join(tmpdir(), 'millrace-log-'))
+
+transportSuite({
+  name: 'embedded',
+  create: () => new EmbeddedTransport({ directory }, { clock: systemClock(), log: silent }),
+  sessionTimeoutMs: 1000,
+  accidents: {
+    kill: (transport) => {
+      if (transport instanceof EmbeddedTransport) transport.kill()
+    },
+  },
+})
+
+afterAll(() => rmSync(directory, { recursive: true, force: true }))

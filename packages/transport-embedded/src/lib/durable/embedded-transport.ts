@@ -1,0 +1,55 @@
+import type { Transport, TransportDeps } from '@millrace/core'
+import { Lifespan } from '../parts/lifespan.ts'
+import { LogTransport } from '../parts/log-transport.ts'
+import { patienceOn } from '../parts/patience.ts'
+import { isHostDead, newHostName } from './host-name.ts'
+import { LmdbBackend } from './lmdb-backend.ts'
+import type { Durability } from './marker-file.ts'
+
+const CLOSE_LIMIT_MS = 5000
+
+export interface EmbeddedTransportOptions {
+  /** Where the log is, on a local disk. Made if it is missing; several processes may use it at once. */
+  readonly directory: string
+  /** For a new log; `disk` by default. An existing log keeps its own, and `LOG_UNUSABLE` says so if this one differs. */
+  readonly durability?: Durability
+}
+
+/** The transport of `createEmbeddedTransport`. */
+export class EmbeddedTransport extends LogTransport {
+  readonly #backend: LmdbBackend
+  readonly #deps: TransportDeps
+
+  constructor(options: EmbeddedTransportOptions, deps: TransportDeps) {
+    const { clock, log } = deps
+    const backend = new LmdbBackend({ directory: options.directory, durability: options.durability }, deps)
+    super(
+      { name: 'embedded', durable: true, shared: true, uncommittedVisible: false, sessions: true },
+      { backend, clock, log, lifespan: new Lifespan('transport'), host: newHostName(), patience: patienceOn(clock), isHostDead },
+    )
+    this.#backend = backend
+    this.#deps = deps
+  }
+
+  override async connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
+    await super.connect(options)
+    this.#backend.open()
+  }
+
+  override async close(): Promise<void> {
+    await patienceOn(this.#deps.clock)(super.close(), CLOSE_LIMIT_MS)
+    await this.#backend.close()
+  }
+}
+
+/**
+ * A transport on a durable log in a directory, shared by all processes that name the same one. `connect` rejects with
+ * `LOG_UNUSABLE`, `LOG_VERSION` or `LOG_CORRUPT`.
+ *
+ * @example
+ * const transport = createEmbeddedTransport({ directory: '.millrace' }, { clock: systemClock(), log: logger })
+ * await transport.connect({ timeoutMs: 5000 })
+ */
+export function createEmbeddedTransport(options: EmbeddedTransportOptions, deps: TransportDeps): Transport {
+  return new EmbeddedTransport(options, deps)
+}

@@ -1,0 +1,131 @@
+import { isMillraceError, MillraceError, toError, type Clock, type Logger } from '@millrace/core'
+import { ChangeSignal } from '../log/change-signal.ts'
+import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
+import { patienceOn } from '../parts/patience.ts'
+import { LmdbContents } from './lmdb-contents.ts'
+import type { LmdbTables } from './lmdb-tables.ts'
+import type { Durability } from './marker-file.ts'
+import { logError, openLog } from './open-log.ts'
+import { WakeFile } from './wake-file.ts'
+
+/** After a commit that failed, LMDB's close never settles. */
+const CLOSE_LIMIT_MS = 2000
+
+export interface LmdbBackendOptions {
+  readonly directory: string
+  readonly durability: Durability | undefined
+}
+
+interface Opened {
+  readonly tables: LmdbTables
+  readonly contents: LmdbContents
+  readonly wake: WakeFile
+}
+
+/** The log in an LMDB environment that several processes share. */
+export class LmdbBackend implements LogBackend {
+  readonly changes: LogChanges = { records: new ChangeSignal(), groups: new ChangeSignal() }
+  readonly #options: LmdbBackendOptions
+  readonly #clock: Clock
+  readonly #log: Logger
+  #opened: Opened | undefined
+
+  constructor(options: LmdbBackendOptions, deps: { readonly clock: Clock; readonly log: Logger }) {
+    this.#options = options
+    this.#clock = deps.clock
+    this.#log = deps.log
+  }
+
+  /** See `openLog` for what it throws. */
+  open(): void {
+    if (this.#opened !== undefined) return
+    const { directory, durability } = this.#options
+    const { tables } = openLog(directory, durability)
+    const stale = tables.root.readerCheck()
+    if (stale > 0) this.#log.debug({ directory, stale }, 'Readers that died were removed from the log.')
+    this.#opened = {
+      tables,
+      contents: new LmdbContents(tables, () => this.#clock.now()),
+      wake: new WakeFile(directory, this.#clock, () => this.#notify()),
+    }
+  }
+
+  read<T>(look: (log: LogReads) => T): T {
+    const { tables, contents } = this.#open()
+    try {
+      // A snapshot lives until the end of a turn otherwise, and hides what other processes wrote meanwhile.
+      tables.root.resetReadTxn()
+      return look(contents)
+    } catch (error) {
+      throw isMillraceError(error) ? error : this.#failed(error, 'could not be read')
+    }
+  }
+
+  write<T>(kind: keyof LogChanges | 'quiet', change: (log: LogWrites) => T): Promise<T> {
+    return this.change(kind, change)
+  }
+
+  /** As `write`, with all that an LMDB log can do. */
+  async change<T>(kind: keyof LogChanges | 'quiet', change: (contents: LmdbContents) => T): Promise<T> {
+    const { tables, contents, wake } = this.#open()
+    const thrown: { error?: unknown } = {}
+    let result: T
+    try {
+      // Rolls back alone when the callback throws, unlike `transaction` and `batch`. The callback must stay synchronous.
+      result = await tables.root.childTransaction(() => {
+        try {
+          return change(contents)
+        } catch (error) {
+          thrown.error = error
+          throw error
+        }
+      })
+    } catch (error) {
+      if (thrown.error !== undefined) throw isMillraceError(error) ? error : this.#failed(thrown.error, 'could not be written')
+      throw this.#failed(await commitCause(error), 'could not be written')
+    }
+    if (kind !== 'quiet' && this.#opened !== undefined) {
+      wake.touch()
+      this.changes[kind].notify()
+    }
+    return result
+  }
+
+  /** Frees what dead readers hold. */
+  checkReaders(): void {
+    this.#opened?.tables.root.readerCheck()
+  }
+
+  async close(): Promise<void> {
+    const opened = this.#opened
+    if (opened === undefined) return
+    this.#opened = undefined
+    opened.wake.close()
+    await patienceOn(this.#clock)(opened.tables.root.close(), CLOSE_LIMIT_MS)
+  }
+
+  #notify(): void {
+    this.changes.records.notify()
+    this.changes.groups.notify()
+  }
+
+  #open(): Opened {
+    if (this.#opened === undefined) throw new MillraceError('CLOSED', `The log in "${this.#options.directory}" is closed, or not open yet.`)
+    return this.#opened
+  }
+
+  #failed(error: unknown, what: string): MillraceError {
+    return logError(error, `The log in "${this.#options.directory}" ${what}:`)
+  }
+}
+
+/** A failed commit carries its cause in a promise that rejects, which must be handled. */
+async function commitCause(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !('commitError' in error)) return error
+  try {
+    await error.commitError
+    return error
+  } catch (cause) {
+    return toError(cause)
+  }
+}

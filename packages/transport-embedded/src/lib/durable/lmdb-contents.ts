@@ -1,0 +1,217 @@
+import { MillraceError, type CommitOffset, type OutgoingRecord, type RawRecord } from '@millrace/core'
+import { EMPTY_GROUP, type GroupState } from '../group/group-state.ts'
+import type { LogWrites, PartitionBounds, ReadLimit, StoredSlice, StoredTopic } from '../log/log-backend.ts'
+import { recordSize } from '../log/record-size.ts'
+import { decodeRow, encodeRow, rowFrame, type BatchRow } from './batch-row.ts'
+import { decodeGroup, encodeGroup } from './group-row.ts'
+import type { LmdbTables } from './lmdb-tables.ts'
+import { ParsedRows } from './parsed-rows.ts'
+
+/** Size of a row: large enough to be quick, small enough for a reader in its middle. */
+const ROW_BYTES = 128 * 1024
+const ROW_RECORDS = 1000
+
+/** Rows looked at by one read, so that a long run of emptied rows does not hold the event loop. */
+const ROWS_A_SLICE = 1000
+
+/** What an LMDB log holds. Writes must be made within a transaction of its environment. */
+export class LmdbContents implements LogWrites {
+  readonly #tables: LmdbTables
+  readonly #now: () => number
+  readonly #topics = new ParsedRows<StoredTopic>((bytes) => JSON.parse(bytes.toString()))
+  readonly #groups = new ParsedRows<GroupState>(decodeGroup)
+
+  constructor(tables: LmdbTables, now: () => number) {
+    this.#tables = tables
+    this.#now = now
+  }
+
+  topic(name: string): StoredTopic | undefined {
+    return this.#topics.get(name, this.#tables.topics.get(name))
+  }
+
+  topics(): readonly StoredTopic[] {
+    return [...this.#tables.topics.getKeys({ snapshot: false })].flatMap((name) => this.topic(name) ?? [])
+  }
+
+  bounds(topic: StoredTopic, partition: number): PartitionBounds {
+    const row = this.#tables.bounds.get([topic.number, partition])
+    return row === undefined ? { start: 0, end: 0 } : { start: row.readDoubleLE(0), end: row.readDoubleLE(8) }
+  }
+
+  slice(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }, limit: ReadLimit): StoredSlice {
+    const { end } = this.bounds(topic, at.partition)
+    const records: RawRecord[] = []
+    let bytes = 0
+    let base = this.#baseOf(topic, at)
+    for (let rows = 0; base < end && rows < ROWS_A_SLICE && records.length < limit.maxRecords; rows++) {
+      const row = this.row(topic, at.partition, base)
+      if (records.length > 0 && bytes + row.bytes > limit.maxBytes) break
+      for (const record of row.records) {
+        if (record.offset < at.offset) continue
+        records.push(record)
+        if (base < at.offset) bytes += recordSize(record)
+      }
+      if (base >= at.offset) bytes += row.bytes
+      base += row.span
+    }
+    return { records, bytes, nextOffset: base }
+  }
+
+  /** The row that starts at an offset. Throws `LOG_CORRUPT` when it is damaged or not there. */
+  row(topic: StoredTopic, partition: number, base: number): BatchRow {
+    const bytes = this.#tables.records.get([topic.number, partition, base])
+    const row = bytes === undefined ? undefined : decodeRow(bytes, base)
+    if (row === undefined || row.span < 1) throw this.#damaged(topic, partition, base)
+    return row
+  }
+
+  /** Span and append time of the row that starts at an offset. */
+  frame(topic: StoredTopic, partition: number, base: number): { readonly span: number; readonly appendedAt: number } {
+    const bytes = this.#tables.records.get([topic.number, partition, base])
+    if (bytes === undefined) throw this.#damaged(topic, partition, base)
+    return rowFrame(bytes)
+  }
+
+  group(groupId: string): GroupState {
+    return this.#groups.get(groupId, this.#tables.groups.get(groupId)) ?? EMPTY_GROUP
+  }
+
+  groups(): readonly string[] {
+    return [...this.#tables.groups.getKeys({ snapshot: false })]
+  }
+
+  committed(groupId: string): readonly CommitOffset[] {
+    const offsets: CommitOffset[] = []
+    for (const { key, value } of this.#tables.offsets.getRange({ start: [groupId], snapshot: false })) {
+      if (key[0] !== groupId) break
+      offsets.push(JSON.parse(value.toString()))
+    }
+    return offsets
+  }
+
+  committedOffset(groupId: string, topic: string, partition: number): CommitOffset | undefined {
+    const row = this.#tables.offsets.get([groupId, topic, partition])
+    return row === undefined ? undefined : JSON.parse(row.toString())
+  }
+
+  epoch(transactionalId: string): number {
+    return this.#tables.epochs.get(transactionalId)?.readDoubleLE(0) ?? 0
+  }
+
+  beats(groupId: string, memberId: string): number {
+    return this.#tables.beats.get([groupId, memberId])?.readDoubleLE(0) ?? 0
+  }
+
+  putTopic(topic: Omit<StoredTopic, 'number'>): void {
+    const number = (this.#tables.facts.get(['topics made'])?.readDoubleLE(0) ?? 0) + 1
+    void this.#tables.facts.put(['topics made'], double(number))
+    void this.#tables.topics.put(topic.name, Buffer.from(JSON.stringify({ ...topic, number })))
+  }
+
+  dropTopic(topic: StoredTopic): void {
+    void this.#tables.topics.remove(topic.name)
+    const range = { start: [topic.number], end: [topic.number + 1] }
+    for (const key of [...this.#tables.records.getKeys(range)]) void this.#tables.records.remove(key)
+    for (const key of [...this.#tables.bounds.getKeys(range)]) void this.#tables.bounds.remove(key)
+    for (const key of [...this.#tables.offsets.getKeys()]) if (key[1] === topic.name) void this.#tables.offsets.remove(key)
+  }
+
+  append(topic: StoredTopic, partition: number, records: readonly OutgoingRecord[]): number {
+    const { start, end } = this.bounds(topic, partition)
+    const appendedAt = this.#now()
+    for (let from = 0; from < records.length; ) {
+      const to = rowEnd(records, from)
+      const row = encodeRow({ span: to - from, appendedAt, records: from === 0 && to === records.length ? records : records.slice(from, to) })
+      void this.#tables.records.put([topic.number, partition, end + from], row)
+      from = to
+    }
+    this.#putBounds(topic, partition, { start, end: end + records.length })
+    return end
+  }
+
+  /** Puts a row in the place of the one that starts at the same offset. */
+  replaceRow(topic: StoredTopic, partition: number, row: { readonly base: number; readonly bytes: Buffer }): void {
+    void this.#tables.records.put([topic.number, partition, row.base], row.bytes)
+  }
+
+  removeRow(topic: StoredTopic, partition: number, base: number): void {
+    void this.#tables.records.remove([topic.number, partition, base])
+  }
+
+  /** Moves the first readable offset; the rows before it must be gone. */
+  putStart(topic: StoredTopic, partition: number, start: number): void {
+    this.#putBounds(topic, partition, { start, end: this.bounds(topic, partition).end })
+  }
+
+  putGroup(groupId: string, state: GroupState): void {
+    for (const id of this.group(groupId).members.keys()) {
+      if (!state.members.has(id)) void this.#tables.beats.remove([groupId, id])
+    }
+    void this.#tables.groups.put(groupId, encodeGroup(state))
+  }
+
+  putCommitted(groupId: string, offset: CommitOffset): void {
+    const { topic, partition, offset: next, metadata } = offset
+    void this.#tables.offsets.put([groupId, topic, partition], Buffer.from(JSON.stringify({ topic, partition, offset: next, metadata })))
+  }
+
+  putEpoch(transactionalId: string, epoch: number): void {
+    void this.#tables.epochs.put(transactionalId, double(epoch))
+  }
+
+  putBeats(groupId: string, memberId: string, beats: number): void {
+    void this.#tables.beats.put([groupId, memberId], double(beats))
+  }
+
+  /** A fact by name; for what the log keeps about itself. */
+  fact(name: readonly (string | number)[]): Buffer | undefined {
+    return this.#tables.facts.get([...name])
+  }
+
+  putFact(name: readonly (string | number)[], value: Buffer): void {
+    void this.#tables.facts.put([...name], value)
+  }
+
+  /** Base of the row that covers an offset. */
+  #baseOf(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }): number {
+    const key = [topic.number, at.partition, at.offset]
+    if (this.#tables.records.doesExist(key)) return at.offset
+    const before = { start: key, end: [topic.number, at.partition], reverse: true, limit: 1, snapshot: false }
+    for (const found of this.#tables.records.getKeys(before)) {
+      const base = found[2] ?? 0
+      if (base + this.frame(topic, at.partition, base).span > at.offset) return base
+    }
+    throw this.#damaged(topic, at.partition, at.offset)
+  }
+
+  #putBounds(topic: StoredTopic, partition: number, { start, end }: PartitionBounds): void {
+    const row = Buffer.alloc(16)
+    row.writeDoubleLE(start, 0)
+    row.writeDoubleLE(end, 8)
+    void this.#tables.bounds.put([topic.number, partition], row)
+  }
+
+  #damaged(topic: StoredTopic, partition: number, offset: number): MillraceError {
+    return new MillraceError('LOG_CORRUPT', `Records of topic "${topic.name}" partition ${partition} from offset ${offset} on are damaged or missing.`)
+  }
+}
+
+/** Where the row that starts at `from` ends. */
+function rowEnd(records: readonly OutgoingRecord[], from: number): number {
+  let bytes = 0
+  let to = from
+  for (; to < records.length && to - from < ROW_RECORDS; to++) {
+    const record = records[to]
+    if (record === undefined) break
+    bytes += recordSize(record)
+    if (bytes > ROW_BYTES && to > from) break
+  }
+  return to
+}
+
+function double(value: number): Buffer {
+  const row = Buffer.alloc(8)
+  row.writeDoubleLE(value, 0)
+  return row
+}

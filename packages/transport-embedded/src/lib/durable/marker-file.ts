@@ -1,0 +1,65 @@
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { MillraceError } from '@millrace/core'
+
+/** Of the rows and files of a log. Raise it when an older version could not read what this one writes. */
+const FORMAT = 1
+
+/**
+ * What an acknowledged record survives. `disk`: also a power cut. `process`: the end of any process (kill -9 too), but
+ * a power cut may damage the log.
+ */
+export type Durability = 'disk' | 'process'
+
+/** The file next to the data that says what the data is. All processes must agree on it, and LMDB does not check. */
+export interface Marker {
+  readonly format: number
+  readonly durability: Durability
+}
+
+/** `undefined` when the directory has none. Throws `LOG_CORRUPT` or `LOG_VERSION`. */
+export function readMarker(directory: string): Marker | undefined {
+  const path = markerPath(directory)
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw new MillraceError('LOG_UNUSABLE', `"${path}" cannot be read.`, { cause: error })
+  }
+  const marker = parse(text)
+  if (marker === undefined) throw new MillraceError('LOG_CORRUPT', `"${path}" is not the marker of a local log.`)
+  if (marker.format !== FORMAT) {
+    throw new MillraceError('LOG_VERSION', `The log in "${directory}" has format ${marker.format}; this version reads ${FORMAT}.`)
+  }
+  return marker
+}
+
+/** Writes the marker unless another process was quicker, and gives the one that counts. */
+export function createMarker(directory: string, durability: Durability): Marker {
+  const path = markerPath(directory)
+  const draft = `${path}.${process.pid}.${process.hrtime.bigint()}`
+  writeFileSync(draft, `${JSON.stringify({ format: FORMAT, durability })}\n`)
+  try {
+    linkSync(draft, path)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  } finally {
+    rmSync(draft, { force: true })
+  }
+  return readMarker(directory) ?? { format: FORMAT, durability }
+}
+
+function markerPath(directory: string): string {
+  return join(directory, 'millrace-log.json')
+}
+
+function parse(text: string): Marker | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || !('format' in value) || typeof value.format !== 'number') return undefined
+    return { format: value.format, durability: 'durability' in value && value.durability === 'process' ? 'process' : 'disk' }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,72 @@
+import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { MillraceError } from '@millrace/core'
+import { checkDataFile } from './check-data-file.ts'
+import { openTables, type LmdbTables } from './lmdb-tables.ts'
+import { createMarker, readMarker, type Durability } from './marker-file.ts'
+
+/** A data file that another process is writing may look torn for a moment. */
+const CHECKS = 3
+
+const OWN_FILES = /^(data\.mdb|lock\.mdb|wake|millrace-log\.json.*)$/
+
+/** What `openLog` found out and opened. */
+export interface OpenedLog {
+  readonly tables: LmdbTables
+  readonly durability: Durability
+}
+
+/**
+ * Opens or creates the log in a directory. Throws `LOG_UNUSABLE` when the directory cannot be used, `LOG_VERSION` for
+ * a log of another format, `LOG_CORRUPT` for a damaged one (where LMDB would end the process).
+ */
+export function openLog(directory: string, wanted: Durability | undefined): OpenedLog {
+  prepare(directory)
+  const marker = readMarker(directory)
+  const data = join(directory, 'data.mdb')
+  if (marker !== undefined || existsSync(data)) check(data, marker !== undefined)
+  const durability = marker?.durability ?? wanted ?? 'disk'
+  if (wanted !== undefined && wanted !== durability) {
+    throw new MillraceError('LOG_UNUSABLE', `The log in "${directory}" was created with durability "${durability}", not "${wanted}".`)
+  }
+  let tables: LmdbTables
+  try {
+    tables = openTables(directory, durability)
+  } catch (error) {
+    throw logError(error, `The log in "${directory}" cannot be opened.`)
+  }
+  // Only now, so that a marker always has data next to it.
+  if (marker === undefined) createMarker(directory, durability)
+  return { tables, durability }
+}
+
+/** What LMDB threw, as an error of Millrace. */
+export function logError(thrown: unknown, what: string): MillraceError {
+  const text = thrown instanceof Error ? thrown.message : String(thrown)
+  const damaged = /MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID|VERSION_MISMATCH|PANIC|BAD_)/.test(text)
+  return new MillraceError(damaged ? 'LOG_CORRUPT' : 'LOG_UNUSABLE', `${what} ${text}.`, { cause: thrown })
+}
+
+function prepare(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true })
+    readdirSync(directory)
+    accessSync(directory, constants.W_OK)
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    throw new MillraceError('LOG_UNUSABLE', `"${directory}" is not a directory that can be written: ${text}.`, { cause: error })
+  }
+  const foreign = readMarker(directory) === undefined ? readdirSync(directory).find((name) => !OWN_FILES.test(name)) : undefined
+  if (foreign === undefined) return
+  throw new MillraceError('LOG_UNUSABLE', `"${directory}" holds other files ("${foreign}") and is no local log.`)
+}
+
+function check(data: string, mustExist: boolean): void {
+  if (!existsSync(data)) throw new MillraceError('LOG_CORRUPT', `"${data}" is missing.`)
+  let wrong: string | undefined
+  for (let tried = 0; tried < CHECKS; tried++) {
+    wrong = checkDataFile(data)
+    if (wrong === undefined || (wrong === 'empty' && !mustExist)) return
+  }
+  throw new MillraceError('LOG_CORRUPT', `"${data}" is damaged: ${wrong ?? 'unreadable'}.`)
+}

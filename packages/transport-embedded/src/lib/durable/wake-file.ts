@@ -1,0 +1,53 @@
+import { closeSync, openSync, watch, writeSync, type FSWatcher } from 'node:fs'
+import { join } from 'node:path'
+import type { Clock, Scheduled } from '@millrace/core'
+
+/** For what the watch misses. */
+const POLL_MS = 250
+
+/**
+ * Tells the processes that share a log of each other's writes: whoever has written touches a small file that all watch.
+ */
+export class WakeFile {
+  readonly #fd: number
+  readonly #watcher: FSWatcher
+  readonly #clock: Clock
+  readonly #onWake: () => void
+  #poll: Scheduled | undefined
+  #closed = false
+
+  constructor(directory: string, clock: Clock, onWake: () => void) {
+    const path = join(directory, 'wake')
+    this.#clock = clock
+    this.#onWake = onWake
+    closeSync(openSync(path, 'a'))
+    this.#fd = openSync(path, 'r+')
+    this.#watcher = watch(path, () => this.#wake())
+    // The poll goes on without it.
+    this.#watcher.on('error', () => this.#watcher.close())
+    this.#arm()
+  }
+
+  touch(): void {
+    if (!this.#closed) writeSync(this.#fd, 'x', 0)
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#poll?.cancel()
+    this.#watcher.close()
+    closeSync(this.#fd)
+  }
+
+  #arm(): void {
+    this.#poll = this.#clock.schedule(POLL_MS, () => {
+      this.#wake()
+      if (!this.#closed) this.#arm()
+    })
+  }
+
+  #wake(): void {
+    if (!this.#closed) this.#onWake()
+  }
+}
