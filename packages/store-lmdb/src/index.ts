@@ -1,0 +1,1 @@
+export { createLmdbStore, type LmdbStore, type LmdbStoreOptions } from './lib/lmdb-store.ts'

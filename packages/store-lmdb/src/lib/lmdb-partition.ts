@@ -1,0 +1,134 @@
+import type { Database } from 'lmdb'
+import { MillraceError, type Checkpoint, type RangeOptions, type Row, type StorePartition } from '@millrace/core'
+import { checkpointName, readCheckpoint, writeCheckpoint } from './checkpoint-row.ts'
+import type { Environment } from './environment.ts'
+import { isLong, logicalRow, physicalEnd, physicalKey, physicalStart, physicalValue, sharedPart, valueOf } from './physical-key.ts'
+import { storeError } from './store-error.ts'
+
+export interface LmdbPartitionOptions {
+  readonly table: string
+  readonly partition: number
+  readonly environment: Environment
+  readonly rows: Database<Buffer, Buffer>
+  /** Runs a write that is not a commit, after commits under way. */
+  readonly write: (action: () => void) => Promise<void>
+  readonly onClose: () => void
+}
+
+/** One table partition: a database of the environment, and its checkpoint among the facts. */
+export class LmdbPartition implements StorePartition {
+  readonly table: string
+  readonly partition: number
+  readonly #environment: Environment
+  readonly #rows: Database<Buffer, Buffer>
+  readonly #write: (action: () => void) => Promise<void>
+  readonly #onClose: () => void
+  #closed = false
+
+  constructor({ table, partition, environment, rows, write, onClose }: LmdbPartitionOptions) {
+    this.table = table
+    this.partition = partition
+    this.#environment = environment
+    this.#rows = rows
+    this.#write = write
+    this.#onClose = onClose
+  }
+
+  get rows(): number {
+    return this.#reading(() => {
+      const stats: { readonly entryCount?: unknown } = this.#rows.getStats()
+      return Number(stats.entryCount ?? 0)
+    })
+  }
+
+  checkpoint(): Checkpoint | undefined {
+    return this.#reading(() => {
+      const text = this.#environment.facts.get(checkpointName(this.table, this.partition))
+      return text === undefined ? undefined : readCheckpoint(text, this.#where())
+    })
+  }
+
+  get(key: Buffer): Buffer | undefined {
+    return this.#reading(() => {
+      const stored = this.#rows.get(physicalKey(key))
+      return stored === undefined ? undefined : valueOf(key, stored)
+    })
+  }
+
+  range(options: RangeOptions = {}): readonly (readonly [key: Buffer, value: Buffer])[] {
+    return this.#reading(() => this.#range(options))
+  }
+
+  /** Called inside the transaction of a commit. */
+  put(rows: readonly Row[], checkpoint: Checkpoint | undefined): void {
+    for (const { key, value } of rows) {
+      if (value === null) void this.#rows.remove(physicalKey(key))
+      else void this.#rows.put(physicalKey(key), physicalValue(key, value))
+    }
+    if (checkpoint !== undefined) void this.#environment.facts.put(checkpointName(this.table, this.partition), writeCheckpoint(checkpoint))
+  }
+
+  async clear(): Promise<void> {
+    this.assertOpen()
+    await this.#write(() => {
+      this.#rows.clearSync()
+      void this.#environment.facts.remove(checkpointName(this.table, this.partition))
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.shut()
+    this.#onClose()
+  }
+
+  /** Closes without telling the store. */
+  shut(): void {
+    this.#closed = true
+  }
+
+  assertOpen(): void {
+    if (this.#closed) throw new MillraceError('CLOSED', `${this.#where()} is closed.`)
+  }
+
+  #range({ from, to, limit = Infinity }: RangeOptions): (readonly [key: Buffer, value: Buffer])[] {
+    const found: (readonly [Buffer, Buffer])[] = []
+    const end = physicalEnd(to)
+    const add = (row: readonly [Buffer, Buffer]): void => {
+      const inside = (from === undefined || row[0].compare(from) >= 0) && (to === undefined || row[0].compare(to) < 0)
+      if (inside && found.length < limit) found.push(row)
+    }
+    // Long keys that agree in what LMDB has of them come sorted by hash: they are put in order among themselves.
+    let alike: (readonly [Buffer, Buffer])[] = []
+    let shared: Buffer | undefined
+    const addAlike = (): void => {
+      for (const row of alike.sort(([a], [b]) => a.compare(b))) add(row)
+      alike = []
+      shared = undefined
+    }
+    if (limit <= 0) return found
+    for (const row of this.#rows.getRange(end === undefined ? { start: physicalStart(from) } : { start: physicalStart(from), end })) {
+      if (shared !== undefined && !(isLong(row.key) && sharedPart(row.key).equals(shared))) addAlike()
+      if (found.length >= limit) break
+      if (isLong(row.key)) {
+        shared = sharedPart(row.key)
+        alike.push(logicalRow(row))
+      } else add(logicalRow(row))
+    }
+    addAlike()
+    return found
+  }
+
+  #reading<T>(read: () => T): T {
+    this.assertOpen()
+    try {
+      return read()
+    } catch (thrown) {
+      throw storeError(thrown, `${this.#where()} cannot be read`)
+    }
+  }
+
+  #where(): string {
+    return `Partition ${this.partition} of table "${this.table}"`
+  }
+}

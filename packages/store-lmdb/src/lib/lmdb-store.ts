@@ -1,0 +1,141 @@
+import { MillraceError, partitionKey, systemClock, withTimeout, type StoreChange, type StoreDriver, type StorePartition } from '@millrace/core'
+import type { Database } from 'lmdb'
+import { openEnvironment, type Environment } from './environment.ts'
+import { LmdbPartition } from './lmdb-partition.ts'
+import { storeError } from './store-error.ts'
+
+/** LMDB's close never settles after a failed commit. */
+const CLOSE_LIMIT_MS = 5000
+
+export interface LmdbStoreOptions {
+  /** On a local disk; created if it is missing. Belongs to one worker at a time. */
+  readonly directory: string
+}
+
+/** A store driver that also keeps the worker's id. */
+export interface LmdbStore extends StoreDriver {
+  /** Made once for the directory: the same worker after every restart, for static membership. */
+  readonly workerId: string
+}
+
+/**
+ * Table state on disk: a worker that was killed finds its rows again and reads only the end of the changelogs.
+ * One LMDB environment with a database for each table partition; each commit is one transaction, on disk when it resolves.
+ *
+ * @throws `STORE_IN_USE` when another process, or another store of this one, has the directory; `STORE_CORRUPT`,
+ * `STORE_VERSION`, `STORE_FAILED`
+ * @example
+ * const store = createLmdbStore({ directory: './.millrace/tables' })
+ */
+export function createLmdbStore(options: LmdbStoreOptions): LmdbStore {
+  return new DirectoryStore(options.directory)
+}
+
+class DirectoryStore implements LmdbStore {
+  readonly capabilities: StoreDriver['capabilities'] = Object.freeze({ name: 'lmdb', durable: true })
+  readonly workerId: string
+  readonly #directory: string
+  readonly #environment: Environment
+  readonly #open = new Map<string, LmdbPartition>()
+  /** LMDB's databases stay open as long as the environment: closing one under a transaction is not safe. */
+  readonly #databases = new Map<string, Database<Buffer, Buffer>>()
+  #writing: Promise<unknown> = Promise.resolve()
+  #failure: MillraceError | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(directory: string) {
+    this.#directory = directory
+    this.#environment = openEnvironment(directory)
+    this.workerId = this.#environment.ownership.workerId
+  }
+
+  async open(table: string, partition: number): Promise<StorePartition> {
+    this.#assertOpen()
+    const name = partitionKey({ topic: table, partition })
+    if (this.#open.has(name)) throw new MillraceError('STORE_IN_USE', `Partition ${partition} of table "${table}" is open already.`)
+    const opened = new LmdbPartition({
+      table,
+      partition,
+      environment: this.#environment,
+      rows: this.#database(name),
+      write: (action) => this.#transaction(action),
+      onClose: () => this.#open.delete(name),
+    })
+    this.#open.set(name, opened)
+    return opened
+  }
+
+  async commit(changes: readonly StoreChange[]): Promise<void> {
+    this.#assertOpen()
+    const writes = changes.map((change) => ({ change, target: this.#own(change.partition) }))
+    if (writes.length === 0) return
+    await this.#transaction(() => {
+      for (const { change, target } of writes) target.put(change.rows, change.checkpoint)
+    })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    for (const partition of this.#open.values()) partition.shut()
+    this.#open.clear()
+    await this.#writing
+    const { root, ownership } = this.#environment
+    // After a failure the row stays; the next owner sees that nobody is behind it.
+    if (this.#failure === undefined) ownership.release()
+    const closed = root.close()
+    if (this.#failure === undefined) return closed
+    const late = (): Error => new MillraceError('TIMEOUT', 'LMDB did not close.')
+    await withTimeout(closed, CLOSE_LIMIT_MS, systemClock(), late).then(undefined, () => undefined)
+  }
+
+  /** All or nothing: `childTransaction` is the asynchronous one that rolls back what its callback did when it throws. */
+  async #transaction(action: () => void): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    const { root } = this.#environment
+    const written = root.childTransaction(action).then(
+      () => {
+        // The snapshot of this turn's reads may be older.
+        root.resetReadTxn()
+      },
+      (thrown: unknown) => {
+        this.#failure = this.#failed(thrown)
+        throw this.#failure
+      },
+    )
+    this.#writing = Promise.allSettled([this.#writing, written])
+    await written
+  }
+
+  #failed(thrown: unknown): MillraceError {
+    // The cause comes as a promise that rejects: unheard, it would end the process.
+    if (thrown instanceof Error && 'commitError' in thrown && thrown.commitError instanceof Promise) thrown.commitError.catch(() => undefined)
+    return storeError(thrown, `The store in "${this.#directory}" cannot be written`)
+  }
+
+  #database(name: string): Database<Buffer, Buffer> {
+    const known = this.#databases.get(name)
+    if (known !== undefined) return known
+    try {
+      const opened = this.#environment.root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' })
+      this.#databases.set(name, opened)
+      return opened
+    } catch (thrown) {
+      throw storeError(thrown, `The store in "${this.#directory}" cannot hold partition ${name}`)
+    }
+  }
+
+  /** All partitions are checked before any is written. */
+  #own(partition: StorePartition): LmdbPartition {
+    const own = this.#open.get(partitionKey({ topic: partition.table, partition: partition.partition }))
+    if (own !== undefined && own === partition) return own
+    throw new MillraceError('CLOSED', `Partition ${partition.partition} of table "${partition.table}" is not open in this store.`)
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw new MillraceError('CLOSED', `The store in "${this.#directory}" is closed.`)
+  }
+}

@@ -1,0 +1,36 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { MillraceError } from '@millrace/core'
+
+/** Of the rows in the data file. Raise it when an older version could not read what this one writes. */
+const FORMAT = 1
+
+/** Whether a directory has a store, by the file that says so. Throws `STORE_VERSION` or `STORE_CORRUPT`. */
+export function hasMarker(directory: string): boolean {
+  const path = markerPath(directory)
+  if (!existsSync(path)) return false
+  const format = formatIn(readFileSync(path, 'utf8'))
+  if (format === undefined) throw new MillraceError('STORE_CORRUPT', `"${path}" cannot be read.`)
+  if (format !== FORMAT) throw new MillraceError('STORE_VERSION', `The store in "${directory}" has format ${format}, this version reads format ${FORMAT}.`)
+  return true
+}
+
+/** Written once there is data beside it, and whole: so a data file that is missing or empty later was lost. */
+export function writeMarker(directory: string): void {
+  const path = markerPath(directory)
+  writeFileSync(`${path}.new`, `${JSON.stringify({ format: FORMAT })}\n`)
+  renameSync(`${path}.new`, path)
+}
+
+function markerPath(directory: string): string {
+  return join(directory, 'millrace-store.json')
+}
+
+function formatIn(text: string): number | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && 'format' in value && typeof value.format === 'number' ? value.format : undefined
+  } catch {
+    return undefined
+  }
+}
