@@ -74,4 +74,9 @@ export interface EventFeed {
   ready(): Promise<void>
   /** The worker is stopping: nothing more will come. */
   readonly closed: boolean
+  /**
+   * Set by whoever reads the feed, called by the worker when hand-out is stopped and events in hand are waited for (a
+   * rebalance, a stop): events that only wait for more of them, as `take()` gathers, are put back now.
+   */
+  onDrain: () => void
 }

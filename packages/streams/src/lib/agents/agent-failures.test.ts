@@ -1,7 +1,7 @@
 import { MillraceError } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import type { Event } from '../events/event.ts'
-import { streamsForTests, until } from '../test-support/streams-for-tests.ts'
+import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { createAgent } from './create-agent.ts'
 import type { FailedEvent } from './error-policy.ts'

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { createChannel } from '../channels/create-channel.ts'
 import type { Event } from '../events/event.ts'
 import type { Stream } from '../streams/stream.ts'
-import { streamsForTests } from '../test-support/streams-for-tests.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { createAgent } from './create-agent.ts'
 

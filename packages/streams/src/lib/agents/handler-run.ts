@@ -144,7 +144,7 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
       inHand.find((delivery) => delivery === latest) ??
       inHand.at(-1)
     for (const reader of this.#readers) reader.putBack()
-    for (const delivery of inHand) if (delivery !== culprit) delivery.putBack()
+    for (const delivery of inHand.toReversed()) if (delivery !== culprit) delivery.putBack()
     return culprit
   }
 

@@ -2,7 +2,7 @@ import { manualClock } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
 import { createChannel } from '../channels/create-channel.ts'
-import { streamsForTests, until } from '../test-support/streams-for-tests.ts'
+import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 
 describe('ask', () => {

@@ -87,6 +87,8 @@ class ChannelLane implements Inlet, MessageKeeper {
   readonly name: string
   readonly index: number
   readonly valueSpec: undefined = undefined
+  /** Never called: a channel drains by handing out. */
+  onDrain: () => void = () => {}
   readonly #host: DeliveryHost
   readonly #left: () => void
   readonly #fresh: QueuedMessage[] = []

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
-import { streamsForTests, until } from '../test-support/streams-for-tests.ts'
+import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { CHANNEL_CAPACITY } from './channel-queue.ts'
 import { createChannel } from './create-channel.ts'

@@ -238,5 +238,6 @@ export class EventReader {
       })
     }
     this.#gathers = [...gathers.values()]
+    if (gathers.size > 0) for (const { inlet } of this.#branches) inlet.onDrain = () => this.putBack()
   }
 }

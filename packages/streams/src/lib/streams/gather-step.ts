@@ -53,7 +53,8 @@ export class GatherStep implements Step {
   putBack(): void {
     for (const batch of [...this.#due.splice(0), ...this.#batches.values()]) {
       batch.timer?.cancel()
-      for (const delivery of batch.deliveries) delivery.putBack()
+      // Each goes before all others of its feed: the first one last.
+      for (const delivery of batch.deliveries.toReversed()) delivery.putBack()
     }
     this.#batches.clear()
   }

@@ -14,6 +14,8 @@ export interface Inlet {
   take(): Delivery | undefined
   /** Nothing more will come. */
   readonly closed: boolean
+  /** Called when events that only wait for more of them must be put back. One reader at a time. */
+  onDrain: () => void
   /** Wakes once when `take` may give an event, or when the inlet is closed. */
   watch(wakeup: Wakeup): void
 }
@@ -29,6 +31,7 @@ export interface TopicInletOptions {
 export class TopicInlet implements Inlet {
   readonly name: string
   readonly valueSpec: CodecSpec | undefined
+  onDrain: () => void = () => {}
   readonly #feed: EventFeed
   readonly #only: AnyTopic | undefined
   readonly #topics: ReadonlyMap<string, AnyTopic>
@@ -39,6 +42,7 @@ export class TopicInlet implements Inlet {
   constructor({ name, feed, topics, host }: TopicInletOptions) {
     this.name = name
     this.#feed = feed
+    feed.onDrain = () => this.onDrain()
     this.#host = host
     this.#topics = new Map(topics.map((topic) => [topic.name, topic]))
     this.#only = this.#topics.size === 1 ? topics[0] : undefined

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
 import { createChannel } from '../channels/create-channel.ts'
 import type { Event } from '../events/event.ts'
-import { streamsForTests, until } from '../test-support/streams-for-tests.ts'
+import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import type { Stream } from './stream.ts'
 
@@ -92,6 +92,24 @@ describe('Stream', () => {
     expect(batches[1]).toEqual([1, 2])
     await worker.stop()
     expect(part.counts().read).toMatchObject({ received: 5, processed: 5, active: 0 })
+  })
+
+  it('gives back what is gathered when events in hand are waited for, and gathers it again', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const batches: number[][] = []
+    const part = await run(
+      createAgent(deps, 'read', topic, async (numbers) => {
+        for await (const batch of numbers.take(3)) batches.push(batch)
+      }),
+    )
+    for (const value of [1, 2]) await topic.send({ value })
+    await until('both in hand', () => part.counts().read?.active === 2)
+    worker.drain()
+    expect(part.counts().read?.active).toBe(0)
+    await topic.send({ value: 3 })
+    await until('a batch', () => batches.length === 1)
+    expect(batches).toEqual([[1, 2, 3]])
   })
 
   it('gives back what is gathered when the worker stops', async () => {

@@ -2,7 +2,7 @@ import { json } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { createAgent } from '../agents/create-agent.ts'
-import { streamsForTests, until } from '../test-support/streams-for-tests.ts'
+import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from './create-topic.ts'
 
 describe('Topic', () => {

@@ -24,6 +24,7 @@ const NOW: Promise<void> = Promise.resolve()
 /** Events for one instance of an agent. */
 export class Feed implements EventFeed, EventHome {
   readonly index: number
+  onDrain: () => void = () => {}
   readonly #clock: Clock
   readonly #gate: HandOutGate
   readonly #supply: FeedSupply

@@ -55,6 +55,11 @@ export class Subscription {
     for (const feed of this.feeds) if (feed.isWaiting) feed.wake()
   }
 
+  /** Events in hand are waited for. */
+  drain(): void {
+    for (const feed of this.feeds) feed.onDrain()
+  }
+
   close(): void {
     for (const feed of this.feeds) feed.close()
   }

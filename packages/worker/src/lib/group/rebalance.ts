@@ -165,6 +165,7 @@ export class Rebalance implements RebalanceListener {
 
   /** Waits until no event is in hand; false when the time ran out. Hand-out must be stopped. */
   drain(limitMs: number): Promise<boolean> {
+    for (const subscription of this.#deps.subscriptions()) subscription.drain()
     const tasks = [...this.#tasks.values()].filter((task) => task.inHand > 0)
     if (tasks.length === 0) return Promise.resolve(true)
     return withinLimit(this.#deps.clock, limitMs, Promise.all(tasks.map((task) => task.whenIdle())))
