@@ -1,9 +1,8 @@
-// pnpm bench [scenario …] [--records N] [--runs N] [--partitions N]
-import { rmSync } from 'node:fs'
+// pnpm bench [scenario …] [--records N] [--runs N] [--partitions N] [--source]
 import { parseArgs } from 'node:util'
 import { makeBench, type Scenario } from './lib/bench.ts'
 import { benchBroker } from './lib/broker.ts'
-import { installPrograms } from './lib/programs.ts'
+import { installPrograms, sourcePrograms } from './lib/programs.ts'
 import { keepResult } from './lib/results.ts'
 import { concurrency } from './scenarios/concurrency.ts'
 import { count } from './scenarios/count.ts'
@@ -13,7 +12,7 @@ import { start } from './scenarios/start.ts'
 
 const scenarios: Readonly<Record<string, Scenario>> = { map, count, restore, concurrency, start }
 const number = { type: 'string' } as const
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { records: number, runs: number, partitions: number } })
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { records: number, runs: number, partitions: number, source: { type: 'boolean' } } })
 
 const chosen = positionals.map((name) => [name, scenarios[name]] as const)
 const unknown = chosen.find(([, scenario]) => scenario === undefined)
@@ -23,7 +22,7 @@ if (chosen.length === 0 || unknown !== undefined) {
   process.exit(unknown === undefined ? 0 : 2)
 }
 
-const programs = installPrograms()
+const programs = values.source === true ? sourcePrograms() : installPrograms()
 const broker = await benchBroker()
 try {
   for (const [name, scenario] of chosen) {
@@ -37,5 +36,5 @@ try {
   }
 } finally {
   await broker.stop()
-  rmSync(programs.directory, { recursive: true, force: true })
+  programs.remove()
 }

@@ -1,8 +1,7 @@
-import { mkdtempSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -10,6 +9,13 @@ const root = join(import.meta.dirname, '../../..')
 export interface Programs {
   readonly directory: string
   command(name: string): readonly string[]
+  remove(): void
+}
+
+/** The workspace's sources through tsx: quicker to try a change with, a little slower to start. */
+export function sourcePrograms(): Programs {
+  const children = join(import.meta.dirname, '../children')
+  return { directory: children, command: (name) => [process.execPath, '--import', import.meta.resolve('tsx'), join(children, `${name}.ts`)], remove: () => {} }
 }
 
 /** Builds, packs and installs all packages into a temporary directory (about 20 s). */
@@ -33,5 +39,5 @@ export function installPrograms(): Programs {
   run(join(root, 'node_modules/.bin/tsc'), ['-b', 'bench'], root)
   mkdirSync(join(directory, 'programs'))
   cpSync(join(root, 'bench/dist/bench/src/children'), join(directory, 'programs'), { recursive: true })
-  return { directory, command: (name) => [process.execPath, join(directory, 'programs', `${name}.js`)] }
+  return { directory, command: (name) => [process.execPath, join(directory, 'programs', `${name}.js`)], remove: () => rmSync(directory, { recursive: true, force: true }) }
 }
