@@ -1,4 +1,6 @@
-import { describe, inject, test } from 'vitest'
+import { toError } from '@millrace/core'
+import { afterAll, describe, inject, test } from 'vitest'
+import { startKafka, type KafkaCluster, type StartKafkaOptions } from './start-kafka.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -29,6 +31,30 @@ export function describeKafka(name: string, body: (brokers: readonly string[]) =
     if (brokers !== '') return body(brokers.split(','))
     if (process.env['CI'] === 'true') throw new Error(`Kafka tests cannot run: ${problem}`)
     test.skip('needs Kafka', () => {})
+  })
+}
+
+/**
+ * `describe` with a cluster of its own, for tests that break brokers or need special ones; ended after the tests. The
+ * same holds as for `describeKafka` where there is no Java or Maven.
+ *
+ * @example
+ * describeOwnKafka('outage', { brokers: 3 }, (kafka) => {
+ *   test('one broker dies', async () => { await kafka.kill(1) })
+ * })
+ */
+export function describeOwnKafka(name: string, options: StartKafkaOptions, body: (kafka: KafkaCluster) => void): void {
+  describe(name, async () => {
+    const started = await startKafka(options).then(
+      (kafka) => ({ kafka }),
+      (error: unknown) => ({ problem: toError(error).message }),
+    )
+    if ('kafka' in started) {
+      afterAll(() => started.kafka.stop())
+      return body(started.kafka)
+    }
+    if (process.env['CI'] === 'true') throw new Error(`Kafka tests cannot run: ${started.problem}`)
+    test.skip('needs a Kafka of its own', () => {})
   })
 }
 

@@ -19,7 +19,7 @@ const NAMES: readonly CompressionName[] = ['none', 'gzip', 'snappy', 'lz4', 'zst
 export const CODEC_PACKAGES: Readonly<Record<'snappy' | 'lz4' | 'zstd', string>> = {
   snappy: 'snappy',
   lz4: 'lz4-napi',
-  zstd: '@bokuweb/zstd-wasm',
+  zstd: '@toondepauw/node-zstd',
 }
 
 export const gzipCodec: CompressionCodec = {

@@ -1,18 +1,12 @@
 import type { CompressionCodec } from './compression.ts'
 
-/** Raw snappy, without a frame. */
-export interface SnappyBlocks {
-  compress(data: Buffer): Buffer
-  uncompress(data: Buffer): Buffer
-}
-
 /** How Java's snappy library frames its streams, which Kafka took over: a magic, two versions, then blocks with lengths. */
 const MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 const HEADER_BYTES = 16
 const BLOCK_BYTES = 32 << 10
 
-/** Snappy as Kafka's clients write and read it. */
-export function snappyCodec(blocks: SnappyBlocks): CompressionCodec {
+/** Snappy as Kafka's clients write and read it, from a codec of raw blocks. */
+export function snappyCodec(blocks: CompressionCodec): CompressionCodec {
   return {
     compress: (data) => {
       const header = Buffer.alloc(HEADER_BYTES)
@@ -30,12 +24,12 @@ export function snappyCodec(blocks: SnappyBlocks): CompressionCodec {
     },
     decompress: (data) => {
       // Some clients write one raw block.
-      if (data.length < HEADER_BYTES || !data.subarray(0, MAGIC.length).equals(MAGIC)) return blocks.uncompress(data)
+      if (data.length < HEADER_BYTES || !data.subarray(0, MAGIC.length).equals(MAGIC)) return blocks.decompress(data)
       const parts: Buffer[] = []
       let at = HEADER_BYTES
       while (at < data.length) {
         const length = data.readInt32BE(at)
-        parts.push(blocks.uncompress(data.subarray(at + 4, at + 4 + length)))
+        parts.push(blocks.decompress(data.subarray(at + 4, at + 4 + length)))
         at += 4 + length
       }
       return Buffer.concat(parts)

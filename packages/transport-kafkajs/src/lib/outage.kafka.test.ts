@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { eventually, within } from '@millrace/conformance'
+import { NO_HEADERS, systemClock, type Logger, type OutgoingRecord, type Transport } from '@millrace/core'
+import { describeOwnKafka } from '@millrace/kafka-for-tests'
+import { describe, expect, test } from 'vitest'
+import { createKafkaTransport } from './kafka-transport.ts'
+
+const clock = systemClock()
+const OPEN = { guard: (): void => {} }
+
+function recorder(): { readonly log: Logger; readonly warnings: string[] } {
+  const warnings: string[] = []
+  return { warnings, log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, message) => warnings.push(message) } }
+}
+
+describe('no broker', () => {
+  test('connect gives up after its time with BROKER_UNREACHABLE, and warns of each try', async () => {
+    const { log, warnings } = recorder()
+    const transport = createKafkaTransport({ brokers: ['127.0.0.1:1'], clientId: 'nobody' }, { clock, log })
+    const startedMs = clock.monotonic()
+    await expect(transport.connect({ timeoutMs: 700 })).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE', detail: expect.stringContaining('kafka://127.0.0.1:1') })
+    expect(clock.monotonic() - startedMs).toBeLessThan(2_000)
+    expect(warnings.length).toBeGreaterThan(2)
+    await transport.close()
+  })
+})
+
+describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
+  const brokers = kafka.brokers.split(',')
+  const connect = async (log: Logger): Promise<Transport> => {
+    const transport = createKafkaTransport({ brokers, clientId: 'outage' }, { clock, log })
+    await transport.connect({ timeoutMs: 10_000 })
+    return transport
+  }
+
+  test('sending, reading, commits and membership go on by themselves', { timeout: 90_000 }, async () => {
+    const { log, warnings } = recorder()
+    const transport = await connect(log)
+    const topic = 'survives'
+    await transport.admin().createTopics([{ name: topic, partitions: 2, replicationFactor: -1, config: {} }])
+    const producer = transport.producer()
+    const reader = transport.reader({ isolation: 'read-committed' })
+    const read: string[] = []
+    void (async () => {
+      for await (const batch of reader.batches()) for (const { value } of batch.records) read.push(value?.toString() ?? '')
+    })()
+    for (const partition of [0, 1]) reader.assign({ topic, partition }, 0)
+    const events: string[] = []
+    const consumer = transport.consumer({
+      groupId: 'survivors',
+      topics: [topic],
+      instanceId: undefined,
+      assignor: {
+        name: 'first',
+        assign: ({ members }) => ({ assignments: new Map(members.slice(0, 1).map(({ id }) => [id, [{ topic, partition: 0 }]])), groupData: Buffer.alloc(0) }),
+      },
+      memberData: () => Buffer.alloc(0),
+      sessionTimeoutMs: 6_000,
+      rebalanceTimeoutMs: 10_000,
+      heartbeatIntervalMs: 200,
+      isolation: 'read-committed',
+      maxPartitionBytes: 100_000,
+      listener: {
+        onRevoke: async () => void events.push('revoke'),
+        onAssign: async () => void events.push('assign'),
+        onLost: async () => void events.push('lost'),
+      },
+    })
+    await consumer.start()
+    await producer.send([record(topic, 'before')], OPEN)
+    await eventually(() => read.includes('before'), { what: 'the record before' })
+
+    await kafka.kill(1)
+    const sending = producer.send([record(topic, 'during')], OPEN)
+    await eventually(() => warnings.length >= 4, { what: 'some tries', limitMs: 20_000 })
+    const beatBefore = consumer.lastHeartbeatMs()
+    await kafka.resume(1)
+    expect(await within(sending, { what: 'the send to succeed', limitMs: 20_000 })).toEqual([{ ok: true, offset: 1 }])
+    await eventually(() => read.includes('during'), { what: 'the record sent meanwhile', limitMs: 20_000 })
+    await eventually(() => consumer.lastHeartbeatMs() > beatBefore, { what: 'a heartbeat', limitMs: 20_000 })
+    await eventually(() => events.at(-1) === 'assign', { what: 'an assignment', limitMs: 20_000 })
+    await within(consumer.commit([{ topic, partition: 0, offset: 2, metadata: 'm' }]).catch((error: unknown) => error), { what: 'a commit', limitMs: 20_000 })
+    expect(read.filter((value) => value === 'before')).toEqual(['before'])
+    // Every try warns once, whatever number of loops waits for it: 1 s apart at most.
+    expect(warnings.length).toBeLessThan(60)
+    await transport.close()
+  })
+
+  test('closing while the broker is gone takes no longer than allowed, and leaves nothing that keeps the process alive', { timeout: 60_000 }, async () => {
+    const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'close-without-broker.fixture.ts'), kafka.brokers], { stdio: ['pipe', 'pipe', 'inherit'] })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+    await eventually(() => output.includes('ready'), { what: 'the client to be busy', limitMs: 20_000 })
+    await kafka.kill(1)
+    child.stdin.end('close\n')
+    expect(await within(exited, { what: 'the process to end by itself', limitMs: 15_000 })).toBe(0)
+    const closedMs = Number(/closed in (\d+) ms/.exec(output)?.[1])
+    expect(closedMs).toBeLessThan(5_500)
+  })
+})
+
+function record(topic: string, value: string): OutgoingRecord {
+  return { topic, partition: 0, key: null, value: Buffer.from(value), headers: NO_HEADERS, timestamp: 1_700_000_000_000 }
+}

@@ -1,0 +1,111 @@
+import { eventually } from '@millrace/conformance'
+import { NO_HEADERS, systemClock, type Logger, type OutgoingRecord, type RawRecord, type Transport } from '@millrace/core'
+import { describeKafka } from '@millrace/kafka-for-tests'
+import { Kafka, logLevel } from 'kafkajs'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { CompressionName } from './compression/compression.ts'
+import { createKafkaTransport } from './kafka-transport.ts'
+
+const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+const clock = systemClock()
+const OPEN = { guard: (): void => {} }
+
+describeKafka('what lies in the log', (brokers) => {
+  const open: Transport[] = []
+  let names = 0
+  const connect = async (compression: CompressionName = 'none'): Promise<Transport> => {
+    const transport = createKafkaTransport({ brokers, clientId: 'storage', compression }, { clock, log: silent })
+    open.push(transport)
+    await transport.connect({ timeoutMs: 10_000 })
+    return transport
+  }
+  const newTopic = async (transport: Transport, config: Readonly<Record<string, string>>): Promise<string> => {
+    const name = `storage-${process.pid}-${Date.now()}-${++names}`
+    await transport.admin().createTopics([{ name, partitions: 1, replicationFactor: -1, config }])
+    return name
+  }
+  const readAll = async (transport: Transport, topic: string): Promise<{ readonly records: RawRecord[]; readonly end: number }> => {
+    const reader = transport.reader({ isolation: 'read-committed' })
+    const [offsets] = await reader.offsets([{ topic, partition: 0 }])
+    reader.assign({ topic, partition: 0 }, offsets?.beginning ?? 0)
+    const records: RawRecord[] = []
+    let end = 0
+    for await (const batch of reader.batches()) {
+      records.push(...batch.records)
+      end = batch.nextOffset
+      if (end >= (offsets?.end ?? 0)) break
+    }
+    await reader.close()
+    return { records, end }
+  }
+
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((transport) => transport.close()))
+  })
+
+  describe.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('%s', (compression) => {
+    const values = Array.from({ length: 2_000 }, (_, i) => `value ${i} ${'abc'.repeat(i % 40)}`)
+
+    test('is written as the broker understands it, and read', async () => {
+      const transport = await connect(compression)
+      // A topic with another compression makes the broker unpack and pack again: it would refuse what it cannot read.
+      const topic = await newTopic(transport, { 'compression.type': compression === 'gzip' ? 'lz4' : 'gzip' })
+      const outcomes = await transport.producer().send(values.map((value) => record(topic, null, value)), OPEN)
+      expect(outcomes.every(({ ok }) => ok)).toBe(true)
+      expect((await readAll(transport, topic)).records.map(({ value }) => value?.toString())).toEqual(values)
+    })
+
+    test('is read as the broker writes it', async () => {
+      const transport = await connect()
+      const topic = await newTopic(transport, { 'compression.type': compression })
+      await transport.producer().send(values.map((value) => record(topic, null, value)), OPEN)
+      expect((await readAll(transport, topic)).records.map(({ value }) => value?.toString())).toEqual(values)
+    })
+  })
+
+  test('what compaction has left out is read over, up to the end', { timeout: 60_000 }, async () => {
+    const transport = await connect()
+    const topic = await newTopic(transport, { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.01', 'segment.ms': '1', 'min.compaction.lag.ms': '0' })
+    const producer = transport.producer()
+    // Segments are closed by the timestamps of later records.
+    for (let round = 0; round < 30; round++) {
+      await producer.send(Array.from({ length: 20 }, (_, i) => record(topic, `key-${i % 4}`, `${round}-${i}`, 1_700_000_000_000 + round * 10_000)), OPEN)
+    }
+    const compacted = await eventually(
+      async () => {
+        const found = await readAll(transport, topic)
+        return found.records.length < 100 ? found : undefined
+      },
+      { what: 'the broker to compact', limitMs: 45_000 },
+    )
+    expect(compacted.end).toBe(600)
+    const latest = new Map(compacted.records.map(({ key, value }) => [key?.toString(), value?.toString()]))
+    expect(latest).toEqual(new Map([['key-0', '29-16'], ['key-1', '29-17'], ['key-2', '29-18'], ['key-3', '29-19']]))
+  })
+
+  test('records that kafkajs itself has sent are read, headers and all', async () => {
+    const transport = await connect()
+    const topic = await newTopic(transport, {})
+    const producer = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).producer({ idempotent: true })
+    await producer.connect()
+    await producer.send({ topic, messages: [{ key: 'k', value: 'v', headers: { a: ['1', '2'], b: 'x' } }, { value: null }] })
+    await producer.disconnect()
+    const { records } = await readAll(transport, topic)
+    expect(records.map(({ key, value }) => [key?.toString(), value?.toString()])).toEqual([['k', 'v'], [undefined, undefined]])
+    expect(records[0]?.headers.map(([name, value]) => [name, value?.toString()])).toEqual([['a', '1'], ['a', '2'], ['b', 'x']])
+    expect(records[1]?.headers).toBe(NO_HEADERS)
+  })
+
+  test('a batch with one record that is too large stores the others, in order', async () => {
+    const transport = await connect()
+    const topic = await newTopic(transport, { 'max.message.bytes': '20000' })
+    const values = Array.from({ length: 300 }, (_, i) => (i === 137 ? 'x'.repeat(30_000) : `${i} ${'y'.repeat(500)}`))
+    const outcomes = await transport.producer().send(values.map((value) => record(topic, null, value)), OPEN)
+    expect(outcomes.flatMap((outcome, i) => (outcome.ok ? [] : [i]))).toEqual([137])
+    expect((await readAll(transport, topic)).records.map(({ value }) => value?.toString().split(' ')[0])).toEqual(values.flatMap((value, i) => (i === 137 ? [] : [value.split(' ')[0]])))
+  })
+})
+
+function record(topic: string, key: string | null, value: string, timestamp = 1_700_000_000_000): OutgoingRecord {
+  return { topic, partition: 0, key: key === null ? null : Buffer.from(key), value: Buffer.from(value), headers: NO_HEADERS, timestamp }
+}
