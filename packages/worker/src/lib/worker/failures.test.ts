@@ -1,0 +1,228 @@
+import { type EventInHand, type Logger, manualClock, MillraceError, type OpenPart, type TaskPart } from '@millrace/core'
+import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { Outside, outgoing, runWorker, silentLog, type TestApp, testWorker, until } from '../fixtures/test-worker.fixture.ts'
+
+async function filled(count: number, partitions = 1): Promise<{ log: ReturnType<typeof createMemoryLog>; outside: Outside }> {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', partitions)
+  await outside.numbers('in', { count, partitions })
+  return { log, outside }
+}
+
+const key = (event: EventInHand): string => String(event.record.key)
+
+test('a record that the broker refuses stops the worker, and nothing from its event on is committed', async () => {
+  const { log } = await filled(100)
+  const { worker } = await runWorker(log, {
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        handler: (event) => {
+          if (event.offset === 42) event.send(outgoing('nowhere', 0, 'k', 'v'))
+        },
+      },
+    ],
+  })
+  await expect(worker.finished).rejects.toMatchObject({ code: 'RECORD_REFUSED', message: expect.stringMatching(/nowhere.*in\/0@42 of agent a/) })
+  expect(log.committed('app')[0]?.offset ?? 0).toBeLessThanOrEqual(42)
+  expect(worker.status).toBe('failed')
+})
+
+test('a record too large is refused in the handler', async () => {
+  const { log } = await filled(1)
+  const thrown: unknown[] = []
+  const { worker } = await runWorker(log, {
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        handler: (event) => {
+          try {
+            event.send(outgoing('out', 0, 'k', 'x'.repeat(100_001)))
+          } catch (error) {
+            thrown.push(error)
+          }
+        },
+      },
+    ],
+    topics: { out: 1 },
+  })
+  await until('handled', () => worker.stats().agents['a']?.processed === 1)
+  expect(thrown).toMatchObject([{ code: 'RECORD_TOO_LARGE' }])
+  await worker.stop()
+})
+
+test('rows in a changelog whose source has no committed offsets stop the worker', async () => {
+  const { log, outside } = await filled(10)
+  await outside.topic('counts-changelog', 1)
+  await outside.send([outgoing('counts-changelog', 0, 'k1', '5')])
+  const counts = countTable('counts')
+  const { worker } = testWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }], tables: [counts] })
+  await expect(worker.start()).rejects.toMatchObject({ code: 'OFFSETS_MISSING', message: expect.stringMatching(/counts has 1 rows in partition 0.*in\/0/) })
+  expect(log.committed('app')).toEqual([])
+})
+
+test('a crash before the very first commit is not taken for missing offsets', async () => {
+  const { log } = await filled(10)
+  const counts = countTable('counts')
+  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }], tables: [counts] }
+  const first = await runWorker(log, app)
+  await until('rows are out', () => log.records('counts-changelog').length > 0)
+  first.kill()
+  const second = await runWorker(log, app)
+  await until('committed', () => log.committed('app')[0]?.offset === 10)
+  await second.worker.stop()
+})
+
+test('a store of another changelog, or ahead of it, is rebuilt and that is logged', async () => {
+  const { log } = await filled(100)
+  const counts = countTable('counts')
+  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }], tables: [counts] }
+  const first = await runWorker(log, app)
+  await until('committed', () => log.committed('app')[0]?.offset === 100)
+  await first.worker.stop()
+  const store = new HeapStore()
+  const partition = await store.open('counts', 0)
+  await store.commit([{ partition, rows: [{ key: Buffer.from('ghost'), value: Buffer.from('1') }], checkpoint: { topicId: 'other', offset: 1, wallTimeMs: 0 } }])
+  await partition.close()
+  const warnings: string[] = []
+  const logger: Logger = { ...silentLog, warn: (_, message) => void warnings.push(message) }
+  const second = await runWorker(log, app, { store, log: logger })
+  expect(warnings).toEqual([expect.stringMatching(/counts is rebuilt from its changelog/)])
+  expect(countsOf(second.worker.context.openParts(counts)).has('ghost')).toBe(false)
+  expect(countsOf(second.worker.context.openParts(counts)).size).toBe(100)
+  await second.worker.stop()
+})
+
+test('a broker that cannot be reached fails the worker after connectTimeout', async () => {
+  const log = createMemoryLog()
+  const made = testWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] })
+  await made.transport.close()
+  await expect(made.worker.start()).rejects.toBeInstanceOf(MillraceError)
+  await expect(made.worker.finished).rejects.toBeInstanceOf(MillraceError)
+  expect(made.worker.status).toBe('failed')
+})
+
+test('a topic that is missing and not declared fails the start', async () => {
+  const log = createMemoryLog()
+  const { worker } = testWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] })
+  await expect(worker.start()).rejects.toMatchObject({ code: 'TOPIC_MISSING', message: expect.stringMatching(/in, which agent a reads/) })
+})
+
+test('fail ends the worker: what is finished is committed, what is in hand is not', async () => {
+  const { log } = await filled(10)
+  const handled: number[] = []
+  const made = await runWorker(log, {
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        handler: async (event) => {
+          if (event.offset === 5) {
+            made.worker.context.fail(new MillraceError('AGENT_FAILED', 'Agent a failed on in/0@5.'))
+            await new Promise((resolve) => event.signal.addEventListener('abort', resolve))
+          }
+          handled.push(event.offset)
+        },
+      },
+    ],
+  })
+  await expect(made.worker.finished).rejects.toMatchObject({ code: 'AGENT_FAILED' })
+  expect(log.committed('app')[0]?.offset).toBe(5)
+  expect(log.group('app').members.size).toBe(0)
+})
+
+test('a hard stop commits nothing more and waits for nobody', async () => {
+  const { log } = await filled(10)
+  const { worker } = await runWorker(log, {
+    agents: [{ name: 'a', topics: ['in'], handler: (event) => (event.offset === 5 ? new Promise(() => {}) : undefined) }],
+    settings: { commitIntervalMs: 60_000 },
+  })
+  await until('stuck', () => worker.stats().agents['a']?.processed === 5)
+  const stopping = worker.stop()
+  const stopped = worker.stop({ hard: true })
+  const aborted = worker.context.signal.aborted
+  expect(aborted).toBe(true)
+  await until('left', () => log.group('app').members.size === 0)
+  expect(log.committed('app')[0]?.offset ?? 0).toBe(0)
+  // The agent never comes back: parts get the shutdown time, then the worker goes on without it.
+  void stopping
+  void stopped
+})
+
+test('a partition count that changes stops the worker', async () => {
+  const clock = manualClock()
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  const { worker } = await runWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] }, { clock })
+  const admin = createMemoryTransport(log, { clock, log: silentLog }).admin()
+  await admin.deleteTopics(['in'])
+  await outside.topic('in', 3)
+  await clock.advance(31_000)
+  await expect(worker.finished).rejects.toMatchObject({ code: 'PARTITIONS_CHANGED' })
+})
+
+test('quiet tells whether anything goes on that does not wait for the clock', async () => {
+  const clock = manualClock()
+  const { log } = await filled(10)
+  let fail = true
+  const { worker } = await runWorker(
+    log,
+    {
+      agents: [
+        {
+          name: 'a',
+          topics: ['in'],
+          retryMs: 1000,
+          handler: (event) => {
+            if (event.offset === 3 && fail) throw new Error('later')
+          },
+        },
+      ],
+    },
+    { clock },
+  )
+  await until('quiet', () => worker.quiet().idle && worker.stats().agents['a']?.processed === 3)
+  expect(worker.quiet().positions).toEqual([{ topic: 'in', partition: 0, position: 10 }])
+  fail = false
+  await clock.advance(1000)
+  await until('all', () => worker.stats().agents['a']?.processed === 10)
+  await clock.advance(100)
+  await until('committed', () => log.committed('app')[0]?.offset === 10)
+  expect(worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+  await worker.stop()
+})
+
+test('offsetReset latest begins at the end, and keeps to it', async () => {
+  const { log, outside } = await filled(10)
+  const seen: number[] = []
+  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: (event) => void seen.push(event.offset) }], settings: { offsetReset: 'latest' } }
+  const first = await runWorker(log, app)
+  first.kill()
+  await outside.numbers('in', { first: 10, count: 5, partitions: 1 })
+  const second = await runWorker(log, app)
+  await until('five', () => seen.length === 5)
+  expect(seen).toEqual([10, 11, 12, 13, 14])
+  await second.worker.stop()
+})
+
+test('a row that is refused stops the worker with the key', async () => {
+  const { log } = await filled(1)
+  const part: TaskPart = {
+    name: 'big',
+    changelog: { topic: 'big-changelog', config: {} },
+    partitions: undefined,
+    openPart: (): OpenPart => ({ takeRows: () => [{ key: Buffer.from('k'), value: Buffer.from('v') }], rowsStored: () => {}, rowsReturned: () => {}, dirtyBytes: 0, close: () => {} }),
+  }
+  const { worker } = await runWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: () => {} }], tables: [{ ...part, changelog: { topic: 'gone', config: {} } }] })
+  await until('committed', () => log.committed('app')[0]?.offset === 1)
+  await createMemoryTransport(log, { clock: manualClock(), log: silentLog }).admin().deleteTopics(['gone'])
+  await new Outside(log).numbers('in', { count: 1, partitions: 1 })
+  await expect(worker.finished).rejects.toMatchObject({ code: 'RECORD_REFUSED', message: expect.stringMatching(/key "k" in big/) })
+})
