@@ -66,5 +66,12 @@ async function askForKafka(): Promise<KafkaAnswer> {
 }
 
 function isAnswer(value: unknown): value is KafkaAnswer {
-  return typeof value === 'object' && value !== null && 'brokers' in value && typeof value.brokers === 'string' && 'problem' in value && typeof value.problem === 'string'
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'brokers' in value &&
+    typeof value.brokers === 'string' &&
+    'problem' in value &&
+    typeof value.problem === 'string'
+  )
 }

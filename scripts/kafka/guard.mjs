@@ -24,5 +24,6 @@ lines.on('close', () => {
       if (error.code !== 'ESRCH') throw error
     }
   }
-  for (const directory of directories) rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  for (const directory of directories)
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 })

@@ -15,7 +15,15 @@ const READY_LIMIT_MS = 60_000
 export async function launchNode(node: KafkaNode, jars: string): Promise<number> {
   const log = await open(join(node.directory, 'log'), 'w')
   try {
-    const args = ['-Xms256m', '-Xmx512m', ...LOGGING, '-cp', `${jars}/*`, 'kafka.Kafka', join(node.directory, 'server.properties')]
+    const args = [
+      '-Xms256m',
+      '-Xmx512m',
+      ...LOGGING,
+      '-cp',
+      `${jars}/*`,
+      'kafka.Kafka',
+      join(node.directory, 'server.properties'),
+    ]
     const child = spawn('java', args, { detached: true, stdio: ['ignore', log.fd, log.fd] })
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', () => resolve())
@@ -36,7 +44,11 @@ export async function untilReady(node: KafkaNode, pid: number): Promise<void> {
   for (;;) {
     const log = await readFile(join(node.directory, 'log'), 'utf8')
     if (log.includes('Kafka Server started')) return
-    const problem = !isAlive(pid) ? 'died' : clock.monotonic() > deadline ? `was not ready after ${READY_LIMIT_MS} ms` : undefined
+    const problem = !isAlive(pid)
+      ? 'died'
+      : clock.monotonic() > deadline
+        ? `was not ready after ${READY_LIMIT_MS} ms`
+        : undefined
     if (problem !== undefined) {
       throw new Error(`Kafka node ${node.id} ${problem}. The end of its log:\n${log.split('\n').slice(-25).join('\n')}`)
     }

@@ -60,7 +60,8 @@ async function resume(n: number): Promise<void> {
   if (await isOurs(node, old)) return
   const pid = await launchNode(node, await kafkaJars())
   const state = await load()
-  if (state !== undefined) await save({ ...state, nodes: state.nodes.map((each) => (each.node.id === n ? { node, pid } : each)) })
+  if (state !== undefined)
+    await save({ ...state, nodes: state.nodes.map((each) => (each.node.id === n ? { node, pid } : each)) })
   await untilReady(node, pid)
 }
 
@@ -68,7 +69,8 @@ async function status(): Promise<void> {
   const state = await load()
   if (state === undefined) return console.log('No Kafka was started here.')
   console.log(`KAFKA_BROKERS=${state.brokers}`)
-  for (const { node, pid } of state.nodes) console.log(`broker ${node.id}: ${(await isOurs(node, pid)) ? `runs, pid ${pid}` : 'is down'}`)
+  for (const { node, pid } of state.nodes)
+    console.log(`broker ${node.id}: ${(await isOurs(node, pid)) ? `runs, pid ${pid}` : 'is down'}`)
 }
 
 async function numbered(n: number): Promise<State['nodes'][number]> {

@@ -12,7 +12,12 @@ export function runCommand(
       if (error === null) return resolve(stdout)
       if (error.code === 'ENOENT') return reject(new Error(`"${program}" is not on the PATH.`, { cause: error }))
       const tail = `${stdout}${stderr}`.trim().split('\n').slice(-15).join('\n')
-      reject(new Error(`"${program}" failed (${error.killed === true ? 'took too long' : `exit ${String(error.code)}`}):\n${tail}`, { cause: error }))
+      reject(
+        new Error(
+          `"${program}" failed (${error.killed === true ? 'took too long' : `exit ${String(error.code)}`}):\n${tail}`,
+          { cause: error },
+        ),
+      )
     })
   })
 }

@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest'
 import { serverProperties, type KafkaNode } from './server-properties.ts'
 
-const nodes: readonly KafkaNode[] = [1, 2, 3].map((id) => ({ id, port: 100 * id, controllerPort: 100 * id + 1, saslPort: 100 * id + 2, directory: `/x/node${id}` }))
+const nodes: readonly KafkaNode[] = [1, 2, 3].map((id) => ({
+  id,
+  port: 100 * id,
+  controllerPort: 100 * id + 1,
+  saslPort: 100 * id + 2,
+  directory: `/x/node${id}`,
+}))
 
 test('three nodes vote for one another and replicate three times', () => {
   const [, second] = nodes

@@ -103,7 +103,8 @@ async function planNodes(directory: string, options: StartKafkaOptions): Promise
   const count = options.brokers ?? 1
   const each = options.sasl === undefined ? 2 : 3
   const first = options.firstPort
-  const ports = first === undefined ? await freePorts(count * each) : Array.from({ length: count * each }, (_, i) => first + i)
+  const ports =
+    first === undefined ? await freePorts(count * each) : Array.from({ length: count * each }, (_, i) => first + i)
   return Array.from({ length: count }, (_, i) => ({
     id: i + 1,
     port: ports[i * each] ?? 0,
@@ -116,21 +117,41 @@ async function planNodes(directory: string, options: StartKafkaOptions): Promise
 async function formatNodes(nodes: readonly KafkaNode[], jars: string, user: SaslUser | undefined): Promise<void> {
   // Kafka wants 16 bytes in URL-safe base 64; a leading dash would be taken for an option.
   const clusterId = `M${randomBytes(16).toString('base64url').slice(1)}`
-  const users = user === undefined ? [] : ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => ['--add-scram', `${mechanism}=[name=${user.username},password=${user.password}]`])
+  const users =
+    user === undefined
+      ? []
+      : ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+          '--add-scram',
+          `${mechanism}=[name=${user.username},password=${user.password}]`,
+        ])
   await Promise.all(
     nodes.map(async (node) => {
       const properties = join(node.directory, 'server.properties')
       await mkdir(join(node.directory, 'data'), { recursive: true })
       await writeFile(properties, serverProperties(node, nodes, user))
       const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
-      const args = [quiet, '-cp', `${jars}/*`, 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties, ...users]
+      const args = [
+        quiet,
+        '-cp',
+        `${jars}/*`,
+        'kafka.tools.StorageTool',
+        'format',
+        '-t',
+        clusterId,
+        '-c',
+        properties,
+        ...users,
+      ]
       await runCommand('java', args, { timeoutMs: 60_000 })
     }),
   )
 }
 
 function startGuard(): ChildProcessByStdio<Writable, null, null> {
-  const guard = spawn(process.execPath, [join(import.meta.dirname, 'guard.mjs')], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  const guard = spawn(process.execPath, [join(import.meta.dirname, 'guard.mjs')], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
   guard.unref()
   // The starter may be on its way out while the guard is too: nothing is left to tell it then.
   guard.stdin.on('error', () => {})

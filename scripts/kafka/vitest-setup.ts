@@ -25,7 +25,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     void answer().then((found) => {
       if (found.problem !== '' && !told) {
         told = true
-        console.warn(`\n!!! KAFKA TESTS ARE ${process.env['CI'] === 'true' ? 'FAILED' : 'SKIPPED'}: no Kafka could be started: ${found.problem.replaceAll('\n', ' | ')}\n`)
+        console.warn(
+          `\n!!! KAFKA TESTS ARE ${process.env['CI'] === 'true' ? 'FAILED' : 'SKIPPED'}: no Kafka could be started: ${found.problem.replaceAll('\n', ' | ')}\n`,
+        )
       }
       response.end(JSON.stringify(found))
     })

@@ -6,7 +6,10 @@ import { createKafkaTransport } from './kafka-transport.ts'
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const clock = systemClock()
 const topic = `closing-${process.pid}`
-const transport = createKafkaTransport({ brokers: (process.argv[2] ?? '').split(','), clientId: 'closing' }, { clock, log: silent })
+const transport = createKafkaTransport(
+  { brokers: (process.argv[2] ?? '').split(','), clientId: 'closing' },
+  { clock, log: silent },
+)
 await transport.connect({ timeoutMs: 10_000 })
 await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
 const consumer = transport.consumer({
@@ -32,7 +35,9 @@ process.stdout.write('ready\n')
 await once(process.stdin, 'data')
 const outcome = transport
   .producer()
-  .send([{ topic, partition: 0, key: null, value: Buffer.from('x'), headers: NO_HEADERS, timestamp: 0 }], { guard: () => {} })
+  .send([{ topic, partition: 0, key: null, value: Buffer.from('x'), headers: NO_HEADERS, timestamp: 0 }], {
+    guard: () => {},
+  })
   .then(
     () => 'sent',
     () => 'rejected',
@@ -40,4 +45,6 @@ const outcome = transport
 await clock.sleep(500)
 const startedMs = clock.monotonic()
 await transport.close()
-process.stdout.write(`closed in ${Math.round(clock.monotonic() - startedMs)} ms; the send was ${await outcome}; reading ended: ${String((await reading).done)}\n`)
+process.stdout.write(
+  `closed in ${Math.round(clock.monotonic() - startedMs)} ms; the send was ${await outcome}; reading ended: ${String((await reading).done)}\n`,
+)

@@ -49,7 +49,14 @@ async function throwOutMembers(brokers: readonly string[], clientId: string): Pr
     for (const group of described.groups) {
       for (const member of group.members.filter((each) => each.clientId === clientId)) {
         const coordinator = new CoordinatorLink('group', group.groupId, { view, links })
-        await coordinator.send(leaveGroupRequest({ groupId: group.groupId, generation: -1, memberId: member.memberId, instanceId: undefined }))
+        await coordinator.send(
+          leaveGroupRequest({
+            groupId: group.groupId,
+            generation: -1,
+            memberId: member.memberId,
+            instanceId: undefined,
+          }),
+        )
       }
     }
   } finally {

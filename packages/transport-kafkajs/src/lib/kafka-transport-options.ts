@@ -3,7 +3,11 @@ import type { CompressionName } from './compression/compression.ts'
 
 /** How to log in. `token` of oauthbearer is asked for a fresh token whenever a connection needs one. */
 export type KafkaSasl =
-  | { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
+  | {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+      readonly username: string
+      readonly password: string
+    }
   | { readonly mechanism: 'oauthbearer'; readonly token: () => Promise<string> }
 
 export interface KafkaTransportOptions {

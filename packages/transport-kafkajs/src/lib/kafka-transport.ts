@@ -98,7 +98,12 @@ export class KafkaTransport implements Transport {
     let reason = ''
     const timer = clock.schedule(timeoutMs, () => {
       const said = reason === '' ? '' : ` ${reason}`
-      limit.abort(new MillraceError('BROKER_UNREACHABLE', `No broker of kafka://${brokers.join(',')} answered within ${timeoutMs} ms.${said}`))
+      limit.abort(
+        new MillraceError(
+          'BROKER_UNREACHABLE',
+          `No broker of kafka://${brokers.join(',')} answered within ${timeoutMs} ms.${said}`,
+        ),
+      )
     })
     try {
       for (let attempt = 1; ; attempt++) {
@@ -159,7 +164,9 @@ export class KafkaTransport implements Transport {
     const limit = new AbortController()
     const timeout = clock.sleep(CLOSE_LIMIT_MS, limit.signal).catch(() => undefined)
     const closing = Promise.allSettled([...this.#parts].map((part) => part.close())).then((ends) => {
-      for (const end of ends) if (end.status === 'rejected') log.warn({ error: toError(end.reason).message }, 'A part of the Kafka transport did not close well.')
+      for (const end of ends)
+        if (end.status === 'rejected')
+          log.warn({ error: toError(end.reason).message }, 'A part of the Kafka transport did not close well.')
     })
     await Promise.race([closing, timeout])
     limit.abort()

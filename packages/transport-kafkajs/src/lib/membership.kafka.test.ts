@@ -1,5 +1,17 @@
 import { eventually } from '@millrace/conformance'
-import { NO_HEADERS, partitionKey, systemClock, toError, type AssignmentChange, type Consumer, type GroupAssignor, type Logger, type RecordBatch, type TopicPartition, type Transport } from '@millrace/core'
+import {
+  NO_HEADERS,
+  partitionKey,
+  systemClock,
+  toError,
+  type AssignmentChange,
+  type Consumer,
+  type GroupAssignor,
+  type Logger,
+  type RecordBatch,
+  type TopicPartition,
+  type Transport,
+} from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { afterEach, expect, test } from 'vitest'
 import { createKafkaTransport } from './kafka-transport.ts'
@@ -25,38 +37,49 @@ describeKafka('membership', (brokers) => {
     await Promise.all(open.splice(0).map((transport) => transport.close()))
   })
 
-  test('100,000 numbered records on 2 topics of 8 partitions: members join and leave, none is missing, none comes twice', { timeout: 90_000 }, async () => {
-    const transport = await connect()
-    const topics = [name('a'), name('b')]
-    await transport.admin().createTopics(topics.map((topic) => ({ name: topic, partitions: PARTITIONS, replicationFactor: -1, config: {} })))
-    const seen = new Map<string, number>()
-    const handle = (batch: RecordBatch): void => {
-      for (const { value } of batch.records) {
-        const number = value?.toString() ?? ''
-        seen.set(number, (seen.get(number) ?? 0) + 1)
+  test(
+    '100,000 numbered records on 2 topics of 8 partitions: members join and leave, none is missing, none comes twice',
+    { timeout: 90_000 },
+    async () => {
+      const transport = await connect()
+      const topics = [name('a'), name('b')]
+      await transport
+        .admin()
+        .createTopics(
+          topics.map((topic) => ({ name: topic, partitions: PARTITIONS, replicationFactor: -1, config: {} })),
+        )
+      const seen = new Map<string, number>()
+      const handle = (batch: RecordBatch): void => {
+        for (const { value } of batch.records) {
+          const number = value?.toString() ?? ''
+          seen.set(number, (seen.get(number) ?? 0) + 1)
+        }
       }
-    }
-    const groupId = name('group')
-    const first = new Member(transport, { groupId, topics, handle })
-    await first.consumer.start()
-    const producing = produce(transport, topics)
-    await eventually(() => seen.size > RECORDS / 10, { what: 'a tenth of the records', limitMs: 30_000 })
-    const second = new Member(await connect(), { groupId, topics, handle })
-    await second.consumer.start()
-    await eventually(() => seen.size > (RECORDS * 3) / 10, { what: 'three tenths of the records', limitMs: 30_000 })
-    const third = new Member(await connect(), { groupId, topics, handle })
-    await third.consumer.start()
-    await eventually(() => seen.size > (RECORDS * 5) / 10, { what: 'half of the records', limitMs: 30_000 })
-    await second.leave()
-    await eventually(() => seen.size > (RECORDS * 7) / 10, { what: 'seven tenths of the records', limitMs: 30_000 })
-    await first.leave()
-    await producing
-    await eventually(() => seen.size === RECORDS, { what: `all records (there are ${seen.size})`, limitMs: 30_000 })
-    await third.leave()
-    const committed = await transport.admin().committed(groupId, topics.flatMap((topic) => partitionsOf(topic)))
-    expect([...seen.values()].filter((times) => times > 1).length).toBe(0)
-    expect(committed.reduce((sum, { offset }) => sum + offset, 0)).toBe(RECORDS)
-  })
+      const groupId = name('group')
+      const first = new Member(transport, { groupId, topics, handle })
+      await first.consumer.start()
+      const producing = produce(transport, topics)
+      await eventually(() => seen.size > RECORDS / 10, { what: 'a tenth of the records', limitMs: 30_000 })
+      const second = new Member(await connect(), { groupId, topics, handle })
+      await second.consumer.start()
+      await eventually(() => seen.size > (RECORDS * 3) / 10, { what: 'three tenths of the records', limitMs: 30_000 })
+      const third = new Member(await connect(), { groupId, topics, handle })
+      await third.consumer.start()
+      await eventually(() => seen.size > (RECORDS * 5) / 10, { what: 'half of the records', limitMs: 30_000 })
+      await second.leave()
+      await eventually(() => seen.size > (RECORDS * 7) / 10, { what: 'seven tenths of the records', limitMs: 30_000 })
+      await first.leave()
+      await producing
+      await eventually(() => seen.size === RECORDS, { what: `all records (there are ${seen.size})`, limitMs: 30_000 })
+      await third.leave()
+      const committed = await transport.admin().committed(
+        groupId,
+        topics.flatMap((topic) => partitionsOf(topic)),
+      )
+      expect([...seen.values()].filter((times) => times > 1).length).toBe(0)
+      expect(committed.reduce((sum, { offset }) => sum + offset, 0)).toBe(RECORDS)
+    },
+  )
 
   test('a drain of 3 s with a session of 1.5 s loses neither membership nor commits', { timeout: 30_000 }, async () => {
     const transport = await connect()
@@ -86,8 +109,16 @@ describeKafka('membership', (brokers) => {
     const transport = await connect()
     const topic = name('session')
     await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
-    const member = new Member(transport, { groupId: name('group'), topics: [topic], handle: () => {}, sessionTimeoutMs: 10 })
-    await expect(member.consumer.start()).rejects.toMatchObject({ code: 'SETTING_INVALID', detail: expect.stringContaining('sessionTimeout 10 ms') })
+    const member = new Member(transport, {
+      groupId: name('group'),
+      topics: [topic],
+      handle: () => {},
+      sessionTimeoutMs: 10,
+    })
+    await expect(member.consumer.start()).rejects.toMatchObject({
+      code: 'SETTING_INVALID',
+      detail: expect.stringContaining('sessionTimeout 10 ms'),
+    })
     await eventually(() => member.failure, { what: 'the batches to throw' })
   })
 })
@@ -194,7 +225,8 @@ const evenly: GroupAssignor = {
   assign: ({ members, partitions }) => {
     const free = new Map<string, TopicPartition>()
     for (const [topic, count] of partitions) {
-      for (let partition = 0; partition < count; partition++) free.set(partitionKey({ topic, partition }), { topic, partition })
+      for (let partition = 0; partition < count; partition++)
+        free.set(partitionKey({ topic, partition }), { topic, partition })
     }
     const share = Math.ceil(free.size / members.length)
     const assignments = new Map<string, TopicPartition[]>()
@@ -218,17 +250,29 @@ const evenly: GroupAssignor = {
 
 async function produce(transport: Transport, topics: readonly string[]): Promise<void> {
   const producer = transport.producer()
-  for (let number = 0; number < RECORDS; ) {
+  for (let number = 0; number < RECORDS;) {
     const records = []
-    for (const end = number + 500; number < end; number++) records.push(numbered(topics[number % topics.length] ?? '', (number >> 1) % PARTITIONS, number))
+    for (const end = number + 500; number < end; number++)
+      records.push(numbered(topics[number % topics.length] ?? '', (number >> 1) % PARTITIONS, number))
     const outcomes = await producer.send(records, { guard: () => {} })
     expect(outcomes.every(({ ok }) => ok)).toBe(true)
     await clock.sleep(5)
   }
 }
 
-function numbered(topic: string, partition: number, number: number): { topic: string; partition: number; key: null; value: Buffer; headers: typeof NO_HEADERS; timestamp: number } {
-  return { topic, partition, key: null, value: Buffer.from(String(number)), headers: NO_HEADERS, timestamp: 1_700_000_000_000 }
+function numbered(
+  topic: string,
+  partition: number,
+  number: number,
+): { topic: string; partition: number; key: null; value: Buffer; headers: typeof NO_HEADERS; timestamp: number } {
+  return {
+    topic,
+    partition,
+    key: null,
+    value: Buffer.from(String(number)),
+    headers: NO_HEADERS,
+    timestamp: 1_700_000_000_000,
+  }
 }
 
 function partitionsOf(topic: string): TopicPartition[] {

@@ -11,7 +11,10 @@ const OPEN = { guard: (): void => {} }
 
 function recorder(): { readonly log: Logger; readonly warnings: string[] } {
   const warnings: string[] = []
-  return { warnings, log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, message) => warnings.push(message) } }
+  return {
+    warnings,
+    log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, message) => warnings.push(message) },
+  }
 }
 
 describe('no broker', () => {
@@ -19,7 +22,10 @@ describe('no broker', () => {
     const { log, warnings } = recorder()
     const transport = createKafkaTransport({ brokers: ['127.0.0.1:1'], clientId: 'nobody' }, { clock, log })
     const startedMs = clock.monotonic()
-    await expect(transport.connect({ timeoutMs: 700 })).rejects.toMatchObject({ code: 'BROKER_UNREACHABLE', detail: expect.stringContaining('kafka://127.0.0.1:1') })
+    await expect(transport.connect({ timeoutMs: 700 })).rejects.toMatchObject({
+      code: 'BROKER_UNREACHABLE',
+      detail: expect.stringContaining('kafka://127.0.0.1:1'),
+    })
     expect(clock.monotonic() - startedMs).toBeLessThan(2_000)
     expect(warnings.length).toBeGreaterThan(2)
     await transport.close()
@@ -43,7 +49,8 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     const reader = transport.reader({ isolation: 'read-committed' })
     const read: string[] = []
     void (async () => {
-      for await (const batch of reader.batches()) for (const { value } of batch.records) read.push(value?.toString() ?? '')
+      for await (const batch of reader.batches())
+        for (const { value } of batch.records) read.push(value?.toString() ?? '')
     })()
     for (const partition of [0, 1]) reader.assign({ topic, partition }, 0)
     const events: string[] = []
@@ -53,7 +60,10 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
       instanceId: undefined,
       assignor: {
         name: 'first',
-        assign: ({ members }) => ({ assignments: new Map(members.slice(0, 1).map(({ id }) => [id, [{ topic, partition: 0 }]])), groupData: Buffer.alloc(0) }),
+        assign: ({ members }) => ({
+          assignments: new Map(members.slice(0, 1).map(({ id }) => [id, [{ topic, partition: 0 }]])),
+          groupData: Buffer.alloc(0),
+        }),
       },
       memberData: () => Buffer.alloc(0),
       sessionTimeoutMs: 6_000,
@@ -80,27 +90,45 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     await eventually(() => read.includes('during'), { what: 'the record sent meanwhile', limitMs: 20_000 })
     await eventually(() => consumer.lastHeartbeatMs() > beatBefore, { what: 'a heartbeat', limitMs: 20_000 })
     await eventually(() => events.at(-1) === 'assign', { what: 'an assignment', limitMs: 20_000 })
-    await within(consumer.commit([{ topic, partition: 0, offset: 2, metadata: 'm' }]).catch((error: unknown) => error), { what: 'a commit', limitMs: 20_000 })
+    await within(
+      consumer.commit([{ topic, partition: 0, offset: 2, metadata: 'm' }]).catch((error: unknown) => error),
+      { what: 'a commit', limitMs: 20_000 },
+    )
     expect(read.filter((value) => value === 'before')).toEqual(['before'])
     // Every try warns once, whatever number of loops waits for it: 1 s apart at most.
     expect(warnings.length).toBeLessThan(60)
     await transport.close()
   })
 
-  test('closing while the broker is gone takes no longer than allowed, and leaves nothing that keeps the process alive', { timeout: 60_000 }, async () => {
-    const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'close-without-broker.fixture.ts'), kafka.brokers], { stdio: ['pipe', 'pipe', 'inherit'] })
-    let output = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
-    const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
-    await eventually(() => output.includes('ready'), { what: 'the client to be busy', limitMs: 20_000 })
-    await kafka.kill(1)
-    child.stdin.end('close\n')
-    expect(await within(exited, { what: 'the process to end by itself', limitMs: 15_000 })).toBe(0)
-    const closedMs = Number(/closed in (\d+) ms/.exec(output)?.[1])
-    expect(closedMs).toBeLessThan(5_500)
-  })
+  test(
+    'closing while the broker is gone takes no longer than allowed, and leaves nothing that keeps the process alive',
+    { timeout: 60_000 },
+    async () => {
+      const child = spawn(
+        process.execPath,
+        ['--import', 'tsx', join(import.meta.dirname, 'close-without-broker.fixture.ts'), kafka.brokers],
+        { stdio: ['pipe', 'pipe', 'inherit'] },
+      )
+      let output = ''
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+      const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+      await eventually(() => output.includes('ready'), { what: 'the client to be busy', limitMs: 20_000 })
+      await kafka.kill(1)
+      child.stdin.end('close\n')
+      expect(await within(exited, { what: 'the process to end by itself', limitMs: 15_000 })).toBe(0)
+      const closedMs = Number(/closed in (\d+) ms/.exec(output)?.[1])
+      expect(closedMs).toBeLessThan(5_500)
+    },
+  )
 })
 
 function record(topic: string, value: string): OutgoingRecord {
-  return { topic, partition: 0, key: null, value: Buffer.from(value), headers: NO_HEADERS, timestamp: 1_700_000_000_000 }
+  return {
+    topic,
+    partition: 0,
+    key: null,
+    value: Buffer.from(value),
+    headers: NO_HEADERS,
+    timestamp: 1_700_000_000_000,
+  }
 }

@@ -1,5 +1,12 @@
 import { eventually } from '@millrace/conformance'
-import { NO_HEADERS, systemClock, type Logger, type OutgoingRecord, type RawRecord, type Transport } from '@millrace/core'
+import {
+  NO_HEADERS,
+  systemClock,
+  type Logger,
+  type OutgoingRecord,
+  type RawRecord,
+  type Transport,
+} from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -24,7 +31,10 @@ describeKafka('what lies in the log', (brokers) => {
     await transport.admin().createTopics([{ name, partitions: 1, replicationFactor: -1, config }])
     return name
   }
-  const readAll = async (transport: Transport, topic: string): Promise<{ readonly records: RawRecord[]; readonly end: number }> => {
+  const readAll = async (
+    transport: Transport,
+    topic: string,
+  ): Promise<{ readonly records: RawRecord[]; readonly end: number }> => {
     const reader = transport.reader({ isolation: 'read-committed' })
     const [offsets] = await reader.offsets([{ topic, partition: 0 }])
     reader.assign({ topic, partition: 0 }, offsets?.beginning ?? 0)
@@ -50,7 +60,10 @@ describeKafka('what lies in the log', (brokers) => {
       const transport = await connect(compression)
       // A topic with another compression makes the broker unpack and pack again: it would refuse what it cannot read.
       const topic = await newTopic(transport, { 'compression.type': compression === 'gzip' ? 'lz4' : 'gzip' })
-      const outcomes = await transport.producer().send(values.map((value) => record(topic, null, value)), OPEN)
+      const outcomes = await transport.producer().send(
+        values.map((value) => record(topic, null, value)),
+        OPEN,
+      )
       expect(outcomes.every(({ ok }) => ok)).toBe(true)
       expect((await readAll(transport, topic)).records.map(({ value }) => value?.toString())).toEqual(values)
     })
@@ -58,18 +71,31 @@ describeKafka('what lies in the log', (brokers) => {
     test('is read as the broker writes it', async () => {
       const transport = await connect()
       const topic = await newTopic(transport, { 'compression.type': compression })
-      await transport.producer().send(values.map((value) => record(topic, null, value)), OPEN)
+      await transport.producer().send(
+        values.map((value) => record(topic, null, value)),
+        OPEN,
+      )
       expect((await readAll(transport, topic)).records.map(({ value }) => value?.toString())).toEqual(values)
     })
   })
 
   test('what compaction has left out is read over, up to the end', { timeout: 60_000 }, async () => {
     const transport = await connect()
-    const topic = await newTopic(transport, { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.01', 'segment.ms': '1', 'min.compaction.lag.ms': '0' })
+    const topic = await newTopic(transport, {
+      'cleanup.policy': 'compact',
+      'min.cleanable.dirty.ratio': '0.01',
+      'segment.ms': '1',
+      'min.compaction.lag.ms': '0',
+    })
     const producer = transport.producer()
     // Segments are closed by the timestamps of later records.
     for (let round = 0; round < 30; round++) {
-      await producer.send(Array.from({ length: 20 }, (_, i) => record(topic, `key-${i % 4}`, `${round}-${i}`, 1_700_000_000_000 + round * 10_000)), OPEN)
+      await producer.send(
+        Array.from({ length: 20 }, (_, i) =>
+          record(topic, `key-${i % 4}`, `${round}-${i}`, 1_700_000_000_000 + round * 10_000),
+        ),
+        OPEN,
+      )
     }
     const compacted = await eventually(
       async () => {
@@ -80,7 +106,14 @@ describeKafka('what lies in the log', (brokers) => {
     )
     expect(compacted.end).toBe(600)
     const latest = new Map(compacted.records.map(({ key, value }) => [key?.toString(), value?.toString()]))
-    expect(latest).toEqual(new Map([['key-0', '29-16'], ['key-1', '29-17'], ['key-2', '29-18'], ['key-3', '29-19']]))
+    expect(latest).toEqual(
+      new Map([
+        ['key-0', '29-16'],
+        ['key-1', '29-17'],
+        ['key-2', '29-18'],
+        ['key-3', '29-19'],
+      ]),
+    )
   })
 
   test('records that kafkajs itself has sent are read, headers and all', async () => {
@@ -88,11 +121,21 @@ describeKafka('what lies in the log', (brokers) => {
     const topic = await newTopic(transport, {})
     const producer = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).producer({ idempotent: true })
     await producer.connect()
-    await producer.send({ topic, messages: [{ key: 'k', value: 'v', headers: { a: ['1', '2'], b: 'x' } }, { value: null }] })
+    await producer.send({
+      topic,
+      messages: [{ key: 'k', value: 'v', headers: { a: ['1', '2'], b: 'x' } }, { value: null }],
+    })
     await producer.disconnect()
     const { records } = await readAll(transport, topic)
-    expect(records.map(({ key, value }) => [key?.toString(), value?.toString()])).toEqual([['k', 'v'], [undefined, undefined]])
-    expect(records[0]?.headers.map(([name, value]) => [name, value?.toString()])).toEqual([['a', '1'], ['a', '2'], ['b', 'x']])
+    expect(records.map(({ key, value }) => [key?.toString(), value?.toString()])).toEqual([
+      ['k', 'v'],
+      [undefined, undefined],
+    ])
+    expect(records[0]?.headers.map(([name, value]) => [name, value?.toString()])).toEqual([
+      ['a', '1'],
+      ['a', '2'],
+      ['b', 'x'],
+    ])
     expect(records[1]?.headers).toBe(NO_HEADERS)
   })
 
@@ -100,12 +143,24 @@ describeKafka('what lies in the log', (brokers) => {
     const transport = await connect()
     const topic = await newTopic(transport, { 'max.message.bytes': '20000' })
     const values = Array.from({ length: 300 }, (_, i) => (i === 137 ? 'x'.repeat(30_000) : `${i} ${'y'.repeat(500)}`))
-    const outcomes = await transport.producer().send(values.map((value) => record(topic, null, value)), OPEN)
+    const outcomes = await transport.producer().send(
+      values.map((value) => record(topic, null, value)),
+      OPEN,
+    )
     expect(outcomes.flatMap((outcome, i) => (outcome.ok ? [] : [i]))).toEqual([137])
-    expect((await readAll(transport, topic)).records.map(({ value }) => value?.toString().split(' ')[0])).toEqual(values.flatMap((value, i) => (i === 137 ? [] : [value.split(' ')[0]])))
+    expect((await readAll(transport, topic)).records.map(({ value }) => value?.toString().split(' ')[0])).toEqual(
+      values.flatMap((value, i) => (i === 137 ? [] : [value.split(' ')[0]])),
+    )
   })
 })
 
 function record(topic: string, key: string | null, value: string, timestamp = 1_700_000_000_000): OutgoingRecord {
-  return { topic, partition: 0, key: key === null ? null : Buffer.from(key), value: Buffer.from(value), headers: NO_HEADERS, timestamp }
+  return {
+    topic,
+    partition: 0,
+    key: key === null ? null : Buffer.from(key),
+    value: Buffer.from(value),
+    headers: NO_HEADERS,
+    timestamp,
+  }
 }

@@ -51,12 +51,14 @@ export class KafkaAdmin implements Admin {
       for (const result of results) {
         if (result.errorCode === KafkaCode.ok || result.errorCode === KafkaCode.topicAlreadyExists) continue
         const said = result.message === undefined ? '' : ` ${result.message}`
-        if (!isRetriable(result.errorCode)) throw kafkaError(result.errorCode, `Topic "${result.topic}" could not be created.${said}`, 'TOPIC_INVALID')
+        if (!isRetriable(result.errorCode))
+          throw kafkaError(result.errorCode, `Topic "${result.topic}" could not be created.${said}`, 'TOPIC_INVALID')
         passing = result
         again.add(result.topic)
       }
       left = left.filter(({ name }) => again.has(name))
-      if (passing !== undefined) throw new PassingError(`Kafka answered ${kafkaErrorName(passing.errorCode)} for "${passing.topic}".`)
+      if (passing !== undefined)
+        throw new PassingError(`Kafka answered ${kafkaErrorName(passing.errorCode)} for "${passing.topic}".`)
     })
     view.want(names)
     await this.#until(
@@ -64,7 +66,9 @@ export class KafkaAdmin implements Admin {
       async () => {
         const topics = await this.#retrying('created topics could not be looked up', () => view.describe(names))
         if (topics.length < names.length || !topics.every(isLed)) return false
-        const partitions = topics.flatMap(({ name, leaders }) => leaders.map((_leader, partition) => ({ topic: name, partition })))
+        const partitions = topics.flatMap(({ name, leaders }) =>
+          leaders.map((_leader, partition) => ({ topic: name, partition })),
+        )
         return areLed(this.#context, partitions)
       },
     )
@@ -79,13 +83,15 @@ export class KafkaAdmin implements Admin {
       const results = await link.send(deleteTopicsRequest(names, TOPICS_TIMEOUT_MS))
       for (const { topic, errorCode } of results) {
         if (errorCode === KafkaCode.ok || errorCode === KafkaCode.unknownTopicOrPartition) continue
-        if (isRetriable(errorCode)) throw new PassingError(`Kafka answered ${kafkaErrorName(errorCode)} for "${topic}".`)
+        if (isRetriable(errorCode))
+          throw new PassingError(`Kafka answered ${kafkaErrorName(errorCode)} for "${topic}".`)
         throw kafkaError(errorCode, `Topic "${topic}" could not be deleted.`, 'TOPIC_INVALID')
       }
     })
     await this.#until(
       () => `Topics ${names.join(', ')} were deleted, but are still there`,
-      async () => (await this.#retrying('deleted topics could not be looked up', () => view.describe(names))).length === 0,
+      async () =>
+        (await this.#retrying('deleted topics could not be looked up', () => view.describe(names))).length === 0,
     )
   }
 

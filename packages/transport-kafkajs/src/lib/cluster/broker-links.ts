@@ -69,7 +69,10 @@ export class BrokerLinks {
       const missing = Object.values(APIS).find((api) => (versions?.[api.key]?.maxVersion ?? -1) < api.version)
       if (missing !== undefined) {
         link.close()
-        throw new MillraceError('BROKER_UNREACHABLE', `${addressText(address)} has no ${missing.name} request of version ${missing.version}: Kafka 2.8 or later is needed.`)
+        throw new MillraceError(
+          'BROKER_UNREACHABLE',
+          `${addressText(address)} has no ${missing.name} request of version ${missing.version}: Kafka 2.8 or later is needed.`,
+        )
       }
       this.#open.set(addressText(address), link)
       return link

@@ -1,4 +1,11 @@
-import { isMillraceError, MillraceError, partitionKey, type Isolation, type PartitionOffsets, type TopicPartition } from '@millrace/core'
+import {
+  isMillraceError,
+  MillraceError,
+  partitionKey,
+  type Isolation,
+  type PartitionOffsets,
+  type TopicPartition,
+} from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
 import { listOffsetsRequest } from '../wire/requests/list-offsets.ts'
 import type { PartContext } from './part-context.ts'
@@ -7,7 +14,12 @@ import { checkCode, isPassing, PassingError, retrying } from './retrying.ts'
 type OffsetsContext = Pick<PartContext, 'view' | 'control' | 'recovery'>
 
 /** First offset and end of partitions, asked of their leaders, two questions each. Rejects with `TOPIC_MISSING` or `PARTITION_MISSING`. */
-export async function partitionOffsets(context: OffsetsContext, partitions: readonly TopicPartition[], isolation: Isolation, signal: AbortSignal): Promise<readonly PartitionOffsets[]> {
+export async function partitionOffsets(
+  context: OffsetsContext,
+  partitions: readonly TopicPartition[],
+  isolation: Isolation,
+  signal: AbortSignal,
+): Promise<readonly PartitionOffsets[]> {
   const [beginnings, ends] = await Promise.all([
     listOffsets(context, partitions, { which: 'beginning', isolation }, signal),
     listOffsets(context, partitions, { which: 'end', isolation }, signal),
@@ -25,7 +37,10 @@ export function requirePartition(view: PartContext['view'], { topic, partition }
   const found = view.topic(topic)
   if (found === undefined) throw new MillraceError('TOPIC_MISSING', `Topic "${topic}" does not exist.`)
   if (partition >= found.leaders.length || partition < 0) {
-    throw new MillraceError('PARTITION_MISSING', `Topic "${topic}" has ${found.leaders.length} partitions, so there is no partition ${partition}.`)
+    throw new MillraceError(
+      'PARTITION_MISSING',
+      `Topic "${topic}" has ${found.leaders.length} partitions, so there is no partition ${partition}.`,
+    )
   }
 }
 
@@ -46,7 +61,12 @@ interface OffsetQuestion {
   readonly isolation: Isolation
 }
 
-async function listOffsets(context: OffsetsContext, partitions: readonly TopicPartition[], question: OffsetQuestion, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+async function listOffsets(
+  context: OffsetsContext,
+  partitions: readonly TopicPartition[],
+  question: OffsetQuestion,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>()
   const topics = [...new Set(partitions.map(({ topic }) => topic))]
   await retrying(context.recovery, `offsets of ${topics.join(', ')} could not be read`, signal, async () => {
@@ -57,7 +77,12 @@ async function listOffsets(context: OffsetsContext, partitions: readonly TopicPa
 }
 
 /** Asks the leaders of the partitions that `found` lacks, and fills it. */
-async function askLeaders({ view, control }: OffsetsContext, partitions: readonly TopicPartition[], question: OffsetQuestion, found: Map<string, number>): Promise<void> {
+async function askLeaders(
+  { view, control }: OffsetsContext,
+  partitions: readonly TopicPartition[],
+  question: OffsetQuestion,
+  found: Map<string, number>,
+): Promise<void> {
   const byLeader = new Map<number, TopicPartition[]>()
   for (const partition of partitions) {
     if (found.has(partitionKey(partition))) continue

@@ -4,7 +4,10 @@ import { Recovery } from './recovery.ts'
 
 function recorder(): { readonly log: Logger; readonly lines: string[] } {
   const lines: string[] = []
-  return { lines, log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, message) => lines.push(message) } }
+  return {
+    lines,
+    log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, message) => lines.push(message) },
+  }
 }
 
 test('all that fail at once share one wait, one look and one warning per try', async () => {
@@ -20,7 +23,11 @@ test('all that fail at once share one wait, one look and one warning per try', a
   await clock.advance('10s')
   await Promise.all(waits)
   expect(looks).toBe(3)
-  expect(lines).toEqual(['Kafka: fetch: it broke. Trying again.', 'Kafka: fetch: still down. Trying again.', 'Kafka: fetch: still down. Trying again.'])
+  expect(lines).toEqual([
+    'Kafka: fetch: it broke. Trying again.',
+    'Kafka: fetch: still down. Trying again.',
+    'Kafka: fetch: still down. Trying again.',
+  ])
 })
 
 test('waits grow while failures keep coming, and begin anew after a calm', async () => {

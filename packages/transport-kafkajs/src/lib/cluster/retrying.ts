@@ -20,7 +20,12 @@ export function isPassing(error: unknown): boolean {
 }
 
 /** Repeats `attempt` until it succeeds, fails for good, or the signal aborts (then rejects with its reason). */
-export async function retrying<T>(recovery: Recovery, what: string, signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+export async function retrying<T>(
+  recovery: Recovery,
+  what: string,
+  signal: AbortSignal,
+  attempt: () => Promise<T>,
+): Promise<T> {
   for (;;) {
     signal.throwIfAborted()
     try {

@@ -36,7 +36,8 @@ export function compressionBits(name: CompressionName): number {
 export function codecOfBatch(attributes: number, codecs: CompressionCodecs): CompressionCodec | undefined {
   const name = NAMES[attributes & 0x07]
   if (name === 'none') return undefined
-  if (name === undefined) throw new MillraceError('COMPRESSION_MISSING', `A batch names compression ${attributes & 0x07}, which is unknown.`)
+  if (name === undefined)
+    throw new MillraceError('COMPRESSION_MISSING', `A batch names compression ${attributes & 0x07}, which is unknown.`)
   return requireCodec(name, codecs)
 }
 

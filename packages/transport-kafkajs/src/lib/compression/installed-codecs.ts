@@ -24,7 +24,11 @@ export async function installedCodecs(log: Logger): Promise<CompressionCodecs> {
   }
 }
 
-async function load(name: string, log: Logger, pick: (found: unknown) => CompressionCodec | undefined): Promise<CompressionCodec | undefined> {
+async function load(
+  name: string,
+  log: Logger,
+  pick: (found: unknown) => CompressionCodec | undefined,
+): Promise<CompressionCodec | undefined> {
   try {
     const found: unknown = await import(name)
     return pick(found) ?? pick(member(found, 'default'))

@@ -3,7 +3,10 @@ import snappy from 'snappy'
 import { expect, test } from 'vitest'
 import { snappyCodec } from './snappy-codec.ts'
 
-const codec = snappyCodec({ compress: (data) => snappy.compressSync(data), decompress: (data) => Buffer.from(snappy.uncompressSync(data)) })
+const codec = snappyCodec({
+  compress: (data) => snappy.compressSync(data),
+  decompress: (data) => Buffer.from(snappy.uncompressSync(data)),
+})
 
 test('gives back what went in, over several blocks too', () => {
   fc.assert(

@@ -10,7 +10,11 @@ export interface PartitionChange {
  * What a new assignment changes. When the member may have missed a generation (`continuous` is false), another one may
  * have owned its partitions meanwhile: then nothing counts as kept.
  */
-export function assignmentChange(before: readonly TopicPartition[], after: readonly TopicPartition[], continuous: boolean): PartitionChange {
+export function assignmentChange(
+  before: readonly TopicPartition[],
+  after: readonly TopicPartition[],
+  continuous: boolean,
+): PartitionChange {
   if (!continuous) return { lost: before, kept: [], gained: after }
   const had = new Set(before.map(partitionKey))
   const has = new Set(after.map(partitionKey))

@@ -64,7 +64,11 @@ export class GroupSession {
     if (code === REBALANCE) this.#end.resolve({ kind: 'rebalance' })
     else if (code === KafkaCode.fencedInstanceId) this.#over({ kind: 'failed', error: fencedInstance(this.membership) })
     else if (isMembershipLost(code)) this.#over({ kind: 'lost' })
-    else this.#over({ kind: 'failed', error: kafkaError(code, `Group "${this.membership.groupId}" refused the member.`, 'WORKER_FAILED') })
+    else
+      this.#over({
+        kind: 'failed',
+        error: kafkaError(code, `Group "${this.membership.groupId}" refused the member.`, 'WORKER_FAILED'),
+      })
   }
 
   /** No more heartbeats. */
@@ -121,5 +125,8 @@ export class GroupSession {
 
 /** Two living processes with one instance id would throw each other out for ever: the one that was there first gives way for good. */
 export function fencedInstance({ groupId, instanceId }: Membership): MillraceError {
-  return new MillraceError('MEMBER_FENCED', `Another member of group "${groupId}" has taken over the instance id "${instanceId ?? ''}".`)
+  return new MillraceError(
+    'MEMBER_FENCED',
+    `Another member of group "${groupId}" has taken over the instance id "${instanceId ?? ''}".`,
+  )
 }

@@ -3,7 +3,13 @@ import type { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { checkCode } from '../cluster/retrying.ts'
 import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
-import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription, type MemberAssignment } from '../wire/group-protocol.ts'
+import {
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+  type MemberAssignment,
+} from '../wire/group-protocol.ts'
 import { joinGroupRequest, type JoinedGroup } from '../wire/requests/join-group.ts'
 import type { Membership } from '../wire/requests/membership.ts'
 import { syncGroupRequest } from '../wire/requests/sync-group.ts'
@@ -24,7 +30,12 @@ export interface JoinDeps extends Pick<PartContext, 'clock' | 'view'> {
 }
 
 export type JoinResult =
-  | { readonly kind: 'joined'; readonly membership: Membership; readonly assignment: MemberAssignment; readonly syncSentMs: number }
+  | {
+      readonly kind: 'joined'
+      readonly membership: Membership
+      readonly assignment: MemberAssignment
+      readonly syncSentMs: number
+    }
   /** Try at once with this member id: the broker gave us one, or wants another round. */
   | { readonly kind: 'again'; readonly memberId: string }
   /** The broker does not know the member any more. */
@@ -37,7 +48,12 @@ const ANSWER_SLACK_MS = 5_000
  * One round of JoinGroup and SyncGroup. The member that the broker makes the leader runs the assignor for all. Throws
  * `PassingError` for what passes, and Millrace's errors for what does not.
  */
-export async function joinGroup(options: JoinOptions, memberId: string, joinNumber: number, deps: JoinDeps): Promise<JoinResult> {
+export async function joinGroup(
+  options: JoinOptions,
+  memberId: string,
+  joinNumber: number,
+  deps: JoinDeps,
+): Promise<JoinResult> {
   const { groupId, instanceId } = options
   const joined = await deps.coordinator.send(
     joinGroupRequest({
@@ -65,7 +81,12 @@ export async function joinGroup(options: JoinOptions, memberId: string, joinNumb
   return syncRefusal ?? { kind: 'joined', membership, assignment: decodeAssignment(synced.assignment), syncSentMs }
 }
 
-function refused(code: number, membership: Membership, coordinator: CoordinatorLink, what: string): JoinResult | undefined {
+function refused(
+  code: number,
+  membership: Membership,
+  coordinator: CoordinatorLink,
+  what: string,
+): JoinResult | undefined {
   if (code === KafkaCode.ok) return undefined
   if (code === KafkaCode.fencedInstanceId) throw fencedInstance(membership)
   if (isMembershipLost(code)) return { kind: 'lost' }
@@ -78,7 +99,11 @@ function refusalText({ groupId, sessionTimeoutMs }: JoinOptions): string {
   return `Group "${groupId}" refused the member (sessionTimeout ${sessionTimeoutMs} ms).`
 }
 
-async function assignAll(joined: JoinedGroup, { assignor, groupId }: JoinOptions, { view }: JoinDeps): Promise<[string, Buffer][]> {
+async function assignAll(
+  joined: JoinedGroup,
+  { assignor, groupId }: JoinOptions,
+  { view }: JoinDeps,
+): Promise<[string, Buffer][]> {
   const members = joined.members.map(({ memberId, metadata }) => ({ id: memberId, ...decodeSubscription(metadata) }))
   const topics = [...new Set(members.flatMap((member) => member.topics))]
   view.want(topics)
@@ -96,6 +121,8 @@ function runAssignor<T>(assign: () => T, groupId: string): T {
   try {
     return assign()
   } catch (error) {
-    throw new MillraceError('WORKER_FAILED', `The assignor of group "${groupId}" threw: ${toError(error).message}.`, { cause: error })
+    throw new MillraceError('WORKER_FAILED', `The assignor of group "${groupId}" threw: ${toError(error).message}.`, {
+      cause: error,
+    })
   }
 }

@@ -119,7 +119,10 @@ export class KafkaConsumer implements Consumer {
       if (session === undefined || ownership !== this.#ownership) throw this.#fenced()
       for (const offset of offsets) {
         if (this.#assignedKeys.has(partitionKey(offset))) continue
-        throw new MillraceError('NOT_ASSIGNED', `${offset.topic}/${offset.partition} is not assigned to this member of group "${this.#options.groupId}".`)
+        throw new MillraceError(
+          'NOT_ASSIGNED',
+          `${offset.topic}/${offset.partition} is not assigned to this member of group "${this.#options.groupId}".`,
+        )
       }
       const results = await this.#coordinator.send(offsetCommitRequest(session.membership, offsets))
       const failed = results.find(({ errorCode }) => errorCode !== KafkaCode.ok)
@@ -185,7 +188,10 @@ export class KafkaConsumer implements Consumer {
     this.#joining = undefined
     this.#started.reject(error)
     if (this.#closing.signal.aborted) return
-    this.#context.log.error({ groupId: this.#options.groupId, error: error.message }, 'The member of the group has failed.')
+    this.#context.log.error(
+      { groupId: this.#options.groupId, error: error.message },
+      'The member of the group has failed.',
+    )
     this.#fetcher.fail(error)
     if (this.#isMember) {
       this.#dropAssignment()
@@ -213,7 +219,11 @@ export class KafkaConsumer implements Consumer {
     for (;;) {
       signal.throwIfAborted()
       try {
-        const result = await joinGroup(this.#options, this.#memberId, this.#joinNumber, { clock, view, coordinator: this.#coordinator })
+        const result = await joinGroup(this.#options, this.#memberId, this.#joinNumber, {
+          clock,
+          view,
+          coordinator: this.#coordinator,
+        })
         if (result.kind === 'joined') return result
         if (result.kind === 'again') {
           // A first id changes nothing; a round that ended without us may have.
@@ -261,7 +271,14 @@ export class KafkaConsumer implements Consumer {
     for (const partition of gained) this.#fetcher.add(partition)
     this.#joining?.resolve()
     this.#joining = undefined
-    const change: AssignmentChange = { memberId: membership.memberId, generation: membership.generation, lost, kept, gained, groupData: assignment.groupData }
+    const change: AssignmentChange = {
+      memberId: membership.memberId,
+      generation: membership.generation,
+      lost,
+      kept,
+      gained,
+      groupData: assignment.groupData,
+    }
     await abortable(
       this.#tell(() => this.#options.listener.onAssign(change)),
       this.#closing.signal,
@@ -281,7 +298,8 @@ export class KafkaConsumer implements Consumer {
     revoked.catch(() => undefined)
     try {
       const how = await abortable(Promise.race([revoked, session.lost, timeout]), this.#closing.signal)
-      if (how === 'late') log.warn({ groupId, rebalanceTimeoutMs }, 'The drain before a rebalance took too long: joining without it.')
+      if (how === 'late')
+        log.warn({ groupId, rebalanceTimeoutMs }, 'The drain before a rebalance took too long: joining without it.')
       if (typeof how === 'string') {
         this.#joining ??= deferred()
         return 'drained'
@@ -352,23 +370,29 @@ export class KafkaConsumer implements Consumer {
     const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
     const left = coordinator.send(leaveGroupRequest({ groupId, generation: -1, memberId, instanceId })).then(
       () => undefined,
-      (error: unknown) => log.debug({ groupId, error: toError(error).message }, 'The group could not be left: it will notice by itself.'),
+      (error: unknown) =>
+        log.debug({ groupId, error: toError(error).message }, 'The group could not be left: it will notice by itself.'),
     )
     await Promise.race([left, timeout])
     limit.abort()
   }
 
   #fenced(): MillraceError {
-    return new MillraceError('MEMBER_FENCED', `This member of group "${this.#options.groupId}" is no longer in its generation.`)
+    return new MillraceError(
+      'MEMBER_FENCED',
+      `This member of group "${this.#options.groupId}" is no longer in its generation.`,
+    )
   }
 
   #requireOpen(): void {
-    if (this.#closed !== undefined) throw new MillraceError('CLOSED', `The consumer of group "${this.#options.groupId}" is closed.`)
+    if (this.#closed !== undefined)
+      throw new MillraceError('CLOSED', `The consumer of group "${this.#options.groupId}" is closed.`)
   }
 
   #requireStarted(): void {
     this.#requireOpen()
-    if (!this.#running) throw new MillraceError('CLOSED', `The consumer of group "${this.#options.groupId}" has not been started.`)
+    if (!this.#running)
+      throw new MillraceError('CLOSED', `The consumer of group "${this.#options.groupId}" has not been started.`)
   }
 }
 

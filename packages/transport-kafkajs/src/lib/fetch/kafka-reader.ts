@@ -1,4 +1,11 @@
-import { MillraceError, type Isolation, type PartitionOffsets, type Reader, type RecordBatch, type TopicPartition } from '@millrace/core'
+import {
+  MillraceError,
+  type Isolation,
+  type PartitionOffsets,
+  type Reader,
+  type RecordBatch,
+  type TopicPartition,
+} from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { partitionOffsets } from '../cluster/partition-offsets.ts'
@@ -19,7 +26,10 @@ export class KafkaReader implements Reader {
     this.#context = context
     this.#isolation = isolation
     this.#links = context.openLinks()
-    this.#fetcher = new PartitionFetcher({ isolation, maxPartitionBytes: MAX_PARTITION_BYTES }, { ...context, links: this.#links, signal: this.#closing.signal })
+    this.#fetcher = new PartitionFetcher(
+      { isolation, maxPartitionBytes: MAX_PARTITION_BYTES },
+      { ...context, links: this.#links, signal: this.#closing.signal },
+    )
   }
 
   assign(partition: TopicPartition, offset: number): void {

@@ -1,4 +1,13 @@
-import { deferred, isMillraceError, MillraceError, toError, type Deferred, type Isolation, type RecordBatch, type TopicPartition } from '@millrace/core'
+import {
+  deferred,
+  isMillraceError,
+  MillraceError,
+  toError,
+  type Deferred,
+  type Isolation,
+  type RecordBatch,
+  type TopicPartition,
+} from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { isPassing } from '../cluster/retrying.ts'
@@ -61,7 +70,16 @@ export class PartitionFetcher {
   add(partition: TopicPartition): void {
     const { topic, partition: number } = partition
     this.#deps.view.want([topic])
-    this.#positions.set(keyOf(topic, number), { topic, partition: number, offset: 0, active: false, paused: false, version: 0, batch: undefined, looksMissing: 0 })
+    this.#positions.set(keyOf(topic, number), {
+      topic,
+      partition: number,
+      offset: 0,
+      active: false,
+      paused: false,
+      version: 0,
+      batch: undefined,
+      looksMissing: 0,
+    })
   }
 
   remove(partition: TopicPartition): void {
@@ -149,7 +167,12 @@ export class PartitionFetcher {
     for (let position = this.#ready.shift(); position !== undefined; position = this.#ready.shift()) {
       const { batch } = position
       // Paused, sought or given away since: `resume` puts a paused one back.
-      if (batch === undefined || position.paused || this.#positions.get(keyOf(position.topic, position.partition)) !== position) continue
+      if (
+        batch === undefined ||
+        position.paused ||
+        this.#positions.get(keyOf(position.topic, position.partition)) !== position
+      )
+        continue
       position.batch = undefined
       return batch
     }
@@ -191,7 +214,8 @@ export class PartitionFetcher {
     this.#fetching.add(leader)
     try {
       const trouble = leader === NO_LEADER ? this.#troubleWithout(positions) : await this.#fetchFrom(leader, positions)
-      if (trouble !== undefined) await this.#deps.recovery.wait(`reading ${trouble.where}`, trouble.why, this.#deps.signal)
+      if (trouble !== undefined)
+        await this.#deps.recovery.wait(`reading ${trouble.where}`, trouble.why, this.#deps.signal)
     } catch (error) {
       if (this.#deps.signal.aborted) return
       this.fail(toError(error))
@@ -265,7 +289,11 @@ export class PartitionFetcher {
     } catch (error) {
       const code = isMillraceError(error) ? error.code : 'DECODE_FAILED'
       const detail = isMillraceError(error) ? error.detail : toError(error).message
-      throw new MillraceError(code, `Topic "${position.topic}" partition ${position.partition} near offset ${position.offset}: ${detail}`, { cause: error })
+      throw new MillraceError(
+        code,
+        `Topic "${position.topic}" partition ${position.partition} near offset ${position.offset}: ${detail}`,
+        { cause: error },
+      )
     }
   }
 
@@ -275,7 +303,8 @@ export class PartitionFetcher {
       if (this.#deps.view.topic(position.topic) !== undefined) continue
       const refusal = this.#deps.view.refusal(position.topic)
       if (refusal !== undefined) throw refusal
-      if (++position.looksMissing > LOOKS_UNTIL_MISSING) throw new MillraceError('TOPIC_MISSING', `Topic "${position.topic}" does not exist.`)
+      if (++position.looksMissing > LOOKS_UNTIL_MISSING)
+        throw new MillraceError('TOPIC_MISSING', `Topic "${position.topic}" does not exist.`)
     }
     return { where: whereOf(positions), why: 'It has no leader.' }
   }

@@ -5,7 +5,12 @@ import { WireReader } from '../wire/wire-reader.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
 import { WireWriter } from '../wire/wire-writer.ts'
 import { kafkajsClient, type KafkajsClient } from './kafkajs-client.ts'
-import { requireBroker, requireConnection, type BrokerInternals, type ConnectionInternals } from './kafkajs-internals.ts'
+import {
+  requireBroker,
+  requireConnection,
+  type BrokerInternals,
+  type ConnectionInternals,
+} from './kafkajs-internals.ts'
 
 export interface BrokerAddress {
   readonly nodeId: number
@@ -25,7 +30,12 @@ export class BrokerLink {
   #failed = false
 
   /** Use `openBrokerLink`. */
-  constructor(address: BrokerAddress, client: KafkajsClient, connection: ConnectionInternals, requestTimeoutMs: number) {
+  constructor(
+    address: BrokerAddress,
+    client: KafkajsClient,
+    connection: ConnectionInternals,
+    requestTimeoutMs: number,
+  ) {
     this.address = address
     this.#client = client
     this.#connection = connection
@@ -87,14 +97,25 @@ export class BrokerLink {
 }
 
 /** Connects and authenticates. Rejects with `BROKER_UNREACHABLE` or `AUTHENTICATION_FAILED`. `onOpening` is given a way to cut the attempt short. */
-export async function openBrokerLink(address: BrokerAddress, settings: KafkaSettings, log: Logger, onOpening: (cut: () => void) => void): Promise<{ link: BrokerLink; versions: BrokerInternals['versions'] }> {
+export async function openBrokerLink(
+  address: BrokerAddress,
+  settings: KafkaSettings,
+  log: Logger,
+  onOpening: (cut: () => void) => void,
+): Promise<{ link: BrokerLink; versions: BrokerInternals['versions'] }> {
   const text = addressText(address)
   const client = kafkajsClient(text, settings, log)
   onOpening(client.destroySockets)
   try {
     const connectionPool = await client.cluster.connectionPoolBuilder.build({ host: address.host, port: address.port })
     const connection = requireConnection(connectionPool)
-    const broker = requireBroker(client.cluster.brokerPool.createBroker({ connectionPool, logger: client.cluster.rootLogger, nodeId: address.nodeId }))
+    const broker = requireBroker(
+      client.cluster.brokerPool.createBroker({
+        connectionPool,
+        logger: client.cluster.rootLogger,
+        nodeId: address.nodeId,
+      }),
+    )
     await broker.connect()
     return { link: new BrokerLink(address, client, connection, settings.requestTimeoutMs), versions: broker.versions }
   } catch (error) {

@@ -33,7 +33,9 @@ export function kafkajsClient(address: string, settings: KafkaSettings, log: Log
       // kafkajs's types leave out that ssl is undefined or false without TLS.
       const useTls: unknown = ssl
       const options = useTls === true ? {} : ssl
-      const socket = useTls ? connectTls({ host, port, ...serverName, ...options }, onConnect) : connectTcp({ host, port }, onConnect)
+      const socket = useTls
+        ? connectTls({ host, port, ...serverName, ...options }, onConnect)
+        : connectTcp({ host, port }, onConnect)
       socket.setKeepAlive(true, KEEP_ALIVE_MS)
       socket.setNoDelay(true)
       sockets.add(socket)
@@ -48,7 +50,12 @@ export function kafkajsClient(address: string, settings: KafkaSettings, log: Log
     partitionAssigners: [
       (handed) => {
         cluster = handed.cluster
-        return { name: 'unused', version: 0, assign: async () => [], protocol: () => ({ name: 'unused', metadata: Buffer.alloc(0) }) }
+        return {
+          name: 'unused',
+          version: 0,
+          assign: async () => [],
+          protocol: () => ({ name: 'unused', metadata: Buffer.alloc(0) }),
+        }
       },
     ],
   })

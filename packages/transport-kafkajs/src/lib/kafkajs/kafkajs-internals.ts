@@ -10,7 +10,11 @@ export interface ClusterInternals {
     build(address: { readonly host: string; readonly port: number }): Promise<ConnectionPoolInternals>
   }
   readonly brokerPool: {
-    createBroker(options: { readonly connectionPool: ConnectionPoolInternals; readonly logger: unknown; readonly nodeId: number }): BrokerInternals
+    createBroker(options: {
+      readonly connectionPool: ConnectionPoolInternals
+      readonly logger: unknown
+      readonly nodeId: number
+    }): BrokerInternals
   }
   readonly rootLogger: unknown
 }
@@ -28,7 +32,9 @@ export interface ConnectionInternals {
 export interface BrokerInternals {
   /** Connects the first connection of the pool, learns the broker's versions and authenticates. */
   connect(): Promise<void>
-  readonly versions: Readonly<Record<number, { readonly minVersion: number; readonly maxVersion: number } | undefined>> | null
+  readonly versions: Readonly<
+    Record<number, { readonly minVersion: number; readonly maxVersion: number } | undefined>
+  > | null
 }
 
 /** A request in the form kafkajs sends; `buf` and `buffer` are what its own encoder offers. */
@@ -58,7 +64,11 @@ export function requireInternals(cluster: object | undefined): ClusterInternals 
 /** The one connection of a pool that the driver uses. */
 export function requireConnection(pool: ConnectionPoolInternals): ConnectionInternals {
   const [connection] = pool.pool
-  if (connection === undefined || typeof connection.send !== 'function' || typeof connection.isConnected !== 'function') {
+  if (
+    connection === undefined ||
+    typeof connection.send !== 'function' ||
+    typeof connection.isConnected !== 'function'
+  ) {
     throw unexpected('its ConnectionPool has no pool of connections with send and isConnected')
   }
   return connection
@@ -66,7 +76,8 @@ export function requireConnection(pool: ConnectionPoolInternals): ConnectionInte
 
 /** Checks a broker object before it is used. */
 export function requireBroker(broker: BrokerInternals): BrokerInternals {
-  if (typeof broker.connect !== 'function' || !('versions' in broker)) throw unexpected('its Broker has no connect or versions')
+  if (typeof broker.connect !== 'function' || !('versions' in broker))
+    throw unexpected('its Broker has no connect or versions')
   return broker
 }
 
@@ -85,5 +96,8 @@ function hasMethod(value: unknown, name: string): boolean {
 }
 
 function unexpected(difference: string): MillraceError {
-  return new MillraceError('DEFINITION_INVALID', `transport-kafkajs works with ${EXPECTED} only, but another kafkajs was found: ${difference}. Install ${EXPECTED}.`)
+  return new MillraceError(
+    'DEFINITION_INVALID',
+    `transport-kafkajs works with ${EXPECTED} only, but another kafkajs was found: ${difference}. Install ${EXPECTED}.`,
+  )
 }

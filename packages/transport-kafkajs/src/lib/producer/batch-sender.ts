@@ -1,4 +1,12 @@
-import { deferred, MillraceError, toError, type OutgoingRecord, type SendOptions, type SendOutcome, type TopicPartition } from '@millrace/core'
+import {
+  deferred,
+  MillraceError,
+  toError,
+  type OutgoingRecord,
+  type SendOptions,
+  type SendOutcome,
+  type TopicPartition,
+} from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { isPassing } from '../cluster/retrying.ts'
@@ -99,7 +107,9 @@ export class BatchSender {
       if (list === undefined) byLeader.set(leader, [queue])
       else list.push(queue)
     }
-    const ends = await Promise.allSettled([...byLeader].map(([leader, queues]) => this.#request(pending, leader, pending.nextRequest(queues), guard)))
+    const ends = await Promise.allSettled(
+      [...byLeader].map(([leader, queues]) => this.#request(pending, leader, pending.nextRequest(queues), guard)),
+    )
     for (const end of ends) {
       if (end.status === 'rejected') throw end.reason
       if (end.value !== undefined) troubles.push(end.value)
@@ -121,7 +131,10 @@ export class BatchSender {
       return undefined
     }
     if (queue.partition >= topic.leaders.length || queue.partition < 0) {
-      const missing = new MillraceError('PARTITION_MISSING', `Topic "${queue.topic}" has ${topic.leaders.length} partitions, so there is no partition ${queue.partition}.`)
+      const missing = new MillraceError(
+        'PARTITION_MISSING',
+        `Topic "${queue.topic}" has ${topic.leaders.length} partitions, so there is no partition ${queue.partition}.`,
+      )
       if (queue.looksMissing++ < LOOKS_UNTIL_PARTITION_MISSING) return missing.detail
       pending.refuseAll(queue, missing)
       return undefined
@@ -130,7 +143,12 @@ export class BatchSender {
   }
 
   /** One request; gives why something of it must be sent again. */
-  async #request(pending: PendingBatches, leader: number, queues: readonly PartitionQueue[], guard: () => void): Promise<string | undefined> {
+  async #request(
+    pending: PendingBatches,
+    leader: number,
+    queues: readonly PartitionQueue[],
+    guard: () => void,
+  ): Promise<string | undefined> {
     const { view, links, settings } = this.#deps
     try {
       await this.#mode.prepare(queues)
@@ -141,10 +159,19 @@ export class BatchSender {
       const batches = queues.flatMap((queue) => {
         const head = queue.batches[0]
         if (head === undefined) return []
-        return [{ topic: queue.topic, partition: queue.partition, data: encodeRecordBatch(pending.recordsOf(head), this.#mode.producer(queue.key), compression) }]
+        return [
+          {
+            topic: queue.topic,
+            partition: queue.partition,
+            data: encodeRecordBatch(pending.recordsOf(head), this.#mode.producer(queue.key), compression),
+          },
+        ]
       })
       guard()
-      const options = { transactionalId: this.#mode.transactionalId, timeoutMs: Math.max(1_000, settings.requestTimeoutMs - 2_000) }
+      const options = {
+        transactionalId: this.#mode.transactionalId,
+        timeoutMs: Math.max(1_000, settings.requestTimeoutMs - 2_000),
+      }
       const answers = await link.send(produceRequest(batches, options))
       return this.#absorb(pending, queues, answers)
     } catch (error) {
@@ -153,7 +180,11 @@ export class BatchSender {
     }
   }
 
-  #absorb(pending: PendingBatches, queues: readonly PartitionQueue[], answers: readonly ProducedBatch[]): string | undefined {
+  #absorb(
+    pending: PendingBatches,
+    queues: readonly PartitionQueue[],
+    answers: readonly ProducedBatch[],
+  ): string | undefined {
     let trouble: string | undefined
     const unanswered = new Map(queues.map((queue) => [queue.key, queue]))
     for (const answer of answers) {
@@ -167,7 +198,11 @@ export class BatchSender {
     return forgotten === undefined ? trouble : `The answer did not name ${forgotten}.`
   }
 
-  #answered(pending: PendingBatches, queue: PartitionQueue, { errorCode, baseOffset, badRecords, message }: ProducedBatch): string | undefined {
+  #answered(
+    pending: PendingBatches,
+    queue: PartitionQueue,
+    { errorCode, baseOffset, badRecords, message }: ProducedBatch,
+  ): string | undefined {
     if (errorCode === KafkaCode.ok) {
       this.#mode.stored(queue.key, queue.batches[0]?.indexes.length ?? 0)
       pending.stored(queue, baseOffset)
@@ -186,11 +221,19 @@ export class BatchSender {
 
   /** Codes that one record of a batch can be to blame for: the batch is cut in two until the record is found. */
   #mayBeOneRecord(errorCode: number): boolean {
-    return errorCode === KafkaCode.messageTooLarge || errorCode === KafkaCode.recordListTooLarge || errorCode === KafkaCode.invalidRecord || errorCode === CORRUPT_MESSAGE
+    return (
+      errorCode === KafkaCode.messageTooLarge ||
+      errorCode === KafkaCode.recordListTooLarge ||
+      errorCode === KafkaCode.invalidRecord ||
+      errorCode === CORRUPT_MESSAGE
+    )
   }
 
   #compression(): BatchCompression {
     const { compression } = this.#deps.settings
-    return { bits: compressionBits(compression), codec: compression === 'none' ? undefined : requireCodec(compression, this.#deps.codecs()) }
+    return {
+      bits: compressionBits(compression),
+      codec: compression === 'none' ? undefined : requireCodec(compression, this.#deps.codecs()),
+    }
   }
 }

@@ -1,4 +1,11 @@
-import { MillraceError, type OutgoingRecord, type Producer, type SendOptions, type SendOutcome, type TopicPartition } from '@millrace/core'
+import {
+  MillraceError,
+  type OutgoingRecord,
+  type Producer,
+  type SendOptions,
+  type SendOutcome,
+  type TopicPartition,
+} from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { NO_PRODUCER } from '../wire/encode-record-batch.ts'
@@ -45,9 +52,12 @@ export class KafkaProducer implements Producer {
   }
 
   close(): Promise<void> {
-    this.#closed ??= closeSender({ clock: this.#context.clock, sender: this.#sender, closing: this.#closing, links: this.#links }).finally(() =>
-      this.#context.onClosed(this),
-    )
+    this.#closed ??= closeSender({
+      clock: this.#context.clock,
+      sender: this.#sender,
+      closing: this.#closing,
+      links: this.#links,
+    }).finally(() => this.#context.onClosed(this))
     return this.#closed
   }
 

@@ -15,7 +15,13 @@ import { retrying } from '../cluster/retrying.ts'
 import { kafkaError, KafkaCode } from '../errors/kafka-errors.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
 import { initProducerIdRequest } from '../wire/requests/init-producer-id.ts'
-import { addOffsetsRequest, addPartitionsRequest, endTransactionRequest, txnOffsetCommitRequest, type TransactionOwner } from '../wire/requests/transaction.ts'
+import {
+  addOffsetsRequest,
+  addPartitionsRequest,
+  endTransactionRequest,
+  txnOffsetCommitRequest,
+  type TransactionOwner,
+} from '../wire/requests/transaction.ts'
 import { BatchSender, type SendingMode } from './batch-sender.ts'
 import { closeSender, partitionCount } from './producer-parts.ts'
 
@@ -127,9 +133,12 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 
   close(): Promise<void> {
-    this.#closed ??= closeSender({ clock: this.#context.clock, sender: this.#sender, closing: this.#closing, links: this.#links }).finally(() =>
-      this.#context.onClosed(this),
-    )
+    this.#closed ??= closeSender({
+      clock: this.#context.clock,
+      sender: this.#sender,
+      closing: this.#closing,
+      links: this.#links,
+    }).finally(() => this.#context.onClosed(this))
     return this.#closed
   }
 
@@ -154,7 +163,12 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       prepare: (partitions) => this.#addPartitions(partitions),
       producer: (key) => {
         const owner = this.#requireInit()
-        return { id: owner.producerId, epoch: owner.epoch, firstSequence: this.#sequences.get(key) ?? 0, transactional: true }
+        return {
+          id: owner.producerId,
+          epoch: owner.epoch,
+          firstSequence: this.#sequences.get(key) ?? 0,
+          transactional: true,
+        }
       },
       stored: (key, records) => {
         // Sequence numbers go round at 2^31.
@@ -170,14 +184,20 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     const owner = this.#requireInit()
     await this.#ask('partitions could not be added to the transaction', async () => {
       const answer = await this.#coordinator.send(addPartitionsRequest(owner, added))
-      const codes = answer.map(({ errorCode }) => errorCode).filter((code) => code !== KafkaCode.ok && code !== OPERATION_NOT_ATTEMPTED)
+      const codes = answer
+        .map(({ errorCode }) => errorCode)
+        .filter((code) => code !== KafkaCode.ok && code !== OPERATION_NOT_ATTEMPTED)
       return { code: codes[0] ?? KafkaCode.ok, answer }
     })
     for (const partition of added) this.#added.add(partitionKey(partition))
   }
 
   /** Asks until the answer is good: the coordinator moves, loads, or is still busy with the transaction before. */
-  #ask<T>(what: string, ask: () => Promise<{ readonly code: number; readonly answer: T }>, coordinator: CoordinatorLink = this.#coordinator): Promise<T> {
+  #ask<T>(
+    what: string,
+    ask: () => Promise<{ readonly code: number; readonly answer: T }>,
+    coordinator: CoordinatorLink = this.#coordinator,
+  ): Promise<T> {
     const { signal } = this.#closing
     return retrying(this.#context.recovery, `${what} ("${this.#options.id}")`, signal, async () => {
       for (let tries = 1; ; tries++) {
@@ -225,12 +245,16 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
 
   #requireInit(): TransactionOwner {
     this.#requireOpen()
-    if (this.#owner === undefined) throw new MillraceError('CLOSED', `The producer "${this.#options.id}" is not open: init() comes first.`)
+    if (this.#owner === undefined)
+      throw new MillraceError('CLOSED', `The producer "${this.#options.id}" is not open: init() comes first.`)
     return this.#owner
   }
 
   #outOfOrder(call: string): MillraceError {
-    return new MillraceError('TRANSACTION_STATE', `${call}() of producer "${this.#options.id}" was called in state "${this.#state}".`)
+    return new MillraceError(
+      'TRANSACTION_STATE',
+      `${call}() of producer "${this.#options.id}" was called in state "${this.#state}".`,
+    )
   }
 }
 

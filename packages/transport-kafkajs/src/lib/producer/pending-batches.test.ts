@@ -17,35 +17,39 @@ const record: fc.Arbitrary<OutgoingRecord> = fc.record({
 
 test('whatever is refused and split, each record has its outcome and the order of each partition is kept', () => {
   fc.assert(
-    fc.property(fc.array(record, { maxLength: 60 }), fc.infiniteStream(fc.constantFrom('store', 'split', 'refuse', 'some')), (records, answers) => {
-      const pending = new PendingBatches(records, LIMITS)
-      const refusal = new Error('refused')
-      const stored = new Map<string, number[]>()
-      let offset = 0
-      for (;;) {
-        const chosen = pending.nextRequest([...pending.queues.values()])
-        if (chosen.length === 0) break
-        for (const queue of chosen) {
-          const head = queue.batches[0]
-          const answer = answers.next().value
-          if (answer === 'split' && pending.split(queue)) continue
-          if (answer === 'refuse') pending.refuse(queue, refusal)
-          else if (answer === 'some') pending.refuse(queue, refusal, [0])
-          else {
-            stored.set(queue.key, [...(stored.get(queue.key) ?? []), ...(head?.indexes ?? [])])
-            pending.stored(queue, offset)
-            offset += head?.indexes.length ?? 0
+    fc.property(
+      fc.array(record, { maxLength: 60 }),
+      fc.infiniteStream(fc.constantFrom('store', 'split', 'refuse', 'some')),
+      (records, answers) => {
+        const pending = new PendingBatches(records, LIMITS)
+        const refusal = new Error('refused')
+        const stored = new Map<string, number[]>()
+        let offset = 0
+        for (;;) {
+          const chosen = pending.nextRequest([...pending.queues.values()])
+          if (chosen.length === 0) break
+          for (const queue of chosen) {
+            const head = queue.batches[0]
+            const answer = answers.next().value
+            if (answer === 'split' && pending.split(queue)) continue
+            if (answer === 'refuse') pending.refuse(queue, refusal)
+            else if (answer === 'some') pending.refuse(queue, refusal, [0])
+            else {
+              stored.set(queue.key, [...(stored.get(queue.key) ?? []), ...(head?.indexes ?? [])])
+              pending.stored(queue, offset)
+              offset += head?.indexes.length ?? 0
+            }
           }
         }
-      }
-      expect(pending.outcomes.filter(Boolean).length).toBe(records.length)
-      for (const [key, indexes] of stored) {
-        expect(indexes).toEqual([...indexes].sort((a, b) => a - b))
-        for (const index of indexes) expect(`${records[index]?.topic}/${records[index]?.partition}`).toBe(key)
-      }
-      const storedOutcomes = pending.outcomes.flatMap((outcome) => (outcome.ok ? [outcome.offset] : []))
-      expect([...storedOutcomes].sort((a, b) => a - b)).toEqual(Array.from({ length: offset }, (_, i) => i))
-    }),
+        expect(pending.outcomes.filter(Boolean).length).toBe(records.length)
+        for (const [key, indexes] of stored) {
+          expect(indexes).toEqual([...indexes].sort((a, b) => a - b))
+          for (const index of indexes) expect(`${records[index]?.topic}/${records[index]?.partition}`).toBe(key)
+        }
+        const storedOutcomes = pending.outcomes.flatMap((outcome) => (outcome.ok ? [outcome.offset] : []))
+        expect([...storedOutcomes].sort((a, b) => a - b)).toEqual(Array.from({ length: offset }, (_, i) => i))
+      },
+    ),
   )
 })
 

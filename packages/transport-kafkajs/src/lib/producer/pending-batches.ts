@@ -129,7 +129,11 @@ function fillQueues(records: readonly OutgoingRecord[], limits: BatchLimits): Ma
     }
     const size = recordSize(record)
     const batch = open.get(queue)
-    if (batch === undefined || batch.indexes.length >= limits.maxBatchRecords || batch.bytes + size > limits.maxBatchBytes) {
+    if (
+      batch === undefined ||
+      batch.indexes.length >= limits.maxBatchRecords ||
+      batch.bytes + size > limits.maxBatchBytes
+    ) {
       const next = { indexes: [index], bytes: size }
       open.set(queue, next)
       queue.batches.push(next)

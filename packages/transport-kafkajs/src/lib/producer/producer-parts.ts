@@ -25,7 +25,9 @@ export async function partitionCount(context: PartContext, topic: string, signal
 
 /** In the background: the count that is known goes on to serve meanwhile. */
 function lookAgain({ view, log }: PartContext): void {
-  view.refresh().catch((error: unknown) => log.debug({ error: toError(error).message }, 'The metadata could not be refreshed.'))
+  view
+    .refresh()
+    .catch((error: unknown) => log.debug({ error: toError(error).message }, 'The metadata could not be refreshed.'))
 }
 
 export interface SenderToClose {

@@ -6,7 +6,8 @@ export function crc32c(bytes: Uint8Array): number {
   // Indexes below are bounded by & 0xff and by the loop, so the fallbacks never apply; they satisfy the type checker
   // at no cost in compiled code that always finds an element.
   for (const end = bytes.length - 7; i < end; i += 8) {
-    const low = crc ^ ((bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24))
+    const low =
+      crc ^ ((bytes[i] ?? 0) | ((bytes[i + 1] ?? 0) << 8) | ((bytes[i + 2] ?? 0) << 16) | ((bytes[i + 3] ?? 0) << 24))
     crc =
       (t7[low & 0xff] ?? 0) ^
       (t6[(low >>> 8) & 0xff] ?? 0) ^

@@ -51,7 +51,11 @@ export function decodeRecordSet(data: Buffer, options: RecordSetOptions): Decode
     const end = at + LENGTH_END + data.readInt32BE(at + 8)
     if (end > data.length) break
     const magic = data.readInt8(at + 16)
-    if (magic !== 2) throw new MillraceError('DECODE_FAILED', `A batch has message format ${magic}; only 2 (Kafka 0.11 and later) can be read.`)
+    if (magic !== 2)
+      throw new MillraceError(
+        'DECODE_FAILED',
+        `A batch has message format ${magic}; only 2 (Kafka 0.11 and later) can be read.`,
+      )
     const baseOffset = readInt64(data, at)
     const attributes = data.readInt16BE(at + 21)
     const lastOffset = baseOffset + data.readInt32BE(at + 23)
@@ -76,7 +80,14 @@ interface Sink {
   bytes: number
 }
 
-function decodeBatch(data: Buffer, at: number, end: number, baseOffset: number, codecs: CompressionCodecs, sink: Sink): void {
+function decodeBatch(
+  data: Buffer,
+  at: number,
+  end: number,
+  baseOffset: number,
+  codecs: CompressionCodecs,
+  sink: Sink,
+): void {
   const attributes = data.readInt16BE(at + 21)
   const firstTimestamp = readInt64(data, at + 27)
   const appendTime = (attributes & LOG_APPEND_TIME) !== 0 ? readInt64(data, at + 35) : -1
@@ -96,7 +107,10 @@ function decodeBatch(data: Buffer, at: number, end: number, baseOffset: number, 
     const key = cursor.bytes()
     const value = cursor.bytes()
     const headers = cursor.headers()
-    sink.bytes += (key === null ? 0 : key.length) + (value === null ? 0 : value.length) + (headers === NO_HEADERS ? 0 : sizeOf(headers))
+    sink.bytes +=
+      (key === null ? 0 : key.length) +
+      (value === null ? 0 : value.length) +
+      (headers === NO_HEADERS ? 0 : sizeOf(headers))
     sink.records.push({ offset, timestamp: appendTime >= 0 ? appendTime : timestamp, key, value, headers })
     cursor.at = recordEnd
   }

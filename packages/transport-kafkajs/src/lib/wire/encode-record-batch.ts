@@ -29,7 +29,11 @@ export interface BatchCompression {
  * Encodes records of one partition as one batch (message format 2). Sizes are counted first, so that the batch is
  * written once, in place.
  */
-export function encodeRecordBatch(records: readonly OutgoingRecord[], producer: BatchProducer, compression: BatchCompression): Buffer {
+export function encodeRecordBatch(
+  records: readonly OutgoingRecord[],
+  producer: BatchProducer,
+  compression: BatchCompression,
+): Buffer {
   const firstTimestamp = records[0]?.timestamp ?? 0
   let maxTimestamp = firstTimestamp
   let size = BATCH_HEADER
@@ -38,7 +42,13 @@ export function encodeRecordBatch(records: readonly OutgoingRecord[], producer: 
     const record = records[i]
     if (record === undefined) continue
     if (record.timestamp > maxTimestamp) maxTimestamp = record.timestamp
-    const body = 1 + sizeOfVarint(record.timestamp - firstTimestamp) + sizeOfVarint(i) + sizeOfBytes(record.key) + sizeOfBytes(record.value) + sizeOfHeaders(record.headers)
+    const body =
+      1 +
+      sizeOfVarint(record.timestamp - firstTimestamp) +
+      sizeOfVarint(i) +
+      sizeOfBytes(record.key) +
+      sizeOfBytes(record.value) +
+      sizeOfHeaders(record.headers)
     bodies[i] = body
     size += sizeOfVarint(body) + body
   }

@@ -11,12 +11,17 @@ const partitions = [
 test('subscriptions and assignments come back as they went', () => {
   const subscription = { topics: ['a', 'b'], data: Buffer.from('data') }
   expect(decodeSubscription(encodeSubscription(subscription, 7))).toEqual(subscription)
-  expect(decodeAssignment(encodeAssignment({ partitions, groupData: Buffer.from('all') }))).toEqual({ partitions, groupData: Buffer.from('all') })
+  expect(decodeAssignment(encodeAssignment({ partitions, groupData: Buffer.from('all') }))).toEqual({
+    partitions,
+    groupData: Buffer.from('all'),
+  })
   expect(decodeAssignment(Buffer.alloc(0)).partitions).toEqual([])
 })
 
 test('other clients can read them', () => {
-  expect(AssignerProtocol.MemberMetadata.decode(encodeSubscription({ topics: ['a'], data: Buffer.alloc(0) }, 0))).toMatchObject({ version: 0, topics: ['a'] })
+  expect(
+    AssignerProtocol.MemberMetadata.decode(encodeSubscription({ topics: ['a'], data: Buffer.alloc(0) }, 0)),
+  ).toMatchObject({ version: 0, topics: ['a'] })
   const decoded = AssignerProtocol.MemberAssignment.decode(encodeAssignment({ partitions, groupData: Buffer.alloc(0) }))
   expect(decoded?.assignment).toEqual({ a: [3, 1], b: [0] })
 })

@@ -8,7 +8,10 @@ import { encodeRecordBatch, NO_PRODUCER, recordSize, type BatchProducer } from '
 const UNCOMPRESSED = { bits: 0, codec: undefined }
 const CODECS = { gzip: gzipCodec }
 
-const bytes = fc.option(fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)), { nil: null })
+const bytes = fc.option(
+  fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array)),
+  { nil: null },
+)
 const record: fc.Arbitrary<OutgoingRecord> = fc.record({
   topic: fc.constant('t'),
   partition: fc.constant(0),
@@ -21,16 +24,28 @@ const record: fc.Arbitrary<OutgoingRecord> = fc.record({
 describe('encoding and decoding', () => {
   test('gives back what went in, compressed or not', () => {
     fc.assert(
-      fc.property(fc.array(record, { minLength: 1, maxLength: 20 }), fc.boolean(), fc.integer({ min: 0, max: 2 ** 50 }), (records, gzip, baseOffset) => {
-        const compression = gzip ? { bits: compressionBits('gzip'), codec: gzipCodec } : UNCOMPRESSED
-        const batch = at(encodeRecordBatch(records, NO_PRODUCER, compression), baseOffset)
-        const decoded = decode(batch, { position: baseOffset })
-        expect(decoded.records).toEqual(
-          records.map(({ key, value, headers, timestamp }, i) => ({ offset: baseOffset + i, timestamp, key, value, headers: headers.length === 0 ? NO_HEADERS : headers })),
-        )
-        expect(decoded.nextOffset).toBe(baseOffset + records.length)
-        if (!gzip) expect(batch.length).toBeLessThanOrEqual(61 + records.reduce((size, each) => size + recordSize(each), 0))
-      }),
+      fc.property(
+        fc.array(record, { minLength: 1, maxLength: 20 }),
+        fc.boolean(),
+        fc.integer({ min: 0, max: 2 ** 50 }),
+        (records, gzip, baseOffset) => {
+          const compression = gzip ? { bits: compressionBits('gzip'), codec: gzipCodec } : UNCOMPRESSED
+          const batch = at(encodeRecordBatch(records, NO_PRODUCER, compression), baseOffset)
+          const decoded = decode(batch, { position: baseOffset })
+          expect(decoded.records).toEqual(
+            records.map(({ key, value, headers, timestamp }, i) => ({
+              offset: baseOffset + i,
+              timestamp,
+              key,
+              value,
+              headers: headers.length === 0 ? NO_HEADERS : headers,
+            })),
+          )
+          expect(decoded.nextOffset).toBe(baseOffset + records.length)
+          if (!gzip)
+            expect(batch.length).toBeLessThanOrEqual(61 + records.reduce((size, each) => size + recordSize(each), 0))
+        },
+      ),
     )
   })
 
@@ -47,7 +62,10 @@ describe('encoding and decoding', () => {
     const emptied = at(batchOf(4), 10).subarray(0, 61)
     emptied.writeInt32BE(61 - 12, 8)
     emptied.writeInt32BE(0, 57)
-    expect(decode(Buffer.concat([at(batchOf(1), 9), emptied]), { position: 9 })).toMatchObject({ nextOffset: 14, records: [{ offset: 9 }] })
+    expect(decode(Buffer.concat([at(batchOf(1), 9), emptied]), { position: 9 })).toMatchObject({
+      nextOffset: 14,
+      records: [{ offset: 9 }],
+    })
   })
 
   test('an offset beyond the safe integers is an error', () => {
@@ -81,7 +99,11 @@ describe('read-committed', () => {
   ])
 
   test('leaves out the aborted transaction alone', () => {
-    const decoded = decode(log, { position: 0, isolation: 'read-committed', aborted: [{ producerId: 2, firstOffset: 2 }] })
+    const decoded = decode(log, {
+      position: 0,
+      isolation: 'read-committed',
+      aborted: [{ producerId: 2, firstOffset: 2 }],
+    })
     expect(offsets(decoded)).toEqual([0, 1, 4, 5, 7, 8])
     expect(decoded.nextOffset).toBe(11)
   })
@@ -97,19 +119,28 @@ describe('read-committed', () => {
       at(batchOf(1, producer(1)), 6),
       at(marker(1, 'commit'), 7),
     ])
-    const aborted = [{ producerId: 1, firstOffset: 0 }, { producerId: 2, firstOffset: 1 }]
+    const aborted = [
+      { producerId: 1, firstOffset: 0 },
+      { producerId: 2, firstOffset: 1 },
+    ]
     for (const list of [aborted, [...aborted].reverse()]) {
       expect(offsets(decode(data, { position: 0, isolation: 'read-committed', aborted: list }))).toEqual([3, 6])
     }
   })
 
   test('knows of a transaction that began before the position', () => {
-    const decoded = decode(log.subarray(log.indexOf(at(batchOf(2, producer(1)), 4))), { position: 4, isolation: 'read-committed', aborted: [{ producerId: 2, firstOffset: 2 }] })
+    const decoded = decode(log.subarray(log.indexOf(at(batchOf(2, producer(1)), 4))), {
+      position: 4,
+      isolation: 'read-committed',
+      aborted: [{ producerId: 2, firstOffset: 2 }],
+    })
     expect(offsets(decoded)).toEqual([4, 5, 7, 8])
   })
 
   test('read-uncommitted hands out everything but the markers', () => {
-    expect(offsets(decode(log, { position: 0, aborted: [{ producerId: 2, firstOffset: 2 }] }))).toEqual([0, 1, 2, 3, 4, 5, 7, 8])
+    expect(offsets(decode(log, { position: 0, aborted: [{ producerId: 2, firstOffset: 2 }] }))).toEqual([
+      0, 1, 2, 3, 4, 5, 7, 8,
+    ])
   })
 })
 
@@ -122,7 +153,14 @@ function offsets(decoded: DecodedRecordSet): readonly number[] {
 }
 
 function records(count: number): OutgoingRecord[] {
-  return Array.from({ length: count }, (_, i) => ({ topic: 't', partition: 0, key: null, value: Buffer.from(String(i)), headers: NO_HEADERS, timestamp: 1_000 }))
+  return Array.from({ length: count }, (_, i) => ({
+    topic: 't',
+    partition: 0,
+    key: null,
+    value: Buffer.from(String(i)),
+    headers: NO_HEADERS,
+    timestamp: 1_000,
+  }))
 }
 
 function producer(id: number): BatchProducer {
@@ -136,7 +174,11 @@ function batchOf(count: number, by: BatchProducer = NO_PRODUCER): Buffer {
 /** A control batch as the broker writes it: the key holds a version and the kind. */
 function marker(id: number, kind: 'abort' | 'commit'): Buffer {
   const key = Buffer.from([0, 0, 0, kind === 'abort' ? 0 : 1])
-  const batch = encodeRecordBatch([{ topic: 't', partition: 0, key, value: Buffer.alloc(6), headers: NO_HEADERS, timestamp: 1_000 }], producer(id), UNCOMPRESSED)
+  const batch = encodeRecordBatch(
+    [{ topic: 't', partition: 0, key, value: Buffer.alloc(6), headers: NO_HEADERS, timestamp: 1_000 }],
+    producer(id),
+    UNCOMPRESSED,
+  )
   batch.writeInt16BE(batch.readInt16BE(21) | 0x20, 21)
   return batch
 }

@@ -67,7 +67,8 @@ export class WireReader {
 
   raw(length: number): Buffer {
     const end = this.offset + length
-    if (end > this.buffer.length) throw new RangeError(`A response of Kafka ends ${end - this.buffer.length} bytes early.`)
+    if (end > this.buffer.length)
+      throw new RangeError(`A response of Kafka ends ${end - this.buffer.length} bytes early.`)
     const bytes = this.buffer.subarray(this.offset, end)
     this.offset = end
     return bytes
@@ -120,7 +121,10 @@ const EMPTY = Buffer.alloc(0)
 export function readInt64(buffer: Buffer, offset: number): number {
   const high = buffer.readInt32BE(offset)
   if (high > HIGHEST_SAFE_HALF || high < -HIGHEST_SAFE_HALF) {
-    throw new MillraceError('OFFSET_UNSAFE', `Kafka sent ${buffer.readBigInt64BE(offset)}, which is not a safe integer.`)
+    throw new MillraceError(
+      'OFFSET_UNSAFE',
+      `Kafka sent ${buffer.readBigInt64BE(offset)}, which is not a safe integer.`,
+    )
   }
   return high * 0x1_0000_0000 + buffer.readUInt32BE(offset + 4)
 }

@@ -14,7 +14,11 @@ export function byTopic<T extends TopicPartition>(items: readonly T[]): [topic: 
 }
 
 /** Writes partitions nested in topics, each by `write`. */
-export function writeByTopic<T extends TopicPartition>(writer: WireWriter, items: readonly T[], write: (item: T) => void): void {
+export function writeByTopic<T extends TopicPartition>(
+  writer: WireWriter,
+  items: readonly T[],
+  write: (item: T) => void,
+): void {
   writer.array(byTopic(items), ([topic, list]) => writer.string(topic).array(list, write))
 }
 

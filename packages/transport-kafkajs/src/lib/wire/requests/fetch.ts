@@ -24,12 +24,18 @@ export interface FetchedPartition extends TopicPartition {
   readonly data: Buffer
 }
 
-export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOptions): WireRequest<readonly FetchedPartition[]> {
+export function fetchRequest(
+  partitions: readonly FetchFrom[],
+  options: FetchOptions,
+): WireRequest<readonly FetchedPartition[]> {
   return {
     api: APIS.fetch,
     encode: (writer) => {
       writer.int32(-1).int32(options.maxWaitMs).int32(1).int32(options.maxBytes)
-      writer.int8(options.isolation === 'read-committed' ? 1 : 0).int32(0).int32(-1)
+      writer
+        .int8(options.isolation === 'read-committed' ? 1 : 0)
+        .int32(0)
+        .int32(-1)
       writeByTopic(writer, partitions, ({ partition, position }) =>
         writer.int32(partition).int32(-1).int64(position).int64(-1).int32(options.maxPartitionBytes),
       )

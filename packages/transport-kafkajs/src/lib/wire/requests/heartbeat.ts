@@ -5,7 +5,12 @@ import type { Membership } from './membership.ts'
 export function heartbeatRequest(member: Membership): WireRequest<number> {
   return {
     api: APIS.heartbeat,
-    encode: (writer) => writer.string(member.groupId).int32(member.generation).string(member.memberId).string(member.instanceId ?? null),
+    encode: (writer) =>
+      writer
+        .string(member.groupId)
+        .int32(member.generation)
+        .string(member.memberId)
+        .string(member.instanceId ?? null),
     decode: (reader) => {
       reader.int32()
       return reader.int16()

@@ -25,7 +25,10 @@ export function joinGroupRequest(join: JoinGroup): WireRequest<JoinedGroup> {
     api: APIS.joinGroup,
     encode: (writer) => {
       writer.string(join.groupId).int32(join.sessionTimeoutMs).int32(join.rebalanceTimeoutMs)
-      writer.string(join.memberId).string(join.instanceId ?? null).string('consumer')
+      writer
+        .string(join.memberId)
+        .string(join.instanceId ?? null)
+        .string('consumer')
       writer.array([join], ({ protocol, metadata }) => writer.string(protocol).data(metadata))
     },
     decode: (reader) => {

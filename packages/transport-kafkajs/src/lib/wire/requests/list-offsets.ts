@@ -11,12 +11,18 @@ const EARLIEST = -2
 const LATEST = -1
 
 /** First offset, or end (last stable offset under read-committed), of partitions led by the broker asked. */
-export function listOffsetsRequest(partitions: readonly TopicPartition[], which: 'beginning' | 'end', isolation: Isolation): WireRequest<readonly ListedOffset[]> {
+export function listOffsetsRequest(
+  partitions: readonly TopicPartition[],
+  which: 'beginning' | 'end',
+  isolation: Isolation,
+): WireRequest<readonly ListedOffset[]> {
   return {
     api: APIS.listOffsets,
     encode: (writer) => {
       writer.int32(-1).int8(isolation === 'read-committed' ? 1 : 0)
-      writeByTopic(writer, partitions, ({ partition }) => writer.int32(partition).int64(which === 'end' ? LATEST : EARLIEST))
+      writeByTopic(writer, partitions, ({ partition }) =>
+        writer.int32(partition).int64(which === 'end' ? LATEST : EARLIEST),
+      )
     },
     decode: (reader) => {
       reader.int32()

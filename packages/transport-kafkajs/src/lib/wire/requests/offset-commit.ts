@@ -8,12 +8,21 @@ export interface PartitionResult extends TopicPartition {
 }
 
 /** Kafka checks member and generation, not whether the partitions are assigned to the member. */
-export function offsetCommitRequest(member: Membership, offsets: readonly CommitOffset[]): WireRequest<readonly PartitionResult[]> {
+export function offsetCommitRequest(
+  member: Membership,
+  offsets: readonly CommitOffset[],
+): WireRequest<readonly PartitionResult[]> {
   return {
     api: APIS.offsetCommit,
     encode: (writer) => {
-      writer.string(member.groupId).int32(member.generation).string(member.memberId).string(member.instanceId ?? null)
-      writeByTopic(writer, offsets, ({ partition, offset, metadata }) => writer.int32(partition).int64(offset).int32(-1).string(metadata))
+      writer
+        .string(member.groupId)
+        .int32(member.generation)
+        .string(member.memberId)
+        .string(member.instanceId ?? null)
+      writeByTopic(writer, offsets, ({ partition, offset, metadata }) =>
+        writer.int32(partition).int64(offset).int32(-1).string(metadata),
+      )
     },
     decode: (reader) => {
       reader.int32()

@@ -13,7 +13,11 @@ export interface FetchedOffsets {
  * Committed offsets of a group. `stable` waits out offsets that an open transaction has pending (the broker answers
  * UNSTABLE_OFFSET_COMMIT): without it a new owner would start from the older ones.
  */
-export function offsetFetchRequest(groupId: string, partitions: readonly TopicPartition[], stable: boolean): WireRequest<FetchedOffsets> {
+export function offsetFetchRequest(
+  groupId: string,
+  partitions: readonly TopicPartition[],
+  stable: boolean,
+): WireRequest<FetchedOffsets> {
   return {
     api: APIS.offsetFetch,
     encode: (writer) => {

@@ -15,12 +15,18 @@ export interface ProducedBatch extends TopicPartition {
 }
 
 /** Stores at most one batch per partition; answered when all in-sync replicas have them. */
-export function produceRequest(batches: readonly ProduceBatch[], options: { readonly transactionalId: string | undefined; readonly timeoutMs: number }): WireRequest<readonly ProducedBatch[]> {
+export function produceRequest(
+  batches: readonly ProduceBatch[],
+  options: { readonly transactionalId: string | undefined; readonly timeoutMs: number },
+): WireRequest<readonly ProducedBatch[]> {
   return {
     api: APIS.produce,
     sizeHint: batches.reduce((size, { topic, data }) => size + topic.length * 3 + data.length + 16, 64),
     encode: (writer) => {
-      writer.string(options.transactionalId ?? null).int16(-1).int32(options.timeoutMs)
+      writer
+        .string(options.transactionalId ?? null)
+        .int16(-1)
+        .int32(options.timeoutMs)
       writeByTopic(writer, batches, ({ partition, data }) => writer.int32(partition).data(data))
     },
     decode: (reader) =>

@@ -7,7 +7,10 @@ export interface TopicResult {
   readonly message: string | undefined
 }
 
-export function createTopicsRequest(specs: readonly TopicSpec[], timeoutMs: number): WireRequest<readonly TopicResult[]> {
+export function createTopicsRequest(
+  specs: readonly TopicSpec[],
+  timeoutMs: number,
+): WireRequest<readonly TopicResult[]> {
   return {
     api: APIS.createTopics,
     encode: (writer) => {
@@ -19,7 +22,11 @@ export function createTopicsRequest(specs: readonly TopicSpec[], timeoutMs: numb
     },
     decode: (reader) => {
       reader.int32()
-      return reader.array(() => ({ topic: reader.text(), errorCode: reader.int16(), message: reader.string() ?? undefined }))
+      return reader.array(() => ({
+        topic: reader.text(),
+        errorCode: reader.int16(),
+        message: reader.string() ?? undefined,
+      }))
     },
   }
 }

@@ -11,7 +11,10 @@ export interface TransactionOwner {
 }
 
 /** Tells the coordinator that the transaction will write to these partitions. */
-export function addPartitionsRequest(owner: TransactionOwner, partitions: readonly TopicPartition[]): WireRequest<readonly PartitionResult[]> {
+export function addPartitionsRequest(
+  owner: TransactionOwner,
+  partitions: readonly TopicPartition[],
+): WireRequest<readonly PartitionResult[]> {
   return {
     api: APIS.addPartitionsToTxn,
     encode: (writer) => {
@@ -38,12 +41,18 @@ export function addOffsetsRequest(owner: TransactionOwner, groupId: string): Wir
 }
 
 /** Asked of the group's coordinator. */
-export function txnOffsetCommitRequest(owner: TransactionOwner, groupId: string, offsets: readonly CommitOffset[]): WireRequest<readonly PartitionResult[]> {
+export function txnOffsetCommitRequest(
+  owner: TransactionOwner,
+  groupId: string,
+  offsets: readonly CommitOffset[],
+): WireRequest<readonly PartitionResult[]> {
   return {
     api: APIS.txnOffsetCommit,
     encode: (writer) => {
       writer.string(owner.transactionalId).string(groupId).int64(owner.producerId).int16(owner.epoch)
-      writeByTopic(writer, offsets, ({ partition, offset, metadata }) => writer.int32(partition).int64(offset).int32(-1).string(metadata))
+      writeByTopic(writer, offsets, ({ partition, offset, metadata }) =>
+        writer.int32(partition).int64(offset).int32(-1).string(metadata),
+      )
     },
     decode: (reader) => {
       reader.int32()
@@ -56,7 +65,12 @@ export function txnOffsetCommitRequest(owner: TransactionOwner, groupId: string,
 export function endTransactionRequest(owner: TransactionOwner, end: 'commit' | 'abort'): WireRequest<number> {
   return {
     api: APIS.endTxn,
-    encode: (writer) => writer.string(owner.transactionalId).int64(owner.producerId).int16(owner.epoch).boolean(end === 'commit'),
+    encode: (writer) =>
+      writer
+        .string(owner.transactionalId)
+        .int64(owner.producerId)
+        .int16(owner.epoch)
+        .boolean(end === 'commit'),
     decode: (reader) => {
       reader.int32()
       return reader.int16()
