@@ -70,12 +70,10 @@ function checkOneFile(files: readonly SourceFile[]): readonly Problem[] {
         ({ path, imports }) =>
           path.startsWith(`packages/${name}/`) && imports.some(({ specifier }) => names(specifier, library)),
       )
-      return users
-        .slice(1)
-        .map(({ path }) => ({
-          file: path,
-          message: `imports ${library}, which belongs to one file: ${users[0]?.path}`,
-        }))
+      return users.slice(1).map(({ path }) => ({
+        file: path,
+        message: `imports ${library}, which belongs to one file: ${users[0]?.path}`,
+      }))
     }),
   )
 }

@@ -15,6 +15,8 @@ export interface WorkspacePackage {
   /** `packages/core` */
   readonly directory: string
   readonly description: string
+  /** What is published, as patterns. */
+  readonly published: readonly string[]
   readonly dependencies: readonly string[]
   readonly devDependencies: readonly string[]
   /** What others may import: `.` and the subpaths of `exports`. */
@@ -32,6 +34,9 @@ export interface SourceFile {
   readonly isTest: boolean
 }
 
+/** Tests, and folders of what only tests use: `processes` are the children that they start. */
+const TEST = /\.test(?:-d)?\.ts$|\/(?:test|test-support|fixtures|processes|small-world)\//
+
 const SOURCE = /\.(?:ts|mts|tsx|js|mjs)$/
 
 /** Makes a workspace of files: path → text. */
@@ -47,7 +52,7 @@ export function workspaceOf(files: ReadonlyMap<string, string>): Workspace {
       text,
       imports: findImports(text),
       package: packages.find(({ directory }) => path.startsWith(`${directory}/`)),
-      isTest: /\.test(?:-d)?\.ts$|\/(?:test|test-support|fixtures)\//.test(path),
+      isTest: TEST.test(path),
     })),
     paths: new Set(files.keys()),
     read: (path) => files.get(path) ?? '',
@@ -66,6 +71,7 @@ function readPackage(directory: string, json: string): WorkspacePackage {
     name: text(asObject(content)['name']) ?? directory,
     directory,
     description: text(asObject(content)['description']) ?? '',
+    published: Object.values(asObject(asObject(content)['files'])).flatMap((pattern) => text(pattern) ?? []),
     dependencies: [...names('dependencies'), ...names('peerDependencies'), ...names('optionalDependencies')],
     devDependencies: names('devDependencies'),
     subpaths: subpathsOf(asObject(content)['exports']),
