@@ -14,7 +14,6 @@ import {
   type StoreDriver,
   type Transport,
   type WorkScope,
-  type WorkerContext,
 } from '@millrace/core'
 import { agentsPart, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
@@ -65,7 +64,6 @@ export class AppRuntime {
   readonly #argument: AppSettings
   readonly listeners: AppListeners = new AppListeners()
   readonly #workers: Worker[] = []
-  readonly #observers: Set<WorkerContext> = new Set()
   #client: Promise<OpenClient> | undefined
   #memoryLog: Promise<MemoryLog> | undefined
 
@@ -87,7 +85,7 @@ export class AppRuntime {
       context: () => this.context(),
       runningWorker: () => this.#workers[0]?.context,
     }
-    this.tables = { appId, scope: this.scope, workers: () => this.#contexts() }
+    this.tables = { appId, scope: this.scope, workers: () => this.#workers.map(({ context }) => context) }
   }
 
   /** Takes options of the command line. Throws as `createApp` does. */
@@ -129,12 +127,6 @@ export class AppRuntime {
     await transport.close()
   }
 
-  /** Tables are read from `observer` too until the returned function is called. */
-  observe(observer: WorkerContext): () => void {
-    this.#observers.add(observer)
-    return () => void this.#observers.delete(observer)
-  }
-
   /** Makes a worker; the caller starts it. It counts as running until it has finished. */
   async launch({ workerId, drivers }: Launch): Promise<Worker> {
     this.#definitions.close()
@@ -164,15 +156,14 @@ export class AppRuntime {
     worker.on('partitionsAssigned', (partitions) => this.listeners.tell('partitionsAssigned', partitions))
     worker.on('partitionsLost', (partitions) => this.listeners.tell('partitionsLost', partitions))
     worker.on('rebalanceComplete', (change) => this.listeners.tell('rebalanceComplete', change))
-    const gone = (): void => {
-      const at = this.#workers.indexOf(worker)
-      if (at >= 0) this.#workers.splice(at, 1)
-    }
+    const gone = (): void => this.forget(worker)
     worker.finished.then(gone, gone)
   }
 
-  #contexts(): readonly WorkerContext[] {
-    return [...this.#workers.map(({ context }) => context), ...this.#observers]
+  /** The worker does not count as running any more: it has finished, or a test has killed it. */
+  forget(worker: Worker): void {
+    const at = this.#workers.indexOf(worker)
+    if (at >= 0) this.#workers.splice(at, 1)
   }
 
   async #openClient(): Promise<OpenClient> {

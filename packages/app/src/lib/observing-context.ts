@@ -12,7 +12,14 @@ export interface ObservedPart {
 export function observingContext(client: ClientContext, observed: ObservedPart, signal: AbortSignal): WorkerContext {
   const none: ReadonlyMap<number, OpenPart> = new Map()
   return {
-    ...client,
+    id: client.id,
+    appId: client.appId,
+    clock: client.clock,
+    log: client.log,
+    send: (request) => client.send(request),
+    partitions: (topic) => client.partitions(topic),
+    createTopics: (specs) => client.createTopics(specs),
+    reader: (isolation) => client.reader(isolation),
     sensor: silentSensor,
     // Only committed rows are of interest to someone who looks from outside.
     exactlyOnce: true,

@@ -4,6 +4,7 @@ import {
   type ClientContext,
   type TableReading,
   type TableRows,
+  type WorkerContext,
 } from '@millrace/core'
 import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable } from '@millrace/tables'
 import type { AppRuntime } from './app-runtime.ts'
@@ -88,11 +89,9 @@ async function withPartition<T>(
   const part = store === undefined ? undefined : table.openPart({ task, store, cacheBytes: 0, freeze: false })
   const open = part === undefined ? [] : [[partition, part] as const]
   const observer = observingContext(client, { part: table, partitions, open: new Map(open) }, new AbortController().signal)
-  const unobserve = runtime.observe(observer)
   try {
-    return await work((key) => store?.get(key))
+    return await asObserver(runtime, observer, () => work((key) => store?.get(key)))
   } finally {
-    unobserve()
     part?.close()
   }
 }
@@ -103,12 +102,15 @@ async function readGlobal<T>({ runtime, client }: ReadTableDeps, table: AnyGloba
   const observer = observingContext(client, { part: undefined, partitions: 0, open: new Map() }, abort.signal)
   const part = globalTablesPart([table])
   part.declare(observer, { topic: () => {}, part: () => {}, subscribe: () => [] })
-  const unobserve = runtime.observe(observer)
   try {
     await part.start()
-    return await work()
+    return await asObserver(runtime, observer, work)
   } finally {
-    unobserve()
     await part.stop()
   }
+}
+
+/** Tables are read where the work is: at the observer, not at a worker that this process may run beside it. */
+function asObserver<T>(runtime: AppRuntime, observer: WorkerContext, work: () => Promise<T>): Promise<T> {
+  return runtime.scope.run({ client: observer, worker: observer, event: undefined, agent: undefined }, work)
 }

@@ -1,4 +1,4 @@
-import { manualClock, parseDuration, type Duration, type ManualClock } from '@millrace/core'
+import { manualClock, NO_HEADERS, parseDuration, type Duration, type ManualClock, type Transport } from '@millrace/core'
 import { runtimeOf, type App, type AppRuntime, type Surroundings } from '@millrace/app'
 import { memoryStore } from '@millrace/tables'
 import { createMemoryLog, createMemoryTransport, type MemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
@@ -6,7 +6,7 @@ import type { Worker } from '@millrace/worker'
 import { collectLog, type CollectedLog } from './collected-log.ts'
 import { asRecord, type Sendable, type SendableTopic } from './sendable.ts'
 import { sentRecords, type ReadableTopic, type SentRecord } from './sent-records.ts'
-import { settle } from './settle.ts'
+import { settle, SETTLE_LIMIT_MS } from './settle.ts'
 import { testClock, type TestClock } from './test-clock.ts'
 
 /** How `testApp` sets the stage. */
@@ -15,6 +15,8 @@ export interface TestAppOptions {
   readonly now?: Date
   /** Partition count of topics that do not say another. Default: the app's setting. */
   readonly partitions?: number
+  /** Topics that are there already. */
+  readonly topics?: readonly { readonly name: string; readonly partitions: number }[]
 }
 
 /** A worker of an app under test. */
@@ -37,7 +39,7 @@ export class TestApp {
   readonly #runtime: AppRuntime
   readonly #before: Surroundings
   readonly #timers: TestClock
-  readonly #running: Set<Worker> = new Set()
+  readonly #running: Map<Worker, TestWorker> = new Map()
   #started = 0
 
   constructor(app: App, { now, partitions }: TestAppOptions) {
@@ -56,12 +58,9 @@ export class TestApp {
 
   /** Starts one more worker of the app on the same log; resolves when it has joined, recovered, and all have come to rest. */
   async worker(): Promise<TestWorker> {
-    const transport = createMemoryTransport(this.log, { clock: this.#timers, log: this.logged })
+    const transport = this.#transport()
     const worker = await this.#runtime.launch({ workerId: `worker-${++this.#started}`, drivers: { transport, store: memoryStore() } })
-    this.#running.add(worker)
-    await worker.start()
-    await this.settle()
-    return {
+    const handle: TestWorker = {
       worker,
       stop: async () => {
         this.#running.delete(worker)
@@ -70,18 +69,56 @@ export class TestApp {
       },
       kill: () => this.#kill(worker, transport),
     }
+    this.#running.set(worker, handle)
+    await worker.start()
+    await this.settle()
+    return handle
+  }
+
+  /** Those that run now, in the order started. */
+  get all(): readonly TestWorker[] {
+    return [...this.#running.values()]
+  }
+
+  /** Runs `work` as a page or timer of one worker would: tables are read there. */
+  within<T>({ worker }: Pick<TestWorker, 'worker'>, work: () => T): T {
+    const { context } = worker
+    return this.#runtime.scope.run({ client: context, worker: context, event: undefined, agent: undefined }, work)
   }
 
   async #kill(worker: Worker, transport: MemoryTransport): Promise<void> {
     this.#running.delete(worker)
     transport.kill()
-    await worker.stop({ hard: true })
+    // It takes its hands off, but never ends: nothing that it waits for will come.
+    void worker.stop({ hard: true })
+    this.#runtime.forget(worker)
     await this.settle()
   }
 
   /** Sends a value, or a record with key, headers, timestamp or partition. Resolves when the log has it. */
   async send<K, V>(topic: SendableTopic<K, V>, what: Sendable<K, V>): Promise<void> {
     await topic.send(asRecord(what))
+  }
+
+  /** Writes bytes or text to a topic past the app, as another program would. */
+  async write(topic: string, { key = null, value, partition = 0 }: RawSend): Promise<void> {
+    const bytes = (part: string | Uint8Array | null): Buffer | null => (part === null ? null : Buffer.from(part))
+    const record = { topic, partition, key: bytes(key), value: bytes(value), headers: NO_HEADERS, timestamp: this.clock.now() }
+    await withTransport(this.#transport(), async (transport) => {
+      const [outcome] = await transport.producer().send([record], { guard: () => {} })
+      if (outcome !== undefined && !outcome.ok) throw outcome.error
+    })
+  }
+
+  /** Creates topics before the app does. */
+  async createTopics(topics: readonly { readonly name: string; readonly partitions: number }[]): Promise<void> {
+    await withTransport(this.#transport(), (transport) =>
+      transport.admin().createTopics(topics.map((topic) => ({ ...topic, replicationFactor: -1, config: {} }))),
+    )
+  }
+
+  #transport(): MemoryTransport {
+    return createMemoryTransport(this.log, { clock: this.#timers, log: this.logged })
   }
 
   /** The records of a topic, decoded, partition by partition. */
@@ -98,7 +135,7 @@ export class TestApp {
     const begun = performance.now()
     await settle({
       log: this.log,
-      workers: [...this.#running],
+      workers: [...this.#running.keys()],
       agentTimers: () => this.#timers.agentTimers(),
       elapsedMs: () => performance.now() - begun,
     })
@@ -112,7 +149,7 @@ export class TestApp {
   /** Stops all workers, and gives the app its own clock and log back. */
   async close(): Promise<void> {
     try {
-      await Promise.all([...this.#running].map((worker) => worker.stop()))
+      await Promise.all([...this.#running.keys()].map((worker) => worker.stop()))
     } finally {
       this.#running.clear()
       Object.assign(this.#runtime.surroundings, this.#before)
@@ -121,6 +158,22 @@ export class TestApp {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+}
+
+/** A record for `write`. */
+export interface RawSend {
+  readonly key?: string | Uint8Array | null
+  readonly value: string | Uint8Array | null
+  readonly partition?: number
+}
+
+async function withTransport<T>(transport: Transport, work: (transport: Transport) => Promise<T>): Promise<T> {
+  await transport.connect({ timeoutMs: SETTLE_LIMIT_MS })
+  try {
+    return await work(transport)
+  } finally {
+    await transport.close()
   }
 }
 
@@ -138,6 +191,7 @@ export class TestApp {
 export async function testApp(app: App, options: TestAppOptions = {}): Promise<TestApp> {
   const test = new TestApp(app, options)
   try {
+    await test.createTopics(options.topics ?? [])
     await test.worker()
     return test
   } catch (error) {

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest'
+import { createApp } from './create-app.ts'
+
+const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+
+describe('start and stop', () => {
+  it('tells what happens, stops twice, and starts again', async () => {
+    const app = createApp({ id: 'shop', broker: 'memory:' }, { log: quiet })
+    app.agent('read', { value: 'string' }, async (stream) => {
+      for await (const _ of stream);
+    })
+    const told: string[] = []
+    for (const event of ['started', 'partitionsAssigned', 'rebalanceComplete', 'beforeStop'] as const) app.on(event, () => told.push(event))
+    await app.start()
+    await expect(app.start()).rejects.toThrow(/ALREADY_STARTED/)
+    expect(app.stats()?.status).toBe('running')
+    await Promise.all([app.stop(), app.stop()])
+    await app.finished()
+    expect(told).toEqual(['partitionsAssigned', 'rebalanceComplete', 'started', 'beforeStop'])
+    await app.start()
+    await app.stop()
+  })
+
+  it('stops while it is starting', async () => {
+    const app = createApp({ id: 'shop', broker: 'memory:' }, { log: quiet })
+    app.agent('read', { value: 'string' }, async (stream) => {
+      for await (const _ of stream);
+    })
+    const starting = app.start().catch((error: unknown) => String(error))
+    await app.stop()
+    expect(await starting).toMatch(/CLOSED/)
+  })
+
+  it('gives up on a broker that is not there, naming it', async () => {
+    const app = createApp({ id: 'shop', broker: 'kafka://127.0.0.1:1', connectTimeout: '300ms' }, { log: quiet })
+    app.agent('read', { value: 'string' }, async (stream) => {
+      for await (const _ of stream);
+    })
+    const errors: Error[] = []
+    app.on('error', (error) => errors.push(error))
+    await expect(app.start()).rejects.toThrow(/BROKER_UNREACHABLE.*127\.0\.0\.1:1/s)
+    await expect(app.finished()).rejects.toThrow(/BROKER_UNREACHABLE/)
+    expect(errors).toHaveLength(1)
+    await app.stop()
+  })
+
+  it('sends without a worker, through a client of its own', async () => {
+    const app = createApp({ id: 'shop', broker: 'memory:' }, { log: quiet })
+    const orders = app.topic('orders', { value: 'string' })
+    await expect(orders.send({ value: 'one' })).rejects.toThrow(/TOPIC_MISSING/)
+    await app.start()
+    await orders.send({ value: 'one' })
+    await app.stop()
+    const receipt = await orders.send({ value: 'two' })
+    expect(await receipt.metadata()).toMatchObject({ topic: 'orders' })
+    await app.stop()
+  })
+})

@@ -1,0 +1,128 @@
+import { createApp, json, type App } from '@millrace/app'
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { testApp } from '../lib/test-app.ts'
+
+/** What a user gets for a mistake: an error with a code that names what is wrong. */
+describe('bad input', () => {
+  it('an unknown setting names the nearest one', () => {
+    // @ts-expect-error the compiler says so too
+    expect(() => createApp({ id: 'shop', comitInterval: '1s' })).toThrow(/SETTING_UNKNOWN.*comitInterval.*commitInterval/s)
+  })
+
+  it.each([
+    ['kafka:/localhost', /slashes/],
+    ['kafak://localhost:9092', /kafka/],
+    ['localhost:9092', /no scheme/],
+    ['kafka://', /names no broker/],
+  ])('a bad broker URL says what is wrong with it: %s', (broker, why) => {
+    expect(() => createApp({ id: 'shop', broker })).toThrow(/BROKER_URL_INVALID/)
+    expect(() => createApp({ id: 'shop', broker })).toThrow(why)
+  })
+
+  it('two agents, two tables and two topics of one name are refused', () => {
+    const app = createApp({ id: 'shop' })
+    app.agent('pay', { value: 'json' }, async (stream) => {
+      for await (const _ of stream);
+    })
+    app.table('totals', { key: 'string', value: 'number' })
+    app.topic('orders')
+    expect(() =>
+      app.agent('pay', { value: 'json' }, async (stream) => {
+        for await (const _ of stream);
+      }),
+    ).toThrow(/NAME_TAKEN.*agent "pay"/s)
+    expect(() => app.table('totals', { key: 'string', value: 'string' })).toThrow(/NAME_TAKEN.*table "totals"/s)
+    expect(() => app.globalTable('totals', { key: 'string', value: 'string' })).toThrow(/NAME_TAKEN/)
+    expect(() => app.topic('orders')).toThrow(/NAME_TAKEN.*topic "orders"/s)
+  })
+
+  it('a definition after the start is refused', async () => {
+    const { app } = counting()
+    await using _t = await testApp(app)
+    expect(() => app.topic('late')).toThrow(/DEFINITION_LATE.*topic "late"/is)
+  })
+
+  it('a value that does not match its schema is refused at send, naming the topic', async () => {
+    const app = createApp({ id: 'shop' })
+    const orders = app.topic('orders', { value: json(z.object({ total: z.number() })) })
+    app.agent('read', orders, async (stream) => {
+      for await (const _ of stream);
+    })
+    await using t = await testApp(app)
+    // @ts-expect-error the compiler says so too
+    await expect(t.send(orders, { value: { total: 'a lot' } })).rejects.toThrow(/SCHEMA_MISMATCH.*"orders".*total/s)
+    expect(t.sent(orders)).toEqual([])
+  })
+
+  it('a record larger than the broker takes is refused at send, into the handler', async () => {
+    const app = createApp({ id: 'shop', maxRecordBytes: '10kb' })
+    const input = app.topic('input', { value: 'number' })
+    const output = app.topic('output', { value: 'string' })
+    const refused: unknown[] = []
+    app.agent('blow-up', input, async (sizes) => {
+      for await (const size of sizes) await output.send({ value: 'x'.repeat(size) }).catch((error: unknown) => refused.push(error))
+    })
+    await using t = await testApp(app)
+    await t.send(input, 100)
+    await t.send(input, 20_000)
+    await t.settle()
+    expect(t.sent(output)).toHaveLength(1)
+    expect(String(refused[0])).toMatch(/RECORD_TOO_LARGE.*output/s)
+  })
+
+  it('an undecodable record stops the worker with topic, partition and offset, and is not skipped', async () => {
+    const { app, input, seen } = counting()
+    await using t = await testApp(app, { partitions: 1 })
+    await t.send(input, { key: 'a', value: { n: 1 } })
+    await t.settle()
+    await t.write('input', { key: 'a', value: 'no json' })
+    await expect(t.settle()).rejects.toThrow(/DECODE_FAILED|AGENT_FAILED/)
+    await expect(t.settle()).rejects.toThrow(/input.*0.*1/s)
+    expect(seen).toEqual([1])
+    expect(t.log.committed('shop').find(({ topic }) => topic === 'input')?.offset).toBe(1)
+  })
+
+  it('a failing handler is tried again, then stops the worker with topic, partition, offset and the error', async () => {
+    const app = createApp({ id: 'shop' })
+    const input = app.topic('input', { value: 'number', partitions: 1 })
+    const tries: number[] = []
+    app.agent('pick', input, async (numbers) => {
+      for await (const n of numbers) {
+        tries.push(n)
+        if (n === 2) throw new Error('two is too much')
+      }
+    })
+    await using t = await testApp(app)
+    for (const n of [1, 2, 3]) await t.send(input, n)
+    await expect(t.clock.advance('1m')).rejects.toThrow(/AGENT_FAILED.*"pick".*input.*two is too much/s)
+    expect(tries).toEqual([1, 2, 2, 2, 2])
+    // Nothing is skipped: the failed event is the next one of whoever comes.
+    expect(t.log.committed('shop').find(({ topic }) => topic === 'input')?.offset).toBe(1)
+  })
+
+  it('a changelog with another partition count than its source is refused, naming both', async () => {
+    const { app } = counting()
+    const test = testApp(app, { topics: [{ name: 'shop-totals-changelog', partitions: 3 }, { name: 'input', partitions: 4 }] })
+    await expect(test).rejects.toThrow(/NOT_COPARTITIONED.*totals/s)
+    await expect(testApp(app, { topics: [{ name: 'shop-totals-changelog', partitions: 3 }, { name: 'input', partitions: 4 }] })).rejects.toThrow(/3.*4|4.*3/s)
+  })
+})
+
+function counting(): { app: App; input: ReturnType<typeof inputOf>; seen: number[] } {
+  const app = createApp({ id: 'shop' })
+  const input = inputOf(app)
+  const totals = app.table('totals', { key: 'string', value: 'number', default: () => 0 })
+  const seen: number[] = []
+  app.agent('count', input, async (stream) => {
+    for await (const [key, { n }] of stream.items()) {
+      seen.push(n)
+      totals.update(key, (total) => total + n)
+    }
+  })
+  return { app, input, seen }
+}
+
+function inputOf(app: App) {
+  return app.topic('input', { key: 'string', value: json<{ n: number }>() })
+}
