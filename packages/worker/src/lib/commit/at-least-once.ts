@@ -25,9 +25,18 @@ export class AtLeastOnce implements Guarantee {
     return new SharedOutput(this.#deps.outbox)
   }
 
+  /** Tasks that are due together share one commit. */
+  lane(): string {
+    return 'all'
+  }
+
   async fence(): Promise<void> {}
 
   async before(): Promise<void> {}
+
+  isReady(): boolean {
+    return true
+  }
 
   async commit(cuts: readonly Cut[]): Promise<readonly Cut[]> {
     const { lease, consumer, log } = this.#deps
@@ -48,4 +57,7 @@ export class AtLeastOnce implements Guarantee {
   after(): void {}
 
   async release(): Promise<void> {}
+
+  /** The outbox is the worker's, which resumes it. */
+  resume(): void {}
 }

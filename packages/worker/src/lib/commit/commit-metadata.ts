@@ -3,6 +3,12 @@ import type { OffsetRange, Progress } from './offset-range.ts'
 /** What Kafka keeps with an offset by default (`offset.metadata.max.bytes`). */
 export const MAX_METADATA_BYTES = 4096
 
+export interface CommitMetadata {
+  readonly text: string
+  /** Nothing had to be left out. */
+  readonly complete: boolean
+}
+
 const VERSION = 'm1'
 const RADIX = 36
 
@@ -14,9 +20,9 @@ const RADIX = 36
  * Text: `m1 {id}:{position - offset}[,{gap}+{length}]… …`, ids URI-encoded, numbers in base 36, each gap counted from
  * the end before it. A subscription that stands exactly at the offset is left out.
  */
-export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<string, Progress>): string {
+export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<string, Progress>): CommitMetadata {
   const ahead = [...progress].filter(([, { position, finished }]) => position > offset || finished.length > 0)
-  if (ahead.length === 0) return ''
+  if (ahead.length === 0) return { text: '', complete: true }
   const entries: { text: string; readonly finished: readonly OffsetRange[]; end: number; next: number }[] = []
   let room = MAX_METADATA_BYTES - VERSION.length
   for (const [id, { position, finished }] of ahead) {
@@ -40,7 +46,8 @@ export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<strin
       return true
     })
   }
-  return [VERSION, ...entries.map((entry) => entry.text)].join(' ')
+  const complete = entries.length === ahead.length && entries.every(({ finished, next }) => next === finished.length)
+  return { text: [VERSION, ...entries.map((entry) => entry.text)].join(' '), complete }
 }
 
 /**

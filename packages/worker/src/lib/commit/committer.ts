@@ -20,7 +20,7 @@ export interface CommitterDeps {
 }
 
 /**
- * Cuts tasks when they are due, one cut at a time: snapshot of positions, changed rows on their way, wait for the broker,
+ * Cuts tasks when they are due, one cut of a lane at a time: snapshot of positions, changed rows on their way, wait for the broker,
  * commit, store. A task in which nothing happened is not looked at.
  */
 export class Committer {
@@ -29,9 +29,8 @@ export class Committer {
   readonly #due = new Map<TaskRuntime, number>()
   readonly #committed: CommittedText = new Map()
   #timer: { readonly scheduled: Scheduled; readonly atMs: number } | undefined
-  /** The cut under way, or the last one. */
-  #last: Promise<void> = Promise.resolve()
-  #underWay = 0
+  /** By lane: the cuts under way, the last of them to wait for. */
+  readonly #lanes = new Map<string, { last: Promise<void>; underWay: number }>()
   #stopped = false
   #count = 0
   #lastMs = 0
@@ -45,7 +44,7 @@ export class Committer {
   }
 
   get isBusy(): boolean {
-    return this.#underWay > 0
+    return this.#lanes.size > 0
   }
 
   /** The task has something for its next cut. */
@@ -68,15 +67,29 @@ export class Committer {
     for (const { source } of task.sources) this.#committed.delete(source)
   }
 
-  /** Cuts these tasks, after the cut under way. Rejects when it cannot be done. */
-  cut(tasks: readonly TaskRuntime[]): Promise<void> {
-    this.#underWay++
-    const done = this.#last.then(() => this.#run(tasks))
+  /** Cuts these tasks, after the cuts under way. Rejects when it cannot be done. */
+  async cut(tasks: readonly TaskRuntime[]): Promise<void> {
+    const lanes = new Map<string, TaskRuntime[]>()
+    for (const task of tasks) {
+      const name = this.#deps.guarantee.lane(task)
+      const lane = lanes.get(name)
+      if (lane === undefined) lanes.set(name, [task])
+      else lane.push(task)
+    }
+    await Promise.all([...lanes].map(([name, ofLane]) => this.#cutLane(name, ofLane)))
+  }
+
+  #cutLane(name: string, tasks: readonly TaskRuntime[]): Promise<void> {
+    const lane = this.#lanes.get(name) ?? { last: Promise.resolve(), underWay: 0 }
+    this.#lanes.set(name, lane)
+    lane.underWay++
+    const done = lane.last.then(() => this.#run(tasks))
     const settle = (): void => {
-      this.#underWay--
+      lane.underWay--
+      if (lane.underWay === 0) this.#lanes.delete(name)
       this.#arm()
     }
-    this.#last = done.then(settle, settle)
+    lane.last = done.then(settle, settle)
     return done
   }
 
@@ -87,14 +100,20 @@ export class Committer {
     this.#timer = undefined
   }
 
+  #isBusy(task: TaskRuntime): boolean {
+    return this.#lanes.size > 0 && this.#lanes.has(this.#deps.guarantee.lane(task))
+  }
+
   #setDue(task: TaskRuntime, atMs: number): void {
     this.#due.set(task, atMs)
     this.#arm()
   }
 
   #arm(): void {
-    if (this.#stopped || this.#underWay > 0 || this.#due.size === 0) return
-    const atMs = Math.min(...this.#due.values())
+    if (this.#stopped || this.#due.size === 0) return
+    let atMs = Infinity
+    for (const [task, dueMs] of this.#due) if (dueMs < atMs && !this.#isBusy(task)) atMs = dueMs
+    if (atMs === Infinity) return
     if (this.#timer !== undefined && this.#timer.atMs <= atMs) return
     this.#timer?.scheduled.cancel()
     const fire = (): void => {
@@ -111,7 +130,7 @@ export class Committer {
 
   async #cutDue(): Promise<void> {
     const now = this.#deps.clock.monotonic()
-    const tasks = [...this.#due].filter(([, atMs]) => atMs <= now).map(([task]) => task)
+    const tasks = [...this.#due].filter(([task, atMs]) => atMs <= now && !this.#isBusy(task)).map(([task]) => task)
     try {
       await this.cut(tasks)
     } catch (thrown) {
@@ -125,7 +144,8 @@ export class Committer {
     for (const task of asked) this.#due.delete(task)
     if (running.length === 0) return
     const startMs = clock.monotonic()
-    await guarantee.before(running)
+    do await guarantee.before(running)
+    while (!guarantee.isReady(running))
     try {
       const cuts = running.flatMap((task) => (task.closed ? [] : (takeCut(task, this.#committed, clock) ?? [])))
       if (cuts.length === 0) return

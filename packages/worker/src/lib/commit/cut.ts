@@ -44,6 +44,14 @@ export function takeCut(task: TaskRuntime, committed: CommittedText, clock: Cloc
   return { task, offsets, cursors, states, sealed: task.output.seal() }
 }
 
+/** Whether a commit can say all that is finished; otherwise some of it would be handled again by the next owner. */
+export function isWhole(task: TaskRuntime): boolean {
+  return task.sources.every(({ cursors }) => {
+    const { offset, progress } = progressOf(cursors)
+    return encodeCommitMetadata(offset, progress).complete
+  })
+}
+
 /** For `CommittedText`. */
 export function textOf({ offset, metadata }: CommitOffset): string {
   return `${offset} ${metadata}`
@@ -70,9 +78,13 @@ export function rowsOf({ states }: Cut): number {
 
 /** The offset of a partition is the lowest position of those who read it; each one's own goes into the metadata. */
 function offsetOf(source: SourcePartition, cursors: readonly PartitionCursor[]): Cut['offsets'][number] {
-  const progress = new Map<string, Progress>(cursors.map((cursor) => [cursor.place.spec.id, cursor.tracker.progress()]))
-  const offset = Math.min(...[...progress.values()].map(({ position }) => position))
-  return { topic: source.topic, partition: source.partition, offset, metadata: encodeCommitMetadata(offset, progress), source }
+  const { offset, progress } = progressOf(cursors)
+  return { topic: source.topic, partition: source.partition, offset, metadata: encodeCommitMetadata(offset, progress).text, source }
+}
+
+function progressOf(cursors: readonly PartitionCursor[]): { readonly offset: number; readonly progress: ReadonlyMap<string, Progress> } {
+  const progress = new Map(cursors.map((cursor) => [cursor.place.spec.id, cursor.progress()]))
+  return { offset: Math.min(...[...progress.values()].map(({ position }) => position)), progress }
 }
 
 function sendRows(task: TaskRuntime, state: TaskState, timestamp: number): StateCut {

@@ -6,14 +6,20 @@ import type { Cut } from './cut.ts'
 export interface Guarantee {
   /** Where a new task's sends and rows go. */
   output(taskId: string): TaskOutput
-  /** Before anything of gained tasks is read: shuts out their earlier owners. */
-  fence(tasks: readonly TaskRuntime[]): Promise<void>
+  /** Cuts of one lane are made one at a time, those of several side by side. */
+  lane(task: TaskRuntime): string
+  /** Before anything of gained tasks is read: shuts out their earlier owners. Waits until the group was heard of since then. */
+  fence(tasks: readonly TaskRuntime[], heardSinceMs: number): Promise<void>
   /** Brings tasks to a point at which a cut can be taken. */
   before(tasks: readonly TaskRuntime[]): Promise<void>
+  /** Whether they are there still; asked in the same turn in which the cut is taken. */
+  isReady(tasks: readonly TaskRuntime[]): boolean
   /** Commits cuts whose sends are acknowledged. Gives back those that are committed; the others' tasks are lost or tried again. */
   commit(cuts: readonly Cut[]): Promise<readonly Cut[]>
   /** The cuts are over. */
   after(tasks: readonly TaskRuntime[]): void
   /** A task is lost or closed. */
   release(task: TaskRuntime): Promise<void>
+  /** The lease is back: what was held goes out. */
+  resume(): void
 }

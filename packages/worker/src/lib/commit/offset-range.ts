@@ -7,6 +7,6 @@ export interface OffsetRange {
 /** What one subscription has finished of a partition: all below `position`, and the ranges beyond it. */
 export interface Progress {
   readonly position: number
-  /** Ascending, disjoint, all above `position`. */
+  /** Ascending and disjoint, none below `position`. */
   readonly finished: readonly OffsetRange[]
 }

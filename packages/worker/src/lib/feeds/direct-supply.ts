@@ -26,7 +26,7 @@ export class DirectSupply implements FeedSupply {
 
   next(feed: Feed): Event | undefined {
     const cursor = this.#current
-    if (cursor !== undefined && this.#credit > 0 && !cursor.task.held) {
+    if (cursor !== undefined && this.#credit > 0 && !cursor.task.closedToNew) {
       const record = cursor.next()
       if (record !== undefined) {
         this.#credit--

@@ -11,6 +11,8 @@ import type { SubscriptionCounters } from './subscription-counters.ts'
 export interface HandingTask extends Task {
   /** Nothing of it is handed out just now. */
   readonly held: boolean
+  /** Nothing new of it is taken from the buffers. */
+  readonly closedToNew: boolean
   /** Lost: nothing of it counts any more. */
   readonly closed: boolean
   readonly signal: AbortSignal
@@ -84,12 +86,12 @@ export class PartitionCursor implements SourceReader {
 
   /** Whether `next` may be called now. Changes nothing. */
   get ready(): boolean {
-    return !this.task.held && this.waiting && this.uncommittedShare < 1
+    return !this.task.closedToNew && this.waiting && this.uncommittedShare < 1
   }
 
   /** Called once per chunk: whether more may be handed out. Asks for an early cut when limits come near. */
   admit(): boolean {
-    if (this.task.held || !this.waiting) return false
+    if (this.task.closedToNew || !this.waiting) return false
     const share = this.uncommittedShare
     if (share >= 0.5) this.task.requestCut()
     this.task.checkDirty()
@@ -109,6 +111,13 @@ export class PartitionCursor implements SourceReader {
       this.#index++
       if (this.#resume === undefined || !this.#passOver(record)) return record
     }
+  }
+
+  /** What is finished, by earlier owners too: beyond what has been read by now as well. */
+  progress(): Progress {
+    const { position, finished } = this.tracker.progress()
+    const beyond = this.#resume?.beyond(this.tracker.readTo) ?? []
+    return beyond.length === 0 ? { position, finished } : { position, finished: [...finished, ...beyond] }
   }
 
   /** A commit covers the first `passed` events handed out. */

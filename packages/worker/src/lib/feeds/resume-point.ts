@@ -19,6 +19,11 @@ export class ResumePoint {
     return range !== undefined && range.from <= offset
   }
 
+  /** What is finished at or after `offset`. */
+  beyond(offset: number): readonly OffsetRange[] {
+    return this.#finished.flatMap(({ from, to }) => (to > offset ? [{ from: Math.max(from, offset), to }] : []))
+  }
+
   /** Nothing at or after `offset` is finished. */
   isPast(offset: number): boolean {
     return offset >= (this.#finished.at(-1)?.to ?? this.position)

@@ -143,7 +143,8 @@ export class Rebalance implements RebalanceListener {
     this.#startedMs = undefined
     sensor.rebalanceCompleted({ lost: change.lost.length, kept: change.kept.length, gained: change.gained.length, durationMs })
     onChange({ lost: change.lost, kept: change.kept, gained: change.gained })
-    void this.#openAll(opened)
+    // To have joined is to have been heard of.
+    void this.#openAll(opened, -Infinity)
   }
 
   async onLost(): Promise<void> {
@@ -177,7 +178,7 @@ export class Rebalance implements RebalanceListener {
     this.#deps.log.warn({ task: task.id }, `Task ${task.id} is opened again: ${reason}.`)
     this.#lose(task.id, reason)
     this.#purge()
-    void this.#openAll([this.#add(task, task.assigned)])
+    void this.#openAll([this.#add(task, task.assigned)], this.#deps.clock.monotonic())
   }
 
   /** No task is taken any more; `finishing` is the worker's last drain and commit. */
@@ -244,12 +245,12 @@ export class Rebalance implements RebalanceListener {
     for (const subscription of this.#deps.subscriptions()) subscription.purge()
   }
 
-  async #openAll(tasks: readonly TaskRuntime[]): Promise<void> {
+  async #openAll(tasks: readonly TaskRuntime[], heardSinceMs: number): Promise<void> {
     const { guarantee, opener, onOpened } = this.#deps
     if (tasks.length > 0) {
       this.#opening += tasks.length
       try {
-        await guarantee.fence(tasks)
+        await guarantee.fence(tasks, heardSinceMs)
         const known = await opener.learn(tasks.filter((task) => !task.closed))
         await Promise.all(tasks.map((task) => this.#open(task, known)))
       } catch (thrown) {
@@ -279,7 +280,7 @@ export class Rebalance implements RebalanceListener {
       if (isNew) await committer.cut([task])
       if (task.closed) return
       for (const { source } of sources) consumer.seek(source, source.position)
-      task.held = false
+      task.handOut()
       for (const subscription of subscriptions())
         subscription.add(sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.place.spec === subscription.spec)))
     } catch (thrown) {
@@ -290,7 +291,9 @@ export class Rebalance implements RebalanceListener {
   /** A task that was lost on the way fails at any point, and nobody minds. */
   #failed(tasks: readonly TaskRuntime[], thrown: unknown): void {
     if (this.#stopping !== undefined || tasks.every((task) => task.closed)) return
-    this.#deps.onBroken(toError(thrown))
+    const error = toError(thrown)
+    if (!isMillraceError(error, 'PRODUCER_FENCED')) return this.#deps.onBroken(error)
+    for (const task of tasks) this.reopen(task, error.message)
   }
 }
 

@@ -56,8 +56,10 @@ export class TaskRuntime implements HandingTask {
   #idle: Deferred<void> | undefined = undefined
   #touched = false
   #running = false
-  /** Read before each event. */
+  /** Nothing is handed out; read before each event. */
   held = true
+  /** Only what has been sorted to instances already is handed out. */
+  closedToNew = true
   closed = false
 
   constructor({ partitions, partition, assigned, output, listener, maxDirtyBytes }: TaskDeps) {
@@ -96,11 +98,22 @@ export class TaskRuntime implements HandingTask {
     return this.#states.get(part)?.open
   }
 
-  /** Everything is recovered: it can be cut. Hand-out begins with `held`. */
+  /** Everything is recovered: it can be cut. */
   run(sources: readonly TaskSource[], states: readonly TaskState[]): void {
     this.#sources = sources
     for (const state of states) this.#states.set(state.part, state)
     this.#running = true
+  }
+
+  /** Hand-out begins. */
+  handOut(): void {
+    this.held = false
+    this.closedToNew = false
+  }
+
+  /** Stops new events, or lets them come again. */
+  takeNoMore(stop: boolean): void {
+    this.closedToNew = stop || this.closed
   }
 
   entered(): void {
@@ -151,6 +164,7 @@ export class TaskRuntime implements HandingTask {
     const error = new MillraceError('NOT_ASSIGNED', `Task ${this.id} is no longer here: ${reason}.`)
     this.closed = true
     this.held = true
+    this.closedToNew = true
     this.#abort.abort(error)
     this.output.abandon(error)
     for (const { open } of this.#states.values()) open.close()

@@ -5,6 +5,7 @@ import { describeInHand } from '../group/rebalance.ts'
 import { Lease } from '../group/lease.ts'
 import { LeaseWatch } from '../group/lease-watch.ts'
 import { Outbox } from '../sending/outbox.ts'
+import type { Outgoing } from '../sending/outgoing.ts'
 import { SendBudget } from '../sending/send-budget.ts'
 import { TaskStores } from '../tasks/task-stores.ts'
 import { DeclaredTopology } from '../topics/declared-topology.ts'
@@ -167,10 +168,8 @@ export class AppWorker implements Worker {
       clock,
       sensor: this.#sensor,
       guard: this.#lease.check,
-      onHeld: () => this.#leaseWatch.start(),
-      onRefused: (record, error) => {
-        if (record.epoch !== undefined) this.#fail(Runtime.refusal(record, error))
-      },
+      onHeld: this.#leaseWatch.start,
+      onRefused: (record, error) => this.#refused(record, error),
       onBroken: (error) => this.#fail(error),
     })
     this.#outbox = outbox
@@ -186,13 +185,14 @@ export class AppWorker implements Worker {
       budget: this.#budget,
       topics,
       admin,
-      producer,
       outbox,
       stores: this.#stores,
       subscriptions: () => this.#subscriptions,
       keyCodec: (topic) => this.#topology.topics.get(topic)?.keyCodec,
       onChange: (change) => this.#listeners.tell(change),
       onOpened: () => this.#opened.resolve(),
+      onHeld: this.#leaseWatch.start,
+      onRefused: (record, error) => this.#refused(record, error),
       fail: (error) => this.#fail(error),
     })
     this.#runtime = runtime
@@ -226,8 +226,14 @@ export class AppWorker implements Worker {
     for (const subscription of this.#subscriptions) subscription.wake()
   }
 
+  /** Whoever sent it outside of events has heard of it; for an event or a row there is no way on. */
+  #refused(record: Outgoing, error: Error): void {
+    if (record.origin !== undefined) this.#fail(record.origin.refusal(record, error))
+  }
+
   #leaseIsBack(): void {
     this.#outbox?.resume()
+    this.#runtime?.resume()
     this.#gate.unblock(BLOCKED_BY.lease)
   }
 

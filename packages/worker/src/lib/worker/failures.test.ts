@@ -155,17 +155,17 @@ test('a hard stop commits nothing more and waits for nobody', async () => {
   void stopped
 })
 
-test('a partition count that changes stops the worker', async () => {
+test('a topic that is made anew under the worker stops it', async () => {
   const clock = manualClock()
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 2)
-  const { worker } = await runWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] }, { clock })
-  const admin = createMemoryTransport(log, { clock, log: silentLog }).admin()
-  await admin.deleteTopics(['in'])
-  await outside.topic('in', 3)
+  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: () => {} }], tables: [countTable('counts')] }
+  const { worker } = await runWorker(log, app, { clock })
+  await createMemoryTransport(log, { clock, log: silentLog }).admin().deleteTopics(['counts-changelog'])
+  await outside.topic('counts-changelog', 3)
   await clock.advance(31_000)
-  await expect(worker.finished).rejects.toMatchObject({ code: 'PARTITIONS_CHANGED' })
+  await expect(worker.finished).rejects.toMatchObject({ code: 'PARTITIONS_CHANGED', message: expect.stringMatching(/counts-changelog had 2 partitions and now has 3/) })
 })
 
 test('quiet tells whether anything goes on that does not wait for the clock', async () => {

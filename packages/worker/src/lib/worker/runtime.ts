@@ -1,13 +1,6 @@
-import {
-  type Admin,
-  type Consumer,
-  MillraceError,
-  partitionKey,
-  type Producer,
-  type RebalanceListener,
-  toError,
-} from '@millrace/core'
+import { type Admin, type Consumer, type RebalanceListener, toError } from '@millrace/core'
 import { AtLeastOnce } from '../commit/at-least-once.ts'
+import { ExactlyOnce } from '../commit/exactly-once.ts'
 import { Committer } from '../commit/committer.ts'
 import type { Guarantee } from '../commit/guarantee.ts'
 import { FlowControl } from '../feeds/flow-control.ts'
@@ -39,13 +32,15 @@ export interface RuntimeDeps {
   readonly budget: SendBudget
   readonly topics: TopicDirectory
   readonly admin: Admin
-  readonly producer: Producer
   readonly outbox: Outbox
   readonly stores: TaskStores
   readonly subscriptions: () => readonly Subscription[]
   readonly keyCodec: (topic: string) => string | undefined
   readonly onChange: (change: WorkerEvents['rebalanceComplete']) => void
   readonly onOpened: () => void
+  /** Sends are held because the lease has run out. */
+  readonly onHeld: () => void
+  readonly onRefused: (record: Outgoing, error: Error) => void
   readonly fail: (error: Error) => void
 }
 
@@ -90,7 +85,25 @@ export class Runtime {
       resume: (partitions) => consumer.resume(partitions),
     })
     this.recovery = new Recovery({ stores, reader: () => transport.reader({ isolation }), clock, log, sensor, onBroken: fail })
-    this.#guarantee = new AtLeastOnce({ outbox, consumer, lease, log })
+    this.#guarantee = settings.exactlyOnce
+      ? new ExactlyOnce({
+          appId: options.appId,
+          transport,
+          consumer,
+          ...settings,
+          budget: deps.budget,
+          clock,
+          log,
+          sensor,
+          lease,
+          onHeld: deps.onHeld,
+          onRefused: deps.onRefused,
+          onTaskBroken: (id, output, error) => {
+            const task = this.rebalance.tasks.get(id)
+            if (task !== undefined && task.output === output) this.rebalance.reopen(task, error.message)
+          },
+        })
+      : new AtLeastOnce({ outbox, consumer, lease, log })
     this.committer = new Committer({
       clock,
       intervalMs: settings.commitIntervalMs,
@@ -129,7 +142,10 @@ export class Runtime {
       listener: {
         onTouched: (task) => this.committer.touched(task),
         onCutWanted: (task) => this.committer.wanted(task),
-        onSpilled: () => {},
+        // At least once, what has gone out stays out. In a transaction it can be taken back, with all the rest.
+        onSpilled: (task) => {
+          if (settings.exactlyOnce) this.rebalance.reopen(task, 'an event that had sent more than maxEventBytes has failed')
+        },
       },
       subscriptions,
       onChange: deps.onChange,
@@ -150,9 +166,9 @@ export class Runtime {
     }
   }
 
-  /** Which record of the app the broker has refused, and what ends the worker for it. */
-  static refusal(record: Outgoing, error: Error): Error {
-    return record.origin?.refusal(record, error) ?? new MillraceError('RECORD_REFUSED', `A record to ${partitionKey(record)} was refused.`, { cause: error })
+  /** The lease is back. */
+  resume(): void {
+    this.#guarantee.resume()
   }
 
   #wake(): void {

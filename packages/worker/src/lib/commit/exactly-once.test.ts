@@ -1,0 +1,172 @@
+import { type EventInHand, systemClock } from '@millrace/core'
+import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { Outside, outgoing, runWorker, type TestApp, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
+
+const PARTITIONS = 4
+const clock = systemClock()
+
+const number = (event: EventInHand): number => Number(event.record.value?.toString())
+const send = (event: EventInHand, topic: string): void => void event.send({ ...outgoing(topic, 0, String(event.record.key), String(number(event))), partition: undefined })
+
+function committedSum(log: MemoryLog): number {
+  return log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
+}
+
+/** Counts per key in a changelog, read as its next owner would. */
+function latest(log: MemoryLog, topic: string): Map<string, number> {
+  return new Map(log.records(topic).map(({ key, value }) => [String(key), Number(value?.toString())]))
+}
+
+/** Two agents on one topic: one counts and routes, concurrent; one routes on alone. Each fails on some of its first tries after its effects. */
+function routingApp(): { readonly app: TestApp; readonly counts: ReturnType<typeof countTable> } {
+  const counts = countTable('counts')
+  return {
+    counts,
+    app: {
+      agents: [
+        {
+          name: 'counter',
+          topics: ['in'],
+          instances: 6,
+          handler: async (event) => {
+            addTo(counts, event, String(event.record.key))
+            send(event, number(event) % 2 === 0 ? 'even' : 'odd')
+            if (number(event) % 101 === 0 && event.attempts === 0) throw new Error('first try')
+            if (number(event) % 13 === 0) await clock.sleep(1)
+          },
+        },
+        {
+          name: 'copier',
+          topics: ['in'],
+          handler: (event) => {
+            send(event, 'copy')
+            if (number(event) % 89 === 0 && event.attempts === 0) throw new Error('first try')
+          },
+        },
+      ],
+      tables: [counts],
+      topics: { even: 2, odd: 3, copy: 1 },
+      settings: { exactlyOnce: true, commitIntervalMs: 10 },
+    },
+  }
+}
+
+function expectExact(log: MemoryLog, total: number, keys: number): void {
+  const numbers = (...topics: string[]): number[] => topics.flatMap((topic) => log.records(topic).map(({ value }) => Number(value))).toSorted((a, b) => a - b)
+  const all = Array.from({ length: total }, (_, i) => i)
+  expect(numbers('even', 'odd')).toEqual(all)
+  expect(numbers('copy')).toEqual(all)
+  const counted = latest(log, 'counts-changelog')
+  expect(counted.size).toBe(keys)
+  for (const count of counted.values()) expect(count).toBe(total / keys)
+}
+
+test('kills, joins and leaves: every effect exactly once', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', PARTITIONS)
+  const { app } = routingApp()
+  const total = 12_000
+  const live: TestWorker[] = []
+  const sending = async (): Promise<void> => {
+    for (let first = 0; first < total; first += 120) {
+      await outside.numbers('in', { first, count: 120, partitions: PARTITIONS, keys: 40 })
+      await clock.sleep(4)
+    }
+  }
+  const trouble = async (): Promise<void> => {
+    for (let round = 0; round < 8; round++) {
+      while (live.length < 3) live.push(await runWorker(log, app, { id: `w${round}` }))
+      await clock.sleep(25)
+      const victim = live.shift()
+      if (round % 3 === 2) await victim?.worker.stop()
+      else if (round % 3 === 1) {
+        victim?.transport.expire()
+        if (victim !== undefined) live.push(victim)
+      } else victim?.kill()
+    }
+    while (live.length < 2) live.push(await runWorker(log, app))
+  }
+  await Promise.all([sending(), trouble()])
+  await until('all committed', () => committedSum(log) === total && log.committed('app').every(({ metadata }) => metadata === ''), 20_000)
+  for (const { worker } of live) await worker.stop()
+  expectExact(log, total, 40)
+})
+
+test('a fenced task is opened again whole, by its owner only', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  const { app, counts } = routingApp()
+  const { worker } = await runWorker(log, app)
+  await outside.numbers('in', { count: 400, partitions: 1, keys: 40 })
+  await until('some committed', () => committedSum(log) > 0)
+  await outside.fence('app-1-0')
+  await outside.numbers('in', { first: 400, count: 400, partitions: 1, keys: 40 })
+  await until('all committed', () => committedSum(log) === 800)
+  expect(countsOf(worker.context.openParts(counts)).get('k7')).toBe(20)
+  await worker.stop()
+  expectExact(log, 800, 40)
+})
+
+test('an event that fails after more sends than it may hold takes nothing with it', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.numbers('in', { count: 20, partitions: 1 })
+  const failed = new Set<number>()
+  const { worker } = await runWorker(log, {
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        handler: (event) => {
+          for (let i = 0; i < 10; i++) event.send({ ...outgoing('out', 0, 'k', `${number(event)} ${'x'.repeat(300)}`), partition: undefined })
+          if (number(event) % 7 !== 3 || failed.has(number(event))) return
+          failed.add(number(event))
+          throw new Error('first try')
+        },
+      },
+    ],
+    topics: { out: 1 },
+    settings: { exactlyOnce: true, maxEventBytes: 2000 },
+  })
+  await until('all committed', () => committedSum(log) === 20)
+  await worker.stop()
+  expect(failed.size).toBe(3)
+  expect(log.records('out').length).toBe(200)
+})
+
+test('so many gaps that they do not fit: what lies between is finished before the cut', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.numbers('in', { count: 8000, partitions: 1, keys: 8000 })
+  const seen: number[] = []
+  const { worker } = await runWorker(log, {
+    agents: [
+      {
+        name: 'gappy',
+        topics: ['in'],
+        instances: 2,
+        ordering: 'key',
+        handler: async (event) => {
+          send(event, 'out')
+          seen.push(number(event))
+          if (number(event) % 500 === 0) await clock.sleep(15)
+        },
+      },
+    ],
+    topics: { out: 1 },
+    settings: { exactlyOnce: true, commitIntervalMs: 5, maxBufferedEvents: 8000 },
+  })
+  await until('a commit in the middle', () => worker.stats().commits.count > 3 && seen.length < 8000)
+  worker.stop({ hard: true }).catch(() => {})
+  const next = await runWorker(log, { agents: [{ name: 'gappy', topics: ['in'], handler: (event) => send(event, 'out') }], topics: { out: 1 }, settings: { exactlyOnce: true } })
+  await until('all committed', () => committedSum(log) === 8000)
+  await next.worker.stop()
+  const numbers = log.records('out').map(({ value }) => Number(value)).toSorted((a, b) => a - b)
+  expect(numbers).toEqual(Array.from({ length: 8000 }, (_, i) => i))
+})

@@ -1,0 +1,133 @@
+import { type Clock, type Consumer, isMillraceError, type Logger, type Sensor, toError, type Transport } from '@millrace/core'
+import type { Lease } from '../group/lease.ts'
+import type { Outgoing } from '../sending/outgoing.ts'
+import type { SendBudget } from '../sending/send-budget.ts'
+import type { TaskOutput } from '../sending/task-output.ts'
+import { TransactionOutput } from '../sending/transaction-output.ts'
+import type { TaskRuntime } from '../tasks/task-runtime.ts'
+import { type Cut, isWhole } from './cut.ts'
+import type { Guarantee } from './guarantee.ts'
+
+export interface ExactlyOnceDeps {
+  readonly appId: string
+  readonly transport: Pick<Transport, 'transactionalProducer'>
+  readonly consumer: Pick<Consumer, 'lastHeartbeatMs'>
+  readonly transactionTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+  readonly budget: SendBudget
+  readonly clock: Clock
+  readonly log: Logger
+  readonly sensor: Pick<Sensor, 'sendCompleted'>
+  readonly lease: Lease
+  readonly onHeld: () => void
+  readonly onRefused: (record: Outgoing, error: Error) => void
+  /** The task's transaction has failed: it must be opened again whole. */
+  readonly onTaskBroken: (taskId: string, output: TaskOutput, error: Error) => void
+}
+
+/**
+ * Offsets, changelog rows and every send of a task's events go into one transaction, of a producer that belongs to the
+ * task. Hand-out goes on during a cut: what finishes meanwhile goes into the next transaction.
+ */
+export class ExactlyOnce implements Guarantee {
+  readonly #deps: ExactlyOnceDeps
+  readonly #outputs = new Set<TransactionOutput>()
+
+  constructor(deps: ExactlyOnceDeps) {
+    this.#deps = deps
+  }
+
+  /** Transactions of several tasks go side by side, and a slow one holds up no other. */
+  lane({ id }: TaskRuntime): string {
+    return id
+  }
+
+  output(taskId: string): TaskOutput {
+    const { appId, transport, transactionTimeoutMs, budget, clock, sensor, lease, onHeld, onRefused, onTaskBroken } = this.#deps
+    const output: TransactionOutput = new TransactionOutput({
+      producer: transport.transactionalProducer({ id: `${appId}-${taskId}`, timeoutMs: transactionTimeoutMs }),
+      budget,
+      clock,
+      sensor,
+      guard: lease.check,
+      onHeld,
+      onRefused,
+      onBroken: (error) => onTaskBroken(taskId, output, error),
+    })
+    this.#outputs.add(output)
+    return output
+  }
+
+  /**
+   * Only while the group is heard of in this generation: a worker that has slept since it was given the task would shut
+   * out the rightful owner.
+   */
+  async fence(tasks: readonly TaskRuntime[], heardSinceMs: number): Promise<void> {
+    const { consumer, clock, heartbeatIntervalMs, lease } = this.#deps
+    for (const task of tasks)
+      while (!task.closed && !(lease.valid && consumer.lastHeartbeatMs() >= heardSinceMs)) await clock.sleep(heartbeatIntervalMs / 2, task.signal)
+    await Promise.all(tasks.map(async (task) => (task.closed ? undefined : this.#outputOf(task)?.init())))
+  }
+
+  /** Everything finished must fit into the commit's metadata: if it does not, what lies in between is finished first. */
+  async before(tasks: readonly TaskRuntime[]): Promise<void> {
+    await Promise.all(tasks.map((task) => this.#makeWhole(task)))
+  }
+
+  isReady(tasks: readonly TaskRuntime[]): boolean {
+    return tasks.every((task) => task.closed || isWhole(task))
+  }
+
+  async commit(cuts: readonly Cut[]): Promise<readonly Cut[]> {
+    const outcomes = await Promise.all(cuts.map((cut) => this.#commitOne(cut)))
+    return cuts.filter((_, i) => outcomes[i])
+  }
+
+  after(tasks: readonly TaskRuntime[]): void {
+    for (const task of tasks) this.#outputOf(task)?.release()
+  }
+
+  async release(task: TaskRuntime): Promise<void> {
+    const output = this.#outputOf(task)
+    if (output === undefined) return
+    this.#outputs.delete(output)
+    await output.close()
+  }
+
+  resume(): void {
+    for (const output of this.#outputs) output.resume()
+  }
+
+  async #makeWhole(task: TaskRuntime): Promise<void> {
+    if (isWhole(task)) return
+    task.takeNoMore(true)
+    try {
+      while (!task.closed && !isWhole(task)) {
+        await task.whenIdle()
+        // Idle may be between two events: the next ones get their turn.
+        await new Promise<void>((resolve) => setImmediate(resolve))
+      }
+    } finally {
+      task.takeNoMore(false)
+    }
+  }
+
+  async #commitOne(cut: Cut): Promise<boolean> {
+    const { appId, lease, log, onTaskBroken } = this.#deps
+    const output = this.#outputOf(cut.task)
+    if (output === undefined || !lease.valid) return false
+    try {
+      await output.commit(appId, cut.offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })))
+      return true
+    } catch (thrown) {
+      const error = toError(thrown)
+      log.debug({ task: cut.task.id, error: error.message }, 'A transaction was not committed.')
+      if (!isMillraceError(error, 'CLOSED')) onTaskBroken(cut.task.id, output, error)
+      return false
+    }
+  }
+
+  #outputOf({ output }: TaskRuntime): TransactionOutput | undefined {
+    return output instanceof TransactionOutput && this.#outputs.has(output) ? output : undefined
+  }
+}

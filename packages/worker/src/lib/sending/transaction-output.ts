@@ -1,0 +1,164 @@
+import {
+  type Clock,
+  type CommitOffset,
+  isMillraceError,
+  type OutgoingRecord,
+  type Producer,
+  type SendOptions,
+  type SendOutcome,
+  type Sensor,
+  type TopicPartition,
+  type TransactionalProducer,
+} from '@millrace/core'
+import { Epoch } from './epoch.ts'
+import { Outbox } from './outbox.ts'
+import type { Outgoing } from './outgoing.ts'
+import type { SendBudget } from './send-budget.ts'
+import type { TaskOutput } from './task-output.ts'
+
+export interface TransactionOutputDeps {
+  readonly producer: TransactionalProducer
+  readonly budget: SendBudget
+  readonly clock: Clock
+  readonly sensor: Pick<Sensor, 'sendCompleted'>
+  readonly guard: () => void
+  readonly onHeld: () => void
+  readonly onRefused: (record: Outgoing, error: Error) => void
+  /** The transaction cannot go on. */
+  readonly onBroken: (error: Error) => void
+}
+
+/**
+ * Exactly once: records go out in the task's transaction, which begins with the first of them. From a seal until the commit
+ * is over, records of events that finish meanwhile wait: they belong to the next transaction.
+ */
+export class TransactionOutput implements TaskOutput {
+  readonly #producer: TransactionalProducer
+  readonly #budget: SendBudget
+  readonly #outbox: Outbox
+  #epoch = new Epoch()
+  #sealed: Epoch | undefined = undefined
+  /** Of the next transaction; `undefined` while records may go into this one. */
+  #later: Outgoing[] | undefined = undefined
+  #begun: Promise<void> | undefined = undefined
+  #committing: Promise<void> | undefined = undefined
+  #abandoned: Error | undefined
+
+  constructor({ producer, budget, ...deps }: TransactionOutputDeps) {
+    this.#producer = producer
+    this.#budget = budget
+    this.#outbox = new Outbox({ ...deps, budget, producer: new BegunProducer(producer, () => this.#begin()) })
+  }
+
+  get pending(): number {
+    return this.#epoch.pending + (this.#sealed?.pending ?? 0)
+  }
+
+  /** Fences every earlier producer of the task. */
+  init(): Promise<void> {
+    return this.#producer.init()
+  }
+
+  add(record: Outgoing): void {
+    record.epoch = this.#epoch
+    this.#epoch.added()
+    if (this.#abandoned !== undefined) return record.failed(this.#abandoned)
+    if (this.#later === undefined) return this.#outbox.add(record)
+    this.#later.push(record)
+    this.#budget.take(record.size)
+  }
+
+  seal(): Promise<void> {
+    this.#sealed = this.#epoch
+    this.#epoch = new Epoch()
+    this.#later ??= []
+    return this.#sealed.seal()
+  }
+
+  /** Commits what was sealed, with these offsets. After a rejection the output is of no use any more. */
+  commit(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
+    const committed = this.#commit(groupId, offsets)
+    this.#committing = committed.then(over, over)
+    return committed
+  }
+
+  async #commit(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
+    await this.#begin()
+    if (offsets.length > 0) await this.#producer.sendOffsets(groupId, offsets)
+    this.#begun = undefined
+    await this.#producer.commit()
+  }
+
+  /** The commit is over, or was given up: what has waited goes out. */
+  release(): void {
+    const later = this.#later ?? []
+    this.#later = undefined
+    for (const record of later) {
+      this.#budget.give(record.size)
+      if (this.#abandoned === undefined) this.#outbox.add(record)
+      else record.failed(this.#abandoned)
+    }
+  }
+
+  /** The lease is back. */
+  resume(): void {
+    this.#outbox.resume()
+  }
+
+  abandon(error: Error): void {
+    this.#abandoned = error
+    this.#sealed?.abandon(error)
+    this.#epoch.abandon(error)
+    this.release()
+  }
+
+  /** Ends an open transaction, so that readers of its topics need not wait for its time-out. */
+  async close(): Promise<void> {
+    this.#outbox.close()
+    await this.#committing
+    try {
+      if (this.#begun !== undefined && this.#outbox.pending === 0) await this.#producer.abort()
+    } catch (thrown) {
+      // The next owner was quicker, and has ended it.
+      if (!isMillraceError(thrown, 'PRODUCER_FENCED', 'TRANSACTION_STATE')) throw thrown
+    } finally {
+      await this.#producer.close()
+    }
+  }
+
+  #begin(): Promise<void> {
+    this.#begun ??= this.#producer.begin()
+    return this.#begun
+  }
+}
+
+/** For who only waits until it is over. */
+function over(): void {}
+
+/** A producer whose transaction begins with the first send. */
+class BegunProducer implements Producer {
+  readonly #producer: TransactionalProducer
+  readonly #begin: () => Promise<void>
+
+  constructor(producer: TransactionalProducer, begin: () => Promise<void>) {
+    this.#producer = producer
+    this.#begin = begin
+  }
+
+  partitions(topic: string): Promise<number> {
+    return this.#producer.partitions(topic)
+  }
+
+  lane(partition: TopicPartition): number {
+    return this.#producer.lane(partition)
+  }
+
+  async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
+    await this.#begin()
+    return this.#producer.send(records, options)
+  }
+
+  close(): Promise<void> {
+    return this.#producer.close()
+  }
+}
