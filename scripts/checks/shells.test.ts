@@ -26,6 +26,15 @@ test('a package of package.json alone has everything missing', () => {
   ])
 })
 
+test('compiled tests are not published', () => {
+  const files = (...patterns: readonly string[]): string =>
+    packageJson('core', {}).replace('{', `{"files":${JSON.stringify(patterns)},`)
+  expect(messages({ 'packages/core/package.json': files('dist', 'src') })).toEqual([
+    expect.stringContaining('publishes its compiled tests'),
+  ])
+  expect(messages({ 'packages/core/package.json': files('dist', '!dist/**/*.test.*') })).toEqual([])
+})
+
 test('an entry that exports nothing is a shell, and one that is not there is found', () => {
   const shell = workspaceOf(
     new Map([

@@ -3,6 +3,7 @@ import type { Problem } from './problem.ts'
 import type { Workspace, WorkspacePackage } from './workspace.ts'
 
 const LEAST_README = 300
+const NO_TESTS = '!dist/**/*.test.*'
 
 /** No package without a README, a description, code and a test. */
 export function checkShells(workspace: Workspace): readonly Problem[] {
@@ -28,7 +29,7 @@ function checkReadme({ directory }: WorkspacePackage, { paths, read }: Workspace
 }
 
 function checkContents(
-  { name, directory, description, entries }: WorkspacePackage,
+  { name, directory, description, entries, published }: WorkspacePackage,
   { files, paths }: Workspace,
 ): readonly Problem[] {
   const problem = (message: string): Problem => ({ file: `${directory}/package.json`, message: `${name} ${message}` })
@@ -43,6 +44,9 @@ function checkContents(
     )
   return [
     ...(description.trim() === '' ? [problem('has no description')] : []),
+    ...(published.includes('dist') && !published.includes(NO_TESTS)
+      ? [problem(`publishes its compiled tests: add "${NO_TESTS}" to files`)]
+      : []),
     ...(entries.length === 0 ? [problem('has no exports')] : []),
     ...entries.filter((entry) => !paths.has(entry)).map((entry) => problem(`exports ${entry}, which does not exist`)),
     ...(isEmpty ? [problem('is an empty shell')] : []),
