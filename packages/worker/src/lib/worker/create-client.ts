@@ -20,6 +20,8 @@ import type { Client } from './worker.ts'
 
 export interface ClientOptions {
   readonly appId: string
+  /** Unique per process and run. Default: a random one. */
+  readonly clientId?: string
   /** Connected already; stays open. */
   readonly transport: Transport
   readonly clock: Clock
@@ -55,8 +57,8 @@ class TransportClient implements Client {
   readonly #outbox: Outbox
   readonly #readers = new Set<Reader>()
 
-  constructor({ appId, transport, clock, log, maxOutboxBytes = 32 * 1024 * 1024, maxRecordBytes = 1024 * 1024 }: ClientOptions) {
-    this.id = randomUUID()
+  constructor({ appId, clientId = randomUUID(), transport, clock, log, maxOutboxBytes = 32 * 1024 * 1024, maxRecordBytes = 1024 * 1024 }: ClientOptions) {
+    this.id = clientId
     this.appId = appId
     this.clock = clock
     this.log = log
