@@ -17,6 +17,9 @@ transportSuite({
     kill: (transport) => {
       if (transport instanceof EmbeddedTransport) transport.kill()
     },
+    expire: async (transport) => {
+      if (transport instanceof EmbeddedTransport) await transport.expire()
+    },
   },
 })
 

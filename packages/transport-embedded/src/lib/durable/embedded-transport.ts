@@ -1,4 +1,5 @@
 import type { Transport, TransportDeps } from '@millrace/core'
+import { stepGroup } from '../group/group-state.ts'
 import { Lifespan } from '../parts/lifespan.ts'
 import { LogTransport } from '../parts/log-transport.ts'
 import { patienceOn } from '../parts/patience.ts'
@@ -19,21 +20,41 @@ export interface EmbeddedTransportOptions {
 export class EmbeddedTransport extends LogTransport {
   readonly #backend: LmdbBackend
   readonly #deps: TransportDeps
+  readonly #host: string
 
   constructor(options: EmbeddedTransportOptions, deps: TransportDeps) {
     const { clock, log } = deps
     const backend = new LmdbBackend({ directory: options.directory, durability: options.durability }, deps)
+    const host = newHostName()
     super(
       { name: 'embedded', durable: true, shared: true, uncommittedVisible: false, sessions: true },
-      { backend, clock, log, lifespan: new Lifespan('transport'), host: newHostName(), patience: patienceOn(clock), isHostDead },
+      { backend, clock, log, lifespan: new Lifespan('transport'), host, patience: patienceOn(clock), isHostDead },
     )
     this.#backend = backend
     this.#deps = deps
+    this.#host = host
   }
 
   override async connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
     await super.connect(options)
-    this.#backend.open()
+    await this.#backend.open()
+  }
+
+  /** For tests: ends it as far as a process can end a part of itself. Its members stay in their groups until they are missed. */
+  override kill(): void {
+    super.kill()
+    void this.#backend.close()
+  }
+
+  /** For tests: throws its members out of their groups, as if their sessions had run out. */
+  async expire(): Promise<void> {
+    await this.#backend.write('groups', (log) => {
+      for (const id of log.groups()) {
+        for (const [memberId, { host }] of log.group(id).members) {
+          if (host === this.#host) log.putGroup(id, stepGroup(log.group(id), { type: 'leave', memberId }).state)
+        }
+      }
+    })
   }
 
   override async close(): Promise<void> {

@@ -3,9 +3,10 @@ import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
 import { patienceOn } from '../parts/patience.ts'
 import { LmdbContents } from './lmdb-contents.ts'
+import { leaseTables, type TablesLease } from './lease-tables.ts'
 import type { LmdbTables } from './lmdb-tables.ts'
 import type { Durability } from './marker-file.ts'
-import { logError, openLog } from './open-log.ts'
+import { logError } from './open-log.ts'
 import { WakeFile } from './wake-file.ts'
 
 /** After a commit that failed, LMDB's close never settles. */
@@ -17,6 +18,7 @@ export interface LmdbBackendOptions {
 }
 
 interface Opened {
+  readonly lease: TablesLease
   readonly tables: LmdbTables
   readonly contents: LmdbContents
   readonly wake: WakeFile
@@ -28,6 +30,7 @@ export class LmdbBackend implements LogBackend {
   readonly #options: LmdbBackendOptions
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #writes = new Set<Promise<unknown>>()
   #opened: Opened | undefined
 
   constructor(options: LmdbBackendOptions, deps: { readonly clock: Clock; readonly log: Logger }) {
@@ -37,17 +40,18 @@ export class LmdbBackend implements LogBackend {
   }
 
   /** See `openLog` for what it throws. */
-  open(): void {
+  async open(): Promise<void> {
     if (this.#opened !== undefined) return
     const { directory, durability } = this.#options
-    const { tables } = openLog(directory, durability)
-    const stale = tables.root.readerCheck()
-    if (stale > 0) this.#log.debug({ directory, stale }, 'Readers that died were removed from the log.')
+    const lease = await leaseTables(directory, durability)
+    const { tables } = lease
     this.#opened = {
+      lease,
       tables,
       contents: new LmdbContents(tables, () => this.#clock.now()),
       wake: new WakeFile(directory, this.#clock, () => this.#notify()),
     }
+    this.checkReaders()
   }
 
   read<T>(look: (log: LogReads) => T): T {
@@ -72,7 +76,7 @@ export class LmdbBackend implements LogBackend {
     let result: T
     try {
       // Rolls back alone when the callback throws, unlike `transaction` and `batch`. The callback must stay synchronous.
-      result = await tables.root.childTransaction(() => {
+      const written = tables.root.childTransaction(() => {
         try {
           return change(contents)
         } catch (error) {
@@ -80,6 +84,7 @@ export class LmdbBackend implements LogBackend {
           throw error
         }
       })
+      result = await this.#track(written)
     } catch (error) {
       if (thrown.error !== undefined) throw isMillraceError(error) ? error : this.#failed(thrown.error, 'could not be written')
       throw this.#failed(await commitCause(error), 'could not be written')
@@ -93,15 +98,28 @@ export class LmdbBackend implements LogBackend {
 
   /** Frees what dead readers hold. */
   checkReaders(): void {
-    this.#opened?.tables.root.readerCheck()
+    const stale = this.#opened?.tables.root.readerCheck() ?? 0
+    if (stale > 0) this.#log.debug({ directory: this.#options.directory, stale }, 'Readers that died were removed from the log.')
   }
 
+  /** Waits for the writes under way. */
   async close(): Promise<void> {
     const opened = this.#opened
     if (opened === undefined) return
     this.#opened = undefined
     opened.wake.close()
-    await patienceOn(this.#clock)(opened.tables.root.close(), CLOSE_LIMIT_MS)
+    const patience = patienceOn(this.#clock)
+    await patience(Promise.allSettled(this.#writes), CLOSE_LIMIT_MS)
+    await opened.lease.release((tables) => patience(tables.root.close(), CLOSE_LIMIT_MS))
+  }
+
+  async #track<T>(written: Promise<T>): Promise<T> {
+    this.#writes.add(written)
+    try {
+      return await written
+    } finally {
+      this.#writes.delete(written)
+    }
   }
 
   #notify(): void {

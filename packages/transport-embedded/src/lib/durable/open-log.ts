@@ -21,14 +21,11 @@ export interface OpenedLog {
  * a log of another format, `LOG_CORRUPT` for a damaged one (where LMDB would end the process).
  */
 export function openLog(directory: string, wanted: Durability | undefined): OpenedLog {
-  prepare(directory)
   const marker = readMarker(directory)
   const data = join(directory, 'data.mdb')
   if (marker !== undefined || existsSync(data)) check(data, marker !== undefined)
   const durability = marker?.durability ?? wanted ?? 'disk'
-  if (wanted !== undefined && wanted !== durability) {
-    throw new MillraceError('LOG_UNUSABLE', `The log in "${directory}" was created with durability "${durability}", not "${wanted}".`)
-  }
+  refuseOtherDurability(directory, durability, wanted)
   let tables: LmdbTables
   try {
     tables = openTables(directory, durability)
@@ -47,7 +44,14 @@ export function logError(thrown: unknown, what: string): MillraceError {
   return new MillraceError(damaged ? 'LOG_CORRUPT' : 'LOG_UNUSABLE', `${what} ${text}.`, { cause: thrown })
 }
 
-function prepare(directory: string): void {
+/** Throws `LOG_UNUSABLE` when processes would disagree about what is synchronised. */
+export function refuseOtherDurability(directory: string, is: Durability, wanted: Durability | undefined): void {
+  if (wanted === undefined || wanted === is) return
+  throw new MillraceError('LOG_UNUSABLE', `The log in "${directory}" was created with durability "${is}", not "${wanted}".`)
+}
+
+/** Makes the directory if it is missing. Throws `LOG_UNUSABLE` for what cannot be a log's directory. */
+export function prepareDirectory(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true })
     readdirSync(directory)
