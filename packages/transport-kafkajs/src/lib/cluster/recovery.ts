@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '@millrace/core'
+import { isMillraceError, toError, type Clock, type Logger } from '@millrace/core'
 
 const FIRST_WAIT_MS = 50
 const LONGEST_WAIT_MS = 1_000
@@ -67,7 +67,7 @@ export class Recovery {
         await refresh()
         return
       } catch (error) {
-        reason = error instanceof Error ? error.message : String(error)
+        reason = isMillraceError(error) ? error.detail : toError(error).message
       }
     }
   }

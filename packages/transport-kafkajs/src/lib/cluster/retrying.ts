@@ -19,6 +19,11 @@ export function isPassing(error: unknown): boolean {
   return error instanceof PassingError || isMillraceError(error, 'BROKER_UNREACHABLE', 'AUTHENTICATION_FAILED')
 }
 
+/** What happened, for a warning: without the advice that goes with an error that is thrown. */
+export function reasonOf(error: unknown): string {
+  return isMillraceError(error) ? error.detail : toError(error).message
+}
+
 /** Repeats `attempt` until it succeeds, fails for good, or the signal aborts (then rejects with its reason). */
 export async function retrying<T>(
   recovery: Recovery,
@@ -33,7 +38,7 @@ export async function retrying<T>(
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (!isPassing(error)) throw error
-      await recovery.wait(what, toError(error).message, signal)
+      await recovery.wait(what, reasonOf(error), signal)
     }
   }
 }

@@ -1,7 +1,7 @@
 import { deferred, MillraceError, toError, type Deferred } from '@millrace/core'
 import type { PartContext } from '../cluster/part-context.ts'
 import type { CoordinatorLink } from '../cluster/coordinator.ts'
-import { isPassing } from '../cluster/retrying.ts'
+import { isPassing, reasonOf } from '../cluster/retrying.ts'
 import { isMembershipLost, isRetriable, KafkaCode, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
 import { heartbeatRequest } from '../wire/requests/heartbeat.ts'
 import type { Membership } from '../wire/requests/membership.ts'
@@ -116,7 +116,7 @@ export class GroupSession {
       return await coordinator.send(heartbeatRequest(this.membership))
     } catch (error) {
       if (!isPassing(error)) throw error
-      return toError(error).message
+      return reasonOf(error)
     } finally {
       limit.cancel()
     }

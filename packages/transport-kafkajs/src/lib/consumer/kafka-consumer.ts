@@ -16,7 +16,7 @@ import { committedOffsets } from '../cluster/committed-offsets.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { requirePartition } from '../cluster/partition-offsets.ts'
-import { isPassing, PassingError, retrying } from '../cluster/retrying.ts'
+import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
@@ -236,7 +236,7 @@ export class KafkaConsumer implements Consumer {
         if (signal.aborted) throw signal.reason
         if (!isPassing(error)) throw error
         this.#continuous = false
-        await recovery.wait(`joining group "${this.#options.groupId}"`, toError(error).message, signal)
+        await recovery.wait(`joining group "${this.#options.groupId}"`, reasonOf(error), signal)
       }
     }
   }

@@ -10,7 +10,7 @@ import {
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { isPassing } from '../cluster/retrying.ts'
+import { isPassing, reasonOf } from '../cluster/retrying.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { decodeRecordSet } from '../wire/decode-record-set.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
@@ -213,7 +213,7 @@ export class PartitionFetcher {
   async #fetch(leader: number, positions: readonly Position[]): Promise<void> {
     this.#fetching.add(leader)
     try {
-      const trouble = leader === NO_LEADER ? this.#troubleWithout(positions) : await this.#fetchFrom(leader, positions)
+      const trouble = leader === NO_LEADER ? await this.#lookUp(positions) : await this.#fetchFrom(leader, positions)
       if (trouble !== undefined)
         await this.#deps.recovery.wait(`reading ${trouble.where}`, trouble.why, this.#deps.signal)
     } catch (error) {
@@ -255,7 +255,7 @@ export class PartitionFetcher {
       return trouble
     } catch (error) {
       if (!isPassing(error)) throw error
-      return { where: whereOf(positions), why: toError(error).message }
+      return { where: whereOf(positions), why: reasonOf(error) }
     }
   }
 
@@ -295,6 +295,19 @@ export class PartitionFetcher {
         { cause: error },
       )
     }
+  }
+
+  /** Partitions without a leader are mostly those of topics that nobody has asked for yet. */
+  async #lookUp(positions: readonly Position[]): Promise<Trouble | undefined> {
+    const { view } = this.#deps
+    try {
+      await view.ensure(positions.map(({ topic }) => topic))
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      return { where: whereOf(positions), why: reasonOf(error) }
+    }
+    const leaderless = positions.filter((position) => view.leader(position) === NO_LEADER)
+    return leaderless.length === 0 ? undefined : this.#troubleWithout(leaderless)
   }
 
   /** A partition whose topic stays away from the metadata is an error in the end: it was deleted. */

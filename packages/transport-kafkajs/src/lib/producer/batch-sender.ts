@@ -1,7 +1,6 @@
 import {
   deferred,
   MillraceError,
-  toError,
   type OutgoingRecord,
   type SendOptions,
   type SendOutcome,
@@ -9,7 +8,7 @@ import {
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { isPassing } from '../cluster/retrying.ts'
+import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
 import { compressionBits, requireCodec } from '../compression/compression.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { encodeRecordBatch, type BatchCompression, type BatchProducer } from '../wire/encode-record-batch.ts'
@@ -56,7 +55,7 @@ export class BatchSender {
   }
 
   async send(records: readonly OutgoingRecord[], { guard }: SendOptions): Promise<readonly SendOutcome[]> {
-    const { settings, view, signal } = this.#deps
+    const { settings, view, recovery, signal } = this.#deps
     signal.throwIfAborted()
     const pending = new PendingBatches(records, {
       maxBatchRecords: MAX_BATCH_RECORDS,
@@ -67,7 +66,8 @@ export class BatchSender {
     const earlier = this.#queueBehind([...pending.queues.keys()], done.promise)
     try {
       if (earlier.length > 0) await Promise.all(earlier)
-      view.want([...pending.queues.values()].map(({ topic }) => topic))
+      const topics = [...new Set([...pending.queues.values()].map(({ topic }) => topic))]
+      await retrying(recovery, 'topics could not be looked up', signal, () => view.ensure(topics))
       for (;;) {
         const open = [...pending.queues.values()].filter(({ batches }) => batches.length > 0)
         if (open.length === 0) return pending.outcomes
@@ -176,7 +176,7 @@ export class BatchSender {
       return this.#absorb(pending, queues, answers)
     } catch (error) {
       if (!isPassing(error)) throw error
-      return toError(error).message
+      return reasonOf(error)
     }
   }
 
