@@ -1,7 +1,11 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+
+const totals = fileURLToPath(new URL('./scripts/vitest-totals.ts', import.meta.url))
 
 export default defineConfig({
   test: {
+    reporters: ['default', totals],
     include: [
       'packages/*/src/**/*.test.ts',
       'apps/*/src/**/*.test.ts',

@@ -11,6 +11,11 @@ interface Layer {
 
 const PARTS = ['streams', 'tables', 'scheduler', 'web', 'worker', 'cli']
 const DRIVERS = ['transport-kafkajs', 'transport-embedded', 'store-lmdb', 'web-hono']
+/** What parts test themselves on: a driver, or the suite of the one driver that is inside a part. Neither depends on a part. */
+const TEST_DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['tables', ['conformance']],
+  ['worker', ['transport-embedded']],
+])
 /** Starts a Kafka for tests; imports nothing of ours. */
 const FOR_TESTS = 'kafka-for-tests'
 
@@ -21,9 +26,7 @@ const FOR_TESTS = 'kafka-for-tests'
 const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['core', { dependencies: [] }],
   ['conformance', { dependencies: ['core'] }],
-  ...PARTS.map(
-    (name) => [name, { dependencies: ['core'], devDependencies: name === 'tables' ? ['conformance'] : [] }] as const,
-  ),
+  ...PARTS.map((name) => [name, { dependencies: ['core'], devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const),
   ...DRIVERS.map((name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS] }] as const),
   ['app', { dependencies: ['core', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],
   ['testing', { dependencies: ['core', 'app', 'conformance', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],

@@ -30,11 +30,11 @@ export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): Com
 async function openCommandLineClient({ definitions, runtime }: Omit<AppParts, 'streams' | 'tables'>): Promise<CommandLineClient> {
   const client = await runtime.client()
   return {
-    send: (target, message) => sendText(target, message, { definitions, send: (request) => client.send(request), now: () => client.clock.now() }),
+    send: (target, message) => sendText(target, message, { definitions, send: async (request) => (await runtime.sender()).send(request), now: () => client.clock.now() }),
     topics: async () => (await runtime.admin()).topics(),
     readTable: (name, key) => readTable({ runtime, client, definitions }, name, key),
     readRows: (name, options) => readRows({ runtime, client, definitions }, name, options),
-    run: (work) => runtime.scope.run({ client, worker: undefined, event: undefined, agent: undefined }, work),
+    run: async (work) => runtime.scope.run({ client: await runtime.sender(), worker: undefined, event: undefined, agent: undefined }, work),
     close: () => runtime.closeClient(),
   }
 }

@@ -20,6 +20,7 @@ import { globalTablesPart, type TablesDeps } from '@millrace/tables'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import { createClient, createWorker, type Client, type Worker } from '@millrace/worker'
 import { AppListeners } from './app-listeners.ts'
+import { createDeclaredTopics } from './create-declared-topics.ts'
 import type { Definitions } from './definitions.ts'
 import { definitionsPart } from './definitions-part.ts'
 import { openStore, openTransport, type DriverChoice } from './drivers.ts'
@@ -65,6 +66,7 @@ export class AppRuntime {
   readonly listeners: AppListeners = new AppListeners()
   readonly #workers: Worker[] = []
   #client: Promise<OpenClient> | undefined
+  #topicsMade: Promise<void> | undefined
   #memoryLog: Promise<MemoryLog> | undefined
 
   constructor(definitions: Definitions, { argument, ...given }: Partial<Surroundings> & Pick<Surroundings, 'settings' | 'home'> & { readonly argument: AppSettings }) {
@@ -95,7 +97,20 @@ export class AppRuntime {
 
   /** The context of a call made here: the scope's, else the first running worker's, else a client of its own. */
   async context(): Promise<ClientContext> {
-    return this.scope.getStore()?.client ?? this.#workers[0]?.context ?? (await this.client())
+    return this.scope.getStore()?.client ?? this.#workers[0]?.context ?? (await this.sender())
+  }
+
+  /** The client, once the topics that the app declares are there: it may send before any worker has run. */
+  async sender(): Promise<Client> {
+    const client = await this.client()
+    this.#topicsMade ??= createDeclaredTopics(await this.admin(), this.#definitions, this.surroundings.settings)
+    try {
+      await this.#topicsMade
+    } catch (error) {
+      this.#topicsMade = undefined
+      throw error
+    }
+    return client
   }
 
   /** A connection that joins no group, shared by all calls outside a worker. Closed by `closeClient`. */

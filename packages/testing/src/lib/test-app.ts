@@ -1,4 +1,4 @@
-import { manualClock, NO_HEADERS, parseDuration, type Duration, type ManualClock, type Transport } from '@millrace/core'
+import { manualClock, NO_HEADERS, parseDuration, systemClock, type Duration, type ManualClock, type Transport } from '@millrace/core'
 import { runtimeOf, type App, type AppRuntime, type Surroundings } from '@millrace/app'
 import { memoryStore } from '@millrace/tables'
 import { createMemoryLog, createMemoryTransport, type MemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
@@ -132,12 +132,13 @@ export class TestApp {
    * @throws `NOT_SETTLED` after 5 s of real time, naming what is in hand; the error that ended a worker
    */
   async settle(): Promise<void> {
-    const begun = performance.now()
+    const real = systemClock()
+    const beganMs = real.monotonic()
     await settle({
       log: this.log,
       workers: [...this.#running.keys()],
       agentTimers: () => this.#timers.agentTimers(),
-      elapsedMs: () => performance.now() - begun,
+      elapsedMs: () => real.monotonic() - beganMs,
     })
   }
 
