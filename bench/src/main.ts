@@ -12,13 +12,17 @@ import { start } from './scenarios/start.ts'
 
 const scenarios: Readonly<Record<string, Scenario>> = { map, count, restore, concurrency, start }
 const number = { type: 'string' } as const
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { records: number, runs: number, partitions: number, source: { type: 'boolean' } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { records: number, runs: number, partitions: number, source: { type: 'boolean' } },
+})
 
 const chosen = positionals.map((name) => [name, scenarios[name]] as const)
 const unknown = chosen.find(([, scenario]) => scenario === undefined)
 if (chosen.length === 0 || unknown !== undefined) {
   if (unknown !== undefined) console.error(`There is no scenario "${unknown[0]}".`)
-  for (const [name, { describe, defaults }] of Object.entries(scenarios)) console.log(`${name.padEnd(12)} ${describe} (${JSON.stringify(defaults)})`)
+  for (const [name, { describe, defaults }] of Object.entries(scenarios))
+    console.log(`${name.padEnd(12)} ${describe} (${JSON.stringify(defaults)})`)
   process.exit(unknown === undefined ? 0 : 2)
 }
 

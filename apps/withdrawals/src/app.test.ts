@@ -23,7 +23,12 @@ describe('withdrawals', () => {
     for (const [user, total] of sums('user')) expect(userTotals.get(user)).toBe(total)
     for (const [country, total] of sums('country')) expect(countryTotals.get(country)).toBe(total)
     const large = sent.filter(({ amount }) => amount >= 2_000_000)
-    expect(t.sent(largeOnes).map(({ value }) => value?.date).toSorted()).toEqual(large.map(({ date }) => date).toSorted())
+    expect(
+      t
+        .sent(largeOnes)
+        .map(({ value }) => value?.date)
+        .toSorted(),
+    ).toEqual(large.map(({ date }) => date).toSorted())
   })
 
   it('makes the same withdrawals for the same seed', () => {

@@ -17,8 +17,18 @@ export type Withdrawal = z.infer<typeof Withdrawal>
 export const withdrawals = app.topic('withdrawals', { key: 'string', value: json(Withdrawal) })
 export const largeOnes = app.topic('withdrawals-large', { key: 'string', value: json(Withdrawal) })
 
-export const userTotals = app.table('user_totals', { key: 'string', value: 'number', default: () => 0, help: 'user -> cents' })
-export const countryTotals = app.table('country_totals', { key: 'string', value: 'number', default: () => 0, help: 'country -> cents' })
+export const userTotals = app.table('user_totals', {
+  key: 'string',
+  value: 'number',
+  default: () => 0,
+  help: 'user -> cents',
+})
+export const countryTotals = app.table('country_totals', {
+  key: 'string',
+  value: 'number',
+  default: () => 0,
+  help: 'country -> cents',
+})
 
 /** From here on a withdrawal is looked at twice. */
 const LARGE = 2_000_000

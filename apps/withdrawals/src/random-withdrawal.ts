@@ -20,7 +20,9 @@ export function randomWithdrawal(seed: number): () => RandomWithdrawal {
   let made = 0
   return () => ({
     user: `user_${Math.floor(random() * USERS)}`,
-    country: (random() < HOME_SHARE ? COUNTRIES[0] : COUNTRIES[1 + Math.floor(random() * (COUNTRIES.length - 1))]) ?? 'country_0',
+    country:
+      (random() < HOME_SHARE ? COUNTRIES[0] : COUNTRIES[1 + Math.floor(random() * (COUNTRIES.length - 1))]) ??
+      'country_0',
     amount: Math.floor(random() * MOST_CENTS),
     date: new Date(FIRST_DAY + made++ * 1000).toISOString(),
     pause: random(),

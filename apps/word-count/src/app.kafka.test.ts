@@ -7,6 +7,7 @@ import { wordCountFlows } from './word-count-flows.ts'
 describeKafka('word count, on Kafka', (brokers) => {
   wordCountFlows({
     broker: () => `kafka://${brokers.join(',')}`,
-    transport: async () => createKafkaTransport({ brokers, clientId: 'test' }, { clock: systemClock(), log: collectLog() }),
+    transport: async () =>
+      createKafkaTransport({ brokers, clientId: 'test' }, { clock: systemClock(), log: collectLog() }),
   })
 })

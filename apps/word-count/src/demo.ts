@@ -30,4 +30,6 @@ for (;;) {
 
 say('\nStopping: finishing what is in hand and committing.')
 await app.stop()
-say('Stopped. The counts are kept: start again and they go on. `node --import tsx apps/word-count/src/app.ts table word_counts whale --broker embedded:./.millrace` reads one.')
+say(
+  'Stopped. The counts are kept: start again and they go on. `node --import tsx apps/word-count/src/app.ts table word_counts whale --broker embedded:./.millrace` reads one.',
+)

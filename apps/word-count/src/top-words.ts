@@ -17,5 +17,11 @@ export async function topWords(table: Pick<typeof counts, 'entries'>, most: numb
   }
   const top = words.sort((a, b) => b.count - a.count || a.word.localeCompare(b.word)).slice(0, most)
   const largest = top[0]?.count ?? 1
-  return { total, lines: top.map(({ word, count }) => `  ${word.padEnd(12)} ${String(count).padStart(7)}  ${'█'.repeat(Math.ceil((count / largest) * 30))}`) }
+  return {
+    total,
+    lines: top.map(
+      ({ word, count }) =>
+        `  ${word.padEnd(12)} ${String(count).padStart(7)}  ${'█'.repeat(Math.ceil((count / largest) * 30))}`,
+    ),
+  }
 }

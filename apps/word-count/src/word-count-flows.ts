@@ -41,11 +41,20 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
     await outside.connect({ timeoutMs: 60_000 })
     // A broker that is kept between runs (KAFKA_BROKERS) has the last run's posts.
     await outside.admin().deleteTopics(['posts'])
-    await eventually(async () => (await outside.admin().topics(['posts'])).length === 0, { what: 'the posts of the last run to go' })
+    await eventually(async () => (await outside.admin().topics(['posts'])).length === 0, {
+      what: 'the posts of the last run to go',
+    })
     await outside.admin().createTopics([{ name: 'posts', partitions: PARTITIONS, replicationFactor: -1, config: {} }])
     const producer = outside.producer()
     const timestamp = Date.now()
-    const records = bookPosts().map((post, i) => ({ topic: 'posts', partition: i % PARTITIONS, key: null, value: Buffer.from(post), headers: [], timestamp }))
+    const records = bookPosts().map((post, i) => ({
+      topic: 'posts',
+      partition: i % PARTITIONS,
+      key: null,
+      value: Buffer.from(post),
+      headers: [],
+      timestamp,
+    }))
     const outcomes = await producer.send(records, { guard: () => {} })
     expect(outcomes.every(({ ok }) => ok)).toBe(true)
     await producer.close()
@@ -56,13 +65,17 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
     await outside.close()
   })
 
-  it.each([1, 3])('gives the independent count with %i workers', async (count) => {
-    const run = newRun()
-    const workers = await startAll(run, count)
-    await untilCommitted(outside, run.id)
-    expect(differences(await countsOf(run), expected)).toEqual([])
-    for (const worker of workers) expect(await worker.stop()).toBe(0)
-  }, 180_000)
+  it.each([1, 3])(
+    'gives the independent count with %i workers',
+    async (count) => {
+      const run = newRun()
+      const workers = await startAll(run, count)
+      await untilCommitted(outside, run.id)
+      expect(differences(await countsOf(run), expected)).toEqual([])
+      for (const worker of workers) expect(await worker.stop()).toBe(0)
+    },
+    180_000,
+  )
 
   it('is exact after clean stops and restarts while counting', async () => {
     const run = newRun()
@@ -95,12 +108,16 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
 /** Words that were counted otherwise than expected, with both counts. */
 function differences(counted: ReadonlyMap<string, number>, expected: ReadonlyMap<string, number>): readonly string[] {
   const words = new Set([...counted.keys(), ...expected.keys()])
-  return [...words].filter((word) => counted.get(word) !== expected.get(word)).map((word) => `${word}: ${counted.get(word)} instead of ${expected.get(word)}`)
+  return [...words]
+    .filter((word) => counted.get(word) !== expected.get(word))
+    .map((word) => `${word}: ${counted.get(word)} instead of ${expected.get(word)}`)
 }
 
 /** Committed counts, read from the changelog as a user reads them. */
 async function countsOf(run: RunEnvironment): Promise<ReadonlyMap<string, number>> {
-  const rows: readonly { key: string; value: number }[] = JSON.parse(await runCommand(run, ['table', 'word_counts', '--json', '--limit', '100000']))
+  const rows: readonly { key: string; value: number }[] = JSON.parse(
+    await runCommand(run, ['table', 'word_counts', '--json', '--limit', '100000']),
+  )
   return new Map(rows.map(({ key, value }) => [key, value]))
 }
 
@@ -119,11 +136,16 @@ async function progressOf(outside: Transport, id: string): Promise<Progress> {
   return { committed: counted.committed, isComplete: posts.isComplete && counted.isComplete }
 }
 
-async function progressIn(outside: Transport, { id, topic }: { readonly id: string; readonly topic: string }): Promise<Progress> {
+async function progressIn(
+  outside: Transport,
+  { id, topic }: { readonly id: string; readonly topic: string },
+): Promise<Progress> {
   const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition }))
   const admin = outside.admin()
   // Committed first: an end that is read later can only be further on.
-  const committed = new Map((await admin.committed(id, partitions)).map((offset: CommitOffset) => [offset.partition, offset.offset]))
+  const committed = new Map(
+    (await admin.committed(id, partitions)).map((offset: CommitOffset) => [offset.partition, offset.offset]),
+  )
   const ends = await admin.offsets(partitions, 'read-committed')
   return {
     committed: [...committed.values()].reduce((sum, offset) => sum + offset, 0),
@@ -133,9 +155,15 @@ async function progressIn(outside: Transport, { id, topic }: { readonly id: stri
 
 /** Everything sent has been counted and committed. */
 async function untilCommitted(outside: Transport, id: string): Promise<void> {
-  await eventually(async () => (await progressOf(outside, id)).isComplete, { what: 'all words to be counted and committed', limitMs: 60_000 })
+  await eventually(async () => (await progressOf(outside, id)).isComplete, {
+    what: 'all words to be counted and committed',
+    limitMs: 60_000,
+  })
 }
 
 async function untilHandled(outside: Transport, id: string, words: number): Promise<void> {
-  await eventually(async () => (await progressOf(outside, id)).committed > words, { what: `${words} words to be counted and committed`, limitMs: 60_000 })
+  await eventually(async () => (await progressOf(outside, id)).committed > words, {
+    what: `${words} words to be counted and committed`,
+    limitMs: 60_000,
+  })
 }

@@ -24,7 +24,13 @@ export interface RunEnvironment {
 
 export function startWorker({ broker, id }: RunEnvironment): WorkerProcess {
   const child = spawn(process.execPath, ['--import', 'tsx', appFile, 'worker'], {
-    env: { ...process.env, MILLRACE_BROKER: broker, MILLRACE_ID: id, MILLRACE_WEB_ENABLED: 'false', MILLRACE_SESSION_TIMEOUT: '6s' },
+    env: {
+      ...process.env,
+      MILLRACE_BROKER: broker,
+      MILLRACE_ID: id,
+      MILLRACE_WEB_ENABLED: 'false',
+      MILLRACE_SESSION_TIMEOUT: '6s',
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
@@ -51,7 +57,10 @@ export function startWorker({ broker, id }: RunEnvironment): WorkerProcess {
   }
 }
 
-function untilReady(child: ChildProcess, { wakes, output }: { readonly wakes: Set<() => void>; readonly output: () => string }): Promise<void> {
+function untilReady(
+  child: ChildProcess,
+  { wakes, output }: { readonly wakes: Set<() => void>; readonly output: () => string },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (settle: () => void): void => {
       clearTimeout(limit)
@@ -63,7 +72,10 @@ function untilReady(child: ChildProcess, { wakes, output }: { readonly wakes: Se
       if (output().includes('Worker is ready')) end(resolve)
     }
     const gone = (): void => end(() => reject(new Error(`The worker ended before it was ready:\n${output()}`)))
-    const limit = setTimeout(() => end(() => reject(new Error(`The worker was not ready within 60 s:\n${output()}`))), 60_000)
+    const limit = setTimeout(
+      () => end(() => reject(new Error(`The worker was not ready within 60 s:\n${output()}`))),
+      60_000,
+    )
     wakes.add(look)
     child.on('exit', gone)
     look()

@@ -16,7 +16,8 @@ app.agent('count', app.topic(INPUT, { value: json<{ user: string }>() }), async 
     counts.update(user, (n) => n + 1)
     seen++
     if (seen === total * 0.1) fromMs = performance.now()
-    if (seen === total * 0.9) console.log(JSON.stringify({ mark: 'done', rate: (total * 0.8 * 1000) / (performance.now() - fromMs) }))
+    if (seen === total * 0.9)
+      console.log(JSON.stringify({ mark: 'done', rate: (total * 0.8 * 1000) / (performance.now() - fromMs) }))
   }
 })
 await app.start()

@@ -15,7 +15,8 @@ const app = createApp({
 })
 const output = app.topic(OUTPUT, { value: json<Payment>() })
 app.agent('map', app.topic(INPUT, { value: json<Payment>() }), async (payments) => {
-  for await (const [key, payment] of payments.items()) await output.send({ key, value: { ...payment, amount: payment.amount * 2 } })
+  for await (const [key, payment] of payments.items())
+    await output.send({ key, value: { ...payment, amount: payment.amount * 2 } })
 })
 await app.start()
 process.once('SIGTERM', () => void app.stop())

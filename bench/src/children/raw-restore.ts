@@ -15,7 +15,8 @@ await consumer.run({
     if (fromMs === 0) fromMs = performance.now()
     for (const { key, value } of batch.messages) rows.set(String(key), value)
     seen += batch.messages.length
-    if (seen >= total) console.log(JSON.stringify({ mark: 'done', rate: (total * 1000) / (performance.now() - fromMs) }))
+    if (seen >= total)
+      console.log(JSON.stringify({ mark: 'done', rate: (total * 1000) / (performance.now() - fromMs) }))
   },
 })
 process.on('SIGTERM', () => void consumer.disconnect().then(() => process.exit(0)))

@@ -19,7 +19,8 @@ app.agent(
       last.set(user, n)
       await wait(10)
       if (last.get(user) !== n) disordered++
-      if (++seen === total) console.log(JSON.stringify({ mark: 'done', disordered, rate: (total * 1000) / (performance.now() - fromMs) }))
+      if (++seen === total)
+        console.log(JSON.stringify({ mark: 'done', disordered, rate: (total * 1000) / (performance.now() - fromMs) }))
     }
   },
   { concurrency: Number(CONCURRENCY) },

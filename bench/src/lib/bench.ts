@@ -34,6 +34,7 @@ export function makeBench(broker: BenchBroker, programs: Programs, options: Benc
     programs,
     options,
     name: (what) => `${what}-${run}-${++names}`,
-    start: (program, env) => startChild(programs.command(program), { BROKERS: broker.brokers, ...env }, programs.directory),
+    start: (program, env) =>
+      startChild(programs.command(program), { BROKERS: broker.brokers, ...env }, programs.directory),
   }
 }

@@ -14,7 +14,8 @@ export interface BenchBroker {
 export async function benchBroker(): Promise<BenchBroker> {
   const given = process.env['KAFKA_BROKERS']
   const own = given === undefined || given === '' ? await startKafka() : undefined
-  if (own !== undefined && workerCore !== undefined) for (const pid of own.pids) execFileSync('taskset', ['-apc', '0', String(pid)], { stdio: 'ignore' })
+  if (own !== undefined && workerCore !== undefined)
+    for (const pid of own.pids) execFileSync('taskset', ['-apc', '0', String(pid)], { stdio: 'ignore' })
   const brokers = own?.brokers ?? given ?? ''
   const kafka = new Kafka({ brokers: brokers.split(','), clientId: 'bench', logLevel: logLevel.NOTHING })
   const admin = kafka.admin()

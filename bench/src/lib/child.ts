@@ -23,13 +23,22 @@ export interface MeasuredChild {
 }
 
 /** Where a worker and a broker run so that they do not take each other's time: with two cores or more, one each. */
-export const workerCore: number | undefined = availableParallelism() > 1 && existsSync('/usr/bin/taskset') ? 1 : undefined
+export const workerCore: number | undefined =
+  availableParallelism() > 1 && existsSync('/usr/bin/taskset') ? 1 : undefined
 
 /** Starts a program to be measured, on a core of its own where there is one. */
-export function startChild(command: readonly string[], env: Readonly<Record<string, string>>, cwd: string): MeasuredChild {
+export function startChild(
+  command: readonly string[],
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+): MeasuredChild {
   const pinned = workerCore === undefined ? command : ['taskset', '-c', String(workerCore), ...command]
   const startedMs = performance.now()
-  const child: ChildProcess = spawn(pinned[0] ?? '', pinned.slice(1), { env: { ...process.env, ...env }, cwd, stdio: ['ignore', 'pipe', 'inherit'] })
+  const child: ChildProcess = spawn(pinned[0] ?? '', pinned.slice(1), {
+    env: { ...process.env, ...env },
+    cwd,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const marks: Mark[] = []
   const waiting = new Set<() => void>()
   let ended: number | null | undefined
@@ -54,9 +63,13 @@ export function startChild(command: readonly string[], env: Readonly<Record<stri
         const look = (): void => {
           const found = marks.find((candidate) => candidate.mark === mark)
           if (found !== undefined) finish(() => resolve(found))
-          else if (ended !== undefined) finish(() => reject(new Error(`The program ended with ${ended} before "${mark}": ${command.join(' ')}`)))
+          else if (ended !== undefined)
+            finish(() => reject(new Error(`The program ended with ${ended} before "${mark}": ${command.join(' ')}`)))
         }
-        const timer = setTimeout(() => finish(() => reject(new Error(`No "${mark}" within ${limitMs} ms: ${command.join(' ')}`))), limitMs)
+        const timer = setTimeout(
+          () => finish(() => reject(new Error(`No "${mark}" within ${limitMs} ms: ${command.join(' ')}`))),
+          limitMs,
+        )
         waiting.add(look)
         look()
       }),

@@ -8,9 +8,19 @@ export interface Load {
 }
 
 /** Creates a topic and fills it with records of 100 bytes of JSON, spread evenly over `keys` keys, hashed as Java does. */
-export async function load(broker: BenchBroker, { topic, records, keys, partitions }: Load, config: Readonly<Record<string, string>> = {}): Promise<void> {
+export async function load(
+  broker: BenchBroker,
+  { topic, records, keys, partitions }: Load,
+  config: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await broker.admin.createTopics({
-    topics: [{ topic, numPartitions: partitions, configEntries: Object.entries(config).map(([name, value]) => ({ name, value })) }],
+    topics: [
+      {
+        topic,
+        numPartitions: partitions,
+        configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+      },
+    ],
   })
   const producer = broker.kafka.producer()
   await producer.connect()

@@ -15,7 +15,11 @@ export interface Programs {
 /** The workspace's sources through tsx: quicker to try a change with, a little slower to start. */
 export function sourcePrograms(): Programs {
   const children = join(import.meta.dirname, '../children')
-  return { directory: children, command: (name) => [process.execPath, '--import', import.meta.resolve('tsx'), join(children, `${name}.ts`)], remove: () => {} }
+  return {
+    directory: children,
+    command: (name) => [process.execPath, '--import', import.meta.resolve('tsx'), join(children, `${name}.ts`)],
+    remove: () => {},
+  }
 }
 
 /** Builds, packs and installs all packages into a temporary directory (about 20 s). */
@@ -28,16 +32,28 @@ export function installPrograms(): Programs {
   run(join(root, 'node_modules/.bin/tsc'), ['-b'], root)
   const tarballs: Record<string, string> = {}
   for (const name of readdirSync(join(root, 'packages'))) {
-    const { name: packageName, version } = JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'))
+    const { name: packageName, version } = JSON.parse(
+      readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'),
+    )
     if (name === 'conformance' || name === 'testing') continue
     run('npx', [...pnpm, 'pack', '--pack-destination', directory], join(root, 'packages', name))
     tarballs[packageName] = `file:${join(directory, `millrace-${name}-${version}.tgz`)}`
   }
-  const manifest = { name: 'bench-programs', private: true, type: 'module', dependencies: { ...tarballs, kafkajs: '2.2.4' }, overrides: tarballs }
+  const manifest = {
+    name: 'bench-programs',
+    private: true,
+    type: 'module',
+    dependencies: { ...tarballs, kafkajs: '2.2.4' },
+    overrides: tarballs,
+  }
   writeFileSync(join(directory, 'package.json'), JSON.stringify(manifest))
   run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], directory)
   run(join(root, 'node_modules/.bin/tsc'), ['-b', 'bench'], root)
   mkdirSync(join(directory, 'programs'))
   cpSync(join(root, 'bench/dist/bench/src/children'), join(directory, 'programs'), { recursive: true })
-  return { directory, command: (name) => [process.execPath, join(directory, 'programs', `${name}.js`)], remove: () => rmSync(directory, { recursive: true, force: true }) }
+  return {
+    directory,
+    command: (name) => [process.execPath, join(directory, 'programs', `${name}.js`)],
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  }
 }

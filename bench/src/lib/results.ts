@@ -11,15 +11,29 @@ export function keepResult(scenario: string, parameters: Figures, figures: Figur
   mkdirSync(directory, { recursive: true })
   const file = join(directory, `${scenario}.json`)
   const runs: unknown[] = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : []
-  const rounded = Object.fromEntries(Object.entries(figures).map(([name, value]) => [name, Number(value.toPrecision(4))]))
-  runs.push({ date: new Date().toISOString(), node: process.version, commit: commit(), cpu: cpus()[0]?.model ?? '', cores: cpus().length, ...parameters, ...rounded })
+  const rounded = Object.fromEntries(
+    Object.entries(figures).map(([name, value]) => [name, Number(value.toPrecision(4))]),
+  )
+  runs.push({
+    date: new Date().toISOString(),
+    node: process.version,
+    commit: commit(),
+    cpu: cpus()[0]?.model ?? '',
+    cores: cpus().length,
+    ...parameters,
+    ...rounded,
+  })
   writeFileSync(file, `${JSON.stringify(runs, null, 2)}\n`)
   console.log(scenario, rounded)
 }
 
 function commit(): string {
-  const run = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8', cwd: import.meta.dirname }).trim()
-  return run('rev-parse', '--short', 'HEAD') + (run('status', '--porcelain', '--untracked-files=no', '--', ':/packages') === '' ? '' : '+changes')
+  const run = (...args: string[]): string =>
+    execFileSync('git', args, { encoding: 'utf8', cwd: import.meta.dirname }).trim()
+  return (
+    run('rev-parse', '--short', 'HEAD') +
+    (run('status', '--porcelain', '--untracked-files=no', '--', ':/packages') === '' ? '' : '+changes')
+  )
 }
 
 export function median(values: readonly number[]): number {

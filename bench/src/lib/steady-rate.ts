@@ -8,7 +8,8 @@ export async function steadyRate(count: () => Promise<number>, total: number, li
     const now = await count()
     const ms = performance.now()
     if (from === undefined && now >= total * 0.1) from = { count: now, ms }
-    if (from !== undefined && now >= total * 0.9 && now > from.count) return ((now - from.count) / (ms - from.ms)) * 1000
+    if (from !== undefined && now >= total * 0.9 && now > from.count)
+      return ((now - from.count) / (ms - from.ms)) * 1000
     if (ms - begun > limitMs) throw new Error(`Only ${now} of ${total} within ${limitMs} ms.`)
     await wait(25)
   }

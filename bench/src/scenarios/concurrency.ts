@@ -13,7 +13,11 @@ export const concurrency: Scenario = {
     const rates: number[] = []
     let disordered = 0
     for (let run = 0; run < runs; run++) {
-      const child = bench.start('sleeper', { INPUT: input, GROUP: bench.name('sleeper-group'), RECORDS: String(records) })
+      const child = bench.start('sleeper', {
+        INPUT: input,
+        GROUP: bench.name('sleeper-group'),
+        RECORDS: String(records),
+      })
       try {
         const mark = await child.until('done', 180_000)
         rates.push(Number(mark['rate']))

@@ -24,7 +24,11 @@ export const count: Scenario = {
 }
 
 async function countOnce(bench: Bench, input: string, program: string): Promise<{ rate: number; peakMb: number }> {
-  const child = bench.start(program, { INPUT: input, GROUP: bench.name('count-group'), RECORDS: String(bench.options.records) })
+  const child = bench.start(program, {
+    INPUT: input,
+    GROUP: bench.name('count-group'),
+    RECORDS: String(bench.options.records),
+  })
   try {
     const { rate } = await child.until('done', 120_000)
     return { rate: Number(rate), peakMb: child.peakMb() }

@@ -33,11 +33,18 @@ export const map: Scenario = {
 }
 
 function mapFigures(raw: ReadonlyMap<number, readonly number[]>, ours: readonly number[], peaks: Figures): Figures {
-  const [batch, rate] = [...raw].map(([size, rates]) => [size, median(rates)] as const).reduce((best, one) => (one[1] > best[1] ? one : best))
+  const [batch, rate] = [...raw]
+    .map(([size, rates]) => [size, median(rates)] as const)
+    .reduce((best, one) => (one[1] > best[1] ? one : best))
   return { rawPerSecond: rate, rawBatch: batch, perSecond: median(ours), ratio: median(ours) / rate, ...peaks }
 }
 
-async function mapOnce(bench: Bench, input: string, program: string, env: Readonly<Record<string, string>>): Promise<{ rate: number; peakMb: number }> {
+async function mapOnce(
+  bench: Bench,
+  input: string,
+  program: string,
+  env: Readonly<Record<string, string>>,
+): Promise<{ rate: number; peakMb: number }> {
   const output = bench.name('map-output')
   await bench.broker.admin.createTopics({ topics: [{ topic: output, numPartitions: bench.options.partitions }] })
   const child = bench.start(program, { INPUT: input, OUTPUT: output, GROUP: bench.name('map-group'), ...env })

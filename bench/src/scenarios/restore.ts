@@ -15,7 +15,11 @@ export const restore: Scenario = {
       const group = bench.name('restore-group')
       const source = await prepareGroup(bench, group)
       const changelog = `${group}-payments-changelog`
-      await load(bench.broker, { topic: changelog, records, keys: 10_000, partitions }, { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '1' })
+      await load(
+        bench.broker,
+        { topic: changelog, records, keys: 10_000, partitions },
+        { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '1' },
+      )
       raw.push((await restoreOnce(bench, 'raw-restore', { INPUT: changelog, GROUP: bench.name('raw-group') })).rate)
       const one = await restoreOnce(bench, 'restore', { INPUT: source, GROUP: group })
       ours.push(one.rate)
@@ -31,11 +35,19 @@ async function prepareGroup(bench: Bench, group: string): Promise<string> {
   const source = bench.name('restore-source')
   await load(bench.broker, { topic: source, records: 1000, keys: 1000, partitions })
   const offsets = await bench.broker.admin.fetchTopicOffsets(source)
-  await bench.broker.admin.setOffsets({ groupId: group, topic: source, partitions: offsets.map(({ partition, offset }) => ({ partition, offset })) })
+  await bench.broker.admin.setOffsets({
+    groupId: group,
+    topic: source,
+    partitions: offsets.map(({ partition, offset }) => ({ partition, offset })),
+  })
   return source
 }
 
-async function restoreOnce(bench: Bench, program: string, env: Readonly<Record<string, string>>): Promise<{ rate: number; peakMb: number }> {
+async function restoreOnce(
+  bench: Bench,
+  program: string,
+  env: Readonly<Record<string, string>>,
+): Promise<{ rate: number; peakMb: number }> {
   const child = bench.start(program, { RECORDS: String(bench.options.records), ...env })
   try {
     const { rate } = await child.until('done', 120_000)

@@ -10,10 +10,18 @@ export const start: Scenario = {
   defaults: { records: 100, runs: 5, partitions: 4 },
   run: async (bench) => {
     const input = bench.name('start-input')
-    await load(bench.broker, { topic: input, records: bench.options.records, keys: 100, partitions: bench.options.partitions })
+    await load(bench.broker, {
+      topic: input,
+      records: bench.options.records,
+      keys: 100,
+      partitions: bench.options.partitions,
+    })
     const figures: Record<string, number[]> = { firstOutputMs: [], rawFirstOutputMs: [], idleMb: [], rawIdleMb: [] }
     for (let run = 0; run < bench.options.runs; run++) {
-      for (const [program, prefix] of [['map', ''], ['raw-map', 'raw']] as const) {
+      for (const [program, prefix] of [
+        ['map', ''],
+        ['raw-map', 'raw'],
+      ] as const) {
         const output = bench.name('start-output')
         await bench.broker.admin.createTopics({ topics: [{ topic: output, numPartitions: bench.options.partitions }] })
         const child = bench.start(program, { INPUT: input, OUTPUT: output, GROUP: bench.name('start-group') })

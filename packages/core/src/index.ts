@@ -24,6 +24,7 @@ export {
   type WorkerDescription,
 } from './contracts/command-line.ts'
 export type { GroupAssignment, GroupAssignor, GroupMember, GroupView } from './contracts/assignor.ts'
+export type { Candidate, Leadership } from './contracts/leadership.ts'
 export type { Logger } from './contracts/logger.ts'
 export type {
   OutgoingRecord,
@@ -33,8 +34,9 @@ export type {
   RecordMetadata,
   TopicPartition,
 } from './contracts/record.ts'
-export type { RoutedTable, Router } from './contracts/router.ts'
+export type { KeyLocation, RoutedTable, Router } from './contracts/router.ts'
 export type { Effect, EventFeed, EventInHand, EventScope, SendRequest } from './contracts/scope.ts'
+export type { ServeOptions, WebDriver, WebServer, WebServerLimits } from './contracts/web-driver.ts'
 export type { ScopeStorage, WorkScope } from './contracts/work-scope.ts'
 export type { Sensor } from './contracts/sensor.ts'
 export type { Checkpoint, RangeOptions, Row, StoreChange, StoreDriver, StorePartition } from './contracts/store.ts'
@@ -96,7 +98,13 @@ export type { AppSettings, ResolvedSettings } from './lib/settings/app-settings.
 export { describeSettings, unknownEnvironment, type SettingDescription } from './lib/settings/describe-settings.ts'
 export { resolveSettings, type SettingSources } from './lib/settings/resolve-settings.ts'
 export { settingDeclarations, type SettingName } from './lib/settings/setting-declarations.ts'
-export type { SettingTypes, StoreFactory, TokenProvider, TransportFactory } from './lib/settings/setting-types.ts'
+export type {
+  SettingTypes,
+  StoreFactory,
+  TokenProvider,
+  TransportFactory,
+  WebDriverFactory,
+} from './lib/settings/setting-types.ts'
 export { formatByteSize, parseByteSize, type ByteSize } from './lib/units/byte-size.ts'
 export { formatDuration, parseDuration, type Duration } from './lib/units/duration.ts'
 export { parseBrokerUrl, type BrokerUrl } from './lib/urls/broker-url.ts'

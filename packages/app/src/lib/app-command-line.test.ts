@@ -29,7 +29,8 @@ describe('the command line of an app', () => {
   })
   afterEach(() => app.stop())
 
-  const send = (target: string, key: string | undefined, value: string | null) => client.send(target, { key, value, headers: {}, partition: undefined })
+  const send = (target: string, key: string | undefined, value: string | null) =>
+    client.send(target, { key, value, headers: {}, partition: undefined })
   const counted = async (key: string, total: number): Promise<void> => {
     while (totals.get(key, { committed: true }) !== total) await new Promise((resolve) => setImmediate(resolve))
   }
@@ -65,7 +66,10 @@ describe('the command line of an app', () => {
     expect(line.describe()).toMatchObject({
       id: 'shop',
       broker: 'memory:',
-      agents: [{ name: 'sum', topics: ['orders'], concurrency: 1 }, { name: 'own', topics: ['shop-own'] }],
+      agents: [
+        { name: 'sum', topics: ['orders'], concurrency: 1 },
+        { name: 'own', topics: ['shop-own'] },
+      ],
       tables: [
         { name: 'totals', kind: 'table', changelog: 'shop-totals-changelog', help: 'customer -> sum' },
         { name: 'buyers', kind: 'set' },

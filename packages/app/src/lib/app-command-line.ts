@@ -1,4 +1,11 @@
-import { MillraceError, nearestName, type CommandLineApp, type CommandLineClient, type CommandLineMessage, type RecordMetadata } from '@millrace/core'
+import {
+  MillraceError,
+  nearestName,
+  type CommandLineApp,
+  type CommandLineClient,
+  type CommandLineMessage,
+  type RecordMetadata,
+} from '@millrace/core'
 import { Topic, type AnyTopic } from '@millrace/streams'
 import type { AppParts } from './app-parts.ts'
 import { describeApp, topicsOf } from './describe-app.ts'
@@ -27,14 +34,26 @@ export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): Com
   }
 }
 
-async function openCommandLineClient({ definitions, runtime }: Omit<AppParts, 'streams' | 'tables'>): Promise<CommandLineClient> {
+async function openCommandLineClient({
+  definitions,
+  runtime,
+}: Omit<AppParts, 'streams' | 'tables'>): Promise<CommandLineClient> {
   const client = await runtime.client()
   return {
-    send: (target, message) => sendText(target, message, { definitions, send: async (request) => (await runtime.sender()).send(request), now: () => client.clock.now() }),
+    send: (target, message) =>
+      sendText(target, message, {
+        definitions,
+        send: async (request) => (await runtime.sender()).send(request),
+        now: () => client.clock.now(),
+      }),
     topics: async () => (await runtime.admin()).topics(),
     readTable: (name, key) => readTable({ runtime, client, definitions }, name, key),
     readRows: (name, options) => readRows({ runtime, client, definitions }, name, options),
-    run: async (work) => runtime.scope.run({ client: await runtime.sender(), worker: undefined, event: undefined, agent: undefined }, work),
+    run: async (work) =>
+      runtime.scope.run(
+        { client: await runtime.sender(), worker: undefined, event: undefined, agent: undefined },
+        work,
+      ),
     close: () => runtime.closeClient(),
   }
 }
@@ -45,7 +64,11 @@ interface SendTextDeps {
   readonly now: () => number
 }
 
-async function sendText(target: string, message: CommandLineMessage, { definitions, send, now }: SendTextDeps): Promise<RecordMetadata> {
+async function sendText(
+  target: string,
+  message: CommandLineMessage,
+  { definitions, send, now }: SendTextDeps,
+): Promise<RecordMetadata> {
   return send(textMessage(targetOf(target, definitions), message, now()))
 }
 
@@ -56,9 +79,13 @@ function targetOf(target: string, definitions: AppParts['definitions']): AnyTopi
   const agent = definitions.agents.get(name)
   if (agent === undefined) {
     const nearest = nearestName(name, [...definitions.agents.keys()])
-    throw new MillraceError('COMMAND_USAGE', `There is no agent "${name}"${nearest === undefined ? '' : `; did you mean "${nearest}"?`}.`)
+    throw new MillraceError(
+      'COMMAND_USAGE',
+      `There is no agent "${name}"${nearest === undefined ? '' : `; did you mean "${nearest}"?`}.`,
+    )
   }
   const { inbox } = agent.shape
-  if (!(inbox instanceof Topic)) throw new MillraceError('COMMAND_USAGE', `Agent "${name}" reads a channel, which lives inside a worker.`)
+  if (!(inbox instanceof Topic))
+    throw new MillraceError('COMMAND_USAGE', `Agent "${name}" reads a channel, which lives inside a worker.`)
   return inbox
 }

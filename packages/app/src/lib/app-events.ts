@@ -6,7 +6,13 @@ export interface AppEvents {
   started: []
   partitionsAssigned: [partitions: readonly TopicPartition[]]
   partitionsLost: [partitions: readonly TopicPartition[]]
-  rebalanceComplete: [change: { readonly lost: readonly TopicPartition[]; readonly kept: readonly TopicPartition[]; readonly gained: readonly TopicPartition[] }]
+  rebalanceComplete: [
+    change: {
+      readonly lost: readonly TopicPartition[]
+      readonly kept: readonly TopicPartition[]
+      readonly gained: readonly TopicPartition[]
+    },
+  ]
   /** `stop` was called; events in hand are still to finish. */
   beforeStop: []
   /** The error that ended the worker. */

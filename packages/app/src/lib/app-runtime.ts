@@ -69,7 +69,13 @@ export class AppRuntime {
   #topicsMade: Promise<void> | undefined
   #memoryLog: Promise<MemoryLog> | undefined
 
-  constructor(definitions: Definitions, { argument, ...given }: Partial<Surroundings> & Pick<Surroundings, 'settings' | 'home'> & { readonly argument: AppSettings }) {
+  constructor(
+    definitions: Definitions,
+    {
+      argument,
+      ...given
+    }: Partial<Surroundings> & Pick<Surroundings, 'settings' | 'home'> & { readonly argument: AppSettings },
+  ) {
     this.#definitions = definitions
     this.#argument = argument
     this.surroundings = {
@@ -190,7 +196,17 @@ export class AppRuntime {
       await transport.close()
       throw error
     }
-    return { client: createClient({ appId: settings.id, clientId: makeWorkerId(), transport, clock, log, maxRecordBytes: settings.maxRecordBytes }), transport }
+    return {
+      client: createClient({
+        appId: settings.id,
+        clientId: makeWorkerId(),
+        transport,
+        clock,
+        log,
+        maxRecordBytes: settings.maxRecordBytes,
+      }),
+      transport,
+    }
   }
 
   #choice(): DriverChoice {
@@ -198,7 +214,8 @@ export class AppRuntime {
     return {
       settings,
       home,
-      memoryLog: () => (this.#memoryLog ??= import('@millrace/transport-embedded').then(({ createMemoryLog }) => createMemoryLog())),
+      memoryLog: () =>
+        (this.#memoryLog ??= import('@millrace/transport-embedded').then(({ createMemoryLog }) => createMemoryLog())),
     }
   }
 }

@@ -73,7 +73,9 @@ export class App implements HasCommandLine {
     const T extends boolean | undefined = undefined,
   >(name: string, options?: TopicOptions<KS, VS, T>): TopicOf<KS, VS, T> {
     const { definitions, streams } = this.#parts
-    return definitions.add('topic', { into: definitions.topics, name }, () => createTopic<KS, VS, T>(streams, name, options))
+    return definitions.add('topic', { into: definitions.topics, name }, () =>
+      createTopic<KS, VS, T>(streams, name, options),
+    )
   }
 
   /**
@@ -102,7 +104,9 @@ export class App implements HasCommandLine {
     options: AgentOptions<NoInfer<Y>, T> = {},
   ): AgentOf<S, Y> {
     const { definitions, streams } = this.#parts
-    return definitions.add('agent', { into: definitions.agents, name }, () => createAgent<S, Y, T>(streams, name, source, handler, options))
+    return definitions.add('agent', { into: definitions.agents, name }, () =>
+      createAgent<S, Y, T>(streams, name, source, handler, options),
+    )
   }
 
   /**
@@ -117,7 +121,9 @@ export class App implements HasCommandLine {
     options: TableOptions<KS, VS, D>,
   ): TableOf<KS, VS, D> {
     const { definitions, tables } = this.#parts
-    return definitions.add('table', { into: definitions.tables, name }, () => createTable<KS, VS, D>(tables, name, options))
+    return definitions.add('table', { into: definitions.tables, name }, () =>
+      createTable<KS, VS, D>(tables, name, options),
+    )
   }
 
   /** Declares a table that every worker has whole. Throws as `table` does. */
@@ -126,7 +132,9 @@ export class App implements HasCommandLine {
     options: GlobalTableOptions<KS, VS, D>,
   ): GlobalTableOf<KS, VS, D> {
     const { definitions, tables } = this.#parts
-    return definitions.add('global table', { into: definitions.globalTables, name }, () => createGlobalTable<KS, VS, D>(tables, name, options))
+    return definitions.add('global table', { into: definitions.globalTables, name }, () =>
+      createGlobalTable<KS, VS, D>(tables, name, options),
+    )
   }
 
   /** Declares a table of sets: `add`, `discard`, `contains`, `values`. With `global: true` every worker has it whole. Throws as `table` does. */
@@ -144,8 +152,12 @@ export class App implements HasCommandLine {
   ): SetTable<KeyOf<KS>, ValueOf<ES>> | GlobalSetTable<KeyOf<KS>, ValueOf<ES>> {
     const { definitions, tables } = this.#parts
     return options.global === true
-      ? definitions.add('set table', { into: definitions.globalTables, name }, () => createSetTable<KS, ES>(tables, name, { ...options, global: true }))
-      : definitions.add('set table', { into: definitions.tables, name }, () => createSetTable<KS, ES>(tables, name, { ...options, global: false }))
+      ? definitions.add('set table', { into: definitions.globalTables, name }, () =>
+          createSetTable<KS, ES>(tables, name, { ...options, global: true }),
+        )
+      : definitions.add('set table', { into: definitions.tables, name }, () =>
+          createSetTable<KS, ES>(tables, name, { ...options, global: false }),
+        )
   }
 
   /**
@@ -206,7 +218,8 @@ export class App implements HasCommandLine {
 
   /** @throws `DEFINITION_INVALID` when `app` was made by another copy of this package */
   static partsOf(app: App): AppParts {
-    if (!(#parts in app)) throw new MillraceError('DEFINITION_INVALID', 'The app was made by another copy of @millrace/app.')
+    if (!(#parts in app))
+      throw new MillraceError('DEFINITION_INVALID', 'The app was made by another copy of @millrace/app.')
     return app.#parts
   }
 }

@@ -1,4 +1,11 @@
-import { validateName, type CommandArguments, type CommandDefinition, type CommandOutput, type CommandParameters, type CommandSpec } from '@millrace/core'
+import {
+  validateName,
+  type CommandArguments,
+  type CommandDefinition,
+  type CommandOutput,
+  type CommandParameters,
+  type CommandSpec,
+} from '@millrace/core'
 
 /** A command as the command line sees it: declared types gone, defaults filled in. */
 export function commandDefinition<const O extends CommandParameters, const P extends CommandParameters>(

@@ -23,5 +23,11 @@ export function createApp(settings: AppSettings, environment: AppEnvironment = {
     settings: resolveSettings({ env: process.env, argument: settings }),
     home: file === undefined ? process.cwd() : packageDirectory(file),
   })
-  return new App({ definitions, runtime, lifecycle: new Lifecycle(runtime), streams: runtime.streams, tables: runtime.tables })
+  return new App({
+    definitions,
+    runtime,
+    lifecycle: new Lifecycle(runtime),
+    streams: runtime.streams,
+    tables: runtime.tables,
+  })
 }

@@ -12,9 +12,14 @@ export class Definitions {
   #closed = false
 
   /** @throws `NAME_TAKEN`, `DEFINITION_LATE` */
-  add<T, M extends T>(kind: string, { into, name }: { readonly into: Map<string, T>; readonly name: string }, make: () => M): M {
+  add<T, M extends T>(
+    kind: string,
+    { into, name }: { readonly into: Map<string, T>; readonly name: string },
+    make: () => M,
+  ): M {
     const what = `${kind} "${name}"`
-    if (this.#closed) throw new MillraceError('DEFINITION_LATE', `${capital(what)} was defined while the app was running.`)
+    if (this.#closed)
+      throw new MillraceError('DEFINITION_LATE', `${capital(what)} was defined while the app was running.`)
     // Tables of all kinds share stores and routes, so they share names.
     const taken = into.has(name) || (kind.includes('table') && (this.tables.has(name) || this.globalTables.has(name)))
     if (taken) throw new MillraceError('NAME_TAKEN', `There is a ${what} already.`)

@@ -1,4 +1,10 @@
-import type { AgentDescription, AppDescription, ResolvedSettings, TableDescription, TopicDescription } from '@millrace/core'
+import type {
+  AgentDescription,
+  AppDescription,
+  ResolvedSettings,
+  TableDescription,
+  TopicDescription,
+} from '@millrace/core'
 import { Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
 import type { AnyGlobalTable, AnyTable } from '@millrace/tables'
 import { SetTable } from '@millrace/tables'
@@ -14,7 +20,10 @@ export function describeApp(definitions: Definitions, settings: ResolvedSettings
     store: driverName(settings.store),
     processingGuarantee: settings.processingGuarantee,
     agents: [...definitions.agents.values()].map(describeAgent),
-    tables: [...[...definitions.tables.values()].map(describeTable), ...[...definitions.globalTables.values()].map(describeGlobal)],
+    tables: [
+      ...[...definitions.tables.values()].map(describeTable),
+      ...[...definitions.globalTables.values()].map(describeGlobal),
+    ],
     topics: topicsOf(definitions).map(describeTopic),
     commands: [...definitions.commands.values()],
   }
@@ -23,7 +32,8 @@ export function describeApp(definitions: Definitions, settings: ResolvedSettings
 /** Every topic that the app file names: its own ones, then those that agents own or read. */
 export function topicsOf({ topics, agents }: Pick<Definitions, 'topics' | 'agents'>): readonly AnyTopic[] {
   const all = new Map(topics)
-  for (const { shape } of agents.values()) for (const source of shape.sources) if (source instanceof Topic) all.set(source.name, source)
+  for (const { shape } of agents.values())
+    for (const source of shape.sources) if (source instanceof Topic) all.set(source.name, source)
   return [...all.values()]
 }
 

@@ -1,5 +1,14 @@
 import { resolve } from 'node:path'
-import { parseBrokerUrl, parseStoreUrl, type BrokerUrl, type ResolvedSettings, type StoreDriver, type StoreUrl, type Transport, type TransportDeps } from '@millrace/core'
+import {
+  parseBrokerUrl,
+  parseStoreUrl,
+  type BrokerUrl,
+  type ResolvedSettings,
+  type StoreDriver,
+  type StoreUrl,
+  type Transport,
+  type TransportDeps,
+} from '@millrace/core'
 import { kafkaSecurity } from './kafka-security.ts'
 import type { MemoryLog } from '@millrace/transport-embedded'
 
@@ -15,20 +24,21 @@ export interface DriverChoice {
 type OpenTransport<U extends BrokerUrl> = (url: U, choice: DriverChoice, deps: TransportDeps) => Promise<Transport>
 type OpenStore<U extends StoreUrl> = (url: U, choice: DriverChoice) => Promise<StoreDriver>
 
-const transports: { readonly [S in BrokerUrl['scheme']]: OpenTransport<Extract<BrokerUrl, { scheme: S }>> } = Object.freeze({
-  kafka: async (url, { settings }, deps) => {
-    const { createKafkaTransport } = await import('@millrace/transport-kafkajs')
-    return createKafkaTransport({ brokers: url.brokers, clientId: settings.id, ...kafkaSecurity(settings) }, deps)
-  },
-  embedded: async (url, choice, deps) => {
-    const { createEmbeddedTransport } = await import('@millrace/transport-embedded')
-    return createEmbeddedTransport({ directory: directoryOf(url.directory, choice) }, deps)
-  },
-  memory: async (_url, { memoryLog }, deps) => {
-    const { createMemoryTransport } = await import('@millrace/transport-embedded')
-    return createMemoryTransport(await memoryLog(), deps)
-  },
-})
+const transports: { readonly [S in BrokerUrl['scheme']]: OpenTransport<Extract<BrokerUrl, { scheme: S }>> } =
+  Object.freeze({
+    kafka: async (url, { settings }, deps) => {
+      const { createKafkaTransport } = await import('@millrace/transport-kafkajs')
+      return createKafkaTransport({ brokers: url.brokers, clientId: settings.id, ...kafkaSecurity(settings) }, deps)
+    },
+    embedded: async (url, choice, deps) => {
+      const { createEmbeddedTransport } = await import('@millrace/transport-embedded')
+      return createEmbeddedTransport({ directory: directoryOf(url.directory, choice) }, deps)
+    },
+    memory: async (_url, { memoryLog }, deps) => {
+      const { createMemoryTransport } = await import('@millrace/transport-embedded')
+      return createMemoryTransport(await memoryLog(), deps)
+    },
+  })
 
 const stores: { readonly [S in StoreUrl['scheme']]: OpenStore<Extract<StoreUrl, { scheme: S }>> } = Object.freeze({
   memory: async () => {

@@ -7,7 +7,10 @@ export function kafkaSecurity({ kafka }: ResolvedSettings): Pick<KafkaTransportO
   return { ssl: sslOf(kafka.ssl), ...(sasl === undefined ? {} : { sasl }) }
 }
 
-function sslOf({ enabled, ...given }: ResolvedSettings['kafka']['ssl']): Exclude<KafkaTransportOptions['ssl'], undefined> {
+function sslOf({
+  enabled,
+  ...given
+}: ResolvedSettings['kafka']['ssl']): Exclude<KafkaTransportOptions['ssl'], undefined> {
   if (!enabled) return false
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }

@@ -10,7 +10,8 @@ describe('start and stop', () => {
       for await (const _ of stream);
     })
     const told: string[] = []
-    for (const event of ['started', 'partitionsAssigned', 'rebalanceComplete', 'beforeStop'] as const) app.on(event, () => told.push(event))
+    for (const event of ['started', 'partitionsAssigned', 'rebalanceComplete', 'beforeStop'] as const)
+      app.on(event, () => told.push(event))
     await app.start()
     await expect(app.start()).rejects.toThrow(/ALREADY_STARTED/)
     expect(app.stats()?.status).toBe('running')

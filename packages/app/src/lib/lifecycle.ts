@@ -31,7 +31,8 @@ export class Lifecycle {
 
   /** Throws `ALREADY_STARTED` while a worker runs or stops. */
   start(): Promise<void> {
-    if (this.#launched !== undefined) throw new MillraceError('ALREADY_STARTED', 'app.start() was called while the app was running.')
+    if (this.#launched !== undefined)
+      throw new MillraceError('ALREADY_STARTED', 'app.start() was called while the app was running.')
     this.#workerId = makeWorkerId()
     const launched = this.#runtime.launch({ workerId: this.#workerId })
     this.#launched = launched

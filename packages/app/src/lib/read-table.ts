@@ -25,7 +25,9 @@ export async function readTable(deps: ReadTableDeps, name: string, key: string):
   if (!isPartitioned(table)) return readGlobal(deps, table, async () => readingOf(table.lookup(key), 0))
   const partitions = await deps.client.partitions(table.changelog.topic)
   const bytes = table.parseKey(key)
-  const partition = await withPartition(deps, { table, partitions, partition: 0, empty: true }, () => Promise.resolve(table.partitionOf(bytes) ?? 0))
+  const partition = await withPartition(deps, { table, partitions, partition: 0, empty: true }, () =>
+    Promise.resolve(table.partitionOf(bytes) ?? 0),
+  )
   return withPartition(deps, { table, partitions, partition, empty: false }, (get) => {
     const value = table.lookup(key)
     // A default is not a row.
@@ -35,7 +37,11 @@ export async function readTable(deps: ReadTableDeps, name: string, key: string):
 }
 
 /** Committed rows, at most `limit`. Throws `COMMAND_USAGE`. */
-export async function readRows(deps: ReadTableDeps, name: string, { limit }: { readonly limit: number }): Promise<TableRows> {
+export async function readRows(
+  deps: ReadTableDeps,
+  name: string,
+  { limit }: { readonly limit: number },
+): Promise<TableRows> {
   const table = tableNamed(deps.definitions, name)
   const rows: TableRows['rows'][number][] = []
   const collect = async (partition: number): Promise<boolean> => {
@@ -63,7 +69,10 @@ function tableNamed({ tables, globalTables }: Definitions, name: string): AnyTab
   const table = tables.get(name) ?? globalTables.get(name)
   if (table !== undefined) return table
   const nearest = nearestName(name, [...tables.keys(), ...globalTables.keys()])
-  throw new MillraceError('COMMAND_USAGE', `There is no table "${name}"${nearest === undefined ? '' : `; did you mean "${nearest}"?`}.`)
+  throw new MillraceError(
+    'COMMAND_USAGE',
+    `There is no table "${name}"${nearest === undefined ? '' : `; did you mean "${nearest}"?`}.`,
+  )
 }
 
 function isPartitioned(table: AnyTable | AnyGlobalTable): table is AnyTable {
@@ -88,7 +97,11 @@ async function withPartition<T>(
   const task = { id: `${partitions}-${partition}`, partitions, partition }
   const part = store === undefined ? undefined : table.openPart({ task, store, cacheBytes: 0, freeze: false })
   const open = part === undefined ? [] : [[partition, part] as const]
-  const observer = observingContext(client, { part: table, partitions, open: new Map(open) }, new AbortController().signal)
+  const observer = observingContext(
+    client,
+    { part: table, partitions, open: new Map(open) },
+    new AbortController().signal,
+  )
   try {
     return await asObserver(runtime, observer, () => work((key) => store?.get(key)))
   } finally {
@@ -97,7 +110,11 @@ async function withPartition<T>(
 }
 
 /** Runs `work` while this process has a copy of a global table. */
-async function readGlobal<T>({ runtime, client }: ReadTableDeps, table: AnyGlobalTable, work: () => Promise<T>): Promise<T> {
+async function readGlobal<T>(
+  { runtime, client }: ReadTableDeps,
+  table: AnyGlobalTable,
+  work: () => Promise<T>,
+): Promise<T> {
   const abort = new AbortController()
   const observer = observingContext(client, { part: undefined, partitions: 0, open: new Map() }, abort.signal)
   const part = globalTablesPart([table])

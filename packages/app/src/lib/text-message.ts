@@ -1,12 +1,28 @@
-import { encodeUtf8, keyFromText, MillraceError, toError, type CommandLineMessage, type SendRequest } from '@millrace/core'
+import {
+  encodeUtf8,
+  keyFromText,
+  MillraceError,
+  toError,
+  type CommandLineMessage,
+  type SendRequest,
+} from '@millrace/core'
 import type { AnyTopic } from '@millrace/streams'
 
 /** A message typed on the command line as the record that its topic wants. Throws `KEY_INVALID`, `ENCODE_FAILED`. */
-export function textMessage(topic: AnyTopic | string, { key, value, headers, partition }: CommandLineMessage, timestamp: number): SendRequest {
+export function textMessage(
+  topic: AnyTopic | string,
+  { key, value, headers, partition }: CommandLineMessage,
+  timestamp: number,
+): SendRequest {
   const rawHeaders = Object.entries(headers).map(([name, text]) => [name, encodeUtf8(text)] as const)
   const rest = { headers: rawHeaders, timestamp, partition }
   if (typeof topic === 'string') {
-    return { topic, key: key === undefined ? null : encodeUtf8(key), value: value === null ? null : encodeUtf8(value), ...rest }
+    return {
+      topic,
+      key: key === undefined ? null : encodeUtf8(key),
+      value: value === null ? null : encodeUtf8(value),
+      ...rest,
+    }
   }
   const where = `topic "${topic.name}"`
   return {
@@ -25,6 +41,10 @@ function encodeValue(topic: AnyTopic, text: string, where: string): Buffer {
     return bytes
   } catch (thrown) {
     const error = toError(thrown)
-    throw new MillraceError('ENCODE_FAILED', `${JSON.stringify(text)} is no ${topic.value.name} value for ${where}: ${error.message}`, { cause: error })
+    throw new MillraceError(
+      'ENCODE_FAILED',
+      `${JSON.stringify(text)} is no ${topic.value.name} value for ${where}: ${error.message}`,
+      { cause: error },
+    )
   }
 }

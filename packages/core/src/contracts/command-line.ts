@@ -174,7 +174,9 @@ type ValueOf<P extends CommandParameter> = P extends { readonly choices: readonl
       ? boolean
       : string
 
-type Given<P extends CommandParameter> = P extends { readonly default: string | number | boolean } | { readonly required: true }
+type Given<P extends CommandParameter> = P extends
+  | { readonly default: string | number | boolean }
+  | { readonly required: true }
   ? ValueOf<P>
   : ValueOf<P> | undefined
 
@@ -209,7 +211,9 @@ export interface CommandOutput {
   readonly signal: AbortSignal
 }
 
-export type CommandColors = Readonly<Record<'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan', (text: string) => string>>
+export type CommandColors = Readonly<
+  Record<'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan', (text: string) => string>
+>
 
 export interface CommandProgress {
   tick(steps?: number): void

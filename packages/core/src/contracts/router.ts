@@ -1,4 +1,4 @@
-import type { OpenPart } from './task.ts'
+import type { OpenPart, TaskPart } from './task.ts'
 
 /** A table whose keys can be found from outside. */
 export interface RoutedTable {
@@ -11,8 +11,19 @@ export interface RoutedTable {
   state(partition: number): OpenPart | undefined
 }
 
+/** Where a key lives, as the group's last assignment has it. */
+export interface KeyLocation {
+  readonly partition: number
+  /** Member id of the owner. */
+  readonly member: string
+  /** Where its site is; `undefined` when it serves none. */
+  readonly address: string | undefined
+  /** The owner is this worker; its state may still be recovering. */
+  readonly local: boolean
+}
+
 /** Who owns a key. */
 export interface Router {
   /** `undefined` when no worker is known to have it. */
-  locate(table: RoutedTable, key: Buffer): { readonly partition: number; readonly address: string; readonly local: boolean } | undefined
+  locate(table: RoutedTable & TaskPart, key: Buffer): KeyLocation | undefined
 }

@@ -5,11 +5,18 @@ import type { TopicPartition } from './record.ts'
  * None is called once per event; per-event figures are counters of the parts, read when somebody asks for them.
  */
 export interface Sensor {
-  batchFetched(batch: TopicPartition & { readonly records: number; readonly bytes: number; readonly endOffset: number }): void
+  batchFetched(
+    batch: TopicPartition & { readonly records: number; readonly bytes: number; readonly endOffset: number },
+  ): void
   sendCompleted(sent: { readonly records: number; readonly bytes: number; readonly durationMs: number }): void
   commitCompleted(commit: { readonly tasks: number; readonly rows: number; readonly durationMs: number }): void
   rebalanceStarted(): void
-  rebalanceCompleted(change: { readonly lost: number; readonly kept: number; readonly gained: number; readonly durationMs: number }): void
+  rebalanceCompleted(change: {
+    readonly lost: number
+    readonly kept: number
+    readonly gained: number
+    readonly durationMs: number
+  }): void
   recoveryProgress(progress: TopicPartition & { readonly restoredRows: number; readonly remainingRows: number }): void
   /** An exception of user code or of the worker itself; `source` names the agent, table or part. */
   errorRaised(error: { readonly source: string; readonly error: unknown }): void

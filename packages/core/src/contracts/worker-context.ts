@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import type { Candidate } from './leadership.ts'
 import type { Logger } from './logger.ts'
 import type { Sensor } from './sensor.ts'
 import type { RecordMetadata } from './record.ts'
@@ -68,6 +69,8 @@ export interface Topology {
   topic(declaration: TopicDeclaration): void
   subscribe(spec: SubscriptionSpec): readonly EventFeed[]
   part(part: TaskPart): void
+  /** Takes part in the choice of one leader for the whole group. */
+  lead(candidate: Candidate): void
 }
 
 /**

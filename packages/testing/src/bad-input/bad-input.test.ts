@@ -7,7 +7,9 @@ import { testApp } from '../lib/test-app.ts'
 describe('bad input', () => {
   it('an unknown setting names the nearest one', () => {
     // @ts-expect-error the compiler says so too
-    expect(() => createApp({ id: 'shop', comitInterval: '1s' })).toThrow(/SETTING_UNKNOWN.*comitInterval.*commitInterval/s)
+    expect(() => createApp({ id: 'shop', comitInterval: '1s' })).toThrow(
+      /SETTING_UNKNOWN.*comitInterval.*commitInterval/s,
+    )
   })
 
   it.each([
@@ -61,7 +63,8 @@ describe('bad input', () => {
     const output = app.topic('output', { value: 'string' })
     const refused: unknown[] = []
     app.agent('blow-up', input, async (sizes) => {
-      for await (const size of sizes) await output.send({ value: 'x'.repeat(size) }).catch((error: unknown) => refused.push(error))
+      for await (const size of sizes)
+        await output.send({ value: 'x'.repeat(size) }).catch((error: unknown) => refused.push(error))
     })
     await using t = await testApp(app)
     await t.send(input, 100)
@@ -103,9 +106,21 @@ describe('bad input', () => {
 
   it('a changelog with another partition count than its source is refused, naming both', async () => {
     const { app } = counting()
-    const test = testApp(app, { topics: [{ name: 'shop-totals-changelog', partitions: 3 }, { name: 'input', partitions: 4 }] })
+    const test = testApp(app, {
+      topics: [
+        { name: 'shop-totals-changelog', partitions: 3 },
+        { name: 'input', partitions: 4 },
+      ],
+    })
     await expect(test).rejects.toThrow(/NOT_COPARTITIONED.*totals/s)
-    await expect(testApp(app, { topics: [{ name: 'shop-totals-changelog', partitions: 3 }, { name: 'input', partitions: 4 }] })).rejects.toThrow(/3.*4|4.*3/s)
+    await expect(
+      testApp(app, {
+        topics: [
+          { name: 'shop-totals-changelog', partitions: 3 },
+          { name: 'input', partitions: 4 },
+        ],
+      }),
+    ).rejects.toThrow(/3.*4|4.*3/s)
   })
 })
 

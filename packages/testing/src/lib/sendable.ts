@@ -22,5 +22,10 @@ export function asRecord<K, V>(what: Sendable<K, V>): RecordOf<K, V> {
 }
 
 function isRecord<K, V>(what: Sendable<K, V>): what is RecordOf<K, V> {
-  return typeof what === 'object' && what !== null && 'value' in what && Object.keys(what).every((field) => RECORD_FIELDS.has(field))
+  return (
+    typeof what === 'object' &&
+    what !== null &&
+    'value' in what &&
+    Object.keys(what).every((field) => RECORD_FIELDS.has(field))
+  )
 }

@@ -1,7 +1,20 @@
-import { manualClock, NO_HEADERS, parseDuration, systemClock, type Duration, type ManualClock, type Transport } from '@millrace/core'
+import {
+  manualClock,
+  NO_HEADERS,
+  parseDuration,
+  systemClock,
+  type Duration,
+  type ManualClock,
+  type Transport,
+} from '@millrace/core'
 import { runtimeOf, type App, type AppRuntime, type Surroundings } from '@millrace/app'
 import { memoryStore } from '@millrace/tables'
-import { createMemoryLog, createMemoryTransport, type MemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
+import {
+  createMemoryLog,
+  createMemoryTransport,
+  type MemoryLog,
+  type MemoryTransport,
+} from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
 import { collectLog, type CollectedLog } from './collected-log.ts'
 import { asRecord, type Sendable, type SendableTopic } from './sendable.ts'
@@ -53,13 +66,19 @@ export class TestApp {
     surroundings.clock = this.#timers
     surroundings.log = this.logged
     surroundings.freeze = true
-    surroundings.settings = { ...surroundings.settings, topicPartitions: partitions ?? surroundings.settings.topicPartitions }
+    surroundings.settings = {
+      ...surroundings.settings,
+      topicPartitions: partitions ?? surroundings.settings.topicPartitions,
+    }
   }
 
   /** Starts one more worker of the app on the same log; resolves when it has joined, recovered, and all have come to rest. */
   async worker(): Promise<TestWorker> {
     const transport = this.#transport()
-    const worker = await this.#runtime.launch({ workerId: `worker-${++this.#started}`, drivers: { transport, store: memoryStore() } })
+    const worker = await this.#runtime.launch({
+      workerId: `worker-${++this.#started}`,
+      drivers: { transport, store: memoryStore() },
+    })
     const handle: TestWorker = {
       worker,
       stop: async () => {
@@ -103,7 +122,14 @@ export class TestApp {
   /** Writes bytes or text to a topic past the app, as another program would. */
   async write(topic: string, { key = null, value, partition = 0 }: RawSend): Promise<void> {
     const bytes = (part: string | Uint8Array | null): Buffer | null => (part === null ? null : Buffer.from(part))
-    const record = { topic, partition, key: bytes(key), value: bytes(value), headers: NO_HEADERS, timestamp: this.clock.now() }
+    const record = {
+      topic,
+      partition,
+      key: bytes(key),
+      value: bytes(value),
+      headers: NO_HEADERS,
+      timestamp: this.clock.now(),
+    }
     await withTransport(this.#transport(), async (transport) => {
       const [outcome] = await transport.producer().send([record], { guard: () => {} })
       if (outcome !== undefined && !outcome.ok) throw outcome.error

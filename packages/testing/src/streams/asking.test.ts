@@ -40,8 +40,13 @@ test('ask, map and join are answered by whichever worker has the key', async () 
   }
   const come: number[] = []
   for await (const reply of count.map(words, { keyOf: (word) => word })) come.push(reply)
-  expect(come.reduce((sum, n) => sum + n, 0)).toBe(30 * Array.from({ length: 10 }, (_, n) => n + 11).reduce((sum, n) => sum + n, 0))
-  await expect(picky.ask(-1)).rejects.toMatchObject({ code: 'ASK_FAILED', message: expect.stringContaining('-1 is too small') })
+  expect(come.reduce((sum, n) => sum + n, 0)).toBe(
+    30 * Array.from({ length: 10 }, (_, n) => n + 11).reduce((sum, n) => sum + n, 0),
+  )
+  await expect(picky.ask(-1)).rejects.toMatchObject({
+    code: 'ASK_FAILED',
+    message: expect.stringContaining('-1 is too small'),
+  })
   expect(await picky.ask(1)).toBe(2)
   await t.settle()
   for (let w = 0; w < 30; w++) expect(counts.get(`w${w}`)).toBe(20)
@@ -51,9 +56,13 @@ test('an agent asks another, and a channel takes what is done on the side', asyn
   const app = createApp({ id: 'asking-agents', broker: 'memory:' })
   const notes = app.channel<string>('notes')
   const noted: string[] = []
-  const inner = app.agent('inner', { key: 'string', value: 'number', partitions: PARTITIONS }, async function* (numbers) {
-    for await (const n of numbers) yield n * 2
-  })
+  const inner = app.agent(
+    'inner',
+    { key: 'string', value: 'number', partitions: PARTITIONS },
+    async function* (numbers) {
+      for await (const n of numbers) yield n * 2
+    },
+  )
   const outer = app.agent(
     'outer',
     { key: 'string', value: 'number', partitions: PARTITIONS },

@@ -52,8 +52,14 @@ test('a handler that counts, sends and then throws on one event in a hundred giv
   await t.settle()
   const all = Array.from({ length: COUNT }, (_, n) => n)
   for (let k = 0; k < 97; k++) expect(counts.get(`k${k}`)).toBe(all.filter((n) => n % 97 === k).length)
-  for (let m = 0; m < 13; m++) expect(grouped.get(`mod ${m}`)).toBe(all.reduce((sum, n) => (n % 13 === m ? sum + n : sum), 0))
-  expect(t.sent(out).map(({ value }) => value).toSorted((a, b) => (a ?? 0) - (b ?? 0))).toEqual(all)
+  for (let m = 0; m < 13; m++)
+    expect(grouped.get(`mod ${m}`)).toBe(all.reduce((sum, n) => (n % 13 === m ? sum + n : sum), 0))
+  expect(
+    t
+      .sent(out)
+      .map(({ value }) => value)
+      .toSorted((a, b) => (a ?? 0) - (b ?? 0)),
+  ).toEqual(all)
   expect([...failures.values()].reduce((sum, times) => sum + times, 0)).toBeGreaterThan(30)
   expect(groupFailures.size).toBe(30)
 })

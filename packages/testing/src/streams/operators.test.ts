@@ -91,7 +91,9 @@ test('groupBy chains, through, echo and sinks keep key, headers and timestamp', 
   for (const { id, city, amount } of orders)
     await t.send(source, { key: id, value: { city, amount }, headers: { id: String(id) }, timestamp: 1_000_000 + id })
   await t.settle()
-  const byId = <V>(records: readonly { headers: Readonly<Record<string, string>>; key: string | null; value: V; timestamp: number }[]) =>
+  const byId = <V>(
+    records: readonly { headers: Readonly<Record<string, string>>; key: string | null; value: V; timestamp: number }[],
+  ) =>
     records
       .map(({ headers, key, value, timestamp }) => [Number(headers['id']), key, value, timestamp])
       .toSorted((a, b) => Number(a[0]) - Number(b[0]))
@@ -135,7 +137,10 @@ test('take gives batches of one task, and merge reads several topics', async () 
   await t.clock.advance('1s')
   await t.settle()
   for (let k = 0; k < 40; k++) {
-    const expected = Array.from({ length: 500 }, (_, n) => n).reduce((sum, n) => (n % 40 === k ? sum + n : sum), k === 0 ? 1000 : 0)
+    const expected = Array.from({ length: 500 }, (_, n) => n).reduce(
+      (sum, n) => (n % 40 === k ? sum + n : sum),
+      k === 0 ? 1000 : 0,
+    )
     expect(sums.get(`k${k}`)).toBe(expected)
   }
 })

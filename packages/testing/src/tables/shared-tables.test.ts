@@ -56,14 +56,25 @@ describe('global and set tables with two workers on 8 partitions', () => {
     for (const page of PAGES) await t.send(visits, { key: page, value: { page, user: 'bob', left: true } })
     await t.settle()
     const look = (): unknown =>
-      PAGES.map((page) => [page, lastVisitor.get(page), visitors.values(page).toSorted(), everywhere.values(page).toSorted()])
+      PAGES.map((page) => [
+        page,
+        lastVisitor.get(page),
+        visitors.values(page).toSorted(),
+        everywhere.values(page).toSorted(),
+      ])
     const before = look()
     expect(before).toEqual(PAGES.map((page) => [page, 'cy', ['ann', 'cy'], ['ann', 'cy']]))
 
     // Each worker alone has the whole of the global ones.
     expect(t.all).toHaveLength(2)
     for (const worker of t.all) {
-      const there = t.within(worker, () => PAGES.map((page) => [lastVisitor.get(page), everywhere.contains(page, 'ann'), everywhere.contains(page, 'bob')]))
+      const there = t.within(worker, () =>
+        PAGES.map((page) => [
+          lastVisitor.get(page),
+          everywhere.contains(page, 'ann'),
+          everywhere.contains(page, 'bob'),
+        ]),
+      )
       expect(there).toEqual(PAGES.map(() => ['cy', true, false]))
     }
 

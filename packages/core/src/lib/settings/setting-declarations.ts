@@ -228,6 +228,11 @@ export const settingDeclarations = {
     help: 'How long a request that was passed on to another worker may take.',
   },
   'web.bodyLimit': { type: 'size', default: '1mb', help: 'Largest request body.' },
+  'web.cors': {
+    type: 'text',
+    help: "Origins whose pages may read the site, with commas between, or '*'; none when unset.",
+  },
+  'web.driver': { type: 'webDriver', default: 'hono', help: 'The server under the site.' },
 } as const
 
 /** Name of a setting, with dots. */

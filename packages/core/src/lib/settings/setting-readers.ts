@@ -58,6 +58,11 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
     read: driverOf(parseStoreUrl),
     fromText: asIs,
   },
+  webDriver: {
+    accepts: () => "'hono', or in the app file a function that makes a web driver",
+    read: (value) => (value === 'hono' || typeof value === 'function' ? value : undefined),
+    fromText: asIs,
+  },
   token: {
     accepts: () => 'a function, in the app file',
     read: (value) => (typeof value === 'function' ? value : undefined),

@@ -1,5 +1,6 @@
 import type { StoreDriver } from '../../contracts/store.ts'
 import type { Transport, TransportDeps } from '../../contracts/transport.ts'
+import type { WebDriver } from '../../contracts/web-driver.ts'
 import type { ByteSize } from '../units/byte-size.ts'
 import type { Duration } from '../units/duration.ts'
 
@@ -8,6 +9,9 @@ export type TransportFactory = (deps: TransportDeps) => Transport
 
 /** Makes a store that no URL stands for. */
 export type StoreFactory = () => StoreDriver
+
+/** Makes a web server that no name stands for. */
+export type WebDriverFactory = () => WebDriver
 
 /** Gives a bearer token for SASL OAUTHBEARER. */
 export type TokenProvider = () => Promise<string>
@@ -23,6 +27,7 @@ export interface SettingTypes {
   size: { input: ByteSize; output: number; suffix: 'Bytes' }
   broker: { input: string | TransportFactory; output: string | TransportFactory; suffix: '' }
   store: { input: string | StoreFactory; output: string | StoreFactory; suffix: '' }
+  webDriver: { input: 'hono' | WebDriverFactory; output: 'hono' | WebDriverFactory; suffix: '' }
   token: { input: TokenProvider; output: TokenProvider; suffix: '' }
 }
 

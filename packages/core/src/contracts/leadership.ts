@@ -1,0 +1,27 @@
+import type { TransactionalProducer } from './transport.ts'
+
+/**
+ * What makes a worker the leader of its group: it owns the single partition of `{app id}-__assignor-__leader`. At most one
+ * worker owns it as the group sees it; one that has slept may still take itself for the leader, so whatever must not
+ * happen twice needs `check`, and writes through `producer`.
+ */
+export interface Leadership {
+  /** Aborts when the partition is lost or the worker has left the group. The next leader may be at work by then. */
+  readonly signal: AbortSignal
+  /** The same from the first worker's start to the last one's end, whoever leads. Empty when the group does not tell. */
+  readonly groupLife: string
+  /** Throws the signal's reason when it has aborted, `LEASE_EXPIRED` when another worker may lead by now. */
+  check(): void
+  /** Resolves when the group has heard of this worker since the call; rejects with the signal's reason. Call it before `init` of a producer: a worker that slept would shut out its successor. */
+  confirm(): Promise<void>
+  /** A new producer, of one transactional id for all leaders: its `init` shuts out every leader before. Closed by the caller. */
+  producer(): TransactionalProducer
+}
+
+/** Somebody who wants to know when this worker leads. Called by the worker, never two calls at a time. */
+export interface Candidate {
+  /** This worker leads from now on, until the signal aborts. Called again each time it is elected. Must not throw. */
+  elected(leadership: Leadership): void
+  /** The worker is about to leave the group: begin nothing more, finish what is under way. Waited for within the shutdown time; also called when this worker does not lead. */
+  resign(): Promise<void>
+}

@@ -1,0 +1,45 @@
+/** What a server must not let its clients exceed. */
+export interface WebServerLimits {
+  /** Request line and headers together; more is answered with 431. */
+  readonly headerBytes: number
+  /** A client that is waited for (a request unfinished, an answer not taken, a connection unused) and sends or takes nothing for so long is cut off. */
+  readonly idleMs: number
+}
+
+export interface ServeOptions {
+  /**
+   * Answers a request; calls overlap. Rejects never, as far as it can help it: the server then answers 500 with
+   * `{ "error": … }`. `request.signal` aborts when the client is gone. A body that nobody reads must not keep the
+   * connection from being used again or closed.
+   */
+  readonly fetch: (request: Request) => Promise<Response>
+  /** Port 0 takes any free one. */
+  readonly address: { readonly host: string; readonly port: number }
+  readonly limits: WebServerLimits
+  /** Told of what went wrong with a connection or an answer and can be told to no client. Must not throw. */
+  readonly onError: (error: Error) => void
+}
+
+/** A server that listens. */
+export interface WebServer {
+  readonly host: string
+  /** As bound. */
+  readonly port: number
+  /**
+   * Takes no more connections at once; finishes requests in flight, for `graceMs` at most, then cuts what is left.
+   * Connections without a request are closed at once, the others after their answer. Never rejects; calls may overlap
+   * and repeat: the shortest grace counts.
+   */
+  close(graceMs: number): Promise<void>
+}
+
+/**
+ * A web server over web-standard requests and responses. Called by `web`, once per worker; holds no state of its own.
+ *
+ * What is malformed (request line, headers, `Host`, encoding of the target) is answered with a 4xx and reaches no `fetch`.
+ */
+export interface WebDriver {
+  readonly name: string
+  /** Resolves when it listens. Rejects with `PORT_IN_USE`, or `SETTING_INVALID` when host or port cannot be bound. */
+  serve(options: ServeOptions): Promise<WebServer>
+}
