@@ -131,6 +131,8 @@ export class Committer {
   async #cutDue(): Promise<void> {
     const now = this.#deps.clock.monotonic()
     const tasks = [...this.#due].filter(([task, atMs]) => atMs <= now && !this.#isBusy(task)).map(([task]) => task)
+    // A timer may be a fraction of a millisecond early.
+    if (tasks.length === 0) return this.#arm()
     try {
       await this.cut(tasks)
     } catch (thrown) {

@@ -13,6 +13,7 @@ export class DirectSupply implements FeedSupply {
   #turn = 0
   #current: PartitionCursor | undefined = undefined
   #credit = 0
+  #chunkTurn = 0
 
   constructor(gate: HandOutGate) {
     this.#gate = gate
@@ -26,7 +27,7 @@ export class DirectSupply implements FeedSupply {
 
   next(feed: Feed): Event | undefined {
     const cursor = this.#current
-    if (cursor !== undefined && this.#credit > 0 && !cursor.task.closedToNew) {
+    if (cursor !== undefined && this.#credit > 0 && this.#chunkTurn === this.#gate.turn && !cursor.task.closedToNew) {
       const record = cursor.next()
       if (record !== undefined) {
         this.#credit--
@@ -54,6 +55,7 @@ export class DirectSupply implements FeedSupply {
       if (record === undefined) continue
       this.#current = cursor
       this.#credit = CHUNK_EVENTS - 1
+      this.#chunkTurn = this.#gate.turn
       const slot = { home: feed, cursor, number: cursor.tracker.hand(record.offset), order: feed.nextOrder() }
       return new Event(slot, record, 0)
     }

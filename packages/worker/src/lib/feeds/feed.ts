@@ -50,11 +50,6 @@ export class Feed implements EventFeed, EventHome {
     return this.#waiter !== undefined
   }
 
-  /** Events that wait for a time or for another event. */
-  get held(): number {
-    return this.#held.waiting
-  }
-
   /** Whether `take` may give an event now. */
   get available(): boolean {
     return this.#gate.blocked === 0 && this.hasWork

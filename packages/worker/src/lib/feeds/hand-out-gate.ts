@@ -34,6 +34,8 @@ export interface GateDeps {
 export class HandOutGate {
   /** 0 when open; read before each event. */
   blocked = 0
+  /** Grows with each turn of the event loop in which something was handed out: then `admit` is to be asked again. */
+  turn = 0
   readonly #deps: GateDeps
   #turnEndsMs = 0
   #turnChunks = 0
@@ -53,7 +55,7 @@ export class HandOutGate {
     if (this.blocked === 0) this.#deps.onOpen()
   }
 
-  /** Called before each chunk of events. */
+  /** Called before each chunk of events, and in each turn of the event loop: a worker may have slept since the last. */
   admit(): boolean {
     if (this.blocked !== 0) return false
     if (!this.#deps.lease.valid) {
@@ -76,6 +78,7 @@ export class HandOutGate {
 
   readonly #endTurn = (): void => {
     this.#inTurn = false
+    this.turn++
     this.unblock(BLOCKED_BY.turn)
   }
 }

@@ -23,10 +23,6 @@ export class HeldEvents {
     return this.#ready.length > 0 || this.#held.size > 0
   }
 
-  get waiting(): number {
-    return this.#held.size
-  }
-
   /** No event of the feed may go out. */
   get blocksFeed(): boolean {
     return this.#scope === 'feed' && this.#held.size > 0

@@ -57,6 +57,7 @@ export class KeyedSupply implements FeedSupply {
   #turns: number[] = []
   #sortTurn = 0
   #roundRobin = 0
+  #admittedTurn = -1
   #sorted = 0
   /** Sorting has stopped at the bound while somebody had nothing. */
   #starved = false
@@ -78,6 +79,10 @@ export class KeyedSupply implements FeedSupply {
   }
 
   next(feed: Feed): Event | undefined {
+    if (this.#admittedTurn !== this.#gate.turn) {
+      if (!this.#gate.admit()) return undefined
+      this.#admittedTurn = this.#gate.turn
+    }
     const event = this.#shift(feed.index) ?? (this.#sortFor(feed) ? this.#shift(feed.index) : undefined)
     if (this.#starved && this.#sorted < this.#maxSorted / 2) this.arrived()
     return event

@@ -1,0 +1,239 @@
+import { type Deferred, deferred, MillraceError, type OutgoingRecord, type Producer, type SendOptions, type SendOutcome, systemClock, type TopicPartition } from '@millrace/core'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { outgoing } from '../fixtures/test-worker.fixture.ts'
+import { Epoch } from './epoch.ts'
+import { Outbox, type OutboxDeps } from './outbox.ts'
+import { Outgoing } from './outgoing.ts'
+import { SendBudget } from './send-budget.ts'
+
+/** Requests wait until they are answered by hand. */
+class HandProducer implements Producer {
+  readonly requests: { readonly records: readonly OutgoingRecord[]; readonly lane: number; readonly answer: Deferred<readonly SendOutcome[]>; done: boolean }[] = []
+  readonly counts = new Map<string, Deferred<number>>()
+  /** Lane of a partition, as leaders have it just now. */
+  laneOf: (partition: number) => number = (partition) => partition % 2
+  #offset = 0
+
+  topic(name: string): Deferred<number> {
+    const known = this.counts.get(name) ?? deferred<number>()
+    this.counts.set(name, known)
+    return known
+  }
+
+  partitions(topic: string): Promise<number> {
+    return this.topic(topic).promise
+  }
+
+  lane({ partition }: TopicPartition): number {
+    return this.laneOf(partition)
+  }
+
+  async send(records: readonly OutgoingRecord[], { guard }: SendOptions): Promise<readonly SendOutcome[]> {
+    guard()
+    const request = { records: [...records], lane: this.laneOf(records[0]?.partition ?? 0), answer: deferred<readonly SendOutcome[]>(), done: false }
+    this.requests.push(request)
+    return request.answer.promise
+  }
+
+  async close(): Promise<void> {}
+
+  get open(): typeof this.requests {
+    return this.requests.filter(({ done }) => !done)
+  }
+
+  acknowledge(request: (typeof this.requests)[number] | undefined): void {
+    if (request === undefined) return
+    request.done = true
+    request.answer.resolve(request.records.map(() => ({ ok: true, offset: this.#offset++ })))
+  }
+}
+
+function make(more: Partial<OutboxDeps> = {}): { producer: HandProducer; outbox: Outbox; budget: SendBudget; refused: Outgoing[] } {
+  const producer = new HandProducer()
+  const refused: Outgoing[] = []
+  const budget = new SendBudget(1_000_000, () => {})
+  const outbox = new Outbox({
+    producer,
+    budget,
+    clock: systemClock(),
+    sensor: { sendCompleted: () => {} },
+    guard: () => {},
+    onHeld: () => {},
+    onRefused: (record) => refused.push(record),
+    onBroken: () => {},
+    ...more,
+  })
+  return { producer, outbox, budget, refused }
+}
+
+function add(outbox: Outbox, partition: number | undefined, value: string, epoch?: Epoch, topic = 't'): Outgoing {
+  const record = new Outgoing({ ...outgoing(topic, 0, null, value), partition }, undefined)
+  if (epoch !== undefined) {
+    record.epoch = epoch
+    epoch.added()
+  }
+  outbox.add(record)
+  return record
+}
+
+async function turns(count = 3): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve))
+}
+
+test('what gathers in a turn goes out at its end, one request per lane, and the rest when that is answered', async () => {
+  const { producer, outbox, budget } = make()
+  producer.topic('t').resolve(4)
+  await outbox.partitions('t')
+  for (let i = 0; i < 100; i++) add(outbox, i % 4, String(i))
+  await turns(1)
+  expect(producer.requests.length).toBe(0)
+  await turns()
+  expect(producer.requests.map(({ records }) => records.length)).toEqual([50, 50])
+  for (let i = 0; i < 40; i++) add(outbox, 0, `more ${i}`)
+  await turns()
+  expect(producer.requests.length).toBe(2)
+  expect(outbox.pending).toBe(140)
+  producer.acknowledge(producer.requests[0])
+  await turns()
+  expect(producer.requests[2]?.records.length).toBe(40)
+  producer.acknowledge(producer.requests[1])
+  producer.acknowledge(producer.requests[2])
+  await turns()
+  expect(outbox.pending).toBe(0)
+  expect(budget.bytes).toBe(0)
+})
+
+test('never two requests with one partition, always in order, whatever is answered when and wherever leaders move', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.oneof(
+          { weight: 6, arbitrary: fc.record({ kind: fc.constant('add' as const), partition: fc.nat(3), count: fc.integer({ min: 1, max: 700 }) }) },
+          { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat() }) },
+          { weight: 1, arbitrary: fc.record({ kind: fc.constant('move' as const), by: fc.nat(3) }) },
+        ),
+        { maxLength: 30 },
+      ),
+      async (steps) => {
+        const { producer, outbox } = make()
+        producer.topic('t').resolve(4)
+        let number = 0
+        const check = (): void => {
+          const busy = producer.open.flatMap(({ records }) => [...new Set(records.map(({ partition }) => partition))])
+          expect(new Set(busy).size).toBe(busy.length)
+        }
+        for (const step of steps) {
+          if (step.kind === 'add') for (let i = 0; i < step.count; i++) add(outbox, step.partition, String(number++))
+          else if (step.kind === 'move') producer.laneOf = (partition) => (partition + step.by) % 3
+          else producer.acknowledge(producer.open[step.pick % Math.max(producer.open.length, 1)])
+          await turns(2)
+          check()
+        }
+        while (producer.open.length > 0) {
+          producer.acknowledge(producer.open[0])
+          await turns(2)
+          check()
+        }
+        const sent = producer.requests.flatMap(({ records }) => records)
+        expect(sent.length).toBe(number)
+        for (let partition = 0; partition < 4; partition++) {
+          const values = sent.filter((record) => record.partition === partition).map(({ value }) => Number(value))
+          expect(values).toEqual(values.toSorted((a, b) => a - b))
+        }
+        for (const { records } of producer.requests) expect(records.length).toBeLessThanOrEqual(1000)
+      },
+    ),
+    { numRuns: 30 },
+  )
+})
+
+test('sends to a topic not yet known wait in order; sends to others do not wait for them; a missing topic refuses them', async () => {
+  const { producer, outbox, refused } = make()
+  producer.topic('known').resolve(2)
+  await outbox.partitions('known')
+  const early = [add(outbox, 0, '1', undefined, 'new'), add(outbox, 0, '2', undefined, 'new')]
+  add(outbox, 0, 'other', undefined, 'known')
+  await turns()
+  expect(producer.requests.map(({ records }) => records.map(({ value }) => String(value)))).toEqual([['other']])
+  producer.topic('new').resolve(1)
+  await turns()
+  producer.acknowledge(producer.requests[0])
+  await turns()
+  expect(producer.requests[1]?.records).toEqual(early)
+  const gone = add(outbox, 0, 'x', undefined, 'gone')
+  const told = gone.metadata()
+  producer.topic('gone').reject(new MillraceError('TOPIC_MISSING', 'No topic gone.'))
+  await expect(told).rejects.toMatchObject({ code: 'TOPIC_MISSING' })
+  expect(refused).toEqual([gone])
+  expect(outbox.pending).toBe(2)
+})
+
+test('an epoch is complete when everything before its seal is acknowledged, and never when something was refused', async () => {
+  const { producer, outbox } = make()
+  producer.topic('t').resolve(4)
+  await outbox.partitions('t')
+  const first = new Epoch()
+  add(outbox, 0, '1', first)
+  add(outbox, 1, '2', first)
+  let complete = false
+  void first.seal().then(() => (complete = true))
+  const second = new Epoch()
+  add(outbox, 2, '3', second)
+  await turns()
+  producer.acknowledge(producer.requests[0])
+  await turns()
+  expect(complete).toBe(false)
+  const [, other] = producer.requests
+  if (other !== undefined) other.done = true
+  other?.answer.resolve([{ ok: true, offset: 7 }])
+  await turns()
+  expect(complete).toBe(true)
+  const third = new Epoch()
+  add(outbox, 9, 'no such partition', third)
+  await expect(third.seal()).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
+})
+
+test('without a lease nothing goes out; when it is back all of it does, but for lost tasks', async () => {
+  let valid = false
+  let held = 0
+  const { producer, outbox, budget } = make({
+    guard: () => {
+      if (!valid) throw new MillraceError('LEASE_EXPIRED', 'Gone.')
+    },
+    onHeld: () => void held++,
+  })
+  producer.topic('t').resolve(4)
+  await outbox.partitions('t')
+  const [kept, lost] = [new Epoch(), new Epoch()]
+  add(outbox, 0, 'kept', kept)
+  add(outbox, 0, 'lost', lost)
+  add(outbox, 1, 'kept', kept)
+  await turns()
+  expect(producer.requests.length).toBe(0)
+  expect(held).toBeGreaterThan(0)
+  lost.abandon(new MillraceError('NOT_ASSIGNED', 'Lost.'))
+  valid = true
+  outbox.resume()
+  await turns()
+  expect(producer.requests.flatMap(({ records }) => records.map(({ value }) => String(value)))).toEqual(['kept', 'kept'])
+  for (const request of producer.open) producer.acknowledge(request)
+  await kept.seal()
+  await expect(lost.seal()).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })
+  expect(budget.bytes).toBe(0)
+})
+
+test('the budget tells when it is full and when there is room, and lets those outside of events wait', async () => {
+  const told: boolean[] = []
+  const budget = new SendBudget(100, (full) => told.push(full))
+  budget.take(60)
+  budget.take(60)
+  let through = false
+  void budget.room().then(() => (through = true))
+  budget.give(30)
+  await turns()
+  expect([told, through]).toEqual([[true], false])
+  budget.give(30)
+  await turns()
+  expect([told, through]).toEqual([[true, false], true])
+})
