@@ -25,6 +25,11 @@ export class Lease {
     return sessionTimeoutMs === undefined || clock.monotonic() - lastHeartbeatMs() < sessionTimeoutMs
   }
 
+  /** Whether there was ever one: before the first join there is nothing to lose. */
+  get wasHeld(): boolean {
+    return this.#deps.lastHeartbeatMs() > -Infinity
+  }
+
   /** Throws `LEASE_EXPIRED` when it has run out. */
   readonly check = (): void => {
     if (!this.valid)

@@ -67,7 +67,7 @@ export class AppWorker implements Worker {
       lease: this.#lease,
       onOpen: () => this.#wake(),
       onLeaseLost: () => {
-        log.warn({}, `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`)
+        if (this.#lease.wasHeld) log.warn({}, `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`)
         this.#leaseWatch.start()
       },
     })
