@@ -118,7 +118,7 @@ async function readGlobal<T>(
   const abort = new AbortController()
   const observer = observingContext(client, { part: undefined, partitions: 0, open: new Map() }, abort.signal)
   const part = globalTablesPart([table])
-  part.declare(observer, { topic: () => {}, part: () => {}, subscribe: () => [] })
+  part.declare(observer, { topic: () => {}, part: () => {}, subscribe: () => [], lead: () => {} })
   try {
     await part.start()
     return await asObserver(runtime, observer, work)
