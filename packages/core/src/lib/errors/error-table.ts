@@ -36,6 +36,12 @@ export const errorTable = {
     title: 'A size in bytes cannot be read',
     fix: "Use bytes as a number, or text such as '512kb', '32mb', '1gb'.",
   },
+  CRON_INVALID: {
+    title: 'A cron expression cannot be used',
+    fix: "Use 5 fields, 6 with seconds, or '@daily' and the like; the message says what is wrong.",
+  },
+  TIME_ZONE_UNKNOWN: { title: 'There is no such time zone', fix: "Use a name of the IANA database, such as 'Europe/Berlin'." },
+  JOB_MISSING: { title: 'There is no such job', fix: 'Check the name against app.scheduler.jobs().' },
   // codecs
   CODEC_UNKNOWN: {
     title: 'There is no such codec',
@@ -108,6 +114,10 @@ export const errorTable = {
     fix: 'Check that it exists on a local disk, that it can be written, and that there is room.',
   },
   // group
+  NOT_LEADER: {
+    title: 'The job runs on the leader, and this worker does not lead',
+    fix: 'Trigger it at the worker that leads; app.scheduler.jobs() tells which jobs run here.',
+  },
   NOT_ASSIGNED: {
     title: 'A partition is not assigned to this member',
     fix: 'Nothing to do: the record is handled by its owner.',
@@ -158,6 +168,7 @@ export const errorTable = {
     fix: 'Ask the worker that owns it: app.tableRoute or /table/{name}/{key}/.',
   },
   ALREADY_STARTED: { title: 'The app runs already', fix: 'Stop it before starting it again.' },
+  JOB_TIMEOUT: { title: 'A job took longer than its timeout', fix: 'Raise the timeout of the job, or do less in one run.' },
   NO_WORKER: {
     title: 'No worker runs in this process',
     fix: 'Start the app first, or read from an agent, page, task or timer.',

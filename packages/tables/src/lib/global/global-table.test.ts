@@ -26,7 +26,7 @@ interface Running {
 async function start(world: SmallWorld, topic: SmallTopic, table: ReplicatedTable): Promise<Running> {
   const part = globalTablesPart([table], { freeze: true })
   const declared: TopicDeclaration[] = []
-  const topology: Topology = { topic: (declaration) => declared.push(declaration), subscribe: () => [], part: () => {} }
+  const topology: Topology = { topic: (declaration) => declared.push(declaration), subscribe: () => [], part: () => {}, lead: () => {} }
   world.worker.topicPartitions = topic.log.length
   world.worker.readerToGive = topic
   part.declare(world.worker, topology)

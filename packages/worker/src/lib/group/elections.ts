@@ -1,4 +1,4 @@
-import { type Candidate, type Clock, type Leadership, MillraceError, raceAbort, type TransactionalProducer, type Transport } from '@millrace/core'
+import { type Candidate, type Clock, type Leadership, raceAbort, type TransactionalProducer, type Transport } from '@millrace/core'
 import type { TaskRuntime } from '../tasks/task-runtime.ts'
 import { withinLimit } from '../worker/within-limit.ts'
 import type { Lease } from './lease.ts'
@@ -71,13 +71,4 @@ export class Elections {
     const { transport, appId, settings } = this.#deps
     return transport.transactionalProducer({ id: leaderTopic(appId), timeoutMs: settings.transactionTimeoutMs })
   }
-}
-
-/** A group that a worker cannot tell the life of must not look like one that never ended. */
-export function lifeOf(members: readonly { readonly id: string; readonly data: { readonly life: string | undefined; readonly generation: number } }[]): string {
-  const [first] = members.toSorted((a, b) => b.data.generation - a.data.generation || (a.id < b.id ? -1 : 1)).filter(({ data }) => data.life !== undefined)
-  if (first?.data.life !== undefined) return first.data.life
-  const [smallest] = members.map(({ id }) => id).toSorted()
-  if (smallest === undefined) throw new MillraceError('GROUP_INCONSISTENT', 'A group without members has no life.')
-  return smallest
 }

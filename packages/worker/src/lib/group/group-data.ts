@@ -6,9 +6,11 @@ export interface GroupData {
   readonly owners: ReadonlyMap<string, TaskOwner>
   /** Ids of tasks that nobody can take. */
   readonly unassigned: readonly string[]
+  /** The same as long as the group was never without a member; `undefined` when it is not known. */
+  readonly life: string | undefined
 }
 
-export const NO_GROUP_DATA: GroupData = { owners: new Map(), unassigned: [] }
+export const NO_GROUP_DATA: GroupData = { owners: new Map(), unassigned: [], life: undefined }
 
 const VERSION = 1
 
@@ -17,6 +19,7 @@ interface GroupJson {
   readonly v: number
   readonly members: readonly { readonly id: string; readonly address?: string; readonly tasks: readonly string[] }[]
   readonly unassigned: readonly string[]
+  readonly life?: string
 }
 
 export function encodeGroupData(data: GroupData): Uint8Array {
@@ -34,6 +37,7 @@ export function encodeGroupData(data: GroupData): Uint8Array {
       tasks: entry.tasks,
     })),
     unassigned: data.unassigned,
+    ...(data.life === undefined ? {} : { life: data.life }),
   }
   return Buffer.from(JSON.stringify(json))
 }
@@ -50,5 +54,5 @@ export function decodeGroupData(bytes: Uint8Array): GroupData {
   const owners = new Map<string, TaskOwner>()
   for (const member of json.members)
     for (const task of member.tasks) owners.set(task, { member: member.id, address: member.address })
-  return { owners, unassigned: json.unassigned }
+  return { owners, unassigned: json.unassigned, life: json.life }
 }

@@ -16,6 +16,8 @@ export interface MemberData {
   /** Ids of tasks whose state it holds without running them. */
   readonly warm: readonly string[]
   readonly address: string | undefined
+  /** `GroupData.life` of the group that it was in; `undefined` for a newcomer. */
+  readonly life: string | undefined
 }
 
 const VERSION = 1
@@ -27,6 +29,7 @@ interface MemberJson {
   readonly generation: number
   readonly warm: readonly string[]
   readonly address?: string
+  readonly life?: string
 }
 
 export function encodeMemberData(data: MemberData): Uint8Array {
@@ -37,6 +40,7 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     generation: data.generation,
     warm: data.warm,
     ...(data.address === undefined ? {} : { address: data.address }),
+    ...(data.life === undefined ? {} : { life: data.life }),
   }
   return Buffer.from(JSON.stringify(json))
 }
@@ -56,5 +60,6 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     generation: json.generation,
     warm: json.warm,
     address: json.address,
+    life: json.life,
   }
 }

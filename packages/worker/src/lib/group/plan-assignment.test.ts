@@ -5,7 +5,7 @@ import type { TaskTopology } from './member-data.ts'
 import { type AssignmentPlan, type PlannedMember, planAssignment } from './plan-assignment.ts'
 
 function member(id: string, groups: ReadonlyMap<number, TaskTopology>, tasks: readonly string[] = [], generation = 0): PlannedMember {
-  return { id, data: { groups, tasks, generation, warm: [], address: undefined } }
+  return { id, data: { groups, tasks, generation, warm: [], address: undefined, life: undefined } }
 }
 
 /** The members as they come to the next rebalance, each with what it was given. */

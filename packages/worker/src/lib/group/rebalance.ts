@@ -43,6 +43,8 @@ export interface RebalanceDeps {
   readonly onChange: (change: WorkerEvents['rebalanceComplete']) => void
   /** No task is being opened any more. */
   readonly onOpened: () => void
+  /** This task has begun to run; its signal aborts when it is lost. */
+  readonly onRunning: (task: TaskRuntime) => void
   readonly onBroken: (error: Error) => void
 }
 
@@ -154,7 +156,7 @@ export class Rebalance implements RebalanceListener {
     log.warn({ partitions: lost.length }, 'The group has gone on without this worker: all its partitions are lost for now.')
     for (const id of [...this.#tasks.keys()]) this.#lose(id, 'the group has gone on without this worker')
     this.#purge()
-    this.#group = NO_GROUP_DATA
+    this.#group = { ...NO_GROUP_DATA, life: this.#group.life }
     if (this.#stopping === undefined) gate.unblock(BLOCKED_BY.rebalance)
     onChange({ lost, kept: [], gained: [] })
   }
@@ -263,7 +265,7 @@ export class Rebalance implements RebalanceListener {
   }
 
   async #open(task: TaskRuntime, known: Knowledge): Promise<void> {
-    const { opener, committer, consumer, flow, subscriptions } = this.#deps
+    const { opener, committer, consumer, flow, subscriptions, onRunning } = this.#deps
     if (task.closed) return
     try {
       const { sources, states, starts } = await opener.open(task, known)
@@ -283,6 +285,7 @@ export class Rebalance implements RebalanceListener {
       task.handOut()
       for (const subscription of subscriptions())
         subscription.add(sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.place.spec === subscription.spec)))
+      onRunning(task)
     } catch (thrown) {
       this.#failed([task], thrown)
     }

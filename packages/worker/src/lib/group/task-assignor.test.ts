@@ -9,6 +9,7 @@ const data: MemberData = {
   generation: 3,
   warm: [],
   address: 'http://one:6066',
+  life: undefined,
 }
 
 test('partitions of one task go to one member, with addresses for all', () => {

@@ -2,6 +2,7 @@ import type { GroupAssignor, GroupMember, GroupView, TopicPartition } from '@mil
 import { taskId } from '../tasks/task-id.ts'
 import type { TaskOwner } from '../worker/worker.ts'
 import { encodeGroupData } from './group-data.ts'
+import { groupLife } from './group-life.ts'
 import { decodeMemberData } from './member-data.ts'
 import { type PlannedMember, planAssignment } from './plan-assignment.ts'
 
@@ -24,7 +25,7 @@ export const taskAssignor: GroupAssignor = {
         assignments.set(member, list)
         for (const topic of topics) list.push({ topic, partition })
       }
-    return { assignments, groupData: encodeGroupData({ owners, unassigned: plan.unassigned }) }
+    return { assignments, groupData: encodeGroupData({ owners, unassigned: plan.unassigned, life: groupLife(members) }) }
   },
 }
 

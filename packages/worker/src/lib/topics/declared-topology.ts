@@ -1,14 +1,18 @@
-import { type EventFeed, MillraceError, type SubscriptionSpec, type TaskPart, type TopicDeclaration, type Topology } from '@millrace/core'
+import { type Candidate, type EventFeed, MillraceError, type SubscriptionSpec, type TaskPart, type TopicDeclaration, type Topology } from '@millrace/core'
+import { LEADER_AGENT, leaderTopic } from '../group/elections.ts'
 
 /** What the parts of a worker have declared; open until `freeze`. */
 export class DeclaredTopology implements Topology {
   readonly topics: Map<string, TopicDeclaration> = new Map()
   readonly subscriptions: SubscriptionSpec[] = []
   readonly parts: TaskPart[] = []
+  readonly candidates: Candidate[] = []
+  readonly #appId: string
   readonly #makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]
   #frozen = false
 
-  constructor(makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]) {
+  constructor(appId: string, makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]) {
+    this.#appId = appId
     this.#makeFeeds = makeFeeds
   }
 
@@ -40,6 +44,16 @@ export class DeclaredTopology implements Topology {
     this.#mustBeOpen(`table ${part.name}`)
     if (this.parts.some(({ name }) => name === part.name)) throw new MillraceError('NAME_TAKEN', `There are two tables ${part.name}.`)
     this.parts.push(part)
+  }
+
+  lead(candidate: Candidate): void {
+    this.#mustBeOpen('a candidate for the lead of the group')
+    this.candidates.push(candidate)
+    if (this.candidates.length > 1) return
+    const name = leaderTopic(this.#appId)
+    this.topic({ name, partitions: 1, config: {}, create: true, internal: true, keyCodec: undefined })
+    // Only so that the group assigns the partition: nobody reads it.
+    this.subscribe({ id: LEADER_AGENT, topics: [name], agent: LEADER_AGENT, instances: 1, ordering: 'none' })
   }
 
   #mustBeOpen(what: string): void {

@@ -73,7 +73,7 @@ export class AppWorker implements Worker {
     })
     this.#budget = new SendBudget(settings.maxOutboxBytes, (full) => (full ? this.#gate.block(BLOCKED_BY.outbox) : this.#gate.unblock(BLOCKED_BY.outbox)))
     this.#stores = new TaskStores(options.store)
-    this.#topology = new DeclaredTopology((spec) => this.#subscribe(spec))
+    this.#topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
     this.context = new LiveContext({
       options,
       sensor: this.#sensor,
@@ -188,6 +188,7 @@ export class AppWorker implements Worker {
       outbox,
       stores: this.#stores,
       subscriptions: () => this.#subscriptions,
+      candidates: () => this.#topology.candidates,
       keyCodec: (topic) => this.#topology.topics.get(topic)?.keyCodec,
       onChange: (change) => this.#listeners.tell(change),
       onOpened: () => this.#opened.resolve(),
@@ -287,7 +288,13 @@ export class AppWorker implements Worker {
     if (this.#abort.signal.aborted) return
     const aborted = new Promise<false>((resolve) => this.#abort.signal.addEventListener('abort', () => resolve(false), { once: true }))
     if (ending === 'drained') {
-      const drained = await Promise.race([runtime.rebalance.drain(deadlineMs - clock.monotonic()), aborted])
+      const leftMs = deadlineMs - clock.monotonic()
+      const [drained, resigned] = await Promise.all([
+        Promise.race([runtime.rebalance.drain(leftMs), aborted]),
+        Promise.race([runtime.elections.resign(leftMs), aborted]),
+      ])
+      if (!resigned && !this.#abort.signal.aborted)
+        log.warn({}, `Jobs of the leader were still at work after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they run again on the next leader.`)
       if (!drained)
         log.warn({ inHand: describeInHand(runtime.rebalance.running) }, `Events were still in hand after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`)
       if (this.#abort.signal.aborted) return

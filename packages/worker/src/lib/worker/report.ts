@@ -1,5 +1,6 @@
 import { partitionKey } from '@millrace/core'
 import type { Subscription } from '../feeds/subscription.ts'
+import { LEADER_AGENT } from '../group/elections.ts'
 import { describeInHand } from '../group/rebalance.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
@@ -68,6 +69,7 @@ export function reportQuiet({ status, runtime, subscriptions, budget }: ReportDe
 function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<string, AgentStats>> {
   const agents: Record<string, AgentStats> = {}
   for (const { spec, counters, cursors } of subscriptions) {
+    if (spec.agent === LEADER_AGENT) continue
     const sum = agents[spec.agent] ?? { received: 0, processed: 0, failed: 0, retried: 0, active: 0, lag: 0 }
     const lag = cursors.reduce((total, { tracker, place }) => total + Math.max((place.source.endOffset ?? 0) - tracker.position, 0), 0)
     agents[spec.agent] = {

@@ -1,11 +1,12 @@
-import { type Admin, type Consumer, type RebalanceListener, toError } from '@millrace/core'
+import { type Admin, type Candidate, type Consumer, type RebalanceListener, toError } from '@millrace/core'
 import { AtLeastOnce } from '../commit/at-least-once.ts'
 import { ExactlyOnce } from '../commit/exactly-once.ts'
 import { Committer } from '../commit/committer.ts'
 import type { Guarantee } from '../commit/guarantee.ts'
 import { FlowControl } from '../feeds/flow-control.ts'
-import type { HandOutGate } from '../feeds/hand-out-gate.ts'
+import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
 import type { Subscription } from '../feeds/subscription.ts'
+import { Elections } from '../group/elections.ts'
 import type { Lease } from '../group/lease.ts'
 import { encodeMemberData } from '../group/member-data.ts'
 import { Rebalance } from '../group/rebalance.ts'
@@ -35,6 +36,7 @@ export interface RuntimeDeps {
   readonly outbox: Outbox
   readonly stores: TaskStores
   readonly subscriptions: () => readonly Subscription[]
+  readonly candidates: () => readonly Candidate[]
   readonly keyCodec: (topic: string) => string | undefined
   readonly onChange: (change: WorkerEvents['rebalanceComplete']) => void
   readonly onOpened: () => void
@@ -51,6 +53,7 @@ export class Runtime {
   readonly recovery: Recovery
   readonly committer: Committer
   readonly rebalance: Rebalance
+  readonly elections: Elections
   readonly #deps: RuntimeDeps
   readonly #guarantee: Guarantee
 
@@ -96,6 +99,7 @@ export class Runtime {
           log,
           sensor,
           lease,
+          canHandOut: () => (gate.blocked & (BLOCKED_BY.rebalance | BLOCKED_BY.stop)) === 0,
           onHeld: deps.onHeld,
           onRefused: deps.onRefused,
           onTaskBroken: (id, output, error) => {
@@ -112,6 +116,16 @@ export class Runtime {
       sensor,
       onCommitted: () => this.#wake(),
       onBroken: fail,
+    })
+    this.elections = new Elections({
+      appId: options.appId,
+      clock,
+      lease,
+      transport,
+      settings,
+      lastHeartbeatMs: () => consumer.lastHeartbeatMs(),
+      groupLife: () => this.rebalance.group.life ?? '',
+      candidates: deps.candidates,
     })
     this.rebalance = new Rebalance({
       settings,
@@ -150,6 +164,7 @@ export class Runtime {
       subscriptions,
       onChange: deps.onChange,
       onOpened: deps.onOpened,
+      onRunning: (task) => this.elections.running(task),
       onBroken: fail,
     })
   }
@@ -189,6 +204,7 @@ export class Runtime {
       generation: this.rebalance.generation,
       warm: [],
       address,
+      life: this.rebalance.group.life,
     })
   }
 }
