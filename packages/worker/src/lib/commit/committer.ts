@@ -146,10 +146,9 @@ export class Committer {
     for (const task of asked) this.#due.delete(task)
     if (running.length === 0) return
     const startMs = clock.monotonic()
-    do await guarantee.before(running)
-    while (!guarantee.isReady(running))
+    await guarantee.before(running)
     try {
-      const cuts = running.flatMap((task) => (task.closed ? [] : (takeCut(task, this.#committed, clock) ?? [])))
+      const cuts = running.flatMap((task) => this.#take(task))
       if (cuts.length === 0) return
       const stored = await this.#complete(cuts)
       if (stored.length === 0) return
@@ -160,6 +159,15 @@ export class Committer {
     } finally {
       guarantee.after(running)
     }
+  }
+
+  #take(task: TaskRuntime): readonly Cut[] {
+    const { guarantee, clock } = this.#deps
+    if (task.closed) return []
+    if (guarantee.isReady(task)) return [takeCut(task, this.#committed, clock) ?? []].flat()
+    task.untouch()
+    task.touch()
+    return []
   }
 
   async #complete(cuts: readonly Cut[]): Promise<readonly Cut[]> {
@@ -195,6 +203,7 @@ export class Committer {
   #giveBack(cut: Cut): void {
     if (cut.task.closed) return
     for (const { state } of cut.states) state.open.rowsReturned()
+    cut.task.untouch()
     cut.task.touch()
   }
 }

@@ -19,11 +19,16 @@ export interface ExactlyOnceDeps {
   readonly log: Logger
   readonly sensor: Pick<Sensor, 'sendCompleted'>
   readonly lease: Lease
+  /** False in a rebalance or a stop. */
+  readonly canHandOut: () => boolean
   readonly onHeld: () => void
   readonly onRefused: (record: Outgoing, error: Error) => void
   /** The task's transaction has failed: it must be opened again whole. */
   readonly onTaskBroken: (taskId: string, output: TaskOutput, error: Error) => void
 }
+
+/** How often a task that is to become whole is looked at. */
+const WHOLE_LOOK_MS = 1
 
 /**
  * Offsets, changelog rows and every send of a task's events go into one transaction, of a producer that belongs to the
@@ -74,8 +79,8 @@ export class ExactlyOnce implements Guarantee {
     await Promise.all(tasks.map((task) => this.#makeWhole(task)))
   }
 
-  isReady(tasks: readonly TaskRuntime[]): boolean {
-    return tasks.every((task) => task.closed || isWhole(task))
+  isReady(task: TaskRuntime): boolean {
+    return isWhole(task)
   }
 
   async commit(cuts: readonly Cut[]): Promise<readonly Cut[]> {
@@ -84,7 +89,10 @@ export class ExactlyOnce implements Guarantee {
   }
 
   after(tasks: readonly TaskRuntime[]): void {
-    for (const task of tasks) this.#outputOf(task)?.release()
+    for (const task of tasks) {
+      task.takeNoMore(false)
+      this.#outputOf(task)?.release()
+    }
   }
 
   async release(task: TaskRuntime): Promise<void> {
@@ -99,16 +107,14 @@ export class ExactlyOnce implements Guarantee {
   }
 
   async #makeWhole(task: TaskRuntime): Promise<void> {
+    const { clock, canHandOut } = this.#deps
     if (isWhole(task)) return
     task.takeNoMore(true)
-    try {
-      while (!task.closed && !isWhole(task)) {
-        await task.whenIdle()
-        // Idle may be between two events: the next ones get their turn.
-        await new Promise<void>((resolve) => setImmediate(resolve))
-      }
-    } finally {
-      task.takeNoMore(false)
+    // In a rebalance nothing is handed out: then it cannot become whole, is not committed, and handled again if it is lost.
+    while (!task.closed && !isWhole(task) && canHandOut()) {
+      await task.whenIdle()
+      // Idle may be between two events, or while one waits for its next attempt.
+      await clock.sleep(WHOLE_LOOK_MS)
     }
   }
 

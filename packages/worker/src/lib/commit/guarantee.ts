@@ -10,10 +10,10 @@ export interface Guarantee {
   lane(task: TaskRuntime): string
   /** Before anything of gained tasks is read: shuts out their earlier owners. Waits until the group was heard of since then. */
   fence(tasks: readonly TaskRuntime[], heardSinceMs: number): Promise<void>
-  /** Brings tasks to a point at which a cut can be taken. */
+  /** Brings tasks to a point at which a cut can be taken, if that is possible now. */
   before(tasks: readonly TaskRuntime[]): Promise<void>
-  /** Whether they are there still; asked in the same turn in which the cut is taken. */
-  isReady(tasks: readonly TaskRuntime[]): boolean
+  /** Whether it is there; asked in the same turn in which the cut is taken. Otherwise it is tried again when it is next due. */
+  isReady(task: TaskRuntime): boolean
   /** Commits cuts whose sends are acknowledged. Gives back those that are committed; the others' tasks are lost or tried again. */
   commit(cuts: readonly Cut[]): Promise<readonly Cut[]>
   /** The cuts are over. */
