@@ -105,6 +105,20 @@ describeKafka('membership', (brokers) => {
     expect(slow.handled).toBe(2)
   })
 
+  test('a static member that closes leaves at once', async () => {
+    const transport = await connect()
+    const topic = name('static')
+    await transport.admin().createTopics([{ name: topic, partitions: 2, replicationFactor: -1, config: {} }])
+    const options = { groupId: name('group'), topics: [topic], handle: () => {}, sessionTimeoutMs: 20_000 }
+    const first = new Member(transport, { ...options, instanceId: 'one' })
+    await first.consumer.start()
+    const second = new Member(await connect(), { ...options, instanceId: 'two' })
+    await second.consumer.start()
+    await eventually(() => first.owned.size === 1 && second.owned.size === 1, { what: 'one partition each' })
+    await second.leave()
+    await eventually(() => first.owned.size === 2, { what: 'both partitions', limitMs: 5_000 })
+  })
+
   test('a session that the broker does not allow is an error that names it', async () => {
     const transport = await connect()
     const topic = name('session')
@@ -129,6 +143,7 @@ interface MemberOptions {
   readonly handle: (batch: RecordBatch) => void
   readonly drain?: () => Promise<void>
   readonly sessionTimeoutMs?: number
+  readonly instanceId?: string
 }
 
 /** Handles at once, commits in `onRevoke` and when it leaves, and not in between: so a lost commit shows as duplicates. */
@@ -148,7 +163,7 @@ class Member {
     this.consumer = transport.consumer({
       groupId: options.groupId,
       topics: options.topics,
-      instanceId: undefined,
+      instanceId: options.instanceId,
       assignor: evenly,
       memberData: () => Buffer.from([...this.owned.keys()].join(',')),
       sessionTimeoutMs: options.sessionTimeoutMs ?? 6_000,

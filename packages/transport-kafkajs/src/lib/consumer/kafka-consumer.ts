@@ -357,13 +357,13 @@ export class KafkaConsumer implements Consumer {
 
   /**
    * Leaves over a connection of its own: on the member's, the request would wait behind a JoinGroup. A static member
-   * stays, so that it can come back to its partitions within the session.
+   * leaves too, as the contract has it: its id keeps its partitions when the process dies, not when it is shut down.
    */
   async #leave(): Promise<void> {
     const { view, control, clock, log } = this.#context
     const { groupId, instanceId } = this.#options
     const memberId = this.#memberId
-    if (memberId === '' || instanceId !== undefined) return
+    if (memberId === '') return
     this.#memberId = ''
     const limit = new AbortController()
     const timeout = clock.sleep(LEAVE_LIMIT_MS, limit.signal).catch(() => undefined)
