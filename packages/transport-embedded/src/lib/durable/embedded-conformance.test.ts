@@ -14,6 +14,12 @@ transportSuite({
   create: () => new EmbeddedTransport({ directory }, { clock: systemClock(), log: silent }),
   sessionTimeoutMs: 1000,
   accidents: {
+    compact: async (topic) => {
+      const transport = new EmbeddedTransport({ directory }, { clock: systemClock(), log: silent })
+      await transport.connect({ timeoutMs: 1000 })
+      await transport.compact(topic)
+      await transport.close()
+    },
     kill: (transport) => {
       if (transport instanceof EmbeddedTransport) transport.kill()
     },

@@ -1,5 +1,6 @@
 import type { Transport, TransportDeps } from '@millrace/core'
 import { stepGroup } from '../group/group-state.ts'
+import { Housekeeper } from '../maintenance/housekeeper.ts'
 import { Lifespan } from '../parts/lifespan.ts'
 import { LogTransport } from '../parts/log-transport.ts'
 import { patienceOn } from '../parts/patience.ts'
@@ -21,6 +22,7 @@ export class EmbeddedTransport extends LogTransport {
   readonly #backend: LmdbBackend
   readonly #deps: TransportDeps
   readonly #host: string
+  readonly #housekeeper: Housekeeper
 
   constructor(options: EmbeddedTransportOptions, deps: TransportDeps) {
     const { clock, log } = deps
@@ -32,17 +34,20 @@ export class EmbeddedTransport extends LogTransport {
     )
     this.#backend = backend
     this.#deps = deps
+    this.#housekeeper = new Housekeeper({ backend, clock, log })
     this.#host = host
   }
 
   override async connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
     await super.connect(options)
     await this.#backend.open()
+    this.#housekeeper.start()
   }
 
   /** For tests: ends it as far as a process can end a part of itself. Its members stay in their groups until they are missed. */
   override kill(): void {
     super.kill()
+    this.#housekeeper.stop()
     void this.#backend.close()
   }
 
@@ -57,7 +62,13 @@ export class EmbeddedTransport extends LogTransport {
     })
   }
 
+  /** Compacts a topic now, whatever its settings; in the background it happens to `cleanup.policy=compact` topics. */
+  compact(topic: string): Promise<void> {
+    return this.#housekeeper.compact(topic)
+  }
+
   override async close(): Promise<void> {
+    this.#housekeeper.stop()
     await patienceOn(this.#deps.clock)(super.close(), CLOSE_LIMIT_MS)
     await this.#backend.close()
   }

@@ -55,6 +55,11 @@ export class LmdbBackend implements LogBackend {
   }
 
   read<T>(look: (log: LogReads) => T): T {
+    return this.look(look)
+  }
+
+  /** As `read`, with all that an LMDB log can tell. */
+  look<T>(look: (contents: LmdbContents) => T): T {
     const { tables, contents } = this.#open()
     try {
       // A snapshot lives until the end of a turn otherwise, and hides what other processes wrote meanwhile.

@@ -8,8 +8,8 @@ import type { LmdbTables } from './lmdb-tables.ts'
 import { ParsedRows } from './parsed-rows.ts'
 
 /** Size of a row: large enough to be quick, small enough for a reader in its middle. */
-const ROW_BYTES = 128 * 1024
-const ROW_RECORDS = 1000
+export const ROW_BYTES: number = 128 * 1024
+export const ROW_RECORDS: number = 1000
 
 /** Rows looked at by one read, so that a long run of emptied rows does not hold the event loop. */
 const ROWS_A_SLICE = 1000

@@ -22,10 +22,10 @@ export interface LmdbTables {
   readonly facts: Database<Buffer, (string | number)[]>
 }
 
-export function openTables(directory: string, durability: Durability): LmdbTables {
+export function openTables(path: string, durability: Durability): LmdbTables {
   const root = open<Buffer, string>({
-    path: directory,
-    noSubdir: false,
+    path,
+    noSubdir: true,
     maxDbs: 16,
     maxReaders: 512,
     encoding: 'binary',

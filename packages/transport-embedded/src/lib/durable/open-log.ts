@@ -8,8 +8,6 @@ import { createMarker, readMarker, type Durability } from './marker-file.ts'
 /** A data file that another process is writing may look torn for a moment. */
 const CHECKS = 3
 
-const OWN_FILES = /^(data\.mdb|lock\.mdb|wake|millrace-log\.json.*)$/
-
 /** What `openLog` found out and opened. */
 export interface OpenedLog {
   readonly tables: LmdbTables
@@ -22,13 +20,13 @@ export interface OpenedLog {
  */
 export function openLog(directory: string, wanted: Durability | undefined): OpenedLog {
   const marker = readMarker(directory)
-  const data = join(directory, 'data.mdb')
+  const data = dataPath(directory)
   if (marker !== undefined || existsSync(data)) check(data, marker !== undefined)
   const durability = marker?.durability ?? wanted ?? 'disk'
   refuseOtherDurability(directory, durability, wanted)
   let tables: LmdbTables
   try {
-    tables = openTables(directory, durability)
+    tables = openTables(data, durability)
   } catch (error) {
     throw logError(error, `The log in "${directory}" cannot be opened.`)
   }
@@ -60,9 +58,11 @@ export function prepareDirectory(directory: string): void {
     const text = error instanceof Error ? error.message : String(error)
     throw new MillraceError('LOG_UNUSABLE', `"${directory}" is not a directory that can be written: ${text}.`, { cause: error })
   }
-  const foreign = readMarker(directory) === undefined ? readdirSync(directory).find((name) => !OWN_FILES.test(name)) : undefined
-  if (foreign === undefined) return
-  throw new MillraceError('LOG_UNUSABLE', `"${directory}" holds other files ("${foreign}") and is no local log.`)
+}
+
+/** The names of a log's files are its own, so that a store may live in the same directory. */
+export function dataPath(directory: string): string {
+  return join(directory, 'millrace-log.mdb')
 }
 
 function check(data: string, mustExist: boolean): void {

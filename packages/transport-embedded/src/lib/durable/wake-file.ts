@@ -17,7 +17,7 @@ export class WakeFile {
   #closed = false
 
   constructor(directory: string, clock: Clock, onWake: () => void) {
-    const path = join(directory, 'wake')
+    const path = join(directory, 'millrace-log.wake')
     this.#clock = clock
     this.#onWake = onWake
     closeSync(openSync(path, 'a'))

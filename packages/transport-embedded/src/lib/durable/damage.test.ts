@@ -1,0 +1,127 @@
+import { copyFileSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { NO_HEADERS, systemClock, type Logger, type OutgoingRecord } from '@millrace/core'
+import { checkDataFile } from './check-data-file.ts'
+import { EmbeddedTransport } from './embedded-transport.ts'
+
+const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+const place = mkdtempSync(join(tmpdir(), 'millrace-damage-'))
+const sound = join(place, 'sound')
+let copies = 0
+
+const newTransport = (directory: string): EmbeddedTransport => new EmbeddedTransport({ directory }, { clock: systemClock(), log: silent })
+
+async function connectError(directory: string): Promise<unknown> {
+  const transport = newTransport(directory)
+  try {
+    await transport.connect({ timeoutMs: 1000 })
+    return undefined
+  } catch (error) {
+    return error
+  } finally {
+    await transport.close()
+  }
+}
+
+/** A copy of the sound log, to be damaged. */
+function copyLog(): string {
+  const directory = join(place, `copy ${++copies}`)
+  mkdirSync(directory)
+  for (const name of ['millrace-log.mdb', 'millrace-log.json']) copyFileSync(join(sound, name), join(directory, name))
+  return directory
+}
+
+function overwrite(path: string, position: number, bytes: Buffer): void {
+  const fd = openSync(path, 'r+')
+  writeSync(fd, bytes, 0, bytes.length, position)
+  closeSync(fd)
+}
+
+beforeAll(async () => {
+  const transport = newTransport(sound)
+  await transport.connect({ timeoutMs: 1000 })
+  await transport.admin().createTopics([{ name: 't', partitions: 1, replicationFactor: -1, config: {} }])
+  const producer = transport.producer()
+  for (let round = 0; round < 50; round++) {
+    const records = Array.from({ length: 20 }, (_, index): OutgoingRecord => ({
+      topic: 't', partition: 0, key: null, value: Buffer.from(`marker ${round * 20 + index}`.padEnd(300, '.')), headers: NO_HEADERS, timestamp: 1,
+    }))
+    await producer.send(records, { guard: () => {} })
+  }
+  await transport.close()
+})
+
+afterAll(() => rmSync(place, { recursive: true, force: true }))
+
+describe('a damaged log', () => {
+  it('is not seen in a sound one, which a copy is too', async () => {
+    expect(checkDataFile(join(sound, 'millrace-log.mdb'))).toBeUndefined()
+    expect(await connectError(sound)).toBeUndefined()
+    expect(await connectError(copyLog())).toBeUndefined()
+  })
+
+  const damages: Readonly<Record<string, (data: string) => void>> = {
+    'cut to half': (data) => truncateSync(data, Math.floor(statSync(data).size / 2)),
+    'cut to one page': (data) => truncateSync(data, 4096),
+    'cut by its last page': (data) => truncateSync(data, statSync(data).size - 4096),
+    emptied: (data) => truncateSync(data, 0),
+    'replaced by text': (data) => writeFileSync(data, 'hello '.repeat(10_000)),
+    missing: (data) => rmSync(data),
+    'without its first page': (data) => overwrite(data, 0, Buffer.alloc(4096, 0xaa)),
+    'without its second page': (data) => overwrite(data, 4096, Buffer.alloc(4096, 0xaa)),
+  }
+  for (const [name, damage] of Object.entries(damages)) {
+    it(`that is ${name} is LOG_CORRUPT, not a signal`, async () => {
+      const directory = copyLog()
+      damage(join(directory, 'millrace-log.mdb'))
+      const error = await connectError(directory)
+      expect(error).toMatchObject({ code: 'LOG_CORRUPT', message: expect.stringContaining(directory) })
+    })
+  }
+
+  it('with a record changed on disk ends reading with LOG_CORRUPT, naming the place', async () => {
+    const directory = copyLog()
+    const data = join(directory, 'millrace-log.mdb')
+    overwrite(data, readFileSync(data).lastIndexOf('marker 510.'), Buffer.from('forged'))
+    const transport = newTransport(directory)
+    await transport.connect({ timeoutMs: 1000 })
+    const reader = transport.reader({ isolation: 'read-committed' })
+    reader.assign({ topic: 't', partition: 0 }, 0)
+    const read = async (): Promise<number> => {
+      let next = 0
+      for await (const batch of reader.batches()) {
+        next = batch.nextOffset
+        if (next >= batch.endOffset) break
+      }
+      return next
+    }
+    await expect(read()).rejects.toMatchObject({ code: 'LOG_CORRUPT', message: expect.stringMatching(/"t" partition 0 .*500/) })
+    await transport.close()
+  })
+
+  it('of another format is LOG_VERSION, one with an unreadable marker LOG_CORRUPT', async () => {
+    const directory = copyLog()
+    writeFileSync(join(directory, 'millrace-log.json'), JSON.stringify({ format: 99, durability: 'disk' }))
+    expect(await connectError(directory)).toMatchObject({ code: 'LOG_VERSION' })
+    writeFileSync(join(directory, 'millrace-log.json'), 'not json')
+    expect(await connectError(directory)).toMatchObject({ code: 'LOG_CORRUPT' })
+  })
+})
+
+describe('a directory that cannot be used', () => {
+  it('is LOG_UNUSABLE: a file, or something below a file', async () => {
+    const file = join(place, 'file')
+    writeFileSync(file, 'x')
+    for (const directory of [file, join(file, 'below')]) {
+      expect(await connectError(directory)).toMatchObject({ code: 'LOG_UNUSABLE', message: expect.stringContaining(directory) })
+    }
+  })
+
+  it('is LOG_UNUSABLE when it was made with another durability', async () => {
+    const transport = new EmbeddedTransport({ directory: sound, durability: 'process' }, { clock: systemClock(), log: silent })
+    await expect(transport.connect({ timeoutMs: 1000 })).rejects.toMatchObject({ code: 'LOG_UNUSABLE' })
+    await transport.close()
+  })
+})

@@ -1,0 +1,127 @@
+import type { LmdbBackend } from '../durable/lmdb-backend.ts'
+import type { LmdbContents } from '../durable/lmdb-contents.ts'
+import type { StoredTopic } from '../log/log-backend.ts'
+import { MergedRows } from './merged-rows.ts'
+import { survives, type CompactionRule } from './survives.ts'
+
+// Of one transaction, because others wait for it.
+const ROWS_A_STEP = 256
+const BYTES_A_STEP = 1024 * 1024
+
+/** Most records whose keys are kept in mind by one pass; the next pass does the rest. */
+const RECORDS_A_PASS = 200_000
+
+/** A pass over less than this is not worth its while. */
+const MIN_DIRTY_RECORDS = 1000
+
+const DEFAULT_DELETE_RETENTION_MS = 86_400_000
+
+export interface CompactOptions {
+  readonly now: number
+  /** Also when little has been added since the last pass. */
+  readonly force: boolean
+  /** Between steps; rejects to stop. */
+  readonly pause: () => Promise<void>
+}
+
+/** How far a partition is compacted, and what was left of it then. */
+interface Progress {
+  readonly cleanedTo: number
+  readonly left: number
+}
+
+/**
+ * One pass over a partition: reads the keys of what was appended since the last pass, then rewrites the rows from the
+ * beginning without the records that a later one replaces. Each step is a transaction of its own and offsets stay, so
+ * readers and a crash in between do no harm.
+ */
+export async function compactPartition(backend: LmdbBackend, at: { readonly topic: string; readonly partition: number }, options: CompactOptions): Promise<void> {
+  const found = backend.look((contents) => {
+    const topic = contents.topic(at.topic)
+    return topic === undefined ? undefined : { topic, ...contents.bounds(topic, at.partition), ...readProgress(contents, topic, at.partition) }
+  })
+  if (found === undefined) return
+  const { topic, start, end, cleanedTo, left } = found
+  const dirtyFrom = Math.max(start, cleanedTo)
+  if (dirtyFrom >= end || (!options.force && end - dirtyFrom < Math.max(MIN_DIRTY_RECORDS, left))) return
+  const { last, to } = await lastOffsets({ backend, topic, partition: at.partition, end }, dirtyFrom, options)
+  const rule: CompactionRule = {
+    last,
+    cleanedTo,
+    tombstonesBefore: options.now - Number(topic.config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS),
+  }
+  let kept = 0
+  for (let base = start; base < to; ) {
+    const from = base
+    const step = await backend.change('quiet', (contents) => rewriteRows(contents, { topic, partition: at.partition, from, to }, rule))
+    if (step === undefined) return
+    kept += step.kept
+    base = step.next
+    await options.pause()
+  }
+  await backend.change('quiet', (contents) => writeProgress(contents, topic, at.partition, { cleanedTo: to, left: kept }))
+}
+
+interface Reading {
+  readonly backend: LmdbBackend
+  readonly topic: StoredTopic
+  readonly partition: number
+  readonly end: number
+}
+
+/** The last offset of each key, over the rows from `from` on, and where the look ended. */
+async function lastOffsets(
+  { backend, topic, partition, end }: Reading,
+  from: number,
+  options: CompactOptions,
+): Promise<{ readonly last: ReadonlyMap<string, number>; readonly to: number }> {
+  const last = new Map<string, number>()
+  let base = from
+  while (base < end && base - from < RECORDS_A_PASS) {
+    const offset = base
+    const { records, nextOffset } = backend.look((contents) => contents.slice(topic, { partition, offset }, { maxBytes: 1 << 20, maxRecords: 10_000 }))
+    for (const record of records) if (record.key !== null) last.set(record.key.toString('latin1'), record.offset)
+    base = nextOffset
+    await options.pause()
+  }
+  return { last, to: base }
+}
+
+interface Step {
+  readonly topic: StoredTopic
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+}
+
+/** `undefined` when the rows are not there any more: the topic was deleted or made anew. */
+function rewriteRows(contents: LmdbContents, step: Step, rule: CompactionRule): { readonly next: number; readonly kept: number } | undefined {
+  const { topic, partition, to } = step
+  if (contents.topic(topic.name)?.id !== topic.id) return undefined
+  const merged = new MergedRows(contents, topic, partition)
+  let base = Math.max(step.from, contents.bounds(topic, partition).start)
+  let kept = 0
+  let bytes = 0
+  for (let rows = 0; base < to && rows < ROWS_A_STEP && bytes < BYTES_A_STEP; rows++) {
+    const row = contents.row(topic, partition, base)
+    const left = row.records.filter((record) => survives(record, row.appendedAt, rule))
+    merged.add({ base, row, left })
+    bytes += row.bytes
+    kept += left.length
+    base += row.span
+  }
+  merged.flush()
+  return { next: base, kept }
+}
+
+function readProgress(contents: LmdbContents, topic: StoredTopic, partition: number): Progress {
+  const row = contents.fact(['compacted', topic.number, partition])
+  return row === undefined ? { cleanedTo: 0, left: 0 } : { cleanedTo: row.readDoubleLE(0), left: row.readDoubleLE(8) }
+}
+
+function writeProgress(contents: LmdbContents, topic: StoredTopic, partition: number, progress: Progress): void {
+  const row = Buffer.alloc(16)
+  row.writeDoubleLE(progress.cleanedTo, 0)
+  row.writeDoubleLE(progress.left, 8)
+  contents.putFact(['compacted', topic.number, partition], row)
+}
