@@ -193,6 +193,7 @@ export class Committer {
 
   #settle(cut: Cut): void {
     for (const one of cut.offsets) {
+      if (one.source.committed !== one.offset) one.source.movedAtMs = this.#deps.clock.monotonic()
       one.source.committed = one.offset
       this.#committed.set(one.source, textOf(one))
     }

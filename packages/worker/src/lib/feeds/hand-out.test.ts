@@ -284,6 +284,7 @@ test('what is fetched stays within its bound under a slow agent, which holds up 
   const held = sources.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0)
   expect(held).toBeLessThan(2_000_000 + 2 * 300_000)
   expect(sources.filter(({ topic }) => topic === 'slow').map(({ paused }) => paused)).toEqual(['buffer', 'buffer'])
+  expect(Math.min(...sources.filter(({ topic }) => topic === 'slow').map(({ stalledMs }) => stalledMs))).toBeGreaterThan(0)
   release()
   await until('slow done', () => slow === 20_000)
   expect(worker.stats().sources.every(({ paused }) => paused === undefined)).toBe(true)

@@ -27,6 +27,8 @@ export class SourcePartition implements TopicPartition {
   #endOffset: number | undefined
   /** Committed offset, once there is one. */
   committed: number | undefined = undefined
+  /** Monotonic time of the last commit that moved it, or of the first record after it had been at the end. */
+  movedAtMs: number = -Infinity
   /** Bytes of a record, smoothed. */
   averageBytes = 0
 

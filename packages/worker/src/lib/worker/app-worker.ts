@@ -330,6 +330,7 @@ export class AppWorker implements Worker {
       subscriptions: this.#subscriptions,
       partNames: this.#topology.parts.map(({ name }) => name),
       topics: this.#topics,
+      clock: this.#options.clock,
       sensor: this.#sensor,
       budget: this.#budget,
     }

@@ -1,4 +1,4 @@
-import { partitionKey } from '@millrace/core'
+import { type Clock, partitionKey } from '@millrace/core'
 import type { Subscription } from '../feeds/subscription.ts'
 import { LEADER_AGENT } from '../group/elections.ts'
 import { describeInHand } from '../group/rebalance.ts'
@@ -16,6 +16,7 @@ export interface ReportDeps {
   readonly subscriptions: readonly Subscription[]
   readonly partNames: readonly string[]
   readonly topics: TopicDirectory | undefined
+  readonly clock: Clock
   readonly sensor: CountingSensor
   readonly budget: SendBudget
 }
@@ -26,7 +27,7 @@ export function reportStats(deps: ReportDeps): WorkerStats {
     status,
     agents: agentStats(deps.subscriptions),
     parts: Object.fromEntries(partNames.map((name) => [name, partStats(name, runtime)])),
-    sources: sourceStats(runtime),
+    sources: sourceStats(runtime, deps.clock),
     commits: runtime?.committer.stats ?? { count: 0, lastMs: 0 },
     rebalances: runtime?.rebalance.count ?? 0,
     sent: sensor.sent,
@@ -95,7 +96,7 @@ function partStats(name: string, runtime: Runtime | undefined): PartStats {
   }
 }
 
-function sourceStats(runtime: Runtime | undefined): readonly SourceStats[] {
+function sourceStats(runtime: Runtime | undefined, clock: Clock): readonly SourceStats[] {
   if (runtime === undefined) return []
   return runtime.rebalance.running
     .flatMap((task) =>
@@ -108,6 +109,7 @@ function sourceStats(runtime: Runtime | undefined): readonly SourceStats[] {
         endOffset: source.endOffset,
         bufferedBytes: source.bytes,
         paused: runtime.flow.pauseReason(source),
+        stalledMs: source.position === (source.committed ?? source.position) ? 0 : Math.max(clock.monotonic() - source.movedAtMs, 0),
       })),
     )
     .toSorted((a, b) => (partitionKey(a) < partitionKey(b) ? -1 : 1))

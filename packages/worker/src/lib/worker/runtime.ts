@@ -171,11 +171,13 @@ export class Runtime {
 
   /** Hands batches to their partitions until the consumer is closed. Throws what the consumer fails with. */
   async fetch(): Promise<void> {
-    const { sensor, subscriptions } = this.#deps
+    const { sensor, subscriptions, options } = this.#deps
     for await (const batch of this.consumer.batches()) {
       const found = this.rebalance.sourceOf(batch)
       if (found === undefined) continue
-      found.source.push(batch)
+      const { source } = found
+      if (source.position === source.committed || source.movedAtMs < 0) source.movedAtMs = options.clock.monotonic()
+      source.push(batch)
       sensor.batchFetched({ topic: batch.topic, partition: batch.partition, records: batch.records.length, bytes: batch.bytes, endOffset: batch.endOffset })
       for (const subscription of subscriptions()) if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
     }

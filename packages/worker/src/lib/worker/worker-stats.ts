@@ -43,6 +43,8 @@ export interface SourceStats extends TopicPartition {
   /** End of the log as last seen; `undefined` before the first batch. */
   readonly endOffset: number | undefined
   readonly bufferedBytes: number
+  /** For how long there has been something to commit without a commit that moved it; 0 when all fetched is committed. */
+  readonly stalledMs: number
   /** Why nothing is fetched just now. */
   readonly paused: 'buffer' | 'uncommitted' | undefined
 }
