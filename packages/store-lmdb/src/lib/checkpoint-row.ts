@@ -14,7 +14,8 @@ export function readCheckpoint(text: string, where: string): Checkpoint {
   const fields: unknown = JSON.parse(text)
   if (Array.isArray(fields)) {
     const [topicId, offset, wallTimeMs]: unknown[] = fields
-    if (typeof topicId === 'string' && typeof offset === 'number' && typeof wallTimeMs === 'number') return { topicId, offset, wallTimeMs }
+    if (typeof topicId === 'string' && typeof offset === 'number' && typeof wallTimeMs === 'number')
+      return { topicId, offset, wallTimeMs }
   }
   throw new MillraceError('STORE_CORRUPT', `The checkpoint of ${where} cannot be read.`)
 }

@@ -42,7 +42,10 @@ export function dataFileFault(path: string): string | undefined {
 function metaAt(fd: number, position: number): Meta | undefined {
   const page = bytesAt(fd, position, META_BYTES)
   if (page.length < META_BYTES) return undefined
-  const isMeta = (page.readUInt16LE(18) & META_FLAG) !== 0 && page.readUInt32LE(24) === MAGIC && page.readUInt16LE(28) === DATA_VERSION
+  const isMeta =
+    (page.readUInt16LE(18) & META_FLAG) !== 0 &&
+    page.readUInt32LE(24) === MAGIC &&
+    page.readUInt16LE(28) === DATA_VERSION
   const pageSize = page.readUInt32LE(48)
   if (!isMeta || !PAGE_SIZES.has(pageSize)) return undefined
   return {

@@ -39,10 +39,16 @@ export function openEnvironment(directory: string): Environment {
       // Rows are read only once they are on the disk.
       overlappingSync: false,
     })
-    const facts = root.openDB<string, string>({ name: FACTS, encoding: 'string', keyEncoding: 'ordered-binary' })
-    const ownership = takeOwnership({ root, facts, directory })
-    if (!marked) writeMarker(directory)
-    return { root, facts, ownership }
+    try {
+      const facts = root.openDB<string, string>({ name: FACTS, encoding: 'string', keyEncoding: 'ordered-binary' })
+      const ownership = takeOwnership({ root, facts, directory })
+      if (!marked) writeMarker(directory)
+      return { root, facts, ownership }
+    } catch (thrown) {
+      // Nothing was written that could be lost; what keeps it from closing is not the news.
+      root.close().catch(() => undefined)
+      throw thrown
+    }
   } catch (thrown) {
     throw storeError(thrown, what)
   }

@@ -2,7 +2,16 @@ import type { Database } from 'lmdb'
 import { MillraceError, type Checkpoint, type RangeOptions, type Row, type StorePartition } from '@millrace/core'
 import { checkpointName, readCheckpoint, writeCheckpoint } from './checkpoint-row.ts'
 import type { Environment } from './environment.ts'
-import { isLong, logicalRow, physicalEnd, physicalKey, physicalStart, physicalValue, sharedPart, valueOf } from './physical-key.ts'
+import {
+  isLong,
+  logicalRow,
+  physicalEnd,
+  physicalKey,
+  physicalStart,
+  physicalValue,
+  sharedPart,
+  valueOf,
+} from './physical-key.ts'
 import { storeError } from './store-error.ts'
 
 export interface LmdbPartitionOptions {
@@ -65,7 +74,8 @@ export class LmdbPartition implements StorePartition {
       if (value === null) void this.#rows.remove(physicalKey(key))
       else void this.#rows.put(physicalKey(key), physicalValue(key, value))
     }
-    if (checkpoint !== undefined) void this.#environment.facts.put(checkpointName(this.table, this.partition), writeCheckpoint(checkpoint))
+    if (checkpoint !== undefined)
+      void this.#environment.facts.put(checkpointName(this.table, this.partition), writeCheckpoint(checkpoint))
   }
 
   async clear(): Promise<void> {
@@ -107,7 +117,9 @@ export class LmdbPartition implements StorePartition {
       shared = undefined
     }
     if (limit <= 0) return found
-    for (const row of this.#rows.getRange(end === undefined ? { start: physicalStart(from) } : { start: physicalStart(from), end })) {
+    for (const row of this.#rows.getRange(
+      end === undefined ? { start: physicalStart(from) } : { start: physicalStart(from), end },
+    )) {
       if (shared !== undefined && !(isLong(row.key) && sharedPart(row.key).equals(shared))) addAlike()
       if (found.length >= limit) break
       if (isLong(row.key)) {

@@ -8,6 +8,9 @@ storeSuite({
   name: 'lmdb',
   create: () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-store-'))
-    return { open: () => createLmdbStore({ directory }), remove: () => rmSync(directory, { recursive: true, force: true }) }
+    return {
+      open: () => createLmdbStore({ directory }),
+      remove: () => rmSync(directory, { recursive: true, force: true }),
+    }
   },
 })

@@ -1,11 +1,19 @@
-import { MillraceError, partitionKey, systemClock, withTimeout, type StoreChange, type StoreDriver, type StorePartition } from '@millrace/core'
+import {
+  MillraceError,
+  partitionKey,
+  systemClock,
+  withTimeout,
+  type StoreChange,
+  type StoreDriver,
+  type StorePartition,
+} from '@millrace/core'
 import type { Database } from 'lmdb'
 import { openEnvironment, type Environment } from './environment.ts'
 import { LmdbPartition } from './lmdb-partition.ts'
 import { storeError } from './store-error.ts'
 
-/** LMDB's close never settles after a failed commit. */
-const CLOSE_LIMIT_MS = 5000
+/** After a failed commit LMDB may never settle its promises. */
+const LIMIT_MS = 2000
 
 export interface LmdbStoreOptions {
   /** On a local disk; created if it is missing. Belongs to one worker at a time. */
@@ -52,7 +60,8 @@ class DirectoryStore implements LmdbStore {
   async open(table: string, partition: number): Promise<StorePartition> {
     this.#assertOpen()
     const name = partitionKey({ topic: table, partition })
-    if (this.#open.has(name)) throw new MillraceError('STORE_IN_USE', `Partition ${partition} of table "${table}" is open already.`)
+    if (this.#open.has(name))
+      throw new MillraceError('STORE_IN_USE', `Partition ${partition} of table "${table}" is open already.`)
     const opened = new LmdbPartition({
       table,
       partition,
@@ -84,36 +93,32 @@ class DirectoryStore implements LmdbStore {
     this.#open.clear()
     await this.#writing
     const { root, ownership } = this.#environment
-    // After a failure the row stays; the next owner sees that nobody is behind it.
-    if (this.#failure === undefined) ownership.release()
-    const closed = root.close()
-    if (this.#failure === undefined) return closed
-    const late = (): Error => new MillraceError('TIMEOUT', 'LMDB did not close.')
-    await withTimeout(closed, CLOSE_LIMIT_MS, systemClock(), late).then(undefined, () => undefined)
+    if (this.#failure === undefined) {
+      ownership.release()
+      return root.close()
+    }
+    // The disk may be full: a row that stays behind says who was the last owner, and harms nobody.
+    await settled(() => ownership.release())
+    await settled(() => root.close())
   }
 
   /** All or nothing: `childTransaction` is the asynchronous one that rolls back what its callback did when it throws. */
   async #transaction(action: () => void): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
-    const { root } = this.#environment
+    const { root, ownership } = this.#environment
     const written = root.childTransaction(action).then(
       () => {
         // The snapshot of this turn's reads may be older.
         root.resetReadTxn()
+        ownership.stay()
       },
-      (thrown: unknown) => {
-        this.#failure = this.#failed(thrown)
+      async (thrown: unknown) => {
+        this.#failure = storeError(await causeOf(thrown), `The store in "${this.#directory}" cannot be written`)
         throw this.#failure
       },
     )
     this.#writing = Promise.allSettled([this.#writing, written])
     await written
-  }
-
-  #failed(thrown: unknown): MillraceError {
-    // The cause comes as a promise that rejects: unheard, it would end the process.
-    if (thrown instanceof Error && 'commitError' in thrown && thrown.commitError instanceof Promise) thrown.commitError.catch(() => undefined)
-    return storeError(thrown, `The store in "${this.#directory}" cannot be written`)
   }
 
   #database(name: string): Database<Buffer, Buffer> {
@@ -122,6 +127,7 @@ class DirectoryStore implements LmdbStore {
     try {
       const opened = this.#environment.root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' })
       this.#databases.set(name, opened)
+      this.#environment.ownership.stay()
       return opened
     } catch (thrown) {
       throw storeError(thrown, `The store in "${this.#directory}" cannot hold partition ${name}`)
@@ -132,10 +138,31 @@ class DirectoryStore implements LmdbStore {
   #own(partition: StorePartition): LmdbPartition {
     const own = this.#open.get(partitionKey({ topic: partition.table, partition: partition.partition }))
     if (own !== undefined && own === partition) return own
-    throw new MillraceError('CLOSED', `Partition ${partition.partition} of table "${partition.table}" is not open in this store.`)
+    throw new MillraceError(
+      'CLOSED',
+      `Partition ${partition.partition} of table "${partition.table}" is not open in this store.`,
+    )
   }
 
   #assertOpen(): void {
     if (this.#closing !== undefined) throw new MillraceError('CLOSED', `The store in "${this.#directory}" is closed.`)
   }
+}
+
+/** Runs something that may fail or never end, now that all has failed already. */
+async function settled(action: () => unknown): Promise<void> {
+  const attempt = new Promise((resolve) => resolve(action()))
+  await withTimeout(attempt, LIMIT_MS, systemClock(), () => new MillraceError('TIMEOUT', 'LMDB did not answer.')).then(
+    undefined,
+    () => undefined,
+  )
+}
+
+/** What a commit failed for. It comes as a promise that rejects; unheard, that would end the process. */
+async function causeOf(thrown: unknown): Promise<unknown> {
+  if (!(thrown instanceof Error) || !('commitError' in thrown) || !(thrown.commitError instanceof Promise))
+    return thrown
+  let cause: unknown = thrown
+  await settled(() => Promise.resolve(thrown.commitError).catch((error: unknown) => (cause = error)))
+  return cause
 }

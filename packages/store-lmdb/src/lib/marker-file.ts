@@ -11,7 +11,11 @@ export function hasMarker(directory: string): boolean {
   if (!existsSync(path)) return false
   const format = formatIn(readFileSync(path, 'utf8'))
   if (format === undefined) throw new MillraceError('STORE_CORRUPT', `"${path}" cannot be read.`)
-  if (format !== FORMAT) throw new MillraceError('STORE_VERSION', `The store in "${directory}" has format ${format}, this version reads format ${FORMAT}.`)
+  if (format !== FORMAT)
+    throw new MillraceError(
+      'STORE_VERSION',
+      `The store in "${directory}" has format ${format}, this version reads format ${FORMAT}.`,
+    )
   return true
 }
 
@@ -29,7 +33,9 @@ function markerPath(directory: string): string {
 function formatIn(text: string): number | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && 'format' in value && typeof value.format === 'number' ? value.format : undefined
+    return typeof value === 'object' && value !== null && 'format' in value && typeof value.format === 'number'
+      ? value.format
+      : undefined
   } catch {
     return undefined
   }

@@ -16,6 +16,8 @@ export interface OwnershipOptions {
 export interface Ownership {
   /** Made once for a directory and kept in it: the same worker after every restart. */
   readonly workerId: string
+  /** Reads once, so that this process stands in LMDB's table of readers, which some calls take it from. */
+  stay(): void
   release(): void
 }
 
@@ -32,14 +34,19 @@ export function takeOwnership({ root, facts, directory }: OwnershipOptions): Own
   const workerId = root.transactionSync(() => {
     const owner = facts.get(OWNER)
     if (owner !== undefined && (owner === self || readers(root.readerList()) > 1)) {
-      throw new MillraceError('STORE_IN_USE', `The store in "${directory}" is used by ${owner === self ? 'this process' : owner}.`)
+      throw new MillraceError(
+        'STORE_IN_USE',
+        `The store in "${directory}" is used by ${owner === self ? 'this process' : owner}.`,
+      )
     }
     const kept = facts.get(WORKER_ID) ?? randomUUID()
     facts.putSync(OWNER, self)
     facts.putSync(WORKER_ID, kept)
     return kept
   })
-  return { workerId, release: () => root.transactionSync(() => void facts.removeSync(OWNER)) }
+  const stay = (): void => void facts.get(OWNER)
+  stay()
+  return { workerId, stay, release: () => root.transactionSync(() => void facts.removeSync(OWNER)) }
 }
 
 /** Lines of the list after its heading; one of them is this process. */

@@ -40,7 +40,10 @@ export function valueOf(key: Buffer, stored: Buffer): Buffer {
 export function logicalRow({ key, value }: PhysicalRow): readonly [key: Buffer, value: Buffer] {
   if (!isLong(key)) return [key.subarray(TAG.length), value]
   const end = LENGTH_BYTES + value.readUInt32BE(0)
-  return [Buffer.concat([key.subarray(TAG.length, TAG.length + KEPT), value.subarray(LENGTH_BYTES, end)]), value.subarray(end)]
+  return [
+    Buffer.concat([key.subarray(TAG.length, TAG.length + KEPT), value.subarray(LENGTH_BYTES, end)]),
+    value.subarray(end),
+  ]
 }
 
 /** What long keys that agree in all bytes kept have in common. */

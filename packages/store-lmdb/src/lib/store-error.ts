@@ -5,5 +5,9 @@ export function storeError(thrown: unknown, what: string): MillraceError {
   if (isMillraceError(thrown)) return thrown
   const error = toError(thrown)
   const damaged = /MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID|VERSION_MISMATCH|PANIC|BAD_TXN)/.test(error.message)
-  return new MillraceError(damaged ? 'STORE_CORRUPT' : 'STORE_FAILED', `${what}: ${error.message.replace(/\.$/, '')}.`, { cause: error })
+  return new MillraceError(
+    damaged ? 'STORE_CORRUPT' : 'STORE_FAILED',
+    `${what}: ${error.message.replace(/\.$/, '')}.`,
+    { cause: error },
+  )
 }

@@ -6,8 +6,11 @@ import type { TablesDeps } from '../tables/tables-deps.ts'
 import { GlobalTable } from './global-table.ts'
 
 /** How a global table is declared. */
-export interface GlobalTableOptions<KS extends CodecSpec, VS extends CodecSpec, D extends Fallback<VS> = undefined>
-  extends Omit<TableOptions<KS, VS, D>, 'partitioner'> {
+export interface GlobalTableOptions<
+  KS extends CodecSpec,
+  VS extends CodecSpec,
+  D extends Fallback<VS> = undefined,
+> extends Omit<TableOptions<KS, VS, D>, 'partitioner'> {
   /** The topic that is the table; default `{app id}-{name}-global`, compacted. */
   readonly topic?: string
 }

@@ -114,7 +114,10 @@ export class GlobalPlace<K, V> implements Place<K, V> {
   #rows(replica: GlobalReplica<V>, partition: number): GlobalPartition<V> {
     const rows = replica.partition(partition)
     if (rows !== undefined) return rows
-    throw new MillraceError('PARTITION_MISSING', `Topic "${this.#topic}" of ${this.#keys.where} has no partition ${partition}.`)
+    throw new MillraceError(
+      'PARTITION_MISSING',
+      `Topic "${this.#topic}" of ${this.#keys.where} has no partition ${partition}.`,
+    )
   }
 
   #replica(): GlobalReplica<V> {

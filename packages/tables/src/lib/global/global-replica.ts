@@ -34,7 +34,10 @@ export class GlobalReplica<V> implements Replica {
         // What an earlier run has left is of no use: nothing says that the topic is still the same one.
         await stored.clear()
         const share = Math.floor(cacheBytes / beginnings.length)
-        return { stored, rows: new GlobalPartition({ shape, store: stored, partition, beginning, cacheBytes: share, freeze }) }
+        return {
+          stored,
+          rows: new GlobalPartition({ shape, store: stored, partition, beginning, cacheBytes: share, freeze }),
+        }
       }),
     )
     return new GlobalReplica(options, slices)
@@ -67,7 +70,11 @@ export class GlobalReplica<V> implements Replica {
     const rows: Row[] = []
     for (const { key, value, offset } of batch.records) {
       if (key !== null) rows.push({ key, value })
-      else this.#context.worker.log.warn({ topic: batch.topic, partition: batch.partition, offset }, `${this.#where}: passed over a record without a key`)
+      else
+        this.#context.worker.log.warn(
+          { topic: batch.topic, partition: batch.partition, offset },
+          `${this.#where}: passed over a record without a key`,
+        )
     }
     if (rows.length > 0) await this.#store.commit([{ partition: slice.stored, rows, checkpoint: undefined }])
     slice.rows.absorbed(rows, batch.nextOffset)

@@ -8,7 +8,10 @@ interface SourceOptions {
 }
 
 /** The topic of a global table: named after app and table unless a name was given. */
-export function globalSource(deps: { readonly appId: string }, { name, topic, partitions, keyCodec }: SourceOptions): TopicDeclaration {
+export function globalSource(
+  deps: { readonly appId: string },
+  { name, topic, partitions, keyCodec }: SourceOptions,
+): TopicDeclaration {
   return {
     name: topic ?? `${deps.appId}-${name}-global`,
     partitions,

@@ -1,4 +1,11 @@
-import { partitionForKey, type RecordMetadata, type SendReceipt, type TopicDeclaration, type Topology, type WorkerPart } from '@millrace/core'
+import {
+  partitionForKey,
+  type RecordMetadata,
+  type SendReceipt,
+  type TopicDeclaration,
+  type Topology,
+  type WorkerPart,
+} from '@millrace/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { memoryStore } from '../memory/memory-store.ts'
@@ -13,7 +20,12 @@ import type { ReplicatedTable } from './replicated-table.ts'
 
 const PARTITIONS = 2
 const TOPIC = 'app-rates-global'
-const [first, second] = [0, 1].map((partition) => Array.from({ length: 99 }, (_, i) => `k${i}`).find((key) => partitionForKey(Buffer.from(key), PARTITIONS) === partition) ?? '')
+const [first, second] = [0, 1].map(
+  (partition) =>
+    Array.from({ length: 99 }, (_, i) => `k${i}`).find(
+      (key) => partitionForKey(Buffer.from(key), PARTITIONS) === partition,
+    ) ?? '',
+)
 
 interface Running {
   readonly world: SmallWorld
@@ -26,13 +38,20 @@ interface Running {
 async function start(world: SmallWorld, topic: SmallTopic, table: ReplicatedTable): Promise<Running> {
   const part = globalTablesPart([table], { freeze: true })
   const declared: TopicDeclaration[] = []
-  const topology: Topology = { topic: (declaration) => declared.push(declaration), subscribe: () => [], part: () => {}, lead: () => {} }
+  const topology: Topology = {
+    topic: (declaration) => declared.push(declaration),
+    subscribe: () => [],
+    part: () => {},
+    lead: () => {},
+  }
   world.worker.topicPartitions = topic.log.length
   world.worker.readerToGive = topic
   part.declare(world.worker, topology)
   await part.start()
   const store = memoryStore()
-  const tasks = topic.log.map((_, partition) => new SmallTask({ store, partition, partitions: topic.log.length, cacheBytes: 1000, freeze: true }))
+  const tasks = topic.log.map(
+    (_, partition) => new SmallTask({ store, partition, partitions: topic.log.length, cacheBytes: 1000, freeze: true }),
+  )
   for (const task of tasks) task.sending = topic.send
   return { world, topic, part, tasks, declared }
 }
@@ -50,7 +69,8 @@ function lastReceipt(event: SmallEvent): SendReceipt {
 }
 
 describe('a global table', () => {
-  const make = (world: SmallWorld) => createGlobalTable(world.deps, 'rates', { key: 'string', value: 'number', help: 'currency -> rate' })
+  const make = (world: SmallWorld) =>
+    createGlobalTable(world.deps, 'rates', { key: 'string', value: 'number', help: 'currency -> rate' })
 
   test('is read to its end before the worker goes on, and follows its topic', async () => {
     const world = new SmallWorld()
@@ -62,8 +82,22 @@ describe('a global table', () => {
     topic.append(1, second ?? '', '3')
     expect(() => rates.get(first ?? '')).toThrow(expect.objectContaining({ code: 'PARTITION_NOT_LOCAL' }))
     const running = await start(world, topic, rates)
-    expect(running.declared).toEqual([{ name: TOPIC, partitions: undefined, config: { 'cleanup.policy': 'compact' }, create: true, internal: true, keyCodec: 'string' }])
-    expect([rates.get(first ?? ''), rates.get(second ?? ''), rates.get('none'), rates.size]).toEqual([2, 3, undefined, 2])
+    expect(running.declared).toEqual([
+      {
+        name: TOPIC,
+        partitions: undefined,
+        config: { 'cleanup.policy': 'compact' },
+        create: true,
+        internal: true,
+        keyCodec: 'string',
+      },
+    ])
+    expect([rates.get(first ?? ''), rates.get(second ?? ''), rates.get('none'), rates.size]).toEqual([
+      2,
+      3,
+      undefined,
+      2,
+    ])
     expect(rates.lookup(first ?? '')).toBe(2)
     topic.append(0, first ?? '', null)
     topic.append(1, second ?? '', '4')
@@ -87,14 +121,25 @@ describe('a global table', () => {
       rates.set(key, 5)
       expect(rates.update(key, (rate) => (rate ?? 0) + 1)).toBe(6)
       expect(rates.get(key)).toBe(6)
-      expect(() => rates.set(first ?? '', 1)).toThrow(expect.objectContaining({ code: 'KEY_NOT_OWNED', detail: expect.stringContaining('global table "rates"') }))
+      expect(() => rates.set(first ?? '', 1)).toThrow(
+        expect.objectContaining({ code: 'KEY_NOT_OWNED', detail: expect.stringContaining('global table "rates"') }),
+      )
       expect(rates.get(first ?? '')).toBeUndefined()
     })
     const sameTask = eventOf(running, 1)
-    world.inAgent(sameTask, () => expect(() => rates.get(key)).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' })))
+    world.inAgent(sameTask, () =>
+      expect(() => rates.get(key)).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' })),
+    )
     const otherTask = eventOf(running, 0)
     world.inAgent(otherTask, () => expect(rates.get(key)).toBeUndefined())
-    expect(event.sent.map(({ request }) => [request.topic, request.partition, request.key?.toString(), request.value?.toString()])).toEqual([
+    expect(
+      event.sent.map(({ request }) => [
+        request.topic,
+        request.partition,
+        request.key?.toString(),
+        request.value?.toString(),
+      ]),
+    ).toEqual([
       [TOPIC, 1, key, '5'],
       [TOPIC, 1, key, '6'],
     ])
@@ -106,8 +151,13 @@ describe('a global table', () => {
     failing.fail()
     expect(rates.get(key)).toBe(6)
     expect(() => rates.set(key, 1)).toThrow(expect.objectContaining({ code: 'WRITE_OUTSIDE_AGENT' }))
-    const eight = new SmallEvent(new SmallTask({ store: memoryStore(), partition: 1, partitions: 8, cacheBytes: 0, freeze: false }), 0)
-    world.inAgent(eight, () => expect(() => rates.set(key, 1)).toThrow(expect.objectContaining({ code: 'NOT_COPARTITIONED' })))
+    const eight = new SmallEvent(
+      new SmallTask({ store: memoryStore(), partition: 1, partitions: 8, cacheBytes: 0, freeze: false }),
+      0,
+    )
+    world.inAgent(eight, () =>
+      expect(() => rates.set(key, 1)).toThrow(expect.objectContaining({ code: 'NOT_COPARTITIONED' })),
+    )
     await running.part.stop()
   })
 

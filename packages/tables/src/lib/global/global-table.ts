@@ -20,7 +20,10 @@ export interface GlobalTableDefinition<K, V> extends Omit<TableDefinition<K, V>,
  * @example
  * const rates = app.globalTable('rates', { key: 'string', value: 'number' })
  */
-export class GlobalTable<K, V, G extends V | undefined = V | undefined> extends KeyedMap<K, V, G> implements ReplicatedTable {
+export class GlobalTable<K, V, G extends V | undefined = V | undefined>
+  extends KeyedMap<K, V, G>
+  implements ReplicatedTable
+{
   readonly name: string
   readonly help: string | undefined
   readonly source: TopicDeclaration
@@ -33,7 +36,12 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined> extends 
     const where = `global table "${name}"`
     const source = globalSource(deps, definition)
     const keys = new CodecKeyShape({ where, codec: keyCodec, plainText: keySpec === 'string', partitionBy })
-    const shape = codecRowShape({ keys, codec: definition.valueCodec, spec: definition.valueSpec, migrate: definition.migrate })
+    const shape = codecRowShape({
+      keys,
+      codec: definition.valueCodec,
+      spec: definition.valueSpec,
+      migrate: definition.migrate,
+    })
     const place = new GlobalPlace({ name, topic: source.name, keys, shape, scope: deps.scope, workers: deps.workers })
     super({ keys, scope: deps.scope, place, fallback: definition.fallback })
     this.name = name

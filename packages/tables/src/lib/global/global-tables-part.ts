@@ -103,7 +103,13 @@ class GlobalTablesPart implements WorkerPart {
       beginnings[partition] = beginning
       if (end > beginning) behind.set(partition, { end, restoredRows: 0 })
     }
-    const replica = await table.openReplica({ worker, store: this.#store, beginnings, cacheBytes: this.#cacheBytes, freeze: this.#freeze })
+    const replica = await table.openReplica({
+      worker,
+      store: this.#store,
+      beginnings,
+      cacheBytes: this.#cacheBytes,
+      freeze: this.#freeze,
+    })
     this.#feeds.set(topic, { table, replica, behind })
     for (const partition of partitions) reader.assign(partition, beginnings[partition.partition] ?? 0)
   }
@@ -150,7 +156,8 @@ class GlobalTablesPart implements WorkerPart {
     let report: Scheduled = worker.clock.schedule(PROGRESS_EVERY_MS, () => tell())
     const tell = (): void => {
       for (const [topic, { table, behind }] of this.#feeds) {
-        if (behind.size > 0) worker.log.info({ topic, partitions: [...behind.keys()] }, `Reading global table "${table.name}"`)
+        if (behind.size > 0)
+          worker.log.info({ topic, partitions: [...behind.keys()] }, `Reading global table "${table.name}"`)
       }
       report = worker.clock.schedule(PROGRESS_EVERY_MS, () => tell())
     }

@@ -1,5 +1,15 @@
 import type { Effect, EventScope } from '@millrace/core'
-import type { KeyedRows } from './keyed-rows.ts'
+
+/** What an entry needs of the rows that it is one of. */
+export interface EntryOwner<V> {
+  readonly partition: number
+  /** An event finished: the value of `entry` was `before` until now. */
+  changed(entry: KeyEntry<V>, before: V | undefined): void
+  /** Freezes a value given out or taken in, where that is asked for. */
+  guard<T>(value: T): T
+  /** A key for messages. */
+  show(key: Buffer): string
+}
 
 /**
  * One key in the cache: its finished value and, while an event that wrote it is in hand, that event's value. The entry is
@@ -24,11 +34,11 @@ export class KeyEntry<V> implements Effect {
   evicted = false
   /** Bytes, roughly, for the bounds of the cache. */
   size: number
-  readonly rows: KeyedRows<V>
+  readonly rows: EntryOwner<V>
   #pending: V | undefined = undefined
   #pendingBytes: Buffer | undefined = undefined
 
-  constructor(rows: KeyedRows<V>, identity: string, key: Buffer, value: V | undefined, size: number) {
+  constructor(rows: EntryOwner<V>, identity: string, key: Buffer, value: V | undefined, size: number) {
     this.rows = rows
     this.identity = identity
     this.key = key
@@ -41,7 +51,8 @@ export class KeyEntry<V> implements Effect {
     const holder = this.holder
     if (holder === undefined) return this.value
     if (holder === event) return this.#pending
-    if (event !== undefined && holder.open && holder.task === event.task) event.setAside(holder, this.rows.show(this.key))
+    if (event !== undefined && holder.open && holder.task === event.task)
+      event.setAside(holder, this.rows.show(this.key))
     return this.value
   }
 

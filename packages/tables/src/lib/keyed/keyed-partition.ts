@@ -110,7 +110,9 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
         entry.bytes = this.shape.encode(entry.value)
       } catch (thrown) {
         const detail = isMillraceError(thrown) ? thrown.detail : String(thrown)
-        throw new MillraceError('ENCODE_FAILED', `Key ${this.show(entry.key)} of ${this.shape.where}: ${detail}`, { cause: thrown })
+        throw new MillraceError('ENCODE_FAILED', `Key ${this.show(entry.key)} of ${this.shape.where}: ${detail}`, {
+          cause: thrown,
+        })
       }
     }
     return { key: entry.key, value: entry.bytes }

@@ -1,6 +1,6 @@
 import { MillraceError, type EventScope, type StorePartition } from '@millrace/core'
 import { deepFreeze } from './deep-freeze.ts'
-import { KeyEntry } from './key-entry.ts'
+import { KeyEntry, type EntryOwner } from './key-entry.ts'
 import type { RowShape } from './row-shape.ts'
 import { scanRows } from './scan-rows.ts'
 
@@ -21,7 +21,7 @@ export interface KeyedRowsOptions<V> {
  * The rows of one partition: decoded entries above a store of bytes. Entries that are clean and in nobody's hand are
  * dropped when they exceed `cacheBytes`, roughly least recently used first (a clock hand over the map: a hit only sets a flag).
  */
-export abstract class KeyedRows<V> {
+export abstract class KeyedRows<V> implements EntryOwner<V> {
   readonly shape: RowShape<V>
   readonly partition: number
   protected readonly entries: Map<string, KeyEntry<V>> = new Map<string, KeyEntry<V>>()
@@ -53,7 +53,6 @@ export abstract class KeyedRows<V> {
     return this.#cleanBytes
   }
 
-  /** The value of `entry` was `before` until an event finished. */
   abstract changed(entry: KeyEntry<V>, before: V | undefined): void
 
   /** Keys that the store may not have, or not as they are seen here. */
@@ -121,7 +120,6 @@ export abstract class KeyedRows<V> {
     return this.shape.show(key)
   }
 
-  /** Freezes a value given out or taken in, where that is asked for. */
   guard<T>(value: T): T {
     return this.#freeze ? deepFreeze(value) : value
   }
@@ -129,7 +127,10 @@ export abstract class KeyedRows<V> {
   /** Throws `PARTITION_NOT_LOCAL` once it is closed. */
   assertOpen(): void {
     if (!this.#closed) return
-    throw new MillraceError('PARTITION_NOT_LOCAL', `Partition ${this.partition} of ${this.shape.where} has left this worker.`)
+    throw new MillraceError(
+      'PARTITION_NOT_LOCAL',
+      `Partition ${this.partition} of ${this.shape.where} has left this worker.`,
+    )
   }
 
   close(): void {

@@ -1,8 +1,15 @@
 import type { EventScope, StorePartition } from '@millrace/core'
-import type { KeyedRows } from './keyed-rows.ts'
 
 const ROWS_PER_CHUNK = 500
 const ZERO = Buffer.alloc(1)
+
+/** What a scan needs of the rows it goes through. */
+export interface ScannedRows<V> {
+  assertOpen(): void
+  unstoredKeys(): Iterable<Buffer>
+  /** The value that the event sees; `stored` is what the store has, if the scan has read it. */
+  peek(key: Buffer, stored: Buffer | undefined, event: EventScope | undefined): V | undefined
+}
 
 /**
  * Merges what is stored with the keys that the store may not have yet. Those are listed once, at the start: a key added
@@ -10,14 +17,14 @@ const ZERO = Buffer.alloc(1)
  * value it has when its chunk is made.
  */
 export function* scanRows<V>(
-  rows: KeyedRows<V>,
+  rows: ScannedRows<V>,
   store: StorePartition,
   event: EventScope | undefined,
 ): Generator<readonly (readonly [key: Buffer, value: V])[]> {
   const extra = [...rows.unstoredKeys()].sort(Buffer.compare)
   let at = 0
   let from: Buffer | undefined
-  for (let more = true; more; ) {
+  for (let more = true; more;) {
     rows.assertOpen()
     const stored = store.range(from === undefined ? { limit: ROWS_PER_CHUNK } : { from, limit: ROWS_PER_CHUNK })
     more = stored.length === ROWS_PER_CHUNK

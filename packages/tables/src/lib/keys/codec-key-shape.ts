@@ -42,7 +42,9 @@ export class CodecKeyShape<K> implements KeyShape<K> {
       return this.#codec.decode(bytes)
     } catch (thrown) {
       const error = toError(thrown)
-      throw new MillraceError('ROW_UNDECODABLE', `The key ${showKey(bytes)} in ${this.where}: ${error.message}`, { cause: error })
+      throw new MillraceError('ROW_UNDECODABLE', `The key ${showKey(bytes)} in ${this.where}: ${error.message}`, {
+        cause: error,
+      })
     }
   }
 

@@ -8,5 +8,8 @@ export function partitionBytes(key: PartitionKey, where: string): Buffer {
   if (typeof key === 'string') return encodeUtf8(key)
   if (typeof key === 'number') return encodeUtf8(String(key))
   if (key instanceof Uint8Array) return Buffer.from(key.buffer, key.byteOffset, key.byteLength)
-  throw new MillraceError('DEFINITION_INVALID', `partitionBy of ${where} gave ${key === null ? 'null' : typeof key}, not text, a number or bytes.`)
+  throw new MillraceError(
+    'DEFINITION_INVALID',
+    `partitionBy of ${where} gave ${key === null ? 'null' : typeof key}, not text, a number or bytes.`,
+  )
 }

@@ -51,7 +51,11 @@ export class MemoryPartition implements StorePartition {
   range(options: RangeOptions = {}): readonly (readonly [key: Buffer, value: Buffer])[] {
     this.#assertOpen()
     this.#order ??= new SortedKeys(this.#rows.keys())
-    const keys = this.#order.range(options.from?.toString('latin1'), options.to?.toString('latin1'), options.limit ?? Infinity)
+    const keys = this.#order.range(
+      options.from?.toString('latin1'),
+      options.to?.toString('latin1'),
+      options.limit ?? Infinity,
+    )
     return keys.map((key) => [Buffer.from(key, 'latin1'), given(this.#rows.get(key) ?? '')] as const)
   }
 
@@ -91,7 +95,10 @@ export class MemoryPartition implements StorePartition {
 
   #assertOpen(): void {
     if (!this.#closed) return
-    throw new MillraceError('CLOSED', `Partition ${this.partition} of table "${this.table}" in the memory store is closed.`)
+    throw new MillraceError(
+      'CLOSED',
+      `Partition ${this.partition} of table "${this.table}" in the memory store is closed.`,
+    )
   }
 }
 

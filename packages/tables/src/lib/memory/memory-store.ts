@@ -19,7 +19,8 @@ class MemoryStore implements StoreDriver {
   async open(table: string, partition: number): Promise<StorePartition> {
     this.#assertOpen()
     const key = partitionKey({ topic: table, partition })
-    if (this.#open.has(key)) throw new MillraceError('STORE_IN_USE', `Partition ${partition} of table "${table}" is open already.`)
+    if (this.#open.has(key))
+      throw new MillraceError('STORE_IN_USE', `Partition ${partition} of table "${table}" is open already.`)
     const opened = new MemoryPartition({ table, partition, onClose: () => this.#open.delete(key) })
     this.#open.set(key, opened)
     return opened
@@ -41,7 +42,10 @@ class MemoryStore implements StoreDriver {
   #own(partition: StorePartition): MemoryPartition {
     const own = this.#open.get(partitionKey({ topic: partition.table, partition: partition.partition }))
     if (own !== undefined && own === partition) return own
-    throw new MillraceError('CLOSED', `Partition ${partition.partition} of table "${partition.table}" is not open in this store.`)
+    throw new MillraceError(
+      'CLOSED',
+      `Partition ${partition.partition} of table "${partition.table}" is not open in this store.`,
+    )
   }
 
   #assertOpen(): void {

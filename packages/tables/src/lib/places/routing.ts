@@ -36,9 +36,14 @@ export class Routing<K> {
   /** Throws `DEFINITION_INVALID` when it cannot be told. */
   partitionOf(key: Buffer): number | undefined {
     if (this.#anywhere) {
-      throw new MillraceError('DEFINITION_INVALID', `The partition of a key of ${this.#keys.where} cannot be told: its partitioner is 'source'.`)
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `The partition of a key of ${this.#keys.where} cannot be told: its partitioner is 'source'.`,
+      )
     }
     const partitions = this.#partitions()
-    return partitions === undefined ? undefined : partitionForKey(this.#keys.home(this.#keys.decode(key), key), partitions)
+    return partitions === undefined
+      ? undefined
+      : partitionForKey(this.#keys.home(this.#keys.decode(key), key), partitions)
   }
 }

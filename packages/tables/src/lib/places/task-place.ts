@@ -171,7 +171,10 @@ export class TaskPlace<K, V> implements Place<K, V> {
       const rows = part === undefined ? undefined : this.#opened.get(part)
       if (rows !== undefined) return rows
     }
-    throw new MillraceError('PARTITION_NOT_LOCAL', `Key ${this.#keys.show(bytes)} of ${this.#keys.where}${place} is not here.`)
+    throw new MillraceError(
+      'PARTITION_NOT_LOCAL',
+      `Key ${this.#keys.show(bytes)} of ${this.#keys.where}${place} is not here.`,
+    )
   }
 
   /** Any partition that has the key; its absence is only known when all of them are here. */
@@ -194,17 +197,21 @@ export class TaskPlace<K, V> implements Place<K, V> {
     const own = this.#scope.getStore()?.worker
     const all = this.#workers()
     if (own === undefined) return all
-    return all.length === 0 || (all.length === 1 && all[0] === own) ? [own] : [own, ...all.filter((worker) => worker !== own)]
+    return all.length === 0 || (all.length === 1 && all[0] === own)
+      ? [own]
+      : [own, ...all.filter((worker) => worker !== own)]
   }
 
   #workersHere(): readonly WorkerContext[] {
     const workers = this.#nearestFirst()
-    if (workers.length === 0) throw new MillraceError('NO_WORKER', `A read of ${this.#keys.where} in a process that runs no worker.`)
+    if (workers.length === 0)
+      throw new MillraceError('NO_WORKER', `A read of ${this.#keys.where} in a process that runs no worker.`)
     return workers
   }
 
   #served(): TaskPart {
-    if (this.#owner === undefined) throw new MillraceError('DEFINITION_INVALID', `${this.#keys.where} is used while it is being made.`)
+    if (this.#owner === undefined)
+      throw new MillraceError('DEFINITION_INVALID', `${this.#keys.where} is used while it is being made.`)
     return this.#owner
   }
 

@@ -57,7 +57,10 @@ export function createSetTable<KS extends CodecSpec, ES extends CodecSpec>(
   }
   if (options.global !== true) return new SetTable(deps, definition)
   if (options.partitioner === 'source') {
-    throw new MillraceError('DEFINITION_INVALID', `Global ${where} has partitioner 'source', but each of its keys needs one partition.`)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Global ${where} has partitioner 'source', but each of its keys needs one partition.`,
+    )
   }
   return new GlobalSetTable(deps, definition)
 }

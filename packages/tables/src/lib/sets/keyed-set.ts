@@ -67,7 +67,9 @@ export class KeyedSet<K, E> {
     const event = readingEvent(this.#scope)
     const rows = this.#place.rowsOf({ key }, event)
     const prefix = this.#keys.encode({ key })
-    return rows.group(setGroup(prefix), prefix, prefixEnd(prefix), event).map((row) => rows.guard(this.#keys.decode(row).element))
+    return rows
+      .group(setGroup(prefix), prefix, prefixEnd(prefix), event)
+      .map((row) => rows.guard(this.#keys.decode(row).element))
   }
 
   /** Elements of all keys in the partitions that are here, by finished events. */

@@ -52,7 +52,11 @@ export class SetKeyShape<K, E> implements KeyShape<SetMember<K, E>> {
       return { key, element: this.#elements.decode(element) }
     } catch (thrown) {
       const error = toError(thrown)
-      throw new MillraceError('ROW_UNDECODABLE', `An element of key ${this.show(bytes)} of ${this.where}: ${error.message}`, { cause: error })
+      throw new MillraceError(
+        'ROW_UNDECODABLE',
+        `An element of key ${this.show(bytes)} of ${this.where}: ${error.message}`,
+        { cause: error },
+      )
     }
   }
 

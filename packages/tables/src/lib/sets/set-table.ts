@@ -32,7 +32,13 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
     const anywhere = partitioner === 'source'
     const keys = new CodecKeyShape({ where, codec: keyCodec, plainText: keySpec === 'string', partitionBy })
     const rowKeys = new SetKeyShape({ keys, elements: elementCodec })
-    const place = new TaskPlace({ keys: rowKeys, shape: setRowShape(rowKeys), scope: deps.scope, workers: deps.workers, anywhere })
+    const place = new TaskPlace({
+      keys: rowKeys,
+      shape: setRowShape(rowKeys),
+      scope: deps.scope,
+      workers: deps.workers,
+      anywhere,
+    })
     super({ keys: rowKeys, scope: deps.scope, place })
     place.serve(this)
     this.name = name

@@ -22,7 +22,9 @@ export class SmallEvent implements EventScope {
     this.task = task
     this.offset = offset
     this.keyCodec = keyCodec
-    this.#onSend = (request) => ({ metadata: () => Promise.reject(new MillraceError('AWAIT_IN_EVENT', `${request.topic} is not sent.`)) })
+    this.#onSend = (request) => ({
+      metadata: () => Promise.reject(new MillraceError('AWAIT_IN_EVENT', `${request.topic} is not sent.`)),
+    })
   }
 
   get partition(): number {

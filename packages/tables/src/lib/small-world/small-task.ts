@@ -47,7 +47,12 @@ export class SmallTask implements Task {
 
   /** Takes rows; `endCut` says how it went. */
   beginCut(): void {
-    const changes = [...this.#parts.values()].map(({ state, stored }) => ({ state, partition: stored, rows: state.takeRows(), checkpoint: undefined }))
+    const changes = [...this.#parts.values()].map(({ state, stored }) => ({
+      state,
+      partition: stored,
+      rows: state.takeRows(),
+      checkpoint: undefined,
+    }))
     this.#settle = async (ok) => {
       if (ok) await this.#options.store.commit(changes)
       for (const { state } of changes) {

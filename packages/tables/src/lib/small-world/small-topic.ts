@@ -1,11 +1,24 @@
-import { deferred, type PartitionOffsets, type RawRecord, type Reader, type RecordBatch, type RecordMetadata, type SendReceipt, type SendRequest, type TopicPartition } from '@millrace/core'
+import {
+  deferred,
+  type PartitionOffsets,
+  type RawRecord,
+  type Reader,
+  type RecordBatch,
+  type RecordMetadata,
+  type SendReceipt,
+  type SendRequest,
+  type TopicPartition,
+} from '@millrace/core'
 
 /** One topic and its reader, for tests of this package: the test decides when a send is acknowledged and when it is read. */
 export class SmallTopic implements Reader {
   readonly topic: string
   readonly log: RawRecord[][]
   readonly #assigned = new Map<number, number>()
-  readonly #receipts = new Map<SendReceipt, { readonly request: SendRequest; readonly done: ReturnType<typeof deferred<RecordMetadata>> }>()
+  readonly #receipts = new Map<
+    SendReceipt,
+    { readonly request: SendRequest; readonly done: ReturnType<typeof deferred<RecordMetadata>> }
+  >()
   #closed = false
   #wake = deferred<void>()
   #left = Infinity
@@ -89,7 +102,12 @@ export class SmallTopic implements Reader {
   }
 
   async offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffsets[]> {
-    return partitions.map(({ topic, partition }) => ({ topic, partition, beginning: 0, end: this.log[partition]?.length ?? 0 }))
+    return partitions.map(({ topic, partition }) => ({
+      topic,
+      partition,
+      beginning: 0,
+      end: this.log[partition]?.length ?? 0,
+    }))
   }
 
   async close(): Promise<void> {

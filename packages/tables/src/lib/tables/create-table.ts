@@ -6,7 +6,11 @@ import type { TableOptions } from './table-options.ts'
 import type { TablesDeps } from './tables-deps.ts'
 
 /** The type of the table that `createTable` makes. */
-export type TableOf<KS extends CodecSpec, VS extends CodecSpec, D extends Fallback<VS>> = Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>
+export type TableOf<KS extends CodecSpec, VS extends CodecSpec, D extends Fallback<VS>> = Table<
+  KeyOf<KS>,
+  ValueOf<VS>,
+  GivenOf<VS, D>
+>
 
 /**
  * Declares a table. What `app.table` calls.

@@ -1,5 +1,5 @@
 import { MillraceError, type ScopeStorage } from '@millrace/core'
-import type { KeyedRows } from '../keyed/keyed-rows.ts'
+import type { EntryOwner } from '../keyed/key-entry.ts'
 import type { KeyShape } from '../keys/key-shape.ts'
 import { readingEvent, writingEvent } from '../places/current-event.ts'
 import type { Place } from '../places/place.ts'
@@ -153,7 +153,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
     }
   }
 
-  #given(value: V | undefined, rows: KeyedRows<V>): G {
+  #given(value: V | undefined, rows: EntryOwner<V>): G {
     // G is V exactly when there is a fallback: `createTable` derives both from the same options.
     return (value === undefined && this.#fallback !== undefined ? rows.guard(this.#fallback()) : value) as G
   }

@@ -28,10 +28,16 @@ type Step =
 const event = fc.nat({ max: EVENTS - 1 })
 const key = fc.constantFrom(...KEYS)
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 10, arbitrary: fc.record({ type: fc.constantFrom('get' as const, 'has' as const, 'delete' as const), event, key }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({ type: fc.constantFrom('get' as const, 'has' as const, 'delete' as const), event, key }),
+  },
   { weight: 10, arbitrary: fc.record({ type: fc.constant('update' as const), event, key }) },
   { weight: 6, arbitrary: fc.record({ type: fc.constant('set' as const), event, key, n: fc.integer() }) },
-  { weight: 10, arbitrary: fc.record({ type: fc.constantFrom('finish' as const, 'finish' as const, 'fail' as const), event }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({ type: fc.constantFrom('finish' as const, 'finish' as const, 'fail' as const), event }),
+  },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('scan' as const), event }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('outside' as const), key }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('committed' as const), key }) },
@@ -63,7 +69,11 @@ class Model {
 async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
   const world = new SmallWorld()
   const store: StoreDriver = memoryStore()
-  const table = createTable(world.deps, 'counts', { key: 'string', value: json<{ n: number }>(), default: () => ({ n: 0 }) })
+  const table = createTable(world.deps, 'counts', {
+    key: 'string',
+    value: json<{ n: number }>(),
+    default: () => ({ n: 0 }),
+  })
   const task = new SmallTask({ store, partition: 0, partitions: 1, cacheBytes, freeze: true })
   await task.add(table)
   world.worker.tasks.push(task)
@@ -132,7 +142,9 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
       expect(found.has(key)).toBe(false)
       found.set(key, n)
     }
-    const wanted = new Map(KEYS.map((key) => [key, model.seenBy(current, key)] as const).filter(([, n]) => n !== undefined))
+    const wanted = new Map(
+      KEYS.map((key) => [key, model.seenBy(current, key)] as const).filter(([, n]) => n !== undefined),
+    )
     expect(new Map([...found].sort())).toEqual(new Map([...wanted].sort()))
     const order = [...found.keys()].map((key) => Buffer.from(key))
     expect(order).toEqual([...order].sort(Buffer.compare))
@@ -193,12 +205,15 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
   for (const key of KEYS) expect(table.get(key).n).toBe(model.finished.get(key) ?? 0)
 }
 
-test.each([0, 600, 1_000_000])('events, cuts and failures in any order, as maps would have it; cache of %i bytes', async (cacheBytes) => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => run(steps, cacheBytes)),
-    { numRuns: 250 },
-  )
-})
+test.each([0, 600, 1_000_000])(
+  'events, cuts and failures in any order, as maps would have it; cache of %i bytes',
+  async (cacheBytes) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => run(steps, cacheBytes)),
+      { numRuns: 250 },
+    )
+  },
+)
 
 test('a key whose entry leaves the cache while update runs is not lost', async () => {
   const world = new SmallWorld()

@@ -19,14 +19,18 @@ interface Schema<In, Out> {
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
-    readonly validate: (value: unknown) => { readonly value: Out } | { readonly issues: readonly { readonly message: string }[] }
+    readonly validate: (
+      value: unknown,
+    ) => { readonly value: Out } | { readonly issues: readonly { readonly message: string }[] }
     readonly types?: { readonly input: In; readonly output: Out }
   }
 }
 
 /** A schema by its types alone. */
 function schema<In, Out = In>(): Schema<In, Out> {
-  return { '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'Only types count here.' }] }) } }
+  return {
+    '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'Only types count here.' }] }) },
+  }
 }
 
 describe('types', () => {
@@ -50,7 +54,11 @@ describe('types', () => {
   })
 
   test('what is given out is readonly to its depth, and can be given back', () => {
-    const orders = createTable(deps, 'orders', { key: 'string', value: json<Order>(), default: () => ({ id: '', total: 0, lines: [], seen: new Map() }) })
+    const orders = createTable(deps, 'orders', {
+      key: 'string',
+      value: json<Order>(),
+      default: () => ({ id: '', total: 0, lines: [], seen: new Map() }),
+    })
     const use = (): void => {
       // @ts-expect-error: readonly
       orders.get('a').total = 1

@@ -25,4 +25,6 @@ export type RoundTrip<S extends CodecSpec> = S extends keyof NamedCodecs
 export type Fallback<VS extends CodecSpec> = (() => ValueOf<VS>) | undefined
 
 /** What `get` gives: `undefined` only where there is no default. */
-export type GivenOf<VS extends CodecSpec, D extends Fallback<VS>> = [D] extends [undefined] ? ValueOf<VS> | undefined : ValueOf<VS>
+export type GivenOf<VS extends CodecSpec, D extends Fallback<VS>> = [D] extends [undefined]
+  ? ValueOf<VS> | undefined
+  : ValueOf<VS>

@@ -17,8 +17,17 @@ beforeEach(() => {
   store = memoryStore()
 })
 
-function makeTask(partition = 0, options: { readonly partitions?: number; readonly freeze?: boolean; readonly worker?: SmallWorker } = {}): SmallTask {
-  const task = new SmallTask({ store, partition, partitions: options.partitions ?? PARTITIONS, cacheBytes: 1_000_000, freeze: options.freeze ?? false })
+function makeTask(
+  partition = 0,
+  options: { readonly partitions?: number; readonly freeze?: boolean; readonly worker?: SmallWorker } = {},
+): SmallTask {
+  const task = new SmallTask({
+    store,
+    partition,
+    partitions: options.partitions ?? PARTITIONS,
+    cacheBytes: 1_000_000,
+    freeze: options.freeze ?? false,
+  })
   const worker = options.worker ?? world.worker
   worker.tasks.push(task)
   return task
@@ -26,7 +35,8 @@ function makeTask(partition = 0, options: { readonly partitions?: number; readon
 
 /** Some text whose partition is `partition`. */
 function keyIn(partition: number, prefix = 'key'): string {
-  for (let i = 0; ; i++) if (partitionForKey(Buffer.from(`${prefix}-${i}`), PARTITIONS) === partition) return `${prefix}-${i}`
+  for (let i = 0; ; i++)
+    if (partitionForKey(Buffer.from(`${prefix}-${i}`), PARTITIONS) === partition) return `${prefix}-${i}`
 }
 
 async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
@@ -36,7 +46,10 @@ async function all<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
 }
 
 const code = (expected: string, ...parts: string[]): unknown =>
-  expect.objectContaining({ code: expected, message: expect.stringMatching(new RegExp(parts.map((part) => part.replaceAll(/[()]/g, '\\$&')).join('.*'))) })
+  expect.objectContaining({
+    code: expected,
+    message: expect.stringMatching(new RegExp(parts.map((part) => part.replaceAll(/[()]/g, '\\$&')).join('.*'))),
+  })
 
 describe('ownership', () => {
   test('a key of another partition is refused, for reads and writes, naming table, key and partitions', async () => {
@@ -61,8 +74,11 @@ describe('ownership', () => {
     const counts = createTable(world.deps, 'counts', { key: 'json', value: 'number' })
     const task = makeTask(1)
     await task.add(counts)
-    const wrong = ['a', 'b', 'c', 'd', 'e'].find((key) => partitionForKey(Buffer.from(JSON.stringify(key)), PARTITIONS) !== 1) ?? ''
-    world.inAgent(new SmallEvent(task, 0), () => expect(() => counts.get(wrong)).toThrow(code('KEY_CODEC_DIFFERS', 'json', 'topic "source"', 'string')))
+    const wrong =
+      ['a', 'b', 'c', 'd', 'e'].find((key) => partitionForKey(Buffer.from(JSON.stringify(key)), PARTITIONS) !== 1) ?? ''
+    world.inAgent(new SmallEvent(task, 0), () =>
+      expect(() => counts.get(wrong)).toThrow(code('KEY_CODEC_DIFFERS', 'json', 'topic "source"', 'string')),
+    )
   })
 
   test('composite keys: partitionBy gives the key of the source', async () => {
@@ -106,7 +122,9 @@ describe('ownership', () => {
   test('a task that does not have the table', () => {
     const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
     const task = makeTask(0, { partitions: 8 })
-    world.inAgent(new SmallEvent(task, 0), () => expect(() => counts.get('a')).toThrow(code('NOT_COPARTITIONED', 'Table "counts"', 'topic "source" has 8')))
+    world.inAgent(new SmallEvent(task, 0), () =>
+      expect(() => counts.get('a')).toThrow(code('NOT_COPARTITIONED', 'Table "counts"', 'topic "source" has 8')),
+    )
   })
 })
 
@@ -121,7 +139,10 @@ describe('where there is no event', () => {
     const there = makeTask(1, { worker: second })
     await here.add(counts)
     await there.add(counts)
-    for (const [task, key] of [[here, one], [there, other]] as const) {
+    for (const [task, key] of [
+      [here, one],
+      [there, other],
+    ] as const) {
       const event = new SmallEvent(task, 0)
       world.inAgent(event, () => counts.update(key, (n) => n + 1))
       expect(counts.get(key)).toBe(0)
@@ -132,7 +153,11 @@ describe('where there is no event', () => {
     expect(world.onWorker(second, () => counts.get(one))).toBe(1)
     expect(world.onWorker(second, () => counts.size)).toBe(1)
     expect(counts.size).toBe(2)
-    expect([counts.state(0)?.dirtyBytes !== 0, counts.state(1) === undefined, counts.state(2)]).toEqual([true, false, undefined])
+    expect([counts.state(0)?.dirtyBytes !== 0, counts.state(1) === undefined, counts.state(2)]).toEqual([
+      true,
+      false,
+      undefined,
+    ])
     const third = keyIn(2)
     expect(() => counts.get(third)).toThrow(code('PARTITION_NOT_LOCAL', `"${third}"`, 'partition 2 of 4'))
   })
@@ -143,7 +168,9 @@ describe('where there is no event', () => {
     await task.add(counts)
     expect(() => counts.set('a', 1)).toThrow(code('WRITE_OUTSIDE_AGENT', 'table "counts"'))
     world.onWorker(world.worker, () => expect(() => counts.delete('a')).toThrow(code('WRITE_OUTSIDE_AGENT')))
-    world.inAgent(undefined, () => expect(() => counts.update('a', (n) => n)).toThrow(code('NO_CURRENT_EVENT', 'table "counts"', 'agent "agent"')))
+    world.inAgent(undefined, () =>
+      expect(() => counts.update('a', (n) => n)).toThrow(code('NO_CURRENT_EVENT', 'table "counts"', 'agent "agent"')),
+    )
     const event = new SmallEvent(task, 0)
     event.finish()
     world.inAgent(event, () => {
@@ -151,7 +178,8 @@ describe('where there is no event', () => {
       expect(counts.get('a')).toBe(0)
     })
     world.workers.length = 0
-    for (const read of [() => counts.get('a'), () => counts.size, () => counts.entries(), () => counts.lookup('a')]) expect(read).toThrow(code('NO_WORKER'))
+    for (const read of [() => counts.get('a'), () => counts.size, () => counts.entries(), () => counts.lookup('a')])
+      expect(read).toThrow(code('NO_WORKER'))
     expect(counts.stats().rows).toBe(0)
     expect(counts.partitionOf(Buffer.from('a'))).toBeUndefined()
   })
@@ -163,8 +191,12 @@ describe('values', () => {
     const task = makeTask(0, { partitions: 1 })
     await task.add(lists)
     world.inAgent(new SmallEvent(task, 0), () => {
-      expect(() => Reflect.apply(lists.set, lists, ['a', undefined])).toThrow(code('VALUE_UNDEFINED', '"a"', 'table "lists"', 'delete'))
-      expect(() => Reflect.apply(lists.update, lists, ['a', () => undefined])).toThrow(code('VALUE_UNDEFINED', 'update'))
+      expect(() => Reflect.apply(lists.set, lists, ['a', undefined])).toThrow(
+        code('VALUE_UNDEFINED', '"a"', 'table "lists"', 'delete'),
+      )
+      expect(() => Reflect.apply(lists.update, lists, ['a', () => undefined])).toThrow(
+        code('VALUE_UNDEFINED', 'update'),
+      )
       expect(lists.get('a')).not.toBe(lists.get('b'))
       expect(lists.has('a')).toBe(false)
       expect(lists.update('a', (list) => [...list, 'x'])).toEqual(['x'])
@@ -192,7 +224,9 @@ describe('values', () => {
       expect(() => evens.set('a', 3)).toThrow(code('ENCODE_FAILED', 'table "evens"', '3 is odd'))
       expect(evens.get('a')).toBe(2)
       expect(() => numbers.set('a', NaN)).toThrow(code('ENCODE_FAILED', 'table "numbers"', 'NaN'))
-      expect(() => Reflect.apply(bytes.set, bytes, [Buffer.from('a'), 'text'])).toThrow(code('ENCODE_FAILED', 'table "bytes"'))
+      expect(() => Reflect.apply(bytes.set, bytes, [Buffer.from('a'), 'text'])).toThrow(
+        code('ENCODE_FAILED', 'table "bytes"'),
+      )
       expect(() => Reflect.apply(numbers.get, numbers, [7])).toThrow(code('ENCODE_FAILED', 'table "numbers"'))
       bytes.set(Buffer.from('a'), Uint8Array.of(1, 2))
     })
@@ -203,7 +237,11 @@ describe('values', () => {
   })
 
   test('given out frozen where that is asked for', async () => {
-    const people = createTable(world.deps, 'people', { key: 'string', value: json<{ name: string; tags: string[] }>(), default: () => ({ name: '', tags: [] }) })
+    const people = createTable(world.deps, 'people', {
+      key: 'string',
+      value: json<{ name: string; tags: string[] }>(),
+      default: () => ({ name: '', tags: [] }),
+    })
     const task = makeTask(0, { partitions: 1, freeze: true })
     await task.add(people)
     const event = new SmallEvent(task, 0)
@@ -221,11 +259,16 @@ describe('values', () => {
   test('a row that cannot be decoded names table and key, unless migrate reads it', async () => {
     const options = { key: 'string', value: json<{ n: number }>() } as const
     const strict = createTable(world.deps, 'rows', options)
-    const migrated = createTable(world.deps, 'moved', { ...options, migrate: (raw, key) => ({ n: key === 'bad' ? Number.NaN : Number(raw.toString('utf8').slice(1)) }) })
+    const migrated = createTable(world.deps, 'moved', {
+      ...options,
+      migrate: (raw, key) => ({ n: key === 'bad' ? Number.NaN : Number(raw.toString('utf8').slice(1)) }),
+    })
     const task = makeTask(0, { partitions: 1 })
     for (const table of [strict, migrated]) {
       const stored = await store.open(table.name, 0)
-      await store.commit([{ partition: stored, rows: [{ key: Buffer.from('old'), value: Buffer.from('v5') }], checkpoint: undefined }])
+      await store.commit([
+        { partition: stored, rows: [{ key: Buffer.from('old'), value: Buffer.from('v5') }], checkpoint: undefined },
+      ])
       world.worker.tasks.push(task)
       const state = table.openPart({ task, store: stored, cacheBytes: 1000, freeze: false })
       task.open = (part) => (part === table ? state : undefined)

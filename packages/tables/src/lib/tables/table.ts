@@ -30,7 +30,10 @@ export interface TableDefinition<K, V> {
  * @example
  * const counts = app.table('word_counts', { key: 'string', value: 'number', default: () => 0 })
  */
-export class Table<K, V, G extends V | undefined = V | undefined> extends KeyedMap<K, V, G> implements TaskPart, RoutedTable {
+export class Table<K, V, G extends V | undefined = V | undefined>
+  extends KeyedMap<K, V, G>
+  implements TaskPart, RoutedTable
+{
   readonly name: string
   readonly help: string | undefined
   readonly changelog: TaskPart['changelog']
@@ -45,7 +48,12 @@ export class Table<K, V, G extends V | undefined = V | undefined> extends KeyedM
     const anywhere = partitioner === 'source'
     const where = `table "${name}"`
     const keys = new CodecKeyShape({ where, codec: keyCodec, plainText: keySpec === 'string', partitionBy })
-    const shape = codecRowShape({ keys, codec: definition.valueCodec, spec: definition.valueSpec, migrate: definition.migrate })
+    const shape = codecRowShape({
+      keys,
+      codec: definition.valueCodec,
+      spec: definition.valueSpec,
+      migrate: definition.migrate,
+    })
     const place = new TaskPlace({ keys, shape, scope: deps.scope, workers: deps.workers, anywhere })
     super({ keys, scope: deps.scope, place, fallback: definition.fallback })
     place.serve(this)
