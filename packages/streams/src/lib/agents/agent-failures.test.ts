@@ -34,8 +34,21 @@ describe('a failing agent', () => {
     for (let n = 0; n < 1000; n++) await topic.send({ key: `k${n % 50}`, value: n })
     await until('all done', () => part.counts().sometimes?.processed === 1000)
     await worker.stop()
-    expect(worker.records('out').map(({ value }) => Number(value)).sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, n) => n))
-    expect(part.counts().sometimes).toEqual({ received: 1000, processed: 1000, failed: 10, retried: 10, skipped: 0, tombstones: 0, active: 0 })
+    expect(
+      worker
+        .records('out')
+        .map(({ value }) => Number(value))
+        .sort((a, b) => a - b),
+    ).toEqual(Array.from({ length: 1000 }, (_, n) => n))
+    expect(part.counts().sometimes).toEqual({
+      received: 1000,
+      processed: 1000,
+      failed: 10,
+      retried: 10,
+      skipped: 0,
+      tombstones: 0,
+      active: 0,
+    })
     expect(runs).toBe(13)
     expect(worker.errors).toHaveLength(10)
   })
@@ -56,7 +69,10 @@ describe('a failing agent', () => {
     for (const value of [0, 1, 2]) await topic.send({ value })
     await until('the worker fails', () => worker.failure !== undefined)
     expect(attempts).toBe(4)
-    expect(worker.failure).toMatchObject({ code: 'AGENT_FAILED', cause: expect.objectContaining({ message: 'no good' }) })
+    expect(worker.failure).toMatchObject({
+      code: 'AGENT_FAILED',
+      cause: expect.objectContaining({ message: 'no good' }),
+    })
     expect(worker.failure?.message).toContain('Agent "never" failed on numbers/0 at offset 1')
     await worker.stop()
     expect(part.counts().never).toMatchObject({ processed: 1, failed: 4, retried: 3 })
@@ -85,9 +101,20 @@ describe('a failing agent', () => {
     for (const value of [0, 1, 2]) await topic.send({ value })
     await until('done', () => part.counts().skips?.processed === 2 && part.counts().decides?.processed === 2)
     await worker.stop()
-    expect(worker.records('out').map(({ value }) => Number(value)).sort()).toEqual([0, 0, 2, 2])
-    expect(part.counts()).toMatchObject({ skips: { skipped: 1, failed: 1, active: 0 }, decides: { skipped: 1, failed: 2, retried: 1 } })
-    expect(told.map(({ attempts, event, error }) => [attempts, event.offset, error.message])).toEqual([[0, 1, 'no good'], [1, 1, 'no good']])
+    expect(
+      worker
+        .records('out')
+        .map(({ value }) => Number(value))
+        .sort(),
+    ).toEqual([0, 0, 2, 2])
+    expect(part.counts()).toMatchObject({
+      skips: { skipped: 1, failed: 1, active: 0 },
+      decides: { skipped: 1, failed: 2, retried: 1 },
+    })
+    expect(told.map(({ attempts, event, error }) => [attempts, event.offset, error.message])).toEqual([
+      [0, 1, 'no good'],
+      [1, 1, 'no good'],
+    ])
   })
 
   it('handles a batch again as a whole', async () => {
@@ -107,7 +134,12 @@ describe('a failing agent', () => {
     for (let value = 0; value < 9; value++) await topic.send({ value })
     await until('done', () => batches.length === 4)
     await worker.stop()
-    expect(batches).toEqual([[0, 1, 2], [3, 4, 5], [3, 4, 5], [6, 7, 8]])
+    expect(batches).toEqual([
+      [0, 1, 2],
+      [3, 4, 5],
+      [3, 4, 5],
+      [6, 7, 8],
+    ])
     expect(worker.records('out')).toHaveLength(3)
     expect(part.counts().batches).toMatchObject({ received: 9, processed: 9, failed: 1, active: 0 })
   })
@@ -170,7 +202,18 @@ describe('a failing agent', () => {
         for await (const _ of stream) break
       }),
     )
-    await deps.context().then((client) => client.send({ topic: 'app-returns', key: null, value: Buffer.from('1'), headers: [], timestamp: 0, partition: 0 }))
+    await deps
+      .context()
+      .then((client) =>
+        client.send({
+          topic: 'app-returns',
+          key: null,
+          value: Buffer.from('1'),
+          headers: [],
+          timestamp: 0,
+          partition: 0,
+        }),
+      )
     await until('the worker fails', () => worker.failure !== undefined)
     expect(worker.failure).toMatchObject({ code: 'AGENT_RETURNED' })
   })

@@ -105,16 +105,27 @@ export class AgentInstance {
     const error = toError(thrown)
     const { name } = this.#shape
     road.report(error)
-    if (isMillraceError(error, 'DEFINITION_INVALID', 'TOPOLOGY_LATE', 'DURATION_INVALID', 'CODEC_UNKNOWN', 'NAME_INVALID')) {
+    if (
+      isMillraceError(error, 'DEFINITION_INVALID', 'TOPOLOGY_LATE', 'DURATION_INVALID', 'CODEC_UNKNOWN', 'NAME_INVALID')
+    ) {
       road.stop(error)
       return false
     }
     if (++this.#fruitless > RESTARTS) {
-      road.stop(new MillraceError('AGENT_FAILED', `Agent "${name}" failed ${RESTARTS + 1} times with no event in hand: ${error.message}`, { cause: error }))
+      road.stop(
+        new MillraceError(
+          'AGENT_FAILED',
+          `Agent "${name}" failed ${RESTARTS + 1} times with no event in hand: ${error.message}`,
+          { cause: error },
+        ),
+      )
       return false
     }
     const delayMs = road.backoffMs(this.#fruitless - 1)
-    worker.log.error({ agent: name, err: error }, `Agent "${name}" failed with no event in hand; it is started again in ${Math.round(delayMs)} ms.`)
+    worker.log.error(
+      { agent: name, err: error },
+      `Agent "${name}" failed with no event in hand; it is started again in ${Math.round(delayMs)} ms.`,
+    )
     try {
       await worker.clock.sleep(delayMs, worker.signal)
       return true

@@ -11,7 +11,9 @@ export type HandlerResult<Y = unknown> = Promise<void> | AsyncGenerator<Y, void,
 /** A topic, a channel, several of them, or the schema of a topic that the agent owns. */
 export type AgentSource = AnyTopic | AnyChannel | readonly (AnyTopic | AnyChannel)[] | TopicOptions
 
-type SpecIn<S, Name extends 'key' | 'value'> = S extends { readonly [N in Name]: infer Spec } ? Extract<Spec, TopicOptions[Name]> : undefined
+type SpecIn<S, Name extends 'key' | 'value'> = S extends { readonly [N in Name]: infer Spec }
+  ? Extract<Spec, TopicOptions[Name]>
+  : undefined
 type TombstonesIn<S> = S extends { readonly tombstones: true } ? true : false
 
 /** What reading a source gives. */

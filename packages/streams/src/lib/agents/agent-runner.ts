@@ -1,9 +1,4 @@
-import {
-  type CodecSpec,
-  type EventFeed,
-  type Topology,
-  type WorkerContext,
-} from '@millrace/core'
+import { type CodecSpec, type EventFeed, type Topology, type WorkerContext } from '@millrace/core'
 import { Channel } from '../channels/channel.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import type { DeliveryHost } from '../events/topic-delivery.ts'
@@ -16,7 +11,7 @@ import type { AnyAgent } from './agent.ts'
 import { type AgentCounts, AgentCounters } from './agent-counters.ts'
 import { AgentInstance } from './agent-instance.ts'
 import type { ErrorPolicy } from './error-policy.ts'
-import { FailureRoad } from './failure-road.ts'
+import { FailureRoad, type WorkerEnding } from './failure-road.ts'
 import type { Hop } from './handler-run.ts'
 
 export interface AgentRunnerOptions {
@@ -25,6 +20,7 @@ export interface AgentRunnerOptions {
   readonly topology: Topology
   readonly agent: AnyAgent
   readonly defaults: ErrorPolicy
+  readonly ending: WorkerEnding
 }
 
 /** One agent on one worker: its subscriptions, and its instances. */
@@ -39,10 +35,10 @@ export class AgentRunner {
 
   constructor(options: AgentRunnerOptions) {
     this.#options = options
-    const { deps, worker, agent, defaults } = options
+    const { deps, worker, agent, defaults, ending } = options
     const { name, onError, tombstones } = agent.shape
     const counters = this.#counters
-    this.#road = new FailureRoad({ storage: deps.scope, worker, agent: name, onError, defaults, counters })
+    this.#road = new FailureRoad({ storage: deps.scope, worker, agent: name, onError, defaults, counters, ending })
     this.#host = { agent: name, worker, counters, tombstones, replyCodec: deps.replies.codec }
   }
 
@@ -64,8 +60,12 @@ export class AgentRunner {
     const { sources, concurrency, sinkTopics } = agent.shape
     for (const topic of sinkTopics) this.#declare(topic)
     const inlets = this.#sources(sources)
-    const instances = Array.from({ length: concurrency }, (_, index) => this.#instance(inlets.map((each) => each[index]).filter(isThere), index))
-    const runs = instances.map((instance) => deps.scope.run(new AgentScope(worker, agent.name, undefined), () => instance.run()))
+    const instances = Array.from({ length: concurrency }, (_, index) =>
+      this.#instance(inlets.map((each) => each[index]).filter(isThere), index),
+    )
+    const runs = instances.map((instance) =>
+      deps.scope.run(new AgentScope(worker, agent.name, undefined), () => instance.run()),
+    )
     this.#running = Promise.all(runs)
   }
 
@@ -85,7 +85,7 @@ export class AgentRunner {
     }
     return new AgentInstance({
       shape: agent.shape,
-      stillOpen: () => [...this.#inlets.values()].some((inlets) => at(inlets).closed === false),
+      stillOpen: () => [...this.#inlets.values()].some((inlets) => !at(inlets).closed),
       host: {
         storage: deps.scope,
         worker,

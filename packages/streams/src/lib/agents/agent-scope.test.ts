@@ -26,7 +26,7 @@ describe('the scope of an event', () => {
         async (stream) => {
           for await (const event of stream.events()) {
             check(event)
-            await null
+            await Promise.resolve()
             check(event)
             if (event.value % 3 === 0) await turn()
             check(event)
@@ -177,7 +177,12 @@ describe('the scope of an event', () => {
       })
       event.ack()
     }
-    expect(worker.records('out').map(({ value }) => value?.toString()).sort()).toEqual(['0', '1', '2'])
+    expect(
+      worker
+        .records('out')
+        .map(({ value }) => value?.toString())
+        .sort(),
+    ).toEqual(['0', '1', '2'])
     expect(part.counts().manual).toMatchObject({ active: 0, processed: 3 })
   })
 })

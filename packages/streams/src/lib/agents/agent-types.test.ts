@@ -129,7 +129,7 @@ describe('types of agents', () => {
       // @ts-expect-error the topic takes strings, the agent yields numbers
       { sinks: [texts] },
     )
-    createAgent(deps, 'next-sink', lengths, async (stream) => void (await stream), { sinks: [], concurrency: 4 })
+    createAgent(deps, 'next-sink', lengths, async (stream) => void stream.map(String), { sinks: [], concurrency: 4 })
     createAgent(
       deps,
       'agent-sink',
@@ -148,12 +148,18 @@ describe('types of agents', () => {
     createAgent(deps, 'operators', { key: 'string', value: json<{ n: number; city?: string }>() }, async (stream) => {
       expectTypeOf(stream.map((v) => v.n)).toEqualTypeOf<Stream<string, number>>()
       expectTypeOf(stream.map(async (v) => v.n)).toEqualTypeOf<Stream<string, number>>()
-      expectTypeOf(stream.map((v) => v.city).filter((c): c is string => c !== undefined)).toEqualTypeOf<Stream<string, string>>()
+      expectTypeOf(stream.map((v) => v.city).filter((c): c is string => c !== undefined)).toEqualTypeOf<
+        Stream<string, string>
+      >()
       expectTypeOf(stream.map((v) => v.city).filter((c) => c !== undefined)).toEqualTypeOf<Stream<string, string>>()
       expectTypeOf(stream.take(10, { within: '1s' })).toEqualTypeOf<Stream<string, { n: number; city?: string }[]>>()
-      expectTypeOf(stream.enumerate()).toEqualTypeOf<Stream<string, [number: number, value: { n: number; city?: string }]>>()
+      expectTypeOf(stream.enumerate()).toEqualTypeOf<
+        Stream<string, [number: number, value: { n: number; city?: string }]>
+      >()
       expectTypeOf(stream.groupBy((v) => v.city ?? '')).toEqualTypeOf<Stream<string, { n: number; city?: string }>>()
-      expectTypeOf(stream.groupBy((v) => v.n, { key: 'number', name: 'n' })).toEqualTypeOf<Stream<number, { n: number; city?: string }>>()
+      expectTypeOf(stream.groupBy((v) => v.n, { key: 'number', name: 'n' })).toEqualTypeOf<
+        Stream<number, { n: number; city?: string }>
+      >()
       // @ts-expect-error a number key needs a codec
       void (() => stream.groupBy((v) => v.n))
       expectTypeOf(stream.map((v) => String(v.n)).through(out)).toEqualTypeOf<Stream<number, string>>()
@@ -162,7 +168,9 @@ describe('types of agents', () => {
       expectTypeOf(stream.map((v) => v.n).echo(numbers)).toEqualTypeOf<Stream<string, number>>()
       // @ts-expect-error the topic takes numbers
       void (() => stream.echo(numbers))
-      expectTypeOf(stream.merge(other)).toEqualTypeOf<Stream<string | Buffer, { n: number; city?: string } | { other: true }>>()
+      expectTypeOf(stream.merge(other)).toEqualTypeOf<
+        Stream<string | Buffer, { n: number; city?: string } | { other: true }>
+      >()
       for await (const event of stream.noAck().events()) await event.forward(numbers)
     })
   })

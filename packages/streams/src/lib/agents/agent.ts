@@ -2,7 +2,7 @@ import { type Duration, MillraceError, parseDuration, type SendReceipt } from '@
 import { askWindow } from '../asking/ask-window.ts'
 import { LocalRequest } from '../asking/local-request.ts'
 import { PendingReplies } from '../asking/pending-replies.ts'
-import { type AnyChannel, Channel, type MessageToSend } from '../channels/channel.ts'
+import type { AnyChannel, Channel, MessageToSend } from '../channels/channel.ts'
 import type { Delivery } from '../events/delivery.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
@@ -118,14 +118,21 @@ export class Agent<KI, VI, R> {
   }
 
   /** Asks for each value, at most 100 at a time, and gives the replies as they come. Ends with the first error. */
-  async *map(values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>, options: AskManyOptions<KI, VI> = {}): AsyncGenerator<R, void, undefined> {
+  async *map(
+    values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>,
+    options: AskManyOptions<KI, VI> = {},
+  ): AsyncGenerator<R, void, undefined> {
     for await (const { reply } of askWindow(values, (value) => this.#askOne(value, options))) yield reply
   }
 
   /** Asks for each value, at most 100 at a time, and resolves with all replies in the order of the values. */
-  async join(values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>, options: AskManyOptions<KI, VI> = {}): Promise<R[]> {
+  async join(
+    values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>,
+    options: AskManyOptions<KI, VI> = {},
+  ): Promise<R[]> {
     const replies: R[] = []
-    for await (const { index, reply } of askWindow(values, (value) => this.#askOne(value, options))) replies[index] = reply
+    for await (const { index, reply } of askWindow(values, (value) => this.#askOne(value, options)))
+      replies[index] = reply
     return replies
   }
 
@@ -138,7 +145,10 @@ export class Agent<KI, VI, R> {
     const expectation = { agent: this.name, timeoutMs: parseDuration(timeout, `ask of agent "${this.name}"`) }
     const work = this.#deps.scope.getStore()
     if (work?.agent !== undefined && work.worker?.exactlyOnce === true)
-      throw new MillraceError('ASK_IN_TRANSACTION', `Agent "${work.agent}" asks agent "${this.name}" under exactly once.`)
+      throw new MillraceError(
+        'ASK_IN_TRANSACTION',
+        `Agent "${work.agent}" asks agent "${this.name}" under exactly once.`,
+      )
     const client = work?.client ?? (await this.#deps.context())
     if (inbox instanceof Topic) {
       const request = inbox.request({ key, value }, client.clock.now())
@@ -148,12 +158,15 @@ export class Agent<KI, VI, R> {
     const pending = new PendingReplies(client.clock)
     const id = String(++this.#asked)
     const reply = pending.expect(id, expectation)
-    inbox.post(this.#message({ key, value }), new LocalRequest(this.name, id, pending)).catch((error: unknown) => pending.reject(id, error))
+    inbox
+      .post(this.#message({ key, value }), new LocalRequest(this.name, id, pending))
+      .catch((error: unknown) => pending.reject(id, error))
     return (await reply) as R
   }
 
   #message({ key, value, headers, timestamp }: RecordToSend<KI, VI>): MessageToSend<VI> {
-    if (value === null) throw new MillraceError('ENCODE_FAILED', `Agent "${this.name}" reads a channel, which has no tombstones.`)
+    if (value === null)
+      throw new MillraceError('ENCODE_FAILED', `Agent "${this.name}" reads a channel, which has no tombstones.`)
     return { key: key === undefined || key === null ? null : String(key), value, headers, timestamp }
   }
 }

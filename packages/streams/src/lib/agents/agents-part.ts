@@ -5,6 +5,7 @@ import type { AnyAgent } from './agent.ts'
 import type { AgentCounts } from './agent-counters.ts'
 import { AgentRunner } from './agent-runner.ts'
 import { DEFAULT_ERROR_POLICY, type ErrorPolicy } from './error-policy.ts'
+import type { WorkerEnding } from './failure-road.ts'
 
 export interface AgentsPartOptions {
   /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then the worker stops. */
@@ -24,7 +25,11 @@ export interface AgentsPart extends WorkerPart {
  * @example
  * createWorker({ …, parts: [agentsPart(deps, [countWords], {})] })
  */
-export function agentsPart(deps: StreamsDeps, agents: readonly AnyAgent[], options: AgentsPartOptions = {}): AgentsPart {
+export function agentsPart(
+  deps: StreamsDeps,
+  agents: readonly AnyAgent[],
+  options: AgentsPartOptions = {},
+): AgentsPart {
   const { errorPolicy = DEFAULT_ERROR_POLICY, topics = [] } = options
   let runners: readonly AgentRunner[] = []
   let worker: WorkerContext | undefined
@@ -34,7 +39,11 @@ export function agentsPart(deps: StreamsDeps, agents: readonly AnyAgent[], optio
       assertNames(agents)
       worker = context
       for (const topic of topics) topology.topic(topic.declaration)
-      runners = agents.map((agent) => new AgentRunner({ deps, worker: context, topology, agent, defaults: errorPolicy }))
+      const ending: WorkerEnding = { stopped: context.signal.aborted }
+      context.signal.addEventListener('abort', () => void (ending.stopped = true), { once: true })
+      runners = agents.map(
+        (agent) => new AgentRunner({ deps, worker: context, topology, agent, defaults: errorPolicy, ending }),
+      )
       for (const runner of runners) runner.start()
     },
     async start() {},

@@ -3,7 +3,6 @@ import { type AnyChannel, Channel } from '../channels/channel.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
-import type { TopicOptions } from '../topics/topic-options.ts'
 import { deliverTo } from '../topics/value-target.ts'
 import { Agent } from './agent.ts'
 import type {
@@ -31,11 +30,7 @@ export type AgentOf<S extends AgentSource, Y> = Agent<SourceKeyInput<S>, SourceV
  *   for await (const { word } of words) counts.update(word, (n) => n + 1)
  * })
  */
-export function createAgent<
-  const S extends AgentSource,
-  Y = never,
-  const T extends boolean | undefined = undefined,
->(
+export function createAgent<const S extends AgentSource, Y = never, const T extends boolean | undefined = undefined>(
   deps: StreamsDeps,
   name: string,
   source: S,
@@ -48,7 +43,10 @@ export function createAgent<
   if (inbox === undefined) throw new MillraceError('DEFINITION_INVALID', `The ${where} has no source.`)
   const { concurrency = 1, ordering = 'key', sinks = [], onError, help, tombstones = false } = options
   if (!Number.isSafeInteger(concurrency) || concurrency < 1)
-    throw new MillraceError('DEFINITION_INVALID', `The ${where} has concurrency: ${concurrency}, which is not a whole number above 0.`)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `The ${where} has concurrency: ${concurrency}, which is not a whole number above 0.`,
+    )
   if (typeof onError !== 'function') errorPolicy(onError, DEFAULT_ERROR_POLICY, where)
   return new Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>(deps, {
     name,
@@ -69,7 +67,7 @@ export function createAgent<
 function sourcesOf(deps: StreamsDeps, name: string, source: AgentSource): readonly (AnyTopic | AnyChannel)[] {
   if (source instanceof Topic || source instanceof Channel) return [source]
   if (isList(source)) return source
-  return [createTopic(deps, `${deps.appId}-${name}`, source as TopicOptions)]
+  return [createTopic(deps, `${deps.appId}-${name}`, source)]
 }
 
 function isList(source: AgentSource): source is readonly (AnyTopic | AnyChannel)[] {

@@ -46,9 +46,19 @@ describe('backoffMs', () => {
 
 describe('errorPolicy', () => {
   it('fills in the defaults', () => {
-    expect(errorPolicy(undefined, DEFAULT_ERROR_POLICY, 'x')).toEqual({ retries: 3, backoffMs: 100, maxBackoffMs: 10_000, then: 'stop' })
+    expect(errorPolicy(undefined, DEFAULT_ERROR_POLICY, 'x')).toEqual({
+      retries: 3,
+      backoffMs: 100,
+      maxBackoffMs: 10_000,
+      then: 'stop',
+    })
     expect(errorPolicy('skip', DEFAULT_ERROR_POLICY, 'x')).toMatchObject({ retries: 0, then: 'skip' })
-    expect(errorPolicy({ retry: 7, backoff: '2m' }, DEFAULT_ERROR_POLICY, 'x')).toEqual({ retries: 7, backoffMs: 120_000, maxBackoffMs: 120_000, then: 'stop' })
+    expect(errorPolicy({ retry: 7, backoff: '2m' }, DEFAULT_ERROR_POLICY, 'x')).toEqual({
+      retries: 7,
+      backoffMs: 120_000,
+      maxBackoffMs: 120_000,
+      then: 'stop',
+    })
   })
 
   it('names the agent of a policy that makes no sense', () => {

@@ -27,7 +27,9 @@ export interface FailedEvent {
   readonly attempts: number
 }
 
-export type OnError = ErrorAction | ((failed: FailedEvent) => ErrorAction | undefined | Promise<ErrorAction | undefined>)
+export type OnError =
+  | ErrorAction
+  | ((failed: FailedEvent) => ErrorAction | undefined | Promise<ErrorAction | undefined>)
 
 /** A policy with every number filled in. */
 export interface ErrorPolicy {
@@ -38,9 +40,17 @@ export interface ErrorPolicy {
   readonly then: 'stop' | 'skip'
 }
 
-export type Decision = { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: 'skip' } | { readonly kind: 'stop' }
+export type Decision =
+  | { readonly kind: 'retry'; readonly delayMs: number }
+  | { readonly kind: 'skip' }
+  | { readonly kind: 'stop' }
 
-export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({ retries: 3, backoffMs: 100, maxBackoffMs: 10_000, then: 'stop' })
+export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({
+  retries: 3,
+  backoffMs: 100,
+  maxBackoffMs: 10_000,
+  then: 'stop',
+})
 
 /**
  * Fills in an action with the defaults.
@@ -52,9 +62,13 @@ export function errorPolicy(action: ErrorAction | undefined, defaults: ErrorPoli
   if (action === 'stop' || action === 'skip') return { ...defaults, retries: 0, then: action }
   const { retry, backoff, maxBackoff, then = defaults.then } = action
   if (!Number.isSafeInteger(retry) || retry < 0)
-    throw new MillraceError('DEFINITION_INVALID', `The onError of ${where} has retry: ${String(retry)}, which is not a whole number from 0.`)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `The onError of ${where} has retry: ${String(retry)}, which is not a whole number from 0.`,
+    )
   const backoffMs = backoff === undefined ? defaults.backoffMs : parseDuration(backoff, `backoff of ${where}`)
-  const maxBackoffMs = maxBackoff === undefined ? defaults.maxBackoffMs : parseDuration(maxBackoff, `maxBackoff of ${where}`)
+  const maxBackoffMs =
+    maxBackoff === undefined ? defaults.maxBackoffMs : parseDuration(maxBackoff, `maxBackoff of ${where}`)
   return { retries: retry, backoffMs, maxBackoffMs: Math.max(backoffMs, maxBackoffMs), then }
 }
 
@@ -74,7 +88,11 @@ export function decideOnError(policy: ErrorPolicy, { attempts, undecodable, rand
 }
 
 /** Doubles with each attempt up to the longest wait; the last quarter of it is left to chance. */
-export function backoffMs(policy: Pick<ErrorPolicy, 'backoffMs' | 'maxBackoffMs'>, attempts: number, random: number): number {
+export function backoffMs(
+  policy: Pick<ErrorPolicy, 'backoffMs' | 'maxBackoffMs'>,
+  attempts: number,
+  random: number,
+): number {
   const fullMs = Math.min(policy.maxBackoffMs, policy.backoffMs * 2 ** Math.min(attempts, 30))
   return fullMs * (0.75 + 0.25 * random)
 }

@@ -2,7 +2,14 @@ import { isMillraceError, MillraceError, type ScopeStorage, toError, type Worker
 import type { Delivery } from '../events/delivery.ts'
 import { Event } from '../events/event.ts'
 import type { AgentCounters } from './agent-counters.ts'
-import { backoffMs, decideOnError, type ErrorAction, type ErrorPolicy, errorPolicy, type OnError } from './error-policy.ts'
+import {
+  backoffMs,
+  decideOnError,
+  type ErrorAction,
+  type ErrorPolicy,
+  errorPolicy,
+  type OnError,
+} from './error-policy.ts'
 
 export interface FailureRoadOptions {
   readonly storage: ScopeStorage
@@ -11,6 +18,13 @@ export interface FailureRoadOptions {
   readonly onError: OnError | undefined
   readonly defaults: ErrorPolicy
   readonly counters: AgentCounters
+  readonly ending: WorkerEnding
+}
+
+/** Shared by the agents of a worker, and read before each event: a flag costs less than asking the signal. */
+export interface WorkerEnding {
+  /** Nothing is handed out any more: an agent has failed, or the worker stops hard. */
+  stopped: boolean
 }
 
 /** How long a worker that stops waits for telling an asker why. */
@@ -19,15 +33,13 @@ const LAST_WORDS_MS = 2000
 /** What becomes of events on which an agent fails, in its handler, its operators or its decoding. */
 export class FailureRoad {
   readonly #options: FailureRoadOptions
-  #stopped = false
-
   constructor(options: FailureRoadOptions) {
     this.#options = options
   }
 
-  /** A failure has ended the worker. */
+  /** A failure has ended the worker, or it stops hard. */
   get stopped(): boolean {
-    return this.#stopped || this.#options.worker.signal.aborted
+    return this.#options.ending.stopped
   }
 
   /** How long a handler waits that fails with no event in hand. */
@@ -37,9 +49,10 @@ export class FailureRoad {
 
   /** Ends the worker. */
   stop(error: Error): void {
-    if (this.#stopped) return
-    this.#stopped = true
-    this.#options.worker.fail(error)
+    const { ending, worker } = this.#options
+    if (ending.stopped) return
+    ending.stopped = true
+    worker.fail(error)
   }
 
   /** Tells monitor and log of an error that belongs to no event. */
@@ -62,7 +75,10 @@ export class FailureRoad {
     const decision = await this.#decide(delivery, error)
     if (decision.kind === 'retry') {
       counters.retried++
-      worker.log.warn(at, `Agent "${agent}" failed on an event; it is tried again in ${Math.round(decision.delayMs)} ms.`)
+      worker.log.warn(
+        at,
+        `Agent "${agent}" failed on an event; it is tried again in ${Math.round(decision.delayMs)} ms.`,
+      )
       return delivery.retry(decision.delayMs)
     }
     // Dead letters get their place here: the dead letter is then the only effect of the event, which finishes.
@@ -75,7 +91,11 @@ export class FailureRoad {
     worker.log.error(at, `Agent "${agent}" failed on an event: the worker stops.`)
     await Promise.race([delivery.refuse(error), pause(worker)])
     this.stop(
-      new MillraceError('AGENT_FAILED', `Agent "${agent}" failed on ${topic}/${partition} at offset ${offset}, attempt ${attempts + 1}: ${error.message}`, { cause: error }),
+      new MillraceError(
+        'AGENT_FAILED',
+        `Agent "${agent}" failed on ${topic}/${partition} at offset ${offset}, attempt ${attempts + 1}: ${error.message}`,
+        { cause: error },
+      ),
     )
   }
 
@@ -88,12 +108,19 @@ export class FailureRoad {
     return decideOnError(policy, { attempts, undecodable, random: Math.random() })
   }
 
-  async #ask(onError: Extract<OnError, (...args: never) => unknown>, delivery: Delivery, error: Error): Promise<ErrorAction | undefined> {
+  async #ask(
+    onError: Extract<OnError, (...args: never) => unknown>,
+    delivery: Delivery,
+    error: Error,
+  ): Promise<ErrorAction | undefined> {
     try {
       return await onError({ error, event: new Event(this.#options, delivery), attempts: delivery.attempts })
     } catch (thrown) {
       const { worker, agent } = this.#options
-      worker.log.error({ agent, err: toError(thrown) }, `The onError of agent "${agent}" failed itself; the worker stops.`)
+      worker.log.error(
+        { agent, err: toError(thrown) },
+        `The onError of agent "${agent}" failed itself; the worker stops.`,
+      )
       return 'stop'
     }
   }

@@ -71,7 +71,10 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
   }
 
   open<K, V>(): Stream<K, V> {
-    return new Stream<K, V>(this, this.#host.sources.map((inlet) => ({ inlet, steps: [] })))
+    return new Stream<K, V>(
+      this,
+      this.#host.sources.map((inlet) => ({ inlet, steps: [] })),
+    )
   }
 
   read(branches: readonly Branch[]): EventReader {
@@ -150,15 +153,25 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
 
   #pump(step: string, branches: readonly Branch[], last: Branch['steps'][number]): void {
     for (const { inlet } of branches) this.#pumped.set(inlet, step)
-    this.#host.pump(step, branches.map(({ inlet, steps }) => ({ inlet, steps: [...steps, last] })))
+    this.#host.pump(
+      step,
+      branches.map(({ inlet, steps }) => ({ inlet, steps: [...steps, last] })),
+    )
   }
 
   #assertHop(branches: readonly Branch[], step: string): void {
-    if (this.#hops.has(step)) throw new MillraceError('DEFINITION_INVALID', `Agent "${this.agent}" calls ${step} twice: give each a name of its own.`)
+    if (this.#hops.has(step))
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Agent "${this.agent}" calls ${step} twice: give each a name of its own.`,
+      )
     for (const { inlet, steps } of branches) {
       this.#assertFree(inlet)
       if (steps.findLast((each) => each.changesValue) instanceof EventsStep)
-        throw new MillraceError('DEFINITION_INVALID', `Agent "${this.agent}" calls events() before ${step}: call it afterwards.`)
+        throw new MillraceError(
+          'DEFINITION_INVALID',
+          `Agent "${this.agent}" calls events() before ${step}: call it afterwards.`,
+        )
     }
     this.#hops.add(step)
   }
@@ -166,7 +179,10 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
   #assertFree(inlet: Inlet): void {
     const step = this.#pumped.get(inlet)
     if (step === undefined) return
-    throw new MillraceError('DEFINITION_INVALID', `Agent "${this.agent}" reads ${inlet.name}, whose events go through ${step} already.`)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent "${this.agent}" reads ${inlet.name}, whose events go through ${step} already.`,
+    )
   }
 }
 

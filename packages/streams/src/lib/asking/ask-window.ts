@@ -9,7 +9,9 @@ export interface IndexedReply<R> {
   readonly reply: R
 }
 
-type Outcome<R> = { readonly ok: true; readonly value: IndexedReply<R> } | { readonly ok: false; readonly error: unknown }
+type Outcome<R> =
+  | { readonly ok: true; readonly value: IndexedReply<R> }
+  | { readonly ok: false; readonly error: unknown }
 
 /** Asks for each value, some at a time, and gives the replies as they come. Ends with the first error. */
 export async function* askWindow<V, R>(

@@ -74,9 +74,15 @@ describe('ask', () => {
       { onError: { retry: 1, backoff: 1, then: 'skip' } },
     )
     await run(picky)
-    await expect(picky.ask(-1)).rejects.toMatchObject({ code: 'ASK_FAILED', message: expect.stringContaining('-1 is negative') })
+    await expect(picky.ask(-1)).rejects.toMatchObject({
+      code: 'ASK_FAILED',
+      message: expect.stringContaining('-1 is negative'),
+    })
     const large = picky.ask(100)
-    await expect(large).rejects.toMatchObject({ code: 'ASK_FAILED', message: expect.stringContaining('without yielding') })
+    await expect(large).rejects.toMatchObject({
+      code: 'ASK_FAILED',
+      message: expect.stringContaining('without yielding'),
+    })
     await expect(picky.ask(0)).rejects.toMatchObject({ code: 'ASK_FAILED' })
     expect(await picky.ask(1)).toBe('small')
     await expect(picky.join([1, -2, 3])).rejects.toMatchObject({ message: expect.stringContaining('-2 is negative') })
@@ -98,7 +104,10 @@ describe('ask', () => {
       { onError: 'stop' },
     )
     await run(bad)
-    await expect(bad.ask(1)).rejects.toMatchObject({ code: 'ASK_FAILED', message: expect.stringContaining('never again') })
+    await expect(bad.ask(1)).rejects.toMatchObject({
+      code: 'ASK_FAILED',
+      message: expect.stringContaining('never again'),
+    })
     await until('the worker fails', () => worker.failure !== undefined)
   })
 
@@ -112,7 +121,10 @@ describe('ask', () => {
     await run(silent)
     const reply = silent.ask(1, { timeout: '5s' }).catch((error: unknown) => error)
     await clock.advance(5000)
-    expect(await reply).toMatchObject({ code: 'ASK_TIMEOUT', message: expect.stringContaining('"silent" did not answer within 5s') })
+    expect(await reply).toMatchObject({
+      code: 'ASK_TIMEOUT',
+      message: expect.stringContaining('"silent" did not answer within 5s'),
+    })
   })
 
   it('goes out at once within an event, and not at all under exactly once', async () => {
@@ -132,7 +144,8 @@ describe('ask', () => {
       )
       await run(inner, outer)
       const reply = await outer.ask(1).catch((error: unknown) => error)
-      if (exactlyOnce) expect(reply).toMatchObject({ code: 'ASK_FAILED', message: expect.stringContaining('under exactly once') })
+      if (exactlyOnce)
+        expect(reply).toMatchObject({ code: 'ASK_FAILED', message: expect.stringContaining('under exactly once') })
       else expect(reply).toBe(20)
     }
   })
@@ -184,6 +197,9 @@ describe('ask', () => {
     )
     await run(agent)
     expect(await agent.join([{ n: 1 }, { n: 2 }])).toEqual([2, 4])
-    await expect(agent.ask({ n: -1 })).rejects.toMatchObject({ code: 'ASK_FAILED', message: expect.stringContaining('negative') })
+    await expect(agent.ask({ n: -1 })).rejects.toMatchObject({
+      code: 'ASK_FAILED',
+      message: expect.stringContaining('negative'),
+    })
   })
 })

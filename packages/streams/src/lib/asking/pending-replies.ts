@@ -28,7 +28,10 @@ export class PendingReplies {
   expect(correlationId: string, { agent, timeoutMs }: Expectation): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.schedule(timeoutMs, () => {
-        this.reject(correlationId, new MillraceError('ASK_TIMEOUT', `Agent "${agent}" did not answer within ${formatDuration(timeoutMs)}.`))
+        this.reject(
+          correlationId,
+          new MillraceError('ASK_TIMEOUT', `Agent "${agent}" did not answer within ${formatDuration(timeoutMs)}.`),
+        )
       })
       this.#pending.set(correlationId, { resolve, reject, timer })
     })

@@ -50,7 +50,9 @@ export class ReplyInbox {
     if (this.#closed) return Promise.reject(closedError(expectation.agent))
     const correlationId = `${this.#client.id}-${++this.#asked}`
     const reply = this.#pending.expect(correlationId, expectation)
-    this.#send(request, correlationId, expectation.agent).catch((error: unknown) => this.#pending.reject(correlationId, error))
+    this.#send(request, correlationId, expectation.agent).catch((error: unknown) =>
+      this.#pending.reject(correlationId, error),
+    )
     return reply
   }
 

@@ -1,4 +1,13 @@
-import { type Codec, type EventScope, isMillraceError, MillraceError, type RawHeaders, type SendRequest, toError, type WorkerContext } from '@millrace/core'
+import {
+  type Codec,
+  type EventScope,
+  isMillraceError,
+  MillraceError,
+  type RawHeaders,
+  type SendRequest,
+  toError,
+  type WorkerContext,
+} from '@millrace/core'
 import { headerNamed } from '../events/header-text.ts'
 import { replyHeaders } from './reply-headers.ts'
 import type { Request } from './request.ts'
@@ -42,7 +51,11 @@ class TopicRequest implements Request {
   }
 
   close(event: EventScope | undefined): void {
-    event?.send(this.#errorReply(new MillraceError('ASK_FAILED', `Agent "${this.#sender.agent}" finished the event without yielding a reply.`)))
+    event?.send(
+      this.#errorReply(
+        new MillraceError('ASK_FAILED', `Agent "${this.#sender.agent}" finished the event without yielding a reply.`),
+      ),
+    )
   }
 
   async refuse(error: Error): Promise<void> {

@@ -122,7 +122,8 @@ export class ChannelDelivery extends Delivery {
   }
 
   #return(delayMs: number, failures: number): void {
-    for (const member of [...this.joined].reverse()) if (member instanceof ChannelDelivery) member.#giveTo(delayMs, failures)
+    for (const member of [...this.joined].reverse())
+      if (member instanceof ChannelDelivery) member.#giveTo(delayMs, failures)
     this.#giveTo(delayMs, failures)
   }
 

@@ -25,12 +25,16 @@ export class ChannelQueue {
 
   constructor({ name, instances, host }: ChannelQueueOptions) {
     this.#name = name
-    this.lanes = Array.from({ length: instances }, (_, index) => new ChannelLane({ name, index, host, left: () => this.#taken() }))
+    this.lanes = Array.from(
+      { length: instances },
+      (_, index) => new ChannelLane({ name, index, host, left: () => this.#taken() }),
+    )
   }
 
   /** @throws `CHANNEL_CLOSED` */
   get hasRoom(): boolean {
-    if (this.#closing) throw new MillraceError('CHANNEL_CLOSED', `Channel "${this.#name}" takes nothing more: the worker is stopping.`)
+    if (this.#closing)
+      throw new MillraceError('CHANNEL_CLOSED', `Channel "${this.#name}" takes nothing more: the worker is stopping.`)
     return this.#waiting < CHANNEL_CAPACITY
   }
 

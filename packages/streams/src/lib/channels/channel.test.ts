@@ -89,7 +89,9 @@ describe('Channel', () => {
 
   it('says so when nobody could read it', async () => {
     const { deps, worker } = streamsForTests()
-    await expect(createChannel<number>(deps, 'lonely').send({ value: 1 })).rejects.toMatchObject({ code: 'CHANNEL_CLOSED' })
+    await expect(createChannel<number>(deps, 'lonely').send({ value: 1 })).rejects.toMatchObject({
+      code: 'CHANNEL_CLOSED',
+    })
     const apart = { ...deps, runningWorker: () => undefined }
     await expect(createChannel<number>(apart, 'lonely').send({ value: 1 })).rejects.toMatchObject({ code: 'NO_WORKER' })
     await worker.stop()

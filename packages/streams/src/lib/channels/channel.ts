@@ -58,8 +58,15 @@ export class Channel<T> {
   async post({ key, value, headers, timestamp }: MessageToSend<T>, request: Request | undefined): Promise<void> {
     const work = this.#deps.scope.getStore()
     const worker = work?.worker ?? this.#deps.runningWorker()
-    if (worker === undefined) throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker.`)
-    const message = (now: number): ChannelMessage => ({ key: key ?? null, value, headers: encodeHeaders(headers), timestamp: timestamp ?? now, request })
+    if (worker === undefined)
+      throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker.`)
+    const message = (now: number): ChannelMessage => ({
+      key: key ?? null,
+      value,
+      headers: encodeHeaders(headers),
+      timestamp: timestamp ?? now,
+      request,
+    })
     const queues = this.#queuesOf(worker)
     if (work?.agent === undefined || request !== undefined) {
       await roomIn(queues)
@@ -67,7 +74,11 @@ export class Channel<T> {
     }
     const delivery = work instanceof AgentScope ? work.delivery : undefined
     if (delivery === undefined || !delivery.open) {
-      throw noEvent(work.agent, this.name, delivery === undefined ? 'it has no event in hand' : 'the event it belongs to is finished')
+      throw noEvent(
+        work.agent,
+        this.name,
+        delivery === undefined ? 'it has no event in hand' : 'the event it belongs to is finished',
+      )
     }
     await roomIn(queues)
     hold(delivery, queues, message(delivery.timestamp))
@@ -90,7 +101,8 @@ export class Channel<T> {
   #passOn(value: unknown, delivery: Delivery): void | Promise<void> {
     const work = this.#deps.scope.getStore()
     const worker = work?.worker
-    if (worker === undefined) throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker.`)
+    if (worker === undefined)
+      throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker.`)
     const queues = this.#queuesOf(worker)
     const { rawKey, rawHeaders, timestamp } = delivery
     const key = rawKey === null ? null : rawKey.toString('utf8')
@@ -101,7 +113,8 @@ export class Channel<T> {
 
   #queuesOf(worker: WorkerContext): readonly ChannelQueue[] {
     const queues = this.#queues.get(worker)
-    if (queues === undefined) throw new MillraceError('CHANNEL_CLOSED', `No agent of this worker reads channel "${this.name}".`)
+    if (queues === undefined)
+      throw new MillraceError('CHANNEL_CLOSED', `No agent of this worker reads channel "${this.name}".`)
     return queues
   }
 }

@@ -147,7 +147,7 @@ export abstract class Delivery {
     if (first.over) return
     const open = first.open
     if (open && !first.isSetAside) {
-      first.#closeRequests()
+      if (first.request !== undefined || first.joined !== ALONE) first.#closeRequests()
       this.#counters[kind] += 1 + first.joined.length
     }
     first.#release()

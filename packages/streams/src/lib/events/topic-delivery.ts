@@ -1,4 +1,11 @@
-import { type CodecSpec, type Effect, type EventInHand, MillraceError, type RawHeaders, type SendRequest } from '@millrace/core'
+import {
+  type CodecSpec,
+  type Effect,
+  type EventInHand,
+  MillraceError,
+  type RawHeaders,
+  type SendRequest,
+} from '@millrace/core'
 import type { AgentCounters } from '../agents/agent-counters.ts'
 import { type ReplySender, requestIn } from '../asking/topic-request.ts'
 import type { AnyTopic } from '../topics/topic.ts'
@@ -80,7 +87,10 @@ export class TopicDelivery extends Delivery {
     const key = this.event.record.key
     if (key !== null) return this.#source.key.decode(key)
     if (!this.#source.keyExpected) return null
-    throw new MillraceError('DECODE_FAILED', `The record ${this.topic}/${this.partition} at offset ${this.offset} has no key, but the topic was declared with one.`)
+    throw new MillraceError(
+      'DECODE_FAILED',
+      `The record ${this.topic}/${this.partition} at offset ${this.offset} has no key, but the topic was declared with one.`,
+    )
   }
 
   override decode(): boolean {

@@ -31,7 +31,10 @@ export function repartitionStep({ host, topic, raw, group }: RepartitionOptions)
   if (group === undefined) return { changesValue: false, run: (delivery) => send(delivery, delivery.rawKey) }
   const encodeKey = (key: unknown): Buffer => {
     if (key !== null && key !== undefined) return topic.key.encode(key as never)
-    throw new MillraceError('KEY_INVALID', `groupBy "${group.name}" of agent "${host.agent}" got ${String(key)} as a key.`)
+    throw new MillraceError(
+      'KEY_INVALID',
+      `groupBy "${group.name}" of agent "${host.agent}" got ${String(key)} as a key.`,
+    )
   }
   return {
     changesValue: false,

@@ -31,14 +31,20 @@ describe('Stream', () => {
   })
 
   it('filters and maps, at once and with promises', async () => {
-    expect(await through((numbers) => numbers.filter((n) => n % 2 === 0).map((n) => n * 10))).toEqual([0, 20, 40, 60, 80])
-    expect(await through((numbers) => numbers.filter(async (n) => n % 2 === 0).map(async (n) => n * 10))).toEqual([0, 20, 40, 60, 80])
+    expect(await through((numbers) => numbers.filter((n) => n % 2 === 0).map((n) => n * 10))).toEqual([
+      0, 20, 40, 60, 80,
+    ])
+    expect(await through((numbers) => numbers.filter(async (n) => n % 2 === 0).map(async (n) => n * 10))).toEqual([
+      0, 20, 40, 60, 80,
+    ])
     expect(await through((numbers) => numbers.map(async (n) => n).filter((n) => n > 7))).toEqual([8, 9])
   })
 
   it('taps, enumerates, and pairs with keys', async () => {
     const tapped: number[] = []
-    expect(await through((numbers) => numbers.tap((n) => void tapped.push(n)).enumerate(100))).toEqual(DIGITS.map((n) => [n + 100, n]))
+    expect(await through((numbers) => numbers.tap((n) => void tapped.push(n)).enumerate(100))).toEqual(
+      DIGITS.map((n) => [n + 100, n]),
+    )
     expect(tapped).toEqual(DIGITS)
     expect(await through((numbers) => numbers.items())).toEqual(DIGITS.map((n) => [`k${n}`, n]))
   })
@@ -56,7 +62,11 @@ describe('Stream', () => {
       topic: 'numbers',
       key: Buffer.from('a'),
       value: Buffer.from('1'),
-      headers: [['h', Buffer.from('1')], ['h', Buffer.from('zwei')], ['empty', null]],
+      headers: [
+        ['h', Buffer.from('1')],
+        ['h', Buffer.from('zwei')],
+        ['empty', null],
+      ],
       timestamp: 12_345,
       partition: 0,
     })
@@ -70,7 +80,10 @@ describe('Stream', () => {
 
   it('takes batches of at most max', async () => {
     const batches = await through((numbers) => numbers.take(4))
-    expect(batches).toEqual([[0, 1, 2, 3], [4, 5, 6, 7]])
+    expect(batches).toEqual([
+      [0, 1, 2, 3],
+      [4, 5, 6, 7],
+    ])
   })
 
   it('takes what has come within a time, tasks never mixed', async () => {
@@ -83,7 +96,14 @@ describe('Stream', () => {
         for await (const batch of numbers.take(3, { within: '1s' })) batches.push(batch)
       }),
     )
-    for (const [partition, value] of [[0, 1], [1, 10], [0, 2], [1, 20], [1, 30]] as const) await topic.send({ value, partition })
+    for (const [partition, value] of [
+      [0, 1],
+      [1, 10],
+      [0, 2],
+      [1, 20],
+      [1, 30],
+    ] as const)
+      await topic.send({ value, partition })
     await until('a full batch', () => batches.length === 1)
     expect(batches).toEqual([[10, 20, 30]])
     await until('all in hand', () => part.counts().read?.received === 5)
@@ -128,7 +148,11 @@ describe('Stream', () => {
 
   it('groups by a new key: raw bytes, headers and timestamp stay', async () => {
     const { deps, worker, run } = streamsForTests()
-    const orders = createTopic(deps, 'orders', { key: 'number', value: json<{ city: string; n: number }>(), partitions: 4 })
+    const orders = createTopic(deps, 'orders', {
+      key: 'number',
+      value: json<{ city: string; n: number }>(),
+      partitions: 4,
+    })
     const seen: unknown[] = []
     const agent = createAgent(
       deps,
@@ -142,7 +166,14 @@ describe('Stream', () => {
     )
     const part = await run(agent)
     const value = '{"city": "Kiel",   "n": 1}'
-    worker.produce({ topic: 'orders', key: Buffer.from('7'), value: Buffer.from(value), headers: [['a', Buffer.from([0xff])]], timestamp: 5, partition: undefined })
+    worker.produce({
+      topic: 'orders',
+      key: Buffer.from('7'),
+      value: Buffer.from(value),
+      headers: [['a', Buffer.from([0xff])]],
+      timestamp: 5,
+      partition: undefined,
+    })
     await orders.send({ key: 8, value: { city: 'Bonn', n: 2 }, headers: { b: 'c' }, timestamp: 6 })
     await until('both seen', () => seen.length === 2)
     const topic = 'app-cities-by-city-repartition'
@@ -152,7 +183,12 @@ describe('Stream', () => {
         ['Bonn', { city: 'Bonn', n: 2 }, { b: 'c' }, 6, topic],
       ]),
     )
-    expect(worker.topics.get(topic)).toMatchObject({ internal: true, keyCodec: 'string', config: { 'cleanup.policy': 'delete' }, partitions: undefined })
+    expect(worker.topics.get(topic)).toMatchObject({
+      internal: true,
+      keyCodec: 'string',
+      config: { 'cleanup.policy': 'delete' },
+      partitions: undefined,
+    })
     const raw = worker.records(topic).find((record) => record.key?.toString() === 'Kiel')
     expect(raw?.value?.toString()).toBe(value)
     expect(raw?.headers).toEqual([['a', Buffer.from([0xff])]])
@@ -175,7 +211,13 @@ describe('Stream', () => {
     )
     for (const n of [1, 22, 333]) await numbers.send({ value: n })
     await until('all seen', () => seen.length === 3)
-    expect(new Map(seen)).toEqual(new Map([[2, 'n1'], [3, 'n22'], [4, 'n333']]))
+    expect(new Map(seen)).toEqual(
+      new Map([
+        [2, 'n1'],
+        [3, 'n22'],
+        [4, 'n333'],
+      ]),
+    )
     expect(worker.records('app-chain-length-repartition').map(({ value }) => value?.toString())).toContain('"n22"')
     expect(worker.topics.get('app-chain-length-repartition')).toMatchObject({ keyCodec: 'number', partitions: 3 })
   })
@@ -187,7 +229,11 @@ describe('Stream', () => {
     const seen: unknown[] = []
     await run(
       createAgent(deps, 'passage', numbers, async (numbers) => {
-        for await (const event of numbers.map((n) => `<${n}>`).through(texts).events()) seen.push([event.key, event.value, event.timestamp, event.headers])
+        for await (const event of numbers
+          .map((n) => `<${n}>`)
+          .through(texts)
+          .events())
+          seen.push([event.key, event.value, event.timestamp, event.headers])
       }),
     )
     await numbers.send({ key: 'k', value: 5, timestamp: 99, headers: { h: 'v' } })
@@ -219,12 +265,20 @@ describe('Stream', () => {
     await numbers.send({ key: 'k', value: 6, timestamp: 100 })
     await until('all heard', () => heard.length === 7)
     await worker.stop()
-    expect(worker.records('copies').map(({ key, value, timestamp }) => [key?.toString(), value?.toString(), timestamp])).toEqual([
+    expect(
+      worker.records('copies').map(({ key, value, timestamp }) => [key?.toString(), value?.toString(), timestamp]),
+    ).toEqual([
       ['k', '5', 99],
       ['k', '6', 100],
     ])
-    expect(heard.filter((each) => Array.isArray(each) && each[0] === 'agent')).toEqual([['agent', 'k', 5, 99], ['agent', 'k', 6, 100]])
-    expect(heard.filter((each) => Array.isArray(each) && each[0] === 'channel')).toEqual([['channel', 'k', 5, 99], ['channel', 'k', 6, 100]])
+    expect(heard.filter((each) => Array.isArray(each) && each[0] === 'agent')).toEqual([
+      ['agent', 'k', 5, 99],
+      ['agent', 'k', 6, 100],
+    ])
+    expect(heard.filter((each) => Array.isArray(each) && each[0] === 'channel')).toEqual([
+      ['channel', 'k', 5, 99],
+      ['channel', 'k', 6, 100],
+    ])
   })
 
   it('merges topics, channels and streams', async () => {
@@ -236,7 +290,11 @@ describe('Stream', () => {
     const seen: unknown[] = []
     await run(
       createAgent(deps, 'merging', [a, channel], async (stream) => {
-        for await (const value of stream.merge(b).map((value) => value).merge(c)) seen.push(value)
+        for await (const value of stream
+          .merge(b)
+          .map((value) => value)
+          .merge(c))
+          seen.push(value)
       }),
     )
     await a.send({ value: 1 })
@@ -250,9 +308,17 @@ describe('Stream', () => {
   })
 
   it.each([
-    ['merge of one source with itself', (s: Stream<unknown, string>) => s.filter(() => true).merge(s), 'merges two streams of one source'],
+    [
+      'merge of one source with itself',
+      (s: Stream<unknown, string>) => s.filter(() => true).merge(s),
+      'merges two streams of one source',
+    ],
     ['one name twice', (s: Stream<unknown, string>) => s.groupBy((v) => v).groupBy((v) => v), 'twice'],
-    ['reading what is grouped', (s: Stream<unknown, string>) => (s.groupBy((v) => v), s), 'go through groupBy "group-by" already'],
+    [
+      'reading what is grouped',
+      (s: Stream<unknown, string>) => (s.groupBy((v) => v), s),
+      'go through groupBy "group-by" already',
+    ],
     ['groupBy after events', (s: Stream<unknown, string>) => s.events().groupBy(() => ''), 'events() before'],
     ['take of nothing', (s: Stream<unknown, string>) => s.take(0), 'take(0)'],
   ])('refuses %s', async (_, shape, message) => {
@@ -300,6 +366,9 @@ describe('Stream', () => {
     await until('all seen', () => without.length === 2 && withThem.length === 3)
     await worker.stop()
     expect(withThem).toEqual([1, null, 2])
-    expect(part.counts()).toMatchObject({ without: { tombstones: 1, processed: 2, received: 3 }, with: { tombstones: 0, processed: 3 } })
+    expect(part.counts()).toMatchObject({
+      without: { tombstones: 1, processed: 2, received: 3 },
+      with: { tombstones: 0, processed: 3 },
+    })
   })
 })

@@ -1,4 +1,11 @@
-import { type CodecSpec, type Duration, type InputOf, MillraceError, type OutputOf, parseDuration } from '@millrace/core'
+import {
+  type CodecSpec,
+  type Duration,
+  type InputOf,
+  MillraceError,
+  type OutputOf,
+  parseDuration,
+} from '@millrace/core'
 import type { Channel } from '../channels/channel.ts'
 import type { Event, EventHost } from '../events/event.ts'
 import type { AnyTopic, Topic } from '../topics/topic.ts'
@@ -116,7 +123,10 @@ export class Stream<K, V> implements AsyncIterable<V> {
   take(max: number, { within }: TakeOptions = {}): Stream<K, V[]> {
     const { agent, worker } = this.#host
     if (!Number.isSafeInteger(max) || max < 1 || max > LARGEST_BATCH)
-      throw new MillraceError('DEFINITION_INVALID', `Agent "${agent}" calls take(${max}); from 1 to ${LARGEST_BATCH} are possible.`)
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Agent "${agent}" calls take(${max}); from 1 to ${LARGEST_BATCH} are possible.`,
+      )
     const withinMs = within === undefined ? undefined : parseDuration(within, `take() of agent "${agent}"`)
     return this.#with(new GatherStep({ max, withinMs, clock: worker.clock }))
   }
@@ -130,7 +140,10 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * @example
    * for await (const order of orders.groupBy((order) => order.customer, { name: 'by-customer' })) …
    */
-  groupBy(keyOf: (value: V, event: Event<K, V>) => string | Promise<string>, options?: GroupByOptions<'string'>): Stream<string, V>
+  groupBy(
+    keyOf: (value: V, event: Event<K, V>) => string | Promise<string>,
+    options?: GroupByOptions<'string'>,
+  ): Stream<string, V>
   groupBy<const KS extends CodecSpec>(
     keyOf: (value: V, event: Event<K, V>) => InputOf<KS> | Promise<InputOf<KS>>,
     options: GroupByOptions<KS> & { readonly key: KS },
@@ -166,7 +179,9 @@ export class Stream<K, V> implements AsyncIterable<V> {
    *
    * @throws `DEFINITION_INVALID` when two of them read the same source
    */
-  merge<K2, V2>(...others: readonly (Stream<K2, V2> | Topic<K2, V2, never, never> | Channel<V2>)[]): Stream<K | K2, V | V2> {
+  merge<K2, V2>(
+    ...others: readonly (Stream<K2, V2> | Topic<K2, V2, never, never> | Channel<V2>)[]
+  ): Stream<K | K2, V | V2> {
     const branches = [...this.#branches]
     for (const other of others) {
       if (other instanceof Stream) branches.push(...other.#branches)
@@ -187,7 +202,10 @@ export class Stream<K, V> implements AsyncIterable<V> {
   }
 
   #with<U>(step: Step): Stream<K, U> {
-    return new Stream(this.#host, this.#branches.map(({ inlet, steps }) => ({ inlet, steps: [...steps, step] })))
+    return new Stream(
+      this.#host,
+      this.#branches.map(({ inlet, steps }) => ({ inlet, steps: [...steps, step] })),
+    )
   }
 }
 

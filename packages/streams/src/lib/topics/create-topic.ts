@@ -13,7 +13,7 @@ export type TopicOf<
 /**
  * A topic of the app.
  *
- * @throws `NAME_INVALID`, `TOPIC_INVALID`, `CODEC_UNKNOWN`, `DURATION_INVALID`
+ * @throws `NAME_INVALID`, `TOPIC_INVALID`, `CODEC_UNKNOWN`, `DURATION_INVALID`, `DEFINITION_INVALID`
  *
  * @example
  * const orders = createTopic(deps, 'orders', { key: 'string', value: json(Order), partitions: 8 })
@@ -37,11 +37,35 @@ export function createInternalTopic(deps: StreamsDeps, name: string, options: To
   return makeTopic(deps, name, { options, internal: true })
 }
 
-function makeTopic(deps: StreamsDeps, name: string, { options, internal }: { options: TopicOptions; internal: boolean }): AnyTopic {
+const OPTIONS: ReadonlySet<string> = new Set<keyof TopicOptions>([
+  'key',
+  'value',
+  'partitions',
+  'config',
+  'create',
+  'retention',
+  'tombstones',
+])
+
+function makeTopic(
+  deps: StreamsDeps,
+  name: string,
+  { options, internal }: { options: TopicOptions; internal: boolean },
+): AnyTopic {
   const { partitions, retention } = options
   validateName('topic', name)
+  for (const option of Object.keys(options)) {
+    if (!OPTIONS.has(option))
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Topic "${name}" has no option ${option}; there are ${[...OPTIONS].join(', ')}.`,
+      )
+  }
   if (partitions !== undefined && !(Number.isSafeInteger(partitions) && partitions > 0))
-    throw new MillraceError('TOPIC_INVALID', `Topic "${name}" has partitions: ${partitions}, which is not a whole number above 0.`)
+    throw new MillraceError(
+      'TOPIC_INVALID',
+      `Topic "${name}" has partitions: ${partitions}, which is not a whole number above 0.`,
+    )
   const where = `topic "${name}"`
   const valueSpec = options.value ?? 'json'
   const key = resolveCodec(options.key ?? 'string', 'key', where)
@@ -50,7 +74,9 @@ function makeTopic(deps: StreamsDeps, name: string, { options, internal }: { opt
       name,
       partitions,
       config: {
-        ...(retention === undefined ? {} : { 'retention.ms': String(parseDuration(retention, `retention of ${where}`)) }),
+        ...(retention === undefined
+          ? {}
+          : { 'retention.ms': String(parseDuration(retention, `retention of ${where}`)) }),
         ...options.config,
       },
       create: options.create ?? true,

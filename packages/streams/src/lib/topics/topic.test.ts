@@ -9,11 +9,27 @@ describe('Topic', () => {
   it('sends acknowledged outside agents', async () => {
     const { deps, worker } = streamsForTests()
     const topic = createTopic(deps, 'posts', { value: 'string', partitions: 2 })
-    const receipt = await topic.send({ value: 'hello', headers: { a: 'ä', b: new Uint8Array([1, 2]) }, timestamp: 7, partition: 1 })
+    const receipt = await topic.send({
+      value: 'hello',
+      headers: { a: 'ä', b: new Uint8Array([1, 2]) },
+      timestamp: 7,
+      partition: 1,
+    })
     expect(await receipt.metadata()).toEqual({ topic: 'posts', partition: 1, offset: 0, timestamp: 7 })
     await topic.send({ key: 'k', value: null })
-    const [plain, tombstone] = [...worker.records('posts')].sort((a, b) => Number(b.key === null) - Number(a.key === null))
-    expect(plain).toEqual({ offset: 0, key: null, value: Buffer.from('hello'), headers: [['a', Buffer.from('ä')], ['b', Buffer.from([1, 2])]], timestamp: 7 })
+    const [plain, tombstone] = [...worker.records('posts')].sort(
+      (a, b) => Number(b.key === null) - Number(a.key === null),
+    )
+    expect(plain).toEqual({
+      offset: 0,
+      key: null,
+      value: Buffer.from('hello'),
+      headers: [
+        ['a', Buffer.from('ä')],
+        ['b', Buffer.from([1, 2])],
+      ],
+      timestamp: 7,
+    })
     expect(tombstone).toMatchObject({ key: Buffer.from('k'), value: null })
     expect(Math.abs((tombstone?.timestamp ?? 0) - worker.clock.now())).toBeLessThan(5000)
   })
@@ -21,8 +37,14 @@ describe('Topic', () => {
   it('names itself when a value or a key cannot be sent', async () => {
     const { deps } = streamsForTests()
     const topic = createTopic(deps, 'people', { key: 'number', value: json(z.object({ age: z.number().min(0) })) })
-    await expect(topic.send({ value: { age: -1 } })).rejects.toMatchObject({ code: 'SCHEMA_MISMATCH', message: expect.stringContaining('topic "people"') })
-    await expect(topic.send({ key: Number.NaN, value: { age: 1 } })).rejects.toMatchObject({ code: 'ENCODE_FAILED', message: expect.stringContaining('topic "people"') })
+    await expect(topic.send({ value: { age: -1 } })).rejects.toMatchObject({
+      code: 'SCHEMA_MISMATCH',
+      message: expect.stringContaining('topic "people"'),
+    })
+    await expect(topic.send({ key: Number.NaN, value: { age: 1 } })).rejects.toMatchObject({
+      code: 'ENCODE_FAILED',
+      message: expect.stringContaining('topic "people"'),
+    })
     await expect(topic.send({ value: { age: 1 }, partition: -1 })).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
   })
 
@@ -31,6 +53,10 @@ describe('Topic', () => {
     expect(() => createTopic(deps, 'a/b')).toThrow(/NAME_INVALID/)
     expect(() => createTopic(deps, 'a', { partitions: 0 })).toThrow(/TOPIC_INVALID.*partitions: 0/)
     expect(() => createTopic(deps, 'a', { retention: -1 })).toThrow(/DURATION_INVALID.*retention/)
+    const misspelt = { partition: 4 }
+    expect(() => createAgent(deps, 'a', { value: 'string', ...misspelt }, async () => {})).toThrow(
+      /DEFINITION_INVALID.*"app-a" has no option partition/,
+    )
     expect(createTopic(deps, 'a', { retention: '1h', config: { 'max.message.bytes': '5' } }).declaration).toEqual({
       name: 'a',
       partitions: undefined,
@@ -83,7 +109,12 @@ describe('Topic', () => {
         }
       }),
     )
-    const record = { key: Buffer.from([0xfe]), value: Buffer.from('[1,  2]'), headers: [['h', null]] as const, timestamp: 3 }
+    const record = {
+      key: Buffer.from([0xfe]),
+      value: Buffer.from('[1,  2]'),
+      headers: [['h', null]] as const,
+      timestamp: 3,
+    }
     worker.produce({ topic: 'from', ...record, partition: 0 })
     await until('forwarded', () => worker.records('app-other').length === 1)
     expect(worker.records('to')).toEqual([{ offset: 0, ...record }])

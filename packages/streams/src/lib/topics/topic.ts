@@ -55,7 +55,8 @@ export class Topic<K, V, KI = K, VI = V> {
     this.valueSpec = shape.valueSpec
     this.keyExpected = shape.keyExpected
     this.tombstones = shape.tombstones
-    this.relay = (value, delivery) => this.sendFrom(delivery, delivery.rawKey, value === null ? null : this.value.encode(value))
+    this.relay = (value, delivery) =>
+      this.sendFrom(delivery, delivery.rawKey, value === null ? null : this.value.encode(value))
     this.forwardFrom = ({ delivery, value, changed }) => {
       const raw = changed ? undefined : delivery.rawValue
       // Whatever the value is, it came from outside the type system: the codec checks what it can.
