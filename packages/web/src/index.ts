@@ -1,0 +1,30 @@
+export type { Graph, GraphEdge, GraphNode } from './lib/built-in/graph.ts'
+export type { Readiness } from './lib/built-in/health.ts'
+export type { JobAnswer, StatsAnswer, TableAnswer } from './lib/built-in/stats.ts'
+export { PageError, type PageErrorOptions } from './lib/errors/page-error.ts'
+export { jsonText, type JsonObject } from './lib/pages/json-text.ts'
+export type { AnswerOptions, PageAnswer, PageContext, PageHandler } from './lib/pages/page-context.ts'
+export { View, type ViewClass } from './lib/pages/view.ts'
+export type { AnyParams, PathParams } from './lib/paths/path-params.ts'
+export { groupRouter } from './lib/routing/group-router.ts'
+export type { KeyHandler, ParamsWith } from './lib/routing/table-route.ts'
+export { localUrl, ownAddress, type BoundAddress } from './lib/server/own-address.ts'
+export { webPart, type WebPart, type WebPartDeps, type WebPartSettings } from './lib/server/web-part.ts'
+export { createSite, type Site } from './lib/site/site.ts'
+export type {
+  AgentFigures,
+  AssignmentFigures,
+  Flow,
+  JobFigures,
+  NodeKind,
+  PartitionedTable,
+  RecoveryFigures,
+  RoutableTable,
+  SiteDeps,
+  SiteSettings,
+  SiteTable,
+  SiteWorker,
+  SourceFigures,
+  TableFigures,
+  WorkerFigures,
+} from './lib/site/site-deps.ts'

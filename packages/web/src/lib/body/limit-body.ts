@@ -1,0 +1,79 @@
+import { withTimeout, type Clock } from '@millrace/core'
+import { PageError } from '../errors/page-error.ts'
+
+export interface BodyLimits {
+  readonly bytes: number
+  /** Longest wait for the next piece. */
+  readonly idleMs: number
+  readonly clock: Pick<Clock, 'schedule'>
+}
+
+/**
+ * The same request with a body that fails with a `PageError`: 413 when it is longer than the limit, 408 when the client
+ * stops sending, 400 when it breaks off or, read as JSON, is none. A request that says itself that it is too long is
+ * refused at once.
+ */
+export function limitBody(request: Request, limits: BodyLimits): Request {
+  if (request.method === 'GET' || request.method === 'HEAD') return request
+  if (Number(request.headers.get('content-length') ?? 0) > limits.bytes) throw tooLong(limits)
+  const { body } = request
+  if (body === null) return request
+  return new LimitedRequest(request.url, {
+    method: request.method,
+    headers: request.headers,
+    signal: request.signal,
+    body: limitedStream(body, limits),
+    duplex: 'half',
+  })
+}
+
+class LimitedRequest extends Request {
+  override readonly json = async (): Promise<unknown> => {
+    const text = await this.text()
+    try {
+      return JSON.parse(text)
+    } catch (error) {
+      throw new PageError(400, 'The body is not JSON.', { cause: error })
+    }
+  }
+}
+
+function limitedStream(body: ReadableStream<Uint8Array>, limits: BodyLimits): ReadableStream<Uint8Array> {
+  const reader = body.getReader()
+  let seen = 0
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        // Cancelling the source after a failure would cut the connection before the answer is on it: it is only left.
+        const { done, value } = await withTimeout(readPiece(reader), limits.idleMs, limits.clock, () => tooSlow(limits))
+        if (done) {
+          controller.close()
+          return
+        }
+        seen += value.byteLength
+        if (seen > limits.bytes) throw tooLong(limits)
+        controller.enqueue(value)
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+type Reader = ReadableStreamDefaultReader<Uint8Array>
+
+async function readPiece(reader: Reader): ReturnType<Reader['read']> {
+  try {
+    return await reader.read()
+  } catch (error) {
+    throw new PageError(400, 'The body broke off.', { cause: error })
+  }
+}
+
+function tooLong({ bytes }: BodyLimits): PageError {
+  return new PageError(413, `The body is longer than ${bytes} bytes (web.bodyLimit).`)
+}
+
+function tooSlow({ idleMs }: BodyLimits): PageError {
+  return new PageError(408, `Nothing came of the body for ${idleMs} ms.`)
+}

@@ -1,0 +1,51 @@
+import type { AppDescription } from '@millrace/core'
+import type { Flow, NodeKind } from '../site/site-deps.ts'
+
+export interface GraphNode {
+  /** `{kind}:{name}` */
+  readonly id: string
+  readonly kind: NodeKind
+  readonly name: string
+  readonly help: string
+  /** Made by Millrace for the app itself. */
+  readonly internal: boolean
+}
+
+export interface GraphEdge {
+  /** Id of a node. */
+  readonly from: string
+  readonly to: string
+}
+
+export interface Graph {
+  readonly nodes: readonly GraphNode[]
+  readonly edges: readonly GraphEdge[]
+}
+
+/** What the app is made of, and what flows where; every edge once, and only between nodes that there are. */
+export function graphOf({ topics, agents, tables }: Pick<AppDescription, 'topics' | 'agents' | 'tables'>, flows: readonly Flow[]): Graph {
+  const nodes = new Map<string, GraphNode>()
+  const add = (kind: NodeKind, { name, help = '', internal = false }: { readonly name: string; readonly help?: string; readonly internal?: boolean }): void => {
+    const id = idOf({ kind, name })
+    if (!nodes.has(id)) nodes.set(id, { id, kind, name, help, internal })
+  }
+  for (const topic of topics) add('topic', topic)
+  for (const agent of agents) add('agent', { name: agent.name, help: agent.help })
+  for (const table of tables) add('table', { name: table.name, help: table.help })
+  const edges = new Map<string, GraphEdge>()
+  const connect = (from: string, to: string): void => {
+    if (nodes.has(from) && nodes.has(to)) edges.set(JSON.stringify([from, to]), { from, to })
+  }
+  for (const { name, topics: sources } of agents) {
+    for (const source of sources) {
+      add('topic', { name: source })
+      connect(idOf({ kind: 'topic', name: source }), idOf({ kind: 'agent', name }))
+    }
+  }
+  for (const { from, to } of flows) connect(idOf(from), idOf(to))
+  return { nodes: [...nodes.values()], edges: [...edges.values()] }
+}
+
+function idOf({ kind, name }: { readonly kind: NodeKind; readonly name: string }): string {
+  return `${kind}:${name}`
+}

@@ -1,0 +1,47 @@
+import { unavailable } from '../errors/error-answer.ts'
+import { groupRouter } from '../routing/group-router.ts'
+import { partitionOf } from '../routing/partition-of.ts'
+import type { PageContext } from '../pages/page-context.ts'
+import type { PartitionedTable } from '../site/site-deps.ts'
+import { jsonPage, type BuiltInDeps, type BuiltInPages } from './built-in-deps.ts'
+import { partitionedTable } from './table-pages.ts'
+
+interface PartitionPlace {
+  readonly partition: number
+  readonly member: string | undefined
+  readonly address: string | undefined
+  /** On the worker that was asked. */
+  readonly local: boolean
+}
+
+/** Which worker has what, as the worker that is asked knows it. */
+export function routerPages(deps: BuiltInDeps): BuiltInPages {
+  return {
+    '/router/': jsonPage(() => Object.fromEntries([...deps.site.tables()].map((table) => [table.name, placesOf(deps, table)]))),
+    '/router/:name/': (c) => {
+      const table = partitionedTable(deps, c.params['name'] ?? '')
+      const key = c.query.get('key')
+      return key === null ? c.json(placesOf(deps, table)) : locate(deps, c, key)
+    },
+    '/router/:name/:key/': (c) => locate(deps, c, c.params['key'] ?? ''),
+  }
+}
+
+function placesOf({ worker }: BuiltInDeps, table: PartitionedTable): readonly PartitionPlace[] {
+  const asked = worker()
+  const count = asked.context.partitionsOf(table) ?? 0
+  const { group, memberId } = asked.assignment()
+  return Array.from({ length: count }, (_, partition) => {
+    const owner = group.get(`${count}-${partition}`)
+    return { partition, member: owner?.member, address: owner?.address, local: owner !== undefined && owner.member === memberId }
+  })
+}
+
+function locate(deps: BuiltInDeps, c: PageContext, text: string): Response {
+  const table = partitionedTable(deps, c.params['name'] ?? '')
+  const key = table.parseKey(text)
+  partitionOf(table, key)
+  const location = groupRouter(deps.worker()).locate(table, key)
+  if (location === undefined) throw unavailable(`The owner of this key of table "${table.name}" is not known.`)
+  return c.json({ table: table.name, ...location })
+}

@@ -1,0 +1,31 @@
+import { partitionKey, type TopicPartition } from '@millrace/core'
+import type { SourceFigures } from '../site/site-deps.ts'
+
+interface Seen {
+  readonly position: number
+  readonly committed: number | undefined
+  readonly sinceMs: number
+}
+
+/** Finds partitions that have records to handle and do not move. Sees only when it is asked, so it tells late rather than early. */
+export class StallWatch {
+  #seen: ReadonlyMap<string, Seen> = new Map()
+
+  /** Those that have stood still for longer than `afterMs`, of all that are given; what was seen of others is forgotten. */
+  look(sources: readonly SourceFigures[], { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number }): readonly TopicPartition[] {
+    const seen = new Map<string, Seen>()
+    const stalled: TopicPartition[] = []
+    for (const source of sources) {
+      const { topic, partition, position, committed, endOffset } = source
+      const key = partitionKey(source)
+      const before = this.#seen.get(key)
+      const isDone = endOffset === undefined || (committed ?? position) >= endOffset
+      const stands = !isDone && before?.position === position && before.committed === committed
+      const sinceMs = stands ? before.sinceMs : nowMs
+      seen.set(key, { position, committed, sinceMs })
+      if (nowMs - sinceMs > afterMs) stalled.push({ topic, partition })
+    }
+    this.#seen = seen
+    return stalled
+  }
+}

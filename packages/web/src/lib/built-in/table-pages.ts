@@ -1,0 +1,74 @@
+import { PageError } from '../errors/page-error.ts'
+import type { PageContext } from '../pages/page-context.ts'
+import type { PartitionedTable, SiteTable } from '../site/site-deps.ts'
+import { jsonPage, type BuiltInDeps, type BuiltInPages } from './built-in-deps.ts'
+
+interface TableListing {
+  readonly name: string
+  readonly kind: string
+  readonly help: string
+  readonly changelog: string
+  /** On this worker. */
+  readonly rows: number
+  readonly partitions: readonly number[]
+}
+
+/** Tables and what is in them; a value is given by the worker that has it. */
+export function tablePages(deps: BuiltInDeps): BuiltInPages {
+  return {
+    '/table/': jsonPage(() => listTables(deps)),
+    // Some keys cannot be part of a path: the empty one, and those of one or two dots.
+    '/table/:name/': (c) => {
+      const key = c.query.get('key')
+      return key === null ? c.json(describeTable(deps, c.params['name'] ?? '')) : lookup(deps, c, key)
+    },
+    '/table/:name/:key/': (c) => lookup(deps, c, c.params['key'] ?? ''),
+  }
+}
+
+/** Throws a `PageError` 404. */
+export function partitionedTable({ site }: Pick<BuiltInDeps, 'site'>, name: string): PartitionedTable {
+  const table = find(site.tables(), name)
+  if (table === undefined) throw noTable(name)
+  return table
+}
+
+async function lookup(deps: BuiltInDeps, c: PageContext, text: string): Promise<Response> {
+  const name = c.params['name'] ?? ''
+  const answer = (table: SiteTable): Response => {
+    const value = table.lookup(text)
+    return value === undefined ? c.error(404, `Table "${name}" has nothing under this key.`) : c.json(value)
+  }
+  const whole = find(deps.site.globalTables(), name)
+  if (whole !== undefined) return answer(whole)
+  const table = partitionedTable(deps, name)
+  return deps.route.serve({ table, text, request: c.request, signal: c.signal, answer: () => answer(table) })
+}
+
+function describeTable(deps: BuiltInDeps, name: string): TableListing {
+  const found = listTables(deps).find((table) => table.name === name)
+  if (found === undefined) throw noTable(name)
+  return found
+}
+
+function listTables({ site, workerIfAny }: BuiltInDeps): readonly TableListing[] {
+  const parts = workerIfAny()?.stats().parts ?? {}
+  const all: ReadonlyMap<string, SiteTable> = new Map([...site.tables(), ...site.globalTables()].map((table) => [table.name, table]))
+  return site.describe().tables.map(({ name, kind, help, changelog }) => ({
+    name,
+    kind,
+    help,
+    changelog,
+    rows: workerIfAny() === undefined ? 0 : (all.get(name)?.stats().rows ?? 0),
+    partitions: parts[name]?.partitions ?? [],
+  }))
+}
+
+function find<T extends SiteTable>(tables: Iterable<T>, name: string): T | undefined {
+  for (const table of tables) if (table.name === name) return table
+  return undefined
+}
+
+function noTable(name: string): PageError {
+  return new PageError(404, `There is no table "${name}".`)
+}

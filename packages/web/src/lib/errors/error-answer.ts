@@ -1,0 +1,50 @@
+import { isMillraceError, type ErrorCode } from '@millrace/core'
+import { jsonText } from '../pages/json-text.ts'
+import { PageError } from './page-error.ts'
+
+/** Seconds after which a client may try again what failed for want of an owner. */
+const RETRY_AFTER_S = 1
+
+/** Errors of Millrace that the client can do something about, if only wait. What is not here is 500. */
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  KEY_INVALID: 400,
+  RECORD_TOO_LARGE: 413,
+  PARTITION_NOT_LOCAL: 503,
+  NO_WORKER: 503,
+  BROKER_UNREACHABLE: 503,
+  CHANNEL_CLOSED: 503,
+  CLOSED: 503,
+  LEASE_EXPIRED: 503,
+  ASK_TIMEOUT: 504,
+}
+
+/** What a client is told. */
+export interface Failure {
+  readonly status: number
+  readonly response: Response
+}
+
+/** What a thrown value is to the client: never a stack, and no details of what is nobody else's business. */
+export function errorAnswer(thrown: unknown): Failure {
+  const error = asPageError(thrown)
+  const { status, message, headers, extra } = error
+  return { status, response: new Response(jsonText({ ...extra, error: message }), { status, headers: { 'content-type': 'application/json', ...headers } }) }
+}
+
+/** 503 that asks to come back. */
+export function unavailable(message: string, cause?: unknown): PageError {
+  return new PageError(503, message, { cause, headers: { 'retry-after': String(RETRY_AFTER_S) } })
+}
+
+function asPageError(thrown: unknown): PageError {
+  if (thrown instanceof PageError) return validStatus(thrown)
+  if (!isMillraceError(thrown)) return new PageError(500, 'The page failed. What happened is in the log of the worker.')
+  const status = STATUS[thrown.code]
+  if (status === undefined) return new PageError(500, `The page failed (${thrown.code}). What happened is in the log of the worker.`)
+  return status === 503 ? unavailable(thrown.detail, thrown) : new PageError(status, thrown.detail, { cause: thrown })
+}
+
+function validStatus(error: PageError): PageError {
+  const { status } = error
+  return Number.isInteger(status) && status >= 400 && status <= 599 ? error : new PageError(500, error.message, error)
+}

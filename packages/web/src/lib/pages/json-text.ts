@@ -1,0 +1,18 @@
+export type JsonObject = Readonly<Record<string, unknown>>
+
+/**
+ * JSON of any value that a table may hold: bytes as base64, sets and maps as arrays, big integers as text. What has no
+ * JSON at all is `null`. Throws for rings.
+ */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value, plain) ?? 'null'
+}
+
+function plain(this: unknown, key: string, value: unknown): unknown {
+  // `value` has been through toJSON, which makes an array of numbers of a buffer. JSON.stringify wraps the whole, too.
+  const original: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : value
+  if (original instanceof Uint8Array) return Buffer.from(original.buffer, original.byteOffset, original.byteLength).toString('base64')
+  if (typeof value === 'bigint') return String(value)
+  if (value instanceof Set || value instanceof Map) return [...value]
+  return value
+}

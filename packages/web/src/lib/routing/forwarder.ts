@@ -1,0 +1,112 @@
+import { Readable } from 'node:stream'
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
+import { Agent, type Dispatcher } from 'undici'
+import type { Clock } from '@millrace/core'
+import { siteUrl } from './site-url.ts'
+
+/** Connections to one worker at a time; more requests wait, within their time. */
+const CONNECTIONS = 64
+/** A connection without a request is kept so long. The server says when it closes earlier. */
+const KEEP_ALIVE_MS = 20_000
+
+/** Of one connection or one leg of the way: never passed on. */
+const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect']
+const WITHOUT_BODY = new Set([101, 103, 204, 205, 304])
+
+export interface ForwardOptions {
+  /** Host and port of the other worker's site. */
+  readonly address: string
+  readonly request: Request
+  readonly signal: AbortSignal
+  /** Until the head of the answer, and between pieces of its body. */
+  readonly limitMs: number
+  /** Set beside those of the request. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** The other worker did not answer within the limit. */
+export class ForwardTimeout extends Error {
+  override readonly name: string = 'ForwardTimeout'
+}
+
+/**
+ * Sends requests on to the sites of other workers, over connections that are kept. Method, path, query, headers and body
+ * are the client's, the status, headers and body that come back the other worker's.
+ */
+export class Forwarder {
+  readonly #clock: Clock
+  readonly #agent = new Agent({ connections: CONNECTIONS, pipelining: 1, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0 })
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Rejects with `ForwardTimeout`, with the signal's reason, or with what made the connection impossible. */
+  async forward({ address, request, signal, limitMs, headers }: ForwardOptions): Promise<Response> {
+    const { pathname, search } = new URL(request.url)
+    const late = new AbortController()
+    const timer = this.#clock.schedule(limitMs, () => late.abort(new ForwardTimeout(`${address} did not answer within ${limitMs} ms.`)))
+    try {
+      return responseOf(
+        await this.#agent.request({
+          origin: siteUrl(address).origin,
+          path: pathname + search,
+          method: methodOf(request),
+          headers: requestHeaders(request, headers),
+          body: bodyOf(request),
+          signal: AbortSignal.any([signal, late.signal]),
+          bodyTimeout: limitMs,
+        }),
+        request.method,
+      )
+    } finally {
+      timer.cancel()
+    }
+  }
+
+  /** Lets requests under way finish, for `graceMs` at most. */
+  async close(graceMs: number): Promise<void> {
+    const timer = this.#clock.schedule(graceMs, () => void this.#agent.destroy())
+    try {
+      await this.#agent.close()
+    } finally {
+      timer.cancel()
+    }
+  }
+}
+
+/** Undici's type names the usual ones; it sends any. */
+function methodOf({ method }: Request): Dispatcher.HttpMethod {
+  return method as Dispatcher.HttpMethod
+}
+
+function bodyOf(request: Request): Readable | null {
+  return request.body === null ? null : Readable.fromWeb(request.body as NodeReadableStream<Uint8Array>)
+}
+
+function requestHeaders(request: Request, more: Readonly<Record<string, string>>): string[] {
+  const headers = new Headers(request.headers)
+  for (const name of droppedBy(headers.get('connection'))) headers.delete(name)
+  for (const [name, value] of Object.entries(more)) headers.set(name, value)
+  return [...headers].flat()
+}
+
+function responseOf({ statusCode, headers: given, body }: Dispatcher.ResponseData, method: string): Response {
+  const headers = new Headers()
+  for (const [name, value = ''] of Object.entries(given)) for (const each of [value].flat()) headers.append(name, each)
+  for (const name of droppedBy(headers.get('connection'))) headers.delete(name)
+  if (method !== 'HEAD' && !WITHOUT_BODY.has(statusCode)) return new Response(webBody(body), { status: statusCode, headers })
+  // There is nothing in it, but only its end frees the connection.
+  body.resume()
+  return new Response(null, { status: statusCode, headers })
+}
+
+function webBody(body: Readable): ReadableStream<Uint8Array> {
+  return Readable.toWeb(body) as ReadableStream<Uint8Array>
+}
+
+/** Names in `Connection` are of this connection, too. */
+function droppedBy(connection: string | null): readonly string[] {
+  const named = (connection ?? '').split(',').map((name) => name.trim().toLowerCase())
+  return [...HOP_BY_HOP, ...named.filter((name) => /^[!#$%&'*+\-.^_`|~\da-z]+$/.test(name))]
+}

@@ -1,0 +1,128 @@
+import type { AppDescription, Clock, Logger, ResolvedSettings, RoutedTable, ScopeStorage, TaskPart, TopicPartition, WorkerContext } from '@millrace/core'
+
+/** What is asked of a table, whatever its types. */
+export interface SiteTable {
+  readonly name: string
+  stats(): TableFigures
+  /** What is under a key typed as text; `undefined` when there is nothing. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`. */
+  lookup(text: string): unknown
+}
+
+/** A table whose rows are spread over the workers. */
+export interface PartitionedTable extends SiteTable, RoutedTable, TaskPart {
+  readonly name: string
+}
+
+/** A table that page functions can be routed by. */
+export interface RoutableTable<K> extends RoutedTable, TaskPart {
+  readonly name: string
+  /** A key typed as text. Throws `KEY_INVALID`. */
+  keyOf(text: string): K
+}
+
+export interface TableFigures {
+  readonly rows: number
+  readonly reads: number
+  readonly writes: number
+  readonly late: number
+}
+
+export interface RecoveryFigures {
+  readonly state: 'none' | 'recovering' | 'done'
+  readonly restoredRows: number
+  readonly remainingRows: number
+  readonly rowsPerSecond: number
+}
+
+export interface AgentFigures {
+  readonly received: number
+  readonly processed: number
+  readonly failed: number
+  readonly retried: number
+  readonly deadLettered?: number
+  readonly active: number
+  readonly lag: number
+}
+
+export interface SourceFigures extends TopicPartition {
+  /** Next offset to hand out. */
+  readonly position: number
+  readonly committed: number | undefined
+  readonly endOffset: number | undefined
+}
+
+/** What a worker says of itself; its statistics fit as they are. */
+export interface WorkerFigures {
+  readonly status: 'starting' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
+  readonly agents: Readonly<Record<string, AgentFigures>>
+  readonly parts: Readonly<Record<string, { readonly partitions: readonly number[]; readonly rows: number; readonly recovery: RecoveryFigures }>>
+  readonly sources: readonly SourceFigures[]
+  readonly commits: { readonly count: number; readonly lastMs: number }
+  readonly rebalances: number
+  readonly sent: number
+  readonly errors: number
+  readonly outbox: { readonly bytes: number; readonly full: boolean }
+}
+
+/** A worker's assignment, and the whole group's; what a worker says of it fits as it is. */
+export interface AssignmentFigures {
+  readonly memberId: string | undefined
+  readonly tasks: readonly { readonly id: string; readonly state: string; readonly sources: readonly TopicPartition[]; readonly parts: readonly string[] }[]
+  /** By task id, `{partitions}-{partition}`. */
+  readonly group: ReadonlyMap<string, { readonly member: string; readonly address: string | undefined }>
+  readonly unassigned: readonly string[]
+}
+
+/** A task, timer or cron job. Shown whole at `/jobs/`, so more fields do no harm. */
+export interface JobFigures {
+  readonly name: string
+  readonly runs: number
+  readonly failures: number
+  readonly skipped: number
+  readonly lastRun: Date | undefined
+  readonly nextRun: Date | undefined
+  readonly lastError: string | undefined
+}
+
+/** A worker of this process, as the site sees it. */
+export interface SiteWorker {
+  readonly context: WorkerContext
+  readonly startedAt: Date
+  stats(): WorkerFigures
+  assignment(): AssignmentFigures
+  jobs(): readonly JobFigures[]
+  /** Host and port at which other workers reach its site; `undefined` when it serves none. */
+  address(): string | undefined
+}
+
+/** An arrow of the graph between nodes that the app declares, beside those from topics to the agents that read them. */
+export interface Flow {
+  readonly from: { readonly kind: NodeKind; readonly name: string }
+  readonly to: { readonly kind: NodeKind; readonly name: string }
+}
+
+export type NodeKind = 'topic' | 'agent' | 'table'
+
+/** `settings.web` fits as it is. */
+export type SiteSettings = Pick<ResolvedSettings['web'], 'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors'>
+
+/**
+ * What a site needs. Everything is looked up when it is used and nothing kept, so that getters may stand for what is only
+ * settled when the app starts.
+ */
+export interface SiteDeps {
+  readonly scope: ScopeStorage
+  readonly clock: Clock
+  readonly log: Logger
+  readonly settings: SiteSettings
+  /** After which a partition that does not move makes its worker not ready. */
+  readonly stallAfterMs: number
+  describe(): AppDescription
+  tables(): Iterable<PartitionedTable>
+  /** Tables of which every worker has a copy. */
+  globalTables(): Iterable<SiteTable>
+  /** What agents send to and write, as far as it is known. */
+  flows(): readonly Flow[]
+  /** Those that run in this process. The first answers `fetch`; a key is served by whichever of them has it. */
+  workers(): readonly SiteWorker[]
+}
