@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -29,13 +29,10 @@ export function installPrograms(): Programs {
   const run = (command: string, args: readonly string[], cwd: string): void => {
     execFileSync(command, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] })
   }
-  run(join(root, 'node_modules/.bin/tsc'), ['-b'], root)
+  run(join(root, 'node_modules/.bin/tsc'), ['-b', 'packages/app'], root)
   const tarballs: Record<string, string> = {}
-  for (const name of readdirSync(join(root, 'packages'))) {
-    const { name: packageName, version } = JSON.parse(
-      readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'),
-    )
-    if (name === 'conformance' || name === 'testing') continue
+  for (const name of packagesOf('app')) {
+    const { name: packageName, version } = manifestOf(name)
     run('npx', [...pnpm, 'pack', '--pack-destination', directory], join(root, 'packages', name))
     tarballs[packageName] = `file:${join(directory, `millrace-${name}-${version}.tgz`)}`
   }
@@ -56,4 +53,23 @@ export function installPrograms(): Programs {
     command: (name) => [process.execPath, join(directory, 'programs', `${name}.js`)],
     remove: () => rmSync(directory, { recursive: true, force: true }),
   }
+}
+
+interface Manifest {
+  readonly name: string
+  readonly version: string
+  readonly dependencies?: Readonly<Record<string, string>>
+}
+
+function manifestOf(directory: string): Manifest {
+  return JSON.parse(readFileSync(join(root, 'packages', directory, 'package.json'), 'utf8'))
+}
+
+/** A package of the workspace and all that it depends on there. */
+function packagesOf(name: string, found: Set<string> = new Set()): ReadonlySet<string> {
+  if (found.has(name)) return found
+  found.add(name)
+  for (const dependency of Object.keys(manifestOf(name).dependencies ?? {}))
+    if (dependency.startsWith('@millrace/')) packagesOf(dependency.slice('@millrace/'.length), found)
+  return found
 }

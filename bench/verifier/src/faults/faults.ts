@@ -1,0 +1,97 @@
+import type { Transport } from '@millrace/core'
+import { commitPastUnfinished } from './commit-past-unfinished.ts'
+import { failingCommits, reinitWithoutRecovery } from './failing-commits.ts'
+import { leaseUnchecked } from './lease-unchecked.ts'
+import { skippedRow } from './skipped-row.ts'
+
+type Guarantee = 'at-least-once' | 'exactly-once'
+
+/** One line of the product as its workers load it, and what stands there instead. */
+export interface SourceChange {
+  /** Where the file is, from the root of the workspace. */
+  readonly file: string
+  /** Stands in the file exactly once. */
+  readonly line: string
+  readonly instead: string
+}
+
+/** What can be broken on purpose, to see that the verifier finds it. */
+export interface Fault {
+  readonly name: string
+  readonly describe: string
+  /** Under which it does harm. */
+  readonly guarantees: readonly Guarantee[]
+  /** The product has to survive it. */
+  readonly harmless?: true
+  /** Does harm on Kafka only. */
+  readonly kafkaOnly?: true
+  /** The driver, broken. */
+  readonly wrap?: (transport: Transport, seed: number) => Transport
+  /** What no driver can do. */
+  readonly change?: SourceChange
+}
+
+const BOTH: readonly Guarantee[] = ['at-least-once', 'exactly-once']
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: 'commit-past-unfinished',
+    describe: 'a commit past an unfinished event',
+    guarantees: BOTH,
+    wrap: commitPastUnfinished,
+  },
+  { name: 'skipped-row', describe: 'a skipped changelog row', guarantees: BOTH, wrap: skippedRow },
+  {
+    name: 'retry-without-rollback',
+    describe: 'a retry without rollback',
+    guarantees: BOTH,
+    change: {
+      file: 'packages/worker/src/lib/feeds/event.ts',
+      line: '    counters.retried++\n',
+      instead: `    counters.retried++
+    for (const effect of this.#effects ?? []) effect.apply()
+    for (const record of this.#sends ?? []) this.cursor.task.output.add(record)
+    this.#effects = undefined
+    this.#sends = undefined
+`,
+    },
+  },
+  {
+    name: 'reinit-without-recovery',
+    describe: 'a re-initialised producer without recovery',
+    guarantees: ['exactly-once'],
+    wrap: reinitWithoutRecovery,
+  },
+  {
+    name: 'lease-unchecked',
+    describe: 'the lease not checked',
+    // Exactly once does not rest on it: whoever opens a task shuts out its earlier producer.
+    guarantees: ['at-least-once'],
+    wrap: leaseUnchecked,
+  },
+  {
+    name: 'unsorted-aborts',
+    describe: 'aborted lists taken unsorted',
+    guarantees: ['exactly-once'],
+    kafkaOnly: true,
+    change: {
+      file: 'packages/transport-kafkajs/src/lib/wire/decode-record-set.ts',
+      line: '[...options.aborted].sort((a, b) => a.firstOffset - b.firstOffset)',
+      instead: '[...options.aborted]',
+    },
+  },
+  {
+    name: 'failing-commits',
+    describe: 'commits that fail now and then, which must do no harm',
+    guarantees: ['exactly-once'],
+    harmless: true,
+    wrap: failingCommits,
+  },
+]
+
+export function faultNamed(name: string): Fault {
+  const fault = FAULTS.find((each) => each.name === name)
+  if (fault === undefined)
+    throw new Error(`There is no fault "${name}"; there are ${FAULTS.map((each) => each.name).join(', ')}.`)
+  return fault
+}

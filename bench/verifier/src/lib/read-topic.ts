@@ -1,0 +1,31 @@
+import { partitionKey, systemClock, withTimeout, type RawRecord, type Transport } from '@millrace/core'
+import type { TopicPlace } from './verifier-topics.ts'
+
+const LIMIT_MS = 120_000
+
+export interface ReadRecord extends RawRecord {
+  readonly partition: number
+}
+
+/** Shows every committed record of a topic, in the order of each partition. */
+export async function readTopic(transport: Transport, { name, partitions }: TopicPlace, show: (record: ReadRecord) => void): Promise<void> {
+  const reader = transport.reader({ isolation: 'read-committed' })
+  try {
+    const places = Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition }))
+    const offsets = await reader.offsets(places)
+    const left = new Map(offsets.filter(({ beginning, end }) => end > beginning).map((one) => [partitionKey(one), one.end]))
+    for (const one of offsets) if (left.has(partitionKey(one))) reader.assign(one, one.beginning)
+    const reading = async (): Promise<void> => {
+      if (left.size === 0) return
+      for await (const { records, partition, topic, nextOffset } of reader.batches()) {
+        for (const record of records) show({ ...record, partition })
+        const key = partitionKey({ topic, partition })
+        if (nextOffset >= (left.get(key) ?? Infinity)) left.delete(key)
+        if (left.size === 0) return
+      }
+    }
+    await withTimeout(reading(), LIMIT_MS, `reading ${name}`, systemClock())
+  } finally {
+    await reader.close()
+  }
+}
