@@ -25,7 +25,7 @@ export { type AnyChannel, Channel, type MessageToSend } from './lib/channels/cha
 export { createChannel } from './lib/channels/create-channel.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/header-text.ts'
-export { type GroupByOptions, Stream, type TakeOptions } from './lib/streams/stream.ts'
+export { type GroupByOptions, type Mergeable, Stream, type TakeOptions } from './lib/streams/stream.ts'
 export type { StreamsDeps } from './lib/streams-deps.ts'
 export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
 export { type AnyTopic, Topic } from './lib/topics/topic.ts'

@@ -47,7 +47,7 @@ export interface EventScope extends TopicPartition {
   setAside(holder: EventScope, key: string): never
 }
 
-/** An event as the worker gives it to an agent. */
+/** An event as the worker gives it to an agent. When its task was lost, ending it drops its effects and changes nothing else. */
 export interface EventInHand extends EventScope {
   readonly record: RawRecord
   /** How often it was handed out before and failed. */

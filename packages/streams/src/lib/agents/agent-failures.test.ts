@@ -1,6 +1,7 @@
 import { MillraceError } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import type { Event } from '../events/event.ts'
+import { MemoryEvent } from '../fixtures/memory-event.fixture.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { createAgent } from './create-agent.ts'
@@ -195,6 +196,31 @@ describe('a failing agent', () => {
     expect(part.counts().aside).toMatchObject({ failed: 0, retried: 0, processed: 3, active: 0 })
   })
 
+  it('is not to blame for an event whose task was lost, and what it did is dropped', async () => {
+    const { deps, worker, scope, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const told: string[] = []
+    const seen: number[] = []
+    const part = await run(
+      createAgent(deps, 'loses', topic, async (stream) => {
+        for await (const n of stream) {
+          seen.push(n)
+          const event = scope.getStore()?.event
+          if (n > 1 || !(event instanceof MemoryEvent)) continue
+          event.hold({ apply: () => told.push('applied'), drop: () => told.push('dropped') })
+          event.lose()
+          if (n === 0) throw new Error('aborted')
+        }
+      }),
+    )
+    for (const value of [0, 1, 2]) await topic.send({ value })
+    await until('done', () => part.counts().loses?.processed === 1)
+    await worker.stop()
+    expect(seen).toEqual([0, 1, 2])
+    expect(told).toEqual(['dropped', 'dropped'])
+    expect(part.counts().loses).toMatchObject({ failed: 0, processed: 1, active: 0 })
+  })
+
   it('stops the worker when it returns while its stream is open', async () => {
     const { deps, worker, run } = streamsForTests()
     await run(
@@ -202,18 +228,16 @@ describe('a failing agent', () => {
         for await (const _ of stream) break
       }),
     )
-    await deps
-      .context()
-      .then((client) =>
-        client.send({
-          topic: 'app-returns',
-          key: null,
-          value: Buffer.from('1'),
-          headers: [],
-          timestamp: 0,
-          partition: 0,
-        }),
-      )
+    await deps.context().then((client) =>
+      client.send({
+        topic: 'app-returns',
+        key: null,
+        value: Buffer.from('1'),
+        headers: [],
+        timestamp: 0,
+        partition: 0,
+      }),
+    )
     await until('the worker fails', () => worker.failure !== undefined)
     expect(worker.failure).toMatchObject({ code: 'AGENT_RETURNED' })
   })

@@ -31,6 +31,7 @@ export class AgentRunner {
   readonly #host: DeliveryHost
   readonly #inlets = new Map<string, readonly Inlet[]>()
   readonly #hops = new Map<string, AnyTopic>()
+  readonly #channels = new Set<Channel<never>>()
   #running: Promise<unknown> = Promise.resolve()
 
   constructor(options: AgentRunnerOptions) {
@@ -71,8 +72,7 @@ export class AgentRunner {
 
   /** Takes nothing more from channels; resolves when every handler has ended. */
   async stop(): Promise<void> {
-    const { worker, agent } = this.#options
-    for (const source of agent.shape.sources) if (source instanceof Channel) source.close(worker)
+    for (const channel of this.#channels) channel.close(this.#options.worker)
     await this.#running
   }
 
@@ -128,6 +128,7 @@ export class AgentRunner {
 
   #lanes(channel: Channel<never>): readonly Inlet[] {
     const { concurrency } = this.#options.agent.shape
+    this.#channels.add(channel)
     return this.#once(`channel ${channel.name}`, () => channel.subscribe(this.#host, concurrency))
   }
 

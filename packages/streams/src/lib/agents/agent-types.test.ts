@@ -168,6 +168,15 @@ describe('types of agents', () => {
       expectTypeOf(stream.map((v) => v.n).echo(numbers)).toEqualTypeOf<Stream<string, number>>()
       // @ts-expect-error the topic takes numbers
       void (() => stream.echo(numbers))
+      expectTypeOf(
+        stream
+          .map(() => 1)
+          .merge(
+            out,
+            stream.map(() => true),
+            createChannel<Date>(deps),
+          ),
+      ).toEqualTypeOf<Stream<string | number | null, number | string | boolean | Date>>()
       expectTypeOf(stream.merge(other)).toEqualTypeOf<
         Stream<string | Buffer, { n: number; city?: string } | { other: true }>
       >()

@@ -95,19 +95,17 @@ export abstract class Delivery {
   retry(delayMs: number): void {
     const first = this.#owner ?? this
     if (first.over) return
-    const open = first.open
     first.#release()
-    if (open) first.again(delayMs)
+    first.again(delayMs)
   }
 
   /** Handed out again at once, not counted. */
   putBack(): void {
     const first = this.#owner ?? this
     if (first.over) return
-    const open = first.open
+    const { open } = first
     first.#release()
-    if (!open) return
-    if (first.attempts === 0) this.#counters.received -= 1 + first.joined.length
+    if (open && first.attempts === 0) this.#counters.received -= 1 + first.joined.length
     first.giveBack()
   }
 
@@ -151,7 +149,8 @@ export abstract class Delivery {
       this.#counters[kind] += 1 + first.joined.length
     }
     first.#release()
-    if (open) first.end()
+    // Also when the task is lost: the worker then drops what the event did.
+    first.end()
   }
 
   #answer(value: unknown): void {

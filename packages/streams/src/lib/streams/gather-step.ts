@@ -83,7 +83,7 @@ function complete(batch: Batch): Delivery | undefined {
   const [first, ...others] = deliveries
   if (first === undefined) return undefined
   const values = deliveries.map((delivery) => delivery.value)
-  if (!first.manual) first.join(others)
+  first.join(others)
   first.value = values
   first.changed = true
   return first

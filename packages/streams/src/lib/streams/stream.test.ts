@@ -289,9 +289,9 @@ describe('Stream', () => {
     const channel = createChannel<boolean>(deps)
     const seen: unknown[] = []
     await run(
-      createAgent(deps, 'merging', [a, channel], async (stream) => {
+      createAgent(deps, 'merging', a, async (stream) => {
         for await (const value of stream
-          .merge(b)
+          .merge(b, channel)
           .map((value) => value)
           .merge(c))
           seen.push(value)

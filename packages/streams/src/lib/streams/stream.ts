@@ -41,6 +41,21 @@ export interface StreamHost extends EventHost {
   sendThrough(branches: readonly Branch[], topic: AnyTopic): Inlet
 }
 
+/** What can be merged into a stream. */
+export type Mergeable = Stream<unknown, unknown> | AnyTopic | Channel<never>
+
+/** What reading it gives. */
+export type KeyIn<M> =
+  M extends Stream<infer K, infer _V> ? K : M extends Topic<infer K, infer _V, infer _KI, infer _VI> ? K : string | null
+export type ValueIn<M> =
+  M extends Stream<infer _K, infer V>
+    ? V
+    : M extends Topic<infer _K, infer V, infer _KI, infer _VI>
+      ? V
+      : M extends Channel<infer T>
+        ? T
+        : never
+
 export interface TakeOptions {
   /** Longest time from the first event of a batch to its hand-out. Default: until it is full. */
   readonly within?: Duration | undefined
@@ -179,9 +194,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    *
    * @throws `DEFINITION_INVALID` when two of them read the same source
    */
-  merge<K2, V2>(
-    ...others: readonly (Stream<K2, V2> | Topic<K2, V2, never, never> | Channel<V2>)[]
-  ): Stream<K | K2, V | V2> {
+  merge<const M extends readonly Mergeable[]>(...others: M): Stream<K | KeyIn<M[number]>, V | ValueIn<M[number]>> {
     const branches = [...this.#branches]
     for (const other of others) {
       if (other instanceof Stream) branches.push(...other.#branches)
