@@ -1,0 +1,62 @@
+import { MillraceError, parseDuration } from '@millrace/core'
+import { nextDate } from '../schedule/match-date.ts'
+import { invalid, parseCron } from '../schedule/parse-cron.ts'
+import type { CronSchedule } from '../schedule/next-slot.ts'
+import { openZone } from '../schedule/zone.ts'
+import { describeJob, type CatchUp, type CronJob, type JobFunction } from './job.ts'
+import type { CrontabOptions } from './job-options.ts'
+import { jobName, readCommon } from './read-options.ts'
+
+const CATCH_UPS: readonly CatchUp[] = ['none', 'latest', 'all']
+
+/**
+ * A job that runs by the calendar and the clock of a time zone. 5 fields, 6 with seconds first, or `@daily` and the like.
+ *
+ * A fixed hour that is left out when clocks are put forward is skipped; one that comes twice when they are put back runs
+ * once, the first time. With an open hour (`*`) the job runs through both.
+ *
+ * @throws `CRON_INVALID` (also for a date that never comes), `TIME_ZONE_UNKNOWN`, `NAME_INVALID`, `DURATION_INVALID`,
+ *   `DEFINITION_INVALID`, naming the job
+ * @example
+ * createCrontab('0 20 * * *', { timezone: 'America/Los_Angeles', onLeader: true }, async function daily({ slot }) { … })
+ */
+export function createCrontab(expression: string, options: CrontabOptions, fn: JobFunction): CronJob {
+  const name = jobName('cron', options, fn)
+  const job = describeJob({ kind: 'cron', name })
+  const common = readCommon('cron', name, options)
+  const { catchUp = 'none', within, limit = Infinity } = options
+  if (!CATCH_UPS.includes(catchUp))
+    throw new MillraceError('DEFINITION_INVALID', `catchUp of ${job} is ${JSON.stringify(catchUp)}; it can be ${CATCH_UPS.join(', ')}.`)
+  if (catchUp !== 'none' && !common.onLeader)
+    throw new MillraceError('DEFINITION_INVALID', `catchUp of ${job} needs onLeader: true, for only the leader keeps what ran last.`)
+  if (within !== undefined && catchUp === 'none')
+    throw new MillraceError('DEFINITION_INVALID', `within of ${job} has no meaning without catchUp.`)
+  if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit > 0))
+    throw new MillraceError('DEFINITION_INVALID', `limit of ${job} is ${limit}; it must be a whole number above 0.`)
+  return {
+    kind: 'cron',
+    fn,
+    expression,
+    schedule: readSchedule(expression, options, job),
+    catchUp,
+    withinMs: within === undefined ? Infinity : parseDuration(within, `within of ${job}`),
+    limit,
+    ...common,
+  }
+}
+
+function readSchedule(expression: string, { timezone = 'UTC', start, end }: CrontabOptions, job: string): CronSchedule {
+  const fields = parseCron(expression, job)
+  if (nextDate(fields, 0) === undefined) throw invalid(expression, job, 'no date ever matches it')
+  const [startMs, endMs] = [instant(start, `start of ${job}`), instant(end, `end of ${job}`)]
+  if (startMs !== undefined && endMs !== undefined && endMs < startMs)
+    throw new MillraceError('DEFINITION_INVALID', `end of ${job} is before its start.`)
+  return { fields, zone: openZone(timezone, job), startMs, endMs }
+}
+
+function instant(date: Date | undefined, what: string): number | undefined {
+  if (date === undefined) return undefined
+  const ms = date instanceof Date ? date.getTime() : Number.NaN
+  if (Number.isFinite(ms)) return ms
+  throw new MillraceError('DEFINITION_INVALID', `${what} is no valid Date.`)
+}

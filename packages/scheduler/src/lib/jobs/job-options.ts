@@ -1,0 +1,46 @@
+import type { Duration } from '@millrace/core'
+import type { CatchUp, Overlap } from './job.ts'
+
+/** Options of `app.task`. */
+export interface TaskOptions {
+  /** Default: the function's name. */
+  readonly name?: string
+  /**
+   * Run once for the whole group, on its leader, instead of once on each worker; again only when the group has been
+   * without any worker meanwhile. A run that has not finished when the lead is lost, or when the leader stops, begins
+   * again on the next leader. Default false.
+   */
+  readonly onLeader?: boolean
+  /** Aborts `signal` after this time. Default: none. */
+  readonly timeout?: Duration
+}
+
+/** Options of `app.timer`. */
+export interface TimerOptions {
+  /** Default: the function's name. */
+  readonly name?: string
+  /** Run on one worker, the leader of the group. Default false. */
+  readonly onLeader?: boolean
+  /** Default `'skip'`. */
+  readonly overlap?: Overlap
+  /** Delays each run by a random time below this, and always to before the next slot. Default 0. */
+  readonly jitter?: Duration
+  /** Aborts `signal` after this time. Default: none. */
+  readonly timeout?: Duration
+}
+
+/** Options of `app.crontab`. */
+export interface CrontabOptions extends TimerOptions {
+  /** IANA name of the time zone in which the expression is read. Default `'UTC'`. */
+  readonly timezone?: string
+  /** What becomes of slots that passed while nobody led. Needs `onLeader`. Default `'none'`. */
+  readonly catchUp?: CatchUp
+  /** How late a slot may be caught up. Default: without a bound, but never more than the latest 1,000 slots. */
+  readonly within?: Duration
+  /** No slot before this. */
+  readonly start?: Date
+  /** No slot after this. */
+  readonly end?: Date
+  /** Runs at most: on each worker, or with `onLeader` in all. */
+  readonly limit?: number
+}

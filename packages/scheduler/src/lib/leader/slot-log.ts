@@ -1,0 +1,139 @@
+import {
+  deferred,
+  MillraceError,
+  NO_HEADERS,
+  raceAbort,
+  toError,
+  type Deferred,
+  type Leadership,
+  type TransactionalProducer,
+  type WorkerContext,
+} from '@millrace/core'
+
+/** Rows of one transaction at most. */
+const MAX_ROWS = 500
+
+const PARTITION = 0
+
+interface Pending {
+  readonly key: string
+  readonly value: Buffer
+  readonly stored: Deferred<void>
+}
+
+/**
+ * The compacted topic in which leaders keep what ran. Only one of them can write: opening it shuts out all before, and a
+ * write of one that was shut out fails. After a failed write nothing more can be written; whether that write counts is
+ * seen by opening the log again.
+ */
+export class SlotLog {
+  /** As they were when it was opened, by key. */
+  readonly rows: ReadonlyMap<string, Buffer>
+  /** Resolves with what went wrong when it can no longer be written to, with `undefined` when it was closed. */
+  readonly ended: Promise<Error | undefined>
+  readonly #topic: string
+  readonly #worker: Pick<WorkerContext, 'clock'>
+  readonly #leadership: Leadership
+  readonly #producer: TransactionalProducer
+  readonly #end: Deferred<Error | undefined> = deferred<Error | undefined>()
+  readonly #queue: Pending[] = []
+  #writing: Promise<void> | undefined
+  #over: Error | undefined
+
+  private constructor(parts: { readonly topic: string; readonly worker: Pick<WorkerContext, 'clock'>; readonly leadership: Leadership; readonly producer: TransactionalProducer; readonly rows: ReadonlyMap<string, Buffer> }) {
+    this.#topic = parts.topic
+    this.#worker = parts.worker
+    this.#leadership = parts.leadership
+    this.#producer = parts.producer
+    this.rows = parts.rows
+    this.ended = this.#end.promise
+  }
+
+  /** Shuts out the leaders before, then reads all they have written: in that order nothing can be missed. */
+  static async open(topic: string, worker: Pick<WorkerContext, 'clock' | 'reader'>, leadership: Leadership): Promise<SlotLog> {
+    await leadership.confirm()
+    const producer = leadership.producer()
+    try {
+      await raceAbort(producer.init(), leadership.signal)
+      const rows = await readRows(topic, worker, leadership.signal)
+      return new SlotLog({ topic, worker, leadership, producer, rows })
+    } catch (thrown) {
+      await producer.close()
+      throw thrown
+    }
+  }
+
+  /** Resolves when the row is in the log for good. Rows of one key are written in the order of the calls. */
+  write(key: string, value: Buffer): Promise<void> {
+    if (this.#over !== undefined) return Promise.reject(this.#over)
+    const pending = { key, value, stored: deferred<void>() }
+    this.#queue.push(pending)
+    this.#writing ??= this.#writeAll()
+    return pending.stored.promise
+  }
+
+  /** Waits for the write under way. */
+  async close(): Promise<void> {
+    this.#over ??= new MillraceError('CLOSED', `${this.#topic} was closed.`)
+    await this.#writing
+    await this.#producer.close()
+    this.#end.resolve(undefined)
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#queue.length > 0) {
+      const rows = this.#queue.splice(0, MAX_ROWS)
+      try {
+        await this.#transact(rows)
+        for (const { stored } of rows) stored.resolve()
+      } catch (thrown) {
+        this.#fail(toError(thrown), rows)
+      }
+    }
+    this.#writing = undefined
+  }
+
+  async #transact(rows: readonly Pending[]): Promise<void> {
+    const timestamp = this.#worker.clock.now()
+    const { check } = this.#leadership
+    check()
+    await this.#producer.begin()
+    const records = rows.map(({ key, value }) => ({ topic: this.#topic, partition: PARTITION, key: Buffer.from(key), value, headers: NO_HEADERS, timestamp }))
+    const outcomes = await this.#producer.send(records, { guard: check })
+    for (const outcome of outcomes) if (!outcome.ok) throw outcome.error
+    check()
+    await this.#producer.commit()
+  }
+
+  #fail(error: Error, rows: readonly Pending[]): void {
+    this.#over ??= error
+    for (const { stored } of [...rows, ...this.#queue.splice(0)]) stored.reject(error)
+    this.#end.resolve(error)
+  }
+}
+
+async function readRows(topic: string, worker: Pick<WorkerContext, 'reader'>, signal: AbortSignal): Promise<ReadonlyMap<string, Buffer>> {
+  const rows = new Map<string, Buffer>()
+  const reader = worker.reader('read-committed')
+  const close = (): void => void reader.close()
+  signal.addEventListener('abort', close, { once: true })
+  try {
+    signal.throwIfAborted()
+    const [offsets] = await reader.offsets([{ topic, partition: PARTITION }])
+    if (offsets === undefined || offsets.beginning >= offsets.end) return rows
+    reader.assign({ topic, partition: PARTITION }, offsets.beginning)
+    for await (const batch of reader.batches()) {
+      for (const { key, value } of batch.records) {
+        if (key === null) continue
+        if (value === null) rows.delete(key.toString())
+        else rows.set(key.toString(), value)
+      }
+      if (batch.nextOffset >= offsets.end) return rows
+    }
+    signal.throwIfAborted()
+    throw new MillraceError('CLOSED', `${topic} was not read to its end.`)
+  } finally {
+    signal.removeEventListener('abort', close)
+    await reader.close()
+  }
+}

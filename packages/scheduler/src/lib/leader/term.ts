@@ -1,0 +1,198 @@
+import { backoffMs, deferred, isMillraceError, MillraceError, raceAbort, toError, type Deferred, type Leadership, type WorkerContext } from '@millrace/core'
+import type { FinishedRun, RunBook } from '../runs/run.ts'
+import { REBASE_MS } from '../timetables/cron-timetable.ts'
+import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts'
+import { SlotLog } from './slot-log.ts'
+
+const BACKOFF = { firstMs: 100, mostMs: 10_000 }
+
+export interface TermDeps {
+  readonly worker: Pick<WorkerContext, 'id' | 'clock' | 'log' | 'reader'>
+  /** The compacted topic. */
+  readonly topic: string
+  readonly leadership: Leadership
+  readonly random: () => number
+  /** What ran is known, and further runs can be claimed; called again when it had to be read again. */
+  readonly onOpened: () => void
+}
+
+/**
+ * The time in which this worker leads the group. A run that must be the only one is claimed in the log before it begins:
+ * the claim of a leader that another one has followed fails.
+ */
+export class Term implements RunBook {
+  readonly leadership: Leadership
+  readonly #deps: TermDeps
+  readonly #records = new Map<string, JobRecord>()
+  /** Slots up to here were dealt with by other leaders, or in earlier terms. */
+  readonly #others = new Map<string, number>()
+  #opened: Deferred<SlotLog> = deferred<SlotLog>()
+  #log: SlotLog | undefined
+  #openings = 0
+  #resigned = false
+
+  constructor(deps: TermDeps) {
+    this.#deps = deps
+    this.leadership = deps.leadership
+    this.#opened.promise.catch(() => {})
+  }
+
+  /** Everything that ran is known. */
+  get isOpen(): boolean {
+    return this.#log !== undefined
+  }
+
+  /** What is known of a job; `undefined` when no leader has run it yet. */
+  record(job: string): JobRecord | undefined {
+    return this.#records.get(job)
+  }
+
+  /** Lasts as long as the term: opens the log, and opens it again when a write has failed. */
+  async run(): Promise<void> {
+    const { worker, topic, onOpened } = this.#deps
+    const { signal } = this.leadership
+    let failures = 0
+    while (!this.#isOver()) {
+      try {
+        const log = await SlotLog.open(topic, worker, this.leadership)
+        if (this.#isOver()) {
+          await log.close()
+          break
+        }
+        this.#install(log)
+        failures = 0
+        onOpened()
+        const error = await raceAbort(log.ended, signal)
+        if (error !== undefined) worker.log.warn({ topic, error: error.message }, `What ran could not be written to ${topic}; it is read again.`)
+      } catch (thrown) {
+        if (!this.#isOver()) worker.log.warn({ topic, error: toError(thrown).message }, `What ran could not be read from ${topic}; this is tried again.`)
+      }
+      await this.#closeLog()
+      if (!this.#isOver()) await this.#pause(++failures)
+    }
+    this.#opened.reject(this.#overError())
+  }
+
+  /** Ends the term of its own accord: what is written already stays. */
+  async resign(): Promise<void> {
+    this.#resigned = true
+    this.#opened.reject(this.#overError())
+    await this.#closeLog()
+  }
+
+  async claim(job: string, slotMs: number): Promise<boolean> {
+    for (;;) {
+      const log = await this.#opened.promise
+      const record = this.#records.get(job)
+      // Begun by an earlier leader and not finished, or claimed by a write of ours of which we heard nothing.
+      if (record?.open.includes(slotMs) === true) break
+      if (slotMs <= (this.#others.get(job) ?? -Infinity)) return false
+      const claimed = {
+        ...this.#blank(record),
+        upToMs: Math.max(record?.upToMs ?? -Infinity, slotMs),
+        open: [...(record?.open ?? []), slotMs],
+        runs: (record?.runs ?? 0) + 1,
+      }
+      if (await this.#write(log, job, claimed)) break
+    }
+    await this.#assure()
+    return true
+  }
+
+  async finish(job: string, { slotMs, cursorMs, last }: FinishedRun): Promise<void> {
+    for (;;) {
+      const log = await this.#opened.promise
+      const record = this.#records.get(job)
+      const finished = {
+        ...this.#blank(record),
+        upToMs: Math.max(record?.upToMs ?? -Infinity, cursorMs, slotMs),
+        open: record?.open.filter((open) => open !== slotMs) ?? [],
+        last: { slotMs: last.slot.getTime(), startedAtMs: last.startedAt.getTime(), durationMs: last.durationMs, result: last.result },
+      }
+      if (await this.#write(log, job, finished)) return
+    }
+  }
+
+  /** From now on slots of this job are caught up, also when none has run yet. */
+  async note(job: string, upToMs: number): Promise<void> {
+    const log = await this.#opened.promise
+    const record = this.#records.get(job)
+    if (record === undefined) await this.#write(log, job, { ...this.#blank(record), upToMs })
+  }
+
+  #blank(record: JobRecord | undefined): JobRecord {
+    const { worker, leadership } = this.#deps
+    return { upToMs: 0, open: [], runs: 0, last: undefined, ...record, by: worker.id, life: leadership.groupLife }
+  }
+
+  /** False when it failed: the log is opened again then, and tells whether it counts. */
+  async #write(log: SlotLog, job: string, record: JobRecord): Promise<boolean> {
+    this.#records.set(job, record)
+    try {
+      await log.write(job, encodeJobRecord(record))
+      return true
+    } catch (thrown) {
+      if (this.#isOver()) throw this.#overError()
+      if (log === this.#log) await this.#closeLog()
+      this.#deps.worker.log.debug({ job, error: toError(thrown).message }, 'A claim or its end was not written; it is tried again.')
+      return false
+    }
+  }
+
+  /** Between the claim and the run this worker may have slept: long enough for another one to lead. */
+  async #assure(): Promise<void> {
+    try {
+      this.leadership.check()
+    } catch (thrown) {
+      if (!isMillraceError(thrown, 'LEASE_EXPIRED')) throw thrown
+      await this.leadership.confirm()
+    }
+  }
+
+  #install(log: SlotLog): void {
+    const { worker, topic } = this.#deps
+    const nowMs = worker.clock.now()
+    const isFirst = this.#openings++ === 0
+    this.#records.clear()
+    for (const [job, bytes] of log.rows) {
+      const read = decodeJobRecord(bytes)
+      if (read === undefined) {
+        worker.log.warn({ topic, job }, `What ${topic} says about job "${job}" cannot be read; it is taken for new.`)
+        continue
+      }
+      // Written under a clock that was wrong: the job must not wait until that time comes.
+      const record = read.upToMs > nowMs + REBASE_MS ? { ...read, upToMs: nowMs } : read
+      this.#records.set(job, record)
+      if (isFirst || record.by !== worker.id) this.#others.set(job, record.upToMs)
+    }
+    this.#log = log
+    this.#opened.resolve(log)
+  }
+
+  async #closeLog(): Promise<void> {
+    const log = this.#log
+    if (log === undefined) return
+    this.#log = undefined
+    if (!this.#isOver()) {
+      this.#opened = deferred<SlotLog>()
+      this.#opened.promise.catch(() => {})
+    }
+    await log.close()
+  }
+
+  async #pause(failures: number): Promise<void> {
+    try {
+      await this.#deps.worker.clock.sleep(backoffMs(failures, BACKOFF, this.#deps.random()), this.leadership.signal)
+    } catch (thrown) {
+      if (!this.leadership.signal.aborted) throw thrown
+    }
+  }
+
+  #isOver(): boolean {
+    return this.#resigned || this.leadership.signal.aborted
+  }
+
+  #overError(): Error {
+    return this.leadership.signal.aborted ? toError(this.leadership.signal.reason) : new MillraceError('CLOSED', 'This worker does not lead any more.')
+  }
+}

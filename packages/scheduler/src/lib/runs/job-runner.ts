@@ -1,0 +1,304 @@
+import { isMillraceError, MillraceError, toError, type Scheduled, type ScopeStorage, type WorkerContext } from '@millrace/core'
+import type { JobState, JobView, LastRun, RunResult } from '../job-view.ts'
+import { describeJob, type Job, type Overlap } from '../jobs/job.ts'
+import type { Moment, Timetable } from '../timetables/timetable.ts'
+import { admit } from './admit.ts'
+import { describeSchedule } from './describe-schedule.ts'
+import { Run, type RunBook, type RunOutcome } from './run.ts'
+
+export interface JobRunnerDeps {
+  readonly worker: WorkerContext
+  readonly scope: ScopeStorage
+  readonly random: () => number
+}
+
+/** How a runner begins. */
+export interface Beginning {
+  /** `undefined`: there are no slots, only the runs given. */
+  readonly timetable: Timetable | undefined
+  readonly book: RunBook | undefined
+  /** Slots to run at once, one after the other. */
+  readonly slots: readonly number[]
+  /** Runs that count for `limit` already. */
+  readonly runsBefore: number
+}
+
+/** Runs one job on one worker: what is due, one at a time or as `overlap` says, and what came of it. */
+export class JobRunner {
+  readonly job: Job
+  readonly #deps: JobRunnerDeps
+  readonly #what: string
+  readonly #active = new Set<Run>()
+  #queue: Run[] = []
+  #timetable: Timetable | undefined
+  #book: RunBook | undefined
+  #phase: 'waiting' | 'begun' | 'stopped' = 'waiting'
+  #paused = false
+  #admitted = 0
+  #runs = 0
+  #failures = 0
+  #skipped = 0
+  #lastRun: LastRun | undefined
+  #lastError: JobView['lastError']
+
+  constructor(deps: JobRunnerDeps, job: Job) {
+    this.#deps = deps
+    this.job = job
+    this.#what = describeJob(job)
+  }
+
+  /** From now on slots are run. */
+  begin({ timetable, book, slots, runsBefore }: Beginning): void {
+    if (this.#phase === 'stopped') return
+    this.#phase = 'begun'
+    this.#book = book
+    this.#admitted = runsBefore
+    this.#timetable = this.#isUsedUp() ? undefined : timetable
+    this.runAgain(slots)
+  }
+
+  /** Runs slots that had been begun before, those in hand excepted. */
+  runAgain(slots: readonly number[]): void {
+    for (const slotMs of slots) if (!this.#holds(slotMs)) this.#submit(new Run({ slotMs, book: this.#book, delayMs: 0 }), 'queue-all')
+  }
+
+  /** Runs what has come due. */
+  poll(now: Moment): void {
+    const timetable = this.#timetable
+    if (timetable === undefined) return
+    const { slots, skipped } = timetable.due(now)
+    this.#skipped += skipped
+    if (this.#paused) {
+      this.#skipped += slots.length
+      return
+    }
+    // Several at once are caught up, one after the other.
+    const overlap = slots.length > 1 ? 'queue-all' : this.job.overlap
+    for (const slotMs of slots) {
+      if (this.#isUsedUp()) break
+      this.#admitted++
+      this.#submit(new Run({ slotMs, book: this.#book, delayMs: this.#jitterMs(slotMs, now) }), overlap)
+    }
+    if (this.#isUsedUp()) this.#timetable = undefined
+  }
+
+  /** Until the next slot; `undefined` when there is none. */
+  nextInMs(now: Moment): number | undefined {
+    return this.#timetable?.nextInMs(now)
+  }
+
+  /** One more run, now; nothing of it is kept for other leaders. */
+  trigger(): Promise<RunOutcome> {
+    if (this.#phase === 'stopped') throw new MillraceError('CLOSED', `${this.#what} was triggered while the worker stops.`)
+    if (this.#phase === 'waiting' && this.job.onLeader) throw new MillraceError('NOT_LEADER', `${this.#what} was triggered on worker ${this.#deps.worker.id}.`)
+    const run = new Run({ slotMs: this.#deps.worker.clock.now(), book: undefined, delayMs: 0 })
+    this.#submit(run, this.job.overlap)
+    return run.over.promise
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+  }
+
+  /** No further slots for now, because the lead is lost: what is under way is aborted, what waits is dropped. */
+  suspend(reason: unknown): void {
+    if (this.#phase === 'begun') this.#phase = 'waiting'
+    this.#drop(reason)
+  }
+
+  /** As `suspend`, for good. */
+  stop(reason: unknown): void {
+    this.#phase = 'stopped'
+    this.#drop(reason)
+  }
+
+  /** Resolves when no run is under way. */
+  async settled(): Promise<void> {
+    while (this.#active.size > 0) await Promise.all([...this.#active].map((run) => run.over.promise))
+  }
+
+  view(now: Moment): JobView {
+    const { job } = this
+    const nextInMs = this.nextInMs(now)
+    return {
+      name: job.name,
+      kind: job.kind,
+      schedule: describeSchedule(job),
+      timezone: job.kind === 'cron' ? job.schedule.zone.name : undefined,
+      onLeader: job.onLeader,
+      state: this.#state(),
+      active: this.#active.size,
+      queued: this.#queue.length,
+      runs: this.#runs,
+      failures: this.#failures,
+      skipped: this.#skipped,
+      lastRun: this.#lastRun,
+      nextRun: nextInMs === undefined ? undefined : new Date(Math.round(now.wallMs + nextInMs)),
+      lastError: this.#lastError,
+    }
+  }
+
+  #state(): JobState {
+    if (this.#phase === 'stopped') return 'stopped'
+    if (this.#active.size > 0) return 'running'
+    if (this.#phase === 'waiting') return this.job.onLeader ? 'waiting-for-leader' : 'starting'
+    if (this.#timetable === undefined) return 'finished'
+    return this.#paused ? 'paused' : 'scheduled'
+  }
+
+  #isUsedUp(): boolean {
+    return this.job.kind === 'cron' && this.#admitted >= this.job.limit
+  }
+
+  #holds(slotMs: number): boolean {
+    return [...this.#active, ...this.#queue].some((run) => run.slotMs === slotMs && run.book === this.#book && !run.abort.signal.aborted)
+  }
+
+  /** A delay by which the run still begins before the next slot. */
+  #jitterMs(slotMs: number, now: Moment): number {
+    const { jitterMs } = this.job
+    if (jitterMs === 0) return 0
+    const roomMs = (this.nextInMs(now) ?? Infinity) - 1
+    const delayMs = Math.floor(this.#deps.random() * jitterMs)
+    return Math.max(Math.min(slotMs + delayMs - now.wallMs, roomMs), 0)
+  }
+
+  #submit(run: Run, overlap: Overlap): void {
+    const admission = admit(overlap, { active: this.#active.size, queued: this.#queue.length })
+    switch (admission) {
+      case 'run':
+        void this.#perform(run)
+        return
+      case 'queue':
+        this.#queue.push(run)
+        return
+      case 'skip':
+        return this.#skip(run)
+      case 'replace': {
+        for (const waiting of this.#queue) this.#skip(waiting)
+        this.#queue = [run]
+        const reason = new MillraceError('CLOSED', `A later run of ${this.#what} takes over.`)
+        for (const previous of this.#active) {
+          previous.superseded = true
+          previous.abort.abort(reason)
+        }
+      }
+    }
+  }
+
+  #skip(run: Run): void {
+    this.#skipped++
+    run.end('skipped')
+  }
+
+  #drop(reason: unknown): void {
+    this.#timetable = undefined
+    this.#book = undefined
+    for (const run of this.#queue) run.end('skipped')
+    this.#queue = []
+    for (const run of this.#active) run.abort.abort(reason)
+  }
+
+  /** Never rejects. */
+  async #perform(run: Run): Promise<void> {
+    this.#active.add(run)
+    try {
+      if (await this.#mayBegin(run)) await this.#body(run)
+      else this.#skip(run)
+    } finally {
+      this.#active.delete(run)
+      const next = this.#active.size === 0 ? this.#queue.shift() : undefined
+      if (next !== undefined) void this.#perform(next)
+    }
+  }
+
+  async #mayBegin(run: Run): Promise<boolean> {
+    const { clock, log } = this.#deps.worker
+    const { signal } = run.abort
+    try {
+      if (run.delayMs > 0) await clock.sleep(run.delayMs, signal)
+      if (run.book !== undefined && !(await run.book.claim(this.job.name, run.slotMs))) return false
+    } catch (thrown) {
+      log.debug({ job: this.job.name, slot: run.slot.toISOString(), error: toError(thrown).message }, `A run of ${this.#what} did not begin.`)
+      return false
+    }
+    return !signal.aborted
+  }
+
+  async #body(run: Run): Promise<void> {
+    const { worker, scope } = this.#deps
+    const { clock } = worker
+    const [startedAtMs, startedMs] = [clock.now(), clock.monotonic()]
+    const { signal } = run.abort
+    const timer = this.#startTimeout(run)
+    let error: Error | undefined
+    let threw = false
+    run.begun = true
+    try {
+      await scope.run({ client: worker, worker, event: undefined, agent: undefined }, () => this.job.fn({ job: this.job.name, slot: run.slot, signal }))
+    } catch (thrown) {
+      threw = true
+      error = toError(thrown)
+    }
+    timer?.cancel()
+    const result = this.#resultOf(run, threw)
+    const last = { slot: run.slot, startedAt: new Date(startedAtMs), durationMs: clock.monotonic() - startedMs, result }
+    this.#runs++
+    this.#lastRun = last
+    if (result === 'failed' || result === 'timed-out') this.#failed(run, error)
+    await this.#keep(run, last)
+    run.end(result, run.timedOut ? timeoutError(this.#what, this.job) : error)
+  }
+
+  #startTimeout(run: Run): Scheduled | undefined {
+    const { timeoutMs } = this.job
+    if (timeoutMs === undefined) return undefined
+    return this.#deps.worker.clock.schedule(timeoutMs, () => {
+      if (run.abort.signal.aborted) return
+      run.timedOut = true
+      run.abort.abort(timeoutError(this.#what, this.job))
+    })
+  }
+
+  #resultOf(run: Run, threw: boolean): RunResult {
+    if (run.timedOut) return 'timed-out'
+    if (!run.abort.signal.aborted) return threw ? 'failed' : 'done'
+    // A task that returns because it was asked to has not done what it was for; another job has, if it did not throw.
+    return threw || this.job.kind === 'task' ? 'cut-short' : 'done'
+  }
+
+  #failed(run: Run, thrown: Error | undefined): void {
+    const { log, sensor } = this.#deps.worker
+    const error = run.timedOut ? timeoutError(this.#what, this.job) : (thrown ?? new Error('It failed without an error.'))
+    const slot = run.slot
+    this.#failures++
+    this.#lastError = { message: error.message, slot }
+    sensor.errorRaised({ source: this.#what, error })
+    log.error({ job: this.job.name, slot: slot.toISOString(), err: error }, `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${error.message}`)
+  }
+
+  /** Tells other leaders, unless the run should be run again by the next. */
+  async #keep(run: Run, last: LastRun): Promise<void> {
+    if (run.book === undefined || (last.result === 'cut-short' && !run.superseded)) return
+    try {
+      await run.book.finish(this.job.name, { slotMs: run.slotMs, cursorMs: this.#timetable?.cursorMs ?? run.slotMs, last })
+    } catch (thrown) {
+      const { log } = this.#deps.worker
+      if (isMillraceError(thrown, 'CLOSED', 'NOT_ASSIGNED'))
+        log.warn({ job: this.job.name, slot: last.slot.toISOString() }, `The lead was lost before the end of a run of ${this.#what} was noted: the next leader runs it again.`)
+      else log.error({ job: this.job.name, slot: last.slot.toISOString(), err: toError(thrown) }, `The end of a run of ${this.#what} could not be noted.`)
+    }
+  }
+}
+
+function timeoutError(what: string, job: Job): MillraceError {
+  return new MillraceError('JOB_TIMEOUT', `${capital(what)} took longer than ${job.timeoutMs} ms.`)
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

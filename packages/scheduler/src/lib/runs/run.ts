@@ -1,0 +1,53 @@
+import { deferred, type Deferred } from '@millrace/core'
+import type { LastRun, RunResult } from '../job-view.ts'
+
+/** What came of a run that was asked for. */
+export interface RunOutcome {
+  readonly slot: Date
+  /** `skipped`: it never began. */
+  readonly result: RunResult | 'skipped'
+  readonly error: Error | undefined
+}
+
+/** Where the runs of one leader are kept, so that the next one knows of them. */
+export interface RunBook {
+  /** Before the body. False: another worker has run it. Rejects when this worker does not lead any more. */
+  claim(job: string, slotMs: number): Promise<boolean>
+  /** The run is over and will not be run again. */
+  finish(job: string, over: FinishedRun): Promise<void>
+}
+
+export interface FinishedRun {
+  readonly slotMs: number
+  /** Every slot up to this one is dealt with. */
+  readonly cursorMs: number
+  readonly last: LastRun
+}
+
+/** One run of a job, from its slot to its end. */
+export class Run {
+  readonly slotMs: number
+  /** `undefined`: nobody else needs to know of it. */
+  readonly book: RunBook | undefined
+  readonly delayMs: number
+  readonly abort: AbortController = new AbortController()
+  readonly over: Deferred<RunOutcome> = deferred<RunOutcome>()
+  /** A later run takes its place: it counts as over, however it ends. */
+  superseded = false
+  timedOut = false
+  begun = false
+
+  constructor({ slotMs, book, delayMs }: { readonly slotMs: number; readonly book: RunBook | undefined; readonly delayMs: number }) {
+    this.slotMs = slotMs
+    this.book = book
+    this.delayMs = delayMs
+  }
+
+  get slot(): Date {
+    return new Date(this.slotMs)
+  }
+
+  end(result: RunOutcome['result'], error?: Error): void {
+    this.over.resolve({ slot: this.slot, result, error })
+  }
+}

@@ -1,0 +1,230 @@
+import { MillraceError, nearestName, toError, type Candidate, type Clock, type Leadership, type Topology, type WorkerContext, type WorkerPart } from '@millrace/core'
+import { Alarm } from './alarm.ts'
+import type { JobView } from './job-view.ts'
+import { describeJob, type Job } from './jobs/job.ts'
+import { beginOnLeader } from './leader/begin-on-leader.ts'
+import { Term } from './leader/term.ts'
+import { JobRunner, type Beginning } from './runs/job-runner.ts'
+import type { RunOutcome } from './runs/run.ts'
+import type { SchedulerDeps } from './scheduler-deps.ts'
+import { CronTimetable } from './timetables/cron-timetable.ts'
+import { TimerTimetable } from './timetables/timer-timetable.ts'
+import type { Moment } from './timetables/timetable.ts'
+
+/** The jobs of an app on one worker. */
+export interface SchedulerPart extends WorkerPart {
+  /** In the order given. */
+  jobs(): readonly JobView[]
+  /**
+   * Runs a job now, whatever its timetable says; `overlap` holds. Resolves when the run is over.
+   *
+   * @throws `JOB_MISSING`; `NOT_LEADER` for a job of the leader on another worker; `CLOSED` when the worker stops or has not started
+   */
+  trigger(name: string): Promise<RunOutcome>
+  /** Slots are skipped from now on, on this worker; a run under way goes on. Throws `JOB_MISSING`. */
+  pause(name: string): void
+  /** Throws `JOB_MISSING`. */
+  resume(name: string): void
+}
+
+/** The compacted topic in which leaders keep what ran. */
+export function schedulerTopic(appId: string): string {
+  return `${appId}-__scheduler`
+}
+
+/**
+ * Tasks, timers and cron jobs of an app on one worker.
+ *
+ * @throws `NAME_TAKEN` when two jobs have one name
+ * @example
+ * createWorker({ …, parts: [agentsPart(…), schedulerPart({ appId, scope }, jobs)] })
+ */
+export function schedulerPart(deps: SchedulerDeps, jobs: readonly Job[]): SchedulerPart {
+  return new Scheduler(deps, jobs)
+}
+
+class Scheduler implements SchedulerPart, Candidate {
+  readonly name = 'scheduler'
+  readonly #deps: SchedulerDeps
+  readonly #jobs: readonly Job[]
+  #parts: Parts | undefined
+  #term: Term | undefined
+  /** The term in which jobs of the leader run. */
+  #begunIn: Term | undefined
+  #isReady = false
+  #isStopping = false
+
+  constructor(deps: SchedulerDeps, jobs: readonly Job[]) {
+    this.#deps = deps
+    this.#jobs = jobs
+    const seen = new Map<string, Job>()
+    for (const job of jobs) {
+      const other = seen.get(job.name)
+      if (other !== undefined) throw new MillraceError('NAME_TAKEN', `There are a ${describeJob(other)} and a ${describeJob(job)}.`)
+      seen.set(job.name, job)
+    }
+  }
+
+  declare(worker: WorkerContext, topology: Topology): void {
+    const { appId, scope, random = Math.random } = this.#deps
+    const runners = this.#jobs.map((job) => new JobRunner({ worker, scope, random }, job))
+    this.#parts = { worker, runners, alarm: new Alarm(worker.clock, () => this.#poll()) }
+    if (!this.#jobs.some(({ onLeader }) => onLeader)) return
+    const name = schedulerTopic(appId)
+    topology.topic({ name, partitions: 1, config: { 'cleanup.policy': 'compact' }, create: true, internal: true, keyCodec: undefined })
+    topology.lead(this)
+  }
+
+  async start(): Promise<void> {}
+
+  ready(): void {
+    const { worker, runners } = this.#mustRun()
+    if (this.#isStopping) return
+    this.#isReady = true
+    const now = moment(worker.clock)
+    for (const runner of runners) if (!runner.job.onLeader) runner.begin(beginHere(runner.job, now))
+    this.#beginOnLeader()
+    this.#arm()
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    if (this.#parts === undefined) return
+    const { worker, runners, alarm } = this.#parts
+    alarm.close()
+    for (const runner of runners) runner.stop(stopping())
+    await Promise.race([Promise.all(runners.map((runner) => runner.settled())), aborted(worker.signal)])
+  }
+
+  elected(leadership: Leadership): void {
+    const { worker } = this.#mustRun()
+    if (this.#isStopping) return
+    const { appId, random = Math.random } = this.#deps
+    const onOpened = (): void => {
+      if (term === this.#term) this.#beginOnLeader()
+    }
+    const term = new Term({ worker, topic: schedulerTopic(appId), leadership, random, onOpened })
+    this.#term = term
+    leadership.signal.addEventListener('abort', () => this.#lost(term), { once: true })
+    term.run().catch((thrown: unknown) => worker.fail(toError(thrown)))
+  }
+
+  async resign(): Promise<void> {
+    this.#isStopping = true
+    const { runners } = this.#mustRun()
+    const mine = runners.filter(({ job }) => job.onLeader)
+    for (const runner of mine) runner.stop(stopping())
+    await Promise.all(mine.map((runner) => runner.settled()))
+    await this.#term?.resign()
+  }
+
+  jobs(): readonly JobView[] {
+    if (this.#parts === undefined) return []
+    const now = moment(this.#parts.worker.clock)
+    return this.#parts.runners.map((runner) => runner.view(now))
+  }
+
+  async trigger(name: string): Promise<RunOutcome> {
+    return this.#runner(name).trigger()
+  }
+
+  pause(name: string): void {
+    this.#runner(name).pause()
+  }
+
+  resume(name: string): void {
+    this.#runner(name).resume()
+  }
+
+  /** Once the worker is ready, and the term has read what ran. */
+  #beginOnLeader(): void {
+    const term = this.#term
+    if (term === undefined || !term.isOpen || !this.#isReady || this.#isStopping) return
+    const { worker, runners } = this.#mustRun()
+    const now = moment(worker.clock)
+    const isAgain = this.#begunIn === term
+    this.#begunIn = term
+    for (const runner of runners) {
+      const { job } = runner
+      if (!job.onLeader) continue
+      const record = term.record(job.name)
+      // Read again within a term: timetables go on, but a claim of which nothing was heard may have been written.
+      if (isAgain) runner.runAgain(record?.open ?? [])
+      else runner.begin({ ...beginOnLeader(job, record, { now, groupLife: term.leadership.groupLife }), book: term })
+      if (record === undefined && job.kind === 'cron' && job.catchUp !== 'none') void this.#note(term, job, now)
+    }
+    this.#poll()
+  }
+
+  /** So that slots are caught up from now on, and not only from the first run on. */
+  async #note(term: Term, job: Job, now: Moment): Promise<void> {
+    try {
+      await term.note(job.name, now.wallMs)
+    } catch (thrown) {
+      this.#mustRun().worker.log.debug({ job: job.name, error: toError(thrown).message }, `That ${describeJob(job)} has begun could not be noted.`)
+    }
+  }
+
+  #lost(term: Term): void {
+    if (this.#term !== term) return
+    this.#term = undefined
+    for (const runner of this.#mustRun().runners) if (runner.job.onLeader) runner.suspend(term.leadership.signal.reason)
+    this.#arm()
+  }
+
+  #poll(): void {
+    const { worker, runners } = this.#mustRun()
+    const now = moment(worker.clock)
+    for (const runner of runners) runner.poll(now)
+    this.#arm()
+  }
+
+  #arm(): void {
+    const { worker, runners, alarm } = this.#mustRun()
+    const now = moment(worker.clock)
+    const waits = runners.flatMap((runner) => runner.nextInMs(now) ?? [])
+    alarm.arm(waits.length === 0 ? undefined : Math.min(...waits))
+  }
+
+  #mustRun(): Parts {
+    if (this.#parts === undefined) throw new MillraceError('CLOSED', 'The scheduler has no worker yet.')
+    return this.#parts
+  }
+
+  #runner(name: string): JobRunner {
+    const { runners } = this.#mustRun()
+    const runner = runners.find(({ job }) => job.name === name)
+    if (runner !== undefined) return runner
+    const near = nearestName(name, runners.map(({ job }) => job.name))
+    throw new MillraceError('JOB_MISSING', `There is no job "${name}".${near === undefined ? '' : ` Did you mean "${near}"?`}`)
+  }
+}
+
+/** What there is once a worker has begun to start. */
+interface Parts {
+  readonly worker: WorkerContext
+  readonly runners: readonly JobRunner[]
+  readonly alarm: Alarm
+}
+
+/** A job that every worker runs begins anew with each of them. */
+function beginHere(job: Job, now: Moment): Beginning {
+  const beginning = { timetable: undefined, book: undefined, slots: [], runsBefore: 0 }
+  if (job.kind === 'task') return { ...beginning, slots: [now.wallMs] }
+  return { ...beginning, timetable: job.kind === 'timer' ? TimerTimetable.from(job.everyMs, now) : new CronTimetable(job, now.wallMs) }
+}
+
+function moment(clock: Clock): Moment {
+  return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
+}
+
+function stopping(): MillraceError {
+  return new MillraceError('CLOSED', 'The worker stops.')
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,59 @@
+import { LATE_LIMIT_MS, NOTHING_DUE, type DueSlots, type Moment, type Timetable } from './timetable.ts'
+
+/** Sums of fractions may end up this much short of a slot. */
+const ROUNDING_MS = 0.001
+
+/**
+ * Slots at a fixed rate, counted on the monotonic clock from where the timetable begins: however long a run takes and
+ * however late it is told, the next slot stays where it was. Of several that have come the latest is run.
+ */
+export class TimerTimetable implements Timetable {
+  readonly #everyMs: number
+  readonly #originMs: number
+  #told: number
+  #cursorMs: number
+
+  private constructor(everyMs: number, { originMs, told, cursorMs }: { readonly originMs: number; readonly told: number; readonly cursorMs: number }) {
+    this.#everyMs = everyMs
+    this.#originMs = originMs
+    this.#told = told
+    this.#cursorMs = cursorMs
+  }
+
+  /** The first slot is one interval from now. */
+  static from(everyMs: number, now: Moment): TimerTimetable {
+    return new TimerTimetable(everyMs, { originMs: now.monotonicMs, told: 0, cursorMs: now.wallMs })
+  }
+
+  /** Goes on at the rate of another worker, whose last slot that was. A slot that has just passed meanwhile is due. */
+  static after(everyMs: number, lastSlotMs: number, now: Moment): TimerTimetable {
+    const sinceMs = now.wallMs - lastSlotMs
+    // The wall clock was put back: there is no telling where the other worker's slots are.
+    if (sinceMs < 0) return TimerTimetable.from(everyMs, now)
+    const passed = Math.floor(sinceMs / everyMs)
+    const lateMs = sinceMs - passed * everyMs
+    return new TimerTimetable(everyMs, {
+      originMs: now.monotonicMs - sinceMs,
+      told: passed > 0 && lateMs <= LATE_LIMIT_MS ? passed - 1 : passed,
+      cursorMs: lastSlotMs,
+    })
+  }
+
+  get cursorMs(): number {
+    return this.#cursorMs
+  }
+
+  due(now: Moment): DueSlots {
+    const come = Math.floor((now.monotonicMs - this.#originMs + ROUNDING_MS) / this.#everyMs)
+    const passed = come - this.#told
+    if (passed <= 0) return NOTHING_DUE
+    this.#told = come
+    const agoMs = now.monotonicMs - (this.#originMs + come * this.#everyMs)
+    this.#cursorMs = Math.max(Math.round(now.wallMs - agoMs), this.#cursorMs + 1)
+    return { slots: [this.#cursorMs], skipped: passed - 1 }
+  }
+
+  nextInMs(now: Moment): number {
+    return Math.max(this.#originMs + (this.#told + 1) * this.#everyMs - now.monotonicMs, 0)
+  }
+}

@@ -1,0 +1,28 @@
+/** Both clocks at one instant. */
+export interface Moment {
+  readonly wallMs: number
+  readonly monotonicMs: number
+}
+
+/** Slots that have come. */
+export interface DueSlots {
+  /** To be run, in order; wall time in milliseconds. */
+  readonly slots: readonly number[]
+  /** How many more have passed and are not run. */
+  readonly skipped: number
+}
+
+export const NOTHING_DUE: DueSlots = { slots: [], skipped: 0 }
+
+/** When a job is due. Each slot is told once, and always a later one than before. */
+export interface Timetable {
+  /** What has come since the last call. */
+  due(now: Moment): DueSlots
+  /** Until the next slot; `undefined` when there is none. */
+  nextInMs(now: Moment): number | undefined
+  /** Every slot up to this one has been told. */
+  readonly cursorMs: number
+}
+
+/** How late a slot may run without being caught up: longer than any timer, busy loop or change of the leader should take. */
+export const LATE_LIMIT_MS = 60_000
