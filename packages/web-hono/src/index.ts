@@ -1,1 +1,1 @@
-export {}
+export { honoDriver } from './lib/hono-driver.ts'

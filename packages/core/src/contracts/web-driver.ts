@@ -1,3 +1,5 @@
+import type { Clock } from './clock.ts'
+
 /** What a server must not let its clients exceed. */
 export interface WebServerLimits {
   /** Request line and headers together; more is answered with 431. */
@@ -16,6 +18,7 @@ export interface ServeOptions {
   /** Port 0 takes any free one. */
   readonly address: { readonly host: string; readonly port: number }
   readonly limits: WebServerLimits
+  readonly clock: Pick<Clock, 'schedule'>
   /** Told of what went wrong with a connection or an answer and can be told to no client. Must not throw. */
   readonly onError: (error: Error) => void
 }

@@ -48,7 +48,7 @@ export class PageRequest implements PageContext {
     const location = typeof place === 'string' ? new URL(place, this.url) : place
     // Without scheme and host where they are the site's: behind a proxy the client knows them better.
     const isHere = location.origin === this.url.origin
-    return new Response(null, { status, headers: { location: isHere ? location.href.slice(location.origin.length) : location.href } })
+    return new Response(null, { status, headers: { 'content-length': '0', location: isHere ? location.href.slice(location.origin.length) : location.href } })
   }
 
   error(status: number, detail: string, extra: JsonObject = {}): Response {
@@ -61,5 +61,6 @@ function answer(body: string | Uint8Array, contentType: string, options: AnswerO
   const { status = 200, headers: given } = typeof options === 'number' ? { status: options } : options
   const headers = new Headers(given)
   if (!headers.has('content-type')) headers.set('content-type', contentType)
+  headers.set('content-length', String(Buffer.byteLength(body)))
   return new Response(body, { status, headers })
 }

@@ -50,6 +50,7 @@ export function webPart(deps: WebPartDeps, settings: WebPartSettings): WebPart {
         fetch: (request) => site.handle(request, deps.worker()),
         address: settings,
         limits: { headerBytes: HEADER_BYTES, idleMs: IDLE_MS },
+        clock: worker.clock,
         onError: (error) => log.debug({ error: error.message }, 'A connection to the site failed.'),
       })
       opening.then(

@@ -1,0 +1,67 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { serveNodeHttp, toError, writeResponse, type ServeOptions, type WebDriver } from '@millrace/core'
+
+/**
+ * A web driver on `node:http` alone: shows that the server can be swapped, and is enough where no other is wanted.
+ *
+ * @example
+ * createApp({ id: 'word-counts', web: { driver: nodeHttpDriver } })
+ */
+export function nodeHttpDriver(): WebDriver {
+  return {
+    name: 'node:http',
+    serve: (options) =>
+      serveNodeHttp(options, (incoming, outgoing) => {
+        answer(options, incoming, outgoing).catch((thrown: unknown) => {
+          options.onError(toError(thrown))
+          outgoing.destroy()
+        })
+      }),
+  }
+}
+
+async function answer({ fetch, onError }: ServeOptions, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const left = new AbortController()
+  outgoing.once('close', () => {
+    if (!outgoing.writableFinished) left.abort(new Error('The client is gone.'))
+    // What was not read of the body would be in the way of the next request.
+    incoming.removeAllListeners('data')
+    incoming.resume()
+  })
+  const request = requestOf(incoming, left.signal)
+  await writeResponse(request === undefined ? errorResponse(400, 'The request cannot be read.') : await answered(request, { fetch, onError }), outgoing)
+}
+
+async function answered(request: Request, { fetch, onError }: Pick<ServeOptions, 'fetch' | 'onError'>): Promise<Response> {
+  try {
+    return await fetch(request)
+  } catch (thrown) {
+    onError(toError(thrown))
+    return errorResponse(500, 'The request failed.')
+  }
+}
+
+function errorResponse(status: number, error: string): Response {
+  return Response.json({ error }, { status })
+}
+
+/** `undefined` when target, host or method are not such as a web-standard request can have. */
+function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | undefined {
+  const { method = 'GET', url = '/', headers: { host = 'localhost' } } = incoming
+  const href = url.startsWith('/') ? `http://${host}${url}` : url
+  if (!URL.canParse(href) || !/^[\w.:[\]-]+$/.test(host) || url.includes('\\')) return undefined
+  const hasBody = method !== 'GET' && method !== 'HEAD'
+  try {
+    return new Request(href, { method, headers: headersOf(incoming), signal, ...(hasBody ? { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: 'half' as const } : {}) })
+  } catch (error) {
+    if (error instanceof TypeError) return undefined
+    throw error
+  }
+}
+
+function headersOf({ rawHeaders }: IncomingMessage): Headers {
+  const headers = new Headers()
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '')
+  return headers
+}

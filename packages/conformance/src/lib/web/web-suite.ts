@@ -1,0 +1,21 @@
+import { describe } from 'vitest'
+import type { WebDriver } from '@millrace/core'
+import { closingCases } from './cases/closing-cases.ts'
+import { exchangeCases } from './cases/exchange-cases.ts'
+import { failureCases } from './cases/failure-cases.ts'
+import { hostileCases } from './cases/hostile-cases.ts'
+
+/**
+ * What `WebDriver` means, over real sockets of this machine.
+ *
+ * @example
+ * webSuite('hono', honoDriver)
+ */
+export function webSuite(name: string, createDriver: () => WebDriver): void {
+  describe(`web driver: ${name}`, () => {
+    describe('exchanges', () => exchangeCases(createDriver))
+    describe('failures', () => failureCases(createDriver))
+    describe('hostile and slow clients', () => hostileCases(createDriver))
+    describe('opening and closing', () => closingCases(createDriver))
+  })
+}

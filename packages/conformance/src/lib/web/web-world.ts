@@ -1,0 +1,82 @@
+import { connect, type Socket } from 'node:net'
+import { systemClock, type ServeOptions, type WebDriver, type WebServer } from '@millrace/core'
+import { eventually, within } from '../eventually.ts'
+
+/** A served driver, and clients for it. */
+export interface WebWorld {
+  readonly server: WebServer
+  readonly url: string
+  /** What the driver could tell no client. */
+  readonly errors: readonly Error[]
+  /** A connection of bytes. */
+  socket(): Promise<RawClient>
+  close(): Promise<void>
+}
+
+/** A client that may say anything. */
+export interface RawClient {
+  readonly socket: Socket
+  /** What came so far, byte for byte. */
+  received(): string
+  write(text: string): void
+  /** Resolves with all that came when the connection has ended. */
+  ended(): Promise<string>
+  /** Resolves when what came matches. */
+  until(pattern: RegExp): Promise<string>
+}
+
+export interface WorldOptions {
+  readonly driver: WebDriver
+  readonly fetch: ServeOptions['fetch']
+  readonly idleMs?: number
+}
+
+export const HEADER_BYTES = 16_384
+
+export async function openWorld({ driver, fetch, idleMs = 30_000 }: WorldOptions): Promise<WebWorld> {
+  const errors: Error[] = []
+  const server = await driver.serve({
+    fetch,
+    address: { host: '127.0.0.1', port: 0 },
+    limits: { headerBytes: HEADER_BYTES, idleMs },
+    clock: systemClock(),
+    onError: (error) => void errors.push(error),
+  })
+  const clients: RawClient[] = []
+  return {
+    server,
+    url: `http://127.0.0.1:${server.port}`,
+    errors,
+    async socket() {
+      const client = await openClient(server.port)
+      clients.push(client)
+      return client
+    },
+    async close() {
+      for (const { socket } of clients) socket.destroy()
+      await within(server.close(0), { what: 'the server to close' })
+    },
+  }
+}
+
+async function openClient(port: number): Promise<RawClient> {
+  const socket = connect({ host: '127.0.0.1', port })
+  let text = ''
+  let isEnded = false
+  socket.setEncoding('latin1')
+  socket.on('data', (chunk) => (text += String(chunk)))
+  // A reset is an end, too.
+  socket.on('error', () => (isEnded = true))
+  socket.on('close', () => (isEnded = true))
+  await within(new Promise((resolve) => socket.once('connect', resolve)), { what: 'a connection' })
+  return {
+    socket,
+    received: () => text,
+    write: (data) => void socket.write(data, 'latin1'),
+    async ended() {
+      await eventually(() => isEnded, { what: `the connection to end; it has given ${JSON.stringify(text.slice(0, 200))}` })
+      return text
+    },
+    until: (pattern) => eventually(() => pattern.test(text) && text, { what: `${pattern} on the connection` }),
+  }
+}

@@ -1,0 +1,70 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { ServeOptions, WebServer } from '../../contracts/web-driver.ts'
+import { MillraceError } from '../errors/millrace-error.ts'
+import { answerClientError } from './answer-client-error.ts'
+import { Connections } from './connections.ts'
+
+/** How often the server looks for requests that are too slow, at the least. */
+const LONGEST_CHECK_MS = 5_000
+/** A whole request with its body, whatever is done with it. */
+const REQUEST_MS = 300_000
+
+/** Answers one request of `node:http`. Must not throw. */
+export type NodeListener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
+
+/**
+ * The part of a `WebDriver` that every driver over `node:http` shares: listening, limits, answers to what is no request,
+ * a graceful close. The driver makes web-standard requests of what the listener gets.
+ *
+ * @throws `PORT_IN_USE`, `SETTING_INVALID`
+ */
+export async function serveNodeHttp({ address, limits, clock }: Omit<ServeOptions, 'fetch'>, listener: NodeListener): Promise<WebServer> {
+  const server = createServer(
+    {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: limits.idleMs,
+      requestTimeout: Math.max(REQUEST_MS, limits.idleMs),
+      keepAliveTimeout: limits.idleMs,
+      connectionsCheckingInterval: Math.min(LONGEST_CHECK_MS, Math.ceil(limits.idleMs / 2)),
+    },
+    listener,
+  )
+  server.setTimeout(limits.idleMs)
+  const connections = new Connections(server)
+  server.on('clientError', answerClientError)
+  await listen(server, address)
+  const closed = new Promise<void>((resolve) => server.once('close', resolve))
+  return {
+    host: address.host,
+    port: boundPort(server),
+    async close(graceMs) {
+      if (server.listening) server.close()
+      connections.drain()
+      const timer = clock.schedule(graceMs, () => connections.destroy())
+      await closed
+      timer.cancel()
+    },
+  }
+}
+
+function listen(server: Server, { host, port }: ServeOptions['address']): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refuse = (error: NodeJS.ErrnoException): void => reject(bindError(error, { host, port }))
+    server.once('error', refuse)
+    server.listen({ host, port }, () => {
+      server.off('error', refuse)
+      resolve()
+    })
+  })
+}
+
+function bindError(cause: NodeJS.ErrnoException, { host, port }: ServeOptions['address']): MillraceError {
+  if (cause.code === 'EADDRINUSE') return new MillraceError('PORT_IN_USE', `Port ${port} on ${host} (web.port) is taken by another process.`, { cause })
+  return new MillraceError('SETTING_INVALID', `The site cannot listen on ${host} (web.host), port ${port} (web.port): ${cause.code ?? cause.message}.`, { cause })
+}
+
+function boundPort(server: Server): number {
+  const address = server.address()
+  if (typeof address === 'object' && address !== null) return address.port
+  throw new MillraceError('CLOSED', 'The server was closed while it was opened.')
+}

@@ -1,0 +1,27 @@
+import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
+
+/**
+ * Puts a web-standard answer on the wire, piece by piece as fast as the client takes them. Rejects when the body fails or
+ * the client leaves; then the connection is cut, so that half an answer is not taken for a whole one.
+ */
+export async function writeResponse(response: Response, outgoing: ServerResponse): Promise<void> {
+  const { body, status, headers } = response
+  if (outgoing.destroyed) {
+    await body?.cancel()
+    return
+  }
+  outgoing.statusCode = status
+  for (const [name, value] of headers) if (name !== 'set-cookie') outgoing.setHeader(name, value)
+  const cookies = headers.getSetCookie()
+  if (cookies.length > 0) outgoing.setHeader('set-cookie', cookies)
+  if (body === null) {
+    outgoing.end()
+    return
+  }
+  // The first event of a stream may be long in coming; its client wants to know that it will.
+  if (!headers.has('content-length')) outgoing.flushHeaders()
+  await pipeline(Readable.fromWeb(body as NodeReadableStream<Uint8Array>), outgoing)
+}

@@ -1,0 +1,4 @@
+import { webSuite } from '@millrace/conformance'
+import { honoDriver } from './hono-driver.ts'
+
+webSuite('hono', honoDriver)
