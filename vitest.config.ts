@@ -10,6 +10,7 @@ export default defineConfig({
       'packages/*/src/**/*.test.ts',
       'apps/*/src/**/*.test.ts',
       'apps/*/test/**/*.test.ts',
+      'bench/verifier/src/**/*.test.ts',
       'scripts/**/*.test.ts',
     ],
     globalSetup: ['scripts/kafka/vitest-setup.ts'],

@@ -1,10 +1,9 @@
 import type { Transport } from '@millrace/core'
+import type { Guarantee } from '../lib/verifier-run.ts'
 import { commitPastUnfinished } from './commit-past-unfinished.ts'
 import { failingCommits, reinitWithoutRecovery } from './failing-commits.ts'
 import { leaseUnchecked } from './lease-unchecked.ts'
 import { skippedRow } from './skipped-row.ts'
-
-type Guarantee = 'at-least-once' | 'exactly-once'
 
 /** One line of the product as its workers load it, and what stands there instead. */
 export interface SourceChange {

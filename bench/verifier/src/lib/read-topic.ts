@@ -24,7 +24,7 @@ export async function readTopic(transport: Transport, { name, partitions }: Topi
         if (left.size === 0) return
       }
     }
-    await withTimeout(reading(), LIMIT_MS, `reading ${name}`, systemClock())
+    await withTimeout(reading(), LIMIT_MS, systemClock(), () => new Error(`${name} was not read within ${LIMIT_MS} ms.`))
   } finally {
     await reader.close()
   }

@@ -18,8 +18,11 @@ export async function runChaos(steps: readonly Step[], slots: readonly WorkerSlo
     const before = busy.get(slot) ?? Promise.resolve()
     // A stop may take longer than until the next start: that one waits for it.
     const doing = before.then(() => doIt(worker, deed))
-    if (deed === 'start' || deed === 'thaw') void doing.then(() => busy.delete(slot))
     busy.set(slot, doing)
+    const over = (): void => {
+      if (busy.get(slot) === doing) busy.delete(slot)
+    }
+    if (deed === 'start' || deed === 'thaw') void doing.then(over)
   }
   await Promise.all(busy.values())
 }

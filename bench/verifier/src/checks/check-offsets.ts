@@ -1,0 +1,35 @@
+import { partitionKey, type Transport } from '@millrace/core'
+import type { VerifierRun } from '../lib/verifier-run.ts'
+import { sourceTopics, verifierTopics } from '../lib/verifier-topics.ts'
+
+/** A source partition of which something is not committed. */
+export interface Behind {
+  readonly partition: string
+  readonly committed: number | undefined
+  readonly end: number
+  readonly metadata: string
+}
+
+/** Source partitions whose committed offset is not their end. */
+export async function partitionsBehind(transport: Transport, run: VerifierRun): Promise<readonly Behind[]> {
+  const admin = transport.admin()
+  const named = sourceTopics(verifierTopics(run.id))
+  const known = new Set((await admin.topics(named.map(({ name }) => name))).map(({ name }) => name))
+  const partitions = named
+    .filter(({ name }) => known.has(name))
+    .flatMap((topic) => Array.from({ length: topic.partitions }, (_, partition) => ({ topic: topic.name, partition })))
+  // Committed first: an end that is read later can only be further on.
+  const committed = new Map((await admin.committed(run.id, partitions)).map((one) => [partitionKey(one), one]))
+  const ends = await admin.offsets(partitions, 'read-committed')
+  await admin.close()
+  return ends.flatMap((one) => {
+    const key = partitionKey(one)
+    const { offset, metadata = '' } = committed.get(key) ?? {}
+    const isAtEnd = offset === one.end || (offset === undefined && one.end === 0)
+    return isAtEnd && metadata === '' ? [] : [{ partition: key, committed: offset, end: one.end, metadata }]
+  })
+}
+
+export function showBehind({ partition, committed, end, metadata }: Behind): string {
+  return `${partition}: committed ${committed ?? 'nothing'} of ${end}${metadata === '' ? '' : `, with metadata ${metadata}`}`
+}
