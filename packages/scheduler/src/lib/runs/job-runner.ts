@@ -130,7 +130,7 @@ export class JobRunner {
       schedule: describeSchedule(job),
       timezone: job.kind === 'cron' ? job.schedule.zone.name : undefined,
       onLeader: job.onLeader,
-      state: this.#state(),
+      state: this.#state(nextInMs !== undefined),
       active: this.#active.size,
       queued: this.#queue.length,
       runs: this.#runs,
@@ -142,11 +142,11 @@ export class JobRunner {
     }
   }
 
-  #state(): JobState {
+  #state(hasNext: boolean): JobState {
     if (this.#phase === 'stopped') return 'stopped'
     if (this.#active.size > 0) return 'running'
     if (this.#phase === 'waiting') return this.job.onLeader ? 'waiting-for-leader' : 'starting'
-    if (this.#timetable === undefined) return 'finished'
+    if (!hasNext) return 'finished'
     return this.#paused ? 'paused' : 'scheduled'
   }
 
