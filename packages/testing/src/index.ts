@@ -2,3 +2,15 @@ export { collectLog, type CollectedLog, type LoggedLine } from './lib/collected-
 export type { RecordOf, Sendable, SendableTopic } from './lib/sendable.ts'
 export type { ReadableTopic, SentRecord } from './lib/sent-records.ts'
 export { TestApp, testApp, type RawSend, type TestAppOptions, type TestWorker } from './lib/test-app.ts'
+export { numberedRecords, type NumberedOptions, type RequestTopic } from './simulation/input-feed.ts'
+export { simulate, SimulationError } from './simulation/simulate.ts'
+export type {
+  SimulatedApp,
+  SimulatedInput,
+  SimulatedRecord,
+  SimulatedRun,
+  SimulatedWorld,
+  SimulationFaults,
+  SimulationOptions,
+  SimulationReport,
+} from './simulation/simulation-options.ts'

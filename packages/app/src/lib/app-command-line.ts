@@ -29,7 +29,8 @@ export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): Com
     start: () => lifecycle.start(),
     stop: (options = {}) => lifecycle.stop(options),
     finished: () => lifecycle.finished(),
-    worker: () => (lifecycle.workerId === undefined ? undefined : { id: lifecycle.workerId, url: undefined }),
+    worker: () =>
+      lifecycle.workerId === undefined ? undefined : { id: lifecycle.workerId, url: lifecycle.running?.web?.url() },
     client: () => openCommandLineClient(parts),
   }
 }

@@ -15,18 +15,23 @@ import {
   type Transport,
   type WorkScope,
 } from '@millrace/core'
+import { schedulerPart } from '@millrace/scheduler'
 import { agentsPart, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
+import { webPart, type Site } from '@millrace/web'
 import type { MemoryLog } from '@millrace/transport-embedded'
-import { createClient, createWorker, type Client, type Worker } from '@millrace/worker'
+import { createClient, createWorker, type Client } from '@millrace/worker'
 import { AppListeners } from './app-listeners.ts'
 import { createDeclaredTopics } from './create-declared-topics.ts'
 import type { Definitions } from './definitions.ts'
 import { definitionsPart } from './definitions-part.ts'
-import { openStore, openTransport, type DriverChoice } from './drivers.ts'
+import { openStore, openTransport, openWebDriver, type DriverChoice } from './drivers.ts'
 import { errorPolicyOf } from './error-policy-of.ts'
 import { plainLogger } from './plain-logger.ts'
+import type { RunningWorker } from './running-worker.ts'
 import { silentSensor } from './silent-sensor.ts'
+import { siteOf } from './site-of.ts'
+import { siteWorker } from './site-worker.ts'
 import { makeWorkerId } from './worker-id.ts'
 import { workerSettings } from './worker-settings.ts'
 
@@ -59,12 +64,13 @@ interface OpenClient {
 export class AppRuntime {
   readonly scope: ScopeStorage = new AsyncLocalStorage<WorkScope>()
   readonly surroundings: Surroundings
+  readonly site: Site
   readonly streams: StreamsDeps
   readonly tables: TablesDeps
   readonly #definitions: Definitions
   readonly #argument: AppSettings
   readonly listeners: AppListeners = new AppListeners()
-  readonly #workers: Worker[] = []
+  readonly #running: RunningWorker[] = []
   #client: Promise<OpenClient> | undefined
   #topicsMade: Promise<void> | undefined
   #memoryLog: Promise<MemoryLog> | undefined
@@ -91,9 +97,10 @@ export class AppRuntime {
       scope: this.scope,
       replies: new ReplyInboxes(),
       context: () => this.context(),
-      runningWorker: () => this.#workers[0]?.context,
+      runningWorker: () => this.#running[0]?.worker.context,
     }
-    this.tables = { appId, scope: this.scope, workers: () => this.#workers.map(({ context }) => context) }
+    this.tables = { appId, scope: this.scope, workers: () => this.#running.map(({ worker }) => worker.context) }
+    this.site = siteOf(definitions, this, () => this.#running.map(({ site }) => site))
   }
 
   /** Takes options of the command line. Throws as `createApp` does. */
@@ -103,7 +110,7 @@ export class AppRuntime {
 
   /** The context of a call made here: the scope's, else the first running worker's, else a client of its own. */
   async context(): Promise<ClientContext> {
-    return this.scope.getStore()?.client ?? this.#workers[0]?.context ?? (await this.sender())
+    return this.scope.getStore()?.client ?? this.#running[0]?.worker.context ?? (await this.sender())
   }
 
   /** The client, once the topics that the app declares are there: it may send before any worker has run. */
@@ -148,43 +155,65 @@ export class AppRuntime {
     await transport.close()
   }
 
+  /** The workers of this process, in the order started. */
+  get running(): readonly RunningWorker[] {
+    return this.#running
+  }
+
   /** Makes a worker; the caller starts it. It counts as running until it has finished. */
-  async launch({ workerId, drivers }: Launch): Promise<Worker> {
+  async launch({ workerId, drivers }: Launch): Promise<RunningWorker> {
     this.#definitions.close()
     const { settings, clock, log, sensor, freeze } = this.surroundings
+    const scheduler = schedulerPart({ appId: settings.id, scope: this.scope }, [...this.#definitions.jobs.values()])
+    const transport = drivers?.transport ?? (await openTransport(this.#choice(), { clock, log }))
+    const store = drivers?.store ?? (await openStore(this.#choice()))
+    const webDriver = settings.web.enabled && drivers === undefined ? await openWebDriver(settings) : undefined
+    const site = siteWorker(() => worker, { scheduler, web: () => web, startedAt: new Date(clock.now()) })
+    const web =
+      webDriver === undefined
+        ? undefined
+        : webPart(
+            { site: this.site, driver: webDriver, worker: () => site, log },
+            { ...settings.web, graceMs: settings.shutdownTimeoutMs / 3 },
+          )
     const worker = createWorker({
       appId: settings.id,
       workerId,
-      transport: drivers?.transport ?? (await openTransport(this.#choice(), { clock, log })),
-      store: drivers?.store ?? (await openStore(this.#choice())),
+      transport,
+      store,
       clock,
       log,
       sensor,
       freeze,
       settings: workerSettings(settings),
+      webAddress: () => web?.address(),
       parts: [
         definitionsPart(this.#definitions),
         globalTablesPart([...this.#definitions.globalTables.values()], { freeze }),
         agentsPart(this.streams, [...this.#definitions.agents.values()], { errorPolicy: errorPolicyOf(settings) }),
+        scheduler,
+        ...(web === undefined ? [] : [web]),
       ],
     })
-    this.#workers.push(worker)
-    this.#forward(worker)
-    return worker
+    const running = { worker, scheduler, site, web }
+    this.#running.push(running)
+    this.#forward(running)
+    return running
   }
 
-  #forward(worker: Worker): void {
+  #forward(running: RunningWorker): void {
+    const { worker } = running
     worker.on('partitionsAssigned', (partitions) => this.listeners.tell('partitionsAssigned', partitions))
     worker.on('partitionsLost', (partitions) => this.listeners.tell('partitionsLost', partitions))
     worker.on('rebalanceComplete', (change) => this.listeners.tell('rebalanceComplete', change))
-    const gone = (): void => this.forget(worker)
+    const gone = (): void => this.forget(running)
     worker.finished.then(gone, gone)
   }
 
   /** The worker does not count as running any more: it has finished, or a test has killed it. */
-  forget(worker: Worker): void {
-    const at = this.#workers.indexOf(worker)
-    if (at >= 0) this.#workers.splice(at, 1)
+  forget(running: RunningWorker): void {
+    const at = this.#running.indexOf(running)
+    if (at >= 0) this.#running.splice(at, 1)
   }
 
   async #openClient(): Promise<OpenClient> {

@@ -6,8 +6,22 @@ import {
   type CommandOutput,
   type CommandParameters,
   type CommandSpec,
+  type Duration,
   type HasCommandLine,
 } from '@millrace/core'
+import {
+  createCrontab,
+  createTask,
+  createTimer,
+  type CronJob,
+  type CrontabOptions,
+  type Job,
+  type JobFunction,
+  type TaskJob,
+  type TaskOptions,
+  type TimerJob,
+  type TimerOptions,
+} from '@millrace/scheduler'
 import {
   createAgent,
   createChannel,
@@ -35,10 +49,20 @@ import {
   type TableOptions,
   type ValueOf,
 } from '@millrace/tables'
+import type {
+  AnyParams,
+  KeyHandler,
+  PageHandler,
+  ParamsWith,
+  PathParams,
+  RoutableTable,
+  ViewClass,
+} from '@millrace/web'
 import type { WorkerStats } from '@millrace/worker'
 import { appCommandLine } from './app-command-line.ts'
 import type { AppEvents } from './app-events.ts'
 import type { AppParts } from './app-parts.ts'
+import { AppScheduler } from './app-scheduler.ts'
 import { commandDefinition } from './command-definition.ts'
 
 /**
@@ -51,11 +75,14 @@ export class App implements HasCommandLine {
   readonly id: string
   /** For the command line only. */
   readonly 'millrace.command-line': CommandLineApp
+  /** Next and last runs of tasks, timers and cron jobs; `trigger`, `pause`, `resume`. */
+  readonly scheduler: AppScheduler
   readonly #parts: AppParts
 
   constructor(parts: AppParts) {
     this.id = parts.runtime.surroundings.settings.id
     this.#parts = parts
+    this.scheduler = new AppScheduler(() => parts.runtime.running.map(({ scheduler }) => scheduler))
     this['millrace.command-line'] = appCommandLine(parts)
   }
 
@@ -176,6 +203,99 @@ export class App implements HasCommandLine {
     definitions.add('command', { into: definitions.commands, name }, () => commandDefinition(name, spec, handler))
   }
 
+  /**
+   * Declares a function that runs once when the worker has joined and recovered; with `onLeader` once in the whole group.
+   *
+   * @throws `NAME_INVALID`, `NAME_TAKEN`, `DURATION_INVALID`, `DEFINITION_LATE`
+   * @example
+   * app.task(async function onStarted() { console.log('APP STARTED') })
+   */
+  task(fn: JobFunction): TaskJob
+  task(options: TaskOptions, fn: JobFunction): TaskJob
+  task(...given: [JobFunction] | [TaskOptions, JobFunction]): TaskJob {
+    const [options, fn] = given.length === 1 ? [{}, ...given] : given
+    return this.#job(createTask(options, fn))
+  }
+
+  /**
+   * Declares a function that runs at a fixed rate, without drift and without overlapping itself unless `overlap` says so.
+   *
+   * @throws as `task`
+   * @example
+   * app.timer('10s', async function everyTen() { console.log('WAKE UP') })
+   */
+  timer(every: Duration, fn: JobFunction): TimerJob
+  timer(every: Duration, options: TimerOptions, fn: JobFunction): TimerJob
+  timer(every: Duration, ...given: [JobFunction] | [TimerOptions, JobFunction]): TimerJob {
+    const [options, fn] = given.length === 1 ? [{}, ...given] : given
+    return this.#job(createTimer(every, options, fn))
+  }
+
+  /**
+   * Declares a function that runs by a crontab expression: 5 fields, 6 with seconds first, or `@daily` and the like.
+   *
+   * @throws as `task`; `CRON_INVALID`, `TIME_ZONE_UNKNOWN`
+   * @example
+   * app.crontab('0 20 * * *', { timezone: 'America/Los_Angeles', onLeader: true }, async function daily({ slot }) { … })
+   */
+  crontab(expression: string, fn: JobFunction): CronJob
+  crontab(expression: string, options: CrontabOptions, fn: JobFunction): CronJob
+  crontab(expression: string, ...given: [JobFunction] | [CrontabOptions, JobFunction]): CronJob {
+    const [options, fn] = given.length === 1 ? [{}, ...given] : given
+    return this.#job(createCrontab(expression, options, fn))
+  }
+
+  #job<J extends Job>(job: J): J {
+    const { definitions } = this.#parts
+    return definitions.add(
+      job.kind === 'cron' ? 'cron job' : job.kind,
+      { into: definitions.jobs, name: job.name },
+      () => job,
+    )
+  }
+
+  /**
+   * Defines a page of the site that every worker serves: a function for GET and HEAD, or a class that extends `View`.
+   *
+   * @throws `DEFINITION_INVALID`, `NAME_TAKEN`
+   * @example
+   * app.page('/count/', (c) => c.json({ count: ++count }))
+   */
+  page<const Path extends string>(path: Path, page: PageHandler<PathParams<Path>> | ViewClass<PathParams<Path>>): void {
+    this.#parts.runtime.site.page(path, page)
+  }
+
+  /**
+   * A page function for one key of a table: it runs on the worker that has the key, wherever the request came in.
+   *
+   * @example
+   * app.page('/words/:word/', app.tableRoute(counts, { param: 'word' }, (c, word) => c.json({ [word]: counts.get(word) })))
+   */
+  tableRoute<K, const Name extends string>(
+    table: RoutableTable<K>,
+    place: { readonly param: Name },
+    handler: KeyHandler<ParamsWith<Name>, K>,
+  ): PageHandler<ParamsWith<Name>>
+  tableRoute<K>(
+    table: RoutableTable<K>,
+    place: { readonly query: string },
+    handler: KeyHandler<AnyParams, K>,
+  ): PageHandler
+  tableRoute<K>(
+    table: RoutableTable<K>,
+    place: { readonly param: string } | { readonly query: string },
+    handler: KeyHandler<AnyParams, K>,
+  ): PageHandler {
+    const { site } = this.#parts.runtime
+    return 'param' in place ? site.tableRoute(table, place, handler) : site.tableRoute(table, place, handler)
+  }
+
+  /** The whole site as a function, for mounting into another server. */
+  get web(): { fetch(request: Request): Promise<Response> } {
+    const { site } = this.#parts.runtime
+    return { fetch: (request) => site.fetch(request) }
+  }
+
   /** Calls `fn` each time; the function returned ends that. */
   on<E extends keyof AppEvents>(event: E, fn: (...told: AppEvents[E]) => void): () => void {
     return this.#parts.lifecycle.on(event, fn)
@@ -202,7 +322,7 @@ export class App implements HasCommandLine {
 
   /** Figures of the worker; `undefined` when none runs. */
   stats(): WorkerStats | undefined {
-    return this.#parts.lifecycle.worker?.stats()
+    return this.#parts.lifecycle.running?.worker.stats()
   }
 
   /**

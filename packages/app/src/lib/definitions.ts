@@ -1,4 +1,5 @@
 import { type CommandDefinition, MillraceError } from '@millrace/core'
+import type { Job } from '@millrace/scheduler'
 import type { AnyAgent, AnyTopic } from '@millrace/streams'
 import type { AnyGlobalTable, AnyTable } from '@millrace/tables'
 
@@ -8,6 +9,7 @@ export class Definitions {
   readonly agents: Map<string, AnyAgent> = new Map()
   readonly tables: Map<string, AnyTable> = new Map()
   readonly globalTables: Map<string, AnyGlobalTable> = new Map()
+  readonly jobs: Map<string, Job> = new Map()
   readonly commands: Map<string, CommandDefinition> = new Map()
   #closed = false
 

@@ -8,6 +8,7 @@ import {
   type StoreUrl,
   type Transport,
   type TransportDeps,
+  type WebDriver,
 } from '@millrace/core'
 import { kafkaSecurity } from './kafka-security.ts'
 import type { MemoryLog } from '@millrace/transport-embedded'
@@ -64,6 +65,13 @@ export async function openTransport(choice: DriverChoice, deps: TransportDeps): 
     case 'memory':
       return transports.memory(url, choice, deps)
   }
+}
+
+/** The server under the site, that the setting `web.driver` names. */
+export async function openWebDriver({ web }: ResolvedSettings): Promise<WebDriver> {
+  if (typeof web.driver !== 'string') return web.driver()
+  const { honoDriver } = await import('@millrace/web-hono')
+  return honoDriver()
 }
 
 /** The store that the `store` setting names. */

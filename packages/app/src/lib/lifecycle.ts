@@ -1,5 +1,5 @@
 import { MillraceError, toError } from '@millrace/core'
-import type { Worker } from '@millrace/worker'
+import type { RunningWorker } from './running-worker.ts'
 import type { AppEvents } from './app-events.ts'
 import type { AppRuntime } from './app-runtime.ts'
 import { makeWorkerId } from './worker-id.ts'
@@ -8,8 +8,8 @@ import { makeWorkerId } from './worker-id.ts'
 export class Lifecycle {
   readonly #runtime: AppRuntime
   #workerId: string | undefined
-  #worker: Worker | undefined
-  #launched: Promise<Worker> | undefined
+  #running: RunningWorker | undefined
+  #launched: Promise<RunningWorker> | undefined
   #stopping: Promise<void> | undefined
   #finished: Promise<void> | undefined
 
@@ -21,8 +21,8 @@ export class Lifecycle {
     return this.#workerId
   }
 
-  get worker(): Worker | undefined {
-    return this.#worker
+  get running(): RunningWorker | undefined {
+    return this.#running
   }
 
   on<E extends keyof AppEvents>(event: E, fn: (...told: AppEvents[E]) => void): () => void {
@@ -36,16 +36,16 @@ export class Lifecycle {
     this.#workerId = makeWorkerId()
     const launched = this.#runtime.launch({ workerId: this.#workerId })
     this.#launched = launched
-    this.#finished = launched.then((worker) => worker.finished)
+    this.#finished = launched.then(({ worker }) => worker.finished)
     // Told as an event; whoever asks for `finished` hears of it too.
     this.#finished.catch((error: unknown) => this.#runtime.listeners.tell('error', toError(error)))
     return this.#run(launched)
   }
 
-  async #run(launched: Promise<Worker>): Promise<void> {
-    const worker = await launched
-    this.#worker = worker
-    await worker.start()
+  async #run(launched: Promise<RunningWorker>): Promise<void> {
+    const running = await launched
+    this.#running = running
+    await running.worker.start()
     this.#runtime.listeners.tell('started')
   }
 
@@ -58,11 +58,11 @@ export class Lifecycle {
   async #stop(hard: boolean): Promise<void> {
     this.#runtime.listeners.tell('beforeStop')
     try {
-      const worker = await this.#launched
-      await worker?.stop({ hard })
+      const running = await this.#launched
+      await running?.worker.stop({ hard })
     } finally {
       await this.#runtime.closeClient()
-      this.#worker = undefined
+      this.#running = undefined
       this.#launched = undefined
       this.#stopping = undefined
     }

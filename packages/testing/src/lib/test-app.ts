@@ -7,7 +7,7 @@ import {
   type ManualClock,
   type Transport,
 } from '@millrace/core'
-import { runtimeOf, type App, type AppRuntime, type Surroundings } from '@millrace/app'
+import { AppScheduler, runtimeOf, type App, type AppRuntime, type RunningWorker, type Surroundings } from '@millrace/app'
 import { memoryStore } from '@millrace/tables'
 import {
   createMemoryLog,
@@ -75,10 +75,11 @@ export class TestApp {
   /** Starts one more worker of the app on the same log; resolves when it has joined, recovered, and all have come to rest. */
   async worker(): Promise<TestWorker> {
     const transport = this.#transport()
-    const worker = await this.#runtime.launch({
+    const running = await this.#runtime.launch({
       workerId: `worker-${++this.#started}`,
       drivers: { transport, store: memoryStore() },
     })
+    const { worker } = running
     const handle: TestWorker = {
       worker,
       stop: async () => {
@@ -86,7 +87,7 @@ export class TestApp {
         await worker.stop()
         await this.settle()
       },
-      kill: () => this.#kill(worker, transport),
+      kill: () => this.#kill(running, transport),
     }
     this.#running.set(worker, handle)
     await worker.start()
@@ -105,18 +106,34 @@ export class TestApp {
     return this.#runtime.scope.run({ client: context, worker: context, event: undefined, agent: undefined }, work)
   }
 
-  async #kill(worker: Worker, transport: MemoryTransport): Promise<void> {
+  async #kill(running: RunningWorker, transport: MemoryTransport): Promise<void> {
+    const { worker } = running
     this.#running.delete(worker)
     transport.kill()
     // It takes its hands off, but never ends: nothing that it waits for will come.
     void worker.stop({ hard: true })
-    this.#runtime.forget(worker)
+    this.#runtime.forget(running)
     await this.settle()
   }
 
   /** Sends a value, or a record with key, headers, timestamp or partition. Resolves when the log has it. */
   async send<K, V>(topic: SendableTopic<K, V>, what: Sendable<K, V>): Promise<void> {
     await topic.send(asRecord(what))
+  }
+
+  /** Asks the site, as a client of the first worker would. A path, or a whole request. */
+  async fetch(path: string, init?: RequestInit): Promise<Response> {
+    return this.#runtime.site.fetch(new Request(new URL(path, 'http://test/'), init))
+  }
+
+  /** A job by name: runs it now, whatever its timetable says, on the first worker or on the one that leads. */
+  job(name: string): { trigger(): Promise<void> } {
+    const scheduler = new AppScheduler(() => this.#runtime.running.map((running) => running.scheduler))
+    return {
+      trigger: async () => {
+        await scheduler.trigger(name)
+      },
+    }
   }
 
   /** Writes bytes or text to a topic past the app, as another program would. */
