@@ -219,6 +219,10 @@ export const errorTable = {
   },
   COMMAND_USAGE: { title: 'The command was not understood', fix: 'See --help.' },
   NOT_SETTLED: { title: 'The app did not come to rest', fix: 'See what is in hand, named in the message.' },
+  SIMULATION_FAILED: {
+    title: 'A simulated run went wrong',
+    fix: 'Repeat it with the call named in the message: the same seed takes the same steps.',
+  },
 } as const
 
 export type ErrorCode = keyof typeof errorTable

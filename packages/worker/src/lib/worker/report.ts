@@ -64,7 +64,14 @@ export function reportQuiet({ status, runtime, subscriptions, budget }: ReportDe
   const positions = tasks.flatMap((task) =>
     task.sources.map(({ source }) => ({ topic: source.topic, partition: source.partition, position: source.position })),
   )
-  return { idle: inHand.length === 0, inHand, positions }
+  const finished = tasks.flatMap((task) =>
+    task.sources.map(({ source, cursors }) => ({
+      topic: source.topic,
+      partition: source.partition,
+      offset: Math.min(...cursors.map(({ tracker }) => tracker.position)),
+    })),
+  )
+  return { idle: inHand.length === 0, inHand, positions, finished }
 }
 
 function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<string, AgentStats>> {

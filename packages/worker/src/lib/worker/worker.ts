@@ -45,6 +45,8 @@ export interface Quiet {
   readonly inHand: readonly string[]
   /** How far each source partition has been read; compare with the end of the log to know that nothing is still to be fetched. */
   readonly positions: readonly (TopicPartition & { readonly position: number })[]
+  /** Everything below it is finished by every agent that reads the partition: no commit may be higher. */
+  readonly finished: readonly (TopicPartition & { readonly offset: number })[]
 }
 
 /** One run of an app in this process: joins the group, runs tasks, stops. */

@@ -1,0 +1,84 @@
+import { partitionKey, type CommitOffset } from '@millrace/core'
+import type { MemoryLog } from '@millrace/transport-embedded'
+import type { Worker } from '@millrace/worker'
+import type { SimulatedProcess } from './simulated-process.ts'
+
+/** What must hold at all times, whatever the app does. Remembers the first thing that did not. */
+export class Invariants {
+  readonly #log: MemoryLog
+  readonly #groupId: string
+  readonly #committed = new Map<string, number>()
+  #version = -1
+  #violation: string | undefined
+
+  constructor(log: MemoryLog, groupId: string) {
+    this.#log = log
+    this.#groupId = groupId
+  }
+
+  get violation(): string | undefined {
+    return this.#violation
+  }
+
+  /** A worker is about to commit these: everything before them must be finished by all agents. */
+  committing(
+    { name, worker }: { readonly name: string; readonly worker: Worker | undefined },
+    offsets: readonly CommitOffset[],
+  ): void {
+    const finished = new Map((worker?.quiet().finished ?? []).map((one) => [partitionKey(one), one.offset]))
+    for (const { topic, partition, offset } of offsets) {
+      const most = finished.get(partitionKey({ topic, partition }))
+      if (most !== undefined && offset > most)
+        this.#broken(`${name} commits ${topic}-${partition}@${offset}, but events are finished up to ${most} only`)
+    }
+  }
+
+  /** After each step. */
+  look(): void {
+    if (this.#log.version === this.#version) return
+    this.#version = this.#log.version
+    for (const { topic, partition, offset } of this.#log.committed(this.#groupId)) {
+      const key = partitionKey({ topic, partition })
+      const before = this.#committed.get(key) ?? 0
+      if (offset < before)
+        this.#broken(`the committed offset of ${topic}-${partition} went back from ${before} to ${offset}`)
+      const end = endOf(this.#log, topic, partition)
+      if (offset > end)
+        this.#broken(`the committed offset ${offset} of ${topic}-${partition} lies beyond its end, ${end}`)
+      this.#committed.set(key, offset)
+    }
+  }
+
+  /** At rest: each table, as its owner has it, is what its changelog says. */
+  tables(processes: readonly SimulatedProcess[]): void {
+    for (const { name, store } of processes) {
+      for (const { table, partition, rows } of store.opened) {
+        const topic = `${this.#groupId}-${table}-changelog`
+        const told = new Map<string, string>()
+        for (const { partition: of, key, value } of this.#log.records(topic)) {
+          if (of !== partition || key === null) continue
+          if (value === null) told.delete(key.toString('latin1'))
+          else told.set(key.toString('latin1'), value.toString('latin1'))
+        }
+        const here = new Map([...rows].map(([key, [, value]]) => [key, value.toString('latin1')]))
+        for (const key of new Set([...told.keys(), ...here.keys()])) {
+          if (told.get(key) === here.get(key)) continue
+          const says = `changelog ${told.get(key) ?? 'nothing'}, store ${here.get(key) ?? 'nothing'}`
+          this.#broken(`row ${JSON.stringify(key)} of ${table} partition ${partition} on ${name}: ${says}`)
+        }
+      }
+    }
+  }
+
+  #broken(what: string): void {
+    this.#violation ??= what
+  }
+}
+
+/** The end of a partition's log; 0 where there is none. */
+export function endOf(log: MemoryLog, topic: string, partition: number): number {
+  return log.backend.read((reads) => {
+    const stored = reads.topic(topic)
+    return stored === undefined ? 0 : reads.bounds(stored, partition).end
+  })
+}

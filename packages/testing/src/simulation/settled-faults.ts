@@ -1,0 +1,38 @@
+import type { SimulationFaults } from './simulation-options.ts'
+
+const DEFAULTS: Required<SimulationFaults> = Object.freeze({
+  crashes: 3,
+  stops: 2,
+  rebalances: 2,
+  silences: 1,
+  freezes: 1,
+  duplicates: 0.03,
+  slow: 0.03,
+  slowMs: 800,
+  commitErrors: 0.03,
+})
+
+const NONE: Required<SimulationFaults> = Object.freeze({
+  crashes: 0,
+  stops: 0,
+  rebalances: 0,
+  silences: 0,
+  freezes: 0,
+  duplicates: 0,
+  slow: 0,
+  slowMs: 0,
+  commitErrors: 0,
+})
+
+/** Faults with every number filled in. */
+export function settledFaults(faults: SimulationFaults | 'none' | undefined): Required<SimulationFaults> {
+  return faults === 'none' ? NONE : { ...DEFAULTS, ...faults }
+}
+
+/** Faults that are planned one by one. */
+export type PlannedFault = 'crashes' | 'stops' | 'rebalances' | 'silences' | 'freezes'
+
+export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze(['crashes', 'stops', 'rebalances', 'silences', 'freezes'])
+
+/** After these an event may be handled twice under at-least-once. Clean stops and rebalances are not among them. */
+export const DOUBLING_FAULTS: readonly string[] = Object.freeze(['crashes', 'silences', 'freezes', 'duplicates'])

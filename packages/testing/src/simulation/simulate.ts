@@ -1,0 +1,59 @@
+import { MillraceError, toError } from '@millrace/core'
+import { SeededRandom } from './seeded-random.ts'
+import { Simulation } from './simulation.ts'
+import type { SimulatedApp, SimulationOptions, SimulationReport } from './simulation-options.ts'
+import { withSeededMath } from './with-seeded-math.ts'
+
+/** So much of a failed run's trace is in the message. */
+const LAST_LINES = 25
+
+/** A run that went wrong. The message names the seed and the call that repeats it. */
+export class SimulationError extends MillraceError {
+  /** The run up to there. */
+  readonly report: SimulationReport
+
+  constructor(report: SimulationReport, cause: Error) {
+    const last = report.trace.slice(-LAST_LINES).join('\n  ')
+    super('SIMULATION_FAILED', `Seed ${report.seed}: ${cause.message}\nRepeat it with: ${report.repeat}\nThe last steps were:\n  ${last}\n`, { cause })
+    this.report = report
+  }
+}
+
+/**
+ * Runs an app with several workers in this process, on an in-memory log and a manual clock, and lets a seed decide what
+ * happens when: requests wait, answers get lost, workers crash, stop, freeze and are thrown out at any await. When the
+ * faults are over, everything must come to rest with nothing lost. One run at a time.
+ *
+ * @throws `SimulationError` naming the seed, what went wrong, and the call that repeats it
+ * @example
+ * await simulate(makeApp, { seed: 7, input: numberedRecords(orders, { value }), check: ({ sent }) => expect(sent(totals))… })
+ */
+export async function simulate(app: SimulatedApp, options: SimulationOptions): Promise<SimulationReport> {
+  const random = new SeededRandom(options.seed)
+  // Of its own: a product that asks for one number more or less should not change what the simulation decides.
+  return withSeededMath(new SeededRandom(options.seed ^ 0x5bd1e995), async () => {
+    const simulation = new Simulation(app, options, random)
+    const report = (): SimulationReport => ({
+      seed: options.seed,
+      trace: simulation.trace.lines,
+      steps: simulation.trace.steps,
+      faults: Object.fromEntries([...simulation.happened].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+      records: simulation.records,
+      repeat: repeatOf(options),
+    })
+    try {
+      await simulation.run()
+      return report()
+    } catch (thrown) {
+      throw new SimulationError(report(), toError(thrown))
+    }
+  })
+}
+
+/** The call as text; what cannot be written is left as a dot. */
+function repeatOf({ seed, workers, faults, partitions, maxSteps }: SimulationOptions): string {
+  const parts = Object.entries({ seed, workers, faults, partitions, maxSteps }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}: ${JSON.stringify(value).replaceAll('"', "'").replaceAll(/'(\w+)':/g, '$1: ')}`],
+  )
+  return `simulate(app, { ${parts.join(', ')}, input, check })`
+}

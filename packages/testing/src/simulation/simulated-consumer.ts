@@ -1,0 +1,114 @@
+import {
+  MillraceError,
+  type AssignmentChange,
+  type CommitOffset,
+  type Consumer,
+  type ConsumerOptions,
+  type RecordBatch,
+  type TopicPartition,
+  type Transport,
+} from '@millrace/core'
+import { heldItems, request, type SimulatedWire } from './simulated-wire.ts'
+
+/** Most bytes of one fetch of a partition: small, so that there are many. */
+const MAX_FETCH_BYTES = 400
+
+/** A member of a group that hears of everything later, and whose session may run out. */
+export class SimulatedConsumer implements Consumer {
+  readonly #wire: SimulatedWire
+  readonly #inner: Consumer
+  readonly #options: ConsumerOptions
+  /** As the member knows it. */
+  #generation = -1
+
+  constructor(wire: SimulatedWire, transport: Transport, options: ConsumerOptions) {
+    this.#wire = wire
+    this.#options = options
+    this.#inner = transport.consumer({
+      ...options,
+      assignor: wire.names.assignor(options.assignor),
+      maxPartitionBytes: Math.min(options.maxPartitionBytes, wire.random.between(1, MAX_FETCH_BYTES)),
+      listener: {
+        onRevoke: () => this.#revoked(),
+        onAssign: (change) => this.#assigned(change),
+        onLost: () => this.#lost(),
+      },
+    })
+  }
+
+  start(): Promise<void> {
+    return this.#inner.start()
+  }
+
+  batches(): AsyncIterable<RecordBatch> {
+    return heldItems(this.#wire, 'fetch', this.#inner.batches())
+  }
+
+  seek(partition: TopicPartition, offset: number): void {
+    this.#inner.seek(partition, offset)
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#inner.pause(partitions)
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#inner.resume(partitions)
+  }
+
+  committed(partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
+    return request(this.#wire, 'committed', () => this.#inner.committed(partitions))
+  }
+
+  commit(offsets: readonly CommitOffset[]): Promise<void> {
+    const generation = this.#generation
+    return request(this.#wire, 'commit', async () => {
+      // The request says in which generation it was made, whatever has happened since.
+      if (this.#wire.log.group(this.#options.groupId).generation !== generation)
+        throw new MillraceError('MEMBER_FENCED', `A commit of generation ${generation} came too late, in a simulation.`)
+      this.#wire.committing(offsets)
+      await this.#inner.commit(offsets)
+      for (const { topic, partition, offset } of offsets) this.#wire.note(`committed ${topic}-${partition}@${offset}`)
+    })
+  }
+
+  lastHeartbeatMs(): number {
+    return this.#generation < 0 ? -Infinity : this.#wire.heartbeats.lastMs
+  }
+
+  rejoin(): void {
+    this.#inner.rejoin()
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+
+  async #revoked(): Promise<void> {
+    await this.#wire.hold('news of a rebalance')
+    this.#wire.note('revoke')
+    await this.#options.listener.onRevoke()
+    await this.#wire.hold('join')
+    this.#wire.note('joins again')
+  }
+
+  async #assigned(change: AssignmentChange): Promise<void> {
+    await this.#wire.hold('assignment')
+    this.#generation = change.generation
+    this.#wire.heartbeats.joined(this.#options.heartbeatIntervalMs)
+    const memberId = this.#wire.names.of(change.memberId)
+    const list = (partitions: readonly TopicPartition[]): string =>
+      partitions.map(({ topic, partition }) => `${topic}-${partition}`).join(' ') || 'nothing'
+    this.#wire.note(
+      `generation ${change.generation} as ${memberId}: kept ${list(change.kept)}; gained ${list(change.gained)}; lost ${list(change.lost)}`,
+    )
+    await this.#options.listener.onAssign({ ...change, memberId })
+  }
+
+  async #lost(): Promise<void> {
+    await this.#wire.hold('news of being thrown out')
+    this.#generation = -1
+    this.#wire.note('lost everything')
+    await this.#options.listener.onLost()
+  }
+}

@@ -1,0 +1,215 @@
+import type { AppRuntime, RunningWorker } from '@millrace/app'
+import {
+  toError,
+  type CommitOffset,
+  type Logger,
+  type ManualClock,
+  type OutgoingRecord,
+  type Transport,
+} from '@millrace/core'
+import { createMemoryTransport, type MemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
+import type { Worker } from '@millrace/worker'
+import type { GateOwner, Gates } from './gates.ts'
+import { Heartbeats } from './heartbeats.ts'
+import type { MemberNames } from './member-names.ts'
+import { ProcessClock } from './process-clock.ts'
+import type { SeededRandom } from './seeded-random.ts'
+import { SimulatedStore, type SimulatedDisk } from './simulated-store.ts'
+import { SimulatedTransport } from './simulated-transport.ts'
+import type { RequestFaults } from './simulated-wire.ts'
+import { fingerprint, type Trace } from './trace.ts'
+
+export interface ProcessDeps {
+  readonly runtime: AppRuntime
+  readonly log: MemoryLog
+  readonly clock: ManualClock
+  readonly gates: Gates
+  readonly random: SeededRandom
+  readonly names: MemberNames
+  readonly trace: Trace
+  readonly logger: (name: string) => Logger
+  readonly faults: () => RequestFaults
+  readonly happened: (fault: string) => void
+  readonly committing: (process: SimulatedProcess, offsets: readonly CommitOffset[]) => void
+  readonly wrapTransport: (transport: Transport) => Transport
+}
+
+export type ProcessState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed' | 'dead'
+
+/** One run of a worker, from its start to its end: what a process is outside of simulations. */
+export class SimulatedProcess implements GateOwner {
+  readonly name: string
+  readonly store: SimulatedStore
+  readonly heartbeats: Heartbeats
+  readonly #deps: ProcessDeps
+  readonly #clock: ProcessClock
+  readonly #memory: MemoryTransport
+  readonly #transport: SimulatedTransport
+  #worker: Worker | undefined
+  #running: RunningWorker | undefined
+  #state: ProcessState = 'starting'
+  #frozen = false
+  #failure: Error | undefined
+
+  constructor(name: string, disk: SimulatedDisk, deps: ProcessDeps) {
+    const { log, clock, gates, random, names, trace, faults, happened } = deps
+    this.name = name
+    this.#deps = deps
+    this.#clock = new ProcessClock(clock)
+    this.heartbeats = new Heartbeats(clock)
+    const hold = (what: string): Promise<void> => gates.hold(this, what)
+    this.store = new SimulatedStore(disk, hold)
+    const logger = deps.logger(name)
+    this.#memory = createMemoryTransport(log, { clock: this.#clock, log: logger })
+    const note = (what: string): void => trace.add(name, what)
+    this.#transport = new SimulatedTransport(
+      {
+        log,
+        random,
+        names,
+        heartbeats: this.heartbeats,
+        faults,
+        hold,
+        happened,
+        note,
+        dead: () => this.dead,
+        stored: (records) => noteStored(records, note),
+        committing: (offsets) => deps.committing(this, offsets),
+      },
+      this.#memory,
+    )
+  }
+
+  get worker(): Worker | undefined {
+    return this.#worker
+  }
+
+  get state(): ProcessState {
+    return this.#state
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  get dead(): boolean {
+    return this.#state === 'dead'
+  }
+
+  get frozen(): boolean {
+    return this.#frozen
+  }
+
+  /** Neither ended nor about to. */
+  get up(): boolean {
+    return this.#state === 'running' || this.#state === 'starting'
+  }
+
+  get over(): boolean {
+    return this.#state === 'stopped' || this.#state === 'failed' || this.#state === 'dead'
+  }
+
+  /** Names its transport in the log. */
+  get host(): string {
+    return this.#memory.host
+  }
+
+  async start(): Promise<void> {
+    const { runtime, logger, wrapTransport } = this.#deps
+    const { surroundings } = runtime
+    // What the worker is given now it keeps; the app itself goes on with the clock that stands.
+    const { clock, log } = surroundings
+    surroundings.clock = this.#clock
+    surroundings.log = logger(this.name)
+    const launched = runtime.launch({
+      workerId: this.name,
+      drivers: { transport: wrapTransport(this.#transport), store: this.store },
+    })
+    surroundings.clock = clock
+    surroundings.log = log
+    const running = await launched
+    if (this.dead) return
+    const { worker } = running
+    this.#running = running
+    this.#worker = worker
+    worker.finished.then(
+      () => this.#become('stopped'),
+      (thrown: unknown) => this.#failed(thrown),
+    )
+    try {
+      await worker.start()
+      if (this.#state === 'starting') this.#become('running')
+    } catch (thrown) {
+      // A stop while it started ends the start so.
+      if (this.up) this.#failed(thrown)
+    }
+  }
+
+  /** Drains, commits and leaves; takes as long as the simulation lets it. */
+  stop(): void {
+    if (!this.up || this.#worker === undefined) return
+    this.#become('stopping')
+    void this.#worker.stop()
+  }
+
+  /** As kill -9. */
+  kill(): void {
+    const { gates, runtime, trace } = this.#deps
+    trace.add(this.name, 'killed')
+    this.#state = 'dead'
+    gates.drop(this)
+    this.#clock.kill()
+    this.#memory.kill()
+    if (this.#worker === undefined) return
+    void this.#worker.stop({ hard: true })
+    if (this.#running !== undefined) runtime.forget(this.#running)
+  }
+
+  /** As SIGSTOP. */
+  freeze(): void {
+    this.#frozen = true
+    this.#clock.freeze()
+    this.heartbeats.stop()
+  }
+
+  /** As SIGCONT. */
+  thaw(): void {
+    if (this.dead || !this.#frozen) return
+    this.#deps.trace.add(this.name, 'thawed')
+    this.#frozen = false
+    this.#clock.thaw()
+  }
+
+  /** Its session has run out: the group goes on without it. */
+  expire(): void {
+    this.#deps.trace.add(this.name, 'its session has run out')
+    this.#memory.expire()
+  }
+
+  rejoin(): void {
+    this.#transport.rejoin()
+  }
+
+  #become(state: ProcessState): void {
+    if (this.dead) return
+    this.#state = state
+    this.#deps.trace.add(this.name, state)
+  }
+
+  #failed(thrown: unknown): void {
+    if (this.over) return
+    this.#failure = toError(thrown)
+    this.#become('failed')
+  }
+}
+
+function noteStored(records: readonly OutgoingRecord[], note: (what: string) => void): void {
+  const counts = new Map<string, OutgoingRecord[]>()
+  for (const record of records) {
+    const key = `${record.topic}-${record.partition}`
+    const known = counts.get(key)
+    if (known === undefined) counts.set(key, [record])
+    else known.push(record)
+  }
+  for (const [key, stored] of counts) note(`stored ${stored.length} in ${key} (${fingerprint(stored)})`)
+}

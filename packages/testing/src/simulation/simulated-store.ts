@@ -1,0 +1,121 @@
+import {
+  MillraceError,
+  partitionKey,
+  type Checkpoint,
+  type RangeOptions,
+  type StoreChange,
+  type StoreDriver,
+  type StorePartition,
+} from '@millrace/core'
+
+interface KeptPartition {
+  readonly table: string
+  readonly partition: number
+  readonly rows: Map<string, readonly [key: Buffer, value: Buffer]>
+  checkpoint: Checkpoint | undefined
+}
+
+/** A disk: what was committed on it outlives the worker. */
+export class SimulatedDisk {
+  readonly #partitions = new Map<string, KeptPartition>()
+
+  /** Of every table partition ever opened here. */
+  get partitions(): readonly (Pick<KeptPartition, 'table' | 'partition'> & Pick<KeptPartition, 'rows'>)[] {
+    return [...this.#partitions.values()]
+  }
+
+  of(table: string, partition: number): KeptPartition {
+    const key = partitionKey({ topic: table, partition })
+    let kept = this.#partitions.get(key)
+    if (kept === undefined)
+      this.#partitions.set(key, (kept = { table, partition, rows: new Map(), checkpoint: undefined }))
+    return kept
+  }
+}
+
+/** The store of one worker on a disk. Each commit waits for `hold` before and after it is on the disk. */
+export class SimulatedStore implements StoreDriver {
+  readonly capabilities: StoreDriver['capabilities'] = Object.freeze({ name: 'simulated', durable: true })
+  readonly #disk: SimulatedDisk
+  readonly #hold: (what: string) => Promise<void>
+  readonly #open = new Map<StorePartition, KeptPartition>()
+  #closed = false
+
+  constructor(disk: SimulatedDisk, hold: (what: string) => Promise<void>) {
+    this.#disk = disk
+    this.#hold = hold
+  }
+
+  /** Table partitions that are open. */
+  get opened(): readonly Pick<KeptPartition, 'table' | 'partition' | 'rows'>[] {
+    return [...this.#open.values()]
+  }
+
+  async open(table: string, partition: number): Promise<StorePartition> {
+    this.#assertOpen()
+    await this.#hold('open store')
+    const kept = this.#disk.of(table, partition)
+    if ([...this.#open.values()].includes(kept))
+      throw new MillraceError('STORE_IN_USE', `Partition ${partition} of table "${table}" is open already.`)
+    const opened: StorePartition = {
+      table,
+      partition,
+      checkpoint: () => kept.checkpoint,
+      get: (key) => kept.rows.get(key.toString('latin1'))?.[1],
+      range: (options) => rangeOf(kept, options),
+      get rows() {
+        return kept.rows.size
+      },
+      clear: async () => {
+        kept.rows.clear()
+        kept.checkpoint = undefined
+      },
+      close: async () => void this.#open.delete(opened),
+    }
+    this.#open.set(opened, kept)
+    return opened
+  }
+
+  async commit(changes: readonly StoreChange[]): Promise<void> {
+    this.#assertOpen()
+    if (changes.length === 0) return
+    await this.#hold('store')
+    const writes = changes.map((change) => ({ change, kept: this.#own(change.partition) }))
+    for (const { change, kept } of writes) {
+      for (const { key, value } of change.rows) {
+        if (value === null) kept.rows.delete(key.toString('latin1'))
+        else kept.rows.set(key.toString('latin1'), [key, value])
+      }
+      if (change.checkpoint !== undefined) kept.checkpoint = change.checkpoint
+    }
+    await this.#hold('store answer')
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#open.clear()
+  }
+
+  #own(partition: StorePartition): KeptPartition {
+    const kept = this.#open.get(partition)
+    if (kept !== undefined) return kept
+    throw new MillraceError(
+      'CLOSED',
+      `Partition ${partition.partition} of table "${partition.table}" is not open in this store.`,
+    )
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new MillraceError('CLOSED', 'The simulated store is closed.')
+  }
+}
+
+function rangeOf(
+  { rows }: KeptPartition,
+  { from, to, limit = Infinity }: RangeOptions = {},
+): readonly (readonly [Buffer, Buffer])[] {
+  return [...rows.values()]
+    .filter(([key]) => (from === undefined || key.compare(from) >= 0) && (to === undefined || key.compare(to) < 0))
+    .toSorted(([a], [b]) => a.compare(b))
+    .slice(0, limit)
+}

@@ -1,0 +1,85 @@
+import {
+  MillraceError,
+  type CommitOffset,
+  type OutgoingRecord,
+  type SendOptions,
+  type SendOutcome,
+  type TopicPartition,
+  type TransactionalProducer,
+} from '@millrace/core'
+import { request, type SimulatedWire } from './simulated-wire.ts'
+
+/** A transactional producer whose commits end in an error now and then, and nobody knows whether they counted. */
+export class SimulatedTransaction implements TransactionalProducer {
+  readonly #wire: SimulatedWire
+  readonly #inner: TransactionalProducer
+  readonly #id: string
+  #records: OutgoingRecord[] = []
+  #offsets: CommitOffset[] = []
+
+  constructor(wire: SimulatedWire, inner: TransactionalProducer, id: string) {
+    this.#wire = wire
+    this.#inner = inner
+    this.#id = id
+  }
+
+  init(): Promise<void> {
+    return request(this.#wire, `init ${this.#id}`, () => this.#inner.init())
+  }
+
+  begin(): Promise<void> {
+    return request(this.#wire, `begin ${this.#id}`, async () => {
+      this.#records = []
+      this.#offsets = []
+      await this.#inner.begin()
+    })
+  }
+
+  partitions(topic: string): Promise<number> {
+    return request(this.#wire, `partitions of ${topic}`, () => this.#inner.partitions(topic))
+  }
+
+  lane(partition: TopicPartition): number {
+    return this.#inner.lane(partition)
+  }
+
+  send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
+    return request(this.#wire, `send ${this.#id}`, async () => {
+      const outcomes = await this.#inner.send(records, options)
+      this.#records.push(...records.filter((_, nth) => outcomes[nth]?.ok === true))
+      return outcomes
+    })
+  }
+
+  sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
+    return request(this.#wire, `offsets ${this.#id}`, async () => {
+      this.#wire.committing(offsets)
+      await this.#inner.sendOffsets(groupId, offsets)
+      this.#offsets.push(...offsets)
+    })
+  }
+
+  commit(): Promise<void> {
+    const { random, faults, happened } = this.#wire
+    return request(this.#wire, `commit ${this.#id}`, async () => {
+      const failing = random.chance(faults().commitErrors)
+      if (failing) happened('commitErrors')
+      if (!failing || random.chance(0.5)) {
+        await this.#inner.commit()
+        this.#wire.stored(this.#records)
+        for (const { topic, partition, offset } of this.#offsets)
+          this.#wire.note(`committed ${topic}-${partition}@${offset}`)
+      }
+      if (failing)
+        throw new MillraceError('PRODUCER_FENCED', `The commit of "${this.#id}" has failed, in a simulation.`)
+    })
+  }
+
+  abort(): Promise<void> {
+    return request(this.#wire, `abort ${this.#id}`, () => this.#inner.abort())
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+}

@@ -1,0 +1,80 @@
+import type {
+  Admin,
+  Consumer,
+  ConsumerOptions,
+  Isolation,
+  Producer,
+  Reader,
+  TransactionalProducer,
+  Transport,
+  TransportCapabilities,
+} from '@millrace/core'
+import { SimulatedConsumer } from './simulated-consumer.ts'
+import { SimulatedProducer } from './simulated-producer.ts'
+import { SimulatedTransaction } from './simulated-transaction.ts'
+import { heldItems, request, type SimulatedWire } from './simulated-wire.ts'
+
+/** A transport whose every await the simulation holds in its hand. */
+export class SimulatedTransport implements Transport {
+  readonly capabilities: TransportCapabilities
+  readonly #wire: SimulatedWire
+  readonly #inner: Transport
+  #consumer: Consumer | undefined
+
+  constructor(wire: SimulatedWire, inner: Transport) {
+    this.#wire = wire
+    this.#inner = inner
+    this.capabilities = Object.freeze({ ...inner.capabilities, name: 'simulated', sessions: true })
+  }
+
+  /** Asks for a rebalance, if there is a member. */
+  rejoin(): void {
+    this.#consumer?.rejoin()
+  }
+
+  connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
+    return request(this.#wire, 'connect', () => this.#inner.connect(options))
+  }
+
+  consumer(options: ConsumerOptions): Consumer {
+    this.#consumer = new SimulatedConsumer(this.#wire, this.#inner, options)
+    return this.#consumer
+  }
+
+  producer(): Producer {
+    return new SimulatedProducer(this.#wire, this.#inner.producer())
+  }
+
+  transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer {
+    return new SimulatedTransaction(this.#wire, this.#inner.transactionalProducer(options), options.id)
+  }
+
+  reader(options: { readonly isolation: Isolation }): Reader {
+    const reader = this.#inner.reader(options)
+    const wire = this.#wire
+    return {
+      assign: (partition, offset) => reader.assign(partition, offset),
+      unassign: (partition) => reader.unassign(partition),
+      batches: () => heldItems(wire, 'read', reader.batches()),
+      offsets: (partitions) => request(wire, 'offsets', () => reader.offsets(partitions)),
+      close: () => reader.close(),
+    }
+  }
+
+  admin(): Admin {
+    const admin = this.#inner.admin()
+    const wire = this.#wire
+    return {
+      topics: (names) => request(wire, 'topics', () => admin.topics(names)),
+      createTopics: (specs) => request(wire, 'create topics', () => admin.createTopics(specs)),
+      deleteTopics: (names) => request(wire, 'delete topics', () => admin.deleteTopics(names)),
+      offsets: (partitions, isolation) => request(wire, 'offsets', () => admin.offsets(partitions, isolation)),
+      committed: (groupId, partitions) => request(wire, 'committed', () => admin.committed(groupId, partitions)),
+      close: () => admin.close(),
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+}

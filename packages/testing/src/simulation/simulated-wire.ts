@@ -1,0 +1,57 @@
+import type { CommitOffset, OutgoingRecord } from '@millrace/core'
+import type { MemoryLog } from '@millrace/transport-embedded'
+import { never } from './gates.ts'
+import type { Heartbeats } from './heartbeats.ts'
+import type { MemberNames } from './member-names.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+/** How likely a request ends badly now; 0 once the faults are over. */
+export interface RequestFaults {
+  readonly duplicates: number
+  readonly commitErrors: number
+}
+
+/** What the parts of a simulated transport share. */
+export interface SimulatedWire {
+  readonly log: MemoryLog
+  readonly random: SeededRandom
+  readonly names: MemberNames
+  readonly heartbeats: Heartbeats
+  readonly faults: () => RequestFaults
+  /** Waits as long as the simulation likes; without end once the process is dead. */
+  readonly hold: (what: string) => Promise<void>
+  readonly dead: () => boolean
+  readonly happened: (fault: string) => void
+  readonly note: (what: string) => void
+  readonly stored: (records: readonly OutgoingRecord[]) => void
+  /** Asked before offsets are committed; throws nothing, remembers what is wrong. */
+  readonly committing: (offsets: readonly CommitOffset[]) => void
+}
+
+/** A request: some time on its way, some time until the answer is here. */
+export async function request<T>(wire: SimulatedWire, what: string, call: () => Promise<T>): Promise<T> {
+  await wire.hold(what)
+  if (wire.dead()) return never()
+  const answer = await call()
+  await wire.hold(`${what} answer`)
+  return answer
+}
+
+/** Holds each look for the next item, never an item that is there already: it might be out of date by then. */
+export function heldItems<T>(wire: SimulatedWire, what: string, items: AsyncIterable<T>): AsyncIterable<T> {
+  return {
+    [Symbol.asyncIterator]: () => {
+      const inner = items[Symbol.asyncIterator]()
+      return {
+        next: async () => {
+          await wire.hold(what)
+          return inner.next()
+        },
+        return: async () => {
+          await inner.return?.()
+          return { done: true, value: undefined }
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,93 @@
+import type { App } from '@millrace/app'
+import type { SendRequest, Transport } from '@millrace/core'
+import type { MemoryLog } from '@millrace/transport-embedded'
+import type { ReadableTopic, SentRecord } from '../lib/sent-records.ts'
+
+/** What goes wrong in a run. Numbers are the most of a run, shares are of the requests. */
+export interface SimulationFaults {
+  /** Workers ended as by kill -9, at any await; a new one starts later, on the old disk or on an empty one. Default 3. */
+  readonly crashes?: number
+  /** Clean stops, and starts afterwards. Default 2. */
+  readonly stops?: number
+  /** Rebalances without a reason. Default 2. */
+  readonly rebalances?: number
+  /** Heartbeats that get lost for about a session; the worker itself goes on. Default 1. */
+  readonly silences?: number
+  /** Workers that stand still for about a session, as by SIGSTOP, and then go on. Default 1. */
+  readonly freezes?: number
+  /** Share of requests of producers outside transactions that are stored and sent again, the answer being lost. Default 0.03. */
+  readonly duplicates?: number
+  /** Share of awaits that take time on the clock, up to `slowMs`. Default 0.03. */
+  readonly slow?: number
+  /** Milliseconds. Default 800. */
+  readonly slowMs?: number
+  /** Share of transactions whose commit ends in an error, committed or not. Default 0.03. */
+  readonly commitErrors?: number
+}
+
+/** What an app under simulation may ask for. */
+export interface SimulatedWorld {
+  readonly seed: number
+  /** From 0 to below 1, decided by the seed. */
+  random(): number
+  /** True for a share of the calls, while faults go on: for handlers that fail. */
+  fails(share: number): boolean
+  /** Waits until the simulation lets it go on: awaits of handlers end in another order each time. */
+  pause(): Promise<void>
+}
+
+/** A record to send, as bytes, with the time of sending. `topic.request` makes it. */
+export type SimulatedInput = (nowMs: number) => SendRequest
+
+/** A record that was sent in. */
+export interface SimulatedRecord extends SendRequest {
+  readonly partition: number
+  readonly offset: number
+}
+
+/** A run that has come to rest, workers still there: tables may be read. */
+export interface SimulatedRun {
+  readonly seed: number
+  readonly log: MemoryLog
+  /** In the order of sending. */
+  readonly input: readonly SimulatedRecord[]
+  /** A fault has happened after which an event may count twice under the app's guarantee. */
+  readonly mayDouble: boolean
+  /** The records of a topic, decoded, partition by partition. */
+  sent<K, V>(topic: ReadableTopic<K, V>): readonly SentRecord<K, V>[]
+}
+
+export interface SimulationOptions {
+  /** Decides everything. */
+  readonly seed: number
+  /** How many workers run when none has fallen. Default 3. */
+  readonly workers?: number
+  /** Default: all of them; `'none'` for a quiet run. */
+  readonly faults?: SimulationFaults | 'none'
+  /** What is sent in, in this order. See `numberedRecords`. */
+  readonly input: (world: SimulatedWorld) => Iterable<SimulatedInput>
+  /** Throws when the outcome is wrong. */
+  readonly check?: (run: SimulatedRun) => void | Promise<void>
+  /** Partition count of topics that do not say another. Default 4. */
+  readonly partitions?: number
+  /** Most decisions of a run; more means that it does not come to rest. Default 50,000. */
+  readonly maxSteps?: number
+  /** Between a worker and its simulated broker: for planted defects. */
+  readonly wrapTransport?: (transport: Transport) => Transport
+}
+
+/** An app, or a function that makes one for each run. */
+export type SimulatedApp = App | ((world: SimulatedWorld) => App)
+
+/** How a run went. */
+export interface SimulationReport {
+  readonly seed: number
+  /** Every decision and everything seen, one line each. The same seed gives the same lines. */
+  readonly trace: readonly string[]
+  readonly steps: number
+  /** Faults that happened, by kind. */
+  readonly faults: Readonly<Record<string, number>>
+  readonly records: number
+  /** The one line that repeats the run. */
+  readonly repeat: string
+}
