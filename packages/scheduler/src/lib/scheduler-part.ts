@@ -69,6 +69,7 @@ class Scheduler implements SchedulerPart, Candidate {
     const { appId, scope, random = Math.random } = this.#deps
     const runners = this.#jobs.map((job) => new JobRunner({ worker, scope, random }, job))
     this.#parts = { worker, runners, alarm: new Alarm(worker.clock, () => this.#poll()) }
+    worker.signal.addEventListener('abort', () => this.#letGo(worker.signal.reason), { once: true })
     if (!this.#jobs.some(({ onLeader }) => onLeader)) return
     const name = schedulerTopic(appId)
     topology.topic({ name, partitions: 1, config: { 'cleanup.policy': 'compact' }, create: true, internal: true, keyCodec: undefined })
@@ -88,11 +89,9 @@ class Scheduler implements SchedulerPart, Candidate {
   }
 
   async stop(): Promise<void> {
-    this.#isStopping = true
     if (this.#parts === undefined) return
-    const { worker, runners, alarm } = this.#parts
-    alarm.close()
-    for (const runner of runners) runner.stop(stopping())
+    const { worker, runners } = this.#parts
+    this.#letGo(stopping())
     await Promise.race([Promise.all(runners.map((runner) => runner.settled())), aborted(worker.signal)])
   }
 
@@ -163,6 +162,14 @@ class Scheduler implements SchedulerPart, Candidate {
     } catch (thrown) {
       this.#mustRun().worker.log.debug({ job: job.name, error: toError(thrown).message }, `That ${describeJob(job)} has begun could not be noted.`)
     }
+  }
+
+  /** Nothing begins any more, and what is under way is aborted. */
+  #letGo(reason: unknown): void {
+    const { runners, alarm } = this.#mustRun()
+    this.#isStopping = true
+    alarm.close()
+    for (const runner of runners) runner.stop(reason)
   }
 
   #lost(term: Term): void {
