@@ -4,6 +4,7 @@ import { serverProperties, type KafkaNode } from './server-properties.ts'
 const nodes: readonly KafkaNode[] = [1, 2, 3].map((id) => ({
   id,
   port: 100 * id,
+  advertisedPort: 100 * id,
   controllerPort: 100 * id + 1,
   saslPort: 100 * id + 2,
   directory: `/x/node${id}`,
@@ -24,4 +25,11 @@ test('a user opens a second listener with its mechanisms', () => {
   expect(text).toContain('advertised.listeners=PLAINTEXT://127.0.0.1:100,SASL_PLAINTEXT://127.0.0.1:102\n')
   expect(text).toContain('sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512\n')
   expect(text).toContain('user_ann="secret"')
+})
+
+test('clients may be sent to another port, with a proxy on it', () => {
+  const [first] = nodes
+  const text = first === undefined ? '' : serverProperties({ ...first, advertisedPort: 5 }, [first], undefined)
+  expect(text).toContain('listeners=PLAINTEXT://127.0.0.1:100,CONTROLLER://127.0.0.1:101\n')
+  expect(text).toContain('advertised.listeners=PLAINTEXT://127.0.0.1:5\n')
 })

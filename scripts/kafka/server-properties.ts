@@ -3,6 +3,8 @@ export interface KafkaNode {
   /** Counted from 1. */
   readonly id: number
   readonly port: number
+  /** Where clients are told to connect: `port`, unless something stands between. */
+  readonly advertisedPort: number
   readonly controllerPort: number
   /** A second listener that asks for SASL credentials; 0 when there is none. */
   readonly saslPort: number
@@ -17,15 +19,18 @@ export interface SaslUser {
 /** Settings for tests: quick rebalances, short sessions, quick compaction, topics only when asked for. */
 export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], user: SaslUser | undefined): string {
   const replicas = String(Math.min(nodes.length, 3))
-  const listeners = [`PLAINTEXT://127.0.0.1:${node.port}`]
-  if (user !== undefined) listeners.push(`SASL_PLAINTEXT://127.0.0.1:${node.saslPort}`)
+  const saslListeners = user === undefined ? [] : [`SASL_PLAINTEXT://127.0.0.1:${node.saslPort}`]
   const settings: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': String(node.id),
     'controller.quorum.voters': nodes.map((each) => `${each.id}@127.0.0.1:${each.controllerPort}`).join(','),
     'controller.listener.names': 'CONTROLLER',
-    listeners: [...listeners, `CONTROLLER://127.0.0.1:${node.controllerPort}`].join(','),
-    'advertised.listeners': listeners.join(','),
+    listeners: [
+      `PLAINTEXT://127.0.0.1:${node.port}`,
+      ...saslListeners,
+      `CONTROLLER://127.0.0.1:${node.controllerPort}`,
+    ].join(','),
+    'advertised.listeners': [`PLAINTEXT://127.0.0.1:${node.advertisedPort}`, ...saslListeners].join(','),
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT',
     'log.dirs': `${node.directory}/data`,
     'num.partitions': '8',

@@ -17,6 +17,8 @@ export interface StartKafkaOptions {
   readonly directory?: string
   /** Nodes use ports from here upwards, two each (three with SASL). Default: free ones. */
   readonly firstPort?: number
+  /** Where clients are told to connect to each node, when something like a proxy stands between. Default: the nodes' ports. */
+  readonly advertisedPorts?: readonly number[]
   /** Also listen for SASL clients (plain, scram-sha-256, scram-sha-512) with this user. */
   readonly sasl?: SaslUser
   /** Let the nodes live on when this process ends. Default false: they end with it, even after `kill -9`. */
@@ -108,6 +110,7 @@ async function planNodes(directory: string, options: StartKafkaOptions): Promise
   return Array.from({ length: count }, (_, i) => ({
     id: i + 1,
     port: ports[i * each] ?? 0,
+    advertisedPort: options.advertisedPorts?.[i] ?? ports[i * each] ?? 0,
     controllerPort: ports[i * each + 1] ?? 0,
     saslPort: each === 3 ? (ports[i * each + 2] ?? 0) : 0,
     directory: join(directory, `node${i + 1}`),

@@ -1,0 +1,97 @@
+import { once } from 'node:events'
+import { createServer, connect, type Socket } from 'node:net'
+
+/** Where a connection is cut. */
+export type Cut =
+  /** Half of the next request reaches the broker. */
+  | 'request'
+  /** The next request reaches the broker, its answer does not reach the client. */
+  | 'before answer'
+  /** Half of the next answer reaches the client. */
+  | 'answer'
+
+/** A TCP proxy in front of a broker, which loses connections when told to. */
+export interface CutProxy {
+  readonly port: number
+  /** Where connections go from now on. */
+  target(port: number): void
+  /** Cuts each open connection at its next request. */
+  cut(where: Cut): void
+  /** Connections cut so far. */
+  readonly cuts: number
+  close(): Promise<void>
+}
+
+interface Pair {
+  readonly client: Socket
+  readonly broker: Socket
+  cut: Cut | undefined
+  /** Set when the request has passed whose answer is to be cut. */
+  armed: boolean
+}
+
+/** Listens on a free port of 127.0.0.1. */
+export async function cutProxy(): Promise<CutProxy> {
+  const pairs = new Set<Pair>()
+  let targetPort = 0
+  let cuts = 0
+
+  const end = (pair: Pair): void => {
+    pairs.delete(pair)
+    pair.client.destroy()
+    pair.broker.destroy()
+  }
+  const cutOff = (pair: Pair, last: { readonly to: Socket; readonly bytes: Buffer } | undefined): void => {
+    cuts++
+    pair.cut = undefined
+    if (last === undefined || last.bytes.length === 0) return end(pair)
+    last.to.write(last.bytes, () => end(pair))
+  }
+  const fromClient = (pair: Pair, bytes: Buffer): void => {
+    if (pair.cut === 'request') return cutOff(pair, { to: pair.broker, bytes: half(bytes) })
+    pair.armed = pair.cut !== undefined
+    pair.broker.write(bytes)
+  }
+  const fromBroker = (pair: Pair, bytes: Buffer): void => {
+    if (pair.armed && pair.cut === 'before answer') return cutOff(pair, undefined)
+    if (pair.armed && pair.cut === 'answer') return cutOff(pair, { to: pair.client, bytes: half(bytes) })
+    pair.client.write(bytes)
+  }
+
+  const server = createServer((client) => {
+    const broker = connect(targetPort, '127.0.0.1')
+    const pair: Pair = { client, broker, cut: undefined, armed: false }
+    pairs.add(pair)
+    client.setNoDelay(true)
+    broker.setNoDelay(true)
+    client.on('data', (bytes: Buffer) => fromClient(pair, bytes))
+    broker.on('data', (bytes: Buffer) => fromBroker(pair, bytes))
+    for (const socket of [client, broker]) {
+      socket.on('close', () => end(pair))
+      // A socket that fails closes as well.
+      socket.on('error', () => end(pair))
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('The proxy has no port.')
+  return {
+    port: address.port,
+    target: (port) => void (targetPort = port),
+    cut: (where) => {
+      for (const pair of pairs) pair.cut = where
+    },
+    get cuts() {
+      return cuts
+    },
+    close: async () => {
+      for (const pair of pairs) end(pair)
+      await new Promise((closed) => server.close(closed))
+    },
+  }
+}
+
+function half(bytes: Buffer): Buffer {
+  return bytes.subarray(0, bytes.length >> 1)
+}

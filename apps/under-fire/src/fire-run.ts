@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto'
+import type { AppSettings } from '@millrace/app'
+import { eventually } from '@millrace/conformance'
+import { NO_HEADERS, type Producer, partitionForKey, systemClock, type Transport } from '@millrace/core'
+import { readLog } from './read-log.ts'
+import type { TallyPlan } from './tally-app.ts'
+import { type Verdict, verdictOf } from './verdict.ts'
+import { WorkerProcess } from './worker-process.ts'
+
+const clock = systemClock()
+const KEYS = 64
+const LOAD_STEP_MS = 20
+const DONE_LIMIT_MS = 60_000
+
+export interface FireRunOptions {
+  /** Looks at the broker from outside the app, and sends. */
+  readonly outside: Transport
+  /** host:port[,host:port], for the workers. */
+  readonly brokers: string
+  /** Default 4. */
+  readonly partitions?: number
+  readonly settings?: Omit<AppSettings, 'id'>
+  readonly plan?: Pick<TallyPlan, 'paddingBytes' | 'slow'>
+}
+
+/** One app under fire: its topics, its workers, a load of numbered records, and the verdict. Runs on one broker are kept apart by id. */
+export class FireRun {
+  readonly id: string
+  readonly numbers: string
+  readonly copies: string
+  readonly changelog: string
+  readonly partitions: number
+  readonly workers: WorkerProcess[] = []
+  readonly #options: FireRunOptions
+  readonly #producer: Producer
+  #sent = 0
+  #started = 0
+
+  constructor(options: FireRunOptions) {
+    this.id = `fire-${randomBytes(4).toString('hex')}`
+    this.numbers = `${this.id}-numbers`
+    this.copies = `${this.id}-copies`
+    this.changelog = `${this.id}-counts-changelog`
+    this.partitions = options.partitions ?? 4
+    this.#options = options
+    this.#producer = options.outside.producer()
+  }
+
+  /** Numbers sent so far. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  async createTopics(): Promise<void> {
+    const { outside, plan } = this.#options
+    const names = [this.numbers, this.copies, ...(plan?.slow === undefined ? [] : [plan.slow.topic])]
+    const { partitions } = this
+    await outside.admin().createTopics(names.map((name) => ({ name, partitions, replicationFactor: -1, config: {} })))
+  }
+
+  /** Starts a worker process; await its `ready`. */
+  start(settings: Omit<AppSettings, 'id'> = {}): WorkerProcess {
+    const worker = new WorkerProcess({
+      settings: {
+        broker: `kafka://${this.#options.brokers}`,
+        web: { enabled: false },
+        sessionTimeout: '3s',
+        heartbeatInterval: '300ms',
+        commitInterval: '300ms',
+        topicPartitions: this.partitions,
+        ...this.#options.settings,
+        ...settings,
+        id: this.id,
+      },
+      numbers: this.numbers,
+      copies: this.copies,
+      worker: `w${++this.#started}`,
+      ...this.#options.plan,
+    })
+    this.workers.push(worker)
+    return worker
+  }
+
+  async startReady(count: number): Promise<readonly WorkerProcess[]> {
+    const started = Array.from({ length: count }, () => this.start())
+    await Promise.all(started.map((worker) => worker.ready()))
+    return started
+  }
+
+  /** Sends the next `count` numbers; resolves when the broker has them all. */
+  async send(count: number): Promise<void> {
+    const records = Array.from({ length: count }, () => {
+      const number = this.#sent++
+      const key = Buffer.from(`k${number % KEYS}`)
+      return {
+        topic: this.numbers,
+        partition: partitionForKey(key, this.partitions),
+        key,
+        value: Buffer.from(String(number)),
+        headers: NO_HEADERS,
+        timestamp: clock.now(),
+      }
+    })
+    const outcomes = await this.#producer.send(records, { guard: () => {} })
+    const refused = outcomes.find(({ ok }) => !ok)
+    if (refused !== undefined && !refused.ok) throw refused.error
+  }
+
+  /** Sends steadily until the function given back is called; that resolves when all are on the broker. */
+  load(perSecond: number): () => Promise<void> {
+    let ended = false
+    const sending = (async (): Promise<void> => {
+      const startMs = clock.monotonic()
+      let sent = 0
+      while (!ended) {
+        // By the time that has passed: a broker that was gone for a while is sent what it has missed.
+        const due = Math.min(Math.floor(((clock.monotonic() - startMs) * perSecond) / 1000) - sent, perSecond)
+        if (due > 0) await this.send(due)
+        sent += Math.max(due, 0)
+        await clock.sleep(LOAD_STEP_MS)
+      }
+    })()
+    // Told when it is ended.
+    sending.catch(() => undefined)
+    return async () => {
+      ended = true
+      await sending
+    }
+  }
+
+  /** How many of the records sent are committed. */
+  async committed(): Promise<number> {
+    const offsets = await this.#options.outside.admin().committed(this.id, this.#sources())
+    return offsets.reduce((sum, { offset }) => sum + offset, 0)
+  }
+
+  async untilCommitted(count: number, limitMs: number = DONE_LIMIT_MS): Promise<void> {
+    await eventually(
+      async () => {
+        this.#mustLive()
+        return (await this.committed()) >= count
+      },
+      { what: `${count} numbers to be committed`, limitMs },
+    )
+  }
+
+  /** Everything that is in the source topic has been handled and committed. */
+  async untilDone(limitMs: number = DONE_LIMIT_MS): Promise<void> {
+    const admin = this.#options.outside.admin()
+    const ends = await admin.offsets(this.#sources(), 'read-committed')
+    await this.untilCommitted(
+      ends.reduce((sum, { end }) => sum + end, 0),
+      limitMs,
+    )
+  }
+
+  /** Stops all workers cleanly. */
+  async stopAll(): Promise<readonly (number | null)[]> {
+    return Promise.all(this.workers.filter((worker) => worker.alive).map((worker) => worker.stop()))
+  }
+
+  async verdict(): Promise<Verdict> {
+    const { outside } = this.#options
+    const read = (topic: string): ReturnType<typeof readLog> => readLog(outside, { topic, partitions: this.partitions })
+    const [numbers, copies, changelog] = await Promise.all([
+      read(this.numbers),
+      read(this.copies),
+      read(this.changelog),
+    ])
+    return verdictOf({ numbers, copies, changelog })
+  }
+
+  /** Ends what still runs, and takes the topics away. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.kill()))
+    await this.#producer.close()
+  }
+
+  #sources(): readonly { readonly topic: string; readonly partition: number }[] {
+    return Array.from({ length: this.partitions }, (_, partition) => ({ topic: this.numbers, partition }))
+  }
+
+  #mustLive(): void {
+    const failed = this.workers.find(({ failure }) => failure !== undefined)
+    if (failed !== undefined)
+      throw new Error(`Worker ${failed.name} failed: ${failed.failure?.message}\n${failed.output}`)
+  }
+}
+
+/** Opens a run with its topics made. */
+export async function fireRun(options: FireRunOptions): Promise<FireRun> {
+  const run = new FireRun(options)
+  await run.createTopics()
+  return run
+}

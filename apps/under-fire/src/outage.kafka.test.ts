@@ -1,0 +1,122 @@
+import { eventually } from '@millrace/conformance'
+import { systemClock } from '@millrace/core'
+import { describeOwnKafka } from '@millrace/kafka-for-tests'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Cut, cutProxy } from './cut-proxy.ts'
+import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
+import { outsideOf } from './outside.ts'
+import { isLong, length } from './test-length.ts'
+import { NOTHING_LOST, tellFigures } from './verdicts.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+const clock = systemClock()
+const LIMIT = { timeout: isLong ? 300_000 : 120_000 }
+const PER_SECOND = 1000
+const OUTAGE_MS = length({ short: 15_000, long: 60_000 })
+const proxy = await cutProxy()
+
+describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }, (kafka) => {
+  const brokers = [`127.0.0.1:${proxy.port}`]
+  beforeAll(() => proxy.target(kafka.nodes[0]?.port ?? 0))
+  afterAll(() => proxy.close())
+  const outside = outsideOf(brokers)
+  const openRun = (options: Partial<FireRunOptions> = {}): Promise<FireRun> =>
+    fireRun({ outside: outside(), brokers: brokers.join(','), ...options })
+
+  test('stopped for a while and back: the workers go on by themselves', LIMIT, async () => {
+    await using run = await openRun()
+    const endLoad = run.load(PER_SECOND)
+    const workers = await run.startReady(2)
+    await run.untilCommitted(2000)
+    const linesBefore = workers.map((worker) => triesOf(worker).length)
+    await kafka.kill(1)
+    await clock.sleep(OUTAGE_MS)
+    for (const worker of workers) expect(worker.alive).toBe(true)
+    const tries = workers.map((worker, i) => triesOf(worker).slice(linesBefore[i]))
+    const upMs = clock.monotonic()
+    await kafka.resume(1)
+    const before = await run.committed()
+    await run.untilCommitted(before + 1)
+    const backMs = Math.round(clock.monotonic() - upMs)
+    await run.untilCommitted(before + 2000)
+    await endLoad()
+    await run.untilDone()
+    expect(await run.stopAll()).toEqual([0, 0])
+    // Whatever number of loops waits for the broker: one line a try, and a try every second at most.
+    for (const attempts of tries) {
+      expect(attempts.length).toBeGreaterThan(OUTAGE_MS / 2_000)
+      expect(attempts.length).toBeLessThan(OUTAGE_MS / 900 + 8)
+      expect(attempts.every((attempt, i) => i === 0 || attempt === 1 || attempt === (attempts[i - 1] ?? 0) + 1)).toBe(true)
+    }
+    const verdict = await run.verdict()
+    expect(verdict).toMatchObject(NOTHING_LOST)
+    tellFigures(
+      `broker away for ${OUTAGE_MS} ms: ${tries.map((attempts) => attempts.length).join(' and ')} warnings, commits ${backMs} ms after its restart began`,
+      verdict,
+    )
+  })
+
+  test('frozen for a while: sends in flight stay bounded, and the workers go on when it thaws', LIMIT, async () => {
+    const maxOutboxBytes = 2 << 20
+    await using run = await openRun({ settings: { maxOutboxBytes }, plan: { paddingBytes: 1000 } })
+    await run.send(20_000)
+    const workers = await run.startReady(2)
+    await run.untilCommitted(1000)
+    const broker = kafka.pids[0]
+    if (broker === undefined) throw new Error('There is no broker.')
+    const sending = run.send(1000)
+    process.kill(broker, 'SIGSTOP')
+    const frozenMs = clock.monotonic()
+    let most = 0
+    try {
+      await eventually(
+        async () => {
+          const reports = await Promise.all(workers.map((worker) => worker.report()))
+          for (const { stats } of reports) most = Math.max(most, stats?.outbox.bytes ?? 0)
+          return clock.monotonic() - frozenMs > OUTAGE_MS
+        },
+        { what: 'the time to pass', limitMs: OUTAGE_MS + 10_000 },
+      )
+    } finally {
+      process.kill(broker, 'SIGCONT')
+    }
+    const thawedMs = clock.monotonic()
+    await run.untilCommitted((await run.committed()) + 1)
+    const backMs = Math.round(clock.monotonic() - thawedMs)
+    await sending
+    await run.untilDone()
+    expect(most).toBeLessThan(1.5 * maxOutboxBytes)
+    expect(await run.stopAll()).toEqual([0, 0])
+    const verdict = await run.verdict()
+    expect(verdict).toMatchObject(NOTHING_LOST)
+    tellFigures(`broker frozen for ${OUTAGE_MS} ms: at most ${most} bytes in an outbox, commits again after ${backMs} ms`, verdict)
+  })
+
+  test('connections cut in the middle of requests and answers', LIMIT, async () => {
+    await using run = await openRun()
+    const endLoad = run.load(PER_SECOND)
+    const workers = await run.startReady(2)
+    await run.untilCommitted(2000)
+    const cutsBefore = proxy.cuts
+    const places: readonly Cut[] = ['request', 'before answer', 'answer']
+    for (let round = 0; round < length({ short: 12, long: 60 }); round++) {
+      const before = await run.committed()
+      proxy.cut(places[round % places.length] ?? 'request')
+      await run.untilCommitted(before + 200)
+    }
+    const cuts = proxy.cuts - cutsBefore
+    await endLoad()
+    await run.untilDone()
+    expect(await run.stopAll()).toEqual([0, 0])
+    expect(cuts).toBeGreaterThan(50)
+    const verdict = await run.verdict()
+    expect(verdict).toMatchObject(NOTHING_LOST)
+    const lost = workers.flatMap(({ changes }) => changes.slice(1)).length
+    tellFigures(`${cuts} connections cut, ${lost} further rebalances`, verdict)
+  })
+})
+
+/** Numbers of the tries that a worker has warned of. */
+function triesOf(worker: WorkerProcess): readonly number[] {
+  return worker.log.flatMap(({ message, attempt }) => (message.endsWith('Trying again.') && attempt !== undefined ? [attempt] : []))
+}

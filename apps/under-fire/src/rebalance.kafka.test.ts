@@ -1,0 +1,239 @@
+import { eventually } from '@millrace/conformance'
+import { NO_HEADERS, numberCodec, partitionForKey, systemClock } from '@millrace/core'
+import { describeKafka } from '@millrace/kafka-for-tests'
+import { expect, test } from 'vitest'
+import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
+import { outsideOf } from './outside.ts'
+import { isLong, length } from './test-length.ts'
+import { CLEAN, NOTHING_LOST, tellFigures } from './verdicts.ts'
+
+const clock = systemClock()
+const LIMIT = { timeout: isLong ? 300_000 : 90_000 }
+const PER_SECOND = 1000
+
+describeKafka('rebalances under load', (brokers) => {
+  const outside = outsideOf(brokers)
+  const openRun = (options: Partial<FireRunOptions> = {}): Promise<FireRun> =>
+    fireRun({ outside: outside(), brokers: brokers.join(','), ...options })
+
+  test('more workers than partitions: each partition has one, and another takes over when it goes', LIMIT, async () => {
+    await using run = await openRun({ partitions: 2 })
+    const endLoad = run.load(PER_SECOND)
+    const workers = await run.startReady(4)
+    await run.untilCommitted(1000)
+    const holders = await holdersOf(run)
+    expect(holders.length).toBe(2)
+    for (const worker of workers.filter(({ name }) => holders.includes(name))) expect(await worker.stop()).toBe(0)
+    await run.untilCommitted((await run.committed()) + 2000)
+    await endLoad()
+    await run.untilDone()
+    expect(await run.stopAll()).toEqual([0, 0])
+    const verdict = await run.verdict()
+    expect(verdict).toMatchObject(CLEAN)
+    // All four have had a partition, and the spare ones had none before.
+    expect(Object.keys(verdict.byWorker).length).toBe(4)
+    tellFigures('more workers than partitions', verdict)
+  })
+
+  test('partitions that stay are not interrupted when another member joins and leaves', LIMIT, async () => {
+    await using run = await openRun({ partitions: 4 })
+    const endLoad = run.load(PER_SECOND)
+    const [first] = await run.startReady(1)
+    if (first === undefined) throw new Error('no worker')
+    await run.untilCommitted(1000)
+    const [second] = await run.startReady(1)
+    await run.untilCommitted((await run.committed()) + 1000)
+    const kept = first.changes.at(-1)?.kept.map(({ partition }) => partition) ?? []
+    expect(kept.length).toBe(2)
+    expect(first.changes.at(-1)).toMatchObject({ gained: [] })
+    expect(await second?.stop()).toBe(0)
+    await eventually(() => (first.changes.at(-1)?.gained.length ?? 0) === 2, { what: 'the partitions to come back' })
+    expect(first.changes.at(-1)?.kept.map(({ partition }) => partition)).toEqual(kept)
+    await run.untilCommitted((await run.committed()) + 1000)
+    // The tables of kept partitions are not rebuilt: only the two that came back were, from rows of the second worker.
+    const { stats } = await first.report()
+    expect(stats?.parts['counts']?.partitions).toEqual([0, 1, 2, 3])
+    expect(stats?.rebalances).toBe(3)
+    await endLoad()
+    await run.untilDone()
+    expect(await first.stop()).toBe(0)
+    const verdict = await run.verdict()
+    expect(verdict).toMatchObject(CLEAN)
+    tellFigures('a member joins and leaves', verdict)
+  })
+
+  test('an event in hand of a partition that stays goes on through two rebalances in a row', LIMIT, async () => {
+    await using run = await openRun({ partitions: 4 })
+    const endLoad = run.load(PER_SECOND)
+    const [first] = await run.startReady(1)
+    await run.untilCommitted(1000)
+    // Each event takes a while now: the drain of the first rebalance is not over when the next member comes.
+    first?.tell({ do: 'slow down', eventMs: 700 })
+    const joining = [run.start(), run.start()]
+    await clock.sleep(500)
+    joining.push(run.start())
+    await Promise.all(joining.map((worker) => worker.ready()))
+    first?.tell({ do: 'slow down', eventMs: 0 })
+    await run.untilCommitted((await run.committed()) + 1000)
+    await endLoad()
+    await run.untilDone()
+    expect(await run.stopAll()).toEqual([0, 0, 0, 0])
+    const verdict = await run.verdict()
+    expect(verdict).toMatchObject(CLEAN)
+    tellFigures(`two rebalances in a row (${first?.changes.length} seen by the first worker)`, verdict)
+  })
+
+  test('a clean rolling restart of three workers under load handles nothing twice', LIMIT, async () => {
+    await using run = await openRun({ partitions: 8 })
+    const endLoad = run.load(PER_SECOND)
+    const before = await run.startReady(3)
+    await run.untilCommitted(2000)
+    for (const old of before) {
+      expect(await old.stop()).toBe(0)
+      await run.startReady(1)
+    }
+    await run.untilCommitted((await run.committed()) + 2000)
+    await endLoad()
+    await run.untilDone()
+    expect(await run.stopAll()).toEqual([0, 0, 0])
+    const verdict = await run.verdict()
+    expect(verdict).toMatchObject(CLEAN)
+    tellFigures('rolling restart', verdict)
+  })
+
+  test('workers that join while others recover a large changelog', LIMIT, async () => {
+    const rows = length({ short: 600_000, long: 2_000_000 })
+    await using run = await openRun({ partitions: 4 })
+    // Offsets first: rows without any would be refused.
+    await run.send(400)
+    const [maker] = await run.startReady(1)
+    await run.untilDone()
+    expect(await maker?.stop()).toBe(0)
+    await fillChangelog(run, rows)
+
+    const endLoad = run.load(PER_SECOND)
+    const startedMs = clock.monotonic()
+    const workers = [run.start()]
+    await eventually(() => (workers[0]?.changes.length ?? 0) > 0, {
+      what: 'the first to have partitions',
+      limitMs: 30_000,
+    })
+    workers.push(run.start(), run.start())
+    await Promise.all(workers.map((worker) => worker.ready()))
+    const readyMs = clock.monotonic() - startedMs
+    await run.untilCommitted((await run.committed()) + 2000)
+    const reports = await Promise.all(workers.map((worker) => worker.report()))
+    const held = reports.map(({ stats }) => stats?.parts['counts']?.rows ?? 0)
+    const restored = reports.map(({ stats }) => stats?.parts['counts']?.recovery.restoredRows ?? 0)
+    expect(held.reduce((sum, count) => sum + count, 0)).toBe(rows + 64)
+    await endLoad()
+    await run.untilDone()
+    expect(await run.stopAll()).toEqual([0, 0, 0])
+    const verdict = await run.verdict()
+    expect(verdict).toMatchObject(CLEAN)
+    tellFigures(
+      `joining while recovering: ${rows} rows, ready after ${Math.round(readyMs)} ms, restored ${restored.join(' + ')}`,
+      verdict,
+    )
+  })
+
+  test(
+    'a handler that blocks the event loop for twice the session writes nothing over its successor',
+    LIMIT,
+    async () => {
+      const sessionMs = length({ short: 3_000, long: 10_000 })
+      const blockMs = length({ short: 6_000, long: 30_000 })
+      await using run = await openRun({ settings: { sessionTimeout: sessionMs } })
+      const endLoad = run.load(PER_SECOND)
+      const [blocked, other] = await run.startReady(2)
+      await run.untilCommitted(1000)
+      const movesBefore = other?.changes.length ?? 0
+      blocked?.tell({ do: 'block', ms: blockMs })
+      await eventually(() => (other?.changes.length ?? 0) > movesBefore, {
+        what: 'the other worker to take over',
+        limitMs: sessionMs + 10_000,
+      })
+      await eventually(() => blocked?.changes.some(({ lost }) => lost.length > 0), {
+        what: 'the blocked worker to see its loss',
+        limitMs: blockMs + 20_000,
+      })
+      await eventually(() => (blocked?.changes.at(-1)?.gained.length ?? 0) > 0, {
+        what: 'the blocked worker to be a member again',
+        limitMs: 20_000,
+      })
+      await run.untilCommitted((await run.committed()) + 1000)
+      await endLoad()
+      await run.untilDone()
+      expect(await run.stopAll()).toEqual([0, 0])
+      const verdict = await run.verdict()
+      expect(verdict).toMatchObject(NOTHING_LOST)
+      tellFigures(`event loop blocked for ${blockMs} ms, session ${sessionMs} ms`, verdict)
+    },
+  )
+
+  test(
+    'a worker frozen for twice the session writes nothing over its successor, and goes on when it thaws',
+    LIMIT,
+    async () => {
+      const sessionMs = length({ short: 3_000, long: 10_000 })
+      await using run = await openRun({ settings: { sessionTimeout: sessionMs } })
+      const endLoad = run.load(PER_SECOND)
+      const [frozen, other] = await run.startReady(2)
+      await run.untilCommitted(1000)
+      const movesBefore = other?.changes.length ?? 0
+      frozen?.signal('SIGSTOP')
+      const frozenMs = clock.monotonic()
+      await eventually(() => (other?.changes.length ?? 0) > movesBefore, {
+        what: 'the other worker to take over',
+        limitMs: sessionMs + 10_000,
+      })
+      const takenOverMs = clock.monotonic() - frozenMs
+      await clock.sleep(Math.max(2 * sessionMs - takenOverMs, 0))
+      frozen?.signal('SIGCONT')
+      await eventually(() => frozen?.changes.some(({ lost }) => lost.length > 0), {
+        what: 'the frozen worker to see its loss',
+        limitMs: 20_000,
+      })
+      await eventually(() => (frozen?.changes.at(-1)?.gained.length ?? 0) > 0, {
+        what: 'the frozen worker to be a member again',
+        limitMs: 20_000,
+      })
+      await run.untilCommitted((await run.committed()) + 1000)
+      await endLoad()
+      await run.untilDone()
+      expect(await run.stopAll()).toEqual([0, 0])
+      const verdict = await run.verdict()
+      expect(verdict).toMatchObject(NOTHING_LOST)
+      tellFigures(`frozen for ${2 * sessionMs} ms, taken over after ${Math.round(takenOverMs)} ms`, verdict)
+    },
+  )
+
+  async function holdersOf(run: FireRun): Promise<readonly string[]> {
+    const reports = await Promise.all(
+      run.workers.map(async (worker) => ({ name: worker.name, report: await worker.report() })),
+    )
+    return reports.flatMap(({ name, report }) => ((report.stats?.sources.length ?? 0) > 0 ? [name] : []))
+  }
+
+  /** Rows of a table that nobody counts any more. */
+  async function fillChangelog(run: FireRun, rows: number): Promise<void> {
+    const producer = outside().producer()
+    const value = numberCodec.encode(1)
+    for (let first = 0; first < rows; first += 50_000) {
+      const records = Array.from({ length: Math.min(50_000, rows - first) }, (_, i) => {
+        const key = Buffer.from(`old-${first + i}`)
+        const partition = partitionForKey(key, run.partitions)
+        return {
+          topic: run.changelog,
+          partition,
+          key,
+          value: Buffer.from(value),
+          headers: NO_HEADERS,
+          timestamp: clock.now(),
+        }
+      })
+      await producer.send(records, { guard: () => {} })
+    }
+    await producer.close()
+  }
+})

@@ -1,0 +1,90 @@
+import { eventually } from '@millrace/conformance'
+import { describeKafka } from '@millrace/kafka-for-tests'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ClusterEyes } from './cluster-eyes.ts'
+import { type FireRun, fireRun } from './fire-run.ts'
+import { outsideOf } from './outside.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+/** A worker looks at its topics every 30 s. */
+const NOTICE_LIMIT_MS = 60_000
+const LIMIT = { timeout: 120_000 }
+
+// All at the same time: most of it is waiting for the worker to look.
+describeKafka('topics changed under a running worker', (brokers) => {
+  const outside = outsideOf(brokers)
+  const eyes = new ClusterEyes(brokers)
+  beforeAll(() => eyes.open())
+  afterAll(() => eyes.close())
+
+  async function working(): Promise<{ readonly run: FireRun; readonly worker: WorkerProcess }> {
+    const run = await fireRun({ outside: outside(), brokers: brokers.join(',') })
+    const [worker] = await run.startReady(1)
+    if (worker === undefined) throw new Error('There is no worker.')
+    await run.send(1000)
+    await run.untilDone()
+    return { run, worker }
+  }
+  const deleteTopic = (name: string): Promise<void> => outside().admin().deleteTopics([name])
+  const reasonOf = async (worker: WorkerProcess): Promise<{ readonly code: string; readonly message: string }> => {
+    await worker.ended(NOTICE_LIMIT_MS)
+    if (worker.failure === undefined) throw new Error(`The worker told no reason:\n${worker.output}`)
+    return worker.failure
+  }
+
+  describe.concurrent('it stops with the reason', () => {
+    test('source deleted', LIMIT, async () => {
+      const { run, worker } = await working()
+      await using _run = run
+      await deleteTopic(run.numbers)
+      const { code, message } = await reasonOf(worker)
+      expect(code).toBe('TOPIC_MISSING')
+      expect(message).toContain(run.numbers)
+    })
+
+    test('source deleted and made again', LIMIT, async () => {
+      const { run, worker } = await working()
+      await using _run = run
+      await deleteTopic(run.numbers)
+      const admin = outside().admin()
+      await eventually(async () => (await admin.topics([run.numbers])).length === 0, { what: 'the topic to go' })
+      await run.createTopics()
+      await run.send(4000)
+      const { code, message } = await reasonOf(worker)
+      expect(['TOPIC_MISSING', 'OFFSET_OUT_OF_RANGE']).toContain(code)
+      expect(message).toContain(run.numbers)
+    })
+
+    test('changelog deleted', LIMIT, async () => {
+      const { run, worker } = await working()
+      await using _run = run
+      await deleteTopic(run.changelog)
+      await run.send(1000)
+      const { code, message } = await reasonOf(worker)
+      expect(['TOPIC_MISSING', 'RECORD_REFUSED']).toContain(code)
+      expect(message).toContain(run.changelog)
+    })
+
+    test('output deleted', LIMIT, async () => {
+      const { run, worker } = await working()
+      await using _run = run
+      await deleteTopic(run.copies)
+      const before = await run.committed()
+      await run.send(1000)
+      const { message } = await reasonOf(worker)
+      expect(message).toContain(run.copies)
+      // Nothing whose copy could not be stored counts as handled.
+      expect(await run.committed()).toBe(before)
+    })
+
+    test('partitions added to a source', LIMIT, async () => {
+      const { run, worker } = await working()
+      await using _run = run
+      await eyes.raisePartitions(run.numbers, 6)
+      await run.send(1000)
+      const { code, message } = await reasonOf(worker)
+      expect(code).toBe('PARTITIONS_CHANGED')
+      expect(message).toContain(`${run.numbers} had 4 partitions and now has 6`)
+    })
+  })
+})
