@@ -23,6 +23,19 @@ export {
   type TopicDescription,
   type WorkerDescription,
 } from './contracts/command-line.ts'
+export type {
+  AgentDeadLetters,
+  DeadLetter,
+  DeadLetterFailure,
+  DeadLetterListing,
+  DeadLetterPlace,
+  DeadLetters,
+  DeadLetterSource,
+  DeadLetterSummary,
+  RefusedReplay,
+  ReplayOutcome,
+  ShownBytes,
+} from './contracts/dead-letters.ts'
 export type { GroupAssignment, GroupAssignor, GroupMember, GroupView } from './contracts/assignor.ts'
 export type { Candidate, Leadership } from './contracts/leadership.ts'
 export type { Logger } from './contracts/logger.ts'
@@ -81,6 +94,7 @@ export { decodeUtf8, encodeUtf8 } from './lib/codecs/utf8.ts'
 export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'
 export { isMillraceError, MillraceError } from './lib/errors/millrace-error.ts'
 export { toError } from './lib/errors/to-error.ts'
+export { bodyStream } from './lib/http/body-stream.ts'
 export { serveNodeHttp } from './lib/http/serve-node-http.ts'
 export { writeResponse } from './lib/http/write-response.ts'
 export { backoffMs, type Backoff } from './lib/lifecycle/backoff.ts'

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable } from 'node:stream'
-import { serveNodeHttp, toError, writeResponse, type ServeOptions, type WebDriver } from '@millrace/core'
+import { bodyStream, serveNodeHttp, toError, writeResponse, type ServeOptions, type WebDriver } from '@millrace/core'
 
 /**
  * A web driver on `node:http` alone: shows that the server can be swapped, and is enough where no other is wanted.
@@ -26,7 +25,7 @@ async function answer({ fetch, onError }: ServeOptions, incoming: IncomingMessag
   outgoing.once('close', () => {
     if (!outgoing.writableFinished) left.abort(new Error('The client is gone.'))
     // What was not read of the body would be in the way of the next request.
-    incoming.removeAllListeners('data')
+    incoming.removeAllListeners('readable')
     incoming.resume()
   })
   const request = requestOf(incoming, left.signal)
@@ -53,7 +52,7 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | un
   if (!URL.canParse(href) || !/^[\w.:[\]-]+$/.test(host) || url.includes('\\')) return undefined
   const hasBody = method !== 'GET' && method !== 'HEAD'
   try {
-    return new Request(href, { method, headers: headersOf(incoming), signal, ...(hasBody ? { body: Readable.toWeb(incoming) as ReadableStream<Uint8Array>, duplex: 'half' as const } : {}) })
+    return new Request(href, { method, headers: headersOf(incoming), signal, ...(hasBody ? { body: bodyStream(incoming, () => {}), duplex: 'half' as const } : {}) })
   } catch (error) {
     if (error instanceof TypeError) return undefined
     throw error

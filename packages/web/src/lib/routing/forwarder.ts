@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { Agent, type Dispatcher } from 'undici'
-import type { Clock } from '@millrace/core'
+import { bodyStream, type Clock } from '@millrace/core'
 import { siteUrl } from './site-url.ts'
 
 /** Connections to one worker at a time; more requests wait, within their time. */
@@ -95,14 +95,10 @@ function responseOf({ statusCode, headers: given, body }: Dispatcher.ResponseDat
   const headers = new Headers()
   for (const [name, value = ''] of Object.entries(given)) for (const each of [value].flat()) headers.append(name, each)
   for (const name of droppedBy(headers.get('connection'))) headers.delete(name)
-  if (method !== 'HEAD' && !WITHOUT_BODY.has(statusCode)) return new Response(webBody(body), { status: statusCode, headers })
+  if (method !== 'HEAD' && !WITHOUT_BODY.has(statusCode)) return new Response(bodyStream(body, () => void body.destroy()), { status: statusCode, headers })
   // There is nothing in it, but only its end frees the connection.
   body.resume()
   return new Response(null, { status: statusCode, headers })
-}
-
-function webBody(body: Readable): ReadableStream<Uint8Array> {
-  return Readable.toWeb(body) as ReadableStream<Uint8Array>
 }
 
 /** Names in `Connection` are of this connection, too. */

@@ -1,0 +1,59 @@
+import { manualClock } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { limitBody } from './limit-body.ts'
+
+const clock = manualClock()
+const limits = { bytes: 10, idleMs: 1000, clock }
+const post = (body: string | ReadableStream<Uint8Array>, headers: Record<string, string> = {}): Request =>
+  new Request('http://a/', { method: 'POST', body, headers, duplex: 'half' })
+const pieces = (...texts: readonly string[]): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    start(controller) {
+      for (const text of texts) controller.enqueue(new TextEncoder().encode(text))
+      controller.close()
+    },
+  })
+const status = (number: number): object => expect.objectContaining({ name: 'PageError', status: number })
+
+test('a body within the limit is itself', async () => {
+  expect(await limitBody(post('0123456789'), limits).text()).toBe('0123456789')
+  expect(await limitBody(post(pieces('01234', '56789')), limits).text()).toBe('0123456789')
+  expect(await limitBody(post('{"a":1}'), limits).json()).toEqual({ a: 1 })
+})
+
+test('method, headers and signal stay', () => {
+  const limited = limitBody(post('x', { 'x-a': 'b', 'content-type': 'text/x' }), limits)
+  expect([limited.method, limited.headers.get('x-a'), limited.headers.get('content-type')]).toEqual(['POST', 'b', 'text/x'])
+})
+
+test('a length beyond the limit is refused before anything is read', () => {
+  expect(() => limitBody(post('x', { 'content-length': '11' }), limits)).toThrow(status(413))
+})
+
+test('pieces beyond the limit: 413 where they are read', async () => {
+  await expect(limitBody(post(pieces('01234', '567890')), limits).text()).rejects.toEqual(status(413))
+  await expect(limitBody(post(pieces('01234', '567890')), limits).arrayBuffer()).rejects.toEqual(status(413))
+})
+
+test('what is no JSON: 400', async () => {
+  await expect(limitBody(post('{'), limits).json()).rejects.toEqual(status(400))
+})
+
+test('a body that breaks off: 400', async () => {
+  const broken = new ReadableStream<Uint8Array>({ pull: () => Promise.reject(new Error('gone')) })
+  await expect(limitBody(post(broken), limits).text()).rejects.toEqual(status(400))
+})
+
+test('a client that stops sending: 408', async () => {
+  const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) })
+  const reading = expect(limitBody(post(silent), limits).text()).rejects.toEqual(status(408))
+  await clock.advance(999)
+  expect(clock.pending()).toBe(1)
+  await clock.advance(1)
+  await reading
+})
+
+test('a request without a body is left as it is', () => {
+  const get = new Request('http://a/')
+  expect(limitBody(get, limits)).toBe(get)
+})

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { graphOf } from './graph.ts'
+
+const topic = (name: string, internal = false): Parameters<typeof graphOf>[0]['topics'][number] => ({ name, partitions: undefined, key: undefined, value: undefined, internal })
+
+test('topics, agents and tables are nodes, what flows are edges, once each', () => {
+  const graph = graphOf(
+    {
+      topics: [topic('posts'), topic('app-repartition', true)],
+      agents: [{ name: 'count', topics: ['posts', 'app-count'], concurrency: 1, help: 'counts' }],
+      tables: [{ name: 'posts', kind: 'table', changelog: 'c', help: '' }],
+    },
+    [
+      { from: { kind: 'agent', name: 'count' }, to: { kind: 'table', name: 'posts' } },
+      { from: { kind: 'agent', name: 'count' }, to: { kind: 'table', name: 'posts' } },
+      { from: { kind: 'topic', name: 'posts' }, to: { kind: 'agent', name: 'count' } },
+      { from: { kind: 'agent', name: 'count' }, to: { kind: 'topic', name: 'unknown' } },
+    ],
+  )
+  expect(graph.nodes.map(({ id, internal }) => [id, internal])).toEqual([
+    ['topic:posts', false],
+    ['topic:app-repartition', true],
+    ['agent:count', false],
+    ['table:posts', false],
+    ['topic:app-count', false],
+  ])
+  expect(graph.edges).toEqual([
+    { from: 'topic:posts', to: 'agent:count' },
+    { from: 'topic:app-count', to: 'agent:count' },
+    { from: 'agent:count', to: 'table:posts' },
+  ])
+})
