@@ -1,8 +1,9 @@
-import { type EventInHand, systemClock } from '@millrace/core'
+import { type Deferred, deferred, type EventInHand, systemClock, type TransactionalProducer } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
-import { Outside, outgoing, runWorker, type TestApp, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
+import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
+import { Outside, outgoing, runWorker, type TestApp, testWorker, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
 
 const PARTITIONS = 4
 const clock = systemClock()
@@ -169,4 +170,48 @@ test('so many gaps that they do not fit: what lies between is finished before th
   await next.worker.stop()
   const numbers = log.records('out').map(({ value }) => Number(value)).toSorted((a, b) => a - b)
   expect(numbers).toEqual(Array.from({ length: 8000 }, (_, i) => i))
+})
+
+/** Its producers get through to the broker when a test says so. */
+class HeldInits extends LeasedTransport {
+  readonly open: Deferred<void> = deferred<void>()
+  waiting = 0
+
+  override transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer {
+    const inner = super.transactionalProducer(options)
+    return {
+      init: async () => {
+        this.waiting++
+        await this.open.promise
+        await inner.init()
+      },
+      partitions: (topic) => inner.partitions(topic),
+      lane: (partition) => inner.lane(partition),
+      send: (records, sending) => inner.send(records, sending),
+      begin: () => inner.begin(),
+      sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),
+      commit: () => inner.commit(),
+      abort: () => inner.abort(),
+      close: () => inner.close(),
+    }
+  }
+}
+
+test('a task that is lost while it is fenced leaves those alone that came with it', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', PARTITIONS)
+  const { app } = routingApp()
+  let held: HeldInits | undefined
+  const first = testWorker(log, app, { id: 'first', wrap: (transport) => (held = new HeldInits(transport, () => clock.monotonic())) })
+  const started = first.worker.start()
+  await until('fencing', () => held?.waiting === PARTITIONS)
+  const second = await runWorker(log, app, { id: 'second' })
+  await until('a share for each', () => first.worker.assignment().tasks.length === PARTITIONS / 2)
+  held?.open.resolve()
+  await started
+  await outside.numbers('in', { count: 100, partitions: PARTITIONS, keys: 10 })
+  await until('all committed', () => committedSum(log) === 100)
+  expectExact(log, 100, 10)
+  await Promise.all([first.worker.stop(), second.worker.stop()])
 })

@@ -68,10 +68,7 @@ export class ExactlyOnce implements Guarantee {
    * out the rightful owner.
    */
   async fence(tasks: readonly TaskRuntime[], heardSinceMs: number): Promise<void> {
-    const { consumer, clock, heartbeatIntervalMs, lease } = this.#deps
-    for (const task of tasks)
-      while (!task.closed && !(lease.valid && consumer.lastHeartbeatMs() >= heardSinceMs)) await clock.sleep(heartbeatIntervalMs / 2, task.signal)
-    await Promise.all(tasks.map(async (task) => (task.closed ? undefined : this.#outputOf(task)?.init())))
+    await Promise.all(tasks.map((task) => this.#unlessLost(task, () => this.#fenceOne(task, heardSinceMs))))
   }
 
   /** Everything finished must fit into the commit's metadata: if it does not, what lies in between is finished first. */
@@ -104,6 +101,21 @@ export class ExactlyOnce implements Guarantee {
 
   resume(): void {
     for (const output of this.#outputs) output.resume()
+  }
+
+  async #fenceOne(task: TaskRuntime, heardSinceMs: number): Promise<void> {
+    const { consumer, clock, heartbeatIntervalMs, lease } = this.#deps
+    while (!task.closed && !(lease.valid && consumer.lastHeartbeatMs() >= heardSinceMs)) await clock.sleep(heartbeatIntervalMs / 2, task.signal)
+    if (!task.closed) await this.#outputOf(task)?.init()
+  }
+
+  /** A task that is lost on the way fails at any point; the tasks that it was given with go on. */
+  async #unlessLost(task: TaskRuntime, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (thrown) {
+      if (!task.closed) throw thrown
+    }
   }
 
   async #makeWhole(task: TaskRuntime): Promise<void> {

@@ -265,10 +265,15 @@ export class Rebalance implements RebalanceListener {
   }
 
   async #open(task: TaskRuntime, known: Knowledge): Promise<void> {
-    const { opener, committer, consumer, flow, subscriptions, onRunning } = this.#deps
+    const { opener, committer, consumer, flow, stores, subscriptions, onRunning } = this.#deps
     if (task.closed) return
     try {
       const { sources, states, starts } = await opener.open(task, known)
+      if (task.closed) {
+        // Lost in the very turn in which it was opened: nobody else knows of its stores.
+        await Promise.all(states.map(({ store }) => stores.close(store)))
+        return
+      }
       task.run(sources, states)
       for (const one of sources) {
         const { topic, partition } = one.source

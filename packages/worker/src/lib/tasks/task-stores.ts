@@ -1,9 +1,14 @@
-import { partitionKey, type StoreChange, type StoreDriver, type StorePartition, toError } from '@millrace/core'
+import { type Deferred, deferred, partitionKey, type StoreChange, type StoreDriver, type StorePartition, toError } from '@millrace/core'
 
-/** The worker's store: one commit at a time, and no partition opened again before it is closed. */
+/**
+ * The worker's store: one commit at a time, and no partition opened again before it is closed: a task that is lost while
+ * it is being opened may come back before that has ended, and waits for it.
+ */
 export class TaskStores {
   readonly #driver: StoreDriver
-  readonly #closing = new Map<string, Promise<void>>()
+  /** By partition: resolves when the last of those who asked for it has closed it. */
+  readonly #taken = new Map<string, Promise<void>>()
+  readonly #closed = new Map<StorePartition, Deferred<void>>()
   #last: Promise<void> = Promise.resolve()
 
   constructor(driver: StoreDriver) {
@@ -15,21 +20,33 @@ export class TaskStores {
   }
 
   async open(table: string, partition: number): Promise<StorePartition> {
-    await this.#closing.get(partitionKey({ topic: table, partition }))
-    return this.#driver.open(table, partition)
+    const key = partitionKey({ topic: table, partition })
+    const before = this.#taken.get(key)
+    const closed = deferred<void>()
+    this.#taken.set(key, closed.promise)
+    void closed.promise.then(() => {
+      if (this.#taken.get(key) === closed.promise) this.#taken.delete(key)
+    })
+    await before
+    try {
+      const opened = await this.#driver.open(table, partition)
+      this.#closed.set(opened, closed)
+      return opened
+    } catch (thrown) {
+      closed.resolve()
+      throw thrown
+    }
   }
 
   async close(partition: StorePartition): Promise<void> {
-    const key = partitionKey({ topic: partition.table, partition: partition.partition })
     // A commit under way may still write to it.
     const closed = this.#last.then(() => partition.close())
-    const settled = closed.then(settledQuietly, settledQuietly)
-    this.#closing.set(key, settled)
-    try {
-      await closed
-    } finally {
-      if (this.#closing.get(key) === settled) this.#closing.delete(key)
+    const told = (): void => {
+      this.#closed.get(partition)?.resolve()
+      this.#closed.delete(partition)
     }
+    closed.then(told, told)
+    await closed
   }
 
   async commit(changes: readonly StoreChange[]): Promise<void> {

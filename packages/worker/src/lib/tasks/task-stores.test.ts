@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { TaskStores } from './task-stores.ts'
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+test('a partition is opened again when those who asked before have closed it, in their order', async () => {
+  const stores = new TaskStores(new HeapStore())
+  const first = await stores.open('counts', 1)
+  const opened: string[] = []
+  const second = stores.open('counts', 1).then((store) => {
+    opened.push('second')
+    return store
+  })
+  const third = stores.open('counts', 1).then((store) => {
+    opened.push('third')
+    return store
+  })
+  await (await stores.open('counts', 2)).close()
+  await turn()
+  expect(opened).toEqual([])
+  await stores.close(first)
+  await stores.close(await second)
+  await stores.close(await third)
+  expect(opened).toEqual(['second', 'third'])
+  await stores.shut()
+})
+
+test('an open that fails holds up nobody', async () => {
+  const heap = new HeapStore()
+  const outsider = await heap.open('counts', 1)
+  const stores = new TaskStores(heap)
+  await expect(stores.open('counts', 1)).rejects.toMatchObject({ code: 'STORE_IN_USE' })
+  await outsider.close()
+  await stores.close(await stores.open('counts', 1))
+})
