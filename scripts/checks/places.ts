@@ -20,6 +20,8 @@ const LIBRARIES: readonly LibraryPlace[] = [
   { library: 'hono', packages: ['web-hono'] },
   { library: '@hono/node-server', packages: ['web-hono'] },
   { library: 'cron-parser', packages: ['scheduler'], oneFile: true },
+  { library: 'undici', packages: ['web'], oneFile: true },
+  { library: 'prom-client', packages: ['web'], oneFile: true },
   { library: 'node:timers', packages: ['conformance'] },
   { library: 'vitest', packages: ['conformance'] },
   { library: 'fast-check', packages: ['conformance'] },

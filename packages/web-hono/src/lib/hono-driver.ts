@@ -17,7 +17,15 @@ interface Bindings {
 export function honoDriver(): WebDriver {
   return {
     name: 'hono',
-    serve: (options) => serveNodeHttp(options, listenerOf(options)),
+    serve: (options) => {
+      const listener = listenerOf(options)
+      return serveNodeHttp(options, (incoming, outgoing) => {
+        listener(incoming, outgoing).catch((thrown: unknown) => {
+          options.onError(toError(thrown))
+          outgoing.destroy()
+        })
+      })
+    },
   }
 }
 

@@ -20,7 +20,11 @@ export function nodeHttpDriver(): WebDriver {
   }
 }
 
-async function answer({ fetch, onError }: ServeOptions, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function answer(
+  { fetch, onError }: ServeOptions,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
   const left = new AbortController()
   outgoing.once('close', () => {
     if (!outgoing.writableFinished) left.abort(new Error('The client is gone.'))
@@ -29,10 +33,18 @@ async function answer({ fetch, onError }: ServeOptions, incoming: IncomingMessag
     incoming.resume()
   })
   const request = requestOf(incoming, left.signal)
-  await writeResponse(request === undefined ? errorResponse(400, 'The request cannot be read.') : await answered(request, { fetch, onError }), outgoing)
+  await writeResponse(
+    request === undefined
+      ? errorResponse(400, 'The request cannot be read.')
+      : await answered(request, { fetch, onError }),
+    outgoing,
+  )
 }
 
-async function answered(request: Request, { fetch, onError }: Pick<ServeOptions, 'fetch' | 'onError'>): Promise<Response> {
+async function answered(
+  request: Request,
+  { fetch, onError }: Pick<ServeOptions, 'fetch' | 'onError'>,
+): Promise<Response> {
   try {
     return await fetch(request)
   } catch (thrown) {
@@ -47,12 +59,21 @@ function errorResponse(status: number, error: string): Response {
 
 /** `undefined` when target, host or method are not such as a web-standard request can have. */
 function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | undefined {
-  const { method = 'GET', url = '/', headers: { host = 'localhost' } } = incoming
+  const {
+    method = 'GET',
+    url = '/',
+    headers: { host = 'localhost' },
+  } = incoming
   const href = url.startsWith('/') ? `http://${host}${url}` : url
   if (!URL.canParse(href) || !/^[\w.:[\]-]+$/.test(host) || url.includes('\\')) return undefined
   const hasBody = method !== 'GET' && method !== 'HEAD'
   try {
-    return new Request(href, { method, headers: headersOf(incoming), signal, ...(hasBody ? { body: bodyStream(incoming, () => {}), duplex: 'half' as const } : {}) })
+    return new Request(href, {
+      method,
+      headers: headersOf(incoming),
+      signal,
+      ...(hasBody ? { body: bodyStream(incoming, () => {}), duplex: 'half' as const } : {}),
+    })
   } catch (error) {
     if (error instanceof TypeError) return undefined
     throw error

@@ -13,9 +13,17 @@ import { hostileCases } from './cases/hostile-cases.ts'
  */
 export function webSuite(name: string, createDriver: () => WebDriver): void {
   describe(`web driver: ${name}`, () => {
-    describe('exchanges', () => exchangeCases(createDriver))
-    describe('failures', () => failureCases(createDriver))
-    describe('hostile and slow clients', () => hostileCases(createDriver))
-    describe('opening and closing', () => closingCases(createDriver))
+    describe('exchanges', () => {
+      exchangeCases(createDriver)
+    })
+    describe('failures', () => {
+      failureCases(createDriver)
+    })
+    describe('hostile and slow clients', () => {
+      hostileCases(createDriver)
+    })
+    describe('opening and closing', () => {
+      closingCases(createDriver)
+    })
   })
 }

@@ -74,7 +74,9 @@ async function openClient(port: number): Promise<RawClient> {
     received: () => text,
     write: (data) => void socket.write(data, 'latin1'),
     async ended() {
-      await eventually(() => isEnded, { what: `the connection to end; it has given ${JSON.stringify(text.slice(0, 200))}` })
+      await eventually(() => isEnded, {
+        what: `the connection to end; it has given ${JSON.stringify(text.slice(0, 200))}`,
+      })
       return text
     },
     until: (pattern) => eventually(() => pattern.test(text) && text, { what: `${pattern} on the connection` }),

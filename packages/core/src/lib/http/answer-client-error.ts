@@ -16,7 +16,12 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Duplex):
   const status = STATUS.get(error.code ?? '') ?? 400
   const reason = STATUS_CODES[status] ?? ''
   const body = JSON.stringify({ error: `${reason}.` })
-  const head = [`HTTP/1.1 ${status} ${reason}`, 'Connection: close', 'Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]
+  const head = [
+    `HTTP/1.1 ${status} ${reason}`,
+    'Connection: close',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
 }
 

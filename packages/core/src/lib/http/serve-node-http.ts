@@ -18,7 +18,10 @@ export type NodeListener = (incoming: IncomingMessage, outgoing: ServerResponse)
  *
  * @throws `PORT_IN_USE`, `SETTING_INVALID`
  */
-export async function serveNodeHttp({ address, limits, clock }: Omit<ServeOptions, 'fetch'>, listener: NodeListener): Promise<WebServer> {
+export async function serveNodeHttp(
+  { address, limits, clock }: Omit<ServeOptions, 'fetch'>,
+  listener: NodeListener,
+): Promise<WebServer> {
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -59,8 +62,15 @@ function listen(server: Server, { host, port }: ServeOptions['address']): Promis
 }
 
 function bindError(cause: NodeJS.ErrnoException, { host, port }: ServeOptions['address']): MillraceError {
-  if (cause.code === 'EADDRINUSE') return new MillraceError('PORT_IN_USE', `Port ${port} on ${host} (web.port) is taken by another process.`, { cause })
-  return new MillraceError('SETTING_INVALID', `The site cannot listen on ${host} (web.host), port ${port} (web.port): ${cause.code ?? cause.message}.`, { cause })
+  if (cause.code === 'EADDRINUSE')
+    return new MillraceError('PORT_IN_USE', `Port ${port} on ${host} (web.port) is taken by another process.`, {
+      cause,
+    })
+  return new MillraceError(
+    'SETTING_INVALID',
+    `The site cannot listen on ${host} (web.host), port ${port} (web.port): ${cause.code ?? cause.message}.`,
+    { cause },
+  )
 }
 
 function boundPort(server: Server): number {

@@ -23,7 +23,11 @@ test('a body within the limit is itself', async () => {
 
 test('method, headers and signal stay', () => {
   const limited = limitBody(post('x', { 'x-a': 'b', 'content-type': 'text/x' }), limits)
-  expect([limited.method, limited.headers.get('x-a'), limited.headers.get('content-type')]).toEqual(['POST', 'b', 'text/x'])
+  expect([limited.method, limited.headers.get('x-a'), limited.headers.get('content-type')]).toEqual([
+    'POST',
+    'b',
+    'text/x',
+  ])
 })
 
 test('a length beyond the limit is refused before anything is read', () => {

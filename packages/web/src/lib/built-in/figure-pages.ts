@@ -15,7 +15,8 @@ export function figurePages(deps: BuiltInDeps): BuiltInPages {
       pages: deps.pages(),
     })),
     '/stats': jsonPage(() => statsOf(site, worker())),
-    '/metrics': async (c) => c.text(await metrics.text(metricsSource(deps)), { headers: { 'content-type': metrics.contentType } }),
+    '/metrics': async (c) =>
+      c.text(await metrics.text(metricsSource(deps)), { headers: { 'content-type': metrics.contentType } }),
     '/graph/': jsonPage(() => graphOf(site.describe(), site.flows())),
     '/jobs/': jsonPage(() => worker().jobs()),
     '/assignment/': jsonPage(() => {

@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest'
 import { graphOf } from './graph.ts'
 
-const topic = (name: string, internal = false): Parameters<typeof graphOf>[0]['topics'][number] => ({ name, partitions: undefined, key: undefined, value: undefined, internal })
+const topic = (name: string, internal = false): Parameters<typeof graphOf>[0]['topics'][number] => ({
+  name,
+  partitions: undefined,
+  key: undefined,
+  value: undefined,
+  internal,
+})
 
 test('topics, agents and tables are nodes, what flows are edges, once each', () => {
   const graph = graphOf(

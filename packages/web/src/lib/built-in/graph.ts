@@ -23,9 +23,19 @@ export interface Graph {
 }
 
 /** What the app is made of, and what flows where; every edge once, and only between nodes that there are. */
-export function graphOf({ topics, agents, tables }: Pick<AppDescription, 'topics' | 'agents' | 'tables'>, flows: readonly Flow[]): Graph {
+export function graphOf(
+  { topics, agents, tables }: Pick<AppDescription, 'topics' | 'agents' | 'tables'>,
+  flows: readonly Flow[],
+): Graph {
   const nodes = new Map<string, GraphNode>()
-  const add = (kind: NodeKind, { name, help = '', internal = false }: { readonly name: string; readonly help?: string; readonly internal?: boolean }): void => {
+  const add = (
+    kind: NodeKind,
+    {
+      name,
+      help = '',
+      internal = false,
+    }: { readonly name: string; readonly help?: string; readonly internal?: boolean },
+  ): void => {
     const id = idOf({ kind, name })
     if (!nodes.has(id)) nodes.set(id, { id, kind, name, help, internal })
   }

@@ -27,7 +27,9 @@ export function readiness({ workerIfAny, stalls, site }: BuiltInDeps): Readiness
   const stalled = stalls.look(sources, { nowMs: site.clock.monotonic(), afterMs: site.stallAfterMs })
   const reasons = [
     ...(status === 'running' ? [] : [`The worker is ${status}.`]),
-    ...stalled.map((partition) => `Partition ${partitionKey(partition)} has not moved for ${site.stallAfterMs} ms (stallAfter).`),
+    ...stalled.map(
+      (partition) => `Partition ${partitionKey(partition)} has not moved for ${site.stallAfterMs} ms (stallAfter).`,
+    ),
   ]
   return { ready: reasons.length === 0, status, reasons }
 }

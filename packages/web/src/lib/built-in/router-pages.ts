@@ -17,7 +17,9 @@ interface PartitionPlace {
 /** Which worker has what, as the worker that is asked knows it. */
 export function routerPages(deps: BuiltInDeps): BuiltInPages {
   return {
-    '/router/': jsonPage(() => Object.fromEntries([...deps.site.tables()].map((table) => [table.name, placesOf(deps, table)]))),
+    '/router/': jsonPage(() =>
+      Object.fromEntries([...deps.site.tables()].map((table) => [table.name, placesOf(deps, table)])),
+    ),
     '/router/:name/': (c) => {
       const table = partitionedTable(deps, c.params['name'] ?? '')
       const key = c.query.get('key')
@@ -33,7 +35,12 @@ function placesOf({ worker }: BuiltInDeps, table: PartitionedTable): readonly Pa
   const { group, memberId } = asked.assignment()
   return Array.from({ length: count }, (_, partition) => {
     const owner = group.get(`${count}-${partition}`)
-    return { partition, member: owner?.member, address: owner?.address, local: owner !== undefined && owner.member === memberId }
+    return {
+      partition,
+      member: owner?.member,
+      address: owner?.address,
+      local: owner !== undefined && owner.member === memberId,
+    }
   })
 }
 

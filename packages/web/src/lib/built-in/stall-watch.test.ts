@@ -2,7 +2,14 @@ import { expect, test } from 'vitest'
 import type { SourceFigures } from '../site/site-deps.ts'
 import { StallWatch } from './stall-watch.ts'
 
-const source = (figures: Partial<SourceFigures> = {}): SourceFigures => ({ topic: 'posts', partition: 0, position: 5, committed: 5, endOffset: 9, ...figures })
+const source = (figures: Partial<SourceFigures> = {}): SourceFigures => ({
+  topic: 'posts',
+  partition: 0,
+  position: 5,
+  committed: 5,
+  endOffset: 9,
+  ...figures,
+})
 const STALLED = [{ topic: 'posts', partition: 0 }]
 
 test('a partition with records that stands still for longer than allowed is found', () => {

@@ -12,7 +12,10 @@ export class StallWatch {
   #seen: ReadonlyMap<string, Seen> = new Map()
 
   /** Those that have stood still for longer than `afterMs`, of all that are given; what was seen of others is forgotten. */
-  look(sources: readonly SourceFigures[], { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number }): readonly TopicPartition[] {
+  look(
+    sources: readonly SourceFigures[],
+    { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },
+  ): readonly TopicPartition[] {
     const seen = new Map<string, Seen>()
     const stalled: TopicPartition[] = []
     for (const source of sources) {

@@ -1,6 +1,16 @@
 import { hostname } from 'node:os'
 import { siteUrl } from '../routing/site-url.ts'
-import type { AgentFigures, JobFigures, PartitionedTable, RecoveryFigures, SiteDeps, SiteTable, SiteWorker, TableFigures, WorkerFigures } from '../site/site-deps.ts'
+import type {
+  AgentFigures,
+  JobFigures,
+  PartitionedTable,
+  RecoveryFigures,
+  SiteDeps,
+  SiteTable,
+  SiteWorker,
+  TableFigures,
+  WorkerFigures,
+} from '../site/site-deps.ts'
 
 /** What `/stats` answers. Times are ISO texts; what is not known is left out. */
 export interface StatsAnswer {
@@ -29,9 +39,11 @@ export interface TableAnswer extends TableFigures {
   readonly recovery: RecoveryFigures
 }
 
-export interface JobAnswer extends Pick<JobFigures, 'runs' | 'failures' | 'skipped' | 'lastError'> {
+export interface JobAnswer extends Pick<JobFigures, 'runs' | 'failures' | 'skipped'> {
+  /** When it began. */
   readonly lastRun: string | undefined
   readonly nextRun: string | undefined
+  readonly lastError: string | undefined
 }
 
 const NO_RECOVERY: RecoveryFigures = { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 }
@@ -44,9 +56,17 @@ export function statsOf(site: SiteDeps, worker: SiteWorker): StatsAnswer {
   const whole = [...site.globalTables()].map((table) => [table.name, tableAnswer(table, undefined)] as const)
   return {
     app: worker.context.appId,
-    worker: { id: worker.context.id, ...placeOf(worker), pid: process.pid, version, startedAt: worker.startedAt.toISOString() },
+    worker: {
+      id: worker.context.id,
+      ...placeOf(worker),
+      pid: process.pid,
+      version,
+      startedAt: worker.startedAt.toISOString(),
+    },
     status,
-    agents: Object.fromEntries(Object.entries(agents).map(([name, figures]) => [name, { deadLettered: 0, ...figures }])),
+    agents: Object.fromEntries(
+      Object.entries(agents).map(([name, figures]) => [name, { deadLettered: 0, ...figures }]),
+    ),
     tables: Object.fromEntries([...partitioned, ...whole]),
     jobs: Object.fromEntries(worker.jobs().map((job) => [job.name, jobAnswer(job)])),
     commits,
@@ -63,11 +83,21 @@ function placeOf(worker: SiteWorker): { readonly host: string; readonly port: nu
   return { host: url.hostname, port: Number(url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : url.port) }
 }
 
-function tableAnswer(table: SiteTable | PartitionedTable, part: WorkerFigures['parts'][string] | undefined): TableAnswer {
+function tableAnswer(
+  table: SiteTable | PartitionedTable,
+  part: WorkerFigures['parts'][string] | undefined,
+): TableAnswer {
   const { rows, reads, writes, late } = table.stats()
   return { rows, partitions: part?.partitions ?? [], reads, writes, late, recovery: part?.recovery ?? NO_RECOVERY }
 }
 
 function jobAnswer({ runs, failures, skipped, lastRun, nextRun, lastError }: JobFigures): JobAnswer {
-  return { runs, failures, skipped, lastRun: lastRun?.toISOString(), nextRun: nextRun?.toISOString(), lastError }
+  return {
+    runs,
+    failures,
+    skipped,
+    lastRun: lastRun?.startedAt.toISOString(),
+    nextRun: nextRun?.toISOString(),
+    lastError: lastError?.message,
+  }
 }

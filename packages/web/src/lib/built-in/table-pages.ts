@@ -53,7 +53,9 @@ function describeTable(deps: BuiltInDeps, name: string): TableListing {
 
 function listTables({ site, workerIfAny }: BuiltInDeps): readonly TableListing[] {
   const parts = workerIfAny()?.stats().parts ?? {}
-  const all: ReadonlyMap<string, SiteTable> = new Map([...site.tables(), ...site.globalTables()].map((table) => [table.name, table]))
+  const all: ReadonlyMap<string, SiteTable> = new Map(
+    [...site.tables(), ...site.globalTables()].map((table) => [table.name, table]),
+  )
   return site.describe().tables.map(({ name, kind, help, changelog }) => ({
     name,
     kind,

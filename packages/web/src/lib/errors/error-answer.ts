@@ -28,7 +28,13 @@ export interface Failure {
 export function errorAnswer(thrown: unknown): Failure {
   const error = asPageError(thrown)
   const { status, message, headers, extra } = error
-  return { status, response: new Response(jsonText({ ...extra, error: message }), { status, headers: { 'content-type': 'application/json', ...headers } }) }
+  return {
+    status,
+    response: new Response(jsonText({ ...extra, error: message }), {
+      status,
+      headers: { 'content-type': 'application/json', ...headers },
+    }),
+  }
 }
 
 /** 503 that asks to come back. */
@@ -40,7 +46,8 @@ function asPageError(thrown: unknown): PageError {
   if (thrown instanceof PageError) return validStatus(thrown)
   if (!isMillraceError(thrown)) return new PageError(500, 'The page failed. What happened is in the log of the worker.')
   const status = STATUS[thrown.code]
-  if (status === undefined) return new PageError(500, `The page failed (${thrown.code}). What happened is in the log of the worker.`)
+  if (status === undefined)
+    return new PageError(500, `The page failed (${thrown.code}). What happened is in the log of the worker.`)
   return status === 503 ? unavailable(thrown.detail, thrown) : new PageError(status, thrown.detail, { cause: thrown })
 }
 

@@ -48,7 +48,10 @@ export class Prometheus {
   requestAnswered({ method, page, status, durationMs }: RequestFigures): void {
     this.#active.dec()
     // Labels from a closed set: a client must not be able to make series.
-    this.#seconds.observe({ method: METHODS.has(method) ? method : 'other', page: page ?? 'none', status }, durationMs / 1000)
+    this.#seconds.observe(
+      { method: METHODS.has(method) ? method : 'other', page: page ?? 'none', status },
+      durationMs / 1000,
+    )
   }
 
   routed(outcome: RouteOutcome): void {
@@ -75,49 +78,149 @@ function processRegistry(): Registry {
 function workerRegistry({ stats, sources, outbox, ready }: MetricsSource): Registry {
   const registry = new Registry()
   const metric = metricsOf(registry)
-  metric.gauge('info', 'Always 1; says which worker this is.', [[{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1]])
-  metric.gauge('worker_status', '1 for the status that the worker has.', STATUSES.map((status) => [{ status }, stats.status === status ? 1 : 0]))
+  metric.gauge('info', 'Always 1; says which worker this is.', [
+    [{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1],
+  ])
+  metric.gauge(
+    'worker_status',
+    '1 for the status that the worker has.',
+    STATUSES.map((status) => [{ status }, stats.status === status ? 1 : 0]),
+  )
   metric.gauge('ready', '1 when the worker is ready, as at /health/ready.', [[{}, ready ? 1 : 0]])
-  metric.gauge('worker_start_time_seconds', 'Unix time at which the worker started.', [[{}, Date.parse(stats.worker.startedAt) / 1000]])
+  metric.gauge('worker_start_time_seconds', 'Unix time at which the worker started.', [
+    [{}, Date.parse(stats.worker.startedAt) / 1000],
+  ])
 
   const agents = rowsOf('agent', stats.agents)
-  metric.counter('agent_events_received_total', 'Events handed out.', agents((agent) => agent.received))
-  metric.counter('agent_events_processed_total', 'Events finished.', agents((agent) => agent.processed))
-  metric.counter('agent_events_failed_total', 'Attempts that failed.', agents((agent) => agent.failed))
-  metric.counter('agent_events_retried_total', 'Attempts made again.', agents((agent) => agent.retried))
-  metric.counter('agent_events_dead_lettered_total', 'Events sent to the dead letter topic.', agents((agent) => agent.deadLettered))
-  metric.gauge('agent_events_active', 'Events in hand.', agents((agent) => agent.active))
-  metric.gauge('agent_lag', 'Records behind the end of the partitions here.', agents((agent) => agent.lag))
+  metric.counter(
+    'agent_events_received_total',
+    'Events handed out.',
+    agents((agent) => agent.received),
+  )
+  metric.counter(
+    'agent_events_processed_total',
+    'Events finished.',
+    agents((agent) => agent.processed),
+  )
+  metric.counter(
+    'agent_events_failed_total',
+    'Attempts that failed.',
+    agents((agent) => agent.failed),
+  )
+  metric.counter(
+    'agent_events_retried_total',
+    'Attempts made again.',
+    agents((agent) => agent.retried),
+  )
+  metric.counter(
+    'agent_events_dead_lettered_total',
+    'Events sent to the dead letter topic.',
+    agents((agent) => agent.deadLettered),
+  )
+  metric.gauge(
+    'agent_events_active',
+    'Events in hand.',
+    agents((agent) => agent.active),
+  )
+  metric.gauge(
+    'agent_lag',
+    'Records behind the end of the partitions here.',
+    agents((agent) => agent.lag),
+  )
 
   const tables = rowsOf('table', stats.tables)
-  metric.gauge('table_rows', 'Rows in the partitions here.', tables((table) => table.rows))
-  metric.gauge('table_partitions', 'Partitions here.', tables((table) => table.partitions.length))
-  metric.counter('table_reads_total', 'Reads.', tables((table) => table.reads))
-  metric.counter('table_writes_total', 'Writes.', tables((table) => table.writes))
-  metric.counter('table_late_events_total', 'Late events dropped.', tables((table) => table.late))
-  metric.gauge('table_recovery_remaining_rows', 'Rows still to be recovered, at most.', tables((table) => table.recovery.remainingRows))
-  metric.counter('table_recovered_rows_total', 'Rows recovered.', tables((table) => table.recovery.restoredRows))
+  metric.gauge(
+    'table_rows',
+    'Rows in the partitions here.',
+    tables((table) => table.rows),
+  )
+  metric.gauge(
+    'table_partitions',
+    'Partitions here.',
+    tables((table) => table.partitions.length),
+  )
+  metric.counter(
+    'table_reads_total',
+    'Reads.',
+    tables((table) => table.reads),
+  )
+  metric.counter(
+    'table_writes_total',
+    'Writes.',
+    tables((table) => table.writes),
+  )
+  metric.counter(
+    'table_late_events_total',
+    'Late events dropped.',
+    tables((table) => table.late),
+  )
+  metric.gauge(
+    'table_recovery_remaining_rows',
+    'Rows still to be recovered, at most.',
+    tables((table) => table.recovery.remainingRows),
+  )
+  metric.counter(
+    'table_recovered_rows_total',
+    'Rows recovered.',
+    tables((table) => table.recovery.restoredRows),
+  )
 
   const jobs = rowsOf('job', stats.jobs)
-  metric.counter('job_runs_total', 'Runs.', jobs((job) => job.runs))
-  metric.counter('job_failures_total', 'Runs that failed.', jobs((job) => job.failures))
-  metric.counter('job_skipped_total', 'Slots that were skipped.', jobs((job) => job.skipped))
-  metric.gauge('job_last_run_timestamp_seconds', 'Unix time of the last run.', jobs((job) => seconds(job.lastRun)))
-  metric.gauge('job_next_run_timestamp_seconds', 'Unix time of the next run.', jobs((job) => seconds(job.nextRun)))
+  metric.counter(
+    'job_runs_total',
+    'Runs.',
+    jobs((job) => job.runs),
+  )
+  metric.counter(
+    'job_failures_total',
+    'Runs that failed.',
+    jobs((job) => job.failures),
+  )
+  metric.counter(
+    'job_skipped_total',
+    'Slots that were skipped.',
+    jobs((job) => job.skipped),
+  )
+  metric.gauge(
+    'job_last_run_timestamp_seconds',
+    'Unix time of the last run.',
+    jobs((job) => seconds(job.lastRun)),
+  )
+  metric.gauge(
+    'job_next_run_timestamp_seconds',
+    'Unix time of the next run.',
+    jobs((job) => seconds(job.nextRun)),
+  )
 
   const partitions = (value: (source: SourceFigures) => number | undefined): readonly Sample[] =>
     sources.flatMap((source) => {
       const number = value(source)
-      return number === undefined ? [] : [[{ topic: source.topic, partition: String(source.partition) }, number] as const]
+      return number === undefined
+        ? []
+        : [[{ topic: source.topic, partition: String(source.partition) }, number] as const]
     })
-  metric.gauge('partition_position', 'Next offset to hand out.', partitions((source) => source.position))
-  metric.gauge('partition_committed_offset', 'Committed offset.', partitions((source) => source.committed))
-  metric.gauge('partition_end_offset', 'End of the log as last seen.', partitions((source) => source.endOffset))
+  metric.gauge(
+    'partition_position',
+    'Next offset to hand out.',
+    partitions((source) => source.position),
+  )
+  metric.gauge(
+    'partition_committed_offset',
+    'Committed offset.',
+    partitions((source) => source.committed),
+  )
+  metric.gauge(
+    'partition_end_offset',
+    'End of the log as last seen.',
+    partitions((source) => source.endOffset),
+  )
 
   metric.counter('commits_total', 'Commits.', [[{}, stats.commits.count]])
   metric.gauge('commit_last_duration_seconds', 'How long the last commit took.', [[{}, stats.commits.lastMs / 1000]])
   metric.counter('rebalances_total', 'Rebalances of the group.', [[{}, stats.rebalances]])
-  metric.counter('records_sent_total', 'Records acknowledged by the broker, changelog rows included.', [[{}, stats.sent]])
+  metric.counter('records_sent_total', 'Records acknowledged by the broker, changelog rows included.', [
+    [{}, stats.sent],
+  ])
   metric.counter('errors_total', 'Errors of user code and of the worker.', [[{}, stats.errors]])
   metric.gauge('outbox_bytes', 'Bytes sent and not yet acknowledged.', [[{}, outbox.bytes]])
   return registry
@@ -131,7 +234,11 @@ interface Metrics {
 }
 
 function metricsOf(registry: Registry): Metrics {
-  const shape = (name: string, help: string, samples: readonly Sample[]): { name: string; help: string; labelNames: string[]; registers: Registry[] } => ({
+  const shape = (
+    name: string,
+    help: string,
+    samples: readonly Sample[],
+  ): { name: string; help: string; labelNames: string[]; registers: Registry[] } => ({
     name: `millrace_${name}`,
     help,
     labelNames: Object.keys(samples[0]?.[0] ?? {}),
@@ -150,7 +257,10 @@ function metricsOf(registry: Registry): Metrics {
 }
 
 /** Reads one figure of everything of a kind; what has none is left out. */
-function rowsOf<T>(label: string, things: Readonly<Record<string, T>>): (value: (thing: T) => number | undefined) => readonly Sample[] {
+function rowsOf<T>(
+  label: string,
+  things: Readonly<Record<string, T>>,
+): (value: (thing: T) => number | undefined) => readonly Sample[] {
   return (value) =>
     Object.entries(things).flatMap(([name, thing]) => {
       const number = value(thing)

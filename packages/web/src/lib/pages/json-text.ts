@@ -11,7 +11,8 @@ export function jsonText(value: unknown): string {
 function plain(this: unknown, key: string, value: unknown): unknown {
   // `value` has been through toJSON, which makes an array of numbers of a buffer. JSON.stringify wraps the whole, too.
   const original: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : value
-  if (original instanceof Uint8Array) return Buffer.from(original.buffer, original.byteOffset, original.byteLength).toString('base64')
+  if (original instanceof Uint8Array)
+    return Buffer.from(original.buffer, original.byteOffset, original.byteLength).toString('base64')
   if (typeof value === 'bigint') return String(value)
   if (value instanceof Set || value instanceof Map) return [...value]
   return value

@@ -2,7 +2,9 @@ import type { AnyParams } from '../paths/path-params.ts'
 import type { JsonObject } from './json-text.ts'
 
 /** Status and headers of an answer, or the status alone. */
-export type AnswerOptions = number | { readonly status?: number; readonly headers?: ConstructorParameters<typeof Headers>[0] }
+export type AnswerOptions =
+  | number
+  | { readonly status?: number; readonly headers?: ConstructorParameters<typeof Headers>[0] }
 
 /** A request to a page, and the ways to answer it. */
 export interface PageContext<Params = AnyParams> {

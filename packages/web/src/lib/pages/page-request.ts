@@ -48,7 +48,13 @@ export class PageRequest implements PageContext {
     const location = typeof place === 'string' ? new URL(place, this.url) : place
     // Without scheme and host where they are the site's: behind a proxy the client knows them better.
     const isHere = location.origin === this.url.origin
-    return new Response(null, { status, headers: { 'content-length': '0', location: isHere ? location.href.slice(location.origin.length) : location.href } })
+    return new Response(null, {
+      status,
+      headers: {
+        'content-length': '0',
+        location: isHere ? location.href.slice(location.origin.length) : location.href,
+      },
+    })
   }
 
   error(status: number, detail: string, extra: JsonObject = {}): Response {

@@ -14,11 +14,31 @@ test.each([
 })
 
 test('literals and parameters are told apart', () => {
-  expect(parsePattern('/words/:word/of/:$author_2/')).toEqual([{ literal: 'words' }, { param: 'word' }, { literal: 'of' }, { param: '$author_2' }])
+  expect(parsePattern('/words/:word/of/:$author_2/')).toEqual([
+    { literal: 'words' },
+    { param: 'word' },
+    { literal: 'of' },
+    { param: '$author_2' },
+  ])
   expect(parsePattern('/über uns/a:b/')).toEqual([{ literal: 'über uns' }, { literal: 'a:b' }])
   expect(parsePattern('/')).toEqual([])
 })
 
-test.each(['', 'words/', '/a//b/', '/a/../b/', '/./', '/a?b=c', '/a#b', '/:/', '/:1/', '/:a-b/', '/:a/:a/', '/:__proto__/'])('%j is refused, and named', (path) => {
-  expect(() => parsePattern(path)).toThrow(expect.objectContaining({ code: 'DEFINITION_INVALID', message: expect.stringContaining(JSON.stringify(path)) }))
+test.each([
+  '',
+  'words/',
+  '/a//b/',
+  '/a/../b/',
+  '/./',
+  '/a?b=c',
+  '/a#b',
+  '/:/',
+  '/:1/',
+  '/:a-b/',
+  '/:a/:a/',
+  '/:__proto__/',
+])('%j is refused, and named', (path) => {
+  expect(() => parsePattern(path)).toThrow(
+    expect.objectContaining({ code: 'DEFINITION_INVALID', message: expect.stringContaining(JSON.stringify(path)) }),
+  )
 })

@@ -52,7 +52,10 @@ test('finds what a comparison with every pattern finds, the most literal first',
     fc.property(fc.array(pattern, { maxLength: 12 }), fc.array(segment, { maxLength: 4 }), (patterns, path) => {
       const table = new PathTable<string>()
       for (const each of patterns) table.set(each, keyOf(each))
-      const matching = patterns.filter((each) => each.length === path.length && each.every((part, at) => !('literal' in part) || part.literal === path[at]))
+      const matching = patterns.filter(
+        (each) =>
+          each.length === path.length && each.every((part, at) => !('literal' in part) || part.literal === path[at]),
+      )
       // '0' for a literal sorts before '1' for a parameter.
       const ranks = matching.map(keyOf).toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1))
       expect(table.find(path)?.value).toBe(ranks[0])
@@ -66,5 +69,8 @@ function keyOf(segments: readonly PatternSegment[]): string {
 }
 
 function rank(key: string): string {
-  return key.split('/').map((part) => (part === ':' ? '1' : '0')).join('')
+  return key
+    .split('/')
+    .map((part) => (part === ':' ? '1' : '0'))
+    .join('')
 }

@@ -15,6 +15,14 @@ test('any text that encodes is itself again', () => {
   )
 })
 
-test.each(['http://a/%', 'http://a/%zz/', 'http://a/%ff/', 'http://a/%c3/', 'http://a/?k=%ff', 'http://a/?%', 'nowhere'])('%s is a 400', (url) => {
+test.each([
+  'http://a/%',
+  'http://a/%zz/',
+  'http://a/%ff/',
+  'http://a/%c3/',
+  'http://a/?k=%ff',
+  'http://a/?%',
+  'nowhere',
+])('%s is a 400', (url) => {
   expect(() => readTarget(url)).toThrow(expect.objectContaining({ status: 400 }))
 })

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream'
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { Agent, type Dispatcher } from 'undici'
 import { bodyStream, type Clock } from '@millrace/core'
 import { siteUrl } from './site-url.ts'
@@ -10,7 +9,18 @@ const CONNECTIONS = 64
 const KEEP_ALIVE_MS = 20_000
 
 /** Of one connection or one leg of the way: never passed on. */
-const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect']
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+]
 const WITHOUT_BODY = new Set([101, 103, 204, 205, 304])
 
 export interface ForwardOptions {
@@ -35,7 +45,12 @@ export class ForwardTimeout extends Error {
  */
 export class Forwarder {
   readonly #clock: Clock
-  readonly #agent = new Agent({ connections: CONNECTIONS, pipelining: 1, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0 })
+  readonly #agent = new Agent({
+    connections: CONNECTIONS,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: 0,
+  })
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -45,13 +60,15 @@ export class Forwarder {
   async forward({ address, request, signal, limitMs, headers }: ForwardOptions): Promise<Response> {
     const { pathname, search } = new URL(request.url)
     const late = new AbortController()
-    const timer = this.#clock.schedule(limitMs, () => late.abort(new ForwardTimeout(`${address} did not answer within ${limitMs} ms.`)))
+    const timer = this.#clock.schedule(limitMs, () =>
+      late.abort(new ForwardTimeout(`${address} did not answer within ${limitMs} ms.`)),
+    )
     try {
       return responseOf(
         await this.#agent.request({
           origin: siteUrl(address).origin,
           path: pathname + search,
-          method: methodOf(request),
+          method: request.method,
           headers: requestHeaders(request, headers),
           body: bodyOf(request),
           signal: AbortSignal.any([signal, late.signal]),
@@ -75,13 +92,8 @@ export class Forwarder {
   }
 }
 
-/** Undici's type names the usual ones; it sends any. */
-function methodOf({ method }: Request): Dispatcher.HttpMethod {
-  return method as Dispatcher.HttpMethod
-}
-
 function bodyOf(request: Request): Readable | null {
-  return request.body === null ? null : Readable.fromWeb(request.body as NodeReadableStream<Uint8Array>)
+  return request.body === null ? null : Readable.fromWeb(request.body)
 }
 
 function requestHeaders(request: Request, more: Readonly<Record<string, string>>): string[] {
@@ -95,7 +107,11 @@ function responseOf({ statusCode, headers: given, body }: Dispatcher.ResponseDat
   const headers = new Headers()
   for (const [name, value = ''] of Object.entries(given)) for (const each of [value].flat()) headers.append(name, each)
   for (const name of droppedBy(headers.get('connection'))) headers.delete(name)
-  if (method !== 'HEAD' && !WITHOUT_BODY.has(statusCode)) return new Response(bodyStream(body, () => void body.destroy()), { status: statusCode, headers })
+  if (method !== 'HEAD' && !WITHOUT_BODY.has(statusCode))
+    return new Response(
+      bodyStream(body, () => void body.destroy()),
+      { status: statusCode, headers },
+    )
   // There is nothing in it, but only its end frees the connection.
   body.resume()
   return new Response(null, { status: statusCode, headers })

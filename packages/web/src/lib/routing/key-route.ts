@@ -85,7 +85,9 @@ export class KeyRoute {
     if (here !== undefined) return { here }
     const where = `Partition ${partition} of table "${table.name}"`
     if (request.headers.has(HOP)) {
-      throw new PageError(503, `${where} is not on this worker, or not recovered yet.`, { headers: { 'retry-after': '1', [NOT_HERE]: 'true' } })
+      throw new PageError(503, `${where} is not on this worker, or not recovered yet.`, {
+        headers: { 'retry-after': '1', [NOT_HERE]: 'true' },
+      })
     }
     const location = groupRouter(own).locate(table, key)
     if (location === undefined) throw unavailable(`${where} is on no worker that is known here.`)
@@ -94,18 +96,30 @@ export class KeyRoute {
     return { address: location.address, location }
   }
 
-  #having(own: SiteWorker, { table, partition }: { readonly table: TaskPart; readonly partition: number }): SiteWorker | undefined {
+  #having(
+    own: SiteWorker,
+    { table, partition }: { readonly table: TaskPart; readonly partition: number },
+  ): SiteWorker | undefined {
     const has = ({ context }: SiteWorker): boolean => context.openPart(table, partition) !== undefined
     return has(own) ? own : this.#deps.site.workers().find(has)
   }
 
   /** The answer, or why there is none though the owner may have changed. Throws what makes another try pointless. */
-  async #tryForward({ request, signal, table }: KeyRequest, { address, location }: Exclude<Way, { here: unknown }>): Promise<Response | PageError> {
+  async #tryForward(
+    { request, signal, table }: KeyRequest,
+    { address, location }: Exclude<Way, { here: unknown }>,
+  ): Promise<Response | PageError> {
     const { clock, settings } = this.#deps.site
     const where = `Partition ${location.partition} of table "${table.name}"`
     this.#forwarder ??= new Forwarder(clock)
     try {
-      const response = await this.#forwarder.forward({ address, request, signal, limitMs: settings.routeTimeoutMs, headers: { [HOP]: 'true' } })
+      const response = await this.#forwarder.forward({
+        address,
+        request,
+        signal,
+        limitMs: settings.routeTimeoutMs,
+        headers: { [HOP]: 'true' },
+      })
       if (!response.headers.has(NOT_HERE)) {
         this.#deps.metrics.routed('forwarded')
         return response
@@ -114,7 +128,8 @@ export class KeyRoute {
       return unavailable(`${where} is moving, or being recovered.`)
     } catch (error) {
       if (error instanceof PageError) throw error
-      if (error instanceof ForwardTimeout) throw unavailable(`${where} is on a worker that does not answer: ${error.message}`, error)
+      if (error instanceof ForwardTimeout)
+        throw unavailable(`${where} is on a worker that does not answer: ${error.message}`, error)
       if (signal.aborted) throw signal.reason
       return unavailable(`${where} is on a worker that cannot be reached at ${address}.`, error)
     }

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { deferred, jsonCodec, type ScopeStorage } from '@millrace/core'
 import { afterEach, expect, test } from 'vitest'
 import { startProcess, type SiteProcess } from '../fixtures/site-process.fixture.ts'
-import { jsonTable, numberTable, SmallTable, textTable } from '../fixtures/small-table.fixture.ts'
+import { jsonTable, numberTable, type SmallTable, textTable } from '../fixtures/small-table.fixture.ts'
 import { smallGroup } from '../fixtures/small-site.fixture.ts'
 import { homeOf, type SmallGroup } from '../fixtures/small-worker.fixture.ts'
 import type { SiteSettings } from '../site/site-deps.ts'
@@ -26,10 +26,21 @@ interface Running extends SiteProcess {
   readonly own: Tables
 }
 
-async function start(group: SmallGroup, id: string, partitions: readonly number[], settings: Partial<SiteSettings> = {}): Promise<Running> {
+async function start(
+  group: SmallGroup,
+  id: string,
+  partitions: readonly number[],
+  settings: Partial<SiteSettings> = {},
+): Promise<Running> {
   const made: Tables[] = []
-  const tables = (scope: ScopeStorage): readonly SmallTable<never>[] | readonly [SmallTable<string>, SmallTable<number>, SmallTable<unknown>] => {
-    const own = { words: textTable('words', scope), numbers: numberTable('numbers', scope), objects: jsonTable('objects', scope) }
+  const tables = (
+    scope: ScopeStorage,
+  ): readonly SmallTable<never>[] | readonly [SmallTable<string>, SmallTable<number>, SmallTable<unknown>] => {
+    const own = {
+      words: textTable('words', scope),
+      numbers: numberTable('numbers', scope),
+      objects: jsonTable('objects', scope),
+    }
     made.push(own)
     return [own.words, own.numbers, own.objects]
   }
@@ -38,17 +49,33 @@ async function start(group: SmallGroup, id: string, partitions: readonly number[
   const [own] = made
   if (own === undefined) throw new Error('The tables were made.')
   const { site } = process
-  site.page('/words/:word/', site.tableRoute(own.words, { param: 'word' }, (c, word) => c.json({ [word]: own.words.get(word), by: id })))
-  site.page('/words/', site.tableRoute(own.words, { query: 'word' }, (c, word) => c.json({ [word]: own.words.get(word), by: id })))
-  site.page('/numbers/:n/', site.tableRoute(own.numbers, { param: 'n' }, (c, n) => c.json({ n, value: own.numbers.get(n), by: id })))
-  site.page('/objects/', site.tableRoute(own.objects, { query: 'key' }, (c, key) => c.json({ key, by: id })))
+  site.page(
+    '/words/:word/',
+    site.tableRoute(own.words, { param: 'word' }, (c, word) => c.json({ [word]: own.words.get(word), by: id })),
+  )
+  site.page(
+    '/words/',
+    site.tableRoute(own.words, { query: 'word' }, (c, word) => c.json({ [word]: own.words.get(word), by: id })),
+  )
+  site.page(
+    '/numbers/:n/',
+    site.tableRoute(own.numbers, { param: 'n' }, (c, n) => c.json({ n, value: own.numbers.get(n), by: id })),
+  )
+  site.page(
+    '/objects/',
+    site.tableRoute(own.objects, { query: 'key' }, (c, key) => c.json({ key, by: id })),
+  )
   return { ...process, own }
 }
 
 /** Three processes with two partitions each. */
 async function three(settings: Partial<SiteSettings> = {}): Promise<readonly [Running, Running, Running]> {
   const group = smallGroup(PARTITIONS)
-  return [await start(group, 'one', [0, 3], settings), await start(group, 'two', [1, 4], settings), await start(group, 'three', [2, 5], settings)]
+  return [
+    await start(group, 'one', [0, 3], settings),
+    await start(group, 'two', [1, 4], settings),
+    await start(group, 'three', [2, 5], settings),
+  ]
 }
 
 const ownerOf = (processes: readonly Running[], key: string): Running => {
@@ -60,26 +87,53 @@ const ownerOf = (processes: readonly Running[], key: string): Running => {
 const keyOf = ({ worker }: Running): string => {
   for (let n = 0; ; n++) if (worker.open.has(homeOf(`k${n}`, PARTITIONS))) return `k${n}`
 }
-const HOSTILE = ['a/b', '/', '%', '%2F', '100%', 'a b', '+', '?a=b&c', '#', 'ü', '日本', '🚀', '__proto__', 'constructor', '"', '\\', ';', 'a\nb', '\u0000', '...', '.a', 'x'.repeat(10_000)]
+const HOSTILE = [
+  'a/b',
+  '/',
+  '%',
+  '%2F',
+  '100%',
+  'a b',
+  '+',
+  '?a=b&c',
+  '#',
+  'ü',
+  '日本',
+  '🚀',
+  '__proto__',
+  'constructor',
+  '"',
+  '\\',
+  ';',
+  'a\nb',
+  '\u0000',
+  '...',
+  '.a',
+  'x'.repeat(10_000),
+]
 
-test('every key is given by its owner, whichever worker is asked, by path and by query', { timeout: 60_000 }, async () => {
-  const processes = await three()
-  for (const key of [...HOSTILE, ...Array.from({ length: 30 }, (_, n) => `word-${n}`)]) {
-    const owner = ownerOf(processes, key)
-    owner.own.words.put(key, `value of ${key}`)
-    const text = encodeURIComponent(key)
-    for (const { url } of processes) {
-      const expected = { [key]: `value of ${key}`, by: owner.worker.id }
-      for (const path of [`/words/${text}/`, `/words/?word=${text}`]) {
-        const answer = await fetch(url + path)
-        expect(answer.status, path.slice(0, 100)).toBe(200)
-        expect(Object.entries((await answer.json()) as object)).toEqual(Object.entries(expected))
+test(
+  'every key is given by its owner, whichever worker is asked, by path and by query',
+  { timeout: 60_000 },
+  async () => {
+    const processes = await three()
+    for (const key of [...HOSTILE, ...Array.from({ length: 30 }, (_, n) => `word-${n}`)]) {
+      const owner = ownerOf(processes, key)
+      owner.own.words.put(key, `value of ${key}`)
+      const text = encodeURIComponent(key)
+      for (const { url } of processes) {
+        const expected = { [key]: `value of ${key}`, by: owner.worker.id }
+        for (const path of [`/words/${text}/`, `/words/?word=${text}`]) {
+          const answer = await fetch(url + path)
+          expect(answer.status, path.slice(0, 100)).toBe(200)
+          expect(Object.entries((await answer.json()) as object)).toEqual(Object.entries(expected))
+        }
+        expect(await (await fetch(`${url}/table/words/${text}/`)).json()).toBe(`value of ${key}`)
+        expect(await (await fetch(`${url}/table/words/?key=${text}`)).json()).toBe(`value of ${key}`)
       }
-      expect(await (await fetch(`${url}/table/words/${text}/`)).json()).toBe(`value of ${key}`)
-      expect(await (await fetch(`${url}/table/words/?key=${text}`)).json()).toBe(`value of ${key}`)
     }
-  }
-})
+  },
+)
 
 test('keys that cannot be in a path can be in a query', async () => {
   const processes = await three()
@@ -95,15 +149,24 @@ test('keys that cannot be in a path can be in a query', async () => {
 
 test('numbers and JSON find the partition of their encoded form', async () => {
   const processes = await three()
-  for (const [text, n] of [['1', 1], ['1.0', 1], ['1e3', 1000], ['-0.5', -0.5], ['42', 42]] as const) {
+  for (const [text, n] of [
+    ['1', 1],
+    ['1.0', 1],
+    ['1e3', 1000],
+    ['-0.5', -0.5],
+    ['42', 42],
+  ] as const) {
     const owner = ownerOf(processes, String(n))
     owner.own.numbers.put(n, 'yes')
-    for (const { url } of processes) expect(await (await fetch(`${url}/numbers/${text}/`)).json()).toEqual({ n, value: 'yes', by: owner.worker.id })
+    for (const { url } of processes)
+      expect(await (await fetch(`${url}/numbers/${text}/`)).json()).toEqual({ n, value: 'yes', by: owner.worker.id })
   }
   const [{ url }] = processes
   const key = { b: [1, 'ü'], a: null }
   const owner = ownerOf(processes, jsonCodec.forKeys.encode(key).toString())
-  expect(await (await fetch(`${url}/objects/?key=${encodeURIComponent('{ "b": [1, "ü"], "a": null }')}`)).json()).toEqual({ key, by: owner.worker.id })
+  expect(
+    await (await fetch(`${url}/objects/?key=${encodeURIComponent('{ "b": [1, "ü"], "a": null }')}`)).json(),
+  ).toEqual({ key, by: owner.worker.id })
 })
 
 test('text that is no key is 400 wherever it is asked; a key that is not given too', async () => {
@@ -120,7 +183,12 @@ test('method, query, headers and body go there, status, headers, cookies and bod
   for (const { site, own, worker } of [one, two, three_]) {
     class Echo extends View {
       override post = site.tableRoute(own.words, { param: 'word' }, async (c: PageContext) => {
-        const headers = new Headers({ 'x-by': worker.id, 'x-given': c.request.headers.get('x-given') ?? '', 'x-url': c.request.url, 'content-type': 'application/octet-stream' })
+        const headers = new Headers({
+          'x-by': worker.id,
+          'x-given': c.request.headers.get('x-given') ?? '',
+          'x-url': c.request.url,
+          'content-type': 'application/octet-stream',
+        })
         headers.append('set-cookie', 'a=1')
         headers.append('set-cookie', 'b=2')
         return new Response(await c.request.arrayBuffer(), { status: 207, headers })
@@ -128,12 +196,28 @@ test('method, query, headers and body go there, status, headers, cookies and bod
     }
     site.page('/echo/:word/', Echo)
   }
-  const bytes = Buffer.alloc(300_000, Uint8Array.from({ length: 256 }, (_, byte) => byte))
-  const answer = await fetch(`${one.url}/echo/${keyOf(two)}/?q=%E2%82%AC`, { method: 'POST', headers: { 'x-given': 'kept' }, body: bytes })
-  expect([answer.status, answer.headers.get('x-by'), answer.headers.get('x-given'), answer.headers.getSetCookie()]).toEqual([207, 'two', 'kept', ['a=1', 'b=2']])
+  const bytes = Buffer.alloc(
+    300_000,
+    Uint8Array.from({ length: 256 }, (_, byte) => byte),
+  )
+  const answer = await fetch(`${one.url}/echo/${keyOf(two)}/?q=%E2%82%AC`, {
+    method: 'POST',
+    headers: { 'x-given': 'kept' },
+    body: bytes,
+  })
+  expect([
+    answer.status,
+    answer.headers.get('x-by'),
+    answer.headers.get('x-given'),
+    answer.headers.getSetCookie(),
+  ]).toEqual([207, 'two', 'kept', ['a=1', 'b=2']])
   expect(answer.headers.get('x-url')).toBe(`${one.url}/echo/${keyOf(two)}/?q=%E2%82%AC`)
   expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true)
-  const streamed = await fetch(`${one.url}/echo/${keyOf(two)}/`, { method: 'POST', body: new Blob(['pieces']).stream(), duplex: 'half' })
+  const streamed = await fetch(`${one.url}/echo/${keyOf(two)}/`, {
+    method: 'POST',
+    body: new Blob(['pieces']).stream(),
+    duplex: 'half',
+  })
   expect(await streamed.text()).toBe('pieces')
   const head = await fetch(`${one.url}/words/${keyOf(two)}/`, { method: 'HEAD' })
   expect([head.status, head.headers.get('content-type'), await head.text()]).toEqual([200, 'application/json', ''])
@@ -203,13 +287,19 @@ test('workers that each take the other for the owner do not send a request in ci
   const partition = homeOf(key, PARTITIONS)
   one.worker.open.delete(partition)
   // Each process has its own view of the group.
-  const confused = { partitions: PARTITIONS, owners: new Map([[partition, { member: 'one', address: one.worker.listensAt }]]) }
+  const confused = {
+    partitions: PARTITIONS,
+    owners: new Map([[partition, { member: 'one', address: one.worker.listensAt }]]),
+  }
   const third = await start(confused, 'third', [])
   one.worker.group.owners.set(partition, { member: 'third', address: third.worker.listensAt })
   confused.owners.set(partition, { member: 'one', address: one.worker.listensAt })
   await unavailable(await fetch(`${one.url}/words/${key}/`), 'moving')
   await unavailable(await fetch(`${third.url}/words/${key}/`), 'moving')
-  await unavailable(await fetch(`${two.url}/words/${key}/`, { headers: { 'millrace-forwarded': 'true' } }), 'not on this worker')
+  await unavailable(
+    await fetch(`${two.url}/words/${key}/`, { headers: { 'millrace-forwarded': 'true' } }),
+    'not on this worker',
+  )
 })
 
 test('a partition that moves while a request is on its way is looked up again, for safe methods only', async () => {

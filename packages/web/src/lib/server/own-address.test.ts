@@ -2,12 +2,21 @@ import { expect, test } from 'vitest'
 import { siteUrl } from '../routing/site-url.ts'
 import { localUrl, ownAddress } from './own-address.ts'
 
-const address = (given: string, family: 'IPv4' | 'IPv6', internal: boolean): NonNullable<Parameters<typeof ownAddress>[1]>[string] => [
+const address = (
+  given: string,
+  family: 'IPv4' | 'IPv6',
+  internal: boolean,
+): NonNullable<Parameters<typeof ownAddress>[1]>[string] => [
   family === 'IPv4'
     ? { address: given, family, internal, netmask: '', mac: '', cidr: null }
     : { address: given, family, internal, netmask: '', mac: '', cidr: null, scopeid: 0 },
 ]
-const interfaces = { lo: address('127.0.0.1', 'IPv4', true), six: address('fe80::1', 'IPv6', false), eth: address('10.1.2.3', 'IPv4', false), second: address('10.9.9.9', 'IPv4', false) }
+const interfaces = {
+  lo: address('127.0.0.1', 'IPv4', true),
+  six: address('fe80::1', 'IPv6', false),
+  eth: address('10.1.2.3', 'IPv4', false),
+  second: address('10.9.9.9', 'IPv4', false),
+}
 
 test.each([
   ['0.0.0.0', undefined, '10.1.2.3:6066'],

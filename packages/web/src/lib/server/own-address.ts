@@ -14,7 +14,10 @@ const EVERYWHERE = ['0.0.0.0', '::', '']
  * Host and port at which other workers reach this one: as advertised, with the bound port where none is named; else the
  * address it is bound to; else, bound to all of them, the first IPv4 address that is not internal.
  */
-export function ownAddress({ host, port, advertise }: BoundAddress, interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces()): string {
+export function ownAddress(
+  { host, port, advertise }: BoundAddress,
+  interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
+): string {
   if (advertise !== undefined) return hasPort(advertise) ? advertise : `${bracketed(advertise)}:${port}`
   if (!EVERYWHERE.includes(host)) return `${bracketed(host)}:${port}`
   const outside = Object.values(interfaces)

@@ -1,4 +1,11 @@
-import { toError, type Logger, type WebDriver, type WebServer, type WorkerContext, type WorkerPart } from '@millrace/core'
+import {
+  toError,
+  type Logger,
+  type WebDriver,
+  type WebServer,
+  type WorkerContext,
+  type WorkerPart,
+} from '@millrace/core'
 import type { Site } from '../site/site.ts'
 import type { SiteWorker } from '../site/site-deps.ts'
 import { localUrl, ownAddress } from './own-address.ts'
@@ -46,28 +53,32 @@ export function webPart(deps: WebPartDeps, settings: WebPartSettings): WebPart {
   return {
     name: 'web',
     declare(worker: WorkerContext) {
-      opening = driver.serve({
+      const serving = driver.serve({
         fetch: (request) => site.handle(request, deps.worker()),
         address: settings,
         limits: { headerBytes: HEADER_BYTES, idleMs: IDLE_MS },
         clock: worker.clock,
         onError: (error) => log.debug({ error: error.message }, 'A connection to the site failed.'),
       })
-      opening.then(
-        (opened) => (server = opened),
+      opening = serving
+      serving.then(
+        (opened) => {
+          // It may have been stopped meanwhile.
+          if (opening === serving) server = opened
+        },
         (thrown: unknown) => worker.fail(toError(thrown)),
       )
     },
     async start() {
-      server = await opening
-      if (server !== undefined) log.info({ url: localUrl({ ...settings, port: server.port }), address: this.address() }, 'The site is served.')
+      await opening
+      if (server !== undefined) log.info({ url: this.url(), address: this.address() }, 'The site is served.')
     },
     ready() {},
     async stop() {
       const closing = opening
       opening = undefined
-      const opened = await closing?.catch(told)
       server = undefined
+      const opened = await closing?.catch(told)
       await opened?.close(settings.graceMs)
       await site.close()
     },

@@ -1,4 +1,14 @@
-import type { AppDescription, Clock, Logger, ResolvedSettings, RoutedTable, ScopeStorage, TaskPart, TopicPartition, WorkerContext } from '@millrace/core'
+import type {
+  AppDescription,
+  Clock,
+  Logger,
+  ResolvedSettings,
+  RoutedTable,
+  ScopeStorage,
+  TaskPart,
+  TopicPartition,
+  WorkerContext,
+} from '@millrace/core'
 
 /** What is asked of a table, whatever its types. */
 export interface SiteTable {
@@ -55,7 +65,12 @@ export interface SourceFigures extends TopicPartition {
 export interface WorkerFigures {
   readonly status: 'starting' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
   readonly agents: Readonly<Record<string, AgentFigures>>
-  readonly parts: Readonly<Record<string, { readonly partitions: readonly number[]; readonly rows: number; readonly recovery: RecoveryFigures }>>
+  readonly parts: Readonly<
+    Record<
+      string,
+      { readonly partitions: readonly number[]; readonly rows: number; readonly recovery: RecoveryFigures }
+    >
+  >
   readonly sources: readonly SourceFigures[]
   readonly commits: { readonly count: number; readonly lastMs: number }
   readonly rebalances: number
@@ -67,7 +82,12 @@ export interface WorkerFigures {
 /** A worker's assignment, and the whole group's; what a worker says of it fits as it is. */
 export interface AssignmentFigures {
   readonly memberId: string | undefined
-  readonly tasks: readonly { readonly id: string; readonly state: string; readonly sources: readonly TopicPartition[]; readonly parts: readonly string[] }[]
+  readonly tasks: readonly {
+    readonly id: string
+    readonly state: string
+    readonly sources: readonly TopicPartition[]
+    readonly parts: readonly string[]
+  }[]
   /** By task id, `{partitions}-{partition}`. */
   readonly group: ReadonlyMap<string, { readonly member: string; readonly address: string | undefined }>
   readonly unassigned: readonly string[]
@@ -79,9 +99,9 @@ export interface JobFigures {
   readonly runs: number
   readonly failures: number
   readonly skipped: number
-  readonly lastRun: Date | undefined
+  readonly lastRun: { readonly startedAt: Date } | undefined
   readonly nextRun: Date | undefined
-  readonly lastError: string | undefined
+  readonly lastError: { readonly message: string } | undefined
 }
 
 /** A worker of this process, as the site sees it. */
@@ -104,7 +124,10 @@ export interface Flow {
 export type NodeKind = 'topic' | 'agent' | 'table'
 
 /** `settings.web` fits as it is. */
-export type SiteSettings = Pick<ResolvedSettings['web'], 'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors'>
+export type SiteSettings = Pick<
+  ResolvedSettings['web'],
+  'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors'
+>
 
 /**
  * What a site needs. Everything is looked up when it is used and nothing kept, so that getters may stand for what is only

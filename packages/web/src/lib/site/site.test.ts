@@ -66,7 +66,12 @@ test('HEAD is GET without the body, OPTIONS tells the verbs; a view may say othe
     },
   )
   const head = await get('/plain/', { method: 'HEAD' })
-  expect([head.status, head.headers.get('content-length'), head.headers.get('content-type'), await head.text()]).toEqual([200, '5', 'text/plain; charset=utf-8', ''])
+  expect([
+    head.status,
+    head.headers.get('content-length'),
+    head.headers.get('content-type'),
+    await head.text(),
+  ]).toEqual([200, '5', 'text/plain; charset=utf-8', ''])
   const options = await get('/plain/', { method: 'OPTIONS' })
   expect([options.status, options.headers.get('allow')]).toEqual([204, 'GET, HEAD, OPTIONS'])
   expect((await get('/own/', { method: 'HEAD' })).headers.get('x-own')).toBe('head')
@@ -94,7 +99,11 @@ test('parameters, query and body come to the page', async () => {
       }
     },
   )
-  const answer = await get('/echo/', { method: 'PUT', body: '{"a":[1]}', headers: { 'content-type': 'application/json' } })
+  const answer = await get('/echo/', {
+    method: 'PUT',
+    body: '{"a":[1]}',
+    headers: { 'content-type': 'application/json' },
+  })
   expect(await answer.json()).toEqual({ got: { a: [1] }, type: 'application/json' })
 })
 
@@ -118,9 +127,19 @@ test('every kind of answer', async () => {
         return new Response('plain', { status: 202 })
     }
   })
-  const answers = await Promise.all(['text', 'html', 'bytes', 'redirect', 'away', 'error', 'own'].map((kind) => get(`/${kind}/x/`)))
+  const answers = await Promise.all(
+    ['text', 'html', 'bytes', 'redirect', 'away', 'error', 'own'].map((kind) => get(`/${kind}/x/`)),
+  )
   expect(answers.map(({ status }) => status)).toEqual([201, 200, 200, 307, 302, 422, 202])
-  expect(answers.map(({ headers }) => headers.get('content-type')?.split(';')[0])).toEqual(['text/plain', 'text/html', 'image/png', undefined, undefined, 'application/json', 'text/plain'])
+  expect(answers.map(({ headers }) => headers.get('content-type')?.split(';')[0])).toEqual([
+    'text/plain',
+    'text/html',
+    'image/png',
+    undefined,
+    undefined,
+    'application/json',
+    'text/plain',
+  ])
   expect(answers[0]?.headers.get('content-length')).toBe('7')
   expect(answers[3]?.headers.get('location')).toBe('/redirect/y/?a=b')
   expect(answers[4]?.headers.get('location')).toBe('https://other.example/')
@@ -140,7 +159,10 @@ test('what fails is an error in JSON, without a stack or a secret, logged and co
   expect(text).not.toMatch(/password|\bat\b.*site\.test/)
   expect(await (await get('/reject/')).json()).toEqual({ error: expect.stringContaining('ROW_UNDECODABLE') })
   expect(worker.raised.map(({ source }) => source)).toEqual(['page /boom/', 'page /reject/'])
-  expect(logged.filter(({ level }) => level === 'error').map(({ fields }) => fields)).toEqual([expect.objectContaining({ page: '/boom/', method: 'GET' }), expect.objectContaining({ page: '/reject/' })])
+  expect(logged.filter(({ level }) => level === 'error').map(({ fields }) => fields)).toEqual([
+    expect.objectContaining({ page: '/boom/', method: 'GET' }),
+    expect.objectContaining({ page: '/reject/' }),
+  ])
 })
 
 test.each([
@@ -242,8 +264,15 @@ test('pages run in the scope of the worker that was asked', async () => {
 })
 
 test('other origins are allowed by the setting only', async () => {
-  const asking = { origin: 'https://a.example', 'access-control-request-method': 'POST', 'access-control-request-headers': 'x-a' }
-  const allowed = async (cors: string | undefined, headers: Record<string, string> = { origin: 'https://a.example' }): Promise<string | null> => {
+  const asking = {
+    origin: 'https://a.example',
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'x-a',
+  }
+  const allowed = async (
+    cors: string | undefined,
+    headers: Record<string, string> = { origin: 'https://a.example' },
+  ): Promise<string | null> => {
     const { site, get } = smallSite({ settings: { cors } })
     site.page('/x/', (c) => c.text('x'))
     return (await get('/x/', { headers })).headers.get('access-control-allow-origin')
@@ -266,12 +295,15 @@ test('other origins are allowed by the setting only', async () => {
   })
   const refused = await get('/counter/', { method: 'OPTIONS', headers: { ...asking, origin: 'https://evil.example' } })
   expect(refused.headers.has('access-control-allow-methods')).toBe(false)
-  expect((await get('/nowhere/', { headers: asking })).headers.get('access-control-allow-origin')).toBe('https://a.example')
+  expect((await get('/nowhere/', { headers: asking })).headers.get('access-control-allow-origin')).toBe(
+    'https://a.example',
+  )
 })
 
 test('definitions that make no sense are refused where they are made', () => {
   const { site, scope } = smallSite()
-  const refused = (code: string, text: string): object => expect.objectContaining({ code, message: expect.stringContaining(text) })
+  const refused = (code: string, text: string): object =>
+    expect.objectContaining({ code, message: expect.stringContaining(text) })
   site.page('/words/:word/', (c) => c.text(''))
   expect(() => site.page('/words/:other', (c) => c.text(''))).toThrow(refused('NAME_TAKEN', '/words/:word/'))
   expect(() => site.page('/stats', (c) => c.text(''))).toThrow(refused('NAME_TAKEN', 'built-in'))

@@ -55,7 +55,12 @@ export class Site {
       if (found === undefined) throw unavailable('No worker runs in this process.')
       return found
     }
-    this.#route = new KeyRoute({ site: deps, metrics: this.#metrics, worker, runAs: (as, work) => this.#inScope(as, work) })
+    this.#route = new KeyRoute({
+      site: deps,
+      metrics: this.#metrics,
+      worker,
+      runAs: (as, work) => this.#inScope(as, work),
+    })
     const builtIn: BuiltInDeps = {
       site: deps,
       route: this.#route,
@@ -63,10 +68,12 @@ export class Site {
       stalls: new StallWatch(),
       workerIfAny: () => this.#workerAtWork(),
       worker,
-      pages: () => this.#pages.map(({ path, verbs, builtIn }) => ({ path, methods: allowed(verbs).split(', '), builtIn })),
+      pages: () =>
+        this.#pages.map(({ path, verbs, builtIn }) => ({ path, methods: allowed(verbs).split(', '), builtIn })),
     }
     for (const pages of [healthPages, figurePages, tablePages, routerPages]) {
-      for (const [path, handler] of Object.entries(pages(builtIn))) this.#add({ path, verbs: verbsOf(path, handler), builtIn: true })
+      for (const [path, handler] of Object.entries(pages(builtIn)))
+        this.#add({ path, verbs: verbsOf(path, handler), builtIn: true })
     }
   }
 
@@ -93,13 +100,35 @@ export class Site {
    * @example
    * site.page('/words/:word/', site.tableRoute(counts, { param: 'word' }, (c, word) => c.json({ [word]: counts.get(word) })))
    */
-  tableRoute<K, const Name extends string>(table: RoutableTable<K>, place: { readonly param: Name }, handler: KeyHandler<ParamsWith<Name>, K>): PageHandler<ParamsWith<Name>>
-  tableRoute<K>(table: RoutableTable<K>, place: { readonly query: string }, handler: KeyHandler<AnyParams, K>): PageHandler
-  tableRoute<K>(table: RoutableTable<K>, place: { readonly param: string } | { readonly query: string }, handler: KeyHandler<AnyParams, K>): PageHandler {
+  tableRoute<K, const Name extends string>(
+    table: RoutableTable<K>,
+    place: { readonly param: Name },
+    handler: KeyHandler<ParamsWith<Name>, K>,
+  ): PageHandler<ParamsWith<Name>>
+  tableRoute<K>(
+    table: RoutableTable<K>,
+    place: { readonly query: string },
+    handler: KeyHandler<AnyParams, K>,
+  ): PageHandler
+  tableRoute<K>(
+    table: RoutableTable<K>,
+    place: { readonly param: string } | { readonly query: string },
+    handler: KeyHandler<AnyParams, K>,
+  ): PageHandler {
     const route: PageHandler = (c) => {
       const text = 'param' in place ? c.params[place.param] : (c.query.get(place.query) ?? undefined)
-      if (text === undefined) throw new PageError(400, `The key of table "${table.name}" is missing: ${'param' in place ? `:${place.param} in the path` : `?${place.query}= in the query`}.`)
-      return this.#route.serve({ table, text, request: c.request, signal: c.signal, answer: () => handler(c, table.keyOf(text)) })
+      if (text === undefined)
+        throw new PageError(
+          400,
+          `The key of table "${table.name}" is missing: ${'param' in place ? `:${place.param} in the path` : `?${place.query}= in the query`}.`,
+        )
+      return this.#route.serve({
+        table,
+        text,
+        request: c.request,
+        signal: c.signal,
+        answer: () => handler(c, table.keyOf(text)),
+      })
     }
     if ('param' in place) this.#paramOf.set(route, place.param)
     return route
@@ -128,7 +157,12 @@ export class Site {
       this.#report(thrown, { status: failure.status, page, method: request.method, worker })
       response = failure.response
     }
-    this.#metrics.requestAnswered({ method: request.method, page: page?.path, status: response.status, durationMs: clock.monotonic() - startMs })
+    this.#metrics.requestAnswered({
+      method: request.method,
+      page: page?.path,
+      status: response.status,
+      durationMs: clock.monotonic() - startMs,
+    })
     const answer = withHeaders(response, corsHeaders(settings.cors, request))
     if (request.method !== 'HEAD') return answer
     await dropBody(answer)
@@ -146,7 +180,8 @@ export class Site {
     const handler = page.verbs.get(method) ?? (method === 'HEAD' ? page.verbs.get('GET') : undefined)
     const allow = allowed(page.verbs)
     if (handler === undefined) {
-      if (method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow, ...this.#preflight(request, allow) } })
+      if (method === 'OPTIONS')
+        return new Response(null, { status: 204, headers: { allow, ...this.#preflight(request, allow) } })
       throw new PageError(405, `${page.path} takes ${allow}.`, { headers: { allow } })
     }
     const limited = limitBody(request, { bytes: settings.bodyLimitBytes, idleMs: BODY_IDLE_MS, clock })
@@ -175,7 +210,20 @@ export class Site {
     return workers.find((worker) => worker.context === context) ?? workers[0]
   }
 
-  #report(thrown: unknown, { status, page, method, worker }: { readonly status: number; readonly page: Page | undefined; readonly method: string; readonly worker: SiteWorker | undefined }): void {
+  #report(
+    thrown: unknown,
+    {
+      status,
+      page,
+      method,
+      worker,
+    }: {
+      readonly status: number
+      readonly page: Page | undefined
+      readonly method: string
+      readonly worker: SiteWorker | undefined
+    },
+  ): void {
     if (status < 500) return
     const error = toError(thrown)
     const fields = { page: page?.path, method, status }
@@ -189,15 +237,22 @@ export class Site {
 
   #checkParam(path: string, handler: object): void {
     const param = this.#paramOf.get(handler)
-    if (param === undefined || parsePattern(path).some((segment) => 'param' in segment && segment.param === param)) return
-    throw new MillraceError('DEFINITION_INVALID', `The table route at ${path} reads the parameter "${param}", which the path does not have.`)
+    if (param === undefined || parsePattern(path).some((segment) => 'param' in segment && segment.param === param))
+      return
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `The table route at ${path} reads the parameter "${param}", which the path does not have.`,
+    )
   }
 
   #add(page: Page): void {
     const segments = parsePattern(page.path)
     const existing = this.#table.get(segments)
     if (existing !== undefined && !(existing.builtIn && segments.length === 0)) {
-      throw new MillraceError('NAME_TAKEN', `There is a ${existing.builtIn ? 'built-in ' : ''}page ${existing.path} already, where ${page.path} was defined.`)
+      throw new MillraceError(
+        'NAME_TAKEN',
+        `There is a ${existing.builtIn ? 'built-in ' : ''}page ${existing.path} already, where ${page.path} was defined.`,
+      )
     }
     this.#table.set(segments, page)
     if (existing === undefined) this.#pages.push(page)

@@ -6,15 +6,30 @@ import { openWorld, type WebWorld, type WorldOptions } from '../web-world.ts'
 /** What goes in comes to `fetch`, what `fetch` gives goes out. */
 export function exchangeCases(createDriver: () => WebDriver): void {
   let world: WebWorld | undefined
-  const open = async (fetch: WorldOptions['fetch']): Promise<WebWorld> => (world = await openWorld({ driver: createDriver(), fetch }))
+  const open = async (fetch: WorldOptions['fetch']): Promise<WebWorld> =>
+    (world = await openWorld({ driver: createDriver(), fetch }))
   afterEach(async () => world?.close())
 
   test('method, URL, headers and body come as they were sent', async () => {
     const { url } = await open(async (request) =>
-      Response.json({ method: request.method, url: request.url, header: request.headers.get('x-one'), body: await request.text() }),
+      Response.json({
+        method: request.method,
+        url: request.url,
+        header: request.headers.get('x-one'),
+        body: await request.text(),
+      }),
     )
-    const answer = await fetch(`${url}/a%2Fb/c%20d/?q=%E2%82%AC&r=1+2`, { method: 'PUT', headers: { 'x-one': 'eins' }, body: 'Grüße' })
-    expect(await answer.json()).toEqual({ method: 'PUT', url: `${url}/a%2Fb/c%20d/?q=%E2%82%AC&r=1+2`, header: 'eins', body: 'Grüße' })
+    const answer = await fetch(`${url}/a%2Fb/c%20d/?q=%E2%82%AC&r=1+2`, {
+      method: 'PUT',
+      headers: { 'x-one': 'eins' },
+      body: 'Grüße',
+    })
+    expect(await answer.json()).toEqual({
+      method: 'PUT',
+      url: `${url}/a%2Fb/c%20d/?q=%E2%82%AC&r=1+2`,
+      header: 'eins',
+      body: 'Grüße',
+    })
   })
 
   test.each(['GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS'])('%s is told from other methods', async (method) => {
@@ -37,7 +52,12 @@ export function exchangeCases(createDriver: () => WebDriver): void {
       return new Response('made', { status: 201, headers })
     })
     const answer = await fetch(url)
-    expect([answer.status, answer.headers.get('x-two'), answer.headers.getSetCookie(), await answer.text()]).toEqual([201, 'zwei', ['a=1', 'b=2'], 'made'])
+    expect([answer.status, answer.headers.get('x-two'), answer.headers.getSetCookie(), await answer.text()]).toEqual([
+      201,
+      'zwei',
+      ['a=1', 'b=2'],
+      'made',
+    ])
   })
 
   test.each([204, 304])('%d has no body and the connection goes on', async (status) => {
@@ -49,13 +69,18 @@ export function exchangeCases(createDriver: () => WebDriver): void {
 
   test('a megabyte of bytes comes back unharmed', async () => {
     const { url } = await open(async (request) => new Response(await request.arrayBuffer()))
-    const bytes = Buffer.alloc(1_000_000, Uint8Array.from({ length: 256 }, (_, byte) => byte))
+    const bytes = Buffer.alloc(
+      1_000_000,
+      Uint8Array.from({ length: 256 }, (_, byte) => byte),
+    )
     const answer = await fetch(url, { method: 'POST', body: bytes })
     expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true)
   })
 
   test('HEAD sends the headers and no body', async () => {
-    const { socket } = await open(async (request) => new Response(null, { headers: { 'x-method': request.method, 'content-length': '5' } }))
+    const { socket } = await open(
+      async (request) => new Response(null, { headers: { 'x-method': request.method, 'content-length': '5' } }),
+    )
     const client = await socket()
     client.write('HEAD / HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
     const text = (await client.ended()).toLowerCase()

@@ -6,7 +6,8 @@ import { openWorld, type WebWorld, type WorldOptions } from '../web-world.ts'
 /** What becomes of it when one of the two sides fails. */
 export function failureCases(createDriver: () => WebDriver): void {
   let world: WebWorld | undefined
-  const open = async (fetch: WorldOptions['fetch']): Promise<WebWorld> => (world = await openWorld({ driver: createDriver(), fetch }))
+  const open = async (fetch: WorldOptions['fetch']): Promise<WebWorld> =>
+    (world = await openWorld({ driver: createDriver(), fetch }))
   afterEach(async () => world?.close())
 
   test('a fetch that rejects is 500, JSON, without details, and told', async () => {

@@ -40,7 +40,10 @@ export function hostileCases(createDriver: () => WebDriver): void {
     ['a URL that is none', 'GET http:// HTTP/1.1\r\nHost: a\r\n\r\n'],
     ['a content length that is no number', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n'],
     ['two lengths', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
-    ['a length and chunks', 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'],
+    [
+      'a length and chunks',
+      'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
   ])('%s is answered with 4xx and reaches no fetch', async (_what, request) => {
     const opened = await open()
     const client = await opened.socket()
@@ -80,7 +83,23 @@ export function hostileCases(createDriver: () => WebDriver): void {
   test('any bytes leave the server alive', async () => {
     const opened = await open()
     const piece = fc.oneof(
-      fc.constantFrom('GET ', '/', ' HTTP/1.1', '\r\n', '\r\n\r\n', 'Host: a', 'Content-Length: ', 'Transfer-Encoding: chunked', '5', ':', '\x00', 'http://', '%', '\\', 'POST '),
+      fc.constantFrom(
+        'GET ',
+        '/',
+        ' HTTP/1.1',
+        '\r\n',
+        '\r\n\r\n',
+        'Host: a',
+        'Content-Length: ',
+        'Transfer-Encoding: chunked',
+        '5',
+        ':',
+        '\x00',
+        'http://',
+        '%',
+        '\\',
+        'POST ',
+      ),
       fc.string({ unit: 'binary', maxLength: 20 }),
     )
     await fc.assert(
@@ -118,7 +137,10 @@ export function hostileCases(createDriver: () => WebDriver): void {
     const piece = new Uint8Array(1_000_000)
     const opened = await open({
       idleMs: IDLE_MS,
-      fetch: async () => new Response(new ReadableStream({ pull: (controller) => controller.enqueue(piece), cancel: () => cancelled.resolve() })),
+      fetch: async () =>
+        new Response(
+          new ReadableStream({ pull: (controller) => controller.enqueue(piece), cancel: () => cancelled.resolve() }),
+        ),
     })
     const client = await opened.socket()
     client.socket.pause()

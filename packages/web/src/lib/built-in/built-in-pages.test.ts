@@ -1,0 +1,289 @@
+import { manualClock } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { smallGroup, smallSite, type SmallSite, type SmallSiteOptions } from '../fixtures/small-site.fixture.ts'
+import { numberTable, type SmallTable, textTable } from '../fixtures/small-table.fixture.ts'
+import { homeOf } from '../fixtures/small-worker.fixture.ts'
+
+const PARTITIONS = 4
+
+interface World extends SmallSite {
+  readonly words: SmallTable<string>
+  json(path: string): Promise<unknown>
+}
+
+function world(options: SmallSiteOptions = {}): World {
+  const made: SmallTable<string>[] = []
+  const small = smallSite({
+    group: smallGroup(PARTITIONS),
+    tables: (scope) => {
+      const words = textTable('words', scope)
+      made.push(words)
+      return [words, numberTable('numbers', scope)]
+    },
+    globalTables: [
+      {
+        name: 'rates',
+        stats: () => ({ rows: 1, reads: 0, writes: 0, late: 0 }),
+        lookup: (text) => (text === 'EUR' ? 1.5 : undefined),
+      },
+    ],
+    ...options,
+  })
+  const [words] = made
+  if (words === undefined) throw new Error('The table was made.')
+  small.worker.listensAt = '10.0.0.1:6066'
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    small.worker.open.add(partition)
+    small.worker.group.owners.set(partition, { member: 'worker-1', address: '10.0.0.1:6066' })
+  }
+  return { ...small, words, json: async (path) => (await small.get(path)).json() }
+}
+
+test('/ is an index of the pages, the app’s own with them', async () => {
+  const { site, json } = world()
+  site.page('/mine/', (c) => c.text(''))
+  const index = await json('/')
+  expect(index).toMatchObject({ app: 'app', version: '1.2.3', worker: 'worker-1', status: 'running' })
+  expect(index).toMatchObject({
+    pages: expect.arrayContaining([
+      { path: '/stats', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: true },
+      { path: '/mine/', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: false },
+    ]),
+  })
+})
+
+test('/health/live is 200 whatever the worker does, /health/ready only when it runs', async () => {
+  const { worker, workers, get } = world()
+  expect((await get('/health/ready')).status).toBe(200)
+  for (const status of ['starting', 'recovering', 'stopping', 'failed'] as const) {
+    worker.status = status
+    expect((await get('/health/live')).status).toBe(200)
+    const ready = await get('/health/ready')
+    expect([ready.status, ready.headers.get('retry-after')]).toEqual([503, '1'])
+    expect(await ready.json()).toEqual({ ready: false, status, reasons: [`The worker is ${status}.`] })
+  }
+  workers.length = 0
+  expect((await get('/health/live')).status).toBe(200)
+  expect((await get('/health/ready')).status).toBe(503)
+})
+
+test('a partition that stands still makes the worker not ready', async () => {
+  const clock = manualClock()
+  const { worker, get, json } = world({ clock })
+  worker.sources = [{ topic: 'posts', partition: 2, position: 3, committed: 3, endOffset: 10 }]
+  expect((await get('/health/ready')).status).toBe(200)
+  await clock.advance(300_001)
+  expect(await json('/health/ready')).toEqual({
+    ready: false,
+    status: 'running',
+    reasons: [expect.stringContaining('posts')],
+  })
+  worker.sources = [{ topic: 'posts', partition: 2, position: 4, committed: 4, endOffset: 10 }]
+  expect((await get('/health/ready')).status).toBe(200)
+})
+
+test('/stats has the documented shape', async () => {
+  const { worker, json } = world()
+  worker.listed = [
+    {
+      name: 'daily',
+      runs: 2,
+      failures: 1,
+      skipped: 0,
+      lastRun: { startedAt: new Date(1000) },
+      nextRun: new Date(2000),
+      lastError: { message: 'no' },
+    },
+  ]
+  const recovery = { state: 'done', restoredRows: 7, remainingRows: 0, rowsPerSecond: 0 }
+  const none = { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 }
+  expect(await json('/stats')).toEqual({
+    app: 'app',
+    worker: {
+      id: 'worker-1',
+      host: '10.0.0.1',
+      port: 6066,
+      pid: process.pid,
+      version: '1.2.3',
+      startedAt: '2026-01-01T00:00:00.000Z',
+    },
+    status: 'running',
+    agents: { counter: { received: 5, processed: 4, failed: 1, retried: 1, deadLettered: 0, active: 1, lag: 9 } },
+    tables: {
+      words: { rows: 0, partitions: [0, 1, 2, 3], reads: 3, writes: 2, late: 1, recovery },
+      numbers: { rows: 0, partitions: [], reads: 3, writes: 2, late: 1, recovery: none },
+      rates: { rows: 1, partitions: [], reads: 0, writes: 0, late: 0, recovery: none },
+    },
+    jobs: {
+      daily: {
+        runs: 2,
+        failures: 1,
+        skipped: 0,
+        lastRun: '1970-01-01T00:00:01.000Z',
+        nextRun: '1970-01-01T00:00:02.000Z',
+        lastError: 'no',
+      },
+    },
+    commits: { count: 3, lastMs: 12 },
+    rebalances: 2,
+    sent: 11,
+    errors: 1,
+  })
+})
+
+test('/table/ lists, /table/{name}/ describes, /table/{name}/{key}/ looks up', async () => {
+  const { words, get, json } = world()
+  words.put('milk', { count: 2 })
+  const listed = {
+    name: 'words',
+    kind: 'table',
+    help: 'a table',
+    changelog: 'app-words-changelog',
+    rows: 1,
+    partitions: [0, 1, 2, 3],
+  }
+  expect(await json('/table/')).toEqual([
+    listed,
+    expect.objectContaining({ name: 'numbers' }),
+    expect.objectContaining({ name: 'rates', kind: 'global', rows: 1 }),
+  ])
+  expect(await json('/table/words/')).toEqual(listed)
+  expect(await json('/table/words/milk/')).toEqual({ count: 2 })
+  expect(await json('/table/rates/EUR/')).toBe(1.5)
+  for (const [path, status] of [
+    ['/table/words/bread/', 404],
+    ['/table/rates/USD/', 404],
+    ['/table/nothing/', 404],
+    ['/table/nothing/milk/', 404],
+    ['/table/__proto__/', 404],
+    ['/table/numbers/many/', 400],
+  ] as const) {
+    const answer = await get(path)
+    expect([path, answer.status, await answer.json()]).toEqual([path, status, { error: expect.any(String) }])
+  }
+})
+
+test('/router/ shows owners, /router/{name}/{key}/ the owner of one key', async () => {
+  const { worker, get, json } = world()
+  worker.group.owners.set(1, { member: 'worker-2', address: '10.0.0.2:6066' })
+  worker.group.owners.delete(2)
+  const here = { member: 'worker-1', address: '10.0.0.1:6066', local: true }
+  const places = [
+    { partition: 0, ...here },
+    { partition: 1, member: 'worker-2', address: '10.0.0.2:6066', local: false },
+    { partition: 2, local: false },
+    { partition: 3, ...here },
+  ]
+  expect(await json('/router/')).toEqual({ words: places, numbers: places })
+  expect(await json('/router/words/')).toEqual(places)
+  const keyIn = (partition: number): string =>
+    Array.from({ length: 50 }, (_, n) => `k${n}`).find((key) => homeOf(key, PARTITIONS) === partition) ?? ''
+  expect(await json(`/router/words/${keyIn(1)}/`)).toEqual({
+    table: 'words',
+    partition: 1,
+    member: 'worker-2',
+    address: '10.0.0.2:6066',
+    local: false,
+  })
+  const unknown = await get(`/router/words/?key=${keyIn(2)}`)
+  expect([unknown.status, unknown.headers.get('retry-after')]).toEqual([503, '1'])
+  expect((await get('/router/nothing/')).status).toBe(404)
+  expect((await get('/router/numbers/many/')).status).toBe(400)
+})
+
+test('/assignment/, /graph/ and /jobs/ show what they are given', async () => {
+  const { worker, json } = world({
+    flows: [{ from: { kind: 'agent', name: 'counter' }, to: { kind: 'table', name: 'words' } }],
+  })
+  expect(await json('/assignment/')).toMatchObject({
+    memberId: 'worker-1',
+    tasks: expect.any(Array),
+    group: { '4-0': { member: 'worker-1', address: '10.0.0.1:6066' } },
+    unassigned: [],
+  })
+  expect(await json('/graph/')).toMatchObject({
+    nodes: expect.arrayContaining([
+      expect.objectContaining({ id: 'agent:counter' }),
+      expect.objectContaining({ id: 'table:words' }),
+    ]),
+    edges: [
+      { from: 'topic:posts', to: 'agent:counter' },
+      { from: 'agent:counter', to: 'table:words' },
+    ],
+  })
+  worker.listed = [
+    { name: 'daily', runs: 0, failures: 0, skipped: 0, lastRun: undefined, nextRun: new Date(0), lastError: undefined },
+  ]
+  expect(await json('/jobs/')).toEqual([
+    { name: 'daily', runs: 0, failures: 0, skipped: 0, nextRun: '1970-01-01T00:00:00.000Z' },
+  ])
+})
+
+test('a process without a worker says so', async () => {
+  const { workers, get } = world()
+  workers.length = 0
+  for (const path of ['/stats', '/jobs/', '/assignment/', '/router/', '/table/words/x/']) {
+    const answer = await get(path)
+    expect([path, answer.status, answer.headers.get('retry-after')]).toEqual([path, 503, '1'])
+  }
+  for (const path of ['/', '/graph/', '/table/', '/metrics']) expect((await get(path)).status).toBe(200)
+})
+
+test('a table whose keys cannot be found says so', async () => {
+  const { words, get } = world()
+  const { MillraceError } = await import('@millrace/core')
+  words.partitionOf = () => {
+    throw new MillraceError('DEFINITION_INVALID', "Its partitioner is 'source'.")
+  }
+  expect((await get('/table/words/x/')).status).toBe(501)
+  expect((await get('/router/words/x/')).status).toBe(501)
+})
+
+test('/metrics is what Prometheus reads, with a series for everything there is', async () => {
+  const { worker, get } = world()
+  worker.sources = [{ topic: 'posts', partition: 2, position: 3, committed: undefined, endOffset: 10 }]
+  worker.listed = [
+    {
+      name: 'daily',
+      runs: 2,
+      failures: 1,
+      skipped: 4,
+      lastRun: { startedAt: new Date(1000) },
+      nextRun: undefined,
+      lastError: { message: 'no' },
+    },
+  ]
+  await get('/nowhere/')
+  await get('/table/words/x/')
+  const answer = await get('/metrics')
+  expect(answer.headers.get('content-type')).toContain('text/plain; version=0.0.4')
+  const text = await answer.text()
+  for (const line of [
+    'millrace_info{app="app",worker="worker-1",version="1.2.3"} 1',
+    'millrace_worker_status{status="running"} 1',
+    'millrace_worker_status{status="stopping"} 0',
+    'millrace_ready 1',
+    'millrace_agent_events_received_total{agent="counter"} 5',
+    'millrace_agent_lag{agent="counter"} 9',
+    'millrace_table_writes_total{table="words"} 2',
+    'millrace_table_partitions{table="words"} 4',
+    'millrace_job_skipped_total{job="daily"} 4',
+    'millrace_job_last_run_timestamp_seconds{job="daily"} 1',
+    'millrace_partition_end_offset{topic="posts",partition="2"} 10',
+    'millrace_commit_last_duration_seconds 0.012',
+    'millrace_records_sent_total 11',
+    'millrace_http_request_duration_seconds_count{method="GET",page="none",status="404"} 1',
+    'millrace_http_request_duration_seconds_count{method="GET",page="/table/:name/:key/",status="404"} 1',
+    'millrace_http_requests_active 1',
+  ])
+    expect(text).toContain(`${line}\n`)
+  expect(text).not.toContain('millrace_partition_committed_offset{')
+  expect(text).not.toContain('nowhere')
+  expect(text).toContain('process_resident_memory_bytes')
+  // Every name once, with what it means.
+  const types = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)
+  expect(new Set(types).size).toBe(types.length)
+  expect(await (await get('/metrics')).text()).toContain(
+    'millrace_http_request_duration_seconds_sum{method="GET",page="/metrics",status="200"}',
+  )
+})
