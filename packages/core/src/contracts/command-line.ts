@@ -1,3 +1,4 @@
+import type { DeadLetters } from './dead-letters.ts'
 import type { Logger } from './logger.ts'
 import type { RecordMetadata } from './record.ts'
 import type { TopicInfo } from './transport.ts'
@@ -71,6 +72,8 @@ export interface CommandLineClient {
   readTable(table: string, key: string): Promise<TableReading>
   /** Committed rows in no particular order, at most `limit`. */
   readRows(table: string, options: { readonly limit: number }): Promise<TableRows>
+  /** Events that agents have given up. */
+  readonly deadLetters: DeadLetters
   /** Runs `work` where topics send and agents are asked through this client. */
   run(work: () => Promise<void>): Promise<void>
   /** Waits for sends under way, at most 5 s. */

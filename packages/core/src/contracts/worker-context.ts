@@ -44,6 +44,8 @@ export interface TopicDeclaration {
   readonly name: string
   /** `undefined`: `topicPartitions`, or the source's count for repartition topics. */
   readonly partitions: number | undefined
+  /** With `partitions: undefined`: as many as the largest of these topics has. */
+  readonly sizedAs?: readonly string[]
   readonly config: Readonly<Record<string, string>>
   readonly create: boolean
   /** Made by Millrace for the app itself (repartition, reply and dead letter topics). */

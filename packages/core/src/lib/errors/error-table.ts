@@ -178,6 +178,11 @@ export const errorTable = {
     title: 'An agent failed on an event',
     fix: 'See the cause. The event was not committed: it is handled again after a restart.',
   },
+  AGENT_MISSING: { title: 'There is no such agent', fix: 'Check the name against millrace agents.' },
+  DEAD_LETTER_MISSING: {
+    title: 'There is no such dead letter',
+    fix: 'See millrace dlq list for what there is.',
+  },
   ASK_TIMEOUT: { title: 'No reply came in time', fix: 'Check that a worker runs the agent, or raise the timeout.' },
   ASK_FAILED: { title: 'The agent that was asked failed', fix: 'See the message: it is the error of the agent.' },
   ASK_IN_TRANSACTION: {

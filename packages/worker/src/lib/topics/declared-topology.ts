@@ -67,6 +67,7 @@ function sameTopic(a: TopicDeclaration, b: TopicDeclaration): boolean {
     a.create === b.create &&
     a.internal === b.internal &&
     a.keyCodec === b.keyCodec &&
+    JSON.stringify(a.sizedAs) === JSON.stringify(b.sizedAs) &&
     JSON.stringify(a.config) === JSON.stringify(b.config)
   )
 }
@@ -74,9 +75,11 @@ function sameTopic(a: TopicDeclaration, b: TopicDeclaration): boolean {
 function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
   if (a.partitions !== undefined && b.partitions !== undefined && a.partitions !== b.partitions)
     throw new MillraceError('DEFINITION_INVALID', `Topic ${a.name} is declared with ${a.partitions} and with ${b.partitions} partitions.`)
+  const sizedAs = [...(a.sizedAs ?? []), ...(b.sizedAs ?? [])]
   return {
     name: a.name,
     partitions: a.partitions ?? b.partitions,
+    ...(sizedAs.length === 0 ? {} : { sizedAs }),
     config: { ...a.config, ...b.config },
     create: a.create || b.create,
     internal: a.internal && b.internal,

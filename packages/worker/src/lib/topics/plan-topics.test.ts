@@ -60,6 +60,21 @@ test('a repartition topic has as many partitions as what its agent reads', () =>
   expect(Object.fromEntries(topics)).toEqual({ posts: 3, 'app-by-user': 3, 'app-dlq': 8 })
 })
 
+test('a topic that goes by others has as many partitions as the largest of them, whoever else declares it', () => {
+  const sizedAs = ['posts', 'old']
+  const { topics } = plan({
+    topics: [
+      topic('posts', { partitions: 3 }),
+      topic('old'),
+      topic('app-a-dlq', { internal: true, sizedAs }),
+      topic('app-b-dlq', { sizedAs }),
+      topic('app-c-dlq', { internal: true, sizedAs: [] }),
+    ],
+    existing: { old: 5 },
+  })
+  expect(Object.fromEntries(topics)).toMatchObject({ 'app-a-dlq': 5, 'app-b-dlq': 5, 'app-c-dlq': 8 })
+})
+
 test.each<[string, TaskPart, Record<string, number>, number]>([
   ["the changelog's count when it exists", table('t'), { a: 4, b: 8, 'app-t-changelog': 4 }, 4],
   ['the explicit one', table('t', 4), { a: 4, b: 8 }, 4],

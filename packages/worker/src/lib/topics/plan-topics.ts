@@ -90,13 +90,13 @@ function countTopics(wanted: TopicsWanted, declarations: ReadonlyMap<string, Top
     const count = existing.get(declaration.name) ?? declaration.partitions
     if (count !== undefined && (declaration.create || existing.has(declaration.name))) counts.set(declaration.name, count)
     else if (!declaration.create) throw missing(declaration.name, subscriptions)
-    else if (declaration.internal) open.push(declaration)
+    else if (declaration.internal || declaration.sizedAs !== undefined) open.push(declaration)
     else counts.set(declaration.name, topicPartitions)
   }
-  // A repartition topic has as many partitions as what its agent reads, so that work spreads as it did before.
-  for (const { name } of open) {
+  // A repartition topic has as many partitions as what its agent reads, so that work spreads as it did before; others say what they go by.
+  for (const { name, sizedAs } of open) {
     const agents = new Set(subscriptions.filter(({ topics }) => topics.includes(name)).map(({ agent }) => agent))
-    const siblings = subscriptions.filter(({ agent }) => agents.has(agent)).flatMap(({ topics }) => topics)
+    const siblings = sizedAs ?? subscriptions.filter(({ agent }) => agents.has(agent)).flatMap(({ topics }) => topics)
     const known = siblings.flatMap((topic) => (topic === name ? [] : (counts.get(topic) ?? [])))
     counts.set(name, known.length > 0 ? Math.max(...known) : topicPartitions)
   }
