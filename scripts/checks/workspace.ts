@@ -42,8 +42,10 @@ const SOURCE = /\.(?:ts|mts|tsx|js|mjs)$/
 /** Makes a workspace of files: path → text. */
 export function workspaceOf(files: ReadonlyMap<string, string>): Workspace {
   const packages = [...files]
-    .filter(([path]) => /^(?:(?:packages|apps)\/[^/]+|bench|scripts\/[^/]+)\/package\.json$/.test(path))
+    .filter(([path]) => /^(?:(?:packages|apps)\/[^/]+|bench(?:\/[^/]+)?|scripts\/[^/]+)\/package\.json$/.test(path))
     .map(([path, text]) => readPackage(path.slice(0, path.lastIndexOf('/')), text))
+    // A file belongs to the innermost: there is a package in the folder of another one.
+    .sort((a, b) => b.directory.length - a.directory.length)
   const sources = [...files].filter(([path]) => SOURCE.test(path))
   return {
     packages,

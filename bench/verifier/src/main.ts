@@ -30,10 +30,14 @@ async function runOnce(options: VerifyOptions, json: string | undefined): Promis
 /** Each fault that the guarantee and the broker know; true when each has the outcome that it must have. */
 async function prove(options: VerifyOptions): Promise<boolean> {
   const lines: string[] = []
-  for (const { name, describe, guarantees, kafkaOnly, harmless } of FAULTS) {
+  for (const { name, describe, guarantees, kafkaOnly, harmless, needs } of FAULTS) {
     if (!guarantees.includes(options.guarantee) || (kafkaOnly === true && !options.broker.startsWith('kafka'))) continue
-    const ok = await runOnce({ ...options, fault: name }, undefined)
-    lines.push(`${ok === (harmless === true) ? 'as it must be' : 'NOT AS IT MUST BE'}: ${name} (${describe}) ${ok ? 'passed' : 'was found'}`)
+    const kills = Math.max(options.kills, needs?.kills ?? 0)
+    const freezes = Math.max(options.freezes, needs?.freezes ?? 0)
+    const ok = await runOnce({ ...options, kills, freezes, fault: name }, undefined)
+    lines.push(
+      `${ok === (harmless === true) ? 'as it must be' : 'NOT AS IT MUST BE'}: ${name} (${describe}) ${ok ? 'passed' : 'was found'}`,
+    )
   }
   console.log(lines.join('\n'))
   return !lines.some((line) => line.startsWith('NOT'))

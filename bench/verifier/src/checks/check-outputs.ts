@@ -37,20 +37,35 @@ export async function checkOutputs(context: CheckContext): Promise<OutputFigures
   const end = (deliveries: Deliveries, expected: (n: number) => number): void => {
     figures[deliveries.name] = deliveries.check({ expected, records: run.records, exact }, problems)
   }
-  const ofTopic = (topic: 'a' | 'b') => (n: number): number => (input.records[n]?.topic === topic ? input.copies(n) : 0)
+  const ofTopic =
+    (topic: 'a' | 'b') =>
+    (n: number): number =>
+      input.records[n]?.topic === topic ? input.copies(n) : 0
   const order = (name: string): KeyOrder => new KeyOrder(name, exact, problems)
   const read = (place: TopicPlace, show: (record: ReadRecord, output: Output, where: string) => void): Promise<void> =>
-    readTopic(transport, place, (record) => show(record, JSON.parse(String(record.value)), `${record.partition}@${record.offset}`))
+    readTopic(transport, place, (record) =>
+      show(record, JSON.parse(String(record.value)), `${record.partition}@${record.offset}`),
+    )
   /** What an attempt that failed has sent must never be seen. */
   const mustHaveFinished = (agent: string, { n, attempt, by }: Output, where: string): void => {
     if (troubleOf(run.seed, agent, n, attempt).fails)
-      problems.add(`effects of failed attempts of ${agent}`, `record ${n}, attempt ${attempt} of worker ${by}, at ${where}`)
+      problems.add(
+        `effects of failed attempts of ${agent}`,
+        `record ${n}, attempt ${attempt} of worker ${by}, at ${where}`,
+      )
   }
   const mustBeKept = (name: string, record: ReadRecord, n: number, key: string | undefined): void => {
     const planned = input.records[n]
     if (planned === undefined) return
-    if (String(record.key) !== key || record.timestamp !== run.startMs + n || !sameHeaders(record.headers, headersOf(n)))
-      problems.add(`key, headers or timestamp not kept in ${name}`, `record ${n} at ${record.partition}@${record.offset}`)
+    if (
+      String(record.key) !== key ||
+      record.timestamp !== run.startMs + n ||
+      !sameHeaders(record.headers, headersOf(n))
+    )
+      problems.add(
+        `key, headers or timestamp not kept in ${name}`,
+        `record ${n} at ${record.partition}@${record.offset}`,
+      )
   }
 
   const out = start('out')
@@ -70,7 +85,8 @@ export async function checkOutputs(context: CheckContext): Promise<OutputFigures
     await read(route, ({ partition }, output, where) => {
       routed.add(output.n, where)
       mustHaveFinished('transform', output, where)
-      if (partition !== output.n % route.partitions) problems.add('wrong partition', `record ${output.n} in ${route.name}/${partition}`)
+      if (partition !== output.n % route.partitions)
+        problems.add('wrong partition', `record ${output.n} in ${route.name}/${partition}`)
     })
     end(routed, (n) => (n % topics.routes.length === i ? ofTopic('a')(n) : 0))
   }
@@ -85,7 +101,10 @@ export async function checkOutputs(context: CheckContext): Promise<OutputFigures
     ;(isOfGroup ? groupCounted : counted).add(n, where)
     countedOrder.add(String(key), seq, where)
     if (!isOfGroup && (exact ? count !== seq + 1 : count < seq + 1))
-      problems.add('wrong count in counted', `record ${n}, ${seq} of ${String(key)}: ${count} by ${output.by} at ${where}`)
+      problems.add(
+        'wrong count in counted',
+        `record ${n}, ${seq} of ${String(key)}: ${count} by ${output.by} at ${where}`,
+      )
   })
   end(counted, ofTopic('a'))
 

@@ -6,7 +6,10 @@ import { Deliveries, type DeliveryFigures } from './deliveries.ts'
 import { KeyOrder } from './key-order.ts'
 
 /** Last rows of the changelogs against the input, and the groups against what is in the repartition topic. */
-export async function checkTables(context: CheckContext, regrouped: Deliveries): Promise<Readonly<Record<string, DeliveryFigures>>> {
+export async function checkTables(
+  context: CheckContext,
+  regrouped: Deliveries,
+): Promise<Readonly<Record<string, DeliveryFigures>>> {
   const { run, input, exact, problems } = context
   const topics = verifierTopics(run.id)
   const numbers = new Map<string, Map<number, number>>()
@@ -14,12 +17,16 @@ export async function checkTables(context: CheckContext, regrouped: Deliveries):
     const ofKey = numbers.get(key) ?? new Map<number, number>()
     numbers.set(key, ofKey.set(seq, n))
   }
-  const ofTopic = (topic: 'a' | 'b') => (n: number): number => (input.records[n]?.topic === topic ? input.copies(n) : 0)
+  const ofTopic =
+    (topic: 'a' | 'b') =>
+    (n: number): number =>
+      input.records[n]?.topic === topic ? input.copies(n) : 0
 
   const counts = new Deliveries('table counts', run.records)
   const order = new KeyOrder('table counts', exact, problems)
   for (const [key, row] of await rowsOf<Counted>(context, topics.countsLog)) {
-    if (row.count !== row.seqs.length) problems.add('wrong row of counts', `${key}: count ${row.count} of ${row.seqs.length} events`)
+    if (row.count !== row.seqs.length)
+      problems.add('wrong row of counts', `${key}: count ${row.count} of ${row.seqs.length} events`)
     for (const seq of row.seqs) {
       counts.add(numbers.get(key)?.get(seq) ?? -1, key)
       order.add(key, seq, 'its row')
@@ -28,7 +35,8 @@ export async function checkTables(context: CheckContext, regrouped: Deliveries):
 
   const groups = new Deliveries('table groups', run.records)
   for (const [group, row] of await rowsOf<Grouped>(context, topics.groupsLog)) {
-    if (row.count !== row.numbers.length) problems.add('wrong row of groups', `${group}: count ${row.count} of ${row.numbers.length} events`)
+    if (row.count !== row.numbers.length)
+      problems.add('wrong row of groups', `${group}: count ${row.count} of ${row.numbers.length} events`)
     for (const n of row.numbers) {
       groups.add(n, group)
       if (input.records[n]?.group !== group) problems.add('wrong row of groups', `record ${n} in group ${group}`)
@@ -54,8 +62,10 @@ async function checkTallies(context: CheckContext): Promise<void> {
   for (const key of new Set([...expected.keys(), ...rows.keys()])) {
     const must = expected.get(key) ?? { count: 0, sum: 0 }
     const is = rows.get(key) ?? { count: 0, sum: 0 }
-    if (is.count < must.count || is.sum < must.sum) problems.add('lost in table tallies', `${key}: ${text(is)} instead of ${text(must)}`)
-    else if (exact && (is.count > must.count || is.sum > must.sum)) problems.add('doubled in table tallies', `${key}: ${text(is)} instead of ${text(must)}`)
+    if (is.count < must.count || is.sum < must.sum)
+      problems.add('lost in table tallies', `${key}: ${text(is)} instead of ${text(must)}`)
+    else if (exact && (is.count > must.count || is.sum > must.sum))
+      problems.add('doubled in table tallies', `${key}: ${text(is)} instead of ${text(must)}`)
   }
 }
 

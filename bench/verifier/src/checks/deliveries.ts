@@ -53,10 +53,15 @@ export class Deliveries {
       }
       if (is > must) {
         doubled += is - must
-        if (exact || must === 0) problems.add(`doubled in ${this.name}`, `record ${n}: ${is} instead of ${must}, again at${this.#places.get(n) ?? ''}`)
+        if (exact || must === 0)
+          problems.add(
+            `doubled in ${this.name}`,
+            `record ${n}: ${is} instead of ${must}, again at${this.#places.get(n) ?? ''}`,
+          )
       }
     }
-    if (this.#strangers > 0) problems.add(`strangers in ${this.name}`, `${this.#strangers} with numbers that no record has`)
+    if (this.#strangers > 0)
+      problems.add(`strangers in ${this.name}`, `${this.#strangers} with numbers that no record has`)
     return { expected: wanted, seen, lost, doubled }
   }
 }

@@ -23,7 +23,13 @@ export async function readInput(transport: Transport, run: VerifierRun, problems
       const { n }: Input = JSON.parse(String(value))
       const where = `${topic}/${partition}@${offset}`
       const record = planned[n]
-      if (record === undefined || record.topic !== topic || record.key !== String(key) || record.timestamp !== timestamp || !sameHeaders(headers, headersOf(n)))
+      if (
+        record === undefined ||
+        record.topic !== topic ||
+        record.key !== String(key) ||
+        record.timestamp !== timestamp ||
+        !sameHeaders(headers, headersOf(n))
+      )
         problems.add('input that was not sent', `record ${n} at ${where}`)
       else copies[n] = (copies[n] ?? 0) + 1
     })

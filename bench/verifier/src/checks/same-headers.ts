@@ -7,7 +7,9 @@ export function sameHeaders(one: RawHeaders, other: RawHeaders): boolean {
     one.every(([name, value], i) => {
       const [otherName, otherValue] = other[i] ?? []
       if (name !== otherName) return false
-      return value === null || otherValue === null || otherValue === undefined ? value === otherValue : value.equals(otherValue)
+      return value === null || otherValue === null || otherValue === undefined
+        ? value === otherValue
+        : value.equals(otherValue)
     })
   )
 }

@@ -22,6 +22,8 @@ export interface Fault {
   readonly guarantees: readonly Guarantee[]
   /** The product has to survive it. */
   readonly harmless?: true
+  /** What has to happen for it to do harm. */
+  readonly needs?: { readonly kills?: number; readonly freezes?: number }
   /** Does harm on Kafka only. */
   readonly kafkaOnly?: true
   /** The driver, broken. */
@@ -66,6 +68,7 @@ export const FAULTS: readonly Fault[] = [
     describe: 'the lease not checked',
     // Exactly once does not rest on it: whoever opens a task shuts out its earlier producer.
     guarantees: ['at-least-once'],
+    needs: { freezes: 8 },
     wrap: leaseUnchecked,
   },
   {

@@ -31,7 +31,15 @@ const ALL_DOWN = 0.1
  * What is done to the workers, and when: the same for the same options. Every worker is up when it ends. All of them are
  * down at once now and then only; where that leaves too little time, the plan gets longer than asked.
  */
-export function planChaos({ seed, workers, durationMs, kills, stops, freezes, sessionMs }: ChaosOptions): readonly Step[] {
+export function planChaos({
+  seed,
+  workers,
+  durationMs,
+  kills,
+  stops,
+  freezes,
+  sessionMs,
+}: ChaosOptions): readonly Step[] {
   const random = seededRandom(seed, 'chaos')
   const deeds: Deed[] = [
     ...Array.from({ length: kills }, () => 'kill' as const),

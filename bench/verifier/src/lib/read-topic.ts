@@ -8,12 +8,18 @@ export interface ReadRecord extends RawRecord {
 }
 
 /** Shows every committed record of a topic, in the order of each partition. */
-export async function readTopic(transport: Transport, { name, partitions }: TopicPlace, show: (record: ReadRecord) => void): Promise<void> {
+export async function readTopic(
+  transport: Transport,
+  { name, partitions }: TopicPlace,
+  show: (record: ReadRecord) => void,
+): Promise<void> {
   const reader = transport.reader({ isolation: 'read-committed' })
   try {
     const places = Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition }))
     const offsets = await reader.offsets(places)
-    const left = new Map(offsets.filter(({ beginning, end }) => end > beginning).map((one) => [partitionKey(one), one.end]))
+    const left = new Map(
+      offsets.filter(({ beginning, end }) => end > beginning).map((one) => [partitionKey(one), one.end]),
+    )
     for (const one of offsets) if (left.has(partitionKey(one))) reader.assign(one, one.beginning)
     const reading = async (): Promise<void> => {
       if (left.size === 0) return
@@ -24,7 +30,12 @@ export async function readTopic(transport: Transport, { name, partitions }: Topi
         if (left.size === 0) return
       }
     }
-    await withTimeout(reading(), LIMIT_MS, systemClock(), () => new Error(`${name} was not read within ${LIMIT_MS} ms.`))
+    await withTimeout(
+      reading(),
+      LIMIT_MS,
+      systemClock(),
+      () => new Error(`${name} was not read within ${LIMIT_MS} ms.`),
+    )
   } finally {
     await reader.close()
   }

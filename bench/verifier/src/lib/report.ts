@@ -9,14 +9,18 @@ export function reportText(options: VerifyOptions, result: VerifyResult): string
   const { problems, figures, ok, seconds, finishingSeconds, workerStarts, repeat, directory } = result
   const { seed, records, kills, stops, freezes, guarantee, broker, store, fault } = options
   const rows = Object.entries(figures).map(
-    ([name, { expected, seen, lost, doubled }]) => `  ${name.padEnd(18)}${[expected, seen, lost, doubled].map((n) => String(n).padStart(10)).join('')}`,
+    ([name, { expected, seen, lost, doubled }]) =>
+      `  ${name.padEnd(18)}${[expected, seen, lost, doubled].map((n) => String(n).padStart(10)).join('')}`,
   )
   const verdict = `${ok ? 'OK' : 'FAILED'}  ${guarantee} on ${broker}, store ${store}, seed ${seed}${fault === undefined ? '' : `, broken: ${fault}`}: ${records} records, ${kills} kills, ${stops} stops, ${freezes} freezes; lost ${total(result, 'lost')}, doubled ${total(result, 'doubled')}`
   return [
     `  ${''.padEnd(18)}${['expected', 'seen', 'lost', 'doubled'].map((name) => name.padStart(10)).join('')}`,
     ...rows,
     `  ${workerStarts} worker processes, ${seconds} s, the last ${finishingSeconds} s of it to finish`,
-    ...problems.flatMap(({ check, count, examples }) => [`  ! ${check}: ${count}`, ...examples.slice(0, 5).map((example) => `      ${example}`)]),
+    ...problems.flatMap(({ check, count, examples }) => [
+      `  ! ${check}: ${count}`,
+      ...examples.slice(0, 5).map((example) => `      ${example}`),
+    ]),
     ...(ok ? [] : [`  logs: ${directory}`, `  again: ${repeat}`]),
     verdict,
   ].join('\n')

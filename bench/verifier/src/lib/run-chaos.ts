@@ -3,7 +3,11 @@ import type { Deed, Step } from './chaos-plan.ts'
 import type { WorkerSlot } from './worker-slot.ts'
 
 /** Does what the plan says, each step when it is due. A worker that has ended by itself is started again. */
-export async function runChaos(steps: readonly Step[], slots: readonly WorkerSlot[], tell: (line: string) => void): Promise<void> {
+export async function runChaos(
+  steps: readonly Step[],
+  slots: readonly WorkerSlot[],
+  tell: (line: string) => void,
+): Promise<void> {
   const clock = systemClock()
   const beganMs = clock.monotonic()
   /** Of each worker: what is being done to it. */

@@ -40,7 +40,11 @@ ${FAULTS.map(({ name, describe, guarantees }) => `                      ${name.p
 const text = { type: 'string' } as const
 
 /** Throws with a sentence on what is wrong. */
-export function readOptions(args: readonly string[]): { readonly options: VerifyOptions; readonly json: string | undefined; readonly prove: boolean } {
+export function readOptions(args: readonly string[]): {
+  readonly options: VerifyOptions
+  readonly json: string | undefined
+  readonly prove: boolean
+} {
   const { values } = parseArgs({
     args: args.filter((word) => word !== '--'),
     options: {
@@ -67,7 +71,8 @@ export function readOptions(args: readonly string[]): { readonly options: Verify
     return value
   }
   const { guarantee = 'at-least-once', store = 'memory', broker = 'kafka' } = values
-  if (guarantee !== 'at-least-once' && guarantee !== 'exactly-once') throw new Error(`--guarantee takes at-least-once or exactly-once, not ${guarantee}.`)
+  if (guarantee !== 'at-least-once' && guarantee !== 'exactly-once')
+    throw new Error(`--guarantee takes at-least-once or exactly-once, not ${guarantee}.`)
   if (store !== 'memory' && store !== 'lmdb') throw new Error(`--store takes memory or lmdb, not ${store}.`)
   const kills = number('kills', 15)
   return {
@@ -93,7 +98,21 @@ export function readOptions(args: readonly string[]): { readonly options: Verify
 
 /** The command that repeats a run. */
 export function repeatCommand(options: VerifyOptions): string {
-  const { seed, minutes, records, workers, kills, stops, freezes, guarantee, broker, store, sessionMs, commitMs, fault } = options
+  const {
+    seed,
+    minutes,
+    records,
+    workers,
+    kills,
+    stops,
+    freezes,
+    guarantee,
+    broker,
+    store,
+    sessionMs,
+    commitMs,
+    fault,
+  } = options
   const base = `pnpm verify --seed ${seed} --minutes ${minutes} --records ${records} --workers ${workers} --kills ${kills} --stops ${stops} --freezes ${freezes}`
   return `${base} --guarantee ${guarantee} --broker ${broker} --store ${store} --session ${sessionMs} --commit ${commitMs}${fault === undefined ? '' : ` --break ${fault}`}`
 }

@@ -45,7 +45,12 @@ export interface VerifyResult {
 export async function verify(options: VerifyOptions, tell: (line: string) => void): Promise<VerifyResult> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-verify-'))
   const kafka = options.broker === 'kafka' ? await startKafka() : undefined
-  const broker = kafka !== undefined ? `kafka://${kafka.brokers}` : options.broker === 'embedded' ? `embedded:${join(directory, 'log')}` : options.broker
+  const broker =
+    kafka !== undefined
+      ? `kafka://${kafka.brokers}`
+      : options.broker === 'embedded'
+        ? `embedded:${join(directory, 'log')}`
+        : options.broker
   const run: VerifierRun = {
     ...options,
     id: `verify-${randomBytes(3).toString('hex')}`,
@@ -58,7 +63,9 @@ export async function verify(options: VerifyOptions, tell: (line: string) => voi
   try {
     const measured = await runUnderFire(run, options, problems, tell)
     tell('reading and comparing')
-    const figures = await lookFromOutside(broker, logInto(tell), (transport) => compare(transport, run, options, problems))
+    const figures = await lookFromOutside(broker, logInto(tell), (transport) =>
+      compare(transport, run, options, problems),
+    )
     const ok = problems.all.length === 0
     if (ok) await rm(directory, { recursive: true, force: true })
     return { ok, problems: problems.all, figures, ...measured, directory, repeat: repeatCommand(options) }
@@ -91,8 +98,11 @@ async function runUnderFire(
     tell('everything is sent; finishing')
     await lookFromOutside(run.broker, logInto(tell), (transport) => untilFinished(transport, run, slots, problems))
     const endMs = clock.monotonic()
+    await Promise.all(slots.map((slot) => slot.ready()))
     await Promise.all(slots.map((slot) => slot.stop()))
-    for (const { badEnds } of slots) for (const { slot, what, log } of badEnds) problems.add('workers that ended badly', `worker ${slot} ${what}: ${log}`)
+    for (const { badEnds } of slots)
+      for (const { slot, what, log } of badEnds)
+        problems.add('workers that ended badly', `worker ${slot} ${what}: ${log}`)
     return {
       seconds: Math.round((endMs - beganMs) / 100) / 10,
       finishingSeconds: Math.round((endMs - calmMs) / 100) / 10,
@@ -109,17 +119,24 @@ function createTopics({ id }: VerifierRun): (transport: Transport) => Promise<vo
   const all = [a, b, counted, out, ...routes, grouped]
   return async (transport) => {
     const admin = transport.admin()
-    await admin.createTopics(all.map(({ name, partitions }) => ({ name, partitions, replicationFactor: -1, config: {} })))
+    await admin.createTopics(
+      all.map(({ name, partitions }) => ({ name, partitions, replicationFactor: -1, config: {} })),
+    )
     await admin.close()
   }
 }
 
 /** Until the committed offsets are at the ends. Workers that end meanwhile are started again. */
-async function untilFinished(transport: Transport, run: VerifierRun, slots: readonly WorkerSlot[], problems: Problems): Promise<void> {
+async function untilFinished(
+  transport: Transport,
+  run: VerifierRun,
+  slots: readonly WorkerSlot[],
+  problems: Problems,
+): Promise<void> {
   const clock = systemClock()
   const untilMs = clock.monotonic() + FINISH_LIMIT_MS
   // Repartition topics grow when the others are done: at the ends twice in a row, some commits apart.
-  for (let atEnd = 0; atEnd < 2; ) {
+  for (let atEnd = 0; atEnd < 2;) {
     await clock.sleep(Math.max(250, 2 * run.commitMs))
     const behind = await partitionsBehind(transport, run)
     atEnd = behind.length === 0 ? atEnd + 1 : 0
@@ -131,7 +148,12 @@ async function untilFinished(transport: Transport, run: VerifierRun, slots: read
   }
 }
 
-async function compare(transport: Transport, run: VerifierRun, options: VerifyOptions, problems: Problems): Promise<VerifyResult['figures']> {
+async function compare(
+  transport: Transport,
+  run: VerifierRun,
+  options: VerifyOptions,
+  problems: Problems,
+): Promise<VerifyResult['figures']> {
   // Clean stops leave no doubles either.
   const exact = run.guarantee === 'exactly-once' || (options.kills === 0 && options.freezes === 0)
   for (const one of await partitionsBehind(transport, run)) problems.add('offsets not at the end', showBehind(one))

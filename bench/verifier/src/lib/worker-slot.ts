@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -48,7 +49,11 @@ export class WorkerSlot {
     this.#log = join(this.#run.directory, `worker-${this.slot}-${this.starts++}.log`)
     const log = await open(this.#log, 'w')
     const change = this.#fault?.change
-    const preloads = [...(change === undefined ? [] : ['--import', pathToFileURL(changingFile).href]), '--import', 'tsx']
+    const preloads = [
+      ...(change === undefined ? [] : ['--import', pathToFileURL(changingFile).href]),
+      '--import',
+      'tsx',
+    ]
     try {
       const child = spawn(process.execPath, [...preloads, workerFile, 'worker', '--loglevel', 'info'], {
         env: {
@@ -118,7 +123,10 @@ export class WorkerSlot {
     if (this.#child !== child) return
     this.#child = undefined
     if (this.#asked === undefined) this.#bad(`ended by itself (${signal ?? `exit code ${code}`})`)
-    if (this.#asked === 'stop' && code !== 0 && signal !== 'SIGKILL') this.#bad(`ended with ${signal ?? code} after SIGTERM`)
+    // A process that still loads its modules listens to no signal: SIGTERM ends it as it does any program.
+    const isTooEarly = signal === 'SIGTERM' && !readFileSync(this.#log, 'utf8').includes('Worker is starting')
+    if (this.#asked === 'stop' && code !== 0 && signal !== 'SIGKILL' && !isTooEarly)
+      this.#bad(`ended with ${signal ?? code} after SIGTERM`)
   }
 
   #bad(what: string): void {
