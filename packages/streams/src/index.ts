@@ -17,12 +17,15 @@ export {
   type ErrorAction,
   type ErrorPolicy,
   type FailedEvent,
+  type LastResort,
   type OnError,
   type RetryOptions,
 } from './lib/agents/error-policy.ts'
 export { ReplyInboxes, type ReplyInboxesOptions } from './lib/asking/reply-inboxes.ts'
 export { type AnyChannel, Channel, type MessageToSend } from './lib/channels/channel.ts'
 export { createChannel } from './lib/channels/create-channel.ts'
+export { createDeadLetters, type DeadLettersDeps } from './lib/dead-letters/app-dead-letters.ts'
+export { deadLetterTopic } from './lib/dead-letters/dead-letter-topic.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/header-text.ts'
 export { type GroupByOptions, type Mergeable, Stream, type TakeOptions } from './lib/streams/stream.ts'

@@ -139,10 +139,15 @@ export class AppRuntime {
 
   /** Broker administration over the client's connection. */
   async admin(): Promise<Admin> {
+    return (await this.transport()).admin()
+  }
+
+  /** The client's connection. */
+  async transport(): Promise<Transport> {
     await this.client()
     const opened = await this.#client
     if (opened === undefined) throw new MillraceError('CLOSED', 'The client was closed while it was opened.')
-    return opened.transport.admin()
+    return opened.transport
   }
 
   async closeClient(): Promise<void> {
@@ -165,10 +170,13 @@ export class AppRuntime {
     this.#definitions.close()
     const { settings, clock, log, sensor, freeze } = this.surroundings
     const scheduler = schedulerPart({ appId: settings.id, scope: this.scope }, [...this.#definitions.jobs.values()])
+    const agents = agentsPart(this.streams, [...this.#definitions.agents.values()], {
+      errorPolicy: errorPolicyOf(settings),
+    })
     const transport = drivers?.transport ?? (await openTransport(this.#choice(), { clock, log }))
     const store = drivers?.store ?? (await openStore(this.#choice()))
     const webDriver = settings.web.enabled && drivers === undefined ? await openWebDriver(settings) : undefined
-    const site = siteWorker(() => worker, { scheduler, web: () => web, startedAt: new Date(clock.now()) })
+    const site = siteWorker(() => worker, { agents, scheduler, web: () => web, startedAt: new Date(clock.now()) })
     const web =
       webDriver === undefined
         ? undefined
@@ -190,7 +198,7 @@ export class AppRuntime {
       parts: [
         definitionsPart(this.#definitions),
         globalTablesPart([...this.#definitions.globalTables.values()], { freeze }),
-        agentsPart(this.streams, [...this.#definitions.agents.values()], { errorPolicy: errorPolicyOf(settings) }),
+        agents,
         scheduler,
         ...(web === undefined ? [] : [web]),
       ],

@@ -2,6 +2,7 @@ import { MillraceError, type CommandLineApp } from '@millrace/core'
 import { globalOptions } from '../arguments/common-options.ts'
 import { appCommand } from './app-command.ts'
 import type { Command } from './command-context.ts'
+import { dlqCommand } from './dlq-command.ts'
 import { listingCommands } from './listing-commands.ts'
 import { sendCommand } from './send-command.ts'
 import { tableCommand } from './table-command.ts'
@@ -15,6 +16,7 @@ export const builtInCommands: readonly Command[] = [
   ...listingCommands,
   topicsCommand,
   tableCommand,
+  dlqCommand,
 ]
 
 /** The built-in commands and the app's own. Throws `NAME_TAKEN` and `DEFINITION_INVALID` for what would hide another. */

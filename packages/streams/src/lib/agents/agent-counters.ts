@@ -10,8 +10,12 @@ export interface AgentCounts {
   readonly retried: number
   /** Events given up by `onError: 'skip'`. */
   readonly skipped: number
+  /** Events given up and kept as dead letters. */
+  readonly deadLettered: number
   /** Tombstones passed over. */
   readonly tombstones: number
+  /** Records passed over because they were replayed for another agent. */
+  readonly leftToOthers: number
   /** Events in hand now. */
   readonly active: number
 }
@@ -23,11 +27,13 @@ export class AgentCounters implements AgentCounts {
   failed = 0
   retried = 0
   skipped = 0
+  deadLettered = 0
   tombstones = 0
+  leftToOthers = 0
   active = 0
 
   snapshot(): AgentCounts {
-    const { received, processed, failed, retried, skipped, tombstones, active } = this
-    return { received, processed, failed, retried, skipped, tombstones, active }
+    const { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers, active } = this
+    return { received, processed, failed, retried, skipped, deadLettered, tombstones, leftToOthers, active }
   }
 }

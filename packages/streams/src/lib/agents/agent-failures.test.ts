@@ -47,25 +47,33 @@ describe('a failing agent', () => {
       failed: 10,
       retried: 10,
       skipped: 0,
+      deadLettered: 0,
       tombstones: 0,
+      leftToOthers: 0,
       active: 0,
     })
     expect(runs).toBe(13)
     expect(worker.errors).toHaveLength(10)
   })
 
-  it('stops the worker after three retries, naming everything', async () => {
+  it('stops the worker after its retries where it is told to, naming everything', async () => {
     const { deps, worker, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     let attempts = 0
     const part = await run(
-      createAgent(deps, 'never', topic, async (stream) => {
-        for await (const n of stream) {
-          if (n !== 1) continue
-          attempts++
-          throw new Error('no good')
-        }
-      }),
+      createAgent(
+        deps,
+        'never',
+        topic,
+        async (stream) => {
+          for await (const n of stream) {
+            if (n !== 1) continue
+            attempts++
+            throw new Error('no good')
+          }
+        },
+        { onError: { retry: 3, backoff: 1, then: 'stop' } },
+      ),
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
     await until('the worker fails', () => worker.failure !== undefined)
@@ -147,8 +155,8 @@ describe('a failing agent', () => {
 
   it.each([
     ['skip', { retry: 5, then: 'skip' } as const],
-    ['stop', undefined],
-  ])('does not retry what cannot be decoded: %s', async (then, onError) => {
+    ['stop', 'stop'],
+  ] as const)('does not retry what cannot be decoded: %s', async (then, onError) => {
     const { deps, worker, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const seen: number[] = []

@@ -71,7 +71,7 @@ export interface AgentOptions<Y, T extends boolean | undefined = boolean | undef
   readonly ordering?: 'key' | 'none' | undefined
   /** Where yielded values go, with key, headers and timestamp of the event. */
   readonly sinks?: readonly Sink<Y>[] | undefined
-  /** What becomes of events on which the agent fails. Default: 3 retries, then the worker stops. */
+  /** What becomes of events on which the agent fails. Default `'retry'`: 3 retries, then a dead letter. */
   readonly onError?: OnError | undefined
   /** Hand out records without a value, as `null`. Default `false`. */
   readonly tombstones?: T

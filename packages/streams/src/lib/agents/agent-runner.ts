@@ -1,6 +1,7 @@
 import { type CodecSpec, type EventFeed, type Topology, type WorkerContext } from '@millrace/core'
 import { Channel } from '../channels/channel.ts'
 import { AgentScope } from '../events/agent-scope.ts'
+import { deadLetterDeclaration } from '../dead-letters/dead-letter-topic.ts'
 import type { DeliveryHost } from '../events/topic-delivery.ts'
 import { type Inlet, TopicInlet } from '../streams/inlet.ts'
 import type { GroupSpec } from '../streams/repartition-step.ts'
@@ -10,7 +11,7 @@ import { type AnyTopic, Topic } from '../topics/topic.ts'
 import type { AnyAgent } from './agent.ts'
 import { type AgentCounts, AgentCounters } from './agent-counters.ts'
 import { AgentInstance } from './agent-instance.ts'
-import type { ErrorPolicy } from './error-policy.ts'
+import { canDeadLetter, type ErrorPolicy } from './error-policy.ts'
 import { FailureRoad, type WorkerEnding } from './failure-road.ts'
 import type { Hop } from './handler-run.ts'
 
@@ -57,9 +58,13 @@ export class AgentRunner {
    * @throws what the handlers' declarations throw
    */
   start(): void {
-    const { deps, worker, agent } = this.#options
-    const { sources, concurrency, sinkTopics } = agent.shape
+    const { deps, worker, topology, agent, defaults } = this.#options
+    const { sources, concurrency, sinkTopics, onError } = agent.shape
     for (const topic of sinkTopics) this.#declare(topic)
+    if (canDeadLetter(onError, defaults)) {
+      const topics = sources.filter((source) => source instanceof Topic).map((topic) => topic.name)
+      topology.topic(deadLetterDeclaration(deps.appId, agent.name, topics))
+    }
     const inlets = this.#sources(sources)
     const instances = Array.from({ length: concurrency }, (_, index) =>
       this.#instance(inlets.map((each) => each[index]).filter(isThere), index),

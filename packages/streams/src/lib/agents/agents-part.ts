@@ -8,7 +8,7 @@ import { DEFAULT_ERROR_POLICY, type ErrorPolicy } from './error-policy.ts'
 import type { WorkerEnding } from './failure-road.ts'
 
 export interface AgentsPartOptions {
-  /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then the worker stops. */
+  /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then a dead letter. */
   readonly errorPolicy?: ErrorPolicy
   /** Further topics of the app, to be created when they are missing. */
   readonly topics?: readonly AnyTopic[]

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { backoffMs, decideOnError, DEFAULT_ERROR_POLICY, errorPolicy } from './error-policy.ts'
+import { backoffMs, canDeadLetter, decideOnError, DEFAULT_ERROR_POLICY, errorPolicy } from './error-policy.ts'
 
 const policies = fc.record({
   retries: fc.nat(20),
   backoffMs: fc.nat(10_000),
   maxBackoffMs: fc.nat(100_000),
-  then: fc.constantFrom('stop' as const, 'skip' as const),
+  then: fc.constantFrom('stop' as const, 'skip' as const, 'deadLetter' as const),
 })
 const randoms = fc.double({ min: 0, max: 1, noNaN: true })
 
@@ -44,20 +44,35 @@ describe('backoffMs', () => {
   })
 })
 
+describe('canDeadLetter', () => {
+  it.each([
+    [undefined, true],
+    ['retry', true],
+    ['deadLetter', true],
+    [{ retry: 1 }, true],
+    [() => 'skip', true],
+    ['skip', false],
+    ['stop', false],
+    [{ retry: 1, then: 'stop' }, false],
+  ] as const)('%j: %s', (onError, expected) => {
+    expect(canDeadLetter(onError, DEFAULT_ERROR_POLICY)).toBe(expected)
+  })
+})
+
 describe('errorPolicy', () => {
   it('fills in the defaults', () => {
     expect(errorPolicy(undefined, DEFAULT_ERROR_POLICY, 'x')).toEqual({
       retries: 3,
       backoffMs: 100,
       maxBackoffMs: 10_000,
-      then: 'stop',
+      then: 'deadLetter',
     })
     expect(errorPolicy('skip', DEFAULT_ERROR_POLICY, 'x')).toMatchObject({ retries: 0, then: 'skip' })
     expect(errorPolicy({ retry: 7, backoff: '2m' }, DEFAULT_ERROR_POLICY, 'x')).toEqual({
       retries: 7,
       backoffMs: 120_000,
       maxBackoffMs: 120_000,
-      then: 'stop',
+      then: 'deadLetter',
     })
   })
 

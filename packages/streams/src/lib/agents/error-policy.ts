@@ -1,7 +1,7 @@
 import { type Duration, MillraceError, parseDuration } from '@millrace/core'
 import type { Event } from '../events/event.ts'
 
-/** Try again some times, then stop the worker or skip the event. */
+/** Try again some times, then give the event up. */
 export interface RetryOptions {
   /** Attempts after the first one. */
   readonly retry: number
@@ -9,15 +9,21 @@ export interface RetryOptions {
   readonly backoff?: Duration | undefined
   /** Longest wait. Default `'10s'`. */
   readonly maxBackoff?: Duration | undefined
-  /** When all of them have failed. Default `'stop'`. */
-  readonly then?: 'stop' | 'skip' | undefined
+  /** When all of them have failed, and at once for what cannot be decoded. Default `'deadLetter'`. */
+  readonly then?: LastResort | undefined
 }
 
 /**
- * What becomes of an event on which an agent failed: `'retry'` (3 times, then stop) is the default, `'stop'` ends the
- * worker, `'skip'` gives the event up.
+ * The end of an event on which an agent fails for good: `'deadLetter'` keeps it in the topic `{app id}-{agent}-dlq`, `'skip'`
+ * gives it up with a line in the log, `'stop'` ends the worker with the event uncommitted.
  */
-export type ErrorAction = 'retry' | 'skip' | 'stop' | RetryOptions
+export type LastResort = 'deadLetter' | 'skip' | 'stop'
+
+/**
+ * What becomes of an event on which an agent failed: `'retry'`, the default, tries again (3 times, unless the settings
+ * `agent.*` say otherwise) and then makes a dead letter of it; the others do not try again.
+ */
+export type ErrorAction = 'retry' | LastResort | RetryOptions
 
 /** What a function given as `onError` is told. */
 export interface FailedEvent {
@@ -36,20 +42,19 @@ export interface ErrorPolicy {
   readonly retries: number
   readonly backoffMs: number
   readonly maxBackoffMs: number
-  /** When the retries are used up. Dead letters will be a third one. */
-  readonly then: 'stop' | 'skip'
+  /** When the retries are used up. */
+  readonly then: LastResort
 }
 
 export type Decision =
   | { readonly kind: 'retry'; readonly delayMs: number }
-  | { readonly kind: 'skip' }
-  | { readonly kind: 'stop' }
+  | { readonly kind: LastResort }
 
 export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({
   retries: 3,
   backoffMs: 100,
   maxBackoffMs: 10_000,
-  then: 'stop',
+  then: 'deadLetter',
 })
 
 /**
@@ -59,7 +64,7 @@ export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({
  */
 export function errorPolicy(action: ErrorAction | undefined, defaults: ErrorPolicy, where: string): ErrorPolicy {
   if (action === undefined || action === 'retry') return defaults
-  if (action === 'stop' || action === 'skip') return { ...defaults, retries: 0, then: action }
+  if (typeof action === 'string') return { ...defaults, retries: 0, then: action }
   const { retry, backoff, maxBackoff, then = defaults.then } = action
   if (!Number.isSafeInteger(retry) || retry < 0)
     throw new MillraceError(
@@ -70,6 +75,11 @@ export function errorPolicy(action: ErrorAction | undefined, defaults: ErrorPoli
   const maxBackoffMs =
     maxBackoff === undefined ? defaults.maxBackoffMs : parseDuration(maxBackoff, `maxBackoff of ${where}`)
   return { retries: retry, backoffMs, maxBackoffMs: Math.max(backoffMs, maxBackoffMs), then }
+}
+
+/** Whether an agent with this `onError` can make dead letters. A function may. */
+export function canDeadLetter(onError: OnError | undefined, defaults: ErrorPolicy): boolean {
+  return typeof onError === 'function' || errorPolicy(onError, defaults, 'an agent').then === 'deadLetter'
 }
 
 export interface Failure {

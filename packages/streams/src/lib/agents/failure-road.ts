@@ -1,4 +1,6 @@
 import { isMillraceError, MillraceError, type ScopeStorage, toError, type WorkerContext } from '@millrace/core'
+import { deadLetterTopic } from '../dead-letters/dead-letter-topic.ts'
+import { sendDeadLetters } from '../dead-letters/send-dead-letters.ts'
 import type { Delivery } from '../events/delivery.ts'
 import { Event } from '../events/event.ts'
 import type { AgentCounters } from './agent-counters.ts'
@@ -61,7 +63,7 @@ export class FailureRoad {
     worker.sensor.errorRaised({ source: agent, error })
   }
 
-  /** The event is tried again, given up, or the end of the worker. It is not in hand afterwards. */
+  /** The event is tried again, given up, kept as a dead letter, or the end of the worker. It is not in hand afterwards. */
   async settle(delivery: Delivery, thrown: unknown): Promise<void> {
     if (!delivery.open) return delivery.putBack()
     // Its place is behind the event that has the key in hand; nobody has failed.
@@ -81,19 +83,46 @@ export class FailureRoad {
       )
       return delivery.retry(decision.delayMs)
     }
-    // Dead letters get their place here: the dead letter is then the only effect of the event, which finishes.
     delivery.rollback()
-    if (decision.kind === 'skip') {
-      worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
-      await delivery.refuse(error)
-      return delivery.skip()
+    switch (decision.kind) {
+      case 'skip':
+        worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
+        await delivery.refuse(error)
+        return delivery.skip()
+      case 'deadLetter':
+        return await this.#bury(delivery, error, at)
+      case 'stop':
+        worker.log.error(at, `Agent "${agent}" failed on an event: the worker stops.`)
+        return await this.#giveUp(delivery, error)
     }
-    worker.log.error(at, `Agent "${agent}" failed on an event: the worker stops.`)
+  }
+
+  /** The letter is the only effect of the event, which is finished with it: it goes where the event's position goes. */
+  async #bury(delivery: Delivery, error: Error, at: object): Promise<void> {
+    const { worker, agent } = this.#options
+    try {
+      await sendDeadLetters(delivery, { worker, agent, error })
+    } catch (thrown) {
+      if (!delivery.open) return delivery.putBack()
+      delivery.rollback()
+      const why = toError(thrown)
+      worker.log.error({ ...at, deadLetterError: why }, `Agent "${agent}" failed on an event that cannot be kept as a dead letter: the worker stops.`)
+      return await this.#giveUp(delivery, error, ` It cannot be kept as a dead letter: ${why.message}`)
+    }
+    worker.log.error(at, `Agent "${agent}" failed on an event, which goes to ${deadLetterTopic(worker.appId, agent)}.`)
+    await delivery.refuse(error)
+    delivery.bury()
+  }
+
+  /** Gives up: the worker stops with the event uncommitted. */
+  async #giveUp(delivery: Delivery, error: Error, more = ''): Promise<void> {
+    const { worker, agent } = this.#options
+    const { topic, partition, offset, attempts } = delivery
     await Promise.race([delivery.refuse(error), pause(worker)])
     this.stop(
       new MillraceError(
         'AGENT_FAILED',
-        `Agent "${agent}" failed on ${topic}/${partition} at offset ${offset}, attempt ${attempts + 1}: ${error.message}`,
+        `Agent "${agent}" failed on ${topic}/${partition} at offset ${offset}, attempt ${attempts + 1}: ${error.message}${more}`,
         { cause: error },
       ),
     )

@@ -1,4 +1,4 @@
-import type { Effect, RawHeaders, SendRequest } from '@millrace/core'
+import { type Effect, jsonCodec, type RawHeaders, type SendRequest } from '@millrace/core'
 import { Delivery } from '../events/delivery.ts'
 import type { DeliveryHost } from '../events/topic-delivery.ts'
 import type { QueuedMessage } from './channel-message.ts'
@@ -75,6 +75,10 @@ export class ChannelDelivery extends Delivery {
     return false
   }
 
+  override get isForAnother(): boolean {
+    return false
+  }
+
   override get batchGroup(): object {
     return this.#keeper
   }
@@ -90,6 +94,11 @@ export class ChannelDelivery extends Delivery {
   override decode(): boolean {
     this.value = this.#queued.message.value
     return true
+  }
+
+  override original(): Buffer | null {
+    const { value } = this.#queued.message
+    return value === null || value === undefined ? null : jsonCodec.encode(value)
   }
 
   override async send(request: SendRequest): Promise<void> {

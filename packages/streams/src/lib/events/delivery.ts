@@ -49,6 +49,8 @@ export abstract class Delivery {
   abstract readonly signal: AbortSignal
   abstract readonly attempts: number
   abstract readonly isSetAside: boolean
+  /** It was replayed for another agent that reads the same topic. */
+  abstract readonly isForAnother: boolean
   /** What `take()` must not mix. */
   abstract readonly batchGroup: object
   /** False once it is over or its task lost. */
@@ -58,6 +60,8 @@ export abstract class Delivery {
   abstract key(): unknown
   /** Decodes the value; false for a tombstone that the agent passes over. */
   abstract decode(): boolean
+  /** The value as it came, whatever the steps have made of it; a channel's as JSON. */
+  abstract original(): Buffer | null
   /** As an effect of the event; from a channel, an acknowledged send to wait for. */
   abstract send(request: SendRequest): void | Promise<void>
   /** As an effect of the event; from a channel, at once. */
@@ -82,6 +86,16 @@ export abstract class Delivery {
   /** After `rollback()`: it counts as done, with nothing to show for it. */
   skip(): void {
     this.#finish('skipped')
+  }
+
+  /** After `rollback()` and the send of its dead letter, its only effect. */
+  bury(): void {
+    this.#finish('deadLettered')
+  }
+
+  /** Another agent handles it. */
+  leaveToOther(): void {
+    this.#finish('leftToOthers')
   }
 
   /** Effects are dropped; it stays in hand. */
@@ -140,7 +154,7 @@ export abstract class Delivery {
     this.request = undefined
   }
 
-  #finish(kind: 'processed' | 'tombstones' | 'skipped'): void {
+  #finish(kind: 'processed' | 'tombstones' | 'skipped' | 'deadLettered' | 'leftToOthers'): void {
     const first = this.#owner ?? this
     if (first.over) return
     const open = first.open

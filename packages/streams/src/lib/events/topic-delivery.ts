@@ -8,6 +8,7 @@ import {
 } from '@millrace/core'
 import type { AgentCounters } from '../agents/agent-counters.ts'
 import { type ReplySender, requestIn } from '../asking/topic-request.ts'
+import { isForAnother, withoutReplayMark } from '../dead-letters/replay-mark.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import { Delivery } from './delivery.ts'
 
@@ -56,7 +57,7 @@ export class TopicDelivery extends Delivery {
   }
 
   override get rawHeaders(): RawHeaders {
-    return this.event.record.headers
+    return withoutReplayMark(this.event.record.headers)
   }
 
   override get signal(): AbortSignal {
@@ -69,6 +70,13 @@ export class TopicDelivery extends Delivery {
 
   override get isSetAside(): boolean {
     return this.event.isSetAside
+  }
+
+  override get isForAnother(): boolean {
+    const { headers } = this.event.record
+    if (headers.length === 0) return false
+    const { agent, worker } = this.#host
+    return isForAnother(headers, { appId: worker.appId, agent, topic: this.topic })
   }
 
   override get batchGroup(): object {
@@ -98,6 +106,10 @@ export class TopicDelivery extends Delivery {
     if (headers.length > 0) this.request = requestIn(headers, this.#host)
     this.value = value === null ? null : this.#source.value.decode(value)
     return value !== null || this.#source.tombstones || this.#host.tombstones
+  }
+
+  override original(): Buffer | null {
+    return this.event.record.value
   }
 
   override send(request: SendRequest): void {

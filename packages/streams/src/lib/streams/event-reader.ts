@@ -170,6 +170,10 @@ export class EventReader {
     let moving = delivery
     try {
       if (at < 0) {
+        if (moving.isForAnother) {
+          moving.leaveToOther()
+          return undefined
+        }
         if (!moving.decode()) {
           moving.passOver()
           return undefined

@@ -1,0 +1,193 @@
+import {
+  type AgentDeadLetters,
+  type CommandLineApp,
+  type DeadLetter,
+  type DeadLetterPlace,
+  type DeadLetterSummary,
+  MillraceError,
+  nearestName,
+  type RawHeaders,
+  type ReplayOutcome,
+  type ShownBytes,
+} from '@millrace/core'
+import { option, positional } from '../arguments/grammar.ts'
+import { cellText, toJson } from '../output/text-table.ts'
+import { type Command, type CommandContext, withClient } from './command-context.ts'
+
+/** `dlq list|show|replay`: events that agents have given up. Needs no worker. */
+export const dlqCommand: Command = {
+  grammar: {
+    name: 'dlq',
+    describe: 'List, show and replay dead letters',
+    options: [
+      option('latest', { type: 'boolean', default: false, describe: 'show: the letter that failed last' }),
+      option('all', { type: 'boolean', default: false, describe: 'replay: every letter that was not replayed yet' }),
+      option('partition', { type: 'number', describe: 'replay: partition of one letter, as listed' }),
+      option('offset', { type: 'number', describe: 'replay: its offset' }),
+      option('limit', { type: 'number', default: 5, describe: 'list: letters to show of each agent, newest first' }),
+    ],
+    positionals: [
+      positional('action', {
+        choices: ['list', 'show', 'replay'],
+        describe: 'list [agent], show agent partition offset, or replay agent',
+      }),
+      positional('agent', { required: false, describe: 'Name of the agent' }),
+      positional('letter-partition', { key: 'at', required: false, type: 'number', describe: 'show: partition of the letter, as listed' }),
+      positional('letter-offset', { key: 'offset-at', required: false, type: 'number', describe: 'show: its offset' }),
+    ],
+    showsSettings: false,
+  },
+  logsToOutput: false,
+  run: (context) => {
+    const { app, values } = context
+    const agent = values['agent'] === undefined ? undefined : String(values['agent'])
+    if (agent !== undefined) requireAgent(app, agent)
+    if (values['action'] === 'list') {
+      refuse(context, 'list', ['at', 'offset-at', 'latest', 'all', 'partition', 'offset'])
+      return list(context, agent)
+    }
+    if (agent === undefined) throw usage(`dlq ${String(values['action'])} needs <agent>.`)
+    if (values['action'] === 'show') {
+      refuse(context, 'show', ['all', 'partition', 'offset'])
+      return show(context, agent)
+    }
+    refuse(context, 'replay', ['at', 'offset-at', 'latest'])
+    return replay(context, agent)
+  },
+}
+
+async function list({ app, cli, json, values }: CommandContext, agent: string | undefined): Promise<number> {
+  const newest = wholeNumber(values['limit'], '--limit')
+  const found = await withClient(app, ({ deadLetters }) => deadLetters.list({ agent, newest, signal: cli.signal }))
+  if (json) {
+    cli.json(found.map((one) => ({ name: one.agent, ...one })))
+    return 0
+  }
+  if (found.every(({ letters }) => letters === 0)) {
+    cli.say(agent === undefined ? `The app "${app.id}" has no dead letters.` : `Agent "${agent}" has no dead letters.`)
+    return 0
+  }
+  cli.table(found.map(({ agent: name, letters, waiting, topic }) => ({ agent: name, letters, waiting, topic })))
+  for (const one of found) {
+    if (one.newest.length === 0) continue
+    cli.say(`\n${one.agent}${headline(one)}`)
+    cli.table(one.newest.map((letter) => rowOf(letter)))
+  }
+  return 0
+}
+
+async function show(context: CommandContext, agent: string): Promise<number> {
+  const { app, cli, json, values, terminal } = context
+  const latest = values['latest'] === true
+  const given = values['at'] !== undefined
+  if (latest === given) throw usage('dlq show takes either <partition> <offset> or --latest.')
+  const which = latest ? 'latest' : placeOf(values['at'], values['offset-at'], 'dlq show needs <partition> and <offset>.')
+  const letter = await withClient(app, ({ deadLetters }) => deadLetters.show(agent, which, { signal: cli.signal }))
+  if (letter === undefined) {
+    const where = which === 'latest' ? 'no dead letters' : `no dead letter at partition ${which.partition}, offset ${which.offset}`
+    terminal.stderr.write(`Agent "${agent}" has ${where}.\n`)
+    return 1
+  }
+  if (json) cli.json({ name: agent, ...letter, headers: headersOf(letter.headers) })
+  else sayLetter(letter, cli)
+  return 0
+}
+
+async function replay({ app, cli, json, values, quiet, terminal }: CommandContext, agent: string): Promise<number> {
+  const { all, partition, offset } = values
+  const one = partition !== undefined || offset !== undefined
+  if ((all === true) === one) throw usage('dlq replay takes either --all, or --partition and --offset.')
+  const which = all === true ? 'all' : placeOf(partition, offset, 'dlq replay needs both --partition and --offset.')
+  const outcome = await withClient(app, ({ deadLetters }) => deadLetters.replay(agent, which, { signal: cli.signal }))
+  if (json) cli.json({ name: agent, ...outcome })
+  else if (!quiet) cli.say(sentenceOf(agent, outcome))
+  for (const { partition: at, offset: of, reason } of outcome.refused.first)
+    terminal.stderr.write(`Partition ${at}, offset ${of} was not replayed: ${cellText(reason)}\n`)
+  const untold = outcome.refused.count - outcome.refused.first.length
+  if (untold > 0) terminal.stderr.write(`So were ${untold} more.\n`)
+  return outcome.refused.count > 0 ? 1 : 0
+}
+
+function sayLetter(letter: DeadLetter, cli: CommandContext['cli']): void {
+  const { agent, topic, partition, offset, source, failure, failedAt, replayed, key, value, headers, stack } = letter
+  const line = (name: string, text: string): void => cli.say(`${cli.color.bold(name.padEnd(9))} ${text}`)
+  line('agent', agent)
+  line('letter', `${topic}, partition ${partition}, offset ${offset}${replayed ? ', replayed' : ''}`)
+  if (source !== undefined)
+    line('from', `${source.topic}, partition ${source.partition}, offset ${source.offset}, ${timeOf(source.timestamp)}`)
+  if (failedAt !== undefined) line('failed', `${timeOf(failedAt)}, attempts: ${failure.attempts}`)
+  line('error', cellText([failure.class, failure.code, failure.message].filter((text) => text !== '').join(' · ')))
+  line('key', bytesText(key))
+  line('value', bytesText(value))
+  for (const [name, text] of headersOf(headers)) line('header', `${cellText(name)} = ${cellText(text ?? '')}`)
+  if (stack !== '') cli.say(`\n${stack.split('\n').map(cellText).join('\n')}`)
+}
+
+function bytesText({ as, value }: ShownBytes): string {
+  if (as === 'none') return 'none'
+  return `${typeof value === 'string' ? cellText(value) : toJson(value)}  (${as})`
+}
+
+function sentenceOf(agent: string, { replayed, before }: ReplayOutcome): string {
+  const sent = `${replayed} dead ${replayed === 1 ? 'letter' : 'letters'} of agent "${agent}" sent back.`
+  return before === 0 ? sent : `${sent} Replayed before: ${before}.`
+}
+
+function headline({ letters, newest }: AgentDeadLetters): string {
+  return letters > newest.length ? `: the ${newest.length} newest` : ''
+}
+
+function rowOf({ partition, offset, source, failure, failedAt, replayed }: DeadLetterSummary): Record<string, unknown> {
+  return {
+    partition,
+    offset,
+    failed: failedAt === undefined ? '' : timeOf(failedAt),
+    source: source === undefined ? '' : `${source.topic}/${source.partition}@${source.offset}`,
+    code: failure.code === '' ? failure.class : failure.code,
+    message: shortened(failure.message),
+    replayed: replayed ? 'yes' : 'no',
+  }
+}
+
+const LONGEST_MESSAGE = 80
+
+function shortened(text: string): string {
+  return text.length <= LONGEST_MESSAGE ? text : `${text.slice(0, LONGEST_MESSAGE - 1)}…`
+}
+
+function headersOf(headers: RawHeaders): readonly (readonly [name: string, text: string | null])[] {
+  return headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
+}
+
+function timeOf(ms: number): string {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
+}
+
+function placeOf(partition: unknown, offset: unknown, missing: string): DeadLetterPlace {
+  if (partition === undefined || offset === undefined) throw usage(missing)
+  return { partition: wholeNumber(partition, 'The partition'), offset: wholeNumber(offset, 'The offset') }
+}
+
+function wholeNumber(value: unknown, what: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw usage(`${what} must be a whole number from 0, not ${String(value)}.`)
+}
+
+function refuse({ values }: CommandContext, action: string, keys: readonly string[]): void {
+  const given = keys.find((key) => values[key] !== undefined && values[key] !== false)
+  if (given === undefined) return
+  const what = given === 'at' || given === 'offset-at' ? 'a partition and an offset as arguments' : `--${given}`
+  throw usage(`dlq ${action} does not take ${what}.`)
+}
+
+function requireAgent(app: CommandLineApp, agent: string): void {
+  const names = app.describe().agents.map(({ name }) => name)
+  if (names.includes(agent)) return
+  const nearest = nearestName(agent, names)
+  throw usage(`The app "${app.id}" has no agent "${agent}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`)
+}
+
+function usage(detail: string): MillraceError {
+  return new MillraceError('COMMAND_USAGE', detail)
+}

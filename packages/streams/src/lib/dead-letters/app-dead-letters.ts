@@ -1,0 +1,209 @@
+import {
+  type AgentDeadLetters,
+  type DeadLetter,
+  type DeadLetterListing,
+  type DeadLetterPlace,
+  type DeadLetters,
+  MillraceError,
+  nearestName,
+  partitionKey,
+  type ReplayOutcome,
+  type TopicInfo,
+  type TopicPartition,
+} from '@millrace/core'
+import type { AnyAgent } from '../agents/agent.ts'
+import { type AnyTopic, Topic } from '../topics/topic.ts'
+import { deadLetterTopic } from './dead-letter-topic.ts'
+import { byFailure, type LetterRecord, letterRecord } from './letter-record.ts'
+import { OffsetRanges } from './offset-ranges.ts'
+import { readPartitions } from './read-partitions.ts'
+import { type LedgerDeps, ReplayLedger } from './replay-ledger.ts'
+import { replayLetters, type ReplayDeps } from './replay-letters.ts'
+import { showBytes } from './show-bytes.ts'
+
+export type DeadLettersDeps = LedgerDeps &
+  ReplayDeps & {
+    /** In the order declared. */
+    readonly agents: readonly AnyAgent[]
+  }
+
+interface SignalOption {
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * The dead letters of an app, read from and sent to its broker; needs no worker.
+ *
+ * @example
+ * const letters = createDeadLetters({ appId: 'shop', agents: [countWords], transport, admin: transport.admin(), clock })
+ * await letters.replay('count-words', 'all')
+ */
+export function createDeadLetters(deps: DeadLettersDeps): DeadLetters {
+  return new AppDeadLetters(deps)
+}
+
+class AppDeadLetters implements DeadLetters {
+  readonly #deps: DeadLettersDeps
+
+  constructor(deps: DeadLettersDeps) {
+    this.#deps = deps
+  }
+
+  async list({ agent, newest, signal }: DeadLetterListing): Promise<readonly AgentDeadLetters[]> {
+    const { appId, agents, admin } = this.#deps
+    const names = agent === undefined ? agents.map(({ name }) => name) : [this.#agent(agent).name]
+    const topics = new Map(
+      (await admin.topics(names.map((name) => deadLetterTopic(appId, name)))).map((info) => [info.name, info]),
+    )
+    const ledger = await ReplayLedger.read(this.#deps, signal)
+    const all: AgentDeadLetters[] = []
+    for (const name of names) {
+      const topic = deadLetterTopic(appId, name)
+      const info = topics.get(topic)
+      const found = { agent: name, topic, letters: 0, waiting: 0 }
+      const last: LetterRecord[] = []
+      if (info !== undefined)
+        for await (const letter of this.#letters(info, ledger, { signal })) {
+          found.letters++
+          if (!letter.summary.replayed) found.waiting++
+          keepNewest(last, letter, newest)
+        }
+      all.push({ ...found, newest: last.map(({ summary }) => summary) })
+    }
+    return all
+  }
+
+  async show(
+    agent: string,
+    which: DeadLetterPlace | 'latest',
+    { signal }: SignalOption = {},
+  ): Promise<DeadLetter | undefined> {
+    const { name } = this.#agent(agent)
+    const info = await this.#topic(name)
+    if (info === undefined) return undefined
+    const ledger = await ReplayLedger.read(this.#deps, signal)
+    const last: LetterRecord[] = []
+    const place = which === 'latest' ? undefined : which
+    for await (const letter of this.#letters(info, ledger, { place, signal })) {
+      if (place !== undefined && letter.summary.offset !== place.offset) break
+      keepNewest(last, letter, 1)
+      if (place !== undefined) break
+    }
+    const [letter] = last
+    return letter === undefined ? undefined : this.#whole(name, info, letter)
+  }
+
+  async replay(
+    agent: string,
+    which: DeadLetterPlace | 'all',
+    { signal }: SignalOption = {},
+  ): Promise<ReplayOutcome> {
+    const { name } = this.#agent(agent)
+    const info = await this.#topic(name)
+    const place = which === 'all' ? undefined : which
+    if (info === undefined) {
+      if (place !== undefined) throw this.#missing(name, place)
+      return { replayed: 0, before: 0, refused: { count: 0, first: [] } }
+    }
+    await ReplayLedger.create(this.#deps)
+    return await replayLetters(this.#deps, {
+      agent: name,
+      info,
+      signal,
+      // Read after earlier replays are shut out, so that it knows all that they have sent.
+      readLedger: () => ReplayLedger.read(this.#deps, signal),
+      letters: (ledger) => this.#wanted(name, { info, ledger, place, signal }),
+    })
+  }
+
+  async *#wanted(
+    agent: string,
+    { info, ledger, place, signal }: { info: TopicInfo; ledger: ReplayLedger; place: DeadLetterPlace | undefined } & SignalOption,
+  ): AsyncGenerator<LetterRecord, void, undefined> {
+    for await (const letter of this.#letters(info, ledger, { place, signal })) {
+      if (place === undefined) yield letter
+      else if (letter.summary.offset === place.offset) return yield letter
+      else break
+    }
+    if (place !== undefined) throw this.#missing(agent, place)
+  }
+
+  /** All letters, or those from a place on in its partition. */
+  async *#letters(
+    info: TopicInfo,
+    ledger: ReplayLedger,
+    { place, signal }: { readonly place?: DeadLetterPlace | undefined } & SignalOption,
+  ): AsyncGenerator<LetterRecord, void, undefined> {
+    const all = Array.from({ length: info.partitions }, (_, partition) => ({ topic: info.name, partition }))
+    const partitions: readonly TopicPartition[] =
+      place === undefined ? all : all.filter(({ partition }) => partition === place.partition)
+    const from = place === undefined ? {} : { from: () => place.offset }
+    const replayed = new Map<string, OffsetRanges>()
+    for await (const batch of readPartitions(this.#deps, partitions, { ...from, signal })) {
+      const key = partitionKey(batch)
+      const { partition, beginning, endOffset: end } = batch
+      const ranges = replayed.get(key) ?? ledger.of(info, { partition, beginning, end })
+      replayed.set(key, ranges)
+      for (const record of batch.records) yield letterRecord(partition, record, ranges.has(record.offset))
+    }
+  }
+
+  #whole(agent: string, { name }: TopicInfo, { summary, stack, own, record }: LetterRecord): DeadLetter {
+    const source = this.#declared(summary.source?.topic)
+    return {
+      ...summary,
+      agent,
+      topic: name,
+      stack,
+      key: showBytes(record.key, source?.key),
+      value: showBytes(record.value, source?.value),
+      headers: own,
+    }
+  }
+
+  /** Topics between the steps of an agent are known while it runs only: their records are shown as text. */
+  #declared(topic: string | undefined): AnyTopic | undefined {
+    return this.#deps.agents
+      .flatMap(({ shape }) => shape.sources.filter((source) => source instanceof Topic))
+      .find(({ name }) => name === topic)
+  }
+
+  async #topic(agent: string): Promise<TopicInfo | undefined> {
+    const [info] = await this.#deps.admin.topics([deadLetterTopic(this.#deps.appId, agent)])
+    return info
+  }
+
+  #agent(name: string): AnyAgent {
+    const { agents } = this.#deps
+    const found = agents.find((agent) => agent.name === name)
+    if (found !== undefined) return found
+    const nearest = nearestName(
+      name,
+      agents.map((agent) => agent.name),
+    )
+    throw new MillraceError(
+      'AGENT_MISSING',
+      `The app has no agent "${name}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`,
+    )
+  }
+
+  #missing(agent: string, { partition, offset }: DeadLetterPlace): MillraceError {
+    return new MillraceError(
+      'DEAD_LETTER_MISSING',
+      `Agent "${agent}" has no dead letter in partition ${partition} at offset ${offset}.`,
+    )
+  }
+}
+
+/** Inserts it where it belongs, and lets the oldest go when there are too many. */
+function keepNewest(newest: LetterRecord[], letter: LetterRecord, limit: number): void {
+  let at = newest.length
+  while (at > 0 && isNewer(letter, newest[at - 1])) at--
+  if (at >= limit) return
+  newest.splice(at, 0, letter)
+  newest.length = Math.min(newest.length, limit)
+}
+
+function isNewer(letter: LetterRecord, than: LetterRecord | undefined): boolean {
+  return than !== undefined && byFailure(letter.summary, than.summary) < 0
+}

@@ -1,0 +1,128 @@
+import { isMillraceError, type RawHeaders } from '@millrace/core'
+import { headerNamed } from '../events/header-text.ts'
+
+/** Headers that a dead letter has behind those of its record. Text, UTF-8. */
+export const letterHeaders = {
+  /** The first of them: what comes before is the record's own. */
+  agent: 'millrace-agent',
+  topic: 'millrace-topic',
+  partition: 'millrace-partition',
+  offset: 'millrace-offset',
+  /** The record's, which the letter has as well. */
+  timestamp: 'millrace-timestamp',
+  attempts: 'millrace-attempts',
+  failedAt: 'millrace-failed-at',
+  code: 'millrace-error-code',
+  class: 'millrace-error-class',
+  message: 'millrace-error-message',
+  stack: 'millrace-error-stack',
+} as const
+
+/** Longest texts kept of an error, in characters: a letter must not grow beyond what the broker takes. */
+export interface TextLimits {
+  readonly message: number
+  readonly stack: number
+}
+
+/** First try, then for records that leave hardly any room. */
+export const TEXT_LIMITS: readonly TextLimits[] = Object.freeze([
+  { message: 4_000, stack: 8_000 },
+  { message: 200, stack: 0 },
+])
+
+/** What a letter tells of its record and of the failure. */
+export interface LetterFacts {
+  readonly agent: string
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+  readonly attempts: number
+  /** Milliseconds since the epoch. */
+  readonly failedAt: number
+  readonly code: string
+  readonly class: string
+  readonly message: string
+  readonly stack: string
+}
+
+/** What of an error goes into a letter. */
+export function describeError(error: Error): Pick<LetterFacts, 'code' | 'class' | 'message' | 'stack'> {
+  const code = 'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? error.code : ''
+  return {
+    code: String(code),
+    class: classOf(error),
+    message: isMillraceError(error) ? error.detail : error.message,
+    stack: withCauses(error),
+  }
+}
+
+/** The headers of a letter: those of the record, then what `facts` say. */
+export function writeLetterHeaders(own: RawHeaders, facts: LetterFacts, limits: TextLimits): RawHeaders {
+  const texts = { ...facts, message: cut(facts.message, limits.message), stack: cut(facts.stack, limits.stack) }
+  return [...own, ...FACTS.map((fact) => [letterHeaders[fact], Buffer.from(String(texts[fact]), 'utf8')] as const)]
+}
+
+/** What a letter says; `undefined` when it is none of Millrace's. */
+export function readLetterHeaders(
+  headers: RawHeaders,
+): { readonly facts: LetterFacts; readonly own: RawHeaders } | undefined {
+  const first = headers.findLastIndex(([name]) => name === letterHeaders.agent)
+  if (first < 0) return undefined
+  const told = headers.slice(first)
+  const text = (fact: keyof LetterFacts): string => headerNamed(told, letterHeaders[fact]) ?? ''
+  const number = (fact: keyof LetterFacts): number => (text(fact) === '' ? Number.NaN : Number(text(fact)))
+  const facts: LetterFacts = {
+    agent: text('agent'),
+    topic: text('topic'),
+    partition: number('partition'),
+    offset: number('offset'),
+    timestamp: number('timestamp'),
+    attempts: number('attempts'),
+    failedAt: number('failedAt'),
+    code: text('code'),
+    class: text('class'),
+    message: text('message'),
+    stack: text('stack'),
+  }
+  const whole = [facts.partition, facts.offset, facts.timestamp].every((n) => Number.isSafeInteger(n))
+  if (facts.topic === '' || !whole || facts.partition < 0) return undefined
+  return { facts, own: headers.slice(0, first) }
+}
+
+const FACTS: readonly (keyof LetterFacts)[] = Object.freeze([
+  'agent',
+  'topic',
+  'partition',
+  'offset',
+  'timestamp',
+  'attempts',
+  'failedAt',
+  'code',
+  'class',
+  'message',
+  'stack',
+])
+
+/** By its constructor where the class has not set a name. */
+function classOf(error: Error): string {
+  const { name } = error
+  return name === 'Error' && error.constructor.name !== '' ? error.constructor.name : name
+}
+
+function withCauses(error: Error): string {
+  const stacks: string[] = []
+  let next: unknown = error
+  for (let depth = 0; next instanceof Error && depth < 5; depth++) {
+    stacks.push(next.stack ?? String(next))
+    next = next.cause
+  }
+  return stacks.join('\nCaused by: ')
+}
+
+/** Never within a surrogate pair: half of one is no UTF-8. */
+function cut(text: string, limit: number): string {
+  if (text.length <= limit) return text
+  const last = text.charCodeAt(limit - 1)
+  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit)
+}

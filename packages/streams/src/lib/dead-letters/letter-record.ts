@@ -1,0 +1,40 @@
+import type { DeadLetterSummary, RawHeaders, RawRecord } from '@millrace/core'
+import { readLetterHeaders } from './letter-headers.ts'
+
+/** A record of a dead letter topic, taken apart. */
+export interface LetterRecord {
+  readonly summary: DeadLetterSummary
+  readonly stack: string
+  /** Headers that the record had before it became a letter. */
+  readonly own: RawHeaders
+  readonly record: RawRecord
+}
+
+/** Any record can be in a dead letter topic; one that Millrace did not write tells nothing but its place. */
+export function letterRecord(partition: number, record: RawRecord, replayed: boolean): LetterRecord {
+  const place = { partition, offset: record.offset, replayed }
+  const told = readLetterHeaders(record.headers)
+  if (told === undefined) {
+    const failure = { code: '', class: '', message: '', attempts: 0 }
+    const summary = { ...place, source: undefined, failure, failedAt: undefined }
+    return { summary, stack: '', own: record.headers, record }
+  }
+  const { facts, own } = told
+  const { topic, offset, timestamp, code, message, attempts, failedAt, stack } = facts
+  return {
+    summary: {
+      ...place,
+      source: { topic, partition: facts.partition, offset, timestamp },
+      failure: { code, class: facts.class, message, attempts: Number.isNaN(attempts) ? 0 : attempts },
+      failedAt: Number.isNaN(failedAt) ? undefined : failedAt,
+    },
+    stack,
+    own,
+    record,
+  }
+}
+
+/** The letter that failed last first; of those that do not say when, the one with the higher offset. */
+export function byFailure(a: DeadLetterSummary, b: DeadLetterSummary): number {
+  return (b.failedAt ?? 0) - (a.failedAt ?? 0) || b.offset - a.offset || a.partition - b.partition
+}

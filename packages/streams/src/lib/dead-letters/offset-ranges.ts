@@ -1,0 +1,69 @@
+/** Offsets of one partition, as ranges in order. Immutable. */
+export class OffsetRanges {
+  static readonly none: OffsetRanges = new OffsetRanges([])
+  readonly #ranges: readonly (readonly [first: number, last: number])[]
+
+  private constructor(ranges: readonly (readonly [first: number, last: number])[]) {
+    this.#ranges = ranges
+  }
+
+  /** What `toString` wrote; `undefined` when it is something else. */
+  static parse(text: string): OffsetRanges | undefined {
+    if (text === '') return OffsetRanges.none
+    const ranges: (readonly [number, number])[] = []
+    for (const part of text.split(',')) {
+      const [first, last] = part.split('-').map(Number)
+      if (!isOffset(first) || !(last === undefined || isOffset(last)) || (last ?? first) < first) return undefined
+      ranges.push([first, last ?? first])
+    }
+    return new OffsetRanges(ranges)
+  }
+
+  /** Highest offset in it; -1 when there is none. */
+  get last(): number {
+    return this.#ranges.at(-1)?.[1] ?? -1
+  }
+
+  has(offset: number): boolean {
+    let low = 0
+    let high = this.#ranges.length - 1
+    while (low <= high) {
+      const middle = (low + high) >> 1
+      const range = this.#ranges[middle]
+      if (range === undefined || offset < range[0]) high = middle - 1
+      else if (offset > range[1]) low = middle + 1
+      else return true
+    }
+    return false
+  }
+
+  /** With these too, in any order. */
+  with(offsets: readonly number[]): OffsetRanges {
+    const all = [...this.#ranges, ...offsets.map((offset) => [offset, offset] as const)]
+    return new OffsetRanges(merged(all.toSorted(([a], [b]) => a - b)))
+  }
+
+  /** With everything below an offset: what is gone from a topic needs no range of its own. */
+  withAllBelow(offset: number): OffsetRanges {
+    if (offset <= 0) return this
+    return new OffsetRanges(merged([[0, offset - 1], ...this.#ranges]))
+  }
+
+  toString(): string {
+    return this.#ranges.map(([first, last]) => (first === last ? String(first) : `${first}-${last}`)).join(',')
+  }
+}
+
+function merged(sorted: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {
+  const ranges: [number, number][] = []
+  for (const [first, last] of sorted) {
+    const before = ranges.at(-1)
+    if (before !== undefined && first <= before[1] + 1) before[1] = Math.max(before[1], last)
+    else ranges.push([first, last])
+  }
+  return ranges
+}
+
+function isOffset(value: number | undefined): value is number {
+  return value !== undefined && Number.isSafeInteger(value) && value >= 0
+}

@@ -1,0 +1,105 @@
+import {
+  type Admin,
+  MillraceError,
+  NO_HEADERS,
+  type OutgoingRecord,
+  type PartitionOffsets,
+  type TopicInfo,
+} from '@millrace/core'
+import { OffsetRanges } from './offset-ranges.ts'
+import { type ReadDeps, readPartitions } from './read-partitions.ts'
+
+/** What was replayed of one partition of a dead letter topic. */
+interface Entry {
+  /** `TopicInfo.id` of the dead letter topic: another one of that name has letters of its own. */
+  readonly topicId: string
+  readonly ranges: OffsetRanges
+}
+
+export interface LedgerDeps extends ReadDeps {
+  readonly appId: string
+  readonly admin: Pick<Admin, 'topics' | 'createTopics'>
+}
+
+/** Where it is remembered which letters were replayed: one row for each partition of each dead letter topic. */
+export function replayLedgerTopic(appId: string): string {
+  return `${appId}-__replays`
+}
+
+/**
+ * Which letters were replayed, kept in a compacted topic of the app. Written within the transactions of replays only, so
+ * that it can say neither more nor less than what was sent; under one transactional id, so that no open transaction of
+ * somebody else hides what it says.
+ */
+export class ReplayLedger {
+  readonly #topic: string
+  readonly #entries: Map<string, Entry>
+
+  private constructor(topic: string, entries: Map<string, Entry>) {
+    this.#topic = topic
+    this.#entries = entries
+  }
+
+  static async read({ appId, admin, ...deps }: LedgerDeps, signal?: AbortSignal): Promise<ReplayLedger> {
+    const topic = replayLedgerTopic(appId)
+    const entries = new Map<string, Entry>()
+    if ((await admin.topics([topic])).length === 0) return new ReplayLedger(topic, entries)
+    for await (const { records } of readPartitions(deps, [{ topic, partition: 0 }], { signal }))
+      for (const { key, value } of records)
+        if (key !== null && value !== null) entries.set(key.toString('utf8'), readEntry(value, topic))
+    return new ReplayLedger(topic, entries)
+  }
+
+  /** Before the first replay. */
+  static async create({ appId, admin }: LedgerDeps): Promise<void> {
+    const name = replayLedgerTopic(appId)
+    if ((await admin.topics([name])).length > 0) return
+    const config = { 'cleanup.policy': 'compact' }
+    await admin.createTopics([{ name, partitions: 1, replicationFactor: -1, config }])
+  }
+
+  /** What was replayed of a partition. Forgets what it knew of an earlier topic of that name. */
+  of(topic: TopicInfo, { partition, beginning, end }: Omit<PartitionOffsets, 'topic'>): OffsetRanges {
+    const key = rowKey(topic.name, partition)
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return OffsetRanges.none
+    // On a broker without topic ids: more was replayed than there is.
+    if (entry.topicId !== topic.id || entry.ranges.last >= end) {
+      this.#entries.delete(key)
+      return OffsetRanges.none
+    }
+    // Letters that are gone need no ranges of their own.
+    const ranges = entry.ranges.withAllBelow(beginning)
+    this.#entries.set(key, { topicId: topic.id, ranges })
+    return ranges
+  }
+
+  /** Notes letters as replayed: the record that says so belongs into the transaction that sends them. */
+  note(topic: TopicInfo, partition: number, offsets: readonly number[]): Omit<OutgoingRecord, 'timestamp'> {
+    const key = rowKey(topic.name, partition)
+    const ranges = (this.#entries.get(key)?.ranges ?? OffsetRanges.none).with(offsets)
+    this.#entries.set(key, { topicId: topic.id, ranges })
+    const value = JSON.stringify({ topicId: topic.id, replayed: ranges.toString() })
+    return {
+      topic: this.#topic,
+      partition: 0,
+      key: Buffer.from(key, 'utf8'),
+      value: Buffer.from(value, 'utf8'),
+      headers: NO_HEADERS,
+    }
+  }
+}
+
+function rowKey(topic: string, partition: number): string {
+  return `${topic}/${partition}`
+}
+
+function readEntry(value: Buffer, topic: string): Entry {
+  const row: unknown = JSON.parse(value.toString('utf8'))
+  if (typeof row === 'object' && row !== null && 'topicId' in row && 'replayed' in row) {
+    const { topicId, replayed } = row
+    const ranges = typeof replayed === 'string' ? OffsetRanges.parse(replayed) : undefined
+    if (typeof topicId === 'string' && ranges !== undefined) return { topicId, ranges }
+  }
+  throw new MillraceError('ROW_UNDECODABLE', `A row of ${topic} cannot be read: ${value.toString('utf8', 0, 100)}`)
+}

@@ -1,0 +1,167 @@
+import {
+  type Admin,
+  type Clock,
+  isMillraceError,
+  MillraceError,
+  type OutgoingRecord,
+  type RefusedReplay,
+  type ReplayOutcome,
+  type TopicInfo,
+  type TransactionalProducer,
+  type Transport,
+} from '@millrace/core'
+import type { LetterRecord } from './letter-record.ts'
+import { replayMark, withReplayMark } from './replay-mark.ts'
+import { type ReplayLedger, replayLedgerTopic } from './replay-ledger.ts'
+
+export interface ReplayDeps {
+  readonly appId: string
+  readonly transport: Pick<Transport, 'transactionalProducer'>
+  readonly admin: Pick<Admin, 'topics'>
+  readonly clock: Clock
+}
+
+export interface ReplayJob {
+  readonly agent: string
+  /** The dead letter topic. */
+  readonly info: TopicInfo
+  readonly signal: AbortSignal | undefined
+  readonly readLedger: () => Promise<ReplayLedger>
+  /** Letters to replay, replayed ones among them. */
+  readonly letters: (ledger: ReplayLedger) => AsyncIterable<LetterRecord>
+}
+
+/** In one transaction at most. */
+const CHUNK_LETTERS = 500
+const CHUNK_BYTES = 512 * 1024
+const TRANSACTION_LIMIT_MS = 20_000
+/** Refused letters that are told one by one. */
+const REFUSED_TOLD = 20
+
+/** Sends letters back, a transaction for each chunk: the records and the note that they were replayed, or neither. */
+export async function replayLetters(deps: ReplayDeps, job: ReplayJob): Promise<ReplayOutcome> {
+  const { appId, transport } = deps
+  const producer = transport.transactionalProducer({ id: replayLedgerTopic(appId), timeoutMs: TRANSACTION_LIMIT_MS })
+  try {
+    // Ends what an earlier replay has left open and shuts it out, so that two at a time send nothing twice.
+    await producer.init()
+    return await new Replay(deps, job, producer).run(await job.readLedger())
+  } catch (error) {
+    if (!isMillraceError(error, 'PRODUCER_FENCED')) throw error
+    throw new MillraceError('PRODUCER_FENCED', `Another replay of the app "${appId}" has begun meanwhile.`, {
+      cause: error,
+    })
+  } finally {
+    await producer.close()
+  }
+}
+
+class Replay {
+  readonly #deps: ReplayDeps
+  readonly #job: ReplayJob
+  readonly #producer: TransactionalProducer
+  readonly #targets = new Map<string, TopicInfo | undefined>()
+  readonly #refused: RefusedReplay[] = []
+  #refusedCount = 0
+  #replayed = 0
+  #before = 0
+
+  constructor(deps: ReplayDeps, job: ReplayJob, producer: TransactionalProducer) {
+    this.#deps = deps
+    this.#job = job
+    this.#producer = producer
+  }
+
+  async run(ledger: ReplayLedger): Promise<ReplayOutcome> {
+    let chunk: LetterRecord[] = []
+    let bytes = 0
+    for await (const letter of this.#job.letters(ledger)) {
+      if (letter.summary.replayed) this.#before++
+      else if (await this.#canGoBack(letter)) {
+        chunk.push(letter)
+        bytes += (letter.record.key?.length ?? 0) + (letter.record.value?.length ?? 0)
+      }
+      if (chunk.length < CHUNK_LETTERS && bytes < CHUNK_BYTES) continue
+      await this.#send(chunk, ledger)
+      chunk = []
+      bytes = 0
+    }
+    await this.#send(chunk, ledger)
+    return { replayed: this.#replayed, before: this.#before, refused: { count: this.#refusedCount, first: this.#refused } }
+  }
+
+  async #canGoBack({ summary: { source, partition, offset } }: LetterRecord): Promise<boolean> {
+    const reason = source === undefined ? 'It does not say where it came from.' : await this.#obstacle(source)
+    if (reason === undefined) return true
+    this.#refusedCount++
+    if (this.#refused.length < REFUSED_TOLD) this.#refused.push({ partition, offset, reason })
+    return false
+  }
+
+  async #obstacle({ topic, partition }: { topic: string; partition: number }): Promise<string | undefined> {
+    if (!this.#targets.has(topic)) this.#targets.set(topic, (await this.#deps.admin.topics([topic]))[0])
+    const target = this.#targets.get(topic)
+    if (target === undefined) return `There is no topic "${topic}" any more, or it was a channel of a worker.`
+    if (partition < target.partitions) return undefined
+    return `Topic "${topic}" has no partition ${partition} any more: it has ${target.partitions}.`
+  }
+
+  async #send(chunk: readonly LetterRecord[], ledger: ReplayLedger): Promise<void> {
+    if (chunk.length === 0) return
+    const { info } = this.#job
+    const timestamp = this.#deps.clock.now()
+    const notes = [...byPartition(chunk)].map(([partition, offsets]) => ({
+      ...ledger.note(info, partition, offsets),
+      timestamp,
+    }))
+    // Only in between: a transaction that is left open holds up whoever reads committed records only.
+    this.#job.signal?.throwIfAborted()
+    await this.#producer.begin()
+    await this.#sendAll([...chunk.map((letter) => this.#outgoing(letter)), ...notes])
+    await this.#producer.commit()
+    this.#replayed += chunk.length
+  }
+
+  #outgoing({ summary: { source }, own, record }: LetterRecord): OutgoingRecord {
+    if (source === undefined) throw new Error('A letter that does not say where it came from was to be sent back.')
+    const { topic, partition, timestamp } = source
+    const { key, value } = record
+    const mark = replayMark(this.#deps.appId, this.#job.agent, topic)
+    return { topic, partition, key, value, headers: withReplayMark(own, mark), timestamp }
+  }
+
+  /** One request at a time for each broker, as producers want it. */
+  async #sendAll(records: readonly OutgoingRecord[]): Promise<void> {
+    const lanes = new Map<number, OutgoingRecord[]>()
+    for (const topic of new Set(records.map(({ topic }) => topic))) await this.#producer.partitions(topic)
+    for (const record of records) {
+      const lane = this.#producer.lane(record)
+      const sameLane = lanes.get(lane)
+      if (sameLane === undefined) lanes.set(lane, [record])
+      else sameLane.push(record)
+    }
+    for (const lane of lanes.values()) {
+      const outcomes = await this.#producer.send(lane, { guard: () => {} })
+      for (const [i, outcome] of outcomes.entries()) {
+        if (outcome.ok) continue
+        await this.#producer.abort()
+        throw refused(lane[i], outcome.error)
+      }
+    }
+  }
+}
+
+function byPartition(letters: readonly LetterRecord[]): ReadonlyMap<number, readonly number[]> {
+  const offsets = new Map<number, number[]>()
+  for (const { summary } of letters) {
+    const known = offsets.get(summary.partition)
+    if (known === undefined) offsets.set(summary.partition, [summary.offset])
+    else known.push(summary.offset)
+  }
+  return offsets
+}
+
+function refused(record: OutgoingRecord | undefined, cause: Error): MillraceError {
+  const where = record === undefined ? 'A topic' : `${record.topic}/${record.partition}`
+  return new MillraceError('RECORD_REFUSED', `${where} refused a replayed record.`, { cause })
+}

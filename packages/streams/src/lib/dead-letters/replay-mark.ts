@@ -1,0 +1,35 @@
+import type { RawHeaders } from '@millrace/core'
+import { headerNamed } from '../events/header-text.ts'
+
+/** Header of a record that was sent back to its topic for one agent: `{app id}/{agent}/{topic}`. */
+export const REPLAY_HEADER = 'millrace-replay-for'
+
+/** For whom a replayed record is. The topic is part of it, so that a mark which is copied along to another topic means nothing there. */
+export function replayMark(appId: string, agent: string, topic: string): string {
+  return `${appId}/${agent}/${topic}`
+}
+
+/** The record's headers with the mark. */
+export function withReplayMark(headers: RawHeaders, mark: string): RawHeaders {
+  return [...withoutReplayMark(headers), [REPLAY_HEADER, Buffer.from(mark, 'utf8')]]
+}
+
+/** Nobody but the agent it was made for gets to see a mark, least of all those to whom the record's headers are passed on. */
+export function withoutReplayMark(headers: RawHeaders): RawHeaders {
+  return isMarked(headers) ? headers.filter(([name]) => name !== REPLAY_HEADER) : headers
+}
+
+/** Whether a record of `topic` was replayed for another agent than this one. */
+export function isForAnother(
+  headers: RawHeaders,
+  { appId, agent, topic }: { readonly appId: string; readonly agent: string; readonly topic: string },
+): boolean {
+  if (!isMarked(headers)) return false
+  const mark = headerNamed(headers, REPLAY_HEADER)
+  return mark !== undefined && mark.endsWith(`/${topic}`) && mark !== replayMark(appId, agent, topic)
+}
+
+function isMarked(headers: RawHeaders): boolean {
+  for (const header of headers) if (header[0] === REPLAY_HEADER) return true
+  return false
+}
