@@ -34,7 +34,7 @@ export function leaderFlows(broker: () => string): void {
   })
   afterEach(async () => {
     for (const worker of workers) worker.kill('SIGKILL')
-    await Promise.all([...workers].map((worker) => (worker.exitCode === null && worker.signalCode === null ? once(worker, 'exit') : undefined)))
+    for (const worker of workers) if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit')
     workers.clear()
     await rm(directory, { recursive: true, force: true })
   })
@@ -70,7 +70,11 @@ export function leaderFlows(broker: () => string): void {
   }
 
   /** Waits for so many more runs that satisfy `wanted`. */
-  async function more(count: number, what: string, wanted: (run: Written) => boolean = () => true): Promise<readonly Written[]> {
+  async function more(
+    count: number,
+    what: string,
+    wanted: (run: Written) => boolean = () => true,
+  ): Promise<readonly Written[]> {
     const before = (await written()).length
     return eventually(
       async () => {

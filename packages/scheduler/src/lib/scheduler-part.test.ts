@@ -19,7 +19,11 @@ function after({ slot }: { readonly slot: Date }): number {
 }
 
 /** A body that lasts until it is let go, or is aborted. */
-function lasting(): { readonly fn: (context: JobContext) => Promise<void>; readonly begun: JobContext[]; readonly letGo: () => void } {
+function lasting(): {
+  readonly fn: (context: JobContext) => Promise<void>
+  readonly begun: JobContext[]
+  readonly letGo: () => void
+} {
   const begun: JobContext[] = []
   const waiting: (() => void)[] = []
   return {
@@ -44,7 +48,9 @@ test('a task runs once, in the scope of the worker', async () => {
   const scheduler = await worker.run([job])
   await clock.advance('1d')
   expect(seen).toEqual(['onStarted', { client: worker, worker, event: undefined, agent: undefined }])
-  expect(scheduler.jobs()).toMatchObject([{ name: 'onStarted', state: 'finished', runs: 1, nextRun: undefined, lastRun: { result: 'done' } }])
+  expect(scheduler.jobs()).toMatchObject([
+    { name: 'onStarted', state: 'finished', runs: 1, nextRun: undefined, lastRun: { result: 'done' } },
+  ])
 })
 
 test('a timer keeps its rate, however long its runs take', async () => {
@@ -66,9 +72,11 @@ test('a timer of 30 minutes does not drift in a day of late timers', async () =>
   const late = { ...clock, schedule: (ms: number, fn: () => void) => clock.schedule(ms + 7, fn) }
   const worker = new SmallWorker({ clock: late })
   const at: number[] = []
-  await worker.run([createTimer('1m', {}, function tick(context) {
-    at.push(after(context))
-  })])
+  await worker.run([
+    createTimer('1m', {}, function tick(context) {
+      at.push(after(context))
+    }),
+  ])
   await clock.advance('30m')
   expect(at.map((seconds) => Math.round(seconds / 60))).toEqual(Array.from({ length: 29 }, (_, i) => i + 1))
   expect(at.every((seconds) => seconds % 60 === 0)).toBe(true)
@@ -77,9 +85,11 @@ test('a timer of 30 minutes does not drift in a day of late timers', async () =>
 test('a wall clock that is set moves no timer', async () => {
   const { worker, clock } = world()
   let runs = 0
-  await worker.run([createTimer('1m', {}, function tick() {
-    runs++
-  })])
+  await worker.run([
+    createTimer('1m', {}, function tick() {
+      runs++
+    }),
+  ])
   await clock.advance('90s')
   clock.set(new Date('2030-01-01T00:00:00Z'))
   await clock.advance('90s')
@@ -116,22 +126,37 @@ test('overlap cancel-previous aborts the run under way and begins when it has en
   await clock.advance('25s')
   expect(body.begun.map(after)).toEqual([10, 20])
   expect(body.begun.map(({ signal }) => signal.aborted)).toEqual([true, false])
-  expect(scheduler.jobs()[0]).toMatchObject({ runs: 1, failures: 0, lastRun: { result: 'cut-short' }, state: 'running' })
+  expect(scheduler.jobs()[0]).toMatchObject({
+    runs: 1,
+    failures: 0,
+    lastRun: { result: 'cut-short' },
+    state: 'running',
+  })
   await worker.stop()
 })
 
 test('an error is logged with job and slot, counted and kept; the worker goes on', async () => {
   const { worker, clock } = world()
   let runs = 0
-  const scheduler = await worker.run([createCrontab('* * * * *', {}, function minutely() {
-    if (++runs === 1) throw new Error('first one')
-  })])
+  const scheduler = await worker.run([
+    createCrontab('* * * * *', {}, function minutely() {
+      if (++runs === 1) throw new Error('first one')
+    }),
+  ])
   await clock.advance('2m')
   expect(runs).toBe(2)
-  expect(scheduler.jobs()[0]).toMatchObject({ runs: 2, failures: 1, lastError: { message: 'first one', slot: new Date('2026-06-01T12:01:00Z') }, lastRun: { result: 'done' } })
+  expect(scheduler.jobs()[0]).toMatchObject({
+    runs: 2,
+    failures: 1,
+    lastError: { message: 'first one', slot: new Date('2026-06-01T12:01:00Z') },
+    lastRun: { result: 'done' },
+  })
   expect(worker.errors).toMatchObject([{ source: 'cron job "minutely"' }])
   expect(worker.logged.filter(({ level }) => level === 'error')).toMatchObject([
-    { message: 'Cron job "minutely" failed in its run of 2026-06-01T12:01:00.000Z: first one', fields: { job: 'minutely', slot: '2026-06-01T12:01:00.000Z' } },
+    {
+      message: 'Cron job "minutely" failed in its run of 2026-06-01T12:01:00.000Z: first one',
+      fields: { job: 'minutely', slot: '2026-06-01T12:01:00.000Z' },
+    },
   ])
   expect(worker.failure).toBeUndefined()
 })
@@ -142,17 +167,24 @@ test('a timeout aborts the run and counts as a failure', async () => {
   const scheduler = await worker.run([createTimer('1m', { name: 'slow', timeout: '5s' }, body.fn)])
   await clock.advance('66s')
   expect(body.begun[0]?.signal.reason).toMatchObject({ code: 'JOB_TIMEOUT' })
-  expect(scheduler.jobs()[0]).toMatchObject({ failures: 1, active: 0, lastRun: { result: 'timed-out', durationMs: 5000 }, lastError: { message: expect.stringContaining('Timer "slow" took longer than 5000 ms.') } })
+  expect(scheduler.jobs()[0]).toMatchObject({
+    failures: 1,
+    active: 0,
+    lastRun: { result: 'timed-out', durationMs: 5000 },
+    lastError: { message: expect.stringContaining('Timer "slow" took longer than 5000 ms.') },
+  })
 })
 
 test('stopping aborts what runs, waits for it, and begins nothing more', async () => {
   const { worker, clock } = world()
   let ended = false
-  const scheduler = await worker.run([createTimer('1s', {}, async function tick({ signal }) {
-    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
-    await turns()
-    ended = true
-  })])
+  const scheduler = await worker.run([
+    createTimer('1s', {}, async function tick({ signal }) {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+      await turns()
+      ended = true
+    }),
+  ])
   await clock.advance('1s')
   await scheduler.stop()
   expect(ended).toBe(true)
@@ -166,9 +198,11 @@ test('jitter delays a run by chance, and never past the next slot', async () => 
   const begun: number[] = []
   const chances = [0, 0.5, 0.999]
   await worker.run(
-    [createCrontab('* * * * *', { jitter: '2m', overlap: 'allow' }, function minutely({ slot }) {
-      begun.push(clock.now() - slot.getTime())
-    })],
+    [
+      createCrontab('* * * * *', { jitter: '2m', overlap: 'allow' }, function minutely({ slot }) {
+        begun.push(clock.now() - slot.getTime())
+      }),
+    ],
     { random: () => chances.shift() ?? 0 },
   )
   await clock.advance('4m')
@@ -178,9 +212,11 @@ test('jitter delays a run by chance, and never past the next slot', async () => 
 test('cron jobs: a clock put back runs no slot again, one put forward skips what it left out', async () => {
   const { worker, clock } = world()
   const ran: string[] = []
-  const scheduler = await worker.run([createCrontab('0 * * * *', {}, function hourly({ slot }) {
-    ran.push(slot.toISOString().slice(11, 16))
-  })])
+  const scheduler = await worker.run([
+    createCrontab('0 * * * *', {}, function hourly({ slot }) {
+      ran.push(slot.toISOString().slice(11, 16))
+    }),
+  ])
   await clock.advance('2h')
   clock.set(new Date('2026-06-01T12:30:00Z'))
   await clock.advance('2h')
@@ -202,9 +238,11 @@ test('cron jobs: a clock put back runs no slot again, one put forward skips what
 test('a slot within 30 s of a clock that was set is still run in its minute', async () => {
   const { worker, clock } = world()
   let runs = 0
-  await worker.run([createCrontab('0 20 * * *', {}, function daily() {
-    runs++
-  })])
+  await worker.run([
+    createCrontab('0 20 * * *', {}, function daily() {
+      runs++
+    }),
+  ])
   await clock.advance('5s')
   clock.set(new Date('2026-06-01T19:59:55Z'))
   await clock.advance('30s')
@@ -216,7 +254,11 @@ test('limit, start and end', async () => {
   const ran: number[] = []
   const scheduler = await worker.run([
     createCrontab('* * * * *', { name: 'thrice', limit: 3 }, (context) => void ran.push(after(context))),
-    createCrontab('* * * * *', { name: 'between', start: new Date(NOON.getTime() + 600_000), end: new Date(NOON.getTime() + 660_000) }, (context) => void ran.push(after(context))),
+    createCrontab(
+      '* * * * *',
+      { name: 'between', start: new Date(NOON.getTime() + 600_000), end: new Date(NOON.getTime() + 660_000) },
+      (context) => void ran.push(after(context)),
+    ),
   ])
   await clock.advance('1h')
   expect(ran).toEqual([60, 120, 180, 600, 660])
@@ -227,11 +269,17 @@ test('limit, start and end', async () => {
 test('trigger runs now, pause skips and counts, resume goes on', async () => {
   const { worker, clock } = world()
   const ran: number[] = []
-  const scheduler = await worker.run([createTimer('10s', {}, function tick(context) {
-    ran.push(after(context))
-  })])
+  const scheduler = await worker.run([
+    createTimer('10s', {}, function tick(context) {
+      ran.push(after(context))
+    }),
+  ])
   await clock.advance('3s')
-  await expect(scheduler.trigger('tick')).resolves.toEqual({ slot: new Date(NOON.getTime() + 3000), result: 'done', error: undefined })
+  await expect(scheduler.trigger('tick')).resolves.toEqual({
+    slot: new Date(NOON.getTime() + 3000),
+    result: 'done',
+    error: undefined,
+  })
   scheduler.pause('tick')
   expect(scheduler.jobs()[0]?.state).toBe('paused')
   await clock.advance('20s')
@@ -239,14 +287,20 @@ test('trigger runs now, pause skips and counts, resume goes on', async () => {
   await clock.advance('10s')
   expect(ran).toEqual([3, 30])
   expect(scheduler.jobs()[0]).toMatchObject({ skipped: 2, state: 'scheduled' })
-  await expect(scheduler.trigger('tock')).rejects.toMatchObject({ code: 'JOB_MISSING', message: expect.stringContaining('"tick"') })
+  await expect(scheduler.trigger('tock')).rejects.toMatchObject({
+    code: 'JOB_MISSING',
+    message: expect.stringContaining('"tick"'),
+  })
   expect(() => scheduler.pause('nothing')).toThrow(expect.objectContaining({ code: 'JOB_MISSING' }))
 })
 
 test('a failing trigger tells its error, one during a run is skipped', async () => {
   const { worker } = world()
   const body = lasting()
-  const scheduler = await worker.run([createTimer('1h', { name: 'slow' }, body.fn), createTimer('1h', { name: 'bad' }, () => Promise.reject(new Error('no')))])
+  const scheduler = await worker.run([
+    createTimer('1h', { name: 'slow' }, body.fn),
+    createTimer('1h', { name: 'bad' }, () => Promise.reject(new Error('no'))),
+  ])
   await expect(scheduler.trigger('bad')).resolves.toMatchObject({ result: 'failed', error: { message: 'no' } })
   const first = scheduler.trigger('slow')
   await expect(scheduler.trigger('slow')).resolves.toMatchObject({ result: 'skipped' })

@@ -1,4 +1,14 @@
-import { MillraceError, nearestName, toError, type Candidate, type Clock, type Leadership, type Topology, type WorkerContext, type WorkerPart } from '@millrace/core'
+import {
+  MillraceError,
+  nearestName,
+  toError,
+  type Candidate,
+  type Clock,
+  type Leadership,
+  type Topology,
+  type WorkerContext,
+  type WorkerPart,
+} from '@millrace/core'
 import { Alarm } from './alarm.ts'
 import type { JobView } from './job-view.ts'
 import { describeJob, type Job } from './jobs/job.ts'
@@ -60,7 +70,8 @@ class Scheduler implements SchedulerPart, Candidate {
     const seen = new Map<string, Job>()
     for (const job of jobs) {
       const other = seen.get(job.name)
-      if (other !== undefined) throw new MillraceError('NAME_TAKEN', `There are a ${describeJob(other)} and a ${describeJob(job)}.`)
+      if (other !== undefined)
+        throw new MillraceError('NAME_TAKEN', `There are a ${describeJob(other)} and a ${describeJob(job)}.`)
       seen.set(job.name, job)
     }
   }
@@ -72,7 +83,14 @@ class Scheduler implements SchedulerPart, Candidate {
     worker.signal.addEventListener('abort', () => this.#letGo(worker.signal.reason), { once: true })
     if (!this.#jobs.some(({ onLeader }) => onLeader)) return
     const name = schedulerTopic(appId)
-    topology.topic({ name, partitions: 1, config: { 'cleanup.policy': 'compact' }, create: true, internal: true, keyCodec: undefined })
+    topology.topic({
+      name,
+      partitions: 1,
+      config: { 'cleanup.policy': 'compact' },
+      create: true,
+      internal: true,
+      keyCodec: undefined,
+    })
     topology.lead(this)
   }
 
@@ -160,7 +178,10 @@ class Scheduler implements SchedulerPart, Candidate {
     try {
       await term.note(job.name, now.wallMs)
     } catch (thrown) {
-      this.#mustRun().worker.log.debug({ job: job.name, error: toError(thrown).message }, `That ${describeJob(job)} has begun could not be noted.`)
+      this.#mustRun().worker.log.debug(
+        { job: job.name, error: toError(thrown).message },
+        `That ${describeJob(job)} has begun could not be noted.`,
+      )
     }
   }
 
@@ -202,8 +223,14 @@ class Scheduler implements SchedulerPart, Candidate {
     const { runners } = this.#mustRun()
     const runner = runners.find(({ job }) => job.name === name)
     if (runner !== undefined) return runner
-    const near = nearestName(name, runners.map(({ job }) => job.name))
-    throw new MillraceError('JOB_MISSING', `There is no job "${name}".${near === undefined ? '' : ` Did you mean "${near}"?`}`)
+    const near = nearestName(
+      name,
+      runners.map(({ job }) => job.name),
+    )
+    throw new MillraceError(
+      'JOB_MISSING',
+      `There is no job "${name}".${near === undefined ? '' : ` Did you mean "${near}"?`}`,
+    )
   }
 }
 
@@ -218,7 +245,10 @@ interface Parts {
 function beginHere(job: Job, now: Moment): Beginning {
   const beginning = { timetable: undefined, book: undefined, slots: [], runsBefore: 0 }
   if (job.kind === 'task') return { ...beginning, slots: [now.wallMs] }
-  return { ...beginning, timetable: job.kind === 'timer' ? TimerTimetable.from(job.everyMs, now) : new CronTimetable(job, now.wallMs) }
+  return {
+    ...beginning,
+    timetable: job.kind === 'timer' ? TimerTimetable.from(job.everyMs, now) : new CronTimetable(job, now.wallMs),
+  }
 }
 
 function moment(clock: Clock): Moment {

@@ -53,8 +53,14 @@ test('a job that throws does not end the worker, and shows in jobs and stats', a
   })
   await using t = await testApp(app, { now: NOON })
   await t.advance('3s')
-  expect(app.scheduler.jobs()[0]).toMatchObject({ runs: 3, failures: 3, lastError: { message: 'always', slot: new Date(NOON.getTime() + 3000) } })
-  expect(t.logged.lines.filter(({ level }) => level === 'error').map(({ message }) => message)).toContain('Timer "shaky" failed in its run of 2026-06-01T12:00:03.000Z: always')
+  expect(app.scheduler.jobs()[0]).toMatchObject({
+    runs: 3,
+    failures: 3,
+    lastError: { message: 'always', slot: new Date(NOON.getTime() + 3000) },
+  })
+  expect(t.logged.lines.filter(({ level }) => level === 'error').map(({ message }) => message)).toContain(
+    'Timer "shaky" failed in its run of 2026-06-01T12:00:03.000Z: always',
+  )
   expect(t.all[0]?.worker.status).toBe('running')
 })
 
@@ -88,7 +94,8 @@ test('a run under way when the leader dies runs again on the next one', async ()
   const ran: string[] = []
   app.crontab('0 13 * * *', { onLeader: true }, async function once({ slot, signal }) {
     ran.push(`${time(slot)} ${here(app)}`)
-    if (ran.length === 1) await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    if (ran.length === 1)
+      await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
   })
   await using t = await testApp(app, { now: NOON })
   await t.worker()
@@ -142,8 +149,16 @@ test('a leader task that had not finished runs on the next leader', async () => 
 test('catchUp works after a restart of everything', async () => {
   const app = makeApp()
   const ran: string[] = []
-  app.crontab('0 * * * *', { name: 'all', onLeader: true, catchUp: 'all', within: '149m' }, ({ slot }) => void ran.push(`all ${time(slot)}`))
-  app.crontab('0 * * * *', { name: 'latest', onLeader: true, catchUp: 'latest' }, ({ slot }) => void ran.push(`latest ${time(slot)}`))
+  app.crontab(
+    '0 * * * *',
+    { name: 'all', onLeader: true, catchUp: 'all', within: '149m' },
+    ({ slot }) => void ran.push(`all ${time(slot)}`),
+  )
+  app.crontab(
+    '0 * * * *',
+    { name: 'latest', onLeader: true, catchUp: 'latest' },
+    ({ slot }) => void ran.push(`latest ${time(slot)}`),
+  )
   app.crontab('0 * * * *', { name: 'none', onLeader: true }, ({ slot }) => void ran.push(`none ${time(slot)}`))
   await using t = await testApp(app, { now: NOON })
   await t.advance('90m')
@@ -170,7 +185,12 @@ test('stopping waits for runs, whose signal has aborted', async () => {
   await t.advance('1s')
   await t.all[0]?.stop()
   expect(seen.sort()).toEqual(['slow-false', 'slow-true'])
-  expect(t.sent(done).map(({ value }) => value).sort()).toEqual(['slow-false', 'slow-true'])
+  expect(
+    t
+      .sent(done)
+      .map(({ value }) => value)
+      .sort(),
+  ).toEqual(['slow-false', 'slow-true'])
 })
 
 test('a job of the leader can be triggered in the process of the leader, paused and resumed', async () => {
@@ -191,7 +211,9 @@ test('a job of the leader can be triggered in the process of the leader, paused 
   await expect(t.job('daily').trigger()).rejects.toMatchObject({ code: 'JOB_MISSING' })
 })
 
-async function fromEntries(entries: AsyncIterable<readonly [string, unknown]> | Iterable<readonly [string, unknown]>): Promise<readonly string[]> {
+async function fromEntries(
+  entries: AsyncIterable<readonly [string, unknown]> | Iterable<readonly [string, unknown]>,
+): Promise<readonly string[]> {
   const keys: string[] = []
   for await (const [key] of entries) keys.push(key)
   return keys.sort()

@@ -26,9 +26,15 @@ export function createCrontab(expression: string, options: CrontabOptions, fn: J
   const common = readCommon('cron', name, options)
   const { catchUp = 'none', within, limit = Infinity } = options
   if (!CATCH_UPS.includes(catchUp))
-    throw new MillraceError('DEFINITION_INVALID', `catchUp of ${job} is ${JSON.stringify(catchUp)}; it can be ${CATCH_UPS.join(', ')}.`)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `catchUp of ${job} is ${JSON.stringify(catchUp)}; it can be ${CATCH_UPS.join(', ')}.`,
+    )
   if (catchUp !== 'none' && !common.onLeader)
-    throw new MillraceError('DEFINITION_INVALID', `catchUp of ${job} needs onLeader: true, for only the leader keeps what ran last.`)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `catchUp of ${job} needs onLeader: true, for only the leader keeps what ran last.`,
+    )
   if (within !== undefined && catchUp === 'none')
     throw new MillraceError('DEFINITION_INVALID', `within of ${job} has no meaning without catchUp.`)
   if (limit !== Infinity && !(Number.isSafeInteger(limit) && limit > 0))

@@ -18,8 +18,16 @@ function error(define: () => unknown): { readonly code: string; readonly message
 
 test('a job is named after its function, or as it is told', () => {
   expect(createTask({}, daily).name).toBe('daily')
-  expect(createTimer('10s', { name: 'other' }, daily)).toMatchObject({ kind: 'timer', name: 'other', everyMs: 10_000, overlap: 'skip' })
-  expect(error(() => createTask({}, () => {}))).toMatchObject({ code: 'NAME_INVALID', message: expect.stringContaining('A task has no name') })
+  expect(createTimer('10s', { name: 'other' }, daily)).toMatchObject({
+    kind: 'timer',
+    name: 'other',
+    everyMs: 10_000,
+    overlap: 'skip',
+  })
+  expect(error(() => createTask({}, () => {}))).toMatchObject({
+    code: 'NAME_INVALID',
+    message: expect.stringContaining('A task has no name'),
+  })
   expect(error(() => createTask({ name: 'a/b' }, daily)).code).toBe('NAME_INVALID')
 })
 
@@ -46,18 +54,38 @@ test('bad zones, durations and options are refused with the name of the job', ()
     [() => Reflect.apply(createTimer, undefined, ['soon', {}, daily]), 'DURATION_INVALID', 'timer "daily"'],
     [() => createTimer('1s', { timeout: 0 }, daily), 'DURATION_INVALID', 'timeout of timer "daily"'],
     [() => createTimer('1s', { jitter: -1 }, daily), 'DURATION_INVALID', 'jitter of timer "daily"'],
-    [() => Reflect.apply(createTimer, undefined, ['1s', { overlap: 'both' }, daily]), 'DEFINITION_INVALID', 'overlap of timer "daily"'],
+    [
+      () => Reflect.apply(createTimer, undefined, ['1s', { overlap: 'both' }, daily]),
+      'DEFINITION_INVALID',
+      'overlap of timer "daily"',
+    ],
     [() => createCrontab('@daily', { catchUp: 'all' }, daily), 'DEFINITION_INVALID', 'onLeader'],
-    [() => createCrontab('@daily', { onLeader: true, within: '1h' }, daily), 'DEFINITION_INVALID', 'within of cron job "daily"'],
+    [
+      () => createCrontab('@daily', { onLeader: true, within: '1h' }, daily),
+      'DEFINITION_INVALID',
+      'within of cron job "daily"',
+    ],
     [() => createCrontab('@daily', { limit: 0 }, daily), 'DEFINITION_INVALID', 'limit of cron job "daily"'],
-    [() => createCrontab('@daily', { start: new Date(2), end: new Date(1) }, daily), 'DEFINITION_INVALID', 'cron job "daily"'],
-    [() => createCrontab('@daily', { start: new Date('never') }, daily), 'DEFINITION_INVALID', 'start of cron job "daily"'],
+    [
+      () => createCrontab('@daily', { start: new Date(2), end: new Date(1) }, daily),
+      'DEFINITION_INVALID',
+      'cron job "daily"',
+    ],
+    [
+      () => createCrontab('@daily', { start: new Date('never') }, daily),
+      'DEFINITION_INVALID',
+      'start of cron job "daily"',
+    ],
     [() => Reflect.apply(createTask, undefined, [{}, 'daily']), 'DEFINITION_INVALID', 'function'],
   ] as const
-  for (const [define, code, text] of cases) expect(error(define)).toMatchObject({ code, message: expect.stringContaining(text) })
+  for (const [define, code, text] of cases)
+    expect(error(define)).toMatchObject({ code, message: expect.stringContaining(text) })
 })
 
 test('two jobs of one name are refused', () => {
   const jobs = [createTask({}, daily), createTimer('1s', {}, daily)]
-  expect(error(() => schedulerPart({ appId: 'app', scope: new AsyncLocalStorage() }, jobs))).toMatchObject({ code: 'NAME_TAKEN', message: expect.stringContaining('There are a task "daily" and a timer "daily".') })
+  expect(error(() => schedulerPart({ appId: 'app', scope: new AsyncLocalStorage() }, jobs))).toMatchObject({
+    code: 'NAME_TAKEN',
+    message: expect.stringContaining('There are a task "daily" and a timer "daily".'),
+  })
 })

@@ -6,7 +6,11 @@ import { LATE_LIMIT_MS, type Moment } from '../timetables/timetable.ts'
 import type { JobRecord } from './job-record.ts'
 
 /** How a job goes on under a new leader, from what the leaders before have noted. */
-export function beginOnLeader(job: Job, record: JobRecord | undefined, { now, groupLife }: { readonly now: Moment; readonly groupLife: string }): Omit<Beginning, 'book'> {
+export function beginOnLeader(
+  job: Job,
+  record: JobRecord | undefined,
+  { now, groupLife }: { readonly now: Moment; readonly groupLife: string },
+): Omit<Beginning, 'book'> {
   const open = record?.open ?? []
   const runsBefore = record?.runs ?? 0
   switch (job.kind) {
@@ -16,7 +20,10 @@ export function beginOnLeader(job: Job, record: JobRecord | undefined, { now, gr
       return { timetable: undefined, slots, runsBefore }
     }
     case 'timer': {
-      const timetable = record === undefined ? TimerTimetable.from(job.everyMs, now) : TimerTimetable.after(job.everyMs, record.upToMs, now)
+      const timetable =
+        record === undefined
+          ? TimerTimetable.from(job.everyMs, now)
+          : TimerTimetable.after(job.everyMs, record.upToMs, now)
       return { timetable, slots: open, runsBefore }
     }
     case 'cron': {

@@ -12,7 +12,9 @@ export interface JobRecord {
   readonly open: readonly number[]
   /** Runs that were begun, ever. */
   readonly runs: number
-  readonly last: { readonly slotMs: number; readonly startedAtMs: number; readonly durationMs: number; readonly result: RunResult } | undefined
+  readonly last:
+    | { readonly slotMs: number; readonly startedAtMs: number; readonly durationMs: number; readonly result: RunResult }
+    | undefined
 }
 
 const VERSION = 1
@@ -32,6 +34,14 @@ export function decodeJobRecord(bytes: Buffer): JobRecord | undefined {
     return undefined
   }
   const { v, by, life, upToMs, open, runs, last } = json
-  if (v !== VERSION || by === undefined || life === undefined || upToMs === undefined || open === undefined || runs === undefined) return undefined
+  if (
+    v !== VERSION ||
+    by === undefined ||
+    life === undefined ||
+    upToMs === undefined ||
+    open === undefined ||
+    runs === undefined
+  )
+    return undefined
   return { by, life, upToMs, open, runs, last }
 }

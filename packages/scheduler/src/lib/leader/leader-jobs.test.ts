@@ -39,8 +39,13 @@ test('jobs wait where nobody leads, and the view says so; local ones run', async
   const scheduler = await worker.run([world.minutely('one'), createTimer('1m', { name: 'local' }, world.note('local'))])
   await world.clock.advance('1m')
   expect(world.ran).toEqual(['local 12:01:00'])
-  expect(scheduler.jobs()).toMatchObject([{ name: 'minutely', state: 'waiting-for-leader', nextRun: undefined }, { state: 'scheduled' }])
-  expect(worker.topics).toMatchObject([{ name: 'app-__scheduler', partitions: 1, config: { 'cleanup.policy': 'compact' } }])
+  expect(scheduler.jobs()).toMatchObject([
+    { name: 'minutely', state: 'waiting-for-leader', nextRun: undefined },
+    { state: 'scheduled' },
+  ])
+  expect(worker.topics).toMatchObject([
+    { name: 'app-__scheduler', partitions: 1, config: { 'cleanup.policy': 'compact' } },
+  ])
   await expect(scheduler.trigger('minutely')).rejects.toMatchObject({ code: 'NOT_LEADER' })
 })
 
@@ -202,7 +207,8 @@ test.each([
   ['all', ['two 13:00:00', 'two 14:00:00', 'two 15:00:00']],
 ] as const)('after a restart of everything catchUp %s runs what was missed', async (catchUp, expected) => {
   const world = new World()
-  const hourly = (id: string): Job => createCrontab('0 * * * *', { name: 'hourly', onLeader: true, catchUp }, world.note(id))
+  const hourly = (id: string): Job =>
+    createCrontab('0 * * * *', { name: 'hourly', onLeader: true, catchUp }, world.note(id))
   const one = world.worker('one')
   await one.run([hourly('one')])
   const lead = one.lead()
@@ -222,7 +228,8 @@ test.each([
 
 test('within bounds how late a slot is caught up', async () => {
   const world = new World()
-  const hourly = (id: string): Job => createCrontab('0 * * * *', { name: 'hourly', onLeader: true, catchUp: 'all', within: '2h' }, world.note(id))
+  const hourly = (id: string): Job =>
+    createCrontab('0 * * * *', { name: 'hourly', onLeader: true, catchUp: 'all', within: '2h' }, world.note(id))
   const one = world.worker('one')
   await one.run([hourly('one')])
   const lead = one.lead()
@@ -240,7 +247,8 @@ test('within bounds how late a slot is caught up', async () => {
 
 test('what is caught up is bounded, also for a job of every second after a month', async () => {
   const world = new World()
-  const every = (id: string): Job => createCrontab('* * * * * *', { name: 'every', onLeader: true, catchUp: 'all' }, world.note(id))
+  const every = (id: string): Job =>
+    createCrontab('* * * * * *', { name: 'every', onLeader: true, catchUp: 'all' }, world.note(id))
   const one = world.worker('one')
   await one.run([every('one')])
   const lead = one.lead()
@@ -264,7 +272,8 @@ test('a leader task runs once in the life of a group, and again when it had not 
       world.ran.push(id)
       return fn(context)
     })
-  const untilAborted = ({ signal }: JobContext): Promise<void> => new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
+  const untilAborted = ({ signal }: JobContext): Promise<void> =>
+    new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
   await one.run([seed('one', untilAborted)])
   await two.run([seed('two', () => {})])
   const first = one.lead('a')
@@ -321,7 +330,8 @@ test('stopping waits for a run of the leader, and notes that it has finished', a
 test('limit counts over leaders', async () => {
   const world = new World()
   const [one, two] = [world.worker('one'), world.worker('two')]
-  const job = (id: string): Job => createCrontab('* * * * *', { name: 'minutely', onLeader: true, limit: 3 }, world.note(id))
+  const job = (id: string): Job =>
+    createCrontab('* * * * *', { name: 'minutely', onLeader: true, limit: 3 }, world.note(id))
   await one.run([job('one')])
   const scheduler = await two.run([job('two')])
   const lead = one.lead()
@@ -335,13 +345,22 @@ test('limit counts over leaders', async () => {
 
 test('what an earlier version, or nobody, can read is taken for new', async () => {
   const world = new World()
-  world.broker.records.push({ topic: 'app-__scheduler', partition: 0, key: Buffer.from('minutely'), value: Buffer.from('{"v":9}'), headers: [], timestamp: 0 })
+  world.broker.records.push({
+    topic: 'app-__scheduler',
+    partition: 0,
+    key: Buffer.from('minutely'),
+    value: Buffer.from('{"v":9}'),
+    headers: [],
+    timestamp: 0,
+  })
   const one = world.worker('one')
   await one.run([world.minutely('one')])
   one.lead()
   await world.clock.advance('1m')
   expect(world.ran).toEqual(['one 12:01:00'])
-  expect(one.logged).toContainEqual(expect.objectContaining({ level: 'warn', message: expect.stringContaining('job "minutely"') }))
+  expect(one.logged).toContainEqual(
+    expect.objectContaining({ level: 'warn', message: expect.stringContaining('job "minutely"') }),
+  )
 })
 
 test('being elected before the worker is ready begins nothing before it is', async () => {

@@ -40,7 +40,13 @@ export class SlotLog {
   #writing: Promise<void> | undefined
   #over: Error | undefined
 
-  private constructor(parts: { readonly topic: string; readonly worker: Pick<WorkerContext, 'clock'>; readonly leadership: Leadership; readonly producer: TransactionalProducer; readonly rows: ReadonlyMap<string, Buffer> }) {
+  private constructor(parts: {
+    readonly topic: string
+    readonly worker: Pick<WorkerContext, 'clock'>
+    readonly leadership: Leadership
+    readonly producer: TransactionalProducer
+    readonly rows: ReadonlyMap<string, Buffer>
+  }) {
     this.#topic = parts.topic
     this.#worker = parts.worker
     this.#leadership = parts.leadership
@@ -50,7 +56,11 @@ export class SlotLog {
   }
 
   /** Shuts out the leaders before, then reads all they have written: in that order nothing can be missed. */
-  static async open(topic: string, worker: Pick<WorkerContext, 'clock' | 'reader'>, leadership: Leadership): Promise<SlotLog> {
+  static async open(
+    topic: string,
+    worker: Pick<WorkerContext, 'clock' | 'reader'>,
+    leadership: Leadership,
+  ): Promise<SlotLog> {
     await leadership.confirm()
     const producer = leadership.producer()
     try {
@@ -98,7 +108,14 @@ export class SlotLog {
     const { check } = this.#leadership
     check()
     await this.#producer.begin()
-    const records = rows.map(({ key, value }) => ({ topic: this.#topic, partition: PARTITION, key: Buffer.from(key), value, headers: NO_HEADERS, timestamp }))
+    const records = rows.map(({ key, value }) => ({
+      topic: this.#topic,
+      partition: PARTITION,
+      key: Buffer.from(key),
+      value,
+      headers: NO_HEADERS,
+      timestamp,
+    }))
     const outcomes = await this.#producer.send(records, { guard: check })
     for (const outcome of outcomes) if (!outcome.ok) throw outcome.error
     check()
@@ -112,7 +129,11 @@ export class SlotLog {
   }
 }
 
-async function readRows(topic: string, worker: Pick<WorkerContext, 'reader'>, signal: AbortSignal): Promise<ReadonlyMap<string, Buffer>> {
+async function readRows(
+  topic: string,
+  worker: Pick<WorkerContext, 'reader'>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Buffer>> {
   const rows = new Map<string, Buffer>()
   const reader = worker.reader('read-committed')
   const close = (): void => void reader.close()

@@ -1,4 +1,14 @@
-import { backoffMs, deferred, isMillraceError, MillraceError, raceAbort, toError, type Deferred, type Leadership, type WorkerContext } from '@millrace/core'
+import {
+  backoffMs,
+  deferred,
+  isMillraceError,
+  MillraceError,
+  raceAbort,
+  toError,
+  type Deferred,
+  type Leadership,
+  type WorkerContext,
+} from '@millrace/core'
 import type { FinishedRun, RunBook } from '../runs/run.ts'
 import { REBASE_MS } from '../timetables/cron-timetable.ts'
 import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts'
@@ -63,9 +73,17 @@ export class Term implements RunBook {
         failures = 0
         onOpened()
         const error = await raceAbort(log.ended, signal)
-        if (error !== undefined) worker.log.warn({ topic, error: error.message }, `What ran could not be written to ${topic}; it is read again.`)
+        if (error !== undefined)
+          worker.log.warn(
+            { topic, error: error.message },
+            `What ran could not be written to ${topic}; it is read again.`,
+          )
       } catch (thrown) {
-        if (!this.#isOver()) worker.log.warn({ topic, error: toError(thrown).message }, `What ran could not be read from ${topic}; this is tried again.`)
+        if (!this.#isOver())
+          worker.log.warn(
+            { topic, error: toError(thrown).message },
+            `What ran could not be read from ${topic}; this is tried again.`,
+          )
       }
       await this.#closeLog()
       if (!this.#isOver()) await this.#pause(++failures)
@@ -107,7 +125,12 @@ export class Term implements RunBook {
         ...this.#blank(record),
         upToMs: Math.max(record?.upToMs ?? -Infinity, cursorMs, slotMs),
         open: record?.open.filter((open) => open !== slotMs) ?? [],
-        last: { slotMs: last.slot.getTime(), startedAtMs: last.startedAt.getTime(), durationMs: last.durationMs, result: last.result },
+        last: {
+          slotMs: last.slot.getTime(),
+          startedAtMs: last.startedAt.getTime(),
+          durationMs: last.durationMs,
+          result: last.result,
+        },
       }
       if (await this.#write(log, job, finished)) return
     }
@@ -134,7 +157,10 @@ export class Term implements RunBook {
     } catch (thrown) {
       if (this.#isOver()) throw this.#overError()
       if (log === this.#log) await this.#closeLog()
-      this.#deps.worker.log.debug({ job, error: toError(thrown).message }, 'A claim or its end was not written; it is tried again.')
+      this.#deps.worker.log.debug(
+        { job, error: toError(thrown).message },
+        'A claim or its end was not written; it is tried again.',
+      )
       return false
     }
   }
@@ -193,6 +219,8 @@ export class Term implements RunBook {
   }
 
   #overError(): Error {
-    return this.leadership.signal.aborted ? toError(this.leadership.signal.reason) : new MillraceError('CLOSED', 'This worker does not lead any more.')
+    return this.leadership.signal.aborted
+      ? toError(this.leadership.signal.reason)
+      : new MillraceError('CLOSED', 'This worker does not lead any more.')
   }
 }

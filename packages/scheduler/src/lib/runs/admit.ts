@@ -7,7 +7,10 @@ export const MAX_RUNS = 1000
 export type Admission = 'run' | 'queue' | 'skip' | 'replace'
 
 /** By the job's overlap policy; `active` and `queued` count its runs. */
-export function admit(overlap: Overlap, { active, queued }: { readonly active: number; readonly queued: number }): Admission {
+export function admit(
+  overlap: Overlap,
+  { active, queued }: { readonly active: number; readonly queued: number },
+): Admission {
   if (active === 0 && queued === 0) return 'run'
   switch (overlap) {
     case 'allow':

@@ -1,4 +1,11 @@
-import { isMillraceError, MillraceError, toError, type Scheduled, type ScopeStorage, type WorkerContext } from '@millrace/core'
+import {
+  isMillraceError,
+  MillraceError,
+  toError,
+  type Scheduled,
+  type ScopeStorage,
+  type WorkerContext,
+} from '@millrace/core'
 import type { JobState, JobView, LastRun, RunResult } from '../job-view.ts'
 import { describeJob, type Job, type Overlap } from '../jobs/job.ts'
 import type { Moment, Timetable } from '../timetables/timetable.ts'
@@ -59,7 +66,8 @@ export class JobRunner {
 
   /** Runs slots that had been begun before, those in hand excepted. */
   runAgain(slots: readonly number[]): void {
-    for (const slotMs of slots) if (!this.#holds(slotMs)) this.#submit(new Run({ slotMs, book: this.#book, delayMs: 0 }), 'queue-all')
+    for (const slotMs of slots)
+      if (!this.#holds(slotMs)) this.#submit(new Run({ slotMs, book: this.#book, delayMs: 0 }), 'queue-all')
   }
 
   /** Runs what has come due. */
@@ -89,8 +97,10 @@ export class JobRunner {
 
   /** One more run, now; nothing of it is kept for other leaders. */
   trigger(): Promise<RunOutcome> {
-    if (this.#phase === 'stopped') throw new MillraceError('CLOSED', `${this.#what} was triggered while the worker stops.`)
-    if (this.#phase === 'waiting' && this.job.onLeader) throw new MillraceError('NOT_LEADER', `${this.#what} was triggered on worker ${this.#deps.worker.id}.`)
+    if (this.#phase === 'stopped')
+      throw new MillraceError('CLOSED', `${this.#what} was triggered while the worker stops.`)
+    if (this.#phase === 'waiting' && this.job.onLeader)
+      throw new MillraceError('NOT_LEADER', `${this.#what} was triggered on worker ${this.#deps.worker.id}.`)
     const run = new Run({ slotMs: this.#deps.worker.clock.now(), book: undefined, delayMs: 0 })
     this.#submit(run, this.job.overlap)
     return run.over.promise
@@ -155,7 +165,9 @@ export class JobRunner {
   }
 
   #holds(slotMs: number): boolean {
-    return [...this.#active, ...this.#queue].some((run) => run.slotMs === slotMs && run.book === this.#book && !run.abort.signal.aborted)
+    return [...this.#active, ...this.#queue].some(
+      (run) => run.slotMs === slotMs && run.book === this.#book && !run.abort.signal.aborted,
+    )
   }
 
   /** A delay by which the run still begins before the next slot. */
@@ -223,7 +235,10 @@ export class JobRunner {
       if (run.delayMs > 0) await clock.sleep(run.delayMs, signal)
       if (run.book !== undefined && !(await run.book.claim(this.job.name, run.slotMs))) return false
     } catch (thrown) {
-      log.debug({ job: this.job.name, slot: run.slot.toISOString(), error: toError(thrown).message }, `A run of ${this.#what} did not begin.`)
+      log.debug(
+        { job: this.job.name, slot: run.slot.toISOString(), error: toError(thrown).message },
+        `A run of ${this.#what} did not begin.`,
+      )
       return false
     }
     return !signal.aborted
@@ -239,7 +254,9 @@ export class JobRunner {
     let threw = false
     run.begun = true
     try {
-      await scope.run({ client: worker, worker, event: undefined, agent: undefined }, () => this.job.fn({ job: this.job.name, slot: run.slot, signal }))
+      await scope.run({ client: worker, worker, event: undefined, agent: undefined }, () =>
+        this.job.fn({ job: this.job.name, slot: run.slot, signal }),
+      )
     } catch (thrown) {
       threw = true
       error = toError(thrown)
@@ -273,24 +290,40 @@ export class JobRunner {
 
   #failed(run: Run, thrown: Error | undefined): void {
     const { log, sensor } = this.#deps.worker
-    const error = run.timedOut ? timeoutError(this.#what, this.job) : (thrown ?? new Error('It failed without an error.'))
+    const error = run.timedOut
+      ? timeoutError(this.#what, this.job)
+      : (thrown ?? new Error('It failed without an error.'))
     const slot = run.slot
     this.#failures++
     this.#lastError = { message: error.message, slot }
     sensor.errorRaised({ source: this.#what, error })
-    log.error({ job: this.job.name, slot: slot.toISOString(), err: error }, `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${error.message}`)
+    log.error(
+      { job: this.job.name, slot: slot.toISOString(), err: error },
+      `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${error.message}`,
+    )
   }
 
   /** Tells other leaders, unless the run should be run again by the next. */
   async #keep(run: Run, last: LastRun): Promise<void> {
     if (run.book === undefined || (last.result === 'cut-short' && !run.superseded)) return
     try {
-      await run.book.finish(this.job.name, { slotMs: run.slotMs, cursorMs: this.#timetable?.cursorMs ?? run.slotMs, last })
+      await run.book.finish(this.job.name, {
+        slotMs: run.slotMs,
+        cursorMs: this.#timetable?.cursorMs ?? run.slotMs,
+        last,
+      })
     } catch (thrown) {
       const { log } = this.#deps.worker
       if (isMillraceError(thrown, 'CLOSED', 'NOT_ASSIGNED'))
-        log.warn({ job: this.job.name, slot: last.slot.toISOString() }, `The lead was lost before the end of a run of ${this.#what} was noted: the next leader runs it again.`)
-      else log.error({ job: this.job.name, slot: last.slot.toISOString(), err: toError(thrown) }, `The end of a run of ${this.#what} could not be noted.`)
+        log.warn(
+          { job: this.job.name, slot: last.slot.toISOString() },
+          `The lead was lost before the end of a run of ${this.#what} was noted: the next leader runs it again.`,
+        )
+      else
+        log.error(
+          { job: this.job.name, slot: last.slot.toISOString(), err: toError(thrown) },
+          `The end of a run of ${this.#what} could not be noted.`,
+        )
     }
   }
 }

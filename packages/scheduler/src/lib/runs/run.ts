@@ -37,7 +37,15 @@ export class Run {
   timedOut = false
   begun = false
 
-  constructor({ slotMs, book, delayMs }: { readonly slotMs: number; readonly book: RunBook | undefined; readonly delayMs: number }) {
+  constructor({
+    slotMs,
+    book,
+    delayMs,
+  }: {
+    readonly slotMs: number
+    readonly book: RunBook | undefined
+    readonly delayMs: number
+  }) {
     this.slotMs = slotMs
     this.book = book
     this.delayMs = delayMs

@@ -78,11 +78,17 @@ interface Expression {
 }
 
 function textOf({ minutes, hours, days, months, weekdays }: Expression): string {
-  return [minutes, hours, days, months, weekdays].map((field) => (typeof field === 'string' ? field : field.join(','))).join(' ')
+  return [minutes, hours, days, months, weekdays]
+    .map((field) => (typeof field === 'string' ? field : field.join(',')))
+    .join(' ')
 }
 
 /** The slots of a year, by looking at every quarter of an hour. */
-function expected({ minutes, hours, days, months, weekdays }: Expression, zone: string, year: number): readonly number[] {
+function expected(
+  { minutes, hours, days, months, weekdays }: Expression,
+  zone: string,
+  year: number,
+): readonly number[] {
   const step = typeof hours === 'string' ? Number(hours.split('/')[1] ?? 1) : 1
   const seen = new Set<string>()
   return wallsOf(zone, year).flatMap(([ms, wall]) => {
@@ -97,13 +103,24 @@ function expected({ minutes, hours, days, months, weekdays }: Expression, zone: 
   })
 }
 
-const some = (min: number, max: number): fc.Arbitrary<readonly number[]> => fc.uniqueArray(fc.integer({ min, max }), { minLength: 1, maxLength: 4 })
+const some = (min: number, max: number): fc.Arbitrary<readonly number[]> =>
+  fc.uniqueArray(fc.integer({ min, max }), { minLength: 1, maxLength: 4 })
 
 const expressions: fc.Arbitrary<Expression> = fc.record({
   minutes: fc.uniqueArray(fc.constantFrom(0, 15, 30, 45), { minLength: 1, maxLength: 3 }),
   // Hours in which clocks are changed come often.
-  hours: fc.oneof(fc.uniqueArray(fc.constantFrom(0, 1, 2, 3, 23), { minLength: 1, maxLength: 4 }), some(0, 22), fc.constantFrom('*' as const, '*/2' as const, '*/3' as const)),
-  days: fc.oneof(fc.constant('*' as const), fc.uniqueArray(fc.oneof(fc.integer({ min: 1, max: 31 }), fc.constant('L' as const)), { minLength: 1, maxLength: 4 })),
+  hours: fc.oneof(
+    fc.uniqueArray(fc.constantFrom(0, 1, 2, 3, 23), { minLength: 1, maxLength: 4 }),
+    some(0, 22),
+    fc.constantFrom('*' as const, '*/2' as const, '*/3' as const),
+  ),
+  days: fc.oneof(
+    fc.constant('*' as const),
+    fc.uniqueArray(fc.oneof(fc.integer({ min: 1, max: 31 }), fc.constant('L' as const)), {
+      minLength: 1,
+      maxLength: 4,
+    }),
+  ),
   months: fc.oneof(fc.constant('*' as const), some(1, 12)),
   weekdays: fc.oneof(fc.constant('*' as const), some(0, 6)),
 })
@@ -113,12 +130,21 @@ test.each(ZONES)('a year in %s (%i) has the slots that its walls show', (zone, y
     fc.property(expressions, (expression) => {
       const text = textOf(expression)
       // Kept out: dates that never come, which are an error at definition.
-      const shortMonths = Array.isArray(expression.months) && expression.weekdays === '*' && Array.isArray(expression.days) && !expression.days.includes('L')
+      const shortMonths =
+        Array.isArray(expression.months) &&
+        expression.weekdays === '*' &&
+        Array.isArray(expression.days) &&
+        !expression.days.includes('L')
       fc.pre(!shortMonths || expression.days.some((day) => typeof day === 'number' && day <= 28))
       const walked = schedule(text, zone)
       const wanted = expected(expression, zone, year)
       const found: number[] = []
-      for (let ms = nextSlot(walked, Date.UTC(year, 0, 1) - 1); ms !== undefined && ms < Date.UTC(year + 1, 0, 1); ms = nextSlot(walked, ms)) found.push(ms)
+      for (
+        let ms = nextSlot(walked, Date.UTC(year, 0, 1) - 1);
+        ms !== undefined && ms < Date.UTC(year + 1, 0, 1);
+        ms = nextSlot(walked, ms)
+      )
+        found.push(ms)
       const iso = (list: readonly number[]): readonly string[] => list.map((ms) => new Date(ms).toISOString())
       expect(iso(found), text).toEqual(iso(wanted))
     }),
@@ -128,47 +154,92 @@ test.each(ZONES)('a year in %s (%i) has the slots that its walls show', (zone, y
 
 test('from anywhere the next slot is the first one after, and never early', () => {
   fc.assert(
-    fc.property(fc.constantFrom(...ZONES), expressions, fc.double({ min: 0, max: 0.9, noNaN: true }), ([zone, year], expression, share) => {
-      fc.pre(expression.days === '*' && expression.months === '*')
-      const afterMs = Math.floor(Date.UTC(year, 0, 2) + share * 360 * 86_400_000)
-      const wanted = expected(expression, zone, year).find((ms) => ms > afterMs)
-      fc.pre(wanted !== undefined)
-      expect(nextSlot(schedule(textOf(expression), zone), afterMs)).toBe(wanted)
-    }),
+    fc.property(
+      fc.constantFrom(...ZONES),
+      expressions,
+      fc.double({ min: 0, max: 0.9, noNaN: true }),
+      ([zone, year], expression, share) => {
+        fc.pre(expression.days === '*' && expression.months === '*')
+        const afterMs = Math.floor(Date.UTC(year, 0, 2) + share * 360 * 86_400_000)
+        const wanted = expected(expression, zone, year).find((ms) => ms > afterMs)
+        fc.pre(wanted !== undefined)
+        expect(nextSlot(schedule(textOf(expression), zone), afterMs)).toBe(wanted)
+      },
+    ),
     { numRuns: 200 },
   )
 })
 
 test('a fixed hour inside the gap is skipped, in the repeated hour it runs once', () => {
-  expect(slots('30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00:00Z', 2)).toEqual(['2026-03-30T00:30:00Z', '2026-03-31T00:30:00Z'])
-  expect(slots('30 2 * * *', 'Europe/Berlin', '2026-10-24T12:00:00Z', 2)).toEqual(['2026-10-25T00:30:00Z', '2026-10-26T01:30:00Z'])
-  expect(slots('0 2 * * *', 'Australia/Lord_Howe', '2026-10-03T00:00:00Z', 2)).toEqual(['2026-10-04T15:00:00Z', '2026-10-05T15:00:00Z'])
+  expect(slots('30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00:00Z', 2)).toEqual([
+    '2026-03-30T00:30:00Z',
+    '2026-03-31T00:30:00Z',
+  ])
+  expect(slots('30 2 * * *', 'Europe/Berlin', '2026-10-24T12:00:00Z', 2)).toEqual([
+    '2026-10-25T00:30:00Z',
+    '2026-10-26T01:30:00Z',
+  ])
+  expect(slots('0 2 * * *', 'Australia/Lord_Howe', '2026-10-03T00:00:00Z', 2)).toEqual([
+    '2026-10-04T15:00:00Z',
+    '2026-10-05T15:00:00Z',
+  ])
 })
 
 test('an open hour runs through both', () => {
-  expect(slots('30 * * * *', 'Europe/Berlin', '2026-03-29T00:00:00Z', 3)).toEqual(['2026-03-29T00:30:00Z', '2026-03-29T01:30:00Z', '2026-03-29T02:30:00Z'])
-  expect(slots('30 * * * *', 'Europe/Berlin', '2026-10-25T00:00:00Z', 3)).toEqual(['2026-10-25T00:30:00Z', '2026-10-25T01:30:00Z', '2026-10-25T02:30:00Z'])
-  expect(slots('0 0-23 * * *', 'Europe/Berlin', '2026-10-25T00:30:00Z', 2)).toEqual(['2026-10-25T01:00:00Z', '2026-10-25T02:00:00Z'])
+  expect(slots('30 * * * *', 'Europe/Berlin', '2026-03-29T00:00:00Z', 3)).toEqual([
+    '2026-03-29T00:30:00Z',
+    '2026-03-29T01:30:00Z',
+    '2026-03-29T02:30:00Z',
+  ])
+  expect(slots('30 * * * *', 'Europe/Berlin', '2026-10-25T00:00:00Z', 3)).toEqual([
+    '2026-10-25T00:30:00Z',
+    '2026-10-25T01:30:00Z',
+    '2026-10-25T02:30:00Z',
+  ])
+  expect(slots('0 0-23 * * *', 'Europe/Berlin', '2026-10-25T00:30:00Z', 2)).toEqual([
+    '2026-10-25T01:00:00Z',
+    '2026-10-25T02:00:00Z',
+  ])
 })
 
 test('a date that a zone left out has no slots', () => {
-  expect(slots('0 12 * * *', 'Pacific/Apia', '2011-12-29T12:00:00Z', 2)).toEqual(['2011-12-29T22:00:00Z', '2011-12-30T22:00:00Z'])
+  expect(slots('0 12 * * *', 'Pacific/Apia', '2011-12-29T12:00:00Z', 2)).toEqual([
+    '2011-12-29T22:00:00Z',
+    '2011-12-30T22:00:00Z',
+  ])
 })
 
 test('February 29, last days, last and second weekdays, seconds, nicknames', () => {
-  expect(slots('0 0 29 2 *', 'UTC', '2026-01-01T00:00:00Z', 2)).toEqual(['2028-02-29T00:00:00Z', '2032-02-29T00:00:00Z'])
+  expect(slots('0 0 29 2 *', 'UTC', '2026-01-01T00:00:00Z', 2)).toEqual([
+    '2028-02-29T00:00:00Z',
+    '2032-02-29T00:00:00Z',
+  ])
   expect(slots('0 0 29 2 *', 'Asia/Tokyo', '2096-03-01T00:00:00Z', 1)).toEqual(['2104-02-28T15:00:00Z'])
   expect(slots('0 0 L * *', 'UTC', '2028-01-31T00:00:00Z', 2)).toEqual(['2028-02-29T00:00:00Z', '2028-03-31T00:00:00Z'])
-  expect(slots('0 9 * * 5L', 'UTC', '2026-01-01T00:00:00Z', 2)).toEqual(['2026-01-30T09:00:00Z', '2026-02-27T09:00:00Z'])
-  expect(slots('0 9 * * 1#2', 'UTC', '2026-01-01T00:00:00Z', 2)).toEqual(['2026-01-12T09:00:00Z', '2026-02-09T09:00:00Z'])
+  expect(slots('0 9 * * 5L', 'UTC', '2026-01-01T00:00:00Z', 2)).toEqual([
+    '2026-01-30T09:00:00Z',
+    '2026-02-27T09:00:00Z',
+  ])
+  expect(slots('0 9 * * 1#2', 'UTC', '2026-01-01T00:00:00Z', 2)).toEqual([
+    '2026-01-12T09:00:00Z',
+    '2026-02-09T09:00:00Z',
+  ])
   expect(slots('0 9 * * 7', 'UTC', '2026-01-01T00:00:00Z', 1)).toEqual(['2026-01-04T09:00:00Z'])
-  expect(slots('*/20 59 23 * * *', 'UTC', '2026-01-01T23:59:19.500Z', 3)).toEqual(['2026-01-01T23:59:20Z', '2026-01-01T23:59:40Z', '2026-01-02T23:59:00Z'])
+  expect(slots('*/20 59 23 * * *', 'UTC', '2026-01-01T23:59:19.500Z', 3)).toEqual([
+    '2026-01-01T23:59:20Z',
+    '2026-01-01T23:59:40Z',
+    '2026-01-02T23:59:00Z',
+  ])
   expect(slots('@daily', 'America/Los_Angeles', '2026-01-01T00:00:00Z', 1)).toEqual(['2026-01-01T08:00:00Z'])
   expect(slots('0 0 * 2 5#5', 'UTC', '2026-01-01T00:00:00Z', 1)).toEqual(['2036-02-29T00:00:00Z'])
 })
 
 test('start and end bound the slots; a slot at either is one', () => {
-  const bounded = createCrontab('0 * * * *', { name: 'job', start: new Date('2026-01-01T05:00:00Z'), end: new Date('2026-01-01T06:00:00Z') }, () => {}).schedule
+  const bounded = createCrontab(
+    '0 * * * *',
+    { name: 'job', start: new Date('2026-01-01T05:00:00Z'), end: new Date('2026-01-01T06:00:00Z') },
+    () => {},
+  ).schedule
   expect(nextSlot(bounded, 0)).toBe(Date.parse('2026-01-01T05:00:00Z'))
   expect(nextSlot(bounded, Date.parse('2026-01-01T05:00:00Z'))).toBe(Date.parse('2026-01-01T06:00:00Z'))
   expect(nextSlot(bounded, Date.parse('2026-01-01T06:00:00Z'))).toBeUndefined()

@@ -53,7 +53,11 @@ export function nextSlot({ fields, zone, startMs, endMs }: CronSchedule, afterMs
 }
 
 /** The first slot from `fromMs` to before `untilMs`, between which the offset does not change. */
-function slotWithin({ fields, zone }: Pick<CronSchedule, 'fields' | 'zone'>, fromMs: number, untilMs: number): number | undefined {
+function slotWithin(
+  { fields, zone }: Pick<CronSchedule, 'fields' | 'zone'>,
+  fromMs: number,
+  untilMs: number,
+): number | undefined {
   const offsetMs = zone.offsetAt(fromMs)
   const endWallMs = untilMs + offsetMs
   let wallMs = fromMs + offsetMs

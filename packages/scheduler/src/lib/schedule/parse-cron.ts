@@ -37,7 +37,11 @@ export function parseCron(expression: string, job: string): CronFields {
 
 export function invalid(expression: string, job: string, why: string, cause?: Error): MillraceError {
   const options = cause === undefined ? {} : { cause }
-  return new MillraceError('CRON_INVALID', `The expression ${JSON.stringify(expression)} of ${job} cannot be used: ${why}.`, options)
+  return new MillraceError(
+    'CRON_INVALID',
+    `The expression ${JSON.stringify(expression)} of ${job} cannot be used: ${why}.`,
+    options,
+  )
 }
 
 function daysOfMonth(values: readonly (number | string)[]): DaysOfMonth {
@@ -45,7 +49,9 @@ function daysOfMonth(values: readonly (number | string)[]): DaysOfMonth {
 }
 
 function daysOfWeek(values: readonly (number | string)[], nth: number): DaysOfWeek {
-  const last = values.flatMap((value) => (typeof value === 'string' && value.endsWith('L') ? [Number.parseInt(value, 10) % 7] : []))
+  const last = values.flatMap((value) =>
+    typeof value === 'string' && value.endsWith('L') ? [Number.parseInt(value, 10) % 7] : [],
+  )
   return { days: [...new Set(numbers(values).map((day) => day % 7))].toSorted((a, b) => a - b), last, nth }
 }
 

@@ -32,7 +32,8 @@ interface Stretch {
  */
 export function openZone(name: string, owner: string): Zone {
   const format = formatOf(name, owner)
-  if (format.resolvedOptions().timeZone === 'UTC') return { name, offsetAt: () => 0, changeAfter: (_ms, limitMs) => limitMs }
+  if (format.resolvedOptions().timeZone === 'UTC')
+    return { name, offsetAt: () => 0, changeAfter: (_ms, limitMs) => limitMs }
   return new RuledZone(name, format)
 }
 
@@ -88,13 +89,18 @@ class RuledZone implements Zone {
       if (this.#read(middle) === first) before = middle
       else after = middle
     }
-    return ms < after ? { fromMs: stepMs, toMs: after, offsetMs: first } : { fromMs: after, toMs: endMs, offsetMs: last }
+    return ms < after
+      ? { fromMs: stepMs, toMs: after, offsetMs: first }
+      : { fromMs: after, toMs: endMs, offsetMs: last }
   }
 
   #read(ms: number): number {
     const wall = { year: 0, month: 0, day: 0, hour: 0, minute: 0, second: 0 }
-    for (const { type, value } of this.#format.formatToParts(ms)) if (type in wall) Object.assign(wall, { [type]: Number(value) })
-    return Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second) - Math.floor(ms / 1000) * 1000
+    for (const { type, value } of this.#format.formatToParts(ms))
+      if (type in wall) Object.assign(wall, { [type]: Number(value) })
+    return (
+      Date.UTC(wall.year, wall.month - 1, wall.day, wall.hour, wall.minute, wall.second) - Math.floor(ms / 1000) * 1000
+    )
   }
 }
 

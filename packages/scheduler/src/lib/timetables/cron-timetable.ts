@@ -51,7 +51,10 @@ export class CronTimetable implements Timetable {
 }
 
 /** The latest slots in a time that may be long, and how many there were at least. */
-function walk(schedule: CronSchedule, { afterMs, untilMs, wanted }: { readonly afterMs: number; readonly untilMs: number; readonly wanted: number }): { readonly slots: readonly number[]; readonly passed: number } {
+function walk(
+  schedule: CronSchedule,
+  { afterMs, untilMs, wanted }: { readonly afterMs: number; readonly untilMs: number; readonly wanted: number },
+): { readonly slots: readonly number[]; readonly passed: number } {
   let slots: number[] = []
   let passed = 0
   let steps = 0

@@ -13,7 +13,10 @@ export class TimerTimetable implements Timetable {
   #told: number
   #cursorMs: number
 
-  private constructor(everyMs: number, { originMs, told, cursorMs }: { readonly originMs: number; readonly told: number; readonly cursorMs: number }) {
+  private constructor(
+    everyMs: number,
+    { originMs, told, cursorMs }: { readonly originMs: number; readonly told: number; readonly cursorMs: number },
+  ) {
     this.#everyMs = everyMs
     this.#originMs = originMs
     this.#told = told

@@ -1,4 +1,11 @@
-import { type Candidate, type Clock, type Leadership, raceAbort, type TransactionalProducer, type Transport } from '@millrace/core'
+import {
+  type Candidate,
+  type Clock,
+  type Leadership,
+  raceAbort,
+  type TransactionalProducer,
+  type Transport,
+} from '@millrace/core'
 import type { TaskRuntime } from '../tasks/task-runtime.ts'
 import { withinLimit } from '../worker/within-limit.ts'
 import type { Lease } from './lease.ts'
@@ -64,7 +71,8 @@ export class Elections {
     // Where members are never thrown out the partition cannot be somebody else's.
     if (!transport.capabilities.sessions) return
     const calledMs = clock.monotonic()
-    while (lastHeartbeatMs() < calledMs) await raceAbort(clock.sleep(settings.heartbeatIntervalMs / 4, task.signal), task.signal)
+    while (lastHeartbeatMs() < calledMs)
+      await raceAbort(clock.sleep(settings.heartbeatIntervalMs / 4, task.signal), task.signal)
   }
 
   #producer(): TransactionalProducer {
