@@ -46,7 +46,9 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
     for (const attempts of tries) {
       expect(attempts.length).toBeGreaterThan(OUTAGE_MS / 2_000)
       expect(attempts.length).toBeLessThan(OUTAGE_MS / 900 + 8)
-      expect(attempts.every((attempt, i) => i === 0 || attempt === 1 || attempt === (attempts[i - 1] ?? 0) + 1)).toBe(true)
+      expect(attempts.every((attempt, i) => i === 0 || attempt === 1 || attempt === (attempts[i - 1] ?? 0) + 1)).toBe(
+        true,
+      )
     }
     const verdict = await run.verdict()
     expect(verdict).toMatchObject(NOTHING_LOST)
@@ -89,7 +91,10 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
     expect(await run.stopAll()).toEqual([0, 0])
     const verdict = await run.verdict()
     expect(verdict).toMatchObject(NOTHING_LOST)
-    tellFigures(`broker frozen for ${OUTAGE_MS} ms: at most ${most} bytes in an outbox, commits again after ${backMs} ms`, verdict)
+    tellFigures(
+      `broker frozen for ${OUTAGE_MS} ms: at most ${most} bytes in an outbox, commits again after ${backMs} ms`,
+      verdict,
+    )
   })
 
   test('connections cut in the middle of requests and answers', LIMIT, async () => {
@@ -118,5 +123,7 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
 
 /** Numbers of the tries that a worker has warned of. */
 function triesOf(worker: WorkerProcess): readonly number[] {
-  return worker.log.flatMap(({ message, attempt }) => (message.endsWith('Trying again.') && attempt !== undefined ? [attempt] : []))
+  return worker.log.flatMap(({ message, attempt }) =>
+    message.endsWith('Trying again.') && attempt !== undefined ? [attempt] : [],
+  )
 }

@@ -18,63 +18,69 @@ const SLACK_BYTES = 96 << 20
 describeKafka('overload', (brokers) => {
   const outside = outsideOf(brokers)
 
-  test('a slow agent under a full topic stays within its memory and does not hold up another', { timeout: 180_000 }, async () => {
-    const records = length({ short: 30_000, long: 150_000 })
-    const slow = `slow-${randomBytes(4).toString('hex')}`
-    await using run = await fireRun({
-      outside: outside(),
-      brokers: brokers.join(','),
-      partitions: PARTITIONS,
-      settings: { maxBufferedBytes: MAX_BUFFERED_BYTES },
-      plan: { slow: { topic: slow, eventMs: 100 } },
-    })
-    const [worker] = await run.startReady(1)
-    if (worker === undefined) throw new Error('There is no worker.')
-    await run.send(100)
-    await run.untilDone()
-    const calm = await worker.report()
-    await fill(slow, records)
-    const paused = await eventually(
-      async () => {
-        const { stats } = await worker.report()
-        const there = stats?.sources.filter(({ topic, paused }) => topic === slow && paused === 'buffer') ?? []
-        return there.length === PARTITIONS ? there : undefined
-      },
-      { what: 'all partitions of the slow topic to be paused', limitMs: 30_000 },
-    )
-    expect(paused.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0)).toBeGreaterThan(MAX_BUFFERED_BYTES / 2)
+  test(
+    'a slow agent under a full topic stays within its memory and does not hold up another',
+    { timeout: 180_000 },
+    async () => {
+      const records = length({ short: 30_000, long: 150_000 })
+      const slow = `slow-${randomBytes(4).toString('hex')}`
+      await using run = await fireRun({
+        outside: outside(),
+        brokers: brokers.join(','),
+        partitions: PARTITIONS,
+        settings: { maxBufferedBytes: MAX_BUFFERED_BYTES },
+        plan: { slow: { topic: slow, eventMs: 100 } },
+      })
+      const [worker] = await run.startReady(1)
+      if (worker === undefined) throw new Error('There is no worker.')
+      await run.send(100)
+      await run.untilDone()
+      const calm = await worker.report()
+      await fill(slow, records)
+      const paused = await eventually(
+        async () => {
+          const { stats } = await worker.report()
+          const there = stats?.sources.filter(({ topic, paused }) => topic === slow && paused === 'buffer') ?? []
+          return there.length === PARTITIONS ? there : undefined
+        },
+        { what: 'all partitions of the slow topic to be paused', limitMs: 30_000 },
+      )
+      expect(paused.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0)).toBeGreaterThan(MAX_BUFFERED_BYTES / 2)
 
-    // The other agent handles its whole topic meanwhile, at its own speed.
-    const startedMs = clock.monotonic()
-    await run.send(20_000)
-    await run.untilDone()
-    const fastMs = clock.monotonic() - startedMs
-    let peakBytes = 0
-    const endMs = clock.monotonic() + length({ short: 5_000, long: 30_000 })
-    await eventually(
-      async () => {
-        const { rssBytes, stats } = await worker.report()
-        peakBytes = Math.max(peakBytes, rssBytes)
-        const buffered = stats?.sources.reduce((sum, one) => sum + one.bufferedBytes, 0) ?? 0
-        // A fetch of each partition may come on top.
-        expect(buffered).toBeLessThan(MAX_BUFFERED_BYTES + 2 * PARTITIONS * 256 * 1024)
-        return clock.monotonic() > endMs
-      },
-      { what: 'the time to pass', limitMs: 60_000 },
-    )
-    const after = await worker.report()
-    expect(after.peakRssBytes - calm.rssBytes).toBeLessThan(MAX_BUFFERED_BYTES + SLACK_BYTES)
-    expect(after.stats?.agents['slow']?.lag).toBeGreaterThan(records / 2)
-    expect(after.handledSlow).toBeLessThan(records / 2)
-    expect(after.stats?.sources.filter(({ topic }) => topic === run.numbers).every(({ paused }) => paused === undefined)).toBe(true)
-    expect(await worker.stop()).toBe(0)
-    const verdict = await run.verdict()
-    expect(verdict).toMatchObject(CLEAN)
-    tellFigures(
-      `${records * RECORD_BYTES >> 20} MiB before a slow agent: ${mib(calm.rssBytes)} MiB calm, ${mib(after.peakRssBytes)} MiB at most, other agent 20,000 in ${Math.round(fastMs)} ms`,
-      verdict,
-    )
-  })
+      // The other agent handles its whole topic meanwhile, at its own speed.
+      const startedMs = clock.monotonic()
+      await run.send(20_000)
+      await run.untilDone()
+      const fastMs = clock.monotonic() - startedMs
+      let peakBytes = 0
+      const endMs = clock.monotonic() + length({ short: 5_000, long: 30_000 })
+      await eventually(
+        async () => {
+          const { rssBytes, stats } = await worker.report()
+          peakBytes = Math.max(peakBytes, rssBytes)
+          const buffered = stats?.sources.reduce((sum, one) => sum + one.bufferedBytes, 0) ?? 0
+          // A fetch of each partition may come on top.
+          expect(buffered).toBeLessThan(MAX_BUFFERED_BYTES + 2 * PARTITIONS * 256 * 1024)
+          return clock.monotonic() > endMs
+        },
+        { what: 'the time to pass', limitMs: 60_000 },
+      )
+      const after = await worker.report()
+      expect(after.peakRssBytes - calm.rssBytes).toBeLessThan(MAX_BUFFERED_BYTES + SLACK_BYTES)
+      expect(after.stats?.agents['slow']?.lag).toBeGreaterThan(records / 2)
+      expect(after.handledSlow).toBeLessThan(records / 2)
+      expect(
+        after.stats?.sources.filter(({ topic }) => topic === run.numbers).every(({ paused }) => paused === undefined),
+      ).toBe(true)
+      expect(await worker.stop()).toBe(0)
+      const verdict = await run.verdict()
+      expect(verdict).toMatchObject(CLEAN)
+      tellFigures(
+        `${(records * RECORD_BYTES) >> 20} MiB before a slow agent: ${mib(calm.rssBytes)} MiB calm, ${mib(after.peakRssBytes)} MiB at most, other agent 20,000 in ${Math.round(fastMs)} ms`,
+        verdict,
+      )
+    },
+  )
 
   async function fill(topic: string, records: number): Promise<void> {
     const producer = outside().producer()

@@ -1,4 +1,5 @@
 import { eventually } from '@millrace/conformance'
+import { NO_HEADERS } from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ClusterEyes } from './cluster-eyes.ts'
@@ -26,6 +27,20 @@ describeKafka('topics changed under a running worker', (brokers) => {
     return { run, worker }
   }
   const deleteTopic = (name: string): Promise<void> => outside().admin().deleteTopics([name])
+  const isRefused = async (topic: string): Promise<boolean> => {
+    const producer = outside().producer()
+    const records = [0, 1, 2, 3].map((partition) => ({
+      topic,
+      partition,
+      key: null,
+      value: null,
+      headers: NO_HEADERS,
+      timestamp: 0,
+    }))
+    const outcomes = await producer.send(records, { guard: () => {} })
+    await producer.close()
+    return outcomes.every(({ ok }) => !ok)
+  }
   const reasonOf = async (worker: WorkerProcess): Promise<{ readonly code: string; readonly message: string }> => {
     await worker.ended(NOTICE_LIMIT_MS)
     if (worker.failure === undefined) throw new Error(`The worker told no reason:\n${worker.output}`)
@@ -69,6 +84,8 @@ describeKafka('topics changed under a running worker', (brokers) => {
       const { run, worker } = await working()
       await using _run = run
       await deleteTopic(run.copies)
+      // For a moment after its deletion a topic still takes records.
+      await eventually(() => isRefused(run.copies), { what: 'the topic to refuse records', limitMs: 20_000 })
       const before = await run.committed()
       await run.send(1000)
       const { message } = await reasonOf(worker)

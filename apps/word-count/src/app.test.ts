@@ -24,6 +24,22 @@ describe('word count, in memory', () => {
     expect(counted).toEqual(new Map(independentCount()))
   })
 
+  it('answers for a word by path and by query, wherever it is', async () => {
+    await using t = await testApp(app, { partitions: 8 })
+    await t.worker()
+    await t.worker()
+    await t.send(posts, 'thar she blows she does')
+    await t.settle()
+    for (const [word, count] of [
+      ['thar', 1],
+      ['she', 2],
+      ['land', 0],
+    ] as const) {
+      expect(await (await t.fetch(`/count/${word}/`)).json()).toEqual({ [word]: count })
+      expect(await (await t.fetch(`/count/?word=${word}`)).json()).toEqual({ [word]: count })
+    }
+  })
+
   it('goes on after a clean stop, counting nothing twice', async () => {
     await using t = await testApp(app, { partitions: 8 })
     const second = await t.worker()

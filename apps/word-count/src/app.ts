@@ -23,4 +23,14 @@ app.agent('shuffle-words', posts, async (posts) => {
     for (const word of wordsOf(post)) await countWords.send({ key: word, value: { word } })
 })
 
+// Each word is on one worker: a request that comes in anywhere is answered there. By path, and by query.
+app.page(
+  '/count/:word/',
+  app.tableRoute(counts, { param: 'word' }, (c, word) => c.json({ [word]: counts.get(word) })),
+)
+app.page(
+  '/count/',
+  app.tableRoute(counts, { query: 'word' }, (c, word) => c.json({ [word]: counts.get(word) })),
+)
+
 await app.main(import.meta)

@@ -12,7 +12,8 @@ const stopping = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')
 
 say(`Word count on ${process.env['MILLRACE_BROKER']}. Ctrl-C ends it.`)
 await app.start()
-say('The worker is ready. Sending it the first 42 chapters of Moby-Dick; counts go on from the last run.')
+say(`The worker is ready: open ${app.web.url}`)
+say('Sending it the first 42 chapters of Moby-Dick; counts go on from the last run.')
 const sending = Promise.all(bookPosts().map((value) => posts.send({ value })))
 sending.catch((error: unknown) => {
   say(`Sending failed: ${String(error)}`)

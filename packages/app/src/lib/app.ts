@@ -58,10 +58,10 @@ import type {
   RoutableTable,
   ViewClass,
 } from '@millrace/web'
-import type { WorkerStats } from '@millrace/worker'
 import { appCommandLine } from './app-command-line.ts'
 import type { AppEvents } from './app-events.ts'
 import type { AppParts } from './app-parts.ts'
+import type { AppStats } from './app-stats.ts'
 import { AppScheduler } from './app-scheduler.ts'
 import { commandDefinition } from './command-definition.ts'
 
@@ -290,10 +290,13 @@ export class App implements HasCommandLine {
     return 'param' in place ? site.tableRoute(table, place, handler) : site.tableRoute(table, place, handler)
   }
 
-  /** The whole site as a function, for mounting into another server. */
-  get web(): { fetch(request: Request): Promise<Response> } {
-    const { site } = this.#parts.runtime
-    return { fetch: (request) => site.fetch(request) }
+  /**
+   * The site: `fetch` is the whole of it as a function, for mounting into another server; `url` is where this process
+   * serves it, for a person at this machine (`undefined` when no worker runs or `web.enabled` is off).
+   */
+  get web(): { fetch(request: Request): Promise<Response>; readonly url: string | undefined } {
+    const { runtime, lifecycle } = this.#parts
+    return { fetch: (request) => runtime.site.fetch(request), url: lifecycle.running?.web?.url() }
   }
 
   /** Calls `fn` each time; the function returned ends that. */
@@ -321,8 +324,8 @@ export class App implements HasCommandLine {
   }
 
   /** Figures of the worker; `undefined` when none runs. */
-  stats(): WorkerStats | undefined {
-    return this.#parts.lifecycle.running?.worker.stats()
+  stats(): AppStats | undefined {
+    return this.#parts.lifecycle.running?.site.stats()
   }
 
   /**
