@@ -171,7 +171,7 @@ test('a timeout aborts the run and counts as a failure', async () => {
     failures: 1,
     active: 0,
     lastRun: { result: 'timed-out', durationMs: 5000 },
-    lastError: { message: expect.stringContaining('Timer "slow" took longer than 5000 ms.') },
+    lastError: { message: expect.stringContaining('The run of timer "slow" took longer than 5000 ms.') },
   })
 })
 

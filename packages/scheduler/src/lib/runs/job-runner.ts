@@ -1,15 +1,9 @@
-import {
-  isMillraceError,
-  MillraceError,
-  toError,
-  type Scheduled,
-  type ScopeStorage,
-  type WorkerContext,
-} from '@millrace/core'
-import type { JobState, JobView, LastRun, RunResult } from '../job-view.ts'
+import { isMillraceError, MillraceError, toError, type ScopeStorage, type WorkerContext } from '@millrace/core'
+import type { JobState, JobView, LastRun } from '../job-view.ts'
 import { describeJob, type Job, type Overlap } from '../jobs/job.ts'
 import type { Moment, Timetable } from '../timetables/timetable.ts'
 import { admit } from './admit.ts'
+import { carryOut, mayBegin } from './carry-out.ts'
 import { describeSchedule } from './describe-schedule.ts'
 import { Run, type RunBook, type RunOutcome } from './run.ts'
 
@@ -219,7 +213,7 @@ export class JobRunner {
   async #perform(run: Run): Promise<void> {
     this.#active.add(run)
     try {
-      if (await this.#mayBegin(run)) await this.#body(run)
+      if (await mayBegin(run, { ...this.#deps, job: this.job })) await this.#body(run)
       else this.#skip(run)
     } finally {
       this.#active.delete(run)
@@ -228,79 +222,26 @@ export class JobRunner {
     }
   }
 
-  async #mayBegin(run: Run): Promise<boolean> {
-    const { clock, log } = this.#deps.worker
-    const { signal } = run.abort
-    try {
-      if (run.delayMs > 0) await clock.sleep(run.delayMs, signal)
-      if (run.book !== undefined && !(await run.book.claim(this.job.name, run.slotMs))) return false
-    } catch (thrown) {
-      log.debug(
-        { job: this.job.name, slot: run.slot.toISOString(), error: toError(thrown).message },
-        `A run of ${this.#what} did not begin.`,
-      )
-      return false
-    }
-    return !signal.aborted
-  }
-
   async #body(run: Run): Promise<void> {
-    const { worker, scope } = this.#deps
-    const { clock } = worker
-    const [startedAtMs, startedMs] = [clock.now(), clock.monotonic()]
-    const { signal } = run.abort
-    const timer = this.#startTimeout(run)
-    let error: Error | undefined
-    let threw = false
-    run.begun = true
-    try {
-      await scope.run({ client: worker, worker, event: undefined, agent: undefined }, () =>
-        this.job.fn({ job: this.job.name, slot: run.slot, signal }),
-      )
-    } catch (thrown) {
-      threw = true
-      error = toError(thrown)
-    }
-    timer?.cancel()
-    const result = this.#resultOf(run, threw)
-    const last = { slot: run.slot, startedAt: new Date(startedAtMs), durationMs: clock.monotonic() - startedMs, result }
+    const { last, error } = await carryOut(run, { ...this.#deps, job: this.job })
     this.#runs++
     this.#lastRun = last
-    if (result === 'failed' || result === 'timed-out') this.#failed(run, error)
+    if (error !== undefined) this.#tell(last, error)
     await this.#keep(run, last)
-    run.end(result, run.timedOut ? timeoutError(this.#what, this.job) : error)
+    run.end(last.result, error)
   }
 
-  #startTimeout(run: Run): Scheduled | undefined {
-    const { timeoutMs } = this.job
-    if (timeoutMs === undefined) return undefined
-    return this.#deps.worker.clock.schedule(timeoutMs, () => {
-      if (run.abort.signal.aborted) return
-      run.timedOut = true
-      run.abort.abort(timeoutError(this.#what, this.job))
-    })
-  }
-
-  #resultOf(run: Run, threw: boolean): RunResult {
-    if (run.timedOut) return 'timed-out'
-    if (!run.abort.signal.aborted) return threw ? 'failed' : 'done'
-    // A task that returns because it was asked to has not done what it was for; another job has, if it did not throw.
-    return threw || this.job.kind === 'task' ? 'cut-short' : 'done'
-  }
-
-  #failed(run: Run, thrown: Error | undefined): void {
+  #tell({ slot, result }: LastRun, error: Error): void {
     const { log, sensor } = this.#deps.worker
-    const error = run.timedOut
-      ? timeoutError(this.#what, this.job)
-      : (thrown ?? new Error('It failed without an error.'))
-    const slot = run.slot
+    const fields = { job: this.job.name, slot: slot.toISOString(), err: error }
+    if (result === 'cut-short') {
+      log.info(fields, `${capital(this.#what)} was cut short in its run of ${slot.toISOString()}.`)
+      return
+    }
     this.#failures++
     this.#lastError = { message: error.message, slot }
     sensor.errorRaised({ source: this.#what, error })
-    log.error(
-      { job: this.job.name, slot: slot.toISOString(), err: error },
-      `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${error.message}`,
-    )
+    log.error(fields, `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${error.message}`)
   }
 
   /** Tells other leaders, unless the run should be run again by the next. */
@@ -326,10 +267,6 @@ export class JobRunner {
         )
     }
   }
-}
-
-function timeoutError(what: string, job: Job): MillraceError {
-  return new MillraceError('JOB_TIMEOUT', `${capital(what)} took longer than ${job.timeoutMs} ms.`)
 }
 
 function capital(text: string): string {

@@ -35,7 +35,6 @@ export class Run {
   /** A later run takes its place: it counts as over, however it ends. */
   superseded = false
   timedOut = false
-  begun = false
 
   constructor({
     slotMs,

@@ -1,0 +1,69 @@
+import { MillraceError, toError, type Scheduled, type ScopeStorage, type WorkerContext } from '@millrace/core'
+import type { LastRun, RunResult } from '../job-view.ts'
+import { describeJob, type Job } from '../jobs/job.ts'
+import type { Run } from './run.ts'
+
+export interface CarryOutDeps {
+  readonly worker: WorkerContext
+  readonly scope: ScopeStorage
+  readonly job: Job
+}
+
+/** A run that has ended, and why it did not end well. */
+export interface CarriedOut {
+  readonly last: LastRun
+  readonly error: Error | undefined
+}
+
+/** Waits for the run's delay and claims its slot. False when it must not begin. Never rejects. */
+export async function mayBegin(run: Run, { worker, job }: CarryOutDeps): Promise<boolean> {
+  const { signal } = run.abort
+  try {
+    if (run.delayMs > 0) await worker.clock.sleep(run.delayMs, signal)
+    if (run.book !== undefined && !(await run.book.claim(job.name, run.slotMs))) return false
+  } catch (thrown) {
+    const fields = { job: job.name, slot: run.slot.toISOString(), error: toError(thrown).message }
+    worker.log.debug(fields, `A run of ${describeJob(job)} did not begin.`)
+    return false
+  }
+  return !signal.aborted
+}
+
+/** Calls the job's function in the worker's scope, for no longer than its timeout lets it. Never rejects. */
+export async function carryOut(run: Run, { worker, scope, job }: CarryOutDeps): Promise<CarriedOut> {
+  const { clock } = worker
+  const startedAt = new Date(clock.now())
+  const startedMs = clock.monotonic()
+  const timer = startTimeout(run, { worker, job })
+  let thrown: Error | undefined
+  try {
+    const work = { client: worker, worker, event: undefined, agent: undefined }
+    await scope.run(work, () => job.fn({ job: job.name, slot: run.slot, signal: run.abort.signal }))
+  } catch (caught) {
+    thrown = toError(caught)
+  }
+  timer?.cancel()
+  const result = resultOf(run, { job, threw: thrown !== undefined })
+  const durationMs = clock.monotonic() - startedMs
+  return { last: { slot: run.slot, startedAt, durationMs, result }, error: run.timedOut ? timeoutError(job) : thrown }
+}
+
+function startTimeout(run: Run, { worker, job }: Pick<CarryOutDeps, 'worker' | 'job'>): Scheduled | undefined {
+  if (job.timeoutMs === undefined) return undefined
+  return worker.clock.schedule(job.timeoutMs, () => {
+    if (run.abort.signal.aborted) return
+    run.timedOut = true
+    run.abort.abort(timeoutError(job))
+  })
+}
+
+function resultOf(run: Run, { job, threw }: { readonly job: Job; readonly threw: boolean }): RunResult {
+  if (run.timedOut) return 'timed-out'
+  if (!run.abort.signal.aborted) return threw ? 'failed' : 'done'
+  // A task that returns because it was asked to has not done what it was for; another job has, if it did not throw.
+  return threw || job.kind === 'task' ? 'cut-short' : 'done'
+}
+
+function timeoutError(job: Job): MillraceError {
+  return new MillraceError('JOB_TIMEOUT', `The run of ${describeJob(job)} took longer than ${job.timeoutMs} ms.`)
+}
