@@ -7,7 +7,6 @@ import {
   type RecordMetadata,
 } from '@millrace/core'
 import { Topic, type AnyTopic } from '@millrace/streams'
-import { appDeadLetters } from './app-dead-letters.ts'
 import type { AppParts } from './app-parts.ts'
 import { describeApp, topicsOf } from './describe-app.ts'
 import { packageDirectory } from './package-directory.ts'
@@ -51,7 +50,7 @@ async function openCommandLineClient({
     topics: async () => (await runtime.admin()).topics(),
     readTable: (name, key) => readTable({ runtime, client, definitions }, name, key),
     readRows: (name, options) => readRows({ runtime, client, definitions }, name, options),
-    deadLetters: appDeadLetters(runtime, definitions),
+    deadLetters: runtime.deadLetters(),
     run: async (work) =>
       runtime.scope.run(
         { client: await runtime.sender(), worker: undefined, event: undefined, agent: undefined },

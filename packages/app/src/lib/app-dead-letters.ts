@@ -1,14 +1,21 @@
-import type { DeadLetters } from '@millrace/core'
+import type { DeadLetters, Transport } from '@millrace/core'
 import { createDeadLetters } from '@millrace/streams'
-import type { AppRuntime } from './app-runtime.ts'
+import type { Surroundings } from './app-runtime.ts'
 import type { Definitions } from './definitions.ts'
 
-/** The dead letters of the app, over the connection that its commands share; opened by the first call. */
-export function appDeadLetters(runtime: AppRuntime, definitions: Pick<Definitions, 'agents'>): DeadLetters {
+export interface AppDeadLettersDeps {
+  readonly definitions: Pick<Definitions, 'agents'>
+  readonly surroundings: Pick<Surroundings, 'settings' | 'clock'>
+  /** A connection to the broker, opened by the first call that needs it and closed by its owner. */
+  readonly transport: () => Promise<Transport>
+}
+
+/** The dead letters of an app, for its command line and its site. */
+export function appDeadLetters({ definitions, surroundings, transport: open }: AppDeadLettersDeps): DeadLetters {
   const withLetters = async <T>(work: (letters: DeadLetters) => Promise<T>): Promise<T> => {
-    const transport = await runtime.transport()
+    const transport = await open()
     const admin = transport.admin()
-    const { settings, clock } = runtime.surroundings
+    const { settings, clock } = surroundings
     const agents = [...definitions.agents.values()]
     try {
       return await work(createDeadLetters({ appId: settings.id, agents, transport, admin, clock }))

@@ -7,6 +7,7 @@ import {
   type AppSettings,
   type ClientContext,
   type Clock,
+  type DeadLetters,
   type Logger,
   type ResolvedSettings,
   type ScopeStorage,
@@ -21,6 +22,7 @@ import { globalTablesPart, type TablesDeps } from '@millrace/tables'
 import { webPart, type Site } from '@millrace/web'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import { createClient, createWorker, type Client } from '@millrace/worker'
+import { appDeadLetters } from './app-dead-letters.ts'
 import { AppListeners } from './app-listeners.ts'
 import { createDeclaredTopics } from './create-declared-topics.ts'
 import type { Definitions } from './definitions.ts'
@@ -148,6 +150,11 @@ export class AppRuntime {
     const opened = await this.#client
     if (opened === undefined) throw new MillraceError('CLOSED', 'The client was closed while it was opened.')
     return opened.transport
+  }
+
+  /** Dead letters of the app, over the client's connection unless another is given. */
+  deadLetters(transport: () => Promise<Transport> = () => this.transport()): DeadLetters {
+    return appDeadLetters({ definitions: this.#definitions, surroundings: this.surroundings, transport })
   }
 
   async closeClient(): Promise<void> {

@@ -74,8 +74,23 @@ describe('bad input', () => {
     expect(String(refused[0])).toMatch(/RECORD_TOO_LARGE.*output/s)
   })
 
-  it('an undecodable record stops the worker with topic, partition and offset, and is not skipped', async () => {
+  it('an undecodable record is kept as a dead letter, byte for byte, and the others go on', async () => {
     const { app, input, seen } = counting()
+    await using t = await testApp(app, { partitions: 1 })
+    await t.send(input, { key: 'a', value: { n: 1 } })
+    await t.write('input', { key: 'a', value: 'no json' })
+    await t.send(input, { key: 'a', value: { n: 2 } })
+    await t.settle()
+    expect(seen).toEqual([1, 2])
+    expect(t.log.records('shop-count-dlq').map(({ value }) => String(value))).toEqual(['no json'])
+    expect(await t.deadLetters.show('count', 'latest')).toMatchObject({
+      source: { topic: 'input', partition: 0, offset: 1 },
+      failure: { code: 'DECODE_FAILED', attempts: 1 },
+    })
+  })
+
+  it("an undecodable record stops the worker with topic, partition and offset where onError is 'stop'", async () => {
+    const { app, input, seen } = counting('stop')
     await using t = await testApp(app, { partitions: 1 })
     await t.send(input, { key: 'a', value: { n: 1 } })
     await t.settle()
@@ -86,22 +101,27 @@ describe('bad input', () => {
     expect(t.log.committed('shop').find(({ topic }) => topic === 'input')?.offset).toBe(1)
   })
 
-  it('a failing handler is tried again, then stops the worker with topic, partition, offset and the error', async () => {
-    const app = createApp({ id: 'shop' })
-    const input = app.topic('input', { value: 'number', partitions: 1 })
-    const tries: number[] = []
-    app.agent('pick', input, async (numbers) => {
-      for await (const n of numbers) {
-        tries.push(n)
-        if (n === 2) throw new Error('two is too much')
-      }
-    })
+  it('a failing handler is tried again, then its event is kept as a dead letter and the others go on', async () => {
+    const { app, input, tries } = picking()
+    await using t = await testApp(app)
+    for (const n of [1, 2, 3]) await t.send(input, n)
+    await t.clock.advance('1m')
+    expect(tries).toEqual([1, 2, 2, 2, 2, 3])
+    expect(await t.deadLetters.list({ newest: 5 })).toMatchObject([
+      { agent: 'pick', letters: 1, newest: [{ failure: { message: 'two is too much', attempts: 4 } }] },
+    ])
+    expect(t.log.committed('shop').find(({ topic }) => topic === 'input')?.offset).toBe(3)
+  })
+
+  it('a failing handler stops the worker with topic, partition, offset and the error where it is told to', async () => {
+    const { app, input, tries } = picking({ retry: 3, then: 'stop' })
     await using t = await testApp(app)
     for (const n of [1, 2, 3]) await t.send(input, n)
     await expect(t.clock.advance('1m')).rejects.toThrow(/AGENT_FAILED.*"pick".*input.*two is too much/s)
     expect(tries).toEqual([1, 2, 2, 2, 2])
     // Nothing is skipped: the failed event is the next one of whoever comes.
     expect(t.log.committed('shop').find(({ topic }) => topic === 'input')?.offset).toBe(1)
+    expect(t.log.topics().map(({ name }) => name)).not.toContain('shop-pick-dlq')
   })
 
   it('a changelog with another partition count than its source is refused, naming both', async () => {
@@ -124,17 +144,40 @@ describe('bad input', () => {
   })
 })
 
-function counting(): { app: App; input: ReturnType<typeof inputOf>; seen: number[] } {
+function picking(onError?: { retry: number; then: 'stop' }) {
+  const app = createApp({ id: 'shop' })
+  const input = app.topic('input', { value: 'number', partitions: 1 })
+  const tries: number[] = []
+  app.agent(
+    'pick',
+    input,
+    async (numbers) => {
+      for await (const n of numbers) {
+        tries.push(n)
+        if (n === 2) throw new Error('two is too much')
+      }
+    },
+    { onError },
+  )
+  return { app, input, tries }
+}
+
+function counting(onError?: 'stop'): { app: App; input: ReturnType<typeof inputOf>; seen: number[] } {
   const app = createApp({ id: 'shop' })
   const input = inputOf(app)
   const totals = app.table('totals', { key: 'string', value: 'number', default: () => 0 })
   const seen: number[] = []
-  app.agent('count', input, async (stream) => {
-    for await (const [key, { n }] of stream.items()) {
-      seen.push(n)
-      totals.update(key, (total) => total + n)
-    }
-  })
+  app.agent(
+    'count',
+    input,
+    async (stream) => {
+      for await (const [key, { n }] of stream.items()) {
+        seen.push(n)
+        totals.update(key, (total) => total + n)
+      }
+    },
+    { onError },
+  )
   return { app, input, seen }
 }
 

@@ -3,8 +3,10 @@ import {
   NO_HEADERS,
   parseDuration,
   systemClock,
+  type DeadLetters,
   type Duration,
   type ManualClock,
+  type RawHeaders,
   type Transport,
 } from '@millrace/core'
 import { AppScheduler, runtimeOf, type App, type AppRuntime, type RunningWorker, type Surroundings } from '@millrace/app'
@@ -49,10 +51,13 @@ export class TestApp {
   readonly clock: ManualClock
   /** What the app logged. */
   readonly logged: CollectedLog
+  /** Events that agents have given up, as `millrace dlq` lists, shows and replays them. */
+  readonly deadLetters: DeadLetters
   readonly #runtime: AppRuntime
   readonly #before: Surroundings
   readonly #timers: TestClock
   readonly #running: Map<Worker, TestWorker> = new Map()
+  #outside: Promise<Transport> | undefined
   #started = 0
 
   constructor(app: App, { now, partitions }: TestAppOptions) {
@@ -60,6 +65,7 @@ export class TestApp {
     this.#before = { ...this.#runtime.surroundings }
     this.log = createMemoryLog()
     this.logged = collectLog()
+    this.deadLetters = this.#runtime.deadLetters(() => (this.#outside ??= this.#connect()))
     this.clock = manualClock({ ...(now === undefined ? {} : { now }), quiesce: () => this.settle() })
     this.#timers = testClock(this.clock, this.#runtime.scope)
     const { surroundings } = this.#runtime
@@ -137,14 +143,14 @@ export class TestApp {
   }
 
   /** Writes bytes or text to a topic past the app, as another program would. */
-  async write(topic: string, { key = null, value, partition = 0 }: RawSend): Promise<void> {
+  async write(topic: string, { key = null, value, partition = 0, headers = NO_HEADERS }: RawSend): Promise<void> {
     const bytes = (part: string | Uint8Array | null): Buffer | null => (part === null ? null : Buffer.from(part))
     const record = {
       topic,
       partition,
       key: bytes(key),
       value: bytes(value),
-      headers: NO_HEADERS,
+      headers,
       timestamp: this.clock.now(),
     }
     await withTransport(this.#transport(), async (transport) => {
@@ -158,6 +164,12 @@ export class TestApp {
     await withTransport(this.#transport(), (transport) =>
       transport.admin().createTopics(topics.map((topic) => ({ ...topic, replicationFactor: -1, config: {} }))),
     )
+  }
+
+  async #connect(): Promise<Transport> {
+    const transport = this.#transport()
+    await transport.connect({ timeoutMs: SETTLE_LIMIT_MS })
+    return transport
   }
 
   #transport(): MemoryTransport {
@@ -195,6 +207,7 @@ export class TestApp {
     try {
       await Promise.all([...this.#running.keys()].map((worker) => worker.stop()))
     } finally {
+      await (await this.#outside)?.close()
       this.#running.clear()
       Object.assign(this.#runtime.surroundings, this.#before)
     }
@@ -210,6 +223,7 @@ export interface RawSend {
   readonly key?: string | Uint8Array | null
   readonly value: string | Uint8Array | null
   readonly partition?: number
+  readonly headers?: RawHeaders
 }
 
 async function withTransport<T>(transport: Transport, work: (transport: Transport) => Promise<T>): Promise<T> {

@@ -12,11 +12,11 @@ export class OffsetRanges {
     if (text === '') return OffsetRanges.none
     const ranges: (readonly [number, number])[] = []
     for (const part of text.split(',')) {
-      const [first, last] = part.split('-').map(Number)
-      if (!isOffset(first) || !(last === undefined || isOffset(last)) || (last ?? first) < first) return undefined
-      ranges.push([first, last ?? first])
+      const [, from, to = from] = RANGE.exec(part) ?? []
+      if (from === undefined || Number(to) < Number(from) || !Number.isSafeInteger(Number(to))) return undefined
+      ranges.push([Number(from), Number(to)])
     }
-    return new OffsetRanges(ranges)
+    return new OffsetRanges(inOrder(ranges))
   }
 
   /** Highest offset in it; -1 when there is none. */
@@ -40,13 +40,13 @@ export class OffsetRanges {
   /** With these too, in any order. */
   with(offsets: readonly number[]): OffsetRanges {
     const all = [...this.#ranges, ...offsets.map((offset) => [offset, offset] as const)]
-    return new OffsetRanges(merged(all.toSorted(([a], [b]) => a - b)))
+    return new OffsetRanges(inOrder(all))
   }
 
   /** With everything below an offset: what is gone from a topic needs no range of its own. */
   withAllBelow(offset: number): OffsetRanges {
     if (offset <= 0) return this
-    return new OffsetRanges(merged([[0, offset - 1], ...this.#ranges]))
+    return new OffsetRanges(inOrder([[0, offset - 1], ...this.#ranges]))
   }
 
   toString(): string {
@@ -54,16 +54,14 @@ export class OffsetRanges {
   }
 }
 
-function merged(sorted: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {
+const RANGE = /^(\d+)(?:-(\d+))?$/
+
+function inOrder(any: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {
   const ranges: [number, number][] = []
-  for (const [first, last] of sorted) {
+  for (const [first, last] of any.toSorted(([a], [b]) => a - b)) {
     const before = ranges.at(-1)
     if (before !== undefined && first <= before[1] + 1) before[1] = Math.max(before[1], last)
     else ranges.push([first, last])
   }
   return ranges
-}
-
-function isOffset(value: number | undefined): value is number {
-  return value !== undefined && Number.isSafeInteger(value) && value >= 0
 }

@@ -1,0 +1,87 @@
+import { MillraceError, type RawHeaders } from '@millrace/core'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { describeError, type LetterFacts, readLetterHeaders, TEXT_LIMITS, writeLetterHeaders } from './letter-headers.ts'
+
+const limits = TEXT_LIMITS[0] ?? { message: 0, stack: 0 }
+const offset = fc.maxSafeNat()
+const text = fc.string({ unit: 'binary', maxLength: 50 })
+const facts: fc.Arbitrary<LetterFacts> = fc.record({
+  agent: text,
+  topic: fc.string({ minLength: 1 }),
+  partition: fc.nat(),
+  offset,
+  timestamp: offset,
+  attempts: fc.nat(),
+  failedAt: offset,
+  code: text,
+  class: text,
+  message: text,
+  stack: text,
+})
+const headerName = fc.oneof(fc.string(), fc.constantFrom('millrace-agent', 'millrace-topic', 'millrace-error-stack'))
+const headerValue: fc.Arbitrary<Buffer | null> = fc.option(fc.uint8Array().map((bytes) => Buffer.from(bytes)))
+const headers: fc.Arbitrary<RawHeaders> = fc.array(fc.tuple(headerName, headerValue))
+
+describe('headers of a dead letter', () => {
+  it('tell what was written, and give the record its own ones back, whatever they are called', () => {
+    fc.assert(
+      fc.property(headers, facts, (own, written) => {
+        expect(readLetterHeaders(writeLetterHeaders(own, written, limits))).toEqual({ facts: written, own })
+      }),
+    )
+  })
+
+  it('keep long texts short, and never cut a character in two', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', minLength: 300, maxLength: 400 }), (message) => {
+        for (const [name, value] of writeLetterHeaders([], { ...FACTS, message, stack: message }, { message: 200, stack: 0 })) {
+          const read = value?.toString('utf8') ?? ''
+          if (name === 'millrace-error-stack') expect(read).toBe('')
+          if (name !== 'millrace-error-message') continue
+          expect(read.length).toBeGreaterThanOrEqual(199)
+          expect(message.startsWith(read)).toBe(true)
+        }
+      }),
+    )
+  })
+
+  it('are none where a record has no such headers, or broken ones', () => {
+    expect(readLetterHeaders([['a', Buffer.from('b')]])).toBeUndefined()
+    const broken = writeLetterHeaders([], FACTS, limits).map(
+      ([name, value]) => [name, name === 'millrace-offset' ? Buffer.from('x') : value] as const,
+    )
+    expect(readLetterHeaders(broken)).toBeUndefined()
+  })
+})
+
+describe('an error', () => {
+  class OutOfStock extends Error {}
+
+  it.each([
+    [new TypeError('no'), { class: 'TypeError', code: '', message: 'no' }],
+    [new OutOfStock('none left'), { class: 'OutOfStock', code: '', message: 'none left' }],
+    [Object.assign(new Error('gone'), { code: 'ECONNRESET' }), { class: 'Error', code: 'ECONNRESET', message: 'gone' }],
+    [new MillraceError('DECODE_FAILED', 'No JSON.'), { class: 'MillraceError', code: 'DECODE_FAILED', message: 'No JSON.' }],
+  ])('%s', (error, expected) => {
+    expect(describeError(error)).toMatchObject(expected)
+  })
+
+  it('comes with the stacks of its causes', () => {
+    expect(describeError(new Error('outer', { cause: new Error('inner') })).stack).toMatch(/outer[^]*Caused by: Error: inner/)
+  })
+})
+
+const FACTS: LetterFacts = {
+  agent: 'a',
+  topic: 't',
+  partition: 0,
+  offset: 1,
+  timestamp: 2,
+  attempts: 3,
+  failedAt: 4,
+  code: '',
+  class: 'Error',
+  message: '',
+  stack: '',
+}

@@ -1,0 +1,238 @@
+import { createApp, type App } from '@millrace/app'
+import { describe, expect, it } from 'vitest'
+import { testApp, type TestApp } from '../index.ts'
+import { letters } from './letters.fixture.ts'
+
+const ALL = { replayed: 0, before: 0, refused: { count: 0, first: [] } }
+
+/** Two agents on one topic, of which one is picky until it is told not to be. */
+function pickyApp(id = 'shop') {
+  const app = createApp({ id })
+  const numbers = app.topic('numbers', { key: 'string', value: 'number', partitions: 4 })
+  const sums = app.table('sums', { key: 'string', value: 'number', default: () => 0 })
+  const seen = { picky: [] as number[], other: [] as number[] }
+  const mood = { picky: true }
+  app.agent(
+    'picky',
+    numbers,
+    async (stream) => {
+      for await (const [key, n] of stream.items()) {
+        sums.update(key, (sum) => sum + n)
+        if (mood.picky && n % 10 === 7) throw new Error(`no ${n}`)
+        seen.picky.push(n)
+      }
+    },
+    { onError: 'deadLetter' },
+  )
+  app.agent('other', numbers, async (stream) => {
+    for await (const n of stream) seen.other.push(n)
+  })
+  const send = async (t: TestApp, from: number, to: number): Promise<void> => {
+    for (let n = from; n < to; n++)
+      await t.send(numbers, { key: `k${n % 5}`, value: n, headers: { trace: `t${n}` }, timestamp: 1_700_000_000_000 + n })
+    await t.settle()
+  }
+  return { app, numbers, sums, seen, mood, send }
+}
+
+describe('replay', () => {
+  it('sends letters back as they were; their agent handles them once, the other one does not', async () => {
+    const { app, numbers, sums, seen, mood, send } = pickyApp()
+    await using t = await testApp(app)
+    await send(t, 0, 100)
+    expect(seen.other).toHaveLength(100)
+    expect(seen.picky).toHaveLength(90)
+    const before = t.sent(numbers)
+
+    mood.picky = false
+    expect(await t.deadLetters.replay('picky', 'all')).toEqual({ ...ALL, replayed: 10 })
+    await t.settle()
+    expect(seen.other).toHaveLength(100)
+    expect(seen.picky.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, n) => n))
+    for (let k = 0; k < 5; k++) expect(sums.get(`k${k}`)).toBe(seen.picky.reduce((sum, n) => (n % 5 === k ? sum + n : sum), 0))
+    const again = t.sent(numbers).filter(({ headers }) => headers['millrace-replay-for'] !== undefined)
+    expect(again).toHaveLength(10)
+    for (const { offset: _offset, headers, ...record } of again) {
+      const { offset: __, ...first } = before.find(({ value }) => value === record.value) ?? { offset: 0 }
+      expect({ ...record, headers: { trace: headers['trace'] } }).toEqual(first)
+      expect(Object.keys(headers).toSorted()).toEqual(['millrace-replay-for', 'trace'])
+    }
+
+    expect(await t.deadLetters.replay('picky', 'all')).toEqual({ ...ALL, before: 10 })
+    await t.settle()
+    expect(t.sent(numbers)).toHaveLength(110)
+    expect(await t.deadLetters.list({ agent: 'picky', newest: 1 })).toMatchObject([
+      { letters: 10, waiting: 0, newest: [{ replayed: true }] },
+    ])
+    const stats: unknown = await (await t.fetch('/stats')).json()
+    expect(stats).toMatchObject({ agents: { picky: { deadLettered: 10 }, other: { deadLettered: 0 } } })
+  })
+
+  it('of one, then of the rest; a letter that fails again is a new one', async () => {
+    const { app, seen, mood, send } = pickyApp()
+    await using t = await testApp(app)
+    await send(t, 0, 50)
+    const [one] = letters(t, 'shop-picky-dlq').filter(({ value }) => value === '27')
+    if (one === undefined) throw new Error('There is no letter of 27.')
+    const { partition, offset } = one
+    mood.picky = false
+    expect(await t.deadLetters.replay('picky', { partition, offset })).toEqual({ ...ALL, replayed: 1 })
+    await t.settle()
+    expect(seen.picky.filter((n) => n % 10 === 7)).toEqual([27])
+    expect(await t.deadLetters.replay('picky', { partition, offset })).toEqual({ ...ALL, before: 1 })
+    mood.picky = true
+    expect(await t.deadLetters.replay('picky', 'all')).toEqual({ ...ALL, replayed: 4, before: 1 })
+    await t.settle()
+    expect(await t.deadLetters.list({ agent: 'picky', newest: 0 })).toMatchObject([{ letters: 9, waiting: 4 }])
+    const last = letters(t, 'shop-picky-dlq').at(-1)
+    expect(last?.own).toEqual({ trace: `t${last?.value}` })
+    mood.picky = false
+    expect(await t.deadLetters.replay('picky', 'all')).toEqual({ ...ALL, replayed: 4, before: 5 })
+    await t.settle()
+    expect(seen.picky.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n))
+    expect(seen.other).toHaveLength(50)
+  })
+
+  it('by two people at once sends nothing twice', async () => {
+    const { app, numbers, mood, send } = pickyApp()
+    await using t = await testApp(app)
+    await send(t, 0, 100)
+    mood.picky = false
+    const outcomes = await Promise.allSettled(Array.from({ length: 4 }, () => t.deadLetters.replay('picky', 'all')))
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'PRODUCER_FENCED' })
+    await t.deadLetters.replay('picky', 'all')
+    await t.settle()
+    expect(t.sent(numbers)).toHaveLength(110)
+  })
+
+  it('leaves alone agents of that name in another app', async () => {
+    const one = pickyApp('one')
+    const two = pickyApp('two')
+    const first = await testApp(one.app)
+    await one.send(first, 0, 10)
+    one.mood.picky = false
+    await first.deadLetters.replay('picky', 'all')
+    await first.settle()
+    const records = first.log.records('numbers')
+    await first.close()
+    await using second = await testApp(two.app)
+    two.mood.picky = false
+    for (const { key, value, headers, partition } of records)
+      await second.write('numbers', { key, value, headers, partition })
+    await second.settle()
+    expect(two.seen.picky).toHaveLength(10)
+    expect(two.seen.other).toHaveLength(10)
+  })
+
+  it('goes back between the steps of an agent, where it failed', async () => {
+    const app = createApp({ id: 'shop' })
+    const words = app.topic('words', { value: 'string', partitions: 2 })
+    const seen: string[] = []
+    let picky = true
+    app.agent(
+      'group',
+      words,
+      async (stream) => {
+        for await (const [first, word] of stream.groupBy((word) => word.slice(0, 1)).items()) {
+          if (picky && first === 'b') throw new Error('no b')
+          seen.push(word)
+        }
+      },
+      { onError: 'deadLetter' },
+    )
+    await using t = await testApp(app)
+    for (const word of ['ant', 'bee', 'cat']) await t.send(words, word)
+    await t.settle()
+    expect(await t.deadLetters.show('group', 'latest')).toMatchObject({
+      source: { topic: 'shop-group-group-by-repartition' },
+      key: { as: 'text', value: 'b' },
+      value: { as: 'text', value: 'bee' },
+    })
+    picky = false
+    expect(await t.deadLetters.replay('group', 'all')).toMatchObject({ replayed: 1 })
+    await t.settle()
+    expect(seen.toSorted()).toEqual(['ant', 'bee', 'cat'])
+    expect(t.log.records('words')).toHaveLength(3)
+  })
+
+  it('names what is not there', async () => {
+    const { app, send } = pickyApp()
+    await using t = await testApp(app)
+    expect(await t.deadLetters.replay('picky', 'all')).toEqual(ALL)
+    await send(t, 0, 8)
+    await expect(t.deadLetters.replay('pick', 'all')).rejects.toThrow(/AGENT_MISSING.*"pick".*"picky"/s)
+    await expect(t.deadLetters.replay('picky', { partition: 0, offset: 99 })).rejects.toThrow(/DEAD_LETTER_MISSING.*"picky".*99/s)
+    await expect(t.deadLetters.replay('picky', { partition: 99, offset: 0 })).rejects.toThrow(/DEAD_LETTER_MISSING/)
+    await expect(t.deadLetters.list({ agent: 'x', newest: 1 })).rejects.toThrow(/AGENT_MISSING/)
+    expect(await t.deadLetters.show('picky', { partition: 0, offset: 99 })).toBeUndefined()
+    expect(await t.deadLetters.show('other', 'latest')).toBeUndefined()
+  })
+
+  it('tells which letters cannot go back, and keeps them', async () => {
+    const app = createApp({ id: 'shop' })
+    const parcels = app.channel<number>('parcels')
+    app.agent(
+      'opens',
+      parcels,
+      async (stream) => {
+        for await (const n of stream) throw new Error(`no ${n}`)
+      },
+      { onError: 'deadLetter' },
+    )
+    await using t = await testApp(app)
+    await parcels.send({ value: 1 })
+    await t.settle()
+    await t.write('shop-opens-dlq', { value: 'somebody else wrote this' })
+    const outcome = await t.deadLetters.replay('opens', 'all')
+    expect(outcome).toMatchObject({ replayed: 0, before: 0, refused: { count: 2 } })
+    expect(outcome.refused.first.map(({ reason }) => reason).toSorted()).toEqual([
+      'It does not say where it came from.',
+      'There is no topic "parcels" any more, or it was a channel of a worker.',
+    ])
+    expect(await t.deadLetters.list({ newest: 0 })).toMatchObject([{ letters: 2, waiting: 2 }])
+  })
+})
+
+describe('show', () => {
+  it('gives the whole letter, decoded where it can be', async () => {
+    const { app, send } = pickyApp()
+    await using t = await testApp(app)
+    await send(t, 0, 10)
+    await t.write('numbers', { key: new Uint8Array([0xff, 0xfe]), value: new Uint8Array([0xff]), partition: 2 })
+    await t.settle()
+    const letter = await t.deadLetters.show('picky', 'latest')
+    const found = await t.deadLetters.list({ agent: 'picky', newest: 9 })
+    expect(found[0]?.newest).toHaveLength(2)
+    const shown = await Promise.all((found[0]?.newest ?? []).map((one) => t.deadLetters.show('picky', one)))
+    expect(shown).toContainEqual(letter)
+    expect(shown).toContainEqual(
+      expect.objectContaining({
+        key: { as: 'string', value: 'k2' },
+        value: { as: 'number', value: 7 },
+        headers: [['trace', Buffer.from('t7')]],
+        source: { topic: 'numbers', partition: expect.any(Number), offset: expect.any(Number), timestamp: 1_700_000_000_007 },
+        failure: { code: '', class: 'Error', message: 'no 7', attempts: 1 },
+        failedAt: t.clock.now(),
+        replayed: false,
+        stack: expect.stringContaining('replay.test.ts'),
+      }),
+    )
+    expect(shown).toContainEqual(
+      expect.objectContaining({
+        key: { as: 'base64', value: '//4=' },
+        value: { as: 'base64', value: '/w==' },
+        failure: expect.objectContaining({ code: 'DECODE_FAILED', attempts: 1 }),
+      }),
+    )
+  })
+})
+
+it('an app that has none lists every agent with nothing', async () => {
+  const { app }: { app: App } = pickyApp()
+  await using t = await testApp(app)
+  expect(await t.deadLetters.list({ newest: 5 })).toEqual([
+    { agent: 'picky', topic: 'shop-picky-dlq', letters: 0, waiting: 0, newest: [] },
+    { agent: 'other', topic: 'shop-other-dlq', letters: 0, waiting: 0, newest: [] },
+  ])
+})
