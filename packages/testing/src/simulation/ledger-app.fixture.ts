@@ -121,12 +121,12 @@ function checkLedger(run: SimulatedRun, { entries, copies, audits, grouped, coun
 
 function checkCounts(
   table: string,
-  { counted, ids, mayDouble }: { readonly counted: { get(key: string): number }; readonly ids: readonly string[]; readonly mayDouble: boolean },
+  { counted, ids, mayDouble }: { readonly counted: { get(key: string): number | undefined }; readonly ids: readonly string[]; readonly mayDouble: boolean },
 ): void {
   const expected = new Map<string, number>()
   for (const id of ids) expected.set(id, (expected.get(id) ?? 0) + 1)
   for (const [id, count] of expected) {
-    const got = counted.get(id)
+    const got = counted.get(id) ?? 0
     if (got < count || (got > count && !mayDouble)) throw new Error(`${table} has ${got} for ${id}, not ${count}.`)
   }
 }

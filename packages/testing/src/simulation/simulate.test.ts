@@ -1,27 +1,131 @@
+import { createApp } from '@millrace/app'
 import { describe, expect, test } from 'vitest'
+import { numberedRecords } from './input-feed.ts'
 import { ledgerCase } from './ledger-app.fixture.ts'
-import { simulate } from './simulate.ts'
+import { commitsTooFar, ignoresItsLease, losesRows, losesSends, sendsTransactionsTwice } from './planted-defects.fixture.ts'
+import { simulate, SimulationError } from './simulate.ts'
+import type { SimulationOptions } from './simulation-options.ts'
 
-const SEEDS = Number(process.env['SEEDS'] ?? 5)
-const FROM = Number(process.env['FROM'] ?? 1)
-describe.each(['at-least-once', 'exactly-once'] as const)('%s', (guarantee) => {
-  test(`${SEEDS} seeds`, async () => {
-    const { make, input, check } = ledgerCase(guarantee)
-    const began = performance.now()
-    let steps = 0
-    const failures: string[] = []
-    for (let seed = FROM; seed < FROM + SEEDS; seed++) {
-      try {
-        const report = await simulate(make, { seed, input, check, ...(process.env['FAULTS'] === 'none' ? { faults: 'none' as const } : {}) })
-        steps += report.steps
-        if (SEEDS < 6) console.log(seed, report.steps, JSON.stringify(report.faults), report.trace.at(-1))
-      } catch (error) {
-        const lines = (error as Error).message.split('\n')
-        failures.push(lines.slice(0, 2).join(' | '))
-        if (process.env['SHOW']) console.log((error as any).report.trace.slice(-Number(process.env['SHOW'])).join('\n'), (error as any).cause)
-      }
+const GUARANTEES = ['at-least-once', 'exactly-once'] as const
+
+/** 200 seeds in all. */
+const SEEDS_EACH = 100
+
+/** What the first of these seeds that fails says. */
+async function firstFailure(guarantee: (typeof GUARANTEES)[number], seeds: number, more: Partial<SimulationOptions>): Promise<SimulationError | undefined> {
+  const { make, input, check } = ledgerCase(guarantee)
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      await simulate(make, { seed, input, check, ...more })
+    } catch (error) {
+      if (error instanceof SimulationError) return error
+      throw error
     }
-    console.log(guarantee, steps, 'steps', Math.round(performance.now() - began), 'ms', failures.length, 'failed\n' + failures.join('\n'))
-    expect(failures).toEqual([])
-  }, 600_000)
+  }
+  return undefined
+}
+
+describe.each(GUARANTEES)('%s', (guarantee) => {
+  test(
+    `${SEEDS_EACH} seeds`,
+    async () => {
+      const { make, input, check } = ledgerCase(guarantee)
+      const failures: string[] = []
+      const happened = new Set<string>()
+      for (let seed = 1; seed <= SEEDS_EACH; seed++) {
+        try {
+          const { faults } = await simulate(make, { seed, input, check })
+          for (const fault of Object.keys(faults)) happened.add(fault)
+        } catch (error) {
+          if (!(error instanceof SimulationError)) throw error
+          failures.push(`${error.cause instanceof Error ? error.cause.message : ''} ${error.report.repeat}`)
+        }
+      }
+      expect(failures).toEqual([])
+      // A fault that never happens proves nothing.
+      const requests = guarantee === 'exactly-once' ? 'commitErrors' : 'duplicates'
+      expect([...happened].toSorted()).toEqual(['crashes', 'freezes', 'rebalances', 'silences', 'stops', requests].toSorted())
+    },
+    120_000,
+  )
+
+  test('the same seed takes the same steps, another one others', async () => {
+    const { make, input, check } = ledgerCase(guarantee)
+    const trace = async (seed: number): Promise<string> => (await simulate(make, { seed, input, check })).trace.join('\n')
+    for (const seed of [3, 7, 20]) expect(await trace(seed)).toBe(await trace(seed))
+    expect(await trace(3)).not.toBe(await trace(4))
+  })
+
+  test('without faults nothing counts twice, on one worker or several', async () => {
+    const { make, input, check } = ledgerCase(guarantee)
+    for (const workers of [1, 4]) {
+      const { faults, records } = await simulate(make, { seed: workers, workers, input, check, faults: 'none' })
+      expect(faults).toEqual({})
+      expect(records).toBe(60)
+    }
+  })
+})
+
+describe('planted defects are caught', () => {
+  test('a commit past what is finished', async () => {
+    const failure = await firstFailure('at-least-once', 5, { wrapTransport: commitsTooFar })
+    expect(failure?.message).toMatch(/commits \S+@\d+, but events are finished up to \d+ only/)
+  })
+
+  test.each(GUARANTEES)('a changelog row that is not there, %s', async (guarantee) => {
+    const failure = await firstFailure(guarantee, 5, { wrapTransport: losesRows })
+    expect(failure?.message).toMatch(/row "[^"]+" of \S+ partition \d on \S+: changelog \S+, store/)
+  })
+
+  test('a lease that is not checked', async () => {
+    const faults = { crashes: 0, stops: 0, rebalances: 0, silences: 3, freezes: 3, slow: 0.1 }
+    const failure = await firstFailure('at-least-once', 40, { faults, wrapTransport: ignoresItsLease })
+    expect(failure?.message).toMatch(/changelog \S+, store|went back|counts has/)
+    expect(await firstFailure('at-least-once', failure?.report.seed ?? 1, { faults })).toBeUndefined()
+  })
+
+  test('sends that are not there', async () => {
+    const failure = await firstFailure('at-least-once', 3, { wrapTransport: losesSends })
+    expect(failure?.message).toMatch(/copies has lost/)
+  })
+
+  test('a transaction that has something twice', async () => {
+    const failure = await firstFailure('exactly-once', 3, { wrapTransport: sendsTransactionsTwice })
+    expect(failure?.message).toMatch(/ 2 times/)
+  })
+})
+
+describe('a failing seed', () => {
+  test('is named, with the call that repeats it, and fails again in the same way', async () => {
+    const { make, input, check } = ledgerCase('at-least-once')
+    const options: SimulationOptions = { seed: 2, workers: 2, faults: { crashes: 1 }, input, check, wrapTransport: losesSends }
+    const run = async (): Promise<SimulationError> => {
+      try {
+        await simulate(make, options)
+      } catch (error) {
+        if (error instanceof SimulationError) return error
+        throw error
+      }
+      throw new Error('The run did not fail.')
+    }
+    const [first, second] = [await run(), await run()]
+    expect(first.message).toContain('Seed 2')
+    expect(first.message).toContain('simulate(app, { seed: 2, workers: 2, faults: { crashes: 1 }, input, check })')
+    expect(second.report.trace).toEqual(first.report.trace)
+    expect(second.message).toBe(first.message)
+  })
+
+  test('leaves the app as it was, and Math.random too', async () => {
+    const { random } = Math
+    const app = createApp({ id: 'failing' })
+    const topic = app.topic('numbers', { key: 'string', value: 'number' })
+    app.agent('fail', topic, async (stream) => {
+      for await (const number of stream) if (number === 3) throw new Error('never three')
+    }, { onError: 'stop' })
+    const input = numberedRecords(topic, { records: 20, keys: 2, value: (_key, number) => number })
+    await expect(simulate(app, { seed: 1, workers: 2, input })).rejects.toThrow(/never three/)
+    expect(Math.random).toBe(random)
+    const fine = numberedRecords(topic, { records: 6, keys: 2, value: () => 1 })
+    await simulate(app, { seed: 2, workers: 2, input: fine })
+  })
 })

@@ -1,4 +1,4 @@
-import { MillraceError, toError } from '@millrace/core'
+import { isMillraceError, MillraceError, toError } from '@millrace/core'
 import { SeededRandom } from './seeded-random.ts'
 import { Simulation } from './simulation.ts'
 import type { SimulatedApp, SimulationOptions, SimulationReport } from './simulation-options.ts'
@@ -14,7 +14,8 @@ export class SimulationError extends MillraceError {
 
   constructor(report: SimulationReport, cause: Error) {
     const last = report.trace.slice(-LAST_LINES).join('\n  ')
-    super('SIMULATION_FAILED', `Seed ${report.seed}: ${cause.message}\nRepeat it with: ${report.repeat}\nThe last steps were:\n  ${last}\n`, { cause })
+    const what = isMillraceError(cause, 'SIMULATION_FAILED') ? cause.detail : cause.message
+    super('SIMULATION_FAILED', `Seed ${report.seed}: ${what}\nRepeat it with: ${report.repeat}\nThe last steps were:\n  ${last}\n`, { cause })
     this.report = report
   }
 }
@@ -50,10 +51,18 @@ export async function simulate(app: SimulatedApp, options: SimulationOptions): P
   })
 }
 
-/** The call as text; what cannot be written is left as a dot. */
+/** The call as text; functions are left as their names. */
 function repeatOf({ seed, workers, faults, partitions, maxSteps }: SimulationOptions): string {
   const parts = Object.entries({ seed, workers, faults, partitions, maxSteps }).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name}: ${JSON.stringify(value).replaceAll('"', "'").replaceAll(/'(\w+)':/g, '$1: ')}`],
+    value === undefined ? [] : [`${name}: ${textOf(value)}`],
   )
   return `simulate(app, { ${parts.join(', ')}, input, check })`
+}
+
+function textOf(value: NonNullable<SimulationOptions['faults']> | number): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'number') return String(value)
+  return `{ ${Object.entries(value)
+    .map(([name, one]) => `${name}: ${String(one)}`)
+    .join(', ')} }`
 }

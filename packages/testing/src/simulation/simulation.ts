@@ -1,12 +1,12 @@
-import type { App, AppRuntime } from '@millrace/app'
-import { runtimeOf } from '@millrace/app'
+import { runtimeOf, type App, type AppRuntime } from '@millrace/app'
 import { manualClock, MillraceError, type Logger, type ManualClock } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { collectLog } from '../lib/collected-log.ts'
 import { sentRecords } from '../lib/sent-records.ts'
+import { describeInHand, isAtRest } from './at-rest.ts'
 import { Gates, type GateOwner } from './gates.ts'
 import { InputFeed } from './input-feed.ts'
-import { endOf, Invariants } from './invariants.ts'
+import { Invariants } from './invariants.ts'
 import { MemberNames } from './member-names.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { DOUBLING_FAULTS, PLANNED_FAULTS, settledFaults, type PlannedFault } from './settled-faults.ts'
@@ -47,7 +47,7 @@ export class Simulation {
   readonly #input: InputFeed
   readonly #slots: readonly Slot[]
   readonly #app: App
-  /** Processes that have ended as they should not: the run is over. */
+  /** Faults that are still to come. */
   #planned: PlannedFault[]
   #healing = false
   #generation = 0
@@ -176,14 +176,15 @@ export class Simulation {
 
   async #openOne(): Promise<void> {
     const gate = this.#random.pick(this.#gates.ready())
-    if (gate === undefined) return this.#time()
+    if (gate === undefined) return this.#input.over || this.#random.chance(0.5) ? this.#time() : this.#send()
     this.trace.add(gate.owner.name, `> ${gate.what}`)
     this.#gates.open(gate)
   }
 
   async #send(): Promise<void> {
     const sent = await this.#input.send(this.#clock.now())
-    if (sent === undefined) return this.#openOne()
+    // The first worker has not made the topic yet.
+    if (sent === undefined) return this.#time()
     this.trace.add('input', `${sent.topic}-${sent.partition}@${sent.offset}`)
   }
 
@@ -283,18 +284,13 @@ export class Simulation {
   }
 
   #atRest(): boolean {
-    if (!this.#input.over || this.#gates.ready().some(({ what }) => what !== 'fetch' && what !== 'read')) return false
+    const answersLeft = this.#gates.ready().some(({ what }) => what !== 'fetch' && what !== 'read')
     const processes = this.#processes()
-    if (processes.length < this.#slots.length || !processes.every(({ state, worker }) => state === 'running' && worker?.quiet().idle === true)) return false
-    const committed = new Map(this.#log.committed(this.#app.id).map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
-    const sources = processes.flatMap(({ worker }) => worker?.assignment().tasks.flatMap((task) => task.sources) ?? [])
-    return sources.length > 0 && sources.every(({ topic, partition }) => (committed.get(`${topic}-${partition}`) ?? 0) === endOf(this.#log, topic, partition))
+    return this.#input.over && !answersLeft && processes.length === this.#slots.length && isAtRest(processes, { log: this.#log, groupId: this.#app.id })
   }
 
   #inHand(): string {
-    const held = this.#gates.shut.slice(0, 10).map(({ owner, what }) => `${owner.name} ${what}`)
-    const workers = this.#processes().map(({ name, state, worker }) => `${name} ${state} (${worker?.quiet().inHand.join(', ') || 'nothing in hand'})`)
-    return [...workers, ...held].join('; ')
+    return describeInHand(this.#processes(), this.#gates.shut)
   }
 
   #processes(): readonly SimulatedProcess[] {

@@ -1,0 +1,133 @@
+import type { Consumer, ConsumerOptions, Producer, Transport, TransactionalProducer } from '@millrace/core'
+
+/** `transport` with some of its parts made otherwise. */
+function changed(transport: Transport, parts: Partial<Pick<Transport, 'consumer' | 'producer' | 'transactionalProducer'>>): Transport {
+  return {
+    capabilities: transport.capabilities,
+    connect: (options) => transport.connect(options),
+    consumer: parts.consumer ?? ((options) => transport.consumer(options)),
+    producer: parts.producer ?? (() => transport.producer()),
+    transactionalProducer: parts.transactionalProducer ?? ((options) => transport.transactionalProducer(options)),
+    reader: (options) => transport.reader(options),
+    admin: () => transport.admin(),
+    close: () => transport.close(),
+  }
+}
+
+/** Commits one further than it was asked to, where there is more to come. */
+export function commitsTooFar(transport: Transport): Transport {
+  return changed(transport, { consumer: (options: ConsumerOptions): Consumer => further(transport.consumer(options)) })
+}
+
+function further(inner: Consumer): Consumer {
+  return {
+    ...bound(inner),
+    commit: (offsets) => inner.commit(offsets.map((one) => (one.offset === 0 ? one : { ...one, offset: one.offset + 1, metadata: '' }))),
+  }
+}
+
+function bound(inner: Consumer): Consumer {
+  return {
+    start: () => inner.start(),
+    batches: () => inner.batches(),
+    seek: (partition, offset) => inner.seek(partition, offset),
+    pause: (partitions) => inner.pause(partitions),
+    resume: (partitions) => inner.resume(partitions),
+    committed: (partitions) => inner.committed(partitions),
+    commit: (offsets) => inner.commit(offsets),
+    lastHeartbeatMs: () => inner.lastHeartbeatMs(),
+    rejoin: () => inner.rejoin(),
+    close: () => inner.close(),
+  }
+}
+
+/** Answers for every seventh changelog row as if it were stored. */
+export function losesRows(transport: Transport): Transport {
+  let rows = 0
+  const send =
+    (inner: Producer): Producer['send'] =>
+    async (records, options) => {
+      const lost = records.map(({ topic }) => topic.endsWith('-changelog') && ++rows % 7 === 0)
+      const outcomes = await inner.send(
+        records.filter((_, nth) => lost[nth] !== true),
+        options,
+      )
+      let next = 0
+      return records.map((_, nth) => (lost[nth] === true ? undefined : outcomes[next++]) ?? { ok: true, offset: 0 })
+    }
+  return changed(transport, {
+    producer: () => {
+      const inner = transport.producer()
+      return { partitions: (topic) => inner.partitions(topic), lane: (at) => inner.lane(at), send: send(inner), close: () => inner.close() }
+    },
+    transactionalProducer: (options): TransactionalProducer => {
+      const inner = transport.transactionalProducer(options)
+      return {
+        init: () => inner.init(),
+        begin: () => inner.begin(),
+        partitions: (topic) => inner.partitions(topic),
+        lane: (at) => inner.lane(at),
+        send: send(inner),
+        sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),
+        commit: () => inner.commit(),
+        abort: () => inner.abort(),
+        close: () => inner.close(),
+      }
+    },
+  })
+}
+
+/** Does not store every fifth record that an agent sends, and says it did. */
+export function losesSends(transport: Transport): Transport {
+  let sends = 0
+  return changed(transport, {
+    producer: () => {
+      const inner = transport.producer()
+      return {
+        partitions: (topic) => inner.partitions(topic),
+        lane: (at) => inner.lane(at),
+        send: async (records, options) => {
+          const kept = records.filter(({ topic }) => topic !== 'copies' || ++sends % 5 !== 0)
+          await inner.send(kept, options)
+          return records.map(() => ({ ok: true, offset: 0 }))
+        },
+        close: () => inner.close(),
+      }
+    },
+  })
+}
+
+/** Now and then a request of a transaction is in it twice. */
+export function sendsTransactionsTwice(transport: Transport): Transport {
+  return changed(transport, {
+    transactionalProducer: (options): TransactionalProducer => {
+      const inner = transport.transactionalProducer(options)
+      let sends = 0
+      return {
+        init: () => inner.init(),
+        begin: () => inner.begin(),
+        partitions: (topic) => inner.partitions(topic),
+        lane: (at) => inner.lane(at),
+        send: async (records, sending) => {
+          const outcomes = await inner.send(records, sending)
+          if (++sends % 4 === 0) await inner.send(records, sending)
+          return outcomes
+        },
+        sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),
+        commit: () => inner.commit(),
+        abort: () => inner.abort(),
+        close: () => inner.close(),
+      }
+    },
+  })
+}
+
+/** Its lease never runs out, whatever becomes of the session. */
+export function ignoresItsLease(transport: Transport): Transport {
+  return changed(transport, {
+    consumer: (options) => {
+      const inner = transport.consumer(options)
+      return { ...bound(inner), lastHeartbeatMs: () => (inner.lastHeartbeatMs() === -Infinity ? -Infinity : Infinity) }
+    },
+  })
+}
