@@ -47,6 +47,8 @@ export class Simulation {
   readonly #input: InputFeed
   readonly #slots: readonly Slot[]
   readonly #app: App
+  /** Made for this run. */
+  readonly #isOwn: boolean
   /** Faults that are still to come. */
   #planned: PlannedFault[]
   #healing = false
@@ -69,6 +71,7 @@ export class Simulation {
       },
     })
     const world = this.#world()
+    this.#isOwn = typeof app === 'function'
     this.#app = typeof app === 'function' ? app(world) : app
     this.#runtime = runtimeOf(this.#app)
     this.#invariants = new Invariants(this.#log, this.#app.id)
@@ -107,6 +110,8 @@ export class Simulation {
       for (const process of this.#processes()) if (!process.over) process.kill()
       Object.assign(surroundings, before)
       await turns(TURNS)
+      // An app that was made for this run is of no use any more, but its storage would cost something at every promise.
+      if (this.#isOwn) this.#runtime.scope.disable()
     }
   }
 
