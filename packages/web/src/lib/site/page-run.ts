@@ -1,25 +1,27 @@
 import { withTimeout, type Clock } from '@millrace/core'
 import { PageError } from '../errors/page-error.ts'
 import type { PageAnswer } from '../pages/page-context.ts'
+import type { SharedSignal } from './shared-signal.ts'
 
 export interface PageRunOptions {
   readonly clock: Pick<Clock, 'schedule'>
   readonly limitMs: number
   /** Aborts when the client is gone. Lives as long as the request. */
   readonly client: AbortSignal
-  /** Aborts when the worker stops hard. Lives longer. */
-  readonly worker: AbortSignal | undefined
+  /** Aborts when the worker stops hard. Lives longer, and many requests listen to it. */
+  readonly worker: SharedSignal | undefined
 }
 
 /** Runs a page's function with its signal; throws a `PageError` 503 when it takes too long. */
-export async function runPage(options: PageRunOptions, work: (signal: AbortSignal) => PageAnswer): Promise<Response> {
-  const { clock, limitMs, client, worker } = options
+export async function runPage(
+  { clock, limitMs, client, worker }: PageRunOptions,
+  work: (signal: AbortSignal) => PageAnswer,
+): Promise<Response> {
   const controller = new AbortController()
   const clientGone = (): void => controller.abort(client.reason)
-  const workerStops = (): void => controller.abort(worker?.reason)
   if (client.aborted) clientGone()
   else client.addEventListener('abort', clientGone, { once: true })
-  worker?.addEventListener('abort', workerStops, { once: true })
+  const leave = worker?.join(controller)
   const answer = attempt(() => work(controller.signal))
   try {
     return await withTimeout(answer, limitMs, clock, () => {
@@ -29,7 +31,7 @@ export async function runPage(options: PageRunOptions, work: (signal: AbortSigna
       return late
     })
   } finally {
-    worker?.removeEventListener('abort', workerStops)
+    leave?.()
   }
 }
 

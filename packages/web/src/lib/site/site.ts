@@ -21,6 +21,7 @@ import { KeyRoute } from '../routing/key-route.ts'
 import type { KeyHandler, ParamsWith } from '../routing/table-route.ts'
 import { corsHeaders, preflightHeaders } from './cors.ts'
 import { dropBody, runPage } from './page-run.ts'
+import { SharedSignal } from './shared-signal.ts'
 import type { RoutableTable, SiteDeps, SiteWorker } from './site-deps.ts'
 import { withHeaders } from './with-headers.ts'
 
@@ -47,6 +48,7 @@ export class Site {
   readonly #route: KeyRoute
   /** Parameters that handlers of table routes read: checked where such a handler becomes a page. */
   readonly #paramOf = new WeakMap<object, string>()
+  readonly #stopSignals = new WeakMap<AbortSignal, SharedSignal>()
 
   constructor(deps: SiteDeps) {
     this.#deps = deps
@@ -185,12 +187,25 @@ export class Site {
       throw new PageError(405, `${page.path} takes ${allow}.`, { headers: { allow } })
     }
     const limited = limitBody(request, { bytes: settings.bodyLimitBytes, idleMs: BODY_IDLE_MS, clock })
-    const run = { clock, limitMs: settings.requestTimeoutMs, client: request.signal, worker: worker?.context.signal }
+    const run = {
+      clock,
+      limitMs: settings.requestTimeoutMs,
+      client: request.signal,
+      worker: worker && this.#stopping(worker),
+    }
     const response = await runPage(run, (signal) =>
       this.#inScope(worker, () => handler(new PageRequest({ request: limited, url: target.url, params, signal }))),
     )
     if (response instanceof Response) return response
     throw new TypeError(`The page ${page.path} returned no Response.`)
+  }
+
+  #stopping({ context: { signal } }: SiteWorker): SharedSignal {
+    const known = this.#stopSignals.get(signal)
+    if (known !== undefined) return known
+    const shared = new SharedSignal(signal)
+    this.#stopSignals.set(signal, shared)
+    return shared
   }
 
   #preflight(request: Request, allow: string): Readonly<Record<string, string>> {
