@@ -3,7 +3,7 @@ import { NO_HEADERS } from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ClusterEyes } from './cluster-eyes.ts'
-import { type FireRun, fireRun } from './fire-run.ts'
+import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
@@ -18,8 +18,8 @@ describeKafka('topics changed under a running worker', (brokers) => {
   beforeAll(() => eyes.open())
   afterAll(() => eyes.close())
 
-  async function working(): Promise<{ readonly run: FireRun; readonly worker: WorkerProcess }> {
-    const run = await fireRun({ outside: outside(), brokers: brokers.join(',') })
+  async function working(settings: FireRunOptions['settings'] = {}): Promise<{ readonly run: FireRun; readonly worker: WorkerProcess }> {
+    const run = await fireRun({ outside: outside(), brokers: brokers.join(','), settings })
     const [worker] = await run.startReady(1)
     if (worker === undefined) throw new Error('There is no worker.')
     await run.send(1000)
@@ -80,8 +80,8 @@ describeKafka('topics changed under a running worker', (brokers) => {
       expect(message).toContain(run.changelog)
     })
 
-    test('output deleted', LIMIT, async () => {
-      const { run, worker } = await working()
+    test.each(['at-least-once', 'exactly-once'] as const)('output deleted, %s', LIMIT, async (processingGuarantee) => {
+      const { run, worker } = await working({ processingGuarantee })
       await using _run = run
       await deleteTopic(run.copies)
       // For a moment after its deletion a topic still takes records.

@@ -1,5 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@millrace/conformance'
 import type { TallyPlan } from './tally-app.ts'
@@ -20,6 +22,7 @@ export interface LoggedLine {
 export class WorkerProcess {
   readonly name: string
   readonly changes: PartitionsMoved[] = []
+  readonly #plan: TallyPlan
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
   readonly #reports = new Map<number, WorkerReport>()
@@ -30,12 +33,16 @@ export class WorkerProcess {
 
   constructor(plan: TallyPlan) {
     this.name = plan.worker
+    this.#plan = plan
     this.#child = fork(mainFile, [JSON.stringify(plan)], {
       execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.#exited = once(this.#child, 'exit')
-    const hear = (chunk: Buffer): void => void (this.#output += chunk.toString())
+    const hear = (chunk: Buffer): void => {
+      this.#output += chunk.toString()
+      keep(plan, chunk)
+    }
     this.#child.stdout?.on('data', hear)
     this.#child.stderr?.on('data', hear)
     this.#child.on('message', (message: FromWorker) => this.#heard(message))
@@ -70,13 +77,18 @@ export class WorkerProcess {
   }
 
   tell(message: ToWorker): void {
-    this.#child.send(message)
+    // One that has ended is found out by whoever waits for it.
+    if (this.#child.connected) this.#child.send(message)
   }
 
   async report(): Promise<WorkerReport> {
     const id = this.#nextReport++
     this.tell({ do: 'report', id })
-    const report = await eventually(() => this.#reports.get(id), { what: `a report of worker ${this.name}` })
+    const look = (): WorkerReport | undefined => {
+      if (!this.alive) throw new Error(`Worker ${this.name} has ended:\n${this.#output}`)
+      return this.#reports.get(id)
+    }
+    const report = await eventually(look, { what: `a report of worker ${this.name}` })
     this.#reports.delete(id)
     return report
   }
@@ -109,6 +121,7 @@ export class WorkerProcess {
         return
       case 'moved':
         this.changes.push(message.change)
+        keep(this.#plan, `moved ${JSON.stringify(message.change)}\n`)
         return
       case 'report':
         this.#reports.set(message.id, message.report)
@@ -117,4 +130,13 @@ export class WorkerProcess {
         this.#failure = message
     }
   }
+}
+
+/** What workers write is kept, with times, where `MILLRACE_FIRE_LOGS` names a directory: to look into a run. */
+function keep(plan: TallyPlan, text: Buffer | string): void {
+  const directory = process.env['MILLRACE_FIRE_LOGS']
+  if (directory === undefined) return
+  const lines = text.toString().trimEnd().split('\n')
+  const time = new Date().toISOString()
+  appendFileSync(join(directory, `${plan.numbers}-${plan.worker}.log`), lines.map((line) => `${time} ${line}\n`).join(''))
 }

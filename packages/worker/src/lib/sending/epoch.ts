@@ -5,10 +5,16 @@ import { type Deferred, deferred } from '@millrace/core'
  * what was sent after the seal belongs to the next epoch and is not waited for.
  */
 export class Epoch {
+  #before: Epoch | undefined
   #pending = 0
   #sealed: Deferred<void> | undefined
   #error: Error | undefined
   #abandoned = false
+
+  /** `before` is the task's epoch before this one. */
+  constructor(before?: Epoch) {
+    this.#before = before
+  }
 
   /** Its task is lost: what has not gone out yet is dropped. */
   get abandoned(): boolean {
@@ -41,8 +47,13 @@ export class Epoch {
     this.#sealed?.reject(this.#error)
   }
 
-  /** Resolves when all is acknowledged; rejects when something never will be. Nothing may be added afterwards. */
+  /**
+   * Resolves when all is acknowledged; rejects when something never will be. Nothing may be added afterwards. Must come
+   * after the outcome of the epoch before: what that has lost, the positions of this one have passed.
+   */
   seal(): Promise<void> {
+    this.#error ??= this.#before?.#error
+    this.#before = undefined
     const sealed = (this.#sealed ??= deferred<void>())
     // A cut that was given up no longer listens; the failure is told through the task or the worker too.
     sealed.promise.catch(ignoreUnheard)

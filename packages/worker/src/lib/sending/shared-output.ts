@@ -26,7 +26,7 @@ export class SharedOutput implements TaskOutput {
 
   seal(): Promise<void> {
     this.#sealed = this.#epoch
-    this.#epoch = new Epoch()
+    this.#epoch = new Epoch(this.#sealed)
     return this.#sealed.seal()
   }
 

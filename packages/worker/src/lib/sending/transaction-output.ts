@@ -70,7 +70,7 @@ export class TransactionOutput implements TaskOutput {
 
   seal(): Promise<void> {
     this.#sealed = this.#epoch
-    this.#epoch = new Epoch()
+    this.#epoch = new Epoch(this.#sealed)
     this.#later ??= []
     return this.#sealed.seal()
   }
