@@ -157,6 +157,7 @@ export class AgentInstance {
       get over() {
         return road.stopped
       },
+      times: undefined,
       entered: () => {},
       asked: () => {},
       loosed: (delivery: Delivery) => delivery.putBack(),

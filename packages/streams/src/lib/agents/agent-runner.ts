@@ -14,6 +14,7 @@ import { AgentInstance } from './agent-instance.ts'
 import { canDeadLetter, type ErrorPolicy } from './error-policy.ts'
 import { FailureRoad, type WorkerEnding } from './failure-road.ts'
 import type { Hop } from './handler-run.ts'
+import { type HandlingTime, HandlingTimes } from './handling-times.ts'
 
 export interface AgentRunnerOptions {
   readonly deps: StreamsDeps
@@ -28,6 +29,7 @@ export interface AgentRunnerOptions {
 export class AgentRunner {
   readonly #options: AgentRunnerOptions
   readonly #counters = new AgentCounters()
+  readonly #times = new HandlingTimes()
   readonly #road: FailureRoad
   readonly #host: DeliveryHost
   readonly #inlets = new Map<string, readonly Inlet[]>()
@@ -50,6 +52,10 @@ export class AgentRunner {
 
   counts(): AgentCounts {
     return this.#counters.snapshot()
+  }
+
+  handling(): HandlingTime {
+    return this.#times.report(this.#options.worker.clock.monotonic())
   }
 
   /**
@@ -96,6 +102,7 @@ export class AgentRunner {
         worker,
         agent: agent.name,
         road: this.#road,
+        times: this.#times,
         sources,
         inlet: (source) => at(this.#sources([source], 'merge')[0] ?? []),
         repartition: (spec, valueSpec): Hop => {

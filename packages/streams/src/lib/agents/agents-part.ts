@@ -6,6 +6,7 @@ import type { AgentCounts } from './agent-counters.ts'
 import { AgentRunner } from './agent-runner.ts'
 import { DEFAULT_ERROR_POLICY, type ErrorPolicy } from './error-policy.ts'
 import type { WorkerEnding } from './failure-road.ts'
+import type { HandlingTime } from './handling-times.ts'
 
 export interface AgentsPartOptions {
   /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then a dead letter. */
@@ -17,6 +18,8 @@ export interface AgentsPartOptions {
 export interface AgentsPart extends WorkerPart {
   /** By agent name. */
   counts(): Readonly<Record<string, AgentCounts>>
+  /** How long they take over an event; by agent name. */
+  handling(): Readonly<Record<string, HandlingTime>>
 }
 
 /**
@@ -54,6 +57,7 @@ export function agentsPart(
       await deps.replies.close(worker)
     },
     counts: () => Object.fromEntries(runners.map((runner) => [runner.name, runner.counts()])),
+    handling: () => Object.fromEntries(runners.map((runner) => [runner.name, runner.handling()])),
   }
 }
 

@@ -10,6 +10,7 @@ import { Stream, type StreamHost } from '../streams/stream.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import type { StreamOpener } from './agent.ts'
 import type { FailureRoad } from './failure-road.ts'
+import type { HandlingTimes } from './handling-times.ts'
 
 /** A topic of the app's own, and the feed of this instance from it. */
 export interface Hop {
@@ -23,6 +24,7 @@ export interface RunHost {
   readonly worker: WorkerContext
   readonly agent: string
   readonly road: FailureRoad
+  readonly times: HandlingTimes
   readonly sources: readonly Inlet[]
   /** A further source. */
   inlet(source: AnyTopic | AnyChannel): Inlet
@@ -64,6 +66,10 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
 
   get agent(): string {
     return this.#host.agent
+  }
+
+  get times(): HandlingTimes {
+    return this.#host.times
   }
 
   get over(): boolean {
@@ -146,7 +152,10 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
       inHand.find((delivery) => error !== undefined && delivery.failure === error) ??
       inHand.find((delivery) => delivery === latest) ??
       inHand.at(-1)
-    for (const reader of this.#readers) reader.putBack()
+    for (const reader of this.#readers) {
+      reader.putBack()
+      reader.endTiming()
+    }
     for (const delivery of inHand.toReversed()) if (delivery !== culprit) delivery.putBack()
     return culprit
   }

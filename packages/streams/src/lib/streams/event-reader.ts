@@ -1,4 +1,5 @@
 import type { ScopeStorage, WorkerContext } from '@millrace/core'
+import type { HandlingTimes, Timing } from '../agents/handling-times.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import { Delivery } from '../events/delivery.ts'
 import { GatherStep } from './gather-step.ts'
@@ -19,6 +20,8 @@ export interface ReaderHost {
   readonly agent: string
   /** The handler run has ended, or the worker has failed: nothing more is handed out. */
   readonly over: boolean
+  /** Of the handler's events; `undefined` for steps between topics. */
+  readonly times: HandlingTimes | undefined
   /** The scope that the user's code is in from now on. */
   entered(scope: AgentScope): void
   /** The next event is asked for. */
@@ -43,6 +46,7 @@ export class EventReader {
   #gathers: readonly { readonly step: GatherStep; readonly branch: Branch; readonly next: number }[] = []
   #turn = 0
   #current: Delivery | undefined
+  #timing: Timing | undefined
   #scope: AgentScope
   #waiting: Promise<Delivery | undefined> | undefined
 
@@ -74,7 +78,15 @@ export class EventReader {
   leave(): Delivery | undefined {
     const current = this.#current
     this.#current = undefined
+    this.endTiming()
     return current
+  }
+
+  /** What is being timed will not be finished by asking for the next. */
+  endTiming(): void {
+    if (this.#timing === undefined) return
+    this.#host.times?.drop(this.#timing)
+    this.#timing = undefined
   }
 
   /** The next event, `undefined` at the end, or a promise of either when it has to wait. */
@@ -84,6 +96,7 @@ export class EventReader {
     const current = this.#current
     if (current !== undefined) {
       this.#current = undefined
+      if (this.#timing !== undefined) this.#timed(this.#timing)
       current.finish()
     }
     for (;;) {
@@ -129,6 +142,7 @@ export class EventReader {
     else {
       scope.receive(delivery)
       this.#current = delivery
+      if (this.#host.times?.due() === true) this.#time()
     }
     return delivery
   }
@@ -136,6 +150,7 @@ export class EventReader {
   #handOut(delivery: Delivery, scope: AgentScope): Delivery {
     if (!delivery.manual) {
       this.#current = delivery
+      if (this.#host.times?.due() === true) this.#time()
       this.#host.entered(scope)
       return delivery
     }
@@ -143,6 +158,15 @@ export class EventReader {
     this.#enter(undefined)
     this.#host.entered(this.#scope)
     return delivery
+  }
+
+  #time(): void {
+    this.#timing = this.#host.times?.begin(this.#host.worker.clock.monotonic())
+  }
+
+  #timed(timing: Timing): void {
+    this.#timing = undefined
+    this.#host.times?.end(timing, this.#host.worker.clock.monotonic())
   }
 
   #pull(): Pulled {

@@ -3,6 +3,7 @@ import { readingEvent, writingEvent } from '../places/current-event.ts'
 import type { Place } from '../places/place.ts'
 import { readInTurns } from '../tables/read-in-turns.ts'
 import type { TableStats } from '../tables/table-stats.ts'
+import { WriteCounts } from '../tables/write-counts.ts'
 import { prefixEnd } from './prefix-end.ts'
 import type { SetKeyShape, SetMember } from './set-key-shape.ts'
 import { setGroup } from './set-row-shape.ts'
@@ -19,7 +20,7 @@ export class KeyedSet<K, E> {
   readonly #scope: ScopeStorage
   readonly #place: Place<SetMember<K, E>, true>
   #reads = 0
-  #writes = 0
+  readonly #writes = new WriteCounts()
 
   constructor({ keys, scope, place }: KeyedSetOptions<K, E>) {
     this.#keys = keys
@@ -35,7 +36,7 @@ export class KeyedSet<K, E> {
    */
   add(key: K, element: E): boolean {
     const event = writingEvent(this.#scope, this.#keys.where)
-    this.#writes++
+    this.#writes.add(event.agent)
     const entry = this.#place.writing({ key, element }, event)
     if (entry.read(event) === true) return false
     this.#place.write(entry, event, true)
@@ -45,7 +46,7 @@ export class KeyedSet<K, E> {
   /** Removes an element, as an effect of the event in hand; returns whether it was there. Throws as `Table.set` does. */
   discard(key: K, element: E): boolean {
     const event = writingEvent(this.#scope, this.#keys.where)
-    this.#writes++
+    this.#writes.add(event.agent)
     const entry = this.#place.writing({ key, element }, event)
     if (entry.read(event) === undefined) return false
     this.#place.write(entry, event, undefined)
@@ -96,7 +97,8 @@ export class KeyedSet<K, E> {
     return {
       rows: opened.reduce((sum, rows) => sum + rows.rows, 0),
       reads: this.#reads,
-      writes: this.#writes,
+      writes: this.#writes.total,
+      writers: this.#writes.writers,
       late: 0,
       cachedBytes: opened.reduce((sum, rows) => sum + rows.cachedBytes, 0),
     }

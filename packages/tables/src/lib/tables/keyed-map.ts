@@ -5,6 +5,7 @@ import { readingEvent, writingEvent } from '../places/current-event.ts'
 import type { Place } from '../places/place.ts'
 import { readInTurns } from './read-in-turns.ts'
 import type { TableStats } from './table-stats.ts'
+import { WriteCounts } from './write-counts.ts'
 
 export interface KeyedMapOptions<K, V> {
   readonly keys: KeyShape<K>
@@ -29,7 +30,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
   readonly #place: Place<K, V>
   readonly #fallback: (() => V) | undefined
   #reads = 0
-  #writes = 0
+  readonly #writes = new WriteCounts()
 
   constructor({ keys, scope, place, fallback }: KeyedMapOptions<K, V>) {
     this.#keys = keys
@@ -75,7 +76,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
   set(key: K, value: V): void {
     const event = writingEvent(this.#scope, this.#keys.where)
     if (value === undefined) throw this.#undefinedValue(key, 'set')
-    this.#writes++
+    this.#writes.add(event.agent)
     const entry = this.#place.writing(key, event)
     this.#place.write(entry, event, entry.rows.guard(value))
   }
@@ -88,7 +89,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
    */
   update(key: K, change: (value: G) => V): V {
     const event = writingEvent(this.#scope, this.#keys.where)
-    this.#writes++
+    this.#writes.add(event.agent)
     let entry = this.#place.writing(key, event)
     const value = entry.rows.guard(change(this.#given(entry.read(event), entry.rows)))
     if (value === undefined) throw this.#undefinedValue(key, 'update')
@@ -101,7 +102,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
   /** Deletes a key; returns whether it had a value. Throws as `set` does. */
   delete(key: K): boolean {
     const event = writingEvent(this.#scope, this.#keys.where)
-    this.#writes++
+    this.#writes.add(event.agent)
     const entry = this.#place.writing(key, event)
     if (entry.read(event) === undefined) return false
     this.#place.write(entry, event, undefined)
@@ -147,7 +148,8 @@ export class KeyedMap<K, V, G extends V | undefined> {
     return {
       rows: local.reduce((sum, rows) => sum + rows.rows, 0),
       reads: this.#reads,
-      writes: this.#writes,
+      writes: this.#writes.total,
+      writers: this.#writes.writers,
       late: 0,
       cachedBytes: local.reduce((sum, rows) => sum + rows.cachedBytes, 0),
     }

@@ -4,6 +4,8 @@ export interface TableStats {
   readonly rows: number
   readonly reads: number
   readonly writes: number
+  /** The same by agent. */
+  readonly writers: Readonly<Record<string, number>>
   /** Late events dropped; only windows have any. */
   readonly late: number
   /** Rough size of decoded rows in memory, in bytes. */

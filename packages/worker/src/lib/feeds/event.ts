@@ -149,7 +149,7 @@ export class Event implements EventInHand, SendOrigin {
     if (task.closed) return this.#lose()
     this.#state = OVER
     if (this.#effects !== undefined) for (const effect of this.#effects) effect.apply()
-    if (this.#sends !== undefined) for (const record of this.#sends) task.output.add(record)
+    if (this.#sends !== undefined) this.#sendAll(this.#sends)
     tracker.finish(this.number)
     const { counters } = place
     counters.processed++
@@ -238,8 +238,17 @@ export class Event implements EventInHand, SendOrigin {
 
   /** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */
   #spill(): void {
-    if (this.#sends !== undefined) for (const record of this.#sends) this.cursor.task.output.add(record)
+    if (this.#sends !== undefined) this.#sendAll(this.#sends)
     this.#sends = undefined
+  }
+
+  #sendAll(records: readonly Outgoing[]): void {
+    const { output } = this.cursor.task
+    const { counters } = this.cursor.place
+    for (const record of records) {
+      counters.sent(record.topic)
+      output.add(record)
+    }
   }
 
   #releaseWaiting(): void {

@@ -24,6 +24,7 @@ import type { WorkerSettings } from '../worker/worker-options.ts'
 import { withinLimit } from '../worker/within-limit.ts'
 import type { WorkerEvents } from '../worker/worker.ts'
 import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
+import { rebalanceReason } from './rebalance-reason.ts'
 
 export interface RebalanceDeps {
   readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs' | 'cacheBytes'>
@@ -69,6 +70,7 @@ export class Rebalance implements RebalanceListener {
   #generation = 0
   #opening = 0
   #count = 0
+  #reason = ''
   #startedMs: number | undefined
   #stopping: Promise<void> | undefined
 
@@ -105,6 +107,11 @@ export class Rebalance implements RebalanceListener {
     return this.#count
   }
 
+  /** Of the last one, in words. */
+  get reason(): string {
+    return this.#reason
+  }
+
   /** Between being told of a rebalance and having its outcome. */
   get underWay(): boolean {
     return this.#startedMs !== undefined
@@ -134,7 +141,9 @@ export class Rebalance implements RebalanceListener {
     this.#startedMs ??= clock.monotonic()
     this.#memberId = change.memberId
     this.#generation = change.generation
-    this.#group = decodeGroupData(change.groupData)
+    const group = decodeGroupData(change.groupData)
+    this.#reason = rebalanceReason({ before: this.#group, after: group, self: change.memberId, isFirst: this.#count === 0 })
+    this.#group = group
     const { lost, gained } = this.#compare(change)
     for (const id of lost) this.#lose(id, 'another worker has it now')
     this.#purge()

@@ -54,7 +54,7 @@ export class AppWorker implements Worker {
   constructor(options: WorkerOptions) {
     const { clock, settings, log, transport, sensor } = options
     this.#options = options
-    this.#sensor = new CountingSensor(sensor)
+    this.#sensor = new CountingSensor(sensor, clock)
     this.#listeners = new WorkerListeners((thrown) => this.#sensor.errorRaised({ source: 'rebalance listener', error: thrown }))
     this.#lease = new Lease({
       clock,

@@ -1,13 +1,28 @@
-import type { Sensor } from '@millrace/core'
+import { type Clock, type Sensor, toError } from '@millrace/core'
+import type { ErrorStats } from './worker-stats.ts'
 
-/** Passes everything on, and counts errors and records sent for `stats`. */
+const KEPT_ERRORS = 20
+const MESSAGE_LENGTH = 500
+
+/** Passes everything on, and keeps what `stats` tells of errors, commits, rebalances and records sent. */
 export class CountingSensor implements Sensor {
   readonly #inner: Sensor
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #lastErrors: ErrorStats[] = []
   errors = 0
   sent = 0
+  /** Wall time of the last commit and rebalance. */
+  committedAt: number | undefined = undefined
+  rebalance: { readonly at: number; readonly durationMs: number; readonly lost: number; readonly kept: number; readonly gained: number } | undefined = undefined
 
-  constructor(inner: Sensor) {
+  constructor(inner: Sensor, clock: Pick<Clock, 'now'>) {
     this.#inner = inner
+    this.#clock = clock
+  }
+
+  /** Newest first. */
+  get lastErrors(): readonly ErrorStats[] {
+    return this.#lastErrors
   }
 
   batchFetched(batch: Parameters<Sensor['batchFetched']>[0]): void {
@@ -20,6 +35,7 @@ export class CountingSensor implements Sensor {
   }
 
   commitCompleted(commit: Parameters<Sensor['commitCompleted']>[0]): void {
+    this.committedAt = this.#clock.now()
     this.#inner.commitCompleted(commit)
   }
 
@@ -28,6 +44,7 @@ export class CountingSensor implements Sensor {
   }
 
   rebalanceCompleted(change: Parameters<Sensor['rebalanceCompleted']>[0]): void {
+    this.rebalance = { at: this.#clock.now(), ...change }
     this.#inner.rebalanceCompleted(change)
   }
 
@@ -37,6 +54,12 @@ export class CountingSensor implements Sensor {
 
   errorRaised(error: Parameters<Sensor['errorRaised']>[0]): void {
     this.errors++
+    this.#lastErrors.unshift({
+      at: this.#clock.now(),
+      source: error.source,
+      message: toError(error.error).message.slice(0, MESSAGE_LENGTH),
+    })
+    if (this.#lastErrors.length > KEPT_ERRORS) this.#lastErrors.pop()
     this.#inner.errorRaised(error)
   }
 }

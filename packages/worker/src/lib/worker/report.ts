@@ -6,7 +6,7 @@ import type { SendBudget } from '../sending/send-budget.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CountingSensor } from './counting-sensor.ts'
 import type { Runtime } from './runtime.ts'
-import type { AgentStats, PartStats, SourceStats, WorkerStats, WorkerStatus } from './worker-stats.ts'
+import type { AgentStats, FlowStats, PartStats, SourceStats, WorkerStats, WorkerStatus } from './worker-stats.ts'
 import type { AssignmentView, Quiet } from './worker.ts'
 
 export interface ReportDeps {
@@ -28,10 +28,13 @@ export function reportStats(deps: ReportDeps): WorkerStats {
     agents: agentStats(deps.subscriptions),
     parts: Object.fromEntries(partNames.map((name) => [name, partStats(name, runtime)])),
     sources: sourceStats(runtime, deps.clock),
-    commits: runtime?.committer.stats ?? { count: 0, lastMs: 0 },
+    flows: flowStats(deps.subscriptions),
+    commits: { ...(runtime?.committer.stats ?? { count: 0, lastMs: 0 }), at: sensor.committedAt },
     rebalances: runtime?.rebalance.count ?? 0,
+    lastRebalance: sensor.rebalance && { ...sensor.rebalance, reason: runtime?.rebalance.reason ?? '' },
     sent: sensor.sent,
     errors: sensor.errors,
+    lastErrors: [...sensor.lastErrors],
     outbox: { bytes: budget.bytes, full: budget.full },
   }
 }
@@ -90,6 +93,20 @@ function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<str
     }
   }
   return agents
+}
+
+function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[] {
+  const flows: FlowStats[] = []
+  for (const { spec, counters, cursors } of subscriptions) {
+    const { agent } = spec
+    if (agent === LEADER_AGENT) continue
+    for (const topic of spec.topics) {
+      const records = cursors.reduce((sum, { tracker, place }) => (place.source.topic === topic ? sum + tracker.handed : sum), 0)
+      flows.push({ agent, topic, direction: 'in', records })
+    }
+    for (const { topic, records } of counters.sentTo) flows.push({ agent, topic, direction: 'out', records })
+  }
+  return flows
 }
 
 function partStats(name: string, runtime: Runtime | undefined): PartStats {

@@ -49,18 +49,52 @@ export interface SourceStats extends TopicPartition {
   readonly paused: 'buffer' | 'uncommitted' | undefined
 }
 
+/** Records that went from a topic to an agent, or from an agent to a topic, since the worker took the partitions it has. */
+export interface FlowStats {
+  readonly agent: string
+  readonly topic: string
+  readonly direction: 'in' | 'out'
+  readonly records: number
+}
+
+export interface RebalanceStats {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly durationMs: number
+  /** In words: who came, who went. */
+  readonly reason: string
+  /** Partitions. */
+  readonly lost: number
+  readonly kept: number
+  readonly gained: number
+}
+
+export interface ErrorStats {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  /** Agent, job, page or part. */
+  readonly source: string
+  readonly message: string
+}
+
 /** The worker's part of `/stats`. */
 export interface WorkerStats {
   readonly status: WorkerStatus
   readonly agents: Readonly<Record<string, AgentStats>>
   readonly parts: Readonly<Record<string, PartStats>>
   readonly sources: readonly SourceStats[]
-  readonly commits: { readonly count: number; readonly lastMs: number }
+  readonly flows: readonly FlowStats[]
+  /** `at` is when the last one was done, in milliseconds since the epoch; `undefined` before the first. */
+  readonly commits: { readonly count: number; readonly lastMs: number; readonly at: number | undefined }
   readonly rebalances: number
+  /** `undefined` before the first. */
+  readonly lastRebalance: RebalanceStats | undefined
   /** Records acknowledged by the broker, changelog rows included. */
   readonly sent: number
   /** Errors told to the sensor. */
   readonly errors: number
+  /** The last ones, newest first. */
+  readonly lastErrors: readonly ErrorStats[]
   readonly outbox: { readonly bytes: number; readonly full: boolean }
 }
 

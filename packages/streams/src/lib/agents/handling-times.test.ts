@@ -1,0 +1,57 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { HandlingTimes } from './handling-times.ts'
+
+it('times every event while they are few', () => {
+  const times = new HandlingTimes()
+  for (let at = 0; at < 100; at++) {
+    expect(times.due()).toBe(true)
+    times.end(times.begin(at * 50), at * 50 + at + 1)
+  }
+  const { p50Ms, p99Ms, samples, longestInHandMs } = times.report(5_000)
+  expect([p50Ms, p99Ms, samples, longestInHandMs]).toEqual([50, 99, 100, 0])
+})
+
+it('times ever fewer of them while they are many, and more again when they get few', () => {
+  const times = new HandlingTimes()
+  let timed = 0
+  for (let at = 0; at < 100_000; at++) {
+    if (!times.due()) continue
+    timed++
+    times.end(times.begin(at / 1000), at / 1000)
+  }
+  expect(timed).toBeLessThan(50)
+  let waited = 0
+  for (let nowMs = 1_000; waited < 10_000; nowMs += 1_000) {
+    waited++
+    if (times.due()) times.end(times.begin(nowMs), nowMs)
+  }
+  expect(times.due()).toBe(true)
+})
+
+it('tells of the last minute only, and how long the oldest has been in hand', () => {
+  const times = new HandlingTimes()
+  times.end(times.begin(0), 7)
+  expect(times.report(60_007)).toMatchObject({ p50Ms: 7, samples: 1 })
+  expect(times.report(60_008)).toMatchObject({ p50Ms: undefined, p99Ms: undefined, samples: 0 })
+  const slow = times.begin(70_000)
+  times.begin(70_500)
+  expect(times.report(71_000).longestInHandMs).toBe(1_000)
+  times.drop(slow)
+  expect(times.report(71_000).longestInHandMs).toBe(500)
+})
+
+it('gives quantiles that are samples, in order', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 1_000 }), { minLength: 1, maxLength: 600 }), (durations) => {
+      const times = new HandlingTimes()
+      for (const duration of durations) times.end(times.begin(0), duration)
+      const { p50Ms = -1, p99Ms = -1 } = times.report(1_000)
+      const last = durations.slice(-512)
+      expect(last).toContain(p50Ms)
+      expect(last).toContain(p99Ms)
+      expect(p50Ms).toBeLessThanOrEqual(p99Ms)
+      expect(last.filter((each) => each <= p50Ms).length).toBeGreaterThanOrEqual(last.length / 2)
+    }),
+  )
+})
