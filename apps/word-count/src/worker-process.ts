@@ -20,9 +20,11 @@ export interface WorkerProcess {
 export interface RunEnvironment {
   readonly broker: string
   readonly id: string
+  /** Default: at least once. */
+  readonly guarantee?: 'at-least-once' | 'exactly-once'
 }
 
-export function startWorker({ broker, id }: RunEnvironment): WorkerProcess {
+export function startWorker({ broker, id, guarantee = 'at-least-once' }: RunEnvironment): WorkerProcess {
   const child = spawn(process.execPath, ['--import', 'tsx', appFile, 'worker'], {
     env: {
       ...process.env,
@@ -30,6 +32,7 @@ export function startWorker({ broker, id }: RunEnvironment): WorkerProcess {
       MILLRACE_ID: id,
       MILLRACE_WEB_ENABLED: 'false',
       MILLRACE_SESSION_TIMEOUT: '6s',
+      MILLRACE_PROCESSING_GUARANTEE: guarantee,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -3,9 +3,9 @@ import { systemClock } from '@millrace/core'
 const clock = systemClock()
 
 export interface EventuallyOptions {
-  /** Ends the sentence "Waited 10000 ms for …". */
+  /** Ends the sentence "Waited 30000 ms for …". */
   readonly what: string
-  /** Milliseconds; 10,000 by default. */
+  /** Milliseconds; 30,000 by default: far more than any machine needs, for a busy one must not fail. */
   readonly limitMs?: number
 }
 
@@ -20,7 +20,7 @@ export async function eventually<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   options: EventuallyOptions,
 ): Promise<T> {
-  const limitMs = options.limitMs ?? 10_000
+  const limitMs = options.limitMs ?? 30_000
   const giveUpAt = clock.monotonic() + limitMs
   for (;;) {
     const found = await look()
@@ -32,7 +32,7 @@ export async function eventually<T>(
 
 /** `promise`, or a rejection when it has not settled within the limit. */
 export async function within<T>(promise: Promise<T>, options: EventuallyOptions): Promise<T> {
-  const limitMs = options.limitMs ?? 10_000
+  const limitMs = options.limitMs ?? 30_000
   const settled = new AbortController()
   const late = clock.sleep(limitMs, settled.signal).then(
     () => Promise.reject(new Error(`Waited ${limitMs} ms for ${options.what}.`)),
