@@ -53,8 +53,9 @@ export class SimulatedTransaction implements TransactionalProducer {
 
   sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
     return request(this.#wire, `offsets ${this.#id}`, async () => {
-      this.#wire.committing(offsets)
       await this.#inner.sendOffsets(groupId, offsets)
+      // Not those of a producer that is fenced: the task may have been opened again since.
+      this.#wire.committing(offsets)
       this.#offsets.push(...offsets)
     })
   }

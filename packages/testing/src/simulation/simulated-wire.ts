@@ -24,7 +24,7 @@ export interface SimulatedWire {
   readonly happened: (fault: string) => void
   readonly note: (what: string) => void
   readonly stored: (records: readonly OutgoingRecord[]) => void
-  /** Asked before offsets are committed; throws nothing, remembers what is wrong. */
+  /** Told of offsets in the turn in which they are committed; throws nothing, remembers what is wrong. */
   readonly committing: (offsets: readonly CommitOffset[]) => void
 }
 

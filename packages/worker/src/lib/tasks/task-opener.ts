@@ -62,11 +62,11 @@ export class TaskOpener {
     const { committed, offsets, recovery, settings } = this.#deps
     const partitions = tasks.flatMap((task) => task.assigned)
     const isolation: Isolation = settings.exactlyOnce ? 'read-committed' : 'read-uncommitted'
-    const [offsetsCommitted, bounds, changelogs] = await Promise.all([
-      committed(partitions),
-      offsets(partitions, isolation),
-      recovery.offsets(tasks.flatMap((task) => this.#partsOf(task).map((part) => changelogOf(part, task)))),
-    ])
+    // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a first commit,
+    // and a committed offset is never past the end. A worker that sleeps here and is replaced must not take the broker for broken.
+    const changelogs = await recovery.offsets(tasks.flatMap((task) => this.#partsOf(task).map((part) => changelogOf(part, task))))
+    const offsetsCommitted = await committed(partitions)
+    const bounds = await offsets(partitions, isolation)
     return { committed: byPartition(offsetsCommitted), bounds: byPartition(bounds), changelogs }
   }
 
