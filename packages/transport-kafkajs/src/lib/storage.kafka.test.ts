@@ -53,6 +53,29 @@ describeKafka('what lies in the log', (brokers) => {
     await Promise.all(open.splice(0).map((transport) => transport.close()))
   })
 
+  test('a transaction to a topic that was deleted is refused, and does not wait for it for ever', async () => {
+    const transport = await connect()
+    const topic = await newTopic(transport, {})
+    const producer = transport.transactionalProducer({ id: topic, timeoutMs: 10_000 })
+    await producer.init()
+    await producer.begin()
+    const record = { topic, partition: 0, key: null, value: Buffer.from('v'), headers: NO_HEADERS, timestamp: 0 }
+    expect(await producer.send([record], OPEN)).toEqual([{ ok: true, offset: 0 }])
+    await producer.commit()
+    await transport.admin().deleteTopics([topic])
+    await producer.begin()
+    const outcomes = await eventually(
+      async () => {
+        const sent = await producer.send([record], OPEN)
+        return sent.some(({ ok }) => !ok) && sent
+      },
+      { what: 'the send to be refused', limitMs: 20_000 },
+    )
+    expect(outcomes).toMatchObject([{ ok: false, error: { code: 'TOPIC_MISSING' } }])
+    await producer.abort()
+    await producer.close()
+  })
+
   describe.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)('%s', (compression) => {
     const values = Array.from({ length: 2_000 }, (_, i) => `value ${i} ${'abc'.repeat(i % 40)}`)
 

@@ -11,7 +11,7 @@ import {
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { retrying } from '../cluster/retrying.ts'
+import { PassingError, retrying } from '../cluster/retrying.ts'
 import { kafkaError, KafkaCode } from '../errors/kafka-errors.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
 import { initProducerIdRequest } from '../wire/requests/init-producer-id.ts'
@@ -182,13 +182,17 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     const added = partitions.filter((partition) => !this.#added.has(partitionKey(partition)))
     if (added.length === 0) return
     const owner = this.#requireInit()
-    await this.#ask('partitions could not be added to the transaction', async () => {
+    const missing = await this.#ask('partitions could not be added to the transaction', async () => {
       const answer = await this.#coordinator.send(addPartitionsRequest(owner, added))
-      const codes = answer
-        .map(({ errorCode }) => errorCode)
-        .filter((code) => code !== KafkaCode.ok && code !== OPERATION_NOT_ATTEMPTED)
-      return { code: codes[0] ?? KafkaCode.ok, answer }
+      const refused = answer.find(({ errorCode }) => errorCode !== KafkaCode.ok && errorCode !== OPERATION_NOT_ATTEMPTED)
+      const isMissing = refused?.errorCode === KafkaCode.unknownTopicOrPartition
+      return isMissing
+        ? { code: KafkaCode.ok, answer: refused }
+        : { code: refused?.errorCode ?? KafkaCode.ok, answer: undefined }
     })
+    // The sender looks whether the topic is still there, and refuses what is meant for it when it is not.
+    if (missing !== undefined)
+      throw new PassingError(`Kafka answered UNKNOWN_TOPIC_OR_PARTITION for ${partitionKey(missing)}.`)
     for (const partition of added) this.#added.add(partitionKey(partition))
   }
 

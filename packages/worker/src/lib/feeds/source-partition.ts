@@ -71,6 +71,11 @@ export class SourcePartition implements TopicPartition {
     this.#flow.bufferChanged(this, batch.bytes)
   }
 
+  /** The end of the log, asked for while nothing is fetched. */
+  endSeen(endOffset: number): void {
+    if (endOffset > (this.#endOffset ?? -1)) this.#endOffset = endOffset
+  }
+
   batch(index: number): RecordBatch | undefined {
     return this.#batches[index - this.#first]
   }

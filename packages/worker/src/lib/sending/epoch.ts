@@ -21,6 +21,11 @@ export class Epoch {
     return this.#abandoned
   }
 
+  /** Why it can never be complete. */
+  get error(): Error | undefined {
+    return this.#error
+  }
+
   get pending(): number {
     return this.#pending
   }
@@ -52,7 +57,7 @@ export class Epoch {
    * after the outcome of the epoch before: what that has lost, the positions of this one have passed.
    */
   seal(): Promise<void> {
-    this.#error ??= this.#before?.#error
+    this.#error ??= this.#before?.error
     this.#before = undefined
     const sealed = (this.#sealed ??= deferred<void>())
     // A cut that was given up no longer listens; the failure is told through the task or the worker too.

@@ -197,7 +197,7 @@ export class AppWorker implements Worker {
       fail: (error) => this.#fail(error),
     })
     this.#runtime = runtime
-    this.#closers.push(() => runtime.recovery.close())
+    this.#closers.push(() => runtime.close())
     this.context.connect({
       outbox,
       admin,

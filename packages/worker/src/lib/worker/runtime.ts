@@ -4,6 +4,7 @@ import { ExactlyOnce } from '../commit/exactly-once.ts'
 import { Committer } from '../commit/committer.ts'
 import type { Guarantee } from '../commit/guarantee.ts'
 import { FlowControl } from '../feeds/flow-control.ts'
+import { PausedEnds } from '../feeds/paused-ends.ts'
 import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
 import type { Subscription } from '../feeds/subscription.ts'
 import { Elections } from '../group/elections.ts'
@@ -56,6 +57,7 @@ export class Runtime {
   readonly elections: Elections
   readonly #deps: RuntimeDeps
   readonly #guarantee: Guarantee
+  readonly #pausedEnds: PausedEnds
 
   constructor(deps: RuntimeDeps) {
     this.#deps = deps
@@ -84,8 +86,21 @@ export class Runtime {
     const { consumer } = this
     this.flow = new FlowControl({
       maxBufferedBytes: settings.maxBufferedBytes,
-      pause: (partitions) => consumer.pause(partitions),
+      pause: (partitions) => {
+        consumer.pause(partitions)
+        this.#pausedEnds.start()
+      },
       resume: (partitions) => consumer.resume(partitions),
+    })
+    this.#pausedEnds = new PausedEnds({
+      clock,
+      log,
+      isolation,
+      paused: () =>
+        this.rebalance.running.flatMap(({ sources }) =>
+          sources.flatMap(({ source }) => (this.flow.pauseReason(source) === undefined ? [] : [source])),
+        ),
+      offsets: (partitions, level) => admin.offsets(partitions, level),
     })
     this.recovery = new Recovery({ stores, reader: () => transport.reader({ isolation }), clock, log, sensor, onBroken: fail })
     this.#guarantee = settings.exactlyOnce
@@ -181,6 +196,11 @@ export class Runtime {
       sensor.batchFetched({ topic: batch.topic, partition: batch.partition, records: batch.records.length, bytes: batch.bytes, endOffset: batch.endOffset })
       for (const subscription of subscriptions()) if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
     }
+  }
+
+  async close(): Promise<void> {
+    this.#pausedEnds.close()
+    await this.recovery.close()
   }
 
   /** The lease is back. */
