@@ -18,7 +18,9 @@ describeKafka('topics changed under a running worker', (brokers) => {
   beforeAll(() => eyes.open())
   afterAll(() => eyes.close())
 
-  async function working(settings: FireRunOptions['settings'] = {}): Promise<{ readonly run: FireRun; readonly worker: WorkerProcess }> {
+  async function working(
+    settings: FireRunOptions['settings'] = {},
+  ): Promise<{ readonly run: FireRun; readonly worker: WorkerProcess }> {
     const run = await fireRun({ outside: outside(), brokers: brokers.join(','), settings })
     const [worker] = await run.startReady(1)
     if (worker === undefined) throw new Error('There is no worker.')

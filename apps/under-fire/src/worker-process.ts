@@ -138,5 +138,8 @@ function keep(plan: TallyPlan, text: Buffer | string): void {
   if (directory === undefined) return
   const lines = text.toString().trimEnd().split('\n')
   const time = new Date().toISOString()
-  appendFileSync(join(directory, `${plan.numbers}-${plan.worker}.log`), lines.map((line) => `${time} ${line}\n`).join(''))
+  appendFileSync(
+    join(directory, `${plan.numbers}-${plan.worker}.log`),
+    lines.map((line) => `${time} ${line}\n`).join(''),
+  )
 }

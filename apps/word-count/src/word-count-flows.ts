@@ -4,7 +4,8 @@ import { eventually } from '@millrace/conformance'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { bookPosts } from './book.ts'
 import { independentCount } from './independent-count.ts'
-import { runCommand, startWorker, type RunEnvironment, type WorkerProcess } from './worker-process.ts'
+import type { AppProcess } from '@millrace/testing'
+import { runCommand, startWorker, type RunEnvironment } from './worker-process.ts'
 
 export interface FlowsOptions {
   readonly broker: () => string
@@ -21,17 +22,17 @@ const PARTITIONS = 8
 export function wordCountFlows({ broker, transport }: FlowsOptions): void {
   const expected = independentCount()
   const words = [...expected.values()].reduce((sum, count) => sum + count, 0)
-  const running = new Set<WorkerProcess>()
+  const running = new Set<AppProcess>()
   let outside: Transport
 
-  const start = (run: RunEnvironment): WorkerProcess => {
+  const start = (run: RunEnvironment): AppProcess => {
     const worker = startWorker(run)
     running.add(worker)
     return worker
   }
-  const startAll = async (run: RunEnvironment, count: number): Promise<WorkerProcess[]> => {
+  const startAll = async (run: RunEnvironment, count: number): Promise<AppProcess[]> => {
     const workers = Array.from({ length: count }, () => start(run))
-    await Promise.all(workers.map((worker) => worker.ready()))
+    await Promise.all(workers.map((worker) => worker.said('Worker is ready')))
     return workers
   }
   const newRun = (guarantee: RunEnvironment['guarantee'] = 'at-least-once'): RunEnvironment => ({
@@ -88,7 +89,7 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
     expect(await first?.stop()).toBe(0)
     await untilHandled(outside, run.id, words * 0.4)
     const workers = [start(run), start(run)]
-    await Promise.all(workers.map((worker) => worker.ready()))
+    await Promise.all(workers.map((worker) => worker.said('Worker is ready')))
     await untilCommitted(outside, run.id)
     for (const worker of workers) expect(await worker.stop()).toBe(0)
     expect(differences(await countsOf(run), expected)).toEqual([])

@@ -1,6 +1,7 @@
 export { collectLog, type CollectedLog, type LoggedLine } from './lib/collected-log.ts'
 export type { RecordOf, Sendable, SendableTopic } from './lib/sendable.ts'
 export type { ReadableTopic, SentRecord } from './lib/sent-records.ts'
+export { startApp, type AppProcess } from './lib/start-app.ts'
 export { TestApp, testApp, type RawSend, type TestAppOptions, type TestWorker } from './lib/test-app.ts'
 export { numberedRecords, type NumberedOptions, type RequestTopic } from './simulation/input-feed.ts'
 export { simulate, SimulationError } from './simulation/simulate.ts'

@@ -9,7 +9,14 @@ import {
   type RawHeaders,
   type Transport,
 } from '@millrace/core'
-import { AppScheduler, runtimeOf, type App, type AppRuntime, type RunningWorker, type Surroundings } from '@millrace/app'
+import {
+  AppScheduler,
+  runtimeOf,
+  type App,
+  type AppRuntime,
+  type RunningWorker,
+  type Surroundings,
+} from '@millrace/app'
 import { memoryStore } from '@millrace/tables'
 import {
   createMemoryLog,

@@ -1,0 +1,85 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { systemClock, withTimeout } from '@millrace/core'
+
+/** An app in a process of its own, as a user runs it. */
+export interface AppProcess {
+  readonly pid: number | undefined
+  /** What it has written to both of its outputs. */
+  output(): string
+  /** Resolves when the output has the text; rejects with the output when the process ends before, or after the limit (60 s). */
+  said(text: string, limitMs?: number): Promise<void>
+  /** Exit code; `null` when a signal ended it. */
+  readonly exited: Promise<number | null>
+  signal(signal: NodeJS.Signals): void
+  /** SIGTERM, and the exit code. */
+  stop(): Promise<number | null>
+  /** kill -9. */
+  kill(): Promise<void>
+}
+
+/**
+ * Runs an app file with the arguments of its command line: `node --import tsx app.ts worker`. The caller ends it.
+ *
+ * @example
+ * const worker = startApp(new URL('./app.ts', import.meta.url), ['worker'], { MILLRACE_BROKER: 'embedded:/tmp/x' })
+ * await worker.said('Worker is ready')
+ * expect(await worker.stop()).toBe(0)
+ */
+export function startApp(file: URL, args: readonly string[], env: Readonly<Record<string, string>> = {}): AppProcess {
+  const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(file), ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  let ended = false
+  const waiting = new Set<() => void>()
+  const wake = (): void => {
+    for (const look of waiting) look()
+  }
+  const hear = (chunk: Buffer): void => {
+    output += chunk.toString()
+    wake()
+  }
+  child.stdout.on('data', hear)
+  child.stderr.on('data', hear)
+  // 'close' comes when the outputs are read to their ends.
+  const exited = once(child, 'close').then(() => {
+    ended = true
+    wake()
+    return child.exitCode
+  })
+  const said = (text: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (output.includes(text)) resolve()
+        else if (ended) reject(new Error(`The process ended before it said "${text}":\n${output}`))
+        else return
+        waiting.delete(look)
+      }
+      waiting.add(look)
+      look()
+    })
+  return {
+    pid: child.pid,
+    output: () => output,
+    said: (text, limitMs = 60_000) =>
+      withTimeout(
+        said(text),
+        limitMs,
+        systemClock(),
+        () => new Error(`Not said within ${limitMs} ms: "${text}". Output:\n${output}`),
+      ),
+    exited,
+    signal: (signal) => void child.kill(signal),
+    stop: async () => {
+      child.kill('SIGTERM')
+      return exited
+    },
+    kill: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
