@@ -24,6 +24,9 @@ export interface ChaosOptions {
 /** From its start until a worker is likely to have joined and recovered. */
 const STARTUP_MS = 3000
 const LONGEST_DOWN_MS = 4000
+/** How often a deed follows the one before at once: into the rebalance that it has caused. */
+const AT_ONCE = 0.2
+const AT_ONCE_MS = 600
 /** How often the last worker that is up may be hit as well. */
 const ALL_DOWN = 0.1
 
@@ -56,7 +59,11 @@ export function planChaos({
   const each = durationMs / Math.max(deeds.length, 1)
   let atMs = 0
   for (const [i, deed] of deeds.entries()) {
-    atMs = Math.max(atMs, (i + random.next()) * each)
+    const spreadMs = (i + random.next()) * each
+    atMs = Math.max(
+      atMs,
+      random.next() < AT_ONCE && i > 0 ? Math.min(spreadMs, atMs + random.between(50, AT_ONCE_MS)) : spreadMs,
+    )
     const least = workers > 1 && random.next() >= ALL_DOWN ? 2 : 1
     // The moment at which enough of them are up.
     atMs = Math.max(atMs, [...upFrom].sort((x, y) => x - y)[least - 1] ?? 0)

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { systemClock, type Clock } from '@millrace/core'
+import { systemClock, withTimeout, type Clock } from '@millrace/core'
 import type { Fault } from '../faults/faults.ts'
 import { RUN_VARIABLE, type VerifierRun } from './verifier-run.ts'
 
@@ -81,11 +81,14 @@ export class WorkerSlot {
   async stop(): Promise<void> {
     const child = this.#child
     if (child === undefined) return
-    const gone = this.#end('SIGTERM', 'stop')
-    const isInTime = await Promise.race([gone.then(() => true), this.#clock.sleep(STOP_LIMIT_MS).then(() => false)])
-    if (isInTime) return
-    this.#bad(`did not end within ${STOP_LIMIT_MS} ms of SIGTERM`)
-    await this.kill()
+    const late = new Error(`did not end within ${STOP_LIMIT_MS} ms of SIGTERM`)
+    try {
+      await withTimeout(this.#end('SIGTERM', 'stop'), STOP_LIMIT_MS, this.#clock, () => late)
+    } catch (error) {
+      if (error !== late) throw error
+      this.#bad(late.message)
+      await this.kill()
+    }
   }
 
   freeze(): void {
