@@ -6,11 +6,20 @@ import { installPrograms, sourcePrograms } from './lib/programs.ts'
 import { keepResult } from './lib/results.ts'
 import { concurrency } from './scenarios/concurrency.ts'
 import { count } from './scenarios/count.ts'
+import { countExactlyOnce, mapExactlyOnce } from './scenarios/exactly-once.ts'
 import { map } from './scenarios/map.ts'
 import { restore } from './scenarios/restore.ts'
 import { start } from './scenarios/start.ts'
 
-const scenarios: Readonly<Record<string, Scenario>> = { map, count, restore, concurrency, start }
+const scenarios: Readonly<Record<string, Scenario>> = {
+  map,
+  count,
+  'map-exactly-once': mapExactlyOnce,
+  'count-exactly-once': countExactlyOnce,
+  restore,
+  concurrency,
+  start,
+}
 const number = { type: 'string' } as const
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,7 +31,7 @@ const unknown = chosen.find(([, scenario]) => scenario === undefined)
 if (chosen.length === 0 || unknown !== undefined) {
   if (unknown !== undefined) console.error(`There is no scenario "${unknown[0]}".`)
   for (const [name, { describe, defaults }] of Object.entries(scenarios))
-    console.log(`${name.padEnd(12)} ${describe} (${JSON.stringify(defaults)})`)
+    console.log(`${name.padEnd(20)} ${describe} (${JSON.stringify(defaults)})`)
   process.exit(unknown === undefined ? 0 : 2)
 }
 

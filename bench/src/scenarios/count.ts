@@ -23,11 +23,18 @@ export const count: Scenario = {
   },
 }
 
-async function countOnce(bench: Bench, input: string, program: string): Promise<{ rate: number; peakMb: number }> {
+/** One run of a program; gives records counted per second. */
+export async function countOnce(
+  bench: Bench,
+  input: string,
+  program: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ rate: number; peakMb: number }> {
   const child = bench.start(program, {
     INPUT: input,
     GROUP: bench.name('count-group'),
     RECORDS: String(bench.options.records),
+    ...env,
   })
   try {
     const { rate } = await child.until('done', 120_000)

@@ -39,7 +39,8 @@ function mapFigures(raw: ReadonlyMap<number, readonly number[]>, ours: readonly 
   return { rawPerSecond: rate, rawBatch: batch, perSecond: median(ours), ratio: median(ours) / rate, ...peaks }
 }
 
-async function mapOnce(
+/** One run of a program; gives records out per second. */
+export async function mapOnce(
   bench: Bench,
   input: string,
   program: string,
