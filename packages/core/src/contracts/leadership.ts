@@ -12,7 +12,7 @@ export interface Leadership {
   readonly groupLife: string
   /** Throws the signal's reason when it has aborted, `LEASE_EXPIRED` when another worker may lead by now. */
   check(): void
-  /** Resolves when the group has heard of this worker since the call; rejects with the signal's reason. Call it before `init` of a producer: a worker that slept would shut out its successor. */
+  /** Resolves when the group has heard of this worker since the call; rejects with the signal's reason. Call it before `init`, unless just elected: a worker that slept would shut out its successor. */
   confirm(): Promise<void>
   /** A new producer, of one transactional id for all leaders: its `init` shuts out every leader before. Closed by the caller. */
   producer(): TransactionalProducer

@@ -55,13 +55,12 @@ export class SlotLog {
     this.ended = this.#end.promise
   }
 
-  /** Shuts out the leaders before, then reads all they have written: in that order nothing can be missed. */
+  /** For a leader of whom the group has heard: shuts out the leaders before, then reads all they have written: in that order nothing can be missed. */
   static async open(
     topic: string,
     worker: Pick<WorkerContext, 'clock' | 'reader'>,
     leadership: Leadership,
   ): Promise<SlotLog> {
-    await leadership.confirm()
     const producer = leadership.producer()
     try {
       await raceAbort(producer.init(), leadership.signal)

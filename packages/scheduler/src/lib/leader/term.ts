@@ -64,6 +64,9 @@ export class Term implements RunBook {
     let failures = 0
     while (!this.#isOver()) {
       try {
+        // To be elected takes a join, which is as good as a heartbeat.
+        if (failures === 0 && this.#openings === 0) this.leadership.check()
+        else await this.leadership.confirm()
         const log = await SlotLog.open(topic, worker, this.leadership)
         if (this.#isOver()) {
           await log.close()

@@ -1,0 +1,110 @@
+import { manualClock } from '@millrace/core'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
+import { SmallWorker, turns, type Lead } from '../fixtures/small-worker.fixture.ts'
+import { createCrontab } from '../jobs/create-crontab.ts'
+import { decodeJobRecord } from './job-record.ts'
+
+const NOON = Date.parse('2026-06-01T12:00:00Z')
+const MINUTE_MS = 60_000
+
+/** What may happen to three workers, one of which leads. */
+const events = fc.array(
+  fc.oneof(
+    {
+      weight: 4,
+      arbitrary: fc.record({ type: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 150_000 }) }),
+    },
+    // Whoever led before is not told: it takes itself for the leader until it is.
+    { weight: 3, arbitrary: fc.record({ type: fc.constant('elect' as const), worker: fc.nat(2) }) },
+    { weight: 2, arbitrary: fc.record({ type: fc.constant('tell' as const) }) },
+    { weight: 1, arbitrary: fc.record({ type: fc.constant('sleep' as const), worker: fc.nat(2) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        type: fc.constant('fail' as const),
+        when: fc.constantFrom('before' as const, 'after' as const),
+      }),
+    },
+  ),
+  { minLength: 5, maxLength: 25, size: 'max' },
+)
+
+test('whatever happens to leaders, every slot runs, and none begins again once its end is noted', async () => {
+  await fc.assert(
+    fc.asyncProperty(events, async (happened) => {
+      const clock = manualClock({ now: NOON })
+      const broker = new SmallBroker()
+      /** Slots that have begun, and how much was written by then. */
+      const begun = new Map<number, number>()
+      const problems: string[] = []
+      const workers = ['one', 'two', 'three'].map((id) => new SmallWorker({ clock, id, broker }))
+      for (const worker of workers) {
+        const job = createCrontab('* * * * *', { name: 'job', onLeader: true, catchUp: 'all' }, ({ slot }) => {
+          const slotMs = slot.getTime()
+          if (!openIn(broker.records.at(-1)?.value ?? null).includes(slotMs))
+            problems.push(`${worker.id} began ${slot.toISOString()} without a claim`)
+          if (slotMs > clock.now()) problems.push(`${worker.id} began ${slot.toISOString()} early`)
+          const writtenThen = begun.get(slotMs) ?? broker.records.length
+          const ended = broker.records.slice(writtenThen).some(({ value }) => !openIn(value).includes(slotMs))
+          if (ended) problems.push(`${worker.id} began ${slot.toISOString()} again after its end was noted`)
+          begun.set(slotMs, broker.records.length)
+        })
+        await worker.run([job])
+      }
+      const leads: (Lead | undefined)[] = workers.map(() => undefined)
+      let current = -1
+      const elect = (at: number): void => {
+        leads[at]?.lose()
+        leads[at] = workers[at]?.lead()
+        current = at
+      }
+      const tell = (): void => leads.forEach((lead, at) => (at === current ? undefined : lead?.lose()))
+
+      elect(0)
+      await turns()
+      for (const event of happened) {
+        if (event.type === 'wait') await clock.advance(event.ms)
+        else if (event.type === 'elect') elect(event.worker)
+        else if (event.type === 'tell') tell()
+        else if (event.type === 'sleep') {
+          const lead = leads[event.worker]
+          // The one that leads for the group is heard of, or another would lead.
+          if (lead !== undefined && event.worker !== current) lead.expired = true
+        } else failOnce(broker, event.when)
+        await turns()
+      }
+      tell()
+      elect((current + 1) % 3)
+      tell()
+      await clock.advance(2 * MINUTE_MS)
+      await clock.advance(30_000)
+
+      expect(problems).toEqual([])
+      const slots = Math.floor((clock.now() - NOON) / MINUTE_MS)
+      expect([...begun.keys()].toSorted((a, b) => a - b)).toEqual(
+        Array.from({ length: slots }, (_, i) => NOON + (i + 1) * MINUTE_MS),
+      )
+      expect(decodeJobRecord(broker.records.at(-1)?.value ?? Buffer.from(''))).toMatchObject({
+        open: [],
+        upToMs: NOON + slots * MINUTE_MS,
+      })
+      for (const worker of workers) expect(worker.failure).toBeUndefined()
+    }),
+    { numRuns: 60 },
+  )
+})
+
+function openIn(value: Buffer | null): readonly number[] {
+  return (value === null ? undefined : decodeJobRecord(value))?.open ?? []
+}
+
+/** The next commit fails: before it takes effect, or after. */
+function failOnce(broker: SmallBroker, when: 'before' | 'after'): void {
+  const hook = when === 'before' ? 'beforeCommit' : 'afterCommit'
+  broker[hook] = () => {
+    broker[hook] = () => {}
+    throw new Error('connection lost')
+  }
+}
