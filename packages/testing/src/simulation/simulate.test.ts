@@ -38,7 +38,7 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
           for (const fault of Object.keys(faults)) happened.add(fault)
         } catch (error) {
           if (!(error instanceof SimulationError)) throw error
-          failures.push(`${error.cause instanceof Error ? error.cause.message : ''} ${error.report.repeat}`)
+          failures.push(error.message.split('\n').slice(0, 2).join(' '))
         }
       }
       expect(failures).toEqual([])
