@@ -1,4 +1,4 @@
-import type { Transport, TransportDeps } from '@millrace/core'
+import type { TransportDeps } from '@millrace/core'
 import { stepGroup } from '../group/group-state.ts'
 import { Housekeeper } from '../maintenance/housekeeper.ts'
 import { Lifespan } from '../parts/lifespan.ts'
@@ -82,6 +82,6 @@ export class EmbeddedTransport extends LogTransport {
  * const transport = createEmbeddedTransport({ directory: '.millrace' }, { clock: systemClock(), log: logger })
  * await transport.connect({ timeoutMs: 5000 })
  */
-export function createEmbeddedTransport(options: EmbeddedTransportOptions, deps: TransportDeps): Transport {
+export function createEmbeddedTransport(options: EmbeddedTransportOptions, deps: TransportDeps): EmbeddedTransport {
   return new EmbeddedTransport(options, deps)
 }

@@ -36,6 +36,16 @@ function startWorker(name: string): Worker {
   return worker
 }
 
+/** For `eventually`: also ends when a worker that should run does not. */
+function whileRunning(running: readonly (Worker | undefined)[], look: () => boolean | Promise<boolean>): () => boolean | Promise<boolean> {
+  return () => {
+    for (const worker of running) {
+      if (worker !== undefined && worker.process.exitCode !== null) throw new Error(`A worker has ended: ${worker.complaints()}`)
+    }
+    return look()
+  }
+}
+
 async function killHard(worker: Worker | undefined): Promise<void> {
   worker?.process.kill('SIGKILL')
   if (worker !== undefined) await once(worker.process, 'exit')
@@ -86,15 +96,15 @@ describe('three processes on one log', () => {
     }
     for (const name of ['a', 'b', 'c']) startWorker(name)
     await send(0, COUNT / 3)
-    await eventually(async () => (await ends('out')) > COUNT / 12, { what: 'the copy to be under way', limitMs: 40_000 })
-    await eventually(() => workers.every(({ acknowledged }) => acknowledged().length > 20), { what: 'acknowledged numbers', limitMs: 40_000 })
+    await eventually(whileRunning(workers, async () => (await ends('out')) > COUNT / 12), { what: 'the copy to be under way', limitMs: 40_000 })
+    await eventually(whileRunning(workers, () => workers.every(({ acknowledged }) => acknowledged().length > 20)), { what: 'acknowledged numbers', limitMs: 40_000 })
     await killHard(workers[0])
     await send(COUNT / 3, (2 * COUNT) / 3)
     startWorker('d')
-    await eventually(async () => (await ends('out')) > COUNT / 2, { what: 'the others to go on', limitMs: 40_000 })
+    await eventually(whileRunning(workers.slice(1), async () => (await ends('out')) > COUNT / 2), { what: 'the others to go on', limitMs: 40_000 })
     await killHard(workers[1])
     await send((2 * COUNT) / 3, COUNT)
-    await eventually(async () => (await ends('out')) >= COUNT, { what: 'everything to be copied', limitMs: 40_000 })
+    await eventually(whileRunning(workers.slice(2), async () => (await ends('out')) >= COUNT), { what: 'everything to be copied', limitMs: 40_000 })
 
     const copied = await readAll(transport, 'out', PARTITIONS)
     copied.forEach((records, partition) => {

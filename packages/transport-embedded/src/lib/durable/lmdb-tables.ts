@@ -32,7 +32,7 @@ export function openTables(path: string, durability: Durability): LmdbTables {
     // Otherwise a commit that fails rejects a promise that nobody holds, and Node ends the process.
     eventTurnBatching: false,
     noSync: durability === 'process',
-    ...(durability === 'process' ? { overlappingSync: false } : {}),
+    overlappingSync: false,
   })
   const table = <K extends string | number[] | string[] | (string | number)[]>(name: string): Database<Buffer, K> =>
     root.openDB<Buffer, K>({ name, encoding: 'binary' })

@@ -4,6 +4,8 @@
  */
 import { writeSync } from 'node:fs'
 import {
+  deferred,
+  isMillraceError,
   NO_HEADERS,
   partitionKey,
   systemClock,
@@ -34,6 +36,8 @@ const assignor: GroupAssignor = {
 
 const producers = new Map<string, TransactionalProducer>()
 let copying: Promise<void> = Promise.resolve()
+/** Closed from revoke to assign: who hands out batches then works for partitions that may be another's already. */
+let gate = deferred<void>()
 
 const consumer = transport.consumer({
   groupId: 'copy',
@@ -47,12 +51,19 @@ const consumer = transport.consumer({
   isolation: 'read-committed',
   maxPartitionBytes: 1000,
   listener: {
-    onRevoke: () => copying,
+    onRevoke: () => {
+      gate = deferred<void>()
+      return copying
+    },
     onAssign: async ({ lost, gained }) => {
       for (const partition of lost) producers.delete(partitionKey(partition))
       for (const partition of gained) await takeOver(partition)
+      gate.resolve()
     },
-    onLost: async () => producers.clear(),
+    onLost: async () => {
+      gate = deferred<void>()
+      producers.clear()
+    },
   },
 })
 
@@ -78,6 +89,7 @@ async function copy(batch: RecordBatch): Promise<void> {
 
 async function copyAll(): Promise<void> {
   for await (const batch of consumer.batches()) {
+    await gate.promise
     copying = copy(batch)
     await copying
   }
@@ -99,5 +111,9 @@ process.on('SIGTERM', () => {
   stopping = true
   void transport.close()
 })
-await consumer.start()
-await Promise.all([copyAll(), sendNumbers()])
+try {
+  await consumer.start()
+  await Promise.all([copyAll(), sendNumbers()])
+} catch (error) {
+  if (!stopping || !isMillraceError(error, 'CLOSED')) throw error
+}

@@ -31,6 +31,8 @@ export class Membership {
   #memberId: string
   #generation = -1
   #lastHeardMs = -Infinity
+  /** The listener knows of an assignment. */
+  #hasAssignment = false
   #rejoinWanted = false
   #stopped = false
 
@@ -66,8 +68,8 @@ export class Membership {
     } catch (thrown) {
       if (this.#stopped) return
       this.stop()
-      await this.leave()
       this.#deps.failed(toError(thrown))
+      await this.#leaveAfterFailure()
     }
   }
 
@@ -90,6 +92,16 @@ export class Membership {
 
   async leave(): Promise<void> {
     await this.#tell({ type: 'leave', memberId: this.#memberId })
+  }
+
+  /** So that the others need not wait for the session to run out. */
+  async #leaveAfterFailure(): Promise<void> {
+    const { groupId } = this.#options
+    try {
+      await this.leave()
+    } catch (error) {
+      this.#deps.log.warn({ groupId, memberId: this.#memberId, err: toError(error) }, 'The group could not be left.')
+    }
   }
 
   /** From joining to having to join again. */
@@ -146,6 +158,7 @@ export class Membership {
     await Promise.resolve()
     await Promise.resolve()
     if (this.#stopped) return
+    this.#hasAssignment = true
     await this.#options.listener.onAssign({ memberId: this.#memberId, generation, groupData, ...change })
     if (!this.#stopped) this.#deps.joined()
   }
@@ -166,7 +179,8 @@ export class Membership {
     this.#deps.log.warn({ groupId, memberId: this.#memberId }, 'The group has gone on without this member.')
     this.#deps.own([])
     this.#generation = -1
-    await listener.onLost()
+    if (this.#hasAssignment) await listener.onLost()
+    this.#hasAssignment = false
     const successor = [...this.#group().members.values()].some((member) => instanceId !== undefined && member.instanceId === instanceId)
     if (successor) {
       throw new MillraceError('MEMBER_FENCED', `Another member of group "${groupId}" has joined as instance "${instanceId}".`)

@@ -60,6 +60,7 @@ export class LogAdmin implements Admin {
 
   async close(): Promise<void> {
     this.#lifespan.close()
+    this.#context.ended(this)
   }
 
   kill(): void {

@@ -132,6 +132,7 @@ export class LogConsumer implements Consumer {
 
   async close(): Promise<void> {
     if (!this.#lifespan.close()) return
+    this.#context.ended(this)
     this.#membership.stop()
     this.#sessions?.stop()
     this.#feed.end()

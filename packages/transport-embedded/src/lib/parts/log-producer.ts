@@ -39,6 +39,7 @@ export class LogProducer implements Producer {
 
   async close(): Promise<void> {
     if (!this.#lifespan.close() || this.#lifespan.killed) return
+    this.#context.ended(this)
     await this.#context.patience(Promise.allSettled(this.#inFlight), CLOSE_LIMIT_MS)
   }
 

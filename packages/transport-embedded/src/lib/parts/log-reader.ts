@@ -39,6 +39,7 @@ export class LogReader implements Reader {
 
   async close(): Promise<void> {
     this.#lifespan.close()
+    this.#context.ended(this)
     this.#feed.end()
   }
 

@@ -103,6 +103,7 @@ export class LogTransactionalProducer implements TransactionalProducer {
 
   async close(): Promise<void> {
     this.#lifespan.close()
+    this.#context.ended(this)
     this.#transaction = undefined
   }
 

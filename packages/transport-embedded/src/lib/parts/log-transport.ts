@@ -25,11 +25,11 @@ interface Part {
 export class LogTransport implements Transport {
   readonly capabilities: TransportCapabilities
   readonly #context: PartContext
-  readonly #parts = new Set<Part>()
+  readonly #parts: Set<Part> = new Set()
 
-  constructor(capabilities: TransportCapabilities, context: PartContext) {
+  constructor(capabilities: TransportCapabilities, context: Omit<PartContext, 'ended'>) {
     this.capabilities = Object.freeze({ ...capabilities })
-    this.#context = context
+    this.#context = { ...context, ended: (part) => this.#forget(part) }
   }
 
   connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
@@ -68,6 +68,10 @@ export class LogTransport implements Transport {
     this.#context.lifespan.kill()
     for (const part of this.#parts) part.kill()
     this.#parts.clear()
+  }
+
+  #forget(ended: object): void {
+    for (const part of this.#parts) if (part === ended) this.#parts.delete(part)
   }
 
   #keep<P extends Part>(part: P): P {

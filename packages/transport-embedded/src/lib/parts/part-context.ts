@@ -13,6 +13,8 @@ export interface PartContext {
   /** Names this transport among those that use the log; a member's host. */
   readonly host: string
   readonly patience: Patience
+  /** Told by each part when it is closed. */
+  readonly ended: (part: object) => void
   /** `undefined`: members are never thrown out for silence. Otherwise tells whether a host is surely gone. */
   readonly isHostDead: ((host: string) => boolean) | undefined
 }
