@@ -1,4 +1,13 @@
-import { type Clock, type Isolation, type Logger, partitionKey, type PartitionOffsets, type Scheduled, toError, type TopicPartition } from '@millrace/core'
+import {
+  type Clock,
+  type Isolation,
+  type Logger,
+  partitionKey,
+  type PartitionOffsets,
+  type Scheduled,
+  toError,
+  type TopicPartition,
+} from '@millrace/core'
 import type { SourcePartition } from './source-partition.ts'
 
 /** From one look at the ends of paused partitions to the next. */
@@ -9,7 +18,10 @@ export interface PausedEndsDeps {
   readonly log: Logger
   readonly isolation: Isolation
   readonly paused: () => readonly SourcePartition[]
-  readonly offsets: (partitions: readonly TopicPartition[], isolation: Isolation) => Promise<readonly PartitionOffsets[]>
+  readonly offsets: (
+    partitions: readonly TopicPartition[],
+    isolation: Isolation,
+  ) => Promise<readonly PartitionOffsets[]>
 }
 
 /**
@@ -47,7 +59,8 @@ export class PausedEnds {
     if (sources.size === 0) return
     this.#looking = true
     try {
-      for (const found of await offsets([...sources.values()], isolation)) sources.get(partitionKey(found))?.endSeen(found.end)
+      for (const found of await offsets([...sources.values()], isolation))
+        sources.get(partitionKey(found))?.endSeen(found.end)
     } catch (thrown) {
       // The broker may be gone for a while; the other parts of the transport say so.
       log.debug({ error: toError(thrown).message }, 'The ends of paused partitions could not be looked at.')
