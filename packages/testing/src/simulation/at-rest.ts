@@ -5,15 +5,23 @@ import { endOf } from './invariants.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 
 /** All workers run, nothing is in hand, and everything in the log is committed. */
-export function isAtRest(processes: readonly SimulatedProcess[], { log, groupId }: { readonly log: MemoryLog; readonly groupId: string }): boolean {
+export function isAtRest(
+  processes: readonly SimulatedProcess[],
+  { log, groupId }: { readonly log: MemoryLog; readonly groupId: string },
+): boolean {
   if (!processes.every(({ state, worker }) => state === 'running' && worker?.quiet().idle === true)) return false
   const committed = new Map(log.committed(groupId).map((one) => [partitionKey(one), one.offset]))
   const sources = processes.flatMap(({ worker }) => worker?.assignment().tasks.flatMap((task) => task.sources) ?? [])
-  return sources.length > 0 && sources.every((source) => (committed.get(partitionKey(source)) ?? 0) === endOf(log, source.topic, source.partition))
+  return (
+    sources.length > 0 &&
+    sources.every((source) => (committed.get(partitionKey(source)) ?? 0) === endOf(log, source.topic, source.partition))
+  )
 }
 
 /** What keeps a run from coming to rest, for messages. */
 export function describeInHand(processes: readonly SimulatedProcess[], held: readonly Gate[]): string {
-  const workers = processes.map(({ name, state, worker }) => `${name} ${state} (${worker?.quiet().inHand.join(', ') || 'nothing in hand'})`)
+  const workers = processes.map(
+    ({ name, state, worker }) => `${name} ${state} (${worker?.quiet().inHand.join(', ') || 'nothing in hand'})`,
+  )
   return [...workers, ...held.slice(0, 10).map(({ owner, what }) => `${owner.name} waits for ${what}`)].join('; ')
 }

@@ -23,7 +23,10 @@ export interface NumberedOptions<V> {
  * @example
  * simulate(app, { seed: 1, input: numberedRecords(orders, { value: (key, number) => ({ key, number }) }) })
  */
-export function numberedRecords<V>(topic: RequestTopic<string, V>, { records = 60, keys = 8, value }: NumberedOptions<V>): () => Iterable<SimulatedInput> {
+export function numberedRecords<V>(
+  topic: RequestTopic<string, V>,
+  { records = 60, keys = 8, value }: NumberedOptions<V>,
+): () => Iterable<SimulatedInput> {
   return () =>
     Array.from({ length: records }, (_, nth) => {
       const key = `key-${nth % keys}`
@@ -61,12 +64,15 @@ export class InputFeed {
     const topic = this.#log.topics().find(({ name }) => name === request.topic)
     if (topic === undefined) return undefined
     this.#advance()
-    const partition = request.partition ?? (request.key === null ? this.#sent.length % topic.partitions : partitionForKey(request.key, topic.partitions))
+    const partition =
+      request.partition ??
+      (request.key === null ? this.#sent.length % topic.partitions : partitionForKey(request.key, topic.partitions))
     const record = { ...request, partition }
     const producer = this.#outside.producer()
     const [outcome] = await producer.send([record], { guard: () => {} })
     await producer.close()
-    if (outcome === undefined || !outcome.ok) throw outcome?.error ?? new Error(`Input for ${request.topic} was not stored.`)
+    if (outcome === undefined || !outcome.ok)
+      throw outcome?.error ?? new Error(`Input for ${request.topic} was not stored.`)
     const sent = { ...record, offset: outcome.offset }
     this.#sent.push(sent)
     return sent

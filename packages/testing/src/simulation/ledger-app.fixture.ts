@@ -93,7 +93,8 @@ export function ledgerCase(processingGuarantee: 'at-least-once' | 'exactly-once'
   }
   return {
     make: (world) => (ledger = declare(world, processingGuarantee)).app,
-    input: () => numberedRecords(current().entries, { records: RECORDS, keys: 7, value: (key, number) => ({ key, number }) })(),
+    input: () =>
+      numberedRecords(current().entries, { records: RECORDS, keys: 7, value: (key, number) => ({ key, number }) })(),
     check: (run) => checkLedger(run, current()),
   }
 }
@@ -116,12 +117,24 @@ function checkLedger(run: SimulatedRun, { entries, copies, audits, grouped, coun
     if (seen.size > 0) throw new Error(`${topic.name} has what was never sent in: ${[...seen.keys()].join(', ')}.`)
   }
   checkCounts('counts', { counted: counts, ids: input.map(({ key }) => key), mayDouble: run.mayDouble })
-  checkCounts('group_counts', { counted: groupCounts, ids: input.map(({ number }) => `group-${number % GROUPS}`), mayDouble: run.mayDouble })
+  checkCounts('group_counts', {
+    counted: groupCounts,
+    ids: input.map(({ number }) => `group-${number % GROUPS}`),
+    mayDouble: run.mayDouble,
+  })
 }
 
 function checkCounts(
   table: string,
-  { counted, ids, mayDouble }: { readonly counted: { get(key: string): number | undefined }; readonly ids: readonly string[]; readonly mayDouble: boolean },
+  {
+    counted,
+    ids,
+    mayDouble,
+  }: {
+    readonly counted: { get(key: string): number | undefined }
+    readonly ids: readonly string[]
+    readonly mayDouble: boolean
+  },
 ): void {
   const expected = new Map<string, number>()
   for (const id of ids) expected.set(id, (expected.get(id) ?? 0) + 1)

@@ -1,7 +1,10 @@
 import type { Consumer, ConsumerOptions, Producer, Transport, TransactionalProducer } from '@millrace/core'
 
 /** `transport` with some of its parts made otherwise. */
-function changed(transport: Transport, parts: Partial<Pick<Transport, 'consumer' | 'producer' | 'transactionalProducer'>>): Transport {
+function changed(
+  transport: Transport,
+  parts: Partial<Pick<Transport, 'consumer' | 'producer' | 'transactionalProducer'>>,
+): Transport {
   return {
     capabilities: transport.capabilities,
     connect: (options) => transport.connect(options),
@@ -22,7 +25,8 @@ export function commitsTooFar(transport: Transport): Transport {
 function further(inner: Consumer): Consumer {
   return {
     ...bound(inner),
-    commit: (offsets) => inner.commit(offsets.map((one) => (one.offset === 0 ? one : { ...one, offset: one.offset + 1, metadata: '' }))),
+    commit: (offsets) =>
+      inner.commit(offsets.map((one) => (one.offset === 0 ? one : { ...one, offset: one.offset + 1, metadata: '' }))),
   }
 }
 
@@ -58,7 +62,12 @@ export function losesRows(transport: Transport): Transport {
   return changed(transport, {
     producer: () => {
       const inner = transport.producer()
-      return { partitions: (topic) => inner.partitions(topic), lane: (at) => inner.lane(at), send: send(inner), close: () => inner.close() }
+      return {
+        partitions: (topic) => inner.partitions(topic),
+        lane: (at) => inner.lane(at),
+        send: send(inner),
+        close: () => inner.close(),
+      }
     },
     transactionalProducer: (options): TransactionalProducer => {
       const inner = transport.transactionalProducer(options)

@@ -32,7 +32,13 @@ export function settledFaults(faults: SimulationFaults | 'none' | undefined): Re
 /** Faults that are planned one by one. */
 export type PlannedFault = 'crashes' | 'stops' | 'rebalances' | 'silences' | 'freezes'
 
-export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze(['crashes', 'stops', 'rebalances', 'silences', 'freezes'])
+export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
+  'crashes',
+  'stops',
+  'rebalances',
+  'silences',
+  'freezes',
+])
 
 /** After these an event may be handled twice under at-least-once. Clean stops and rebalances are not among them. */
 export const DOUBLING_FAULTS: readonly string[] = Object.freeze(['crashes', 'silences', 'freezes', 'duplicates'])

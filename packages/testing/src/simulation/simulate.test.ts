@@ -2,7 +2,13 @@ import { createApp } from '@millrace/app'
 import { describe, expect, test } from 'vitest'
 import { numberedRecords } from './input-feed.ts'
 import { ledgerCase } from './ledger-app.fixture.ts'
-import { commitsTooFar, ignoresItsLease, losesRows, losesSends, sendsTransactionsTwice } from './planted-defects.fixture.ts'
+import {
+  commitsTooFar,
+  ignoresItsLease,
+  losesRows,
+  losesSends,
+  sendsTransactionsTwice,
+} from './planted-defects.fixture.ts'
 import { simulate, SimulationError } from './simulate.ts'
 import type { SimulationOptions } from './simulation-options.ts'
 
@@ -12,7 +18,11 @@ const GUARANTEES = ['at-least-once', 'exactly-once'] as const
 const SEEDS_EACH = 100
 
 /** What the first of these seeds that fails says. */
-async function firstFailure(guarantee: (typeof GUARANTEES)[number], seeds: number, more: Partial<SimulationOptions>): Promise<SimulationError | undefined> {
+async function firstFailure(
+  guarantee: (typeof GUARANTEES)[number],
+  seeds: number,
+  more: Partial<SimulationOptions>,
+): Promise<SimulationError | undefined> {
   const { make, input, check } = ledgerCase(guarantee)
   for (let seed = 1; seed <= seeds; seed++) {
     try {
@@ -26,32 +36,31 @@ async function firstFailure(guarantee: (typeof GUARANTEES)[number], seeds: numbe
 }
 
 describe.each(GUARANTEES)('%s', (guarantee) => {
-  test(
-    `${SEEDS_EACH} seeds`,
-    async () => {
-      const { make, input, check } = ledgerCase(guarantee)
-      const failures: string[] = []
-      const happened = new Set<string>()
-      for (let seed = 1; seed <= SEEDS_EACH; seed++) {
-        try {
-          const { faults } = await simulate(make, { seed, input, check })
-          for (const fault of Object.keys(faults)) happened.add(fault)
-        } catch (error) {
-          if (!(error instanceof SimulationError)) throw error
-          failures.push(error.message.split('\n').slice(0, 2).join(' '))
-        }
+  test(`${SEEDS_EACH} seeds`, async () => {
+    const { make, input, check } = ledgerCase(guarantee)
+    const failures: string[] = []
+    const happened = new Set<string>()
+    for (let seed = 1; seed <= SEEDS_EACH; seed++) {
+      try {
+        const { faults } = await simulate(make, { seed, input, check })
+        for (const fault of Object.keys(faults)) happened.add(fault)
+      } catch (error) {
+        if (!(error instanceof SimulationError)) throw error
+        failures.push(error.message.split('\n').slice(0, 2).join(' '))
       }
-      expect(failures).toEqual([])
-      // A fault that never happens proves nothing.
-      const requests = guarantee === 'exactly-once' ? 'commitErrors' : 'duplicates'
-      expect([...happened].toSorted()).toEqual(['crashes', 'freezes', 'rebalances', 'silences', 'stops', requests].toSorted())
-    },
-    120_000,
-  )
+    }
+    expect(failures).toEqual([])
+    // A fault that never happens proves nothing.
+    const requests = guarantee === 'exactly-once' ? 'commitErrors' : 'duplicates'
+    expect([...happened].toSorted()).toEqual(
+      ['crashes', 'freezes', 'rebalances', 'silences', 'stops', requests].toSorted(),
+    )
+  }, 120_000)
 
   test('the same seed takes the same steps, another one others', async () => {
     const { make, input, check } = ledgerCase(guarantee)
-    const trace = async (seed: number): Promise<string> => (await simulate(make, { seed, input, check })).trace.join('\n')
+    const trace = async (seed: number): Promise<string> =>
+      (await simulate(make, { seed, input, check })).trace.join('\n')
     for (const seed of [3, 7, 20]) expect(await trace(seed)).toBe(await trace(seed))
     expect(await trace(3)).not.toBe(await trace(4))
   })
@@ -98,7 +107,14 @@ describe('planted defects are caught', () => {
 describe('a failing seed', () => {
   test('is named, with the call that repeats it, and fails again in the same way', async () => {
     const { make, input, check } = ledgerCase('at-least-once')
-    const options: SimulationOptions = { seed: 2, workers: 2, faults: { crashes: 1 }, input, check, wrapTransport: losesSends }
+    const options: SimulationOptions = {
+      seed: 2,
+      workers: 2,
+      faults: { crashes: 1 },
+      input,
+      check,
+      wrapTransport: losesSends,
+    }
     const run = async (): Promise<SimulationError> => {
       try {
         await simulate(make, options)
@@ -119,9 +135,14 @@ describe('a failing seed', () => {
     const { random } = Math
     const app = createApp({ id: 'failing' })
     const topic = app.topic('numbers', { key: 'string', value: 'number' })
-    app.agent('fail', topic, async (stream) => {
-      for await (const number of stream) if (number === 3) throw new Error('never three')
-    }, { onError: 'stop' })
+    app.agent(
+      'fail',
+      topic,
+      async (stream) => {
+        for await (const number of stream) if (number === 3) throw new Error('never three')
+      },
+      { onError: 'stop' },
+    )
     const input = numberedRecords(topic, { records: 20, keys: 2, value: (_key, number) => number })
     await expect(simulate(app, { seed: 1, workers: 2, input })).rejects.toThrow(/never three/)
     expect(Math.random).toBe(random)

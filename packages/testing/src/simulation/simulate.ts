@@ -15,7 +15,11 @@ export class SimulationError extends MillraceError {
   constructor(report: SimulationReport, cause: Error) {
     const last = report.trace.slice(-LAST_LINES).join('\n  ')
     const what = isMillraceError(cause, 'SIMULATION_FAILED') ? cause.detail : cause.message
-    super('SIMULATION_FAILED', `Seed ${report.seed}: ${what}\nRepeat it with: ${report.repeat}\nThe last steps were:\n  ${last}\n`, { cause })
+    super(
+      'SIMULATION_FAILED',
+      `Seed ${report.seed}: ${what}\nRepeat it with: ${report.repeat}\nThe last steps were:\n  ${last}\n`,
+      { cause },
+    )
     this.report = report
   }
 }

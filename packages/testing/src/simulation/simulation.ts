@@ -12,7 +12,13 @@ import type { SeededRandom } from './seeded-random.ts'
 import { DOUBLING_FAULTS, PLANNED_FAULTS, settledFaults, type PlannedFault } from './settled-faults.ts'
 import { SimulatedProcess } from './simulated-process.ts'
 import { SimulatedDisk } from './simulated-store.ts'
-import type { SimulatedApp, SimulatedRun, SimulatedWorld, SimulationFaults, SimulationOptions } from './simulation-options.ts'
+import type {
+  SimulatedApp,
+  SimulatedRun,
+  SimulatedWorld,
+  SimulationFaults,
+  SimulationOptions,
+} from './simulation-options.ts'
 import { Trace } from './trace.ts'
 
 /** A place for a worker: its disk stays when the process goes. */
@@ -75,7 +81,9 @@ export class Simulation {
     this.#app = typeof app === 'function' ? app(world) : app
     this.#runtime = runtimeOf(this.#app)
     this.#invariants = new Invariants(this.#log, this.#app.id)
-    this.#planned = PLANNED_FAULTS.flatMap((fault) => Array.from({ length: random.between(0, this.#faults[fault]) }, () => fault))
+    this.#planned = PLANNED_FAULTS.flatMap((fault) =>
+      Array.from({ length: random.between(0, this.#faults[fault]) }, () => fault),
+    )
     const outside = createMemoryTransport(this.#log, { clock: this.#clock, log: collectLog() })
     this.#input = new InputFeed(this.#log, outside, options.input(world))
     this.#slots = Array.from({ length: options.workers ?? 3 }, (_, nth) => ({
@@ -132,7 +140,8 @@ export class Simulation {
     }
     const last = this.trace.steps + (this.#options.maxSteps ?? 50_000) / 2
     while (!this.#atRest()) {
-      if (this.trace.steps > last) throw new MillraceError('NOT_SETTLED', `The workers did not come to rest: ${this.#inHand()}.`)
+      if (this.trace.steps > last)
+        throw new MillraceError('NOT_SETTLED', `The workers did not come to rest: ${this.#inHand()}.`)
       await this.#step(() => this.#quietDecision())
     }
   }
@@ -166,7 +175,8 @@ export class Simulation {
     const empty = this.#slots.filter(({ process }) => process === undefined || process.over)
     const roll = this.#random.next()
     if (roll < 0.02 && this.#planned.length > 0) return this.#fault()
-    if (empty.length > 0 && (roll < 0.06 || empty.length === this.#slots.length)) return this.#start(this.#random.pick(empty))
+    if (empty.length > 0 && (roll < 0.06 || empty.length === this.#slots.length))
+      return this.#start(this.#random.pick(empty))
     if (roll < 0.2 && !this.#input.over) return this.#send()
     if (roll < 0.25) return this.#time()
     return this.#openOne()
@@ -196,7 +206,9 @@ export class Simulation {
   /** Time passes, unless something has been held for long. */
   async #time(): Promise<void> {
     const nowMs = this.#clock.monotonic()
-    const late = this.#gates.ready().find(({ heldSinceMs, notBeforeMs }) => nowMs - Math.max(heldSinceMs, notBeforeMs) >= MOST_HELD_MS)
+    const late = this.#gates
+      .ready()
+      .find(({ heldSinceMs, notBeforeMs }) => nowMs - Math.max(heldSinceMs, notBeforeMs) >= MOST_HELD_MS)
     if (late !== undefined) {
       this.trace.add(late.owner.name, `> ${late.what}, at last`)
       return this.#gates.open(late)
@@ -238,7 +250,9 @@ export class Simulation {
 
   async #fault(): Promise<void> {
     const fault = this.#random.pick(this.#planned)
-    const process = this.#random.pick(this.#processes().filter((one) => (fault === 'crashes' ? !one.over : one.state === 'running' && !one.frozen)))
+    const process = this.#random.pick(
+      this.#processes().filter((one) => (fault === 'crashes' ? !one.over : one.state === 'running' && !one.frozen)),
+    )
     if (fault === undefined || process === undefined) return this.#openOne()
     this.#planned.splice(this.#planned.indexOf(fault), 1)
     this.#count(fault)
@@ -282,16 +296,26 @@ export class Simulation {
   }
 
   #mustHold(): void {
-    if (this.#invariants.violation !== undefined) throw new MillraceError('SIMULATION_FAILED', `${this.#invariants.violation}.`)
+    if (this.#invariants.violation !== undefined)
+      throw new MillraceError('SIMULATION_FAILED', `${this.#invariants.violation}.`)
     const failed = this.#processes().find(({ state }) => state === 'failed')
     if (failed !== undefined)
-      throw new MillraceError('SIMULATION_FAILED', `Worker ${failed.name} has failed: ${failed.failure?.message ?? 'no reason'}`, { cause: failed.failure })
+      throw new MillraceError(
+        'SIMULATION_FAILED',
+        `Worker ${failed.name} has failed: ${failed.failure?.message ?? 'no reason'}`,
+        { cause: failed.failure },
+      )
   }
 
   #atRest(): boolean {
     const answersLeft = this.#gates.ready().some(({ what }) => what !== 'fetch' && what !== 'read')
     const processes = this.#processes()
-    return this.#input.over && !answersLeft && processes.length === this.#slots.length && isAtRest(processes, { log: this.#log, groupId: this.#app.id })
+    return (
+      this.#input.over &&
+      !answersLeft &&
+      processes.length === this.#slots.length &&
+      isAtRest(processes, { log: this.#log, groupId: this.#app.id })
+    )
   }
 
   #inHand(): string {
@@ -332,10 +356,12 @@ export class Simulation {
   }
 
   #logger(name: string): Logger {
-    const note = (level: string) => (_fields: object, message: string): void => {
-      if (this.#processes().some((process) => process.name === name && process.dead)) return
-      this.trace.add(name, `${level}: ${this.#names.clean(message)}`)
-    }
+    const note =
+      (level: string) =>
+      (_fields: object, message: string): void => {
+        if (this.#processes().some((process) => process.name === name && process.dead)) return
+        this.trace.add(name, `${level}: ${this.#names.clean(message)}`)
+      }
     return { debug: () => {}, info: () => {}, warn: note('warn'), error: note('error') }
   }
 
@@ -347,4 +373,3 @@ export class Simulation {
 async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
 }
-

@@ -1,4 +1,12 @@
-import { type Clock, type Consumer, isMillraceError, type Logger, type Sensor, toError, type Transport } from '@millrace/core'
+import {
+  type Clock,
+  type Consumer,
+  isMillraceError,
+  type Logger,
+  type Sensor,
+  toError,
+  type Transport,
+} from '@millrace/core'
 import type { Lease } from '../group/lease.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
@@ -48,7 +56,8 @@ export class ExactlyOnce implements Guarantee {
   }
 
   output(taskId: string): TaskOutput {
-    const { appId, transport, transactionTimeoutMs, budget, clock, sensor, lease, onHeld, onRefused, onTaskBroken } = this.#deps
+    const { appId, transport, transactionTimeoutMs, budget, clock, sensor, lease, onHeld, onRefused, onTaskBroken } =
+      this.#deps
     const output: TransactionOutput = new TransactionOutput({
       producer: transport.transactionalProducer({ id: `${appId}-${taskId}`, timeoutMs: transactionTimeoutMs }),
       budget,
@@ -105,7 +114,8 @@ export class ExactlyOnce implements Guarantee {
 
   async #fenceOne(task: TaskRuntime, heardSinceMs: number): Promise<void> {
     const { consumer, clock, heartbeatIntervalMs, lease } = this.#deps
-    while (!task.closed && !(lease.valid && consumer.lastHeartbeatMs() >= heardSinceMs)) await clock.sleep(heartbeatIntervalMs / 2, task.signal)
+    while (!task.closed && !(lease.valid && consumer.lastHeartbeatMs() >= heardSinceMs))
+      await clock.sleep(heartbeatIntervalMs / 2, task.signal)
     if (!task.closed) await this.#outputOf(task)?.init()
   }
 
@@ -135,7 +145,10 @@ export class ExactlyOnce implements Guarantee {
     const output = this.#outputOf(cut.task)
     if (output === undefined || !lease.valid) return false
     try {
-      await output.commit(appId, cut.offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })))
+      await output.commit(
+        appId,
+        cut.offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })),
+      )
       return true
     } catch (thrown) {
       const error = toError(thrown)

@@ -50,7 +50,10 @@ test('asks for changelogs, then offsets, then bounds: a worker that is replaced 
   const outside = new Outside(log)
   await outside.topic('in', 4)
   const counts = countTable('counts')
-  const app = { agents: [{ name: 'count', topics: ['in'], handler: (event) => addTo(counts, event, 'k') }], tables: [counts] } satisfies Parameters<typeof runWorker>[1]
+  const app = {
+    agents: [{ name: 'count', topics: ['in'], handler: (event) => addTo(counts, event, 'k') }],
+    tables: [counts],
+  } satisfies Parameters<typeof runWorker>[1]
   let transport: AskedTransport | undefined
   const { worker } = await runWorker(log, app, { wrap: (inner) => (transport = new AskedTransport(inner, () => 0)) })
   expect(transport?.asked).toEqual(['changelogs?', 'changelogs!', 'committed?', 'committed!', 'bounds?', 'bounds!'])

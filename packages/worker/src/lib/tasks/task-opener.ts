@@ -33,7 +33,10 @@ export interface TaskOpenerDeps {
   readonly subscriptions: () => readonly Subscription[]
   readonly keyCodec: (topic: string) => string | undefined
   readonly committed: (partitions: readonly TopicPartition[]) => Promise<readonly CommitOffset[]>
-  readonly offsets: (partitions: readonly TopicPartition[], isolation: Isolation) => Promise<readonly PartitionOffsets[]>
+  readonly offsets: (
+    partitions: readonly TopicPartition[],
+    isolation: Isolation,
+  ) => Promise<readonly PartitionOffsets[]>
 }
 
 /** What the broker knows about gained tasks, asked for all of them at once. */
@@ -64,7 +67,9 @@ export class TaskOpener {
     const isolation: Isolation = settings.exactlyOnce ? 'read-committed' : 'read-uncommitted'
     // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a first commit,
     // and a committed offset is never past the end. A worker that sleeps here and is replaced must not take the broker for broken.
-    const changelogs = await recovery.offsets(tasks.flatMap((task) => this.#partsOf(task).map((part) => changelogOf(part, task))))
+    const changelogs = await recovery.offsets(
+      tasks.flatMap((task) => this.#partsOf(task).map((part) => changelogOf(part, task))),
+    )
     const offsetsCommitted = await committed(partitions)
     const bounds = await offsets(partitions, isolation)
     return { committed: byPartition(offsetsCommitted), bounds: byPartition(bounds), changelogs }
@@ -96,7 +101,10 @@ export class TaskOpener {
     const bounds = known.bounds.get(key) ?? { ...partition, beginning: 0, end: 0 }
     const start = startPosition(partition, { committed: known.committed.get(key), bounds }, this.#deps.settings)
     if (start.origin === 'lost')
-      this.#deps.log.warn({ ...partition, offset: start.offset }, `The committed offset of ${key} is no longer in the topic; reading goes on at ${start.offset}.`)
+      this.#deps.log.warn(
+        { ...partition, offset: start.offset },
+        `The committed offset of ${key} is no longer in the topic; reading goes on at ${start.offset}.`,
+      )
     return start
   }
 

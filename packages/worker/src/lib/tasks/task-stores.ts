@@ -1,4 +1,12 @@
-import { type Deferred, deferred, partitionKey, type StoreChange, type StoreDriver, type StorePartition, toError } from '@millrace/core'
+import {
+  type Deferred,
+  deferred,
+  partitionKey,
+  type StoreChange,
+  type StoreDriver,
+  type StorePartition,
+  toError,
+} from '@millrace/core'
 
 /**
  * The worker's store: one commit at a time, and no partition opened again before it is closed: a task that is lost while
