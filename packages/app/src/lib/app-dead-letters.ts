@@ -1,11 +1,11 @@
-import type { DeadLetters, Transport } from '@millrace/core'
+import type { Clock, DeadLetters, ResolvedSettings, Transport } from '@millrace/core'
 import { createDeadLetters } from '@millrace/streams'
-import type { Surroundings } from './app-runtime.ts'
 import type { Definitions } from './definitions.ts'
 
 export interface AppDeadLettersDeps {
   readonly definitions: Pick<Definitions, 'agents'>
-  readonly surroundings: Pick<Surroundings, 'settings' | 'clock'>
+  /** Looked at by each call: the command line and the test kit change them. */
+  readonly surroundings: { readonly settings: Pick<ResolvedSettings, 'id'>; readonly clock: Clock }
   /** A connection to the broker, opened by the first call that needs it and closed by its owner. */
   readonly transport: () => Promise<Transport>
 }

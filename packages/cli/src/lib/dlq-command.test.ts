@@ -5,7 +5,9 @@ describe('dlq list', () => {
   test('counts by agent, then the newest letters', async () => {
     const { code, stdout } = await runHere(['dlq', 'list'])
     expect(code).toBe(0)
-    expect(stdout).toMatch(/agent +letters +waiting +topic\ncount-words +2 +1 +fake-count-words-dlq\nshuffle-words +0 +0/)
+    expect(stdout).toMatch(
+      /agent +letters +waiting +topic\ncount-words +2 +1 +fake-count-words-dlq\nshuffle-words +0 +0/,
+    )
     expect(stdout).toMatch(/3 +7 +2023-11-14T22:13:21.000Z +posts\/3@41 +TypeError +no\\nword +no/)
     expect(stdout).toMatch(/0 +2 +DECODE_FAILED +no JSON +yes/)
   })

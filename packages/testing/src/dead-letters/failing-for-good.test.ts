@@ -36,7 +36,12 @@ test.each(['at-least-once', 'exactly-once'] as const)(
     await t.worker()
     await t.worker()
     for (let n = 0; n < COUNT; n++)
-      await t.send(numbers, { key: `k${n % KEYS}`, value: n, headers: { trace: `t${n}` }, timestamp: 1_700_000_000_000 + n })
+      await t.send(numbers, {
+        key: `k${n % KEYS}`,
+        value: n,
+        headers: { trace: `t${n}` },
+        timestamp: 1_700_000_000_000 + n,
+      })
     for (let round = 0; round < 90; round++) await t.clock.advance('1s')
     await t.settle()
 

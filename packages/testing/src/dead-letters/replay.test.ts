@@ -29,7 +29,12 @@ function pickyApp(id = 'shop') {
   })
   const send = async (t: TestApp, from: number, to: number): Promise<void> => {
     for (let n = from; n < to; n++)
-      await t.send(numbers, { key: `k${n % 5}`, value: n, headers: { trace: `t${n}` }, timestamp: 1_700_000_000_000 + n })
+      await t.send(numbers, {
+        key: `k${n % 5}`,
+        value: n,
+        headers: { trace: `t${n}` },
+        timestamp: 1_700_000_000_000 + n,
+      })
     await t.settle()
   }
   return { app, numbers, sums, seen, mood, send }
@@ -49,7 +54,8 @@ describe('replay', () => {
     await t.settle()
     expect(seen.other).toHaveLength(100)
     expect(seen.picky.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, n) => n))
-    for (let k = 0; k < 5; k++) expect(sums.get(`k${k}`)).toBe(seen.picky.reduce((sum, n) => (n % 5 === k ? sum + n : sum), 0))
+    for (let k = 0; k < 5; k++)
+      expect(sums.get(`k${k}`)).toBe(seen.picky.reduce((sum, n) => (n % 5 === k ? sum + n : sum), 0))
     const again = t.sent(numbers).filter(({ headers }) => headers['millrace-replay-for'] !== undefined)
     expect(again).toHaveLength(10)
     for (const { offset: _offset, headers, ...record } of again) {
@@ -162,7 +168,9 @@ describe('replay', () => {
     expect(await t.deadLetters.replay('picky', 'all')).toEqual(ALL)
     await send(t, 0, 8)
     await expect(t.deadLetters.replay('pick', 'all')).rejects.toThrow(/AGENT_MISSING.*"pick".*"picky"/s)
-    await expect(t.deadLetters.replay('picky', { partition: 0, offset: 99 })).rejects.toThrow(/DEAD_LETTER_MISSING.*"picky".*99/s)
+    await expect(t.deadLetters.replay('picky', { partition: 0, offset: 99 })).rejects.toThrow(
+      /DEAD_LETTER_MISSING.*"picky".*99/s,
+    )
     await expect(t.deadLetters.replay('picky', { partition: 99, offset: 0 })).rejects.toThrow(/DEAD_LETTER_MISSING/)
     await expect(t.deadLetters.list({ agent: 'x', newest: 1 })).rejects.toThrow(/AGENT_MISSING/)
     expect(await t.deadLetters.show('picky', { partition: 0, offset: 99 })).toBeUndefined()
@@ -211,7 +219,12 @@ describe('show', () => {
         key: { as: 'string', value: 'k2' },
         value: { as: 'number', value: 7 },
         headers: [['trace', Buffer.from('t7')]],
-        source: { topic: 'numbers', partition: expect.any(Number), offset: expect.any(Number), timestamp: 1_700_000_000_007 },
+        source: {
+          topic: 'numbers',
+          partition: expect.any(Number),
+          offset: expect.any(Number),
+          timestamp: 1_700_000_000_007,
+        },
         failure: { code: '', class: 'Error', message: 'no 7', attempts: 1 },
         failedAt: t.clock.now(),
         replayed: false,

@@ -132,7 +132,11 @@ it('agents that fail on one event keep a letter each, in as many partitions as t
   ])
   expect(letters(t, 'shop-two-dlq').map(place)).toEqual([['1', 4]])
   const counts = new Map(t.log.topics().map(({ name, partitions }) => [name, partitions]))
-  expect([counts.get('shop-one-dlq'), counts.get('shop-two-dlq'), counts.get('shop-three-dlq')]).toEqual([5, 5, undefined])
+  expect([counts.get('shop-one-dlq'), counts.get('shop-two-dlq'), counts.get('shop-three-dlq')]).toEqual([
+    5,
+    5,
+    undefined,
+  ])
 })
 
 describe('a record that leaves no room for headers', () => {
@@ -157,14 +161,19 @@ describe('a record that leaves no room for headers', () => {
     await t.settle()
     const [letter] = letters(t, 'shop-read-dlq')
     expect(letter?.value).toBe(value)
-    expect(letter?.told).toMatchObject({ 'millrace-error-stack': '', 'millrace-error-message': expect.stringMatching(/^no /) })
+    expect(letter?.told).toMatchObject({
+      'millrace-error-stack': '',
+      'millrace-error-message': expect.stringMatching(/^no /),
+    })
   })
 
   it('or stops the worker when it is too large even so: it is not lost', async () => {
     const { app, value } = oversized(20_000)
     await using t = await testApp(app)
     await t.write('input', { value })
-    await expect(t.settle()).rejects.toThrow(/AGENT_FAILED.*"read".*input\/0 at offset 0.*cannot be kept as a dead letter.*RECORD_TOO_LARGE/s)
+    await expect(t.settle()).rejects.toThrow(
+      /AGENT_FAILED.*"read".*input\/0 at offset 0.*cannot be kept as a dead letter.*RECORD_TOO_LARGE/s,
+    )
     expect(t.log.committed('shop').filter(({ topic, offset }) => topic === 'input' && offset > 0)).toEqual([])
   })
 })

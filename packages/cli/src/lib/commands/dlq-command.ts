@@ -32,7 +32,12 @@ export const dlqCommand: Command = {
         describe: 'list [agent], show agent partition offset, or replay agent',
       }),
       positional('agent', { required: false, describe: 'Name of the agent' }),
-      positional('letter-partition', { key: 'at', required: false, type: 'number', describe: 'show: partition of the letter, as listed' }),
+      positional('letter-partition', {
+        key: 'at',
+        required: false,
+        type: 'number',
+        describe: 'show: partition of the letter, as listed',
+      }),
       positional('letter-offset', { key: 'offset-at', required: false, type: 'number', describe: 'show: its offset' }),
     ],
     showsSettings: false,
@@ -81,10 +86,13 @@ async function show(context: CommandContext, agent: string): Promise<number> {
   const latest = values['latest'] === true
   const given = values['at'] !== undefined
   if (latest === given) throw usage('dlq show takes either <partition> <offset> or --latest.')
-  const which = latest ? 'latest' : placeOf(values['at'], values['offset-at'], 'dlq show needs <partition> and <offset>.')
+  const which = latest
+    ? 'latest'
+    : placeOf(values['at'], values['offset-at'], 'dlq show needs <partition> and <offset>.')
   const letter = await withClient(app, ({ deadLetters }) => deadLetters.show(agent, which, { signal: cli.signal }))
   if (letter === undefined) {
-    const where = which === 'latest' ? 'no dead letters' : `no dead letter at partition ${which.partition}, offset ${which.offset}`
+    const where =
+      which === 'latest' ? 'no dead letters' : `no dead letter at partition ${which.partition}, offset ${which.offset}`
     terminal.stderr.write(`Agent "${agent}" has ${where}.\n`)
     return 1
   }
@@ -185,7 +193,9 @@ function requireAgent(app: CommandLineApp, agent: string): void {
   const names = app.describe().agents.map(({ name }) => name)
   if (names.includes(agent)) return
   const nearest = nearestName(agent, names)
-  throw usage(`The app "${app.id}" has no agent "${agent}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`)
+  throw usage(
+    `The app "${app.id}" has no agent "${agent}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`,
+  )
 }
 
 function usage(detail: string): MillraceError {

@@ -12,7 +12,13 @@ const text = (value: Buffer | null | undefined): string | undefined => value?.to
 function lettersOf(worker: MemoryWorker, agent: string) {
   return worker.records(`app-${agent}-dlq`).map((record) => {
     const told = readLetterHeaders(record.headers)
-    return { value: text(record.value), key: text(record.key), timestamp: record.timestamp, facts: told?.facts, own: told?.own }
+    return {
+      value: text(record.value),
+      key: text(record.key),
+      timestamp: record.timestamp,
+      facts: told?.facts,
+      own: told?.own,
+    }
   })
 }
 
@@ -80,7 +86,10 @@ describe('an agent that fails for good', () => {
       createAgent(deps, 'skips', topic, idle, { onError: { retry: 2, then: 'skip' } }),
     )
     await worker.stop()
-    expect([...worker.topics.keys()].filter((name) => name.endsWith('-dlq'))).toEqual(['app-keeps-dlq', 'app-decides-dlq'])
+    expect([...worker.topics.keys()].filter((name) => name.endsWith('-dlq'))).toEqual([
+      'app-keeps-dlq',
+      'app-decides-dlq',
+    ])
   })
 
   it('keeps at once what cannot be decoded, and what its own function wants kept', async () => {
@@ -102,7 +111,10 @@ describe('an agent that fails for good', () => {
     )
     worker.produce({ topic: 'numbers', key: null, value: Buffer.from([0xff]), headers: [], timestamp: 0, partition: 0 })
     await topic.send({ value: 7 })
-    await until('both are done', () => part.counts().decodes?.processed === 1 && part.counts().decides?.deadLettered === 1)
+    await until(
+      'both are done',
+      () => part.counts().decodes?.processed === 1 && part.counts().decides?.deadLettered === 1,
+    )
     await worker.stop()
     expect(part.counts()).toMatchObject({
       decodes: { deadLettered: 1, retried: 0, failed: 1 },

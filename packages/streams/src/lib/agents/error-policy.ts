@@ -46,9 +46,7 @@ export interface ErrorPolicy {
   readonly then: LastResort
 }
 
-export type Decision =
-  | { readonly kind: 'retry'; readonly delayMs: number }
-  | { readonly kind: LastResort }
+export type Decision = { readonly kind: 'retry'; readonly delayMs: number } | { readonly kind: LastResort }
 
 export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({
   retries: 3,

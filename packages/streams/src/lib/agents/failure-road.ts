@@ -106,7 +106,10 @@ export class FailureRoad {
       if (!delivery.open) return delivery.putBack()
       delivery.rollback()
       const why = toError(thrown)
-      worker.log.error({ ...at, deadLetterError: why }, `Agent "${agent}" failed on an event that cannot be kept as a dead letter: the worker stops.`)
+      worker.log.error(
+        { ...at, deadLetterError: why },
+        `Agent "${agent}" failed on an event that cannot be kept as a dead letter: the worker stops.`,
+      )
       return await this.#giveUp(delivery, error, ` It cannot be kept as a dead letter: ${why.message}`)
     }
     worker.log.error(at, `Agent "${agent}" failed on an event, which goes to ${deadLetterTopic(worker.appId, agent)}.`)

@@ -15,7 +15,7 @@ import type { AnyAgent } from '../agents/agent.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import { deadLetterTopic } from './dead-letter-topic.ts'
 import { byFailure, type LetterRecord, letterRecord } from './letter-record.ts'
-import { OffsetRanges } from './offset-ranges.ts'
+import type { OffsetRanges } from './offset-ranges.ts'
 import { readPartitions } from './read-partitions.ts'
 import { type LedgerDeps, ReplayLedger } from './replay-ledger.ts'
 import { replayLetters, type ReplayDeps } from './replay-letters.ts'
@@ -93,11 +93,7 @@ class AppDeadLetters implements DeadLetters {
     return letter === undefined ? undefined : this.#whole(name, info, letter)
   }
 
-  async replay(
-    agent: string,
-    which: DeadLetterPlace | 'all',
-    { signal }: SignalOption = {},
-  ): Promise<ReplayOutcome> {
+  async replay(agent: string, which: DeadLetterPlace | 'all', { signal }: SignalOption = {}): Promise<ReplayOutcome> {
     const { name } = this.#agent(agent)
     const info = await this.#topic(name)
     const place = which === 'all' ? undefined : which
@@ -118,7 +114,12 @@ class AppDeadLetters implements DeadLetters {
 
   async *#wanted(
     agent: string,
-    { info, ledger, place, signal }: { info: TopicInfo; ledger: ReplayLedger; place: DeadLetterPlace | undefined } & SignalOption,
+    {
+      info,
+      ledger,
+      place,
+      signal,
+    }: { info: TopicInfo; ledger: ReplayLedger; place: DeadLetterPlace | undefined } & SignalOption,
   ): AsyncGenerator<LetterRecord, void, undefined> {
     for await (const letter of this.#letters(info, ledger, { place, signal })) {
       if (place === undefined) yield letter

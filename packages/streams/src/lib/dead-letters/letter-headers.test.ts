@@ -1,7 +1,13 @@
 import { MillraceError, type RawHeaders } from '@millrace/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { describeError, type LetterFacts, readLetterHeaders, TEXT_LIMITS, writeLetterHeaders } from './letter-headers.ts'
+import {
+  describeError,
+  type LetterFacts,
+  readLetterHeaders,
+  TEXT_LIMITS,
+  writeLetterHeaders,
+} from './letter-headers.ts'
 
 const limits = TEXT_LIMITS[0] ?? { message: 0, stack: 0 }
 const offset = fc.maxSafeNat()
@@ -35,7 +41,11 @@ describe('headers of a dead letter', () => {
   it('keep long texts short, and never cut a character in two', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 300, maxLength: 400 }), (message) => {
-        for (const [name, value] of writeLetterHeaders([], { ...FACTS, message, stack: message }, { message: 200, stack: 0 })) {
+        for (const [name, value] of writeLetterHeaders(
+          [],
+          { ...FACTS, message, stack: message },
+          { message: 200, stack: 0 },
+        )) {
           const read = value?.toString('utf8') ?? ''
           if (name === 'millrace-error-stack') expect(read).toBe('')
           if (name !== 'millrace-error-message') continue
@@ -62,13 +72,18 @@ describe('an error', () => {
     [new TypeError('no'), { class: 'TypeError', code: '', message: 'no' }],
     [new OutOfStock('none left'), { class: 'OutOfStock', code: '', message: 'none left' }],
     [Object.assign(new Error('gone'), { code: 'ECONNRESET' }), { class: 'Error', code: 'ECONNRESET', message: 'gone' }],
-    [new MillraceError('DECODE_FAILED', 'No JSON.'), { class: 'MillraceError', code: 'DECODE_FAILED', message: 'No JSON.' }],
+    [
+      new MillraceError('DECODE_FAILED', 'No JSON.'),
+      { class: 'MillraceError', code: 'DECODE_FAILED', message: 'No JSON.' },
+    ],
   ])('%s', (error, expected) => {
     expect(describeError(error)).toMatchObject(expected)
   })
 
   it('comes with the stacks of its causes', () => {
-    expect(describeError(new Error('outer', { cause: new Error('inner') })).stack).toMatch(/outer[^]*Caused by: Error: inner/)
+    expect(describeError(new Error('outer', { cause: new Error('inner') })).stack).toMatch(
+      /outer[^]*Caused by: Error: inner/,
+    )
   })
 })
 

@@ -87,7 +87,11 @@ class Replay {
       bytes = 0
     }
     await this.#send(chunk, ledger)
-    return { replayed: this.#replayed, before: this.#before, refused: { count: this.#refusedCount, first: this.#refused } }
+    return {
+      replayed: this.#replayed,
+      before: this.#before,
+      refused: { count: this.#refusedCount, first: this.#refused },
+    }
   }
 
   async #canGoBack({ summary: { source, partition, offset } }: LetterRecord): Promise<boolean> {

@@ -19,7 +19,10 @@ export async function sendDeadLetters(first: Delivery, { worker, agent, error }:
   const topic = deadLetterTopic(worker.appId, agent)
   const partitions = await worker.partitions(topic)
   if (!first.open)
-    throw new MillraceError('NO_CURRENT_EVENT', `The event of agent "${agent}" was lost before its dead letter was sent.`)
+    throw new MillraceError(
+      'NO_CURRENT_EVENT',
+      `The event of agent "${agent}" was lost before its dead letter was sent.`,
+    )
   const failure = { ...describeError(error), agent, failedAt: worker.clock.now() }
   for (const delivery of [first, ...first.joined]) {
     const { partition, offset, timestamp, attempts } = delivery
@@ -38,7 +41,13 @@ async function sendOne(
   let tooLarge: unknown
   for (const limits of TEXT_LIMITS) {
     try {
-      return await delivery.send({ ...place, key, value, headers: writeLetterHeaders(rawHeaders, facts, limits), timestamp })
+      return await delivery.send({
+        ...place,
+        key,
+        value,
+        headers: writeLetterHeaders(rawHeaders, facts, limits),
+        timestamp,
+      })
     } catch (thrown) {
       if (!isMillraceError(thrown, 'RECORD_TOO_LARGE')) throw thrown
       tooLarge = thrown

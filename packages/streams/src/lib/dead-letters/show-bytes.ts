@@ -1,7 +1,10 @@
 import { type Codec, decodeUtf8, type ShownBytes } from '@millrace/core'
 
 /** Bytes through the codec they should be of; as text or base64 where that fails. */
-export function showBytes(bytes: Buffer | null, codec: Pick<Codec<never, unknown>, 'name' | 'decode'> | undefined): ShownBytes {
+export function showBytes(
+  bytes: Buffer | null,
+  codec: Pick<Codec<never, unknown>, 'name' | 'decode'> | undefined,
+): ShownBytes {
   if (bytes === null) return { as: 'none', value: null }
   if (codec !== undefined) {
     const decoded = attempt(() => codec.decode(bytes))
