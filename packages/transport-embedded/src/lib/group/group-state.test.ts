@@ -35,7 +35,8 @@ class World {
         this.#known.delete(who)
         return
       case 'rejoin':
-        if (self !== undefined && this.group.members.has(self.id)) this.#join(self.id, this.group.members.get(self.id)?.instanceId)
+        if (self !== undefined && this.group.members.has(self.id))
+          this.#join(self.id, this.group.members.get(self.id)?.instanceId)
         return
       case 'work':
         this.work(who)
@@ -54,8 +55,16 @@ class World {
     }
     if (phase === 'completing' && leader === self.id) {
       const ids = [...this.group.members.keys()]
-      const assignments = new Map(ids.map((id, index) => [id, PARTITIONS.filter((_, nth) => nth % ids.length === index)]))
-      this.apply({ type: 'assign', memberId: self.id, generation, assignments, groupData: Buffer.from(`${ids.length}`) })
+      const assignments = new Map(
+        ids.map((id, index) => [id, PARTITIONS.filter((_, nth) => nth % ids.length === index)]),
+      )
+      this.apply({
+        type: 'assign',
+        memberId: self.id,
+        generation,
+        assignments,
+        groupData: Buffer.from(`${ids.length}`),
+      })
       return true
     }
     if (phase === 'stable') self.generation = generation
@@ -79,8 +88,15 @@ class World {
   }
 
   #join(memberId: string, instanceId: string | undefined): void {
-    const member = { instanceId, topics: ['t'], data: new Uint8Array(0), host: 'h', sessionTimeoutMs: 1, rebalanceTimeoutMs: 1 }
-    this.apply({ type: 'join', memberId, protocol: 'p', member })
+    const member = {
+      instanceId,
+      topics: ['t'],
+      data: new Uint8Array(0),
+      host: 'h',
+      sessionTimeoutMs: 1,
+      rebalanceTimeoutMs: 1,
+    }
+    this.apply({ type: 'join', memberId, protocol: 'p', member, returning: false })
   }
 }
 
@@ -131,7 +147,8 @@ describe('group state', () => {
         for (const act of sequence) world.act(act)
         let before = EMPTY_GROUP
         for (const group of world.history) {
-          if (group.generation > before.generation) expect([...group.members.values()].every(({ joined }) => joined)).toBe(true)
+          if (group.generation > before.generation)
+            expect([...group.members.values()].every(({ joined }) => joined)).toBe(true)
           if (before.phase === 'stable' && group.phase === 'preparing') {
             for (const id of group.members.keys()) expect(group.assignments.get(id)).toEqual(before.assignments.get(id))
           }
@@ -147,7 +164,20 @@ describe('group state', () => {
     world.act({ who: 1, act: 'come' })
     world.settle()
     const { generation, assignments } = world.group
-    world.apply({ type: 'join', memberId: 'successor', protocol: 'p', member: { instanceId: 'static 0', topics: ['t'], data: new Uint8Array(0), host: 'h', sessionTimeoutMs: 1, rebalanceTimeoutMs: 1 } })
+    world.apply({
+      type: 'join',
+      memberId: 'successor',
+      protocol: 'p',
+      member: {
+        instanceId: 'static 0',
+        topics: ['t'],
+        data: new Uint8Array(0),
+        host: 'h',
+        sessionTimeoutMs: 1,
+        rebalanceTimeoutMs: 1,
+      },
+      returning: false,
+    })
     expect(world.group).toMatchObject({ generation, phase: 'stable', leader: 'successor' })
     expect(world.group.assignments.get('successor')).toEqual(assignments.get('m1'))
     expect(commitRefusal(world.group, { id: 'm1', generation }, [])).toEqual({ code: 'MEMBER_FENCED' })

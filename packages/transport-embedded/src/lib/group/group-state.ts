@@ -38,6 +38,8 @@ export type GroupEvent =
       readonly memberId: string
       readonly protocol: string
       readonly member: Omit<MemberState, 'joined'>
+      /** It has an assignment of an earlier generation. If it was thrown out since, its partitions have had other owners, and it may not come back as if it had kept them. */
+      readonly returning: boolean
     }
   | { readonly type: 'leave'; readonly memberId: string }
   | {
@@ -83,16 +85,21 @@ export function commitRefusal(
   state: GroupState,
   member: { readonly id: string; readonly generation: number },
   partitions: readonly TopicPartition[],
-): { readonly code: 'MEMBER_FENCED' } | { readonly code: 'NOT_ASSIGNED'; readonly partition: TopicPartition } | undefined {
+):
+  | { readonly code: 'MEMBER_FENCED' }
+  | { readonly code: 'NOT_ASSIGNED'; readonly partition: TopicPartition }
+  | undefined {
   const current = state.phase === 'stable' || state.phase === 'preparing'
-  if (!current || !state.members.has(member.id) || state.generation !== member.generation) return { code: 'MEMBER_FENCED' }
+  if (!current || !state.members.has(member.id) || state.generation !== member.generation)
+    return { code: 'MEMBER_FENCED' }
   const owned = new Set((state.assignments.get(member.id) ?? []).map(partitionKey))
   const partition = partitions.find((candidate) => !owned.has(partitionKey(candidate)))
   return partition === undefined ? undefined : { code: 'NOT_ASSIGNED', partition }
 }
 
 function join(state: GroupState, event: Extract<GroupEvent, { type: 'join' }>): GroupStep {
-  const { memberId, protocol } = event
+  const { memberId, protocol, returning } = event
+  if (returning && !state.members.has(memberId)) return { state, outcome: 'stale' }
   const others = [...state.members.keys()].filter((id) => id !== memberId)
   if (others.length > 0 && state.protocol !== protocol) return { state, outcome: 'protocol-differs' }
   const member: MemberState = { ...event.member, joined: true }
@@ -118,7 +125,8 @@ function leave(state: GroupState, memberId: string): GroupStep {
 
 function assign(state: GroupState, event: Extract<GroupEvent, { type: 'assign' }>): GroupStep {
   const { memberId, generation, assignments, groupData } = event
-  if (state.phase !== 'completing' || state.leader !== memberId || state.generation !== generation) return { state, outcome: 'stale' }
+  if (state.phase !== 'completing' || state.leader !== memberId || state.generation !== generation)
+    return { state, outcome: 'stale' }
   const known = new Map([...state.members.keys()].map((id) => [id, assignments.get(id) ?? []]))
   return { state: { ...state, phase: 'stable', assignments: known, groupData }, outcome: 'done' }
 }
@@ -130,9 +138,15 @@ function findInstance(state: GroupState, memberId: string, instanceId: string | 
 }
 
 /** The member in its predecessor's place: same age, same assignment, leader if that one was. */
-function replace(state: GroupState, predecessor: string, successor: { readonly id: string; readonly member: MemberState }): GroupState {
+function replace(
+  state: GroupState,
+  predecessor: string,
+  successor: { readonly id: string; readonly member: MemberState },
+): GroupState {
   const rename = (id: string): string => (id === predecessor ? successor.id : id)
-  const members = new Map([...state.members].map(([id, member]) => [rename(id), id === predecessor ? successor.member : member]))
+  const members = new Map(
+    [...state.members].map(([id, member]) => [rename(id), id === predecessor ? successor.member : member]),
+  )
   const assignments = new Map([...state.assignments].map(([id, partitions]) => [rename(id), partitions]))
   return { ...state, members, assignments, leader: state.leader === undefined ? undefined : rename(state.leader) }
 }
@@ -148,5 +162,12 @@ function settle(state: GroupState): GroupState {
   if (state.phase !== 'preparing') return state
   for (const member of state.members.values()) if (!member.joined) return state
   const [leader] = state.members.keys()
-  return { ...state, phase: 'completing', generation: state.generation + 1, leader, assignments: new Map(), groupData: new Uint8Array(0) }
+  return {
+    ...state,
+    phase: 'completing',
+    generation: state.generation + 1,
+    leader,
+    assignments: new Map(),
+    groupData: new Uint8Array(0),
+  }
 }

@@ -1,4 +1,11 @@
-import { MillraceError, toError, type AssignmentChange, type ConsumerOptions, type Logger, type TopicPartition } from '@millrace/core'
+import {
+  MillraceError,
+  toError,
+  type AssignmentChange,
+  type ConsumerOptions,
+  type Logger,
+  type TopicPartition,
+} from '@millrace/core'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend } from '../log/log-backend.ts'
 import { EMPTY_GROUP, stepGroup, type GroupEvent, type GroupOutcome, type GroupState } from './group-state.ts'
@@ -14,7 +21,9 @@ export interface MembershipDeps {
   readonly monotonic: () => number
   readonly newMemberId: () => string
   /** Makes the partitions given the member's own: what is no longer among them delivers nothing from now on. */
-  readonly own: (partitions: readonly TopicPartition[]) => Omit<AssignmentChange, 'memberId' | 'generation' | 'groupData'>
+  readonly own: (
+    partitions: readonly TopicPartition[],
+  ) => Omit<AssignmentChange, 'memberId' | 'generation' | 'groupData'>
   readonly joined: () => void
   readonly failed: (error: Error) => void
 }
@@ -140,9 +149,21 @@ export class Membership {
     const { host } = this.#deps
     const member = { instanceId, topics, data: memberData(), host, sessionTimeoutMs, rebalanceTimeoutMs }
     const sentMs = this.#deps.monotonic()
-    const outcome = await this.#tell({ type: 'join', memberId: this.#memberId, protocol: assignor.name, member })
+    const returning = this.#generation >= 0
+    const outcome = await this.#tell({
+      type: 'join',
+      memberId: this.#memberId,
+      protocol: assignor.name,
+      member,
+      returning,
+    })
+    // Thrown out meanwhile; whoever looks at the group next sees it.
+    if (outcome === 'stale') return
     if (outcome !== 'protocol-differs') return this.heard(sentMs)
-    throw new MillraceError('GROUP_INCONSISTENT', `Group "${groupId}" has members whose assignor is not "${assignor.name}".`)
+    throw new MillraceError(
+      'GROUP_INCONSISTENT',
+      `Group "${groupId}" has members whose assignor is not "${assignor.name}".`,
+    )
   }
 
   async #lead(group: GroupState): Promise<void> {
@@ -181,9 +202,14 @@ export class Membership {
     this.#generation = -1
     if (this.#hasAssignment) await listener.onLost()
     this.#hasAssignment = false
-    const successor = [...this.#group().members.values()].some((member) => instanceId !== undefined && member.instanceId === instanceId)
+    const successor = [...this.#group().members.values()].some(
+      (member) => instanceId !== undefined && member.instanceId === instanceId,
+    )
     if (successor) {
-      throw new MillraceError('MEMBER_FENCED', `Another member of group "${groupId}" has joined as instance "${instanceId}".`)
+      throw new MillraceError(
+        'MEMBER_FENCED',
+        `Another member of group "${groupId}" has joined as instance "${instanceId}".`,
+      )
     }
     this.#memberId = this.#deps.newMemberId()
   }

@@ -103,6 +103,7 @@ export class SessionKeeper {
       }
       log.putGroup(groupId, group)
     })
-    for (const [memberId, why] of absent) logger.warn({ groupId, memberId, why }, 'A member was thrown out of its group.')
+    for (const [memberId, why] of absent)
+      logger.warn({ groupId, memberId, why }, 'A member was thrown out of its group.')
   }
 }

@@ -14,14 +14,21 @@ const member = (change: Partial<MemberState> = {}): MemberState => ({
   ...change,
 })
 
-const groupOf = (members: Readonly<Record<string, MemberState>>, phase: GroupState['phase'] = 'stable'): GroupState => ({
+const groupOf = (
+  members: Readonly<Record<string, MemberState>>,
+  phase: GroupState['phase'] = 'stable',
+): GroupState => ({
   ...EMPTY_GROUP,
   phase,
   members: new Map(Object.entries(members)),
 })
 
 /** Looks every 100 ms, with the beats that `beats` gives at each look. */
-function watch(group: GroupState, looks: number, beats: (id: string, look: number) => number): ReadonlyMap<string, Silence> {
+function watch(
+  group: GroupState,
+  looks: number,
+  beats: (id: string, look: number) => number,
+): ReadonlyMap<string, Silence> {
   let silences: ReadonlyMap<string, Silence> = new Map()
   for (let look = 0; look < looks; look++) {
     silences = watchSilence(silences, { group, beats: (id) => beats(id, look), watchedMs: 100 })
@@ -41,8 +48,20 @@ describe('silence', () => {
 
   it('throws out a dynamic member of a dead process at once; a static one may come back within its session', () => {
     const group = groupOf({ dynamic: member({ host: 'dead' }), static: member({ host: 'dead', instanceId: 'i' }) })
-    expect([...findAbsent(group, watch(group, 1, () => 1), isDead)]).toEqual([['dynamic', 'dead']])
-    expect([...findAbsent(group, watch(group, 11, () => 1), isDead).keys()]).toEqual(['dynamic', 'static'])
+    expect([
+      ...findAbsent(
+        group,
+        watch(group, 1, () => 1),
+        isDead,
+      ),
+    ]).toEqual([['dynamic', 'dead']])
+    expect([
+      ...findAbsent(
+        group,
+        watch(group, 11, () => 1),
+        isDead,
+      ).keys(),
+    ]).toEqual(['dynamic', 'static'])
   })
 
   it('waits for a member to join for its rebalance time-out', () => {

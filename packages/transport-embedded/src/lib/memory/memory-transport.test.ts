@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { NO_HEADERS, systemClock, type AssignmentChange, type ConsumerOptions, type GroupAssignor, type Logger, type OutgoingRecord, type RebalanceListener } from '@millrace/core'
+import {
+  deferred,
+  NO_HEADERS,
+  systemClock,
+  type AssignmentChange,
+  type ConsumerOptions,
+  type GroupAssignor,
+  type Logger,
+  type OutgoingRecord,
+  type RebalanceListener,
+} from '@millrace/core'
 import { createMemoryLog } from './memory-log.ts'
 import { createMemoryTransport } from './memory-transport.ts'
 
@@ -10,7 +20,9 @@ const roundRobin: GroupAssignor = {
   name: 'round-robin',
   assign: ({ members, partitions }) => {
     const ids = members.map(({ id }) => id)
-    const all = [...partitions].flatMap(([topic, count]) => Array.from({ length: count }, (_, partition) => ({ topic, partition })))
+    const all = [...partitions].flatMap(([topic, count]) =>
+      Array.from({ length: count }, (_, partition) => ({ topic, partition })),
+    )
     return {
       assignments: new Map(ids.map((id, index) => [id, all.filter((_, nth) => nth % ids.length === index)])),
       groupData: Buffer.from(`of ${ids.length}`),
@@ -67,13 +79,23 @@ describe('memory transport', () => {
     await memberA.start()
     await memberB.start()
     await turns(2)
-    expect(heardA.seen).toMatchObject([{ gained: [0, 1, 2, 3].map((partition) => ({ partition })) }, 'revoke', { kept: [{ partition: 0 }, { partition: 2 }], lost: [{ partition: 1 }, { partition: 3 }] }])
+    expect(heardA.seen).toMatchObject([
+      { gained: [0, 1, 2, 3].map((partition) => ({ partition })) },
+      'revoke',
+      { kept: [{ partition: 0 }, { partition: 2 }], lost: [{ partition: 1 }, { partition: 3 }] },
+    ])
     let settled = false
     const late = a.producer().send([record(0, 'x')], { guard: () => a.kill() })
-    late.then(() => (settled = true), () => (settled = true))
+    late.then(
+      () => (settled = true),
+      () => (settled = true),
+    )
     await turns(2)
     expect(settled).toBe(false)
-    expect(heardB.seen.at(-1)).toMatchObject({ kept: [{ partition: 1 }, { partition: 3 }], gained: [{ partition: 0 }, { partition: 2 }] })
+    expect(heardB.seen.at(-1)).toMatchObject({
+      kept: [{ partition: 1 }, { partition: 3 }],
+      gained: [{ partition: 0 }, { partition: 2 }],
+    })
     expect(log.group('g').members.size).toBe(1)
     await b.close()
     expect(log.group('g').phase).toBe('empty')
@@ -87,18 +109,52 @@ describe('memory transport', () => {
     const member = transport.consumer(memberOptions(heard))
     await member.start()
     transport.expire()
-    await expect(member.commit([{ topic: 't', partition: 0, offset: 1, metadata: '' }])).rejects.toMatchObject({ code: 'MEMBER_FENCED' })
+    await expect(member.commit([{ topic: 't', partition: 0, offset: 1, metadata: '' }])).rejects.toMatchObject({
+      code: 'MEMBER_FENCED',
+    })
     await turns(2)
     expect(heard.seen).toMatchObject([{ generation: 1 }, 'lost', { gained: [{ partition: 0 }] }])
     await transport.close()
+  })
+
+  it('does not let a member that was thrown out while it drained come back as if it had kept its partitions', async () => {
+    const log = createMemoryLog()
+    const [a, b] = [createMemoryTransport(log, deps), createMemoryTransport(log, deps)]
+    await a.admin().createTopics([{ name: 't', partitions: 2, replicationFactor: -1, config: {} }])
+    const heard = recording()
+    const drained = deferred<void>()
+    const onRevoke = async (): Promise<void> => {
+      await heard.onRevoke()
+      await drained.promise
+    }
+    await a.consumer(memberOptions({ ...heard, onRevoke })).start()
+    const joining = b.consumer(memberOptions(recording())).start()
+    await turns(2)
+    a.expire()
+    await joining
+    drained.resolve()
+    await turns(3)
+    expect(heard.seen).toMatchObject([
+      { gained: [{ partition: 0 }, { partition: 1 }] },
+      'revoke',
+      'lost',
+      { kept: [], gained: [{ topic: 't' }] },
+    ])
+    await Promise.all([a.close(), b.close()])
   })
 
   it('compacts, and reading moves over the holes', async () => {
     const log = createMemoryLog()
     const transport = createMemoryTransport(log, deps)
     await transport.admin().createTopics([{ name: 't', partitions: 1, replicationFactor: -1, config: {} }])
-    const keyed = (key: string, value: string | null): OutgoingRecord => ({ ...record(0, ''), key: Buffer.from(key), value: value === null ? null : Buffer.from(value) })
-    await transport.producer().send([keyed('a', '1'), keyed('b', '1'), keyed('a', '2'), keyed('b', null)], { guard: () => {} })
+    const keyed = (key: string, value: string | null): OutgoingRecord => ({
+      ...record(0, ''),
+      key: Buffer.from(key),
+      value: value === null ? null : Buffer.from(value),
+    })
+    await transport
+      .producer()
+      .send([keyed('a', '1'), keyed('b', '1'), keyed('a', '2'), keyed('b', null)], { guard: () => {} })
     log.compact('t', { dropTombstones: true })
     expect(log.records('t').map(({ offset }) => offset)).toEqual([2])
     const reader = transport.reader({ isolation: 'read-committed' })
