@@ -143,7 +143,7 @@ describeKafka('rebalances under load', (brokers) => {
     async () => {
       const sessionMs = length({ short: 3_000, long: 10_000 })
       const blockMs = length({ short: 6_000, long: 30_000 })
-      await using run = await openRun({ settings: { sessionTimeout: sessionMs } })
+      await using run = await openRun({ settings: { sessionTimeout: sessionMs, commitInterval: '1s' } })
       const endLoad = run.load(PER_SECOND)
       const [blocked, other] = await run.startReady(2)
       await run.untilCommitted(1000)
@@ -176,7 +176,7 @@ describeKafka('rebalances under load', (brokers) => {
     LIMIT,
     async () => {
       const sessionMs = length({ short: 3_000, long: 10_000 })
-      await using run = await openRun({ settings: { sessionTimeout: sessionMs } })
+      await using run = await openRun({ settings: { sessionTimeout: sessionMs, commitInterval: '1s' } })
       const endLoad = run.load(PER_SECOND)
       const [frozen, other] = await run.startReady(2)
       await run.untilCommitted(1000)

@@ -53,6 +53,39 @@ describeKafka('what lies in the log', (brokers) => {
     await Promise.all(open.splice(0).map((transport) => transport.close()))
   })
 
+  test('a topic that is deleted and made again is not read on as if it were the same', async () => {
+    const transport = await connect()
+    const admin = transport.admin()
+    const topic = await newTopic(transport, {})
+    const producer = transport.producer()
+    const records = ['a', 'b', 'c'].map((value) => ({
+      topic,
+      partition: 0,
+      key: null,
+      value: Buffer.from(value),
+      headers: NO_HEADERS,
+      timestamp: 0,
+    }))
+    await producer.send(records, OPEN)
+    const reader = transport.reader({ isolation: 'read-committed' })
+    reader.assign({ topic, partition: 0 }, 0)
+    const read: number[] = []
+    const reading = (async (): Promise<void> => {
+      for await (const batch of reader.batches()) for (const { offset } of batch.records) read.push(offset)
+    })()
+    reading.catch(() => undefined)
+    await eventually(() => read.length === 3, { what: 'the first records' })
+    await admin.deleteTopics([topic])
+    await eventually(async () => (await admin.topics([topic])).length === 0, { what: 'the topic to go' })
+    await admin.createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
+    await transport.producer().send([...records, ...records], OPEN)
+    await expect(reading).rejects.toMatchObject({
+      code: 'TOPIC_MISSING',
+      detail: expect.stringContaining(`"${topic}" was deleted and created again`),
+    })
+    expect(read).toEqual([0, 1, 2])
+  })
+
   test('a transaction to a topic that was deleted is refused, and does not wait for it for ever', async () => {
     const transport = await connect()
     const topic = await newTopic(transport, {})

@@ -42,6 +42,8 @@ interface Position extends TopicPartition {
   /** Fetched and not handed out. While there is one, the partition is left out of fetches. */
   batch: RecordBatch | undefined
   looksMissing: number
+  /** Of the topic when it was first read: offsets of one that was made again mean other records. */
+  topicId: string | undefined
 }
 
 /**
@@ -79,6 +81,7 @@ export class PartitionFetcher {
       version: 0,
       batch: undefined,
       looksMissing: 0,
+      topicId: undefined,
     })
   }
 
@@ -230,6 +233,7 @@ export class PartitionFetcher {
     // The broker fills its answer in the order of the request: each gets its turn to be first.
     const first = this.#turn++ % positions.length
     const ordered = first === 0 ? positions : [...positions.slice(first), ...positions.slice(0, first)]
+    for (const position of ordered) this.#requireSameTopic(position)
     const asked = new Map(ordered.map((position) => [position, position.version]))
     try {
       const address = view.node(leader)
@@ -257,6 +261,16 @@ export class PartitionFetcher {
       if (!isPassing(error)) throw error
       return { where: whereOf(positions), why: reasonOf(error) }
     }
+  }
+
+  #requireSameTopic(position: Position): void {
+    const id = this.#deps.view.topic(position.topic)?.id
+    position.topicId ??= id
+    if (id !== undefined && id !== position.topicId)
+      throw new MillraceError(
+        'TOPIC_MISSING',
+        `Topic "${position.topic}" was deleted and created again while it was read.`,
+      )
   }
 
   #absorb(position: Position, answer: FetchedPartition): Trouble | undefined {
