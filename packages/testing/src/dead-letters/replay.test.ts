@@ -1,7 +1,10 @@
-import { createApp, type App } from '@millrace/app'
+import { createApp, runtimeOf, type App } from '@millrace/app'
+import { deferred } from '@millrace/core'
+import { createMemoryTransport } from '@millrace/transport-embedded'
 import { describe, expect, it } from 'vitest'
 import { testApp, type TestApp } from '../index.ts'
 import { letters } from './letters.fixture.ts'
+import { slowToFence } from './slow-to-fence.fixture.ts'
 
 const ALL = { replayed: 0, before: 0, refused: { count: 0, first: [] } }
 
@@ -110,6 +113,27 @@ describe('replay', () => {
     await t.deadLetters.replay('picky', 'all')
     await t.settle()
     expect(t.sent(numbers)).toHaveLength(110)
+  })
+
+  it('knows what another one has sent that ran while it began', async () => {
+    const { app, numbers, mood, send } = pickyApp()
+    await using t = await testApp(app)
+    await send(t, 0, 100)
+    mood.picky = false
+    const gate = deferred<void>()
+    const transport = createMemoryTransport(t.log, { clock: t.clock, log: t.logged })
+    await transport.connect({ timeoutMs: 1000 })
+    const late = runtimeOf(app)
+      .deadLetters(async () => slowToFence(transport, gate.promise))
+      .replay('picky', 'all')
+    // It has had time for all that it does before it takes over the id.
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect(await t.deadLetters.replay('picky', 'all')).toMatchObject({ replayed: 10 })
+    gate.resolve()
+    expect(await late).toEqual({ ...ALL, before: 10 })
+    await t.settle()
+    expect(t.sent(numbers)).toHaveLength(110)
+    await transport.close()
   })
 
   it('leaves alone agents of that name in another app', async () => {
