@@ -24,6 +24,7 @@ export function siteOf(definitions: Definitions, runtime: AppRuntime, workers: (
     tables: () => definitions.tables.values(),
     globalTables: () => definitions.globalTables.values(),
     flows: () => declaredFlows(definitions),
+    deadLetters: () => runtime.deadLetters(),
     workers,
   })
 }

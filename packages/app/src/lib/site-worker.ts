@@ -2,13 +2,13 @@ import type { SchedulerPart } from '@millrace/scheduler'
 import type { AgentsPart } from '@millrace/streams'
 import type { SiteWorker, WebPart } from '@millrace/web'
 import type { Worker } from '@millrace/worker'
-import { withDeadLetters, type AppStats } from './app-stats.ts'
+import { withAgents, type AppStats } from './app-stats.ts'
 
 /** What a site shows of a worker. `worker` is asked for when it is needed: parts are made before it. */
 export function siteWorker(
   worker: () => Worker,
   parts: {
-    readonly agents: Pick<AgentsPart, 'counts'>
+    readonly agents: Pick<AgentsPart, 'counts' | 'handling'>
     readonly scheduler: SchedulerPart
     readonly web: () => WebPart | undefined
     readonly startedAt: Date
@@ -19,16 +19,12 @@ export function siteWorker(
       return worker().context
     },
     startedAt: parts.startedAt,
-    stats: () => withDeadLetters(worker().stats(), parts.agents.counts()),
+    stats: () => withAgents(worker().stats(), parts.agents),
     assignment: () => worker().assignment(),
-    jobs: () =>
-      parts.scheduler.jobs().map((job) => ({
-        ...job,
-        lastRun: job.lastRun?.startedAt,
-        lastDurationMs: job.lastRun?.durationMs,
-        lastResult: job.lastRun?.result,
-        lastError: job.lastError?.message,
-      })),
+    jobs: () => parts.scheduler.jobs(),
+    trigger: (job) => parts.scheduler.trigger(job),
+    pause: (job) => parts.scheduler.pause(job),
+    resume: (job) => parts.scheduler.resume(job),
     address: () => parts.web()?.address(),
   }
 }

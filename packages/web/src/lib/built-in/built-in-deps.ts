@@ -2,6 +2,8 @@ import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import type { KeyRoute } from '../routing/key-route.ts'
 import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
+import type { AppView } from '../dashboard/app-view.ts'
+import type { Watches } from '../dashboard/watches.ts'
 import type { StallWatch } from './stall-watch.ts'
 
 /** What the built-in pages share. */
@@ -10,6 +12,8 @@ export interface BuiltInDeps {
   readonly route: KeyRoute
   readonly metrics: Prometheus
   readonly stalls: StallWatch
+  readonly watches: Watches
+  readonly view: AppView
   /** The worker that was asked; `undefined` in a process that runs none. */
   readonly workerIfAny: () => SiteWorker | undefined
   /** The same; throws a 503 when there is none. */

@@ -106,14 +106,25 @@ test('/stats has the documented shape', async () => {
       pid: process.pid,
       version: '1.2.3',
       startedAt: '2026-01-01T00:00:00.000Z',
+      address: '10.0.0.1:6066',
+      member: 'worker-1',
     },
+    broker: 'memory:',
+    guarantee: 'at-least-once',
     status: 'running',
-    agents: { counter: { received: 5, processed: 4, failed: 1, retried: 1, deadLettered: 0, active: 1, lag: 9 } },
-    tables: {
-      words: { rows: 0, partitions: [0, 1, 2, 3], reads: 3, writes: 2, late: 1, recovery },
-      numbers: { rows: 0, partitions: [], reads: 3, writes: 2, late: 1, recovery: none },
-      rates: { rows: 1, partitions: [], reads: 0, writes: 0, late: 0, recovery: none },
+    agents: {
+      counter: { received: 5, processed: 4, failed: 1, retried: 1, deadLettered: 0, active: 1, lag: 9, concurrency: 1 },
     },
+    tables: {
+      words: { kind: 'table', rows: 0, partitions: [0, 1, 2, 3], reads: 3, writes: 2, late: 1, recovery },
+      numbers: { kind: 'table', rows: 0, partitions: [], reads: 3, writes: 2, late: 1, recovery: none },
+      rates: { kind: 'global', rows: 1, partitions: [], reads: 0, writes: 0, late: 0, recovery: none },
+    },
+    sources: [],
+    flows: [],
+    lag: 9,
+    lastErrors: [],
+    outbox: { bytes: 64, full: false },
     jobs: {
       daily: {
         runs: 2,

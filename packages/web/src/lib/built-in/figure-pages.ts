@@ -1,5 +1,6 @@
 import { jsonPage, type BuiltInDeps, type BuiltInPages } from './built-in-deps.ts'
-import { graphOf } from './graph.ts'
+import type { Flow } from '../site/site-deps.ts'
+import { graphOf, nodeOf } from './graph.ts'
 import { readiness } from './health.ts'
 import { statsOf } from './stats.ts'
 
@@ -7,23 +8,23 @@ import { statsOf } from './stats.ts'
 export function figurePages(deps: BuiltInDeps): BuiltInPages {
   const { site, worker, metrics } = deps
   return {
-    '/': jsonPage(() => ({
-      app: site.describe().id,
-      version: site.describe().version,
-      worker: deps.workerIfAny()?.context.id,
-      status: deps.workerIfAny()?.stats().status,
-      pages: deps.pages(),
-    })),
-    '/stats': jsonPage(() => statsOf(site, worker())),
+    '/stats': jsonPage(() => deps.watches.find(worker())?.stats() ?? statsOf(site, worker())),
     '/metrics': async (c) =>
       c.text(await metrics.text(metricsSource(deps)), { headers: { 'content-type': metrics.contentType } }),
-    '/graph/': jsonPage(() => graphOf(site.describe(), site.flows())),
+    '/graph/': jsonPage(() => graphOf(site.describe(), [...site.flows(), ...seenFlows(deps)])),
     '/jobs/': jsonPage(() => worker().jobs()),
     '/assignment/': jsonPage(() => {
       const { memberId, tasks, group, unassigned } = worker().assignment()
       return { memberId, tasks, group: Object.fromEntries(group), unassigned }
     }),
   }
+}
+
+/** What goes where on the worker that was asked, beside what the app declares. */
+function seenFlows({ workerIfAny, site }: BuiltInDeps): readonly Flow[] {
+  const worker = workerIfAny()
+  if (worker === undefined) return []
+  return statsOf(site, worker).flows.map(({ from, to }) => ({ from: nodeOf(from), to: nodeOf(to) }))
 }
 
 function metricsSource(deps: BuiltInDeps): Parameters<BuiltInDeps['metrics']['text']>[0] {

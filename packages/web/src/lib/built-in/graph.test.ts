@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { graphOf } from './graph.ts'
+import { graphOf, nodeOf } from './graph.ts'
 
 const topic = (name: string, internal = false): Parameters<typeof graphOf>[0]['topics'][number] => ({
   name,
@@ -20,7 +20,8 @@ test('topics, agents and tables are nodes, what flows are edges, once each', () 
       { from: { kind: 'agent', name: 'count' }, to: { kind: 'table', name: 'posts' } },
       { from: { kind: 'agent', name: 'count' }, to: { kind: 'table', name: 'posts' } },
       { from: { kind: 'topic', name: 'posts' }, to: { kind: 'agent', name: 'count' } },
-      { from: { kind: 'agent', name: 'count' }, to: { kind: 'topic', name: 'unknown' } },
+      { from: { kind: 'agent', name: 'count' }, to: { kind: 'table', name: 'unknown' } },
+      { from: { kind: 'agent', name: 'count' }, to: { kind: 'topic', name: 'app-count-dlq' } },
     ],
   )
   expect(graph.nodes.map(({ id, internal }) => [id, internal])).toEqual([
@@ -29,10 +30,17 @@ test('topics, agents and tables are nodes, what flows are edges, once each', () 
     ['agent:count', false],
     ['table:posts', false],
     ['topic:app-count', false],
+    ['topic:app-count-dlq', true],
   ])
   expect(graph.edges).toEqual([
     { from: 'topic:posts', to: 'agent:count' },
     { from: 'topic:app-count', to: 'agent:count' },
     { from: 'agent:count', to: 'table:posts' },
+    { from: 'agent:count', to: 'topic:app-count-dlq' },
   ])
+})
+
+test('an id tells its node', () => {
+  for (const id of ['topic:posts', 'agent:a:b', 'table:']) expect(`${nodeOf(id).kind}:${nodeOf(id).name}`).toBe(id)
+  expect(() => nodeOf('posts')).toThrow(TypeError)
 })

@@ -52,8 +52,20 @@ export function graphOf(
       connect(idOf({ kind: 'topic', name: source }), idOf({ kind: 'agent', name }))
     }
   }
-  for (const { from, to } of flows) connect(idOf(from), idOf(to))
+  for (const { from, to } of flows) {
+    // Topics that no agent declares: those between the steps of one, dead letters, whatever is sent to by name.
+    for (const end of [from, to]) if (end.kind === 'topic') add('topic', { name: end.name, internal: true })
+    connect(idOf(from), idOf(to))
+  }
   return { nodes: [...nodes.values()], edges: [...edges.values()] }
+}
+
+/** What an id stands for. */
+export function nodeOf(id: string): { readonly kind: NodeKind; readonly name: string } {
+  const [kind = ''] = id.split(':', 1)
+  const name = id.slice(kind.length + 1)
+  if (kind === 'topic' || kind === 'agent' || kind === 'table') return { kind, name }
+  throw new TypeError(`${id} is the id of no node.`)
 }
 
 function idOf({ kind, name }: { readonly kind: NodeKind; readonly name: string }): string {

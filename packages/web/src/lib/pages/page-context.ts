@@ -16,6 +16,8 @@ export interface PageContext<Params = AnyParams> {
   readonly query: URLSearchParams
   /** Aborts when the client is gone, when `web.requestTimeout` is over, and when the worker stops hard. */
   readonly signal: AbortSignal
+  /** Address at the other end of the connection, a proxy's perhaps; `undefined` where the server does not tell. */
+  readonly peer: string | undefined
 
   /** Bytes become base64, sets and maps arrays, big integers text; `undefined` is `null`. */
   json(value: unknown, options?: AnswerOptions): Response

@@ -8,6 +8,7 @@ export interface PageRequestParts {
   readonly url: URL
   readonly params: AnyParams
   readonly signal: AbortSignal
+  readonly peer: string | undefined
 }
 
 /** What a page's function is given. */
@@ -16,12 +17,14 @@ export class PageRequest implements PageContext {
   readonly url: URL
   readonly params: AnyParams
   readonly signal: AbortSignal
+  readonly peer: string | undefined
 
-  constructor({ request, url, params, signal }: PageRequestParts) {
+  constructor({ request, url, params, signal, peer }: PageRequestParts) {
     this.request = request
     this.url = url
     this.params = params
     this.signal = signal
+    this.peer = peer
   }
 
   get query(): URLSearchParams {

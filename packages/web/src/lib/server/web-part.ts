@@ -54,7 +54,7 @@ export function webPart(deps: WebPartDeps, settings: WebPartSettings): WebPart {
     name: 'web',
     declare(worker: WorkerContext) {
       const serving = driver.serve({
-        fetch: (request) => site.handle(request, deps.worker()),
+        fetch: (request, peer) => site.handle(request, deps.worker(), peer),
         address: settings,
         limits: { headerBytes: HEADER_BYTES, idleMs: IDLE_MS },
         clock: worker.clock,
@@ -71,6 +71,7 @@ export function webPart(deps: WebPartDeps, settings: WebPartSettings): WebPart {
     },
     async start() {
       await opening
+      site.watch(deps.worker())
       if (server !== undefined) log.info({ url: this.url(), address: this.address() }, 'The site is served.')
     },
     ready() {},
@@ -78,6 +79,7 @@ export function webPart(deps: WebPartDeps, settings: WebPartSettings): WebPart {
       const closing = opening
       opening = undefined
       server = undefined
+      site.unwatch(deps.worker())
       const opened = await closing?.catch(told)
       await opened?.close(settings.graceMs)
       await site.close()

@@ -1,6 +1,7 @@
 import type {
   AppDescription,
   Clock,
+  DeadLetters,
   Logger,
   ResolvedSettings,
   RoutedTable,
@@ -35,6 +36,10 @@ export interface TableFigures {
   readonly reads: number
   readonly writes: number
   readonly late: number
+  /** Writes by agent. */
+  readonly writers?: Readonly<Record<string, number>>
+  /** Rough size of decoded rows in memory, in bytes. */
+  readonly cachedBytes?: number
 }
 
 export interface RecoveryFigures {
@@ -52,6 +57,15 @@ export interface AgentFigures {
   readonly deadLettered?: number
   readonly active: number
   readonly lag: number
+  readonly handling?: HandlingFigures
+}
+
+/** How long an agent takes over an event, of those that were timed in the last minute. */
+export interface HandlingFigures {
+  readonly p50Ms: number | undefined
+  readonly p99Ms: number | undefined
+  readonly samples: number
+  readonly longestInHandMs: number
 }
 
 export interface SourceFigures extends TopicPartition {
@@ -59,6 +73,40 @@ export interface SourceFigures extends TopicPartition {
   readonly position: number
   readonly committed: number | undefined
   readonly endOffset: number | undefined
+  /** Records behind the end of the log, by agent. */
+  readonly lags?: Readonly<Record<string, number>>
+  /** For how long there has been something to commit without a commit that moved it. */
+  readonly stalledMs?: number
+  /** Why nothing is fetched just now. */
+  readonly paused?: string | undefined
+}
+
+/** Records that went from a topic to an agent, or from an agent to a topic. */
+export interface FlowFigures {
+  readonly agent: string
+  readonly topic: string
+  readonly direction: 'in' | 'out'
+  readonly records: number
+}
+
+export interface RebalanceFigures {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly durationMs: number
+  /** In words. */
+  readonly reason: string
+  /** Partitions. */
+  readonly lost: number
+  readonly kept: number
+  readonly gained: number
+}
+
+export interface ErrorFigures {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  /** Agent, job, page or part. */
+  readonly source: string
+  readonly message: string
 }
 
 /** What a worker says of itself; its statistics fit as they are. */
@@ -72,10 +120,15 @@ export interface WorkerFigures {
     >
   >
   readonly sources: readonly SourceFigures[]
-  readonly commits: { readonly count: number; readonly lastMs: number }
+  readonly flows?: readonly FlowFigures[]
+  /** `at` is when the last one was done, in milliseconds since the epoch. */
+  readonly commits: { readonly count: number; readonly lastMs: number; readonly at?: number | undefined }
   readonly rebalances: number
+  readonly lastRebalance?: RebalanceFigures | undefined
   readonly sent: number
   readonly errors: number
+  /** Newest first. */
+  readonly lastErrors?: readonly ErrorFigures[]
   readonly outbox: { readonly bytes: number; readonly full: boolean }
 }
 
@@ -104,6 +157,11 @@ export interface JobFigures {
   readonly lastError: { readonly message: string } | undefined
 }
 
+export interface JobOutcome {
+  readonly result: string
+  readonly error: Error | undefined
+}
+
 /** A worker of this process, as the site sees it. */
 export interface SiteWorker {
   readonly context: WorkerContext
@@ -111,6 +169,12 @@ export interface SiteWorker {
   stats(): WorkerFigures
   assignment(): AssignmentFigures
   jobs(): readonly JobFigures[]
+  /** Runs a job now; resolves when the run is over. Throws `JOB_MISSING`, `NOT_LEADER`, `CLOSED`. */
+  trigger(job: string): Promise<JobOutcome>
+  /** Slots are skipped from now on. Throws `JOB_MISSING`. */
+  pause(job: string): void
+  /** Throws `JOB_MISSING`. */
+  resume(job: string): void
   /** Host and port at which other workers reach its site; `undefined` when it serves none. */
   address(): string | undefined
 }
@@ -126,7 +190,7 @@ export type NodeKind = 'topic' | 'agent' | 'table'
 /** `settings.web` fits as it is. */
 export type SiteSettings = Pick<
   ResolvedSettings['web'],
-  'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors'
+  'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors' | 'admin'
 >
 
 /**
@@ -146,6 +210,7 @@ export interface SiteDeps {
   globalTables(): Iterable<SiteTable>
   /** What agents send to and write, as far as it is known. */
   flows(): readonly Flow[]
+  deadLetters(): DeadLetters
   /** Those that run in this process. The first answers `fetch`; a key is served by whichever of them has it. */
   workers(): readonly SiteWorker[]
 }

@@ -6,10 +6,17 @@ import { healthPages } from '../built-in/health.ts'
 import { routerPages } from '../built-in/router-pages.ts'
 import { StallWatch } from '../built-in/stall-watch.ts'
 import { tablePages } from '../built-in/table-pages.ts'
+import { actionPages, deadLetterPages } from '../dashboard/action-pages.ts'
+import { AppView } from '../dashboard/app-view.ts'
+import { Assets } from '../dashboard/assets.ts'
+import { dashboardPages } from '../dashboard/dashboard-pages.ts'
+import { livePages } from '../dashboard/live-pages.ts'
+import { Peers } from '../dashboard/peers.ts'
+import { Watches } from '../dashboard/watches.ts'
 import { errorAnswer, unavailable } from '../errors/error-answer.ts'
 import { PageError } from '../errors/page-error.ts'
 import { Prometheus } from '../metrics/prometheus.ts'
-import type { PageAnswer, PageHandler } from '../pages/page-context.ts'
+import type { PageHandler } from '../pages/page-context.ts'
 import { PageRequest } from '../pages/page-request.ts'
 import { allowed, verbsOf, type Verbs } from '../pages/verbs.ts'
 import type { ViewClass } from '../pages/view.ts'
@@ -46,6 +53,8 @@ export class Site {
   readonly #pages: Page[] = []
   readonly #metrics = new Prometheus()
   readonly #route: KeyRoute
+  readonly #watches: Watches
+  readonly #peers: Peers
   /** Parameters that handlers of table routes read: checked where such a handler becomes a page. */
   readonly #paramOf = new WeakMap<object, string>()
   readonly #stopSignals = new WeakMap<AbortSignal, SharedSignal>()
@@ -63,19 +72,32 @@ export class Site {
       worker,
       runAs: (as, work) => this.#inScope(as, work),
     })
+    this.#watches = new Watches({ site: deps, inScope: (as, work) => this.#inScope(as, work) })
+    this.#peers = new Peers(() => deps.clock)
     const builtIn: BuiltInDeps = {
       site: deps,
       route: this.#route,
       metrics: this.#metrics,
       stalls: new StallWatch(),
+      watches: this.#watches,
+      view: new AppView({ watches: this.#watches, peers: this.#peers, workers: () => deps.workers() }),
       workerIfAny: () => this.#workerAtWork(),
       worker,
       pages: () =>
         this.#pages.map(({ path, verbs, builtIn }) => ({ path, methods: allowed(verbs).split(', '), builtIn })),
     }
-    for (const pages of [healthPages, figurePages, tablePages, routerPages]) {
-      for (const [path, handler] of Object.entries(pages(builtIn)))
-        this.#add({ path, verbs: verbsOf(path, handler), builtIn: true })
+    const assets = new Assets()
+    for (const pages of [
+      dashboardPages(builtIn, assets),
+      healthPages(builtIn),
+      figurePages(builtIn),
+      livePages(builtIn),
+      tablePages(builtIn),
+      routerPages(builtIn),
+      deadLetterPages(builtIn),
+      actionPages(builtIn),
+    ]) {
+      for (const [path, page] of Object.entries(pages)) this.#add({ path, verbs: verbsOf(path, page), builtIn: true })
     }
   }
 
@@ -141,8 +163,8 @@ export class Site {
     return this.handle(request, this.#deps.workers()[0])
   }
 
-  /** Answers for one worker. Never rejects. */
-  async handle(request: Request, worker: SiteWorker | undefined): Promise<Response> {
+  /** Answers for one worker. `peer` is the address at the other end of the connection. Never rejects. */
+  async handle(request: Request, worker: SiteWorker | undefined, peer?: string): Promise<Response> {
     const { clock, settings } = this.#deps
     const startMs = clock.monotonic()
     this.#metrics.requestStarted()
@@ -153,7 +175,7 @@ export class Site {
       const match = this.#table.find(target.segments)
       if (match === undefined) throw new PageError(404, `There is no page ${target.url.pathname}.`)
       page = match.value
-      response = await this.#answer({ request, target, worker, page, params: match.params })
+      response = await this.#answer({ request, target, worker, page, params: match.params, peer })
     } catch (thrown) {
       const failure = errorAnswer(thrown)
       this.#report(thrown, { status: failure.status, page, method: request.method, worker })
@@ -171,12 +193,22 @@ export class Site {
     return new Response(null, { status: answer.status, headers: answer.headers })
   }
 
-  /** Closes connections to other workers; they are opened again when they are needed. */
-  async close(): Promise<void> {
-    await this.#route.close(FORWARD_GRACE_MS)
+  /** Keeps the last five minutes of the worker's figures, for its pages, until `unwatch`. */
+  watch(worker: SiteWorker): void {
+    this.#watches.over(worker)
   }
 
-  async #answer({ request, target, worker, page, params }: Incoming): Promise<Response> {
+  /** Nothing more is to be told of the worker: pages that wait for it end. */
+  unwatch(worker: SiteWorker): void {
+    this.#watches.end(worker)
+  }
+
+  /** Closes connections to other workers; they are opened again when they are needed. */
+  async close(): Promise<void> {
+    await Promise.all([this.#route.close(FORWARD_GRACE_MS), this.#peers.close()])
+  }
+
+  async #answer({ request, target, worker, page, params, peer }: Incoming): Promise<Response> {
     const { method } = request
     const { clock, settings } = this.#deps
     const handler = page.verbs.get(method) ?? (method === 'HEAD' ? page.verbs.get('GET') : undefined)
@@ -194,7 +226,7 @@ export class Site {
       worker: worker && this.#stopping(worker),
     }
     const response = await runPage(run, (signal) =>
-      this.#inScope(worker, () => handler(new PageRequest({ request: limited, url: target.url, params, signal }))),
+      this.#inScope(worker, () => handler(new PageRequest({ request: limited, url: target.url, params, signal, peer }))),
     )
     if (response instanceof Response) return response
     throw new TypeError(`The page ${page.path} returned no Response.`)
@@ -213,7 +245,7 @@ export class Site {
     return origin === undefined ? {} : preflightHeaders(request, allow)
   }
 
-  #inScope(worker: SiteWorker | undefined, work: () => PageAnswer): PageAnswer {
+  #inScope<T>(worker: SiteWorker | undefined, work: () => T): T {
     if (worker === undefined) return work()
     const scope: WorkScope = { client: worker.context, worker: worker.context, event: undefined, agent: undefined }
     return this.#deps.scope.run(scope, work)
@@ -281,6 +313,7 @@ interface Incoming {
   readonly worker: SiteWorker | undefined
   readonly page: Page
   readonly params: AnyParams
+  readonly peer: string | undefined
 }
 
 /**

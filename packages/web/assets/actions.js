@@ -1,0 +1,143 @@
+import { el, byId, setText } from './dom.js'
+import { full, plural, when } from './format.js'
+
+/** Asks for JSON; throws an error with what the worker says when it refuses. */
+export async function askJson(path, options = {}) {
+  const response = await fetch(path, { ...options, headers: { accept: 'application/json', ...options.headers } })
+  const text = await response.text()
+  let answer
+  try {
+    answer = JSON.parse(text)
+  } catch {
+    answer = { error: text }
+  }
+  if (!response.ok) throw new Error(answer?.error ?? `The worker answered ${response.status}.`)
+  return answer
+}
+
+/** Changes something; works only where `web.admin` is on. */
+export function post(path, body = {}) {
+  return askJson(path, {
+    method: 'POST',
+    headers: { 'millrace-action': 'page', 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+}
+
+/** The field in which keys are looked up: answered by the worker that has the key. */
+export function setUpLookup() {
+  const answer = byId('lookup-answer')
+  byId('lookup').addEventListener('submit', async (event) => {
+    event.preventDefault()
+    const table = encodeURIComponent(byId('lookup-table').value)
+    const key = byId('lookup-key').value
+    const query = `?key=${encodeURIComponent(key)}`
+    answer.hidden = false
+    answer.replaceChildren(el('span', { class: 'quiet' }, 'Looking …'))
+    try {
+      const value = await askJson(`/table/${table}/${query}`)
+      const owner = await askJson(`/router/${table}/${query}`).catch(() => undefined)
+      const where = owner === undefined ? '' : `partition ${owner.partition}, on ${owner.local ? 'this worker' : (owner.address ?? owner.member)}`
+      answer.replaceChildren(el('code', { class: 'key' }, key), el('pre', {}, JSON.stringify(value, undefined, 2)), el('span', { class: 'quiet' }, where))
+    } catch (error) {
+      answer.replaceChildren(el('code', { class: 'key' }, key), el('span', { class: 'said' }, error.message))
+    }
+  })
+}
+
+export function showLookupTables(names) {
+  const select = byId('lookup-table')
+  byId('lookup').hidden = names.length === 0
+  if (JSON.stringify([...select.options].map(({ value }) => value)) === JSON.stringify(names)) return
+  select.replaceChildren(...names.map((name) => el('option', { value: name }, name)))
+}
+
+/** Dead letters: looked for when somebody asks, for their topics are read to the end. */
+export class Letters {
+  #canAct
+  #looked = false
+
+  constructor(canAct) {
+    this.#canAct = canAct
+    byId('letters-look').addEventListener('click', () => this.look())
+    byId('letters').replaceChildren(el('p', { class: 'empty' }, 'Events that agents gave up are kept in dead letter topics. Look reads them.'))
+  }
+
+  /** Called with what the agents have given up since they started. */
+  show(count) {
+    if (count > 0 && !this.#looked) void this.look()
+  }
+
+  async look() {
+    this.#looked = true
+    setText(byId('letters-note'), 'Reading …')
+    try {
+      const agents = await askJson('/dead-letters/')
+      setText(byId('letters-note'), `Looked at ${when(Date.now())}.`)
+      this.#list(agents.filter(({ letters }) => letters > 0))
+    } catch (error) {
+      setText(byId('letters-note'), error.message)
+    }
+  }
+
+  #list(agents) {
+    if (agents.length === 0) {
+      byId('letters').replaceChildren(el('p', { class: 'empty' }, 'There are none: no agent has given up an event.'))
+      return
+    }
+    byId('letters').replaceChildren(...agents.map((agent) => this.#agent(agent)))
+  }
+
+  #agent({ agent, topic, letters, waiting, newest }) {
+    const admin = this.#canAct()
+    const all = el('button', { type: 'button', disabled: !admin.on || waiting === 0, title: admin.on ? '' : admin.reason, onclick: () => this.#replay(agent, { all: true }) }, `Replay all ${full(waiting)}`)
+    return el('div', { class: 'letters' },
+      el('h3', { title: topic }, `${agent}: ${plural(letters, 'letter')}, ${full(waiting)} not replayed`), all,
+      ...newest.map((letter) => this.#letter(agent, letter)))
+  }
+
+  #letter(agent, { partition, offset, source, failure, failedAt, replayed }) {
+    const body = el('div', { class: 'letter-body' })
+    const from = source === undefined ? 'unknown place' : `${source.topic}/${source.partition} at ${source.offset}`
+    const summary = el('summary', {},
+      el('span', { class: 'letter-time', title: failedAt === undefined ? '' : new Date(failedAt).toISOString() }, failedAt === undefined ? '–' : when(failedAt)),
+      el('span', { class: 'letter-place' }, from),
+      el('span', { class: 'letter-error', title: failure.message }, `${failure.class}: ${failure.message}`),
+      el('span', { class: 'letter-state' }, replayed ? 'replayed' : plural(failure.attempts, 'attempt')))
+    const details = el('details', { class: 'letter' }, summary, body)
+    details.addEventListener('toggle', async () => {
+      if (!details.open || body.childElementCount > 0) return
+      try {
+        const letter = await askJson(`/dead-letters/${encodeURIComponent(agent)}/${partition}/${offset}/`)
+        const admin = this.#canAct()
+        const replay = el('button', { type: 'button', disabled: !admin.on || replayed, title: admin.on ? '' : admin.reason, onclick: () => this.#replay(agent, { partition, offset }) }, 'Replay this one')
+        body.replaceChildren(
+          el('dl', {}, ...pair('Key', shown(letter.key)), ...pair('Value', shown(letter.value)), ...pair('Headers', letter.headers.map(([name, value]) => `${name}: ${value ?? ''}`).join('\n') || 'none'), ...pair('Error', letter.stack || `${failure.class}: ${failure.message}`)), replay)
+      } catch (error) {
+        body.replaceChildren(el('p', { class: 'said' }, error.message))
+      }
+    })
+    return details
+  }
+
+  async #replay(agent, which) {
+    setText(byId('letters-note'), 'Sending back …')
+    try {
+      const { replayed, before, refused } = await post(`/dead-letters/${encodeURIComponent(agent)}/replay/`, which)
+      await this.look()
+      const why = refused.count === 0 ? '' : `, ${refused.count} refused: ${refused.first[0]?.reason ?? ''}`
+      setText(byId('letters-note'), `${plural(replayed, 'record')} sent back to ${agent}${before > 0 ? `, ${before} had been before` : ''}${why}.`)
+    } catch (error) {
+      setText(byId('letters-note'), error.message)
+    }
+  }
+}
+
+function pair(name, value) {
+  return [el('dt', {}, name), el('dd', {}, el('pre', {}, value))]
+}
+
+function shown({ as, value }) {
+  if (as === 'none') return 'none'
+  return typeof value === 'string' ? value : JSON.stringify(value, undefined, 2)
+}

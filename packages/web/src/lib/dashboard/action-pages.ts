@@ -1,0 +1,98 @@
+import { isMillraceError, type DeadLetterPlace } from '@millrace/core'
+import type { BuiltInDeps, BuiltInPages } from '../built-in/built-in-deps.ts'
+import { PageError } from '../errors/page-error.ts'
+import type { PageAnswer, PageContext, PageHandler } from '../pages/page-context.ts'
+import { View, type ViewClass } from '../pages/view.ts'
+import { adminFor, crossSite } from './admin.ts'
+
+/** A run that takes longer goes on by itself, and `/jobs/` tells of it. */
+const RUN_ANSWER_MS = 1_000
+/** Of each agent, in the list. */
+const NEWEST_LETTERS = 50
+
+/** Dead letters, and what changes the application: nothing of it works unless `web.admin` is on. */
+export function deadLetterPages({ site }: BuiltInDeps): BuiltInPages {
+  return {
+    '/dead-letters/': async (c) => c.json(await site.deadLetters().list({ newest: NEWEST_LETTERS, signal: c.signal })),
+    '/dead-letters/:agent/:partition/:offset/': async (c) => {
+      const place = { partition: wholeNumber(c.params['partition']), offset: wholeNumber(c.params['offset']) }
+      const letter = await known(() => site.deadLetters().show(c.params['agent'] ?? '', place, { signal: c.signal }))
+      if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
+      const headers = letter.headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
+      return c.json({ ...letter, headers })
+    },
+  }
+}
+
+/** Pages that take POST only. */
+export function actionPages(deps: BuiltInDeps): Readonly<Record<string, ViewClass>> {
+  const { site, worker } = deps
+  const job = (c: PageContext): string => c.params['name'] ?? ''
+  return {
+    '/jobs/:name/run/': action(deps, async (c) => {
+      const run = known(() => worker().trigger(job(c)))
+      const waited = new AbortController()
+      const late = site.clock.sleep(RUN_ANSWER_MS, waited.signal).catch(() => undefined)
+      const outcome = await Promise.race([run, late]).finally(() => waited.abort())
+      if (outcome === undefined) {
+        // Told by /jobs/ and the log.
+        run.catch(() => undefined)
+        return c.json({ result: 'running' }, 202)
+      }
+      return c.json({ result: outcome.result, error: outcome.error?.message })
+    }),
+    '/jobs/:name/pause/': action(deps, async (c) => {
+      await known(async () => worker().pause(job(c)))
+      return c.json({ result: 'paused' })
+    }),
+    '/jobs/:name/resume/': action(deps, async (c) => {
+      await known(async () => worker().resume(job(c)))
+      return c.json({ result: 'resumed' })
+    }),
+    '/dead-letters/:agent/replay/': action(deps, async (c) => {
+      const which = readPlace(await c.request.json())
+      const outcome = await known(() => site.deadLetters().replay(c.params['agent'] ?? '', which, { signal: c.signal }))
+      return c.json(outcome)
+    }),
+  }
+}
+
+function action({ site }: BuiltInDeps, work: PageHandler): ViewClass {
+  return class Action extends View {
+    override async post(c: PageContext): Promise<Response> {
+      const foreign = crossSite(c)
+      if (foreign !== undefined) throw new PageError(403, foreign)
+      const admin = adminFor(c, { settings: site.settings, broker: site.describe().broker })
+      if (!admin.on) throw new PageError(403, admin.reason)
+      return await (work(c) satisfies PageAnswer)
+    }
+  }
+}
+
+/** Errors that the person can do something about have their status. */
+async function known<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (isMillraceError(error, 'JOB_MISSING', 'AGENT_MISSING', 'DEAD_LETTER_MISSING'))
+      throw new PageError(404, error.detail, { cause: error })
+    if (isMillraceError(error, 'NOT_LEADER', 'PRODUCER_FENCED'))
+      throw new PageError(409, error.detail, { cause: error })
+    throw error
+  }
+}
+
+function readPlace(body: unknown): DeadLetterPlace | 'all' {
+  if (typeof body === 'object' && body !== null) {
+    if ('all' in body && body.all === true) return 'all'
+    if ('partition' in body && 'offset' in body)
+      return { partition: wholeNumber(body.partition), offset: wholeNumber(body.offset) }
+  }
+  throw new PageError(400, 'Say which: { "partition": 0, "offset": 12 }, or { "all": true }.')
+}
+
+function wholeNumber(value: unknown): number {
+  const number = typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value
+  if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number
+  throw new PageError(400, 'Partition and offset are whole numbers.')
+}

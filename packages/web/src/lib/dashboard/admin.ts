@@ -1,0 +1,50 @@
+import type { PageContext } from '../pages/page-context.ts'
+import type { SiteSettings } from '../site/site-deps.ts'
+
+/** What a page that changes the application must send: no form and no image of another site can. */
+export const ACTION_HEADER = 'millrace-action'
+
+const LOCAL_NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
+const LOCAL_PEERS = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1'])
+/** Added by proxies: the client is then not the one at the other end. */
+const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
+
+export interface AdminDeps {
+  readonly settings: Pick<SiteSettings, 'admin'>
+  /** As described. */
+  readonly broker: string
+}
+
+/** Whether actions are on for whoever asks, and if not, why. */
+export type Admin = { readonly on: true } | { readonly on: false; readonly reason: string }
+
+/**
+ * Actions are on where `web.admin` says so; where it says nothing, for the embedded broker and requests that come from this
+ * machine to this machine. The name that was asked for counts too: a page elsewhere whose name leads here is not local.
+ */
+export function adminFor(c: Pick<PageContext, 'request' | 'peer' | 'url'>, { settings, broker }: AdminDeps): Admin {
+  if (settings.admin !== undefined)
+    return settings.admin ? { on: true } : { on: false, reason: 'Actions are switched off (web.admin).' }
+  if (!/^(embedded|memory):/.test(broker))
+    return { on: false, reason: 'Actions are off: set web.admin to true to allow them.' }
+  const isLocal =
+    c.peer !== undefined &&
+    LOCAL_PEERS.has(c.peer) &&
+    LOCAL_NAMES.has(c.url.hostname) &&
+    !FORWARDED.some((name) => c.request.headers.has(name))
+  return isLocal ? { on: true } : { on: false, reason: 'Actions are on for localhost only: set web.admin to true to allow them from elsewhere.' }
+}
+
+/** Why a request does not come from a page of this site, or from a program; `undefined` when it does. */
+export function crossSite({ request, url }: Pick<PageContext, 'request' | 'url'>): string | undefined {
+  const site = request.headers.get('sec-fetch-site')
+  if (site !== null && site !== 'same-origin') return 'The request comes from another site.'
+  const origin = request.headers.get('origin')
+  if (origin !== null && hostOf(origin) !== url.host) return 'The request comes from another site.'
+  if (!request.headers.has(ACTION_HEADER)) return `An action needs the header ${ACTION_HEADER}, with any value.`
+  return undefined
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined
+}

@@ -1,0 +1,64 @@
+import type { SiteWorker } from '../site/site-deps.ts'
+import type { HistoryPoint } from './history.ts'
+import type { HistoryAnswer, LiveAnswer, LiveWorker } from './live-answer.ts'
+import type { Peers } from './peers.ts'
+import type { Watches } from './watches.ts'
+
+export interface AppViewDeps {
+  readonly watches: Watches
+  readonly peers: Peers
+  /** The workers of this process. */
+  readonly workers: () => readonly SiteWorker[]
+}
+
+/** What there is to see of one worker, or of all workers of the app, as the one that is asked knows them. */
+export class AppView {
+  readonly #deps: AppViewDeps
+
+  constructor(deps: AppViewDeps) {
+    this.#deps = deps
+  }
+
+  live(worker: SiteWorker): LiveAnswer {
+    return { workers: { [worker.context.id]: this.#liveOf(worker, true) } }
+  }
+
+  history(worker: SiteWorker): HistoryAnswer {
+    return { workers: { [worker.context.id]: this.#deps.watches.over(worker).history.points } }
+  }
+
+  async liveOfApp(worker: SiteWorker, signal: AbortSignal): Promise<LiveAnswer> {
+    const workers: Record<string, LiveWorker> = {}
+    for (const each of this.#here(worker)) workers[each.context.id] = this.#liveOf(each, each === worker)
+    const answers = await this.#deps.peers.ask<LiveAnswer>(this.#elsewhere(worker), '/live/', signal)
+    for (const peer of answers) {
+      if ('error' in peer) workers[peer.address] = { answers: false, self: false, ...peer }
+      else for (const [id, each] of Object.entries(peer.answer.workers)) workers[id] ??= { ...each, self: false }
+    }
+    return { workers }
+  }
+
+  async historyOfApp(worker: SiteWorker, signal: AbortSignal): Promise<HistoryAnswer> {
+    const workers: Record<string, readonly HistoryPoint[]> = {}
+    for (const each of this.#here(worker)) workers[each.context.id] = this.#deps.watches.over(each).history.points
+    const answers = await this.#deps.peers.ask<HistoryAnswer>(this.#elsewhere(worker), '/history/', signal)
+    for (const peer of answers) if ('answer' in peer) Object.assign(workers, peer.answer.workers)
+    return { workers }
+  }
+
+  #liveOf(worker: SiteWorker, self: boolean): LiveWorker {
+    return { answers: true, self, ...this.#deps.watches.over(worker).answer() }
+  }
+
+  /** The worker itself first. */
+  #here(worker: SiteWorker): readonly SiteWorker[] {
+    return [worker, ...this.#deps.workers().filter((other) => other !== worker)]
+  }
+
+  /** Addresses of the members of the group that are not in this process. A member without a task is not known. */
+  #elsewhere(worker: SiteWorker): readonly string[] {
+    const here = new Set(this.#here(worker).map((each) => each.assignment().memberId))
+    const owners = [...worker.assignment().group.values()].filter(({ member }) => !here.has(member))
+    return [...new Set(owners.flatMap(({ address }) => address ?? []))].sort()
+  }
+}

@@ -1,0 +1,84 @@
+import { jsonText } from '../pages/json-text.ts'
+import { mergePatch, type Json } from './merge-patch.ts'
+
+export interface EventStreamOptions {
+  /** What there is now. */
+  readonly state: (signal: AbortSignal) => unknown
+  /** Calls the function given whenever `state` may have changed, and once when there is nothing more to come. */
+  readonly listen: (fn: () => void) => () => void
+  /** There is nothing more to come. */
+  readonly over: () => boolean
+  /** Aborts when the client is gone. */
+  readonly signal: AbortSignal
+}
+
+/** How long a browser waits before it connects again, in milliseconds. */
+const RETRY_MS = 1_000
+
+/**
+ * Server-sent events: `state` with all there is, then `change` with what changed, as JSON merge patches. A client that
+ * reads more slowly than things change gets the sum of the changes it missed: nothing is kept for it.
+ */
+export function eventStream({ state, listen, over, signal }: EventStreamOptions): Response {
+  const encoder = new TextEncoder()
+  const ended = new AbortController()
+  let leave = (): void => {}
+  let sent: Json | undefined
+  let isAsking = false
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        const end = (): void => {
+          if (ended.signal.aborted) return
+          leave()
+          ended.abort()
+          signal.removeEventListener('abort', end)
+          controller.close()
+        }
+        const say = (text: string): void => controller.enqueue(encoder.encode(text))
+        const look = async (): Promise<void> => {
+          if (over()) return end()
+          // The last message has not gone out yet, or the answer to it is still being looked for.
+          if (isAsking || (controller.desiredSize ?? 0) <= 0) return
+          isAsking = true
+          try {
+            const now: Json = JSON.parse(jsonText(withoutNull(await state(ended.signal))))
+            if (ended.signal.aborted) return
+            const change = mergePatch(sent, now)
+            if (sent === undefined) say(`event: state\ndata: ${JSON.stringify(now)}\n\n`)
+            else if (change !== undefined) say(`event: change\ndata: ${JSON.stringify(change)}\n\n`)
+            sent = now
+          } finally {
+            isAsking = false
+          }
+        }
+        const lookAgain = (): void => {
+          look().catch((thrown: unknown) => {
+            if (ended.signal.aborted) return
+            leave()
+            ended.abort()
+            controller.error(thrown)
+          })
+        }
+        say(`retry: ${RETRY_MS}\n\n`)
+        if (signal.aborted) return end()
+        signal.addEventListener('abort', end, { once: true })
+        leave = listen(lookAgain)
+        lookAgain()
+      },
+      cancel() {
+        leave()
+        ended.abort()
+      },
+    },
+    { highWaterMark: 2 },
+  )
+  return new Response(body, {
+    headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
+  })
+}
+
+/** A merge patch cannot say that something is `null`: it is then left out. */
+function withoutNull(value: unknown): unknown {
+  return JSON.parse(jsonText(value), (_, each: unknown) => (each === null ? undefined : each))
+}

@@ -1,0 +1,26 @@
+/** What JSON can say. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
+
+/**
+ * What changed, as a JSON merge patch (RFC 7396): objects name what is different, `null` is what is gone, everything else
+ * is given whole. `undefined` when nothing changed. Values must not hold `null` themselves: a patch could not tell.
+ */
+export function mergePatch(before: Json | undefined, after: Json): Json | undefined {
+  if (!isObject(after)) return isSame(before, after) ? undefined : after
+  if (!isObject(before)) return after
+  const patch: [string, Json][] = []
+  for (const name of Object.keys(before)) if (!Object.hasOwn(after, name)) patch.push([name, null])
+  for (const [name, value] of Object.entries(after)) {
+    const change = mergePatch(Object.hasOwn(before, name) ? before[name] : undefined, value)
+    if (change !== undefined) patch.push([name, change])
+  }
+  return patch.length === 0 ? undefined : Object.fromEntries(patch)
+}
+
+function isObject(value: Json | undefined): value is { readonly [name: string]: Json } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isSame(before: Json | undefined, after: Json): boolean {
+  return before === after || (Array.isArray(after) && JSON.stringify(before) === JSON.stringify(after))
+}

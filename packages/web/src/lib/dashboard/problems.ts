@@ -1,0 +1,114 @@
+import type { StatsAnswer } from '../built-in/stats.ts'
+
+/** The five figures of the page. */
+export type Figure = 'events' | 'sent' | 'lag' | 'commit' | 'errors'
+
+/** Something that is wrong, in words. */
+export interface Problem {
+  readonly figure: Figure
+  /** `bad`: nothing comes of it by waiting. */
+  readonly level: 'warn' | 'bad'
+  /** Id of a node of the graph that it is about. */
+  readonly node?: string
+  readonly text: string
+}
+
+/** What is looked at beside the statistics. */
+export interface ProblemContext {
+  readonly nowMs: number
+  /** Total lag about half a minute ago; `undefined` when it is not known. */
+  readonly lagBefore: number | undefined
+  /** Ids of tasks that no worker takes. */
+  readonly unassigned: readonly string[]
+}
+
+const LONG_IN_HAND_MS = 30_000
+const LONG_UNCOMMITTED_MS = 15_000
+/** Lag that is no more than what is under way anyway. */
+const SMALL_LAG = 1_000
+const GROWTH = 1.1
+
+/** Says what is wrong and whose fault it seems to be, worst first. */
+export function problemsOf(stats: StatsAnswer, context: ProblemContext): readonly Problem[] {
+  const problems = [
+    ...stuckAgents(stats),
+    ...uncommitted(stats),
+    ...unassigned(context),
+    ...growingLag(stats, context),
+    ...failingAgents(stats),
+    ...fullOutbox(stats),
+    ...errors(stats, context),
+  ]
+  return [...problems.filter(({ level }) => level === 'bad'), ...problems.filter(({ level }) => level === 'warn')]
+}
+
+function stuckAgents({ agents }: StatsAnswer): readonly Problem[] {
+  return Object.entries(agents).flatMap(([name, { handling }]): Problem[] => {
+    const forMs = handling?.longestInHandMs ?? 0
+    if (forMs < LONG_IN_HAND_MS) return []
+    const text = `\`${name}\` has had one event in hand for ${duration(forMs)}.`
+    return [{ figure: 'events', level: 'bad', node: `agent:${name}`, text }]
+  })
+}
+
+function uncommitted({ sources }: StatsAnswer): readonly Problem[] {
+  const stalled = sources.filter(({ stalledMs = 0 }) => stalledMs >= LONG_UNCOMMITTED_MS)
+  const worst = stalled.toSorted((a, b) => (b.stalledMs ?? 0) - (a.stalledMs ?? 0))[0]
+  if (worst === undefined) return []
+  const others = stalled.length === 1 ? '' : ` and ${stalled.length - 1} more`
+  return [
+    {
+      figure: 'commit',
+      level: 'bad',
+      node: `topic:${worst.topic}`,
+      text: `Partition ${worst.topic}/${worst.partition}${others}: fetched, but nothing committed for ${duration(worst.stalledMs ?? 0)}.`,
+    },
+  ]
+}
+
+function unassigned({ unassigned: tasks }: ProblemContext): readonly Problem[] {
+  if (tasks.length === 0) return []
+  const what = tasks.length === 1 ? `Task ${tasks[0]} is` : `${tasks.length} tasks are`
+  return [{ figure: 'lag', level: 'bad', text: `${what} on no worker: none of them knows all its topics and tables.` }]
+}
+
+function growingLag(stats: StatsAnswer, { lagBefore }: ProblemContext): readonly Problem[] {
+  if (lagBefore === undefined || stats.lag <= Math.max(lagBefore * GROWTH, SMALL_LAG)) return []
+  const slowest = Object.entries(stats.agents).toSorted(([, a], [, b]) => b.lag - a.lag)[0]
+  if (slowest === undefined) return []
+  const [name, { handling, lag, concurrency }] = slowest
+  const takes = handling?.p50Ms === undefined ? '' : ` and takes ${duration(handling.p50Ms)} an event`
+  const instances = concurrency > 1 ? ` with ${concurrency} instances` : ''
+  const text = `Lag grows: \`${name}\` is ${lag} records behind${takes}${instances}.`
+  return [{ figure: 'lag', level: 'warn', node: `agent:${name}`, text }]
+}
+
+function failingAgents({ agents }: StatsAnswer): readonly Problem[] {
+  return Object.entries(agents).flatMap(([name, { deadLettered }]): Problem[] => {
+    if (deadLettered === 0) return []
+    const text = `\`${name}\` has given up ${deadLettered === 1 ? 'an event' : `${deadLettered} events`}: see dead letters.`
+    return [{ figure: 'errors', level: 'warn', node: `agent:${name}`, text }]
+  })
+}
+
+function fullOutbox({ outbox }: StatsAnswer): readonly Problem[] {
+  if (!outbox.full) return []
+  return [{ figure: 'sent', level: 'warn', text: 'The broker takes records more slowly than agents send them.' }]
+}
+
+function errors({ errorsInFiveMinutes = 0, lastErrors, agents }: StatsAnswer, { nowMs }: ProblemContext): readonly Problem[] {
+  const last = lastErrors[0]
+  if (errorsInFiveMinutes === 0 || last === undefined) return []
+  const ago = duration(Math.max(nowMs - Date.parse(last.at), 0))
+  const problem: Problem = { figure: 'errors', level: 'warn', text: `${last.source}, ${ago} ago: ${last.message}` }
+  const agent = Object.keys(agents).find((name) => last.source === name || last.source === `agent ${name}`)
+  return [agent === undefined ? problem : { ...problem, node: `agent:${agent}` }]
+}
+
+/** As short as it can be said: `40 ms`, `12 s`, `3 min`. */
+function duration(ms: number): string {
+  if (ms < 10) return `${Math.round(ms * 10) / 10} ms`
+  if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms < 120_000) return `${Math.round(ms / 1_000)} s`
+  return `${Math.round(ms / 60_000)} min`
+}
