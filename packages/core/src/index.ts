@@ -52,7 +52,15 @@ export type { Effect, EventFeed, EventInHand, EventScope, SendRequest } from './
 export type { ServeOptions, WebDriver, WebServer, WebServerLimits } from './contracts/web-driver.ts'
 export type { ScopeStorage, WorkScope } from './contracts/work-scope.ts'
 export type { Sensor } from './contracts/sensor.ts'
-export type { Checkpoint, RangeOptions, Row, StoreChange, StoreDriver, StorePartition } from './contracts/store.ts'
+export type {
+  Checkpoint,
+  RangeOptions,
+  Row,
+  StoreCapabilities,
+  StoreChange,
+  StoreDriver,
+  StorePartition,
+} from './contracts/store.ts'
 export type { OpenPart, PartContext, SendReceipt, Task, TaskPart, TaskRef } from './contracts/task.ts'
 export type {
   Admin,

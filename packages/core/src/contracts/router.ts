@@ -14,7 +14,7 @@ export interface RoutedTable {
 /** Where a key lives, as the group's last assignment has it. */
 export interface KeyLocation {
   readonly partition: number
-  /** Member id of the owner. */
+  /** The owner's name in the group: the instance id of a static member, the member id of others. */
   readonly member: string
   /** Where its site is; `undefined` when it serves none. */
   readonly address: string | undefined

@@ -22,12 +22,24 @@ export interface StoreChange {
   readonly checkpoint: Checkpoint | undefined
 }
 
+/** Frozen facts by which suites and the worker tell stores apart. */
+export interface StoreCapabilities {
+  readonly name: string
+  /** Rows are there again after the end of the process. */
+  readonly durable: boolean
+  /**
+   * Made once for the place where the rows are and kept there, under the lock that keeps other processes out: the same
+   * worker after every restart. Becomes the worker's `instanceId`. Left out where state ends with the process.
+   */
+  readonly workerId?: string
+}
+
 /**
  * Bytes under the tables of one worker. Reads are synchronous; the one write is asynchronous and atomic over many
  * partitions, so rows and checkpoints can never disagree. Calls after `close` throw `CLOSED`.
  */
 export interface StoreDriver {
-  readonly capabilities: { readonly name: string; readonly durable: boolean }
+  readonly capabilities: StoreCapabilities
   /** Opens or creates a partition of a table. Opening one that is open is `STORE_IN_USE`. */
   open(table: string, partition: number): Promise<StorePartition>
   /** All or nothing, also over a crash. Never two calls at a time. Rows are visible to reads when it resolves. */

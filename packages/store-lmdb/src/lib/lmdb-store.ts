@@ -40,7 +40,7 @@ export function createLmdbStore(options: LmdbStoreOptions): LmdbStore {
 }
 
 class DirectoryStore implements LmdbStore {
-  readonly capabilities: StoreDriver['capabilities'] = Object.freeze({ name: 'lmdb', durable: true })
+  readonly capabilities: StoreDriver['capabilities']
   readonly workerId: string
   readonly #directory: string
   readonly #environment: Environment
@@ -55,6 +55,7 @@ class DirectoryStore implements LmdbStore {
     this.#directory = directory
     this.#environment = openEnvironment(directory)
     this.workerId = this.#environment.ownership.workerId
+    this.capabilities = Object.freeze({ name: 'lmdb', durable: true, workerId: this.workerId })
   }
 
   async open(table: string, partition: number): Promise<StorePartition> {

@@ -46,6 +46,7 @@ export class KafkaConsumer implements Consumer {
   #running = false
   #memberId = ''
   #joinNumber = 0
+  #generation: number | undefined
   #session: GroupSession | undefined
   /** While the member is between two generations; commits wait for it. */
   #joining: Deferred<void> | undefined
@@ -261,6 +262,9 @@ export class KafkaConsumer implements Consumer {
   }
 
   async #assign({ membership, assignment }: Joined): Promise<void> {
+    // A static member is not thrown out of a round that it misses: another may have had its partitions in between.
+    if (this.#generation !== undefined && membership.generation > this.#generation + 1) this.#continuous = false
+    this.#generation = membership.generation
     const { lost, kept, gained } = assignmentChange(this.#assigned, assignment.partitions, this.#continuous)
     if (!this.#continuous) this.#ownership++
     this.#continuous = true
@@ -314,6 +318,7 @@ export class KafkaConsumer implements Consumer {
   /** Membership is gone: everything is lost, and the next join is that of a new member. */
   async #lose(): Promise<void> {
     this.#memberId = ''
+    this.#generation = undefined
     this.#ownership++
     this.#continuous = true
     this.#joining?.resolve()

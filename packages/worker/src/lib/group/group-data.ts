@@ -6,11 +6,13 @@ export interface GroupData {
   readonly owners: ReadonlyMap<string, TaskOwner>
   /** Ids of tasks that nobody can take. */
   readonly unassigned: readonly string[]
+  /** `memberStamp` of each static member, by instance id, as the assignment was made for it. */
+  readonly stamps: ReadonlyMap<string, string>
   /** The same as long as the group was never without a member; `undefined` when it is not known. */
   readonly life: string | undefined
 }
 
-export const NO_GROUP_DATA: GroupData = { owners: new Map(), unassigned: [], life: undefined }
+export const NO_GROUP_DATA: GroupData = { owners: new Map(), unassigned: [], stamps: new Map(), life: undefined }
 
 const VERSION = 1
 
@@ -19,6 +21,7 @@ interface GroupJson {
   readonly v: number
   readonly members: readonly { readonly id: string; readonly address?: string; readonly tasks: readonly string[] }[]
   readonly unassigned: readonly string[]
+  readonly stamps?: Readonly<Record<string, string>>
   readonly life?: string
 }
 
@@ -37,6 +40,7 @@ export function encodeGroupData(data: GroupData): Uint8Array {
       tasks: entry.tasks,
     })),
     unassigned: data.unassigned,
+    ...(data.stamps.size === 0 ? {} : { stamps: Object.fromEntries(data.stamps) }),
     ...(data.life === undefined ? {} : { life: data.life }),
   }
   return Buffer.from(JSON.stringify(json))
@@ -54,5 +58,5 @@ export function decodeGroupData(bytes: Uint8Array): GroupData {
   const owners = new Map<string, TaskOwner>()
   for (const member of json.members)
     for (const task of member.tasks) owners.set(task, { member: member.id, address: member.address })
-  return { owners, unassigned: json.unassigned, life: json.life }
+  return { owners, unassigned: json.unassigned, stamps: new Map(Object.entries(json.stamps ?? {})), life: json.life }
 }

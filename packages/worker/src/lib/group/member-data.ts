@@ -16,6 +16,8 @@ export interface MemberData {
   /** Ids of tasks whose state it holds without running them. */
   readonly warm: readonly string[]
   readonly address: string | undefined
+  /** Of a static member: its instance id, which outlives its member id. */
+  readonly instanceId?: string | undefined
   /** `GroupData.life` of the group that it was in; `undefined` for a newcomer. */
   readonly life: string | undefined
 }
@@ -29,6 +31,7 @@ interface MemberJson {
   readonly generation: number
   readonly warm: readonly string[]
   readonly address?: string
+  readonly instanceId?: string
   readonly life?: string
 }
 
@@ -40,6 +43,7 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     generation: data.generation,
     warm: data.warm,
     ...(data.address === undefined ? {} : { address: data.address }),
+    ...(data.instanceId === undefined ? {} : { instanceId: data.instanceId }),
     ...(data.life === undefined ? {} : { life: data.life }),
   }
   return Buffer.from(JSON.stringify(json))
@@ -60,6 +64,7 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     generation: json.generation,
     warm: json.warm,
     address: json.address,
+    ...(json.instanceId === undefined ? {} : { instanceId: json.instanceId }),
     life: json.life,
   }
 }

@@ -24,6 +24,7 @@ import type { WorkerSettings } from '../worker/worker-options.ts'
 import { withinLimit } from '../worker/within-limit.ts'
 import type { WorkerEvents } from '../worker/worker.ts'
 import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
+import { isOutdated } from './member-stamp.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
 
 export interface RebalanceDeps {
@@ -31,7 +32,11 @@ export interface RebalanceDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly sensor: Pick<Sensor, 'rebalanceStarted' | 'rebalanceCompleted'>
-  readonly consumer: Pick<Consumer, 'seek'>
+  readonly consumer: Pick<Consumer, 'seek' | 'rejoin'>
+  /** Of a static member; its name in the group in place of the member id, which is another one after each start. */
+  readonly instanceId: string | undefined
+  /** `memberStamp` as told at the last join. */
+  readonly stamp: () => string | undefined
   readonly topics: TopicDirectory
   readonly gate: HandOutGate
   readonly flow: FlowControl
@@ -137,14 +142,15 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onAssign(change: AssignmentChange): Promise<void> {
-    const { clock, sensor, gate, onChange } = this.#deps
+    const { clock, sensor, gate, onChange, instanceId } = this.#deps
     this.#startedMs ??= clock.monotonic()
-    this.#memberId = change.memberId
+    const self = instanceId ?? change.memberId
+    this.#memberId = self
     this.#generation = change.generation
     const group = decodeGroupData(change.groupData)
-    this.#reason = rebalanceReason({ before: this.#group, after: group, self: change.memberId, isFirst: this.#count === 0 })
+    this.#reason = rebalanceReason({ before: this.#group, after: group, self, isFirst: this.#count === 0 })
     this.#group = group
-    const { lost, gained } = this.#compare(change)
+    const { lost, gained } = this.#compare({ lost: change.lost, kept: this.#known(change.kept), gained: this.#known(change.gained) })
     for (const id of lost) this.#lose(id, 'another worker has it now')
     this.#purge()
     const opened = this.#stopping !== undefined ? [] : gained.map(([partition, assigned]) => this.#add(partition, assigned))
@@ -154,6 +160,7 @@ export class Rebalance implements RebalanceListener {
     this.#startedMs = undefined
     sensor.rebalanceCompleted({ lost: change.lost.length, kept: change.kept.length, gained: change.gained.length, durationMs })
     onChange({ lost: change.lost, kept: change.kept, gained: change.gained })
+    this.#refresh()
     // To have joined is to have been heard of.
     void this.#openAll(opened, -Infinity)
   }
@@ -204,8 +211,19 @@ export class Rebalance implements RebalanceListener {
     await Promise.all(this.#closing)
   }
 
+  /**
+   * A static member that comes back gets what was given to the one before it, and the others still have that one's web
+   * address. When that does not fit any more the group is asked for a rebalance, in which no task moves for its sake.
+   */
+  #refresh(): void {
+    const { instanceId, stamp, consumer, log } = this.#deps
+    if (this.#stopping !== undefined || !isOutdated(this.#group, { instanceId, stamp: stamp() })) return
+    log.info({ instanceId }, 'This worker is back in its place with another address or other topics: the group is told in a rebalance.')
+    consumer.rejoin()
+  }
+
   /** By task; one of which only some partitions change is opened anew. */
-  #compare({ lost, kept, gained }: AssignmentChange): { readonly lost: readonly string[]; readonly gained: readonly (readonly [TaskPlace, readonly TopicPartition[]])[] } {
+  #compare({ lost, kept, gained }: Pick<AssignmentChange, 'lost' | 'kept' | 'gained'>): { readonly lost: readonly string[]; readonly gained: readonly (readonly [TaskPlace, readonly TopicPartition[]])[] } {
     const gone = new Set([...lost, ...gained].map((partition) => this.#placeOf(partition).id))
     const now = new Map<string, { readonly place: TaskPlace; readonly assigned: TopicPartition[] }>()
     for (const partition of [...kept, ...gained]) {
@@ -218,6 +236,11 @@ export class Rebalance implements RebalanceListener {
       lost: [...this.#tasks.keys()].filter((id) => gone.has(id) || !now.has(id)),
       gained: [...now.values()].flatMap(({ place, assigned }) => (gone.has(place.id) || !this.#tasks.has(place.id) ? [[place, assigned] as const] : [])),
     }
+  }
+
+  /** Without topics of the version before, which a static member may be given when it comes back with another. */
+  #known(partitions: readonly TopicPartition[]): readonly TopicPartition[] {
+    return partitions.filter(({ topic }) => this.#deps.topics.partitions(topic) !== undefined)
   }
 
   #placeOf({ topic, partition }: TopicPartition): TaskPlace {

@@ -4,6 +4,7 @@ import type { TaskOwner } from '../worker/worker.ts'
 import { encodeGroupData } from './group-data.ts'
 import { groupLife } from './group-life.ts'
 import { decodeMemberData } from './member-data.ts'
+import { memberStamp } from './member-stamp.ts'
 import { type PlannedMember, planAssignment } from './plan-assignment.ts'
 
 /** Gives out whole tasks: partition *p* of all topics with *n* partitions goes to one member. */
@@ -14,22 +15,28 @@ export const taskAssignor: GroupAssignor = {
     const plan = planAssignment(members)
     const assignments = new Map<string, TopicPartition[]>()
     const owners = new Map<string, TaskOwner>()
-    const addresses = new Map(members.map((member) => [member.id, member.data.address]))
+    const byId = new Map(members.map((member) => [member.id, member.data]))
     for (const [partitions, topics] of plan.topics)
       for (let partition = 0; partition < partitions; partition++) {
         const id = taskId(partitions, partition)
         const member = plan.owners.get(id)
         if (member === undefined) continue
-        owners.set(id, { member, address: addresses.get(member) })
+        owners.set(id, { member: byId.get(member)?.instanceId ?? member, address: byId.get(member)?.address })
         const list = assignments.get(member) ?? []
         assignments.set(member, list)
         for (const topic of topics) list.push({ topic, partition })
       }
-    return { assignments, groupData: encodeGroupData({ owners, unassigned: plan.unassigned, life: groupLife(members) }) }
+    return { assignments, groupData: encodeGroupData({ owners, unassigned: plan.unassigned, stamps: stampsOf(members), life: groupLife(members) }) }
   },
 }
 
 function planned({ id, data }: GroupMember): readonly PlannedMember[] {
   const decoded = decodeMemberData(data)
   return decoded === undefined ? [] : [{ id, data: decoded }]
+}
+
+function stampsOf(members: readonly PlannedMember[]): ReadonlyMap<string, string> {
+  return new Map(
+    members.flatMap(({ data }) => (data.instanceId === undefined ? [] : [[data.instanceId, memberStamp(data)] as const])),
+  )
 }

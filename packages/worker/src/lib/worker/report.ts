@@ -132,6 +132,9 @@ function sourceStats(runtime: Runtime | undefined, clock: Clock): readonly Sourc
         committed: source.committed,
         endOffset: source.endOffset,
         bufferedBytes: source.bytes,
+        lags: Object.fromEntries(
+          cursors.map(({ place, tracker }) => [place.spec.agent, Math.max((source.endOffset ?? 0) - tracker.position, 0)]),
+        ),
         paused: runtime.flow.pauseReason(source),
         stalledMs: source.position === (source.committed ?? source.position) ? 0 : Math.max(clock.monotonic() - source.movedAtMs, 0),
       })),

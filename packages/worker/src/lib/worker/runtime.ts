@@ -9,7 +9,8 @@ import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
 import type { Subscription } from '../feeds/subscription.ts'
 import { Elections } from '../group/elections.ts'
 import type { Lease } from '../group/lease.ts'
-import { encodeMemberData } from '../group/member-data.ts'
+import { encodeMemberData, type MemberData } from '../group/member-data.ts'
+import { memberStamp } from '../group/member-stamp.ts'
 import { Rebalance } from '../group/rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
 import type { Outbox } from '../sending/outbox.ts'
@@ -57,12 +58,16 @@ export class Runtime {
   readonly elections: Elections
   readonly #deps: RuntimeDeps
   readonly #guarantee: Guarantee
+  readonly #instanceId: string | undefined
+  #stamp: string | undefined
   readonly #pausedEnds: PausedEnds
 
   constructor(deps: RuntimeDeps) {
     this.#deps = deps
     const { options, sensor, gate, lease, topics, admin, outbox, stores, subscriptions, fail } = deps
     const { transport, clock, log, settings } = options
+    // Safe because the store keeps other processes out: no two workers that run have the same id.
+    this.#instanceId = settings.instanceId ?? options.store.capabilities.workerId
     const isolation = settings.exactlyOnce ? 'read-committed' : 'read-uncommitted'
     // The listener is made below; nobody calls it before `start`.
     const listener: RebalanceListener = {
@@ -73,7 +78,7 @@ export class Runtime {
     this.consumer = transport.consumer({
       groupId: options.appId,
       topics: topics.sources,
-      instanceId: settings.instanceId,
+      instanceId: this.#instanceId,
       assignor: taskAssignor,
       memberData: () => this.#memberData(),
       sessionTimeoutMs: settings.sessionTimeoutMs,
@@ -148,6 +153,8 @@ export class Runtime {
       log,
       sensor,
       consumer,
+      instanceId: this.#instanceId,
+      stamp: () => this.#stamp,
       topics,
       gate,
       flow: this.flow,
@@ -220,13 +227,16 @@ export class Runtime {
     } catch (thrown) {
       options.log.warn({ error: toError(thrown).message }, 'The web address of this worker is not known; others cannot route to it.')
     }
-    return encodeMemberData({
+    const data: MemberData = {
       groups: topics.groups,
       tasks: [...this.rebalance.tasks.keys()],
       generation: this.rebalance.generation,
       warm: [],
       address,
+      instanceId: this.#instanceId,
       life: this.rebalance.group.life,
-    })
+    }
+    this.#stamp = memberStamp(data)
+    return encodeMemberData(data)
   }
 }

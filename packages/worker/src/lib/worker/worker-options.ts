@@ -38,7 +38,7 @@ export interface WorkerSettings {
   readonly cacheBytes: number
   readonly exactlyOnce: boolean
   readonly transactionTimeoutMs: number
-  /** Static membership. */
+  /** Static membership: the same after every start. Default: the id that the store keeps with its rows, if it keeps one. */
   readonly instanceId?: string
 }
 

@@ -45,6 +45,8 @@ export interface SourceStats extends TopicPartition {
   readonly bufferedBytes: number
   /** For how long there has been something to commit without a commit that moved it; 0 when all fetched is committed. */
   readonly stalledMs: number
+  /** Records behind the end of the log, by agent. */
+  readonly lags: Readonly<Record<string, number>>
   /** Why nothing is fetched just now. */
   readonly paused: 'buffer' | 'uncommitted' | undefined
 }

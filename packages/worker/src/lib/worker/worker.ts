@@ -3,6 +3,7 @@ import type { WorkerStats, WorkerStatus } from './worker-stats.ts'
 
 /** Who runs a task, as the group's leader told every member. */
 export interface TaskOwner {
+  /** Instance id of a static member, member id of others. */
   readonly member: string
   /** Web address of that worker, when it has one. */
   readonly address: string | undefined
@@ -17,7 +18,7 @@ export interface TaskView {
 }
 
 export interface AssignmentView {
-  /** This worker's id in the group; `undefined` before it has joined. */
+  /** This worker's name in the group: its instance id when it has one, else its member id; `undefined` before it has joined. */
   readonly memberId: string | undefined
   readonly tasks: readonly TaskView[]
   /** By task id, for the whole group. */

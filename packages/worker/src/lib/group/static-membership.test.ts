@@ -1,0 +1,100 @@
+import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { Outside, runWorker, type TestApp, until } from '../fixtures/test-worker.fixture.ts'
+
+const PARTITIONS = 4
+
+function countingApp(topics: readonly string[] = ['in']): TestApp & { readonly counts: ReturnType<typeof countTable> } {
+  const counts = countTable('counts')
+  return {
+    counts,
+    tables: [counts],
+    agents: [{ name: 'count', topics, handler: (event) => addTo(counts, event, String(event.record.key)) }],
+  }
+}
+
+async function pair(): Promise<{ log: MemoryLog; outside: Outside }> {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', PARTITIONS)
+  return { log, outside }
+}
+
+const committed = (log: MemoryLog): number => log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
+
+test('a worker that was killed is back in its place by the id in its store: no rebalance, only the tail is read', async () => {
+  const { log, outside } = await pair()
+  const app = countingApp()
+  const stores = [new HeapStore('one'), new HeapStore('two')] as const
+  const first = await runWorker(log, app, { store: stores[0], address: 'http://one' })
+  const second = await runWorker(log, app, { store: stores[1], address: 'http://two' })
+  await until('two tasks each', () => first.worker.assignment().tasks.length === 2)
+  await outside.numbers('in', { count: 4000, partitions: PARTITIONS, keys: 400 })
+  await until('all committed', () => committed(log) === 4000)
+  const before = second.worker.assignment()
+  const rebalances = first.worker.stats().rebalances
+  expect(before.memberId).toBe('two')
+
+  second.kill()
+  await stores[1].close()
+  await outside.numbers('in', { first: 4000, count: 400, partitions: PARTITIONS, keys: 400 })
+  const again = countingApp()
+  const back = await runWorker(log, again, { store: stores[1], address: 'http://two' })
+  await until('all committed', () => committed(log) === 4400)
+  const after = back.worker.assignment()
+  expect(after.memberId).toBe('two')
+  expect(after.tasks.map(({ id }) => id).toSorted()).toEqual(before.tasks.map(({ id }) => id).toSorted())
+  expect(after.group).toEqual(before.group)
+  expect(first.worker.stats().rebalances).toBe(rebalances)
+  expect(back.worker.stats().parts['counts']?.recovery.restoredRows).toBeLessThan(400)
+  for (const count of countsOf(back.worker.context.openParts(again.counts)).values()) expect(count).toBe(11)
+  await Promise.all([first.worker.stop(), back.worker.stop()])
+})
+
+test('with another web address the group is told in one rebalance, and no task moves', async () => {
+  const { log } = await pair()
+  const stores = [new HeapStore('one'), new HeapStore('two')] as const
+  const first = await runWorker(log, countingApp(), { store: stores[0], address: 'http://one' })
+  const second = await runWorker(log, countingApp(), { store: stores[1], address: 'http://two' })
+  await until('two tasks each', () => first.worker.assignment().tasks.length === 2)
+  const before = first.worker.assignment().group
+  const rebalances = first.worker.stats().rebalances
+  second.kill()
+  await stores[1].close()
+  const back = await runWorker(log, countingApp(), { store: stores[1], address: 'http://two-again' })
+  const addressOf = (member: string): string | undefined =>
+    [...first.worker.assignment().group.values()].find((owner) => owner.member === member)?.address
+  await until('the new address', () => addressOf('two') === 'http://two-again')
+  expect(first.worker.stats().rebalances).toBe(rebalances + 1)
+  const owners = (group: typeof before): unknown => [...group].map(([id, { member }]) => [id, member]).toSorted()
+  expect(owners(first.worker.assignment().group)).toEqual(owners(before))
+  await Promise.all([first.worker.stop(), back.worker.stop()])
+})
+
+test('back with another version of the app, it does what that version has', async () => {
+  const { log, outside } = await pair()
+  await outside.topic('more', PARTITIONS)
+  const store = new HeapStore('one')
+  const first = await runWorker(log, countingApp(['in']), { store })
+  first.kill()
+  await store.close()
+  const next = countingApp(['more'])
+  const back = await runWorker(log, next, { store })
+  await outside.numbers('more', { count: 100, partitions: PARTITIONS })
+  await until('the new topic handled', () => back.worker.stats().agents['count']?.processed === 100)
+  expect(back.worker.assignment().tasks.flatMap(({ sources }) => sources.map(({ topic }) => topic))).toEqual(
+    Array.from({ length: PARTITIONS }, () => 'more'),
+  )
+  await back.worker.stop()
+})
+
+test('a clean stop leaves the group: the others go on at once', async () => {
+  const { log } = await pair()
+  const first = await runWorker(log, countingApp(), { store: new HeapStore('one') })
+  const second = await runWorker(log, countingApp(), { store: new HeapStore('two') })
+  await second.worker.stop()
+  await until('all tasks', () => first.worker.assignment().tasks.length === PARTITIONS)
+  await first.worker.stop()
+})
