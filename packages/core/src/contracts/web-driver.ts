@@ -13,8 +13,10 @@ export interface ServeOptions {
    * Answers a request; calls overlap. Rejects never, as far as it can help it: the server then answers 500 with
    * `{ "error": … }`. `request.signal` aborts when the client is gone. A body that nobody reads must not keep the
    * connection from being used again or closed.
+   *
+   * `peer` is the address at the other end of the connection, a proxy's perhaps; without it nobody counts as local.
    */
-  readonly fetch: (request: Request) => Promise<Response>
+  readonly fetch: (request: Request, peer?: string) => Promise<Response>
   /** Port 0 takes any free one. */
   readonly address: { readonly host: string; readonly port: number }
   readonly limits: WebServerLimits

@@ -32,7 +32,7 @@ export function honoDriver(): WebDriver {
 function listenerOf({ fetch, onError }: ServeOptions): ReturnType<typeof getRequestListener> {
   const app = new Hono<{ Bindings: Bindings }>()
   app.all('*', async ({ req, env: { outgoing } }) => {
-    const response = await fetch(req.raw)
+    const response = await fetch(req.raw, outgoing.req.socket.remoteAddress)
     // The adapter would print errors of bodies to the console, and their messages into the answer.
     await writeResponse(response, outgoing).catch((thrown: unknown) => onError(toError(thrown)))
     return RESPONSE_ALREADY_SENT

@@ -36,17 +36,18 @@ async function answer(
   await writeResponse(
     request === undefined
       ? errorResponse(400, 'The request cannot be read.')
-      : await answered(request, { fetch, onError }),
+      : await answered(request, incoming.socket.remoteAddress, { fetch, onError }),
     outgoing,
   )
 }
 
 async function answered(
   request: Request,
+  peer: string | undefined,
   { fetch, onError }: Pick<ServeOptions, 'fetch' | 'onError'>,
 ): Promise<Response> {
   try {
-    return await fetch(request)
+    return await fetch(request, peer)
   } catch (thrown) {
     onError(toError(thrown))
     return errorResponse(500, 'The request failed.')
