@@ -40,7 +40,7 @@ export class EmbeddedTransport extends LogTransport {
 
   override async connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
     await super.connect(options)
-    await this.#backend.open()
+    await this.#backend.open(options.timeoutMs)
     this.#housekeeper.start()
   }
 

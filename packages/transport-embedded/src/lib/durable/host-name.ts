@@ -1,22 +1,35 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-/** Names a transport of this process: machine, process, and one of its transports. */
+/** Names something of this process: machine, process, when that started, and a part of it. */
 export function newHostName(): string {
-  return `${hostname()}/${process.pid}/${randomUUID()}`
+  return `${hostname()}/${process.pid}/${startOf(process.pid)}/${randomUUID()}`
 }
 
 /**
  * Whether a host's process is surely gone. Process numbers mean nothing on another machine or in another container
- * (their host names differ), and may be used again: then the heartbeat decides.
+ * (their host names differ). They are used again: where the system tells when a process started, that tells them apart.
  */
 export function isHostDead(host: string): boolean {
-  const [machine, pid] = host.split('/')
+  const [machine, pid, start] = host.split('/')
   if (machine !== hostname()) return false
   try {
     process.kill(Number(pid), 0)
-    return false
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'ESRCH'
+  }
+  const now = startOf(Number(pid))
+  return start !== '' && now !== '' && now !== start
+}
+
+/** Ticks since the boot of the machine; empty where there is no `/proc`. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The second field is the program's name in brackets and may hold anything.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
   }
 }

@@ -3,13 +3,13 @@ import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
 import { patienceOn } from '../parts/patience.ts'
 import { LmdbContents } from './lmdb-contents.ts'
-import { leaseTables, type TablesLease } from './lease-tables.ts'
-import type { LmdbTables } from './lmdb-tables.ts'
+import { leaseEnvironment } from './lease-environment.ts'
 import type { Durability } from './marker-file.ts'
 import { logError } from './open-log.ts'
+import type { SharedEnvironment } from './shared-environment.ts'
 import { WakeFile } from './wake-file.ts'
 
-/** After a commit that failed, LMDB's close never settles. */
+/** A commit waits for as long as a stopped process holds the lock. */
 const CLOSE_LIMIT_MS = 2000
 
 export interface LmdbBackendOptions {
@@ -18,8 +18,7 @@ export interface LmdbBackendOptions {
 }
 
 interface Opened {
-  readonly lease: TablesLease
-  readonly tables: LmdbTables
+  readonly environment: SharedEnvironment
   readonly contents: LmdbContents
   readonly wake: WakeFile
 }
@@ -39,18 +38,17 @@ export class LmdbBackend implements LogBackend {
     this.#log = deps.log
   }
 
-  /** See `openLog` for what it throws. */
-  async open(): Promise<void> {
+  /** Waits for the other processes to make way, at most `timeoutMs`. See `openLog` for what else it throws. */
+  async open(timeoutMs: number): Promise<void> {
     if (this.#opened !== undefined) return
     const { directory, durability } = this.#options
-    const lease = await leaseTables(directory, durability)
-    const { tables } = lease
+    const environment = await leaseEnvironment({ directory, durability, clock: this.#clock, timeoutMs })
     this.#opened = {
-      lease,
-      tables,
-      contents: new LmdbContents(tables, () => this.#clock.now()),
-      wake: new WakeFile(directory, this.#clock, () => this.#notify()),
+      environment,
+      contents: new LmdbContents(environment.tables, () => this.#clock.now()),
+      wake: new WakeFile(directory, this.#clock, () => this.#wake()),
     }
+    environment.attend()
     this.checkReaders()
   }
 
@@ -60,10 +58,10 @@ export class LmdbBackend implements LogBackend {
 
   /** As `read`, with all that an LMDB log can tell. */
   look<T>(look: (contents: LmdbContents) => T): T {
-    const { tables, contents } = this.#open()
+    const { environment, contents } = this.#open()
     try {
       // A snapshot lives until the end of a turn otherwise, and hides what other processes wrote meanwhile.
-      tables.root.resetReadTxn()
+      environment.tables.root.resetReadTxn()
       return look(contents)
     } catch (error) {
       throw isMillraceError(error) ? error : this.#failed(error, 'could not be read')
@@ -76,20 +74,21 @@ export class LmdbBackend implements LogBackend {
 
   /** As `write`, with all that an LMDB log can do. */
   async change<T>(kind: keyof LogChanges | 'quiet', change: (contents: LmdbContents) => T): Promise<T> {
-    const { tables, contents, wake } = this.#open()
+    const { environment, contents, wake } = this.#open()
     const thrown: { error?: unknown } = {}
     let result: T
     try {
       // Rolls back alone when the callback throws, unlike `transaction` and `batch`. The callback must stay synchronous.
-      const written = tables.root.childTransaction(() => {
-        try {
-          return change(contents)
-        } catch (error) {
-          thrown.error = error
-          throw error
-        }
-      })
-      result = await this.#track(written)
+      const transaction = (): Promise<T> =>
+        environment.tables.root.childTransaction(() => {
+          try {
+            return change(contents)
+          } catch (error) {
+            thrown.error = error
+            throw error
+          }
+        })
+      result = await this.#track(environment.write(transaction))
     } catch (error) {
       if (thrown.error !== undefined) throw isMillraceError(error) ? error : this.#failed(thrown.error, 'could not be written')
       throw this.#failed(await commitCause(error), 'could not be written')
@@ -103,7 +102,7 @@ export class LmdbBackend implements LogBackend {
 
   /** Frees what dead readers hold. */
   checkReaders(): void {
-    const stale = this.#opened?.tables.root.readerCheck() ?? 0
+    const stale = this.#opened?.environment.tables.root.readerCheck() ?? 0
     if (stale > 0) this.#log.debug({ directory: this.#options.directory, stale }, 'Readers that died were removed from the log.')
   }
 
@@ -113,9 +112,8 @@ export class LmdbBackend implements LogBackend {
     if (opened === undefined) return
     this.#opened = undefined
     opened.wake.close()
-    const patience = patienceOn(this.#clock)
-    await patience(Promise.allSettled(this.#writes), CLOSE_LIMIT_MS)
-    await opened.lease.release((tables) => patience(tables.root.close(), CLOSE_LIMIT_MS))
+    await patienceOn(this.#clock)(Promise.allSettled(this.#writes), CLOSE_LIMIT_MS)
+    await opened.environment.leave()
   }
 
   async #track<T>(written: Promise<T>): Promise<T> {
@@ -127,7 +125,8 @@ export class LmdbBackend implements LogBackend {
     }
   }
 
-  #notify(): void {
+  #wake(): void {
+    this.#opened?.environment.attend()
     this.changes.records.notify()
     this.changes.groups.notify()
   }

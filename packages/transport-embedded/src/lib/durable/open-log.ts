@@ -5,9 +5,6 @@ import { checkDataFile } from './check-data-file.ts'
 import { openTables, type LmdbTables } from './lmdb-tables.ts'
 import { createMarker, readMarker, type Durability } from './marker-file.ts'
 
-/** A data file that another process is writing may look torn for a moment. */
-const CHECKS = 3
-
 /** What `openLog` found out and opened. */
 export interface OpenedLog {
   readonly tables: LmdbTables
@@ -16,7 +13,8 @@ export interface OpenedLog {
 
 /**
  * Opens or creates the log in a directory. Throws `LOG_UNUSABLE` when the directory cannot be used, `LOG_VERSION` for
- * a log of another format, `LOG_CORRUPT` for a damaged one (where LMDB would end the process).
+ * a log of another format, `LOG_CORRUPT` for a damaged one (where LMDB would end the process). No other process may
+ * write or open the log meanwhile: see `OpenGate`.
  */
 export function openLog(directory: string, wanted: Durability | undefined): OpenedLog {
   const marker = readMarker(directory)
@@ -67,10 +65,7 @@ export function dataPath(directory: string): string {
 
 function check(data: string, mustExist: boolean): void {
   if (!existsSync(data)) throw new MillraceError('LOG_CORRUPT', `"${data}" is missing.`)
-  let wrong: string | undefined
-  for (let tried = 0; tried < CHECKS; tried++) {
-    wrong = checkDataFile(data)
-    if (wrong === undefined || (wrong === 'empty' && !mustExist)) return
-  }
-  throw new MillraceError('LOG_CORRUPT', `"${data}" is damaged: ${wrong ?? 'unreadable'}.`)
+  const wrong = checkDataFile(data)
+  if (wrong === undefined || (wrong === 'empty' && !mustExist)) return
+  throw new MillraceError('LOG_CORRUPT', `"${data}" is damaged: ${wrong}.`)
 }

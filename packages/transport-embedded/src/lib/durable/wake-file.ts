@@ -17,7 +17,7 @@ export class WakeFile {
   #closed = false
 
   constructor(directory: string, clock: Clock, onWake: () => void) {
-    const path = join(directory, 'millrace-log.wake')
+    const path = wakePath(directory)
     this.#clock = clock
     this.#onWake = onWake
     closeSync(openSync(path, 'a'))
@@ -50,4 +50,16 @@ export class WakeFile {
   #wake(): void {
     if (!this.#closed) this.#onWake()
   }
+}
+
+/** Wakes the processes that watch, for who does not watch itself. */
+export function touchWake(directory: string): void {
+  closeSync(openSync(wakePath(directory), 'a'))
+  const fd = openSync(wakePath(directory), 'r+')
+  writeSync(fd, 'x', 0)
+  closeSync(fd)
+}
+
+function wakePath(directory: string): string {
+  return join(directory, 'millrace-log.wake')
 }

@@ -31,7 +31,7 @@ async function openLog(config: Readonly<Record<string, string>>): Promise<Opened
   const time = { now: 1_700_000_000_000 }
   const clock = { ...systemClock(), now: () => time.now }
   const backend = new LmdbBackend({ directory, durability: 'process' }, { clock, log: silent })
-  await backend.open()
+  await backend.open(1000)
   await backend.change('quiet', (contents) => contents.putTopic({ name: 't', id: 'id', partitions: 1, config }))
   return {
     backend,

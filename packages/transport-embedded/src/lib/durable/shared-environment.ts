@@ -1,0 +1,155 @@
+import { deferred, MillraceError, type Clock, type Deferred } from '@millrace/core'
+import { patienceOn } from '../parts/patience.ts'
+import type { LmdbTables } from './lmdb-tables.ts'
+import type { Durability } from './marker-file.ts'
+import type { GateHolder, OpenGate } from './open-gate.ts'
+import { openLog } from './open-log.ts'
+import { touchWake } from './wake-file.ts'
+
+/** How often files are looked at while somebody waits for others. */
+const LOOK_MS = 3
+
+const CLOSE_LIMIT_MS = 2000
+
+export interface OpenOptions {
+  readonly directory: string
+  readonly durability: Durability | undefined
+  readonly gate: OpenGate
+  readonly clock: Clock
+  readonly timeoutMs: number
+}
+
+/** The one LMDB environment that the transports of a process have of a directory. */
+export class SharedEnvironment {
+  readonly tables: LmdbTables
+  readonly durability: Durability
+  readonly #options: OpenOptions
+  readonly #writes = new Set<Promise<unknown>>()
+  #paused: Deferred<void> | undefined
+  #users = 0
+  #closing: Promise<void> | undefined
+
+  private constructor(options: OpenOptions, opened: { readonly tables: LmdbTables; readonly durability: Durability }) {
+    this.#options = options
+    this.tables = opened.tables
+    this.durability = opened.durability
+  }
+
+  /** Opens the log while all other processes that have it pause. Throws as `openLog` does. */
+  static async open(options: OpenOptions): Promise<SharedEnvironment> {
+    const { directory, durability, gate } = options
+    const giveUpMs = options.clock.monotonic() + options.timeoutMs
+    const id = await takeGate(options, 'open', giveUpMs)
+    try {
+      await untilAnswered(options, id, giveUpMs)
+      const opened = openLog(directory, durability)
+      gate.register()
+      return new SharedEnvironment(options, opened)
+    } finally {
+      gate.release()
+      touchWake(directory)
+    }
+  }
+
+  /** Settles when it has been closed; `undefined` while it is in use. */
+  get closing(): Promise<void> | undefined {
+    return this.#closing
+  }
+
+  join(): void {
+    this.#users++
+  }
+
+  /** Closes with the last one to leave, who has waited for its writes. */
+  async leave(): Promise<void> {
+    if (--this.#users > 0) return
+    this.#closing = this.#close()
+    await this.#closing
+  }
+
+  /** Makes a write, after a pause if there is one. */
+  async write<T>(write: () => Promise<T>): Promise<T> {
+    while (this.#paused !== undefined) await this.#paused.promise
+    const written = write()
+    this.#writes.add(written)
+    try {
+      return await written
+    } finally {
+      this.#writes.delete(written)
+    }
+  }
+
+  /** Pauses if another process wants to open the log. To be called whenever the wake file has changed. */
+  attend(): void {
+    if (this.#paused === undefined && this.#foreignOpener() !== undefined) void this.#pause()
+  }
+
+  async #pause(): Promise<void> {
+    const { gate, clock } = this.#options
+    const paused = deferred<void>()
+    this.#paused = paused
+    try {
+      await Promise.allSettled(this.#writes)
+      for (let opener = this.#foreignOpener(); opener !== undefined; opener = this.#foreignOpener()) {
+        gate.acknowledge(opener.id)
+        while (this.#foreignOpener()?.id === opener.id) await clock.sleep(LOOK_MS)
+      }
+    } finally {
+      this.#paused = undefined
+      paused.resolve()
+    }
+  }
+
+  #foreignOpener(): GateHolder | undefined {
+    const holder = this.#closing === undefined ? this.#options.gate.holder() : undefined
+    return holder?.purpose === 'open' ? holder : undefined
+  }
+
+  async #close(): Promise<void> {
+    const { gate, clock, directory } = this.#options
+    // Nothing is written any more, so openers need not wait.
+    gate.unregister()
+    let id: string | undefined
+    const giveUpMs = clock.monotonic() + CLOSE_LIMIT_MS
+    while ((id = gate.take('close')) === undefined && clock.monotonic() < giveUpMs) await clock.sleep(LOOK_MS)
+    // Without the gate it stays open: that costs memory, where closing at the wrong time costs the others their locks.
+    if (id === undefined) return
+    try {
+      // After a commit that failed, LMDB's close never settles.
+      await patienceOn(clock)(this.tables.root.close(), CLOSE_LIMIT_MS)
+    } finally {
+      gate.release()
+      touchWake(directory)
+    }
+  }
+}
+
+async function takeGate(options: OpenOptions, purpose: GateHolder['purpose'], giveUpMs: number): Promise<string> {
+  const { gate, clock, directory } = options
+  for (;;) {
+    const id = gate.take(purpose)
+    if (id !== undefined) return id
+    if (clock.monotonic() > giveUpMs) {
+      throw new MillraceError(
+        'LOG_UNUSABLE',
+        `The log in "${directory}" is being opened by ${gate.holder()?.host ?? 'another process'}. If that is not so any more, delete "${gate.path}".`,
+      )
+    }
+    await clock.sleep(LOOK_MS)
+  }
+}
+
+async function untilAnswered(options: OpenOptions, id: string, giveUpMs: number): Promise<void> {
+  const { gate, clock, directory } = options
+  if (gate.unanswered(id).length === 0) return
+  touchWake(directory)
+  for (let left = gate.unanswered(id); left.length > 0; left = gate.unanswered(id)) {
+    if (clock.monotonic() > giveUpMs) {
+      throw new MillraceError(
+        'LOG_UNUSABLE',
+        `Processes that use the log in "${directory}" do not answer, stopped or busy for long: ${left.join(', ')}.`,
+      )
+    }
+    await clock.sleep(LOOK_MS)
+  }
+}
