@@ -8,6 +8,7 @@ import { concurrency } from './scenarios/concurrency.ts'
 import { count } from './scenarios/count.ts'
 import { countExactlyOnce, mapExactlyOnce } from './scenarios/exactly-once.ts'
 import { map } from './scenarios/map.ts'
+import { restart } from './scenarios/restart.ts'
 import { restore } from './scenarios/restore.ts'
 import { start } from './scenarios/start.ts'
 
@@ -17,6 +18,7 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'map-exactly-once': mapExactlyOnce,
   'count-exactly-once': countExactlyOnce,
   restore,
+  restart,
   concurrency,
   start,
 }

@@ -18,6 +18,8 @@ export interface MeasuredChild {
   peakMb(): number
   /** Resident memory now, in MB. */
   residentMb(): number
+  /** SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>
   /** SIGTERM, then SIGKILL after 10 s. Resolves to the exit code. */
   end(): Promise<number | null>
 }
@@ -75,6 +77,11 @@ export function startChild(
       }),
     peakMb: () => statusMb(child.pid, 'VmHWM'),
     residentMb: () => statusMb(child.pid, 'VmRSS'),
+    kill: async () => {
+      if (ended !== undefined) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
     end: async () => {
       if (ended !== undefined) return ended
       child.kill('SIGTERM')
