@@ -1,10 +1,22 @@
 import { createSite, type Flow, type Site, type SiteSettings, type SiteWorker } from '@millrace/web'
-import type { AppRuntime } from './app-runtime.ts'
+import type { Clock, DeadLetters, Logger, ResolvedSettings, ScopeStorage } from '@millrace/core'
 import { describeApp } from './describe-app.ts'
 import type { Definitions } from './definitions.ts'
 
+/** What a site needs of the running side of its app. */
+export interface SiteSurroundings {
+  readonly scope: ScopeStorage
+  /** Looked up at each use: they are settled when the app starts. */
+  readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock; readonly log: Logger }
+  deadLetters(): Promise<DeadLetters>
+}
+
 /** The site of an app: its pages over whatever workers run. */
-export function siteOf(definitions: Definitions, runtime: AppRuntime, workers: () => readonly SiteWorker[]): Site {
+export function siteOf(
+  definitions: Definitions,
+  runtime: SiteSurroundings,
+  workers: () => readonly SiteWorker[],
+): Site {
   const { scope, surroundings } = runtime
   return createSite({
     scope,
