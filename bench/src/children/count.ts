@@ -1,10 +1,11 @@
 import { createApp, json } from '@millrace/app'
 
-const { BROKERS = '', INPUT = '', GROUP = '', RECORDS = '0', GUARANTEE = 'at-least-once' } = process.env
+const { BROKERS = '', INPUT = '', GROUP = '', RECORDS = '0', GUARANTEE = 'at-least-once', COMMIT = '' } = process.env
 const app = createApp({
   id: GROUP,
   broker: `kafka://${BROKERS}`,
   processingGuarantee: GUARANTEE === 'exactly-once' ? 'exactly-once' : 'at-least-once',
+  ...(COMMIT === '' ? {} : { commitInterval: Number(COMMIT) }),
   web: { enabled: false },
 })
 const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0 })

@@ -6,11 +6,12 @@ interface Payment {
   amount: number
   pad: string
 }
-const { BROKERS = '', INPUT = '', OUTPUT = '', GROUP = '', GUARANTEE = 'at-least-once' } = process.env
+const { BROKERS = '', INPUT = '', OUTPUT = '', GROUP = '', GUARANTEE = 'at-least-once', COMMIT = '' } = process.env
 const app = createApp({
   id: GROUP,
   broker: `kafka://${BROKERS}`,
   processingGuarantee: GUARANTEE === 'exactly-once' ? 'exactly-once' : 'at-least-once',
+  ...(COMMIT === '' ? {} : { commitInterval: Number(COMMIT) }),
   web: { enabled: false },
 })
 const output = app.topic(OUTPUT, { value: json<Payment>() })
