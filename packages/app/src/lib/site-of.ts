@@ -8,7 +8,7 @@ export interface SiteSurroundings {
   readonly scope: ScopeStorage
   /** Looked up at each use: they are settled when the app starts. */
   readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock; readonly log: Logger }
-  deadLetters(): Promise<DeadLetters>
+  deadLetters(): DeadLetters
 }
 
 /** The site of an app: its pages over whatever workers run. */
