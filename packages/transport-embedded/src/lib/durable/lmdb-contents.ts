@@ -156,6 +156,12 @@ export class LmdbContents implements LogWrites {
     void this.#tables.offsets.put([groupId, topic, partition], Buffer.from(JSON.stringify({ topic, partition, offset: next, metadata })))
   }
 
+  dropGroup(groupId: string): void {
+    for (const id of this.group(groupId).members.keys()) void this.#tables.beats.remove([groupId, id])
+    for (const { topic, partition } of this.committed(groupId)) void this.#tables.offsets.remove([groupId, topic, partition])
+    void this.#tables.groups.remove(groupId)
+  }
+
   putEpoch(transactionalId: string, epoch: number): void {
     void this.#tables.epochs.put(transactionalId, double(epoch))
   }

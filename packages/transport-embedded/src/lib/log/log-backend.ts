@@ -56,6 +56,8 @@ export interface LogWrites extends LogReads {
   append(topic: StoredTopic, partition: number, records: readonly OutgoingRecord[]): number
   putGroup(groupId: string, state: GroupState): void
   putCommitted(groupId: string, offset: CommitOffset): void
+  /** With what it has committed. */
+  dropGroup(groupId: string): void
   putEpoch(transactionalId: string, epoch: number): void
   putBeats(groupId: string, memberId: string, beats: number): void
 }

@@ -85,6 +85,12 @@ export class MemoryContents implements LogWrites {
     offsets.set(partitionKey(offset), offset)
   }
 
+  dropGroup(groupId: string): void {
+    for (const id of this.group(groupId).members.keys()) this.#beats.delete(`${groupId}/${id}`)
+    this.#groups.delete(groupId)
+    this.#committed.delete(groupId)
+  }
+
   putEpoch(transactionalId: string, epoch: number): void {
     this.#epochs.set(transactionalId, epoch)
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Admin, CommitOffset, Isolation, PartitionOffsets, TopicInfo, TopicPartition, TopicSpec } from '@millrace/core'
-import type { StoredTopic } from '../log/log-backend.ts'
+import { MillraceError, type Admin, type CommitOffset, type GroupMember, type Isolation, type PartitionOffsets, type TopicInfo, type TopicPartition, type TopicSpec } from '@millrace/core'
+import type { LogReads, StoredTopic } from '../log/log-backend.ts'
 import { checkTopic } from './check-topic.ts'
 import { Lifespan } from './lifespan.ts'
 import type { PartContext } from './part-context.ts'
@@ -58,6 +58,21 @@ export class LogAdmin implements Admin {
     )
   }
 
+  members(groupId: string): Promise<readonly GroupMember[]> {
+    return this.#lifespan.run(async () => this.#context.backend.read((log) => this.#alive(log, groupId)))
+  }
+
+  deleteGroup(groupId: string): Promise<void> {
+    return this.#lifespan.run(() =>
+      this.#context.backend.write('groups', (log) => {
+        const [member] = this.#alive(log, groupId)
+        if (member !== undefined)
+          throw new MillraceError('GROUP_NOT_EMPTY', `Group "${groupId}" has members: ${member.id} on ${member.host}, for one.`)
+        log.dropGroup(groupId)
+      }),
+    )
+  }
+
   async close(): Promise<void> {
     this.#lifespan.close()
     this.#context.ended(this)
@@ -65,6 +80,14 @@ export class LogAdmin implements Admin {
 
   kill(): void {
     this.#lifespan.kill()
+  }
+
+  /** Nobody may be left to throw out the members of processes that were killed, so they do not count here. */
+  #alive(log: LogReads, groupId: string): readonly GroupMember[] {
+    const { isHostDead = () => false } = this.#context
+    return [...log.group(groupId).members].flatMap(([id, { instanceId, host }]) =>
+      isHostDead(host) ? [] : [{ id, instanceId, host }],
+    )
   }
 }
 
