@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { MillraceError, type Admin, type CommitOffset, type GroupMember, type Isolation, type PartitionOffsets, type TopicInfo, type TopicPartition, type TopicSpec } from '@millrace/core'
+import { MillraceError, type Admin, type CommitOffset, type MemberInfo, type Isolation, type PartitionOffsets, type TopicInfo, type TopicPartition, type TopicSpec } from '@millrace/core'
 import type { LogReads, StoredTopic } from '../log/log-backend.ts'
 import { checkTopic } from './check-topic.ts'
 import { Lifespan } from './lifespan.ts'
@@ -58,7 +58,7 @@ export class LogAdmin implements Admin {
     )
   }
 
-  members(groupId: string): Promise<readonly GroupMember[]> {
+  members(groupId: string): Promise<readonly MemberInfo[]> {
     return this.#lifespan.run(async () => this.#context.backend.read((log) => this.#alive(log, groupId)))
   }
 
@@ -83,7 +83,7 @@ export class LogAdmin implements Admin {
   }
 
   /** Nobody may be left to throw out the members of processes that were killed, so they do not count here. */
-  #alive(log: LogReads, groupId: string): readonly GroupMember[] {
+  #alive(log: LogReads, groupId: string): readonly MemberInfo[] {
     const { isHostDead = () => false } = this.#context
     return [...log.group(groupId).members].flatMap(([id, { instanceId, host }]) =>
       isHostDead(host) ? [] : [{ id, instanceId, host }],
