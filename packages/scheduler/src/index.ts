@@ -6,4 +6,5 @@ export type { CatchUp, CronJob, Job, JobContext, JobFunction, Overlap, TaskJob, 
 export type { CrontabOptions, TaskOptions, TimerOptions } from './lib/jobs/job-options.ts'
 export type { RunOutcome } from './lib/runs/run.ts'
 export type { SchedulerDeps } from './lib/scheduler-deps.ts'
+export { describeJobPlan } from './lib/schedule/describe-job-plan.ts'
 export { schedulerPart, schedulerTopic, type SchedulerPart } from './lib/scheduler-part.ts'

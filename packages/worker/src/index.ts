@@ -1,3 +1,4 @@
+export { decodeCommitMetadata } from './lib/commit/commit-metadata.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
 export { createWorker } from './lib/worker/create-worker.ts'
 export type { WorkerOptions, WorkerSettings } from './lib/worker/worker-options.ts'

@@ -6,11 +6,14 @@ import {
   type CommandLineMessage,
   type RecordMetadata,
 } from '@millrace/core'
+import { describeJobPlan } from '@millrace/scheduler'
 import { Topic, type AnyTopic } from '@millrace/streams'
+import { agentLag } from './agent-lag.ts'
 import type { AppParts } from './app-parts.ts'
 import { describeApp, topicsOf } from './describe-app.ts'
 import { packageDirectory } from './package-directory.ts'
 import { readRows, readTable } from './read-table.ts'
+import { resetApp, resetScope } from './reset-app.ts'
 import { textMessage } from './text-message.ts'
 
 /** What `millrace -A` sees of an app. */
@@ -21,6 +24,12 @@ export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): Com
     version: 1,
     id: surroundings.settings.id,
     describe: () => describeApp(definitions, surroundings.settings),
+    jobs: () => [...definitions.jobs.values()].map((job) => describeJobPlan(job, surroundings.clock.now())),
+    place: () => {
+      const { enabled, host, port } = surroundings.settings.web
+      const { log, store } = runtime.directories()
+      return { web: { enabled, host, port }, logDirectory: log, storeDirectory: store }
+    },
     configure: (options, { log, appFile }) => {
       runtime.configure(options)
       surroundings.log = log
@@ -50,6 +59,14 @@ async function openCommandLineClient({
     topics: async () => (await runtime.admin()).topics(),
     readTable: (name, key) => readTable({ runtime, client, definitions }, name, key),
     readRows: (name, options) => readRows({ runtime, client, definitions }, name, options),
+    lag: async () => agentLag(await runtime.admin(), definitions, runtime.surroundings.settings),
+    members: async () => (await runtime.admin()).members(runtime.surroundings.settings.id),
+    resetScope: async () =>
+      resetScope(await runtime.admin(), definitions, {
+        appId: runtime.surroundings.settings.id,
+        storeDirectory: runtime.directories().store,
+      }),
+    reset: async (scope) => resetApp(await runtime.admin(), scope, () => runtime.store()),
     deadLetters: runtime.deadLetters(),
     run: async (work) =>
       runtime.scope.run(

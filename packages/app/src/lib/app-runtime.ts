@@ -27,7 +27,7 @@ import { AppListeners } from './app-listeners.ts'
 import { createDeclaredTopics } from './create-declared-topics.ts'
 import type { Definitions } from './definitions.ts'
 import { definitionsPart } from './definitions-part.ts'
-import { openStore, openTransport, openWebDriver, type DriverChoice } from './drivers.ts'
+import { directoriesOf, openStore, openTransport, openWebDriver, type DriverChoice } from './drivers.ts'
 import { errorPolicyOf } from './error-policy-of.ts'
 import { plainLogger } from './plain-logger.ts'
 import type { RunningWorker } from './running-worker.ts'
@@ -150,6 +150,16 @@ export class AppRuntime {
     const opened = await this.#client
     if (opened === undefined) throw new MillraceError('CLOSED', 'The client was closed while it was opened.')
     return opened.transport
+  }
+
+  /** Where the app keeps what is not on a broker elsewhere. */
+  directories(): ReturnType<typeof directoriesOf> {
+    return directoriesOf(this.#choice())
+  }
+
+  /** The local store, open: nobody else has it until it is closed. */
+  store(): Promise<StoreDriver> {
+    return openStore(this.#choice())
   }
 
   /** Dead letters of the app, over the client's connection unless another is given. */

@@ -42,18 +42,31 @@ function driverName(driver: ResolvedSettings['broker'] | ResolvedSettings['store
   return typeof driver === 'string' ? driver : 'handed in by the app'
 }
 
-function describeAgent({ name, shape }: AnyAgent): AgentDescription {
+/** An agent as listings show it. */
+export function describeAgent({ name, shape }: AnyAgent): AgentDescription {
   const topics = shape.sources.filter((source) => source instanceof Topic).map((topic) => topic.name)
   return { name, topics, concurrency: shape.concurrency, help: shape.help ?? '' }
 }
 
 function describeTable(table: AnyTable): TableDescription {
   const kind = table instanceof SetTable ? 'set' : 'table'
-  return { name: table.name, kind, changelog: table.changelog.topic, help: table.help ?? '' }
+  return { name: table.name, kind, changelog: table.changelog.topic, ...shapeOf(table), partitions: table.partitions, help: table.help ?? '' }
 }
 
-function describeGlobal({ name, source, help }: AnyGlobalTable): TableDescription {
-  return { name, kind: 'global', changelog: source.name, help: help ?? '' }
+function describeGlobal(table: AnyGlobalTable): TableDescription {
+  const { name, source, help } = table
+  return {
+    name,
+    kind: 'global',
+    changelog: source.name,
+    ...shapeOf(table),
+    partitions: source.partitions,
+    help: help ?? '',
+  }
+}
+
+function shapeOf({ keyCodec, valueCodec }: AnyTable | AnyGlobalTable): Pick<TableDescription, 'key' | 'value'> {
+  return { key: keyCodec, value: valueCodec }
 }
 
 function describeTopic({ name, declaration, keyExpected, key, value }: AnyTopic): TopicDescription {
@@ -63,5 +76,6 @@ function describeTopic({ name, declaration, keyExpected, key, value }: AnyTopic)
     key: keyExpected ? key.name : undefined,
     value: value.name,
     internal: declaration.internal,
+    created: declaration.create,
   }
 }

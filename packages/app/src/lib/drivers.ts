@@ -48,7 +48,7 @@ const stores: { readonly [S in StoreUrl['scheme']]: OpenStore<Extract<StoreUrl, 
   },
   lmdb: async (url, choice) => {
     const { createLmdbStore } = await import('@millrace/store-lmdb')
-    return createLmdbStore({ directory: resolve(directoryOf(url.directory, choice), 'tables') })
+    return createLmdbStore({ directory: storeDirectoryOf(url.directory, choice) })
   },
 })
 
@@ -80,6 +80,24 @@ export async function openStore(choice: DriverChoice): Promise<StoreDriver> {
   if (typeof store === 'function') return store()
   const url = parseStoreUrl(store)
   return url.scheme === 'lmdb' ? stores.lmdb(url, choice) : stores.memory(url, choice)
+}
+
+/** Where the local log and the local store are; `undefined` where the settings name none. */
+export function directoriesOf(choice: DriverChoice): {
+  readonly log: string | undefined
+  readonly store: string | undefined
+} {
+  const { broker, store } = choice.settings
+  const brokerUrl = typeof broker === 'string' ? parseBrokerUrl(broker) : undefined
+  const storeUrl = typeof store === 'string' ? parseStoreUrl(store) : undefined
+  return {
+    log: brokerUrl?.scheme === 'embedded' ? directoryOf(brokerUrl.directory, choice) : undefined,
+    store: storeUrl?.scheme === 'lmdb' ? storeDirectoryOf(storeUrl.directory, choice) : undefined,
+  }
+}
+
+function storeDirectoryOf(given: string | undefined, choice: DriverChoice): string {
+  return resolve(directoryOf(given, choice), 'tables')
 }
 
 function directoryOf(given: string | undefined, { settings, home }: DriverChoice): string {

@@ -1,7 +1,7 @@
 import type { DeadLetters } from './dead-letters.ts'
 import type { Logger } from './logger.ts'
 import type { RecordMetadata } from './record.ts'
-import type { TopicInfo } from './transport.ts'
+import type { MemberInfo, TopicInfo } from './transport.ts'
 
 /**
  * Under this key an app offers itself to the command line. Text rather than a symbol, so that an app is recognised also
@@ -24,6 +24,10 @@ export interface CommandLineApp {
   readonly id: string
   /** What the app consists of. Reads definitions only: needs no broker and starts nothing. After `configure`: with its options. */
   describe(): AppDescription
+  /** Tasks, timers and cron jobs, with what their definitions say about the next run. Needs no broker. */
+  jobs(): readonly JobDescription[]
+  /** What of this machine a worker would use. Needs no broker. */
+  place(): RunningPlace
   /**
    * Takes options of the command line before anything starts. Throws `SETTING_INVALID` for a bad value, naming the option.
    *
@@ -54,6 +58,27 @@ export interface WorkerDescription {
   readonly url: string | undefined
 }
 
+/** A task, timer or cron job as its definition has it; what ran only a worker knows. */
+export interface JobDescription {
+  readonly name: string
+  readonly kind: 'task' | 'timer' | 'cron'
+  /** `'10s'`, `'0 20 * * *'`; empty for tasks. */
+  readonly schedule: string
+  /** Cron jobs only. */
+  readonly timezone: string | undefined
+  readonly onLeader: boolean
+  /** The next slot in Unix milliseconds, for cron jobs that have one. Tasks and timers count from the start of a worker. */
+  readonly nextRunMs: number | undefined
+}
+
+/** What of this machine a worker uses. */
+export interface RunningPlace {
+  readonly web: { readonly enabled: boolean; readonly host: string; readonly port: number }
+  /** Absolute paths of what the app keeps on disk; `undefined` where that is in memory, on Kafka, or made by the app. */
+  readonly logDirectory: string | undefined
+  readonly storeDirectory: string | undefined
+}
+
 /** Broker access for commands. Calls may overlap; all but `close` throw `CLOSED` after `close`. */
 export interface CommandLineClient {
   /**
@@ -72,6 +97,17 @@ export interface CommandLineClient {
   readTable(table: string, key: string): Promise<TableReading>
   /** Committed rows in no particular order, at most `limit`. */
   readRows(table: string, options: { readonly limit: number }): Promise<TableRows>
+  /** How far each agent is behind, for each partition of the topics that it reads and that exist; sorted by these. */
+  lag(): Promise<readonly AgentLag[]>
+  /** Members of the app's consumer group: its workers. */
+  members(): Promise<readonly MemberInfo[]>
+  /** What `reset` would delete. */
+  resetScope(): Promise<ResetScope>
+  /**
+   * Deletes committed offsets, then topics and store of `scope`. No worker of the app may run: `GROUP_NOT_EMPTY`,
+   * `STORE_IN_USE`, and then nothing has been deleted. Topics that the app reads from others stay as they are.
+   */
+  reset(scope: ResetScope): Promise<void>
   /** Events that agents have given up. */
   readonly deadLetters: DeadLetters
   /** Runs `work` where topics send and agents are asked through this client. */
@@ -101,6 +137,28 @@ export interface TableRows {
   readonly more: boolean
 }
 
+/** One agent on one partition. */
+export interface AgentLag {
+  readonly agent: string
+  readonly topic: string
+  readonly partition: number
+  /** Next offset that the agent would handle after a restart; `undefined` when nothing was ever committed. */
+  readonly committed: number | undefined
+  readonly end: number
+  /** Records that are there and not handled, compacted ones counted; without a committed offset as the setting `offsetReset` counts. */
+  readonly lag: number
+}
+
+/** All that an app has besides the topics that it reads from others, and that is there. */
+export interface ResetScope {
+  /** Whose committed offsets go. */
+  readonly groupId: string
+  /** Changelogs, repartition topics, replies. */
+  readonly topics: readonly string[]
+  /** Absolute path of the local store. */
+  readonly storeDirectory: string | undefined
+}
+
 /** An app as listings and the banner show it. */
 export interface AppDescription {
   readonly id: string
@@ -128,6 +186,11 @@ export interface TableDescription {
   readonly name: string
   readonly kind: 'table' | 'global' | 'set'
   readonly changelog: string
+  /** Codec names; of a set table's elements the value. */
+  readonly key: string
+  readonly value: string
+  /** As declared; `undefined` follows the sources. */
+  readonly partitions: number | undefined
   readonly help: string
 }
 
@@ -140,6 +203,8 @@ export interface TopicDescription {
   readonly value: string | undefined
   /** Made by Millrace for the app itself. */
   readonly internal: boolean
+  /** A worker creates it when it is missing. */
+  readonly created: boolean
 }
 
 /** One option or positional argument of a command. */

@@ -219,6 +219,15 @@ export interface TopicInfo {
   readonly id: string
 }
 
+/** Who is in a consumer group, as the broker sees it. */
+export interface MemberInfo {
+  readonly id: string
+  /** Static membership; `undefined` for a dynamic member. */
+  readonly instanceId: string | undefined
+  /** From where it speaks, for people: an address, or a process of this machine. */
+  readonly host: string
+}
+
 /** Every call is safe to repeat; calls may overlap. */
 export interface Admin {
   /** Known topics among those named, or all when `names` is undefined. Missing ones are absent. */
@@ -229,5 +238,9 @@ export interface Admin {
   offsets(partitions: readonly TopicPartition[], isolation: Isolation): Promise<readonly PartitionOffsets[]>
   /** Committed offsets of a group, also of one that has no members. */
   committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]>
+  /** Members of a group; none for a group that never was. Members that are surely dead may be left out. */
+  members(groupId: string): Promise<readonly MemberInfo[]>
+  /** Forgets a group and all that it has committed. `GROUP_NOT_EMPTY` while it has members; a group that never was is fine. */
+  deleteGroup(groupId: string): Promise<void>
   close(): Promise<void>
 }

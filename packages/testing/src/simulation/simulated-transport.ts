@@ -70,6 +70,8 @@ export class SimulatedTransport implements Transport {
       deleteTopics: (names) => request(wire, 'delete topics', () => admin.deleteTopics(names)),
       offsets: (partitions, isolation) => request(wire, 'offsets', () => admin.offsets(partitions, isolation)),
       committed: (groupId, partitions) => request(wire, 'committed', () => admin.committed(groupId, partitions)),
+      members: (groupId) => request(wire, 'members', () => admin.members(groupId)),
+      deleteGroup: (groupId) => request(wire, 'delete group', () => admin.deleteGroup(groupId)),
       close: () => admin.close(),
     }
   }

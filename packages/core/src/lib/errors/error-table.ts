@@ -138,6 +138,7 @@ export const errorTable = {
     title: 'The group has members of another kind',
     fix: 'Use another app id, or stop the other consumers of this group.',
   },
+  GROUP_NOT_EMPTY: { title: 'The consumer group has members', fix: 'Stop all workers of the app first.' },
   // events and state
   NO_CURRENT_EVENT: {
     title: 'There is no event in hand here',

@@ -27,9 +27,13 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined>
   readonly name: string
   readonly help: string | undefined
   readonly source: TopicDeclaration
+  /** `Codec.name` of the keys. */
+  readonly keyCodec: string
+  /** `Codec.name` of the values. */
+  readonly valueCodec: string
   readonly #place: GlobalPlace<K, V>
   readonly #keys: CodecKeyShape<K>
-  readonly #keyCodec: Codec<K>
+  readonly #codec: Codec<K>
 
   constructor(deps: TablesDeps, definition: GlobalTableDefinition<K, V>) {
     const { name, keySpec, keyCodec, partitionBy } = definition
@@ -49,12 +53,14 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined>
     this.source = source
     this.#place = place
     this.#keys = keys
-    this.#keyCodec = keyCodec
+    this.keyCodec = keyCodec.name
+    this.valueCodec = definition.valueCodec.name
+    this.#codec = keyCodec
   }
 
   /** The value of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
   lookup(text: string): G {
-    return this.get(this.#keys.decode(keyFromText(this.#keyCodec, text, this.#keys.where)))
+    return this.get(this.#keys.decode(keyFromText(this.#codec, text, this.#keys.where)))
   }
 
   openReplica(context: ReplicaContext): Promise<Replica> {

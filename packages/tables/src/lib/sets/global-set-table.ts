@@ -14,9 +14,13 @@ export class GlobalSetTable<K, E> extends KeyedSet<K, E> implements ReplicatedTa
   readonly name: string
   readonly help: string | undefined
   readonly source: TopicDeclaration
+  /** `Codec.name` of the keys. */
+  readonly keyCodec: string
+  /** `Codec.name` of the elements. */
+  readonly valueCodec: string
   readonly #place: GlobalPlace<SetMember<K, E>, true>
   readonly #keys: CodecKeyShape<K>
-  readonly #keyCodec: Codec<K>
+  readonly #codec: Codec<K>
 
   constructor(deps: TablesDeps, definition: SetTableDefinition<K, E>) {
     const { name, keySpec, keyCodec, elementCodec, partitionBy, partitions } = definition
@@ -32,12 +36,14 @@ export class GlobalSetTable<K, E> extends KeyedSet<K, E> implements ReplicatedTa
     this.source = source
     this.#place = place
     this.#keys = inner
-    this.#keyCodec = keyCodec
+    this.keyCodec = keyCodec.name
+    this.valueCodec = elementCodec.name
+    this.#codec = keyCodec
   }
 
   /** The elements of a key typed as text, for pages and commands. Throws as `values` does, and `KEY_INVALID`. */
   lookup(text: string): readonly E[] {
-    return this.values(this.#keys.decode(keyFromText(this.#keyCodec, text, this.#keys.where)))
+    return this.values(this.#keys.decode(keyFromText(this.#codec, text, this.#keys.where)))
   }
 
   openReplica(context: ReplicaContext): Promise<Replica> {

@@ -23,6 +23,8 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
   readonly partitions: number | undefined
   /** `Codec.name` of the keys. */
   readonly keyCodec: string
+  /** `Codec.name` of the elements. */
+  readonly valueCodec: string
   readonly #place: TaskPlace<SetMember<K, E>, true>
   readonly #routing: Routing<K>
 
@@ -46,6 +48,7 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
     this.changelog = changelogOf(deps.appId, name)
     this.partitions = definition.partitions
     this.keyCodec = keyCodec.name
+    this.valueCodec = elementCodec.name
     this.#place = place
     this.#routing = new Routing({ keys, codec: keyCodec, anywhere, partitions: () => place.partitions() })
   }

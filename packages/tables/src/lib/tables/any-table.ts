@@ -6,6 +6,10 @@ import type { TableStats } from './table-stats.ts'
 interface ListedTable {
   readonly name: string
   readonly help: string | undefined
+  /** `Codec.name` of the keys. */
+  readonly keyCodec: string
+  /** `Codec.name` of the values, or of a set's elements. */
+  readonly valueCodec: string
   /** Rows in the partitions that are here. Throws `NO_WORKER`. */
   readonly size: number
   stats(): TableStats
@@ -18,8 +22,6 @@ interface ListedTable {
 /** A table or set table of any type. */
 export interface AnyTable extends ListedTable, TaskPart, RoutedTable {
   readonly name: string
-  /** `Codec.name` of the keys. */
-  readonly keyCodec: string
 }
 
 /** A global table or global set table of any type. */

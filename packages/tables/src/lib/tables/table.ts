@@ -40,6 +40,8 @@ export class Table<K, V, G extends V | undefined = V | undefined>
   readonly partitions: number | undefined
   /** `Codec.name` of the keys. */
   readonly keyCodec: string
+  /** `Codec.name` of the values. */
+  readonly valueCodec: string
   readonly #place: TaskPlace<K, V>
   readonly #routing: Routing<K>
 
@@ -62,6 +64,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     this.changelog = changelogOf(deps.appId, name)
     this.partitions = definition.partitions
     this.keyCodec = keyCodec.name
+    this.valueCodec = definition.valueCodec.name
     this.#place = place
     this.#routing = new Routing({ keys, codec: keyCodec, anywhere, partitions: () => place.partitions() })
   }

@@ -2,6 +2,7 @@ import {
   MillraceError,
   type Admin,
   type CommitOffset,
+  type MemberInfo,
   type Isolation,
   type PartitionOffsets,
   type TopicInfo,
@@ -9,11 +10,13 @@ import {
   type TopicSpec,
 } from '@millrace/core'
 import type { TopicView } from '../cluster/cluster-view.ts'
+import { CoordinatorLink } from '../cluster/coordinator.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { areLed, partitionOffsets } from '../cluster/partition-offsets.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { deleteGroupRequest, describeGroupRequest } from '../wire/requests/groups.ts'
 import { createTopicsRequest, deleteTopicsRequest, type TopicResult } from '../wire/requests/topics.ts'
 
 /** How long the controller may take over topics. */
@@ -104,10 +107,36 @@ export class KafkaAdmin implements Admin {
     return committedOffsets(this.#context, { groupId, partitions, stable: false }, this.#closing.signal)
   }
 
+  async members(groupId: string): Promise<readonly MemberInfo[]> {
+    this.#closing.signal.throwIfAborted()
+    const coordinator = this.#coordinator(groupId)
+    return this.#retrying(`group "${groupId}" could not be looked up`, async () => {
+      const { errorCode, members } = await coordinator.send(describeGroupRequest(groupId))
+      if (errorCode === KafkaCode.groupIdNotFound) return []
+      coordinator.check(errorCode, `Group "${groupId}" could not be looked up.`)
+      return members
+    })
+  }
+
+  async deleteGroup(groupId: string): Promise<void> {
+    this.#closing.signal.throwIfAborted()
+    const coordinator = this.#coordinator(groupId)
+    await this.#retrying(`group "${groupId}" could not be deleted`, async () => {
+      const errorCode = await coordinator.send(deleteGroupRequest(groupId))
+      if (errorCode !== KafkaCode.groupIdNotFound)
+        coordinator.check(errorCode, `Group "${groupId}" could not be deleted.`)
+    })
+  }
+
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return
     this.#closing.abort(new MillraceError('CLOSED', 'The admin client is closed.'))
     this.#context.onClosed(this)
+  }
+
+  #coordinator(groupId: string): CoordinatorLink {
+    const { view, control } = this.#context
+    return new CoordinatorLink('group', groupId, { view, links: control })
   }
 
   async #until(what: () => string, done: () => Promise<boolean>): Promise<void> {

@@ -60,6 +60,8 @@ const KAFKA_ERRORS: ReadonlyMap<number, KafkaError> = new Map<number, KafkaError
   [53, { name: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED', remedy: 'NOT_AUTHORIZED' }],
   [56, { name: 'KAFKA_STORAGE_ERROR', remedy: 'retry' }],
   [58, { name: 'SASL_AUTHENTICATION_FAILED', remedy: 'AUTHENTICATION_FAILED' }],
+  [68, { name: 'NON_EMPTY_GROUP', remedy: 'GROUP_NOT_EMPTY' }],
+  [69, { name: 'GROUP_ID_NOT_FOUND', remedy: 'GROUP_INCONSISTENT' }],
   [72, { name: 'LISTENER_NOT_FOUND', remedy: 'retry' }],
   [74, { name: 'FENCED_LEADER_EPOCH', remedy: 'retry' }],
   [75, { name: 'UNKNOWN_LEADER_EPOCH', remedy: 'retry' }],
@@ -83,6 +85,7 @@ type KafkaCodeName =
   | 'rebalanceInProgress'
   | 'topicAlreadyExists'
   | 'concurrentTransactions'
+  | 'groupIdNotFound'
   | 'memberIdRequired'
   | 'fencedInstanceId'
   | 'invalidRecord'
@@ -99,6 +102,7 @@ export const KafkaCode: Readonly<Record<KafkaCodeName, number>> = {
   rebalanceInProgress: 27,
   topicAlreadyExists: 36,
   concurrentTransactions: 51,
+  groupIdNotFound: 69,
   memberIdRequired: 79,
   fencedInstanceId: 82,
   invalidRecord: 87,

@@ -33,6 +33,7 @@ export type ApiName =
   | 'heartbeat'
   | 'leaveGroup'
   | 'syncGroup'
+  | 'describeGroups'
   | 'createTopics'
   | 'deleteTopics'
   | 'initProducerId'
@@ -40,6 +41,7 @@ export type ApiName =
   | 'addOffsetsToTxn'
   | 'endTxn'
   | 'txnOffsetCommit'
+  | 'deleteGroups'
 
 /** All of them; Kafka 2.8 is the oldest that has every one, 4.x has them all. */
 export const APIS: Readonly<Record<ApiName, Api>> = {
@@ -54,6 +56,7 @@ export const APIS: Readonly<Record<ApiName, Api>> = {
   heartbeat: api('Heartbeat', 12, 3),
   leaveGroup: api('LeaveGroup', 13, 3),
   syncGroup: api('SyncGroup', 14, 3),
+  describeGroups: api('DescribeGroups', 15, 4),
   createTopics: api('CreateTopics', 19, 4),
   deleteTopics: api('DeleteTopics', 20, 3),
   initProducerId: api('InitProducerId', 22, 1),
@@ -61,4 +64,5 @@ export const APIS: Readonly<Record<ApiName, Api>> = {
   addOffsetsToTxn: api('AddOffsetsToTxn', 25, 2),
   endTxn: api('EndTxn', 26, 2),
   txnOffsetCommit: api('TxnOffsetCommit', 28, 2),
+  deleteGroups: api('DeleteGroups', 42, 1),
 }

@@ -7,6 +7,7 @@ const topic = (name: string, internal = false): Parameters<typeof graphOf>[0]['t
   key: undefined,
   value: undefined,
   internal,
+  created: true,
 })
 
 test('topics, agents and tables are nodes, what flows are edges, once each', () => {
@@ -14,7 +15,9 @@ test('topics, agents and tables are nodes, what flows are edges, once each', () 
     {
       topics: [topic('posts'), topic('app-repartition', true)],
       agents: [{ name: 'count', topics: ['posts', 'app-count'], concurrency: 1, help: 'counts' }],
-      tables: [{ name: 'posts', kind: 'table', changelog: 'c', help: '' }],
+      tables: [
+        { name: 'posts', kind: 'table', changelog: 'c', key: 'string', value: 'number', partitions: undefined, help: '' },
+      ],
     },
     [
       { from: { kind: 'agent', name: 'count' }, to: { kind: 'table', name: 'posts' } },

@@ -33,6 +33,8 @@ class AskedTransport extends LeasedTransport {
       deleteTopics: (names) => inner.deleteTopics(names),
       offsets: (partitions, isolation) => this.#ask('bounds', () => inner.offsets(partitions, isolation)),
       committed: (groupId, partitions) => inner.committed(groupId, partitions),
+      members: (groupId) => inner.members(groupId),
+      deleteGroup: (groupId) => inner.deleteGroup(groupId),
       close: () => inner.close(),
     }
   }

@@ -77,4 +77,35 @@ export const adminCases = {
     const topic = await t.topic(1)
     expect(await (await t.admin()).committed(t.name('group'), [{ topic, partition: 0 }])).toEqual([])
   },
+
+  'a group tells its members, and is deleted with its offsets only once they have left': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(1)
+    const groupId = t.name('group')
+    const partitions = [{ topic, partition: 0 }]
+    const admin = await t.admin()
+    expect(await admin.members(groupId)).toEqual([])
+    const { consumer, events } = t.member(await t.transport(), { label: 'a', groupId, topics: [topic] })
+    await consumer.start()
+    await consumer.commit([{ topic, partition: 0, offset: 5, metadata: '' }])
+    const [joined] = events
+    const id = joined?.type === 'assign' ? joined.memberId : ''
+    expect(await admin.members(groupId)).toEqual([{ id, instanceId: undefined, host: expect.stringMatching(/./) }])
+    await expect(admin.deleteGroup(groupId)).rejects.toMatchObject({
+      code: 'GROUP_NOT_EMPTY',
+      message: expect.stringContaining(groupId),
+    })
+    expect(await admin.committed(groupId, partitions)).toMatchObject([{ offset: 5 }])
+    await consumer.close()
+    await eventually(async () => (await admin.members(groupId)).length === 0, { what: 'the member to be gone' })
+    await admin.deleteGroup(groupId)
+    expect(await admin.committed(groupId, partitions)).toEqual([])
+  },
+
+  'deleting a group that never was, or again, does nothing': async (t: CaseContext): Promise<void> => {
+    const admin = await t.admin()
+    const groupId = t.name('group')
+    await admin.deleteGroup(groupId)
+    await admin.deleteGroup(groupId)
+    expect(await admin.members(groupId)).toEqual([])
+  },
 }
