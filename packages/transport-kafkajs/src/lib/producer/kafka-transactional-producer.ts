@@ -184,7 +184,9 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     const owner = this.#requireInit()
     const missing = await this.#ask('partitions could not be added to the transaction', async () => {
       const answer = await this.#coordinator.send(addPartitionsRequest(owner, added))
-      const refused = answer.find(({ errorCode }) => errorCode !== KafkaCode.ok && errorCode !== OPERATION_NOT_ATTEMPTED)
+      const refused = answer.find(
+        ({ errorCode }) => errorCode !== KafkaCode.ok && errorCode !== OPERATION_NOT_ATTEMPTED,
+      )
       const isMissing = refused?.errorCode === KafkaCode.unknownTopicOrPartition
       return isMissing
         ? { code: KafkaCode.ok, answer: refused }

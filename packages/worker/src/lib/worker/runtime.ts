@@ -17,6 +17,7 @@ import type { Outbox } from '../sending/outbox.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import { Recovery } from '../tasks/recovery.ts'
+import { Standbys } from '../tasks/standbys.ts'
 import { TaskOpener } from '../tasks/task-opener.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
 import { TopicDirectory } from '../topics/topic-directory.ts'
@@ -53,6 +54,7 @@ export class Runtime {
   readonly consumer: Consumer
   readonly flow: FlowControl
   readonly recovery: Recovery
+  readonly standbys: Standbys
   readonly committer: Committer
   readonly rebalance: Rebalance
   readonly elections: Elections
@@ -108,6 +110,7 @@ export class Runtime {
       offsets: (partitions, level) => admin.offsets(partitions, level),
     })
     this.recovery = new Recovery({ stores, reader: () => transport.reader({ isolation }), clock, log, sensor, onBroken: fail })
+    this.standbys = new Standbys({ stores, topics, reader: () => transport.reader({ isolation }), clock, log, onBroken: fail })
     this.#guarantee = settings.exactlyOnce
       ? new ExactlyOnce({
           appId: options.appId,
@@ -161,6 +164,7 @@ export class Runtime {
       committer: this.committer,
       guarantee: this.#guarantee,
       stores,
+      standbys: this.standbys,
       opener: new TaskOpener({
         settings,
         clock,
@@ -231,7 +235,7 @@ export class Runtime {
       groups: topics.groups,
       tasks: [...this.rebalance.tasks.keys()],
       generation: this.rebalance.generation,
-      warm: [],
+      warm: this.standbys.warm,
       address,
       instanceId: this.#instanceId,
       life: this.rebalance.group.life,
