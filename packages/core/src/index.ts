@@ -19,6 +19,7 @@ export {
   type CommandSpec,
   type HasCommandLine,
   type JobDescription,
+  type OtherStore,
   type ResetScope,
   type RunningPlace,
   type TableDescription,

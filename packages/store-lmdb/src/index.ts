@@ -1,1 +1,2 @@
+export { findOtherFormats, removeOtherFormat, type OtherFormat } from './lib/other-formats.ts'
 export { createLmdbStore, type LmdbStore, type LmdbStoreOptions } from './lib/lmdb-store.ts'

@@ -11,6 +11,7 @@ import { Topic, type AnyTopic } from '@millrace/streams'
 import { agentLag } from './agent-lag.ts'
 import type { AppParts } from './app-parts.ts'
 import { describeApp, topicsOf } from './describe-app.ts'
+import { otherStores, removeOtherStore } from './other-stores.ts'
 import { packageDirectory } from './package-directory.ts'
 import { readRows, readTable } from './read-table.ts'
 import { resetApp, resetScope } from './reset-app.ts'
@@ -27,9 +28,11 @@ export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): Com
     jobs: () => [...definitions.jobs.values()].map((job) => describeJobPlan(job, surroundings.clock.now())),
     place: () => {
       const { enabled, host, port } = surroundings.settings.web
-      const { log, store } = runtime.directories()
-      return { web: { enabled, host, port }, logDirectory: log, storeDirectory: store }
+      const { data, log, store } = runtime.directories()
+      return { web: { enabled, host, port }, dataDirectory: data, logDirectory: log, storeDirectory: store }
     },
+    otherStores: () => otherStores(runtime.directories()),
+    removeOtherStore,
     configure: (options, { log, appFile }) => {
       runtime.configure(options)
       surroundings.log = log

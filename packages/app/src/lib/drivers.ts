@@ -84,6 +84,8 @@ export async function openStore(choice: DriverChoice): Promise<StoreDriver> {
 
 /** Where the local log and the local store are; `undefined` where the settings name none. */
 export function directoriesOf(choice: DriverChoice): {
+  /** Where directories of the app belong. */
+  readonly data: string
   readonly log: string | undefined
   readonly store: string | undefined
 } {
@@ -91,6 +93,7 @@ export function directoriesOf(choice: DriverChoice): {
   const brokerUrl = typeof broker === 'string' ? parseBrokerUrl(broker) : undefined
   const storeUrl = typeof store === 'string' ? parseStoreUrl(store) : undefined
   return {
+    data: directoryOf(undefined, choice),
     log: brokerUrl?.scheme === 'embedded' ? directoryOf(brokerUrl.directory, choice) : undefined,
     store: storeUrl?.scheme === 'lmdb' ? storeDirectoryOf(storeUrl.directory, choice) : undefined,
   }

@@ -23,6 +23,7 @@ export function workerSettings(settings: ResolvedSettings): WorkerSettings {
     maxEventBytes: settings.maxEventBytes,
     maxRecordBytes: settings.maxRecordBytes,
     cacheBytes: settings.cacheBytes,
+    standbys: settings.standbys,
     exactlyOnce: settings.processingGuarantee === 'exactly-once',
     transactionTimeoutMs: settings.transactionTimeoutMs,
     ...(settings.instanceId === undefined ? {} : { instanceId: settings.instanceId }),

@@ -34,7 +34,12 @@ export interface CliOptions {
  * process.exitCode = await runCli(process.argv.slice(2))
  */
 export async function runCli(words: readonly string[], options: CliOptions = {}): Promise<number> {
-  const terminal = options.terminal ?? { stdout: process.stdout, stderr: process.stderr, env: process.env }
+  const terminal = options.terminal ?? {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    stdin: process.stdin,
+    env: process.env,
+  }
   try {
     return await runWords(words, options, terminal)
   } catch (error) {

@@ -28,6 +28,10 @@ export interface CommandLineApp {
   jobs(): readonly JobDescription[]
   /** What of this machine a worker would use. Needs no broker. */
   place(): RunningPlace
+  /** Stores on this machine that were written by another version of Millrace and are of no use to this one. */
+  otherStores(): Promise<readonly OtherStore[]>
+  /** Deletes one of them. No worker of that version may run on it. */
+  removeOtherStore(store: OtherStore): Promise<void>
   /**
    * Takes options of the command line before anything starts. Throws `SETTING_INVALID` for a bad value, naming the option.
    *
@@ -74,9 +78,18 @@ export interface JobDescription {
 /** What of this machine a worker uses. */
 export interface RunningPlace {
   readonly web: { readonly enabled: boolean; readonly host: string; readonly port: number }
+  /** Absolute path under which a directory of the app is made when nothing else is said. It may be missing. */
+  readonly dataDirectory: string
   /** Absolute paths of what the app keeps on disk; `undefined` where that is in memory, on Kafka, or made by the app. */
   readonly logDirectory: string | undefined
   readonly storeDirectory: string | undefined
+}
+
+/** A store of another format version. Its rows are all in the changelogs. */
+export interface OtherStore {
+  /** Absolute path. */
+  readonly directory: string
+  readonly format: number
 }
 
 /** Broker access for commands. Calls may overlap; all but `close` throw `CLOSED` after `close`. */

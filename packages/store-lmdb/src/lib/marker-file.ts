@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { MillraceError } from '@millrace/core'
 
 /** Of the rows in the data file. Raise it when an older version could not read what this one writes. */
-const FORMAT = 1
+export const FORMAT: number = 1
 
 /** Whether a directory has a store, by the file that says so. Throws `STORE_VERSION` or `STORE_CORRUPT`. */
 export function hasMarker(directory: string): boolean {
@@ -26,11 +26,13 @@ export function writeMarker(directory: string): void {
   renameSync(`${path}.new`, path)
 }
 
-function markerPath(directory: string): string {
+/** The file that says what a directory holds. */
+export function markerPath(directory: string): string {
   return join(directory, 'millrace-store.json')
 }
 
-function formatIn(text: string): number | undefined {
+/** The format that a marker tells; `undefined` when it is none. */
+export function formatIn(text: string): number | undefined {
   try {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && 'format' in value && typeof value.format === 'number'

@@ -32,6 +32,8 @@ export interface ParameterGrammar {
   readonly choices: readonly string[] | undefined
   /** For help, where somebody else applies it. */
   readonly shownDefault: string | undefined
+  /** Which names of the app the shell completes; `targets` are topics, and agents with `@`. */
+  readonly completes?: 'topics' | 'agents' | 'tables' | 'targets' | undefined
 }
 
 export interface OptionGrammar extends ParameterGrammar {

@@ -3,7 +3,12 @@ import { globalOptions } from '../arguments/common-options.ts'
 import { appCommand } from './app-command.ts'
 import type { Command } from './command-context.ts'
 import { dlqCommand } from './dlq-command.ts'
+import { cleanVersionsCommand } from './clean-versions-command.ts'
+import { jobsCommand } from './jobs-command.ts'
+import { lagCommand } from './lag-command.ts'
 import { listingCommands } from './listing-commands.ts'
+import { modelsCommand } from './models-command.ts'
+import { resetCommand } from './reset-command.ts'
 import { sendCommand } from './send-command.ts'
 import { tableCommand } from './table-command.ts'
 import { topicsCommand } from './topics-command.ts'
@@ -16,7 +21,12 @@ export const builtInCommands: readonly Command[] = [
   ...listingCommands,
   topicsCommand,
   tableCommand,
+  modelsCommand,
+  jobsCommand,
+  lagCommand,
   dlqCommand,
+  resetCommand,
+  cleanVersionsCommand,
 ]
 
 /** The built-in commands and the app's own. Throws `NAME_TAKEN` and `DEFINITION_INVALID` for what would hide another. */

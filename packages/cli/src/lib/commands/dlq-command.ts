@@ -1,11 +1,9 @@
 import {
   type AgentDeadLetters,
-  type CommandLineApp,
   type DeadLetter,
   type DeadLetterPlace,
   type DeadLetterSummary,
   MillraceError,
-  nearestName,
   type RawHeaders,
   type ReplayOutcome,
   type ShownBytes,
@@ -13,6 +11,7 @@ import {
 import { option, positional } from '../arguments/grammar.ts'
 import { cellText, toJson } from '../output/text-table.ts'
 import { type Command, type CommandContext, withClient } from './command-context.ts'
+import { requireAgent } from './require-agent.ts'
 
 /** `dlq list|show|replay`: events that agents have given up. Needs no worker. */
 export const dlqCommand: Command = {
@@ -31,7 +30,7 @@ export const dlqCommand: Command = {
         choices: ['list', 'show', 'replay'],
         describe: 'list [agent], show agent partition offset, or replay agent',
       }),
-      positional('agent', { required: false, describe: 'Name of the agent' }),
+      positional('agent', { required: false, describe: 'Name of the agent', completes: 'agents' }),
       positional('letter-partition', {
         key: 'at',
         required: false,
@@ -187,15 +186,6 @@ function refuse({ values }: CommandContext, action: string, keys: readonly strin
   if (given === undefined) return
   const what = given === 'at' || given === 'offset-at' ? 'a partition and an offset as arguments' : `--${given}`
   throw usage(`dlq ${action} does not take ${what}.`)
-}
-
-function requireAgent(app: CommandLineApp, agent: string): void {
-  const names = app.describe().agents.map(({ name }) => name)
-  if (names.includes(agent)) return
-  const nearest = nearestName(agent, names)
-  throw usage(
-    `The app "${app.id}" has no agent "${agent}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`,
-  )
 }
 
 function usage(detail: string): MillraceError {

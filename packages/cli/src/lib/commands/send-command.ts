@@ -18,7 +18,7 @@ export const sendCommand: Command = {
       }),
     ],
     positionals: [
-      positional('target', { describe: 'Name of a topic, or @ and the name of an agent' }),
+      positional('target', { describe: 'Name of a topic, or @ and the name of an agent', completes: 'targets' }),
       positional('value', { required: false, describe: 'Text, a number or JSON, as the target declares' }),
     ],
     showsSettings: false,

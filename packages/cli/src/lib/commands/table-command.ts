@@ -10,7 +10,7 @@ export const tableCommand: Command = {
     describe: 'Show committed rows of a table, or the value of one key',
     options: [option('limit', { type: 'number', default: 100, describe: 'Most rows to show' })],
     positionals: [
-      positional('name', { describe: 'Name of the table' }),
+      positional('name', { describe: 'Name of the table', completes: 'tables' }),
       positional('key', { required: false, describe: 'Key, as text (JSON for keys that are objects)' }),
     ],
     showsSettings: false,

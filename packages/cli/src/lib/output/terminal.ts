@@ -9,6 +9,8 @@ export interface OutputStream {
 export interface Terminal {
   readonly stdout: OutputStream
   readonly stderr: OutputStream
+  /** Where a person answers; without it nobody can be asked. */
+  readonly stdin?: NodeJS.ReadableStream & { readonly isTTY?: boolean }
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
