@@ -25,6 +25,8 @@ export interface TaskPart {
   }
   /** Explicit partition count; `undefined` follows the sources (see *Table partitions* in the docs). */
   readonly partitions: number | undefined
+  /** Warm copies to keep on other workers; `undefined` follows the worker's settings. */
+  readonly standbys?: number | undefined
   /** Called when a task is opened and its store has been recovered. */
   openPart(context: PartContext): OpenPart
 }

@@ -31,7 +31,15 @@ export const settingDeclarations = {
   },
   instanceId: {
     type: 'name',
-    help: "Name of this worker for static membership (Kafka's group.instance.id): a worker that comes back within sessionTimeout gets its partitions back without a rebalance.",
+    derived: 'the id that the store keeps with its rows (lmdb:), none with memory:',
+    help: "Name of this worker for static membership (Kafka's group.instance.id): a worker that was killed and comes back within sessionTimeout gets its partitions back without a rebalance.",
+  },
+  standbys: {
+    type: 'integer',
+    least: 0,
+    most: 100,
+    default: 0,
+    help: "Warm copies of each table partition to keep on other workers, for tables that say nothing else: what takes a dead worker's partitions over then reads only the end of their changelogs.",
   },
 
   // the commit cycle

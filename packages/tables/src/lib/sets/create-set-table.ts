@@ -1,5 +1,6 @@
 import { MillraceError, validateName, type CodecSpec } from '@millrace/core'
 import type { PartitionKey } from '../keys/partition-bytes.ts'
+import { checkStandbys } from '../tables/check-standbys.ts'
 import { roundTripCodec } from '../tables/round-trip-codec.ts'
 import type { KeyOf, RoundTrip, ValueOf } from '../tables/table-types.ts'
 import type { TablesDeps } from '../tables/tables-deps.ts'
@@ -14,6 +15,8 @@ export interface SetTableOptions<KS extends CodecSpec, ES extends CodecSpec> {
   readonly value: ES & RoundTrip<ES>
   /** Partition count, as for tables. */
   readonly partitions?: number
+  /** Warm copies, as for tables; global sets are everywhere anyhow. */
+  readonly standbys?: number
   /** As for tables. */
   readonly partitionBy?: (key: KeyOf<KS>) => PartitionKey
   /** As for tables; global sets have none. */
@@ -51,6 +54,7 @@ export function createSetTable<KS extends CodecSpec, ES extends CodecSpec>(
     keyCodec: roundTripCodec<KS>(options.key, 'key', where),
     elementCodec: roundTripCodec<ES>(options.value, 'element', where),
     partitions: options.partitions,
+    standbys: checkStandbys(where, options.standbys),
     partitionBy: options.partitionBy,
     partitioner: options.partitioner ?? 'key',
     help: options.help,

@@ -8,6 +8,7 @@ export interface SetTableDefinition<K, E> {
   readonly keyCodec: Codec<K>
   readonly elementCodec: Codec<E>
   readonly partitions: number | undefined
+  readonly standbys?: number | undefined
   readonly partitionBy: ((key: K) => PartitionKey) | undefined
   readonly partitioner: 'key' | 'source'
   readonly help: string | undefined

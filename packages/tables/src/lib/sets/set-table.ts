@@ -21,6 +21,7 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
   readonly help: string | undefined
   readonly changelog: TaskPart['changelog']
   readonly partitions: number | undefined
+  readonly standbys: number | undefined
   /** `Codec.name` of the keys. */
   readonly keyCodec: string
   /** `Codec.name` of the elements. */
@@ -47,6 +48,7 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
     this.help = definition.help
     this.changelog = changelogOf(deps.appId, name)
     this.partitions = definition.partitions
+    this.standbys = definition.standbys
     this.keyCodec = keyCodec.name
     this.valueCodec = elementCodec.name
     this.#place = place

@@ -1,5 +1,6 @@
 import { validateName, type CodecSpec } from '@millrace/core'
 import type { KeyOf, Fallback, GivenOf, ValueOf } from './table-types.ts'
+import { checkStandbys } from './check-standbys.ts'
 import { roundTripCodec } from './round-trip-codec.ts'
 import { Table } from './table.ts'
 import type { TableOptions } from './table-options.ts'
@@ -15,7 +16,7 @@ export type TableOf<KS extends CodecSpec, VS extends CodecSpec, D extends Fallba
 /**
  * Declares a table. What `app.table` calls.
  *
- * @throws `CODEC_UNKNOWN`, `NAME_INVALID`
+ * @throws `CODEC_UNKNOWN`, `NAME_INVALID`, `DEFINITION_INVALID`
  */
 export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extends Fallback<VS> = undefined>(
   deps: TablesDeps,
@@ -32,6 +33,7 @@ export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extend
     valueCodec: roundTripCodec<VS>(options.value, 'value', where),
     fallback: options.default,
     partitions: options.partitions,
+    standbys: checkStandbys(where, options.standbys),
     partitionBy: options.partitionBy,
     partitioner: options.partitioner ?? 'key',
     help: options.help,

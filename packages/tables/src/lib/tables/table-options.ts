@@ -11,6 +11,8 @@ export interface TableOptions<KS extends CodecSpec, VS extends CodecSpec, D exte
   readonly default?: D
   /** Partition count; by default the existing changelog's, else that of the source topics. */
   readonly partitions?: number
+  /** Warm copies of each partition to keep on other workers, so that one that takes it over need not read the whole changelog. Default: the setting `standbys`. */
+  readonly standbys?: number
   /** The part of a composite key that is the key of the source topic: text, a number or bytes. */
   readonly partitionBy?: (key: KeyOf<KS>) => PartitionKey
   /**

@@ -17,6 +17,7 @@ export interface TableDefinition<K, V> {
   readonly valueCodec: Codec<V>
   readonly fallback: (() => V) | undefined
   readonly partitions: number | undefined
+  readonly standbys?: number | undefined
   readonly partitionBy: ((key: K) => PartitionKey) | undefined
   readonly partitioner: 'key' | 'source'
   readonly help: string | undefined
@@ -38,6 +39,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
   readonly help: string | undefined
   readonly changelog: TaskPart['changelog']
   readonly partitions: number | undefined
+  readonly standbys: number | undefined
   /** `Codec.name` of the keys. */
   readonly keyCodec: string
   /** `Codec.name` of the values. */
@@ -63,6 +65,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     this.help = definition.help
     this.changelog = changelogOf(deps.appId, name)
     this.partitions = definition.partitions
+    this.standbys = definition.standbys
     this.keyCodec = keyCodec.name
     this.valueCodec = definition.valueCodec.name
     this.#place = place

@@ -4,6 +4,8 @@ import type { TaskOwner } from '../worker/worker.ts'
 export interface GroupData {
   /** By task id. */
   readonly owners: ReadonlyMap<string, TaskOwner>
+  /** By task id: the members that keep a warm copy, the one to keep it first if not all do. */
+  readonly standbys: ReadonlyMap<string, readonly string[]>
   /** Ids of tasks that nobody can take. */
   readonly unassigned: readonly string[]
   /** `memberStamp` of each static member, by instance id, as the assignment was made for it. */
@@ -12,7 +14,7 @@ export interface GroupData {
   readonly life: string | undefined
 }
 
-export const NO_GROUP_DATA: GroupData = { owners: new Map(), unassigned: [], stamps: new Map(), life: undefined }
+export const NO_GROUP_DATA: GroupData = { owners: new Map(), standbys: new Map(), unassigned: [], stamps: new Map(), life: undefined }
 
 const VERSION = 1
 
@@ -20,6 +22,7 @@ const VERSION = 1
 interface GroupJson {
   readonly v: number
   readonly members: readonly { readonly id: string; readonly address?: string; readonly tasks: readonly string[] }[]
+  readonly standbys?: Readonly<Record<string, readonly string[]>>
   readonly unassigned: readonly string[]
   readonly stamps?: Readonly<Record<string, string>>
   readonly life?: string
@@ -39,6 +42,7 @@ export function encodeGroupData(data: GroupData): Uint8Array {
       ...(entry.address === undefined ? {} : { address: entry.address }),
       tasks: entry.tasks,
     })),
+    ...(data.standbys.size === 0 ? {} : { standbys: Object.fromEntries(data.standbys) }),
     unassigned: data.unassigned,
     ...(data.stamps.size === 0 ? {} : { stamps: Object.fromEntries(data.stamps) }),
     ...(data.life === undefined ? {} : { life: data.life }),
@@ -58,5 +62,11 @@ export function decodeGroupData(bytes: Uint8Array): GroupData {
   const owners = new Map<string, TaskOwner>()
   for (const member of json.members)
     for (const task of member.tasks) owners.set(task, { member: member.id, address: member.address })
-  return { owners, unassigned: json.unassigned, stamps: new Map(Object.entries(json.stamps ?? {})), life: json.life }
+  return {
+    owners,
+    standbys: new Map(Object.entries(json.standbys ?? {})),
+    unassigned: json.unassigned,
+    stamps: new Map(Object.entries(json.stamps ?? {})),
+    life: json.life,
+  }
 }

@@ -3,6 +3,8 @@ export interface TaskTopology {
   readonly topics: readonly string[]
   /** Names of tables and stateful operators. */
   readonly parts: readonly string[]
+  /** Warm copies wanted of each task, the most that any of its parts wants. */
+  readonly standbys?: number
 }
 
 /** What a member tells the group's leader about itself. */
@@ -13,8 +15,8 @@ export interface MemberData {
   readonly tasks: readonly string[]
   /** Generation in which it was given them; of two that claim a task, the later one has it. */
   readonly generation: number
-  /** Ids of tasks whose state it holds without running them. */
-  readonly warm: readonly string[]
+  /** Tasks whose state it holds without running them, and how many changelog offsets of each it has absorbed. */
+  readonly warm: ReadonlyMap<string, number>
   readonly address: string | undefined
   /** Of a static member: its instance id, which outlives its member id. */
   readonly instanceId?: string | undefined
@@ -29,7 +31,7 @@ interface MemberJson {
   readonly groups: Readonly<Record<string, TaskTopology>>
   readonly tasks: readonly string[]
   readonly generation: number
-  readonly warm: readonly string[]
+  readonly warm: Readonly<Record<string, number>>
   readonly address?: string
   readonly instanceId?: string
   readonly life?: string
@@ -41,7 +43,7 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     groups: Object.fromEntries([...data.groups].map(([partitions, topology]) => [String(partitions), topology])),
     tasks: data.tasks,
     generation: data.generation,
-    warm: data.warm,
+    warm: Object.fromEntries(data.warm),
     ...(data.address === undefined ? {} : { address: data.address }),
     ...(data.instanceId === undefined ? {} : { instanceId: data.instanceId }),
     ...(data.life === undefined ? {} : { life: data.life }),
@@ -62,7 +64,7 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     groups: new Map(Object.entries(json.groups).map(([partitions, topology]) => [Number(partitions), topology])),
     tasks: json.tasks,
     generation: json.generation,
-    warm: json.warm,
+    warm: new Map(Object.entries(json.warm)),
     address: json.address,
     ...(json.instanceId === undefined ? {} : { instanceId: json.instanceId }),
     life: json.life,

@@ -5,7 +5,7 @@ import type { TaskTopology } from './member-data.ts'
 import { type AssignmentPlan, type PlannedMember, planAssignment } from './plan-assignment.ts'
 
 function member(id: string, groups: ReadonlyMap<number, TaskTopology>, tasks: readonly string[] = [], generation = 0): PlannedMember {
-  return { id, data: { groups, tasks, generation, warm: [], address: undefined, life: undefined } }
+  return { id, data: { groups, tasks, generation, warm: new Map(), address: undefined, life: undefined } }
 }
 
 /** The members as they come to the next rebalance, each with what it was given. */
@@ -110,6 +110,58 @@ test('of two that claim a task the later generation keeps it; one that holds its
   expect(claimed.owners.get('2-0')).toBe('m1')
   const cold = member('m0', topology)
   const warm = member('m1', topology)
-  const preferred = planAssignment([cold, { id: 'm1', data: { ...warm.data, warm: ['2-1'] } }])
+  const preferred = planAssignment([cold, { id: 'm1', data: { ...warm.data, warm: new Map([['2-1', 7]]) } }])
   expect(preferred.owners.get('2-1')).toBe('m1')
 })
+
+test('warm copies: never with the owner, as many as wanted, even, and they stay where they are', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 24 }), fc.integer({ min: 0, max: 3 }), (size, partitions, standbys) => {
+      const topology = new Map([[partitions, { topics: ['t'], parts: ['x'], standbys }]])
+      const members = Array.from({ length: size }, (_, i) => member(`m${i}`, topology))
+      const plan = planAssignment(members)
+      const copies = Math.min(standbys, size - 1)
+      expect(plan.standbys.size).toBe(copies === 0 ? 0 : partitions)
+      for (const [task, holders] of plan.standbys) {
+        expect(holders.length).toBe(copies)
+        expect(new Set(holders).size).toBe(copies)
+        expect(holders).not.toContain(plan.owners.get(task))
+      }
+      const kept = members.map(({ id }) => [...plan.standbys.values()].filter((holders) => holders.includes(id)).length)
+      if (copies > 0) expect(Math.max(...kept)).toBeLessThanOrEqual(Math.ceil((partitions * copies) / size) + copies)
+      const next = planAssignment(withCopies(after(members, plan), plan))
+      expect(next.owners).toEqual(plan.owners)
+      for (const [task, holders] of next.standbys) expect(holders.toSorted()).toEqual(plan.standbys.get(task)?.toSorted())
+    }),
+  )
+})
+
+test('when a member goes, its tasks go to those that have copies', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 3, max: 6 }), fc.integer({ min: 1, max: 3 }), (size, times) => {
+      const partitions = size * (size - 1) * times
+      const topology = new Map([[partitions, { topics: ['t'], parts: ['x'], standbys: 1 }]])
+      const members = Array.from({ length: size }, (_, i) => member(`m${i}`, topology))
+      const plan = planAssignment(members)
+      const next = planAssignment(withCopies(after(members, plan), plan).slice(1))
+      for (const [task, owner] of plan.owners) expect(next.owners.get(task)).toBe(owner === 'm0' ? plan.standbys.get(task)?.[0] : owner)
+    }),
+  )
+})
+
+test('a member that comes is given tasks that it has copies of', () => {
+  const topology = new Map([[8, { topics: ['t'], parts: ['x'], standbys: 1 }]])
+  const [one, two] = [member('m0', topology, ['8-0', '8-1', '8-2', '8-3', '8-4', '8-5', '8-6', '8-7'], 4), member('m1', topology)]
+  const plan = planAssignment([one, { ...two, data: { ...two.data, warm: new Map([['8-1', 5], ['8-4', 9]]) } }])
+  const given = [...plan.owners].filter(([, owner]) => owner === 'm1').map(([task]) => task)
+  expect(given.length).toBe(4)
+  expect(given).toEqual(expect.arrayContaining(['8-1', '8-4']))
+})
+
+/** As members report the copies that they were given. */
+function withCopies(members: readonly PlannedMember[], plan: AssignmentPlan): PlannedMember[] {
+  return members.map(({ id, data }) => ({
+    id,
+    data: { ...data, warm: new Map([...plan.standbys].filter(([, holders]) => holders.includes(id)).map(([task]) => [task, 100])) },
+  }))
+}

@@ -1,5 +1,6 @@
 import { taskId } from '../tasks/task-id.ts'
 import type { MemberData } from './member-data.ts'
+import { planStandbys, Warmth } from './plan-standbys.ts'
 
 export interface PlannedMember {
   readonly id: string
@@ -12,11 +13,15 @@ interface TaskGroup {
   /** What the tasks consist of, for the members that get them. */
   readonly topics: readonly string[]
   readonly members: readonly string[]
+  /** Warm copies wanted of each task. */
+  readonly standbys: number
 }
 
 export interface AssignmentPlan {
   /** Task id to member id. */
   readonly owners: ReadonlyMap<string, string>
+  /** Task id to the members that keep warm copies of it, the first choice first. */
+  readonly standbys: ReadonlyMap<string, readonly string[]>
   /** Topics of the tasks of each partition count. */
   readonly topics: ReadonlyMap<number, readonly string[]>
   /** Ids of tasks of which some topic or table is run by nobody. */
@@ -29,7 +34,8 @@ export interface AssignmentPlan {
  */
 export function planAssignment(members: readonly PlannedMember[]): AssignmentPlan {
   const sorted = members.toSorted((a, b) => compare(a.id, b.id))
-  const placement = new Placement(sorted.map((member) => member.id))
+  const warmth = new Warmth(sorted)
+  const placement = new Placement(sorted.map((member) => member.id), warmth)
   const topics = new Map<number, readonly string[]>()
   const unassigned: string[] = []
   const claims = claimsOf(sorted)
@@ -45,9 +51,10 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
       if (owner !== undefined && group.members.includes(owner)) placement.give(partitions, partition, owner)
     }
   }
-  placement.giveRest((id) => sorted.filter((member) => member.data.warm.includes(id)).map((member) => member.id))
+  placement.giveRest()
   placement.balance()
-  return { owners: placement.owners(), topics, unassigned }
+  const owners = placement.owners()
+  return { owners, standbys: planStandbys(placement.groups, { owners, before: claims, warmth }), topics, unassigned }
 }
 
 /** Of two that claim a task the one with the later generation has it. */
@@ -82,7 +89,8 @@ function groupOf(partitions: number, members: readonly PlannedMember[]): { reado
   const [, best] = [...bySet].toSorted(
     ([keyA, a], [keyB, b]) => b.size - a.size || b.members.length - a.members.length || compare(keyA, keyB),
   )[0] ?? ['', { topics: [], size: 0, members: [] }]
-  return { group: { partitions, topics: best.topics, members: best.members }, complete: best.size === all.size }
+  const standbys = Math.max(0, ...members.map(({ data }) => data.groups.get(partitions)?.standbys ?? 0))
+  return { group: { partitions, topics: best.topics, members: best.members, standbys }, complete: best.size === all.size }
 }
 
 /** Tasks on members, while they are being placed. */
@@ -94,12 +102,19 @@ class Placement {
   readonly #load = new Map<string, number>()
   readonly #taken = new Set<string>()
 
-  constructor(members: readonly string[]) {
+  readonly #warmth: Warmth
+
+  constructor(members: readonly string[], warmth: Warmth) {
     this.#members = members
+    this.#warmth = warmth
     for (const member of members) {
       this.#held.set(member, new Map())
       this.#load.set(member, 0)
     }
+  }
+
+  get groups(): readonly TaskGroup[] {
+    return this.#groups
   }
 
   addGroup(group: TaskGroup): void {
@@ -116,13 +131,14 @@ class Placement {
     this.#taken.add(taskId(partitions, partition))
   }
 
-  giveRest(warmOn: (id: string) => readonly string[]): void {
+  /** To members that have a copy of the task's state, if there are any. */
+  giveRest(): void {
     for (const group of this.#groups) {
       if (group.members.length === 0) continue
       for (let partition = 0; partition < group.partitions; partition++) {
         const id = taskId(group.partitions, partition)
         if (this.#taken.has(id)) continue
-        const warm = warmOn(id).filter((member) => group.members.includes(member))
+        const warm = this.#warmth.warmest(id).filter((member) => group.members.includes(member))
         this.give(group.partitions, partition, this.#leastLoaded(group, warm.length > 0 ? warm : group.members))
       }
     }
@@ -163,7 +179,10 @@ class Placement {
   }
 
   #move(partitions: number, from: string, to: string): void {
-    const partition = this.#held.get(from)?.get(partitions)?.pop()
+    const list = this.#held.get(from)?.get(partitions)
+    if (list === undefined || list.length === 0) return
+    const warm = list.findLastIndex((one) => this.#warmth.has(taskId(partitions, one), to))
+    const [partition] = list.splice(warm >= 0 ? warm : list.length - 1, 1)
     if (partition === undefined) return
     this.#load.set(from, this.#loadOf(from) - 1)
     this.give(partitions, partition, to)

@@ -18,11 +18,13 @@ import type { Subscription } from '../feeds/subscription.ts'
 import { taskId } from '../tasks/task-id.ts'
 import type { Knowledge, TaskOpener } from '../tasks/task-opener.ts'
 import { type TaskListener, TaskRuntime, type TaskSource } from '../tasks/task-runtime.ts'
+import type { CopyPlace, Standbys } from '../tasks/standbys.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerSettings } from '../worker/worker-options.ts'
 import { withinLimit } from '../worker/within-limit.ts'
 import type { WorkerEvents } from '../worker/worker.ts'
+import { copiesFor } from './copies-for.ts'
 import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
 import { isOutdated } from './member-stamp.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
@@ -43,6 +45,7 @@ export interface RebalanceDeps {
   readonly committer: Committer
   readonly guarantee: Guarantee
   readonly stores: TaskStores
+  readonly standbys: Pick<Standbys, 'assign' | 'close'>
   readonly opener: TaskOpener
   readonly listener: TaskListener
   readonly subscriptions: () => readonly Subscription[]
@@ -142,7 +145,7 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onAssign(change: AssignmentChange): Promise<void> {
-    const { clock, sensor, gate, onChange, instanceId } = this.#deps
+    const { clock, sensor, gate, onChange, instanceId, topics, standbys } = this.#deps
     this.#startedMs ??= clock.monotonic()
     const self = instanceId ?? change.memberId
     this.#memberId = self
@@ -151,8 +154,12 @@ export class Rebalance implements RebalanceListener {
     this.#reason = rebalanceReason({ before: this.#group, after: group, self, isFirst: this.#count === 0 })
     this.#group = group
     const { lost, gained } = this.#compare({ lost: change.lost, kept: this.#known(change.kept), gained: this.#known(change.gained) })
+    const copies = this.#stopping === undefined ? copiesFor(self, group, topics) : []
+    const staying = [...this.#tasks.values()].filter(({ id }) => !lost.includes(id))
+    this.#want([...staying, ...gained.map(([place]) => place)], copies)
     for (const id of lost) this.#lose(id, 'another worker has it now')
     this.#purge()
+    standbys.assign(copies)
     const opened = this.#stopping !== undefined ? [] : gained.map(([partition, assigned]) => this.#add(partition, assigned))
     if (this.#stopping === undefined) gate.unblock(BLOCKED_BY.rebalance)
     this.#count++
@@ -202,12 +209,14 @@ export class Rebalance implements RebalanceListener {
   /** No task is taken any more; `finishing` is the worker's last drain and commit. */
   stop(finishing: Promise<void>): void {
     this.#stopping = finishing
+    this.#want([], [])
   }
 
   /** Closes all tasks, after `stop`. */
   async close(): Promise<void> {
     for (const id of [...this.#tasks.keys()]) this.#lose(id, 'the worker stops')
     this.#purge()
+    await this.#deps.standbys.close()
     await Promise.all(this.#closing)
   }
 
@@ -271,6 +280,20 @@ export class Rebalance implements RebalanceListener {
       () => undefined,
       (thrown: unknown) => this.#deps.log.warn({ task: id, error: toError(thrown).message }, `Task ${id} was not closed cleanly.`),
     )
+    this.#closing.add(closing)
+    void closing.then(() => this.#closing.delete(closing))
+  }
+
+  /** Stores of these stay open from one use to the next, until the next assignment. */
+  #want(tasks: readonly Pick<TaskPlace, 'partitions' | 'partition'>[], copies: readonly CopyPlace[]): void {
+    const { topics, stores, log } = this.#deps
+    const ofTasks = tasks.flatMap(({ partitions, partition }) =>
+      topics.partsWith(partitions).map(({ name }) => partitionKey({ topic: name, partition })),
+    )
+    const ofCopies = copies.map(({ part, partition }) => partitionKey({ topic: part.name, partition }))
+    const closing = stores.want(new Set([...ofTasks, ...ofCopies])).catch((thrown: unknown) => {
+      log.warn({ error: toError(thrown).message }, 'A store that is needed no more was not closed cleanly.')
+    })
     this.#closing.add(closing)
     void closing.then(() => this.#closing.delete(closing))
   }

@@ -7,7 +7,7 @@ const data: MemberData = {
   groups: new Map([[2, { topics: ['a', 'b'], parts: ['counts'] }], [1, { topics: ['c'], parts: [] }]]),
   tasks: ['2-0'],
   generation: 3,
-  warm: [],
+  warm: new Map([['1-0', 12]]),
   address: 'http://one:6066',
   life: undefined,
 }

@@ -16,17 +16,28 @@ export const taskAssignor: GroupAssignor = {
     const assignments = new Map<string, TopicPartition[]>()
     const owners = new Map<string, TaskOwner>()
     const byId = new Map(members.map((member) => [member.id, member.data]))
+    const nameOf = (member: string): string => byId.get(member)?.instanceId ?? member
     for (const [partitions, topics] of plan.topics)
       for (let partition = 0; partition < partitions; partition++) {
         const id = taskId(partitions, partition)
         const member = plan.owners.get(id)
         if (member === undefined) continue
-        owners.set(id, { member: byId.get(member)?.instanceId ?? member, address: byId.get(member)?.address })
+        owners.set(id, { member: nameOf(member), address: byId.get(member)?.address })
         const list = assignments.get(member) ?? []
         assignments.set(member, list)
         for (const topic of topics) list.push({ topic, partition })
       }
-    return { assignments, groupData: encodeGroupData({ owners, unassigned: plan.unassigned, stamps: stampsOf(members), life: groupLife(members) }) }
+    const standbys = new Map([...plan.standbys].map(([id, holders]) => [id, holders.map(nameOf)]))
+    return {
+      assignments,
+      groupData: encodeGroupData({
+        owners,
+        standbys,
+        unassigned: plan.unassigned,
+        stamps: stampsOf(members),
+        life: groupLife(members),
+      }),
+    }
   },
 }
 

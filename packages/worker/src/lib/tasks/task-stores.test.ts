@@ -34,3 +34,19 @@ test('an open that fails holds up nobody', async () => {
   await outsider.close()
   await stores.close(await stores.open('counts', 1))
 })
+
+test('what is wanted again is handed on open; what is wanted no more is closed', async () => {
+  const heap = new HeapStore()
+  const stores = new TaskStores(heap)
+  await stores.want(new Set(['counts/1']))
+  const first = await stores.open('counts', 1)
+  await stores.close(first)
+  expect(heap.partitions.get('counts/1')?.isOpen).toBe(true)
+  expect(await stores.open('counts', 1)).toBe(first)
+  await stores.close(first)
+  const wanted = stores.want(new Set())
+  const again = stores.open('counts', 1)
+  await wanted
+  await stores.close(await again)
+  expect(heap.partitions.get('counts/1')?.isOpen).toBe(false)
+})

@@ -13,6 +13,8 @@ export interface TopicDirectoryDeps {
   readonly log: Logger
   readonly topicPartitions: number
   readonly replicationFactor: number
+  /** Warm copies of parts that say nothing else. Default 0. */
+  readonly standbys?: number
 }
 
 /** The topics of the app as they are on the broker. */
@@ -51,6 +53,11 @@ export class TopicDirectory {
   /** Parts with this partition count. */
   partsWith(partitions: number): readonly TaskPart[] {
     return [...this.#parts].filter(([, count]) => count === partitions).map(([part]) => part)
+  }
+
+  /** Warm copies wanted of a part. */
+  copiesOf(part: TaskPart): number {
+    return part.standbys ?? this.#deps.standbys ?? 0
   }
 
   changelogId(part: TaskPart): string {
@@ -126,10 +133,14 @@ export class TopicDirectory {
 
   #group(): void {
     const counts = new Set(this.#sources.flatMap((topic) => this.partitions(topic) ?? []))
-    for (const count of counts)
+    for (const count of counts) {
+      const parts = this.partsWith(count)
+      const standbys = Math.max(0, ...parts.map((part) => this.copiesOf(part)))
       this.#groups.set(count, {
         topics: this.#sources.filter((topic) => this.partitions(topic) === count),
-        parts: this.partsWith(count).map(({ name }) => name).toSorted(),
+        parts: parts.map(({ name }) => name).toSorted(),
+        ...(standbys === 0 ? {} : { standbys }),
       })
+    }
   }
 }

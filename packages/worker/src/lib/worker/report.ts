@@ -117,6 +117,7 @@ function partStats(name: string, runtime: Runtime | undefined): PartStats {
     partitions: open.map(({ partition }) => partition).toSorted((a, b) => a - b),
     rows: open.reduce((sum, { rows }) => sum + rows, 0),
     recovery: runtime?.recovery.stats(name, open.length > 0) ?? { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 },
+    standbys: runtime?.standbys.of(name) ?? [],
   }
 }
 

@@ -38,6 +38,8 @@ export interface WorkerSettings {
   readonly cacheBytes: number
   readonly exactlyOnce: boolean
   readonly transactionTimeoutMs: number
+  /** Warm copies of each task's state to keep on other workers, for tables that say nothing else. Default 0. */
+  readonly standbys?: number
   /** Static membership: the same after every start. Default: the id that the store keeps with its rows, if it keeps one. */
   readonly instanceId?: string
 }

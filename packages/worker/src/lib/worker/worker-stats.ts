@@ -31,6 +31,8 @@ export interface PartStats {
   /** In the store: as of the last commit. */
   readonly rows: number
   readonly recovery: RecoveryStats
+  /** Warm copies kept here of partitions that run elsewhere; `lag` is in changelog offsets. */
+  readonly standbys: readonly { readonly partition: number; readonly rows: number; readonly lag: number }[]
 }
 
 /** A source partition on this worker. */
