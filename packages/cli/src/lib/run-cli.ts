@@ -4,7 +4,10 @@ import { globalOptions, readCommonOptions, type CommonOptions } from './argument
 import { settingOptions } from './arguments/setting-options.ts'
 import type { Grammar } from './arguments/grammar.ts'
 import type { Command } from './commands/command-context.ts'
+import { completionCommand, printCompletion } from './commands/completion-command.ts'
 import { builtInCommands, commandsOf } from './commands/commands.ts'
+import { COMPLETE } from './completion/completion-script.ts'
+import { completionsOf, NO_NAMES } from './completion/completions-of.ts'
 import { colors } from './output/colors.ts'
 import { describeFailure } from './output/describe-failure.ts'
 import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
@@ -54,6 +57,7 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
 
 async function runWords(words: readonly string[], options: CliOptions, terminal: Terminal): Promise<number> {
   if (words[0] === '--version') return showVersion(terminal, words.includes('--json'))
+  if (words[0] === COMPLETE) return complete(words.slice(1), options, terminal)
   const { takeApart } = await import('./arguments/yargs-engine.ts')
   const { readArguments, readGlobals } = await import('./arguments/read-arguments.ts')
 
@@ -65,6 +69,9 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
   if (common.version) return showVersion(terminal, common.json)
   if (common.workDirectory !== undefined) enterDirectory(common.workDirectory)
   if (common.help || words.length === 0) return showHelp({ words, options, common, program, terminal })
+
+  if (firstLook.command === completionCommand.grammar.name)
+    return printCompletion(readArguments(plain, firstLook).values, terminal)
 
   const location = locate(options, common, terminal)
   const app = options.app ?? (location === undefined ? undefined : await load(location))
@@ -87,6 +94,31 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
     terminal,
     clock: systemClock(),
   })
+}
+
+/** Words for the shell, one a line. Without an app that can be loaded, those that need none: never an error. */
+async function complete(words: readonly string[], options: CliOptions, terminal: Terminal): Promise<number> {
+  const { takeApart } = await import('./arguments/yargs-engine.ts')
+  const { readGlobals } = await import('./arguments/read-arguments.ts')
+  const plain = grammarOf(options.program ?? 'millrace', options, builtInCommands)
+  let grammar = plain
+  let names = NO_NAMES
+  try {
+    const common = readCommonOptions(readGlobals(plain, await takeApart(plain, words.slice(0, -1))))
+    if (common.workDirectory !== undefined) enterDirectory(common.workDirectory)
+    const location = locate(options, common, terminal)
+    const app = options.app ?? (location === undefined ? undefined : await load(location))
+    if (app !== undefined) {
+      const { topics, agents, tables } = app.describe()
+      const nameOf = ({ name }: { readonly name: string }): string => name
+      names = { topics: topics.map(nameOf), agents: agents.map(nameOf), tables: tables.map(nameOf) }
+      grammar = grammarOf(plain.program, options, commandsOf(app))
+    }
+  } catch (error) {
+    terminal.stderr.write(`Names of the app are not completed: ${toError(error).message}\n`)
+  }
+  for (const word of completionsOf(grammar, names, words)) terminal.stdout.write(`${word}\n`)
+  return 0
 }
 
 interface HelpRequest {

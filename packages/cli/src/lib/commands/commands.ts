@@ -4,6 +4,7 @@ import { appCommand } from './app-command.ts'
 import type { Command } from './command-context.ts'
 import { dlqCommand } from './dlq-command.ts'
 import { cleanVersionsCommand } from './clean-versions-command.ts'
+import { completionCommand } from './completion-command.ts'
 import { jobsCommand } from './jobs-command.ts'
 import { lagCommand } from './lag-command.ts'
 import { listingCommands } from './listing-commands.ts'
@@ -27,6 +28,7 @@ export const builtInCommands: readonly Command[] = [
   dlqCommand,
   resetCommand,
   cleanVersionsCommand,
+  completionCommand,
 ]
 
 /** The built-in commands and the app's own. Throws `NAME_TAKEN` and `DEFINITION_INVALID` for what would hide another. */
