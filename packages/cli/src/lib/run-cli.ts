@@ -5,9 +5,11 @@ import { settingOptions } from './arguments/setting-options.ts'
 import type { Grammar } from './arguments/grammar.ts'
 import type { Command } from './commands/command-context.ts'
 import { completionCommand, printCompletion } from './commands/completion-command.ts'
+import { doctorCommand, doctorWithoutApp } from './commands/doctor-command.ts'
 import { builtInCommands, commandsOf } from './commands/commands.ts'
 import { COMPLETE } from './completion/completion-script.ts'
 import { completionsOf, NO_NAMES } from './completion/completions-of.ts'
+import { commandOutput } from './output/command-output.ts'
 import { colors } from './output/colors.ts'
 import { describeFailure } from './output/describe-failure.ts'
 import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
@@ -73,8 +75,20 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
   if (firstLook.command === completionCommand.grammar.name)
     return printCompletion(readArguments(plain, firstLook).values, terminal)
 
-  const location = locate(options, common, terminal)
-  const app = options.app ?? (location === undefined ? undefined : await load(location))
+  let location: AppLocation | undefined
+  let app = options.app
+  try {
+    location = locate(options, common, terminal)
+    app ??= location === undefined ? undefined : await load(location)
+    if (app === undefined && firstLook.command === doctorCommand.grammar.name) throw noApp(firstLook.command)
+  } catch (error) {
+    if (firstLook.command !== doctorCommand.grammar.name) throw error
+    // What was typed is judged first: a misspelt option is no finding.
+    readArguments(plain, firstLook)
+    const { json, color, quiet } = common
+    const cli = commandOutput(terminal, { json, color, quiet, signal: new AbortController().signal })
+    return doctorWithoutApp(error, cli, { terminal, json })
+  }
   const commands = app === undefined ? builtInCommands : commandsOf(app)
   const grammar = grammarOf(program, options, commands)
   const {

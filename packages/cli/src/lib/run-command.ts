@@ -43,7 +43,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
   const signals = watchSignals({ clock, source: process, quit: (exitCode) => process.exit(exitCode) })
   try {
     if (command.logsToOutput) warnOfUnknownVariables(terminal, logger.log)
-    configure(app, settings, { log: logger.log, appFile })
+    configure(app, { ...command.defaults, ...settings }, { log: logger.log, appFile })
     const cli = commandOutput(terminal, { json, color, quiet, signal: signals.signal })
     return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
   } catch (error) {

@@ -22,6 +22,8 @@ export interface CommandContext {
 /** A command: how it is typed, and what it does. */
 export interface Command {
   readonly grammar: CommandGrammar
+  /** Settings, as text, that the command takes where the person types none. */
+  readonly defaults?: Readonly<Record<string, string>>
   /** Logs go to the output, because they are what the command is about; else to the error output, warnings only. */
   readonly logsToOutput: boolean
   /** Returns the exit code. */

@@ -5,6 +5,7 @@ import type { Command } from './command-context.ts'
 import { dlqCommand } from './dlq-command.ts'
 import { cleanVersionsCommand } from './clean-versions-command.ts'
 import { completionCommand } from './completion-command.ts'
+import { doctorCommand } from './doctor-command.ts'
 import { jobsCommand } from './jobs-command.ts'
 import { lagCommand } from './lag-command.ts'
 import { listingCommands } from './listing-commands.ts'
@@ -29,6 +30,7 @@ export const builtInCommands: readonly Command[] = [
   resetCommand,
   cleanVersionsCommand,
   completionCommand,
+  doctorCommand,
 ]
 
 /** The built-in commands and the app's own. Throws `NAME_TAKEN` and `DEFINITION_INVALID` for what would hide another. */

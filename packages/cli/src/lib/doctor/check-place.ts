@@ -1,0 +1,58 @@
+import { constants, existsSync, statSync } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { dirname } from 'node:path'
+import { toError, type OtherStore, type RunningPlace } from '@millrace/core'
+import { note, ok, wrong, type Finding } from './finding.ts'
+
+/** Whether the site could be served. With workers of the app running, one of them probably has the port. */
+export async function checkPort({ web }: RunningPlace, hasWorkers: boolean): Promise<Finding> {
+  const { enabled, host, port } = web
+  if (!enabled) return ok('web', 'The site is turned off.')
+  if (port === 0) return ok('web', 'The site takes any free port.')
+  const failure = await listenFailure(host, port)
+  if (failure === undefined) return ok('web', `Port ${port} on ${host} is free.`)
+  const detail = `Port ${port} on ${host} cannot be had: ${failure}.`
+  if (hasWorkers && failure === 'EADDRINUSE') return note('web', `${detail} A worker of the app may have it.`)
+  return wrong('web', detail, 'Choose another with web.port, --web-port or MILLRACE_WEB_PORT, or turn the site off with --no-web.')
+}
+
+function listenFailure(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error) => resolve('code' in error ? String(error.code) : error.message))
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)))
+  })
+}
+
+/** Whether the directories of log and store can be written, or made. */
+export async function checkDirectories({ logDirectory, storeDirectory }: RunningPlace): Promise<readonly Finding[]> {
+  const directories = [logDirectory, storeDirectory].filter((directory) => directory !== undefined)
+  if (directories.length === 0) return [ok('data', 'The app keeps nothing on this disk.')]
+  return Promise.all(directories.map(checkDirectory))
+}
+
+async function checkDirectory(directory: string): Promise<Finding> {
+  const there = nearestExisting(directory)
+  const fix = 'Give the user that runs the worker the right to write there, or choose another place with --data-directory.'
+  if (!statSync(there).isDirectory()) return wrong('data', `${there} is no directory, so ${directory} cannot be made.`, fix)
+  try {
+    await access(there, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    return wrong('data', `${there} cannot be written: ${toError(error).message}.`, fix)
+  }
+  return ok('data', there === directory ? `${directory} can be written.` : `${directory} can be made.`)
+}
+
+function nearestExisting(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : nearestExisting(dirname(path))
+}
+
+/** Stores that this version cannot read keep a worker from starting, or take up room. */
+export function checkStores(stores: readonly OtherStore[], { storeDirectory }: RunningPlace): readonly Finding[] {
+  const fix = 'Delete it with: millrace clean-versions. Its rows are in the changelogs.'
+  return stores.map(({ directory, format }) => {
+    const detail = `${directory} is a store of another version (format ${format}).`
+    return directory === storeDirectory ? wrong('stores', detail, fix) : note('stores', detail, fix)
+  })
+}
