@@ -37,8 +37,15 @@ export function setUpLookup() {
     try {
       const value = await askJson(`/table/${table}/${query}`)
       const owner = await askJson(`/router/${table}/${query}`).catch(() => undefined)
-      const where = owner === undefined ? '' : `partition ${owner.partition}, on ${owner.local ? 'this worker' : (owner.address ?? owner.member)}`
-      answer.replaceChildren(el('code', { class: 'key' }, key), el('pre', {}, JSON.stringify(value, undefined, 2)), el('span', { class: 'quiet' }, where))
+      const where =
+        owner === undefined
+          ? ''
+          : `partition ${owner.partition}, on ${owner.local ? 'this worker' : (owner.address ?? owner.member)}`
+      answer.replaceChildren(
+        el('code', { class: 'key' }, key),
+        el('pre', {}, JSON.stringify(value, undefined, 2)),
+        el('span', { class: 'quiet' }, where),
+      )
     } catch (error) {
       answer.replaceChildren(el('code', { class: 'key' }, key), el('span', { class: 'said' }, error.message))
     }
@@ -60,7 +67,9 @@ export class Letters {
   constructor(canAct) {
     this.#canAct = canAct
     byId('letters-look').addEventListener('click', () => this.look())
-    byId('letters').replaceChildren(el('p', { class: 'empty' }, 'Events that agents gave up are kept in dead letter topics. Look reads them.'))
+    byId('letters').replaceChildren(
+      el('p', { class: 'empty' }, 'Events that agents gave up are kept in dead letter topics. Look reads them.'),
+    )
   }
 
   /** Called with what the agents have given up since they started. */
@@ -90,29 +99,67 @@ export class Letters {
 
   #agent({ agent, topic, letters, waiting, newest }) {
     const admin = this.#canAct()
-    const all = el('button', { type: 'button', disabled: !admin.on || waiting === 0, title: admin.on ? '' : admin.reason, onclick: () => this.#replay(agent, { all: true }) }, `Replay all ${full(waiting)}`)
-    return el('div', { class: 'letters' },
-      el('h3', { title: topic }, `${agent}: ${plural(letters, 'letter')}, ${full(waiting)} not replayed`), all,
-      ...newest.map((letter) => this.#letter(agent, letter)))
+    const all = el(
+      'button',
+      {
+        type: 'button',
+        disabled: !admin.on || waiting === 0,
+        title: admin.on ? '' : admin.reason,
+        onclick: () => this.#replay(agent, { all: true }),
+      },
+      `Replay all ${full(waiting)}`,
+    )
+    return el(
+      'div',
+      { class: 'letters' },
+      el('h3', { title: topic }, `${agent}: ${plural(letters, 'letter')}, ${full(waiting)} not replayed`),
+      all,
+      ...newest.map((letter) => this.#letter(agent, letter)),
+    )
   }
 
   #letter(agent, { partition, offset, source, failure, failedAt, replayed }) {
     const body = el('div', { class: 'letter-body' })
     const from = source === undefined ? 'unknown place' : `${source.topic}/${source.partition} at ${source.offset}`
-    const summary = el('summary', {},
-      el('span', { class: 'letter-time', title: failedAt === undefined ? '' : new Date(failedAt).toISOString() }, failedAt === undefined ? '–' : when(failedAt)),
+    const summary = el(
+      'summary',
+      {},
+      el(
+        'span',
+        { class: 'letter-time', title: failedAt === undefined ? '' : new Date(failedAt).toISOString() },
+        failedAt === undefined ? '–' : when(failedAt),
+      ),
       el('span', { class: 'letter-place' }, from),
       el('span', { class: 'letter-error', title: failure.message }, `${failure.class}: ${failure.message}`),
-      el('span', { class: 'letter-state' }, replayed ? 'replayed' : plural(failure.attempts, 'attempt')))
+      el('span', { class: 'letter-state' }, replayed ? 'replayed' : plural(failure.attempts, 'attempt')),
+    )
     const details = el('details', { class: 'letter' }, summary, body)
     details.addEventListener('toggle', async () => {
       if (!details.open || body.childElementCount > 0) return
       try {
         const letter = await askJson(`/dead-letters/${encodeURIComponent(agent)}/${partition}/${offset}/`)
         const admin = this.#canAct()
-        const replay = el('button', { type: 'button', disabled: !admin.on || replayed, title: admin.on ? '' : admin.reason, onclick: () => this.#replay(agent, { partition, offset }) }, 'Replay this one')
+        const replay = el(
+          'button',
+          {
+            type: 'button',
+            disabled: !admin.on || replayed,
+            title: admin.on ? '' : admin.reason,
+            onclick: () => this.#replay(agent, { partition, offset }),
+          },
+          'Replay this one',
+        )
         body.replaceChildren(
-          el('dl', {}, ...pair('Key', shown(letter.key)), ...pair('Value', shown(letter.value)), ...pair('Headers', letter.headers.map(([name, value]) => `${name}: ${value ?? ''}`).join('\n') || 'none'), ...pair('Error', letter.stack || `${failure.class}: ${failure.message}`)), replay)
+          el(
+            'dl',
+            {},
+            ...pair('Key', shown(letter.key)),
+            ...pair('Value', shown(letter.value)),
+            ...pair('Headers', letter.headers.map(([name, value]) => `${name}: ${value ?? ''}`).join('\n') || 'none'),
+            ...pair('Error', letter.stack || `${failure.class}: ${failure.message}`),
+          ),
+          replay,
+        )
       } catch (error) {
         body.replaceChildren(el('p', { class: 'said' }, error.message))
       }
@@ -126,7 +173,10 @@ export class Letters {
       const { replayed, before, refused } = await post(`/dead-letters/${encodeURIComponent(agent)}/replay/`, which)
       await this.look()
       const why = refused.count === 0 ? '' : `, ${refused.count} refused: ${refused.first[0]?.reason ?? ''}`
-      setText(byId('letters-note'), `${plural(replayed, 'record')} sent back to ${agent}${before > 0 ? `, ${before} had been before` : ''}${why}.`)
+      setText(
+        byId('letters-note'),
+        `${plural(replayed, 'record')} sent back to ${agent}${before > 0 ? `, ${before} had been before` : ''}${why}.`,
+      )
     } catch (error) {
       setText(byId('letters-note'), error.message)
     }

@@ -32,6 +32,7 @@ export function setAttribute(node, name, value) {
  */
 export function keyed(parent, items, { keyOf, make, update }) {
   const old = new Map([...parent.children].map((child) => [child.dataset.key, child]))
+  const kept = new Set()
   let at = parent.firstElementChild
   for (const item of items) {
     const key = keyOf(item)
@@ -41,11 +42,12 @@ export function keyed(parent, items, { keyOf, make, update }) {
       child = make(item)
       child.dataset.key = key
     }
+    kept.add(child)
     if (child === at) at = at.nextElementSibling
     else parent.insertBefore(child, at)
     update(child, item)
   }
-  for (const child of old.values()) child.remove()
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove()
 }
 
 function fill(node, attributes, children) {

@@ -5,11 +5,51 @@ const KEPT = 300
 
 /** The five figures: what each is called, which number of a point it shows, and how. */
 const FIGURES = [
-  { id: 'events', label: 'Events', of: (point) => point.events, show: rate, exact: (value) => `${full(value)} events a second`, now: (view) => view.rates.events, fine: 'handled by agents' },
-  { id: 'sent', label: 'Records sent', of: (point) => point.sent, show: rate, exact: (value) => `${full(value)} records a second`, now: (view) => view.rates.sent, fine: 'changelogs included' },
-  { id: 'lag', label: 'Lag', of: (point) => point.lag, show: short, exact: (value) => `${full(value)} records behind`, now: (view) => view.lag, fine: 'records behind the end' },
-  { id: 'commit', label: 'Last commit', of: (point) => point.commitAgeMs, show: (ms) => (ms === null || ms === undefined ? 'none yet' : `${duration(ms)} ago`), exact: (ms) => (ms === null ? 'nothing committed yet' : `${full(ms)} ms ago`), now: (view) => view.point?.commitAgeMs, fine: (view) => (view.commit === undefined ? 'nothing to commit yet' : `took ${duration(view.commit.lastMs)}`) },
-  { id: 'errors', label: 'Errors', of: (point) => point.errors, show: short, exact: (value) => `${full(value)} in the last five minutes`, now: (view) => view.errors, fine: 'in the last 5 minutes' },
+  {
+    id: 'events',
+    label: 'Events',
+    of: (point) => point.events,
+    show: rate,
+    exact: (value) => `${full(value)} events a second`,
+    now: (view) => view.rates.events,
+    fine: 'handled by agents',
+  },
+  {
+    id: 'sent',
+    label: 'Records sent',
+    of: (point) => point.sent,
+    show: rate,
+    exact: (value) => `${full(value)} records a second`,
+    now: (view) => view.rates.sent,
+    fine: 'changelogs included',
+  },
+  {
+    id: 'lag',
+    label: 'Lag',
+    of: (point) => point.lag,
+    show: short,
+    exact: (value) => `${full(value)} records behind`,
+    now: (view) => view.lag,
+    fine: 'records behind the end',
+  },
+  {
+    id: 'commit',
+    label: 'Last commit',
+    of: (point) => point.commitAgeMs,
+    show: (ms) => (ms === null || ms === undefined ? 'none yet' : `${duration(ms)} ago`),
+    exact: (ms) => (ms === null ? 'nothing committed yet' : `${full(ms)} ms ago`),
+    now: (view) => view.point?.commitAgeMs,
+    fine: (view) => (view.commit === undefined ? 'nothing to commit yet' : `took ${duration(view.commit.lastMs)}`),
+  },
+  {
+    id: 'errors',
+    label: 'Errors',
+    of: (point) => point.errors,
+    show: short,
+    exact: (value) => `${full(value)} in the last five minutes`,
+    now: (view) => view.errors,
+    fine: 'in the last 5 minutes',
+  },
 ]
 
 /** Cards with a number, five minutes of it as a line, and words under it when it is bad. */
@@ -48,8 +88,14 @@ function makeCard(figure, points) {
   const value = el('p', { class: 'value', id: `figure-${figure.id}` }, '–')
   const words = el('p', { class: 'words' }, 'waiting for the worker')
   const chart = el('div', { class: 'spark', 'aria-hidden': 'true' })
-  const node = el('article', { class: 'figure', 'aria-labelledby': `figure-${figure.id}-name` },
-    el('h2', { id: `figure-${figure.id}-name` }, figure.label), value, chart, words)
+  const node = el(
+    'article',
+    { class: 'figure', 'aria-labelledby': `figure-${figure.id}-name` },
+    el('h2', { id: `figure-${figure.id}-name` }, figure.label),
+    value,
+    chart,
+    words,
+  )
   let plot
   let hovered
   let current
@@ -60,7 +106,12 @@ function makeCard(figure, points) {
     if (point === undefined) {
       const now = figure.now(current)
       setText(value, figure.show(now), figure.exact(now ?? null))
-    } else setText(value, figure.show(figure.of(point)), `${figure.exact(figure.of(point))}, ${new Date(point.at).toISOString()}`)
+    } else
+      setText(
+        value,
+        figure.show(figure.of(point)),
+        `${figure.exact(figure.of(point))}, ${new Date(point.at).toISOString()}`,
+      )
     const problem = current.problems.find((each) => each.figure === figure.id)
     setAttribute(node, 'data-level', problem?.level)
     const fine = typeof figure.fine === 'function' ? figure.fine(current) : figure.fine
@@ -78,10 +129,14 @@ function makeCard(figure, points) {
       plot = undefined
     }
     if (plot === undefined) {
-      plot = new globalThis.uPlot(options(width, chart.clientHeight, (index) => {
-        hovered = index
-        show()
-      }), data, chart)
+      plot = new globalThis.uPlot(
+        options(width, chart.clientHeight, (index) => {
+          hovered = index
+          show()
+        }),
+        data,
+        chart,
+      )
     } else plot.setData(data)
   }
 

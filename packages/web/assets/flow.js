@@ -1,7 +1,7 @@
 import { full, rate } from './format.js'
 import { byId, el, setAttribute, setText, svg } from './dom.js'
 
-const NODE = { width: 168, height: 54 }
+const NODE = { width: 194, height: 58 }
 const KINDS = { topic: 'topic', agent: 'agent', table: 'table' }
 
 /** Draws topics, agents and tables and what flows between them; a click selects a node. */
@@ -50,7 +50,12 @@ export class Flow {
     const graph = withSeen(this.#graph, this.#view?.flows ?? [])
     if (graph.nodes.length === 0) return
     const downwards = place.clientWidth < 640
-    const shape = JSON.stringify([graph.nodes.map(({ id }) => id), graph.edges, downwards, Math.floor(place.clientWidth / 40)])
+    const shape = JSON.stringify([
+      graph.nodes.map(({ id }) => id),
+      graph.edges,
+      downwards,
+      Math.floor(place.clientWidth / 40),
+    ])
     if (shape === this.#shape) return
     this.#shape = shape
     const layout = layOut(graph, { downwards, room: place.clientWidth })
@@ -67,7 +72,10 @@ export class Flow {
       const flow = rates.get(`${from} ${to}`)
       const perSecond = flow?.perSecond
       setText(text, perSecond === undefined ? '' : rate(perSecond))
-      setText(label.querySelector('title'), flow === undefined ? 'Nothing seen yet.' : `${full(perSecond)} records a second, ${full(flow.records)} in all`)
+      setText(
+        label.querySelector('title'),
+        flow === undefined ? 'Nothing seen yet.' : `${full(perSecond)} records a second, ${full(flow.records)} in all`,
+      )
       setAttribute(label, 'data-empty', perSecond === undefined)
       setAttribute(path, 'data-moves', (perSecond ?? 0) > 0)
       const faded = around !== undefined && from !== this.#selected && to !== this.#selected
@@ -78,7 +86,10 @@ export class Flow {
       const problem = this.#view?.problems.find((each) => each.node === id)
       setAttribute(node, 'data-level', problem?.level)
       setAttribute(badge, 'visibility', problem === undefined ? 'hidden' : 'visible')
-      setText(badgeText, problem === undefined ? '' : `${problem.level === 'bad' ? '✖' : '▲'} ${WORDS[problem.figure] ?? 'look'}`)
+      setText(
+        badgeText,
+        problem === undefined ? '' : `${problem.level === 'bad' ? '✖' : '▲'} ${WORDS[problem.figure] ?? 'look'}`,
+      )
       setAttribute(node, 'aria-pressed', String(id === this.#selected))
       setAttribute(node, 'data-faded', around !== undefined && !around.has(id))
     }
@@ -121,26 +132,35 @@ export function layOut({ nodes, edges }, { downwards, room }) {
   const columns = []
   for (const node of nodes) (columns[column.get(node.id)] ??= []).push(node)
   const order = new Map()
-  const number = () => columns.forEach((each) => each.forEach(({ id }, at) => order.set(id, at - (each.length - 1) / 2)))
+  const number = () =>
+    columns.forEach((each) => each.forEach(({ id }, at) => order.set(id, at - (each.length - 1) / 2)))
   number()
   for (let round = 0; round < 4; round++) {
     for (const each of columns) {
-      const weight = new Map(each.map(({ id }) => {
-        const near = edges.flatMap(({ from, to }) => (from === id ? [order.get(to)] : to === id ? [order.get(from)] : []))
-        return [id, near.length === 0 ? order.get(id) : near.reduce((sum, at) => sum + at, 0) / near.length]
-      }))
+      const weight = new Map(
+        each.map(({ id }) => {
+          const near = edges.flatMap(({ from, to }) =>
+            from === id ? [order.get(to)] : to === id ? [order.get(from)] : [],
+          )
+          return [id, near.length === 0 ? order.get(id) : near.reduce((sum, at) => sum + at, 0) / near.length]
+        }),
+      )
       each.sort((a, b) => weight.get(a.id) - weight.get(b.id))
     }
     number()
   }
   const longest = Math.max(...columns.map((each) => each.length))
-  const along = downwards ? NODE.height + 46 : clamp((room - NODE.width - 24) / Math.max(columns.length - 1, 1), NODE.width + 84, NODE.width + 220)
-  const across = downwards ? Math.max(NODE.width + 12, 0) : NODE.height + 26
+  const along = downwards
+    ? NODE.height + 46
+    : clamp((room - NODE.width - 36) / Math.max(columns.length - 1, 1), NODE.width + 78, NODE.width + 220)
+  const across = downwards ? NODE.width + 14 : NODE.height + 26
   const places = new Map()
-  columns.forEach((each, at) => each.forEach(({ id }, index) => {
-    const offset = (index - (each.length - 1) / 2 + (longest - 1) / 2) * across
-    places.set(id, downwards ? { x: offset + 8, y: at * along + 12 } : { x: at * along + 8, y: offset + 16 })
-  }))
+  columns.forEach((each, at) =>
+    each.forEach(({ id }, index) => {
+      const offset = (index - (each.length - 1) / 2 + (longest - 1) / 2) * across
+      places.set(id, downwards ? { x: offset + 8, y: at * along + 12 } : { x: at * along + 8, y: offset + 16 })
+    }),
+  )
   return {
     nodes: nodes.map((node) => ({ ...node, ...places.get(node.id) })),
     edges: edges.map((edge) => ({ ...edge, start: places.get(edge.from), end: places.get(edge.to) })),
@@ -171,8 +191,32 @@ function withoutRings(ids, edges) {
 
 function draw(layout, onSelect) {
   const { width, height, downwards } = layout
-  const root = svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': 'Topics, agents and tables, and what flows between them' })
-  root.append(svg('defs', {}, svg('marker', { id: 'arrow', viewBox: '0 0 8 8', refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto-start-reverse' }, svg('path', { d: 'M0 0 8 4 0 8z', class: 'arrow' }))))
+  const root = svg('svg', {
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+    role: 'group',
+    'aria-label': 'Topics, agents and tables, and what flows between them',
+  })
+  root.append(
+    svg(
+      'defs',
+      {},
+      svg(
+        'marker',
+        {
+          id: 'arrow',
+          viewBox: '0 0 8 8',
+          refX: 7,
+          refY: 4,
+          markerWidth: 7,
+          markerHeight: 7,
+          orient: 'auto-start-reverse',
+        },
+        svg('path', { d: 'M0 0 8 4 0 8z', class: 'arrow' }),
+      ),
+    ),
+  )
   const edges = layout.edges.map((edge) => drawEdge(edge, downwards))
   root.append(...edges.map(({ path }) => path))
   const nodes = new Map()
@@ -192,7 +236,9 @@ function draw(layout, onSelect) {
 
 function drawEdge({ from, to, start, end }, downwards) {
   const back = downwards ? end.y <= start.y : end.x <= start.x
-  const a = downwards ? { x: start.x + NODE.width / 2, y: start.y + NODE.height } : { x: start.x + NODE.width, y: start.y + NODE.height / 2 }
+  const a = downwards
+    ? { x: start.x + NODE.width / 2, y: start.y + NODE.height }
+    : { x: start.x + NODE.width, y: start.y + NODE.height / 2 }
   const b = downwards ? { x: end.x + NODE.width / 2, y: end.y } : { x: end.x, y: end.y + NODE.height / 2 }
   const reach = back ? 90 : Math.max((downwards ? b.y - a.y : b.x - a.x) / 2, 20)
   const d = downwards
@@ -201,23 +247,48 @@ function drawEdge({ from, to, start, end }, downwards) {
   const path = svg('path', { d, class: 'edge', 'marker-end': 'url(#arrow)' })
   const text = svg('text', { 'text-anchor': 'middle', y: 4 })
   const middle = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 + (back ? (downwards ? 0 : 45) : 0) }
-  const label = svg('g', { class: 'edge-label', transform: `translate(${middle.x} ${middle.y})` }, svg('title'), svg('rect', { x: -34, y: -10, width: 68, height: 20, rx: 10 }), text)
+  const label = svg(
+    'g',
+    { class: 'edge-label', transform: `translate(${middle.x} ${middle.y})` },
+    svg('title'),
+    svg('rect', { x: -34, y: -10, width: 68, height: 20, rx: 10 }),
+    text,
+  )
   return { from, to, path, label, text }
 }
 
 function drawNode({ id, kind, name, help, internal, x, y }) {
   const badgeText = svg('text', { x: NODE.width - 38, y: 4, 'text-anchor': 'middle' })
-  const badge = svg('g', { class: 'badge', visibility: 'hidden' }, svg('rect', { x: NODE.width - 74, y: -9, width: 72, height: 18, rx: 3 }), badgeText)
-  const title = svg('title', {}, [`${KINDS[kind] ?? kind} ${name}`, help, internal ? 'made by Millrace' : ''].filter((each) => each !== '').join('\n'))
-  const node = svg('g', {
-    class: `node ${kind}${internal ? ' internal' : ''}`,
-    transform: `translate(${x} ${y})`,
-    tabindex: 0,
-    role: 'button',
-    'aria-pressed': 'false',
-    'aria-label': `${kind} ${name}: show only what belongs to it`,
-    'data-id': id,
-  }, title, outline(kind), svg('text', { class: 'kind', x: 14, y: 20 }, internal ? `${kind}, internal` : kind), svg('text', { class: 'name', x: 14, y: 39 }, fit(name)), badge)
+  const badge = svg(
+    'g',
+    { class: 'badge', visibility: 'hidden' },
+    svg('rect', { x: NODE.width - 74, y: -9, width: 72, height: 18, rx: 3 }),
+    badgeText,
+  )
+  const title = svg(
+    'title',
+    {},
+    [`${KINDS[kind] ?? kind} ${name}`, help, internal ? 'made by Millrace' : '']
+      .filter((each) => each !== '')
+      .join('\n'),
+  )
+  const node = svg(
+    'g',
+    {
+      class: `node ${kind}${internal ? ' internal' : ''}`,
+      transform: `translate(${x} ${y})`,
+      tabindex: 0,
+      role: 'button',
+      'aria-pressed': 'false',
+      'aria-label': `${kind} ${name}: show only what belongs to it`,
+      'data-id': id,
+    },
+    title,
+    outline(kind),
+    svg('text', { class: 'kind', x: 14, y: kind === 'table' ? 29 : 23 }, internal ? `${kind}, internal` : kind),
+    svg('text', { class: 'name', x: 14, y: kind === 'table' ? 46 : 42 }, fit(name)),
+    badge,
+  )
   return { node, badge, badgeText }
 }
 
@@ -225,14 +296,18 @@ function drawNode({ id, kind, name, help, internal, x, y }) {
 function outline(kind) {
   const { width, height } = NODE
   if (kind === 'agent') return svg('rect', { class: 'box', width, height, rx: 14 })
-  if (kind === 'topic') return svg('path', { class: 'box', d: `M0 0H${width - 12}L${width} ${height / 2}L${width - 12} ${height}H0z` })
-  return svg('g', { class: 'box' },
+  if (kind === 'topic')
+    return svg('path', { class: 'box', d: `M0 0H${width - 12}L${width} ${height / 2}L${width - 12} ${height}H0z` })
+  return svg(
+    'g',
+    { class: 'box' },
     svg('path', { d: `M0 7V${height - 7}a${width / 2} 7 0 0 0 ${width} 0V7` }),
-    svg('ellipse', { cx: width / 2, cy: 7, rx: width / 2, ry: 7 }))
+    svg('ellipse', { cx: width / 2, cy: 7, rx: width / 2, ry: 7 }),
+  )
 }
 
 function fit(name) {
-  return name.length <= 20 ? name : `${name.slice(0, 9)}…${name.slice(-10)}`
+  return name.length <= 21 ? name : `${name.slice(0, 8)}…${name.slice(-12)}`
 }
 
 function clamp(value, least, most) {
@@ -241,5 +316,9 @@ function clamp(value, least, most) {
 
 /** Shown before there is a graph, as large as a small one. */
 export function emptyFlow() {
-  return el('p', { class: 'empty' }, 'No agent yet. Declare one with app.agent(…) and it is drawn here: see docs/guide.')
+  return el(
+    'p',
+    { class: 'empty' },
+    'No agent yet. Declare one with app.agent(…) and it is drawn here: see docs/guide.',
+  )
 }

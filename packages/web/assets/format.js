@@ -34,10 +34,10 @@ export function rate(perSecond) {
   return perSecond === undefined ? '–' : `${short(perSecond)}/s`
 }
 
-/** `0.4 ms`, `12 s`, `3 min 20 s`, `2 d 4 h`. */
+/** `6 µs`, `0.4 ms`, `12 s`, `3 min 20 s`, `2 d 4 h`. */
 export function duration(ms) {
   if (ms === undefined || ms === null) return '–'
-  if (ms < 1) return ms === 0 ? '0 ms' : ms < 0.1 ? '<0.1 ms' : `${ms.toFixed(1)} ms`
+  if (ms < 1) return ms === 0 ? '0 ms' : ms < 0.1 ? `${Math.max(Math.round(ms * 1000), 1)} µs` : `${ms.toFixed(1)} ms`
   if (ms < 10) return `${ms.toFixed(1)} ms`
   if (ms < 1000) return `${Math.round(ms)} ms`
   const seconds = ms / 1000

@@ -122,7 +122,10 @@ function mergeTables(tables) {
           : 'none',
       restoredRows: recovering.reduce((total, each) => total + each.restoredRows, 0),
       remainingRows: recovering.reduce((total, each) => total + each.remainingRows, 0),
-      rowsPerSecond: recovering.reduce((total, each) => total + (each.state === 'recovering' ? each.rowsPerSecond : 0), 0),
+      rowsPerSecond: recovering.reduce(
+        (total, each) => total + (each.state === 'recovering' ? each.rowsPerSecond : 0),
+        0,
+      ),
     },
   }
 }

@@ -10,7 +10,15 @@ import { agentSheet, jobSheet, showPartitions, tableSheet } from './tables.js'
 /** A worker that says nothing for so long is taken for lost. */
 const SILENCE_MS = 4000
 
-const page = { of: 'worker', selected: undefined, state: undefined, view: undefined, index: undefined, heardAt: 0, help: new Map() }
+const page = {
+  of: 'worker',
+  selected: undefined,
+  state: undefined,
+  view: undefined,
+  index: undefined,
+  heardAt: 0,
+  help: new Map(),
+}
 const canAct = () => page.index?.admin ?? { on: false, reason: 'The worker has not said yet.' }
 
 const figures = new Figures()
@@ -71,14 +79,19 @@ function connect() {
     page.heardAt = 0
     checkLink()
     // The browser gives up on answers that are no streams, such as 503 while a worker starts.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => source.readyState === EventSource.CLOSED && connect(), 1000)
+    if (source.readyState === EventSource.CLOSED)
+      setTimeout(() => source.readyState === EventSource.CLOSED && connect(), 1000)
   })
 }
 
 /** What changes with a deployment rather than every second; asked for again whenever the connection is new. */
 async function refresh(query) {
   try {
-    const [index, graph, histories] = await Promise.all([askJson('/dashboard/'), askJson('/graph/'), askJson(`/history/${query}`)])
+    const [index, graph, histories] = await Promise.all([
+      askJson('/dashboard/'),
+      askJson('/graph/'),
+      askJson(`/history/${query}`),
+    ])
     page.index = index
     page.help = new Map(graph.nodes.map(({ id, help }) => [id, help]))
     figures.history(mergeHistories(histories.workers))
@@ -118,7 +131,12 @@ function show() {
   const around = page.selected === undefined ? undefined : flow.around(page.selected)
   const isVisible = (kind, name) => around === undefined || around.has(`${kind}:${name}`)
   const withHelp = (kind) => (each) => ({ ...each, help: page.help.get(`${kind}:${each.name}`) ?? '' })
-  agents.show(view.agents.filter(({ name }) => isVisible('agent', name)).map(withHelp('agent')).map((agent) => ({ ...agent, partitions: lagsOf(view, agent.name) })))
+  agents.show(
+    view.agents
+      .filter(({ name }) => isVisible('agent', name))
+      .map(withHelp('agent'))
+      .map((agent) => ({ ...agent, partitions: lagsOf(view, agent.name) })),
+  )
   tables.show(view.tables.filter(({ name }) => isVisible('table', name)).map(withHelp('table')))
   jobs.show(view.jobs)
   showPartitions(view, around && new Set([...around].flatMap((id) => (id.startsWith('topic:') ? [id.slice(6)] : []))))
@@ -128,7 +146,10 @@ function show() {
 }
 
 function lagsOf({ sources }, agent) {
-  return sources.flatMap(({ topic, partition, lags }) => (lags !== undefined && Object.hasOwn(lags, agent) ? [{ topic, partition, lag: lags[agent] }] : []))
+  return sources
+    .flatMap(({ topic, partition, lags }) =>
+      lags !== undefined && Object.hasOwn(lags, agent) ? [{ topic, partition, lag: lags[agent] }] : [],
+    )
     .toSorted((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
 }
 
@@ -149,11 +170,19 @@ function showHeader(view) {
   setText(byId('status'), WORDS[view.status] ?? view.status)
   setAttribute(byId('status'), 'data-status', view.status)
   const { worker } = stats
-  const started = Math.min(...view.workers.flatMap((each) => (each.answers ? [Date.parse(each.stats.worker.startedAt)] : [])))
+  const started = Math.min(
+    ...view.workers.flatMap((each) => (each.answers ? [Date.parse(each.stats.worker.startedAt)] : [])),
+  )
   const answering = view.workers.length - view.silent.length
   const facts = [
     page.of === 'app'
-      ? ['Workers', view.silent.length === 0 ? full(answering) : `${answering} of ${view.workers.length} answer`, view.workers.map((each) => (each.answers ? placeOf(each.stats, each.id) : `${each.address}: ${each.error}`)).join('\n')]
+      ? [
+          'Workers',
+          view.silent.length === 0 ? full(answering) : `${answering} of ${view.workers.length} answer`,
+          view.workers
+            .map((each) => (each.answers ? placeOf(each.stats, each.id) : `${each.address}: ${each.error}`))
+            .join('\n'),
+        ]
       : ['Worker', placeOf(stats, worker.id), `${worker.id}, process ${worker.pid}`],
     ['Up', duration(Math.max(Date.now() - started, 0)).replace(/ \d+ s$/, ''), new Date(started).toISOString()],
     ['Version', worker.version, ''],
@@ -168,13 +197,40 @@ function showHeader(view) {
 }
 
 function showProblems(view) {
-  const silent = view.silent.map(({ id, address, error }) => ({ level: 'bad', text: `Worker ${address ?? id} does not answer: ${error}` }))
-  const status = view.status === 'running' ? [] : [{ level: 'warn', text: `The worker is ${WORDS[view.status] ?? view.status}.` }]
+  const silent = view.silent.map(({ id, address, error }) => ({
+    level: 'bad',
+    text: `Worker ${address ?? id} does not answer: ${error}`,
+  }))
+  const status =
+    view.status === 'running' ? [] : [{ level: 'warn', text: `The worker is ${WORDS[view.status] ?? view.status}.` }]
   const problems = [...silent, ...status, ...view.problems].slice(0, 8)
-  const list = problems.length === 0 ? [{ level: 'good', text: `Nothing is wrong: ${view.agents.length === 0 ? 'there is no agent' : plural(view.agents.length, 'agent')}, no errors, keeping up.` }] : problems
+  const seen = new Map()
+  const list =
+    problems.length === 0
+      ? [
+          {
+            level: 'good',
+            text: `Nothing is wrong: ${view.agents.length === 0 ? 'there is no agent' : plural(view.agents.length, 'agent')}, no errors, keeping up.`,
+          },
+        ]
+      : problems
   keyed(byId('problems'), list, {
-    keyOf: ({ level, figure, node, worker, text }) => JSON.stringify([level, figure, node, worker, figure === undefined ? text : '']),
-    make: ({ node }) => el('p', { class: 'problem' }, el('span', { class: 'sign', 'aria-hidden': 'true' }), el('span', {}), node === undefined ? undefined : el('button', { type: 'button', class: 'plain', onclick: () => select(node) }, 'show')),
+    // The words change every second; what they are about does not.
+    keyOf: ({ level, figure, node, worker, text }) => {
+      const about = JSON.stringify([level, figure, node, worker, figure === undefined ? text : ''])
+      seen.set(about, (seen.get(about) ?? 0) + 1)
+      return `${about} ${seen.get(about)}`
+    },
+    make: ({ node }) =>
+      el(
+        'p',
+        { class: 'problem' },
+        el('span', { class: 'sign', 'aria-hidden': 'true' }),
+        el('span', {}),
+        node === undefined
+          ? undefined
+          : el('button', { type: 'button', class: 'plain', onclick: () => select(node) }, 'show'),
+      ),
     update: (child, { level, text, worker }) => {
       setAttribute(child, 'data-level', level)
       setText(child.children[0], { good: '✔', warn: '▲', bad: '✖' }[level])
@@ -189,7 +245,11 @@ function showFilter() {
   const text = node === undefined ? '' : `Only what belongs to ${node.kind} ${node.name}`
   if (place.dataset.shown === text) return
   place.dataset.shown = text
-  place.replaceChildren(...(node === undefined ? [el('span', { class: 'quiet' }, 'Click a node to see only what belongs to it.')] : [el('span', {}, text), el('button', { type: 'button', onclick: () => select(undefined) }, 'Show all')]))
+  place.replaceChildren(
+    ...(node === undefined
+      ? [el('span', { class: 'quiet' }, 'Click a node to see only what belongs to it.')]
+      : [el('span', {}, text), el('button', { type: 'button', onclick: () => select(undefined) }, 'Show all')]),
+  )
 }
 
 async function actOnJob(job, verb) {

@@ -17,17 +17,27 @@ export class Sheet {
   show(items) {
     if (items.length === 0) {
       this.#body = undefined
-      if (this.#place.firstElementChild?.className !== 'empty') this.#place.replaceChildren(el('p', { class: 'empty' }, this.#empty))
+      if (this.#place.firstElementChild?.className !== 'empty')
+        this.#place.replaceChildren(el('p', { class: 'empty' }, this.#empty))
       return
     }
     if (this.#body === undefined) this.#begin()
     keyed(this.#body, items, {
       keyOf: ({ name }) => name,
-      make: (item) => el('tr', {}, ...this.#columns.map(({ name, kind = '', make }, at) => {
-        const cell = el(at === 0 ? 'th' : 'td', { class: kind, 'data-label': name, ...(at === 0 ? { scope: 'row' } : {}) })
-        make?.(cell, item)
-        return cell
-      })),
+      make: (item) =>
+        el(
+          'tr',
+          {},
+          ...this.#columns.map(({ name, kind = '', make }, at) => {
+            const cell = el(at === 0 ? 'th' : 'td', {
+              class: kind,
+              'data-label': name,
+              ...(at === 0 ? { scope: 'row' } : {}),
+            })
+            make?.(cell, item)
+            return cell
+          }),
+        ),
       update: (row, item) => this.#columns.forEach(({ update }, at) => update(row.children[at], item)),
     })
   }
@@ -39,29 +49,77 @@ export class Sheet {
   }
 }
 
-const number = (name, of, title) => ({ name, title, kind: 'number', update: (cell, item) => setText(cell, short(of(item)), full(of(item))) })
-const perSecond = (name, of) => ({ name, kind: 'number', update: (cell, item) => setText(cell, rate(of(item)), `${full(of(item))} a second`) })
+const number = (name, of, title) => ({
+  name,
+  title,
+  kind: 'number',
+  update: (cell, item) => setText(cell, short(of(item)), full(of(item))),
+})
+const perSecond = (name, of) => ({
+  name,
+  kind: 'number',
+  update: (cell, item) => setText(cell, rate(of(item)), `${full(of(item))} a second`),
+})
 
 export function agentSheet() {
-  return new Sheet('agents', [
-    { name: 'Agent', update: (cell, { name, help }) => setText(cell, name, help) },
-    perSecond('Events', ({ perSecond: events }) => events),
-    number('Received', ({ received }) => received, 'Events handed out, since the worker started'),
-    { name: 'In hand', kind: 'number', title: 'Events in hand, of instances', update: (cell, { active, concurrency }) => setText(cell, `${short(active)} / ${concurrency}`, `${plural(active, 'event')} in hand, ${plural(concurrency, 'instance')}`) },
-    { name: 'p50', kind: 'number', title: 'Half of the events take no longer', update: (cell, { p50Ms, samples }) => setText(cell, duration(p50Ms), times(p50Ms, samples)) },
-    { name: 'p99', kind: 'number', title: 'Of 100 events, 99 take no longer', update: (cell, { p99Ms, samples }) => setText(cell, duration(p99Ms), times(p99Ms, samples)) },
-    number('Retried', ({ retried }) => retried),
-    { name: 'Dead letters', kind: 'number', update: (cell, { deadLettered }) => {
-      setText(cell, short(deadLettered), full(deadLettered))
-      setAttribute(cell, 'data-level', deadLettered > 0 ? 'warn' : undefined)
-    } },
-    { name: 'Lag', kind: 'number', update: (cell, { lag }) => setText(cell, short(lag), `${full(lag)} records behind`) },
-    { name: 'Lag per partition', kind: 'bars', make: (cell) => cell.append(el('div', { class: 'bars' })), update: showBars },
-  ], 'No agent yet. Declare one with app.agent(…): see docs/guide.')
+  return new Sheet(
+    'agents',
+    [
+      { name: 'Agent', update: (cell, { name, help }) => setText(cell, name, help) },
+      perSecond('Events', ({ perSecond: events }) => events),
+      number('Received', ({ received }) => received, 'Events handed out, since the worker started'),
+      {
+        name: 'In hand',
+        kind: 'number',
+        title: 'Events in hand, of instances',
+        update: (cell, { active, concurrency }) =>
+          setText(
+            cell,
+            `${short(active)} / ${concurrency}`,
+            `${plural(active, 'event')} in hand, ${plural(concurrency, 'instance')}`,
+          ),
+      },
+      {
+        name: 'p50',
+        kind: 'number',
+        title: 'Half of the events take no longer',
+        update: (cell, { p50Ms, samples }) => setText(cell, duration(p50Ms), times(p50Ms, samples)),
+      },
+      {
+        name: 'p99',
+        kind: 'number',
+        title: 'Of 100 events, 99 take no longer',
+        update: (cell, { p99Ms, samples }) => setText(cell, duration(p99Ms), times(p99Ms, samples)),
+      },
+      number('Retried', ({ retried }) => retried),
+      {
+        name: 'Dead letters',
+        kind: 'number',
+        update: (cell, { deadLettered }) => {
+          setText(cell, short(deadLettered), full(deadLettered))
+          setAttribute(cell, 'data-level', deadLettered > 0 ? 'warn' : undefined)
+        },
+      },
+      {
+        name: 'Lag',
+        kind: 'number',
+        update: (cell, { lag }) => setText(cell, short(lag), `${full(lag)} records behind`),
+      },
+      {
+        name: 'Lag per partition',
+        kind: 'bars',
+        make: (cell) => cell.append(el('div', { class: 'bars' })),
+        update: showBars,
+      },
+    ],
+    'No agent yet. Declare one with app.agent(…): see docs/guide.',
+  )
 }
 
 function times(ms, samples) {
-  return ms === undefined ? 'Nothing was handled in the last minute.' : `${full(ms)} ms, of ${plural(samples, 'event')} timed in the last minute`
+  return ms === undefined
+    ? 'Nothing was handled in the last minute.'
+    : `${full(ms)} ms, of ${plural(samples, 'event')} timed in the last minute`
 }
 
 /** One bar a partition; the highest is as high as there is room. */
@@ -79,16 +137,39 @@ function showBars(cell, { partitions }) {
 }
 
 export function tableSheet() {
-  return new Sheet('tables', [
-    { name: 'Table', update: (cell, { name, help }) => setText(cell, name, help) },
-    { name: 'Kind', update: (cell, { kind }) => setText(cell, kind) },
-    number('Rows', ({ rows }) => rows),
-    { name: 'Partitions', kind: 'number', update: (cell, { kind, partitions }) => setText(cell, kind === 'global' ? 'all' : String(partitions.length), kind === 'global' ? 'Every worker has all of it.' : `Partitions ${partitions.join(', ')}`) },
-    perSecond('Reads', ({ readsPerSecond }) => readsPerSecond),
-    perSecond('Writes', ({ writesPerSecond }) => writesPerSecond),
-    { name: 'In memory', kind: 'number', title: 'Rough size of decoded rows in memory', update: (cell, { cachedBytes }) => setText(cell, bytes(cachedBytes), `${full(cachedBytes)} bytes`) },
-    { name: 'Recovery', kind: 'recovery', make: (cell) => cell.append(el('progress', { max: 1, value: 1 }), el('span')), update: showRecovery },
-  ], 'No table yet. Keep state with app.table(…): see docs/guide.')
+  return new Sheet(
+    'tables',
+    [
+      { name: 'Table', update: (cell, { name, help }) => setText(cell, name, help) },
+      { name: 'Kind', update: (cell, { kind }) => setText(cell, kind) },
+      number('Rows', ({ rows }) => rows),
+      {
+        name: 'Partitions',
+        kind: 'number',
+        update: (cell, { kind, partitions }) =>
+          setText(
+            cell,
+            kind === 'global' ? 'all' : String(partitions.length),
+            kind === 'global' ? 'Every worker has all of it.' : `Partitions ${partitions.join(', ')}`,
+          ),
+      },
+      perSecond('Reads', ({ readsPerSecond }) => readsPerSecond),
+      perSecond('Writes', ({ writesPerSecond }) => writesPerSecond),
+      {
+        name: 'In memory',
+        kind: 'number',
+        title: 'Rough size of decoded rows in memory',
+        update: (cell, { cachedBytes }) => setText(cell, bytes(cachedBytes), `${full(cachedBytes)} bytes`),
+      },
+      {
+        name: 'Recovery',
+        kind: 'recovery',
+        make: (cell) => cell.append(el('progress', { max: 1, value: 1 }), el('span')),
+        update: showRecovery,
+      },
+    ],
+    'No table yet. Keep state with app.table(…): see docs/guide.',
+  )
 }
 
 function showRecovery(cell, { recovery: { state, restoredRows, remainingRows, rowsPerSecond }, kind }) {
@@ -98,46 +179,122 @@ function showRecovery(cell, { recovery: { state, restoredRows, remainingRows, ro
   bar.hidden = state !== 'recovering'
   const share = Math.floor((restoredRows / Math.max(total, 1)) * 100)
   const left = rowsPerSecond > 0 ? `, ${duration((remainingRows / rowsPerSecond) * 1000)} left` : ''
-  if (state === 'recovering') setText(words, `recovering ${share}% at ${rate(rowsPerSecond)}${left}`, `${full(restoredRows)} rows restored, at most ${full(remainingRows)} to go`)
-  else if (state === 'done') setText(words, restoredRows > 0 ? `recovered, ${plural(restoredRows, 'row')}` : 'up to date', '')
+  if (state === 'recovering')
+    setText(
+      words,
+      `recovering ${share}% at ${rate(rowsPerSecond)}${left}`,
+      `${full(restoredRows)} rows restored, at most ${full(remainingRows)} to go`,
+    )
+  else if (state === 'done')
+    setText(words, restoredRows > 0 ? `recovered, ${plural(restoredRows, 'row')}` : 'up to date', '')
   else setText(words, kind === 'global' ? 'read from its topic' : 'not on this worker', '')
 }
 
 export function jobSheet({ act, canAct, where }) {
-  const button = (words, verb) => el('button', { type: 'button', 'data-verb': verb, onclick: (event) => act(event.currentTarget.closest('tr').dataset.key, event.currentTarget.dataset.verb) }, words)
-  return new Sheet('jobs', [
-    { name: 'Job', update: (cell, { name, schedule, kind }) => setText(cell, name, `${kind} ${schedule}`) },
-    { name: 'When', update: (cell, { kind, schedule, timezone }) => setText(cell, kind === 'task' ? 'at start' : kind === 'timer' ? `every ${schedule}` : schedule, timezone ?? '') },
-    { name: 'State', update: (cell, { state }) => {
-      setText(cell, state.replaceAll('-', ' '))
-      setAttribute(cell, 'data-level', state === 'waiting-for-leader' ? 'quiet' : undefined)
-    } },
-    { name: 'Next run', kind: 'time', update: (cell, { nextRun, timezone }) => {
-      const there = nextRun === undefined || timezone === undefined ? undefined : whenIn(nextRun, timezone)
-      setText(cell, nextRun === undefined ? '–' : `${when(nextRun)}${there === undefined ? '' : ` (${there} ${zoneName(timezone)})`}`, nextRun ?? '')
-    } },
-    { name: 'Last run', kind: 'time', update: (cell, { lastRun }) => setText(cell, lastRun === undefined ? '–' : when(lastRun.startedAt), lastRun?.startedAt ?? '') },
-    { name: 'Took', kind: 'number', update: (cell, { lastRun }) => setText(cell, duration(lastRun?.durationMs)) },
-    { name: 'Outcome', update: (cell, { lastRun, lastError }) => {
-      const failed = lastRun !== undefined && lastRun.result !== 'done' && lastRun.result !== 'cut-short'
-      setText(cell, lastRun?.result === undefined ? '–' : `${failed ? '✖ ' : ''}${lastRun.result}`, lastError?.message ?? '')
-      setAttribute(cell, 'data-level', failed ? 'bad' : undefined)
-    } },
-    number('Runs', ({ runs }) => runs),
-    number('Failed', ({ failures }) => failures),
-    number('Skipped', ({ skipped }) => skipped, 'Slots that did not run: the job still ran, was paused, or the worker was away'),
-    { name: 'Runs on', update: (cell, { onLeader, leader }) => setText(cell, onLeader ? (leader === undefined ? 'the leader, elsewhere' : `leader ${leader}`) : where() === 'app' ? 'every worker' : 'this worker') },
-    { name: 'Actions', kind: 'actions', make: (cell) => cell.append(button('Run now', 'run'), button('Pause', 'pause')), update: (cell, { state }) => {
-      const [run, pause] = cell.children
-      const admin = canAct()
-      for (const each of [run, pause]) {
-        each.disabled = !admin.on
-        setAttribute(each, 'title', admin.on ? '' : admin.reason)
-      }
-      setText(pause, state === 'paused' ? 'Resume' : 'Pause')
-      pause.dataset.verb = state === 'paused' ? 'resume' : 'pause'
-    } },
-  ], 'No job. Tasks, timers and cron jobs are shown here: app.task, app.timer, app.crontab.')
+  const button = (words, verb) =>
+    el(
+      'button',
+      {
+        type: 'button',
+        'data-verb': verb,
+        onclick: (event) => act(event.currentTarget.closest('tr').dataset.key, event.currentTarget.dataset.verb),
+      },
+      words,
+    )
+  return new Sheet(
+    'jobs',
+    [
+      { name: 'Job', update: (cell, { name, schedule, kind }) => setText(cell, name, `${kind} ${schedule}`) },
+      {
+        name: 'When',
+        update: (cell, { kind, schedule, timezone }) =>
+          setText(
+            cell,
+            kind === 'task' ? 'at start' : kind === 'timer' ? `every ${schedule}` : schedule,
+            timezone ?? '',
+          ),
+      },
+      {
+        name: 'State',
+        update: (cell, { state }) => {
+          setText(cell, state.replaceAll('-', ' '))
+          setAttribute(cell, 'data-level', state === 'waiting-for-leader' ? 'quiet' : undefined)
+        },
+      },
+      {
+        name: 'Next run',
+        kind: 'time',
+        make: (cell) => cell.append(el('span'), el('small')),
+        update: (cell, { nextRun, timezone }) => {
+          const there = nextRun === undefined || timezone === undefined ? undefined : whenIn(nextRun, timezone)
+          setText(cell.firstElementChild, nextRun === undefined ? '–' : when(nextRun), nextRun ?? '')
+          setText(cell.lastElementChild, there === undefined ? '' : `${there} in ${zoneName(timezone)}`, timezone ?? '')
+        },
+      },
+      {
+        name: 'Last run',
+        kind: 'time',
+        make: (cell) => cell.append(el('span'), el('small')),
+        update: (cell, { lastRun, lastError }) => {
+          const failed = lastRun?.result !== undefined && lastRun.result !== 'done' && lastRun.result !== 'cut-short'
+          setText(
+            cell.firstElementChild,
+            lastRun === undefined ? '–' : when(lastRun.startedAt),
+            lastRun?.startedAt ?? '',
+          )
+          setText(
+            cell.lastElementChild,
+            lastRun?.result === undefined
+              ? ''
+              : `${failed ? '✖ ' : ''}${lastRun.result} in ${duration(lastRun.durationMs)}`,
+            failed ? (lastError?.message ?? '') : '',
+          )
+          setAttribute(cell.lastElementChild, 'data-level', failed ? 'bad' : undefined)
+        },
+      },
+      { name: 'Runs', kind: 'number', update: (cell, { runs }) => setText(cell, short(runs), full(runs)) },
+      {
+        name: 'Failed',
+        kind: 'number',
+        update: (cell, { failures, lastError }) => setText(cell, short(failures), lastError?.message ?? full(failures)),
+      },
+      number(
+        'Skipped',
+        ({ skipped }) => skipped,
+        'Slots that did not run: the job still ran, was paused, or the worker was away',
+      ),
+      {
+        name: 'Runs on',
+        update: (cell, { onLeader, leader }) =>
+          setText(
+            cell,
+            onLeader
+              ? leader === undefined
+                ? 'the leader, elsewhere'
+                : `leader ${leader}`
+              : where() === 'app'
+                ? 'every worker'
+                : 'this worker',
+          ),
+      },
+      {
+        name: 'Actions',
+        kind: 'actions',
+        make: (cell) => cell.append(button('Run now', 'run'), button('Pause', 'pause')),
+        update: (cell, { state }) => {
+          const [run, pause] = cell.children
+          const admin = canAct()
+          for (const each of [run, pause]) {
+            each.disabled = !admin.on
+            setAttribute(each, 'title', admin.on ? '' : admin.reason)
+          }
+          setText(pause, state === 'paused' ? 'Resume' : 'Pause')
+          pause.dataset.verb = state === 'paused' ? 'resume' : 'pause'
+        },
+      },
+    ],
+    'No job. Tasks, timers and cron jobs are shown here: app.task, app.timer, app.crontab.',
+  )
 }
 
 function zoneName(zone) {
@@ -156,7 +313,9 @@ export function showPartitions(view, visibleTopics) {
     members.set(member, known)
     known.partitions.push(partition)
   }
-  const here = new Map(view.workers.flatMap((worker) => (worker.answers ? worker.assignment.tasks.map((task) => [task.id, task]) : [])))
+  const here = new Map(
+    view.workers.flatMap((worker) => (worker.answers ? worker.assignment.tasks.map((task) => [task.id, task]) : [])),
+  )
   const lags = new Map()
   for (const source of view.sources) {
     if (visibleTopics !== undefined && !visibleTopics.has(source.topic)) continue
@@ -165,7 +324,15 @@ export function showPartitions(view, visibleTopics) {
   }
   const place = byId('partitions')
   if (counts.size === 0) {
-    place.replaceChildren(el('p', { class: 'empty' }, tasks.length === 0 ? 'This worker is in no group yet: agents make it join.' : 'The group has not told yet who has what.'))
+    place.replaceChildren(
+      el(
+        'p',
+        { class: 'empty' },
+        tasks.length === 0
+          ? 'This worker is in no group yet: agents make it join.'
+          : 'The group has not told yet who has what.',
+      ),
+    )
     return
   }
   if (place.firstElementChild?.className === 'empty') place.replaceChildren()
@@ -174,28 +341,57 @@ export function showPartitions(view, visibleTopics) {
     keyOf: ([count]) => String(count),
     make: () => el('div', { class: 'group' }, el('h3'), el('div', { class: 'members' })),
     update: (node, [count, members]) => {
-      const topics = [...new Set([...here.values()].filter(({ id }) => id.startsWith(`${count}-`)).flatMap(({ sources, parts }) => [...sources.map(({ topic }) => topic), ...parts]))]
-      setText(node.firstElementChild, `${plural(count, 'partition')} of ${topics.length === 0 ? 'topics of other workers' : topics.join(', ')}`)
-      keyed(node.lastElementChild, [...members.values()].toSorted((a, b) => (a.member < b.member ? -1 : 1)), {
-        keyOf: ({ member }) => member,
-        make: () => el('div', { class: 'member' }, el('span', { class: 'member-name' }), el('span', { class: 'cells' })),
-        update: (row, { member, address, partitions }) => {
-          const own = member === view.assignment.memberId
-          setText(row.firstElementChild, `${address ?? member}${own ? ' (this one)' : ''}`, member)
-          keyed(row.lastElementChild, partitions.toSorted((a, b) => a - b).map((partition) => ({ id: `${count}-${partition}`, partition })), {
-            keyOf: ({ id }) => id,
-            make: () => el('i', { class: 'cell' }),
-            update: (cell, { id, partition }) => {
-              const state = here.get(id)?.state
-              setText(cell, String(partition), `${id}: ${state ?? 'on another worker'}${lags.has(id) ? `, ${full(lags.get(id))} records behind` : ''}`)
-              setAttribute(cell, 'data-state', state ?? 'elsewhere')
-            },
-          })
+      const topics = [
+        ...new Set(
+          [...here.values()]
+            .filter(({ id }) => id.startsWith(`${count}-`))
+            .flatMap(({ sources, parts }) => [...sources.map(({ topic }) => topic), ...parts]),
+        ),
+      ]
+      setText(
+        node.firstElementChild,
+        `${plural(count, 'partition')} of ${topics.length === 0 ? 'topics of other workers' : topics.join(', ')}`,
+      )
+      keyed(
+        node.lastElementChild,
+        [...members.values()].toSorted((a, b) => (a.member < b.member ? -1 : 1)),
+        {
+          keyOf: ({ member }) => member,
+          make: () =>
+            el('div', { class: 'member' }, el('span', { class: 'member-name' }), el('span', { class: 'cells' })),
+          update: (row, { member, address, partitions }) => {
+            const own = member === view.assignment.memberId
+            setText(row.firstElementChild, `${address ?? member}${own ? ' (this one)' : ''}`, member)
+            keyed(
+              row.lastElementChild,
+              partitions.toSorted((a, b) => a - b).map((partition) => ({ id: `${count}-${partition}`, partition })),
+              {
+                keyOf: ({ id }) => id,
+                make: () => el('i', { class: 'cell' }),
+                update: (cell, { id, partition }) => {
+                  const state = here.get(id)?.state
+                  setText(
+                    cell,
+                    String(partition),
+                    `${id}: ${state ?? 'on another worker'}${lags.has(id) ? `, ${full(lags.get(id))} records behind` : ''}`,
+                  )
+                  setAttribute(cell, 'data-state', state ?? 'elsewhere')
+                },
+              },
+            )
+          },
         },
-      })
+      )
     },
   })
   const { rebalance } = view
-  const words = rebalance === undefined ? 'No rebalance yet.' : `Last rebalance ${when(rebalance.at)}: ${rebalance.reason}, took ${duration(rebalance.durationMs)}; ${rebalance.gained} gained, ${rebalance.kept} kept, ${rebalance.lost} lost.`
-  setText(byId('rebalance'), `${words}${unassigned.length === 0 ? '' : ` ${plural(unassigned.length, 'task')} on no worker.`}`, rebalance?.at ?? '')
+  const words =
+    rebalance === undefined
+      ? 'No rebalance yet.'
+      : `Last rebalance ${when(rebalance.at)}: ${rebalance.reason}, took ${duration(rebalance.durationMs)}; ${rebalance.gained} gained, ${rebalance.kept} kept, ${rebalance.lost} lost.`
+  setText(
+    byId('rebalance'),
+    `${words}${unassigned.length === 0 ? '' : ` ${plural(unassigned.length, 'task')} on no worker.`}`,
+    rebalance?.at ?? '',
+  )
 }

@@ -1,6 +1,13 @@
 export type { Graph, GraphEdge, GraphNode } from './lib/built-in/graph.ts'
 export type { Readiness } from './lib/built-in/health.ts'
-export type { AgentAnswer, FlowAnswer, JobAnswer, SourceAnswer, StatsAnswer, TableAnswer } from './lib/built-in/stats.ts'
+export type {
+  AgentAnswer,
+  FlowAnswer,
+  JobAnswer,
+  SourceAnswer,
+  StatsAnswer,
+  TableAnswer,
+} from './lib/built-in/stats.ts'
 export { PageError, type PageErrorOptions } from './lib/errors/page-error.ts'
 export { jsonText, type JsonObject } from './lib/pages/json-text.ts'
 export type { AnswerOptions, PageAnswer, PageContext, PageHandler } from './lib/pages/page-context.ts'

@@ -16,7 +16,15 @@ test('topics, agents and tables are nodes, what flows are edges, once each', () 
       topics: [topic('posts'), topic('app-repartition', true)],
       agents: [{ name: 'count', topics: ['posts', 'app-count'], concurrency: 1, help: 'counts' }],
       tables: [
-        { name: 'posts', kind: 'table', changelog: 'c', key: 'string', value: 'number', partitions: undefined, help: '' },
+        {
+          name: 'posts',
+          kind: 'table',
+          changelog: 'c',
+          key: 'string',
+          value: 'number',
+          partitions: undefined,
+          help: '',
+        },
       ],
     },
     [

@@ -99,7 +99,10 @@ export function statsOf(site: SiteDeps, worker: SiteWorker): StatsAnswer {
   const app = site.describe()
   const kinds = new Map(app.tables.map(({ name, kind }) => [name, kind]))
   const concurrency = new Map(app.agents.map((agent) => [agent.name, agent.concurrency]))
-  const tables = [...site.tables(), ...site.globalTables()].map((table) => ({ name: table.name, figures: table.stats() }))
+  const tables = [...site.tables(), ...site.globalTables()].map((table) => ({
+    name: table.name,
+    figures: table.stats(),
+  }))
   const tableAnswers = tables.map(({ name, figures: { writers: _, ...figures } }) => {
     const { partitions = [], recovery = NO_RECOVERY } = parts[name] ?? {}
     return [name, { ...figures, kind: kinds.get(name) ?? 'table', partitions, recovery }] as const
@@ -127,10 +130,7 @@ export function statsOf(site: SiteDeps, worker: SiteWorker): StatsAnswer {
     tables: Object.fromEntries(tableAnswers),
     jobs: Object.fromEntries(worker.jobs().map((job) => [job.name, jobAnswer(job)])),
     sources: sources.map(sourceAnswer),
-    flows: [
-      ...(more.flows ?? []).map(flowAnswer),
-      ...tables.flatMap(({ name, figures }) => writersOf(name, figures)),
-    ],
+    flows: [...(more.flows ?? []).map(flowAnswer), ...tables.flatMap(({ name, figures }) => writersOf(name, figures))],
     lag: Object.values(agents).reduce((sum, { lag }) => sum + lag, 0),
     commits: { count: commits.count, lastMs: commits.lastMs, at: isoOf(commits.at) },
     rebalances,

@@ -32,7 +32,9 @@ export function adminFor(c: Pick<PageContext, 'request' | 'peer' | 'url'>, { set
     LOCAL_PEERS.has(c.peer) &&
     LOCAL_NAMES.has(c.url.hostname) &&
     !FORWARDED.some((name) => c.request.headers.has(name))
-  return isLocal ? { on: true } : { on: false, reason: 'Actions are on for localhost only: set web.admin to true to allow them from elsewhere.' }
+  return isLocal
+    ? { on: true }
+    : { on: false, reason: 'Actions are on for localhost only: set web.admin to true to allow them from elsewhere.' }
 }
 
 /** Why a request does not come from a page of this site, or from a program; `undefined` when it does. */

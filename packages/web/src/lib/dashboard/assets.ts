@@ -4,7 +4,20 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 /** Files of the page. `src/lib/dashboard` and `dist/lib/dashboard` are equally far from them. */
-const OWN = ['index.html', 'page.css', 'page.js', 'patch.js', 'format.js', 'figures.js', 'flow.js', 'merge.js', 'tables.js', 'dom.js', 'actions.js', 'icon.svg'] as const
+const OWN = [
+  'index.html',
+  'page.css',
+  'page.js',
+  'patch.js',
+  'format.js',
+  'figures.js',
+  'flow.js',
+  'merge.js',
+  'tables.js',
+  'dom.js',
+  'actions.js',
+  'icon.svg',
+] as const
 /** Files of the charts' package. */
 const CHARTS = { 'uplot.js': 'uplot/dist/uPlot.iife.min.js', 'uplot.css': 'uplot/dist/uPlot.min.css' } as const
 
@@ -51,7 +64,10 @@ export class Assets {
       'x-content-type-options': 'nosniff',
       'referrer-policy': 'no-referrer',
     }
-    const known = request.headers.get('if-none-match')?.split(',').map((each) => each.trim().replace(/^W\//, ''))
+    const known = request.headers
+      .get('if-none-match')
+      ?.split(',')
+      .map((each) => each.trim().replace(/^W\//, ''))
     if (known?.includes(tag) === true) return new Response(null, { status: 304, headers })
     return new Response(bytes, { headers: { ...headers, 'content-length': String(bytes.length) } })
   }

@@ -25,6 +25,9 @@ export function eventStream({ state, listen, over, signal }: EventStreamOptions)
   let leave = (): void => {}
   let sent: Json | undefined
   let isAsking = false
+  /** There was no room for what changed. */
+  let isBehind = false
+  let lookAgain = (): void => {}
   const body = new ReadableStream<Uint8Array>(
     {
       start(controller) {
@@ -39,7 +42,8 @@ export function eventStream({ state, listen, over, signal }: EventStreamOptions)
         const look = async (): Promise<void> => {
           if (over()) return end()
           // The last message has not gone out yet, or the answer to it is still being looked for.
-          if (isAsking || (controller.desiredSize ?? 0) <= 0) return
+          isBehind = (controller.desiredSize ?? 0) <= 0
+          if (isAsking || isBehind) return
           isAsking = true
           try {
             const now: Json = JSON.parse(jsonText(withoutNull(await state(ended.signal))))
@@ -52,7 +56,7 @@ export function eventStream({ state, listen, over, signal }: EventStreamOptions)
             isAsking = false
           }
         }
-        const lookAgain = (): void => {
+        lookAgain = () => {
           look().catch((thrown: unknown) => {
             if (ended.signal.aborted) return
             leave()
@@ -65,6 +69,9 @@ export function eventStream({ state, listen, over, signal }: EventStreamOptions)
         signal.addEventListener('abort', end, { once: true })
         leave = listen(lookAgain)
         lookAgain()
+      },
+      pull() {
+        if (isBehind) lookAgain()
       },
       cancel() {
         leave()

@@ -11,21 +11,18 @@ export function livePages({ worker, watches, view }: BuiltInDeps): BuiltInPages 
   return {
     '/history/': async (c) => {
       const asked = worker()
-      return c.json(
-        c.query.get('of') === 'app' ? await view.historyOfApp(asked, c.signal) : view.history(asked),
-        { headers: { 'cache-control': 'no-store' } },
-      )
+      return c.json(c.query.get('of') === 'app' ? await view.historyOfApp(asked, c.signal) : view.history(asked), {
+        headers: { 'cache-control': 'no-store' },
+      })
     },
     '/live/': async (c) => {
       const asked = worker()
       const ofApp = c.query.get('of') === 'app'
-      const state = (signal: AbortSignal): unknown =>
-        ofApp ? view.liveOfApp(asked, signal) : view.live(asked)
+      const state = (signal: AbortSignal): unknown => (ofApp ? view.liveOfApp(asked, signal) : view.live(asked))
       if (!accepts(c.request, 'text/event-stream'))
         return c.json(await state(c.signal), { headers: { 'cache-control': 'no-store' } })
       const watch = watches.over(asked)
-      if (watch.listeners >= MAX_LISTENERS)
-        throw unavailable(`${MAX_LISTENERS} pages are open on this worker already.`)
+      if (watch.listeners >= MAX_LISTENERS) throw unavailable(`${MAX_LISTENERS} pages are open on this worker already.`)
       return eventStream({
         state,
         listen: (fn) => watch.listen(fn),

@@ -14,7 +14,9 @@ const json: fc.Arbitrary<Json> = fc.letrec<{ value: Json }>((tie) => ({
     fc.integer(),
     fc.string(),
     fc.array(fc.oneof(fc.integer(), fc.dictionary(fc.string(), fc.boolean())), { maxLength: 3 }),
-    fc.dictionary(fc.oneof(fc.constantFrom('a', 'b', '__proto__', 'constructor'), fc.string()), tie('value'), { maxKeys: 4 }),
+    fc.dictionary(fc.oneof(fc.constantFrom('a', 'b', '__proto__', 'constructor'), fc.string()), tie('value'), {
+      maxKeys: 4,
+    }),
   ),
 })).value
 

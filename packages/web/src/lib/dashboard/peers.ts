@@ -32,7 +32,15 @@ export class Peers {
     await forwarder?.close(CLOSE_MS)
   }
 
-  async #askOne<T>({ address, path, signal }: { address: string; path: string; signal: AbortSignal }): Promise<PeerAnswer<T>> {
+  async #askOne<T>({
+    address,
+    path,
+    signal,
+  }: {
+    address: string
+    path: string
+    signal: AbortSignal
+  }): Promise<PeerAnswer<T>> {
     this.#forwarder ??= new Forwarder(this.#clock())
     try {
       const response = await this.#forwarder.forward({

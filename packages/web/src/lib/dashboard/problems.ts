@@ -83,7 +83,9 @@ function growingLag(stats: StatsAnswer, { lagBefore }: ProblemContext): readonly
   return [{ figure: 'lag', level: 'warn', node: `agent:${name}`, text }]
 }
 
-function failingAgents({ agents }: StatsAnswer): readonly Problem[] {
+function failingAgents({ agents, errorsInFiveMinutes = 0 }: StatsAnswer): readonly Problem[] {
+  // What was given up long ago is in the agent's row.
+  if (errorsInFiveMinutes === 0) return []
   return Object.entries(agents).flatMap(([name, { deadLettered }]): Problem[] => {
     if (deadLettered === 0) return []
     const text = `\`${name}\` has given up ${deadLettered === 1 ? 'an event' : `${deadLettered} events`}: see dead letters.`
@@ -96,7 +98,10 @@ function fullOutbox({ outbox }: StatsAnswer): readonly Problem[] {
   return [{ figure: 'sent', level: 'warn', text: 'The broker takes records more slowly than agents send them.' }]
 }
 
-function errors({ errorsInFiveMinutes = 0, lastErrors, agents }: StatsAnswer, { nowMs }: ProblemContext): readonly Problem[] {
+function errors(
+  { errorsInFiveMinutes = 0, lastErrors, agents }: StatsAnswer,
+  { nowMs }: ProblemContext,
+): readonly Problem[] {
   const last = lastErrors[0]
   if (errorsInFiveMinutes === 0 || last === undefined) return []
   const ago = duration(Math.max(nowMs - Date.parse(last.at), 0))

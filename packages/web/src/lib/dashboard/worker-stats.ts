@@ -45,7 +45,11 @@ export function withRates(stats: StatsAnswer, rates: Rates, errorsInFiveMinutes:
 }
 
 /** The figures of this second, for the history. */
-export function pointOf(stats: StatsAnswer, rates: Rates, { at, errors }: Pick<HistoryPoint, 'at' | 'errors'>): HistoryPoint {
+export function pointOf(
+  stats: StatsAnswer,
+  rates: Rates,
+  { at, errors }: Pick<HistoryPoint, 'at' | 'errors'>,
+): HistoryPoint {
   return {
     at,
     events: rounded(rates.lastPerSecond('events') ?? 0),

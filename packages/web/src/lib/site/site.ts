@@ -226,7 +226,9 @@ export class Site {
       worker: worker && this.#stopping(worker),
     }
     const response = await runPage(run, (signal) =>
-      this.#inScope(worker, () => handler(new PageRequest({ request: limited, url: target.url, params, signal, peer }))),
+      this.#inScope(worker, () =>
+        handler(new PageRequest({ request: limited, url: target.url, params, signal, peer })),
+      ),
     )
     if (response instanceof Response) return response
     throw new TypeError(`The page ${page.path} returned no Response.`)

@@ -1,0 +1,17 @@
+import { systemClock, type StoreDriver } from '@millrace/core'
+import { memoryStore } from '@millrace/tables'
+
+/** A store in memory that takes its time to commit, so that there is something to see of a recovery. */
+export function slowStore(ms: number): StoreDriver {
+  const inner = memoryStore()
+  const clock = systemClock()
+  return {
+    capabilities: { ...inner.capabilities, name: 'slow' },
+    open: (table, partition) => inner.open(table, partition),
+    commit: async (changes) => {
+      await clock.sleep(ms)
+      await inner.commit(changes)
+    },
+    close: () => inner.close(),
+  }
+}

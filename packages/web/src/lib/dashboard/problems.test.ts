@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest'
+import { smallSite } from '../fixtures/small-site.fixture.ts'
+import { statsOf, type StatsAnswer } from '../built-in/stats.ts'
+import { problemsOf, type ProblemContext } from './problems.ts'
+
+const { site, worker } = smallParts()
+const quiet: ProblemContext = { nowMs: 1_000_000, lagBefore: undefined, unassigned: [] }
+
+function smallParts(): { site: Parameters<typeof statsOf>[0]; worker: Parameters<typeof statsOf>[1] } {
+  const small = smallSite()
+  return { site: small.deps, worker: small.worker }
+}
+
+function stats(changes: Partial<StatsAnswer> = {}): StatsAnswer {
+  return { ...statsOf(site, worker), ...changes }
+}
+
+function counter(changes: Partial<StatsAnswer['agents'][string]>): StatsAnswer['agents'] {
+  const { counter: agent } = stats().agents
+  if (agent === undefined) throw new Error('The worker has an agent.')
+  return { counter: { ...agent, ...changes } }
+}
+
+it('says nothing of a worker that is well', () => {
+  expect(problemsOf(stats(), quiet)).toEqual([])
+  expect(problemsOf(stats({ lag: 900 }), { ...quiet, lagBefore: 0 })).toEqual([])
+  expect(problemsOf(stats({ lag: 50_000 }), { ...quiet, lagBefore: 60_000 })).toEqual([])
+})
+
+it('says whose fault it is that lag grows', () => {
+  const handling = { p50Ms: 40.4, p99Ms: 90, samples: 100, longestInHandMs: 0 }
+  const behind = stats({ lag: 20_000, agents: counter({ lag: 20_000, handling }) })
+  expect(problemsOf(behind, { ...quiet, lagBefore: 10_000 })).toEqual([
+    {
+      figure: 'lag',
+      level: 'warn',
+      node: 'agent:counter',
+      text: 'Lag grows: `counter` is 20000 records behind and takes 40 ms an event.',
+    },
+  ])
+})
+
+it('puts first what waiting does not mend', () => {
+  const handling = { p50Ms: undefined, p99Ms: undefined, samples: 0, longestInHandMs: 45_000 }
+  const source = { topic: 'posts', partition: 3, position: 9, committed: 1, endOffset: 20, lag: 11, stalledMs: 200_000 }
+  const wrong = stats({
+    agents: counter({ handling, deadLettered: 2 }),
+    sources: [source, { ...source, partition: 4, stalledMs: 20_000 }],
+    outbox: { bytes: 1, full: true },
+    errorsInFiveMinutes: 1,
+    lastErrors: [{ at: new Date(988_000).toISOString(), source: 'counter', message: 'No such word' }],
+  })
+  expect(
+    problemsOf(wrong, { ...quiet, unassigned: ['8-1', '8-2'] }).map(({ level, figure, text }) => [level, figure, text]),
+  ).toEqual([
+    ['bad', 'events', '`counter` has had one event in hand for 45 s.'],
+    ['bad', 'commit', 'Partition posts/3 and 1 more: fetched, but nothing committed for 3 min.'],
+    ['bad', 'lag', '2 tasks are on no worker: none of them knows all its topics and tables.'],
+    ['warn', 'errors', '`counter` has given up 2 events: see dead letters.'],
+    ['warn', 'sent', 'The broker takes records more slowly than agents send them.'],
+    ['warn', 'errors', 'counter, 12 s ago: No such word'],
+  ])
+})
