@@ -8,11 +8,19 @@ interface Habit {
   readonly message: string
   /** Elsewhere than in what packages ship it may be. */
   readonly shippedOnly?: true
+  /** In files named `*.fixture.ts` it may be. */
+  readonly inFixtures?: true
 }
 
 const IN_CODE: readonly Habit[] = [
   { pattern: /\bas\s+unknown\s+as\b/g, message: 'find the type that is true' },
-  { pattern: /^(?:export\s+)?(?:let|var)\s/gm, message: 'module-level mutable state', shippedOnly: true },
+  // A fixture that is a program has nobody to share its state with.
+  {
+    pattern: /^(?:export\s+)?(?:let|var)\s/gm,
+    message: 'module-level mutable state',
+    shippedOnly: true,
+    inFixtures: true,
+  },
   {
     pattern: /\b(?:class|interface|type|function)\s+\w*(?:Manager|Helpers?|Utils?|Impl)\b/g,
     message: 'a name that says nothing: Manager, Helper, Util, Impl',
@@ -41,6 +49,7 @@ export function checkHabits(workspace: Workspace): readonly Problem[] {
 function find(habits: readonly Habit[], text: string, file: SourceFile): readonly Problem[] {
   return habits
     .filter(({ shippedOnly }) => shippedOnly !== true || (isShipped(file) && file.path.startsWith('packages/')))
+    .filter(({ inFixtures }) => inFixtures !== true || !file.path.endsWith('.fixture.ts'))
     .flatMap(({ pattern, message }) =>
       [...text.matchAll(pattern)].map(({ index, 0: found }) => ({
         file: file.path,

@@ -11,7 +11,11 @@ import { mapOnce } from './map.ts'
 function comparedWith(
   what: string,
   records: number,
-  once: (bench: Bench, input: string, env: Readonly<Record<string, string>>) => Promise<{ rate: number; peakMb: number }>,
+  once: (
+    bench: Bench,
+    input: string,
+    env: Readonly<Record<string, string>>,
+  ) => Promise<{ rate: number; peakMb: number }>,
 ): Scenario {
   return {
     describe: `${what} exactly once, next to at least once`,

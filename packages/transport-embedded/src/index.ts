@@ -1,4 +1,8 @@
-export { createEmbeddedTransport, type EmbeddedTransport, type EmbeddedTransportOptions } from './lib/durable/embedded-transport.ts'
+export {
+  createEmbeddedTransport,
+  type EmbeddedTransport,
+  type EmbeddedTransportOptions,
+} from './lib/durable/embedded-transport.ts'
 export type { Durability } from './lib/durable/marker-file.ts'
 export type { GroupPhase, GroupState, MemberState } from './lib/group/group-state.ts'
 export { createMemoryLog, type MemoryLog } from './lib/memory/memory-log.ts'

@@ -2,5 +2,15 @@ export { decodeCommitMetadata } from './lib/commit/commit-metadata.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
 export { createWorker } from './lib/worker/create-worker.ts'
 export type { WorkerOptions, WorkerSettings } from './lib/worker/worker-options.ts'
-export type { AgentStats, ErrorStats, FlowStats, PartStats, RebalanceStats, RecoveryStats, SourceStats, WorkerStats, WorkerStatus } from './lib/worker/worker-stats.ts'
+export type {
+  AgentStats,
+  ErrorStats,
+  FlowStats,
+  PartStats,
+  RebalanceStats,
+  RecoveryStats,
+  SourceStats,
+  WorkerStats,
+  WorkerStatus,
+} from './lib/worker/worker-stats.ts'
 export type { AssignmentView, Client, Quiet, TaskOwner, TaskView, Worker, WorkerEvents } from './lib/worker/worker.ts'

@@ -50,7 +50,14 @@ export function describeAgent({ name, shape }: AnyAgent): AgentDescription {
 
 function describeTable(table: AnyTable): TableDescription {
   const kind = table instanceof SetTable ? 'set' : 'table'
-  return { name: table.name, kind, changelog: table.changelog.topic, ...shapeOf(table), partitions: table.partitions, help: table.help ?? '' }
+  return {
+    name: table.name,
+    kind,
+    changelog: table.changelog.topic,
+    ...shapeOf(table),
+    partitions: table.partitions,
+    help: table.help ?? '',
+  }
 }
 
 function describeGlobal(table: AnyGlobalTable): TableDescription {

@@ -25,8 +25,17 @@ test('stores of other formats are found and removed; those of this one, and what
     { directory: mixed, format: 99 },
     { directory: old, format: 99 },
   ])
-  expect(await Promise.all([old, mixed, own, join(root, 'photos')].map(removeOtherFormat))).toEqual([true, true, false, false])
-  expect([existsSync(old), existsSync(join(mixed, 'notes.txt')), existsSync(join(mixed, 'data.mdb'))]).toEqual([false, true, false])
+  expect(await Promise.all([old, mixed, own, join(root, 'photos')].map(removeOtherFormat))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ])
+  expect([existsSync(old), existsSync(join(mixed, 'notes.txt')), existsSync(join(mixed, 'data.mdb'))]).toEqual([
+    false,
+    true,
+    false,
+  ])
   expect(findOtherFormats(root)).toEqual([])
   await createLmdbStore({ directory: own }).close()
 })

@@ -11,7 +11,10 @@ interface ModelPartition {
 
 /** Runs the steps on a store and on maps, and compares them after each step. */
 export async function checkStoreModel(place: StorePlace, operations: readonly StoreOperation[]): Promise<void> {
-  const model = Array.from({ length: MODEL_PARTITIONS }, (): ModelPartition => ({ rows: new Map(), checkpoint: undefined }))
+  const model = Array.from({ length: MODEL_PARTITIONS }, (): ModelPartition => ({
+    rows: new Map(),
+    checkpoint: undefined,
+  }))
   const open = new Map<number, StorePartition>()
   let driver = await place.open()
   const partitionOf = async (partition: number): Promise<StorePartition> => {
@@ -27,7 +30,13 @@ export async function checkStoreModel(place: StorePlace, operations: readonly St
     for (const operation of operations) {
       switch (operation.type) {
         case 'commit':
-          await commit(driver, model, await Promise.all(operation.changes.map(async (change) => ({ ...change, partition: await partitionOf(change.partition) }))))
+          await commit(
+            driver,
+            model,
+            await Promise.all(
+              operation.changes.map(async (change) => ({ ...change, partition: await partitionOf(change.partition) })),
+            ),
+          )
           break
         case 'clear':
           await (await partitionOf(operation.partition)).clear()
@@ -76,7 +85,8 @@ function compare(actual: StorePartition, expected: ModelPartition | undefined): 
   expect(actual.rows).toBe(expected.rows.size)
   expect(actual.checkpoint()).toEqual(expected.checkpoint)
   expect(hexRows(actual.range())).toEqual(sortedRows(expected))
-  for (const [key, value] of expected.rows) expect(actual.get(Buffer.from(key, 'hex'))?.toString('hex')).toBe(value.toString('hex'))
+  for (const [key, value] of expected.rows)
+    expect(actual.get(Buffer.from(key, 'hex'))?.toString('hex')).toBe(value.toString('hex'))
 }
 
 function compareRange(
@@ -87,7 +97,9 @@ function compareRange(
   if (expected === undefined) return
   const { from, to, limit } = range
   const rows = actual.range({ ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }), limit })
-  const wanted = sortedRows(expected).filter(([key]) => key >= (from?.toString('hex') ?? '') && (to === undefined || key < to.toString('hex')))
+  const wanted = sortedRows(expected).filter(
+    ([key]) => key >= (from?.toString('hex') ?? '') && (to === undefined || key < to.toString('hex')),
+  )
   expect(hexRows(rows)).toEqual(wanted.slice(0, limit))
 }
 

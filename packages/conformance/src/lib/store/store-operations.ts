@@ -14,7 +14,13 @@ export interface ModelChange {
 export type StoreOperation =
   | { readonly type: 'commit'; readonly changes: readonly ModelChange[] }
   | { readonly type: 'clear' | 'close'; readonly partition: number }
-  | { readonly type: 'range'; readonly partition: number; readonly from: Buffer | undefined; readonly to: Buffer | undefined; readonly limit: number }
+  | {
+      readonly type: 'range'
+      readonly partition: number
+      readonly from: Buffer | undefined
+      readonly to: Buffer | undefined
+      readonly limit: number
+    }
   | { readonly type: 'reopen' }
 
 /** Sequences of steps, with keys few enough to meet again, and bytes where encodings go wrong. */
@@ -44,7 +50,16 @@ export function storeOperations(): fc.Arbitrary<readonly StoreOperation[]> {
         }),
       },
       { weight: 1, arbitrary: fc.record({ type: fc.constantFrom('clear', 'close'), partition }) },
-      { weight: 2, arbitrary: fc.record({ type: fc.constant('range'), partition, from: optionalKey, to: optionalKey, limit: fc.nat({ max: 5 }) }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          type: fc.constant('range'),
+          partition,
+          from: optionalKey,
+          to: optionalKey,
+          limit: fc.nat({ max: 5 }),
+        }),
+      },
       { weight: 1, arbitrary: fc.record({ type: fc.constant('reopen') }) },
     ),
     { maxLength: 30 },

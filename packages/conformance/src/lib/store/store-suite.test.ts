@@ -1,4 +1,12 @@
-import { MillraceError, partitionKey, type Checkpoint, type RangeOptions, type StoreChange, type StoreDriver, type StorePartition } from '@millrace/core'
+import {
+  MillraceError,
+  partitionKey,
+  type Checkpoint,
+  type RangeOptions,
+  type StoreChange,
+  type StoreDriver,
+  type StorePartition,
+} from '@millrace/core'
 import { storeSuite } from './store-suite.ts'
 
 /** The contract in its plainest form, to see that the suite can be passed: sorted arrays, kept by the place. */
@@ -39,7 +47,9 @@ class PlainPartition implements StorePartition {
   }
 
   range({ from, to, limit = Infinity }: RangeOptions = {}): readonly (readonly [key: Buffer, value: Buffer])[] {
-    const inside = this.open.rows.filter(([key]) => (from === undefined || key.compare(from) >= 0) && (to === undefined || key.compare(to) < 0))
+    const inside = this.open.rows.filter(
+      ([key]) => (from === undefined || key.compare(from) >= 0) && (to === undefined || key.compare(to) < 0),
+    )
     return inside.slice(0, limit)
   }
 

@@ -44,19 +44,23 @@ export function storeSuite(options: StoreSuiteOptions): void {
       for (const left of places.splice(0)) await left.remove()
     })
 
-    it('any sequence of commits, clears, closes and reopenings equals a map at its last commit', { timeout: 120_000 }, async () => {
-      await fc.assert(
-        fc.asyncProperty(storeOperations(), async (operations) => {
-          const at = await options.create()
-          try {
-            await checkStoreModel(at, operations)
-          } finally {
-            await at.remove()
-          }
-        }),
-        { numRuns: options.runs ?? 60 },
-      )
-    })
+    it(
+      'any sequence of commits, clears, closes and reopenings equals a map at its last commit',
+      { timeout: 120_000 },
+      async () => {
+        await fc.assert(
+          fc.asyncProperty(storeOperations(), async (operations) => {
+            const at = await options.create()
+            try {
+              await checkStoreModel(at, operations)
+            } finally {
+              await at.remove()
+            }
+          }),
+          { numRuns: options.runs ?? 60 },
+        )
+      },
+    )
 
     it('a new partition is empty', async () => {
       const partition = await (await fresh()).open('table', 3)
@@ -68,9 +72,16 @@ export function storeSuite(options: StoreSuiteOptions): void {
 
     it('tables and partitions do not mix', async () => {
       const driver = await fresh()
-      const partitions = [await driver.open('a', 0), await driver.open('a', 1), await driver.open('b', 0), await driver.open('a-0', 0)]
+      const partitions = [
+        await driver.open('a', 0),
+        await driver.open('a', 1),
+        await driver.open('b', 0),
+        await driver.open('a-0', 0),
+      ]
       for (const [index, partition] of partitions.entries()) {
-        await driver.commit([{ partition, rows: [row('k', String(index))], checkpoint: { ...CHECKPOINT, offset: index } }])
+        await driver.commit([
+          { partition, rows: [row('k', String(index))], checkpoint: { ...CHECKPOINT, offset: index } },
+        ])
       }
       expect(partitions.map((partition) => partition.get(Buffer.from('k'))?.toString())).toEqual(['0', '1', '2', '3'])
       expect(partitions.map((partition) => partition.checkpoint()?.offset)).toEqual([0, 1, 2, 3])
@@ -79,8 +90,16 @@ export function storeSuite(options: StoreSuiteOptions): void {
     it('one commit covers rows and checkpoints of many partitions', async () => {
       const driver = await fresh()
       const partitions = await openMany(driver, 5)
-      await driver.commit(partitions.map((partition, index) => ({ partition, rows: [row('k', `${index}`)], checkpoint: CHECKPOINT })))
-      expect(partitions.map((partition) => partition.get(Buffer.from('k'))?.toString())).toEqual(['0', '1', '2', '3', '4'])
+      await driver.commit(
+        partitions.map((partition, index) => ({ partition, rows: [row('k', `${index}`)], checkpoint: CHECKPOINT })),
+      )
+      expect(partitions.map((partition) => partition.get(Buffer.from('k'))?.toString())).toEqual([
+        '0',
+        '1',
+        '2',
+        '3',
+        '4',
+      ])
       expect(partitions.map((partition) => partition.checkpoint())).toEqual(partitions.map(() => CHECKPOINT))
     })
 
@@ -117,10 +136,16 @@ export function storeSuite(options: StoreSuiteOptions): void {
     it('empty, binary and long keys and values keep their bytes and their order', async () => {
       const driver = await fresh()
       const partition = await driver.open('table', 0)
-      const keys = [[], [0], [0, 0], [0, 255], [1], [127], [128], [255], [255, 0], [255, 255]].map((bytes) => Buffer.from(bytes))
+      const keys = [[], [0], [0, 0], [0, 255], [1], [127], [128], [255], [255, 0], [255, 255]].map((bytes) =>
+        Buffer.from(bytes),
+      )
       const long = Buffer.alloc(1500, 255)
-      await driver.commit([{ partition, rows: [...keys, long].reverse().map((key) => ({ key, value: key })), checkpoint: undefined }])
-      expect(partition.range().map(([key]) => key.toString('hex'))).toEqual([...keys, long].map((key) => key.toString('hex')))
+      await driver.commit([
+        { partition, rows: [...keys, long].reverse().map((key) => ({ key, value: key })), checkpoint: undefined },
+      ])
+      expect(partition.range().map(([key]) => key.toString('hex'))).toEqual(
+        [...keys, long].map((key) => key.toString('hex')),
+      )
       for (const key of [...keys, long]) expect(partition.get(key)?.toString('hex')).toBe(key.toString('hex'))
     })
 
@@ -135,8 +160,11 @@ export function storeSuite(options: StoreSuiteOptions): void {
     it('ranges include their start, exclude their end and stop at their limit', async () => {
       const driver = await fresh()
       const partition = await driver.open('table', 0)
-      await driver.commit([{ partition, rows: ['a', 'b', 'ba', 'c', 'd'].map((key) => row(key, key)), checkpoint: undefined }])
-      const keys = (range: Parameters<StorePartition['range']>[0]): readonly string[] => partition.range(range).map(([key]) => key.toString())
+      await driver.commit([
+        { partition, rows: ['a', 'b', 'ba', 'c', 'd'].map((key) => row(key, key)), checkpoint: undefined },
+      ])
+      const keys = (range: Parameters<StorePartition['range']>[0]): readonly string[] =>
+        partition.range(range).map(([key]) => key.toString())
       const [b, d] = [Buffer.from('b'), Buffer.from('d')]
       expect(keys({ from: b })).toEqual(['b', 'ba', 'c', 'd'])
       expect(keys({ to: d })).toEqual(['a', 'b', 'ba', 'c'])
@@ -172,7 +200,9 @@ export function storeSuite(options: StoreSuiteOptions): void {
       const driver = await fresh()
       const [first, second] = await openMany(driver, 2)
       if (first === undefined || second === undefined) throw new Error('Two partitions were opened.')
-      await driver.commit([first, second].map((partition) => ({ partition, rows: [row('k', 'v')], checkpoint: CHECKPOINT })))
+      await driver.commit(
+        [first, second].map((partition) => ({ partition, rows: [row('k', 'v')], checkpoint: CHECKPOINT })),
+      )
       await first.clear()
       expect([first.rows, first.checkpoint(), first.get(Buffer.from('k'))]).toEqual([0, undefined, undefined])
       expect([second.rows, second.checkpoint()]).toEqual([1, CHECKPOINT])

@@ -90,7 +90,11 @@ export class CaseContext {
   }
 
   /** Records of each partition from its beginning to its end as it is now. */
-  async readAll(topic: string, partitions: number, isolation: Isolation = 'read-committed'): Promise<readonly (readonly RawRecord[])[]> {
+  async readAll(
+    topic: string,
+    partitions: number,
+    isolation: Isolation = 'read-committed',
+  ): Promise<readonly (readonly RawRecord[])[]> {
     const reader = (await this.transport()).reader({ isolation })
     const refs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
     const open = new Map<number, number>()
@@ -101,7 +105,9 @@ export class CaseContext {
     const records = refs.map((): RawRecord[] => [])
     const batches = reader.batches()[Symbol.asyncIterator]()
     while (open.size > 0) {
-      const { value, done } = await within(batches.next(), { what: `partitions ${[...open.keys()].join(', ')} of "${topic}" to end` })
+      const { value, done } = await within(batches.next(), {
+        what: `partitions ${[...open.keys()].join(', ')} of "${topic}" to end`,
+      })
       if (done === true) break
       records[value.partition]?.push(...value.records)
       if (value.nextOffset >= (open.get(value.partition) ?? Infinity)) open.delete(value.partition)
@@ -128,7 +134,8 @@ export class CaseContext {
 
   #accident<K extends keyof TransportAccidents>(name: K): NonNullable<TransportAccidents[K]> {
     const accident = this.#environment.accidents?.[name]
-    if (accident === undefined) throw new Error(`This case needs accidents.${name}: provide it, or give the reason in skip.`)
+    if (accident === undefined)
+      throw new Error(`This case needs accidents.${name}: provide it, or give the reason in skip.`)
     return accident
   }
 }
@@ -139,7 +146,9 @@ export function text(topic: string, partition: number, value: string): OutgoingR
 }
 
 /** Values of records as text; a tombstone is `undefined`. */
-export function texts(records: readonly { readonly value: Buffer | null }[] | undefined): readonly (string | undefined)[] {
+export function texts(
+  records: readonly { readonly value: Buffer | null }[] | undefined,
+): readonly (string | undefined)[] {
   return (records ?? []).map(({ value }) => value?.toString())
 }
 

@@ -21,7 +21,8 @@ export function testAssignor(name: string = 'conformance'): GroupAssignor {
     assign: ({ members, partitions }) => {
       const free = new Map<string, TopicPartition>()
       for (const [topic, count] of partitions) {
-        for (let partition = 0; partition < count; partition++) free.set(partitionKey({ topic, partition }), { topic, partition })
+        for (let partition = 0; partition < count; partition++)
+          free.set(partitionKey({ topic, partition }), { topic, partition })
       }
       const said = members.map(({ id, data }) => ({ id, ...decode(data) }))
       const share = Math.ceil(free.size / members.length)

@@ -173,7 +173,9 @@ export class TestMember {
 
   async #seekGained(gained: readonly TopicPartition[]): Promise<void> {
     if (gained.length === 0) return
-    const committed = new Map((await this.consumer.committed(gained)).map((offset) => [partitionKey(offset), offset.offset]))
+    const committed = new Map(
+      (await this.consumer.committed(gained)).map((offset) => [partitionKey(offset), offset.offset]),
+    )
     for (const partition of gained) this.consumer.seek(partition, committed.get(partitionKey(partition)) ?? 0)
   }
 

@@ -40,7 +40,10 @@ export const errorTable = {
     title: 'A cron expression cannot be used',
     fix: "Use 5 fields, 6 with seconds, or '@daily' and the like; the message says what is wrong.",
   },
-  TIME_ZONE_UNKNOWN: { title: 'There is no such time zone', fix: "Use a name of the IANA database, such as 'Europe/Berlin'." },
+  TIME_ZONE_UNKNOWN: {
+    title: 'There is no such time zone',
+    fix: "Use a name of the IANA database, such as 'Europe/Berlin'.",
+  },
   JOB_MISSING: { title: 'There is no such job', fix: 'Check the name against app.scheduler.jobs().' },
   // codecs
   CODEC_UNKNOWN: {
@@ -169,7 +172,10 @@ export const errorTable = {
     fix: 'Ask the worker that owns it: app.tableRoute or /table/{name}/{key}/.',
   },
   ALREADY_STARTED: { title: 'The app runs already', fix: 'Stop it before starting it again.' },
-  JOB_TIMEOUT: { title: 'A job took longer than its timeout', fix: 'Raise the timeout of the job, or do less in one run.' },
+  JOB_TIMEOUT: {
+    title: 'A job took longer than its timeout',
+    fix: 'Raise the timeout of the job, or do less in one run.',
+  },
   NO_WORKER: {
     title: 'No worker runs in this process',
     fix: 'Start the app first, or read from an agent, page, task or timer.',

@@ -90,7 +90,8 @@ export function rowFrame(row: Buffer): { readonly span: number; readonly appende
 function storedSize(record: Stored): number {
   let headerBytes = 0
   if (record.headers.length > 0) {
-    for (const [name, value] of record.headers) headerBytes += RECORD_HEADER_BYTES + Buffer.byteLength(name) + (value?.length ?? 0)
+    for (const [name, value] of record.headers)
+      headerBytes += RECORD_HEADER_BYTES + Buffer.byteLength(name) + (value?.length ?? 0)
   }
   return RECORD_BYTES + (record.key?.length ?? 0) + (record.value?.length ?? 0) + headerBytes
 }

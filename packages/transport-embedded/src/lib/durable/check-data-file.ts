@@ -30,7 +30,8 @@ export function checkDataFile(path: string): string | undefined {
     if (size === 0) return 'empty'
     const first = readAt(fd, 0, HEADER_BYTES)
     const pageSize = first.length < HEADER_BYTES ? 0 : first.readUInt32LE(PAGE_SIZE)
-    if (!isMeta(first) || pageSize < 256 || pageSize > MAX_PAGE_SIZE || (pageSize & (pageSize - 1)) !== 0) return 'its first page is damaged'
+    if (!isMeta(first) || pageSize < 256 || pageSize > MAX_PAGE_SIZE || (pageSize & (pageSize - 1)) !== 0)
+      return 'its first page is damaged'
     const second = readAt(fd, pageSize, HEADER_BYTES)
     if (!isMeta(second) || second.readUInt32LE(PAGE_SIZE) !== pageSize) return 'its second page is damaged'
     const newest = first.readBigUInt64LE(TRANSACTION) > second.readBigUInt64LE(TRANSACTION) ? first : second
@@ -48,7 +49,11 @@ export function checkDataFile(path: string): string | undefined {
 
 function isMeta(page: Buffer): boolean {
   if (page.length < HEADER_BYTES) return false
-  return (page.readUInt16LE(PAGE_FLAGS) & META_PAGE) !== 0 && page.readUInt32LE(MAGIC) === MAGIC_NUMBER && page.readUInt16LE(VERSION) === DATA_VERSION
+  return (
+    (page.readUInt16LE(PAGE_FLAGS) & META_PAGE) !== 0 &&
+    page.readUInt32LE(MAGIC) === MAGIC_NUMBER &&
+    page.readUInt16LE(VERSION) === DATA_VERSION
+  )
 }
 
 function isRoot(fd: number, number: bigint, pageSize: number): boolean {

@@ -1,4 +1,16 @@
-import { copyFileSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -11,7 +23,8 @@ const place = mkdtempSync(join(tmpdir(), 'millrace-damage-'))
 const sound = join(place, 'sound')
 let copies = 0
 
-const newTransport = (directory: string): EmbeddedTransport => new EmbeddedTransport({ directory }, { clock: systemClock(), log: silent })
+const newTransport = (directory: string): EmbeddedTransport =>
+  new EmbeddedTransport({ directory }, { clock: systemClock(), log: silent })
 
 async function connectError(directory: string): Promise<unknown> {
   const transport = newTransport(directory)
@@ -46,7 +59,12 @@ beforeAll(async () => {
   const producer = transport.producer()
   for (let round = 0; round < 50; round++) {
     const records = Array.from({ length: 20 }, (_, index): OutgoingRecord => ({
-      topic: 't', partition: 0, key: null, value: Buffer.from(`marker ${round * 20 + index}`.padEnd(300, '.')), headers: NO_HEADERS, timestamp: 1,
+      topic: 't',
+      partition: 0,
+      key: null,
+      value: Buffer.from(`marker ${round * 20 + index}`.padEnd(300, '.')),
+      headers: NO_HEADERS,
+      timestamp: 1,
     }))
     await producer.send(records, { guard: () => {} })
   }
@@ -97,7 +115,10 @@ describe('a damaged log', () => {
       }
       return next
     }
-    await expect(read()).rejects.toMatchObject({ code: 'LOG_CORRUPT', message: expect.stringMatching(/"t" partition 0 .*500/) })
+    await expect(read()).rejects.toMatchObject({
+      code: 'LOG_CORRUPT',
+      message: expect.stringMatching(/"t" partition 0 .*500/),
+    })
     await transport.close()
   })
 
@@ -115,12 +136,18 @@ describe('a directory that cannot be used', () => {
     const file = join(place, 'file')
     writeFileSync(file, 'x')
     for (const directory of [file, join(file, 'below')]) {
-      expect(await connectError(directory)).toMatchObject({ code: 'LOG_UNUSABLE', message: expect.stringContaining(directory) })
+      expect(await connectError(directory)).toMatchObject({
+        code: 'LOG_UNUSABLE',
+        message: expect.stringContaining(directory),
+      })
     }
   })
 
   it('is LOG_UNUSABLE when it was made with another durability', async () => {
-    const transport = new EmbeddedTransport({ directory: sound, durability: 'process' }, { clock: systemClock(), log: silent })
+    const transport = new EmbeddedTransport(
+      { directory: sound, durability: 'process' },
+      { clock: systemClock(), log: silent },
+    )
     await expect(transport.connect({ timeoutMs: 1000 })).rejects.toMatchObject({ code: 'LOG_UNUSABLE' })
     await transport.close()
   })

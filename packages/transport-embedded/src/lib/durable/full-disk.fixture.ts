@@ -13,7 +13,14 @@ const admin = transport.admin()
 await admin.createTopics([{ name: 't', partitions: 1, replicationFactor: -1, config: {} }])
 const producer = transport.producer()
 const send = (value: string): ReturnType<typeof producer.send> => {
-  const records = Array.from({ length: 50 }, (): OutgoingRecord => ({ topic: 't', partition: 0, key: null, value: Buffer.from(value.padEnd(1000)), headers: NO_HEADERS, timestamp: 1 }))
+  const records = Array.from({ length: 50 }, (): OutgoingRecord => ({
+    topic: 't',
+    partition: 0,
+    key: null,
+    value: Buffer.from(value.padEnd(1000)),
+    headers: NO_HEADERS,
+    timestamp: 1,
+  }))
   return producer.send(records, { guard: () => {} })
 }
 let acknowledged = 0
@@ -28,7 +35,8 @@ for (let round = 0; round < 1000 && code === undefined; round++) {
     message = error instanceof Error ? error.message : String(error)
   }
 }
-const end = async (): Promise<number> => (await admin.offsets([{ topic: 't', partition: 0 }], 'read-committed'))[0]?.end ?? -1
+const end = async (): Promise<number> =>
+  (await admin.offsets([{ topic: 't', partition: 0 }], 'read-committed'))[0]?.end ?? -1
 const endAfterFailure = await end()
 await transport.close()
 process.stdout.write(`${JSON.stringify({ acknowledged, code, message, endAfterFailure })}\n`)

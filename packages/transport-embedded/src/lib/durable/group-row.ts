@@ -25,7 +25,12 @@ export function decodeGroup(bytes: Buffer): GroupState {
     phase: row.phase,
     protocol: row.protocol,
     leader: row.leader,
-    members: new Map(row.members.map(([id, member]) => [id, { ...member, instanceId: member.instanceId, data: fromText(member.data) }])),
+    members: new Map(
+      row.members.map(([id, member]) => [
+        id,
+        { ...member, instanceId: member.instanceId, data: fromText(member.data) },
+      ]),
+    ),
     assignments: new Map(row.assignments),
     groupData: fromText(row.groupData),
   }

@@ -6,7 +6,14 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '@millrace/conformance'
-import { NO_HEADERS, systemClock, type Logger, type OutgoingRecord, type RawRecord, type Transport } from '@millrace/core'
+import {
+  NO_HEADERS,
+  systemClock,
+  type Logger,
+  type OutgoingRecord,
+  type RawRecord,
+  type Transport,
+} from '@millrace/core'
 import { createEmbeddedTransport } from './embedded-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
@@ -23,10 +30,14 @@ const workers: Worker[] = []
 const directory = mkdtempSync(join(tmpdir(), 'millrace-kill-'))
 
 function startWorker(name: string): Worker {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'log-worker.fixture.ts'), directory, name], {
-    cwd: import.meta.dirname,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', join(import.meta.dirname, 'log-worker.fixture.ts'), directory, name],
+    {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   let output = ''
   let complaints = ''
   child.stdout.on('data', (data: Buffer) => (output += data.toString()))
@@ -37,10 +48,14 @@ function startWorker(name: string): Worker {
 }
 
 /** For `eventually`: also ends when a worker that should run does not. */
-function whileRunning(running: readonly (Worker | undefined)[], look: () => boolean | Promise<boolean>): () => boolean | Promise<boolean> {
+function whileRunning(
+  running: readonly (Worker | undefined)[],
+  look: () => boolean | Promise<boolean>,
+): () => boolean | Promise<boolean> {
   return () => {
     for (const worker of running) {
-      if (worker !== undefined && worker.process.exitCode !== null) throw new Error(`A worker has ended: ${worker.complaints()}`)
+      if (worker !== undefined && worker.process.exitCode !== null)
+        throw new Error(`A worker has ended: ${worker.complaints()}`)
     }
     return look()
   }
@@ -51,7 +66,11 @@ async function killHard(worker: Worker | undefined): Promise<void> {
   if (worker !== undefined) await once(worker.process, 'exit')
 }
 
-async function readAll(transport: Transport, topic: string, partitions: number): Promise<readonly (readonly RawRecord[])[]> {
+async function readAll(
+  transport: Transport,
+  topic: string,
+  partitions: number,
+): Promise<readonly (readonly RawRecord[])[]> {
   const reader = transport.reader({ isolation: 'read-committed' })
   const ends = await reader.offsets(Array.from({ length: partitions }, (_, partition) => ({ topic, partition })))
   const open = new Map(ends.filter(({ end }) => end > 0).map(({ partition, end }) => [partition, end]))
@@ -67,61 +86,88 @@ async function readAll(transport: Transport, topic: string, partitions: number):
 }
 
 afterEach(async () => {
-  for (const worker of workers) if (worker.process.exitCode === null && worker.process.signalCode === null) await killHard(worker)
+  for (const worker of workers)
+    if (worker.process.exitCode === null && worker.process.signalCode === null) await killHard(worker)
   rmSync(directory, { recursive: true, force: true })
 })
 
 describe('three processes on one log', () => {
-  it('kill -9 loses nothing acknowledged, doubles nothing in transactions, and the others take over', { timeout: 120_000 }, async () => {
-    const transport = createEmbeddedTransport({ directory }, { clock: systemClock(), log: silent })
-    await transport.connect({ timeoutMs: 5000 })
-    const admin = transport.admin()
-    const spec = { replicationFactor: -1, config: {} }
-    await admin.createTopics([
-      { ...spec, name: 'in', partitions: PARTITIONS },
-      { ...spec, name: 'out', partitions: PARTITIONS },
-      { ...spec, name: 'acks', partitions: 1 },
-    ])
-    const ends = async (topic: string): Promise<number> => {
-      const offsets = await admin.offsets(Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition })), 'read-committed')
-      return offsets.reduce((sum, { end }) => sum + end, 0)
-    }
-    const producer = transport.producer()
-    const send = async (from: number, to: number): Promise<void> => {
-      const records = Array.from({ length: to - from }, (_, index): OutgoingRecord => {
-        const number = from + index
-        return { topic: 'in', partition: number % PARTITIONS, key: null, value: Buffer.from(String(number)), headers: NO_HEADERS, timestamp: number }
-      })
-      await producer.send(records, { guard: () => {} })
-    }
-    for (const name of ['a', 'b', 'c']) startWorker(name)
-    await send(0, COUNT / 3)
-    await eventually(whileRunning(workers, async () => (await ends('out')) > COUNT / 12), { what: 'the copy to be under way', limitMs: 40_000 })
-    await eventually(whileRunning(workers, () => workers.every(({ acknowledged }) => acknowledged().length > 20)), { what: 'acknowledged numbers', limitMs: 40_000 })
-    await killHard(workers[0])
-    await send(COUNT / 3, (2 * COUNT) / 3)
-    startWorker('d')
-    await eventually(whileRunning(workers.slice(1), async () => (await ends('out')) > COUNT / 2), { what: 'the others to go on', limitMs: 40_000 })
-    await killHard(workers[1])
-    await send((2 * COUNT) / 3, COUNT)
-    await eventually(whileRunning(workers.slice(2), async () => (await ends('out')) >= COUNT), { what: 'everything to be copied', limitMs: 40_000 })
-
-    const copied = await readAll(transport, 'out', PARTITIONS)
-    copied.forEach((records, partition) => {
-      expect(records.map(({ value }) => Number(value?.toString()))).toEqual(
-        Array.from({ length: COUNT / PARTITIONS }, (_, index) => index * PARTITIONS + partition),
+  it(
+    'kill -9 loses nothing acknowledged, doubles nothing in transactions, and the others take over',
+    { timeout: 120_000 },
+    async () => {
+      const transport = createEmbeddedTransport({ directory }, { clock: systemClock(), log: silent })
+      await transport.connect({ timeoutMs: 5000 })
+      const admin = transport.admin()
+      const spec = { replicationFactor: -1, config: {} }
+      await admin.createTopics([
+        { ...spec, name: 'in', partitions: PARTITIONS },
+        { ...spec, name: 'out', partitions: PARTITIONS },
+        { ...spec, name: 'acks', partitions: 1 },
+      ])
+      const ends = async (topic: string): Promise<number> => {
+        const offsets = await admin.offsets(
+          Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition })),
+          'read-committed',
+        )
+        return offsets.reduce((sum, { end }) => sum + end, 0)
+      }
+      const producer = transport.producer()
+      const send = async (from: number, to: number): Promise<void> => {
+        const records = Array.from({ length: to - from }, (_, index): OutgoingRecord => {
+          const number = from + index
+          return {
+            topic: 'in',
+            partition: number % PARTITIONS,
+            key: null,
+            value: Buffer.from(String(number)),
+            headers: NO_HEADERS,
+            timestamp: number,
+          }
+        })
+        await producer.send(records, { guard: () => {} })
+      }
+      for (const name of ['a', 'b', 'c']) startWorker(name)
+      await send(0, COUNT / 3)
+      await eventually(
+        whileRunning(workers, async () => (await ends('out')) > COUNT / 12),
+        { what: 'the copy to be under way', limitMs: 40_000 },
       )
-    })
-    for (const worker of workers.slice(2)) {
-      worker.process.kill('SIGTERM')
-      if (worker.process.exitCode === null) await once(worker.process, 'exit')
-      expect(worker.complaints()).toBe('')
-    }
-    const [acks = []] = await readAll(transport, 'acks', 1)
-    const stored = acks.map(({ value }) => value?.toString() ?? '')
-    const told = workers.flatMap(({ acknowledged }) => acknowledged())
-    expect(told.filter((line) => !new Set(stored).has(line))).toEqual([])
-    expect(new Set(stored).size).toBe(stored.length)
-    await transport.close()
-  })
+      await eventually(
+        whileRunning(workers, () => workers.every(({ acknowledged }) => acknowledged().length > 20)),
+        { what: 'acknowledged numbers', limitMs: 40_000 },
+      )
+      await killHard(workers[0])
+      await send(COUNT / 3, (2 * COUNT) / 3)
+      startWorker('d')
+      await eventually(
+        whileRunning(workers.slice(1), async () => (await ends('out')) > COUNT / 2),
+        { what: 'the others to go on', limitMs: 40_000 },
+      )
+      await killHard(workers[1])
+      await send((2 * COUNT) / 3, COUNT)
+      await eventually(
+        whileRunning(workers.slice(2), async () => (await ends('out')) >= COUNT),
+        { what: 'everything to be copied', limitMs: 40_000 },
+      )
+
+      const copied = await readAll(transport, 'out', PARTITIONS)
+      copied.forEach((records, partition) => {
+        expect(records.map(({ value }) => Number(value?.toString()))).toEqual(
+          Array.from({ length: COUNT / PARTITIONS }, (_, index) => index * PARTITIONS + partition),
+        )
+      })
+      for (const worker of workers.slice(2)) {
+        worker.process.kill('SIGTERM')
+        if (worker.process.exitCode === null) await once(worker.process, 'exit')
+        expect(worker.complaints()).toBe('')
+      }
+      const [acks = []] = await readAll(transport, 'acks', 1)
+      const stored = acks.map(({ value }) => value?.toString() ?? '')
+      const told = workers.flatMap(({ acknowledged }) => acknowledged())
+      expect(told.filter((line) => !new Set(stored).has(line))).toEqual([])
+      expect(new Set(stored).size).toBe(stored.length)
+      await transport.close()
+    },
+  )
 })

@@ -90,7 +90,8 @@ export class LmdbBackend implements LogBackend {
         })
       result = await this.#track(environment.write(transaction))
     } catch (error) {
-      if (thrown.error !== undefined) throw isMillraceError(error) ? error : this.#failed(thrown.error, 'could not be written')
+      if (thrown.error !== undefined)
+        throw isMillraceError(error) ? error : this.#failed(thrown.error, 'could not be written')
       throw this.#failed(await commitCause(error), 'could not be written')
     }
     if (kind !== 'quiet' && this.#opened !== undefined) {
@@ -103,7 +104,8 @@ export class LmdbBackend implements LogBackend {
   /** Frees what dead readers hold. */
   checkReaders(): void {
     const stale = this.#opened?.environment.tables.root.readerCheck() ?? 0
-    if (stale > 0) this.#log.debug({ directory: this.#options.directory, stale }, 'Readers that died were removed from the log.')
+    if (stale > 0)
+      this.#log.debug({ directory: this.#options.directory, stale }, 'Readers that died were removed from the log.')
   }
 
   /** Waits for the writes under way. */
@@ -132,7 +134,8 @@ export class LmdbBackend implements LogBackend {
   }
 
   #open(): Opened {
-    if (this.#opened === undefined) throw new MillraceError('CLOSED', `The log in "${this.#options.directory}" is closed, or not open yet.`)
+    if (this.#opened === undefined)
+      throw new MillraceError('CLOSED', `The log in "${this.#options.directory}" is closed, or not open yet.`)
     return this.#opened
   }
 

@@ -39,7 +39,11 @@ export class LmdbContents implements LogWrites {
     return row === undefined ? { start: 0, end: 0 } : { start: row.readDoubleLE(0), end: row.readDoubleLE(8) }
   }
 
-  slice(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }, limit: ReadLimit): StoredSlice {
+  slice(
+    topic: StoredTopic,
+    at: { readonly partition: number; readonly offset: number },
+    limit: ReadLimit,
+  ): StoredSlice {
     const { end } = this.bounds(topic, at.partition)
     const records: RawRecord[] = []
     let bytes = 0
@@ -114,15 +118,20 @@ export class LmdbContents implements LogWrites {
     const range = { start: [topic.number], end: [topic.number + 1] }
     for (const key of [...this.#tables.records.getKeys(range)]) void this.#tables.records.remove(key)
     for (const key of [...this.#tables.bounds.getKeys(range)]) void this.#tables.bounds.remove(key)
-    for (const key of [...this.#tables.offsets.getKeys()]) if (key[1] === topic.name) void this.#tables.offsets.remove(key)
+    for (const key of [...this.#tables.offsets.getKeys()])
+      if (key[1] === topic.name) void this.#tables.offsets.remove(key)
   }
 
   append(topic: StoredTopic, partition: number, records: readonly OutgoingRecord[]): number {
     const { start, end } = this.bounds(topic, partition)
     const appendedAt = this.#now()
-    for (let from = 0; from < records.length; ) {
+    for (let from = 0; from < records.length;) {
       const to = rowEnd(records, from)
-      const row = encodeRow({ span: to - from, appendedAt, records: from === 0 && to === records.length ? records : records.slice(from, to) })
+      const row = encodeRow({
+        span: to - from,
+        appendedAt,
+        records: from === 0 && to === records.length ? records : records.slice(from, to),
+      })
       void this.#tables.records.put([topic.number, partition, end + from], row)
       from = to
     }
@@ -153,12 +162,16 @@ export class LmdbContents implements LogWrites {
 
   putCommitted(groupId: string, offset: CommitOffset): void {
     const { topic, partition, offset: next, metadata } = offset
-    void this.#tables.offsets.put([groupId, topic, partition], Buffer.from(JSON.stringify({ topic, partition, offset: next, metadata })))
+    void this.#tables.offsets.put(
+      [groupId, topic, partition],
+      Buffer.from(JSON.stringify({ topic, partition, offset: next, metadata })),
+    )
   }
 
   dropGroup(groupId: string): void {
     for (const id of this.group(groupId).members.keys()) void this.#tables.beats.remove([groupId, id])
-    for (const { topic, partition } of this.committed(groupId)) void this.#tables.offsets.remove([groupId, topic, partition])
+    for (const { topic, partition } of this.committed(groupId))
+      void this.#tables.offsets.remove([groupId, topic, partition])
     void this.#tables.groups.remove(groupId)
   }
 
@@ -199,7 +212,10 @@ export class LmdbContents implements LogWrites {
   }
 
   #damaged(topic: StoredTopic, partition: number, offset: number): MillraceError {
-    return new MillraceError('LOG_CORRUPT', `Records of topic "${topic.name}" partition ${partition} from offset ${offset} on are damaged or missing.`)
+    return new MillraceError(
+      'LOG_CORRUPT',
+      `Records of topic "${topic.name}" partition ${partition} from offset ${offset} on are damaged or missing.`,
+    )
   }
 }
 

@@ -21,7 +21,15 @@ const [directory = '', name = ''] = process.argv.slice(2)
 const clock = systemClock()
 const transport = createEmbeddedTransport(
   { directory },
-  { clock, log: { debug: () => {}, info: () => {}, warn: () => {}, error: (fields, message) => console.error(message, fields) } },
+  {
+    clock,
+    log: {
+      debug: () => {},
+      info: () => {},
+      warn: () => {},
+      error: (fields, message) => void process.stderr.write(`${message} ${JSON.stringify(fields)}\n`),
+    },
+  },
 )
 await transport.connect({ timeoutMs: 5000 })
 
@@ -29,8 +37,13 @@ const assignor: GroupAssignor = {
   name: 'in-turn',
   assign: ({ members, partitions }) => {
     const ids = members.map(({ id }) => id)
-    const all = [...partitions].flatMap(([topic, count]) => Array.from({ length: count }, (_, partition) => ({ topic, partition })))
-    return { assignments: new Map(ids.map((id, index) => [id, all.filter((_, nth) => nth % ids.length === index)])), groupData: Buffer.alloc(0) }
+    const all = [...partitions].flatMap(([topic, count]) =>
+      Array.from({ length: count }, (_, partition) => ({ topic, partition })),
+    )
+    return {
+      assignments: new Map(ids.map((id, index) => [id, all.filter((_, nth) => nth % ids.length === index)])),
+      groupData: Buffer.alloc(0),
+    }
   },
 }
 
@@ -80,7 +93,14 @@ async function copy(batch: RecordBatch): Promise<void> {
   const producer = producers.get(partitionKey(batch))
   if (producer === undefined) return
   const { partition } = batch
-  const records = batch.records.map(({ key, value, headers, timestamp }): OutgoingRecord => ({ topic: 'out', partition, key, value, headers, timestamp }))
+  const records = batch.records.map(({ key, value, headers, timestamp }): OutgoingRecord => ({
+    topic: 'out',
+    partition,
+    key,
+    value,
+    headers,
+    timestamp,
+  }))
   await producer.begin()
   await producer.send(records, { guard: () => {} })
   await producer.sendOffsets('copy', [{ topic: 'in', partition, offset: batch.nextOffset, metadata: name }])
@@ -101,7 +121,10 @@ async function sendNumbers(): Promise<void> {
   const producer = transport.producer()
   for (let number = 0; !stopping; number++) {
     const value = Buffer.from(`${name} ${number}`)
-    await producer.send([{ topic: 'acks', partition: 0, key: null, value, headers: NO_HEADERS, timestamp: clock.now() }], { guard: () => {} })
+    await producer.send(
+      [{ topic: 'acks', partition: 0, key: null, value, headers: NO_HEADERS, timestamp: clock.now() }],
+      { guard: () => {} },
+    )
     writeSync(1, `${name} ${number}\n`)
     await clock.sleep(2)
   }

@@ -12,7 +12,14 @@ const transport = createEmbeddedTransport({ directory }, { clock: systemClock(),
 await transport.connect({ timeoutMs: 20_000 })
 const producer = transport.producer()
 for (let number = 0; number < Number(count); number++) {
-  const record = { topic: 't', partition: 0, key: null, value: Buffer.from(`${name} ${number}`), headers: NO_HEADERS, timestamp: 1 }
+  const record = {
+    topic: 't',
+    partition: 0,
+    key: null,
+    value: Buffer.from(`${name} ${number}`),
+    headers: NO_HEADERS,
+    timestamp: 1,
+  }
   const [outcome] = await producer.send([record], { guard: () => {} })
   writeSync(1, `${outcome?.ok === true ? outcome.offset : 'refused'} ${name} ${number}\n`)
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError } from '@millrace/core'
@@ -30,7 +31,10 @@ export function readMarker(directory: string): Marker | undefined {
   const marker = parse(text)
   if (marker === undefined) throw new MillraceError('LOG_CORRUPT', `"${path}" is not the marker of a local log.`)
   if (marker.format !== FORMAT) {
-    throw new MillraceError('LOG_VERSION', `The log in "${directory}" has format ${marker.format}; this version reads ${FORMAT}.`)
+    throw new MillraceError(
+      'LOG_VERSION',
+      `The log in "${directory}" has format ${marker.format}; this version reads ${FORMAT}.`,
+    )
   }
   return marker
 }
@@ -38,7 +42,7 @@ export function readMarker(directory: string): Marker | undefined {
 /** Writes the marker unless another process was quicker, and gives the one that counts. */
 export function createMarker(directory: string, durability: Durability): Marker {
   const path = markerPath(directory)
-  const draft = `${path}.${process.pid}.${process.hrtime.bigint()}`
+  const draft = `${path}.${randomUUID()}`
   writeFileSync(draft, `${JSON.stringify({ format: FORMAT, durability })}\n`)
   try {
     linkSync(draft, path)
@@ -57,8 +61,12 @@ function markerPath(directory: string): string {
 function parse(text: string): Marker | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value !== 'object' || value === null || !('format' in value) || typeof value.format !== 'number') return undefined
-    return { format: value.format, durability: 'durability' in value && value.durability === 'process' ? 'process' : 'disk' }
+    if (typeof value !== 'object' || value === null || !('format' in value) || typeof value.format !== 'number')
+      return undefined
+    return {
+      format: value.format,
+      durability: 'durability' in value && value.durability === 'process' ? 'process' : 'disk',
+    }
   } catch {
     return undefined
   }

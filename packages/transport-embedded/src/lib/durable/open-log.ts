@@ -43,7 +43,10 @@ export function logError(thrown: unknown, what: string): MillraceError {
 /** Throws `LOG_UNUSABLE` when processes would disagree about what is synchronised. */
 export function refuseOtherDurability(directory: string, is: Durability, wanted: Durability | undefined): void {
   if (wanted === undefined || wanted === is) return
-  throw new MillraceError('LOG_UNUSABLE', `The log in "${directory}" was created with durability "${is}", not "${wanted}".`)
+  throw new MillraceError(
+    'LOG_UNUSABLE',
+    `The log in "${directory}" was created with durability "${is}", not "${wanted}".`,
+  )
 }
 
 /** Makes the directory if it is missing. Throws `LOG_UNUSABLE` for what cannot be a log's directory. */
@@ -54,7 +57,9 @@ export function prepareDirectory(directory: string): void {
     accessSync(directory, constants.W_OK)
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
-    throw new MillraceError('LOG_UNUSABLE', `"${directory}" is not a directory that can be written: ${text}.`, { cause: error })
+    throw new MillraceError('LOG_UNUSABLE', `"${directory}" is not a directory that can be written: ${text}.`, {
+      cause: error,
+    })
   }
 }
 

@@ -23,10 +23,14 @@ async function connected(directory: string): Promise<EmbeddedTransport> {
 
 /** Lines of a process that appends. */
 async function runWriter(directory: string, name: string): Promise<readonly string[]> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'log-writer.fixture.ts'), directory, name, String(COUNT)], {
-    cwd: import.meta.dirname,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', join(import.meta.dirname, 'log-writer.fixture.ts'), directory, name, String(COUNT)],
+    {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   let output = ''
   child.stdout.on('data', (data: Buffer) => (output += data.toString()))
   const [code] = await once(child, 'close')

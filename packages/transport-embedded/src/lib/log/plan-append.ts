@@ -30,7 +30,8 @@ export function planAppend(log: LogReads, records: readonly OutgoingRecord[]): A
     if (error !== undefined || topic === undefined) return { ok: false, error: error ?? missing(record.topic) }
     const key = partitionKey(record)
     let append = appends.get(key)
-    if (append === undefined) appends.set(key, (append = { topic, partition: record.partition, records: [], indexes: [] }))
+    if (append === undefined)
+      appends.set(key, (append = { topic, partition: record.partition, records: [], indexes: [] }))
     append.records.push(record)
     append.indexes.push(index)
     return undefined
@@ -56,7 +57,10 @@ function refusal(record: OutgoingRecord, topic: StoredTopic | undefined): Millra
   if (topic === undefined) return missing(record.topic)
   const { partition } = record
   if (!Number.isInteger(partition) || partition < 0 || partition >= topic.partitions) {
-    return new MillraceError('PARTITION_MISSING', `Topic "${topic.name}" has ${topic.partitions} partitions, not number ${partition}.`)
+    return new MillraceError(
+      'PARTITION_MISSING',
+      `Topic "${topic.name}" has ${topic.partitions} partitions, not number ${partition}.`,
+    )
   }
   const bytes = recordSize(record)
   const most = Number(topic.config['max.message.bytes'] ?? DEFAULT_MAX_MESSAGE_BYTES)

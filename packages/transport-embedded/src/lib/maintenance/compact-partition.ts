@@ -35,10 +35,16 @@ interface Progress {
  * beginning without the records that a later one replaces. Each step is a transaction of its own and offsets stay, so
  * readers and a crash in between do no harm.
  */
-export async function compactPartition(backend: LmdbBackend, at: { readonly topic: string; readonly partition: number }, options: CompactOptions): Promise<void> {
+export async function compactPartition(
+  backend: LmdbBackend,
+  at: { readonly topic: string; readonly partition: number },
+  options: CompactOptions,
+): Promise<void> {
   const found = backend.look((contents) => {
     const topic = contents.topic(at.topic)
-    return topic === undefined ? undefined : { topic, ...contents.bounds(topic, at.partition), ...readProgress(contents, topic, at.partition) }
+    return topic === undefined
+      ? undefined
+      : { topic, ...contents.bounds(topic, at.partition), ...readProgress(contents, topic, at.partition) }
   })
   if (found === undefined) return
   const { topic, start, end, cleanedTo, left } = found
@@ -51,15 +57,19 @@ export async function compactPartition(backend: LmdbBackend, at: { readonly topi
     tombstonesBefore: options.now - Number(topic.config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS),
   }
   let kept = 0
-  for (let base = start; base < to; ) {
+  for (let base = start; base < to;) {
     const from = base
-    const step = await backend.change('quiet', (contents) => rewriteRows(contents, { topic, partition: at.partition, from, to }, rule))
+    const step = await backend.change('quiet', (contents) =>
+      rewriteRows(contents, { topic, partition: at.partition, from, to }, rule),
+    )
     if (step === undefined) return
     kept += step.kept
     base = step.next
     await options.pause()
   }
-  await backend.change('quiet', (contents) => writeProgress(contents, topic, at.partition, { cleanedTo: to, left: kept }))
+  await backend.change('quiet', (contents) =>
+    writeProgress(contents, topic, at.partition, { cleanedTo: to, left: kept }),
+  )
 }
 
 interface Reading {
@@ -79,7 +89,9 @@ async function lastOffsets(
   let base = from
   while (base < end && base - from < RECORDS_A_PASS) {
     const offset = base
-    const { records, nextOffset } = backend.look((contents) => contents.slice(topic, { partition, offset }, { maxBytes: 1 << 20, maxRecords: 10_000 }))
+    const { records, nextOffset } = backend.look((contents) =>
+      contents.slice(topic, { partition, offset }, { maxBytes: 1 << 20, maxRecords: 10_000 }),
+    )
     for (const record of records) if (record.key !== null) last.set(record.key.toString('latin1'), record.offset)
     base = nextOffset
     await options.pause()
@@ -95,7 +107,11 @@ interface Step {
 }
 
 /** `undefined` when the rows are not there any more: the topic was deleted or made anew. */
-function rewriteRows(contents: LmdbContents, step: Step, rule: CompactionRule): { readonly next: number; readonly kept: number } | undefined {
+function rewriteRows(
+  contents: LmdbContents,
+  step: Step,
+  rule: CompactionRule,
+): { readonly next: number; readonly kept: number } | undefined {
   const { topic, partition, to } = step
   if (contents.topic(topic.name)?.id !== topic.id) return undefined
   const merged = new MergedRows(contents, topic, partition)

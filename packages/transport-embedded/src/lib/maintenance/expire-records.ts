@@ -11,12 +11,20 @@ export interface ExpireOptions {
 }
 
 /** Deletes the rows that were appended longer ago than the topic's `retention.ms`, in steps. -1 keeps all. */
-export async function expireRecords(backend: LmdbBackend, at: { readonly topic: string; readonly partition: number }, options: ExpireOptions): Promise<void> {
-  for (let more = true; more; ) {
+export async function expireRecords(
+  backend: LmdbBackend,
+  at: { readonly topic: string; readonly partition: number },
+  options: ExpireOptions,
+): Promise<void> {
+  for (let more = true; more;) {
     more = backend.look((contents) => {
       const topic = contents.topic(at.topic)
       const { start, end } = topic === undefined ? { start: 0, end: 0 } : contents.bounds(topic, at.partition)
-      return topic !== undefined && start < end && contents.frame(topic, at.partition, start).appendedAt < horizon(topic.config, options.now)
+      return (
+        topic !== undefined &&
+        start < end &&
+        contents.frame(topic, at.partition, start).appendedAt < horizon(topic.config, options.now)
+      )
     })
     if (!more) return
     await backend.change('quiet', (contents) => {

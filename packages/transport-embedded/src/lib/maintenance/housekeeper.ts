@@ -39,7 +39,11 @@ export class Housekeeper {
     const { backend, clock } = this.#deps
     const partitions = backend.look((contents) => contents.topic(topic)?.partitions ?? 0)
     for (let partition = 0; partition < partitions; partition++) {
-      await compactPartition(backend, { topic, partition }, { now: clock.now(), force: true, pause: () => this.#pause() })
+      await compactPartition(
+        backend,
+        { topic, partition },
+        { now: clock.now(), force: true, pause: () => this.#pause() },
+      )
     }
   }
 

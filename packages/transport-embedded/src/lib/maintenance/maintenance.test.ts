@@ -38,7 +38,11 @@ async function openLog(config: Readonly<Record<string, string>>): Promise<Opened
     time,
     append: async (rows) => {
       const records = rows.map(([key, value]) => ({
-        ...AT, key: Buffer.from(key), value: value === null ? null : Buffer.from(value), headers: NO_HEADERS, timestamp: 1,
+        ...AT,
+        key: Buffer.from(key),
+        value: value === null ? null : Buffer.from(value),
+        headers: NO_HEADERS,
+        timestamp: 1,
       }))
       await backend.change('quiet', (contents) => {
         const topic = contents.topic('t')
@@ -51,7 +55,7 @@ async function openLog(config: Readonly<Record<string, string>>): Promise<Opened
         if (topic === undefined) return []
         const { end } = contents.bounds(topic, 0)
         const records: RawRecord[] = []
-        for (let offset = from; offset < end; ) {
+        for (let offset = from; offset < end;) {
           const slice = contents.slice(topic, { partition: 0, offset }, { maxBytes: 50, maxRecords: 5 })
           expect(slice.nextOffset).toBeGreaterThan(offset)
           records.push(...slice.records)
@@ -67,15 +71,22 @@ const dump = (records: readonly RawRecord[]): readonly (readonly [number, string
 
 describe('compaction', () => {
   it('keeps the last record of each key at its offset, from every position, however often it runs', async () => {
-    const row = fc.tuple(fc.constantFrom('a', 'b', 'c', 'dd'), fc.option(fc.constantFrom('1', '22', '333'), { nil: null }))
-    const step = fc.oneof({ weight: 5, arbitrary: fc.array(row, { minLength: 1, maxLength: 12 }) }, { weight: 2, arbitrary: fc.constant('compact' as const) })
+    const row = fc.tuple(
+      fc.constantFrom('a', 'b', 'c', 'dd'),
+      fc.option(fc.constantFrom('1', '22', '333'), { nil: null }),
+    )
+    const step = fc.oneof(
+      { weight: 5, arbitrary: fc.array(row, { minLength: 1, maxLength: 12 }) },
+      { weight: 2, arbitrary: fc.constant('compact' as const) },
+    )
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         const log = await openLog({ 'cleanup.policy': 'compact' })
         const all: (readonly [number, string, string | null])[] = []
         try {
           for (const each of steps) {
-            if (each === 'compact') await compactPartition(log.backend, AT, { now: log.time.now, force: true, pause: noPause })
+            if (each === 'compact')
+              await compactPartition(log.backend, AT, { now: log.time.now, force: true, pause: noPause })
             else {
               await log.append(each)
               for (const [key, value] of each) all.push([all.length, key, value])
@@ -96,14 +107,25 @@ describe('compaction', () => {
 
   it('drops a tombstone after delete.retention.ms, and only once an earlier pass has seen it', async () => {
     const log = await openLog({ 'cleanup.policy': 'compact', 'delete.retention.ms': '1000' })
-    const compact = (): Promise<void> => compactPartition(log.backend, AT, { now: log.time.now, force: true, pause: noPause })
-    await log.append([['a', '1'], ['a', null], ['b', '1']])
+    const compact = (): Promise<void> =>
+      compactPartition(log.backend, AT, { now: log.time.now, force: true, pause: noPause })
+    await log.append([
+      ['a', '1'],
+      ['a', null],
+      ['b', '1'],
+    ])
     log.time.now += 5000
     await compact()
-    expect(dump(log.read(0))).toEqual([[1, 'a', null], [2, 'b', '1']])
+    expect(dump(log.read(0))).toEqual([
+      [1, 'a', null],
+      [2, 'b', '1'],
+    ])
     await log.append([['c', '1']])
     await compact()
-    expect(dump(log.read(0))).toEqual([[2, 'b', '1'], [3, 'c', '1']])
+    expect(dump(log.read(0))).toEqual([
+      [2, 'b', '1'],
+      [3, 'c', '1'],
+    ])
     await log.backend.close()
   })
 
@@ -114,11 +136,16 @@ describe('compaction', () => {
     const rows = log.backend.look((contents) => {
       const topic = contents.topic('t')
       let count = 0
-      for (let base = 0; topic !== undefined && base < contents.bounds(topic, 0).end; count++) base += contents.frame(topic, 0, base).span
+      for (let base = 0; topic !== undefined && base < contents.bounds(topic, 0).end; count++)
+        base += contents.frame(topic, 0, base).span
       return count
     })
     expect(rows).toBeLessThan(5)
-    expect(dump(log.read(17))).toEqual([[597, 'key 0', '597'], [598, 'key 1', '598'], [599, 'key 2', '599']])
+    expect(dump(log.read(17))).toEqual([
+      [597, 'key 0', '597'],
+      [598, 'key 1', '598'],
+      [599, 'key 2', '599'],
+    ])
     await log.backend.close()
   })
 })
@@ -130,11 +157,17 @@ describe('retention', () => {
     log.time.now += 2000
     await log.append([['k', 'new']])
     await expireRecords(log.backend, AT, { now: log.time.now, pause: noPause })
-    expect(log.backend.look((contents) => contents.bounds(contents.topics()[0] ?? never(), 0))).toEqual({ start: 400, end: 401 })
+    expect(log.backend.look((contents) => contents.bounds(contents.topics()[0] ?? never(), 0))).toEqual({
+      start: 400,
+      end: 401,
+    })
     expect(dump(log.read(400))).toEqual([[400, 'k', 'new']])
     log.time.now += 2000
     await expireRecords(log.backend, AT, { now: log.time.now, pause: noPause })
-    expect(log.backend.look((contents) => contents.bounds(contents.topics()[0] ?? never(), 0))).toEqual({ start: 401, end: 401 })
+    expect(log.backend.look((contents) => contents.bounds(contents.topics()[0] ?? never(), 0))).toEqual({
+      start: 401,
+      end: 401,
+    })
     await log.append([['k', 'again']])
     expect(dump(log.read(401))).toEqual([[401, 'k', 'again']])
     await log.backend.close()

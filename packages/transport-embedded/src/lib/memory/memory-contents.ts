@@ -25,8 +25,14 @@ export class MemoryContents implements LogWrites {
     return this.#partition(topic, partition)?.bounds ?? { start: 0, end: 0 }
   }
 
-  slice(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }, limit: ReadLimit): StoredSlice {
-    return this.#partition(topic, at.partition)?.read(at.offset, limit) ?? { records: [], bytes: 0, nextOffset: at.offset }
+  slice(
+    topic: StoredTopic,
+    at: { readonly partition: number; readonly offset: number },
+    limit: ReadLimit,
+  ): StoredSlice {
+    return (
+      this.#partition(topic, at.partition)?.read(at.offset, limit) ?? { records: [], bytes: 0, nextOffset: at.offset }
+    )
   }
 
   partitions(topic: StoredTopic): readonly MemoryPartition[] {
@@ -60,7 +66,10 @@ export class MemoryContents implements LogWrites {
   putTopic(topic: Omit<StoredTopic, 'number'>): void {
     const number = ++this.#topicsMade
     this.#topics.set(topic.name, { ...topic, number })
-    this.#partitions.set(number, Array.from({ length: topic.partitions }, () => new MemoryPartition()))
+    this.#partitions.set(
+      number,
+      Array.from({ length: topic.partitions }, () => new MemoryPartition()),
+    )
   }
 
   dropTopic(topic: StoredTopic): void {

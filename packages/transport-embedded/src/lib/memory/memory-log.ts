@@ -42,19 +42,23 @@ export function createMemoryLog(): MemoryLog {
     records: (name) => {
       const topic = contents.topic(name)
       if (topic === undefined) return []
-      return contents.partitions(topic).flatMap(({ records }, partition) => records.map((record) => ({ ...record, partition })))
+      return contents
+        .partitions(topic)
+        .flatMap(({ records }, partition) => records.map((record) => ({ ...record, partition })))
     },
     committed: (groupId) => contents.committed(groupId),
     group: (groupId) => contents.group(groupId),
     compact: (name, options) => {
       const topic = contents.topic(name)
-      if (topic !== undefined) for (const partition of contents.partitions(topic)) partition.compact(options?.dropTombstones ?? false)
+      if (topic !== undefined)
+        for (const partition of contents.partitions(topic)) partition.compact(options?.dropTombstones ?? false)
     },
     expire: ({ host, groupId, keepStatic = false } = {}) => {
       void backend.write('groups', (log) => {
         for (const id of groupId === undefined ? log.groups() : [groupId]) {
           for (const [memberId, member] of log.group(id).members) {
-            if ((host !== undefined && member.host !== host) || (keepStatic && member.instanceId !== undefined)) continue
+            if ((host !== undefined && member.host !== host) || (keepStatic && member.instanceId !== undefined))
+              continue
             log.putGroup(id, stepGroup(log.group(id), { type: 'leave', memberId }).state)
           }
         }

@@ -128,7 +128,11 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
         const offset = place.position
         if (offset === end) continue
         if (offset < start || offset > end) throw outOfRange(place, { start, end })
-        const { records, bytes, nextOffset } = log.slice(topic, { partition: place.partition, offset }, this.#deps.limit)
+        const { records, bytes, nextOffset } = log.slice(
+          topic,
+          { partition: place.partition, offset },
+          this.#deps.limit,
+        )
         place.position = nextOffset
         return { topic: place.topic, partition: place.partition, records, bytes, nextOffset, endOffset: end }
       }

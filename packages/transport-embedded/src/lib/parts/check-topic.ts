@@ -13,9 +13,11 @@ export function checkTopic({ name, partitions, config }: TopicSpec): void {
     throw invalid(`the partition count must be 1 to ${MAX_PARTITIONS}, not ${partitions}`)
   }
   const policy = config['cleanup.policy']
-  if (policy !== undefined && !CLEANUP_POLICIES.includes(policy)) throw invalid(`cleanup.policy "${policy}" is not known`)
+  if (policy !== undefined && !CLEANUP_POLICIES.includes(policy))
+    throw invalid(`cleanup.policy "${policy}" is not known`)
   for (const setting of ['max.message.bytes', 'retention.ms', 'delete.retention.ms']) {
     const value = config[setting]
-    if (value !== undefined && !/^-?\d+$/.test(value)) throw invalid(`${setting} must be a whole number, not "${value}"`)
+    if (value !== undefined && !/^-?\d+$/.test(value))
+      throw invalid(`${setting} must be a whole number, not "${value}"`)
   }
 }

@@ -1,5 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { MillraceError, type Admin, type CommitOffset, type MemberInfo, type Isolation, type PartitionOffsets, type TopicInfo, type TopicPartition, type TopicSpec } from '@millrace/core'
+import {
+  MillraceError,
+  type Admin,
+  type CommitOffset,
+  type MemberInfo,
+  type Isolation,
+  type PartitionOffsets,
+  type TopicInfo,
+  type TopicPartition,
+  type TopicSpec,
+} from '@millrace/core'
 import type { LogReads, StoredTopic } from '../log/log-backend.ts'
 import { checkTopic } from './check-topic.ts'
 import { Lifespan } from './lifespan.ts'
@@ -67,7 +77,10 @@ export class LogAdmin implements Admin {
       this.#context.backend.write('groups', (log) => {
         const [member] = this.#alive(log, groupId)
         if (member !== undefined)
-          throw new MillraceError('GROUP_NOT_EMPTY', `Group "${groupId}" has members: ${member.id} on ${member.host}, for one.`)
+          throw new MillraceError(
+            'GROUP_NOT_EMPTY',
+            `Group "${groupId}" has members: ${member.id} on ${member.host}, for one.`,
+          )
         log.dropGroup(groupId)
       }),
     )

@@ -59,14 +59,23 @@ export class LogConsumer implements Consumer {
     this.#sessions =
       isHostDead === undefined
         ? undefined
-        : new SessionKeeper(this.#membership, { groupId: options.groupId, intervalMs: options.heartbeatIntervalMs, backend, clock, log, isHostDead })
+        : new SessionKeeper(this.#membership, {
+            groupId: options.groupId,
+            intervalMs: options.heartbeatIntervalMs,
+            backend,
+            clock,
+            log,
+            isHostDead,
+          })
     // Seen by whoever awaits start(); a failure later on is told by batches().
     this.#started.promise.catch(() => {})
   }
 
   start(): Promise<void> {
     return this.#lifespan.run(async () => {
-      const absent = this.#context.backend.read((log) => this.#options.topics.find((name) => log.topic(name) === undefined))
+      const absent = this.#context.backend.read((log) =>
+        this.#options.topics.find((name) => log.topic(name) === undefined),
+      )
       if (absent !== undefined) throw missing(absent)
       this.#running = true
       void this.#membership.run()
@@ -114,10 +123,16 @@ export class LogConsumer implements Consumer {
       if (refusal === undefined) return
       if (refusal.code === 'NOT_ASSIGNED') {
         const { topic, partition } = refusal.partition
-        throw new MillraceError('NOT_ASSIGNED', `Topic "${topic}" partition ${partition} is not assigned to member ${id} of group "${groupId}".`)
+        throw new MillraceError(
+          'NOT_ASSIGNED',
+          `Topic "${topic}" partition ${partition} is not assigned to member ${id} of group "${groupId}".`,
+        )
       }
       this.#membership.look()
-      throw new MillraceError('MEMBER_FENCED', `Member ${id} of group "${groupId}" is not valid in generation ${generation}.`)
+      throw new MillraceError(
+        'MEMBER_FENCED',
+        `Member ${id} of group "${groupId}" is not valid in generation ${generation}.`,
+      )
     })
   }
 

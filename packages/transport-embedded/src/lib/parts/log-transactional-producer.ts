@@ -129,6 +129,9 @@ export class LogTransactionalProducer implements TransactionalProducer {
 
   #checkEpoch(log: LogReads): void {
     if (log.epoch(this.#id) === this.#epoch) return
-    throw new MillraceError('PRODUCER_FENCED', `Transactional id "${this.#id}" has been initialised by another producer.`)
+    throw new MillraceError(
+      'PRODUCER_FENCED',
+      `Transactional id "${this.#id}" has been initialised by another producer.`,
+    )
   }
 }

@@ -28,7 +28,10 @@ export class TransactionBuffer {
       this.#counts.set(key, count + accepted.length)
     }
     if (this.#bytes > MAX_TRANSACTION_BYTES) {
-      throw new MillraceError('RECORD_REFUSED', `A transaction on the local log holds at most ${MAX_TRANSACTION_BYTES} bytes.`)
+      throw new MillraceError(
+        'RECORD_REFUSED',
+        `A transaction on the local log holds at most ${MAX_TRANSACTION_BYTES} bytes.`,
+      )
     }
     return outcomes.filter((outcome) => outcome !== undefined)
   }

@@ -40,7 +40,9 @@ export class AtLeastOnce implements Guarantee {
 
   async commit(cuts: readonly Cut[]): Promise<readonly Cut[]> {
     const { lease, consumer, log } = this.#deps
-    const offsets = cuts.flatMap((cut) => cut.offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })))
+    const offsets = cuts.flatMap((cut) =>
+      cut.offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })),
+    )
     if (offsets.length === 0) return cuts
     if (!lease.valid) return []
     try {

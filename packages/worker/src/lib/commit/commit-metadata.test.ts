@@ -5,7 +5,10 @@ import type { OffsetRange, Progress } from './offset-range.ts'
 
 const progressFrom = (offset: number): fc.Arbitrary<Progress> =>
   fc
-    .tuple(fc.nat(1_000_000), fc.array(fc.tuple(fc.integer({ min: 1, max: 10_000 }), fc.integer({ min: 1, max: 10_000 })), { maxLength: 400 }))
+    .tuple(
+      fc.nat(1_000_000),
+      fc.array(fc.tuple(fc.integer({ min: 1, max: 10_000 }), fc.integer({ min: 1, max: 10_000 })), { maxLength: 400 }),
+    )
     .map(([ahead, steps]) => {
       const finished: OffsetRange[] = []
       let end = offset + ahead
@@ -19,7 +22,9 @@ const progressFrom = (offset: number): fc.Arbitrary<Progress> =>
 const committed = fc.nat(2 ** 50).chain((offset) =>
   fc.tuple(
     fc.constant(offset),
-    fc.array(fc.tuple(fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }), progressFrom(offset)), { maxLength: 6 }),
+    fc.array(fc.tuple(fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }), progressFrom(offset)), {
+      maxLength: 6,
+    }),
   ),
 )
 
@@ -48,7 +53,9 @@ test('what is read back is what was written, but for ranges left out at the end'
 })
 
 test('too many subscriptions: some are left out, none is wrong', () => {
-  const progress = new Map(Array.from({ length: 500 }, (_, i) => [`agent-number-${i}`, { position: 100 + i, finished: [] }]))
+  const progress = new Map(
+    Array.from({ length: 500 }, (_, i) => [`agent-number-${i}`, { position: 100 + i, finished: [] }]),
+  )
   const { text, complete } = encodeCommitMetadata(100, progress)
   expect(complete).toBe(false)
   expect(text.length).toBeLessThanOrEqual(MAX_METADATA_BYTES)

@@ -154,7 +154,11 @@ export class Committer {
       if (stored.length === 0) return
       this.#count++
       this.#lastMs = clock.monotonic() - startMs
-      sensor.commitCompleted({ tasks: stored.length, rows: stored.reduce((sum, cut) => sum + rowsOf(cut), 0), durationMs: this.#lastMs })
+      sensor.commitCompleted({
+        tasks: stored.length,
+        rows: stored.reduce((sum, cut) => sum + rowsOf(cut), 0),
+        durationMs: this.#lastMs,
+      })
       onCommitted(stored.map((cut) => cut.task))
     } finally {
       guarantee.after(running)

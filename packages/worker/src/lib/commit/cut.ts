@@ -1,4 +1,12 @@
-import { type CommitOffset, type Clock, MillraceError, NO_HEADERS, type OutgoingRecord, type Row, type StoreChange } from '@millrace/core'
+import {
+  type CommitOffset,
+  type Clock,
+  MillraceError,
+  NO_HEADERS,
+  type OutgoingRecord,
+  type Row,
+  type StoreChange,
+} from '@millrace/core'
 import type { PartitionCursor } from '../feeds/partition-cursor.ts'
 import type { SourcePartition } from '../feeds/source-partition.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
@@ -34,7 +42,9 @@ export function takeCut(task: TaskRuntime, committed: CommittedText, clock: Cloc
     const one = offsetOf(source, cursors)
     return committed.get(source) === textOf(one) ? [] : [one]
   })
-  const cursors = task.sources.flatMap((one) => one.cursors.map((cursor) => ({ cursor, passed: cursor.tracker.passed })))
+  const cursors = task.sources.flatMap((one) =>
+    one.cursors.map((cursor) => ({ cursor, passed: cursor.tracker.passed })),
+  )
   const states = task.states.map((state) => sendRows(task, state, clock.now()))
   const empty = offsets.length === 0 && task.output.pending === 0 && states.every(({ rows }) => rows.length === 0)
   if (empty) {
@@ -79,10 +89,19 @@ export function rowsOf({ states }: Cut): number {
 /** The offset of a partition is the lowest position of those who read it; each one's own goes into the metadata. */
 function offsetOf(source: SourcePartition, cursors: readonly PartitionCursor[]): Cut['offsets'][number] {
   const { offset, progress } = progressOf(cursors)
-  return { topic: source.topic, partition: source.partition, offset, metadata: encodeCommitMetadata(offset, progress).text, source }
+  return {
+    topic: source.topic,
+    partition: source.partition,
+    offset,
+    metadata: encodeCommitMetadata(offset, progress).text,
+    source,
+  }
 }
 
-function progressOf(cursors: readonly PartitionCursor[]): { readonly offset: number; readonly progress: ReadonlyMap<string, Progress> } {
+function progressOf(cursors: readonly PartitionCursor[]): {
+  readonly offset: number
+  readonly progress: ReadonlyMap<string, Progress>
+} {
   const progress = new Map(cursors.map((cursor) => [cursor.place.spec.id, cursor.progress()]))
   return { offset: Math.min(...[...progress.values()].map(({ position }) => position)), progress }
 }

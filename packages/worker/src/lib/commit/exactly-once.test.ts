@@ -3,13 +3,22 @@ import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
-import { Outside, outgoing, runWorker, type TestApp, testWorker, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
+import {
+  Outside,
+  outgoing,
+  runWorker,
+  type TestApp,
+  testWorker,
+  type TestWorker,
+  until,
+} from '../fixtures/test-worker.fixture.ts'
 
 const PARTITIONS = 4
 const clock = systemClock()
 
 const number = (event: EventInHand): number => Number(event.record.value?.toString())
-const send = (event: EventInHand, topic: string): void => void event.send({ ...outgoing(topic, 0, String(event.record.key), String(number(event))), partition: undefined })
+const send = (event: EventInHand, topic: string): void =>
+  void event.send({ ...outgoing(topic, 0, String(event.record.key), String(number(event))), partition: undefined })
 
 function committedSum(log: MemoryLog): number {
   return log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
@@ -55,7 +64,8 @@ function routingApp(): { readonly app: TestApp; readonly counts: ReturnType<type
 }
 
 function expectExact(log: MemoryLog, total: number, keys: number): void {
-  const numbers = (...topics: string[]): number[] => topics.flatMap((topic) => log.records(topic).map(({ value }) => Number(value))).toSorted((a, b) => a - b)
+  const numbers = (...topics: string[]): number[] =>
+    topics.flatMap((topic) => log.records(topic).map(({ value }) => Number(value))).toSorted((a, b) => a - b)
   const all = Array.from({ length: total }, (_, i) => i)
   expect(numbers('even', 'odd')).toEqual(all)
   expect(numbers('copy')).toEqual(all)
@@ -91,7 +101,11 @@ test('kills, joins and leaves: every effect exactly once', async () => {
     while (live.length < 2) live.push(await runWorker(log, app))
   }
   await Promise.all([sending(), trouble()])
-  await until('all committed', () => committedSum(log) === total && log.committed('app').every(({ metadata }) => metadata === ''), 20_000)
+  await until(
+    'all committed',
+    () => committedSum(log) === total && log.committed('app').every(({ metadata }) => metadata === ''),
+    20_000,
+  )
   for (const { worker } of live) await worker.stop()
   expectExact(log, total, 40)
 })
@@ -124,7 +138,8 @@ test('an event that fails after more sends than it may hold takes nothing with i
         name: 'a',
         topics: ['in'],
         handler: (event) => {
-          for (let i = 0; i < 10; i++) event.send({ ...outgoing('out', 0, 'k', `${number(event)} ${'x'.repeat(300)}`), partition: undefined })
+          for (let i = 0; i < 10; i++)
+            event.send({ ...outgoing('out', 0, 'k', `${number(event)} ${'x'.repeat(300)}`), partition: undefined })
           if (number(event) % 7 !== 3 || failed.has(number(event))) return
           failed.add(number(event))
           throw new Error('first try')
@@ -165,10 +180,17 @@ test('so many gaps that they do not fit: what lies between is finished before th
   })
   await until('a commit in the middle', () => worker.stats().commits.count > 3 && seen.length < 8000)
   worker.stop({ hard: true }).catch(() => {})
-  const next = await runWorker(log, { agents: [{ name: 'gappy', topics: ['in'], handler: (event) => send(event, 'out') }], topics: { out: 1 }, settings: { exactlyOnce: true } })
+  const next = await runWorker(log, {
+    agents: [{ name: 'gappy', topics: ['in'], handler: (event) => send(event, 'out') }],
+    topics: { out: 1 },
+    settings: { exactlyOnce: true },
+  })
   await until('all committed', () => committedSum(log) === 8000)
   await next.worker.stop()
-  const numbers = log.records('out').map(({ value }) => Number(value)).toSorted((a, b) => a - b)
+  const numbers = log
+    .records('out')
+    .map(({ value }) => Number(value))
+    .toSorted((a, b) => a - b)
   expect(numbers).toEqual(Array.from({ length: 8000 }, (_, i) => i))
 })
 
@@ -203,7 +225,10 @@ test('a task that is lost while it is fenced leaves those alone that came with i
   await outside.topic('in', PARTITIONS)
   const { app } = routingApp()
   let held: HeldInits | undefined
-  const first = testWorker(log, app, { id: 'first', wrap: (transport) => (held = new HeldInits(transport, () => clock.monotonic())) })
+  const first = testWorker(log, app, {
+    id: 'first',
+    wrap: (transport) => (held = new HeldInits(transport, () => clock.monotonic())),
+  })
   const started = first.worker.start()
   await until('fencing', () => held?.waiting === PARTITIONS)
   const second = await runWorker(log, app, { id: 'second' })

@@ -68,7 +68,9 @@ test('equals a naive model under any order of handing out and finishing', () => 
         for (let offset = from; offset < to; offset++) covered.add(offset)
       }
       expect(covered).toEqual(naive.finishedBeyond())
-      expect(tracker.unfinished(Number.MAX_SAFE_INTEGER)).toEqual(naive.events.filter((event) => !event.done).map((event) => event.offset))
+      expect(tracker.unfinished(Number.MAX_SAFE_INTEGER)).toEqual(
+        naive.events.filter((event) => !event.done).map((event) => event.offset),
+      )
       expect(tracker.handed - tracker.passed).toBeGreaterThanOrEqual(open.length)
     }),
   )

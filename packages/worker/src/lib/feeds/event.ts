@@ -111,9 +111,13 @@ export class Event implements EventInHand, SendOrigin {
   }
 
   refusal(record: OutgoingRecord, error: Error): MillraceError {
-    return new MillraceError('RECORD_REFUSED', `A record to ${record.topic}/${record.partition}, sent for ${this.describe()}, was refused.`, {
-      cause: error,
-    })
+    return new MillraceError(
+      'RECORD_REFUSED',
+      `A record to ${record.topic}/${record.partition}, sent for ${this.describe()}, was refused.`,
+      {
+        cause: error,
+      },
+    )
   }
 
   hold(effect: Effect): void {
@@ -139,7 +143,10 @@ export class Event implements EventInHand, SendOrigin {
     this.#state = ASIDE
     this.#holder = holder instanceof Event ? holder : undefined
     this.#drop()
-    throw new MillraceError('KEY_IN_HAND', `Key ${key} has unfinished changes by ${holder.topic}/${holder.partition}@${holder.offset}, and ${this.describe()} needs it.`)
+    throw new MillraceError(
+      'KEY_IN_HAND',
+      `Key ${key} has unfinished changes by ${holder.topic}/${holder.partition}@${holder.offset}, and ${this.describe()} needs it.`,
+    )
   }
 
   finish(): void {
@@ -186,7 +193,10 @@ export class Event implements EventInHand, SendOrigin {
   join(other: EventInHand): void {
     this.#mustBeOpen()
     if (!(other instanceof Event) || other.cursor.task !== this.cursor.task)
-      throw new MillraceError('DEFINITION_INVALID', `Only events of one task share a fate; ${this.describe()} cannot take over one of another.`)
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Only events of one task share a fate; ${this.describe()} cannot take over one of another.`,
+      )
     if (this.#joined === undefined) this.#joined = [other]
     else this.#joined.push(other)
   }

@@ -67,7 +67,12 @@ test('concurrent instances keep the order per key, through failures too', async 
   orders.expectAscending()
   expect(most).toBeGreaterThan(8)
   await worker.stop()
-  expect(worker.stats().agents['a']).toMatchObject({ received: 6000, processed: 6000, failed: failed.size, retried: failed.size })
+  expect(worker.stats().agents['a']).toMatchObject({
+    received: 6000,
+    processed: 6000,
+    failed: failed.size,
+    retried: failed.size,
+  })
 })
 
 test('a concurrent agent runs on while it waits for the next commit', async () => {
@@ -147,7 +152,10 @@ test('events that touch a key in hand are set aside until its holder is done', a
   await worker.stop()
   expect(aside).toBeGreaterThan(0)
   expect(worker.stats().agents['a']).toMatchObject({ processed: 400, failed: 0, retried: 0, active: 0 })
-  expect(log.committed('app').map(({ offset, metadata }) => [offset, metadata])).toEqual([[200, ''], [200, '']])
+  expect(log.committed('app').map(({ offset, metadata }) => [offset, metadata])).toEqual([
+    [200, ''],
+    [200, ''],
+  ])
 })
 
 test('catching KEY_IN_HAND hides nothing', async () => {
@@ -196,7 +204,8 @@ test('a slow agent is neither waited for nor handed what it did: its finished ev
         topics: ['in'],
         instances: 10,
         handler: async (event) => {
-          if (hang && numberOf(event) % 10 === 0) await new Promise((_, reject) => event.signal.addEventListener('abort', () => reject(event.signal.reason)))
+          if (hang && numberOf(event) % 10 === 0)
+            await new Promise((_, reject) => event.signal.addEventListener('abort', () => reject(event.signal.reason)))
           slow.push(numberOf(event))
         },
       },
@@ -251,10 +260,17 @@ test('an event that is over gives nothing away', async () => {
   await outside.topic('in', 1)
   await outside.numbers('in', { count: 1, partitions: 1 })
   const kept: EventInHand[] = []
-  const { worker } = await runWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: (event) => void kept.push(event) }] })
+  const { worker } = await runWorker(log, {
+    agents: [{ name: 'a', topics: ['in'], handler: (event) => void kept.push(event) }],
+  })
   await until('handled', () => worker.stats().agents['a']?.processed === 1)
   const [event] = kept
-  for (const call of [() => event?.hold({ apply: () => {}, drop: () => {} }), () => event?.send({ ...outgoing('out', 0, 'k', 'v') }), () => event?.finish(), () => event?.retry(0)])
+  for (const call of [
+    () => event?.hold({ apply: () => {}, drop: () => {} }),
+    () => event?.send({ ...outgoing('out', 0, 'k', 'v') }),
+    () => event?.finish(),
+    () => event?.retry(0),
+  ])
     expect(call).toThrow(expect.objectContaining({ code: 'NO_CURRENT_EVENT' }))
   await worker.stop()
 })
@@ -284,7 +300,9 @@ test('what is fetched stays within its bound under a slow agent, which holds up 
   const held = sources.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0)
   expect(held).toBeLessThan(2_000_000 + 2 * 300_000)
   expect(sources.filter(({ topic }) => topic === 'slow').map(({ paused }) => paused)).toEqual(['buffer', 'buffer'])
-  expect(Math.min(...sources.filter(({ topic }) => topic === 'slow').map(({ stalledMs }) => stalledMs))).toBeGreaterThan(0)
+  expect(
+    Math.min(...sources.filter(({ topic }) => topic === 'slow').map(({ stalledMs }) => stalledMs)),
+  ).toBeGreaterThan(0)
   release()
   await until('slow done', () => slow === 20_000)
   expect(worker.stats().sources.every(({ paused }) => paused === undefined)).toBe(true)
@@ -320,7 +338,8 @@ test('a full outbox stops hand-out until the broker has taken what is in it', as
         topics: ['in'],
         handler: (event) => {
           most = Math.max(most, worker.stats().outbox.bytes)
-          for (let i = 0; i < 3; i++) event.send({ ...outgoing('out', 0, `k${i}`, 'x'.repeat(500)), partition: undefined })
+          for (let i = 0; i < 3; i++)
+            event.send({ ...outgoing('out', 0, `k${i}`, 'x'.repeat(500)), partition: undefined })
           handled++
         },
       },

@@ -147,7 +147,12 @@ export class KeyedSupply implements FeedSupply {
       const instance = this.#instanceOf(record)
       const feed = this.#feeds[instance]
       if (feed === undefined) break
-      const slot = { home: feed, cursor: partition.cursor, number: partition.cursor.tracker.hand(record.offset), order: feed.nextOrder() }
+      const slot = {
+        home: feed,
+        cursor: partition.cursor,
+        number: partition.cursor.tracker.hand(record.offset),
+        order: feed.nextOrder(),
+      }
       partition.push(instance, new Event(slot, record, 0))
       if (feed.isWaiting) feed.wake()
     }

@@ -25,14 +25,30 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
   })
   const spec = { id: 'a', topics: ['in'], agent: 'a', instances: 1, ordering: 'key' } as const
   const limits = { maxUncommittedEvents: 1000, maxUncommittedBytes: 1e6, maxRecordBytes: 1e6, maxEventBytes: 1e6 }
-  const cursor = new PartitionCursor({ spec, counters: new SubscriptionCounters(), task, source, keyCodec: undefined, flow, ...limits }, progress)
+  const cursor = new PartitionCursor(
+    { spec, counters: new SubscriptionCounters(), task, source, keyCodec: undefined, flow, ...limits },
+    progress,
+  )
   const record = (at: number): RawRecord => ({ offset: at, timestamp: 0, key: null, value: null, headers: NO_HEADERS })
   if (offset < END)
-    source.push({ topic: 'in', partition: 0, records: Array.from({ length: END - offset }, (_, i) => record(offset + i)), nextOffset: END, bytes: 1, endOffset: END })
+    source.push({
+      topic: 'in',
+      partition: 0,
+      records: Array.from({ length: END - offset }, (_, i) => record(offset + i)),
+      nextOffset: END,
+      bytes: 1,
+      endOffset: END,
+    })
   return cursor
 }
 
-function offsetsOf({ position, finished }: { readonly position: number; readonly finished: readonly OffsetRange[] }): Set<number> {
+function offsetsOf({
+  position,
+  finished,
+}: {
+  readonly position: number
+  readonly finished: readonly OffsetRange[]
+}): Set<number> {
   const all = new Set(Array.from({ length: position }, (_, i) => i))
   for (const { from, to } of finished) for (let offset = from; offset < to; offset++) all.add(offset)
   return all
@@ -62,7 +78,10 @@ test('what an earlier owner has finished stays known, however far the next ones 
         }
         const now = cursor.progress()
         offset = now.position
-        progress = decodeCommitMetadata(offset, encodeCommitMetadata(offset, new Map([['a', now]])).text).get('a') ?? { position: offset, finished: [] }
+        progress = decodeCommitMetadata(offset, encodeCommitMetadata(offset, new Map([['a', now]])).text).get('a') ?? {
+          position: offset,
+          finished: [],
+        }
         expect(offsetsOf(progress)).toEqual(handled)
       }
     }),

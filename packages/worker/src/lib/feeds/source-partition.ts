@@ -86,7 +86,8 @@ export class SourcePartition implements TopicPartition {
     for (const reader of this.#readers) if (reader.batchIndex < slowest) slowest = reader.batchIndex
     let bytes = 0
     let count = 0
-    for (; this.#first + count < slowest && count < this.#batches.length; count++) bytes += this.#batches[count]?.bytes ?? 0
+    for (; this.#first + count < slowest && count < this.#batches.length; count++)
+      bytes += this.#batches[count]?.bytes ?? 0
     if (count === 0) return
     if (count === this.#batches.length) this.#batches = []
     else this.#batches.splice(0, count)

@@ -14,7 +14,13 @@ export interface GroupData {
   readonly life: string | undefined
 }
 
-export const NO_GROUP_DATA: GroupData = { owners: new Map(), standbys: new Map(), unassigned: [], stamps: new Map(), life: undefined }
+export const NO_GROUP_DATA: GroupData = {
+  owners: new Map(),
+  standbys: new Map(),
+  unassigned: [],
+  stamps: new Map(),
+  life: undefined,
+}
 
 const VERSION = 1
 

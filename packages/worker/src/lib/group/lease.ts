@@ -33,6 +33,9 @@ export class Lease {
   /** Throws `LEASE_EXPIRED` when it has run out. */
   readonly check = (): void => {
     if (!this.valid)
-      throw new MillraceError('LEASE_EXPIRED', `No heartbeat has succeeded for ${this.#deps.sessionTimeoutMs} ms (sessionTimeout).`)
+      throw new MillraceError(
+        'LEASE_EXPIRED',
+        `No heartbeat has succeeded for ${this.#deps.sessionTimeoutMs} ms (sessionTimeout).`,
+      )
   }
 }

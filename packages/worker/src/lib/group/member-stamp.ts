@@ -9,7 +9,12 @@ import type { MemberData } from './member-data.ts'
 export function memberStamp({ groups, address }: Pick<MemberData, 'groups' | 'address'>): string {
   const topology = [...groups]
     .toSorted(([a], [b]) => a - b)
-    .map(([partitions, { topics, parts, standbys }]) => [partitions, topics.toSorted(), parts.toSorted(), standbys ?? 0])
+    .map(([partitions, { topics, parts, standbys }]) => [
+      partitions,
+      topics.toSorted(),
+      parts.toSorted(),
+      standbys ?? 0,
+    ])
   return createHash('sha256')
     .update(JSON.stringify([topology, address]))
     .digest('base64url')

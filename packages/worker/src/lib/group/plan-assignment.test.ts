@@ -2,9 +2,15 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { taskId } from '../tasks/task-id.ts'
 import type { TaskTopology } from './member-data.ts'
-import { type AssignmentPlan, type PlannedMember, planAssignment } from './plan-assignment.ts'
+import { type AssignmentPlan, planAssignment } from './plan-assignment.ts'
+import type { PlannedMember } from './planned-member.ts'
 
-function member(id: string, groups: ReadonlyMap<number, TaskTopology>, tasks: readonly string[] = [], generation = 0): PlannedMember {
+function member(
+  id: string,
+  groups: ReadonlyMap<number, TaskTopology>,
+  tasks: readonly string[] = [],
+  generation = 0,
+): PlannedMember {
   return { id, data: { groups, tasks, generation, warm: new Map(), address: undefined, life: undefined } }
 }
 
@@ -12,7 +18,11 @@ function member(id: string, groups: ReadonlyMap<number, TaskTopology>, tasks: re
 function after(members: readonly PlannedMember[], plan: AssignmentPlan): PlannedMember[] {
   return members.map(({ id, data }) => ({
     id,
-    data: { ...data, tasks: [...plan.owners].filter(([, owner]) => owner === id).map(([task]) => task), generation: data.generation + 1 },
+    data: {
+      ...data,
+      tasks: [...plan.owners].filter(([, owner]) => owner === id).map(([task]) => task),
+      generation: data.generation + 1,
+    },
   }))
 }
 
@@ -36,7 +46,10 @@ test('every task has one owner, loads differ by one at most, the order of member
       expect(plan.owners.size).toBe(total)
       const counts = loads(members, plan)
       expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1)
-      const shuffled = members.map((one) => ({ one, at: random.next().value ?? 0 })).sort((a, b) => a.at - b.at).map(({ one }) => one)
+      const shuffled = members
+        .map((one) => ({ one, at: random.next().value ?? 0 }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ one }) => one)
       expect(planAssignment(shuffled)).toEqual(plan)
       expect(plan.unassigned).toEqual([])
     }),
@@ -61,7 +74,8 @@ test('nothing moves when nothing changed; one member more takes its share and no
       const shrunk = after(grown, second).slice(1)
       if (shrunk.length === 0) return
       const third = planAssignment(shrunk)
-      for (const [task, owner] of third.owners) if (second.owners.get(task) !== 'm0') expect(owner).toBe(second.owners.get(task))
+      for (const [task, owner] of third.owners)
+        if (second.owners.get(task) !== 'm0') expect(owner).toBe(second.owners.get(task))
     }),
   )
 })
@@ -100,7 +114,11 @@ test('members that can take different groups are levelled along chains', () => {
 test('a new table is run by the members that know it', () => {
   const old = new Map([[4, { topics: ['a'], parts: ['x'] }]])
   const next = new Map([[4, { topics: ['a'], parts: ['x', 'y'] }]])
-  const plan = planAssignment([member('m0', old, [taskId(4, 0), taskId(4, 1)]), member('m1', old, [taskId(4, 2), taskId(4, 3)]), member('m2', next)])
+  const plan = planAssignment([
+    member('m0', old, [taskId(4, 0), taskId(4, 1)]),
+    member('m1', old, [taskId(4, 2), taskId(4, 3)]),
+    member('m2', next),
+  ])
   expect(new Set(plan.owners.values())).toEqual(new Set(['m2']))
 })
 
@@ -116,23 +134,31 @@ test('of two that claim a task the later generation keeps it; one that holds its
 
 test('warm copies: never with the owner, as many as wanted, even, and they stay where they are', () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 24 }), fc.integer({ min: 0, max: 3 }), (size, partitions, standbys) => {
-      const topology = new Map([[partitions, { topics: ['t'], parts: ['x'], standbys }]])
-      const members = Array.from({ length: size }, (_, i) => member(`m${i}`, topology))
-      const plan = planAssignment(members)
-      const copies = Math.min(standbys, size - 1)
-      expect(plan.standbys.size).toBe(copies === 0 ? 0 : partitions)
-      for (const [task, holders] of plan.standbys) {
-        expect(holders.length).toBe(copies)
-        expect(new Set(holders).size).toBe(copies)
-        expect(holders).not.toContain(plan.owners.get(task))
-      }
-      const kept = members.map(({ id }) => [...plan.standbys.values()].filter((holders) => holders.includes(id)).length)
-      if (copies > 0) expect(Math.max(...kept)).toBeLessThanOrEqual(Math.ceil((partitions * copies) / size) + copies)
-      const next = planAssignment(withCopies(after(members, plan), plan))
-      expect(next.owners).toEqual(plan.owners)
-      for (const [task, holders] of next.standbys) expect(holders.toSorted()).toEqual(plan.standbys.get(task)?.toSorted())
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 7 }),
+      fc.integer({ min: 1, max: 24 }),
+      fc.integer({ min: 0, max: 3 }),
+      (size, partitions, standbys) => {
+        const topology = new Map([[partitions, { topics: ['t'], parts: ['x'], standbys }]])
+        const members = Array.from({ length: size }, (_, i) => member(`m${i}`, topology))
+        const plan = planAssignment(members)
+        const copies = Math.min(standbys, size - 1)
+        expect(plan.standbys.size).toBe(copies === 0 ? 0 : partitions)
+        for (const [task, holders] of plan.standbys) {
+          expect(holders.length).toBe(copies)
+          expect(new Set(holders).size).toBe(copies)
+          expect(holders).not.toContain(plan.owners.get(task))
+        }
+        const kept = members.map(
+          ({ id }) => [...plan.standbys.values()].filter((holders) => holders.includes(id)).length,
+        )
+        if (copies > 0) expect(Math.max(...kept)).toBeLessThanOrEqual(Math.ceil((partitions * copies) / size) + copies)
+        const next = planAssignment(withCopies(after(members, plan), plan))
+        expect(next.owners).toEqual(plan.owners)
+        for (const [task, holders] of next.standbys)
+          expect(holders.toSorted()).toEqual(plan.standbys.get(task)?.toSorted())
+      },
+    ),
   )
 })
 
@@ -144,15 +170,31 @@ test('when a member goes, its tasks go to those that have copies', () => {
       const members = Array.from({ length: size }, (_, i) => member(`m${i}`, topology))
       const plan = planAssignment(members)
       const next = planAssignment(withCopies(after(members, plan), plan).slice(1))
-      for (const [task, owner] of plan.owners) expect(next.owners.get(task)).toBe(owner === 'm0' ? plan.standbys.get(task)?.[0] : owner)
+      for (const [task, owner] of plan.owners)
+        expect(next.owners.get(task)).toBe(owner === 'm0' ? plan.standbys.get(task)?.[0] : owner)
     }),
   )
 })
 
 test('a member that comes is given tasks that it has copies of', () => {
   const topology = new Map([[8, { topics: ['t'], parts: ['x'], standbys: 1 }]])
-  const [one, two] = [member('m0', topology, ['8-0', '8-1', '8-2', '8-3', '8-4', '8-5', '8-6', '8-7'], 4), member('m1', topology)]
-  const plan = planAssignment([one, { ...two, data: { ...two.data, warm: new Map([['8-1', 5], ['8-4', 9]]) } }])
+  const [one, two] = [
+    member('m0', topology, ['8-0', '8-1', '8-2', '8-3', '8-4', '8-5', '8-6', '8-7'], 4),
+    member('m1', topology),
+  ]
+  const plan = planAssignment([
+    one,
+    {
+      ...two,
+      data: {
+        ...two.data,
+        warm: new Map([
+          ['8-1', 5],
+          ['8-4', 9],
+        ]),
+      },
+    },
+  ])
   const given = [...plan.owners].filter(([, owner]) => owner === 'm1').map(([task]) => task)
   expect(given.length).toBe(4)
   expect(given).toEqual(expect.arrayContaining(['8-1', '8-4']))
@@ -162,6 +204,9 @@ test('a member that comes is given tasks that it has copies of', () => {
 function withCopies(members: readonly PlannedMember[], plan: AssignmentPlan): PlannedMember[] {
   return members.map(({ id, data }) => ({
     id,
-    data: { ...data, warm: new Map([...plan.standbys].filter(([, holders]) => holders.includes(id)).map(([task]) => [task, 100])) },
+    data: {
+      ...data,
+      warm: new Map([...plan.standbys].filter(([, holders]) => holders.includes(id)).map(([task]) => [task, 100])),
+    },
   }))
 }

@@ -1,11 +1,6 @@
 import { taskId } from '../tasks/task-id.ts'
-import type { MemberData } from './member-data.ts'
 import { planStandbys, Warmth } from './plan-standbys.ts'
-
-export interface PlannedMember {
-  readonly id: string
-  readonly data: MemberData
-}
+import type { PlannedMember } from './planned-member.ts'
 
 /** Tasks of one partition count, and who can run them. */
 interface TaskGroup {
@@ -35,7 +30,10 @@ export interface AssignmentPlan {
 export function planAssignment(members: readonly PlannedMember[]): AssignmentPlan {
   const sorted = members.toSorted((a, b) => compare(a.id, b.id))
   const warmth = new Warmth(sorted)
-  const placement = new Placement(sorted.map((member) => member.id), warmth)
+  const placement = new Placement(
+    sorted.map((member) => member.id),
+    warmth,
+  )
   const topics = new Map<number, readonly string[]>()
   const unassigned: string[] = []
   const claims = claimsOf(sorted)
@@ -63,7 +61,8 @@ function claimsOf(members: readonly PlannedMember[]): ReadonlyMap<string, string
   for (const { id, data } of members)
     for (const task of data.tasks) {
       const other = claims.get(task)
-      if (other === undefined || data.generation > other.generation) claims.set(task, { id, generation: data.generation })
+      if (other === undefined || data.generation > other.generation)
+        claims.set(task, { id, generation: data.generation })
     }
   return new Map([...claims].map(([task, claim]) => [task, claim.id]))
 }
@@ -72,14 +71,23 @@ function claimsOf(members: readonly PlannedMember[]): ReadonlyMap<string, string
  * A task needs members that know all of its topics and tables. Where versions differ so that none knows all, those who
  * know most get it, rather than nobody; what they do not know is reported.
  */
-function groupOf(partitions: number, members: readonly PlannedMember[]): { readonly group: TaskGroup; readonly complete: boolean } {
+function groupOf(
+  partitions: number,
+  members: readonly PlannedMember[],
+): { readonly group: TaskGroup; readonly complete: boolean } {
   const all = new Set<string>()
-  const bySet = new Map<string, { readonly topics: readonly string[]; readonly size: number; readonly members: string[] }>()
+  const bySet = new Map<
+    string,
+    { readonly topics: readonly string[]; readonly size: number; readonly members: string[] }
+  >()
   for (const { id, data } of members) {
     const topology = data.groups.get(partitions)
     if (topology === undefined) continue
     const topics = topology.topics.toSorted(compare)
-    const known = [...topics.map((topic) => `topic ${topic}`), ...topology.parts.toSorted(compare).map((part) => `part ${part}`)]
+    const known = [
+      ...topics.map((topic) => `topic ${topic}`),
+      ...topology.parts.toSorted(compare).map((part) => `part ${part}`),
+    ]
     for (const one of known) all.add(one)
     const key = known.join('\n')
     const set = bySet.get(key)
@@ -90,7 +98,10 @@ function groupOf(partitions: number, members: readonly PlannedMember[]): { reado
     ([keyA, a], [keyB, b]) => b.size - a.size || b.members.length - a.members.length || compare(keyA, keyB),
   )[0] ?? ['', { topics: [], size: 0, members: [] }]
   const standbys = Math.max(0, ...members.map(({ data }) => data.groups.get(partitions)?.standbys ?? 0))
-  return { group: { partitions, topics: best.topics, members: best.members, standbys }, complete: best.size === all.size }
+  return {
+    group: { partitions, topics: best.topics, members: best.members, standbys },
+    complete: best.size === all.size,
+  }
 }
 
 /** Tasks on members, while they are being placed. */
@@ -204,14 +215,19 @@ class Placement {
     const cameBy = new Map<string, Move | undefined>([[start, undefined]])
     let edge: readonly string[] = [start]
     while (edge.length > 0) {
-      const reached = edge.flatMap((from) => this.#movesFrom(from)).filter((move) => {
-        if (cameBy.has(move.to)) return false
-        cameBy.set(move.to, move)
-        return true
-      })
+      const reached = edge
+        .flatMap((from) => this.#movesFrom(from))
+        .filter((move) => {
+          if (cameBy.has(move.to)) return false
+          cameBy.set(move.to, move)
+          return true
+        })
       const end = reached
         .filter((move) => this.#loadOf(start) - this.#loadOf(move.to) >= 2)
-        .reduce<Move | undefined>((best, move) => (best === undefined || this.#loadOf(move.to) < this.#loadOf(best.to) ? move : best), undefined)
+        .reduce<Move | undefined>(
+          (best, move) => (best === undefined || this.#loadOf(move.to) < this.#loadOf(best.to) ? move : best),
+          undefined,
+        )
       if (end !== undefined) {
         const chain: Move[] = []
         for (let move: Move | undefined = end; move !== undefined; move = cameBy.get(move.from)) chain.unshift(move)
@@ -229,7 +245,8 @@ class Placement {
         ({ partitions, members }) => to !== from && members.includes(to) && this.#heldOf(from, partitions) > 0,
       )
       if (groups.length === 0) return []
-      const surplus = ({ partitions }: TaskGroup): number => this.#heldOf(from, partitions) - this.#heldOf(to, partitions)
+      const surplus = ({ partitions }: TaskGroup): number =>
+        this.#heldOf(from, partitions) - this.#heldOf(to, partitions)
       const { partitions } = groups.reduce((best, group) => (surplus(group) > surplus(best) ? group : best))
       return [{ from, to, partitions }]
     })

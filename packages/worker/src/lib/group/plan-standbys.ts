@@ -1,5 +1,5 @@
 import { taskId } from '../tasks/task-id.ts'
-import type { PlannedMember } from './plan-assignment.ts'
+import type { PlannedMember } from './planned-member.ts'
 
 export interface StandbyGroup {
   readonly partitions: number
@@ -68,8 +68,7 @@ export function planStandbys(
     for (let partition = 0; partition < partitions; partition++) {
       const id = taskId(partitions, partition)
       const owner = now.owners.get(id)
-      const rank = (member: string): number =>
-        now.before.get(id) === member ? 0 : now.warmth.has(id, member) ? 1 : 2
+      const rank = (member: string): number => (now.before.get(id) === member ? 0 : now.warmth.has(id, member) ? 1 : 2)
       const chosen = members
         .filter((member) => member !== owner)
         .toSorted(

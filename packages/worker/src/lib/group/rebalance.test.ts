@@ -3,7 +3,15 @@ import { systemClock } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
-import { Outside, outgoing, runWorker, type TestApp, type TestWorker, testWorker, until } from '../fixtures/test-worker.fixture.ts'
+import {
+  Outside,
+  outgoing,
+  runWorker,
+  type TestApp,
+  type TestWorker,
+  testWorker,
+  until,
+} from '../fixtures/test-worker.fixture.ts'
 
 const PARTITIONS = 8
 
@@ -121,7 +129,9 @@ test('kills: nothing is lost; tables count what was committed once', async () =>
   await until('all committed', () => committedSum(log) === total)
   const sent = new Set(log.records('out').map(({ key }) => String(key)))
   expect(sent.size).toBe(total)
-  const sum = live.flatMap(({ worker }) => [...countsOf(worker.context.openParts(counts)).values()]).reduce((a, b) => a + b, 0)
+  const sum = live
+    .flatMap(({ worker }) => [...countsOf(worker.context.openParts(counts)).values()])
+    .reduce((a, b) => a + b, 0)
   // At least once: what was handled and not committed before a kill counts again.
   expect(sum).toBeGreaterThanOrEqual(total)
   expect(sum - total).toBeLessThanOrEqual([...tally.handled.values()].reduce((a, b) => a + b, 0) - total)
@@ -132,7 +142,10 @@ test('tasks that stay keep their tables: nothing is recovered again', async () =
   const log = createMemoryLog()
   const outside = await topic(log)
   const counts = countTable('counts')
-  const app: TestApp = { agents: [{ name: 'counter', topics: ['in'], handler: (event) => addTo(counts, event, String(event.record.key)) }], tables: [counts] }
+  const app: TestApp = {
+    agents: [{ name: 'counter', topics: ['in'], handler: (event) => addTo(counts, event, String(event.record.key)) }],
+    tables: [counts],
+  }
   await outside.numbers('in', { count: 800, partitions: PARTITIONS })
   const first = await runWorker(log, app)
   await until('counted', () => committedSum(log) === 800)
@@ -144,7 +157,10 @@ test('tasks that stay keep their tables: nothing is recovered again', async () =
   expect(first.worker.stats().parts['counts']?.partitions.length).toBe(PARTITIONS / 2)
   expect(second.worker.assignment().group.size).toBe(PARTITIONS)
   await second.worker.stop()
-  await until('taken back', () => first.worker.status === 'running' && first.worker.assignment().tasks.length === PARTITIONS)
+  await until(
+    'taken back',
+    () => first.worker.status === 'running' && first.worker.assignment().tasks.length === PARTITIONS,
+  )
   expect([...countsOf(first.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0)).toBe(800)
   await first.worker.stop()
 })
@@ -161,7 +177,8 @@ test('a worker that is thrown out drops what it has in hand, and comes back', as
         name: 'stuck',
         topics: ['in'],
         handler: async (event) => {
-          if (block) await new Promise((_, reject) => event.signal.addEventListener('abort', () => reject(event.signal.reason)))
+          if (block)
+            await new Promise((_, reject) => event.signal.addEventListener('abort', () => reject(event.signal.reason)))
           tally.see(event)
         },
       },
@@ -188,17 +205,24 @@ test('two rebalances in a row, while recovering, and a stop in the middle', asyn
   const tally = new Tally()
   const counts = countTable('counts')
   const app: TestApp = {
-    agents: [{ name: 'counter', topics: ['in'], handler: (event) => (addTo(counts, event, String(event.record.key)), tally.see(event)) }],
+    agents: [
+      {
+        name: 'counter',
+        topics: ['in'],
+        handler: (event) => (addTo(counts, event, String(event.record.key)), tally.see(event)),
+      },
+    ],
     tables: [counts],
   }
   await outside.numbers('in', { count: 5000, partitions: PARTITIONS, keys: 5000 })
   const workers = Array.from({ length: 6 }, (_, i) => testWorker(log, app, { id: `w${i}` }))
   await Promise.all(workers.map(({ worker }) => worker.start()))
-  await Promise.all([workers[0], workers[1], workers[2]].map((one) => one?.worker.stop()))
+  await Promise.all(workers.slice(0, 3).map(({ worker }) => worker.stop()))
   await until('all handled', () => tally.has(5000))
   await until('all committed', () => committedSum(log) === 5000)
   const left = workers.slice(3)
-  const sum = (): number => left.flatMap(({ worker }) => [...countsOf(worker.context.openParts(counts)).values()]).reduce((a, b) => a + b, 0)
+  const sum = (): number =>
+    left.flatMap(({ worker }) => [...countsOf(worker.context.openParts(counts)).values()]).reduce((a, b) => a + b, 0)
   await until('all counted', () => sum() === 5000)
   expect(tally.duplicates).toBe(0)
   await Promise.all(left.map(({ worker }) => worker.stop()))
@@ -209,7 +233,11 @@ test('more workers than partitions: the others wait', async () => {
   const outside = new Outside(log)
   await outside.topic('in', 2)
   const tally = new Tally()
-  const workers = await Promise.all([0, 1, 2].map((i) => runWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: tally.see }] }, { id: `w${i}` })))
+  const workers = await Promise.all(
+    [0, 1, 2].map((i) =>
+      runWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: tally.see }] }, { id: `w${i}` }),
+    ),
+  )
   await until('settled', () => workers.reduce((sum, { worker }) => sum + worker.assignment().tasks.length, 0) === 2)
   expect(workers.map(({ worker }) => worker.status)).toEqual(['running', 'running', 'running'])
   await outside.numbers('in', { count: 100, partitions: 2 })

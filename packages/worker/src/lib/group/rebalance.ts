@@ -134,10 +134,16 @@ export class Rebalance implements RebalanceListener {
     gate.block(BLOCKED_BY.rebalance)
     const tasks = this.running
     if (!(await this.drain(settings.drainTimeoutMs)))
-      log.warn({ inHand: describeInHand(tasks) }, `Events were still in hand after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`)
+      log.warn(
+        { inHand: describeInHand(tasks) },
+        `Events were still in hand after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`,
+      )
     try {
       if (!(await withinLimit(clock, settings.rebalanceTimeoutMs / 2, committer.cut(tasks))))
-        log.warn({}, 'The last commit before the rebalance took too long; events since the one before may be handled again.')
+        log.warn(
+          {},
+          'The last commit before the rebalance took too long; events since the one before may be handled again.',
+        )
     } catch (thrown) {
       // Being thrown out meanwhile is told by onLost; anything else is for good.
       if (!isMillraceError(thrown, 'MEMBER_FENCED', 'NOT_ASSIGNED')) throw thrown
@@ -153,19 +159,29 @@ export class Rebalance implements RebalanceListener {
     const group = decodeGroupData(change.groupData)
     this.#reason = rebalanceReason({ before: this.#group, after: group, self, isFirst: this.#count === 0 })
     this.#group = group
-    const { lost, gained } = this.#compare({ lost: change.lost, kept: this.#known(change.kept), gained: this.#known(change.gained) })
+    const { lost, gained } = this.#compare({
+      lost: change.lost,
+      kept: this.#known(change.kept),
+      gained: this.#known(change.gained),
+    })
     const copies = this.#stopping === undefined ? copiesFor(self, group, topics) : []
     const staying = [...this.#tasks.values()].filter(({ id }) => !lost.includes(id))
     this.#want([...staying, ...gained.map(([place]) => place)], copies)
     for (const id of lost) this.#lose(id, 'another worker has it now')
     this.#purge()
     standbys.assign(copies)
-    const opened = this.#stopping !== undefined ? [] : gained.map(([partition, assigned]) => this.#add(partition, assigned))
+    const opened =
+      this.#stopping !== undefined ? [] : gained.map(([partition, assigned]) => this.#add(partition, assigned))
     if (this.#stopping === undefined) gate.unblock(BLOCKED_BY.rebalance)
     this.#count++
     const durationMs = clock.monotonic() - this.#startedMs
     this.#startedMs = undefined
-    sensor.rebalanceCompleted({ lost: change.lost.length, kept: change.kept.length, gained: change.gained.length, durationMs })
+    sensor.rebalanceCompleted({
+      lost: change.lost.length,
+      kept: change.kept.length,
+      gained: change.gained.length,
+      durationMs,
+    })
     onChange({ lost: change.lost, kept: change.kept, gained: change.gained })
     this.#refresh()
     // To have joined is to have been heard of.
@@ -176,7 +192,10 @@ export class Rebalance implements RebalanceListener {
     const { clock, log, gate, onChange } = this.#deps
     this.#startedMs ??= clock.monotonic()
     const lost = [...this.#tasks.values()].flatMap((task) => task.assigned)
-    log.warn({ partitions: lost.length }, 'The group has gone on without this worker: all its partitions are lost for now.')
+    log.warn(
+      { partitions: lost.length },
+      'The group has gone on without this worker: all its partitions are lost for now.',
+    )
     for (const id of [...this.#tasks.keys()]) this.#lose(id, 'the group has gone on without this worker')
     this.#purge()
     this.#group = { ...NO_GROUP_DATA, life: this.#group.life }
@@ -227,12 +246,18 @@ export class Rebalance implements RebalanceListener {
   #refresh(): void {
     const { instanceId, stamp, consumer, log } = this.#deps
     if (this.#stopping !== undefined || !isOutdated(this.#group, { instanceId, stamp: stamp() })) return
-    log.info({ instanceId }, 'This worker is back in its place with another address or other topics: the group is told in a rebalance.')
+    log.info(
+      { instanceId },
+      'This worker is back in its place with another address or other topics: the group is told in a rebalance.',
+    )
     consumer.rejoin()
   }
 
   /** By task; one of which only some partitions change is opened anew. */
-  #compare({ lost, kept, gained }: Pick<AssignmentChange, 'lost' | 'kept' | 'gained'>): { readonly lost: readonly string[]; readonly gained: readonly (readonly [TaskPlace, readonly TopicPartition[]])[] } {
+  #compare({ lost, kept, gained }: Pick<AssignmentChange, 'lost' | 'kept' | 'gained'>): {
+    readonly lost: readonly string[]
+    readonly gained: readonly (readonly [TaskPlace, readonly TopicPartition[]])[]
+  } {
     const gone = new Set([...lost, ...gained].map((partition) => this.#placeOf(partition).id))
     const now = new Map<string, { readonly place: TaskPlace; readonly assigned: TopicPartition[] }>()
     for (const partition of [...kept, ...gained]) {
@@ -243,7 +268,9 @@ export class Rebalance implements RebalanceListener {
     }
     return {
       lost: [...this.#tasks.keys()].filter((id) => gone.has(id) || !now.has(id)),
-      gained: [...now.values()].flatMap(({ place, assigned }) => (gone.has(place.id) || !this.#tasks.has(place.id) ? [[place, assigned] as const] : [])),
+      gained: [...now.values()].flatMap(({ place, assigned }) =>
+        gone.has(place.id) || !this.#tasks.has(place.id) ? [[place, assigned] as const] : [],
+      ),
     }
   }
 
@@ -260,7 +287,14 @@ export class Rebalance implements RebalanceListener {
   #add({ partitions, partition, id }: TaskPlace, assigned: readonly TopicPartition[]): TaskRuntime {
     const { guarantee, listener, settings } = this.#deps
     const maxDirtyBytes = (): number => settings.cacheBytes / 2 / Math.max(this.#tasks.size, 1)
-    const task = new TaskRuntime({ partitions, partition, assigned, output: guarantee.output(id), listener, maxDirtyBytes })
+    const task = new TaskRuntime({
+      partitions,
+      partition,
+      assigned,
+      output: guarantee.output(id),
+      listener,
+      maxDirtyBytes,
+    })
     this.#tasks.set(id, task)
     return task
   }
@@ -278,7 +312,8 @@ export class Rebalance implements RebalanceListener {
     }
     const closing = Promise.all([...task.states.map(({ store }) => stores.close(store)), guarantee.release(task)]).then(
       () => undefined,
-      (thrown: unknown) => this.#deps.log.warn({ task: id, error: toError(thrown).message }, `Task ${id} was not closed cleanly.`),
+      (thrown: unknown) =>
+        this.#deps.log.warn({ task: id, error: toError(thrown).message }, `Task ${id} was not closed cleanly.`),
     )
     this.#closing.add(closing)
     void closing.then(() => this.#closing.delete(closing))
@@ -344,7 +379,9 @@ export class Rebalance implements RebalanceListener {
       for (const { source } of sources) consumer.seek(source, source.position)
       task.handOut()
       for (const subscription of subscriptions())
-        subscription.add(sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.place.spec === subscription.spec)))
+        subscription.add(
+          sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.place.spec === subscription.spec)),
+        )
       onRunning(task)
     } catch (thrown) {
       this.#failed([task], thrown)
@@ -372,7 +409,9 @@ export function describeInHand(tasks: Iterable<TaskRuntime>): readonly string[] 
     task.inHand === 0
       ? []
       : task.sources.flatMap(({ source, cursors }) =>
-          cursors.flatMap(({ tracker, place }) => tracker.unfinished(5).map((offset) => `${partitionKey(source)}@${offset} of agent ${place.spec.agent}`)),
+          cursors.flatMap(({ tracker, place }) =>
+            tracker.unfinished(5).map((offset) => `${partitionKey(source)}@${offset} of agent ${place.spec.agent}`),
+          ),
         ),
   )
 }

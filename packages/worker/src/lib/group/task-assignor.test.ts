@@ -4,7 +4,10 @@ import { decodeMemberData, encodeMemberData, type MemberData } from './member-da
 import { taskAssignor } from './task-assignor.ts'
 
 const data: MemberData = {
-  groups: new Map([[2, { topics: ['a', 'b'], parts: ['counts'] }], [1, { topics: ['c'], parts: [] }]]),
+  groups: new Map([
+    [2, { topics: ['a', 'b'], parts: ['counts'] }],
+    [1, { topics: ['c'], parts: [] }],
+  ]),
   tasks: ['2-0'],
   generation: 3,
   warm: new Map([['1-0', 12]]),
@@ -19,12 +22,19 @@ test('partitions of one task go to one member, with addresses for all', () => {
       { id: 'two', topics: ['a', 'b', 'c'], data: encodeMemberData({ ...data, tasks: [], address: undefined }) },
       { id: 'stranger', topics: ['a'], data: Buffer.from('?') },
     ],
-    partitions: new Map([['a', 2], ['b', 2], ['c', 1]]),
+    partitions: new Map([
+      ['a', 2],
+      ['b', 2],
+      ['c', 1],
+    ]),
   })
   const group = decodeGroupData(groupData)
   expect(group.owners.get('2-0')).toEqual({ member: 'one', address: 'http://one:6066' })
   expect([...group.owners.keys()].sort()).toEqual(['1-0', '2-0', '2-1'])
-  expect(assignments.get('one')?.filter(({ topic }) => topic !== 'c')).toEqual([{ topic: 'a', partition: 0 }, { topic: 'b', partition: 0 }])
+  expect(assignments.get('one')?.filter(({ topic }) => topic !== 'c')).toEqual([
+    { topic: 'a', partition: 0 },
+    { topic: 'b', partition: 0 },
+  ])
   expect([...assignments.values()].flat().length).toBe(5)
   expect(assignments.has('stranger')).toBe(false)
 })

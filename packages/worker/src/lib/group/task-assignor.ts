@@ -5,7 +5,8 @@ import { encodeGroupData } from './group-data.ts'
 import { groupLife } from './group-life.ts'
 import { decodeMemberData } from './member-data.ts'
 import { memberStamp } from './member-stamp.ts'
-import { type PlannedMember, planAssignment } from './plan-assignment.ts'
+import { planAssignment } from './plan-assignment.ts'
+import type { PlannedMember } from './planned-member.ts'
 
 /** Gives out whole tasks: partition *p* of all topics with *n* partitions goes to one member. */
 export const taskAssignor: GroupAssignor = {
@@ -48,6 +49,8 @@ function planned({ id, data }: GroupMember): readonly PlannedMember[] {
 
 function stampsOf(members: readonly PlannedMember[]): ReadonlyMap<string, string> {
   return new Map(
-    members.flatMap(({ data }) => (data.instanceId === undefined ? [] : [[data.instanceId, memberStamp(data)] as const])),
+    members.flatMap(({ data }) =>
+      data.instanceId === undefined ? [] : [[data.instanceId, memberStamp(data)] as const],
+    ),
   )
 }

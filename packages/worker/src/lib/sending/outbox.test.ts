@@ -1,4 +1,14 @@
-import { type Deferred, deferred, MillraceError, type OutgoingRecord, type Producer, type SendOptions, type SendOutcome, systemClock, type TopicPartition } from '@millrace/core'
+import {
+  type Deferred,
+  deferred,
+  MillraceError,
+  type OutgoingRecord,
+  type Producer,
+  type SendOptions,
+  type SendOutcome,
+  systemClock,
+  type TopicPartition,
+} from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { outgoing } from '../fixtures/test-worker.fixture.ts'
@@ -9,7 +19,12 @@ import { SendBudget } from './send-budget.ts'
 
 /** Requests wait until they are answered by hand. */
 class HandProducer implements Producer {
-  readonly requests: { readonly records: readonly OutgoingRecord[]; readonly lane: number; readonly answer: Deferred<readonly SendOutcome[]>; done: boolean }[] = []
+  readonly requests: {
+    readonly records: readonly OutgoingRecord[]
+    readonly lane: number
+    readonly answer: Deferred<readonly SendOutcome[]>
+    done: boolean
+  }[] = []
   readonly counts = new Map<string, Deferred<number>>()
   /** Lane of a partition, as leaders have it just now. */
   laneOf: (partition: number) => number = (partition) => partition % 2
@@ -31,7 +46,12 @@ class HandProducer implements Producer {
 
   async send(records: readonly OutgoingRecord[], { guard }: SendOptions): Promise<readonly SendOutcome[]> {
     guard()
-    const request = { records: [...records], lane: this.laneOf(records[0]?.partition ?? 0), answer: deferred<readonly SendOutcome[]>(), done: false }
+    const request = {
+      records: [...records],
+      lane: this.laneOf(records[0]?.partition ?? 0),
+      answer: deferred<readonly SendOutcome[]>(),
+      done: false,
+    }
     this.requests.push(request)
     return request.answer.promise
   }
@@ -49,7 +69,12 @@ class HandProducer implements Producer {
   }
 }
 
-function make(more: Partial<OutboxDeps> = {}): { producer: HandProducer; outbox: Outbox; budget: SendBudget; refused: Outgoing[] } {
+function make(more: Partial<OutboxDeps> = {}): {
+  producer: HandProducer
+  outbox: Outbox
+  budget: SendBudget
+  refused: Outgoing[]
+} {
   const producer = new HandProducer()
   const refused: Outgoing[] = []
   const budget = new SendBudget(1_000_000, () => {})
@@ -109,7 +134,14 @@ test('never two requests with one partition, always in order, whatever is answer
     fc.asyncProperty(
       fc.array(
         fc.oneof(
-          { weight: 6, arbitrary: fc.record({ kind: fc.constant('add' as const), partition: fc.nat(3), count: fc.integer({ min: 1, max: 700 }) }) },
+          {
+            weight: 6,
+            arbitrary: fc.record({
+              kind: fc.constant('add' as const),
+              partition: fc.nat(3),
+              count: fc.integer({ min: 1, max: 700 }),
+            }),
+          },
           { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat() }) },
           { weight: 1, arbitrary: fc.record({ kind: fc.constant('move' as const), by: fc.nat(3) }) },
         ),
@@ -216,7 +248,10 @@ test('without a lease nothing goes out; when it is back all of it does, but for 
   valid = true
   outbox.resume()
   await turns()
-  expect(producer.requests.flatMap(({ records }) => records.map(({ value }) => String(value)))).toEqual(['kept', 'kept'])
+  expect(producer.requests.flatMap(({ records }) => records.map(({ value }) => String(value)))).toEqual([
+    'kept',
+    'kept',
+  ])
   for (const request of producer.open) producer.acknowledge(request)
   await kept.seal()
   await expect(lost.seal()).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })

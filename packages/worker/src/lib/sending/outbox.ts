@@ -125,7 +125,8 @@ export class Outbox {
   }
 
   add(record: Outgoing): void {
-    if (this.#closed) return record.failed(new MillraceError('CLOSED', `A send to ${record.topic} came after the producer was closed.`))
+    if (this.#closed)
+      return record.failed(new MillraceError('CLOSED', `A send to ${record.topic} came after the producer was closed.`))
     this.#pending++
     this.#deps.budget.take(record.size)
     const route = this.#routes.get(record.topic) ?? this.#explore(record.topic)
@@ -149,7 +150,8 @@ export class Outbox {
   close(): void {
     this.#closed = true
     const error = new MillraceError('CLOSED', 'The producer was closed before the record was sent.')
-    for (const lane of this.#lanes.values()) while (!lane.isEmpty) for (const record of lane.take()) this.#settle(record, error)
+    for (const lane of this.#lanes.values())
+      while (!lane.isEmpty) for (const record of lane.take()) this.#settle(record, error)
     for (const route of this.#routes.values()) for (const record of route.early.splice(0)) this.#settle(record, error)
   }
 
@@ -174,11 +176,16 @@ export class Outbox {
   #dispatch(route: Route, record: Outgoing): void {
     if (record.partition < 0)
       record.partition =
-        record.key === null ? this.#spread.next(record.topic, route.partitions) : partitionForKey(record.key, route.partitions)
+        record.key === null
+          ? this.#spread.next(record.topic, route.partitions)
+          : partitionForKey(record.key, route.partitions)
     if (record.partition >= route.partitions)
       return this.#refuse(
         record,
-        new MillraceError('PARTITION_MISSING', `Topic ${record.topic} has ${route.partitions} partitions; a record was sent to partition ${record.partition}.`),
+        new MillraceError(
+          'PARTITION_MISSING',
+          `Topic ${record.topic} has ${route.partitions} partitions; a record was sent to partition ${record.partition}.`,
+        ),
       )
     const end = this.#endOf(route, record)
     end.pending++
@@ -229,7 +236,13 @@ export class Outbox {
     const live: Outgoing[] = []
     for (const record of records) {
       if (record.epoch?.abandoned === true)
-        this.#settle(record, new MillraceError('NOT_ASSIGNED', `A send to ${record.topic} was dropped because its task is no longer here.`))
+        this.#settle(
+          record,
+          new MillraceError(
+            'NOT_ASSIGNED',
+            `A send to ${record.topic} was dropped because its task is no longer here.`,
+          ),
+        )
       else live.push(record)
     }
     return live
@@ -254,7 +267,11 @@ export class Outbox {
       if (outcome.ok) this.#acknowledge(record, outcome.offset)
       else this.#refuse(record, outcome.error)
     }
-    this.#deps.sensor.sendCompleted({ records: records.length, bytes, durationMs: this.#deps.clock.monotonic() - startMs })
+    this.#deps.sensor.sendCompleted({
+      records: records.length,
+      bytes,
+      durationMs: this.#deps.clock.monotonic() - startMs,
+    })
     lane.sending = false
     this.#sendNext(lane)
   }

@@ -72,14 +72,19 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
 
   /** Its event failed or was set aside before it went out. */
   dropped(): void {
-    this.failed(new MillraceError('NO_CURRENT_EVENT', `A send to ${this.topic} was dropped because its event was not finished.`))
+    this.failed(
+      new MillraceError('NO_CURRENT_EVENT', `A send to ${this.topic} was dropped because its event was not finished.`),
+    )
   }
 
   async metadata(): Promise<RecordMetadata> {
     if (this.#error !== undefined) throw this.#error
     if (this.#offset !== WAITING) return this.#stored()
     if (this.origin?.open === true)
-      throw new MillraceError('AWAIT_IN_EVENT', `metadata() of a send to ${this.topic} was called within its own event, ${this.origin.describe()}.`)
+      throw new MillraceError(
+        'AWAIT_IN_EVENT',
+        `metadata() of a send to ${this.topic} was called within its own event, ${this.origin.describe()}.`,
+      )
     this.#metadata ??= deferred<RecordMetadata>()
     return this.#metadata.promise
   }

@@ -14,6 +14,7 @@ export function recordSize({ key, value, headers }: Sized): number {
   let bytes = RECORD_OVERHEAD_BYTES
   if (key !== null) bytes += key.length
   if (value !== null) bytes += value.length
-  if (headers.length > 0) for (const [name, content] of headers) bytes += name.length + (content === null ? 0 : content.length)
+  if (headers.length > 0)
+    for (const [name, content] of headers) bytes += name.length + (content === null ? 0 : content.length)
   return bytes
 }

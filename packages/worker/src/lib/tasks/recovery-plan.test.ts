@@ -8,11 +8,17 @@ test('without a checkpoint: all of it, and nothing to drop', () => {
 })
 
 test('goes on from the checkpoint', () => {
-  expect(planRecovery({ topicId: 'id', offset: 50, wallTimeMs: 5000 }, changelog, 5400)).toEqual({ from: 50, rebuild: undefined })
+  expect(planRecovery({ topicId: 'id', offset: 50, wallTimeMs: 5000 }, changelog, 5400)).toEqual({
+    from: 50,
+    rebuild: undefined,
+  })
 })
 
 test('an old store that has seen everything is good', () => {
-  expect(planRecovery({ topicId: 'id', offset: 100, wallTimeMs: 0 }, changelog, 1e9)).toEqual({ from: 100, rebuild: undefined })
+  expect(planRecovery({ topicId: 'id', offset: 100, wallTimeMs: 0 }, changelog, 1e9)).toEqual({
+    from: 100,
+    rebuild: undefined,
+  })
 })
 
 test.each([

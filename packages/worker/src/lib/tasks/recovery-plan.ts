@@ -19,20 +19,29 @@ export interface RecoveryPlan {
 }
 
 /** Whether a store can go on from its checkpoint, or has to be built from the beginning. */
-export function planRecovery(checkpoint: Checkpoint | undefined, changelog: ChangelogState, nowMs: number): RecoveryPlan {
+export function planRecovery(
+  checkpoint: Checkpoint | undefined,
+  changelog: ChangelogState,
+  nowMs: number,
+): RecoveryPlan {
   const { beginning } = changelog
   if (checkpoint === undefined) return { from: beginning, rebuild: undefined }
   const rebuild = distrust(checkpoint, changelog, nowMs)
   return rebuild === undefined ? { from: checkpoint.offset, rebuild } : { from: beginning, rebuild }
 }
 
-function distrust({ topicId, offset, wallTimeMs }: Checkpoint, changelog: ChangelogState, nowMs: number): string | undefined {
+function distrust(
+  { topicId, offset, wallTimeMs }: Checkpoint,
+  changelog: ChangelogState,
+  nowMs: number,
+): string | undefined {
   const { beginning, end } = changelog
   if (topicId !== changelog.topicId) return 'the changelog topic was deleted and created again'
   if (offset > end) return `the store has absorbed offset ${offset} of a changelog that ends at ${end}`
   if (offset < beginning) return `the changelog begins at ${beginning}, past the store's offset ${offset}`
   const retentionMs = Number(changelog.config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS)
   // Compaction drops tombstones after that time: a store that has not seen one would keep the row for ever.
-  if (offset < end && nowMs - wallTimeMs > retentionMs / 2) return 'the store is so old that deletions may be gone from the changelog'
+  if (offset < end && nowMs - wallTimeMs > retentionMs / 2)
+    return 'the store is so old that deletions may be gone from the changelog'
   return undefined
 }

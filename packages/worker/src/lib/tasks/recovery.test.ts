@@ -1,5 +1,10 @@
 import { systemClock, type TopicPartition } from '@millrace/core'
-import { createMemoryLog, createMemoryTransport, type MemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
+import {
+  createMemoryLog,
+  createMemoryTransport,
+  type MemoryLog,
+  type MemoryTransport,
+} from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { Outside, outgoing, silentLog } from '../fixtures/test-worker.fixture.ts'
@@ -37,7 +42,11 @@ async function setting(): Promise<Setting> {
   return { log, outside, transport, store, recovery, progress }
 }
 
-async function request({ recovery, store }: Setting, partition: number, signal = new AbortController().signal): Promise<RestoreRequest> {
+async function request(
+  { recovery, store }: Setting,
+  partition: number,
+  signal = new AbortController().signal,
+): Promise<RestoreRequest> {
   const changelog: TopicPartition = { topic: 't-changelog', partition }
   const [bounds] = [...(await recovery.offsets([changelog])).values()]
   return {
@@ -53,7 +62,11 @@ test('several partitions at once, later rows and deletions win, large commits', 
   const here = await setting()
   const rows = 60_000
   for (let first = 0; first < rows; first += 10_000)
-    await here.outside.send(Array.from({ length: 10_000 }, (_, i) => outgoing('t-changelog', i % 4, `k${(first + i) % 20_000}`, String(first + i))))
+    await here.outside.send(
+      Array.from({ length: 10_000 }, (_, i) =>
+        outgoing('t-changelog', i % 4, `k${(first + i) % 20_000}`, String(first + i)),
+      ),
+    )
   await here.outside.send([{ ...outgoing('t-changelog', 0, 'k0', ''), value: null }])
   const requests = await Promise.all([0, 1, 2, 3].map((partition) => request(here, partition)))
   await Promise.all(requests.map((one) => here.recovery.restore(one)))

@@ -102,7 +102,10 @@ export class Recovery {
     const { clock, log } = this.#deps
     const { from, rebuild } = planRecovery(store.checkpoint(), state, clock.now())
     if (rebuild !== undefined) {
-      log.warn({ table: part, ...changelog }, `Partition ${changelog.partition} of ${part} is rebuilt from its changelog: ${rebuild}.`)
+      log.warn(
+        { table: part, ...changelog },
+        `Partition ${changelog.partition} of ${part} is rebuilt from its changelog: ${rebuild}.`,
+      )
       await store.clear()
     }
     const restoration = new Restoration(request, from, clock.monotonic())
@@ -125,7 +128,10 @@ export class Recovery {
       signal.removeEventListener('abort', abort)
     }
     const seconds = (clock.monotonic() - restoration.startedMs) / 1000
-    log.info({ table: part, ...changelog, rows: restoration.restored, seconds }, `Partition ${changelog.partition} of ${part} is recovered.`)
+    log.info(
+      { table: part, ...changelog, rows: restoration.restored, seconds },
+      `Partition ${changelog.partition} of ${part} is recovered.`,
+    )
   }
 
   stats(part: string, isHere: boolean): RecoveryStats {
@@ -162,7 +168,8 @@ export class Recovery {
         const restoration = this.#active.get(partitionKey(batch))
         if (restoration === undefined || batch.nextOffset <= restoration.position) continue
         restoration.absorb(batch)
-        if (restoration.atEnd || restoration.rows.length >= COMMIT_ROWS || restoration.bytes >= COMMIT_BYTES) await this.#absorbed(restoration)
+        if (restoration.atEnd || restoration.rows.length >= COMMIT_ROWS || restoration.bytes >= COMMIT_BYTES)
+          await this.#absorbed(restoration)
       }
     } catch (thrown) {
       if (!this.#closed) this.#deps.onBroken(toError(thrown))

@@ -139,7 +139,10 @@ export class Standbys {
 
   #close(store: StorePartition): void {
     const closing = this.#deps.stores.close(store).catch((thrown: unknown) => {
-      this.#deps.log.warn({ table: store.table, partition: store.partition, error: toError(thrown).message }, 'A warm copy was not closed cleanly.')
+      this.#deps.log.warn(
+        { table: store.table, partition: store.partition, error: toError(thrown).message },
+        'A warm copy was not closed cleanly.',
+      )
     })
     this.#closing.add(closing)
     void closing.then(() => this.#closing.delete(closing))
@@ -156,7 +159,10 @@ export class Standbys {
       await this.#follow(copy, store)
     } catch (thrown) {
       if (signal.aborted) return
-      log.warn({ table: part.name, partition, error: toError(thrown).message }, `The warm copy of ${part.name} could not be opened.`)
+      log.warn(
+        { table: part.name, partition, error: toError(thrown).message },
+        `The warm copy of ${part.name} could not be opened.`,
+      )
     }
   }
 
@@ -175,7 +181,10 @@ export class Standbys {
     const changelog = { ...bounds, topicId: topics.changelogId(part), config: part.changelog.config }
     const { from, rebuild } = planRecovery(store.checkpoint(), changelog, clock.now())
     if (rebuild !== undefined) {
-      log.warn({ table: part.name, partition }, `The warm copy of partition ${partition} of ${part.name} is built anew: ${rebuild}.`)
+      log.warn(
+        { table: part.name, partition },
+        `The warm copy of partition ${partition} of ${part.name} is built anew: ${rebuild}.`,
+      )
       await store.clear()
       if (copy.stopping.signal.aborted) return
     }
@@ -217,7 +226,8 @@ export class Standbys {
       await reader.close()
       await clock.sleep(RETRY_MS, signal)
     } catch (thrown) {
-      if (!signal.aborted) log.debug({ error: toError(thrown).message }, 'A reader of warm copies was not closed cleanly.')
+      if (!signal.aborted)
+        log.debug({ error: toError(thrown).message }, 'A reader of warm copies was not closed cleanly.')
     }
     for (const copy of this.#copies.values()) {
       if (signal.aborted) return

@@ -13,7 +13,11 @@ export interface StartPosition {
 }
 
 /** Where reading of a source partition begins. Throws `OFFSET_OUT_OF_RANGE`. */
-export function startPosition(partition: TopicPartition, known: { readonly committed: CommitOffset | undefined; readonly bounds: PartitionOffsets }, rules: StartRules): StartPosition {
+export function startPosition(
+  partition: TopicPartition,
+  known: { readonly committed: CommitOffset | undefined; readonly bounds: PartitionOffsets },
+  rules: StartRules,
+): StartPosition {
   const { committed, bounds } = known
   if (committed === undefined)
     return { offset: rules.offsetReset === 'earliest' ? bounds.beginning : bounds.end, metadata: '', origin: 'reset' }

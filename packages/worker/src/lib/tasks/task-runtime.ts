@@ -1,4 +1,12 @@
-import { type Deferred, deferred, MillraceError, type OpenPart, type StorePartition, type TaskPart, type TopicPartition } from '@millrace/core'
+import {
+  type Deferred,
+  deferred,
+  MillraceError,
+  type OpenPart,
+  type StorePartition,
+  type TaskPart,
+  type TopicPartition,
+} from '@millrace/core'
 import type { HandingTask, PartitionCursor } from '../feeds/partition-cursor.ts'
 import type { SourcePartition } from '../feeds/source-partition.ts'
 import type { TaskOutput } from '../sending/task-output.ts'

@@ -1,4 +1,12 @@
-import { type Candidate, type EventFeed, MillraceError, type SubscriptionSpec, type TaskPart, type TopicDeclaration, type Topology } from '@millrace/core'
+import {
+  type Candidate,
+  type EventFeed,
+  MillraceError,
+  type SubscriptionSpec,
+  type TaskPart,
+  type TopicDeclaration,
+  type Topology,
+} from '@millrace/core'
 import { LEADER_AGENT, leaderTopic } from '../group/elections.ts'
 
 /** What the parts of a worker have declared; open until `freeze`. */
@@ -34,7 +42,10 @@ export class DeclaredTopology implements Topology {
     if (this.subscriptions.some(({ id }) => id === spec.id))
       throw new MillraceError('NAME_TAKEN', `There are two subscriptions ${spec.id} (agent ${spec.agent}).`)
     if (!Number.isInteger(spec.instances) || spec.instances < 1)
-      throw new MillraceError('DEFINITION_INVALID', `Agent ${spec.agent} has a concurrency of ${spec.instances}; it must be 1 or more.`)
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Agent ${spec.agent} has a concurrency of ${spec.instances}; it must be 1 or more.`,
+      )
     this.subscriptions.push(spec)
     return this.#makeFeeds(spec)
   }
@@ -42,7 +53,8 @@ export class DeclaredTopology implements Topology {
   part(part: TaskPart): void {
     if (this.parts.includes(part)) return
     this.#mustBeOpen(`table ${part.name}`)
-    if (this.parts.some(({ name }) => name === part.name)) throw new MillraceError('NAME_TAKEN', `There are two tables ${part.name}.`)
+    if (this.parts.some(({ name }) => name === part.name))
+      throw new MillraceError('NAME_TAKEN', `There are two tables ${part.name}.`)
     this.parts.push(part)
   }
 
@@ -74,7 +86,10 @@ function sameTopic(a: TopicDeclaration, b: TopicDeclaration): boolean {
 
 function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
   if (a.partitions !== undefined && b.partitions !== undefined && a.partitions !== b.partitions)
-    throw new MillraceError('DEFINITION_INVALID', `Topic ${a.name} is declared with ${a.partitions} and with ${b.partitions} partitions.`)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Topic ${a.name} is declared with ${a.partitions} and with ${b.partitions} partitions.`,
+    )
   const sizedAs = [...(a.sizedAs ?? []), ...(b.sizedAs ?? [])]
   return {
     name: a.name,

@@ -12,7 +12,13 @@ const topic = (name: string, more: Partial<TopicDeclaration> = {}): TopicDeclara
   ...more,
 })
 
-const reads = (agent: string, ...topics: string[]): SubscriptionSpec => ({ id: `${agent}/${topics.join('+')}`, topics, agent, instances: 1, ordering: 'key' })
+const reads = (agent: string, ...topics: string[]): SubscriptionSpec => ({
+  id: `${agent}/${topics.join('+')}`,
+  topics,
+  agent,
+  instances: 1,
+  ordering: 'key',
+})
 
 const table = (name: string, partitions?: number): TaskPart => ({
   name,
@@ -23,7 +29,12 @@ const table = (name: string, partitions?: number): TaskPart => ({
   },
 })
 
-function plan(wanted: Partial<Omit<TopicsWanted, 'topics' | 'existing'>> & { topics?: TopicDeclaration[]; existing?: Record<string, number> }): ReturnType<typeof planTopics> {
+function plan(
+  wanted: Partial<Omit<TopicsWanted, 'topics' | 'existing'>> & {
+    topics?: TopicDeclaration[]
+    existing?: Record<string, number>
+  },
+): ReturnType<typeof planTopics> {
   return planTopics({
     appId: 'app',
     subscriptions: [],
@@ -54,7 +65,11 @@ test('missing topics are created with their count, config and a changelog for ea
 
 test('a repartition topic has as many partitions as what its agent reads', () => {
   const { topics } = plan({
-    topics: [topic('posts', { partitions: 3 }), topic('app-by-user', { internal: true }), topic('app-dlq', { internal: true })],
+    topics: [
+      topic('posts', { partitions: 3 }),
+      topic('app-by-user', { internal: true }),
+      topic('app-dlq', { internal: true }),
+    ],
     subscriptions: [reads('count', 'posts'), reads('count', 'app-by-user')],
   })
   expect(Object.fromEntries(topics)).toEqual({ posts: 3, 'app-by-user': 3, 'app-dlq': 8 })
@@ -89,7 +104,11 @@ test.each<[string, TaskPart, Record<string, number>, number]>([
 
 test.each<[TaskPart, Record<string, number>, RegExp]>([
   [table('t'), { a: 4, b: 6 }, /table t cannot be told.*a 4, b 6/],
-  [table('t'), { a: 4, 'app-t-changelog': 8 }, /changelog app-t-changelog has 8 partitions, which no source topic has: a 4/],
+  [
+    table('t'),
+    { a: 4, 'app-t-changelog': 8 },
+    /changelog app-t-changelog has 8 partitions, which no source topic has: a 4/,
+  ],
   [table('t', 5), { a: 4 }, /declared with 5 partitions, which no source/],
   [table('t', 4), { a: 4, 'app-t-changelog': 8 }, /declared with 4 partitions; its changelog app-t-changelog has 8/],
 ])('table partitions that make no sense: %#', (part, existing, message) => {
@@ -100,10 +119,14 @@ test.each<[TaskPart, Record<string, number>, RegExp]>([
 })
 
 test('a topic that is missing and not to be created names who reads it', () => {
-  expect(() => plan({ topics: [topic('posts', { create: false })], subscriptions: [reads('count', 'posts')] })).toThrow(/TOPIC_MISSING.*posts.*agent count/)
+  expect(() => plan({ topics: [topic('posts', { create: false })], subscriptions: [reads('count', 'posts')] })).toThrow(
+    /TOPIC_MISSING.*posts.*agent count/,
+  )
   expect(() => plan({ subscriptions: [reads('count', 'posts')] })).toThrow(/TOPIC_MISSING/)
 })
 
 test('a count other than declared is told', () => {
-  expect(plan({ topics: [topic('posts', { partitions: 3 })], existing: { posts: 5 } }).differing).toEqual([{ topic: 'posts', declared: 3, existing: 5 }])
+  expect(plan({ topics: [topic('posts', { partitions: 3 })], existing: { posts: 5 } }).differing).toEqual([
+    { topic: 'posts', declared: 3, existing: 5 },
+  ])
 })

@@ -1,4 +1,10 @@
-import { MillraceError, type SubscriptionSpec, type TaskPart, type TopicDeclaration, type TopicSpec } from '@millrace/core'
+import {
+  MillraceError,
+  type SubscriptionSpec,
+  type TaskPart,
+  type TopicDeclaration,
+  type TopicSpec,
+} from '@millrace/core'
 
 export interface TopicsWanted {
   readonly appId: string
@@ -37,10 +43,13 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
     .filter(({ name }) => !existing.has(name))
     .map(({ name, config }) => ({ name, partitions: topics.get(name) ?? 0, replicationFactor, config }))
   for (const [{ changelog }, partitions] of partCounts)
-    if (!existing.has(changelog.topic)) create.push({ name: changelog.topic, partitions, replicationFactor, config: changelog.config })
+    if (!existing.has(changelog.topic))
+      create.push({ name: changelog.topic, partitions, replicationFactor, config: changelog.config })
   const differing = [...declarations.values()].flatMap(({ name, partitions }) => {
     const found = existing.get(name)
-    return partitions === undefined || found === undefined || found === partitions ? [] : [{ topic: name, declared: partitions, existing: found }]
+    return partitions === undefined || found === undefined || found === partitions
+      ? []
+      : [{ topic: name, declared: partitions, existing: found }]
   })
   return { create, topics, parts: partCounts, differing }
 }
@@ -50,7 +59,11 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
  * else `topicPartitions` if some source has it. It must be the count of some source, for a table is written by the task of
  * its source's partition.
  */
-export function partPartitions(part: TaskPart, sources: ReadonlyMap<string, number>, wanted: Pick<TopicsWanted, 'existing' | 'topicPartitions'>): number {
+export function partPartitions(
+  part: TaskPart,
+  sources: ReadonlyMap<string, number>,
+  wanted: Pick<TopicsWanted, 'existing' | 'topicPartitions'>,
+): number {
   const { existing, topicPartitions } = wanted
   const counts = new Set(sources.values())
   const found = existing.get(part.changelog.topic)
@@ -61,7 +74,8 @@ export function partPartitions(part: TaskPart, sources: ReadonlyMap<string, numb
       `Table ${part.name} is declared with ${part.partitions} partitions; its changelog ${part.changelog.topic} has ${found}.`,
     )
   const [only] = counts.size === 1 ? counts : []
-  const count = found ?? part.partitions ?? only ?? (counts.size === 0 || counts.has(topicPartitions) ? topicPartitions : undefined)
+  const count =
+    found ?? part.partitions ?? only ?? (counts.size === 0 || counts.has(topicPartitions) ? topicPartitions : undefined)
   if (count === undefined)
     throw new MillraceError(
       'NOT_COPARTITIONED',
@@ -69,7 +83,10 @@ export function partPartitions(part: TaskPart, sources: ReadonlyMap<string, numb
     )
   if (counts.size > 0 && !counts.has(count)) {
     const what = found !== undefined ? `the changelog ${part.changelog.topic} has` : 'it is declared with'
-    throw new MillraceError('NOT_COPARTITIONED', `Table ${part.name}: ${what} ${count} partitions, which no source topic has: ${listed}.`)
+    throw new MillraceError(
+      'NOT_COPARTITIONED',
+      `Table ${part.name}: ${what} ${count} partitions, which no source topic has: ${listed}.`,
+    )
   }
   return count
 }
@@ -78,17 +95,22 @@ export function partPartitions(part: TaskPart, sources: ReadonlyMap<string, numb
 function declaredAndSubscribed({ topics, subscriptions }: TopicsWanted): ReadonlyMap<string, TopicDeclaration> {
   const all = new Map(topics)
   for (const name of subscriptions.flatMap((subscription) => subscription.topics))
-    if (!all.has(name)) all.set(name, { name, partitions: undefined, config: {}, create: false, internal: false, keyCodec: undefined })
+    if (!all.has(name))
+      all.set(name, { name, partitions: undefined, config: {}, create: false, internal: false, keyCodec: undefined })
   return all
 }
 
-function countTopics(wanted: TopicsWanted, declarations: ReadonlyMap<string, TopicDeclaration>): ReadonlyMap<string, number> {
+function countTopics(
+  wanted: TopicsWanted,
+  declarations: ReadonlyMap<string, TopicDeclaration>,
+): ReadonlyMap<string, number> {
   const { existing, topicPartitions, subscriptions } = wanted
   const counts = new Map<string, number>()
   const open: TopicDeclaration[] = []
   for (const declaration of declarations.values()) {
     const count = existing.get(declaration.name) ?? declaration.partitions
-    if (count !== undefined && (declaration.create || existing.has(declaration.name))) counts.set(declaration.name, count)
+    if (count !== undefined && (declaration.create || existing.has(declaration.name)))
+      counts.set(declaration.name, count)
     else if (!declaration.create) throw missing(declaration.name, subscriptions)
     else if (declaration.internal || declaration.sizedAs !== undefined) open.push(declaration)
     else counts.set(declaration.name, topicPartitions)

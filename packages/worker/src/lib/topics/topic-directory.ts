@@ -1,4 +1,13 @@
-import { type Admin, type Clock, type Logger, MillraceError, type Scheduled, type TaskPart, toError, type TopicInfo } from '@millrace/core'
+import {
+  type Admin,
+  type Clock,
+  type Logger,
+  MillraceError,
+  type Scheduled,
+  type TaskPart,
+  toError,
+  type TopicInfo,
+} from '@millrace/core'
 import type { TaskTopology } from '../group/member-data.ts'
 import type { DeclaredTopology } from './declared-topology.ts'
 import { planTopics } from './plan-topics.ts'
@@ -68,7 +77,13 @@ export class TopicDirectory {
   async resolve(topology: DeclaredTopology): Promise<void> {
     const { admin, appId, topicPartitions, replicationFactor, log } = this.#deps
     this.#sources = [...new Set(topology.subscriptions.flatMap(({ topics }) => topics))].toSorted()
-    const names = [...new Set([...topology.topics.keys(), ...this.#sources, ...topology.parts.map(({ changelog }) => changelog.topic)])]
+    const names = [
+      ...new Set([
+        ...topology.topics.keys(),
+        ...this.#sources,
+        ...topology.parts.map(({ changelog }) => changelog.topic),
+      ]),
+    ]
     const existing = await admin.topics(names)
     const { create, topics, parts, differing } = planTopics({
       appId,
@@ -80,7 +95,10 @@ export class TopicDirectory {
       replicationFactor,
     })
     for (const { topic, declared, existing: found } of differing)
-      log.warn({ topic, declared, existing: found }, `Topic ${topic} is declared with ${declared} partitions and has ${found}; it stays as it is.`)
+      log.warn(
+        { topic, declared, existing: found },
+        `Topic ${topic} is declared with ${declared} partitions and has ${found}; it stays as it is.`,
+      )
     if (create.length > 0) {
       await admin.createTopics(create)
       log.info({ topics: create.map(({ name, partitions }) => `${name} (${partitions})`) }, 'Topics were created.')
@@ -123,10 +141,18 @@ export class TopicDirectory {
       const before = this.#topics.get(name)
       const now = found.get(name)
       if (before === undefined) continue
-      if (now === undefined) return new MillraceError('TOPIC_MISSING', `Topic ${name} was deleted while the worker used it.`)
+      if (now === undefined)
+        return new MillraceError('TOPIC_MISSING', `Topic ${name} was deleted while the worker used it.`)
       if (now.partitions !== before.partitions)
-        return new MillraceError('PARTITIONS_CHANGED', `Topic ${name} had ${before.partitions} partitions and now has ${now.partitions}.`)
-      if (now.id !== before.id) return new MillraceError('TOPIC_MISSING', `Topic ${name} was deleted and created again while the worker used it.`)
+        return new MillraceError(
+          'PARTITIONS_CHANGED',
+          `Topic ${name} had ${before.partitions} partitions and now has ${now.partitions}.`,
+        )
+      if (now.id !== before.id)
+        return new MillraceError(
+          'TOPIC_MISSING',
+          `Topic ${name} was deleted and created again while the worker used it.`,
+        )
     }
     return undefined
   }

@@ -31,17 +31,36 @@ test('counts with a table survive a restart, without a store and with one', asyn
   const outside = new Outside(log)
   await outside.topic('in', 4)
   const counts = countTable('counts')
-  const app = { agents: [{ name: 'counter', topics: ['in'], handler: (event: Parameters<typeof addTo>[1] & { record: { key: Buffer | null } }) => addTo(counts, event, String(event.record.key)) }], tables: [counts] }
+  const app = {
+    agents: [
+      {
+        name: 'counter',
+        topics: ['in'],
+        handler: (event: Parameters<typeof addTo>[1] & { record: { key: Buffer | null } }) =>
+          addTo(counts, event, String(event.record.key)),
+      },
+    ],
+    tables: [counts],
+  }
   await outside.numbers('in', { count: 1000, partitions: 4 })
   const first = await runWorker(log, app)
-  await until('first 1000', () => [...countsOf(first.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0) === 1000)
+  await until(
+    'first 1000',
+    () => [...countsOf(first.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0) === 1000,
+  )
   await first.worker.stop()
   await outside.numbers('in', { first: 1000, count: 500, partitions: 4 })
   const second = await runWorker(log, app)
-  await until('500 more', () => [...countsOf(second.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0) === 1500)
+  await until(
+    '500 more',
+    () => [...countsOf(second.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0) === 1500,
+  )
   await second.worker.stop()
   const third = await runWorker(log, app, { store: second.store })
-  expect(third.worker.stats().parts['counts']).toMatchObject({ rows: 100, recovery: { state: 'done', restoredRows: 0 } })
+  expect(third.worker.stats().parts['counts']).toMatchObject({
+    rows: 100,
+    recovery: { state: 'done', restoredRows: 0 },
+  })
   const all = countsOf(third.worker.context.openParts(counts))
   expect(all.size).toBe(100)
   for (const count of all.values()) expect(count).toBe(15)

@@ -1,4 +1,13 @@
-import { type Deferred, deferred, type EventFeed, isMillraceError, MillraceError, type SubscriptionSpec, toError, type WorkerPart } from '@millrace/core'
+import {
+  type Deferred,
+  deferred,
+  type EventFeed,
+  isMillraceError,
+  MillraceError,
+  type SubscriptionSpec,
+  toError,
+  type WorkerPart,
+} from '@millrace/core'
 import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
 import { Subscription } from '../feeds/subscription.ts'
 import { describeInHand } from '../group/rebalance.ts'
@@ -55,23 +64,36 @@ export class AppWorker implements Worker {
     const { clock, settings, log, transport, sensor } = options
     this.#options = options
     this.#sensor = new CountingSensor(sensor, clock)
-    this.#listeners = new WorkerListeners((thrown) => this.#sensor.errorRaised({ source: 'rebalance listener', error: thrown }))
+    this.#listeners = new WorkerListeners((thrown) =>
+      this.#sensor.errorRaised({ source: 'rebalance listener', error: thrown }),
+    )
     this.#lease = new Lease({
       clock,
       sessionTimeoutMs: transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined,
       lastHeartbeatMs: () => this.#runtime?.consumer.lastHeartbeatMs() ?? -Infinity,
     })
-    this.#leaseWatch = new LeaseWatch({ clock, lease: this.#lease, intervalMs: settings.heartbeatIntervalMs, onBack: () => this.#leaseIsBack() })
+    this.#leaseWatch = new LeaseWatch({
+      clock,
+      lease: this.#lease,
+      intervalMs: settings.heartbeatIntervalMs,
+      onBack: () => this.#leaseIsBack(),
+    })
     this.#gate = new HandOutGate({
       clock,
       lease: this.#lease,
       onOpen: () => this.#wake(),
       onLeaseLost: () => {
-        if (this.#lease.wasHeld) log.warn({}, `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`)
+        if (this.#lease.wasHeld)
+          log.warn(
+            {},
+            `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`,
+          )
         this.#leaseWatch.start()
       },
     })
-    this.#budget = new SendBudget(settings.maxOutboxBytes, (full) => (full ? this.#gate.block(BLOCKED_BY.outbox) : this.#gate.unblock(BLOCKED_BY.outbox)))
+    this.#budget = new SendBudget(settings.maxOutboxBytes, (full) =>
+      full ? this.#gate.block(BLOCKED_BY.outbox) : this.#gate.unblock(BLOCKED_BY.outbox),
+    )
     this.#stores = new TaskStores(options.store)
     this.#topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
     this.context = new LiveContext({
@@ -210,7 +232,8 @@ export class AppWorker implements Worker {
   async #fetch(runtime: Runtime): Promise<void> {
     try {
       await runtime.fetch()
-      if (this.#ending === undefined) this.#fail(new MillraceError('WORKER_FAILED', 'The consumer has ended by itself.'))
+      if (this.#ending === undefined)
+        this.#fail(new MillraceError('WORKER_FAILED', 'The consumer has ended by itself.'))
     } catch (thrown) {
       if (this.#ending === undefined) this.#fail(toError(thrown))
     }
@@ -218,7 +241,11 @@ export class AppWorker implements Worker {
 
   #subscribe(spec: SubscriptionSpec): readonly EventFeed[] {
     const { clock, settings } = this.#options
-    const subscription = new Subscription(spec, { clock, gate: this.#gate, maxBufferedEvents: settings.maxBufferedEvents })
+    const subscription = new Subscription(spec, {
+      clock,
+      gate: this.#gate,
+      maxBufferedEvents: settings.maxBufferedEvents,
+    })
     this.#subscriptions.push(subscription)
     return subscription.feeds
   }
@@ -239,7 +266,8 @@ export class AppWorker implements Worker {
   }
 
   #mustGoOn(): void {
-    if (this.#ending !== undefined) throw this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.')
+    if (this.#ending !== undefined)
+      throw this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.')
   }
 
   #fail(error: Error): void {
@@ -266,7 +294,8 @@ export class AppWorker implements Worker {
       const finishing = this.#finishWork(runtime, ending, deadlineMs)
       runtime.rebalance.stop(finishing)
       await finishing
-      if (ending !== 'drained') this.#abort.abort(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped hard.'))
+      if (ending !== 'drained')
+        this.#abort.abort(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped hard.'))
       await this.#quietly('leaving the group', runtime.consumer.close())
       await this.#quietly('closing tasks', runtime.rebalance.close())
     }
@@ -286,7 +315,9 @@ export class AppWorker implements Worker {
   async #finishWork(runtime: Runtime, ending: Ending, deadlineMs: number): Promise<void> {
     const { clock, settings, log } = this.#options
     if (this.#abort.signal.aborted) return
-    const aborted = new Promise<false>((resolve) => this.#abort.signal.addEventListener('abort', () => resolve(false), { once: true }))
+    const aborted = new Promise<false>((resolve) =>
+      this.#abort.signal.addEventListener('abort', () => resolve(false), { once: true }),
+    )
     if (ending === 'drained') {
       const leftMs = deadlineMs - clock.monotonic()
       const [drained, resigned] = await Promise.all([
@@ -294,9 +325,15 @@ export class AppWorker implements Worker {
         Promise.race([runtime.elections.resign(leftMs), aborted]),
       ])
       if (!resigned && !this.#abort.signal.aborted)
-        log.warn({}, `Jobs of the leader were still at work after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they run again on the next leader.`)
+        log.warn(
+          {},
+          `Jobs of the leader were still at work after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they run again on the next leader.`,
+        )
       if (!drained)
-        log.warn({ inHand: describeInHand(runtime.rebalance.running) }, `Events were still in hand after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`)
+        log.warn(
+          { inHand: describeInHand(runtime.rebalance.running) },
+          `Events were still in hand after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`,
+        )
       if (this.#abort.signal.aborted) return
     }
     const limitMs = ending === 'drained' ? Math.max(deadlineMs - clock.monotonic(), LAST_COMMIT_MS) : LAST_COMMIT_MS
@@ -308,7 +345,8 @@ export class AppWorker implements Worker {
     const { parts, clock } = this.#options
     const stopOne = async (part: WorkerPart): Promise<void> => {
       const limitMs = Math.max(deadlineMs - clock.monotonic(), LAST_COMMIT_MS)
-      if (!(await withinLimit(clock, limitMs, part.stop()))) this.#options.log.warn({ part: part.name }, `${part.name} did not stop in time.`)
+      if (!(await withinLimit(clock, limitMs, part.stop())))
+        this.#options.log.warn({ part: part.name }, `${part.name} did not stop in time.`)
     }
     for (const part of parts.toReversed()) await this.#quietly(`stopping ${part.name}`, stopOne(part))
   }

@@ -13,7 +13,15 @@ export class CountingSensor implements Sensor {
   sent = 0
   /** Wall time of the last commit and rebalance. */
   committedAt: number | undefined = undefined
-  rebalance: { readonly at: number; readonly durationMs: number; readonly lost: number; readonly kept: number; readonly gained: number } | undefined = undefined
+  rebalance:
+    | {
+        readonly at: number
+        readonly durationMs: number
+        readonly lost: number
+        readonly kept: number
+        readonly gained: number
+      }
+    | undefined = undefined
 
   constructor(inner: Sensor, clock: Pick<Clock, 'now'>) {
     this.#inner = inner

@@ -57,7 +57,15 @@ class TransportClient implements Client {
   readonly #outbox: Outbox
   readonly #readers = new Set<Reader>()
 
-  constructor({ appId, clientId = randomUUID(), transport, clock, log, maxOutboxBytes = 32 * 1024 * 1024, maxRecordBytes = 1024 * 1024 }: ClientOptions) {
+  constructor({
+    appId,
+    clientId = randomUUID(),
+    transport,
+    clock,
+    log,
+    maxOutboxBytes = 32 * 1024 * 1024,
+    maxRecordBytes = 1024 * 1024,
+  }: ClientOptions) {
     this.id = clientId
     this.appId = appId
     this.clock = clock

@@ -3,9 +3,20 @@ import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embe
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
-import { Outside, outgoing, runWorker, silentLog, type TestApp, testWorker, until } from '../fixtures/test-worker.fixture.ts'
+import {
+  Outside,
+  outgoing,
+  runWorker,
+  silentLog,
+  type TestApp,
+  testWorker,
+  until,
+} from '../fixtures/test-worker.fixture.ts'
 
-async function filled(count: number, partitions = 1): Promise<{ log: ReturnType<typeof createMemoryLog>; outside: Outside }> {
+async function filled(
+  count: number,
+  partitions = 1,
+): Promise<{ log: ReturnType<typeof createMemoryLog>; outside: Outside }> {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', partitions)
@@ -28,7 +39,10 @@ test('a record that the broker refuses stops the worker, and nothing from its ev
       },
     ],
   })
-  await expect(worker.finished).rejects.toMatchObject({ code: 'RECORD_REFUSED', message: expect.stringMatching(/nowhere.*in\/0@42 of agent a/) })
+  await expect(worker.finished).rejects.toMatchObject({
+    code: 'RECORD_REFUSED',
+    message: expect.stringMatching(/nowhere.*in\/0@42 of agent a/),
+  })
   expect(log.committed('app')[0]?.offset ?? 0).toBeLessThanOrEqual(42)
   expect(worker.status).toBe('failed')
 })
@@ -62,15 +76,24 @@ test('rows in a changelog whose source has no committed offsets stop the worker'
   await outside.topic('counts-changelog', 1)
   await outside.send([outgoing('counts-changelog', 0, 'k1', '5')])
   const counts = countTable('counts')
-  const { worker } = testWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }], tables: [counts] })
-  await expect(worker.start()).rejects.toMatchObject({ code: 'OFFSETS_MISSING', message: expect.stringMatching(/counts has 1 rows in partition 0.*in\/0/) })
+  const { worker } = testWorker(log, {
+    agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }],
+    tables: [counts],
+  })
+  await expect(worker.start()).rejects.toMatchObject({
+    code: 'OFFSETS_MISSING',
+    message: expect.stringMatching(/counts has 1 rows in partition 0.*in\/0/),
+  })
   expect(log.committed('app')).toEqual([])
 })
 
 test('a crash before the very first commit is not taken for missing offsets', async () => {
   const { log } = await filled(10)
   const counts = countTable('counts')
-  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }], tables: [counts] }
+  const app: TestApp = {
+    agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }],
+    tables: [counts],
+  }
   const first = await runWorker(log, app)
   await until('rows are out', () => log.records('counts-changelog').length > 0)
   first.kill()
@@ -82,13 +105,22 @@ test('a crash before the very first commit is not taken for missing offsets', as
 test('a store of another changelog, or ahead of it, is rebuilt and that is logged', async () => {
   const { log } = await filled(100)
   const counts = countTable('counts')
-  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }], tables: [counts] }
+  const app: TestApp = {
+    agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, key(event)) }],
+    tables: [counts],
+  }
   const first = await runWorker(log, app)
   await until('committed', () => log.committed('app')[0]?.offset === 100)
   await first.worker.stop()
   const store = new HeapStore()
   const partition = await store.open('counts', 0)
-  await store.commit([{ partition, rows: [{ key: Buffer.from('ghost'), value: Buffer.from('1') }], checkpoint: { topicId: 'other', offset: 1, wallTimeMs: 0 } }])
+  await store.commit([
+    {
+      partition,
+      rows: [{ key: Buffer.from('ghost'), value: Buffer.from('1') }],
+      checkpoint: { topicId: 'other', offset: 1, wallTimeMs: 0 },
+    },
+  ])
   await partition.close()
   const warnings: string[] = []
   const logger: Logger = { ...silentLog, warn: (_, message) => void warnings.push(message) }
@@ -111,7 +143,10 @@ test('a broker that cannot be reached fails the worker after connectTimeout', as
 test('a topic that is missing and not declared fails the start', async () => {
   const log = createMemoryLog()
   const { worker } = testWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] })
-  await expect(worker.start()).rejects.toMatchObject({ code: 'TOPIC_MISSING', message: expect.stringMatching(/in, which agent a reads/) })
+  await expect(worker.start()).rejects.toMatchObject({
+    code: 'TOPIC_MISSING',
+    message: expect.stringMatching(/in, which agent a reads/),
+  })
 })
 
 test('fail ends the worker: what is finished is committed, what is in hand is not', async () => {
@@ -140,7 +175,9 @@ test('fail ends the worker: what is finished is committed, what is in hand is no
 test('a hard stop commits nothing more and waits for nobody', async () => {
   const { log } = await filled(10)
   const { worker } = await runWorker(log, {
-    agents: [{ name: 'a', topics: ['in'], handler: (event) => (event.offset === 5 ? new Promise(() => {}) : undefined) }],
+    agents: [
+      { name: 'a', topics: ['in'], handler: (event) => (event.offset === 5 ? new Promise(() => {}) : undefined) },
+    ],
     settings: { commitIntervalMs: 60_000 },
   })
   await until('stuck', () => worker.stats().agents['a']?.processed === 5)
@@ -165,7 +202,10 @@ test('a topic that is made anew under the worker stops it', async () => {
   await createMemoryTransport(log, { clock, log: silentLog }).admin().deleteTopics(['counts-changelog'])
   await outside.topic('counts-changelog', 3)
   await clock.advance(31_000)
-  await expect(worker.finished).rejects.toMatchObject({ code: 'PARTITIONS_CHANGED', message: expect.stringMatching(/counts-changelog had 2 partitions and now has 3/) })
+  await expect(worker.finished).rejects.toMatchObject({
+    code: 'PARTITIONS_CHANGED',
+    message: expect.stringMatching(/counts-changelog had 2 partitions and now has 3/),
+  })
 })
 
 test('quiet tells whether anything goes on that does not wait for the clock', async () => {
@@ -202,7 +242,10 @@ test('quiet tells whether anything goes on that does not wait for the clock', as
 test('offsetReset latest begins at the end, and keeps to it', async () => {
   const { log, outside } = await filled(10)
   const seen: number[] = []
-  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: (event) => void seen.push(event.offset) }], settings: { offsetReset: 'latest' } }
+  const app: TestApp = {
+    agents: [{ name: 'a', topics: ['in'], handler: (event) => void seen.push(event.offset) }],
+    settings: { offsetReset: 'latest' },
+  }
   const first = await runWorker(log, app)
   first.kill()
   await outside.numbers('in', { first: 10, count: 5, partitions: 1 })
@@ -218,11 +261,23 @@ test('a row that is refused stops the worker with the key', async () => {
     name: 'big',
     changelog: { topic: 'big-changelog', config: {} },
     partitions: undefined,
-    openPart: (): OpenPart => ({ takeRows: () => [{ key: Buffer.from('k'), value: Buffer.from('v') }], rowsStored: () => {}, rowsReturned: () => {}, dirtyBytes: 0, close: () => {} }),
+    openPart: (): OpenPart => ({
+      takeRows: () => [{ key: Buffer.from('k'), value: Buffer.from('v') }],
+      rowsStored: () => {},
+      rowsReturned: () => {},
+      dirtyBytes: 0,
+      close: () => {},
+    }),
   }
-  const { worker } = await runWorker(log, { agents: [{ name: 'a', topics: ['in'], handler: () => {} }], tables: [{ ...part, changelog: { topic: 'gone', config: {} } }] })
+  const { worker } = await runWorker(log, {
+    agents: [{ name: 'a', topics: ['in'], handler: () => {} }],
+    tables: [{ ...part, changelog: { topic: 'gone', config: {} } }],
+  })
   await until('committed', () => log.committed('app')[0]?.offset === 1)
   await createMemoryTransport(log, { clock: manualClock(), log: silentLog }).admin().deleteTopics(['gone'])
   await new Outside(log).numbers('in', { count: 1, partitions: 1 })
-  await expect(worker.finished).rejects.toMatchObject({ code: 'RECORD_REFUSED', message: expect.stringMatching(/key "k" in big/) })
+  await expect(worker.finished).rejects.toMatchObject({
+    code: 'RECORD_REFUSED',
+    message: expect.stringMatching(/key "k" in big/),
+  })
 })

@@ -7,90 +7,96 @@ import { Outside, outgoing, testWorker, until } from '../fixtures/test-worker.fi
 
 const clock = systemClock()
 
-test.each([false, true])('without heartbeats nothing is handed out, sent, committed or shown; with the next one all goes on (exactly once: %s)', async (exactlyOnce) => {
-  const log = createMemoryLog()
-  const outside = new Outside(log)
-  await outside.topic('in', 1)
-  await outside.numbers('in', { count: 10, partitions: 1, keys: 1 })
-  const counts = countTable('counts')
-  const transports: LeasedTransport[] = []
-  let release: () => void = () => {}
-  const hanging = new Promise<void>((resolve) => (release = resolve))
-  const { worker } = testWorker(
-    log,
-    {
-      agents: [
-        {
-          name: 'a',
-          topics: ['in'],
-          handler: async (event) => {
-            addTo(counts, event, 'all')
-            event.send(outgoing('out', 0, 'k', String(event.record.value)))
-            if (event.offset === 5) await hanging
+test.each([false, true])(
+  'without heartbeats nothing is handed out, sent, committed or shown; with the next one all goes on (exactly once: %s)',
+  async (exactlyOnce) => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', 1)
+    await outside.numbers('in', { count: 10, partitions: 1, keys: 1 })
+    const counts = countTable('counts')
+    const transports: LeasedTransport[] = []
+    let release: () => void = () => {}
+    const hanging = new Promise<void>((resolve) => (release = resolve))
+    const { worker } = testWorker(
+      log,
+      {
+        agents: [
+          {
+            name: 'a',
+            topics: ['in'],
+            handler: async (event) => {
+              addTo(counts, event, 'all')
+              event.send(outgoing('out', 0, 'k', String(event.record.value)))
+              if (event.offset === 5) await hanging
+            },
           },
+        ],
+        tables: [counts],
+        topics: { out: 1 },
+        settings: { sessionTimeoutMs: 150, exactlyOnce },
+      },
+      {
+        wrap: (inner) => {
+          const leased = new LeasedTransport(inner, () => clock.monotonic())
+          transports.push(leased)
+          return leased
         },
-      ],
-      tables: [counts],
-      topics: { out: 1 },
-      settings: { sessionTimeoutMs: 150, exactlyOnce },
-    },
-    {
-      wrap: (inner) => {
-        const leased = new LeasedTransport(inner, () => clock.monotonic())
-        transports.push(leased)
-        return leased
       },
-    },
-  )
-  await worker.start()
-  await until('five committed', () => log.committed('app')[0]?.offset === 5)
-  transports[0]?.stopHeartbeats()
-  await clock.sleep(200)
-  release()
-  await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
-  await clock.sleep(60)
-  expect(worker.stats().agents['a']).toMatchObject({ processed: 6, active: 0 })
-  expect(log.committed('app')[0]?.offset).toBe(5)
-  expect(log.records('out').length).toBe(5)
-  expect(worker.context.openPart(counts, 0)).toBeUndefined()
-  transports[0]?.goOn()
-  await until('all committed', () => log.committed('app')[0]?.offset === 10)
-  expect(countsOf(worker.context.openParts(counts)).get('all')).toBe(10)
-  await worker.stop()
-  expect(log.records('out').map(({ value }) => Number(value))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
-})
+    )
+    await worker.start()
+    await until('five committed', () => log.committed('app')[0]?.offset === 5)
+    transports[0]?.stopHeartbeats()
+    await clock.sleep(200)
+    release()
+    await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
+    await clock.sleep(60)
+    expect(worker.stats().agents['a']).toMatchObject({ processed: 6, active: 0 })
+    expect(log.committed('app')[0]?.offset).toBe(5)
+    expect(log.records('out').length).toBe(5)
+    expect(worker.context.openPart(counts, 0)).toBeUndefined()
+    transports[0]?.goOn()
+    await until('all committed', () => log.committed('app')[0]?.offset === 10)
+    expect(countsOf(worker.context.openParts(counts)).get('all')).toBe(10)
+    await worker.stop()
+    expect(log.records('out').map(({ value }) => Number(value))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  },
+)
 
-test.each([false, true])('with neither sends nor rows it is the commit itself that waits for the lease (exactly once: %s)', async (exactlyOnce) => {
-  const log = createMemoryLog()
-  const outside = new Outside(log)
-  await outside.topic('in', 1)
-  await outside.numbers('in', { count: 10, partitions: 1, keys: 1 })
-  const transports: LeasedTransport[] = []
-  let release: () => void = () => {}
-  const hanging = new Promise<void>((resolve) => (release = resolve))
-  const { worker } = testWorker(
-    log,
-    {
-      agents: [{ name: 'a', topics: ['in'], handler: (event) => (event.offset === 5 ? hanging : undefined) }],
-      settings: { sessionTimeoutMs: 150, exactlyOnce },
-    },
-    {
-      wrap: (inner) => {
-        const leased = new LeasedTransport(inner, () => clock.monotonic())
-        transports.push(leased)
-        return leased
+test.each([false, true])(
+  'with neither sends nor rows it is the commit itself that waits for the lease (exactly once: %s)',
+  async (exactlyOnce) => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', 1)
+    await outside.numbers('in', { count: 10, partitions: 1, keys: 1 })
+    const transports: LeasedTransport[] = []
+    let release: () => void = () => {}
+    const hanging = new Promise<void>((resolve) => (release = resolve))
+    const { worker } = testWorker(
+      log,
+      {
+        agents: [{ name: 'a', topics: ['in'], handler: (event) => (event.offset === 5 ? hanging : undefined) }],
+        settings: { sessionTimeoutMs: 150, exactlyOnce },
       },
-    },
-  )
-  await worker.start()
-  await until('five committed', () => log.committed('app')[0]?.offset === 5)
-  transports[0]?.stopHeartbeats()
-  await clock.sleep(200)
-  release()
-  await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
-  await clock.sleep(100)
-  expect(log.committed('app')[0]?.offset).toBe(5)
-  transports[0]?.goOn()
-  await until('all committed', () => log.committed('app')[0]?.offset === 10)
-  await worker.stop()
-})
+      {
+        wrap: (inner) => {
+          const leased = new LeasedTransport(inner, () => clock.monotonic())
+          transports.push(leased)
+          return leased
+        },
+      },
+    )
+    await worker.start()
+    await until('five committed', () => log.committed('app')[0]?.offset === 5)
+    transports[0]?.stopHeartbeats()
+    await clock.sleep(200)
+    release()
+    await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
+    await clock.sleep(100)
+    expect(log.committed('app')[0]?.offset).toBe(5)
+    transports[0]?.goOn()
+    await until('all committed', () => log.committed('app')[0]?.offset === 10)
+    await worker.stop()
+  },
+)

@@ -59,11 +59,13 @@ export function reportQuiet({ status, runtime, subscriptions, budget }: ReportDe
   const tasks = runtime?.rebalance.running ?? []
   if (status === 'starting' || status === 'stopping') inHand.push(`the worker is ${status}`)
   if (runtime?.rebalance.underWay === true) inHand.push('a rebalance')
-  if (runtime !== undefined && runtime.rebalance.opening > 0) inHand.push(`recovery of ${runtime.rebalance.opening} tasks`)
+  if (runtime !== undefined && runtime.rebalance.opening > 0)
+    inHand.push(`recovery of ${runtime.rebalance.opening} tasks`)
   if (runtime?.committer.isBusy === true) inHand.push('a commit')
   if (budget.bytes > 0) inHand.push(`sends of ${budget.bytes} bytes`)
   inHand.push(...describeInHand(tasks))
-  for (const { spec, feeds } of subscriptions) if (feeds.some((feed) => feed.hasWork)) inHand.push(`events that wait for agent ${spec.agent}`)
+  for (const { spec, feeds } of subscriptions)
+    if (feeds.some((feed) => feed.hasWork)) inHand.push(`events that wait for agent ${spec.agent}`)
   const positions = tasks.flatMap((task) =>
     task.sources.map(({ source }) => ({ topic: source.topic, partition: source.partition, position: source.position })),
   )
@@ -82,7 +84,10 @@ function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<str
   for (const { spec, counters, cursors } of subscriptions) {
     if (spec.agent === LEADER_AGENT) continue
     const sum = agents[spec.agent] ?? { received: 0, processed: 0, failed: 0, retried: 0, active: 0, lag: 0 }
-    const lag = cursors.reduce((total, { tracker, place }) => total + Math.max((place.source.endOffset ?? 0) - tracker.position, 0), 0)
+    const lag = cursors.reduce(
+      (total, { tracker, place }) => total + Math.max((place.source.endOffset ?? 0) - tracker.position, 0),
+      0,
+    )
     agents[spec.agent] = {
       received: sum.received + counters.received,
       processed: sum.processed + counters.processed,
@@ -101,7 +106,10 @@ function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[]
     const { agent } = spec
     if (agent === LEADER_AGENT) continue
     for (const topic of spec.topics) {
-      const records = cursors.reduce((sum, { tracker, place }) => (place.source.topic === topic ? sum + tracker.handed : sum), 0)
+      const records = cursors.reduce(
+        (sum, { tracker, place }) => (place.source.topic === topic ? sum + tracker.handed : sum),
+        0,
+      )
       flows.push({ agent, topic, direction: 'in', records })
     }
     for (const { topic, records } of counters.sentTo) flows.push({ agent, topic, direction: 'out', records })
@@ -111,12 +119,19 @@ function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[]
 
 function partStats(name: string, runtime: Runtime | undefined): PartStats {
   const open = (runtime?.rebalance.running ?? []).flatMap((task) =>
-    task.states.filter(({ part }) => part.name === name).map(({ store }) => ({ partition: task.partition, rows: store.rows })),
+    task.states
+      .filter(({ part }) => part.name === name)
+      .map(({ store }) => ({ partition: task.partition, rows: store.rows })),
   )
   return {
     partitions: open.map(({ partition }) => partition).toSorted((a, b) => a - b),
     rows: open.reduce((sum, { rows }) => sum + rows, 0),
-    recovery: runtime?.recovery.stats(name, open.length > 0) ?? { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 },
+    recovery: runtime?.recovery.stats(name, open.length > 0) ?? {
+      state: 'none',
+      restoredRows: 0,
+      remainingRows: 0,
+      rowsPerSecond: 0,
+    },
     standbys: runtime?.standbys.of(name) ?? [],
   }
 }
@@ -134,10 +149,16 @@ function sourceStats(runtime: Runtime | undefined, clock: Clock): readonly Sourc
         endOffset: source.endOffset,
         bufferedBytes: source.bytes,
         lags: Object.fromEntries(
-          cursors.map(({ place, tracker }) => [place.spec.agent, Math.max((source.endOffset ?? 0) - tracker.position, 0)]),
+          cursors.map(({ place, tracker }) => [
+            place.spec.agent,
+            Math.max((source.endOffset ?? 0) - tracker.position, 0),
+          ]),
         ),
         paused: runtime.flow.pauseReason(source),
-        stalledMs: source.position === (source.committed ?? source.position) ? 0 : Math.max(clock.monotonic() - source.movedAtMs, 0),
+        stalledMs:
+          source.position === (source.committed ?? source.position)
+            ? 0
+            : Math.max(clock.monotonic() - source.movedAtMs, 0),
       })),
     )
     .toSorted((a, b) => (partitionKey(a) < partitionKey(b) ? -1 : 1))

@@ -20,7 +20,7 @@ import { Recovery } from '../tasks/recovery.ts'
 import { Standbys } from '../tasks/standbys.ts'
 import { TaskOpener } from '../tasks/task-opener.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
-import { TopicDirectory } from '../topics/topic-directory.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CountingSensor } from './counting-sensor.ts'
 import type { WorkerOptions } from './worker-options.ts'
 import type { WorkerEvents } from './worker.ts'
@@ -109,8 +109,22 @@ export class Runtime {
         ),
       offsets: (partitions, level) => admin.offsets(partitions, level),
     })
-    this.recovery = new Recovery({ stores, reader: () => transport.reader({ isolation }), clock, log, sensor, onBroken: fail })
-    this.standbys = new Standbys({ stores, topics, reader: () => transport.reader({ isolation }), clock, log, onBroken: fail })
+    this.recovery = new Recovery({
+      stores,
+      reader: () => transport.reader({ isolation }),
+      clock,
+      log,
+      sensor,
+      onBroken: fail,
+    })
+    this.standbys = new Standbys({
+      stores,
+      topics,
+      reader: () => transport.reader({ isolation }),
+      clock,
+      log,
+      onBroken: fail,
+    })
     this.#guarantee = settings.exactlyOnce
       ? new ExactlyOnce({
           appId: options.appId,
@@ -184,7 +198,8 @@ export class Runtime {
         onCutWanted: (task) => this.committer.wanted(task),
         // At least once, what has gone out stays out. In a transaction it can be taken back, with all the rest.
         onSpilled: (task) => {
-          if (settings.exactlyOnce) this.rebalance.reopen(task, 'an event that had sent more than maxEventBytes has failed')
+          if (settings.exactlyOnce)
+            this.rebalance.reopen(task, 'an event that had sent more than maxEventBytes has failed')
         },
       },
       subscriptions,
@@ -204,8 +219,15 @@ export class Runtime {
       const { source } = found
       if (source.position === source.committed || source.movedAtMs < 0) source.movedAtMs = options.clock.monotonic()
       source.push(batch)
-      sensor.batchFetched({ topic: batch.topic, partition: batch.partition, records: batch.records.length, bytes: batch.bytes, endOffset: batch.endOffset })
-      for (const subscription of subscriptions()) if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
+      sensor.batchFetched({
+        topic: batch.topic,
+        partition: batch.partition,
+        records: batch.records.length,
+        bytes: batch.bytes,
+        endOffset: batch.endOffset,
+      })
+      for (const subscription of subscriptions())
+        if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
     }
   }
 
@@ -229,7 +251,10 @@ export class Runtime {
     try {
       address = options.webAddress?.()
     } catch (thrown) {
-      options.log.warn({ error: toError(thrown).message }, 'The web address of this worker is not known; others cannot route to it.')
+      options.log.warn(
+        { error: toError(thrown).message },
+        'The web address of this worker is not known; others cannot route to it.',
+      )
     }
     const data: MemberData = {
       groups: topics.groups,

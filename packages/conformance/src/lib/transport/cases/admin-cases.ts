@@ -19,7 +19,10 @@ export const adminCases = {
     const admin = await t.admin()
     await t.send(text(name, 1, 'kept'))
     const spec = { replicationFactor: -1, config: {} }
-    await admin.createTopics([{ ...spec, name, partitions: 5 }, { ...spec, name: other, partitions: 1 }])
+    await admin.createTopics([
+      { ...spec, name, partitions: 5 },
+      { ...spec, name: other, partitions: 1 },
+    ])
     expect((await admin.topics([name]))[0]?.partitions).toBe(2)
     expect((await admin.topics([other]))[0]?.partitions).toBe(1)
     expect((await t.readAll(name, 2))[1]).toHaveLength(1)
@@ -35,9 +38,13 @@ export const adminCases = {
   'a topic that makes no sense is refused with TOPIC_INVALID': async (t: CaseContext): Promise<void> => {
     const admin = await t.admin()
     const spec = { partitions: 1, replicationFactor: -1, config: {} }
-    await expect(admin.createTopics([{ ...spec, name: 'no spaces in names' }])).rejects.toMatchObject({ code: 'TOPIC_INVALID' })
+    await expect(admin.createTopics([{ ...spec, name: 'no spaces in names' }])).rejects.toMatchObject({
+      code: 'TOPIC_INVALID',
+    })
     const name = t.name('topic')
-    await expect(admin.createTopics([{ ...spec, name, partitions: 0 }])).rejects.toMatchObject({ code: 'TOPIC_INVALID' })
+    await expect(admin.createTopics([{ ...spec, name, partitions: 0 }])).rejects.toMatchObject({
+      code: 'TOPIC_INVALID',
+    })
     expect(await admin.topics([name])).toEqual([])
   },
 
@@ -67,8 +74,14 @@ export const adminCases = {
     const topic = await t.topic(2)
     await t.send(text(topic, 1, 'a'), text(topic, 1, 'b'))
     const admin = await t.admin()
-    const partitions = [{ topic, partition: 0 }, { topic, partition: 1 }]
-    const expected = [{ topic, partition: 0, beginning: 0, end: 0 }, { topic, partition: 1, beginning: 0, end: 2 }]
+    const partitions = [
+      { topic, partition: 0 },
+      { topic, partition: 1 },
+    ]
+    const expected = [
+      { topic, partition: 0, beginning: 0, end: 0 },
+      { topic, partition: 1, beginning: 0, end: 2 },
+    ]
     expect(await admin.offsets(partitions, 'read-committed')).toEqual(expected)
     expect(await admin.offsets(partitions, 'read-uncommitted')).toEqual(expected)
   },
@@ -78,7 +91,9 @@ export const adminCases = {
     expect(await (await t.admin()).committed(t.name('group'), [{ topic, partition: 0 }])).toEqual([])
   },
 
-  'a group tells its members, and is deleted with its offsets only once they have left': async (t: CaseContext): Promise<void> => {
+  'a group tells its members, and is deleted with its offsets only once they have left': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(1)
     const groupId = t.name('group')
     const partitions = [{ topic, partition: 0 }]

@@ -28,7 +28,9 @@ export const closingCases = {
     await expect(reader.offsets(at)).rejects.toMatchObject(CLOSED)
     await expect(transactional.begin()).rejects.toMatchObject(CLOSED)
     await expect(transactional.send([text(topic, 0, 'x')], OPEN_GUARD)).rejects.toMatchObject(CLOSED)
-    await expect(member.consumer.commit([{ topic, partition: 0, offset: 0, metadata: '' }])).rejects.toMatchObject(CLOSED)
+    await expect(member.consumer.commit([{ topic, partition: 0, offset: 0, metadata: '' }])).rejects.toMatchObject(
+      CLOSED,
+    )
     await expect(member.consumer.committed(at)).rejects.toMatchObject(CLOSED)
     await expect(member.consumer.start()).rejects.toMatchObject(CLOSED)
   },
@@ -69,7 +71,9 @@ export const closingCases = {
     reader.assign({ topic, partition: 0 }, 0)
     const idle = reader.batches()[Symbol.asyncIterator]().next()
     await quick('the reader', () => reader.close())
-    expect(await within(idle, { what: 'the batches of the reader to end', limitMs: QUICK_MS })).toMatchObject({ done: true })
+    expect(await within(idle, { what: 'the batches of the reader to end', limitMs: QUICK_MS })).toMatchObject({
+      done: true,
+    })
     const member = t.member(await t.transport(), { label: 'a', groupId: t.name('group'), topics: [topic] })
     await member.consumer.start()
     await member.settled(1)

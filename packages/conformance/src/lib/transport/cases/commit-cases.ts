@@ -8,13 +8,21 @@ export const commitCases = {
     const groupId = t.name('group')
     const { consumer } = await started(t, { topic, groupId })
     const metadata = `m${'é'.repeat(1000)}`
-    await consumer.commit([{ topic, partition: 0, offset: 5, metadata }, { topic, partition: 2, offset: 0, metadata: '' }])
+    await consumer.commit([
+      { topic, partition: 0, offset: 5, metadata },
+      { topic, partition: 2, offset: 0, metadata: '' },
+    ])
     const partitions = [0, 1, 2].map((partition) => ({ topic, partition }))
-    const expected = [{ topic, partition: 0, offset: 5, metadata }, { topic, partition: 2, offset: 0, metadata: '' }]
+    const expected = [
+      { topic, partition: 0, offset: 5, metadata },
+      { topic, partition: 2, offset: 0, metadata: '' },
+    ]
     expect(await consumer.committed(partitions)).toEqual(expected)
     expect(await (await t.admin()).committed(groupId, partitions)).toEqual(expected)
     await consumer.commit([{ topic, partition: 0, offset: 3, metadata: 'back' }])
-    expect(await consumer.committed(partitions.slice(0, 1))).toEqual([{ topic, partition: 0, offset: 3, metadata: 'back' }])
+    expect(await consumer.committed(partitions.slice(0, 1))).toEqual([
+      { topic, partition: 0, offset: 3, metadata: 'back' },
+    ])
     await consumer.close()
     expect(await (await t.admin()).committed(groupId, partitions.slice(0, 1))).toMatchObject([{ offset: 3 }])
   },
@@ -35,7 +43,10 @@ export const commitCases = {
       { topic, partition, offset: 1, metadata: '' },
       { topic, partition: foreign, offset: 1, metadata: '' },
     ])
-    await expect(commit).rejects.toMatchObject({ code: 'NOT_ASSIGNED', message: expect.stringMatching(new RegExp(`${topic}.*\\b${foreign}\\b`)) })
+    await expect(commit).rejects.toMatchObject({
+      code: 'NOT_ASSIGNED',
+      message: expect.stringMatching(new RegExp(`${topic}.*\\b${foreign}\\b`)),
+    })
     expect(await a.consumer.committed([{ topic, partition }])).toEqual([])
     await a.consumer.commit([{ topic, partition, offset: 1, metadata: '' }])
   },
@@ -44,8 +55,12 @@ export const commitCases = {
     const topic = await t.topic(1)
     const { consumer } = await started(t, { topic, groupId: t.name('group') })
     for (const offset of [2 ** 53, 0.5, -1, Number.NaN]) {
-      await expect(consumer.commit([{ topic, partition: 0, offset, metadata: '' }])).rejects.toMatchObject({ code: 'OFFSET_UNSAFE' })
-      expect(() => consumer.seek({ topic, partition: 0 }, offset)).toThrow(expect.objectContaining({ code: 'OFFSET_UNSAFE' }))
+      await expect(consumer.commit([{ topic, partition: 0, offset, metadata: '' }])).rejects.toMatchObject({
+        code: 'OFFSET_UNSAFE',
+      })
+      expect(() => consumer.seek({ topic, partition: 0 }, offset)).toThrow(
+        expect.objectContaining({ code: 'OFFSET_UNSAFE' }),
+      )
     }
   },
 

@@ -21,12 +21,17 @@ export const deliveryCases = {
     const member = await started(t, topic, {})
     const producer = await t.producer()
     for (let round = 0; round < 20; round++) {
-      await producer.send(numbers(50, round * 50).map((number) => text(topic, number % 2, String(number))), { guard: () => {} })
+      await producer.send(
+        numbers(50, round * 50).map((number) => text(topic, number % 2, String(number))),
+        { guard: () => {} },
+      )
     }
     await eventually(() => member.handled.length === 1000, { what: '1,000 records' })
     expect(member.offsets(0)).toEqual(numbers(500))
     expect(member.offsets(1)).toEqual(numbers(500))
-    expect(member.handled.filter(({ partition }) => partition === 1).map(({ value }) => Number(value))).toEqual(numbers(500).map((number) => 2 * number + 1))
+    expect(member.handled.filter(({ partition }) => partition === 1).map(({ value }) => Number(value))).toEqual(
+      numbers(500).map((number) => 2 * number + 1),
+    )
   },
 
   'one busy partition does not starve the others': async (t: CaseContext): Promise<void> => {
@@ -50,7 +55,9 @@ export const deliveryCases = {
     const atMost = member.batches.filter(({ partition }) => partition === 0).length + 1
     for (const value of ['c', 'd', 'e']) {
       await t.send(text(topic, 0, value), text(topic, 1, value))
-      await eventually(() => member.handled.some((record) => record.partition === 1 && record.value === value), { what: value })
+      await eventually(() => member.handled.some((record) => record.partition === 1 && record.value === value), {
+        what: value,
+      })
     }
     expect(member.batches.filter(({ partition }) => partition === 0).length).toBeLessThanOrEqual(atMost)
     member.consumer.resume([{ topic, partition: 0 }])

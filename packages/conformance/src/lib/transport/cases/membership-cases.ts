@@ -4,7 +4,9 @@ import { eventually } from '../../eventually.ts'
 import { numbers, type CaseContext } from '../case-context.ts'
 
 export const membershipCases = {
-  'a lone member is told its id, generation, all partitions and the group data': async (t: CaseContext): Promise<void> => {
+  'a lone member is told its id, generation, all partitions and the group data': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const [one, two] = [await t.topic(2), await t.topic(1)]
     const member = t.member(await t.transport(), { label: 'alone', groupId: t.name('group'), topics: [one, two] })
     await member.consumer.start()
@@ -19,8 +21,15 @@ export const membershipCases = {
   'start rejects with TOPIC_MISSING when a topic does not exist': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(1)
     const absent = t.name('absent')
-    const { consumer } = t.member(await t.transport(), { label: 'a', groupId: t.name('group'), topics: [topic, absent] })
-    await expect(consumer.start()).rejects.toMatchObject({ code: 'TOPIC_MISSING', message: expect.stringContaining(absent) })
+    const { consumer } = t.member(await t.transport(), {
+      label: 'a',
+      groupId: t.name('group'),
+      topics: [topic, absent],
+    })
+    await expect(consumer.start()).rejects.toMatchObject({
+      code: 'TOPIC_MISSING',
+      message: expect.stringContaining(absent),
+    })
   },
 
   'members with another assignor are refused with GROUP_INCONSISTENT': async (t: CaseContext): Promise<void> => {
@@ -33,7 +42,9 @@ export const membershipCases = {
     await first.settled(1)
   },
 
-  'every member gets the group data, and member data is asked anew at each join': async (t: CaseContext): Promise<void> => {
+  'every member gets the group data, and member data is asked anew at each join': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(4)
     const groupId = t.name('group')
     const a = t.member(await t.transport(), { label: 'a', groupId, topics: [topic] })
@@ -81,7 +92,10 @@ export const membershipCases = {
     await Promise.all([a.settled(1), b.settled(1)])
     const [seenA, seenB] = [a.events.length, b.events.length]
     b.consumer.rejoin()
-    for (const [member, seen] of [[a, seenA], [b, seenB]] as const) {
+    for (const [member, seen] of [
+      [a, seenA],
+      [b, seenB],
+    ] as const) {
       await eventually(() => member.events.length >= seen + 2, { what: 'a revoke and an assignment' })
       expect(member.events[seen]).toMatchObject({ type: 'revoke' })
       expect(member.events[seen + 1]).toMatchObject({ type: 'assign', lost: [], gained: [], kept: [{}] })
@@ -101,7 +115,9 @@ export const membershipCases = {
     await eventually(() => consumer.lastHeartbeatMs() > first, { what: 'another heartbeat' })
   },
 
-  'a static member that was killed and comes back has its partitions again, without a rebalance': async (t: CaseContext): Promise<void> => {
+  'a static member that was killed and comes back has its partitions again, without a rebalance': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(4)
     const groupId = t.name('group')
     const a = t.member(await t.transport(), { label: 'a', groupId, topics: [topic], instanceId: 'static-a' })

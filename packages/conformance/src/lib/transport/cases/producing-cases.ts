@@ -21,7 +21,12 @@ export const producingCases = {
   'keys, values, headers and timestamps come back as they were sent': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(1)
     const binary = Buffer.from([0, 255, 1, 128, 0])
-    const headers: RawHeaders = [['a', Buffer.from('1')], ['b', null], ['a', binary], ['naïve', Buffer.alloc(0)]]
+    const headers: RawHeaders = [
+      ['a', Buffer.from('1')],
+      ['b', null],
+      ['a', binary],
+      ['naïve', Buffer.alloc(0)],
+    ]
     const at = { topic, partition: 0 }
     const sent: OutgoingRecord[] = [
       { ...at, key: Buffer.from('k'), value: Buffer.from('v'), headers, timestamp: 1_600_000_000_001 },
@@ -40,7 +45,9 @@ export const producingCases = {
       expect(record.timestamp).toBe(timestamp)
       expect(hex(record.key)).toBe(hex(key))
       expect(hex(record.value)).toBe(hex(value))
-      expect(record.headers.map(([name, bytes]) => [name, hex(bytes)])).toEqual(sentHeaders.map(([name, bytes]) => [name, hex(bytes)]))
+      expect(record.headers.map(([name, bytes]) => [name, hex(bytes)])).toEqual(
+        sentHeaders.map(([name, bytes]) => [name, hex(bytes)]),
+      )
     })
   },
 
@@ -53,7 +60,9 @@ export const producingCases = {
     expect(outcomes.every(({ ok }) => ok)).toBe(true)
     const read = await t.readAll(topic, 4)
     for (const partition of numbers(4)) {
-      expect(texts(read[partition]).map((value) => Number.parseInt(value ?? '', 10))).toEqual(numbers(5000).map((number) => number * 4 + partition))
+      expect(texts(read[partition]).map((value) => Number.parseInt(value ?? '', 10))).toEqual(
+        numbers(5000).map((number) => number * 4 + partition),
+      )
     }
   },
 
@@ -72,11 +81,17 @@ export const producingCases = {
   'a record for a missing topic is refused alone, with TOPIC_MISSING': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(1)
     const outcomes = await t.send(text(topic, 0, 'a'), text(t.name('absent'), 0, 'b'), text(topic, 0, 'c'))
-    expect(outcomes).toMatchObject([{ ok: true, offset: 0 }, { ok: false, error: { code: 'TOPIC_MISSING' } }, { ok: true, offset: 1 }])
+    expect(outcomes).toMatchObject([
+      { ok: true, offset: 0 },
+      { ok: false, error: { code: 'TOPIC_MISSING' } },
+      { ok: true, offset: 1 },
+    ])
     expect(texts((await t.readAll(topic, 1))[0])).toEqual(['a', 'c'])
   },
 
-  'a record for a missing partition is refused alone, with PARTITION_MISSING': async (t: CaseContext): Promise<void> => {
+  'a record for a missing partition is refused alone, with PARTITION_MISSING': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(2)
     const outcomes = await t.send(text(topic, 0, 'a'), text(topic, 2, 'b'), text(topic, 1, 'c'))
     expect(outcomes).toMatchObject([{ ok: true }, { ok: false, error: { code: 'PARTITION_MISSING' } }, { ok: true }])
@@ -88,7 +103,12 @@ export const producingCases = {
     // Not a run of one byte: compression must not make it small.
     const large = Array.from({ length: 40_000 }, (_, index) => ((index * 7919) % 104_729).toString(36)).join('')
     const outcomes = await t.send(text(topic, 0, 'a'), text(topic, 0, large), text(topic, 0, 'b'), text(topic, 1, 'c'))
-    expect(outcomes).toMatchObject([{ ok: true }, { ok: false, error: { code: 'RECORD_TOO_LARGE' } }, { ok: true }, { ok: true }])
+    expect(outcomes).toMatchObject([
+      { ok: true },
+      { ok: false, error: { code: 'RECORD_TOO_LARGE' } },
+      { ok: true },
+      { ok: true },
+    ])
     expect((await t.readAll(topic, 2)).map(texts)).toEqual([['a', 'b'], ['c']])
   },
 

@@ -4,7 +4,9 @@ import { eventually, within } from '../../eventually.ts'
 import { numbers, text, texts, type CaseContext } from '../case-context.ts'
 
 export const readingCases = {
-  'reading starts in the middle when told so, and goes on with what is sent later': async (t: CaseContext): Promise<void> => {
+  'reading starts in the middle when told so, and goes on with what is sent later': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(1)
     await t.send(...numbers(100).map((number) => text(topic, 0, String(number))))
     const reader = await newReader(t)
@@ -17,7 +19,9 @@ export const readingCases = {
     expect(read.next(0)).toBe(101)
   },
 
-  'batches name their partition, their size, where to go on, and the end of the log': async (t: CaseContext): Promise<void> => {
+  'batches name their partition, their size, where to go on, and the end of the log': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(1)
     await t.send(text(topic, 0, '12345'), text(topic, 0, '6789'))
     const reader = await newReader(t)
@@ -41,12 +45,15 @@ export const readingCases = {
     await eventually(() => read.values(0).length === 1, { what: 'the first record' })
   },
 
-  'a reader follows many partitions, until they are unassigned or assigned anew': async (t: CaseContext): Promise<void> => {
+  'a reader follows many partitions, until they are unassigned or assigned anew': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(3)
     const reader = await newReader(t)
     const read = follow(reader)
     for (const partition of numbers(3)) reader.assign({ topic, partition }, 0)
-    const round = (value: string): Promise<unknown> => t.send(...numbers(3).map((partition) => text(topic, partition, value)))
+    const round = (value: string): Promise<unknown> =>
+      t.send(...numbers(3).map((partition) => text(topic, partition, value)))
     await round('a')
     await eventually(() => numbers(3).every((partition) => read.values(partition).length === 1), { what: 'round a' })
     reader.unassign({ topic, partition: 1 })
@@ -55,7 +62,9 @@ export const readingCases = {
     expect(read.values(1)).toEqual(['a'])
     reader.assign({ topic, partition: 1 }, 1)
     reader.assign({ topic, partition: 0 }, 0)
-    await eventually(() => read.values(1).length === 2 && read.values(0).length === 4, { what: 'partition 1 to go on, 0 to start again' })
+    await eventually(() => read.values(1).length === 2 && read.values(0).length === 4, {
+      what: 'partition 1 to go on, 0 to start again',
+    })
     expect(read.values(0)).toEqual(['a', 'b', 'a', 'b'])
     expect(read.values(1)).toEqual(['a', 'b'])
   },
@@ -72,7 +81,12 @@ export const readingCases = {
   'compacted records leave gaps that reading moves over': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(1, { 'cleanup.policy': 'compact' })
     const keyed = (key: string, value: string): OutgoingRecord => ({
-      topic, partition: 0, key: Buffer.from(key), value: Buffer.from(value), headers: NO_HEADERS, timestamp: 1_700_000_000_000,
+      topic,
+      partition: 0,
+      key: Buffer.from(key),
+      value: Buffer.from(value),
+      headers: NO_HEADERS,
+      timestamp: 1_700_000_000_000,
     })
     await t.send(...numbers(300).map((number) => keyed(`key-${number % 10}`, String(number))))
     await t.send(keyed('last', 'x'))
@@ -107,7 +121,9 @@ export const readingCases = {
 
   'offsets of a missing topic reject with TOPIC_MISSING': async (t: CaseContext): Promise<void> => {
     const reader = await newReader(t)
-    await expect(reader.offsets([{ topic: t.name('absent'), partition: 0 }])).rejects.toMatchObject({ code: 'TOPIC_MISSING' })
+    await expect(reader.offsets([{ topic: t.name('absent'), partition: 0 }])).rejects.toMatchObject({
+      code: 'TOPIC_MISSING',
+    })
   },
 }
 

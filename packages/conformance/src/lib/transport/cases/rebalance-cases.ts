@@ -5,7 +5,9 @@ import { numbers, OPEN_GUARD, text, type CaseContext } from '../case-context.ts'
 import type { TestMember } from '../test-member.ts'
 
 export const rebalanceCases = {
-  'revoke comes before anybody is assigned anew, and commits inside it succeed': async (t: CaseContext): Promise<void> => {
+  'revoke comes before anybody is assigned anew, and commits inside it succeed': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(2)
     const groupId = t.name('group')
     const drained = deferred<void>()
@@ -31,7 +33,9 @@ export const rebalanceCases = {
     await Promise.all([a.settled(1), b.settled(1)])
     expect(committed).toEqual([7])
     expect(a.events.map(({ type }) => type).slice(0, 3)).toEqual(['assign', 'revoke', 'assign'])
-    expect(await b.consumer.committed([{ topic, partition: 0 }])).toEqual([{ topic, partition: 0, offset: 7, metadata: 'in revoke' }])
+    expect(await b.consumer.committed([{ topic, partition: 0 }])).toEqual([
+      { topic, partition: 0, offset: 7, metadata: 'in revoke' },
+    ])
     const generations = a.events.flatMap((event) => (event.type === 'assign' ? event.generation : []))
     expect(generations).toEqual([...new Set(generations)].sort((x, y) => x - y))
   },
@@ -83,7 +87,13 @@ export const rebalanceCases = {
     const topic = await t.topic(2)
     const groupId = t.name('group')
     // Nothing of partition 0 and 1 is ever committed: a driver that starts again from the committed offset is found out.
-    const a = t.member(await t.transport(), { label: 'a', groupId, topics: [topic], maxPartitionBytes: 2000, seekGained: false })
+    const a = t.member(await t.transport(), {
+      label: 'a',
+      groupId,
+      topics: [topic],
+      maxPartitionBytes: 2000,
+      seekGained: false,
+    })
     await a.consumer.start()
     for (const partition of numbers(2)) a.consumer.seek({ topic, partition }, 0)
     await t.send(...numbers(400).map((number) => text(topic, number % 2, String(number))))
@@ -95,7 +105,9 @@ export const rebalanceCases = {
     await t.send(...numbers(400, 400).map((number) => text(topic, number % 2, String(number))))
     await eventually(() => a.offsets(kept).length >= 400, { what: 'the rest of the kept partition' })
     expect(a.offsets(kept)).toEqual(numbers(400))
-    const offsets = a.batches.filter(({ partition }) => partition === kept).flatMap(({ records }) => records.map(({ offset }) => offset))
+    const offsets = a.batches
+      .filter(({ partition }) => partition === kept)
+      .flatMap(({ records }) => records.map(({ offset }) => offset))
     expect(offsets).toEqual(numbers(400))
   },
 
@@ -112,7 +124,12 @@ export const rebalanceCases = {
         const seen = a.batches.length
         const gone = new Set(lost.map(partitionKey))
         await new Promise<void>((resolve) => setImmediate(resolve))
-        strays.push(...a.batches.slice(seen).map(partitionKey).filter((key) => gone.has(key)))
+        strays.push(
+          ...a.batches
+            .slice(seen)
+            .map(partitionKey)
+            .filter((key) => gone.has(key)),
+        )
       },
     })
     await a.consumer.start()
@@ -123,7 +140,9 @@ export const rebalanceCases = {
     expect(strays).toEqual([])
   },
 
-  'a member joins and leaves while numbered records flow: none is missing, none comes twice': async (t: CaseContext): Promise<void> => {
+  'a member joins and leaves while numbered records flow: none is missing, none comes twice': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const partitions = 4
     const topic = await t.topic(partitions)
     const groupId = t.name('group')
@@ -143,7 +162,9 @@ export const rebalanceCases = {
     await expectOnce([a, b, c], t.manyRecords)
   },
 
-  'members that join at the same time, and one during a rebalance, end up with even shares': async (t: CaseContext): Promise<void> => {
+  'members that join at the same time, and one during a rebalance, end up with even shares': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(6)
     const groupId = t.name('group')
     const drained = deferred<void>()
@@ -170,7 +191,9 @@ export const rebalanceCases = {
     expect([...all].sort()).toEqual(numbers(6).map((partition) => `${topic}/${partition}`))
   },
 
-  'partitions of a killed member move, and its uncommitted records come again': async (t: CaseContext): Promise<void> => {
+  'partitions of a killed member move, and its uncommitted records come again': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(2)
     const groupId = t.name('group')
     const doomed = await t.another()
@@ -197,7 +220,10 @@ async function sendNumbered(t: CaseContext, topic: string, partitions: number): 
   const portion = Math.ceil(t.manyRecords / 100)
   for (let from = 0; from < t.manyRecords; from += portion) {
     const count = Math.min(portion, t.manyRecords - from)
-    await producer.send(numbers(count, from).map((number) => text(topic, number % partitions, String(number))), OPEN_GUARD)
+    await producer.send(
+      numbers(count, from).map((number) => text(topic, number % partitions, String(number))),
+      OPEN_GUARD,
+    )
   }
 }
 

@@ -5,7 +5,9 @@ import { numbers, OPEN_GUARD, text, texts, type CaseContext } from '../case-cont
 const FENCED = { code: 'PRODUCER_FENCED' }
 
 export const transactionCases = {
-  'a commit makes records and offsets visible together, and nothing before it': async (t: CaseContext): Promise<void> => {
+  'a commit makes records and offsets visible together, and nothing before it': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const [one, two] = [await t.topic(1), await t.topic(2)]
     const groupId = t.name('group')
     const admin = await t.admin()
@@ -64,7 +66,9 @@ export const transactionCases = {
       await producer.commit()
     }
     const admin = await t.admin()
-    await eventually(async () => (await admin.committed(groupId, [{ topic, partition: 0 }]))[0]?.offset === 19, { what: 'the last offset' })
+    await eventually(async () => (await admin.committed(groupId, [{ topic, partition: 0 }]))[0]?.offset === 19, {
+      what: 'the last offset',
+    })
   },
 
   'of two interleaved transactions the aborted one stays invisible': async (t: CaseContext): Promise<void> => {
@@ -90,12 +94,15 @@ export const transactionCases = {
     expect(values.at(-1)).toBe('one c')
   },
 
-  'aborted transactions that began earlier and later than a committed one stay invisible': async (t: CaseContext): Promise<void> => {
+  'aborted transactions that began earlier and later than a committed one stay invisible': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(1)
     const producers = [await t.transactional(), await t.transactional(), await t.transactional()]
     for (const producer of producers) await producer.begin()
     for (const round of numbers(10)) {
-      for (const [index, producer] of producers.entries()) await producer.send([text(topic, 0, `${index} ${round}`)], OPEN_GUARD)
+      for (const [index, producer] of producers.entries())
+        await producer.send([text(topic, 0, `${index} ${round}`)], OPEN_GUARD)
     }
     const [first, second, third] = producers
     await third?.abort()
@@ -133,12 +140,16 @@ export const transactionCases = {
     const second = await t.transactional(another)
     await second.begin()
     await t.transactional(another)
-    await expect(second.sendOffsets(groupId, [{ topic, partition: 0, offset: 6, metadata: '' }])).rejects.toMatchObject(FENCED)
+    await expect(second.sendOffsets(groupId, [{ topic, partition: 0, offset: 6, metadata: '' }])).rejects.toMatchObject(
+      FENCED,
+    )
     expect((await t.readAll(topic, 1)).flat()).toEqual([])
     expect(await (await t.admin()).committed(groupId, [{ topic, partition: 0 }])).toEqual([])
   },
 
-  'fence first, then ask for the committed offsets: what was pending does not count': async (t: CaseContext): Promise<void> => {
+  'fence first, then ask for the committed offsets: what was pending does not count': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(1)
     const [id, groupId] = [t.name('transaction'), t.name('group')]
     const at = [{ topic, partition: 0 }]
@@ -157,7 +168,9 @@ export const transactionCases = {
     await successor.begin()
     await successor.sendOffsets(groupId, [{ topic, partition: 0, offset: 11, metadata: '' }])
     await successor.commit()
-    await eventually(async () => (await member.consumer.committed(at))[0]?.offset === 11, { what: 'the offset of the successor' })
+    await eventually(async () => (await member.consumer.committed(at))[0]?.offset === 11, {
+      what: 'the offset of the successor',
+    })
   },
 
   'the end is the last stable offset while a transaction is open': async (t: CaseContext): Promise<void> => {
@@ -181,7 +194,10 @@ export const transactionCases = {
     await t.send(text(topic, 0, 'a'))
     const producer = await t.transactional()
     await producer.begin()
-    await producer.send(numbers(50).map((number) => text(topic, 0, `never ${number}`)), OPEN_GUARD)
+    await producer.send(
+      numbers(50).map((number) => text(topic, 0, `never ${number}`)),
+      OPEN_GUARD,
+    )
     await producer.abort()
     expect((await t.readAll(topic, 1)).map(texts)).toEqual([['a']])
     await t.send(text(topic, 0, 'z'))
@@ -189,7 +205,9 @@ export const transactionCases = {
     expect((await t.readAll(topic, 1)).map(texts)).toEqual([['a', 'z']])
   },
 
-  'a consumer that reads committed records sees those of committed transactions only': async (t: CaseContext): Promise<void> => {
+  'a consumer that reads committed records sees those of committed transactions only': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(2)
     const member = t.member(await t.transport(), { label: 'a', groupId: t.name('group'), topics: [topic] })
     await member.consumer.start()
@@ -208,12 +226,21 @@ export const transactionCases = {
     }
   },
 
-  'what the broker refuses for good is told by the outcome in a transaction too': async (t: CaseContext): Promise<void> => {
+  'what the broker refuses for good is told by the outcome in a transaction too': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(1)
     const producer = await t.transactional()
     await producer.begin()
-    const outcomes = await producer.send([text(topic, 0, 'a'), text(t.name('absent'), 0, 'b'), text(topic, 5, 'c')], OPEN_GUARD)
-    expect(outcomes).toMatchObject([{ ok: true }, { ok: false, error: { code: 'TOPIC_MISSING' } }, { ok: false, error: { code: 'PARTITION_MISSING' } }])
+    const outcomes = await producer.send(
+      [text(topic, 0, 'a'), text(t.name('absent'), 0, 'b'), text(topic, 5, 'c')],
+      OPEN_GUARD,
+    )
+    expect(outcomes).toMatchObject([
+      { ok: true },
+      { ok: false, error: { code: 'TOPIC_MISSING' } },
+      { ok: false, error: { code: 'PARTITION_MISSING' } },
+    ])
     await producer.commit()
     await eventually(async () => (await t.readAll(topic, 1)).flat().length === 1, { what: 'the record that was fine' })
   },
