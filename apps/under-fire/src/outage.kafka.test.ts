@@ -12,7 +12,7 @@ import type { WorkerProcess } from './worker-process.ts'
 const clock = systemClock()
 const LIMIT = { timeout: isLong ? 300_000 : 120_000 }
 const PER_SECOND = 1000
-const OUTAGE_MS = length({ short: 15_000, long: 60_000 })
+const OUTAGE_MS = length({ short: 10_000, long: 60_000 })
 const proxy = await cutProxy()
 
 describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }, (kafka) => {

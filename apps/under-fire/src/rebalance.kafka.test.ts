@@ -1,7 +1,8 @@
 import { eventually } from '@millrace/conformance'
-import { NO_HEADERS, numberCodec, partitionForKey, systemClock } from '@millrace/core'
+import { systemClock } from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { expect, test } from 'vitest'
+import { fillChangelog } from './fill-changelog.ts'
 import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
 import { isLong, length } from './test-length.ts'
@@ -109,7 +110,7 @@ describeKafka('rebalances under load', (brokers) => {
     const [maker] = await run.startReady(1)
     await run.untilDone()
     expect(await maker?.stop()).toBe(0)
-    await fillChangelog(run, rows)
+    await fillChangelog(outside(), { topic: run.changelog, partitions: run.partitions, rows })
 
     const endLoad = run.load(PER_SECOND)
     const startedMs = clock.monotonic()
@@ -213,27 +214,5 @@ describeKafka('rebalances under load', (brokers) => {
       run.workers.map(async (worker) => ({ name: worker.name, report: await worker.report() })),
     )
     return reports.flatMap(({ name, report }) => ((report.stats?.sources.length ?? 0) > 0 ? [name] : []))
-  }
-
-  /** Rows of a table that nobody counts any more. */
-  async function fillChangelog(run: FireRun, rows: number): Promise<void> {
-    const producer = outside().producer()
-    const value = numberCodec.encode(1)
-    for (let first = 0; first < rows; first += 50_000) {
-      const records = Array.from({ length: Math.min(50_000, rows - first) }, (_, i) => {
-        const key = Buffer.from(`old-${first + i}`)
-        const partition = partitionForKey(key, run.partitions)
-        return {
-          topic: run.changelog,
-          partition,
-          key,
-          value: Buffer.from(value),
-          headers: NO_HEADERS,
-          timestamp: clock.now(),
-        }
-      })
-      await producer.send(records, { guard: () => {} })
-    }
-    await producer.close()
   }
 })
