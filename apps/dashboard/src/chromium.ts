@@ -28,7 +28,9 @@ export function describeInChromium(name: string, tests: (open: OpenPage) => void
     console.warn(
       `NOT TESTED in a browser: ${name}. There is no ${executablePath}: apt-get install chromium, or set CHROMIUM.`,
     )
-    describe.skip(name, () => tests(() => Promise.reject(new Error('There is no browser.'))))
+    describe.skip(name, () => {
+      tests(() => Promise.reject(new Error('There is no browser.')))
+    })
     return
   }
   describe(name, () => {

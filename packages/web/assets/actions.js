@@ -26,30 +26,33 @@ export function post(path, body = {}) {
 
 /** The field in which keys are looked up: answered by the worker that has the key. */
 export function setUpLookup() {
-  const answer = byId('lookup-answer')
-  byId('lookup').addEventListener('submit', async (event) => {
+  byId('lookup').addEventListener('submit', (event) => {
     event.preventDefault()
-    const table = encodeURIComponent(byId('lookup-table').value)
-    const key = byId('lookup-key').value
-    const query = `?key=${encodeURIComponent(key)}`
-    answer.hidden = false
-    answer.replaceChildren(el('span', { class: 'quiet' }, 'Looking …'))
-    try {
-      const value = await askJson(`/table/${table}/${query}`)
-      const owner = await askJson(`/router/${table}/${query}`).catch(() => undefined)
-      const where =
-        owner === undefined
-          ? ''
-          : `partition ${owner.partition}, on ${owner.local ? 'this worker' : (owner.address ?? owner.member)}`
-      answer.replaceChildren(
-        el('code', { class: 'key' }, key),
-        el('pre', {}, JSON.stringify(value, undefined, 2)),
-        el('span', { class: 'quiet' }, where),
-      )
-    } catch (error) {
-      answer.replaceChildren(el('code', { class: 'key' }, key), el('span', { class: 'said' }, error.message))
-    }
+    void lookUp(byId('lookup-answer'))
   })
+}
+
+async function lookUp(answer) {
+  const table = encodeURIComponent(byId('lookup-table').value)
+  const key = byId('lookup-key').value
+  const query = `?key=${encodeURIComponent(key)}`
+  answer.hidden = false
+  answer.replaceChildren(el('span', { class: 'quiet' }, 'Looking …'))
+  try {
+    const value = await askJson(`/table/${table}/${query}`)
+    const owner = await askJson(`/router/${table}/${query}`).catch(() => undefined)
+    const where =
+      owner === undefined
+        ? ''
+        : `partition ${owner.partition}, on ${owner.local ? 'this worker' : (owner.address ?? owner.member)}`
+    answer.replaceChildren(
+      el('code', { class: 'key' }, key),
+      el('pre', {}, JSON.stringify(value, undefined, 2)),
+      el('span', { class: 'quiet' }, where),
+    )
+  } catch (error) {
+    answer.replaceChildren(el('code', { class: 'key' }, key), el('span', { class: 'said' }, error.message))
+  }
 }
 
 export function showLookupTables(names) {
@@ -134,37 +137,41 @@ export class Letters {
       el('span', { class: 'letter-state' }, replayed ? 'replayed' : plural(failure.attempts, 'attempt')),
     )
     const details = el('details', { class: 'letter' }, summary, body)
-    details.addEventListener('toggle', async () => {
-      if (!details.open || body.childElementCount > 0) return
-      try {
-        const letter = await askJson(`/dead-letters/${encodeURIComponent(agent)}/${partition}/${offset}/`)
-        const admin = this.#canAct()
-        const replay = el(
-          'button',
-          {
-            type: 'button',
-            disabled: !admin.on || replayed,
-            title: admin.on ? '' : admin.reason,
-            onclick: () => this.#replay(agent, { partition, offset }),
-          },
-          'Replay this one',
-        )
-        body.replaceChildren(
-          el(
-            'dl',
-            {},
-            ...pair('Key', shown(letter.key)),
-            ...pair('Value', shown(letter.value)),
-            ...pair('Headers', letter.headers.map(([name, value]) => `${name}: ${value ?? ''}`).join('\n') || 'none'),
-            ...pair('Error', letter.stack || `${failure.class}: ${failure.message}`),
-          ),
-          replay,
-        )
-      } catch (error) {
-        body.replaceChildren(el('p', { class: 'said' }, error.message))
-      }
+    details.addEventListener('toggle', () => {
+      if (details.open && body.childElementCount === 0)
+        void this.#open(body, { agent, partition, offset, failure, replayed })
     })
     return details
+  }
+
+  async #open(body, { agent, partition, offset, failure, replayed }) {
+    try {
+      const letter = await askJson(`/dead-letters/${encodeURIComponent(agent)}/${partition}/${offset}/`)
+      const admin = this.#canAct()
+      const replay = el(
+        'button',
+        {
+          type: 'button',
+          disabled: !admin.on || replayed,
+          title: admin.on ? '' : admin.reason,
+          onclick: () => this.#replay(agent, { partition, offset }),
+        },
+        'Replay this one',
+      )
+      body.replaceChildren(
+        el(
+          'dl',
+          {},
+          ...pair('Key', shown(letter.key)),
+          ...pair('Value', shown(letter.value)),
+          ...pair('Headers', letter.headers.map(([name, value]) => `${name}: ${value ?? ''}`).join('\n') || 'none'),
+          ...pair('Error', letter.stack || `${failure.class}: ${failure.message}`),
+        ),
+        replay,
+      )
+    } catch (error) {
+      body.replaceChildren(el('p', { class: 'said' }, error.message))
+    }
   }
 
   async #replay(agent, which) {

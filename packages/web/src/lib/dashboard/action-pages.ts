@@ -12,6 +12,7 @@ const NEWEST_LETTERS = 50
 
 /** Dead letters, and what changes the application: nothing of it works unless `web.admin` is on. */
 export function deadLetterPages({ site }: BuiltInDeps): BuiltInPages {
+  const acts = (c: PageContext): boolean => adminFor(c, { settings: site.settings, broker: site.describe().broker }).on
   return {
     '/dead-letters/': async (c) => c.json(await site.deadLetters().list({ newest: NEWEST_LETTERS, signal: c.signal })),
     '/dead-letters/:agent/:partition/:offset/': async (c) => {
@@ -19,7 +20,9 @@ export function deadLetterPages({ site }: BuiltInDeps): BuiltInPages {
       const letter = await known(() => site.deadLetters().show(c.params['agent'] ?? '', place, { signal: c.signal }))
       if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
       const headers = letter.headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
-      return c.json({ ...letter, headers })
+      // What is inside the application is only for those who may change it.
+      const stack = acts(c) ? letter.stack : ''
+      return c.json({ ...letter, headers, stack })
     },
   }
 }
