@@ -69,7 +69,7 @@ export class Letters {
 
   constructor(canAct) {
     this.#canAct = canAct
-    byId('letters-look').addEventListener('click', () => this.look())
+    byId('letters-look').addEventListener('click', () => void this.look())
     byId('letters').replaceChildren(
       el('p', { class: 'empty' }, 'Events that agents gave up are kept in dead letter topics. Look reads them.'),
     )
