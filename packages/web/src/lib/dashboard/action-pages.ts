@@ -79,8 +79,9 @@ async function known<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (isMillraceError(error, 'JOB_MISSING', 'AGENT_MISSING', 'DEAD_LETTER_MISSING'))
       throw new PageError(404, error.detail, { cause: error })
-    if (isMillraceError(error, 'NOT_LEADER', 'PRODUCER_FENCED'))
-      throw new PageError(409, error.detail, { cause: error })
+    if (isMillraceError(error, 'NOT_LEADER'))
+      throw new PageError(409, `${error.detail} It runs on the leader: ask that worker.`, { cause: error })
+    if (isMillraceError(error, 'PRODUCER_FENCED')) throw new PageError(409, error.detail, { cause: error })
     throw error
   }
 }
