@@ -20,7 +20,11 @@ export const doctorCommand: Command = {
 }
 
 /** `doctor` where there is no app, because of `failure`. */
-export function doctorWithoutApp(failure: unknown, cli: CommandOutput, given: { terminal: Terminal; json: boolean }): number {
+export function doctorWithoutApp(
+  failure: unknown,
+  cli: CommandOutput,
+  given: { terminal: Terminal; json: boolean },
+): number {
   return tell(checkWithoutApp(failure, surroundingsOf(given.terminal)), cli, given.json)
 }
 

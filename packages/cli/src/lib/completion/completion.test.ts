@@ -20,19 +20,31 @@ describe('words that may follow', () => {
     [['prod'], ['produce']],
     [['table', ''], ['word_counts']],
     [['table', 'word_counts', ''], []],
-    [['send', ''], ['posts', 'absent', '@count-words', '@shuffle-words']],
+    [
+      ['send', ''],
+      ['posts', 'absent', '@count-words', '@shuffle-words'],
+    ],
     [['send', '@s'], ['@shuffle-words']],
     [['send', '--key', 'send', '@c'], ['@count-words']],
     [['--json', '-l', 'w'], ['warn']],
     [['lag', 'c'], ['count-words']],
-    [['dlq', ''], ['list', 'show', 'replay']],
+    [
+      ['dlq', ''],
+      ['list', 'show', 'replay'],
+    ],
     [['dlq', 'list', 's'], ['shuffle-words']],
     [['reset', '--y'], ['--yes']],
     [['worker', '--commit-int'], ['--commit-interval']],
     [['worker', '--no-w'], ['--no-web']],
     [['agents', '--no-c'], ['--no-color']],
-    [['completion', ''], ['bash', 'zsh']],
-    [['produce', 'u1', ''], ['de', 'fr']],
+    [
+      ['completion', ''],
+      ['bash', 'zsh'],
+    ],
+    [
+      ['produce', 'u1', ''],
+      ['de', 'fr'],
+    ],
     [['--logfile', ''], []],
     [['nonsense', ''], []],
   ])('%j', async (words, expected) => {
@@ -43,7 +55,10 @@ describe('words that may follow', () => {
 describe('the script', () => {
   test('is printed without an app, and asks for a shell that it knows', async () => {
     expect((await runMillrace(['completion', 'zsh'])).stdout).toContain('compdef _millrace_complete millrace')
-    expect(await runMillrace(['completion', 'fish'])).toMatchObject({ code: 2, stderr: expect.stringContaining('bash') })
+    expect(await runMillrace(['completion', 'fish'])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('bash'),
+    })
   })
 
   test('completes in a real bash, with names of the app; where there is no app, commands', async () => {

@@ -70,11 +70,7 @@ function isOn({ default: standard, shownDefault }: ParameterGrammar): boolean {
   return standard === true || shownDefault === 'true'
 }
 
-function wordsAt(
-  grammar: Grammar,
-  names: CompletedNames,
-  { command, position, awaiting }: Place,
-): readonly string[] {
+function wordsAt(grammar: Grammar, names: CompletedNames, { command, position, awaiting }: Place): readonly string[] {
   if (awaiting !== undefined) return valuesOf(awaiting, names)
   if (command === undefined) return grammar.commands.map(({ name }) => name)
   const argument = command?.positionals[position]

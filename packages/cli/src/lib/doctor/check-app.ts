@@ -59,7 +59,10 @@ async function checkBroker(
   } catch (error) {
     return {
       hasWorkers: false,
-      findings: [failed('broker', error), note('topics', 'Topics and tables were not looked at, for want of a broker.')],
+      findings: [
+        failed('broker', error),
+        note('topics', 'Topics and tables were not looked at, for want of a broker.'),
+      ],
     }
   }
 }

@@ -14,7 +14,11 @@ export async function checkPort({ web }: RunningPlace, hasWorkers: boolean): Pro
   if (failure === undefined) return ok('web', `Port ${port} on ${host} is free.`)
   const detail = `Port ${port} on ${host} cannot be had: ${failure}.`
   if (hasWorkers && failure === 'EADDRINUSE') return note('web', `${detail} A worker of the app may have it.`)
-  return wrong('web', detail, 'Choose another with web.port, --web-port or MILLRACE_WEB_PORT, or turn the site off with --no-web.')
+  return wrong(
+    'web',
+    detail,
+    'Choose another with web.port, --web-port or MILLRACE_WEB_PORT, or turn the site off with --no-web.',
+  )
 }
 
 function listenFailure(host: string, port: number): Promise<string | undefined> {
@@ -34,8 +38,10 @@ export async function checkDirectories({ logDirectory, storeDirectory }: Running
 
 async function checkDirectory(directory: string): Promise<Finding> {
   const there = nearestExisting(directory)
-  const fix = 'Give the user that runs the worker the right to write there, or choose another place with --data-directory.'
-  if (!statSync(there).isDirectory()) return wrong('data', `${there} is no directory, so ${directory} cannot be made.`, fix)
+  const fix =
+    'Give the user that runs the worker the right to write there, or choose another place with --data-directory.'
+  if (!statSync(there).isDirectory())
+    return wrong('data', `${there} is no directory, so ${directory} cannot be made.`, fix)
   try {
     await access(there, constants.W_OK | constants.X_OK)
   } catch (error) {

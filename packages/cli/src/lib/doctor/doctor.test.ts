@@ -150,7 +150,10 @@ describe('its checks', () => {
       const address = server.address()
       const port = typeof address === 'object' && address !== null ? address.port : 0
       const taken = { ...place, web: { enabled: true, host: '127.0.0.1', port } }
-      expect(await checkPort(taken, false)).toMatchObject({ status: 'wrong', detail: expect.stringContaining(String(port)) })
+      expect(await checkPort(taken, false)).toMatchObject({
+        status: 'wrong',
+        detail: expect.stringContaining(String(port)),
+      })
       expect(await checkPort(taken, true)).toMatchObject({ status: 'note' })
       await new Promise((resolve) => server.close(resolve))
       expect(await checkPort(taken, false)).toMatchObject({ status: 'ok' })
@@ -164,7 +167,11 @@ describe('its checks', () => {
     try {
       const file = join(directory, 'file')
       writeFileSync(file, '')
-      const found = await checkDirectories({ ...place, logDirectory: join(directory, 'a', 'b'), storeDirectory: join(file, 'tables') })
+      const found = await checkDirectories({
+        ...place,
+        logDirectory: join(directory, 'a', 'b'),
+        storeDirectory: join(file, 'tables'),
+      })
       expect(found).toMatchObject([
         { status: 'ok', detail: expect.stringContaining('can be made') },
         { status: 'wrong', detail: expect.stringContaining(`${file} is no directory`) },
