@@ -1,7 +1,7 @@
 import { eventually } from '@millrace/conformance'
 import { systemClock } from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { fillChangelog } from './fill-changelog.ts'
 import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
@@ -31,6 +31,7 @@ describeKafka('rebalances under load', (brokers) => {
     expect(await run.stopAll()).toEqual([0, 0])
     const verdict = await run.verdict()
     expect(verdict).toMatchObject(CLEAN)
+    expect(run.workers.flatMap(({ log }) => log.filter(({ message }) => message.includes('has gone on')))).toEqual([])
     // All four have had a partition, and the spare ones had none before.
     expect(Object.keys(verdict.byWorker).length).toBe(4)
     tellFigures('more workers than partitions', verdict)
@@ -97,6 +98,8 @@ describeKafka('rebalances under load', (brokers) => {
     await endLoad()
     await run.untilDone()
     expect(await run.stopAll()).toEqual([0, 0, 0])
+    // Nobody who stops is told that it was thrown out.
+    expect(run.workers.flatMap(({ log }) => log.filter(({ message }) => message.includes('has gone on')))).toEqual([])
     const verdict = await run.verdict()
     expect(verdict).toMatchObject(CLEAN)
     tellFigures('rolling restart', verdict)
@@ -138,76 +141,81 @@ describeKafka('rebalances under load', (brokers) => {
     )
   })
 
-  test(
-    'a handler that blocks the event loop for twice the session writes nothing over its successor',
-    LIMIT,
-    async () => {
-      const sessionMs = length({ short: 3_000, long: 10_000 })
-      const blockMs = length({ short: 6_000, long: 30_000 })
-      await using run = await openRun({ settings: { sessionTimeout: sessionMs, commitInterval: '1s' } })
-      const endLoad = run.load(PER_SECOND)
-      const [blocked, other] = await run.startReady(2)
-      await run.untilCommitted(1000)
-      const movesBefore = other?.changes.length ?? 0
-      blocked?.tell({ do: 'block', ms: blockMs })
-      await eventually(() => (other?.changes.length ?? 0) > movesBefore, {
-        what: 'the other worker to take over',
-        limitMs: sessionMs + 10_000,
-      })
-      await eventually(() => blocked?.changes.some(({ lost }) => lost.length > 0), {
-        what: 'the blocked worker to see its loss',
-        limitMs: blockMs + 20_000,
-      })
-      await eventually(() => (blocked?.changes.at(-1)?.gained.length ?? 0) > 0, {
-        what: 'the blocked worker to be a member again',
-        limitMs: 20_000,
-      })
-      await run.untilCommitted((await run.committed()) + 1000)
-      await endLoad()
-      await run.untilDone()
-      expect(await run.stopAll()).toEqual([0, 0])
-      const verdict = await run.verdict()
-      expect(verdict).toMatchObject(NOTHING_LOST)
-      tellFigures(`event loop blocked for ${blockMs} ms, session ${sessionMs} ms`, verdict)
-    },
-  )
+  // Side by side: most of it is waiting.
+  describe.concurrent('a zombie', () => {
+    test(
+      'a handler that blocks the event loop for twice the session writes nothing over its successor',
+      LIMIT,
+      async () => {
+        const sessionMs = length({ short: 3_000, long: 10_000 })
+        const blockMs = length({ short: 6_000, long: 30_000 })
+        await using run = await openRun({ settings: { sessionTimeout: sessionMs, commitInterval: '1s' } })
+        const endLoad = run.load(PER_SECOND)
+        const [blocked, other] = await run.startReady(2)
+        await run.untilCommitted(1000)
+        const movesBefore = other?.changes.length ?? 0
+        const blockedBefore = blocked?.changes.length ?? 0
+        blocked?.tell({ do: 'block', ms: blockMs })
+        await eventually(() => (other?.changes.length ?? 0) > movesBefore, {
+          what: 'the other worker to take over',
+          limitMs: sessionMs + 10_000,
+        })
+        await eventually(() => blocked?.changes.slice(blockedBefore).some(({ lost }) => lost.length > 0), {
+          what: 'the blocked worker to see its loss',
+          limitMs: blockMs + 20_000,
+        })
+        await eventually(() => (blocked?.changes.at(-1)?.gained.length ?? 0) > 0, {
+          what: 'the blocked worker to be a member again',
+          limitMs: 20_000,
+        })
+        await run.untilCommitted((await run.committed()) + 1000)
+        await endLoad()
+        await run.untilDone()
+        expect(await run.stopAll()).toEqual([0, 0])
+        const verdict = await run.verdict()
+        expect(verdict).toMatchObject(NOTHING_LOST)
+        tellFigures(`event loop blocked for ${blockMs} ms, session ${sessionMs} ms`, verdict)
+      },
+    )
 
-  test(
-    'a worker frozen for twice the session writes nothing over its successor, and goes on when it thaws',
-    LIMIT,
-    async () => {
-      const sessionMs = length({ short: 3_000, long: 10_000 })
-      await using run = await openRun({ settings: { sessionTimeout: sessionMs, commitInterval: '1s' } })
-      const endLoad = run.load(PER_SECOND)
-      const [frozen, other] = await run.startReady(2)
-      await run.untilCommitted(1000)
-      const movesBefore = other?.changes.length ?? 0
-      frozen?.signal('SIGSTOP')
-      const frozenMs = clock.monotonic()
-      await eventually(() => (other?.changes.length ?? 0) > movesBefore, {
-        what: 'the other worker to take over',
-        limitMs: sessionMs + 10_000,
-      })
-      const takenOverMs = clock.monotonic() - frozenMs
-      await clock.sleep(Math.max(2 * sessionMs - takenOverMs, 0))
-      frozen?.signal('SIGCONT')
-      await eventually(() => frozen?.changes.some(({ lost }) => lost.length > 0), {
-        what: 'the frozen worker to see its loss',
-        limitMs: 20_000,
-      })
-      await eventually(() => (frozen?.changes.at(-1)?.gained.length ?? 0) > 0, {
-        what: 'the frozen worker to be a member again',
-        limitMs: 20_000,
-      })
-      await run.untilCommitted((await run.committed()) + 1000)
-      await endLoad()
-      await run.untilDone()
-      expect(await run.stopAll()).toEqual([0, 0])
-      const verdict = await run.verdict()
-      expect(verdict).toMatchObject(NOTHING_LOST)
-      tellFigures(`frozen for ${2 * sessionMs} ms, taken over after ${Math.round(takenOverMs)} ms`, verdict)
-    },
-  )
+    test(
+      'a worker frozen for twice the session writes nothing over its successor, and goes on when it thaws',
+      LIMIT,
+      async () => {
+        const sessionMs = length({ short: 3_000, long: 10_000 })
+        await using run = await openRun({ settings: { sessionTimeout: sessionMs, commitInterval: '1s' } })
+        const endLoad = run.load(PER_SECOND)
+        const [frozen, other] = await run.startReady(2)
+        await run.untilCommitted(1000)
+        const movesBefore = other?.changes.length ?? 0
+        const frozenBefore = frozen?.changes.length ?? 0
+        frozen?.signal('SIGSTOP')
+        const frozenMs = clock.monotonic()
+        await eventually(() => (other?.changes.length ?? 0) > movesBefore, {
+          what: 'the other worker to take over',
+          limitMs: sessionMs + 10_000,
+        })
+        const takenOverMs = clock.monotonic() - frozenMs
+        await clock.sleep(Math.max(2 * sessionMs - takenOverMs, 0))
+        frozen?.signal('SIGCONT')
+        await eventually(() => frozen?.changes.slice(frozenBefore).some(({ lost }) => lost.length > 0), {
+          what: 'the frozen worker to see its loss',
+          limitMs: 20_000,
+        })
+        await eventually(() => (frozen?.changes.at(-1)?.gained.length ?? 0) > 0, {
+          what: 'the frozen worker to be a member again',
+          limitMs: 20_000,
+        })
+        await run.untilCommitted((await run.committed()) + 1000)
+        await endLoad()
+        await run.untilDone()
+        expect(await run.stopAll()).toEqual([0, 0])
+        const verdict = await run.verdict()
+        expect(verdict).toMatchObject(NOTHING_LOST)
+        tellFigures(`frozen for ${2 * sessionMs} ms, taken over after ${Math.round(takenOverMs)} ms`, verdict)
+      },
+    )
+  })
 
   async function holdersOf(run: FireRun): Promise<readonly string[]> {
     const reports = await Promise.all(

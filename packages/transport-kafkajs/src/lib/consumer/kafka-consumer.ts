@@ -225,6 +225,8 @@ export class KafkaConsumer implements Consumer {
           view,
           coordinator: this.#coordinator,
         })
+        // A member that is closed has left, and its join is refused for that.
+        signal.throwIfAborted()
         if (result.kind === 'joined') return result
         if (result.kind === 'again') {
           // A first id changes nothing; a round that ended without us may have.
