@@ -28,6 +28,14 @@ export class LeaseWatch {
     })
   }
 
+  /** Looks at once: the worker has just joined. */
+  look(): void {
+    if (this.#timer === undefined || !this.#deps.lease.valid) return
+    this.#timer.cancel()
+    this.#timer = undefined
+    this.#deps.onBack()
+  }
+
   close(): void {
     this.#closed = true
     this.#timer?.cancel()

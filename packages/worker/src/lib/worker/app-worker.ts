@@ -212,7 +212,11 @@ export class AppWorker implements Worker {
       subscriptions: () => this.#subscriptions,
       candidates: () => this.#topology.candidates,
       keyCodec: (topic) => this.#topology.topics.get(topic)?.keyCodec,
-      onChange: (change) => this.#listeners.tell(change),
+      onChange: (change) => {
+        // Before the first join agents have asked for events, and found no lease.
+        this.#leaseWatch.look()
+        this.#listeners.tell(change)
+      },
       onOpened: () => this.#opened.resolve(),
       onHeld: this.#leaseWatch.start,
       onRefused: (record, error) => this.#refused(record, error),

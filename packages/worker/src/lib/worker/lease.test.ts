@@ -100,3 +100,26 @@ test.each([false, true])(
     await worker.stop()
   },
 )
+
+test('the first event waits for no heartbeat: to have joined is to have a lease', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.numbers('in', { count: 1, partitions: 1 })
+  const startMs = clock.monotonic()
+  const { worker } = testWorker(
+    log,
+    {
+      agents: [{ name: 'a', topics: ['in'], handler: () => {} }],
+      settings: { sessionTimeoutMs: 60_000, heartbeatIntervalMs: 20_000 },
+    },
+    { wrap: (inner) => new LeasedTransport(inner, () => clock.monotonic()) },
+  )
+  const started = worker.start()
+  // As an agent that is at work before the worker has joined.
+  await new Promise((resolve) => setImmediate(resolve))
+  await started
+  await until('the event', () => worker.stats().agents['a']?.processed === 1, 5000)
+  expect(clock.monotonic() - startMs).toBeLessThan(5000)
+  await worker.stop()
+})
