@@ -87,7 +87,7 @@ describeKafka('exactly once', (brokers) => {
     'killed at any moment, a store on disk has the committed rows up to its checkpoint and no others',
     LIMIT,
     async () => {
-      await using run = await openRun({ commitInterval: '50ms' })
+      await using run = await openRun({ sessionTimeout: '30s', commitInterval: '50ms' })
       const endLoad = run.load(PER_SECOND)
       const names = ['one', 'two', 'three']
       const start = (name: string) => run.start({ store: `lmdb:${directory(name)}` })
