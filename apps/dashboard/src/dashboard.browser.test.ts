@@ -99,7 +99,7 @@ describeInChromium('the page at /', (open) => {
     await page.locator('#lookup-answer pre', { hasText: '100' }).waitFor()
     await page.locator('#lookup-key').fill('<img src=x onerror=alert(1)>')
     await page.getByRole('button', { name: 'Get' }).click()
-    await page.locator('#lookup-answer .said').waitFor()
+    await page.locator('#lookup-answer pre', { hasText: /^0$/ }).waitFor()
     expect(await page.locator('#lookup-answer img').count()).toBe(0)
     expect(await page.locator('#figures canvas').count()).toBe(5)
 
