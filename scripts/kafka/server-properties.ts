@@ -48,6 +48,8 @@ export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], u
     'log.segment.bytes': '67108864',
     'log.cleaner.backoff.ms': '1000',
     'log.retention.check.interval.ms': '5000',
+    // Tests stamp records with fixed times long ago: topics that say nothing of retention keep them.
+    'log.retention.ms': '-1',
   }
   if (user !== undefined) {
     const login = `username="${user.username}" password="${user.password}"`
