@@ -1,7 +1,11 @@
 import { full, rate } from './format.js'
 import { byId, el, setAttribute, setText, svg } from './dom.js'
 
-const NODE = { width: 194, height: 58 }
+const HEIGHT = 58
+/** A node is as wide as there is room for. */
+const WIDTH = { least: 140, most: 194 }
+/** Between two columns, for the label of an edge. */
+const GAP = 76
 const KINDS = { topic: 'topic', agent: 'agent', table: 'table' }
 
 /** Draws topics, agents and tables and what flows between them; a click selects a node. */
@@ -150,10 +154,13 @@ export function layOut({ nodes, edges }, { downwards, room }) {
     number()
   }
   const longest = Math.max(...columns.map((each) => each.length))
+  const beside = downwards ? longest : columns.length
+  const gap = downwards ? 14 : GAP
+  const nodeWidth = clamp((room - 36 - (beside - 1) * gap) / beside, WIDTH.least, WIDTH.most)
   const along = downwards
-    ? NODE.height + 46
-    : clamp((room - NODE.width - 36) / Math.max(columns.length - 1, 1), NODE.width + 78, NODE.width + 220)
-  const across = downwards ? NODE.width + 14 : NODE.height + 26
+    ? HEIGHT + 46
+    : clamp((room - nodeWidth - 36) / Math.max(columns.length - 1, 1), nodeWidth + GAP, nodeWidth + 220)
+  const across = downwards ? nodeWidth + gap : HEIGHT + 26
   const places = new Map()
   columns.forEach((each, at) =>
     each.forEach(({ id }, index) => {
@@ -165,8 +172,9 @@ export function layOut({ nodes, edges }, { downwards, room }) {
     nodes: nodes.map((node) => ({ ...node, ...places.get(node.id) })),
     edges: edges.map((edge) => ({ ...edge, start: places.get(edge.from), end: places.get(edge.to) })),
     downwards,
-    width: (downwards ? (longest - 1) * across : (columns.length - 1) * along) + NODE.width + 16,
-    height: (downwards ? (columns.length - 1) * along : (longest - 1) * across) + NODE.height + 32,
+    nodeWidth,
+    width: (downwards ? (longest - 1) * across : (columns.length - 1) * along) + nodeWidth + 16,
+    height: (downwards ? (columns.length - 1) * along : (longest - 1) * across) + HEIGHT + 32,
   }
 }
 
@@ -190,7 +198,7 @@ function withoutRings(ids, edges) {
 }
 
 function draw(layout, onSelect) {
-  const { width, height, downwards } = layout
+  const { width, height, nodeWidth } = layout
   const root = svg('svg', {
     width,
     height,
@@ -217,11 +225,11 @@ function draw(layout, onSelect) {
       ),
     ),
   )
-  const edges = layout.edges.map((edge) => drawEdge(edge, downwards))
+  const edges = layout.edges.map((edge) => drawEdge(edge, layout))
   root.append(...edges.map(({ path }) => path))
   const nodes = new Map()
   for (const node of layout.nodes) {
-    const drawn = drawNode(node)
+    const drawn = drawNode(node, nodeWidth)
     drawn.node.addEventListener('click', () => onSelect(node.id))
     drawn.node.addEventListener('keydown', (event) => {
       if (event.key !== 'Enter' && event.key !== ' ') return
@@ -234,12 +242,12 @@ function draw(layout, onSelect) {
   return { node: root, nodes, edges }
 }
 
-function drawEdge({ from, to, start, end }, downwards) {
+function drawEdge({ from, to, start, end }, { downwards, nodeWidth }) {
   const back = downwards ? end.y <= start.y : end.x <= start.x
   const a = downwards
-    ? { x: start.x + NODE.width / 2, y: start.y + NODE.height }
-    : { x: start.x + NODE.width, y: start.y + NODE.height / 2 }
-  const b = downwards ? { x: end.x + NODE.width / 2, y: end.y } : { x: end.x, y: end.y + NODE.height / 2 }
+    ? { x: start.x + nodeWidth / 2, y: start.y + HEIGHT }
+    : { x: start.x + nodeWidth, y: start.y + HEIGHT / 2 }
+  const b = downwards ? { x: end.x + nodeWidth / 2, y: end.y } : { x: end.x, y: end.y + HEIGHT / 2 }
   const reach = back ? 90 : Math.max((downwards ? b.y - a.y : b.x - a.x) / 2, 20)
   const d = downwards
     ? `M${a.x} ${a.y}C${a.x + (back ? 120 : 0)} ${a.y + reach} ${b.x + (back ? 120 : 0)} ${b.y - reach} ${b.x} ${b.y - 2}`
@@ -257,12 +265,12 @@ function drawEdge({ from, to, start, end }, downwards) {
   return { from, to, path, label, text }
 }
 
-function drawNode({ id, kind, name, help, internal, x, y }) {
-  const badgeText = svg('text', { x: NODE.width - 38, y: 4, 'text-anchor': 'middle' })
+function drawNode({ id, kind, name, help, internal, x, y }, nodeWidth) {
+  const badgeText = svg('text', { x: nodeWidth - 38, y: 4, 'text-anchor': 'middle' })
   const badge = svg(
     'g',
     { class: 'badge', visibility: 'hidden' },
-    svg('rect', { x: NODE.width - 74, y: -9, width: 72, height: 18, rx: 3 }),
+    svg('rect', { x: nodeWidth - 74, y: -9, width: 72, height: 18, rx: 3 }),
     badgeText,
   )
   const title = svg(
@@ -284,17 +292,21 @@ function drawNode({ id, kind, name, help, internal, x, y }) {
       'data-id': id,
     },
     title,
-    outline(kind),
+    outline(kind, nodeWidth),
     svg('text', { class: 'kind', x: 14, y: kind === 'table' ? 29 : 23 }, internal ? `${kind}, internal` : kind),
-    svg('text', { class: 'name', x: 14, y: kind === 'table' ? 46 : 42 }, fit(name)),
+    svg(
+      'text',
+      { class: 'name', x: 14, y: kind === 'table' ? 46 : 42 },
+      fit(name, nodeWidth - (kind === 'topic' ? 36 : 26)),
+    ),
     badge,
   )
   return { node, badge, badgeText }
 }
 
 /** A shape for each kind: a log with its end open, a rounded box, a drum. */
-function outline(kind) {
-  const { width, height } = NODE
+function outline(kind, width) {
+  const height = HEIGHT
   if (kind === 'agent') return svg('rect', { class: 'box', width, height, rx: 14 })
   if (kind === 'topic')
     return svg('path', { class: 'box', d: `M0 0H${width - 12}L${width} ${height / 2}L${width - 12} ${height}H0z` })
@@ -306,8 +318,12 @@ function outline(kind) {
   )
 }
 
-function fit(name) {
-  return name.length <= 21 ? name : `${name.slice(0, 8)}…${name.slice(-12)}`
+/** What is left out of a long name is its middle: names of one app begin alike. */
+function fit(name, width) {
+  const room = Math.floor(width / 7.7)
+  if (name.length <= room) return name
+  const head = Math.floor((room - 1) * 0.4)
+  return `${name.slice(0, head)}…${name.slice(name.length - (room - 1 - head))}`
 }
 
 function clamp(value, least, most) {

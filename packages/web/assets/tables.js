@@ -252,17 +252,20 @@ export function jobSheet({ act, canAct, where }) {
           setAttribute(cell.lastElementChild, 'data-level', failed ? 'bad' : undefined)
         },
       },
-      { name: 'Runs', kind: 'number', update: (cell, { runs }) => setText(cell, short(runs), full(runs)) },
       {
-        name: 'Failed',
+        name: 'Runs',
         kind: 'number',
-        update: (cell, { failures, lastError }) => setText(cell, short(failures), lastError?.message ?? full(failures)),
+        title: 'Slots are skipped when the job still runs, is paused, or the worker was away',
+        make: (cell) => cell.append(el('span'), el('small')),
+        update: (cell, { runs, failures, skipped, lastError }) => {
+          setText(cell.firstElementChild, short(runs), plural(runs, 'run'))
+          const words = [
+            failures > 0 ? `${short(failures)} failed` : '',
+            skipped > 0 ? `${short(skipped)} skipped` : '',
+          ]
+          setText(cell.lastElementChild, words.filter((each) => each !== '').join(', '), lastError?.message ?? '')
+        },
       },
-      number(
-        'Skipped',
-        ({ skipped }) => skipped,
-        'Slots that did not run: the job still ran, was paused, or the worker was away',
-      ),
       {
         name: 'Runs on',
         update: (cell, { onLeader, leader }) =>
