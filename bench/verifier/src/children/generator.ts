@@ -4,11 +4,13 @@ import { inputRecords, inputValue } from '../lib/input-records.ts'
 import { lookFromOutside } from '../lib/open-transport.ts'
 import { runOfThisProcess } from '../lib/verifier-run.ts'
 import { verifierTopics } from '../lib/verifier-topics.ts'
+import { endWithParent } from './end-with-parent.ts'
 
 const TICK_MS = 50
 const LARGEST_BATCH = 2000
 const NO_GUARD = { guard: () => {} }
 
+endWithParent()
 const run = runOfThisProcess()
 const topics = verifierTopics(run.id)
 const clock = systemClock()

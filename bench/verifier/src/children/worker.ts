@@ -5,7 +5,9 @@ import { faultNamed } from '../faults/faults.ts'
 import { openTransport } from '../lib/open-transport.ts'
 import { runOfThisProcess } from '../lib/verifier-run.ts'
 import { verifierApp } from '../lib/verifier-app.ts'
+import { endWithParent } from './end-with-parent.ts'
 
+endWithParent()
 const run = runOfThisProcess()
 const slot = process.env['VERIFIER_SLOT'] ?? '0'
 const fault = run.fault === undefined ? undefined : faultNamed(run.fault)

@@ -17,7 +17,7 @@ export interface GeneratorProcess {
 export function startGenerator(run: VerifierRun): GeneratorProcess {
   const child = spawn(process.execPath, ['--import', 'tsx', generatorFile], {
     env: { ...process.env, [RUN_VARIABLE]: JSON.stringify(run) },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
   let sent = 0
   let isDone = false

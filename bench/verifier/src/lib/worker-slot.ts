@@ -62,7 +62,7 @@ export class WorkerSlot {
           VERIFIER_SLOT: String(this.slot),
           ...(change === undefined ? {} : { VERIFIER_CHANGE: JSON.stringify(change) }),
         },
-        stdio: ['ignore', log.fd, log.fd],
+        stdio: ['pipe', log.fd, log.fd],
       })
       this.#asked = undefined
       this.#child = child
