@@ -16,6 +16,7 @@ import {
 } from '@millrace/core'
 import type { RecoveryStats } from '../worker/worker-stats.ts'
 import { type ChangelogState, planRecovery } from './recovery-plan.ts'
+import { RestoreTotals } from './restore-totals.ts'
 import type { TaskStores } from './task-stores.ts'
 
 /** Rows of one store commit, or bytes: large, for each commit costs a sync. */
@@ -76,7 +77,7 @@ class Restoration {
 export class Recovery {
   readonly #deps: RecoveryDeps
   readonly #active = new Map<string, Restoration>()
-  readonly #totals = new Map<string, { restored: number; activeMs: number }>()
+  readonly #totals = new Map<string, RestoreTotals>()
   #reader: Reader | undefined
   #closed = false
 
@@ -116,11 +117,12 @@ export class Recovery {
     }
     const key = partitionKey(changelog)
     const abort = (): void => {
-      this.#leave(restoration)
+      this.#leave(restoration, 0)
       restoration.done.reject(signal.reason)
     }
     signal.addEventListener('abort', abort, { once: true })
     this.#active.set(key, restoration)
+    this.#totalsOf(part).begin(restoration.startedMs)
     this.#open().assign(changelog, from)
     try {
       await restoration.done.promise
@@ -136,10 +138,9 @@ export class Recovery {
 
   stats(part: string, isHere: boolean): RecoveryStats {
     const active = [...this.#active.values()].filter(({ request }) => request.part === part)
-    const total = this.#totals.get(part) ?? { restored: 0, activeMs: 0 }
-    const nowMs = this.#deps.clock.monotonic()
-    const activeMs = active.reduce((longest, { startedMs }) => Math.max(longest, nowMs - startedMs), total.activeMs)
-    const restoredRows = total.restored + active.reduce((sum, { restored, rows }) => sum + restored + rows.length, 0)
+    const totals = this.#totalsOf(part)
+    const activeMs = totals.activeMs(this.#deps.clock.monotonic())
+    const restoredRows = totals.restored + active.reduce((sum, { restored, rows }) => sum + restored + rows.length, 0)
     return {
       state: active.length > 0 ? 'recovering' : isHere ? 'done' : 'none',
       restoredRows,
@@ -179,13 +180,7 @@ export class Recovery {
   async #absorbed(restoration: Restoration): Promise<void> {
     await this.#write(restoration)
     if (!restoration.atEnd) return
-    const { part } = restoration.request
-    if (!this.#leave(restoration)) return
-    const total = this.#totals.get(part) ?? { restored: 0, activeMs: 0 }
-    total.restored += restoration.restored
-    total.activeMs += this.#deps.clock.monotonic() - restoration.startedMs
-    this.#totals.set(part, total)
-    restoration.done.resolve()
+    if (this.#leave(restoration, restoration.restored)) restoration.done.resolve()
   }
 
   async #write(restoration: Restoration): Promise<void> {
@@ -204,11 +199,19 @@ export class Recovery {
   }
 
   /** False when it had left already. */
-  #leave(restoration: Restoration): boolean {
-    const key = partitionKey(restoration.request.changelog)
+  #leave(restoration: Restoration, restored: number): boolean {
+    const { changelog, part } = restoration.request
+    const key = partitionKey(changelog)
     if (this.#active.get(key) !== restoration) return false
     this.#active.delete(key)
-    this.#reader?.unassign(restoration.request.changelog)
+    this.#totalsOf(part).end(this.#deps.clock.monotonic(), restored)
+    this.#reader?.unassign(changelog)
     return true
+  }
+
+  #totalsOf(part: string): RestoreTotals {
+    const known = this.#totals.get(part) ?? new RestoreTotals()
+    this.#totals.set(part, known)
+    return known
   }
 }
