@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { eventually } from '@millrace/conformance'
 import { NO_HEADERS, partitionForKey, type OutgoingRecord, type Transport } from '@millrace/core'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
-import { command, commandJson, startWorker, type AppRun, type WorkerProcess } from './run-app.ts'
+import type { AppProcess } from '@millrace/testing'
+import { command, commandJson, startWorker, type AppRun } from './run-app.ts'
 
 export interface FlowsOptions {
   readonly broker: () => string
@@ -21,7 +22,7 @@ const GARBAGE = 4
 
 /** Dead letters with real workers and the real command line: the same flow on every broker, under both guarantees. */
 export function deadLetterFlows({ broker, transport, guarantees }: FlowsOptions): void {
-  const running = new Set<WorkerProcess>()
+  const running = new Set<AppProcess>()
   let outside: Transport
 
   beforeAll(async () => {
@@ -46,7 +47,7 @@ export function deadLetterFlows({ broker, transport, guarantees }: FlowsOptions)
     'what fails for good is kept, listed, shown and replayed, each once: %s',
     async (guarantee) => {
       const run: AppRun = { broker: broker(), id: `charges-${randomBytes(4).toString('hex')}`, guarantee }
-      const start = async (expired: readonly string[]): Promise<WorkerProcess> => {
+      const start = async (expired: readonly string[]): Promise<AppProcess> => {
         const worker = await startWorker(run, expired)
         running.add(worker)
         return worker

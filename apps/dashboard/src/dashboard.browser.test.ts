@@ -41,9 +41,7 @@ describeInChromium('the page at /', (open) => {
     })
     running.add(site)
     await site.said('The site is served.')
-    const url = /http:\/\/127\.0\.0\.1:\d+\//.exec(site.output())?.[0]
-    if (url === undefined) throw new Error(`No address in: ${site.output()}`)
-    return { ...site, url }
+    return { ...site, url: site.site() }
   }
   const end = async (site: AppProcess, how: 'stop' | 'kill' = 'stop'): Promise<void> => {
     running.delete(site)

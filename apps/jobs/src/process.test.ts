@@ -17,7 +17,7 @@ describe('jobs, as a worker process', () => {
     try {
       await worker.said('Worker is ready')
       await worker.said('APP STARTED')
-      const site = /"url":"(http:[^"]+)","startedInMs"/.exec(worker.output())?.[1] ?? ''
+      const site = worker.site()
       const jobs: { name: string; nextRun: string | null }[] = await (await fetch(new URL('/jobs/', site))).json()
       const next = new Map(jobs.map(({ name, nextRun }) => [name, nextRun === null ? undefined : new Date(nextRun)]))
       const inMs = (next.get('everyMinute')?.getTime() ?? 0) - Date.now()

@@ -1,15 +1,13 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { eventually } from '@millrace/conformance'
 import { systemClock } from '@millrace/core'
+import { startApp, type AppProcess } from '@millrace/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
-const appFile = fileURLToPath(new URL('./app.ts', import.meta.url))
+const appFile = new URL('./app.ts', import.meta.url)
 
 /** A line of the file: who ran which slot. */
 interface Written {
@@ -26,30 +24,25 @@ const clock = systemClock()
 export function leaderFlows(broker: () => string): void {
   let directory: string
   let id: string
-  const workers = new Set<ChildProcess>()
+  const workers = new Set<AppProcess>()
 
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'leader-jobs-'))
     id = `leader-jobs-${randomUUID()}`
   })
   afterEach(async () => {
-    for (const worker of workers) worker.kill('SIGKILL')
-    for (const worker of workers) if (worker.exitCode === null && worker.signalCode === null) await once(worker, 'exit')
+    await Promise.all([...workers].map((worker) => worker.kill()))
     workers.clear()
     await rm(directory, { recursive: true, force: true })
   })
 
-  function start(): ChildProcess {
-    const worker = spawn(process.execPath, ['--import', 'tsx', appFile, 'worker'], {
-      env: {
-        ...process.env,
-        LEADER_JOBS_FILE: join(directory, 'runs'),
-        MILLRACE_BROKER: broker(),
-        MILLRACE_ID: id,
-        MILLRACE_WEB_ENABLED: 'false',
-        MILLRACE_SESSION_TIMEOUT: '6s',
-      },
-      stdio: 'ignore',
+  function start(): AppProcess {
+    const worker = startApp(appFile, ['worker'], {
+      LEADER_JOBS_FILE: join(directory, 'runs'),
+      MILLRACE_BROKER: broker(),
+      MILLRACE_ID: id,
+      MILLRACE_WEB_ENABLED: 'false',
+      MILLRACE_SESSION_TIMEOUT: '6s',
     })
     workers.add(worker)
     return worker
@@ -86,7 +79,7 @@ export function leaderFlows(broker: () => string): void {
   }
 
   /** The leader, just after a run of it has ended. */
-  async function leader(): Promise<ChildProcess> {
+  async function leader(): Promise<AppProcess> {
     const { pid } = (await more(1, 'a run')).at(-1) ?? { pid: 0 }
     await clock.sleep(RUN_MS)
     const found = [...workers].find((worker) => worker.pid === pid)
@@ -104,9 +97,9 @@ export function leaderFlows(broker: () => string): void {
     start()
     await more(3, 'runs of a first leader')
     const stopped = await leader()
-    stopped.kill('SIGSTOP')
+    stopped.signal('SIGSTOP')
     await more(4, 'runs of the next leader', ({ pid }) => pid !== stopped.pid)
-    stopped.kill('SIGCONT')
+    stopped.signal('SIGCONT')
     const runs = await more(6, 'runs after it has woken')
     eachOnce(runs)
     const others = runs.findIndex(({ pid }) => pid !== stopped.pid)
@@ -118,9 +111,9 @@ export function leaderFlows(broker: () => string): void {
     start()
     await more(2, 'runs of a leader')
     const stopped = await leader()
-    stopped.kill('SIGSTOP')
+    stopped.signal('SIGSTOP')
     await clock.sleep(2500)
-    stopped.kill('SIGCONT')
+    stopped.signal('SIGCONT')
     const runs = await more(3, 'runs after it has woken')
     eachOnce(runs)
   }, 120_000)
@@ -130,13 +123,11 @@ export function leaderFlows(broker: () => string): void {
     start()
     await more(2, 'runs of a first leader')
     const first = await leader()
-    first.kill('SIGKILL')
+    first.signal('SIGKILL')
     start()
     await more(3, 'runs after the first has died', ({ pid }) => pid !== first.pid)
     const second = await leader()
-    second.kill('SIGTERM')
-    await once(second, 'exit')
-    expect(second.exitCode).toBe(0)
+    expect(await second.stop()).toBe(0)
     eachOnce(await more(3, 'runs after the second has left', ({ pid }) => pid !== second.pid))
   }, 120_000)
 }

@@ -16,7 +16,7 @@ describe('pages, as a worker process', () => {
     ])
     try {
       await worker.said('Worker is ready')
-      const site = /"url":"(http:[^"]+)","startedInMs"/.exec(worker.output())?.[1] ?? ''
+      const site = worker.site()
       const ask = async (path: string, method = 'GET'): Promise<unknown> =>
         (await fetch(new URL(path, site), { method })).json()
       expect([await ask('/count/'), await ask('/count/')]).toEqual([{ count: 1 }, { count: 2 }])

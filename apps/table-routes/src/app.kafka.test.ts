@@ -35,16 +35,15 @@ describeKafka('table routes, three workers on Kafka', (brokers) => {
     await worker.said('Worker is ready')
     return worker
   }
-  const siteOf = (worker: AppProcess): string => /"url":"(http:[^"]+)","startedInMs"/.exec(worker.output())?.[1] ?? ''
   const visitsAt = async (worker: AppProcess, path: string): Promise<unknown> => {
-    const response = await fetch(new URL(path, siteOf(worker)))
+    const response = await fetch(new URL(path, worker.site()))
     const body: { visits?: number } = await response.json()
     return response.status === 200 ? body.visits : response.status
   }
 
   beforeAll(async () => {
     await Promise.all([start(), start(), start()])
-    const site = siteOf(one(workers[0]))
+    const site = one(workers[0]).site()
     const visit = async (field: string, key: string): Promise<void> => {
       for (let visits = 0; visits < 2; visits++)
         expect((await fetch(new URL(`/visit/?${field}=${encodeURIComponent(key)}`, site))).status).toBe(200)
@@ -59,7 +58,7 @@ describeKafka('table routes, three workers on Kafka', (brokers) => {
     for (const worker of workers.slice(0, 3))
       for (const path of PATHS)
         await eventually(async () => (await visitsAt(worker, path)) === 2, {
-          what: `2 visits at ${path} of ${siteOf(worker)}`,
+          what: `2 visits at ${path} of ${worker.site()}`,
         })
   }, 120_000)
 
@@ -78,7 +77,7 @@ describeKafka('table routes, three workers on Kafka', (brokers) => {
     for (const worker of [one(first), fourth])
       for (const path of PATHS)
         await eventually(async () => (await visitsAt(worker, path)) === 2, {
-          what: `2 visits at ${path} of ${siteOf(worker)}`,
+          what: `2 visits at ${path} of ${worker.site()}`,
         })
   }, 120_000)
 })

@@ -26,5 +26,5 @@ export async function runCommand({ broker, id }: RunEnvironment, args: readonly 
   const command = startApp(appFile, args, { MILLRACE_BROKER: broker, MILLRACE_ID: id })
   const code = await command.exited
   if (code !== 0) throw new Error(`${args.join(' ')} exited with ${code}: ${command.output()}`)
-  return command.output()
+  return command.stdout()
 }

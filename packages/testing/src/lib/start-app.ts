@@ -8,6 +8,10 @@ export interface AppProcess {
   readonly pid: number | undefined
   /** What it has written to both of its outputs. */
   output(): string
+  /** The same of its standard output alone: what a program reads. */
+  stdout(): string
+  /** Where a ready worker serves its pages. Throws when the output does not tell. */
+  site(): string
   /** Resolves when the output has the text; rejects with the output when the process ends before, or after the limit (60 s). */
   said(text: string, limitMs?: number): Promise<void>
   /** Exit code; `null` when a signal ended it. */
@@ -33,6 +37,7 @@ export function startApp(file: URL, args: readonly string[], env: Readonly<Recor
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
+  let stdout = ''
   let ended = false
   const waiting = new Set<() => void>()
   const wake = (): void => {
@@ -42,7 +47,10 @@ export function startApp(file: URL, args: readonly string[], env: Readonly<Recor
     output += chunk.toString()
     wake()
   }
-  child.stdout.on('data', hear)
+  child.stdout.on('data', (chunk: Buffer) => {
+    stdout += chunk.toString()
+    hear(chunk)
+  })
   child.stderr.on('data', hear)
   // 'close' comes when the outputs are read to their ends.
   const exited = once(child, 'close').then(() => {
@@ -64,6 +72,12 @@ export function startApp(file: URL, args: readonly string[], env: Readonly<Recor
   return {
     pid: child.pid,
     output: () => output,
+    stdout: () => stdout,
+    site: () => {
+      const url = /"url":"(http:[^"]+)"/.exec(output)?.[1]
+      if (url === undefined) throw new Error(`The worker has not said where it serves its pages:\n${output}`)
+      return url
+    },
     said: (text, limitMs = 60_000) =>
       withTimeout(
         said(text),
