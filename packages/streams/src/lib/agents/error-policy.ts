@@ -1,4 +1,4 @@
-import { type Duration, MillraceError, parseDuration } from '@millrace/core'
+import { backoffMs as growingBackoffMs, type Duration, MillraceError, parseDuration } from '@millrace/core'
 import type { Event } from '../events/event.ts'
 
 /** Try again some times, then give the event up. */
@@ -101,6 +101,6 @@ export function backoffMs(
   attempts: number,
   random: number,
 ): number {
-  const fullMs = Math.min(policy.maxBackoffMs, policy.backoffMs * 2 ** Math.min(attempts, 30))
-  return fullMs * (0.75 + 0.25 * random)
+  const { backoffMs: firstMs, maxBackoffMs: mostMs } = policy
+  return growingBackoffMs(Math.min(attempts, 30) + 1, { firstMs, mostMs, jitter: 0.25 }, 1 - random)
 }
