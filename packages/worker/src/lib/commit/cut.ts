@@ -109,9 +109,10 @@ function progressOf(cursors: readonly PartitionCursor[]): {
 function sendRows(task: TaskRuntime, state: TaskState, timestamp: number): StateCut {
   const rows = state.open.takeRows()
   const origin = new RowOrigin(state)
+  const { topic, partition } = state.changelog
   let last: Outgoing | undefined
   for (const { key, value } of rows) {
-    last = new Outgoing({ ...state.changelog, key, value, headers: NO_HEADERS, timestamp }, origin)
+    last = new Outgoing({ topic, partition, key, value, headers: NO_HEADERS, timestamp }, origin)
     task.output.add(last)
   }
   return { state, rows, last }
