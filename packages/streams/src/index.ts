@@ -27,6 +27,7 @@ export { type AnyChannel, Channel, type MessageToSend } from './lib/channels/cha
 export { createChannel } from './lib/channels/create-channel.ts'
 export { createDeadLetters, type DeadLettersDeps } from './lib/dead-letters/app-dead-letters.ts'
 export { deadLetterTopic } from './lib/dead-letters/dead-letter-topic.ts'
+export { replayLedgerTopic } from './lib/dead-letters/replay-ledger.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/header-text.ts'
 export { type GroupByOptions, type Mergeable, Stream, type TakeOptions } from './lib/streams/stream.ts'

@@ -3,7 +3,7 @@ import { partitionKey } from '@millrace/core'
 import { decodeCommitMetadata } from '@millrace/worker'
 import type { Definitions } from './definitions.ts'
 import { describeAgent } from './describe-app.ts'
-import { repartitionTopics } from './own-topics.ts'
+import { repartitionTopics } from './app-topics.ts'
 
 /** How far each agent is behind, asked of the broker without joining the group. */
 export async function agentLag(

@@ -10,11 +10,12 @@ import { describeJobPlan } from '@millrace/scheduler'
 import { Topic, type AnyTopic } from '@millrace/streams'
 import { agentLag } from './agent-lag.ts'
 import type { AppParts } from './app-parts.ts'
+import { appTopics } from './app-topics.ts'
 import { describeApp, topicsOf } from './describe-app.ts'
 import { otherStores, removeOtherStore } from './other-stores.ts'
 import { packageDirectory } from './package-directory.ts'
 import { readRows, readTable } from './read-table.ts'
-import { resetApp, resetScope } from './reset-app.ts'
+import { resetApp, resetPlan } from './reset-app.ts'
 import { textMessage } from './text-message.ts'
 
 /** What `millrace -A` sees of an app. */
@@ -60,16 +61,19 @@ async function openCommandLineClient({
         now: () => client.clock.now(),
       }),
     topics: async () => (await runtime.admin()).topics(),
+    appTopics: async () => appTopics(await runtime.admin(), runtime.surroundings.settings.id, definitions),
+    brokers: async () => (await runtime.admin()).brokers(),
     readTable: (name, key) => readTable({ runtime, client, definitions }, name, key),
     readRows: (name, options) => readRows({ runtime, client, definitions }, name, options),
     lag: async () => agentLag(await runtime.admin(), definitions, runtime.surroundings.settings),
     members: async () => (await runtime.admin()).members(runtime.surroundings.settings.id),
-    resetScope: async () =>
-      resetScope(await runtime.admin(), definitions, {
-        appId: runtime.surroundings.settings.id,
+    resetPlan: async (request) =>
+      resetPlan(await runtime.admin(), request, {
+        definitions,
+        settings: runtime.surroundings.settings,
         storeDirectory: runtime.directories().store,
       }),
-    reset: async (scope) => resetApp(await runtime.admin(), scope, () => runtime.store()),
+    reset: async (plan) => resetApp(await runtime.admin(), plan, () => runtime.store()),
     deadLetters: runtime.deadLetters(),
     run: async (work) =>
       runtime.scope.run(

@@ -3,9 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { commandLine } from '@millrace/core'
 import { afterAll, expect, test } from 'vitest'
-import { App } from './app.ts'
 import { createApp } from './create-app.ts'
-import { derivedTopics } from './own-topics.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const directory = mkdtempSync(join(tmpdir(), 'millrace-reset-'))
@@ -49,48 +47,29 @@ test('lag is told while a worker runs; a reset is refused then, and afterwards e
     new Set(['sum orders', 'by-size orders', 'by-size shop-by-size-size-repartition']),
   )
 
-  const scope = await client.resetScope()
-  expect(scope).toEqual({
-    groupId: 'shop',
-    topics: ['shop-by-size-size-repartition', 'shop-sums-changelog'],
-    storeDirectory: join(directory, 'tables'),
-  })
+  const request = { to: 'beginning', inputs: [], intermediates: [], deadLetters: false } as const
+  const plan = await client.resetPlan(request)
+  expect(plan).toMatchObject({ groupId: 'shop', storeDirectory: join(directory, 'tables'), warnings: [] })
+  expect(plan.topics.filter(({ action }) => action !== 'keep')).toEqual([
+    { name: 'orders', role: 'source', action: 'rewind', records: 3, offsets: [] },
+    { name: 'shop-by-size-size-repartition', role: 'repartition', action: 'delete', records: 3, offsets: [] },
+    { name: 'shop-sums-changelog', role: 'changelog', action: 'delete', records: expect.any(Number), offsets: [] },
+  ])
   expect(await client.members()).toHaveLength(1)
-  await expect(client.reset(scope)).rejects.toMatchObject({ code: 'GROUP_NOT_EMPTY' })
-  expect(await client.resetScope()).toEqual(scope)
+  await expect(client.reset(plan)).rejects.toMatchObject({ code: 'GROUP_NOT_EMPTY' })
+  expect(await client.resetPlan(request)).toEqual(plan)
 
   await app.stop()
-  await client.reset(scope)
+  await client.reset(plan)
   expect(existsSync(join(directory, 'tables'))).toBe(false)
-  expect((await client.topics()).map(({ name }) => name)).toContain('orders')
-  expect(await client.resetScope()).toMatchObject({ topics: [], storeDirectory: undefined })
+  const names = (await client.topics()).map(({ name }) => name)
+  expect(names).toContain('orders')
+  expect(names).not.toContain('shop-sums-changelog')
+  expect(await client.resetPlan(request)).toMatchObject({ storeDirectory: undefined })
   expect(await behind()).toBe(6)
   await client.close()
 
   await app.start()
   await counted(6)
   await app.stop()
-})
-
-test('a reset never names a topic of the app file, nor one of an app with a longer name', () => {
-  const app = createApp({ id: 'shop', broker: 'memory:' }, { log: quiet })
-  app.topic('shop-sums-changelog', { value: 'string' })
-  app.table('sums', { key: 'string', value: 'number' })
-  app.globalTable('rates', { key: 'string', value: 'number' })
-  app.agent('own', { value: 'number' }, async (stream) => {
-    for await (const _ of stream);
-  })
-  const { definitions } = App.partsOf(app)
-  expect(
-    derivedTopics('shop', definitions, [
-      'shop-sums-changelog',
-      'shop-rates-global',
-      'shop-own',
-      'shop-own-dlq',
-      'shop-own-a-repartition',
-      'shop-eu-sums-changelog',
-      'shop-eu-own-a-repartition',
-      'shop-replies',
-    ]),
-  ).toEqual(['shop-own-a-repartition', 'shop-rates-global', 'shop-replies'])
 })

@@ -1,26 +1,49 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { isMillraceError, MillraceError, type Admin, type ResetScope, type StoreDriver } from '@millrace/core'
-import type { Definitions } from './definitions.ts'
-import { derivedTopics } from './own-topics.ts'
+import {
+  isMillraceError,
+  MillraceError,
+  toError,
+  type Admin,
+  type ResetPlan,
+  type ResetRequest,
+  type ResolvedSettings,
+  type StoreDriver,
+} from '@millrace/core'
+import { appTopics, type TopicDefinitions } from './app-topics.ts'
+import { planReset, topicFacts, warningsOf } from './reset-plan.ts'
 
-/** What a reset of the app would delete. */
-export async function resetScope(
+export interface ResetSurroundings {
+  readonly definitions: TopicDefinitions
+  readonly settings: Pick<ResolvedSettings, 'id' | 'offsetReset'>
+  readonly storeDirectory: string | undefined
+}
+
+/** What a reset of the app would do, as things are now. */
+export async function resetPlan(
   admin: Admin,
-  definitions: Definitions,
-  { appId, storeDirectory }: { readonly appId: string; readonly storeDirectory: string | undefined },
-): Promise<ResetScope> {
-  const existing = (await admin.topics()).map(({ name }) => name)
+  request: ResetRequest,
+  { definitions, settings: { id: groupId, offsetReset }, storeDirectory }: ResetSurroundings,
+): Promise<ResetPlan> {
+  const facts = await topicFacts(admin, await appTopics(admin, groupId, definitions), { groupId, to: request.to })
+  const topics = planReset(facts, { request, offsetReset })
   return {
-    groupId: appId,
-    topics: derivedTopics(appId, definitions, existing),
+    groupId,
+    topics,
     storeDirectory: storeDirectory !== undefined && existsSync(storeDirectory) ? storeDirectory : undefined,
+    warnings: warningsOf(topics),
   }
 }
 
-/** Deletes what `scope` names. Throws `GROUP_NOT_EMPTY` and `STORE_IN_USE` before anything is gone. */
-export async function resetApp(admin: Admin, scope: ResetScope, openStore: () => Promise<StoreDriver>): Promise<void> {
-  const { groupId, topics, storeDirectory } = scope
+/** Does what the plan says. Refuses with `COMMAND_USAGE`, `GROUP_NOT_EMPTY` and `STORE_IN_USE` before anything is changed. */
+export async function resetApp(admin: Admin, plan: ResetPlan, openStore: () => Promise<StoreDriver>): Promise<void> {
+  const { groupId, topics, storeDirectory } = plan
+  const undecided = topics.filter(({ action }) => action === 'ask').map(({ name }) => name)
+  if (undecided.length > 0)
+    throw new MillraceError(
+      'COMMAND_USAGE',
+      `Whether the records of ${undecided.join(', ')} came from outside or from agents of the app cannot be told. Name each: with --input they are read again, with --intermediate they are passed over because agents write them again.`,
+    )
   const members = await admin.members(groupId)
   if (members.length > 0) {
     const who = members.map(({ id, host }) => `${id} (${host})`).join(', ')
@@ -28,9 +51,22 @@ export async function resetApp(admin: Admin, scope: ResetScope, openStore: () =>
   }
   if (storeDirectory !== undefined) await assertUnused(openStore)
   // Offsets first: without them and with a changelog a worker refuses to start, the other way round it would miscount.
+  // So nothing is committed before the changelogs are gone.
   await admin.deleteGroup(groupId)
-  if (topics.length > 0) await admin.deleteTopics(topics)
-  if (storeDirectory !== undefined) await rm(storeDirectory, { recursive: true, force: true })
+  try {
+    const gone = topics.filter(({ action }) => action === 'delete').map(({ name }) => name)
+    if (gone.length > 0) await admin.deleteTopics(gone)
+    if (storeDirectory !== undefined) await rm(storeDirectory, { recursive: true, force: true })
+    const offsets = topics.flatMap((topic) => topic.offsets.map((each) => ({ ...each, metadata: '' })))
+    if (offsets.length > 0) await admin.commit(groupId, offsets)
+  } catch (thrown) {
+    const cause = toError(thrown)
+    throw new MillraceError(
+      'RESET_UNFINISHED',
+      `Committed offsets of "${groupId}" are deleted, the rest is not all done: ${isMillraceError(cause) ? cause.detail : cause.message}`,
+      { cause },
+    )
+  }
 }
 
 /** Opens the store and closes it again. One that is damaged or of another version may be deleted all the same. */

@@ -1,7 +1,7 @@
 import type { DeadLetters } from './dead-letters.ts'
 import type { Logger } from './logger.ts'
 import type { RecordMetadata } from './record.ts'
-import type { MemberInfo, TopicInfo } from './transport.ts'
+import type { MemberInfo, PartitionPosition, TopicInfo, TopicSettings } from './transport.ts'
 
 /**
  * Under this key an app offers itself to the command line. Text rather than a symbol, so that an app is recognised also
@@ -103,6 +103,10 @@ export interface CommandLineClient {
   send(target: string, message: CommandLineMessage): Promise<RecordMetadata>
   /** Topics that the broker has. */
   topics(): Promise<readonly TopicInfo[]>
+  /** Those of them that the app uses or has made, sorted by name. */
+  appTopics(): Promise<readonly AppTopic[]>
+  /** How many brokers are up; 1 for a log of one machine. */
+  brokers(): Promise<number>
   /**
    * A key's committed value, read from the changelog (a global table's topic) to its end. `KEY_INVALID` when the text is
    * no key of the table, `COMMAND_USAGE` when the app has no such table.
@@ -114,13 +118,13 @@ export interface CommandLineClient {
   lag(): Promise<readonly AgentLag[]>
   /** Members of the app's consumer group: its workers. */
   members(): Promise<readonly MemberInfo[]>
-  /** What `reset` would delete. */
-  resetScope(): Promise<ResetScope>
+  /** What `reset` would do, topic by topic. `COMMAND_USAGE` for a name that is no input topic of the app. */
+  resetPlan(request: ResetRequest): Promise<ResetPlan>
   /**
-   * Deletes committed offsets, then topics and store of `scope`. No worker of the app may run: `GROUP_NOT_EMPTY`,
-   * `STORE_IN_USE`, and then nothing has been deleted. Topics that the app reads from others stay as they are.
+   * Does what the plan says. No worker of the app may run: `GROUP_NOT_EMPTY`, `STORE_IN_USE`; no topic may be undecided:
+   * `COMMAND_USAGE`. Nothing has been changed then. `RESET_UNFINISHED` when it failed on the way: to be run again.
    */
-  reset(scope: ResetScope): Promise<void>
+  reset(plan: ResetPlan): Promise<void>
   /** Events that agents have given up. */
   readonly deadLetters: DeadLetters
   /** Runs `work` where topics send and agents are asked through this client. */
@@ -162,14 +166,73 @@ export interface AgentLag {
   readonly lag: number
 }
 
-/** All that an app has besides the topics that it reads from others, and that is there. */
-export interface ResetScope {
+/**
+ * What a topic is to an app.
+ *
+ * `source`: agents read it. `inbox`: the topic of an agent's own, `{id}-{agent}`. `between`: agents read it and agents
+ * are declared to write it. `output`: declared, and no agent reads it but perhaps behind `through`. The others are
+ * made by Millrace for what they are named after.
+ */
+export type TopicRole =
+  | 'source'
+  | 'inbox'
+  | 'between'
+  | 'output'
+  | 'repartition'
+  | 'changelog'
+  | 'global'
+  | 'replies'
+  | 'dead letters'
+  | 'replays'
+  | 'scheduler'
+  | 'leader'
+
+/** A topic of the broker that an app uses or has made. */
+export interface AppTopic extends TopicInfo {
+  readonly role: TopicRole
+  /** The agent or table that it belongs to; `undefined` where it belongs to no single one. */
+  readonly owner: string | undefined
+  /** Made and named by Millrace, not in the app file. */
+  readonly internal: boolean
+  /** `undefined` when this client may not see them. */
+  readonly settings: TopicSettings | undefined
+}
+
+/** How to reset. */
+export interface ResetRequest {
+  /** Where input topics are read from: their first record, none of those there, or those that are not older than a time. */
+  readonly to: 'beginning' | 'end' | { readonly timestampMs: number }
+  /** Topics that are fed from outside, by name or as `@` and the agent whose own they are. */
+  readonly inputs: readonly string[]
+  /** Topics that agents of the app write. */
+  readonly intermediates: readonly string[]
+  /** Delete dead letters, and what is known of their replays. */
+  readonly deadLetters: boolean
+}
+
+export interface ResetPlan {
   /** Whose committed offsets go. */
   readonly groupId: string
-  /** Changelogs, repartition topics, replies. */
-  readonly topics: readonly string[]
+  /** Every topic of the app, also those that stay. */
+  readonly topics: readonly ResetTopic[]
   /** Absolute path of the local store. */
   readonly storeDirectory: string | undefined
+  /** What to know before agreeing, as sentences. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * What becomes of one topic. `rewind`: it is read again, from `offsets` or, without any, from its beginning. `skip`: it
+ * stays and is read on from `offsets`, its end. `ask`: it has records, and whether they come from outside (to be read
+ * again) or from agents (which write them again) has to be said.
+ */
+export interface ResetTopic {
+  readonly name: string
+  readonly role: TopicRole
+  readonly action: 'rewind' | 'skip' | 'delete' | 'keep' | 'ask'
+  /** How many are there, compacted ones counted. */
+  readonly records: number
+  readonly offsets: readonly PartitionPosition[]
 }
 
 /** An app as listings and the banner show it. */

@@ -66,10 +66,15 @@ export class SimulatedTransport implements Transport {
     const wire = this.#wire
     return {
       topics: (names) => request(wire, 'topics', () => admin.topics(names)),
+      topicSettings: (names) => request(wire, 'topic settings', () => admin.topicSettings(names)),
+      brokers: () => request(wire, 'brokers', () => admin.brokers()),
       createTopics: (specs) => request(wire, 'create topics', () => admin.createTopics(specs)),
       deleteTopics: (names) => request(wire, 'delete topics', () => admin.deleteTopics(names)),
       offsets: (partitions, isolation) => request(wire, 'offsets', () => admin.offsets(partitions, isolation)),
+      offsetsAt: (partitions, timestampMs) =>
+        request(wire, 'offsets', () => admin.offsetsAt(partitions, timestampMs)),
       committed: (groupId, partitions) => request(wire, 'committed', () => admin.committed(groupId, partitions)),
+      commit: (groupId, offsets) => request(wire, 'commit', () => admin.commit(groupId, offsets)),
       members: (groupId) => request(wire, 'members', () => admin.members(groupId)),
       deleteGroup: (groupId) => request(wire, 'delete group', () => admin.deleteGroup(groupId)),
       close: () => admin.close(),

@@ -1,5 +1,12 @@
-import { MillraceError, type CommandLineClient, type ResetScope } from '@millrace/core'
-import { option } from '../arguments/grammar.ts'
+import {
+  MillraceError,
+  type CommandLineClient,
+  type ResetPlan,
+  type ResetRequest,
+  type ResetTopic,
+} from '@millrace/core'
+import { option, type ParameterValues } from '../arguments/grammar.ts'
+import { readPlace } from '../arguments/read-place.ts'
 import { confirm } from '../output/confirm.ts'
 import { withClient, type Command, type CommandContext } from './command-context.ts'
 
@@ -7,10 +14,26 @@ import { withClient, type Command, type CommandContext } from './command-context
 export const resetCommand: Command = {
   grammar: {
     name: 'reset',
-    describe: 'Delete committed offsets, tables and internal topics, so that the app begins anew; sources are kept',
+    describe: 'Make the app begin anew: empty tables, input topics read again; nothing that others wrote is deleted',
     options: [
       option('yes', { type: 'boolean', aliases: ['y'], default: false, describe: 'Do not ask' }),
-      option('dry-run', { type: 'boolean', default: false, describe: 'Only list what would be deleted' }),
+      option('dry-run', { type: 'boolean', default: false, describe: 'Only list what would happen' }),
+      option('to', {
+        type: 'string',
+        default: 'beginning',
+        describe: 'Where input topics are read from: beginning, end, a time (2026-03-01T08:00Z), or how long ago (6h)',
+      }),
+      option('input', {
+        type: 'list',
+        completes: 'targets',
+        describe: 'A topic (or @agent: its own topic) that is fed from outside; may be repeated',
+      }),
+      option('intermediate', {
+        type: 'list',
+        completes: 'targets',
+        describe: 'A topic (or @agent) that agents of the app write: passed over to its end; may be repeated',
+      }),
+      option('dead-letters', { type: 'boolean', default: false, describe: 'Delete dead letters too' }),
     ],
     positionals: [],
     showsSettings: false,
@@ -20,27 +43,43 @@ export const resetCommand: Command = {
 }
 
 async function reset(context: CommandContext, client: CommandLineClient): Promise<number> {
-  const { app, cli, values, json } = context
-  const scope = await client.resetScope()
-  const rows = rowsOf(scope)
+  const { app, cli, values, json, clock } = context
+  const plan = await client.resetPlan(requestOf(values, clock.now()))
+  const rows = rowsOf(plan)
   if (values['dry-run'] === true) {
-    if (json) cli.json(rows)
-    else cli.table(rows)
+    tell(plan, context)
     return 0
   }
   await refuseMembers(app.id, client)
-  if (values['yes'] !== true) {
-    if (!json) cli.table(rows)
-    const question = `Delete ${rows.length === 1 ? 'this' : `these ${rows.length}`} of the app "${app.id}"?`
-    if (!(await confirm(question, context))) {
-      cli.say('Nothing was deleted.')
+  if (values['yes'] !== true && isDecided(plan)) {
+    if (!json) tell(plan, context)
+    if (!(await confirm(`Reset the app "${app.id}" like this?`, context))) {
+      cli.say('Nothing was changed.')
       return 1
     }
   }
-  await client.reset(scope)
+  await client.reset(plan)
   if (json) cli.json(rows)
-  else cli.say(`The app "${app.id}" begins anew: ${told(scope)} deleted.`)
+  else cli.say(`The app "${app.id}" begins anew: ${told(plan)}.`)
   return 0
+}
+
+function requestOf(values: ParameterValues, nowMs: number): ResetRequest {
+  return {
+    to: readPlace('--to', String(values['to']), nowMs),
+    inputs: listOf(values['input']),
+    intermediates: listOf(values['intermediate']),
+    deadLetters: values['dead-letters'] === true,
+  }
+}
+
+function listOf(value: ParameterValues[string]): readonly string[] {
+  return typeof value === 'object' ? value : []
+}
+
+/** Otherwise `reset` refuses, and a question would be for nothing. */
+function isDecided({ topics }: ResetPlan): boolean {
+  return topics.every(({ action }) => action !== 'ask')
 }
 
 /** Before the question: an answer would be for nothing. `reset` itself looks again. */
@@ -54,16 +93,68 @@ async function refuseMembers(appId: string, client: CommandLineClient): Promise<
   )
 }
 
-function rowsOf({ groupId, topics, storeDirectory }: ResetScope): readonly { readonly name: string; kind: string }[] {
+interface ResetRow {
+  readonly name: string
+  readonly kind: string
+  readonly action: ResetTopic['action']
+  readonly records: number | null
+  /** Where the group goes on; empty where nothing is committed. */
+  readonly offsets: readonly { readonly partition: number; readonly offset: number }[]
+}
+
+function rowsOf({ groupId, topics, storeDirectory }: ResetPlan): readonly ResetRow[] {
+  const row = (name: string, kind: string): ResetRow => ({ name, kind, action: 'delete', records: null, offsets: [] })
   return [
-    { name: groupId, kind: 'committed offsets' },
-    ...topics.map((name) => ({ name, kind: 'topic' })),
-    ...(storeDirectory === undefined ? [] : [{ name: storeDirectory, kind: 'store' }]),
+    row(groupId, 'committed offsets'),
+    ...topics.map((topic) => ({
+      name: topic.name,
+      kind: kindOf(topic),
+      action: topic.action,
+      records: topic.records,
+      offsets: topic.offsets.map(({ partition, offset }) => ({ partition, offset })),
+    })),
+    ...(storeDirectory === undefined ? [] : [row(storeDirectory, 'store')]),
   ]
 }
 
-function told({ topics, storeDirectory }: ResetScope): string {
-  const store = storeDirectory === undefined ? '' : ' and the local store'
-  const count = topics.length === 1 ? '1 topic' : `${topics.length} topics`
-  return store === '' ? `committed offsets and ${count}` : `committed offsets, ${count}${store}`
+function kindOf({ role, action }: ResetTopic): string {
+  if (action === 'rewind') return 'input'
+  if (action === 'skip') return 'intermediate'
+  return role === 'inbox' ? "agent's own" : role
+}
+
+function tell(plan: ResetPlan, { cli, json }: CommandContext): void {
+  const rows = rowsOf(plan)
+  if (json) cli.json(rows)
+  else cli.table(rows.map(shownRow))
+  for (const warning of plan.warnings) cli.say(`${cli.color.yellow('Note:')} ${warning}`)
+}
+
+function shownRow({ name, kind, action, records, offsets }: ResetRow): Readonly<Record<string, unknown>> {
+  return { name, kind, 'what happens': happens(action, offsets.length > 0), records: records ?? undefined }
+}
+
+function happens(action: ResetTopic['action'], toOffsets: boolean): string {
+  switch (action) {
+    case 'rewind':
+      return toOffsets ? 'read again from the place given' : 'read again from the beginning'
+    case 'skip':
+      return 'kept; what is there is passed over'
+    case 'delete':
+      return 'deleted'
+    case 'keep':
+      return 'kept'
+    case 'ask':
+      return 'to be said: --input or --intermediate'
+  }
+}
+
+function told({ topics, storeDirectory }: ResetPlan): string {
+  const count = (action: ResetTopic['action']): string => {
+    const number = topics.filter((topic) => topic.action === action).length
+    return number === 1 ? '1 topic' : `${number} topics`
+  }
+  const store = storeDirectory === undefined ? '' : ', and the local store'
+  const skipped = topics.some(({ action }) => action === 'skip') ? `, ${count('skip')} passed over` : ''
+  return `committed offsets and ${count('delete')} deleted${store}; ${count('rewind')} to be read again${skipped}`
 }

@@ -1,41 +1,100 @@
+import { formatDuration, type AppTopic, type TopicDescription, type TopicSettings } from '@millrace/core'
 import { withClient, type Command } from './command-context.ts'
 
 /** `topics`: the topics that the app uses, and what the broker has of them. */
 export const topicsCommand: Command = {
   grammar: {
     name: 'topics',
-    describe: 'List the topics of the app, with their partitions on the broker',
+    describe: 'List the topics of the app, with what the broker has of them and how long it keeps it',
     options: [],
     positionals: [],
     showsSettings: false,
   },
   logsToOutput: false,
   run: async ({ app, cli, json }) => {
-    const declared = app.describe().topics
-    const onBroker = new Map(
-      (await withClient(app, (client) => client.topics())).map((topic) => [topic.name, topic.partitions]),
-    )
-    const rows = declared.map(({ name, partitions, key, value, internal }) => ({
-      name,
-      partitions: onBroker.get(name) ?? null,
-      declared: partitions ?? null,
-      key: key ?? null,
-      value: value ?? null,
-      internal,
-    }))
+    const rows = rowsOf(app.describe().topics, await withClient(app, (client) => client.appTopics()))
     if (json) cli.json(rows)
     else if (rows.length === 0) cli.say(`The app "${app.id}" has no topics.`)
     else {
       cli.table(
-        rows.map(({ name, partitions, key, value, internal }) => ({
+        rows.map(({ name, partitions, key, value, cleanup, retentionMs, role }) => ({
           name,
           partitions: partitions ?? 'missing',
           key: key ?? '',
           value: value ?? '',
-          kind: internal ? 'internal' : 'declared',
+          cleanup: cleanup === null ? '' : shownCleanup(cleanup, retentionMs),
+          kind: role ?? '',
         })),
       )
     }
     return 0
   },
+}
+
+interface TopicRow {
+  readonly name: string
+  /** On the broker; `null` when it is not there. */
+  readonly partitions: number | null
+  readonly declared: number | null
+  readonly key: string | null
+  readonly value: string | null
+  readonly internal: boolean
+  /** What it is to the app; `null` when it is not there. */
+  readonly role: AppTopic['role'] | null
+  /** `cleanup.policy`; `null` when it is not there or cannot be seen. */
+  readonly cleanup: readonly string[] | null
+  /** `null` also for ever. */
+  readonly retentionMs: number | null
+  readonly replicas: number | null
+}
+
+/** Those that the app file names, as declared there, then those that Millrace has made for it. */
+function rowsOf(declared: readonly TopicDescription[], found: readonly AppTopic[]): readonly TopicRow[] {
+  const names = new Set(declared.map(({ name }) => name))
+  return [
+    ...declared.map(({ name, partitions, key, value, internal }) => ({
+      name,
+      ...onBroker(found.find((topic) => topic.name === name)),
+      declared: partitions ?? null,
+      key: key ?? null,
+      value: value ?? null,
+      internal,
+    })),
+    ...found
+      .filter(({ name }) => !names.has(name))
+      .map((topic) => ({
+        name: topic.name,
+        ...onBroker(topic),
+        declared: null,
+        key: null,
+        value: null,
+        internal: topic.internal,
+      })),
+  ]
+}
+
+function onBroker(
+  topic: AppTopic | undefined,
+): Pick<TopicRow, 'partitions' | 'role' | 'cleanup' | 'retentionMs' | 'replicas'> {
+  const settings = topic?.settings
+  return {
+    partitions: topic?.partitions ?? null,
+    role: topic?.role ?? null,
+    cleanup: settings === undefined ? null : cleanupOf(settings),
+    retentionMs: settings?.expires === true ? (settings.retentionMs ?? null) : null,
+    replicas: settings?.replicas ?? null,
+  }
+}
+
+function cleanupOf({ compacted, expires }: TopicSettings): readonly string[] {
+  return [...(compacted ? ['compact'] : []), ...(expires ? ['delete'] : [])]
+}
+
+function shownCleanup(cleanup: readonly string[], retentionMs: number | null): string {
+  if (cleanup.length === 0) return 'none'
+  return cleanup
+    .map((policy) =>
+      policy === 'delete' && retentionMs !== null ? `delete after ${formatDuration(retentionMs)}` : policy,
+    )
+    .join(', ')
 }

@@ -2,7 +2,9 @@ import { isMillraceError, toError, type CommandLineApp } from '@millrace/core'
 import { ownVersion } from '../own-version.ts'
 import { checkEnvironment, checkNode, checkPackages } from './check-machine.ts'
 import { checkDirectories, checkPort, checkStores } from './check-place.ts'
-import { checkChangelogs, count, checkTables, checkTopics } from './check-topics.ts'
+import { checkReplicas } from './check-replicas.ts'
+import { checkRetention, type Alter } from './check-retention.ts'
+import { count, checkTables, checkTopics } from './check-topics.ts'
 import { note, ok, wrong, type Finding } from './finding.ts'
 
 export interface Surroundings {
@@ -42,6 +44,8 @@ async function checkBroker(
     const client = await app.client()
     try {
       const existing = new Map((await client.topics()).map(({ name, partitions }) => [name, partitions]))
+      const topics = await client.appTopics()
+      const alter = alterOn(description.broker)
       const members = await client.members()
       const workers = members.length === 0 ? 'No worker of the app runs.' : `Workers that run: ${members.length}.`
       return {
@@ -50,7 +54,8 @@ async function checkBroker(
           ok('broker', `${description.broker} answers. ${workers}`),
           ...checkTopics(description.topics, existing),
           ...checkTables(description, existing),
-          ...checkChangelogs(description, existing),
+          ...checkRetention(topics, alter),
+          ...checkReplicas(topics, await client.brokers(), alter),
         ],
       }
     } finally {
@@ -65,6 +70,15 @@ async function checkBroker(
       ],
     }
   }
+}
+
+/** A local log has no tool of its own for that; a topic of the app's is made again as it should be. */
+function alterOn(broker: string): Alter {
+  return broker.startsWith('kafka:')
+    ? (topic, setting, value) =>
+        `kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${value}`
+    : (topic, setting, value) =>
+        `Make ${topic} anew with ${setting}=${value}; millrace reset does that for what is derived.`
 }
 
 function failed(name: string, thrown: unknown): Finding {

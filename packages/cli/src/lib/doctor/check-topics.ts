@@ -76,22 +76,6 @@ export function checkTables(
   return [ok('tables', `${count(kept.length, 'table')} partitioned as the topics are.`)]
 }
 
-/** Changelogs lose rows when they are not compacted. What settings topics have no transport tells, so far. */
-export function checkChangelogs(
-  { tables, broker }: Pick<AppDescription, 'tables' | 'broker'>,
-  existing: PartitionCounts,
-): readonly Finding[] {
-  const there = tables.map(({ changelog }) => changelog).filter((changelog) => existing.has(changelog))
-  if (there.length === 0 || !broker.startsWith('kafka:')) return []
-  return [
-    note(
-      'changelogs',
-      `Not looked at: whether ${there.join(', ')} ${there.length === 1 ? 'is' : 'are'} compacted.`,
-      'If they were made by hand: kafka-configs.sh --entity-type topics --entity-name NAME --describe must say cleanup.policy=compact.',
-    ),
-  ]
-}
-
 /** `1 topic`, `2 topics`. */
 export function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { commandLine, MillraceError, type AppDescription, type RunningPlace } from '@millrace/core'
 import { describe, expect, test } from 'vitest'
-import { fakeApp, type FakeOptions } from '../../fixtures/fake-app.ts'
+import { fakeApp, fakeTopic, type FakeOptions } from '../../fixtures/fake-app.ts'
 import { runHere } from '../../fixtures/run-here.ts'
 import { runMillrace } from '../../fixtures/run-millrace.ts'
 import { ownVersion } from '../own-version.ts'
 import { checkNode } from './check-machine.ts'
 import { checkDirectories, checkPort } from './check-place.ts'
-import { checkChangelogs, checkTables, checkTopics } from './check-topics.ts'
+import { checkTables, checkTopics } from './check-topics.ts'
 
 const place: RunningPlace = {
   web: { enabled: false, host: '127.0.0.1', port: 0 },
@@ -49,6 +49,23 @@ describe('doctor', () => {
       expect.objectContaining({ name: 'broker', detail: expect.stringContaining('kafka://far:9092') }),
     ])
     expect((await doctor(options)).stdout).toContain('2 things are wrong.')
+  })
+
+  test('settings of topics, on Kafka with the command that mends them', async () => {
+    const changelog = fakeTopic('fake-word_counts-changelog', {
+      role: 'changelog',
+      owner: 'word_counts',
+      internal: true,
+      settings: { replicas: 1 },
+    })
+    const options = { topics: [changelog], brokers: 3 }
+    const { code, stdout } = await doctor(options, ['--broker', 'kafka://far:9092'])
+    expect(code).toBe(1)
+    expect(stdout).toMatch(
+      /wrong +retention .*word_counts.*cleanup\.policy=delete.*\n.*kafka-configs\.sh .*--entity-name fake-word_counts-changelog --add-config cleanup\.policy=compact/,
+    )
+    expect(stdout).toMatch(/wrong +replicas .*one copy of fake-word_counts-changelog on 3 brokers/)
+    expect((await doctor(options)).stdout).toContain('millrace reset')
   })
 
   test('a store of another version that the app would use is wrong', async () => {
@@ -134,13 +151,6 @@ describe('its checks', () => {
     expect(checkTables({ agents: [agent('posts', 'clicks')], tables: [table(partitions)], topics }, counts)).toEqual([
       expect.objectContaining({ name: 'tables', status }),
     ])
-  })
-
-  test('that changelogs are compacted cannot be seen on Kafka, and is said to be so', () => {
-    const tables = [table(4)]
-    expect(checkChangelogs({ tables, broker: 'kafka://a' }, new Map([['log', 4]]))).toMatchObject([{ status: 'note' }])
-    expect(checkChangelogs({ tables, broker: 'kafka://a' }, new Map())).toEqual([])
-    expect(checkChangelogs({ tables, broker: 'embedded:' }, new Map([['log', 4]]))).toEqual([])
   })
 
   test('a port that is taken', async () => {

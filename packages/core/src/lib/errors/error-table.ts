@@ -202,6 +202,10 @@ export const errorTable = {
     title: 'A changelog has rows but the source has no committed offsets',
     fix: 'Use millrace reset to start over, or restore the committed offsets of the group.',
   },
+  CHANGELOG_LOSES_ROWS: {
+    title: 'The broker deletes rows of a changelog',
+    fix: 'Set cleanup.policy=compact on the topic named, with the command in the message. Rows that are gone already come back only with millrace reset.',
+  },
   ROW_UNDECODABLE: {
     title: 'A table row cannot be decoded',
     fix: 'Give the table a migrate function, or the codec it was written with.',
@@ -225,6 +229,10 @@ export const errorTable = {
   },
   WORKER_FAILED: { title: 'The worker has stopped because of an error', fix: 'See the cause.' },
   PORT_IN_USE: { title: 'The port is in use', fix: 'Choose another with web.port, --web-port or MILLRACE_WEB_PORT.' },
+  RESET_UNFINISHED: {
+    title: 'The reset stopped half-way',
+    fix: 'Remove the cause and run millrace reset again before a worker starts.',
+  },
   APP_NOT_FOUND: {
     title: 'The app cannot be loaded',
     fix: 'Give its file with -A path[:export], MILLRACE_APP, or "millrace": { "app": … } in package.json.',

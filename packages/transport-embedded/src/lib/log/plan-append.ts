@@ -1,9 +1,7 @@
 import { MillraceError, partitionKey, type OutgoingRecord, type SendOutcome } from '@millrace/core'
 import type { LogReads, LogWrites, StoredTopic } from './log-backend.ts'
 import { recordSize } from './record-size.ts'
-
-/** Kafka's default of `max.message.bytes`. */
-const DEFAULT_MAX_MESSAGE_BYTES = 1_048_588
+import { numericSetting } from './topic-settings.ts'
 
 interface PartitionAppend {
   readonly topic: StoredTopic
@@ -63,7 +61,7 @@ function refusal(record: OutgoingRecord, topic: StoredTopic | undefined): Millra
     )
   }
   const bytes = recordSize(record)
-  const most = Number(topic.config['max.message.bytes'] ?? DEFAULT_MAX_MESSAGE_BYTES)
+  const most = numericSetting(topic, 'max.message.bytes')
   if (bytes <= most) return undefined
   return new MillraceError(
     'RECORD_TOO_LARGE',

@@ -1,6 +1,7 @@
 import type { LmdbBackend } from '../durable/lmdb-backend.ts'
 import type { LmdbContents } from '../durable/lmdb-contents.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
+import { numericSetting } from '../log/topic-settings.ts'
 import { MergedRows } from './merged-rows.ts'
 import { survives, type CompactionRule } from './survives.ts'
 
@@ -13,8 +14,6 @@ const RECORDS_A_PASS = 200_000
 
 /** A pass over less than this is not worth its while. */
 const MIN_DIRTY_RECORDS = 1000
-
-const DEFAULT_DELETE_RETENTION_MS = 86_400_000
 
 export interface CompactOptions {
   readonly now: number
@@ -54,7 +53,7 @@ export async function compactPartition(
   const rule: CompactionRule = {
     last,
     cleanedTo,
-    tombstonesBefore: options.now - Number(topic.config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS),
+    tombstonesBefore: options.now - numericSetting(topic, 'delete.retention.ms'),
   }
   let kept = 0
   for (let base = start; base < to;) {

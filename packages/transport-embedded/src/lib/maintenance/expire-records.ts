@@ -1,9 +1,8 @@
 import type { LmdbBackend } from '../durable/lmdb-backend.ts'
+import type { StoredTopic } from '../log/log-backend.ts'
+import { numericSetting } from '../log/topic-settings.ts'
 
 const ROWS_A_STEP = 256
-
-/** Kafka's default of `retention.ms`: seven days. */
-const DEFAULT_RETENTION_MS = 604_800_000
 
 export interface ExpireOptions {
   readonly now: number
@@ -23,14 +22,14 @@ export async function expireRecords(
       return (
         topic !== undefined &&
         start < end &&
-        contents.frame(topic, at.partition, start).appendedAt < horizon(topic.config, options.now)
+        contents.frame(topic, at.partition, start).appendedAt < horizon(topic, options.now)
       )
     })
     if (!more) return
     await backend.change('quiet', (contents) => {
       const topic = contents.topic(at.topic)
       if (topic === undefined) return
-      const before = horizon(topic.config, options.now)
+      const before = horizon(topic, options.now)
       let { start } = contents.bounds(topic, at.partition)
       const { end } = contents.bounds(topic, at.partition)
       for (let rows = 0; start < end && rows < ROWS_A_STEP; rows++) {
@@ -45,7 +44,7 @@ export async function expireRecords(
   }
 }
 
-function horizon(config: Readonly<Record<string, string>>, now: number): number {
-  const retentionMs = Number(config['retention.ms'] ?? DEFAULT_RETENTION_MS)
+function horizon(topic: StoredTopic, now: number): number {
+  const retentionMs = numericSetting(topic, 'retention.ms')
   return retentionMs < 0 ? -Infinity : now - retentionMs
 }

@@ -1,5 +1,6 @@
 import { toError, type Clock, type Logger, type Scheduled } from '@millrace/core'
 import type { LmdbBackend } from '../durable/lmdb-backend.ts'
+import { cleanupOf } from '../log/topic-settings.ts'
 import { compactPartition } from './compact-partition.ts'
 import { expireRecords } from './expire-records.ts'
 
@@ -60,12 +61,12 @@ export class Housekeeper {
   async #clean(): Promise<void> {
     const { backend, clock } = this.#deps
     const options = { now: clock.now(), force: false, pause: () => this.#pause() }
-    for (const { name, partitions, config } of backend.look((contents) => contents.topics())) {
-      const policy = config['cleanup.policy'] ?? 'delete'
-      for (let partition = 0; partition < partitions; partition++) {
-        const at = { topic: name, partition }
-        if (policy.includes('delete')) await expireRecords(backend, at, options)
-        if (policy.includes('compact')) await compactPartition(backend, at, options)
+    for (const topic of backend.look((contents) => contents.topics())) {
+      const { compacted, expires } = cleanupOf(topic)
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        const at = { topic: topic.name, partition }
+        if (expires) await expireRecords(backend, at, options)
+        if (compacted) await compactPartition(backend, at, options)
       }
     }
   }

@@ -6,14 +6,18 @@ import {
   type MemberInfo,
   type Isolation,
   type PartitionOffsets,
+  type PartitionPosition,
   type TopicInfo,
   type TopicPartition,
+  type TopicSettings,
   type TopicSpec,
 } from '@millrace/core'
 import type { LogReads, StoredTopic } from '../log/log-backend.ts'
+import { topicSettings } from '../log/topic-settings.ts'
 import { checkTopic } from './check-topic.ts'
 import { Lifespan } from './lifespan.ts'
 import type { PartContext } from './part-context.ts'
+import { offsetAt } from './offset-at.ts'
 import { partitionOffsets } from './partition-offsets.ts'
 
 /** Topics and offsets of a local log. */
@@ -32,6 +36,16 @@ export class LogAdmin implements Admin {
         (names === undefined ? log.topics() : names.flatMap((name) => log.topic(name) ?? [])).map(topicInfo),
       ),
     )
+  }
+
+  topicSettings(names: readonly string[]): Promise<readonly TopicSettings[]> {
+    return this.#lifespan.run(async () =>
+      this.#context.backend.read((log) => names.flatMap((name) => log.topic(name) ?? []).map(topicSettings)),
+    )
+  }
+
+  brokers(): Promise<number> {
+    return this.#lifespan.run(async () => 1)
   }
 
   createTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -60,12 +74,32 @@ export class LogAdmin implements Admin {
     return this.#lifespan.run(async () => partitionOffsets(this.#context.backend, partitions))
   }
 
+  offsetsAt(partitions: readonly TopicPartition[], timestampMs: number): Promise<readonly PartitionPosition[]> {
+    return this.#lifespan.run(async () => {
+      const positions: PartitionPosition[] = []
+      for (const bounds of partitionOffsets(this.#context.backend, partitions))
+        positions.push(await offsetAt(this.#context.backend, bounds, timestampMs))
+      return positions
+    })
+  }
+
   committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
     return this.#lifespan.run(async () =>
       this.#context.backend.read((log) =>
         partitions.flatMap(({ topic, partition }) => log.committedOffset(groupId, topic, partition) ?? []),
       ),
     )
+  }
+
+  commit(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
+    return this.#lifespan.run(async () => {
+      // Also throws for topics and partitions that are not there.
+      partitionOffsets(this.#context.backend, offsets)
+      await this.#context.backend.write('groups', (log) => {
+        this.#requireEmpty(log, groupId)
+        for (const offset of offsets) log.putCommitted(groupId, offset)
+      })
+    })
   }
 
   members(groupId: string): Promise<readonly MemberInfo[]> {
@@ -75,12 +109,7 @@ export class LogAdmin implements Admin {
   deleteGroup(groupId: string): Promise<void> {
     return this.#lifespan.run(() =>
       this.#context.backend.write('groups', (log) => {
-        const [member] = this.#alive(log, groupId)
-        if (member !== undefined)
-          throw new MillraceError(
-            'GROUP_NOT_EMPTY',
-            `Group "${groupId}" has members: ${member.id} on ${member.host}, for one.`,
-          )
+        this.#requireEmpty(log, groupId)
         log.dropGroup(groupId)
       }),
     )
@@ -93,6 +122,15 @@ export class LogAdmin implements Admin {
 
   kill(): void {
     this.#lifespan.kill()
+  }
+
+  #requireEmpty(log: LogReads, groupId: string): void {
+    const [member] = this.#alive(log, groupId)
+    if (member === undefined) return
+    throw new MillraceError(
+      'GROUP_NOT_EMPTY',
+      `Group "${groupId}" has members: ${member.id} on ${member.host}, for one.`,
+    )
   }
 
   /** Nobody may be left to throw out the members of processes that were killed, so they do not count here. */

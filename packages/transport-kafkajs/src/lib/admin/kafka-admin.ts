@@ -5,19 +5,24 @@ import {
   type MemberInfo,
   type Isolation,
   type PartitionOffsets,
+  type PartitionPosition,
   type TopicInfo,
   type TopicPartition,
+  type TopicSettings,
   type TopicSpec,
 } from '@millrace/core'
 import type { TopicView } from '../cluster/cluster-view.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { areLed, partitionOffsets } from '../cluster/partition-offsets.ts'
-import { PassingError, retrying } from '../cluster/retrying.ts'
-import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { areLed, offsetsAt, partitionOffsets, requirePartition } from '../cluster/partition-offsets.ts'
+import { checkCode, PassingError, retrying } from '../cluster/retrying.ts'
+import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { describeConfigsRequest } from '../wire/requests/describe-configs.ts'
 import { deleteGroupRequest, describeGroupRequest } from '../wire/requests/groups.ts'
+import { offsetCommitRequest } from '../wire/requests/offset-commit.ts'
 import { createTopicsRequest, deleteTopicsRequest, type TopicResult } from '../wire/requests/topics.ts'
+import { SETTING_NAMES, topicSettings } from './topic-settings.ts'
 
 /** How long the controller may take over topics. */
 const TOPICS_TIMEOUT_MS = 10_000
@@ -37,6 +42,31 @@ export class KafkaAdmin implements Admin {
     if (names?.length === 0) return []
     const found = await this.#retrying('topics could not be looked up', () => view.describe(names))
     return found.map(({ name, id, leaders }) => ({ name, id, partitions: leaders.length }))
+  }
+
+  async topicSettings(names: readonly string[]): Promise<readonly TopicSettings[]> {
+    this.#closing.signal.throwIfAborted()
+    if (names.length === 0) return []
+    const { view } = this.#context
+    return this.#retrying('settings of topics could not be looked up', async () => {
+      // Only those that are there: Kafka would say of the others that they may not be seen, if not everything may.
+      const replicas = new Map((await view.describe(names)).map((topic) => [topic.name, topic.replicas]))
+      if (replicas.size === 0) return []
+      const link = await view.anyLink()
+      const described = await link.send(describeConfigsRequest([...replicas.keys()], SETTING_NAMES))
+      return described.flatMap(({ topic, errorCode, config }) => {
+        if (errorCode === KafkaCode.unknownTopicOrPartition) return []
+        checkCode(errorCode, `The settings of topic "${topic}" could not be looked up.`, 'TOPIC_INVALID')
+        return [topicSettings(topic, config, replicas.get(topic) ?? 1)]
+      })
+    })
+  }
+
+  async brokers(): Promise<number> {
+    this.#closing.signal.throwIfAborted()
+    const { view } = this.#context
+    await this.#retrying('the cluster could not be looked up', () => view.refresh())
+    return view.brokers
   }
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -102,9 +132,37 @@ export class KafkaAdmin implements Admin {
     return partitionOffsets(this.#context, partitions, isolation, this.#closing.signal)
   }
 
+  async offsetsAt(partitions: readonly TopicPartition[], timestampMs: number): Promise<readonly PartitionPosition[]> {
+    return offsetsAt(this.#context, partitions, timestampMs, this.#closing.signal)
+  }
+
   async committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
     this.#closing.signal.throwIfAborted()
     return committedOffsets(this.#context, { groupId, partitions, stable: false }, this.#closing.signal)
+  }
+
+  async commit(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
+    this.#closing.signal.throwIfAborted()
+    if (offsets.length === 0) return
+    const { view } = this.#context
+    const coordinator = this.#coordinator(groupId)
+    await this.#retrying(`offsets of group "${groupId}" could not be committed`, async () => {
+      await view.ensure([...new Set(offsets.map(({ topic }) => topic))])
+      // Kafka would set those of the others.
+      for (const partition of offsets) requirePartition(view, partition)
+      const nobody = { groupId, generation: -1, memberId: '', instanceId: undefined }
+      for (const { topic, partition, errorCode } of await coordinator.send(offsetCommitRequest(nobody, offsets))) {
+        if (isMembershipLost(errorCode))
+          throw new MillraceError(
+            'GROUP_NOT_EMPTY',
+            `Group "${groupId}" has members: its offsets are theirs to commit.`,
+          )
+        coordinator.check(
+          errorCode,
+          `The offset of ${topic}/${partition} could not be committed in group "${groupId}".`,
+        )
+      }
+    })
   }
 
   async members(groupId: string): Promise<readonly MemberInfo[]> {

@@ -9,6 +9,8 @@ export interface TopicView {
   readonly id: string
   /** Node id of each partition's leader; -1 while there is none. */
   readonly leaders: readonly number[]
+  /** Copies of the partition that has fewest. */
+  readonly replicas: number
 }
 
 /**
@@ -35,6 +37,11 @@ export class ClusterView {
 
   node(nodeId: number): BrokerAddress | undefined {
     return this.#nodes.get(nodeId)
+  }
+
+  /** Brokers that were up at the last look. */
+  get brokers(): number {
+    return this.#nodes.size
   }
 
   topic(name: string): TopicView | undefined {
@@ -150,7 +157,8 @@ function topicView(topic: MetadataTopic): TopicView | MillraceError | undefined 
   }
   const leaders: number[] = new Array<number>(topic.partitions.length).fill(-1)
   for (const { partition, leader } of topic.partitions) leaders[partition] = leader
-  return { name: topic.name, id: topic.id, leaders }
+  const replicas = topic.partitions.reduce((fewest, partition) => Math.min(fewest, partition.replicas), Infinity)
+  return { name: topic.name, id: topic.id, leaders, replicas }
 }
 
 /** Reads `host:port`; throws `BROKER_URL_INVALID`. */

@@ -4,10 +4,11 @@ import {
   partitionKey,
   type Isolation,
   type PartitionOffsets,
+  type PartitionPosition,
   type TopicPartition,
 } from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
-import { listOffsetsRequest } from '../wire/requests/list-offsets.ts'
+import { listOffsetsRequest, type OffsetWanted } from '../wire/requests/list-offsets.ts'
 import type { PartContext } from './part-context.ts'
 import { checkCode, isPassing, PassingError, retrying } from './retrying.ts'
 
@@ -29,6 +30,28 @@ export async function partitionOffsets(
     return { topic, partition, beginning: beginnings.get(key) ?? 0, end: ends.get(key) ?? 0 }
   })
 }
+
+/** Where the first record is that is not older than `timestampMs`; the end where there is none. Rejects as `partitionOffsets` does. */
+export async function offsetsAt(
+  context: OffsetsContext,
+  partitions: readonly TopicPartition[],
+  timestampMs: number,
+  signal: AbortSignal,
+): Promise<readonly PartitionPosition[]> {
+  const isolation = 'read-uncommitted'
+  const [found, ends] = await Promise.all([
+    listOffsets(context, partitions, { which: { timestampMs }, isolation }, signal),
+    listOffsets(context, partitions, { which: 'end', isolation }, signal),
+  ])
+  return partitions.map(({ topic, partition }) => {
+    const key = partitionKey({ topic, partition })
+    const offset = found.get(key) ?? NONE
+    return { topic, partition, offset: offset === NONE ? (ends.get(key) ?? 0) : offset }
+  })
+}
+
+/** What Kafka answers where no record is young enough. */
+const NONE = -1
 
 /** Throws `TOPIC_MISSING` or `PARTITION_MISSING` for a partition that the view says is not there. */
 export function requirePartition(view: PartContext['view'], { topic, partition }: TopicPartition): void {
@@ -57,7 +80,7 @@ export async function areLed(context: OffsetsContext, partitions: readonly Topic
 }
 
 interface OffsetQuestion {
-  readonly which: 'beginning' | 'end'
+  readonly which: OffsetWanted
   readonly isolation: Isolation
 }
 

@@ -41,6 +41,7 @@ export type ApiName =
   | 'addOffsetsToTxn'
   | 'endTxn'
   | 'txnOffsetCommit'
+  | 'describeConfigs'
   | 'deleteGroups'
 
 /** All of them; Kafka 2.8 is the oldest that has every one, 4.x has them all. */
@@ -64,5 +65,6 @@ export const APIS: Readonly<Record<ApiName, Api>> = {
   addOffsetsToTxn: api('AddOffsetsToTxn', 25, 2),
   endTxn: api('EndTxn', 26, 2),
   txnOffsetCommit: api('TxnOffsetCommit', 28, 2),
+  describeConfigs: api('DescribeConfigs', 32, 2),
   deleteGroups: api('DeleteGroups', 42, 1),
 }

@@ -29,10 +29,14 @@ class AskedTransport extends LeasedTransport {
     const inner = super.admin()
     return {
       topics: (names) => inner.topics(names),
+      topicSettings: (names) => inner.topicSettings(names),
+      brokers: () => inner.brokers(),
       createTopics: (specs) => inner.createTopics(specs),
       deleteTopics: (names) => inner.deleteTopics(names),
       offsets: (partitions, isolation) => this.#ask('bounds', () => inner.offsets(partitions, isolation)),
+      offsetsAt: (partitions, timestampMs) => inner.offsetsAt(partitions, timestampMs),
       committed: (groupId, partitions) => inner.committed(groupId, partitions),
+      commit: (groupId, offsets) => inner.commit(groupId, offsets),
       members: (groupId) => inner.members(groupId),
       deleteGroup: (groupId) => inner.deleteGroup(groupId),
       close: () => inner.close(),

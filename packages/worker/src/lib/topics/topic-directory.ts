@@ -1,15 +1,18 @@
 import {
   type Admin,
   type Clock,
+  isMillraceError,
   type Logger,
   MillraceError,
   type Scheduled,
   type TaskPart,
   toError,
   type TopicInfo,
+  type TopicSettings,
 } from '@millrace/core'
 import type { TaskTopology } from '../group/member-data.ts'
 import type { DeclaredTopology } from './declared-topology.ts'
+import { judgeChangelog } from './judge-changelog.ts'
 import { planTopics } from './plan-topics.ts'
 
 /** How often source and changelog topics are looked at again. */
@@ -31,6 +34,7 @@ export class TopicDirectory {
   readonly #deps: TopicDirectoryDeps
   readonly #topics = new Map<string, TopicInfo>()
   readonly #parts = new Map<TaskPart, number>()
+  readonly #settings = new Map<string, TopicSettings>()
   readonly #groups = new Map<number, TaskTopology>()
   #sources: readonly string[] = []
   #timer: Scheduled | undefined
@@ -73,6 +77,14 @@ export class TopicDirectory {
     return this.#topics.get(part.changelog.topic)?.id ?? part.changelog.topic
   }
 
+  /** Settings of a part's changelog as they hold on the broker, as far as they are known, else as declared. */
+  changelogConfig({ changelog }: TaskPart): Readonly<Record<string, string>> {
+    const found = this.#settings.get(changelog.topic)
+    return found === undefined
+      ? changelog.config
+      : { ...changelog.config, 'delete.retention.ms': String(found.tombstoneMs) }
+  }
+
   /** Creates what is missing and works out what belongs together. Throws when that makes no sense. */
   async resolve(topology: DeclaredTopology): Promise<void> {
     const { admin, appId, topicPartitions, replicationFactor, log } = this.#deps
@@ -111,6 +123,29 @@ export class TopicDirectory {
     }
     for (const [part, partitions] of parts) this.#parts.set(part, partitions)
     this.#group()
+    await this.#judgeChangelogs()
+  }
+
+  /** Throws `CHANGELOG_LOSES_ROWS` before anything is handled. */
+  async #judgeChangelogs(): Promise<void> {
+    const { admin, log } = this.#deps
+    const names = [...this.#parts.keys()].map(({ changelog }) => changelog.topic)
+    if (names.length === 0) return
+    try {
+      for (const settings of await admin.topicSettings(names)) this.#settings.set(settings.name, settings)
+    } catch (error) {
+      if (!isMillraceError(error, 'NOT_AUTHORIZED')) throw error
+      log.warn(
+        { topics: names, reason: error.detail },
+        'Whether the changelogs are compacted could not be seen: the right DescribeConfigs on them is missing.',
+      )
+    }
+    for (const part of this.#parts.keys()) {
+      const settings = this.#settings.get(part.changelog.topic)
+      const fault = settings === undefined ? undefined : judgeChangelog(part, settings)
+      if (fault?.kind === 'loses rows') throw fault.error
+      if (fault?.kind === 'grows') log.warn({ table: part.name, topic: part.changelog.topic }, fault.message)
+    }
   }
 
   /** Looks at the topics now and then; `onChange` is told once what is wrong with them. */

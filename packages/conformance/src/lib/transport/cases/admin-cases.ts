@@ -1,6 +1,7 @@
+import type { OutgoingRecord } from '@millrace/core'
 import { expect } from 'vitest'
 import { eventually } from '../../eventually.ts'
-import { text, type CaseContext } from '../case-context.ts'
+import { numbers, text, type CaseContext } from '../case-context.ts'
 
 export const adminCases = {
   'topics are listed by name and all together, missing ones absent': async (t: CaseContext): Promise<void> => {
@@ -26,6 +27,32 @@ export const adminCases = {
     expect((await admin.topics([name]))[0]?.partitions).toBe(2)
     expect((await admin.topics([other]))[0]?.partitions).toBe(1)
     expect((await t.readAll(name, 2))[1]).toHaveLength(1)
+  },
+
+  'settings of topics are told as they hold, missing topics are absent': async (t: CaseContext): Promise<void> => {
+    const plain = await t.topic(1, { 'retention.ms': '3600000', 'max.message.bytes': '20000' })
+    const table = await t.topic(3, { 'cleanup.policy': 'compact', 'delete.retention.ms': '60000' })
+    const both = await t.topic(1, { 'cleanup.policy': 'compact,delete' })
+    const admin = await t.admin()
+    expect(await admin.topicSettings([t.name('absent'), table, plain, both])).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({
+          name: plain,
+          compacted: false,
+          expires: true,
+          retentionMs: 3_600_000,
+          maxBatchBytes: 20_000,
+        }),
+        expect.objectContaining({ name: table, compacted: true, expires: false, tombstoneMs: 60_000 }),
+        // The suite's topics keep everything, unless they say otherwise.
+        expect.objectContaining({ name: both, compacted: true, expires: true, retentionMs: undefined }),
+      ]),
+    )
+    const [settings, ...more] = await admin.topicSettings([plain])
+    expect(more).toEqual([])
+    expect(settings?.replicas).toBeGreaterThanOrEqual(settings?.minInSyncReplicas ?? Infinity)
+    expect(await admin.brokers()).toBeGreaterThanOrEqual(settings?.replicas ?? Infinity)
+    expect(await admin.topicSettings([])).toEqual([])
   },
 
   'topics can be created by several clients at once': async (t: CaseContext): Promise<void> => {
@@ -89,6 +116,63 @@ export const adminCases = {
   'a group that never was has committed nothing': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(1)
     expect(await (await t.admin()).committed(t.name('group'), [{ topic, partition: 0 }])).toEqual([])
+  },
+
+  'the offset of a time is that of the first record that is not older': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(3)
+    const at = (partition: number, timestamp: number): OutgoingRecord => ({ ...text(topic, partition, 'x'), timestamp })
+    const now = 1_700_000_000_000
+    await t.send(at(0, now), at(0, now + 10), at(0, now + 5), at(0, now + 20), at(1, now - 10))
+    const partitions = numbers(3).map((partition) => ({ topic, partition }))
+    const admin = await t.admin()
+    const offsets = async (timestampMs: number): Promise<readonly number[]> =>
+      (await admin.offsetsAt(partitions, timestampMs)).map(({ offset }) => offset)
+    expect(await offsets(0)).toEqual([0, 0, 0])
+    expect(await offsets(now)).toEqual([0, 1, 0])
+    expect(await offsets(now + 1)).toEqual([1, 1, 0])
+    expect(await offsets(now + 11)).toEqual([3, 1, 0])
+    expect(await offsets(now + 21)).toEqual([4, 1, 0])
+    const missing = { topic: t.name('absent'), partition: 0 }
+    await expect(admin.offsetsAt([missing], now)).rejects.toMatchObject({ code: 'TOPIC_MISSING' })
+  },
+
+  'offsets of a group without members can be set, and its next member goes on there': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(2)
+    const groupId = t.name('group')
+    const admin = await t.admin()
+    const partitions = numbers(2).map((partition) => ({ topic, partition }))
+    await admin.commit(groupId, [{ topic, partition: 1, offset: 7, metadata: 'by hand' }])
+    expect(await admin.committed(groupId, partitions)).toEqual([
+      { topic, partition: 1, offset: 7, metadata: 'by hand' },
+    ])
+    const { consumer } = t.member(await t.transport(), { label: 'a', groupId, topics: [topic] })
+    await consumer.start()
+    expect(await consumer.committed(partitions)).toEqual([{ topic, partition: 1, offset: 7, metadata: 'by hand' }])
+    const moved = { topic, partition: 1, offset: 0, metadata: '' }
+    await expect(admin.commit(groupId, [moved])).rejects.toMatchObject({
+      code: 'GROUP_NOT_EMPTY',
+      message: expect.stringContaining(groupId),
+    })
+    await consumer.close()
+    await eventually(async () => (await admin.members(groupId)).length === 0, { what: 'the member to be gone' })
+    await admin.commit(groupId, [moved, { topic, partition: 0, offset: 3, metadata: '' }])
+    expect((await admin.committed(groupId, partitions)).map(({ offset }) => offset)).toEqual([3, 0])
+  },
+
+  'offsets of what is not there are not set, and none beside them': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(1)
+    const groupId = t.name('group')
+    const admin = await t.admin()
+    const good = { topic, partition: 0, offset: 1, metadata: '' }
+    await expect(admin.commit(groupId, [good, { ...good, topic: t.name('absent') }])).rejects.toMatchObject({
+      code: 'TOPIC_MISSING',
+    })
+    await expect(admin.commit(groupId, [good, { ...good, partition: 1 }])).rejects.toMatchObject({
+      code: 'PARTITION_MISSING',
+    })
+    expect(await admin.committed(groupId, [{ topic, partition: 0 }])).toEqual([])
   },
 
   'a group tells its members, and is deleted with its offsets only once they have left': async (

@@ -10,19 +10,20 @@ export interface ListedOffset extends TopicPartition {
 const EARLIEST = -2
 const LATEST = -1
 
-/** First offset, or end (last stable offset under read-committed), of partitions led by the broker asked. */
+/** `end` is the last stable offset under read-committed; a time is that of the first record that is not older. */
+export type OffsetWanted = 'beginning' | 'end' | { readonly timestampMs: number }
+
+/** Offsets of partitions led by the broker asked; -1 where no record is as young as that. */
 export function listOffsetsRequest(
   partitions: readonly TopicPartition[],
-  which: 'beginning' | 'end',
+  which: OffsetWanted,
   isolation: Isolation,
 ): WireRequest<readonly ListedOffset[]> {
   return {
     api: APIS.listOffsets,
     encode: (writer) => {
       writer.int32(-1).int8(isolation === 'read-committed' ? 1 : 0)
-      writeByTopic(writer, partitions, ({ partition }) =>
-        writer.int32(partition).int64(which === 'end' ? LATEST : EARLIEST),
-      )
+      writeByTopic(writer, partitions, ({ partition }) => writer.int32(partition).int64(timestampOf(which)))
     },
     decode: (reader) => {
       reader.int32()
@@ -34,4 +35,9 @@ export function listOffsetsRequest(
       })
     },
   }
+}
+
+function timestampOf(which: OffsetWanted): number {
+  if (typeof which === 'object') return which.timestampMs
+  return which === 'end' ? LATEST : EARLIEST
 }

@@ -10,7 +10,7 @@ export interface MetadataTopic {
   readonly errorCode: number
   readonly name: string
   readonly id: string
-  readonly partitions: readonly { readonly partition: number; readonly leader: number }[]
+  readonly partitions: readonly { readonly partition: number; readonly leader: number; readonly replicas: number }[]
 }
 
 export interface Metadata {
@@ -51,11 +51,12 @@ export function metadataRequest(topics: readonly string[] | undefined): WireRequ
           const leader = reader.int32()
           reader.int32()
           const skipNode = (): number => reader.int32()
-          reader.compactArray(skipNode)
+          const replicas = reader.compactArray(skipNode).length
+          // In-sync and offline ones.
           reader.compactArray(skipNode)
           reader.compactArray(skipNode)
           reader.skipTags()
-          return { partition, leader }
+          return { partition, leader, replicas }
         })
         reader.int32()
         reader.skipTags()

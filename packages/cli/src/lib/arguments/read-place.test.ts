@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { readPlace } from './read-place.ts'
+
+const now = Date.parse('2026-03-01T12:00:00Z')
+
+test.each([
+  ['beginning', 'beginning'],
+  ['end', 'end'],
+  ['6h', { timestampMs: now - 6 * 3_600_000 }],
+  ['2026-03-01T08:00Z', { timestampMs: now - 4 * 3_600_000 }],
+  ['2026-03-01', { timestampMs: now - 12 * 3_600_000 }],
+])('%s', (text, place) => {
+  expect(readPlace('--to', text, now)).toEqual(place)
+})
+
+test.each([
+  '',
+  'latest',
+  '17',
+  '-6h',
+  'March',
+  '2026-13-01',
+  '2027-01-01',
+  '99999999999999999999d',
+  '2026-03-01T08:00Zoo',
+])('"%s" is no place', (text) => {
+  expect(() => readPlace('--to', text, now)).toThrow(/COMMAND_USAGE.*--to.*beginning/s)
+})

@@ -1,0 +1,54 @@
+import type { TaskPart, TopicSettings } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { judgeChangelog } from './judge-changelog.ts'
+
+const WEEK_MS = 604_800_000
+
+const table = (policy = 'compact'): TaskPart => ({
+  name: 'counts',
+  changelog: { topic: 'app-counts-changelog', config: { 'cleanup.policy': policy } },
+  partitions: undefined,
+  openPart: () => {
+    throw new Error('not opened here')
+  },
+})
+
+const settings = (more: Partial<TopicSettings>): TopicSettings => ({
+  name: 'app-counts-changelog',
+  compacted: true,
+  expires: false,
+  retentionMs: WEEK_MS,
+  retentionBytes: undefined,
+  tombstoneMs: 86_400_000,
+  maxBatchBytes: 1_048_588,
+  replicas: 3,
+  minInSyncReplicas: 2,
+  ...more,
+})
+
+test('a compacted changelog is as it should be, whatever its retention says', () => {
+  expect(judgeChangelog(table(), settings({}))).toBeUndefined()
+})
+
+test.each<[Partial<TopicSettings>, RegExp]>([
+  [{ compacted: false, expires: true }, /cleanup\.policy=delete with retention\.ms=604800000/],
+  [{ expires: true }, /cleanup\.policy=compact,delete with retention\.ms=604800000/],
+  [{ compacted: false, expires: true, retentionMs: undefined, retentionBytes: 1000 }, /retention\.bytes=1000/],
+])('one that loses rows names table, topic, setting and fix: %j', (more, expected) => {
+  const fault = judgeChangelog(table(), settings(more))
+  if (fault?.kind !== 'loses rows') throw new Error(`It was found to be ${fault?.kind}.`)
+  expect(fault.error.code).toBe('CHANGELOG_LOSES_ROWS')
+  expect(fault.error.detail).toMatch(expected)
+  expect(fault.error.detail).toMatch(/app-counts-changelog.*table counts.*--add-config cleanup\.policy=compact/)
+})
+
+test('one that keeps everything only grows', () => {
+  expect(judgeChangelog(table(), settings({ compacted: false, expires: true, retentionMs: undefined }))).toMatchObject({
+    kind: 'grows',
+  })
+  expect(judgeChangelog(table(), settings({ compacted: false }))).toMatchObject({ kind: 'grows' })
+})
+
+test('rows may go where the table itself says so', () => {
+  expect(judgeChangelog(table('compact,delete'), settings({ expires: true }))).toBeUndefined()
+})

@@ -1,0 +1,84 @@
+import { MillraceError, systemClock, type Admin, type Logger, type TaskPart } from '@millrace/core'
+import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { DeclaredTopology } from './declared-topology.ts'
+import { TopicDirectory } from './topic-directory.ts'
+
+const counts: TaskPart = {
+  name: 'counts',
+  changelog: { topic: 'app-counts-changelog', config: { 'cleanup.policy': 'compact' } },
+  partitions: 1,
+  openPart: () => {
+    throw new Error('not opened here')
+  },
+}
+
+async function world(config?: Readonly<Record<string, string>>): Promise<{
+  admin: Admin
+  warnings: string[]
+  resolve(admin?: Admin): Promise<TopicDirectory>
+}> {
+  const warnings: string[] = []
+  const log: Logger = {
+    debug: () => {},
+    info: () => {},
+    warn: (_fields, message) => void warnings.push(message),
+    error: () => {},
+  }
+  const transport = createMemoryTransport(createMemoryLog(), { clock: systemClock(), log })
+  await transport.connect({ timeoutMs: 1000 })
+  const admin = transport.admin()
+  if (config !== undefined)
+    await admin.createTopics([{ name: counts.changelog.topic, partitions: 1, replicationFactor: -1, config }])
+  const resolve = async (chosen: Admin = admin): Promise<TopicDirectory> => {
+    const clock = systemClock()
+    const directory = new TopicDirectory({
+      appId: 'app',
+      admin: chosen,
+      clock,
+      log,
+      topicPartitions: 1,
+      replicationFactor: -1,
+    })
+    const topology = new DeclaredTopology('app', () => [])
+    topology.part(counts)
+    await directory.resolve(topology)
+    return directory
+  }
+  return { admin, warnings, resolve }
+}
+
+test('a changelog that is made here is as it should be', async () => {
+  const { resolve, warnings } = await world()
+  await resolve()
+  expect(warnings).toEqual([])
+})
+
+test('one whose rows the broker deletes keeps the worker from starting', async () => {
+  const { resolve } = await world({ 'cleanup.policy': 'delete' })
+  await expect(resolve()).rejects.toMatchObject({ code: 'CHANGELOG_LOSES_ROWS' })
+})
+
+test('one that is not compacted but keeps everything is warned of', async () => {
+  const { resolve, warnings } = await world({ 'cleanup.policy': 'delete', 'retention.ms': '-1' })
+  await resolve()
+  expect(warnings).toEqual([expect.stringMatching(/counts.*not compacted/)])
+})
+
+test('how long deletions are kept is what the broker says, not what was declared', async () => {
+  const { resolve } = await world({ 'cleanup.policy': 'compact', 'delete.retention.ms': '60000' })
+  expect((await resolve()).changelogConfig(counts)).toMatchObject({ 'delete.retention.ms': '60000' })
+})
+
+test('where settings may not be seen the worker starts, and says so', async () => {
+  const { admin, resolve, warnings } = await world({ 'cleanup.policy': 'delete' })
+  const shut: Admin = new Proxy(admin, {
+    get: (target, name) =>
+      name === 'topicSettings'
+        ? () => Promise.reject(new MillraceError('NOT_AUTHORIZED', 'not for you'))
+        : Reflect.get(target, name).bind(target),
+  })
+  const directory = await resolve(shut)
+  expect(warnings).toEqual([expect.stringMatching(/DescribeConfigs/)])
+  expect(directory.changelogConfig(counts)).toEqual(counts.changelog.config)
+})
