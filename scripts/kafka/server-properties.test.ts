@@ -7,6 +7,7 @@ const nodes: readonly KafkaNode[] = [1, 2, 3].map((id) => ({
   advertisedPort: 100 * id,
   controllerPort: 100 * id + 1,
   saslPort: 100 * id + 2,
+  listeners: [],
   directory: `/x/node${id}`,
 }))
 
@@ -32,4 +33,14 @@ test('clients may be sent to another port, with a proxy on it', () => {
   const text = first === undefined ? '' : serverProperties({ ...first, advertisedPort: 5 }, [first], undefined)
   expect(text).toContain('listeners=PLAINTEXT://127.0.0.1:100,CONTROLLER://127.0.0.1:101\n')
   expect(text).toContain('advertised.listeners=PLAINTEXT://127.0.0.1:5\n')
+})
+
+test('further listeners have ports and settings of their own', () => {
+  const [first] = nodes
+  const settings = { 'ssl.client.auth': 'required' }
+  const listeners = [{ name: 'MUTUAL', protocol: 'SSL', settings, port: 7 }] as const
+  const text = first === undefined ? '' : serverProperties({ ...first, listeners }, [first], undefined)
+  expect(text).toContain('advertised.listeners=PLAINTEXT://127.0.0.1:100,MUTUAL://localhost:7\n')
+  expect(text).toContain('SASL_PLAINTEXT:SASL_PLAINTEXT,MUTUAL:SSL\n')
+  expect(text).toContain('listener.name.mutual.ssl.client.auth=required\n')
 })

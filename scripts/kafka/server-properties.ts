@@ -8,7 +8,18 @@ export interface KafkaNode {
   readonly controllerPort: number
   /** A second listener that asks for SASL credentials; 0 when there is none. */
   readonly saslPort: number
+  /** Further listeners. */
+  readonly listeners: readonly (Listener & { readonly port: number })[]
   readonly directory: string
+}
+
+/** A listener besides the plain one. */
+export interface Listener {
+  /** In capitals; clients reach it by `localhost`. */
+  readonly name: string
+  readonly protocol: 'SSL' | 'SASL_SSL'
+  /** Of this listener alone: names without `listener.name.…`. */
+  readonly settings: Readonly<Record<string, string>>
 }
 
 export interface SaslUser {
@@ -20,6 +31,8 @@ export interface SaslUser {
 export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], user: SaslUser | undefined): string {
   const replicas = String(Math.min(nodes.length, 3))
   const saslListeners = user === undefined ? [] : [`SASL_PLAINTEXT://127.0.0.1:${node.saslPort}`]
+  const further = node.listeners.map(({ name, port }) => `${name}://localhost:${port}`)
+  const protocols = node.listeners.map(({ name, protocol }) => `${name}:${protocol}`)
   const settings: Record<string, string> = {
     'process.roles': 'broker,controller',
     'node.id': String(node.id),
@@ -28,10 +41,16 @@ export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], u
     listeners: [
       `PLAINTEXT://127.0.0.1:${node.port}`,
       ...saslListeners,
+      ...further,
       `CONTROLLER://127.0.0.1:${node.controllerPort}`,
     ].join(','),
-    'advertised.listeners': [`PLAINTEXT://127.0.0.1:${node.advertisedPort}`, ...saslListeners].join(','),
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT',
+    'advertised.listeners': [`PLAINTEXT://127.0.0.1:${node.advertisedPort}`, ...saslListeners, ...further].join(','),
+    'listener.security.protocol.map': [
+      'PLAINTEXT:PLAINTEXT',
+      'CONTROLLER:PLAINTEXT',
+      'SASL_PLAINTEXT:SASL_PLAINTEXT',
+      ...protocols,
+    ].join(','),
     'log.dirs': `${node.directory}/data`,
     'num.partitions': '8',
     'auto.create.topics.enable': 'false',
@@ -59,6 +78,10 @@ export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], u
     settings['listener.name.sasl_plaintext.plain.sasl.jaas.config'] = plain
     settings['listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config'] = scram
     settings['listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config'] = scram
+  }
+  for (const listener of node.listeners) {
+    for (const [name, value] of Object.entries(listener.settings))
+      settings[`listener.name.${listener.name.toLowerCase()}.${name}`] = value
   }
   return Object.entries(settings)
     .map(([name, value]) => `${name}=${value}\n`)

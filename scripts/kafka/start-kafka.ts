@@ -8,19 +8,21 @@ import { freePorts } from './free-ports.ts'
 import { kafkaJars } from './jars.ts'
 import { endProcess, launchNode, untilReady } from './kafka-process.ts'
 import { runCommand } from './run-command.ts'
-import { serverProperties, type KafkaNode, type SaslUser } from './server-properties.ts'
+import { serverProperties, type KafkaNode, type Listener, type SaslUser } from './server-properties.ts'
 
 export interface StartKafkaOptions {
   /** Number of nodes, each broker and controller. Default 1. */
   readonly brokers?: number
   /** Where nodes keep their data. Default: a temporary directory, removed by `stop`. */
   readonly directory?: string
-  /** Nodes use ports from here upwards, two each (three with SASL). Default: free ones. */
+  /** Nodes use ports from here upwards, two each (one more with SASL, and for each further listener). Default: free ones. */
   readonly firstPort?: number
   /** Where clients are told to connect to each node, when something like a proxy stands between. Default: the nodes' ports. */
   readonly advertisedPorts?: readonly number[]
   /** Also listen for SASL clients (plain, scram-sha-256, scram-sha-512) with this user. */
   readonly sasl?: SaslUser
+  /** Listen in further ways. */
+  readonly listeners?: readonly Listener[]
   /** Let the nodes live on when this process ends. Default false: they end with it, even after `kill -9`. */
   readonly detached?: boolean
 }
@@ -30,6 +32,8 @@ export interface KafkaCluster {
   readonly brokers: string
   /** The same for the SASL listener; empty without `sasl`. */
   readonly saslBrokers: string
+  /** `localhost:port` of each node for one of `listeners`. */
+  brokersOf(listener: string): readonly string[]
   readonly nodes: readonly KafkaNode[]
   readonly pids: readonly number[]
   /** Ends node `n` (counted from 1) with SIGKILL and waits until it has gone. */
@@ -91,6 +95,10 @@ export async function startKafka(options: StartKafkaOptions = {}): Promise<Kafka
   return {
     brokers: nodes.map((node) => `127.0.0.1:${node.port}`).join(','),
     saslBrokers: options.sasl === undefined ? '' : nodes.map((node) => `127.0.0.1:${node.saslPort}`).join(','),
+    brokersOf: (listener) =>
+      nodes.flatMap(({ listeners }) =>
+        listeners.filter(({ name }) => name === listener).map(({ port }) => `localhost:${port}`),
+      ),
     nodes,
     get pids() {
       return [...pids.values()]
@@ -103,7 +111,9 @@ export async function startKafka(options: StartKafkaOptions = {}): Promise<Kafka
 
 async function planNodes(directory: string, options: StartKafkaOptions): Promise<KafkaNode[]> {
   const count = options.brokers ?? 1
-  const each = options.sasl === undefined ? 2 : 3
+  const listeners = options.listeners ?? []
+  const saslPorts = options.sasl === undefined ? 0 : 1
+  const each = 2 + saslPorts + listeners.length
   const first = options.firstPort
   const ports =
     first === undefined ? await freePorts(count * each) : Array.from({ length: count * each }, (_, i) => first + i)
@@ -112,7 +122,8 @@ async function planNodes(directory: string, options: StartKafkaOptions): Promise
     port: ports[i * each] ?? 0,
     advertisedPort: options.advertisedPorts?.[i] ?? ports[i * each] ?? 0,
     controllerPort: ports[i * each + 1] ?? 0,
-    saslPort: each === 3 ? (ports[i * each + 2] ?? 0) : 0,
+    saslPort: saslPorts === 1 ? (ports[i * each + 2] ?? 0) : 0,
+    listeners: listeners.map((listener, j) => ({ ...listener, port: ports[i * each + 2 + saslPorts + j] ?? 0 })),
     directory: join(directory, `node${i + 1}`),
   }))
 }

@@ -78,6 +78,7 @@ export type {
   Consumer,
   ConsumerOptions,
   Isolation,
+  LostPosition,
   MemberInfo,
   PartitionOffsets,
   PartitionPosition,

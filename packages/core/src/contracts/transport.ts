@@ -70,6 +70,12 @@ export interface ConsumerOptions {
   /** Most bytes of one fetch per partition. */
   readonly maxPartitionBytes: number
   readonly listener: RebalanceListener
+  /**
+   * Called when a position is not, or no longer, in the topic: retention has deleted its records, or the log was cut off
+   * before it. Nothing of the partition is delivered until `seek`, which may be called within. What it throws ends
+   * `batches()`. Default: throws `OFFSET_OUT_OF_RANGE`.
+   */
+  readonly onOutOfRange?: (lost: LostPosition) => void
 }
 
 /** Awaited by the driver, never two at a time. A rejection is fatal: the driver ends `batches()` with it. */
@@ -117,7 +123,7 @@ export interface Consumer {
   /**
    * Batches in offset order per partition. A driver fetches only while somebody asks for more and holds at most one
    * response per broker. Ends when `close` is called; throws on a fatal error (see each method's codes).
-   * A position out of range throws `OFFSET_OUT_OF_RANGE`.
+   * A position out of range throws `OFFSET_OUT_OF_RANGE`, unless `onOutOfRange` finds a way on.
    */
   batches(): AsyncIterable<RecordBatch>
   /** Next offset to read; starts delivery of a gained partition. Batches fetched before are dropped. */
@@ -201,6 +207,11 @@ export interface Reader {
 export interface PartitionOffsets extends TopicPartition {
   readonly beginning: number
   readonly end: number
+}
+
+/** A position outside of what its topic has. */
+export interface LostPosition extends PartitionOffsets {
+  readonly position: number
 }
 
 export interface PartitionPosition extends TopicPartition {

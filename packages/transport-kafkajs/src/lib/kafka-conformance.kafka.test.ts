@@ -40,7 +40,10 @@ describeKafka('on a real broker', (brokers) => {
 async function throwOutMembers(brokers: readonly string[], clientId: string): Promise<void> {
   const admin = new Kafka({ brokers: [...brokers], clientId: 'thrower', logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
-  const links = new BrokerLinks(kafkaSettings({ brokers, clientId: 'thrower' }), silent)
+  const links = new BrokerLinks(kafkaSettings({ brokers, clientId: 'thrower' }), {
+    clock: systemClock(),
+    log: silent,
+  })
   try {
     const view = new ClusterView(links, brokers.map(parseAddress), systemClock())
     await view.refresh()

@@ -1,4 +1,5 @@
 import {
+  backoffMs,
   isMillraceError,
   MillraceError,
   toError,
@@ -17,7 +18,7 @@ import { KafkaAdmin } from './admin/kafka-admin.ts'
 import { BrokerLinks } from './cluster/broker-links.ts'
 import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
 import type { PartContext } from './cluster/part-context.ts'
-import { backoff, Recovery } from './cluster/recovery.ts'
+import { Recovery, RETRY_BACKOFF } from './cluster/recovery.ts'
 import { requireCodec, type CompressionCodecs } from './compression/compression.ts'
 import { installedCodecs } from './compression/installed-codecs.ts'
 import { KafkaConsumer } from './consumer/kafka-consumer.ts'
@@ -70,7 +71,7 @@ export class KafkaTransport implements Transport {
     if (seeds.length === 0) throw new MillraceError('BROKER_URL_INVALID', 'No broker is named.')
     this.#settings = settings
     this.#deps = deps
-    this.#control = new BrokerLinks(settings, deps.log)
+    this.#control = new BrokerLinks(settings, deps)
     const view = new ClusterView(this.#control, seeds, deps.clock)
     this.#context = {
       settings,
@@ -79,7 +80,7 @@ export class KafkaTransport implements Transport {
       view,
       recovery: new Recovery({ ...deps, refresh: () => view.refresh() }),
       control: this.#control,
-      openLinks: () => new BrokerLinks(settings, deps.log),
+      openLinks: () => new BrokerLinks(settings, deps),
       codecs: () => this.#codecs,
       onClosed: (part) => {
         for (const open of this.#parts) if (open === part) this.#parts.delete(open)
@@ -116,7 +117,7 @@ export class KafkaTransport implements Transport {
           this.#requireOpen()
           if (!isMillraceError(error, 'BROKER_UNREACHABLE')) throw error
           reason = error.detail
-          const waitMs = backoff(attempt)
+          const waitMs = Math.round(backoffMs(attempt, RETRY_BACKOFF, Math.random()))
           log.warn({ attempt, retryInMs: waitMs }, `Kafka cannot be reached: ${reason} Trying again.`)
           await clock.sleep(waitMs, ending)
         }

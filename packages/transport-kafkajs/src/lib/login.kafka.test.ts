@@ -1,50 +1,204 @@
-import { systemClock, type Logger } from '@millrace/core'
+import type { ConnectionOptions } from 'node:tls'
+import { eventually } from '@millrace/conformance'
+import { NO_HEADERS, systemClock, type Logger, type Transport } from '@millrace/core'
 import { describeOwnKafka } from '@millrace/kafka-for-tests'
-import { describe, expect, test } from 'vitest'
-import type { KafkaSasl } from './kafka-transport-options.ts'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { makeCertificates } from './certificates.fixture.ts'
+import type { KafkaSasl, KafkaTransportOptions } from './kafka-transport-options.ts'
 import { createKafkaTransport } from './kafka-transport.ts'
 
-const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const USER = { username: 'ann', password: 'correct' }
+const OPEN = { guard: (): void => {} }
+const clock = systemClock()
+const certificates = await makeCertificates()
+const { ca, otherCa, client } = certificates
+afterAll(() => certificates.remove())
 
-describeOwnKafka('logging in', { sasl: USER }, (kafka) => {
-  const connect = async (sasl: KafkaSasl | undefined, ssl = false): Promise<number> => {
-    const transport = createKafkaTransport(
-      { brokers: kafka.saslBrokers.split(','), clientId: 'login', ssl, ...(sasl === undefined ? {} : { sasl }) },
-      { clock: systemClock(), log: silent },
-    )
-    try {
-      await transport.connect({ timeoutMs: 4_000 })
-      return (await transport.admin().topics()).length
-    } finally {
-      await transport.close()
-    }
+const tls = {
+  'ssl.keystore.type': 'PEM',
+  'ssl.keystore.location': certificates.keyStore,
+  'ssl.truststore.type': 'PEM',
+  'ssl.truststore.location': certificates.trustStore,
+}
+const jaas = (module: string, options: string): string =>
+  `org.apache.kafka.common.security.${module} required${options};`
+const plainUsers = ` username="ann" password="correct" user_ann="correct"`
+/** One broker for everything: in plain text with passwords, with TLS, with TLS on both sides, with TLS and all mechanisms. */
+const kafkaOptions = {
+  sasl: USER,
+  listeners: [
+    { name: 'TLS', protocol: 'SSL', settings: tls },
+    { name: 'MUTUAL', protocol: 'SSL', settings: { ...tls, 'ssl.client.auth': 'required' } },
+    {
+      name: 'BOTH',
+      protocol: 'SASL_SSL',
+      settings: {
+        ...tls,
+        'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER',
+        'plain.sasl.jaas.config': jaas('plain.PlainLoginModule', plainUsers),
+        'scram-sha-256.sasl.jaas.config': jaas('scram.ScramLoginModule', ''),
+        'scram-sha-512.sasl.jaas.config': jaas('scram.ScramLoginModule', ''),
+        // Without options it takes tokens that nobody has signed.
+        'oauthbearer.sasl.jaas.config': jaas('oauthbearer.OAuthBearerLoginModule', ''),
+        // A connection ends with its token.
+        'oauthbearer.connections.max.reauth.ms': '3600000',
+      },
+    },
+  ],
+} as const
+
+describeOwnKafka('logging in', kafkaOptions, (kafka) => {
+  const open: Transport[] = []
+  const warnings: string[] = []
+  const log: Logger = { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, text) => warnings.push(text) }
+  let topics = 0
+
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((transport) => transport.close()))
+    warnings.length = 0
+  })
+
+  const connect = async (options: Omit<KafkaTransportOptions, 'clientId'>, timeoutMs = 4_000): Promise<Transport> => {
+    const transport = createKafkaTransport({ clientId: 'login', ...options }, { clock, log })
+    open.push(transport)
+    await transport.connect({ timeoutMs })
+    return transport
+  }
+  const plainText = (sasl: KafkaSasl): Promise<Transport> => connect({ brokers: kafka.saslBrokers.split(','), sasl })
+  const encrypted = (ssl: ConnectionOptions, brokers = kafka.brokersOf('TLS')): Promise<Transport> =>
+    connect({ brokers, ssl })
+  const both = (sasl: KafkaSasl): Promise<Transport> => connect({ brokers: kafka.brokersOf('BOTH'), ssl: { ca }, sasl })
+
+  /** Sends a record and reads it, over every kind of connection that a worker has. */
+  const useIt = async (transport: Transport): Promise<void> => {
+    const topic = `login-${++topics}`
+    await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
+    const record = { topic, partition: 0, key: null, value: Buffer.from('v'), headers: NO_HEADERS, timestamp: 0 }
+    expect(await transport.producer().send([record], OPEN)).toEqual([{ ok: true, offset: 0 }])
+    const reader = transport.reader({ isolation: 'read-committed' })
+    reader.assign({ topic, partition: 0 }, 0)
+    const { value } = await reader.batches()[Symbol.asyncIterator]().next()
+    expect(value?.records.map(({ value: bytes }: { readonly value: Buffer | null }) => bytes?.toString())).toEqual([
+      'v',
+    ])
+    await reader.close()
   }
 
   describe.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)('%s', (mechanism) => {
-    test('lets the right password in', async () => {
-      expect(await connect({ mechanism, ...USER })).toBe(0)
+    test('lets the right password in, in plain text and with TLS', async () => {
+      await useIt(await plainText({ mechanism, ...USER }))
+      await useIt(await both({ mechanism, ...USER }))
     })
 
-    test('a wrong password is AUTHENTICATION_FAILED, at once', async () => {
+    test.each([plainText, both])('a wrong password is AUTHENTICATION_FAILED, at once', async (way) => {
       const started = performance.now()
-      await expect(connect({ mechanism, username: 'ann', password: 'wrong' })).rejects.toMatchObject({
+      await expect(way({ mechanism, username: 'ann', password: 'wrong' })).rejects.toMatchObject({
         code: 'AUTHENTICATION_FAILED',
-        detail: expect.stringContaining(kafka.saslBrokers),
+        detail: expect.stringMatching(/:\d+.*kafka\.sasl/),
       })
       expect(performance.now() - started).toBeLessThan(3_000)
     })
   })
 
   test('a mechanism that the broker does not offer is AUTHENTICATION_FAILED', async () => {
-    await expect(connect({ mechanism: 'oauthbearer', token: async () => 'token' })).rejects.toMatchObject({
+    await expect(plainText({ mechanism: 'oauthbearer', token: async () => token(60) })).rejects.toMatchObject({
       code: 'AUTHENTICATION_FAILED',
     })
   })
 
-  test('TLS to a port without it does not connect', async () => {
-    await expect(connect({ mechanism: 'plain', ...USER }, true)).rejects.toMatchObject({
-      code: expect.stringMatching(/AUTHENTICATION_FAILED|BROKER_UNREACHABLE/),
+  describe('TLS', () => {
+    test('with the authority that has signed the broker', async () => {
+      await useIt(await encrypted({ ca }))
+    })
+
+    test('with another authority it is an error that names the setting, at once', async () => {
+      await expect(encrypted({ ca: otherCa })).rejects.toMatchObject({
+        code: 'AUTHENTICATION_FAILED',
+        detail: expect.stringMatching(/localhost:\d+.*kafka\.ssl\.ca/),
+      })
+    })
+
+    test('with a name that is not in the certificate it is an error that says so; servername gives the name', async () => {
+      const brokers = kafka.brokersOf('TLS').map((broker) => broker.replace('localhost', '127.0.0.1'))
+      await expect(encrypted({ ca }, brokers)).rejects.toMatchObject({
+        code: 'AUTHENTICATION_FAILED',
+        detail: expect.stringMatching(/127\.0\.0\.1:\d+.*kafka\.ssl\.servername/),
+      })
+      await useIt(await encrypted({ ca, servername: 'localhost' }, brokers))
+    })
+
+    test('on both sides', async () => {
+      const brokers = kafka.brokersOf('MUTUAL')
+      await useIt(await encrypted({ ca, cert: client.cert, key: client.key }, brokers))
+    })
+
+    test('without the certificate that the broker asks for it is an error that names the setting', async () => {
+      await expect(encrypted({ ca }, kafka.brokersOf('MUTUAL'))).rejects.toMatchObject({
+        code: 'AUTHENTICATION_FAILED',
+        detail: expect.stringMatching(/localhost:\d+.*kafka\.ssl\.cert/),
+      })
+    })
+
+    test('to a port without it does not connect, and says what may be wrong', async () => {
+      await expect(connect({ brokers: kafka.saslBrokers.split(','), ssl: true }, 500)).rejects.toMatchObject({
+        detail: expect.stringContaining('kafka.ssl'),
+      })
+    })
+
+    test('none to a port with it does not connect, and says what may be wrong', async () => {
+      await expect(connect({ brokers: kafka.brokersOf('TLS') }, 500)).rejects.toMatchObject({
+        code: 'BROKER_UNREACHABLE',
+        detail: expect.stringContaining('kafka.ssl'),
+      })
+    })
+  })
+
+  describe('oauthbearer', () => {
+    test('a token that ends is followed by the next: nothing is noticed', async () => {
+      let given = 0
+      const transport = await both({
+        mechanism: 'oauthbearer',
+        token: async () => {
+          given++
+          return token(4)
+        },
+      })
+      await useIt(transport)
+      const first = given
+      const startedMs = clock.monotonic()
+      await eventually(
+        async () => {
+          await useIt(transport)
+          return clock.monotonic() - startedMs > 5_000
+        },
+        { what: 'the first token to end' },
+      )
+      expect(given).toBeGreaterThan(first)
+      expect(warnings).toEqual([])
+    })
+
+    test('a token that has ended is refused', async () => {
+      await expect(both({ mechanism: 'oauthbearer', token: async () => token(-60) })).rejects.toMatchObject({
+        code: 'AUTHENTICATION_FAILED',
+        detail: expect.stringMatching(/kafka\.sasl\.token.*invalid_token/),
+      })
+    })
+
+    test('a provider that fails is named, at once', async () => {
+      const failing = async (): Promise<string> => {
+        throw new Error('the issuer is away')
+      }
+      await expect(both({ mechanism: 'oauthbearer', token: failing })).rejects.toMatchObject({
+        code: 'AUTHENTICATION_FAILED',
+        detail: expect.stringMatching(/kafka\.sasl\.token.*the issuer is away/),
+      })
     })
   })
 })
+
+/** A token that nobody has signed, as Kafka's built-in validator takes it, for so many seconds from now. */
+function token(seconds: number): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const now = Date.now() / 1000
+  return `${part({ alg: 'none' })}.${part({ sub: 'ann', iat: now - 120, exp: now + seconds })}.`
+}

@@ -6,6 +6,7 @@ import {
   type CommitOffset,
   type Consumer,
   type ConsumerOptions,
+  type LostPosition,
   type RebalanceListener,
   type RecordBatch,
   type TopicPartition,
@@ -25,6 +26,8 @@ export interface TestMemberOptions {
   readonly maxPartitionBytes?: number
   /** False: gained partitions stay silent. True (the default): they start at the committed offset, or at 0. */
   readonly seekGained?: boolean
+  /** Left out: a position out of range ends the batches. */
+  readonly onOutOfRange?: (lost: LostPosition) => void
   /** Awaited first in `onRevoke`. */
   readonly beforeRevoke?: () => Promise<void>
   /** Awaited first in `onAssign`; a rejection is the listener's. */
@@ -77,6 +80,7 @@ export class TestMember {
       isolation: options.isolation ?? 'read-committed',
       maxPartitionBytes: options.maxPartitionBytes ?? 100_000,
       listener,
+      ...(options.onOutOfRange === undefined ? {} : { onOutOfRange: options.onOutOfRange }),
     })
     void this.#iterate()
   }

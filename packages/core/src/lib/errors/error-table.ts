@@ -100,8 +100,12 @@ export const errorTable = {
     fix: 'Install the package named, or choose another compression.',
   },
   OFFSET_OUT_OF_RANGE: {
-    title: 'The committed offset is no longer in the topic',
-    fix: "Records were deleted before they were read. Set onOffsetLost: 'earliest' to go on with what is left.",
+    title: 'A committed offset, or the position of reading, is no longer in the topic',
+    fix: "Records were deleted before they were read. Keep them longer (retention.ms), or set onOffsetLost: 'earliest' to go on with what is left.",
+  },
+  BATCH_CORRUPT: {
+    title: 'Records of a topic do not match their checksum',
+    fix: 'Look at the disk and the network of the broker. If another replica has them whole, make it the leader; else move the group on past them.',
   },
   OFFSET_UNSAFE: { title: 'An offset is larger than a JavaScript number can hold exactly', fix: 'Start a new topic.' },
   LOG_CORRUPT: {

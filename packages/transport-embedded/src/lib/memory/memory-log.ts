@@ -19,6 +19,8 @@ export interface MemoryLog {
   group(groupId: string): GroupState
   /** Keeps the last record of each key. Records without a key stay. Tombstones go only when asked for. */
   compact(topic: string, options?: { readonly dropTombstones?: boolean }): void
+  /** Deletes the records of a partition before an offset, as retention does. */
+  deleteRecords(topic: string, partition: number, before: number): void
   /** Throws members out of their groups, as a session that ran out does: all, or those of one host or one group. */
   expire(which?: { readonly host?: string; readonly groupId?: string; readonly keepStatic?: boolean }): void
 }
@@ -52,6 +54,10 @@ export function createMemoryLog(): MemoryLog {
       const topic = contents.topic(name)
       if (topic !== undefined)
         for (const partition of contents.partitions(topic)) partition.compact(options?.dropTombstones ?? false)
+    },
+    deleteRecords: (name, partition, before) => {
+      const topic = contents.topic(name)
+      if (topic !== undefined) contents.partitions(topic)[partition]?.deleteBefore(before)
     },
     expire: ({ host, groupId, keepStatic = false } = {}) => {
       void backend.write('groups', (log) => {

@@ -5,10 +5,11 @@ import { recordSize } from '../log/record-size.ts'
 /** Records of one partition in the heap. */
 export class MemoryPartition {
   #records: RawRecord[] = []
+  #start = 0
   #end = 0
 
   get bounds(): PartitionBounds {
-    return { start: 0, end: this.#end }
+    return { start: this.#start, end: this.#end }
   }
 
   get records(): readonly RawRecord[] {
@@ -47,9 +48,15 @@ export class MemoryPartition {
     )
   }
 
+  deleteBefore(offset: number): void {
+    this.#start = Math.min(Math.max(offset, this.#start), this.#end)
+    this.#records = this.#records.filter((record) => record.offset >= this.#start)
+  }
+
   /** Index of the first record at or after an offset. */
   #indexOf(offset: number): number {
-    if (this.#records.length === this.#end) return offset
+    // Nothing is missing: the index follows from the offset.
+    if (this.#records.length === this.#end - this.#start) return offset - this.#start
     let low = 0
     let high = this.#records.length
     while (low < high) {

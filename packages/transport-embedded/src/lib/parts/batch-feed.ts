@@ -1,11 +1,11 @@
-import { MillraceError, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
+import { MillraceError, partitionKey, type LostPosition, type RecordBatch, type TopicPartition } from '@millrace/core'
 import { missing } from '../log/plan-append.ts'
 import type { LogBackend, ReadLimit } from '../log/log-backend.ts'
 import { ChangeSignal } from '../log/change-signal.ts'
 import { never, type Lifespan } from './lifespan.ts'
 
 interface Place extends TopicPartition {
-  /** `undefined` until the first seek. */
+  /** `undefined` until the first seek, and when it was out of range. */
   position: number | undefined
   paused: boolean
 }
@@ -17,6 +17,8 @@ export interface BatchFeedDeps {
   readonly backend: LogBackend
   readonly lifespan: Lifespan
   readonly limit: ReadLimit
+  /** A position is not in the log. Its partition is silent until `seek`; what this throws is thrown by `next`. */
+  readonly onOutOfRange: (lost: LostPosition) => void
 }
 
 /**
@@ -97,9 +99,10 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
       if (this.#deps.lifespan.killed) return never()
       if (this.#ended) return this.#finish()
       const changed = this.#changed.next()
-      const batch = this.#take()
-      if (batch !== undefined) return { done: false, value: batch }
-      await changed
+      const taken = this.#take()
+      if (taken === undefined) await changed
+      else if ('position' in taken) this.#deps.onOutOfRange(taken)
+      else return { done: false, value: taken }
     }
   }
 
@@ -115,8 +118,8 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
     return { done: true, value: undefined }
   }
 
-  /** The next batch, partitions in turn. */
-  #take(): RecordBatch | undefined {
+  /** The next batch, partitions in turn, or the next position that the log does not have. */
+  #take(): RecordBatch | LostPosition | undefined {
     return this.#deps.backend.read((log) => {
       const count = this.#order.length
       for (let tried = 0; tried < count; tried++) {
@@ -127,7 +130,10 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
         const { start, end } = log.bounds(topic, place.partition)
         const offset = place.position
         if (offset === end) continue
-        if (offset < start || offset > end) throw outOfRange(place, { start, end })
+        if (offset < start || offset > end) {
+          place.position = undefined
+          return { topic: place.topic, partition: place.partition, position: offset, beginning: start, end }
+        }
         const { records, bytes, nextOffset } = log.slice(
           topic,
           { partition: place.partition, offset },
@@ -151,9 +157,10 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
   }
 }
 
-function outOfRange(place: Place, bounds: { readonly start: number; readonly end: number }): MillraceError {
-  return new MillraceError(
+/** For those who cannot go on elsewhere. */
+export function throwOutOfRange({ topic, partition, position, beginning, end }: LostPosition): never {
+  throw new MillraceError(
     'OFFSET_OUT_OF_RANGE',
-    `Position ${place.position} of topic "${place.topic}" partition ${place.partition} is outside ${bounds.start}–${bounds.end}.`,
+    `Position ${position} of topic "${topic}" partition ${partition} is outside ${beginning}–${end}.`,
   )
 }

@@ -14,7 +14,7 @@ import { diffAssignment, type AssignmentDiff } from '../group/diff-assignment.ts
 import { Membership } from '../group/membership.ts'
 import { SessionKeeper } from '../group/session-keeper.ts'
 import { missing } from '../log/plan-append.ts'
-import { BatchFeed } from './batch-feed.ts'
+import { BatchFeed, throwOutOfRange } from './batch-feed.ts'
 import { checkCommit, checkOffset } from './check-offset.ts'
 import { Lifespan } from './lifespan.ts'
 import type { PartContext } from './part-context.ts'
@@ -44,6 +44,7 @@ export class LogConsumer implements Consumer {
       backend,
       lifespan: this.#lifespan,
       limit: { maxBytes: options.maxPartitionBytes, maxRecords: MAX_BATCH_RECORDS },
+      onOutOfRange: options.onOutOfRange ?? throwOutOfRange,
     })
     this.#membership = new Membership(options, {
       backend,

@@ -1,5 +1,5 @@
 import type { PartitionOffsets, Reader, RecordBatch, TopicPartition } from '@millrace/core'
-import { BatchFeed } from './batch-feed.ts'
+import { BatchFeed, throwOutOfRange } from './batch-feed.ts'
 import { checkOffset } from './check-offset.ts'
 import { Lifespan } from './lifespan.ts'
 import { partitionOffsets } from './partition-offsets.ts'
@@ -17,7 +17,12 @@ export class LogReader implements Reader {
   constructor(context: PartContext) {
     this.#context = context
     this.#lifespan = new Lifespan('reader', context.lifespan)
-    this.#feed = new BatchFeed({ backend: context.backend, lifespan: this.#lifespan, limit: READ_LIMIT })
+    this.#feed = new BatchFeed({
+      backend: context.backend,
+      lifespan: this.#lifespan,
+      limit: READ_LIMIT,
+      onOutOfRange: throwOutOfRange,
+    })
   }
 
   assign(partition: TopicPartition, offset: number): void {

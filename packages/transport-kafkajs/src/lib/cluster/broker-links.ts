@@ -1,4 +1,4 @@
-import { MillraceError, type Logger } from '@millrace/core'
+import { MillraceError, type TransportDeps } from '@millrace/core'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
 import { addressText, openBrokerLink, type BrokerAddress, type BrokerLink } from '../kafkajs/broker-link.ts'
 import { APIS } from '../wire/wire-request.ts'
@@ -6,15 +6,15 @@ import { APIS } from '../wire/wire-request.ts'
 /** The connections of one part (a consumer's fetches, a producer, …): at most one per broker, opened when needed. */
 export class BrokerLinks {
   readonly #settings: KafkaSettings
-  readonly #log: Logger
+  readonly #deps: TransportDeps
   readonly #links = new Map<string, Promise<BrokerLink>>()
   readonly #open = new Map<string, BrokerLink>()
   readonly #cuts = new Set<() => void>()
   #closed = false
 
-  constructor(settings: KafkaSettings, log: Logger) {
+  constructor(settings: KafkaSettings, deps: TransportDeps) {
     this.#settings = settings
-    this.#log = log
+    this.#deps = deps
   }
 
   /** The link if it is open and usable: spares loops a promise. */
@@ -58,7 +58,7 @@ export class BrokerLinks {
     if (this.#closed) throw closedError()
     let cut: () => void = () => {}
     try {
-      const { link, versions } = await openBrokerLink(address, this.#settings, this.#log, (cutShort) => {
+      const { link, versions } = await openBrokerLink(address, this.#settings, this.#deps, (cutShort) => {
         cut = cutShort
         this.#cuts.add(cutShort)
       })

@@ -1,7 +1,8 @@
-import { isMillraceError, toError, type Clock, type Logger } from '@millrace/core'
+import { backoffMs, isMillraceError, toError, type Backoff, type Clock, type Logger } from '@millrace/core'
 
-const FIRST_WAIT_MS = 50
-const LONGEST_WAIT_MS = 1_000
+/** Of all that tries again in this driver. */
+export const RETRY_BACKOFF: Backoff = { firstMs: 50, mostMs: 1_000 }
+
 /** Without a failure for so long, the next one counts as the first again. */
 const CALM_MS = 5_000
 
@@ -59,7 +60,7 @@ export class Recovery {
     while (!signal.aborted) {
       const now = clock.monotonic()
       this.#failures = now - this.#lastFailureMs > CALM_MS ? 1 : this.#failures + 1
-      const waitMs = backoff(this.#failures)
+      const waitMs = Math.round(backoffMs(this.#failures, RETRY_BACKOFF, Math.random()))
       this.#lastFailureMs = now + waitMs
       log.warn({ attempt: this.#failures, retryInMs: waitMs }, `Kafka: ${what}: ${reason} Trying again.`)
       try {
@@ -71,10 +72,4 @@ export class Recovery {
       }
     }
   }
-}
-
-/** Wait before the n-th try in a row (from 1), with a fifth of spread, so that many clients do not come at once. */
-export function backoff(failures: number): number {
-  const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 10))
-  return Math.round(wait * (0.9 + Math.random() * 0.2))
 }

@@ -19,6 +19,7 @@ import { requirePartition } from '../cluster/partition-offsets.ts'
 import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
+import { throwOutOfRange } from '../fetch/out-of-range.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { leaveGroupRequest } from '../wire/requests/leave-group.ts'
 import { offsetCommitRequest } from '../wire/requests/offset-commit.ts'
@@ -70,7 +71,12 @@ export class KafkaConsumer implements Consumer {
     this.#coordinator = new CoordinatorLink('group', options.groupId, { view: context.view, links: this.#groupLinks })
     this.#fetcher = new PartitionFetcher(
       { isolation: options.isolation, maxPartitionBytes: options.maxPartitionBytes },
-      { ...context, links: this.#fetchLinks, signal: this.#closing.signal },
+      {
+        ...context,
+        links: this.#fetchLinks,
+        signal: this.#closing.signal,
+        onOutOfRange: options.onOutOfRange ?? throwOutOfRange,
+      },
     )
     // Nobody may be waiting for `start` when it fails; `batches` tells too.
     this.#started.promise.catch(() => undefined)

@@ -1,7 +1,22 @@
 import { MillraceError, toError } from '@millrace/core'
 
-const CERTIFICATE_CODES =
-  /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|ERR_TLS_|ERR_SSL_|EPROTO$|HOSTNAME_MISMATCH)/
+/** What is the matter when TLS fails, by the codes of Node and OpenSSL, with the setting to look at. The first that fits counts. */
+const TLS_TROUBLE: readonly (readonly [code: RegExp, what: string])[] = [
+  [
+    /^ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH/,
+    'its certificate is for other names; connect by one of them, or give one as kafka.ssl.servername',
+  ],
+  [/^CERT_(HAS_EXPIRED|NOT_YET_VALID)/, 'its certificate is not valid today'],
+  [
+    /SELF_SIGNED|^UNABLE_TO_|^CERT_/,
+    'its certificate is signed by no authority in kafka.ssl.ca (if that is not given, by none that Node trusts)',
+  ],
+  [
+    /^ERR_SSL_.*(CERTIFICATE_REQUIRED|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN|HANDSHAKE_FAILURE)/,
+    'it asks for a certificate of this client that it knows: kafka.ssl.cert and kafka.ssl.key',
+  ],
+  [/^ERR_SSL_|^ERR_TLS_|^ERR_OSSL_|^EPROTO$/, 'TLS failed; see kafka.ssl, and whether that port speaks TLS at all'],
+]
 
 /**
  * An error of kafkajs or of a socket as the error the driver throws: `AUTHENTICATION_FAILED` when credentials or
@@ -10,16 +25,37 @@ const CERTIFICATE_CODES =
 export function connectionError(thrown: unknown, address: string): MillraceError {
   if (thrown instanceof MillraceError) return thrown
   const error = toError(thrown)
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  const authentication =
+  const code = codeOf(error)
+  const said = error.message === '' ? code : error.message
+  const tls = TLS_TROUBLE.find(([codes]) => codes.test(code))
+  if (tls !== undefined)
+    return new MillraceError('AUTHENTICATION_FAILED', `${address}: ${tls[1]}. ${said}.`, { cause: error })
+  const type = 'type' in error ? error.type : undefined
+  const isLogin =
     error.name === 'KafkaJSSASLAuthenticationError' ||
-    CERTIFICATE_CODES.test(code) ||
-    ('type' in error && (error.type === 'SASL_AUTHENTICATION_FAILED' || error.type === 'UNSUPPORTED_SASL_MECHANISM'))
-  if (authentication)
-    return new MillraceError('AUTHENTICATION_FAILED', `${address} refused the connection: ${error.message}.`, {
+    type === 'SASL_AUTHENTICATION_FAILED' ||
+    type === 'UNSUPPORTED_SASL_MECHANISM'
+  if (isLogin)
+    return new MillraceError('AUTHENTICATION_FAILED', `${address} refused the login (kafka.sasl): ${said}.`, {
       cause: error,
     })
-  return new MillraceError('BROKER_UNREACHABLE', `${address}: ${error.message === '' ? code : error.message}.`, {
-    cause: error,
-  })
+  return new MillraceError('BROKER_UNREACHABLE', `${address}: ${said}.`, { cause: error })
+}
+
+/** The same for a connection that was being opened: one that ends before it was any use may be of the wrong kind. */
+export function openingError(thrown: unknown, address: string, tls: boolean): MillraceError {
+  const error = connectionError(thrown, address)
+  if (error.code !== 'BROKER_UNREACHABLE' || REACHED_NOBODY.test(codeOf(error.cause))) return error
+  const advice = tls
+    ? 'If that port does not speak TLS, turn kafka.ssl off.'
+    : 'If that port wants TLS, turn kafka.ssl on.'
+  return new MillraceError('BROKER_UNREACHABLE', `${error.detail} ${advice}`, { cause: error.cause })
+}
+
+const REACHED_NOBODY = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : ''
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { connectionError } from './connection-errors.ts'
+import { connectionError, openingError } from './connection-errors.ts'
 import { isMembershipLost, isRetriable, kafkaError } from './kafka-errors.ts'
 
 test('codes that are for good become errors of Millrace that name what Kafka said', () => {
@@ -30,8 +30,28 @@ test('connections: credentials and certificates are another error than a broker 
     code: 'BROKER_UNREACHABLE',
     detail: 'a:1: failed with ECONNREFUSED.',
   })
-  expect(connectionError(coded('DEPTH_ZERO_SELF_SIGNED_CERT'), 'a:1')).toMatchObject({ code: 'AUTHENTICATION_FAILED' })
+  const trouble: readonly (readonly [code: string, setting: RegExp])[] = [
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', /kafka\.ssl\.ca /],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /kafka\.ssl\.ca /],
+    ['CERT_HAS_EXPIRED', /not valid today/],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', /kafka\.ssl\.servername/],
+    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', /kafka\.ssl\.cert and kafka\.ssl\.key/],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', /kafka\.ssl/],
+  ]
+  for (const [code, setting] of trouble) {
+    const error = connectionError(coded(code), 'a:1')
+    expect(error.code).toBe('AUTHENTICATION_FAILED')
+    expect(error.detail).toMatch(/^a:1: /)
+    expect(error.detail).toMatch(setting)
+  }
   expect(
     connectionError(Object.assign(new Error('no'), { name: 'KafkaJSSASLAuthenticationError' }), 'a:1'),
-  ).toMatchObject({ code: 'AUTHENTICATION_FAILED' })
+  ).toMatchObject({ code: 'AUTHENTICATION_FAILED', detail: 'a:1 refused the login (kafka.sasl): no.' })
+})
+
+test('a connection that ends while it is opened may be of the wrong kind; one that was refused is not', () => {
+  expect(openingError(new Error('Closed connection'), 'a:1', false).detail).toContain('turn kafka.ssl on')
+  expect(openingError(new Error('Closed connection'), 'a:1', true).detail).toContain('turn kafka.ssl off')
+  const refused = Object.assign(new Error('no'), { code: 'ECONNREFUSED' })
+  expect(openingError(refused, 'a:1', false).detail).toBe('a:1: no.')
 })

@@ -9,6 +9,7 @@ import {
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { partitionOffsets } from '../cluster/partition-offsets.ts'
+import { throwOutOfRange } from './out-of-range.ts'
 import { PartitionFetcher } from './partition-fetcher.ts'
 
 /** Most bytes of one fetch per partition: readers restore large logs, so more than a consumer's. */
@@ -28,7 +29,7 @@ export class KafkaReader implements Reader {
     this.#links = context.openLinks()
     this.#fetcher = new PartitionFetcher(
       { isolation, maxPartitionBytes: MAX_PARTITION_BYTES },
-      { ...context, links: this.#links, signal: this.#closing.signal },
+      { ...context, links: this.#links, signal: this.#closing.signal, onOutOfRange: throwOutOfRange },
     )
   }
 

@@ -1,66 +1,61 @@
 import {
-  deferred,
-  isMillraceError,
   MillraceError,
+  partitionKey,
   toError,
-  type Deferred,
   type Isolation,
+  type LostPosition,
   type RecordBatch,
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { isPassing, reasonOf } from '../cluster/retrying.ts'
-import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
-import { decodeRecordSet } from '../wire/decode-record-set.ts'
+import { partitionOffsets } from '../cluster/partition-offsets.ts'
+import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
+import { BatchStream } from './batch-stream.ts'
+import { inTurn, planFetches } from './plan-fetches.ts'
+import { newPosition, whereOf, type Position } from './position.ts'
+import { readAnswer } from './read-answer.ts'
 
 export interface FetcherOptions {
   readonly isolation: Isolation
   readonly maxPartitionBytes: number
 }
 
-export interface FetcherDeps extends Pick<PartContext, 'settings' | 'view' | 'recovery' | 'codecs'> {
+export interface FetcherDeps extends Pick<PartContext, 'settings' | 'view' | 'control' | 'recovery' | 'codecs'> {
   readonly links: BrokerLinks
   /** Aborts when the part is closed. */
   readonly signal: AbortSignal
+  /** A position is not in its topic. Nothing of the partition is fetched until `seek`; what this throws is for good. */
+  readonly onOutOfRange: (lost: LostPosition) => void
 }
 
 /** A topic that the metadata does not show for so many looks in a row is taken for deleted. */
 const LOOKS_UNTIL_MISSING = 10
+/** Fetched so often, a batch that is damaged each time is damaged on the broker. */
+const DAMAGED_UNTIL_FAILED = 3
 const NO_LEADER = -1
 
-/** A partition being read. */
-interface Position extends TopicPartition {
-  /** Next offset to fetch. */
-  offset: number
-  /** False until the first `seek`. */
-  active: boolean
-  paused: boolean
-  /** Counts seeks, so that what was asked for before one is not taken for an answer to it. */
-  version: number
-  /** Fetched and not handed out. While there is one, the partition is left out of fetches. */
-  batch: RecordBatch | undefined
-  looksMissing: number
-  /** Of the topic when it was first read: offsets of one that was made again mean other records. */
-  topicId: string | undefined
+/** Something that passes: said in a warning, and tried again. */
+interface Trouble {
+  readonly where: string
+  readonly why: string
 }
 
 /**
- * Fetches any number of partitions, one request at a time per broker, and hands out what came, batch by batch. The next
- * request to a broker goes out when the last batch of its previous answer is taken: so at most one answer per broker
- * waits here, and fetching goes on while the last batch is being worked on. A paused partition keeps what was fetched
- * of it and is left out of requests.
+ * Fetches any number of partitions and hands out what came, batch by batch: `planFetches` says what to ask which broker,
+ * `readAnswer` what the answer means, `BatchStream` hands over. A paused partition keeps what was fetched of it and is
+ * left out of requests.
  */
 export class PartitionFetcher {
   readonly #options: FetcherOptions
   readonly #deps: FetcherDeps
   readonly #positions = new Map<string, Position>()
+  /** In the order in which their batches came. */
   readonly #ready: Position[] = []
+  /** Brokers that have not answered yet. */
   readonly #fetching = new Set<number>()
-  #waiting: Deferred<IteratorResult<RecordBatch, undefined>> | undefined
-  #failure: Error | undefined
-  #ended = false
+  readonly #stream: BatchStream = new BatchStream({ take: () => this.#take(), wanted: () => this.#fetchMore() })
   #turn = 0
 
   constructor(options: FetcherOptions, deps: FetcherDeps) {
@@ -70,245 +65,187 @@ export class PartitionFetcher {
 
   /** Makes a partition known; nothing is fetched before `seek`. */
   add(partition: TopicPartition): void {
-    const { topic, partition: number } = partition
-    this.#deps.view.want([topic])
-    this.#positions.set(keyOf(topic, number), {
-      topic,
-      partition: number,
-      offset: 0,
-      active: false,
-      paused: false,
-      version: 0,
-      batch: undefined,
-      looksMissing: 0,
-      topicId: undefined,
-    })
+    this.#deps.view.want([partition.topic])
+    this.#positions.set(partitionKey(partition), newPosition(partition))
   }
 
   remove(partition: TopicPartition): void {
-    this.#positions.delete(keyOf(partition.topic, partition.partition))
+    this.#positions.delete(partitionKey(partition))
   }
 
   has(partition: TopicPartition): boolean {
-    return this.#positions.has(keyOf(partition.topic, partition.partition))
+    return this.#positions.has(partitionKey(partition))
   }
 
   /** Drops what was fetched and goes on at `offset`. Ignored for partitions that are not known. */
   seek(partition: TopicPartition, offset: number): void {
-    const position = this.#positions.get(keyOf(partition.topic, partition.partition))
+    const position = this.#positions.get(partitionKey(partition))
     if (position === undefined) return
     position.offset = offset
     position.active = true
     position.version++
     position.batch = undefined
-    this.#wake()
+    this.#stream.wake()
   }
 
   pause(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) {
-      const position = this.#positions.get(keyOf(topic, partition))
+    for (const partition of partitions) {
+      const position = this.#positions.get(partitionKey(partition))
       if (position !== undefined) position.paused = true
     }
   }
 
   resume(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) {
-      const position = this.#positions.get(keyOf(topic, partition))
+    for (const partition of partitions) {
+      const position = this.#positions.get(partitionKey(partition))
       if (position === undefined || !position.paused) continue
       position.paused = false
       if (position.batch !== undefined) this.#ready.push(position)
     }
-    this.#wake()
+    this.#stream.wake()
   }
 
   /** To be iterated once. */
   batches(): AsyncIterable<RecordBatch> {
-    const iterator: AsyncIterator<RecordBatch, undefined> = {
-      next: () => this.#next(),
-      return: () => {
-        this.end()
-        return Promise.resolve({ value: undefined, done: true })
-      },
-    }
-    return { [Symbol.asyncIterator]: () => iterator }
+    return this.#stream
   }
 
   /** Makes `batches()` throw. The first failure counts. */
   fail(error: Error): void {
-    if (this.#ended || this.#failure !== undefined) return
-    this.#failure = error
-    if (this.#waiting === undefined) return
-    this.#ended = true
-    this.#waiting.reject(error)
-    this.#waiting = undefined
+    this.#stream.fail(error)
   }
 
   /** Ends `batches()`. */
   end(): void {
-    this.#ended = true
-    this.#waiting?.resolve({ value: undefined, done: true })
-    this.#waiting = undefined
-  }
-
-  #next(): Promise<IteratorResult<RecordBatch, undefined>> {
-    if (this.#ended) return Promise.resolve({ value: undefined, done: true })
-    if (this.#failure !== undefined) {
-      this.#ended = true
-      return Promise.reject(this.#failure)
-    }
-    const batch = this.#take()
-    if (batch !== undefined) {
-      this.#fetchMore()
-      return Promise.resolve({ value: batch, done: false })
-    }
-    this.#waiting ??= deferred()
-    this.#fetchMore()
-    return this.#waiting.promise
+    this.#stream.end()
   }
 
   #take(): RecordBatch | undefined {
     for (let position = this.#ready.shift(); position !== undefined; position = this.#ready.shift()) {
       const { batch } = position
       // Paused, sought or given away since: `resume` puts a paused one back.
-      if (
-        batch === undefined ||
-        position.paused ||
-        this.#positions.get(keyOf(position.topic, position.partition)) !== position
-      )
-        continue
+      if (batch === undefined || position.paused || !this.#isCurrent(position)) continue
       position.batch = undefined
       return batch
     }
     return undefined
   }
 
-  /** Hands a batch to whoever waits, or fetches for them. */
-  #wake(): void {
-    if (this.#waiting === undefined) return
-    const batch = this.#take()
-    if (batch !== undefined) {
-      this.#waiting.resolve({ value: batch, done: false })
-      this.#waiting = undefined
-    }
-    this.#fetchMore()
-  }
-
   #fetchMore(): void {
-    if (this.#ended || this.#failure !== undefined) return
-    const wanted = new Map<number, Position[]>()
-    const holding = new Set<number>()
-    for (const position of this.#positions.values()) {
-      if (!position.active || position.paused) continue
-      const leader = this.#deps.view.leader(position)
-      if (position.batch !== undefined) {
-        holding.add(leader)
-        continue
-      }
-      const list = wanted.get(leader)
-      if (list === undefined) wanted.set(leader, [position])
-      else list.push(position)
-    }
-    for (const [leader, positions] of wanted) {
-      if (!holding.has(leader) && !this.#fetching.has(leader)) void this.#fetch(leader, positions)
-    }
+    if (!this.#stream.open) return
+    const plan = planFetches(this.#positions.values(), {
+      leader: (partition) => this.#deps.view.leader(partition),
+      fetching: this.#fetching,
+    })
+    for (const [leader, positions] of plan) void this.#fetch(leader, positions)
   }
 
+  /** One request and its answer, and a wait when there was trouble. */
   async #fetch(leader: number, positions: readonly Position[]): Promise<void> {
+    const { recovery, signal } = this.#deps
     this.#fetching.add(leader)
     try {
       const trouble = leader === NO_LEADER ? await this.#lookUp(positions) : await this.#fetchFrom(leader, positions)
-      if (trouble !== undefined)
-        await this.#deps.recovery.wait(`reading ${trouble.where}`, trouble.why, this.#deps.signal)
+      if (trouble !== undefined) await recovery.wait(`reading ${trouble.where}`, trouble.why, signal)
     } catch (error) {
-      if (this.#deps.signal.aborted) return
+      if (signal.aborted) return
       this.fail(toError(error))
     } finally {
       this.#fetching.delete(leader)
     }
-    this.#wake()
+    this.#stream.wake()
   }
 
   async #fetchFrom(leader: number, positions: readonly Position[]): Promise<Trouble | undefined> {
-    const { view, links, settings } = this.#deps
-    // The broker fills its answer in the order of the request: each gets its turn to be first.
-    const first = this.#turn++ % positions.length
-    const ordered = first === 0 ? positions : [...positions.slice(first), ...positions.slice(0, first)]
-    for (const position of ordered) this.#requireSameTopic(position)
-    const asked = new Map(ordered.map((position) => [position, position.version]))
+    const asked = inTurn(positions, this.#turn++).map((position) => ({ position, version: position.version }))
+    for (const { position } of asked) this.#requireSameTopic(position)
+    let answers: readonly FetchedPartition[]
     try {
-      const address = view.node(leader)
-      if (address === undefined) return { where: whereOf(positions), why: `Broker ${leader} is not known.` }
-      const link = links.ready(address) ?? (await links.to(address))
-      const answers = await link.send(
-        fetchRequest(
-          ordered.map(({ topic, partition, offset }) => ({ topic, partition, position: offset })),
-          {
-            isolation: this.#options.isolation,
-            maxWaitMs: settings.maxFetchWaitMs,
-            maxBytes: settings.maxFetchBytes,
-            maxPartitionBytes: this.#options.maxPartitionBytes,
-          },
-        ),
+      answers = await this.#ask(
+        leader,
+        asked.map(({ position }) => position),
       )
-      let trouble: Trouble | undefined
-      for (const answer of answers) {
-        const position = this.#positions.get(keyOf(answer.topic, answer.partition))
-        if (position === undefined || asked.get(position) !== position.version) continue
-        trouble = this.#absorb(position, answer) ?? trouble
-      }
-      return trouble
     } catch (error) {
       if (!isPassing(error)) throw error
       return { where: whereOf(positions), why: reasonOf(error) }
     }
+    const versions = new Map(asked.map(({ position, version }) => [position, version]))
+    let trouble: Trouble | undefined
+    for (const answer of answers) {
+      const position = this.#positions.get(partitionKey(answer))
+      // Sought or given away since.
+      if (position === undefined || versions.get(position) !== position.version) continue
+      trouble = this.#absorb(position, answer) ?? trouble
+    }
+    return trouble
   }
 
-  #requireSameTopic(position: Position): void {
-    const id = this.#deps.view.topic(position.topic)?.id
-    position.topicId ??= id
-    if (id !== undefined && id !== position.topicId)
-      throw new MillraceError(
-        'TOPIC_MISSING',
-        `Topic "${position.topic}" was deleted and created again while it was read.`,
-      )
+  async #ask(leader: number, positions: readonly Position[]): Promise<readonly FetchedPartition[]> {
+    const { view, links, settings } = this.#deps
+    const address = view.node(leader)
+    if (address === undefined) throw new PassingError(`Broker ${leader} is not known.`)
+    const link = links.ready(address) ?? (await links.to(address))
+    const from = positions.map(({ topic, partition, offset }) => ({ topic, partition, position: offset }))
+    return link.send(
+      fetchRequest(from, {
+        isolation: this.#options.isolation,
+        maxWaitMs: settings.maxFetchWaitMs,
+        maxBytes: settings.maxFetchBytes,
+        maxPartitionBytes: this.#options.maxPartitionBytes,
+      }),
+    )
   }
 
-  #absorb(position: Position, answer: FetchedPartition): Trouble | undefined {
-    const where = `${position.topic}/${position.partition}`
-    if (answer.errorCode !== KafkaCode.ok) {
-      if (answer.errorCode === KafkaCode.unknownTopicOrPartition) return this.#troubleWithout([position])
-      if (isRetriable(answer.errorCode)) return { where, why: `Kafka answered ${kafkaErrorName(answer.errorCode)}.` }
-      const what = `Partition ${where} cannot be read at offset ${position.offset}.`
-      throw kafkaError(answer.errorCode, what, 'WORKER_FAILED')
+  #absorb(position: Position, fetched: FetchedPartition): Trouble | undefined {
+    const where = partitionKey(position)
+    const answer = readAnswer(fetched, position.offset, {
+      isolation: this.#options.isolation,
+      codecs: this.#deps.codecs(),
+    })
+    if (answer.kind === 'unknown') return this.#troubleWithout([position])
+    if (answer.kind === 'trouble') return { where, why: answer.why }
+    if (answer.kind === 'damaged') {
+      if (++position.damaged >= DAMAGED_UNTIL_FAILED) throw answer.error
+      return { where, why: answer.error.detail }
+    }
+    if (answer.kind === 'out of range') {
+      position.active = false
+      void this.#findRange(position)
+      return undefined
     }
     position.looksMissing = 0
-    if (answer.data.length === 0) return undefined
-    const { records, nextOffset, bytes } = this.#decode(position, answer)
-    if (nextOffset === position.offset) return undefined
-    position.offset = nextOffset
-    const endOffset = this.#options.isolation === 'read-committed' ? answer.lastStableOffset : answer.highWatermark
-    position.batch = { topic: position.topic, partition: position.partition, records, nextOffset, bytes, endOffset }
-    if (!position.paused) this.#ready.push(position)
+    position.damaged = 0
+    if (answer.kind === 'batch') {
+      position.offset = answer.batch.nextOffset
+      position.batch = answer.batch
+      if (!position.paused) this.#ready.push(position)
+    }
     return undefined
   }
 
-  #decode(position: Position, answer: FetchedPartition): ReturnType<typeof decodeRecordSet> {
+  /** What the topic has instead of the position, for whoever decides where reading goes on. */
+  async #findRange(position: Position): Promise<void> {
+    const { topic, partition, offset, version } = position
+    const { onOutOfRange, view, recovery, signal } = this.#deps
+    const what = `reading ${topic}/${partition}`
     try {
-      return decodeRecordSet(answer.data, {
-        position: position.offset,
-        isolation: this.#options.isolation,
-        aborted: answer.aborted,
-        codecs: this.#deps.codecs(),
-      })
+      // A topic that was made again has other offsets too, and is not to be read on.
+      await retrying(recovery, what, signal, () => view.refresh())
+      this.#requireSameTopic(position)
+      const [range] = await partitionOffsets(this.#deps, [position], 'read-uncommitted', signal)
+      if (range === undefined || position.version !== version || !this.#isCurrent(position)) return
+      if (offset < range.beginning || offset > range.end) {
+        onOutOfRange({ topic, partition, position: offset, beginning: range.beginning, end: range.end })
+      } else {
+        // The leader has changed, and this one has it.
+        await recovery.wait(what, 'Kafka answered OFFSET_OUT_OF_RANGE.', signal)
+        position.active = true
+      }
     } catch (error) {
-      const code = isMillraceError(error) ? error.code : 'DECODE_FAILED'
-      const detail = isMillraceError(error) ? error.detail : toError(error).message
-      throw new MillraceError(
-        code,
-        `Topic "${position.topic}" partition ${position.partition} near offset ${position.offset}: ${detail}`,
-        { cause: error },
-      )
+      if (signal.aborted) return
+      this.fail(toError(error))
     }
+    this.#stream.wake()
   }
 
   /** Partitions without a leader are mostly those of topics that nobody has asked for yet. */
@@ -335,20 +272,19 @@ export class PartitionFetcher {
     }
     return { where: whereOf(positions), why: 'It has no leader.' }
   }
-}
 
-interface Trouble {
-  readonly where: string
-  readonly why: string
-}
+  #requireSameTopic(position: Position): void {
+    const id = this.#deps.view.topic(position.topic)?.id
+    position.topicId ??= id
+    if (id !== undefined && id !== position.topicId)
+      throw new MillraceError(
+        'TOPIC_MISSING',
+        `Topic "${position.topic}" was deleted and created again while it was read.`,
+      )
+  }
 
-function keyOf(topic: string, partition: number): string {
-  return `${topic}/${partition}`
-}
-
-function whereOf(positions: readonly Position[]): string {
-  const [first] = positions
-  if (first === undefined) return 'nothing'
-  const more = positions.length > 1 ? ` and ${positions.length - 1} more` : ''
-  return `${first.topic}/${first.partition}${more}`
+  /** Not given away since, nor given back anew. */
+  #isCurrent(position: Position): boolean {
+    return this.#positions.get(partitionKey(position)) === position
+  }
 }

@@ -1,5 +1,5 @@
-import { toError, type Logger } from '@millrace/core'
-import { connectionError } from '../errors/connection-errors.ts'
+import type { TransportDeps } from '@millrace/core'
+import { connectionError, openingError } from '../errors/connection-errors.ts'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
 import { WireReader } from '../wire/wire-reader.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
@@ -100,11 +100,11 @@ export class BrokerLink {
 export async function openBrokerLink(
   address: BrokerAddress,
   settings: KafkaSettings,
-  log: Logger,
+  deps: TransportDeps,
   onOpening: (cut: () => void) => void,
 ): Promise<{ link: BrokerLink; versions: BrokerInternals['versions'] }> {
   const text = addressText(address)
-  const client = kafkajsClient(text, settings, log)
+  const client = kafkajsClient(text, settings, deps)
   onOpening(client.destroySockets)
   try {
     const connectionPool = await client.cluster.connectionPoolBuilder.build({ host: address.host, port: address.port })
@@ -120,7 +120,7 @@ export async function openBrokerLink(
     return { link: new BrokerLink(address, client, connection, settings.requestTimeoutMs), versions: broker.versions }
   } catch (error) {
     client.destroySockets()
-    throw connectionError(toError(error), text)
+    throw openingError(error, text, settings.ssl !== false)
   }
 }
 

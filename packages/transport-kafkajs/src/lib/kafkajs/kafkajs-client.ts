@@ -1,11 +1,22 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import type { Logger } from '@millrace/core'
-import { Kafka, logLevel, type Cluster, type KafkaConfig, type LogEntry, type SASLOptions } from 'kafkajs'
+import type { TransportDeps } from '@millrace/core'
+import {
+  Kafka,
+  logLevel,
+  type Cluster,
+  type KafkaConfig,
+  type LogEntry,
+  type Mechanism,
+  type SASLOptions,
+} from 'kafkajs'
 import type { KafkaSasl, KafkaSettings } from '../kafka-transport-options.ts'
 import { requireInternals, type ClusterInternals } from './kafkajs-internals.ts'
+import { oauthBearer } from './oauth-bearer.ts'
 
 const KEEP_ALIVE_MS = 60_000
+/** So long before a session of SASL ends its connection logs in anew. Kafka lets it do so once a second. */
+const LOGIN_AHEAD_MS = 2_000
 
 export interface KafkajsClient {
   readonly cluster: ClusterInternals
@@ -17,7 +28,7 @@ export interface KafkajsClient {
  * A kafkajs client for one connection. It is given no retries of its own: those would pile up under ours, and they
  * cannot be aborted. The only public way to its `Cluster` is the factory of a consumer's assigner.
  */
-export function kafkajsClient(address: string, settings: KafkaSettings, log: Logger): KafkajsClient {
+export function kafkajsClient(address: string, settings: KafkaSettings, deps: TransportDeps): KafkajsClient {
   const sockets = new Set<Socket>()
   const config: KafkaConfig = {
     brokers: [address],
@@ -25,9 +36,10 @@ export function kafkajsClient(address: string, settings: KafkaSettings, log: Log
     ssl: settings.ssl,
     connectionTimeout: settings.connectionTimeoutMs,
     requestTimeout: settings.requestTimeoutMs,
+    reauthenticationThreshold: LOGIN_AHEAD_MS,
     retry: { retries: 0 },
     logLevel: logLevel.WARN,
-    logCreator: () => (entry) => log.debug(fieldsOf(entry), `kafkajs: ${entry.log.message}`),
+    logCreator: () => (entry) => deps.log.debug(fieldsOf(entry), `kafkajs: ${entry.log.message}`),
     socketFactory: ({ host, port, ssl, onConnect }) => {
       const serverName = isIP(host) === 0 ? { servername: host } : {}
       // kafkajs's types leave out that ssl is undefined or false without TLS.
@@ -43,7 +55,7 @@ export function kafkajsClient(address: string, settings: KafkaSettings, log: Log
       return socket
     },
   }
-  if (settings.sasl !== undefined) config.sasl = saslOptions(settings.sasl)
+  if (settings.sasl !== undefined) config.sasl = saslOptions(settings.sasl, settings, deps)
   let cluster: Cluster | undefined
   new Kafka(config).consumer({
     groupId: 'unused',
@@ -67,11 +79,14 @@ export function kafkajsClient(address: string, settings: KafkaSettings, log: Log
   }
 }
 
-function saslOptions(sasl: KafkaSasl): SASLOptions {
-  if (sasl.mechanism === 'oauthbearer') {
-    return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await sasl.token() }) }
-  }
-  return { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
+function saslOptions(
+  sasl: KafkaSasl,
+  { requestTimeoutMs }: KafkaSettings,
+  { clock }: TransportDeps,
+): SASLOptions | Mechanism {
+  if (sasl.mechanism === 'oauthbearer') return oauthBearer({ token: sasl.token, limitMs: requestTimeoutMs, clock })
+  const withPassword: SASLOptions = { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
+  return withPassword
 }
 
 function fieldsOf(entry: LogEntry): object {

@@ -14,6 +14,9 @@ test('another kafkajs is refused by name', () => {
 test('the kafkajs that is installed is the one', () => {
   const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
   expect(() =>
-    kafkajsClient('localhost:9092', kafkaSettings({ brokers: ['localhost:9092'], clientId: 'x' }), log),
+    kafkajsClient('localhost:9092', kafkaSettings({ brokers: ['localhost:9092'], clientId: 'x' }), {
+      clock: systemClock(),
+      log,
+    }),
   ).not.toThrow()
 })

@@ -1,9 +1,13 @@
 import { MillraceError, NO_HEADERS, type Isolation, type RawHeaders, type RawRecord } from '@millrace/core'
 import { codecOfBatch, type CompressionCodecs } from '../compression/compression.ts'
+import { crc32c } from './crc32c.ts'
 import { readInt64 } from './wire-reader.ts'
 
 const LENGTH_END = 12
 const BATCH_HEADER = 61
+const CHECKSUM = 17
+/** Where the bytes under the checksum begin. */
+const ATTRIBUTES = 21
 const LOG_APPEND_TIME = 0x08
 const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
@@ -33,7 +37,10 @@ export interface DecodedRecordSet {
 
 /**
  * Decodes the record batches of a fetched partition. The last batch may be cut off by the response's limit: it is left
- * for the next fetch. Keys and values share memory with the response.
+ * for the next fetch. The first one always comes whole. Keys and values share memory with the response.
+ *
+ * Throws `BATCH_CORRUPT` when the first batch is damaged; one behind others is left for the next fetch too, so that
+ * everything before it is handed out.
  *
  * Under read-committed the broker sends aborted records too, with a list that tells them apart. The list comes
  * unsorted, and a transaction is over at its abort marker only: with transactions of several producers interleaved,
@@ -47,15 +54,11 @@ export function decodeRecordSet(data: Buffer, options: RecordSetOptions): Decode
   let begun = 0
   let nextOffset = options.position
   let at = 0
-  while (data.length - at >= BATCH_HEADER) {
-    const end = at + LENGTH_END + data.readInt32BE(at + 8)
-    if (end > data.length) break
-    const magic = data.readInt8(at + 16)
-    if (magic !== 2)
-      throw new MillraceError(
-        'DECODE_FAILED',
-        `A batch has message format ${magic}; only 2 (Kafka 0.11 and later) can be read.`,
-      )
+  while (at < data.length) {
+    const end = data.length - at < BATCH_HEADER ? Infinity : at + LENGTH_END + data.readInt32BE(at + 8)
+    const damage = damageOf(data, at, end)
+    if (damage !== undefined && at > 0) break
+    if (damage !== undefined) throw new MillraceError('BATCH_CORRUPT', damage)
     const baseOffset = readInt64(data, at)
     const attributes = data.readInt16BE(at + 21)
     const lastOffset = baseOffset + data.readInt32BE(at + 23)
@@ -72,6 +75,26 @@ export function decodeRecordSet(data: Buffer, options: RecordSetOptions): Decode
     at = end
   }
   return { records: sink.records, bytes: sink.bytes, nextOffset }
+}
+
+/** What is wrong with a batch, as a sentence. */
+function damageOf(data: Buffer, at: number, end: number): string | undefined {
+  if (end > data.length) return 'The batch is cut off.'
+  if (end - at < BATCH_HEADER) return `The batch says that it has ${end - at} bytes, less than its header.`
+  const magic = data.readInt8(at + 16)
+  if (magic !== 2)
+    throw new MillraceError(
+      'DECODE_FAILED',
+      `A batch has message format ${magic}; only 2 (Kafka 0.11 and later) can be read.`,
+    )
+  const stored = data.readUInt32BE(at + CHECKSUM)
+  const computed = crc32c(data.subarray(at + ATTRIBUTES, end))
+  if (stored === computed) return undefined
+  return `The checksum of the batch is ${hex(stored)}, but that of its ${end - at} bytes is ${hex(computed)}.`
+}
+
+function hex(checksum: number): string {
+  return checksum.toString(16).padStart(8, '0')
 }
 
 interface Sink {

@@ -2,6 +2,7 @@ import { NO_HEADERS, type OutgoingRecord } from '@millrace/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compressionBits, gzipCodec } from '../compression/compression.ts'
+import { crc32c } from './crc32c.ts'
 import { decodeRecordSet, type DecodedRecordSet, type RecordSetOptions } from './decode-record-set.ts'
 import { encodeRecordBatch, NO_PRODUCER, recordSize, type BatchProducer } from './encode-record-batch.ts'
 
@@ -55,14 +56,13 @@ describe('encoding and decoding', () => {
     const cut = decode(data.subarray(0, data.length - 1), { position: 0 })
     expect(offsets(cut)).toEqual([0, 1, 2, 3, 4])
     expect(cut.nextOffset).toBe(5)
-    expect(decode(data.subarray(0, 30), { position: 0 })).toEqual({ records: [], bytes: 0, nextOffset: 0 })
   })
 
   test('a batch that compaction has emptied still moves the position', () => {
     const emptied = at(batchOf(4), 10).subarray(0, 61)
     emptied.writeInt32BE(61 - 12, 8)
     emptied.writeInt32BE(0, 57)
-    expect(decode(Buffer.concat([at(batchOf(1), 9), emptied]), { position: 9 })).toMatchObject({
+    expect(decode(Buffer.concat([at(batchOf(1), 9), sealed(emptied)]), { position: 9 })).toMatchObject({
       nextOffset: 14,
       records: [{ offset: 9 }],
     })
@@ -83,6 +83,37 @@ describe('encoding and decoding', () => {
   test('a codec that is not installed is an error that names its package', () => {
     const data = encodeRecordBatch(records(1), NO_PRODUCER, { bits: compressionBits('lz4'), codec: undefined })
     expect(() => decode(data, { position: 0 })).toThrow(/COMPRESSION_MISSING.*lz4-napi/)
+  })
+})
+
+describe('damage', () => {
+  test('one bit anywhere under the checksum, or in it, is found', () => {
+    const good = at(batchOf(5), 0)
+    fc.assert(
+      fc.property(fc.integer({ min: 17 * 8, max: good.length * 8 - 1 }), (bit) => {
+        const bad = flipped(good, bit)
+        expect(() => decode(bad, { position: 0 })).toThrow(/BATCH_CORRUPT.*checksum/)
+      }),
+    )
+  })
+
+  test('what comes before a damaged batch is handed out first', () => {
+    const data = Buffer.concat([at(batchOf(5), 0), flipped(at(batchOf(5), 5), 30 * 8), at(batchOf(5), 10)])
+    const decoded = decode(data, { position: 2 })
+    expect(offsets(decoded)).toEqual([2, 3, 4])
+    expect(decoded.nextOffset).toBe(5)
+    expect(() => decode(data.subarray(batchOf(5).length), { position: 5 })).toThrow(/BATCH_CORRUPT/)
+  })
+
+  test('a first batch that is cut off, and lengths that cannot be, are found too', () => {
+    const good = at(batchOf(5), 0)
+    expect(() => decode(good.subarray(0, 30), { position: 0 })).toThrow(/BATCH_CORRUPT.*cut off/)
+    expect(() => decode(good.subarray(0, good.length - 1), { position: 0 })).toThrow(/BATCH_CORRUPT.*cut off/)
+    for (const length of [-50, -12, 0, 48]) {
+      const bad = Buffer.from(good)
+      bad.writeInt32BE(length, 8)
+      expect(() => decode(bad, { position: 0 })).toThrow(/BATCH_CORRUPT.*less than its header/)
+    }
   })
 })
 
@@ -148,6 +179,12 @@ function decode(data: Buffer, options: Partial<RecordSetOptions> & { readonly po
   return decodeRecordSet(data, { isolation: 'read-uncommitted', aborted: [], codecs: CODECS, ...options })
 }
 
+function flipped(batch: Buffer, bit: number): Buffer {
+  const bad = Buffer.from(batch)
+  bad.writeUInt8(bad.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3)
+  return bad
+}
+
 function offsets(decoded: DecodedRecordSet): readonly number[] {
   return decoded.records.map(({ offset }) => offset)
 }
@@ -180,6 +217,12 @@ function marker(id: number, kind: 'abort' | 'commit'): Buffer {
     UNCOMPRESSED,
   )
   batch.writeInt16BE(batch.readInt16BE(21) | 0x20, 21)
+  return sealed(batch)
+}
+
+/** With the checksum that fits. */
+function sealed(batch: Buffer): Buffer {
+  batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
   return batch
 }
 

@@ -373,7 +373,8 @@ export class Rebalance implements RebalanceListener {
         this.#sources.set(topic, byPartition)
       }
       // Before any row: so that rows without committed offsets mean that offsets were lost. And 'latest' is only now once.
-      const isNew = starts.some(({ origin }) => origin === 'reset')
+      // A hole is passed at once too: it is told of once.
+      const isNew = starts.some(({ origin }) => origin !== 'committed')
       if (isNew) await committer.cut([task])
       if (task.closed) return
       for (const { source } of sources) consumer.seek(source, source.position)

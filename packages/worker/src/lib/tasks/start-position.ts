@@ -1,15 +1,19 @@
-import { type CommitOffset, MillraceError, type PartitionOffsets, type TopicPartition } from '@millrace/core'
+import type { CommitOffset, PartitionOffsets, TopicPartition } from '@millrace/core'
+import { decodeCommitMetadata } from '../commit/commit-metadata.ts'
+import type { Progress } from '../commit/offset-range.ts'
+import { type AfterLoss, afterLoss, type LossRules } from './after-loss.ts'
 
-export interface StartRules {
+export interface StartRules extends LossRules {
   readonly offsetReset: 'earliest' | 'latest'
-  readonly onOffsetLost: 'stop' | 'earliest'
 }
 
 export interface StartPosition {
   readonly offset: number
-  /** As committed with the offset; empty when it does not hold. */
-  readonly metadata: string
+  /** How far each subscription is beyond it; one that is absent starts at the offset. */
+  readonly progress: ReadonlyMap<string, Progress>
   readonly origin: 'committed' | 'reset' | 'lost'
+  /** Of a lost one. */
+  readonly loss: AfterLoss | undefined
 }
 
 /** Where reading of a source partition begins. Throws `OFFSET_OUT_OF_RANGE`. */
@@ -19,13 +23,25 @@ export function startPosition(
   rules: StartRules,
 ): StartPosition {
   const { committed, bounds } = known
-  if (committed === undefined)
-    return { offset: rules.offsetReset === 'earliest' ? bounds.beginning : bounds.end, metadata: '', origin: 'reset' }
+  if (committed === undefined) {
+    const offset = rules.offsetReset === 'earliest' ? bounds.beginning : bounds.end
+    return { offset, progress: new Map(), origin: 'reset', loss: undefined }
+  }
+  const { topic, partition: number } = partition
+  const progress = decodeCommitMetadata(committed.offset, committed.metadata)
   if (committed.offset >= bounds.beginning && committed.offset <= bounds.end)
-    return { offset: committed.offset, metadata: committed.metadata, origin: 'committed' }
-  if (rules.onOffsetLost === 'earliest') return { offset: bounds.beginning, metadata: '', origin: 'lost' }
-  throw new MillraceError(
-    'OFFSET_OUT_OF_RANGE',
-    `The committed offset ${committed.offset} of ${partition.topic}/${partition.partition} is outside of what the topic has: ${bounds.beginning} to ${bounds.end} (onOffsetLost: 'stop').`,
-  )
+    return { offset: committed.offset, progress, origin: 'committed', loss: undefined }
+  const { beginning, end } = bounds
+  const loss = afterLoss({ topic, partition: number, position: committed.offset, beginning, end }, rules)
+  const { offset } = loss
+  // What a subscription has finished of what is left stays finished; of a log that was cut off nothing is known.
+  const left = loss.again ? [] : [...progress].map(([id, one]) => [id, progressFrom(offset, one)] as const)
+  return { offset, progress: new Map(left), origin: 'lost', loss }
+}
+
+/** The same progress, in a partition that begins at `offset`. */
+function progressFrom(offset: number, { position, finished }: Progress): Progress {
+  if (position >= offset) return { position, finished }
+  const left = finished.flatMap(({ from, to }) => (to > offset ? [{ from: Math.max(from, offset), to }] : []))
+  return { position: offset, finished: left }
 }

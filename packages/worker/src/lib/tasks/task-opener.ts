@@ -9,7 +9,6 @@ import {
   type TaskPart,
   type TopicPartition,
 } from '@millrace/core'
-import { decodeCommitMetadata } from '../commit/commit-metadata.ts'
 import type { FlowControl } from '../feeds/flow-control.ts'
 import { PartitionCursor } from '../feeds/partition-cursor.ts'
 import { SourcePartition } from '../feeds/source-partition.ts'
@@ -100,11 +99,7 @@ export class TaskOpener {
     const key = partitionKey(partition)
     const bounds = known.bounds.get(key) ?? { ...partition, beginning: 0, end: 0 }
     const start = startPosition(partition, { committed: known.committed.get(key), bounds }, this.#deps.settings)
-    if (start.origin === 'lost')
-      this.#deps.log.warn(
-        { ...partition, offset: start.offset },
-        `The committed offset of ${key} is no longer in the topic; reading goes on at ${start.offset}.`,
-      )
+    if (start.loss !== undefined) this.#deps.log.error({ ...partition, offset: start.offset }, start.loss.told)
     return start
   }
 
@@ -142,14 +137,13 @@ export class TaskOpener {
     const offset = start?.offset ?? 0
     const source = new SourcePartition(partition, offset, flow)
     source.committed = start?.origin === 'committed' ? offset : undefined
-    const progress = decodeCommitMetadata(offset, start?.metadata ?? '')
     const cursors = subscriptions()
       .filter(({ spec }) => spec.topics.includes(partition.topic))
       .map(
         ({ spec, counters }) =>
           new PartitionCursor(
             { spec, counters, task, source, keyCodec: keyCodec(partition.topic), flow, ...settings },
-            progress.get(spec.id) ?? { position: offset, finished: [] },
+            start?.progress.get(spec.id) ?? { position: offset, finished: [] },
           ),
       )
     return { source, cursors }

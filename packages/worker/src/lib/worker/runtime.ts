@@ -1,4 +1,12 @@
-import { type Admin, type Candidate, type Consumer, type RebalanceListener, toError } from '@millrace/core'
+import {
+  type Admin,
+  type Candidate,
+  type Consumer,
+  type LostPosition,
+  type RebalanceListener,
+  type RecordBatch,
+  toError,
+} from '@millrace/core'
 import { AtLeastOnce } from '../commit/at-least-once.ts'
 import { ExactlyOnce } from '../commit/exactly-once.ts'
 import { Committer } from '../commit/committer.ts'
@@ -17,8 +25,10 @@ import type { Outbox } from '../sending/outbox.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import { Recovery } from '../tasks/recovery.ts'
+import { afterLoss } from '../tasks/after-loss.ts'
 import { Standbys } from '../tasks/standbys.ts'
 import { TaskOpener } from '../tasks/task-opener.ts'
+import { taskId } from '../tasks/task-id.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CountingSensor } from './counting-sensor.ts'
@@ -91,6 +101,7 @@ export class Runtime {
       listener,
     })
     const { consumer } = this
+      onOutOfRange: (lost) => this.#goOnAfterLoss(lost),
     this.flow = new FlowControl({
       maxBufferedBytes: settings.maxBufferedBytes,
       pause: (partitions) => {
@@ -212,23 +223,7 @@ export class Runtime {
 
   /** Hands batches to their partitions until the consumer is closed. Throws what the consumer fails with. */
   async fetch(): Promise<void> {
-    const { sensor, subscriptions, options } = this.#deps
-    for await (const batch of this.consumer.batches()) {
-      const found = this.rebalance.sourceOf(batch)
-      if (found === undefined) continue
-      const { source } = found
-      if (source.position === source.committed || source.movedAtMs < 0) source.movedAtMs = options.clock.monotonic()
-      source.push(batch)
-      sensor.batchFetched({
-        topic: batch.topic,
-        partition: batch.partition,
-        records: batch.records.length,
-        bytes: batch.bytes,
-        endOffset: batch.endOffset,
-      })
-      for (const subscription of subscriptions())
-        if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
-    }
+    for await (const batch of this.consumer.batches()) this.#take(batch)
   }
 
   async close(): Promise<void> {
@@ -247,6 +242,41 @@ export class Runtime {
 
   #memberData(): Uint8Array {
     const { topics, options } = this.#deps
+  #take(batch: RecordBatch): void {
+    const { sensor, subscriptions, options } = this.#deps
+    const found = this.rebalance.sourceOf(batch)
+    if (found === undefined) return
+    const { source } = found
+    if (source.position === source.committed || source.movedAtMs < 0) source.movedAtMs = options.clock.monotonic()
+    source.push(batch)
+    sensor.batchFetched({
+      topic: batch.topic,
+      partition: batch.partition,
+      records: batch.records.length,
+      bytes: batch.bytes,
+      endOffset: batch.endOffset,
+    })
+    for (const subscription of subscriptions()) if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
+  }
+
+  /** Throws what ends the worker. */
+  #goOnAfterLoss(lost: LostPosition): void {
+    const { options, topics } = this.#deps
+    const { topic, partition, end } = lost
+    if (this.rebalance.sourceOf(lost) === undefined) return
+    const { offset, again, told } = afterLoss(lost, options.settings)
+    if (again) {
+      // All that the task has belongs to offsets that will be given to other records.
+      const task = this.rebalance.tasks.get(taskId(topics.partitions(topic) ?? 0, partition))
+      if (task !== undefined) this.rebalance.reopen(task, told)
+      return
+    }
+    options.log.error({ topic, partition, offset }, told)
+    // As a batch without records: so that the commits pass the hole even when nothing follows it.
+    this.#take({ topic, partition, records: [], nextOffset: offset, bytes: 0, endOffset: end })
+    this.consumer.seek(lost, offset)
+  }
+
     let address: string | undefined
     try {
       address = options.webAddress?.()

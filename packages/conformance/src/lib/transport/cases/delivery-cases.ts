@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
+import type { LostPosition } from '@millrace/core'
 import { eventually } from '../../eventually.ts'
 import { numbers, text, type CaseContext } from '../case-context.ts'
-import type { TestMember } from '../test-member.ts'
+import type { TestMember, TestMemberOptions } from '../test-member.ts'
 
 export const deliveryCases = {
   'gained partitions deliver nothing until seek, then from there on': async (t: CaseContext): Promise<void> => {
@@ -100,12 +101,51 @@ export const deliveryCases = {
     await eventually(() => member.ended, { what: 'the batches to end' })
     expect(member.ended?.error).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', message: expect.stringContaining(topic) })
   },
+
+  'a position out of range is told to onOutOfRange, and nothing of its partition comes until seek': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(2)
+    await t.send(text(topic, 0, 'a'), text(topic, 0, 'b'), text(topic, 1, 'c'))
+    const lost: LostPosition[] = []
+    const member = await started(t, topic, { seekGained: false, onOutOfRange: (position) => lost.push(position) })
+    member.consumer.seek({ topic, partition: 0 }, 1000)
+    await eventually(() => lost.length === 1, { what: 'onOutOfRange' })
+    expect(lost).toEqual([{ topic, partition: 0, position: 1000, beginning: 0, end: 2 }])
+    member.consumer.seek({ topic, partition: 1 }, 0)
+    await eventually(() => member.offsets(1).length === 1, { what: 'the other partition' })
+    expect(member.offsets(0)).toEqual([])
+    member.consumer.seek({ topic, partition: 0 }, 1)
+    await eventually(() => member.offsets(0).length === 1, { what: 'the partition that was sought' })
+    expect(member.handled.map(({ value }) => value).sort()).toEqual(['b', 'c'])
+    expect(lost.length).toBe(1)
+    expect(member.ended).toBeUndefined()
+  },
+
+  'seek within onOutOfRange goes on at once; what it throws ends the batches': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(2)
+    await t.send(text(topic, 0, 'a'))
+    const member: TestMember = await started(t, topic, {
+      seekGained: false,
+      onOutOfRange: (lost) => {
+        if (lost.partition === 1) throw new Error(`no way on from ${lost.position}`)
+        member.consumer.seek(lost, lost.beginning)
+      },
+    })
+    member.consumer.seek({ topic, partition: 0 }, 1000)
+    await eventually(() => member.handled.length === 1, { what: 'the record' })
+    member.consumer.seek({ topic, partition: 1 }, 7)
+    await eventually(() => member.ended, { what: 'the batches to end' })
+    expect(member.ended?.error?.message).toBe('no way on from 7')
+  },
 }
 
 async function started(
   t: CaseContext,
   topic: string,
-  options: { readonly seekGained?: boolean; readonly maxPartitionBytes?: number },
+  options: Pick<TestMemberOptions, 'seekGained' | 'maxPartitionBytes' | 'onOutOfRange'>,
 ): Promise<TestMember> {
   const member = t.member(await t.transport(), { label: 'a', groupId: t.name('group'), topics: [topic], ...options })
   await member.consumer.start()

@@ -1,0 +1,44 @@
+import type { RecordBatch, TopicPartition } from '@millrace/core'
+
+/** A partition being read, and how far. */
+export interface Position extends TopicPartition {
+  /** Next offset to fetch. */
+  offset: number
+  /** False until the first `seek`, and again when the position turned out to be out of range. */
+  active: boolean
+  paused: boolean
+  /** Counts seeks, so that what was asked for before one is not taken for an answer to it. */
+  version: number
+  /** Fetched and not handed out. While there is one, the partition is left out of fetches. */
+  batch: RecordBatch | undefined
+  /** Looks at the metadata in a row that did not show the topic. */
+  looksMissing: number
+  /** Answers in a row that were damaged. */
+  damaged: number
+  /** Of the topic when it was first read: offsets of one that was made again mean other records. */
+  topicId: string | undefined
+}
+
+/** One that is silent until `seek`. */
+export function newPosition({ topic, partition }: TopicPartition): Position {
+  return {
+    topic,
+    partition,
+    offset: 0,
+    active: false,
+    paused: false,
+    version: 0,
+    batch: undefined,
+    looksMissing: 0,
+    damaged: 0,
+    topicId: undefined,
+  }
+}
+
+/** For messages about a request. */
+export function whereOf(positions: readonly TopicPartition[]): string {
+  const [first] = positions
+  if (first === undefined) return 'nothing'
+  const more = positions.length > 1 ? ` and ${positions.length - 1} more` : ''
+  return `${first.topic}/${first.partition}${more}`
+}

@@ -1,0 +1,135 @@
+import { type Consumer, type ConsumerOptions, deferred, type Logger } from '@millrace/core'
+import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
+import { describe, expect, test } from 'vitest'
+import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
+import { Outside, outgoing, runWorker, silentLog, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
+import type { WorkerSettings } from './worker-options.ts'
+
+/** More than one fetch of a partition holds. */
+const RECORDS = 20
+const PADDING = 'x'.repeat(30_000)
+
+interface Overtaken extends TestWorker {
+  readonly log: MemoryLog
+  readonly outside: Outside
+  readonly handled: readonly number[]
+  readonly errors: readonly string[]
+}
+
+/** A worker whose agent was so slow that of 20 records all but the last `left` were deleted meanwhile. */
+async function overtaken(left: number, settings: Partial<WorkerSettings>): Promise<Overtaken> {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.send(Array.from({ length: RECORDS }, (_, i) => outgoing('in', 0, `k${i}`, `${i} ${PADDING}`)))
+  const handled: number[] = []
+  const errors: string[] = []
+  const slow = deferred<void>()
+  const logger: Logger = { ...silentLog, error: (_fields, message) => errors.push(message) }
+  const handler = async ({ offset }: { readonly offset: number }): Promise<void> => {
+    if (offset < RECORDS) await slow.promise
+    handled.push(offset)
+  }
+  const made = await runWorker(
+    log,
+    { agents: [{ name: 'a', topics: ['in'], handler }], settings: { maxBufferedBytes: 1, ...settings } },
+    { log: logger },
+  )
+  await until('the buffer to be full', () => made.worker.stats().sources[0]?.paused === 'buffer')
+  log.deleteRecords('in', 0, RECORDS - left)
+  slow.resolve()
+  return { ...made, log, outside, handled, errors }
+}
+
+describe.each([false, true])('records deleted ahead of a running worker, exactly once: %s', (exactlyOnce) => {
+  test("'earliest' goes on with what is left, and tells once what is lost", async () => {
+    const { worker, log, outside, handled, errors } = await overtaken(2, { onOffsetLost: 'earliest', exactlyOnce })
+    await until('the last record', () => handled.at(-1) === RECORDS - 1)
+    const first = handled.length - 2
+    expect(handled).toEqual([...Array.from({ length: first }, (_, i) => i), RECORDS - 2, RECORDS - 1])
+    expect(errors).toEqual([
+      `Topic "in" partition 0 begins at offset 18: ${18 - first} records were deleted before being read, offsets ${first} to 17. Reading goes on at 18 (onOffsetLost: 'earliest').`,
+    ])
+    await outside.send([outgoing('in', 0, 'k', 'later')])
+    await until('a later record', () => handled.at(-1) === RECORDS)
+    await worker.stop()
+    expect(log.committed('app')).toMatchObject([{ offset: RECORDS + 1 }])
+  })
+
+  test('a hole with nothing behind it is passed by the commits', async () => {
+    const { worker, log, errors } = await overtaken(0, { onOffsetLost: 'earliest', exactlyOnce })
+    await until('the commit', () => log.committed('app')[0]?.offset === RECORDS)
+    expect(errors.length).toBe(1)
+    await worker.stop()
+  })
+
+  test("'stop' ends with the reason, and commits nothing beyond the hole", async () => {
+    const { worker, log } = await overtaken(2, { onOffsetLost: 'stop', exactlyOnce })
+    await expect(worker.finished).rejects.toMatchObject({
+      code: 'OFFSET_OUT_OF_RANGE',
+      message: expect.stringMatching(/"in" partition 0 begins at offset 18.*onOffsetLost: 'stop'/),
+    })
+    expect(log.committed('app')[0]?.offset ?? 0).toBeLessThan(RECORDS - 2)
+  })
+})
+
+test('a hole that a start finds is passed by the commits too, and told of once', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  const app = {
+    agents: [{ name: 'a', topics: ['in'], handler: () => {} }],
+    settings: { onOffsetLost: 'earliest' },
+  } as const
+  const first = await runWorker(log, app)
+  await until('all records', () => first.worker.stats().agents['a']?.processed === 10)
+  await first.worker.stop()
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  log.deleteRecords('in', 0, 20)
+  for (const told of [1, 0]) {
+    const errors: string[] = []
+    const logger: Logger = { ...silentLog, error: (_fields, message) => errors.push(message) }
+    const { worker } = await runWorker(log, app, { log: logger })
+    await worker.stop()
+    expect(errors.length).toBe(told)
+    expect(log.committed('app')).toMatchObject([{ offset: 20 }])
+  }
+})
+
+/** Says of a position that the log ends before it, as a broker does that has lost its last records. */
+class CutOffTransport extends LeasedTransport {
+  cutOff: () => void = () => {}
+
+  override consumer(options: ConsumerOptions): Consumer {
+    this.cutOff = () => options.onOutOfRange?.({ topic: 'in', partition: 0, position: 10, beginning: 0, end: 5 })
+    return super.consumer(options)
+  }
+}
+
+test('a log that was cut off is read again from what is committed, at least once; exactly once stops', async () => {
+  for (const exactlyOnce of [false, true]) {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', 1)
+    await outside.numbers('in', { count: 10, partitions: 1 })
+    const handled: number[] = []
+    let transport: CutOffTransport | undefined
+    const { worker } = await runWorker(
+      log,
+      {
+        agents: [{ name: 'a', topics: ['in'], handler: ({ offset }) => void handled.push(offset) }],
+        settings: { onOffsetLost: 'earliest', exactlyOnce, commitIntervalMs: 60_000 },
+      },
+      { wrap: (inner) => (transport = new CutOffTransport(inner, () => 0)) },
+    )
+    await until('all records', () => handled.length === 10)
+    const cutOff = (): void => transport?.cutOff()
+    if (exactlyOnce) expect(cutOff).toThrow(/OFFSET_OUT_OF_RANGE.*ends at offset 5.*exactly-once/)
+    else {
+      cutOff()
+      await until('all records again', () => handled.length === 20)
+    }
+    await worker.stop()
+  }
+})
