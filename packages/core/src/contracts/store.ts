@@ -40,7 +40,10 @@ export interface StoreCapabilities {
  */
 export interface StoreDriver {
   readonly capabilities: StoreCapabilities
-  /** Opens or creates a partition of a table. Opening one that is open is `STORE_IN_USE`. */
+  /**
+   * Opens or creates a partition of a table. Opening one that is open is `STORE_IN_USE`. What a durable store gives out
+   * is as it was written: damaged rows are dropped here (`StorePartition.damage`) or are `STORE_CORRUPT` when read.
+   */
   open(table: string, partition: number): Promise<StorePartition>
   /** All or nothing, also over a crash. Never two calls at a time. Rows are visible to reads when it resolves. */
   commit(changes: readonly StoreChange[]): Promise<void>
@@ -59,6 +62,11 @@ export interface RangeOptions {
 export interface StorePartition {
   readonly table: string
   readonly partition: number
+  /**
+   * Why the rows that were kept here had to be dropped when it was opened: it starts empty and without a checkpoint, for
+   * the changelog to fill. Left out where nothing was dropped.
+   */
+  readonly damage?: string
   /** As of the last commit; `undefined` for a new or cleared partition. */
   checkpoint(): Checkpoint | undefined
   /** The bytes stay valid after the call. */

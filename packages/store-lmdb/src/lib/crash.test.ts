@@ -9,7 +9,7 @@ const running: RunningProcess[] = []
 const directories: string[] = []
 
 function start(...args: readonly string[]): RunningProcess {
-  const started = runProcess(...args)
+  const started = runProcess('committing-process.ts', ...args)
   running.push(started)
   return started
 }

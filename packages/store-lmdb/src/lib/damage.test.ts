@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createLmdbStore } from './lmdb-store.ts'
+import { runProcess } from './processes/run-process.ts'
 
 let directory: string
 let data: string
@@ -22,8 +23,11 @@ beforeEach(async () => {
   data = join(directory, 'data.mdb')
   const store = createLmdbStore({ directory })
   const partition = await store.open('counts', 0)
-  const rows = Array.from({ length: 20_000 }, (_, i) => ({ key: Buffer.from(`key ${i}`), value: Buffer.alloc(100, i) }))
-  await store.commit([{ partition, rows, checkpoint: undefined }])
+  const rows = Array.from({ length: 20_000 }, (_, i) => ({
+    key: Buffer.from(`key ${i}`),
+    value: Buffer.alloc(100, i % 10 === 5 ? '9' : 'x'),
+  }))
+  await store.commit([{ partition, rows, checkpoint: { topicId: 'topic', offset: 7, wallTimeMs: 0 } }])
   await store.close()
 })
 
@@ -42,6 +46,7 @@ test.each<readonly [string, () => void, string]>([
   ['a text file', () => writeFileSync(data, 'no database\n'.repeat(1000)), 'first page'],
   ['garbage in front', () => overwrite(0, Buffer.alloc(200, 0x5a)), 'first page'],
   ['garbage for roots', () => overwrite(8192, Buffer.alloc(statSync(data).size - 8192, 0x5a)), 'page'],
+  ['another checkpoint', () => replace('["topic",7', '["topic",8'), 'fact'],
   [
     'a marker that is no marker',
     () => writeFileSync(join(directory, 'millrace-store.json'), '{'),
@@ -52,6 +57,57 @@ test.each<readonly [string, () => void, string]>([
   expect(() => createLmdbStore({ directory })).toThrow(failing('STORE_CORRUPT', message))
   expect(() => createLmdbStore({ directory })).toThrow('Delete its directory')
 })
+
+test('a row changed on disk: its partition starts empty and says why, the others stay; also after the next start', async () => {
+  const before = createLmdbStore({ directory })
+  const other = await before.open('counts', 1)
+  await before.commit([
+    { partition: other, rows: [{ key: Buffer.from('k'), value: Buffer.from('v') }], checkpoint: undefined },
+  ])
+  await before.close()
+  replace(`key 12345${'9'.repeat(20)}`, `key 12345${'9'.repeat(19)}?`)
+  for (let start = 0; start < 2; start++) {
+    const store = createLmdbStore({ directory })
+    const partition = await store.open('counts', 0)
+    if (start === 0) expect(partition.damage).toContain('a row does not fit its checksum')
+    else expect(partition.damage).toBeUndefined()
+    expect([partition.rows, partition.checkpoint(), partition.get(Buffer.from('key 1'))]).toEqual([
+      start,
+      undefined,
+      undefined,
+    ])
+    expect((await store.open('counts', 1)).get(Buffer.from('k'))?.toString()).toBe('v')
+    await store.commit([
+      { partition, rows: [{ key: Buffer.from('new'), value: Buffer.from('v') }], checkpoint: undefined },
+    ])
+    expect(partition.range().map(([key]) => key.toString())).toEqual(['new'])
+    await store.close()
+  }
+})
+
+test('a row changed while the store is in use is STORE_CORRUPT, naming the partition, and nothing more is committed', async () => {
+  const store = createLmdbStore({ directory })
+  const partition = await store.open('counts', 0)
+  replace(`key 12345${'9'.repeat(20)}`, `key 12345${'9'.repeat(19)}?`)
+  const message = 'Partition 0 of table "counts"'
+  expect(() => partition.get(Buffer.from('key 12345'))).toThrow(failing('STORE_CORRUPT', message))
+  expect(() => partition.range()).toThrow(failing('STORE_CORRUPT', message))
+  const commit = store.commit([{ partition, rows: [], checkpoint: { topicId: 'topic', offset: 8, wallTimeMs: 0 } }])
+  await expect(commit).rejects.toThrow(failing('STORE_CORRUPT', message))
+  await store.close()
+})
+
+test(
+  'bytes and pages changed anywhere: right rows, an empty partition or an error, and never a signal',
+  { timeout: 120_000 },
+  async () => {
+    const outcome = await runProcess('damaging-process.ts', directory, '1', '120').ended()
+    expect(outcome).toMatchObject({ code: 0, signal: null, errors: '' })
+    const [right = 0, dropped = 0, refused = 0] = outcome.lines.at(-1)?.split(' ').map(Number) ?? []
+    expect(right + dropped + refused).toBe(120)
+    expect(Math.min(right, dropped, refused)).toBeGreaterThan(0)
+  },
+)
 
 test('another format is STORE_VERSION', () => {
   writeFileSync(join(directory, 'millrace-store.json'), '{"format":99}')
@@ -79,4 +135,10 @@ function overwrite(position: number, bytes: Buffer): void {
   const fd = openSync(data, 'r+')
   writeSync(fd, bytes, 0, bytes.length, position)
   closeSync(fd)
+}
+
+/** Wherever it stands, also on pages that are no longer used. */
+function replace(text: string, by: string): void {
+  const bytes = readFileSync(data)
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) overwrite(at, Buffer.from(by))
 }

@@ -1,23 +1,24 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { open, type Database, type RootDatabase } from 'lmdb'
+import { open, type RootDatabase } from 'lmdb'
 import { MillraceError } from '@millrace/core'
-import { dataFileFault } from './data-file-fault.ts'
+import { DamageFound } from './data-file/damage-found.ts'
+import { inspectDataFile, type Inspection } from './data-file/inspect.ts'
+import { Facts } from './facts.ts'
 import { hasMarker, writeMarker } from './marker-file.ts'
 import { takeOwnership, type Ownership } from './ownership.ts'
 import { storeError } from './store-error.ts'
 
 /** Table partitions that one directory can hold. */
 const MAX_DATABASES = 4096
-const FACTS = 'facts'
-/** Another process that is just writing can make the file look torn for a moment. */
-const LOOKS = 3
 
 /** An open LMDB environment that belongs to this process alone. */
 export interface Environment {
   readonly root: RootDatabase<Buffer, Buffer>
-  /** Checkpoints, owner, worker id. Tables' databases have a `/` in their names. */
-  readonly facts: Database<string, string>
+  readonly dataPath: string
+  /** What the file held when it was taken. Tables' databases have a `/` in their names. */
+  readonly inspection: Inspection
+  readonly facts: Facts
   readonly ownership: Ownership
 }
 
@@ -27,7 +28,9 @@ export function openEnvironment(directory: string): Environment {
   try {
     mkdirSync(directory, { recursive: true })
     const marked = hasMarker(directory)
-    look(directory, marked)
+    const dataPath = join(directory, 'data.mdb')
+    if (existsSync(dataPath)) inspect(directory, dataPath)
+    else if (marked) throw new MillraceError('STORE_CORRUPT', `"${dataPath}" is missing.`)
     const root = open<Buffer, Buffer>({
       path: directory,
       noSubdir: false,
@@ -40,10 +43,11 @@ export function openEnvironment(directory: string): Environment {
       overlappingSync: false,
     })
     try {
-      const facts = root.openDB<string, string>({ name: FACTS, encoding: 'string', keyEncoding: 'ordered-binary' })
+      const facts = new Facts(root)
       const ownership = takeOwnership({ root, facts, directory })
       if (!marked) writeMarker(directory)
-      return { root, facts, ownership }
+      // Once more: between the first look and now, another process may have had it.
+      return { root, dataPath, inspection: inspect(directory, dataPath), facts, ownership }
     } catch (thrown) {
       // Nothing was written that could be lost; what keeps it from closing is not the news.
       root.close().catch(() => undefined)
@@ -54,16 +58,11 @@ export function openEnvironment(directory: string): Environment {
   }
 }
 
-function look(directory: string, marked: boolean): void {
-  const data = join(directory, 'data.mdb')
-  if (!existsSync(data)) {
-    if (marked) throw new MillraceError('STORE_CORRUPT', `"${data}" is missing.`)
-    return
-  }
-  let fault: string | undefined
-  for (let i = 0; i < LOOKS; i++) {
-    fault = dataFileFault(data)
-    if (fault === undefined) return
-  }
-  throw new MillraceError('STORE_CORRUPT', `"${data}" is damaged: ${fault ?? 'it cannot be read'}.`)
+function inspect(directory: string, dataPath: string): Inspection {
+  const finding = inspectDataFile(dataPath)
+  if (finding === 'in use')
+    throw new MillraceError('STORE_IN_USE', `The store in "${directory}" is being written by another process.`)
+  if (finding instanceof DamageFound)
+    throw new MillraceError('STORE_CORRUPT', `"${dataPath}" is damaged: ${finding.message}.`)
+  return finding
 }

@@ -1,5 +1,6 @@
 import type { Database } from 'lmdb'
 import { MillraceError, type Checkpoint, type RangeOptions, type Row, type StorePartition } from '@millrace/core'
+import { checkedRow, checkedValue } from './checked-row.ts'
 import { checkpointName, readCheckpoint, writeCheckpoint } from './checkpoint-row.ts'
 import type { Environment } from './environment.ts'
 import {
@@ -7,8 +8,8 @@ import {
   logicalRow,
   physicalEnd,
   physicalKey,
+  type PhysicalRow,
   physicalStart,
-  physicalValue,
   sharedPart,
   valueOf,
 } from './physical-key.ts'
@@ -19,6 +20,10 @@ export interface LmdbPartitionOptions {
   readonly partition: number
   readonly environment: Environment
   readonly rows: Database<Buffer, Buffer>
+  /** Where the checksums of its rows begin. */
+  readonly seed: number
+  /** Why the rows kept before were dropped. */
+  readonly damage: string | undefined
   /** Runs a write that is not a commit, after commits under way. */
   readonly write: (action: () => void) => Promise<void>
   readonly onClose: () => void
@@ -28,19 +33,25 @@ export interface LmdbPartitionOptions {
 export class LmdbPartition implements StorePartition {
   readonly table: string
   readonly partition: number
+  readonly damage?: string
   readonly #environment: Environment
   readonly #rows: Database<Buffer, Buffer>
+  readonly #seed: number
   readonly #write: (action: () => void) => Promise<void>
   readonly #onClose: () => void
   #closed = false
+  /** A row was read that is not as it was written. */
+  #fault: MillraceError | undefined
 
-  constructor({ table, partition, environment, rows, write, onClose }: LmdbPartitionOptions) {
-    this.table = table
-    this.partition = partition
-    this.#environment = environment
-    this.#rows = rows
-    this.#write = write
-    this.#onClose = onClose
+  constructor(options: LmdbPartitionOptions) {
+    this.table = options.table
+    this.partition = options.partition
+    if (options.damage !== undefined) this.damage = options.damage
+    this.#environment = options.environment
+    this.#rows = options.rows
+    this.#seed = options.seed
+    this.#write = options.write
+    this.#onClose = options.onClose
   }
 
   get rows(): number {
@@ -59,8 +70,9 @@ export class LmdbPartition implements StorePartition {
 
   get(key: Buffer): Buffer | undefined {
     return this.#reading(() => {
-      const stored = this.#rows.get(physicalKey(key))
-      return stored === undefined ? undefined : valueOf(key, stored)
+      const physical = physicalKey(key)
+      const stored = this.#rows.get(physical)
+      return stored === undefined ? undefined : valueOf(key, this.#checked({ key: physical, value: stored }))
     })
   }
 
@@ -70,19 +82,24 @@ export class LmdbPartition implements StorePartition {
 
   /** Called inside the transaction of a commit. */
   put(rows: readonly Row[], checkpoint: Checkpoint | undefined): void {
+    // Work that has met damaged state must not be committed, whatever has become of the error.
+    if (this.#fault !== undefined) throw this.#fault
     for (const { key, value } of rows) {
       if (value === null) void this.#rows.remove(physicalKey(key))
-      else void this.#rows.put(physicalKey(key), physicalValue(key, value))
+      else {
+        const row = checkedRow(key, value, this.#seed)
+        void this.#rows.put(row.key, row.value)
+      }
     }
     if (checkpoint !== undefined)
-      void this.#environment.facts.put(checkpointName(this.table, this.partition), writeCheckpoint(checkpoint))
+      this.#environment.facts.put(checkpointName(this.table, this.partition), writeCheckpoint(checkpoint))
   }
 
   async clear(): Promise<void> {
     this.assertOpen()
     await this.#write(() => {
       this.#rows.clearSync()
-      void this.#environment.facts.remove(checkpointName(this.table, this.partition))
+      this.#environment.facts.remove(checkpointName(this.table, this.partition))
     })
   }
 
@@ -117,9 +134,10 @@ export class LmdbPartition implements StorePartition {
       shared = undefined
     }
     if (limit <= 0) return found
-    for (const row of this.#rows.getRange(
+    for (const { key, value } of this.#rows.getRange(
       end === undefined ? { start: physicalStart(from) } : { start: physicalStart(from), end },
     )) {
+      const row = { key, value: this.#checked({ key, value }) }
       if (shared !== undefined && !(isLong(row.key) && sharedPart(row.key).equals(shared))) addAlike()
       if (found.length >= limit) break
       if (isLong(row.key)) {
@@ -129,6 +147,16 @@ export class LmdbPartition implements StorePartition {
     }
     addAlike()
     return found
+  }
+
+  #checked(row: PhysicalRow): Buffer {
+    const value = checkedValue(row, this.#seed)
+    if (value !== undefined) return value
+    this.#fault = new MillraceError(
+      'STORE_CORRUPT',
+      `A row of ${this.#where()} does not fit its checksum in "${this.#environment.dataPath}": the disk has changed it. The next start rebuilds the partition from its changelog.`,
+    )
+    throw this.#fault
   }
 
   #reading<T>(read: () => T): T {

@@ -8,6 +8,10 @@ import {
   type StorePartition,
 } from '@millrace/core'
 import type { Database } from 'lmdb'
+import { checkPartition } from './check-partition.ts'
+import { seedOf } from './checked-row.ts'
+import { checkpointName } from './checkpoint-row.ts'
+import { databaseName, leaveDatabase } from './database-name.ts'
 import { openEnvironment, type Environment } from './environment.ts'
 import { LmdbPartition } from './lmdb-partition.ts'
 import { storeError } from './store-error.ts'
@@ -39,14 +43,21 @@ export function createLmdbStore(options: LmdbStoreOptions): LmdbStore {
   return new DirectoryStore(options.directory)
 }
 
+interface PartitionDatabase {
+  readonly rows: Database<Buffer, Buffer>
+  /** Where the checksums of its rows begin. */
+  readonly seed: number
+}
+
 class DirectoryStore implements LmdbStore {
   readonly capabilities: StoreDriver['capabilities']
   readonly workerId: string
   readonly #directory: string
   readonly #environment: Environment
   readonly #open = new Map<string, LmdbPartition>()
-  /** LMDB's databases stay open as long as the environment: closing one under a transaction is not safe. */
-  readonly #databases = new Map<string, Database<Buffer, Buffer>>()
+  readonly #opening = new Set<string>()
+  /** Checked ones. LMDB's databases stay open as long as the environment: closing one under a transaction is not safe. */
+  readonly #databases = new Map<string, PartitionDatabase>()
   #writing: Promise<unknown> = Promise.resolve()
   #failure: MillraceError | undefined
   #closing: Promise<void> | undefined
@@ -61,18 +72,29 @@ class DirectoryStore implements LmdbStore {
   async open(table: string, partition: number): Promise<StorePartition> {
     this.#assertOpen()
     const name = partitionKey({ topic: table, partition })
-    if (this.#open.has(name))
+    if (this.#open.has(name) || this.#opening.has(name))
       throw new MillraceError('STORE_IN_USE', `Partition ${partition} of table "${table}" is open already.`)
-    const opened = new LmdbPartition({
-      table,
-      partition,
-      environment: this.#environment,
-      rows: this.#database(name),
-      write: (action) => this.#transaction(action),
-      onClose: () => this.#open.delete(name),
-    })
-    this.#open.set(name, opened)
-    return opened
+    this.#opening.add(name)
+    try {
+      const kept = this.#databases.get(name)
+      const damage = kept === undefined ? await this.#leaveDamaged({ table, partition }) : undefined
+      this.#assertOpen()
+      const { rows, seed } = kept ?? this.#database(name)
+      const opened = new LmdbPartition({
+        table,
+        partition,
+        environment: this.#environment,
+        rows,
+        seed,
+        damage,
+        write: (action) => this.#transaction(action),
+        onClose: () => this.#open.delete(name),
+      })
+      this.#open.set(name, opened)
+      return opened
+    } finally {
+      this.#opening.delete(name)
+    }
   }
 
   async commit(changes: readonly StoreChange[]): Promise<void> {
@@ -122,13 +144,38 @@ class DirectoryStore implements LmdbStore {
     await written
   }
 
-  #database(name: string): Database<Buffer, Buffer> {
-    const known = this.#databases.get(name)
-    if (known !== undefined) return known
+  /**
+   * Reads all of a partition that is opened for the first time. Damaged, it is not used again: its rows will be built
+   * anew from the changelog, in another database, for LMDB cannot be asked to delete pages that may be anything.
+   */
+  async #leaveDamaged({ table, partition }: Pick<StorePartition, 'table' | 'partition'>): Promise<string | undefined> {
+    const { dataPath, inspection, facts } = this.#environment
+    const name = partitionKey({ topic: table, partition })
+    const database = databaseName(name, facts)
+    const isThere = inspection.trees.has(database)
+    if (!isThere && facts.get(checkpointName(table, partition)) === undefined) return undefined
+    const damage = isThere
+      ? await checkPartition({ path: dataPath, database, inspection }).catch((thrown: unknown) => {
+          throw storeError(thrown, `The store in "${this.#directory}" cannot be read`)
+        })
+      : 'they are missing'
+    if (damage === undefined) return undefined
+    this.#assertOpen()
+    await this.#transaction(() => {
+      facts.remove(checkpointName(table, partition))
+      leaveDatabase(name, facts)
+    })
+    return `the rows in "${dataPath}" are damaged: ${damage}`
+  }
+
+  #database(name: string): PartitionDatabase {
+    const { root, facts, ownership } = this.#environment
     try {
-      const opened = this.#environment.root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' })
+      const database = databaseName(name, facts)
+      const rows = root.openDB<Buffer, Buffer>({ name: database, encoding: 'binary', keyEncoding: 'binary' })
+      const opened = { rows, seed: seedOf(database) }
       this.#databases.set(name, opened)
-      this.#environment.ownership.stay()
+      ownership.stay()
       return opened
     } catch (thrown) {
       throw storeError(thrown, `The store in "${this.#directory}" cannot hold partition ${name}`)

@@ -2,8 +2,11 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError } from '@millrace/core'
 
-/** Of the rows in the data file. Raise it when an older version could not read what this one writes. */
-export const FORMAT: number = 1
+/**
+ * Of the rows in the data file. Raise it when an older version could not read what this one writes. 2: rows and facts
+ * have checksums. There is no migration: rows without checksums are not to be trusted, and the changelog has them.
+ */
+export const FORMAT: number = 2
 
 /** Whether a directory has a store, by the file that says so. Throws `STORE_VERSION` or `STORE_CORRUPT`. */
 export function hasMarker(directory: string): boolean {

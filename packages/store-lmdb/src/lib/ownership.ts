@@ -1,14 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Database, RootDatabase } from 'lmdb'
+import type { RootDatabase } from 'lmdb'
 import { MillraceError } from '@millrace/core'
+import type { Facts } from './facts.ts'
 
 const OWNER = 'owner'
 const WORKER_ID = 'worker-id'
 
 export interface OwnershipOptions {
   readonly root: RootDatabase<Buffer, Buffer>
-  readonly facts: Database<string, string>
+  readonly facts: Facts
   readonly directory: string
 }
 
@@ -40,13 +41,13 @@ export function takeOwnership({ root, facts, directory }: OwnershipOptions): Own
       )
     }
     const kept = facts.get(WORKER_ID) ?? randomUUID()
-    facts.putSync(OWNER, self)
-    facts.putSync(WORKER_ID, kept)
+    facts.put(OWNER, self)
+    facts.put(WORKER_ID, kept)
     return kept
   })
   const stay = (): void => void facts.get(OWNER)
   stay()
-  return { workerId, stay, release: () => root.transactionSync(() => void facts.removeSync(OWNER)) }
+  return { workerId, stay, release: () => root.transactionSync(() => facts.remove(OWNER)) }
 }
 
 /** Lines of the list after its heading; one of them is this process. */

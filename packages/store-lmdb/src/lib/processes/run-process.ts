@@ -11,13 +11,22 @@ export interface RunningProcess {
   readonly errors: () => string
   /** Resolves when it has written so many lines, rejects when it ends before. */
   wrote(lines: number): Promise<void>
+  /** Resolves when it has ended by itself. */
+  ended(): Promise<RunOutcome>
   /** Ends it as nothing else can, and waits until it is gone. */
   kill(): Promise<void>
 }
 
-/** Runs `committing-process.ts`. */
-export function runProcess(...args: readonly string[]): RunningProcess {
-  const script = fileURLToPath(new URL('committing-process.ts', import.meta.url))
+export interface RunOutcome {
+  readonly code: number | null
+  readonly signal: string | null
+  readonly lines: readonly string[]
+  readonly errors: string
+}
+
+/** Runs a script that stands beside this file. */
+export function runProcess(file: string, ...args: readonly string[]): RunningProcess {
+  const script = fileURLToPath(new URL(file, import.meta.url))
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), script, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -30,7 +39,7 @@ export function runProcess(...args: readonly string[]): RunningProcess {
     lines.push(line)
     wake()
   })
-  const gone = once(child, 'exit').then(wake)
+  const gone = once(child, 'close').then(wake)
   return {
     child,
     lines,
@@ -44,6 +53,10 @@ export function runProcess(...args: readonly string[]): RunningProcess {
         }
         check()
       }),
+    async ended() {
+      await gone
+      return { code: child.exitCode, signal: child.signalCode, lines, errors }
+    },
     async kill() {
       child.kill('SIGKILL')
       await gone

@@ -20,6 +20,7 @@ interface Setting {
   readonly store: HeapStore
   readonly recovery: Recovery
   readonly progress: number[]
+  readonly warnings: string[]
 }
 
 async function setting(): Promise<Setting> {
@@ -29,17 +30,18 @@ async function setting(): Promise<Setting> {
   const transport = createMemoryTransport(log, { clock, log: silentLog })
   const store = new HeapStore()
   const progress: number[] = []
+  const warnings: string[] = []
   const recovery = new Recovery({
     stores: new TaskStores(store),
     reader: () => transport.reader({ isolation: 'read-uncommitted' }),
     clock,
-    log: silentLog,
+    log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
     sensor: { recoveryProgress: ({ remainingRows }) => void progress.push(remainingRows) },
     onBroken: (error) => {
       throw error
     },
   })
-  return { log, outside, transport, store, recovery, progress }
+  return { log, outside, transport, store, recovery, progress, warnings }
 }
 
 async function request(
@@ -122,5 +124,17 @@ test('goes on from the checkpoint of a store', async () => {
   await here.recovery.restore(second)
   expect(second.store.rows).toBe(11)
   expect(here.recovery.stats('t', true).restoredRows).toBe(11)
+  await here.recovery.close()
+})
+
+test('what a store had to drop is said once, and is read again', async () => {
+  const here = await setting()
+  await here.outside.send(Array.from({ length: 10 }, (_, i) => outgoing('t-changelog', 0, `k${i}`, '1')))
+  const damaged = await request(here, 0)
+  const store = Object.assign(damaged.store, { damage: 'a row is damaged' })
+  await here.recovery.restore({ ...damaged, store })
+  expect(store.rows).toBe(10)
+  await here.recovery.restore({ ...damaged, store })
+  expect(here.warnings).toEqual(['Partition 0 of t is rebuilt from its changelog: a row is damaged.'])
   await here.recovery.close()
 })

@@ -102,13 +102,13 @@ export class Recovery {
     signal.throwIfAborted()
     const { clock, log } = this.#deps
     const { from, rebuild } = planRecovery(store.checkpoint(), state, clock.now())
-    if (rebuild !== undefined) {
+    const reason = rebuild ?? (store.checkpoint() === undefined ? store.damage : undefined)
+    if (reason !== undefined)
       log.warn(
         { table: part, ...changelog },
-        `Partition ${changelog.partition} of ${part} is rebuilt from its changelog: ${rebuild}.`,
+        `Partition ${changelog.partition} of ${part} is rebuilt from its changelog: ${reason}.`,
       )
-      await store.clear()
-    }
+    if (rebuild !== undefined) await store.clear()
     const restoration = new Restoration(request, from, clock.monotonic())
     if (restoration.atEnd) {
       // The checkpoint says that this store belongs to this changelog, also when there is nothing in it.

@@ -180,11 +180,13 @@ export class Standbys {
     if (copy.stopping.signal.aborted || bounds === undefined || reader !== this.#reader) return
     const changelog = { ...bounds, topicId: topics.changelogId(part), config: part.changelog.config }
     const { from, rebuild } = planRecovery(store.checkpoint(), changelog, clock.now())
-    if (rebuild !== undefined) {
+    const reason = rebuild ?? (store.checkpoint() === undefined ? store.damage : undefined)
+    if (reason !== undefined)
       log.warn(
         { table: part.name, partition },
-        `The warm copy of partition ${partition} of ${part.name} is built anew: ${rebuild}.`,
+        `The warm copy of partition ${partition} of ${part.name} is built anew: ${reason}.`,
       )
+    if (rebuild !== undefined) {
       await store.clear()
       if (copy.stopping.signal.aborted) return
     }
