@@ -141,7 +141,7 @@ export const settingDeclarations = {
   },
   maxOutboxBytes: {
     type: 'size',
-    default: '32mb',
+    default: '8mb',
     help: 'Sends that the broker has not acknowledged, for the whole worker; then no further event is handed out.',
   },
   maxEventBytes: {

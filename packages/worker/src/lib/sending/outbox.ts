@@ -13,9 +13,9 @@ import {
 import type { Outgoing } from './outgoing.ts'
 import type { SendBudget } from './send-budget.ts'
 
-/** Kafka clients do best with about this much in one request (reference: kafkajs.md §6). */
-const MAX_SEND_RECORDS = 1000
-const MAX_SEND_BYTES = 512 * 1024
+/** With one request under way a small one would make sends wait for turns of the event loop (decision 011). */
+const MAX_SEND_RECORDS = 5000
+const MAX_SEND_BYTES = 2 * 1024 * 1024
 
 export interface OutboxDeps {
   readonly producer: Producer

@@ -26,7 +26,7 @@ export interface ClientOptions {
   readonly transport: Transport
   readonly clock: Clock
   readonly log: Logger
-  /** Sends not yet acknowledged; beyond it `send` waits. Default 32 MB. */
+  /** Sends not yet acknowledged; beyond it `send` waits. Default 8 MB. */
   readonly maxOutboxBytes?: number
   /** Largest record that `send` takes. Default 1 MB. */
   readonly maxRecordBytes?: number
@@ -63,7 +63,7 @@ class TransportClient implements Client {
     transport,
     clock,
     log,
-    maxOutboxBytes = 32 * 1024 * 1024,
+    maxOutboxBytes = 8 * 1024 * 1024,
     maxRecordBytes = 1024 * 1024,
   }: ClientOptions) {
     this.id = clientId
