@@ -8,20 +8,31 @@ export function completionScript(shell: Shell, program: string): string {
   return shell === 'bash' ? bashScript(program) : zshScript(program)
 }
 
-/** Words are taken from the line, because bash splits them at `:` and `=`; at `@` it must not replace half a word. */
+/**
+ * Bash splits words at `:`, `=` and `@` too. They are put together again where no space is between them, and of an answer
+ * only what comes behind the last `:` or `=` is handed back, for that is what bash replaces; an `@` it keeps.
+ */
 function bashScript(program: string): string {
   return `# In ~/.bashrc:  eval "$(${program} completion bash)"
-COMP_WORDBREAKS=\${COMP_WORDBREAKS//@/}
 _${program}_complete() {
-  local line=\${COMP_LINE:0:COMP_POINT} words
-  read -ra words <<< "$line"
-  [[ $line == *[[:space:]] ]] && words+=('')
+  local rest=\${COMP_LINE:0:COMP_POINT} words=() word at typed
+  for ((at = 0; at <= COMP_CWORD; at++)); do
+    [[ $at == 0 || $rest == [[:space:]]* ]] && words+=('')
+    rest=\${rest#"\${rest%%[![:space:]]*}"}
+    word=\${COMP_WORDS[at]}
+    [[ $at == "$COMP_CWORD" ]] && word=$rest
+    rest=\${rest#"$word"}
+    words[\${#words[@]} - 1]+=\${word//[\\"\\'\\\\]/}
+  done
+  typed=\${words[\${#words[@]} - 1]}
   mapfile -t COMPREPLY < <("\${words[0]}" ${COMPLETE} "\${words[@]:1}" 2> /dev/null)
+  [[ $typed == *[:=]* ]] && COMPREPLY=("\${COMPREPLY[@]#"\${typed%"\${typed##*[:=]}"}"}")
 }
 complete -o bashdefault -o default -F _${program}_complete ${program}
 `
 }
 
+/** Also a file of its own in `fpath`, named `_` and the program: such a file is run to complete, not to be set up. */
 function zshScript(program: string): string {
   return `#compdef ${program}
 # In ~/.zshrc, after compinit:  eval "$(${program} completion zsh)"
@@ -30,6 +41,12 @@ _${program}_complete() {
   replies=("\${(@f)$("\${words[1]}" ${COMPLETE} "\${(@Q)words[2,CURRENT]}" 2> /dev/null)}")
   if [[ -n $replies[1] ]]; then compadd -- $replies; else _files; fi
 }
-compdef _${program}_complete ${program}
+if [[ $funcstack[1] == _${program} ]]; then
+  _${program}_complete
+elif (( $+functions[compdef] )); then
+  compdef _${program}_complete ${program}
+else
+  print -u2 "Completion of ${program} needs compinit first:  autoload -Uz compinit && compinit"
+fi
 `
 }

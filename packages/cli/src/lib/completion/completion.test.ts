@@ -1,13 +1,6 @@
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { runHere } from '../../fixtures/run-here.ts'
-import { fixture, runMillrace } from '../../fixtures/run-millrace.ts'
-
-const run = promisify(execFile)
+import { runMillrace } from '../../fixtures/run-millrace.ts'
 
 async function completed(...words: readonly string[]): Promise<readonly string[]> {
   const { stdout } = await runHere(['--complete', ...words])
@@ -59,29 +52,5 @@ describe('the script', () => {
       code: 2,
       stderr: expect.stringContaining('bash'),
     })
-  })
-
-  test('completes in a real bash, with names of the app; where there is no app, commands', async () => {
-    const { stdout: script } = await runMillrace(['completion', 'bash'])
-    const directory = mkdtempSync(join(tmpdir(), 'millrace-complete-'))
-    try {
-      const program = join(directory, 'millrace')
-      const loader = import.meta.resolve('tsx')
-      writeFileSync(
-        program,
-        `#!/bin/sh\nexec "${process.execPath}" --import "${loader}" "${fixture('../bin.ts')}" "$@"\n`,
-        { mode: 0o755 },
-      )
-      const ask = async (line: string): Promise<string> => {
-        const bash = `${script}\nCOMP_LINE=$1 COMP_POINT=\${#1}\n_millrace_complete\nprintf '%s\\n' "\${COMPREPLY[@]}"`
-        const env = { ...process.env, PATH: `${directory}:${process.env['PATH']}`, MILLRACE_APP: '' }
-        return (await run('bash', ['-c', bash, 'bash', line], { env, cwd: fixture('.') })).stdout
-      }
-      expect(await ask('millrace -A two-apps.ts:first send @')).toBe('@count-words\n@shuffle-words\n')
-      expect(await ask('millrace -A app.ts table ')).toBe('word_counts\n')
-      expect(await ask('millrace -A nowhere.ts cle')).toBe('clean-versions\n')
-    } finally {
-      rmSync(directory, { recursive: true, force: true })
-    }
   })
 })
