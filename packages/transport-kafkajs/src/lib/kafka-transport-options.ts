@@ -28,6 +28,12 @@ export interface KafkaTransportOptions {
   readonly maxFetchBytes?: number
   /** Longest wait of the broker for a first byte, which bounds how fast `resume` and `seek` take effect. 50 to 200 are sensible. Default 100. */
   readonly maxFetchWaitMs?: number
+  /**
+   * Compare what is fetched with its checksums; a batch that does not match is fetched again, and is `BATCH_CORRUPT` when
+   * that does not help. Costs 0.7 ms per MB: 75 ns for a record of 100 bytes, of 3,000 ns that an app takes to count it
+   * by key. A bare reader falls from 4.5 to 3.4 million such records a second. Default true.
+   */
+  readonly verifyChecksums?: boolean
   /** Most bytes of one Produce request over all partitions. Default 4 MB. */
   readonly maxRequestBytes?: number
   /** Most bytes of one batch of one partition before compression; larger records go alone. Default 900,000, for a broker's default limit of 1 MB. */
@@ -51,6 +57,7 @@ export function kafkaSettings(options: KafkaTransportOptions): KafkaSettings {
     connectionTimeoutMs: options.connectionTimeoutMs ?? 5_000,
     maxFetchBytes: options.maxFetchBytes ?? 4 << 20,
     maxFetchWaitMs: options.maxFetchWaitMs ?? 100,
+    verifyChecksums: options.verifyChecksums ?? true,
     maxRequestBytes: options.maxRequestBytes ?? 4 << 20,
     maxBatchBytes: options.maxBatchBytes ?? 900_000,
   }

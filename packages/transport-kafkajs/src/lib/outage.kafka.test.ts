@@ -1,9 +1,18 @@
 import { spawn } from 'node:child_process'
+import { open as openFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eventually, within } from '@millrace/conformance'
-import { NO_HEADERS, systemClock, type Logger, type OutgoingRecord, type Transport } from '@millrace/core'
+import {
+  NO_HEADERS,
+  systemClock,
+  type Logger,
+  type OutgoingRecord,
+  type RecordBatch,
+  type Transport,
+} from '@millrace/core'
 import { describeOwnKafka } from '@millrace/kafka-for-tests'
 import { describe, expect, test } from 'vitest'
+import type { KafkaTransportOptions } from './kafka-transport-options.ts'
 import { createKafkaTransport } from './kafka-transport.ts'
 
 const clock = systemClock()
@@ -34,8 +43,8 @@ describe('no broker', () => {
 
 describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
   const brokers = kafka.brokers.split(',')
-  const connect = async (log: Logger): Promise<Transport> => {
-    const transport = createKafkaTransport({ brokers, clientId: 'outage' }, { clock, log })
+  const connect = async (log: Logger, options: Partial<KafkaTransportOptions> = {}): Promise<Transport> => {
+    const transport = createKafkaTransport({ brokers, clientId: 'outage', ...options }, { clock, log })
     await transport.connect({ timeoutMs: 10_000 })
     return transport
   }
@@ -97,6 +106,83 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     expect(read.filter((value) => value === 'before')).toEqual(['before'])
     // Every try warns once, whatever number of loops waits for it: 1 s apart at most.
     expect(warnings.length).toBeLessThan(60)
+    await transport.close()
+  })
+
+  test('a broker that takes requests and does not answer: they time out, and go on when it does', async () => {
+    const { log, warnings } = recorder()
+    const transport = await connect(log, { requestTimeoutMs: 1_000, connectionTimeoutMs: 1_000 })
+    const topic = 'frozen'
+    await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
+    const producer = transport.producer()
+    const reader = transport.reader({ isolation: 'read-committed' })
+    reader.assign({ topic, partition: 0 }, 0)
+    const next = (): Promise<IteratorResult<RecordBatch>> => reader.batches()[Symbol.asyncIterator]().next()
+    await producer.send([record(topic, 'before')], OPEN)
+    expect((await next()).value?.nextOffset).toBe(1)
+    const [broker] = kafka.pids
+    if (broker === undefined) throw new Error('There is no broker.')
+    const reading = next()
+    process.kill(broker, 'SIGSTOP')
+    try {
+      const sending = producer.send([record(topic, 'during')], OPEN)
+      // All that wait share the warnings: the first one is of a request, the next ones of new connections.
+      await eventually(() => warnings.filter((text) => text.includes('timed out')).length >= 2, {
+        what: 'requests to time out',
+        limitMs: 20_000,
+      })
+      process.kill(broker, 'SIGCONT')
+      expect((await within(sending, { what: 'the send' })).every(({ ok }) => ok)).toBe(true)
+    } finally {
+      process.kill(broker, 'SIGCONT')
+    }
+    expect((await within(reading, { what: 'the record' })).value?.nextOffset).toBeGreaterThan(1)
+    await transport.close()
+  })
+
+  test('records that are damaged on the disk are not handed out: fetched again, then the reason', async () => {
+    const { log, warnings } = recorder()
+    const transport = await connect(log)
+    const topic = 'damaged'
+    await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
+    for (const value of ['whole', 'to be damaged']) await transport.producer().send([record(topic, value)], OPEN)
+    const file = join(kafka.nodes[0]?.directory ?? '', 'data', `${topic}-0`, '00000000000000000000.log')
+    const damage = async (from: string, to: string): Promise<void> => {
+      const bytes = await readFile(file)
+      const at = bytes.indexOf(from)
+      expect(at).toBeGreaterThan(0)
+      await using open = await openFile(file, 'r+')
+      await open.write(Buffer.from(to), 0, to.length, at)
+    }
+    const read = async (): Promise<{ readonly values: readonly string[]; readonly error: unknown }> => {
+      const reader = transport.reader({ isolation: 'read-committed' })
+      reader.assign({ topic, partition: 0 }, 0)
+      const values: string[] = []
+      try {
+        for await (const { records, nextOffset } of reader.batches()) {
+          values.push(...records.map(({ value }) => String(value)))
+          if (nextOffset === 2) break
+        }
+        return { values, error: undefined }
+      } catch (error) {
+        return { values, error }
+      } finally {
+        await reader.close()
+      }
+    }
+    await damage('to be damaged', 'to be dAmaged')
+    expect(await within(read(), { what: 'the damage' })).toMatchObject({
+      values: ['whole'],
+      error: { code: 'BATCH_CORRUPT', detail: expect.stringMatching(/"damaged" partition 0 near offset 1:.*checksum/) },
+    })
+    expect(warnings.filter((text) => text.includes('checksum')).length).toBe(2)
+    const again = read()
+    await eventually(() => warnings.filter((text) => text.includes('checksum')).length === 3, { what: 'a try' })
+    await damage('to be dAmaged', 'to be damaged')
+    expect(await within(again, { what: 'the records' })).toEqual({
+      values: ['whole', 'to be damaged'],
+      error: undefined,
+    })
     await transport.close()
   })
 

@@ -3,6 +3,8 @@ import type { KafkaSettings } from '../kafka-transport-options.ts'
 import { addressText, openBrokerLink, type BrokerAddress, type BrokerLink } from '../kafkajs/broker-link.ts'
 import { APIS } from '../wire/wire-request.ts'
 
+const QUESTION_LIMIT_MS = 5_000
+
 /** The connections of one part (a consumer's fetches, a producer, …): at most one per broker, opened when needed. */
 export class BrokerLinks {
   readonly #settings: KafkaSettings
@@ -15,6 +17,11 @@ export class BrokerLinks {
   constructor(settings: KafkaSettings, deps: TransportDeps) {
     this.#settings = settings
     this.#deps = deps
+  }
+
+  /** Longest wait for an answer that needs no work: one broker that hangs must not keep the others from being asked. */
+  get questionLimitMs(): number {
+    return Math.min(this.#settings.requestTimeoutMs, QUESTION_LIMIT_MS)
   }
 
   /** The link if it is open and usable: spares loops a promise. */

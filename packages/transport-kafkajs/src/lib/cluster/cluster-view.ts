@@ -1,7 +1,8 @@
 import { MillraceError, type Clock, type TopicPartition } from '@millrace/core'
 import { kafkaError, isRetriable, KafkaCode } from '../errors/kafka-errors.ts'
 import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
-import { metadataRequest, type Metadata, type MetadataTopic } from '../wire/requests/metadata.ts'
+import { metadataRequest, type MetadataTopic } from '../wire/requests/metadata.ts'
+import type { WireRequest } from '../wire/wire-request.ts'
 import type { BrokerLinks } from './broker-links.ts'
 
 export interface TopicView {
@@ -96,7 +97,7 @@ export class ClusterView {
 
   /** Topics by name, or all, asked now. Those that do not exist are absent. */
   async describe(names: readonly string[] | undefined): Promise<readonly TopicView[]> {
-    const metadata = await this.#ask(names)
+    const metadata = await this.ask(metadataRequest(names))
     return metadata.topics.flatMap((topic) => {
       const view = topicView(topic)
       if (view instanceof MillraceError) throw view
@@ -119,9 +120,24 @@ export class ClusterView {
     throw failure ?? new MillraceError('BROKER_UNREACHABLE', 'No broker is known.')
   }
 
+  /** A question that any broker answers, and at once: one that has not after a few seconds hangs, and another is asked. */
+  async ask<T>(request: WireRequest<T>): Promise<T> {
+    let failure: unknown
+    // A connection that was lost unnoticed fails on its first use: then another broker, or a new connection, may do.
+    for (let attempt = 0; attempt <= this.#seeds.length + this.#nodes.size; attempt++) {
+      const link = await this.anyLink()
+      try {
+        return await link.send(request, this.#links.questionLimitMs)
+      } catch (error) {
+        failure = error
+      }
+    }
+    throw failure
+  }
+
   async #look(): Promise<void> {
     const wanted = [...this.#wanted]
-    const metadata = await this.#ask(wanted)
+    const metadata = await this.ask(metadataRequest(wanted))
     this.#nodes = new Map(metadata.nodes.map((node) => [node.nodeId, node]))
     const topics = new Map<string, TopicView>()
     const refused = new Map<string, MillraceError>()
@@ -133,20 +149,6 @@ export class ClusterView {
     this.#lookedMs = this.#clock.monotonic()
     this.#topics = topics
     this.#refused = refused
-  }
-
-  async #ask(topics: readonly string[] | undefined): Promise<Metadata> {
-    let failure: unknown
-    // A connection that was lost unnoticed fails on its first use: then another broker, or a new connection, may do.
-    for (let attempt = 0; attempt <= this.#seeds.length + this.#nodes.size; attempt++) {
-      const link = await this.anyLink()
-      try {
-        return await link.send(metadataRequest(topics))
-      } catch (error) {
-        failure = error
-      }
-    }
-    throw failure
   }
 }
 

@@ -58,8 +58,7 @@ export class CoordinatorLink {
 
   async #link(): Promise<BrokerLink> {
     if (this.#address === undefined) {
-      const anyBroker = await this.#deps.view.anyLink()
-      const found = await anyBroker.send(findCoordinatorRequest(this.#kind, this.#key))
+      const found = await this.#deps.view.ask(findCoordinatorRequest(this.#kind, this.#key))
       checkCode(found.errorCode, `The coordinator of ${this.#kind} "${this.#key}" could not be found.`)
       this.#address = { nodeId: found.nodeId, host: found.host, port: found.port }
     }

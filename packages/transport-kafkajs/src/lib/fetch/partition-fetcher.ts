@@ -201,6 +201,7 @@ export class PartitionFetcher {
     const answer = readAnswer(fetched, position.offset, {
       isolation: this.#options.isolation,
       codecs: this.#deps.codecs(),
+      verifyChecksums: this.#deps.settings.verifyChecksums,
     })
     if (answer.kind === 'unknown') return this.#troubleWithout([position])
     if (answer.kind === 'trouble') return { where, why: answer.why }

@@ -21,6 +21,7 @@ export type Answer =
 export interface AnswerOptions {
   readonly isolation: Isolation
   readonly codecs: CompressionCodecs
+  readonly verifyChecksums: boolean
 }
 
 /** Throws what is for good, naming topic, partition and offset. */

@@ -1,8 +1,8 @@
-import type { TransportDeps } from '@millrace/core'
+import { MillraceError, withTimeout, type TransportDeps } from '@millrace/core'
 import { connectionError, openingError } from '../errors/connection-errors.ts'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
 import { WireReader } from '../wire/wire-reader.ts'
-import type { WireRequest } from '../wire/wire-request.ts'
+import type { Api, WireRequest } from '../wire/wire-request.ts'
 import { WireWriter } from '../wire/wire-writer.ts'
 import { kafkajsClient, type KafkajsClient } from './kafkajs-client.ts'
 import {
@@ -27,6 +27,7 @@ export class BrokerLink {
   readonly #client: KafkajsClient
   readonly #connection: ConnectionInternals
   readonly #requestTimeoutMs: number
+  readonly #clock: TransportDeps['clock']
   #failed = false
 
   /** Use `openBrokerLink`. */
@@ -34,12 +35,13 @@ export class BrokerLink {
     address: BrokerAddress,
     client: KafkajsClient,
     connection: ConnectionInternals,
-    requestTimeoutMs: number,
+    limits: { readonly requestTimeoutMs: number; readonly clock: TransportDeps['clock'] },
   ) {
     this.address = address
     this.#client = client
     this.#connection = connection
-    this.#requestTimeoutMs = requestTimeoutMs
+    this.#requestTimeoutMs = limits.requestTimeoutMs
+    this.#clock = limits.clock
   }
 
   /** False once a request has failed or the connection was lost. */
@@ -53,7 +55,10 @@ export class BrokerLink {
    */
   async send<T>(request: WireRequest<T>, timeoutMs: number = this.#requestTimeoutMs): Promise<T> {
     const { api } = request
-    const answer = await this.#exchange(request, timeoutMs)
+    // kafkajs takes no limit below its own.
+    const answer = await (timeoutMs < this.#requestTimeoutMs
+      ? withTimeout(this.#exchange(request, timeoutMs), timeoutMs, this.#clock, () => this.#silent(api, timeoutMs))
+      : this.#exchange(request, timeoutMs))
     const reader = new WireReader(answer)
     if (api.flexible) reader.skipTags()
     return request.decode(reader)
@@ -63,6 +68,12 @@ export class BrokerLink {
   close(): void {
     this.#failed = true
     this.#client.destroySockets()
+  }
+
+  #silent({ name }: Api, timeoutMs: number): MillraceError {
+    this.close()
+    const text = addressText(this.address)
+    return new MillraceError('BROKER_UNREACHABLE', `${text}: no answer to ${name} within ${timeoutMs} ms.`)
   }
 
   async #exchange<T>(request: WireRequest<T>, timeoutMs: number): Promise<Buffer> {
@@ -117,7 +128,8 @@ export async function openBrokerLink(
       }),
     )
     await broker.connect()
-    return { link: new BrokerLink(address, client, connection, settings.requestTimeoutMs), versions: broker.versions }
+    const limits = { requestTimeoutMs: settings.requestTimeoutMs, clock: deps.clock }
+    return { link: new BrokerLink(address, client, connection, limits), versions: broker.versions }
   } catch (error) {
     client.destroySockets()
     throw openingError(error, text, settings.ssl !== false)

@@ -25,6 +25,7 @@ export interface RecordSetOptions {
   readonly isolation: Isolation
   readonly aborted: readonly AbortedTransaction[]
   readonly codecs: CompressionCodecs
+  readonly verifyChecksums: boolean
 }
 
 export interface DecodedRecordSet {
@@ -56,7 +57,7 @@ export function decodeRecordSet(data: Buffer, options: RecordSetOptions): Decode
   let at = 0
   while (at < data.length) {
     const end = data.length - at < BATCH_HEADER ? Infinity : at + LENGTH_END + data.readInt32BE(at + 8)
-    const damage = damageOf(data, at, end)
+    const damage = damageOf(data, at, end) ?? (options.verifyChecksums ? mismatchOf(data, at, end) : undefined)
     if (damage !== undefined && at > 0) break
     if (damage !== undefined) throw new MillraceError('BATCH_CORRUPT', damage)
     const baseOffset = readInt64(data, at)
@@ -87,6 +88,11 @@ function damageOf(data: Buffer, at: number, end: number): string | undefined {
       'DECODE_FAILED',
       `A batch has message format ${magic}; only 2 (Kafka 0.11 and later) can be read.`,
     )
+  return undefined
+}
+
+/** How a batch differs from its checksum, as a sentence. */
+function mismatchOf(data: Buffer, at: number, end: number): string | undefined {
   const stored = data.readUInt32BE(at + CHECKSUM)
   const computed = crc32c(data.subarray(at + ATTRIBUTES, end))
   if (stored === computed) return undefined

@@ -97,6 +97,11 @@ describe('damage', () => {
     )
   })
 
+  test('a checksum that does not match is not looked at when that is turned off', () => {
+    const bad = flipped(at(batchOf(5), 0), 17 * 8)
+    expect(offsets(decode(bad, { position: 0, verifyChecksums: false }))).toEqual([0, 1, 2, 3, 4])
+  })
+
   test('what comes before a damaged batch is handed out first', () => {
     const data = Buffer.concat([at(batchOf(5), 0), flipped(at(batchOf(5), 5), 30 * 8), at(batchOf(5), 10)])
     const decoded = decode(data, { position: 2 })
@@ -176,7 +181,13 @@ describe('read-committed', () => {
 })
 
 function decode(data: Buffer, options: Partial<RecordSetOptions> & { readonly position: number }): DecodedRecordSet {
-  return decodeRecordSet(data, { isolation: 'read-uncommitted', aborted: [], codecs: CODECS, ...options })
+  return decodeRecordSet(data, {
+    isolation: 'read-uncommitted',
+    aborted: [],
+    codecs: CODECS,
+    verifyChecksums: true,
+    ...options,
+  })
 }
 
 function flipped(batch: Buffer, bit: number): Buffer {
