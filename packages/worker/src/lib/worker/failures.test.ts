@@ -73,7 +73,7 @@ test('a record too large is refused in the handler', async () => {
 
 test('rows in a changelog whose source has no committed offsets stop the worker', async () => {
   const { log, outside } = await filled(10)
-  await outside.topic('counts-changelog', 1)
+  await outside.topic('counts-changelog', 1, { 'cleanup.policy': 'compact' })
   await outside.send([outgoing('counts-changelog', 0, 'k1', '5')])
   const counts = countTable('counts')
   const { worker } = testWorker(log, {
@@ -200,7 +200,7 @@ test('a topic that is made anew under the worker stops it', async () => {
   const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: () => {} }], tables: [countTable('counts')] }
   const { worker } = await runWorker(log, app, { clock })
   await createMemoryTransport(log, { clock, log: silentLog }).admin().deleteTopics(['counts-changelog'])
-  await outside.topic('counts-changelog', 3)
+  await outside.topic('counts-changelog', 3, { 'cleanup.policy': 'compact' })
   await clock.advance(31_000)
   await expect(worker.finished).rejects.toMatchObject({
     code: 'PARTITIONS_CHANGED',
@@ -259,7 +259,7 @@ test('a row that is refused stops the worker with the key', async () => {
   const { log } = await filled(1)
   const part: TaskPart = {
     name: 'big',
-    changelog: { topic: 'big-changelog', config: {} },
+    changelog: { topic: 'big-changelog', config: { 'cleanup.policy': 'compact' } },
     partitions: undefined,
     openPart: (): OpenPart => ({
       takeRows: () => [{ key: Buffer.from('k'), value: Buffer.from('v') }],
@@ -271,7 +271,7 @@ test('a row that is refused stops the worker with the key', async () => {
   }
   const { worker } = await runWorker(log, {
     agents: [{ name: 'a', topics: ['in'], handler: () => {} }],
-    tables: [{ ...part, changelog: { topic: 'gone', config: {} } }],
+    tables: [{ ...part, changelog: { topic: 'gone', config: { 'cleanup.policy': 'compact' } } }],
   })
   await until('committed', () => log.committed('app')[0]?.offset === 1)
   await createMemoryTransport(log, { clock: manualClock(), log: silentLog }).admin().deleteTopics(['gone'])
