@@ -24,6 +24,7 @@ export function observingContext(client: ClientContext, observed: ObservedPart, 
     // Only committed rows are of interest to someone who looks from outside.
     exactlyOnce: true,
     signal,
+    draining: signal,
     openPart: (part, partition) => (part === observed.part ? observed.open.get(partition) : undefined),
     openParts: (part) => (part === observed.part ? observed.open : none),
     partitionsOf: (part) => (part === observed.part ? observed.partitions : undefined),

@@ -36,6 +36,8 @@ export interface EventScope extends TopicPartition {
   readonly open: boolean
   /** Aborts when the event's partition is lost or the worker stops hard. */
   readonly signal: AbortSignal
+  /** The event that it ends with: the first of its batch after `join`, else itself. What two events of one fate change is no conflict. */
+  readonly fate: EventScope
   /** Each effect once. */
   hold(effect: Effect): void
   /** The send becomes an effect of the event. Throws `RECORD_TOO_LARGE`. */
@@ -45,6 +47,11 @@ export interface EventScope extends TopicPartition {
    * the scope, so that catching it hides nothing. The event is handed out again after `holder` is done.
    */
   setAside(holder: EventScope, key: string): never
+  /**
+   * Gives this event up for now, as `setAside` does but for nobody's sake: what it waits for cannot come at present. The
+   * caller throws. The event is handed out again when it has ended; it does not count as an attempt.
+   */
+  handBack(): void
 }
 
 /** An event as the worker gives it to an agent. When its task was lost, ending it drops its effects and changes nothing else. */
@@ -52,8 +59,10 @@ export interface EventInHand extends EventScope {
   readonly record: RawRecord
   /** How often it was handed out before and failed. */
   readonly attempts: number
-  /** Set by `setAside`. */
+  /** Set by `setAside` and `handBack`, of it or of an event of its fate. */
   readonly isSetAside: boolean
+  /** Somebody waits for its end (another event for its key, a rebalance, a stop): it must not wait for more events to come. */
+  readonly isWanted: boolean
   /** Effects join the task; the position moves on. A set-aside event goes back to the feed instead. */
   finish(): void
   /** Effects are dropped, but the event stays in hand and open: what follows (a dead letter) is its only effect. */
@@ -79,4 +88,6 @@ export interface EventFeed {
    * rebalance, a stop): events that only wait for more of them, as `take()` gathers, are put back now.
    */
   onDrain: () => void
+  /** As `onDrain`, called when events in hand may have become `isWanted`: those that only wait for more of them go on now. */
+  onWanted: () => void
 }

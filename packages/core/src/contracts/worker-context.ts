@@ -29,6 +29,11 @@ export interface WorkerContext extends ClientContext {
   readonly exactlyOnce: boolean
   /** Aborts when the worker stops hard. */
   readonly signal: AbortSignal
+  /**
+   * Aborts some time after hand-out was stopped for a rebalance or a stop while events are still in hand: what those wait
+   * for and only a handed out event could give will not come before they end. Another one after each rebalance: read it anew.
+   */
+  readonly draining: AbortSignal
   /** The part's state in a task that is here and recovered; `undefined` otherwise. */
   openPart(part: TaskPart, partition: number): OpenPart | undefined
   /** Every open state of the part on this worker, by partition. */

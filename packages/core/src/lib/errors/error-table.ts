@@ -195,6 +195,10 @@ export const errorTable = {
     fix: 'See millrace dlq list for what there is.',
   },
   ASK_TIMEOUT: { title: 'No reply came in time', fix: 'Check that a worker runs the agent, or raise the timeout.' },
+  ASK_INTERRUPTED: {
+    title: 'A reply could not come while partitions were moved',
+    fix: 'Nothing: the event that asked is handled again. Let the error pass, and expect that the request arrives twice.',
+  },
   ASK_FAILED: { title: 'The agent that was asked failed', fix: 'See the message: it is the error of the agent.' },
   ASK_IN_TRANSACTION: {
     title: 'An agent cannot ask under exactly once',

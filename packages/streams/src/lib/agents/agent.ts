@@ -1,4 +1,5 @@
-import { type Duration, MillraceError, parseDuration, type SendReceipt } from '@millrace/core'
+import { type Duration, MillraceError, parseDuration, type SendReceipt, type WorkScope } from '@millrace/core'
+import { Asker } from '../asking/asker.ts'
 import { askWindow } from '../asking/ask-window.ts'
 import { LocalRequest } from '../asking/local-request.ts'
 import { PendingReplies } from '../asking/pending-replies.ts'
@@ -110,8 +111,8 @@ export class Agent<KI, VI, R> {
    * Sends a value and resolves with the first value that the agent yields for it. The request goes out at once, also
    * within an event. Agents that never yield cannot be asked: that is a compile error.
    *
-   * @throws `ASK_FAILED` with the agent's message; `ASK_TIMEOUT`; `ASK_IN_TRANSACTION` in an agent under exactly once;
-   * what `topic.send` throws
+   * @throws `ASK_FAILED` with the agent's message; `ASK_TIMEOUT`; `ASK_INTERRUPTED` in an event that holds up a rebalance or a
+   * stop; `ASK_IN_TRANSACTION` in an agent under exactly once; what `topic.send` throws
    */
   async ask(value: Askable<VI, R>, options: AskOptions<KI> = {}): Promise<R> {
     return await this.#ask(value, options)
@@ -142,7 +143,7 @@ export class Agent<KI, VI, R> {
 
   async #ask(value: VI, { key, timeout = '30s' }: AskOptions<KI>): Promise<R> {
     const { inbox } = this.shape
-    const expectation = { agent: this.name, timeoutMs: parseDuration(timeout, `ask of agent "${this.name}"`) }
+    const timeoutMs = parseDuration(timeout, `ask of agent "${this.name}"`)
     const work = this.#deps.scope.getStore()
     if (work?.agent !== undefined && work.worker?.exactlyOnce === true)
       throw new MillraceError(
@@ -150,6 +151,10 @@ export class Agent<KI, VI, R> {
         `Agent "${work.agent}" asks agent "${this.name}" under exactly once.`,
       )
     const client = work?.client ?? (await this.#deps.context())
+    const asker = this.#askerIn(work)
+    const ended = asker?.ended()
+    if (ended !== undefined) throw ended
+    const expectation = { agent: this.name, timeoutMs, asker }
     if (inbox instanceof Topic) {
       const request = inbox.request({ key, value }, client.clock.now())
       // What comes back was encoded from what the handler yields.
@@ -162,6 +167,12 @@ export class Agent<KI, VI, R> {
       .post(this.#message({ key, value }), new LocalRequest(this.name, id, pending))
       .catch((error: unknown) => pending.reject(id, error))
     return (await reply) as R
+  }
+
+  #askerIn(work: WorkScope | undefined): Asker | undefined {
+    if (work?.event === undefined || work.worker === undefined) return undefined
+    const { event, worker } = work
+    return new Asker({ event, worker, agent: this.name, isHandedOut: this.shape.inbox instanceof Topic })
   }
 
   #message({ key, value, headers, timestamp }: RecordToSend<KI, VI>): MessageToSend<VI> {

@@ -149,7 +149,7 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
     const inHand = [...this.#loose, ...this.#left, ...this.#readers.map((reader) => reader.current)].filter(isInHand)
     const latest = this.scope.delivery
     const culprit =
-      inHand.find((delivery) => error !== undefined && delivery.failure === error) ??
+      inHand.find((delivery) => error !== undefined && delivery.failedWith(error)) ??
       inHand.find((delivery) => delivery === latest) ??
       inHand.at(-1)
     for (const reader of this.#readers) {

@@ -1,14 +1,18 @@
 import { type Clock, formatDuration, MillraceError, type Scheduled } from '@millrace/core'
+import type { Asker } from './asker.ts'
 
 interface Pending {
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
   readonly timer: Scheduled
+  readonly unwatch: (() => void) | undefined
 }
 
 export interface Expectation {
   readonly agent: string
   readonly timeoutMs: number
+  /** The event that waits for the reply, where one does. */
+  readonly asker?: Asker | undefined
 }
 
 /** Replies that somebody waits for, by correlation id; each wait has a limit. */
@@ -24,8 +28,8 @@ export class PendingReplies {
     return this.#pending.size
   }
 
-  /** Rejects with `ASK_TIMEOUT` when the time is over. */
-  expect(correlationId: string, { agent, timeoutMs }: Expectation): Promise<unknown> {
+  /** Rejects with `ASK_TIMEOUT` when the time is over, and with what ends the wait of the asker. */
+  expect(correlationId: string, { agent, timeoutMs, asker }: Expectation): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.schedule(timeoutMs, () => {
         this.reject(
@@ -33,7 +37,8 @@ export class PendingReplies {
           new MillraceError('ASK_TIMEOUT', `Agent "${agent}" did not answer within ${formatDuration(timeoutMs)}.`),
         )
       })
-      this.#pending.set(correlationId, { resolve, reject, timer })
+      const unwatch = asker?.watch((error) => this.reject(correlationId, error))
+      this.#pending.set(correlationId, { resolve, reject, timer, unwatch })
     })
   }
 
@@ -52,6 +57,7 @@ export class PendingReplies {
   #end(correlationId: string): Pending | undefined {
     const pending = this.#pending.get(correlationId)
     pending?.timer.cancel()
+    pending?.unwatch?.()
     this.#pending.delete(correlationId)
     return pending
   }

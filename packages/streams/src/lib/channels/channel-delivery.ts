@@ -75,6 +75,10 @@ export class ChannelDelivery extends Delivery {
     return false
   }
 
+  override get isWanted(): boolean {
+    return false
+  }
+
   override get isForAnother(): boolean {
     return false
   }

@@ -93,6 +93,8 @@ class ChannelLane implements Inlet, MessageKeeper {
   readonly valueSpec: undefined = undefined
   /** Never called: a channel drains by handing out. */
   onDrain: () => void = () => {}
+  /** Never called: nobody waits for an event of a channel. */
+  onWanted: () => void = () => {}
   readonly #host: DeliveryHost
   readonly #left: () => void
   readonly #fresh: QueuedMessage[] = []

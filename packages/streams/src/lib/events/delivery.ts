@@ -49,6 +49,8 @@ export abstract class Delivery {
   abstract readonly signal: AbortSignal
   abstract readonly attempts: number
   abstract readonly isSetAside: boolean
+  /** Somebody waits for its end: it must not wait for others to come. */
+  abstract readonly isWanted: boolean
   /** It was replayed for another agent that reads the same topic. */
   abstract readonly isForAnother: boolean
   /** What `take()` must not mix. */
@@ -130,6 +132,11 @@ export abstract class Delivery {
       this.unite(other)
     }
     this.joined = others
+  }
+
+  /** Whether `event.run(fn)` of it, or of another of its batch, failed with this error. */
+  failedWith(error: unknown): boolean {
+    return this.failure === error || this.joined.some((other) => other.failure === error)
   }
 
   /** The agent has yielded: an answer to whoever asked. In a batch the nth yield answers its nth event. */

@@ -72,6 +72,10 @@ export class TopicDelivery extends Delivery {
     return this.event.isSetAside
   }
 
+  override get isWanted(): boolean {
+    return this.event.isWanted
+  }
+
   override get isForAnother(): boolean {
     const { headers } = this.event.record
     if (headers.length === 0) return false

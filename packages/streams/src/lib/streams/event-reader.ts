@@ -266,6 +266,12 @@ export class EventReader {
       })
     }
     this.#gathers = [...gathers.values()]
-    if (gathers.size > 0) for (const { inlet } of this.#branches) inlet.onDrain = () => this.putBack()
+    if (gathers.size === 0) return
+    for (const { inlet } of this.#branches) {
+      inlet.onDrain = () => this.putBack()
+      inlet.onWanted = () => {
+        for (const { step } of this.#gathers) step.handOnWanted()
+      }
+    }
   }
 }

@@ -17,7 +17,7 @@ export interface GatherOptions {
 /** `take()`: gathers events into batches, apart for each task, because a batch finishes as one. */
 export class GatherStep implements Step {
   readonly changesValue = true
-  /** Called when a batch is due by time. */
+  /** Called when a batch is due before it is full. */
   onDue: () => void = () => {}
   readonly #options: GatherOptions
   readonly #batches = new Map<object, Batch>()
@@ -28,6 +28,11 @@ export class GatherStep implements Step {
   }
 
   run(delivery: Delivery): StepResult {
+    // A step before has caught that: its place is behind the event that has what it needs, not in a batch.
+    if (delivery.isSetAside) {
+      delivery.finish()
+      return undefined
+    }
     const group = delivery.batchGroup
     let batch = this.#batches.get(group)
     if (batch === undefined) {
@@ -35,12 +40,18 @@ export class GatherStep implements Step {
       this.#batches.set(group, batch)
     }
     batch.deliveries.push(delivery)
-    if (batch.deliveries.length < this.#options.max) return undefined
+    if (batch.deliveries.length < this.#options.max && !delivery.isWanted) return undefined
     this.#batches.delete(group)
     return complete(batch)
   }
 
-  /** A batch whose time has come. */
+  /** Batches with an event that somebody waits for become due: filling up would take what that event holds up. */
+  handOnWanted(): void {
+    for (const [group, batch] of this.#batches)
+      if (batch.deliveries.some((delivery) => delivery.isWanted)) this.#isDue(group, batch)
+  }
+
+  /** A batch that is handed out though it may not be full. */
   due(): Delivery | undefined {
     for (let batch = this.#due.shift(); batch !== undefined; batch = this.#due.shift()) {
       const first = complete(batch)
@@ -63,12 +74,15 @@ export class GatherStep implements Step {
     const { clock, withinMs } = this.#options
     const batch: Batch = { deliveries: [], timer: undefined }
     if (withinMs === undefined) return batch
-    batch.timer = clock.schedule(withinMs, () => {
-      this.#batches.delete(group)
-      this.#due.push(batch)
-      this.onDue()
-    })
+    batch.timer = clock.schedule(withinMs, () => this.#isDue(group, batch))
     return batch
+  }
+
+  #isDue(group: object, batch: Batch): void {
+    batch.timer?.cancel()
+    this.#batches.delete(group)
+    this.#due.push(batch)
+    this.onDue()
   }
 }
 

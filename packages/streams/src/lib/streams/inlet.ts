@@ -16,6 +16,8 @@ export interface Inlet {
   readonly closed: boolean
   /** Called when events that only wait for more of them must be put back. One reader at a time. */
   onDrain: () => void
+  /** Called when somebody may wait for events that only wait for more of them. */
+  onWanted: () => void
   /** Wakes once when `take` may give an event, or when the inlet is closed. */
   watch(wakeup: Wakeup): void
 }
@@ -32,6 +34,7 @@ export class TopicInlet implements Inlet {
   readonly name: string
   readonly valueSpec: CodecSpec | undefined
   onDrain: () => void = () => {}
+  onWanted: () => void = () => {}
   readonly #feed: EventFeed
   readonly #only: AnyTopic | undefined
   readonly #topics: ReadonlyMap<string, AnyTopic>
@@ -43,6 +46,7 @@ export class TopicInlet implements Inlet {
     this.name = name
     this.#feed = feed
     feed.onDrain = () => this.onDrain()
+    feed.onWanted = () => this.onWanted()
     this.#host = host
     this.#topics = new Map(topics.map((topic) => [topic.name, topic]))
     this.#only = this.#topics.size === 1 ? topics[0] : undefined

@@ -50,7 +50,7 @@ export class KeyEntry<V> implements Effect {
   read(event: EventScope | undefined): V | undefined {
     const holder = this.holder
     if (holder === undefined) return this.value
-    if (holder === event) return this.#pending
+    if (this.#isOf(event)) return this.#pending
     if (event !== undefined && holder.open && holder.task === event.task)
       event.setAside(holder, this.rows.show(this.key))
     return this.value
@@ -58,12 +58,12 @@ export class KeyEntry<V> implements Effect {
 
   /** As `read`, but passes over what other events have in hand: for reading many keys at once. */
   peek(event: EventScope | undefined): V | undefined {
-    return event !== undefined && this.holder === event ? this.#pending : this.value
+    return this.#isOf(event) ? this.#pending : this.value
   }
 
   /** `bytes`: the value encoded, if `RowShape.admit` gave them. */
   write(event: EventScope, value: V | undefined, bytes: Buffer | undefined): void {
-    if (this.holder !== event) {
+    if (!this.#isOf(event)) {
       if (this.holder !== undefined && this.holder.open) event.setAside(this.holder, this.rows.show(this.key))
       event.hold(this)
       this.holder = event
@@ -84,5 +84,11 @@ export class KeyEntry<V> implements Effect {
     this.holder = undefined
     this.#pending = undefined
     this.#pendingBytes = undefined
+  }
+
+  /** Whether `event`, or another of its batch, has the unfinished changes. */
+  #isOf(event: EventScope | undefined): boolean {
+    const { holder } = this
+    return holder !== undefined && event !== undefined && (holder === event || holder.fate === event.fate)
   }
 }

@@ -13,6 +13,7 @@ export class SmallEvent implements EventScope {
   readonly timestamp: number = 1000
   readonly signal: AbortSignal = neverAborted
   readonly sent: { readonly request: SendRequest; readonly receipt: SendReceipt }[] = []
+  readonly fate: EventScope = this
   isSetAside = false
   #open = true
   readonly #effects = new Set<Effect>()
@@ -51,6 +52,11 @@ export class SmallEvent implements EventScope {
     this.isSetAside = true
     this.#drop()
     throw new MillraceError('KEY_IN_HAND', `Key ${key} is in hand at offset ${holder.offset}.`)
+  }
+
+  handBack(): void {
+    this.isSetAside = true
+    this.#drop()
   }
 
   finish(): void {

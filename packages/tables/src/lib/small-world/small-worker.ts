@@ -33,6 +33,7 @@ export class SmallWorker implements WorkerContext {
   readonly sensor: Sensor = sensor
   readonly exactlyOnce: boolean = false
   readonly signal: AbortSignal = new AbortController().signal
+  readonly draining: AbortSignal = new AbortController().signal
   readonly tasks: SmallTask[] = []
   readonly failures: Error[] = []
   readerToGive: Reader | undefined

@@ -18,7 +18,11 @@ export interface EventHome {
   /** To be handed out again after a while. */
   again(event: Event, delayMs: number): void
   /** To be handed out again when `holder` is done. */
-  after(event: Event, holder: Event): void
+  after(event: Event): void
+  /** Another event waits for one of this feed. */
+  wanted(): void
+  /** Events in hand are waited for. */
+  readonly draining: boolean
   /** What it waited for is done. */
   release(event: Event): void
 }
@@ -54,6 +58,8 @@ export class Event implements EventInHand, SendOrigin {
   #sends: Outgoing[] | undefined = undefined
   #sendBytes = 0
   #joined: Event[] | undefined = undefined
+  /** The first of the batch that it is in, when that is another. */
+  #first: Event | undefined = undefined
   #holder: Event | undefined = undefined
   #waiting: Event[] | undefined = undefined
 
@@ -102,8 +108,16 @@ export class Event implements EventInHand, SendOrigin {
     return this.#state !== OVER && !this.cursor.task.closed
   }
 
+  get fate(): Event {
+    return this.#first ?? this
+  }
+
   get isSetAside(): boolean {
-    return this.#state === ASIDE
+    return this.fate.#state === ASIDE
+  }
+
+  get isWanted(): boolean {
+    return this.#waiting !== undefined || this.cursor.task.closedToNew || this.home.draining
   }
 
   describe(): string {
@@ -139,14 +153,15 @@ export class Event implements EventInHand, SendOrigin {
   }
 
   setAside(holder: EventScope, key: string): never {
-    this.#mustBeOpen()
-    this.#state = ASIDE
-    this.#holder = holder instanceof Event ? holder : undefined
-    this.#drop()
+    this.#giveUp(holder instanceof Event ? holder.fate : undefined)
     throw new MillraceError(
       'KEY_IN_HAND',
       `Key ${key} has unfinished changes by ${holder.topic}/${holder.partition}@${holder.offset}, and ${this.describe()} needs it.`,
     )
+  }
+
+  handBack(): void {
+    this.#giveUp(undefined)
   }
 
   finish(): void {
@@ -199,6 +214,25 @@ export class Event implements EventInHand, SendOrigin {
       )
     if (this.#joined === undefined) this.#joined = [other]
     else this.#joined.push(other)
+    other.#first = this
+    // It is not in hand by itself any more: the batch goes back as one.
+    if (other.#state !== ASIDE) return
+    other.#state = OPEN
+    if (this.#state === OPEN) this.#giveUp(other.#holder)
+  }
+
+  /** Handed out again when it has ended, after `holder` if there is one. With all of its batch. */
+  #giveUp(holder: Event | undefined): void {
+    this.#mustBeOpen()
+    const first = this.fate
+    if (first.#state === OPEN) first.#holder = holder
+    first.#state = ASIDE
+    first.#dropAll()
+  }
+
+  #dropAll(): void {
+    this.#drop()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.#drop()
   }
 
   #goBack(delayMs: number, attempts: number): void {
@@ -216,9 +250,10 @@ export class Event implements EventInHand, SendOrigin {
     const next = new Event(this, this.record, this.attempts)
     if (holder === undefined || !holder.open) this.home.again(next, 0)
     else {
-      this.home.after(next, holder)
+      this.home.after(next)
       if (holder.#waiting === undefined) holder.#waiting = [next]
       else holder.#waiting.push(next)
+      holder.home.wanted()
     }
     if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
     this.#releaseWaiting()

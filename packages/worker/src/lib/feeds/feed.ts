@@ -1,6 +1,6 @@
 import { type Clock, type Deferred, deferred, type EventFeed } from '@millrace/core'
 import type { Event, EventHome } from './event.ts'
-import type { HandOutGate } from './hand-out-gate.ts'
+import { BLOCKED_BY, type HandOutGate } from './hand-out-gate.ts'
 import { HeldEvents, type HoldScope } from './held-events.ts'
 
 /** Where the feeds of a subscription get new events from. */
@@ -25,6 +25,7 @@ const NOW: Promise<void> = Promise.resolve()
 export class Feed implements EventFeed, EventHome {
   readonly index: number
   onDrain: () => void = () => {}
+  onWanted: () => void = () => {}
   readonly #clock: Clock
   readonly #gate: HandOutGate
   readonly #supply: FeedSupply
@@ -59,6 +60,14 @@ export class Feed implements EventFeed, EventHome {
   get hasWork(): boolean {
     if (this.#closed || this.#held.blocksFeed) return false
     return this.#held.hasReady() || this.#supply.hasNext(this)
+  }
+
+  get draining(): boolean {
+    return (this.#gate.blocked & (BLOCKED_BY.rebalance | BLOCKED_BY.stop)) !== 0
+  }
+
+  wanted(): void {
+    this.onWanted()
   }
 
   /** For a new event of this feed. */

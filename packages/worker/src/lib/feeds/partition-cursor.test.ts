@@ -20,7 +20,7 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
     partition: 0,
     assigned: [source],
     output: { add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
-    listener: { onTouched: () => {}, onCutWanted: () => {}, onSpilled: () => {} },
+    listener: { onTouched: () => {}, onCutWanted: () => {}, onSpilled: () => {}, onNoMore: () => {} },
     maxDirtyBytes: () => 1e6,
   })
   const spec = { id: 'a', topics: ['in'], agent: 'a', instances: 1, ordering: 'key' } as const

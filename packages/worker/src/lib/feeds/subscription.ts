@@ -60,6 +60,11 @@ export class Subscription {
     for (const feed of this.feeds) feed.onDrain()
   }
 
+  /** Nothing more of a task is handed out until what is in hand has finished. */
+  wanted(): void {
+    for (const feed of this.feeds) feed.wanted()
+  }
+
   close(): void {
     for (const feed of this.feeds) feed.close()
   }

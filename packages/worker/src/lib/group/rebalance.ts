@@ -25,6 +25,7 @@ import type { WorkerSettings } from '../worker/worker-options.ts'
 import { withinLimit } from '../worker/within-limit.ts'
 import type { WorkerEvents } from '../worker/worker.ts'
 import { copiesFor } from './copies-for.ts'
+import type { Drain } from './drain.ts'
 import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
 import { isOutdated } from './member-stamp.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
@@ -41,6 +42,7 @@ export interface RebalanceDeps {
   readonly stamp: () => string | undefined
   readonly topics: TopicDirectory
   readonly gate: HandOutGate
+  readonly drain: Drain
   readonly flow: FlowControl
   readonly committer: Committer
   readonly guarantee: Guarantee
@@ -151,7 +153,7 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onAssign(change: AssignmentChange): Promise<void> {
-    const { clock, sensor, gate, onChange, instanceId, topics, standbys } = this.#deps
+    const { clock, sensor, onChange, instanceId, topics, standbys } = this.#deps
     this.#startedMs ??= clock.monotonic()
     const self = instanceId ?? change.memberId
     this.#memberId = self
@@ -172,7 +174,7 @@ export class Rebalance implements RebalanceListener {
     standbys.assign(copies)
     const opened =
       this.#stopping !== undefined ? [] : gained.map(([partition, assigned]) => this.#add(partition, assigned))
-    if (this.#stopping === undefined) gate.unblock(BLOCKED_BY.rebalance)
+    this.#handOutAgain()
     this.#count++
     const durationMs = clock.monotonic() - this.#startedMs
     this.#startedMs = undefined
@@ -189,7 +191,7 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onLost(): Promise<void> {
-    const { clock, log, gate, onChange } = this.#deps
+    const { clock, log, onChange } = this.#deps
     this.#startedMs ??= clock.monotonic()
     const lost = [...this.#tasks.values()].flatMap((task) => task.assigned)
     log.warn(
@@ -199,7 +201,7 @@ export class Rebalance implements RebalanceListener {
     for (const id of [...this.#tasks.keys()]) this.#lose(id, 'the group has gone on without this worker')
     this.#purge()
     this.#group = { ...NO_GROUP_DATA, life: this.#group.life }
-    if (this.#stopping === undefined) gate.unblock(BLOCKED_BY.rebalance)
+    this.#handOutAgain()
     onChange({ lost, kept: [], gained: [] })
   }
 
@@ -210,10 +212,7 @@ export class Rebalance implements RebalanceListener {
 
   /** Waits until no event is in hand; false when the time ran out. Hand-out must be stopped. */
   drain(limitMs: number): Promise<boolean> {
-    for (const subscription of this.#deps.subscriptions()) subscription.drain()
-    const tasks = [...this.#tasks.values()].filter((task) => task.inHand > 0)
-    if (tasks.length === 0) return Promise.resolve(true)
-    return withinLimit(this.#deps.clock, limitMs, Promise.all(tasks.map((task) => task.whenIdle())))
+    return this.#deps.drain.run(this.#tasks.values(), limitMs)
   }
 
   /** Drops a task whole, with all that is in hand, and opens it again from what is committed. */
@@ -331,6 +330,12 @@ export class Rebalance implements RebalanceListener {
     })
     this.#closing.add(closing)
     void closing.then(() => this.#closing.delete(closing))
+  }
+
+  #handOutAgain(): void {
+    if (this.#stopping !== undefined) return
+    this.#deps.drain.over()
+    this.#deps.gate.unblock(BLOCKED_BY.rebalance)
   }
 
   #purge(): void {

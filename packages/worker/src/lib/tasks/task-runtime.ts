@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import {
   type Deferred,
   deferred,
@@ -35,6 +36,8 @@ export interface TaskListener {
   onCutWanted(task: TaskRuntime): void
   /** Sends of an unfinished event have gone out. */
   onSpilled(task: TaskRuntime): void
+  /** Nothing new of it is handed out: events in hand must not wait for more. */
+  onNoMore(task: TaskRuntime): void
 }
 
 export interface TaskDeps {
@@ -78,6 +81,8 @@ export class TaskRuntime implements HandingTask {
     this.output = output
     this.#listener = listener
     this.#maxDirtyBytes = maxDirtyBytes
+    // Each event in hand may listen to it.
+    setMaxListeners(0, this.#abort.signal)
   }
 
   get signal(): AbortSignal {
@@ -122,6 +127,7 @@ export class TaskRuntime implements HandingTask {
   /** Stops new events, or lets them come again. */
   takeNoMore(stop: boolean): void {
     this.closedToNew = stop || this.closed
+    if (stop && !this.closed) this.#listener.onNoMore(this)
   }
 
   entered(): void {

@@ -10,6 +10,7 @@ import {
 } from '@millrace/core'
 import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
 import { Subscription } from '../feeds/subscription.ts'
+import { Drain } from '../group/drain.ts'
 import { describeInHand } from '../group/rebalance.ts'
 import { Lease } from '../group/lease.ts'
 import { LeaseWatch } from '../group/lease-watch.ts'
@@ -44,6 +45,7 @@ export class AppWorker implements Worker {
   readonly #topology: DeclaredTopology
   readonly #subscriptions: Subscription[] = []
   readonly #gate: HandOutGate
+  readonly #drain: Drain
   readonly #lease: Lease
   readonly #leaseWatch: LeaseWatch
   readonly #budget: SendBudget
@@ -91,6 +93,7 @@ export class AppWorker implements Worker {
         this.#leaseWatch.start()
       },
     })
+    this.#drain = new Drain({ clock, subscriptions: () => this.#subscriptions })
     this.#budget = new SendBudget(settings.maxOutboxBytes, (full) =>
       full ? this.#gate.block(BLOCKED_BY.outbox) : this.#gate.unblock(BLOCKED_BY.outbox),
     )
@@ -102,6 +105,7 @@ export class AppWorker implements Worker {
       lease: this.#lease,
       budget: this.#budget,
       signal: this.#abort.signal,
+      drain: this.#drain,
       fail: (error) => this.#fail(error),
     })
     // Whoever awaits them hears of it; nobody has to.
@@ -173,7 +177,7 @@ export class AppWorker implements Worker {
     this.#mustGoOn()
     this.#phase = 'running'
     for (const part of parts) part.ready()
-    log.info({ tasks: runtime.rebalance.tasks.size }, 'The worker is running.')
+    log.debug({ tasks: runtime.rebalance.tasks.size }, 'The worker is running.')
   }
 
   async #connect(): Promise<Runtime> {
@@ -203,6 +207,7 @@ export class AppWorker implements Worker {
       options: this.#options,
       sensor: this.#sensor,
       gate: this.#gate,
+      drain: this.#drain,
       lease: this.#lease,
       budget: this.#budget,
       topics,
@@ -281,7 +286,7 @@ export class AppWorker implements Worker {
     }
     this.#failure = error
     this.#sensor.errorRaised({ source: 'worker', error })
-    this.#options.log.error({ err: error }, `The worker ends: ${error.message}`)
+    this.#options.log.error({ err: error }, `The worker ends: ${isMillraceError(error) ? error.code : error.message}`)
     this.#opened.reject(error)
     this.#ending = this.#end('failed')
   }
@@ -312,7 +317,7 @@ export class AppWorker implements Worker {
     this.#phase = this.#failure === undefined ? 'stopped' : 'failed'
     if (this.#failure === undefined) this.#ended.resolve()
     else this.#ended.reject(this.#failure)
-    log.info({}, `The worker has ${this.#phase}.`)
+    log.debug({}, `The worker has ${this.#phase}.`)
   }
 
   /** Lets events in hand finish and commits what is finished, as far as time and the ending allow. */

@@ -15,6 +15,7 @@ import {
   type TopicSpec,
   type WorkerContext,
 } from '@millrace/core'
+import type { Drain } from '../group/drain.ts'
 import type { Lease } from '../group/lease.ts'
 import { mustFit } from '../sending/must-fit.ts'
 import type { Outbox } from '../sending/outbox.ts'
@@ -38,6 +39,7 @@ export interface LiveContextDeps {
   readonly lease: Lease
   readonly budget: SendBudget
   readonly signal: AbortSignal
+  readonly drain: Pick<Drain, 'signal'>
   readonly fail: (error: Error) => void
 }
 
@@ -67,6 +69,10 @@ export class LiveContext implements WorkerContext {
     this.signal = signal
     // Whoever waits for it hears of it; nobody may be waiting.
     this.#connected.promise.catch(() => {})
+  }
+
+  get draining(): AbortSignal {
+    return this.#deps.drain.signal
   }
 
   connect(connection: Connection): void {

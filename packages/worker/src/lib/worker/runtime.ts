@@ -15,6 +15,7 @@ import { FlowControl } from '../feeds/flow-control.ts'
 import { PausedEnds } from '../feeds/paused-ends.ts'
 import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
 import type { Subscription } from '../feeds/subscription.ts'
+import type { Drain } from '../group/drain.ts'
 import { Elections } from '../group/elections.ts'
 import type { Lease } from '../group/lease.ts'
 import { encodeMemberData, type MemberData } from '../group/member-data.ts'
@@ -24,11 +25,11 @@ import { taskAssignor } from '../group/task-assignor.ts'
 import type { Outbox } from '../sending/outbox.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
-import { Recovery } from '../tasks/recovery.ts'
 import { afterLoss } from '../tasks/after-loss.ts'
+import { Recovery } from '../tasks/recovery.ts'
 import { Standbys } from '../tasks/standbys.ts'
-import { TaskOpener } from '../tasks/task-opener.ts'
 import { taskId } from '../tasks/task-id.ts'
+import { TaskOpener } from '../tasks/task-opener.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CountingSensor } from './counting-sensor.ts'
@@ -42,6 +43,7 @@ export interface RuntimeDeps {
   readonly options: WorkerOptions
   readonly sensor: CountingSensor
   readonly gate: HandOutGate
+  readonly drain: Drain
   readonly lease: Lease
   readonly budget: SendBudget
   readonly topics: TopicDirectory
@@ -99,9 +101,9 @@ export class Runtime {
       isolation,
       maxPartitionBytes: MAX_PARTITION_BYTES,
       listener,
+      onOutOfRange: (lost) => this.#goOnAfterLoss(lost),
     })
     const { consumer } = this
-      onOutOfRange: (lost) => this.#goOnAfterLoss(lost),
     this.flow = new FlowControl({
       maxBufferedBytes: settings.maxBufferedBytes,
       pause: (partitions) => {
@@ -185,6 +187,7 @@ export class Runtime {
       stamp: () => this.#stamp,
       topics,
       gate,
+      drain: deps.drain,
       flow: this.flow,
       committer: this.committer,
       guarantee: this.#guarantee,
@@ -212,6 +215,9 @@ export class Runtime {
           if (settings.exactlyOnce)
             this.rebalance.reopen(task, 'an event that had sent more than maxEventBytes has failed')
         },
+        onNoMore: () => {
+          for (const subscription of subscriptions()) subscription.wanted()
+        },
       },
       subscriptions,
       onChange: deps.onChange,
@@ -236,12 +242,6 @@ export class Runtime {
     this.#guarantee.resume()
   }
 
-  #wake(): void {
-    for (const subscription of this.#deps.subscriptions()) subscription.wake()
-  }
-
-  #memberData(): Uint8Array {
-    const { topics, options } = this.#deps
   #take(batch: RecordBatch): void {
     const { sensor, subscriptions, options } = this.#deps
     const found = this.rebalance.sourceOf(batch)
@@ -277,6 +277,12 @@ export class Runtime {
     this.consumer.seek(lost, offset)
   }
 
+  #wake(): void {
+    for (const subscription of this.#deps.subscriptions()) subscription.wake()
+  }
+
+  #memberData(): Uint8Array {
+    const { topics, options } = this.#deps
     let address: string | undefined
     try {
       address = options.webAddress?.()

@@ -1,0 +1,58 @@
+import { type EventScope, MillraceError, toError, type WorkerContext } from '@millrace/core'
+
+export interface AskerOptions {
+  readonly event: EventScope
+  readonly worker: WorkerContext
+  /** Whom it asks. */
+  readonly agent: string
+  /** The reply comes from an event that is handed out by its worker, not from a channel of this process. */
+  readonly isHandedOut: boolean
+}
+
+/**
+ * An event that waits for a reply. The wait ends early when its task is lost; and in a rebalance or a stop, because the
+ * request cannot be handed out to anybody until this very event is out of hand: it is then given up and handed out again,
+ * here or by the next owner.
+ */
+export class Asker {
+  readonly #options: AskerOptions
+  readonly #draining: AbortSignal | undefined
+
+  constructor(options: AskerOptions) {
+    this.#options = options
+    this.#draining = options.isHandedOut ? options.worker.draining : undefined
+  }
+
+  /** Why it should not begin to wait. */
+  ended(): Error | undefined {
+    const { event } = this.#options
+    if (event.signal.aborted) return toError(event.signal.reason)
+    return this.#draining?.aborted === true && event.open ? this.#interrupt() : undefined
+  }
+
+  /** Calls `end` when the wait is over before its time; gives what stops watching. */
+  watch(end: (error: Error) => void): () => void {
+    const { event } = this.#options
+    const { signal } = event
+    const lost = (): void => end(toError(signal.reason))
+    // What floats past its event holds nothing up.
+    const drained = (): void => {
+      if (event.open) end(this.#interrupt())
+    }
+    signal.addEventListener('abort', lost, { once: true })
+    this.#draining?.addEventListener('abort', drained, { once: true })
+    return () => {
+      signal.removeEventListener('abort', lost)
+      this.#draining?.removeEventListener('abort', drained)
+    }
+  }
+
+  #interrupt(): MillraceError {
+    const { event, agent } = this.#options
+    event.handBack()
+    return new MillraceError(
+      'ASK_INTERRUPTED',
+      `Agent "${event.agent}" waited for a reply of agent "${agent}" while hand-out was stopped; the event ${event.topic}/${event.partition}@${event.offset} is handed out again.`,
+    )
+  }
+}
