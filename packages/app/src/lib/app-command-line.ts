@@ -43,7 +43,9 @@ export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): Com
     stop: (options = {}) => lifecycle.stop(options),
     finished: () => lifecycle.finished(),
     worker: () =>
-      lifecycle.workerId === undefined ? undefined : { id: lifecycle.workerId, url: lifecycle.running?.web?.url() },
+      lifecycle.workerId === undefined
+        ? undefined
+        : { id: lifecycle.workerId, tasks: lifecycle.running?.worker.assignment().tasks.length ?? 0 },
     client: () => openCommandLineClient(parts),
   }
 }

@@ -47,7 +47,8 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     const cli = commandOutput(terminal, { json, color, quiet, signal: signals.signal })
     return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
   } catch (error) {
-    if (command.logsToOutput && (!pretty || common.logFile !== undefined)) logger.log.error({ err: error }, 'Failed')
+    const isLogged = logger.knows(error) || (pretty && common.logFile === undefined)
+    if (command.logsToOutput && !isLogged) logger.log.error({ err: error }, 'Failed')
     throw error
   } finally {
     signals.close()

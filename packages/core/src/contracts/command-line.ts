@@ -58,8 +58,8 @@ export interface CommandLineRuntime {
 
 export interface WorkerDescription {
   readonly id: string
-  /** Where the site is, once it is served. */
-  readonly url: string | undefined
+  /** How many tasks it has; 0 before it has joined. */
+  readonly tasks: number
 }
 
 /** A task, timer or cron job as its definition has it; what ran only a worker knows. */

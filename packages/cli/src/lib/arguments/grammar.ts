@@ -84,11 +84,3 @@ export function settingsOf(grammar: Grammar, command: CommandGrammar): readonly 
   const own = new Set(command.options.map(({ name }) => name))
   return grammar.settings.filter(({ name }) => !own.has(name))
 }
-
-/** `maxLatency` and `web.port` as they are typed: `max-latency`, `web-port`. */
-export function kebabCase(name: string): string {
-  return name
-    .replaceAll('.', '-')
-    .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`)
-    .toLowerCase()
-}

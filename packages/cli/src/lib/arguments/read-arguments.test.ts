@@ -2,7 +2,7 @@ import { isMillraceError } from '@millrace/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { globalOptions } from './common-options.ts'
-import { kebabCase, option, positional, type CommandGrammar, type Grammar } from './grammar.ts'
+import { option, positional, type CommandGrammar, type Grammar } from './grammar.ts'
 import { readArguments, type ReadArguments } from './read-arguments.ts'
 import { settingOptions } from './setting-options.ts'
 import { helpText, takeApart } from './yargs-engine.ts'
@@ -181,10 +181,4 @@ describe('help', () => {
   test('of worker shows the settings with their defaults', async () => {
     expect(await helpText(grammar, ['worker', '-h'], 100)).toMatch(/-p, --web-port[^[]*\[string\] \[default: 6066\]/)
   })
-})
-
-test('names are typed in kebab case', () => {
-  expect(kebabCase('maxLatency')).toBe('max-latency')
-  expect(kebabCase('web.port')).toBe('web-port')
-  expect(kebabCase('already-so')).toBe('already-so')
 })

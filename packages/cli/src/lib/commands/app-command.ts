@@ -1,5 +1,11 @@
-import { MillraceError, type CommandDefinition, type CommandOutput, type CommandParameter } from '@millrace/core'
-import { kebabCase, type CommandGrammar, type OptionGrammar, type ParameterGrammar } from '../arguments/grammar.ts'
+import {
+  kebabCase,
+  MillraceError,
+  type CommandDefinition,
+  type CommandOutput,
+  type CommandParameter,
+} from '@millrace/core'
+import type { CommandGrammar, OptionGrammar, ParameterGrammar } from '../arguments/grammar.ts'
 import { keepAlive } from '../process/keep-alive.ts'
 import { SIGNAL_EXIT_CODES } from '../process/signals.ts'
 import { whenAborted } from '../process/when-aborted.ts'

@@ -38,11 +38,7 @@ async function work(context: CommandContext): Promise<number> {
   await Promise.race([starting, stopping, ended])
   if (!signals.signal.aborted) {
     await starting
-    const worker = app.worker()
-    log.info(
-      { worker: worker?.id, url: worker?.url, startedInMs: Math.round(clock.monotonic() - beganMs) },
-      'Worker is ready',
-    )
+    log.info({ tasks: app.worker()?.tasks, startedInMs: Math.round(clock.monotonic() - beganMs) }, 'Worker is ready')
     await Promise.race([ended, stopping])
   }
   if (signals.signal.aborted) await drain(context)

@@ -20,7 +20,6 @@ export function banner({ description, worker, node, pid }: BannerFacts, color: C
     ['guarantee', processingGuarantee],
     ['agents', counted(agents, color)],
     ['tables', counted(tables, color)],
-    ...(worker?.url === undefined ? [] : [['web', worker.url] as const]),
     ['process', `pid ${pid}, Node.js ${node}`],
   ]
   const body = lines.map(([label, value]) => `${color.cyan('│')} ${color.dim(label.padEnd(10))} ${value}`)

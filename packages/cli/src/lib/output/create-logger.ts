@@ -1,5 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { MillraceError, toError, type Logger } from '@millrace/core'
+import { colors } from './colors.ts'
+import { prettyLine } from './pretty-line.ts'
 import type { OutputStream } from './terminal.ts'
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
@@ -18,6 +20,8 @@ export interface LoggerOptions {
 
 export interface OpenLogger {
   readonly log: Logger
+  /** Whether this very error was logged as one, so that it need not be again. */
+  knows(error: unknown): boolean
   close(): void
 }
 
@@ -27,7 +31,7 @@ export interface OpenLogger {
  */
 export async function createLogger(options: LoggerOptions): Promise<OpenLogger> {
   const { pino, stdSerializers, stdTimeFunctions } = await import('pino')
-  const target = options.file === undefined ? await streamTarget(options) : fileTarget(options.file)
+  const target = options.file === undefined ? streamTarget(options) : fileTarget(options.file)
   const log = pino(
     {
       level: options.level,
@@ -38,7 +42,20 @@ export async function createLogger(options: LoggerOptions): Promise<OpenLogger> 
     },
     target,
   )
-  return { log, close: () => target.close() }
+  const known = new WeakSet<object>()
+  return {
+    log: {
+      debug: (fields, message) => log.debug(fields, message),
+      info: (fields, message) => log.info(fields, message),
+      warn: (fields, message) => log.warn(fields, message),
+      error: (fields, message) => {
+        if ('err' in fields && typeof fields.err === 'object' && fields.err !== null) known.add(fields.err)
+        log.error(fields, message)
+      },
+    },
+    knows: (error) => typeof error === 'object' && error !== null && known.has(error),
+    close: () => target.close(),
+  }
 }
 
 interface Target {
@@ -46,18 +63,11 @@ interface Target {
   close(): void
 }
 
-async function streamTarget({ stream, pretty, color }: LoggerOptions): Promise<Target> {
+function streamTarget({ stream, pretty, color, level }: LoggerOptions): Target {
   const nothing = (): void => undefined
   if (!pretty) return { write: (line) => void stream.write(line), close: nothing }
-  const { prettyFactory } = await import('pino-pretty')
-  const format = prettyFactory({
-    colorize: color,
-    translateTime: 'SYS:HH:MM:ss.l',
-    ignore: 'pid',
-    singleLine: true,
-    errorLikeObjectKeys: ['err', 'error'],
-  })
-  return { write: (line) => void stream.write(format(line)), close: nothing }
+  const options = { color: colors(color), stacks: level === 'debug' }
+  return { write: (line) => void stream.write(`${prettyLine(line, options)}\n`), close: nothing }
 }
 
 function fileTarget(path: string): Target {

@@ -19,7 +19,7 @@ export function describeFailure(thrown: unknown, color: CommandColors, options: 
     ? [color.dim(error.stack ?? '')]
     : isOurs
       ? []
-      : placesOf(error).map((place) => color.dim(place))
+      : placesIn(error.stack ?? '').map((place) => color.dim(place))
   return [...lines, ...causes, ...stack].join('\n')
 }
 
@@ -43,9 +43,9 @@ function lastLine(text: string): string {
   return text.slice(text.trimEnd().lastIndexOf('\n') + 1)
 }
 
-/** Where in the user's code: the first lines of the stack outside Node and installed packages. */
-function placesOf(error: Error): readonly string[] {
-  return (error.stack ?? '')
+/** Where in the user's code: the first lines of a stack outside Node and installed packages. */
+export function placesIn(stack: string): readonly string[] {
+  return stack
     .split('\n')
     .filter((line) => /^\s+at /.test(line) && !line.includes('node:') && !line.includes('node_modules'))
     .slice(0, 3)

@@ -35,6 +35,7 @@ test('no value can draw on the terminal or start a line', () => {
       expect(cellText(value)).not.toMatch(/[\u0000-\u001F\u007F-\u009F]/)
     }),
   )
+  expect(cellText('a\u009B31m\u007F\n\u202Eb\u001B[')).toBe('a\\u009b31m\\u007f\\n\\u202eb\\u001b[')
 })
 
 test('JSON of what codecs yield', () => {

@@ -18,12 +18,23 @@ export function textTable(rows: readonly TableRow[], color: CommandColors): stri
   return [head, ...rows.map((_, at) => line(({ cells }) => cells[at] ?? ''))].join('\n')
 }
 
-/** A value on one line: text as it is, anything else as JSON. Control characters are escaped, so that no value draws on the terminal. */
+/**
+ * A value on one line: text as it is, anything else as JSON. Control characters are escaped, so that no value draws on the
+ * terminal; so are those that turn the direction of writing, for what is read must be what is there.
+ */
 export function cellText(value: unknown): string {
   if (value === undefined) return ''
   const text = typeof value === 'string' ? value : toJson(value)
-  // oxlint-disable-next-line no-control-regex -- finding control characters is the purpose
-  return text.replace(/[\u0000-\u001F\u007F-\u009F]/g, (character) => JSON.stringify(character).slice(1, -1))
+  return text.replace(UNSHOWN, (character) => SHORT[character] ?? escaped(character))
+}
+
+// oxlint-disable-next-line no-control-regex -- finding control characters is the purpose
+const UNSHOWN = /[\u0000-\u001F\u007F-\u009F\u2028-\u202E\u2066-\u2069]/g
+
+const SHORT: Readonly<Record<string, string>> = Object.freeze({ '\n': '\\n', '\r': '\\r', '\t': '\\t' })
+
+function escaped(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 /** JSON of anything that a codec may yield: bytes as base64, big integers as text. */

@@ -1,3 +1,4 @@
+import { kebabCase } from '../names/kebab-case.ts'
 import { settingDeclarations, type SettingName } from './setting-declarations.ts'
 import { settingReaders } from './setting-readers.ts'
 import type { SettingDeclaration } from './setting-types.ts'
@@ -19,10 +20,7 @@ export function declarationOf(name: SettingName): SettingDeclaration {
 
 /** `MILLRACE_WEB_PORT` for `web.port`. */
 export function environmentName(name: SettingName): string {
-  return `MILLRACE_${name
-    .replaceAll('.', '_')
-    .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`)
-    .toUpperCase()}`
+  return `MILLRACE_${kebabCase(name).replaceAll('-', '_').toUpperCase()}`
 }
 
 /** `web-port` for `web.port`, without dashes in front; `undefined` for what only the app file or the environment may hold. */
@@ -30,13 +28,7 @@ export function optionName(name: SettingName): string | undefined {
   const { option, required, secret, type } = declarationOf(name)
   // What is required names topics and tables as they are declared: the command line would come too late.
   if (required === true || secret === true || type === 'token') return undefined
-  return (
-    option ??
-    name
-      .replaceAll('.', '-')
-      .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`)
-      .toLowerCase()
-  )
+  return option ?? kebabCase(name)
 }
 
 /** What a setting takes, as the end of "it takes …". */

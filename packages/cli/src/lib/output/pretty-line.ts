@@ -1,0 +1,74 @@
+import type { CommandColors } from '@millrace/core'
+import { placesIn } from './describe-failure.ts'
+import { cellText } from './text-table.ts'
+
+export interface PrettyOptions {
+  readonly color: CommandColors
+  /** Whole stacks of errors, rather than where in the user's code they were thrown. */
+  readonly stacks: boolean
+}
+
+/** Said by the process itself, or at another place of the line. */
+const APART: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'err', 'error'])
+
+/**
+ * A JSON line of the log as a person reads it: time of day, level, sentence, fields, and below it the error. An error of
+ * Millrace is told by code and detail, unless the sentence names it already; one of user code with its places.
+ */
+export function prettyLine(json: string, { color, stacks }: PrettyOptions): string {
+  const line: Readonly<Record<string, unknown>> = JSON.parse(json)
+  const message = cellText(line['msg'])
+  const fields = Object.entries(line).filter(([name]) => !APART.has(name))
+  const error = line['err'] ?? line['error']
+  const head = [
+    color.dim(timeOfDay(String(line['time']))),
+    paintLevel(String(line['level']), color),
+    message,
+    ...fields.map(([name, value]) => color.dim(`${name}=${fieldText(value)}`)),
+  ].join(' ')
+  return [head, ...errorLines(error, { message, stacks }).map((text) => color.dim(`  ${text}`))].join('\n')
+}
+
+/** Local, for whoever looks at the terminal. */
+function timeOfDay(time: string): string {
+  const at = new Date(time)
+  const two = (number: number): string => String(number).padStart(2, '0')
+  const ms = String(at.getMilliseconds()).padStart(3, '0')
+  return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}.${ms}`
+}
+
+function paintLevel(level: string, color: CommandColors): string {
+  const text = level.toUpperCase().padEnd(5)
+  if (level === 'error') return color.red(text)
+  if (level === 'warn') return color.yellow(text)
+  return level === 'info' ? color.green(text) : color.dim(text)
+}
+
+function fieldText(value: unknown): string {
+  if (Array.isArray(value)) return value.map((item) => cellText(item)).join(', ')
+  const text = cellText(value)
+  return /\s/.test(text) && typeof value === 'string' ? JSON.stringify(text) : text
+}
+
+function errorLines(
+  error: unknown,
+  { message, stacks }: { readonly message: string; readonly stacks: boolean },
+): readonly string[] {
+  if (error === undefined) return []
+  if (typeof error !== 'object' || error === null) return [cellText(error)]
+  const told: Readonly<Record<string, unknown>> = { ...error }
+  const [type, text, stack, code, detail] = ['type', 'message', 'stack', 'code', 'detail'].map((name) =>
+    typeof told[name] === 'string' ? told[name] : '',
+  )
+  const isOurs = code !== '' && detail !== ''
+  const sentence = isOurs ? `${code}: ${detail}` : `${type}: ${text}`
+  const isSaid = message.includes((isOurs ? code : text) || sentence)
+  const places = (stacks ? linesOf(stack ?? '').slice(1) : isOurs ? [] : placesIn(stack ?? '')).map((place) =>
+    place.trim(),
+  )
+  return [...(isSaid ? [] : [cellText(sentence)]), ...places.map((place) => `  ${cellText(place)}`)]
+}
+
+function linesOf(text: string): readonly string[] {
+  return text.split('\n').filter((line) => line.trim() !== '')
+}
