@@ -1,5 +1,4 @@
 import {
-  MillraceError,
   partitionKey,
   toError,
   type Isolation,
@@ -9,13 +8,14 @@ import {
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { partitionOffsets } from '../cluster/partition-offsets.ts'
-import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
+import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
 import { BatchStream } from './batch-stream.ts'
+import { findRange } from './out-of-range.ts'
 import { inTurn, planFetches } from './plan-fetches.ts'
 import { newPosition, whereOf, type Position } from './position.ts'
 import { readAnswer } from './read-answer.ts'
+import { countMissing, requireSameTopic } from './topic-watch.ts'
 
 export interface FetcherOptions {
   readonly isolation: Isolation
@@ -30,8 +30,6 @@ export interface FetcherDeps extends Pick<PartContext, 'settings' | 'view' | 'co
   readonly onOutOfRange: (lost: LostPosition) => void
 }
 
-/** A topic that the metadata does not show for so many looks in a row is taken for deleted. */
-const LOOKS_UNTIL_MISSING = 10
 /** Fetched so often, a batch that is damaged each time is damaged on the broker. */
 const DAMAGED_UNTIL_FAILED = 3
 const NO_LEADER = -1
@@ -158,7 +156,7 @@ export class PartitionFetcher {
 
   async #fetchFrom(leader: number, positions: readonly Position[]): Promise<Trouble | undefined> {
     const asked = inTurn(positions, this.#turn++).map((position) => ({ position, version: position.version }))
-    for (const { position } of asked) this.#requireSameTopic(position)
+    for (const { position } of asked) requireSameTopic(position, this.#deps.view)
     let answers: readonly FetchedPartition[]
     try {
       answers = await this.#ask(
@@ -210,8 +208,7 @@ export class PartitionFetcher {
       return { where, why: answer.error.detail }
     }
     if (answer.kind === 'out of range') {
-      position.active = false
-      void this.#findRange(position)
+      void this.#outOfRange(position)
       return undefined
     }
     position.looksMissing = 0
@@ -224,22 +221,17 @@ export class PartitionFetcher {
     return undefined
   }
 
-  /** What the topic has instead of the position, for whoever decides where reading goes on. */
-  async #findRange(position: Position): Promise<void> {
-    const { topic, partition, offset, version } = position
-    const { onOutOfRange, view, recovery, signal } = this.#deps
-    const what = `reading ${topic}/${partition}`
+  /** Tells whoever decides where reading goes on. */
+  async #outOfRange(position: Position): Promise<void> {
+    const { version } = position
+    const { onOutOfRange, recovery, signal } = this.#deps
+    position.active = false
     try {
-      // A topic that was made again has other offsets too, and is not to be read on.
-      await retrying(recovery, what, signal, () => view.refresh())
-      this.#requireSameTopic(position)
-      const [range] = await partitionOffsets(this.#deps, [position], 'read-uncommitted', signal)
-      if (range === undefined || position.version !== version || !this.#isCurrent(position)) return
-      if (offset < range.beginning || offset > range.end) {
-        onOutOfRange({ topic, partition, position: offset, beginning: range.beginning, end: range.end })
-      } else {
-        // The leader has changed, and this one has it.
-        await recovery.wait(what, 'Kafka answered OFFSET_OUT_OF_RANGE.', signal)
+      const lost = await findRange(position, this.#deps)
+      if (position.version !== version || !this.#isCurrent(position)) return
+      if (lost !== undefined) onOutOfRange(lost)
+      else {
+        await recovery.wait(`reading ${partitionKey(position)}`, 'Kafka answered OFFSET_OUT_OF_RANGE.', signal)
         position.active = true
       }
     } catch (error) {
@@ -262,26 +254,9 @@ export class PartitionFetcher {
     return leaderless.length === 0 ? undefined : this.#troubleWithout(leaderless)
   }
 
-  /** A partition whose topic stays away from the metadata is an error in the end: it was deleted. */
   #troubleWithout(positions: readonly Position[]): Trouble {
-    for (const position of positions) {
-      if (this.#deps.view.topic(position.topic) !== undefined) continue
-      const refusal = this.#deps.view.refusal(position.topic)
-      if (refusal !== undefined) throw refusal
-      if (++position.looksMissing > LOOKS_UNTIL_MISSING)
-        throw new MillraceError('TOPIC_MISSING', `Topic "${position.topic}" does not exist.`)
-    }
+    countMissing(positions, this.#deps.view)
     return { where: whereOf(positions), why: 'It has no leader.' }
-  }
-
-  #requireSameTopic(position: Position): void {
-    const id = this.#deps.view.topic(position.topic)?.id
-    position.topicId ??= id
-    if (id !== undefined && id !== position.topicId)
-      throw new MillraceError(
-        'TOPIC_MISSING',
-        `Topic "${position.topic}" was deleted and created again while it was read.`,
-      )
   }
 
   /** Not given away since, nor given back anew. */

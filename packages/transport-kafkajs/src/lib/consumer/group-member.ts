@@ -1,0 +1,250 @@
+import {
+  deferred,
+  raceAbort,
+  toError,
+  type AssignmentChange,
+  type ConsumerOptions,
+  type Deferred,
+} from '@millrace/core'
+import type { CoordinatorLink } from '../cluster/coordinator.ts'
+import type { PartContext } from '../cluster/part-context.ts'
+import { requirePartition } from '../cluster/partition-offsets.ts'
+import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
+import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'
+import { GroupSession } from './group-session.ts'
+import { joinGroup, type JoinResult } from './join-group.ts'
+import { leaveGroup } from './leave-group.ts'
+import { ListenerCalls } from './listener-calls.ts'
+import { Ownership } from './ownership.ts'
+
+export interface GroupMemberDeps extends Pick<PartContext, 'clock' | 'log' | 'view' | 'recovery' | 'control'> {
+  readonly coordinator: CoordinatorLink
+  /** Fetches what the member owns. */
+  readonly fetcher: Pick<PartitionFetcher, 'add' | 'remove' | 'fail'>
+  /** Aborts when the consumer is closed. */
+  readonly signal: AbortSignal
+}
+
+type Joined = Extract<JoinResult, { readonly kind: 'joined' }>
+
+/**
+ * The life of a member in its group: join, heartbeat, drain, join again. The drain comes before JoinGroup, while commits
+ * of the old generation still count.
+ */
+export class GroupMember {
+  readonly ownership: Ownership = new Ownership()
+  readonly #options: ConsumerOptions
+  readonly #deps: GroupMemberDeps
+  readonly #listener: ListenerCalls = new ListenerCalls()
+  readonly #started: Deferred<void> = deferred()
+  #memberId = ''
+  #joinNumber = 0
+  #session: GroupSession | undefined
+  /** While the member is between two generations; commits wait for it. */
+  #joining: Deferred<void> | undefined
+  #lastHeartbeatMs = -Infinity
+
+  constructor(options: ConsumerOptions, deps: GroupMemberDeps) {
+    this.#options = options
+    this.#deps = deps
+    // Nobody may be waiting for it when it fails; `batches` tells too.
+    this.#started.promise.catch(() => undefined)
+  }
+
+  /** Settles when the first `onAssign` has, or when that can never be. */
+  get started(): Promise<void> {
+    return this.#started.promise
+  }
+
+  /** Monotonic time at which the last heartbeat (or join) that succeeded was sent. */
+  get lastHeartbeatMs(): number {
+    return this.#lastHeartbeatMs
+  }
+
+  /** Lives until the signal aborts, or something fails for good: that the fetcher passes on. */
+  async run(): Promise<void> {
+    const { signal } = this.#deps
+    try {
+      await this.#requireTopics()
+      for (;;) {
+        const joined = await this.#join()
+        const session = this.#beginSession(joined)
+        await this.#assign(joined)
+        this.#started.resolve()
+        const end = await raceAbort(session.ended, signal)
+        if (end.kind === 'failed') throw end.error
+        const lost = end.kind === 'lost' || (await this.#drain(session)) === 'lost'
+        session.stop()
+        this.#session = undefined
+        if (lost) await this.#lose()
+      }
+    } catch (error) {
+      await this.#end(toError(error))
+    }
+  }
+
+  /** The generation it is in, waited for while it is between two; `undefined` when it is in none. */
+  async session(): Promise<GroupSession | undefined> {
+    while (this.#joining !== undefined) await raceAbort(this.#joining.promise, this.#deps.signal)
+    return this.#session
+  }
+
+  rejoin(): void {
+    this.#joinNumber++
+    this.#session?.rejoin()
+  }
+
+  /** Leaves the group, after the signal has aborted. */
+  async leave(): Promise<void> {
+    this.#session?.stop()
+    this.#started.reject(this.#deps.signal.reason)
+    await this.#sayGoodbye()
+  }
+
+  /** Forgets that it has something to leave. */
+  forget(): void {
+    this.#memberId = ''
+  }
+
+  async #end(error: Error): Promise<void> {
+    const { signal, log, fetcher } = this.#deps
+    const { groupId, listener } = this.#options
+    this.#session?.stop()
+    this.#session = undefined
+    this.#endJoining()
+    this.#started.reject(error)
+    if (signal.aborted) return
+    log.error({ groupId, error: error.message }, 'The member of the group has failed.')
+    fetcher.fail(error)
+    if (this.ownership.isMember) {
+      this.#dropAll()
+      await this.#listener
+        .tell(() => listener.onLost())
+        .catch((thrown: unknown) =>
+          log.error({ error: toError(thrown).message }, 'onLost failed after the member had failed.'),
+        )
+    }
+    await this.#sayGoodbye()
+  }
+
+  async #requireTopics(): Promise<void> {
+    const { view, recovery, signal } = this.#deps
+    const { topics, groupId } = this.#options
+    await retrying(recovery, `topics of group "${groupId}" could not be looked up`, signal, async () => {
+      await view.ensure(topics)
+      for (const topic of topics) requirePartition(view, { topic, partition: 0 })
+    })
+  }
+
+  /** Joins until it has an assignment. */
+  async #join(): Promise<Joined> {
+    const { recovery, signal } = this.#deps
+    this.#joining ??= deferred()
+    for (;;) {
+      signal.throwIfAborted()
+      try {
+        const result = await joinGroup(this.#options, this.#memberId, this.#joinNumber, this.#deps)
+        // A member that is closed has left, and its join is refused for that.
+        signal.throwIfAborted()
+        if (result.kind === 'joined') return result
+        if (result.kind === 'again') {
+          // A first id changes nothing; a round that ended without us may have.
+          if (this.#memberId === result.memberId) this.ownership.mayHaveMissed()
+          this.#memberId = result.memberId
+        } else {
+          await this.#lose()
+        }
+      } catch (error) {
+        if (signal.aborted) throw signal.reason
+        if (!isPassing(error)) throw error
+        this.ownership.mayHaveMissed()
+        await recovery.wait(`joining group "${this.#options.groupId}"`, reasonOf(error), signal)
+      }
+    }
+  }
+
+  #beginSession({ membership, syncSentMs }: Joined): GroupSession {
+    this.#memberId = membership.memberId
+    this.#lastHeartbeatMs = syncSentMs
+    const session = new GroupSession(membership, {
+      ...this.#deps,
+      intervalMs: this.#options.heartbeatIntervalMs,
+      sessionTimeoutMs: this.#options.sessionTimeoutMs,
+      onHeartbeat: (sentMs) => {
+        this.#lastHeartbeatMs = sentMs
+      },
+    })
+    this.#session = session
+    return session
+  }
+
+  async #assign({ membership, assignment }: Joined): Promise<void> {
+    const { fetcher, signal } = this.#deps
+    const { memberId, generation } = membership
+    const { lost, kept, gained } = this.ownership.assign(generation, assignment.partitions)
+    for (const partition of lost) fetcher.remove(partition)
+    for (const partition of gained) fetcher.add(partition)
+    this.#endJoining()
+    const change: AssignmentChange = { memberId, generation, lost, kept, gained, groupData: assignment.groupData }
+    await raceAbort(
+      this.#listener.tell(() => this.#options.listener.onAssign(change)),
+      signal,
+    )
+  }
+
+  /** Lets the worker finish what is in hand while heartbeats go on. */
+  async #drain(session: GroupSession): Promise<'drained' | 'lost'> {
+    const { clock, log, signal } = this.#deps
+    const { rebalanceTimeoutMs, groupId, listener } = this.#options
+    const limit = new AbortController()
+    const timeout = clock.sleep(rebalanceTimeoutMs, limit.signal).then(
+      () => 'late' as const,
+      () => 'drained' as const,
+    )
+    const revoked = this.#listener.tell(() => listener.onRevoke()).then(() => 'drained' as const)
+    revoked.catch(() => undefined)
+    try {
+      const how = await raceAbort(Promise.race([revoked, session.lost, timeout]), signal)
+      if (how === 'late')
+        log.warn({ groupId, rebalanceTimeoutMs }, 'The drain before a rebalance took too long: joining without it.')
+      if (typeof how === 'string') {
+        this.#joining ??= deferred()
+        return 'drained'
+      }
+      if (how.kind === 'failed') throw how.error
+      return 'lost'
+    } finally {
+      limit.abort()
+    }
+  }
+
+  /** Membership is gone: everything is lost, and the next join is that of a new member. */
+  async #lose(): Promise<void> {
+    const wasMember = this.ownership.isMember
+    this.#memberId = ''
+    this.#dropAll()
+    this.#endJoining()
+    if (!wasMember) return
+    await raceAbort(
+      this.#listener.tell(() => this.#options.listener.onLost()),
+      this.#deps.signal,
+    )
+  }
+
+  #dropAll(): void {
+    for (const partition of this.ownership.drop()) this.#deps.fetcher.remove(partition)
+  }
+
+  #endJoining(): void {
+    this.#joining?.resolve()
+    this.#joining = undefined
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const { groupId, instanceId } = this.#options
+    const memberId = this.#memberId
+    if (memberId === '') return
+    this.#memberId = ''
+    await leaveGroup({ groupId, memberId, instanceId }, this.#deps)
+  }
+}
