@@ -180,7 +180,7 @@ function showHeader(view) {
           'Workers',
           view.silent.length === 0 ? full(answering) : `${answering} of ${view.workers.length} answer`,
           view.workers
-            .map((each) => (each.answers ? placeOf(each.stats, each.id) : `${each.address}: ${each.error}`))
+            .map((each) => (each.answers ? placeOf(each.stats, each.id) : `${each.address ?? each.id}: ${each.error}`))
             .join('\n'),
         ]
       : ['Worker', placeOf(stats, worker.id), `${worker.id}, process ${worker.pid}`],
@@ -198,7 +198,8 @@ function showHeader(view) {
 
 function showProblems(view) {
   const silent = view.silent.map(({ id, address, error }) => ({
-    level: 'bad',
+    // One that was told to serve no site is not broken.
+    level: address === undefined ? 'warn' : 'bad',
     text: `Worker ${address ?? id} does not answer: ${error}`,
   }))
   const status =

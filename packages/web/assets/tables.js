@@ -216,9 +216,15 @@ export function jobSheet({ act, canAct, where }) {
       },
       {
         name: 'State',
-        update: (cell, { state }) => {
-          setText(cell, state.replaceAll('-', ' '))
-          setAttribute(cell, 'data-level', state === 'waiting-for-leader' ? 'quiet' : undefined)
+        update: (cell, { state, paused }) => {
+          // The pause is the app's; a run under way goes on all the same.
+          const shown = paused === true && state !== 'running' ? 'paused' : state
+          setText(cell, shown.replaceAll('-', ' '), shown === 'paused' ? 'On every worker, until it is resumed' : '')
+          setAttribute(
+            cell,
+            'data-level',
+            shown === 'waiting-for-leader' ? 'quiet' : shown === 'paused' ? 'warn' : undefined,
+          )
         },
       },
       {
@@ -284,15 +290,15 @@ export function jobSheet({ act, canAct, where }) {
         name: 'Actions',
         kind: 'actions',
         make: (cell) => cell.append(button('Run now', 'run'), button('Pause', 'pause')),
-        update: (cell, { state }) => {
+        update: (cell, { paused }) => {
           const [run, pause] = cell.children
           const admin = canAct()
           for (const each of [run, pause]) {
             each.disabled = !admin.on
             setAttribute(each, 'title', admin.on ? '' : admin.reason)
           }
-          setText(pause, state === 'paused' ? 'Resume' : 'Pause')
-          pause.dataset.verb = state === 'paused' ? 'resume' : 'pause'
+          setText(pause, paused === true ? 'Resume' : 'Pause')
+          pause.dataset.verb = paused === true ? 'resume' : 'pause'
         },
       },
     ],
@@ -306,7 +312,7 @@ function zoneName(zone) {
 
 /** Which worker has which partition: a row a worker, a cell a task, for each count of partitions. */
 export function showPartitions(view, visibleTopics) {
-  const { group, unassigned, tasks } = view.assignment
+  const { group, members: all = [], unassigned, tasks } = view.assignment
   const counts = new Map()
   for (const [task, { member, address }] of Object.entries(group)) {
     const [count, partition] = task.split('-').map(Number)
@@ -339,7 +345,12 @@ export function showPartitions(view, visibleTopics) {
     return
   }
   if (place.firstElementChild?.className === 'empty') place.replaceChildren()
-  const groups = [...counts].toSorted(([a], [b]) => b - a)
+  const owners = new Set(Object.values(group).map(({ member }) => member))
+  const idle = all.filter(({ member }) => !owners.has(member)).map((each) => ({ ...each, partitions: [] }))
+  const groups = [
+    ...[...counts].toSorted(([a], [b]) => b - a),
+    ...(idle.length === 0 ? [] : [['idle', new Map(idle.map((each) => [each.member, each]))]]),
+  ]
   keyed(place, groups, {
     keyOf: ([count]) => String(count),
     make: () => el('div', { class: 'group' }, el('h3'), el('div', { class: 'members' })),
@@ -353,7 +364,9 @@ export function showPartitions(view, visibleTopics) {
       ]
       setText(
         node.firstElementChild,
-        `${plural(count, 'partition')} of ${topics.length === 0 ? 'topics of other workers' : topics.join(', ')}`,
+        count === 'idle'
+          ? `${plural(members.size, 'worker')} without a task, to take over when another leaves`
+          : `${plural(count, 'partition')} of ${topics.length === 0 ? 'topics of other workers' : topics.join(', ')}`,
       )
       keyed(
         node.lastElementChild,

@@ -35,13 +35,25 @@ export class AppScheduler {
     throw refusal
   }
 
-  /** Slots are skipped from now on, on the workers of this process; a run under way goes on. Throws `JOB_MISSING`. */
-  pause(name: string): void {
-    for (const part of this.#parts()) part.pause(name)
+  /**
+   * Slots are skipped from now on, on every worker of the app and over restarts; a run under way goes on. Resolves when
+   * that is written down.
+   *
+   * @throws `NO_WORKER`, `JOB_MISSING`, `CLOSED`
+   */
+  async pause(name: string): Promise<void> {
+    await this.#first(name, 'paused').pause(name)
   }
 
-  /** Throws `JOB_MISSING`. */
-  resume(name: string): void {
-    for (const part of this.#parts()) part.resume(name)
+  /** The other way round; what was skipped meanwhile is not caught up. Throws as `pause` does. */
+  async resume(name: string): Promise<void> {
+    await this.#first(name, 'resumed').resume(name)
+  }
+
+  #first(name: string, verb: string): SchedulerPart {
+    const [part] = this.#parts()
+    if (part === undefined)
+      throw new MillraceError('NO_WORKER', `Job "${name}" was ${verb} in a process that runs no worker.`)
+    return part
   }
 }

@@ -16,7 +16,7 @@ export interface LastRun {
  * - `waiting-for-leader`: runs on the leader, and this worker does not lead (or has not read yet what ran last);
  * - `scheduled`: its next slot is known;
  * - `running`: a run is under way here;
- * - `paused`: by `pause`;
+ * - `paused`: by `pause`, on whichever worker that was called;
  * - `finished`: there will be no further slot;
  * - `stopped`: the worker stops.
  */
@@ -32,6 +32,8 @@ export interface JobView {
   readonly timezone: string | undefined
   readonly onLeader: boolean
   readonly state: JobState
+  /** In the whole app, whatever the state here: no slot of it runs. */
+  readonly paused: boolean
   /** Runs under way and waiting for their turn. */
   readonly active: number
   readonly queued: number
@@ -42,6 +44,7 @@ export interface JobView {
   /** Slots that did not run: the job still ran, was paused, or the worker was away. */
   readonly skipped: number
   readonly lastRun: LastRun | undefined
+  /** `undefined` also while the job is paused. */
   readonly nextRun: Date | undefined
   /** Message of the last failure, and when its run began. */
   readonly lastError: { readonly message: string; readonly slot: Date } | undefined

@@ -280,10 +280,10 @@ test('trigger runs now, pause skips and counts, resume goes on', async () => {
     result: 'done',
     error: undefined,
   })
-  scheduler.pause('tick')
+  await scheduler.pause('tick')
   expect(scheduler.jobs()[0]?.state).toBe('paused')
   await clock.advance('20s')
-  scheduler.resume('tick')
+  await scheduler.resume('tick')
   await clock.advance('10s')
   expect(ran).toEqual([3, 30])
   expect(scheduler.jobs()[0]).toMatchObject({ skipped: 2, state: 'scheduled' })
@@ -291,7 +291,7 @@ test('trigger runs now, pause skips and counts, resume goes on', async () => {
     code: 'JOB_MISSING',
     message: expect.stringContaining('"tick"'),
   })
-  expect(() => scheduler.pause('nothing')).toThrow(expect.objectContaining({ code: 'JOB_MISSING' }))
+  await expect(scheduler.pause('nothing')).rejects.toMatchObject({ code: 'JOB_MISSING' })
 })
 
 test('a failing trigger tells its error, one during a run is skipped', async () => {

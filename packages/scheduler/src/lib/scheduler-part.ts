@@ -14,6 +14,8 @@ import type { JobView } from './job-view.ts'
 import { describeJob, type Job } from './jobs/job.ts'
 import { beginOnLeader } from './leader/begin-on-leader.ts'
 import { Term } from './leader/term.ts'
+import type { Pause } from './pauses/pause.ts'
+import { PauseLog } from './pauses/pause-log.ts'
 import { JobRunner, type Beginning } from './runs/job-runner.ts'
 import type { RunOutcome } from './runs/run.ts'
 import type { SchedulerDeps } from './scheduler-deps.ts'
@@ -31,13 +33,18 @@ export interface SchedulerPart extends WorkerPart {
    * @throws `JOB_MISSING`; `NOT_LEADER` for a job of the leader on another worker; `CLOSED` when the worker stops or has not started
    */
   trigger(name: string): Promise<RunOutcome>
-  /** Slots are skipped from now on, on this worker; a run under way goes on. Throws `JOB_MISSING`. */
-  pause(name: string): void
-  /** Throws `JOB_MISSING`. */
-  resume(name: string): void
+  /**
+   * Slots are skipped from now on, on every worker of the app and over restarts; a run under way goes on. A task that has
+   * not begun waits. Resolves when that is written down and known here; other workers know within moments.
+   *
+   * @throws `JOB_MISSING`; `CLOSED` when the worker stops or has not started
+   */
+  pause(name: string): Promise<void>
+  /** The other way round; what was skipped meanwhile is not caught up. Throws as `pause` does. */
+  resume(name: string): Promise<void>
 }
 
-/** The compacted topic in which leaders keep what ran. */
+/** The compacted topic in which leaders keep what ran, and all workers which jobs are paused. */
 export function schedulerTopic(appId: string): string {
   return `${appId}-__scheduler`
 }
@@ -79,22 +86,26 @@ class Scheduler implements SchedulerPart, Candidate {
   declare(worker: WorkerContext, topology: Topology): void {
     const { appId, scope, random = Math.random } = this.#deps
     const runners = this.#jobs.map((job) => new JobRunner({ worker, scope, random }, job))
-    this.#parts = { worker, runners, alarm: new Alarm(worker.clock, () => this.#poll()) }
+    const topic = schedulerTopic(appId)
+    const pauses = new PauseLog({ worker, topic, random, onChange: (job, pause) => this.#onPause(job, pause) })
+    this.#parts = { worker, runners, alarm: new Alarm(worker.clock, () => this.#poll()), pauses }
     worker.signal.addEventListener('abort', () => this.#letGo(worker.signal.reason), { once: true })
-    if (!this.#jobs.some(({ onLeader }) => onLeader)) return
-    const name = schedulerTopic(appId)
+    if (this.#jobs.length === 0) return
     topology.topic({
-      name,
+      name: topic,
       partitions: 1,
       config: { 'cleanup.policy': 'compact' },
       create: true,
       internal: true,
       keyCodec: undefined,
     })
-    topology.lead(this)
+    if (this.#jobs.some(({ onLeader }) => onLeader)) topology.lead(this)
   }
 
-  async start(): Promise<void> {}
+  /** Nothing that is paused may run before that is known. */
+  async start(): Promise<void> {
+    if (this.#jobs.length > 0) await this.#mustRun().pauses.open()
+  }
 
   ready(): void {
     const { worker, runners } = this.#mustRun()
@@ -108,8 +119,9 @@ class Scheduler implements SchedulerPart, Candidate {
 
   async stop(): Promise<void> {
     if (this.#parts === undefined) return
-    const { worker, runners } = this.#parts
+    const { worker, runners, pauses } = this.#parts
     this.#letGo(stopping())
+    await pauses.close()
     await Promise.race([Promise.all(runners.map((runner) => runner.settled())), aborted(worker.signal)])
   }
 
@@ -145,12 +157,24 @@ class Scheduler implements SchedulerPart, Candidate {
     return this.#runner(name).trigger()
   }
 
-  pause(name: string): void {
-    this.#runner(name).pause()
+  pause(name: string): Promise<void> {
+    return this.#setPause(name, true)
   }
 
-  resume(name: string): void {
-    this.#runner(name).resume()
+  resume(name: string): Promise<void> {
+    return this.#setPause(name, false)
+  }
+
+  async #setPause(name: string, isPaused: boolean): Promise<void> {
+    const { job } = this.#runner(name)
+    if (this.#isStopping) throw stopping()
+    await this.#mustRun().pauses.set(job.name, isPaused)
+  }
+
+  #onPause(name: string, pause: Pause): void {
+    const runner = this.#mustRun().runners.find(({ job }) => job.name === name)
+    // It may be a job of a version that is gone.
+    if (runner !== undefined) runner.pause = pause
   }
 
   /** Once the worker is ready, and the term has read what ran. */
@@ -239,6 +263,7 @@ interface Parts {
   readonly worker: WorkerContext
   readonly runners: readonly JobRunner[]
   readonly alarm: Alarm
+  readonly pauses: PauseLog
 }
 
 /** A job that every worker runs begins anew with each of them. */

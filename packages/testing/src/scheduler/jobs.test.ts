@@ -203,12 +203,47 @@ test('a job of the leader can be triggered in the process of the leader, paused 
   await t.worker()
   await t.job('hourly').trigger()
   expect(ran).toHaveLength(1)
-  app.scheduler.pause('hourly')
+  await app.scheduler.pause('hourly')
   await t.advance('2h')
-  app.scheduler.resume('hourly')
+  await app.scheduler.resume('hourly')
   await t.advance('1h')
   expect(ran).toHaveLength(2)
   await expect(t.job('daily').trigger()).rejects.toMatchObject({ code: 'JOB_MISSING' })
+})
+
+test('a job that is paused anywhere is paused on every worker, and stays so over restarts', async () => {
+  const app = makeApp()
+  const ran: string[] = []
+  app.crontab('@hourly', function local() {
+    ran.push(`local ${here(app)}`)
+  })
+  app.crontab('@hourly', { onLeader: true, catchUp: 'all' }, function led() {
+    ran.push('led')
+  })
+  await using t = await testApp(app, { now: NOON })
+  const second = await t.worker()
+  await t.advance('1h')
+  expect(ran).toHaveLength(3)
+  for (const job of ['local', 'led']) await app.scheduler.pause(job)
+  await t.advance('2h')
+  expect(ran).toHaveLength(3)
+  // The one that leads, or the other: whoever is left knows.
+  await second.stop()
+  const third = await t.worker()
+  await t.advance('2h')
+  expect(ran).toHaveLength(3)
+  expect(app.scheduler.jobs().map(({ paused }) => paused)).toEqual([true, true])
+  for (const job of ['local', 'led']) await app.scheduler.resume(job)
+  await t.advance('1h')
+  // Once on each worker, once on the leader, and nothing of what was skipped.
+  expect(
+    ran
+      .slice(3)
+      .map((each) => each.split(' ')[0])
+      .toSorted(),
+  ).toEqual(['led', 'local', 'local'])
+  await third.stop()
+  await expect(app.scheduler.pause('nothing')).rejects.toMatchObject({ code: 'JOB_MISSING' })
 })
 
 async function fromEntries(

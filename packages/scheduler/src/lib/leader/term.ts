@@ -9,6 +9,7 @@ import {
   type Leadership,
   type WorkerContext,
 } from '@millrace/core'
+import { pausedJob } from '../pauses/pause.ts'
 import type { FinishedRun, RunBook } from '../runs/run.ts'
 import { REBASE_MS } from '../timetables/cron-timetable.ts'
 import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts'
@@ -184,6 +185,8 @@ export class Term implements RunBook {
     const isFirst = this.#openings++ === 0
     this.#records.clear()
     for (const [job, bytes] of log.rows) {
+      // Rows about pauses stand among those of the jobs.
+      if (pausedJob(job) !== undefined) continue
       const read = decodeJobRecord(bytes)
       if (read === undefined) {
         worker.log.warn({ topic, job }, `What ${topic} says about job "${job}" cannot be read; it is taken for new.`)

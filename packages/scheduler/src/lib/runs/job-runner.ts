@@ -1,6 +1,7 @@
 import { isMillraceError, MillraceError, toError, type ScopeStorage, type WorkerContext } from '@millrace/core'
 import type { JobState, JobView, LastRun } from '../job-view.ts'
 import { describeJob, type Job, type Overlap } from '../jobs/job.ts'
+import { covers, type Pause } from '../pauses/pause.ts'
 import type { Moment, Timetable } from '../timetables/timetable.ts'
 import { admit } from './admit.ts'
 import { carryOut, mayBegin } from './carry-out.ts'
@@ -34,7 +35,9 @@ export class JobRunner {
   #timetable: Timetable | undefined
   #book: RunBook | undefined
   #phase: 'waiting' | 'begun' | 'stopped' = 'waiting'
-  #paused = false
+  #pause: Pause | undefined
+  /** Slots to run whatever the time, once the job goes on. */
+  #held: readonly number[] = []
   #admitted = 0
   #runs = 0
   #failures = 0
@@ -58,8 +61,12 @@ export class JobRunner {
     this.runAgain(slots)
   }
 
-  /** Runs slots that had been begun before, those in hand excepted. */
+  /** Runs slots that had been begun before, those in hand excepted; a job that is paused when it goes on. */
   runAgain(slots: readonly number[]): void {
+    if (this.#isPaused) {
+      this.#held = [...new Set([...this.#held, ...slots])]
+      return
+    }
     for (const slotMs of slots)
       if (!this.#holds(slotMs)) this.#submit(new Run({ slotMs, book: this.#book, delayMs: 0 }), 'queue-all')
   }
@@ -68,12 +75,10 @@ export class JobRunner {
   poll(now: Moment): void {
     const timetable = this.#timetable
     if (timetable === undefined) return
-    const { slots, skipped } = timetable.due(now)
-    this.#skipped += skipped
-    if (this.#paused) {
-      this.#skipped += slots.length
-      return
-    }
+    const { slots: come, skipped } = timetable.due(now)
+    const pause = this.#pause
+    const slots = pause === undefined ? come : come.filter((slotMs) => !covers(pause, slotMs))
+    this.#skipped += skipped + come.length - slots.length
     // Several at once are caught up, one after the other.
     const overlap = slots.length > 1 ? 'queue-all' : this.job.overlap
     for (const slotMs of slots) {
@@ -100,12 +105,13 @@ export class JobRunner {
     return run.over.promise
   }
 
-  pause(): void {
-    this.#paused = true
-  }
-
-  resume(): void {
-    this.#paused = false
+  /** Slots that a pause covers are skipped; a run under way goes on. What was held back runs when the pause is over. */
+  set pause(pause: Pause) {
+    this.#pause = pause
+    if (this.#isPaused) return
+    const held = this.#held
+    this.#held = []
+    this.runAgain(held)
   }
 
   /** No further slots for now, because the lead is lost: what is under way is aborted, what waits is dropped. */
@@ -135,13 +141,14 @@ export class JobRunner {
       timezone: job.kind === 'cron' ? job.schedule.zone.name : undefined,
       onLeader: job.onLeader,
       state: this.#state(nextInMs !== undefined),
+      paused: this.#isPaused,
       active: this.#active.size,
       queued: this.#queue.length,
       runs: this.#runs,
       failures: this.#failures,
       skipped: this.#skipped,
       lastRun: this.#lastRun,
-      nextRun: nextInMs === undefined ? undefined : new Date(Math.round(now.wallMs + nextInMs)),
+      nextRun: nextInMs === undefined || this.#isPaused ? undefined : new Date(Math.round(now.wallMs + nextInMs)),
       lastError: this.#lastError,
     }
   }
@@ -150,8 +157,12 @@ export class JobRunner {
     if (this.#phase === 'stopped') return 'stopped'
     if (this.#active.size > 0) return 'running'
     if (this.#phase === 'waiting') return this.job.onLeader ? 'waiting-for-leader' : 'starting'
-    if (!hasNext) return 'finished'
-    return this.#paused ? 'paused' : 'scheduled'
+    if (!hasNext && this.#held.length === 0) return 'finished'
+    return this.#isPaused ? 'paused' : 'scheduled'
+  }
+
+  get #isPaused(): boolean {
+    return this.#pause !== undefined && this.#pause.untilMs === undefined
   }
 
   #isUsedUp(): boolean {
@@ -204,6 +215,7 @@ export class JobRunner {
   #drop(reason: unknown): void {
     this.#timetable = undefined
     this.#book = undefined
+    this.#held = []
     for (const run of this.#queue) run.end('skipped')
     this.#queue = []
     for (const run of this.#active) run.abort.abort(reason)

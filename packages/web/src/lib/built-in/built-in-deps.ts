@@ -1,5 +1,6 @@
 import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import type { KeyRoute } from '../routing/key-route.ts'
+import type { LeaderRoute } from '../routing/leader-route.ts'
 import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { AppView } from '../dashboard/app-view.ts'
@@ -10,6 +11,7 @@ import type { StallWatch } from './stall-watch.ts'
 export interface BuiltInDeps {
   readonly site: SiteDeps
   readonly route: KeyRoute
+  readonly leader: LeaderRoute
   readonly metrics: Prometheus
   readonly stalls: StallWatch
   readonly watches: Watches

@@ -1,5 +1,6 @@
 import { jsonPage, type BuiltInDeps, type BuiltInPages } from './built-in-deps.ts'
 import type { Flow } from '../site/site-deps.ts'
+import { assignmentAnswer } from './assignment.ts'
 import { graphOf, nodeOf } from './graph.ts'
 import { readiness } from './health.ts'
 import { statsOf } from './stats.ts'
@@ -13,10 +14,7 @@ export function figurePages(deps: BuiltInDeps): BuiltInPages {
       c.text(await metrics.text(metricsSource(deps)), { headers: { 'content-type': metrics.contentType } }),
     '/graph/': jsonPage(() => graphOf(site.describe(), [...site.flows(), ...seenFlows(deps)])),
     '/jobs/': jsonPage(() => worker().jobs()),
-    '/assignment/': jsonPage(() => {
-      const { memberId, tasks, group, unassigned } = worker().assignment()
-      return { memberId, tasks, group: Object.fromEntries(group), unassigned }
-    }),
+    '/assignment/': jsonPage(() => assignmentAnswer(worker().assignment())),
   }
 }
 

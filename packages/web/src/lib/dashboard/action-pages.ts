@@ -1,8 +1,9 @@
-import { isMillraceError, type DeadLetterPlace } from '@millrace/core'
+import { isMillraceError, type Clock, type DeadLetterPlace } from '@millrace/core'
 import type { BuiltInDeps, BuiltInPages } from '../built-in/built-in-deps.ts'
 import { PageError } from '../errors/page-error.ts'
 import type { PageAnswer, PageContext, PageHandler } from '../pages/page-context.ts'
 import { View, type ViewClass } from '../pages/view.ts'
+import type { JobOutcome } from '../site/site-deps.ts'
 import { adminFor, crossSite } from './admin.ts'
 
 /** A run that takes longer goes on by itself, and `/jobs/` tells of it. */
@@ -32,24 +33,26 @@ export function actionPages(deps: BuiltInDeps): Readonly<Record<string, ViewClas
   const { site, worker } = deps
   const job = (c: PageContext): string => c.params['name'] ?? ''
   return {
-    '/jobs/:name/run/': action(deps, async (c) => {
-      const run = known(() => worker().trigger(job(c)))
-      const waited = new AbortController()
-      const late = site.clock.sleep(RUN_ANSWER_MS, waited.signal).catch(() => undefined)
-      const outcome = await Promise.race([run, late]).finally(() => waited.abort())
-      if (outcome === undefined) {
-        // Told by /jobs/ and the log.
-        run.catch(() => undefined)
-        return c.json({ result: 'running' }, 202)
-      }
-      return c.json({ result: outcome.result, error: outcome.error?.message })
-    }),
+    '/jobs/:name/run/': action(deps, (c) =>
+      known(() =>
+        deps.leader.serve({
+          request: withoutBody(c.request),
+          signal: c.signal,
+          what: `Job "${job(c)}"`,
+          work: (at) => runFor(site.clock, () => at.trigger(job(c))),
+          answer: (outcome) =>
+            outcome === undefined
+              ? c.json({ result: 'running' }, 202)
+              : c.json({ result: outcome.result, error: outcome.error?.message }),
+        }),
+      ),
+    ),
     '/jobs/:name/pause/': action(deps, async (c) => {
-      await known(async () => worker().pause(job(c)))
+      await known(() => worker().pause(job(c)))
       return c.json({ result: 'paused' })
     }),
     '/jobs/:name/resume/': action(deps, async (c) => {
-      await known(async () => worker().resume(job(c)))
+      await known(() => worker().resume(job(c)))
       return c.json({ result: 'resumed' })
     }),
     '/dead-letters/:agent/replay/': action(deps, async (c) => {
@@ -59,6 +62,26 @@ export function actionPages(deps: BuiltInDeps): Readonly<Record<string, ViewClas
     }),
   }
 }
+
+/** What the request says is in its path: the same can be sent to another worker, and to a second one. */
+function withoutBody({ url, method, headers: given }: Request): Request {
+  const headers = new Headers(given)
+  for (const name of ['content-length', 'content-type', 'transfer-encoding']) headers.delete(name)
+  return new Request(url, { method, headers })
+}
+
+/** What came of a run; `undefined` when it takes longer than an answer should. */
+async function runFor(clock: Clock, run: () => Promise<JobOutcome>): Promise<JobOutcome | undefined> {
+  const running = run()
+  const waited = new AbortController()
+  const late = clock.sleep(RUN_ANSWER_MS, waited.signal).then(nothing, nothing)
+  const outcome = await Promise.race([running, late]).finally(() => waited.abort())
+  // What comes of it later is told by /jobs/ and the log.
+  if (outcome === undefined) running.catch(() => undefined)
+  return outcome
+}
+
+function nothing(): undefined {}
 
 function action({ site }: BuiltInDeps, work: PageHandler): ViewClass {
   return class Action extends View {
@@ -79,8 +102,6 @@ async function known<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (isMillraceError(error, 'JOB_MISSING', 'AGENT_MISSING', 'DEAD_LETTER_MISSING'))
       throw new PageError(404, error.detail, { cause: error })
-    if (isMillraceError(error, 'NOT_LEADER'))
-      throw new PageError(409, `${error.detail} It runs on the leader: ask that worker.`, { cause: error })
     if (isMillraceError(error, 'PRODUCER_FENCED')) throw new PageError(409, error.detail, { cause: error })
     throw error
   }

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { expect, it } from 'vitest'
 import { smallSite, type SmallSite } from '../fixtures/small-site.fixture.ts'
 
@@ -47,6 +48,13 @@ it('lets programs and its own page on this machine act, with the embedded broker
   expect(small.worker.asked).toEqual(['run nightly', 'pause nightly', 'resume nightly'])
   expect(await ask(small, { path: '/jobs/daily/run/' })).toBe(404)
   expect(await ask(small, { method: 'GET' })).toBe(405)
+})
+
+it('takes the addresses of this machine for this machine: another worker on it passes on what was asked there', async () => {
+  const small = smallSite({ broker: 'embedded:' })
+  const own = Object.values(networkInterfaces()).flatMap((each) => each?.map(({ address }) => address) ?? [])
+  for (const peer of own) expect(await ask(small, { peer })).toBe(200)
+  for (const peer of own) expect(await ask(small, { peer, host: 'evil.example' })).toBe(403)
 })
 
 it('lets nobody else, and no other site, whatever is set', async () => {

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import type { PageContext } from '../pages/page-context.ts'
 import type { SiteSettings } from '../site/site-deps.ts'
 
@@ -5,7 +6,7 @@ import type { SiteSettings } from '../site/site-deps.ts'
 export const ACTION_HEADER = 'millrace-action'
 
 const LOCAL_NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
-const LOCAL_PEERS = new Set(['127.0.0.1', '::1', '::ffff:127.0.0.1'])
+const LOOPBACK = ['127.0.0.1', '::1']
 /** Added by proxies: the client is then not the one at the other end. */
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
 
@@ -13,6 +14,8 @@ export interface AdminDeps {
   readonly settings: Pick<SiteSettings, 'admin'>
   /** As described. */
   readonly broker: string
+  /** Addresses of this machine. Default: those that it has. */
+  readonly interfaces?: ReturnType<typeof networkInterfaces>
 }
 
 /** Whether actions are on for whoever asks, and if not, why. */
@@ -20,21 +23,32 @@ export type Admin = { readonly on: true } | { readonly on: false; readonly reaso
 
 /**
  * Actions are on where `web.admin` says so; where it says nothing, for the embedded broker and requests that come from this
- * machine to this machine. The name that was asked for counts too: a page elsewhere whose name leads here is not local.
+ * machine to this machine: from an address of its own, too, since another worker here passes on what was asked there. The
+ * name that was asked for counts as well: a page elsewhere whose name leads here is not local.
  */
-export function adminFor(c: Pick<PageContext, 'request' | 'peer' | 'url'>, { settings, broker }: AdminDeps): Admin {
+export function adminFor(
+  c: Pick<PageContext, 'request' | 'peer' | 'url'>,
+  { settings, broker, interfaces = networkInterfaces() }: AdminDeps,
+): Admin {
   if (settings.admin !== undefined)
     return settings.admin ? { on: true } : { on: false, reason: 'Actions are switched off (web.admin).' }
   if (!/^(embedded|memory):/.test(broker))
     return { on: false, reason: 'Actions are off: set web.admin to true to allow them.' }
   const isLocal =
     c.peer !== undefined &&
-    LOCAL_PEERS.has(c.peer) &&
+    isOfThisMachine(c.peer, interfaces) &&
     LOCAL_NAMES.has(c.url.hostname) &&
     !FORWARDED.some((name) => c.request.headers.has(name))
   return isLocal
     ? { on: true }
     : { on: false, reason: 'Actions are on for localhost only: set web.admin to true to allow them from elsewhere.' }
+}
+
+function isOfThisMachine(peer: string, interfaces: ReturnType<typeof networkInterfaces>): boolean {
+  const address = peer.replace(/^::ffff:/, '')
+  return (
+    LOOPBACK.includes(address) || Object.values(interfaces).some((own) => own?.some((each) => each.address === address))
+  )
 }
 
 /** Why a request does not come from a page of this site, or from a program; `undefined` when it does. */

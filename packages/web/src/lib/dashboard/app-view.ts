@@ -1,8 +1,11 @@
+import { knownMembers } from '../built-in/assignment.ts'
 import type { SiteWorker } from '../site/site-deps.ts'
 import type { HistoryPoint } from './history.ts'
 import type { HistoryAnswer, LiveAnswer, LiveWorker } from './live-answer.ts'
 import type { Peers } from './peers.ts'
 import type { Watches } from './watches.ts'
+
+const NO_SITE = 'It serves no site (web.enabled), so its figures cannot be had.'
 
 export interface AppViewDeps {
   readonly watches: Watches
@@ -30,18 +33,21 @@ export class AppView {
   async liveOfApp(worker: SiteWorker, signal: AbortSignal): Promise<LiveAnswer> {
     const workers: Record<string, LiveWorker> = {}
     for (const each of this.#here(worker)) workers[each.context.id] = this.#liveOf(each, each === worker)
-    const answers = await this.#deps.peers.ask<LiveAnswer>(this.#elsewhere(worker), '/live/', signal)
+    const elsewhere = this.#elsewhere(worker)
+    const answers = await this.#deps.peers.ask<LiveAnswer>(addressesOf(elsewhere), '/live/', signal)
     for (const peer of answers) {
       if ('error' in peer) workers[peer.address] = { answers: false, self: false, ...peer }
       else for (const [id, each] of Object.entries(peer.answer.workers)) workers[id] ??= { ...each, self: false }
     }
+    for (const [member, address] of elsewhere)
+      if (address === undefined) workers[member] = { answers: false, self: false, address, error: NO_SITE }
     return { workers }
   }
 
   async historyOfApp(worker: SiteWorker, signal: AbortSignal): Promise<HistoryAnswer> {
     const workers: Record<string, readonly HistoryPoint[]> = {}
     for (const each of this.#here(worker)) workers[each.context.id] = this.#deps.watches.over(each).history.points
-    const answers = await this.#deps.peers.ask<HistoryAnswer>(this.#elsewhere(worker), '/history/', signal)
+    const answers = await this.#deps.peers.ask<HistoryAnswer>(addressesOf(this.#elsewhere(worker)), '/history/', signal)
     for (const peer of answers) if ('answer' in peer) Object.assign(workers, peer.answer.workers)
     return { workers }
   }
@@ -55,10 +61,13 @@ export class AppView {
     return [worker, ...this.#deps.workers().filter((other) => other !== worker)]
   }
 
-  /** Addresses of the members of the group that are not in this process. A member without a task is not known. */
-  #elsewhere(worker: SiteWorker): readonly string[] {
+  /** Addresses of the members of the group that are not in this process, by name; `undefined` where one serves no site. */
+  #elsewhere(worker: SiteWorker): ReadonlyMap<string, string | undefined> {
     const here = new Set(this.#here(worker).map((each) => each.assignment().memberId))
-    const owners = [...worker.assignment().group.values()].filter(({ member }) => !here.has(member))
-    return [...new Set(owners.flatMap(({ address }) => address ?? []))].sort()
+    return new Map([...knownMembers(worker.assignment())].filter(([member]) => !here.has(member)))
   }
+}
+
+function addressesOf(members: ReadonlyMap<string, string | undefined>): readonly string[] {
+  return [...new Set([...members.values()].flatMap((address) => address ?? []))].sort()
 }

@@ -1,5 +1,6 @@
+import type { AssignmentAnswer } from '../built-in/assignment.ts'
 import type { StatsAnswer } from '../built-in/stats.ts'
-import type { AssignmentFigures, JobFigures } from '../site/site-deps.ts'
+import type { JobFigures } from '../site/site-deps.ts'
 import type { HistoryPoint } from './history.ts'
 import type { Problem } from './problems.ts'
 
@@ -7,9 +8,7 @@ import type { Problem } from './problems.ts'
 export interface WorkerAnswer {
   readonly stats: StatsAnswer
   readonly jobs: readonly JobFigures[]
-  readonly assignment: Omit<AssignmentFigures, 'group'> & {
-    readonly group: Readonly<Record<string, { readonly member: string; readonly address: string | undefined }>>
-  }
+  readonly assignment: AssignmentAnswer
   readonly problems: readonly Problem[]
   /** Of the five figures, the newest. */
   readonly point: HistoryPoint | undefined
@@ -17,13 +16,13 @@ export interface WorkerAnswer {
 
 /** What `/live/` tells: the worker that was asked, or all of the app. */
 export interface LiveAnswer {
-  /** By worker id, or by address where a worker does not answer. */
+  /** By worker id; where a worker does not answer by its address, or by its name in the group if it serves no site. */
   readonly workers: Readonly<Record<string, LiveWorker>>
 }
 
 export type LiveWorker =
   | ({ readonly answers: true; readonly self: boolean } & WorkerAnswer)
-  | { readonly answers: false; readonly self: false; readonly address: string; readonly error: string }
+  | { readonly answers: false; readonly self: false; readonly address: string | undefined; readonly error: string }
 
 /** What `/history/` tells: the last five minutes, one point a second, by worker id. */
 export interface HistoryAnswer {

@@ -97,6 +97,29 @@ it('asks the other workers for the whole app, and says which of them do not answ
   }
 })
 
+it('asks members without a task too, and names those that serve no site', async () => {
+  const group = { ...smallGroup(1), members: new Map<string, string | undefined>() }
+  const one = await startProcess({ id: 'one', group, tables: () => [] }, [0])
+  const idle = await startProcess({ id: 'idle', group, tables: () => [] }, [])
+  for (const { worker } of [one, idle]) group.members.set(worker.id, worker.address())
+  group.members.set('siteless', undefined)
+  try {
+    const answer: LiveAnswer = JSON.parse(await (await fetch(`${one.url}/live/?of=app`)).text())
+    expect(answer.workers).toMatchObject({
+      one: { answers: true, self: true },
+      idle: { answers: true, self: false, stats: { worker: { id: 'idle' } } },
+      siteless: { answers: false, self: false, error: expect.stringContaining('web.enabled') },
+    })
+    const fromIdle: LiveAnswer = JSON.parse(await (await fetch(`${idle.url}/live/?of=app`)).text())
+    expect(Object.keys(fromIdle.workers).sort()).toEqual(['idle', 'one', 'siteless'])
+    const assignment = JSON.parse(await (await fetch(`${one.url}/assignment/`)).text())
+    expect(assignment.members).toContainEqual({ member: 'idle', address: idle.worker.address() })
+  } finally {
+    await one.stop()
+    await idle.stop()
+  }
+})
+
 it('ends when the worker stops, at once', async () => {
   const group = smallGroup(1)
   const one = await startProcess({ id: 'one', group, tables: () => [] }, [0])

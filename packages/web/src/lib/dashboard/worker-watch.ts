@@ -1,4 +1,5 @@
 import type { Scheduled } from '@millrace/core'
+import { assignmentAnswer } from '../built-in/assignment.ts'
 import { statsOf, type StatsAnswer } from '../built-in/stats.ts'
 import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
 import { History, type HistoryPoint } from './history.ts'
@@ -51,16 +52,16 @@ export class WorkerWatch {
   answer(): WorkerAnswer {
     const { site, worker } = this.#deps
     const stats = this.stats()
-    const { memberId, tasks, group, unassigned } = worker.assignment()
+    const assignment = assignmentAnswer(worker.assignment())
     const problems = problemsOf(stats, {
       nowMs: site.clock.now(),
       lagBefore: this.history.before(TREND_MS)?.lag,
-      unassigned,
+      unassigned: assignment.unassigned,
     })
     return {
       stats,
       jobs: worker.jobs(),
-      assignment: { memberId, tasks, group: Object.fromEntries(group), unassigned },
+      assignment,
       problems,
       point: this.history.last,
     }

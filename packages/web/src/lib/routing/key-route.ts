@@ -4,14 +4,10 @@ import { unavailable } from '../errors/error-answer.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { PageAnswer } from '../pages/page-context.ts'
 import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
-import { Forwarder, ForwardTimeout } from './forwarder.ts'
 import { groupRouter } from './group-router.ts'
+import type { HopFailure, Hops } from './hops.ts'
 import { partitionOf } from './partition-of.ts'
 
-/** On a request that another worker has sent on: it is answered here or not at all. */
-const HOP = 'millrace-forwarded'
-/** On the answer to such a request: the key is not here, nothing was done. */
-const NOT_HERE = 'millrace-not-here'
 /** These may be sent twice. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
@@ -27,8 +23,9 @@ export interface KeyRequest {
 }
 
 export interface KeyRouteDeps {
-  readonly site: Pick<SiteDeps, 'clock' | 'settings' | 'workers'>
+  readonly site: Pick<SiteDeps, 'workers'>
   readonly metrics: Pick<Prometheus, 'routed'>
+  readonly hops: Hops
   /** The worker that was asked; throws when there is none. */
   readonly worker: () => SiteWorker
   readonly runAs: (worker: SiteWorker, work: () => PageAnswer) => PageAnswer
@@ -40,7 +37,6 @@ type Way = { readonly here: SiteWorker } | { readonly address: string; readonly 
 /** Brings requests to the worker that has the key's partition. */
 export class KeyRoute {
   readonly #deps: KeyRouteDeps
-  #forwarder: Forwarder | undefined
 
   constructor(deps: KeyRouteDeps) {
     this.#deps = deps
@@ -57,24 +53,18 @@ export class KeyRoute {
     }
   }
 
-  async close(graceMs: number): Promise<void> {
-    const forwarder = this.#forwarder
-    this.#forwarder = undefined
-    await forwarder?.close(graceMs)
-  }
-
   async #follow(asked: KeyRequest, key: Buffer): Promise<Response> {
     const first = this.#find(asked, key)
     if ('here' in first) return this.#deps.runAs(first.here, asked.answer)
     const answered = await this.#tryForward(asked, first)
     if (answered instanceof Response) return answered
-    if (!SAFE.has(asked.request.method)) throw answered
+    if (!SAFE.has(asked.request.method)) throw answered.error
     const second = this.#find(asked, key)
     this.#deps.metrics.routed('retried')
     if ('here' in second) return this.#deps.runAs(second.here, asked.answer)
     const again = await this.#tryForward(asked, second)
     if (again instanceof Response) return again
-    throw again
+    throw again.error
   }
 
   #find({ table, request }: KeyRequest, key: Buffer): Way {
@@ -84,11 +74,7 @@ export class KeyRoute {
     const here = this.#having(own, { table, partition })
     if (here !== undefined) return { here }
     const where = `Partition ${partition} of table "${table.name}"`
-    if (request.headers.has(HOP)) {
-      throw new PageError(503, `${where} is not on this worker, or not recovered yet.`, {
-        headers: { 'retry-after': '1', [NOT_HERE]: 'true' },
-      })
-    }
+    this.#deps.hops.refuseSecond(request, `${where} is not on this worker, or not recovered yet.`)
     const location = groupRouter(own).locate(table, key)
     if (location === undefined) throw unavailable(`${where} is on no worker that is known here.`)
     if (location.local) throw unavailable(`${where} is being recovered.`)
@@ -104,34 +90,12 @@ export class KeyRoute {
     return has(own) ? own : this.#deps.site.workers().find(has)
   }
 
-  /** The answer, or why there is none though the owner may have changed. Throws what makes another try pointless. */
-  async #tryForward(
+  #tryForward(
     { request, signal, table }: KeyRequest,
     { address, location }: Exclude<Way, { here: unknown }>,
-  ): Promise<Response | PageError> {
-    const { clock, settings } = this.#deps.site
+  ): Promise<Response | HopFailure> {
     const where = `Partition ${location.partition} of table "${table.name}"`
-    this.#forwarder ??= new Forwarder(clock)
-    try {
-      const response = await this.#forwarder.forward({
-        address,
-        request,
-        signal,
-        limitMs: settings.routeTimeoutMs,
-        headers: { [HOP]: 'true' },
-      })
-      if (!response.headers.has(NOT_HERE)) {
-        this.#deps.metrics.routed('forwarded')
-        return response
-      }
-      await response.body?.cancel()
-      return unavailable(`${where} is moving, or being recovered.`)
-    } catch (error) {
-      if (error instanceof PageError) throw error
-      if (error instanceof ForwardTimeout)
-        throw unavailable(`${where} is on a worker that does not answer: ${error.message}`, error)
-      if (signal.aborted) throw signal.reason
-      return unavailable(`${where} is on a worker that cannot be reached at ${address}.`, error)
-    }
+    const [other, moved] = [`${where} is on a worker that`, `${where} is moving, or being recovered.`]
+    return this.#deps.hops.forward({ request, signal, address, other, moved })
   }
 }

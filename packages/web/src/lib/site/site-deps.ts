@@ -143,6 +143,10 @@ export interface AssignmentFigures {
   }[]
   /** By task id, `{partitions}-{partition}`. */
   readonly group: ReadonlyMap<string, { readonly member: string; readonly address: string | undefined }>
+  /** Where the site of each member is; also of those that have no task. */
+  readonly members: ReadonlyMap<string, string | undefined>
+  /** Who runs the jobs of the leader; `undefined` when nobody does, or there are none. */
+  readonly leader?: { readonly member: string; readonly address: string | undefined } | undefined
   readonly unassigned: readonly string[]
 }
 
@@ -171,10 +175,10 @@ export interface SiteWorker {
   jobs(): readonly JobFigures[]
   /** Runs a job now; resolves when the run is over. Throws `JOB_MISSING`, `NOT_LEADER`, `CLOSED`. */
   trigger(job: string): Promise<JobOutcome>
-  /** Slots are skipped from now on. Throws `JOB_MISSING`. */
-  pause(job: string): void
-  /** Throws `JOB_MISSING`. */
-  resume(job: string): void
+  /** Slots are skipped from now on, on every worker of the app. Throws `JOB_MISSING`, `CLOSED`. */
+  pause(job: string): Promise<void>
+  /** Throws as `pause` does. */
+  resume(job: string): Promise<void>
   /** Host and port at which other workers reach its site; `undefined` when it serves none. */
   address(): string | undefined
 }

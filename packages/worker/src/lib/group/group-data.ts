@@ -4,6 +4,8 @@ import type { TaskOwner } from '../worker/worker.ts'
 export interface GroupData {
   /** By task id. */
   readonly owners: ReadonlyMap<string, TaskOwner>
+  /** Web address of every member by its name in the group, also of those that run no task. */
+  readonly members: ReadonlyMap<string, string | undefined>
   /** By task id: the members that keep a warm copy, the one to keep it first if not all do. */
   readonly standbys: ReadonlyMap<string, readonly string[]>
   /** Ids of tasks that nobody can take. */
@@ -16,6 +18,7 @@ export interface GroupData {
 
 export const NO_GROUP_DATA: GroupData = {
   owners: new Map(),
+  members: new Map(),
   standbys: new Map(),
   unassigned: [],
   stamps: new Map(),
@@ -36,6 +39,7 @@ interface GroupJson {
 
 export function encodeGroupData(data: GroupData): Uint8Array {
   const tasks = new Map<string, { readonly address: string | undefined; readonly tasks: string[] }>()
+  for (const [id, address] of data.members) tasks.set(id, { address, tasks: [] })
   for (const [task, { member, address }] of data.owners) {
     const entry = tasks.get(member)
     if (entry === undefined) tasks.set(member, { address, tasks: [task] })
@@ -70,6 +74,7 @@ export function decodeGroupData(bytes: Uint8Array): GroupData {
     for (const task of member.tasks) owners.set(task, { member: member.id, address: member.address })
   return {
     owners,
+    members: new Map(json.members.map(({ id, address }) => [id, address])),
     standbys: new Map(Object.entries(json.standbys ?? {})),
     unassigned: json.unassigned,
     stamps: new Map(Object.entries(json.stamps ?? {})),

@@ -39,6 +39,30 @@ test('partitions of one task go to one member, with addresses for all', () => {
   expect(assignments.has('stranger')).toBe(false)
 })
 
+test('members that get no task are told of, with their addresses', () => {
+  const idle = (address: string): Uint8Array => encodeMemberData({ ...data, tasks: [], address })
+  const { groupData } = taskAssignor.assign({
+    members: [
+      {
+        id: 'one',
+        topics: ['c'],
+        data: encodeMemberData({ ...data, groups: new Map([[1, { topics: ['c'], parts: [] }]]) }),
+      },
+      { id: 'two', topics: [], data: encodeMemberData({ ...data, groups: new Map(), tasks: [], address: undefined }) },
+      { id: 'three', topics: [], data: idle('three:6066') },
+    ],
+    partitions: new Map([['c', 1]]),
+  })
+  const { members } = decodeGroupData(groupData)
+  expect(new Map([...members].sort())).toEqual(
+    new Map([
+      ['one', 'http://one:6066'],
+      ['three', 'three:6066'],
+      ['two', undefined],
+    ]),
+  )
+})
+
 test('member data survives the way there, and of another format is nothing', () => {
   expect(decodeMemberData(encodeMemberData(data))).toEqual(data)
   expect(decodeMemberData(Buffer.from('{"v":2}'))).toBeUndefined()

@@ -33,6 +33,7 @@ export const taskAssignor: GroupAssignor = {
       assignments,
       groupData: encodeGroupData({
         owners,
+        members: new Map(members.map(({ id, data }) => [nameOf(id), data.address])),
         standbys,
         unassigned: plan.unassigned,
         stamps: stampsOf(members),

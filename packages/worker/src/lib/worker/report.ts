@@ -3,6 +3,7 @@ import type { Subscription } from '../feeds/subscription.ts'
 import { LEADER_AGENT } from '../group/elections.ts'
 import { describeInHand } from '../group/rebalance.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
+import { taskId } from '../tasks/task-id.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CountingSensor } from './counting-sensor.ts'
 import type { Runtime } from './runtime.ts'
@@ -39,8 +40,9 @@ export function reportStats(deps: ReportDeps): WorkerStats {
   }
 }
 
-export function reportAssignment({ runtime, topics }: ReportDeps): AssignmentView {
+export function reportAssignment({ runtime, topics, subscriptions }: ReportDeps): AssignmentView {
   const tasks = [...(runtime?.rebalance.tasks.values() ?? [])]
+  const hasLeader = subscriptions.some(({ spec }) => spec.agent === LEADER_AGENT)
   return {
     memberId: runtime?.rebalance.memberId,
     tasks: tasks.map((task) => ({
@@ -50,6 +52,9 @@ export function reportAssignment({ runtime, topics }: ReportDeps): AssignmentVie
       parts: topics?.partsWith(task.partitions).map(({ name }) => name) ?? [],
     })),
     group: runtime?.rebalance.group.owners ?? new Map(),
+    members: runtime?.rebalance.group.members ?? new Map(),
+    // Its topic has one partition.
+    leader: hasLeader ? runtime?.rebalance.group.owners.get(taskId(1, 0)) : undefined,
     unassigned: runtime?.rebalance.group.unassigned ?? [],
   }
 }

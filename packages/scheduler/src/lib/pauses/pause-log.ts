@@ -1,0 +1,182 @@
+import {
+  backoffMs,
+  MillraceError,
+  NO_HEADERS,
+  raceAbort,
+  toError,
+  withTimeout,
+  type WorkerContext,
+} from '@millrace/core'
+import { decodePause, encodePause, pausedJob, pauseKey, type Pause } from './pause.ts'
+
+const PARTITION = 0
+const BACKOFF = { firstMs: 100, mostMs: 10_000 }
+/** What this worker has written it reads back within milliseconds. */
+const OWN_WRITE_MS = 5_000
+
+export interface PauseLogDeps {
+  readonly worker: Pick<WorkerContext, 'id' | 'clock' | 'log' | 'reader' | 'send' | 'signal'>
+  /** The compacted topic. */
+  readonly topic: string
+  readonly random: () => number
+  /** A job is paused or goes on; told of every row, in the order in which they were written. */
+  readonly onChange: (job: string, pause: Pause) => void
+}
+
+/**
+ * Which jobs of the app are paused, the same for every worker: anyone writes it down, and all read it, from before they
+ * run anything on. The last word holds, over restarts and whoever leads.
+ */
+export class PauseLog {
+  readonly #deps: PauseLogDeps
+  readonly #pauses = new Map<string, Pause>()
+  readonly #closing = new AbortController()
+  /** Next offset to read. */
+  #position = 0
+  #waiting: { readonly offset: number; readonly reached: () => void }[] = []
+  #following: Promise<void> | undefined
+
+  constructor(deps: PauseLogDeps) {
+    this.#deps = deps
+  }
+
+  /** Reads what was written, and goes on reading until `close`. Resolves when all is known that was written before the call. */
+  async open(): Promise<void> {
+    const { worker } = this.#deps
+    const signal = AbortSignal.any([worker.signal, this.#closing.signal])
+    let failures = 0
+    for (;;) {
+      try {
+        const end = await raceAbort(this.#end(), signal)
+        this.#following = this.#follow(signal)
+        return await raceAbort(this.#reach(end), signal)
+      } catch (thrown) {
+        signal.throwIfAborted()
+        this.#warn(thrown)
+        await worker.clock.sleep(backoffMs(++failures, BACKOFF, this.#deps.random()), signal)
+      }
+    }
+  }
+
+  /** What is known of a job's pause. */
+  get(job: string): Pause | undefined {
+    return this.#pauses.get(job)
+  }
+
+  /** Resolves when it is written, and known here. */
+  async set(job: string, isPaused: boolean): Promise<void> {
+    const { worker, topic } = this.#deps
+    const timestamp = worker.clock.now()
+    const pause = nextPause(this.#pauses.get(job), isPaused, timestamp)
+    const { offset } = await worker.send({
+      topic,
+      partition: PARTITION,
+      key: Buffer.from(pauseKey(job)),
+      value: encodePause(pause),
+      headers: NO_HEADERS,
+      timestamp,
+    })
+    await withTimeout(this.#reach(offset + 1), OWN_WRITE_MS, worker.clock, () => {
+      const what = isPaused ? 'paused' : 'to go on'
+      return new MillraceError(
+        'TIMEOUT',
+        `Job "${job}" is ${what}, as ${topic} says, but this worker has not read it for ${OWN_WRITE_MS} ms.`,
+      )
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new MillraceError('CLOSED', 'The worker stops.'))
+    await this.#following
+  }
+
+  async #end(): Promise<number> {
+    const { worker, topic } = this.#deps
+    const reader = worker.reader('read-uncommitted')
+    try {
+      const [offsets] = await reader.offsets([{ topic, partition: PARTITION }])
+      return offsets?.end ?? 0
+    } finally {
+      await reader.close()
+    }
+  }
+
+  /** Never rejects: a reader that fails is made anew. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    const { worker } = this.#deps
+    let failures = 0
+    while (!signal.aborted) {
+      try {
+        await this.#read(signal, () => void (failures = 0))
+        if (!signal.aborted) throw new MillraceError('CLOSED', 'The reader ended.')
+      } catch (thrown) {
+        if (signal.aborted) return
+        this.#warn(thrown)
+        await worker.clock.sleep(backoffMs(++failures, BACKOFF, this.#deps.random()), signal).catch(whenAborted)
+      }
+    }
+  }
+
+  /** Until the signal aborts. Plain records among the leaders' transactions: those need not have ended to be passed over. */
+  async #read(signal: AbortSignal, onBatch: () => void): Promise<void> {
+    const { worker, topic } = this.#deps
+    const reader = worker.reader('read-uncommitted')
+    const close = (): void => void reader.close()
+    signal.addEventListener('abort', close, { once: true })
+    try {
+      signal.throwIfAborted()
+      const [offsets] = await reader.offsets([{ topic, partition: PARTITION }])
+      const { beginning = 0, end = 0 } = offsets ?? {}
+      // Beyond the end: the topic was made anew.
+      const from = this.#position > end ? beginning : Math.max(this.#position, beginning)
+      this.#reached(from)
+      reader.assign({ topic, partition: PARTITION }, from)
+      for await (const batch of reader.batches()) {
+        onBatch()
+        for (const { key, value } of batch.records) this.#take(key, value)
+        this.#reached(batch.nextOffset)
+      }
+    } finally {
+      signal.removeEventListener('abort', close)
+      await reader.close()
+    }
+  }
+
+  #take(key: Buffer | null, value: Buffer | null): void {
+    const job = key === null ? undefined : pausedJob(key.toString())
+    const pause = value === null ? undefined : decodePause(value)
+    if (job === undefined || pause === undefined) return
+    this.#pauses.set(job, pause)
+    this.#deps.onChange(job, pause)
+  }
+
+  #reached(position: number): void {
+    this.#position = position
+    const reached = this.#waiting.filter(({ offset }) => offset <= position)
+    if (reached.length === 0) return
+    this.#waiting = this.#waiting.filter(({ offset }) => offset > position)
+    for (const one of reached) one.reached()
+  }
+
+  #reach(offset: number): Promise<void> {
+    if (this.#position >= offset) return Promise.resolve()
+    return new Promise((reached) => void this.#waiting.push({ offset, reached }))
+  }
+
+  #warn(thrown: unknown): void {
+    const { worker, topic } = this.#deps
+    worker.log.warn(
+      { topic, error: toError(thrown).message },
+      `Which jobs are paused could not be read from ${topic}; this is tried again.`,
+    )
+  }
+}
+
+function nextPause(known: Pause | undefined, isPaused: boolean, nowMs: number): Pause {
+  const lasts = known !== undefined && known.untilMs === undefined
+  if (isPaused) return { sinceMs: lasts ? known.sinceMs : nowMs, untilMs: undefined }
+  return { sinceMs: known?.sinceMs ?? nowMs, untilMs: lasts ? nowMs : (known?.untilMs ?? nowMs) }
+}
+
+/** The loop looks at the signal. */
+function whenAborted(): void {}

@@ -1,0 +1,46 @@
+/** When a job was paused, and if it is over, until when. Kept after the end: its slots are not caught up either. */
+export interface Pause {
+  /** Wall time. */
+  readonly sinceMs: number
+  /** `undefined`: the job is paused now. */
+  readonly untilMs: number | undefined
+}
+
+/** A row that cannot be read is told of by nobody: it is one of another version. */
+const VERSION = 1
+/** No job has such a name: the rows of jobs have their names for keys. */
+const PREFIX = 'pause:'
+
+type PauseJson = Partial<Pause> & { readonly v?: number }
+
+/** Where the pause of a job is kept in the scheduler's topic. */
+export function pauseKey(job: string): string {
+  return PREFIX + job
+}
+
+/** The job whose pause is under a key; `undefined` for other rows. */
+export function pausedJob(key: string): string | undefined {
+  return key.startsWith(PREFIX) ? key.slice(PREFIX.length) : undefined
+}
+
+export function encodePause({ sinceMs, untilMs }: Pause): Buffer {
+  return Buffer.from(JSON.stringify({ v: VERSION, sinceMs, untilMs }))
+}
+
+/** `undefined` for what is no pause of this version. */
+export function decodePause(bytes: Buffer): Pause | undefined {
+  let json: PauseJson
+  try {
+    json = JSON.parse(bytes.toString())
+  } catch {
+    return undefined
+  }
+  const { v, sinceMs, untilMs } = json
+  if (v !== VERSION || sinceMs === undefined) return undefined
+  return { sinceMs, untilMs }
+}
+
+/** Whether a slot does not run because of the pause. While it lasts none does, whatever its time. */
+export function covers({ sinceMs, untilMs }: Pause, slotMs: number): boolean {
+  return untilMs === undefined || (slotMs >= sinceMs && slotMs <= untilMs)
+}

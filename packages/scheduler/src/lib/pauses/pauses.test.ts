@@ -1,0 +1,172 @@
+import { manualClock, MillraceError, type ManualClock } from '@millrace/core'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
+import { SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
+import { createCrontab } from '../jobs/create-crontab.ts'
+import { createTask } from '../jobs/create-task.ts'
+import { createTimer } from '../jobs/create-timer.ts'
+import { covers, decodePause, encodePause, pausedJob, pauseKey } from './pause.ts'
+
+const NOON = Date.parse('2026-06-01T12:00:00Z')
+
+/** Workers of one app, and who ran what. */
+class World {
+  readonly clock: ManualClock = manualClock({ now: NOON })
+  readonly broker: SmallBroker = new SmallBroker()
+  readonly ran: string[] = []
+
+  worker(id: string): SmallWorker {
+    return new SmallWorker({ clock: this.clock, id, broker: this.broker })
+  }
+
+  note(id: string): (context: { readonly slot: Date }) => void {
+    return ({ slot }) => void this.ran.push(`${id} ${slot.toISOString().slice(11, 19)}`)
+  }
+}
+
+test('a pause holds on all workers, those that come later too, and so does its end', async () => {
+  const world = new World()
+  const job = (id: string): ReturnType<typeof createTimer> => createTimer('10s', { name: 'tick' }, world.note(id))
+  const one = await world.worker('one').run([job('one')])
+  const two = await world.worker('two').run([job('two')])
+  await world.clock.advance('10s')
+  await two.pause('tick')
+  await turns()
+  expect([one, two].map((each) => each.jobs()[0])).toMatchObject([
+    { state: 'paused', paused: true, nextRun: undefined },
+    { state: 'paused', paused: true },
+  ])
+  const three = await world.worker('three').run([job('three')])
+  expect(three.jobs()[0]).toMatchObject({ state: 'paused' })
+  await world.clock.advance('30s')
+  expect(world.ran).toEqual(['one 12:00:10', 'two 12:00:10'])
+  await three.resume('tick')
+  await world.clock.advance('10s')
+  expect(world.ran.slice(2)).toEqual(['one 12:00:50', 'two 12:00:50', 'three 12:00:50'])
+  expect(one.jobs()[0]).toMatchObject({ skipped: 3, paused: false, nextRun: new Date(NOON + 60_000) })
+})
+
+test('a task that is paused waits, on the leader too, and runs when it goes on', async () => {
+  const world = new World()
+  const jobs = [
+    createTask({ name: 'local' }, () => void world.ran.push('local')),
+    createTask({ name: 'led', onLeader: true }, () => void world.ran.push('led')),
+  ]
+  const before = await world
+    .worker('before')
+    .run([createTask({ name: 'local' }, () => {}), createTask({ name: 'led', onLeader: true }, () => {})])
+  for (const name of ['local', 'led']) await before.pause(name)
+  const worker = world.worker('one')
+  const scheduler = await worker.run(jobs)
+  worker.lead()
+  await turns()
+  expect(scheduler.jobs().map(({ state }) => state)).toEqual(['paused', 'paused'])
+  expect(world.ran).toEqual([])
+  await scheduler.resume('local')
+  await scheduler.resume('led')
+  await turns()
+  expect(world.ran).toEqual(['local', 'led'])
+  await scheduler.pause('local')
+  await scheduler.resume('local')
+  await turns()
+  expect(world.ran).toHaveLength(2)
+})
+
+test('what was skipped in a pause is not caught up, by the next leader either', async () => {
+  const world = new World()
+  const job = (id: string): ReturnType<typeof createCrontab> =>
+    createCrontab('* * * * *', { name: 'minutely', onLeader: true, catchUp: 'all' }, world.note(id))
+  const [one, two] = [world.worker('one'), world.worker('two')]
+  const first = await one.run([job('one')])
+  await two.run([job('two')])
+  const lead = one.lead()
+  await world.clock.advance('1m')
+  await first.pause('minutely')
+  await world.clock.advance('3m')
+  await first.resume('minutely')
+  lead.lose()
+  await world.clock.advance('2m')
+  two.lead()
+  await turns()
+  // Missed while nobody led, after the pause.
+  expect(world.ran).toEqual(['one 12:01:00', 'two 12:05:00', 'two 12:06:00'])
+})
+
+test('a job can be triggered while it is paused', async () => {
+  const world = new World()
+  const scheduler = await world.worker('one').run([createTimer('1m', { name: 'tick' }, world.note('one'))])
+  await scheduler.pause('tick')
+  expect(await scheduler.trigger('tick')).toMatchObject({ result: 'done' })
+  expect(scheduler.jobs()[0]).toMatchObject({ state: 'paused', runs: 1 })
+})
+
+test('a reader that fails is made anew, and misses nothing', async () => {
+  const world = new World()
+  const worker = world.worker('one')
+  const reader = worker.reader.bind(worker)
+  let isBroken = false
+  worker.reader = () => {
+    const inner = reader()
+    return {
+      ...inner,
+      batches: async function* () {
+        for await (const batch of inner.batches()) {
+          yield batch
+          if (isBroken) throw new MillraceError('BROKER_UNREACHABLE', 'It is gone.')
+        }
+      },
+    }
+  }
+  const scheduler = await worker.run([createTimer('1m', { name: 'tick' }, world.note('one'))])
+  const other = await world.worker('two').run([createTimer('1m', { name: 'tick' }, world.note('two'))])
+  isBroken = true
+  await other.pause('tick')
+  await turns()
+  // Nobody reads here until it is tried again.
+  await other.resume('tick')
+  await other.pause('tick')
+  await other.resume('tick')
+  expect(scheduler.jobs()[0]?.paused).toBe(true)
+  isBroken = false
+  await world.clock.advance('1s')
+  expect(scheduler.jobs()[0]?.paused).toBe(false)
+  expect(worker.logged.filter(({ level }) => level === 'warn')).toMatchObject([
+    { message: expect.stringContaining('Which jobs are paused could not be read from app-__scheduler') },
+  ])
+})
+
+test('pausing and resuming in any order on any workers ends with the last word, on all', async () => {
+  const steps = fc.array(fc.record({ worker: fc.nat(2), pause: fc.boolean() }), { minLength: 1, maxLength: 12 })
+  await fc.assert(
+    fc.asyncProperty(steps, async (said) => {
+      const world = new World()
+      const workers = ['a', 'b', 'c'].map((id) => world.worker(id))
+      const schedulers = await Promise.all(
+        workers.map((worker) => worker.run([createTimer('1h', { name: 'tick' }, () => {})])),
+      )
+      for (const { worker, pause } of said) {
+        await (pause ? schedulers[worker]?.pause('tick') : schedulers[worker]?.resume('tick'))
+        await world.clock.advance('1s')
+      }
+      const last = said.at(-1)?.pause
+      expect(schedulers.map((each) => each.jobs()[0]?.paused)).toEqual([last, last, last])
+      for (const each of schedulers) await each.stop()
+      for (const { scope } of workers) scope.disable()
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('pauses in the log: what they cover, and what is none', () => {
+  const pause = { sinceMs: 1000, untilMs: 2000 }
+  expect([999, 1000, 2000, 2001].map((slot) => covers(pause, slot))).toEqual([false, true, true, false])
+  expect(covers({ sinceMs: 1000, untilMs: undefined }, 1)).toBe(true)
+  expect(decodePause(encodePause(pause))).toEqual(pause)
+  expect(['{', '{"v":2,"sinceMs":1}', '{"v":1}'].map((text) => decodePause(Buffer.from(text)))).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ])
+  expect([pausedJob(pauseKey('daily')), pausedJob('daily')]).toEqual(['daily', undefined])
+})

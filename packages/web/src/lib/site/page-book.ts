@@ -1,0 +1,60 @@
+import { MillraceError } from '@millrace/core'
+import type { PageListing } from '../built-in/built-in-deps.ts'
+import { allowed, type Verbs } from '../pages/verbs.ts'
+import type { AnyParams } from '../paths/path-params.ts'
+import { parsePattern } from '../paths/path-pattern.ts'
+import { PathTable } from '../paths/path-table.ts'
+
+/** What answers at a path. */
+export interface Page {
+  readonly path: string
+  readonly verbs: Verbs
+  readonly builtIn: boolean
+}
+
+/** All pages of a site, by their paths. */
+export class PageBook {
+  readonly #table: PathTable<Page> = new PathTable()
+  readonly #pages: Page[] = []
+  /** Parameters that handlers of table routes read: checked where such a handler becomes a page. */
+  readonly #paramOf = new WeakMap<object, string>()
+
+  /** The handler reads this parameter of the path: it may only become a page whose path has it. */
+  reads(handler: object, param: string): void {
+    this.#paramOf.set(handler, param)
+  }
+
+  /** Throws `NAME_TAKEN`, and `DEFINITION_INVALID` when a handler reads a parameter that the path lacks. Only the built-in page `/` is replaced. */
+  add(page: Page): void {
+    for (const handler of page.verbs.values()) this.#checkParam(page.path, handler)
+    const segments = parsePattern(page.path)
+    const existing = this.#table.get(segments)
+    if (existing !== undefined && !(existing.builtIn && segments.length === 0)) {
+      throw new MillraceError(
+        'NAME_TAKEN',
+        `There is a ${existing.builtIn ? 'built-in ' : ''}page ${existing.path} already, where ${page.path} was defined.`,
+      )
+    }
+    this.#table.set(segments, page)
+    if (existing === undefined) this.#pages.push(page)
+    else this.#pages.splice(this.#pages.indexOf(existing), 1, page)
+  }
+
+  find(segments: readonly string[]): { readonly value: Page; readonly params: AnyParams } | undefined {
+    return this.#table.find(segments)
+  }
+
+  list(): readonly PageListing[] {
+    return this.#pages.map(({ path, verbs, builtIn }) => ({ path, methods: allowed(verbs).split(', '), builtIn }))
+  }
+
+  #checkParam(path: string, handler: object): void {
+    const param = this.#paramOf.get(handler)
+    if (param === undefined || parsePattern(path).some((segment) => 'param' in segment && segment.param === param))
+      return
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `The table route at ${path} reads the parameter "${param}", which the path does not have.`,
+    )
+  }
+}
