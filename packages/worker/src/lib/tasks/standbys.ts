@@ -33,7 +33,7 @@ const RETRY_MS = 2000
 
 export interface StandbysDeps {
   readonly stores: TaskStores
-  readonly topics: Pick<TopicDirectory, 'changelogId'>
+  readonly topics: Pick<TopicDirectory, 'changelogId' | 'changelogConfig'>
   /** Reads what recovery would: under exactly once committed rows only. */
   readonly reader: () => Reader
   readonly clock: Clock
@@ -178,7 +178,7 @@ export class Standbys {
     const reader = this.#open()
     const [bounds] = await reader.offsets([copy.changelog])
     if (copy.stopping.signal.aborted || bounds === undefined || reader !== this.#reader) return
-    const changelog = { ...bounds, topicId: topics.changelogId(part), config: part.changelog.config }
+    const changelog = { ...bounds, topicId: topics.changelogId(part), config: topics.changelogConfig(part) }
     const { from, rebuild } = planRecovery(store.checkpoint(), changelog, clock.now())
     const reason = rebuild ?? (store.checkpoint() === undefined ? store.damage : undefined)
     if (reason !== undefined)

@@ -119,7 +119,7 @@ export class TaskOpener {
     const changelogId = topics.changelogId(part)
     const store = await stores.open(part.name, task.partition)
     try {
-      const state = { topicId: changelogId, beginning, end, config: part.changelog.config }
+      const state = { topicId: changelogId, beginning, end, config: topics.changelogConfig(part) }
       await recovery.restore({ part: part.name, changelog, state, store, signal: task.signal })
     } catch (thrown) {
       await stores.close(store)
