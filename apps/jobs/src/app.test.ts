@@ -19,7 +19,7 @@ describe('jobs', () => {
 
   const count = (line: string): number => out.lines.filter((one) => one.startsWith(line)).length
 
-  it('a task runs once, when the worker is ready', async () => {
+  it('A task is a one-off: it runs once, when the worker is ready', async () => {
     await using t = await testApp(app)
     await t.settle()
     expect(count('APP STARTED')).toBe(1)
@@ -27,13 +27,13 @@ describe('jobs', () => {
     expect(count('APP STARTED')).toBe(1)
   })
 
-  it('a timer runs every minute', async () => {
+  it('A timer runs every minute', async () => {
     await using t = await testApp(app)
     await t.clock.advance('5m')
     expect(count('WAKE UP')).toBe(5)
   })
 
-  it('a cron job runs every day at 20:00 UTC, whatever the worker was doing at the start', async () => {
+  it('A cron job runs every day at 20:00 UTC', async () => {
     await using t = await testApp(app, { now: new Date('2026-03-01T19:59:00Z') })
     await t.clock.advance('59s')
     expect(count('WAKE UP ONCE A DAY')).toBe(0)
@@ -43,7 +43,7 @@ describe('jobs', () => {
     expect(out.lines.filter((line) => line === 'WAKE UP ONCE A DAY')).toHaveLength(3)
   })
 
-  it('a cron job of a time zone and the leader runs once in the whole group, also over daylight saving', async () => {
+  it('A cron job of a time zone and the leader runs once in the whole group, also over daylight saving', async () => {
     // Clocks in California go forward on 8 March 2026.
     await using t = await testApp(app, { now: new Date('2026-03-07T00:00:00Z') })
     await t.worker()

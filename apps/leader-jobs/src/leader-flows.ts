@@ -5,47 +5,70 @@ import { join } from 'node:path'
 import { eventually } from '@millrace/conformance'
 import { systemClock } from '@millrace/core'
 import { startApp, type AppProcess } from '@millrace/testing'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const appFile = new URL('./app.ts', import.meta.url)
 
-/** A line of the file: who ran which slot. */
+/** A line of the file: who ran which slot of which job. */
 interface Written {
   readonly pid: number
+  readonly job: string
   readonly slot: string
 }
 
-/** Runs are over within this time after their slot, so that stopping a worker after it cuts none short. */
-const RUN_MS = 400
+/** A run is over within 300 ms of its slot. Stopping a worker between two slots cuts no run short. */
+const BETWEEN_MS = 400
+const BETWEEN_LATER_MS = 800
+/** A killed worker is missed after it, and one that sleeps for longer has lost the lead. */
+const SESSION_MS = 4000
 
 const clock = systemClock()
 
-/** What must hold on every broker, with workers that are processes. */
-export function leaderFlows(broker: () => string): void {
-  let directory: string
-  let id: string
+/** What must hold on every broker, with workers that are processes of one group: each test goes on where the one before ended. */
+export function leaderFlows(broker: () => string, env: Readonly<Record<string, string>> = {}): void {
+  const id = `leader-jobs-${randomUUID()}`
   const workers = new Set<AppProcess>()
+  let ranByHand = 0
+  let directory: string
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'leader-jobs-'))
-    id = `leader-jobs-${randomUUID()}`
+    await Promise.all([start(), start()])
   })
-  afterEach(async () => {
+  afterAll(async () => {
     await Promise.all([...workers].map((worker) => worker.kill()))
-    workers.clear()
     await rm(directory, { recursive: true, force: true })
   })
 
-  function start(): AppProcess {
-    const worker = startApp(appFile, ['worker'], {
+  async function start(): Promise<AppProcess> {
+    const worker = startApp(appFile, ['worker', '--web-port', '0'], {
       LEADER_JOBS_FILE: join(directory, 'runs'),
       MILLRACE_BROKER: broker(),
       MILLRACE_ID: id,
-      MILLRACE_WEB_ENABLED: 'false',
-      MILLRACE_SESSION_TIMEOUT: '6s',
+      MILLRACE_SESSION_TIMEOUT: `${SESSION_MS}ms`,
+      ...env,
     })
     workers.add(worker)
+    await worker.said('Worker is ready')
     return worker
+  }
+
+  interface JobShown {
+    readonly name: string
+    readonly paused: boolean
+    readonly skipped: number
+  }
+
+  async function job(worker: AppProcess, name: string): Promise<JobShown> {
+    const jobs: JobShown[] = JSON.parse(await (await fetch(new URL('/jobs/', worker.site()))).text())
+    const found = jobs.find((one) => one.name === name)
+    if (found === undefined) throw new Error(`There is no job ${name}.`)
+    return found
+  }
+
+  async function act(worker: AppProcess, name: string, verb: 'run' | 'pause' | 'resume'): Promise<unknown> {
+    const headers = { 'millrace-action': 'test' }
+    return (await fetch(new URL(`/jobs/${name}/${verb}/`, worker.site()), { method: 'POST', headers })).json()
   }
 
   async function written(): Promise<readonly Written[]> {
@@ -59,75 +82,152 @@ export function leaderFlows(broker: () => string): void {
       .split('\n')
       .slice(0, -1)
       .map((line) => line.split(' '))
-      .map(([pid, slot]) => ({ pid: Number(pid), slot: slot ?? '' }))
+      .map(([pid, job, slot]) => ({ pid: Number(pid), job: job ?? '', slot: slot ?? '' }))
   }
 
-  /** Waits for so many more runs that satisfy `wanted`. */
+  async function runsOf(job: string): Promise<readonly Written[]> {
+    return (await written()).filter((run) => run.job === job)
+  }
+
+  /** Waits for so many more runs of the leader's cron job by workers that `by` names. */
   async function more(
     count: number,
     what: string,
-    wanted: (run: Written) => boolean = () => true,
+    { by = () => true, limitMs = 60_000 }: { readonly by?: (pid: number) => boolean; readonly limitMs?: number } = {},
   ): Promise<readonly Written[]> {
-    const before = (await written()).length
+    const before = (await runsOf('leader-cron')).length
     return eventually(
       async () => {
-        const runs = await written()
-        return runs.slice(before).filter(wanted).length >= count && runs
+        const runs = await runsOf('leader-cron')
+        return runs.slice(before).filter(({ pid }) => by(pid)).length >= count && runs
       },
-      { what, limitMs: 60_000 },
+      { what, limitMs },
     )
   }
 
-  /** The leader, just after a run of it has ended. */
+  /** The leader, at a moment at which no run of it is under way: its cron job runs at full seconds, its timer at a time of its own. */
   async function leader(): Promise<AppProcess> {
     const { pid } = (await more(1, 'a run')).at(-1) ?? { pid: 0 }
-    await clock.sleep(RUN_MS)
+    const timerMs = Date.parse((await runsOf('leader-timer')).at(-1)?.slot ?? '') % 1000
+    await clock.sleep(timerMs > BETWEEN_MS - 300 && timerMs < BETWEEN_MS + 50 ? BETWEEN_LATER_MS : BETWEEN_MS)
     const found = [...workers].find((worker) => worker.pid === pid)
     if (found === undefined) throw new Error(`Process ${pid}, which ran a job, is none of the workers.`)
     return found
   }
 
-  function eachOnce(runs: readonly Written[]): void {
-    const slots = runs.map(({ slot }) => slot)
-    expect(slots.filter((slot, i) => slots.indexOf(slot) !== i)).toEqual([])
+  /**
+   * The leader, stopped, after a few runs of the next. A process that is stopped while it writes to the embedded log holds
+   * up all others (its README says so): then it is let go, and the next leader is stopped instead.
+   */
+  async function stoppedAndFollowed(): Promise<{ readonly stopped: AppProcess; readonly before: number }> {
+    for (let attempt = 1; ; attempt++) {
+      const stopped = await leader()
+      const before = (await runsOf('leader-cron')).length
+      stopped.signal('SIGSTOP')
+      try {
+        await more(4, 'runs of the next leader', {
+          by: (pid) => pid !== stopped.pid,
+          limitMs: 5 * SESSION_MS,
+        })
+        return { stopped, before }
+      } catch (error) {
+        stopped.signal('SIGCONT')
+        if (attempt === 3) throw error
+      }
+    }
   }
 
-  test('a leader that is stopped over slots and continued runs none of them twice', async () => {
-    start()
-    start()
-    await more(3, 'runs of a first leader')
+  /** No slot of a leader's job ran twice, whoever led; and its task ran once in all. */
+  async function eachOnce(): Promise<void> {
+    for (const job of ['leader-cron', 'leader-timer']) {
+      const slots = (await runsOf(job)).map(({ slot }) => slot)
+      expect(slots.filter((slot, i) => slots.indexOf(slot) !== i)).toEqual([])
+    }
+    expect(await runsOf('leader-task')).toHaveLength(1 + ranByHand)
+  }
+
+  test('Tasks, timers and cron jobs run on every worker unless they are for the leader only', async () => {
+    const pids = [...workers].map(({ pid }) => pid)
+    for (const job of ['timer', 'cron'])
+      for (const pid of pids)
+        await eventually(async () => (await runsOf(job)).filter((run) => run.pid === pid).length >= 2, {
+          what: `two runs of ${job} on worker ${pid}`,
+        })
+    expect((await runsOf('task')).map(({ pid }) => pid).toSorted()).toEqual(pids.toSorted())
+  })
+
+  test('A task, a timer and a cron job for the leader run on one worker of the group', async () => {
+    await more(3, 'runs of the leader')
+    const [first] = await runsOf('leader-task')
+    for (const job of ['leader-task', 'leader-timer', 'leader-cron'])
+      expect(new Set((await runsOf(job)).map(({ pid }) => pid))).toEqual(new Set([first?.pid]))
+    await eachOnce()
+  })
+
+  test('Any worker runs, pauses and resumes a job, wherever it runs', async () => {
+    const [leading, ...others] = [await leader(), ...workers]
+    const other = others.find((worker) => worker !== leading)
+    if (other === undefined) throw new Error('There is one worker only.')
+    for (const worker of [leading, other]) {
+      const before = (await runsOf('leader-task')).length
+      expect(await act(worker, 'leader-task', 'run')).toEqual({ result: 'done' })
+      expect((await runsOf('leader-task')).slice(before).map(({ pid }) => pid)).toEqual([leading.pid])
+    }
+    ranByHand = 2
+    for (const [asked, name] of [
+      [other, 'leader-cron'],
+      [leading, 'cron'],
+    ] as const) {
+      expect(await act(asked, name, 'pause')).toEqual({ result: 'paused' })
+      for (const worker of [leading, other])
+        await eventually(async () => (await job(worker, name)).paused, { what: `${name} to be paused` })
+      const runs = await runsOf(name)
+      const { skipped } = await job(leading, name)
+      await eventually(async () => (await job(leading, name)).skipped >= skipped + 2, {
+        what: 'two slots to be skipped',
+      })
+      expect(await runsOf(name)).toEqual(runs)
+    }
+    // The other way round: by the one that was not asked to pause.
+    expect(await act(leading, 'leader-cron', 'resume')).toEqual({ result: 'resumed' })
+    await more(2, 'runs after the pause')
+  })
+
+  test('a leader that sleeps for less than its session goes on, and each slot runs once', async () => {
     const stopped = await leader()
     stopped.signal('SIGSTOP')
-    await more(4, 'runs of the next leader', ({ pid }) => pid !== stopped.pid)
+    await clock.sleep(SESSION_MS / 2)
     stopped.signal('SIGCONT')
-    const runs = await more(6, 'runs after it has woken')
-    eachOnce(runs)
+    await more(3, 'runs after it has woken')
+    await eachOnce()
+  }, 120_000)
+
+  test('a leader that is stopped over slots and continued runs none of them twice', async () => {
+    const { stopped, before } = await stoppedAndFollowed()
+    stopped.signal('SIGCONT')
+    const runs = (await more(5, 'runs after it has woken')).slice(before)
+    await eachOnce()
     const others = runs.findIndex(({ pid }) => pid !== stopped.pid)
     expect(runs.slice(others, others + 8).map(({ pid }) => pid)).not.toContain(stopped.pid)
   }, 120_000)
 
-  test('a leader that sleeps for less than its session goes on, and each slot runs once', async () => {
-    start()
-    start()
-    await more(2, 'runs of a leader')
-    const stopped = await leader()
-    stopped.signal('SIGSTOP')
-    await clock.sleep(2500)
-    stopped.signal('SIGCONT')
-    const runs = await more(3, 'runs after it has woken')
-    eachOnce(runs)
-  }, 120_000)
-
-  test('when leaders are killed or stopped, another goes on, and each slot runs once', async () => {
-    start()
-    start()
-    await more(2, 'runs of a first leader')
+  test('When the leader dies or leaves, its jobs move to another worker, and no slot runs twice', async () => {
     const first = await leader()
     first.signal('SIGKILL')
-    start()
-    await more(3, 'runs after the first has died', ({ pid }) => pid !== first.pid)
+    workers.delete(first)
+    const [third] = await Promise.all([
+      start(),
+      more(3, 'runs after the first has died', { by: (pid) => pid !== first.pid }),
+    ])
+    // What was paused stays so, on workers that come later.
+    expect(await job(third, 'cron')).toMatchObject({ paused: true })
     const second = await leader()
     expect(await second.stop()).toBe(0)
-    eachOnce(await more(3, 'runs after the second has left', ({ pid }) => pid !== second.pid))
+    await more(2, 'runs after the second has left', { by: (pid) => pid !== second.pid })
+    await eachOnce()
+    // A leader's timer goes on at the rate of the one before, and each worker's own jobs with that worker.
+    expect((await runsOf('leader-timer')).at(-1)?.pid).not.toBe(first.pid)
+    expect((await runsOf('task')).map(({ pid }) => pid)).toContain(third.pid)
+    expect((await runsOf('cron')).map(({ pid }) => pid)).not.toContain(third.pid)
   }, 120_000)
 }

@@ -10,7 +10,7 @@ describe('pages', () => {
     expect([first, second]).toEqual([{ count: 1 }, { count: 2 }])
   })
 
-  it('a class view answers several verbs, and 405 to the others', async () => {
+  it('A class view answers several verbs, and 405 to the others', async () => {
     await using t = await testApp(app)
     const ask = async (method: string, path = '/counter/'): Promise<unknown> => (await t.fetch(path, { method })).json()
     expect(await ask('GET')).toEqual({ count: 0 })

@@ -29,4 +29,10 @@ class Counter extends View {
 
 app.page('/counter/', Counter)
 
+// A page may wait for whatever it likes: a database, a cache, another service. Other pages are answered meanwhile.
+app.page('/weather/', async (c) => {
+  const answer = await fetch(process.env['WEATHER_SERVICE'] ?? 'http://localhost:8000/', { signal: c.signal })
+  return c.json({ weather: await answer.text() })
+})
+
 await app.main(import.meta)

@@ -24,6 +24,11 @@ app.agent('count-places', byPlace, async (stream) => {
   for await (const [place, visits] of stream.items()) places.update(place, (sum) => sum + visits)
 })
 
+// Its topic is its own, so whoever asks it is answered by the worker that the request's key is on.
+const greet = app.agent('greet', { key: 'string', value: 'string' }, async function* (names) {
+  for await (const name of names) yield `Hello ${name}!`
+})
+
 app.page(
   '/names/:name/',
   app.tableRoute(names, { param: 'name' }, (c, name) => c.json({ key: name, visits: names.get(name) })),
@@ -45,5 +50,7 @@ app.page('/visit/', async (c) => {
   if (place !== null) await byPlace.send({ key: Place.parse(JSON.parse(place)), value: 1 })
   return c.json({ visited: [name, number, place].filter((key) => key !== null) })
 })
+// A view calls an agent, and waits for what it says.
+app.page('/greet/:name/', async (c) => c.json({ greeting: await greet.ask(c.params.name, { key: c.params.name }) }))
 
 await app.main(import.meta)

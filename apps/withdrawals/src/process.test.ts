@@ -1,18 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { startApp, type AppProcess } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const file = new URL('./app.ts', import.meta.url)
+const program = new URL('../../../packages/cli/millrace.mjs', import.meta.url)
 
 describe('withdrawals, from the command line', () => {
   let directory: string
   const started: AppProcess[] = []
-  const start = (...args: string[]): AppProcess => {
-    const one = startApp(file, [...args, '--broker', `embedded:${directory}`])
+  const start = (...args: string[]): AppProcess => run(file, args)
+  const run = (what: URL, args: readonly string[]): AppProcess => {
+    const one = startApp(what, [...args, '--broker', `embedded:${directory}`])
     started.push(one)
     return one
+  }
+  const jsonOf = async (one: AppProcess): Promise<{ readonly name: string }[]> => {
+    expect(await one.exited).toBe(0)
+    return JSON.parse(one.stdout())
   }
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'withdrawals-'))
@@ -22,7 +29,40 @@ describe('withdrawals, from the command line', () => {
     await rm(directory, { recursive: true, force: true })
   })
 
-  it('produces withdrawals, which a worker sums', async () => {
+  it('A script that calls app.main is a program: it starts a worker, and lists agents, models and more', async () => {
+    expect((await jsonOf(start('agents', '--json'))).map(({ name }) => name)).toEqual([
+      'track-users',
+      'track-countries',
+    ])
+    expect((await jsonOf(start('models', '--json'))).length).toBeGreaterThan(0)
+    const worker = start('worker', '-l', 'info', '--no-web')
+    await worker.said('Worker is ready')
+    expect(await worker.stop()).toBe(0)
+  })
+
+  it('The program millrace is there without that, and starts a worker of the app that -A points at', async () => {
+    const worker = run(program, ['-A', fileURLToPath(file), 'worker', '-l', 'info', '--no-web'])
+    await worker.said('Worker is ready')
+    expect(worker.output()).toContain('"app":"withdrawals"')
+    expect(await worker.stop()).toBe(0)
+  })
+
+  it('-A takes a path, and after a colon the name of the export that the app has', async () => {
+    const agents = await jsonOf(run(program, ['-A', `${fileURLToPath(file)}:app`, 'agents', '--json']))
+    expect(agents.map(({ name }) => name)).toContain('track-users')
+    const wrong = run(program, ['-A', `${fileURLToPath(file)}:withdrawals`, 'agents'])
+    expect(await wrong.exited).toBe(2)
+    expect(wrong.output()).toContain('APP_NOT_FOUND')
+  })
+
+  it('--help lists the subcommands of the app beside the built-in ones', async () => {
+    const help = start('--help')
+    expect(await help.exited).toBe(0)
+    expect(help.output()).toMatch(/produce .*Produce example withdrawals/)
+    expect(help.output()).toMatch(/worker/)
+  })
+
+  it('A command of your own sends example data into the stream processors', async () => {
     const produce = start('produce', '7', '--max-latency', '0', '--max-messages', '300')
     expect(await produce.exited).toBe(0)
     expect(produce.output()).toContain('Done setting up. SENDING!\n+SEND 0\n')
@@ -38,26 +78,26 @@ describe('withdrawals, from the command line', () => {
     expect(await worker.stop()).toBe(0)
   })
 
-  it('shows its own commands and their defaults in the help', async () => {
-    const help = start('--help')
-    expect(await help.exited).toBe(0)
-    expect(help.output()).toMatch(/produce .*Produce example withdrawals/)
-    expect(help.output()).toMatch(/worker/)
+  it('A command takes options and positional arguments', async () => {
     const own = start('produce', '--help')
     expect(await own.exited).toBe(0)
     expect(own.output()).toMatch(/--max-latency.*default: 0\.5/s)
-  })
-
-  it('runs a daemon until it is told to stop', async () => {
-    const daemon = start('heartbeat', '--every', '0.1')
-    await daemon.said('STARTING DAEMON')
-    daemon.signal('SIGINT')
-    expect(await daemon.exited).toBe(0)
-  })
-
-  it('refuses an option that it does not know, naming the nearest', async () => {
+    expect(own.output()).toMatch(/seed.*default: 1/s)
     const wrong = start('produce', '--max-latncy', '1')
     expect(await wrong.exited).toBe(2)
     expect(wrong.output()).toContain('--max-latency')
+    const word = start('produce', 'seven')
+    expect(await word.exited).toBe(2)
+    expect(word.output()).toContain('seed')
   })
+
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'A daemon command goes on when its handler has returned, until Ctrl-C or another signal (%s)',
+    async (signal) => {
+      const daemon = start('heartbeat', '--every', '0.1')
+      await daemon.said('STARTING DAEMON')
+      daemon.signal(signal)
+      expect(await daemon.exited).toBe(0)
+    },
+  )
 })

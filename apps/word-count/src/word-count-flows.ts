@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { CommitOffset, Transport } from '@millrace/core'
 import { eventually } from '@millrace/conformance'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bookPosts } from './book.ts'
 import { independentCount } from './independent-count.ts'
 import type { AppProcess } from '@millrace/testing'
@@ -70,17 +70,28 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
     await outside.close()
   })
 
-  it.each([1, 3])(
-    'gives the independent count with %i workers',
-    async (count) => {
-      const run = newRun()
-      const workers = await startAll(run, count)
+  describe.each([1, 3])('with %i workers', (count) => {
+    let run: RunEnvironment
+    let workers: AppProcess[]
+    beforeAll(async () => {
+      run = newRun()
+      workers = await startAll(run, count)
+    }, 180_000)
+
+    it('The word count gives the independent count', async () => {
       await untilCommitted(outside, run.id)
       expect(differences(await countsOf(run), expected)).toEqual([])
+    }, 180_000)
+
+    it('A request for a word is answered at every worker, with the word in the path or in the query', async () => {
+      const asked = [...expected].slice(0, 20)
+      for (const worker of workers)
+        for (const [word, times] of asked)
+          for (const path of [`/count/${encodeURIComponent(word)}/`, `/count/?word=${encodeURIComponent(word)}`])
+            expect(await (await fetch(new URL(path, worker.site()))).json()).toEqual({ [word]: times })
       for (const worker of workers) expect(await worker.stop()).toBe(0)
-    },
-    180_000,
-  )
+    }, 180_000)
+  })
 
   it('is exact after clean stops and restarts while counting', async () => {
     const run = newRun()

@@ -10,12 +10,12 @@ export interface RunEnvironment {
   readonly guarantee?: 'at-least-once' | 'exactly-once'
 }
 
-/** A worker of the word count in a process of its own, without pages; short sessions, so that a killed one is missed soon. */
+/** A worker of the word count in a process of its own, its pages on any free port; short sessions, so that a killed one is missed soon. */
 export function startWorker({ broker, id, guarantee = 'at-least-once' }: RunEnvironment): AppProcess {
   return startApp(appFile, ['worker'], {
     MILLRACE_BROKER: broker,
     MILLRACE_ID: id,
-    MILLRACE_WEB_ENABLED: 'false',
+    MILLRACE_WEB_PORT: '0',
     MILLRACE_SESSION_TIMEOUT: '6s',
     MILLRACE_PROCESSING_GUARANTEE: guarantee,
   })
