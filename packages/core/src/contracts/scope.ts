@@ -59,6 +59,11 @@ export interface EventInHand extends EventScope {
   readonly record: RawRecord
   /** How often it was handed out before and failed. */
   readonly attempts: number
+  /**
+   * Set when it had finished, and the broker then refused for good what it had sent: this attempt has failed with that
+   * error before it begins. A retry is a new attempt.
+   */
+  readonly refused: Error | undefined
   /** Set by `setAside` and `handBack`, of it or of an event of its fate. */
   readonly isSetAside: boolean
   /** Somebody waits for its end (another event for its key, a rebalance, a stop): it must not wait for more events to come. */

@@ -71,6 +71,10 @@ export class ChannelDelivery extends Delivery {
     return this.#queued.attempts
   }
 
+  override get refused(): Error | undefined {
+    return undefined
+  }
+
   override get isSetAside(): boolean {
     return false
   }

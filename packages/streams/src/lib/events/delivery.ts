@@ -48,6 +48,8 @@ export abstract class Delivery {
   abstract readonly rawHeaders: RawHeaders
   abstract readonly signal: AbortSignal
   abstract readonly attempts: number
+  /** Why this attempt has failed already. */
+  abstract readonly refused: Error | undefined
   abstract readonly isSetAside: boolean
   /** Somebody waits for its end: it must not wait for others to come. */
   abstract readonly isWanted: boolean

@@ -68,6 +68,10 @@ export class TopicDelivery extends Delivery {
     return this.event.attempts
   }
 
+  override get refused(): Error | undefined {
+    return this.event.refused
+  }
+
   override get isSetAside(): boolean {
     return this.event.isSetAside
   }

@@ -202,6 +202,7 @@ export class EventReader {
           moving.passOver()
           return undefined
         }
+        if (moving.refused !== undefined) return this.#fail(moving, moving.refused)
         at = 0
       }
       for (; at < steps.length; at++) {

@@ -32,7 +32,7 @@ export class DirectSupply implements FeedSupply {
       if (record !== undefined) {
         this.#credit--
         const slot = { home: feed, cursor, number: cursor.tracker.hand(record.offset), order: feed.nextOrder() }
-        return new Event(slot, record, 0)
+        return new Event(slot, record, cursor.attemptsAt(record.offset))
       }
     }
     return this.#nextChunk(feed)
@@ -57,7 +57,7 @@ export class DirectSupply implements FeedSupply {
       this.#credit = CHUNK_EVENTS - 1
       this.#chunkTurn = this.#gate.turn
       const slot = { home: feed, cursor, number: cursor.tracker.hand(record.offset), order: feed.nextOrder() }
-      return new Event(slot, record, 0)
+      return new Event(slot, record, cursor.attemptsAt(record.offset))
     }
     return undefined
   }

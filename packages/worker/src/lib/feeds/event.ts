@@ -7,11 +7,10 @@ import {
   type RawRecord,
   type SendReceipt,
   type SendRequest,
-  type Task,
 } from '@millrace/core'
 import { mustFit } from '../sending/must-fit.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
-import type { PartitionCursor } from './partition-cursor.ts'
+import type { HandingTask, PartitionCursor } from './partition-cursor.ts'
 
 /** The feed that handed it out. */
 export interface EventHome {
@@ -88,7 +87,7 @@ export class Event implements EventInHand, SendOrigin {
     return this.record.timestamp
   }
 
-  get task(): Task {
+  get task(): HandingTask {
     return this.cursor.task
   }
 
@@ -118,6 +117,15 @@ export class Event implements EventInHand, SendOrigin {
 
   get isWanted(): boolean {
     return this.#waiting !== undefined || this.cursor.task.closedToNew || this.home.draining
+  }
+
+  get refused(): Error | undefined {
+    return this.cursor.refusalOf(this.record.offset, this.attempts)
+  }
+
+  /** It and those that share its fate as members of its batch. */
+  batch(): readonly Event[] {
+    return this.#joined === undefined ? [this] : [this, ...this.#joined]
   }
 
   describe(): string {
@@ -177,6 +185,8 @@ export class Event implements EventInHand, SendOrigin {
     counters.processed++
     counters.active--
     task.left()
+    // The next refusal opens the task again: what has become of this event should not be done once more.
+    if (place.refusals !== undefined && this.refused !== undefined) task.requestCut()
     if (this.#joined !== undefined) for (const other of this.#joined) other.finish()
     if (this.#waiting !== undefined) this.#releaseWaiting()
   }

@@ -153,7 +153,7 @@ export class KeyedSupply implements FeedSupply {
         number: partition.cursor.tracker.hand(record.offset),
         order: feed.nextOrder(),
       }
-      partition.push(instance, new Event(slot, record, 0))
+      partition.push(instance, new Event(slot, record, partition.cursor.attemptsAt(record.offset)))
       if (feed.isWaiting) feed.wake()
     }
     this.#sorted += count

@@ -26,7 +26,16 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
   const spec = { id: 'a', topics: ['in'], agent: 'a', instances: 1, ordering: 'key' } as const
   const limits = { maxUncommittedEvents: 1000, maxUncommittedBytes: 1e6, maxRecordBytes: 1e6, maxEventBytes: 1e6 }
   const cursor = new PartitionCursor(
-    { spec, counters: new SubscriptionCounters(), task, source, keyCodec: undefined, flow, ...limits },
+    {
+      spec,
+      counters: new SubscriptionCounters(),
+      task,
+      source,
+      keyCodec: undefined,
+      flow,
+      refusals: undefined,
+      ...limits,
+    },
     progress,
   )
   const record = (at: number): RawRecord => ({ offset: at, timestamp: 0, key: null, value: null, headers: NO_HEADERS })

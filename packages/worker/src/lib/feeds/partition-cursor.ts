@@ -3,6 +3,7 @@ import type { Progress } from '../commit/offset-range.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { FlowControl } from './flow-control.ts'
+import type { PartitionRefusals } from './refusals.ts'
 import { ResumePoint } from './resume-point.ts'
 import type { SourcePartition, SourceReader } from './source-partition.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
@@ -42,6 +43,8 @@ export interface CursorPlace {
   readonly maxUncommittedBytes: number
   readonly maxRecordBytes: number
   readonly maxEventBytes: number
+  /** Of events read again after their task was opened again. */
+  readonly refusals: PartitionRefusals | undefined
 }
 
 const NO_RECORDS: readonly RawRecord[] = []
@@ -111,6 +114,17 @@ export class PartitionCursor implements SourceReader {
       this.#index++
       if (this.#resume === undefined || !this.#passOver(record)) return record
     }
+  }
+
+  /** How often an event that is handed out for the first time since its task was opened has failed already. */
+  attemptsAt(offset: number): number {
+    return this.place.refusals?.get(offset)?.attempts ?? 0
+  }
+
+  /** Why the attempt of this number has failed before it begins. */
+  refusalOf(offset: number, attempts: number): Error | undefined {
+    const refusal = this.place.refusals?.get(offset)
+    return refusal?.attempts === attempts ? refusal.error : undefined
   }
 
   /** What is finished, by earlier owners too: beyond what has been read by now as well. */

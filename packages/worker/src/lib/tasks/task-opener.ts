@@ -11,6 +11,7 @@ import {
 } from '@millrace/core'
 import type { FlowControl } from '../feeds/flow-control.ts'
 import { PartitionCursor } from '../feeds/partition-cursor.ts'
+import type { Refusals } from '../feeds/refusals.ts'
 import { SourcePartition } from '../feeds/source-partition.ts'
 import type { Subscription } from '../feeds/subscription.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
@@ -30,6 +31,7 @@ export interface TaskOpenerDeps {
   readonly recovery: Recovery
   readonly flow: FlowControl
   readonly subscriptions: () => readonly Subscription[]
+  readonly refusals: Pick<Refusals, 'from'>
   readonly keyCodec: (topic: string) => string | undefined
   readonly committed: (partitions: readonly TopicPartition[]) => Promise<readonly CommitOffset[]>
   readonly offsets: (
@@ -133,7 +135,7 @@ export class TaskOpener {
   }
 
   #sourceOf(task: TaskRuntime, partition: TopicPartition, start: StartPosition | undefined): TaskSource {
-    const { flow, subscriptions, keyCodec, settings } = this.#deps
+    const { flow, subscriptions, keyCodec, refusals, settings } = this.#deps
     const offset = start?.offset ?? 0
     const source = new SourcePartition(partition, offset, flow)
     source.committed = start?.origin === 'committed' ? offset : undefined
@@ -142,7 +144,16 @@ export class TaskOpener {
       .map(
         ({ spec, counters }) =>
           new PartitionCursor(
-            { spec, counters, task, source, keyCodec: keyCodec(partition.topic), flow, ...settings },
+            {
+              spec,
+              counters,
+              task,
+              source,
+              keyCodec: keyCodec(partition.topic),
+              flow,
+              refusals: refusals.from(spec.id, partition, offset),
+              ...settings,
+            },
             start?.progress.get(spec.id) ?? { position: offset, finished: [] },
           ),
       )

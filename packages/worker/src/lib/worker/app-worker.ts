@@ -15,7 +15,6 @@ import { describeInHand } from '../group/rebalance.ts'
 import { Lease } from '../group/lease.ts'
 import { LeaseWatch } from '../group/lease-watch.ts'
 import { Outbox } from '../sending/outbox.ts'
-import type { Outgoing } from '../sending/outgoing.ts'
 import { SendBudget } from '../sending/send-budget.ts'
 import { TaskStores } from '../tasks/task-stores.ts'
 import { DeclaredTopology } from '../topics/declared-topology.ts'
@@ -195,7 +194,7 @@ export class AppWorker implements Worker {
       sensor: this.#sensor,
       guard: this.#lease.check,
       onHeld: this.#leaseWatch.start,
-      onRefused: (record, error) => this.#refused(record, error),
+      onRefused: (record, error) => this.#runtime?.refusals.refused(record, error),
       onBroken: (error) => this.#fail(error),
     })
     this.#outbox = outbox
@@ -224,7 +223,6 @@ export class AppWorker implements Worker {
       },
       onOpened: () => this.#opened.resolve(),
       onHeld: this.#leaseWatch.start,
-      onRefused: (record, error) => this.#refused(record, error),
       fail: (error) => this.#fail(error),
     })
     this.#runtime = runtime
@@ -261,11 +259,6 @@ export class AppWorker implements Worker {
 
   #wake(): void {
     for (const subscription of this.#subscriptions) subscription.wake()
-  }
-
-  /** Whoever sent it outside of events has heard of it; for an event or a row there is no way on. */
-  #refused(record: Outgoing, error: Error): void {
-    if (record.origin !== undefined) this.#fail(record.origin.refusal(record, error))
   }
 
   #leaseIsBack(): void {

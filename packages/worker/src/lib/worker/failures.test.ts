@@ -255,6 +255,45 @@ test('offsetReset latest begins at the end, and keeps to it', async () => {
   await second.worker.stop()
 })
 
+test('a row larger than the changelog takes stops the worker with the key', async () => {
+  const { log, outside } = await filled(2)
+  await outside.topic('counts-changelog', 1, { 'cleanup.policy': 'compact', 'max.message.bytes': '100' })
+  const counts = countTable('counts')
+  const { worker } = await runWorker(log, {
+    agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, 'k'.repeat(200)) }],
+    tables: [counts],
+  })
+  await expect(worker.finished).rejects.toMatchObject({
+    code: 'ROW_TOO_LARGE',
+    message: expect.stringMatching(/key "kkk.* in counts.*counts-changelog\/0/),
+  })
+  expect(log.committed('app')[0]?.offset ?? 0).toBe(0)
+})
+
+test('what is done about a refused record is not refused without end: the worker stops', async () => {
+  const { log, outside } = await filled(10)
+  await outside.topic('small', 1, { 'max.message.bytes': '1000' })
+  const refusals: unknown[] = []
+  const { worker } = await runWorker(log, {
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        handler: (event) => {
+          if (event.refused !== undefined) refusals.push(event.refused)
+          if (event.offset === 4) event.send(outgoing('small', 0, 'k', 'x'.repeat(2000)))
+        },
+      },
+    ],
+  })
+  await expect(worker.finished).rejects.toMatchObject({
+    code: 'RECORD_REFUSED',
+    message: expect.stringMatching(/small.*in\/0@4 of agent a/),
+  })
+  expect(refusals).toMatchObject([{ code: 'RECORD_REFUSED' }])
+  expect(log.committed('app')[0]?.offset ?? 0).toBeLessThanOrEqual(4)
+})
+
 test('a row that is refused stops the worker with the key', async () => {
   const { log } = await filled(1)
   const part: TaskPart = {

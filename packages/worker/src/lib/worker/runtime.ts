@@ -14,6 +14,7 @@ import type { Guarantee } from '../commit/guarantee.ts'
 import { FlowControl } from '../feeds/flow-control.ts'
 import { PausedEnds } from '../feeds/paused-ends.ts'
 import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
+import { Refusals } from '../feeds/refusals.ts'
 import type { Subscription } from '../feeds/subscription.ts'
 import type { Drain } from '../group/drain.ts'
 import { Elections } from '../group/elections.ts'
@@ -23,7 +24,6 @@ import { memberStamp } from '../group/member-stamp.ts'
 import { Rebalance } from '../group/rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
 import type { Outbox } from '../sending/outbox.ts'
-import type { Outgoing } from '../sending/outgoing.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import { afterLoss } from '../tasks/after-loss.ts'
 import { Recovery } from '../tasks/recovery.ts'
@@ -57,7 +57,6 @@ export interface RuntimeDeps {
   readonly onOpened: () => void
   /** Sends are held because the lease has run out. */
   readonly onHeld: () => void
-  readonly onRefused: (record: Outgoing, error: Error) => void
   readonly fail: (error: Error) => void
 }
 
@@ -70,6 +69,7 @@ export class Runtime {
   readonly committer: Committer
   readonly rebalance: Rebalance
   readonly elections: Elections
+  readonly refusals: Refusals
   readonly #deps: RuntimeDeps
   readonly #guarantee: Guarantee
   readonly #instanceId: string | undefined
@@ -122,6 +122,13 @@ export class Runtime {
         ),
       offsets: (partitions, level) => admin.offsets(partitions, level),
     })
+    this.refusals = new Refusals({
+      reopen: (id, reason) => {
+        const task = this.rebalance.tasks.get(id)
+        if (task !== undefined) this.rebalance.reopen(task, reason)
+      },
+      fail,
+    })
     this.recovery = new Recovery({
       stores,
       reader: () => transport.reader({ isolation }),
@@ -151,7 +158,7 @@ export class Runtime {
           lease,
           canHandOut: () => (gate.blocked & (BLOCKED_BY.rebalance | BLOCKED_BY.stop)) === 0,
           onHeld: deps.onHeld,
-          onRefused: deps.onRefused,
+          onRefused: (record, error) => this.refusals.refused(record, error),
           onTaskBroken: (id, output, error) => {
             const task = this.rebalance.tasks.get(id)
             if (task !== undefined && task.output === output) this.rebalance.reopen(task, error.message)
@@ -203,6 +210,7 @@ export class Runtime {
         recovery: this.recovery,
         flow: this.flow,
         subscriptions,
+        refusals: this.refusals,
         keyCodec: deps.keyCodec,
         committed: (partitions) => consumer.committed(partitions),
         offsets: (partitions, level) => admin.offsets(partitions, level),

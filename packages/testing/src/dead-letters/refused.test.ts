@@ -1,0 +1,95 @@
+import { createApp, type App } from '@millrace/app'
+import { isMillraceError } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { testApp } from '../index.ts'
+
+type OnError = NonNullable<Parameters<App['agent']>[3]>['onError']
+
+/** Counts numbers and sends as many letters for each; the broker takes fewer for `out` than the app would send. */
+function sizes(processingGuarantee: 'at-least-once' | 'exactly-once', onError?: OnError) {
+  const app = createApp({ id: 'sizes', processingGuarantee, agent: { backoff: '10ms' } })
+  const source = app.topic('in', { key: 'string', value: 'number', partitions: 2 })
+  const out = app.topic('out', { value: 'string', partitions: 2, config: { 'max.message.bytes': '5000' } })
+  const sums = app.table('sums', { key: 'string', value: 'number', default: () => 0, partitions: 2 })
+  const handled: number[] = []
+  app.agent(
+    'blow-up',
+    source,
+    async (numbers) => {
+      for await (const [key, n] of numbers.items()) {
+        handled.push(n)
+        sums.update(key, (sum) => sum + n)
+        await out.send({ value: 'x'.repeat(n) })
+      }
+    },
+    { ...(onError === undefined ? {} : { onError }) },
+  )
+  return { app, source, out, sums, handled }
+}
+
+const guarantees = ['at-least-once', 'exactly-once'] as const
+
+test.each(guarantees)(
+  'a record that only the broker finds too large is a failure of its event: tried again, then a dead letter: %s',
+  async (guarantee) => {
+    const { app, source, out, sums, handled } = sizes(guarantee)
+    await using t = await testApp(app)
+    await t.worker()
+    for (const n of [10, 20, 9000, 30, 8000, 40]) await t.send(source, { key: 'k', value: n })
+    await t.settle()
+    await t.advance('10s')
+    expect(sums.get('k')).toBe(100)
+    expect(handled.filter((n) => n === 9000)).toHaveLength(4)
+    expect(handled.filter((n) => n === 8000)).toHaveLength(4)
+    const lengths = new Set(t.sent(out).map(({ value }) => value?.length))
+    expect([...lengths].toSorted()).toEqual([10, 20, 30, 40])
+    if (guarantee === 'exactly-once') expect(t.sent(out)).toHaveLength(4)
+    const [given] = await t.deadLetters.list({ newest: 10 })
+    expect(given?.letters).toBe(2)
+    expect(given?.newest[0]).toMatchObject({ failure: { code: 'RECORD_REFUSED', attempts: 4 } })
+    // Committed: nobody handles any of it again.
+    const before = handled.length
+    for (const worker of t.all) await worker.stop()
+    await t.worker()
+    expect(handled).toHaveLength(before)
+  },
+)
+
+test.each(guarantees)('onError decides about it, and is told what the broker said: %s', async (guarantee) => {
+  const told: unknown[] = []
+  const { app, source, sums, handled } = sizes(guarantee, ({ error, event, attempts }) => {
+    told.push([isMillraceError(error, 'RECORD_REFUSED') && String(error.cause), event.value, attempts])
+    return 'skip'
+  })
+  await using t = await testApp(app)
+  for (const n of [10, 9000, 20]) await t.send(source, { key: 'k', value: n })
+  await t.settle()
+  await t.advance('5s')
+  expect(told).toEqual([[expect.stringMatching(/RECORD_TOO_LARGE.*"out"/), 9000, 0]])
+  expect(handled.filter((n) => n === 9000)).toHaveLength(1)
+  expect(sums.get('k')).toBe(30)
+})
+
+test('a batch is given up whole', async () => {
+  const app = createApp({ id: 'batches', agent: { retries: 1, backoff: '10ms' } })
+  const source = app.topic('in', { value: 'number', partitions: 1 })
+  const out = app.topic('out', { value: 'string', partitions: 1, config: { 'max.message.bytes': '5000' } })
+  const batches: number[][] = []
+  app.agent('sum', source, async (numbers) => {
+    for await (const batch of numbers.take(2)) {
+      batches.push(batch)
+      await out.send({ value: 'x'.repeat(batch.reduce((a, b) => a + b)) })
+    }
+  })
+  await using t = await testApp(app)
+  for (const n of [1, 2, 3000, 4000, 5, 6]) await t.send(source, { value: n })
+  await t.settle()
+  await t.advance('5s')
+  expect(batches.filter((batch) => batch[0] === 3000)).toEqual([
+    [3000, 4000],
+    [3000, 4000],
+  ])
+  expect(batches.at(-1)).toEqual([5, 6])
+  const [given] = await t.deadLetters.list({ newest: 10 })
+  expect(given?.letters).toBe(2)
+})

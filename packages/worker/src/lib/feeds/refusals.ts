@@ -1,0 +1,84 @@
+import { isMillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import type { Outgoing } from '../sending/outgoing.ts'
+import { Event } from './event.ts'
+
+/** That the broker refused, for good, what an event had sent. */
+export interface Refusal {
+  /** How often the event had failed before. */
+  readonly attempts: number
+  readonly error: Error
+}
+
+/** By offset. */
+export type PartitionRefusals = ReadonlyMap<number, Refusal>
+
+/** An entry costs a task that is opened again, so there are few; beyond this the oldest are forgotten, and found again. */
+const MOST_PARTITIONS = 1000
+
+export interface RefusalsDeps {
+  /** Drops a task whole and opens it again from its last commit. */
+  readonly reopen: (taskId: string, reason: string) => void
+  /** Ends the worker. */
+  readonly fail: (error: Error) => void
+}
+
+/** Refused for what the record is. What lies in topic or account would meet every event alike. */
+function liesInRecord(error: Error): boolean {
+  return isMillraceError(error, 'RECORD_TOO_LARGE', 'RECORD_REFUSED', 'PARTITION_MISSING')
+}
+
+/**
+ * What becomes of records that the broker refuses for good. Whoever sent one outside of events has heard of it. A row, and
+ * what is wrong with a topic or an account, ends the worker. Else it is the failure of the event that sent it, for `onError`.
+ *
+ * Events whose sends were refused after they had finished. Nothing past them is committed: their tasks are opened again
+ * from the last commit, and they are then handed out as failed already. Kept until they are committed, so that another
+ * task opening in between loses no count of attempts.
+ */
+export class Refusals {
+  readonly #deps: RefusalsDeps
+  readonly #partitions = new Map<string, Map<number, Refusal>>()
+
+  constructor(deps: RefusalsDeps) {
+    this.#deps = deps
+  }
+
+  refused(record: Outgoing, error: Error): void {
+    const { origin } = record
+    if (origin === undefined) return
+    const refusal = origin.refusal(record, error)
+    if (!(origin instanceof Event) || !liesInRecord(error)) return this.#deps.fail(refusal)
+    if (origin.refused === undefined) this.#note(origin, refusal)
+    // What it did about the refusal, a dead letter, is refused as well.
+    else if (!origin.task.closed) return this.#deps.fail(refusal)
+    if (!origin.task.closed) this.#deps.reopen(origin.task.id, refusal.message)
+  }
+
+  /** For the event, and all of its batch. */
+  #note(event: Event, error: Error): void {
+    for (const { cursor, offset, attempts } of event.fate.batch()) {
+      const key = keyOf(cursor.place.spec.id, cursor.place.source)
+      const known = this.#partitions.get(key) ?? new Map<number, Refusal>()
+      this.#partitions.set(key, known.set(offset, { attempts, error }))
+    }
+    for (const key of this.#partitions.keys()) {
+      if (this.#partitions.size <= MOST_PARTITIONS) return
+      this.#partitions.delete(key)
+    }
+  }
+
+  /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
+  from(subscription: string, source: TopicPartition, position: number): PartitionRefusals | undefined {
+    const key = keyOf(subscription, source)
+    const known = this.#partitions.get(key)
+    if (known === undefined) return undefined
+    for (const offset of known.keys()) if (offset < position) known.delete(offset)
+    if (known.size > 0) return known
+    this.#partitions.delete(key)
+    return undefined
+  }
+}
+
+function keyOf(subscription: string, source: TopicPartition): string {
+  return `${subscription} ${partitionKey(source)}`
+}
