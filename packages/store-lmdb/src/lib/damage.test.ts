@@ -45,7 +45,7 @@ test.each<readonly [string, () => void, string]>([
   ['gone', () => rmSync(data), 'missing'],
   ['a text file', () => writeFileSync(data, 'no database\n'.repeat(1000)), 'first page'],
   ['garbage in front', () => overwrite(0, Buffer.alloc(200, 0x5a)), 'first page'],
-  ['garbage for roots', () => overwrite(8192, Buffer.alloc(statSync(data).size - 8192, 0x5a)), 'page'],
+  ['garbage for roots', () => overwrite(16_384, Buffer.alloc(statSync(data).size - 16_384, 0x5a)), 'page'],
   ['another checkpoint', () => replace('["topic",7', '["topic",8'), 'fact'],
   [
     'a marker that is no marker',

@@ -4,11 +4,10 @@
 import { copyFileSync, closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMillraceError, type Row, type StorePartition } from '@millrace/core'
-import { DataFile } from '../data-file/data-file.ts'
+import { DataFile, type Snapshot } from '../data-file/data-file.ts'
 import { createLmdbStore } from '../lmdb-store.ts'
 
 const [, , directory = '', first = '1', rounds = '100'] = process.argv
-const PAGE = 4096
 const TABLES = ['counts', 'sums'] as const
 const PARTITIONS = 2
 const ROWS = 600
@@ -99,11 +98,10 @@ function randomFrom(seed: number): Random {
   }
 }
 
-/** Both meta pages, and the roots of the trees that everything is found by. */
-function headsOf(path: string): readonly number[] {
+function snapshotOf(path: string): Snapshot {
   const file = new DataFile(path)
   file.close()
-  return [0, 1, file.snapshot.free.root ?? 0, file.snapshot.main.root ?? 0]
+  return file.snapshot
 }
 
 function damage(path: string, random: Random): string {
@@ -145,7 +143,9 @@ function damage(path: string, random: Random): string {
 
 const sound = join(directory, 'sound')
 await fill(sound)
-const heads = headsOf(join(sound, 'data.mdb'))
+const { pageSize: PAGE, ...sheet } = snapshotOf(join(sound, 'data.mdb'))
+// Both meta pages, and the roots of the trees that everything is found by.
+const heads = [0, 1, sheet.free.root ?? 0, sheet.main.root ?? 0]
 const counts = { right: 0, dropped: 0, refused: 0 }
 for (let seed = Number(first); seed < Number(first) + Number(rounds); seed++) {
   const place = join(directory, `damaged ${seed}`)

@@ -19,9 +19,13 @@ import { type ChangelogState, planRecovery } from './recovery-plan.ts'
 import { RestoreTotals } from './restore-totals.ts'
 import type { TaskStores } from './task-stores.ts'
 
-/** Rows of one store commit, or bytes: large, for each commit costs a sync. */
-const COMMIT_ROWS = 50_000
-const COMMIT_BYTES = 16 * 1024 * 1024
+/**
+ * Rows, or bytes, gathered of all partitions before some are written. Large, for a store on disk writes most pages of a
+ * partition anew in each commit (1 M rows in one partition: 150k rows/s by 50,000, 190k by 100,000), but a bound for
+ * memory. The partition with the most bytes goes first: many partitions at once need smaller commits, since each is small.
+ */
+const GATHERED_ROWS = 100_000
+const GATHERED_BYTES = 32 * 1024 * 1024
 
 export interface RecoveryDeps {
   readonly stores: TaskStores
@@ -169,12 +173,24 @@ export class Recovery {
         const restoration = this.#active.get(partitionKey(batch))
         if (restoration === undefined || batch.nextOffset <= restoration.position) continue
         restoration.absorb(batch)
-        if (restoration.atEnd || restoration.rows.length >= COMMIT_ROWS || restoration.bytes >= COMMIT_BYTES)
-          await this.#absorbed(restoration)
+        if (restoration.atEnd) await this.#absorbed(restoration)
+        else await this.#makeRoom()
       }
     } catch (thrown) {
       if (!this.#closed) this.#deps.onBroken(toError(thrown))
     }
+  }
+
+  async #makeRoom(): Promise<void> {
+    let rows = 0
+    let bytes = 0
+    let largest: Restoration | undefined
+    for (const one of this.#active.values()) {
+      rows += one.rows.length
+      bytes += one.bytes
+      if (largest === undefined || one.bytes > largest.bytes) largest = one
+    }
+    if (largest !== undefined && (rows >= GATHERED_ROWS || bytes >= GATHERED_BYTES)) await this.#write(largest)
   }
 
   async #absorbed(restoration: Restoration): Promise<void> {
