@@ -37,6 +37,8 @@ export interface PartContext {
   readonly store: StorePartition
   /** Bytes of clean cached rows to keep at most. */
   readonly cacheBytes: number
+  /** Largest row, key and value; a larger one is refused in the handler that writes it (`ROW_TOO_LARGE`). */
+  readonly maxRowBytes: number
   /** Freeze values given out, so that a change in place is found. */
   readonly freeze: boolean
 }

@@ -67,6 +67,10 @@ export const errorTable = {
     title: 'The broker cannot be reached',
     fix: 'Check the broker setting, that the broker runs, and the network between.',
   },
+  BROKER_UNSUPPORTED: {
+    title: 'The broker is of a version that this release does not work with',
+    fix: 'Use Kafka 2.8 or later; for a broker that is newer than this release, a later release of Millrace.',
+  },
   AUTHENTICATION_FAILED: { title: 'The broker refused the credentials', fix: 'Check the TLS and SASL settings.' },
   NOT_AUTHORIZED: {
     title: 'The broker does not allow this',
@@ -92,7 +96,7 @@ export const errorTable = {
   },
   ROW_TOO_LARGE: {
     title: 'A table row is larger than the broker takes',
-    fix: 'Keep less under one key, or raise max.message.bytes of the changelog topic.',
+    fix: 'Keep less under one key, or raise max.message.bytes of the changelog topic and maxRecordBytes of the app.',
   },
   RECORD_REFUSED: { title: 'The broker refused a record for good', fix: 'See the cause.' },
   COMPRESSION_MISSING: {

@@ -28,7 +28,8 @@ export class GlobalPartition<V> extends KeyedRows<V> {
   #position: number
 
   constructor(options: GlobalPartitionOptions<V>) {
-    super(options)
+    // Its writes are sends, which have that limit already.
+    super({ ...options, maxRowBytes: Infinity })
     this.#position = options.beginning
   }
 

@@ -34,7 +34,6 @@ export function codecRowShape<K, V>({ keys, codec, spec, migrate }: CodecRowOpti
 function admission<V>(spec: CodecSpec, encode: (value: V) => Buffer): (value: V) => Buffer | undefined {
   if (spec === 'number')
     return (value) => (typeof value === 'number' && Number.isFinite(value) ? undefined : encode(value))
-  if (spec === 'bytes') return (value) => (value instanceof Uint8Array ? undefined : encode(value))
   return encode
 }
 

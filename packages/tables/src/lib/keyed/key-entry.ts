@@ -1,8 +1,12 @@
-import type { Effect, EventScope } from '@millrace/core'
+import { type Effect, type EventScope, MillraceError } from '@millrace/core'
 
 /** What an entry needs of the rows that it is one of. */
 export interface EntryOwner<V> {
   readonly partition: number
+  /** Largest row, key and value. */
+  readonly maxRowBytes: number
+  /** For messages: `table "counts"`. */
+  readonly where: string
   /** An event finished: the value of `entry` was `before` until now. */
   changed(entry: KeyEntry<V>, before: V | undefined): void
   /** Freezes a value given out or taken in, where that is asked for. */
@@ -63,6 +67,8 @@ export class KeyEntry<V> implements Effect {
 
   /** `bytes`: the value encoded, if `RowShape.admit` gave them. */
   write(event: EventScope, value: V | undefined, bytes: Buffer | undefined): void {
+    if (bytes !== undefined && this.key.length + bytes.length > this.rows.maxRowBytes)
+      throw this.#tooLarge(bytes.length)
     if (!this.#isOf(event)) {
       if (this.holder !== undefined && this.holder.open) event.setAside(this.holder, this.rows.show(this.key))
       event.hold(this)
@@ -84,6 +90,14 @@ export class KeyEntry<V> implements Effect {
     this.holder = undefined
     this.#pending = undefined
     this.#pendingBytes = undefined
+  }
+
+  #tooLarge(bytes: number): MillraceError {
+    const { rows, key } = this
+    return new MillraceError(
+      'ROW_TOO_LARGE',
+      `The value of key ${rows.show(key)} of ${rows.where} has ${bytes} bytes; with its key it may have ${rows.maxRowBytes} (maxRecordBytes).`,
+    )
   }
 
   /** Whether `event`, or another of its batch, has the unfinished changes. */

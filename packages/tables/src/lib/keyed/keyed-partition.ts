@@ -19,8 +19,8 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
   #guess = FIRST_GUESS
 
   constructor(shape: RowShape<V>, context: PartContext) {
-    const { store, cacheBytes, freeze, task } = context
-    super({ shape, store, cacheBytes, freeze, partition: task.partition })
+    const { store, cacheBytes, maxRowBytes, freeze, task } = context
+    super({ shape, store, cacheBytes, maxRowBytes, freeze, partition: task.partition })
     this.#rows = store.rows
   }
 

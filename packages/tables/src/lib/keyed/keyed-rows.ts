@@ -14,6 +14,7 @@ export interface KeyedRowsOptions<V> {
   readonly store: StorePartition
   readonly partition: number
   readonly cacheBytes: number
+  readonly maxRowBytes: number
   readonly freeze: boolean
 }
 
@@ -24,6 +25,7 @@ export interface KeyedRowsOptions<V> {
 export abstract class KeyedRows<V> implements EntryOwner<V> {
   readonly shape: RowShape<V>
   readonly partition: number
+  readonly maxRowBytes: number
   protected readonly entries: Map<string, KeyEntry<V>> = new Map<string, KeyEntry<V>>()
   readonly #store: StorePartition
   readonly #cacheBytes: number
@@ -36,9 +38,14 @@ export abstract class KeyedRows<V> implements EntryOwner<V> {
   constructor(options: KeyedRowsOptions<V>) {
     this.shape = options.shape
     this.partition = options.partition
+    this.maxRowBytes = options.maxRowBytes
     this.#store = options.store
     this.#cacheBytes = options.cacheBytes
     this.#freeze = options.freeze
+  }
+
+  get where(): string {
+    return this.shape.where
   }
 
   get closed(): boolean {

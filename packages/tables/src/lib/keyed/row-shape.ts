@@ -9,8 +9,8 @@ export interface RowShape<V> {
   /** Rows of one group are read together (the elements of a set); `undefined` when nothing ever reads groups. */
   readonly groupOf: ((key: Buffer) => string) | undefined
   /**
-   * Refuses, in the handler that writes it, a value that could not be written at the cut. Gives the bytes when finding
-   * that out took encoding it.
+   * Refuses, in the handler that writes it, a value that could not be written at the cut. Gives the bytes, but for values
+   * that are always small and need no encoding to be found right.
    */
   admit(value: V): Buffer | undefined
   encode(value: V): Buffer

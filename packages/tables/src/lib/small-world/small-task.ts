@@ -5,6 +5,7 @@ export interface SmallTaskOptions {
   readonly partition: number
   readonly partitions: number
   readonly cacheBytes: number
+  readonly maxRowBytes?: number
   readonly freeze: boolean
 }
 
@@ -32,9 +33,12 @@ export class SmallTask implements Task {
   }
 
   async add(part: TaskPart): Promise<void> {
-    const { store, cacheBytes, freeze } = this.#options
+    const { store, cacheBytes, maxRowBytes = 1_000_000, freeze } = this.#options
     const stored = await store.open(part.name, this.partition)
-    this.#parts.set(part, { stored, state: part.openPart({ task: this, store: stored, cacheBytes, freeze }) })
+    this.#parts.set(part, {
+      stored,
+      state: part.openPart({ task: this, store: stored, cacheBytes, maxRowBytes, freeze }),
+    })
   }
 
   open(part: TaskPart): OpenPart | undefined {
@@ -73,8 +77,11 @@ export class SmallTask implements Task {
     this.#settle = undefined
     for (const [part, { state, stored }] of this.#parts) {
       state.close()
-      const { cacheBytes, freeze } = this.#options
-      this.#parts.set(part, { stored, state: part.openPart({ task: this, store: stored, cacheBytes, freeze }) })
+      const { cacheBytes, maxRowBytes = 1_000_000, freeze } = this.#options
+      this.#parts.set(part, {
+        stored,
+        state: part.openPart({ task: this, store: stored, cacheBytes, maxRowBytes, freeze }),
+      })
     }
   }
 

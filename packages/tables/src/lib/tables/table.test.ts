@@ -51,6 +51,24 @@ const code = (expected: string, ...parts: string[]): unknown =>
     message: expect.stringMatching(new RegExp(parts.map((part) => part.replaceAll(/[()]/g, '\\$&')).join('.*'))),
   })
 
+test('a row larger than the changelog may take is refused in the handler, and changes nothing', async () => {
+  const texts = createTable(world.deps, 'texts', { key: 'string', value: 'string' })
+  const blobs = createTable(world.deps, 'blobs', { key: 'string', value: 'bytes' })
+  const task = new SmallTask({ store, partition: 0, partitions: 1, cacheBytes: 1000, maxRowBytes: 100, freeze: false })
+  world.worker.tasks.push(task)
+  await task.add(texts)
+  await task.add(blobs)
+  const event = new SmallEvent(task, 0)
+  world.inAgent(event, () => {
+    texts.set('a', 'x'.repeat(99))
+    expect(() => texts.set('ab', 'x'.repeat(99))).toThrow(code('ROW_TOO_LARGE', '"ab"', 'table "texts"', '99', '100'))
+    expect(() => blobs.set('a', Buffer.alloc(100))).toThrow(code('ROW_TOO_LARGE', 'table "blobs"'))
+    expect(texts.get('ab')).toBeUndefined()
+  })
+  event.finish()
+  expect(texts.get('a')).toHaveLength(99)
+})
+
 describe('ownership', () => {
   test('a key of another partition is refused, for reads and writes, naming table, key and partitions', async () => {
     const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', default: () => 0 })
@@ -270,7 +288,7 @@ describe('values', () => {
         { partition: stored, rows: [{ key: Buffer.from('old'), value: Buffer.from('v5') }], checkpoint: undefined },
       ])
       world.worker.tasks.push(task)
-      const state = table.openPart({ task, store: stored, cacheBytes: 1000, freeze: false })
+      const state = table.openPart({ task, store: stored, cacheBytes: 1000, maxRowBytes: 1000, freeze: false })
       task.open = (part) => (part === table ? state : undefined)
       if (table === strict) {
         expect(() => table.get('old')).toThrow(code('ROW_UNDECODABLE', '"old"', 'table "rows"', 'migrate'))

@@ -4,6 +4,7 @@ import {
   type Isolation,
   type Logger,
   MillraceError,
+  NO_HEADERS,
   partitionKey,
   type PartitionOffsets,
   type TaskPart,
@@ -14,6 +15,7 @@ import { PartitionCursor } from '../feeds/partition-cursor.ts'
 import type { Refusals } from '../feeds/refusals.ts'
 import { SourcePartition } from '../feeds/source-partition.ts'
 import type { Subscription } from '../feeds/subscription.ts'
+import { recordSize } from '../sending/record-size.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerSettings } from '../worker/worker-options.ts'
 import type { Recovery } from './recovery.ts'
@@ -165,7 +167,8 @@ export class TaskOpener {
     const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
     // A share of the cache as if all partitions were here: rebalances then never exceed the bound.
     const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
-    return { ...state, open: state.part.openPart({ task, store: state.store, cacheBytes, freeze }) }
+    const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
+    return { ...state, open: state.part.openPart({ task, store: state.store, cacheBytes, maxRowBytes, freeze }) }
   }
 }
 
