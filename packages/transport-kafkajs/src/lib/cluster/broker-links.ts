@@ -1,7 +1,7 @@
 import { MillraceError, type TransportDeps } from '@millrace/core'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
 import { addressText, openBrokerLink, type BrokerAddress, type BrokerLink } from '../kafkajs/broker-link.ts'
-import { APIS } from '../wire/wire-request.ts'
+import { unsupportedBroker } from './unsupported-broker.ts'
 
 const QUESTION_LIMIT_MS = 5_000
 
@@ -30,7 +30,7 @@ export class BrokerLinks {
     return link?.usable === true ? link : undefined
   }
 
-  /** An open link to that broker; rejects with `BROKER_UNREACHABLE`, `AUTHENTICATION_FAILED` or `CLOSED`. */
+  /** An open link to that broker; rejects with `BROKER_UNREACHABLE`, `BROKER_UNSUPPORTED`, `AUTHENTICATION_FAILED` or `CLOSED`. */
   async to(address: BrokerAddress): Promise<BrokerLink> {
     const key = addressText(address)
     const open = this.#open.get(key)
@@ -73,13 +73,10 @@ export class BrokerLinks {
         link.close()
         throw closedError()
       }
-      const missing = Object.values(APIS).find((api) => (versions?.[api.key]?.maxVersion ?? -1) < api.version)
-      if (missing !== undefined) {
+      const unsupported = unsupportedBroker(versions)
+      if (unsupported !== undefined) {
         link.close()
-        throw new MillraceError(
-          'BROKER_UNREACHABLE',
-          `${addressText(address)} has no ${missing.name} request of version ${missing.version}: Kafka 2.8 or later is needed.`,
-        )
+        throw new MillraceError('BROKER_UNSUPPORTED', `${addressText(address)} ${unsupported}.`)
       }
       this.#open.set(addressText(address), link)
       return link
