@@ -52,6 +52,13 @@ export class ClusterEyes {
     )
   }
 
+  /** As retention does. */
+  async deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+    // Makes kafkajs look at the topic, without which it deletes nothing.
+    await this.#admin.fetchTopicOffsets(topic)
+    await this.#admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] })
+  }
+
   async raisePartitions(topic: string, count: number): Promise<void> {
     await this.#admin.createPartitions({ topicPartitions: [{ topic, count }] })
   }

@@ -49,6 +49,60 @@ describeKafka('topics changed under a running worker', (brokers) => {
     return worker.failure
   }
 
+  /** A worker that was overtaken by retention in partition 0: it holds what it has fetched, and the rest is gone but for 5 records. */
+  async function overtaken(
+    settings: FireRunOptions['settings'],
+  ): Promise<{ readonly run: FireRun; readonly worker: WorkerProcess; readonly begin: number }> {
+    const { run, worker } = await working({ maxBufferedBytes: 1000, ...settings })
+    worker.tell({ do: 'hold' })
+    await run.send(2000)
+    await eventually(async () => (await worker.report()).stats?.sources.every(({ paused }) => paused === 'buffer'), {
+      what: 'the buffer to be full',
+    })
+    await run.send(2000)
+    const [end] = await outside()
+      .admin()
+      .offsets([{ topic: run.numbers, partition: 0 }], 'read-committed')
+    const begin = (end?.end ?? 0) - 5
+    await eyes.deleteRecords(run.numbers, 0, begin)
+    worker.tell({ do: 'release' })
+    return { run, worker, begin }
+  }
+
+  describe.concurrent('records deleted before they were read', () => {
+    test.each(['at-least-once', 'exactly-once'] as const)(
+      "onOffsetLost: 'earliest' goes on with what is left, and tells what is lost, %s",
+      LIMIT,
+      async (processingGuarantee) => {
+        const { run, worker, begin } = await overtaken({ onOffsetLost: 'earliest', processingGuarantee })
+        await using _run = run
+        await eventually(
+          async () => {
+            const at = [{ topic: run.numbers, partition: 0 }]
+            const [committed] = await outside().admin().committed(run.id, at)
+            return (committed?.offset ?? 0) >= begin + 5
+          },
+          { what: 'the end to be committed', limitMs: 30_000 },
+        )
+        const told = worker.log.filter(({ message }) => message.includes('deleted before being read'))
+        expect(told.map(({ message }) => message)).toEqual([
+          expect.stringMatching(
+            new RegExp(`"${run.numbers}" partition 0 begins at offset ${begin}: \\d+ records were deleted`),
+          ),
+        ])
+        expect(await worker.stop()).toBe(0)
+      },
+    )
+
+    test("onOffsetLost: 'stop' stops with the reason", LIMIT, async () => {
+      const { run, worker, begin } = await overtaken({})
+      await using _run = run
+      const { code, message } = await reasonOf(worker)
+      expect(code).toBe('OFFSET_OUT_OF_RANGE')
+      expect(message).toContain(`"${run.numbers}" partition 0 begins at offset ${begin}`)
+    })
+  })
+
   describe.concurrent('it stops with the reason', () => {
     test('source deleted', LIMIT, async () => {
       const { run, worker } = await working()
