@@ -42,11 +42,17 @@ export class LmdbBackend implements LogBackend {
   async open(timeoutMs: number): Promise<void> {
     if (this.#opened !== undefined) return
     const { directory, durability } = this.#options
-    const environment = await leaseEnvironment({ directory, durability, clock: this.#clock, timeoutMs })
-    this.#opened = {
-      environment,
-      contents: new LmdbContents(environment.tables, () => this.#clock.now()),
-      wake: new WakeFile(directory, this.#clock, () => this.#wake()),
+    let environment: SharedEnvironment | undefined
+    try {
+      environment = await leaseEnvironment({ directory, durability, clock: this.#clock, timeoutMs })
+      this.#opened = {
+        environment,
+        contents: new LmdbContents(environment.tables, () => this.#clock.now()),
+        wake: new WakeFile(directory, this.#clock, () => this.#wake()),
+      }
+    } catch (error) {
+      await environment?.leave()
+      throw isMillraceError(error) ? error : this.#failed(error, 'cannot be opened')
     }
     environment.attend()
     this.checkReaders()

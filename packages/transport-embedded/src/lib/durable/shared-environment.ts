@@ -3,6 +3,7 @@ import { patienceOn } from '../parts/patience.ts'
 import type { LmdbTables } from './lmdb-tables.ts'
 import type { Durability } from './marker-file.ts'
 import type { GateHolder, OpenGate } from './open-gate.ts'
+import { isNoRoom } from './no-room.ts'
 import { openLog } from './open-log.ts'
 import { touchWake } from './wake-file.ts'
 
@@ -91,8 +92,11 @@ export class SharedEnvironment {
     try {
       await Promise.allSettled(this.#writes)
       for (let opener = this.#foreignOpener(); opener !== undefined; opener = this.#foreignOpener()) {
-        gate.acknowledge(opener.id)
-        while (this.#foreignOpener()?.id === opener.id) await clock.sleep(LOOK_MS)
+        let told = false
+        while (this.#foreignOpener()?.id === opener.id) {
+          told ||= withRoom(() => gate.acknowledge(opener.id))
+          await clock.sleep(LOOK_MS)
+        }
       }
     } finally {
       this.#paused = undefined
@@ -111,7 +115,8 @@ export class SharedEnvironment {
     gate.unregister()
     let id: string | undefined
     const giveUpMs = clock.monotonic() + CLOSE_LIMIT_MS
-    while ((id = gate.take('close')) === undefined && clock.monotonic() < giveUpMs) await clock.sleep(LOOK_MS)
+    const take = (): boolean => withRoom(() => void (id = gate.take('close'))) && id !== undefined
+    while (!take() && clock.monotonic() < giveUpMs) await clock.sleep(LOOK_MS)
     // Without the gate it stays open: that costs memory, where closing at the wrong time costs the others their locks.
     if (id === undefined) return
     try {
@@ -121,6 +126,17 @@ export class SharedEnvironment {
       gate.release()
       touchWake(directory)
     }
+  }
+}
+
+/** False when the disk is full: there may be room the next time. */
+function withRoom(write: () => void): boolean {
+  try {
+    write()
+    return true
+  } catch (error) {
+    if (isNoRoom(error)) return false
+    throw error
   }
 }
 

@@ -1,5 +1,6 @@
 import { closeSync, openSync, watch, writeSync, type FSWatcher } from 'node:fs'
 import { join } from 'node:path'
+import { isNoRoom } from './no-room.ts'
 import type { Clock, Scheduled } from '@millrace/core'
 
 /** For what the watch misses. */
@@ -29,7 +30,7 @@ export class WakeFile {
   }
 
   touch(): void {
-    if (!this.#closed) writeSync(this.#fd, 'x', 0)
+    if (!this.#closed) overwrite(this.#fd)
   }
 
   close(): void {
@@ -56,8 +57,17 @@ export class WakeFile {
 export function touchWake(directory: string): void {
   closeSync(openSync(wakePath(directory), 'a'))
   const fd = openSync(wakePath(directory), 'r+')
-  writeSync(fd, 'x', 0)
+  overwrite(fd)
   closeSync(fd)
+}
+
+/** What was committed is committed, whether or not the others can be told at once: on a full disk their polls find it. */
+function overwrite(fd: number): void {
+  try {
+    writeSync(fd, 'x', 0)
+  } catch (error) {
+    if (!isNoRoom(error)) throw error
+  }
 }
 
 function wakePath(directory: string): string {
