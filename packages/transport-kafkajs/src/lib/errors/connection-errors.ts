@@ -45,14 +45,18 @@ export function connectionError(thrown: unknown, address: string): MillraceError
 /** The same for a connection that was being opened: one that ends before it was any use may be of the wrong kind. */
 export function openingError(thrown: unknown, address: string, tls: boolean): MillraceError {
   const error = connectionError(thrown, address)
-  if (error.code !== 'BROKER_UNREACHABLE' || REACHED_NOBODY.test(codeOf(error.cause))) return error
+  if (error.code !== 'BROKER_UNREACHABLE' || !wasCut(error.cause)) return error
   const advice = tls
     ? 'If that port does not speak TLS, turn kafka.ssl off.'
     : 'If that port wants TLS, turn kafka.ssl on.'
   return new MillraceError('BROKER_UNREACHABLE', `${error.detail} ${advice}`, { cause: error.cause })
 }
 
-const REACHED_NOBODY = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/
+/** Somebody was there, and hung up; not: there was nobody, or somebody who hangs. */
+function wasCut(error: unknown): boolean {
+  const isSilent = error instanceof Error && error.name === 'KafkaJSRequestTimeoutError'
+  return !isSilent && !/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/.test(codeOf(error))
+}
 
 function codeOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'

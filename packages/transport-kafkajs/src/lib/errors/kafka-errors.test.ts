@@ -54,4 +54,6 @@ test('a connection that ends while it is opened may be of the wrong kind; one th
   expect(openingError(new Error('Closed connection'), 'a:1', true).detail).toContain('turn kafka.ssl off')
   const refused = Object.assign(new Error('no'), { code: 'ECONNREFUSED' })
   expect(openingError(refused, 'a:1', false).detail).toBe('a:1: no.')
+  const silent = Object.assign(new Error('timed out'), { name: 'KafkaJSRequestTimeoutError' })
+  expect(openingError(silent, 'a:1', false).detail).toBe('a:1: timed out.')
 })
