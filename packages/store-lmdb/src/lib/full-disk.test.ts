@@ -17,7 +17,7 @@ test(
       const [failure, found, closed] = lines.slice(-3)
       const rounds = lines.length - 3
       expect(rounds).toBeGreaterThan(2)
-      expect(failure).toMatch(/^STORE_FAILED: .* cannot be written: .*(No space left|Input\/output)/)
+      expect(failure).toMatch(/^STORE_FAILED: .* cannot be written \(0 MB left on its disk\): /)
       expect([found, closed]).toEqual([`${rounds * 200} ${rounds * 200} ${rounds}`, 'closed'])
 
       disk.resize(32 * MEGABYTE)

@@ -1,7 +1,9 @@
+import { statfsSync } from 'node:fs'
 import {
   MillraceError,
   partitionKey,
   systemClock,
+  toError,
   withTimeout,
   type StoreChange,
   type StoreDriver,
@@ -18,6 +20,7 @@ import { storeError } from './store-error.ts'
 
 /** After a failed commit LMDB may never settle its promises. */
 const LIMIT_MS = 2000
+const MEGABYTE = 1024 * 1024
 
 export interface LmdbStoreOptions {
   /** On a local disk; created if it is missing. Belongs to one worker at a time. */
@@ -136,7 +139,10 @@ class DirectoryStore implements LmdbStore {
         ownership.stay()
       },
       async (thrown: unknown) => {
-        this.#failure = storeError(await causeOf(thrown), `The store in "${this.#directory}" cannot be written`)
+        this.#failure = storeError(
+          await causeOf(thrown),
+          `The store in "${this.#directory}" cannot be written (${roomLeft(this.#directory)})`,
+        )
         throw this.#failure
       },
     )
@@ -204,6 +210,16 @@ async function settled(action: () => unknown): Promise<void> {
     undefined,
     () => undefined,
   )
+}
+
+/** LMDB calls a full disk an input/output error. */
+function roomLeft(directory: string): string {
+  try {
+    const { bavail, bsize } = statfsSync(directory)
+    return `${Math.floor((bavail * bsize) / MEGABYTE)} MB left on its disk`
+  } catch (thrown) {
+    return toError(thrown).message
+  }
 }
 
 /** What a commit failed for. It comes as a promise that rejects; unheard, that would end the process. */
