@@ -1,5 +1,5 @@
-import { validateName, type CodecSpec } from '@millrace/core'
-import { roundTripCodec } from '../tables/round-trip-codec.ts'
+import type { CodecSpec } from '@millrace/core'
+import { readOptions } from '../tables/keyed-options.ts'
 import type { TableOptions } from '../tables/table-options.ts'
 import type { Fallback, GivenOf, KeyOf, ValueOf } from '../tables/table-types.ts'
 import type { TablesDeps } from '../tables/tables-deps.ts'
@@ -32,19 +32,10 @@ export function createGlobalTable<KS extends CodecSpec, VS extends CodecSpec, D 
   name: string,
   options: GlobalTableOptions<KS, VS, D>,
 ): GlobalTableOf<KS, VS, D> {
-  validateName('table', name)
-  const where = `global table "${name}"`
   return new GlobalTable<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(deps, {
-    name,
+    ...readOptions<KS, VS>({ kind: 'global table', name }, options),
     topic: options.topic,
-    keySpec: options.key,
-    valueSpec: options.value,
-    keyCodec: roundTripCodec<KS>(options.key, 'key', where),
-    valueCodec: roundTripCodec<VS>(options.value, 'value', where),
     fallback: options.default,
-    partitions: options.partitions,
-    partitionBy: options.partitionBy,
-    help: options.help,
     migrate: options.migrate,
   })
 }

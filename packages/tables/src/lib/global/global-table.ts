@@ -1,6 +1,7 @@
-import { keyFromText, type Codec, type TopicDeclaration } from '@millrace/core'
+import type { TopicDeclaration } from '@millrace/core'
 import { codecRowShape } from '../keyed/codec-row-shape.ts'
 import { CodecKeyShape } from '../keys/codec-key-shape.ts'
+import { TextKeys } from '../places/text-keys.ts'
 import { KeyedMap } from '../tables/keyed-map.ts'
 import type { TableDefinition } from '../tables/table.ts'
 import type { TablesDeps } from '../tables/tables-deps.ts'
@@ -32,8 +33,7 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined>
   /** `Codec.name` of the values. */
   readonly valueCodec: string
   readonly #place: GlobalPlace<K, V>
-  readonly #keys: CodecKeyShape<K>
-  readonly #codec: Codec<K>
+  readonly #texts: TextKeys<K>
 
   constructor(deps: TablesDeps, definition: GlobalTableDefinition<K, V>) {
     const { name, keySpec, keyCodec, partitionBy } = definition
@@ -52,15 +52,14 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined>
     this.help = definition.help
     this.source = source
     this.#place = place
-    this.#keys = keys
+    this.#texts = new TextKeys(keys, keyCodec)
     this.keyCodec = keyCodec.name
     this.valueCodec = definition.valueCodec.name
-    this.#codec = keyCodec
   }
 
   /** The value of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
   lookup(text: string): G {
-    return this.get(this.#keys.decode(keyFromText(this.#codec, text, this.#keys.where)))
+    return this.get(this.#texts.keyOf(text))
   }
 
   openReplica(context: ReplicaContext): Promise<Replica> {

@@ -1,5 +1,6 @@
-import { keyFromText, MillraceError, partitionForKey, type Codec } from '@millrace/core'
+import { MillraceError, partitionForKey, type Codec } from '@millrace/core'
 import type { KeyShape } from '../keys/key-shape.ts'
+import { TextKeys } from './text-keys.ts'
 
 export interface RoutingOptions<K> {
   readonly keys: KeyShape<K>
@@ -10,27 +11,14 @@ export interface RoutingOptions<K> {
 }
 
 /** Finds the keys of a table from outside: text to key, key to partition. */
-export class Routing<K> {
-  readonly #keys: KeyShape<K>
-  readonly #codec: Codec<K>
+export class Routing<K> extends TextKeys<K> {
   readonly #partitions: () => number | undefined
   readonly #anywhere: boolean
 
   constructor({ keys, codec, partitions, anywhere }: RoutingOptions<K>) {
-    this.#keys = keys
-    this.#codec = codec
+    super(keys, codec)
     this.#partitions = partitions
     this.#anywhere = anywhere
-  }
-
-  /** Throws `KEY_INVALID`. */
-  parseKey(text: string): Buffer {
-    return keyFromText(this.#codec, text, this.#keys.where)
-  }
-
-  /** Throws `KEY_INVALID`. */
-  keyOf(text: string): K {
-    return this.#keys.decode(this.parseKey(text))
   }
 
   /** Throws `DEFINITION_INVALID` when it cannot be told. */
@@ -38,12 +26,12 @@ export class Routing<K> {
     if (this.#anywhere) {
       throw new MillraceError(
         'DEFINITION_INVALID',
-        `The partition of a key of ${this.#keys.where} cannot be told: its partitioner is 'source'.`,
+        `The partition of a key of ${this.keys.where} cannot be told: its partitioner is 'source'.`,
       )
     }
     const partitions = this.#partitions()
     return partitions === undefined
       ? undefined
-      : partitionForKey(this.#keys.home(this.#keys.decode(key), key), partitions)
+      : partitionForKey(this.keys.home(this.keys.decode(key), key), partitions)
   }
 }

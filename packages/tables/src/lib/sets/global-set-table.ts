@@ -1,8 +1,9 @@
-import { keyFromText, type Codec, type TopicDeclaration } from '@millrace/core'
+import type { TopicDeclaration } from '@millrace/core'
 import { GlobalPlace } from '../global/global-place.ts'
 import { globalSource } from '../global/global-source.ts'
 import type { Replica, ReplicaContext, ReplicatedTable } from '../global/replicated-table.ts'
 import { CodecKeyShape } from '../keys/codec-key-shape.ts'
+import { TextKeys } from '../places/text-keys.ts'
 import type { TablesDeps } from '../tables/tables-deps.ts'
 import { KeyedSet } from './keyed-set.ts'
 import type { SetTableDefinition } from './set-definition.ts'
@@ -19,15 +20,14 @@ export class GlobalSetTable<K, E> extends KeyedSet<K, E> implements ReplicatedTa
   /** `Codec.name` of the elements. */
   readonly valueCodec: string
   readonly #place: GlobalPlace<SetMember<K, E>, true>
-  readonly #keys: CodecKeyShape<K>
-  readonly #codec: Codec<K>
+  readonly #texts: TextKeys<K>
 
   constructor(deps: TablesDeps, definition: SetTableDefinition<K, E>) {
-    const { name, keySpec, keyCodec, elementCodec, partitionBy, partitions } = definition
+    const { name, keySpec, keyCodec, valueCodec, partitionBy, partitions } = definition
     const where = `global set table "${name}"`
     const source = globalSource(deps, { name, topic: undefined, partitions, keyCodec })
     const inner = new CodecKeyShape({ where, codec: keyCodec, plainText: keySpec === 'string', partitionBy })
-    const keys = new SetKeyShape({ keys: inner, elements: elementCodec })
+    const keys = new SetKeyShape({ keys: inner, elements: valueCodec })
     const { scope, workers } = deps
     const place = new GlobalPlace({ name, topic: source.name, keys, shape: setRowShape(keys), scope, workers })
     super({ keys, scope, place })
@@ -35,15 +35,14 @@ export class GlobalSetTable<K, E> extends KeyedSet<K, E> implements ReplicatedTa
     this.help = definition.help
     this.source = source
     this.#place = place
-    this.#keys = inner
+    this.#texts = new TextKeys(inner, keyCodec)
     this.keyCodec = keyCodec.name
-    this.valueCodec = elementCodec.name
-    this.#codec = keyCodec
+    this.valueCodec = valueCodec.name
   }
 
   /** The elements of a key typed as text, for pages and commands. Throws as `values` does, and `KEY_INVALID`. */
   lookup(text: string): readonly E[] {
-    return this.values(this.#keys.decode(keyFromText(this.#codec, text, this.#keys.where)))
+    return this.values(this.#texts.keyOf(text))
   }
 
   openReplica(context: ReplicaContext): Promise<Replica> {

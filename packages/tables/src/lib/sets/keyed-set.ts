@@ -2,7 +2,7 @@ import type { ScopeStorage } from '@millrace/core'
 import { readingEvent, writingEvent } from '../places/current-event.ts'
 import type { Place } from '../places/place.ts'
 import { readInTurns } from '../tables/read-in-turns.ts'
-import type { TableStats } from '../tables/table-stats.ts'
+import { countRows, tableStats, type TableStats } from '../tables/table-stats.ts'
 import { WriteCounts } from '../tables/write-counts.ts'
 import { prefixEnd } from './prefix-end.ts'
 import type { SetKeyShape, SetMember } from './set-key-shape.ts'
@@ -75,7 +75,7 @@ export class KeyedSet<K, E> {
 
   /** Elements of all keys in the partitions that are here, by finished events. */
   get size(): number {
-    return this.#place.local().reduce((sum, rows) => sum + rows.rows, 0)
+    return countRows(this.#place.local())
   }
 
   /** Key and element of every row in the partitions that are here, as `Table.entries`. */
@@ -93,14 +93,6 @@ export class KeyedSet<K, E> {
 
   /** Figures of this table in this process; `rows` counts elements. */
   stats(): TableStats {
-    const opened = this.#place.opened()
-    return {
-      rows: opened.reduce((sum, rows) => sum + rows.rows, 0),
-      reads: this.#reads,
-      writes: this.#writes.total,
-      writers: this.#writes.writers,
-      late: 0,
-      cachedBytes: opened.reduce((sum, rows) => sum + rows.cachedBytes, 0),
-    }
+    return tableStats(this.#place.opened(), { reads: this.#reads, writes: this.#writes })
   }
 }

@@ -30,11 +30,11 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
   readonly #routing: Routing<K>
 
   constructor(deps: TablesDeps, definition: SetTableDefinition<K, E>) {
-    const { name, keySpec, keyCodec, elementCodec, partitionBy, partitioner } = definition
+    const { name, keySpec, keyCodec, valueCodec, partitionBy, partitioner } = definition
     const where = `set table "${name}"`
     const anywhere = partitioner === 'source'
     const keys = new CodecKeyShape({ where, codec: keyCodec, plainText: keySpec === 'string', partitionBy })
-    const rowKeys = new SetKeyShape({ keys, elements: elementCodec })
+    const rowKeys = new SetKeyShape({ keys, elements: valueCodec })
     const place = new TaskPlace({
       keys: rowKeys,
       shape: setRowShape(rowKeys),
@@ -50,7 +50,7 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
     this.partitions = definition.partitions
     this.standbys = definition.standbys
     this.keyCodec = keyCodec.name
-    this.valueCodec = elementCodec.name
+    this.valueCodec = valueCodec.name
     this.#place = place
     this.#routing = new Routing({ keys, codec: keyCodec, anywhere, partitions: () => place.partitions() })
   }

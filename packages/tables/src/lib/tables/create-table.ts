@@ -1,7 +1,6 @@
-import { validateName, type CodecSpec } from '@millrace/core'
+import type { CodecSpec } from '@millrace/core'
 import type { KeyOf, Fallback, GivenOf, ValueOf } from './table-types.ts'
-import { checkStandbys } from './check-standbys.ts'
-import { roundTripCodec } from './round-trip-codec.ts'
+import { readOptions } from './keyed-options.ts'
 import { Table } from './table.ts'
 import type { TableOptions } from './table-options.ts'
 import type { TablesDeps } from './tables-deps.ts'
@@ -23,20 +22,10 @@ export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extend
   name: string,
   options: TableOptions<KS, VS, D>,
 ): TableOf<KS, VS, D> {
-  validateName('table', name)
-  const where = `table "${name}"`
   return new Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(deps, {
-    name,
-    keySpec: options.key,
-    valueSpec: options.value,
-    keyCodec: roundTripCodec<KS>(options.key, 'key', where),
-    valueCodec: roundTripCodec<VS>(options.value, 'value', where),
+    ...readOptions<KS, VS>({ kind: 'table', name }, options),
     fallback: options.default,
-    partitions: options.partitions,
-    standbys: checkStandbys(where, options.standbys),
-    partitionBy: options.partitionBy,
     partitioner: options.partitioner ?? 'key',
-    help: options.help,
     migrate: options.migrate,
   })
 }

@@ -4,7 +4,7 @@ import type { KeyShape } from '../keys/key-shape.ts'
 import { readingEvent, writingEvent } from '../places/current-event.ts'
 import type { Place } from '../places/place.ts'
 import { readInTurns } from './read-in-turns.ts'
-import type { TableStats } from './table-stats.ts'
+import { countRows, tableStats, type TableStats } from './table-stats.ts'
 import { WriteCounts } from './write-counts.ts'
 
 export interface KeyedMapOptions<K, V> {
@@ -111,7 +111,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
 
   /** Keys that have a value in the partitions that are here, by finished events. */
   get size(): number {
-    return this.#place.local().reduce((sum, rows) => sum + rows.rows, 0)
+    return countRows(this.#place.local())
   }
 
   /**
@@ -144,15 +144,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
 
   /** Figures of this table in this process. */
   stats(): TableStats {
-    const local = this.#place.opened()
-    return {
-      rows: local.reduce((sum, rows) => sum + rows.rows, 0),
-      reads: this.#reads,
-      writes: this.#writes.total,
-      writers: this.#writes.writers,
-      late: 0,
-      cachedBytes: local.reduce((sum, rows) => sum + rows.cachedBytes, 0),
-    }
+    return tableStats(this.#place.opened(), { reads: this.#reads, writes: this.#writes })
   }
 
   #given(value: V | undefined, rows: EntryOwner<V>): G {

@@ -1,26 +1,17 @@
-import type { Codec, CodecSpec, OpenPart, PartContext, RoutedTable, TaskPart } from '@millrace/core'
+import type { OpenPart, PartContext, RoutedTable, TaskPart } from '@millrace/core'
 import { codecRowShape } from '../keyed/codec-row-shape.ts'
 import { CodecKeyShape } from '../keys/codec-key-shape.ts'
-import type { PartitionKey } from '../keys/partition-bytes.ts'
 import { Routing } from '../places/routing.ts'
 import { TaskPlace } from '../places/task-place.ts'
 import { changelogOf } from './changelog-of.ts'
 import { KeyedMap } from './keyed-map.ts'
+import type { KeyedDefinition } from './keyed-options.ts'
 import type { TablesDeps } from './tables-deps.ts'
 
 /** A table's options with the codecs resolved. */
-export interface TableDefinition<K, V> {
-  readonly name: string
-  readonly keySpec: CodecSpec
-  readonly valueSpec: CodecSpec
-  readonly keyCodec: Codec<K>
-  readonly valueCodec: Codec<V>
+export interface TableDefinition<K, V> extends KeyedDefinition<K, V> {
   readonly fallback: (() => V) | undefined
-  readonly partitions: number | undefined
-  readonly standbys?: number | undefined
-  readonly partitionBy: ((key: K) => PartitionKey) | undefined
   readonly partitioner: 'key' | 'source'
-  readonly help: string | undefined
   readonly migrate: ((raw: Buffer, key: K) => V) | undefined
 }
 
