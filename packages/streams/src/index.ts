@@ -1,6 +1,6 @@
 export { Agent, type Askable, type AskManyOptions, type AskOptions, type AnyAgent } from './lib/agents/agent.ts'
 export type { AgentCounts } from './lib/agents/agent-counters.ts'
-export type { HandlingTime } from './lib/agents/handling-times.ts'
+export type { AgentHistograms, HandlingTime } from './lib/agents/handling-times.ts'
 export type {
   AgentHandler,
   AgentOptions,

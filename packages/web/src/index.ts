@@ -39,4 +39,5 @@ export type {
   SourceFigures,
   TableFigures,
   WorkerFigures,
+  WorkerHistograms,
 } from './lib/site/site-deps.ts'

@@ -8,7 +8,7 @@ import { withAgents, type AppStats } from './app-stats.ts'
 export function siteWorker(
   worker: () => Worker,
   parts: {
-    readonly agents: Pick<AgentsPart, 'counts' | 'handling'>
+    readonly agents: Pick<AgentsPart, 'counts' | 'handling' | 'histograms'>
     readonly scheduler: SchedulerPart
     readonly web: () => WebPart | undefined
     readonly startedAt: Date
@@ -20,6 +20,7 @@ export function siteWorker(
     },
     startedAt: parts.startedAt,
     stats: () => withAgents(worker().stats(), parts.agents),
+    histograms: () => ({ agents: parts.agents.histograms(), commits: worker().stats().commits.durations }),
     assignment: () => worker().assignment(),
     jobs: () => parts.scheduler.jobs(),
     trigger: (job) => parts.scheduler.trigger(job),

@@ -14,7 +14,7 @@ import { AgentInstance } from './agent-instance.ts'
 import { canDeadLetter, type ErrorPolicy } from './error-policy.ts'
 import { FailureRoad, type WorkerEnding } from './failure-road.ts'
 import type { Hop } from './handler-run.ts'
-import { type HandlingTime, HandlingTimes } from './handling-times.ts'
+import { type AgentHistograms, type HandlingTime, HandlingTimes } from './handling-times.ts'
 
 export interface AgentRunnerOptions {
   readonly deps: StreamsDeps
@@ -56,6 +56,10 @@ export class AgentRunner {
 
   handling(): HandlingTime {
     return this.#times.report(this.#options.worker.clock.monotonic())
+  }
+
+  histograms(): AgentHistograms {
+    return this.#times.histograms()
   }
 
   /**

@@ -6,7 +6,7 @@ import type { AgentCounts } from './agent-counters.ts'
 import { AgentRunner } from './agent-runner.ts'
 import { DEFAULT_ERROR_POLICY, type ErrorPolicy } from './error-policy.ts'
 import type { WorkerEnding } from './failure-road.ts'
-import type { HandlingTime } from './handling-times.ts'
+import type { AgentHistograms, HandlingTime } from './handling-times.ts'
 
 export interface AgentsPartOptions {
   /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then a dead letter. */
@@ -20,6 +20,8 @@ export interface AgentsPart extends WorkerPart {
   counts(): Readonly<Record<string, AgentCounts>>
   /** How long they take over an event; by agent name. */
   handling(): Readonly<Record<string, HandlingTime>>
+  /** The same since the worker started; by agent name. */
+  histograms(): Readonly<Record<string, AgentHistograms>>
 }
 
 /**
@@ -58,6 +60,7 @@ export function agentsPart(
     },
     counts: () => Object.fromEntries(runners.map((runner) => [runner.name, runner.counts()])),
     handling: () => Object.fromEntries(runners.map((runner) => [runner.name, runner.handling()])),
+    histograms: () => Object.fromEntries(runners.map((runner) => [runner.name, runner.histograms()])),
   }
 }
 

@@ -1,3 +1,5 @@
+import { TimeHistogram, type TimeFigures } from '@millrace/core'
+
 /** Samples kept for each agent. */
 const KEPT = 512
 /** Samples older than this tell nothing of now. */
@@ -18,9 +20,18 @@ export interface HandlingTime {
   readonly longestInHandMs: number
 }
 
+/** How long agents have taken over events since the worker started; each sample counts for the events since the one before. */
+export interface AgentHistograms {
+  readonly handling: TimeFigures
+  /** From a record's timestamp until it was handled. */
+  readonly latency: TimeFigures
+}
+
 /** An event that is being timed. */
 export interface Timing {
   readonly startedMs: number
+  /** How many events it stands for. */
+  readonly weight: number
 }
 
 /**
@@ -31,6 +42,8 @@ export class HandlingTimes {
   readonly #durations = new Float64Array(KEPT)
   readonly #endedMs = new Float64Array(KEPT).fill(-Infinity)
   readonly #open = new Set<Timing>()
+  readonly #handling = new TimeHistogram()
+  readonly #latency = new TimeHistogram()
   #at = 0
   #stride = 1
   #left = 1
@@ -44,18 +57,26 @@ export class HandlingTimes {
   /** An event that was `due` goes to the handler. */
   begin(nowMs: number): Timing {
     const isOften = nowMs - this.#lastMs < BETWEEN_SAMPLES_MS
+    const weight = this.#stride
     this.#stride = isOften ? Math.min(this.#stride * 2, MAX_STRIDE) : Math.max(this.#stride >> 1, 1)
     this.#left = this.#stride
     this.#lastMs = nowMs
-    const timing = { startedMs: nowMs }
+    const timing = { startedMs: nowMs, weight }
     this.#open.add(timing)
     return timing
   }
 
-  /** The next event is asked for. */
-  end(timing: Timing, nowMs: number): void {
+  /**
+   * The next event is asked for.
+   *
+   * @param latencyMs since the record's timestamp, by the wall clock: clocks that differ can make it less than nothing
+   */
+  end(timing: Timing, nowMs: number, latencyMs: number): void {
     this.#open.delete(timing)
-    this.#durations[this.#at] = nowMs - timing.startedMs
+    const durationMs = nowMs - timing.startedMs
+    this.#handling.add(durationMs, timing.weight)
+    this.#latency.add(Math.max(latencyMs, 0), timing.weight)
+    this.#durations[this.#at] = durationMs
     this.#endedMs[this.#at] = nowMs
     this.#at = (this.#at + 1) % KEPT
   }
@@ -63,6 +84,10 @@ export class HandlingTimes {
   /** The handler has failed, or left its loop: how long it would have taken is not known. */
   drop(timing: Timing): void {
     this.#open.delete(timing)
+  }
+
+  histograms(): AgentHistograms {
+    return { handling: this.#handling.figures(), latency: this.#latency.figures() }
   }
 
   report(nowMs: number): HandlingTime {

@@ -96,7 +96,7 @@ export class EventReader {
     const current = this.#current
     if (current !== undefined) {
       this.#current = undefined
-      if (this.#timing !== undefined) this.#timed(this.#timing)
+      if (this.#timing !== undefined) this.#timed(this.#timing, current)
       current.finish()
     }
     for (;;) {
@@ -164,9 +164,10 @@ export class EventReader {
     this.#timing = this.#host.times?.begin(this.#host.worker.clock.monotonic())
   }
 
-  #timed(timing: Timing): void {
+  #timed(timing: Timing, { timestamp }: Delivery): void {
+    const { clock } = this.#host.worker
     this.#timing = undefined
-    this.#host.times?.end(timing, this.#host.worker.clock.monotonic())
+    this.#host.times?.end(timing, clock.monotonic(), clock.now() - timestamp)
   }
 
   #pull(): Pulled {

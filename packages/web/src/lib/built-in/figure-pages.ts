@@ -29,5 +29,11 @@ function metricsSource(deps: BuiltInDeps): Parameters<BuiltInDeps['metrics']['te
   const worker = deps.workerIfAny()
   if (worker === undefined) return undefined
   const { sources, outbox } = worker.stats()
-  return { stats: statsOf(deps.site, worker), sources, outbox, ready: readiness(deps).ready }
+  return {
+    stats: statsOf(deps.site, worker),
+    sources,
+    outbox,
+    histograms: worker.histograms(),
+    ready: readiness(deps).ready,
+  }
 }

@@ -1,18 +1,9 @@
+import { TIME_BOUNDS_MS, type TimeFigures } from '@millrace/core'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { RequestFigures, RouteOutcome } from './http-figures.ts'
-import type { StatsAnswer } from '../built-in/stats.ts'
-import type { SourceFigures, WorkerFigures } from '../site/site-deps.ts'
+import { writeWorkerMetrics, type CountedSeries, type MetricsPaper, type MetricsSource } from './worker-metrics.ts'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-const STATUSES = ['starting', 'recovering', 'running', 'stopping', 'stopped', 'failed'] as const
-
-/** What is shown of a worker. */
-export interface MetricsSource {
-  readonly stats: StatsAnswer
-  readonly sources: readonly SourceFigures[]
-  readonly outbox: WorkerFigures['outbox']
-  readonly ready: boolean
-}
 
 /** The figures of a site and its workers as Prometheus reads them. Every site has a registry of its own. */
 export class Prometheus {
@@ -75,173 +66,21 @@ function processRegistry(): Registry {
 }
 
 /** Made anew for each reading: the figures are counted elsewhere, and this way two readings at once cannot mix. */
-function workerRegistry({ stats, sources, outbox, ready }: MetricsSource): Registry {
+function workerRegistry(source: MetricsSource): Registry {
   const registry = new Registry()
-  const metric = metricsOf(registry)
-  metric.gauge('info', 'Always 1; says which worker this is.', [
-    [{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1],
-  ])
-  metric.gauge(
-    'worker_status',
-    '1 for the status that the worker has.',
-    STATUSES.map((status) => [{ status }, stats.status === status ? 1 : 0]),
-  )
-  metric.gauge('ready', '1 when the worker is ready, as at /health/ready.', [[{}, ready ? 1 : 0]])
-  metric.gauge('worker_start_time_seconds', 'Unix time at which the worker started.', [
-    [{}, Date.parse(stats.worker.startedAt) / 1000],
-  ])
-
-  const agents = rowsOf('agent', stats.agents)
-  metric.counter(
-    'agent_events_received_total',
-    'Events handed out.',
-    agents((agent) => agent.received),
-  )
-  metric.counter(
-    'agent_events_processed_total',
-    'Events finished.',
-    agents((agent) => agent.processed),
-  )
-  metric.counter(
-    'agent_events_failed_total',
-    'Attempts that failed.',
-    agents((agent) => agent.failed),
-  )
-  metric.counter(
-    'agent_events_retried_total',
-    'Attempts made again.',
-    agents((agent) => agent.retried),
-  )
-  metric.counter(
-    'agent_events_dead_lettered_total',
-    'Events sent to the dead letter topic.',
-    agents((agent) => agent.deadLettered),
-  )
-  metric.gauge(
-    'agent_events_active',
-    'Events in hand.',
-    agents((agent) => agent.active),
-  )
-  metric.gauge(
-    'agent_lag',
-    'Records behind the end of the partitions here.',
-    agents((agent) => agent.lag),
-  )
-
-  const tables = rowsOf('table', stats.tables)
-  metric.gauge(
-    'table_rows',
-    'Rows in the partitions here.',
-    tables((table) => table.rows),
-  )
-  metric.gauge(
-    'table_partitions',
-    'Partitions here.',
-    tables((table) => table.partitions.length),
-  )
-  metric.counter(
-    'table_reads_total',
-    'Reads.',
-    tables((table) => table.reads),
-  )
-  metric.counter(
-    'table_writes_total',
-    'Writes.',
-    tables((table) => table.writes),
-  )
-  metric.counter(
-    'table_late_events_total',
-    'Late events dropped.',
-    tables((table) => table.late),
-  )
-  metric.gauge(
-    'table_recovery_remaining_rows',
-    'Rows still to be recovered, at most.',
-    tables((table) => table.recovery.remainingRows),
-  )
-  metric.counter(
-    'table_recovered_rows_total',
-    'Rows recovered.',
-    tables((table) => table.recovery.restoredRows),
-  )
-
-  const jobs = rowsOf('job', stats.jobs)
-  metric.counter(
-    'job_runs_total',
-    'Runs.',
-    jobs((job) => job.runs),
-  )
-  metric.counter(
-    'job_failures_total',
-    'Runs that failed.',
-    jobs((job) => job.failures),
-  )
-  metric.counter(
-    'job_skipped_total',
-    'Slots that were skipped.',
-    jobs((job) => job.skipped),
-  )
-  metric.gauge(
-    'job_last_run_timestamp_seconds',
-    'Unix time of the last run.',
-    jobs((job) => seconds(job.lastRun)),
-  )
-  metric.gauge(
-    'job_next_run_timestamp_seconds',
-    'Unix time of the next run.',
-    jobs((job) => seconds(job.nextRun)),
-  )
-
-  const partitions = (value: (source: SourceFigures) => number | undefined): readonly Sample[] =>
-    sources.flatMap((source) => {
-      const number = value(source)
-      return number === undefined
-        ? []
-        : [[{ topic: source.topic, partition: String(source.partition) }, number] as const]
-    })
-  metric.gauge(
-    'partition_position',
-    'Next offset to hand out.',
-    partitions((source) => source.position),
-  )
-  metric.gauge(
-    'partition_committed_offset',
-    'Committed offset.',
-    partitions((source) => source.committed),
-  )
-  metric.gauge(
-    'partition_end_offset',
-    'End of the log as last seen.',
-    partitions((source) => source.endOffset),
-  )
-
-  metric.counter('commits_total', 'Commits.', [[{}, stats.commits.count]])
-  metric.gauge('commit_last_duration_seconds', 'How long the last commit took.', [[{}, stats.commits.lastMs / 1000]])
-  metric.counter('rebalances_total', 'Rebalances of the group.', [[{}, stats.rebalances]])
-  metric.counter('records_sent_total', 'Records acknowledged by the broker, changelog rows included.', [
-    [{}, stats.sent],
-  ])
-  metric.counter('errors_total', 'Errors of user code and of the worker.', [[{}, stats.errors]])
-  metric.gauge('outbox_bytes', 'Bytes sent and not yet acknowledged.', [[{}, outbox.bytes]])
+  writeWorkerMetrics(paperOf(registry), source)
   return registry
 }
 
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number]
-
-interface Metrics {
-  gauge(name: string, help: string, samples: readonly Sample[]): void
-  counter(name: string, help: string, samples: readonly Sample[]): void
-}
-
-function metricsOf(registry: Registry): Metrics {
+function paperOf(registry: Registry): MetricsPaper {
   const shape = (
     name: string,
     help: string,
-    samples: readonly Sample[],
+    series: readonly (readonly [labels: object, value: unknown])[],
   ): { name: string; help: string; labelNames: string[]; registers: Registry[] } => ({
     name: `millrace_${name}`,
     help,
-    labelNames: Object.keys(samples[0]?.[0] ?? {}),
+    labelNames: Object.keys(series[0]?.[0] ?? {}),
     registers: [registry],
   })
   return {
@@ -253,21 +92,57 @@ function metricsOf(registry: Registry): Metrics {
       const counter = new Counter(shape(name, help, samples))
       for (const [labels, value] of samples) counter.inc(labels, value)
     },
+    histogram: (name, help, series) => void new CountedHistogram(shape(name, help, series), series),
   }
 }
 
-/** Reads one figure of everything of a kind; what has none is left out. */
-function rowsOf<T>(
-  label: string,
-  things: Readonly<Record<string, T>>,
-): (value: (thing: T) => number | undefined) => readonly Sample[] {
-  return (value) =>
-    Object.entries(things).flatMap(([name, thing]) => {
-      const number = value(thing)
-      return number === undefined ? [] : [[{ [label]: name }, number] as const]
-    })
+const BOUNDS_S: readonly number[] = TIME_BOUNDS_MS.map((ms) => ms / 1000)
+
+interface HistogramValue {
+  readonly metricName: string
+  readonly labels: Readonly<Record<string, string | number>>
+  readonly value: number
 }
 
-function seconds(date: string | undefined): number | undefined {
-  return date === undefined ? undefined : Date.parse(date) / 1000
+/**
+ * A histogram of prom-client whose observations were counted elsewhere: where events are handled there is no time for
+ * labels, and none for figures that nobody reads.
+ */
+class CountedHistogram extends Histogram {
+  readonly #name: string
+  readonly #help: string
+  readonly #series: readonly CountedSeries[]
+
+  constructor(
+    configuration: { name: string; help: string; labelNames: string[]; registers: Registry[] },
+    series: readonly CountedSeries[],
+  ) {
+    super({ ...configuration, buckets: [...BOUNDS_S] })
+    this.#name = configuration.name
+    this.#help = configuration.help
+    this.#series = series
+  }
+
+  /** What a registry writes as text, and `get` is made of; prom-client's types do not mention it. */
+  async getForPromString(): Promise<{ name: string; help: string; type: string; values: readonly HistogramValue[] }> {
+    const values = this.#series.flatMap(([labels, figures]) => valuesOf(this.#name, labels, figures))
+    return { name: this.#name, help: this.#help, type: 'histogram', values }
+  }
+}
+
+function valuesOf(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  { counts, count, sumMs }: TimeFigures,
+): readonly HistogramValue[] {
+  let upTo = 0
+  const buckets = [...BOUNDS_S, '+Inf'].map((le, at) => {
+    upTo += counts[at] ?? 0
+    return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: upTo }
+  })
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels, value: sumMs / 1000 },
+    { metricName: `${name}_count`, labels, value: count },
+  ]
 }

@@ -7,6 +7,7 @@ import type {
   RoutedTable,
   ScopeStorage,
   TaskPart,
+  TimeFigures,
   TopicPartition,
   WorkerContext,
 } from '@millrace/core'
@@ -132,6 +133,21 @@ export interface WorkerFigures {
   readonly outbox: { readonly bytes: number; readonly full: boolean }
 }
 
+/** How long things have taken since the worker started. */
+export interface WorkerHistograms {
+  readonly agents: Readonly<
+    Record<
+      string,
+      {
+        readonly handling: TimeFigures
+        /** From a record's timestamp until it was handled. */
+        readonly latency: TimeFigures
+      }
+    >
+  >
+  readonly commits: TimeFigures
+}
+
 /** A worker's assignment, and the whole group's; what a worker says of it fits as it is. */
 export interface AssignmentFigures {
   readonly memberId: string | undefined
@@ -171,6 +187,7 @@ export interface SiteWorker {
   readonly context: WorkerContext
   readonly startedAt: Date
   stats(): WorkerFigures
+  histograms(): WorkerHistograms
   assignment(): AssignmentFigures
   jobs(): readonly JobFigures[]
   /** Runs a job now; resolves when the run is over. Throws `JOB_MISSING`, `NOT_LEADER`, `CLOSED`. */

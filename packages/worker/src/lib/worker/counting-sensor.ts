@@ -1,4 +1,4 @@
-import { type Clock, type Sensor, toError } from '@millrace/core'
+import { type Clock, type Sensor, TimeHistogram, toError } from '@millrace/core'
 import type { ErrorStats } from './worker-stats.ts'
 
 const KEPT_ERRORS = 20
@@ -9,6 +9,7 @@ export class CountingSensor implements Sensor {
   readonly #inner: Sensor
   readonly #clock: Pick<Clock, 'now'>
   readonly #lastErrors: ErrorStats[] = []
+  readonly commitTimes: TimeHistogram = new TimeHistogram()
   errors = 0
   sent = 0
   /** Wall time of the last commit and rebalance. */
@@ -44,6 +45,7 @@ export class CountingSensor implements Sensor {
 
   commitCompleted(commit: Parameters<Sensor['commitCompleted']>[0]): void {
     this.committedAt = this.#clock.now()
+    this.commitTimes.add(commit.durationMs)
     this.#inner.commitCompleted(commit)
   }
 

@@ -30,7 +30,11 @@ export function reportStats(deps: ReportDeps): WorkerStats {
     parts: Object.fromEntries(partNames.map((name) => [name, partStats(name, runtime)])),
     sources: sourceStats(runtime, deps.clock),
     flows: flowStats(deps.subscriptions),
-    commits: { ...(runtime?.committer.stats ?? { count: 0, lastMs: 0 }), at: sensor.committedAt },
+    commits: {
+      ...(runtime?.committer.stats ?? { count: 0, lastMs: 0 }),
+      at: sensor.committedAt,
+      durations: sensor.commitTimes.figures(),
+    },
     rebalances: runtime?.rebalance.count ?? 0,
     lastRebalance: sensor.rebalance && { ...sensor.rebalance, reason: runtime?.rebalance.reason ?? '' },
     sent: sensor.sent,

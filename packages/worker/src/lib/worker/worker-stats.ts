@@ -1,4 +1,4 @@
-import type { TopicPartition } from '@millrace/core'
+import type { TimeFigures, TopicPartition } from '@millrace/core'
 
 /** Sums over the subscriptions of one agent on this worker, since it started. */
 export interface AgentStats {
@@ -89,7 +89,12 @@ export interface WorkerStats {
   readonly sources: readonly SourceStats[]
   readonly flows: readonly FlowStats[]
   /** `at` is when the last one was done, in milliseconds since the epoch; `undefined` before the first. */
-  readonly commits: { readonly count: number; readonly lastMs: number; readonly at: number | undefined }
+  readonly commits: {
+    readonly count: number
+    readonly lastMs: number
+    readonly at: number | undefined
+    readonly durations: TimeFigures
+  }
   readonly rebalances: number
   /** `undefined` before the first. */
   readonly lastRebalance: RebalanceStats | undefined

@@ -1,0 +1,39 @@
+/** Upper bounds of what is counted together, in milliseconds: an event of a microsecond, a commit, an outage. */
+export const TIME_BOUNDS_MS: readonly number[] = Object.freeze([
+  0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000,
+])
+
+/** How often something took how long. */
+export interface TimeFigures {
+  /** One for each of `TIME_BOUNDS_MS`, and the last for what took longer. What is at a bound is in its count. */
+  readonly counts: readonly number[]
+  readonly count: number
+  readonly sumMs: number
+}
+
+/**
+ * Counts how long something takes, in memory that does not grow: `add` allocates nothing.
+ *
+ * @example
+ * const commits = new TimeHistogram()
+ * commits.add(12)
+ * commits.figures().count // 1
+ */
+export class TimeHistogram {
+  readonly #counts = new Float64Array(TIME_BOUNDS_MS.length + 1)
+  #count = 0
+  #sumMs = 0
+
+  /** @param weight how many a sample stands for. Default 1 */
+  add(durationMs: number, weight = 1): void {
+    let at = 0
+    while (at < TIME_BOUNDS_MS.length && durationMs > (TIME_BOUNDS_MS[at] ?? Infinity)) at++
+    this.#counts[at] = (this.#counts[at] ?? 0) + weight
+    this.#count += weight
+    this.#sumMs += durationMs * weight
+  }
+
+  figures(): TimeFigures {
+    return { counts: [...this.#counts], count: this.#count, sumMs: this.#sumMs }
+  }
+}

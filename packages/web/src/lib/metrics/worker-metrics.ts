@@ -1,0 +1,207 @@
+import type { TimeFigures } from '@millrace/core'
+import type { StatsAnswer } from '../built-in/stats.ts'
+import type { SourceFigures, WorkerFigures, WorkerHistograms } from '../site/site-deps.ts'
+
+const STATUSES = ['starting', 'recovering', 'running', 'stopping', 'stopped', 'failed'] as const
+
+/** What is shown of a worker. */
+export interface MetricsSource {
+  readonly stats: StatsAnswer
+  readonly sources: readonly SourceFigures[]
+  readonly outbox: WorkerFigures['outbox']
+  readonly histograms: WorkerHistograms
+  readonly ready: boolean
+}
+
+/** One series of a metric: its labels and the number. */
+export type Sample = readonly [labels: Labels, value: number]
+/** The same of a histogram. */
+export type CountedSeries = readonly [labels: Labels, figures: TimeFigures]
+type Labels = Readonly<Record<string, string>>
+
+/** Where metrics are written down, their names without `millrace_`. */
+export interface MetricsPaper {
+  gauge(name: string, help: string, samples: readonly Sample[]): void
+  counter(name: string, help: string, samples: readonly Sample[]): void
+  histogram(name: string, help: string, series: readonly CountedSeries[]): void
+}
+
+/** Everything that is told of a worker. */
+export function writeWorkerMetrics(
+  metric: MetricsPaper,
+  { stats, sources, outbox, histograms, ready }: MetricsSource,
+): void {
+  metric.gauge('info', 'Always 1; says which worker this is.', [
+    [{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1],
+  ])
+  metric.gauge(
+    'worker_status',
+    '1 for the status that the worker has.',
+    STATUSES.map((status) => [{ status }, stats.status === status ? 1 : 0]),
+  )
+  metric.gauge('ready', '1 when the worker is ready, as at /health/ready.', [[{}, ready ? 1 : 0]])
+  metric.gauge('worker_start_time_seconds', 'Unix time at which the worker started.', [
+    [{}, Date.parse(stats.worker.startedAt) / 1000],
+  ])
+
+  const agents = rowsOf('agent', stats.agents)
+  metric.counter(
+    'agent_events_received_total',
+    'Events handed out.',
+    agents((agent) => agent.received),
+  )
+  metric.counter(
+    'agent_events_processed_total',
+    'Events finished.',
+    agents((agent) => agent.processed),
+  )
+  metric.counter(
+    'agent_events_failed_total',
+    'Attempts that failed.',
+    agents((agent) => agent.failed),
+  )
+  metric.counter(
+    'agent_events_retried_total',
+    'Attempts made again.',
+    agents((agent) => agent.retried),
+  )
+  metric.counter(
+    'agent_events_dead_lettered_total',
+    'Events sent to the dead letter topic.',
+    agents((agent) => agent.deadLettered),
+  )
+  metric.gauge(
+    'agent_events_active',
+    'Events in hand.',
+    agents((agent) => agent.active),
+  )
+  metric.gauge(
+    'agent_lag',
+    'Records behind the end of the partitions here.',
+    agents((agent) => agent.lag),
+  )
+
+  metric.histogram(
+    'agent_event_duration_seconds',
+    'How long an event, or a batch, is in hand, by samples that each count for the events since the one before.',
+    Object.entries(histograms.agents).map(([agent, { handling }]) => [{ agent }, handling]),
+  )
+  metric.histogram(
+    'agent_event_latency_seconds',
+    "From a record's timestamp to the end of its handling, by the same samples and the clock of this machine.",
+    Object.entries(histograms.agents).map(([agent, { latency }]) => [{ agent }, latency]),
+  )
+
+  const tables = rowsOf('table', stats.tables)
+  metric.gauge(
+    'table_rows',
+    'Rows in the partitions here.',
+    tables((table) => table.rows),
+  )
+  metric.gauge(
+    'table_partitions',
+    'Partitions here.',
+    tables((table) => table.partitions.length),
+  )
+  metric.counter(
+    'table_reads_total',
+    'Reads.',
+    tables((table) => table.reads),
+  )
+  metric.counter(
+    'table_writes_total',
+    'Writes.',
+    tables((table) => table.writes),
+  )
+  metric.counter(
+    'table_late_events_total',
+    'Late events dropped.',
+    tables((table) => table.late),
+  )
+  metric.gauge(
+    'table_recovery_remaining_rows',
+    'Rows still to be recovered, at most.',
+    tables((table) => table.recovery.remainingRows),
+  )
+  metric.counter(
+    'table_recovered_rows_total',
+    'Rows recovered.',
+    tables((table) => table.recovery.restoredRows),
+  )
+
+  const jobs = rowsOf('job', stats.jobs)
+  metric.counter(
+    'job_runs_total',
+    'Runs.',
+    jobs((job) => job.runs),
+  )
+  metric.counter(
+    'job_failures_total',
+    'Runs that failed.',
+    jobs((job) => job.failures),
+  )
+  metric.counter(
+    'job_skipped_total',
+    'Slots that were skipped.',
+    jobs((job) => job.skipped),
+  )
+  metric.gauge(
+    'job_last_run_timestamp_seconds',
+    'Unix time of the last run.',
+    jobs((job) => seconds(job.lastRun)),
+  )
+  metric.gauge(
+    'job_next_run_timestamp_seconds',
+    'Unix time of the next run.',
+    jobs((job) => seconds(job.nextRun)),
+  )
+
+  const partitions = (value: (source: SourceFigures) => number | undefined): readonly Sample[] =>
+    sources.flatMap((source) => {
+      const number = value(source)
+      return number === undefined
+        ? []
+        : [[{ topic: source.topic, partition: String(source.partition) }, number] as const]
+    })
+  metric.gauge(
+    'partition_position',
+    'Next offset to hand out.',
+    partitions((source) => source.position),
+  )
+  metric.gauge(
+    'partition_committed_offset',
+    'Committed offset.',
+    partitions((source) => source.committed),
+  )
+  metric.gauge(
+    'partition_end_offset',
+    'End of the log as last seen.',
+    partitions((source) => source.endOffset),
+  )
+
+  metric.counter('commits_total', 'Commits.', [[{}, stats.commits.count]])
+  metric.histogram('commit_duration_seconds', 'How long commits took.', [[{}, histograms.commits]])
+  metric.gauge('commit_last_duration_seconds', 'How long the last commit took.', [[{}, stats.commits.lastMs / 1000]])
+  metric.counter('rebalances_total', 'Rebalances of the group.', [[{}, stats.rebalances]])
+  metric.counter('records_sent_total', 'Records acknowledged by the broker, changelog rows included.', [
+    [{}, stats.sent],
+  ])
+  metric.counter('errors_total', 'Errors of user code and of the worker.', [[{}, stats.errors]])
+  metric.gauge('outbox_bytes', 'Bytes sent and not yet acknowledged.', [[{}, outbox.bytes]])
+}
+
+/** Reads one figure of everything of a kind; what has none is left out. */
+function rowsOf<T>(
+  label: string,
+  things: Readonly<Record<string, T>>,
+): (value: (thing: T) => number | undefined) => readonly Sample[] {
+  return (value) =>
+    Object.entries(things).flatMap(([name, thing]) => {
+      const number = value(thing)
+      return number === undefined ? [] : [[{ [label]: name }, number] as const]
+    })
+}
+
+function seconds(date: string | undefined): number | undefined {
+  return date === undefined ? undefined : Date.parse(date) / 1000
+}
