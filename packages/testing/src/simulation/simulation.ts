@@ -136,7 +136,10 @@ export class Simulation {
     this.#healing = true
     for (const process of this.#processes()) {
       process.thaw()
-      if (process.heartbeats.silent && process.up) process.expire()
+      if (!process.heartbeats.silent || !process.up) continue
+      // No group goes on without a member before its session is over: until then its lease holds.
+      if (this.#clock.monotonic() - process.heartbeats.lastMs < this.#sessionMs) process.heartbeats.resume()
+      else process.expire()
     }
     const last = this.trace.steps + (this.#options.maxSteps ?? 50_000) / 2
     while (!this.#atRest()) {
@@ -265,7 +268,7 @@ export class Simulation {
 
   /** Heartbeats do not reach the group; if that lasts for a session, the group goes on without the worker. */
   #silence(process: SimulatedProcess, fault: 'silences' | 'freezes'): void {
-    const sessionMs = this.#runtime.surroundings.settings.sessionTimeoutMs
+    const sessionMs = this.#sessionMs
     if (fault === 'freezes') process.freeze()
     else process.heartbeats.stop()
     const { silences } = process.heartbeats
@@ -279,6 +282,10 @@ export class Simulation {
     this.#clock.schedule(sessionMs - heardMs, () => {
       if (same()) process.expire()
     })
+  }
+
+  get #sessionMs(): number {
+    return this.#runtime.surroundings.settings.sessionTimeoutMs
   }
 
   #count(fault: string): void {

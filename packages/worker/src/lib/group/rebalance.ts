@@ -30,6 +30,9 @@ import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
 import { isOutdated } from './member-stamp.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
 
+/** Until the first commit of a new task is tried again. */
+const FIRST_COMMIT_RETRY_MS = 100
+
 export interface RebalanceDeps {
   readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs' | 'cacheBytes'>
   readonly clock: Clock
@@ -360,7 +363,7 @@ export class Rebalance implements RebalanceListener {
   }
 
   async #open(task: TaskRuntime, known: Knowledge): Promise<void> {
-    const { opener, committer, consumer, flow, stores, subscriptions, onRunning } = this.#deps
+    const { opener, consumer, flow, stores, subscriptions, onRunning } = this.#deps
     if (task.closed) return
     try {
       const { sources, states, starts } = await opener.open(task, known)
@@ -380,7 +383,7 @@ export class Rebalance implements RebalanceListener {
       // Before any row: so that rows without committed offsets mean that offsets were lost. And 'latest' is only now once.
       // A hole is passed at once too: it is told of once.
       const isNew = starts.some(({ origin }) => origin !== 'committed')
-      if (isNew) await committer.cut([task])
+      if (isNew) await this.#commitFirst(task, sources)
       if (task.closed) return
       for (const { source } of sources) consumer.seek(source, source.position)
       task.handOut()
@@ -391,6 +394,16 @@ export class Rebalance implements RebalanceListener {
       onRunning(task)
     } catch (thrown) {
       this.#failed([task], thrown)
+    }
+  }
+
+  /** A commit may come to nothing and be no error: without a lease just now, or when its answer came too late. */
+  async #commitFirst(task: TaskRuntime, sources: readonly TaskSource[]): Promise<void> {
+    const { committer, clock } = this.#deps
+    for (;;) {
+      await committer.cut([task])
+      if (task.closed || sources.every(({ source }) => source.committed !== undefined)) return
+      await clock.sleep(FIRST_COMMIT_RETRY_MS, task.signal)
     }
   }
 

@@ -1,8 +1,17 @@
-import { type EventInHand, type Logger, manualClock, MillraceError, type OpenPart, type TaskPart } from '@millrace/core'
+import {
+  type EventInHand,
+  type Logger,
+  manualClock,
+  MillraceError,
+  type OpenPart,
+  systemClock,
+  type TaskPart,
+} from '@millrace/core'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import {
   Outside,
   outgoing,
@@ -100,6 +109,40 @@ test('a crash before the very first commit is not taken for missing offsets', as
   const second = await runWorker(log, app)
   await until('committed', () => log.committed('app')[0]?.offset === 10)
   await second.worker.stop()
+})
+
+test('rows wait for the very first commit, also when it comes to nothing at first', async () => {
+  const { log } = await filled(10)
+  const counts = countTable('counts')
+  const early: number[] = []
+  let transport: LeasedTransport | undefined
+  const { worker } = await runWorker(
+    log,
+    {
+      agents: [
+        {
+          name: 'a',
+          topics: ['in'],
+          handler: (event) => {
+            if (log.committed('app').length === 0) early.push(event.offset)
+            addTo(counts, event, key(event))
+          },
+        },
+      ],
+      tables: [counts],
+    },
+    {
+      wrap: (inner) => {
+        transport = new LeasedTransport(inner, () => systemClock().monotonic())
+        transport.lateCommits = 2
+        return transport
+      },
+    },
+  )
+  await until('committed', () => log.committed('app')[0]?.offset === 10)
+  expect(early).toEqual([])
+  expect(transport?.lateCommits).toBeLessThan(0)
+  await worker.stop()
 })
 
 test('a store of another changelog, or ahead of it, is rebuilt and that is logged', async () => {
