@@ -71,8 +71,7 @@ export class SimulatedTransport implements Transport {
       createTopics: (specs) => request(wire, 'create topics', () => admin.createTopics(specs)),
       deleteTopics: (names) => request(wire, 'delete topics', () => admin.deleteTopics(names)),
       offsets: (partitions, isolation) => request(wire, 'offsets', () => admin.offsets(partitions, isolation)),
-      offsetsAt: (partitions, timestampMs) =>
-        request(wire, 'offsets', () => admin.offsetsAt(partitions, timestampMs)),
+      offsetsAt: (partitions, timestampMs) => request(wire, 'offsets', () => admin.offsetsAt(partitions, timestampMs)),
       committed: (groupId, partitions) => request(wire, 'committed', () => admin.committed(groupId, partitions)),
       commit: (groupId, offsets) => request(wire, 'commit', () => admin.commit(groupId, offsets)),
       members: (groupId) => request(wire, 'members', () => admin.members(groupId)),

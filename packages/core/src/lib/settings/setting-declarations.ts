@@ -120,7 +120,7 @@ export const settingDeclarations = {
   maxBufferedBytes: {
     type: 'size',
     default: '32mb',
-    help: 'Records fetched and not yet handed out, for the whole worker.',
+    help: 'Records fetched and not yet handed out, with what their objects take, for the whole worker.',
   },
   maxBufferedEvents: {
     type: 'integer',

@@ -3,6 +3,7 @@ import type { CompressionCodecs } from '../compression/compression.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { decodeRecordSet } from '../wire/decode-record-set.ts'
 import type { FetchedPartition } from '../wire/requests/fetch.ts'
+import { ownBytes } from './own-bytes.ts'
 
 /** What a broker's answer for a partition means for whoever reads it. */
 export type Answer =
@@ -36,7 +37,7 @@ export function readAnswer(answer: FetchedPartition, position: number, options: 
   }
   if (answer.data.length === 0) return { kind: 'nothing new' }
   try {
-    const { records, nextOffset, bytes } = decodeRecordSet(answer.data, {
+    const { records, nextOffset, bytes } = decodeRecordSet(ownBytes(answer.data), {
       position,
       aborted: answer.aborted,
       ...options,

@@ -38,7 +38,7 @@ export interface DecodedRecordSet {
 
 /**
  * Decodes the record batches of a fetched partition. The last batch may be cut off by the response's limit: it is left
- * for the next fetch. The first one always comes whole. Keys and values share memory with the response.
+ * for the next fetch. The first one always comes whole. Keys and values share memory with `data`.
  *
  * Throws `BATCH_CORRUPT` when the first batch is damaged; one behind others is left for the next fetch too, so that
  * everything before it is handed out.
