@@ -95,7 +95,10 @@ async function withPartition<T>(
 ): Promise<T> {
   const store = empty ? undefined : await copyPartition(client, { topic: table.changelog.topic, partition })
   const task = { id: `${partitions}-${partition}`, partitions, partition }
-  const part = store === undefined ? undefined : table.openPart({ task, store, cacheBytes: 0, maxRowBytes: Infinity, freeze: false })
+  const part =
+    store === undefined
+      ? undefined
+      : table.openPart({ task, store, cacheBytes: 0, maxRowBytes: Infinity, freeze: false })
   const open = part === undefined ? [] : [[partition, part] as const]
   const observer = observingContext(
     client,

@@ -45,7 +45,10 @@ async function sendAndRead(directory: string, more: number): Promise<number> {
   const transport = createEmbeddedTransport({ directory }, { clock: systemClock(), log: silent })
   await transport.connect({ timeoutMs: 5000 })
   const record = { topic: 't', partition: 0, key: null, value: Buffer.alloc(1000), headers: NO_HEADERS, timestamp: 1 }
-  await transport.producer().send(Array(more).fill(record), { guard: () => {} })
+  await transport.producer().send(
+    Array.from({ length: more }, () => record),
+    { guard: () => {} },
+  )
   const reader = transport.reader({ isolation: 'read-committed' })
   reader.assign({ topic: 't', partition: 0 }, 0)
   let records = 0

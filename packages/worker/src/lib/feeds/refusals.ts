@@ -1,16 +1,7 @@
 import { isMillraceError, partitionKey, type TopicPartition } from '@millrace/core'
 import type { Outgoing } from '../sending/outgoing.ts'
 import { Event } from './event.ts'
-
-/** That the broker refused, for good, what an event had sent. */
-export interface Refusal {
-  /** How often the event had failed before. */
-  readonly attempts: number
-  readonly error: Error
-}
-
-/** By offset. */
-export type PartitionRefusals = ReadonlyMap<number, Refusal>
+import type { PartitionRefusals, Refusal } from './partition-refusals.ts'
 
 /** An entry costs a task that is opened again, so there are few; beyond this the oldest are forgotten, and found again. */
 const MOST_PARTITIONS = 1000
