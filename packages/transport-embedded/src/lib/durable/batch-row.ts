@@ -53,8 +53,8 @@ export function encodeRow({ span, appendedAt, records, deltas }: RowContents): B
 
 /** `undefined` when the row is damaged. Keys and values are views of `row`. */
 export function decodeRow(row: Buffer, base: number): BatchRow | undefined {
-  if (row.length < HEADER_BYTES || row.readUInt32LE(0) !== FORMAT) return undefined
-  if (crc32(row.subarray(CHECKED_FROM)) !== row.readUInt32LE(CRC_AT)) return undefined
+  const frame = decodeFrame(row)
+  if (frame === undefined) return undefined
   const count = row.readUInt32LE(8)
   const records: RawRecord[] = []
   let at = HEADER_BYTES
@@ -79,11 +79,13 @@ export function decodeRow(row: Buffer, base: number): BatchRow | undefined {
     }
     records.push({ offset, timestamp, key, value, headers })
   }
-  return { ...rowFrame(row), records, bytes }
+  return { ...frame, records, bytes }
 }
 
-/** Span and time of a row, without looking at its records. */
-export function rowFrame(row: Buffer): { readonly span: number; readonly appendedAt: number } {
+/** Span and time of a row, without looking at its records; `undefined` when the row is damaged. */
+export function decodeFrame(row: Buffer): Pick<BatchRow, 'span' | 'appendedAt'> | undefined {
+  if (row.length < HEADER_BYTES || row.readUInt32LE(0) !== FORMAT) return undefined
+  if (crc32(row.subarray(CHECKED_FROM)) !== row.readUInt32LE(CRC_AT)) return undefined
   return { span: row.readUInt32LE(12), appendedAt: row.readDoubleLE(16) }
 }
 

@@ -52,6 +52,34 @@ function overwrite(path: string, position: number, bytes: Buffer): void {
   closeSync(fd)
 }
 
+/** Wherever a text stands in a file, also on pages that are no longer used. */
+function positionsOf(path: string, text: string): readonly number[] {
+  const bytes = readFileSync(path)
+  const found: number[] = []
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) found.push(at)
+  return found
+}
+
+function flip(path: string, position: number): void {
+  overwrite(path, position, Buffer.from([readFileSync(path).readUInt8(position) ^ 1]))
+}
+
+/** What reading the topic from an offset to its end throws. */
+async function readError(directory: string, offset: number): Promise<unknown> {
+  const transport = newTransport(directory)
+  await transport.connect({ timeoutMs: 1000 })
+  const reader = transport.reader({ isolation: 'read-committed' })
+  reader.assign({ topic: 't', partition: 0 }, offset)
+  try {
+    for await (const batch of reader.batches()) if (batch.nextOffset >= batch.endOffset) break
+    return undefined
+  } catch (error) {
+    return error
+  } finally {
+    await transport.close()
+  }
+}
+
 beforeAll(async () => {
   const transport = newTransport(sound)
   await transport.connect({ timeoutMs: 1000 })
@@ -99,27 +127,28 @@ describe('a damaged log', () => {
     })
   }
 
-  it('with a record changed on disk ends reading with LOG_CORRUPT, naming the place', async () => {
+  // Anywhere in a row: what it says of itself, of a record, or the record.
+  for (const [place, position] of Object.entries({ 'its value': 0, 'the length of its key': -12, 'its time': -16 })) {
+    it(`with a record changed on disk (${place}) ends reading with LOG_CORRUPT, naming the place`, async () => {
+      const directory = copyLog()
+      const data = join(directory, 'millrace-log.mdb')
+      for (const at of positionsOf(data, 'marker 510.')) flip(data, at + position)
+      expect(await readError(directory, 0)).toMatchObject({
+        code: 'LOG_CORRUPT',
+        message: expect.stringMatching(/"t" partition 0 .*500/),
+      })
+    })
+  }
+
+  it('with a row that lies about its length ends reading from its middle with LOG_CORRUPT', async () => {
     const directory = copyLog()
     const data = join(directory, 'millrace-log.mdb')
-    overwrite(data, readFileSync(data).lastIndexOf('marker 510.'), Buffer.from('forged'))
-    const transport = newTransport(directory)
-    await transport.connect({ timeoutMs: 1000 })
-    const reader = transport.reader({ isolation: 'read-committed' })
-    reader.assign({ topic: 't', partition: 0 }, 0)
-    const read = async (): Promise<number> => {
-      let next = 0
-      for await (const batch of reader.batches()) {
-        next = batch.nextOffset
-        if (next >= batch.endOffset) break
-      }
-      return next
-    }
-    await expect(read()).rejects.toMatchObject({
+    // The span of the row, in front of its first record.
+    for (const at of positionsOf(data, 'marker 500.')) flip(data, at - 24 - 24 + 12)
+    expect(await readError(directory, 510)).toMatchObject({
       code: 'LOG_CORRUPT',
-      message: expect.stringMatching(/"t" partition 0 .*500/),
+      message: expect.stringMatching(/"t" partition 0 /),
     })
-    await transport.close()
   })
 
   it('of another format is LOG_VERSION, one with an unreadable marker LOG_CORRUPT', async () => {
@@ -141,6 +170,16 @@ describe('a directory that cannot be used', () => {
         message: expect.stringContaining(directory),
       })
     }
+  })
+
+  it('is LOG_UNUSABLE when its name is longer than the system takes', async () => {
+    expect(await connectError(join(place, 'n'.repeat(300)))).toMatchObject({ code: 'LOG_UNUSABLE' })
+    expect(await connectError(join(place, ...Array(25).fill('n'.repeat(200))))).toMatchObject({ code: 'LOG_UNUSABLE' })
+  })
+
+  it('is none that has spaces and other scripts in its name, or is deep', async () => {
+    expect(await connectError(join(place, 'with a space', 'ünï ☃'))).toBeUndefined()
+    expect(await connectError(join(place, ...Array(10).fill('d'.repeat(200))))).toBeUndefined()
   })
 
   it('is LOG_UNUSABLE when it was made with another durability', async () => {

@@ -2,7 +2,7 @@ import { MillraceError, type CommitOffset, type OutgoingRecord, type RawRecord }
 import { EMPTY_GROUP, type GroupState } from '../group/group-state.ts'
 import type { LogWrites, PartitionBounds, ReadLimit, StoredSlice, StoredTopic } from '../log/log-backend.ts'
 import { recordSize } from '../log/record-size.ts'
-import { decodeRow, encodeRow, rowFrame, type BatchRow } from './batch-row.ts'
+import { decodeFrame, decodeRow, encodeRow, type BatchRow } from './batch-row.ts'
 import { decodeGroup, encodeGroup } from './group-row.ts'
 import type { LmdbTables } from './lmdb-tables.ts'
 import { ParsedRows } from './parsed-rows.ts'
@@ -73,8 +73,9 @@ export class LmdbContents implements LogWrites {
   /** Span and append time of the row that starts at an offset. */
   frame(topic: StoredTopic, partition: number, base: number): { readonly span: number; readonly appendedAt: number } {
     const bytes = this.#tables.records.get([topic.number, partition, base])
-    if (bytes === undefined) throw this.#damaged(topic, partition, base)
-    return rowFrame(bytes)
+    const frame = bytes === undefined ? undefined : decodeFrame(bytes)
+    if (frame === undefined || frame.span < 1) throw this.#damaged(topic, partition, base)
+    return frame
   }
 
   group(groupId: string): GroupState {
