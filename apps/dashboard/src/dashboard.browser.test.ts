@@ -156,6 +156,20 @@ describeInChromium('the page at /', (open) => {
     await page.getByRole('button', { name: 'Get' }).click()
     await page.locator('#lookup-answer pre', { hasText: '20' }).waitFor()
     await page.locator('#lookup-answer', { hasText: owner.address }).waitFor()
+    // Both are for the whole app, whichever worker the page comes from, and whichever leads.
+    for (const site of sites) {
+      await page.goto(`${site.url}?of=app`)
+      await page.locator('#jobs tr', { hasText: 'everyEvening' }).getByRole('button', { name: 'Run now' }).click()
+      await page.locator('#jobs-note', { hasText: 'everyEvening: done' }).waitFor()
+    }
+    const timer = page.locator('#jobs tr', { hasText: 'rememberTheTime' })
+    await timer.getByRole('button', { name: 'Pause' }).click()
+    await timer.locator('[data-label=State]', { hasText: 'paused' }).waitFor()
+    await page.goto(sites[0].url)
+    await timer.getByRole('button', { name: 'Resume' }).click()
+    await timer.getByRole('button', { name: 'Pause' }).waitFor()
+    await page.goto(`${sites[0].url}?of=app`)
+    await page.locator('#facts', { hasText: 'Workers2' }).waitFor()
     expect(wrong).toEqual([])
     // One that was killed leaves the group at once; one that hangs is missed only when its session is over.
     sites[1].signal('SIGSTOP')

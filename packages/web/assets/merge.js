@@ -18,7 +18,7 @@ export function mergeWorkers(workers) {
     tables: mergeNamed(answering, 'tables', mergeTables),
     sources: answering.flatMap(({ stats }) => stats.sources),
     flows: mergeFlows(answering),
-    jobs: mergeJobs(answering),
+    jobs: mergeJobs(answering, self.assignment),
     problems: answering.flatMap(({ id, problems, stats }) =>
       problems.map((problem) => ({ ...problem, worker: several ? placeOf(stats, id) : undefined })),
     ),
@@ -29,7 +29,11 @@ export function mergeWorkers(workers) {
     commit: oldestCommit(answering),
     assignment: self.assignment,
     rebalance: answering
-      .flatMap(({ stats }) => stats.lastRebalance ?? [])
+      .flatMap(({ id, stats }) =>
+        stats.lastRebalance === undefined
+          ? []
+          : [{ ...stats.lastRebalance, worker: several ? placeOf(stats, id) : '' }],
+      )
       .toSorted((a, b) => b.at.localeCompare(a.at))[0],
   }
 }
@@ -143,7 +147,9 @@ function mergeFlows(workers) {
 }
 
 /** A job of the leader is shown as the leader has it; runs on all workers are counted together. */
-function mergeJobs(workers) {
+function mergeJobs(workers, { leader, memberId }) {
+  // The leader may be one that was not asked, or does not answer.
+  const elsewhere = leader === undefined || leader.member === memberId ? undefined : (leader.address ?? leader.member)
   const byName = new Map()
   for (const worker of workers) {
     for (const job of worker.jobs) {
@@ -160,7 +166,9 @@ function mergeJobs(workers) {
       })
     }
   }
-  return [...byName.values()]
+  return [...byName.values()].map((job) =>
+    !job.onLeader || job.leads || elsewhere === undefined ? job : { ...job, state: 'elsewhere', leader: elsewhere },
+  )
 }
 
 function oldestCommit(workers) {

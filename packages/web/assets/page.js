@@ -200,7 +200,7 @@ function showProblems(view) {
   const silent = view.silent.map(({ id, address, error }) => ({
     // One that was told to serve no site is not broken.
     level: address === undefined ? 'warn' : 'bad',
-    text: `Worker ${address ?? id} does not answer: ${error}`,
+    text: address === undefined ? `Worker ${id}: ${error}` : `Worker ${address} does not answer: ${error}`,
   }))
   const status =
     view.status === 'running' ? [] : [{ level: 'warn', text: `The worker is ${WORDS[view.status] ?? view.status}.` }]

@@ -119,7 +119,7 @@ export function agentSheet() {
 function times(ms, samples) {
   return ms === undefined
     ? 'Nothing was handled in the last minute.'
-    : `${full(ms)} ms, of ${plural(samples, 'event')} timed in the last minute`
+    : `${Number(ms.toPrecision(3))} ms, of ${plural(samples, 'event')} timed in the last minute`
 }
 
 /** One bar a partition; the highest is as high as there is room. */
@@ -223,7 +223,7 @@ export function jobSheet({ act, canAct, where }) {
           setAttribute(
             cell,
             'data-level',
-            shown === 'waiting-for-leader' ? 'quiet' : shown === 'paused' ? 'warn' : undefined,
+            shown === 'waiting-for-leader' || shown === 'elsewhere' ? 'quiet' : shown === 'paused' ? 'warn' : undefined,
           )
         },
       },
@@ -274,12 +274,13 @@ export function jobSheet({ act, canAct, where }) {
       },
       {
         name: 'Runs on',
+        kind: 'place',
         update: (cell, { onLeader, leader }) =>
           setText(
             cell,
             onLeader
               ? leader === undefined
-                ? 'the leader, elsewhere'
+                ? 'the leader, and nobody leads'
                 : `leader ${leader}`
               : where() === 'app'
                 ? 'every worker'
@@ -404,7 +405,7 @@ export function showPartitions(view, visibleTopics) {
   const words =
     rebalance === undefined
       ? 'No rebalance yet.'
-      : `Last rebalance ${when(rebalance.at)}: ${rebalance.reason}, took ${duration(rebalance.durationMs)}; ${rebalance.gained} gained, ${rebalance.kept} kept, ${rebalance.lost} lost.`
+      : `Last rebalance ${when(rebalance.at)}: ${rebalance.worker === '' ? '' : `${rebalance.worker} says: `}${rebalance.reason}, took ${duration(rebalance.durationMs)}; ${rebalance.gained} gained, ${rebalance.kept} kept, ${rebalance.lost} lost.`
   setText(
     byId('rebalance'),
     `${words}${unassigned.length === 0 ? '' : ` ${plural(unassigned.length, 'task')} on no worker.`}`,

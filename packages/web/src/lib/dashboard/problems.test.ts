@@ -25,6 +25,8 @@ it('says nothing of a worker that is well', () => {
   expect(problemsOf(stats(), quiet)).toEqual([])
   expect(problemsOf(stats({ lag: 900 }), { ...quiet, lagBefore: 0 })).toEqual([])
   expect(problemsOf(stats({ lag: 50_000 }), { ...quiet, lagBefore: 60_000 })).toEqual([])
+  // Half a second's work.
+  expect(problemsOf(stats({ lag: 20_000, rates: { events: 40_000, sent: 0 } }), { ...quiet, lagBefore: 0 })).toEqual([])
 })
 
 it('says whose fault it is that lag grows', () => {
@@ -35,9 +37,15 @@ it('says whose fault it is that lag grows', () => {
       figure: 'lag',
       level: 'warn',
       node: 'agent:counter',
-      text: 'Lag grows: `counter` is 20000 records behind and takes 40 ms an event.',
+      text: 'Lag grows: `counter` is 20,000 records behind and takes 40 ms an event.',
     },
   ])
+})
+
+it('says how long an event takes also when that is next to nothing', () => {
+  const handling = { p50Ms: 0.0047, p99Ms: 0.1, samples: 100, longestInHandMs: 0 }
+  const behind = stats({ lag: 90_000, agents: counter({ lag: 90_000, handling }) })
+  expect(problemsOf(behind, { ...quiet, lagBefore: 0 })[0]?.text).toContain('takes 5 µs an event')
 })
 
 it('puts first what waiting does not mend', () => {

@@ -24,8 +24,9 @@ export interface ProblemContext {
 
 const LONG_IN_HAND_MS = 30_000
 const LONG_UNCOMMITTED_MS = 15_000
-/** Lag that is no more than what is under way anyway. */
+/** Lag that is no more than what is under way anyway: so many records, or what is handled in so many seconds. */
 const SMALL_LAG = 1_000
+const SMALL_LAG_S = 2
 const GROWTH = 1.1
 
 /** Says what is wrong and whose fault it seems to be, worst first. */
@@ -73,13 +74,14 @@ function unassigned({ unassigned: tasks }: ProblemContext): readonly Problem[] {
 }
 
 function growingLag(stats: StatsAnswer, { lagBefore }: ProblemContext): readonly Problem[] {
-  if (lagBefore === undefined || stats.lag <= Math.max(lagBefore * GROWTH, SMALL_LAG)) return []
+  const small = Math.max(SMALL_LAG, (stats.rates?.events ?? 0) * SMALL_LAG_S)
+  if (lagBefore === undefined || stats.lag <= Math.max(lagBefore * GROWTH, small)) return []
   const slowest = Object.entries(stats.agents).toSorted(([, a], [, b]) => b.lag - a.lag)[0]
   if (slowest === undefined) return []
   const [name, { handling, lag, concurrency }] = slowest
   const takes = handling?.p50Ms === undefined ? '' : ` and takes ${duration(handling.p50Ms)} an event`
   const instances = concurrency > 1 ? ` with ${concurrency} instances` : ''
-  const text = `Lag grows: \`${name}\` is ${lag} records behind${takes}${instances}.`
+  const text = `Lag grows: \`${name}\` is ${lag.toLocaleString('en-US')} records behind${takes}${instances}.`
   return [{ figure: 'lag', level: 'warn', node: `agent:${name}`, text }]
 }
 
@@ -110,8 +112,9 @@ function errors(
   return [agent === undefined ? problem : { ...problem, node: `agent:${agent}` }]
 }
 
-/** As short as it can be said: `40 ms`, `12 s`, `3 min`. */
+/** As short as it can be said: `9 µs`, `40 ms`, `12 s`, `3 min`. */
 function duration(ms: number): string {
+  if (ms > 0 && ms < 0.1) return `${Math.max(Math.round(ms * 1_000), 1)} µs`
   if (ms < 10) return `${Math.round(ms * 10) / 10} ms`
   if (ms < 1_000) return `${Math.round(ms)} ms`
   if (ms < 120_000) return `${Math.round(ms / 1_000)} s`
