@@ -4,7 +4,6 @@ import {
   type Consumer,
   isMillraceError,
   type Logger,
-  partitionKey,
   type RebalanceListener,
   type Sensor,
   toError,
@@ -15,23 +14,23 @@ import type { Guarantee } from '../commit/guarantee.ts'
 import type { FlowControl } from '../feeds/flow-control.ts'
 import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
 import type { Subscription } from '../feeds/subscription.ts'
-import { taskId } from '../tasks/task-id.ts'
-import type { Knowledge, TaskOpener } from '../tasks/task-opener.ts'
-import { type TaskListener, TaskRuntime, type TaskSource } from '../tasks/task-runtime.ts'
-import type { CopyPlace, Standbys } from '../tasks/standbys.ts'
+import { describeInHand } from '../tasks/describe-in-hand.ts'
+import type { Standbys } from '../tasks/standbys.ts'
+import type { TaskOpener } from '../tasks/task-opener.ts'
+import { TaskOpenings } from '../tasks/task-openings.ts'
+import type { TaskListener, TaskRuntime, TaskSource } from '../tasks/task-runtime.ts'
+import { TasksHere } from '../tasks/tasks-here.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerSettings } from '../worker/worker-options.ts'
 import { withinLimit } from '../worker/within-limit.ts'
 import type { WorkerEvents } from '../worker/worker.ts'
+import { changedTasks } from './changed-tasks.ts'
 import { copiesFor } from './copies-for.ts'
 import type { Drain } from './drain.ts'
 import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
 import { isOutdated } from './member-stamp.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
-
-/** Until the first commit of a new task is tried again. */
-const FIRST_COMMIT_RETRY_MS = 100
 
 export interface RebalanceDeps {
   readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs' | 'cacheBytes'>
@@ -63,25 +62,19 @@ export interface RebalanceDeps {
 }
 
 /**
- * A rebalance from beginning to end, and with it the tasks that are here:
+ * A rebalance from beginning to end:
  *
  *     onRevoke   stop handing out → events in hand finish → cut        (still in the old generation)
- *     onAssign   lost: abort, drop, close  ·  kept: go on as they are  ·  gained: open in the background
- *     open       fence → offsets → stores → recover → first commit → seek → hand out
+ *     onAssign   lost: abort, drop, close  ·  kept: go on as they are  ·  gained: open in the background (`TaskOpenings`)
  *     onLost     everything is lost, nothing can be committed
- *
- * What is opened in the background may be lost at any await: its signal then aborts, and the rest of the way is left out.
  */
 export class Rebalance implements RebalanceListener {
   readonly #deps: RebalanceDeps
-  readonly #tasks = new Map<string, TaskRuntime>()
-  /** By topic and partition: asked for each batch. */
-  readonly #sources = new Map<string, TaskSource[]>()
-  readonly #closing = new Set<Promise<void>>()
+  readonly #here: TasksHere
+  readonly #openings: TaskOpenings
   #group: GroupData = NO_GROUP_DATA
   #memberId: string | undefined
   #generation = 0
-  #opening = 0
   #count = 0
   #reason = ''
   #startedMs: number | undefined
@@ -89,14 +82,20 @@ export class Rebalance implements RebalanceListener {
 
   constructor(deps: RebalanceDeps) {
     this.#deps = deps
+    this.#here = new TasksHere(deps)
+    this.#openings = new TaskOpenings({
+      ...deps,
+      here: this.#here,
+      onFailed: (tasks, thrown) => this.#failed(tasks, thrown),
+    })
   }
 
   get tasks(): ReadonlyMap<string, TaskRuntime> {
-    return this.#tasks
+    return this.#here.all
   }
 
   get running(): readonly TaskRuntime[] {
-    return [...this.#tasks.values()].filter((task) => task.running)
+    return this.#here.running
   }
 
   get group(): GroupData {
@@ -113,7 +112,7 @@ export class Rebalance implements RebalanceListener {
 
   /** Tasks on their way to running. */
   get opening(): number {
-    return this.#opening
+    return this.#openings.underWay
   }
 
   get count(): number {
@@ -164,19 +163,14 @@ export class Rebalance implements RebalanceListener {
     const group = decodeGroupData(change.groupData)
     this.#reason = rebalanceReason({ before: this.#group, after: group, self, isFirst: this.#count === 0 })
     this.#group = group
-    const { lost, gained } = this.#compare({
-      lost: change.lost,
-      kept: this.#known(change.kept),
-      gained: this.#known(change.gained),
-    })
+    const { lost, gained } = changedTasks(change, this.tasks, (topic) => topics.partitions(topic))
     const copies = this.#stopping === undefined ? copiesFor(self, group, topics) : []
-    const staying = [...this.#tasks.values()].filter(({ id }) => !lost.includes(id))
-    this.#want([...staying, ...gained.map(([place]) => place)], copies)
-    for (const id of lost) this.#lose(id, 'another worker has it now')
-    this.#purge()
+    const staying = [...this.tasks.values()].filter(({ id }) => !lost.includes(id))
+    this.#here.want([...staying, ...gained.map(([place]) => place)], copies)
+    this.#here.lose(lost, 'another worker has it now')
     standbys.assign(copies)
     const opened =
-      this.#stopping !== undefined ? [] : gained.map(([partition, assigned]) => this.#add(partition, assigned))
+      this.#stopping !== undefined ? [] : gained.map(([place, assigned]) => this.#here.add(place, assigned))
     this.#handOutAgain()
     this.#count++
     const durationMs = clock.monotonic() - this.#startedMs
@@ -190,55 +184,52 @@ export class Rebalance implements RebalanceListener {
     onChange({ lost: change.lost, kept: change.kept, gained: change.gained })
     this.#refresh()
     // To have joined is to have been heard of.
-    void this.#openAll(opened, -Infinity)
+    void this.#openings.open(opened, -Infinity)
   }
 
   async onLost(): Promise<void> {
     const { clock, log, onChange } = this.#deps
     this.#startedMs ??= clock.monotonic()
-    const lost = [...this.#tasks.values()].flatMap((task) => task.assigned)
+    const lost = [...this.tasks.values()].flatMap((task) => task.assigned)
     log.warn(
       { partitions: lost.length },
       'The group has gone on without this worker: all its partitions are lost for now.',
     )
-    for (const id of [...this.#tasks.keys()]) this.#lose(id, 'the group has gone on without this worker')
-    this.#purge()
+    this.#here.lose([...this.tasks.keys()], 'the group has gone on without this worker')
     this.#group = { ...NO_GROUP_DATA, life: this.#group.life }
     this.#handOutAgain()
     onChange({ lost, kept: [], gained: [] })
   }
 
   /** A partition of a running task. */
-  sourceOf({ topic, partition }: TopicPartition): TaskSource | undefined {
-    return this.#sources.get(topic)?.[partition]
+  sourceOf(partition: TopicPartition): TaskSource | undefined {
+    return this.#here.sourceOf(partition)
   }
 
   /** Waits until no event is in hand; false when the time ran out. Hand-out must be stopped. */
   drain(limitMs: number): Promise<boolean> {
-    return this.#deps.drain.run(this.#tasks.values(), limitMs)
+    return this.#deps.drain.run(this.tasks.values(), limitMs)
   }
 
   /** Drops a task whole, with all that is in hand, and opens it again from what is committed. */
   reopen(task: TaskRuntime, reason: string): void {
     if (task.closed || this.#stopping !== undefined) return
     this.#deps.log.warn({ task: task.id }, `Task ${task.id} is opened again: ${reason}.`)
-    this.#lose(task.id, reason)
-    this.#purge()
-    void this.#openAll([this.#add(task, task.assigned)], this.#deps.clock.monotonic())
+    this.#here.lose([task.id], reason)
+    void this.#openings.open([this.#here.add(task, task.assigned)], this.#deps.clock.monotonic())
   }
 
   /** No task is taken any more; `finishing` is the worker's last drain and commit. */
   stop(finishing: Promise<void>): void {
     this.#stopping = finishing
-    this.#want([], [])
+    this.#here.want([], [])
   }
 
   /** Closes all tasks, after `stop`. */
   async close(): Promise<void> {
-    for (const id of [...this.#tasks.keys()]) this.#lose(id, 'the worker stops')
-    this.#purge()
+    this.#here.lose([...this.tasks.keys()], 'the worker stops')
     await this.#deps.standbys.close()
-    await Promise.all(this.#closing)
+    await this.#here.closed()
   }
 
   /**
@@ -255,156 +246,10 @@ export class Rebalance implements RebalanceListener {
     consumer.rejoin()
   }
 
-  /** By task; one of which only some partitions change is opened anew. */
-  #compare({ lost, kept, gained }: Pick<AssignmentChange, 'lost' | 'kept' | 'gained'>): {
-    readonly lost: readonly string[]
-    readonly gained: readonly (readonly [TaskPlace, readonly TopicPartition[]])[]
-  } {
-    const gone = new Set([...lost, ...gained].map((partition) => this.#placeOf(partition).id))
-    const now = new Map<string, { readonly place: TaskPlace; readonly assigned: TopicPartition[] }>()
-    for (const partition of [...kept, ...gained]) {
-      const place = this.#placeOf(partition)
-      const entry = now.get(place.id)
-      if (entry === undefined) now.set(place.id, { place, assigned: [partition] })
-      else entry.assigned.push(partition)
-    }
-    return {
-      lost: [...this.#tasks.keys()].filter((id) => gone.has(id) || !now.has(id)),
-      gained: [...now.values()].flatMap(({ place, assigned }) =>
-        gone.has(place.id) || !this.#tasks.has(place.id) ? [[place, assigned] as const] : [],
-      ),
-    }
-  }
-
-  /** Without topics of the version before, which a static member may be given when it comes back with another. */
-  #known(partitions: readonly TopicPartition[]): readonly TopicPartition[] {
-    return partitions.filter(({ topic }) => this.#deps.topics.partitions(topic) !== undefined)
-  }
-
-  #placeOf({ topic, partition }: TopicPartition): TaskPlace {
-    const partitions = this.#deps.topics.partitions(topic) ?? 0
-    return { partitions, partition, id: taskId(partitions, partition) }
-  }
-
-  #add({ partitions, partition, id }: TaskPlace, assigned: readonly TopicPartition[]): TaskRuntime {
-    const { guarantee, listener, settings } = this.#deps
-    const maxDirtyBytes = (): number => settings.cacheBytes / 2 / Math.max(this.#tasks.size, 1)
-    const task = new TaskRuntime({
-      partitions,
-      partition,
-      assigned,
-      output: guarantee.output(id),
-      listener,
-      maxDirtyBytes,
-    })
-    this.#tasks.set(id, task)
-    return task
-  }
-
-  #lose(id: string, reason: string): void {
-    const { committer, flow, stores, guarantee } = this.#deps
-    const task = this.#tasks.get(id)
-    if (task === undefined) return
-    this.#tasks.delete(id)
-    task.close(reason)
-    committer.forget(task)
-    for (const { source } of task.sources) {
-      flow.remove(source)
-      delete this.#sources.get(source.topic)?.[source.partition]
-    }
-    const closing = Promise.all([...task.states.map(({ store }) => stores.close(store)), guarantee.release(task)]).then(
-      () => undefined,
-      (thrown: unknown) =>
-        this.#deps.log.warn({ task: id, error: toError(thrown).message }, `Task ${id} was not closed cleanly.`),
-    )
-    this.#closing.add(closing)
-    void closing.then(() => this.#closing.delete(closing))
-  }
-
-  /** Stores of these stay open from one use to the next, until the next assignment. */
-  #want(tasks: readonly Pick<TaskPlace, 'partitions' | 'partition'>[], copies: readonly CopyPlace[]): void {
-    const { topics, stores, log } = this.#deps
-    const ofTasks = tasks.flatMap(({ partitions, partition }) =>
-      topics.partsWith(partitions).map(({ name }) => partitionKey({ topic: name, partition })),
-    )
-    const ofCopies = copies.map(({ part, partition }) => partitionKey({ topic: part.name, partition }))
-    const closing = stores.want(new Set([...ofTasks, ...ofCopies])).catch((thrown: unknown) => {
-      log.warn({ error: toError(thrown).message }, 'A store that is needed no more was not closed cleanly.')
-    })
-    this.#closing.add(closing)
-    void closing.then(() => this.#closing.delete(closing))
-  }
-
   #handOutAgain(): void {
     if (this.#stopping !== undefined) return
     this.#deps.drain.over()
     this.#deps.gate.unblock(BLOCKED_BY.rebalance)
-  }
-
-  #purge(): void {
-    for (const subscription of this.#deps.subscriptions()) subscription.purge()
-  }
-
-  async #openAll(tasks: readonly TaskRuntime[], heardSinceMs: number): Promise<void> {
-    const { guarantee, opener, onOpened } = this.#deps
-    if (tasks.length > 0) {
-      this.#opening += tasks.length
-      try {
-        await guarantee.fence(tasks, heardSinceMs)
-        const known = await opener.learn(tasks.filter((task) => !task.closed))
-        await Promise.all(tasks.map((task) => this.#open(task, known)))
-      } catch (thrown) {
-        this.#failed(tasks, thrown)
-      } finally {
-        this.#opening -= tasks.length
-      }
-    }
-    if (this.#opening === 0) onOpened()
-  }
-
-  async #open(task: TaskRuntime, known: Knowledge): Promise<void> {
-    const { opener, consumer, flow, stores, subscriptions, onRunning } = this.#deps
-    if (task.closed) return
-    try {
-      const { sources, states, starts } = await opener.open(task, known)
-      if (task.closed) {
-        // Lost in the very turn in which it was opened: nobody else knows of its stores.
-        await Promise.all(states.map(({ store }) => stores.close(store)))
-        return
-      }
-      task.run(sources, states)
-      for (const one of sources) {
-        const { topic, partition } = one.source
-        flow.add(one.source)
-        const byPartition = this.#sources.get(topic) ?? []
-        byPartition[partition] = one
-        this.#sources.set(topic, byPartition)
-      }
-      // Before any row: so that rows without committed offsets mean that offsets were lost. And 'latest' is only now once.
-      // A hole is passed at once too: it is told of once.
-      const isNew = starts.some(({ origin }) => origin !== 'committed')
-      if (isNew) await this.#commitFirst(task, sources)
-      if (task.closed) return
-      for (const { source } of sources) consumer.seek(source, source.position)
-      task.handOut()
-      for (const subscription of subscriptions())
-        subscription.add(
-          sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.place.spec === subscription.spec)),
-        )
-      onRunning(task)
-    } catch (thrown) {
-      this.#failed([task], thrown)
-    }
-  }
-
-  /** A commit may come to nothing and be no error: without a lease just now, or when its answer came too late. */
-  async #commitFirst(task: TaskRuntime, sources: readonly TaskSource[]): Promise<void> {
-    const { committer, clock } = this.#deps
-    for (;;) {
-      await committer.cut([task])
-      if (task.closed || sources.every(({ source }) => source.committed !== undefined)) return
-      await clock.sleep(FIRST_COMMIT_RETRY_MS, task.signal)
-    }
   }
 
   /** A task that was lost on the way fails at any point, and nobody minds. */
@@ -414,23 +259,4 @@ export class Rebalance implements RebalanceListener {
     if (!isMillraceError(error, 'PRODUCER_FENCED')) return this.#deps.onBroken(error)
     for (const task of tasks) this.reopen(task, error.message)
   }
-}
-
-interface TaskPlace {
-  readonly id: string
-  readonly partitions: number
-  readonly partition: number
-}
-
-/** Events in the hands of agents, for messages. */
-export function describeInHand(tasks: Iterable<TaskRuntime>): readonly string[] {
-  return [...tasks].flatMap((task) =>
-    task.inHand === 0
-      ? []
-      : task.sources.flatMap(({ source, cursors }) =>
-          cursors.flatMap(({ tracker, place }) =>
-            tracker.unfinished(5).map((offset) => `${partitionKey(source)}@${offset} of agent ${place.spec.agent}`),
-          ),
-        ),
-  )
 }

@@ -11,7 +11,7 @@ import {
 import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
 import { Subscription } from '../feeds/subscription.ts'
 import { Drain } from '../group/drain.ts'
-import { describeInHand } from '../group/rebalance.ts'
+import { describeInHand } from '../tasks/describe-in-hand.ts'
 import { Lease } from '../group/lease.ts'
 import { LeaseWatch } from '../group/lease-watch.ts'
 import { Outbox } from '../sending/outbox.ts'

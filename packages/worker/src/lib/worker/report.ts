@@ -1,7 +1,7 @@
 import { type Clock, partitionKey } from '@millrace/core'
 import type { Subscription } from '../feeds/subscription.ts'
 import { LEADER_AGENT } from '../group/elections.ts'
-import { describeInHand } from '../group/rebalance.ts'
+import { describeInHand } from '../tasks/describe-in-hand.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import { taskId } from '../tasks/task-id.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
