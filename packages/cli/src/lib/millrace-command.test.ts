@@ -41,7 +41,7 @@ describe.concurrent('the app file', () => {
   ])('%j', async (words, exitCode, message) => {
     const { code, stdout, stderr } = await runMillrace([...words, 'agents'])
     expect(stderr).toContain(message)
-    expect(stderr).toContain('APP_NOT_FOUND')
+    expect(stderr).toContain(exitCode === 1 ? 'APP_UNLOADABLE' : 'APP_NOT_FOUND')
     expect([code, stdout]).toEqual([exitCode, ''])
   })
 

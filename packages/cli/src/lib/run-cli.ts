@@ -11,7 +11,8 @@ import { COMPLETE } from './completion/completion-script.ts'
 import { completionsOf, NO_NAMES } from './completion/completions-of.ts'
 import { commandOutput } from './output/command-output.ts'
 import { colors } from './output/colors.ts'
-import { describeFailure } from './output/describe-failure.ts'
+import { describeFailure, failureFacts } from './output/describe-failure.ts'
+import { toJson } from './output/text-table.ts'
 import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
 import { exitCodeOf } from './process/exit-code.ts'
 import { WrongUsage } from './process/wrong-usage.ts'
@@ -50,9 +51,10 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
   } catch (error) {
     const { stderr, env } = terminal
     const color = colors(wantsColor(stderr, env, !words.includes('--no-color')))
-    stderr.write(
-      `${describeFailure(error instanceof WrongUsage ? error.reason : error, color, { stack: words.includes('--debug') })}\n`,
-    )
+    const reason = error instanceof WrongUsage ? error.reason : error
+    const stack = words.includes('--debug')
+    const text = words.includes('--json') ? toJson(failureFacts(reason)) : describeFailure(reason, color, { stack })
+    stderr.write(`${text}\n`)
     return exitCodeOf(error)
   }
 }

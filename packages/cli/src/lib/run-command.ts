@@ -39,8 +39,15 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     stream: logStream,
     pretty,
     color: wantsColor(logStream, terminal.env, color),
+    onLost: (text) => void terminal.stderr.write(`${text}\n`),
   })
-  const signals = watchSignals({ clock, source: process, quit: (exitCode) => process.exit(exitCode) })
+  const signals = watchSignals({
+    clock,
+    source: process,
+    // Other commands end at once when nobody reads them.
+    ...(command.logsToOutput ? { listenFor: ['SIGINT', 'SIGTERM', 'SIGPIPE'] } : {}),
+    quit: (exitCode) => process.exit(exitCode),
+  })
   try {
     if (command.logsToOutput) warnOfUnknownVariables(terminal, logger.log)
     configure(app, { ...command.defaults, ...settings }, { log: logger.log, appFile })
@@ -48,7 +55,8 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
   } catch (error) {
     const isLogged = logger.knows(error) || (pretty && common.logFile === undefined)
-    if (command.logsToOutput && !isLogged) logger.log.error({ err: error }, 'Failed')
+    const err = error instanceof WrongUsage ? error.reason : error
+    if (command.logsToOutput && !isLogged) logger.log.error({ err }, 'Failed')
     throw error
   } finally {
     signals.close()

@@ -1,10 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { toError } from '@millrace/core'
+import { cellText } from '../output/text-table.ts'
 
 /** One sentence or two about why a file could not be imported, with the place in it where that is known. */
 export function describeLoadError(thrown: unknown, file: string): string {
   const error = toError(thrown)
+  // What is no error has no place.
+  if (error !== thrown) return `${file} cannot be imported: it throws ${cellText(thrown) || String(thrown)}.`
   const transform = /^Transform failed.*\n(.+)$/m.exec(error.message)?.[1]
   const missing = /Cannot find (?:module|package) '([^']+)'(?: imported from (\S+))?/.exec(error.message)
   const message = transform ?? error.message.split('\n', 1)[0] ?? ''

@@ -1,6 +1,8 @@
 import { dirname, extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isMillraceError, MillraceError, type CommandLineApp } from '@millrace/core'
+import { colors } from '../output/colors.ts'
+import { describeFailure } from '../output/describe-failure.ts'
 import { describeLoadError } from './describe-load-error.ts'
 import type { AppLocation } from './locate-app.ts'
 import { nearestFile, nearestPackage } from './nearest-package.ts'
@@ -10,7 +12,7 @@ const TYPESCRIPT = ['.ts', '.mts', '.tsx', '.cts']
 
 /**
  * Imports the app file, TypeScript without a build. Throws `APP_NOT_FOUND`; an error within the file keeps its own code,
- * or becomes `APP_NOT_FOUND` with file and line.
+ * or becomes `APP_UNLOADABLE` with file and line.
  */
 export async function loadApp({ file, exportName }: AppLocation): Promise<CommandLineApp> {
   const isTypeScript = TYPESCRIPT.includes(extname(file))
@@ -49,11 +51,38 @@ async function registerTypeScript(file: string): Promise<void> {
 }
 
 async function importFile(file: string): Promise<Readonly<Record<string, unknown>>> {
+  const forget = tellEnd(file)
   try {
     const exports: Readonly<Record<string, unknown>> = await import(pathToFileURL(file).href)
     return exports
   } catch (error) {
     if (isMillraceError(error)) throw error
-    throw new MillraceError('APP_NOT_FOUND', describeLoadError(error, file), { cause: error })
+    throw new MillraceError('APP_UNLOADABLE', describeLoadError(error, file), { cause: error })
+  } finally {
+    forget()
   }
+}
+
+/**
+ * The process may end while the file is imported: nobody is left to throw to then. An error that nobody catches Node tells
+ * by itself, and ends with 1.
+ */
+function tellEnd(file: string): () => void {
+  const tell = (why: string): void => {
+    forget()
+    const error = new MillraceError('APP_UNLOADABLE', `${file} cannot be imported: ${why}.`)
+    process.stderr.write(`${describeFailure(error, colors(false), { stack: false })}\n`)
+    process.exitCode = 1
+  }
+  const onIdle = (): void => tell('an await at its top level waits for something that cannot come')
+  const onExit = (code: number): void => {
+    if (code !== 1) tell(`it ends the process, with exit code ${code}`)
+  }
+  const forget = (): void => {
+    process.off('beforeExit', onIdle)
+    process.off('exit', onExit)
+  }
+  process.on('beforeExit', onIdle)
+  process.on('exit', onExit)
+  return forget
 }

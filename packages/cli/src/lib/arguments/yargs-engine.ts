@@ -18,6 +18,7 @@ export interface RawArguments {
  * types, what is missing) is ours, because messages should name the nearest name and every mistake exits with 2.
  */
 export async function takeApart(grammar: Grammar, words: readonly string[]): Promise<RawArguments> {
+  refuseOddSwitches(grammar, words)
   const parser = await engine(grammar, words)
   parser.help(false)
   addOptions(parser, [...grammar.globals, ...grammar.settings], parseOption)
@@ -32,6 +33,18 @@ export async function takeApart(grammar: Grammar, words: readonly string[]): Pro
   )
   if (isCommand || first === undefined) return { command: first, options: given, rest }
   return { command: undefined, options: given, rest: [first, ...rest] }
+}
+
+/** `--json=maybe`: yargs would take it for false without a word. */
+function refuseOddSwitches(grammar: Grammar, words: readonly string[]): void {
+  const options = [...grammar.globals, ...grammar.settings, ...grammar.commands.flatMap((command) => command.options)]
+  const switches = new Set(options.filter(({ type }) => type === 'boolean').map(({ name }) => name))
+  const end = words.indexOf('--')
+  for (const word of end < 0 ? words : words.slice(0, end)) {
+    const [, name = '', value] = /^--([^=]+)=(.*)$/s.exec(word) ?? []
+    if (switches.has(name) && value !== 'true' && value !== 'false')
+      throw new MillraceError('COMMAND_USAGE', `--${name} takes true or false, not "${value}".`)
+  }
 }
 
 function rawValue(value: unknown): RawValue {

@@ -47,9 +47,16 @@ function messageOf(values: ParameterValues): CommandLineMessage {
   return {
     key: key === undefined ? undefined : String(key),
     value: value === undefined ? null : String(value),
-    headers: Object.fromEntries((Array.isArray(header) ? header : []).map(readHeader)),
+    headers: readHeaders(Array.isArray(header) ? header : []),
     partition: partition === undefined ? undefined : Number(partition),
   }
+}
+
+function readHeaders(texts: readonly string[]): CommandLineMessage['headers'] {
+  const headers = texts.map(readHeader)
+  const twice = headers.find(([name], at) => headers.some(([other], before) => before < at && other === name))
+  if (twice !== undefined) throw usage(`--header ${twice[0]} was given more than once.`)
+  return Object.fromEntries(headers)
 }
 
 function readHeader(text: string): readonly [name: string, value: string] {

@@ -1,6 +1,7 @@
 import { toError } from '@millrace/core'
 import { banner } from '../output/banner.ts'
 import { keepAlive } from '../process/keep-alive.ts'
+import { SIGNAL_EXIT_CODES } from '../process/signals.ts'
 import { whenAborted } from '../process/when-aborted.ts'
 import type { Command, CommandContext } from './command-context.ts'
 
@@ -44,7 +45,8 @@ async function work(context: CommandContext): Promise<number> {
   if (signals.signal.aborted) await drain(context)
   await ended
   log.info({}, 'Worker has stopped')
-  return 0
+  // Nobody asked for the end, so whoever supervises the process should not take it for one.
+  return signals.received() === 'SIGPIPE' ? SIGNAL_EXIT_CODES.SIGPIPE : 0
 }
 
 async function drain({ app, log, signals, pretty, terminal }: CommandContext): Promise<void> {

@@ -16,6 +16,8 @@ export interface LoggerOptions {
   /** Aligned text instead of JSON lines. Not for files. */
   readonly pretty: boolean
   readonly color: boolean
+  /** Told once, when lines cannot be written to the file. */
+  readonly onLost: (text: string) => void
 }
 
 export interface OpenLogger {
@@ -31,7 +33,7 @@ export interface OpenLogger {
  */
 export async function createLogger(options: LoggerOptions): Promise<OpenLogger> {
   const { pino, stdSerializers, stdTimeFunctions } = await import('pino')
-  const target = options.file === undefined ? streamTarget(options) : fileTarget(options.file)
+  const target = options.file === undefined ? streamTarget(options) : fileTarget(options.file, options.onLost)
   const log = pino(
     {
       level: options.level,
@@ -70,7 +72,7 @@ function streamTarget({ stream, pretty, color, level }: LoggerOptions): Target {
   return { write: (line) => void stream.write(`${prettyLine(line, options)}\n`), close: nothing }
 }
 
-function fileTarget(path: string): Target {
+function fileTarget(path: string, onLost: (text: string) => void): Target {
   let file: number
   try {
     file = openSync(path, 'a')
@@ -79,5 +81,15 @@ function fileTarget(path: string): Target {
       cause: error,
     })
   }
-  return { write: (line) => void writeSync(file, line), close: () => closeSync(file) }
+  let isTold = false
+  const write = (line: string): void => {
+    try {
+      writeSync(file, line)
+    } catch (error) {
+      // Whoever logs must not fail because the disk is full.
+      if (!isTold) onLost(`Log lines are lost: --logfile ${path} cannot be written: ${toError(error).message}.`)
+      isTold = true
+    }
+  }
+  return { write, close: () => closeSync(file) }
 }

@@ -1,4 +1,5 @@
 import { errorTable, isMillraceError, toError, type CommandColors } from '@millrace/core'
+import { cellText } from './text-table.ts'
 
 /**
  * A failure as a person reads it: code, title, what happened, what to do, and what caused it. With `stack` the stacks
@@ -9,11 +10,11 @@ export function describeFailure(thrown: unknown, color: CommandColors, options: 
   const lines = isMillraceError(error)
     ? [
         `${color.red(color.bold(error.code))} ${titleOf(error.code)}.`,
-        `  ${error.detail}`,
+        `  ${shown(error.detail)}`,
         `  ${color.cyan('To do:')} ${error.fix}`,
       ]
-    : [`${color.red(color.bold(error.name))} ${error.message}`]
-  const causes = causesOf(error).map((cause) => `  ${color.dim(`Caused by ${cause.name}: ${cause.message}`)}`)
+    : [`${color.red(color.bold(error.name))} ${shown(error.message)}`]
+  const causes = causesOf(error).map((cause) => `  ${color.dim(`Caused by ${cause.name}: ${shown(cause.message)}`)}`)
   const isOurs = isMillraceError(error)
   const stack = options.stack
     ? [color.dim(error.stack ?? '')]
@@ -23,9 +24,32 @@ export function describeFailure(thrown: unknown, color: CommandColors, options: 
   return [...lines, ...causes, ...stack].join('\n')
 }
 
+/** A failure as a program reads it, with `--json`. */
+export function failureFacts(thrown: unknown): {
+  readonly error: {
+    readonly code: string | null
+    readonly title: string
+    readonly detail: string
+    readonly fix: string | null
+    readonly causes: readonly string[]
+  }
+} {
+  const error = toError(thrown)
+  const causes = causesOf(error).map(({ name, message }) => `${name}: ${message}`)
+  if (!isMillraceError(error))
+    return { error: { code: null, title: error.name, detail: error.message, fix: null, causes } }
+  const { code, detail, fix } = error
+  return { error: { code, title: titleOf(code), detail, fix, causes } }
+}
+
 function titleOf(code: string): string {
   // A newer copy of Millrace may have codes that this one lacks.
   return Object.entries(errorTable).find(([known]) => known === code)?.[1].title ?? code
+}
+
+/** Lines stay lines; nothing in a message draws on the terminal. */
+function shown(text: string): string {
+  return text.split('\n').map(cellText).join('\n')
 }
 
 /** The chain of causes, five at most. One whose message is already said is passed over. */

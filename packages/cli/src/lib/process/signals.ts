@@ -1,9 +1,14 @@
 import type { Clock } from '@millrace/core'
 
-export type StopSignal = 'SIGINT' | 'SIGTERM'
+/** `SIGPIPE`: nobody reads the output any more. */
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGPIPE'
 
 /** Exit codes that shells give to a process that a signal ended. */
-export const SIGNAL_EXIT_CODES: Readonly<Record<StopSignal, number>> = { SIGINT: 130, SIGTERM: 143 }
+export const SIGNAL_EXIT_CODES: Readonly<Record<StopSignal, number>> = {
+  SIGINT: 130,
+  SIGTERM: 143,
+  SIGPIPE: 141,
+}
 
 /** One Ctrl-C under npm arrives twice, from the terminal and from npm; a person is not that fast. */
 const SAME_PRESS_MS = 100
@@ -15,6 +20,8 @@ export interface SignalsDeps {
     on(signal: StopSignal, listener: () => void): unknown
     off(signal: StopSignal, listener: () => void): unknown
   }
+  /** Which to listen for. Default: SIGINT and SIGTERM. */
+  readonly listenFor?: readonly StopSignal[]
   /** A second signal came: end at once with this exit code. */
   quit(exitCode: number): void
 }
@@ -28,8 +35,8 @@ export interface Signals {
   close(): void
 }
 
-/** Listens for SIGINT and SIGTERM: the first asks to stop, the second quits. */
-export function watchSignals({ clock, source, quit }: SignalsDeps): Signals {
+/** Listens for signals: the first asks to stop, the second quits. */
+export function watchSignals({ clock, source, listenFor = ['SIGINT', 'SIGTERM'], quit }: SignalsDeps): Signals {
   const controller = new AbortController()
   let first: { readonly name: StopSignal; readonly atMs: number } | undefined
   const listener = (name: StopSignal) => (): void => {
@@ -41,16 +48,13 @@ export function watchSignals({ clock, source, quit }: SignalsDeps): Signals {
     const isSamePress = name === 'SIGINT' && first.name === 'SIGINT' && clock.monotonic() - first.atMs < SAME_PRESS_MS
     if (!isSamePress) quit(SIGNAL_EXIT_CODES[name])
   }
-  const onInterrupt = listener('SIGINT')
-  const onTerminate = listener('SIGTERM')
-  source.on('SIGINT', onInterrupt)
-  source.on('SIGTERM', onTerminate)
+  const listeners = listenFor.map((name) => ({ name, listen: listener(name) }))
+  for (const { name, listen } of listeners) source.on(name, listen)
   return {
     signal: controller.signal,
     received: () => first?.name,
     close: () => {
-      source.off('SIGINT', onInterrupt)
-      source.off('SIGTERM', onTerminate)
+      for (const { name, listen } of listeners) source.off(name, listen)
     },
   }
 }

@@ -249,6 +249,10 @@ export const errorTable = {
     title: 'The app cannot be loaded',
     fix: 'Give its file with -A path[:export], MILLRACE_APP, or "millrace": { "app": … } in package.json.',
   },
+  APP_UNLOADABLE: {
+    title: 'The app file cannot be imported',
+    fix: 'Mend what the message names. What the file imports must be installed beside it.',
+  },
   COMMAND_USAGE: { title: 'The command was not understood', fix: 'See --help.' },
   NOT_SETTLED: { title: 'The app did not come to rest', fix: 'See what is in hand, named in the message.' },
   SIMULATION_FAILED: {
