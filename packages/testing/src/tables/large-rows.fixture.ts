@@ -25,7 +25,7 @@ const rows = app.table('rows', { key: 'string', value: 'string' })
 let seen = 0
 app.agent('fill', numbers, async (stream) => {
   for await (const event of stream.events()) {
-    const key = String(event.key)
+    const { key } = event
     rows.set(key, `${event.value} `.padEnd(VALUE_BYTES, 'x'))
     seen++
   }
