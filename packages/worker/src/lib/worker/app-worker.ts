@@ -6,12 +6,10 @@ import {
   MillraceError,
   type SubscriptionSpec,
   toError,
-  type WorkerPart,
 } from '@millrace/core'
 import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
 import { Subscription } from '../feeds/subscription.ts'
 import { Drain } from '../group/drain.ts'
-import { describeInHand } from '../tasks/describe-in-hand.ts'
 import { Lease } from '../group/lease.ts'
 import { LeaseWatch } from '../group/lease-watch.ts'
 import { Outbox } from '../sending/outbox.ts'
@@ -23,17 +21,11 @@ import { CountingSensor } from './counting-sensor.ts'
 import { LiveContext } from './live-context.ts'
 import { type ReportDeps, reportAssignment, reportQuiet, reportStats } from './report.ts'
 import { Runtime } from './runtime.ts'
+import { type Ending, Shutdown } from './shutdown.ts'
 import { WorkerListeners } from './worker-listeners.ts'
 import type { WorkerOptions } from './worker-options.ts'
 import type { WorkerStats, WorkerStatus } from './worker-stats.ts'
 import type { AssignmentView, Quiet, Worker, WorkerEvents } from './worker.ts'
-import { withinLimit } from './within-limit.ts'
-
-/** What a worker that fails still gives to the commit of what is finished. */
-const LAST_COMMIT_MS = 5000
-
-/** How a worker comes to its end. */
-type Ending = 'drained' | 'failed' | 'hard'
 
 /** Life of a worker: declare, connect, join, run, drain, leave. What it is made of is in `Runtime`. */
 export class AppWorker implements Worker {
@@ -285,82 +277,31 @@ export class AppWorker implements Worker {
   }
 
   async #end(ending: Ending): Promise<void> {
-    const { clock, settings, log } = this.#options
-    const deadlineMs = clock.monotonic() + settings.shutdownTimeoutMs
+    const shutdown = new Shutdown({ options: this.#options, ending, signal: this.#abort.signal })
     this.#phase = 'stopping'
     this.#gate.block(BLOCKED_BY.stop)
     this.#topics?.close()
     const runtime = this.#runtime
     if (runtime !== undefined) {
       runtime.committer.stop()
-      const finishing = this.#finishWork(runtime, ending, deadlineMs)
+      const finishing = shutdown.finishWork(runtime)
       runtime.rebalance.stop(finishing)
       await finishing
       if (ending !== 'drained')
         this.#abort.abort(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped hard.'))
-      await this.#quietly('leaving the group', runtime.consumer.close())
-      await this.#quietly('closing tasks', runtime.rebalance.close())
+      await shutdown.quietly('leaving the group', runtime.consumer.close())
+      await shutdown.quietly('closing tasks', runtime.rebalance.close())
     }
     this.#opened.reject(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.'))
     for (const subscription of this.#subscriptions) subscription.close()
-    await this.#stopParts(deadlineMs)
+    await shutdown.stopParts()
     this.#leaseWatch.close()
-    await this.#quietly('closing readers', this.context.close())
-    for (const close of this.#closers.toReversed()) await this.#quietly('closing', close())
+    await shutdown.quietly('closing readers', this.context.close())
+    for (const close of this.#closers.toReversed()) await shutdown.quietly('closing', close())
     this.#phase = this.#failure === undefined ? 'stopped' : 'failed'
     if (this.#failure === undefined) this.#ended.resolve()
     else this.#ended.reject(this.#failure)
-    log.debug({}, `The worker has ${this.#phase}.`)
-  }
-
-  /** Lets events in hand finish and commits what is finished, as far as time and the ending allow. */
-  async #finishWork(runtime: Runtime, ending: Ending, deadlineMs: number): Promise<void> {
-    const { clock, settings, log } = this.#options
-    if (this.#abort.signal.aborted) return
-    const aborted = new Promise<false>((resolve) =>
-      this.#abort.signal.addEventListener('abort', () => resolve(false), { once: true }),
-    )
-    if (ending === 'drained') {
-      const leftMs = deadlineMs - clock.monotonic()
-      const [drained, resigned] = await Promise.all([
-        Promise.race([runtime.rebalance.drain(leftMs), aborted]),
-        Promise.race([runtime.elections.resign(leftMs), aborted]),
-      ])
-      if (!resigned && !this.#abort.signal.aborted)
-        log.warn(
-          {},
-          `Jobs of the leader were still at work after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they run again on the next leader.`,
-        )
-      if (!drained)
-        log.warn(
-          { inHand: describeInHand(runtime.rebalance.running) },
-          `Events were still in hand after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`,
-        )
-      if (this.#abort.signal.aborted) return
-    }
-    const limitMs = ending === 'drained' ? Math.max(deadlineMs - clock.monotonic(), LAST_COMMIT_MS) : LAST_COMMIT_MS
-    const cut = withinLimit(clock, limitMs, runtime.committer.cut(runtime.rebalance.running))
-    await this.#quietly('the last commit', Promise.race([cut, aborted]))
-  }
-
-  async #stopParts(deadlineMs: number): Promise<void> {
-    const { parts, clock } = this.#options
-    const stopOne = async (part: WorkerPart): Promise<void> => {
-      const limitMs = Math.max(deadlineMs - clock.monotonic(), LAST_COMMIT_MS)
-      if (!(await withinLimit(clock, limitMs, part.stop())))
-        this.#options.log.warn({ part: part.name }, `${part.name} did not stop in time.`)
-    }
-    for (const part of parts.toReversed()) await this.#quietly(`stopping ${part.name}`, stopOne(part))
-  }
-
-  /** What goes wrong while the worker ends is told and does not keep the rest from being closed. */
-  async #quietly(what: string, work: Promise<unknown>): Promise<void> {
-    try {
-      await work
-    } catch (thrown) {
-      const level = isMillraceError(thrown, 'CLOSED') ? 'debug' : 'warn'
-      this.#options.log[level]({ error: toError(thrown).message }, `Something went wrong while ${what}.`)
-    }
+    this.#options.log.debug({}, `The worker has ${this.#phase}.`)
   }
 
   #report(): ReportDeps {
