@@ -3,6 +3,7 @@ import type { ServeOptions, WebServer } from '../../contracts/web-driver.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
 import { answerClientError } from './answer-client-error.ts'
 import { Connections } from './connections.ts'
+import { Turns } from './turns.ts'
 
 /** How often the server looks for requests that are too slow, at the least. */
 const LONGEST_CHECK_MS = 5_000
@@ -22,6 +23,7 @@ export async function serveNodeHttp(
   { address, limits, clock }: Omit<ServeOptions, 'fetch'>,
   listener: NodeListener,
 ): Promise<WebServer> {
+  const turns = new Turns()
   const server = createServer(
     {
       maxHeaderSize: limits.headerBytes,
@@ -30,7 +32,7 @@ export async function serveNodeHttp(
       keepAliveTimeout: limits.idleMs,
       connectionsCheckingInterval: Math.min(LONGEST_CHECK_MS, Math.ceil(limits.idleMs / 2)),
     },
-    listener,
+    (incoming, outgoing) => turns.take(outgoing, () => listener(incoming, outgoing)),
   )
   server.setTimeout(limits.idleMs)
   const connections = new Connections(server)

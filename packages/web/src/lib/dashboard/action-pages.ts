@@ -1,10 +1,11 @@
-import { isMillraceError, type Clock, type DeadLetterPlace } from '@millrace/core'
+import { isMillraceError, type AgentDeadLetters, type Clock, type DeadLetterPlace } from '@millrace/core'
 import type { BuiltInDeps, BuiltInPages } from '../built-in/built-in-deps.ts'
 import { PageError } from '../errors/page-error.ts'
 import type { PageAnswer, PageContext, PageHandler } from '../pages/page-context.ts'
 import { View, type ViewClass } from '../pages/view.ts'
 import type { JobOutcome } from '../site/site-deps.ts'
 import { adminFor, crossSite } from './admin.ts'
+import { SharedLooks } from './shared-looks.ts'
 
 /** A run that takes longer goes on by itself, and `/jobs/` tells of it. */
 const RUN_ANSWER_MS = 1_000
@@ -14,8 +15,11 @@ const NEWEST_LETTERS = 50
 /** Dead letters, and what changes the application: nothing of it works unless `web.admin` is on. */
 export function deadLetterPages({ site }: BuiltInDeps): BuiltInPages {
   const acts = (c: PageContext): boolean => adminFor(c, { settings: site.settings, broker: site.describe().broker }).on
+  // Reads topics to their ends, with a limit of its own: once for all who ask meanwhile.
+  const lists = new SharedLooks<readonly AgentDeadLetters[]>(() => site.clock)
   return {
-    '/dead-letters/': async (c) => c.json(await site.deadLetters().list({ newest: NEWEST_LETTERS, signal: c.signal })),
+    '/dead-letters/': async (c) =>
+      c.json(await lists.see('all', () => site.deadLetters().list({ newest: NEWEST_LETTERS }))),
     '/dead-letters/:agent/:partition/:offset/': async (c) => {
       const place = { partition: wholeNumber(c.params['partition']), offset: wholeNumber(c.params['offset']) }
       const letter = await known(() => site.deadLetters().show(c.params['agent'] ?? '', place, { signal: c.signal }))

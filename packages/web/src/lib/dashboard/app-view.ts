@@ -1,13 +1,16 @@
+import type { Clock } from '@millrace/core'
 import { knownMembers } from '../built-in/assignment.ts'
 import type { SiteWorker } from '../site/site-deps.ts'
 import type { HistoryPoint } from './history.ts'
 import type { HistoryAnswer, LiveAnswer, LiveWorker } from './live-answer.ts'
 import type { Peers } from './peers.ts'
+import { SharedLooks } from './shared-looks.ts'
 import type { Watches } from './watches.ts'
 
 const NO_SITE = 'It serves no site (web.enabled), so its figures cannot be had.'
 
 export interface AppViewDeps {
+  readonly clock: () => Pick<Clock, 'monotonic'>
   readonly watches: Watches
   readonly peers: Peers
   /** The workers of this process. */
@@ -17,9 +20,14 @@ export interface AppViewDeps {
 /** What there is to see of one worker, or of all workers of the app, as the one that is asked knows them. */
 export class AppView {
   readonly #deps: AppViewDeps
+  // All workers answer for one that asks: whoever asks here must not be able to make many of it.
+  readonly #live: SharedLooks<LiveAnswer>
+  readonly #histories: SharedLooks<HistoryAnswer>
 
   constructor(deps: AppViewDeps) {
     this.#deps = deps
+    this.#live = new SharedLooks(deps.clock)
+    this.#histories = new SharedLooks(deps.clock)
   }
 
   live(worker: SiteWorker): LiveAnswer {
@@ -30,7 +38,18 @@ export class AppView {
     return { workers: { [worker.context.id]: this.#deps.watches.over(worker).history.points } }
   }
 
-  async liveOfApp(worker: SiteWorker, signal: AbortSignal): Promise<LiveAnswer> {
+  /** Not older than half a second. */
+  liveOfApp(worker: SiteWorker): Promise<LiveAnswer> {
+    return this.#live.see(worker.context.id, () => this.#liveOfApp(worker))
+  }
+
+  /** Likewise. */
+  historyOfApp(worker: SiteWorker): Promise<HistoryAnswer> {
+    return this.#histories.see(worker.context.id, () => this.#historyOfApp(worker))
+  }
+
+  async #liveOfApp(worker: SiteWorker): Promise<LiveAnswer> {
+    const { signal } = worker.context
     const workers: Record<string, LiveWorker> = {}
     for (const each of this.#here(worker)) workers[each.context.id] = this.#liveOf(each, each === worker)
     const elsewhere = this.#elsewhere(worker)
@@ -44,7 +63,8 @@ export class AppView {
     return { workers }
   }
 
-  async historyOfApp(worker: SiteWorker, signal: AbortSignal): Promise<HistoryAnswer> {
+  async #historyOfApp(worker: SiteWorker): Promise<HistoryAnswer> {
+    const { signal } = worker.context
     const workers: Record<string, readonly HistoryPoint[]> = {}
     for (const each of this.#here(worker)) workers[each.context.id] = this.#deps.watches.over(each).history.points
     const answers = await this.#deps.peers.ask<HistoryAnswer>(addressesOf(this.#elsewhere(worker)), '/history/', signal)

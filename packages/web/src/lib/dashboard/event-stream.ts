@@ -1,9 +1,9 @@
-import { jsonText } from '../pages/json-text.ts'
-import { mergePatch, type Json } from './merge-patch.ts'
+import type { StateMessages, TellableState } from './state-messages.ts'
 
 export interface EventStreamOptions {
   /** What there is now. */
-  readonly state: (signal: AbortSignal) => unknown
+  readonly state: () => Promise<TellableState>
+  readonly messages: StateMessages
   /** Calls the function given whenever `state` may have changed, and once when there is nothing more to come. */
   readonly listen: (fn: () => void) => () => void
   /** There is nothing more to come. */
@@ -19,11 +19,11 @@ const RETRY_MS = 1_000
  * Server-sent events: `state` with all there is, then `change` with what changed, as JSON merge patches. A client that
  * reads more slowly than things change gets the sum of the changes it missed: nothing is kept for it.
  */
-export function eventStream({ state, listen, over, signal }: EventStreamOptions): Response {
+export function eventStream({ state, messages, listen, over, signal }: EventStreamOptions): Response {
   const encoder = new TextEncoder()
   const ended = new AbortController()
   let leave = (): void => {}
-  let sent: Json | undefined
+  let sent: TellableState | undefined
   let isAsking = false
   /** There was no room for what changed. */
   let isBehind = false
@@ -46,11 +46,10 @@ export function eventStream({ state, listen, over, signal }: EventStreamOptions)
           if (isAsking || isBehind) return
           isAsking = true
           try {
-            const now: Json = JSON.parse(jsonText(withoutNull(await state(ended.signal))))
+            const now = await state()
             if (ended.signal.aborted) return
-            const change = mergePatch(sent, now)
-            if (sent === undefined) say(`event: state\ndata: ${JSON.stringify(now)}\n\n`)
-            else if (change !== undefined) say(`event: change\ndata: ${JSON.stringify(change)}\n\n`)
+            const message = messages.from(sent, now)
+            if (message !== '') say(message)
             sent = now
           } finally {
             isAsking = false
@@ -83,9 +82,4 @@ export function eventStream({ state, listen, over, signal }: EventStreamOptions)
   return new Response(body, {
     headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
   })
-}
-
-/** A merge patch cannot say that something is `null`: it is then left out. */
-function withoutNull(value: unknown): unknown {
-  return JSON.parse(jsonText(value), (_, each: unknown) => (each === null ? undefined : each))
 }

@@ -120,6 +120,33 @@ it('asks members without a task too, and names those that serve no site', async 
   }
 })
 
+it('asks each other worker once for all pages that are open', async () => {
+  const group = smallGroup(2)
+  const one = await startProcess({ id: 'one', group, tables: () => [] }, [0])
+  const two = await startProcess({ id: 'two', group, tables: () => [] }, [1])
+  const asked = async (): Promise<number> => {
+    const text = await (await fetch(`${two.url}/metrics`)).text()
+    return Number(/_count\{method="GET",page="\/live\/",status="200"\} (\d+)/.exec(text)?.[1] ?? 0)
+  }
+  try {
+    const pages = await Promise.all(
+      Array.from({ length: 40 }, async () => events(await fetch(`${one.url}/live/?of=app`, stream))),
+    )
+    const states = await Promise.all(pages.map(async (page) => (await page.next()).value))
+    for (const state of states)
+      expect(state).toMatchObject({ event: 'state', data: { workers: { two: { answers: true } } } })
+    const first = await asked()
+    const changes = await Promise.all(pages.map(async (page) => (await page.next()).value))
+    for (const change of changes) expect(change).toMatchObject({ event: 'change' })
+    // Some may have come late and looked by themselves, but not each.
+    expect(first).toBeLessThan(8)
+    expect((await asked()) - first).toBeLessThan(8)
+  } finally {
+    await one.stop()
+    await two.stop()
+  }
+})
+
 it('ends when the worker stops, at once', async () => {
   const group = smallGroup(1)
   const one = await startProcess({ id: 'one', group, tables: () => [] }, [0])

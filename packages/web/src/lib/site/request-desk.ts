@@ -17,6 +17,9 @@ import { withHeaders } from './with-headers.ts'
 /** A client that is sending a body is waited for so long. */
 const BODY_IDLE_MS = 30_000
 
+/** Nobody reads it; for the figures. */
+const CLIENT_GONE = 499
+
 export interface RequestDeskDeps {
   readonly site: Pick<SiteDeps, 'clock' | 'log' | 'settings'>
   readonly pages: PageBook
@@ -55,9 +58,12 @@ export class RequestDesk {
       page = match.value
       response = await this.#answerBy(page, { ...asked, target, params: match.params })
     } catch (thrown) {
-      const failure = errorAnswer(thrown)
-      this.#report(thrown, { status: failure.status, page, ...asked })
-      response = failure.response
+      if (isGone(request, thrown)) response = new Response(null, { status: CLIENT_GONE })
+      else {
+        const failure = errorAnswer(thrown)
+        this.#report(thrown, { status: failure.status, page, ...asked })
+        response = failure.response
+      }
     }
     metrics.requestAnswered({
       method: request.method,
@@ -125,6 +131,11 @@ export class RequestDesk {
     log.error({ ...fields, err: error }, 'A page failed.')
     worker?.context.sensor.errorRaised({ source: `page ${page?.path ?? ''}`, error })
   }
+}
+
+/** The page gave up because its client has left: no failure of the page. Other errors are told, client or not. */
+function isGone({ signal }: Request, thrown: unknown): boolean {
+  return signal.aborted && thrown === signal.reason
 }
 
 interface Found extends Asked {

@@ -248,6 +248,32 @@ test('the signal aborts when the client leaves and when the worker stops hard', 
   expect(seen).toEqual([expect.objectContaining({ message: 'gone' }), expect.objectContaining({ message: 'stopped' })])
 })
 
+test('a client that leaves is no failure of the page, but what fails then is told all the same', async () => {
+  const small = smallSite()
+  const left = new Error('The client is gone.')
+  small.site.page(
+    '/waits/',
+    (c) => new Promise((_, reject) => c.signal.addEventListener('abort', () => reject(c.signal.reason))),
+  )
+  small.site.page(
+    '/fails/',
+    (c) => new Promise((_, reject) => c.signal.addEventListener('abort', () => reject(new Error('broken')))),
+  )
+  for (const [path, status] of [
+    ['/waits/', 499],
+    ['/fails/', 500],
+  ] as const) {
+    const client = new AbortController()
+    const answer = small.get(path, { signal: client.signal })
+    client.abort(left)
+    expect((await answer).status).toBe(status)
+  }
+  expect(small.logged.filter(({ level }) => level !== 'debug')).toMatchObject([
+    { level: 'error', fields: { page: '/fails/' } },
+  ])
+  expect(small.worker.raised).toHaveLength(1)
+})
+
 test('pages run in the scope of the worker that was asked', async () => {
   const { site, scope, worker, workers, get } = smallSite()
   const seen: (WorkScope | undefined)[] = []

@@ -57,7 +57,12 @@ export class Site {
       metrics,
       stalls: new StallWatch(),
       watches: this.#watches,
-      view: new AppView({ watches: this.#watches, peers: this.#peers, workers: () => deps.workers() }),
+      view: new AppView({
+        clock: () => deps.clock,
+        watches: this.#watches,
+        peers: this.#peers,
+        workers: () => deps.workers(),
+      }),
       workerIfAny: () => this.#workerAtWork(),
       worker,
       pages: () => this.#pages.list(),
