@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApp } from '@millrace/app'
@@ -136,6 +137,19 @@ describe('pages, as worker processes', () => {
     } finally {
       await app.stop()
     }
+  })
+
+  it('goes on when clients break off in the middle of their answers', async () => {
+    const { port } = new URL(worker.site())
+    for (let round = 0; round < 30; round++) {
+      const client = connect(Number(port), '127.0.0.1')
+      client.on('error', () => {})
+      client.write('GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(40))
+      // Its side of the connection is closed with answers unread: what the worker writes from then on is refused.
+      client.once('readable', () => client.destroy())
+      await once(client, 'close')
+    }
+    expect(await ask('/stats')).toMatchObject({ status: 'running' })
   })
 
   it('stops in order', async () => expect(await worker.stop()).toBe(0))

@@ -45,7 +45,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     clock,
     source: process,
     // Other commands end at once when nobody reads them.
-    ...(command.logsToOutput ? { listenFor: ['SIGINT', 'SIGTERM', 'SIGPIPE'] } : {}),
+    ...(command.logsToOutput ? { listenFor: ['SIGINT', 'SIGTERM', 'outputGone'] } : {}),
     quit: (exitCode) => process.exit(exitCode),
   })
   try {

@@ -46,7 +46,7 @@ async function work(context: CommandContext): Promise<number> {
   await ended
   log.info({}, 'Worker has stopped')
   // Nobody asked for the end, so whoever supervises the process should not take it for one.
-  return signals.received() === 'SIGPIPE' ? SIGNAL_EXIT_CODES.SIGPIPE : 0
+  return signals.received() === 'outputGone' ? SIGNAL_EXIT_CODES.outputGone : 0
 }
 
 async function drain({ app, log, signals, pretty, terminal }: CommandContext): Promise<void> {

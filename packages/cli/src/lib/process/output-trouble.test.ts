@@ -22,8 +22,8 @@ const gone = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })
 const full = Object.assign(new Error('no space left'), { code: 'ENOSPC' })
 
 test.each([
-  ['a reader that has gone ends a command', gone, 0, ['SIGPIPE', 'exit 0']],
-  ['and asks a worker to stop', gone, 1, ['SIGPIPE']],
+  ['a reader that has gone ends a command', gone, 0, ['outputGone', 'exit 0']],
+  ['and asks a worker to stop', gone, 1, ['outputGone']],
   ['a full disk fails a command', full, 0, ['The output cannot be written: no space left.\n', 'exit 1']],
   ['and is told by a worker, which goes on', full, 1, ['The output cannot be written: no space left.\n']],
 ])('%s', (_case, error, listeners, expected) => {

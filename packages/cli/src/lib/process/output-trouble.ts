@@ -1,8 +1,8 @@
 /** What of the process is needed to end it, or to tell it. */
 export interface OutputProcess {
   /** Tells whoever has to finish something first; false when nobody has. */
-  emit(event: 'SIGPIPE', signal: 'SIGPIPE'): boolean
-  listenerCount(event: 'SIGPIPE'): number
+  emit(event: 'outputGone'): boolean
+  listenerCount(event: 'outputGone'): number
   exit(code: number): void
   readonly stderr: { write(text: string): unknown }
 }
@@ -18,10 +18,10 @@ export function outputTrouble(process: OutputProcess): (error: NodeJS.ErrnoExcep
     if (isKnown) return
     isKnown = true
     if (error.code === 'EPIPE') {
-      if (!process.emit('SIGPIPE', 'SIGPIPE')) process.exit(0)
+      if (!process.emit('outputGone')) process.exit(0)
       return
     }
     process.stderr.write(`The output cannot be written: ${error.message}.\n`)
-    if (process.listenerCount('SIGPIPE') === 0) process.exit(1)
+    if (process.listenerCount('outputGone') === 0) process.exit(1)
   }
 }

@@ -1,13 +1,16 @@
 import type { Clock } from '@millrace/core'
 
-/** `SIGPIPE`: nobody reads the output any more. */
-export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGPIPE'
+/**
+ * `outputGone`: nobody reads the output any more. An event of ours and no signal: to listen for SIGPIPE itself would take
+ * away that Node ignores it, and then whoever breaks off a connection to the worker, or the broker, would stop it.
+ */
+export type StopSignal = 'SIGINT' | 'SIGTERM' | 'outputGone'
 
-/** Exit codes that shells give to a process that a signal ended. */
+/** Exit codes that shells give to a process that a signal ended; without a reader that is SIGPIPE. */
 export const SIGNAL_EXIT_CODES: Readonly<Record<StopSignal, number>> = {
   SIGINT: 130,
   SIGTERM: 143,
-  SIGPIPE: 141,
+  outputGone: 141,
 }
 
 /** One Ctrl-C under npm arrives twice, from the terminal and from npm; a person is not that fast. */
