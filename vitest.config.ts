@@ -17,6 +17,8 @@ export default defineConfig({
     // Tests of killed processes and brokers depend on real time: on a busy CI machine one may be run again, and the
     // output names it. Elsewhere a failure is a failure at once.
     retry: process.env['CI'] === 'true' ? 1 : 0,
+    // Half of the time goes into waiting for sessions and processes to end: two files at a time, also on two cores.
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },
