@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { NO_HEADERS, systemClock, type Logger } from '@millrace/core'
 import { createKafkaTransport } from './kafka-transport.ts'
+import { memberOptions } from './member-options.fixture.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const clock = systemClock()
@@ -12,19 +13,9 @@ const transport = createKafkaTransport(
 )
 await transport.connect({ timeoutMs: 10_000 })
 await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
-const consumer = transport.consumer({
-  groupId: topic,
-  topics: [topic],
-  instanceId: undefined,
-  assignor: { name: 'none', assign: () => ({ assignments: new Map(), groupData: Buffer.alloc(0) }) },
-  memberData: () => Buffer.alloc(0),
-  sessionTimeoutMs: 6_000,
-  rebalanceTimeoutMs: 10_000,
-  heartbeatIntervalMs: 200,
-  isolation: 'read-committed',
-  maxPartitionBytes: 100_000,
-  listener: { onRevoke: async () => {}, onAssign: async () => {}, onLost: async () => {} },
-})
+const consumer = transport.consumer(
+  memberOptions(topic, () => ({ assignments: new Map(), groupData: Buffer.alloc(0) })),
+)
 await consumer.start()
 const reader = transport.reader({ isolation: 'read-committed' })
 reader.assign({ topic, partition: 0 }, 0)

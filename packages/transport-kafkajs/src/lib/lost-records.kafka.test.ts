@@ -4,7 +4,6 @@ import {
   systemClock,
   toError,
   type Consumer,
-  type ConsumerOptions,
   type Logger,
   type LostPosition,
   type Transport,
@@ -13,6 +12,7 @@ import { describeKafka } from '@millrace/kafka-for-tests'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createKafkaTransport } from './kafka-transport.ts'
+import { memberOptions } from './member-options.fixture.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
@@ -43,7 +43,10 @@ describeKafka('records deleted before they were read', (brokers) => {
     await transport.admin().createTopics([{ name: topic, partitions: 2, replicationFactor: -1, config: {} }])
     await send(topic, 0, 10)
     const consumer: Consumer = transport.consumer({
-      ...consumerOptions(topic),
+      ...memberOptions(topic, ({ members }) => ({
+        assignments: new Map(members.map(({ id }) => [id, [0, 1].map((partition) => ({ topic, partition }))])),
+        groupData: Buffer.alloc(0),
+      })),
       ...(onOutOfRange === undefined ? {} : { onOutOfRange: (lost) => onOutOfRange(consumer, lost) }),
     })
     await consumer.start()
@@ -121,28 +124,5 @@ class Reading {
     } catch (error) {
       this.error = toError(error)
     }
-  }
-}
-
-function consumerOptions(topic: string): ConsumerOptions {
-  const partitions = [0, 1].map((partition) => ({ topic, partition }))
-  return {
-    groupId: topic,
-    topics: [topic],
-    instanceId: undefined,
-    assignor: {
-      name: 'all',
-      assign: ({ members }) => ({
-        assignments: new Map(members.map(({ id }) => [id, partitions])),
-        groupData: Buffer.alloc(0),
-      }),
-    },
-    memberData: () => Buffer.alloc(0),
-    sessionTimeoutMs: 6_000,
-    rebalanceTimeoutMs: 10_000,
-    heartbeatIntervalMs: 200,
-    isolation: 'read-committed',
-    maxPartitionBytes: 100_000,
-    listener: { onRevoke: async () => {}, onAssign: async () => {}, onLost: async () => {} },
   }
 }

@@ -14,6 +14,7 @@ import { describeOwnKafka } from '@millrace/kafka-for-tests'
 import { describe, expect, test } from 'vitest'
 import type { KafkaTransportOptions } from './kafka-transport-options.ts'
 import { createKafkaTransport } from './kafka-transport.ts'
+import { memberOptions } from './member-options.fixture.ts'
 
 const clock = systemClock()
 const OPEN = { guard: (): void => {} }
@@ -64,22 +65,11 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     for (const partition of [0, 1]) reader.assign({ topic, partition }, 0)
     const events: string[] = []
     const consumer = transport.consumer({
+      ...memberOptions(topic, ({ members }) => ({
+        assignments: new Map(members.slice(0, 1).map(({ id }) => [id, [{ topic, partition: 0 }]])),
+        groupData: Buffer.alloc(0),
+      })),
       groupId: 'survivors',
-      topics: [topic],
-      instanceId: undefined,
-      assignor: {
-        name: 'first',
-        assign: ({ members }) => ({
-          assignments: new Map(members.slice(0, 1).map(({ id }) => [id, [{ topic, partition: 0 }]])),
-          groupData: Buffer.alloc(0),
-        }),
-      },
-      memberData: () => Buffer.alloc(0),
-      sessionTimeoutMs: 6_000,
-      rebalanceTimeoutMs: 10_000,
-      heartbeatIntervalMs: 200,
-      isolation: 'read-committed',
-      maxPartitionBytes: 100_000,
       listener: {
         onRevoke: async () => void events.push('revoke'),
         onAssign: async () => void events.push('assign'),

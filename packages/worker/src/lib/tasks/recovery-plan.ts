@@ -1,4 +1,4 @@
-import type { Checkpoint } from '@millrace/core'
+import type { Checkpoint, StorePartition } from '@millrace/core'
 
 const DEFAULT_DELETE_RETENTION_MS = 24 * 60 * 60 * 1000
 
@@ -28,6 +28,14 @@ export function planRecovery(
   if (checkpoint === undefined) return { from: beginning, rebuild: undefined }
   const rebuild = distrust(checkpoint, changelog, nowMs)
   return rebuild === undefined ? { from: checkpoint.offset, rebuild } : { from: beginning, rebuild }
+}
+
+/** Why everything is read anew, for the log: also of a store that has lost what it had. To be asked before it is cleared. */
+export function whyAnew(
+  { rebuild }: RecoveryPlan,
+  store: Pick<StorePartition, 'checkpoint' | 'damage'>,
+): string | undefined {
+  return rebuild ?? (store.checkpoint() === undefined ? store.damage : undefined)
 }
 
 function distrust(

@@ -15,7 +15,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { RecoveryStats } from '../worker/worker-stats.ts'
-import { type ChangelogState, planRecovery } from './recovery-plan.ts'
+import { type ChangelogState, planRecovery, whyAnew } from './recovery-plan.ts'
 import { RestoreTotals } from './restore-totals.ts'
 import type { TaskStores } from './task-stores.ts'
 
@@ -105,8 +105,9 @@ export class Recovery {
     const { store, changelog, state, signal, part } = request
     signal.throwIfAborted()
     const { clock, log } = this.#deps
-    const { from, rebuild } = planRecovery(store.checkpoint(), state, clock.now())
-    const reason = rebuild ?? (store.checkpoint() === undefined ? store.damage : undefined)
+    const plan = planRecovery(store.checkpoint(), state, clock.now())
+    const { from, rebuild } = plan
+    const reason = whyAnew(plan, store)
     if (reason !== undefined)
       log.warn(
         { table: part, ...changelog },

@@ -13,7 +13,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import { planRecovery } from './recovery-plan.ts'
+import { planRecovery, whyAnew } from './recovery-plan.ts'
 import { taskId } from './task-id.ts'
 import type { TaskStores } from './task-stores.ts'
 
@@ -179,8 +179,9 @@ export class Standbys {
     const [bounds] = await reader.offsets([copy.changelog])
     if (copy.stopping.signal.aborted || bounds === undefined || reader !== this.#reader) return
     const changelog = { ...bounds, topicId: topics.changelogId(part), config: topics.changelogConfig(part) }
-    const { from, rebuild } = planRecovery(store.checkpoint(), changelog, clock.now())
-    const reason = rebuild ?? (store.checkpoint() === undefined ? store.damage : undefined)
+    const plan = planRecovery(store.checkpoint(), changelog, clock.now())
+    const { from, rebuild } = plan
+    const reason = whyAnew(plan, store)
     if (reason !== undefined)
       log.warn(
         { table: part.name, partition },

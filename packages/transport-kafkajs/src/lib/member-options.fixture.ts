@@ -1,0 +1,18 @@
+import type { ConsumerOptions, GroupAssignor } from '@millrace/core'
+
+/** A dynamic member of a group of its topic's name, for which nothing happens in rebalances. */
+export function memberOptions(topic: string, assign: GroupAssignor['assign']): ConsumerOptions {
+  return {
+    groupId: topic,
+    topics: [topic],
+    instanceId: undefined,
+    assignor: { name: 'test', assign },
+    memberData: () => Buffer.alloc(0),
+    sessionTimeoutMs: 6_000,
+    rebalanceTimeoutMs: 10_000,
+    heartbeatIntervalMs: 200,
+    isolation: 'read-committed',
+    maxPartitionBytes: 100_000,
+    listener: { onRevoke: async () => {}, onAssign: async () => {}, onLost: async () => {} },
+  }
+}
