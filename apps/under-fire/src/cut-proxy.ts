@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, connect, type Socket } from 'node:net'
+import { type HeldRequest, LateRequest } from './late-request.ts'
 
 /** Where a connection is cut. */
 export type Cut =
@@ -10,13 +11,15 @@ export type Cut =
   /** Half of the next answer reaches the client. */
   | 'answer'
 
-/** A TCP proxy in front of a broker, which loses connections when told to. */
+/** A TCP proxy in front of a broker, which loses connections and keeps requests back when told to. */
 export interface CutProxy {
   readonly port: number
   /** Where connections go from now on. */
   target(port: number): void
   /** Cuts each open connection at its next request. */
   cut(where: Cut): void
+  /** Keeps back the next produce request that holds this text, with all that follows it on its connection. */
+  hold(text: string): HeldRequest
   /** Connections cut so far. */
   readonly cuts: number
   close(): Promise<void>
@@ -33,6 +36,7 @@ interface Pair {
 /** Listens on a free port of 127.0.0.1. */
 export async function cutProxy(): Promise<CutProxy> {
   const pairs = new Set<Pair>()
+  const holdings: LateRequest[] = []
   let targetPort = 0
   let cuts = 0
 
@@ -48,11 +52,13 @@ export async function cutProxy(): Promise<CutProxy> {
     last.to.write(last.bytes, () => end(pair))
   }
   const fromClient = (pair: Pair, bytes: Buffer): void => {
+    if (holdings.some((holding) => holding.keep(pair.broker, bytes))) return
     if (pair.cut === 'request') return cutOff(pair, { to: pair.broker, bytes: half(bytes) })
     pair.armed = pair.cut !== undefined
     pair.broker.write(bytes)
   }
   const fromBroker = (pair: Pair, bytes: Buffer): void => {
+    for (const holding of holdings) holding.heard(pair.broker)
     if (pair.armed && pair.cut === 'before answer') return cutOff(pair, undefined)
     if (pair.armed && pair.cut === 'answer') return cutOff(pair, { to: pair.client, bytes: half(bytes) })
     pair.client.write(bytes)
@@ -81,6 +87,11 @@ export async function cutProxy(): Promise<CutProxy> {
     target: (port) => void (targetPort = port),
     cut: (where) => {
       for (const pair of pairs) pair.cut = where
+    },
+    hold: (text) => {
+      const holding = new LateRequest(text)
+      holdings.push(holding)
+      return holding
     },
     get cuts() {
       return cuts

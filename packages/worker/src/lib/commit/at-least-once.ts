@@ -3,6 +3,9 @@ import type { Lease } from '../group/lease.ts'
 import type { Outbox } from '../sending/outbox.ts'
 import { SharedOutput } from '../sending/shared-output.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
+import type { Stretch } from '../tasks/changelog-tail.ts'
+import type { StrayRows } from '../tasks/stray-rows.ts'
+import type { TaskRuntime, TaskState } from '../tasks/task-runtime.ts'
 import type { Cut } from './cut.ts'
 import type { Guarantee } from './guarantee.ts'
 
@@ -10,6 +13,7 @@ export interface AtLeastOnceDeps {
   readonly outbox: Outbox
   readonly consumer: Pick<Consumer, 'commit'>
   readonly lease: Lease
+  readonly strayRows: Pick<StrayRows, 'look'>
   readonly log: Logger
 }
 
@@ -54,6 +58,10 @@ export class AtLeastOnce implements Guarantee {
       log.debug({ code: thrown.code }, 'A commit came too late: the partitions are no longer here.')
       return []
     }
+  }
+
+  strayed(task: TaskRuntime, state: TaskState, stretch: Stretch): void {
+    this.#deps.strayRows.look(task, state, stretch)
   }
 
   after(): void {}

@@ -202,7 +202,12 @@ export class Committer {
       this.#committed.set(one.source, textOf(one))
     }
     for (const { cursor, passed } of cut.cursors) cursor.committed(passed)
-    for (const { state } of cut.states) state.open.rowsStored()
+    for (const { state, rows, last } of cut.states) {
+      state.open.rowsStored()
+      if (last === undefined) continue
+      const stretch = state.tail.wrote(rows.length, last.offset)
+      if (stretch !== undefined) this.#deps.guarantee.strayed(cut.task, state, stretch)
+    }
   }
 
   #giveBack(cut: Cut): void {

@@ -107,7 +107,7 @@ function progressOf(cursors: readonly PartitionCursor[]): {
 }
 
 function sendRows(task: TaskRuntime, state: TaskState, timestamp: number): StateCut {
-  const rows = state.open.takeRows()
+  const rows = state.tail.rows(state.open.takeRows(), state.store)
   const origin = new RowOrigin(state)
   const { topic, partition } = state.changelog
   let last: Outgoing | undefined

@@ -94,6 +94,9 @@ export class ExactlyOnce implements Guarantee {
     return cuts.filter((_, i) => outcomes[i])
   }
 
+  /** Only marks of transactions: the rows of another could not be committed. */
+  strayed(): void {}
+
   after(tasks: readonly TaskRuntime[]): void {
     for (const task of tasks) {
       task.takeNoMore(false)

@@ -1,5 +1,6 @@
 import type { TaskOutput } from '../sending/task-output.ts'
-import type { TaskRuntime } from '../tasks/task-runtime.ts'
+import type { Stretch } from '../tasks/changelog-tail.ts'
+import type { TaskRuntime, TaskState } from '../tasks/task-runtime.ts'
 import type { Cut } from './cut.ts'
 
 /** What at least once and exactly once do differently. Everything else about a cut is the same. */
@@ -16,6 +17,8 @@ export interface Guarantee {
   isReady(task: TaskRuntime): boolean
   /** Commits cuts whose sends are acknowledged. Gives back those that are committed; the others' tasks are lost or tried again. */
   commit(cuts: readonly Cut[]): Promise<readonly Cut[]>
+  /** More than the task's own rows is in a stretch of one of its changelogs. */
+  strayed(task: TaskRuntime, state: TaskState, stretch: Stretch): void
   /** The cuts are over. */
   after(tasks: readonly TaskRuntime[]): void
   /** A task is lost or closed. */

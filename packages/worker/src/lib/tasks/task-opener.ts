@@ -18,6 +18,7 @@ import type { Subscription } from '../feeds/subscription.ts'
 import { recordSize } from '../sending/record-size.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerSettings } from '../worker/worker-options.ts'
+import { ChangelogTail } from './changelog-tail.ts'
 import type { Recovery } from './recovery.ts'
 import { type StartPosition, startPosition } from './start-position.ts'
 import type { TaskRuntime, TaskSource, TaskState } from './task-runtime.ts'
@@ -129,7 +130,7 @@ export class TaskOpener {
       await stores.close(store)
       throw thrown
     }
-    return { part, store, changelog, changelogId }
+    return { part, store, changelog, changelogId, tail: new ChangelogTail(store.checkpoint()?.offset ?? end) }
   }
 
   async #closeStores(stores: readonly TaskState['store'][]): Promise<void> {

@@ -11,6 +11,7 @@ import {
 import type { HandingTask, PartitionCursor } from '../feeds/partition-cursor.ts'
 import type { SourcePartition } from '../feeds/source-partition.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
+import type { ChangelogTail } from './changelog-tail.ts'
 import { taskId } from './task-id.ts'
 
 /** A table or stateful operator in one task. */
@@ -21,6 +22,7 @@ export interface TaskState {
   readonly changelog: TopicPartition
   /** `TopicInfo.id` of the changelog. */
   readonly changelogId: string
+  readonly tail: ChangelogTail
 }
 
 /** A source partition of a task with everybody who reads it. */

@@ -28,6 +28,7 @@ import type { SendBudget } from '../sending/send-budget.ts'
 import { afterLoss } from '../tasks/after-loss.ts'
 import { Recovery } from '../tasks/recovery.ts'
 import { Standbys } from '../tasks/standbys.ts'
+import { StrayRows } from '../tasks/stray-rows.ts'
 import { taskId } from '../tasks/task-id.ts'
 import { TaskOpener } from '../tasks/task-opener.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
@@ -72,6 +73,7 @@ export class Runtime {
   readonly refusals: Refusals
   readonly #deps: RuntimeDeps
   readonly #guarantee: Guarantee
+  readonly #strayRows: StrayRows
   readonly #instanceId: string | undefined
   #stamp: string | undefined
   readonly #pausedEnds: PausedEnds
@@ -145,6 +147,7 @@ export class Runtime {
       log,
       onBroken: fail,
     })
+    this.#strayRows = new StrayRows({ reader: () => transport.reader({ isolation }), log })
     this.#guarantee = settings.exactlyOnce
       ? new ExactlyOnce({
           appId: options.appId,
@@ -164,7 +167,7 @@ export class Runtime {
             if (task !== undefined && task.output === output) this.rebalance.reopen(task, error.message)
           },
         })
-      : new AtLeastOnce({ outbox, consumer, lease, log })
+      : new AtLeastOnce({ outbox, consumer, lease, log, strayRows: this.#strayRows })
     this.committer = new Committer({
       clock,
       intervalMs: settings.commitIntervalMs,
@@ -243,6 +246,7 @@ export class Runtime {
   async close(): Promise<void> {
     this.#pausedEnds.close()
     await this.recovery.close()
+    await this.#strayRows.close()
   }
 
   /** The lease is back. */

@@ -1,0 +1,129 @@
+import { eventually } from '@millrace/conformance'
+import { describeOwnKafka } from '@millrace/kafka-for-tests'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cutProxy } from './cut-proxy.ts'
+import { type FireRun, fireRun } from './fire-run.ts'
+import { outsideOf } from './outside.ts'
+import { readLog } from './read-log.ts'
+import { EXACT, tellFigures } from './verdicts.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+const LIMIT = { timeout: 90_000 }
+const KEYS = 64
+const proxy = await cutProxy()
+
+describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [proxy.port] }, (kafka) => {
+  const brokers = [`127.0.0.1:${proxy.port}`]
+  beforeAll(() => proxy.target(kafka.nodes[0]?.port ?? 0))
+  afterAll(() => proxy.close())
+  const outside = outsideOf(brokers)
+
+  // Side by side: most of it is waiting for sessions to end.
+  describe.concurrent('a worker fell asleep while its rows were on their way', () => {
+    test('its successor finds them with its next commit, and puts newer ones over them', LIMIT, async () => {
+      await using run = await openRun('at-least-once')
+      const { asleep, successor } = await overtake(run)
+      expect(await latest(run)).toEqual(counts(3))
+      // One row is enough to see that there are others before it.
+      await run.send(1)
+      await eventually(async () => (await latest(run)).filter((count) => count === 4).length === KEYS - 1, {
+        what: 'the older rows to be overwritten',
+        limitMs: 20_000,
+      })
+      expect(successor.log.map(({ message }) => message)).toContainEqual(
+        expect.stringMatching(new RegExp(`^Older rows of ${KEYS - 1} keys came into ${run.changelog}/0 `)),
+      )
+      await end(run, asleep)
+      const verdict = await run.verdict()
+      // The log shows what was undone.
+      expect(verdict.backward.length).toBe(KEYS)
+      expect(verdict).toMatchObject({ lost: [], short: [] })
+      tellFigures('late rows, and a successor that goes on', verdict)
+    })
+
+    test(
+      'at least once, they count when the successor dies before its next commit: the window that is left',
+      LIMIT,
+      async () => {
+        await using run = await openRun('at-least-once')
+        const { asleep, successor } = await overtake(run)
+        await successor.kill()
+        await run.startReady(1)
+        await run.send(KEYS)
+        await run.untilDone()
+        await end(run, asleep)
+        const verdict = await run.verdict()
+        // Every record has its copy; the counts miss the round that the late rows were older than.
+        expect(verdict.lost).toEqual([])
+        expect(verdict.short.length).toBe(KEYS)
+        expect(await latest(run)).toEqual(counts(4))
+        tellFigures('late rows, and a successor that dies', verdict)
+      },
+    )
+
+    test('exactly once, the broker refuses them', LIMIT, async () => {
+      await using run = await openRun('exactly-once')
+      const { asleep, successor } = await overtake(run)
+      await successor.kill()
+      await run.startReady(1)
+      await run.send(KEYS)
+      await run.untilDone()
+      await end(run, asleep)
+      const verdict = await run.verdict()
+      expect(verdict).toMatchObject(EXACT)
+      expect(await latest(run)).toEqual(counts(5))
+      tellFigures('late rows of a transaction', verdict)
+    })
+  })
+
+  function openRun(processingGuarantee: 'at-least-once' | 'exactly-once'): Promise<FireRun> {
+    return fireRun({
+      outside: outside(),
+      brokers: brokers.join(','),
+      partitions: 1,
+      settings: { processingGuarantee },
+    })
+  }
+
+  /** Two rounds are counted; the rows of the third are held back, and a successor counts it and a fourth one. */
+  async function overtake(run: FireRun): Promise<Overtaken> {
+    const [asleep] = await run.startReady(1)
+    if (asleep === undefined) throw new Error('no worker')
+    await run.send(2 * KEYS)
+    await run.untilDone()
+    const late = proxy.hold(run.changelog)
+    await run.send(KEYS)
+    await eventually(() => late.held, { what: 'the rows to be on their way' })
+    asleep.signal('SIGSTOP')
+    const successor = run.start()
+    await run.untilDone()
+    await run.send(KEYS)
+    await run.untilDone()
+    expect(await latest(run)).toEqual(counts(4))
+    late.release()
+    await eventually(() => late.answered, { what: 'the broker to answer the late request' })
+    return { asleep, successor }
+  }
+
+  /** Counts of the keys, as whoever recovers now would have them. */
+  async function latest(run: FireRun): Promise<readonly number[]> {
+    const rows = await readLog(outside(), { topic: run.changelog, partitions: 1 })
+    return [...new Map(rows.map(({ key, value }) => [String(key), Number(String(value))])).values()]
+  }
+})
+
+interface Overtaken {
+  readonly asleep: WorkerProcess
+  readonly successor: WorkerProcess
+}
+
+function counts(each: number): readonly number[] {
+  return Array.from({ length: KEYS }, () => each)
+}
+
+/** All that still run end cleanly, the one that slept too. */
+async function end(run: FireRun, asleep: WorkerProcess): Promise<void> {
+  asleep.signal('SIGCONT')
+  await run.untilDone()
+  for (const code of await run.stopAll()) expect(code).toBe(0)
+}

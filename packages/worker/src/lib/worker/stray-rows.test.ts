@@ -1,0 +1,45 @@
+import type { Logger } from '@millrace/core'
+import { createMemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { Outside, outgoing, runWorker, silentLog, until } from '../fixtures/test-worker.fixture.ts'
+
+test('rows of an earlier owner that come late are found by the next commit, written again, and told of', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  const counts = countTable('counts')
+  const warnings: string[] = []
+  const logger: Logger = { ...silentLog, warn: (_fields, message) => warnings.push(message) }
+  const agents = [
+    { name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, String(event.record.key)) },
+  ] satisfies Parameters<typeof runWorker>[1]['agents']
+  const { worker } = await runWorker(log, { agents, tables: [counts] }, { log: logger })
+  await outside.numbers('in', { count: 20, partitions: 1, keys: 10 })
+  await until('all counted', () => log.committed('app')[0]?.offset === 20)
+  expect(last(log.records('counts-changelog')).get('k1')).toBe('2')
+
+  const late = ['k1', 'k2', 'k3'].map((key) => outgoing('counts-changelog', 0, key, '1'))
+  await outside.send(late)
+  expect(last(log.records('counts-changelog')).get('k1')).toBe('1')
+  // One of the three is written anyway.
+  await outside.send([outgoing('in', 0, 'k3', 'more')])
+  await until('the rows to be right again', () => {
+    const rows = last(log.records('counts-changelog'))
+    return rows.get('k1') === '2' && rows.get('k2') === '2' && rows.get('k3') === '3'
+  })
+  expect(warnings).toEqual([
+    'Older rows of 2 keys came into counts-changelog/0 over newer ones, from a request that had been given up; they are written again.',
+  ])
+  await worker.stop()
+
+  // What a new worker recovers.
+  const next = await runWorker(log, { agents, tables: [counts] }, { store: new HeapStore(), id: 'next' })
+  expect(countsOf(next.worker.context.openParts(counts)).get('k1')).toBe(2)
+  await next.worker.stop()
+})
+
+function last(records: readonly { readonly key: Buffer | null; readonly value: Buffer | null }[]): Map<string, string> {
+  return new Map(records.map(({ key, value }) => [String(key), String(value)]))
+}
