@@ -1,4 +1,4 @@
-import { partitionKey, type CommitOffset } from '@millrace/core'
+import { MillraceError, partitionKey, type CommitOffset } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
 import type { SimulatedProcess } from './simulated-process.ts'
@@ -16,8 +16,16 @@ export class Invariants {
     this.#groupId = groupId
   }
 
-  get violation(): string | undefined {
-    return this.#violation
+  /** Throws the first thing that did not hold, or what a worker has failed with: in a simulation none may. */
+  mustHold(processes: readonly SimulatedProcess[]): void {
+    if (this.#violation !== undefined) throw new MillraceError('SIMULATION_FAILED', `${this.#violation}.`)
+    const failed = processes.find(({ state }) => state === 'failed')
+    if (failed !== undefined)
+      throw new MillraceError(
+        'SIMULATION_FAILED',
+        `Worker ${failed.name} has failed: ${failed.failure?.message ?? 'no reason'}`,
+        { cause: failed.failure },
+      )
   }
 
   /** A worker is about to commit these: everything before them must be finished by all agents. */

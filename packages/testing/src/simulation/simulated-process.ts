@@ -27,7 +27,6 @@ export interface ProcessDeps {
   readonly random: SeededRandom
   readonly names: MemberNames
   readonly trace: Trace
-  readonly logger: (name: string) => Logger
   readonly faults: () => RequestFaults
   readonly happened: (fault: string) => void
   readonly committing: (process: SimulatedProcess, offsets: readonly CommitOffset[]) => void
@@ -43,6 +42,7 @@ export class SimulatedProcess implements GateOwner {
   readonly heartbeats: Heartbeats
   readonly #deps: ProcessDeps
   readonly #clock: ProcessClock
+  readonly #logger: Logger
   readonly #memory: MemoryTransport
   readonly #transport: SimulatedTransport
   #worker: Worker | undefined
@@ -59,8 +59,8 @@ export class SimulatedProcess implements GateOwner {
     this.heartbeats = new Heartbeats(clock)
     const hold = (what: string): Promise<void> => gates.hold(this, what)
     this.store = new SimulatedStore(disk, hold)
-    const logger = deps.logger(name)
-    this.#memory = createMemoryTransport(log, { clock: this.#clock, log: logger })
+    this.#logger = this.#tracing()
+    this.#memory = createMemoryTransport(log, { clock: this.#clock, log: this.#logger })
     const note = (what: string): void => trace.add(name, what)
     this.#transport = new SimulatedTransport(
       {
@@ -115,12 +115,12 @@ export class SimulatedProcess implements GateOwner {
   }
 
   async start(): Promise<void> {
-    const { runtime, logger, wrapTransport } = this.#deps
+    const { runtime, wrapTransport } = this.#deps
     const { surroundings } = runtime
     // What the worker is given now it keeps; the app itself goes on with the clock that stands.
     const { clock, log } = surroundings
     surroundings.clock = this.#clock
-    surroundings.log = logger(this.name)
+    surroundings.log = this.#logger
     const launched = runtime.launch({
       workerId: this.name,
       drivers: { transport: wrapTransport(this.#transport), store: this.store },
@@ -188,6 +188,17 @@ export class SimulatedProcess implements GateOwner {
 
   rejoin(): void {
     this.#transport.rejoin()
+  }
+
+  /** What it warns of is part of the trace. The dead say nothing. */
+  #tracing(): Logger {
+    const { names, trace } = this.#deps
+    const note =
+      (level: string) =>
+      (_fields: object, message: string): void => {
+        if (!this.dead) trace.add(this.name, `${level}: ${names.clean(message)}`)
+      }
+    return { debug: () => {}, info: () => {}, warn: note('warn'), error: note('error') }
   }
 
   #become(state: ProcessState): void {
