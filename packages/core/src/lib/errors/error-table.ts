@@ -105,7 +105,7 @@ export const errorTable = {
   },
   OFFSET_OUT_OF_RANGE: {
     title: 'A committed offset, or the position of reading, is no longer in the topic',
-    fix: "Records were deleted before they were read. Keep them longer (retention.ms), or set onOffsetLost: 'earliest' to go on with what is left.",
+    fix: "Records were deleted before they were read: keep them longer (retention.ms). Or the broker has lost some: find out why, unclean.leader.election.enable is one way. Else set onOffsetLost: 'earliest' to go on with what is left.",
   },
   BATCH_CORRUPT: {
     title: 'Records of a topic do not match their checksum',
