@@ -98,7 +98,7 @@ async function withPartition<T>(
   const part =
     store === undefined
       ? undefined
-      : table.openPart({ task, store, cacheBytes: 0, maxRowBytes: Infinity, freeze: false })
+      : table.openPart({ task, store, cacheBytes: 0, countChanged: () => {}, maxRowBytes: Infinity, freeze: false })
   const open = part === undefined ? [] : [[partition, part] as const]
   const observer = observingContext(
     client,

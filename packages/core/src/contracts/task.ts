@@ -37,6 +37,12 @@ export interface PartContext {
   readonly store: StorePartition
   /** Bytes of clean cached rows to keep at most. */
   readonly cacheBytes: number
+  /**
+   * To be told of each change of the bytes, roughly, of rows that finished events have changed and that are not stored yet,
+   * the rows taken by a cut included: positive when there are more. `close` gives back what is left. Never blocks; it may
+   * ask for a cut, and keep further events from being handed out.
+   */
+  readonly countChanged: (bytes: number) => void
   /** Largest row, key and value; a larger one is refused in the handler that writes it (`ROW_TOO_LARGE`). */
   readonly maxRowBytes: number
   /** Freeze values given out, so that a change in place is found. */

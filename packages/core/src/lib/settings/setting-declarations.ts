@@ -149,7 +149,11 @@ export const settingDeclarations = {
     default: '16mb',
     help: 'Sends of one event that are kept back until it is finished; beyond it they go out at once.',
   },
-  cacheBytes: { type: 'size', default: '64mb', help: 'Rows of tables kept decoded in memory, for the whole worker.' },
+  cacheBytes: {
+    type: 'size',
+    default: '64mb',
+    help: 'Rows of tables kept decoded in memory, for the whole worker; and as much again of changed rows that wait for their commit: half of it causes a commit at once, all of it holds further events until a commit has stored some.',
+  },
 
   // agents that say nothing else
   'agent.concurrency': {

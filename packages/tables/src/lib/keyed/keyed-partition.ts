@@ -11,16 +11,20 @@ const FIRST_GUESS = 32
  * finished events gather here until a cut takes them.
  */
 export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
+  readonly #countChanged: (bytes: number) => void
   #dirty: KeyEntry<V>[] = []
   #taken: KeyEntry<V>[] = []
   #dirtyBytes = 0
   #takenBytes = 0
+  /** What `countChanged` knows of. */
+  #counted = 0
   #rows: number
   #guess = FIRST_GUESS
 
   constructor(shape: RowShape<V>, context: PartContext) {
-    const { store, cacheBytes, maxRowBytes, freeze, task } = context
+    const { store, cacheBytes, countChanged, maxRowBytes, freeze, task } = context
     super({ shape, store, cacheBytes, maxRowBytes, freeze, partition: task.partition })
+    this.#countChanged = countChanged
     this.#rows = store.rows
   }
 
@@ -41,13 +45,16 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
     if (before === undefined) {
       if (entry.value !== undefined) this.#rows++
     } else if (entry.value === undefined) this.#rows--
-    if (entry.dirty) return
-    if (entry.taken) this.#takenBytes -= entry.size
-    else this.soiled(entry)
-    entry.dirty = true
+    if (entry.dirty) this.#dirtyBytes -= entry.size
+    else {
+      if (entry.taken) this.#takenBytes -= entry.size
+      else this.soiled(entry)
+      entry.dirty = true
+      this.#dirty.push(entry)
+    }
     entry.size = this.sizeWith(entry.key, entry.bytes?.length ?? this.#guess)
-    this.#dirty.push(entry)
     this.#dirtyBytes += entry.size
+    this.#count()
   }
 
   takeRows(): readonly Row[] {
@@ -68,6 +75,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
     this.#dirty = []
     this.#dirtyBytes = 0
     this.#takenBytes = bytes
+    this.#count()
     return rows
   }
 
@@ -80,6 +88,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
       if (!entry.dirty) this.cleaned(entry)
     }
     this.trim(2 * taken.length)
+    this.#count()
   }
 
   rowsReturned(): void {
@@ -93,6 +102,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
       this.#dirty.push(entry)
       this.#dirtyBytes += entry.size
     }
+    this.#count()
   }
 
   override close(): void {
@@ -101,6 +111,15 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
     this.#taken = []
     this.#dirtyBytes = 0
     this.#takenBytes = 0
+    this.#count()
+  }
+
+  #count(): void {
+    const bytes = this.#dirtyBytes + this.#takenBytes
+    const more = bytes - this.#counted
+    if (more === 0) return
+    this.#counted = bytes
+    this.#countChanged(more)
   }
 
   #encode(entry: KeyEntry<V>): Row {

@@ -21,6 +21,8 @@ export class SmallTask implements Task {
   readonly partition: number
   /** Set to answer sends of this task's events. */
   sending: ((request: SendRequest) => SendReceipt) | undefined
+  /** Of all parts, as they told it. */
+  changedBytes = 0
   readonly #options: SmallTaskOptions
   readonly #parts = new Map<TaskPart, Opened>()
   #settle: ((ok: boolean) => Promise<void>) | undefined
@@ -33,12 +35,8 @@ export class SmallTask implements Task {
   }
 
   async add(part: TaskPart): Promise<void> {
-    const { store, cacheBytes, maxRowBytes = 1_000_000, freeze } = this.#options
-    const stored = await store.open(part.name, this.partition)
-    this.#parts.set(part, {
-      stored,
-      state: part.openPart({ task: this, store: stored, cacheBytes, maxRowBytes, freeze }),
-    })
+    const stored = await this.#options.store.open(part.name, this.partition)
+    this.#open(part, stored)
   }
 
   open(part: TaskPart): OpenPart | undefined {
@@ -77,16 +75,19 @@ export class SmallTask implements Task {
     this.#settle = undefined
     for (const [part, { state, stored }] of this.#parts) {
       state.close()
-      const { cacheBytes, maxRowBytes = 1_000_000, freeze } = this.#options
-      this.#parts.set(part, {
-        stored,
-        state: part.openPart({ task: this, store: stored, cacheBytes, maxRowBytes, freeze }),
-      })
+      this.#open(part, stored)
     }
   }
 
   close(): void {
     for (const { state } of this.#parts.values()) state.close()
     this.#parts.clear()
+  }
+
+  #open(part: TaskPart, stored: StorePartition): void {
+    const { cacheBytes, maxRowBytes = 1_000_000, freeze } = this.#options
+    const countChanged = (bytes: number): void => void (this.changedBytes += bytes)
+    const context = { task: this, store: stored, cacheBytes, countChanged, maxRowBytes, freeze }
+    this.#parts.set(part, { stored, state: part.openPart(context) })
   }
 }

@@ -118,6 +118,10 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
         touch(step)
     }
     expect(table.size).toBe(model.finished.size)
+    // What the worker counts is what waits to be stored, and nothing besides.
+    const dirtyBytes = task.open(table)?.dirtyBytes ?? 0
+    if (model.taken === undefined) expect(task.changedBytes).toBe(dirtyBytes)
+    else expect(task.changedBytes).toBeGreaterThanOrEqual(dirtyBytes)
   }
 
   /** Ends an event and takes the next one in hand. */
@@ -200,6 +204,7 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
   await task.endCut(true)
   task.beginCut()
   await task.endCut(true)
+  expect(task.changedBytes).toBe(0)
   for (const { scope } of events) scope.fail()
   task.reopen()
   for (const key of KEYS) expect(table.get(key).n).toBe(model.finished.get(key) ?? 0)

@@ -69,6 +69,37 @@ test('a row larger than the changelog may take is refused in the handler, and ch
   expect(texts.get('a')).toHaveLength(99)
 })
 
+test('a row that grows before its cut counts as what it has become, until it is stored or given up', async () => {
+  const texts = createTable(world.deps, 'texts', { key: 'string', value: 'string' })
+  const task = makeTask(0, { partitions: 1 })
+  await task.add(texts)
+  const write = (length: number): void => {
+    const event = new SmallEvent(task, 0)
+    world.inAgent(event, () => texts.set('a', 'x'.repeat(length)))
+    event.finish()
+  }
+  write(1)
+  const small = task.changedBytes
+  expect(small).toBeGreaterThan(0)
+  write(10_001)
+  expect(task.changedBytes).toBe(small + 10_000)
+  task.beginCut()
+  expect(task.changedBytes).toBe(small + 10_000)
+  await task.endCut(false)
+  expect(task.changedBytes).toBe(small + 10_000)
+  task.beginCut()
+  write(1)
+  expect(task.changedBytes).toBe(small)
+  await task.endCut(true)
+  expect(task.changedBytes).toBe(small)
+  task.beginCut()
+  await task.endCut(true)
+  expect(task.changedBytes).toBe(0)
+  write(5000)
+  task.close()
+  expect(task.changedBytes).toBe(0)
+})
+
 describe('ownership', () => {
   test('a key of another partition is refused, for reads and writes, naming table, key and partitions', async () => {
     const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', default: () => 0 })
@@ -288,7 +319,8 @@ describe('values', () => {
         { partition: stored, rows: [{ key: Buffer.from('old'), value: Buffer.from('v5') }], checkpoint: undefined },
       ])
       world.worker.tasks.push(task)
-      const state = table.openPart({ task, store: stored, cacheBytes: 1000, maxRowBytes: 1000, freeze: false })
+      const limits = { cacheBytes: 1000, countChanged: () => {}, maxRowBytes: 1000 }
+      const state = table.openPart({ task, store: stored, ...limits, freeze: false })
       task.open = (part) => (part === table ? state : undefined)
       if (table === strict) {
         expect(() => table.get('old')).toThrow(code('ROW_UNDECODABLE', '"old"', 'table "rows"', 'migrate'))

@@ -125,6 +125,7 @@ test('/stats has the documented shape', async () => {
     lag: 9,
     lastErrors: [],
     outbox: { bytes: 64, full: false },
+    changedRows: { bytes: 32, full: false },
     jobs: {
       daily: {
         runs: 2,

@@ -28,11 +28,12 @@ function seenFlows({ workerIfAny, site }: BuiltInDeps): readonly Flow[] {
 function metricsSource(deps: BuiltInDeps): Parameters<BuiltInDeps['metrics']['text']>[0] {
   const worker = deps.workerIfAny()
   if (worker === undefined) return undefined
-  const { sources, outbox } = worker.stats()
+  const { sources, outbox, changedRows } = worker.stats()
   return {
     stats: statsOf(deps.site, worker),
     sources,
     outbox,
+    changedRows,
     histograms: worker.histograms(),
     ready: readiness(deps).ready,
   }

@@ -49,6 +49,7 @@ export interface StatsAnswer {
   /** Newest first. */
   readonly lastErrors: readonly { readonly at: string; readonly source: string; readonly message: string }[]
   readonly outbox: WorkerFigures['outbox']
+  readonly changedRows: WorkerFigures['changedRows']
   /** Events finished and records sent a second, over the last five. Rates are there when the site is served, or its history was asked for. */
   readonly rates?: { readonly events: number; readonly sent: number }
   readonly errorsInFiveMinutes?: number
@@ -95,7 +96,8 @@ const NO_RECOVERY: RecoveryFigures = { state: 'none', restoredRows: 0, remaining
 
 /** Figures of one worker. Called in its scope, so that tables give those of its own partitions. */
 export function statsOf(site: SiteDeps, worker: SiteWorker): StatsAnswer {
-  const { status, agents, parts, sources, commits, rebalances, sent, errors, outbox, ...more } = worker.stats()
+  const { status, agents, parts, sources, commits, rebalances, sent, errors, outbox, changedRows, ...more } =
+    worker.stats()
   const app = site.describe()
   const kinds = new Map(app.tables.map(({ name, kind }) => [name, kind]))
   const concurrency = new Map(app.agents.map((agent) => [agent.name, agent.concurrency]))
@@ -139,6 +141,7 @@ export function statsOf(site: SiteDeps, worker: SiteWorker): StatsAnswer {
     errors,
     lastErrors: (more.lastErrors ?? []).map((error) => ({ ...error, at: new Date(error.at).toISOString() })),
     outbox,
+    changedRows,
   }
 }
 

@@ -55,6 +55,7 @@ it('puts first what waiting does not mend', () => {
     agents: counter({ handling, deadLettered: 2 }),
     sources: [source, { ...source, partition: 4, stalledMs: 20_000 }],
     outbox: { bytes: 1, full: true },
+    changedRows: { bytes: 1, full: true },
     errorsInFiveMinutes: 1,
     lastErrors: [{ at: new Date(988_000).toISOString(), source: 'counter', message: 'No such word' }],
   })
@@ -66,6 +67,7 @@ it('puts first what waiting does not mend', () => {
     ['bad', 'lag', '2 tasks are on no worker: none of them knows all its topics and tables.'],
     ['warn', 'errors', '`counter` has given up 2 events: see dead letters.'],
     ['warn', 'sent', 'The broker takes records more slowly than agents send them.'],
+    ['warn', 'commit', 'Rows change faster than they are stored: agents wait for a commit. `cacheBytes` is the bound.'],
     ['warn', 'errors', 'counter, 12 s ago: No such word'],
   ])
 })

@@ -38,6 +38,7 @@ export function problemsOf(stats: StatsAnswer, context: ProblemContext): readonl
     ...growingLag(stats, context),
     ...failingAgents(stats),
     ...fullOutbox(stats),
+    ...fullRows(stats),
     ...errors(stats, context),
   ]
   return [...problems.filter(({ level }) => level === 'bad'), ...problems.filter(({ level }) => level === 'warn')]
@@ -98,6 +99,12 @@ function failingAgents({ agents, errorsInFiveMinutes = 0 }: StatsAnswer): readon
 function fullOutbox({ outbox }: StatsAnswer): readonly Problem[] {
   if (!outbox.full) return []
   return [{ figure: 'sent', level: 'warn', text: 'The broker takes records more slowly than agents send them.' }]
+}
+
+function fullRows({ changedRows }: StatsAnswer): readonly Problem[] {
+  if (!changedRows.full) return []
+  const text = 'Rows change faster than they are stored: agents wait for a commit. `cacheBytes` is the bound.'
+  return [{ figure: 'commit', level: 'warn', text }]
 }
 
 function errors(

@@ -9,6 +9,7 @@ export interface MetricsSource {
   readonly stats: StatsAnswer
   readonly sources: readonly SourceFigures[]
   readonly outbox: WorkerFigures['outbox']
+  readonly changedRows: WorkerFigures['changedRows']
   readonly histograms: WorkerHistograms
   readonly ready: boolean
 }
@@ -29,7 +30,7 @@ export interface MetricsPaper {
 /** Everything that is told of a worker. */
 export function writeWorkerMetrics(
   metric: MetricsPaper,
-  { stats, sources, outbox, histograms, ready }: MetricsSource,
+  { stats, sources, outbox, changedRows, histograms, ready }: MetricsSource,
 ): void {
   metric.gauge('info', 'Always 1; says which worker this is.', [
     [{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1],
@@ -188,6 +189,7 @@ export function writeWorkerMetrics(
   ])
   metric.counter('errors_total', 'Errors of user code and of the worker.', [[{}, stats.errors]])
   metric.gauge('outbox_bytes', 'Bytes sent and not yet acknowledged.', [[{}, outbox.bytes]])
+  metric.gauge('changed_row_bytes', 'Bytes of rows changed and not yet stored.', [[{}, changedRows.bytes]])
 }
 
 /** Reads one figure of everything of a kind; what has none is left out. */

@@ -131,6 +131,8 @@ export interface WorkerFigures {
   /** Newest first. */
   readonly lastErrors?: readonly ErrorFigures[]
   readonly outbox: { readonly bytes: number; readonly full: boolean }
+  /** Rows changed and not stored yet; when full, nothing is handed out until a commit has stored some. */
+  readonly changedRows: { readonly bytes: number; readonly full: boolean }
 }
 
 /** How long things have taken since the worker started. */

@@ -29,6 +29,8 @@ export interface ExactlyOnceDeps {
   readonly lease: Lease
   /** False in a rebalance or a stop. */
   readonly canHandOut: () => boolean
+  /** As `HandOutGate.finishing`. */
+  readonly finishing: (on: boolean) => void
   readonly onHeld: () => void
   readonly onRefused: (record: Outgoing, error: Error) => void
   /** The task's transaction has failed: it must be opened again whole. */
@@ -132,14 +134,19 @@ export class ExactlyOnce implements Guarantee {
   }
 
   async #makeWhole(task: TaskRuntime): Promise<void> {
-    const { clock, canHandOut } = this.#deps
+    const { clock, canHandOut, finishing } = this.#deps
     if (isWhole(task)) return
     task.takeNoMore(true)
     // In a rebalance nothing is handed out: then it cannot become whole, is not committed, and handled again if it is lost.
-    while (!task.closed && !isWhole(task) && canHandOut()) {
-      await task.whenIdle()
-      // Idle may be between two events, or while one waits for its next attempt.
-      await clock.sleep(WHOLE_LOOK_MS)
+    finishing(true)
+    try {
+      while (!task.closed && !isWhole(task) && canHandOut()) {
+        await task.whenIdle()
+        // Idle may be between two events, or while one waits for its next attempt.
+        await clock.sleep(WHOLE_LOOK_MS)
+      }
+    } finally {
+      finishing(false)
     }
   }
 

@@ -27,7 +27,8 @@ export class DirectSupply implements FeedSupply {
 
   next(feed: Feed): Event | undefined {
     const cursor = this.#current
-    if (cursor !== undefined && this.#credit > 0 && this.#chunkTurn === this.#gate.turn && !cursor.task.closedToNew) {
+    const goesOn = this.#credit > 0 && this.#chunkTurn === this.#gate.turn && !this.#gate.closedToNew
+    if (cursor !== undefined && goesOn && !cursor.task.closedToNew) {
       const record = cursor.next()
       if (record !== undefined) {
         this.#credit--
@@ -39,13 +40,14 @@ export class DirectSupply implements FeedSupply {
   }
 
   hasNext(): boolean {
+    if (this.#gate.closedToNew) return false
     for (const cursor of this.#cursors) if (cursor.ready) return true
     return false
   }
 
   #nextChunk(feed: Feed): Event | undefined {
     this.#current = undefined
-    if (!this.#gate.admit()) return undefined
+    if (this.#gate.closedToNew || !this.#gate.admit()) return undefined
     const count = this.#cursors.length
     for (let tried = 0; tried < count; tried++) {
       this.#turn = this.#turn + 1 < count ? this.#turn + 1 : 0

@@ -12,6 +12,8 @@ export const BLOCKED_BY = {
   lease: 8,
   /** The worker stops. */
   stop: 16,
+  /** Changed rows are over their bound. */
+  rows: 32,
 } as const
 
 type Block = (typeof BLOCKED_BY)[keyof typeof BLOCKED_BY]
@@ -36,6 +38,9 @@ export class HandOutGate {
   blocked = 0
   /** Grows with each turn of the event loop in which something was handed out: then `admit` is to be asked again. */
   turn = 0
+  /** Nothing new is taken from the buffers: changed rows are over their bound. */
+  closedToNew = false
+  #finishing = 0
   readonly #deps: GateDeps
   #turnEndsMs = 0
   #turnChunks = 0
@@ -53,6 +58,27 @@ export class HandOutGate {
     if ((this.blocked & reason) === 0) return
     this.blocked &= ~reason
     if (this.blocked === 0) this.#deps.onOpen()
+  }
+
+  /** Changed rows are over their bound, or there is room again. */
+  rowsFull(full: boolean): void {
+    this.closedToNew = full
+    this.#settleRows()
+  }
+
+  /**
+   * A task can be cut only when some of its events have finished, or that is over. Until then what was taken from the
+   * buffers goes on although rows are over their bound: only a cut makes room for them.
+   */
+  finishing(on: boolean): void {
+    this.#finishing += on ? 1 : -1
+    this.#settleRows()
+  }
+
+  #settleRows(): void {
+    if (this.closedToNew && this.#finishing === 0) this.block(BLOCKED_BY.rows)
+    else if ((this.blocked & BLOCKED_BY.rows) !== 0) this.unblock(BLOCKED_BY.rows)
+    else if (!this.closedToNew && this.blocked === 0) this.#deps.onOpen()
   }
 
   /** Called before each chunk of events, and in each turn of the event loop: a worker may have slept since the last. */

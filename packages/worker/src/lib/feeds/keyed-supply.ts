@@ -128,7 +128,7 @@ export class KeyedSupply implements FeedSupply {
       this.#starved = true
       return false
     }
-    if (!this.#gate.admit()) return false
+    if (this.#gate.closedToNew || !this.#gate.admit()) return false
     const count = this.#partitions.length
     for (let tried = 0; tried < count; tried++) {
       this.#sortTurn = this.#sortTurn + 1 < count ? this.#sortTurn + 1 : 0

@@ -21,7 +21,6 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
     assigned: [source],
     output: { add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
     listener: { onTouched: () => {}, onCutWanted: () => {}, onSpilled: () => {}, onNoMore: () => {} },
-    maxDirtyBytes: () => 1e6,
   })
   const spec = { id: 'a', topics: ['in'], agent: 'a', instances: 1, ordering: 'key' } as const
   const limits = { maxUncommittedEvents: 1000, maxUncommittedBytes: 1e6, maxRecordBytes: 1e6, maxEventBytes: 1e6 }

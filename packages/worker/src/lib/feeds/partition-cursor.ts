@@ -26,8 +26,6 @@ export interface HandingTask extends Task {
   touch(): void
   /** A cut is wanted before its time. */
   requestCut(): void
-  /** Asked once per chunk: cuts early when too many rows have changed. */
-  checkDirty(): void
   /** Sends of an event that was not finished have gone out already. */
   spilled(): void
 }
@@ -97,7 +95,6 @@ export class PartitionCursor implements SourceReader {
     if (this.task.closedToNew || !this.waiting) return false
     const share = this.uncommittedShare
     if (share >= 0.5) this.task.requestCut()
-    this.task.checkDirty()
     if (share < 1) return true
     this.place.flow.setOverdrawn(this.place.source, true)
     return false

@@ -33,7 +33,7 @@ import { isOutdated } from './member-stamp.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
 
 export interface RebalanceDeps {
-  readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs' | 'cacheBytes'>
+  readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs'>
   readonly clock: Clock
   readonly log: Logger
   readonly sensor: Pick<Sensor, 'rebalanceStarted' | 'rebalanceCompleted'>

@@ -31,6 +31,8 @@ export interface TaskOpenerDeps {
   readonly freeze: boolean
   readonly topics: TopicDirectory
   readonly stores: TaskStores
+  /** As `PartContext.countChanged`. */
+  readonly countChanged: (bytes: number) => void
   readonly recovery: Recovery
   readonly flow: FlowControl
   readonly subscriptions: () => readonly Subscription[]
@@ -164,12 +166,13 @@ export class TaskOpener {
   }
 
   #openPart(task: TaskRuntime, state: Omit<TaskState, 'open'>): TaskState {
-    const { settings, topics, freeze } = this.#deps
+    const { settings, topics, freeze, countChanged } = this.#deps
     const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
     // A share of the cache as if all partitions were here: rebalances then never exceed the bound.
     const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
     const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
-    return { ...state, open: state.part.openPart({ task, store: state.store, cacheBytes, maxRowBytes, freeze }) }
+    const context = { task, store: state.store, cacheBytes, countChanged, maxRowBytes, freeze }
+    return { ...state, open: state.part.openPart(context) }
   }
 }
 

@@ -49,8 +49,6 @@ export interface TaskDeps {
   readonly assigned: readonly TopicPartition[]
   readonly output: TaskOutput
   readonly listener: TaskListener
-  /** Bytes of changed rows that cause a cut. */
-  readonly maxDirtyBytes: () => number
 }
 
 /** A task while this worker has it: from the assignment, through recovery, until it is lost. */
@@ -61,7 +59,6 @@ export class TaskRuntime implements HandingTask {
   readonly assigned: readonly TopicPartition[]
   readonly output: TaskOutput
   readonly #listener: TaskListener
-  readonly #maxDirtyBytes: () => number
   readonly #abort = new AbortController()
   readonly #states = new Map<TaskPart, TaskState>()
   #sources: readonly TaskSource[] = []
@@ -75,14 +72,13 @@ export class TaskRuntime implements HandingTask {
   closedToNew = true
   closed = false
 
-  constructor({ partitions, partition, assigned, output, listener, maxDirtyBytes }: TaskDeps) {
+  constructor({ partitions, partition, assigned, output, listener }: TaskDeps) {
     this.id = taskId(partitions, partition)
     this.partitions = partitions
     this.partition = partition
     this.assigned = assigned
     this.output = output
     this.#listener = listener
-    this.#maxDirtyBytes = maxDirtyBytes
     // Each event in hand may listen to it.
     setMaxListeners(0, this.#abort.signal)
   }
@@ -94,6 +90,13 @@ export class TaskRuntime implements HandingTask {
   /** Recovered, and handing out. */
   get running(): boolean {
     return this.#running && !this.closed
+  }
+
+  /** Of changed rows that no cut has taken yet. */
+  get dirtyBytes(): number {
+    let bytes = 0
+    for (const { open } of this.#states.values()) bytes += open.dirtyBytes
+    return bytes
   }
 
   /** Events in the hands of agents. */
@@ -155,12 +158,6 @@ export class TaskRuntime implements HandingTask {
 
   requestCut(): void {
     this.#listener.onCutWanted(this)
-  }
-
-  checkDirty(): void {
-    let bytes = 0
-    for (const { open } of this.#states.values()) bytes += open.dirtyBytes
-    if (bytes > 0 && bytes >= this.#maxDirtyBytes()) this.#listener.onCutWanted(this)
   }
 
   spilled(): void {

@@ -4,14 +4,12 @@ import type { Guarantee } from '../commit/guarantee.ts'
 import type { FlowControl } from '../feeds/flow-control.ts'
 import type { Subscription } from '../feeds/subscription.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { WorkerSettings } from '../worker/worker-options.ts'
 import type { CopyPlace } from './standbys.ts'
 import type { TaskPlace } from './task-place.ts'
 import { type TaskListener, TaskRuntime, type TaskSource, type TaskState } from './task-runtime.ts'
 import type { TaskStores } from './task-stores.ts'
 
 export interface TasksHereDeps {
-  readonly settings: Pick<WorkerSettings, 'cacheBytes'>
   readonly log: Logger
   readonly topics: Pick<TopicDirectory, 'partsWith'>
   readonly flow: FlowControl
@@ -48,15 +46,13 @@ export class TasksHere {
   }
 
   add({ partitions, partition, id }: TaskPlace, assigned: readonly TopicPartition[]): TaskRuntime {
-    const { guarantee, listener, settings } = this.#deps
-    const maxDirtyBytes = (): number => settings.cacheBytes / 2 / Math.max(this.#tasks.size, 1)
+    const { guarantee, listener } = this.#deps
     const task = new TaskRuntime({
       partitions,
       partition,
       assigned,
       output: guarantee.output(id),
       listener,
-      maxDirtyBytes,
     })
     this.#tasks.set(id, task)
     return task

@@ -41,6 +41,7 @@ export function reportStats(deps: ReportDeps): WorkerStats {
     errors: sensor.errors,
     lastErrors: [...sensor.lastErrors],
     outbox: { bytes: budget.bytes, full: budget.full },
+    changedRows: { bytes: runtime?.changedRows.bytes ?? 0, full: runtime?.changedRows.full ?? false },
   }
 }
 
@@ -71,6 +72,7 @@ export function reportQuiet({ status, runtime, subscriptions, budget }: ReportDe
   if (runtime !== undefined && runtime.rebalance.opening > 0)
     inHand.push(`recovery of ${runtime.rebalance.opening} tasks`)
   if (runtime?.committer.isBusy === true) inHand.push('a commit')
+  if (runtime?.changedRows.full === true) inHand.push('changed rows that must be stored first')
   if (budget.bytes > 0) inHand.push(`sends of ${budget.bytes} bytes`)
   inHand.push(...describeInHand(tasks))
   for (const { spec, feeds } of subscriptions)

@@ -11,6 +11,8 @@ import { AtLeastOnce } from '../commit/at-least-once.ts'
 import { ExactlyOnce } from '../commit/exactly-once.ts'
 import { Committer } from '../commit/committer.ts'
 import type { Guarantee } from '../commit/guarantee.ts'
+import { RowBudget } from '../commit/row-budget.ts'
+import { tasksToCut } from '../commit/tasks-to-cut.ts'
 import { FlowControl } from '../feeds/flow-control.ts'
 import { PausedEnds } from '../feeds/paused-ends.ts'
 import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
@@ -68,6 +70,7 @@ export class Runtime {
   readonly recovery: Recovery
   readonly standbys: Standbys
   readonly committer: Committer
+  readonly changedRows: RowBudget
   readonly rebalance: Rebalance
   readonly elections: Elections
   readonly refusals: Refusals
@@ -160,6 +163,7 @@ export class Runtime {
           sensor,
           lease,
           canHandOut: () => (gate.blocked & (BLOCKED_BY.rebalance | BLOCKED_BY.stop)) === 0,
+          finishing: (on) => gate.finishing(on),
           onHeld: deps.onHeld,
           onRefused: (record, error) => this.refusals.refused(record, error),
           onTaskBroken: (id, output, error) => {
@@ -176,6 +180,12 @@ export class Runtime {
       sensor,
       onCommitted: () => this.#wake(),
       onBroken: fail,
+    })
+    this.changedRows = new RowBudget(settings.cacheBytes, {
+      onHalf: () => {
+        for (const task of tasksToCut(this.rebalance.running, settings.cacheBytes / 4)) this.committer.wanted(task)
+      },
+      onFull: (full) => gate.rowsFull(full),
     })
     this.elections = new Elections({
       appId: options.appId,
@@ -210,6 +220,7 @@ export class Runtime {
         freeze: options.freeze,
         topics,
         stores,
+        countChanged: (bytes) => this.changedRows.count(bytes),
         recovery: this.recovery,
         flow: this.flow,
         subscriptions,

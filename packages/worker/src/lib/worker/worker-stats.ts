@@ -105,6 +105,8 @@ export interface WorkerStats {
   /** The last ones, newest first. */
   readonly lastErrors: readonly ErrorStats[]
   readonly outbox: { readonly bytes: number; readonly full: boolean }
+  /** Rows changed by finished events and not stored yet; when full, nothing is handed out until a commit has stored some. */
+  readonly changedRows: { readonly bytes: number; readonly full: boolean }
 }
 
 export type WorkerStatus = 'starting' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
