@@ -4,26 +4,13 @@ import { briefRun } from './brief-run.fixture.ts'
 
 /** Both guarantees in turn; with more kills and records it is `pnpm verify`. */
 const GUARANTEES = ['at-least-once', 'exactly-once'] as const
+const CHAOS = '--seed 7 --minutes 0.9 --records 20000 --kills 6 --stops 2 --freezes 2 --session 2000'
 
 describeKafka('workers that are killed, stopped and frozen, on Kafka', (brokers) => {
   test.each(GUARANTEES)(
     'lose nothing: %s',
     async (guarantee) => {
-      const chaos = [
-        '--seed',
-        '7',
-        '--minutes',
-        '0.4',
-        '--records',
-        '8000',
-        '--kills',
-        '3',
-        '--stops',
-        '1',
-        '--freezes',
-        '1',
-      ]
-      await briefRun(guarantee, ...chaos, '--session', '2000', '--broker', `kafka://${brokers.join(',')}`)
+      await briefRun(guarantee, `kafka://${brokers.join(',')}`, CHAOS)
     },
     300_000,
   )
