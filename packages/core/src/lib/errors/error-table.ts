@@ -118,7 +118,7 @@ export const errorTable = {
   },
   LOG_VERSION: {
     title: 'The local log was written by another version',
-    fix: 'Use the version that wrote it, or start with a new directory.',
+    fix: 'Use the version that wrote it, or move the directory away and start anew: there is no migration.',
   },
   LOG_UNUSABLE: {
     title: 'The directory of the local log cannot be used',

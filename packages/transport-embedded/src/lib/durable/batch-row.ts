@@ -4,7 +4,7 @@ import { NO_HEADERS, type RawHeaders, type RawRecord } from '@millrace/core'
 /**
  * One row of the log: a run of offsets of one partition, with the records that are left of it.
  *
- *     u8 format | u8 0 | u16 0 | u32 crc of what follows | u32 records | u32 span | f64 appendedAt | records
+ *     u8 format | u8 0 | u16 0 | u32 crc of place and what follows | u32 records | u32 span | f64 appendedAt | records
  *     record: u32 offset - base | f64 timestamp | i32 key | i32 value | u32 headers | key | value
  *             | headers: i32 name | i32 value | name | value               (lengths in bytes, -1 for null)
  */
@@ -17,7 +17,7 @@ export interface BatchRow {
   readonly bytes: number
 }
 
-const FORMAT = 1
+const FORMAT = 2
 const CRC_AT = 4
 const CHECKED_FROM = 8
 const HEADER_BYTES = 24
@@ -25,6 +25,14 @@ const RECORD_BYTES = 24
 const RECORD_HEADER_BYTES = 8
 
 type Stored = Omit<RawRecord, 'offset'>
+
+/** Where a row stands; in its checksum, so that one which turns up elsewhere is not believed. */
+export interface RowPlace {
+  /** `StoredTopic.number` */
+  readonly topic: number
+  readonly partition: number
+  readonly base: number
+}
 
 export interface RowContents {
   readonly span: number
@@ -34,7 +42,7 @@ export interface RowContents {
   readonly deltas?: readonly number[]
 }
 
-export function encodeRow({ span, appendedAt, records, deltas }: RowContents): Buffer {
+export function encodeRow({ span, appendedAt, records, deltas }: RowContents, place: RowPlace): Buffer {
   let size = HEADER_BYTES
   for (const record of records) size += storedSize(record)
   const row = Buffer.allocUnsafe(size)
@@ -47,20 +55,20 @@ export function encodeRow({ span, appendedAt, records, deltas }: RowContents): B
     const record = records[index]
     if (record !== undefined) at = writeRecord(row, at, record, deltas?.[index] ?? index)
   }
-  row.writeUInt32LE(crc32(row.subarray(CHECKED_FROM)), CRC_AT)
+  row.writeUInt32LE(checksum(row, place), CRC_AT)
   return row
 }
 
 /** `undefined` when the row is damaged. Keys and values are views of `row`. */
-export function decodeRow(row: Buffer, base: number): BatchRow | undefined {
-  const frame = decodeFrame(row)
+export function decodeRow(row: Buffer, place: RowPlace): BatchRow | undefined {
+  const frame = decodeFrame(row, place)
   if (frame === undefined) return undefined
   const count = row.readUInt32LE(8)
   const records: RawRecord[] = []
   let at = HEADER_BYTES
   let bytes = 0
   for (let index = 0; index < count; index++) {
-    const offset = base + row.readUInt32LE(at)
+    const offset = place.base + row.readUInt32LE(at)
     const timestamp = row.readDoubleLE(at + 4)
     const keyLength = row.readInt32LE(at + 12)
     const valueLength = row.readInt32LE(at + 16)
@@ -83,10 +91,14 @@ export function decodeRow(row: Buffer, base: number): BatchRow | undefined {
 }
 
 /** Span and time of a row, without looking at its records; `undefined` when the row is damaged. */
-export function decodeFrame(row: Buffer): Pick<BatchRow, 'span' | 'appendedAt'> | undefined {
+export function decodeFrame(row: Buffer, place: RowPlace): Pick<BatchRow, 'span' | 'appendedAt'> | undefined {
   if (row.length < HEADER_BYTES || row.readUInt32LE(0) !== FORMAT) return undefined
-  if (crc32(row.subarray(CHECKED_FROM)) !== row.readUInt32LE(CRC_AT)) return undefined
+  if (checksum(row, place) !== row.readUInt32LE(CRC_AT)) return undefined
   return { span: row.readUInt32LE(12), appendedAt: row.readDoubleLE(16) }
+}
+
+function checksum(row: Buffer, { topic, partition, base }: RowPlace): number {
+  return crc32(row.subarray(CHECKED_FROM), crc32(`${topic} ${partition} ${base}`))
 }
 
 function storedSize(record: Stored): number {

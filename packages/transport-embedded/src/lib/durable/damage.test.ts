@@ -153,10 +153,20 @@ describe('a damaged log', () => {
 
   it('of another format is LOG_VERSION, one with an unreadable marker LOG_CORRUPT', async () => {
     const directory = copyLog()
-    writeFileSync(join(directory, 'millrace-log.json'), JSON.stringify({ format: 99, durability: 'disk' }))
-    expect(await connectError(directory)).toMatchObject({ code: 'LOG_VERSION' })
-    writeFileSync(join(directory, 'millrace-log.json'), 'not json')
-    expect(await connectError(directory)).toMatchObject({ code: 'LOG_CORRUPT' })
+    const marker = join(directory, 'millrace-log.json')
+    for (const format of [1, 99]) {
+      writeFileSync(marker, JSON.stringify({ format, durability: 'disk' }))
+      expect(await connectError(directory)).toMatchObject({
+        code: 'LOG_VERSION',
+        message: expect.stringMatching(
+          new RegExp(`has format ${format}; this version reads format 2.*move the directory`),
+        ),
+      })
+    }
+    for (const text of ['not json', '{"format":2,"durability":"desk"}', '{"format":2}']) {
+      writeFileSync(marker, text)
+      expect(await connectError(directory)).toMatchObject({ code: 'LOG_CORRUPT' })
+    }
   })
 })
 

@@ -2,7 +2,7 @@ import { MillraceError, type CommitOffset, type OutgoingRecord, type RawRecord }
 import { EMPTY_GROUP, type GroupState } from '../group/group-state.ts'
 import type { LogWrites, PartitionBounds, ReadLimit, StoredSlice, StoredTopic } from '../log/log-backend.ts'
 import { recordSize } from '../log/record-size.ts'
-import { decodeFrame, decodeRow, encodeRow, type BatchRow } from './batch-row.ts'
+import { decodeFrame, decodeRow, encodeRow, type BatchRow, type RowContents } from './batch-row.ts'
 import { decodeGroup, encodeGroup } from './group-row.ts'
 import type { LmdbTables } from './lmdb-tables.ts'
 import { ParsedRows } from './parsed-rows.ts'
@@ -18,8 +18,10 @@ const ROWS_A_SLICE = 1000
 export class LmdbContents implements LogWrites {
   readonly #tables: LmdbTables
   readonly #now: () => number
-  readonly #topics = new ParsedRows<StoredTopic>((bytes) => JSON.parse(bytes.toString()))
-  readonly #groups = new ParsedRows<GroupState>(decodeGroup)
+  readonly #topics = new ParsedRows<StoredTopic>((row, name) =>
+    JSON.parse(this.#tables.topics.open(row, name).toString()),
+  )
+  readonly #groups = new ParsedRows<GroupState>((row, id) => decodeGroup(this.#tables.groups.open(row, id)))
 
   constructor(tables: LmdbTables, now: () => number) {
     this.#tables = tables
@@ -27,15 +29,18 @@ export class LmdbContents implements LogWrites {
   }
 
   topic(name: string): StoredTopic | undefined {
-    return this.#topics.get(name, this.#tables.topics.get(name))
+    return this.#topics.get(name, this.#tables.topics.sealed(name))
   }
 
   topics(): readonly StoredTopic[] {
-    return [...this.#tables.topics.getKeys({ snapshot: false })].flatMap((name) => this.topic(name) ?? [])
+    return [...this.#tables.topics.keys({ snapshot: false })].flatMap((name) => this.topic(name) ?? [])
   }
 
   bounds(topic: StoredTopic, partition: number): PartitionBounds {
-    const row = this.#tables.bounds.get([topic.number, partition])
+    const key = [topic.number, partition]
+    const row = this.#tables.bounds.get(key)
+    // To be taken for empty, a partition must be known to be.
+    if (row === undefined && partition < topic.partitions) throw this.#tables.bounds.damaged(key)
     return row === undefined ? { start: 0, end: 0 } : { start: row.readDoubleLE(0), end: row.readDoubleLE(8) }
   }
 
@@ -65,7 +70,7 @@ export class LmdbContents implements LogWrites {
   /** The row that starts at an offset. Throws `LOG_CORRUPT` when it is damaged or not there. */
   row(topic: StoredTopic, partition: number, base: number): BatchRow {
     const bytes = this.#tables.records.get([topic.number, partition, base])
-    const row = bytes === undefined ? undefined : decodeRow(bytes, base)
+    const row = bytes === undefined ? undefined : decodeRow(bytes, { topic: topic.number, partition, base })
     if (row === undefined || row.span < 1) throw this.#damaged(topic, partition, base)
     return row
   }
@@ -73,22 +78,22 @@ export class LmdbContents implements LogWrites {
   /** Span and append time of the row that starts at an offset. */
   frame(topic: StoredTopic, partition: number, base: number): { readonly span: number; readonly appendedAt: number } {
     const bytes = this.#tables.records.get([topic.number, partition, base])
-    const frame = bytes === undefined ? undefined : decodeFrame(bytes)
+    const frame = bytes === undefined ? undefined : decodeFrame(bytes, { topic: topic.number, partition, base })
     if (frame === undefined || frame.span < 1) throw this.#damaged(topic, partition, base)
     return frame
   }
 
   group(groupId: string): GroupState {
-    return this.#groups.get(groupId, this.#tables.groups.get(groupId)) ?? EMPTY_GROUP
+    return this.#groups.get(groupId, this.#tables.groups.sealed(groupId)) ?? EMPTY_GROUP
   }
 
   groups(): readonly string[] {
-    return [...this.#tables.groups.getKeys({ snapshot: false })]
+    return [...this.#tables.groups.keys({ snapshot: false })]
   }
 
   committed(groupId: string): readonly CommitOffset[] {
     const offsets: CommitOffset[] = []
-    for (const { key, value } of this.#tables.offsets.getRange({ start: [groupId], snapshot: false })) {
+    for (const { key, value } of this.#tables.offsets.entries({ start: [groupId], snapshot: false })) {
       if (key[0] !== groupId) break
       offsets.push(JSON.parse(value.toString()))
     }
@@ -110,17 +115,19 @@ export class LmdbContents implements LogWrites {
 
   putTopic(topic: Omit<StoredTopic, 'number'>): void {
     const number = (this.#tables.facts.get(['topics made'])?.readDoubleLE(0) ?? 0) + 1
-    void this.#tables.facts.put(['topics made'], double(number))
-    void this.#tables.topics.put(topic.name, Buffer.from(JSON.stringify({ ...topic, number })))
+    this.#tables.facts.put(['topics made'], double(number))
+    const stored: StoredTopic = { ...topic, number }
+    this.#tables.topics.put(topic.name, Buffer.from(JSON.stringify(stored)))
+    for (let partition = 0; partition < topic.partitions; partition++)
+      this.#putBounds(stored, partition, { start: 0, end: 0 })
   }
 
   dropTopic(topic: StoredTopic): void {
-    void this.#tables.topics.remove(topic.name)
+    this.#tables.topics.remove(topic.name)
     const range = { start: [topic.number], end: [topic.number + 1] }
     for (const key of [...this.#tables.records.getKeys(range)]) void this.#tables.records.remove(key)
-    for (const key of [...this.#tables.bounds.getKeys(range)]) void this.#tables.bounds.remove(key)
-    for (const key of [...this.#tables.offsets.getKeys()])
-      if (key[1] === topic.name) void this.#tables.offsets.remove(key)
+    for (const key of [...this.#tables.bounds.keys(range)]) this.#tables.bounds.remove(key)
+    for (const key of [...this.#tables.offsets.keys()]) if (key[1] === topic.name) this.#tables.offsets.remove(key)
   }
 
   append(topic: StoredTopic, partition: number, records: readonly OutgoingRecord[]): number {
@@ -128,21 +135,23 @@ export class LmdbContents implements LogWrites {
     const appendedAt = this.#now()
     for (let from = 0; from < records.length;) {
       const to = rowEnd(records, from)
-      const row = encodeRow({
+      this.putRow(topic, partition, {
+        base: end + from,
         span: to - from,
         appendedAt,
         records: from === 0 && to === records.length ? records : records.slice(from, to),
       })
-      void this.#tables.records.put([topic.number, partition, end + from], row)
       from = to
     }
     this.#putBounds(topic, partition, { start, end: end + records.length })
     return end
   }
 
-  /** Puts a row in the place of the one that starts at the same offset. */
-  replaceRow(topic: StoredTopic, partition: number, row: { readonly base: number; readonly bytes: Buffer }): void {
-    void this.#tables.records.put([topic.number, partition, row.base], row.bytes)
+  /** Also in the place of a row that starts at the same offset. */
+  putRow(topic: StoredTopic, partition: number, row: RowContents & { readonly base: number }): void {
+    const { base } = row
+    const bytes = encodeRow(row, { topic: topic.number, partition, base })
+    void this.#tables.records.put([topic.number, partition, base], bytes)
   }
 
   removeRow(topic: StoredTopic, partition: number, base: number): void {
@@ -156,32 +165,31 @@ export class LmdbContents implements LogWrites {
 
   putGroup(groupId: string, state: GroupState): void {
     for (const id of this.group(groupId).members.keys()) {
-      if (!state.members.has(id)) void this.#tables.beats.remove([groupId, id])
+      if (!state.members.has(id)) this.#tables.beats.remove([groupId, id])
     }
-    void this.#tables.groups.put(groupId, encodeGroup(state))
+    this.#tables.groups.put(groupId, encodeGroup(state))
   }
 
   putCommitted(groupId: string, offset: CommitOffset): void {
     const { topic, partition, offset: next, metadata } = offset
-    void this.#tables.offsets.put(
+    this.#tables.offsets.put(
       [groupId, topic, partition],
       Buffer.from(JSON.stringify({ topic, partition, offset: next, metadata })),
     )
   }
 
   dropGroup(groupId: string): void {
-    for (const id of this.group(groupId).members.keys()) void this.#tables.beats.remove([groupId, id])
-    for (const { topic, partition } of this.committed(groupId))
-      void this.#tables.offsets.remove([groupId, topic, partition])
-    void this.#tables.groups.remove(groupId)
+    for (const id of this.group(groupId).members.keys()) this.#tables.beats.remove([groupId, id])
+    for (const { topic, partition } of this.committed(groupId)) this.#tables.offsets.remove([groupId, topic, partition])
+    this.#tables.groups.remove(groupId)
   }
 
   putEpoch(transactionalId: string, epoch: number): void {
-    void this.#tables.epochs.put(transactionalId, double(epoch))
+    this.#tables.epochs.put(transactionalId, double(epoch))
   }
 
   putBeats(groupId: string, memberId: string, beats: number): void {
-    void this.#tables.beats.put([groupId, memberId], double(beats))
+    this.#tables.beats.put([groupId, memberId], double(beats))
   }
 
   /** A fact by name; for what the log keeps about itself. */
@@ -190,7 +198,7 @@ export class LmdbContents implements LogWrites {
   }
 
   putFact(name: readonly (string | number)[], value: Buffer): void {
-    void this.#tables.facts.put([...name], value)
+    this.#tables.facts.put([...name], value)
   }
 
   /** Base of the row that covers an offset. */
@@ -209,13 +217,13 @@ export class LmdbContents implements LogWrites {
     const row = Buffer.alloc(16)
     row.writeDoubleLE(start, 0)
     row.writeDoubleLE(end, 8)
-    void this.#tables.bounds.put([topic.number, partition], row)
+    this.#tables.bounds.put([topic.number, partition], row)
   }
 
   #damaged(topic: StoredTopic, partition: number, offset: number): MillraceError {
     return new MillraceError(
       'LOG_CORRUPT',
-      `Records of topic "${topic.name}" partition ${partition} from offset ${offset} on are damaged or missing.`,
+      `In the log in "${this.#tables.directory}" records of topic "${topic.name}" partition ${partition} from offset ${offset} on are damaged or missing.`,
     )
   }
 }

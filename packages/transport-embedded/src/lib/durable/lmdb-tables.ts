@@ -1,25 +1,31 @@
+import { dirname } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
+import { CheckedTable, type CheckedTableOptions, type TableKey } from './checked-table.ts'
 import type { Durability } from './marker-file.ts'
 
-/** The databases of a log, all in one environment, so that one transaction covers them. */
+/**
+ * The databases of a log, all in one environment, so that one transaction covers them. No row of them is believed
+ * unchecked: those of `records` by their own frame, all others as `CheckedTable` does it.
+ */
 export interface LmdbTables {
+  readonly directory: string
   readonly root: RootDatabase<Buffer, string>
   /** Topic name → `StoredTopic` as JSON. */
-  readonly topics: Database<Buffer, string>
-  /** Topic number, partition → start and end. */
-  readonly bounds: Database<Buffer, number[]>
+  readonly topics: CheckedTable<string>
+  /** Topic number, partition → start and end; from the making of the topic on. */
+  readonly bounds: CheckedTable<number[]>
   /** Topic number, partition, base offset → a batch row. */
   readonly records: Database<Buffer, number[]>
   /** Group → its state. */
-  readonly groups: Database<Buffer, string>
+  readonly groups: CheckedTable<string>
   /** Group, member → heartbeats. */
-  readonly beats: Database<Buffer, string[]>
+  readonly beats: CheckedTable<string[]>
   /** Group, topic, partition → `CommitOffset` as JSON. */
-  readonly offsets: Database<Buffer, (string | number)[]>
+  readonly offsets: CheckedTable<(string | number)[]>
   /** Transactional id → epoch. */
-  readonly epochs: Database<Buffer, string>
+  readonly epochs: CheckedTable<string>
   /** Single facts and the state of compaction. */
-  readonly facts: Database<Buffer, (string | number)[]>
+  readonly facts: CheckedTable<(string | number)[]>
 }
 
 export function openTables(path: string, durability: Durability): LmdbTables {
@@ -34,17 +40,30 @@ export function openTables(path: string, durability: Durability): LmdbTables {
     noSync: durability === 'process',
     overlappingSync: false,
   })
-  const table = <K extends string | number[] | string[] | (string | number)[]>(name: string): Database<Buffer, K> =>
-    root.openDB<Buffer, K>({ name, encoding: 'binary' })
+  const directory = dirname(path)
+  const table = <K extends TableKey>(name: string, describe: CheckedTableOptions['describe']): CheckedTable<K> =>
+    new CheckedTable(root.openDB<Buffer, K>({ name, encoding: 'binary' }), { name, describe, directory })
   return {
+    directory,
     root,
-    topics: table('topics'),
-    bounds: table('bounds'),
-    records: table('records'),
-    groups: table('groups'),
-    beats: table('beats'),
-    offsets: table('offsets'),
-    epochs: table('epochs'),
-    facts: table('facts'),
+    topics: table('topics', (name) => `the description of topic "${name}"`),
+    bounds: table(
+      'bounds',
+      (number, partition) => `where partition ${partition} of topic number ${number} begins and ends`,
+    ),
+    records: root.openDB<Buffer, number[]>({ name: 'records', encoding: 'binary' }),
+    groups: table('groups', (id) => `the state of group "${id}"`),
+    beats: table('beats', (group, member) => `the heartbeat count of member "${member}" of group "${group}"`),
+    offsets: table(
+      'offsets',
+      (group, topic, partition) => `what group "${group}" has committed of topic "${topic}" partition ${partition}`,
+    ),
+    epochs: table('epochs', (id) => `the epoch of transactional id "${id}"`),
+    facts: table('facts', (...name) => `the fact "${name.join(' ')}"`),
   }
+}
+
+/** Looks at every row but the records, which are looked at when they are read. Throws `LOG_CORRUPT`. */
+export function checkTables({ topics, bounds, groups, beats, offsets, epochs, facts }: LmdbTables): void {
+  for (const table of [topics, bounds, groups, beats, offsets, epochs, facts]) table.checkAll()
 }

@@ -3,8 +3,12 @@ import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError } from '@millrace/core'
 
-/** Of the rows and files of a log. Raise it when an older version could not read what this one writes. */
-const FORMAT = 1
+/**
+ * Of the rows and files of a log. Raise it when an older version could not read what this one writes. 2: all rows have
+ * checksums, over their place too. There is no migration: an older process may have the log open meanwhile, and rows
+ * without checksums would get some whatever they are.
+ */
+const FORMAT = 2
 
 /**
  * What an acknowledged record survives. `disk`: also a power cut. `process`: the end of any process (kill -9 too), but
@@ -33,7 +37,7 @@ export function readMarker(directory: string): Marker | undefined {
   if (marker.format !== FORMAT) {
     throw new MillraceError(
       'LOG_VERSION',
-      `The log in "${directory}" has format ${marker.format}; this version reads ${FORMAT}.`,
+      `The log in "${directory}" has format ${marker.format}; this version reads format ${FORMAT}.`,
     )
   }
   return marker
@@ -63,10 +67,8 @@ function parse(text: string): Marker | undefined {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null || !('format' in value) || typeof value.format !== 'number')
       return undefined
-    return {
-      format: value.format,
-      durability: 'durability' in value && value.durability === 'process' ? 'process' : 'disk',
-    }
+    if (!('durability' in value) || (value.durability !== 'process' && value.durability !== 'disk')) return undefined
+    return { format: value.format, durability: value.durability }
   } catch {
     return undefined
   }

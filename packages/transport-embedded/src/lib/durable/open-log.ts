@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { MillraceError } from '@millrace/core'
+import { isMillraceError, MillraceError } from '@millrace/core'
 import { checkDataFile } from './check-data-file.ts'
-import { openTables, type LmdbTables } from './lmdb-tables.ts'
+import { checkTables, openTables, type LmdbTables } from './lmdb-tables.ts'
 import { createMarker, readMarker, type Durability } from './marker-file.ts'
 
 /** What `openLog` found out and opened. */
@@ -13,10 +13,10 @@ export interface OpenedLog {
 
 /**
  * Opens or creates the log in a directory. Throws `LOG_UNUSABLE` when the directory cannot be used, `LOG_VERSION` for
- * a log of another format, `LOG_CORRUPT` for a damaged one (where LMDB would end the process). No other process may
- * write or open the log meanwhile: see `OpenGate`.
+ * a log of another format, `LOG_CORRUPT` for a damaged one (where LMDB would end the process), or one with damaged rows
+ * other than records. No other process may write or open the log meanwhile: see `OpenGate`.
  */
-export function openLog(directory: string, wanted: Durability | undefined): OpenedLog {
+export async function openLog(directory: string, wanted: Durability | undefined): Promise<OpenedLog> {
   const marker = readMarker(directory)
   const data = dataPath(directory)
   if (marker !== undefined || existsSync(data)) check(data, marker !== undefined)
@@ -27,6 +27,13 @@ export function openLog(directory: string, wanted: Durability | undefined): Open
     tables = openTables(data, durability)
   } catch (error) {
     throw logError(error, `The log in "${directory}" cannot be opened.`)
+  }
+  try {
+    checkTables(tables)
+  } catch (error) {
+    // Nothing was written that could be lost; what keeps it from closing is not the news.
+    await tables.root.close().catch(() => undefined)
+    throw isMillraceError(error) ? error : logError(error, `The log in "${directory}" cannot be read.`)
   }
   // Only now, so that a marker always has data next to it.
   if (marker === undefined) createMarker(directory, durability)

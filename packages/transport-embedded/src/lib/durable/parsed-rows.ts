@@ -1,9 +1,9 @@
 /** Remembers what the last bytes of a row were parsed to, because rows are read far more often than they change. */
 export class ParsedRows<T> {
-  readonly #parse: (bytes: Buffer) => T
+  readonly #parse: (bytes: Buffer, key: string) => T
   readonly #known = new Map<string, { readonly bytes: Buffer; readonly value: T }>()
 
-  constructor(parse: (bytes: Buffer) => T) {
+  constructor(parse: (bytes: Buffer, key: string) => T) {
     this.#parse = parse
   }
 
@@ -14,7 +14,7 @@ export class ParsedRows<T> {
     }
     const known = this.#known.get(key)
     if (known !== undefined && known.bytes.equals(bytes)) return known.value
-    const value = this.#parse(bytes)
+    const value = this.#parse(bytes, key)
     this.#known.set(key, { bytes, value })
     return value
   }

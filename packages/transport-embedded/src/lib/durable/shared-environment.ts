@@ -43,7 +43,7 @@ export class SharedEnvironment {
     const id = await takeGate(options, 'open', giveUpMs)
     try {
       await untilAnswered(options, id, giveUpMs)
-      const opened = openLog(directory, durability)
+      const opened = await openLog(directory, durability)
       gate.register()
       return new SharedEnvironment(options, opened)
     } finally {

@@ -1,5 +1,5 @@
 import type { RawRecord } from '@millrace/core'
-import { encodeRow, type BatchRow } from '../durable/batch-row.ts'
+import type { BatchRow } from '../durable/batch-row.ts'
 import { ROW_BYTES, ROW_RECORDS, type LmdbContents } from '../durable/lmdb-contents.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
 import { recordSize } from '../log/record-size.ts'
@@ -43,14 +43,14 @@ export class MergedRows {
     const changed = others.length > 0 || (first !== undefined && first.left.length < first.row.records.length)
     if (first !== undefined && changed) {
       const records = this.#rows.flatMap(({ left }) => left)
-      const bytes = encodeRow({
+      for (const { base } of others) this.#contents.removeRow(this.#topic, this.#partition, base)
+      this.#contents.putRow(this.#topic, this.#partition, {
+        base: first.base,
         span: this.#rows.reduce((sum, { row }) => sum + row.span, 0),
         appendedAt: Math.max(...this.#rows.map(({ row }) => row.appendedAt)),
         records,
         deltas: records.map(({ offset }) => offset - first.base),
       })
-      for (const { base } of others) this.#contents.removeRow(this.#topic, this.#partition, base)
-      this.#contents.replaceRow(this.#topic, this.#partition, { base: first.base, bytes })
     }
     this.#rows = []
     this.#records = 0

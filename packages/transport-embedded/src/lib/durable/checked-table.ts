@@ -1,0 +1,91 @@
+import { crc32 } from 'node:zlib'
+import type { Database, RangeOptions } from 'lmdb'
+import { MillraceError } from '@millrace/core'
+
+/** Keys of the log's tables, as lmdb writes them. */
+export type TableKey = string | string[] | number[] | (string | number)[]
+
+export interface CheckedTableOptions {
+  /** Checksums begin with it: a row that turns up in another table is known for a stranger. */
+  readonly name: string
+  /** What a row is, by the parts of its key, for messages. */
+  readonly describe: (...key: readonly string[]) => string
+  /** Where the log is, for messages. */
+  readonly directory: string
+}
+
+const CHECKSUM_BYTES = 4
+
+/**
+ * A table whose rows end in a checksum over table, key and value: what is read is what was written, and where it was
+ * written. Batches of records have theirs in their frame. What it throws for a row that is not sound is `LOG_CORRUPT`.
+ */
+export class CheckedTable<K extends TableKey> {
+  readonly #rows: Database<Buffer, K>
+  readonly #options: CheckedTableOptions
+
+  constructor(rows: Database<Buffer, K>, options: CheckedTableOptions) {
+    this.#rows = rows
+    this.#options = options
+  }
+
+  get(key: K): Buffer | undefined {
+    const row = this.sealed(key)
+    return row === undefined ? undefined : this.open(row, key)
+  }
+
+  /** A row as it is stored, not looked at: for `open`, or to see that it has not changed since. */
+  sealed(key: K): Buffer | undefined {
+    return this.#rows.get(key)
+  }
+
+  /** The value of a row as it is stored. */
+  open(row: Buffer, key: K): Buffer {
+    const end = row.length - CHECKSUM_BYTES
+    if (end < 0 || this.#checksum(key, row.subarray(0, end)) !== row.readUInt32LE(end)) throw this.damaged(key)
+    return row.subarray(0, end)
+  }
+
+  put(key: K, value: Buffer): void {
+    const row = Buffer.allocUnsafe(value.length + CHECKSUM_BYTES)
+    row.set(value)
+    row.writeUInt32LE(this.#checksum(key, value), value.length)
+    void this.#rows.put(key, row)
+  }
+
+  remove(key: K): void {
+    void this.#rows.remove(key)
+  }
+
+  /** Only keys: whether a row is sound shows when it is read. */
+  keys(range: RangeOptions = {}): Iterable<K> {
+    return this.#rows.getKeys(range)
+  }
+
+  *entries(range: RangeOptions = {}): Generator<{ readonly key: K; readonly value: Buffer }> {
+    for (const { key, value } of this.#rows.getRange(range)) yield { key, value: this.open(value, key) }
+  }
+
+  /** Looks at every row. A damaged key is found only so: whoever asks for the right one would find nothing there. */
+  checkAll(): void {
+    for (const { key, value } of this.#rows.getRange({ snapshot: false })) this.open(value, key)
+  }
+
+  /** For a row that is damaged, or missing where there must be one. */
+  damaged(key: K): MillraceError {
+    const { directory, describe } = this.#options
+    return new MillraceError(
+      'LOG_CORRUPT',
+      `In the log in "${directory}" ${describe(...partsOf(key))} is damaged or missing.`,
+    )
+  }
+
+  #checksum(key: K, value: Buffer): number {
+    return crc32(value, crc32([this.#options.name, ...partsOf(key)].join('\0')))
+  }
+}
+
+/** lmdb gives a list of one part back as that part, and a damaged key as anything. */
+function partsOf(key: TableKey): readonly string[] {
+  return [key].flat().map(String)
+}
