@@ -43,7 +43,8 @@ const OVER = 2
 
 /**
  * One event while an agent works on it, and nothing but a few references: lists come into being with the first effect.
- * A retry makes a new one, so that work which floats past its event finds it closed.
+ * A retry makes a new one, so that work which floats past its event finds it closed. All in one class: with layers that
+ * extend each other an event takes twice as long to make and finish (measured), and a part beside it is one more object.
  */
 export class Event implements EventInHand, SendOrigin {
   readonly record: RawRecord

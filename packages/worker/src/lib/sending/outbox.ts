@@ -10,12 +10,10 @@ import {
   spreadPartitioner,
   toError,
 } from '@millrace/core'
+import { Lane } from './lane.ts'
 import type { Outgoing } from './outgoing.ts'
+import { Route } from './route.ts'
 import type { SendBudget } from './send-budget.ts'
-
-/** With one request under way a small one would make sends wait for turns of the event loop (decision 011). */
-const MAX_SEND_RECORDS = 5000
-const MAX_SEND_BYTES = 2 * 1024 * 1024
 
 export interface OutboxDeps {
   readonly producer: Producer
@@ -30,67 +28,6 @@ export interface OutboxDeps {
   readonly onHeld: () => void
   /** The producer cannot go on. */
   readonly onBroken: (error: Error) => void
-}
-
-/** What is known of a topic that is sent to. */
-interface Route {
-  /** 0 until the broker has said. */
-  partitions: number
-  /** Sends that came before that, in order. */
-  readonly early: Outgoing[]
-  readonly ends: (PartitionEnd | undefined)[]
-}
-
-/** The lane of a partition stays the same while anything is under way, so that two requests never hold one partition. */
-interface PartitionEnd {
-  lane: Lane
-  pending: number
-}
-
-/** What waits for the next request to one broker. */
-class Lane {
-  sending = false
-  #queue: Outgoing[] = []
-  #head = 0
-  #queuedBytes = 0
-
-  push(record: Outgoing): void {
-    this.#queue.push(record)
-    this.#queuedBytes += record.size
-  }
-
-  get isEmpty(): boolean {
-    return this.#head === this.#queue.length
-  }
-
-  get isFull(): boolean {
-    return this.#queue.length - this.#head >= MAX_SEND_RECORDS || this.#queuedBytes >= MAX_SEND_BYTES
-  }
-
-  /** The next request's records. */
-  take(): readonly Outgoing[] {
-    let end = this.#head
-    let bytes = 0
-    for (; end < this.#queue.length && end - this.#head < MAX_SEND_RECORDS; end++) {
-      const size = this.#queue[end]?.size ?? 0
-      if (end > this.#head && bytes + size > MAX_SEND_BYTES) break
-      bytes += size
-    }
-    this.#queuedBytes -= bytes
-    const all = this.#head === 0 && end === this.#queue.length
-    const taken = all ? this.#queue : this.#queue.slice(this.#head, end)
-    if (all || end === this.#queue.length) {
-      this.#queue = []
-      this.#head = 0
-    } else this.#head = end
-    return taken
-  }
-
-  putBack(records: readonly Outgoing[]): void {
-    this.#queue = [...records, ...this.#queue.slice(this.#head)]
-    this.#head = 0
-    for (const { size } of records) this.#queuedBytes += size
-  }
 }
 
 /**
@@ -156,7 +93,7 @@ export class Outbox {
   }
 
   #explore(topic: string): Route {
-    const route: Route = { partitions: 0, early: [], ends: [] }
+    const route = new Route()
     this.#routes.set(topic, route)
     this.#deps.producer.partitions(topic).then(
       (partitions) => {
@@ -187,9 +124,7 @@ export class Outbox {
           `Topic ${record.topic} has ${route.partitions} partitions; a record was sent to partition ${record.partition}.`,
         ),
       )
-    const end = this.#endOf(route, record)
-    end.pending++
-    const { lane } = end
+    const lane = route.enter(record, this.#laneNow)
     lane.push(record)
     if (lane.sending) return
     if (lane.isFull) this.#sendNext(lane)
@@ -199,22 +134,14 @@ export class Outbox {
     }
   }
 
-  #endOf(route: Route, record: Outgoing): PartitionEnd {
-    const known = route.ends[record.partition]
-    if (known !== undefined && known.pending > 0) return known
+  readonly #laneNow = (record: Outgoing): Lane => {
     const number = this.#deps.producer.lane(record)
     let lane = this.#lanes.get(number)
     if (lane === undefined) {
       lane = new Lane()
       this.#lanes.set(number, lane)
     }
-    if (known === undefined) {
-      const end = { lane, pending: 0 }
-      route.ends[record.partition] = end
-      return end
-    }
-    known.lane = lane
-    return known
+    return lane
   }
 
   readonly #flush = (): void => {
@@ -307,7 +234,6 @@ export class Outbox {
   #leave(record: Outgoing): void {
     this.#pending--
     this.#deps.budget.give(record.size)
-    const end = this.#routes.get(record.topic)?.ends[record.partition]
-    if (end !== undefined) end.pending--
+    this.#routes.get(record.topic)?.left(record.partition)
   }
 }
