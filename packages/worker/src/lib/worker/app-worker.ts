@@ -230,7 +230,7 @@ export class AppWorker implements Worker {
 
   async #fetch(runtime: Runtime): Promise<void> {
     try {
-      await runtime.fetch()
+      await runtime.intake.run()
       if (this.#ending === undefined)
         this.#fail(new MillraceError('WORKER_FAILED', 'The consumer has ended by itself.'))
     } catch (thrown) {

@@ -1,12 +1,4 @@
-import {
-  type Admin,
-  type Candidate,
-  type Consumer,
-  type LostPosition,
-  type RebalanceListener,
-  type RecordBatch,
-  toError,
-} from '@millrace/core'
+import { type Admin, type Candidate, type Consumer, type RebalanceListener, toError } from '@millrace/core'
 import { AtLeastOnce } from '../commit/at-least-once.ts'
 import { ExactlyOnce } from '../commit/exactly-once.ts'
 import { Committer } from '../commit/committer.ts'
@@ -16,6 +8,7 @@ import { tasksToCut } from '../commit/tasks-to-cut.ts'
 import { FlowControl } from '../feeds/flow-control.ts'
 import { PausedEnds } from '../feeds/paused-ends.ts'
 import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
+import { Intake } from '../feeds/intake.ts'
 import { Refusals } from '../feeds/refusals.ts'
 import type { Subscription } from '../feeds/subscription.ts'
 import type { Drain } from '../group/drain.ts'
@@ -27,11 +20,9 @@ import { Rebalance } from '../group/rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
 import type { Outbox } from '../sending/outbox.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
-import { afterLoss } from '../tasks/after-loss.ts'
 import { Recovery } from '../tasks/recovery.ts'
 import { Standbys } from '../tasks/standbys.ts'
 import { StrayRows } from '../tasks/stray-rows.ts'
-import { taskId } from '../tasks/task-id.ts'
 import { TaskOpener } from '../tasks/task-opener.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
@@ -66,6 +57,7 @@ export interface RuntimeDeps {
 /** Everything that lives from the moment the topics are known until the worker stops, put together. */
 export class Runtime {
   readonly consumer: Consumer
+  readonly intake: Intake
   readonly flow: FlowControl
   readonly recovery: Recovery
   readonly standbys: Standbys
@@ -106,9 +98,20 @@ export class Runtime {
       isolation,
       maxPartitionBytes: MAX_PARTITION_BYTES,
       listener,
-      onOutOfRange: (lost) => this.#goOnAfterLoss(lost),
+      onOutOfRange: (lost) => this.intake.goOnAfterLoss(lost),
     })
     const { consumer } = this
+    this.intake = new Intake({
+      consumer,
+      rules: settings,
+      clock,
+      log,
+      sensor,
+      topics,
+      subscriptions,
+      sourceOf: (partition) => this.rebalance.sourceOf(partition),
+      reopen: (id, reason) => this.#reopen(id, reason),
+    })
     this.flow = new FlowControl({
       maxBufferedBytes: settings.maxBufferedBytes,
       pause: (partitions) => {
@@ -128,10 +131,7 @@ export class Runtime {
       offsets: (partitions, level) => admin.offsets(partitions, level),
     })
     this.refusals = new Refusals({
-      reopen: (id, reason) => {
-        const task = this.rebalance.tasks.get(id)
-        if (task !== undefined) this.rebalance.reopen(task, reason)
-      },
+      reopen: (id, reason) => this.#reopen(id, reason),
       fail,
     })
     this.recovery = new Recovery({
@@ -249,11 +249,6 @@ export class Runtime {
     })
   }
 
-  /** Hands batches to their partitions until the consumer is closed. Throws what the consumer fails with. */
-  async fetch(): Promise<void> {
-    for await (const batch of this.consumer.batches()) this.#take(batch)
-  }
-
   async close(): Promise<void> {
     this.#pausedEnds.close()
     await this.recovery.close()
@@ -265,39 +260,10 @@ export class Runtime {
     this.#guarantee.resume()
   }
 
-  #take(batch: RecordBatch): void {
-    const { sensor, subscriptions, options } = this.#deps
-    const found = this.rebalance.sourceOf(batch)
-    if (found === undefined) return
-    const { source } = found
-    if (source.position === source.committed || source.movedAtMs < 0) source.movedAtMs = options.clock.monotonic()
-    source.push(batch)
-    sensor.batchFetched({
-      topic: batch.topic,
-      partition: batch.partition,
-      records: batch.records.length,
-      bytes: batch.bytes,
-      endOffset: batch.endOffset,
-    })
-    for (const subscription of subscriptions()) if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
-  }
-
-  /** Throws what ends the worker. */
-  #goOnAfterLoss(lost: LostPosition): void {
-    const { options, topics } = this.#deps
-    const { topic, partition, end } = lost
-    if (this.rebalance.sourceOf(lost) === undefined) return
-    const { offset, again, told } = afterLoss(lost, options.settings)
-    if (again) {
-      // All that the task has belongs to offsets that will be given to other records.
-      const task = this.rebalance.tasks.get(taskId(topics.partitions(topic) ?? 0, partition))
-      if (task !== undefined) this.rebalance.reopen(task, told)
-      return
-    }
-    options.log.error({ topic, partition, offset }, told)
-    // As a batch without records: so that the commits pass the hole even when nothing follows it.
-    this.#take({ topic, partition, records: [], nextOffset: offset, bytes: 0, endOffset: end })
-    this.consumer.seek(lost, offset)
+  /** Unless it has gone meanwhile. */
+  #reopen(id: string, reason: string): void {
+    const task = this.rebalance.tasks.get(id)
+    if (task !== undefined) this.rebalance.reopen(task, reason)
   }
 
   #wake(): void {

@@ -1,0 +1,64 @@
+import type { Clock, Consumer, Logger, LostPosition, RecordBatch, Sensor } from '@millrace/core'
+import type { Rebalance } from '../group/rebalance.ts'
+import { afterLoss, type LossRules } from '../tasks/after-loss.ts'
+import { taskId } from '../tasks/task-id.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
+import type { Subscription } from './subscription.ts'
+
+export interface IntakeDeps {
+  readonly consumer: Pick<Consumer, 'batches' | 'seek'>
+  readonly rules: LossRules
+  readonly clock: Pick<Clock, 'monotonic'>
+  readonly log: Logger
+  readonly sensor: Pick<Sensor, 'batchFetched'>
+  readonly topics: TopicDirectory
+  readonly subscriptions: () => readonly Subscription[]
+  readonly sourceOf: Rebalance['sourceOf']
+  /** Opens a task again, if it is here. */
+  readonly reopen: (id: string, reason: string) => void
+}
+
+/** Fetched batches on their way to the buffers of their partitions. */
+export class Intake {
+  readonly #deps: IntakeDeps
+
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps
+  }
+
+  /** Until the consumer is closed. Throws what the consumer fails with. */
+  async run(): Promise<void> {
+    for await (const batch of this.#deps.consumer.batches()) this.#take(batch)
+  }
+
+  /** Where reading goes on when a position is not in the topic any more. Throws what ends the worker. */
+  goOnAfterLoss(lost: LostPosition): void {
+    const { consumer, rules, log, topics, sourceOf, reopen } = this.#deps
+    const { topic, partition, end } = lost
+    if (sourceOf(lost) === undefined) return
+    const { offset, again, told } = afterLoss(lost, rules)
+    // All that the task has belongs to offsets that will be given to other records.
+    if (again) return reopen(taskId(topics.partitions(topic) ?? 0, partition), told)
+    log.error({ topic, partition, offset }, told)
+    // As a batch without records: so that the commits pass the hole even when nothing follows it.
+    this.#take({ topic, partition, records: [], nextOffset: offset, bytes: 0, endOffset: end })
+    consumer.seek(lost, offset)
+  }
+
+  #take(batch: RecordBatch): void {
+    const { clock, sensor, subscriptions, sourceOf } = this.#deps
+    const found = sourceOf(batch)
+    if (found === undefined) return
+    const { source } = found
+    if (source.position === source.committed || source.movedAtMs < 0) source.movedAtMs = clock.monotonic()
+    source.push(batch)
+    sensor.batchFetched({
+      topic: batch.topic,
+      partition: batch.partition,
+      records: batch.records.length,
+      bytes: batch.bytes,
+      endOffset: batch.endOffset,
+    })
+    for (const subscription of subscriptions()) if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
+  }
+}
