@@ -82,6 +82,14 @@ describe('time and timers of the runtime are found', () => {
   })
 })
 
+test('directories are made by core, not by what may never end', () => {
+  const made = (code: string): unknown => messages({ 'packages/streams/src/lib/some.ts': code })
+  expect(made('mkdirSync(directory, { recursive: true })')).toHaveLength(1)
+  expect(made("await mkdir(join(a, 'b'), { recursive: true })")).toHaveLength(1)
+  expect(made('mkdirSync(directory)')).toEqual([])
+  expect(made('rmSync(directory, { recursive: true })')).toEqual([])
+})
+
 test('an AsyncLocalStorage is made by the app only', () => {
   const code = 'export const storage = new AsyncLocalStorage<number>()'
   expect(messages({ 'packages/streams/src/lib/breach.ts': code })).toHaveLength(1)

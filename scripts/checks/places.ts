@@ -45,6 +45,11 @@ const CODE: readonly CodePlace[] = [
     isAllowed: hasTime,
   },
   {
+    pattern: /\bmkdir(?:Sync)?\([^;\n]*\brecursive\b/g,
+    message: 'makes directories with `recursive`, which never ends below /proc: use makeDirectory of core',
+    isAllowed: () => false,
+  },
+  {
     pattern: /\bnew AsyncLocalStorage\b/g,
     message: 'makes an AsyncLocalStorage: the app owns the only one',
     isAllowed: ({ path }) => path.startsWith('packages/app/') || path.startsWith('packages/conformance/'),

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
-import { MillraceError } from '@millrace/core'
+import { makeDirectory, MillraceError, toError } from '@millrace/core'
 import { DamageFound } from './data-file/damage-found.ts'
 import { inspectDataFile, type Inspection } from './data-file/inspect.ts'
 import { Facts } from './facts.ts'
@@ -32,7 +32,7 @@ export interface Environment {
 export function openEnvironment(directory: string): Environment {
   const what = `The store in "${directory}" cannot be opened`
   try {
-    mkdirSync(directory, { recursive: true })
+    prepareDirectory(directory)
     const marked = hasMarker(directory)
     const dataPath = join(directory, 'data.mdb')
     if (existsSync(dataPath)) inspect(directory, dataPath)
@@ -62,6 +62,19 @@ export function openEnvironment(directory: string): Environment {
     }
   } catch (thrown) {
     throw storeError(thrown, what)
+  }
+}
+
+function prepareDirectory(directory: string): void {
+  try {
+    makeDirectory(directory)
+  } catch (thrown) {
+    const { message } = toError(thrown)
+    throw new MillraceError(
+      'STORE_FAILED',
+      `"${directory}" (setting store, storeDirectory or dataDirectory) cannot be the directory of a store: ${message}.`,
+      { cause: thrown },
+    )
   }
 }
 

@@ -230,7 +230,7 @@ export const errorTable = {
   },
   STORE_FAILED: {
     title: 'The store could not be written',
-    fix: 'Check the disk. Nothing was lost: the changelog has every row.',
+    fix: 'Check the disk, and that the directory can be written. Nothing was lost: the changelog has every row.',
   },
   // process
   CLOSED: { title: 'This is closed already', fix: 'Do not use it after close.' },

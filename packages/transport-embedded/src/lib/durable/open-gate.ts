@@ -1,5 +1,6 @@
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeDirectory } from '@millrace/core'
 import { isHostDead } from './host-name.ts'
 
 export interface GateHolder {
@@ -26,7 +27,7 @@ export class OpenGate {
     this.#gate = join(directory, 'millrace-log.gate')
     this.#users = join(directory, 'millrace-log.users')
     this.#host = host
-    mkdirSync(this.#users, { recursive: true })
+    makeDirectory(this.#users)
   }
 
   /** For messages. */

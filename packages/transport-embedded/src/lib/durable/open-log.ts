@@ -1,6 +1,6 @@
-import { accessSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { isMillraceError, MillraceError } from '@millrace/core'
+import { isMillraceError, makeDirectory, MillraceError } from '@millrace/core'
 import { checkDataFile } from './check-data-file.ts'
 import { checkTables, openTables, type LmdbTables } from './lmdb-tables.ts'
 import { createMarker, readMarker, type Durability } from './marker-file.ts'
@@ -59,14 +59,14 @@ export function refuseOtherDurability(directory: string, is: Durability, wanted:
 /** Makes the directory if it is missing. Throws `LOG_UNUSABLE` for what cannot be a log's directory. */
 export function prepareDirectory(directory: string): void {
   try {
-    mkdirSync(directory, { recursive: true })
-    readdirSync(directory)
-    accessSync(directory, constants.W_OK)
+    makeDirectory(directory)
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error)
-    throw new MillraceError('LOG_UNUSABLE', `"${directory}" is not a directory that can be written: ${text}.`, {
-      cause: error,
-    })
+    throw new MillraceError(
+      'LOG_UNUSABLE',
+      `"${directory}" (setting broker, embedded:) cannot be the directory of a log: ${text}.`,
+      { cause: error },
+    )
   }
 }
 

@@ -1,0 +1,70 @@
+import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+
+/**
+ * Makes a directory, and those above it that are missing, and sees that it can be written. For everything that is kept on
+ * disk, in place of Node's `recursive`: where a file system says of each new directory that there is no such place
+ * (`/proc`), that tries for ever, and no signal is heard meanwhile.
+ *
+ * Throws an `Error` that names the first place that stands in the way, for the caller to say which setting has led there.
+ *
+ * @example
+ * makeDirectory('/var/lib/shop/tables')
+ */
+export function makeDirectory(directory: string): void {
+  const missing: string[] = []
+  let above = resolve(directory)
+  while (!isThere(above) && dirname(above) !== above) {
+    missing.push(above)
+    above = dirname(above)
+  }
+  mustBeDirectory(above)
+  for (const path of missing.toReversed()) make(path)
+  inPlace(directory, () => accessSync(directory, constants.R_OK | constants.W_OK), 'cannot be written')
+}
+
+function make(path: string): void {
+  try {
+    mkdirSync(path)
+  } catch (thrown) {
+    // Another process was quicker, or a link leads nowhere.
+    if (codeOf(thrown) === 'EEXIST') return mustBeDirectory(path)
+    throw new Error(`"${path}" cannot be made: "${dirname(path)}" takes no new directory (${textOf(thrown)})`, {
+      cause: thrown,
+    })
+  }
+}
+
+function mustBeDirectory(path: string): void {
+  if (!inPlace(path, () => statSync(path), 'cannot be looked at').isDirectory())
+    throw new Error(`"${path}" is not a directory`)
+}
+
+/** Also true of what a path cannot go through: that it is no directory shows afterwards. */
+function isThere(path: string): boolean {
+  try {
+    statSync(path)
+    return true
+  } catch (thrown) {
+    const code = codeOf(thrown)
+    if (code === 'ENOENT' || code === 'ENOTDIR') return false
+    throw new Error(`"${path}" cannot be looked at (${textOf(thrown)})`, { cause: thrown })
+  }
+}
+
+function inPlace<T>(path: string, look: () => T, what: string): T {
+  try {
+    return look()
+  } catch (thrown) {
+    throw new Error(`"${path}" ${what} (${textOf(thrown)})`, { cause: thrown })
+  }
+}
+
+function codeOf(thrown: unknown): unknown {
+  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+}
+
+/** `EACCES: permission denied`, without the path that is named already. */
+function textOf(thrown: unknown): string {
+  return String(thrown instanceof Error ? thrown.message : thrown).replace(/, \w+ '.*'$/, '')
+}
