@@ -281,8 +281,15 @@ export interface Admin {
    * none. Timestamps need not be in order: records behind that one may be older.
    */
   offsetsAt(partitions: readonly TopicPartition[], timestampMs: number): Promise<readonly PartitionPosition[]>
-  /** Committed offsets of a group, also of one that has no members. */
-  committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]>
+  /**
+   * Deletes the records of each partition that are before its offset, which is where it then begins; one that begins
+   * there or later stays as it is. Resolves when nobody can read them any more; a broker may free the room later.
+   * `TOPIC_MISSING`, `PARTITION_MISSING`, `NOT_AUTHORIZED`, and `OFFSET_OUT_OF_RANGE` for an offset past the end: then
+   * those of other partitions may be gone or not. The guard is that of a send.
+   */
+  deleteRecords(before: readonly PartitionPosition[], options: SendOptions): Promise<void>
+  /** Committed offsets of a group, also of one that has no members: all of them when `partitions` is undefined. */
+  committed(groupId: string, partitions?: readonly TopicPartition[]): Promise<readonly CommitOffset[]>
   /**
    * Sets the committed offsets of a group that has no members, those of other partitions stay: `GROUP_NOT_EMPTY`
    * otherwise. `TOPIC_MISSING` and `PARTITION_MISSING`, and then nothing is set.

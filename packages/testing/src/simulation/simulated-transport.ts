@@ -72,6 +72,7 @@ export class SimulatedTransport implements Transport {
       deleteTopics: (names) => request(wire, 'delete topics', () => admin.deleteTopics(names)),
       offsets: (partitions, isolation) => request(wire, 'offsets', () => admin.offsets(partitions, isolation)),
       offsetsAt: (partitions, timestampMs) => request(wire, 'offsets', () => admin.offsetsAt(partitions, timestampMs)),
+      deleteRecords: (before, options) => request(wire, 'delete records', () => admin.deleteRecords(before, options)),
       committed: (groupId, partitions) => request(wire, 'committed', () => admin.committed(groupId, partitions)),
       commit: (groupId, offsets) => request(wire, 'commit', () => admin.commit(groupId, offsets)),
       members: (groupId) => request(wire, 'members', () => admin.members(groupId)),

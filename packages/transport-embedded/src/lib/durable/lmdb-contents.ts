@@ -14,6 +14,9 @@ export const ROW_RECORDS: number = 1000
 /** Rows looked at by one read, so that a long run of emptied rows does not hold the event loop. */
 const ROWS_A_SLICE = 1000
 
+/** Rows deleted by one write, because others wait for it. */
+const ROWS_A_DELETION = 256
+
 /** What an LMDB log holds. Writes must be made within a transaction of its environment. */
 export class LmdbContents implements LogWrites {
   readonly #tables: LmdbTables
@@ -163,6 +166,24 @@ export class LmdbContents implements LogWrites {
     this.#putBounds(topic, partition, { start, end: this.bounds(topic, partition).end })
   }
 
+  deleteBefore(topic: StoredTopic, partition: number, offset: number): number {
+    const { start: first, end } = this.bounds(topic, partition)
+    const before = Math.min(offset, end)
+    let start = first
+    for (let rows = 0; start < before && rows < ROWS_A_DELETION; rows++) {
+      const { span } = this.frame(topic, partition, start)
+      if (start + span > before) {
+        this.#beginRowAt(topic, partition, { base: start, offset: before })
+        start = before
+      } else {
+        this.removeRow(topic, partition, start)
+        start += span
+      }
+    }
+    if (start > first) this.putStart(topic, partition, start)
+    return start
+  }
+
   putGroup(groupId: string, state: GroupState): void {
     for (const id of this.group(groupId).members.keys()) {
       if (!state.members.has(id)) this.#tables.beats.remove([groupId, id])
@@ -211,6 +232,24 @@ export class LmdbContents implements LogWrites {
       if (base + this.frame(topic, at.partition, base).span > at.offset) return base
     }
     throw this.#damaged(topic, at.partition, at.offset)
+  }
+
+  /** Leaves of a row what is from an offset on, as a row that starts there: a partition always begins with a row. */
+  #beginRowAt(
+    topic: StoredTopic,
+    partition: number,
+    { base, offset }: { readonly base: number; readonly offset: number },
+  ): void {
+    const { span, appendedAt, records } = this.row(topic, partition, base)
+    const left = records.filter((record) => record.offset >= offset)
+    this.removeRow(topic, partition, base)
+    this.putRow(topic, partition, {
+      base: offset,
+      span: base + span - offset,
+      appendedAt,
+      records: left,
+      deltas: left.map((record) => record.offset - offset),
+    })
   }
 
   #putBounds(topic: StoredTopic, partition: number, { start, end }: PartitionBounds): void {

@@ -54,6 +54,11 @@ export interface LogWrites extends LogReads {
   dropTopic(topic: StoredTopic): void
   /** Appends to one partition and returns the first record's offset. */
   append(topic: StoredTopic, partition: number, records: readonly OutgoingRecord[]): number
+  /**
+   * Deletes records before an offset within the bounds, as many as one write should: gives where the partition begins
+   * now, which may be short of that offset.
+   */
+  deleteBefore(topic: StoredTopic, partition: number, offset: number): number
   putGroup(groupId: string, state: GroupState): void
   putCommitted(groupId: string, offset: CommitOffset): void
   /** With what it has committed. */

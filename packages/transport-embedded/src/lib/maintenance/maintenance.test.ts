@@ -21,6 +21,7 @@ interface Opened {
   readonly time: { now: number }
   append(rows: readonly (readonly [key: string, value: string | null])[]): Promise<void>
   read(from: number): readonly RawRecord[]
+  deleteBefore(offset: number): Promise<number | undefined>
 }
 
 const AT = { topic: 't', partition: 0 }
@@ -49,6 +50,11 @@ async function openLog(config: Readonly<Record<string, string>>): Promise<Opened
         if (topic !== undefined) contents.append(topic, 0, records)
       })
     },
+    deleteBefore: (offset) =>
+      backend.change('quiet', (contents) => {
+        const topic = contents.topic('t')
+        return topic === undefined ? undefined : contents.deleteBefore(topic, 0, offset)
+      }),
     read: (from) =>
       backend.look((contents) => {
         const topic = contents.topic('t')
@@ -70,7 +76,7 @@ const dump = (records: readonly RawRecord[]): readonly (readonly [number, string
   records.map(({ offset, key, value }) => [offset, key?.toString() ?? '', value?.toString() ?? null] as const)
 
 describe('compaction', () => {
-  it('keeps the last record of each key at its offset, from every position, however often it runs', async () => {
+  it('keeps the last record of each key at its offset, from every position, however often it runs and whatever is deleted', async () => {
     const row = fc.tuple(
       fc.constantFrom('a', 'b', 'c', 'dd'),
       fc.option(fc.constantFrom('1', '22', '333'), { nil: null }),
@@ -78,23 +84,28 @@ describe('compaction', () => {
     const step = fc.oneof(
       { weight: 5, arbitrary: fc.array(row, { minLength: 1, maxLength: 12 }) },
       { weight: 2, arbitrary: fc.constant('compact' as const) },
+      { weight: 1, arbitrary: fc.record({ deleteShare: fc.double({ min: 0, max: 1, noNaN: true }) }) },
     )
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
         const log = await openLog({ 'cleanup.policy': 'compact' })
         const all: (readonly [number, string, string | null])[] = []
+        let start = 0
         try {
           for (const each of steps) {
             if (each === 'compact')
               await compactPartition(log.backend, AT, { now: log.time.now, force: true, pause: noPause })
-            else {
+            else if ('deleteShare' in each) {
+              start = Math.max(start, Math.round(each.deleteShare * all.length))
+              expect(await log.deleteBefore(start)).toBe(start)
+            } else {
               await log.append(each)
               for (const [key, value] of each) all.push([all.length, key, value])
             }
           }
           await compactPartition(log.backend, AT, { now: log.time.now, force: true, pause: noPause })
           const wanted = all.filter(([offset, key]) => !all.some(([later, other]) => other === key && later > offset))
-          for (let from = 0; from <= all.length; from++) {
+          for (let from = start; from <= all.length; from++) {
             expect(dump(log.read(from))).toEqual(wanted.filter(([offset]) => offset >= from))
           }
         } finally {

@@ -84,6 +84,11 @@ export class MemoryContents implements LogWrites {
     return this.#partition(topic, partition)?.append(records) ?? 0
   }
 
+  deleteBefore(topic: StoredTopic, partition: number, offset: number): number {
+    this.#partition(topic, partition)?.deleteBefore(offset)
+    return this.bounds(topic, partition).start
+  }
+
   putGroup(groupId: string, state: GroupState): void {
     this.#groups.set(groupId, state)
   }

@@ -7,6 +7,7 @@ import {
   type Isolation,
   type PartitionOffsets,
   type PartitionPosition,
+  type SendOptions,
   type TopicInfo,
   type TopicPartition,
   type TopicSettings,
@@ -14,6 +15,7 @@ import {
 } from '@millrace/core'
 import type { LogReads, StoredTopic } from '../log/log-backend.ts'
 import { topicSettings } from '../log/topic-settings.ts'
+import { checkOffset } from './check-offset.ts'
 import { checkTopic } from './check-topic.ts'
 import { Lifespan } from './lifespan.ts'
 import type { PartContext } from './part-context.ts'
@@ -83,10 +85,36 @@ export class LogAdmin implements Admin {
     })
   }
 
-  committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
+  deleteRecords(before: readonly PartitionPosition[], { guard }: SendOptions): Promise<void> {
+    return this.#lifespan.run(async () => {
+      const { backend } = this.#context
+      for (const { topic, partition, end } of partitionOffsets(backend, before)) {
+        const position = before.find((each) => each.topic === topic && each.partition === partition)?.offset ?? 0
+        checkOffset({ topic, partition }, position)
+        if (position > end)
+          throw new MillraceError(
+            'OFFSET_OUT_OF_RANGE',
+            `Topic "${topic}" partition ${partition} ends at offset ${end}: records before ${position} cannot be deleted.`,
+          )
+      }
+      for (const { topic: name, partition, offset } of before) {
+        for (let more = true; more;) {
+          guard()
+          more = await backend.write('quiet', (log) => {
+            const topic = log.topic(name)
+            return topic !== undefined && log.deleteBefore(topic, partition, offset) < offset
+          })
+        }
+      }
+    })
+  }
+
+  committed(groupId: string, partitions?: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
     return this.#lifespan.run(async () =>
       this.#context.backend.read((log) =>
-        partitions.flatMap(({ topic, partition }) => log.committedOffset(groupId, topic, partition) ?? []),
+        partitions === undefined
+          ? log.committed(groupId)
+          : partitions.flatMap(({ topic, partition }) => log.committedOffset(groupId, topic, partition) ?? []),
       ),
     )
   }

@@ -1,11 +1,13 @@
 import {
   MillraceError,
+  partitionKey,
   type Admin,
   type CommitOffset,
   type MemberInfo,
   type Isolation,
   type PartitionOffsets,
   type PartitionPosition,
+  type SendOptions,
   type TopicInfo,
   type TopicPartition,
   type TopicSettings,
@@ -14,26 +16,35 @@ import {
 import type { TopicView } from '../cluster/cluster-view.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
+import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { areLed, offsetsAt, partitionOffsets, requirePartition } from '../cluster/partition-offsets.ts'
+import { areLed, offsetsAt, partitionOffsets } from '../cluster/partition-offsets.ts'
 import { checkCode, PassingError, retrying } from '../cluster/retrying.ts'
+import { requirePartition, toLeaders } from '../cluster/to-leaders.ts'
 import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { deleteRecordsRequest } from '../wire/requests/delete-records.ts'
 import { describeConfigsRequest } from '../wire/requests/describe-configs.ts'
 import { deleteGroupRequest, describeGroupRequest } from '../wire/requests/groups.ts'
 import { offsetCommitRequest } from '../wire/requests/offset-commit.ts'
 import { createTopicsRequest, deleteTopicsRequest, type TopicResult } from '../wire/requests/topics.ts'
+import { requireSafe } from '../fetch/kafka-reader.ts'
 import { SETTING_NAMES, topicSettings } from './topic-settings.ts'
 
 /** How long the controller may take over topics. */
 const TOPICS_TIMEOUT_MS = 10_000
+/** How long the leader of a partition waits for its followers to delete what it has deleted. */
+const FOLLOWERS_TIMEOUT_MS = 2_000
 const POLL_MS = 20
 
 export class KafkaAdmin implements Admin {
   readonly #context: PartContext
+  /** For requests that wait for followers. */
+  readonly #links: BrokerLinks
   readonly #closing = new AbortController()
 
   constructor(context: PartContext) {
     this.#context = context
+    this.#links = context.openLinks()
   }
 
   async topics(names?: readonly string[]): Promise<readonly TopicInfo[]> {
@@ -136,7 +147,33 @@ export class KafkaAdmin implements Admin {
     return offsetsAt(this.#context, partitions, timestampMs, this.#closing.signal)
   }
 
-  async committed(groupId: string, partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
+  async deleteRecords(before: readonly PartitionPosition[], { guard }: SendOptions): Promise<void> {
+    this.#closing.signal.throwIfAborted()
+    if (before.length === 0) return
+    for (const { offset, ...partition } of before) requireSafe(partition, offset)
+    const { view } = this.#context
+    const topics = [...new Set(before.map(({ topic }) => topic))]
+    const done = new Set<string>()
+    await this.#retrying(`records of ${topics.join(', ')} could not be deleted`, async () => {
+      await view.ensure(topics)
+      const left = before.filter((position) => !done.has(partitionKey(position)))
+      await toLeaders({ view, links: this.#links }, left, async (link, list) => {
+        guard()
+        for (const answer of await link.send(deleteRecordsRequest(list, FOLLOWERS_TIMEOUT_MS))) {
+          // The leader has deleted, and followers that are slow or away come to it by themselves.
+          if (answer.errorCode !== KafkaCode.requestTimedOut)
+            checkCode(
+              answer.errorCode,
+              `Records of ${answer.topic}/${answer.partition} could not be deleted.`,
+              'TOPIC_INVALID',
+            )
+          done.add(partitionKey(answer))
+        }
+      })
+    })
+  }
+
+  async committed(groupId: string, partitions?: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
     this.#closing.signal.throwIfAborted()
     return committedOffsets(this.#context, { groupId, partitions, stable: false }, this.#closing.signal)
   }
@@ -189,6 +226,7 @@ export class KafkaAdmin implements Admin {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return
     this.#closing.abort(new MillraceError('CLOSED', 'The admin client is closed.'))
+    this.#links.close()
     this.#context.onClosed(this)
   }
 

@@ -7,7 +7,8 @@ import { retrying } from './retrying.ts'
 
 export interface CommittedQuestion {
   readonly groupId: string
-  readonly partitions: readonly TopicPartition[]
+  /** All that the group has committed for `undefined`. */
+  readonly partitions: readonly TopicPartition[] | undefined
   /** Wait out offsets that an open transaction has pending. */
   readonly stable: boolean
 }
@@ -22,7 +23,7 @@ export async function committedOffsets(
   { groupId, partitions, stable }: CommittedQuestion,
   signal: AbortSignal,
 ): Promise<readonly CommitOffset[]> {
-  if (partitions.length === 0) return []
+  if (partitions?.length === 0) return []
   const { clock, view, control, recovery } = context
   const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
   return retrying(recovery, `committed offsets of group "${groupId}" could not be read`, signal, async () => {

@@ -1,6 +1,5 @@
 import {
   isMillraceError,
-  MillraceError,
   partitionKey,
   type Isolation,
   type PartitionOffsets,
@@ -10,7 +9,8 @@ import {
 import { KafkaCode } from '../errors/kafka-errors.ts'
 import { listOffsetsRequest, type OffsetWanted } from '../wire/requests/list-offsets.ts'
 import type { PartContext } from './part-context.ts'
-import { checkCode, isPassing, PassingError, retrying } from './retrying.ts'
+import { checkCode, isPassing, retrying } from './retrying.ts'
+import { toLeaders } from './to-leaders.ts'
 
 type OffsetsContext = Pick<PartContext, 'view' | 'control' | 'recovery'>
 
@@ -53,20 +53,6 @@ export async function offsetsAt(
 /** What Kafka answers where no record is young enough. */
 const NONE = -1
 
-/** Throws `TOPIC_MISSING` or `PARTITION_MISSING` for a partition that the view says is not there. */
-export function requirePartition(view: PartContext['view'], { topic, partition }: TopicPartition): void {
-  const refusal = view.refusal(topic)
-  if (refusal !== undefined) throw refusal
-  const found = view.topic(topic)
-  if (found === undefined) throw new MillraceError('TOPIC_MISSING', `Topic "${topic}" does not exist.`)
-  if (partition >= found.leaders.length || partition < 0) {
-    throw new MillraceError(
-      'PARTITION_MISSING',
-      `Topic "${topic}" has ${found.leaders.length} partitions, so there is no partition ${partition}.`,
-    )
-  }
-}
-
 /** Whether every partition's leader answers for it already: one try, no wait, no warning. */
 export async function areLed(context: OffsetsContext, partitions: readonly TopicPartition[]): Promise<boolean> {
   try {
@@ -106,24 +92,11 @@ async function askLeaders(
   question: OffsetQuestion,
   found: Map<string, number>,
 ): Promise<void> {
-  const byLeader = new Map<number, TopicPartition[]>()
-  for (const partition of partitions) {
-    if (found.has(partitionKey(partition))) continue
-    requirePartition(view, partition)
-    const leader = view.leader(partition)
-    const list = byLeader.get(leader)
-    if (list === undefined) byLeader.set(leader, [partition])
-    else list.push(partition)
-  }
-  await Promise.all(
-    [...byLeader].map(async ([leader, list]) => {
-      const address = view.node(leader)
-      if (address === undefined) throw new PassingError(`${list[0]?.topic}/${list[0]?.partition} has no leader.`)
-      const link = await control.to(address)
-      for (const answer of await link.send(listOffsetsRequest(list, question.which, question.isolation))) {
-        if (answer.errorCode === KafkaCode.ok) found.set(partitionKey(answer), answer.offset)
-        else checkCode(answer.errorCode, `The offsets of ${answer.topic}/${answer.partition} could not be read.`)
-      }
-    }),
-  )
+  const left = partitions.filter((partition) => !found.has(partitionKey(partition)))
+  await toLeaders({ view, links: control }, left, async (link, list) => {
+    for (const answer of await link.send(listOffsetsRequest(list, question.which, question.isolation))) {
+      if (answer.errorCode === KafkaCode.ok) found.set(partitionKey(answer), answer.offset)
+      else checkCode(answer.errorCode, `The offsets of ${answer.topic}/${answer.partition} could not be read.`)
+    }
+  })
 }

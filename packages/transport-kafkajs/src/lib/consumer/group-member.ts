@@ -8,7 +8,7 @@ import {
 } from '@millrace/core'
 import type { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { requirePartition } from '../cluster/partition-offsets.ts'
+import { requirePartition } from '../cluster/to-leaders.ts'
 import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
 import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { GroupSession } from './group-session.ts'

@@ -79,6 +79,7 @@ type KafkaCodeName =
   | 'ok'
   | 'offsetOutOfRange'
   | 'unknownTopicOrPartition'
+  | 'requestTimedOut'
   | 'messageTooLarge'
   | 'recordListTooLarge'
   | 'unknownMemberId'
@@ -96,6 +97,7 @@ export const KafkaCode: Readonly<Record<KafkaCodeName, number>> = {
   ok: 0,
   offsetOutOfRange: 1,
   unknownTopicOrPartition: 3,
+  requestTimedOut: 7,
   messageTooLarge: 10,
   recordListTooLarge: 18,
   unknownMemberId: 25,

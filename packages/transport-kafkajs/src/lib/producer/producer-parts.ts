@@ -1,7 +1,7 @@
 import { MillraceError, toError, type Clock } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
-import { requirePartition } from '../cluster/partition-offsets.ts'
+import { requirePartition } from '../cluster/to-leaders.ts'
 import { retrying } from '../cluster/retrying.ts'
 import type { BatchSender } from './batch-sender.ts'
 

@@ -36,6 +36,7 @@ export type ApiName =
   | 'describeGroups'
   | 'createTopics'
   | 'deleteTopics'
+  | 'deleteRecords'
   | 'initProducerId'
   | 'addPartitionsToTxn'
   | 'addOffsetsToTxn'
@@ -60,6 +61,7 @@ export const APIS: Readonly<Record<ApiName, Api>> = {
   describeGroups: api('DescribeGroups', 15, 4),
   createTopics: api('CreateTopics', 19, 4),
   deleteTopics: api('DeleteTopics', 20, 3),
+  deleteRecords: api('DeleteRecords', 21, 1),
   initProducerId: api('InitProducerId', 22, 1),
   addPartitionsToTxn: api('AddPartitionsToTxn', 24, 2),
   addOffsetsToTxn: api('AddOffsetsToTxn', 25, 2),

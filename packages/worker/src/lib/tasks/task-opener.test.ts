@@ -35,6 +35,7 @@ class AskedTransport extends LeasedTransport {
       deleteTopics: (names) => inner.deleteTopics(names),
       offsets: (partitions, isolation) => this.#ask('bounds', () => inner.offsets(partitions, isolation)),
       offsetsAt: (partitions, timestampMs) => inner.offsetsAt(partitions, timestampMs),
+      deleteRecords: (before, options) => inner.deleteRecords(before, options),
       committed: (groupId, partitions) => inner.committed(groupId, partitions),
       commit: (groupId, offsets) => inner.commit(groupId, offsets),
       members: (groupId) => inner.members(groupId),

@@ -10,22 +10,24 @@ export interface FetchedOffsets {
 }
 
 /**
- * Committed offsets of a group. `stable` waits out offsets that an open transaction has pending (the broker answers
+ * Committed offsets of a group, of all that it has committed for `undefined`. `stable` waits out offsets that an open transaction has pending (the broker answers
  * UNSTABLE_OFFSET_COMMIT): without it a new owner would start from the older ones.
  */
 export function offsetFetchRequest(
   groupId: string,
-  partitions: readonly TopicPartition[],
+  partitions: readonly TopicPartition[] | undefined,
   stable: boolean,
 ): WireRequest<FetchedOffsets> {
   return {
     api: APIS.offsetFetch,
     encode: (writer) => {
       writer.compactString(groupId)
-      writer.compactArray(byTopic(partitions), ([topic, list]) => {
-        writer.compactString(topic)
-        writer.compactArray(list, ({ partition }) => writer.int32(partition)).noTags()
-      })
+      if (partitions === undefined) writer.unsignedVarint(0)
+      else
+        writer.compactArray(byTopic(partitions), ([topic, list]) => {
+          writer.compactString(topic)
+          writer.compactArray(list, ({ partition }) => writer.int32(partition)).noTags()
+        })
       writer.boolean(stable).noTags()
     },
     decode: (reader) => {
