@@ -48,6 +48,8 @@ export function verifierApp(run: VerifierRun, by: string, { broker, store }: Ver
     commitInterval: commitMs,
     drainTimeout: '5s',
     transactionTimeout: '20s',
+    // What the groups are counted from is compared with what is in there.
+    repartitionPurgeInterval: 0,
     web: false,
     agent: { retries: 8, backoff: '40ms', maxBackoff: '200ms' },
   })

@@ -15,6 +15,7 @@ export function workerSettings(settings: ResolvedSettings): WorkerSettings {
     onOffsetLost: settings.onOffsetLost,
     topicPartitions: settings.topicPartitions,
     replicationFactor: settings.replicationFactor,
+    repartitionPurgeIntervalMs: settings.repartitionPurgeIntervalMs,
     maxBufferedBytes: settings.maxBufferedBytes,
     maxBufferedEvents: settings.maxBufferedEvents,
     maxUncommittedEvents: settings.maxUncommitted,

@@ -55,6 +55,11 @@ export interface TopicDeclaration {
   readonly create: boolean
   /** Made by Millrace for the app itself (repartition, reply and dead letter topics). */
   readonly internal: boolean
+  /**
+   * Only this app reads it, and each record once: what the group has committed is deleted (`repartitionPurgeInterval`).
+   * Default false.
+   */
+  readonly purge?: boolean
   /** `Codec.name` of its keys, for the check against tables; `undefined` when nobody declared one. */
   readonly keyCodec: string | undefined
 }

@@ -25,6 +25,7 @@ test('defaults are those of the reference', () => {
     heartbeatIntervalMs: 3000,
     topicPartitions: 8,
     replicationFactor: -1,
+    repartitionPurgeIntervalMs: 30_000,
     maxRecordBytes: 1_048_576,
     maxBufferedBytes: 33_554_432,
     dataDirectory: undefined,

@@ -114,6 +114,11 @@ export const settingDeclarations = {
     default: -1,
     help: "Replicas of topics that the app creates; -1 is the broker's default.",
   },
+  repartitionPurgeInterval: {
+    type: 'duration',
+    default: '30s',
+    help: 'How often what has been read of repartition topics and is committed is deleted from them; 0 keeps it.',
+  },
 
   // bounds
   maxRecordBytes: { type: 'size', default: '1mb', help: 'Largest record that send takes.' },

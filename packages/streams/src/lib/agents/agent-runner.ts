@@ -6,7 +6,7 @@ import type { DeliveryHost } from '../events/topic-delivery.ts'
 import { type Inlet, TopicInlet } from '../streams/inlet.ts'
 import type { GroupSpec } from '../streams/repartition-step.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
-import { createInternalTopic } from '../topics/create-topic.ts'
+import { createRepartitionTopic } from '../topics/repartition-topic.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import type { AnyAgent } from './agent.ts'
 import { type AgentCounts, AgentCounters } from './agent-counters.ts'
@@ -111,7 +111,7 @@ export class AgentRunner {
         inlet: (source) => at(this.#sources([source], 'merge')[0] ?? []),
         repartition: (spec, valueSpec): Hop => {
           const topic = this.#repartitionTopic(spec, valueSpec)
-          return { topic, inlet: at(this.#subscription(`${agent.name}-${spec.name}`, [topic])) }
+          return { topic, inlet: at(this.#subscription(subscriptionOf(agent, spec), [topic])) }
         },
         passage: (topic) => at(this.#subscription(`${agent.name}-through-${topic.name}`, [topic])),
       },
@@ -160,11 +160,11 @@ export class AgentRunner {
     const { deps, agent } = this.#options
     const known = this.#hops.get(spec.name)
     if (known !== undefined) return known
-    const topic: AnyTopic = createInternalTopic(deps, `${deps.appId}-${agent.name}-${spec.name}-repartition`, {
+    const topic = createRepartitionTopic(deps, {
+      subscriptionId: subscriptionOf(agent, spec),
       key: spec.key,
       value: valueSpec,
       partitions: spec.partitions,
-      config: { 'cleanup.policy': 'delete' },
     })
     this.#hops.set(spec.name, topic)
     return topic
@@ -173,6 +173,10 @@ export class AgentRunner {
   #declare(topic: AnyTopic): void {
     this.#options.topology.topic(topic.declaration)
   }
+}
+
+function subscriptionOf({ name }: AnyAgent, step: GroupSpec): string {
+  return `${name}-${step.name}`
 }
 
 function isThere(inlet: Inlet | undefined): inlet is Inlet {

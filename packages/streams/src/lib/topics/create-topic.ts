@@ -27,12 +27,7 @@ export function createTopic(deps: StreamsDeps, name: string, options: TopicOptio
   return makeTopic(deps, name, { options, internal: false })
 }
 
-/** A topic that Millrace makes for the app itself; what it holds is passed on whole, so tombstones too. */
-export function createInternalTopic<const KS extends CodecSpec, const VS extends CodecSpec>(
-  deps: StreamsDeps,
-  name: string,
-  options: TopicOptions<KS, VS, true>,
-): TopicOf<KS, VS, true>
+/** A topic that Millrace makes for the app itself: nobody else reads it, and what the app has read of it goes. */
 export function createInternalTopic(deps: StreamsDeps, name: string, options: TopicOptions): AnyTopic {
   return makeTopic(deps, name, { options, internal: true })
 }
@@ -81,6 +76,7 @@ function makeTopic(
       },
       create: options.create ?? true,
       internal,
+      ...(internal ? { purge: true } : {}),
       // A topic that nobody gave a key codec may hold any: tables are then not checked against it.
       keyCodec: options.key === undefined ? undefined : key.name,
     },

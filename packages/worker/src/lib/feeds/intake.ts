@@ -34,11 +34,16 @@ export class Intake {
   /** Where reading goes on when a position is not in the topic any more. Throws what ends the worker. */
   goOnAfterLoss(lost: LostPosition): void {
     const { consumer, rules, log, topics, sourceOf, reopen } = this.#deps
-    const { topic, partition, end } = lost
+    const { topic, partition, position, beginning, end } = lost
     if (sourceOf(lost) === undefined) return
+    const task = taskId(topics.partitions(topic) ?? 0, partition)
+    // Most likely another worker has read, committed and deleted it while this one slept and was not told yet that the task is
+    // not its own any more. The group's offset says so, and the opening finds it if records are lost after all.
+    if (position < beginning && topics.purged.has(topic))
+      return reopen(task, `${topic}/${partition} begins at ${beginning} by now, behind ${position}`)
     const { offset, again, told } = afterLoss(lost, rules)
     // All that the task has belongs to offsets that will be given to other records.
-    if (again) return reopen(taskId(topics.partitions(topic) ?? 0, partition), told)
+    if (again) return reopen(task, told)
     log.error({ topic, partition, offset }, told)
     // As a batch without records: so that the commits pass the hole even when nothing follows it.
     this.#take({ topic, partition, records: [], nextOffset: offset, bytes: 0, endOffset: end })

@@ -3,7 +3,7 @@ import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countTable } from '../fixtures/count-table.fixture.ts'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
-import { Outside, runWorker } from '../fixtures/test-worker.fixture.ts'
+import { Outside, runWorker, silentLog, until } from '../fixtures/test-worker.fixture.ts'
 
 /** Tells in which order the questions of an opening are asked and answered. */
 class AskedTransport extends LeasedTransport {
@@ -52,7 +52,7 @@ class AskedTransport extends LeasedTransport {
   }
 }
 
-test('asks for changelogs, then offsets, then bounds: a worker that is replaced meanwhile sees nothing that makes no sense', async () => {
+async function askedByAnOpening(purged: readonly string[]): Promise<readonly string[]> {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 4)
@@ -60,9 +60,71 @@ test('asks for changelogs, then offsets, then bounds: a worker that is replaced 
   const app = {
     agents: [{ name: 'count', topics: ['in'], handler: (event) => addTo(counts, event, 'k') }],
     tables: [counts],
+    purged,
   } satisfies Parameters<typeof runWorker>[1]
   let transport: AskedTransport | undefined
   const { worker } = await runWorker(log, app, { wrap: (inner) => (transport = new AskedTransport(inner, () => 0)) })
-  expect(transport?.asked).toEqual(['changelogs?', 'changelogs!', 'committed?', 'committed!', 'bounds?', 'bounds!'])
+  await worker.stop()
+  return transport?.asked ?? []
+}
+
+test('asks for changelogs, then offsets, then bounds: a worker that is replaced meanwhile sees nothing that makes no sense', async () => {
+  expect(await askedByAnOpening([])).toEqual([
+    'changelogs?',
+    'changelogs!',
+    'committed?',
+    'committed!',
+    'bounds?',
+    'bounds!',
+  ])
+})
+
+test('asks for bounds of repartition topics before offsets too: a successor deletes what it commits', async () => {
+  expect((await askedByAnOpening(['in'])).filter((step) => step.endsWith('!'))).toEqual([
+    'changelogs!',
+    'bounds!',
+    'committed!',
+    'bounds!',
+  ])
+})
+
+test('a repartition topic whose beginning moves during an opening has lost nothing', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  const handled: number[] = []
+  const app = {
+    agents: [{ name: 'a', topics: ['in'], handler: ({ offset }) => void handled.push(offset) }],
+    purged: ['in'],
+  } satisfies Parameters<typeof runWorker>[1]
+  const first = await runWorker(log, app)
+  await until('all records', () => handled.length === 10)
+  await first.worker.stop()
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  // Reads, commits and deletes while the second one is between two questions.
+  class Overtaken extends AskedTransport {
+    override consumer(options: ConsumerOptions): Consumer {
+      const inner = super.consumer(options)
+      const committed: Consumer['committed'] = async (partitions) => {
+        const found = await inner.committed(partitions)
+        if (log.records('in').length === 20) {
+          await log.backend.write('groups', (writes) =>
+            writes.putCommitted('app', { topic: 'in', partition: 0, offset: 15, metadata: '' }),
+          )
+          log.deleteRecords('in', 0, 15)
+        }
+        return found
+      }
+      return { ...inner, committed }
+    }
+  }
+  const errors: string[] = []
+  const { worker } = await runWorker(log, app, {
+    wrap: (inner) => new Overtaken(inner, () => 0),
+    log: { ...silentLog, error: (_fields, message) => void errors.push(message) },
+  })
+  await until('the rest', () => handled.at(-1) === 19)
+  expect([handled.slice(10), errors]).toEqual([[15, 16, 17, 18, 19], []])
   await worker.stop()
 })

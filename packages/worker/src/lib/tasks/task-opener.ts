@@ -68,7 +68,7 @@ export class TaskOpener {
 
   /** Must come after the earlier owners are shut out: else an offset of theirs could still come. */
   async learn(tasks: readonly TaskRuntime[]): Promise<Knowledge> {
-    const { committed, offsets, recovery, settings } = this.#deps
+    const { committed, offsets, recovery, settings, topics } = this.#deps
     const partitions = tasks.flatMap((task) => task.assigned)
     const isolation: Isolation = settings.exactlyOnce ? 'read-committed' : 'read-uncommitted'
     // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a first commit,
@@ -76,8 +76,14 @@ export class TaskOpener {
     const changelogs = await recovery.offsets(
       tasks.flatMap((task) => this.#partsOf(task).map((part) => changelogOf(part, task))),
     )
+    // What it has committed of repartition topics it deletes: so a committed offset is not before the beginning either.
+    const purged = partitions.filter(({ topic }) => topics.purged.has(topic))
+    const beginnings = byPartition(purged.length === 0 ? [] : await offsets(purged, isolation))
     const offsetsCommitted = await committed(partitions)
-    const bounds = await offsets(partitions, isolation)
+    const bounds = (await offsets(partitions, isolation)).map((found) => ({
+      ...found,
+      beginning: beginnings.get(partitionKey(found))?.beginning ?? found.beginning,
+    }))
     return { committed: byPartition(offsetsCommitted), bounds: byPartition(bounds), changelogs }
   }
 

@@ -78,6 +78,7 @@ function sameTopic(a: TopicDeclaration, b: TopicDeclaration): boolean {
     a.partitions === b.partitions &&
     a.create === b.create &&
     a.internal === b.internal &&
+    (a.purge ?? false) === (b.purge ?? false) &&
     a.keyCodec === b.keyCodec &&
     JSON.stringify(a.sizedAs) === JSON.stringify(b.sizedAs) &&
     JSON.stringify(a.config) === JSON.stringify(b.config)
@@ -98,6 +99,8 @@ function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
     config: { ...a.config, ...b.config },
     create: a.create || b.create,
     internal: a.internal && b.internal,
+    // Somebody who names it may read it in another group.
+    purge: a.purge === true && b.purge === true,
     keyCodec: a.keyCodec ?? b.keyCodec,
   }
 }

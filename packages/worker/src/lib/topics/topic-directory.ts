@@ -37,6 +37,7 @@ export class TopicDirectory {
   readonly #settings = new Map<string, TopicSettings>()
   readonly #groups = new Map<number, TaskTopology>()
   #sources: readonly string[] = []
+  #purged: ReadonlySet<string> = new Set()
   #timer: Scheduled | undefined
   #closed = false
 
@@ -47,6 +48,11 @@ export class TopicDirectory {
   /** Topics that the group reads. */
   get sources(): readonly string[] {
     return this.#sources
+  }
+
+  /** Those of them whose committed records are deleted. */
+  get purged(): ReadonlySet<string> {
+    return this.#purged
   }
 
   /** What belongs together, by partition count. */
@@ -89,6 +95,7 @@ export class TopicDirectory {
   async resolve(topology: DeclaredTopology): Promise<void> {
     const { admin, appId, topicPartitions, replicationFactor, log } = this.#deps
     this.#sources = [...new Set(topology.subscriptions.flatMap(({ topics }) => topics))].toSorted()
+    this.#purged = new Set([...topology.topics.values()].flatMap(({ name, purge }) => (purge === true ? [name] : [])))
     const names = [
       ...new Set([
         ...topology.topics.keys(),

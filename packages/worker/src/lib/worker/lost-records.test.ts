@@ -17,7 +17,11 @@ interface Overtaken extends TestWorker {
 }
 
 /** A worker whose agent was so slow that of 20 records all but the last `left` were deleted meanwhile. */
-async function overtaken(left: number, settings: Partial<WorkerSettings>): Promise<Overtaken> {
+async function overtaken(
+  left: number,
+  settings: Partial<WorkerSettings>,
+  purged: readonly string[] = [],
+): Promise<Overtaken> {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -32,11 +36,16 @@ async function overtaken(left: number, settings: Partial<WorkerSettings>): Promi
   }
   const made = await runWorker(
     log,
-    { agents: [{ name: 'a', topics: ['in'], handler }], settings: { maxBufferedBytes: 1, ...settings } },
+    { agents: [{ name: 'a', topics: ['in'], handler }], purged, settings: { maxBufferedBytes: 1, ...settings } },
     { log: logger },
   )
   await until('the buffer to be full', () => made.worker.stats().sources[0]?.paused === 'buffer')
   log.deleteRecords('in', 0, RECORDS - left)
+  // As a worker has done that has taken the task over.
+  if (purged.length > 0)
+    await log.backend.write('groups', (writes) =>
+      writes.putCommitted('app', { topic: 'in', partition: 0, offset: RECORDS - left, metadata: '' }),
+    )
   slow.resolve()
   return { ...made, log, outside, handled, errors }
 }
@@ -70,6 +79,37 @@ describe.each([false, true])('records deleted ahead of a running worker, exactly
       message: expect.stringMatching(/"in" partition 0 begins at offset 18.*onOffsetLost: 'stop'/),
     })
     expect(log.committed('app')[0]?.offset ?? 0).toBeLessThan(RECORDS - 2)
+  })
+})
+
+test.each([false, true])(
+  'what another worker has read and deleted of a repartition topic is no loss to one that has slept: exactly once %s',
+  async (exactlyOnce) => {
+    const { worker, handled, errors } = await overtaken(
+      2,
+      { onOffsetLost: 'stop', exactlyOnce, commitIntervalMs: 60_000 },
+      ['in'],
+    )
+    await until('the last record', () => handled.at(-1) === RECORDS - 1)
+    expect(handled.slice(-2)).toEqual([RECORDS - 2, RECORDS - 1])
+    expect(errors).toEqual([])
+    await worker.stop()
+  },
+)
+
+test('records of a repartition topic that nobody has read are a loss all the same', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  await log.backend.write('groups', (writes) =>
+    writes.putCommitted('app', { topic: 'in', partition: 0, offset: 3, metadata: '' }),
+  )
+  log.deleteRecords('in', 0, 5)
+  const app = { agents: [{ name: 'a', topics: ['in'], handler: () => {} }], purged: ['in'] } as const
+  await expect(runWorker(log, app)).rejects.toMatchObject({
+    code: 'OFFSET_OUT_OF_RANGE',
+    message: expect.stringContaining('offsets 3 to 4'),
   })
 })
 

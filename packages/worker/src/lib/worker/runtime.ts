@@ -25,6 +25,7 @@ import { Standbys } from '../tasks/standbys.ts'
 import { StrayRows } from '../tasks/stray-rows.ts'
 import { TaskOpener } from '../tasks/task-opener.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
+import { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CountingSensor } from './counting-sensor.ts'
 import type { WorkerOptions } from './worker-options.ts'
@@ -72,6 +73,7 @@ export class Runtime {
   readonly #instanceId: string | undefined
   #stamp: string | undefined
   readonly #pausedEnds: PausedEnds
+  readonly #purge: RepartitionPurge
 
   constructor(deps: RuntimeDeps) {
     this.#deps = deps
@@ -130,6 +132,19 @@ export class Runtime {
         ),
       offsets: (partitions, level) => admin.offsets(partitions, level),
     })
+    this.#purge = new RepartitionPurge({
+      clock,
+      log,
+      lease,
+      intervalMs: settings.repartitionPurgeIntervalMs,
+      sources: () =>
+        topics.purged.size === 0
+          ? []
+          : this.rebalance.running.flatMap((task) =>
+              task.sources.flatMap(({ source }) => (topics.purged.has(source.topic) ? [source] : [])),
+            ),
+      deleteRecords: (before, sendOptions) => admin.deleteRecords(before, sendOptions),
+    })
     this.refusals = new Refusals({
       reopen: (id, reason) => this.#reopen(id, reason),
       fail,
@@ -178,7 +193,10 @@ export class Runtime {
       stores,
       guarantee: this.#guarantee,
       sensor,
-      onCommitted: () => this.#wake(),
+      onCommitted: () => {
+        this.#wake()
+        this.#purge.start()
+      },
       onBroken: fail,
     })
     this.changedRows = new RowBudget(settings.cacheBytes, {
@@ -244,13 +262,17 @@ export class Runtime {
       subscriptions,
       onChange: deps.onChange,
       onOpened: deps.onOpened,
-      onRunning: (task) => this.elections.running(task),
+      onRunning: (task) => {
+        this.elections.running(task)
+        this.#purge.start()
+      },
       onBroken: fail,
     })
   }
 
   async close(): Promise<void> {
     this.#pausedEnds.close()
+    this.#purge.close()
     await this.recovery.close()
     await this.#strayRows.close()
   }

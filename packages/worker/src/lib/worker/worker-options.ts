@@ -21,6 +21,8 @@ export interface WorkerSettings {
   readonly topicPartitions: number
   /** Of topics that the app creates; -1 is the broker's default. */
   readonly replicationFactor: number
+  /** From one deletion of what was read of repartition topics to the next; 0: never. */
+  readonly repartitionPurgeIntervalMs: number
   /** Raw records fetched and not yet handed out, for the whole worker. */
   readonly maxBufferedBytes: number
   /** Events sorted to the instances of an agent and not yet handed out. */
