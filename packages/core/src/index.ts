@@ -1,23 +1,29 @@
 export type { Clock, Scheduled } from './contracts/clock.ts'
 export type { Codec } from './contracts/codec.ts'
+export type {
+  CommandArguments,
+  CommandColors,
+  CommandDefinition,
+  CommandOutput,
+  CommandParameter,
+  CommandParameters,
+  CommandProgress,
+  CommandSpec,
+} from './contracts/app-command.ts'
+export type {
+  AgentDescription,
+  AppDescription,
+  TableDescription,
+  TopicDescription,
+} from './contracts/app-description.ts'
 export {
   commandLine,
-  type AgentDescription,
   type AgentLag,
-  type AppDescription,
   type AppTopic,
-  type CommandArguments,
-  type CommandColors,
-  type CommandDefinition,
   type CommandLineApp,
   type CommandLineClient,
   type CommandLineMessage,
   type CommandLineRuntime,
-  type CommandOutput,
-  type CommandParameter,
-  type CommandParameters,
-  type CommandProgress,
-  type CommandSpec,
   type HasCommandLine,
   type JobDescription,
   type OtherStore,
@@ -25,10 +31,8 @@ export {
   type ResetRequest,
   type ResetTopic,
   type RunningPlace,
-  type TableDescription,
   type TableReading,
   type TableRows,
-  type TopicDescription,
   type TopicRole,
   type WorkerDescription,
 } from './contracts/command-line.ts'

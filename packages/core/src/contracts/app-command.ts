@@ -1,0 +1,80 @@
+/** One option or positional argument of a command. */
+export interface CommandParameter {
+  readonly type: 'string' | 'number' | 'boolean'
+  /** Shown in help. Without it the value may be `undefined`. */
+  readonly default?: string | number | boolean
+  readonly describe?: string
+  /** Must be given: the value is never `undefined`. */
+  readonly required?: boolean
+  /** One letter. Options only. */
+  readonly alias?: string
+  /** The only values taken. */
+  readonly choices?: readonly string[]
+}
+
+export type CommandParameters = Readonly<Record<string, CommandParameter>>
+
+/** What `app.command` takes beside the name and the handler. */
+export interface CommandSpec<O extends CommandParameters, P extends CommandParameters> {
+  readonly describe?: string
+  /** By their names in camel case: `maxLatency` is `--max-latency`. */
+  readonly options?: O
+  /** In order. */
+  readonly positionals?: P
+  /** Stays alive after the handler returns, until a signal. Default false. */
+  readonly daemon?: boolean
+}
+
+type ValueOf<P extends CommandParameter> = P extends { readonly choices: readonly (infer C)[] }
+  ? C
+  : P['type'] extends 'number'
+    ? number
+    : P['type'] extends 'boolean'
+      ? boolean
+      : string
+
+type Given<P extends CommandParameter> = P extends
+  | { readonly default: string | number | boolean }
+  | { readonly required: true }
+  ? ValueOf<P>
+  : ValueOf<P> | undefined
+
+/** What a handler gets: every option and positional by its name, typed from its declaration. */
+export type CommandArguments<O extends CommandParameters, P extends CommandParameters> = {
+  readonly [N in keyof O | keyof P]: N extends keyof O ? Given<O[N]> : N extends keyof P ? Given<P[N]> : never
+}
+
+/** A command of an app, its types gone. `name` is the handler's declared name on the command line. */
+export interface CommandDefinition {
+  readonly name: string
+  readonly describe: string
+  readonly options: CommandParameters
+  readonly positionals: CommandParameters
+  readonly daemon: boolean
+  /** A method, so that a handler with typed arguments fits: the command line parses them by the same declaration. */
+  run(values: object, cli: CommandOutput): void | Promise<void>
+}
+
+/** How a command talks to the person, or with `--json` to the program, that runs it. */
+export interface CommandOutput {
+  /** A line of text. To the error output with `--json`, so that the output stays readable by machines. */
+  say(text: string): void
+  /** Rows with one set of columns: aligned text, or with `--json` an array of objects. */
+  table(rows: readonly Readonly<Record<string, unknown>>[]): void
+  json(value: unknown): void
+  /** Leaves the text as it is where colors are off. */
+  readonly color: CommandColors
+  /** A bar on a terminal, nothing elsewhere. */
+  progress(total: number): CommandProgress
+  /** Aborts at the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal
+}
+
+export type CommandColors = Readonly<
+  Record<'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'blue' | 'cyan', (text: string) => string>
+>
+
+export interface CommandProgress {
+  tick(steps?: number): void
+  done(): void
+}
