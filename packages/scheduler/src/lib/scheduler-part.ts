@@ -1,9 +1,7 @@
 import {
   MillraceError,
   nearestName,
-  toError,
   type Candidate,
-  type Clock,
   type Leadership,
   type Topology,
   type WorkerContext,
@@ -12,8 +10,7 @@ import {
 import { Alarm } from './alarm.ts'
 import type { JobView } from './job-view.ts'
 import { describeJob, type Job } from './jobs/job.ts'
-import { beginOnLeader } from './leader/begin-on-leader.ts'
-import { Term } from './leader/term.ts'
+import { LeaderJobs } from './leader/leader-jobs.ts'
 import type { Pause } from './pauses/pause.ts'
 import { PauseLog } from './pauses/pause-log.ts'
 import { JobRunner, type Beginning } from './runs/job-runner.ts'
@@ -21,7 +18,7 @@ import type { RunOutcome } from './runs/run.ts'
 import type { SchedulerDeps } from './scheduler-deps.ts'
 import { CronTimetable } from './timetables/cron-timetable.ts'
 import { TimerTimetable } from './timetables/timer-timetable.ts'
-import type { Moment } from './timetables/timetable.ts'
+import { momentOf, type Moment } from './timetables/timetable.ts'
 
 /** The jobs of an app on one worker. */
 export interface SchedulerPart extends WorkerPart {
@@ -65,9 +62,6 @@ class Scheduler implements SchedulerPart, Candidate {
   readonly #deps: SchedulerDeps
   readonly #jobs: readonly Job[]
   #parts: Parts | undefined
-  #term: Term | undefined
-  /** The term in which jobs of the leader run. */
-  #begunIn: Term | undefined
   #isReady = false
   #isStopping = false
 
@@ -88,7 +82,16 @@ class Scheduler implements SchedulerPart, Candidate {
     const runners = this.#jobs.map((job) => new JobRunner({ worker, scope, random }, job))
     const topic = schedulerTopic(appId)
     const pauses = new PauseLog({ worker, topic, random, onChange: (job, pause) => this.#onPause(job, pause) })
-    this.#parts = { worker, runners, alarm: new Alarm(worker.clock, () => this.#poll()), pauses }
+    const leader = new LeaderJobs({
+      worker,
+      topic,
+      random,
+      runners: runners.filter(({ job }) => job.onLeader),
+      mayBegin: () => this.#isReady && !this.#isStopping,
+      onBegun: () => this.#poll(),
+      onLost: () => this.#arm(),
+    })
+    this.#parts = { worker, runners, leader, alarm: new Alarm(worker.clock, () => this.#poll()), pauses }
     worker.signal.addEventListener('abort', () => this.#letGo(worker.signal.reason), { once: true })
     if (this.#jobs.length === 0) return
     topology.topic({
@@ -108,12 +111,12 @@ class Scheduler implements SchedulerPart, Candidate {
   }
 
   ready(): void {
-    const { worker, runners } = this.#mustRun()
+    const { worker, runners, leader } = this.#mustRun()
     if (this.#isStopping) return
     this.#isReady = true
-    const now = moment(worker.clock)
+    const now = momentOf(worker.clock)
     for (const runner of runners) if (!runner.job.onLeader) runner.begin(beginHere(runner.job, now))
-    this.#beginOnLeader()
+    leader.begin()
     this.#arm()
   }
 
@@ -126,30 +129,18 @@ class Scheduler implements SchedulerPart, Candidate {
   }
 
   elected(leadership: Leadership): void {
-    const { worker } = this.#mustRun()
-    if (this.#isStopping) return
-    const { appId, random = Math.random } = this.#deps
-    const onOpened = (): void => {
-      if (term === this.#term) this.#beginOnLeader()
-    }
-    const term = new Term({ worker, topic: schedulerTopic(appId), leadership, random, onOpened })
-    this.#term = term
-    leadership.signal.addEventListener('abort', () => this.#lost(term), { once: true })
-    term.run().catch((thrown: unknown) => worker.fail(toError(thrown)))
+    const { leader } = this.#mustRun()
+    if (!this.#isStopping) leader.elected(leadership)
   }
 
   async resign(): Promise<void> {
     this.#isStopping = true
-    const { runners } = this.#mustRun()
-    const mine = runners.filter(({ job }) => job.onLeader)
-    for (const runner of mine) runner.stop(stopping())
-    await Promise.all(mine.map((runner) => runner.settled()))
-    await this.#term?.resign()
+    await this.#mustRun().leader.resign(stopping())
   }
 
   jobs(): readonly JobView[] {
     if (this.#parts === undefined) return []
-    const now = moment(this.#parts.worker.clock)
+    const now = momentOf(this.#parts.worker.clock)
     return this.#parts.runners.map((runner) => runner.view(now))
   }
 
@@ -177,38 +168,6 @@ class Scheduler implements SchedulerPart, Candidate {
     if (runner !== undefined) runner.pause = pause
   }
 
-  /** Once the worker is ready, and the term has read what ran. */
-  #beginOnLeader(): void {
-    const term = this.#term
-    if (term === undefined || !term.isOpen || !this.#isReady || this.#isStopping) return
-    const { worker, runners } = this.#mustRun()
-    const now = moment(worker.clock)
-    const isAgain = this.#begunIn === term
-    this.#begunIn = term
-    for (const runner of runners) {
-      const { job } = runner
-      if (!job.onLeader) continue
-      const record = term.record(job.name)
-      // Read again within a term: timetables go on, but a claim of which nothing was heard may have been written.
-      if (isAgain) runner.runAgain(record?.open ?? [])
-      else runner.begin({ ...beginOnLeader(job, record, { now, groupLife: term.leadership.groupLife }), book: term })
-      if (record === undefined && job.kind === 'cron' && job.catchUp !== 'none') void this.#note(term, job, now)
-    }
-    this.#poll()
-  }
-
-  /** So that slots are caught up from now on, and not only from the first run on. */
-  async #note(term: Term, job: Job, now: Moment): Promise<void> {
-    try {
-      await term.note(job.name, now.wallMs)
-    } catch (thrown) {
-      this.#mustRun().worker.log.debug(
-        { job: job.name, error: toError(thrown).message },
-        `That ${describeJob(job)} has begun could not be noted.`,
-      )
-    }
-  }
-
   /** Nothing begins any more, and what is under way is aborted. */
   #letGo(reason: unknown): void {
     const { runners, alarm } = this.#mustRun()
@@ -217,23 +176,16 @@ class Scheduler implements SchedulerPart, Candidate {
     for (const runner of runners) runner.stop(reason)
   }
 
-  #lost(term: Term): void {
-    if (this.#term !== term) return
-    this.#term = undefined
-    for (const runner of this.#mustRun().runners) if (runner.job.onLeader) runner.suspend(term.leadership.signal.reason)
-    this.#arm()
-  }
-
   #poll(): void {
     const { worker, runners } = this.#mustRun()
-    const now = moment(worker.clock)
+    const now = momentOf(worker.clock)
     for (const runner of runners) runner.poll(now)
     this.#arm()
   }
 
   #arm(): void {
     const { worker, runners, alarm } = this.#mustRun()
-    const now = moment(worker.clock)
+    const now = momentOf(worker.clock)
     const waits = runners.flatMap((runner) => runner.nextInMs(now) ?? [])
     alarm.arm(waits.length === 0 ? undefined : Math.min(...waits))
   }
@@ -262,6 +214,7 @@ class Scheduler implements SchedulerPart, Candidate {
 interface Parts {
   readonly worker: WorkerContext
   readonly runners: readonly JobRunner[]
+  readonly leader: LeaderJobs
   readonly alarm: Alarm
   readonly pauses: PauseLog
 }
@@ -274,10 +227,6 @@ function beginHere(job: Job, now: Moment): Beginning {
     ...beginning,
     timetable: job.kind === 'timer' ? TimerTimetable.from(job.everyMs, now) : new CronTimetable(job, now.wallMs),
   }
-}
-
-function moment(clock: Clock): Moment {
-  return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
 }
 
 function stopping(): MillraceError {

@@ -1,7 +1,13 @@
+import type { Clock } from '@millrace/core'
+
 /** Both clocks at one instant. */
 export interface Moment {
   readonly wallMs: number
   readonly monotonicMs: number
+}
+
+export function momentOf(clock: Clock): Moment {
+  return { wallMs: clock.now(), monotonicMs: clock.monotonic() }
 }
 
 /** Slots that have come. */

@@ -1,0 +1,90 @@
+import { toError, type Leadership, type WorkerContext } from '@millrace/core'
+import { describeJob, type Job } from '../jobs/job.ts'
+import type { JobRunner } from '../runs/job-runner.ts'
+import { momentOf, type Moment } from '../timetables/timetable.ts'
+import { beginOnLeader } from './begin-on-leader.ts'
+import { Term } from './term.ts'
+
+export interface LeaderJobsDeps {
+  readonly worker: WorkerContext
+  /** In which leaders keep what ran. */
+  readonly topic: string
+  readonly random: () => number
+  /** Of the jobs of the leader only. */
+  readonly runners: readonly JobRunner[]
+  /** The worker is ready and does not stop. */
+  readonly mayBegin: () => boolean
+  /** Something may be due now. */
+  readonly onBegun: () => void
+  /** Nothing of them is due any more. */
+  readonly onLost: () => void
+}
+
+/** The jobs of the leader on this worker: they go on while it leads, from what the leaders before have noted. */
+export class LeaderJobs {
+  readonly #deps: LeaderJobsDeps
+  #term: Term | undefined
+  /** The term in which the jobs run. */
+  #begunIn: Term | undefined
+
+  constructor(deps: LeaderJobsDeps) {
+    this.#deps = deps
+  }
+
+  elected(leadership: Leadership): void {
+    const { worker, topic, random } = this.#deps
+    const onOpened = (): void => {
+      if (term === this.#term) this.begin()
+    }
+    const term = new Term({ worker, topic, leadership, random, onOpened })
+    this.#term = term
+    leadership.signal.addEventListener('abort', () => this.#lost(term), { once: true })
+    term.run().catch((thrown: unknown) => worker.fail(toError(thrown)))
+  }
+
+  /** Once the worker is ready, and the term has read what ran. */
+  begin(): void {
+    const { worker, runners, mayBegin, onBegun } = this.#deps
+    const term = this.#term
+    if (term === undefined || !term.isOpen || !mayBegin()) return
+    const now = momentOf(worker.clock)
+    const isAgain = this.#begunIn === term
+    this.#begunIn = term
+    for (const runner of runners) {
+      const { job } = runner
+      const record = term.record(job.name)
+      // Read again within a term: timetables go on, but a claim of which nothing was heard may have been written.
+      if (isAgain) runner.runAgain(record?.open ?? [])
+      else runner.begin({ ...beginOnLeader(job, record, { now, groupLife: term.leadership.groupLife }), book: term })
+      if (record === undefined && job.kind === 'cron' && job.catchUp !== 'none') void this.#note(term, job, now)
+    }
+    onBegun()
+  }
+
+  /** Ends the runs, and then the term of its own accord. */
+  async resign(reason: unknown): Promise<void> {
+    const { runners } = this.#deps
+    for (const runner of runners) runner.stop(reason)
+    await Promise.all(runners.map((runner) => runner.settled()))
+    await this.#term?.resign()
+  }
+
+  /** So that slots are caught up from now on, and not only from the first run on. */
+  async #note(term: Term, job: Job, now: Moment): Promise<void> {
+    try {
+      await term.note(job.name, now.wallMs)
+    } catch (thrown) {
+      this.#deps.worker.log.debug(
+        { job: job.name, error: toError(thrown).message },
+        `That ${describeJob(job)} has begun could not be noted.`,
+      )
+    }
+  }
+
+  #lost(term: Term): void {
+    if (this.#term !== term) return
+    this.#term = undefined
+    for (const runner of this.#deps.runners) runner.suspend(term.leadership.signal.reason)
+    this.#deps.onLost()
+  }
+}
