@@ -33,6 +33,7 @@ export type { HeaderValues } from './lib/events/header-text.ts'
 export { type GroupByOptions, type Mergeable, Stream, type TakeOptions } from './lib/streams/stream.ts'
 export type { StreamsDeps } from './lib/streams-deps.ts'
 export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
+export { mergedSubscription } from './lib/topics/merged-subscription.ts'
 export { repartitionTopic } from './lib/topics/repartition-topic.ts'
 export { type AnyTopic, Topic } from './lib/topics/topic.ts'
 export type {

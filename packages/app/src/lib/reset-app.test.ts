@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync, existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { commandLine } from '@millrace/core'
+import { commandLine, type Admin, type ResetPlan } from '@millrace/core'
 import { afterAll, expect, test } from 'vitest'
 import { createApp } from './create-app.ts'
+import { runtimeOf } from './runtime-of.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const directory = mkdtempSync(join(tmpdir(), 'millrace-reset-'))
@@ -72,4 +73,97 @@ test('lag is told while a worker runs; a reset is refused then, and afterwards e
   await app.start()
   await counted(6)
   await app.stop()
+})
+
+test('lag lists what the steps of a handler read too, and a reset leaves the topics of an app of a similar name alone', async () => {
+  const place = mkdtempSync(join(tmpdir(), 'millrace-alike-'))
+  const settings = {
+    broker: `embedded:${place}`,
+    store: 'memory:',
+    commitInterval: '20ms',
+    topicPartitions: 1,
+    web: false,
+  } as const
+  // Agent `eu` of `shop` and the app `shop-eu` make topics whose names begin alike.
+  const shop = createApp({ id: 'shop', ...settings }, { log: quiet })
+  const orders = shop.topic('orders', { value: 'string' })
+  const passed = shop.topic('passed', { value: 'string' })
+  const extra = shop.topic('extra', { value: 'string' })
+  shop.agent('eu', orders, async (stream) => {
+    for await (const _ of stream.groupBy((value) => value, { name: 'by' }).merge(extra));
+  })
+  shop.agent('relay', orders, async (stream) => {
+    for await (const _ of stream.through(passed));
+  })
+  const other = createApp({ id: 'shop-eu', ...settings, repartitionPurgeInterval: 0 }, { log: quiet })
+  const theirs = other.topic('theirs', { value: 'string' })
+  other.agent('sort', theirs, async (stream) => {
+    for await (const _ of stream.groupBy((value) => value, { name: 'size' }));
+  })
+
+  const ours = await shop[commandLine].client()
+  const listed = async (): Promise<readonly string[]> =>
+    (await ours.lag()).map(({ agent, topic, committed, end }) => `${agent} ${topic} ${committed}/${end}`)
+  await shop.start()
+  await other.start()
+  for (const value of ['a', 'b']) {
+    await (await orders.send({ value })).metadata()
+    await (await theirs.send({ value })).metadata()
+  }
+  await (await extra.send({ value: 'c' })).metadata()
+  await expect
+    .poll(listed, { timeout: 10_000 })
+    .toEqual(['eu extra 1/1', 'eu orders 2/2', 'eu shop-eu-by-repartition 2/2', 'relay orders 2/2', 'relay passed 2/2'])
+  const theirTopic = 'shop-eu-sort-size-repartition'
+  const ourTopic = 'shop-eu-by-repartition'
+  const admin = async (): Promise<Admin> => runtimeOf(shop).admin()
+  const records = async (topic: string): Promise<number> => {
+    const [found] = await (await admin()).offsets([{ topic, partition: 0 }], 'read-committed')
+    return found === undefined ? 0 : found.end - found.beginning
+  }
+  await expect.poll(() => records(theirTopic), { timeout: 10_000 }).toBe(2)
+  // It shares its connection with the app, and ends with it.
+  await shop.stop()
+  await other.stop()
+
+  let client = await shop[commandLine].client()
+  const plain = { to: 'beginning', inputs: [], intermediates: [], deadLetters: false } as const
+  const actions = ({ topics }: ResetPlan): Record<string, string> =>
+    Object.fromEntries(topics.map(({ name, action }) => [name, action]))
+  expect(actions(await client.resetPlan(plain))).toEqual({
+    extra: 'rewind',
+    orders: 'rewind',
+    passed: 'skip',
+    [ourTopic]: 'delete',
+    'shop-eu-dlq': 'keep',
+    'shop-relay-dlq': 'keep',
+  })
+
+  // A reset that failed half-way: nothing says any more whose they are, so nothing is deleted.
+  await (await admin()).deleteGroup('shop')
+  const open = await client.resetPlan(plain)
+  expect(actions(open)).toMatchObject({ [ourTopic]: 'ask', [theirTopic]: 'ask' })
+  await expect(client.reset(open)).rejects.toMatchObject({ code: 'COMMAND_USAGE' })
+  const told = await client.resetPlan({ ...plain, intermediates: [ourTopic, theirTopic] })
+  expect(actions(told)).toMatchObject({ [ourTopic]: 'skip', [theirTopic]: 'skip' })
+  await client.reset(told)
+  expect([await records(ourTopic), await records(theirTopic)]).toEqual([2, 2])
+  await client.close()
+
+  // What was passed over is not read again, and a run makes it known again which topic is the app's.
+  await shop.start()
+  client = await shop[commandLine].client()
+  await expect
+    .poll(async () => (await client.lag()).find(({ topic }) => topic === ourTopic), { timeout: 10_000 })
+    .toMatchObject({ agent: 'eu', committed: 4, end: 4 })
+  await shop.stop()
+  client = await shop[commandLine].client()
+  const again = await client.resetPlan(plain)
+  expect(actions(again)).toMatchObject({ [ourTopic]: 'delete', [theirTopic]: 'skip' })
+  await client.reset(again)
+  const names = (await client.topics()).map(({ name }) => name)
+  expect([names.includes(ourTopic), names.includes(theirTopic)]).toEqual([false, true])
+  expect(await records(theirTopic)).toBe(2)
+  await client.close()
+  rmSync(place, { recursive: true, force: true })
 })

@@ -30,6 +30,9 @@ describe('what becomes of a topic', () => {
     ['output', {}, 'keep'],
     ['output', { committed: true }, 'skip'],
     ['repartition', {}, 'delete'],
+    ['lookalike', {}, 'ask'],
+    ['lookalike', { records: 0 }, 'keep'],
+    ['lookalike', { committed: true }, 'skip'],
     ['changelog', {}, 'delete'],
     ['replies', {}, 'delete'],
     ['global', {}, 'delete'],
@@ -45,6 +48,16 @@ describe('what becomes of a topic', () => {
   test('dead letters go only when asked for, with what is known of their replays', () => {
     const all = [facts('dead letters', { name: 'd' }), facts('replays', { name: 'r' })]
     expect(plan(all, { deadLetters: true }).map(({ action }) => action)).toEqual(['delete', 'delete'])
+  })
+
+  test('what may be the repartition topic of another app is never deleted, whatever anybody says', () => {
+    const said = fc.constantFrom<Partial<ResetRequest>[]>({}, { inputs: ['t'] }, { intermediates: ['t'] })
+    fc.assert(
+      fc.property(said, fc.boolean(), fc.nat({ max: 3 }), fc.boolean(), (request, committed, records, deadLetters) => {
+        const [found] = plan([facts('lookalike', { committed, records })], { ...request, deadLetters })
+        expect(found?.action).not.toBe('delete')
+      }),
+    )
   })
 
   test('what the person says of a topic counts, by its name or its agent', () => {

@@ -91,6 +91,9 @@ function actionOf(
     case 'output':
       // Read behind `through`, which only the agent's code knows; and the group, which has committed in it.
       return committed ? 'skip' : 'keep'
+    case 'lookalike':
+      // Never deleted, for it may be another app's. Passed over it cannot be counted twice, whoever's it is.
+      return committed ? 'skip' : records === 0 ? 'keep' : 'ask'
     case 'repartition':
     case 'changelog':
     case 'replies':
@@ -142,7 +145,7 @@ function toldKinds(
   return told
 }
 
-const NAMED: ReadonlySet<AppTopic['role']> = new Set(['source', 'inbox', 'between', 'output'])
+const NAMED: ReadonlySet<AppTopic['role']> = new Set(['source', 'inbox', 'between', 'output', 'lookalike'])
 
 function topicNamed(given: string, topics: readonly AppTopic[]): string {
   const choices = topics.filter(({ role }) => NAMED.has(role))

@@ -32,7 +32,11 @@ test('lag is told for each partition, of one agent if named', async () => {
   const { stdout } = await runHere(['lag'])
   expect(stdout).toMatch(/count-words +fake-count-words +0 +10 +3 +7/)
   expect(stdout).toMatch(/shuffle-words +posts +1 +4 +4 +none/)
+  expect(stdout).toMatch(/\n +passed-on +0 +5 +0 +5/)
   expect(stdout).toContain('In all 7 behind.')
+  expect(JSON.parse((await runHere(['lag', '--json'])).stdout)).toContainEqual(
+    expect.objectContaining({ name: null, topic: 'passed-on' }),
+  )
   expect(JSON.parse((await runHere(['lag', 'shuffle-words', '--json'])).stdout)).toEqual([
     { name: 'shuffle-words', topic: 'posts', partition: 1, committed: null, end: 4, lag: 4 },
   ])

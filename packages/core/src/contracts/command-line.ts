@@ -115,7 +115,10 @@ export interface CommandLineClient {
   readTable(table: string, key: string): Promise<TableReading>
   /** Committed rows in no particular order, at most `limit`. */
   readRows(table: string, options: { readonly limit: number }): Promise<TableRows>
-  /** How far each agent is behind, for each partition of the topics that it reads and that exist; sorted by these. */
+  /**
+   * How far each agent is behind, for each partition of the topics that it reads and that exist, those of its steps too;
+   * sorted by these.
+   */
   lag(): Promise<readonly AgentLag[]>
   /** Members of the app's consumer group: its workers. */
   members(): Promise<readonly MemberInfo[]>
@@ -157,7 +160,8 @@ export interface TableRows {
 
 /** One agent on one partition. */
 export interface AgentLag {
-  readonly agent: string
+  /** `undefined` for a topic that the group has read by a step whose agent is not known. */
+  readonly agent: string | undefined
   readonly topic: string
   readonly partition: number
   /** Next offset that the agent would handle after a restart; `undefined` when nothing was ever committed. */
@@ -171,8 +175,9 @@ export interface AgentLag {
  * What a topic is to an app.
  *
  * `source`: agents read it. `inbox`: the topic of an agent's own, `{id}-{agent}`. `between`: agents read it and agents
- * are declared to write it. `output`: declared, and no agent reads it but perhaps behind `through`. The others are
- * made by Millrace for what they are named after.
+ * are declared to write it. `output`: declared, and no agent reads it but perhaps behind `through`. `lookalike`: named as
+ * a repartition topic of the app would be, and nothing says that it is one: it may be another app's. The others are made by
+ * Millrace for what they are named after.
  */
 export type TopicRole =
   | 'source'
@@ -180,6 +185,7 @@ export type TopicRole =
   | 'between'
   | 'output'
   | 'repartition'
+  | 'lookalike'
   | 'changelog'
   | 'global'
   | 'replies'

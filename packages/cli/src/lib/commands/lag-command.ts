@@ -18,7 +18,7 @@ export const lagCommand: Command = {
     const all = await withClient(app, (client) => client.lag())
     const lags = all.filter((each) => agent === undefined || each.agent === agent)
     const rows = lags.map(({ agent: name, topic, partition, committed, end, lag }) => ({
-      name,
+      name: name ?? null,
       topic,
       partition,
       committed: committed ?? null,
@@ -28,7 +28,9 @@ export const lagCommand: Command = {
     if (json) cli.json(rows)
     else if (rows.length === 0) cli.say('Nothing to read: no agent has a topic that the broker has.')
     else {
-      cli.table(rows.map(({ name, committed, ...rest }) => ({ agent: name, ...rest, committed: committed ?? 'none' })))
+      cli.table(
+        rows.map(({ name, committed, ...rest }) => ({ agent: name ?? '', ...rest, committed: committed ?? 'none' })),
+      )
       cli.say(`\nIn all ${rows.reduce((sum, { lag }) => sum + lag, 0)} behind.`)
     }
     return 0

@@ -25,7 +25,7 @@ describe('what topics keep', () => {
       topic('a-__scheduler', 'scheduler', compact),
       topic('a-__replays', 'replays', compact),
       topic('a-x-dlq', 'dead letters', { retentionMs: 30 * DAY_MS }),
-      topic('a-x-by-repartition', 'repartition'),
+      topic('a-x-by-repartition', 'repartition', { retentionMs: undefined }),
       topic('a-replies', 'replies', { retentionMs: 3_600_000 }),
       topic('a-__assignor-__leader', 'leader'),
     ]
@@ -44,6 +44,8 @@ describe('what topics keep', () => {
     ['dead letters', compact, 'wrong', /one letter of each key/],
     ['dead letters', { retentionMs: 3_600_000 }, 'note', /letters for 1h only/],
     ['repartition', compact, 'wrong', /before they are read/],
+    ['repartition', {}, 'note', /has retention\.ms=604800000 \(7d\).*may go before they are read/],
+    ['repartition', { retentionMs: undefined, retentionBytes: 5 }, 'note', /has retention\.bytes=5.*may go/],
     ['replies', { compacted: true }, 'wrong', /before they are read/],
   ] as const)('%s with %j: %s', (role, settings, status, detail) => {
     expect(found(topic('t', role, settings))).toEqual([
@@ -51,15 +53,11 @@ describe('what topics keep', () => {
     ])
   })
 
-  test('a repartition topic that keeps less than the source', () => {
+  test('a topic between agents that keeps less than the source', () => {
     const source = topic('orders', 'source', { retentionMs: undefined })
-    expect(found(source, topic('r', 'repartition'))).toEqual([
+    expect(found(source, topic('r', 'between'))).toEqual([
       ['ok', '1 topic keeps what the app needs.', null],
-      [
-        'note',
-        expect.stringMatching(/r, in which agent "x" regroups, keeps records for 7d .*orders for ever/),
-        'r retention.ms=-1',
-      ],
+      ['note', expect.stringMatching(/Topic r keeps records for 7d .*orders for ever/), 'r retention.ms=-1'],
     ])
   })
 

@@ -114,6 +114,16 @@ function checkStreamed(topic: SeenTopic, alter: Alter): readonly Finding[] {
         : wrong('retention', `${titleOf(topic)} is compacted: it drops records before they are read ${without}.`, fix),
     ]
   }
+  const limit = limitOf(settings)
+  // Millrace makes them without; earlier versions left it to the broker.
+  if (role === 'repartition' && limit !== undefined)
+    return [
+      note(
+        'retention',
+        `${titleOf(topic)} has ${limit}, by the times that events carry: old events that are handled again, and those that a slow worker has not come to, may go before they are read. Workers delete what is read.`,
+        alter(name, settings.retentionMs === undefined ? 'retention.bytes' : 'retention.ms', '-1'),
+      ),
+    ]
   if (role === 'dead letters' && settings.expires && (settings.retentionMs ?? Infinity) < LEAST_LETTER_MS)
     return [
       note(
@@ -134,7 +144,7 @@ function checkAges(topics: readonly SeenTopic[], alter: Alter): readonly TopicFi
   const longest = sources.toSorted((a, b) => keptMs(b) - keptMs(a))[0]
   if (longest === undefined) return []
   return topics
-    .filter((topic) => (topic.role === 'repartition' || topic.role === 'between') && keptMs(topic) < keptMs(longest))
+    .filter((topic) => topic.role === 'between' && keptMs(topic) < keptMs(longest))
     .map((topic) => ({
       topic: topic.name,
       finding: note(

@@ -6,6 +6,7 @@ import type { DeliveryHost } from '../events/topic-delivery.ts'
 import { type Inlet, TopicInlet } from '../streams/inlet.ts'
 import type { GroupSpec } from '../streams/repartition-step.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
+import { mergedSubscription } from '../topics/merged-subscription.ts'
 import { createRepartitionTopic } from '../topics/repartition-topic.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import type { AnyAgent } from './agent.ts'
@@ -75,7 +76,7 @@ export class AgentRunner {
       const topics = sources.filter((source) => source instanceof Topic).map((topic) => topic.name)
       topology.topic(deadLetterDeclaration(deps.appId, agent.name, topics))
     }
-    const inlets = this.#sources(sources)
+    const inlets = this.#sources(sources, false)
     const instances = Array.from({ length: concurrency }, (_, index) =>
       this.#instance(inlets.map((each) => each[index]).filter(isThere), index),
     )
@@ -108,7 +109,7 @@ export class AgentRunner {
         road: this.#road,
         times: this.#times,
         sources,
-        inlet: (source) => at(this.#sources([source], 'merge')[0] ?? []),
+        inlet: (source) => at(this.#sources([source], true)[0] ?? []),
         repartition: (spec, valueSpec): Hop => {
           const topic = this.#repartitionTopic(spec, valueSpec)
           return { topic, inlet: at(this.#subscription(subscriptionOf(agent, spec), [topic])) }
@@ -119,10 +120,10 @@ export class AgentRunner {
   }
 
   /** All topics in one subscription, each channel by itself. */
-  #sources(sources: AnyAgent['shape']['sources'], step?: string): readonly (readonly Inlet[])[] {
+  #sources(sources: AnyAgent['shape']['sources'], isMerged: boolean): readonly (readonly Inlet[])[] {
     const { agent } = this.#options
     const topics = sources.filter((source) => source instanceof Topic)
-    const id = [agent.name, ...(step === undefined ? [] : [step, ...topics.map((topic) => topic.name)])].join('-')
+    const id = isMerged ? mergedSubscription(agent.name, topics.map((topic) => topic.name).join('-')) : agent.name
     const channels = sources.filter((source) => source instanceof Channel)
     return [
       ...(topics.length === 0 ? [] : [this.#subscription(id, topics)]),

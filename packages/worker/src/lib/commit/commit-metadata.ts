@@ -18,11 +18,12 @@ const RADIX = 36
  * costs handling some events again and never loses one.
  *
  * Text: `m1 {id}:{position - offset}[,{gap}+{length}]… …`, ids URI-encoded, numbers in base 36, each gap counted from
- * the end before it. A subscription that stands exactly at the offset is left out.
+ * the end before it. A subscription that stands exactly at the offset needs no room but its id, and has what is left: so
+ * that it can be seen from outside who reads the partition.
  */
 export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<string, Progress>): CommitMetadata {
   const ahead = [...progress].filter(([, { position, finished }]) => position > offset || finished.length > 0)
-  if (ahead.length === 0) return { text: '', complete: true }
+  if (progress.size === 0) return { text: '', complete: true }
   const entries: { text: string; readonly finished: readonly OffsetRange[]; end: number; next: number }[] = []
   let room = MAX_METADATA_BYTES - VERSION.length
   for (const [id, { position, finished }] of ahead) {
@@ -47,7 +48,15 @@ export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<strin
     })
   }
   const complete = entries.length === ahead.length && entries.every(({ finished, next }) => next === finished.length)
-  return { text: [VERSION, ...entries.map((entry) => entry.text)].join(' '), complete }
+  const texts = entries.map((entry) => entry.text)
+  const isAhead = new Set(ahead.map(([id]) => id))
+  for (const id of progress.keys()) {
+    const text = `${encodeURIComponent(id)}:0`
+    if (isAhead.has(id) || text.length + 1 > room) continue
+    room -= text.length + 1
+    texts.push(text)
+  }
+  return { text: [VERSION, ...texts].join(' '), complete }
 }
 
 /**

@@ -153,8 +153,8 @@ test('events that touch a key in hand are set aside until its holder is done', a
   expect(aside).toBeGreaterThan(0)
   expect(worker.stats().agents['a']).toMatchObject({ processed: 400, failed: 0, retried: 0, active: 0 })
   expect(log.committed('app').map(({ offset, metadata }) => [offset, metadata])).toEqual([
-    [200, ''],
-    [200, ''],
+    [200, 'm1 a:0 b:0'],
+    [200, 'm1 a:0 b:0'],
   ])
 })
 
@@ -224,7 +224,7 @@ test('a slow agent is neither waited for nor handed what it did: its finished ev
   expect(before).toBeGreaterThan(0)
   expect(slow.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i))
   expect(fast.length).toBe(100)
-  expect(log.committed('app')[0]).toMatchObject({ offset: 100, metadata: '' })
+  expect(log.committed('app')[0]).toMatchObject({ offset: 100, metadata: 'm1 fast:0 slow:0' })
 })
 
 test('metadata of a send: after the event it is told, within the event it is refused', async () => {

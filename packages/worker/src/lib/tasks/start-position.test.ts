@@ -70,6 +70,7 @@ test('what subscriptions have finished beyond deleted records is not handled aga
         },
       ],
       ['ahead', { position: 13, finished: [{ from: 16, to: 17 }] }],
+      ['behind', { position: 10, finished: [] }],
     ]),
   })
   // The broker has lost offsets that will be given to other records.
