@@ -104,6 +104,7 @@ export type {
   SubscriptionSpec,
   Topology,
   TopicDeclaration,
+  WaitForTask,
   WorkerContext,
   WorkerPart,
 } from './contracts/worker-context.ts'

@@ -121,7 +121,7 @@ async function readGlobal<T>(
   const abort = new AbortController()
   const observer = observingContext(client, { part: undefined, partitions: 0, open: new Map() }, abort.signal)
   const part = globalTablesPart([table])
-  part.declare(observer, { topic: () => {}, part: () => {}, subscribe: () => [], lead: () => {} })
+  part.declare(observer, { topic: () => {}, part: () => {}, subscribe: () => [], lead: () => {}, beforeTask: () => {} })
   try {
     await part.start()
     return await asObserver(runtime, observer, work)

@@ -4,7 +4,7 @@ import type { Logger } from './logger.ts'
 import type { Sensor } from './sensor.ts'
 import type { RecordMetadata } from './record.ts'
 import type { EventFeed, SendRequest } from './scope.ts'
-import type { OpenPart, TaskPart } from './task.ts'
+import type { OpenPart, TaskPart, TaskRef } from './task.ts'
 import type { Isolation, Reader, TopicSpec } from './transport.ts'
 
 /** What anything that talks to the broker needs, with or without a worker. */
@@ -76,6 +76,13 @@ export interface SubscriptionSpec {
   readonly ordering: 'key' | 'none'
 }
 
+/**
+ * What must have happened before events of a task are handed out. Called when its earlier owner is shut out, for several
+ * tasks side by side; ends with the signal's reason when the task is lost meanwhile. What it rejects with otherwise ends the
+ * worker.
+ */
+export type WaitForTask = (task: TaskRef, signal: AbortSignal) => Promise<void>
+
 /** Open until the worker joins its group; afterwards every call throws `TOPOLOGY_LATE`, naming what was declared. */
 export interface Topology {
   topic(declaration: TopicDeclaration): void
@@ -83,6 +90,8 @@ export interface Topology {
   part(part: TaskPart): void
   /** Takes part in the choice of one leader for the whole group. */
   lead(candidate: Candidate): void
+  /** Waited for by each task that comes here, or is opened anew. */
+  beforeTask(wait: WaitForTask): void
 }
 
 /**

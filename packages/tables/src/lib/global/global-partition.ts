@@ -81,6 +81,11 @@ export class GlobalPartition<V> extends KeyedRows<V> {
     }
   }
 
+  /** Those of a transaction that has come to nothing, say: who wrote them has lost the task. */
+  forgetWrites(): void {
+    for (const entry of [...this.#unconfirmed.keys()]) this.#settle(entry)
+  }
+
   override close(): void {
     super.close()
     this.#unconfirmed.clear()

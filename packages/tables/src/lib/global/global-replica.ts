@@ -80,6 +80,14 @@ export class GlobalReplica<V> implements Replica {
     slice.rows.absorbed(rows, batch.nextOffset)
   }
 
+  position(partition: number): number {
+    return this.#slices[partition]?.rows.position ?? 0
+  }
+
+  forgetWrites(partition: number): void {
+    this.#slices[partition]?.rows.forgetWrites()
+  }
+
   announce(): void {
     this.#onAnnounce(this)
   }

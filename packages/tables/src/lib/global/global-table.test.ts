@@ -4,6 +4,7 @@ import {
   type SendReceipt,
   type TopicDeclaration,
   type Topology,
+  type WaitForTask,
   type WorkerPart,
 } from '@millrace/core'
 import fc from 'fast-check'
@@ -33,16 +34,19 @@ interface Running {
   readonly part: WorkerPart
   readonly tasks: readonly SmallTask[]
   readonly declared: readonly TopicDeclaration[]
+  readonly waits: readonly WaitForTask[]
 }
 
 async function start(world: SmallWorld, topic: SmallTopic, table: ReplicatedTable): Promise<Running> {
   const part = globalTablesPart([table], { freeze: true })
   const declared: TopicDeclaration[] = []
+  const waits: WaitForTask[] = []
   const topology: Topology = {
     topic: (declaration) => declared.push(declaration),
     subscribe: () => [],
     part: () => {},
     lead: () => {},
+    beforeTask: (wait) => waits.push(wait),
   }
   world.worker.topicPartitions = topic.log.length
   world.worker.readerToGive = topic
@@ -53,7 +57,7 @@ async function start(world: SmallWorld, topic: SmallTopic, table: ReplicatedTabl
     (_, partition) => new SmallTask({ store, partition, partitions: topic.log.length, cacheBytes: 1000, freeze: true }),
   )
   for (const task of tasks) task.sending = topic.send
-  return { world, topic, part, tasks, declared }
+  return { world, topic, part, tasks, declared, waits }
 }
 
 function eventOf({ tasks }: Running, partition: number): SmallEvent {
@@ -174,6 +178,40 @@ describe('a global table', () => {
     expect(rates.get(key)).toBe(2)
     await running.topic.refuse(lastReceipt(event))
     expect(rates.get(key)).toBe(1)
+    await running.part.stop()
+  })
+
+  test('a task that comes here waits until the copies have all there is, and forgets writes that never came back', async () => {
+    const world = new SmallWorld()
+    const rates = make(world)
+    const running = await start(world, new SmallTopic(TOPIC, PARTITIONS), rates)
+    const [wait] = running.waits
+    if (wait === undefined) throw new Error('Tasks do not wait.')
+    const task = { id: '2-0', partitions: PARTITIONS, partition: 0 }
+    const key = first ?? ''
+    running.topic.append(0, key, '1')
+    await running.topic.deliver()
+    // Of a transaction that came to nothing: acknowledged, and never to be read.
+    const event = eventOf(running, 0)
+    world.inAgent(event, () => rates.set(key, 9))
+    event.finish()
+    await running.topic.acknowledge(lastReceipt(event), { topic: TOPIC, partition: 0, offset: 7, timestamp: 0 })
+    // The next owner's, on its way to the copy.
+    running.topic.append(0, key, '2')
+    expect(rates.get(key)).toBe(9)
+
+    const lost = new AbortController()
+    const given = expect(wait(task, lost.signal)).rejects.toThrow('lost')
+    let isOpen = false
+    const opened = wait(task, new AbortController().signal).then(() => (isOpen = true))
+    lost.abort(new Error('lost'))
+    await given
+    // Tasks of another partition count have nothing to do with it.
+    await wait({ id: '8-0', partitions: 8, partition: 0 }, new AbortController().signal)
+    expect(isOpen).toBe(false)
+    await running.topic.deliver()
+    await opened
+    expect(rates.get(key)).toBe(2)
     await running.part.stop()
   })
 

@@ -7,6 +7,7 @@ import {
   type RecordBatch,
   type Scheduled,
   type StoreDriver,
+  type TaskRef,
   type Topology,
   type WorkerContext,
   type WorkerPart,
@@ -44,6 +45,21 @@ interface Feed {
   readonly behind: Map<number, { readonly end: number; restoredRows: number }>
 }
 
+interface ReadPlace {
+  readonly replica: Replica
+  readonly partition: number
+  readonly end: number
+}
+
+/** A task that waits until a copy is read that far. */
+interface Waiting extends ReadPlace {
+  readonly there: Deferred<void>
+}
+
+function isThere({ replica, partition, end }: ReadPlace): boolean {
+  return replica.position(partition) >= end
+}
+
 class GlobalTablesPart implements WorkerPart {
   readonly name: string = 'global tables'
   readonly #tables: readonly ReplicatedTable[]
@@ -54,6 +70,8 @@ class GlobalTablesPart implements WorkerPart {
   readonly #caughtUp: Deferred<void> = deferred<void>()
   #worker: WorkerContext | undefined
   #reader: Reader | undefined
+  #ends: Reader | undefined
+  readonly #waiting = new Set<Waiting>()
   #following: Promise<void> | undefined
   #stopping = false
 
@@ -67,6 +85,7 @@ class GlobalTablesPart implements WorkerPart {
   declare(worker: WorkerContext, topology: Topology): void {
     this.#worker = worker
     for (const table of this.#tables) topology.topic(table.source)
+    if (this.#tables.length > 0) topology.beforeTask((task, signal) => this.#catchUp(task, signal))
   }
 
   async start(): Promise<void> {
@@ -74,6 +93,8 @@ class GlobalTablesPart implements WorkerPart {
     if (worker === undefined || this.#tables.length === 0) return
     const reader = worker.reader(worker.exactlyOnce ? 'read-committed' : 'read-uncommitted')
     this.#reader = reader
+    // Also what is still in a transaction counts: it has to be over.
+    this.#ends = worker.exactlyOnce ? worker.reader('read-uncommitted') : reader
     for (const table of this.#tables) await this.#open(table, worker, reader)
     this.#following = this.#follow(worker, reader)
     await this.#untilCaughtUp(worker)
@@ -86,6 +107,7 @@ class GlobalTablesPart implements WorkerPart {
 
   async stop(): Promise<void> {
     this.#stopping = true
+    await this.#ends?.close()
     await this.#reader?.close()
     await this.#following
     for (const { replica } of this.#feeds.values()) replica.close()
@@ -130,6 +152,7 @@ class GlobalTablesPart implements WorkerPart {
     const feed = this.#feeds.get(batch.topic)
     if (feed === undefined) return
     await feed.replica.absorb(batch)
+    for (const waiting of this.#waiting) if (isThere(waiting)) waiting.there.resolve()
     const behind = feed.behind.get(batch.partition)
     if (behind === undefined) return
     behind.restoredRows += batch.records.length
@@ -142,6 +165,38 @@ class GlobalTablesPart implements WorkerPart {
     if (batch.nextOffset < behind.end) return
     feed.behind.delete(batch.partition)
     this.#noteProgress()
+  }
+
+  /**
+   * Whoever writes a key reads it first: the copies must have all that the task's earlier owner has written, and nothing of
+   * what this worker had written and has lost with the task.
+   */
+  async #catchUp({ partitions, partition }: TaskRef, signal: AbortSignal): Promise<void> {
+    const feeds = [...this.#feeds.values()].filter(({ replica }) => replica.partitionCount === partitions)
+    if (feeds.length === 0 || this.#ends === undefined) return
+    const ends = await this.#ends.offsets(feeds.map(({ table }) => ({ topic: table.source.name, partition })))
+    const endOf = new Map(ends.map(({ topic, end }) => [topic, end]))
+    await Promise.all(
+      feeds.map(({ table, replica }) =>
+        this.#untilRead({ replica, partition, end: endOf.get(table.source.name) ?? 0 }, signal),
+      ),
+    )
+    for (const { replica } of feeds) replica.forgetWrites(partition)
+  }
+
+  async #untilRead(place: ReadPlace, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    if (isThere(place)) return
+    const waiting: Waiting = { ...place, there: deferred<void>() }
+    const abort = (): void => waiting.there.reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    this.#waiting.add(waiting)
+    try {
+      await waiting.there.promise
+    } finally {
+      this.#waiting.delete(waiting)
+      signal.removeEventListener('abort', abort)
+    }
   }
 
   #noteProgress(): void {

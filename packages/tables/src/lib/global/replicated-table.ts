@@ -21,8 +21,13 @@ export interface ReplicaContext {
 
 /** A worker's copy of a global table, as the part that feeds it sees it. */
 export interface Replica {
+  readonly partitionCount: number
+  /** The next offset that a partition of the copy needs. */
+  position(partition: number): number
   /** Brings a batch into the copy. Never two at a time. */
   absorb(batch: RecordBatch): Promise<void>
+  /** What was written here and has not come back never will: from now on the topic speaks for all keys of the partition. */
+  forgetWrites(partition: number): void
   /** It was read to its end once: reads may begin. */
   announce(): void
   close(): void

@@ -8,6 +8,7 @@ import {
   type Sensor,
   toError,
   type TopicPartition,
+  type WaitForTask,
 } from '@millrace/core'
 import type { Committer } from '../commit/committer.ts'
 import type { Guarantee } from '../commit/guarantee.ts'
@@ -51,6 +52,7 @@ export interface RebalanceDeps {
   readonly stores: TaskStores
   readonly standbys: Pick<Standbys, 'assign' | 'close'>
   readonly opener: TaskOpener
+  readonly waits: () => readonly WaitForTask[]
   readonly listener: TaskListener
   readonly subscriptions: () => readonly Subscription[]
   readonly onChange: (change: WorkerEvents['rebalanceComplete']) => void

@@ -1,4 +1,4 @@
-import { type Clock, type Consumer } from '@millrace/core'
+import type { Clock, Consumer, WaitForTask } from '@millrace/core'
 import type { Committer } from '../commit/committer.ts'
 import type { Guarantee } from '../commit/guarantee.ts'
 import type { Subscription } from '../feeds/subscription.ts'
@@ -18,6 +18,7 @@ export interface TaskOpeningsDeps {
   readonly guarantee: Pick<Guarantee, 'fence'>
   readonly stores: Pick<TaskStores, 'close'>
   readonly opener: TaskOpener
+  readonly waits: () => readonly WaitForTask[]
   readonly subscriptions: () => readonly Subscription[]
   /** No task is being opened any more. */
   readonly onOpened: () => void
@@ -30,7 +31,7 @@ export interface TaskOpeningsDeps {
 /**
  * Brings gained tasks to where their events are handed out:
  *
- *     fence → offsets → stores → recover → first commit → seek → hand out
+ *     fence → offsets → what parts wait for → stores → recover → first commit → seek → hand out
  *
  * A task may be lost at any await: its signal then aborts, and the rest of the way is left out.
  */
@@ -65,9 +66,10 @@ export class TaskOpenings {
   }
 
   async #openOne(task: TaskRuntime, known: Knowledge): Promise<void> {
-    const { here, opener, consumer, stores, subscriptions, onRunning, onFailed } = this.#deps
+    const { here, opener, waits, consumer, stores, subscriptions, onRunning, onFailed } = this.#deps
     if (task.closed) return
     try {
+      await Promise.all(waits().map((wait) => wait(task, task.signal)))
       const { sources, states, starts } = await opener.open(task, known)
       if (task.closed) {
         // Lost in the very turn in which it was opened: nobody else knows of its stores.

@@ -6,6 +6,7 @@ import {
   type TaskPart,
   type TopicDeclaration,
   type Topology,
+  type WaitForTask,
 } from '@millrace/core'
 import { LEADER_AGENT, leaderTopic } from '../group/elections.ts'
 
@@ -15,6 +16,7 @@ export class DeclaredTopology implements Topology {
   readonly subscriptions: SubscriptionSpec[] = []
   readonly parts: TaskPart[] = []
   readonly candidates: Candidate[] = []
+  readonly waits: WaitForTask[] = []
   readonly #appId: string
   readonly #makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]
   #frozen = false
@@ -66,6 +68,11 @@ export class DeclaredTopology implements Topology {
     this.topic({ name, partitions: 1, config: {}, create: true, internal: true, keyCodec: undefined })
     // Only so that the group assigns the partition: nobody reads it.
     this.subscribe({ id: LEADER_AGENT, topics: [name], agent: LEADER_AGENT, instances: 1, ordering: 'none' })
+  }
+
+  beforeTask(wait: WaitForTask): void {
+    this.#mustBeOpen('what tasks wait for')
+    this.waits.push(wait)
   }
 
   #mustBeOpen(what: string): void {

@@ -207,6 +207,7 @@ export class AppWorker implements Worker {
       stores: this.#stores,
       subscriptions: () => this.#subscriptions,
       candidates: () => this.#topology.candidates,
+      waits: () => this.#topology.waits,
       keyCodec: (topic) => this.#topology.topics.get(topic)?.keyCodec,
       onChange: (change) => {
         // Before the first join agents have asked for events, and found no lease.

@@ -1,4 +1,11 @@
-import { type Admin, type Candidate, type Consumer, type RebalanceListener, toError } from '@millrace/core'
+import {
+  type Admin,
+  type Candidate,
+  type Consumer,
+  type RebalanceListener,
+  toError,
+  type WaitForTask,
+} from '@millrace/core'
 import { AtLeastOnce } from '../commit/at-least-once.ts'
 import { ExactlyOnce } from '../commit/exactly-once.ts'
 import { Committer } from '../commit/committer.ts'
@@ -47,6 +54,7 @@ export interface RuntimeDeps {
   readonly stores: TaskStores
   readonly subscriptions: () => readonly Subscription[]
   readonly candidates: () => readonly Candidate[]
+  readonly waits: () => readonly WaitForTask[]
   readonly keyCodec: (topic: string) => string | undefined
   readonly onChange: (change: WorkerEvents['rebalanceComplete']) => void
   readonly onOpened: () => void
@@ -259,6 +267,7 @@ export class Runtime {
           for (const subscription of subscriptions()) subscription.wanted()
         },
       },
+      waits: deps.waits,
       subscriptions,
       onChange: deps.onChange,
       onOpened: deps.onOpened,
