@@ -8,6 +8,7 @@ export function slowStore(ms: number): StoreDriver {
   return {
     capabilities: { ...inner.capabilities, name: 'slow' },
     open: (table, partition) => inner.open(table, partition),
+    checkpoint: (table, partition) => inner.checkpoint(table, partition),
     commit: async (changes) => {
       await clock.sleep(ms)
       await inner.commit(changes)

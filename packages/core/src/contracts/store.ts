@@ -45,6 +45,8 @@ export interface StoreDriver {
    * is as it was written: damaged rows are dropped here (`StorePartition.damage`) or are `STORE_CORRUPT` when read.
    */
   open(table: string, partition: number): Promise<StorePartition>
+  /** As of the last commit, also of a partition that is not open, whose rows nobody looks at; `undefined` when it has none. */
+  checkpoint(table: string, partition: number): Checkpoint | undefined
   /** All or nothing, also over a crash. Never two calls at a time. Rows are visible to reads when it resolves. */
   commit(changes: readonly StoreChange[]): Promise<void>
   /** Waits for a commit under way. */

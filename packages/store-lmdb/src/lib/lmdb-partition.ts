@@ -1,7 +1,7 @@
 import type { Database } from 'lmdb'
 import { MillraceError, type Checkpoint, type RangeOptions, type Row, type StorePartition } from '@millrace/core'
 import { checkedRow, checkedValue } from './checked-row.ts'
-import { checkpointName, readCheckpoint, writeCheckpoint } from './checkpoint-row.ts'
+import { checkpointName, keptCheckpoint, writeCheckpoint } from './checkpoint-row.ts'
 import type { Environment } from './environment.ts'
 import {
   isLong,
@@ -62,10 +62,8 @@ export class LmdbPartition implements StorePartition {
   }
 
   checkpoint(): Checkpoint | undefined {
-    return this.#reading(() => {
-      const text = this.#environment.facts.get(checkpointName(this.table, this.partition))
-      return text === undefined ? undefined : readCheckpoint(text, this.#where())
-    })
+    this.assertOpen()
+    return keptCheckpoint(this.#environment.facts, this)
   }
 
   get(key: Buffer): Buffer | undefined {

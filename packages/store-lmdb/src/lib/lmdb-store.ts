@@ -5,6 +5,7 @@ import {
   systemClock,
   toError,
   withTimeout,
+  type Checkpoint,
   type StoreChange,
   type StoreDriver,
   type StorePartition,
@@ -12,7 +13,7 @@ import {
 import type { Database } from 'lmdb'
 import { checkPartition } from './check-partition.ts'
 import { seedOf } from './checked-row.ts'
-import { checkpointName } from './checkpoint-row.ts'
+import { checkpointName, keptCheckpoint } from './checkpoint-row.ts'
 import { databaseName, leaveDatabase } from './database-name.ts'
 import { openEnvironment, type Environment } from './environment.ts'
 import { LmdbPartition } from './lmdb-partition.ts'
@@ -98,6 +99,11 @@ class DirectoryStore implements LmdbStore {
     } finally {
       this.#opening.delete(name)
     }
+  }
+
+  checkpoint(table: string, partition: number): Checkpoint | undefined {
+    this.#assertOpen()
+    return keptCheckpoint(this.#environment.facts, { table, partition })
   }
 
   async commit(changes: readonly StoreChange[]): Promise<void> {

@@ -24,6 +24,10 @@ export class SimulatedDisk {
     return [...this.#partitions.values()]
   }
 
+  checkpoint(table: string, partition: number): Checkpoint | undefined {
+    return this.#partitions.get(partitionKey({ topic: table, partition }))?.checkpoint
+  }
+
   of(table: string, partition: number): KeptPartition {
     const key = partitionKey({ topic: table, partition })
     let kept = this.#partitions.get(key)
@@ -74,6 +78,11 @@ export class SimulatedStore implements StoreDriver {
     }
     this.#open.set(opened, kept)
     return opened
+  }
+
+  checkpoint(table: string, partition: number): Checkpoint | undefined {
+    this.#assertOpen()
+    return this.#disk.checkpoint(table, partition)
   }
 
   async commit(changes: readonly StoreChange[]): Promise<void> {

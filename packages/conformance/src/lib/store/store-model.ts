@@ -56,6 +56,8 @@ export async function checkStoreModel(place: StorePlace, operations: readonly St
           break
       }
       for (const [partition, opened] of open) compare(opened, model[partition])
+      for (const [partition, { checkpoint }] of model.entries())
+        expect(driver.checkpoint('model', partition)).toEqual(checkpoint)
     }
     for (const partition of model.keys()) compare(await partitionOf(partition), model[partition])
   } finally {

@@ -82,6 +82,11 @@ function plainStore(kept: Map<string, Kept>, durable: boolean): StoreDriver {
       open.set(key, opened)
       return opened
     },
+    checkpoint: (table, partition) => {
+      check()
+      const key = partitionKey({ topic: table, partition })
+      return durable || open.has(key) ? kept.get(key)?.checkpoint : undefined
+    },
     commit: async (changes: readonly StoreChange[]) => {
       check()
       const targets = changes.map(({ partition }) => (partition instanceof PlainPartition ? partition.open : undefined))

@@ -87,6 +87,16 @@ export function storeSuite(options: StoreSuiteOptions): void {
       expect(partitions.map((partition) => partition.checkpoint()?.offset)).toEqual([0, 1, 2, 3])
     })
 
+    it('tells the checkpoint of a partition that is not open, and of none that was never there', async () => {
+      const driver = await fresh()
+      const partition = await driver.open('table', 0)
+      await driver.commit([{ partition, rows: [row('k', 'v')], checkpoint: CHECKPOINT }])
+      expect(driver.checkpoint('table', 0)).toEqual(CHECKPOINT)
+      expect([driver.checkpoint('table', 1), driver.checkpoint('other', 0)]).toEqual([undefined, undefined])
+      await partition.close()
+      expect(driver.checkpoint('table', 0)).toEqual(driver.capabilities.durable ? CHECKPOINT : undefined)
+    })
+
     it('one commit covers rows and checkpoints of many partitions', async () => {
       const driver = await fresh()
       const partitions = await openMany(driver, 5)
@@ -227,6 +237,7 @@ export function storeSuite(options: StoreSuiteOptions): void {
       await driver.close()
       await expectClosed(open)
       await expect(driver.open('table', 7)).rejects.toThrow(CLOSED)
+      expect(() => driver.checkpoint('table', 7)).toThrow(CLOSED)
       await expect(driver.commit([])).rejects.toThrow(CLOSED)
     })
 

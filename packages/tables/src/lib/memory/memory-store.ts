@@ -1,4 +1,11 @@
-import { MillraceError, partitionKey, type StoreChange, type StoreDriver, type StorePartition } from '@millrace/core'
+import {
+  type Checkpoint,
+  MillraceError,
+  partitionKey,
+  type StoreChange,
+  type StoreDriver,
+  type StorePartition,
+} from '@millrace/core'
 import { MemoryPartition } from './memory-partition.ts'
 
 /**
@@ -24,6 +31,11 @@ class MemoryStore implements StoreDriver {
     const opened = new MemoryPartition({ table, partition, onClose: () => this.#open.delete(key) })
     this.#open.set(key, opened)
     return opened
+  }
+
+  checkpoint(table: string, partition: number): Checkpoint | undefined {
+    this.#assertOpen()
+    return this.#open.get(partitionKey({ topic: table, partition }))?.checkpoint()
   }
 
   async commit(changes: readonly StoreChange[]): Promise<void> {
