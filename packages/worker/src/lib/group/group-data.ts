@@ -8,6 +8,8 @@ export interface GroupData {
   readonly members: ReadonlyMap<string, string | undefined>
   /** By task id: the members that keep a warm copy, the one to keep it first if not all do. */
   readonly standbys: ReadonlyMap<string, readonly string[]>
+  /** By task id: the member that warms up for the task and is to have it then. */
+  readonly warmUps: ReadonlyMap<string, string>
   /** Ids of tasks that nobody can take. */
   readonly unassigned: readonly string[]
   /** `memberStamp` of each static member, by instance id, as the assignment was made for it. */
@@ -20,6 +22,7 @@ export const NO_GROUP_DATA: GroupData = {
   owners: new Map(),
   members: new Map(),
   standbys: new Map(),
+  warmUps: new Map(),
   unassigned: [],
   stamps: new Map(),
   life: undefined,
@@ -32,6 +35,7 @@ interface GroupJson {
   readonly v: number
   readonly members: readonly { readonly id: string; readonly address?: string; readonly tasks: readonly string[] }[]
   readonly standbys?: Readonly<Record<string, readonly string[]>>
+  readonly warmUps?: Readonly<Record<string, string>>
   readonly unassigned: readonly string[]
   readonly stamps?: Readonly<Record<string, string>>
   readonly life?: string
@@ -53,6 +57,7 @@ export function encodeGroupData(data: GroupData): Uint8Array {
       tasks: entry.tasks,
     })),
     ...(data.standbys.size === 0 ? {} : { standbys: Object.fromEntries(data.standbys) }),
+    ...(data.warmUps.size === 0 ? {} : { warmUps: Object.fromEntries(data.warmUps) }),
     unassigned: data.unassigned,
     ...(data.stamps.size === 0 ? {} : { stamps: Object.fromEntries(data.stamps) }),
     ...(data.life === undefined ? {} : { life: data.life }),
@@ -76,6 +81,7 @@ export function decodeGroupData(bytes: Uint8Array): GroupData {
     owners,
     members: new Map(json.members.map(({ id, address }) => [id, address])),
     standbys: new Map(Object.entries(json.standbys ?? {})),
+    warmUps: new Map(Object.entries(json.warmUps ?? {})),
     unassigned: json.unassigned,
     stamps: new Map(Object.entries(json.stamps ?? {})),
     life: json.life,

@@ -7,6 +7,16 @@ export interface TaskTopology {
   readonly standbys?: number
 }
 
+/** How a member is warmed up before it takes over tasks. */
+export interface WarmUpData {
+  /** Changelog offsets that it may lack of a task's state when it takes it over. */
+  readonly acceptableLag: number
+  /** Copies that the group may have under way at a time. */
+  readonly most: number
+  /** Ids of the tasks whose copies here have caught up with their changelogs, since they are being read. */
+  readonly caughtUp: readonly string[]
+}
+
 /** What a member tells the group's leader about itself. */
 export interface MemberData {
   /** By partition count. */
@@ -15,8 +25,13 @@ export interface MemberData {
   readonly tasks: readonly string[]
   /** Generation in which it was given them; of two that claim a task, the later one has it. */
   readonly generation: number
-  /** Tasks whose state it holds without running them, and how many changelog offsets of each it has absorbed. */
+  /**
+   * Tasks whose state it holds, those it runs among them, and how many changelog offsets of each it has absorbed. Earlier
+   * versions tell only of standbys.
+   */
   readonly warm: ReadonlyMap<string, number>
+  /** `undefined` in an earlier version, which takes tasks without having been warmed up. */
+  readonly warmUp?: WarmUpData | undefined
   readonly address: string | undefined
   /** Of a static member: its instance id, which outlives its member id. */
   readonly instanceId?: string | undefined
@@ -32,6 +47,7 @@ interface MemberJson {
   readonly tasks: readonly string[]
   readonly generation: number
   readonly warm: Readonly<Record<string, number>>
+  readonly warmUp?: WarmUpData
   readonly address?: string
   readonly instanceId?: string
   readonly life?: string
@@ -44,6 +60,7 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     tasks: data.tasks,
     generation: data.generation,
     warm: Object.fromEntries(data.warm),
+    ...(data.warmUp === undefined ? {} : { warmUp: data.warmUp }),
     ...(data.address === undefined ? {} : { address: data.address }),
     ...(data.instanceId === undefined ? {} : { instanceId: data.instanceId }),
     ...(data.life === undefined ? {} : { life: data.life }),
@@ -65,6 +82,7 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     tasks: json.tasks,
     generation: json.generation,
     warm: new Map(Object.entries(json.warm)),
+    ...(json.warmUp === undefined ? {} : { warmUp: json.warmUp }),
     address: json.address,
     ...(json.instanceId === undefined ? {} : { instanceId: json.instanceId }),
     life: json.life,

@@ -1,5 +1,5 @@
 import { taskId } from '../tasks/task-id.ts'
-import type { PlannedMember } from './planned-member.ts'
+import type { HeldState } from './held-state.ts'
 
 export interface StandbyGroup {
   readonly partitions: number
@@ -7,38 +7,6 @@ export interface StandbyGroup {
   readonly members: readonly string[]
   /** Warm copies wanted of each task. */
   readonly standbys: number
-}
-
-/** Copies within so many rows of the furthest are as good as it: what lies between is read in a moment. */
-const AS_WARM_ROWS = 10_000
-
-/** Who holds the state of tasks that it does not run, the warmest first. */
-export class Warmth {
-  readonly #absorbed = new Map<string, Map<string, number>>()
-
-  constructor(members: readonly PlannedMember[]) {
-    for (const { id, data } of members) for (const [task, absorbed] of data.warm) this.#of(task).set(id, absorbed)
-  }
-
-  /** Whether this member has a copy, however old. */
-  has(task: string, member: string): boolean {
-    return this.#absorbed.get(task)?.has(member) === true
-  }
-
-  /** Members whose copies are about as far as the furthest. */
-  warmest(task: string): readonly string[] {
-    const holders = [...(this.#absorbed.get(task) ?? [])]
-    const furthest = Math.max(...holders.map(([, absorbed]) => absorbed))
-    return holders.flatMap(([member, absorbed]) => (absorbed >= furthest - AS_WARM_ROWS ? [member] : []))
-  }
-
-  #of(task: string): Map<string, number> {
-    const known = this.#absorbed.get(task)
-    if (known !== undefined) return known
-    const made = new Map<string, number>()
-    this.#absorbed.set(task, made)
-    return made
-  }
 }
 
 /**
@@ -50,7 +18,7 @@ export function planStandbys(
   now: {
     readonly owners: ReadonlyMap<string, string>
     readonly before: ReadonlyMap<string, string>
-    readonly warmth: Warmth
+    readonly state: HeldState
   },
 ): ReadonlyMap<string, readonly string[]> {
   const standbys = new Map<string, readonly string[]>()
@@ -68,7 +36,10 @@ export function planStandbys(
     for (let partition = 0; partition < partitions; partition++) {
       const id = taskId(partitions, partition)
       const owner = now.owners.get(id)
-      const rank = (member: string): number => (now.before.get(id) === member ? 0 : now.warmth.has(id, member) ? 1 : 2)
+      const rank = (member: string): number => {
+        if (now.before.get(id) === member) return 0
+        return now.state.isWarm(id, member) ? 1 : now.state.holds(id, member) ? 2 : 3
+      }
       const chosen = members
         .filter((member) => member !== owner)
         .toSorted(

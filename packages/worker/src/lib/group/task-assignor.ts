@@ -35,6 +35,7 @@ export const taskAssignor: GroupAssignor = {
         owners,
         members: new Map(members.map(({ id, data }) => [nameOf(id), data.address])),
         standbys,
+        warmUps: new Map([...plan.warmUps].map(([id, to]) => [id, nameOf(to)])),
         unassigned: plan.unassigned,
         stamps: stampsOf(members),
         life: groupLife(members),

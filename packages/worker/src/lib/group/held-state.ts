@@ -1,0 +1,91 @@
+import type { PlannedMember } from './planned-member.ts'
+
+/**
+ * How much of the state of each task each member holds, and so how much it would have to read before it can go on with the
+ * task. All in changelog offsets: after compaction there are fewer rows than that.
+ */
+export class HeldState {
+  readonly #absorbed = new Map<string, Map<string, number>>()
+  readonly #caughtUp = new Map<string, Set<string>>()
+  /** Of members that can be warmed up. */
+  readonly #acceptableLag = new Map<string, number>()
+  /** By task: what the member that is furthest has absorbed. */
+  readonly #furthest = new Map<string, number>()
+  /** By task: how much there is that somebody has whole. 0 when nobody has, or nobody says so. */
+  readonly #whole = new Map<string, number>()
+
+  constructor(members: readonly PlannedMember[]) {
+    for (const { id, data } of members) {
+      for (const [task, absorbed] of data.warm)
+        entry(this.#absorbed, task, () => new Map<string, number>()).set(id, absorbed)
+      if (data.warmUp === undefined) continue
+      this.#acceptableLag.set(id, data.warmUp.acceptableLag)
+      for (const task of data.warmUp.caughtUp) entry(this.#caughtUp, task, () => new Set<string>()).add(id)
+    }
+  }
+
+  /**
+   * To be called for each task before it is asked for. Its owner has all of its state. When that has gone, copies that have
+   * caught up have; what lies on disks may be of any age, and is no reason for others to wait.
+   */
+  measure(
+    task: string,
+    { owner, members }: { readonly owner: string | undefined; readonly members: readonly string[] },
+  ): void {
+    const most = (among: readonly string[]): number =>
+      Math.max(0, ...among.map((member) => this.#absorbedBy(task, member)))
+    this.#furthest.set(task, most(members))
+    this.#whole.set(task, most(owner === undefined ? members.filter((one) => this.#hasCaughtUp(task, one)) : [owner]))
+  }
+
+  /** Whether this member has a copy, however old. */
+  holds(task: string, member: string): boolean {
+    return this.#absorbed.get(task)?.has(member) === true
+  }
+
+  /** How far the member is behind the one that is furthest. */
+  lag(task: string, member: string): number {
+    return (this.#furthest.get(task) ?? 0) - this.#absorbedBy(task, member)
+  }
+
+  /** Whether the member has a copy that is about as good as the best. */
+  isWarm(task: string, member: string): boolean {
+    return this.holds(task, member) && this.lag(task, member) <= (this.#acceptableLag.get(member) ?? 0)
+  }
+
+  /** Whether the member can go on with the task at once. One of an earlier version cannot be warmed up: it has to. */
+  isReady(task: string, member: string): boolean {
+    const acceptable = this.#acceptableLag.get(member)
+    if (acceptable === undefined || this.#hasCaughtUp(task, member)) return true
+    return (this.#whole.get(task) ?? 0) - this.#absorbedBy(task, member) <= acceptable
+  }
+
+  /** Negative when the member should rather be given task `a`, positive for `b`. */
+  compare(a: string, b: string, member: string): number {
+    return (
+      Number(this.isReady(b, member)) - Number(this.isReady(a, member)) ||
+      Number(this.holds(b, member)) - Number(this.holds(a, member)) ||
+      // Where others have copies, one of them is perhaps to have the task.
+      this.#copies(a) - this.#copies(b) ||
+      this.lag(a, member) - this.lag(b, member)
+    )
+  }
+
+  #copies(task: string): number {
+    return this.#absorbed.get(task)?.size ?? 0
+  }
+
+  #hasCaughtUp(task: string, member: string): boolean {
+    return this.#caughtUp.get(task)?.has(member) === true
+  }
+
+  #absorbedBy(task: string, member: string): number {
+    return this.#absorbed.get(task)?.get(member) ?? 0
+  }
+}
+
+function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
+  const known = map.get(key) ?? make()
+  map.set(key, known)
+  return known
+}
