@@ -25,6 +25,8 @@ export function workerSettings(settings: ResolvedSettings): WorkerSettings {
     maxRecordBytes: settings.maxRecordBytes,
     cacheBytes: settings.cacheBytes,
     standbys: settings.standbys,
+    acceptableRecoveryLag: settings.acceptableRecoveryLag,
+    maxWarmUps: settings.maxWarmUps,
     exactlyOnce: settings.processingGuarantee === 'exactly-once',
     transactionTimeoutMs: settings.transactionTimeoutMs,
     ...(settings.instanceId === undefined ? {} : { instanceId: settings.instanceId }),

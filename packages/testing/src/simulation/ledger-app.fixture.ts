@@ -25,13 +25,15 @@ export interface LedgerCase {
 
 const GROUPS = 3
 const RECORDS = 60
+/** So small that members warm up. */
+const LAG = 2
 
 /**
  * An app with all that can go wrong: tables, two agents on one topic, a groupBy, sends, concurrency, and handlers that
  * fail on some attempts, after their writes and sends.
  */
 function declare(world: SimulatedWorld, processingGuarantee: 'at-least-once' | 'exactly-once'): Ledger {
-  const app = createApp({ id: 'ledger', processingGuarantee })
+  const app = createApp({ id: 'ledger', processingGuarantee, acceptableRecoveryLag: LAG })
   const entries = app.topic('entries', { key: 'string', value: json<Entry>() })
   const copies = app.topic('copies', { key: 'string', value: json<Entry>() })
   const audits = app.topic('audits', { key: 'string', value: json<Entry>() })

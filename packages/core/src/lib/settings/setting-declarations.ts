@@ -41,6 +41,18 @@ export const settingDeclarations = {
     default: 0,
     help: "Warm copies of each table partition to keep on other workers, for tables that say nothing else: what takes a dead worker's partitions over then reads only the end of their changelogs.",
   },
+  acceptableRecoveryLag: {
+    type: 'integer',
+    least: 0,
+    default: 10_000,
+    help: "Changelog rows that a worker may have to read before it goes on with a table partition that another worker gives to it. With more it makes a copy first, while the other one goes on (Kafka Streams' acceptable.recovery.lag).",
+  },
+  maxWarmUps: {
+    type: 'integer',
+    least: 1,
+    default: 2,
+    help: "Copies that workers of the app make at a time of partitions that are to move to them, beyond standbys (Kafka Streams' max.warmup.replicas).",
+  },
 
   // the commit cycle
   commitInterval: {

@@ -1,19 +1,24 @@
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { CopyPlace } from '../tasks/standbys.ts'
+import type { CopyPlace } from '../tasks/standby-copy.ts'
 import type { GroupData } from './group-data.ts'
+import { warmUpsFor } from './warm-ups.ts'
 
 /** The warm copies that the group's leader wants this worker to keep; not of tasks that it runs. */
 export function copiesFor(
   self: string,
-  { owners, standbys }: Pick<GroupData, 'owners' | 'standbys'>,
+  group: Pick<GroupData, 'owners' | 'standbys' | 'warmUps'>,
   topics: Pick<TopicDirectory, 'partsWith' | 'copiesOf'>,
 ): readonly CopyPlace[] {
-  return [...standbys].flatMap(([id, holders]) => {
-    const rank = holders.indexOf(self)
-    if (rank < 0 || owners.get(id)?.member === self) return []
+  const { owners, standbys } = group
+  const warmUps = new Set(warmUpsFor(self, group))
+  return [...new Set([...standbys.keys(), ...warmUps])].flatMap((id) => {
+    const rank = standbys.get(id)?.indexOf(self) ?? -1
+    const isStandby = rank >= 0 && owners.get(id)?.member !== self
     const [partitions = 0, partition = 0] = id.split('-').map(Number)
     // A part that wants fewer copies than another one of its task has them on the first of the holders.
-    const parts = topics.partsWith(partitions).filter((part) => rank < topics.copiesOf(part))
+    const parts = topics
+      .partsWith(partitions)
+      .filter((part) => warmUps.has(id) || (isStandby && rank < topics.copiesOf(part)))
     return parts.map((part) => ({ part, partitions, partition }))
   })
 }

@@ -1,18 +1,37 @@
 import { expect, it } from 'vitest'
-import type { GroupData } from './group-data.ts'
+import { type GroupData, NO_GROUP_DATA } from './group-data.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
 
-const group = (...members: readonly string[]): Pick<GroupData, 'owners'> => ({
+const group = (members: readonly string[], warmUps: Readonly<Record<string, string>> = {}): GroupData => ({
+  ...NO_GROUP_DATA,
   owners: new Map(members.map((member, at) => [`4-${at}`, { member, address: undefined }])),
+  members: new Map(members.map((member) => [member, undefined])),
+  warmUps: new Map(Object.entries(warmUps)),
 })
 
 it('says who came and who went', () => {
   const reason = (before: readonly string[], after: readonly string[], isFirst = false): string =>
-    rebalanceReason({ before: group(...before), after: group(...after), self: 'a', isFirst })
+    rebalanceReason({ before: group(before), after: group(after), self: 'a', isFirst })
   expect(reason([], ['a'], true)).toBe('this worker joined')
   expect(reason([], ['a', 'b'])).toBe('this worker joined again')
   expect(reason(['a'], ['a', 'b'])).toBe('a worker joined')
   expect(reason(['a', 'b', 'c'], ['a'])).toBe('2 workers left')
   expect(reason(['a', 'b'], ['a', 'c'])).toBe('a worker joined, a worker left')
-  expect(reason(['a', 'b'], ['b', 'a'])).toBe('no change of who has tasks')
+  expect(reason(['a', 'b'], ['b', 'a'])).toBe('nobody joined or left')
+})
+
+it('says that tasks have moved to their copies', () => {
+  const reason = (
+    warmUps: Readonly<Record<string, string>>,
+    standbys: Readonly<Record<string, string[]>> = {},
+  ): string =>
+    rebalanceReason({
+      before: { ...group(['b', 'a', 'c'], warmUps), standbys: new Map(Object.entries(standbys)) },
+      after: group(['a', 'b', 'c']),
+      self: 'a',
+      isFirst: false,
+    })
+  expect(reason({ '4-0': 'a' })).toBe('a task moved to where it is warm')
+  expect(reason({ '4-0': 'a', '4-2': 'a' }, { '4-1': ['b'] })).toBe('2 tasks moved to where they are warm')
+  expect(reason({ '4-0': 'b' }, { '4-2': ['c'] })).toBe('nobody joined or left')
 })

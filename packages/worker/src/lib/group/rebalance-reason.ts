@@ -1,27 +1,34 @@
 import type { GroupData } from './group-data.ts'
 
+type Seen = Pick<GroupData, 'owners' | 'members' | 'standbys' | 'warmUps'>
+
 export interface RebalanceSeen {
-  readonly before: Pick<GroupData, 'owners'>
-  readonly after: Pick<GroupData, 'owners'>
+  readonly before: Seen
+  readonly after: Seen
   readonly self: string
   readonly isFirst: boolean
 }
 
-/** Why there was a rebalance, as far as a member can tell from who has tasks before and after it. */
+/** Why there was a rebalance, as far as a member can tell from the group before and after it. */
 export function rebalanceReason({ before, after, self, isFirst }: RebalanceSeen): string {
   if (isFirst) return 'this worker joined'
   // After the membership was lost nothing is known of the group before.
-  if (before.owners.size === 0) return 'this worker joined again'
-  const was = membersOf(before)
-  const is = membersOf(after)
-  const came = [...is].filter((member) => !was.has(member) && member !== self).length
-  const went = [...was].filter((member) => !is.has(member) && member !== self).length
-  const parts = [...(came > 0 ? [`${workers(came)} joined`] : []), ...(went > 0 ? [`${workers(went)} left`] : [])]
-  return parts.length > 0 ? parts.join(', ') : 'no change of who has tasks'
-}
-
-function membersOf({ owners }: Pick<GroupData, 'owners'>): ReadonlySet<string> {
-  return new Set([...owners.values()].map(({ member }) => member))
+  if (before.members.size === 0) return 'this worker joined again'
+  const came = [...after.members.keys()].filter((member) => !before.members.has(member) && member !== self).length
+  const went = [...before.members.keys()].filter((member) => !after.members.has(member) && member !== self).length
+  const warm = [...before.owners].filter(([task, { member: from }]) => {
+    const to = after.owners.get(task)?.member
+    if (to === undefined || to === from || !after.members.has(from)) return false
+    return before.warmUps.get(task) === to || before.standbys.get(task)?.includes(to) === true
+  }).length
+  const parts = [
+    ...(came > 0 ? [`${workers(came)} joined`] : []),
+    ...(went > 0 ? [`${workers(went)} left`] : []),
+    ...(warm > 0
+      ? [`${warm === 1 ? 'a task' : `${warm} tasks`} moved to where ${warm === 1 ? 'it is' : 'they are'} warm`]
+      : []),
+  ]
+  return parts.length > 0 ? parts.join(', ') : 'nobody joined or left'
 }
 
 function workers(count: number): string {

@@ -32,6 +32,7 @@ import type { Drain } from './drain.ts'
 import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
 import { isOutdated } from './member-stamp.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
+import { type WarmUps, warmUpsFor } from './warm-ups.ts'
 
 export interface RebalanceDeps {
   readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs'>
@@ -51,6 +52,7 @@ export interface RebalanceDeps {
   readonly guarantee: Guarantee
   readonly stores: TaskStores
   readonly standbys: Pick<Standbys, 'assign' | 'close'>
+  readonly warmUps: Pick<WarmUps, 'assign'>
   readonly opener: TaskOpener
   readonly waits: () => readonly WaitForTask[]
   readonly listener: TaskListener
@@ -157,7 +159,7 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onAssign(change: AssignmentChange): Promise<void> {
-    const { clock, sensor, onChange, instanceId, topics, standbys } = this.#deps
+    const { clock, sensor, onChange, instanceId, topics, standbys, warmUps } = this.#deps
     this.#startedMs ??= clock.monotonic()
     const self = instanceId ?? change.memberId
     this.#memberId = self
@@ -171,6 +173,7 @@ export class Rebalance implements RebalanceListener {
     this.#here.want([...staying, ...gained.map(([place]) => place)], copies)
     this.#here.lose(lost, 'another worker has it now')
     standbys.assign(copies)
+    warmUps.assign(this.#stopping === undefined ? warmUpsFor(self, group) : [])
     const opened =
       this.#stopping !== undefined ? [] : gained.map(([place, assigned]) => this.#here.add(place, assigned))
     this.#handOutAgain()
@@ -225,6 +228,7 @@ export class Rebalance implements RebalanceListener {
   stop(finishing: Promise<void>): void {
     this.#stopping = finishing
     this.#here.want([], [])
+    this.#deps.warmUps.assign([])
   }
 
   /** Closes all tasks, after `stop`. */

@@ -3,7 +3,6 @@ import {
   type Deferred,
   deferred,
   type Logger,
-  MillraceError,
   partitionKey,
   type PartitionOffsets,
   type Reader,
@@ -11,10 +10,10 @@ import {
   type Row,
   type Sensor,
   type StorePartition,
-  toError,
   type TopicPartition,
 } from '@millrace/core'
 import type { RecoveryStats } from '../worker/worker-stats.ts'
+import { ChangelogReader } from './changelog-reader.ts'
 import { type ChangelogState, planRecovery, whyAnew } from './recovery-plan.ts'
 import { RestoreTotals } from './restore-totals.ts'
 import type { TaskStores } from './task-stores.ts'
@@ -63,8 +62,12 @@ class Restoration {
     this.startedMs = startedMs
   }
 
+  get remaining(): number {
+    return this.request.state.end - this.position
+  }
+
   get atEnd(): boolean {
-    return this.position >= this.request.state.end
+    return this.remaining <= 0
   }
 
   absorb(batch: RecordBatch): void {
@@ -82,11 +85,11 @@ export class Recovery {
   readonly #deps: RecoveryDeps
   readonly #active = new Map<string, Restoration>()
   readonly #totals = new Map<string, RestoreTotals>()
-  #reader: Reader | undefined
-  #closed = false
+  readonly #reader: ChangelogReader
 
   constructor(deps: RecoveryDeps) {
     this.#deps = deps
+    this.#reader = new ChangelogReader({ ...deps, take: (batch) => this.#take(batch) })
   }
 
   get active(): number {
@@ -96,7 +99,7 @@ export class Recovery {
   /** Beginning and end of changelog partitions, as they are now. */
   async offsets(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, PartitionOffsets>> {
     if (partitions.length === 0) return new Map()
-    const offsets = await this.#open().offsets(partitions)
+    const offsets = await this.#reader.offsets(partitions)
     return new Map(offsets.map((one) => [partitionKey(one), one]))
   }
 
@@ -128,7 +131,7 @@ export class Recovery {
     signal.addEventListener('abort', abort, { once: true })
     this.#active.set(key, restoration)
     this.#totalsOf(part).begin(restoration.startedMs)
-    this.#open().assign(changelog, from)
+    this.#reader.assign(changelog, from)
     try {
       await restoration.done.promise
     } finally {
@@ -141,6 +144,11 @@ export class Recovery {
     )
   }
 
+  /** Changelog offsets that are still to be read into a store; 0 when it is not being recovered. */
+  remaining(changelog: TopicPartition): number {
+    return this.#active.get(partitionKey(changelog))?.remaining ?? 0
+  }
+
   stats(part: string, isHere: boolean): RecoveryStats {
     const active = [...this.#active.values()].filter(({ request }) => request.part === part)
     const totals = this.#totalsOf(part)
@@ -149,37 +157,21 @@ export class Recovery {
     return {
       state: active.length > 0 ? 'recovering' : isHere ? 'done' : 'none',
       restoredRows,
-      remainingRows: active.reduce((sum, { request, position }) => sum + request.state.end - position, 0),
+      remainingRows: active.reduce((sum, { remaining }) => sum + remaining, 0),
       rowsPerSecond: activeMs > 0 ? Math.round(restoredRows / (activeMs / 1000)) : 0,
     }
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    await this.#reader?.close()
+    await this.#reader.close()
   }
 
-  #open(): Reader {
-    if (this.#reader === undefined) {
-      if (this.#closed) throw new MillraceError('CLOSED', 'The worker has stopped.')
-      this.#reader = this.#deps.reader()
-      void this.#read(this.#reader)
-    }
-    return this.#reader
-  }
-
-  async #read(reader: Reader): Promise<void> {
-    try {
-      for await (const batch of reader.batches()) {
-        const restoration = this.#active.get(partitionKey(batch))
-        if (restoration === undefined || batch.nextOffset <= restoration.position) continue
-        restoration.absorb(batch)
-        if (restoration.atEnd) await this.#absorbed(restoration)
-        else await this.#makeRoom()
-      }
-    } catch (thrown) {
-      if (!this.#closed) this.#deps.onBroken(toError(thrown))
-    }
+  async #take(batch: RecordBatch): Promise<void> {
+    const restoration = this.#active.get(partitionKey(batch))
+    if (restoration === undefined || batch.nextOffset <= restoration.position) return
+    restoration.absorb(batch)
+    if (restoration.atEnd) await this.#absorbed(restoration)
+    else await this.#makeRoom()
   }
 
   async #makeRoom(): Promise<void> {
@@ -211,7 +203,7 @@ export class Recovery {
     this.#deps.sensor.recoveryProgress({
       ...request.changelog,
       restoredRows: restoration.restored,
-      remainingRows: request.state.end - position,
+      remainingRows: restoration.remaining,
     })
   }
 
@@ -222,7 +214,7 @@ export class Recovery {
     if (this.#active.get(key) !== restoration) return false
     this.#active.delete(key)
     this.#totalsOf(part).end(this.#deps.clock.monotonic(), restored)
-    this.#reader?.unassign(changelog)
+    this.#reader.unassign(changelog)
     return true
   }
 

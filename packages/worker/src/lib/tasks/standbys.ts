@@ -4,25 +4,16 @@ import {
   partitionKey,
   type Reader,
   type RecordBatch,
-  type Row,
   type Scheduled,
   type StoreChange,
   type StorePartition,
-  type TaskPart,
   toError,
-  type TopicPartition,
 } from '@millrace/core'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
+import { ChangelogReader } from './changelog-reader.ts'
 import { planRecovery, whyAnew } from './recovery-plan.ts'
-import { taskId } from './task-id.ts'
+import { type CopyPlace, StandbyCopy } from './standby-copy.ts'
 import type { TaskStores } from './task-stores.ts'
-
-/** A part of a task that is kept warm here. */
-export interface CopyPlace {
-  readonly part: TaskPart
-  readonly partitions: number
-  readonly partition: number
-}
 
 /** Copies are written so often; or when so much has gathered. */
 const WRITE_MS = 250
@@ -38,40 +29,12 @@ export interface StandbysDeps {
   readonly reader: () => Reader
   readonly clock: Clock
   readonly log: Logger
+  /** Changelog offsets that the copies of a task may lack and have caught up. */
+  readonly acceptableLag: number
+  /** The copies of another task have caught up. */
+  readonly onCaughtUp: () => void
   /** The store cannot be written. */
   readonly onBroken: (error: Error) => void
-}
-
-/** One part of one task on its way to being, and staying, as its owner has it. */
-class Copy {
-  readonly place: CopyPlace
-  readonly task: string
-  readonly changelog: TopicPartition
-  readonly stopping = new AbortController()
-  store: StorePartition | undefined
-  /** Next changelog offset to read. */
-  position = 0
-  endOffset = 0
-  rows: Row[] = []
-  bytes = 0
-
-  constructor(place: CopyPlace) {
-    this.place = place
-    this.task = taskId(place.partitions, place.partition)
-    this.changelog = { topic: place.part.changelog.topic, partition: place.partition }
-  }
-
-  /** How much of the changelog is in the store. */
-  get absorbed(): number {
-    return this.store?.checkpoint()?.offset ?? 0
-  }
-
-  absorb(batch: RecordBatch): void {
-    for (const { key, value } of batch.records) if (key !== null) this.rows.push({ key, value })
-    this.bytes += batch.bytes
-    this.position = batch.nextOffset
-    this.endOffset = batch.endOffset
-  }
 }
 
 /**
@@ -80,31 +43,38 @@ class Copy {
  */
 export class Standbys {
   readonly #deps: StandbysDeps
+  readonly #reader: ChangelogReader
   /** By changelog partition. */
-  readonly #copies = new Map<string, Copy>()
+  readonly #copies = new Map<string, StandbyCopy>()
+  readonly #caughtUp = new Set<string>()
   readonly #closing = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
-  #reader: Reader | undefined
   #timer: Scheduled | undefined
   #writing: Promise<void> | undefined
 
   constructor(deps: StandbysDeps) {
     this.#deps = deps
+    this.#reader = new ChangelogReader({
+      reader: deps.reader,
+      log: deps.log,
+      take: (batch) => this.#take(batch),
+      onBroken: (error) => void this.#readAgain(error),
+    })
   }
 
-  /** Ids of tasks with all copies that were asked for, and the sum of the changelog offsets that they have absorbed. */
-  get warm(): ReadonlyMap<string, number> {
-    const warm = new Map<string, number>()
-    for (const copy of this.#copies.values()) warm.set(copy.task, (warm.get(copy.task) ?? 0) + copy.absorbed)
-    for (const copy of this.#copies.values()) if (copy.store === undefined) warm.delete(copy.task)
-    return warm
+  /**
+   * Ids of tasks whose copies here have once been at the end of their changelogs, or almost, since they are being read. A
+   * busy task is ahead of its copies again with each of its cuts, and they follow.
+   */
+  get caughtUp(): ReadonlySet<string> {
+    return this.#caughtUp
   }
 
   /** Copies of a part, for figures. */
   of(part: string): readonly { readonly partition: number; readonly rows: number; readonly lag: number }[] {
-    return [...this.#copies.values()].flatMap(({ place, store, endOffset, absorbed }) =>
-      place.part.name === part && store !== undefined
-        ? [{ partition: place.partition, rows: store.rows, lag: Math.max(0, endOffset - absorbed) }]
+    return [...this.#copies.values()].flatMap(({ place, store, lag }) =>
+      place.part.name === part && store !== undefined && lag < Infinity
+        ? [{ partition: place.partition, rows: store.rows, lag }]
         : [],
     )
   }
@@ -115,8 +85,9 @@ export class Standbys {
     for (const [key, copy] of this.#copies) if (!wanted.has(key)) this.#stop(key, copy)
     for (const [key, place] of wanted) {
       if (this.#copies.has(key) || this.#stopping.signal.aborted) continue
-      const copy = new Copy(place)
+      const copy = new StandbyCopy(place)
       this.#copies.set(key, copy)
+      this.#caughtUp.delete(copy.task)
       void this.#start(copy)
     }
   }
@@ -125,14 +96,15 @@ export class Standbys {
     this.#stopping.abort()
     this.#timer?.cancel()
     this.assign([])
-    await this.#reader?.close()
+    await this.#reader.close()
     await Promise.all(this.#closing)
   }
 
-  #stop(key: string, copy: Copy): void {
+  #stop(key: string, copy: StandbyCopy): void {
     this.#copies.delete(key)
+    this.#caughtUp.delete(copy.task)
     copy.stopping.abort()
-    this.#reader?.unassign(copy.changelog)
+    this.#reader.unassign(copy.changelog)
     const { store } = copy
     if (store !== undefined) this.#close(store)
   }
@@ -148,7 +120,7 @@ export class Standbys {
     void closing.then(() => this.#closing.delete(closing))
   }
 
-  async #start(copy: Copy): Promise<void> {
+  async #start(copy: StandbyCopy): Promise<void> {
     const { stores, log } = this.#deps
     const { part, partition } = copy.place
     const { signal } = copy.stopping
@@ -167,17 +139,14 @@ export class Standbys {
   }
 
   /** Begins to read where the store ends. */
-  async #follow(copy: Copy, store: StorePartition): Promise<void> {
+  async #follow(copy: StandbyCopy, store: StorePartition): Promise<void> {
     const { clock, log, topics } = this.#deps
     const { part, partition } = copy.place
-    // What was gathered before counts no more, and must not be written over what follows.
-    copy.rows = []
-    copy.bytes = 0
-    copy.position = 0
+    const turn = copy.begin()
+    this.#caughtUp.delete(copy.task)
     await this.#writing
-    const reader = this.#open()
-    const [bounds] = await reader.offsets([copy.changelog])
-    if (copy.stopping.signal.aborted || bounds === undefined || reader !== this.#reader) return
+    const [bounds] = await this.#reader.offsets([copy.changelog])
+    if (copy.stopping.signal.aborted || bounds === undefined || turn !== copy.turn) return
     const changelog = { ...bounds, topicId: topics.changelogId(part), config: topics.changelogConfig(part) }
     const plan = planRecovery(store.checkpoint(), changelog, clock.now())
     const { from, rebuild } = plan
@@ -189,49 +158,30 @@ export class Standbys {
       )
     if (rebuild !== undefined) {
       await store.clear()
-      if (copy.stopping.signal.aborted) return
+      if (copy.stopping.signal.aborted || turn !== copy.turn) return
     }
-    copy.position = from
-    copy.endOffset = bounds.end
-    reader.assign(copy.changelog, from)
+    copy.follow(from, bounds.end)
+    this.#reader.assign(copy.changelog, from)
+    this.#look()
   }
 
-  #open(): Reader {
-    if (this.#reader === undefined) {
-      this.#reader = this.#deps.reader()
-      void this.#read(this.#reader)
-    }
-    return this.#reader
-  }
-
-  async #read(reader: Reader): Promise<void> {
-    try {
-      for await (const batch of reader.batches()) {
-        const copy = this.#copies.get(partitionKey(batch))
-        if (copy?.store === undefined || batch.nextOffset <= copy.position) continue
-        copy.absorb(batch)
-        if (copy.rows.length >= WRITE_ROWS || copy.bytes >= WRITE_BYTES) await this.#write()
-        else this.#timer ??= this.#deps.clock.schedule(WRITE_MS, () => void this.#write())
-      }
-    } catch (thrown) {
-      await this.#readAgain(reader, toError(thrown))
-    }
+  async #take(batch: RecordBatch): Promise<void> {
+    const copy = this.#copies.get(partitionKey(batch))
+    if (copy?.store === undefined || !copy.absorb(batch)) return
+    if (copy.rows >= WRITE_ROWS || copy.bytes >= WRITE_BYTES) await this.#write()
+    else this.#timer ??= this.#deps.clock.schedule(WRITE_MS, () => void this.#write())
   }
 
   /** A copy is a convenience: what keeps it from being read does not end the worker. */
-  async #readAgain(reader: Reader, error: Error): Promise<void> {
+  async #readAgain(error: Error): Promise<void> {
     const { clock, log } = this.#deps
     const { signal } = this.#stopping
-    if (signal.aborted) return
     log.warn({ error: error.message }, 'Warm copies cannot be read; they are tried again.')
-    this.#reader = undefined
-    try {
-      await reader.close()
-      await clock.sleep(RETRY_MS, signal)
-    } catch (thrown) {
-      if (!signal.aborted)
-        log.debug({ error: toError(thrown).message }, 'A reader of warm copies was not closed cleanly.')
-    }
+    const waited = await clock.sleep(RETRY_MS, signal).then(
+      () => true,
+      () => false,
+    )
+    if (!waited) return
     for (const copy of this.#copies.values()) {
       if (signal.aborted) return
       if (copy.store !== undefined)
@@ -249,18 +199,27 @@ export class Standbys {
     const { stores, clock, topics, onBroken } = this.#deps
     const changes: StoreChange[] = []
     for (const copy of this.#copies.values()) {
-      if (copy.store === undefined || copy.position <= copy.absorbed) continue
-      const topicId = topics.changelogId(copy.place.part)
-      const checkpoint = { topicId, offset: copy.position, wallTimeMs: clock.now() }
-      changes.push({ partition: copy.store, rows: copy.rows, checkpoint })
-      copy.rows = []
-      copy.bytes = 0
+      const { store, position } = copy
+      if (store === undefined || position === undefined || position <= copy.absorbed) continue
+      const checkpoint = { topicId: topics.changelogId(copy.place.part), offset: position, wallTimeMs: clock.now() }
+      changes.push({ partition: store, rows: copy.take(), checkpoint })
     }
-    if (changes.length === 0) return
-    this.#writing = stores.commit(changes).catch((thrown: unknown) => {
-      if (!this.#stopping.signal.aborted) onBroken(toError(thrown))
-    })
-    await this.#writing
+    if (changes.length > 0) {
+      this.#writing = stores.commit(changes).catch((thrown: unknown) => {
+        if (!this.#stopping.signal.aborted) onBroken(toError(thrown))
+      })
+      await this.#writing
+    }
+    this.#look()
+  }
+
+  /** Which tasks have caught up. */
+  #look(): void {
+    const lags = new Map<string, number>()
+    for (const { task, lag } of this.#copies.values()) lags.set(task, (lags.get(task) ?? 0) + lag)
+    const before = this.#caughtUp.size
+    for (const [task, lag] of lags) if (lag <= this.#deps.acceptableLag) this.#caughtUp.add(task)
+    if (this.#caughtUp.size > before) this.#deps.onCaughtUp()
   }
 }
 

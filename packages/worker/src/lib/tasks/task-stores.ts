@@ -1,4 +1,5 @@
 import {
+  type Checkpoint,
   type Deferred,
   deferred,
   partitionKey,
@@ -29,6 +30,17 @@ export class TaskStores {
 
   get durable(): boolean {
     return this.#driver.capabilities.durable
+  }
+
+  /** Of a partition, open or not. */
+  checkpoint(table: string, partition: number): Checkpoint | undefined {
+    return this.#driver.checkpoint(table, partition)
+  }
+
+  /** Whether a task or a warm copy has this partition, or will have it again. */
+  isInUse(table: string, partition: number): boolean {
+    const key = partitionKey({ topic: table, partition })
+    return this.#taken.has(key) || this.#parked.has(key)
   }
 
   async open(table: string, partition: number): Promise<StorePartition> {

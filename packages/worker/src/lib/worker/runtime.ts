@@ -25,10 +25,12 @@ import { encodeMemberData, type MemberData } from '../group/member-data.ts'
 import { memberStamp } from '../group/member-stamp.ts'
 import { Rebalance } from '../group/rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
+import { WarmUps } from '../group/warm-ups.ts'
 import type { Outbox } from '../sending/outbox.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import { Recovery } from '../tasks/recovery.ts'
 import { Standbys } from '../tasks/standbys.ts'
+import { stateHere } from '../tasks/state-here.ts'
 import { StrayRows } from '../tasks/stray-rows.ts'
 import { TaskOpener } from '../tasks/task-opener.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
@@ -70,6 +72,7 @@ export class Runtime {
   readonly flow: FlowControl
   readonly recovery: Recovery
   readonly standbys: Standbys
+  readonly warmUps: WarmUps
   readonly committer: Committer
   readonly changedRows: RowBudget
   readonly rebalance: Rebalance
@@ -171,7 +174,16 @@ export class Runtime {
       reader: () => transport.reader({ isolation }),
       clock,
       log,
+      acceptableLag: settings.acceptableRecoveryLag,
+      onCaughtUp: () => this.warmUps.look(),
       onBroken: fail,
+    })
+    this.warmUps = new WarmUps({
+      acceptableLag: settings.acceptableRecoveryLag,
+      most: settings.maxWarmUps,
+      standbys: this.standbys,
+      consumer,
+      log,
     })
     this.#strayRows = new StrayRows({ reader: () => transport.reader({ isolation }), log })
     this.#guarantee = settings.exactlyOnce
@@ -239,6 +251,7 @@ export class Runtime {
       guarantee: this.#guarantee,
       stores,
       standbys: this.standbys,
+      warmUps: this.warmUps,
       opener: new TaskOpener({
         settings,
         clock,
@@ -302,7 +315,8 @@ export class Runtime {
   }
 
   #memberData(): Uint8Array {
-    const { topics, options } = this.#deps
+    const { topics, stores, options } = this.#deps
+    const acceptableLag = options.settings.acceptableRecoveryLag
     let address: string | undefined
     try {
       address = options.webAddress?.()
@@ -316,7 +330,8 @@ export class Runtime {
       groups: topics.groups,
       tasks: [...this.rebalance.tasks.keys()],
       generation: this.rebalance.generation,
-      warm: this.standbys.warm,
+      warm: stateHere({ topics, stores, recovery: this.recovery, clock: options.clock, acceptableLag }),
+      warmUp: this.warmUps.tell(),
       address,
       instanceId: this.#instanceId,
       life: this.rebalance.group.life,

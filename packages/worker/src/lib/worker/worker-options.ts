@@ -42,6 +42,13 @@ export interface WorkerSettings {
   readonly transactionTimeoutMs: number
   /** Warm copies of each task's state to keep on other workers, for tables that say nothing else. Default 0. */
   readonly standbys?: number
+  /**
+   * Changelog offsets that a worker may lack of a task's state when it takes it over from another one. With more it makes a
+   * copy first, and the task goes on where it is meanwhile.
+   */
+  readonly acceptableRecoveryLag: number
+  /** Copies for that which the group may have under way at a time. */
+  readonly maxWarmUps: number
   /** Static membership: the same after every start. Default: the id that the store keeps with its rows, if it keeps one. */
   readonly instanceId?: string
 }

@@ -1,0 +1,61 @@
+import { type Checkpoint, manualClock } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { countTable } from '../fixtures/count-table.fixture.ts'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { stateHere, type StateHereDeps } from './state-here.ts'
+import { TaskStores } from './task-stores.ts'
+
+const HOUR_MS = 60 * 60 * 1000
+const clock = manualClock()
+const [counts, sums] = [countTable('counts'), countTable('sums')]
+
+/** What the store has of the two tables in partition 0, open when `isOpen`; and what is left to read of one of them. */
+async function held(
+  checkpoints: readonly (Partial<Checkpoint> | undefined)[],
+  { isOpen = false, remaining = 0 }: { readonly isOpen?: boolean; readonly remaining?: number } = {},
+): Promise<number | undefined> {
+  const stores = new TaskStores(new HeapStore())
+  for (const [i, part] of [counts, sums].entries()) {
+    const at = checkpoints[i]
+    if (at === undefined) continue
+    const partition = await stores.open(part.name, 0)
+    const checkpoint = { topicId: 'id', offset: 0, wallTimeMs: clock.now(), ...at }
+    await stores.commit([{ partition, rows: [], checkpoint }])
+    if (!isOpen) await stores.close(partition)
+  }
+  const topics: StateHereDeps['topics'] = {
+    groups: new Map([
+      [1, { topics: ['in'], parts: ['counts', 'sums'] }],
+      [4, { topics: ['other'], parts: [] }],
+    ]),
+    partsWith: (partitions) => (partitions === 1 ? [counts, sums] : []),
+    changelogId: () => 'id',
+    changelogConfig: () => ({ 'delete.retention.ms': String(24 * HOUR_MS) }),
+  }
+  const recovery: StateHereDeps['recovery'] = {
+    remaining: ({ topic }) => (topic === sums.changelog.topic ? remaining : 0),
+  }
+  const found = stateHere({ topics, stores, recovery, clock, acceptableLag: 10 })
+  expect([...found.keys()].every((task) => task === '1-0')).toBe(true)
+  return found.get('1-0')
+}
+
+test('is the sum over the tables of a task, open or left on the disk', async () => {
+  expect(await held([])).toBeUndefined()
+  expect(await held([{ offset: 5 }, { offset: 7 }])).toBe(12)
+  expect(await held([{ offset: 5 }, { offset: 7 }], { isOpen: true })).toBe(12)
+  expect(await held([{ offset: 5 }])).toBe(5)
+})
+
+test('what could not be used is not counted: of a changelog that was made anew, or too old', async () => {
+  expect(await held([{ offset: 5, topicId: 'another' }, { offset: 7 }])).toBe(7)
+  const wallTimeMs = clock.now() - 13 * HOUR_MS
+  expect(await held([{ offset: 5, wallTimeMs }])).toBeUndefined()
+  // What is open is at the end of its changelog, to which nothing may have come for long.
+  expect(await held([{ offset: 5, wallTimeMs }], { isOpen: true })).toBe(5)
+})
+
+test('a task that has a long way to go has no state yet', async () => {
+  expect(await held([{ offset: 5 }, { offset: 7 }], { isOpen: true, remaining: 10 })).toBe(12)
+  expect(await held([{ offset: 5 }, { offset: 7 }], { isOpen: true, remaining: 11 })).toBeUndefined()
+})
