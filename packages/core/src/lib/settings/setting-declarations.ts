@@ -50,8 +50,8 @@ export const settingDeclarations = {
   maxWarmUps: {
     type: 'integer',
     least: 1,
-    default: 2,
-    help: "Copies that workers of the app make at a time of partitions that are to move to them, beyond standbys (Kafka Streams' max.warmup.replicas).",
+    default: 16,
+    help: "Copies that workers of the app make at a time of partitions that are to move to them, beyond standbys (Kafka Streams' max.warmup.replicas). More of them move in fewer rebalances.",
   },
 
   // the commit cycle

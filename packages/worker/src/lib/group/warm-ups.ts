@@ -1,9 +1,13 @@
-import type { Consumer, Logger } from '@millrace/core'
+import type { Clock, Consumer, Logger, Scheduled } from '@millrace/core'
 import type { Standbys } from '../tasks/standbys.ts'
 import type { GroupData } from './group-data.ts'
 import type { WarmUpData } from './member-data.ts'
 
+/** What has caught up waits so long for the others, to move in one rebalance with them. */
+const PATIENCE_MS = 10_000
+
 export interface WarmUpsDeps {
+  readonly clock: Clock
   /** `acceptableRecoveryLag`. */
   readonly acceptableLag: number
   /** `maxWarmUps`. */
@@ -14,7 +18,8 @@ export interface WarmUpsDeps {
 }
 
 /**
- * Asks the group for a rebalance when the copy of a task that is to come here has caught up. Only for what the group's
+ * Asks the group for a rebalance when the copies of the tasks that are to come here have caught up, or some have and the
+ * others take long. Only for what the group's
  * leader has not been told yet: if it leaves the task where it is nevertheless, asking again would change nothing.
  */
 export class WarmUps {
@@ -22,6 +27,7 @@ export class WarmUps {
   #tasks: readonly string[] = []
   #told: ReadonlySet<string> = new Set()
   #hasAsked = false
+  #patience: Scheduled | undefined
 
   constructor(deps: WarmUpsDeps) {
     this.#deps = deps
@@ -43,20 +49,40 @@ export class WarmUps {
   assign(tasks: readonly string[]): void {
     this.#tasks = tasks
     this.#hasAsked = false
+    this.#stopWaiting()
     this.look()
   }
 
   /** Copies may have caught up. */
   look(): void {
-    const { standbys, consumer, log } = this.#deps
-    const tasks = this.#tasks.filter((task) => standbys.caughtUp.has(task) && !this.#told.has(task))
-    if (tasks.length === 0 || this.#hasAsked) return
+    if (this.#hasAsked || this.#ready().length === 0) return
+    const { clock, standbys } = this.#deps
+    if (this.#tasks.every((task) => standbys.caughtUp.has(task))) this.#ask()
+    else this.#patience ??= clock.schedule(PATIENCE_MS, () => this.#ask())
+  }
+
+  /** Caught up, and the leader does not know. */
+  #ready(): readonly string[] {
+    const { caughtUp } = this.#deps.standbys
+    return this.#tasks.filter((task) => caughtUp.has(task) && !this.#told.has(task))
+  }
+
+  #ask(): void {
+    const { consumer, log } = this.#deps
+    const tasks = this.#ready()
+    this.#stopWaiting()
+    if (tasks.length === 0) return
     this.#hasAsked = true
     log.info(
       { tasks },
       'Warm copies here have caught up: the group is asked for a rebalance in which their tasks come here.',
     )
     consumer.rejoin()
+  }
+
+  #stopWaiting(): void {
+    this.#patience?.cancel()
+    this.#patience = undefined
   }
 }
 

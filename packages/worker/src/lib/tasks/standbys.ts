@@ -168,7 +168,9 @@ export class Standbys {
   async #take(batch: RecordBatch): Promise<void> {
     const copy = this.#copies.get(partitionKey(batch))
     if (copy?.store === undefined || !copy.absorb(batch)) return
-    if (copy.rows >= WRITE_ROWS || copy.bytes >= WRITE_BYTES) await this.#write()
+    // Somebody may be waiting for it to have caught up.
+    const isThere = batch.nextOffset >= batch.endOffset && !this.#caughtUp.has(copy.task)
+    if (isThere || copy.rows >= WRITE_ROWS || copy.bytes >= WRITE_BYTES) await this.#write()
     else this.#timer ??= this.#deps.clock.schedule(WRITE_MS, () => void this.#write())
   }
 

@@ -179,6 +179,7 @@ export class Runtime {
       onBroken: fail,
     })
     this.warmUps = new WarmUps({
+      clock,
       acceptableLag: settings.acceptableRecoveryLag,
       most: settings.maxWarmUps,
       standbys: this.standbys,
