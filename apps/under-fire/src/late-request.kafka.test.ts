@@ -2,10 +2,11 @@ import { eventually } from '@millrace/conformance'
 import { describeOwnKafka } from '@millrace/kafka-for-tests'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cutProxy } from './cut-proxy.ts'
+import type { HeldRequest } from './late-request.ts'
 import { type FireRun, fireRun } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
 import { readLog } from './read-log.ts'
-import { EXACT, tellFigures } from './verdicts.ts'
+import { EXACT, NOTHING_LOST, tellFigures } from './verdicts.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 const LIMIT = { timeout: 90_000 }
@@ -61,6 +62,28 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
       },
     )
 
+    test('it does not send them again itself, when it is a member again', LIMIT, async () => {
+      await using run = await openRun('at-least-once')
+      const { asleep, late } = await fallAsleep(run)
+      const successor = run.start()
+      await run.untilDone()
+      asleep.signal('SIGCONT')
+      await eventually(() => asleep.changes.some(({ lost }) => lost.length > 0), { what: 'it to see its loss' })
+      await eventually(() => asleep.changes.at(-1)?.lost.length === 0, { what: 'it to be a member again' })
+      await run.send(KEYS)
+      await run.untilDone()
+      expect(await latest(run)).toEqual(counts(4))
+      // From now on it knows that its request has come to nothing, and has a lease.
+      late.drop()
+      await eventually(async () => (await asleep.report()).stats?.outbox.bytes === 0, {
+        what: 'its outbox to be empty',
+      })
+      expect(await latest(run)).toEqual(counts(4))
+      expect(successor.alive).toBe(true)
+      await end(run, asleep)
+      expect(await run.verdict()).toMatchObject(NOTHING_LOST)
+    })
+
     test('exactly once, the broker refuses them', LIMIT, async () => {
       await using run = await openRun('exactly-once')
       const { asleep, successor } = await overtake(run)
@@ -85,8 +108,8 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
     })
   }
 
-  /** Two rounds are counted; the rows of the third are held back, and a successor counts it and a fourth one. */
-  async function overtake(run: FireRun): Promise<Overtaken> {
+  /** Two rounds are counted; the rows of the third are held back. */
+  async function fallAsleep(run: FireRun): Promise<{ readonly asleep: WorkerProcess; readonly late: HeldRequest }> {
     const [asleep] = await run.startReady(1)
     if (asleep === undefined) throw new Error('no worker')
     await run.send(2 * KEYS)
@@ -95,6 +118,12 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
     await run.send(KEYS)
     await eventually(() => late.held, { what: 'the rows to be on their way' })
     asleep.signal('SIGSTOP')
+    return { asleep, late }
+  }
+
+  /** A successor counts the third round and a fourth one, and then the rows that were held back arrive. */
+  async function overtake(run: FireRun): Promise<Overtaken> {
+    const { asleep, late } = await fallAsleep(run)
     const successor = run.start()
     await run.untilDone()
     await run.send(KEYS)

@@ -10,6 +10,8 @@ export interface HeldRequest {
   readonly held: boolean
   /** Lets it go on to the broker. */
   release(): void
+  /** Lets it get lost, with its connection. */
+  drop(): void
   /** The broker has said something about it. */
   readonly answered: boolean
 }
@@ -46,6 +48,11 @@ export class LateRequest implements HeldRequest {
   release(): void {
     this.#released = true
     this.#broker?.write(Buffer.concat(this.#bytes))
+  }
+
+  drop(): void {
+    this.#released = true
+    this.#broker?.destroy()
   }
 
   heard(broker: Socket): void {

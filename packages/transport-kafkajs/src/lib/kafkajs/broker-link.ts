@@ -51,7 +51,7 @@ export class BrokerLink {
 
   /**
    * Sends a request and gives what its `decode` makes of the answer. Rejects with `BROKER_UNREACHABLE` when the
-   * connection was lost or no answer came in time, and with what `decode` throws.
+   * connection was lost or no answer came in time, and with what `encode` and `decode` throw.
    */
   async send<T>(request: WireRequest<T>, timeoutMs: number = this.#requestTimeoutMs): Promise<T> {
     const { api } = request
@@ -78,6 +78,7 @@ export class BrokerLink {
 
   async #exchange<T>(request: WireRequest<T>, timeoutMs: number): Promise<Buffer> {
     const { api } = request
+    let refusal: unknown
     try {
       return await this.#connection.send<Buffer>({
         request: {
@@ -88,7 +89,12 @@ export class BrokerLink {
             const writer = new WireWriter(request.sizeHint)
             // Flexible versions have a second request header, which differs by its tagged fields alone.
             if (api.flexible) writer.noTags()
-            request.encode(writer)
+            try {
+              request.encode(writer)
+            } catch (thrown) {
+              refusal = thrown
+              throw thrown
+            }
             const bytes = writer.bytes()
             return { buf: bytes, buffer: bytes }
           },
@@ -101,6 +107,8 @@ export class BrokerLink {
         logResponseError: false,
       })
     } catch (error) {
+      // Nothing has gone out: the connection is as it was.
+      if (refusal !== undefined) throw refusal
       this.close()
       throw connectionError(error, addressText(this.address))
     }

@@ -167,8 +167,8 @@ export class BatchSender {
           },
         ]
       })
-      guard()
       const options = {
+        guard,
         transactionalId: this.#mode.transactionalId,
         timeoutMs: Math.max(1_000, settings.requestTimeoutMs - 2_000),
       }

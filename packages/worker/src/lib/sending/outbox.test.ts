@@ -22,6 +22,7 @@ class HandProducer implements Producer {
   readonly requests: {
     readonly records: readonly OutgoingRecord[]
     readonly lane: number
+    readonly guard: () => void
     readonly answer: Deferred<readonly SendOutcome[]>
     done: boolean
   }[] = []
@@ -49,6 +50,7 @@ class HandProducer implements Producer {
     const request = {
       records: [...records],
       lane: this.laneOf(records[0]?.partition ?? 0),
+      guard,
       answer: deferred<readonly SendOutcome[]>(),
       done: false,
     }
@@ -252,6 +254,36 @@ test('without a lease nothing goes out; when it is back all of it does, but for 
     'kept',
     'kept',
   ])
+  for (const request of producer.open) producer.acknowledge(request)
+  await kept.seal()
+  await expect(lost.seal()).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })
+  expect(budget.bytes).toBe(0)
+})
+
+test('a request that would be sent again after its task is lost is not, also with a lease; what others have in it goes', async () => {
+  const { producer, outbox, budget } = make()
+  producer.topic('t').resolve(2)
+  const [kept, lost] = [new Epoch(), new Epoch()]
+  for (const [epoch, value] of [
+    [kept, 'kept'],
+    [lost, 'lost'],
+  ] as const) {
+    const record = new Outgoing({ ...outgoing('t', 0, 'k', value), partition: 0 }, undefined)
+    record.epoch = epoch
+    epoch.added()
+    outbox.add(record)
+  }
+  await turns()
+  const [first] = producer.requests
+  expect(first?.records.length).toBe(2)
+  lost.abandon(new MillraceError('NOT_ASSIGNED', 'Lost.'))
+  // No answer has come: the driver asks before it sends again.
+  if (first === undefined) throw new Error('Nothing was sent.')
+  expect(first.guard).toThrow(expect.objectContaining({ code: 'NOT_ASSIGNED' }))
+  first.done = true
+  first.answer.reject(new MillraceError('NOT_ASSIGNED', 'as the guard says'))
+  await turns()
+  expect(producer.requests.slice(1).map(({ records }) => records.map(({ value }) => String(value)))).toEqual([['kept']])
   for (const request of producer.open) producer.acknowledge(request)
   await kept.seal()
   await expect(lost.seal()).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })

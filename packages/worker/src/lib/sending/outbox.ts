@@ -159,10 +159,10 @@ export class Outbox {
 
   /** Those of lost tasks are dropped. */
   #live(records: readonly Outgoing[]): readonly Outgoing[] {
-    if (!records.some((record) => record.epoch?.abandoned === true)) return records
+    if (!records.some(isAbandoned)) return records
     const live: Outgoing[] = []
     for (const record of records) {
-      if (record.epoch?.abandoned === true)
+      if (isAbandoned(record))
         this.#settle(
           record,
           new MillraceError(
@@ -179,7 +179,7 @@ export class Outbox {
     const startMs = this.#deps.clock.monotonic()
     let outcomes: readonly SendOutcome[]
     try {
-      outcomes = await this.#deps.producer.send(records, { guard: this.#deps.guard })
+      outcomes = await this.#deps.producer.send(records, { guard: () => this.#mayGo(records) })
     } catch (thrown) {
       lane.sending = false
       this.#interrupted(lane, records, toError(thrown))
@@ -203,6 +203,16 @@ export class Outbox {
     this.#sendNext(lane)
   }
 
+  /**
+   * Before each request, resends too. A lease alone does not say it: a request without an answer may be sent again when the
+   * worker has lost the task, has joined anew and has a lease again. Its rows would come over those of the successor.
+   */
+  #mayGo(records: readonly Outgoing[]): void {
+    this.#deps.guard()
+    if (records.some(isAbandoned))
+      throw new MillraceError('NOT_ASSIGNED', 'A request has records of a task that is no longer here.')
+  }
+
   /** Without a lease nothing goes out until it comes back, or until its task is lost. */
   #interrupted(lane: Lane, records: readonly Outgoing[], error: Error): void {
     if (isMillraceError(error, 'LEASE_EXPIRED') && !this.#closed) {
@@ -210,6 +220,10 @@ export class Outbox {
       lane.putBack(records)
       this.#deps.onHeld()
       return
+    }
+    if (isMillraceError(error, 'NOT_ASSIGNED') && !this.#closed) {
+      lane.putBack(records)
+      return this.#sendNext(lane)
     }
     for (const record of records) this.#settle(record, error)
     if (!isMillraceError(error, 'CLOSED')) this.#deps.onBroken(error)
@@ -236,4 +250,8 @@ export class Outbox {
     this.#deps.budget.give(record.size)
     this.#routes.get(record.topic)?.left(record.partition)
   }
+}
+
+function isAbandoned({ epoch }: Outgoing): boolean {
+  return epoch?.abandoned === true
 }

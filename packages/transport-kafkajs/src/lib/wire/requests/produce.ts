@@ -17,7 +17,12 @@ export interface ProducedBatch extends TopicPartition {
 /** Stores at most one batch per partition; answered when all in-sync replicas have them. */
 export function produceRequest(
   batches: readonly ProduceBatch[],
-  options: { readonly transactionalId: string | undefined; readonly timeoutMs: number },
+  options: {
+    readonly transactionalId: string | undefined
+    readonly timeoutMs: number
+    /** Called last before the request goes: a process may sleep at any point, and this one must be near the socket. */
+    readonly guard: () => void
+  },
 ): WireRequest<readonly ProducedBatch[]> {
   return {
     api: APIS.produce,
@@ -28,6 +33,7 @@ export function produceRequest(
         .int16(-1)
         .int32(options.timeoutMs)
       writeByTopic(writer, batches, ({ partition, data }) => writer.int32(partition).data(data))
+      options.guard()
     },
     decode: (reader) =>
       readByTopic(reader, (topic) => {
