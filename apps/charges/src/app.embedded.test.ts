@@ -16,7 +16,7 @@ describe('dead letters, on one embedded log', () => {
 
   deadLetterFlows({
     broker: () => `embedded:${directory}`,
-    guarantees: ['exactly-once'],
+    guarantees: ['at-least-once'],
     transport: async () => createEmbeddedTransport({ directory }, { clock: systemClock(), log: collectLog() }),
   })
 })

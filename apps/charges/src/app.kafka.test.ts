@@ -7,7 +7,7 @@ import { deadLetterFlows } from './dead-letter-flows.ts'
 describeKafka('dead letters, on Kafka', (brokers) => {
   deadLetterFlows({
     broker: () => `kafka://${brokers.join(',')}`,
-    guarantees: ['at-least-once', 'exactly-once'],
+    guarantees: ['exactly-once'],
     transport: async () =>
       createKafkaTransport({ brokers, clientId: 'test' }, { clock: systemClock(), log: collectLog() }),
   })

@@ -14,9 +14,14 @@ describeOwnKafka('a broker that comes back without its last records', {}, (kafka
   const outside = outsideOf([kafka.brokers])
 
   test('is found out by workers that had read them', LIMIT, async () => {
-    await using goesOn = await working({ onOffsetLost: 'earliest' })
-    await using stops = await working({})
-    await using exactlyOnce = await working({ onOffsetLost: 'earliest', processingGuarantee: 'exactly-once' })
+    const started = await Promise.all([
+      working({ onOffsetLost: 'earliest' }),
+      working({}),
+      working({ onOffsetLost: 'earliest', processingGuarantee: 'exactly-once' }),
+    ])
+    await using goesOn = started[0]
+    await using stops = started[1]
+    await using exactlyOnce = started[2]
     const data = join(kafka.nodes[0]?.directory ?? '', 'data')
     await kafka.kill(1)
     const ends: number[] = []

@@ -106,7 +106,7 @@ describeKafka('rebalances under load', (brokers) => {
   })
 
   test('workers that join while others recover a large changelog', LIMIT, async () => {
-    const rows = length({ short: 600_000, long: 2_000_000 })
+    const rows = length({ short: 300_000, long: 2_000_000 })
     await using run = await openRun({ partitions: 4 })
     // Offsets first: rows without any would be refused.
     await run.send(400)

@@ -21,7 +21,7 @@ describeKafka('a worker that joins and would have to recover much', (brokers) =>
   const outside = outsideOf(brokers)
 
   test('gets partitions only when it has copies of their tables, and reads only the ends then', LIMIT, async () => {
-    const rows = length({ short: 600_000, long: 4_000_000 })
+    const rows = length({ short: 300_000, long: 4_000_000 })
     const settings = { acceptableRecoveryLag: ACCEPTABLE }
     await using run = await fireRun({
       outside: outside(),

@@ -1,12 +1,13 @@
 import { describe, test } from 'vitest'
 import { briefRun } from './brief-run.fixture.ts'
 
-/** Both guarantees in turn; with more kills and records it is `pnpm verify`. */
+/** With more kills and records it is `pnpm verify`. */
 const GUARANTEES = ['at-least-once', 'exactly-once'] as const
 const CHAOS = '--seed 7 --minutes 0.45 --records 6000 --kills 3 --stops 1 --freezes 1 --session 2000'
 
 describe('workers that are killed, stopped and frozen, on the embedded log', () => {
-  test.each(GUARANTEES)(
+  // Side by side: most of it is waiting.
+  test.concurrent.each(GUARANTEES)(
     'lose nothing: %s',
     async (guarantee) => {
       await briefRun(guarantee, 'embedded', CHAOS)

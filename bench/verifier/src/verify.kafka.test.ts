@@ -2,12 +2,13 @@ import { describeKafka } from '@millrace/kafka-for-tests'
 import { test } from 'vitest'
 import { briefRun } from './brief-run.fixture.ts'
 
-/** Both guarantees in turn; with more kills and records it is `pnpm verify`. */
+/** With more kills and records it is `pnpm verify`. */
 const GUARANTEES = ['at-least-once', 'exactly-once'] as const
 const CHAOS = '--seed 7 --minutes 0.9 --records 20000 --kills 6 --stops 2 --freezes 2 --session 2000'
 
 describeKafka('workers that are killed, stopped and frozen, on Kafka', (brokers) => {
-  test.each(GUARANTEES)(
+  // Side by side: most of it is waiting.
+  test.concurrent.each(GUARANTEES)(
     'lose nothing: %s',
     async (guarantee) => {
       await briefRun(guarantee, `kafka://${brokers.join(',')}`, CHAOS)

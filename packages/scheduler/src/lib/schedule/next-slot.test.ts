@@ -166,7 +166,7 @@ test('from anywhere the next slot is the first one after, and never early', () =
         expect(nextSlot(schedule(textOf(expression), zone), afterMs)).toBe(wanted)
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 100 },
   )
 })
 
