@@ -72,7 +72,7 @@ describe.concurrent('worker', () => {
     const file = join(directory, 'worker.log')
     const worker = startMillrace(['-A', 'app.ts', 'worker', '--logfile', file, '-l', 'debug'])
     await expect
-      .poll(() => (existsSync(file) ? readFileSync(file, 'utf8') : ''), { timeout: 10_000 })
+      .poll(() => (existsSync(file) ? readFileSync(file, 'utf8') : ''), { timeout: 30_000 })
       .toContain('Worker is ready')
     worker.child.kill('SIGTERM')
     expect(await worker.exit).toMatchObject({ code: 0, stdout: '' })
