@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, connect, type Socket } from 'node:net'
-import { type HeldRequest, LateRequest } from './late-request.ts'
+import { LateRequest } from './late-request.ts'
 
 /** Where a connection is cut. */
 export type Cut =
@@ -19,7 +19,7 @@ export interface CutProxy {
   /** Cuts each open connection at its next request. */
   cut(where: Cut): void
   /** Keeps back the next produce request that holds this text, with all that follows it on its connection. */
-  hold(text: string): HeldRequest
+  hold(text: string): LateRequest
   /** Connections cut so far. */
   readonly cuts: number
   close(): Promise<void>

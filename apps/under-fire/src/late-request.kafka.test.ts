@@ -2,10 +2,11 @@ import { eventually } from '@millrace/conformance'
 import { describeOwnKafka } from '@millrace/kafka-for-tests'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cutProxy } from './cut-proxy.ts'
-import type { HeldRequest } from './late-request.ts'
+import type { LateRequest } from './late-request.ts'
 import { type FireRun, fireRun } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
 import { readLog } from './read-log.ts'
+import type { Verdict } from './verdict.ts'
 import { EXACT, NOTHING_LOST, tellFigures } from './verdicts.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
@@ -47,13 +48,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
       LIMIT,
       async () => {
         await using run = await openRun('at-least-once')
-        const { asleep, successor } = await overtake(run)
-        await successor.kill()
-        await run.startReady(1)
-        await run.send(KEYS)
-        await run.untilDone()
-        await end(run, asleep)
-        const verdict = await run.verdict()
+        const verdict = await overtakeAndDie(run)
         // Every record has its copy; the counts miss the round that the late rows were older than.
         expect(verdict.lost).toEqual([])
         expect(verdict.short.length).toBe(KEYS)
@@ -86,13 +81,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
 
     test('exactly once, the broker refuses them', LIMIT, async () => {
       await using run = await openRun('exactly-once')
-      const { asleep, successor } = await overtake(run)
-      await successor.kill()
-      await run.startReady(1)
-      await run.send(KEYS)
-      await run.untilDone()
-      await end(run, asleep)
-      const verdict = await run.verdict()
+      const verdict = await overtakeAndDie(run)
       expect(verdict).toMatchObject(EXACT)
       expect(await latest(run)).toEqual(counts(5))
       tellFigures('late rows of a transaction', verdict)
@@ -109,7 +98,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
   }
 
   /** Two rounds are counted; the rows of the third are held back. */
-  async function fallAsleep(run: FireRun): Promise<{ readonly asleep: WorkerProcess; readonly late: HeldRequest }> {
+  async function fallAsleep(run: FireRun): Promise<{ readonly asleep: WorkerProcess; readonly late: LateRequest }> {
     const [asleep] = await run.startReady(1)
     if (asleep === undefined) throw new Error('no worker')
     await run.send(2 * KEYS)
@@ -132,6 +121,17 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
     late.release()
     await eventually(() => late.answered, { what: 'the broker to answer the late request' })
     return { asleep, successor }
+  }
+
+  /** The successor dies before its next commit; a third worker recovers and counts a fifth round. */
+  async function overtakeAndDie(run: FireRun): Promise<Verdict> {
+    const { asleep, successor } = await overtake(run)
+    await successor.kill()
+    await run.startReady(1)
+    await run.send(KEYS)
+    await run.untilDone()
+    await end(run, asleep)
+    return run.verdict()
   }
 
   /** Counts of the keys, as whoever recovers now would have them. */

@@ -4,20 +4,8 @@ import type { Socket } from 'node:net'
 const SIZE_BYTES = 4
 const PRODUCE = 0
 
-/** A request on its way to the broker. */
-export interface HeldRequest {
-  /** It has left the client. */
-  readonly held: boolean
-  /** Lets it go on to the broker. */
-  release(): void
-  /** Lets it get lost, with its connection. */
-  drop(): void
-  /** The broker has said something about it. */
-  readonly answered: boolean
-}
-
 /** Keeps the first produce request with a text, and all that follows it on its connection. */
-export class LateRequest implements HeldRequest {
+export class LateRequest {
   readonly #text: string
   readonly #bytes: Buffer[] = []
   #broker: Socket | undefined
@@ -28,10 +16,12 @@ export class LateRequest implements HeldRequest {
     this.#text = text
   }
 
+  /** It has left the client. */
   get held(): boolean {
     return this.#broker !== undefined
   }
 
+  /** The broker has said something about it. */
   get answered(): boolean {
     return this.#answered
   }
@@ -45,16 +35,19 @@ export class LateRequest implements HeldRequest {
     return true
   }
 
+  /** Lets it go on to the broker. */
   release(): void {
     this.#released = true
     this.#broker?.write(Buffer.concat(this.#bytes))
   }
 
+  /** Lets it get lost, with its connection. */
   drop(): void {
     this.#released = true
     this.#broker?.destroy()
   }
 
+  /** Something came from the broker. */
   heard(broker: Socket): void {
     if (this.#released && broker === this.#broker) this.#answered = true
   }

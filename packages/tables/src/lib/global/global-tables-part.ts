@@ -1,6 +1,7 @@
 import {
   deferred,
   MillraceError,
+  raceAbort,
   toError,
   type Deferred,
   type Reader,
@@ -188,14 +189,11 @@ class GlobalTablesPart implements WorkerPart {
     signal.throwIfAborted()
     if (isThere(place)) return
     const waiting: Waiting = { ...place, there: deferred<void>() }
-    const abort = (): void => waiting.there.reject(signal.reason)
-    signal.addEventListener('abort', abort, { once: true })
     this.#waiting.add(waiting)
     try {
-      await waiting.there.promise
+      await raceAbort(waiting.there.promise, signal)
     } finally {
       this.#waiting.delete(waiting)
-      signal.removeEventListener('abort', abort)
     }
   }
 
