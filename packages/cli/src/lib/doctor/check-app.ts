@@ -84,6 +84,6 @@ function alterOn(broker: string): Alter {
 function failed(name: string, thrown: unknown): Finding {
   const error = toError(thrown)
   return isMillraceError(error)
-    ? wrong(name, `${error.code}: ${error.detail}`, error.fix)
-    : wrong(name, `${error.name}: ${error.message}`, 'See the message.')
+    ? wrong(name, `${error.code}: ${error.detail}`, error.fix ?? null)
+    : wrong(name, `${error.name}: ${error.message}`, null)
 }

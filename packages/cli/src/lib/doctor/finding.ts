@@ -17,6 +17,6 @@ export function note(name: string, detail: string, fix: string | null = null): F
   return { name, status: 'note', detail, fix }
 }
 
-export function wrong(name: string, detail: string, fix: string): Finding {
+export function wrong(name: string, detail: string, fix: string | null): Finding {
   return { name, status: 'wrong', detail, fix }
 }

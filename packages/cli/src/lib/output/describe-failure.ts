@@ -11,7 +11,7 @@ export function describeFailure(thrown: unknown, color: CommandColors, options: 
     ? [
         `${color.red(color.bold(error.code))} ${titleOf(error.code)}.`,
         `  ${shown(error.detail)}`,
-        `  ${color.cyan('To do:')} ${error.fix}`,
+        ...(error.fix === undefined ? [] : [`  ${color.cyan('To do:')} ${error.fix}`]),
       ]
     : [`${color.red(color.bold(error.name))} ${shown(error.message)}`]
   const causes = causesOf(error).map((cause) => `  ${color.dim(`Caused by ${cause.name}: ${shown(cause.message)}`)}`)
@@ -39,7 +39,7 @@ export function failureFacts(thrown: unknown): {
   if (!isMillraceError(error))
     return { error: { code: null, title: error.name, detail: error.message, fix: null, causes } }
   const { code, detail, fix } = error
-  return { error: { code, title: titleOf(code), detail, fix, causes } }
+  return { error: { code, title: titleOf(code), detail, fix: fix ?? null, causes } }
 }
 
 function titleOf(code: string): string {

@@ -1,7 +1,8 @@
-/** What is said about an error beside its own details: a title, and what to do. */
+/** What is said about an error beside its own details. */
 export interface ErrorEntry {
   readonly title: string
-  readonly fix: string
+  /** What to do about it; left out where only the message or the cause can say. */
+  readonly fix?: string
 }
 
 /**
@@ -19,7 +20,7 @@ export const errorTable = {
   STORE_URL_INVALID: { title: 'The store URL cannot be used', fix: 'Use memory:, lmdb: or lmdb:./directory.' },
   NAME_TAKEN: { title: 'Two definitions have one name', fix: 'Rename one of them.' },
   NAME_INVALID: { title: 'A name cannot be used', fix: 'Use letters, digits, dots, dashes and underscores.' },
-  DEFINITION_INVALID: { title: 'A definition makes no sense', fix: 'Correct it as the message says.' },
+  DEFINITION_INVALID: { title: 'A definition cannot be used' },
   DEFINITION_LATE: {
     title: 'Something was defined after the app had started',
     fix: 'Define agents, topics and tables before app.start().',
@@ -98,7 +99,7 @@ export const errorTable = {
     title: 'A table row is larger than the broker takes',
     fix: 'Keep less under one key, or raise max.message.bytes of the changelog topic and maxRecordBytes of the app.',
   },
-  RECORD_REFUSED: { title: 'The broker refused a record for good', fix: 'See the cause.' },
+  RECORD_REFUSED: { title: 'The broker refused a record for good' },
   COMPRESSION_MISSING: {
     title: 'A compression codec is not installed',
     fix: 'Install the package named, or choose another compression.',
@@ -191,7 +192,7 @@ export const errorTable = {
   AGENT_RETURNED: { title: 'An agent returned while its stream was open', fix: 'Loop over the stream until it ends.' },
   AGENT_FAILED: {
     title: 'An agent failed on an event',
-    fix: 'See the cause. The event was not committed: it is handled again after a restart.',
+    fix: 'The event was not committed: it is handled again after a restart.',
   },
   AGENT_MISSING: { title: 'There is no such agent', fix: 'Check the name against millrace agents.' },
   DEAD_LETTER_MISSING: {
@@ -203,7 +204,7 @@ export const errorTable = {
     title: 'A reply could not come while partitions were moved',
     fix: 'Nothing: the event that asked is handled again. Let the error pass, and expect that the request arrives twice.',
   },
-  ASK_FAILED: { title: 'The agent that was asked failed', fix: 'See the message: it is the error of the agent.' },
+  ASK_FAILED: { title: 'The agent that was asked failed' },
   ASK_IN_TRANSACTION: {
     title: 'An agent cannot ask under exactly once',
     fix: 'Send instead of asking, or use at-least-once.',
@@ -234,12 +235,12 @@ export const errorTable = {
   },
   // process
   CLOSED: { title: 'This is closed already', fix: 'Do not use it after close.' },
-  TIMEOUT: { title: 'Something took too long', fix: 'See the message.' },
+  TIMEOUT: { title: 'Something took too long' },
   LEASE_EXPIRED: {
     title: 'This worker has not been heard of for longer than the session',
     fix: 'Nothing to do: it joins again. If it happens often, raise sessionTimeout.',
   },
-  WORKER_FAILED: { title: 'The worker has stopped because of an error', fix: 'See the cause.' },
+  WORKER_FAILED: { title: 'The worker has stopped because of an error' },
   PORT_IN_USE: { title: 'The port is in use', fix: 'Choose another with web.port, --web-port or MILLRACE_WEB_PORT.' },
   RESET_UNFINISHED: {
     title: 'The reset stopped half-way',
@@ -254,7 +255,7 @@ export const errorTable = {
     fix: 'Mend what the message names. What the file imports must be installed beside it.',
   },
   COMMAND_USAGE: { title: 'The command was not understood', fix: 'See --help.' },
-  NOT_SETTLED: { title: 'The app did not come to rest', fix: 'See what is in hand, named in the message.' },
+  NOT_SETTLED: { title: 'The app did not come to rest' },
   SIMULATION_FAILED: {
     title: 'A simulated run went wrong',
     fix: 'Repeat it with the call named in the message: the same seed takes the same steps.',

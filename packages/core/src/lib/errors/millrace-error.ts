@@ -1,4 +1,4 @@
-import { errorTable, type ErrorCode } from './error-table.ts'
+import { errorTable, type ErrorCode, type ErrorEntry } from './error-table.ts'
 
 /**
  * An error with a stable code, a title, what happened here (naming the setting, topic, table or key), and what to do.
@@ -11,11 +11,12 @@ export class MillraceError extends Error {
   readonly code: ErrorCode
   /** What happened here, without title and fix. */
   readonly detail: string
-  readonly fix: string
+  /** What to do about it, where that is not for the detail or the cause to say. */
+  readonly fix: string | undefined
 
   constructor(code: ErrorCode, detail: string, options?: { readonly cause?: unknown }) {
-    const { fix } = errorTable[code]
-    super(`${code}: ${detail} ${fix}`, options)
+    const { fix }: ErrorEntry = errorTable[code]
+    super(fix === undefined ? `${code}: ${detail}` : `${code}: ${detail} ${fix}`, options)
     this.code = code
     this.detail = detail
     this.fix = fix

@@ -19,6 +19,11 @@ test.each(['', 'partitions', 'kafka', 'xyz'])('%j means none of them', (word) =>
   expect(nearestName(word, names)).toBeUndefined()
 })
 
+test('a short form of two names means neither', () => {
+  expect(nearestName('tz', ['timezone', 'tweezers'].values())).toBeUndefined()
+  expect(nearestName('tz', ['timezone', 'timeout'].values())).toBe('timezone')
+})
+
 test('a name itself is always the nearest', () => {
   fc.assert(
     fc.property(

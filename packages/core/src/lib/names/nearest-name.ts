@@ -1,20 +1,35 @@
 /**
  * The candidate that was most likely meant, for "did you mean"; `undefined` when none is near: more than a third of the
- * word would have to change. Case does not count.
+ * word would have to change, and it is no short form of one alone, as `tz` is of `timezone`. Case does not count.
  *
  * @example
  * nearestName('comitInterval', ['commitInterval', 'connectTimeout']) // 'commitInterval'
  */
 export function nearestName(word: string, candidates: Iterable<string>): string | undefined {
+  const all = [...candidates]
   let nearest: string | undefined
   let least = Math.max(1, Math.floor(word.length / 3)) + 1
-  for (const candidate of candidates) {
+  for (const candidate of all) {
     const distance = edits(word.toLowerCase(), candidate.toLowerCase())
     if (distance >= least) continue
     least = distance
     nearest = candidate
   }
-  return nearest
+  return nearest ?? spelledOut(word, all)
+}
+
+/** The one candidate that begins as the word does and has its other letters in the same order. */
+function spelledOut(word: string, candidates: readonly string[]): string | undefined {
+  if (word.length < 2) return undefined
+  const longer = candidates.filter((candidate) => shortens(word.toLowerCase(), candidate.toLowerCase()))
+  return longer.length === 1 ? longer[0] : undefined
+}
+
+function shortens(word: string, candidate: string): boolean {
+  if (word[0] !== candidate[0]) return false
+  let at = 0
+  for (const letter of candidate) if (letter === word[at]) at++
+  return at === word.length
 }
 
 /** Letters to insert, delete, replace or swap with their neighbour to get from one word to the other. */

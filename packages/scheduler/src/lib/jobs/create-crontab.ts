@@ -4,7 +4,7 @@ import { invalid, parseCron } from '../schedule/parse-cron.ts'
 import type { CronSchedule } from '../schedule/next-slot.ts'
 import { openZone } from '../schedule/zone.ts'
 import { describeJob, type CatchUp, type CronJob, type JobFunction } from './job.ts'
-import type { CrontabOptions } from './job-options.ts'
+import { type CrontabOptions, CRONTAB_OPTIONS } from './job-options.ts'
 import { jobName, readCommon } from './read-options.ts'
 
 const CATCH_UPS: readonly CatchUp[] = ['none', 'latest', 'all']
@@ -21,7 +21,7 @@ const CATCH_UPS: readonly CatchUp[] = ['none', 'latest', 'all']
  * createCrontab('0 20 * * *', { timezone: 'America/Los_Angeles', onLeader: true }, async function daily({ slot }) { … })
  */
 export function createCrontab(expression: string, options: CrontabOptions, fn: JobFunction): CronJob {
-  const name = jobName('cron', options, fn)
+  const name = jobName('cron', { options, known: CRONTAB_OPTIONS }, fn)
   const job = describeJob({ kind: 'cron', name })
   const common = readCommon('cron', name, options)
   const { catchUp = 'none', within, limit = Infinity } = options

@@ -1,5 +1,5 @@
 import type { JobFunction, TaskJob } from './job.ts'
-import type { TaskOptions } from './job-options.ts'
+import { type TaskOptions, TASK_OPTIONS } from './job-options.ts'
 import { jobName, readCommon } from './read-options.ts'
 
 /**
@@ -10,6 +10,6 @@ import { jobName, readCommon } from './read-options.ts'
  * createTask({ onLeader: true }, async function seed({ signal }) { … })
  */
 export function createTask(options: TaskOptions, fn: JobFunction): TaskJob {
-  const name = jobName('task', options, fn)
+  const name = jobName('task', { options, known: TASK_OPTIONS }, fn)
   return { kind: 'task', fn, ...readCommon('task', name, options) }
 }

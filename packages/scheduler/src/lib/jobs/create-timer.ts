@@ -1,6 +1,6 @@
 import type { Duration } from '@millrace/core'
 import type { JobFunction, TimerJob } from './job.ts'
-import type { TimerOptions } from './job-options.ts'
+import { type TimerOptions, TIMER_OPTIONS } from './job-options.ts'
 import { describeJob } from './job.ts'
 import { jobName, positiveDuration, readCommon } from './read-options.ts'
 
@@ -13,7 +13,7 @@ import { jobName, positiveDuration, readCommon } from './read-options.ts'
  * createTimer('10s', {}, async function everyTen({ signal }) { … })
  */
 export function createTimer(every: Duration, options: TimerOptions, fn: JobFunction): TimerJob {
-  const name = jobName('timer', options, fn)
+  const name = jobName('timer', { options, known: TIMER_OPTIONS }, fn)
   const everyMs = positiveDuration(every, `interval of ${describeJob({ kind: 'timer', name })}`)
   return { kind: 'timer', fn, everyMs, ...readCommon('timer', name, options) }
 }

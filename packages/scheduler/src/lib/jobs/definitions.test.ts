@@ -47,6 +47,25 @@ test.each([
   expect(refused.message).toContain(detail)
 })
 
+test('options that do not exist are refused with the nearest one that does', () => {
+  const given = (create: (...given: never) => unknown, ...args: readonly unknown[]): (() => unknown) => {
+    return () => Reflect.apply(create, undefined, args)
+  }
+  expect(error(given(createCrontab, '@daily', { tz: 'Europe/Berlin' }, daily)).message).toBe(
+    'DEFINITION_INVALID: Cron job "daily" has no option tz. Did you mean timezone?',
+  )
+  expect(error(given(createTimer, '1s', { name: 'tick', onleader: true }, daily)).message).toContain(
+    'Timer "tick" has no option onleader. Did you mean onLeader?',
+  )
+  expect(error(given(createTask, { overlap: 'skip' }, daily)).message).toContain(
+    'Task "daily" has no option overlap. There are name, onLeader, timeout.',
+  )
+  expect(error(given(createTimer, '1s', null, daily)).message).toContain('The options of timer "daily" are null')
+  expect(error(given(createCrontab, '@daily', 'Europe/Berlin', daily)).message).toContain(
+    'The options of cron job "daily" are "Europe/Berlin"',
+  )
+})
+
 test('bad zones, durations and options are refused with the name of the job', () => {
   const cases = [
     [() => createCrontab('@daily', { timezone: 'Mars/Olympus' }, daily), 'TIME_ZONE_UNKNOWN', 'cron job "daily"'],

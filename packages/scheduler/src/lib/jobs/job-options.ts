@@ -1,46 +1,60 @@
-import type { Duration } from '@millrace/core'
+import type { Duration, OptionNames } from '@millrace/core'
 import type { CatchUp, Overlap } from './job.ts'
 
 /** Options of `app.task`. */
 export interface TaskOptions {
   /** Default: the function's name. */
-  readonly name?: string
+  readonly name?: string | undefined
   /**
    * Run once for the whole group, on its leader, instead of once on each worker; again only when the group has been
    * without any worker meanwhile. A run that has not finished when the lead is lost, or when the leader stops, begins
    * again on the next leader. Default false.
    */
-  readonly onLeader?: boolean
+  readonly onLeader?: boolean | undefined
   /** Aborts `signal` after this time. Default: none. */
-  readonly timeout?: Duration
+  readonly timeout?: Duration | undefined
 }
 
 /** Options of `app.timer`. */
 export interface TimerOptions {
   /** Default: the function's name. */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Run on one worker, the leader of the group. Default false. */
-  readonly onLeader?: boolean
+  readonly onLeader?: boolean | undefined
   /** Default `'skip'`. */
-  readonly overlap?: Overlap
+  readonly overlap?: Overlap | undefined
   /** Delays each run by a random time below this, and always to before the next slot. Default 0. */
-  readonly jitter?: Duration
+  readonly jitter?: Duration | undefined
   /** Aborts `signal` after this time. Default: none. */
-  readonly timeout?: Duration
+  readonly timeout?: Duration | undefined
 }
 
 /** Options of `app.crontab`. */
 export interface CrontabOptions extends TimerOptions {
   /** IANA name of the time zone in which the expression is read. Default `'UTC'`. */
-  readonly timezone?: string
+  readonly timezone?: string | undefined
   /** What becomes of slots that passed while nobody led. Needs `onLeader`. Default `'none'`. */
-  readonly catchUp?: CatchUp
+  readonly catchUp?: CatchUp | undefined
   /** How late a slot may be caught up. Default: without a bound, but never more than the latest 1,000 slots. */
-  readonly within?: Duration
+  readonly within?: Duration | undefined
   /** No slot before this. */
-  readonly start?: Date
+  readonly start?: Date | undefined
   /** No slot after this. */
-  readonly end?: Date
+  readonly end?: Date | undefined
   /** Runs at most: on each worker, or with `onLeader` in all. */
-  readonly limit?: number
+  readonly limit?: number | undefined
+}
+
+export const TASK_OPTIONS: OptionNames<TaskOptions> = { name: true, onLeader: true, timeout: true }
+
+export const TIMER_OPTIONS: OptionNames<TimerOptions> = { ...TASK_OPTIONS, overlap: true, jitter: true }
+
+export const CRONTAB_OPTIONS: OptionNames<CrontabOptions> = {
+  ...TIMER_OPTIONS,
+  timezone: true,
+  catchUp: true,
+  within: true,
+  start: true,
+  end: true,
+  limit: true,
 }

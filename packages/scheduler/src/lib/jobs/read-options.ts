@@ -1,21 +1,43 @@
-import { MillraceError, parseDuration, validateName, type Duration } from '@millrace/core'
+import {
+  checkOptions,
+  MillraceError,
+  parseDuration,
+  validateName,
+  type Duration,
+  type OptionNames,
+} from '@millrace/core'
 import { describeJob, type Job, type JobFunction, type Overlap } from './job.ts'
-import type { TimerOptions } from './job-options.ts'
+import type { CrontabOptions, TimerOptions } from './job-options.ts'
 
 const OVERLAPS: readonly Overlap[] = ['skip', 'queue-one', 'queue-all', 'cancel-previous', 'allow']
 
-/** The name given, else that of the function. */
-export function jobName(kind: Job['kind'], options: { readonly name?: string }, fn: JobFunction): string {
+/**
+ * The name given, else that of the function; the options are checked for names that do not exist.
+ *
+ * @throws `NAME_INVALID`, `DEFINITION_INVALID`
+ */
+export function jobName(
+  kind: Job['kind'],
+  { options, known }: { readonly options: CrontabOptions; readonly known: OptionNames<object> },
+  fn: JobFunction,
+): string {
   const what = kind === 'cron' ? 'cron job' : kind
   if (typeof fn !== 'function')
     throw new MillraceError('DEFINITION_INVALID', `A ${what} needs a function as its last argument.`)
-  const name = options.name ?? fn.name
+  const name = namedIn(options) ?? fn.name
   if (name === '')
     throw new MillraceError(
       'NAME_INVALID',
       `A ${what} has no name: give it a function with a name, or the option name.`,
     )
-  return validateName(what, name)
+  validateName(what, name)
+  checkOptions(describeJob({ kind, name }), options, known)
+  return name
+}
+
+/** What is no object is refused later, by a message that needs the name. */
+function namedIn(options: CrontabOptions | null): string | undefined {
+  return options?.name
 }
 
 /** The options that all jobs share, checked. */

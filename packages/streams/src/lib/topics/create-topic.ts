@@ -1,4 +1,12 @@
-import { type CodecSpec, MillraceError, parseDuration, resolveCodec, validateName } from '@millrace/core'
+import {
+  checkOptions,
+  type CodecSpec,
+  MillraceError,
+  type OptionNames,
+  parseDuration,
+  resolveCodec,
+  validateName,
+} from '@millrace/core'
 import type { StreamsDeps } from '../streams-deps.ts'
 import { type AnyTopic, Topic } from './topic.ts'
 import type { KeyInput, KeyOutput, TopicOptions, ValueInput, ValueOutput } from './topic-options.ts'
@@ -32,36 +40,29 @@ export function createInternalTopic(deps: StreamsDeps, name: string, options: To
   return makeTopic(deps, name, { options, internal: true })
 }
 
-const OPTIONS: ReadonlySet<string> = new Set<keyof TopicOptions>([
-  'key',
-  'value',
-  'partitions',
-  'config',
-  'create',
-  'retention',
-  'tombstones',
-])
+const OPTIONS: OptionNames<TopicOptions> = {
+  key: true,
+  value: true,
+  partitions: true,
+  config: true,
+  create: true,
+  retention: true,
+  tombstones: true,
+}
 
 function makeTopic(
   deps: StreamsDeps,
   name: string,
   { options, internal }: { options: TopicOptions; internal: boolean },
 ): AnyTopic {
+  const where = `topic "${validateName('topic', name)}"`
+  checkOptions(where, options, OPTIONS)
   const { partitions, retention } = options
-  validateName('topic', name)
-  for (const option of Object.keys(options)) {
-    if (!OPTIONS.has(option))
-      throw new MillraceError(
-        'DEFINITION_INVALID',
-        `Topic "${name}" has no option ${option}; there are ${[...OPTIONS].join(', ')}.`,
-      )
-  }
   if (partitions !== undefined && !(Number.isSafeInteger(partitions) && partitions > 0))
     throw new MillraceError(
       'TOPIC_INVALID',
       `Topic "${name}" has partitions: ${partitions}, which is not a whole number above 0.`,
     )
-  const where = `topic "${name}"`
   const valueSpec = options.value ?? 'json'
   const key = resolveCodec(options.key ?? 'string', 'key', where)
   return new Topic<unknown, unknown, never, never>(deps, {
