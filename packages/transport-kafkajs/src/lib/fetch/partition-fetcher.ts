@@ -12,7 +12,7 @@ import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
 import { BatchStream } from './batch-stream.ts'
 import { findRange } from './out-of-range.ts'
-import { inTurn, planFetches } from './plan-fetches.ts'
+import { planFetches } from './plan-fetches.ts'
 import { newPosition, whereOf, type Position } from './position.ts'
 import { readAnswer } from './read-answer.ts'
 import { countMissing, requireSameTopic } from './topic-watch.ts'
@@ -54,7 +54,7 @@ export class PartitionFetcher {
   /** Brokers that have not answered yet. */
   readonly #fetching = new Set<number>()
   readonly #stream: BatchStream = new BatchStream({ take: () => this.#take(), wanted: () => this.#fetchMore() })
-  #turn = 0
+  #answers = 0
 
   constructor(options: FetcherOptions, deps: FetcherDeps) {
     this.#options = options
@@ -155,7 +155,7 @@ export class PartitionFetcher {
   }
 
   async #fetchFrom(leader: number, positions: readonly Position[]): Promise<Trouble | undefined> {
-    const asked = inTurn(positions, this.#turn++).map((position) => ({ position, version: position.version }))
+    const asked = positions.map((position) => ({ position, version: position.version }))
     for (const { position } of asked) requireSameTopic(position, this.#deps.view)
     let answers: readonly FetchedPartition[]
     try {
@@ -216,6 +216,7 @@ export class PartitionFetcher {
     if (answer.kind === 'batch') {
       position.offset = answer.batch.nextOffset
       position.batch = answer.batch
+      position.servedAt = ++this.#answers
       if (!position.paused) this.#ready.push(position)
     }
     return undefined

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { inTurn, planFetches } from './plan-fetches.ts'
+import { planFetches } from './plan-fetches.ts'
 import { newPosition, type Position } from './position.ts'
 
 interface Given {
@@ -50,8 +50,22 @@ test('every partition that can be fetched is, from its leader, unless that is bu
   )
 })
 
-test('each has its turn to be first', () => {
-  const firsts = [0, 1, 2, 3].map((turn) => inTurn(['a', 'b', 'c'], turn))
-  expect(firsts.map((list) => list.join(''))).toEqual(['abc', 'bca', 'cab', 'abc'])
-  expect(inTurn([], 5)).toEqual([])
+test('with brokers that answer in turn, each partition comes first on its broker, also when others come and go', () => {
+  const partitions = Array.from({ length: 8 }, (_, partition) => newPosition({ topic: 't', partition }))
+  for (const position of partitions) position.active = true
+  const firsts = new Map<number, number[]>([0, 1].map((leader) => [leader, []]))
+  let answers = 0
+  for (let round = 0; round < 16; round++) {
+    const leader = round % 2
+    // One broker's request at a time, and a partition that is paused every third time.
+    for (const position of partitions) position.paused = position.partition === round && round % 3 === 0
+    const plan = planFetches(partitions, { leader: ({ partition }) => partition % 2, fetching: new Set([1 - leader]) })
+    const [first] = plan.get(leader) ?? []
+    if (first === undefined) throw new Error(`Broker ${leader} is not asked.`)
+    firsts.get(leader)?.push(first.partition)
+    // The answer has room for the first partition only.
+    first.servedAt = ++answers
+  }
+  expect([...new Set(firsts.get(0))].sort()).toEqual([0, 2, 4, 6])
+  expect([...new Set(firsts.get(1))].sort()).toEqual([1, 3, 5, 7])
 })

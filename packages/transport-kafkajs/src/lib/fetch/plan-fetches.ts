@@ -12,6 +12,9 @@ export interface FetchPlanDeps {
  * Which brokers to ask now, and for which partitions. A broker is left alone while it has not answered, and while
  * anything of its last answer waits to be taken: so at most one answer per broker is held, and fetching goes on while
  * the last batch is being worked on. Partitions without a leader come under the leader that they have, -1.
+ *
+ * A broker fills its answer in the order of the request. So what has gone without records for longest comes first, by
+ * each partition's own mark: a rotation shared by brokers that answer in turn would show each of them every other turn.
  */
 export function planFetches(
   positions: Iterable<Position>,
@@ -30,12 +33,9 @@ export function planFetches(
     if (list === undefined) wanted.set(broker, [position])
     else list.push(position)
   }
-  for (const broker of wanted.keys()) if (holding.has(broker) || fetching.has(broker)) wanted.delete(broker)
+  for (const [broker, list] of wanted) {
+    if (holding.has(broker) || fetching.has(broker)) wanted.delete(broker)
+    else list.sort((a, b) => a.servedAt - b.servedAt)
+  }
   return wanted
-}
-
-/** The broker fills its answer in the order of the request: each partition gets its turn to be first. */
-export function inTurn<T>(items: readonly T[], turn: number): readonly T[] {
-  const first = items.length === 0 ? 0 : turn % items.length
-  return first === 0 ? items : [...items.slice(first), ...items.slice(0, first)]
 }

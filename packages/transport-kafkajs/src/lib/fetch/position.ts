@@ -11,6 +11,8 @@ export interface Position extends TopicPartition {
   version: number
   /** Fetched and not handed out. While there is one, the partition is left out of fetches. */
   batch: RecordBatch | undefined
+  /** When records of it came last, in answers of the fetcher; 0 before. */
+  servedAt: number
   /** Looks at the metadata in a row that did not show the topic. */
   looksMissing: number
   /** Answers in a row that were damaged. */
@@ -29,6 +31,7 @@ export function newPosition({ topic, partition }: TopicPartition): Position {
     paused: false,
     version: 0,
     batch: undefined,
+    servedAt: 0,
     looksMissing: 0,
     damaged: 0,
     topicId: undefined,

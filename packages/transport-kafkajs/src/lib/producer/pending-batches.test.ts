@@ -70,3 +70,45 @@ test('batches and requests keep their limits, but for single records that are la
     }),
   )
 })
+
+test('what is left of a batch of which some records are refused goes before the batches behind it', () => {
+  const values = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((value) => Buffer.from(value))
+  const records = values.map((value): OutgoingRecord => ({
+    topic: 't',
+    partition: 0,
+    key: null,
+    value,
+    headers: NO_HEADERS,
+    timestamp: 0,
+  }))
+  const pending = new PendingBatches(records, LIMITS)
+  const [queue] = pending.queues.values()
+  if (queue === undefined) throw new Error('Nothing is pending.')
+  expect(queue.batches.map(({ indexes }) => indexes)).toEqual([
+    [0, 1, 2, 3, 4],
+    [5, 6],
+  ])
+  pending.refuse(queue, new Error('refused'), [1, 3])
+  expect(queue.batches.map(({ indexes }) => indexes)).toEqual([
+    [0, 2, 4],
+    [5, 6],
+  ])
+  expect(queue.batches[0]?.bytes).toBe([0, 2, 4].reduce((size, i) => size + recordSize(at(records, i)), 0))
+  pending.stored(queue, 10)
+  pending.stored(queue, 13)
+  expect(pending.outcomes.map((outcome) => (outcome.ok ? outcome.offset : 'refused'))).toEqual([
+    10,
+    'refused',
+    11,
+    'refused',
+    12,
+    13,
+    14,
+  ])
+})
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index]
+  if (item === undefined) throw new Error(`There is nothing at ${index}.`)
+  return item
+}

@@ -50,6 +50,15 @@ describe('encoding and decoding', () => {
     )
   })
 
+  test('the header tells the first and the latest time, wherever in the batch the latest is', () => {
+    for (const times of [[5_000, 9_000, 7_000], [9_000, 5_000, 7_000], [5_000, 7_000, 9_000], [6_000]]) {
+      const timed = records(times.length).map((each, i) => ({ ...each, timestamp: times[i] ?? 0 }))
+      const batch = encodeRecordBatch(timed, NO_PRODUCER, UNCOMPRESSED)
+      expect(Number(batch.readBigInt64BE(27))).toBe(times[0])
+      expect(Number(batch.readBigInt64BE(35))).toBe(Math.max(...times))
+    }
+  })
+
   test('records before the position are dropped, and a batch that is cut off is left for the next fetch', () => {
     const data = Buffer.concat([at(batchOf(5), 0), at(batchOf(5), 5)])
     expect(offsets(decode(data, { position: 3 }))).toEqual([3, 4, 5, 6, 7, 8, 9])

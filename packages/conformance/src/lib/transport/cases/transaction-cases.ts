@@ -189,6 +189,39 @@ export const transactionCases = {
     expect((await t.readAll(topic, 1)).map(texts)).toEqual([['a', 'b', 'open']])
   },
 
+  'batches tell the last stable offset as the end while a transaction is open, to those who read all the end of the log':
+    async (t: CaseContext): Promise<void> => {
+      const topic = await t.topic(1)
+      await t.send(text(topic, 0, 'a'), text(topic, 0, 'b'))
+      const producer = await t.transactional()
+      await producer.begin()
+      await producer.send([text(topic, 0, 'open')], OPEN_GUARD)
+      const transport = await t.transport()
+      const visible = transport.capabilities.uncommittedVisible ? 3 : 2
+      const expected = [
+        ['read-committed', 2],
+        ['read-uncommitted', visible],
+      ] as const
+      for (const [isolation, end] of expected) {
+        const reader = transport.reader({ isolation })
+        reader.assign({ topic, partition: 0 }, 0)
+        const ends: number[] = []
+        for await (const { endOffset, nextOffset } of reader.batches()) {
+          ends.push(endOffset)
+          if (nextOffset >= end) break
+        }
+        await reader.close()
+        expect(new Set(ends), isolation).toEqual(new Set([end]))
+      }
+      const member = t.member(transport, { label: 'a', groupId: t.name('group'), topics: [topic] })
+      await member.consumer.start()
+      await eventually(() => member.handled.length === 2, { what: 'the records before it' })
+      expect(new Set(member.batches.map(({ endOffset }) => endOffset))).toEqual(new Set([2]))
+      await producer.commit()
+      await eventually(() => member.handled.length === 3, { what: 'the record of the transaction' })
+      expect(member.batches.at(-1)?.endOffset).toBeGreaterThan(2)
+    },
+
   'a read-committed reader reaches the end behind an aborted transaction': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(1)
     await t.send(text(topic, 0, 'a'))
