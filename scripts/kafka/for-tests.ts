@@ -1,6 +1,7 @@
 import { toError } from '@millrace/core'
 import { afterAll, describe, inject, test } from 'vitest'
-import { startKafka, type KafkaCluster, type StartKafkaOptions } from './start-kafka.ts'
+import { startQuickKafka } from './quick-kafka.ts'
+import type { KafkaCluster, StartKafkaOptions } from './start-kafka.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -45,7 +46,7 @@ export function describeKafka(name: string, body: (brokers: readonly string[]) =
  */
 export function describeOwnKafka(name: string, options: StartKafkaOptions, body: (kafka: KafkaCluster) => void): void {
   describe(name, async () => {
-    const started = await startKafka(options).then(
+    const started = await startQuickKafka(options).then(
       (kafka) => ({ kafka }),
       (error: unknown) => ({ problem: toError(error).message }),
     )

@@ -11,8 +11,8 @@ import { isAlive } from './kafka-process.ts'
 describeKafka('the guard', () => {
   test('ends brokers whose starter was killed, and removes their data', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'millrace-guarded-'))
-    const program = `import { startKafka } from ${JSON.stringify(join(import.meta.dirname, 'start-kafka.ts'))}
-      const kafka = await startKafka({ directory: ${JSON.stringify(directory)} })
+    const program = `import { startQuickKafka } from ${JSON.stringify(join(import.meta.dirname, 'quick-kafka.ts'))}
+      const kafka = await startQuickKafka({ directory: ${JSON.stringify(directory)} })
       process.stdout.write('pids ' + kafka.pids.join(' ') + '\\n')
       process.stdin.resume()`
     const starter = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program], {

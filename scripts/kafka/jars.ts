@@ -31,7 +31,8 @@ export async function kafkaJars(): Promise<string> {
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Whether there is something at a path. */
+export async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,

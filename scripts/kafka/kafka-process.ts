@@ -11,13 +11,14 @@ const LOGGING = [
 ]
 const READY_LIMIT_MS = 60_000
 
-/** Starts the broker of a formatted node in a process group of its own and gives its pid. */
-export async function launchNode(node: KafkaNode, jars: string): Promise<number> {
+/** Starts the broker of a formatted node in a process group of its own and gives its pid. `java` are further options of Java. */
+export async function launchNode(node: KafkaNode, jars: string, java: readonly string[] = []): Promise<number> {
   const log = await open(join(node.directory, 'log'), 'w')
   try {
     const args = [
       '-Xms256m',
       '-Xmx512m',
+      ...java,
       ...LOGGING,
       '-cp',
       `${jars}/*`,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { kafkaCache } from './jars.ts'
 import { endProcess, isAlive, launchNode, untilReady } from './kafka-process.ts'
 import { kafkaJars } from './jars.ts'
+import { classArchive } from './quick-kafka.ts'
 import { runCommand } from './run-command.ts'
 import type { KafkaNode } from './server-properties.ts'
 import { startKafka } from './start-kafka.ts'
@@ -11,7 +12,8 @@ const USAGE = `pnpm kafka start [BROKERS] [FIRST_PORT]   start 1 or more brokers
 pnpm kafka stop                           end them and forget their data
 pnpm kafka kill N                         kill -9 broker N (counted from 1)
 pnpm kafka resume N                       start it again on its data
-pnpm kafka status                         say what runs`
+pnpm kafka status                         say what runs
+pnpm kafka fetch                          fetch what a start needs, so that the first one takes no longer than others`
 
 interface State {
   readonly brokers: string
@@ -27,6 +29,7 @@ else if (command === 'stop') await stop()
 else if (command === 'kill') await kill(positive(args[0] ?? ''))
 else if (command === 'resume') await resume(positive(args[0] ?? ''))
 else if (command === 'status') await status()
+else if (command === 'fetch') await classArchive(await kafkaJars())
 else {
   console.error(USAGE)
   process.exitCode = 2

@@ -25,6 +25,8 @@ export interface StartKafkaOptions {
   readonly listeners?: readonly Listener[]
   /** Let the nodes live on when this process ends. Default false: they end with it, even after `kill -9`. */
   readonly detached?: boolean
+  /** Further options of Java. */
+  readonly java?: readonly string[]
 }
 
 export interface KafkaCluster {
@@ -63,7 +65,7 @@ export async function startKafka(options: StartKafkaOptions = {}): Promise<Kafka
   const pids = new Map<number, number>()
 
   const launch = async (node: KafkaNode): Promise<void> => {
-    const pid = await launchNode(node, jars)
+    const pid = await launchNode(node, jars, options.java)
     pids.set(node.id, pid)
     guard?.stdin.write(`pid ${pid}\n`)
     await untilReady(node, pid)
@@ -143,9 +145,10 @@ async function formatNodes(nodes: readonly KafkaNode[], jars: string, user: Sasl
       const properties = join(node.directory, 'server.properties')
       await mkdir(join(node.directory, 'data'), { recursive: true })
       await writeFile(properties, serverProperties(node, nodes, user))
-      const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'
       const args = [
-        quiet,
+        '-XX:TieredStopAtLevel=1',
+        '-XX:+UseSerialGC',
+        '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
         '-cp',
         `${jars}/*`,
         'kafka.tools.StorageTool',

@@ -2,7 +2,8 @@ import { createServer } from 'node:http'
 import { toError } from '@millrace/core'
 import type { TestProject } from 'vitest/node'
 import type { KafkaAnswer } from './for-tests.ts'
-import { startKafka, type KafkaCluster } from './start-kafka.ts'
+import { startQuickKafka } from './quick-kafka.ts'
+import type { KafkaCluster } from './start-kafka.ts'
 
 /**
  * vitest's global set-up. A broker costs six seconds, and most runs need none: so this only listens, and the first
@@ -14,7 +15,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const given = process.env['KAFKA_BROKERS']
     if (given !== undefined && given !== '') return { brokers: given, problem: '' }
     try {
-      cluster ??= startKafka()
+      cluster ??= startQuickKafka()
       return { brokers: (await cluster).brokers, problem: '' }
     } catch (error) {
       return { brokers: '', problem: toError(error).message }
