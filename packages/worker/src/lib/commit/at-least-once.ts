@@ -29,8 +29,8 @@ export class AtLeastOnce implements Guarantee {
     return new SharedOutput(this.#deps.outbox)
   }
 
-  /** Tasks that are due together share one commit. */
-  lane(): string {
+  /** Tasks that are complete at the same time share one commit. */
+  commitGroup(): string {
     return 'all'
   }
 

@@ -19,9 +19,18 @@ export interface CommitterDeps {
   readonly onBroken: (error: Error) => void
 }
 
+/** Cuts whose sends and rows are all on the broker, and that are committed together. */
+interface Batch {
+  readonly cuts: Cut[]
+  /** Those of them that are committed and stored. */
+  readonly done: Promise<ReadonlySet<Cut>>
+}
+
 /**
- * Cuts tasks when they are due, one cut of a lane at a time: snapshot of positions, changed rows on their way, wait for the broker,
- * commit, store. A task in which nothing happened is not looked at.
+ * Cuts tasks when they are due, each for itself and one cut of a task at a time: snapshot of positions, changed rows on their
+ * way, wait for the broker. What is complete is committed and stored, together with what else of its commit group has become
+ * complete while the commit before was under way. So a task whose rows the broker does not take holds up no other.
+ * A task in which nothing happened is not looked at.
  */
 export class Committer {
   readonly #deps: CommitterDeps
@@ -29,8 +38,12 @@ export class Committer {
   readonly #due = new Map<TaskRuntime, number>()
   readonly #committed: CommittedText = new Map()
   #timer: { readonly scheduled: Scheduled; readonly atMs: number } | undefined
-  /** By lane: the cuts under way, the last of them to wait for. */
-  readonly #lanes = new Map<string, { last: Promise<void>; underWay: number }>()
+  /** The cuts under way of a task, the last of them to wait for. */
+  readonly #cutting = new Map<TaskRuntime, { last: Promise<void>; underWay: number }>()
+  /** By commit group: what goes into its next commit. */
+  readonly #gathering = new Map<string, Batch>()
+  /** By commit group: resolves when its commit under way is over. */
+  readonly #committing = new Map<string, Promise<void>>()
   #stopped = false
   #count = 0
   #lastMs = 0
@@ -44,7 +57,7 @@ export class Committer {
   }
 
   get isBusy(): boolean {
-    return this.#lanes.size > 0
+    return this.#cutting.size > 0
   }
 
   /** The task has something for its next cut. */
@@ -67,29 +80,22 @@ export class Committer {
     for (const { source } of task.sources) this.#committed.delete(source)
   }
 
-  /** Cuts these tasks, after the cuts under way. Rejects when it cannot be done. */
+  /** Cuts these tasks, each after its cut under way. Rejects when one of them cannot be cut; the others go on. */
   async cut(tasks: readonly TaskRuntime[]): Promise<void> {
-    const lanes = new Map<string, TaskRuntime[]>()
-    for (const task of tasks) {
-      const name = this.#deps.guarantee.lane(task)
-      const lane = lanes.get(name)
-      if (lane === undefined) lanes.set(name, [task])
-      else lane.push(task)
-    }
-    await Promise.all([...lanes].map(([name, ofLane]) => this.#cutLane(name, ofLane)))
+    await Promise.all(tasks.map((task) => this.#cutOne(task)))
   }
 
-  #cutLane(name: string, tasks: readonly TaskRuntime[]): Promise<void> {
-    const lane = this.#lanes.get(name) ?? { last: Promise.resolve(), underWay: 0 }
-    this.#lanes.set(name, lane)
-    lane.underWay++
-    const done = lane.last.then(() => this.#run(tasks))
+  #cutOne(task: TaskRuntime): Promise<void> {
+    const cuts = this.#cutting.get(task) ?? { last: Promise.resolve(), underWay: 0 }
+    this.#cutting.set(task, cuts)
+    cuts.underWay++
+    const done = cuts.last.then(() => this.#run(task))
     const settle = (): void => {
-      lane.underWay--
-      if (lane.underWay === 0) this.#lanes.delete(name)
+      cuts.underWay--
+      if (cuts.underWay === 0) this.#cutting.delete(task)
       this.#arm()
     }
-    lane.last = done.then(settle, settle)
+    cuts.last = done.then(settle, settle)
     return done
   }
 
@@ -101,7 +107,7 @@ export class Committer {
   }
 
   #isBusy(task: TaskRuntime): boolean {
-    return this.#lanes.size > 0 && this.#lanes.has(this.#deps.guarantee.lane(task))
+    return this.#cutting.has(task)
   }
 
   #setDue(task: TaskRuntime, atMs: number): void {
@@ -140,59 +146,83 @@ export class Committer {
     }
   }
 
-  async #run(asked: readonly TaskRuntime[]): Promise<void> {
-    const { guarantee, clock, sensor, onCommitted } = this.#deps
-    const running = asked.filter((task) => task.running)
-    for (const task of asked) this.#due.delete(task)
-    if (running.length === 0) return
-    const startMs = clock.monotonic()
-    await guarantee.before(running)
+  async #run(task: TaskRuntime): Promise<void> {
+    const { guarantee } = this.#deps
+    this.#due.delete(task)
+    if (!task.running) return
+    await guarantee.before(task)
     try {
-      const cuts = running.flatMap((task) => this.#take(task))
-      if (cuts.length === 0) return
-      const stored = await this.#complete(cuts)
-      if (stored.length === 0) return
-      this.#count++
-      this.#lastMs = clock.monotonic() - startMs
-      sensor.commitCompleted({
-        tasks: stored.length,
-        rows: stored.reduce((sum, cut) => sum + rowsOf(cut), 0),
-        durationMs: this.#lastMs,
-      })
-      onCommitted(stored.map((cut) => cut.task))
+      const cut = this.#take(task)
+      if (cut !== undefined) await this.#complete(cut)
     } finally {
-      guarantee.after(running)
+      guarantee.after(task)
     }
   }
 
-  #take(task: TaskRuntime): readonly Cut[] {
+  #take(task: TaskRuntime): Cut | undefined {
     const { guarantee, clock } = this.#deps
-    if (task.closed) return []
-    if (guarantee.isReady(task)) return [takeCut(task, this.#committed, clock) ?? []].flat()
+    if (task.closed) return undefined
+    if (guarantee.isReady(task)) return takeCut(task, this.#committed, clock)
     task.untouch()
     task.touch()
-    return []
+    return undefined
   }
 
-  async #complete(cuts: readonly Cut[]): Promise<readonly Cut[]> {
-    const { guarantee, stores, clock } = this.#deps
-    const acknowledged = await this.#acknowledged(cuts)
-    let committed: readonly Cut[] = []
+  async #complete(cut: Cut): Promise<void> {
+    let done = false
     try {
-      committed = acknowledged.length === 0 ? [] : await guarantee.commit(acknowledged)
-      const stay = committed.filter((cut) => !cut.task.closed)
-      await stores.commit(stay.flatMap((cut) => storeChanges(cut, clock)))
-      for (const cut of stay) this.#settle(cut)
-      return stay
+      if (await this.#acknowledged(cut)) done = (await this.#batchFor(cut).done).has(cut)
     } finally {
-      for (const cut of cuts) if (!committed.includes(cut)) this.#giveBack(cut)
+      if (!done) this.#giveBack(cut)
     }
   }
 
-  /** Those whose sends and rows are all on the broker. A refusal ends the worker, by way of the outbox. */
-  async #acknowledged(cuts: readonly Cut[]): Promise<readonly Cut[]> {
-    const outcomes = await Promise.allSettled(cuts.map((cut) => cut.sealed))
-    return cuts.filter((cut, i) => outcomes[i]?.status === 'fulfilled' && !cut.task.closed)
+  /** Whether its sends and rows are all on the broker. A refusal ends the worker, by way of the outbox. */
+  async #acknowledged({ sealed, task }: Cut): Promise<boolean> {
+    const [outcome] = await Promise.allSettled([sealed])
+    return outcome.status === 'fulfilled' && !task.closed
+  }
+
+  /** Puts it into the next commit of its group, which begins when the one before is over and this turn of the event loop ends. */
+  #batchFor(cut: Cut): Batch {
+    const group = this.#deps.guarantee.commitGroup(cut.task)
+    const gathering = this.#gathering.get(group)
+    if (gathering !== undefined) {
+      gathering.cuts.push(cut)
+      return gathering
+    }
+    const cuts = [cut]
+    const before = this.#committing.get(group) ?? Promise.resolve()
+    const done = before.then(endOfTurn).then(() => {
+      this.#gathering.delete(group)
+      return this.#commit(cuts)
+    })
+    const over = (): void => {
+      if (this.#committing.get(group) === committing) this.#committing.delete(group)
+    }
+    const committing = done.then(over, over)
+    this.#committing.set(group, committing)
+    const batch = { cuts, done }
+    this.#gathering.set(group, batch)
+    return batch
+  }
+
+  async #commit(cuts: readonly Cut[]): Promise<ReadonlySet<Cut>> {
+    const { guarantee, stores, clock, sensor, onCommitted } = this.#deps
+    const committed = await guarantee.commit(cuts.filter(({ task }) => !task.closed))
+    const stay = committed.filter(({ task }) => !task.closed)
+    if (stay.length === 0) return new Set()
+    await stores.commit(stay.flatMap((cut) => storeChanges(cut, clock)))
+    for (const cut of stay) this.#settle(cut)
+    this.#count++
+    this.#lastMs = clock.monotonic() - Math.min(...stay.map(({ takenMs }) => takenMs))
+    sensor.commitCompleted({
+      tasks: stay.length,
+      rows: stay.reduce((sum, cut) => sum + rowsOf(cut), 0),
+      durationMs: this.#lastMs,
+    })
+    onCommitted(stay.map((cut) => cut.task))
+    return new Set(stay)
   }
 
   #settle(cut: Cut): void {
@@ -216,4 +246,9 @@ export class Committer {
     cut.task.untouch()
     cut.task.touch()
   }
+}
+
+/** So that cuts that become complete in the same turn share a commit. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }

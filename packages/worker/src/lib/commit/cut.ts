@@ -17,6 +17,8 @@ import type { Progress } from './offset-range.ts'
 /** What one cut of one task holds: a moment between two events, for everything the task has. */
 export interface Cut {
   readonly task: TaskRuntime
+  /** On the monotonic clock. */
+  readonly takenMs: number
   /** Offsets that changed since the last commit. */
   readonly offsets: readonly (CommitOffset & { readonly source: SourcePartition })[]
   readonly cursors: readonly { readonly cursor: PartitionCursor; readonly passed: number }[]
@@ -51,7 +53,7 @@ export function takeCut(task: TaskRuntime, committed: CommittedText, clock: Cloc
     for (const { state } of states) state.open.rowsStored()
     return undefined
   }
-  return { task, offsets, cursors, states, sealed: task.output.seal() }
+  return { task, takenMs: clock.monotonic(), offsets, cursors, states, sealed: task.output.seal() }
 }
 
 /** Whether a commit can say all that is finished; otherwise some of it would be handled again by the next owner. */

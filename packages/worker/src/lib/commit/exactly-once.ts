@@ -53,7 +53,7 @@ export class ExactlyOnce implements Guarantee {
   }
 
   /** Transactions of several tasks go side by side, and a slow one holds up no other. */
-  lane({ id }: TaskRuntime): string {
+  commitGroup({ id }: TaskRuntime): string {
     return id
   }
 
@@ -83,8 +83,21 @@ export class ExactlyOnce implements Guarantee {
   }
 
   /** Everything finished must fit into the commit's metadata: if it does not, what lies in between is finished first. */
-  async before(tasks: readonly TaskRuntime[]): Promise<void> {
-    await Promise.all(tasks.map((task) => this.#makeWhole(task)))
+  async before(task: TaskRuntime): Promise<void> {
+    const { clock, canHandOut, finishing } = this.#deps
+    if (isWhole(task)) return
+    task.takeNoMore(true)
+    // In a rebalance nothing is handed out: then it cannot become whole, is not committed, and handled again if it is lost.
+    finishing(true)
+    try {
+      while (!task.closed && !isWhole(task) && canHandOut()) {
+        await task.whenIdle()
+        // Idle may be between two events, or while one waits for its next attempt.
+        await clock.sleep(WHOLE_LOOK_MS)
+      }
+    } finally {
+      finishing(false)
+    }
   }
 
   isReady(task: TaskRuntime): boolean {
@@ -99,11 +112,9 @@ export class ExactlyOnce implements Guarantee {
   /** Only marks of transactions: the rows of another could not be committed. */
   strayed(): void {}
 
-  after(tasks: readonly TaskRuntime[]): void {
-    for (const task of tasks) {
-      task.takeNoMore(false)
-      this.#outputOf(task)?.release()
-    }
+  after(task: TaskRuntime): void {
+    task.takeNoMore(false)
+    this.#outputOf(task)?.release()
   }
 
   async release(task: TaskRuntime): Promise<void> {
@@ -130,23 +141,6 @@ export class ExactlyOnce implements Guarantee {
       await work()
     } catch (thrown) {
       if (!task.closed) throw thrown
-    }
-  }
-
-  async #makeWhole(task: TaskRuntime): Promise<void> {
-    const { clock, canHandOut, finishing } = this.#deps
-    if (isWhole(task)) return
-    task.takeNoMore(true)
-    // In a rebalance nothing is handed out: then it cannot become whole, is not committed, and handled again if it is lost.
-    finishing(true)
-    try {
-      while (!task.closed && !isWhole(task) && canHandOut()) {
-        await task.whenIdle()
-        // Idle may be between two events, or while one waits for its next attempt.
-        await clock.sleep(WHOLE_LOOK_MS)
-      }
-    } finally {
-      finishing(false)
     }
   }
 

@@ -7,20 +7,20 @@ import type { Cut } from './cut.ts'
 export interface Guarantee {
   /** Where a new task's sends and rows go. */
   output(taskId: string): TaskOutput
-  /** Cuts of one lane are made one at a time, those of several side by side. */
-  lane(task: TaskRuntime): string
+  /** Commits of one group are made one at a time, with all that is complete by then; those of several groups side by side. */
+  commitGroup(task: TaskRuntime): string
   /** Before anything of gained tasks is read: shuts out their earlier owners. Waits until the group was heard of since then. */
   fence(tasks: readonly TaskRuntime[], heardSinceMs: number): Promise<void>
-  /** Brings tasks to a point at which a cut can be taken, if that is possible now. */
-  before(tasks: readonly TaskRuntime[]): Promise<void>
+  /** Brings a task to a point at which a cut can be taken, if that is possible now. */
+  before(task: TaskRuntime): Promise<void>
   /** Whether it is there; asked in the same turn in which the cut is taken. Otherwise it is tried again when it is next due. */
   isReady(task: TaskRuntime): boolean
   /** Commits cuts whose sends are acknowledged. Gives back those that are committed; the others' tasks are lost or tried again. */
   commit(cuts: readonly Cut[]): Promise<readonly Cut[]>
   /** More than the task's own rows is in a stretch of one of its changelogs. */
   strayed(task: TaskRuntime, state: TaskState, stretch: Stretch): void
-  /** The cuts are over. */
-  after(tasks: readonly TaskRuntime[]): void
+  /** The cut of a task is over. */
+  after(task: TaskRuntime): void
   /** A task is lost or closed. */
   release(task: TaskRuntime): Promise<void>
   /** The lease is back: what was held goes out. */
