@@ -13,6 +13,7 @@ export function workerSettings(settings: ResolvedSettings): WorkerSettings {
     connectTimeoutMs: settings.connectTimeoutMs,
     offsetReset: settings.offsetReset,
     onOffsetLost: settings.onOffsetLost,
+    isolation: settings.isolation,
     topicPartitions: settings.topicPartitions,
     replicationFactor: settings.replicationFactor,
     repartitionPurgeIntervalMs: settings.repartitionPurgeIntervalMs,

@@ -160,6 +160,11 @@ describe('bad values name setting, source, value and what it takes', () => {
     [{}, { options: { commitInterval: '1 fortnight' } }, ["commitInterval (--commit-interval) is '1 fortnight'"]],
     [{ id: 'a b' }, {}, ["id is 'a b'; it takes letters"]],
     [{ id: undefined }, {}, ['id is missing']],
+    [
+      { processingGuarantee: 'exactly-once', isolation: 'read-uncommitted' },
+      {},
+      ["isolation is 'read-uncommitted'", "processingGuarantee 'exactly-once'", "'read-committed'"],
+    ],
     [{ store: 12 }, {}, ['store is 12']],
   ])('%j %j', (argument, sources, parts) => {
     expect(() => resolve(argument, sources)).toThrow(refused('SETTING_INVALID', ...parts))

@@ -112,6 +112,12 @@ export const settingDeclarations = {
     default: 'stop',
     help: 'What happens when records were deleted before they were read: stop, or go on with what is left.',
   },
+  isolation: {
+    type: 'choice',
+    choices: ['read-committed', 'read-uncommitted'],
+    default: 'read-committed',
+    help: "Whether records of transactions that are open, or were aborted, are read too (Kafka's isolation.level). Changelogs and global tables are always read committed; exactly once takes nothing else.",
+  },
   topicPartitions: {
     type: 'integer',
     least: 1,

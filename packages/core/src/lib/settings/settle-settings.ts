@@ -27,7 +27,14 @@ export function deriveSettings(values: SettingValues): void {
 export function checkSettings(values: SettingValues): void {
   longer(values, 'sessionTimeout', 'heartbeatInterval')
   longer(values, 'rebalanceTimeout', 'drainTimeout')
-  if (values.get('processingGuarantee') === 'exactly-once') longer(values, 'transactionTimeout', 'commitInterval')
+  if (values.get('processingGuarantee') === 'exactly-once') {
+    longer(values, 'transactionTimeout', 'commitInterval')
+    if (values.get('isolation') !== 'read-committed')
+      throw new MillraceError(
+        'SETTING_INVALID',
+        `Setting isolation is '${String(values.get('isolation'))}'; with processingGuarantee 'exactly-once' it must be 'read-committed', for what is in no committed transaction may never have been sent.`,
+      )
+  }
   checkSasl(values)
 }
 

@@ -92,10 +92,10 @@ class GlobalTablesPart implements WorkerPart {
   async start(): Promise<void> {
     const worker = this.#worker
     if (worker === undefined || this.#tables.length === 0) return
-    const reader = worker.reader(worker.exactlyOnce ? 'read-committed' : 'read-uncommitted')
+    const reader = worker.reader('read-committed')
     this.#reader = reader
     // Also what is still in a transaction counts: it has to be over.
-    this.#ends = worker.exactlyOnce ? worker.reader('read-uncommitted') : reader
+    this.#ends = worker.reader('read-uncommitted')
     for (const table of this.#tables) await this.#open(table, worker, reader)
     this.#following = this.#follow(worker, reader)
     await this.#untilCaughtUp(worker)

@@ -33,7 +33,8 @@ async function setting(): Promise<Setting> {
   const warnings: string[] = []
   const recovery = new Recovery({
     stores: new TaskStores(store),
-    reader: () => transport.reader({ isolation: 'read-uncommitted' }),
+    reader: () => transport.reader({ isolation: 'read-committed' }),
+    offsets: (partitions) => transport.admin().offsets(partitions, 'read-uncommitted'),
     clock,
     log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
     sensor: { recoveryProgress: ({ remainingRows }) => void progress.push(remainingRows) },

@@ -30,6 +30,8 @@ export interface RecoveryDeps {
   readonly stores: TaskStores
   /** Makes the reader of changelogs, when there is something to read. */
   readonly reader: () => Reader
+  /** Beginnings and ends of changelogs, what is in transactions that are still open included. */
+  readonly offsets: (partitions: readonly TopicPartition[]) => Promise<readonly PartitionOffsets[]>
   readonly clock: Clock
   readonly log: Logger
   readonly sensor: Pick<Sensor, 'recoveryProgress'>
@@ -96,10 +98,13 @@ export class Recovery {
     return this.#active.size
   }
 
-  /** Beginning and end of changelog partitions, as they are now. */
+  /**
+   * Beginning and end of changelog partitions, as they are now. What is in a transaction counts too: rows that are
+   * committed may lie behind it, so recovery waits until it is over.
+   */
   async offsets(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, PartitionOffsets>> {
     if (partitions.length === 0) return new Map()
-    const offsets = await this.#reader.offsets(partitions)
+    const offsets = await this.#deps.offsets(partitions)
     return new Map(offsets.map((one) => [partitionKey(one), one]))
   }
 

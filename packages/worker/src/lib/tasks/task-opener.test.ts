@@ -20,7 +20,7 @@ class AskedTransport extends LeasedTransport {
       assign: (partition, offset) => inner.assign(partition, offset),
       unassign: (partition) => inner.unassign(partition),
       batches: () => inner.batches(),
-      offsets: (partitions) => this.#ask('changelogs', () => inner.offsets(partitions)),
+      offsets: (partitions) => inner.offsets(partitions),
       close: () => inner.close(),
     }
   }
@@ -33,7 +33,10 @@ class AskedTransport extends LeasedTransport {
       brokers: () => inner.brokers(),
       createTopics: (specs) => inner.createTopics(specs),
       deleteTopics: (names) => inner.deleteTopics(names),
-      offsets: (partitions, isolation) => this.#ask('bounds', () => inner.offsets(partitions, isolation)),
+      offsets: (partitions, isolation) =>
+        this.#ask(partitions.some(({ topic }) => topic === 'in') ? 'bounds' : 'changelogs', () =>
+          inner.offsets(partitions, isolation),
+        ),
       offsetsAt: (partitions, timestampMs) => inner.offsetsAt(partitions, timestampMs),
       deleteRecords: (before, options) => inner.deleteRecords(before, options),
       committed: (groupId, partitions) => inner.committed(groupId, partitions),

@@ -70,7 +70,6 @@ export class TaskOpener {
   async learn(tasks: readonly TaskRuntime[]): Promise<Knowledge> {
     const { committed, offsets, recovery, settings, topics } = this.#deps
     const partitions = tasks.flatMap((task) => task.assigned)
-    const isolation: Isolation = settings.exactlyOnce ? 'read-committed' : 'read-uncommitted'
     // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a first commit,
     // and a committed offset is never past the end. A worker that sleeps here and is replaced must not take the broker for broken.
     const changelogs = await recovery.offsets(
@@ -78,13 +77,22 @@ export class TaskOpener {
     )
     // What it has committed of repartition topics it deletes: so a committed offset is not before the beginning either.
     const purged = partitions.filter(({ topic }) => topics.purged.has(topic))
-    const beginnings = byPartition(purged.length === 0 ? [] : await offsets(purged, isolation))
+    const beginnings = byPartition(purged.length === 0 ? [] : await offsets(purged, 'read-uncommitted'))
     const offsetsCommitted = await committed(partitions)
-    const bounds = (await offsets(partitions, isolation)).map((found) => ({
+    const known = byPartition(offsetsCommitted)
+    // The whole log, for a committed offset may lie behind a transaction that is open now. Who starts at the end starts
+    // before it.
+    const starting = partitions.filter(
+      (partition) => settings.offsetReset === 'latest' && !known.has(partitionKey(partition)),
+    )
+    const log = await offsets(partitions, 'read-uncommitted')
+    const ends = byPartition(starting.length === 0 ? [] : await offsets(starting, settings.isolation))
+    const bounds = log.map((found) => ({
       ...found,
       beginning: beginnings.get(partitionKey(found))?.beginning ?? found.beginning,
+      end: ends.get(partitionKey(found))?.end ?? found.end,
     }))
-    return { committed: byPartition(offsetsCommitted), bounds: byPartition(bounds), changelogs }
+    return { committed: known, bounds: byPartition(bounds), changelogs }
   }
 
   /** Opens and recovers stores. Rejects with the signal's reason when the task is lost meanwhile. */

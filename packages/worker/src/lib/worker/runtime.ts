@@ -2,6 +2,7 @@ import {
   type Admin,
   type Candidate,
   type Consumer,
+  type Reader,
   type RebalanceListener,
   toError,
   type WaitForTask,
@@ -92,7 +93,9 @@ export class Runtime {
     const { transport, clock, log, settings } = options
     // Safe because the store keeps other processes out: no two workers that run have the same id.
     this.#instanceId = settings.instanceId ?? options.store.capabilities.workerId
-    const isolation = settings.exactlyOnce ? 'read-committed' : 'read-uncommitted'
+    const { isolation } = settings
+    // What is in no committed transaction is no row: at least once has no transactions, but may once have been exactly once.
+    const changelogReader = (): Reader => transport.reader({ isolation: 'read-committed' })
     // The listener is made below; nobody calls it before `start`.
     const listener: RebalanceListener = {
       onRevoke: () => this.rebalance.onRevoke(),
@@ -162,7 +165,8 @@ export class Runtime {
     })
     this.recovery = new Recovery({
       stores,
-      reader: () => transport.reader({ isolation }),
+      reader: changelogReader,
+      offsets: (partitions) => admin.offsets(partitions, 'read-uncommitted'),
       clock,
       log,
       sensor,
@@ -171,7 +175,7 @@ export class Runtime {
     this.standbys = new Standbys({
       stores,
       topics,
-      reader: () => transport.reader({ isolation }),
+      reader: changelogReader,
       clock,
       log,
       acceptableLag: settings.acceptableRecoveryLag,
@@ -186,7 +190,7 @@ export class Runtime {
       consumer,
       log,
     })
-    this.#strayRows = new StrayRows({ reader: () => transport.reader({ isolation }), log })
+    this.#strayRows = new StrayRows({ reader: changelogReader, log })
     this.#guarantee = settings.exactlyOnce
       ? new ExactlyOnce({
           appId: options.appId,

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Sensor, StoreDriver, Transport, WorkerPart } from '@millrace/core'
+import type { Clock, Isolation, Logger, Sensor, StoreDriver, Transport, WorkerPart } from '@millrace/core'
 
 /** All durations in milliseconds, all sizes in bytes. Resolved and checked by the caller. */
 export interface WorkerSettings {
@@ -17,6 +17,8 @@ export interface WorkerSettings {
   readonly offsetReset: 'earliest' | 'latest'
   /** What happens when the committed offset is no longer in the topic. */
   readonly onOffsetLost: 'stop' | 'earliest'
+  /** Of source topics; changelogs are always read committed. Exactly once needs 'read-committed'. */
+  readonly isolation: Isolation
   /** Partition count of topics that the app creates and nobody gave a count. */
   readonly topicPartitions: number
   /** Of topics that the app creates; -1 is the broker's default. */
