@@ -18,9 +18,15 @@ export interface RawRecord {
   readonly headers: RawHeaders
 }
 
-/** Consecutive records of one partition, and where reading goes on. */
+/**
+ * All that a reader gets of one partition between two positions. Offsets from `position` to `nextOffset` without a record
+ * here have none for anybody: they are control records, were compacted away, or belong to an aborted transaction. Only the
+ * driver can say so, and it says it within a batch: the next one begins where this one ends, unless `seek` came between.
+ */
 export interface RecordBatch extends TopicPartition {
-  /** In offset order; may be empty when only the position moved (control records, compacted tails, aborted records). */
+  /** The position that it was read from. It may lie before the first record's offset. */
+  readonly position: number
+  /** In offset order; may be empty when only the position moved. */
   readonly records: readonly RawRecord[]
   /** The position after this batch. It may lie beyond the last record's offset + 1. */
   readonly nextOffset: number

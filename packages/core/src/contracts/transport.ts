@@ -87,8 +87,8 @@ export interface RebalanceListener {
    */
   onRevoke(): Promise<void>
   /**
-   * The member has joined. `kept` partitions keep their position and what has been fetched of them; `gained` ones
-   * deliver nothing until `seek`; batches of `lost` ones are no longer handed out once this is called. The driver
+   * The member has joined. `kept` partitions keep their position and what has been fetched of them, unless `stop` is
+   * called; `gained` ones deliver nothing until `seek`; batches of `lost` ones are no longer handed out once this is called. The driver
    * heartbeats while it waits, so this may take long, but it should only start long work, not await it.
    */
   onAssign(change: AssignmentChange): Promise<void>
@@ -114,20 +114,26 @@ export interface CommitOffset extends TopicPartition {
 }
 
 /**
- * A group member. `start`, `close` and `commit` are called by the worker, `batches` is iterated once. `pause`, `resume`
- * and `seek` are synchronous, may be called at any time for assigned partitions, and are ignored for others.
+ * A group member. `start`, `close` and `commit` are called by the worker, `batches` is iterated once. `seek`, `stop`,
+ * `pause` and `resume` are synchronous, may be called at any time for assigned partitions, and are ignored for others.
  */
 export interface Consumer {
   /** Joins the group; resolves once the first `onAssign` has settled. Retries until it succeeds or `close` is called. */
   start(): Promise<void>
   /**
-   * Batches in offset order per partition. A driver fetches only while somebody asks for more and holds at most one
+   * Batches in offset order per partition, each beginning where the one before it ended or where `seek` said. A driver fetches only while somebody asks for more and holds at most one
    * response per broker. Ends when `close` is called; throws on a fatal error (see each method's codes).
    * A position out of range throws `OFFSET_OUT_OF_RANGE`, unless `onOutOfRange` finds a way on.
    */
   batches(): AsyncIterable<RecordBatch>
   /** Next offset to read; starts delivery of a gained partition. Batches fetched before are dropped. */
   seek(partition: TopicPartition, offset: number): void
+  /**
+   * The opposite of `seek`: as if the partition had just been gained. Nothing of it is delivered until the next `seek`,
+   * neither a batch fetched before nor news of a position out of range; its position and a pause are forgotten. A batch
+   * that `batches()` has given out already is the caller's.
+   */
+  stop(partitions: readonly TopicPartition[]): void
   /** Stops delivery; at most one batch already under way may still come. Keeps the position. */
   pause(partitions: readonly TopicPartition[]): void
   resume(partitions: readonly TopicPartition[]): void

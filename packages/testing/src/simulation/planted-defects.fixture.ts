@@ -35,6 +35,7 @@ function bound(inner: Consumer): Consumer {
     start: () => inner.start(),
     batches: () => inner.batches(),
     seek: (partition, offset) => inner.seek(partition, offset),
+    stop: (partitions) => inner.stop(partitions),
     pause: (partitions) => inner.pause(partitions),
     resume: (partitions) => inner.resume(partitions),
     committed: (partitions) => inner.committed(partitions),

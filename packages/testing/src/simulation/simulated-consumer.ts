@@ -48,6 +48,10 @@ export class SimulatedConsumer implements Consumer {
     this.#inner.seek(partition, offset)
   }
 
+  stop(partitions: readonly TopicPartition[]): void {
+    this.#inner.stop(partitions)
+  }
+
   pause(partitions: readonly TopicPartition[]): void {
     this.#inner.pause(partitions)
   }

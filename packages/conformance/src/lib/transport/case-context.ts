@@ -100,8 +100,10 @@ export class CaseContext {
     const reader = (await this.transport()).reader({ isolation })
     const refs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
     const open = new Map<number, number>()
+    const next = new Map<number, number>()
     for (const { partition, beginning, end } of await reader.offsets(refs)) {
       if (beginning < end) open.set(partition, end)
+      next.set(partition, beginning)
       if (beginning < end) reader.assign({ topic, partition }, beginning)
     }
     const records = refs.map((): RawRecord[] => [])
@@ -111,6 +113,11 @@ export class CaseContext {
         what: `partitions ${[...open.keys()].join(', ')} of "${topic}" to end`,
       })
       if (done === true) break
+      if (value.position !== next.get(value.partition))
+        throw new Error(
+          `A batch of "${topic}" partition ${value.partition} begins at ${value.position}, not at ${next.get(value.partition)}.`,
+        )
+      next.set(value.partition, value.nextOffset)
       records[value.partition]?.push(...value.records)
       if (value.nextOffset >= (open.get(value.partition) ?? Infinity)) open.delete(value.partition)
     }

@@ -104,6 +104,10 @@ export const errorTable = {
     title: 'A compression codec is not installed',
     fix: 'Install the package named, or choose another compression.',
   },
+  POSITION_MISMATCH: {
+    title: 'What was fetched of a partition does not begin where reading stands',
+    fix: 'Start the worker again: it goes on from what is committed, and nothing is passed over. If it happens again, report it with the name and version of the transport: a driver must give out batches without a gap.',
+  },
   OFFSET_OUT_OF_RANGE: {
     title: 'A committed offset, or the position of reading, is no longer in the topic',
     fix: "Records were deleted before they were read: keep them longer (retention.ms). Or the broker has lost some: find out why, unclean.leader.election.enable is one way. Else set onOffsetLost: 'earliest' to go on with what is left.",

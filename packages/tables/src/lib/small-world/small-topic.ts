@@ -94,7 +94,7 @@ export class SmallTopic implements Reader {
         if (records.length === 0) continue
         const nextOffset = offset + records.length
         this.#assigned.set(partition, nextOffset)
-        yield { topic: this.topic, partition, records, nextOffset, endOffset: all.length, bytes: 0 }
+        yield { topic: this.topic, partition, position: offset, records, nextOffset, endOffset: all.length, bytes: 0 }
       }
       this.#left = 0
       if (!this.#closed) await this.#wake.promise

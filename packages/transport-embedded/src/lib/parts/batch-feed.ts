@@ -5,7 +5,7 @@ import { ChangeSignal } from '../log/change-signal.ts'
 import { never, type Lifespan } from './lifespan.ts'
 
 interface Place extends TopicPartition {
-  /** `undefined` until the first seek, and when it was out of range. */
+  /** `undefined` until the first seek, when it was out of range, and when it is stopped. */
   position: number | undefined
   paused: boolean
 }
@@ -72,6 +72,16 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
     this.#changed.notify()
   }
 
+  /** Silent until `seek`, and not paused then. */
+  stop(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      const place = this.#places.get(partitionKey(partition))
+      if (place === undefined) continue
+      place.position = undefined
+      place.paused = false
+    }
+  }
+
   setPaused(partitions: readonly TopicPartition[], paused: boolean): void {
     for (const partition of partitions) {
       const place = this.#places.get(partitionKey(partition))
@@ -101,7 +111,7 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
       const changed = this.#changed.next()
       const taken = this.#take()
       if (taken === undefined) await changed
-      else if ('position' in taken) this.#deps.onOutOfRange(taken)
+      else if ('beginning' in taken) this.#deps.onOutOfRange(taken)
       else return { done: false, value: taken }
     }
   }
@@ -140,7 +150,15 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
           this.#deps.limit,
         )
         place.position = nextOffset
-        return { topic: place.topic, partition: place.partition, records, bytes, nextOffset, endOffset: end }
+        return {
+          topic: place.topic,
+          partition: place.partition,
+          position: offset,
+          records,
+          bytes,
+          nextOffset,
+          endOffset: end,
+        }
       }
       return undefined
     })

@@ -94,6 +94,10 @@ export class LogConsumer implements Consumer {
     this.#feed.seek(partition, offset)
   }
 
+  stop(partitions: readonly TopicPartition[]): void {
+    this.#feed.stop(partitions)
+  }
+
   pause(partitions: readonly TopicPartition[]): void {
     this.#feed.setPaused(partitions, true)
   }

@@ -69,6 +69,10 @@ export class KafkaConsumer implements Consumer {
     this.#fetcher.seek(partition, offset)
   }
 
+  stop(partitions: readonly TopicPartition[]): void {
+    this.#fetcher.stop(partitions)
+  }
+
   pause(partitions: readonly TopicPartition[]): void {
     this.#fetcher.pause(partitions)
   }

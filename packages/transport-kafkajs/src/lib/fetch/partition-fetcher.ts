@@ -86,6 +86,20 @@ export class PartitionFetcher {
     this.#stream.wake()
   }
 
+  /** Silent until `seek`, and not paused then. */
+  stop(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      const position = this.#positions.get(partitionKey(partition))
+      if (position === undefined) continue
+      position.active = false
+      position.paused = false
+      position.version++
+      position.batch = undefined
+    }
+    // What it held may have been all that kept its broker from being asked.
+    this.#stream.wake()
+  }
+
   pause(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
       const position = this.#positions.get(partitionKey(partition))
@@ -233,7 +247,8 @@ export class PartitionFetcher {
       if (lost !== undefined) onOutOfRange(lost)
       else {
         await recovery.wait(`reading ${partitionKey(position)}`, 'Kafka answered OFFSET_OUT_OF_RANGE.', signal)
-        position.active = true
+        // Unless somebody has sought or stopped it meanwhile.
+        if (position.version === version) position.active = true
       }
     } catch (error) {
       if (signal.aborted) return

@@ -21,7 +21,7 @@ const given: fc.Arbitrary<readonly Given[]> = fc
   .map((list) =>
     list.map(({ active, paused, held, leader }, partition) => {
       const at = { topic: 't', partition }
-      const batch = held ? { ...at, records: [], nextOffset: 1, bytes: 0, endOffset: 1 } : undefined
+      const batch = held ? { ...at, position: 0, records: [], nextOffset: 1, bytes: 0, endOffset: 1 } : undefined
       return { position: { ...newPosition(at), active, paused, batch }, leader }
     }),
   )

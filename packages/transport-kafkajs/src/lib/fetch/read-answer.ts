@@ -44,7 +44,7 @@ export function readAnswer(answer: FetchedPartition, position: number, options: 
     })
     if (nextOffset === position) return { kind: 'nothing new' }
     const endOffset = options.isolation === 'read-committed' ? answer.lastStableOffset : answer.highWatermark
-    return { kind: 'batch', batch: { topic, partition, records, nextOffset, bytes, endOffset } }
+    return { kind: 'batch', batch: { topic, partition, position, records, nextOffset, bytes, endOffset } }
   } catch (thrown) {
     const error = located(thrown, answer, position)
     if (error.code === 'BATCH_CORRUPT') return { kind: 'damaged', error }

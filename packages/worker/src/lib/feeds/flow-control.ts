@@ -34,7 +34,7 @@ export class FlowControl implements SourceFlow {
     this.#sources.add(source)
   }
 
-  /** The partition is lost; the driver forgets that it was paused. */
+  /** Its task is lost, and the partition stopped in the driver, which forgets that it was paused. */
   remove(source: SourcePartition): void {
     source.clear()
     this.#sources.delete(source)

@@ -46,7 +46,7 @@ export class Intake {
     if (again) return reopen(task, told)
     log.error({ topic, partition, offset }, told)
     // As a batch without records: so that the commits pass the hole even when nothing follows it.
-    this.#take({ topic, partition, records: [], nextOffset: offset, bytes: 0, endOffset: end })
+    this.#take({ topic, partition, position, records: [], nextOffset: offset, bytes: 0, endOffset: end })
     consumer.seek(lost, offset)
   }
 

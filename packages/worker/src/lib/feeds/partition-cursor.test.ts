@@ -42,6 +42,7 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
     source.push({
       topic: 'in',
       partition: 0,
+      position: offset,
       records: Array.from({ length: END - offset }, (_, i) => record(offset + i)),
       nextOffset: END,
       bytes: 1,

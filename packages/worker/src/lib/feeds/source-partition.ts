@@ -1,4 +1,4 @@
-import type { RecordBatch, TopicPartition } from '@millrace/core'
+import { MillraceError, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
 
 /** What a record costs in memory beside its bytes: its object, and those of two buffers that point into a fetch (measured: 314). */
 const OBJECT_BYTES = 320
@@ -61,9 +61,16 @@ export class SourcePartition implements TopicPartition {
     this.#readers.push(reader)
   }
 
+  /**
+   * Throws `POSITION_MISMATCH` when it does not begin where the one before it ended: records would be passed over and
+   * committed past, or walked twice. Offsets without a record are within batches, as the driver has found them.
+   */
   push(batch: RecordBatch): void {
-    // A batch from before a seek would be walked twice.
-    if (batch.nextOffset <= this.#position) return
+    if (batch.position !== this.#position)
+      throw new MillraceError(
+        'POSITION_MISMATCH',
+        `A batch of ${partitionKey(this)} holds offsets ${batch.position} to ${batch.nextOffset - 1}, and reading stands at ${this.#position}.`,
+      )
     this.#batches.push(batch)
     this.#position = batch.nextOffset
     this.#endOffset = batch.endOffset

@@ -39,7 +39,7 @@ export interface RebalanceDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly sensor: Pick<Sensor, 'rebalanceStarted' | 'rebalanceCompleted'>
-  readonly consumer: Pick<Consumer, 'seek' | 'rejoin'>
+  readonly consumer: Pick<Consumer, 'seek' | 'stop' | 'rejoin'>
   /** Of a static member; its name in the group in place of the member id, which is another one after each start. */
   readonly instanceId: string | undefined
   /** `memberStamp` as told at the last join. */

@@ -1,4 +1,4 @@
-import { type Logger, partitionKey, toError, type TopicPartition } from '@millrace/core'
+import { type Consumer, type Logger, partitionKey, toError, type TopicPartition } from '@millrace/core'
 import type { Committer } from '../commit/committer.ts'
 import type { Guarantee } from '../commit/guarantee.ts'
 import type { FlowControl } from '../feeds/flow-control.ts'
@@ -11,6 +11,7 @@ import type { TaskStores } from './task-stores.ts'
 
 export interface TasksHereDeps {
   readonly log: Logger
+  readonly consumer: Pick<Consumer, 'stop'>
   readonly topics: Pick<TopicDirectory, 'partsWith'>
   readonly flow: FlowControl
   readonly committer: Pick<Committer, 'forget'>
@@ -20,7 +21,11 @@ export interface TasksHereDeps {
   readonly subscriptions: () => readonly Subscription[]
 }
 
-/** The tasks that this worker has been given, from the assignment until they are lost, and who must know of either. */
+/**
+ * The tasks that this worker has been given, from the assignment until they are lost, and who must know of either. What
+ * the driver fetches of a task is started by its opening and stopped here when it is lost, also where the driver itself
+ * has kept the partition: else it would run ahead of a task that is opened anew.
+ */
 export class TasksHere {
   readonly #deps: TasksHereDeps
   readonly #tasks = new Map<string, TaskRuntime>()
@@ -96,11 +101,12 @@ export class TasksHere {
   }
 
   #lose(id: string, reason: string): void {
-    const { committer, flow, stores, guarantee, log } = this.#deps
+    const { committer, consumer, flow, stores, guarantee, log } = this.#deps
     const task = this.#tasks.get(id)
     if (task === undefined) return
     this.#tasks.delete(id)
     task.close(reason)
+    consumer.stop(task.assigned)
     committer.forget(task)
     for (const { source } of task.sources) {
       flow.remove(source)

@@ -1,4 +1,11 @@
-import { type Consumer, type ConsumerOptions, deferred, type Logger } from '@millrace/core'
+import {
+  type Consumer,
+  type ConsumerOptions,
+  deferred,
+  type Logger,
+  type RecordBatch,
+  type Transport,
+} from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { describe, expect, test } from 'vitest'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
@@ -172,4 +179,47 @@ test('a log that was cut off is read again from what is committed, at least once
     }
     await worker.stop()
   }
+})
+
+/** Gives out some batches of a topic never, or twice, as a driver with a fault in it might. */
+class FaultyTransport extends LeasedTransport {
+  readonly #times: (nth: number) => number
+
+  constructor(inner: Transport, times: (nth: number) => number) {
+    super(inner, () => 0)
+    this.#times = times
+  }
+
+  override consumer(options: ConsumerOptions): Consumer {
+    const inner = super.consumer(options)
+    return { ...inner, batches: () => this.#faulty(inner.batches()) }
+  }
+
+  async *#faulty(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch> {
+    let nth = 0
+    for await (const batch of batches) for (let times = this.#times(nth++); times > 0; times--) yield batch
+  }
+}
+
+test.each([
+  ['left out', 0],
+  ['given out twice', 2],
+])('a batch that is %s ends the worker, with nothing passed over or handled again', async (_what, times) => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.send(Array.from({ length: RECORDS }, (_, i) => outgoing('in', 0, `k${i}`, `${i} ${PADDING}`)))
+  const handled: number[] = []
+  const { worker } = await runWorker(
+    log,
+    { agents: [{ name: 'a', topics: ['in'], handler: ({ offset }) => void handled.push(offset) }] },
+    { wrap: (inner) => new FaultyTransport(inner, (nth) => (nth === 1 ? times : 1)) },
+  )
+  await expect(worker.finished).rejects.toMatchObject({
+    code: 'POSITION_MISMATCH',
+    message: expect.stringMatching(/in\/0 holds offsets \d+ to \d+, and reading stands at \d+/),
+  })
+  expect(handled).toEqual(handled.map((_, i) => i))
+  expect(handled.length).toBeLessThan(RECORDS)
+  expect(log.committed('app')[0]?.offset ?? 0).toBeLessThanOrEqual(handled.length)
 })

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { LostPosition } from '@millrace/core'
+import type { LostPosition, RecordBatch } from '@millrace/core'
 import { eventually } from '../../eventually.ts'
 import { numbers, text, type CaseContext } from '../case-context.ts'
 import type { TestMember, TestMemberOptions } from '../test-member.ts'
@@ -81,7 +81,95 @@ export const deliveryCases = {
     expect(member.offsets(0).at(-1)).toBe(9)
   },
 
-  'pause, resume and seek of partitions that are not assigned are ignored': async (t: CaseContext): Promise<void> => {
+  'a batch begins where seek said or where the one before it ended, over what has no record too': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(1)
+    const producer = await t.transactional()
+    for (let round = 0; round < 8; round++) {
+      await producer.begin()
+      await producer.send([text(topic, 0, `${round}`), text(topic, 0, `${round}, again`)], { guard: () => {} })
+      // An aborted transaction has no record for anybody, and on most logs a marker after each has an offset.
+      if (round % 3 === 1) await producer.abort()
+      else await producer.commit()
+      await t.send(text(topic, 0, `${round}, plain`))
+    }
+    const member = await started(t, topic, { maxPartitionBytes: 200 })
+    await eventually(() => member.handled.length === 18, { what: 'all that counts' })
+    const first = member.handled.at(0)?.offset ?? -1
+    expectUnbroken(member.batches, 0)
+    const seen = member.batches.length
+    member.consumer.seek({ topic, partition: 0 }, first + 1)
+    await eventually(() => member.handled.length === 18 + 17, { what: 'all but the first again' })
+    expectUnbroken(member.batches.slice(seen), first + 1)
+  },
+
+  'a stopped partition is silent until seek, which starts it there': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(2)
+    await t.send(...numbers(10).map((number) => text(topic, 0, String(number))), text(topic, 1, 'a'))
+    const member = await started(t, topic, {})
+    await eventually(() => member.handled.length === 11, { what: 'all' })
+    member.consumer.stop([{ topic, partition: 0 }])
+    for (const value of ['b', 'c', 'd']) {
+      await t.send(text(topic, 0, value), text(topic, 1, value))
+      await eventually(() => member.handled.some((record) => record.partition === 1 && record.value === value), {
+        what: value,
+      })
+    }
+    member.consumer.resume([{ topic, partition: 0 }])
+    await t.send(text(topic, 1, 'e'))
+    await eventually(() => member.offsets(1).length === 5, { what: 'the partition that is not stopped' })
+    expect(member.offsets(0)).toEqual(numbers(10))
+    const seen = member.batches.length
+    member.consumer.seek({ topic, partition: 0 }, 7)
+    await eventually(() => member.offsets(0).length === 16, { what: 'what follows the new position' })
+    expect(member.offsets(0).slice(10)).toEqual(numbers(6, 7))
+    expectUnbroken(
+      member.batches.slice(seen).filter(({ partition }) => partition === 0),
+      7,
+    )
+  },
+
+  'stop forgets a pause, and drops what was fetched meanwhile': async (t: CaseContext): Promise<void> => {
+    const topic = await t.topic(2)
+    await t.send(text(topic, 0, 'a'), text(topic, 1, 'a'))
+    const member = await started(t, topic, {})
+    await eventually(() => member.handled.length === 2, { what: 'the first two' })
+    member.consumer.pause([{ topic, partition: 0 }])
+    for (const value of ['b', 'c', 'd']) {
+      await t.send(text(topic, 0, value), text(topic, 1, value))
+      await eventually(() => member.handled.some((record) => record.partition === 1 && record.value === value), {
+        what: value,
+      })
+    }
+    const before = member.offsets(0).length
+    member.consumer.stop([{ topic, partition: 0 }])
+    member.consumer.seek({ topic, partition: 0 }, 3)
+    await eventually(() => member.offsets(0).length > before, { what: 'the last one' })
+    expect(member.offsets(0).slice(before)).toEqual([3])
+  },
+
+  'stop takes back what a seek has asked for, news of a position out of range too': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(2)
+    await t.send(text(topic, 0, 'a'), text(topic, 1, 'b'))
+    const lost: LostPosition[] = []
+    const member = await started(t, topic, { seekGained: false, onOutOfRange: (position) => lost.push(position) })
+    member.consumer.seek({ topic, partition: 0 }, 1000)
+    member.consumer.stop([{ topic, partition: 0 }])
+    member.consumer.seek({ topic, partition: 1 }, 1000)
+    await eventually(() => lost.length === 1, { what: 'onOutOfRange' })
+    member.consumer.seek({ topic, partition: 1 }, 0)
+    await eventually(() => member.offsets(1).length === 1, { what: 'the other partition' })
+    expect(lost.map(({ partition }) => partition)).toEqual([1])
+    member.consumer.seek({ topic, partition: 0 }, 0)
+    await eventually(() => member.offsets(0).length === 1, { what: 'the partition that was stopped' })
+  },
+
+  'pause, resume, stop and seek of partitions that are not assigned are ignored': async (
+    t: CaseContext,
+  ): Promise<void> => {
     const topic = await t.topic(1)
     const other = await t.topic(1)
     await t.send(text(topic, 0, 'a'), text(other, 0, 'b'))
@@ -89,6 +177,7 @@ export const deliveryCases = {
     member.consumer.seek({ topic: other, partition: 0 }, 0)
     member.consumer.pause([{ topic: other, partition: 0 }])
     member.consumer.resume([{ topic: other, partition: 0 }])
+    member.consumer.stop([{ topic: other, partition: 0 }])
     await eventually(() => member.handled.length === 1, { what: 'the record' })
     expect(member.batches.every((batch) => batch.topic === topic)).toBe(true)
   },
@@ -140,6 +229,20 @@ export const deliveryCases = {
     await eventually(() => member.ended, { what: 'the batches to end' })
     expect(member.ended?.error?.message).toBe('no way on from 7')
   },
+}
+
+/** All of one partition. */
+function expectUnbroken(batches: readonly RecordBatch[], from: number): void {
+  let position = from
+  for (const batch of batches) {
+    expect(batch.position).toBe(position)
+    for (const { offset } of batch.records) {
+      expect(offset).toBeGreaterThanOrEqual(position)
+      position = offset + 1
+    }
+    expect(batch.nextOffset).toBeGreaterThanOrEqual(position)
+    position = batch.nextOffset
+  }
 }
 
 async function started(

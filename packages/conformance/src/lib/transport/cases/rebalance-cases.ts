@@ -83,6 +83,36 @@ export const rebalanceCases = {
     expect(back?.type === 'assign' && back.kept.length === 2 && back.gained.length === 2).toBe(true)
   },
 
+  'a kept partition that is stopped when the group has changed goes on where seek says': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(2)
+    const groupId = t.name('group')
+    await t.send(...numbers(20).map((number) => text(topic, number % 2, String(number))))
+    const kept: number[] = []
+    const a: TestMember = t.member(await t.transport(), {
+      label: 'a',
+      groupId,
+      topics: [topic],
+      beforeAssign: async (change) => {
+        a.consumer.stop(change.kept)
+        kept.push(...change.kept.map(({ partition }) => partition))
+      },
+    })
+    await a.consumer.start()
+    await eventually(() => a.handled.length === 20, { what: 'the first 20' })
+    const b = t.member(await t.another(), { label: 'b', groupId, topics: [topic] })
+    await b.consumer.start()
+    await Promise.all([a.settled(1), b.settled(1)])
+    const [partition = -1] = kept
+    await t.send(...numbers(2).map((number) => text(topic, number, 'more')))
+    await eventually(() => b.handled.at(-1)?.value === 'more', { what: 'what was sent to the other' })
+    expect(a.offsets(partition)).toEqual(numbers(10))
+    a.consumer.seek({ topic, partition }, 5)
+    await eventually(() => a.offsets(partition).length === 16, { what: 'what follows the new position' })
+    expect(a.offsets(partition).slice(10)).toEqual(numbers(6, 5))
+  },
+
   'kept partitions are not delivered again': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(2)
     const groupId = t.name('group')
