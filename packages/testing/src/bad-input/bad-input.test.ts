@@ -124,6 +124,63 @@ describe('bad input', () => {
     expect(t.log.topics().map(({ name }) => name)).not.toContain('shop-pick-dlq')
   })
 
+  describe('a forgotten groupBy', () => {
+    const wrongly = (onError?: 'deadLetter' | (() => 'skip')) => {
+      const app = createApp({ id: 'shop' })
+      const orders = app.topic('orders', { key: 'string', value: 'string', partitions: 8 })
+      const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0 })
+      let tries = 0
+      app.agent(
+        'count',
+        orders,
+        async (orders) => {
+          for await (const customer of orders) {
+            tries++
+            counts.update(customer, (n) => n + 1)
+          }
+        },
+        { onError },
+      )
+      return { app, tries: () => tries }
+    }
+    // Past the worker, which may have stopped at the first.
+    const write = async (t: Awaited<ReturnType<typeof testApp>>) => {
+      for (let n = 0; n < 40; n++) await t.write('orders', { key: `order-${n}`, value: `customer-${n % 8}` })
+    }
+
+    it('stops the worker at the first event that it would count wrongly, with the table, the key and groupBy', async () => {
+      const { app } = wrongly()
+      await using t = await testApp(app)
+      await write(t)
+      const failed: unknown = await t.settle().then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      expect(failed).toMatchObject({
+        code: 'AGENT_FAILED',
+        detail: expect.stringMatching(
+          /"count" failed on orders\/\d at offset \d+, attempt 1: .*"customer-\d".*"counts"/s,
+        ),
+        cause: expect.objectContaining({ code: 'KEY_NOT_OWNED', fix: expect.stringContaining('groupBy') }),
+      })
+      expect(t.log.records('shop-count-dlq')).toEqual([])
+    })
+
+    it.each([['deadLetter', 'deadLettered'] as const, [() => 'skip' as const, 'skipped'] as const])(
+      'unless onError says otherwise: %s',
+      async (onError, counted) => {
+        const { app, tries } = wrongly(onError)
+        await using t = await testApp(app)
+        await write(t)
+        await t.settle()
+        const stats: unknown = await (await t.fetch('/stats')).json()
+        expect(tries()).toBe(40)
+        expect(stats).toMatchObject({ agents: { count: { received: 40, retried: 0, active: 0 } } })
+        expect(stats).not.toMatchObject({ agents: { count: { [counted]: 0 } } })
+      },
+    )
+  })
+
   it('a changelog with another partition count than its source is refused, naming both', async () => {
     const { app } = counting()
     const test = testApp(app, {

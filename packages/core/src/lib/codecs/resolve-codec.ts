@@ -68,10 +68,15 @@ function named(codec: Codec<never, unknown>, role: CodecRole, where: string): Co
 
 function failure(code: ErrorCode, thrown: unknown, role: CodecRole, where: string, name: string): MillraceError {
   const side = code === 'ENCODE_FAILED' ? 'for' : 'from'
+  // The same error, which now says where: with what it said before as its cause it would say everything twice.
   if (isMillraceError(thrown))
-    return new MillraceError(thrown.code, `The ${role} ${side} ${where}: ${thrown.detail}`, { cause: thrown })
+    return new MillraceError(thrown.code, `The ${role} ${side} ${where}: ${thrown.detail}`, causeOf(thrown))
   const error = toError(thrown)
   return new MillraceError(code, `The ${role} ${side} ${where}, codec ${name}: ${error.message}`, { cause: error })
+}
+
+function causeOf({ cause }: Error): { readonly cause?: unknown } {
+  return cause === undefined ? {} : { cause }
 }
 
 // A schema may also be a function (arktype), or have methods named encode and decode (zod): the standard property decides.

@@ -1,4 +1,4 @@
-import { MillraceError } from '@millrace/core'
+import { jsonCodec, MillraceError, type Codec } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import type { Event } from '../events/event.ts'
 import { MemoryEvent } from '../fixtures/memory-event.fixture.ts'
@@ -6,6 +6,15 @@ import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts
 import { createTopic } from '../topics/create-topic.ts'
 import { createAgent } from './create-agent.ts'
 import type { FailedEvent } from './error-policy.ts'
+
+/** JSON whose schema takes nothing on one side. */
+function json(refused: 'encode' | 'decode' | 'neither'): Codec<unknown> {
+  const { name, encode, decode } = jsonCodec
+  const refuse = (): never => {
+    throw new MillraceError('SCHEMA_MISMATCH', 'total: expected text.')
+  }
+  return { name, encode: refused === 'encode' ? refuse : encode, decode: refused === 'decode' ? refuse : decode }
+}
 
 describe('a failing agent', () => {
   it('handles the event again, and what it did before the failure counts once', async () => {
@@ -177,6 +186,37 @@ describe('a failing agent', () => {
     if (then === 'skip') return expect(seen).toEqual([7])
     expect(worker.failure).toMatchObject({ code: 'AGENT_FAILED', cause: { code: 'DECODE_FAILED' } })
     expect(worker.failure?.message).toMatch(/"decodes" failed on numbers\/0 at offset 0, attempt 1.*topic "numbers"/)
+  })
+
+  it.each([
+    ['value', { key: json('neither'), value: json('decode') }],
+    ['key', { key: json('decode'), value: json('neither') }],
+  ])('does not retry a record whose %s does not match its schema', async (_, codecs) => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'orders', { ...codecs, partitions: 1 })
+    const agent = createAgent(deps, 'reads', topic, async (orders) => {
+      for await (const event of orders.events()) void event.key
+    })
+    const counts = await run(agent)
+    const text = Buffer.from('{"total":1}')
+    worker.produce({ topic: 'orders', key: text, value: text, headers: [], timestamp: 0, partition: 0 })
+    await until('it is decided', () => counts.counts().reads?.deadLettered === 1)
+    expect(counts.counts().reads).toMatchObject({ failed: 1, retried: 0 })
+    expect(worker.errors).toMatchObject([{ error: { code: 'SCHEMA_MISMATCH' } }])
+  })
+
+  it('retries an event whose handler has sent what does not match a schema', async () => {
+    const { deps, run } = streamsForTests()
+    const topic = createTopic(deps, 'orders', { value: 'json', partitions: 1 })
+    const out = createTopic(deps, 'out', { value: json('encode') })
+    const part = await run(
+      createAgent(deps, 'sends', topic, async (orders) => {
+        for await (const order of orders) await out.send({ value: order })
+      }),
+    )
+    await topic.send({ value: 1 })
+    await until('it is given up', () => part.counts().sends?.deadLettered === 1)
+    expect(part.counts().sends).toMatchObject({ failed: 4, retried: 3 })
   })
 
   it('is not to blame for an event that another has in hand', async () => {

@@ -1,4 +1,4 @@
-import { isMillraceError, MillraceError, toError } from '@millrace/core'
+import { errorText, isMillraceError, MillraceError, toError } from '@millrace/core'
 import { AgentScope } from '../events/agent-scope.ts'
 import type { Delivery } from '../events/delivery.ts'
 import { type Branch, EventReader, type ReaderHost } from '../streams/event-reader.ts'
@@ -115,7 +115,7 @@ export class AgentInstance {
       road.stop(
         new MillraceError(
           'AGENT_FAILED',
-          `Agent "${name}" failed ${RESTARTS + 1} times with no event in hand: ${error.message}`,
+          `Agent "${name}" failed ${RESTARTS + 1} times with no event in hand: ${errorText(error)}`,
           { cause: error },
         ),
       )

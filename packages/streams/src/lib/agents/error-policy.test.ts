@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { backoffMs, canDeadLetter, decideOnError, DEFAULT_ERROR_POLICY, errorPolicy } from './error-policy.ts'
+import {
+  backoffMs,
+  canDeadLetter,
+  decideOnError,
+  DEFAULT_ERROR_POLICY,
+  errorPolicy,
+  mistakePolicy,
+} from './error-policy.ts'
 
 const policies = fc.record({
   retries: fc.nat(20),
@@ -15,17 +22,17 @@ describe('decideOnError', () => {
     fc.assert(
       fc.property(policies, randoms, (policy, random) => {
         let attempts = 0
-        while (decideOnError(policy, { attempts, undecodable: false, random }).kind === 'retry') attempts++
+        while (decideOnError(policy, { attempts, isFinal: false, random }).kind === 'retry') attempts++
         expect(attempts).toBe(policy.retries)
-        expect(decideOnError(policy, { attempts, undecodable: false, random })).toEqual({ kind: policy.then })
+        expect(decideOnError(policy, { attempts, isFinal: false, random })).toEqual({ kind: policy.then })
       }),
     )
   })
 
-  it('never retries what cannot be decoded', () => {
+  it('never retries what would fail again', () => {
     fc.assert(
       fc.property(policies, fc.nat(30), randoms, (policy, attempts, random) => {
-        expect(decideOnError(policy, { attempts, undecodable: true, random })).toEqual({ kind: policy.then })
+        expect(decideOnError(policy, { attempts, isFinal: true, random })).toEqual({ kind: policy.then })
       }),
     )
   })
@@ -41,6 +48,20 @@ describe('backoffMs', () => {
         expect(backoffMs(policy, attempts + 1, random)).toBeGreaterThanOrEqual(now)
       }),
     )
+  })
+})
+
+describe('mistakePolicy', () => {
+  it.each([
+    [undefined, 'stop'],
+    ['retry', 'stop'],
+    [{ retry: 5 }, 'stop'],
+    [{ retry: 5, then: 'skip' }, 'skip'],
+    ['deadLetter', 'deadLetter'],
+    ['skip', 'skip'],
+    ['stop', 'stop'],
+  ] as const)('%j: %s', (action, then) => {
+    expect(mistakePolicy(action, errorPolicy(action, DEFAULT_ERROR_POLICY, 'x')).then).toBe(then)
   })
 })
 
@@ -79,5 +100,12 @@ describe('errorPolicy', () => {
   it('names the agent of a policy that makes no sense', () => {
     expect(() => errorPolicy({ retry: -1 }, DEFAULT_ERROR_POLICY, 'agent "a"')).toThrow(/agent "a" has retry: -1/)
     expect(() => errorPolicy({ retry: 1, backoff: -5 }, DEFAULT_ERROR_POLICY, 'agent "a"')).toThrow(/DURATION_INVALID/)
+    const given = (action: unknown): unknown =>
+      Reflect.apply(errorPolicy, undefined, [action, DEFAULT_ERROR_POLICY, 'agent "a"'])
+    expect(() => given('dead-letter')).toThrow(/agent "a" has "dead-letter", which is none of/)
+    expect(() => given({ retry: 1, than: 'stop' })).toThrow(
+      /onError of agent "a" has no option than. Did you mean then/,
+    )
+    expect(() => given({ retry: 1, then: 'retry' })).toThrow(/has "retry", which is none of/)
   })
 })

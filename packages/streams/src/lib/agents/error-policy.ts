@@ -1,4 +1,12 @@
-import { backoffMs as growingBackoffMs, type Duration, MillraceError, parseDuration } from '@millrace/core'
+import {
+  backoffMs as growingBackoffMs,
+  checkOptions,
+  type Duration,
+  isMillraceError,
+  MillraceError,
+  type OptionNames,
+  parseDuration,
+} from '@millrace/core'
 import type { Event } from '../events/event.ts'
 
 /** Try again some times, then give the event up. */
@@ -9,7 +17,10 @@ export interface RetryOptions {
   readonly backoff?: Duration | undefined
   /** Longest wait. Default `'10s'`. */
   readonly maxBackoff?: Duration | undefined
-  /** When all of them have failed, and at once for what cannot be decoded. Default `'deadLetter'`. */
+  /**
+   * When all of them have failed, and at once for what cannot be decoded. Default `'deadLetter'`; `'stop'` for mistakes of
+   * the program.
+   */
   readonly then?: LastResort | undefined
 }
 
@@ -22,6 +33,9 @@ export type LastResort = 'deadLetter' | 'skip' | 'stop'
 /**
  * What becomes of an event on which an agent failed: `'retry'`, the default, tries again (3 times, unless the settings
  * `agent.*` say otherwise) and then makes a dead letter of it; the others do not try again.
+ *
+ * Mistakes of the program (`KEY_NOT_OWNED`, `KEY_CODEC_DIFFERS`, `NOT_COPARTITIONED`) would fail most events in the same
+ * way: they are not tried again, and stop the worker unless the action names another end.
  */
 export type ErrorAction = 'retry' | LastResort | RetryOptions
 
@@ -55,6 +69,9 @@ export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({
   then: 'deadLetter',
 })
 
+const RETRY_OPTIONS: OptionNames<RetryOptions> = { retry: true, backoff: true, maxBackoff: true, then: true }
+const ENDS: readonly LastResort[] = ['deadLetter', 'skip', 'stop']
+
 /**
  * Fills in an action with the defaults.
  *
@@ -62,7 +79,8 @@ export const DEFAULT_ERROR_POLICY: ErrorPolicy = Object.freeze({
  */
 export function errorPolicy(action: ErrorAction | undefined, defaults: ErrorPolicy, where: string): ErrorPolicy {
   if (action === undefined || action === 'retry') return defaults
-  if (typeof action === 'string') return { ...defaults, retries: 0, then: action }
+  if (typeof action === 'string') return { ...defaults, retries: 0, then: knownEnd(action, where) }
+  checkOptions(`the onError of ${where}`, action, RETRY_OPTIONS)
   const { retry, backoff, maxBackoff, then = defaults.then } = action
   if (!Number.isSafeInteger(retry) || retry < 0)
     throw new MillraceError(
@@ -72,7 +90,15 @@ export function errorPolicy(action: ErrorAction | undefined, defaults: ErrorPoli
   const backoffMs = backoff === undefined ? defaults.backoffMs : parseDuration(backoff, `backoff of ${where}`)
   const maxBackoffMs =
     maxBackoff === undefined ? defaults.maxBackoffMs : parseDuration(maxBackoff, `maxBackoff of ${where}`)
-  return { retries: retry, backoffMs, maxBackoffMs: Math.max(backoffMs, maxBackoffMs), then }
+  return { retries: retry, backoffMs, maxBackoffMs: Math.max(backoffMs, maxBackoffMs), then: knownEnd(then, where) }
+}
+
+function knownEnd(end: LastResort, where: string): LastResort {
+  if (ENDS.includes(end)) return end
+  throw new MillraceError(
+    'DEFINITION_INVALID',
+    `The onError of ${where} has ${JSON.stringify(end)}, which is none of 'retry', 'deadLetter', 'skip' and 'stop'.`,
+  )
 }
 
 /** Whether an agent with this `onError` can make dead letters. A function may. */
@@ -83,15 +109,15 @@ export function canDeadLetter(onError: OnError | undefined, defaults: ErrorPolic
 export interface Failure {
   /** Attempts that failed before this one. */
   readonly attempts: number
-  /** The record cannot be decoded: trying again changes nothing. */
-  readonly undecodable: boolean
+  /** Trying again changes nothing: the record cannot be decoded, or the program is wrong. */
+  readonly isFinal: boolean
   /** From 0 to 1: spreads the retries of many workers. */
   readonly random: number
 }
 
 /** What to do about a failed event. Pure. */
-export function decideOnError(policy: ErrorPolicy, { attempts, undecodable, random }: Failure): Decision {
-  if (undecodable || attempts >= policy.retries) return { kind: policy.then }
+export function decideOnError(policy: ErrorPolicy, { attempts, isFinal, random }: Failure): Decision {
+  if (isFinal || attempts >= policy.retries) return { kind: policy.then }
   return { kind: 'retry', delayMs: backoffMs(policy, attempts, random) }
 }
 
@@ -103,4 +129,15 @@ export function backoffMs(
 ): number {
   const { backoffMs: firstMs, maxBackoffMs: mostMs } = policy
   return growingBackoffMs(Math.min(attempts, 30) + 1, { firstMs, mostMs, jitter: 0.25 }, 1 - random)
+}
+
+/** A mistake of the program rather than of one event: most of the others will fail of it too. */
+export function isProgramMistake(error: Error): boolean {
+  return isMillraceError(error, 'KEY_NOT_OWNED', 'KEY_CODEC_DIFFERS', 'NOT_COPARTITIONED')
+}
+
+/** The policy for such a mistake: what the action says of the end counts, and the defaults of the app do not. */
+export function mistakePolicy(action: ErrorAction | undefined, policy: ErrorPolicy): ErrorPolicy {
+  const isEndNamed = typeof action === 'object' ? action.then !== undefined : action !== undefined && action !== 'retry'
+  return isEndNamed ? policy : { ...policy, then: 'stop' }
 }

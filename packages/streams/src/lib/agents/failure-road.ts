@@ -1,4 +1,11 @@
-import { isMillraceError, MillraceError, type ScopeStorage, toError, type WorkerContext } from '@millrace/core'
+import {
+  errorText,
+  isMillraceError,
+  MillraceError,
+  type ScopeStorage,
+  toError,
+  type WorkerContext,
+} from '@millrace/core'
 import { deadLetterTopic } from '../dead-letters/dead-letter-topic.ts'
 import { sendDeadLetters } from '../dead-letters/send-dead-letters.ts'
 import type { Delivery } from '../events/delivery.ts'
@@ -10,6 +17,8 @@ import {
   type ErrorAction,
   type ErrorPolicy,
   errorPolicy,
+  isProgramMistake,
+  mistakePolicy,
   type OnError,
 } from './error-policy.ts'
 
@@ -74,7 +83,7 @@ export class FailureRoad {
     const at = { agent, topic, partition, offset, attempts: attempts + 1, err: error }
     counters.failed++
     this.report(error)
-    const decision = await this.#decide(delivery, error)
+    const decision = await this.#decide(delivery, thrown)
     if (decision.kind === 'retry') {
       counters.retried++
       worker.log.warn(
@@ -106,11 +115,12 @@ export class FailureRoad {
       if (!delivery.open) return delivery.putBack()
       delivery.rollback()
       const why = toError(thrown)
+      const said = isMillraceError(why) ? `${why.code}: ${why.detail}` : why.message
       worker.log.error(
         { ...at, deadLetterError: why },
         `Agent "${agent}" failed on an event that cannot be kept as a dead letter: the worker stops.`,
       )
-      return await this.#giveUp(delivery, error, ` It cannot be kept as a dead letter: ${why.message}`)
+      return await this.#giveUp(delivery, error, ` It cannot be kept as a dead letter: ${said}`)
     }
     worker.log.error(at, `Agent "${agent}" failed on an event, which goes to ${deadLetterTopic(worker.appId, agent)}.`)
     await delivery.refuse(error)
@@ -125,19 +135,22 @@ export class FailureRoad {
     this.stop(
       new MillraceError(
         'AGENT_FAILED',
-        `Agent "${agent}" failed on ${topic}/${partition} at offset ${offset}, attempt ${attempts + 1}: ${error.message}${more}`,
+        `Agent "${agent}" failed on ${topic}/${partition} at offset ${offset}, attempt ${attempts + 1}: ${errorText(error)}${more}`,
         { cause: error },
       ),
     )
   }
 
-  async #decide(delivery: Delivery, error: Error): Promise<ReturnType<typeof decideOnError>> {
+  async #decide(delivery: Delivery, thrown: unknown): Promise<ReturnType<typeof decideOnError>> {
     const { onError, defaults, agent } = this.#options
     const { attempts } = delivery
-    const undecodable = isMillraceError(error, 'DECODE_FAILED')
+    const error = toError(thrown)
     const action = typeof onError === 'function' ? await this.#ask(onError, delivery, error) : onError
     const policy = errorPolicy(action, defaults, `agent "${agent}"`)
-    return decideOnError(policy, { attempts, undecodable, random: Math.random() })
+    const random = Math.random()
+    if (isProgramMistake(error))
+      return decideOnError(mistakePolicy(action, policy), { attempts, isFinal: true, random })
+    return decideOnError(policy, { attempts, isFinal: delivery.isUndecodable(thrown), random })
   }
 
   async #ask(

@@ -19,6 +19,8 @@ export abstract class Delivery {
   loose: Set<Delivery> | undefined = undefined
   /** What `event.run(fn)` failed with: tells whose fault an error of the handler is. */
   failure: unknown = undefined
+  /** What decoding its key or its value has failed with. */
+  protected undecodable: unknown = undefined
   /** The other events of a `take()` batch, which share its fate. */
   joined: readonly Delivery[] = ALONE
   over = false
@@ -139,6 +141,12 @@ export abstract class Delivery {
   /** Whether `event.run(fn)` of it, or of another of its batch, failed with this error. */
   failedWith(error: unknown): boolean {
     return this.failure === error || this.joined.some((other) => other.failure === error)
+  }
+
+  /** Whether the error comes from decoding it, or another of its batch: trying again changes nothing. */
+  isUndecodable(error: unknown): boolean {
+    const members: readonly Delivery[] = [this, ...this.joined]
+    return error !== undefined && members.some(({ undecodable }) => undecodable === error)
   }
 
   /** The agent has yielded: an answer to whoever asked. In a batch the nth yield answers its nth event. */

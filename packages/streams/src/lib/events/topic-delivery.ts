@@ -101,18 +101,28 @@ export class TopicDelivery extends Delivery {
 
   override key(): unknown {
     const key = this.event.record.key
-    if (key !== null) return this.#source.key.decode(key)
-    if (!this.#source.keyExpected) return null
-    throw new MillraceError(
-      'DECODE_FAILED',
-      `The record ${this.topic}/${this.partition} at offset ${this.offset} has no key, but the topic was declared with one.`,
-    )
+    if (key === null && !this.#source.keyExpected) return null
+    try {
+      if (key !== null) return this.#source.key.decode(key)
+      throw new MillraceError(
+        'DECODE_FAILED',
+        `The record ${this.topic}/${this.partition} at offset ${this.offset} has no key, but the topic was declared with one.`,
+      )
+    } catch (error) {
+      this.undecodable = error
+      throw error
+    }
   }
 
   override decode(): boolean {
     const { value, headers } = this.event.record
     if (headers.length > 0) this.request = requestIn(headers, this.#host)
-    this.value = value === null ? null : this.#source.value.decode(value)
+    try {
+      this.value = value === null ? null : this.#source.value.decode(value)
+    } catch (error) {
+      this.undecodable = error
+      throw error
+    }
     return value !== null || this.#source.tombstones || this.#host.tombstones
   }
 
