@@ -16,8 +16,10 @@ const TEST_DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['tables', ['conformance']],
   ['worker', ['transport-embedded']],
 ])
-/** Starts a Kafka for tests; imports nothing of ours. */
+/** Starts a Kafka for tests; imports `core` alone. */
 const FOR_TESTS = 'kafka-for-tests'
+/** Makes programs that start quickly; imports nothing of ours. */
+const PROGRAMS = 'programs-for-tests'
 
 /**
  * Who may import whom: architecture §2, with decision 001 (`cli` below `app`). A package that is not here must not exist
@@ -29,7 +31,10 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ...PARTS.map((name) => [name, { dependencies: ['core'], devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const),
   ...DRIVERS.map((name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS] }] as const),
   ['app', { dependencies: ['core', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],
-  ['testing', { dependencies: ['core', 'app', 'conformance', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],
+  [
+    'testing',
+    { dependencies: ['core', 'app', 'conformance', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS, PROGRAMS] },
+  ],
   ['create-stream-app', { dependencies: [] }],
 ])
 

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { describeInChromium } from './chromium.ts'
 
-const appFile = new URL('./app.ts', import.meta.url)
+const appFile = await bundled(new URL('./app.ts', import.meta.url))
 
 interface Site extends AppProcess {
   readonly url: string

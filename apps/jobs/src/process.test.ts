@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -20,7 +21,7 @@ describe('jobs, as a worker process', () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'jobs-'))
     const args = ['worker', '--web-port', '0', '--broker', `embedded:${directory}`]
-    worker = startApp(new URL('./app.ts', import.meta.url), args)
+    worker = startApp(await bundled(new URL('./app.ts', import.meta.url)), args)
     await worker.said('Worker is ready')
   })
   afterAll(async () => {

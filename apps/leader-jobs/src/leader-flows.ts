@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually } from '@millrace/conformance'
 import { systemClock } from '@millrace/core'
+import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-const appFile = new URL('./app.ts', import.meta.url)
+const appFile = await bundled(new URL('./app.ts', import.meta.url))
 
 /** A line of the file: who ran which slot of which job. */
 interface Written {

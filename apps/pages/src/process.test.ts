@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApp } from '@millrace/app'
 import { eventually, nodeHttpDriver } from '@millrace/conformance'
+import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-const appFile = new URL('./app.ts', import.meta.url)
+const appFile = await bundled(new URL('./app.ts', import.meta.url))
 
 describe('pages, as worker processes', () => {
   const started: AppProcess[] = []
@@ -101,7 +102,8 @@ describe('pages, as worker processes', () => {
   })
 
   it('A web application may keep its own server, with the pages of the app in its site', async () => {
-    const shop = start(new URL('./own-server.ts', import.meta.url), [], { PORT: '0', MILLRACE_WEB_ENABLED: 'false' })
+    const server = await bundled(new URL('./own-server.ts', import.meta.url))
+    const shop = start(server, [], { PORT: '0', MILLRACE_WEB_ENABLED: 'false' })
     await shop.said('The shop is open')
     const site = /http:\S+/.exec(shop.stdout())?.[0] ?? ''
     expect(await (await fetch(new URL('/shop/', site))).text()).toBe('a page of the shop')

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { eventually } from '@millrace/conformance'
+import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 
+const appFile = await bundled(new URL('./app.ts', import.meta.url))
 const COUNT = 24
 // A broker that is kept between runs has the last run's visits: these keys are new.
 const RUN = randomBytes(3).readUIntBE(0, 3)
@@ -27,7 +29,7 @@ export function routeFlows(broker: () => string): void {
   const id = `routes-${randomBytes(4).toString('hex')}`
   const workers: AppProcess[] = []
   const start = async (): Promise<AppProcess> => {
-    const worker = startApp(new URL('./app.ts', import.meta.url), ['worker', '--web-port', '0'], {
+    const worker = startApp(appFile, ['worker', '--web-port', '0'], {
       MILLRACE_BROKER: broker(),
       MILLRACE_ID: id,
       MILLRACE_SESSION_TIMEOUT: '4s',

@@ -4,10 +4,11 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { eventually } from '@millrace/conformance'
+import { bundled } from '@millrace/programs-for-tests'
 import type { TallyPlan } from './tally-app.ts'
 import type { FromWorker, PartitionsMoved, ToWorker, WorkerReport } from './worker-messages.ts'
 
-const mainFile = fileURLToPath(new URL('./worker-main.ts', import.meta.url))
+const mainFile = fileURLToPath(await bundled(new URL('./worker-main.ts', import.meta.url)))
 const START_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 60_000
 
@@ -35,7 +36,7 @@ export class WorkerProcess {
     this.name = plan.worker
     this.#plan = plan
     this.#child = fork(mainFile, [JSON.stringify(plan)], {
-      execArgv: ['--import', 'tsx'],
+      execArgv: [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.#exited = once(this.#child, 'exit')

@@ -2,10 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
-const file = new URL('./app.ts', import.meta.url)
+const source = new URL('./app.ts', import.meta.url)
+const file = await bundled(source)
 const program = new URL('../../../packages/cli/millrace.mjs', import.meta.url)
 
 describe('withdrawals, from the command line', () => {
@@ -41,16 +43,16 @@ describe('withdrawals, from the command line', () => {
   })
 
   it('The program millrace is there without that, and starts a worker of the app that -A points at', async () => {
-    const worker = run(program, ['-A', fileURLToPath(file), 'worker', '-l', 'info', '--no-web'])
+    const worker = run(program, ['-A', fileURLToPath(source), 'worker', '-l', 'info', '--no-web'])
     await worker.said('Worker is ready')
     expect(worker.output()).toContain('"app":"withdrawals"')
     expect(await worker.stop()).toBe(0)
   })
 
   it('-A takes a path, and after a colon the name of the export that the app has', async () => {
-    const agents = await jsonOf(run(program, ['-A', `${fileURLToPath(file)}:app`, 'agents', '--json']))
+    const agents = await jsonOf(run(program, ['-A', `${fileURLToPath(source)}:app`, 'agents', '--json']))
     expect(agents.map(({ name }) => name)).toContain('track-users')
-    const wrong = run(program, ['-A', `${fileURLToPath(file)}:withdrawals`, 'agents'])
+    const wrong = run(program, ['-A', `${fileURLToPath(source)}:withdrawals`, 'agents'])
     expect(await wrong.exited).toBe(2)
     expect(wrong.output()).toContain('APP_NOT_FOUND')
   })

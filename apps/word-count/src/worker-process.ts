@@ -1,6 +1,7 @@
+import { bundled } from '@millrace/programs-for-tests'
 import { startApp, type AppProcess } from '@millrace/testing'
 
-const appFile = new URL('./app.ts', import.meta.url)
+const appFile = await bundled(new URL('./app.ts', import.meta.url))
 
 /** Environment of one run: which broker, and the app id, by which runs on one broker are kept apart. */
 export interface RunEnvironment {

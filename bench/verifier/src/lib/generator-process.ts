@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { bundled } from '@millrace/programs-for-tests'
 import { RUN_VARIABLE, type VerifierRun } from './verifier-run.ts'
 
-const generatorFile = fileURLToPath(new URL('../children/generator.ts', import.meta.url))
+const generatorFile = fileURLToPath(await bundled(new URL('../children/generator.ts', import.meta.url)))
 
 export interface GeneratorProcess {
   readonly sent: number
@@ -15,7 +16,7 @@ export interface GeneratorProcess {
 
 /** Starts to send the run's records, from a process of its own: none of ours may ever be frozen or hold it up. */
 export function startGenerator(run: VerifierRun): GeneratorProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', generatorFile], {
+  const child = spawn(process.execPath, [generatorFile], {
     env: { ...process.env, [RUN_VARIABLE]: JSON.stringify(run) },
     stdio: ['pipe', 'pipe', 'pipe'],
   })

@@ -5,10 +5,12 @@ import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { systemClock, withTimeout, type Clock } from '@millrace/core'
+import { bundled } from '@millrace/programs-for-tests'
 import type { Fault } from '../faults/faults.ts'
 import { RUN_VARIABLE, type VerifierRun } from './verifier-run.ts'
 
-const workerFile = fileURLToPath(new URL('../children/worker.ts', import.meta.url))
+const workerSource = new URL('../children/worker.ts', import.meta.url)
+const workerFile = fileURLToPath(await bundled(workerSource))
 const changingFile = fileURLToPath(new URL('../children/load-changed.mjs', import.meta.url))
 /** Longer than `shutdownTimeout`, after which a worker gives up by itself. */
 const STOP_LIMIT_MS = 45_000
@@ -49,13 +51,13 @@ export class WorkerSlot {
     this.#log = join(this.#run.directory, `worker-${this.slot}-${this.starts++}.log`)
     const log = await open(this.#log, 'w')
     const change = this.#fault?.change
-    const preloads = [
-      ...(change === undefined ? [] : ['--import', pathToFileURL(changingFile).href]),
-      '--import',
-      'tsx',
-    ]
+    // What is changed is one file among the sources.
+    const program =
+      change === undefined
+        ? [workerFile]
+        : ['--import', pathToFileURL(changingFile).href, '--import', 'tsx', fileURLToPath(workerSource)]
     try {
-      const child = spawn(process.execPath, [...preloads, workerFile, 'worker', '--loglevel', 'info'], {
+      const child = spawn(process.execPath, [...program, 'worker', '--loglevel', 'info'], {
         env: {
           ...process.env,
           [RUN_VARIABLE]: JSON.stringify(this.#run),

@@ -24,7 +24,8 @@ export interface AppProcess {
 }
 
 /**
- * Runs an app file with the arguments of its command line: `node --import tsx app.ts worker`. The caller ends it.
+ * Runs an app file with the arguments of its command line: `node --import tsx app.ts worker`, or `node app.js worker` when
+ * it is JavaScript. The caller ends it.
  *
  * @example
  * const worker = startApp(new URL('./app.ts', import.meta.url), ['worker'], { MILLRACE_BROKER: 'embedded:/tmp/x' })
@@ -32,7 +33,8 @@ export interface AppProcess {
  * expect(await worker.stop()).toBe(0)
  */
 export function startApp(file: URL, args: readonly string[], env: Readonly<Record<string, string>> = {}): AppProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', fileURLToPath(file), ...args], {
+  const loader = /\.[cm]?ts$/.test(file.pathname) ? ['--import', 'tsx'] : []
+  const child = spawn(process.execPath, [...loader, fileURLToPath(file), ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

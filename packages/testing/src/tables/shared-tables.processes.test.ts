@@ -2,10 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createApp, json } from '@millrace/app'
+import { bundled } from '@millrace/programs-for-tests'
 import { afterEach, expect, it } from 'vitest'
 import { startApp, type AppProcess } from '../lib/start-app.ts'
 import type { Contents, Visit } from './shared-tables.fixture.ts'
 
+const appFile = await bundled(new URL('./shared-tables.fixture.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'millrace-shared-'))
 const broker = `embedded:${join(directory, 'log')}`
 const running: AppProcess[] = []
@@ -16,7 +18,7 @@ afterEach(async () => {
 })
 
 async function start(name: string): Promise<AppProcess> {
-  const worker = startApp(new URL('./shared-tables.fixture.ts', import.meta.url), ['worker'], {
+  const worker = startApp(appFile, ['worker'], {
     MILLRACE_BROKER: broker,
     MILLRACE_STORE: `lmdb:${join(directory, name)}`,
     MILLRACE_WEB_PORT: '0',
