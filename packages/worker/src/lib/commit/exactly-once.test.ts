@@ -151,6 +151,99 @@ test('an event that fails after more sends than it may hold takes nothing with i
   expect(log.records('out').length).toBe(200)
 })
 
+/** Event 0 sends more than it may hold, and then waits for `go`; those of other keys finish meanwhile. */
+function spillingApp(failing: (event: EventInHand) => boolean): {
+  readonly app: TestApp
+  readonly go: Deferred<void>
+  readonly begun: readonly number[]
+  readonly finished: readonly number[]
+} {
+  const go = deferred<void>()
+  const begun: number[] = []
+  const finished: number[] = []
+  const handler = async (event: EventInHand): Promise<void> => {
+    begun.push(number(event))
+    const sends = number(event) === 0 ? 10 : 1
+    for (let i = 0; i < sends; i++)
+      event.send({ ...outgoing('out', 0, 'k', `${number(event)} ${'x'.repeat(300)}`), partition: undefined })
+    if (number(event) === 0) await go.promise
+    if (failing(event)) throw new Error('first try')
+    finished.push(number(event))
+  }
+  return {
+    go,
+    begun,
+    finished,
+    app: {
+      agents: [{ name: 'a', topics: ['in'], instances: 4, ordering: 'none', handler }],
+      topics: { out: 1 },
+      settings: { exactlyOnce: true, maxEventBytes: 2000, commitIntervalMs: 5, drainTimeoutMs: 20 },
+    },
+  }
+}
+
+const numbersIn = (log: MemoryLog, topic: string): readonly number[] =>
+  log.records(topic).map(({ value }) => Number(String(value).split(' ')[0]))
+
+const TEN_OF_0_AND_REST = [...Array.from({ length: 10 }, () => 0), ...Array.from({ length: 19 }, (_, i) => i + 1)]
+
+test.each([false, true])(
+  'what an unfinished event has sent beyond maxEventBytes is committed with its end only, whether it fails first: %s',
+  async (fails) => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    // Partition 1 only says by its commits that those of partition 0 would have come too.
+    await outside.topic('in', 2)
+    let failed = false
+    const { app, go, begun, finished } = spillingApp((event) => {
+      if (!fails || failed || number(event) !== 0) return false
+      return (failed = true)
+    })
+    const { worker } = await runWorker(log, app)
+    await outside.send(Array.from({ length: 20 }, (_, i) => outgoing('in', 0, `k${i}`, String(i))))
+    await until('some to finish beside it', () => begun.includes(0) && finished.length > 5)
+    const rounds = worker.stats().commits.count + 4
+    for (let sent = 100; worker.stats().commits.count < rounds; sent++) {
+      await outside.send([outgoing('in', 1, 'k', String(sent))])
+      await until('the commit of partition 1', () =>
+        log.committed('app').some(({ partition, offset }) => partition === 1 && offset === sent - 99),
+      )
+    }
+    expect(numbersIn(log, 'out').filter((one) => one < 100)).toEqual([])
+    go.resolve()
+    await until('all committed', () => log.committed('app').some(({ offset }) => offset === 20))
+    await worker.stop()
+    expect(
+      numbersIn(log, 'out')
+        .filter((one) => one < 100)
+        .toSorted((a, b) => a - b),
+    ).toEqual(TEN_OF_0_AND_REST)
+    expect(failed).toBe(fails)
+  },
+)
+
+test('an event that has sent more than maxEventBytes and is lost in a rebalance leaves nothing of it behind', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  const first = spillingApp(() => false)
+  const a = await runWorker(log, first.app, { id: 'a' })
+  // Twice, so that whichever partition moves takes such an event along.
+  for (const partition of [0, 1])
+    await outside.send(Array.from({ length: 20 }, (_, i) => outgoing('in', partition, `k${i}`, String(i))))
+  await until('two to wait', () => first.begun.filter((one) => one === 0).length === 2 && first.finished.length > 10)
+  const second = spillingApp(() => false)
+  second.go.resolve()
+  const b = await runWorker(log, second.app, { id: 'b' })
+  await until('one to move', () => second.finished.includes(0))
+  first.go.resolve()
+  await until('all committed', () => committedSum(log) === 40)
+  await Promise.all([a.worker.stop(), b.worker.stop()])
+  expect(numbersIn(log, 'out').toSorted((x, y) => x - y)).toEqual(
+    [...TEN_OF_0_AND_REST, ...TEN_OF_0_AND_REST].toSorted((x, y) => x - y),
+  )
+})
+
 test('so many gaps that they do not fit: what lies between is finished before the cut', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)

@@ -3,6 +3,7 @@ import {
   type Consumer,
   isMillraceError,
   type Logger,
+  type Scheduled,
   type Sensor,
   toError,
   type Transport,
@@ -12,6 +13,7 @@ import type { Outgoing } from '../sending/outgoing.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { TransactionOutput } from '../sending/transaction-output.ts'
+import { describeInHand } from '../tasks/describe-in-hand.ts'
 import type { TaskRuntime } from '../tasks/task-runtime.ts'
 import { type Cut, isWhole } from './cut.ts'
 import type { Guarantee } from './guarantee.ts'
@@ -82,26 +84,32 @@ export class ExactlyOnce implements Guarantee {
     await Promise.all(tasks.map((task) => this.#unlessLost(task, () => this.#fenceOne(task, heardSinceMs))))
   }
 
-  /** Everything finished must fit into the commit's metadata: if it does not, what lies in between is finished first. */
+  /** What keeps a task from being committed is finished first, with nothing new handed out. */
   async before(task: TaskRuntime): Promise<void> {
     const { clock, canHandOut, finishing } = this.#deps
-    if (isWhole(task)) return
+    if (this.isReady(task)) return
     task.takeNoMore(true)
-    // In a rebalance nothing is handed out: then it cannot become whole, is not committed, and handled again if it is lost.
+    // In a rebalance nothing is handed out: then it cannot get ready, is not committed, and handled again if it is lost.
     finishing(true)
+    const late = this.#warnWhenLate(task)
     try {
-      while (!task.closed && !isWhole(task) && canHandOut()) {
+      while (!task.closed && !this.isReady(task) && canHandOut()) {
         await task.whenIdle()
         // Idle may be between two events, or while one waits for its next attempt.
         await clock.sleep(WHOLE_LOOK_MS)
       }
     } finally {
+      late.cancel()
       finishing(false)
     }
   }
 
+  /**
+   * Everything finished must fit into the commit's metadata. And what an unfinished event has sent before its end is in the
+   * transaction, to be taken back with it when the event fails: until it has finished nothing of the task is committed.
+   */
   isReady(task: TaskRuntime): boolean {
-    return isWhole(task)
+    return task.spilling === 0 && isWhole(task)
   }
 
   async commit(cuts: readonly Cut[]): Promise<readonly Cut[]> {
@@ -126,6 +134,18 @@ export class ExactlyOnce implements Guarantee {
 
   resume(): void {
     for (const output of this.#outputs) output.resume()
+  }
+
+  /** Not for ever can a transaction wait. */
+  #warnWhenLate(task: TaskRuntime): Scheduled {
+    const { clock, log, transactionTimeoutMs } = this.#deps
+    return clock.schedule(transactionTimeoutMs / 2, () => {
+      const why = task.spilling > 0 ? ', one of which has sent more than maxEventBytes' : ''
+      log.warn(
+        { task: task.id, inHand: describeInHand([task]) },
+        `Task ${task.id} cannot be committed before its events in hand have finished${why}. After ${transactionTimeoutMs} ms (transactionTimeout) its transaction is given up, and all since the last commit is handled again.`,
+      )
+    })
   }
 
   async #fenceOne(task: TaskRuntime, heardSinceMs: number): Promise<void> {

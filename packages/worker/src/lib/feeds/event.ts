@@ -57,6 +57,8 @@ export class Event implements EventInHand, SendOrigin {
   #effects: Effect[] | undefined = undefined
   #sends: Outgoing[] | undefined = undefined
   #sendBytes = 0
+  /** Some of its sends have gone out. */
+  #spilled = false
   #joined: Event[] | undefined = undefined
   /** The first of the batch that it is in, when that is another. */
   #first: Event | undefined = undefined
@@ -181,6 +183,7 @@ export class Event implements EventInHand, SendOrigin {
     this.#state = OVER
     if (this.#effects !== undefined) for (const effect of this.#effects) effect.apply()
     if (this.#sends !== undefined) this.#sendAll(this.#sends)
+    if (this.#spilled) task.spillEnded(true)
     tracker.finish(this.number)
     const { counters } = place
     counters.processed++
@@ -288,12 +291,16 @@ export class Event implements EventInHand, SendOrigin {
     this.#effects = undefined
     if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
     this.#sends = undefined
-    if (this.#sendBytes > this.cursor.place.maxEventBytes) this.cursor.task.spilled()
     this.#sendBytes = 0
+    if (!this.#spilled) return
+    this.#spilled = false
+    this.cursor.task.spillEnded(false)
   }
 
   /** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */
   #spill(): void {
+    if (!this.#spilled) this.cursor.task.spillBegan()
+    this.#spilled = true
     if (this.#sends !== undefined) this.#sendAll(this.#sends)
     this.#sends = undefined
   }

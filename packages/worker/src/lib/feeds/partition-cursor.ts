@@ -26,8 +26,10 @@ export interface HandingTask extends Task {
   touch(): void
   /** A cut is wanted before its time. */
   requestCut(): void
-  /** Sends of an event that was not finished have gone out already. */
-  spilled(): void
+  /** Sends of an event in hand go out before it has finished. */
+  spillBegan(): void
+  /** That event is over: finished, or not and then its sends have gone out all the same. */
+  spillEnded(finished: boolean): void
 }
 
 export interface CursorPlace {

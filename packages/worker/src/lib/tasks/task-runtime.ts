@@ -36,7 +36,7 @@ export interface TaskListener {
   onTouched(task: TaskRuntime): void
   /** A cut is wanted at once. */
   onCutWanted(task: TaskRuntime): void
-  /** Sends of an unfinished event have gone out. */
+  /** Sends of an event have gone out, and it has not finished. */
   onSpilled(task: TaskRuntime): void
   /** Nothing new of it is handed out: events in hand must not wait for more. */
   onNoMore(task: TaskRuntime): void
@@ -63,6 +63,7 @@ export class TaskRuntime implements HandingTask {
   readonly #states = new Map<TaskPart, TaskState>()
   #sources: readonly TaskSource[] = []
   #inHand = 0
+  #spilling = 0
   #idle: Deferred<void> | undefined = undefined
   #touched = false
   #running = false
@@ -102,6 +103,11 @@ export class TaskRuntime implements HandingTask {
   /** Events in the hands of agents. */
   get inHand(): number {
     return this.#inHand
+  }
+
+  /** Events in hand of which sends have gone out already. */
+  get spilling(): number {
+    return this.#spilling
   }
 
   get sources(): readonly TaskSource[] {
@@ -160,8 +166,13 @@ export class TaskRuntime implements HandingTask {
     this.#listener.onCutWanted(this)
   }
 
-  spilled(): void {
-    this.#listener.onSpilled(this)
+  spillBegan(): void {
+    this.#spilling++
+  }
+
+  spillEnded(finished: boolean): void {
+    this.#spilling--
+    if (!finished) this.#listener.onSpilled(this)
   }
 
   /** Resolves when no event is in hand, or the task is lost. */
