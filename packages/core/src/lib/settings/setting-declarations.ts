@@ -170,7 +170,7 @@ export const settingDeclarations = {
   maxEventBytes: {
     type: 'size',
     default: '16mb',
-    help: 'Sends of one event that are kept back until it is finished; beyond it they go out at once.',
+    help: 'Sends of one event that are kept back until it is finished; beyond it they go out at once. Exactly once, their task is then not committed before the event has finished, which must be within transactionTimeout.',
   },
   cacheBytes: {
     type: 'size',
