@@ -8,6 +8,7 @@ export default defineConfig({
     reporters: ['default', totals],
     include: [
       'packages/*/src/**/*.test.ts',
+      'packages/create-stream-app/templates/*/src/**/*.test.ts',
       'apps/*/src/**/*.test.ts',
       'apps/*/test/**/*.test.ts',
       'bench/verifier/src/**/*.test.ts',

@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import type { ImportFound } from './find-imports.ts'
 import type { Problem } from './problem.ts'
-import type { SourceFile, Workspace, WorkspacePackage } from './workspace.ts'
+import { isLibrary, type SourceFile, type Workspace, type WorkspacePackage } from './workspace.ts'
 
 interface Layer {
   readonly dependencies: readonly string[]
@@ -49,8 +49,9 @@ export function checkLayers(workspace: Workspace): readonly Problem[] {
   ]
 }
 
-function checkKnown({ name, directory }: WorkspacePackage): readonly Problem[] {
-  if (!directory.startsWith('packages/') || LAYERS.has(shortName(name))) return []
+function checkKnown(owner: WorkspacePackage): readonly Problem[] {
+  const { name, directory } = owner
+  if (!isLibrary(owner) || LAYERS.has(shortName(name))) return []
   return [
     {
       file: `${directory}/package.json`,
@@ -106,7 +107,7 @@ function checkImport(
   if (owner.dependencies.includes(imported)) return []
   if (!owner.devDependencies.includes(imported))
     return problem(`${imported} is not among the dependencies of ${owner.name}`)
-  const isShipped = owner.directory.startsWith('packages/') && !file.isTest
+  const isShipped = isLibrary(owner) && !file.isTest
   return isShipped ? problem(`${imported} is a devDependency of ${owner.name}, imported by what is shipped`) : []
 }
 
@@ -129,8 +130,8 @@ function packageRings(packages: readonly WorkspacePackage[]): readonly Problem[]
     }))
 }
 
-function layerOf({ name, directory }: WorkspacePackage): Layer | undefined {
-  return directory.startsWith('packages/') ? LAYERS.get(shortName(name)) : undefined
+function layerOf(owner: WorkspacePackage): Layer | undefined {
+  return isLibrary(owner) ? LAYERS.get(shortName(owner.name)) : undefined
 }
 
 function shortName(name: string): string {

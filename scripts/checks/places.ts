@@ -1,6 +1,6 @@
 import { codeOnly, lineAt } from './code-only.ts'
 import type { Problem } from './problem.ts'
-import { isShipped, type SourceFile, type Workspace } from './workspace.ts'
+import { isLibrary, isShipped, type SourceFile, type Workspace } from './workspace.ts'
 
 interface LibraryPlace {
   readonly library: string
@@ -22,6 +22,7 @@ const LIBRARIES: readonly LibraryPlace[] = [
   { library: 'cron-parser', packages: ['scheduler'], oneFile: true },
   { library: 'undici', packages: ['web'], oneFile: true },
   { library: 'prom-client', packages: ['web'], oneFile: true },
+  { library: '@clack/prompts', packages: ['create-stream-app'] },
   { library: 'node:timers', packages: ['conformance'] },
   { library: 'vitest', packages: ['conformance'] },
   { library: 'fast-check', packages: ['conformance'] },
@@ -58,7 +59,9 @@ const CODE: readonly CodePlace[] = [
 
 /** Libraries and facilities that belong to one place, in what packages ship. Tests may use any. */
 export function checkPlaces(workspace: Workspace): readonly Problem[] {
-  const shipped = workspace.files.filter((file) => isShipped(file) && file.path.startsWith('packages/'))
+  const shipped = workspace.files.filter(
+    (file) => isShipped(file) && file.package !== undefined && isLibrary(file.package),
+  )
   return [...shipped.flatMap(checkLibraries), ...checkOneFile(shipped), ...shipped.flatMap(checkCode)]
 }
 

@@ -1,6 +1,6 @@
 import { codeOnly } from './code-only.ts'
 import type { Problem } from './problem.ts'
-import type { Workspace, WorkspacePackage } from './workspace.ts'
+import { isLibrary, type Workspace, type WorkspacePackage } from './workspace.ts'
 
 const LEAST_README = 300
 const NO_TESTS = '!dist/**/*.test.*'
@@ -16,10 +16,6 @@ export function checkShells(workspace: Workspace): readonly Problem[] {
 /** What only the tests use explains itself in its code. */
 function isForPeople({ directory }: WorkspacePackage): boolean {
   return !directory.startsWith('scripts/')
-}
-
-function isLibrary({ directory }: WorkspacePackage): boolean {
-  return directory.startsWith('packages/')
 }
 
 function checkReadme({ directory }: WorkspacePackage, { paths, read }: Workspace): readonly Problem[] {

@@ -42,7 +42,11 @@ const SOURCE = /\.(?:ts|mts|tsx|js|mjs)$/
 /** Makes a workspace of files: path → text. */
 export function workspaceOf(files: ReadonlyMap<string, string>): Workspace {
   const packages = [...files]
-    .filter(([path]) => /^(?:(?:packages|apps)\/[^/]+|bench(?:\/[^/]+)?|scripts\/[^/]+)\/package\.json$/.test(path))
+    .filter(([path]) =>
+      /^(?:(?:packages|apps|packages\/create-stream-app\/templates)\/[^/]+|bench(?:\/[^/]+)?|scripts\/[^/]+)\/package\.json$/.test(
+        path,
+      ),
+    )
     .map(([path, text]) => readPackage(path.slice(0, path.lastIndexOf('/')), text))
     // A file belongs to the innermost: there is a package in the folder of another one.
     .sort((a, b) => b.directory.length - a.directory.length)
@@ -59,6 +63,11 @@ export function workspaceOf(files: ReadonlyMap<string, string>): Workspace {
     paths: new Set(files.keys()),
     read: (path) => files.get(path) ?? '',
   }
+}
+
+/** Whether it is a library of ours, and no project that stands inside one as a template. */
+export function isLibrary({ directory }: WorkspacePackage): boolean {
+  return /^packages\/[^/]+$/.test(directory)
 }
 
 /** Whether the file is part of what a package ships. */

@@ -59,7 +59,7 @@ export function describeOwnKafka(name: string, options: StartKafkaOptions, body:
   })
 }
 
-async function askForKafka(): Promise<KafkaAnswer> {
+export async function askForKafka(): Promise<KafkaAnswer> {
   const response = await fetch(`http://127.0.0.1:${inject('kafkaSetupPort')}/`)
   const answer: unknown = await response.json()
   if (!isAnswer(answer)) throw new Error(`The Kafka set-up gave an unexpected answer: ${JSON.stringify(answer)}`)

@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+const command = fileURLToPath(new URL('../../create-stream-app.mjs', import.meta.url))
+
+let directory = ''
+
+beforeEach(async () => {
+  directory = await realpath(await mkdtemp(join(tmpdir(), 'create-stream-app-')))
+})
+
+afterEach(() => rm(directory, { recursive: true, force: true }))
+
+interface Outcome {
+  readonly code: number | null
+  readonly output: string
+  readonly errors: string
+}
+
+/** Runs the command without a terminal. */
+function run(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+  return new Promise((done, failed) => {
+    const child = spawn(process.execPath, [command, ...words], { cwd: directory, env: { ...process.env, ...env } })
+    let output = ''
+    let errors = ''
+    child.stdout.on('data', (text) => (output += String(text)))
+    child.stderr.on('data', (text) => (errors += String(text)))
+    child.stdin.end()
+    child.once('error', failed)
+    child.once('close', (code) => done({ code, output, errors }))
+  })
+}
+
+test('without a terminal it asks nothing and takes the defaults', async () => {
+  const { code, output } = await run(['--no-install'])
+  expect(code).toBe(0)
+  expect(output).toContain('npm run dev')
+  expect(await readdir(join(directory, 'my-stream-app'))).toContain('.git')
+})
+
+test('a directory that is not empty is wrong usage', async () => {
+  await run(['shop', '--no-install', '--no-git'])
+  const { code, errors } = await run(['shop', '--no-install'])
+  expect(code).toBe(2)
+  expect(errors).toContain('is not empty')
+})
+
+test('a registry that cannot be reached leaves a whole project, nothing half installed, and says what to do', async () => {
+  const unreachable = { npm_config_registry: 'http://127.0.0.1:9/', npm_config_fetch_retries: '0' }
+  const { code, output } = await run(['shop', '--pm', 'npm', '--no-git'], unreachable)
+  expect(code).toBe(1)
+  expect(output).toContain('run "npm install" in shop')
+  expect(existsSync(join(directory, 'shop', 'src', 'app.ts'))).toBe(true)
+  expect(existsSync(join(directory, 'shop', 'node_modules'))).toBe(false)
+})
+
+test('the help names the templates', async () => {
+  const { code, output } = await run(['--help'])
+  expect(code).toBe(0)
+  expect(output).toContain('word-count')
+})

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest'
+import { readArguments } from './read-arguments.ts'
+
+test('everything can be typed', () => {
+  expect(readArguments(['shop', '--template', 'orders', '--pm', 'pnpm', '--no-install', '--no-git', '-y'])).toEqual({
+    directory: 'shop',
+    template: 'orders',
+    pm: 'pnpm',
+    install: false,
+    git: false,
+    yes: true,
+    help: false,
+    version: false,
+  })
+})
+
+test('what was not typed is open', () => {
+  expect(readArguments([])).toMatchObject({
+    directory: undefined,
+    template: undefined,
+    pm: undefined,
+    install: undefined,
+  })
+})
+
+test.each([
+  [['--template', 'shop'], 'There is no template "shop"; there are minimal, word-count, orders.'],
+  [['--pm', 'bun'], '--pm takes npm, pnpm, yarn, not "bun".'],
+  [['one', 'two'], '"two" is too much'],
+  [['--templat', 'x'], "Unknown option '--templat'. See --help."],
+])('%j is refused', (words, message) => {
+  expect(() => readArguments(words)).toThrow(message)
+})

@@ -1,0 +1,76 @@
+import { parseArgs } from 'node:util'
+import { ScaffoldError } from './create-project.ts'
+import { isInstaller, INSTALLERS, type Installer } from './installers.ts'
+import { isTemplate, TEMPLATES, type TemplateName } from './templates.ts'
+
+/** What was typed; `undefined` for what is to be asked or has a default. */
+export interface Arguments {
+  readonly directory: string | undefined
+  readonly template: TemplateName | undefined
+  readonly pm: Installer | undefined
+  readonly install: boolean | undefined
+  readonly git: boolean | undefined
+  /** Ask nothing. */
+  readonly yes: boolean
+  readonly help: boolean
+  readonly version: boolean
+}
+
+export const USAGE: string = `create-stream-app [DIRECTORY] [options]
+
+Makes a stream processing app in TypeScript. Asks for what is not given here; without a terminal, or with --yes, it takes
+the defaults.
+
+  --template NAME   ${Object.entries(TEMPLATES)
+    .map(([name, what]) => `${name}: ${what}`)
+    .join('\n                    ')}
+  --pm NAME         ${INSTALLERS.join(', ')}; the one that runs this by default
+  --no-install      do not install dependencies
+  --no-git          do not make a git repository
+  --yes, -y         ask nothing
+  --help, -h        this text
+  --version         the version
+
+  npm create stream-app@latest my-app
+  npm create stream-app@latest my-app -- --template word-count --yes
+`
+
+/** @throws {ScaffoldError} for what is no option, and for values that an option does not take */
+export function readArguments(words: readonly string[]): Arguments {
+  const { values, positionals } = parse(words)
+  const [directory, ...more] = positionals
+  if (more.length > 0)
+    throw new ScaffoldError(`One directory, not ${positionals.length}: "${more.join('", "')}" is too much.`)
+  const { template, pm } = values
+  if (template !== undefined && !isTemplate(template))
+    throw new ScaffoldError(`There is no template "${template}"; there are ${Object.keys(TEMPLATES).join(', ')}.`)
+  if (pm !== undefined && !isInstaller(pm)) throw new ScaffoldError(`--pm takes ${INSTALLERS.join(', ')}, not "${pm}".`)
+  const { install, git, yes = false, help = false, version = false } = values
+  return { directory, template, pm, install, git, yes, help, version }
+}
+
+function parse(words: readonly string[]): ReturnType<typeof parseWords> {
+  try {
+    return parseWords(words)
+  } catch (thrown) {
+    const reason = thrown instanceof Error ? (thrown.message.split('. ', 1)[0] ?? '') : String(thrown)
+    throw new ScaffoldError(`${reason}. See --help.`, { cause: thrown })
+  }
+}
+
+function parseWords(words: readonly string[]) {
+  return parseArgs({
+    args: [...words],
+    allowPositionals: true,
+    allowNegative: true,
+    options: {
+      template: { type: 'string', short: 't' },
+      pm: { type: 'string' },
+      install: { type: 'boolean' },
+      git: { type: 'boolean' },
+      yes: { type: 'boolean', short: 'y' },
+      help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean' },
+    },
+  })
+}

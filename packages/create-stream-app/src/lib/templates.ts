@@ -1,0 +1,13 @@
+/** The templates: each is a folder of `templates`, and a whole project. */
+export const TEMPLATES = {
+  minimal: 'one agent, one table, one page, one test',
+  'word-count': 'agents, a table, a timer, a cron job on the leader, pages, a command of its own',
+  orders: 'schemas, enrichment, retries and dead letters, exactly once; Docker, Kubernetes, a test on Kafka',
+} as const
+
+export type TemplateName = keyof typeof TEMPLATES
+
+/** @example isTemplate('minimal') // true */
+export function isTemplate(text: string): text is TemplateName {
+  return Object.hasOwn(TEMPLATES, text)
+}
