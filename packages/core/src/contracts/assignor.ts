@@ -16,8 +16,10 @@ export interface GroupView {
 export interface GroupAssignment {
   /** By member id; a member without an entry gets nothing. */
   readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>
-  /** Given to every member with its assignment. */
+  /** Given to every member with its assignment. A broker keeps it once for each of them: 1 MB is a usual limit for all together. */
   readonly groupData: Uint8Array
+  /** Given to one member only, by member id; nothing for one without an entry. */
+  readonly ownData?: ReadonlyMap<string, Uint8Array>
 }
 
 /** Decides who gets what. Pure: the driver runs it on whichever member leads the group. */

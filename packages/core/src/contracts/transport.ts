@@ -104,6 +104,8 @@ export interface AssignmentChange {
   readonly gained: readonly TopicPartition[]
   /** What the assignor gave to every member. */
   readonly groupData: Uint8Array
+  /** What it gave to this member only; empty when there is nothing. */
+  readonly ownData: Uint8Array
 }
 
 export interface CommitOffset extends TopicPartition {

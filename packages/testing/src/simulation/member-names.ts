@@ -16,9 +16,10 @@ export class MemberNames {
       name: assignor.name,
       assign: ({ members, partitions }) => {
         const named = members.map((member) => ({ ...member, id: this.of(member.id) }))
-        const { assignments, groupData } = assignor.assign({ members: named, partitions })
+        const { assignments, groupData, ownData } = assignor.assign({ members: named, partitions })
         const given = members.map(({ id }) => [id, assignments.get(this.of(id)) ?? []] as const)
-        return { assignments: new Map(given), groupData }
+        const own = members.map(({ id }) => [id, ownData?.get(this.of(id)) ?? new Uint8Array(0)] as const)
+        return { assignments: new Map(given), groupData, ownData: new Map(own) }
       },
     }
   }

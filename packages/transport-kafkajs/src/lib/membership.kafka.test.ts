@@ -13,8 +13,10 @@ import {
   type Transport,
 } from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
+import { AssignerProtocol, Kafka, logLevel } from 'kafkajs'
 import { afterEach, expect, test } from 'vitest'
 import { createKafkaTransport } from './kafka-transport.ts'
+import { memberOptions } from './member-options.fixture.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const clock = systemClock()
@@ -36,6 +38,82 @@ describeKafka('membership', (brokers) => {
   afterEach(async () => {
     await Promise.all(open.splice(0).map((transport) => transport.close()))
   })
+
+  test(
+    'a group that is larger than a record of the broker fails with its size, and not silently for ever',
+    { timeout: 30_000 },
+    async () => {
+      const transport = await connect()
+      const topic = name('large')
+      await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
+      const consumer = transport.consumer(
+        memberOptions(topic, () => ({ assignments: new Map(), groupData: Buffer.alloc(1_100_000) })),
+      )
+      await expect(consumer.start()).rejects.toMatchObject({
+        code: 'GROUP_TOO_LARGE',
+        detail: expect.stringMatching(`group "${topic}", 1100\\d\\d\\d bytes`),
+      })
+    },
+  )
+
+  test(
+    'a client of another kind that joins under the same protocol is given nothing and harms nobody',
+    { timeout: 30_000 },
+    async () => {
+      const transport = await connect()
+      const topic = name('stranger')
+      await transport.admin().createTopics([{ name: topic, partitions: 2, replicationFactor: -1, config: {} }])
+      const views: number[] = []
+      const changes: AssignmentChange[] = []
+      const options = memberOptions(topic, ({ members, partitions }) => {
+        views.push(members.length)
+        const all = Array.from({ length: partitions.get(topic) ?? 0 }, (_, partition) => ({ topic, partition }))
+        return {
+          assignments: new Map(members.flatMap(({ id, topics }) => (topics.length > 0 ? [[id, all] as const] : []))),
+          groupData: Buffer.alloc(0),
+        }
+      })
+      const consumer = transport.consumer({
+        ...options,
+        listener: { ...options.listener, onAssign: async (change) => void changes.push(change) },
+      })
+      const ended = (async () => {
+        for await (const _ of consumer.batches());
+      })()
+      await consumer.start()
+      const stranger = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).consumer({
+        groupId: topic,
+        partitionAssigners: [
+          () => ({
+            name: 'test',
+            version: 0,
+            protocol: () => ({
+              name: 'test',
+              metadata: AssignerProtocol.MemberMetadata.encode({
+                version: 0,
+                topics: [topic],
+                userData: Buffer.from('?'),
+              }),
+            }),
+            assign: async () => [],
+          }),
+        ],
+      })
+      await stranger.connect()
+      await stranger.subscribe({ topic })
+      // It cannot know what to do with what it is given: nothing.
+      void stranger.run({ eachBatch: async () => {} }).catch(() => {})
+      await eventually(() => changes.length > 1 && views.at(-1) === 2, {
+        what: 'a rebalance with the stranger',
+        limitMs: 20_000,
+      })
+      expect(changes.at(-1)).toMatchObject({ gained: [], lost: [] })
+      expect(changes.at(-1)?.kept.length).toBe(2)
+      await stranger.disconnect()
+      await consumer.close()
+      await ended
+    },
+  )
 
   test(
     '100,000 numbered records on 2 topics of 8 partitions: members join and leave, none is missing, none comes twice',

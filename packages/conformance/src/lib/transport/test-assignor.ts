@@ -13,7 +13,7 @@ export function encodeMemberData(data: TestMemberData): Uint8Array {
 
 /**
  * Even shares, and who has a partition keeps it as far as its share goes. The group data is the list of all members'
- * labels, sorted, as JSON.
+ * labels, sorted, as JSON; the own data of a member is its label.
  */
 export function testAssignor(name: string = 'conformance'): GroupAssignor {
   return {
@@ -36,7 +36,11 @@ export function testAssignor(name: string = 'conformance'): GroupAssignor {
         const [least] = [...assignments.values()].sort((a, b) => a.length - b.length)
         least?.push(partition)
       }
-      return { assignments, groupData: Buffer.from(JSON.stringify(said.map(({ label }) => label).sort())) }
+      return {
+        assignments,
+        groupData: Buffer.from(JSON.stringify(said.map(({ label }) => label).sort())),
+        ownData: new Map(said.map(({ id, label }) => [id, Buffer.from(label)])),
+      }
     },
   }
 }

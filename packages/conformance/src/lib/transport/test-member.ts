@@ -100,6 +100,12 @@ export class TestMember {
     return last === undefined ? '' : Buffer.from(last.groupData).toString()
   }
 
+  /** What the last assignment gave to this member only. */
+  get ownData(): string {
+    const last = this.events.filter((event) => event.type === 'assign').at(-1)
+    return last === undefined ? '' : Buffer.from(last.ownData).toString()
+  }
+
   /** Waits until it has so many partitions and is not in a rebalance. */
   async settled(partitions: number): Promise<void> {
     await eventually(() => !this.#holding && this.#owned.size === partitions, {

@@ -150,6 +150,10 @@ export const errorTable = {
     title: 'A transaction call came out of order',
     fix: 'This is a bug in Millrace: please report it.',
   },
+  GROUP_TOO_LARGE: {
+    title: 'The group has more members and partitions than its broker can keep',
+    fix: 'Raise max.message.bytes of the topic __consumer_offsets on the brokers (message.max.bytes of the brokers when that is not set), or run fewer workers.',
+  },
   GROUP_INCONSISTENT: {
     title: 'The group has members of another kind',
     fix: 'Use another app id, or stop the other consumers of this group.',

@@ -1,10 +1,12 @@
 import type { TopicPartition } from '@millrace/core'
 import type { GroupState, MemberState } from '../group/group-state.ts'
 
-interface GroupRow extends Omit<GroupState, 'members' | 'assignments' | 'groupData'> {
+interface GroupRow extends Omit<GroupState, 'members' | 'assignments' | 'groupData' | 'ownData'> {
   readonly members: readonly (readonly [string, Omit<MemberState, 'data'> & { readonly data: string }])[]
   readonly assignments: readonly (readonly [string, readonly TopicPartition[]])[]
   readonly groupData: string
+  /** Not in a log that an earlier version has written. */
+  readonly ownData?: readonly (readonly [string, string])[]
 }
 
 /** A group's state as JSON; it is written only when somebody joins, leaves or leads. */
@@ -14,6 +16,7 @@ export function encodeGroup(state: GroupState): Buffer {
     members: [...state.members].map(([id, member]) => [id, { ...member, data: toText(member.data) }] as const),
     assignments: [...state.assignments],
     groupData: toText(state.groupData),
+    ownData: [...state.ownData].map(([id, data]) => [id, toText(data)] as const),
   }
   return Buffer.from(JSON.stringify(row))
 }
@@ -33,6 +36,7 @@ export function decodeGroup(bytes: Buffer): GroupState {
     ),
     assignments: new Map(row.assignments),
     groupData: fromText(row.groupData),
+    ownData: new Map((row.ownData ?? []).map(([id, data]) => [id, fromText(data)])),
   }
 }
 

@@ -30,6 +30,8 @@ export interface GroupState {
   /** Those of `generation`; also while the next round is prepared, because commits go on until it completes. */
   readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>
   readonly groupData: Uint8Array
+  /** By member, of those that were given some. */
+  readonly ownData: ReadonlyMap<string, Uint8Array>
 }
 
 export type GroupEvent =
@@ -48,6 +50,7 @@ export type GroupEvent =
       readonly generation: number
       readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>
       readonly groupData: Uint8Array
+      readonly ownData?: ReadonlyMap<string, Uint8Array>
     }
 
 /** `restored`: a static member came back and has its old assignment, without a rebalance. */
@@ -66,6 +69,7 @@ export const EMPTY_GROUP: GroupState = Object.freeze({
   members: new Map<string, MemberState>(),
   assignments: new Map<string, readonly TopicPartition[]>(),
   groupData: new Uint8Array(0),
+  ownData: new Map<string, Uint8Array>(),
 })
 
 /** The group after an event. Pure; events that come too late change nothing (`stale`). */
@@ -124,11 +128,11 @@ function leave(state: GroupState, memberId: string): GroupStep {
 }
 
 function assign(state: GroupState, event: Extract<GroupEvent, { type: 'assign' }>): GroupStep {
-  const { memberId, generation, assignments, groupData } = event
+  const { memberId, generation, assignments, groupData, ownData = new Map() } = event
   if (state.phase !== 'completing' || state.leader !== memberId || state.generation !== generation)
     return { state, outcome: 'stale' }
   const known = new Map([...state.members.keys()].map((id) => [id, assignments.get(id) ?? []]))
-  return { state: { ...state, phase: 'stable', assignments: known, groupData }, outcome: 'done' }
+  return { state: { ...state, phase: 'stable', assignments: known, groupData, ownData }, outcome: 'done' }
 }
 
 function findInstance(state: GroupState, memberId: string, instanceId: string | undefined): string | undefined {
@@ -148,7 +152,14 @@ function replace(
     [...state.members].map(([id, member]) => [rename(id), id === predecessor ? successor.member : member]),
   )
   const assignments = new Map([...state.assignments].map(([id, partitions]) => [rename(id), partitions]))
-  return { ...state, members, assignments, leader: state.leader === undefined ? undefined : rename(state.leader) }
+  const ownData = new Map([...state.ownData].map(([id, data]) => [rename(id), data]))
+  return {
+    ...state,
+    members,
+    assignments,
+    ownData,
+    leader: state.leader === undefined ? undefined : rename(state.leader),
+  }
 }
 
 /** A new round: everybody has to join, but for the one who just did. */
@@ -169,5 +180,6 @@ function settle(state: GroupState): GroupState {
     leader,
     assignments: new Map(),
     groupData: new Uint8Array(0),
+    ownData: new Map(),
   }
 }

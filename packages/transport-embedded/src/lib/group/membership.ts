@@ -23,7 +23,7 @@ export interface MembershipDeps {
   /** Makes the partitions given the member's own: what is no longer among them delivers nothing from now on. */
   readonly own: (
     partitions: readonly TopicPartition[],
-  ) => Omit<AssignmentChange, 'memberId' | 'generation' | 'groupData'>
+  ) => Omit<AssignmentChange, 'memberId' | 'generation' | 'groupData' | 'ownData'>
   readonly joined: () => void
   readonly failed: (error: Error) => void
 }
@@ -167,12 +167,13 @@ export class Membership {
   }
 
   async #lead(group: GroupState): Promise<void> {
-    const { assignments, groupData } = this.#deps.backend.read((log) => leadGroup(group, this.#options.assignor, log))
-    await this.#tell({ type: 'assign', memberId: this.#memberId, generation: group.generation, assignments, groupData })
+    const assignment = this.#deps.backend.read((log) => leadGroup(group, this.#options.assignor, log))
+    await this.#tell({ type: 'assign', memberId: this.#memberId, generation: group.generation, ...assignment })
   }
 
   async #assigned(group: GroupState): Promise<void> {
     const { generation, groupData } = group
+    const ownData = group.ownData.get(this.#memberId) ?? new Uint8Array(0)
     const change = this.#deps.own(group.assignments.get(this.#memberId) ?? [])
     this.#generation = generation
     // A batch of a lost partition that was handed out just now reaches its taker first.
@@ -180,7 +181,7 @@ export class Membership {
     await Promise.resolve()
     if (this.#stopped) return
     this.#hasAssignment = true
-    await this.#options.listener.onAssign({ memberId: this.#memberId, generation, groupData, ...change })
+    await this.#options.listener.onAssign({ memberId: this.#memberId, generation, groupData, ownData, ...change })
     if (!this.#stopped) this.#deps.joined()
   }
 

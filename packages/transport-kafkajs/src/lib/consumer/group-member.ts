@@ -1,5 +1,6 @@
 import {
   deferred,
+  MillraceError,
   raceAbort,
   toError,
   type AssignmentChange,
@@ -9,7 +10,7 @@ import {
 import type { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { requirePartition } from '../cluster/to-leaders.ts'
-import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
+import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { GroupSession } from './group-session.ts'
 import { joinGroup, type JoinResult } from './join-group.ts'
@@ -24,6 +25,9 @@ export interface GroupMemberDeps extends Pick<PartContext, 'clock' | 'log' | 'vi
   /** Aborts when the consumer is closed. */
   readonly signal: AbortSignal
 }
+
+/** Refusals in a row before the group counts as too large: members tell less of themselves when joins come to nothing. */
+const MOST_REFUSALS = 6
 
 type Joined = Extract<JoinResult, { readonly kind: 'joined' }>
 
@@ -140,6 +144,7 @@ export class GroupMember {
   async #join(): Promise<Joined> {
     const { recovery, signal } = this.#deps
     this.#joining ??= deferred()
+    let refusals = 0
     for (;;) {
       signal.throwIfAborted()
       try {
@@ -151,6 +156,10 @@ export class GroupMember {
           // A first id changes nothing; a round that ended without us may have.
           if (this.#memberId === result.memberId) this.ownership.mayHaveMissed()
           this.#memberId = result.memberId
+        } else if (result.kind === 'refused') {
+          this.#memberId = result.memberId
+          if (++refusals >= MOST_REFUSALS) throw tooLarge(this.#options.groupId, result.bytes)
+          throw new PassingError(`Kafka could not keep the assignment of the group, of ${result.bytes} bytes.`)
         } else {
           await this.#lose()
         }
@@ -185,7 +194,8 @@ export class GroupMember {
     for (const partition of lost) fetcher.remove(partition)
     for (const partition of gained) fetcher.add(partition)
     this.#endJoining()
-    const change: AssignmentChange = { memberId, generation, lost, kept, gained, groupData: assignment.groupData }
+    const { groupData, ownData } = assignment
+    const change: AssignmentChange = { memberId, generation, lost, kept, gained, groupData, ownData }
     await raceAbort(
       this.#listener.tell(() => this.#options.listener.onAssign(change)),
       signal,
@@ -247,4 +257,11 @@ export class GroupMember {
     this.#memberId = ''
     await leaveGroup({ groupId, memberId, instanceId }, this.#deps)
   }
+}
+
+function tooLarge(groupId: string, bytes: number): MillraceError {
+  return new MillraceError(
+    'GROUP_TOO_LARGE',
+    `The broker refuses to keep the members and assignments of group "${groupId}", ${bytes} bytes in one record of the topic __consumer_offsets.`,
+  )
 }

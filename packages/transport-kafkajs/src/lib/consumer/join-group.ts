@@ -9,6 +9,7 @@ import {
   encodeAssignment,
   encodeSubscription,
   type MemberAssignment,
+  type MemberSubscription,
 } from '../wire/group-protocol.ts'
 import { joinGroupRequest, type JoinedGroup } from '../wire/requests/join-group.ts'
 import type { Membership } from '../wire/requests/membership.ts'
@@ -38,6 +39,8 @@ export type JoinResult =
     }
   /** Try at once with this member id: the broker gave us one, or wants another round. */
   | { readonly kind: 'again'; readonly memberId: string }
+  /** The broker could not keep what this leader gave out: so many bytes for all members together. */
+  | { readonly kind: 'refused'; readonly memberId: string; readonly bytes: number }
   /** The broker does not know the member any more. */
   | { readonly kind: 'lost' }
 
@@ -77,6 +80,9 @@ export async function joinGroup(
   const synced = await deps.coordinator.send(syncGroupRequest(membership, assignments))
   // Yet another member came or went before this round was through.
   if (synced.errorCode === KafkaCode.rebalanceInProgress) return { kind: 'again', memberId: joined.memberId }
+  // That is how brokers answer when the record of a group is larger than they take.
+  if (synced.errorCode === KafkaCode.unknownServerError && assignments.length > 0)
+    return { kind: 'refused', memberId: joined.memberId, bytes: bytesOf(joined, assignments) }
   const syncRefusal = refused(synced.errorCode, membership, deps.coordinator, refusalText(options))
   return syncRefusal ?? { kind: 'joined', membership, assignment: decodeAssignment(synced.assignment), syncSentMs }
 }
@@ -104,7 +110,7 @@ async function assignAll(
   { assignor, groupId }: JoinOptions,
   { view }: JoinDeps,
 ): Promise<[string, Buffer][]> {
-  const members = joined.members.map(({ memberId, metadata }) => ({ id: memberId, ...decodeSubscription(metadata) }))
+  const members = joined.members.map(({ memberId, metadata }) => ({ id: memberId, ...subscriptionOf(metadata) }))
   const topics = [...new Set(members.flatMap((member) => member.topics))]
   view.want(topics)
   await view.refresh()
@@ -113,8 +119,32 @@ async function assignAll(
     const found = view.topic(topic)
     if (found !== undefined) partitions.set(topic, found.leaders.length)
   }
-  const { assignments, groupData } = runAssignor(() => assignor.assign({ members, partitions }), groupId)
-  return members.map(({ id }) => [id, encodeAssignment({ partitions: assignments.get(id) ?? [], groupData })])
+  const { assignments, groupData, ownData } = runAssignor(() => assignor.assign({ members, partitions }), groupId)
+  return members.map(({ id }) => [
+    id,
+    encodeAssignment({
+      partitions: assignments.get(id) ?? [],
+      groupData,
+      ownData: ownData?.get(id) ?? Buffer.alloc(0),
+    }),
+  ])
+}
+
+/** Any client may join a group under the name of its protocol: one that does not speak it subscribes to nothing. */
+function subscriptionOf(metadata: Buffer): MemberSubscription {
+  try {
+    return decodeSubscription(metadata)
+  } catch {
+    return { topics: [], data: Buffer.alloc(0) }
+  }
+}
+
+/** What a broker keeps of a group in one record. */
+function bytesOf({ members }: JoinedGroup, assignments: readonly (readonly [string, Buffer])[]): number {
+  return (
+    members.reduce((sum, { memberId, metadata }) => sum + memberId.length + metadata.length, 0) +
+    assignments.reduce((sum, [, bytes]) => sum + bytes.length, 0)
+  )
 }
 
 function runAssignor<T>(assign: () => T, groupId: string): T {

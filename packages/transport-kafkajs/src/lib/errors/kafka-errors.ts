@@ -77,6 +77,7 @@ const KAFKA_ERRORS: ReadonlyMap<number, KafkaError> = new Map<number, KafkaError
 
 type KafkaCodeName =
   | 'ok'
+  | 'unknownServerError'
   | 'offsetOutOfRange'
   | 'unknownTopicOrPartition'
   | 'requestTimedOut'
@@ -95,6 +96,7 @@ type KafkaCodeName =
 /** Codes that the code of the driver asks about by name. */
 export const KafkaCode: Readonly<Record<KafkaCodeName, number>> = {
   ok: 0,
+  unknownServerError: -1,
   offsetOutOfRange: 1,
   unknownTopicOrPartition: 3,
   requestTimedOut: 7,

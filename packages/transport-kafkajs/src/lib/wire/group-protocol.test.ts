@@ -11,10 +11,8 @@ const partitions = [
 test('subscriptions and assignments come back as they went', () => {
   const subscription = { topics: ['a', 'b'], data: Buffer.from('data') }
   expect(decodeSubscription(encodeSubscription(subscription, 7))).toEqual(subscription)
-  expect(decodeAssignment(encodeAssignment({ partitions, groupData: Buffer.from('all') }))).toEqual({
-    partitions,
-    groupData: Buffer.from('all'),
-  })
+  const assignment = { partitions, groupData: Buffer.from('all'), ownData: Buffer.from('own') }
+  expect(decodeAssignment(encodeAssignment(assignment))).toEqual(assignment)
   expect(decodeAssignment(Buffer.alloc(0)).partitions).toEqual([])
 })
 
@@ -22,8 +20,20 @@ test('other clients can read them', () => {
   expect(
     AssignerProtocol.MemberMetadata.decode(encodeSubscription({ topics: ['a'], data: Buffer.alloc(0) }, 0)),
   ).toMatchObject({ version: 0, topics: ['a'] })
-  const decoded = AssignerProtocol.MemberAssignment.decode(encodeAssignment({ partitions, groupData: Buffer.alloc(0) }))
-  expect(decoded?.assignment).toEqual({ a: [3, 1], b: [0] })
+  const bytes = encodeAssignment({ partitions, groupData: Buffer.from('all'), ownData: Buffer.from('own') })
+  expect(AssignerProtocol.MemberAssignment.decode(bytes)).toMatchObject({
+    assignment: { a: [3, 1], b: [0] },
+    userData: Buffer.from('all'),
+  })
+})
+
+test('an assignment of an earlier version, which ends with the group data, has no data of its own', () => {
+  const bytes = encodeAssignment({ partitions, groupData: Buffer.from('all'), ownData: Buffer.alloc(0) })
+  expect(decodeAssignment(bytes.subarray(0, -4))).toEqual({
+    partitions,
+    groupData: Buffer.from('all'),
+    ownData: Buffer.alloc(0),
+  })
 })
 
 test('a number of joins makes the subscription another one', () => {

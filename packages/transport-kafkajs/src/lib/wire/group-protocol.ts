@@ -13,6 +13,7 @@ export interface MemberSubscription {
 export interface MemberAssignment {
   readonly partitions: readonly TopicPartition[]
   readonly groupData: Uint8Array
+  readonly ownData: Uint8Array
 }
 
 /**
@@ -34,17 +35,19 @@ export function decodeSubscription(bytes: Buffer): MemberSubscription {
   return { topics, data: own.remaining === 0 ? own.buffer : own.data() }
 }
 
+/** Own data comes after all that Kafka's format has: whoever knows only that, an earlier version of this too, does not read so far. */
 export function encodeAssignment(assignment: MemberAssignment): Buffer {
   const writer = new WireWriter().int16(0)
   writeByTopic(writer, assignment.partitions, ({ partition }) => writer.int32(partition))
-  return writer.data(assignment.groupData).bytes()
+  return writer.data(assignment.groupData).data(assignment.ownData).bytes()
 }
 
 /** A member that the leader gave nothing gets no bytes at all. */
 export function decodeAssignment(bytes: Buffer): MemberAssignment {
-  if (bytes.length === 0) return { partitions: [], groupData: bytes }
+  if (bytes.length === 0) return { partitions: [], groupData: bytes, ownData: bytes }
   const reader = new WireReader(bytes)
   reader.int16()
   const partitions = readByTopic(reader, (topic) => ({ topic, partition: reader.int32() }))
-  return { partitions, groupData: reader.data() }
+  const groupData = reader.data()
+  return { partitions, groupData, ownData: reader.remaining === 0 ? Buffer.alloc(0) : reader.data() }
 }

@@ -1,19 +1,19 @@
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CopyPlace } from '../tasks/standby-copy.ts'
 import type { GroupData } from './group-data.ts'
+import type { OwnData } from './own-data.ts'
 import { warmUpsFor } from './warm-ups.ts'
 
 /** The warm copies that the group's leader wants this worker to keep; not of tasks that it runs. */
 export function copiesFor(
   self: string,
-  group: Pick<GroupData, 'owners' | 'standbys' | 'warmUps'>,
+  { owners, warmUps: toCome, standbys }: Pick<GroupData, 'owners' | 'warmUps'> & OwnData,
   topics: Pick<TopicDirectory, 'partsWith' | 'copiesOf'>,
 ): readonly CopyPlace[] {
-  const { owners, standbys } = group
-  const warmUps = new Set(warmUpsFor(self, group))
+  const warmUps = new Set(warmUpsFor(self, { owners, warmUps: toCome }))
   return [...new Set([...standbys.keys(), ...warmUps])].flatMap((id) => {
-    const rank = standbys.get(id)?.indexOf(self) ?? -1
-    const isStandby = rank >= 0 && owners.get(id)?.member !== self
+    const rank = standbys.get(id)
+    const isStandby = rank !== undefined && owners.get(id)?.member !== self
     const [partitions = 0, partition = 0] = id.split('-').map(Number)
     // A part that wants fewer copies than another one of its task has them on the first of the holders.
     const parts = topics

@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto'
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
+import { taskId } from '../tasks/task-id.ts'
 import type { TaskOwner } from '../worker/worker.ts'
+import { isObject, readInteger, readJson, readList, readMap, readText } from './member-data.ts'
 
 /** What the leader tells every member with its assignment. */
 export interface GroupData {
@@ -6,13 +10,11 @@ export interface GroupData {
   readonly owners: ReadonlyMap<string, TaskOwner>
   /** Web address of every member by its name in the group, also of those that run no task. */
   readonly members: ReadonlyMap<string, string | undefined>
-  /** By task id: the members that keep a warm copy, the one to keep it first if not all do. */
-  readonly standbys: ReadonlyMap<string, readonly string[]>
   /** By task id: the member that warms up for the task and is to have it then. */
   readonly warmUps: ReadonlyMap<string, string>
-  /** Ids of tasks that nobody can take. */
+  /** Ids of tasks of which some topic or table is run by nobody. */
   readonly unassigned: readonly string[]
-  /** `memberStamp` of each static member, by instance id, as the assignment was made for it. */
+  /** `topologyStamp` of each static member, by its name, as the assignment was made for it. */
   readonly stamps: ReadonlyMap<string, string>
   /** The same as long as the group was never without a member; `undefined` when it is not known. */
   readonly life: string | undefined
@@ -21,69 +23,139 @@ export interface GroupData {
 export const NO_GROUP_DATA: GroupData = {
   owners: new Map(),
   members: new Map(),
-  standbys: new Map(),
   warmUps: new Map(),
   unassigned: [],
   stamps: new Map(),
   life: undefined,
 }
 
-const VERSION = 1
-
-/** Members are listed once; each has its tasks. */
-interface GroupJson {
-  readonly v: number
-  readonly members: readonly { readonly id: string; readonly address?: string; readonly tasks: readonly string[] }[]
-  readonly standbys?: Readonly<Record<string, readonly string[]>>
-  readonly warmUps?: Readonly<Record<string, string>>
-  readonly unassigned: readonly string[]
-  readonly stamps?: Readonly<Record<string, string>>
-  readonly life?: string
-}
+/**
+ * Every member has these bytes in its assignment, and the assignments of all are one record of the broker (1 MB by default):
+ * each byte here costs as many as there are members. So a member is a number, a task is its place in a list, and all is
+ * compressed. Format 1 was JSON, which begins with another byte.
+ */
+const VERSION = 2
+/** What is larger unpacked was not made by any version of this. */
+const MOST_BYTES = 64 * 1024 * 1024
+const NOBODY = 0xffff
 
 export function encodeGroupData(data: GroupData): Uint8Array {
-  const tasks = new Map<string, { readonly address: string | undefined; readonly tasks: string[] }>()
-  for (const [id, address] of data.members) tasks.set(id, { address, tasks: [] })
-  for (const [task, { member, address }] of data.owners) {
-    const entry = tasks.get(member)
-    if (entry === undefined) tasks.set(member, { address, tasks: [task] })
-    else entry.tasks.push(task)
-  }
-  const json: GroupJson = {
-    v: VERSION,
-    members: [...tasks].map(([id, entry]) => ({
-      id,
-      ...(entry.address === undefined ? {} : { address: entry.address }),
-      tasks: entry.tasks,
-    })),
-    ...(data.standbys.size === 0 ? {} : { standbys: Object.fromEntries(data.standbys) }),
-    ...(data.warmUps.size === 0 ? {} : { warmUps: Object.fromEntries(data.warmUps) }),
-    unassigned: data.unassigned,
-    ...(data.stamps.size === 0 ? {} : { stamps: Object.fromEntries(data.stamps) }),
-    ...(data.life === undefined ? {} : { life: data.life }),
-  }
-  return Buffer.from(JSON.stringify(json))
+  const names = [...data.members.keys()]
+  const indexes = new Map(names.map((name, index) => [name, index]))
+  const counts = [...new Set([...data.owners.keys(), ...data.unassigned].map((id) => Number.parseInt(id, 10)))]
+  const head = Buffer.from(
+    JSON.stringify({
+      names,
+      addresses: names.map((name) => data.members.get(name) ?? ''),
+      stamps: names.map((name) => data.stamps.get(name) ?? ''),
+      warmUps: Object.fromEntries([...data.warmUps].map(([task, to]) => [task, indexes.get(to) ?? NOBODY])),
+      counts,
+      life: data.life,
+    }),
+  )
+  const tasks = counts.reduce((sum, partitions) => sum + partitions, 0)
+  const bytes = Buffer.alloc(4 + head.length + 3 * tasks)
+  bytes.writeUInt32BE(head.length)
+  head.copy(bytes, 4)
+  const unassigned = new Set(data.unassigned)
+  // Low bytes, then high bytes, then flags: what is the same for most tasks comes in a row, and takes next to nothing.
+  let at = 4 + head.length
+  for (const partitions of counts)
+    for (let partition = 0; partition < partitions; partition++, at++) {
+      const id = taskId(partitions, partition)
+      const index = indexes.get(data.owners.get(id)?.member ?? '') ?? NOBODY
+      bytes[at] = index & 0xff
+      bytes[at + tasks] = index >> 8
+      bytes[at + 2 * tasks] = unassigned.has(id) ? 1 : 0
+    }
+  return Buffer.concat([Buffer.from([VERSION]), brotliCompressSync(bytes)])
 }
 
-/** Data of another format (a leader of a later version) tells nothing about others' tasks. */
+const UUID = /[\da-f]{8}-(?:[\da-f]{4}-){3}([\da-f]{12})$/
+const LONGEST_NAME = 24
+
+/**
+ * What a member is called in its group: its instance id, or else its member id. The long ones (a client's name and 36
+ * characters of a UUID) are shortened, since every member is told the names of all.
+ */
+export function memberName(id: string): string {
+  if (id.length <= LONGEST_NAME) return id
+  const random = UUID.exec(id)?.[1]
+  return `~${random ?? createHash('sha256').update(id).digest('hex').slice(0, 12)}`
+}
+
+/** Data of a format that is not known (a leader of a later version) tells nothing about others' tasks. */
 export function decodeGroupData(bytes: Uint8Array): GroupData {
-  let json: GroupJson
+  const read = bytes[0] === VERSION ? readPacked(bytes.subarray(1)) : readFirstFormat(bytes)
+  return read ?? NO_GROUP_DATA
+}
+
+function readPacked(compressed: Uint8Array): GroupData | undefined {
+  let bytes: Buffer
   try {
-    json = JSON.parse(Buffer.from(bytes).toString())
+    bytes = brotliDecompressSync(compressed, { maxOutputLength: MOST_BYTES })
   } catch {
-    return NO_GROUP_DATA
+    // Not made by any version of this.
+    return undefined
   }
-  if (json.v !== VERSION) return NO_GROUP_DATA
+  if (bytes.length < 4) return undefined
+  const begin = 4 + bytes.readUInt32BE()
+  const head = readJson(bytes.subarray(4, begin))
+  if (head === undefined) return undefined
+  const [names, addresses, stamps] = [readList(head['names']), readList(head['addresses']), readList(head['stamps'])]
+  const warmUps = readMap(head['warmUps'], readText, readInteger)
+  const counts = Array.isArray(head['counts']) ? head['counts'].map(readInteger) : [undefined]
+  if (names === undefined || addresses === undefined || stamps === undefined || warmUps === undefined) return undefined
+  let tasks = 0
+  for (const partitions of counts) tasks += partitions ?? Infinity
+  if (bytes.length !== begin + 3 * tasks) return undefined
+
+  const addressOf = (index: number): string | undefined => addresses[index] || undefined
   const owners = new Map<string, TaskOwner>()
-  for (const member of json.members)
-    for (const task of member.tasks) owners.set(task, { member: member.id, address: member.address })
+  const unassigned: string[] = []
+  let at = begin
+  for (const partitions of counts)
+    for (let partition = 0; partition < (partitions ?? 0); partition++, at++) {
+      const id = taskId(partitions ?? 0, partition)
+      const index = (bytes[at] ?? 0) | ((bytes[at + tasks] ?? 0) << 8)
+      const member = names[index]
+      if (member !== undefined) owners.set(id, { member, address: addressOf(index) })
+      if (bytes[at + 2 * tasks] === 1) unassigned.push(id)
+    }
   return {
     owners,
-    members: new Map(json.members.map(({ id, address }) => [id, address])),
-    standbys: new Map(Object.entries(json.standbys ?? {})),
-    warmUps: new Map(Object.entries(json.warmUps ?? {})),
-    unassigned: json.unassigned,
-    stamps: new Map(Object.entries(json.stamps ?? {})),
-    life: json.life,
+    members: new Map(names.map((name, index) => [name, addressOf(index)])),
+    warmUps: new Map(
+      [...warmUps].flatMap(([task, index]) => {
+        const to = names[index]
+        return to === undefined ? [] : [[task, to] as const]
+      }),
+    ),
+    unassigned,
+    stamps: new Map(names.flatMap((name, index) => (stamps[index] ? [[name, stamps[index]] as const] : []))),
+    life: readText(head['life']),
+  }
+}
+
+/** Of a leader that has not been updated yet: who runs what. Copies and stamps are for its own version. */
+function readFirstFormat(bytes: Uint8Array): GroupData | undefined {
+  const json = readJson(bytes)
+  if (json?.['v'] !== 1 || !Array.isArray(json['members'])) return undefined
+  const owners = new Map<string, TaskOwner>()
+  const members = new Map<string, string | undefined>()
+  for (const one of json['members']) {
+    if (!isObject(one)) return undefined
+    const [id, address, tasks] = [readText(one['id']), readText(one['address']), readList(one['tasks'])]
+    if (id === undefined || tasks === undefined) return undefined
+    const member = memberName(id)
+    members.set(member, address)
+    for (const task of tasks) owners.set(task, { member, address })
+  }
+  return {
+    ...NO_GROUP_DATA,
+    owners,
+    members,
+    unassigned: readList(json['unassigned']) ?? [],
+    life: readText(json['life']),
   }
 }

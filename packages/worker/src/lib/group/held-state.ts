@@ -35,12 +35,17 @@ export class HeldState {
     const most = (among: readonly string[]): number =>
       Math.max(0, ...among.map((member) => this.#absorbedBy(task, member)))
     this.#furthest.set(task, most(members))
-    this.#whole.set(task, most(owner === undefined ? members.filter((one) => this.#hasCaughtUp(task, one)) : [owner]))
+    this.#whole.set(task, most(owner === undefined ? members.filter((one) => this.hasCaughtUp(task, one)) : [owner]))
   }
 
   /** Whether this member has a copy, however old. */
   holds(task: string, member: string): boolean {
     return this.#absorbed.get(task)?.has(member) === true
+  }
+
+  /** Whether this member has read its copy to the end of the changelog, and keeps it there. */
+  hasCaughtUp(task: string, member: string): boolean {
+    return this.#caughtUp.get(task)?.has(member) === true
   }
 
   /** How far the member is behind the one that is furthest. */
@@ -56,7 +61,7 @@ export class HeldState {
   /** Whether the member can go on with the task at once. One of an earlier version cannot be warmed up: it has to. */
   isReady(task: string, member: string): boolean {
     const acceptable = this.#acceptableLag.get(member)
-    if (acceptable === undefined || this.#hasCaughtUp(task, member)) return true
+    if (acceptable === undefined || this.hasCaughtUp(task, member)) return true
     return (this.#whole.get(task) ?? 0) - this.#absorbedBy(task, member) <= acceptable
   }
 
@@ -73,10 +78,6 @@ export class HeldState {
 
   #copies(task: string): number {
     return this.#absorbed.get(task)?.size ?? 0
-  }
-
-  #hasCaughtUp(task: string, member: string): boolean {
-    return this.#caughtUp.get(task)?.has(member) === true
   }
 
   #absorbedBy(task: string, member: string): number {

@@ -39,52 +39,130 @@ export interface MemberData {
   readonly life: string | undefined
 }
 
+/** Fields may be added: members of other versions pass over those that they do not know. */
 const VERSION = 1
 
-interface MemberJson {
-  readonly v: number
-  readonly groups: Readonly<Record<string, TaskTopology>>
-  readonly tasks: readonly string[]
-  readonly generation: number
-  readonly warm: Readonly<Record<string, number>>
-  readonly warmUp?: WarmUpData
-  readonly address?: string
-  readonly instanceId?: string
-  readonly life?: string
-}
+/** Of names, addresses and ids: what is longer would be handed to every member of the group. */
+const LONGEST_TEXT = 512
+/** Of lists: more tasks or topics than a broker can have in one group. */
+const LONGEST_LIST = 100_000
 
 export function encodeMemberData(data: MemberData): Uint8Array {
-  const json: MemberJson = {
+  const { groups, tasks, generation, warm, warmUp, address, instanceId, life } = data
+  const json = {
     v: VERSION,
-    groups: Object.fromEntries([...data.groups].map(([partitions, topology]) => [String(partitions), topology])),
-    tasks: data.tasks,
-    generation: data.generation,
-    warm: Object.fromEntries(data.warm),
-    ...(data.warmUp === undefined ? {} : { warmUp: data.warmUp }),
-    ...(data.address === undefined ? {} : { address: data.address }),
-    ...(data.instanceId === undefined ? {} : { instanceId: data.instanceId }),
-    ...(data.life === undefined ? {} : { life: data.life }),
+    groups: Object.fromEntries([...groups].map(([partitions, topology]) => [String(partitions), topology])),
+    tasks,
+    generation,
+    warm: Object.fromEntries(warm),
+    warmUp,
+    address,
+    instanceId,
+    life,
   }
   return Buffer.from(JSON.stringify(json))
 }
 
-/** `undefined` for data of another format: such a member can be given nothing. */
+/**
+ * `undefined` for data of another format, or with a field that cannot be right: such a member can be given nothing. Any
+ * client that knows the group's name can send anything here, so that nothing is believed unseen.
+ */
 export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
-  let json: MemberJson
+  const json = readJson(bytes)
+  if (json?.['v'] !== VERSION) return undefined
+  const groups = readMap(json['groups'], readCount, readTopology)
+  const tasks = readList(json['tasks'])
+  const generation = readInteger(json['generation'])
+  const warm = readMap(json['warm'], readText, readInteger)
+  const warmUp = readOptional(json['warmUp'], readWarmUp)
+  const address = readOptional(json['address'], readText)
+  const instanceId = readOptional(json['instanceId'], readText)
+  const life = readOptional(json['life'], readText)
+  if (groups === undefined || tasks === undefined || generation === undefined || warm === undefined) return undefined
+  if (warmUp === INVALID || address === INVALID || instanceId === INVALID || life === INVALID) return undefined
+  return {
+    groups,
+    tasks,
+    generation,
+    warm,
+    ...(warmUp === undefined ? {} : { warmUp }),
+    address,
+    ...(instanceId === undefined ? {} : { instanceId }),
+    life,
+  }
+}
+
+function readTopology(value: unknown): TaskTopology | undefined {
+  if (!isObject(value)) return undefined
+  const topics = readList(value['topics'])
+  const parts = readList(value['parts'])
+  const standbys = readOptional(value['standbys'], readInteger)
+  if (topics === undefined || parts === undefined || standbys === INVALID) return undefined
+  return { topics, parts, ...(standbys === undefined ? {} : { standbys }) }
+}
+
+function readWarmUp(value: unknown): WarmUpData | undefined {
+  if (!isObject(value)) return undefined
+  const acceptableLag = readInteger(value['acceptableLag'])
+  const most = readInteger(value['most'])
+  const caughtUp = readList(value['caughtUp'])
+  if (acceptableLag === undefined || most === undefined || caughtUp === undefined) return undefined
+  return { acceptableLag, most, caughtUp }
+}
+
+/** A field that is there and cannot be read. */
+const INVALID = Symbol('invalid')
+
+function readOptional<T>(value: unknown, read: (value: unknown) => T | undefined): T | undefined | typeof INVALID {
+  if (value === undefined || value === null) return undefined
+  return read(value) ?? INVALID
+}
+
+/** An object; `undefined` for anything else. */
+export function readJson(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
-    json = JSON.parse(Buffer.from(bytes).toString())
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString())
+    return isObject(value) ? value : undefined
   } catch {
+    // Not JSON: of another format.
     return undefined
   }
-  if (json.v !== VERSION) return undefined
-  return {
-    groups: new Map(Object.entries(json.groups).map(([partitions, topology]) => [Number(partitions), topology])),
-    tasks: json.tasks,
-    generation: json.generation,
-    warm: new Map(Object.entries(json.warm)),
-    ...(json.warmUp === undefined ? {} : { warmUp: json.warmUp }),
-    address: json.address,
-    ...(json.instanceId === undefined ? {} : { instanceId: json.instanceId }),
-    life: json.life,
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+export function readText(value: unknown): string | undefined {
+  return typeof value === 'string' && value.length <= LONGEST_TEXT ? value : undefined
+}
+
+export function readInteger(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+}
+
+export function readList(value: unknown): readonly string[] | undefined {
+  if (!Array.isArray(value) || value.length > LONGEST_LIST) return undefined
+  const texts = value.flatMap((one: unknown) => readText(one) ?? [])
+  return texts.length === value.length ? texts : undefined
+}
+
+function readCount(text: string): number | undefined {
+  return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined
+}
+
+export function readMap<K, V>(
+  value: unknown,
+  readKey: (key: string) => K | undefined,
+  readValue: (value: unknown) => V | undefined,
+): ReadonlyMap<K, V> | undefined {
+  if (!isObject(value)) return undefined
+  const map = new Map<K, V>()
+  for (const [name, one] of Object.entries(value)) {
+    const key = readKey(name)
+    const read = readValue(one)
+    if (key === undefined || read === undefined || map.size >= LONGEST_LIST) return undefined
+    map.set(key, read)
   }
+  return map
 }

@@ -2,11 +2,8 @@ import { createHash } from 'node:crypto'
 import type { GroupData } from './group-data.ts'
 import type { MemberData } from './member-data.ts'
 
-/**
- * Stands for what others need to know of a member beside its tasks: its topology and its web address. A static member that
- * comes back gets the assignment that was made for the one before it; by the stamp it sees whether that still fits.
- */
-export function memberStamp({ groups, address }: Pick<MemberData, 'groups' | 'address'>): string {
+/** Stands for the topology of a member. */
+export function topologyStamp(groups: MemberData['groups']): string {
   const topology = [...groups]
     .toSorted(([a], [b]) => a - b)
     .map(([partitions, { topics, parts, standbys }]) => [
@@ -15,19 +12,19 @@ export function memberStamp({ groups, address }: Pick<MemberData, 'groups' | 'ad
       parts.toSorted(),
       standbys ?? 0,
     ])
-  return createHash('sha256')
-    .update(JSON.stringify([topology, address]))
-    .digest('base64url')
-    .slice(0, 12)
+  return createHash('sha256').update(JSON.stringify(topology)).digest('base64url').slice(0, 8)
 }
 
-/** Whether an assignment was made for an earlier run of this member, of which something has changed since. */
+/**
+ * Whether an assignment was made for an earlier run of this member, and its topology or its web address has changed since:
+ * a static member that comes back gets the assignment that was made for the one before it.
+ */
 export function isOutdated(
-  group: Pick<GroupData, 'stamps'>,
-  self: { readonly instanceId: string | undefined; readonly stamp: string | undefined },
+  { stamps, members }: Pick<GroupData, 'stamps' | 'members'>,
+  name: string,
+  told: Pick<MemberData, 'groups' | 'address'>,
 ): boolean {
-  if (self.instanceId === undefined || self.stamp === undefined) return false
   // A leader of another version says nothing of stamps; asking it again would change nothing.
-  const told = group.stamps.get(self.instanceId)
-  return told !== undefined && told !== self.stamp
+  const stamp = stamps.get(name)
+  return stamp !== undefined && (stamp !== topologyStamp(told.groups) || members.get(name) !== told.address)
 }

@@ -4,9 +4,10 @@ import type { HeldState } from './held-state.ts'
 /** Tasks of one partition count, and who can run them. */
 export interface TaskGroup {
   readonly partitions: number
-  /** What the tasks consist of, for the members that get them. */
-  readonly topics: readonly string[]
+  /** Those that may be given them. */
   readonly members: readonly string[]
+  /** Those that may keep what they have, these among them. */
+  readonly keepers: readonly string[]
   /** Warm copies wanted of each task. */
   readonly standbys: number
 }
@@ -40,10 +41,6 @@ export class Placement {
     }
   }
 
-  get groups(): readonly TaskGroup[] {
-    return this.#groups
-  }
-
   addGroup(group: TaskGroup): void {
     this.#groups.push(group)
   }
@@ -58,7 +55,10 @@ export class Placement {
     this.#taken.add(taskId(partitions, partition))
   }
 
-  /** To members that have a copy of the task's state, if there are any. */
+  /**
+   * To members that have a copy of the task's state, if there are any. One that has been kept warm here is proof that the
+   * member knows all that the owner before knew.
+   */
   giveRest(): void {
     for (const group of this.#groups) {
       if (group.members.length === 0) continue
@@ -66,7 +66,8 @@ export class Placement {
         const id = taskId(group.partitions, partition)
         if (this.#taken.has(id)) continue
         const warm = group.members.filter((member) => this.#state.isWarm(id, member))
-        this.give(group.partitions, partition, this.#leastLoaded(group, warm.length > 0 ? warm : group.members))
+        const kept = warm.length > 0 ? warm : group.keepers.filter((member) => this.#state.hasCaughtUp(id, member))
+        this.give(group.partitions, partition, this.#leastLoaded(group, kept.length > 0 ? kept : group.members))
       }
     }
   }

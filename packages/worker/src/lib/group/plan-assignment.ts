@@ -12,8 +12,8 @@ export interface AssignmentPlan {
   readonly standbys: ReadonlyMap<string, readonly string[]>
   /** Task id to the member that is to have it, once it has a copy of its state. */
   readonly warmUps: ReadonlyMap<string, string>
-  /** Topics of the tasks of each partition count. */
-  readonly topics: ReadonlyMap<number, readonly string[]>
+  /** Partition counts of the tasks. */
+  readonly counts: readonly number[]
   /** Ids of tasks of which some topic or table is run by nobody. */
   readonly unassigned: readonly string[]
 }
@@ -30,20 +30,16 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
     sorted.map((member) => member.id),
     state,
   )
-  const topics = new Map<number, readonly string[]>()
-  const unassigned: string[] = []
   const claims = claimsOf(sorted)
-  const groups = [...new Set(sorted.flatMap((member) => [...member.data.groups.keys()]))].toSorted((a, b) => a - b)
-  for (const partitions of groups) {
-    const { group, complete } = groupOf(partitions, sorted)
-    topics.set(partitions, group.topics)
+  const counts = [...new Set(sorted.flatMap((member) => [...member.data.groups.keys()]))].toSorted((a, b) => a - b)
+  const versions = counts.map((partitions) => new Versions(partitions, sorted))
+  for (const { partitions, group } of versions) {
     placement.addGroup(group)
     for (let partition = 0; partition < partitions; partition++) {
       const id = taskId(partitions, partition)
-      if (!complete) unassigned.push(id)
       const claimed = claims.get(id)
-      const owner = claimed !== undefined && group.members.includes(claimed) ? claimed : undefined
-      state.measure(id, { owner, members: group.members })
+      const owner = claimed !== undefined && group.keepers.includes(claimed) ? claimed : undefined
+      state.measure(id, { owner, members: group.keepers })
       if (owner !== undefined) placement.give(partitions, partition, owner)
     }
   }
@@ -52,10 +48,14 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
   const owners = placement.owners()
   // As if all had all they need: where tasks should be in the end.
   placement.balance(() => true)
-  const standbys = planStandbys(placement.groups, { owners, before: claims, state })
+  const standbys = planStandbys(
+    versions.map((version) => ({ ...version.group, mayCopy: (owner, member) => version.covers(member, owner) })),
+    { owners, before: claims, state },
+  )
   const most = Math.max(0, ...sorted.map(({ data }) => data.warmUp?.most ?? 0))
   const warmUps = planWarmUps({ owners, wanted: placement.owners(), standbys, state, most })
-  return { owners, standbys, warmUps, topics, unassigned }
+  const unassigned = versions.flatMap((version) => version.lacking(owners))
+  return { owners, standbys, warmUps, counts, unassigned }
 }
 
 /** Of two that claim a task the one with the later generation has it. */
@@ -71,39 +71,51 @@ function claimsOf(members: readonly PlannedMember[]): ReadonlyMap<string, string
 }
 
 /**
- * A task needs members that know all of its topics and tables. Where versions differ so that none knows all, those who
- * know most get it, rather than nobody; what they do not know is reported.
+ * What the members know of the tasks of one partition count, which differs while a new version is rolled out. Tasks are
+ * given to those that know most; whoever has one already keeps it, whatever it lacks, until one of those has caught up:
+ * the version before goes on with what it has always done, and it alone could be given everything at once.
  */
-function groupOf(
-  partitions: number,
-  members: readonly PlannedMember[],
-): { readonly group: TaskGroup; readonly complete: boolean } {
-  const all = new Set<string>()
-  const bySet = new Map<
-    string,
-    { readonly topics: readonly string[]; readonly size: number; readonly members: string[] }
-  >()
-  for (const { id, data } of members) {
-    const topology = data.groups.get(partitions)
-    if (topology === undefined) continue
-    const topics = topology.topics.toSorted(compare)
-    const known = [
-      ...topics.map((topic) => `topic ${topic}`),
-      ...topology.parts.toSorted(compare).map((part) => `part ${part}`),
-    ]
-    for (const one of known) all.add(one)
-    const key = known.join('\n')
-    const set = bySet.get(key)
-    if (set === undefined) bySet.set(key, { topics, size: known.length, members: [id] })
-    else set.members.push(id)
+class Versions {
+  readonly partitions: number
+  readonly group: TaskGroup
+  readonly #known = new Map<string, ReadonlySet<string>>()
+  readonly #all = new Set<string>()
+
+  constructor(partitions: number, members: readonly PlannedMember[]) {
+    this.partitions = partitions
+    const alike = new Map<string, { readonly size: number; readonly members: string[] }>()
+    for (const { id, data } of members) {
+      const topology = data.groups.get(partitions)
+      if (topology === undefined) continue
+      const known = [
+        ...topology.topics.toSorted(compare).map((topic) => `topic ${topic}`),
+        ...topology.parts.toSorted(compare).map((part) => `part ${part}`),
+      ]
+      for (const one of known) this.#all.add(one)
+      this.#known.set(id, new Set(known))
+      const key = JSON.stringify(known)
+      const others = alike.get(key)
+      if (others === undefined) alike.set(key, { size: known.length, members: [id] })
+      else others.members.push(id)
+    }
+    const [, most] = [...alike].toSorted(
+      ([keyA, a], [keyB, b]) => b.size - a.size || b.members.length - a.members.length || compare(keyA, keyB),
+    )[0] ?? ['', { size: 0, members: [] }]
+    const standbys = Math.max(0, ...members.map(({ data }) => data.groups.get(partitions)?.standbys ?? 0))
+    this.group = { partitions, members: most.members, keepers: [...this.#known.keys()], standbys }
   }
-  const [, best] = [...bySet].toSorted(
-    ([keyA, a], [keyB, b]) => b.size - a.size || b.members.length - a.members.length || compare(keyA, keyB),
-  )[0] ?? ['', { topics: [], size: 0, members: [] }]
-  const standbys = Math.max(0, ...members.map(({ data }) => data.groups.get(partitions)?.standbys ?? 0))
-  return {
-    group: { partitions, topics: best.topics, members: best.members, standbys },
-    complete: best.size === all.size,
+
+  /** Whether a member knows all that another one knows of the tasks. */
+  covers(member: string, other: string): boolean {
+    const known = this.#known.get(member)
+    return known !== undefined && [...(this.#known.get(other) ?? [])].every((one) => known.has(one))
+  }
+
+  /** Tasks whose owner does not know all that some member knows. */
+  lacking(owners: ReadonlyMap<string, string>): readonly string[] {
+    return Array.from({ length: this.partitions }, (_, partition) => taskId(this.partitions, partition)).filter(
+      (id) => (this.#known.get(owners.get(id) ?? '')?.size ?? 0) < this.#all.size,
+    )
   }
 }
 

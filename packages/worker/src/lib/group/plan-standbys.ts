@@ -3,10 +3,12 @@ import type { HeldState } from './held-state.ts'
 
 export interface StandbyGroup {
   readonly partitions: number
-  /** Members that know all of the tasks. */
-  readonly members: readonly string[]
+  /** Members that run such tasks. */
+  readonly keepers: readonly string[]
   /** Warm copies wanted of each task. */
   readonly standbys: number
+  /** Whether a member knows all that the owner knows, so that it could go on in its place. */
+  readonly mayCopy: (owner: string, member: string) => boolean
 }
 
 /**
@@ -24,10 +26,10 @@ export function planStandbys(
   const standbys = new Map<string, readonly string[]>()
   const load = new Map<string, number>()
   const loadOf = (member: string): number => load.get(member) ?? 0
-  for (const { partitions, members, standbys: wanted } of groups) {
-    const copies = Math.min(wanted, members.length - 1)
+  for (const { partitions, keepers, standbys: wanted, mayCopy } of groups) {
+    const copies = Math.min(wanted, keepers.length - 1)
     if (copies <= 0) continue
-    const share = Math.ceil((partitions * copies) / members.length)
+    const share = Math.ceil((partitions * copies) / keepers.length)
     const ofGroup = new Map<string, number>()
     // Copies of one owner's tasks on many members: when it goes, they share what it had.
     const ofOwner = new Map<string, number>()
@@ -40,8 +42,8 @@ export function planStandbys(
         if (now.before.get(id) === member) return 0
         return now.state.isWarm(id, member) ? 1 : now.state.holds(id, member) ? 2 : 3
       }
-      const chosen = members
-        .filter((member) => member !== owner)
+      const chosen = keepers
+        .filter((member) => owner !== undefined && member !== owner && mayCopy(owner, member))
         .toSorted(
           (a, b) =>
             Number(fits(b)) - Number(fits(a)) ||
@@ -56,7 +58,7 @@ export function planStandbys(
         ofGroup.set(member, (ofGroup.get(member) ?? 0) + 1)
         ofOwner.set(`${owner}\n${member}`, forOwner(owner, member) + 1)
       }
-      standbys.set(id, chosen)
+      if (chosen.length > 0) standbys.set(id, chosen)
     }
   }
   return standbys

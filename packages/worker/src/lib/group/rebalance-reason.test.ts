@@ -21,17 +21,14 @@ it('says who came and who went', () => {
 })
 
 it('says that tasks have moved to their copies', () => {
-  const reason = (
-    warmUps: Readonly<Record<string, string>>,
-    standbys: Readonly<Record<string, string[]>> = {},
-  ): string =>
+  const reason = (warmUps: Readonly<Record<string, string>>): string =>
     rebalanceReason({
-      before: { ...group(['b', 'a', 'c'], warmUps), standbys: new Map(Object.entries(standbys)) },
+      before: group(['b', 'a', 'c'], warmUps),
       after: group(['a', 'b', 'c']),
       self: 'a',
       isFirst: false,
     })
   expect(reason({ '4-0': 'a' })).toBe('a task moved to where it is warm')
-  expect(reason({ '4-0': 'a', '4-2': 'a' }, { '4-1': ['b'] })).toBe('2 tasks moved to where they are warm')
-  expect(reason({ '4-0': 'b' }, { '4-2': ['c'] })).toBe('nobody joined or left')
+  expect(reason({ '4-0': 'a', '4-2': 'a', '4-1': 'b' })).toBe('2 tasks moved to where they are warm')
+  expect(reason({ '4-0': 'b', '4-2': 'c' })).toBe('nobody joined or left')
 })

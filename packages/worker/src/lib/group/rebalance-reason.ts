@@ -1,6 +1,6 @@
 import type { GroupData } from './group-data.ts'
 
-type Seen = Pick<GroupData, 'owners' | 'members' | 'standbys' | 'warmUps'>
+type Seen = Pick<GroupData, 'owners' | 'members' | 'warmUps'>
 
 export interface RebalanceSeen {
   readonly before: Seen
@@ -19,7 +19,7 @@ export function rebalanceReason({ before, after, self, isFirst }: RebalanceSeen)
   const warm = [...before.owners].filter(([task, { member: from }]) => {
     const to = after.owners.get(task)?.member
     if (to === undefined || to === from || !after.members.has(from)) return false
-    return before.warmUps.get(task) === to || before.standbys.get(task)?.includes(to) === true
+    return before.warmUps.get(task) === to
   }).length
   const parts = [
     ...(came > 0 ? [`${workers(came)} joined`] : []),

@@ -29,8 +29,10 @@ import type { WorkerEvents } from '../worker/worker.ts'
 import { changedTasks } from './changed-tasks.ts'
 import { copiesFor } from './copies-for.ts'
 import type { Drain } from './drain.ts'
-import { decodeGroupData, type GroupData, NO_GROUP_DATA } from './group-data.ts'
+import { decodeGroupData, type GroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
+import type { MemberData } from './member-data.ts'
 import { isOutdated } from './member-stamp.ts'
+import { decodeOwnData } from './own-data.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
 import { type WarmUps, warmUpsFor } from './warm-ups.ts'
 
@@ -42,8 +44,8 @@ export interface RebalanceDeps {
   readonly consumer: Pick<Consumer, 'seek' | 'stop' | 'rejoin'>
   /** Of a static member; its name in the group in place of the member id, which is another one after each start. */
   readonly instanceId: string | undefined
-  /** `memberStamp` as told at the last join. */
-  readonly stamp: () => string | undefined
+  /** What was told at the last join. */
+  readonly told: () => Pick<MemberData, 'groups' | 'address'> | undefined
   readonly topics: TopicDirectory
   readonly gate: HandOutGate
   readonly drain: Drain
@@ -161,14 +163,15 @@ export class Rebalance implements RebalanceListener {
   async onAssign(change: AssignmentChange): Promise<void> {
     const { clock, sensor, onChange, instanceId, topics, standbys, warmUps } = this.#deps
     this.#startedMs ??= clock.monotonic()
-    const self = instanceId ?? change.memberId
+    const self = memberName(instanceId ?? change.memberId)
     this.#memberId = self
     this.#generation = change.generation
     const group = decodeGroupData(change.groupData)
     this.#reason = rebalanceReason({ before: this.#group, after: group, self, isFirst: this.#count === 0 })
     this.#group = group
     const { lost, gained } = changedTasks(change, this.tasks, (topic) => topics.partitions(topic))
-    const copies = this.#stopping === undefined ? copiesFor(self, group, topics) : []
+    const copies =
+      this.#stopping === undefined ? copiesFor(self, { ...group, ...decodeOwnData(change.ownData) }, topics) : []
     const staying = [...this.tasks.values()].filter(({ id }) => !lost.includes(id))
     this.#here.want([...staying, ...gained.map(([place]) => place)], copies)
     this.#here.lose(lost, 'another worker has it now')
@@ -243,8 +246,10 @@ export class Rebalance implements RebalanceListener {
    * address. When that does not fit any more the group is asked for a rebalance, in which no task moves for its sake.
    */
   #refresh(): void {
-    const { instanceId, stamp, consumer, log } = this.#deps
-    if (this.#stopping !== undefined || !isOutdated(this.#group, { instanceId, stamp: stamp() })) return
+    const { instanceId, told, consumer, log } = this.#deps
+    const last = told()
+    if (this.#stopping !== undefined || instanceId === undefined || last === undefined) return
+    if (!isOutdated(this.#group, memberName(instanceId), last)) return
     log.info(
       { instanceId },
       'This worker is back in its place with another address or other topics: the group is told in a rebalance.',

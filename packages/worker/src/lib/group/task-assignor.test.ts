@@ -1,6 +1,9 @@
+import type { GroupMember } from '@millrace/core'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decodeGroupData } from './group-data.ts'
+import { decodeGroupData, encodeGroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
 import { decodeMemberData, encodeMemberData, type MemberData } from './member-data.ts'
+import { decodeOwnData, encodeOwnData, NO_OWN_DATA } from './own-data.ts'
 import { taskAssignor } from './task-assignor.ts'
 
 const data: MemberData = {
@@ -50,7 +53,7 @@ test('members that get no task are told of, with their addresses', () => {
         data: encodeMemberData({ ...data, groups: new Map([[1, { topics: ['c'], parts: [] }]]) }),
       },
       { id: 'two', topics: [], data: encodeMemberData({ ...data, groups: new Map(), tasks: [], address: undefined }) },
-      { id: 'three', topics: [], data: idle('three:6066') },
+      { id: 'three', topics: ['a', 'b', 'c'], data: idle('three:6066') },
     ],
     partitions: new Map([['c', 1]]),
   })
@@ -69,7 +72,6 @@ test('member data survives the way there, and of another format is nothing', () 
   const { warmUp: _, ...earlier } = data
   expect(decodeMemberData(encodeMemberData(earlier))).toEqual(earlier)
   expect(decodeMemberData(Buffer.from('{"v":2}'))).toBeUndefined()
-  expect(decodeGroupData(Buffer.from('{"v":2}')).owners.size).toBe(0)
 })
 
 test('static members are told by their names whose tasks they warm up for', () => {
@@ -113,4 +115,187 @@ test('static members are told by their names whose tasks they warm up for', () =
     ['2-1', 'one'],
   ])
   expect(group.warmUps).toEqual(new Map([['2-0', 'pod-1']]))
+})
+
+const partitions = new Map([
+  ['a', 2],
+  ['b', 2],
+  ['c', 1],
+])
+
+test('what cannot be is believed of nobody: null, other types, counts that no topic has, topics that are not subscribed to', () => {
+  const json = JSON.parse(Buffer.from(encodeMemberData(data)).toString())
+  const topology = { topics: ['a'], parts: [] }
+  const forged: readonly unknown[] = [
+    null,
+    [],
+    7,
+    'text',
+    { v: 1 },
+    { ...json, v: 2 },
+    { ...json, groups: null },
+    { ...json, groups: { 2: { topics: 'ab', parts: [] } } },
+    { ...json, groups: { 2: null } },
+    { ...json, groups: { '-1': topology } },
+    { ...json, groups: { 1.5: topology } },
+    { ...json, groups: { 1000000000: topology } },
+    { ...json, groups: { 900000: topology } },
+    { ...json, groups: { 2: { topics: [], parts: ['counts'] } } },
+    { ...json, groups: { 2: { topics: ['a', 'secret'], parts: [] } } },
+    { ...json, tasks: { length: 1e9 } },
+    { ...json, tasks: [null] },
+    { ...json, generation: '9' },
+    { ...json, generation: 1e300 },
+    { ...json, warm: { '2-0': 'all' } },
+    { ...json, warmUp: { acceptableLag: -1, most: 2, caughtUp: [] } },
+    { ...json, warmUp: 'soon' },
+    { ...json, address: { host: 'one' } },
+    { ...json, address: 'a'.repeat(100_000) },
+    { ...json, instanceId: 7 },
+    { ...json, life: [] },
+  ]
+  for (const one of forged) {
+    const members = [
+      { id: 'honest', topics: ['a', 'b', 'c'], data: encodeMemberData(data) },
+      { id: 'forger', topics: ['a', 'b', 'c'], data: Buffer.from(JSON.stringify(one)) },
+    ]
+    const { assignments, groupData } = taskAssignor.assign({ members, partitions })
+    expect(assignments.get('forger')).toBeUndefined()
+    expect(assignments.get('honest')?.length).toBe(5)
+    expect(decodeGroupData(groupData).owners.size).toBe(3)
+  }
+})
+
+/** Bytes of every kind: noise, JSON of any shape, and honest data with something wrong in it. */
+const anyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
+  fc.uint8Array({ maxLength: 200 }),
+  fc.json().map((text) => Buffer.from(text)),
+  fc
+    .tuple(
+      fc.constantFrom('v', 'groups', 'tasks', 'generation', 'warm', 'warmUp', 'address', 'instanceId', 'life'),
+      fc.jsonValue(),
+    )
+    .map(([field, value]) =>
+      Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(encodeMemberData(data)).toString()), [field]: value })),
+    ),
+  fc.tuple(fc.nat(), fc.nat({ max: 255 })).map(([at, byte]) => {
+    const bytes = Buffer.from(encodeMemberData(data))
+    bytes[at % bytes.length] = byte
+    return bytes
+  }),
+)
+
+test('any bytes from any member: the plan comes out, and all tasks are with members that can be believed', () => {
+  fc.assert(
+    fc.property(fc.array(anyBytes, { minLength: 1, maxLength: 4 }), fc.nat({ max: 4 }), (strangers, at) => {
+      const members: GroupMember[] = strangers.map((bytes, nth) => ({
+        id: `s${nth}`,
+        topics: ['a', 'b', 'c'],
+        data: bytes,
+      }))
+      members.splice(at, 0, { id: 'honest', topics: ['a', 'b', 'c'], data: encodeMemberData(data) })
+      const { assignments, groupData } = taskAssignor.assign({ members, partitions })
+      const given = [...assignments.values()].flat().map(({ topic, partition }) => `${topic}/${partition}`)
+      expect(given.toSorted()).toEqual(['a/0', 'a/1', 'b/0', 'b/1', 'c/0'])
+      for (const { id, data: told } of members)
+        if (decodeMemberData(told) === undefined) expect(assignments.get(id)).toBeUndefined()
+      const { owners, members: all } = decodeGroupData(groupData)
+      expect(owners.size).toBe(3)
+      expect(all.has('honest')).toBe(true)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('any bytes from a leader tell a member nothing, and do it no harm', () => {
+  const groupBytes = fc.oneof(
+    anyBytes,
+    fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.concat([Buffer.from([2]), bytes])),
+    fc.tuple(fc.nat(), fc.nat({ max: 255 })).map(([at, byte]) => {
+      const bytes = Buffer.from(encodeGroupData({ ...NO_GROUP_DATA, members: new Map([['one', 'http://one']]) }))
+      bytes[1 + (at % (bytes.length - 1))] = byte
+      return bytes
+    }),
+  )
+  fc.assert(
+    fc.property(groupBytes, (bytes) => {
+      expect(decodeGroupData(bytes).owners.size).toBe(0)
+      expect(decodeOwnData(bytes).standbys.size).toBe(0)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('group data survives the way there, with more members than a byte counts', () => {
+  const names = Array.from({ length: 300 }, (_, at) => `m${at}`)
+  const address = (at: number): string | undefined => (at % 3 === 0 ? undefined : `http://host-${at}`)
+  const group = {
+    owners: new Map(
+      names.flatMap((member, at) => (at % 7 === 0 ? [] : [[`300-${at}`, { member, address: address(at) }] as const])),
+    ),
+    members: new Map(names.map((name, at) => [name, address(at)])),
+    warmUps: new Map([['300-7', 'm299']]),
+    unassigned: ['300-0', '300-9'],
+    stamps: new Map([['m1', 'abc']]),
+    life: 'm0',
+  }
+  expect(decodeGroupData(encodeGroupData(group))).toEqual(group)
+  expect(decodeGroupData(encodeGroupData(NO_GROUP_DATA))).toEqual(NO_GROUP_DATA)
+  const own = {
+    standbys: new Map([
+      ['300-1', 0],
+      ['300-2', 1],
+    ]),
+  }
+  expect(decodeOwnData(encodeOwnData(own))).toEqual(own)
+  expect(decodeOwnData(new Uint8Array(0))).toEqual(NO_OWN_DATA)
+})
+
+test('of a leader of the version before, who runs what is understood; a later format tells nothing', () => {
+  const id = 'shop-0b7e5a44-1f0e-4c2d-8a51-9f0c3d2b1a00'
+  const before = {
+    v: 1,
+    members: [
+      { id, address: 'http://one', tasks: ['2-0'] },
+      { id: 'two', tasks: ['2-1'] },
+    ],
+    standbys: { '2-0': ['two'] },
+    warmUps: { '2-1': id },
+    unassigned: ['3-0'],
+    life: 'one',
+  }
+  expect(decodeGroupData(Buffer.from(JSON.stringify(before)))).toEqual({
+    ...NO_GROUP_DATA,
+    owners: new Map([
+      ['2-0', { member: memberName(id), address: 'http://one' }],
+      ['2-1', { member: 'two', address: undefined }],
+    ]),
+    members: new Map([
+      [memberName(id), 'http://one'],
+      ['two', undefined],
+    ]),
+    unassigned: ['3-0'],
+    life: 'one',
+  })
+  expect(decodeGroupData(Buffer.from(JSON.stringify({ ...before, v: 3 })))).toEqual(NO_GROUP_DATA)
+  expect(decodeGroupData(Buffer.from([3, 1, 2, 3]))).toEqual(NO_GROUP_DATA)
+})
+
+test('long names are shortened, and stay apart', () => {
+  const ids = ['shop-0b7e5a44-1f0e-4c2d-8a51-9f0c3d2b1a00', 'shop-0b7e5a44-1f0e-4c2d-8a51-9f0c3d2b1a01']
+  expect(ids.map(memberName)).toEqual(['~9f0c3d2b1a00', '~9f0c3d2b1a01'])
+  expect(memberName('worker-7')).toBe('worker-7')
+  const pods = ['shop-in-production-eu-west-1-a-pod-0', 'shop-in-production-eu-west-1-b-pod-0'].map(memberName)
+  expect(new Set(pods).size).toBe(2)
+  for (const name of pods) expect(name.length).toBe(13)
+})
+
+test('one that calls itself by the name of another has its own tasks, and not the other', () => {
+  const named = (id: string): GroupMember => ({
+    id,
+    topics: ['a', 'b', 'c'],
+    data: encodeMemberData({ ...data, tasks: [], instanceId: 'pod-1' }),
+  })
+  const { groupData } = taskAssignor.assign({ members: [named('one'), named('two')], partitions })
+  expect([...decodeGroupData(groupData).members.keys()]).toEqual(['pod-1', 'two'])
 })

@@ -1,24 +1,26 @@
 import type { GroupAssignor, GroupMember, GroupView, TopicPartition } from '@millrace/core'
 import { taskId } from '../tasks/task-id.ts'
 import type { TaskOwner } from '../worker/worker.ts'
-import { encodeGroupData } from './group-data.ts'
+import { encodeGroupData, memberName } from './group-data.ts'
 import { groupLife } from './group-life.ts'
-import { decodeMemberData } from './member-data.ts'
-import { memberStamp } from './member-stamp.ts'
-import { planAssignment } from './plan-assignment.ts'
+import { decodeMemberData, type TaskTopology } from './member-data.ts'
+import { topologyStamp } from './member-stamp.ts'
+import { encodeOwnData } from './own-data.ts'
+import { type AssignmentPlan, planAssignment } from './plan-assignment.ts'
 import type { PlannedMember } from './planned-member.ts'
 
 /** Gives out whole tasks: partition *p* of all topics with *n* partitions goes to one member. */
 export const taskAssignor: GroupAssignor = {
   name: 'millrace-1',
   assign(view: GroupView) {
-    const members = view.members.flatMap((member) => planned(member))
+    const members = view.members.flatMap((member) => planned(member, view.partitions))
     const plan = planAssignment(members)
+    const names = namesOf(members)
+    const nameOf = (member: string): string => names.get(member) ?? member
+    const byId = new Map(members.map((member) => [member.id, member.data]))
     const assignments = new Map<string, TopicPartition[]>()
     const owners = new Map<string, TaskOwner>()
-    const byId = new Map(members.map((member) => [member.id, member.data]))
-    const nameOf = (member: string): string => byId.get(member)?.instanceId ?? member
-    for (const [partitions, topics] of plan.topics)
+    for (const partitions of plan.counts)
       for (let partition = 0; partition < partitions; partition++) {
         const id = taskId(partitions, partition)
         const member = plan.owners.get(id)
@@ -26,33 +28,62 @@ export const taskAssignor: GroupAssignor = {
         owners.set(id, { member: nameOf(member), address: byId.get(member)?.address })
         const list = assignments.get(member) ?? []
         assignments.set(member, list)
-        for (const topic of topics) list.push({ topic, partition })
+        // As much of the task as its owner knows: an earlier version may keep what it has.
+        for (const topic of byId.get(member)?.groups.get(partitions)?.topics ?? []) list.push({ topic, partition })
       }
-    const standbys = new Map([...plan.standbys].map(([id, holders]) => [id, holders.map(nameOf)]))
     return {
       assignments,
       groupData: encodeGroupData({
         owners,
         members: new Map(members.map(({ id, data }) => [nameOf(id), data.address])),
-        standbys,
         warmUps: new Map([...plan.warmUps].map(([id, to]) => [id, nameOf(to)])),
         unassigned: plan.unassigned,
-        stamps: stampsOf(members),
+        stamps: stampsOf(members, names),
         life: groupLife(members),
       }),
+      ownData: ownDataOf(plan),
     }
   },
 }
 
-function planned({ id, data }: GroupMember): readonly PlannedMember[] {
+/** Nothing for a member that tells nothing, or what cannot be: a task has as many brothers as some topic of it has partitions. */
+function planned({ id, topics, data }: GroupMember, partitions: GroupView['partitions']): readonly PlannedMember[] {
   const decoded = decodeMemberData(data)
-  return decoded === undefined ? [] : [{ id, data: decoded }]
+  if (decoded === undefined) return []
+  const subscribed = new Set(topics)
+  const exists = ([count, topology]: readonly [number, TaskTopology]): boolean =>
+    topology.topics.every((topic) => subscribed.has(topic)) &&
+    topology.topics.some((topic) => (partitions.get(topic) ?? 0) >= count)
+  return [{ id, data: { ...decoded, groups: new Map([...decoded.groups].filter(exists)) } }]
 }
 
-function stampsOf(members: readonly PlannedMember[]): ReadonlyMap<string, string> {
+/** One that gives itself the name of another is called by its member id. */
+function namesOf(members: readonly PlannedMember[]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>()
+  const taken = new Set<string>()
+  for (const { id, data } of members) {
+    const wanted = memberName(data.instanceId ?? id)
+    const name = taken.has(wanted) ? memberName(id) : wanted
+    taken.add(name)
+    names.set(id, name)
+  }
+  return names
+}
+
+function stampsOf(members: readonly PlannedMember[], names: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   return new Map(
-    members.flatMap(({ data }) =>
-      data.instanceId === undefined ? [] : [[data.instanceId, memberStamp(data)] as const],
+    members.flatMap(({ id, data }) =>
+      data.instanceId === undefined ? [] : [[names.get(id) ?? id, topologyStamp(data.groups)] as const],
     ),
   )
+}
+
+function ownDataOf({ standbys }: AssignmentPlan): ReadonlyMap<string, Uint8Array> {
+  const byMember = new Map<string, Map<string, number>>()
+  for (const [task, holders] of standbys)
+    holders.forEach((member, rank) => {
+      const own = byMember.get(member) ?? new Map<string, number>()
+      byMember.set(member, own.set(task, rank))
+    })
+  return new Map([...byMember].map(([member, own]) => [member, encodeOwnData({ standbys: own })]))
 }

@@ -12,7 +12,11 @@ const [counts, sums] = [countTable('counts'), countTable('sums')]
 /** What the store has of the two tables in partition 0, open when `isOpen`; and what is left to read of one of them. */
 async function held(
   checkpoints: readonly (Partial<Checkpoint> | undefined)[],
-  { isOpen = false, remaining = 0 }: { readonly isOpen?: boolean; readonly remaining?: number } = {},
+  {
+    isOpen = false,
+    remaining = 0,
+    inUseOnly = false,
+  }: { readonly isOpen?: boolean; readonly remaining?: number; readonly inUseOnly?: boolean } = {},
 ): Promise<number | undefined> {
   const stores = new TaskStores(new HeapStore())
   for (const [i, part] of [counts, sums].entries()) {
@@ -35,7 +39,7 @@ async function held(
   const recovery: StateHereDeps['recovery'] = {
     remaining: ({ topic }) => (topic === sums.changelog.topic ? remaining : 0),
   }
-  const found = stateHere({ topics, stores, recovery, clock, acceptableLag: 10 })
+  const found = stateHere({ topics, stores, recovery, clock, acceptableLag: 10, inUseOnly })
   expect([...found.keys()].every((task) => task === '1-0')).toBe(true)
   return found.get('1-0')
 }
@@ -45,6 +49,8 @@ test('is the sum over the tables of a task, open or left on the disk', async () 
   expect(await held([{ offset: 5 }, { offset: 7 }])).toBe(12)
   expect(await held([{ offset: 5 }, { offset: 7 }], { isOpen: true })).toBe(12)
   expect(await held([{ offset: 5 }])).toBe(5)
+  expect(await held([{ offset: 5 }], { inUseOnly: true })).toBeUndefined()
+  expect(await held([{ offset: 5 }], { inUseOnly: true, isOpen: true })).toBe(5)
 })
 
 test('what could not be used is not counted: of a changelog that was made anew, or too old', async () => {

@@ -12,6 +12,8 @@ export interface StateHereDeps {
   readonly clock: Clock
   /** Changelog offsets that a task's state may lack and count as whole. */
   readonly acceptableLag: number
+  /** Leave out what lies on the disk from earlier. */
+  readonly inUseOnly: boolean
 }
 
 /**
@@ -25,12 +27,13 @@ export function stateHere({
   recovery,
   clock,
   acceptableLag,
+  inUseOnly,
 }: StateHereDeps): ReadonlyMap<string, number> {
   const nowMs = clock.now()
   const absorbed = (part: TaskPart, partition: number): number | undefined => {
     const checkpoint = stores.checkpoint(part.name, partition)
     if (stores.isInUse(part.name, partition)) return checkpoint?.offset ?? 0
-    if (checkpoint === undefined) return undefined
+    if (checkpoint === undefined || inUseOnly) return undefined
     // Where its changelog begins and ends now is found out when it is used.
     const changelog = {
       topicId: topics.changelogId(part),

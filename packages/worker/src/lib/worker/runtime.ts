@@ -23,7 +23,6 @@ import type { Drain } from '../group/drain.ts'
 import { Elections } from '../group/elections.ts'
 import type { Lease } from '../group/lease.ts'
 import { encodeMemberData, type MemberData } from '../group/member-data.ts'
-import { memberStamp } from '../group/member-stamp.ts'
 import { Rebalance } from '../group/rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
 import { WarmUps } from '../group/warm-ups.ts'
@@ -43,6 +42,12 @@ import type { WorkerEvents } from './worker.ts'
 
 /** One fetch per partition; more costs memory and gains nothing (reference: kafkajs.md §1). */
 const MAX_PARTITION_BYTES = 256 * 1024
+
+/**
+ * After so many joins that came to nothing the members tell less of themselves: what all together tell may have been more
+ * than the broker keeps. Two of them are usual, for a broker gives a new member its id first.
+ */
+const MOST_JOINS_IN_VAIN = 3
 
 export interface RuntimeDeps {
   readonly options: WorkerOptions
@@ -83,7 +88,8 @@ export class Runtime {
   readonly #guarantee: Guarantee
   readonly #strayRows: StrayRows
   readonly #instanceId: string | undefined
-  #stamp: string | undefined
+  #told: MemberData | undefined
+  #joinsInVain = 0
   readonly #pausedEnds: PausedEnds
   readonly #purge: RepartitionPurge
 
@@ -99,7 +105,10 @@ export class Runtime {
     // The listener is made below; nobody calls it before `start`.
     const listener: RebalanceListener = {
       onRevoke: () => this.rebalance.onRevoke(),
-      onAssign: (change) => this.rebalance.onAssign(change),
+      onAssign: (change) => {
+        this.#joinsInVain = 0
+        return this.rebalance.onAssign(change)
+      },
       onLost: () => this.rebalance.onLost(),
     }
     this.consumer = transport.consumer({
@@ -247,7 +256,7 @@ export class Runtime {
       sensor,
       consumer,
       instanceId: this.#instanceId,
-      stamp: () => this.#stamp,
+      told: () => this.#told,
       topics,
       gate,
       drain: deps.drain,
@@ -335,13 +344,20 @@ export class Runtime {
       groups: topics.groups,
       tasks: [...this.rebalance.tasks.keys()],
       generation: this.rebalance.generation,
-      warm: stateHere({ topics, stores, recovery: this.recovery, clock: options.clock, acceptableLag }),
+      warm: stateHere({
+        topics,
+        stores,
+        recovery: this.recovery,
+        clock: options.clock,
+        acceptableLag,
+        inUseOnly: this.#joinsInVain++ >= MOST_JOINS_IN_VAIN,
+      }),
       warmUp: this.warmUps.tell(),
       address,
       instanceId: this.#instanceId,
       life: this.rebalance.group.life,
     }
-    this.#stamp = memberStamp(data)
+    this.#told = data
     return encodeMemberData(data)
   }
 }

@@ -42,7 +42,7 @@ export const membershipCases = {
     await first.settled(1)
   },
 
-  'every member gets the group data, and member data is asked anew at each join': async (
+  'every member gets the group data and its own, and member data is asked anew at each join': async (
     t: CaseContext,
   ): Promise<void> => {
     const topic = await t.topic(4)
@@ -54,6 +54,7 @@ export const membershipCases = {
     await b.consumer.start()
     await Promise.all([a.settled(2), b.settled(2)])
     expect([a.labels, b.labels]).toEqual(['["a","b"]', '["a","b"]'])
+    expect([a.ownData, b.ownData]).toEqual(['a', 'b'])
     // The assignor lets a member keep what its data says it holds, so a kept two of its own.
     expect(a.owned.every((key) => before.includes(key))).toBe(true)
     expect([...a.owned, ...b.owned].sort()).toEqual(before)
