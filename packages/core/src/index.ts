@@ -57,6 +57,7 @@ export type {
   RawHeaders,
   RawRecord,
   RecordBatch,
+  BrokenBatch,
   RecordMetadata,
   TopicPartition,
 } from './contracts/record.ts'
@@ -82,6 +83,8 @@ export type {
   Consumer,
   ConsumerOptions,
   Isolation,
+  BrokenBatches,
+  ReaderOptions,
   LostPosition,
   MemberInfo,
   PartitionOffsets,

@@ -29,7 +29,15 @@ const transports: { readonly [S in BrokerUrl['scheme']]: OpenTransport<Extract<B
   Object.freeze({
     kafka: async (url, { settings }, deps) => {
       const { createKafkaTransport } = await import('@millrace/transport-kafkajs')
-      return createKafkaTransport({ brokers: url.brokers, clientId: settings.id, ...kafkaSecurity(settings) }, deps)
+      return createKafkaTransport(
+        {
+          brokers: url.brokers,
+          clientId: settings.id,
+          maxUnpackedBytes: settings.maxBatchBytes,
+          ...kafkaSecurity(settings),
+        },
+        deps,
+      )
     },
     embedded: async (url, choice, deps) => {
       const { createEmbeddedTransport } = await import('@millrace/transport-embedded')

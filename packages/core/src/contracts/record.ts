@@ -10,7 +10,7 @@ export interface TopicPartition {
 /** Bytes in a partition, as a transport reads them. */
 export interface RawRecord {
   readonly offset: number
-  /** Milliseconds since the epoch, as the producer set it. */
+  /** Milliseconds since the epoch, as the producer set it, at most what a `Date` can be. */
   readonly timestamp: number
   readonly key: Buffer | null
   /** `null` is a tombstone. */
@@ -34,6 +34,18 @@ export interface RecordBatch extends TopicPartition {
   readonly bytes: number
   /** The end of the log as known when the batch was read (the last stable offset under read-committed). */
   readonly endOffset: number
+  /** Timestamps in it that no date can be, and that were moved to the nearest one that can. Default 0. */
+  readonly clampedTimestamps?: number
+  /** Set when the offsets from `position` to `nextOffset` hold what cannot be read; then there are no records. */
+  readonly broken?: BrokenBatch
+}
+
+/** Why the offsets of a batch have no records: they hold what the driver cannot decode. It is damaged, in a form or compression that is not there, or too large. */
+export interface BrokenBatch {
+  /** Why, naming topic, partition and offsets. */
+  readonly error: Error
+  /** As it lies in the log. */
+  readonly data: Buffer
 }
 
 /** A record on its way out, partition decided. */

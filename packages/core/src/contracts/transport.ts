@@ -26,7 +26,7 @@ export interface Transport {
   /** A producer whose sends and offsets become visible together. Does nothing until `init`. */
   transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer
   /** Reads partitions from given offsets, outside any group. */
-  reader(options: { readonly isolation: Isolation }): Reader
+  reader(options: ReaderOptions): Reader
   admin(): Admin
   /** Closes every part that is still open, then the connections; limited to 5 s, then gives up silently. May be called twice. */
   close(): Promise<void>
@@ -44,6 +44,18 @@ export interface TransportCapabilities {
   readonly uncommittedVisible: boolean
   /** A member that is not heard of for `sessionTimeoutMs` is thrown out. */
   readonly sessions: boolean
+}
+
+/**
+ * What becomes of a stretch that cannot be decoded: it ends `batches()` with its error, or comes as a batch with `broken`
+ * set. One whose end is not known (its header is damaged) always ends them.
+ */
+export type BrokenBatches = 'throw' | 'deliver'
+
+export interface ReaderOptions {
+  readonly isolation: Isolation
+  /** Default 'throw'. */
+  readonly brokenBatches?: BrokenBatches
 }
 
 export type Isolation = 'read-uncommitted' | 'read-committed'
@@ -69,6 +81,8 @@ export interface ConsumerOptions {
   readonly isolation: Isolation
   /** Most bytes of one fetch per partition. */
   readonly maxPartitionBytes: number
+  /** Default 'throw'. */
+  readonly brokenBatches?: BrokenBatches
   readonly listener: RebalanceListener
   /**
    * Called when a position is not, or no longer, in the topic: retention has deleted its records, or the log was cut off

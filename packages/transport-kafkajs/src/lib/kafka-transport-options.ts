@@ -34,6 +34,11 @@ export interface KafkaTransportOptions {
    * by key. A bare reader falls from 4.5 to 3.4 million such records a second. Default true.
    */
   readonly verifyChecksums?: boolean
+  /**
+   * Most bytes that one fetched batch may unpack to. A larger one is `BATCH_TOO_LARGE`, found out before its bytes are
+   * allocated. Batches are unpacked one at a time, those of more than 1 MB off the event loop. Default 64 MB.
+   */
+  readonly maxUnpackedBytes?: number
   /** Most bytes of one Produce request over all partitions. Default 4 MB. */
   readonly maxRequestBytes?: number
   /** Most bytes of one batch of one partition before compression; larger records go alone. Default 900,000, for a broker's default limit of 1 MB. */
@@ -58,6 +63,7 @@ export function kafkaSettings(options: KafkaTransportOptions): KafkaSettings {
     maxFetchBytes: options.maxFetchBytes ?? 4 << 20,
     maxFetchWaitMs: options.maxFetchWaitMs ?? 100,
     verifyChecksums: options.verifyChecksums ?? true,
+    maxUnpackedBytes: options.maxUnpackedBytes ?? 64 << 20,
     maxRequestBytes: options.maxRequestBytes ?? 4 << 20,
     maxBatchBytes: options.maxBatchBytes ?? 900_000,
   }

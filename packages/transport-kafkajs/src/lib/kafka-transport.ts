@@ -6,9 +6,9 @@ import {
   type Admin,
   type Consumer,
   type ConsumerOptions,
-  type Isolation,
   type Producer,
   type Reader,
+  type ReaderOptions,
   type TransactionalProducer,
   type Transport,
   type TransportCapabilities,
@@ -139,8 +139,8 @@ export class KafkaTransport implements Transport {
     return this.#opened(new KafkaTransactionalProducer(options, this.#usable()))
   }
 
-  reader({ isolation }: { readonly isolation: Isolation }): Reader {
-    return this.#opened(new KafkaReader(isolation, this.#usable()))
+  reader(options: ReaderOptions): Reader {
+    return this.#opened(new KafkaReader(options, this.#usable()))
   }
 
   admin(): Admin {

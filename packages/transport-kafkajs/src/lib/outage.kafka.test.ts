@@ -3,6 +3,7 @@ import { open as openFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eventually, within } from '@millrace/conformance'
 import {
+  type BrokenBatches,
   NO_HEADERS,
   systemClock,
   type Logger,
@@ -135,7 +136,8 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     const transport = await connect(log)
     const topic = 'damaged'
     await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
-    for (const value of ['whole', 'to be damaged']) await transport.producer().send([record(topic, value)], OPEN)
+    for (const value of ['whole', 'to be damaged', 'behind'])
+      await transport.producer().send([record(topic, value)], OPEN)
     const file = join(kafka.nodes[0]?.directory ?? '', 'data', `${topic}-0`, '00000000000000000000.log')
     const damage = async (from: string, to: string): Promise<void> => {
       const bytes = await readFile(file)
@@ -144,14 +146,17 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
       await using open = await openFile(file, 'r+')
       await open.write(Buffer.from(to), 0, to.length, at)
     }
-    const read = async (): Promise<{ readonly values: readonly string[]; readonly error: unknown }> => {
-      const reader = transport.reader({ isolation: 'read-committed' })
+    const read = async (
+      brokenBatches: BrokenBatches = 'throw',
+    ): Promise<{ readonly values: readonly string[]; readonly error: unknown }> => {
+      const reader = transport.reader({ isolation: 'read-committed', brokenBatches })
       reader.assign({ topic, partition: 0 }, 0)
       const values: string[] = []
       try {
-        for await (const { records, nextOffset } of reader.batches()) {
+        for await (const { position, records, nextOffset, broken } of reader.batches()) {
           values.push(...records.map(({ value }) => String(value)))
-          if (nextOffset === 2) break
+          if (broken !== undefined) values.push(`broken from ${position} to ${nextOffset}`)
+          if (nextOffset === 3) break
         }
         return { values, error: undefined }
       } catch (error) {
@@ -163,14 +168,18 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     await damage('to be damaged', 'to be dAmaged')
     expect(await within(read(), { what: 'the damage' })).toMatchObject({
       values: ['whole'],
-      error: { code: 'BATCH_CORRUPT', detail: expect.stringMatching(/"damaged" partition 0 near offset 1:.*checksum/) },
+      error: { code: 'BATCH_CORRUPT', detail: expect.stringMatching(/"damaged" partition 0, offset 1: .*checksum/) },
     })
     expect(warnings.filter((text) => text.includes('checksum')).length).toBe(2)
+    expect(await within(read('deliver'), { what: 'what is behind the damage' })).toEqual({
+      values: ['whole', 'broken from 1 to 2', 'behind'],
+      error: undefined,
+    })
     const again = read()
-    await eventually(() => warnings.filter((text) => text.includes('checksum')).length === 3, { what: 'a try' })
+    await eventually(() => warnings.filter((text) => text.includes('checksum')).length === 5, { what: 'a try' })
     await damage('to be dAmaged', 'to be damaged')
     expect(await within(again, { what: 'the records' })).toEqual({
-      values: ['whole', 'to be damaged'],
+      values: ['whole', 'to be damaged', 'behind'],
       error: undefined,
     })
     await transport.close()

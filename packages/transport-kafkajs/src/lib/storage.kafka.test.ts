@@ -5,6 +5,7 @@ import {
   type Logger,
   type OutgoingRecord,
   type RawRecord,
+  type RecordBatch,
   type Transport,
 } from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
@@ -20,8 +21,12 @@ const OPEN = { guard: (): void => {} }
 describeKafka('what lies in the log', (brokers) => {
   const open: Transport[] = []
   let names = 0
-  const connect = async (compression: CompressionName = 'none'): Promise<Transport> => {
-    const transport = createKafkaTransport({ brokers, clientId: 'storage', compression }, { clock, log: silent })
+  const connect = async (
+    compression: CompressionName = 'none',
+    maxUnpackedBytes: number = 64 << 20,
+  ): Promise<Transport> => {
+    const options = { brokers, clientId: 'storage', compression, maxUnpackedBytes }
+    const transport = createKafkaTransport(options, { clock, log: silent })
     open.push(transport)
     await transport.connect({ timeoutMs: 10_000 })
     return transport
@@ -51,6 +56,44 @@ describeKafka('what lies in the log', (brokers) => {
 
   afterEach(async () => {
     await Promise.all(open.splice(0).map((transport) => transport.close()))
+  })
+
+  test('a batch that unpacks to too much ends reading with its offsets, or is delivered as broken', async () => {
+    const transport = await connect('gzip', 100_000)
+    const topic = await newTopic(transport, {})
+    const producer = transport.producer()
+    for (const bytes of [10, 200_000, 20]) {
+      const value = Buffer.alloc(bytes, bytes)
+      const records = [0, 1].map(() => ({
+        ...{ topic, partition: 0, key: null, value, headers: NO_HEADERS, timestamp: 0 },
+      }))
+      await producer.send(records, OPEN)
+    }
+    const reader = transport.reader({ isolation: 'read-committed' })
+    reader.assign({ topic, partition: 0 }, 0)
+    const offsets: number[] = []
+    const reading = (async (): Promise<void> => {
+      for await (const batch of reader.batches()) offsets.push(...batch.records.map(({ offset }) => offset))
+    })()
+    await expect(reading).rejects.toMatchObject({
+      code: 'BATCH_TOO_LARGE',
+      detail: expect.stringMatching(new RegExp(`"${topic}" partition 0, offsets 2 to 3: .*100000`)),
+    })
+    expect(offsets).toEqual([0, 1])
+
+    const lenient = transport.reader({ isolation: 'read-committed', brokenBatches: 'deliver' })
+    lenient.assign({ topic, partition: 0 }, 3)
+    const batches: RecordBatch[] = []
+    for await (const batch of lenient.batches()) {
+      batches.push(batch)
+      if (batch.nextOffset === 6) break
+    }
+    expect(batches).toMatchObject([
+      { position: 3, records: [], nextOffset: 4, broken: { error: { code: 'BATCH_TOO_LARGE' } } },
+      { records: [{ offset: 4 }, { offset: 5 }], nextOffset: 6 },
+    ])
+    expect(batches[0]?.broken?.data.length).toBeGreaterThan(61)
+    await Promise.all([reader.close(), lenient.close()])
   })
 
   test('a topic that is deleted and made again is not read on as if it were the same', async () => {

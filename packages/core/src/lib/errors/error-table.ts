@@ -114,7 +114,11 @@ export const errorTable = {
   },
   BATCH_CORRUPT: {
     title: 'Records of a topic do not match their checksum',
-    fix: 'Look at the disk and the network of the broker. If another replica has them whole, make it the leader; else move the group on past them.',
+    fix: 'Look at the disk and the network of the broker. If another replica has them whole, make it the leader; else let onBatchError or millrace skip move the group on past them.',
+  },
+  BATCH_TOO_LARGE: {
+    title: 'A batch of records is larger than what is unpacked at once',
+    fix: 'Raise maxBatchBytes, if the batch is what it should be: a few bytes can unpack to very many.',
   },
   OFFSET_UNSAFE: { title: 'An offset is larger than a JavaScript number can hold exactly', fix: 'Start a new topic.' },
   LOG_CORRUPT: {

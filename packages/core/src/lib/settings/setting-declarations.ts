@@ -140,6 +140,11 @@ export const settingDeclarations = {
 
   // bounds
   maxRecordBytes: { type: 'size', default: '1mb', help: 'Largest record that send takes.' },
+  maxBatchBytes: {
+    type: 'size',
+    default: '64mb',
+    help: 'Most bytes that one batch of records may unpack to when it is read from Kafka; onBatchError says what becomes of a larger one.',
+  },
   maxBufferedBytes: {
     type: 'size',
     default: '32mb',

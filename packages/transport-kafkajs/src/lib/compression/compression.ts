@@ -1,4 +1,4 @@
-import { gunzipSync, gzipSync } from 'node:zlib'
+import { gunzip, gunzipSync, gzipSync } from 'node:zlib'
 import { MillraceError } from '@millrace/core'
 
 /** Names as in Kafka's `compression.type`. */
@@ -7,7 +7,10 @@ export type CompressionName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 /** Compresses and decompresses the record section of a batch, in the form Kafka expects (lz4: frames; snappy: raw blocks, framed by us). */
 export interface CompressionCodec {
   compress(data: Buffer): Buffer
-  decompress(data: Buffer): Buffer
+  /** At once. `undefined` when more than `maxBytes` would come of it, which is found out before they are allocated. */
+  decompress(data: Buffer, maxBytes: number): Buffer | undefined
+  /** The same, off the event loop: for what is large. */
+  decompressAside(data: Buffer, maxBytes: number): Promise<Buffer | undefined>
 }
 
 /** The codecs that can be used in this process. */
@@ -24,7 +27,27 @@ export const CODEC_PACKAGES: Readonly<Record<'snappy' | 'lz4' | 'zstd', string>>
 
 export const gzipCodec: CompressionCodec = {
   compress: (data) => gzipSync(data),
-  decompress: (data) => gunzipSync(data),
+  decompress: (data, maxBytes) => {
+    try {
+      return gunzipSync(data, { maxOutputLength: maxBytes })
+    } catch (error) {
+      if (isOverLimit(error)) return undefined
+      throw error
+    }
+  },
+  decompressAside: (data, maxBytes) =>
+    new Promise((resolve, reject) => {
+      gunzip(data, { maxOutputLength: maxBytes }, (error, result) => {
+        if (error === null) resolve(result)
+        else if (isOverLimit(error)) resolve(undefined)
+        else reject(error)
+      })
+    }),
+}
+
+/** What zlib throws at `maxOutputLength`. */
+function isOverLimit(error: unknown): boolean {
+  return error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
 }
 
 /** The bits of a batch's attributes that name its codec. */

@@ -2,8 +2,17 @@ import * as zlib from 'node:zlib'
 import { toError, type Logger } from '@millrace/core'
 import { CODEC_PACKAGES, gzipCodec, type CompressionCodec, type CompressionCodecs } from './compression.ts'
 import { snappyCodec } from './snappy-codec.ts'
+import { lz4Size, snappySize, type UnpackedSize, zstdSize } from './unpacked-size.ts'
 
 const ZSTD_LEVEL = 3
+
+/** What a package offers, of which nothing can say how much it may unpack. */
+export interface BareCodec {
+  readonly compress: (data: Buffer) => unknown
+  readonly decompress: (data: Buffer) => unknown
+  /** In a thread of the package. */
+  readonly decompressAside: (data: Buffer) => unknown
+}
 
 /**
  * The codecs that can be used here: gzip always, zstd where Node has it (22.15 and later), the others when the user has
@@ -12,23 +21,40 @@ const ZSTD_LEVEL = 3
 export async function installedCodecs(log: Logger): Promise<CompressionCodecs> {
   const nodeZstd = functionsOf(zlib, ['zstdCompressSync', 'zstdDecompressSync'])
   const [snappy, lz4, zstd] = await Promise.all([
-    load(CODEC_PACKAGES.snappy, log, (found) => functionsOf(found, ['compressSync', 'uncompressSync'])),
-    load(CODEC_PACKAGES.lz4, log, (found) => functionsOf(found, ['compressFrameSync', 'decompressFrameSync'])),
+    load(CODEC_PACKAGES.snappy, log, (found) => functionsOf(found, ['compressSync', 'uncompressSync', 'uncompress'])),
+    load(CODEC_PACKAGES.lz4, log, (found) =>
+      functionsOf(found, ['compressFrameSync', 'decompressFrameSync', 'decompressFrame']),
+    ),
     nodeZstd ?? load(CODEC_PACKAGES.zstd, log, zstdClasses),
   ])
   return {
     gzip: gzipCodec,
-    ...(snappy === undefined ? {} : { snappy: snappyCodec(snappy) }),
-    ...(lz4 === undefined ? {} : { lz4 }),
-    ...(zstd === undefined ? {} : { zstd }),
+    ...(snappy === undefined ? {} : { snappy: snappyCodec(boundedCodec(snappy, snappySize)) }),
+    ...(lz4 === undefined ? {} : { lz4: boundedCodec(lz4, lz4Size) }),
+    ...(zstd === undefined ? {} : { zstd: boundedCodec(zstd, zstdSize) }),
+  }
+}
+
+/** Unpacks only what its frames show to be within the limit. */
+export function boundedCodec(bare: BareCodec, sizeOf: UnpackedSize): CompressionCodec {
+  const fits = (data: Buffer, maxBytes: number): boolean => {
+    const size = sizeOf(data)
+    if (size === undefined) throw new TypeError('The compressed data is not framed as its codec says.')
+    return size <= maxBytes
+  }
+  return {
+    compress: (data) => bytes(bare.compress(data)),
+    decompress: (data, maxBytes) => (fits(data, maxBytes) ? bytes(bare.decompress(data)) : undefined),
+    decompressAside: async (data, maxBytes) =>
+      fits(data, maxBytes) ? bytes(await bare.decompressAside(data)) : undefined,
   }
 }
 
 async function load(
   name: string,
   log: Logger,
-  pick: (found: unknown) => CompressionCodec | undefined,
-): Promise<CompressionCodec | undefined> {
+  pick: (found: unknown) => BareCodec | undefined,
+): Promise<BareCodec | undefined> {
   try {
     const found: unknown = await import(name)
     return pick(found) ?? pick(member(found, 'default'))
@@ -38,18 +64,28 @@ async function load(
   }
 }
 
-function functionsOf(found: unknown, [compress, decompress]: readonly [string, string]): CompressionCodec | undefined {
+/** Names of the functions that compress, decompress, and decompress with a promise; the last where there is one. */
+function functionsOf(
+  found: unknown,
+  [compress, decompress, aside]: readonly [string, string, string?],
+): BareCodec | undefined {
   const [pack, unpack] = [member(found, compress), member(found, decompress)]
   if (typeof pack !== 'function' || typeof unpack !== 'function') return undefined
-  return { compress: (data) => bytes(pack(data)), decompress: (data) => bytes(unpack(data)) }
+  const unpackAside = aside === undefined ? unpack : member(found, aside)
+  return {
+    compress: (data) => pack(data),
+    decompress: (data) => unpack(data),
+    decompressAside: (data) => (typeof unpackAside === 'function' ? unpackAside(data) : unpack(data)),
+  }
 }
 
-function zstdClasses(found: unknown): CompressionCodec | undefined {
+function zstdClasses(found: unknown): BareCodec | undefined {
   const [encoder, decoder] = [member(found, 'Encoder'), member(found, 'Decoder')]
   if (typeof encoder !== 'function' || typeof decoder !== 'function') return undefined
   return {
-    compress: (data) => bytes(call(Reflect.construct(encoder, [ZSTD_LEVEL]), 'encodeSync', data)),
-    decompress: (data) => bytes(call(Reflect.construct(decoder, []), 'decodeSync', data)),
+    compress: (data) => call(Reflect.construct(encoder, [ZSTD_LEVEL]), 'encodeSync', data),
+    decompress: (data) => call(Reflect.construct(decoder, []), 'decodeSync', data),
+    decompressAside: (data) => call(Reflect.construct(decoder, []), 'decode', data),
   }
 }
 

@@ -22,17 +22,44 @@ export function snappyCodec(blocks: CompressionCodec): CompressionCodec {
       }
       return Buffer.concat(parts)
     },
-    decompress: (data) => {
-      // Some clients write one raw block.
-      if (data.length < HEADER_BYTES || !data.subarray(0, MAGIC.length).equals(MAGIC)) return blocks.decompress(data)
+    decompress: (data, maxBytes) => {
       const parts: Buffer[] = []
-      let at = HEADER_BYTES
-      while (at < data.length) {
-        const length = data.readInt32BE(at)
-        parts.push(blocks.decompress(data.subarray(at + 4, at + 4 + length)))
-        at += 4 + length
+      let room = maxBytes
+      for (const block of blocksOf(data)) {
+        const part = blocks.decompress(block, room)
+        if (part === undefined) return undefined
+        room -= part.length
+        parts.push(part)
       }
-      return Buffer.concat(parts)
+      return joined(parts)
+    },
+    decompressAside: async (data, maxBytes) => {
+      const parts: Buffer[] = []
+      let room = maxBytes
+      for (const block of blocksOf(data)) {
+        const part = await blocks.decompressAside(block, room)
+        if (part === undefined) return undefined
+        room -= part.length
+        parts.push(part)
+      }
+      return joined(parts)
     },
   }
+}
+
+/** Some clients write one raw block instead of a stream of them. */
+function* blocksOf(data: Buffer): Generator<Buffer, void, undefined> {
+  if (data.length < HEADER_BYTES || !data.subarray(0, MAGIC.length).equals(MAGIC)) return yield data
+  let at = HEADER_BYTES
+  while (at < data.length) {
+    const length = data.readInt32BE(at)
+    if (length < 0 || at + 4 + length > data.length) throw new RangeError('A snappy block is cut off.')
+    yield data.subarray(at + 4, at + 4 + length)
+    at += 4 + length
+  }
+}
+
+function joined(parts: readonly Buffer[]): Buffer {
+  const [first] = parts
+  return parts.length === 1 && first !== undefined ? first : Buffer.concat(parts)
 }

@@ -40,7 +40,11 @@ export class KafkaConsumer implements Consumer {
     this.#fetchLinks = context.openLinks()
     this.#coordinator = new CoordinatorLink('group', options.groupId, { view: context.view, links: this.#groupLinks })
     this.#fetcher = new PartitionFetcher(
-      { isolation: options.isolation, maxPartitionBytes: options.maxPartitionBytes },
+      {
+        isolation: options.isolation,
+        maxPartitionBytes: options.maxPartitionBytes,
+        brokenBatches: options.brokenBatches ?? 'throw',
+      },
       { ...context, links: this.#fetchLinks, signal, onOutOfRange: options.onOutOfRange ?? throwOutOfRange },
     )
     this.#member = new GroupMember(options, {

@@ -29,14 +29,15 @@ export class BatchStream implements AsyncIterable<RecordBatch>, AsyncIterator<Re
 
   next(): Promise<IteratorResult<RecordBatch, undefined>> {
     if (this.#ended) return Promise.resolve({ value: undefined, done: true })
-    if (this.#failure !== undefined) {
-      this.#ended = true
-      return Promise.reject(this.#failure)
-    }
-    const batch = this.#source.take()
+    const batch = this.#failure === undefined ? this.#source.take() : undefined
     if (batch !== undefined) {
       this.#source.wanted()
       return Promise.resolve({ value: batch, done: false })
+    }
+    // Also one that looking for a batch has brought.
+    if (this.#failure !== undefined) {
+      this.#ended = true
+      return Promise.reject(this.#failure)
     }
     const waiting = (this.#waiting ??= deferred())
     this.#source.wanted()

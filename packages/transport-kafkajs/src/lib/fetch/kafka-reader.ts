@@ -1,6 +1,7 @@
 import {
   MillraceError,
   type Isolation,
+  type ReaderOptions,
   type PartitionOffsets,
   type Reader,
   type RecordBatch,
@@ -23,12 +24,12 @@ export class KafkaReader implements Reader {
   readonly #links: BrokerLinks
   readonly #fetcher: PartitionFetcher
 
-  constructor(isolation: Isolation, context: PartContext) {
+  constructor({ isolation, brokenBatches = 'throw' }: ReaderOptions, context: PartContext) {
     this.#context = context
     this.#isolation = isolation
     this.#links = context.openLinks()
     this.#fetcher = new PartitionFetcher(
-      { isolation, maxPartitionBytes: MAX_PARTITION_BYTES },
+      { isolation, maxPartitionBytes: MAX_PARTITION_BYTES, brokenBatches },
       { ...context, links: this.#links, signal: this.#closing.signal, onOutOfRange: throwOutOfRange },
     )
   }

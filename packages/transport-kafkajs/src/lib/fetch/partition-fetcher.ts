@@ -1,4 +1,5 @@
 import {
+  type BrokenBatches,
   partitionKey,
   toError,
   type Isolation,
@@ -11,6 +12,7 @@ import type { PartContext } from '../cluster/part-context.ts'
 import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
 import { BatchStream } from './batch-stream.ts'
+import { FetchedSets } from './fetched-sets.ts'
 import { findRange } from './out-of-range.ts'
 import { planFetches } from './plan-fetches.ts'
 import { newPosition, whereOf, type Position } from './position.ts'
@@ -20,6 +22,7 @@ import { countMissing, requireSameTopic } from './topic-watch.ts'
 export interface FetcherOptions {
   readonly isolation: Isolation
   readonly maxPartitionBytes: number
+  readonly brokenBatches: BrokenBatches
 }
 
 export interface FetcherDeps extends Pick<PartContext, 'settings' | 'view' | 'control' | 'recovery' | 'codecs'> {
@@ -30,8 +33,6 @@ export interface FetcherDeps extends Pick<PartContext, 'settings' | 'view' | 'co
   readonly onOutOfRange: (lost: LostPosition) => void
 }
 
-/** Fetched so often, a batch that is damaged each time is damaged on the broker. */
-const DAMAGED_UNTIL_FAILED = 3
 const NO_LEADER = -1
 
 /** Something that passes: said in a warning, and tried again. */
@@ -42,23 +43,32 @@ interface Trouble {
 
 /**
  * Fetches any number of partitions and hands out what came, batch by batch: `planFetches` says what to ask which broker,
- * `readAnswer` what the answer means, `BatchStream` hands over. A paused partition keeps what was fetched of it and is
- * left out of requests.
+ * `readAnswer` what the answer means, `FetchedSets` what is in it, `BatchStream` hands over. A paused partition keeps what
+ * was fetched of it and is left out of requests.
  */
 export class PartitionFetcher {
   readonly #options: FetcherOptions
   readonly #deps: FetcherDeps
   readonly #positions = new Map<string, Position>()
-  /** In the order in which their batches came. */
-  readonly #ready: Position[] = []
+  readonly #fetched: FetchedSets
   /** Brokers that have not answered yet. */
   readonly #fetching = new Set<number>()
-  readonly #stream: BatchStream = new BatchStream({ take: () => this.#take(), wanted: () => this.#fetchMore() })
+  readonly #stream: BatchStream = new BatchStream({
+    take: () => this.#fetched.take(),
+    wanted: () => this.#fetchMore(),
+  })
   #answers = 0
 
   constructor(options: FetcherOptions, deps: FetcherDeps) {
     this.#options = options
     this.#deps = deps
+    this.#fetched = new FetchedSets({
+      brokenBatches: options.brokenBatches,
+      isCurrent: (position) => this.#isCurrent(position),
+      onDamaged: (position, why) => void this.#fetchAgain(position, why),
+      onDecoded: () => this.#stream.wake(),
+      fail: (error) => this.fail(error),
+    })
   }
 
   /** Makes a partition known; nothing is fetched before `seek`. */
@@ -82,7 +92,7 @@ export class PartitionFetcher {
     position.offset = offset
     position.active = true
     position.version++
-    position.batch = undefined
+    position.fetched = undefined
     this.#stream.wake()
   }
 
@@ -94,7 +104,7 @@ export class PartitionFetcher {
       position.active = false
       position.paused = false
       position.version++
-      position.batch = undefined
+      position.fetched = undefined
     }
     // What it held may have been all that kept its broker from being asked.
     this.#stream.wake()
@@ -112,7 +122,7 @@ export class PartitionFetcher {
       const position = this.#positions.get(partitionKey(partition))
       if (position === undefined || !position.paused) continue
       position.paused = false
-      if (position.batch !== undefined) this.#ready.push(position)
+      if (position.fetched !== undefined) this.#fetched.add(position)
     }
     this.#stream.wake()
   }
@@ -132,15 +142,19 @@ export class PartitionFetcher {
     this.#stream.end()
   }
 
-  #take(): RecordBatch | undefined {
-    for (let position = this.#ready.shift(); position !== undefined; position = this.#ready.shift()) {
-      const { batch } = position
-      // Paused, sought or given away since: `resume` puts a paused one back.
-      if (batch === undefined || position.paused || !this.#isCurrent(position)) continue
-      position.batch = undefined
-      return batch
+  /** After a while: what was damaged on its way is whole then. */
+  async #fetchAgain(position: Position, why: string): Promise<void> {
+    const { version } = position
+    const { recovery, signal } = this.#deps
+    position.active = false
+    try {
+      await recovery.wait(`reading ${partitionKey(position)}`, why, signal)
+    } catch (error) {
+      if (!signal.aborted) this.fail(toError(error))
+      return
     }
-    return undefined
+    if (position.version === version) position.active = true
+    this.#stream.wake()
   }
 
   #fetchMore(): void {
@@ -209,29 +223,24 @@ export class PartitionFetcher {
   }
 
   #absorb(position: Position, fetched: FetchedPartition): Trouble | undefined {
-    const where = partitionKey(position)
+    const { codecs, settings } = this.#deps
     const answer = readAnswer(fetched, position.offset, {
       isolation: this.#options.isolation,
-      codecs: this.#deps.codecs(),
-      verifyChecksums: this.#deps.settings.verifyChecksums,
+      codecs: codecs(),
+      verifyChecksums: settings.verifyChecksums,
+      maxUnpackedBytes: settings.maxUnpackedBytes,
     })
     if (answer.kind === 'unknown') return this.#troubleWithout([position])
-    if (answer.kind === 'trouble') return { where, why: answer.why }
-    if (answer.kind === 'damaged') {
-      if (++position.damaged >= DAMAGED_UNTIL_FAILED) throw answer.error
-      return { where, why: answer.error.detail }
-    }
+    if (answer.kind === 'trouble') return { where: partitionKey(position), why: answer.why }
     if (answer.kind === 'out of range') {
       void this.#outOfRange(position)
       return undefined
     }
     position.looksMissing = 0
-    position.damaged = 0
-    if (answer.kind === 'batch') {
-      position.offset = answer.batch.nextOffset
-      position.batch = answer.batch
+    if (answer.kind === 'data') {
+      position.fetched = { set: answer.set, endOffset: answer.endOffset, decoded: undefined }
       position.servedAt = ++this.#answers
-      if (!position.paused) this.#ready.push(position)
+      if (!position.paused) this.#fetched.add(position)
     }
     return undefined
   }

@@ -1,7 +1,17 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { planFetches } from './plan-fetches.ts'
+import { RecordSet } from '../wire/record-set.ts'
 import { newPosition, type Position } from './position.ts'
+
+const SET = {
+  position: 0,
+  isolation: 'read-committed',
+  aborted: [],
+  codecs: {},
+  verifyChecksums: true,
+  maxUnpackedBytes: 1000,
+} as const
 
 interface Given {
   readonly position: Position
@@ -21,8 +31,8 @@ const given: fc.Arbitrary<readonly Given[]> = fc
   .map((list) =>
     list.map(({ active, paused, held, leader }, partition) => {
       const at = { topic: 't', partition }
-      const batch = held ? { ...at, position: 0, records: [], nextOffset: 1, bytes: 0, endOffset: 1 } : undefined
-      return { position: { ...newPosition(at), active, paused, batch }, leader }
+      const fetched = held ? { set: new RecordSet(Buffer.alloc(0), SET), endOffset: 1, decoded: undefined } : undefined
+      return { position: { ...newPosition(at), active, paused, fetched }, leader }
     }),
   )
 
@@ -37,11 +47,11 @@ test('every partition that can be fetched is, from its leader, unless that is bu
       )
       const isReading = ({ active, paused }: Position): boolean => active && !paused
       const holding = new Set(
-        list.flatMap(({ position, leader }) => (isReading(position) && position.batch !== undefined ? [leader] : [])),
+        list.flatMap(({ position, leader }) => (isReading(position) && position.fetched !== undefined ? [leader] : [])),
       )
       const expected = list.filter(
         ({ position, leader }) =>
-          isReading(position) && position.batch === undefined && !fetching.has(leader) && !holding.has(leader),
+          isReading(position) && position.fetched === undefined && !fetching.has(leader) && !holding.has(leader),
       )
       const planned = [...plan].flatMap(([leader, positions]) => positions.map((position) => ({ position, leader })))
       expect(planned.length).toBe(expected.length)

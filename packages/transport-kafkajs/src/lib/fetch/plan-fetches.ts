@@ -25,7 +25,7 @@ export function planFetches(
   for (const position of positions) {
     if (!position.active || position.paused) continue
     const broker = leader(position)
-    if (position.batch !== undefined) {
+    if (position.fetched !== undefined) {
       holding.add(broker)
       continue
     }

@@ -1,4 +1,13 @@
-import type { RecordBatch, TopicPartition } from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
+import type { Decoded, RecordSet } from '../wire/record-set.ts'
+
+/** What was fetched of a partition and has not all been handed out. */
+export interface FetchedSet {
+  readonly set: RecordSet
+  readonly endOffset: number
+  /** The next stretch of it, where that had to be waited for. */
+  decoded: Decoded | undefined
+}
 
 /** A partition being read, and how far. */
 export interface Position extends TopicPartition {
@@ -9,8 +18,8 @@ export interface Position extends TopicPartition {
   paused: boolean
   /** Counts seeks, so that what was asked for before one is not taken for an answer to it. */
   version: number
-  /** Fetched and not handed out. While there is one, the partition is left out of fetches. */
-  batch: RecordBatch | undefined
+  /** While there is one, the partition is left out of fetches. */
+  fetched: FetchedSet | undefined
   /** When records of it came last, in answers of the fetcher; 0 before. */
   servedAt: number
   /** Looks at the metadata in a row that did not show the topic. */
@@ -30,7 +39,7 @@ export function newPosition({ topic, partition }: TopicPartition): Position {
     active: false,
     paused: false,
     version: 0,
-    batch: undefined,
+    fetched: undefined,
     servedAt: 0,
     looksMissing: 0,
     damaged: 0,

@@ -29,25 +29,18 @@ describe('an answer with records', () => {
   test('ends at the last stable offset for those who read committed records, else at the high watermark', () => {
     const data = batch('a', 'b')
     const ends = { highWatermark: 9, lastStableOffset: 4 }
-    expect(read({ data, ...ends }, { isolation: 'read-committed' })).toMatchObject({
-      kind: 'batch',
-      batch: { topic: 't', partition: 3, nextOffset: 2, bytes: 2, endOffset: 4 },
-    })
-    expect(read({ data, ...ends }, { isolation: 'read-uncommitted' })).toMatchObject({ batch: { endOffset: 9 } })
+    expect(read({ data, ...ends }, { isolation: 'read-committed' })).toMatchObject({ kind: 'data', endOffset: 4 })
+    expect(read({ data, ...ends }, { isolation: 'read-uncommitted' })).toMatchObject({ kind: 'data', endOffset: 9 })
   })
 
-  test('has nothing new when all of it is before the position, or its one batch is cut off', () => {
-    const data = batch('a', 'b')
-    expect(read({ data }, { position: 2 })).toEqual({ kind: 'nothing new' })
-  })
-
-  test('that is damaged names the place, and may be whole the next time', () => {
-    const data = batch('a', 'b')
-    data[data.length - 1] = (data.at(-1) ?? 0) ^ 1
-    expect(read({ data })).toMatchObject({
-      kind: 'damaged',
-      error: { code: 'BATCH_CORRUPT', detail: expect.stringMatching(/"t" partition 3 near offset 0: .*checksum/) },
-    })
+  test('is decoded from the position on, without what its transactions have aborted', () => {
+    const answer = read({ data: batch('a', 'b') }, { position: 1 })
+    if (answer.kind !== 'data') throw new Error('There is no data.')
+    expect(answer.set.next()).toMatchObject({ nextOffset: 2, bytes: 1, records: [{ offset: 1 }] })
+    const aborted = read({ data: batch('a', 'b'), aborted: [{ producerId: -1, firstOffset: 0 }] })
+    if (aborted.kind !== 'data') throw new Error('There is no data.')
+    // Not in a transaction, so not aborted with one.
+    expect(aborted.set.next()).toMatchObject({ nextOffset: 2, bytes: 2 })
   })
 })
 
@@ -65,7 +58,10 @@ function read(
     data: Buffer.alloc(0),
     ...answer,
   }
-  return readAnswer(whole, position, { isolation: 'read-committed', codecs: {}, verifyChecksums: true, ...options })
+  return readAnswer(whole, position, {
+    ...{ isolation: 'read-committed', codecs: {}, verifyChecksums: true, maxUnpackedBytes: 1 << 20 },
+    ...options,
+  })
 }
 
 function batch(...values: readonly string[]): Buffer {

@@ -2,8 +2,9 @@ import { NO_HEADERS, type OutgoingRecord } from '@millrace/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compressionBits, gzipCodec } from '../compression/compression.ts'
+import { installedCodecs } from '../compression/installed-codecs.ts'
 import { crc32c } from './crc32c.ts'
-import { decodeRecordSet, type DecodedRecordSet, type RecordSetOptions } from './decode-record-set.ts'
+import { type Decoded, type DecodedRecords, RecordSet, type RecordSetOptions } from './record-set.ts'
 import { encodeRecordBatch, NO_PRODUCER, recordSize, type BatchProducer } from './encode-record-batch.ts'
 
 const UNCOMPRESSED = { bits: 0, codec: undefined }
@@ -119,6 +120,25 @@ describe('damage', () => {
     expect(() => decode(data.subarray(batchOf(5).length), { position: 5 })).toThrow(/BATCH_CORRUPT/)
   })
 
+  test('what is behind a damaged batch can be read, when it is sure where that is', () => {
+    const good = at(batchOf(5), 5)
+    const behind = at(batchOf(5), 10)
+    fc.assert(
+      fc.property(fc.integer({ min: 17 * 8, max: good.length * 8 - 1 }), fc.boolean(), (bit, followed) => {
+        const bad = flipped(good, bit)
+        const set = recordSet(Buffer.concat(followed ? [bad, behind] : [bad]), { position: 6 })
+        const broken = set.next()
+        if (broken instanceof Promise || broken.kind !== 'unreadable') throw new Error('It was read.')
+        expect(broken).toMatchObject({ firstOffset: 6, data: bad })
+        // Never a wrong end, and never none when only what is behind the header is damaged.
+        if (broken.nextOffset === undefined) expect(bit).toBeLessThan(61 * 8)
+        else expect(broken.nextOffset).toBe(10)
+        if (broken.nextOffset !== undefined && followed) expect(set.next()).toMatchObject({ nextOffset: 15 })
+        expect(set.exhausted).toBe(true)
+      }),
+    )
+  })
+
   test('a first batch that is cut off, and lengths that cannot be, are found too', () => {
     const good = at(batchOf(5), 0)
     expect(() => decode(good.subarray(0, 30), { position: 0 })).toThrow(/BATCH_CORRUPT.*cut off/)
@@ -128,6 +148,158 @@ describe('damage', () => {
       bad.writeInt32BE(length, 8)
       expect(() => decode(bad, { position: 0 })).toThrow(/BATCH_CORRUPT.*less than its header/)
     }
+  })
+})
+
+describe('what cannot be decoded', () => {
+  test('names the offsets that it takes, and what is before and behind it is read', async () => {
+    const lz4 = { bits: compressionBits('lz4'), codec: undefined }
+    const old = at(batchOf(1), 8)
+    old[16] = 1
+    const set = recordSet(
+      Buffer.concat([
+        at(batchOf(3), 0),
+        at(encodeRecordBatch(records(2), NO_PRODUCER, lz4), 3),
+        at(batchOf(3), 5),
+        old,
+        at(batchOf(1), 9),
+      ]),
+      { position: 1 },
+    )
+    expect(await decodeAll(set)).toMatchObject([
+      { kind: 'records', nextOffset: 3, records: [{ offset: 1 }, { offset: 2 }] },
+      { kind: 'unreadable', firstOffset: 3, nextOffset: 5, error: { code: 'COMPRESSION_MISSING' } },
+      { kind: 'records', nextOffset: 8 },
+      { kind: 'unreadable', firstOffset: 8, nextOffset: 9, error: { code: 'DECODE_FAILED' } },
+      { kind: 'records', nextOffset: 10, records: [{ offset: 9 }] },
+    ])
+  })
+
+  test('is passed over in silence where it is before the position, or aborted', async () => {
+    const lz4 = { bits: compressionBits('lz4'), codec: undefined }
+    const data = Buffer.concat([
+      at(encodeRecordBatch(records(2), NO_PRODUCER, lz4), 0),
+      at(encodeRecordBatch(records(2), producer(7), lz4), 2),
+      at(marker(7, 'abort'), 4),
+      at(batchOf(1), 5),
+    ])
+    const set = recordSet(data, {
+      position: 2,
+      isolation: 'read-committed',
+      aborted: [{ producerId: 7, firstOffset: 2 }],
+    })
+    expect(await decodeAll(set)).toMatchObject([{ kind: 'records', nextOffset: 6, records: [{ offset: 5 }] }])
+  })
+
+  test('whatever the bytes are, the end is a record set or a reason, never more records than there is room for', () => {
+    const good = Buffer.concat([at(batchOf(5), 0), at(batchOf(5), 5)])
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 21, max: good.length - 1 }), fc.integer({ min: 0, max: 255 })), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        (changes) => {
+          const bad = Buffer.from(good)
+          for (const [place, byte] of changes) bad[place] = byte
+          const decoded = recordSet(bad, { position: 0, verifyChecksums: false, codecs: {} }).next()
+          if (decoded instanceof Promise) throw new Error('It was unpacked.')
+          if (decoded.kind === 'unreadable') return
+          expect(decoded.records.length).toBeLessThanOrEqual(10)
+          for (const { offset } of decoded.records) expect(offset).toBeLessThan(decoded.nextOffset)
+        },
+      ),
+      { numRuns: 1000 },
+    )
+  })
+
+  test('a batch that says it has two thousand million records is refused at once', () => {
+    const bad = at(batchOf(1), 0)
+    bad.writeInt32BE(2_000_000_000, 57)
+    expect(() => decode(sealed(bad), { position: 0 })).toThrow(/DECODE_FAILED.*does not fit/)
+  })
+})
+
+describe('timestamps', () => {
+  test('that no date can be are moved to the nearest one that can, and counted', () => {
+    const batch = at(batchOf(3), 0)
+    batch.writeBigInt64BE(2n ** 62n, 27)
+    const decoded = decode(sealed(batch), { position: 1 })
+    expect(decoded.records.map(({ timestamp }) => timestamp)).toEqual([8.64e15, 8.64e15])
+    expect(decoded.clampedTimestamps).toBe(2)
+    expect(new Date(decoded.records[0]?.timestamp ?? 0).toISOString()).toBe('+275760-09-13T00:00:00.000Z')
+    batch.writeBigInt64BE(-(2n ** 62n), 27)
+    expect(decode(sealed(batch), { position: 2 })).toMatchObject({
+      clampedTimestamps: 1,
+      records: [{ timestamp: -8.64e15 }],
+    })
+  })
+
+  test('of the broker, for the whole batch, are too', () => {
+    const batch = at(batchOf(2), 0)
+    batch.writeInt16BE(0x08, 21)
+    batch.writeBigInt64BE(2n ** 60n, 35)
+    expect(decode(sealed(batch), { position: 0 }).clampedTimestamps).toBe(2)
+    batch.writeBigInt64BE(5_000n, 35)
+    expect(decode(sealed(batch), { position: 0 })).toMatchObject({
+      clampedTimestamps: 0,
+      records: [{ timestamp: 5_000 }, { timestamp: 5_000 }],
+    })
+  })
+})
+
+describe('large batches', () => {
+  const large = (bytes: number): OutgoingRecord[] =>
+    Array.from({ length: 10 }, (_, i) => ({
+      topic: 't',
+      partition: 0,
+      key: null,
+      value: Buffer.alloc(bytes / 10, i),
+      headers: NO_HEADERS,
+      timestamp: 1_000,
+    }))
+
+  test('are unpacked off the event loop, small ones at once', async () => {
+    const codecs = await installedCodecs({ debug: () => {}, info: () => {}, warn: () => {}, error: () => {} })
+    for (const name of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
+      const compression = { bits: compressionBits(name), codec: codecs[name] }
+      const small = at(encodeRecordBatch(large(100_000), NO_PRODUCER, compression), 0)
+      expect(recordSet(small, { position: 0, codecs }).next(), name).toMatchObject({ nextOffset: 10, bytes: 100_000 })
+      const packed = at(encodeRecordBatch(large(8_000_000), NO_PRODUCER, compression), 0)
+      const decoding = recordSet(packed, { position: 3, codecs }).next()
+      expect(decoding, name).toBeInstanceOf(Promise)
+      expect(await decoding, name).toMatchObject({ nextOffset: 10, bytes: 5_600_000, records: { length: 7 } })
+    }
+  })
+
+  test('are refused when they unpack to more than may be, and what is behind them is read', async () => {
+    const codecs = await installedCodecs({ debug: () => {}, info: () => {}, warn: () => {}, error: () => {} })
+    for (const name of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
+      const compression = { bits: compressionBits(name), codec: codecs[name] }
+      const packed = at(encodeRecordBatch(large(8_000_000), NO_PRODUCER, compression), 0)
+      const set = recordSet(Buffer.concat([packed, at(batchOf(1), 10)]), {
+        position: 0,
+        codecs,
+        maxUnpackedBytes: 4_000_000,
+      })
+      expect(await decodeAll(set), name).toMatchObject([
+        { kind: 'unreadable', firstOffset: 0, nextOffset: 10, error: { code: 'BATCH_TOO_LARGE' } },
+        { kind: 'records', nextOffset: 11 },
+      ])
+    }
+  })
+
+  test('are handed out one after the other: never much more than one of them is in memory', async () => {
+    const gzip = { bits: compressionBits('gzip'), codec: gzipCodec }
+    const batches = Array.from({ length: 20 }, (_, i) =>
+      at(encodeRecordBatch(large(600_000), NO_PRODUCER, gzip), 10 * i),
+    )
+    const decoded = await decodeAll(recordSet(Buffer.concat(batches), { position: 0 }))
+    expect(decoded.length).toBe(10)
+    for (const one of decoded) expect(one).toMatchObject({ kind: 'records', bytes: 1_200_000 })
+    expect(decoded.flatMap((one) => (one.kind === 'records' ? offsets(one) : []))).toEqual(
+      Array.from({ length: 200 }, (_, i) => i),
+    )
   })
 })
 
@@ -189,12 +361,27 @@ describe('read-committed', () => {
   })
 })
 
-function decode(data: Buffer, options: Partial<RecordSetOptions> & { readonly position: number }): DecodedRecordSet {
-  return decodeRecordSet(data, {
+/** What comes of it at once; throws what makes the first batch unreadable. */
+function decode(data: Buffer, options: Partial<RecordSetOptions> & { readonly position: number }): DecodedRecords {
+  const decoded = recordSet(data, options).next()
+  if (decoded instanceof Promise) throw new Error('It was too large to be decoded at once.')
+  if (decoded.kind === 'unreadable') throw decoded.error
+  return decoded
+}
+
+async function decodeAll(set: RecordSet): Promise<readonly Decoded[]> {
+  const all: Decoded[] = []
+  while (!set.exhausted) all.push(await set.next())
+  return all
+}
+
+function recordSet(data: Buffer, options: Partial<RecordSetOptions> & { readonly position: number }): RecordSet {
+  return new RecordSet(data, {
     isolation: 'read-uncommitted',
     aborted: [],
     codecs: CODECS,
     verifyChecksums: true,
+    maxUnpackedBytes: 64 << 20,
     ...options,
   })
 }
@@ -205,7 +392,7 @@ function flipped(batch: Buffer, bit: number): Buffer {
   return bad
 }
 
-function offsets(decoded: DecodedRecordSet): readonly number[] {
+function offsets(decoded: DecodedRecords): readonly number[] {
   return decoded.records.map(({ offset }) => offset)
 }
 

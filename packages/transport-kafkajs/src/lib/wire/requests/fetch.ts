@@ -1,5 +1,5 @@
 import type { Isolation, TopicPartition } from '@millrace/core'
-import type { AbortedTransaction } from '../decode-record-set.ts'
+import type { AbortedTransaction } from '../record-set.ts'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import { readByTopic, writeByTopic } from './by-topic.ts'
 

@@ -1,0 +1,130 @@
+import { MillraceError } from '@millrace/core'
+import { crc32c } from './crc32c.ts'
+
+/** Bytes of a batch before its records. */
+export const BATCH_HEADER = 61
+const LENGTH_END = 12
+const MAGIC = 16
+const CHECKSUM = 17
+/** Where the bytes under the checksum begin. */
+const ATTRIBUTES = 21
+const LAST_OFFSET_DELTA = 23
+const FIRST_TIMESTAMP = 27
+const MAX_TIMESTAMP = 35
+const PRODUCER_ID = 43
+const COUNT = 57
+const LOG_APPEND_TIME = 0x08
+const TRANSACTIONAL = 0x10
+const CONTROL = 0x20
+
+/** What can be a date: beyond it `new Date(…)` is invalid. */
+const LATEST_TIMESTAMP = 8.64e15
+
+/** What a batch says of itself before its records. */
+export interface BatchHeader {
+  /** Where it ends in the data. */
+  readonly end: number
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly attributes: number
+  readonly transactional: boolean
+  readonly control: boolean
+  readonly producerId: number
+  readonly firstTimestamp: number
+  /** Of all its records; `undefined` when each has its own. */
+  readonly appendTime: number | undefined
+  readonly records: number
+}
+
+/** A batch that cannot be taken for what it says. */
+export interface BadHeader {
+  readonly error: MillraceError
+  /** Where it ends in the data. */
+  readonly end: number
+  /** The last offset that it takes; `undefined` where that cannot be told. */
+  readonly lastOffset: number | undefined
+}
+
+/** Where the batch at `at` ends; beyond the data when it is cut off. */
+export function batchEnd(data: Buffer, at: number): number {
+  return data.length - at < BATCH_HEADER ? Infinity : at + LENGTH_END + data.readInt32BE(at + 8)
+}
+
+/** `verify`: compare it with its checksum. */
+export function readBatchHeader(data: Buffer, at: number, verify: boolean): BatchHeader | BadHeader {
+  const end = batchEnd(data, at)
+  if (end > data.length) return bad('BATCH_CORRUPT', 'The batch is cut off.', data.length)
+  if (end - at < BATCH_HEADER)
+    return bad('BATCH_CORRUPT', `The batch says that it has ${end - at} bytes, less than its header.`, data.length)
+  const magic = data.readInt8(at + MAGIC)
+  const baseOffset = readLong(data, at)
+  if (!Number.isSafeInteger(baseOffset))
+    return bad(
+      'OFFSET_UNSAFE',
+      `A batch begins at offset ${data.readBigInt64BE(at)}, which is not a safe integer.`,
+      end,
+    )
+  if (magic !== 2) {
+    const why = `A batch has message format ${magic}; only 2 (Kafka 0.11 and later) can be read.`
+    // Its one offset is that of its only, or its last message.
+    return bad('DECODE_FAILED', why, end, magic === 0 || magic === 1 ? baseOffset : undefined)
+  }
+  const lastDelta = data.readInt32BE(at + LAST_OFFSET_DELTA)
+  const records = data.readInt32BE(at + COUNT)
+  const mismatch = verify ? mismatchOf(data, at, end) : undefined
+  if (mismatch !== undefined) {
+    // What is damaged may be the header: its end is believed when something else says the same.
+    const next = end + LENGTH_END <= data.length ? readLong(data, end) : undefined
+    const sure = lastDelta >= 0 && (records === lastDelta + 1 || next === baseOffset + lastDelta + 1)
+    return bad('BATCH_CORRUPT', mismatch, end, sure ? baseOffset + lastDelta : undefined)
+  }
+  if (lastDelta < 0 || records < 0) {
+    const why = `A batch says that it has ${records} records up to its offset ${lastDelta}.`
+    return bad('DECODE_FAILED', why, end)
+  }
+  const attributes = data.readInt16BE(at + ATTRIBUTES)
+  return {
+    end,
+    baseOffset,
+    lastOffset: baseOffset + lastDelta,
+    attributes,
+    transactional: (attributes & TRANSACTIONAL) !== 0,
+    control: (attributes & CONTROL) !== 0,
+    producerId: readLong(data, at + PRODUCER_ID),
+    firstTimestamp: readLong(data, at + FIRST_TIMESTAMP),
+    appendTime: (attributes & LOG_APPEND_TIME) === 0 ? undefined : readLong(data, at + MAX_TIMESTAMP),
+    records,
+  }
+}
+
+function bad(
+  code: 'BATCH_CORRUPT' | 'DECODE_FAILED' | 'OFFSET_UNSAFE',
+  why: string,
+  end: number,
+  lastOffset: number | undefined = undefined,
+): BadHeader {
+  return { error: new MillraceError(code, why), end, lastOffset }
+}
+
+/** How a batch differs from its checksum, as a sentence. */
+function mismatchOf(data: Buffer, at: number, end: number): string | undefined {
+  const stored = data.readUInt32BE(at + CHECKSUM)
+  const computed = crc32c(data.subarray(at + ATTRIBUTES, end))
+  if (stored === computed) return undefined
+  return `The checksum of the batch is ${hex(stored)}, but that of its ${end - at} bytes is ${hex(computed)}.`
+}
+
+function hex(checksum: number): string {
+  return checksum.toString(16).padStart(8, '0')
+}
+
+/** For what anybody may have written: not exact beyond the safe integers. */
+function readLong(data: Buffer, at: number): number {
+  return data.readInt32BE(at) * 0x1_0000_0000 + data.readUInt32BE(at + 4)
+}
+
+/** The nearest time that a `Date` can be. */
+export function clampTimestamp(timestamp: number): number {
+  if (timestamp > LATEST_TIMESTAMP) return LATEST_TIMESTAMP
+  return timestamp < -LATEST_TIMESTAMP ? -LATEST_TIMESTAMP : timestamp
+}

@@ -1,0 +1,53 @@
+import { MillraceError, NO_HEADERS, type RawHeaders } from '@millrace/core'
+
+/** Reads records one field after the other. Throws `DECODE_FAILED` where they are not what they say. */
+export class RecordCursor {
+  readonly buffer: Buffer
+  at = 0
+
+  constructor(buffer: Buffer) {
+    this.buffer = buffer
+  }
+
+  /** A zig-zag varint or varlong. */
+  varint(): number {
+    const { buffer } = this
+    let byte = buffer[this.at++] ?? 0
+    if (byte < 0x80) return (byte >>> 1) ^ -(byte & 1)
+    let value = byte & 0x7f
+    let scale = 128
+    do {
+      byte = buffer[this.at++] ?? 0
+      value += (byte & 0x7f) * scale
+      scale *= 128
+    } while (byte >= 0x80 && scale < 0x1_0000_0000_0000_00)
+    return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+  }
+
+  /** Of a record that ends at `end`. */
+  bytes(end: number): Buffer | null {
+    const length = this.varint()
+    if (length < 0) return null
+    const start = this.at
+    this.at += length
+    if (this.at > end) throw malformed('A key, a value or a header is longer than its record.')
+    return this.buffer.subarray(start, this.at)
+  }
+
+  headers(end: number): RawHeaders {
+    const count = this.varint()
+    if (count <= 0) return NO_HEADERS
+    // Each takes two bytes at least.
+    if (count > (end - this.at) / 2) throw malformed(`A record says that it has ${count} headers.`)
+    const headers: [string, Buffer | null][] = []
+    for (let i = 0; i < count; i++) {
+      const name = this.bytes(end)
+      headers.push([name === null ? '' : name.toString('utf8'), this.bytes(end)])
+    }
+    return headers
+  }
+}
+
+export function malformed(why: string): MillraceError {
+  return new MillraceError('DECODE_FAILED', why)
+}
