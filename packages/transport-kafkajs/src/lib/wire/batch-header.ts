@@ -101,7 +101,7 @@ function bad(
   code: 'BATCH_CORRUPT' | 'DECODE_FAILED' | 'OFFSET_UNSAFE',
   why: string,
   end: number,
-  lastOffset: number | undefined = undefined,
+  lastOffset?: number,
 ): BadHeader {
   return { error: new MillraceError(code, why), end, lastOffset }
 }
