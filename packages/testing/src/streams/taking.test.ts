@@ -1,4 +1,5 @@
 import { createApp, type App } from '@millrace/app'
+import { deferred } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { testApp } from '../index.ts'
 
@@ -174,3 +175,35 @@ test('an event that comes out of a step during a rebalance is not kept waiting f
   await joining
   expect(seen).toEqual(['a'])
 })
+
+test.each(['throws', 'returns'] as const)(
+  'a batch whose partition is lost under it is dropped when its handler %s, and the worker goes on',
+  async (ending) => {
+    const { app, source, counts, count } = words('lost-batch')
+    const atWork = deferred<void>()
+    const lost = deferred<void>()
+    let rounds = 0
+    app.agent('count', source, async (words) => {
+      for await (const batch of words.take(2)) {
+        batch.forEach(count)
+        if (++rounds > 1) continue
+        atWork.resolve()
+        await lost.promise
+        if (ending === 'throws') throw new Error('a handler that is at work when its partition is lost')
+      }
+    })
+    await using t = await testApp(app)
+    await t.worker()
+    for (const word of ['a', 'b']) await t.send(source, { key: word, value: word })
+    await atWork.promise
+    const back = new Promise<void>((resolve) => app.on('partitionsAssigned', () => resolve()))
+    t.log.expire()
+    await back
+    lost.resolve()
+    await t.settle()
+    expect(['a', 'b'].map((word) => counts.get(word))).toEqual([1, 1])
+    expect(rounds).toBe(2)
+    const [worker] = t.all
+    expect(worker?.worker.stats().agents['count']?.active).toBe(0)
+  },
+)

@@ -204,6 +204,7 @@ export class Event implements EventInHand, SendOrigin {
 
   retry(delayMs: number): void {
     this.#mustNotBeOver()
+    if (this.cursor.task.closed) return this.#lose()
     if (this.#state === ASIDE) return this.#goBehind()
     const { counters } = this.cursor.place
     counters.failed++
@@ -214,6 +215,7 @@ export class Event implements EventInHand, SendOrigin {
 
   putBack(): void {
     this.#mustNotBeOver()
+    if (this.cursor.task.closed) return this.#lose()
     if (this.#state === ASIDE) return this.#goBehind()
     this.#goBack(0, this.attempts)
     if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
@@ -250,7 +252,6 @@ export class Event implements EventInHand, SendOrigin {
   }
 
   #goBack(delayMs: number, attempts: number): void {
-    if (this.cursor.task.closed) return this.#lose()
     this.#leaveHand()
     this.home.again(new Event(this, this.record, attempts), delayMs)
     this.#releaseWaiting()
@@ -258,7 +259,6 @@ export class Event implements EventInHand, SendOrigin {
 
   /** Handed out again after the event that has what it needs. */
   #goBehind(): void {
-    if (this.cursor.task.closed) return this.#lose()
     const holder = this.#holder
     this.#leaveHand()
     const next = new Event(this, this.record, this.attempts)
@@ -280,9 +280,11 @@ export class Event implements EventInHand, SendOrigin {
     this.cursor.task.left()
   }
 
+  /** Its task is lost, and its batch with it. */
   #lose(): void {
     this.#state = OVER
     this.#drop()
+    this.cursor.place.counters.active--
     if (this.#joined !== undefined) for (const other of this.#joined) if (other.#state !== OVER) other.#lose()
   }
 
