@@ -157,4 +157,5 @@ export type {
 export { formatByteSize, parseByteSize, type ByteSize } from './lib/units/byte-size.ts'
 export { formatDuration, parseDuration, type Duration } from './lib/units/duration.ts'
 export { parseBrokerUrl, type BrokerUrl } from './lib/urls/broker-url.ts'
+export { redactUrl } from './lib/urls/redact-url.ts'
 export { parseStoreUrl, type StoreUrl } from './lib/urls/store-url.ts'

@@ -22,6 +22,7 @@ export {
   type OnError,
   type RetryOptions,
 } from './lib/agents/error-policy.ts'
+export { AskFailedError } from './lib/asking/ask-failed-error.ts'
 export { ReplyInboxes, type ReplyInboxesOptions } from './lib/asking/reply-inboxes.ts'
 export { type AnyChannel, Channel, type MessageToSend } from './lib/channels/channel.ts'
 export { createChannel } from './lib/channels/create-channel.ts'

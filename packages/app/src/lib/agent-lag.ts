@@ -2,7 +2,7 @@ import type { Admin, AgentLag, CommitOffset, ResolvedSettings, TopicInfo, TopicP
 import { partitionKey } from '@millrace/core'
 import { decodeCommitMetadata, leaderTopic } from '@millrace/worker'
 import type { Definitions } from './definitions.ts'
-import { describeAgent } from './describe-app.ts'
+import { topicsRead } from './describe-app.ts'
 import { agentOf, groupReads, type GroupReads } from './group-reads.ts'
 
 /** How far each agent is behind, asked of the broker without joining the group. */
@@ -13,7 +13,7 @@ export async function agentLag(
 ): Promise<readonly AgentLag[]> {
   const [topics, committed] = await Promise.all([admin.topics(), admin.committed(groupId)])
   const existing = new Map(topics.map((topic) => [topic.name, topic]))
-  const declared = [...agents.values()].flatMap(describeAgent)
+  const declared = [...agents.values()].map((agent) => ({ name: agent.name, topics: topicsRead(agent) }))
   const read = readings(declared, groupReads(committed), leaderTopic(groupId)).flatMap((reading) => {
     const topic = existing.get(reading.topic)
     return topic === undefined ? [] : partitionsOf(topic).map((partition) => ({ ...reading, partition }))

@@ -97,6 +97,7 @@ export class AppRuntime {
     this.streams = {
       appId,
       scope: this.scope,
+      askTimeoutMs: () => this.surroundings.settings.agent.askTimeoutMs,
       replies: new ReplyInboxes(),
       context: () => this.context(),
       runningWorker: () => this.#running[0]?.worker.context,
@@ -189,6 +190,7 @@ export class AppRuntime {
     const scheduler = schedulerPart({ appId: settings.id, scope: this.scope }, [...this.#definitions.jobs.values()])
     const agents = agentsPart(this.streams, [...this.#definitions.agents.values()], {
       errorPolicy: errorPolicyOf(settings),
+      concurrency: settings.agent.concurrency,
     })
     const transport = drivers?.transport ?? (await openTransport(this.#choice(), { clock, log }))
     const store = drivers?.store ?? (await openStore(this.#choice()))

@@ -3,7 +3,7 @@ import { schedulerTopic } from '@millrace/scheduler'
 import { deadLetterTopic, mergedSubscription, repartitionTopic, replayLedgerTopic } from '@millrace/streams'
 import { leaderTopic } from '@millrace/worker'
 import type { Definitions } from './definitions.ts'
-import { describeAgent, topicsOf } from './describe-app.ts'
+import { topicsOf, topicsRead } from './describe-app.ts'
 import { agentOf, groupReads, type GroupReads } from './group-reads.ts'
 
 export type TopicDefinitions = Pick<Definitions, 'topics' | 'agents' | 'tables' | 'globalTables'>
@@ -71,7 +71,7 @@ function repartitionTopics(
 /** Topics that the app file names, or that agents own. */
 function namedTopics(appId: string, definitions: TopicDefinitions, reads: GroupReads): ReadonlyMap<string, Part> {
   const { topics, agents, globalTables } = definitions
-  const read = new Set([...agents.values()].flatMap((agent) => describeAgent(agent).topics))
+  const read = new Set([...agents.values()].flatMap(topicsRead))
   const written = new Set([...agents.values()].flatMap(({ shape }) => shape.sinkTopics.map(({ name }) => name)))
   const globals = new Set([...globalTables.values()].map(({ source }) => source.name))
   const ownerOf = new Map([...agents.keys()].map((agent) => [`${appId}-${agent}`, agent]))

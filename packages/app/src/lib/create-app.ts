@@ -1,4 +1,4 @@
-import { resolveSettings, type AppSettings } from '@millrace/core'
+import { checkOptions, resolveSettings, type AppSettings, type OptionNames } from '@millrace/core'
 import type { AppEnvironment } from './app-environment.ts'
 import { App } from './app.ts'
 import { AppRuntime } from './app-runtime.ts'
@@ -6,6 +6,8 @@ import { callerFile } from './caller-file.ts'
 import { Definitions } from './definitions.ts'
 import { Lifecycle } from './lifecycle.ts'
 import { packageDirectory } from './package-directory.ts'
+
+const ENVIRONMENT: OptionNames<AppEnvironment> = { clock: true, log: true, sensor: true }
 
 /**
  * Makes an app. Starts nothing and connects to nothing.
@@ -16,6 +18,7 @@ import { packageDirectory } from './package-directory.ts'
  */
 export function createApp(settings: AppSettings, environment: AppEnvironment = {}): App {
   const file = callerFile(createApp)
+  checkOptions('the environment of createApp', environment, ENVIRONMENT)
   const definitions = new Definitions()
   const runtime = new AppRuntime(definitions, {
     ...environment,

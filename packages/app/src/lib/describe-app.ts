@@ -19,7 +19,7 @@ export function describeApp(definitions: Definitions, settings: ResolvedSettings
     broker: driverName(settings.broker),
     store: driverName(settings.store),
     processingGuarantee: settings.processingGuarantee,
-    agents: [...definitions.agents.values()].map(describeAgent),
+    agents: [...definitions.agents.values()].map((agent) => describeAgent(agent, settings)),
     tables: [
       ...[...definitions.tables.values()].map(describeTable),
       ...[...definitions.globalTables.values()].map(describeGlobal),
@@ -42,10 +42,14 @@ function driverName(driver: ResolvedSettings['broker'] | ResolvedSettings['store
   return typeof driver === 'string' ? driver : 'handed in by the app'
 }
 
-/** An agent as listings show it. */
-export function describeAgent({ name, shape }: AnyAgent): AgentDescription {
-  const topics = shape.sources.filter((source) => source instanceof Topic).map((topic) => topic.name)
-  return { name, topics, concurrency: shape.concurrency, help: shape.help ?? '' }
+/** Names of the topics that an agent reads. */
+export function topicsRead({ shape }: AnyAgent): readonly string[] {
+  return shape.sources.filter((source) => source instanceof Topic).map((topic) => topic.name)
+}
+
+function describeAgent(agent: AnyAgent, settings: ResolvedSettings): AgentDescription {
+  const { concurrency = settings.agent.concurrency, help = '' } = agent.shape
+  return { name: agent.name, topics: topicsRead(agent), concurrency, help }
 }
 
 function describeTable(table: AnyTable): TableDescription {

@@ -9,6 +9,8 @@ export interface StreamsDeps {
   context(): Promise<ClientContext>
   /** The worker of this process, for channels used outside any scope. */
   runningWorker(): WorkerContext | undefined
+  /** How long an ask waits that says nothing else. */
+  askTimeoutMs(): number
   /** One per app: `new ReplyInboxes()`. */
   readonly replies: ReplyInboxes
 }

@@ -12,6 +12,33 @@ describe('bad input', () => {
     )
   })
 
+  it('options that do not exist are refused wherever something is declared, as JavaScript would pass them', () => {
+    const app = createApp({ id: 'shop' })
+    const reads = async (stream: AsyncIterable<unknown>) => {
+      for await (const _ of stream);
+    }
+    async function daily() {}
+    const declared = (method: 'agent' | 'topic' | 'timer' | 'crontab' | 'task' | 'command', ...args: unknown[]) => {
+      return () => Reflect.apply(app[method], app, args)
+    }
+    expect(declared('agent', 'a', { value: 'json' }, reads, { retry: 3 })).toThrow(/Agent "a" has no option retry/)
+    expect(declared('topic', 'posts', { partition: 3 })).toThrow(/"posts" has no option partition. .*partitions\?/)
+    expect(declared('crontab', '@daily', { tz: 'UTC' }, daily)).toThrow(/"daily" has no option tz. .*timezone\?/)
+    expect(declared('timer', '1s', { onleader: true }, daily)).toThrow(/"daily" has no option onleader. .*onLeader\?/)
+    expect(declared('task', { overlap: 'skip' }, daily)).toThrow(/"daily" has no option overlap/)
+    expect(declared('command', 'go', { option: {} }, daily)).toThrow(/"go" has no option option. .*options\?/)
+    expect(declared('command', 'go', { options: { n: { typ: 'number' } } }, daily)).toThrow(
+      /N of command "go" has no option typ. Did you mean type/,
+    )
+    expect(() => Reflect.apply(createApp, undefined, [{ id: 'shop' }, { logger: console }])).toThrow(
+      /environment of createApp has no option logger/,
+    )
+  })
+
+  it('a broker URL with a password is refused without showing it', () => {
+    expect(() => createApp({ id: 'shop', broker: 'kafka://me:s3cret@a:9092' })).toThrow(/^(?!.*s3cret).*kafka\.sasl/s)
+  })
+
   it.each([
     ['kafka:/localhost', /slashes/],
     ['kafak://localhost:9092', /kafka/],

@@ -201,10 +201,13 @@ export const errorTable = {
     title: 'No worker runs in this process',
     fix: 'Start the app first, or read from an agent, page, task or timer.',
   },
-  AGENT_RETURNED: { title: 'An agent returned while its stream was open', fix: 'Loop over the stream until it ends.' },
+  AGENT_RETURNED: {
+    title: 'An agent returned while its stream was open',
+    fix: 'Mostly its loop was left by break or return, or is not awaited: go on with continue, and await what loops. A handler that has nothing to do for some events still reads them.',
+  },
   AGENT_FAILED: {
     title: 'An agent failed on an event',
-    fix: 'The event was not committed: it is handled again after a restart.',
+    fix: 'Nothing that was in hand is committed: it is handled again after a restart.',
   },
   AGENT_MISSING: { title: 'There is no such agent', fix: 'Check the name against millrace agents.' },
   DEAD_LETTER_MISSING: {

@@ -16,11 +16,16 @@ export class MillraceError extends Error {
 
   constructor(code: ErrorCode, detail: string, options?: { readonly cause?: unknown }) {
     const { fix }: ErrorEntry = errorTable[code]
-    super(fix === undefined ? `${code}: ${detail}` : `${code}: ${detail} ${fix}`, options)
+    super(fix === undefined ? `${code}: ${detail}` : `${code}: ${asSentence(detail)} ${fix}`, options)
     this.code = code
     this.detail = detail
     this.fix = fix
   }
+}
+
+/** Details that end in somebody else's words may lack the stop. */
+function asSentence(detail: string): string {
+  return /[.!?]$/.test(detail) ? detail : `${detail}.`
 }
 
 /** True for a `MillraceError` (also of another copy of this package), of one of the codes if any are given. */

@@ -10,6 +10,8 @@ import { isSettingName, settingNames } from './setting-names.ts'
  * @throws `SETTING_UNKNOWN`, `SETTING_INVALID` for a group that is no object
  */
 export function flattenSettings(argument: object): ReadonlyMap<SettingName, unknown> {
+  if (typeof argument !== 'object' || argument === null || Array.isArray(argument))
+    throw new MillraceError('SETTING_INVALID', "Settings are an object, as in createApp({ id: 'word-counts' }).")
   const flat = new Map<SettingName, unknown>()
   addSettings(flat, argument, '')
   return flat
@@ -21,7 +23,7 @@ function addSettings(flat: Map<SettingName, unknown>, group: object, prefix: str
     const name = `${prefix}${key}`
     if (isSettingName(name)) flat.set(name, value)
     else if (!isGroup(name)) throw unknownSetting(name)
-    else if (typeof value === 'object' && value !== null) addSettings(flat, value, `${name}.`)
+    else if (typeof value === 'object' && value !== null && !Array.isArray(value)) addSettings(flat, value, `${name}.`)
     else flat.set(flagOfGroup(name, value), value)
   }
 }
@@ -30,7 +32,10 @@ function flagOfGroup(group: string, value: unknown): SettingName {
   const flag = `${group}.enabled`
   if (typeof value === 'boolean' && isSettingName(flag)) return flag
   const takes = isSettingName(flag) ? 'an object, true or false' : 'an object'
-  throw new MillraceError('SETTING_INVALID', `Setting ${group} is ${String(value)}; it takes ${takes}.`)
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `Setting ${group} is ${Array.isArray(value) ? 'a list' : String(value)}; it takes ${takes}.`,
+  )
 }
 
 function isGroup(name: string): boolean {

@@ -166,6 +166,10 @@ describe('bad values name setting, source, value and what it takes', () => {
       ["isolation is 'read-uncommitted'", "processingGuarantee 'exactly-once'", "'read-committed'"],
     ],
     [{ store: 12 }, {}, ['store is 12']],
+    [{ broker: ['localhost:9092'] }, {}, ['Setting broker is a list, ["localhost:9092"]; it takes a broker URL']],
+    [{ broker: { url: 'kafka://a' } }, {}, ['broker is an object; it takes a broker URL']],
+    [{ commitInterval: () => 1 }, {}, ['commitInterval is a function; it takes milliseconds']],
+    [{ web: ['localhost'] }, {}, ['Setting web is a list; it takes an object, true or false']],
   ])('%j %j', (argument, sources, parts) => {
     expect(() => resolve(argument, sources)).toThrow(refused('SETTING_INVALID', ...parts))
   })
@@ -177,7 +181,17 @@ describe('bad values name setting, source, value and what it takes', () => {
     )
   })
 
+  test('what is no object of settings is refused as that', () => {
+    for (const argument of ['shop', null, undefined, [{ id: 'shop' }]])
+      expect(() => Reflect.apply(resolveSettings, undefined, [{ argument }])).toThrow(
+        refused('SETTING_INVALID', "createApp({ id: 'word-counts' })"),
+      )
+  })
+
   test('secrets are not shown', () => {
+    expect(() => resolve({ broker: ['kafka://me:s3cret@a', 'b'] })).toThrow(
+      refused('SETTING_INVALID', 'broker is a list, ***@a","b"]; it takes a broker URL'),
+    )
     expect(() => resolve({ kafka: { sasl: { mechanism: 'plain', username: 'me', password: 12345 } } })).toThrow(
       refused('SETTING_INVALID', 'kafka.sasl.password is of another kind; it takes text'),
     )

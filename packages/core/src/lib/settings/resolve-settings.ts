@@ -4,6 +4,7 @@ import { flattenSettings, unknownSetting } from './flatten-settings.ts'
 import type { SettingName } from './setting-declarations.ts'
 import { acceptedBy, declarationOf, environmentName, isSettingName, optionName, settingNames } from './setting-names.ts'
 import { settingReaders } from './setting-readers.ts'
+import { redactUrl } from '../urls/redact-url.ts'
 import { checkSettings, deriveSettings, type SettingValues } from './settle-settings.ts'
 
 /** Where settings come from; the first that has one wins. */
@@ -59,11 +60,19 @@ function read(name: SettingName, value: unknown, source: string | undefined): un
   const declaration = declarationOf(name)
   const resolved = settingReaders[declaration.type].read(value, declaration)
   if (resolved !== undefined) return resolved
-  const got = declaration.secret === true ? 'of another kind' : typeof value === 'string' ? `'${value}'` : String(value)
+  const got = declaration.secret === true ? 'of another kind' : shown(value)
   throw new MillraceError(
     'SETTING_INVALID',
     `Setting ${name}${source === undefined ? '' : ` (${source})`} is ${got}; it takes ${acceptedBy(name)}.`,
   )
+}
+
+/** A value that was refused. Brokers given in another form than one URL may have a password too. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${redactUrl(value)}'`
+  if (Array.isArray(value)) return `a list, ${redactUrl(JSON.stringify(value))}`
+  if (typeof value === 'function') return 'a function'
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }
 
 function optionLabel(name: SettingName): string {

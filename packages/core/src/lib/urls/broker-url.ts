@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors/millrace-error.ts'
+import { redactUrl } from './redact-url.ts'
 import { splitUrl } from './split-url.ts'
 
 /** What a broker URL says. */
@@ -22,7 +23,7 @@ const HOST_AND_PORT = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]/@]+)(?::(\d+))?$/
  */
 export function parseBrokerUrl(text: string): BrokerUrl {
   const refuse = (problem: string): never => {
-    throw new MillraceError('BROKER_URL_INVALID', `The broker URL '${text}' ${problem}.`)
+    throw new MillraceError('BROKER_URL_INVALID', `The broker URL '${redactUrl(text)}' ${problem}.`)
   }
   const { scheme, rest } = splitUrl(text, SCHEMES, 'kafka://', refuse)
   switch (scheme) {
@@ -33,7 +34,7 @@ export function parseBrokerUrl(text: string): BrokerUrl {
         return refuse('has slashes after its scheme: write embedded:./directory or embedded:/directory')
       return { scheme, directory: rest === '' ? undefined : rest }
     case 'memory':
-      return rest === '' ? { scheme } : refuse(`has '${rest}' after memory:, which takes nothing`)
+      return rest === '' ? { scheme } : refuse(`has '${redactUrl(rest)}' after memory:, which takes nothing`)
   }
 }
 
@@ -41,15 +42,16 @@ function readBrokers(rest: string, refuse: (problem: string) => never): readonly
   if (!rest.startsWith('//')) return refuse('lacks the two slashes after kafka:')
   const list = rest.slice(2).replace(/\/$/, '')
   if (list === '') return refuse('names no broker')
+  // Before it is split: a password may have commas in it, and must not be taken for a host.
+  if (list.includes('@')) return refuse('has credentials in it: give them as kafka.sasl')
   return list.split(',').map((broker) => readBroker(broker, refuse))
 }
 
 function readBroker(broker: string, refuse: (problem: string) => never): string {
   if (broker === '') return refuse('has an empty place in its list of brokers')
   if (/\s/.test(broker)) return refuse('has a space in it')
-  if (broker.includes('@')) return refuse('has credentials in it: give them as kafka.sasl')
   const match = HOST_AND_PORT.exec(broker)
-  if (match === null) return refuse(`has '${broker}' in it, which is not host:port`)
+  if (match === null) return refuse(`has '${redactUrl(broker)}' in it, which is not host:port`)
   const port = match[2] === undefined ? DEFAULT_PORT : Number(match[2])
   if (port < 1 || port > 65_535) return refuse(`has the port ${port}, which is not between 1 and 65535`)
   return `${match[1]}:${port}`

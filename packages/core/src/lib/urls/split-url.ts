@@ -1,4 +1,5 @@
 import { nearestName } from '../names/nearest-name.ts'
+import { redactUrl } from './redact-url.ts'
 
 /**
  * Scheme and rest of a driver URL. Not the runtime's `URL`: that knows no lists of hosts, and makes a path of what
@@ -17,7 +18,8 @@ export function splitUrl<Scheme extends string>(
   const scheme = schemes.find((known) => known === word)
   if (scheme !== undefined) return { scheme, rest: text.slice(colon + 1) }
   // A host with a port looks like a scheme with something behind it; two slashes tell them apart.
-  if (colon < 1 || /^\d+(,|$)/.test(text.slice(colon + 1))) return refuse(`has no scheme: write ${suggested}${text}`)
+  if (colon < 1 || /^\d+(,|$)/.test(text.slice(colon + 1)))
+    return refuse(`has no scheme: write ${suggested}${redactUrl(text)}`)
   const nearest = nearestName(word, schemes)
   const meant = nearest === undefined ? `known are ${schemes.join(', ')}` : `did you mean '${nearest}'?`
   return refuse(`has the unknown scheme '${word}' (${meant})`)

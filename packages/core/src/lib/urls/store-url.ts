@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors/millrace-error.ts'
+import { redactUrl } from './redact-url.ts'
 import { splitUrl } from './split-url.ts'
 
 /** What a store URL says. */
@@ -18,10 +19,11 @@ const SCHEMES = ['memory', 'lmdb'] as const
  */
 export function parseStoreUrl(text: string): StoreUrl {
   const refuse = (problem: string): never => {
-    throw new MillraceError('STORE_URL_INVALID', `The store URL '${text}' ${problem}.`)
+    throw new MillraceError('STORE_URL_INVALID', `The store URL '${redactUrl(text)}' ${problem}.`)
   }
   const { scheme, rest } = splitUrl(text, SCHEMES, 'lmdb:', refuse)
-  if (scheme === 'memory') return rest === '' ? { scheme } : refuse(`has '${rest}' after memory:, which takes nothing`)
+  if (scheme === 'memory')
+    return rest === '' ? { scheme } : refuse(`has '${redactUrl(rest)}' after memory:, which takes nothing`)
   if (rest.startsWith('//')) return refuse('has slashes after its scheme: write lmdb:./directory or lmdb:/directory')
   return { scheme, directory: rest === '' ? undefined : rest }
 }

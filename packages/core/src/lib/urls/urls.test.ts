@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseBrokerUrl } from './broker-url.ts'
+import { redactUrl } from './redact-url.ts'
 import { parseStoreUrl } from './store-url.ts'
 
 describe('broker', () => {
@@ -39,6 +40,39 @@ describe('broker', () => {
     expect(() => parseBrokerUrl(text)).toThrow(
       expect.objectContaining({ code: 'BROKER_URL_INVALID', detail: expect.stringContaining(problem) }),
     )
+  })
+})
+
+describe('no part of a message shows a password', () => {
+  test.each([
+    'kafka://me:s3cret@a:9092',
+    'kafka://me:s3cret@a:9092,me:s3cret@b:9092',
+    'kafka://me:s3cret,s3cret/s3cret@s3cret@a:9092',
+    'kafka://a:9092?sasl.password=s3cret',
+    'me:s3cret@a:9092',
+    'kafak://me:s3cret@a',
+    ' kafka://me:s3cret@a',
+    'memory:me:s3cret@a',
+    'kafka:me:s3cret@a',
+    'https://me:s3cret@a/',
+  ])('%s', (text) => {
+    const refusedBy = (parse: (text: string) => unknown): string => {
+      try {
+        return `taken: ${JSON.stringify(parse(text))}`
+      } catch (error) {
+        return String(error)
+      }
+    }
+    for (const parse of [parseBrokerUrl, parseStoreUrl]) {
+      expect(refusedBy(parse)).toMatch(/URL_INVALID/)
+      expect(refusedBy(parse)).not.toContain('s3cret')
+    }
+  })
+
+  test('and the rest is shown as it is', () => {
+    expect(redactUrl('kafka://me:x@a:9092,b')).toBe('kafka://***@a:9092,b')
+    expect(redactUrl('kafka://a:9092,b/topic')).toBe('kafka://a:9092,b/topic')
+    expect(redactUrl('lmdb:./state')).toBe('lmdb:./state')
   })
 })
 

@@ -3,6 +3,7 @@ import { AgentScope } from '../events/agent-scope.ts'
 import type { Delivery } from '../events/delivery.ts'
 import { type Branch, EventReader, type ReaderHost } from '../streams/event-reader.ts'
 import type { AgentShape } from './agent.ts'
+import { isPromiseLike } from '../streams/step.ts'
 import { HandlerRun, type RunHost } from './handler-run.ts'
 
 /** Restarts of a handler that fails with no event in hand. */
@@ -49,8 +50,12 @@ export class AgentInstance {
 
   async #handle(run: HandlerRun): Promise<void> {
     const result = this.#shape.start(run)
-    if (Symbol.asyncIterator in result) await this.#drive(result, run)
-    else await result
+    if (isAsyncGenerator(result)) return await this.#drive(result, run)
+    if (isPromiseLike(result)) return await result
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `The handler of agent "${this.#shape.name}" gave ${describe(result)} instead of waiting for events: make it an async function, as in async (stream) => { for await (const value of stream) … }, or an async generator.`,
+    )
   }
 
   /** Resumes the generator in the scope of the event that it is at, so that it goes on as a loop without yields would. */
@@ -86,7 +91,12 @@ export class AgentInstance {
     inHand?.putBack()
     const { road } = this.#host
     if (road.stopped || !this.#stillOpen()) return
-    road.stop(new MillraceError('AGENT_RETURNED', `Agent "${this.#shape.name}" returned.`))
+    road.stop(
+      new MillraceError(
+        'AGENT_RETURNED',
+        `The handler of agent "${this.#shape.name}" returned, but more events may come.`,
+      ),
+    )
   }
 
   /** Whether the handler is started again. */
@@ -164,4 +174,14 @@ export class AgentInstance {
       failed: (delivery, error) => road.settle(delivery, error),
     }
   }
+}
+
+function isAsyncGenerator(result: object | undefined): result is AsyncGenerator<unknown, void, undefined> {
+  return typeof result === 'object' && Symbol.asyncIterator in result && 'next' in result && 'return' in result
+}
+
+/** What a handler gave that is no promise: types forbid it, JavaScript does not. */
+function describe(result: unknown): string {
+  if (typeof result !== 'object' || result === null) return String(result)
+  return Symbol.iterator in result && 'next' in result ? 'a generator that is not async' : 'an object'
 }

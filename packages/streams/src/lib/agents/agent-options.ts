@@ -65,7 +65,7 @@ export type AgentHandler<S extends AgentSource, Y, T extends boolean | undefined
 
 /** Options of an agent that yields `Y`. */
 export interface AgentOptions<Y, T extends boolean | undefined = boolean | undefined> {
-  /** Instances per worker, each with a run of the handler of its own. Default 1. */
+  /** Instances per worker, each with a run of the handler of its own. Default: the setting `agent.concurrency`, 1. */
   readonly concurrency?: number | undefined
   /** `'key'`: events of one key go to one instance, in order. `'none'`: to whichever has room. Default `'key'`. */
   readonly ordering?: 'key' | 'none' | undefined

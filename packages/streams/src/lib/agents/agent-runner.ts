@@ -23,6 +23,8 @@ export interface AgentRunnerOptions {
   readonly topology: Topology
   readonly agent: AnyAgent
   readonly defaults: ErrorPolicy
+  /** Instances, where the agent does not say how many. */
+  readonly concurrency: number
   readonly ending: WorkerEnding
 }
 
@@ -51,6 +53,10 @@ export class AgentRunner {
     return this.#options.agent.name
   }
 
+  get #concurrency(): number {
+    return this.#options.agent.shape.concurrency ?? this.#options.concurrency
+  }
+
   counts(): AgentCounts {
     return this.#counters.snapshot()
   }
@@ -70,14 +76,14 @@ export class AgentRunner {
    */
   start(): void {
     const { deps, worker, topology, agent, defaults } = this.#options
-    const { sources, concurrency, sinkTopics, onError } = agent.shape
+    const { sources, sinkTopics, onError } = agent.shape
     for (const topic of sinkTopics) this.#declare(topic)
     if (canDeadLetter(onError, defaults)) {
       const topics = sources.filter((source) => source instanceof Topic).map((topic) => topic.name)
       topology.topic(deadLetterDeclaration(deps.appId, agent.name, topics))
     }
     const inlets = this.#sources(sources, false)
-    const instances = Array.from({ length: concurrency }, (_, index) =>
+    const instances = Array.from({ length: this.#concurrency }, (_, index) =>
       this.#instance(inlets.map((each) => each[index]).filter(isThere), index),
     )
     const runs = instances.map((instance) =>
@@ -135,18 +141,17 @@ export class AgentRunner {
     const { topology, agent } = this.#options
     return this.#once(id, () => {
       for (const topic of topics) this.#declare(topic)
-      const { concurrency, ordering } = agent.shape
+      const { ordering } = agent.shape
       const names = topics.map((topic) => topic.name)
-      const feeds = topology.subscribe({ id, topics: names, agent: agent.name, instances: concurrency, ordering })
-      const name = names.map((each) => `topic "${each}"`).join(', ')
-      return feeds.map((feed: EventFeed) => new TopicInlet({ name, feed, topics, host: this.#host }))
+      const feeds = topology.subscribe({ id, topics: names, agent: agent.name, instances: this.#concurrency, ordering })
+      const where = names.map((each) => `topic "${each}"`).join(', ')
+      return feeds.map((feed: EventFeed) => new TopicInlet({ where, feed, topics, host: this.#host }))
     })
   }
 
   #lanes(channel: Channel<never>): readonly Inlet[] {
-    const { concurrency } = this.#options.agent.shape
     this.#channels.add(channel)
-    return this.#once(`channel ${channel.name}`, () => channel.subscribe(this.#host, concurrency))
+    return this.#once(`channel ${channel.name}`, () => channel.subscribe(this.#host, this.#concurrency))
   }
 
   #once(id: string, make: () => readonly Inlet[]): readonly Inlet[] {

@@ -1,4 +1,12 @@
-import { type Duration, MillraceError, parseDuration, type SendReceipt, type WorkScope } from '@millrace/core'
+import {
+  checkOptions,
+  type Duration,
+  MillraceError,
+  type OptionNames,
+  parseDuration,
+  type SendReceipt,
+  type WorkScope,
+} from '@millrace/core'
 import { Asker } from '../asking/asker.ts'
 import { askWindow } from '../asking/ask-window.ts'
 import { LocalRequest } from '../asking/local-request.ts'
@@ -15,16 +23,19 @@ import type { OnError } from './error-policy.ts'
 
 export interface AskOptions<KI> {
   readonly key?: KI | null | undefined
-  /** Default `'30s'`. */
+  /** Default: the setting `agent.askTimeout`, 30 s. */
   readonly timeout?: Duration | undefined
 }
 
 export interface AskManyOptions<KI, VI> {
   /** Key of each request. Default: none. */
   readonly keyOf?: ((value: VI) => KI | null) | undefined
-  /** For each of them. Default `'30s'`. */
+  /** For each of them. Default: the setting `agent.askTimeout`, 30 s. */
   readonly timeout?: Duration | undefined
 }
+
+const ASK_OPTIONS: OptionNames<AskOptions<unknown>> = { key: true, timeout: true }
+const ASK_MANY_OPTIONS: OptionNames<AskManyOptions<unknown, unknown>> = { keyOf: true, timeout: true }
 
 /** Opens the stream of one run of a handler. */
 export interface StreamOpener {
@@ -38,7 +49,8 @@ export interface AgentShape<KI, VI> {
   readonly sources: readonly (AnyTopic | AnyChannel)[]
   /** Where what is sent to the agent goes: the first source. */
   readonly inbox: Topic<unknown, unknown, KI, VI> | Channel<VI>
-  readonly concurrency: number
+  /** `undefined`: as many as the settings say. */
+  readonly concurrency: number | undefined
   readonly ordering: 'key' | 'none'
   readonly tombstones: boolean
   /** Where yields go. */
@@ -111,10 +123,11 @@ export class Agent<KI, VI, R> {
    * Sends a value and resolves with the first value that the agent yields for it. The request goes out at once, also
    * within an event. Agents that never yield cannot be asked: that is a compile error.
    *
-   * @throws `ASK_FAILED` with the agent's message; `ASK_TIMEOUT`; `ASK_INTERRUPTED` in an event that holds up a rebalance or a
+   * @throws `AskFailedError` (`ASK_FAILED`), whose message is that of the agent's error; `ASK_TIMEOUT`; `ASK_INTERRUPTED` in an event that holds up a rebalance or a
    * stop; `ASK_IN_TRANSACTION` in an agent under exactly once; what `topic.send` throws
    */
   async ask(value: Askable<VI, R>, options: AskOptions<KI> = {}): Promise<R> {
+    checkOptions(`ask of agent "${this.name}"`, options, ASK_OPTIONS)
     return await this.#ask(value, options)
   }
 
@@ -123,6 +136,7 @@ export class Agent<KI, VI, R> {
     values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>,
     options: AskManyOptions<KI, VI> = {},
   ): AsyncGenerator<R, void, undefined> {
+    checkOptions(`map of agent "${this.name}"`, options, ASK_MANY_OPTIONS)
     for await (const { reply } of askWindow(values, (value) => this.#askOne(value, options))) yield reply
   }
 
@@ -131,6 +145,7 @@ export class Agent<KI, VI, R> {
     values: Iterable<Askable<VI, R>> | AsyncIterable<Askable<VI, R>>,
     options: AskManyOptions<KI, VI> = {},
   ): Promise<R[]> {
+    checkOptions(`join of agent "${this.name}"`, options, ASK_MANY_OPTIONS)
     const replies: R[] = []
     for await (const { index, reply } of askWindow(values, (value) => this.#askOne(value, options)))
       replies[index] = reply
@@ -141,9 +156,10 @@ export class Agent<KI, VI, R> {
     return this.#ask(value, { key: keyOf?.(value), timeout })
   }
 
-  async #ask(value: VI, { key, timeout = '30s' }: AskOptions<KI>): Promise<R> {
+  async #ask(value: VI, { key, timeout }: AskOptions<KI>): Promise<R> {
     const { inbox } = this.shape
-    const timeoutMs = parseDuration(timeout, `ask of agent "${this.name}"`)
+    const timeoutMs =
+      timeout === undefined ? this.#deps.askTimeoutMs() : parseDuration(timeout, `ask of agent "${this.name}"`)
     const work = this.#deps.scope.getStore()
     if (work?.agent !== undefined && work.worker?.exactlyOnce === true)
       throw new MillraceError(

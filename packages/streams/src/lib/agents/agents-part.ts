@@ -11,6 +11,8 @@ import type { AgentHistograms, HandlingTime } from './handling-times.ts'
 export interface AgentsPartOptions {
   /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then a dead letter. */
   readonly errorPolicy?: ErrorPolicy
+  /** Instances of agents that say nothing else. Default 1. */
+  readonly concurrency?: number
   /** Further topics of the app, to be created when they are missing. */
   readonly topics?: readonly AnyTopic[]
 }
@@ -35,7 +37,7 @@ export function agentsPart(
   agents: readonly AnyAgent[],
   options: AgentsPartOptions = {},
 ): AgentsPart {
-  const { errorPolicy = DEFAULT_ERROR_POLICY, topics = [] } = options
+  const { errorPolicy = DEFAULT_ERROR_POLICY, concurrency = 1, topics = [] } = options
   let runners: readonly AgentRunner[] = []
   let worker: WorkerContext | undefined
   return {
@@ -46,9 +48,8 @@ export function agentsPart(
       for (const topic of topics) topology.topic(topic.declaration)
       const ending: WorkerEnding = { stopped: context.signal.aborted }
       context.signal.addEventListener('abort', () => void (ending.stopped = true), { once: true })
-      runners = agents.map(
-        (agent) => new AgentRunner({ deps, worker: context, topology, agent, defaults: errorPolicy, ending }),
-      )
+      const shared = { deps, worker: context, topology, defaults: errorPolicy, concurrency, ending }
+      runners = agents.map((agent) => new AgentRunner({ ...shared, agent }))
       for (const runner of runners) runner.start()
     },
     async start() {},

@@ -1,4 +1,4 @@
-import { MillraceError, validateName } from '@millrace/core'
+import { checkOptions, MillraceError, type OptionNames, validateName } from '@millrace/core'
 import { type AnyChannel, Channel } from '../channels/channel.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
 import { createTopic } from '../topics/create-topic.ts'
@@ -38,15 +38,15 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
   options: AgentOptions<NoInfer<Y>, T> = {},
 ): AgentOf<S, Y> {
   const where = `agent "${validateName('agent', name)}"`
+  const what = `Agent "${name}"`
   const sources = sourcesOf(deps, name, source)
   const [inbox] = sources
-  if (inbox === undefined) throw new MillraceError('DEFINITION_INVALID', `The ${where} has no source.`)
-  const { concurrency = 1, ordering = 'key', sinks = [], onError, help, tombstones = false } = options
-  if (!Number.isSafeInteger(concurrency) || concurrency < 1)
-    throw new MillraceError(
-      'DEFINITION_INVALID',
-      `The ${where} has concurrency: ${concurrency}, which is not a whole number above 0.`,
-    )
+  if (inbox === undefined) throw new MillraceError('DEFINITION_INVALID', `${what} has no source.`)
+  if (typeof handler !== 'function')
+    throw new MillraceError('DEFINITION_INVALID', `${what} has no handler: give it an async function after its source.`)
+  checkOptions(where, options, AGENT_OPTIONS)
+  const { concurrency, ordering = 'key', sinks = [], onError, help, tombstones = false } = options
+  checkChoices(what, options)
   if (typeof onError !== 'function') errorPolicy(onError, DEFAULT_ERROR_POLICY, where)
   return new Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>(deps, {
     name,
@@ -64,10 +64,62 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
   })
 }
 
+const AGENT_OPTIONS: OptionNames<AgentOptions<unknown>> = {
+  concurrency: true,
+  ordering: true,
+  sinks: true,
+  onError: true,
+  tombstones: true,
+  help: true,
+}
+
+function checkChoices(what: string, { concurrency, ordering, sinks }: AgentOptions<never>): void {
+  if (concurrency !== undefined && (!Number.isSafeInteger(concurrency) || concurrency < 1))
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `${what} has concurrency: ${concurrency}, which is not a whole number above 0.`,
+    )
+  if (ordering !== undefined && ordering !== 'key' && ordering !== 'none')
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `${what} has ordering: ${JSON.stringify(ordering)}; it takes 'key' or 'none'.`,
+    )
+  if (sinks !== undefined && !Array.isArray(sinks))
+    throw new MillraceError('DEFINITION_INVALID', `${what} has sinks that are no list: write sinks: [ … ].`)
+  for (const sink of sinks ?? [])
+    if (!isSink(sink))
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `${what} has ${JSON.stringify(sink)} among its sinks; they are topics, agents, channels and functions.`,
+      )
+}
+
+function isSink(sink: unknown): boolean {
+  return typeof sink === 'function' || (typeof sink === 'object' && sink !== null && 'relay' in sink)
+}
+
 function sourcesOf(deps: StreamsDeps, name: string, source: AgentSource): readonly (AnyTopic | AnyChannel)[] {
   if (source instanceof Topic || source instanceof Channel) return [source]
-  if (isList(source)) return source
+  if (isList(source)) {
+    for (const each of source) if (!(each instanceof Topic || each instanceof Channel)) throw noSource(name, each)
+    return source
+  }
+  if (typeof source !== 'object' || source === null) throw noSource(name, source)
   return [createTopic(deps, `${deps.appId}-${name}`, source)]
+}
+
+function noSource(agent: string, given: unknown): MillraceError {
+  const hint = typeof given === 'string' ? ` Declare the topic: app.topic(${JSON.stringify(given)}, { value: … }).` : ''
+  return new MillraceError(
+    'DEFINITION_INVALID',
+    `Agent "${agent}" cannot read from ${describe(given)}; its source is a topic, a channel, a list of them, or the { key, value } of a topic of its own.${hint}`,
+  )
+}
+
+function describe(given: unknown): string {
+  if (typeof given === 'string') return JSON.stringify(given)
+  if (typeof given === 'function') return 'a function'
+  return typeof given === 'object' && given !== null ? 'an object that is no topic of this app' : String(given)
 }
 
 function isList(source: AgentSource): source is readonly (AnyTopic | AnyChannel)[] {

@@ -1,4 +1,4 @@
-import { type CodecSpec, MillraceError, type ScopeStorage, type WorkerContext } from '@millrace/core'
+import { type CodecSpec, MillraceError, type ScopeStorage, toError, type WorkerContext } from '@millrace/core'
 import type { AnyChannel } from '../channels/channel.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import type { Delivery } from '../events/delivery.ts'
@@ -46,6 +46,8 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
   readonly #loose = new Set<Delivery>()
   /** In hand when their loop was left. */
   readonly #left: Delivery[] = []
+  /** The loop under way over an inlet. */
+  readonly #looped = new Map<Inlet, EventReader>()
   /** What reads an inlet: one thing only, or events would be split among them. */
   readonly #pumped = new Map<Inlet, string>()
   readonly #hops = new Set<string>()
@@ -84,38 +86,31 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
   }
 
   read(branches: readonly Branch[]): EventReader {
-    for (const { inlet } of branches) this.#assertFree(inlet)
-    const reader = new EventReader(this, branches)
-    this.#readers.push(reader)
-    return reader
+    return this.#orStop(() => {
+      for (const { inlet } of branches) this.#assertUnread(inlet)
+      const reader = new EventReader(this, branches)
+      for (const { inlet } of branches) this.#looped.set(inlet, reader)
+      this.#readers.push(reader)
+      return reader
+    })
   }
 
   left(reader: EventReader): void {
+    for (const [inlet, by] of this.#looped) if (by === reader) this.#looped.delete(inlet)
     const delivery = reader.leave()
     if (delivery !== undefined) this.#left.push(delivery)
   }
 
   inlet(source: AnyTopic | AnyChannel): Inlet {
-    return this.#host.inlet(source)
+    return this.#orStop(() => this.#host.inlet(source))
   }
 
   regroup(branches: readonly Branch[], spec: GroupSpec): Inlet {
-    const step = `groupBy "${spec.name}"`
-    const raw = rawSpec(branches)
-    const keepsBytes = raw !== undefined && (spec.value === undefined || spec.value === raw)
-    this.#assertHop(branches, step)
-    const { topic, inlet } = this.#host.repartition(spec, keepsBytes ? raw : (spec.value ?? 'json'))
-    this.#pump(step, branches, repartitionStep({ host: this, topic, raw: keepsBytes, group: spec }))
-    return inlet
+    return this.#orStop(() => this.#regroup(branches, spec))
   }
 
   sendThrough(branches: readonly Branch[], topic: AnyTopic): Inlet {
-    const step = `through "${topic.name}"`
-    this.#assertHop(branches, step)
-    const inlet = this.#host.passage(topic)
-    const keepsBytes = rawSpec(branches) === topic.valueSpec
-    this.#pump(step, branches, repartitionStep({ host: this, topic, raw: keepsBytes, group: undefined }))
-    return inlet
+    return this.#orStop(() => this.#sendThrough(branches, topic))
   }
 
   entered(scope: AgentScope): void {
@@ -160,6 +155,35 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
     return culprit
   }
 
+  #regroup(branches: readonly Branch[], spec: GroupSpec): Inlet {
+    const step = `groupBy "${spec.name}"`
+    const raw = rawSpec(branches)
+    const keepsBytes = raw !== undefined && (spec.value === undefined || spec.value === raw)
+    this.#assertHop(branches, step)
+    const { topic, inlet } = this.#host.repartition(spec, keepsBytes ? raw : (spec.value ?? 'json'))
+    this.#pump(step, branches, repartitionStep({ host: this, topic, raw: keepsBytes, group: spec }))
+    return inlet
+  }
+
+  #sendThrough(branches: readonly Branch[], topic: AnyTopic): Inlet {
+    const step = `through "${topic.name}"`
+    this.#assertHop(branches, step)
+    const inlet = this.#host.passage(topic)
+    const keepsBytes = rawSpec(branches) === topic.valueSpec
+    this.#pump(step, branches, repartitionStep({ host: this, topic, raw: keepsBytes, group: undefined }))
+    return inlet
+  }
+
+  /** How a handler uses its stream is the same for each event: a mistake there is no fault of the one in hand. */
+  #orStop<T>(use: () => T): T {
+    try {
+      return use()
+    } catch (error) {
+      this.#host.road.stop(toError(error))
+      throw error
+    }
+  }
+
   #pump(step: string, branches: readonly Branch[], last: Branch['steps'][number]): void {
     for (const { inlet } of branches) this.#pumped.set(inlet, step)
     this.#host.pump(
@@ -185,12 +209,21 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
     this.#hops.add(step)
   }
 
+  #assertUnread(inlet: Inlet): void {
+    this.#assertFree(inlet)
+    if (!this.#looped.has(inlet)) return
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent "${this.agent}" begins a second loop over ${inlet.where} while the first still runs; each event would go to one of them. Loop once, and use echo() or another agent for what else is to be done with each event.`,
+    )
+  }
+
   #assertFree(inlet: Inlet): void {
     const step = this.#pumped.get(inlet)
     if (step === undefined) return
     throw new MillraceError(
       'DEFINITION_INVALID',
-      `Agent "${this.agent}" reads ${inlet.name}, whose events go through ${step} already.`,
+      `Agent "${this.agent}" reads ${inlet.where}, whose events go through ${step} already.`,
     )
   }
 }

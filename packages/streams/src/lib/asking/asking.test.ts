@@ -76,12 +76,14 @@ describe('ask', () => {
     await run(picky)
     await expect(picky.ask(-1)).rejects.toMatchObject({
       code: 'ASK_FAILED',
-      message: expect.stringContaining('-1 is negative'),
+      message: '-1 is negative',
+      agent: 'picky',
+      reason: 'Error',
     })
     const large = picky.ask(100)
     await expect(large).rejects.toMatchObject({
       code: 'ASK_FAILED',
-      message: expect.stringContaining('without yielding'),
+      message: 'Agent "picky" finished the event without yielding a reply.',
     })
     await expect(picky.ask(0)).rejects.toMatchObject({ code: 'ASK_FAILED' })
     expect(await picky.ask(1)).toBe('small')

@@ -1,6 +1,7 @@
-import { isMillraceError, MillraceError } from '@millrace/core'
+import { errorText } from '@millrace/core'
+import { AskFailedError } from './ask-failed-error.ts'
 import type { PendingReplies } from './pending-replies.ts'
-import type { Request } from './request.ts'
+import { noReply, reasonOf, type Request } from './request.ts'
 
 /** A request to an agent over a channel: no bytes, no topic. */
 export class LocalRequest implements Request {
@@ -19,11 +20,11 @@ export class LocalRequest implements Request {
   }
 
   close(): void {
-    this.refuse(new Error(`Agent "${this.#agent}" finished the event without yielding a reply.`))
+    this.refuse(noReply(this.#agent))
   }
 
   refuse(error: Error): void {
-    const said = isMillraceError(error) ? error.detail : error.message
-    this.#pending.reject(this.#id, new MillraceError('ASK_FAILED', said, { cause: error }))
+    const failure = { agent: this.#agent, reason: reasonOf(error), said: errorText(error) }
+    this.#pending.reject(this.#id, new AskFailedError(failure, error))
   }
 }

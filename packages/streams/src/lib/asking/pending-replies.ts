@@ -1,7 +1,9 @@
 import { type Clock, formatDuration, MillraceError, type Scheduled } from '@millrace/core'
+import { AskFailedError } from './ask-failed-error.ts'
 import type { Asker } from './asker.ts'
 
 interface Pending {
+  readonly agent: string
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
   readonly timer: Scheduled
@@ -38,7 +40,7 @@ export class PendingReplies {
         )
       })
       const unwatch = asker?.watch((error) => this.reject(correlationId, error))
-      this.#pending.set(correlationId, { resolve, reject, timer, unwatch })
+      this.#pending.set(correlationId, { agent, resolve, reject, timer, unwatch })
     })
   }
 
@@ -48,6 +50,12 @@ export class PendingReplies {
 
   reject(correlationId: string, error: unknown): void {
     this.#end(correlationId)?.reject(error)
+  }
+
+  /** The agent has failed on it: with its own words. */
+  fail(correlationId: string, failure: { readonly reason: string; readonly said: string }): void {
+    const agent = this.#pending.get(correlationId)?.agent
+    if (agent !== undefined) this.reject(correlationId, new AskFailedError({ agent, ...failure }))
   }
 
   rejectAll(error: unknown): void {

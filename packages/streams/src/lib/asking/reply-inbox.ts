@@ -113,10 +113,10 @@ export class ReplyInbox {
   #receive({ headers, value }: RawRecord): void {
     const correlationId = headerNamed(headers, replyHeaders.correlationId)
     if (correlationId === undefined) return
-    const code = headerNamed(headers, replyHeaders.error)
-    if (code !== undefined) {
-      const said = value === null ? code : value.toString('utf8')
-      return this.#pending.reject(correlationId, new MillraceError('ASK_FAILED', said, { cause: code }))
+    const reason = headerNamed(headers, replyHeaders.error)
+    if (reason !== undefined) {
+      const said = value === null ? reason : value.toString('utf8')
+      return this.#pending.fail(correlationId, { reason, said })
     }
     try {
       this.#pending.resolve(correlationId, value === null ? null : this.#options.codec.decode(value))

@@ -1,8 +1,7 @@
 import {
   type Codec,
+  errorText,
   type EventScope,
-  isMillraceError,
-  MillraceError,
   type RawHeaders,
   type SendRequest,
   toError,
@@ -10,7 +9,7 @@ import {
 } from '@millrace/core'
 import { headerNamed } from '../events/header-text.ts'
 import { replyHeaders } from './reply-headers.ts'
-import type { Request } from './request.ts'
+import { noReply, reasonOf, type Request } from './request.ts'
 
 /** The agent that answers requests, on one worker. */
 export interface ReplySender {
@@ -51,11 +50,7 @@ class TopicRequest implements Request {
   }
 
   close(event: EventScope | undefined): void {
-    event?.send(
-      this.#errorReply(
-        new MillraceError('ASK_FAILED', `Agent "${this.#sender.agent}" finished the event without yielding a reply.`),
-      ),
-    )
+    event?.send(this.#errorReply(noReply(this.#sender.agent)))
   }
 
   async refuse(error: Error): Promise<void> {
@@ -68,9 +63,8 @@ class TopicRequest implements Request {
   }
 
   #errorReply(error: Error): SendRequest {
-    const code = isMillraceError(error) ? error.code : error.name
-    const text = isMillraceError(error) ? error.detail : error.message
-    return this.#reply(Buffer.from(text, 'utf8'), [[replyHeaders.error, Buffer.from(code, 'utf8')]])
+    const reason = Buffer.from(reasonOf(error), 'utf8')
+    return this.#reply(Buffer.from(errorText(error), 'utf8'), [[replyHeaders.error, reason]])
   }
 
   #reply(value: Buffer, more: RawHeaders = []): SendRequest {

@@ -89,6 +89,7 @@ interface LaneOptions {
 
 class ChannelLane implements Inlet, MessageKeeper {
   readonly name: string
+  readonly where: string
   readonly index: number
   readonly valueSpec: undefined = undefined
   /** Never called: a channel drains by handing out. */
@@ -109,6 +110,7 @@ class ChannelLane implements Inlet, MessageKeeper {
 
   constructor({ name, index, host, left }: LaneOptions) {
     this.name = name
+    this.where = `channel "${name}"`
     this.index = index
     this.#host = host
     this.#left = left

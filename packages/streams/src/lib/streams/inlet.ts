@@ -7,8 +7,8 @@ import type { Wakeup } from './wakeup.ts'
 
 /** Where the events of one instance come from. It outlives the runs of the handler. */
 export interface Inlet {
-  /** For messages. */
-  readonly name: string
+  /** For messages: `topic "orders"`. */
+  readonly where: string
   /** The one spec of its values' bytes; `undefined` when there is none, or more than one. */
   readonly valueSpec: CodecSpec | undefined
   take(): Delivery | undefined
@@ -23,7 +23,7 @@ export interface Inlet {
 }
 
 export interface TopicInletOptions {
-  readonly name: string
+  readonly where: string
   readonly feed: EventFeed
   readonly topics: readonly AnyTopic[]
   readonly host: DeliveryHost
@@ -31,7 +31,7 @@ export interface TopicInletOptions {
 
 /** A feed of the worker. Several readers may wait for it, while the feed knows one at a time. */
 export class TopicInlet implements Inlet {
-  readonly name: string
+  readonly where: string
   readonly valueSpec: CodecSpec | undefined
   onDrain: () => void = () => {}
   onWanted: () => void = () => {}
@@ -42,8 +42,8 @@ export class TopicInlet implements Inlet {
   readonly #watchers = new Set<Wakeup>()
   #armed = false
 
-  constructor({ name, feed, topics, host }: TopicInletOptions) {
-    this.name = name
+  constructor({ where, feed, topics, host }: TopicInletOptions) {
+    this.where = where
     this.#feed = feed
     feed.onDrain = () => this.onDrain()
     feed.onWanted = () => this.onWanted()
@@ -62,7 +62,7 @@ export class TopicInlet implements Inlet {
     const event = this.#feed.take()
     if (event === undefined) return undefined
     const topic = this.#only ?? this.#topics.get(event.topic)
-    if (topic === undefined) throw new Error(`The feed of ${this.name} gave an event of topic "${event.topic}".`)
+    if (topic === undefined) throw new Error(`The feed of ${this.where} gave an event of topic "${event.topic}".`)
     return new TopicDelivery(event, topic, this.#host)
   }
 

@@ -1,8 +1,10 @@
 import {
+  checkOptions,
   type CodecSpec,
   type Duration,
   type InputOf,
   MillraceError,
+  type OptionNames,
   type OutputOf,
   parseDuration,
 } from '@millrace/core'
@@ -135,8 +137,10 @@ export class Stream<K, V> implements AsyncIterable<V> {
    *
    * @throws `DEFINITION_INVALID` when `max` is not from 1 to 10,000; `DURATION_INVALID`
    */
-  take(max: number, { within }: TakeOptions = {}): Stream<K, V[]> {
+  take(max: number, options: TakeOptions = {}): Stream<K, V[]> {
     const { agent, worker } = this.#host
+    checkOptions(`take() of agent "${agent}"`, options, TAKE_OPTIONS)
+    const { within } = options
     if (!Number.isSafeInteger(max) || max < 1 || max > LARGEST_BATCH)
       throw new MillraceError(
         'DEFINITION_INVALID',
@@ -164,6 +168,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
     options: GroupByOptions<KS> & { readonly key: KS },
   ): Stream<OutputOf<KS>, V>
   groupBy(keyOf: (value: V, event: Event<K, V>) => unknown, options: GroupByOptions = {}): Stream<never, V> {
+    checkOptions(`groupBy() of agent "${this.#host.agent}"`, options, GROUP_BY_OPTIONS)
     const inlet = this.#host.regroup(this.#branches, {
       keyOf: (value, event) => keyOf(value as V, event as Event<K, V>),
       name: options.name ?? 'group-by',
@@ -223,3 +228,5 @@ export class Stream<K, V> implements AsyncIterable<V> {
 }
 
 const LARGEST_BATCH = 10_000
+const TAKE_OPTIONS: OptionNames<TakeOptions> = { within: true }
+const GROUP_BY_OPTIONS: OptionNames<GroupByOptions> = { name: true, key: true, value: true, partitions: true }

@@ -335,6 +335,13 @@ test('definitions that make no sense are refused where they are made', () => {
   expect(() => site.page('/stats', (c) => c.text(''))).toThrow(refused('NAME_TAKEN', 'built-in'))
   expect(() => site.page('/empty/', class extends View {})).toThrow(refused('DEFINITION_INVALID', '/empty/'))
   expect(() => site.page('nowhere', (c) => c.text(''))).toThrow(refused('DEFINITION_INVALID', 'nowhere'))
+  const placed = (place: unknown) => (): unknown =>
+    Reflect.apply(site.tableRoute, site, [textTable('words', scope), place, () => {}])
+  expect(placed({ parm: 'word' })).toThrow(
+    refused('DEFINITION_INVALID', 'TableRoute of table "words" has no option parm. Did you mean param?'),
+  )
+  expect(placed({})).toThrow(refused('DEFINITION_INVALID', "give it { param: 'name' } or { query: 'name' }"))
+  expect(placed('word')).toThrow(refused('DEFINITION_INVALID', 'tableRoute of table "words" are "word"'))
   const route = site.tableRoute(textTable('words', scope), { param: 'wrod' }, (c) => c.text(''))
   // What the compiler would not let through.
   const path = ['', 'spelled', ':word', ''].join('/') as '/spelled/:wrod/'

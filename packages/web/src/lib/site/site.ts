@@ -1,4 +1,4 @@
-import type { WorkScope } from '@millrace/core'
+import { checkOptions, MillraceError, type WorkScope } from '@millrace/core'
 import type { BuiltInDeps } from '../built-in/built-in-deps.ts'
 import { StallWatch } from '../built-in/stall-watch.ts'
 import { AppView } from '../dashboard/app-view.ts'
@@ -106,6 +106,12 @@ export class Site {
     place: { readonly param: string } | { readonly query: string },
     handler: KeyHandler<AnyParams, K>,
   ): PageHandler {
+    checkOptions(`tableRoute of table "${table.name}"`, place, { param: true, query: true })
+    if (!('param' in place || 'query' in place))
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `The tableRoute of table "${table.name}" does not say where the key is: give it { param: 'name' } or { query: 'name' }.`,
+      )
     const route: PageHandler = (c) => {
       const text = 'param' in place ? c.params[place.param] : (c.query.get(place.query) ?? undefined)
       if (text === undefined)
