@@ -35,6 +35,15 @@ export function clockSuite(name: string, create: () => ClockUnderTest): void {
         // Whole milliseconds, and a machine may correct its wall clock a little meanwhile.
         expect(Math.abs(clock.now() - wall - passed)).toBeLessThan(20)
       })
+
+      test('what has elapsed since a moment is at least what monotonic time says', async () => {
+        const { clock, elapse } = create()
+        const start = clock.monotonic()
+        await elapse(5)
+        const passed = clock.monotonic() - start
+        expect(clock.elapsedSince(start)).toBeGreaterThanOrEqual(passed)
+        expect(clock.elapsedSince(-Infinity)).toBe(Infinity)
+      })
     })
 
     describe('schedule', () => {

@@ -19,6 +19,10 @@ export class ProcessClock implements Clock {
     return this.#clock.monotonic()
   }
 
+  elapsedSince(monotonicMs: number): number {
+    return this.#clock.elapsedSince(monotonicMs)
+  }
+
   schedule(delayMs: number, fn: () => void): Scheduled {
     let cancelled = false
     const run = (): void => {

@@ -104,6 +104,22 @@ describe('what depends on other settings', () => {
     )
   })
 
+  test('what a worker may take in a rebalance must fit into the time that the group waits', () => {
+    expect(() => resolve({ drainTimeout: '45s', rebalanceTimeout: '60s' })).toThrow(
+      refused(
+        'SETTING_INVALID',
+        'rebalanceTimeout is 60000 ms',
+        '78000 ms',
+        'heartbeatInterval',
+        'drainTimeout',
+        '96000 ms',
+      ),
+    )
+    expect(() => resolve({ drainTimeout: '27001ms' })).toThrow(refused('SETTING_INVALID', 'rebalanceTimeout'))
+    expect(resolve({ drainTimeout: '27s' }).drainTimeoutMs).toBe(27_000)
+    expect(resolve({ drainTimeout: '45s', rebalanceTimeout: '96s' }).rebalanceTimeoutMs).toBe(96_000)
+  })
+
   test('TLS is on when something about it is given', () => {
     expect(resolve({ kafka: { ssl: true } }).kafka.ssl.enabled).toBe(true)
     expect(resolve({ kafka: { ssl: { ca: 'PEM' } } }).kafka.ssl).toMatchObject({ enabled: true, ca: 'PEM' })

@@ -26,7 +26,7 @@ export function deriveSettings(values: SettingValues): void {
 /** Refuses settings that do not go together. */
 export function checkSettings(values: SettingValues): void {
   longer(values, 'sessionTimeout', 'heartbeatInterval')
-  longer(values, 'rebalanceTimeout', 'drainTimeout')
+  checkRebalance(values)
   if (values.get('processingGuarantee') === 'exactly-once') {
     longer(values, 'transactionTimeout', 'commitInterval')
     if (values.get('isolation') !== 'read-committed')
@@ -49,6 +49,22 @@ function longer(values: SettingValues, longerName: SettingName, shorterName: Set
   throw new MillraceError(
     'SETTING_INVALID',
     `Setting ${longerName} is ${longerMs} ms; it must be longer than ${shorterName}, which is ${shorterMs} ms.`,
+  )
+}
+
+/** What a worker does between a rebalance and joining again has to fit into the time for which the group waits. */
+function checkRebalance(values: SettingValues): void {
+  const [rebalanceMs, drainMs, heartbeatMs] = [
+    milliseconds(values, 'rebalanceTimeout'),
+    milliseconds(values, 'drainTimeout'),
+    milliseconds(values, 'heartbeatInterval'),
+  ]
+  const commitMs = rebalanceMs / 2
+  const sumMs = heartbeatMs + drainMs + commitMs
+  if (sumMs <= rebalanceMs) return
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `Setting rebalanceTimeout is ${rebalanceMs} ms, and a worker may take ${sumMs} ms in a rebalance: ${heartbeatMs} ms until it hears of it (heartbeatInterval), ${drainMs} ms until its events have finished (drainTimeout), ${commitMs} ms for its last commit (half of rebalanceTimeout). Make rebalanceTimeout ${2 * (heartbeatMs + drainMs)} ms or longer, or drainTimeout shorter.`,
   )
 }
 

@@ -109,3 +109,21 @@ test('an invalid date is refused', () => {
   expect(() => manualClock({ now: new Date('soon') })).toThrow(expect.objectContaining({ code: 'DEFINITION_INVALID' }))
   expect(() => manualClock().set(NaN)).toThrow(expect.objectContaining({ code: 'DEFINITION_INVALID' }))
 })
+
+test('a suspended machine: wall time passes, no timer comes due, and what has elapsed says so', async () => {
+  const clock = manualClock()
+  const [startMs, wallMs] = [clock.monotonic(), clock.now()]
+  let ran = false
+  clock.schedule(1000, () => (ran = true))
+  clock.suspend('1h')
+  await clock.advance(0)
+  expect([clock.monotonic() - startMs, clock.now() - wallMs, ran]).toEqual([0, 3_600_000, false])
+  expect(clock.elapsedSince(startMs)).toBe(3_600_000)
+  await clock.advance(1000)
+  expect(ran).toBe(true)
+  expect(clock.elapsedSince(startMs)).toBe(3_601_000)
+  // Since a moment after it nothing was missed.
+  const laterMs = clock.monotonic()
+  await clock.advance(5)
+  expect(clock.elapsedSince(laterMs)).toBe(5)
+})

@@ -4,6 +4,7 @@ import { MillraceError } from '../errors/millrace-error.ts'
 import { parseDuration, type Duration } from '../units/duration.ts'
 import { sleepOn } from './sleep-on.ts'
 import { timerQueue } from './timer-queue.ts'
+import { WallLeaps } from './wall-leaps.ts'
 
 /** A clock that stands still until it is told to go on. */
 export interface ManualClock extends Clock {
@@ -14,6 +15,8 @@ export interface ManualClock extends Clock {
   advance(duration: Duration): Promise<void>
   /** Moves the wall clock, as an administrator would: no timer comes due by it. Throws `DEFINITION_INVALID` for an invalid date. */
   set(date: Date | number): void
+  /** Suspends the machine: only wall time passes, as when the lid of a laptop is closed or a virtual machine is paused. */
+  suspend(duration: Duration): void
   /** Timers and sleeps that wait for time to pass. */
   pending(): number
   /** Milliseconds until the next of them; `undefined` when there is none. */
@@ -42,11 +45,17 @@ const MONOTONIC_START_MS = 7_000_000.25
  * await clock.advance('1h')
  * await slept
  */
-export function manualClock({ now = DEFAULT_NOW_MS, quiesce = fewTurns }: ManualClockOptions = {}): ManualClock {
+export function manualClock({ now: start = DEFAULT_NOW_MS, quiesce = fewTurns }: ManualClockOptions = {}): ManualClock {
   const timers = timerQueue()
   let passedMs = 0
-  let wallStartMs = readDate(now)
+  let wallStartMs = readDate(start)
   let lastAdvance: Promise<void> = Promise.resolve()
+  const leaps = new WallLeaps()
+  const now = (): number => wallStartMs + passedMs
+  const monotonic = (): number => {
+    leaps.look(MONOTONIC_START_MS + passedMs, now())
+    return MONOTONIC_START_MS + passedMs
+  }
 
   const schedule = (delayMs: number, fn: () => void): Scheduled => {
     if (!(delayMs > 0)) return soon(fn)
@@ -67,8 +76,9 @@ export function manualClock({ now = DEFAULT_NOW_MS, quiesce = fewTurns }: Manual
   }
 
   return {
-    now: () => wallStartMs + passedMs,
-    monotonic: () => MONOTONIC_START_MS + passedMs,
+    now,
+    monotonic,
+    elapsedSince: (monotonicMs) => monotonic() - monotonicMs + leaps.since(monotonicMs),
     schedule,
     sleep: (delayMs, signal) => sleepOn(schedule, delayMs, signal),
     advance(duration) {
@@ -79,6 +89,10 @@ export function manualClock({ now = DEFAULT_NOW_MS, quiesce = fewTurns }: Manual
     },
     set(date) {
       wallStartMs = readDate(date) - passedMs
+    },
+    suspend(duration) {
+      monotonic()
+      wallStartMs += parseDuration(duration, 'clock.suspend')
     },
     pending: () => timers.size,
     nextInMs() {

@@ -1,5 +1,6 @@
 import type { Clock, Scheduled } from '../../contracts/clock.ts'
 import { sleepOn } from './sleep-on.ts'
+import { WallLeaps } from './wall-leaps.ts'
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
 
@@ -28,9 +29,16 @@ export function systemClock(): Clock {
     arm(delayMs)
     return { cancel: () => clearTimeout(timer) }
   }
+  const leaps = new WallLeaps()
+  const monotonic = (): number => {
+    const nowMs = performance.now()
+    leaps.look(nowMs, Date.now())
+    return nowMs
+  }
   return {
     now: () => Date.now(),
-    monotonic: () => performance.now(),
+    monotonic,
+    elapsedSince: (monotonicMs) => monotonic() - monotonicMs + leaps.since(monotonicMs),
     schedule,
     sleep: (delayMs, signal) => sleepOn(schedule, delayMs, signal),
   }

@@ -31,6 +31,7 @@ import { copiesFor } from './copies-for.ts'
 import type { Drain } from './drain.ts'
 import { decodeGroupData, type GroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
 import type { MemberData } from './member-data.ts'
+import type { Lease } from './lease.ts'
 import { isOutdated } from './member-stamp.ts'
 import { decodeOwnData } from './own-data.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
@@ -48,6 +49,7 @@ export interface RebalanceDeps {
   readonly told: () => Pick<MemberData, 'groups' | 'address'> | undefined
   readonly topics: TopicDirectory
   readonly gate: HandOutGate
+  readonly lease: Pick<Lease, 'end' | 'renew'>
   readonly drain: Drain
   readonly flow: FlowControl
   readonly committer: Committer
@@ -161,7 +163,8 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onAssign(change: AssignmentChange): Promise<void> {
-    const { clock, sensor, onChange, instanceId, topics, standbys, warmUps } = this.#deps
+    const { clock, sensor, lease, onChange, instanceId, topics, standbys, warmUps } = this.#deps
+    lease.renew()
     this.#startedMs ??= clock.monotonic()
     const self = memberName(instanceId ?? change.memberId)
     this.#memberId = self
@@ -196,7 +199,8 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onLost(): Promise<void> {
-    const { clock, log, onChange } = this.#deps
+    const { clock, log, lease, onChange } = this.#deps
+    lease.end()
     this.#startedMs ??= clock.monotonic()
     const lost = [...this.tasks.values()].flatMap((task) => task.assigned)
     log.warn(

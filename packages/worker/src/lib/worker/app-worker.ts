@@ -76,7 +76,7 @@ export class AppWorker implements Worker {
       lease: this.#lease,
       onOpen: () => this.#wake(),
       onLeaseLost: () => {
-        if (this.#lease.wasHeld)
+        if (this.#lease.hasRunOut)
           log.warn(
             {},
             `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`,

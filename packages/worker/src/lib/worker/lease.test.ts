@@ -1,4 +1,4 @@
-import { systemClock } from '@millrace/core'
+import { type Consumer, type ConsumerOptions, systemClock } from '@millrace/core'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -121,5 +121,61 @@ test('the first event waits for no heartbeat: to have joined is to have a lease'
   await started
   await until('the event', () => worker.stats().agents['a']?.processed === 1, 5000)
   expect(clock.monotonic() - startMs).toBeLessThan(5000)
+  await worker.stop()
+})
+
+/** A member that is thrown out and whose next join takes until `release`. */
+class SlowToJoin extends LeasedTransport {
+  release: () => void = () => {}
+  readonly #released = new Promise<void>((resolve) => (this.release = resolve))
+
+  override consumer(options: ConsumerOptions): Consumer {
+    const { listener } = options
+    const onLost = async (): Promise<void> => {
+      await listener.onLost()
+      await this.#released
+    }
+    return super.consumer({
+      ...options,
+      listener: { onRevoke: () => listener.onRevoke(), onAssign: (change) => listener.onAssign(change), onLost },
+    })
+  }
+}
+
+test('whoever is thrown out sends nothing from that moment on, though its last heartbeat was just now, until it has joined again', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  const transports: SlowToJoin[] = []
+  const { worker, transport } = testWorker(
+    log,
+    {
+      agents: [{ name: 'a', topics: ['in'], handler: () => {} }],
+      topics: { out: 1 },
+      settings: { sessionTimeoutMs: 60_000 },
+    },
+    {
+      wrap: (inner) => {
+        const slow = new SlowToJoin(inner, () => clock.monotonic())
+        transports.push(slow)
+        return slow
+      },
+    },
+  )
+  await worker.start()
+  let thrownOut = false
+  worker.on('rebalanceComplete', ({ lost }) => (thrownOut ||= lost.length > 0))
+  // Heartbeats are not asked for any more: the last one was just now.
+  transports[0]?.stopHeartbeats()
+  transport.expire()
+  await until('thrown out', () => thrownOut)
+  let sent = false
+  const sending = worker.context.send(outgoing('out', 0, 'k', 'v')).then(() => (sent = true))
+  // It reaches the guard, and waits there.
+  for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect([sent, log.records('out').length]).toEqual([false, 0])
+  transports[0]?.release()
+  await sending
+  expect(log.records('out').length).toBe(1)
   await worker.stop()
 })

@@ -259,6 +259,7 @@ export class Runtime {
       told: () => this.#told,
       topics,
       gate,
+      lease,
       drain: deps.drain,
       flow: this.flow,
       committer: this.committer,

@@ -5,7 +5,7 @@ export interface WorkerSettings {
   /** From one cut of a task to the next. */
   readonly commitIntervalMs: number
   readonly sessionTimeoutMs: number
-  /** How long the group waits for a member in a rebalance; must be longer than `drainTimeoutMs`. */
+  /** How long the group waits for a member in a rebalance; `drainTimeoutMs`, half of this for the last commit and a heartbeat must fit in. */
   readonly rebalanceTimeoutMs: number
   readonly heartbeatIntervalMs: number
   /** How long events in hand may take to finish in a rebalance. */
