@@ -45,7 +45,11 @@ export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): Com
     worker: () =>
       lifecycle.workerId === undefined
         ? undefined
-        : { id: lifecycle.workerId, tasks: lifecycle.running?.worker.assignment().tasks.length ?? 0 },
+        : {
+            id: lifecycle.workerId,
+            tasks: lifecycle.running?.worker.assignment().tasks.length ?? 0,
+            url: lifecycle.running?.web?.url(),
+          },
     client: () => openCommandLineClient(parts),
   }
 }

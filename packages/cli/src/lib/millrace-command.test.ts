@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { fixture, runMillrace } from '../fixtures/run-millrace.ts'
 import { ownVersion } from './own-version.ts'
@@ -79,6 +82,18 @@ describe.concurrent('help and version', () => {
     const { code, stdout, stderr } = await runMillrace([])
     expect([code, stdout]).toEqual([2, ''])
     expect(stderr).toContain('millrace worker')
+  })
+
+  test('reads .env of its working directory; what the environment has already stays', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-env-'))
+    writeFileSync(join(directory, '.env'), `MILLRACE_APP=${fixture('app.ts')}\n`)
+    expect(await runMillrace(['table', 'word_counts', 'the'], { cwd: directory })).toMatchObject({
+      code: 0,
+      stdout: '2\n',
+    })
+    const env = { MILLRACE_APP: fixture('nowhere.ts') }
+    expect((await runMillrace(['agents', '--workdir', directory], { env })).stderr).toContain('nowhere.ts')
+    rmSync(directory, { recursive: true })
   })
 
   test('version', async () => {

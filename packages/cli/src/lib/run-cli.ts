@@ -1,20 +1,25 @@
+import { dirname } from 'node:path'
 import { isMillraceError, MillraceError, systemClock, toError, type CommandLineApp } from '@millrace/core'
 import { locateApp, type AppLocation } from './apps/locate-app.ts'
 import { globalOptions, readCommonOptions, type CommonOptions } from './arguments/common-options.ts'
 import { settingOptions } from './arguments/setting-options.ts'
 import type { Grammar } from './arguments/grammar.ts'
+import { nearestPackage } from './apps/nearest-package.ts'
 import type { Command } from './commands/command-context.ts'
+import { devCommand } from './commands/dev-command.ts'
 import { completionCommand, printCompletion } from './commands/completion-command.ts'
 import { doctorCommand, doctorWithoutApp } from './commands/doctor-command.ts'
 import { builtInCommands, commandsOf } from './commands/commands.ts'
 import { COMPLETE } from './completion/completion-script.ts'
 import { completionsOf, NO_NAMES } from './completion/completions-of.ts'
 import { commandOutput } from './output/command-output.ts'
+import { devWorkerCommand, isDevWorker, waitAsSpare } from './dev/dev-worker.ts'
 import { colors } from './output/colors.ts'
 import { describeFailure, failureFacts } from './output/describe-failure.ts'
 import { toJson } from './output/text-table.ts'
 import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
 import { exitCodeOf } from './process/exit-code.ts'
+import { watchSignals } from './process/signals.ts'
 import { WrongUsage } from './process/wrong-usage.ts'
 import { ownVersion } from './own-version.ts'
 import { runCommand } from './run-command.ts'
@@ -77,10 +82,18 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
   if (firstLook.command === completionCommand.grammar.name)
     return printCompletion(readArguments(plain, firstLook).values, terminal)
 
+  const isDev = firstLook.command === devCommand.grammar.name
+  if (isDev && !isDevWorker(terminal.env)) {
+    readArguments(plain, firstLook)
+    return develop({ words, options, common, program, terminal })
+  }
+  if (options.app === undefined) readDotEnv()
+
   let location: AppLocation | undefined
   let app = options.app
   try {
     location = locate(options, common, terminal)
+    if (isDev && location !== undefined) await waitAsSpare(location.file)
     app ??= location === undefined ? undefined : await load(location)
     if (app === undefined && firstLook.command === doctorCommand.grammar.name) throw noApp(firstLook.command)
   } catch (error) {
@@ -103,7 +116,7 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
   return runCommand({
     app,
     appFile: options.appFile ?? location?.file,
-    command,
+    command: isDev ? developed(app, terminal) : command,
     values,
     settings,
     common,
@@ -161,6 +174,48 @@ async function showHelp({ words, options, common, program, terminal }: HelpReque
   const stream = common.help ? terminal.stdout : terminal.stderr
   stream.write(`${await helpText(grammarOf(program, options, commands), words, widthOf(stream))}\n`)
   return common.help ? 0 : 2
+}
+
+/** `dev`: starts processes that run the app, and never loads it here. Ends at the first signal. */
+async function develop({ words, options, common, terminal }: HelpRequest): Promise<number> {
+  const file = options.appFile ?? locate(options, common, terminal)?.file
+  if (file === undefined) throw noApp('dev')
+  const directory = nearestPackage(dirname(file))?.directory ?? dirname(file)
+  const { devLoop } = await import('./dev/dev-loop.ts')
+  const clock = systemClock()
+  const signals = watchSignals({ clock, source: process, quit: (exitCode) => process.exit(exitCode) })
+  try {
+    await devLoop({
+      words,
+      directory,
+      signal: signals.signal,
+      clock,
+      output: terminal.stdout,
+      color: colors(wantsColor(terminal.stdout, terminal.env, common.color)),
+      keepsSpare: options.app === undefined,
+    })
+  } finally {
+    signals.close()
+  }
+  return 0
+}
+
+/** An app that names a Kafka of its own is developed on the embedded broker all the same, unless the person names one too. */
+function developed(app: CommandLineApp, { env }: Terminal): Command {
+  const isElsewhere = app.describe().broker.startsWith('kafka:') && (env['MILLRACE_BROKER'] ?? '') === ''
+  return isElsewhere ? { ...devWorkerCommand, defaults: { broker: 'embedded:' } } : devWorkerCommand
+}
+
+/** `.env` of the working directory, if there is one; what the environment has already stays. */
+function readDotEnv(): void {
+  try {
+    process.loadEnvFile()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+    throw new MillraceError('COMMAND_USAGE', `.env in ${process.cwd()} cannot be read: ${toError(error).message}.`, {
+      cause: error,
+    })
+  }
 }
 
 function showVersion({ stdout }: Terminal, json: boolean): number {

@@ -61,6 +61,8 @@ export interface WorkerDescription {
   readonly id: string
   /** How many tasks it has; 0 before it has joined. */
   readonly tasks: number
+  /** Of its site, for a person at this machine; `undefined` where it serves none, and before it does. */
+  readonly url: string | undefined
 }
 
 /** A task, timer or cron job as its definition has it; what ran only a worker knows. */

@@ -1,5 +1,6 @@
 import type { Clock, CommandLineApp, CommandLineClient, CommandOutput, Logger } from '@millrace/core'
 import type { CommandGrammar, ParameterValues } from '../arguments/grammar.ts'
+import type { LogLevel } from '../output/create-logger.ts'
 import type { Terminal } from '../output/terminal.ts'
 import type { Signals } from '../process/signals.ts'
 
@@ -26,6 +27,8 @@ export interface Command {
   readonly defaults?: Readonly<Record<string, string>>
   /** Logs go to the output, because they are what the command is about; else to the error output, warnings only. */
   readonly logsToOutput: boolean
+  /** Least level of log lines where the person says nothing; else `info` for what logs to the output, `warn` for the rest. */
+  readonly level?: LogLevel
   /** Returns the exit code. */
   run(context: CommandContext): Promise<number>
 }

@@ -5,6 +5,7 @@ import type { Command } from './command-context.ts'
 import { dlqCommand } from './dlq-command.ts'
 import { cleanVersionsCommand } from './clean-versions-command.ts'
 import { completionCommand } from './completion-command.ts'
+import { devCommand } from './dev-command.ts'
 import { doctorCommand } from './doctor-command.ts'
 import { jobsCommand } from './jobs-command.ts'
 import { lagCommand } from './lag-command.ts'
@@ -19,6 +20,7 @@ import { workerCommand } from './worker-command.ts'
 /** In the order of the help. */
 export const builtInCommands: readonly Command[] = [
   workerCommand,
+  devCommand,
   sendCommand,
   ...listingCommands,
   topicsCommand,

@@ -15,17 +15,27 @@ export const workerCommand: Command = {
     showsSettings: true,
   },
   logsToOutput: true,
-  run: async (context) => {
-    const release = keepAlive(context.clock)
-    try {
-      return await work(context)
-    } finally {
-      release()
-    }
-  },
+  run: (context) => runWorker(context, { introduces: true, onReady: () => {} }),
 }
 
-async function work(context: CommandContext): Promise<number> {
+export interface WorkerRun {
+  /** Says what it is before it starts. */
+  readonly introduces: boolean
+  /** The worker has joined and recovered. */
+  readonly onReady: () => void
+}
+
+/** Runs the app until a signal or a fatal error. Returns the exit code. */
+export async function runWorker(context: CommandContext, run: WorkerRun): Promise<number> {
+  const release = keepAlive(context.clock)
+  try {
+    return await work(context, run)
+  } finally {
+    release()
+  }
+}
+
+async function work(context: CommandContext, { introduces, onReady }: WorkerRun): Promise<number> {
   const { app, log, signals, clock } = context
   const beganMs = clock.monotonic()
   const starting = app.start()
@@ -33,13 +43,14 @@ async function work(context: CommandContext): Promise<number> {
   starting.catch(() => undefined)
   const ended = app.finished()
   ended.catch(() => undefined)
-  introduce(context)
+  if (introduces) introduce(context)
 
   const stopping = whenAborted(signals.signal)
   await Promise.race([starting, stopping, ended])
   if (!signals.signal.aborted) {
     await starting
     log.info({ tasks: app.worker()?.tasks, startedInMs: Math.round(clock.monotonic() - beganMs) }, 'Worker is ready')
+    onReady()
     await Promise.race([ended, stopping])
   }
   if (signals.signal.aborted) await drain(context)

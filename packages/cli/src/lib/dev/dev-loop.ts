@@ -1,0 +1,63 @@
+import type { AppDescription, Clock, CommandColors } from '@millrace/core'
+import type { OutputStream } from '../output/terminal.ts'
+import { whenAborted } from '../process/when-aborted.ts'
+import { DevProcess } from './dev-process.ts'
+import { topologyChanges } from './topology-changes.ts'
+import { watchSources } from './watch-sources.ts'
+
+export interface DevLoopOptions {
+  /** What was typed, for the processes that are started. */
+  readonly words: readonly string[]
+  /** Whose sources are watched: that of the app's package. */
+  readonly directory: string
+  /** Aborts when it is to end. */
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly output: OutputStream
+  readonly color: CommandColors
+  /** A spare process makes restarts quick; none where the app's own file is the program, and so is loaded at once. */
+  readonly keepsSpare: boolean
+}
+
+/** Runs the app until the signal, anew after each change of its sources. */
+export async function devLoop(options: DevLoopOptions): Promise<void> {
+  const { words, directory, signal, clock, output, color, keepsSpare } = options
+  const say = (text: string): void => void output.write(`${color.dim('[dev]')} ${text}\n`)
+  const sources = await watchSources(directory)
+  const stopped = whenAborted(signal).then(() => 'stopped' as const)
+  let last: AppDescription | undefined
+  let spare: DevProcess | undefined
+  let why: string | undefined
+  try {
+    while (!signal.aborted) {
+      const beganMs = clock.monotonic()
+      const current: DevProcess = spare ?? new DevProcess(words, clock)
+      spare = undefined
+      current.start()
+      const changed = sources.changed().then((files) => ({ files }))
+      const ended = current.ended.then((how) => ({ how }))
+      let outcome = await Promise.race([current.ready, ended, changed, stopped])
+      if (outcome !== 'stopped' && 'description' in outcome) {
+        const { description, url } = outcome
+        const seconds = ((clock.monotonic() - beganMs) / 1000).toFixed(2)
+        say(`${why === undefined ? 'ready' : 'restarted'} in ${seconds} s: ${url ?? description.broker}`)
+        for (const line of last === undefined ? [] : topologyChanges(last, description)) say(line)
+        last = description
+        if (keepsSpare) spare = new DevProcess(words, clock)
+        outcome = await Promise.race([ended, changed, stopped])
+      }
+      if (outcome !== 'stopped' && 'how' in outcome && !signal.aborted) {
+        say(color.red(`The app has ended (${outcome.how}). It starts again when a source changes.`))
+        outcome = await Promise.race([changed, stopped])
+      }
+      if (outcome !== 'stopped' && 'files' in outcome) {
+        why = outcome.files.slice(0, 3).join(', ')
+        say(`${why} changed, restarting`)
+      }
+      if (!(await current.stop()))
+        say('The app did not stop within 5 s and was killed: see what hangs in its handlers.')
+    }
+  } finally {
+    await Promise.all([spare?.stop(), sources.close()])
+  }
+}

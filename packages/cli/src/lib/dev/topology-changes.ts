@@ -1,0 +1,48 @@
+import type { AppDescription } from '@millrace/core'
+
+/** What of an app is compared, as `kind name` → what it looks like. */
+function partsOf({ agents, tables, topics, commands }: AppDescription): ReadonlyMap<string, string> {
+  return new Map([
+    ...agents.map(
+      ({ name, topics, concurrency }) => [`agent ${name}`, describe({ reads: topics, concurrency })] as const,
+    ),
+    ...tables.map(
+      ({ name, kind, key, value, partitions }) =>
+        [`${kind === 'table' ? 'table' : `${kind} table`} ${name}`, describe({ key, value, partitions })] as const,
+    ),
+    ...topics
+      .filter(({ internal }) => !internal)
+      .map(({ name, key, value, partitions }) => [`topic ${name}`, describe({ key, value, partitions })] as const),
+    ...commands.map(({ name }) => [`command ${name}`, ''] as const),
+  ])
+}
+
+/**
+ * What has changed from one start of an app to the next, a line each: `+ agent audit (reads orders, concurrency 1)`.
+ *
+ * @example
+ * topologyChanges(before, after) // ['- table totals', '~ agent audit (concurrency 1 -> 4)']
+ */
+export function topologyChanges(before: AppDescription, after: AppDescription): readonly string[] {
+  const [old, now] = [partsOf(before), partsOf(after)]
+  return [
+    ...[...old.keys()].filter((part) => !now.has(part)).map((part) => `- ${part}`),
+    ...[...now].flatMap(([part, looks]) => {
+      const was = old.get(part)
+      if (was === undefined) return [`+ ${part}${inBrackets(looks)}`]
+      return was === looks ? [] : [`~ ${part}${inBrackets(`${was} -> ${looks}`)}`]
+    }),
+  ]
+}
+
+function describe(facts: Readonly<Record<string, string | number | readonly string[] | undefined>>): string {
+  return Object.entries(facts)
+    .flatMap(([name, fact]) =>
+      fact === undefined ? [] : [`${name} ${typeof fact === 'object' ? fact.join(', ') : fact}`],
+    )
+    .join(', ')
+}
+
+function inBrackets(text: string): string {
+  return text === '' ? '' : ` (${text})`
+}
