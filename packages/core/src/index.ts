@@ -82,6 +82,7 @@ export type {
   CommitOffset,
   Consumer,
   ConsumerOptions,
+  DelayedPartition,
   Isolation,
   BrokenBatches,
   ReaderOptions,

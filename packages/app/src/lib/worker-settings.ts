@@ -21,6 +21,7 @@ export function workerSettings(settings: ResolvedSettings): WorkerSettings {
     maxBufferedEvents: settings.maxBufferedEvents,
     maxUncommittedEvents: settings.maxUncommitted,
     maxUncommittedBytes: settings.maxUncommittedBytes,
+    deliveryTimeoutMs: settings.deliveryTimeoutMs,
     maxOutboxBytes: settings.maxOutboxBytes,
     maxEventBytes: settings.maxEventBytes,
     maxRecordBytes: settings.maxRecordBytes,

@@ -181,6 +181,23 @@ export type SendOutcome =
 export interface SendOptions {
   /** Called before each request, resends included; what it throws rejects the send without a further request (the lease). */
   readonly guard: () => void
+  /**
+   * When given, the send does not wait for partitions that take no records just now: each is passed to this function once,
+   * before the send resolves, and the driver goes on trying. Places of its records are empty in what the send resolves
+   * with. Without it a send waits for all its partitions.
+   */
+  readonly onDelayed?: (delayed: DelayedPartition) => void
+}
+
+/** A partition of a send that takes no records just now: it has no leader, too few replicas, or its broker is away. */
+export interface DelayedPartition extends TopicPartition {
+  /** Why, in words, as of the last try. */
+  readonly reason: string
+  /**
+   * Outcomes of its records, in their order, once all of them are acknowledged or refused for good; there is no limit to how
+   * long that takes. Rejects as the send does, and then what was sent of them may be stored or not.
+   */
+  readonly outcomes: Promise<readonly SendOutcome[]>
 }
 
 /**

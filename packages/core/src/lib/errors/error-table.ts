@@ -83,6 +83,10 @@ export const errorTable = {
     fix: 'Correct its name, partition count or configuration.',
   },
   PARTITION_MISSING: { title: 'The topic has no such partition', fix: 'Send to a partition below the count.' },
+  PARTITION_UNAVAILABLE: {
+    title: 'The partition takes no records just now, and too much waits for it already',
+    fix: 'Send again later; bring back the replicas of the partition.',
+  },
   PARTITIONS_CHANGED: {
     title: 'The partition count of a source topic has changed',
     fix: 'Restart all workers; tables keyed by the old count must be rebuilt (millrace reset).',

@@ -66,6 +66,12 @@ export const settingDeclarations = {
     help: 'After which the broker gives up a transaction, when exactly once.',
   },
 
+  deliveryTimeout: {
+    type: 'duration',
+    default: '2m',
+    help: 'After which a partition that takes no records makes the worker not ready, and is named with the tasks that stand still for it. Their records are sent when it takes them again.',
+  },
+
   // the group
   sessionTimeout: {
     type: 'duration',

@@ -13,7 +13,7 @@ import { compressionBits, requireCodec } from '../compression/compression.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { encodeRecordBatch, type BatchCompression, type BatchProducer } from '../wire/encode-record-batch.ts'
 import { produceRequest, type ProducedBatch } from '../wire/requests/produce.ts'
-import { PendingBatches, type PartitionQueue } from './pending-batches.ts'
+import { DelayedQueue, isOpen, PendingBatches, type PartitionQueue } from './pending-batches.ts'
 
 /** What differs inside a transaction. */
 export interface SendingMode {
@@ -28,9 +28,15 @@ export interface SendingMode {
   fatal(errorCode: number): Error | undefined
 }
 
-export interface BatchSenderDeps extends Pick<PartContext, 'settings' | 'view' | 'recovery' | 'codecs'> {
+export interface BatchSenderDeps extends Pick<PartContext, 'settings' | 'view' | 'recovery' | 'codecs' | 'openLinks'> {
   readonly links: BrokerLinks
   readonly signal: AbortSignal
+}
+
+/** A send under way. */
+interface Job {
+  readonly pending: PendingBatches
+  readonly guard: () => void
 }
 
 const MAX_BATCH_RECORDS = 10_000
@@ -42,41 +48,74 @@ const CORRUPT_MESSAGE = 2
 /**
  * Stores records through Produce requests: each round sends at most one request to each leader, with the next batch of
  * every partition, so a partition never has two under way and its order is kept whatever is sent again. Sends that
- * share a partition wait for one another.
+ * share a partition wait for one another. Partitions that take nothing just now leave a send whose caller wants that, and
+ * go on by themselves.
  */
 export class BatchSender {
   readonly #mode: SendingMode
   readonly #deps: BatchSenderDeps
   readonly #tails = new Map<string, Promise<void>>()
+  /** Kafka answers a connection in order, and a request may wait long for replicas: delayed partitions have their own. */
+  #delayedLinks: BrokerLinks | undefined
 
   constructor(mode: SendingMode, deps: BatchSenderDeps) {
     this.#mode = mode
     this.#deps = deps
   }
 
-  async send(records: readonly OutgoingRecord[], { guard }: SendOptions): Promise<readonly SendOutcome[]> {
-    const { settings, view, recovery, signal } = this.#deps
+  async send(records: readonly OutgoingRecord[], { guard, onDelayed }: SendOptions): Promise<readonly SendOutcome[]> {
+    const { settings, view, recovery, signal, links } = this.#deps
     signal.throwIfAborted()
     const pending = new PendingBatches(records, {
       maxBatchRecords: MAX_BATCH_RECORDS,
       maxBatchBytes: settings.maxBatchBytes,
       maxRequestBytes: settings.maxRequestBytes,
     })
+    const job = { pending, guard }
     const done = deferred<void>()
     const earlier = this.#queueBehind([...pending.queues.keys()], done.promise)
+    const delayed: DelayedQueue[] = []
+    const goingOn: Promise<void>[] = []
     try {
       if (earlier.length > 0) await Promise.all(earlier)
       const topics = [...new Set([...pending.queues.values()].map(({ topic }) => topic))]
       await retrying(recovery, 'topics could not be looked up', signal, () => view.ensure(topics))
+      let open = [...pending.queues.values()]
       for (;;) {
-        const open = [...pending.queues.values()].filter(({ batches }) => batches.length > 0)
-        if (open.length === 0) return pending.outcomes
-        await this.#round(pending, open, guard)
+        open = open.filter(isOpen)
+        if (open.length === 0) return pending.outcomesWithout(delayed)
+        const trouble = await this.#round(job, open, links)
+        if (trouble === undefined) continue
+        if (onDelayed === undefined) {
+          await recovery.wait('sending', trouble, signal)
+          continue
+        }
+        for (const queue of open.filter((one) => isOpen(one) && one.trouble !== undefined)) {
+          const partition = new DelayedQueue(queue)
+          delayed.push(partition)
+          goingOn.push(this.#goOn(job, partition))
+          onDelayed(partition)
+        }
+        open = open.filter((one) => !delayed.some(({ queue }) => queue === one))
       }
     } finally {
-      done.resolve()
-      for (const key of pending.queues.keys()) if (this.#tails.get(key) === done.promise) this.#tails.delete(key)
+      const late = new Set(delayed.map(({ queue }) => queue.key))
+      this.#leave(
+        [...pending.queues.keys()].filter((key) => !late.has(key)),
+        done.promise,
+      )
+      if (late.size === 0) done.resolve()
+      else
+        void Promise.all(goingOn).then(() => {
+          this.#leave([...late], done.promise)
+          done.resolve()
+        })
     }
+  }
+
+  /** Of delayed partitions. */
+  close(): void {
+    this.#delayedLinks?.close()
   }
 
   /** Resolves when no send is under way. */
@@ -94,29 +133,42 @@ export class BatchSender {
     return earlier
   }
 
-  async #round(pending: PendingBatches, open: readonly PartitionQueue[], guard: () => void): Promise<void> {
-    const { view, recovery, signal } = this.#deps
+  #leave(keys: readonly string[], tail: Promise<void>): void {
+    for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
+  }
+
+  /** A partition that has left its send: tried until all of it is stored or refused. */
+  async #goOn(job: Job, { queue, settled, indexes }: DelayedQueue): Promise<void> {
+    const { recovery, signal, openLinks } = this.#deps
+    try {
+      while (isOpen(queue)) {
+        if (queue.trouble !== undefined) await recovery.wait('sending', queue.trouble, signal)
+        await this.#round(job, [queue], (this.#delayedLinks ??= openLinks()))
+      }
+      settled.resolve(indexes.flatMap((index) => job.pending.outcomes[index] ?? []))
+    } catch (error) {
+      settled.reject(error)
+    }
+  }
+
+  /** Tries each of these once; gives why some of it must be sent again, and notes it with the queues concerned. */
+  async #round(job: Job, open: readonly PartitionQueue[], links: BrokerLinks): Promise<string | undefined> {
+    const { view, signal } = this.#deps
     const byLeader = new Map<number, PartitionQueue[]>()
-    const troubles: string[] = []
     for (const queue of open) {
-      const trouble = this.#withoutLeader(pending, queue)
-      if (trouble !== undefined) troubles.push(trouble)
-      if (trouble !== undefined || queue.batches.length === 0) continue
+      queue.trouble = this.#withoutLeader(job.pending, queue)
+      if (queue.trouble !== undefined || !isOpen(queue)) continue
       const leader = view.leader(queue)
       const list = byLeader.get(leader)
       if (list === undefined) byLeader.set(leader, [queue])
       else list.push(queue)
     }
     const ends = await Promise.allSettled(
-      [...byLeader].map(([leader, queues]) => this.#request(pending, leader, pending.nextRequest(queues), guard)),
+      [...byLeader].map(([leader, queues]) => this.#request(job, leader, job.pending.nextRequest(queues), links)),
     )
-    for (const end of ends) {
-      if (end.status === 'rejected') throw end.reason
-      if (end.value !== undefined) troubles.push(end.value)
-    }
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
     signal.throwIfAborted()
-    const [trouble] = troubles
-    if (trouble !== undefined) await recovery.wait('sending', trouble, signal)
+    return open.find((queue) => isOpen(queue) && queue.trouble !== undefined)?.trouble
   }
 
   /** Why a queue cannot be sent yet; refuses its records when their partition stays away from the metadata. */
@@ -142,18 +194,20 @@ export class BatchSender {
     return view.leader(queue) < 0 ? `${queue.key} has no leader.` : undefined
   }
 
-  /** One request; gives why something of it must be sent again. */
   async #request(
-    pending: PendingBatches,
+    { pending, guard }: Job,
     leader: number,
     queues: readonly PartitionQueue[],
-    guard: () => void,
-  ): Promise<string | undefined> {
-    const { view, links, settings } = this.#deps
+    links: BrokerLinks,
+  ): Promise<void> {
+    const { view, settings } = this.#deps
+    const fail = (trouble: string): void => {
+      for (const queue of queues) queue.trouble = trouble
+    }
     try {
       await this.#mode.prepare(queues)
       const address = view.node(leader)
-      if (address === undefined) return `Broker ${leader} is not known.`
+      if (address === undefined) return fail(`Broker ${leader} is not known.`)
       const link = links.ready(address) ?? (await links.to(address))
       const compression = this.#compression()
       const batches = queues.flatMap((queue) => {
@@ -172,32 +226,26 @@ export class BatchSender {
         transactionalId: this.#mode.transactionalId,
         timeoutMs: Math.max(1_000, settings.requestTimeoutMs - 2_000),
       }
-      const answers = await link.send(produceRequest(batches, options))
-      return this.#absorb(pending, queues, answers)
+      this.#absorb(pending, queues, await link.send(produceRequest(batches, options)))
     } catch (error) {
       if (!isPassing(error)) throw error
-      return reasonOf(error)
+      fail(reasonOf(error))
     }
   }
 
-  #absorb(
-    pending: PendingBatches,
-    queues: readonly PartitionQueue[],
-    answers: readonly ProducedBatch[],
-  ): string | undefined {
-    let trouble: string | undefined
+  #absorb(pending: PendingBatches, queues: readonly PartitionQueue[], answers: readonly ProducedBatch[]): void {
     const unanswered = new Map(queues.map((queue) => [queue.key, queue]))
     for (const answer of answers) {
       const key = `${answer.topic}/${answer.partition}`
       const queue = unanswered.get(key)
       if (queue === undefined) continue
       unanswered.delete(key)
-      trouble = this.#answered(pending, queue, answer) ?? trouble
+      queue.trouble = this.#answered(pending, queue, answer)
     }
-    const [forgotten] = unanswered.keys()
-    return forgotten === undefined ? trouble : `The answer did not name ${forgotten}.`
+    for (const queue of unanswered.values()) queue.trouble = `The answer did not name ${queue.key}.`
   }
 
+  /** Why the batch must be sent again. */
   #answered(
     pending: PendingBatches,
     queue: PartitionQueue,

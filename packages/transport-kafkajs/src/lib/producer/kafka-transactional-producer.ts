@@ -96,7 +96,18 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
     this.#requireInit()
     if (this.#state !== 'open') throw this.#outOfOrder('send')
-    return this.#guarded(() => this.#sender.send(records, options))
+    const { guard, onDelayed } = options
+    if (onDelayed === undefined) return this.#guarded(() => this.#sender.send(records, options))
+    return this.#guarded(() =>
+      this.#sender.send(records, {
+        guard,
+        onDelayed: (delayed) => {
+          // What it rejects with is for the caller; here it only ends the producer.
+          this.#guarded(() => delayed.outcomes).catch(() => {})
+          onDelayed(delayed)
+        },
+      }),
+    )
   }
 
   async sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {

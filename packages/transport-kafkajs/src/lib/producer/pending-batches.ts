@@ -1,4 +1,11 @@
-import type { OutgoingRecord, SendOutcome, TopicPartition } from '@millrace/core'
+import {
+  type Deferred,
+  deferred,
+  type DelayedPartition,
+  type OutgoingRecord,
+  type SendOutcome,
+  type TopicPartition,
+} from '@millrace/core'
 import { recordSize } from '../wire/encode-record-batch.ts'
 
 export interface BatchLimits {
@@ -17,10 +24,41 @@ export interface PendingBatch {
 export interface PartitionQueue extends TopicPartition {
   readonly key: string
   readonly batches: PendingBatch[]
+  /** Why the last try must be made again. */
+  trouble: string | undefined
   /** Looks at the metadata that did not show the partition. */
   looksMissing: number
   /** Answers in a row that called the same batch damaged. */
   corruptions: number
+}
+
+export function isOpen({ batches }: PartitionQueue): boolean {
+  return batches.length > 0
+}
+
+/** A partition that has left its send. */
+export class DelayedQueue implements DelayedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly queue: PartitionQueue
+  /** Of its records that are not stored yet, by their place in the send. */
+  readonly indexes: readonly number[]
+  readonly settled: Deferred<readonly SendOutcome[]> = deferred<readonly SendOutcome[]>()
+
+  constructor(queue: PartitionQueue) {
+    this.topic = queue.topic
+    this.partition = queue.partition
+    this.queue = queue
+    this.indexes = queue.batches.flatMap(({ indexes }) => indexes)
+  }
+
+  get reason(): string {
+    return this.queue.trouble ?? ''
+  }
+
+  get outcomes(): Promise<readonly SendOutcome[]> {
+    return this.settled.promise
+  }
 }
 
 /**
@@ -38,6 +76,17 @@ export class PendingBatches {
     this.#limits = limits
     this.outcomes = new Array<SendOutcome>(records.length)
     this.queues = fillQueues(records, limits)
+  }
+
+  /** As they are now, with empty places for the records of partitions that have left the send. */
+  outcomesWithout(delayed: readonly DelayedQueue[]): readonly SendOutcome[] {
+    if (delayed.length === 0) return this.outcomes
+    const gone = new Set(delayed.flatMap(({ indexes }) => indexes))
+    const rest = new Array<SendOutcome>(this.outcomes.length)
+    this.outcomes.forEach((outcome, index) => {
+      if (!gone.has(index)) rest[index] = outcome
+    })
+    return rest
   }
 
   recordsOf(batch: PendingBatch): readonly OutgoingRecord[] {
@@ -123,7 +172,15 @@ function fillQueues(records: readonly OutgoingRecord[], limits: BatchLimits): Ma
       const key = `${record.topic}/${record.partition}`
       queue = queues.get(key)
       if (queue === undefined) {
-        queue = { key, topic: record.topic, partition: record.partition, batches: [], looksMissing: 0, corruptions: 0 }
+        queue = {
+          key,
+          topic: record.topic,
+          partition: record.partition,
+          batches: [],
+          trouble: undefined,
+          looksMissing: 0,
+          corruptions: 0,
+        }
         queues.set(key, queue)
       }
     }

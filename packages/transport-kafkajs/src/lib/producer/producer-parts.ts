@@ -45,4 +45,5 @@ export async function closeSender({ clock, sender, closing, links }: SenderToClo
   limit.abort()
   closing.abort(new MillraceError('CLOSED', 'The producer is closed.'))
   links.close()
+  sender.close()
 }

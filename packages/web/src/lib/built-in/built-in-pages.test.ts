@@ -82,6 +82,22 @@ test('a partition that stands still makes the worker not ready', async () => {
   expect((await get('/health/ready')).status).toBe(200)
 })
 
+test('a partition that has taken no records for longer than deliveryTimeout makes the worker not ready, and /stats names it', async () => {
+  const { worker, get, json } = world()
+  const delay = { topic: 'out', partition: 3, reason: 'No leader.', forMs: 400.4, tasks: ['8-1', '8-2'] }
+  worker.delays = [{ ...delay, overdue: false }]
+  expect((await get('/health/ready')).status).toBe(200)
+  worker.delays = [{ ...delay, overdue: true }]
+  expect(await json('/health/ready')).toEqual({
+    ready: false,
+    status: 'running',
+    reasons: [
+      'Partition out/3 has taken no records for 400 ms (deliveryTimeout); waiting for it: 8-1, 8-2. No leader.',
+    ],
+  })
+  expect(await json('/stats')).toMatchObject({ delays: [{ ...delay, overdue: true }] })
+})
+
 test('/stats has the documented shape', async () => {
   const { worker, json } = world()
   worker.listed = [
@@ -124,6 +140,7 @@ test('/stats has the documented shape', async () => {
     flows: [],
     lag: 9,
     lastErrors: [],
+    delays: [],
     outbox: { bytes: 64, full: false },
     changedRows: { bytes: 32, full: false },
     jobs: {

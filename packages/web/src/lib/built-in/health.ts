@@ -1,4 +1,5 @@
 import { partitionKey } from '@millrace/core'
+import type { DelayFigures } from '../site/site-deps.ts'
 import type { BuiltInDeps, BuiltInPages } from './built-in-deps.ts'
 
 /** Whether a worker can be sent work, and if not, why. */
@@ -19,17 +20,23 @@ export function healthPages(deps: BuiltInDeps): BuiltInPages {
   }
 }
 
-/** Ready is: joined, recovered, and no partition stalled. */
+/** Ready is: joined, recovered, no partition stalled, and none that has taken no records for longer than `deliveryTimeout`. */
 export function readiness({ workerIfAny, stalls, site }: BuiltInDeps): Readiness {
   const worker = workerIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }
-  const { status, sources } = worker.stats()
+  const { status, sources, delays = [] } = worker.stats()
   const stalled = stalls.look(sources, { nowMs: site.clock.monotonic(), afterMs: site.stallAfterMs })
   const reasons = [
     ...(status === 'running' ? [] : [`The worker is ${status}.`]),
     ...stalled.map(
       (partition) => `Partition ${partitionKey(partition)} has not moved for ${site.stallAfterMs} ms (stallAfter).`,
     ),
+    ...delays.filter(({ overdue }) => overdue).map(describeDelay),
   ]
   return { ready: reasons.length === 0, status, reasons }
+}
+
+function describeDelay({ topic, partition, forMs, tasks, reason }: DelayFigures): string {
+  const waiting = tasks.length === 0 ? '' : `; waiting for it: ${tasks.join(', ')}`
+  return `Partition ${topic}/${partition} has taken no records for ${Math.round(forMs)} ms (deliveryTimeout)${waiting}. ${reason}`
 }

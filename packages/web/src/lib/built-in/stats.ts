@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { siteUrl } from '../routing/site-url.ts'
 import type {
   AgentFigures,
+  DelayFigures,
   FlowFigures,
   HandlingFigures,
   JobFigures,
@@ -50,6 +51,8 @@ export interface StatsAnswer {
   readonly lastErrors: readonly { readonly at: string; readonly source: string; readonly message: string }[]
   readonly outbox: WorkerFigures['outbox']
   readonly changedRows: WorkerFigures['changedRows']
+  /** Partitions that take no records just now, and the tasks that stand still for them. */
+  readonly delays: readonly DelayFigures[]
   /** Events finished and records sent a second, over the last five. Rates are there when the site is served, or its history was asked for. */
   readonly rates?: { readonly events: number; readonly sent: number }
   readonly errorsInFiveMinutes?: number
@@ -142,6 +145,7 @@ export function statsOf(site: SiteDeps, worker: SiteWorker): StatsAnswer {
     lastErrors: (more.lastErrors ?? []).map((error) => ({ ...error, at: new Date(error.at).toISOString() })),
     outbox,
     changedRows,
+    delays: more.delays ?? [],
   }
 }
 

@@ -54,6 +54,10 @@ it('puts first what waiting does not mend', () => {
   const wrong = stats({
     agents: counter({ handling, deadLettered: 2 }),
     sources: [source, { ...source, partition: 4, stalledMs: 20_000 }],
+    delays: [
+      { topic: 'out', partition: 1, reason: 'No leader.', forMs: 130_000, overdue: true, tasks: ['4-1', '4-2'] },
+      { topic: 'out', partition: 2, reason: 'No leader.', forMs: 100, overdue: false, tasks: ['4-1'] },
+    ],
     outbox: { bytes: 1, full: true },
     changedRows: { bytes: 1, full: true },
     errorsInFiveMinutes: 1,
@@ -63,6 +67,7 @@ it('puts first what waiting does not mend', () => {
     problemsOf(wrong, { ...quiet, unassigned: ['8-1', '8-2'] }).map(({ level, figure, text }) => [level, figure, text]),
   ).toEqual([
     ['bad', 'events', '`counter` has had one event in hand for 45 s.'],
+    ['bad', 'sent', 'Partition out/1 has taken no records for 2 min: 2 tasks wait.'],
     ['bad', 'commit', 'Partition posts/3 and 1 more: fetched, but nothing committed for 3 min.'],
     ['bad', 'lag', '2 tasks are on no worker: none of them knows all its topics and tables.'],
     ['warn', 'errors', '`counter` has given up 2 events: see dead letters.'],

@@ -33,6 +33,7 @@ const GROWTH = 1.1
 export function problemsOf(stats: StatsAnswer, context: ProblemContext): readonly Problem[] {
   const problems = [
     ...stuckAgents(stats),
+    ...delayed(stats),
     ...uncommitted(stats),
     ...unassigned(context),
     ...growingLag(stats, context),
@@ -51,6 +52,22 @@ function stuckAgents({ agents }: StatsAnswer): readonly Problem[] {
     const text = `\`${name}\` has had one event in hand for ${duration(forMs)}.`
     return [{ figure: 'events', level: 'bad', node: `agent:${name}`, text }]
   })
+}
+
+function delayed({ delays }: StatsAnswer): readonly Problem[] {
+  return delays
+    .filter(({ forMs, overdue }) => overdue || forMs >= LONG_UNCOMMITTED_MS)
+    .map(({ topic, partition, forMs, tasks }) => ({
+      figure: 'sent',
+      level: 'bad',
+      node: `topic:${topic}`,
+      text: `Partition ${topic}/${partition} has taken no records for ${duration(forMs)}: ${waiting(tasks.length)}.`,
+    }))
+}
+
+function waiting(tasks: number): string {
+  if (tasks === 0) return 'sends wait'
+  return tasks === 1 ? 'a task waits' : `${tasks} tasks wait`
 }
 
 function uncommitted({ sources }: StatsAnswer): readonly Problem[] {

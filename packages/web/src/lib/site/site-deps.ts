@@ -110,6 +110,16 @@ export interface ErrorFigures {
   readonly message: string
 }
 
+export interface DelayFigures extends TopicPartition {
+  /** In words. */
+  readonly reason: string
+  readonly forMs: number
+  /** That is longer than `deliveryTimeout`. */
+  readonly overdue: boolean
+  /** Ids of tasks. */
+  readonly tasks: readonly string[]
+}
+
 /** What a worker says of itself; its statistics fit as they are. */
 export interface WorkerFigures {
   readonly status: 'starting' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
@@ -131,6 +141,8 @@ export interface WorkerFigures {
   /** Newest first. */
   readonly lastErrors?: readonly ErrorFigures[]
   readonly outbox: { readonly bytes: number; readonly full: boolean }
+  /** Partitions that take no records just now, and the tasks that stand still for them. */
+  readonly delays?: readonly DelayFigures[]
   /** Rows changed and not stored yet; when full, nothing is handed out until a commit has stored some. */
   readonly changedRows: { readonly bytes: number; readonly full: boolean }
 }

@@ -25,8 +25,8 @@ export class AtLeastOnce implements Guarantee {
     this.#deps = deps
   }
 
-  output(): TaskOutput {
-    return new SharedOutput(this.#deps.outbox)
+  output(taskId: string): TaskOutput {
+    return new SharedOutput(taskId, this.#deps.outbox)
   }
 
   /** Tasks that are complete at the same time share one commit. */

@@ -9,6 +9,7 @@ import {
   type Transport,
 } from '@millrace/core'
 import type { Lease } from '../group/lease.ts'
+import type { Delays } from '../sending/delays.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
@@ -33,6 +34,7 @@ export interface ExactlyOnceDeps {
   readonly canHandOut: () => boolean
   /** As `HandOutGate.finishing`. */
   readonly finishing: (on: boolean) => void
+  readonly delays: Delays
   readonly onHeld: () => void
   readonly onRefused: (record: Outgoing, error: Error) => void
   /** The task's transaction has failed: it must be opened again whole. */
@@ -60,11 +62,13 @@ export class ExactlyOnce implements Guarantee {
   }
 
   output(taskId: string): TaskOutput {
-    const { appId, transport, transactionTimeoutMs, budget, clock, sensor, lease, onHeld, onRefused, onTaskBroken } =
-      this.#deps
+    const { appId, transport, transactionTimeoutMs, budget, delays, clock, sensor, lease, onHeld } = this.#deps
+    const { onRefused, onTaskBroken } = this.#deps
     const output: TransactionOutput = new TransactionOutput({
+      taskId,
       producer: transport.transactionalProducer({ id: `${appId}-${taskId}`, timeoutMs: transactionTimeoutMs }),
       budget,
+      delays,
       clock,
       sensor,
       guard: lease.check,

@@ -19,7 +19,7 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
     partitions: 1,
     partition: 0,
     assigned: [source],
-    output: { add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
+    output: { taskId: '1-0', delays: 0, add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
     listener: { onTouched: () => {}, onCutWanted: () => {}, onSpilled: () => {}, onNoMore: () => {} },
   })
   const spec = { id: 'a', topics: ['in'], agent: 'a', instances: 1, ordering: 'key' } as const

@@ -1,10 +1,18 @@
 import { type Deferred, deferred } from '@millrace/core'
 
+/** The output of a task. */
+export interface EpochOwner {
+  readonly taskId: string
+  /** Partitions that take no records just now, though records of the task wait for them. */
+  delays: number
+}
+
 /**
  * The sends of one task from one cut to the next. A cut seals it and waits until the broker has acknowledged every one:
  * what was sent after the seal belongs to the next epoch and is not waited for.
  */
 export class Epoch {
+  readonly owner: EpochOwner | undefined
   #before: Epoch | undefined
   #pending = 0
   #sealed: Deferred<void> | undefined
@@ -12,8 +20,9 @@ export class Epoch {
   #abandoned = false
 
   /** `before` is the task's epoch before this one. */
-  constructor(before?: Epoch) {
+  constructor(before?: Epoch, owner?: EpochOwner) {
     this.#before = before
+    this.owner = owner
   }
 
   /** Its task is lost: what has not gone out yet is dropped. */

@@ -1,3 +1,4 @@
+import type { TopicPartition } from '@millrace/core'
 import type { Outgoing } from './outgoing.ts'
 
 /** With one request under way a small one would make sends wait for turns of the event loop (decision 011). */
@@ -40,6 +41,17 @@ export class Lane {
       this.#queue = []
       this.#head = 0
     } else this.#head = end
+    return taken
+  }
+
+  /** What waits for one partition, which is no longer in the lane then. */
+  takeOut(partition: TopicPartition): readonly Outgoing[] {
+    const taken: Outgoing[] = []
+    const left: Outgoing[] = []
+    for (const record of this.#queue.slice(this.#head)) (record.isFor(partition) ? taken : left).push(record)
+    this.#queue = left
+    this.#head = 0
+    for (const { size } of taken) this.#queuedBytes -= size
     return taken
   }
 

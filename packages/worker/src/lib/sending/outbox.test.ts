@@ -11,21 +11,33 @@ import {
 } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { outgoing } from '../fixtures/test-worker.fixture.ts'
+import { outgoing, silentLog } from '../fixtures/test-worker.fixture.ts'
+import { Delays } from './delays.ts'
 import { Epoch } from './epoch.ts'
 import { Outbox, type OutboxDeps } from './outbox.ts'
 import { Outgoing } from './outgoing.ts'
 import { SendBudget } from './send-budget.ts'
 
+interface HandRequest {
+  readonly records: readonly OutgoingRecord[]
+  readonly lane: number
+  readonly guard: () => void
+  readonly onDelayed: SendOptions['onDelayed']
+  readonly answer: Deferred<readonly SendOutcome[]>
+  done: boolean
+}
+
+/** What has left a request because its partition takes nothing just now. */
+interface HandDelay {
+  readonly records: readonly OutgoingRecord[]
+  readonly answer: Deferred<readonly SendOutcome[]>
+}
+
 /** Requests wait until they are answered by hand. */
 class HandProducer implements Producer {
-  readonly requests: {
-    readonly records: readonly OutgoingRecord[]
-    readonly lane: number
-    readonly guard: () => void
-    readonly answer: Deferred<readonly SendOutcome[]>
-    done: boolean
-  }[] = []
+  readonly requests: HandRequest[] = []
+  /** Not answered yet. */
+  readonly delays = new Set<HandDelay>()
   readonly counts = new Map<string, Deferred<number>>()
   /** Lane of a partition, as leaders have it just now. */
   laneOf: (partition: number) => number = (partition) => partition % 2
@@ -45,12 +57,13 @@ class HandProducer implements Producer {
     return this.laneOf(partition)
   }
 
-  async send(records: readonly OutgoingRecord[], { guard }: SendOptions): Promise<readonly SendOutcome[]> {
+  async send(records: readonly OutgoingRecord[], { guard, onDelayed }: SendOptions): Promise<readonly SendOutcome[]> {
     guard()
     const request = {
       records: [...records],
       lane: this.laneOf(records[0]?.partition ?? 0),
       guard,
+      onDelayed,
       answer: deferred<readonly SendOutcome[]>(),
       done: false,
     }
@@ -60,14 +73,39 @@ class HandProducer implements Producer {
 
   async close(): Promise<void> {}
 
-  get open(): typeof this.requests {
+  get open(): readonly HandRequest[] {
     return this.requests.filter(({ done }) => !done)
   }
 
-  acknowledge(request: (typeof this.requests)[number] | undefined): void {
+  acknowledge(request: HandRequest | undefined): void {
     if (request === undefined) return
     request.done = true
     request.answer.resolve(request.records.map(() => ({ ok: true, offset: this.#offset++ })))
+  }
+
+  /** Acknowledges all but these partitions. */
+  delay(request: HandRequest | undefined, partitions: readonly number[]): void {
+    if (request === undefined) return
+    request.done = true
+    for (const partition of partitions) {
+      const records = request.records.filter((record) => record.partition === partition)
+      const [record] = records
+      if (record === undefined) continue
+      const delay = { records, answer: deferred<readonly SendOutcome[]>() }
+      this.delays.add(delay)
+      request.onDelayed?.({ topic: record.topic, partition, reason: 'No leader.', outcomes: delay.answer.promise })
+    }
+    const outcomes: SendOutcome[] = []
+    request.records.forEach((record, i) => {
+      if (!partitions.includes(record.partition)) outcomes[i] = { ok: true, offset: this.#offset++ }
+    })
+    request.answer.resolve(outcomes)
+  }
+
+  heal(delay: HandDelay | undefined): void {
+    if (delay === undefined) return
+    this.delays.delete(delay)
+    delay.answer.resolve(delay.records.map(() => ({ ok: true, offset: this.#offset++ })))
   }
 }
 
@@ -83,6 +121,7 @@ function make(more: Partial<OutboxDeps> = {}): {
   const outbox = new Outbox({
     producer,
     budget,
+    delays: new Delays({ clock: systemClock(), log: silentLog, deliveryTimeoutMs: 60_000, onOver: () => {} }),
     clock: systemClock(),
     sensor: { sendCompleted: () => {} },
     guard: () => {},
@@ -131,7 +170,7 @@ test('what gathers in a turn goes out at its end, one request per lane, and the 
   expect(budget.bytes).toBe(0)
 })
 
-test('never two requests with one partition, always in order, whatever is answered when and wherever leaders move', async () => {
+test('never two requests with one partition, always in order, whatever is answered or delayed when and wherever leaders move', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
@@ -146,29 +185,48 @@ test('never two requests with one partition, always in order, whatever is answer
           },
           { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat() }) },
           { weight: 1, arbitrary: fc.record({ kind: fc.constant('move' as const), by: fc.nat(3) }) },
+          {
+            weight: 2,
+            arbitrary: fc.record({
+              kind: fc.constant('delay' as const),
+              pick: fc.nat(),
+              partitions: fc.subarray([0, 1, 2, 3], { minLength: 1 }),
+            }),
+          },
+          { weight: 2, arbitrary: fc.record({ kind: fc.constant('heal' as const), pick: fc.nat() }) },
         ),
         { maxLength: 30 },
       ),
       async (steps) => {
-        const { producer, outbox } = make()
+        const { producer, outbox, budget } = make()
         producer.topic('t').resolve(4)
+        const epoch = new Epoch()
         let number = 0
         const check = (): void => {
-          const busy = producer.open.flatMap(({ records }) => [...new Set(records.map(({ partition }) => partition))])
+          const busy = [...producer.open, ...producer.delays].flatMap(({ records }) => [
+            ...new Set(records.map(({ partition }) => partition)),
+          ])
           expect(new Set(busy).size).toBe(busy.length)
         }
         for (const step of steps) {
-          if (step.kind === 'add') for (let i = 0; i < step.count; i++) add(outbox, step.partition, String(number++))
+          if (step.kind === 'add')
+            for (let i = 0; i < step.count; i++) add(outbox, step.partition, String(number++), epoch)
           else if (step.kind === 'move') producer.laneOf = (partition) => (partition + step.by) % 3
+          else if (step.kind === 'delay')
+            producer.delay(producer.open[step.pick % Math.max(producer.open.length, 1)], step.partitions)
+          else if (step.kind === 'heal')
+            producer.heal([...producer.delays][step.pick % Math.max(producer.delays.size, 1)])
           else producer.acknowledge(producer.open[step.pick % Math.max(producer.open.length, 1)])
           await turns(2)
           check()
         }
-        while (producer.open.length > 0) {
+        while (producer.open.length > 0 || producer.delays.size > 0) {
           producer.acknowledge(producer.open[0])
+          producer.heal([...producer.delays][0])
           await turns(2)
           check()
         }
+        expect([outbox.pending, budget.bytes, epoch.pending]).toEqual([0, 0, 0])
         const sent = producer.requests.flatMap(({ records }) => records)
         expect(sent.length).toBe(number)
         for (let partition = 0; partition < 4; partition++) {
@@ -303,4 +361,109 @@ test('the budget tells when it is full and when there is room, and lets those ou
   budget.give(30)
   await turns()
   expect([told, through]).toEqual([[true, false], true])
+})
+
+test('a partition that takes nothing leaves its lane and the budget to the others; its task is told; all goes out when it does again', async () => {
+  const { producer, outbox, budget } = make()
+  producer.topic('t').resolve(4)
+  await outbox.partitions('t')
+  const owner = { taskId: '4-0', delays: 0 }
+  const epoch = new Epoch(undefined, owner)
+  for (const value of ['1', '2']) add(outbox, 0, value, epoch)
+  add(outbox, 2, 'other', epoch)
+  await turns()
+  add(outbox, 0, '3', epoch)
+  producer.delay(producer.requests[0], [0])
+  await turns()
+  add(outbox, 0, '4', epoch)
+  expect([budget.bytes, owner.delays, outbox.pending]).toEqual([0, 1, 4])
+  add(outbox, 2, 'more')
+  await turns()
+  expect(producer.requests[1]?.records.map(({ value }) => String(value))).toEqual(['more'])
+  producer.acknowledge(producer.requests[1])
+  const [delay] = producer.delays
+  producer.heal(delay)
+  await turns()
+  expect([owner.delays, producer.requests[2]?.records.map(({ value }) => String(value))]).toEqual([0, ['3', '4']])
+  producer.acknowledge(producer.requests[2])
+  await epoch.seal()
+  expect([budget.bytes, outbox.pending]).toEqual([0, 0])
+})
+
+test('a delayed partition whose request may not go again is sent anew, without what belongs to lost tasks', async () => {
+  let valid = true
+  const { producer, outbox, budget } = make({
+    guard: () => {
+      if (!valid) throw new MillraceError('LEASE_EXPIRED', 'Gone.')
+    },
+  })
+  producer.topic('t').resolve(2)
+  await outbox.partitions('t')
+  const [kept, lost] = [new Epoch(undefined, { taskId: '2-0', delays: 0 }), new Epoch()]
+  add(outbox, 0, '1', kept)
+  add(outbox, 0, 'lost', lost)
+  await turns()
+  producer.delay(producer.requests[0], [0])
+  await turns()
+  add(outbox, 0, '2', kept)
+  const [delay] = producer.delays
+  const guard = producer.requests[0]?.guard
+  valid = false
+  expect(guard).toThrow(expect.objectContaining({ code: 'LEASE_EXPIRED' }))
+  delay?.answer.reject(new MillraceError('LEASE_EXPIRED', 'Gone.'))
+  await turns()
+  lost.abandon(new MillraceError('NOT_ASSIGNED', 'Lost.'))
+  expect(producer.requests.length).toBe(1)
+  expect(kept.owner?.delays).toBe(0)
+  valid = true
+  outbox.resume()
+  await turns()
+  expect(producer.requests[1]?.records.map(({ value }) => String(value))).toEqual(['1', '2'])
+  producer.acknowledge(producer.requests[1])
+  await kept.seal()
+  expect(budget.bytes).toBe(0)
+})
+
+test('senders outside of tasks are refused when too much of theirs waits for a partition', async () => {
+  const { producer, outbox, budget } = make()
+  producer.topic('t').resolve(2)
+  await outbox.partitions('t')
+  const big = 'x'.repeat(100_000)
+  const first = add(outbox, 0, big)
+  await turns()
+  producer.delay(producer.requests[0], [0])
+  await turns()
+  const waiting = [add(outbox, 0, big), add(outbox, 0, big)]
+  const refused = add(outbox, 0, big)
+  await expect(refused.metadata()).rejects.toMatchObject({ code: 'PARTITION_UNAVAILABLE' })
+  const told = Promise.all([first, ...waiting].map((record) => record.metadata()))
+  producer.heal([...producer.delays][0])
+  await turns()
+  producer.acknowledge(producer.requests[1])
+  expect((await told).length).toBe(3)
+  expect(budget.bytes).toBe(0)
+})
+
+test('close fails what waits: for a topic that is looked up, in a lane, and for a partition that takes nothing', async () => {
+  const { producer, outbox, budget } = make()
+  const early = add(outbox, 0, 'early', undefined, 'unknown')
+  producer.topic('t').resolve(4)
+  await outbox.partitions('t')
+  const sent = [add(outbox, 0, 'sent'), add(outbox, 2, 'delayed')]
+  await turns()
+  producer.delay(producer.requests[0], [2])
+  await turns()
+  const waiting = add(outbox, 2, 'behind it')
+  const lane = add(outbox, 1, 'in a lane')
+  const told = [early, waiting, lane].map((record) => record.metadata())
+  outbox.close()
+  for (const outcome of await Promise.allSettled(told))
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
+  const [delay] = producer.delays
+  const late = sent[1]?.metadata()
+  delay?.answer.reject(new MillraceError('CLOSED', 'The producer is closed.'))
+  await expect(late).rejects.toMatchObject({ code: 'CLOSED' })
+  producer.topic('unknown').resolve(1)
+  await turns()
+  expect([outbox.pending, budget.bytes]).toEqual([0, 0])
 })

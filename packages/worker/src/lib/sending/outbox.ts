@@ -1,15 +1,17 @@
 import {
   type Clock,
+  type DelayedPartition,
   isMillraceError,
   MillraceError,
-  partitionForKey,
   type Producer,
   type Sensor,
   type SendOutcome,
   type SpreadPartitioner,
   spreadPartitioner,
   toError,
+  type TopicPartition,
 } from '@millrace/core'
+import { Delay, type Delays } from './delays.ts'
 import { Lane } from './lane.ts'
 import type { Outgoing } from './outgoing.ts'
 import { Route } from './route.ts'
@@ -18,6 +20,7 @@ import type { SendBudget } from './send-budget.ts'
 export interface OutboxDeps {
   readonly producer: Producer
   readonly budget: SendBudget
+  readonly delays: Delays
   readonly clock: Clock
   readonly sensor: Pick<Sensor, 'sendCompleted'>
   /** `Lease.check`: called before each request. */
@@ -30,14 +33,21 @@ export interface OutboxDeps {
   readonly onBroken: (error: Error) => void
 }
 
+/** What senders outside of tasks may leave to wait for one partition, as a share of the budget. Tasks stand still instead. */
+const MOST_WAITING_OUTSIDE = 0.25
+
 /**
  * Where sends gather on their way to the broker. Each lane has one request under way and gathers meanwhile; an idle lane
  * sends what has gathered when the current turn of the event loop ends. The order per partition is the order of `add`.
+ *
+ * A partition that takes nothing just now leaves its lane to the others, and its records leave the budget: the driver goes
+ * on trying with those that it has, the rest waits for them, and the tasks that they belong to get no further events.
  */
 export class Outbox {
   readonly #deps: OutboxDeps
   readonly #lanes = new Map<number, Lane>()
   readonly #routes = new Map<string, Route>()
+  readonly #delayed = new Set<Delay>()
   readonly #spread: SpreadPartitioner
   #flushPlanned = false
   #pending = 0
@@ -89,6 +99,10 @@ export class Outbox {
     const error = new MillraceError('CLOSED', 'The producer was closed before the record was sent.')
     for (const lane of this.#lanes.values())
       while (!lane.isEmpty) for (const record of lane.take()) this.#settle(record, error)
+    for (const delay of this.#delayed) {
+      for (const record of delay.waiting) this.#deps.budget.take(record.size)
+      for (const record of delay.waiting.splice(0)) this.#settle(record, error)
+    }
     for (const route of this.#routes.values()) for (const record of route.early.splice(0)) this.#settle(record, error)
   }
 
@@ -111,20 +125,10 @@ export class Outbox {
   }
 
   #dispatch(route: Route, record: Outgoing): void {
-    if (record.partition < 0)
-      record.partition =
-        record.key === null
-          ? this.#spread.next(record.topic, route.partitions)
-          : partitionForKey(record.key, route.partitions)
-    if (record.partition >= route.partitions)
-      return this.#refuse(
-        record,
-        new MillraceError(
-          'PARTITION_MISSING',
-          `Topic ${record.topic} has ${route.partitions} partitions; a record was sent to partition ${record.partition}.`,
-        ),
-      )
-    const lane = route.enter(record, this.#laneNow)
+    const missing = route.place(record, this.#spread)
+    if (missing !== undefined) return this.#refuse(record, missing)
+    const { lane, delay } = route.enter(record, this.#laneNow)
+    if (delay !== undefined) return this.#waitFor(delay, record)
     lane.push(record)
     if (lane.sending) return
     if (lane.isFull) this.#sendNext(lane)
@@ -134,8 +138,16 @@ export class Outbox {
     }
   }
 
-  readonly #laneNow = (record: Outgoing): Lane => {
-    const number = this.#deps.producer.lane(record)
+  #waitFor(delay: Delay, record: Outgoing): void {
+    const { budget } = this.#deps
+    const tooMuch = record.epoch === undefined && delay.outsideBytes > budget.maxBytes * MOST_WAITING_OUTSIDE
+    if (tooMuch) return this.#refuse(record, delay.tooMuch())
+    budget.give(record.size)
+    delay.add(record)
+  }
+
+  readonly #laneNow = (partition: TopicPartition): Lane => {
+    const number = this.#deps.producer.lane(partition)
     let lane = this.#lanes.get(number)
     if (lane === undefined) {
       lane = new Lane()
@@ -159,17 +171,11 @@ export class Outbox {
 
   /** Those of lost tasks are dropped. */
   #live(records: readonly Outgoing[]): readonly Outgoing[] {
-    if (!records.some(isAbandoned)) return records
+    if (!records.some((record) => record.abandoned)) return records
     const live: Outgoing[] = []
     for (const record of records) {
-      if (isAbandoned(record))
-        this.#settle(
-          record,
-          new MillraceError(
-            'NOT_ASSIGNED',
-            `A send to ${record.topic} was dropped because its task is no longer here.`,
-          ),
-        )
+      const lost = `A send to ${record.topic} was dropped because its task is no longer here.`
+      if (record.abandoned) this.#settle(record, new MillraceError('NOT_ASSIGNED', lost))
       else live.push(record)
     }
     return live
@@ -177,29 +183,54 @@ export class Outbox {
 
   async #send(lane: Lane, records: readonly Outgoing[]): Promise<void> {
     const startMs = this.#deps.clock.monotonic()
+    const delayed: DelayedPartition[] = []
     let outcomes: readonly SendOutcome[]
     try {
-      outcomes = await this.#deps.producer.send(records, { guard: () => this.#mayGo(records) })
+      outcomes = await this.#deps.producer.send(records, {
+        guard: () => this.#mayGo(records),
+        onDelayed: (partition) => void delayed.push(partition),
+      })
     } catch (thrown) {
+      // They end with it.
+      if (delayed.length > 0) await Promise.allSettled(delayed.map((partition) => partition.outcomes))
       lane.sending = false
       this.#interrupted(lane, records, toError(thrown))
       return
     }
-    let bytes = 0
-    for (let i = 0; i < records.length; i++) {
-      const record = records[i]
-      const outcome = outcomes[i]
-      if (record === undefined || outcome === undefined) continue
-      bytes += record.size
-      if (outcome.ok) this.#acknowledge(record, outcome.offset)
-      else this.#refuse(record, outcome.error)
-    }
-    this.#deps.sensor.sendCompleted({
-      records: records.length,
-      bytes,
-      durationMs: this.#deps.clock.monotonic() - startMs,
-    })
+    this.#told(records, outcomes, startMs)
+    for (const partition of delayed)
+      void this.#delay(
+        partition,
+        records.filter((record) => record.isFor(partition) && !record.settled),
+      )
     lane.sending = false
+    this.#sendNext(lane)
+  }
+
+  /** The lane goes on without this partition; what waits for it goes out when the driver is through with what it has of it. */
+  async #delay(partition: DelayedPartition, sent: readonly Outgoing[]): Promise<void> {
+    const { delays, budget, clock } = this.#deps
+    const startMs = clock.monotonic()
+    const end = this.#routes.get(partition.topic)?.end(partition.partition)
+    if (end === undefined) return
+    const delay = new Delay(partition, sent)
+    end.delay = delay
+    this.#delayed.add(delay)
+    for (const { size } of sent) budget.give(size)
+    for (const record of end.lane.takeOut(partition)) {
+      budget.give(record.size)
+      delay.add(record)
+    }
+    delays.began(delay)
+    const outcomes = await partition.outcomes.catch(toError)
+    end.delay = undefined
+    this.#delayed.delete(delay)
+    for (const { size } of [...sent, ...delay.waiting]) budget.take(size)
+    const lane = (end.lane = this.#laneNow(partition))
+    if (outcomes instanceof Error) this.#interrupted(lane, sent, outcomes)
+    else this.#told(sent, outcomes, startMs)
+    for (const record of delay.waiting.splice(0)) lane.push(record)
+    delays.ended(delay, !(outcomes instanceof Error))
     this.#sendNext(lane)
   }
 
@@ -209,7 +240,7 @@ export class Outbox {
    */
   #mayGo(records: readonly Outgoing[]): void {
     this.#deps.guard()
-    if (records.some(isAbandoned))
+    if (records.some((record) => record.abandoned && !record.settled))
       throw new MillraceError('NOT_ASSIGNED', 'A request has records of a task that is no longer here.')
   }
 
@@ -227,6 +258,22 @@ export class Outbox {
     }
     for (const record of records) this.#settle(record, error)
     if (!isMillraceError(error, 'CLOSED')) this.#deps.onBroken(error)
+  }
+
+  /** Those without an outcome wait for a delayed partition. */
+  #told(records: readonly Outgoing[], outcomes: readonly SendOutcome[], startMs: number): void {
+    let bytes = 0
+    let count = 0
+    for (let i = 0; i < records.length; i++) {
+      const record = records[i]
+      const outcome = outcomes[i]
+      if (record === undefined || outcome === undefined) continue
+      count++
+      bytes += record.size
+      if (outcome.ok) this.#acknowledge(record, outcome.offset)
+      else this.#refuse(record, outcome.error)
+    }
+    this.#deps.sensor.sendCompleted({ records: count, bytes, durationMs: this.#deps.clock.monotonic() - startMs })
   }
 
   #acknowledge(record: Outgoing, offset: number): void {
@@ -250,8 +297,4 @@ export class Outbox {
     this.#deps.budget.give(record.size)
     this.#routes.get(record.topic)?.left(record.partition)
   }
-}
-
-function isAbandoned({ epoch }: Outgoing): boolean {
-  return epoch?.abandoned === true
 }

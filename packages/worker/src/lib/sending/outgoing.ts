@@ -7,6 +7,7 @@ import {
   type RecordMetadata,
   type SendReceipt,
   type SendRequest,
+  type TopicPartition,
 } from '@millrace/core'
 import type { Epoch } from './epoch.ts'
 import { recordSize } from './record-size.ts'
@@ -54,6 +55,20 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
   /** Where the broker has put it; -1 before it has. */
   get offset(): number {
     return this.#offset
+  }
+
+  isFor({ topic, partition }: TopicPartition): boolean {
+    return this.partition === partition && this.topic === topic
+  }
+
+  /** Its task is lost. */
+  get abandoned(): boolean {
+    return this.epoch?.abandoned === true
+  }
+
+  /** The broker has it, or never will. */
+  get settled(): boolean {
+    return this.#offset !== WAITING || this.#error !== undefined
   }
 
   acknowledged(offset: number): void {

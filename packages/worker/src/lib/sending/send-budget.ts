@@ -12,6 +12,11 @@ export class SendBudget {
     this.#onChange = onChange
   }
 
+  /** Of all sends on their way. */
+  get maxBytes(): number {
+    return this.#maxBytes
+  }
+
   get bytes(): number {
     return this.#bytes
   }

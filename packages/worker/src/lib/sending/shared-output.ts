@@ -5,12 +5,15 @@ import type { TaskOutput } from './task-output.ts'
 
 /** At least once: records go out through the worker's one outbox as soon as their event is finished. */
 export class SharedOutput implements TaskOutput {
+  readonly taskId: string
+  delays = 0
   readonly #outbox: Outbox
-  #epoch = new Epoch()
+  #epoch = new Epoch(undefined, this)
   /** Of the last cut, which may still wait for it. */
   #sealed: Epoch | undefined = undefined
 
-  constructor(outbox: Outbox) {
+  constructor(taskId: string, outbox: Outbox) {
+    this.taskId = taskId
     this.#outbox = outbox
   }
 
@@ -26,7 +29,7 @@ export class SharedOutput implements TaskOutput {
 
   seal(): Promise<void> {
     this.#sealed = this.#epoch
-    this.#epoch = new Epoch(this.#sealed)
+    this.#epoch = new Epoch(this.#sealed, this)
     return this.#sealed.seal()
   }
 

@@ -10,6 +10,7 @@ import {
   type TopicPartition,
   type TransactionalProducer,
 } from '@millrace/core'
+import type { Delays } from './delays.ts'
 import { Epoch } from './epoch.ts'
 import { Outbox } from './outbox.ts'
 import type { Outgoing } from './outgoing.ts'
@@ -17,11 +18,13 @@ import type { SendBudget } from './send-budget.ts'
 import type { TaskOutput } from './task-output.ts'
 
 export interface TransactionOutputDeps {
+  readonly taskId: string
   readonly producer: TransactionalProducer
   readonly budget: SendBudget
   readonly clock: Clock
   readonly sensor: Pick<Sensor, 'sendCompleted'>
   readonly guard: () => void
+  readonly delays: Delays
   readonly onHeld: () => void
   readonly onRefused: (record: Outgoing, error: Error) => void
   /** The transaction cannot go on. */
@@ -33,10 +36,12 @@ export interface TransactionOutputDeps {
  * is over, records of events that finish meanwhile wait: they belong to the next transaction.
  */
 export class TransactionOutput implements TaskOutput {
+  readonly taskId: string
+  delays = 0
   readonly #producer: TransactionalProducer
   readonly #budget: SendBudget
   readonly #outbox: Outbox
-  #epoch = new Epoch()
+  #epoch = new Epoch(undefined, this)
   #sealed: Epoch | undefined = undefined
   /** Of the next transaction; `undefined` while records may go into this one. */
   #later: Outgoing[] | undefined = undefined
@@ -44,7 +49,8 @@ export class TransactionOutput implements TaskOutput {
   #committing: Promise<void> | undefined = undefined
   #abandoned: Error | undefined
 
-  constructor({ producer, budget, ...deps }: TransactionOutputDeps) {
+  constructor({ taskId, producer, budget, ...deps }: TransactionOutputDeps) {
+    this.taskId = taskId
     this.#producer = producer
     this.#budget = budget
     this.#outbox = new Outbox({ ...deps, budget, producer: new BegunProducer(producer, () => this.#begin()) })
@@ -70,7 +76,7 @@ export class TransactionOutput implements TaskOutput {
 
   seal(): Promise<void> {
     this.#sealed = this.#epoch
-    this.#epoch = new Epoch(this.#sealed)
+    this.#epoch = new Epoch(this.#sealed, this)
     this.#later ??= []
     return this.#sealed.seal()
   }

@@ -69,8 +69,7 @@ export class TaskRuntime implements HandingTask {
   #running = false
   /** Nothing is handed out; read before each event. */
   held = true
-  /** Only what has been sorted to instances already is handed out. */
-  closedToNew = true
+  #closedToNew = true
   closed = false
 
   constructor({ partitions, partition, assigned, output, listener }: TaskDeps) {
@@ -82,6 +81,11 @@ export class TaskRuntime implements HandingTask {
     this.#listener = listener
     // Each event in hand may listen to it.
     setMaxListeners(0, this.#abort.signal)
+  }
+
+  /** Only what has been sorted to instances already is handed out: more would only wait, and use up what all tasks share. */
+  get closedToNew(): boolean {
+    return this.#closedToNew || this.output.delays > 0
   }
 
   get signal(): AbortSignal {
@@ -132,12 +136,12 @@ export class TaskRuntime implements HandingTask {
   /** Hand-out begins. */
   handOut(): void {
     this.held = false
-    this.closedToNew = false
+    this.#closedToNew = false
   }
 
   /** Stops new events, or lets them come again. */
   takeNoMore(stop: boolean): void {
-    this.closedToNew = stop || this.closed
+    this.#closedToNew = stop || this.closed
     if (stop && !this.closed) this.#listener.onNoMore(this)
   }
 
@@ -188,7 +192,7 @@ export class TaskRuntime implements HandingTask {
     const error = new MillraceError('NOT_ASSIGNED', `Task ${this.id} is no longer here: ${reason}.`)
     this.closed = true
     this.held = true
-    this.closedToNew = true
+    this.#closedToNew = true
     this.#abort.abort(error)
     this.output.abandon(error)
     for (const { open } of this.#states.values()) open.close()

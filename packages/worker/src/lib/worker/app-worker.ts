@@ -12,6 +12,7 @@ import { Subscription } from '../feeds/subscription.ts'
 import { Drain } from '../group/drain.ts'
 import { Lease } from '../group/lease.ts'
 import { LeaseWatch } from '../group/lease-watch.ts'
+import { Delays } from '../sending/delays.ts'
 import { Outbox } from '../sending/outbox.ts'
 import { SendBudget } from '../sending/send-budget.ts'
 import { TaskStores } from '../tasks/task-stores.ts'
@@ -40,6 +41,7 @@ export class AppWorker implements Worker {
   readonly #lease: Lease
   readonly #leaseWatch: LeaseWatch
   readonly #budget: SendBudget
+  readonly #delays: Delays
   readonly #stores: TaskStores
   readonly #abort = new AbortController()
   readonly #opened: Deferred<void> = deferred<void>()
@@ -88,6 +90,12 @@ export class AppWorker implements Worker {
     this.#budget = new SendBudget(settings.maxOutboxBytes, (full) =>
       full ? this.#gate.block(BLOCKED_BY.outbox) : this.#gate.unblock(BLOCKED_BY.outbox),
     )
+    this.#delays = new Delays({
+      clock,
+      log,
+      deliveryTimeoutMs: settings.deliveryTimeoutMs,
+      onOver: () => this.#wake(),
+    })
     this.#stores = new TaskStores(options.store)
     this.#topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
     this.context = new LiveContext({
@@ -182,6 +190,7 @@ export class AppWorker implements Worker {
     const outbox = new Outbox({
       producer,
       budget: this.#budget,
+      delays: this.#delays,
       clock,
       sensor: this.#sensor,
       guard: this.#lease.check,
@@ -201,6 +210,7 @@ export class AppWorker implements Worker {
       drain: this.#drain,
       lease: this.#lease,
       budget: this.#budget,
+      delays: this.#delays,
       topics,
       admin,
       outbox,
@@ -297,6 +307,7 @@ export class AppWorker implements Worker {
     for (const subscription of this.#subscriptions) subscription.close()
     await shutdown.stopParts()
     this.#leaseWatch.close()
+    this.#delays.close()
     await shutdown.quietly('closing readers', this.context.close())
     for (const close of this.#closers.toReversed()) await shutdown.quietly('closing', close())
     this.#phase = this.#failure === undefined ? 'stopped' : 'failed'
@@ -315,6 +326,7 @@ export class AppWorker implements Worker {
       clock: this.#options.clock,
       sensor: this.#sensor,
       budget: this.#budget,
+      delays: this.#delays,
     }
   }
 }

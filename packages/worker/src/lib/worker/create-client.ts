@@ -11,12 +11,16 @@ import {
   type TopicSpec,
   type Transport,
 } from '@millrace/core'
+import { Delays } from '../sending/delays.ts'
 import { noGuard } from '../sending/no-guard.ts'
 import { Outbox } from '../sending/outbox.ts'
 import { mustFit } from '../sending/must-fit.ts'
 import { Outgoing } from '../sending/outgoing.ts'
 import { SendBudget } from '../sending/send-budget.ts'
 import type { Client } from './worker.ts'
+
+/** After which the log names a partition that takes no records. */
+const DELIVERY_TIMEOUT_MS = 120_000
 
 export interface ClientOptions {
   readonly appId: string
@@ -52,6 +56,7 @@ class TransportClient implements Client {
   readonly #transport: Transport
   readonly #maxRecordBytes: number
   readonly #budget: SendBudget
+  readonly #delays: Delays
   readonly #producer: Producer
   readonly #admin: Admin
   readonly #outbox: Outbox
@@ -73,11 +78,13 @@ class TransportClient implements Client {
     this.#transport = transport
     this.#maxRecordBytes = maxRecordBytes
     this.#budget = new SendBudget(maxOutboxBytes, () => {})
+    this.#delays = new Delays({ clock, log, deliveryTimeoutMs: DELIVERY_TIMEOUT_MS, onOver: () => {} })
     this.#producer = transport.producer()
     this.#admin = transport.admin()
     this.#outbox = new Outbox({
       producer: this.#producer,
       budget: this.#budget,
+      delays: this.#delays,
       clock,
       sensor: { sendCompleted: () => {} },
       guard: noGuard,
@@ -112,6 +119,7 @@ class TransportClient implements Client {
   async close(): Promise<void> {
     await this.#producer.close()
     this.#outbox.close()
+    this.#delays.close()
     await Promise.all([...this.#readers].map((reader) => reader.close()))
     await this.#admin.close()
   }

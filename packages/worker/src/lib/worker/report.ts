@@ -2,6 +2,7 @@ import { type Clock, partitionKey } from '@millrace/core'
 import type { Subscription } from '../feeds/subscription.ts'
 import { LEADER_AGENT } from '../group/elections.ts'
 import { describeInHand } from '../tasks/describe-in-hand.ts'
+import type { Delays } from '../sending/delays.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import { taskId } from '../tasks/task-id.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
@@ -20,6 +21,7 @@ export interface ReportDeps {
   readonly clock: Clock
   readonly sensor: CountingSensor
   readonly budget: SendBudget
+  readonly delays: Delays
 }
 
 export function reportStats(deps: ReportDeps): WorkerStats {
@@ -41,6 +43,7 @@ export function reportStats(deps: ReportDeps): WorkerStats {
     errors: sensor.errors,
     lastErrors: [...sensor.lastErrors],
     outbox: { bytes: budget.bytes, full: budget.full },
+    delays: deps.delays.stats,
     changedRows: { bytes: runtime?.changedRows.bytes ?? 0, full: runtime?.changedRows.full ?? false },
   }
 }
@@ -64,7 +67,7 @@ export function reportAssignment({ runtime, topics, subscriptions }: ReportDeps)
   }
 }
 
-export function reportQuiet({ status, runtime, subscriptions, budget }: ReportDeps): Quiet {
+export function reportQuiet({ status, runtime, subscriptions, budget, delays }: ReportDeps): Quiet {
   const inHand: string[] = []
   const tasks = runtime?.rebalance.running ?? []
   if (status === 'starting' || status === 'stopping') inHand.push(`the worker is ${status}`)
@@ -75,6 +78,7 @@ export function reportQuiet({ status, runtime, subscriptions, budget }: ReportDe
   if (runtime?.committer.isBusy === true) inHand.push('a commit')
   if (runtime?.changedRows.full === true) inHand.push('changed rows that must be stored first')
   if (budget.bytes > 0) inHand.push(`sends of ${budget.bytes} bytes`)
+  for (const delay of delays.stats) inHand.push(`sends to ${partitionKey(delay)}, which takes none just now`)
   inHand.push(...describeInHand(tasks))
   for (const { spec, feeds } of subscriptions)
     if (feeds.some((feed) => feed.hasWork)) inHand.push(`events that wait for agent ${spec.agent}`)

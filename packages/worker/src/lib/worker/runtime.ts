@@ -26,6 +26,7 @@ import { encodeMemberData, type MemberData } from '../group/member-data.ts'
 import { Rebalance } from '../group/rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
 import { WarmUps } from '../group/warm-ups.ts'
+import type { Delays } from '../sending/delays.ts'
 import type { Outbox } from '../sending/outbox.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
 import { Recovery } from '../tasks/recovery.ts'
@@ -56,6 +57,7 @@ export interface RuntimeDeps {
   readonly drain: Drain
   readonly lease: Lease
   readonly budget: SendBudget
+  readonly delays: Delays
   readonly topics: TopicDirectory
   readonly admin: Admin
   readonly outbox: Outbox
@@ -207,6 +209,7 @@ export class Runtime {
           consumer,
           ...settings,
           budget: deps.budget,
+          delays: deps.delays,
           clock,
           log,
           sensor,

@@ -34,6 +34,8 @@ export interface WorkerSettings {
   readonly maxUncommittedBytes: number
   /** Sends not yet acknowledged, for the whole worker; full means that no further event is handed out. */
   readonly maxOutboxBytes: number
+  /** After which a partition that takes no records is named in the log and in `WorkerStats.delays`, with the tasks that wait for it. */
+  readonly deliveryTimeoutMs: number
   /** Sends of one event; beyond it they go out before the event is finished. */
   readonly maxEventBytes: number
   /** Largest record that `send` takes. */

@@ -1,4 +1,5 @@
 import type { TimeFigures, TopicPartition } from '@millrace/core'
+import type { DelayStats } from '../sending/delays.ts'
 
 /** Sums over the subscriptions of one agent on this worker, since it started. */
 export interface AgentStats {
@@ -105,6 +106,8 @@ export interface WorkerStats {
   /** The last ones, newest first. */
   readonly lastErrors: readonly ErrorStats[]
   readonly outbox: { readonly bytes: number; readonly full: boolean }
+  /** Partitions that take no records just now, and the tasks that stand still for them. */
+  readonly delays: readonly DelayStats[]
   /** Rows changed by finished events and not stored yet; when full, nothing is handed out until a commit has stored some. */
   readonly changedRows: { readonly bytes: number; readonly full: boolean }
 }

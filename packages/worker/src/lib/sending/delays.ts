@@ -1,0 +1,208 @@
+import {
+  type Clock,
+  type DelayedPartition,
+  type Logger,
+  MillraceError,
+  partitionKey,
+  type Scheduled,
+  type TopicPartition,
+} from '@millrace/core'
+import type { Epoch } from './epoch.ts'
+import type { Outgoing } from './outgoing.ts'
+
+/** A partition that takes no records just now, and the records that wait for it in one outbox. */
+export class Delay implements TopicPartition {
+  readonly topic: string
+  readonly partition: number
+  /** The driver has these, and goes on trying. */
+  readonly sent: readonly Outgoing[]
+  /** Behind them, in order. */
+  readonly waiting: Outgoing[] = []
+  readonly #cause: DelayedPartition
+  readonly #owners = new Set<NonNullable<Epoch['owner']>>()
+  #outsideBytes = 0
+
+  constructor(cause: DelayedPartition, sent: readonly Outgoing[]) {
+    this.topic = cause.topic
+    this.partition = cause.partition
+    this.sent = sent
+    this.#cause = cause
+    for (const record of sent) this.#count(record)
+  }
+
+  get reason(): string {
+    return this.#cause.reason
+  }
+
+  /** Of those that belong to no task. */
+  get outsideBytes(): number {
+    return this.#outsideBytes
+  }
+
+  /** Tasks that stand still because of it, by id. */
+  get tasks(): readonly string[] {
+    const live = [...this.sent, ...this.waiting].flatMap(({ epoch }) =>
+      epoch === undefined || epoch.abandoned ? [] : (epoch.owner?.taskId ?? []),
+    )
+    return [...new Set(live)].toSorted()
+  }
+
+  /** For senders outside of tasks: nothing else would hold them back. */
+  tooMuch(): MillraceError {
+    return new MillraceError(
+      'PARTITION_UNAVAILABLE',
+      `${partitionKey(this)} takes no records just now, and ${this.#outsideBytes} bytes wait for it already. ${this.reason}`,
+    )
+  }
+
+  add(record: Outgoing): void {
+    this.waiting.push(record)
+    this.#count(record)
+  }
+
+  /** Its tasks may go on. */
+  end(): void {
+    for (const owner of this.#owners) owner.delays--
+  }
+
+  #count({ size, epoch }: Outgoing): void {
+    if (epoch === undefined) this.#outsideBytes += size
+    const owner = epoch?.owner
+    if (owner === undefined || this.#owners.has(owner)) return
+    this.#owners.add(owner)
+    owner.delays++
+  }
+}
+
+/** For `/stats`. */
+export interface DelayStats extends TopicPartition {
+  /** In words, as of the last try. */
+  readonly reason: string
+  /** Milliseconds for which it has taken nothing. */
+  readonly forMs: number
+  /** That is longer than `deliveryTimeout`. */
+  readonly overdue: boolean
+  /** Ids of the tasks that stand still until it does. */
+  readonly tasks: readonly string[]
+}
+
+export interface DelaysDeps {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly deliveryTimeoutMs: number
+  /** Tasks may go on. */
+  readonly onOver: () => void
+}
+
+interface Entry extends TopicPartition {
+  readonly sinceMs: number
+  readonly delays: Set<Delay>
+  timer: Scheduled | undefined
+  overdue: boolean
+  /** When nothing waited for it any more, though it has not taken anything. */
+  idleSinceMs: number
+}
+
+/** The partitions that take no records just now, for the whole worker: says which, and which tasks stand still for them. */
+export class Delays {
+  readonly #deps: DelaysDeps
+  readonly #entries = new Map<string, Entry>()
+
+  constructor(deps: DelaysDeps) {
+    this.#deps = deps
+  }
+
+  get stats(): readonly DelayStats[] {
+    const now = this.#deps.clock.monotonic()
+    return [...this.#entries.values()]
+      .filter(({ delays }) => delays.size > 0)
+      .map(({ topic, partition, sinceMs, overdue, delays }) => ({
+        topic,
+        partition,
+        reason: [...delays][0]?.reason ?? '',
+        forMs: now - sinceMs,
+        overdue,
+        tasks: tasksOf(delays),
+      }))
+  }
+
+  began(delay: Delay): void {
+    const key = partitionKey(delay)
+    const known = this.#entries.get(key)
+    if (known !== undefined) {
+      known.delays.add(delay)
+      return
+    }
+    const { topic, partition } = delay
+    const sinceMs = this.#deps.clock.monotonic()
+    const entry: Entry = {
+      topic,
+      partition,
+      sinceMs,
+      delays: new Set([delay]),
+      timer: undefined,
+      overdue: false,
+      idleSinceMs: sinceMs,
+    }
+    this.#entries.set(key, entry)
+    this.#watch(key, entry, this.#deps.deliveryTimeoutMs)
+  }
+
+  /** `recovered`: it has taken what waited longest. Else nothing waits any more, or it is sent anew: that begins no new count. */
+  ended(delay: Delay, recovered: boolean): void {
+    const key = partitionKey(delay)
+    const entry = this.#entries.get(key)
+    delay.end()
+    if (entry !== undefined) {
+      entry.delays.delete(delay)
+      entry.idleSinceMs = this.#deps.clock.monotonic()
+      if (recovered) this.#forget(key, entry)
+    }
+    this.#deps.onOver()
+  }
+
+  close(): void {
+    for (const { timer } of this.#entries.values()) timer?.cancel()
+    this.#entries.clear()
+  }
+
+  #watch(key: string, entry: Entry, delayMs: number): void {
+    entry.timer = this.#deps.clock.schedule(delayMs, () => {
+      const idleMs = entry.delays.size === 0 ? this.#deps.clock.monotonic() - entry.idleSinceMs : 0
+      if (idleMs >= this.#deps.deliveryTimeoutMs) this.#entries.delete(key)
+      else if (entry.overdue || entry.delays.size === 0) this.#watch(key, entry, this.#deps.deliveryTimeoutMs)
+      else this.#warn(key, entry)
+    })
+  }
+
+  #warn(key: string, entry: Entry): void {
+    const { log, deliveryTimeoutMs } = this.#deps
+    const tasks = tasksOf(entry.delays)
+    entry.overdue = true
+    log.error(
+      { topic: entry.topic, partition: entry.partition, tasks, reason: [...entry.delays][0]?.reason },
+      `${key} has taken no records for ${deliveryTimeoutMs} ms (deliveryTimeout). ${standingStill(tasks)} Bring back the replicas of the partition; what waits for it is sent then.`,
+    )
+    this.#watch(key, entry, deliveryTimeoutMs)
+  }
+
+  #forget(key: string, entry: Entry): void {
+    entry.timer?.cancel()
+    this.#entries.delete(key)
+    if (entry.overdue)
+      this.#deps.log.info({ topic: entry.topic, partition: entry.partition }, `${key} takes records again.`)
+    // Outboxes of other tasks still wait for their next try.
+    for (const delay of entry.delays) this.began(delay)
+  }
+}
+
+function tasksOf(delays: ReadonlySet<Delay>): readonly string[] {
+  return [...new Set([...delays].flatMap(({ tasks }) => tasks))].toSorted()
+}
+
+function standingStill(tasks: readonly string[]): string {
+  if (tasks.length === 0) return 'Sends wait for it.'
+  return tasks.length === 1
+    ? `Task ${tasks[0]} stands still until it does.`
+    : `Tasks ${tasks.join(', ')} stand still until it does.`
+}

@@ -1,0 +1,102 @@
+import { type EventInHand, type Logger } from '@millrace/core'
+import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { StuckPartitions } from '../fixtures/stuck-partitions.fixture.ts'
+import { Outside, outgoing, runWorker, silentLog, type TestApp, until } from '../fixtures/test-worker.fixture.ts'
+
+const PARTITIONS = 4
+const STUCK = { topic: 'out', partition: 2 }
+const COUNT = 400
+const EACH = COUNT / PARTITIONS
+
+const committedOf = (log: MemoryLog, partition: number): number =>
+  log.committed('app').find((offset) => offset.topic === 'in' && offset.partition === partition)?.offset ?? 0
+const isDone = (log: MemoryLog, count = EACH): boolean =>
+  [0, 1, 3].every((partition) => committedOf(log, partition) === count)
+
+/** Counts keys, and copies each event into the partition that it came from. */
+function copyingApp(
+  settings: TestApp['settings'],
+  bytes = 10,
+): { readonly app: TestApp; readonly counts: ReturnType<typeof countTable> } {
+  const counts = countTable('counts')
+  const copy = (event: EventInHand): void => {
+    addTo(counts, event, String(event.record.key))
+    const value = `${String(event.record.value)} ${'x'.repeat(bytes)}`
+    event.send(outgoing('out', Number(String(event.record.key).slice(1)) % PARTITIONS, String(event.record.key), value))
+  }
+  return {
+    counts,
+    app: {
+      agents: [{ name: 'copier', topics: ['in'], handler: copy }],
+      tables: [counts],
+      topics: { out: PARTITIONS },
+      settings: { commitIntervalMs: 10, ...settings },
+    },
+  }
+}
+
+for (const exactlyOnce of [false, true])
+  test(`a partition that takes no records holds up the task that needs it and no other, until it does (exactly once: ${exactlyOnce})`, async () => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', PARTITIONS)
+    await outside.numbers('in', { count: COUNT, partitions: PARTITIONS })
+    let transport: StuckPartitions | undefined
+    const errors: string[] = []
+    const logger: Logger = { ...silentLog, error: (_, message) => void errors.push(message) }
+    // What waits for it alone would be more than may be on its way.
+    const { app, counts } = copyingApp({ exactlyOnce, deliveryTimeoutMs: 100, maxOutboxBytes: 20_000 }, 1000)
+    const { worker } = await runWorker(log, app, {
+      log: logger,
+      wrap: (inner) => {
+        transport = new StuckPartitions(inner, () => performance.now())
+        transport.stick(STUCK)
+        return transport
+      },
+    })
+    await until('all others are committed', () => isDone(log))
+    await outside.numbers('in', { first: COUNT, count: COUNT, partitions: PARTITIONS })
+    await until('all others are committed again', () => isDone(log, 2 * EACH))
+    expect(committedOf(log, STUCK.partition)).toBe(0)
+    expect(log.records('out').every(({ key }) => Number(String(key).slice(1)) % PARTITIONS !== STUCK.partition)).toBe(
+      true,
+    )
+    await until('overdue', () => worker.stats().delays[0]?.overdue === true)
+    expect(worker.stats().delays).toMatchObject([{ ...STUCK, reason: 'Too few replicas.', tasks: ['4-2'] }])
+    expect(errors).toEqual([expect.stringMatching(/out\/2 has taken no records for 100 ms .*Task 4-2 stands still/)])
+    expect(worker.stats().outbox.full).toBe(false)
+    transport?.heal(STUCK)
+    await until('all committed', () => committedOf(log, STUCK.partition) === 2 * EACH)
+    expect(worker.stats().delays).toEqual([])
+    const values = log
+      .records('out')
+      .filter(({ key }) => Number(String(key).slice(1)) % PARTITIONS === STUCK.partition)
+      .map(({ value }) => Number(String(value).split(' ')[0]))
+    expect(values).toEqual(values.toSorted((a, b) => a - b))
+    expect(values.length).toBe(2 * EACH)
+    expect([...countsOf(worker.context.openParts(counts)).values()].reduce((sum, n) => sum + n, 0)).toBe(2 * COUNT)
+    await worker.stop()
+  })
+
+for (const exactlyOnce of [false, true])
+  test(`a rebalance does not wait for a task whose partition takes no records (exactly once: ${exactlyOnce})`, async () => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', PARTITIONS)
+    await outside.numbers('in', { count: COUNT, partitions: PARTITIONS })
+    const { app } = copyingApp({ exactlyOnce, rebalanceTimeoutMs: 120_000, shutdownTimeoutMs: 100 })
+    const wrap = (inner: ConstructorParameters<typeof StuckPartitions>[0]): StuckPartitions => {
+      const transport = new StuckPartitions(inner, () => performance.now())
+      transport.stick(STUCK)
+      return transport
+    }
+    const first = await runWorker(log, app, { id: 'first', wrap })
+    await until('all others are committed', () => isDone(log))
+    const second = await runWorker(log, app, { id: 'second', wrap })
+    await until('a share for each', () => second.worker.assignment().tasks.length === PARTITIONS / 2)
+    await outside.numbers('in', { first: COUNT, count: COUNT, partitions: PARTITIONS })
+    await until('all others are committed again', () => isDone(log, 2 * EACH))
+    await Promise.all([first.worker.stop({ hard: true }), second.worker.stop({ hard: true })])
+  })
