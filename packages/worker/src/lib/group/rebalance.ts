@@ -37,6 +37,9 @@ import { decodeOwnData } from './own-data.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
 import { type WarmUps, warmUpsFor } from './warm-ups.ts'
 
+/** What a task that is being opened when the worker stops has to close its stores. */
+const LAST_STORES_MS = 5000
+
 export interface RebalanceDeps {
   readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs'>
   readonly clock: Clock
@@ -242,9 +245,16 @@ export class Rebalance implements RebalanceListener {
 
   /** Closes all tasks, after `stop`. */
   async close(): Promise<void> {
+    const { clock, log, standbys, stores } = this.#deps
     this.#here.lose([...this.tasks.keys()], 'the worker stops')
-    await this.#deps.standbys.close()
+    await standbys.close()
     await this.#here.closed()
+    // Tasks that were being opened close theirs when they hear that they are lost.
+    if (!(await withinLimit(clock, LAST_STORES_MS, stores.released())))
+      log.warn(
+        {},
+        `Stores of tasks that were being opened were still open ${LAST_STORES_MS} ms after the tasks were lost.`,
+      )
   }
 
   /**

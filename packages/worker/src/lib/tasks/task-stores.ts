@@ -43,6 +43,11 @@ export class TaskStores {
     return this.#taken.has(key) || this.#parked.has(key)
   }
 
+  /** Resolves when all that is in anybody's hands now is closed. Whoever is opening one has to hear that it is lost, to close it. */
+  async released(): Promise<void> {
+    await Promise.all(this.#taken.values())
+  }
+
   async open(table: string, partition: number): Promise<StorePartition> {
     const key = partitionKey({ topic: table, partition })
     const before = this.#taken.get(key)

@@ -1,7 +1,9 @@
+import { deferred, type StorePartition } from '@millrace/core'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
-import { Outside, runWorker, until } from '../fixtures/test-worker.fixture.ts'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { Outside, runWorker, testWorker, until } from '../fixtures/test-worker.fixture.ts'
 
 test('hands out every record in order per partition, and commits the end', async () => {
   const log = createMemoryLog()
@@ -66,3 +68,49 @@ test('counts with a table survive a restart, without a store and with one', asyn
   for (const count of all.values()) expect(count).toBe(15)
   await third.worker.stop()
 })
+
+test('a stop while tasks are being opened closes their stores before it closes the driver', async () => {
+  const log = createMemoryLog()
+  await new Outside(log).topic('in', 4)
+  const mayOpen = deferred<void>()
+  const store = new SlowToOpen(mayOpen.promise)
+  const agents = [{ name: 'counter', topics: ['in'], handler: () => {} }]
+  const { worker } = testWorker(log, { agents, tables: [countTable('counts')] }, { store })
+  const starting = worker.start()
+  await until('stores are being opened', () => store.opening === 4)
+  const stopping = worker.stop()
+  await until('the group is left', () => log.group('app').members.size === 0)
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  mayOpen.resolve()
+  await expect(starting).rejects.toMatchObject({ code: 'CLOSED' })
+  await stopping
+  expect(store.partitions.size).toBe(4)
+  expect(store.leftOpen).toEqual([])
+})
+
+/** A store whose partitions are opened when `mayOpen` allows it. */
+class SlowToOpen extends HeapStore {
+  readonly #mayOpen: Promise<void>
+  #closed = false
+  opening = 0
+  /** What was open when the driver was closed, or was opened later. */
+  readonly leftOpen: string[] = []
+
+  constructor(mayOpen: Promise<void>) {
+    super()
+    this.#mayOpen = mayOpen
+  }
+
+  override async open(table: string, partition: number): Promise<StorePartition> {
+    this.opening++
+    await this.#mayOpen
+    if (this.#closed) this.leftOpen.push(`${table}/${partition}`)
+    return super.open(table, partition)
+  }
+
+  override async close(): Promise<void> {
+    this.#closed = true
+    for (const [name, { isOpen }] of this.partitions) if (isOpen) this.leftOpen.push(name)
+    await super.close()
+  }
+}
