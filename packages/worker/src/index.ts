@@ -1,4 +1,5 @@
 export { decodeCommitMetadata } from './lib/commit/commit-metadata.ts'
+export { brokenBatchesTopic } from './lib/feeds/broken-batches.ts'
 export { leaderTopic } from './lib/group/elections.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
 export { createWorker } from './lib/worker/create-worker.ts'

@@ -1,7 +1,7 @@
 import { isMillraceError, type Admin, type AppTopic, type TopicRole, type TopicSettings } from '@millrace/core'
 import { schedulerTopic } from '@millrace/scheduler'
 import { deadLetterTopic, mergedSubscription, repartitionTopic, replayLedgerTopic } from '@millrace/streams'
-import { leaderTopic } from '@millrace/worker'
+import { brokenBatchesTopic, leaderTopic } from '@millrace/worker'
 import type { Definitions } from './definitions.ts'
 import { topicsOf, topicsRead } from './describe-app.ts'
 import { agentOf, groupReads, type GroupReads } from './group-reads.ts'
@@ -34,6 +34,7 @@ export function partsOfTopics(
   made('replays', replayLedgerTopic(appId))
   made('scheduler', schedulerTopic(appId))
   made('leader', leaderTopic(appId))
+  made('dead letters', brokenBatchesTopic(appId))
   for (const { name, changelog } of tables.values()) made('changelog', changelog.topic, name)
   for (const { name, source } of globalTables.values())
     parts.set(source.name, { role: 'global', owner: name, internal: source.internal })

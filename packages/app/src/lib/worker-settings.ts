@@ -14,6 +14,7 @@ export function workerSettings(settings: ResolvedSettings): WorkerSettings {
     offsetReset: settings.offsetReset,
     onOffsetLost: settings.onOffsetLost,
     isolation: settings.isolation,
+    onBatchError: settings.onBatchError,
     topicPartitions: settings.topicPartitions,
     replicationFactor: settings.replicationFactor,
     repartitionPurgeIntervalMs: settings.repartitionPurgeIntervalMs,

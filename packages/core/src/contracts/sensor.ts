@@ -6,7 +6,13 @@ import type { TopicPartition } from './record.ts'
  */
 export interface Sensor {
   batchFetched(
-    batch: TopicPartition & { readonly records: number; readonly bytes: number; readonly endOffset: number },
+    batch: TopicPartition & {
+      readonly records: number
+      readonly bytes: number
+      readonly endOffset: number
+      /** As `RecordBatch.clampedTimestamps`. */
+      readonly clampedTimestamps: number
+    },
   ): void
   sendCompleted(sent: { readonly records: number; readonly bytes: number; readonly durationMs: number }): void
   commitCompleted(commit: { readonly tasks: number; readonly rows: number; readonly durationMs: number }): void

@@ -124,6 +124,12 @@ export const settingDeclarations = {
     default: 'read-committed',
     help: "Whether records of transactions that are open, or were aborted, are read too (Kafka's isolation.level). Changelogs and global tables are always read committed; exactly once takes nothing else.",
   },
+  onBatchError: {
+    type: 'choice',
+    choices: ['stop', 'deadLetter', 'skip'],
+    default: 'stop',
+    help: 'What happens when records of a source topic cannot be read (damaged, a compression that is not installed, larger than maxBatchBytes): stop, keep their bytes in the topic {app id}-__broken-batches and go on, or go on. millrace skip goes on once.',
+  },
   topicPartitions: {
     type: 'integer',
     least: 1,

@@ -156,6 +156,8 @@ test('/stats has the documented shape', async () => {
     commits: { count: 3, lastMs: 12 },
     rebalances: 2,
     sent: 11,
+    clampedTimestamps: 6,
+    brokenBatches: 2,
     errors: 1,
   })
 })

@@ -46,6 +46,10 @@ export interface StatsAnswer {
   readonly rebalances: number
   readonly lastRebalance: (Omit<RebalanceFigures, 'at'> & { readonly at: string }) | undefined
   readonly sent: number
+  /** Records read whose time no date can be; they have the nearest one that can. */
+  readonly clampedTimestamps: number
+  /** Stretches of source topics that could not be read and were passed over. */
+  readonly brokenBatches: number
   readonly errors: number
   /** Newest first. */
   readonly lastErrors: readonly { readonly at: string; readonly source: string; readonly message: string }[]
@@ -141,6 +145,8 @@ export function statsOf(site: SiteDeps, worker: SiteWorker): StatsAnswer {
     rebalances,
     lastRebalance: more.lastRebalance && { ...more.lastRebalance, at: new Date(more.lastRebalance.at).toISOString() },
     sent,
+    clampedTimestamps: more.clampedTimestamps,
+    brokenBatches: more.brokenBatches,
     errors,
     lastErrors: (more.lastErrors ?? []).map((error) => ({ ...error, at: new Date(error.at).toISOString() })),
     outbox,

@@ -187,6 +187,10 @@ export function writeWorkerMetrics(
   metric.counter('records_sent_total', 'Records acknowledged by the broker, changelog rows included.', [
     [{}, stats.sent],
   ])
+  metric.counter('clamped_timestamps_total', 'Records read whose time no date can be.', [[{}, stats.clampedTimestamps]])
+  metric.counter('broken_batches_total', 'Batches that could not be read and were passed over.', [
+    [{}, stats.brokenBatches],
+  ])
   metric.counter('errors_total', 'Errors of user code and of the worker.', [[{}, stats.errors]])
   metric.gauge('outbox_bytes', 'Bytes sent and not yet acknowledged.', [[{}, outbox.bytes]])
   metric.gauge('changed_row_bytes', 'Bytes of rows changed and not yet stored.', [[{}, changedRows.bytes]])

@@ -137,6 +137,8 @@ export interface WorkerFigures {
   readonly rebalances: number
   readonly lastRebalance?: RebalanceFigures | undefined
   readonly sent: number
+  readonly clampedTimestamps: number
+  readonly brokenBatches: number
   readonly errors: number
   /** Newest first. */
   readonly lastErrors?: readonly ErrorFigures[]

@@ -1,8 +1,17 @@
-import type { Clock, Consumer, Logger, LostPosition, RecordBatch, Sensor } from '@millrace/core'
+import {
+  type Clock,
+  type Consumer,
+  type Logger,
+  type LostPosition,
+  partitionKey,
+  type RecordBatch,
+  type Sensor,
+} from '@millrace/core'
 import type { Rebalance } from '../group/rebalance.ts'
 import { afterLoss, type LossRules } from '../tasks/after-loss.ts'
 import { taskId } from '../tasks/task-id.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
+import type { BrokenBatches } from './broken-batches.ts'
 import type { Subscription } from './subscription.ts'
 
 export interface IntakeDeps {
@@ -12,6 +21,7 @@ export interface IntakeDeps {
   readonly log: Logger
   readonly sensor: Pick<Sensor, 'batchFetched'>
   readonly topics: TopicDirectory
+  readonly brokenBatches: Pick<BrokenBatches, 'pass'>
   readonly subscriptions: () => readonly Subscription[]
   readonly sourceOf: Rebalance['sourceOf']
   /** Opens a task again, if it is here. */
@@ -21,6 +31,8 @@ export interface IntakeDeps {
 /** Fetched batches on their way to the buffers of their partitions. */
 export class Intake {
   readonly #deps: IntakeDeps
+  /** Partitions of which it has been said that times in them are beyond any date. */
+  readonly #clampedIn = new Set<string>()
 
   constructor(deps: IntakeDeps) {
     this.#deps = deps
@@ -28,7 +40,19 @@ export class Intake {
 
   /** Until the consumer is closed. Throws what the consumer fails with. */
   async run(): Promise<void> {
-    for await (const batch of this.#deps.consumer.batches()) this.#take(batch)
+    for await (const batch of this.#deps.consumer.batches()) {
+      if (batch.broken !== undefined) await this.#passBroken(batch)
+      else this.#take(batch)
+    }
+  }
+
+  async #passBroken(batch: RecordBatch): Promise<void> {
+    const { brokenBatches, sourceOf } = this.#deps
+    const found = sourceOf(batch)
+    if (found === undefined) return
+    await brokenBatches.pass(batch, found)
+    // Its task may have been lost meanwhile, and opened again somewhere else in the partition.
+    if (sourceOf(batch)?.source === found.source) this.#take(batch)
   }
 
   /** Where reading goes on when a position is not in the topic any more. Throws what ends the worker. */
@@ -63,7 +87,21 @@ export class Intake {
       records: batch.records.length,
       bytes: batch.bytes,
       endOffset: batch.endOffset,
+      clampedTimestamps: batch.clampedTimestamps ?? 0,
     })
+    if (batch.clampedTimestamps !== undefined) this.#tellClamped(batch)
     for (const subscription of subscriptions()) if (subscription.spec.topics.includes(batch.topic)) subscription.wake()
+  }
+
+  /** Once of each partition: a producer that writes such times writes many. */
+  #tellClamped(batch: RecordBatch): void {
+    const key = partitionKey(batch)
+    if (this.#clampedIn.has(key)) return
+    this.#clampedIn.add(key)
+    const { topic, partition, position, nextOffset, clampedTimestamps } = batch
+    this.#deps.log.warn(
+      { topic, partition, position, nextOffset },
+      `${clampedTimestamps} records of ${key} from offset ${position} to ${nextOffset - 1} have times that no date can be; they count as the nearest one that can. There may be more.`,
+    )
   }
 }

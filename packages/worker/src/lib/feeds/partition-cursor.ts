@@ -115,6 +115,11 @@ export class PartitionCursor implements SourceReader {
     }
   }
 
+  /** Whether earlier owners have finished all from `from`, which reading has not come to yet, to before `to`. */
+  hasFinished(from: number, to: number): boolean {
+    return this.#resume?.covers(from, to) ?? false
+  }
+
   /** How often an event that is handed out for the first time since its task was opened has failed already. */
   attemptsAt(offset: number): number {
     return this.place.refusals?.get(offset)?.attempts ?? 0

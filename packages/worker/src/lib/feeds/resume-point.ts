@@ -19,6 +19,13 @@ export class ResumePoint {
     return range !== undefined && range.from <= offset
   }
 
+  /** Whether all from `from` to before `to` is finished. */
+  covers(from: number, to: number): boolean {
+    let done = Math.max(from, this.position)
+    for (const range of this.#finished) if (range.from <= done && range.to > done) done = range.to
+    return done >= to
+  }
+
   /** What is finished at or after `offset`. */
   beyond(offset: number): readonly OffsetRange[] {
     return this.#finished.flatMap(({ from, to }) => (to > offset ? [{ from: Math.max(from, offset), to }] : []))

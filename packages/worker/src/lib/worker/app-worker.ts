@@ -9,6 +9,7 @@ import {
 } from '@millrace/core'
 import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
 import { Subscription } from '../feeds/subscription.ts'
+import { brokenBatchesDeclaration } from '../feeds/broken-batches.ts'
 import { Drain } from '../group/drain.ts'
 import { Lease } from '../group/lease.ts'
 import { LeaseWatch } from '../group/lease-watch.ts'
@@ -153,11 +154,12 @@ export class AppWorker implements Worker {
   }
 
   async #run(): Promise<void> {
-    const { parts, settings, transport, log } = this.#options
+    const { appId, parts, settings, transport, log } = this.#options
     this.#closers.push(
       () => transport.close(),
       () => this.#stores.shut(),
     )
+    if (settings.onBatchError === 'deadLetter') this.#topology.topic(brokenBatchesDeclaration(appId))
     for (const part of parts) part.declare(this.context, this.#topology)
     this.#topology.freeze()
     await transport.connect({ timeoutMs: settings.connectTimeoutMs, signal: this.#abort.signal })
@@ -226,6 +228,8 @@ export class AppWorker implements Worker {
       },
       onOpened: () => this.#opened.resolve(),
       onHeld: this.#leaseWatch.start,
+      send: (request) => this.context.send(request),
+      signal: this.#abort.signal,
       fail: (error) => this.#fail(error),
     })
     this.#runtime = runtime

@@ -12,6 +12,7 @@ export class CountingSensor implements Sensor {
   readonly commitTimes: TimeHistogram = new TimeHistogram()
   errors = 0
   sent = 0
+  clampedTimestamps = 0
   /** Wall time of the last commit and rebalance. */
   committedAt: number | undefined = undefined
   rebalance:
@@ -35,6 +36,7 @@ export class CountingSensor implements Sensor {
   }
 
   batchFetched(batch: Parameters<Sensor['batchFetched']>[0]): void {
+    this.clampedTimestamps += batch.clampedTimestamps
     this.#inner.batchFetched(batch)
   }
 

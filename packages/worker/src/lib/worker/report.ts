@@ -40,6 +40,8 @@ export function reportStats(deps: ReportDeps): WorkerStats {
     rebalances: runtime?.rebalance.count ?? 0,
     lastRebalance: sensor.rebalance && { ...sensor.rebalance, reason: runtime?.rebalance.reason ?? '' },
     sent: sensor.sent,
+    clampedTimestamps: sensor.clampedTimestamps,
+    brokenBatches: runtime?.brokenBatches.passed ?? 0,
     errors: sensor.errors,
     lastErrors: [...sensor.lastErrors],
     outbox: { bytes: budget.bytes, full: budget.full },

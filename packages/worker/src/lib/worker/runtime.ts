@@ -3,6 +3,7 @@ import {
   type Candidate,
   type Consumer,
   type Reader,
+  type SendRequest,
   type RebalanceListener,
   toError,
   type WaitForTask,
@@ -16,6 +17,7 @@ import { tasksToCut } from '../commit/tasks-to-cut.ts'
 import { FlowControl } from '../feeds/flow-control.ts'
 import { PausedEnds } from '../feeds/paused-ends.ts'
 import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
+import { BrokenBatches } from '../feeds/broken-batches.ts'
 import { Intake } from '../feeds/intake.ts'
 import { Refusals } from '../feeds/refusals.ts'
 import type { Subscription } from '../feeds/subscription.ts'
@@ -70,6 +72,10 @@ export interface RuntimeDeps {
   readonly onOpened: () => void
   /** Sends are held because the lease has run out. */
   readonly onHeld: () => void
+  /** Resolves when the broker has it. */
+  readonly send: (request: SendRequest) => Promise<unknown>
+  /** Aborts when the worker stops. */
+  readonly signal: AbortSignal
   readonly fail: (error: Error) => void
 }
 
@@ -77,6 +83,7 @@ export interface RuntimeDeps {
 export class Runtime {
   readonly consumer: Consumer
   readonly intake: Intake
+  readonly brokenBatches: BrokenBatches
   readonly flow: FlowControl
   readonly recovery: Recovery
   readonly standbys: Standbys
@@ -124,11 +131,17 @@ export class Runtime {
       heartbeatIntervalMs: settings.heartbeatIntervalMs,
       isolation,
       maxPartitionBytes: MAX_PARTITION_BYTES,
+      brokenBatches: 'deliver',
       listener,
       onOutOfRange: (lost) => this.intake.goOnAfterLoss(lost),
     })
     const { consumer } = this
+    this.brokenBatches = new BrokenBatches({
+      ...{ appId: options.appId, onBatchError: settings.onBatchError, clock, log, sensor },
+      ...{ send: deps.send, signal: deps.signal },
+    })
     this.intake = new Intake({
+      brokenBatches: this.brokenBatches,
       consumer,
       rules: settings,
       clock,

@@ -1,3 +1,4 @@
+import type { OnBatchError } from '../feeds/broken-batches.ts'
 import type { Clock, Isolation, Logger, Sensor, StoreDriver, Transport, WorkerPart } from '@millrace/core'
 
 /** All durations in milliseconds, all sizes in bytes. Resolved and checked by the caller. */
@@ -19,6 +20,8 @@ export interface WorkerSettings {
   readonly onOffsetLost: 'stop' | 'earliest'
   /** Of source topics; changelogs are always read committed. Exactly once needs 'read-committed'. */
   readonly isolation: Isolation
+  /** What happens to a stretch of a source topic that cannot be read. */
+  readonly onBatchError: OnBatchError
   /** Partition count of topics that the app creates and nobody gave a count. */
   readonly topicPartitions: number
   /** Of topics that the app creates; -1 is the broker's default. */

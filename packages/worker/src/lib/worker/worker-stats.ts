@@ -101,6 +101,10 @@ export interface WorkerStats {
   readonly lastRebalance: RebalanceStats | undefined
   /** Records acknowledged by the broker, changelog rows included. */
   readonly sent: number
+  /** Records read whose time no date can be; they have the nearest one that can. */
+  readonly clampedTimestamps: number
+  /** Stretches of source topics that could not be read and were passed over. */
+  readonly brokenBatches: number
   /** Errors told to the sensor. */
   readonly errors: number
   /** The last ones, newest first. */
