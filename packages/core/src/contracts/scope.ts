@@ -20,6 +20,12 @@ export interface Effect {
   drop(): void
 }
 
+/** Something that events read and that others change: a row, or a range of rows. */
+export interface Readable {
+  /** Whether a finished event has changed it after this version of its table. */
+  changedSince(version: number): boolean
+}
+
 /**
  * The event in hand, as tables and topics see it. Its effects gather here and join the task when the event finishes.
  * Every method throws `NO_CURRENT_EVENT` when the event is no longer open.
@@ -43,10 +49,19 @@ export interface EventScope extends TopicPartition {
   /** The send becomes an effect of the event. Throws `RECORD_TOO_LARGE`. */
   send(request: SendRequest): SendReceipt
   /**
-   * Gives this event up for now because `holder` has unfinished changes to the same key: throws `KEY_IN_HAND` and marks
-   * the scope, so that catching it hides nothing. The event is handed out again after `holder` is done.
+   * Two events need the same rows: the one that was handed out first goes on, so that no two can give way to each other
+   * for ever. Either `holder` is given up for now, and this returns; or this one is: throws `KEY_IN_HAND` and marks the
+   * scope, so that catching it hides nothing. The one given up is handed out again after the other is done. `what` is for
+   * the message: `key "milk" of table "counts"`.
    */
-  setAside(holder: EventScope, key: string): never
+  setAside(holder: EventScope, what: string): void
+  /**
+   * It has read something as of this version of its table. If that is changed before the event finishes with an effect, the
+   * effect may rest on what is no longer so: the event is given up and handed out again.
+   */
+  noteRead(what: Readable, version: number): void
+  /** What it reads is to be held as if it had written it, too: it was given up too often because others changed that. */
+  readonly holdsReads: boolean
   /**
    * Gives this event up for now, as `setAside` does but for nobody's sake: what it waits for cannot come at present. The
    * caller throws. The event is handed out again when it has ended; it does not count as an attempt.
@@ -64,8 +79,16 @@ export interface EventInHand extends EventScope {
    * error before it begins. A retry is a new attempt.
    */
   readonly refused: Error | undefined
-  /** Set by `setAside` and `handBack`, of it or of an event of its fate. */
+  /**
+   * Set by `setAside` and `handBack`, of it or of an event of its fate, and while it has effects that rest on what has been
+   * changed since it was read: finishing it hands it out again.
+   */
   readonly isSetAside: boolean
+  /**
+   * For an event that has failed: gives it up for now, as `handBack` does, if something that it has read has been changed
+   * since. What it saw did not belong together then, and the failure is not its own. False when there is no such thing.
+   */
+  handBackIfOutdated(): boolean
   /** Somebody waits for its end (another event for its key, a rebalance, a stop): it must not wait for more events to come. */
   readonly isWanted: boolean
   /** Effects join the task; the position moves on. A set-aside event goes back to the feed instead. */

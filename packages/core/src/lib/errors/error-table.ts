@@ -181,7 +181,7 @@ export const errorTable = {
     fix: 'Do not await metadata() here: the event is not committed before the broker has the record anyway.',
   },
   KEY_IN_HAND: {
-    title: 'Another event in hand has unfinished changes to this key',
+    title: 'Another event in hand has what this one needs',
     fix: 'Nothing to do: the event is handed out again.',
   },
   KEY_NOT_OWNED: {

@@ -76,7 +76,7 @@ export class FailureRoad {
   async settle(delivery: Delivery, thrown: unknown): Promise<void> {
     if (!delivery.open) return delivery.putBack()
     // Its place is behind the event that has the key in hand; nobody has failed.
-    if (delivery.isSetAside) return delivery.finish()
+    if (delivery.isSetAside || delivery.handBackIfOutdated()) return delivery.finish()
     const { worker, agent, counters } = this.#options
     const error = toError(thrown)
     const { topic, partition, offset, attempts } = delivery

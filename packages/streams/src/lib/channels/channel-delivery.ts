@@ -79,6 +79,10 @@ export class ChannelDelivery extends Delivery {
     return false
   }
 
+  override handBackIfOutdated(): boolean {
+    return false
+  }
+
   override get isWanted(): boolean {
     return false
   }

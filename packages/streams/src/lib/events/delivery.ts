@@ -53,6 +53,8 @@ export abstract class Delivery {
   /** Why this attempt has failed already. */
   abstract readonly refused: Error | undefined
   abstract readonly isSetAside: boolean
+  /** As `EventInHand.handBackIfOutdated`. */
+  abstract handBackIfOutdated(): boolean
   /** Somebody waits for its end: it must not wait for others to come. */
   abstract readonly isWanted: boolean
   /** It was replayed for another agent that reads the same topic. */
@@ -177,7 +179,8 @@ export abstract class Delivery {
     const open = first.open
     if (open && !first.isSetAside) {
       if (first.request !== undefined || first.joined !== ALONE) first.#closeRequests()
-      this.#counters[kind] += 1 + first.joined.length
+      // An answer is an effect, and may be the first one that rests on what it has read.
+      if (!first.isSetAside) this.#counters[kind] += 1 + first.joined.length
     }
     first.#release()
     // Also when the task is lost: the worker then drops what the event did.

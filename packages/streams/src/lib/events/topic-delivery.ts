@@ -76,6 +76,10 @@ export class TopicDelivery extends Delivery {
     return this.event.isSetAside
   }
 
+  override handBackIfOutdated(): boolean {
+    return this.event.handBackIfOutdated()
+  }
+
   override get isWanted(): boolean {
     return this.event.isWanted
   }

@@ -1,4 +1,4 @@
-import type { Row, SendReceipt, StorePartition } from '@millrace/core'
+import type { EventScope, Row, SendReceipt, StorePartition } from '@millrace/core'
 import type { KeyEntry } from '../keyed/key-entry.ts'
 import { KeyedRows } from '../keyed/keyed-rows.ts'
 import type { RowShape } from '../keyed/row-shape.ts'
@@ -7,6 +7,8 @@ export interface GlobalPartitionOptions<V> {
   readonly shape: RowShape<V>
   readonly store: StorePartition
   readonly partition: number
+  /** Partitions of its topic. */
+  readonly partitions: number
   readonly cacheBytes: number
   readonly freeze: boolean
   readonly beginning: number
@@ -25,11 +27,13 @@ interface Unconfirmed {
 export class GlobalPartition<V> extends KeyedRows<V> {
   readonly #receipts = new WeakMap<KeyEntry<V>, SendReceipt>()
   readonly #unconfirmed = new Map<KeyEntry<V>, Unconfirmed>()
+  readonly #partitions: number
   #position: number
 
   constructor(options: GlobalPartitionOptions<V>) {
     // Its writes are sends, which have that limit already.
     super({ ...options, maxRowBytes: Infinity })
+    this.#partitions = options.partitions
     this.#position = options.beginning
   }
 
@@ -44,6 +48,11 @@ export class GlobalPartition<V> extends KeyedRows<V> {
       rows += (entry.value === undefined ? 0 : 1) - (this.store.get(entry.key) === undefined ? 0 : 1)
     }
     return rows
+  }
+
+  /** Others' keys come from the topic, whatever is read of them meanwhile. */
+  override isOwnedBy({ task }: EventScope): boolean {
+    return task.partition === this.partition && task.partitions === this.#partitions
   }
 
   /** The send that carries the next write of `entry`. */

@@ -76,6 +76,8 @@ export class GlobalPlace<K, V> implements Place<K, V> {
   }
 
   write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void {
+    // Before it is sent: the key may be another event's, whose send is the one to wait for then.
+    entry.claim(event)
     const receipt = event.send({
       topic: this.#topic,
       key: entry.key,

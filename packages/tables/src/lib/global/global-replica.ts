@@ -28,15 +28,24 @@ export class GlobalReplica<V> implements Replica {
   static async open<V>(options: GlobalReplicaOptions<V>): Promise<GlobalReplica<V>> {
     const { name, shape, context } = options
     const { store, beginnings, cacheBytes, freeze } = context
+    const partitions = beginnings.length
     const slices = await Promise.all(
       beginnings.map(async (beginning, partition) => {
         const stored = await store.open(name, partition)
         // What an earlier run has left is of no use: nothing says that the topic is still the same one.
         await stored.clear()
-        const share = Math.floor(cacheBytes / beginnings.length)
+        const share = Math.floor(cacheBytes / partitions)
         return {
           stored,
-          rows: new GlobalPartition({ shape, store: stored, partition, beginning, cacheBytes: share, freeze }),
+          rows: new GlobalPartition({
+            shape,
+            store: stored,
+            partition,
+            partitions,
+            beginning,
+            cacheBytes: share,
+            freeze,
+          }),
         }
       }),
     )

@@ -115,6 +115,28 @@ describe('a global table', () => {
     expect(world.worker.failures).toEqual([])
   })
 
+  test('keeps the value of an event to whose key another one comes before it has finished', async () => {
+    const world = new SmallWorld()
+    const rates = make(world)
+    const topic = new SmallTopic(TOPIC, PARTITIONS)
+    const running = await start(world, topic, rates)
+    const key = second ?? ''
+    const event = eventOf(running, 1)
+    world.inAgent(event, () => rates.set(key, 5))
+    const other = eventOf(running, 1)
+    world.inAgent(other, () =>
+      expect(() => rates.set(key, 7)).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' })),
+    )
+    event.finish()
+    // What an event has sent that was given up is dropped.
+    for (const { receipt } of other.sent) await topic.refuse(receipt)
+    expect(rates.get(key)).toBe(5)
+    await topic.acknowledge(lastReceipt(event))
+    await topic.deliver()
+    expect(rates.get(key)).toBe(5)
+    await running.part.stop()
+  })
+
   test('a write is a send of its event, seen by that event at once, by others when it is finished, and taken back if it fails', async () => {
     const world = new SmallWorld()
     const rates = make(world)

@@ -1,4 +1,5 @@
-import { type Effect, type EventScope, MillraceError } from '@millrace/core'
+import { type Effect, type EventScope, MillraceError, type Readable } from '@millrace/core'
+import { assertFree, type RowGroup, type RowRange } from './row-range.ts'
 
 /** What an entry needs of the rows that it is one of. */
 export interface EntryOwner<V> {
@@ -7,6 +8,14 @@ export interface EntryOwner<V> {
   readonly maxRowBytes: number
   /** For messages: `table "counts"`. */
   readonly where: string
+  /** Grows with each change by a finished event. */
+  version: number
+  /** All of the partition as a range. */
+  readonly whole: RowRange
+  /** The version at which a key that left the cache was changed last, or a later one. */
+  changedAt(identity: string): number
+  /** Whether the events of `event`'s task are the only ones that change these rows. */
+  isOwnedBy(event: EventScope): boolean
   /** An event finished: the value of `entry` was `before` until now. */
   changed(entry: KeyEntry<V>, before: V | undefined): void
   /** Freezes a value given out or taken in, where that is asked for. */
@@ -15,18 +24,27 @@ export interface EntryOwner<V> {
   show(key: Buffer): string
 }
 
+/** What an entry is made with. */
+export interface EntryFields<V> {
+  readonly identity: string
+  readonly key: Buffer
+  readonly value: V | undefined
+  readonly size: number
+  readonly version: number
+}
+
 /**
  * One key in the cache: its finished value and, while an event that wrote it is in hand, that event's value. The entry is
  * itself the effect that the event holds, so a write allocates nothing after a key's first.
  */
-export class KeyEntry<V> implements Effect {
+export class KeyEntry<V> implements Effect, Readable {
   readonly identity: string
   readonly key: Buffer
   /** As of the last finished event that wrote it; `undefined` when the key is absent. */
   value: V | undefined
   /** `value` encoded, while it is not stored and was encoded already. */
   bytes: Buffer | undefined = undefined
-  /** The event that has unfinished changes to the key. */
+  /** The event that has unfinished changes to the key, or holds what it has read. */
   holder: EventScope | undefined = undefined
   /** Changed since the last cut took it. */
   dirty = false
@@ -38,25 +56,45 @@ export class KeyEntry<V> implements Effect {
   evicted = false
   /** Bytes, roughly, for the bounds of the cache. */
   size: number
+  /** The owner's version when an event changed it last, or a later one. */
+  version: number
+  /** What it is read together with, where rows are read in groups. */
+  group: RowGroup<KeyEntry<V>> | undefined = undefined
   readonly rows: EntryOwner<V>
+  /** The holder has written it, not only read. */
+  #written = false
   #pending: V | undefined = undefined
   #pendingBytes: Buffer | undefined = undefined
 
-  constructor(rows: EntryOwner<V>, identity: string, key: Buffer, value: V | undefined, size: number) {
+  constructor(rows: EntryOwner<V>, { identity, key, value, size, version }: EntryFields<V>) {
     this.rows = rows
     this.identity = identity
     this.key = key
     this.value = value
     this.size = size
+    this.version = version
   }
 
-  /** The value that `event` sees. Sets it aside when another event of its task has unfinished changes here. */
+  /** The value that `event` sees, which may not change before the event is over. */
   read(event: EventScope | undefined): V | undefined {
-    const holder = this.holder
-    if (holder === undefined) return this.value
+    if (event === undefined) return this.value
     if (this.#isOf(event)) return this.#pending
-    if (event !== undefined && holder.open && holder.task === event.task)
-      event.setAside(holder, this.rows.show(this.key))
+    if (this.holder?.task === event.task) assertFree(this, event)
+    if (this.rows.isOwnedBy(event)) {
+      event.noteRead(this, this.rows.version)
+      if (event.holdsReads) this.claim(event)
+    }
+    return this.value
+  }
+
+  /**
+   * As `read`, but it may change afterwards: for an event that claims the key, or what the key is read with, in the same
+   * turn of the event loop.
+   */
+  view(event: EventScope | undefined): V | undefined {
+    if (event === undefined) return this.value
+    if (this.#isOf(event)) return this.#pending
+    if (this.holder?.task === event.task) assertFree(this, event)
     return this.value
   }
 
@@ -65,29 +103,51 @@ export class KeyEntry<V> implements Effect {
     return this.#isOf(event) ? this.#pending : this.value
   }
 
+  /** Keeps other events from the key until `event` is over. */
+  claim(event: EventScope): void {
+    if (this.#isOf(event)) return
+    assertFree(this, event)
+    if (this.group !== undefined) assertFree(this.group, event)
+    assertFree(this.rows.whole, event)
+    event.hold(this)
+    this.holder = event
+    this.#pending = this.value
+    this.#pendingBytes = this.bytes
+  }
+
   /** `bytes`: the value encoded, if `RowShape.admit` gave them. */
   write(event: EventScope, value: V | undefined, bytes: Buffer | undefined): void {
     if (bytes !== undefined && this.key.length + bytes.length > this.rows.maxRowBytes)
       throw this.#tooLarge(bytes.length)
-    if (!this.#isOf(event)) {
-      if (this.holder !== undefined && this.holder.open) event.setAside(this.holder, this.rows.show(this.key))
-      event.hold(this)
-      this.holder = event
-    }
+    this.claim(event)
+    this.#written = true
     this.#pending = value
     this.#pendingBytes = bytes
   }
 
+  changedSince(version: number): boolean {
+    return (this.evicted ? this.rows.changedAt(this.identity) : this.version) > version
+  }
+
+  /** For messages. */
+  show(): string {
+    return `key ${this.rows.show(this.key)} of ${this.rows.where}`
+  }
+
   apply(): void {
+    if (!this.#written) return this.drop()
     const before = this.value
     this.value = this.#pending
     this.bytes = this.#pendingBytes
     this.drop()
+    this.version = ++this.rows.version
+    if (this.group !== undefined) this.group.version = this.version
     this.rows.changed(this, before)
   }
 
   drop(): void {
     this.holder = undefined
+    this.#written = false
     this.#pending = undefined
     this.#pendingBytes = undefined
   }
@@ -100,7 +160,7 @@ export class KeyEntry<V> implements Effect {
     )
   }
 
-  /** Whether `event`, or another of its batch, has the unfinished changes. */
+  /** Whether `event`, or another of its batch, holds the key. */
   #isOf(event: EventScope | undefined): boolean {
     const { holder } = this
     return holder !== undefined && event !== undefined && (holder === event || holder.fate === event.fate)

@@ -1,4 +1,12 @@
-import { isMillraceError, MillraceError, type OpenPart, type PartContext, type Row } from '@millrace/core'
+import {
+  isMillraceError,
+  MillraceError,
+  type EventScope,
+  type OpenPart,
+  type PartContext,
+  type Row,
+  type TaskRef,
+} from '@millrace/core'
 import type { KeyEntry } from './key-entry.ts'
 import { KeyedRows } from './keyed-rows.ts'
 import type { RowShape } from './row-shape.ts'
@@ -11,6 +19,7 @@ const FIRST_GUESS = 32
  * finished events gather here until a cut takes them.
  */
 export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
+  readonly #task: TaskRef
   readonly #countChanged: (bytes: number) => void
   #dirty: KeyEntry<V>[] = []
   #taken: KeyEntry<V>[] = []
@@ -24,6 +33,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
   constructor(shape: RowShape<V>, context: PartContext) {
     const { store, cacheBytes, countChanged, maxRowBytes, freeze, task } = context
     super({ shape, store, cacheBytes, maxRowBytes, freeze, partition: task.partition })
+    this.#task = task
     this.#countChanged = countChanged
     this.#rows = store.rows
   }
@@ -38,6 +48,10 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
 
   override get cachedBytes(): number {
     return super.cachedBytes + this.#dirtyBytes + this.#takenBytes
+  }
+
+  override isOwnedBy(event: EventScope): boolean {
+    return event.task.id === this.#task.id
   }
 
   override changed(entry: KeyEntry<V>, before: V | undefined): void {

@@ -1,6 +1,7 @@
-import { MillraceError, type EventScope, type StorePartition } from '@millrace/core'
+import { MillraceError, type EventScope, type Readable, type StorePartition } from '@millrace/core'
 import { deepFreeze } from './deep-freeze.ts'
 import { KeyEntry, type EntryOwner } from './key-entry.ts'
+import { GroupRead, RowGroup, RowRange } from './row-range.ts'
 import type { RowShape } from './row-shape.ts'
 import { scanRows } from './scan-rows.ts'
 
@@ -22,15 +23,19 @@ export interface KeyedRowsOptions<V> {
  * The rows of one partition: decoded entries above a store of bytes. Entries that are clean and in nobody's hand are
  * dropped when they exceed `cacheBytes`, roughly least recently used first (a clock hand over the map: a hit only sets a flag).
  */
-export abstract class KeyedRows<V> implements EntryOwner<V> {
+export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
   readonly shape: RowShape<V>
   readonly partition: number
   readonly maxRowBytes: number
+  readonly whole: RowRange
+  version = 0
   protected readonly entries: Map<string, KeyEntry<V>> = new Map<string, KeyEntry<V>>()
   readonly #store: StorePartition
   readonly #cacheBytes: number
   readonly #freeze: boolean
-  readonly #groups = new Map<string, Set<KeyEntry<V>>>()
+  readonly #groups = new Map<string, RowGroup<KeyEntry<V>>>()
+  /** The highest version of what has left the cache. */
+  #evictedVersion = 0
   #hand: Iterator<KeyEntry<V>> = this.entries.values()
   #cleanBytes = 0
   #closed = false
@@ -42,6 +47,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V> {
     this.#store = options.store
     this.#cacheBytes = options.cacheBytes
     this.#freeze = options.freeze
+    this.whole = new RowRange(`partition ${options.partition} of ${options.shape.where}`)
   }
 
   get where(): string {
@@ -59,6 +65,8 @@ export abstract class KeyedRows<V> implements EntryOwner<V> {
   get cachedBytes(): number {
     return this.#cleanBytes
   }
+
+  abstract isOwnedBy(event: EventScope): boolean
 
   abstract changed(entry: KeyEntry<V>, before: V | undefined): void
 
@@ -81,10 +89,14 @@ export abstract class KeyedRows<V> implements EntryOwner<V> {
     const bytes = this.#store.get(key)
     const value = bytes === undefined ? undefined : this.decode(bytes, key)
     if (this.#cleanBytes > this.#cacheBytes) this.trim(STEPS_PER_MISS)
-    const entry = new KeyEntry(this, identity, key, value, key.length + (bytes?.length ?? 0) + ENTRY_OVERHEAD)
+    const size = this.sizeWith(key, bytes?.length ?? 0)
+    const entry = new KeyEntry(this, { identity, key, value, size, version: this.#evictedVersion })
     this.entries.set(identity, entry)
     this.#cleanBytes += entry.size
-    if (this.shape.groupOf !== undefined) this.#join(this.shape.groupOf(key), entry)
+    if (this.shape.groupOf !== undefined) {
+      entry.group = this.#group(this.shape.groupOf(key), key)
+      entry.group.entries.add(entry)
+    }
     return entry
   }
 
@@ -102,16 +114,21 @@ export abstract class KeyedRows<V> implements EntryOwner<V> {
 
   /** Every row in byte order of the keys, in chunks; between two chunks rows may change, each key still comes once. */
   scan(event: EventScope | undefined): Generator<readonly (readonly [key: Buffer, value: V])[]> {
+    if (event !== undefined && this.isOwnedBy(event)) this.#readAll(event)
     return scanRows(this, this.#store, event)
   }
 
   /** Keys of a group that have a value for `event`, in byte order. Sets the event aside as a read of each of them would. */
   group(name: string, from: Buffer, to: Buffer | undefined, event: EventScope | undefined): readonly Buffer[] {
-    const cached = this.#groups.get(name)
+    if (event !== undefined && this.isOwnedBy(event)) {
+      event.noteRead(new GroupRead(this, name), this.version)
+      if (event.holdsReads) this.#group(name, from).claim(event)
+    }
+    const cached = this.#groups.get(name)?.entries
     const stored = this.#store.range(to === undefined ? { from } : { from, to })
     if (cached === undefined) return stored.map(([key]) => key)
     const keys = stored.filter(([key]) => !this.entries.has(this.shape.identify(key))).map(([key]) => key)
-    for (const entry of cached) if (entry.read(event) !== undefined) keys.push(entry.key)
+    for (const entry of cached) if (entry.view(event) !== undefined) keys.push(entry.key)
     return keys.sort(Buffer.compare)
   }
 
@@ -121,6 +138,22 @@ export abstract class KeyedRows<V> implements EntryOwner<V> {
     if (entry !== undefined) return entry.peek(event)
     const bytes = stored ?? this.#store.get(key)
     return bytes === undefined ? undefined : this.decode(bytes, key)
+  }
+
+  changedSince(version: number): boolean {
+    return this.version > version
+  }
+
+  changedAt(identity: string): number {
+    return this.entries.get(identity)?.version ?? this.#evictedVersion
+  }
+
+  groupChangedAt(name: string): number {
+    return this.#groups.get(name)?.version ?? this.#evictedVersion
+  }
+
+  groupUnused({ name }: RowGroup<KeyEntry<V>>): void {
+    this.#groups.delete(name)
   }
 
   show(key: Buffer): string {
@@ -193,16 +226,24 @@ export abstract class KeyedRows<V> implements EntryOwner<V> {
     entry.evicted = true
     this.entries.delete(entry.identity)
     this.#cleanBytes -= entry.size
-    if (this.shape.groupOf === undefined) return
-    const name = this.shape.groupOf(entry.key)
-    const group = this.#groups.get(name)
-    group?.delete(entry)
-    if (group?.size === 0) this.#groups.delete(name)
+    if (entry.version > this.#evictedVersion) this.#evictedVersion = entry.version
+    entry.group?.remove(entry)
   }
 
-  #join(name: string, entry: KeyEntry<V>): void {
-    const group = this.#groups.get(name)
-    if (group === undefined) this.#groups.set(name, new Set([entry]))
-    else group.add(entry)
+  #readAll(event: EventScope): void {
+    event.noteRead(this, this.version)
+    if (!event.holdsReads) return
+    for (const entry of this.entries.values()) if (entry.holder !== undefined) entry.view(event)
+    this.whole.claim(event)
+  }
+
+  /** `key`: of one of its rows, or what they begin with. */
+  #group(name: string, key: Buffer): RowGroup<KeyEntry<V>> {
+    const known = this.#groups.get(name)
+    if (known !== undefined) return known
+    const shown = `key ${this.show(key)} of ${this.where}`
+    const group = new RowGroup<KeyEntry<V>>(this, { name, shown, version: this.#evictedVersion })
+    this.#groups.set(name, group)
+    return group
   }
 }

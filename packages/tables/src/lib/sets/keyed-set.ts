@@ -38,7 +38,7 @@ export class KeyedSet<K, E> {
     const event = writingEvent(this.#scope, this.#keys.where)
     this.#writes.add(event.agent)
     const entry = this.#place.writing({ key, element }, event)
-    if (entry.read(event) === true) return false
+    if (entry.view(event) === true) return entry.read(event) !== true
     this.#place.write(entry, event, true)
     return true
   }
@@ -48,7 +48,7 @@ export class KeyedSet<K, E> {
     const event = writingEvent(this.#scope, this.#keys.where)
     this.#writes.add(event.agent)
     const entry = this.#place.writing({ key, element }, event)
-    if (entry.read(event) === undefined) return false
+    if (entry.view(event) === undefined) return entry.read(event) !== undefined
     this.#place.write(entry, event, undefined)
     return true
   }

@@ -1,4 +1,11 @@
-import { MillraceError, type Effect, type EventScope, type SendReceipt, type SendRequest } from '@millrace/core'
+import {
+  MillraceError,
+  type Effect,
+  type EventScope,
+  type Readable,
+  type SendReceipt,
+  type SendRequest,
+} from '@millrace/core'
 import type { SmallTask } from './small-task.ts'
 
 const neverAborted = new AbortController().signal
@@ -15,8 +22,10 @@ export class SmallEvent implements EventScope {
   readonly sent: { readonly request: SendRequest; readonly receipt: SendReceipt }[] = []
   readonly fate: EventScope = this
   isSetAside = false
+  holdsReads = false
   #open = true
   readonly #effects = new Set<Effect>()
+  readonly #reads: (readonly [what: Readable, version: number])[] = []
   readonly #onSend: (request: SendRequest) => SendReceipt
 
   constructor(task: SmallTask, offset: number, keyCodec: string | undefined = 'string') {
@@ -52,6 +61,15 @@ export class SmallEvent implements EventScope {
     this.isSetAside = true
     this.#drop()
     throw new MillraceError('KEY_IN_HAND', `Key ${key} is in hand at offset ${holder.offset}.`)
+  }
+
+  noteRead(what: Readable, version: number): void {
+    this.#reads.push([what, version])
+  }
+
+  /** Something that it has read was changed since. */
+  get isOutdated(): boolean {
+    return this.#reads.some(([what, version]) => what.changedSince(version))
   }
 
   handBack(): void {

@@ -91,7 +91,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
     const event = writingEvent(this.#scope, this.#keys.where)
     this.#writes.add(event.agent)
     let entry = this.#place.writing(key, event)
-    const value = entry.rows.guard(change(this.#given(entry.read(event), entry.rows)))
+    const value = entry.rows.guard(change(this.#given(entry.view(event), entry.rows)))
     if (value === undefined) throw this.#undefinedValue(key, 'update')
     // `change` may have read so much else that the entry has left the cache.
     if (entry.evicted) entry = this.#place.writing(key, event)
@@ -104,7 +104,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
     const event = writingEvent(this.#scope, this.#keys.where)
     this.#writes.add(event.agent)
     const entry = this.#place.writing(key, event)
-    if (entry.read(event) === undefined) return false
+    if (entry.view(event) === undefined) return entry.read(event) !== undefined
     this.#place.write(entry, event, undefined)
     return true
   }

@@ -5,12 +5,14 @@ import {
   MillraceError,
   type OutgoingRecord,
   type RawRecord,
+  type Readable,
   type SendReceipt,
   type SendRequest,
 } from '@millrace/core'
 import { mustFit } from '../sending/must-fit.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { HandingTask, PartitionCursor } from './partition-cursor.ts'
+import { isOutdated, type ReadSet } from './read-log.ts'
 
 /** The feed that handed it out. */
 export interface EventHome {
@@ -32,9 +34,12 @@ export interface EventSlot {
   readonly cursor: PartitionCursor
   /** In the cursor's tracker. */
   readonly number: number
-  /** Among all events of its feed, by first hand-out. */
+  /** Among all events of the worker, by first hand-out. */
   readonly order: number
 }
+
+/** How often an event may find that what it has read was changed, before it holds what it reads. */
+const MOST_OUTDATED = 3
 
 /** In hand; in hand but given up for another event; done with. */
 const OPEN = 0
@@ -59,6 +64,10 @@ export class Event implements EventInHand, SendOrigin {
   #sendBytes = 0
   /** Some of its sends have gone out. */
   #spilled = false
+  /** What it has read before another event of its task did: what it has read since is in the task's log. */
+  #reads: ReadSet | undefined = undefined
+  /** How often it was given up because of what it had read. */
+  #outdated = 0
   #joined: Event[] | undefined = undefined
   /** The first of the batch that it is in, when that is another. */
   #first: Event | undefined = undefined
@@ -115,7 +124,12 @@ export class Event implements EventInHand, SendOrigin {
   }
 
   get isSetAside(): boolean {
-    return this.fate.#state === ASIDE
+    const first = this.fate
+    return first.#state === ASIDE || (first.#state === OPEN && first.#isOutdated())
+  }
+
+  get holdsReads(): boolean {
+    return this.fate.#outdated >= MOST_OUTDATED
   }
 
   get isWanted(): boolean {
@@ -163,11 +177,13 @@ export class Event implements EventInHand, SendOrigin {
     return record
   }
 
-  setAside(holder: EventScope, key: string): never {
-    this.#giveUp(holder instanceof Event ? holder.fate : undefined)
+  setAside(holder: EventScope, what: string): void {
+    const other = holder instanceof Event ? holder.fate : undefined
+    if (other !== undefined && this.#goesBefore(other)) return other.#giveUp(this.fate)
+    this.#giveUp(other)
     throw new MillraceError(
       'KEY_IN_HAND',
-      `Key ${key} has unfinished changes by ${holder.topic}/${holder.partition}@${holder.offset}, and ${this.describe()} needs it.`,
+      `${this.describe()} needs ${what}, which ${holder.topic}/${holder.partition}@${holder.offset} of agent ${holder.agent} has in hand.`,
     )
   }
 
@@ -175,12 +191,36 @@ export class Event implements EventInHand, SendOrigin {
     this.#giveUp(undefined)
   }
 
+  noteRead(what: Readable, version: number): void {
+    this.cursor.task.reads.add(this, what, version)
+  }
+
+  /** What it has read so far, because another event reads now. */
+  keepReads(reads: ReadSet): void {
+    if (this.#reads === undefined) this.#reads = reads
+    else for (const [what, version] of reads) if (!this.#reads.has(what)) this.#reads.set(what, version)
+  }
+
+  handBackIfOutdated(): boolean {
+    const first = this.fate
+    if (!first.open || first.#state === ASIDE || !first.#hasOutdatedReads()) return false
+    first.#giveUpOutdated()
+    return true
+  }
+
   finish(): void {
     this.#mustNotBeOver()
+    if (this.#state === OPEN && this.#isOutdated()) this.#giveUpOutdated()
     if (this.#state === ASIDE) return this.#goBehind()
+    this.#complete()
+  }
+
+  /** Of a batch each in its turn: what the first one changes is no news to the others. */
+  #complete(): void {
     const { task, tracker, place } = this.cursor
     if (task.closed) return this.#lose()
     this.#state = OVER
+    task.reads.forget(this)
     if (this.#effects !== undefined) for (const effect of this.#effects) effect.apply()
     if (this.#sends !== undefined) this.#sendAll(this.#sends)
     if (this.#spilled) task.spillEnded(true)
@@ -191,7 +231,7 @@ export class Event implements EventInHand, SendOrigin {
     task.left()
     // The next refusal opens the task again: what has become of this event should not be done once more.
     if (place.refusals !== undefined && this.refused !== undefined) task.requestCut()
-    if (this.#joined !== undefined) for (const other of this.#joined) other.finish()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.#complete()
     if (this.#waiting !== undefined) this.#releaseWaiting()
   }
 
@@ -246,6 +286,27 @@ export class Event implements EventInHand, SendOrigin {
     first.#dropAll()
   }
 
+  #giveUpOutdated(): void {
+    this.#outdated++
+    this.#giveUp(undefined)
+  }
+
+  /** Of two that need the same key. What has sent more than it may hold cannot be taken back without harm. */
+  #goesBefore(other: Event): boolean {
+    return this.fate.order < other.order && !other.#spilled
+  }
+
+  /** Something rests on what it has read, and that is no longer so. */
+  #isOutdated(): boolean {
+    return this.#hasOutdatedReads() && this.batch().some((one) => one.#effects !== undefined || one.#sendBytes > 0)
+  }
+
+  #hasOutdatedReads(): boolean {
+    const { reads } = this.cursor.task
+    if (reads.isOutdated(this) || (this.#reads !== undefined && isOutdated(this.#reads))) return true
+    return this.#joined !== undefined && this.#joined.some((other) => other.#hasOutdatedReads())
+  }
+
   #dropAll(): void {
     this.#drop()
     if (this.#joined !== undefined) for (const other of this.#joined) other.#drop()
@@ -253,7 +314,7 @@ export class Event implements EventInHand, SendOrigin {
 
   #goBack(delayMs: number, attempts: number): void {
     this.#leaveHand()
-    this.home.again(new Event(this, this.record, attempts), delayMs)
+    this.home.again(this.#anew(attempts), delayMs)
     this.#releaseWaiting()
   }
 
@@ -261,7 +322,7 @@ export class Event implements EventInHand, SendOrigin {
   #goBehind(): void {
     const holder = this.#holder
     this.#leaveHand()
-    const next = new Event(this, this.record, this.attempts)
+    const next = this.#anew(this.attempts)
     if (holder === undefined || !holder.open) this.home.again(next, 0)
     else {
       this.home.after(next)
@@ -271,6 +332,12 @@ export class Event implements EventInHand, SendOrigin {
     }
     if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
     this.#releaseWaiting()
+  }
+
+  #anew(attempts: number): Event {
+    const next = new Event(this, this.record, attempts)
+    next.#outdated = Math.max(this.#outdated, this.fate.#outdated)
+    return next
   }
 
   #leaveHand(): void {
@@ -294,6 +361,8 @@ export class Event implements EventInHand, SendOrigin {
     if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
     this.#sends = undefined
     this.#sendBytes = 0
+    this.#reads = undefined
+    this.cursor.task.reads.forget(this)
     if (!this.#spilled) return
     this.#spilled = false
     this.cursor.task.spillEnded(false)

@@ -32,7 +32,6 @@ export class Feed implements EventFeed, EventHome {
   readonly #held: HeldEvents
   #waiter: Deferred<void> | undefined = undefined
   #closed = false
-  #nextOrder = 0
 
   constructor({ index, clock, gate, supply, scope }: FeedDeps) {
     this.index = index
@@ -72,7 +71,7 @@ export class Feed implements EventFeed, EventHome {
 
   /** For a new event of this feed. */
   nextOrder(): number {
-    return this.#nextOrder++
+    return this.#gate.nextOrder()
   }
 
   take(): Event | undefined {

@@ -41,6 +41,7 @@ export class HandOutGate {
   /** Nothing new is taken from the buffers: changed rows are over their bound. */
   closedToNew = false
   #finishing = 0
+  #nextOrder = 0
   readonly #deps: GateDeps
   #turnEndsMs = 0
   #turnChunks = 0
@@ -48,6 +49,11 @@ export class HandOutGate {
 
   constructor(deps: GateDeps) {
     this.#deps = deps
+  }
+
+  /** For an event that is handed out for the first time: among all of the worker. */
+  nextOrder(): number {
+    return this.#nextOrder++
   }
 
   block(reason: Block): void {

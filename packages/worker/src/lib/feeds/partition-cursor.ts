@@ -3,6 +3,7 @@ import type { Progress } from '../commit/offset-range.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { FlowControl } from './flow-control.ts'
+import type { ReadLog } from './read-log.ts'
 import type { PartitionRefusals } from './partition-refusals.ts'
 import { ResumePoint } from './resume-point.ts'
 import type { SourcePartition, SourceReader } from './source-partition.ts'
@@ -18,6 +19,8 @@ export interface HandingTask extends Task {
   readonly closed: boolean
   readonly signal: AbortSignal
   readonly output: TaskOutput
+  /** What its events in hand have read of its tables. */
+  readonly reads: ReadLog
   /** An event has been handed out. */
   entered(): void
   /** An event is no longer in hand. */

@@ -9,6 +9,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { HandingTask, PartitionCursor } from '../feeds/partition-cursor.ts'
+import { ReadLog } from '../feeds/read-log.ts'
 import type { SourcePartition } from '../feeds/source-partition.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import type { ChangelogTail } from './changelog-tail.ts'
@@ -58,6 +59,7 @@ export class TaskRuntime implements HandingTask {
   readonly partition: number
   readonly assigned: readonly TopicPartition[]
   readonly output: TaskOutput
+  readonly reads: ReadLog = new ReadLog()
   readonly #listener: TaskListener
   readonly #abort = new AbortController()
   readonly #states = new Map<TaskPart, TaskState>()
