@@ -1,4 +1,4 @@
-import { type EventInHand, type SendReceipt, systemClock } from '@millrace/core'
+import { deferred, type EventInHand, type SendReceipt, systemClock } from '@millrace/core'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -351,4 +351,47 @@ test('a full outbox stops hand-out until the broker has taken what is in it', as
   await worker.stop()
   expect(most).toBeLessThan(105_000)
   expect(log.records('out').length).toBe(15_000)
+})
+
+test('a partition that was paused until its events were committed is fetched again, for what comes later too', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  let handled = 0
+  const { worker } = await runWorker(log, {
+    agents: [{ name: 'a', topics: ['in'], handler: () => void handled++ }],
+    settings: { maxUncommittedEvents: 1000 },
+  })
+  for (const wave of [1, 2]) {
+    await outside.numbers('in', { first: (wave - 1) * 5000, count: 5000, partitions: 1 })
+    await until(`wave ${wave}`, () => handled === wave * 5000)
+  }
+  await worker.stop()
+})
+
+test('records with an empty key keep their order as those of any other key; records without one go to whoever is free', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.send(Array.from({ length: 400 }, (_, i) => outgoing('in', 0, i % 2 === 0 ? '' : null, String(i))))
+  const orders = new Orders()
+  const first = deferred<void>()
+  const { worker } = await runWorker(log, {
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        instances: 4,
+        handler: async (event) => {
+          // The first of the empty keys waits until all without a key that go to other instances are done.
+          if (numberOf(event) === 0) await first.promise
+          orders.see(event)
+          if ((orders.byKey.get('null')?.length ?? 0) >= 150) first.resolve()
+        },
+      },
+    ],
+  })
+  await until('all handled', () => orders.count === 400)
+  expect(orders.byKey.get('')).toEqual(Array.from({ length: 200 }, (_, i) => 2 * i))
+  await worker.stop()
 })

@@ -1,9 +1,10 @@
-import type { Admin, Consumer, ConsumerOptions, Isolation, Reader } from '@millrace/core'
+import type { Admin, Consumer, ConsumerOptions, Isolation, Reader, TransactionalProducer } from '@millrace/core'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countTable } from '../fixtures/count-table.fixture.ts'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { Outside, runWorker, silentLog, until } from '../fixtures/test-worker.fixture.ts'
+import type { WorkerSettings } from '../worker/worker-options.ts'
 
 /** Tells in which order the questions of an opening are asked and answered. */
 class AskedTransport extends LeasedTransport {
@@ -47,6 +48,21 @@ class AskedTransport extends LeasedTransport {
     }
   }
 
+  override transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer {
+    const inner = super.transactionalProducer(options)
+    return {
+      init: () => this.#ask('fenced', () => inner.init()),
+      partitions: (topic) => inner.partitions(topic),
+      lane: (partition) => inner.lane(partition),
+      send: (records, sending) => inner.send(records, sending),
+      begin: () => inner.begin(),
+      sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),
+      commit: () => inner.commit(),
+      abort: () => inner.abort(),
+      close: () => inner.close(),
+    }
+  }
+
   async #ask<T>(what: string, question: () => Promise<T>): Promise<T> {
     this.asked.push(`${what}?`)
     const answer = await question()
@@ -55,7 +71,10 @@ class AskedTransport extends LeasedTransport {
   }
 }
 
-async function askedByAnOpening(purged: readonly string[]): Promise<readonly string[]> {
+async function askedByAnOpening(
+  purged: readonly string[],
+  settings: Partial<WorkerSettings> = {},
+): Promise<readonly string[]> {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 4)
@@ -64,6 +83,7 @@ async function askedByAnOpening(purged: readonly string[]): Promise<readonly str
     agents: [{ name: 'count', topics: ['in'], handler: (event) => addTo(counts, event, 'k') }],
     tables: [counts],
     purged,
+    settings,
   } satisfies Parameters<typeof runWorker>[1]
   let transport: AskedTransport | undefined
   const { worker } = await runWorker(log, app, { wrap: (inner) => (transport = new AskedTransport(inner, () => 0)) })
@@ -80,6 +100,13 @@ test('asks for changelogs, then offsets, then bounds: a worker that is replaced 
     'bounds?',
     'bounds!',
   ])
+})
+
+test('exactly once it asks for nothing before all earlier owners are fenced: else an offset of theirs could still come', async () => {
+  const asked = await askedByAnOpening([], { exactlyOnce: true })
+  const fenced = Array.from({ length: 4 }, () => 'fenced?')
+  expect(asked.slice(0, 8).toSorted()).toEqual([...fenced.map(() => 'fenced!'), ...fenced])
+  expect(asked.slice(8)).toEqual(['changelogs?', 'changelogs!', 'committed?', 'committed!', 'bounds?', 'bounds!'])
 })
 
 test('asks for bounds of repartition topics before offsets too: a successor deletes what it commits', async () => {

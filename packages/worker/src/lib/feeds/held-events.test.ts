@@ -1,0 +1,255 @@
+import { manualClock, type ManualClock, NO_HEADERS, type RawRecord } from '@millrace/core'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { Lease } from '../group/lease.ts'
+import { TaskRuntime } from '../tasks/task-runtime.ts'
+import type { Event } from './event.ts'
+import type { Feed } from './feed.ts'
+import { FlowControl } from './flow-control.ts'
+import { HandOutGate } from './hand-out-gate.ts'
+import { PartitionCursor } from './partition-cursor.ts'
+import { SourcePartition } from './source-partition.ts'
+import { Subscription } from './subscription.ts'
+
+const PARTITIONS = 2
+const RECORDS = 24
+const KEYS = ['a', 'b', '', null] as const
+/** Most events of a batch. */
+const MOST_AT_ONCE = 3
+
+/** What an agent and its instances can do next; numbers are taken modulo what there is. */
+type Step =
+  | { readonly kind: 'take' | 'finish' | 'putBack' | 'aside'; readonly feed: number }
+  | { readonly kind: 'retry'; readonly feed: number; readonly delayMs: number }
+  | { readonly kind: 'pass'; readonly ms: number }
+  | { readonly kind: 'lose' }
+
+const feedNumber = fc.nat({ max: 3 })
+const aStep: fc.Arbitrary<Step> = fc.oneof(
+  { arbitrary: fc.record({ kind: fc.constant('take' as const), feed: feedNumber }), weight: 8 },
+  { arbitrary: fc.record({ kind: fc.constant('finish' as const), feed: feedNumber }), weight: 3 },
+  { arbitrary: fc.record({ kind: fc.constant('putBack' as const), feed: feedNumber }), weight: 1 },
+  { arbitrary: fc.record({ kind: fc.constant('aside' as const), feed: feedNumber }), weight: 3 },
+  {
+    arbitrary: fc.record({
+      kind: fc.constant('retry' as const),
+      feed: feedNumber,
+      delayMs: fc.constantFrom(0, 1, 5, 20),
+    }),
+    weight: 4,
+  },
+  { arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.constantFrom(1, 5, 25) }), weight: 2 },
+  { arbitrary: fc.constant({ kind: 'lose' as const }), weight: 1 },
+)
+
+interface Agent {
+  readonly instances: number
+  readonly ordering: 'key' | 'none'
+}
+
+/** Instances of an agent over two partitions, each of a task of its own, driven step by step. */
+class Driven {
+  readonly clock: ManualClock = manualClock()
+  readonly finished: Event[] = []
+  readonly #subscription: Subscription
+  readonly #tasks: readonly TaskRuntime[]
+  /** What each instance has in hand, as one batch. */
+  readonly #inHand: readonly Event[][]
+
+  constructor({ instances, ordering }: Agent, keys: readonly (typeof KEYS)[number][]) {
+    const { clock } = this
+    const lease = new Lease({ clock, sessionTimeoutMs: undefined, lastHeartbeatMs: () => 0 })
+    const gate: HandOutGate = new HandOutGate({ clock, lease, onOpen: () => {}, onLeaseLost: () => {} })
+    const spec = { id: 'a', topics: ['in'], agent: 'a', instances, ordering } as const
+    this.#subscription = new Subscription(spec, { clock, gate, maxBufferedEvents: 8 })
+    this.#tasks = Array.from({ length: PARTITIONS }, (_, partition) => aTask(partition))
+    this.#inHand = this.#subscription.feeds.map(() => [])
+    this.#subscription.add(this.#tasks.map((task) => aCursor(task, this.#subscription, keys)))
+  }
+
+  async take(step: Step): Promise<void> {
+    if (step.kind === 'pass') return this.#pass(step.ms)
+    if (step.kind === 'lose') return this.#lose()
+    const nth = step.feed % this.#inHand.length
+    const batch = this.#inHand[nth] ?? []
+    if (step.kind === 'take') return void this.#take(this.feeds[nth], batch)
+    const [first] = batch
+    if (first === undefined) return
+    if (step.kind === 'finish') {
+      const isDone = first.open && !first.isSetAside
+      first.finish()
+      if (isDone) this.finished.push(...batch)
+    } else if (step.kind === 'retry') first.retry(step.delayMs)
+    else if (step.kind === 'putBack') first.putBack()
+    else if (first.open) {
+      // Any of the batch meets a key that another instance, or an event of the same batch, has in hand.
+      const holder = this.#inHand[(nth + 1) % this.#inHand.length]?.[0]
+      const last = batch.at(-1)
+      if (holder === undefined || holder.fate === first || last === undefined) return
+      expect(() => last.setAside(holder, 'k')).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' }))
+      first.putBack()
+    }
+    batch.length = 0
+  }
+
+  /** Nothing fails any more, and time passes. */
+  async toTheEnd(): Promise<void> {
+    for (let idle = 0; idle < 3; idle++) {
+      await this.#pass(50)
+      for (const feed of this.feeds.keys()) {
+        await this.take({ kind: 'finish', feed })
+        await this.take({ kind: 'take', feed })
+        if ((this.#inHand[feed]?.length ?? 0) > 0) idle = -1
+      }
+    }
+  }
+
+  /** Of the tasks that are still here. */
+  get left(): number {
+    return this.#tasks.filter((task) => !task.closed).length * RECORDS
+  }
+
+  get finishedHere(): readonly Event[] {
+    return this.finished.filter(({ cursor }) => !cursor.task.closed)
+  }
+
+  get feeds(): readonly Feed[] {
+    return this.#subscription.feeds
+  }
+
+  /** Instances with nothing in hand wait, and take what they can as soon as they are woken: between two timers, say. */
+  async #pass(ms: number): Promise<void> {
+    for (const [nth, feed] of this.feeds.entries()) {
+      const batch = this.#inHand[nth] ?? []
+      if (batch.length > 0 || feed.isWaiting) continue
+      void feed.ready().then(() => {
+        if (batch.length === 0) while (this.#take(feed, batch));
+      })
+    }
+    await this.clock.advance(ms)
+  }
+
+  #take(feed: Feed | undefined, batch: Event[]): boolean {
+    if (batch.length === MOST_AT_ONCE) return false
+    const event = feed?.take()
+    if (event === undefined) return false
+    const [first] = batch
+    // A batch is of one task; one of another begins when this one is over.
+    if (first !== undefined && (first.cursor.task !== event.cursor.task || !first.open)) {
+      event.putBack()
+      return false
+    }
+    batch.push(event)
+    first?.join(event)
+    return true
+  }
+
+  #lose(): void {
+    const task = this.#tasks.find((one) => !one.closed)
+    if (task === this.#tasks.at(-1)) return
+    task?.close('another worker has it now')
+    this.#subscription.purge()
+  }
+}
+
+function aTask(partition: number): TaskRuntime {
+  const task = new TaskRuntime({
+    partitions: PARTITIONS,
+    partition,
+    assigned: [{ topic: 'in', partition }],
+    output: { add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
+    listener: { onTouched: () => {}, onCutWanted: () => {}, onSpilled: () => {}, onNoMore: () => {} },
+  })
+  task.handOut()
+  return task
+}
+
+function aCursor(task: TaskRuntime, subscription: Subscription, keys: readonly (string | null)[]): PartitionCursor {
+  const flow = new FlowControl({ maxBufferedBytes: 1e6, pause: () => {}, resume: () => {} })
+  const source = new SourcePartition({ topic: 'in', partition: task.partition }, 0, flow)
+  const cursor = new PartitionCursor(
+    {
+      spec: subscription.spec,
+      counters: subscription.counters,
+      task,
+      source,
+      keyCodec: undefined,
+      flow,
+      refusals: undefined,
+      maxUncommittedEvents: 1000,
+      maxUncommittedBytes: 1e6,
+      maxRecordBytes: 1e6,
+      maxEventBytes: 1e6,
+    },
+    { position: 0, finished: [] },
+  )
+  const records = Array.from({ length: RECORDS }, (_, offset): RawRecord => {
+    const key = keys[offset % keys.length] ?? null
+    return { offset, timestamp: 0, key: key === null ? null : Buffer.from(key), value: null, headers: NO_HEADERS }
+  })
+  source.push({
+    ...source,
+    topic: 'in',
+    partition: task.partition,
+    position: 0,
+    records,
+    nextOffset: RECORDS,
+    bytes: 1,
+    endOffset: RECORDS,
+  })
+  return cursor
+}
+
+/** Offsets finished, by what must keep its order among itself. */
+function orders(events: readonly Event[], of: (event: Event) => string | undefined): readonly (readonly number[])[] {
+  const found = new Map<string, number[]>()
+  for (const event of events) {
+    const group = of(event)
+    if (group !== undefined) found.set(group, [...(found.get(group) ?? []), event.offset])
+  }
+  return [...found.values()]
+}
+
+const keyOf = ({ partition, record }: Event): string | undefined =>
+  record.key === null ? undefined : `${partition} ${record.key}`
+const partitionOf = ({ partition }: Event): string => String(partition)
+const none = (): undefined => undefined
+
+describe.each([
+  { agent: { instances: 3, ordering: 'key' }, keeps: 'the order of each key', of: keyOf },
+  { agent: { instances: 1, ordering: 'key' }, keeps: 'the order of each partition', of: partitionOf },
+  { agent: { instances: 3, ordering: 'none' }, keeps: 'no order', of: none },
+] as const)('$agent.instances instances, ordering $agent.ordering', ({ agent, keeps, of }) => {
+  test(`batches, retries, deferrals and lost tasks: every event once, and ${keeps}`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom(...KEYS), { minLength: 1, maxLength: 6 }),
+        fc.array(aStep, { maxLength: 60 }),
+        async (keys, steps) => {
+          const driven = new Driven(agent, keys)
+          for (const step of steps) await driven.take(step)
+          await driven.toTheEnd()
+          const finished = driven.finishedHere
+          expect(new Set(finished.map(({ partition, offset }) => `${partition}@${offset}`)).size).toBe(driven.left)
+          expect(finished.length).toBe(driven.left)
+          for (const order of orders(finished, of)) expect(order).toEqual(order.toSorted((a, b) => a - b))
+        },
+      ),
+      { numRuns: 150 },
+    )
+  })
+})
+
+test('a batch of one key that fails three times goes out again before what came behind it', async () => {
+  const driven = new Driven({ instances: 2, ordering: 'key' }, ['a'])
+  for (let times = 0; times < 3; times++)
+    for (const feed of [0, 1]) {
+      await driven.take({ kind: 'take', feed })
+      await driven.take({ kind: 'take', feed })
+      await driven.take({ kind: 'retry', feed, delayMs: 5 })
+      await driven.take({ kind: 'pass', ms: 10 })
+    }
+  await driven.toTheEnd()
+  const all = Array.from({ length: RECORDS }, (_, offset) => offset)
+  expect(orders(driven.finished, keyOf)).toEqual(Array.from({ length: PARTITIONS }, () => all))
+})

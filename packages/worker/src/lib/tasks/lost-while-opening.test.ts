@@ -1,0 +1,121 @@
+import {
+  type Consumer,
+  type ConsumerOptions,
+  type Deferred,
+  deferred,
+  type Isolation,
+  type Reader,
+  type RecordBatch,
+  systemClock,
+  type TaskPart,
+} from '@millrace/core'
+import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
+import { Outside, outgoing, runWorker, type TestApp, testWorker, until } from '../fixtures/test-worker.fixture.ts'
+
+const clock = systemClock()
+
+/** Reads no changelog until a test says so, and tells who listens to rebalances. */
+class SlowReading extends LeasedTransport {
+  readonly open: Deferred<void> = deferred<void>()
+  reading = 0
+  lose: () => Promise<void> = async () => {}
+
+  override consumer(options: ConsumerOptions): Consumer {
+    this.lose = () => options.listener.onLost()
+    return super.consumer(options)
+  }
+
+  override reader(options: { readonly isolation: Isolation }): Reader {
+    const inner = super.reader(options)
+    return {
+      assign: (partition, offset) => {
+        this.reading++
+        inner.assign(partition, offset)
+      },
+      unassign: (partition) => inner.unassign(partition),
+      batches: () => this.#slow(inner),
+      offsets: (partitions) => inner.offsets(partitions),
+      close: () => inner.close(),
+    }
+  }
+
+  async *#slow(inner: Reader): AsyncGenerator<RecordBatch> {
+    await this.open.promise
+    yield* inner.batches()
+  }
+}
+
+async function countedOnce(
+  tables: readonly TaskPart[],
+  count: TestApp['agents'][number]['handler'],
+): Promise<{
+  readonly log: MemoryLog
+  readonly app: TestApp
+}> {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.send([outgoing('in', 0, 'k', '1')])
+  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: count }], tables }
+  const { worker } = await runWorker(log, app)
+  await until('the first', () => worker.stats().agents['a']?.processed === 1)
+  await worker.stop()
+  await outside.send([outgoing('in', 0, 'k', '2')])
+  return { log, app }
+}
+
+test('a task that is lost while a table of it is recovered gives all its stores back, and opens them when it returns', async () => {
+  const [full, empty] = [countTable('full'), countTable('empty')]
+  const { log, app } = await countedOnce([full, empty], (event) => addTo(full, event, 'k'))
+  let slow: SlowReading | undefined
+  const store = new HeapStore()
+  const made = testWorker(log, app, {
+    store,
+    wrap: (inner) => (slow = new SlowReading(inner, () => clock.monotonic())),
+  })
+  const started = made.worker.start()
+  await until('the recovery', () => slow?.reading === 1)
+  expect([...store.partitions].map(([key, { isOpen }]) => [key, isOpen])).toEqual([
+    ['full/0', true],
+    ['empty/0', true],
+  ])
+  made.transport.expire()
+  await until('the recovery after the return', () => slow?.reading === 2)
+  slow?.open.resolve()
+  await started
+  await until('the second', () => countsOf(made.worker.context.openParts(full)).get('k') === 2)
+  await made.worker.stop()
+})
+
+test('a task that is lost in the very turn in which it was opened gives its stores back', async () => {
+  const counts = countTable('counts')
+  let slow: SlowReading | undefined
+  let expire: (() => void) | undefined
+  const losing: TaskPart = {
+    ...counts,
+    openPart: (context) => {
+      // The group's word comes now; the driver joins anew behind it.
+      void slow?.lose()
+      expire?.()
+      expire = undefined
+      slow = undefined
+      return counts.openPart(context)
+    },
+  }
+  const { log, app } = await countedOnce([losing], (event) => addTo(losing, event, 'k'))
+  const made = testWorker(log, app, {
+    wrap: (inner) => {
+      slow = new SlowReading(inner, () => clock.monotonic())
+      slow.open.resolve()
+      return slow
+    },
+  })
+  expire = () => made.transport.expire()
+  await made.worker.start()
+  await until('the second', () => countsOf(made.worker.context.openParts(losing)).get('k') === 2)
+  await made.worker.stop()
+})
