@@ -246,6 +246,7 @@ export class Event implements EventInHand, SendOrigin {
     this.#mustNotBeOver()
     if (this.cursor.task.closed) return this.#lose()
     if (this.#state === ASIDE) return this.#goBehind()
+    if (this.cursor.task.closed) return this.#lose()
     const { counters } = this.cursor.place
     counters.failed++
     counters.retried++
@@ -257,6 +258,7 @@ export class Event implements EventInHand, SendOrigin {
     this.#mustNotBeOver()
     if (this.cursor.task.closed) return this.#lose()
     if (this.#state === ASIDE) return this.#goBehind()
+    if (this.cursor.task.closed) return this.#lose()
     this.#goBack(0, this.attempts)
     if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
   }
@@ -314,6 +316,8 @@ export class Event implements EventInHand, SendOrigin {
 
   #goBack(delayMs: number, attempts: number): void {
     this.#leaveHand()
+    // What it had sent before its end was in a transaction, with which its task is gone.
+    if (this.cursor.task.closed) return
     this.home.again(this.#anew(attempts), delayMs)
     this.#releaseWaiting()
   }
