@@ -196,7 +196,6 @@ function aCursor(task: TaskRuntime, subscription: Subscription, keys: readonly (
     return { offset, timestamp: 0, key: key === null ? null : Buffer.from(key), value: null, headers: NO_HEADERS }
   })
   source.push({
-    ...source,
     topic: 'in',
     partition: task.partition,
     position: 0,
@@ -219,7 +218,7 @@ function orders(events: readonly Event[], of: (event: Event) => string | undefin
 }
 
 const keyOf = ({ partition, record }: Event): string | undefined =>
-  record.key === null ? undefined : `${partition} ${record.key}`
+  record.key === null ? undefined : `${partition} ${record.key.toString()}`
 const partitionOf = ({ partition }: Event): string => String(partition)
 const none = (): undefined => undefined
 
