@@ -246,7 +246,6 @@ export class Event implements EventInHand, SendOrigin {
     this.#mustNotBeOver()
     if (this.cursor.task.closed) return this.#lose()
     if (this.#state === ASIDE) return this.#goBehind()
-    if (this.cursor.task.closed) return this.#lose()
     const { counters } = this.cursor.place
     counters.failed++
     counters.retried++
@@ -258,7 +257,6 @@ export class Event implements EventInHand, SendOrigin {
     this.#mustNotBeOver()
     if (this.cursor.task.closed) return this.#lose()
     if (this.#state === ASIDE) return this.#goBehind()
-    if (this.cursor.task.closed) return this.#lose()
     this.#goBack(0, this.attempts)
     if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
   }

@@ -165,7 +165,7 @@ function aTask(partition: number): TaskRuntime {
     partitions: PARTITIONS,
     partition,
     assigned: [{ topic: 'in', partition }],
-    output: { add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
+    output: { taskId: '2-0', delays: 0, add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
     listener: { onTouched: () => {}, onCutWanted: () => {}, onSpilled: () => {}, onNoMore: () => {} },
   })
   task.handOut()
