@@ -50,3 +50,18 @@ test('what is wanted again is handed on open; what is wanted no more is closed',
   await stores.close(await again)
   expect(heap.partitions.get('counts/1')?.isOpen).toBe(false)
 })
+
+test('the driver is closed when nothing is open any more, also not what was to be opened again', async () => {
+  let leftOpen: readonly string[] | undefined
+  class Watched extends HeapStore {
+    override async close(): Promise<void> {
+      leftOpen = [...this.partitions].flatMap(([name, { isOpen }]) => (isOpen ? [name] : []))
+      await super.close()
+    }
+  }
+  const stores = new TaskStores(new Watched())
+  await stores.want(new Set(['counts/1']))
+  await stores.close(await stores.open('counts', 1))
+  await stores.shut()
+  expect(leftOpen).toEqual([])
+})

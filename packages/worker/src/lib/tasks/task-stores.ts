@@ -121,6 +121,7 @@ export class TaskStores {
   async shut(): Promise<void> {
     await this.#last
     try {
+      await this.want(new Set())
       await this.#driver.close()
     } catch (thrown) {
       throw toError(thrown)
