@@ -13,6 +13,7 @@ export default defineConfig({
       'apps/*/test/**/*.test.ts',
       'bench/verifier/src/**/*.test.ts',
       'scripts/**/*.test.ts',
+      'docs/*.test.ts',
     ],
     globalSetup: ['scripts/kafka/vitest-setup.ts'],
     // Tests of killed processes and brokers depend on real time: on a busy CI machine one may be run again, and the

@@ -22,6 +22,12 @@ const checks: readonly Check[] = [
   internalCheck('shells', 'every package has README, code and tests', checkShells),
   internalCheck('habits', 'style that can be seen in the text', checkHabits),
   externalCheck('types', 'tsc -b', ['tsc', '-b']),
+  externalCheck('snippets', 'code blocks of the docs have their types', [
+    'node',
+    '--import',
+    'tsx',
+    'scripts/check-snippets.ts',
+  ]),
   externalCheck('lint', 'oxlint with types', ['oxlint', '--quiet', '--format', 'unix']),
   externalCheck('format', 'oxfmt', ['oxfmt', '--list-different']),
   externalCheck('unused', 'knip', ['knip', '--no-progress']),
@@ -31,6 +37,12 @@ const checks: readonly Check[] = [
     'tsx',
     'scripts/generate-docs.ts',
     '--check',
+  ]),
+  externalCheck('site', 'the docs build, and their links lead somewhere', [
+    'node',
+    'docs/node_modules/vitepress/bin/vitepress.js',
+    'build',
+    'docs',
   ]),
 ]
 

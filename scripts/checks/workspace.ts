@@ -43,7 +43,7 @@ const SOURCE = /\.(?:ts|mts|tsx|js|mjs)$/
 export function workspaceOf(files: ReadonlyMap<string, string>): Workspace {
   const packages = [...files]
     .filter(([path]) =>
-      /^(?:(?:packages|apps|packages\/create-stream-app\/templates)\/[^/]+|bench(?:\/[^/]+)?|scripts\/[^/]+)\/package\.json$/.test(
+      /^(?:(?:packages|apps|packages\/create-stream-app\/templates)\/[^/]+|docs|bench(?:\/[^/]+)?|scripts\/[^/]+)\/package\.json$/.test(
         path,
       ),
     )

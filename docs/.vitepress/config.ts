@@ -1,0 +1,70 @@
+import { defineConfig } from 'vitepress'
+
+export default defineConfig({
+  title: 'Millrace',
+  description: 'Stream processing for TypeScript, in your own Node.js process',
+  cleanUrls: true,
+  srcExclude: ['**/README.md'],
+  themeConfig: {
+    search: { provider: 'local' },
+    nav: [
+      { text: 'Guide', link: '/guide/what-it-is' },
+      { text: 'Recipes', link: '/recipes/' },
+      { text: 'Reference', link: '/reference/settings' },
+    ],
+    sidebar: [
+      {
+        text: 'Begin',
+        items: [
+          { text: 'What it is, and is not', link: '/guide/what-it-is' },
+          { text: 'Five minutes to counts', link: '/guide/five-minutes' },
+          { text: 'Kafka, for newcomers', link: '/guide/concepts' },
+        ],
+      },
+      {
+        text: 'Build',
+        items: [
+          { text: 'Topics and agents', link: '/guide/agents' },
+          { text: 'Tables', link: '/guide/tables' },
+          { text: 'Errors and dead letters', link: '/guide/errors' },
+          { text: 'Exactly once', link: '/guide/exactly-once' },
+          { text: 'Tasks, timers, cron jobs', link: '/guide/jobs' },
+          { text: 'Web', link: '/guide/web' },
+          { text: 'Command line', link: '/guide/command-line' },
+          { text: 'Testing and simulation', link: '/guide/testing' },
+          { text: 'Drivers', link: '/guide/drivers' },
+        ],
+      },
+      {
+        text: 'Run',
+        items: [
+          { text: 'Deploying', link: '/guide/deploying' },
+          { text: 'Upgrading', link: '/guide/upgrading' },
+          { text: 'Limits', link: '/guide/limits' },
+          { text: 'Questions', link: '/guide/questions' },
+        ],
+      },
+      {
+        text: 'Compare',
+        items: [
+          { text: 'With Faust, Kafka Streams and others', link: '/guide/comparison' },
+          { text: 'Coming from Faust', link: '/guide/from-faust' },
+          { text: 'Coming from kafkajs', link: '/guide/from-kafkajs' },
+        ],
+      },
+      { text: 'Recipes', items: [{ text: 'Ten first programs', link: '/recipes/' }] },
+      {
+        text: 'Reference',
+        items: [
+          { text: 'Settings', link: '/reference/settings' },
+          { text: 'Errors', link: '/reference/errors' },
+          { text: 'Guarantees', link: '/guarantees' },
+          { text: 'Packages', link: '/reference/packages' },
+          { text: 'Architecture', link: '/architecture' },
+          { text: 'Words', link: '/glossary' },
+          { text: 'The guide page', link: '/guide-page' },
+        ],
+      },
+    ],
+  },
+})

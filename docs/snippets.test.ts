@@ -1,0 +1,25 @@
+import { fileURLToPath } from 'node:url'
+import type { App } from '@millrace/app'
+import { allSnippets, writeSnippets } from '@millrace/reference-pages/snippets'
+import { testApp } from '@millrace/testing'
+import { describe, expect, test } from 'vitest'
+
+// Every whole app of the docs is loaded and run, every whole test is run. What is a part is type-checked by `pnpm check`.
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const placed = writeSnippets(root, allSnippets(root))
+
+describe('apps of the docs run', () => {
+  test.each(
+    placed.filter(({ kind }) => kind === 'app').map((snippet) => [`${snippet.page}:${snippet.line}`, snippet] as const),
+  )('%s', async (_where, { module }) => {
+    const exports: { readonly app?: App } = await import(module)
+    expect(exports.app, 'the block exports its app').toBeDefined()
+    if (exports.app === undefined) return
+    await using t = await testApp(exports.app)
+    await t.settle()
+  })
+})
+
+for (const { page, line, module } of placed.filter(({ kind }) => kind === 'test'))
+  describe(`${page}:${line}`, () => import(module))

@@ -1,0 +1,75 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+
+/** A block of TypeScript in a page of the docs. */
+export interface Snippet {
+  /** Of the page, from the root of the repository. */
+  readonly page: string
+  /** Of the block's first line of code in the page, counted from 1. */
+  readonly line: number
+  /**
+   * `app`: a whole app, to be loaded and run. `test`: a whole test file, to be run. `part`: to be type-checked only, after
+   * the setup that its reader does not see.
+   */
+  readonly kind: 'app' | 'test' | 'part'
+  /** Under which other blocks of the page import it: `app.ts`. */
+  readonly file: string
+  /** What goes before the code: the text of a comment `<!-- setup … -->` right above the block. */
+  readonly setup: string
+  readonly code: string
+}
+
+const BLOCK = /(?:<!-- setup\n(?<setup>[\s\S]*?)-->\n+)?^```ts(?<info>[^\n]*)\n(?<code>[\s\S]*?)^```$/gm
+
+/** The blocks of a page's text. */
+export function snippetsOf(page: string, text: string): readonly Snippet[] {
+  return [...text.matchAll(BLOCK)].map((match, at) => {
+    const { setup = '', info = '', code = '' } = match.groups ?? {}
+    const before = text.slice(0, match.index + match[0].length - code.length - '```'.length)
+    return {
+      page,
+      line: before.split('\n').length,
+      kind: /\bapp\b/.test(info) ? 'app' : /\btest\b/.test(info) ? 'test' : 'part',
+      file: /\bfile=(\S+)/.exec(info)?.[1] ?? `block-${at + 1}.ts`,
+      setup,
+      code,
+    }
+  })
+}
+
+/** All blocks of the pages below `docs`. */
+export function allSnippets(root: string): readonly Snippet[] {
+  return readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.md') && !/(?:^|\/)(?:node_modules|\.)/.test(path))
+    .toSorted()
+    .flatMap((path) => snippetsOf(`docs/${path}`, readFileSync(join(root, 'docs', path), 'utf8')))
+}
+
+/** A block as a module on disk. */
+export interface PlacedSnippet extends Snippet {
+  /** Absolute. */
+  readonly module: string
+}
+
+/**
+ * Writes each block as a module to `docs/.snippets`, a folder a page, where the packages are found as in a user's project.
+ * What was there before goes.
+ */
+export function writeSnippets(root: string, snippets: readonly Snippet[]): readonly PlacedSnippet[] {
+  const home = join(root, 'docs/.snippets')
+  rmSync(home, { recursive: true, force: true })
+  return snippets.map((snippet) => {
+    const page = relative('docs', snippet.page)
+      .replace(/\.md$/, '')
+      .replaceAll(/[^a-z0-9-]/gi, '-')
+    const module = join(home, page, snippet.file)
+    mkdirSync(dirname(module), { recursive: true })
+    writeFileSync(module, `${snippet.setup}${snippet.code}\nexport {}\n`)
+    return { ...snippet, module }
+  })
+}
+
+/** Where in a page a line of a module comes from; a line of the setup is that of the block's first. */
+export function lineInPage({ line, setup }: Snippet, moduleLine: number): number {
+  return line + Math.max(moduleLine - 1 - setup.split('\n').length + 1, 0)
+}
