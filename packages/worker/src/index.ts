@@ -1,4 +1,5 @@
-export { decodeCommitMetadata } from './lib/commit/commit-metadata.ts'
+export { ANY_SUBSCRIPTION, decodeCommitMetadata } from './lib/commit/commit-metadata.ts'
+export { planSkip } from './lib/commit/plan-skip.ts'
 export { brokenBatchesTopic } from './lib/feeds/broken-batches.ts'
 export { leaderTopic } from './lib/group/elections.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'

@@ -16,6 +16,7 @@ import { otherStores, removeOtherStore } from './other-stores.ts'
 import { packageDirectory } from './package-directory.ts'
 import { readRows, readTable } from './read-table.ts'
 import { resetApp, resetPlan } from './reset-app.ts'
+import { skipOffset, skipPlan } from './skip-offset.ts'
 import { textMessage } from './text-message.ts'
 
 /** What `millrace -A` sees of an app. */
@@ -80,6 +81,14 @@ async function openCommandLineClient({
         storeDirectory: runtime.directories().store,
       }),
     reset: async (plan) => resetApp(await runtime.admin(), plan, () => runtime.store()),
+    skipPlan: async (record) =>
+      skipPlan(await runtime.admin(), record, {
+        definitions,
+        settings: runtime.surroundings.settings,
+        transport: await runtime.transport(),
+        clock: client.clock,
+      }),
+    skip: async (plan) => skipOffset(await runtime.admin(), plan),
     deadLetters: runtime.deadLetters(),
     run: async (work) =>
       runtime.scope.run(

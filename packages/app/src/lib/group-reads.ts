@@ -1,5 +1,5 @@
 import type { CommitOffset } from '@millrace/core'
-import { decodeCommitMetadata } from '@millrace/worker'
+import { ANY_SUBSCRIPTION, decodeCommitMetadata } from '@millrace/worker'
 
 /**
  * The topics that a group has committed offsets in, each with the ids of the subscriptions that read it. Which topics the
@@ -13,7 +13,7 @@ export function groupReads(committed: readonly CommitOffset[]): GroupReads {
   const reads = new Map<string, Set<string>>()
   for (const { topic, offset, metadata } of committed) {
     const ids = reads.get(topic) ?? new Set()
-    for (const id of decodeCommitMetadata(offset, metadata).keys()) ids.add(id)
+    for (const id of decodeCommitMetadata(offset, metadata).keys()) if (id !== ANY_SUBSCRIPTION) ids.add(id)
     reads.set(topic, ids)
   }
   return reads

@@ -1,8 +1,8 @@
 import type { AppDescription } from './app-description.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import type { Logger } from './logger.ts'
-import type { RecordMetadata } from './record.ts'
-import type { MemberInfo, PartitionPosition, TopicInfo, TopicSettings } from './transport.ts'
+import type { RecordMetadata, TopicPartition } from './record.ts'
+import type { CommitOffset, MemberInfo, PartitionPosition, TopicInfo, TopicSettings } from './transport.ts'
 
 /**
  * Under this key an app offers itself to the command line. Text rather than a symbol, so that an app is recognised also
@@ -131,6 +131,13 @@ export interface CommandLineClient {
    * `COMMAND_USAGE`. Nothing has been changed then. `RESET_UNFINISHED` when it failed on the way: to be run again.
    */
   reset(plan: ResetPlan): Promise<void>
+  /**
+   * What `skip` would do about the record at an offset, or the whole batch that it is in when that cannot be read.
+   * `SKIP_REFUSED` with the reason when there is nothing to skip there; `COMMAND_USAGE` for a topic that agents do not read.
+   */
+  skipPlan(record: PartitionPosition): Promise<SkipPlan>
+  /** Does what the plan says. No worker of the app may run: `GROUP_NOT_EMPTY`. */
+  skip(plan: SkipPlan): Promise<void>
   /** Events that agents have given up. */
   readonly deadLetters: DeadLetters
   /** Runs `work` where topics send and agents are asked through this client. */
@@ -205,6 +212,18 @@ export interface AppTopic extends TopicInfo {
   readonly internal: boolean
   /** `undefined` when this client may not see them. */
   readonly settings: TopicSettings | undefined
+}
+
+/** A stretch of one partition that all agents have behind themselves afterwards, each otherwise where it was. */
+export interface SkipPlan extends TopicPartition {
+  readonly groupId: string
+  readonly from: number
+  /** Behind the last offset that is skipped. */
+  readonly to: number
+  /** Why it cannot be read; `undefined` for a record that can. */
+  readonly reason: string | undefined
+  /** What the group commits. */
+  readonly commit: CommitOffset
 }
 
 /** How to reset. */

@@ -303,6 +303,11 @@ export interface MemberInfo {
   readonly host: string
 }
 
+export interface CommittedOptions {
+  /** Wait for transactions that have offsets pending, for as long as those take. Default false: what is committed now. */
+  readonly stable?: boolean
+}
+
 /** Every call is safe to repeat; calls may overlap. */
 export interface Admin {
   /** Known topics among those named, or all when `names` is undefined. Missing ones are absent. */
@@ -328,7 +333,11 @@ export interface Admin {
    */
   deleteRecords(before: readonly PartitionPosition[], options: SendOptions): Promise<void>
   /** Committed offsets of a group, also of one that has no members: all of them when `partitions` is undefined. */
-  committed(groupId: string, partitions?: readonly TopicPartition[]): Promise<readonly CommitOffset[]>
+  committed(
+    groupId: string,
+    partitions?: readonly TopicPartition[],
+    options?: CommittedOptions,
+  ): Promise<readonly CommitOffset[]>
   /**
    * Sets the committed offsets of a group that has no members, those of other partitions stay: `GROUP_NOT_EMPTY`
    * otherwise. `TOPIC_MISSING` and `PARTITION_MISSING`, and then nothing is set.

@@ -13,6 +13,7 @@ import { listingCommands } from './listing-commands.ts'
 import { modelsCommand } from './models-command.ts'
 import { resetCommand } from './reset-command.ts'
 import { sendCommand } from './send-command.ts'
+import { skipCommand } from './skip-command.ts'
 import { tableCommand } from './table-command.ts'
 import { topicsCommand } from './topics-command.ts'
 import { workerCommand } from './worker-command.ts'
@@ -30,6 +31,7 @@ export const builtInCommands: readonly Command[] = [
   lagCommand,
   dlqCommand,
   resetCommand,
+  skipCommand,
   cleanVersionsCommand,
   completionCommand,
   doctorCommand,

@@ -167,6 +167,7 @@ export const errorTable = {
     fix: 'Use another app id, or stop the other consumers of this group.',
   },
   GROUP_NOT_EMPTY: { title: 'The consumer group has members', fix: 'Stop all workers of the app first.' },
+  SKIP_REFUSED: { title: 'What was to be skipped cannot be skipped' },
   // events and state
   NO_CURRENT_EVENT: {
     title: 'There is no event in hand here',

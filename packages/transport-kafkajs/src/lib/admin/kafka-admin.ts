@@ -3,6 +3,7 @@ import {
   partitionKey,
   type Admin,
   type CommitOffset,
+  type CommittedOptions,
   type MemberInfo,
   type Isolation,
   type PartitionOffsets,
@@ -173,9 +174,13 @@ export class KafkaAdmin implements Admin {
     })
   }
 
-  async committed(groupId: string, partitions?: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
+  async committed(
+    groupId: string,
+    partitions?: readonly TopicPartition[],
+    { stable = false }: CommittedOptions = {},
+  ): Promise<readonly CommitOffset[]> {
     this.#closing.signal.throwIfAborted()
-    return committedOffsets(this.#context, { groupId, partitions, stable: false }, this.#closing.signal)
+    return committedOffsets(this.#context, { groupId, partitions, stable }, this.#closing.signal)
   }
 
   async commit(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {

@@ -9,6 +9,9 @@ export interface CommitMetadata {
   readonly complete: boolean
 }
 
+/** Instead of ids, in a commit that was set from outside: every subscription is there. No agent can have the name. */
+export const ANY_SUBSCRIPTION = '*'
+
 const VERSION = 'm1'
 const RADIX = 36
 

@@ -10,6 +10,7 @@ import {
   type TaskPart,
   type TopicPartition,
 } from '@millrace/core'
+import { ANY_SUBSCRIPTION } from '../commit/commit-metadata.ts'
 import type { FlowControl } from '../feeds/flow-control.ts'
 import { PartitionCursor } from '../feeds/partition-cursor.ts'
 import type { Refusals } from '../feeds/refusals.ts'
@@ -173,7 +174,7 @@ export class TaskOpener {
               refusals: refusals.from(spec.id, partition, offset),
               ...settings,
             },
-            start?.progress.get(spec.id) ?? { position: offset, finished: [] },
+            start?.progress.get(spec.id) ?? start?.progress.get(ANY_SUBSCRIPTION) ?? { position: offset, finished: [] },
           ),
       )
     return { source, cursors }

@@ -1,0 +1,73 @@
+import { type CommandLineClient, MillraceError, type PartitionPosition, type SkipPlan } from '@millrace/core'
+import { option, positional } from '../arguments/grammar.ts'
+import { confirm } from '../output/confirm.ts'
+import { withClient, type Command, type CommandContext } from './command-context.ts'
+
+/** `skip`: the group goes on behind one record, or one batch that cannot be read. */
+export const skipCommand: Command = {
+  grammar: {
+    name: 'skip',
+    describe: 'Make all agents pass over one record, or the batch that it is in when that cannot be read',
+    options: [
+      option('yes', { type: 'boolean', aliases: ['y'], default: false, describe: 'Do not ask' }),
+      option('dry-run', { type: 'boolean', default: false, describe: 'Only say what would be skipped' }),
+    ],
+    positionals: [
+      positional('place', {
+        describe: 'TOPIC/PARTITION@OFFSET, as the error says it; no worker of the app may run',
+      }),
+    ],
+    showsSettings: false,
+  },
+  logsToOutput: false,
+  run: (context) => withClient(context.app, (client) => skip(context, client)),
+}
+
+async function skip(context: CommandContext, client: CommandLineClient): Promise<number> {
+  const { cli, values, json } = context
+  const record = placeOf(String(values['place']))
+  const dry = values['dry-run'] === true
+  if (!dry) await refuseMembers(context, client)
+  const plan = await client.skipPlan(record)
+  if (json) cli.json(rowOf(plan))
+  else cli.say(told(plan))
+  if (dry) return 0
+  if (values['yes'] !== true && !(await confirm('Skip it, for every agent?', context))) {
+    cli.say('Nothing was changed.')
+    return 1
+  }
+  await client.skip(plan)
+  if (!json) cli.say(`The group "${plan.groupId}" goes on behind it.`)
+  return 0
+}
+
+function placeOf(text: string): PartitionPosition {
+  const [, topic, partition, offset] = /^([^/@]+)\/(\d{1,9})@(\d{1,16})$/.exec(text) ?? []
+  if (topic !== undefined && Number.isSafeInteger(Number(offset)))
+    return { topic, partition: Number(partition), offset: Number(offset) }
+  throw new MillraceError('COMMAND_USAGE', `skip takes TOPIC/PARTITION@OFFSET (orders/3@1207), not "${text}".`)
+}
+
+/** Before anything is read: the answer would be for nothing. `skip` itself looks again. */
+async function refuseMembers({ app }: CommandContext, client: CommandLineClient): Promise<void> {
+  const members = await client.members()
+  if (members.length === 0) return
+  const who = members.map(({ id, host }) => `${id} (${host})`).join(', ')
+  throw new MillraceError(
+    'GROUP_NOT_EMPTY',
+    `The app "${app.id}" runs: its group has ${members.length === 1 ? 'the member' : `${members.length} members`} ${who}. One that was killed leaves it after sessionTimeout.`,
+  )
+}
+
+function told({ topic, partition, from, to, reason, commit }: SkipPlan): string {
+  const what =
+    to === from + 1
+      ? `Offset ${from} of ${topic}/${partition}`
+      : `Offsets ${from} to ${to - 1} of ${topic}/${partition}`
+  const why = reason === undefined ? 'can be read, and' : `cannot be read (${reason}), and`
+  return `${what} ${why} would be skipped; the group then has ${commit.offset} committed.`
+}
+
+function rowOf({ topic, partition, from, to, reason, commit }: SkipPlan): Readonly<Record<string, unknown>> {
+  return { topic, partition, from, to, reason: reason ?? null, committed: commit.offset }
+}
