@@ -1,4 +1,6 @@
 import { type Clock, isMillraceError, type Scheduled, type Sensor, toError } from '@millrace/core'
+import type { Lease } from '../group/lease.ts'
+import { RENEW_CHECKPOINT_MS } from '../tasks/recovery-plan.ts'
 import type { TaskRuntime } from '../tasks/task-runtime.ts'
 import type { TaskStores } from '../tasks/task-stores.ts'
 import { type CommittedText, type Cut, rowsOf, storeChanges, takeCut, textOf } from './cut.ts'
@@ -9,7 +11,10 @@ const STAGGER = 8
 
 export interface CommitterDeps {
   readonly clock: Clock
+  readonly lease: Pick<Lease, 'valid'>
   readonly intervalMs: number
+  /** Those that can be cut. */
+  readonly tasks: () => readonly TaskRuntime[]
   readonly stores: TaskStores
   readonly guarantee: Guarantee
   readonly sensor: Pick<Sensor, 'commitCompleted'>
@@ -44,6 +49,9 @@ export class Committer {
   readonly #gathering = new Map<string, Batch>()
   /** By commit group: resolves when its commit under way is over. */
   readonly #committing = new Map<string, Promise<void>>()
+  /** Their checkpoints are looked at after the next cut. */
+  readonly #toRenew = new Set<TaskRuntime>()
+  #renewal: Scheduled | undefined
   #stopped = false
   #count = 0
   #lastMs = 0
@@ -74,9 +82,22 @@ export class Committer {
     if (this.#due.get(task) !== -Infinity) this.#setDue(task, -Infinity)
   }
 
+  /** From now on checkpoints are kept young, also where nothing is written. */
+  start(): void {
+    const renew = (): void => {
+      for (const task of this.#deps.tasks()) {
+        this.#toRenew.add(task)
+        this.touched(task)
+      }
+      this.#renewal = this.#deps.clock.schedule(RENEW_CHECKPOINT_MS, renew)
+    }
+    if (!this.#stopped) this.#renewal = this.#deps.clock.schedule(RENEW_CHECKPOINT_MS, renew)
+  }
+
   /** A task is lost. */
   forget(task: TaskRuntime): void {
     this.#due.delete(task)
+    this.#toRenew.delete(task)
     for (const { source } of task.sources) this.#committed.delete(source)
   }
 
@@ -102,6 +123,7 @@ export class Committer {
   /** No more cuts of its own accord. */
   stop(): void {
     this.#stopped = true
+    this.#renewal?.cancel()
     this.#timer?.scheduled.cancel()
     this.#timer = undefined
   }
@@ -154,9 +176,24 @@ export class Committer {
     try {
       const cut = this.#take(task)
       if (cut !== undefined) await this.#complete(cut)
+      if (this.#toRenew.delete(task)) await this.#renewCheckpoints(task)
     } finally {
       guarantee.after(task)
     }
+  }
+
+  /** What nobody else may write, the store has as of now. */
+  async #renewCheckpoints(task: TaskRuntime): Promise<void> {
+    const { lease, clock, stores } = this.#deps
+    if (task.closed || !lease.valid) return
+    const wallTimeMs = clock.now()
+    await stores.commit(
+      task.states.flatMap(({ store }) => {
+        const checkpoint = store.checkpoint()
+        const isOld = checkpoint !== undefined && wallTimeMs - checkpoint.wallTimeMs > RENEW_CHECKPOINT_MS / 2
+        return isOld ? [{ partition: store, rows: [], checkpoint: { ...checkpoint, wallTimeMs } }] : []
+      }),
+    )
   }
 
   #take(task: TaskRuntime): Cut | undefined {

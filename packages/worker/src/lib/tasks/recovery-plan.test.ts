@@ -21,6 +21,14 @@ test('an old store that has seen everything is good', () => {
   })
 })
 
+test('an old store behind whose rows there is only the mark of their transaction, or one row, is good', () => {
+  expect(planRecovery({ topicId: 'id', offset: 99, wallTimeMs: 0 }, changelog, 1e9)).toEqual({
+    from: 99,
+    rebuild: undefined,
+  })
+  expect(planRecovery({ topicId: 'id', offset: 98, wallTimeMs: 0 }, changelog, 1e9).rebuild).toBeTypeOf('string')
+})
+
 test.each([
   ['of another topic', { topicId: 'other', offset: 50, wallTimeMs: 5000 }],
   ['past the end', { topicId: 'id', offset: 101, wallTimeMs: 5000 }],

@@ -1,6 +1,11 @@
 import type { Checkpoint, StorePartition } from '@millrace/core'
 
 const DEFAULT_DELETE_RETENTION_MS = 24 * 60 * 60 * 1000
+/**
+ * A checkpoint older than that is written again with the time at which the store was found to have everything, though there
+ * is nothing new: it says since when deletions may have been missed, not since when nothing was written.
+ */
+export const RENEW_CHECKPOINT_MS: number = 15 * 60 * 1000
 
 export interface ChangelogState {
   readonly topicId: string
@@ -48,8 +53,9 @@ function distrust(
   if (offset > end) return `the store has absorbed offset ${offset} of a changelog that ends at ${end}`
   if (offset < beginning) return `the changelog begins at ${beginning}, past the store's offset ${offset}`
   const retentionMs = Number(changelog.config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS)
-  // Compaction drops tombstones after that time: a store that has not seen one would keep the row for ever.
-  if (offset < end && nowMs - wallTimeMs > retentionMs / 2)
+  // Compaction drops tombstones after that time: a store that has not seen one would keep the row for ever. But never the
+  // last offset of a log. Where only that is left, it is read, or it is the mark that ended the store's own last transaction.
+  if (offset < end - 1 && nowMs - wallTimeMs > retentionMs / 2)
     return 'the store is so old that deletions may be gone from the changelog'
   return undefined
 }

@@ -128,6 +128,20 @@ test('goes on from the checkpoint of a store', async () => {
   await here.recovery.close()
 })
 
+test('a store that has everything says as of when, though there is nothing to read', async () => {
+  const here = await setting()
+  await here.outside.send([outgoing('t-changelog', 0, 'k', '1')])
+  const first = await request(here, 0)
+  await here.recovery.restore(first)
+  const checkpoint = first.store.checkpoint()
+  if (checkpoint === undefined) throw new Error('It has no checkpoint.')
+  await here.store.commit([{ partition: first.store, rows: [], checkpoint: { ...checkpoint, wallTimeMs: 5 } }])
+  await here.recovery.restore(first)
+  expect(first.store.checkpoint()?.wallTimeMs).toBeGreaterThanOrEqual(checkpoint.wallTimeMs)
+  expect([first.store.checkpoint()?.offset, first.store.rows]).toEqual([1, 1])
+  await here.recovery.close()
+})
+
 test('what a store had to drop is said once, and is read again', async () => {
   const here = await setting()
   await here.outside.send(Array.from({ length: 10 }, (_, i) => outgoing('t-changelog', 0, `k${i}`, '1')))

@@ -14,7 +14,7 @@ import {
 } from '@millrace/core'
 import type { RecoveryStats } from '../worker/worker-stats.ts'
 import { ChangelogReader } from './changelog-reader.ts'
-import { type ChangelogState, planRecovery, whyAnew } from './recovery-plan.ts'
+import { type ChangelogState, planRecovery, RENEW_CHECKPOINT_MS, whyAnew } from './recovery-plan.ts'
 import { RestoreTotals } from './restore-totals.ts'
 import type { TaskStores } from './task-stores.ts'
 
@@ -124,8 +124,9 @@ export class Recovery {
     if (rebuild !== undefined) await store.clear()
     const restoration = new Restoration(request, from, clock.monotonic())
     if (restoration.atEnd) {
-      // The checkpoint says that this store belongs to this changelog, also when there is nothing in it.
-      if (store.checkpoint() === undefined) await this.#write(restoration)
+      // The checkpoint says that this store belongs to this changelog, also when there is nothing in it, and as of when.
+      const wallTimeMs = store.checkpoint()?.wallTimeMs ?? -Infinity
+      if (clock.now() - wallTimeMs > RENEW_CHECKPOINT_MS) await this.#write(restoration)
       return
     }
     const key = partitionKey(changelog)

@@ -177,6 +177,7 @@ export class AppWorker implements Worker {
     }
     this.#mustGoOn()
     this.#phase = 'running'
+    runtime.committer.start()
     for (const part of parts) part.ready()
     log.debug({ tasks: runtime.rebalance.tasks.size }, 'The worker is running.')
   }

@@ -239,6 +239,8 @@ export class Runtime {
       : new AtLeastOnce({ outbox, consumer, lease, log, strayRows: this.#strayRows })
     this.committer = new Committer({
       clock,
+      lease,
+      tasks: () => this.rebalance.running,
       intervalMs: settings.commitIntervalMs,
       stores,
       guarantee: this.#guarantee,

@@ -1,0 +1,63 @@
+import { manualClock } from '@millrace/core'
+import { createMemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { outgoing, Outside, runWorker, silentLog, until } from '../fixtures/test-worker.fixture.ts'
+
+const HOUR_MS = 3_600_000
+
+test.each([false, true])(
+  'a table in which nothing is written for days is not read anew by the next worker, exactly once: %s',
+  async (exactlyOnce) => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', 1)
+    const store = new HeapStore()
+    const clock = manualClock()
+    const counts = countTable('counts')
+    const warnings: string[] = []
+    const app = {
+      agents: [
+        {
+          name: 'a',
+          topics: ['in'],
+          handler: (event: Parameters<typeof addTo>[1]) => addTo(counts, event, 'all'),
+        },
+      ],
+      tables: [counts],
+      settings: { exactlyOnce },
+    }
+    const options = { clock, store, log: { ...silentLog, warn: (_: object, text: string) => void warnings.push(text) } }
+    const first = await runWorker(log, app, options)
+    const turn = async (): Promise<void> => {
+      await clock.advance('1s')
+      await new Promise((resolve) => void setImmediate(resolve))
+    }
+    await outside.send([outgoing('in', 0, 'k', '1')])
+    for (let i = 0; i < 20; i++) await turn()
+    await until('the row to be stored', () => store.partitions.get('counts/0')?.rows === 1)
+    for (let quarter = 0; quarter < 4 * 48; quarter++) {
+      await clock.advance('15m')
+      await new Promise((resolve) => void setImmediate(resolve))
+    }
+    for (let i = 0; i < 20; i++) await turn()
+    const { wallTimeMs = 0, offset } = store.checkpoint('counts', 0) ?? {}
+    expect(offset).toBe(1)
+    expect(clock.now() - wallTimeMs).toBeLessThan(HOUR_MS)
+    first.kill()
+    await store.close()
+    // Meanwhile two rows of another writer: with an old checkpoint a deletion could have been among them.
+    await outside.send(['x', 'y'].map((key) => outgoing('counts-changelog', 0, key, '1')))
+    const second = await runWorker(log, app, { ...options, id: 'second' })
+    expect(warnings.filter((text) => text.includes('rebuilt'))).toEqual([])
+    expect(countsOf(second.worker.context.openParts(counts))).toEqual(
+      new Map([
+        ['all', 1],
+        ['x', 1],
+        ['y', 1],
+      ]),
+    )
+    await second.worker.stop()
+  },
+)
