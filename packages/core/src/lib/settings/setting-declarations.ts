@@ -92,7 +92,7 @@ export const settingDeclarations = {
   shutdownTimeout: {
     type: 'duration',
     default: '30s',
-    help: 'How long a stop may take; then the worker stops hard, and uncommitted work is done again.',
+    help: 'How long a stop may take; then the worker stops hard, within 5 s more, and uncommitted work is done again.',
   },
   connectTimeout: {
     type: 'duration',

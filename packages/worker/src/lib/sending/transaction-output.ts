@@ -11,11 +11,15 @@ import {
   type TransactionalProducer,
 } from '@millrace/core'
 import type { Delays } from './delays.ts'
+import { withinLimit } from '../worker/within-limit.ts'
 import { Epoch } from './epoch.ts'
 import { Outbox } from './outbox.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { SendBudget } from './send-budget.ts'
 import type { TaskOutput } from './task-output.ts'
+
+/** How long the end of the last transaction of a task that is given up may take. */
+const END_LIMIT_MS = 2000
 
 export interface TransactionOutputDeps {
   readonly taskId: string
@@ -40,6 +44,7 @@ export class TransactionOutput implements TaskOutput {
   delays = 0
   readonly #producer: TransactionalProducer
   readonly #budget: SendBudget
+  readonly #clock: Clock
   readonly #outbox: Outbox
   #epoch = new Epoch(undefined, this)
   #sealed: Epoch | undefined = undefined
@@ -53,6 +58,7 @@ export class TransactionOutput implements TaskOutput {
     this.taskId = taskId
     this.#producer = producer
     this.#budget = budget
+    this.#clock = deps.clock
     this.#outbox = new Outbox({ ...deps, budget, producer: new BegunProducer(producer, () => this.#begin()) })
   }
 
@@ -118,17 +124,26 @@ export class TransactionOutput implements TaskOutput {
     this.release()
   }
 
-  /** Ends an open transaction, so that readers of its topics need not wait for its time-out. */
+  /**
+   * Ends an open transaction, so that readers of its topics need not wait for its time-out. A coordinator that does not
+   * answer is not waited for: the next owner's `init`, or the time-out, ends the transaction.
+   */
   async close(): Promise<void> {
     this.#outbox.close()
+    try {
+      await withinLimit(this.#clock, END_LIMIT_MS, this.#end())
+    } finally {
+      await this.#producer.close()
+    }
+  }
+
+  async #end(): Promise<void> {
     await this.#committing
     try {
       if (this.#begun !== undefined && this.#outbox.pending === 0) await this.#producer.abort()
     } catch (thrown) {
-      // The next owner was quicker, and has ended it.
-      if (!isMillraceError(thrown, 'PRODUCER_FENCED', 'TRANSACTION_STATE')) throw thrown
-    } finally {
-      await this.#producer.close()
+      // The next owner was quicker, and has ended it; or it was given up above.
+      if (!isMillraceError(thrown, 'PRODUCER_FENCED', 'TRANSACTION_STATE', 'CLOSED')) throw thrown
     }
   }
 

@@ -305,16 +305,16 @@ export class AppWorker implements Worker {
       await finishing
       if (ending !== 'drained')
         this.#abort.abort(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped hard.'))
-      await shutdown.quietly('leaving the group', runtime.consumer.close())
-      await shutdown.quietly('closing tasks', runtime.rebalance.close())
+      await shutdown.close('leaving the group', runtime.consumer.close())
+      await shutdown.close('closing tasks', runtime.rebalance.close())
     }
     this.#opened.reject(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.'))
     for (const subscription of this.#subscriptions) subscription.close()
     await shutdown.stopParts()
     this.#leaseWatch.close()
     this.#delays.close()
-    await shutdown.quietly('closing readers', this.context.close())
-    for (const close of this.#closers.toReversed()) await shutdown.quietly('closing', close())
+    await shutdown.close('closing readers', this.context.close())
+    for (const close of this.#closers.toReversed()) await shutdown.close('closing', close())
     this.#phase = this.#failure === undefined ? 'stopped' : 'failed'
     if (this.#failure === undefined) this.#ended.resolve()
     else this.#ended.reject(this.#failure)

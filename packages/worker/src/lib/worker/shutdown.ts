@@ -1,4 +1,4 @@
-import { isMillraceError, toError, type WorkerPart } from '@millrace/core'
+import { isMillraceError, toError } from '@millrace/core'
 import { describeInHand } from '../tasks/describe-in-hand.ts'
 import type { Runtime } from './runtime.ts'
 import type { WorkerOptions } from './worker-options.ts'
@@ -6,6 +6,12 @@ import { withinLimit } from './within-limit.ts'
 
 /** What a worker that fails still gives to the commit of what is finished. */
 const LAST_COMMIT_MS = 5000
+/** The same when its time for a stop is used up. */
+const LATE_COMMIT_MS = 2500
+/** After the time for a stop: for all that is closed then, together. */
+const CLOSING_MS = 5000
+/** For each of these when that is used up as well. They are closed in the background then, as far as that is possible. */
+const LEAST_MS = 200
 
 /** How a worker comes to its end. */
 export type Ending = 'drained' | 'failed' | 'hard'
@@ -41,28 +47,32 @@ export class Shutdown {
       await this.#drain(runtime, aborted)
       if (this.#signal.aborted) return
     }
-    const limitMs = this.#ending === 'drained' ? Math.max(this.#leftMs, LAST_COMMIT_MS) : LAST_COMMIT_MS
-    const cut = withinLimit(this.#options.clock, limitMs, runtime.committer.cut(runtime.rebalance.running))
-    await this.quietly('the last commit', Promise.race([cut, aborted]))
+    const limitMs = this.#ending === 'drained' ? Math.max(this.#leftMs, LATE_COMMIT_MS) : LAST_COMMIT_MS
+    const cut = runtime.committer.cut(runtime.rebalance.running)
+    await this.#quietly('committing what is finished', Promise.race([cut, aborted]), limitMs)
   }
 
   /** In the reverse of their order. */
   async stopParts(): Promise<void> {
-    const { parts, clock, log } = this.#options
-    const stopOne = async (part: WorkerPart): Promise<void> => {
-      if (!(await withinLimit(clock, Math.max(this.#leftMs, LAST_COMMIT_MS), part.stop())))
-        log.warn({ part: part.name }, `${part.name} did not stop in time.`)
-    }
-    for (const part of parts.toReversed()) await this.quietly(`stopping ${part.name}`, stopOne(part))
+    for (const part of this.#options.parts.toReversed()) await this.close(`stopping ${part.name}`, part.stop())
   }
 
-  /** What goes wrong while the worker ends is told and does not keep the rest from being closed. */
-  async quietly(what: string, work: Promise<unknown>): Promise<void> {
+  /**
+   * What goes wrong, or does not come to an end, while the worker ends is told and does not keep the rest from being
+   * closed. All of it together takes at most 5 s more than the time for a stop, whatever hangs.
+   */
+  async close(what: string, work: Promise<unknown>): Promise<void> {
+    await this.#quietly(what, work, Math.max(this.#leftMs + CLOSING_MS, LEAST_MS))
+  }
+
+  async #quietly(what: string, work: Promise<unknown>, limitMs: number): Promise<void> {
+    const { clock, log } = this.#options
     try {
-      await work
+      if (!(await withinLimit(clock, limitMs, work)))
+        log.warn({}, `The worker ends without waiting longer for ${what}.`)
     } catch (thrown) {
       const level = isMillraceError(thrown, 'CLOSED') ? 'debug' : 'warn'
-      this.#options.log[level]({ error: toError(thrown).message }, `Something went wrong while ${what}.`)
+      log[level]({ error: toError(thrown).message }, `Something went wrong while ${what}.`)
     }
   }
 
