@@ -161,8 +161,11 @@ export class Committer {
     const tasks = [...this.#due].filter(([task, atMs]) => atMs <= now && !this.#isBusy(task)).map(([task]) => task)
     // A timer may be a fraction of a millisecond early.
     if (tasks.length === 0) return this.#arm()
+    const done = this.cut(tasks)
+    // For those that are due later: these cuts may take long.
+    this.#arm()
     try {
-      await this.cut(tasks)
+      await done
     } catch (thrown) {
       if (!isMillraceError(thrown, 'CLOSED')) this.#deps.onBroken(toError(thrown))
     }

@@ -1,4 +1,4 @@
-import { type EventInHand, type Logger } from '@millrace/core'
+import { type EventInHand, type Logger, manualClock } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -100,3 +100,32 @@ for (const exactlyOnce of [false, true])
     await until('all others are committed again', () => isDone(log, 2 * EACH))
     await Promise.all([first.worker.stop({ hard: true }), second.worker.stop({ hard: true })])
   })
+
+test.each([0, 1, 2, 3].flatMap((stuck) => [[stuck, false] as const, [stuck, true] as const]))(
+  'tasks that are due after one that stands still are committed, also when nothing more happens (partition %s, exactly once: %s)',
+  async (stuck, exactlyOnce) => {
+    const clock = manualClock()
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', PARTITIONS)
+    const { app } = copyingApp({ exactlyOnce, commitIntervalMs: 800 })
+    const { worker } = await runWorker(log, app, {
+      clock,
+      wrap: (inner) => {
+        const transport = new StuckPartitions(inner, () => clock.monotonic())
+        transport.stick({ topic: 'out', partition: stuck })
+        return transport
+      },
+    })
+    await outside.numbers('in', { count: PARTITIONS, partitions: PARTITIONS })
+    await until('handled', () => worker.stats().agents['copier']?.processed === PARTITIONS)
+    for (let i = 0; i < 40; i++) await clock.advance(50)
+    await until(
+      'the others are committed',
+      () => [0, 1, 2, 3].every((partition) => partition === stuck || committedOf(log, partition) === 1),
+      2000,
+    )
+    expect(committedOf(log, stuck)).toBe(0)
+    await worker.stop({ hard: true })
+  },
+)
