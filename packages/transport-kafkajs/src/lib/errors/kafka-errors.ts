@@ -40,6 +40,7 @@ const KAFKA_ERRORS: ReadonlyMap<number, KafkaError> = new Map<number, KafkaError
   [25, { name: 'UNKNOWN_MEMBER_ID', remedy: 'lost' }],
   [26, { name: 'INVALID_SESSION_TIMEOUT', remedy: 'SETTING_INVALID' }],
   [27, { name: 'REBALANCE_IN_PROGRESS', remedy: 'retry' }],
+  [28, { name: 'INVALID_COMMIT_OFFSET_SIZE', remedy: 'RECORD_TOO_LARGE' }],
   [29, { name: 'TOPIC_AUTHORIZATION_FAILED', remedy: 'NOT_AUTHORIZED' }],
   [30, { name: 'GROUP_AUTHORIZATION_FAILED', remedy: 'NOT_AUTHORIZED' }],
   [31, { name: 'CLUSTER_AUTHORIZATION_FAILED', remedy: 'NOT_AUTHORIZED' }],

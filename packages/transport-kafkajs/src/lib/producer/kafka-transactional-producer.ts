@@ -198,10 +198,11 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       const refused = answer.find(
         ({ errorCode }) => errorCode !== KafkaCode.ok && errorCode !== OPERATION_NOT_ATTEMPTED,
       )
-      const isMissing = refused?.errorCode === KafkaCode.unknownTopicOrPartition
+      if (refused === undefined) return { code: KafkaCode.ok, answer: undefined }
+      const isMissing = refused.errorCode === KafkaCode.unknownTopicOrPartition
       return isMissing
         ? { code: KafkaCode.ok, answer: refused }
-        : { code: refused?.errorCode ?? KafkaCode.ok, answer: undefined }
+        : { code: refused.errorCode, answer: undefined, about: partitionKey(refused) }
     })
     // The sender looks whether the topic is still there, and refuses what is meant for it when it is not.
     if (missing !== undefined)
@@ -212,13 +213,13 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   /** Asks until the answer is good: the coordinator moves, loads, or is still busy with the transaction before. */
   #ask<T>(
     what: string,
-    ask: () => Promise<{ readonly code: number; readonly answer: T }>,
+    ask: () => Promise<{ readonly code: number; readonly answer: T; readonly about?: string }>,
     coordinator: CoordinatorLink = this.#coordinator,
   ): Promise<T> {
     const { signal } = this.#closing
     return retrying(this.#context.recovery, `${what} ("${this.#options.id}")`, signal, async () => {
       for (let tries = 1; ; tries++) {
-        const { code, answer } = await ask()
+        const { code, answer, about } = await ask()
         if (code === KafkaCode.ok) return answer
         if (code === KafkaCode.concurrentTransactions && tries < QUIET_TRIES) {
           await this.#context.clock.sleep(CONCURRENT_WAIT_MS, signal)
@@ -226,7 +227,13 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
         }
         const fatal = this.#fatal(code)
         if (fatal !== undefined) throw fatal
-        coordinator.check(code, `Transactional id "${this.#options.id}": ${what}.`)
+        const said = about === undefined ? what : `${what} (${about})`
+        const advice = ADVICE.get(code)
+        const sentences = [
+          `Transactional id "${this.#options.id}": ${said}.`,
+          ...(advice === undefined ? [] : [advice]),
+        ]
+        coordinator.check(code, sentences.join(' '))
       }
     })
   }
@@ -276,6 +283,17 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
 }
 
 const OPERATION_NOT_ATTEMPTED = 55
+
+/** What to do about error codes that are for good. */
+const ADVICE: ReadonlyMap<number, string> = new Map([
+  [12, 'The setting offset.metadata.max.bytes of the broker must be 4096 or more.'],
+  [28, 'The offsets of one commit do not fit into a record of __consumer_offsets (message.max.bytes of the broker).'],
+  [29, 'The user of the app needs the right Write on the topic.'],
+  [30, 'The user of the app needs the right Read on the group.'],
+  [31, 'The user of the app needs the right IdempotentWrite on the cluster.'],
+  [50, 'Setting transactionTimeout is longer than transaction.max.timeout.ms of the broker.'],
+  [53, 'The user of the app needs the rights Write and Describe on the transactional id.'],
+])
 
 /** OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER, INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, UNKNOWN_PRODUCER_ID, TRANSACTION_ABORTABLE. */
 const SEQUENCE_ERRORS: ReadonlySet<number> = new Set([45, 46, 48, 52, 59, 120])

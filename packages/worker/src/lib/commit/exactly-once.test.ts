@@ -1,4 +1,12 @@
-import { type Deferred, deferred, type EventInHand, systemClock, type TransactionalProducer } from '@millrace/core'
+import {
+  type Deferred,
+  deferred,
+  type EventInHand,
+  manualClock,
+  MillraceError,
+  systemClock,
+  type TransactionalProducer,
+} from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -328,4 +336,133 @@ test('a task that is lost while it is fenced leaves those alone that came with i
   await until('all committed', () => committedSum(log) === 100)
   expectExact(log, 100, 10)
   await Promise.all([first.worker.stop(), second.worker.stop()])
+})
+
+/** Its producers do what a test says before the call goes through. */
+class Watched extends LeasedTransport {
+  before: (call: 'init' | 'send' | 'offsets' | 'commit') => void = () => {}
+
+  override transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer {
+    const inner = super.transactionalProducer(options)
+    return {
+      init: async () => {
+        this.before('init')
+        await inner.init()
+      },
+      partitions: (topic) => inner.partitions(topic),
+      lane: (partition) => inner.lane(partition),
+      send: async (records, sending) => {
+        this.before('send')
+        return inner.send(records, sending)
+      },
+      begin: () => inner.begin(),
+      sendOffsets: async (groupId, offsets) => {
+        this.before('offsets')
+        await inner.sendOffsets(groupId, offsets)
+      },
+      commit: async () => {
+        this.before('commit')
+        await inner.commit()
+      },
+      abort: () => inner.abort(),
+      close: () => inner.close(),
+    }
+  }
+}
+
+test.each(['send', 'offsets', 'commit'] as const)(
+  'what would fail each time stops the worker with its error, and is not tried again: %s',
+  async (failing) => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', 1)
+    let inits = 0
+    const refusal = new MillraceError('NOT_AUTHORIZED', 'Transactional id "app-1-0" may not.')
+    const { worker } = testWorker(log, routingApp().app, {
+      wrap: (inner) => {
+        const transport = new Watched(inner, () => clock.monotonic())
+        transport.before = (call) => {
+          if (call === 'init') inits++
+          // Not the first commit, which belongs to the opening.
+          if (call === failing && log.committed('app').length > 0) throw refusal
+        }
+        return transport
+      },
+    })
+    await worker.start()
+    await outside.numbers('in', { count: 10, partitions: 1 })
+    await expect(worker.finished).rejects.toBe(refusal)
+    expect(inits).toBe(1)
+    expect(committedSum(log)).toBe(0)
+  },
+)
+
+test('a task whose transactions keep failing is opened again with growing waits, until one is committed', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  const manual = manualClock()
+  const fencedAtMs: number[] = []
+  let failures = 6
+  const { worker } = await runWorker(log, routingApp().app, {
+    clock: manual,
+    wrap: (inner) => {
+      const transport = new Watched(inner, () => manual.monotonic())
+      transport.before = (call) => {
+        if (call === 'init') fencedAtMs.push(manual.monotonic())
+        if (call === 'commit' && log.committed('app').length > 0 && failures-- > 0)
+          throw new MillraceError('PRODUCER_FENCED', 'As if the transaction had timed out.')
+      }
+      return transport
+    },
+  })
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  await until('committed', () => {
+    void manual.advance(10)
+    return committedSum(log) === 10
+  })
+  const waits = fencedAtMs.slice(1).map((atMs, i) => atMs - (fencedAtMs[i] ?? 0))
+  expect(waits.length).toBe(6)
+  // The first opening comes at once; a wait is shorter by a fifth at most.
+  for (const [i, leastMs] of [0, 80, 160, 320, 640, 1280].entries()) expect(waits[i]).toBeGreaterThanOrEqual(leastMs)
+  await worker.stop()
+})
+
+test('a task that is opened again is fenced only when the group has been heard of since', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  const manual = manualClock()
+  let inits = 0
+  let transport: Watched | undefined
+  const { app } = routingApp()
+  const { worker } = await runWorker(
+    log,
+    { ...app, settings: { ...app.settings, sessionTimeoutMs: 60_000 } },
+    {
+      clock: manual,
+      wrap: (inner) => {
+        transport = new Watched(inner, () => manual.monotonic())
+        transport.before = (call) => void (call === 'init' && inits++)
+        return transport
+      },
+    },
+  )
+  transport?.stopHeartbeats()
+  await manual.advance(50)
+  await outside.fence('app-1-0')
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  await until('it is opened again', () => {
+    void manual.advance(10)
+    return worker.assignment().tasks[0]?.state === 'opening'
+  })
+  for (let i = 0; i < 50; i++) await manual.advance(20)
+  expect(inits).toBe(1)
+  transport?.goOn()
+  await until('committed', () => {
+    void manual.advance(10)
+    return committedSum(log) === 10
+  })
+  expect(inits).toBe(2)
+  await worker.stop()
 })

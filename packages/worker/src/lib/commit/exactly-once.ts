@@ -1,4 +1,6 @@
 import {
+  type Backoff,
+  backoffMs,
   type Clock,
   type Consumer,
   isMillraceError,
@@ -39,7 +41,15 @@ export interface ExactlyOnceDeps {
   readonly onRefused: (record: Outgoing, error: Error) => void
   /** The task's transaction has failed: it must be opened again whole. */
   readonly onTaskBroken: (taskId: string, output: TaskOutput, error: Error) => void
+  /** It has failed for a reason that comes back each time. */
+  readonly onBroken: (error: Error) => void
 }
+
+/** A new producer may get further. Anything else, a right that is missing or a setting of the broker, meets it as well. */
+const PASSING = ['PRODUCER_FENCED', 'TRANSACTION_STATE', 'MEMBER_FENCED', 'NOT_ASSIGNED', 'LEASE_EXPIRED'] as const
+
+/** Between two openings of a task whose transactions keep failing. The first is made at once. */
+const REOPENING: Backoff = { firstMs: 100, mostMs: 10_000 }
 
 /** How often a task that is to become whole is looked at. */
 const WHOLE_LOOK_MS = 1
@@ -51,6 +61,8 @@ const WHOLE_LOOK_MS = 1
 export class ExactlyOnce implements Guarantee {
   readonly #deps: ExactlyOnceDeps
   readonly #outputs = new Set<TransactionOutput>()
+  /** By task id: transactions that failed since the last that was committed. */
+  readonly #failures = new Map<string, number>()
 
   constructor(deps: ExactlyOnceDeps) {
     this.#deps = deps
@@ -63,7 +75,7 @@ export class ExactlyOnce implements Guarantee {
 
   output(taskId: string): TaskOutput {
     const { appId, transport, transactionTimeoutMs, budget, delays, clock, sensor, lease, onHeld } = this.#deps
-    const { onRefused, onTaskBroken } = this.#deps
+    const { onRefused } = this.#deps
     const output: TransactionOutput = new TransactionOutput({
       taskId,
       producer: transport.transactionalProducer({ id: `${appId}-${taskId}`, timeoutMs: transactionTimeoutMs }),
@@ -74,7 +86,7 @@ export class ExactlyOnce implements Guarantee {
       guard: lease.check,
       onHeld,
       onRefused,
-      onBroken: (error) => onTaskBroken(taskId, output, error),
+      onBroken: (error) => this.#broken(taskId, output, error),
     })
     this.#outputs.add(output)
     return output
@@ -154,9 +166,17 @@ export class ExactlyOnce implements Guarantee {
 
   async #fenceOne(task: TaskRuntime, heardSinceMs: number): Promise<void> {
     const { consumer, clock, heartbeatIntervalMs, lease } = this.#deps
+    const failures = this.#failures.get(task.id) ?? 0
+    if (failures > 1) await clock.sleep(backoffMs(failures - 1, REOPENING, Math.random()), task.signal)
     while (!task.closed && !(lease.valid && consumer.lastHeartbeatMs() >= heardSinceMs))
       await clock.sleep(heartbeatIntervalMs / 2, task.signal)
-    if (!task.closed) await this.#outputOf(task)?.init()
+    if (task.closed) return
+    try {
+      await this.#outputOf(task)?.init()
+    } catch (thrown) {
+      this.#failures.set(task.id, failures + 1)
+      throw thrown
+    }
   }
 
   /** A task that is lost on the way fails at any point; the tasks that it was given with go on. */
@@ -169,7 +189,7 @@ export class ExactlyOnce implements Guarantee {
   }
 
   async #commitOne(cut: Cut): Promise<boolean> {
-    const { appId, lease, log, onTaskBroken } = this.#deps
+    const { appId, lease, log } = this.#deps
     const output = this.#outputOf(cut.task)
     if (output === undefined || !lease.valid) return false
     try {
@@ -177,13 +197,22 @@ export class ExactlyOnce implements Guarantee {
         appId,
         cut.offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata })),
       )
+      this.#failures.delete(cut.task.id)
       return true
     } catch (thrown) {
       const error = toError(thrown)
       log.debug({ task: cut.task.id, error: error.message }, 'A transaction was not committed.')
-      if (!isMillraceError(error, 'CLOSED')) onTaskBroken(cut.task.id, output, error)
+      if (!isMillraceError(error, 'CLOSED')) this.#broken(cut.task.id, output, error)
       return false
     }
+  }
+
+  #broken(taskId: string, output: TransactionOutput, error: Error): void {
+    // Of a task that is lost: that is told elsewhere.
+    if (!this.#outputs.has(output)) return
+    if (!isMillraceError(error, ...PASSING)) return this.#deps.onBroken(error)
+    this.#failures.set(taskId, (this.#failures.get(taskId) ?? 0) + 1)
+    this.#deps.onTaskBroken(taskId, output, error)
   }
 
   #outputOf({ output }: TaskRuntime): TransactionOutput | undefined {

@@ -231,6 +231,7 @@ export class Runtime {
           finishing: (on) => gate.finishing(on),
           onHeld: deps.onHeld,
           onRefused: (record, error) => this.refusals.refused(record, error),
+          onBroken: fail,
           onTaskBroken: (id, output, error) => {
             const task = this.rebalance.tasks.get(id)
             if (task !== undefined && task.output === output) this.rebalance.reopen(task, error.message)
