@@ -1,27 +1,51 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
 const totals = fileURLToPath(new URL('./scripts/vitest-totals.ts', import.meta.url))
+
+const PLACES = [
+  'packages/*/src',
+  'packages/create-stream-app/templates/*/src',
+  'apps/*/src',
+  'apps/*/test',
+  'bench/verifier/src',
+  'scripts',
+  'docs',
+]
+/** What takes a broker, processes, a browser or many seconds says so in its name. */
+const SLOW = '{process,*.{browser,embedded,kafka,long,process}}.test.ts'
+/** From tarballs, with a configuration of their own. */
+const PACKED = '**/*.packed.test.ts'
 
 export default defineConfig({
   test: {
     reporters: ['default', totals],
-    include: [
-      'packages/*/src/**/*.test.ts',
-      'packages/create-stream-app/templates/*/src/**/*.test.ts',
-      'apps/*/src/**/*.test.ts',
-      'apps/*/test/**/*.test.ts',
-      'bench/verifier/src/**/*.test.ts',
-      'scripts/**/*.test.ts',
-      'docs/*.test.ts',
-    ],
-    globalSetup: ['scripts/kafka/vitest-setup.ts'],
     // Tests of killed processes and brokers depend on real time: on a busy CI machine one may be run again, and the
     // output names it. Elsewhere a failure is a failure at once.
     retry: process.env['CI'] === 'true' ? 1 : 0,
-    // Half of the time goes into waiting for sessions and processes to end: two files at a time, also on two cores.
-    maxWorkers: 2,
+    // The slow ones wait most of their time, for sessions and processes to end: several at a time, also on two cores.
+    maxWorkers: Math.max(5, availableParallelism()),
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    // Run in the order of their names, as one queue: the quick files fill the gaps at the end.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'processes',
+          include: PLACES.map((place) => `${place}/**/${SLOW}`),
+          globalSetup: ['scripts/kafka/vitest-setup.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'quick',
+          include: PLACES.map((place) => `${place}/**/*.test.ts`),
+          exclude: [...configDefaults.exclude, `**/${SLOW}`, PACKED],
+        },
+      },
+    ],
   },
 })

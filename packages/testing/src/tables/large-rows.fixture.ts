@@ -1,5 +1,5 @@
 /**
- * A worker for `large-rows.test.ts`, in a process of its own whose memory can be looked at: writes many large rows and
+ * A worker for `large-rows.process.test.ts`, in a process of its own whose memory can be looked at: writes many large rows and
  * reads them all. Writes what it found as one JSON line.
  */
 import { readFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** An app of its own process, for `shared-tables.processes.test.ts`: tables of all kinds, and a page with what a worker has of them. */
+/** An app of its own process, for `shared-tables.process.test.ts`: tables of all kinds, and a page with what a worker has of them. */
 import { createApp, json } from '@millrace/app'
 
 export interface Visit {

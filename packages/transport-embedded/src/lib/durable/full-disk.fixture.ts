@@ -1,5 +1,5 @@
 /**
- * A process for `full-disk.test.ts`, started with a limit on the size of files: appends until that fails, and then
+ * A process for `full-disk.process.test.ts`, started with a limit on the size of files: appends until that fails, and then
  * looks at the end of the log. Writes its findings as one JSON line.
  */
 import { MillraceError, NO_HEADERS, systemClock, type OutgoingRecord } from '@millrace/core'

@@ -1,5 +1,5 @@
 /**
- * A process for `kill.test.ts`: copies topic `in` to topic `out` exactly once as a member of a group, sends numbers to
+ * A process for `kill.process.test.ts`: copies topic `in` to topic `out` exactly once as a member of a group, sends numbers to
  * topic `acks`, and writes a line to its standard output for each of them that is acknowledged.
  */
 import { writeSync } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * A process for `reopen.test.ts`: appends numbers to topic `t` one by one, and writes a line with the offset and the
+ * A process for `reopen.process.test.ts`: appends numbers to topic `t` one by one, and writes a line with the offset and the
  * record to its standard output for each that is acknowledged.
  */
 import { writeSync } from 'node:fs'
