@@ -3,6 +3,8 @@ import type { Job } from '@millrace/scheduler'
 import type { AnyAgent, AnyTopic } from '@millrace/streams'
 import type { AnyGlobalTable, AnyTable } from '@millrace/tables'
 
+const JOBS: readonly string[] = ['task', 'timer', 'cron job']
+
 /** What the app file has declared, by name and in order. Closed once a worker has started. */
 export class Definitions {
   readonly topics: Map<string, AnyTopic> = new Map()
@@ -22,9 +24,12 @@ export class Definitions {
     const what = `${kind} "${name}"`
     if (this.#closed)
       throw new MillraceError('DEFINITION_LATE', `${capital(what)} was defined while the app was running.`)
-    // Tables of all kinds share stores and routes, so they share names.
-    const taken = into.has(name) || (kind.includes('table') && (this.tables.has(name) || this.globalTables.has(name)))
-    if (taken) throw new MillraceError('NAME_TAKEN', `There is a ${what} already.`)
+    // Tables of all kinds share stores and routes, and jobs of all kinds their records, so they share names.
+    const isTable = kind.includes('table')
+    if (into.has(name) || (isTable && (this.tables.has(name) || this.globalTables.has(name)))) {
+      const other = isTable ? 'table' : JOBS.includes(kind) ? 'job' : kind
+      throw new MillraceError('NAME_TAKEN', `The name of ${what} is taken by another ${other}.`)
+    }
     const made = make()
     into.set(name, made)
     return made

@@ -1,4 +1,11 @@
-import { MillraceError, type ClientContext, type OpenPart, type TaskPart, type WorkerContext } from '@millrace/core'
+import {
+  errorText,
+  MillraceError,
+  type ClientContext,
+  type OpenPart,
+  type TaskPart,
+  type WorkerContext,
+} from '@millrace/core'
 import { silentSensor } from './silent-sensor.ts'
 
 /** What a table reader has opened of the one part that it looks at. */
@@ -29,7 +36,7 @@ export function observingContext(client: ClientContext, observed: ObservedPart, 
     openParts: (part) => (part === observed.part ? observed.open : none),
     partitionsOf: (part) => (part === observed.part ? observed.partitions : undefined),
     fail: (error) => {
-      throw new MillraceError('WORKER_FAILED', error.message, { cause: error })
+      throw new MillraceError('WORKER_FAILED', errorText(error), { cause: error })
     },
   }
 }

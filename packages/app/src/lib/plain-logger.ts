@@ -13,8 +13,12 @@ export function plainLogger(): Logger {
   }
 }
 
-/** Errors have no enumerable fields, and bigints no JSON. */
+/** Errors have no enumerable fields, and bigints no JSON. An error with a cause is a list of the two. */
 function writable(_key: string, value: unknown): unknown {
-  if (value instanceof Error) return value.stack ?? value.message
+  if (value instanceof Error) return value.cause === undefined ? textOf(value) : [textOf(value), value.cause]
   return typeof value === 'bigint' ? String(value) : value
+}
+
+function textOf(error: Error): string {
+  return error.stack ?? error.message
 }

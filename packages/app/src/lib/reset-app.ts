@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import {
+  errorText,
   isMillraceError,
   MillraceError,
   toError,
@@ -63,7 +64,7 @@ export async function resetApp(admin: Admin, plan: ResetPlan, openStore: () => P
     const cause = toError(thrown)
     throw new MillraceError(
       'RESET_UNFINISHED',
-      `Committed offsets of "${groupId}" are deleted, the rest is not all done: ${isMillraceError(cause) ? cause.detail : cause.message}`,
+      `Committed offsets of "${groupId}" are deleted, the rest is not all done: ${errorText(cause)}`,
       { cause },
     )
   }

@@ -1,8 +1,8 @@
 import {
   encodeUtf8,
+  errorText,
   keyFromText,
   MillraceError,
-  toError,
   type CommandLineMessage,
   type SendRequest,
 } from '@millrace/core'
@@ -40,11 +40,10 @@ function encodeValue(topic: AnyTopic, text: string, where: string): Buffer {
     topic.value.decode(bytes)
     return bytes
   } catch (thrown) {
-    const error = toError(thrown)
     throw new MillraceError(
       'ENCODE_FAILED',
-      `${JSON.stringify(text)} is no ${topic.value.name} value for ${where}: ${error.message}`,
-      { cause: error },
+      `${JSON.stringify(text)} is no ${topic.value.name} value for ${where}: ${errorText(thrown)}`,
+      { cause: thrown },
     )
   }
 }

@@ -72,7 +72,7 @@ class Scheduler implements SchedulerPart, Candidate {
     for (const job of jobs) {
       const other = seen.get(job.name)
       if (other !== undefined)
-        throw new MillraceError('NAME_TAKEN', `There are a ${describeJob(other)} and a ${describeJob(job)}.`)
+        throw new MillraceError('NAME_TAKEN', `The name of ${describeJob(job)} is taken by ${describeJob(other)}.`)
       seen.set(job.name, job)
     }
   }

@@ -60,9 +60,11 @@ describe('bad input', () => {
       app.agent('pay', { value: 'json' }, async (stream) => {
         for await (const _ of stream);
       }),
-    ).toThrow(/NAME_TAKEN.*agent "pay"/s)
+    ).toThrow(/NAME_TAKEN: The name of agent "pay" is taken by another agent/)
     expect(() => app.table('totals', { key: 'string', value: 'string' })).toThrow(/NAME_TAKEN.*table "totals"/s)
-    expect(() => app.globalTable('totals', { key: 'string', value: 'string' })).toThrow(/NAME_TAKEN/)
+    expect(() => app.globalTable('totals', { key: 'string', value: 'string' })).toThrow(
+      /NAME_TAKEN: The name of global table "totals" is taken by another table/,
+    )
     expect(() => app.topic('orders')).toThrow(/NAME_TAKEN.*topic "orders"/s)
   })
 

@@ -38,7 +38,8 @@ export async function createLogger(options: LoggerOptions): Promise<OpenLogger> 
     {
       level: options.level,
       base: { pid: process.pid },
-      serializers: { err: stdSerializers.err, error: stdSerializers.err },
+      // Causes as causes: `stdSerializers.err` would put all messages, each with code and advice, into one.
+      serializers: { err: stdSerializers.errWithCause, error: stdSerializers.errWithCause },
       formatters: { level: (label) => ({ level: label }) },
       timestamp: stdTimeFunctions.isoTime,
     },

@@ -1,7 +1,7 @@
 import { MillraceError } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { colors } from './colors.ts'
-import { describeFailure } from './describe-failure.ts'
+import { describeFailure, failureFacts } from './describe-failure.ts'
 
 const plain = colors(false)
 
@@ -15,6 +15,26 @@ test('code, title, what happened, what to do, cause', () => {
     '  Caused by Error: connect ECONNREFUSED',
     '  Caused by Error: deeper',
   ])
+})
+
+test('a cause of ours says its code and its advice once, and what happened only where that is not said yet', () => {
+  const key = new MillraceError('KEY_NOT_OWNED', 'Key "a" of table "counts" belongs to partition 3.')
+  const detail =
+    'Agent "count" failed on orders/0 at offset 3, attempt 1: Key "a" of table "counts" belongs to partition 3.'
+  const failed = new MillraceError('AGENT_FAILED', detail, { cause: key })
+  const lines = describeFailure(failed, plain, { stack: false }).split('\n')
+  expect(lines).toEqual([
+    'AGENT_FAILED An agent failed on an event.',
+    `  ${detail}`,
+    `  To do: ${failed.fix}`,
+    '  Caused by KEY_NOT_OWNED.',
+    `  To do: ${key.fix}`,
+  ])
+  expect(failureFacts(failed)).toMatchObject({ error: { detail, causes: ['KEY_NOT_OWNED'] } })
+  const stopped = new MillraceError('WORKER_FAILED', 'It stopped.', { cause: failed })
+  const text = describeFailure(stopped, plain, { stack: false })
+  for (const once of ['WORKER_FAILED', 'AGENT_FAILED', 'KEY_NOT_OWNED', detail, failed.fix, key.fix])
+    expect(text.split(String(once)), String(once)).toHaveLength(2)
 })
 
 test('an error of user code comes with its place, and with its stack when asked', () => {

@@ -1,24 +1,24 @@
-import { errorTable, isMillraceError, toError, type CommandColors } from '@millrace/core'
+import { errorTable, errorText, isMillraceError, toError, type CommandColors } from '@millrace/core'
 import { cellText } from './text-table.ts'
 
 /**
- * A failure as a person reads it: code, title, what happened, what to do, and what caused it. With `stack` the stacks
- * too.
+ * A failure as a person reads it: code, title, what happened, what to do, and what caused it, nothing of it twice. With
+ * `stack` the stacks too.
  */
 export function describeFailure(thrown: unknown, color: CommandColors, options: { readonly stack: boolean }): string {
   const error = toError(thrown)
+  const toDo = (fix: string | undefined): readonly string[] =>
+    fix === undefined ? [] : [`  ${color.cyan('To do:')} ${fix}`]
   const lines = isMillraceError(error)
-    ? [
-        `${color.red(color.bold(error.code))} ${titleOf(error.code)}.`,
-        `  ${shown(error.detail)}`,
-        ...(error.fix === undefined ? [] : [`  ${color.cyan('To do:')} ${error.fix}`]),
-      ]
+    ? [`${color.red(color.bold(error.code))} ${titleOf(error.code)}.`, `  ${shown(error.detail)}`, ...toDo(error.fix)]
     : [`${color.red(color.bold(error.name))} ${shown(error.message)}`]
-  const causes = causesOf(error).map((cause) => `  ${color.dim(`Caused by ${cause.name}: ${shown(cause.message)}`)}`)
-  const isOurs = isMillraceError(error)
+  const causes = causesOf(error).flatMap(({ name, text, fix }) => [
+    `  ${color.dim(shown(text === undefined ? `Caused by ${name}.` : `Caused by ${name}: ${text}`))}`,
+    ...toDo(fix),
+  ])
   const stack = options.stack
     ? [color.dim(error.stack ?? '')]
-    : isOurs
+    : isMillraceError(error)
       ? []
       : placesIn(error.stack ?? '').map((place) => color.dim(place))
   return [...lines, ...causes, ...stack].join('\n')
@@ -35,7 +35,7 @@ export function failureFacts(thrown: unknown): {
   }
 } {
   const error = toError(thrown)
-  const causes = causesOf(error).map(({ name, message }) => `${name}: ${message}`)
+  const causes = causesOf(error).map(({ name, text }) => (text === undefined ? name : `${name}: ${text}`))
   if (!isMillraceError(error))
     return { error: { code: null, title: error.name, detail: error.message, fix: null, causes } }
   const { code, detail, fix } = error
@@ -52,12 +52,29 @@ function shown(text: string): string {
   return text.split('\n').map(cellText).join('\n')
 }
 
-/** The chain of causes, five at most. One whose message is already said is passed over. */
-function causesOf(error: Error): readonly Error[] {
-  const causes: Error[] = []
+/** A cause, as far as it says something new. */
+interface Cause {
+  /** Its code, or the name of its class. */
+  readonly name: string
+  /** What happened; `undefined` where that was said before. */
+  readonly text: string | undefined
+  /** What to do; `undefined` where there is nothing, or it was said before. */
+  readonly fix: string | undefined
+}
+
+/** The chain of causes, five at most, without those that say nothing new. */
+function causesOf(error: Error): readonly Cause[] {
+  const causes: Cause[] = []
+  let said = error.message
   for (let at = error.cause, depth = 0; at !== undefined && depth < 5; depth += 1) {
     const cause = toError(at)
-    if (!error.message.includes(lastLine(cause.message))) causes.push(cause)
+    const [name, fix] = isMillraceError(cause) ? [cause.code, cause.fix] : [cause.name, undefined]
+    const text = errorText(cause)
+    const isNewText = !said.includes(lastLine(text))
+    const isNewFix = fix !== undefined && !said.includes(fix)
+    if (isNewText || isNewFix)
+      causes.push({ name, text: isNewText ? text : undefined, fix: isNewFix ? fix : undefined })
+    said += ` ${text} ${fix ?? ''}`
     at = cause.cause
   }
   return causes

@@ -47,6 +47,27 @@ test('an error of user code with its place, or with its whole stack', () => {
   expect(pretty({ msg: 'Failed', err }, true)).toHaveLength(5)
 })
 
+test('a cause says what is not said yet', () => {
+  const failed = {
+    type: 'MillraceError',
+    message: 'A_B: it stopped: it failed. Do this.',
+    code: 'A_B',
+    detail: 'it stopped: it failed.',
+  }
+  expect(pretty({ msg: 'Failed', err: { ...failed, cause: ours } })).toEqual([
+    'TIME INFO  Failed',
+    '  A_B: it stopped: it failed.',
+    '  Caused by X_Y.',
+  ])
+  const other = { type: 'Error', message: 'connect ECONNREFUSED' }
+  expect(pretty({ msg: 'Failed', err: { ...ours, cause: { ...other, cause: failed } } })).toEqual([
+    'TIME INFO  Failed',
+    '  X_Y: it failed.',
+    '  Caused by Error: connect ECONNREFUSED',
+    '  Caused by A_B: it stopped: it failed.',
+  ])
+})
+
 test('nothing that is logged can draw on the terminal', () => {
   fc.assert(
     fc.property(fc.string(), fc.string({ minLength: 1 }), fc.jsonValue(), (msg, name, value) => {

@@ -66,7 +66,28 @@ function errorLines(
   const places = (stacks ? linesOf(stack ?? '').slice(1) : isOurs ? [] : placesIn(stack ?? '')).map((place) =>
     place.trim(),
   )
-  return [...(isSaid ? [] : [cellText(sentence)]), ...places.map((place) => `  ${cellText(place)}`)]
+  const said = `${message} ${isSaid ? (isOurs ? detail : '') : sentence}`
+  return [
+    ...(isSaid ? [] : [cellText(sentence)]),
+    ...places.map((place) => `  ${cellText(place)}`),
+    ...causeLines(told['cause'], { said, stacks }),
+  ]
+}
+
+/** What caused it, as far as that is not said yet. Its code is worth a line even so. */
+function causeLines(
+  cause: unknown,
+  { said, stacks }: { readonly said: string; readonly stacks: boolean },
+): readonly string[] {
+  if (typeof cause !== 'object' || cause === null) return []
+  const { code, detail, message }: { code?: unknown; detail?: unknown; message?: unknown } = { ...cause }
+  const text = typeof detail === 'string' ? detail : String(message)
+  if (!said.includes(text)) return errorLines(cause, { message: '', stacks }).map(asCause)
+  return typeof code === 'string' && typeof detail === 'string' ? [`Caused by ${cellText(code)}.`] : []
+}
+
+function asCause(line: string, at: number): string {
+  return at === 0 ? `Caused by ${line}` : line
 }
 
 function linesOf(text: string): readonly string[] {

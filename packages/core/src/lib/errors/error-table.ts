@@ -27,7 +27,7 @@ export const errorTable = {
   },
   TOPOLOGY_LATE: {
     title: 'A topic or state was declared after the worker had joined its group',
-    fix: 'Call groupBy, through and joins before the first await of the agent.',
+    fix: 'Call groupBy, through and merge before the first await of the agent.',
   },
   DURATION_INVALID: {
     title: 'A duration cannot be read',
@@ -62,7 +62,7 @@ export const errorTable = {
     title: 'A table was given undefined as a value',
     fix: 'Return the new value from the function given to update; use delete(key) to remove a key.',
   },
-  KEY_INVALID: { title: 'A key cannot be read', fix: 'Give the key in the form that the table encodes.' },
+  KEY_INVALID: { title: 'A key cannot be used', fix: 'Give a key that the key codec of the topic or table takes.' },
   // topics and broker
   BROKER_UNREACHABLE: {
     title: 'The broker cannot be reached',
@@ -82,7 +82,10 @@ export const errorTable = {
     title: 'The topic cannot be made as asked',
     fix: 'Correct its name, partition count or configuration.',
   },
-  PARTITION_MISSING: { title: 'The topic has no such partition', fix: 'Send to a partition below the count.' },
+  PARTITION_MISSING: {
+    title: 'The topic has no such partition',
+    fix: 'Name a partition below the partition count of the topic.',
+  },
   PARTITION_UNAVAILABLE: {
     title: 'The partition takes no records just now, and too much waits for it already',
     fix: 'Send again later; bring back the replicas of the partition.',
@@ -127,7 +130,7 @@ export const errorTable = {
   OFFSET_UNSAFE: { title: 'An offset is larger than a JavaScript number can hold exactly', fix: 'Start a new topic.' },
   LOG_CORRUPT: {
     title: 'The local log is damaged',
-    fix: 'Move the directory away and start again; what was in it can only be had from a copy.',
+    fix: 'Move the directory away and start again; its records can only be restored from a copy.',
   },
   LOG_VERSION: {
     title: 'The local log was written by another version',
@@ -204,7 +207,7 @@ export const errorTable = {
   },
   NO_WORKER: {
     title: 'No worker runs in this process',
-    fix: 'Start the app first, or read from an agent, page, task or timer.',
+    fix: 'Start the app first (app.start()), or do this in an agent, page, task or timer.',
   },
   AGENT_RETURNED: {
     title: 'An agent returned while its stream was open',
@@ -214,22 +217,25 @@ export const errorTable = {
     title: 'An agent failed on an event',
     fix: 'Nothing that was in hand is committed: it is handled again after a restart.',
   },
-  AGENT_MISSING: { title: 'There is no such agent', fix: 'Check the name against millrace agents.' },
+  AGENT_MISSING: { title: 'There is no such agent', fix: 'See millrace agents for the names there are.' },
   DEAD_LETTER_MISSING: {
     title: 'There is no such dead letter',
     fix: 'See millrace dlq list for what there is.',
   },
   ASK_TIMEOUT: { title: 'No reply came in time', fix: 'Check that a worker runs the agent, or raise the timeout.' },
   ASK_INTERRUPTED: {
-    title: 'A reply could not come while partitions were moved',
-    fix: 'Nothing: the event that asked is handled again. Let the error pass, and expect that the request arrives twice.',
+    title: 'A wait for a reply was ended, so that partitions could move',
+    fix: 'Nothing to do: let the error pass, and the event that asked is handled again. The request may arrive twice.',
   },
   ASK_FAILED: { title: 'The agent that was asked failed' },
   ASK_IN_TRANSACTION: {
     title: 'An agent cannot ask under exactly once',
     fix: 'Send instead of asking, or use at-least-once.',
   },
-  CHANNEL_CLOSED: { title: 'The channel is closed', fix: 'Send while the worker runs.' },
+  CHANNEL_CLOSED: {
+    title: 'Nobody reads the channel',
+    fix: 'Send while the worker runs, and to a channel that an agent of the app reads.',
+  },
   // recovery and stores
   OFFSETS_MISSING: {
     title: 'A changelog has rows but the source has no committed offsets',
@@ -254,10 +260,10 @@ export const errorTable = {
     fix: 'Check the disk, and that the directory can be written. Nothing was lost: the changelog has every row.',
   },
   // process
-  CLOSED: { title: 'This is closed already', fix: 'Do not use it after close.' },
+  CLOSED: { title: 'What is needed for this is closed already' },
   TIMEOUT: { title: 'Something took too long' },
   LEASE_EXPIRED: {
-    title: 'This worker has not been heard of for longer than the session',
+    title: 'The group has not heard from this worker for longer than sessionTimeout',
     fix: 'Nothing to do: it joins again. If it happens often, raise sessionTimeout.',
   },
   WORKER_FAILED: { title: 'The worker has stopped because of an error' },
@@ -272,7 +278,7 @@ export const errorTable = {
   },
   APP_UNLOADABLE: {
     title: 'The app file cannot be imported',
-    fix: 'Mend what the message names. What the file imports must be installed beside it.',
+    fix: 'Correct what the message names. What the file imports must be installed beside it.',
   },
   COMMAND_USAGE: { title: 'The command was not understood', fix: 'See --help.' },
   NOT_SETTLED: { title: 'The app did not come to rest' },

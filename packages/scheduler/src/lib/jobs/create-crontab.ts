@@ -33,7 +33,7 @@ export function createCrontab(expression: string, options: CrontabOptions, fn: J
   if (catchUp !== 'none' && !common.onLeader)
     throw new MillraceError(
       'DEFINITION_INVALID',
-      `catchUp of ${job} needs onLeader: true, for only the leader keeps what ran last.`,
+      `catchUp of ${job} needs onLeader: true: only the leader records which slots have run.`,
     )
   if (within !== undefined && catchUp === 'none')
     throw new MillraceError('DEFINITION_INVALID', `within of ${job} has no meaning without catchUp.`)

@@ -105,6 +105,6 @@ test('two jobs of one name are refused', () => {
   const jobs = [createTask({}, daily), createTimer('1s', {}, daily)]
   expect(error(() => schedulerPart({ appId: 'app', scope: new AsyncLocalStorage() }, jobs))).toMatchObject({
     code: 'NAME_TAKEN',
-    message: expect.stringContaining('There are a task "daily" and a timer "daily".'),
+    message: expect.stringContaining('The name of timer "daily" is taken by task "daily".'),
   })
 })

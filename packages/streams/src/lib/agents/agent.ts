@@ -16,6 +16,7 @@ import type { Delivery } from '../events/delivery.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
+import { isRecord, noRecord } from '../topics/send-here.ts'
 import type { RecordToSend } from '../topics/topic-options.ts'
 import type { ForwardedEvent } from '../topics/value-target.ts'
 import type { HandlerResult } from './agent-options.ts'
@@ -108,6 +109,7 @@ export class Agent<KI, VI, R> {
    * @throws what `topic.send` or `channel.send` throws
    */
   async send(record: RecordToSend<KI, VI>): Promise<SendReceipt | undefined> {
+    if (!isRecord(record)) throw noRecord(`agent "${this.name}"`, record)
     const { inbox } = this.shape
     if (inbox instanceof Topic) return await inbox.send(record)
     await inbox.send(this.#message(record))

@@ -52,7 +52,7 @@ export class Asker {
     event.handBack()
     return new MillraceError(
       'ASK_INTERRUPTED',
-      `Agent "${event.agent}" waited for a reply of agent "${agent}" while hand-out was stopped; the event ${event.topic}/${event.partition}@${event.offset} is handed out again.`,
+      `Agent "${event.agent}" waited for a reply of agent "${agent}" when the worker had to let go of its events; the event ${event.topic}/${event.partition}@${event.offset} is handed out again.`,
     )
   }
 }

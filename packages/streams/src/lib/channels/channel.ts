@@ -5,7 +5,7 @@ import type { Delivery } from '../events/delivery.ts'
 import { encodeHeaders, type HeaderValues } from '../events/header-text.ts'
 import type { DeliveryHost } from '../events/topic-delivery.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
-import { noEvent } from '../topics/send-here.ts'
+import { isRecord, noEvent, noRecord } from '../topics/send-here.ts'
 import type { ForwardedEvent } from '../topics/value-target.ts'
 import type { ChannelMessage } from './channel-message.ts'
 import { ChannelQueue } from './channel-queue.ts'
@@ -55,11 +55,13 @@ export class Channel<T> {
   }
 
   /** As `send`, for somebody who waits for an answer: a request goes out at once also within an event. */
-  async post({ key, value, headers, timestamp }: MessageToSend<T>, request: Request | undefined): Promise<void> {
+  async post(given: MessageToSend<T>, request: Request | undefined): Promise<void> {
+    if (!isRecord(given)) throw noRecord(`channel "${this.name}"`, given)
+    const { key, value, headers, timestamp } = given
     const work = this.#deps.scope.getStore()
     const worker = work?.worker ?? this.#deps.runningWorker()
     if (worker === undefined)
-      throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker.`)
+      throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker, and none runs here.`)
     const message = (now: number): ChannelMessage => ({
       key: key ?? null,
       value,
@@ -102,7 +104,7 @@ export class Channel<T> {
     const work = this.#deps.scope.getStore()
     const worker = work?.worker
     if (worker === undefined)
-      throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker.`)
+      throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker, and none runs here.`)
     const queues = this.#queuesOf(worker)
     const { rawKey, rawHeaders, timestamp } = delivery
     const key = rawKey === null ? null : rawKey.toString('utf8')

@@ -311,7 +311,7 @@ describe('Stream', () => {
     [
       'merge of one source with itself',
       (s: Stream<unknown, string>) => s.filter(() => true).merge(s),
-      'merges two streams of one source',
+      'merges two streams that read the same source',
     ],
     ['one name twice', (s: Stream<unknown, string>) => s.groupBy((v) => v).groupBy((v) => v), 'twice'],
     [

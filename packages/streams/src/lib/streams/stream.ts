@@ -207,7 +207,10 @@ export class Stream<K, V> implements AsyncIterable<V> {
     }
     const inlets = new Set(branches.map(({ inlet }) => inlet))
     if (inlets.size < branches.length)
-      throw new MillraceError('DEFINITION_INVALID', `Agent "${this.#host.agent}" merges two streams of one source.`)
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Agent "${this.#host.agent}" merges two streams that read the same source; each event would go to one of them.`,
+      )
     return new Stream(this.#host, branches)
   }
 

@@ -32,6 +32,23 @@ function acknowledged(metadata: RecordMetadata): SendReceipt {
   return { metadata: () => Promise.resolve(metadata) }
 }
 
+/** Types see to it; JavaScript does not, nor a value that is sent as if it were the record. */
+export function isRecord(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && 'value' in given
+}
+
+/** For what is sent as a record and is none: mostly the value itself. */
+export function noRecord(to: string, given: unknown): MillraceError {
+  return new MillraceError('ENCODE_FAILED', `The send to ${to} takes { key, value }, and was given ${describe(given)}.`)
+}
+
+function describe(given: unknown): string {
+  if (Array.isArray(given)) return 'a list'
+  if (typeof given !== 'object' || given === null) return typeof given === 'string' ? 'text alone' : String(given)
+  const names = Object.keys(given)
+  return names.length === 0 ? 'an empty object' : `an object of ${names.slice(0, 5).join(', ')} without a value`
+}
+
 export function noEvent(agent: string, to: string, why: string): MillraceError {
   return new MillraceError('NO_CURRENT_EVENT', `Agent "${agent}" cannot send to "${to}" here: ${why}.`)
 }

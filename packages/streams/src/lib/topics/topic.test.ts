@@ -1,6 +1,7 @@
 import { json } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { createChannel } from '../channels/create-channel.ts'
 import { createAgent } from '../agents/create-agent.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from './create-topic.ts'
@@ -46,6 +47,30 @@ describe('Topic', () => {
       message: expect.stringContaining('topic "people"'),
     })
     await expect(topic.send({ value: { age: 1 }, partition: -1 })).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
+  })
+
+  it('says how to send when it is given a value as the record', async () => {
+    const { deps } = streamsForTests()
+    const topic = createTopic(deps, 'people', { value: 'json' })
+    const agent = createAgent(deps, 'greet', topic, async () => {})
+    const channel = createChannel<number>(deps, 'numbers')
+    for (const [target, where] of [
+      [topic, 'topic "people"'],
+      [agent, 'agent "greet"'],
+      [channel, 'channel "numbers"'],
+    ] as const) {
+      const refused = async (given: unknown): Promise<unknown> => Reflect.apply(target.send, target, [given])
+      for (const [given, got] of [
+        [{ n: 1 }, 'an object of n without a value'],
+        ['hello', 'text alone'],
+        [undefined, 'undefined'],
+        [[], 'a list'],
+        [{}, 'an empty object'],
+      ])
+        await expect(refused(given)).rejects.toThrow(
+          `ENCODE_FAILED: The send to ${where} takes { key, value }, and was given ${String(got)}.`,
+        )
+    }
   })
 
   it('is refused where its options make no sense', () => {

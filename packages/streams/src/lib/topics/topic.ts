@@ -10,7 +10,7 @@ import {
 import type { Delivery } from '../events/delivery.ts'
 import { encodeHeaders } from '../events/header-text.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
-import { sendHere } from './send-here.ts'
+import { isRecord, noRecord, sendHere } from './send-here.ts'
 import type { RecordToSend } from './topic-options.ts'
 import type { ForwardedEvent } from './value-target.ts'
 
@@ -82,6 +82,7 @@ export class Topic<K, V, KI = K, VI = V> {
 
   /** The record as bytes. */
   request(record: RecordToSend<KI, VI>, timestamp: number): SendRequest {
+    if (!isRecord(record)) throw noRecord(`topic "${this.name}"`, record)
     const { key, value, headers, partition } = record
     if (partition !== undefined && !(Number.isSafeInteger(partition) && partition >= 0))
       throw new MillraceError('PARTITION_MISSING', `A record for topic "${this.name}" names partition ${partition}.`)
