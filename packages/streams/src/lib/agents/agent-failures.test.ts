@@ -1,4 +1,4 @@
-import { jsonCodec, MillraceError, type Codec } from '@millrace/core'
+import { deferred, jsonCodec, MillraceError, type Codec } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import type { Event } from '../events/event.ts'
 import { MemoryEvent } from '../fixtures/memory-event.fixture.ts'
@@ -267,6 +267,52 @@ describe('a failing agent', () => {
     expect(seen).toEqual([0, 1, 2])
     expect(told).toEqual(['dropped', 'dropped'])
     expect(part.counts().loses).toMatchObject({ failed: 0, processed: 1, active: 0 })
+  })
+
+  it.each([
+    ['its dead letter is sent', 'deadLetter' as const],
+    ['onError thinks about it', 'function' as const],
+  ])('is not to blame for an event whose task is lost while %s', async (_, when) => {
+    const { deps, worker, scope, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const answer = deferred<void>()
+    const events: MemoryEvent[] = []
+    const asked: FailedEvent[] = []
+    const decide = async (failed: FailedEvent): Promise<'stop'> => {
+      asked.push(failed)
+      await answer.promise
+      return 'stop'
+    }
+    const part = await run(
+      createAgent(
+        deps,
+        'loses',
+        topic,
+        async (stream) => {
+          for await (const n of stream) {
+            const event = scope.getStore()?.event
+            if (n > 0 || !(event instanceof MemoryEvent)) continue
+            events.push(event)
+            throw new Error('no good')
+          }
+        },
+        { onError: when === 'deadLetter' ? when : decide },
+      ),
+    )
+    worker.answering = answer.promise
+    await topic.send({ value: 0 })
+    await until(
+      'it has failed',
+      () => part.counts().loses?.failed === 1 && (when === 'deadLetter' || asked.length === 1),
+    )
+    events[0]?.lose()
+    answer.resolve()
+    await until('it is out of hand', () => part.counts().loses?.active === 0)
+    await topic.send({ value: 1 })
+    await until('the agent goes on', () => part.counts().loses?.processed === 1)
+    expect(worker.failure).toBeUndefined()
+    expect(worker.records('app-loses-dlq')).toEqual([])
+    expect(part.counts().loses).toMatchObject({ deadLettered: 0, skipped: 0 })
   })
 
   it('stops the worker when it returns while its stream is open', async () => {

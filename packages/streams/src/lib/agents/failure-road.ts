@@ -84,6 +84,8 @@ export class FailureRoad {
     counters.failed++
     this.report(error)
     const decision = await this.#decide(delivery, thrown)
+    // The task was lost while onError thought about it: whoever has it now handles the event.
+    if (!delivery.open) return delivery.putBack()
     if (decision.kind === 'retry') {
       counters.retried++
       worker.log.warn(

@@ -1,4 +1,4 @@
-import { manualClock } from '@millrace/core'
+import { deferred, manualClock, MillraceError } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
 import { createChannel } from '../channels/create-channel.ts'
@@ -180,6 +180,50 @@ describe('ask', () => {
     expect(await grouped.join([1, 2, 3, 4])).toEqual([2, 3, 4, 5])
     expect(await batched.join([1, 2, 3, 4, 5, 6, 7, 8])).toEqual([2, 3, 4, 5, 6, 7, 8, 9])
     expect(await summed.join([1, 2, 3])).toEqual([6, 6, 6])
+  })
+
+  it('is told of the failure by everybody in a batch, answered or not', async () => {
+    const { deps, run } = streamsForTests()
+    const batched = createAgent(
+      deps,
+      'batched',
+      { value: 'number', partitions: 1 },
+      async function* (numbers) {
+        for await (const batch of numbers.take(3)) {
+          // The answers of an attempt that fails do not count, whether the event is the first of its batch or not.
+          yield batch[0]
+          yield batch[1]
+          throw new Error('the batch is no good')
+        }
+      },
+      { onError: 'skip' },
+    )
+    await run(batched)
+    const replies = await Promise.allSettled([1, 2, 3].map((n) => batched.ask(n)))
+    const reasons = replies.map((reply) => (reply.status === 'rejected' ? String(reply.reason.message) : 'answered'))
+    expect(reasons).toEqual(Array.from({ length: 3 }, () => 'the batch is no good'))
+  })
+
+  it('is rejected when replies cannot be read any more, and the next ask reads anew', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const held = deferred<void>()
+    const handled: number[] = []
+    const double = createAgent(deps, 'double', { value: 'number', partitions: 1 }, async function* (numbers) {
+      for await (const n of numbers) {
+        handled.push(n)
+        if (n === 2) await held.promise
+        yield n * 2
+      }
+    })
+    await run(double)
+    expect(await double.ask(1)).toBe(2)
+    const waiting = double.ask(2)
+    await until('it is asked', () => handled.length === 2)
+    worker.breakReaders(new MillraceError('NOT_AUTHORIZED', 'Topic "app-replies" may not be read.'))
+    await expect(waiting).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' })
+    held.resolve()
+    expect(await double.ask(3)).toBe(6)
+    expect(worker.failure).toBeUndefined()
   })
 
   it('works over channels', async () => {

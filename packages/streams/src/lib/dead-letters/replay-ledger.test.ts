@@ -1,0 +1,41 @@
+import { systemClock, type TopicInfo } from '@millrace/core'
+import { describe, expect, it } from 'vitest'
+import { ReplayLedger } from './replay-ledger.ts'
+
+/** A broker without topic ids: a topic made anew looks like the one before. */
+const letters: TopicInfo = { name: 'app-a-dlq', partitions: 1, id: 'app-a-dlq' }
+
+async function ledgerOf(offsets: readonly number[]): Promise<ReplayLedger> {
+  const ledger = await ReplayLedger.read({
+    appId: 'app',
+    clock: systemClock(),
+    admin: { topics: async () => [], createTopics: async () => {} },
+    transport: {
+      reader: () => {
+        throw new Error('There is nothing to read.')
+      },
+    },
+  })
+  ledger.note(letters, 0, offsets)
+  return ledger
+}
+
+describe('what was replayed of a dead letter topic', () => {
+  it('is remembered while the topic still has the last of it', async () => {
+    const ledger = await ledgerOf([0, 1, 2, 4])
+    const ranges = ledger.of(letters, { partition: 0, beginning: 0, end: 5 })
+    expect(ranges.toString()).toBe('0-2,4')
+  })
+
+  it.each([4, 3, 0])('is forgotten when the topic ends before it: at %d', async (end) => {
+    const ledger = await ledgerOf([0, 1, 2, 4])
+    expect(ledger.of(letters, { partition: 0, beginning: 0, end }).toString()).toBe('')
+    // And does not come back when the new topic has grown.
+    expect(ledger.of(letters, { partition: 0, beginning: 0, end: 9 }).toString()).toBe('')
+  })
+
+  it('is forgotten when the topic has another id', async () => {
+    const ledger = await ledgerOf([0])
+    expect(ledger.of({ ...letters, id: 'other' }, { partition: 0, beginning: 0, end: 5 }).toString()).toBe('')
+  })
+})
