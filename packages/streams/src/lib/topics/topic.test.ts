@@ -66,9 +66,9 @@ describe('Topic', () => {
         [undefined, 'undefined'],
         [[], 'a list'],
         [{}, 'an empty object'],
-      ])
+      ] as const)
         await expect(refused(given)).rejects.toThrow(
-          `ENCODE_FAILED: The send to ${where} takes { key, value }, and was given ${String(got)}.`,
+          `ENCODE_FAILED: The send to ${where} takes { key, value }, and was given ${got}.`,
         )
     }
   })
