@@ -2,22 +2,28 @@ import { MillraceError, toError, type Clock } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { PartContext } from '../cluster/part-context.ts'
 import { requirePartition } from '../cluster/to-leaders.ts'
-import { retrying } from '../cluster/retrying.ts'
+import { PassingError, retrying } from '../cluster/retrying.ts'
 import type { BatchSender } from './batch-sender.ts'
 
 const CLOSE_LIMIT_MS = 5_000
 /** Partitions that were added to a topic are noticed after so long. */
 const METADATA_AGE_MS = 60_000
 
-/** Partition count of a topic as the metadata has it; rejects with `TOPIC_MISSING`. */
+/** One broker may not have heard yet of a topic that was just created. */
+const LOOKS_UNTIL_TOPIC_MISSING = 5
+
+/** Partition count of a topic as the metadata has it; rejects with `TOPIC_MISSING` when several looks do not show it. */
 export async function partitionCount(context: PartContext, topic: string, signal: AbortSignal): Promise<number> {
   const known = context.view.topic(topic)
   if (known !== undefined) {
     if (context.view.isOlderThan(METADATA_AGE_MS)) lookAgain(context)
     return known.leaders.length
   }
+  let looks = 0
   return retrying(context.recovery, `topic "${topic}" could not be looked up`, signal, async () => {
     await context.view.ensure([topic])
+    const isHidden = context.view.topic(topic) === undefined && context.view.refusal(topic) === undefined
+    if (isHidden && ++looks < LOOKS_UNTIL_TOPIC_MISSING) throw new PassingError(`Topic "${topic}" does not exist.`)
     requirePartition(context.view, { topic, partition: 0 })
     return context.view.topic(topic)?.leaders.length ?? 0
   })

@@ -1,4 +1,13 @@
-import { MillraceError, systemClock, type Admin, type Logger, type TaskPart } from '@millrace/core'
+import {
+  manualClock,
+  MillraceError,
+  systemClock,
+  type Admin,
+  type Clock,
+  type Logger,
+  type TaskPart,
+  type TopicInfo,
+} from '@millrace/core'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { DeclaredTopology } from './declared-topology.ts'
@@ -16,7 +25,7 @@ const counts: TaskPart = {
 async function world(config?: Readonly<Record<string, string>>): Promise<{
   admin: Admin
   warnings: string[]
-  resolve(admin?: Admin): Promise<TopicDirectory>
+  resolve(admin?: Admin, clock?: Clock): Promise<TopicDirectory>
 }> {
   const warnings: string[] = []
   const log: Logger = {
@@ -30,8 +39,7 @@ async function world(config?: Readonly<Record<string, string>>): Promise<{
   const admin = transport.admin()
   if (config !== undefined)
     await admin.createTopics([{ name: counts.changelog.topic, partitions: 1, replicationFactor: -1, config }])
-  const resolve = async (chosen: Admin = admin): Promise<TopicDirectory> => {
-    const clock = systemClock()
+  const resolve = async (chosen: Admin = admin, clock: Clock = systemClock()): Promise<TopicDirectory> => {
     const directory = new TopicDirectory({
       appId: 'app',
       admin: chosen,
@@ -81,4 +89,50 @@ test('where settings may not be seen the worker starts, and says so', async () =
   const directory = await resolve(shut)
   expect(warnings).toEqual([expect.stringMatching(/DescribeConfigs/)])
   expect(directory.changelogConfig(counts)).toEqual(counts.changelog.config)
+})
+
+/** An admin whose looks at topics tell what `told` makes of them. */
+function retelling(admin: Admin, told: (topics: readonly TopicInfo[]) => readonly TopicInfo[]): Admin {
+  return {
+    topics: async (names) => told(await admin.topics(names)),
+    topicSettings: (names) => admin.topicSettings(names),
+    brokers: () => admin.brokers(),
+    createTopics: (specs) => admin.createTopics(specs),
+    deleteTopics: (names) => admin.deleteTopics(names),
+    offsets: (partitions, isolation) => admin.offsets(partitions, isolation),
+    offsetsAt: (partitions, timestampMs) => admin.offsetsAt(partitions, timestampMs),
+    deleteRecords: (before, options) => admin.deleteRecords(before, options),
+    committed: (groupId, partitions) => admin.committed(groupId, partitions),
+    commit: (groupId, offsets) => admin.commit(groupId, offsets),
+    members: (groupId) => admin.members(groupId),
+    deleteGroup: (groupId) => admin.deleteGroup(groupId),
+    close: () => admin.close(),
+  }
+}
+
+test('a broker that does not show a topic yet that was just created is asked again', async () => {
+  const { admin, resolve } = await world()
+  let looks = 0
+  const directory = await resolve(retelling(admin, (topics) => (looks++ < 3 ? [] : topics)))
+  expect(directory.partitionsOf(counts)).toBe(1)
+  expect(looks).toBeGreaterThan(3)
+})
+
+test.each([
+  ['shows a topic that is there', 3, undefined],
+  ['goes on not to show it', Infinity, 'TOPIC_MISSING'],
+] as const)('while it runs, a look that does not show a topic is made again: one that %s', async (_, hidden, code) => {
+  const clock = manualClock()
+  const { admin, resolve } = await world({ 'cleanup.policy': 'compact' })
+  let looks = 0
+  let hides = false
+  const told = (topics: readonly TopicInfo[]): readonly TopicInfo[] => (hides && looks++ < hidden ? [] : topics)
+  const directory = await resolve(retelling(admin, told), clock)
+  const errors: Error[] = []
+  directory.watch((error) => errors.push(error))
+  hides = true
+  for (let passedMs = 0; passedMs < 65_000; passedMs += 250) await clock.advance(250)
+  expect(errors).toMatchObject(code === undefined ? [] : [{ code }])
+  expect(looks).toBeGreaterThan(4)
+  directory.close()
 })

@@ -17,6 +17,9 @@ import { planTopics } from './plan-topics.ts'
 
 /** How often source and changelog topics are looked at again. */
 const LOOK_INTERVAL_MS = 30_000
+/** Brokers hear of changes one after the other. What would end the worker is looked at so often, so long apart, before it counts. */
+const LOOKS = 5
+const LOOK_AGAIN_MS = 500
 
 export interface TopicDirectoryDeps {
   readonly appId: string
@@ -93,6 +96,17 @@ export class TopicDirectory {
 
   /** Creates what is missing and works out what belongs together. Throws when that makes no sense. */
   async resolve(topology: DeclaredTopology): Promise<void> {
+    for (let look = 1; ; look++) {
+      try {
+        return await this.#resolveOnce(topology)
+      } catch (thrown) {
+        if (look === LOOKS || this.#closed || !isMillraceError(thrown, 'TOPIC_MISSING')) throw thrown
+        await this.#deps.clock.sleep(LOOK_AGAIN_MS)
+      }
+    }
+  }
+
+  async #resolveOnce(topology: DeclaredTopology): Promise<void> {
     const { admin, appId, topicPartitions, replicationFactor, log } = this.#deps
     this.#sources = [...new Set(topology.subscriptions.flatMap(({ topics }) => topics))].toSorted()
     this.#purged = new Set([...topology.topics.values()].flatMap(({ name, purge }) => (purge === true ? [name] : [])))
@@ -128,6 +142,9 @@ export class TopicDirectory {
       const planned = topics.get(info.name)
       if (planned !== undefined && planned !== info.partitions) return this.resolve(topology)
     }
+    const unseen = create.find(({ name }) => !this.#topics.has(name))
+    if (unseen !== undefined)
+      throw new MillraceError('TOPIC_MISSING', `Topic ${unseen.name} was created, and the broker does not show it.`)
     for (const [part, partitions] of parts) this.#parts.set(part, partitions)
     this.#group()
     await this.#judgeChangelogs()
@@ -175,7 +192,19 @@ export class TopicDirectory {
     this.#timer?.cancel()
   }
 
+  /** What is wrong, when every look says so. */
   async #look(): Promise<Error | undefined> {
+    let error = await this.#lookOnce()
+    for (let look = 2; error !== undefined && look <= LOOKS; look++) {
+      this.#deps.log.warn({ error: error.message }, 'A topic seems to have changed; it is looked at again.')
+      await this.#deps.clock.sleep(LOOK_AGAIN_MS)
+      if (this.#closed) return undefined
+      error = await this.#lookOnce()
+    }
+    return error
+  }
+
+  async #lookOnce(): Promise<Error | undefined> {
     const watched = [...this.#sources, ...[...this.#parts.keys()].map(({ changelog }) => changelog.topic)]
     const found = new Map((await this.#deps.admin.topics(watched)).map((info) => [info.name, info]))
     if (this.#closed) return undefined
