@@ -28,10 +28,15 @@ export interface SaslUser {
 }
 
 /** Settings for tests: quick rebalances, short sessions, quick compaction, topics only when asked for. */
-export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], user: SaslUser | undefined): string {
+export function serverProperties(
+  node: KafkaNode,
+  nodes: readonly KafkaNode[],
+  user: SaslUser | undefined,
+  further: Readonly<Record<string, string>> = {},
+): string {
   const replicas = String(Math.min(nodes.length, 3))
   const saslListeners = user === undefined ? [] : [`SASL_PLAINTEXT://127.0.0.1:${node.saslPort}`]
-  const further = node.listeners.map(({ name, port }) => `${name}://localhost:${port}`)
+  const furtherListeners = node.listeners.map(({ name, port }) => `${name}://localhost:${port}`)
   const protocols = node.listeners.map(({ name, protocol }) => `${name}:${protocol}`)
   const settings: Record<string, string> = {
     'process.roles': 'broker,controller',
@@ -41,10 +46,14 @@ export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], u
     listeners: [
       `PLAINTEXT://127.0.0.1:${node.port}`,
       ...saslListeners,
-      ...further,
+      ...furtherListeners,
       `CONTROLLER://127.0.0.1:${node.controllerPort}`,
     ].join(','),
-    'advertised.listeners': [`PLAINTEXT://127.0.0.1:${node.advertisedPort}`, ...saslListeners, ...further].join(','),
+    'advertised.listeners': [
+      `PLAINTEXT://127.0.0.1:${node.advertisedPort}`,
+      ...saslListeners,
+      ...furtherListeners,
+    ].join(','),
     'listener.security.protocol.map': [
       'PLAINTEXT:PLAINTEXT',
       'CONTROLLER:PLAINTEXT',
@@ -69,6 +78,7 @@ export function serverProperties(node: KafkaNode, nodes: readonly KafkaNode[], u
     'log.retention.check.interval.ms': '5000',
     // Tests stamp records with fixed times long ago: topics that say nothing of retention keep them.
     'log.retention.ms': '-1',
+    ...further,
   }
   if (user !== undefined) {
     const login = `username="${user.username}" password="${user.password}"`

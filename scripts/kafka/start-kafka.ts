@@ -25,6 +25,8 @@ export interface StartKafkaOptions {
   readonly listeners?: readonly Listener[]
   /** Let the nodes live on when this process ends. Default false: they end with it, even after `kill -9`. */
   readonly detached?: boolean
+  /** Settings of the brokers, by Kafka's names, over those that tests have anyway. */
+  readonly settings?: Readonly<Record<string, string>>
   /** Further options of Java. */
   readonly java?: readonly string[]
 }
@@ -88,7 +90,7 @@ export async function startKafka(options: StartKafkaOptions = {}): Promise<Kafka
     guard?.stdin.end('released\n')
   }
   try {
-    await formatNodes(nodes, jars, options.sasl)
+    await formatNodes(nodes, jars, options)
     await Promise.all(nodes.map(launch))
   } catch (error) {
     await stop()
@@ -130,7 +132,11 @@ async function planNodes(directory: string, options: StartKafkaOptions): Promise
   }))
 }
 
-async function formatNodes(nodes: readonly KafkaNode[], jars: string, user: SaslUser | undefined): Promise<void> {
+async function formatNodes(
+  nodes: readonly KafkaNode[],
+  jars: string,
+  { sasl: user, settings }: Pick<StartKafkaOptions, 'sasl' | 'settings'>,
+): Promise<void> {
   // Kafka wants 16 bytes in URL-safe base 64; a leading dash would be taken for an option.
   const clusterId = `M${randomBytes(16).toString('base64url').slice(1)}`
   const users =
@@ -144,7 +150,7 @@ async function formatNodes(nodes: readonly KafkaNode[], jars: string, user: Sasl
     nodes.map(async (node) => {
       const properties = join(node.directory, 'server.properties')
       await mkdir(join(node.directory, 'data'), { recursive: true })
-      await writeFile(properties, serverProperties(node, nodes, user))
+      await writeFile(properties, serverProperties(node, nodes, user, settings))
       const args = [
         '-XX:TieredStopAtLevel=1',
         '-XX:+UseSerialGC',
