@@ -20,6 +20,11 @@ const ZONES = [
   ['Africa/Casablanca', 2026],
   ['Antarctica/Troll', 2026],
   ['America/St_Johns', 2026],
+  // Put back by three hours at once, by a day but one hour, and by half an hour.
+  ['Antarctica/Casey', 2010],
+  ['Pacific/Kwajalein', 1969],
+  ['Asia/Pyongyang', 2015],
+  ['Asia/Gaza', 2011],
 ] as const
 
 function schedule(expression: string, timezone: string): CronSchedule {
@@ -182,6 +187,15 @@ test('a fixed hour inside the gap is skipped, in the repeated hour it runs once'
   expect(slots('0 2 * * *', 'Australia/Lord_Howe', '2026-10-03T00:00:00Z', 2)).toEqual([
     '2026-10-04T15:00:00Z',
     '2026-10-05T15:00:00Z',
+  ])
+})
+
+test('a fixed hour runs once also where clocks are put back by more than two hours', () => {
+  // At 02:00 of the fifth it became 23:00 of the fourth.
+  expect(slots('30 1 * * *', 'Antarctica/Casey', '2010-03-03T16:00:00Z', 3)).toEqual([
+    '2010-03-04T14:30:00Z',
+    '2010-03-05T17:30:00Z',
+    '2010-03-06T17:30:00Z',
   ])
 })
 
