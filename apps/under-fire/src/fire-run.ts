@@ -20,7 +20,7 @@ export interface FireRunOptions {
   /** Default 4. */
   readonly partitions?: number
   readonly settings?: Omit<AppSettings, 'id'>
-  readonly plan?: Pick<TallyPlan, 'paddingBytes' | 'slow'>
+  readonly plan?: Pick<TallyPlan, 'paddingBytes' | 'slow' | 'poison'>
 }
 
 /** One app under fire: its topics, its workers, a load of numbered records, and the verdict. Runs on one broker are kept apart by id. */

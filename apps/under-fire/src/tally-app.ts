@@ -9,6 +9,8 @@ export interface TallyPlan {
   readonly copies: string
   /** A second topic, whose agent takes so long for each record. */
   readonly slow?: { readonly topic: string; readonly eventMs: number }
+  /** Whoever handles this number computes for so long, each time. */
+  readonly poison?: { readonly number: string; readonly computesMs: number }
   /** Bytes added to each copy. */
   readonly paddingBytes?: number
   /** Told in each copy. */
@@ -41,6 +43,7 @@ export function tallyApp(plan: TallyPlan, controls: TallyControls): ReturnType<t
   app.agent('tally', numbers, async (stream) => {
     for await (const [key, value] of stream.items()) {
       controls.handled++
+      if (value === plan.poison?.number) compute(plan.poison.computesMs, controls)
       if (controls.blockMs > 0) blockEventLoop(controls)
       if (controls.hold !== undefined) await controls.hold
       if (controls.eventMs > 0) await controls.wait(controls.eventMs)
@@ -59,6 +62,10 @@ export function tallyApp(plan: TallyPlan, controls: TallyControls): ReturnType<t
     })
   }
   return app
+}
+
+function compute(ms: number, { now }: TallyControls): void {
+  for (const endMs = now() + ms; now() < endMs;);
 }
 
 /** Once: its successor must not block as well when the event is handled again. */

@@ -13,6 +13,8 @@ export interface Clock {
    * its wall clock tells. Never less than `monotonic` says; more also when the wall clock was set forwards.
    */
   elapsedSince(monotonicMs: number): number
+  /** Milliseconds for which the processor has worked for this process. */
+  cpuTime(): number
   /** Runs `fn` once after `delayMs` of monotonic time (0 and less: in a later turn of the event loop). */
   schedule(delayMs: number, fn: () => void): Scheduled
   /** Resolves after `delayMs`; rejects with the signal's reason when it aborts. */

@@ -28,6 +28,7 @@ export function testClock(manual: ManualClock, scope: ScopeStorage): TestClock {
   return {
     now: () => manual.now(),
     monotonic: () => manual.monotonic(),
+    cpuTime: () => manual.cpuTime(),
     elapsedSince: (monotonicMs) => manual.elapsedSince(monotonicMs),
     schedule: (delayMs, fn) =>
       counted((done) =>

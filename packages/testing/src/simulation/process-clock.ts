@@ -23,6 +23,10 @@ export class ProcessClock implements Clock {
     return this.#clock.elapsedSince(monotonicMs)
   }
 
+  cpuTime(): number {
+    return this.#clock.cpuTime()
+  }
+
   schedule(delayMs: number, fn: () => void): Scheduled {
     let cancelled = false
     const run = (): void => {

@@ -161,6 +161,10 @@ export const errorTable = {
     title: 'A transaction call came out of order',
     fix: 'This is a bug in Millrace: please report it.',
   },
+  EVENT_BLOCKED: {
+    title: 'An event has kept the event loop busy for so long that its worker lost its partitions',
+    fix: 'Give the event loop a turn now and then (await setImmediate) or compute in a worker thread; or raise sessionTimeout. The dead letter can be replayed then.',
+  },
   GROUP_TOO_LARGE: {
     title: 'The group has more members and partitions than its broker can keep',
     fix: 'Raise max.message.bytes of the topic __consumer_offsets on the brokers (message.max.bytes of the brokers when that is not set), or run fewer workers.',

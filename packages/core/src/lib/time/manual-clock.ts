@@ -79,6 +79,8 @@ export function manualClock({ now: start = DEFAULT_NOW_MS, quiesce = fewTurns }:
     now,
     monotonic,
     elapsedSince: (monotonicMs) => monotonic() - monotonicMs + leaps.since(monotonicMs),
+    // What runs on it takes no time.
+    cpuTime: () => 0,
     schedule,
     sleep: (delayMs, signal) => sleepOn(schedule, delayMs, signal),
     advance(duration) {

@@ -39,6 +39,10 @@ export function systemClock(): Clock {
     now: () => Date.now(),
     monotonic,
     elapsedSince: (monotonicMs) => monotonic() - monotonicMs + leaps.since(monotonicMs),
+    cpuTime: () => {
+      const { user, system } = process.cpuUsage()
+      return (user + system) / 1000
+    },
     schedule,
     sleep: (delayMs, signal) => sleepOn(schedule, delayMs, signal),
   }

@@ -109,7 +109,7 @@ export function canDeadLetter(onError: OnError | undefined, defaults: ErrorPolic
 export interface Failure {
   /** Attempts that failed before this one. */
   readonly attempts: number
-  /** Trying again changes nothing: the record cannot be decoded, or the program is wrong. */
+  /** Trying again changes nothing: the record cannot be decoded, has blocked the event loop, or the program is wrong. */
   readonly isFinal: boolean
   /** From 0 to 1: spreads the retries of many workers. */
   readonly random: number

@@ -152,7 +152,11 @@ export class FailureRoad {
     const random = Math.random()
     if (isProgramMistake(error))
       return decideOnError(mistakePolicy(action, policy), { attempts, isFinal: true, random })
-    return decideOnError(policy, { attempts, isFinal: delivery.isUndecodable(thrown), random })
+    return decideOnError(policy, {
+      attempts,
+      isFinal: delivery.isUndecodable(thrown) || isMillraceError(error, 'EVENT_BLOCKED'),
+      random,
+    })
   }
 
   async #ask(

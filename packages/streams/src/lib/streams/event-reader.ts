@@ -1,4 +1,4 @@
-import type { ScopeStorage, WorkerContext } from '@millrace/core'
+import { isMillraceError, type ScopeStorage, type WorkerContext } from '@millrace/core'
 import type { HandlingTimes, Timing } from '../agents/handling-times.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import { Delivery } from '../events/delivery.ts'
@@ -199,11 +199,14 @@ export class EventReader {
           moving.leaveToOther()
           return undefined
         }
+        const { refused } = moving
+        // Decoding may be what has blocked the event loop.
+        if (refused !== undefined && isMillraceError(refused, 'EVENT_BLOCKED')) return this.#fail(moving, refused)
         if (!moving.decode()) {
           moving.passOver()
           return undefined
         }
-        if (moving.refused !== undefined) return this.#fail(moving, moving.refused)
+        if (refused !== undefined) return this.#fail(moving, refused)
         at = 0
       }
       for (; at < steps.length; at++) {

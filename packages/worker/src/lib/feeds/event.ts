@@ -230,7 +230,7 @@ export class Event implements EventInHand, SendOrigin {
     counters.active--
     task.left()
     // The next refusal opens the task again: what has become of this event should not be done once more.
-    if (place.refusals !== undefined && this.refused !== undefined) task.requestCut()
+    if (place.refusals !== undefined && place.refusals.has(this.record.offset)) task.requestCut()
     if (this.#joined !== undefined) for (const other of this.#joined) other.#complete()
     if (this.#waiting !== undefined) this.#releaseWaiting()
   }

@@ -21,6 +21,9 @@ export interface FeedDeps {
 
 const NOW: Promise<void> = Promise.resolve()
 
+/** Of a long stretch without a turn of the event loop, one of so many events at most was the cause. */
+const MOST_RECENT = 16
+
 /** Events for one instance of an agent. */
 export class Feed implements EventFeed, EventHome {
   readonly index: number
@@ -32,6 +35,11 @@ export class Feed implements EventFeed, EventHome {
   readonly #held: HeldEvents
   #waiter: Deferred<void> | undefined = undefined
   #closed = false
+  /** Handed out since the last look at the clock, and before that when there were none since. */
+  readonly #recent: Event[] = []
+  #recentCount = 0
+  #looks = 0
+  #isCareful = false
 
   constructor({ index, clock, gate, supply, scope }: FeedDeps) {
     this.index = index
@@ -80,9 +88,13 @@ export class Feed implements EventFeed, EventHome {
     const event = this.#supply.next(this)
     if (event === undefined) return undefined
     event.cursor.place.counters.received++
-    event.cursor.place.counters.active++
-    event.cursor.task.entered()
-    return event
+    return this.#handOut(event)
+  }
+
+  /** Events that were being handled in the time since the last look at the clock, or may have been. */
+  sinceLook(): readonly Event[] {
+    const recent = this.#recent.slice(0, this.#recentCount)
+    return this.#looks === this.#gate.watch.looks ? recent : recent.filter((event) => event.open)
   }
 
   ready(): Promise<void> {
@@ -130,20 +142,30 @@ export class Feed implements EventFeed, EventHome {
 
   #takeBesideHeld(): Event | undefined {
     const ready = this.#held.takeReady()
-    if (ready !== undefined) {
-      ready.cursor.place.counters.active++
-      ready.cursor.task.entered()
-      return ready
-    }
+    if (ready !== undefined) return this.#handOut(ready)
     if (this.#held.blocksFeed) return undefined
     for (;;) {
       const event = this.#supply.next(this)
       if (event === undefined) return undefined
       event.cursor.place.counters.received++
-      if (this.#held.mustWait(event)) continue
-      event.cursor.place.counters.active++
-      event.cursor.task.entered()
-      return event
+      if (!this.#held.mustWait(event)) return this.#handOut(event)
     }
+  }
+
+  #handOut(event: Event): Event {
+    const { place, task } = event.cursor
+    place.counters.active++
+    task.entered()
+    const { watch } = this.#gate
+    // Looking costs more than some handlers: each time only where one of few is suspected to be the cause of a block.
+    const isCareful = place.refusals !== undefined
+    if (this.#looks === watch.looks && (this.#recentCount === MOST_RECENT || this.#isCareful || isCareful)) watch.look()
+    if (this.#looks !== watch.looks) {
+      this.#looks = watch.looks
+      this.#recentCount = 0
+    }
+    this.#isCareful = isCareful
+    this.#recent[this.#recentCount++] = event
+    return event
   }
 }

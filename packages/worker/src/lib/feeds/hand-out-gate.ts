@@ -1,5 +1,6 @@
 import type { Clock } from '@millrace/core'
 import type { Lease } from '../group/lease.ts'
+import type { LoopWatch } from './loop-watch.ts'
 
 /** Why nothing is handed out, as bits. */
 export const BLOCKED_BY = {
@@ -26,6 +27,7 @@ const LONGEST_TURN_CHUNKS = 64
 export interface GateDeps {
   readonly clock: Clock
   readonly lease: Lease
+  readonly watch: LoopWatch
   /** Hand-out may go on: feeds that wait should look again. */
   readonly onOpen: () => void
   /** Found without a lease; unblock when it is back. */
@@ -40,6 +42,7 @@ export class HandOutGate {
   turn = 0
   /** Nothing new is taken from the buffers: changed rows are over their bound. */
   closedToNew = false
+  readonly watch: LoopWatch
   #finishing = 0
   #nextOrder = 0
   readonly #deps: GateDeps
@@ -49,6 +52,7 @@ export class HandOutGate {
 
   constructor(deps: GateDeps) {
     this.#deps = deps
+    this.watch = deps.watch
   }
 
   /** For an event that is handed out for the first time: among all of the worker. */
@@ -98,6 +102,7 @@ export class HandOutGate {
     const now = this.#deps.clock.monotonic()
     if (!this.#inTurn) {
       this.#inTurn = true
+      this.watch.look()
       this.#turnEndsMs = now + LONGEST_TURN_MS
       this.#turnChunks = 0
       setImmediate(this.#endTurn)

@@ -7,6 +7,7 @@ import type { Event } from './event.ts'
 import type { Feed } from './feed.ts'
 import { FlowControl } from './flow-control.ts'
 import { HandOutGate } from './hand-out-gate.ts'
+import { LoopWatch } from './loop-watch.ts'
 import { PartitionCursor } from './partition-cursor.ts'
 import { SourcePartition } from './source-partition.ts'
 import { Subscription } from './subscription.ts'
@@ -62,7 +63,8 @@ class Driven {
   constructor({ instances, ordering }: Agent, keys: readonly (typeof KEYS)[number][]) {
     const { clock } = this
     const lease = new Lease({ clock, sessionTimeoutMs: undefined, lastHeartbeatMs: () => 0 })
-    const gate: HandOutGate = new HandOutGate({ clock, lease, onOpen: () => {}, onLeaseLost: () => {} })
+    const watch = new LoopWatch({ clock, sessionTimeoutMs: undefined, onBlocked: () => {} })
+    const gate: HandOutGate = new HandOutGate({ clock, lease, watch, onOpen: () => {}, onLeaseLost: () => {} })
     const spec = { id: 'a', topics: ['in'], agent: 'a', instances, ordering } as const
     this.#subscription = new Subscription(spec, { clock, gate, maxBufferedEvents: 8 })
     this.#tasks = Array.from({ length: PARTITIONS }, (_, partition) => aTask(partition))

@@ -1,8 +1,9 @@
-/** That the broker refused, for good, what an event had sent. */
+/** What is known of an event before it is handed out: what it had sent was refused by the broker for good, or it may have blocked the event loop. */
 export interface Refusal {
   /** How often the event had failed before. */
   readonly attempts: number
-  readonly error: Error
+  /** Why it has failed already, this time. */
+  readonly error: Error | undefined
 }
 
 /** By offset. */

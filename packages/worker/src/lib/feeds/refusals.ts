@@ -2,11 +2,13 @@ import { isMillraceError, partitionKey, type TopicPartition } from '@millrace/co
 import type { Outgoing } from '../sending/outgoing.ts'
 import { Event } from './event.ts'
 import type { PartitionRefusals, Refusal } from './partition-refusals.ts'
+import type { Suspects } from './suspects.ts'
 
 /** An entry costs a task that is opened again, so there are few; beyond this the oldest are forgotten, and found again. */
 const MOST_PARTITIONS = 1000
 
 export interface RefusalsDeps {
+  readonly suspects: Pick<Suspects, 'from'>
   /** Drops a task whole and opens it again from its last commit. */
   readonly reopen: (taskId: string, reason: string) => void
   /** Ends the worker. */
@@ -60,13 +62,13 @@ export class Refusals {
 
   /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
   from(subscription: string, source: TopicPartition, position: number): PartitionRefusals | undefined {
+    const suspects = this.#deps.suspects.from(subscription, source, position)
     const key = keyOf(subscription, source)
     const known = this.#partitions.get(key)
-    if (known === undefined) return undefined
+    if (known === undefined) return suspects
     for (const offset of known.keys()) if (offset < position) known.delete(offset)
-    if (known.size > 0) return known
-    this.#partitions.delete(key)
-    return undefined
+    if (known.size === 0) this.#partitions.delete(key)
+    return suspects === undefined && known.size > 0 ? known : suspects && new Map([...suspects, ...known])
   }
 }
 

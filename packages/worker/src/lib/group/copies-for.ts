@@ -7,7 +7,7 @@ import { warmUpsFor } from './warm-ups.ts'
 /** The warm copies that the group's leader wants this worker to keep; not of tasks that it runs. */
 export function copiesFor(
   self: string,
-  { owners, warmUps: toCome, standbys }: Pick<GroupData, 'owners' | 'warmUps'> & OwnData,
+  { owners, warmUps: toCome, standbys }: Pick<GroupData, 'owners' | 'warmUps'> & Pick<OwnData, 'standbys'>,
   topics: Pick<TopicDirectory, 'partsWith' | 'copiesOf'>,
 ): readonly CopyPlace[] {
   const warmUps = new Set(warmUpsFor(self, { owners, warmUps: toCome }))

@@ -1,3 +1,5 @@
+import { MOST_SUSPECTS, type Suspect } from '../feeds/suspects.ts'
+
 /** What belongs together in the tasks of one partition count, as one member knows it. */
 export interface TaskTopology {
   readonly topics: readonly string[]
@@ -37,6 +39,8 @@ export interface MemberData {
   readonly instanceId?: string | undefined
   /** `GroupData.life` of the group that it was in; `undefined` for a newcomer. */
   readonly life: string | undefined
+  /** Events that may have blocked its event loop, and those that it was told of. */
+  readonly suspects?: readonly Suspect[]
 }
 
 /** Fields may be added: members of other versions pass over those that they do not know. */
@@ -48,7 +52,7 @@ const LONGEST_TEXT = 512
 const LONGEST_LIST = 100_000
 
 export function encodeMemberData(data: MemberData): Uint8Array {
-  const { groups, tasks, generation, warm, warmUp, address, instanceId, life } = data
+  const { groups, tasks, generation, warm, warmUp, address, instanceId, life, suspects = [] } = data
   const json = {
     v: VERSION,
     groups: Object.fromEntries([...groups].map(([partitions, topology]) => [String(partitions), topology])),
@@ -59,6 +63,7 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     address,
     instanceId,
     life,
+    ...(suspects.length === 0 ? {} : { suspects }),
   }
   return Buffer.from(JSON.stringify(json))
 }
@@ -78,8 +83,10 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
   const address = readOptional(json['address'], readText)
   const instanceId = readOptional(json['instanceId'], readText)
   const life = readOptional(json['life'], readText)
+  const suspects = readOptional(json['suspects'], readSuspects)
   if (groups === undefined || tasks === undefined || generation === undefined || warm === undefined) return undefined
   if (warmUp === INVALID || address === INVALID || instanceId === INVALID || life === INVALID) return undefined
+  if (suspects === INVALID) return undefined
   return {
     groups,
     tasks,
@@ -89,6 +96,7 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     address,
     ...(instanceId === undefined ? {} : { instanceId }),
     life,
+    ...(suspects === undefined ? {} : { suspects }),
   }
 }
 
@@ -108,6 +116,22 @@ function readWarmUp(value: unknown): WarmUpData | undefined {
   const caughtUp = readList(value['caughtUp'])
   if (acceptableLag === undefined || most === undefined || caughtUp === undefined) return undefined
   return { acceptableLag, most, caughtUp }
+}
+
+export function readSuspects(value: unknown): readonly Suspect[] | undefined {
+  if (!Array.isArray(value) || value.length > MOST_SUSPECTS) return undefined
+  const suspects = value.flatMap((one: unknown) => readSuspect(one) ?? [])
+  return suspects.length === value.length ? suspects : undefined
+}
+
+function readSuspect(value: unknown): Suspect | undefined {
+  if (!isObject(value)) return undefined
+  const [subscription, topic] = [readText(value['subscription']), readText(value['topic'])]
+  const [partition, offset] = [readInteger(value['partition']), readInteger(value['offset'])]
+  const [rounds, blockedMs] = [readInteger(value['rounds']), readInteger(value['blockedMs'])]
+  if (subscription === undefined || topic === undefined || partition === undefined) return undefined
+  if (offset === undefined || rounds === undefined || blockedMs === undefined) return undefined
+  return { subscription, topic, partition, offset, rounds, blockedMs, isSure: value['isSure'] === true }
 }
 
 /** A field that is there and cannot be read. */

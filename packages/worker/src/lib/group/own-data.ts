@@ -1,23 +1,35 @@
-import { readInteger, readJson, readMap, readText } from './member-data.ts'
+import { MOST_SUSPECTS, type Suspect } from '../feeds/suspects.ts'
+import { readInteger, readJson, readMap, readSuspects, readText } from './member-data.ts'
 
 /** What the leader tells one member only, with its assignment. */
 export interface OwnData {
   /** By task id: the copies that it keeps warm, and which of the task's copies each is, from 0 on. */
   readonly standbys: ReadonlyMap<string, number>
+  /** Events in its partitions that may block the event loop. */
+  readonly suspects: readonly Suspect[]
 }
 
-export const NO_OWN_DATA: OwnData = { standbys: new Map() }
+export const NO_OWN_DATA: OwnData = { standbys: new Map(), suspects: [] }
 
 /** Fields may be added: members of other versions pass over those that they do not know. */
 const VERSION = 1
 
-export function encodeOwnData({ standbys }: OwnData): Uint8Array {
-  return Buffer.from(JSON.stringify({ v: VERSION, standbys: Object.fromEntries(standbys) }))
+export function encodeOwnData({ standbys, suspects }: OwnData): Uint8Array {
+  return Buffer.from(
+    JSON.stringify({
+      v: VERSION,
+      standbys: Object.fromEntries(standbys),
+      ...(suspects.length === 0 ? {} : { suspects: suspects.slice(0, MOST_SUSPECTS) }),
+    }),
+  )
 }
 
 /** Data of a format that is not known tells nothing. */
 export function decodeOwnData(bytes: Uint8Array): OwnData {
   const json = readJson(bytes)
   if (json?.['v'] !== VERSION) return NO_OWN_DATA
-  return { standbys: readMap(json['standbys'], readText, readInteger) ?? NO_OWN_DATA.standbys }
+  return {
+    standbys: readMap(json['standbys'], readText, readInteger) ?? NO_OWN_DATA.standbys,
+    suspects: readSuspects(json['suspects']) ?? NO_OWN_DATA.suspects,
+  }
 }

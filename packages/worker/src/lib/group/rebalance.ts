@@ -15,6 +15,7 @@ import type { Guarantee } from '../commit/guarantee.ts'
 import type { FlowControl } from '../feeds/flow-control.ts'
 import { BLOCKED_BY, type HandOutGate } from '../feeds/hand-out-gate.ts'
 import type { Subscription } from '../feeds/subscription.ts'
+import type { Suspects } from '../feeds/suspects.ts'
 import { describeInHand } from '../tasks/describe-in-hand.ts'
 import type { Standbys } from '../tasks/standbys.ts'
 import type { TaskOpener } from '../tasks/task-opener.ts'
@@ -39,9 +40,11 @@ import { type WarmUps, warmUpsFor } from './warm-ups.ts'
 
 /** What a task that is being opened when the worker stops has to close its stores. */
 const LAST_STORES_MS = 5000
+/** Of the opening of a task. */
+const LONGEST_DELAY_MS = 10_000
 
 export interface RebalanceDeps {
-  readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs'>
+  readonly settings: Pick<WorkerSettings, 'drainTimeoutMs' | 'rebalanceTimeoutMs' | 'sessionTimeoutMs'>
   readonly clock: Clock
   readonly log: Logger
   readonly sensor: Pick<Sensor, 'rebalanceStarted' | 'rebalanceCompleted'>
@@ -53,6 +56,7 @@ export interface RebalanceDeps {
   readonly topics: TopicDirectory
   readonly gate: HandOutGate
   readonly lease: Pick<Lease, 'end' | 'renew'>
+  readonly suspects: Pick<Suspects, 'learn' | 'isUnclear'>
   readonly drain: Drain
   readonly flow: FlowControl
   readonly committer: Committer
@@ -86,6 +90,8 @@ export class Rebalance implements RebalanceListener {
   #group: GroupData = NO_GROUP_DATA
   #memberId: string | undefined
   #generation = 0
+  /** Tasks whose opening waits. */
+  #held = 0
   #count = 0
   #reason = ''
   #startedMs: number | undefined
@@ -123,7 +129,7 @@ export class Rebalance implements RebalanceListener {
 
   /** Tasks on their way to running. */
   get opening(): number {
-    return this.#openings.underWay
+    return this.#openings.underWay + this.#held
   }
 
   get count(): number {
@@ -168,18 +174,19 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onAssign(change: AssignmentChange): Promise<void> {
-    const { clock, sensor, lease, onChange, instanceId, topics, standbys, warmUps } = this.#deps
+    const { clock, sensor, lease, suspects, onChange, instanceId, topics, standbys, warmUps } = this.#deps
     lease.renew()
     this.#startedMs ??= clock.monotonic()
     const self = memberName(instanceId ?? change.memberId)
     this.#memberId = self
     this.#generation = change.generation
     const group = decodeGroupData(change.groupData)
+    const own = decodeOwnData(change.ownData)
+    this.#deps.suspects.learn(own.suspects)
     this.#reason = rebalanceReason({ before: this.#group, after: group, self, isFirst: this.#count === 0 })
     this.#group = group
     const { lost, gained } = changedTasks(change, this.tasks, (topic) => topics.partitions(topic))
-    const copies =
-      this.#stopping === undefined ? copiesFor(self, { ...group, ...decodeOwnData(change.ownData) }, topics) : []
+    const copies = this.#stopping === undefined ? copiesFor(self, { ...group, ...own }, topics) : []
     const staying = [...this.tasks.values()].filter(({ id }) => !lost.includes(id))
     this.#here.want([...staying, ...gained.map(([place]) => place)], copies)
     this.#here.lose(lost, 'another worker has it now')
@@ -200,7 +207,12 @@ export class Rebalance implements RebalanceListener {
     onChange({ lost: change.lost, kept: change.kept, gained: change.gained })
     this.#refresh()
     // To have joined is to have been heard of.
-    void this.#openings.open(opened, -Infinity)
+    const later = opened.filter(({ assigned }) => suspects.isUnclear(assigned))
+    void this.#openings.open(
+      opened.filter((task) => !later.includes(task)),
+      -Infinity,
+    )
+    if (later.length > 0) this.#openLater(later)
   }
 
   async onLost(): Promise<void> {
@@ -271,6 +283,28 @@ export class Rebalance implements RebalanceListener {
       'This worker is back in its place with another address or other topics: the group is told in a rebalance.',
     )
     consumer.rejoin()
+  }
+
+  /**
+   * One of several events in them blocks the event loop, and will do so again: what else is here is handled and committed
+   * first.
+   */
+  #openLater(tasks: readonly TaskRuntime[]): void {
+    const { clock, log, settings } = this.#deps
+    const delayMs = Math.min(settings.sessionTimeoutMs, LONGEST_DELAY_MS)
+    log.warn(
+      { tasks: tasks.map(({ id }) => id) },
+      `In ${tasks.length === 1 ? 'a task' : `${tasks.length} tasks`} some event has blocked the event loop of a worker for longer than its session: begun in ${delayMs} ms, after the others.`,
+    )
+    this.#held += tasks.length
+    clock.schedule(delayMs, () => {
+      this.#held -= tasks.length
+      if (this.#stopping === undefined)
+        void this.#openings.open(
+          tasks.filter((task) => !task.closed),
+          clock.monotonic(),
+        )
+    })
   }
 
   #handOutAgain(): void {

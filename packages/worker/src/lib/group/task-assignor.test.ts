@@ -117,6 +117,16 @@ test('static members are told by their names whose tasks they warm up for', () =
   expect(group.warmUps).toEqual(new Map([['2-0', 'pod-1']]))
 })
 
+const suspect = {
+  subscription: 'agent',
+  topic: 'a',
+  partition: 1,
+  offset: 7,
+  rounds: 1,
+  isSure: true,
+  blockedMs: 30_000,
+}
+
 const partitions = new Map([
   ['a', 2],
   ['b', 2],
@@ -153,6 +163,8 @@ test('what cannot be is believed of nobody: null, other types, counts that no to
     { ...json, address: 'a'.repeat(100_000) },
     { ...json, instanceId: 7 },
     { ...json, life: [] },
+    { ...json, suspects: [{ topic: 'a' }] },
+    { ...json, suspects: Array.from({ length: 1000 }, () => suspect) },
   ]
   for (const one of forged) {
     const members = [
@@ -172,7 +184,18 @@ const anyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
   fc.json().map((text) => Buffer.from(text)),
   fc
     .tuple(
-      fc.constantFrom('v', 'groups', 'tasks', 'generation', 'warm', 'warmUp', 'address', 'instanceId', 'life'),
+      fc.constantFrom(
+        'v',
+        'groups',
+        'tasks',
+        'generation',
+        'warm',
+        'warmUp',
+        'address',
+        'instanceId',
+        'life',
+        'suspects',
+      ),
       fc.jsonValue(),
     )
     .map(([field, value]) =>
@@ -242,6 +265,7 @@ test('group data survives the way there, with more members than a byte counts', 
   expect(decodeGroupData(encodeGroupData(group))).toEqual(group)
   expect(decodeGroupData(encodeGroupData(NO_GROUP_DATA))).toEqual(NO_GROUP_DATA)
   const own = {
+    suspects: [],
     standbys: new Map([
       ['300-1', 0],
       ['300-2', 1],
@@ -298,4 +322,24 @@ test('one that calls itself by the name of another has its own tasks, and not th
   })
   const { groupData } = taskAssignor.assign({ members: [named('one'), named('two')], partitions })
   expect([...decodeGroupData(groupData).members.keys()]).toEqual(['pod-1', 'two'])
+})
+
+test('who has a partition is told which of its events may block the event loop, and nobody else is', () => {
+  const told = { ...data, suspects: [suspect, { ...suspect, topic: 'elsewhere' }] }
+  const member = (id: string, own: Partial<MemberData>): GroupMember => ({
+    id,
+    topics: ['a', 'b', 'c'],
+    data: encodeMemberData({ ...told, suspects: [], ...own }),
+  })
+  const { assignments, ownData } = taskAssignor.assign({
+    members: [
+      member('one', { suspects: told.suspects, tasks: ['2-0', '1-0'] }),
+      member('two', { tasks: ['2-1'], suspects: [] }),
+      member('three', { tasks: [], warm: new Map() }),
+    ],
+    partitions,
+  })
+  expect(assignments.get('two')).toContainEqual({ topic: 'a', partition: 1 })
+  const suspectsOf = (id: string): unknown => decodeOwnData(ownData?.get(id) ?? new Uint8Array(0)).suspects
+  expect(['one', 'two', 'three'].map(suspectsOf)).toEqual([[], [suspect], []])
 })

@@ -1,4 +1,5 @@
-import type { GroupAssignor, GroupMember, GroupView, TopicPartition } from '@millrace/core'
+import { type GroupAssignor, type GroupMember, type GroupView, partitionKey, type TopicPartition } from '@millrace/core'
+import type { Suspect } from '../feeds/suspects.ts'
 import { taskId } from '../tasks/task-id.ts'
 import type { TaskOwner } from '../worker/worker.ts'
 import { encodeGroupData, memberName } from './group-data.ts'
@@ -41,7 +42,7 @@ export const taskAssignor: GroupAssignor = {
         stamps: stampsOf(members, names),
         life: groupLife(members),
       }),
-      ownData: ownDataOf(plan),
+      ownData: ownDataOf(plan, assignments, members),
     }
   },
 }
@@ -78,12 +79,34 @@ function stampsOf(members: readonly PlannedMember[], names: ReadonlyMap<string, 
   )
 }
 
-function ownDataOf({ standbys }: AssignmentPlan): ReadonlyMap<string, Uint8Array> {
-  const byMember = new Map<string, Map<string, number>>()
+/** For each member its copies, and what others know of events in its partitions. */
+function ownDataOf(
+  { standbys }: AssignmentPlan,
+  assignments: ReadonlyMap<string, readonly TopicPartition[]>,
+  members: readonly PlannedMember[],
+): ReadonlyMap<string, Uint8Array> {
+  const suspects = new Map<string, Suspect[]>()
+  for (const suspect of members.flatMap(({ data }) => data.suspects ?? [])) {
+    const others = suspects.get(partitionKey(suspect))
+    if (others === undefined) suspects.set(partitionKey(suspect), [suspect])
+    else others.push(suspect)
+  }
+  const copies = new Map<string, Map<string, number>>()
   for (const [task, holders] of standbys)
     holders.forEach((member, rank) => {
-      const own = byMember.get(member) ?? new Map<string, number>()
-      byMember.set(member, own.set(task, rank))
+      const own = copies.get(member) ?? new Map<string, number>()
+      copies.set(member, own.set(task, rank))
     })
-  return new Map([...byMember].map(([member, own]) => [member, encodeOwnData({ standbys: own })]))
+  return new Map(
+    members.flatMap(({ id }) => {
+      const own = {
+        standbys: copies.get(id) ?? new Map<string, number>(),
+        suspects:
+          suspects.size === 0
+            ? []
+            : (assignments.get(id) ?? []).flatMap((partition) => suspects.get(partitionKey(partition)) ?? []),
+      }
+      return own.standbys.size === 0 && own.suspects.length === 0 ? [] : [[id, encodeOwnData(own)] as const]
+    }),
+  )
 }

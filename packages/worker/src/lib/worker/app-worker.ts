@@ -8,8 +8,10 @@ import {
   toError,
 } from '@millrace/core'
 import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
+import { LoopWatch } from '../feeds/loop-watch.ts'
 import { Subscription } from '../feeds/subscription.ts'
 import { brokenBatchesDeclaration } from '../feeds/broken-batches.ts'
+import { Suspects } from '../feeds/suspects.ts'
 import { Drain } from '../group/drain.ts'
 import { Lease } from '../group/lease.ts'
 import { LeaseWatch } from '../group/lease-watch.ts'
@@ -37,6 +39,8 @@ export class AppWorker implements Worker {
   readonly #listeners: WorkerListeners
   readonly #topology: DeclaredTopology
   readonly #subscriptions: Subscription[] = []
+  readonly #suspects: Suspects
+  readonly #loopWatch: LoopWatch
   readonly #gate: HandOutGate
   readonly #drain: Drain
   readonly #lease: Lease
@@ -74,9 +78,22 @@ export class AppWorker implements Worker {
       intervalMs: settings.heartbeatIntervalMs,
       onBack: () => this.#leaseIsBack(),
     })
+    this.#suspects = new Suspects({
+      clock,
+      log,
+      sessionTimeoutMs: settings.sessionTimeoutMs,
+      isLeaseLost: () => this.#lease.hasRunOut,
+      inHand: () => this.#subscriptions.flatMap(({ feeds }) => feeds.flatMap((feed) => feed.sinceLook())),
+    })
+    this.#loopWatch = new LoopWatch({
+      clock,
+      sessionTimeoutMs: transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined,
+      onBlocked: this.#suspects.blocked,
+    })
     this.#gate = new HandOutGate({
       clock,
       lease: this.#lease,
+      watch: this.#loopWatch,
       onOpen: () => this.#wake(),
       onLeaseLost: () => {
         if (this.#lease.hasRunOut)
@@ -170,6 +187,7 @@ export class AppWorker implements Worker {
     this.#mustGoOn()
     if (this.#topics !== undefined && this.#topics.sources.length > 0) {
       this.#phase = 'recovering'
+      this.#loopWatch.start()
       await runtime.consumer.start()
       void this.#fetch(runtime)
       await this.#opened.promise
@@ -212,6 +230,7 @@ export class AppWorker implements Worker {
       gate: this.#gate,
       drain: this.#drain,
       lease: this.#lease,
+      suspects: this.#suspects,
       budget: this.#budget,
       delays: this.#delays,
       topics,
@@ -312,6 +331,7 @@ export class AppWorker implements Worker {
     for (const subscription of this.#subscriptions) subscription.close()
     await shutdown.stopParts()
     this.#leaseWatch.close()
+    this.#loopWatch.close()
     this.#delays.close()
     await shutdown.close('closing readers', this.context.close())
     for (const close of this.#closers.toReversed()) await shutdown.close('closing', close())

@@ -21,6 +21,7 @@ import { BrokenBatches } from '../feeds/broken-batches.ts'
 import { Intake } from '../feeds/intake.ts'
 import { Refusals } from '../feeds/refusals.ts'
 import type { Subscription } from '../feeds/subscription.ts'
+import type { Suspects } from '../feeds/suspects.ts'
 import type { Drain } from '../group/drain.ts'
 import { Elections } from '../group/elections.ts'
 import type { Lease } from '../group/lease.ts'
@@ -58,6 +59,7 @@ export interface RuntimeDeps {
   readonly gate: HandOutGate
   readonly drain: Drain
   readonly lease: Lease
+  readonly suspects: Suspects
   readonly budget: SendBudget
   readonly delays: Delays
   readonly topics: TopicDirectory
@@ -184,6 +186,7 @@ export class Runtime {
       deleteRecords: (before, sendOptions) => admin.deleteRecords(before, sendOptions),
     })
     this.refusals = new Refusals({
+      suspects: deps.suspects,
       reopen: (id, reason) => this.#reopen(id, reason),
       fail,
     })
@@ -279,6 +282,7 @@ export class Runtime {
       topics,
       gate,
       lease,
+      suspects: deps.suspects,
       drain: deps.drain,
       flow: this.flow,
       committer: this.committer,
@@ -376,6 +380,7 @@ export class Runtime {
       address,
       instanceId: this.#instanceId,
       life: this.rebalance.group.life,
+      suspects: this.#deps.suspects.tell((partition) => this.rebalance.sourceOf(partition)?.source.committed),
     }
     this.#told = data
     return encodeMemberData(data)

@@ -1,0 +1,247 @@
+import {
+  type Clock,
+  type Consumer,
+  type ConsumerOptions,
+  type EventInHand,
+  type Logger,
+  systemClock,
+} from '@millrace/core'
+import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import type { Suspect } from '../feeds/suspects.ts'
+import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
+import { encodeOwnData, NO_OWN_DATA } from '../group/own-data.ts'
+import {
+  Outside,
+  runWorker,
+  silentLog,
+  type TestAgent,
+  type TestWorker,
+  until,
+} from '../fixtures/test-worker.fixture.ts'
+
+const SESSION_MS = 900
+const PARTITIONS = 4
+const COMPUTES_MS = 30_000
+
+/** A clock on which computing takes no time of the test. */
+function processClock(): { readonly clock: Clock; compute(): void; stand(): void } {
+  const base = systemClock()
+  let [skewMs, cpuMs] = [0, 0]
+  return {
+    clock: {
+      ...base,
+      monotonic: () => base.monotonic() + skewMs,
+      elapsedSince: (ms) => base.monotonic() + skewMs - ms,
+      cpuTime: () => cpuMs,
+    },
+    compute: () => {
+      skewMs += COMPUTES_MS
+      cpuMs += COMPUTES_MS
+    },
+    stand: () => (skewMs += COMPUTES_MS),
+  }
+}
+
+interface Seen {
+  readonly value: string
+  readonly attempts: number
+  readonly refused: unknown
+}
+
+/** A worker of a group, that is thrown out for every block, as a broker would throw it out. */
+class Process {
+  readonly seen: Seen[] = []
+  readonly warnings: string[] = []
+  readonly #time = processClock()
+  readonly #leased: LeasedTransport[] = []
+  #worker: TestWorker | undefined
+
+  async start(
+    log: MemoryLog,
+    agent: Omit<TestAgent, 'handler'>,
+    work: (event: EventInHand, process: Process) => void | Promise<void>,
+  ): Promise<void> {
+    const logger: Logger = {
+      ...silentLog,
+      warn: (_fields, message) => {
+        this.warnings.push(message)
+        if (message.startsWith('The event loop was blocked')) setImmediate(() => this.#throwOut())
+      },
+    }
+    const handler = async (event: EventInHand): Promise<void> => {
+      this.seen.push({ value: String(event.record.value), attempts: event.attempts, refused: event.refused })
+      // Streams make a dead letter of it.
+      if (event.refused === undefined) await work(event, this)
+    }
+    this.#worker = await runWorker(
+      log,
+      { agents: [{ ...agent, handler }], settings: { sessionTimeoutMs: SESSION_MS } },
+      {
+        clock: this.#time.clock,
+        log: logger,
+        wrap: (inner) => {
+          const leased = new LeasedTransport(inner, () => this.#time.clock.monotonic())
+          this.#leased.push(leased)
+          return leased
+        },
+      },
+    )
+  }
+
+  /** Computes for longer than the session. */
+  compute(): void {
+    this.#leased[0]?.stopHeartbeats()
+    this.#time.compute()
+  }
+
+  /** Is stopped for longer than the session. */
+  stand(): void {
+    this.#leased[0]?.stopHeartbeats()
+    this.#time.stand()
+  }
+
+  times(value: string): readonly Seen[] {
+    return this.seen.filter((one) => one.value === value)
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker?.worker.stop()
+  }
+
+  #throwOut(): void {
+    this.#leased[0]?.goOn()
+    this.#worker?.transport.expire()
+  }
+}
+
+async function filled(count: number): Promise<MemoryLog> {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', PARTITIONS)
+  await outside.numbers('in', { count, partitions: PARTITIONS })
+  return log
+}
+
+const committed = (log: MemoryLog): number => log.committed('app').reduce((sum, { offset }) => sum + offset, 0)
+const POISON = '40'
+
+test('an event that computes for longer than the session has failed when it is handed out again; it is named in the log', async () => {
+  const log = await filled(400)
+  const one = new Process()
+  await one.start(log, { name: 'a', topics: ['in'] }, async (event, process) => {
+    // Awaits first, so that nothing else is handed out in that turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    if (String(event.record.value) === POISON) process.compute()
+  })
+  await until('all committed', () => committed(log) === 400, 20_000)
+  expect(one.times(POISON)).toMatchObject([
+    { attempts: 0, refused: undefined },
+    { attempts: 1, refused: { code: 'EVENT_BLOCKED' } },
+  ])
+  expect(one.warnings.filter((text) => text.startsWith('The event loop was blocked'))).toEqual([
+    expect.stringContaining('in/0@10 of agent a'),
+  ])
+  expect(new Set(one.seen.map(({ value }) => value)).size).toBe(400)
+  await one.stop()
+})
+
+test('where it may have been one of many events in a turn, the others of the worker go first, and the second time it is known', async () => {
+  const log = await filled(400)
+  const one = new Process()
+  const sure: string[] = []
+  await one.start(log, { name: 'a', topics: ['in'], instances: 1 }, (event, process) => {
+    if (String(event.record.value) === POISON) {
+      sure.push(`${process.seen.length}`)
+      process.compute()
+    }
+  })
+  await until('all committed', () => committed(log) === 400, 20_000)
+  expect(one.times(POISON)).toMatchObject([
+    { attempts: 0, refused: undefined },
+    { attempts: 1, refused: undefined },
+    { attempts: 2, refused: { code: 'EVENT_BLOCKED' } },
+  ])
+  // Before it was handed out again, the other partitions had been handled to their ends.
+  const between = one.seen.slice(
+    0,
+    one.seen.findIndex(({ attempts, value }) => attempts === 1 && value === POISON),
+  )
+  expect(new Set(between.map(({ value }) => Number(value)).filter((number) => number % PARTITIONS !== 0)).size).toBe(
+    300,
+  )
+  expect(one.seen.filter(({ refused }) => refused !== undefined).length).toBe(1)
+  expect(sure.length).toBe(2)
+  await one.stop()
+})
+
+test('a process that was stopped blames no event', async () => {
+  const log = await filled(40)
+  const one = new Process()
+  let stood = false
+  await one.start(log, { name: 'a', topics: ['in'] }, (event, process) => {
+    if (stood || event.offset !== 5) return
+    stood = true
+    process.stand()
+  })
+  await until('all committed', () => committed(log) === 40, 20_000)
+  expect(one.warnings.some((text) => text.includes('while the process stood still'))).toBe(true)
+  expect(one.seen.every(({ refused, attempts }) => refused === undefined && attempts === 0)).toBe(true)
+  await one.stop()
+})
+
+/** Its group tells each member of these. */
+class TellingTransport extends LeasedTransport {
+  suspects: readonly Suspect[] = []
+
+  override consumer(options: ConsumerOptions): Consumer {
+    const { listener } = options
+    return super.consumer({
+      ...options,
+      listener: {
+        onRevoke: () => listener.onRevoke(),
+        onLost: () => listener.onLost(),
+        onAssign: (change) =>
+          listener.onAssign({ ...change, ownData: encodeOwnData({ ...NO_OWN_DATA, suspects: this.suspects }) }),
+      },
+    })
+  }
+}
+
+test('what the group tells of another worker counts here', async () => {
+  const log = await filled(40)
+  const suspect = { subscription: 'a', topic: 'in', rounds: 1, blockedMs: 12_000 }
+  const seen: Seen[] = []
+  const { worker } = await runWorker(
+    log,
+    {
+      agents: [
+        {
+          name: 'a',
+          topics: ['in'],
+          handler: ({ record, attempts, refused }) =>
+            void seen.push({ value: String(record.value), attempts, refused }),
+        },
+      ],
+      settings: { sessionTimeoutMs: SESSION_MS },
+    },
+    {
+      wrap: (inner) => {
+        const telling = new TellingTransport(inner, () => systemClock().monotonic())
+        telling.suspects = [
+          { ...suspect, partition: 1, offset: 2, isSure: true },
+          { ...suspect, partition: 2, offset: 3, isSure: false },
+        ]
+        return telling
+      },
+    },
+  )
+  await until('all committed', () => committed(log) === 40, 20_000)
+  expect(seen.filter(({ attempts }) => attempts > 0)).toMatchObject([
+    { value: '9', attempts: 1, refused: { code: 'EVENT_BLOCKED', message: expect.stringContaining('12000 ms') } },
+    { value: '14', attempts: 1, refused: undefined },
+  ])
+  // The task with the one that is not sure came last.
+  expect(seen.slice(-10).every(({ value }) => Number(value) % PARTITIONS === 2)).toBe(true)
+  await worker.stop()
+})
