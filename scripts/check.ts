@@ -38,6 +38,12 @@ const checks: readonly Check[] = [
     'scripts/generate-docs.ts',
     '--check',
   ]),
+  externalCheck('packages', 'publint and arethetypeswrong on what is published', [
+    'node',
+    '--import',
+    'tsx',
+    'scripts/packed/lint-tarballs.ts',
+  ]),
   externalCheck('site', 'the docs build, and their links lead somewhere', [
     'node',
     'docs/node_modules/vitepress/bin/vitepress.js',

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { json, type AppSettings, type Codec, type CodecSpec, type Duration } from '@millrace/core'
 export { MillraceError, isMillraceError } from '@millrace/core'
 export type { CommandOutput, CommandParameters, CommandSpec } from '@millrace/core'

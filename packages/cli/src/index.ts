@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { mainCli } from './lib/main-cli.ts'
 export { runCli, type CliOptions } from './lib/run-cli.ts'
 export { runProcess } from './lib/process/run-process.ts'

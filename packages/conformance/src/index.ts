@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { clockSuite, type ClockUnderTest } from './lib/clock-suite.ts'
 export { eventually, within, type EventuallyOptions } from './lib/eventually.ts'
 export { transportSuite, type TransportSuiteOptions } from './lib/transport/transport-suite.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export type { Clock, Scheduled } from './contracts/clock.ts'
 export type { Codec } from './contracts/codec.ts'
 export type {

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export type { JobState, JobView, LastRun, RunResult } from './lib/job-view.ts'
 export { createCrontab } from './lib/jobs/create-crontab.ts'
 export { createTask } from './lib/jobs/create-task.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { Agent, type Askable, type AskManyOptions, type AskOptions, type AnyAgent } from './lib/agents/agent.ts'
 export type { AgentCounts } from './lib/agents/agent-counters.ts'
 export type { AgentHistograms, HandlingTime } from './lib/agents/handling-times.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { createGlobalTable, type GlobalTableOf, type GlobalTableOptions } from './lib/global/create-global-table.ts'
 export { GlobalTable } from './lib/global/global-table.ts'
 export { globalTablesPart, type GlobalTablesOptions } from './lib/global/global-tables-part.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { collectLog, type CollectedLog, type LoggedLine } from './lib/collected-log.ts'
 export type { RecordOf, Sendable, SendableTopic } from './lib/sendable.ts'
 export type { ReadableTopic, SentRecord } from './lib/sent-records.ts'

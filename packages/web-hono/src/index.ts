@@ -1,1 +1,2 @@
+/// <reference types="node" preserve="true" />
 export { honoDriver } from './lib/hono-driver.ts'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export type { Graph, GraphEdge, GraphNode } from './lib/built-in/graph.ts'
 export type { Readiness } from './lib/built-in/health.ts'
 export type {

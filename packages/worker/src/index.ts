@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { ANY_SUBSCRIPTION, decodeCommitMetadata } from './lib/commit/commit-metadata.ts'
 export { planSkip } from './lib/commit/plan-skip.ts'
 export { brokenBatchesTopic } from './lib/feeds/broken-batches.ts'

@@ -1,0 +1,38 @@
+// Packs every package and lets publint and arethetypeswrong look at the tarballs, as their users will get them.
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { packAll } from './pack.ts'
+import { runCommand } from './run-command.ts'
+
+const home = fileURLToPath(new URL('.', import.meta.url))
+const directory = await mkdtemp(join(tmpdir(), 'millrace-lint-'))
+try {
+  await packAll(directory)
+  const tarballs = (await readdir(directory))
+    .filter((name) => name.endsWith('.tgz'))
+    .map((name) => join(directory, name))
+  const failed = (
+    await Promise.all(
+      tarballs.map(async (tarball) => {
+        const problems: string[] = []
+        for (const [tool, ...words] of [
+          ['publint', tarball, '--strict'],
+          ['attw', tarball, '--profile', 'esm-only', '--no-emoji', '--format', 'ascii'],
+        ] as const) {
+          try {
+            await runCommand(join(home, 'node_modules/.bin', tool), words, { cwd: home, timeoutMs: 300_000 })
+          } catch (error) {
+            problems.push(String(error))
+          }
+        }
+        return problems
+      }),
+    )
+  ).flat()
+  for (const problem of failed) console.error(problem)
+  if (failed.length > 0) process.exitCode = 1
+} finally {
+  await rm(directory, { recursive: true, force: true })
+}
