@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { serveTarballs } from './local-registry.ts'
-import { packageManager, packAll, root } from './pack.ts'
+import { packAll, pnpmRelease, root } from './pack.ts'
 import { runCommand } from './run-command.ts'
 
 declare module 'vitest' {
@@ -23,7 +23,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const upstream = await runCommand('npm', ['config', 'get', 'registry'], { cwd: root, timeoutMs: 30_000 })
   const registry = await serveTarballs(directory, upstream.output.trim())
   project.provide('registryUrl', registry.url)
-  project.provide('packageManager', await packageManager())
+  project.provide('packageManager', await pnpmRelease())
   project.provide('packageNames', registry.names)
   return async () => {
     await registry.close()
