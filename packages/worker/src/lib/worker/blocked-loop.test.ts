@@ -23,6 +23,8 @@ import {
 const SESSION_MS = 900
 const PARTITIONS = 4
 const COMPUTES_MS = 30_000
+/** By that; a machine with much else to do may stand still for a third of such a session. */
+const BLOCKED = /^The event loop was blocked for 3\d{4} ms/
 
 /** A clock on which computing takes no time of the test. */
 function processClock(): { readonly clock: Clock; compute(): void; stand(): void } {
@@ -66,7 +68,7 @@ class Process {
       ...silentLog,
       warn: (_fields, message) => {
         this.warnings.push(message)
-        if (message.startsWith('The event loop was blocked')) setImmediate(() => this.#throwOut())
+        if (BLOCKED.test(message)) setImmediate(() => this.#throwOut())
       },
     }
     const handler = async (event: EventInHand): Promise<void> => {
@@ -139,9 +141,7 @@ test('an event that computes for longer than the session has failed when it is h
     { attempts: 0, refused: undefined },
     { attempts: 1, refused: { code: 'EVENT_BLOCKED' } },
   ])
-  expect(one.warnings.filter((text) => text.startsWith('The event loop was blocked'))).toEqual([
-    expect.stringContaining('in/0@10 of agent a'),
-  ])
+  expect(one.warnings.filter((text) => BLOCKED.test(text))).toEqual([expect.stringContaining('in/0@10 of agent a')])
   expect(new Set(one.seen.map(({ value }) => value)).size).toBe(400)
   await one.stop()
 })
