@@ -2,6 +2,7 @@ import { createApp, type App } from '@millrace/app'
 import { isMillraceError } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { testApp } from '../index.ts'
+import { letters } from './letters.fixture.ts'
 
 type OnError = NonNullable<Parameters<App['agent']>[3]>['onError']
 
@@ -52,6 +53,55 @@ test.each(guarantees)(
     for (const worker of t.all) await worker.stop()
     await t.worker()
     expect(handled).toHaveLength(before)
+  },
+)
+
+/** Fails on values with an x; the broker takes small dead letters only. */
+function picky(processingGuarantee: 'at-least-once' | 'exactly-once', limit: string) {
+  const app = createApp({ id: 'picky', processingGuarantee, agent: { retries: 1, backoff: '10ms' } })
+  const source = app.topic('in', { value: 'string', partitions: 1 })
+  app.topic('picky-read-dlq', { value: 'bytes', partitions: 1, config: { 'max.message.bytes': limit } })
+  const handled: string[] = []
+  app.agent('read', source, async (values) => {
+    for await (const value of values) {
+      if (value.startsWith('x')) throw new TypeError('no x')
+      handled.push(value)
+    }
+  })
+  return { app, source, handled }
+}
+
+test.each(guarantees)(
+  'a dead letter that the broker finds too large is cut, and tells the first failure: %s',
+  async (guarantee) => {
+    const { app, source, handled } = picky(guarantee, '20000')
+    await using t = await testApp(app)
+    await t.worker()
+    for (const value of ['1', 'x'.repeat(60_000), '2', 'xs', '3']) await t.send(source, { value })
+    await t.settle()
+    await t.advance('10s')
+    expect([...new Set(handled)]).toEqual(['1', '2', '3'])
+    const kept = letters(t, 'picky-read-dlq')
+    expect(kept.map(({ value }) => value?.length)).toEqual([16 * 1024, 2])
+    expect(kept[0]?.told).toMatchObject({
+      'millrace-trimmed': 'value of 60000 bytes',
+      'millrace-error-class': 'TypeError',
+      'millrace-error-message': 'no x',
+    })
+    expect(kept[1]?.told['millrace-trimmed']).toBeUndefined()
+    expect(t.log.committed('picky')).toMatchObject([{ topic: 'in', offset: 5 }])
+  },
+)
+
+test.each(guarantees)(
+  'one that is refused when it is cut, too, stops the worker and names the topic: %s',
+  async (guarantee) => {
+    const { app, source } = picky(guarantee, '2000')
+    await using t = await testApp(app)
+    await t.worker()
+    await t.send(source, { value: 'x'.repeat(60_000) })
+    await expect(t.settle().then(() => t.advance('10s'))).rejects.toThrow(/RECORD_REFUSED.*picky-read-dlq\/0/s)
+    expect(t.log.committed('picky').filter(({ topic, offset }) => topic === 'in' && offset > 0)).toEqual([])
   },
 )
 

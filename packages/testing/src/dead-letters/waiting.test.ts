@@ -167,13 +167,22 @@ describe('a record that leaves no room for headers', () => {
     })
   })
 
-  it('or stops the worker when it is too large even so: it is not lost', async () => {
+  it('is cut when it is too large even so, and the letter says so and is not sent back', async () => {
     const { app, value } = oversized(20_000)
     await using t = await testApp(app)
     await t.write('input', { value })
-    await expect(t.settle()).rejects.toThrow(
-      /AGENT_FAILED.*"read".*input\/0 at offset 0.*cannot be kept as a dead letter.*RECORD_TOO_LARGE/s,
-    )
-    expect(t.log.committed('shop').filter(({ topic, offset }) => topic === 'input' && offset > 0)).toEqual([])
+    await t.settle()
+    const [letter] = letters(t, 'shop-read-dlq')
+    expect(letter?.value).toBe('x'.repeat(1024))
+    expect(letter?.told).toMatchObject({
+      'millrace-trimmed': 'value of 20000 bytes',
+      'millrace-error-message': expect.stringMatching(/^no /),
+    })
+    await t.advance('2s')
+    expect(t.log.committed('shop')).toMatchObject([{ topic: 'input', offset: 1 }])
+    expect(await t.deadLetters.replay('read', 'all')).toMatchObject({
+      replayed: 0,
+      refused: { count: 1, first: [{ reason: expect.stringMatching(/too large.*value of 20000 bytes.*input\/0@0/) }] },
+    })
   })
 })

@@ -61,6 +61,7 @@ describe('an agent that fails for good', () => {
           class: 'Unlucky',
           message: 'no seventy',
           stack: expect.stringContaining('agent-dead-letters.test.ts'),
+          trimmed: '',
         },
       },
     ])

@@ -27,6 +27,10 @@ export interface RetryOptions {
 /**
  * The end of an event on which an agent fails for good: `'deadLetter'` keeps it in the topic `{app id}-{agent}-dlq`, `'skip'`
  * gives it up with a line in the log, `'stop'` ends the worker with the event uncommitted.
+ *
+ * A dead letter that is too large for the topic is cut, and says so in its header `millrace-trimmed`. One that is refused
+ * for another reason (no right to write there, the topic gone) stops the worker, and then the next: `'skip'` is the way on
+ * where the topic cannot be mended.
  */
 export type LastResort = 'deadLetter' | 'skip' | 'stop'
 

@@ -122,7 +122,11 @@ export class FailureRoad {
         { ...at, deadLetterError: why },
         `Agent "${agent}" failed on an event that cannot be kept as a dead letter: the worker stops.`,
       )
-      return await this.#giveUp(delivery, error, ` It cannot be kept as a dead letter: ${said}`)
+      return await this.#giveUp(
+        delivery,
+        error,
+        ` It cannot be kept as a dead letter: ${asSentence(said)} Make room or give the right for it; onError 'skip' goes on without one.`,
+      )
     }
     worker.log.error(at, `Agent "${agent}" failed on an event, which goes to ${deadLetterTopic(worker.appId, agent)}.`)
     await delivery.refuse(error)
@@ -183,4 +187,9 @@ async function pause(worker: WorkerContext): Promise<void> {
   } catch {
     // The worker is stopping hard: there is nothing left to wait for.
   }
+}
+
+/** What the broker said may lack the stop. */
+function asSentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`
 }

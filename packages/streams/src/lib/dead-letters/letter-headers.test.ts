@@ -24,6 +24,7 @@ const facts: fc.Arbitrary<LetterFacts> = fc.record({
   class: text,
   message: text,
   stack: text,
+  trimmed: text,
 })
 const headerName = fc.oneof(fc.string(), fc.constantFrom('millrace-agent', 'millrace-topic', 'millrace-error-stack'))
 const headerValue: fc.Arbitrary<Buffer | null> = fc.option(fc.uint8Array().map((bytes) => Buffer.from(bytes)))
@@ -99,4 +100,5 @@ const FACTS: LetterFacts = {
   class: 'Error',
   message: '',
   stack: '',
+  trimmed: '',
 }

@@ -16,6 +16,8 @@ export const letterHeaders = {
   class: 'millrace-error-class',
   message: 'millrace-error-message',
   stack: 'millrace-error-stack',
+  /** Only where the letter is not all of its record: what it had, in bytes, of what was cut. */
+  trimmed: 'millrace-trimmed',
 } as const
 
 /** Longest texts kept of an error, in characters: a letter must not grow beyond what the broker takes. */
@@ -25,7 +27,7 @@ export interface TextLimits {
 }
 
 /** First try, then for records that leave hardly any room. */
-export const TEXT_LIMITS: readonly TextLimits[] = Object.freeze([
+export const TEXT_LIMITS: readonly [TextLimits, TextLimits] = Object.freeze([
   { message: 4_000, stack: 8_000 },
   { message: 200, stack: 0 },
 ])
@@ -44,6 +46,8 @@ export interface LetterFacts {
   readonly class: string
   readonly message: string
   readonly stack: string
+  /** Empty when the letter has all of its record. */
+  readonly trimmed: string
 }
 
 /** What of an error goes into a letter. */
@@ -60,7 +64,8 @@ export function describeError(error: Error): Pick<LetterFacts, 'code' | 'class' 
 /** The headers of a letter: those of the record, then what `facts` say. */
 export function writeLetterHeaders(own: RawHeaders, facts: LetterFacts, limits: TextLimits): RawHeaders {
   const texts = { ...facts, message: cut(facts.message, limits.message), stack: cut(facts.stack, limits.stack) }
-  return [...own, ...FACTS.map((fact) => [letterHeaders[fact], Buffer.from(String(texts[fact]), 'utf8')] as const)]
+  const told = facts.trimmed === '' ? FACTS : [...FACTS, 'trimmed' as const]
+  return [...own, ...told.map((fact) => [letterHeaders[fact], Buffer.from(String(texts[fact]), 'utf8')] as const)]
 }
 
 /** What a letter says; `undefined` when it is none of Millrace's. */
@@ -84,6 +89,7 @@ export function readLetterHeaders(
     class: text('class'),
     message: text('message'),
     stack: text('stack'),
+    trimmed: text('trimmed'),
   }
   const whole = [facts.partition, facts.offset, facts.timestamp].every((n) => Number.isSafeInteger(n))
   if (facts.topic === '' || !whole || facts.partition < 0) return undefined

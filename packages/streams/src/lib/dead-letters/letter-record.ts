@@ -8,6 +8,8 @@ export interface LetterRecord {
   /** Headers that the record had before it became a letter. */
   readonly own: RawHeaders
   readonly record: RawRecord
+  /** What its record had of what the letter does not have; empty when it has all. */
+  readonly trimmed: string
 }
 
 /** Any record can be in a dead letter topic; one that Millrace did not write tells nothing but its place. */
@@ -17,7 +19,7 @@ export function letterRecord(partition: number, record: RawRecord, replayed: boo
   if (told === undefined) {
     const failure = { code: '', class: '', message: '', attempts: 0 }
     const summary = { ...place, source: undefined, failure, failedAt: undefined }
-    return { summary, stack: '', own: record.headers, record }
+    return { summary, stack: '', own: record.headers, record, trimmed: '' }
   }
   const { facts, own } = told
   const { topic, offset, timestamp, code, message, attempts, failedAt, stack } = facts
@@ -31,6 +33,7 @@ export function letterRecord(partition: number, record: RawRecord, replayed: boo
     stack,
     own,
     record,
+    trimmed: facts.trimmed,
   }
 }
 

@@ -94,8 +94,13 @@ class Replay {
     }
   }
 
-  async #canGoBack({ summary: { source, partition, offset } }: LetterRecord): Promise<boolean> {
-    const reason = source === undefined ? 'It does not say where it came from.' : await this.#obstacle(source)
+  async #canGoBack({ summary: { source, partition, offset }, trimmed }: LetterRecord): Promise<boolean> {
+    const reason =
+      source === undefined
+        ? 'It does not say where it came from.'
+        : trimmed === ''
+          ? await this.#obstacle(source)
+          : `It was too large to be kept whole (${trimmed}): its record is at ${source.topic}/${source.partition}@${source.offset}, as long as that keeps it.`
     if (reason === undefined) return true
     this.#refusedCount++
     if (this.#refused.length < REFUSED_TOLD) this.#refused.push({ partition, offset, reason })

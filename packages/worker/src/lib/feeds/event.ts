@@ -3,6 +3,7 @@ import {
   type EventInHand,
   type EventScope,
   MillraceError,
+  RecordRefusedError,
   type OutgoingRecord,
   type RawRecord,
   type Readable,
@@ -150,8 +151,8 @@ export class Event implements EventInHand, SendOrigin {
   }
 
   refusal(record: OutgoingRecord, error: Error): MillraceError {
-    return new MillraceError(
-      'RECORD_REFUSED',
+    return new RecordRefusedError(
+      record,
       `A record to ${record.topic}/${record.partition}, sent for ${this.describe()}, was refused.`,
       {
         cause: error,

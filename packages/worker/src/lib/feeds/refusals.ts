@@ -1,4 +1,4 @@
-import { isMillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import { isMillraceError, partitionKey, RecordRefusedError, type TopicPartition } from '@millrace/core'
 import type { Outgoing } from '../sending/outgoing.ts'
 import { Event } from './event.ts'
 import type { PartitionRefusals, Refusal } from './partition-refusals.ts'
@@ -41,8 +41,9 @@ export class Refusals {
     if (origin === undefined) return
     const refusal = origin.refusal(record, error)
     if (!(origin instanceof Event) || !liesInRecord(error)) return this.#deps.fail(refusal)
-    if (origin.refused === undefined) this.#note(origin, refusal)
-    // What it did about the refusal, a dead letter, is refused as well.
+    const before = origin.refused
+    // What it did about the refusal, a dead letter, may be refused as well; it is trimmed then. Not twice for one topic.
+    if (!(before instanceof RecordRefusedError) || before.topic !== record.topic) this.#note(origin, refusal)
     else if (!origin.task.closed) return this.#deps.fail(refusal)
     if (!origin.task.closed) this.#deps.reopen(origin.task.id, refusal.message)
   }
