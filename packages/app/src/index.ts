@@ -1,16 +1,142 @@
 /// <reference types="node" preserve="true" />
-export { json, type AppSettings, type Codec, type CodecSpec, type Duration } from '@millrace/core'
-export { MillraceError, isMillraceError } from '@millrace/core'
-export type { CommandOutput, CommandParameters, CommandSpec } from '@millrace/core'
-export type { Agent, Channel, Event, Stream, Topic } from '@millrace/streams'
-export type { GlobalSetTable, GlobalTable, SetTable, Table } from '@millrace/tables'
-export type { JobContext } from '@millrace/scheduler'
-export { PageError, View, type PageContext } from '@millrace/web'
+export {
+  duration,
+  isMillraceError,
+  json,
+  MillraceError,
+  type AppSettings,
+  type ByteSize,
+  type Clock,
+  type Codec,
+  type CodecSpec,
+  type CommandArguments,
+  type CommandColors,
+  type CommandLineApp,
+  type CommandOutput,
+  type CommandParameter,
+  type CommandParameters,
+  type CommandProgress,
+  type CommandSpec,
+  type Duration,
+  type ErrorCode,
+  type Given,
+  type HasCommandLine,
+  type Immutable,
+  type InputOf,
+  type KeyableCodec,
+  type Logger,
+  type OutputOf,
+  type RawHeaders,
+  type RecordMetadata,
+  type Scheduled,
+  type SendReceipt,
+  type Sensor,
+  type StoreFactory,
+  type TokenProvider,
+  type TopicPartition,
+  type TransportFactory,
+  type WebDriverFactory,
+} from '@millrace/core'
+export {
+  AskFailedError,
+  type Agent,
+  type AgentCounts,
+  type AgentHandler,
+  type AgentOf,
+  type AgentOptions,
+  type AgentSource,
+  type Askable,
+  type AskManyOptions,
+  type AskOptions,
+  type Channel,
+  type ErrorAction,
+  type Event,
+  type EventTarget,
+  type FailedEvent,
+  type GroupByOptions,
+  type HandlerResult,
+  type HandlingTime,
+  type HeaderValues,
+  type KeyInput,
+  type KeyOutput,
+  type LastResort,
+  type Mergeable,
+  type MessageToSend,
+  type NeverYields,
+  type OnError,
+  type RecordToSend,
+  type RetryOptions,
+  type Sink,
+  type SourceKey,
+  type SourceKeyInput,
+  type SourceValue,
+  type SourceValueInput,
+  type Stream,
+  type TakeOptions,
+  type Topic,
+  type TopicOf,
+  type TopicOptions,
+  type ValueInput,
+  type ValueOutput,
+  type ValueTarget,
+} from '@millrace/streams'
+export type {
+  Fallback,
+  GivenOf,
+  GlobalSetTable,
+  GlobalTableOf,
+  GlobalTableOptions,
+  KeyOf,
+  ReadOptions,
+  RoundTrip,
+  SetTable,
+  SetTableOptions,
+  TableOf,
+  TableOptions,
+  TableStats,
+  ValueOf,
+} from '@millrace/tables'
+export type {
+  CatchUp,
+  CronJob,
+  CrontabOptions,
+  Job,
+  JobContext,
+  JobFunction,
+  JobState,
+  JobView,
+  LastRun,
+  Overlap,
+  RunOutcome,
+  RunResult,
+  TaskJob,
+  TaskOptions,
+  TimerJob,
+  TimerOptions,
+} from '@millrace/scheduler'
+export {
+  PageError,
+  View,
+  type AnswerOptions,
+  type AnyParams,
+  type JsonObject,
+  type KeyHandler,
+  type PageAnswer,
+  type PageContext,
+  type PageHandler,
+  type ParamsWith,
+  type PathParams,
+  type RoutableTable,
+  type ViewClass,
+} from '@millrace/web'
+export type { AgentStats, WorkerStats } from '@millrace/worker'
 export type { AppEnvironment } from './lib/app-environment.ts'
 export { AppScheduler } from './lib/app-scheduler.ts'
 export type { AppEvents } from './lib/app-events.ts'
+export type { AppStats } from './lib/app-stats.ts'
 export { App } from './lib/app.ts'
 export type { RunningWorker } from './lib/running-worker.ts'
 export type { AppRuntime, Launch, Surroundings } from './lib/app-runtime.ts'
 export { createApp } from './lib/create-app.ts'
 export { runtimeOf } from './lib/runtime-of.ts'
+export type { GlobalTable, Table } from './lib/table-types.ts'

@@ -52,6 +52,7 @@ export type {
   ShownBytes,
 } from './contracts/dead-letters.ts'
 export type { GroupAssignment, GroupAssignor, GroupMember, GroupView } from './contracts/assignor.ts'
+export type { Given, Immutable } from './contracts/immutable.ts'
 export type { Candidate, Leadership } from './contracts/leadership.ts'
 export type { Logger } from './contracts/logger.ts'
 export type {
@@ -160,7 +161,7 @@ export type {
   WebDriverFactory,
 } from './lib/settings/setting-types.ts'
 export { formatByteSize, parseByteSize, type ByteSize } from './lib/units/byte-size.ts'
-export { formatDuration, parseDuration, type Duration } from './lib/units/duration.ts'
+export { duration, formatDuration, parseDuration, type Duration } from './lib/units/duration.ts'
 export { parseBrokerUrl, type BrokerUrl } from './lib/urls/broker-url.ts'
 export { redactUrl } from './lib/urls/redact-url.ts'
 export { parseStoreUrl, type StoreUrl } from './lib/urls/store-url.ts'

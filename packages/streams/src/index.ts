@@ -1,5 +1,12 @@
 /// <reference types="node" preserve="true" />
-export { Agent, type Askable, type AskManyOptions, type AskOptions, type AnyAgent } from './lib/agents/agent.ts'
+export {
+  Agent,
+  type Askable,
+  type AskManyOptions,
+  type AskOptions,
+  type AnyAgent,
+  type NeverYields,
+} from './lib/agents/agent.ts'
 export type { AgentCounts } from './lib/agents/agent-counters.ts'
 export type { AgentHistograms, HandlingTime } from './lib/agents/handling-times.ts'
 export type {

@@ -23,6 +23,7 @@ import { webPart, type Site } from '@millrace/web'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import { createClient, createWorker, type Client } from '@millrace/worker'
 import { appDeadLetters } from './app-dead-letters.ts'
+import type { AppEnvironment } from './app-environment.ts'
 import { AppListeners } from './app-listeners.ts'
 import { createDeclaredTopics } from './create-declared-topics.ts'
 import type { Definitions } from './definitions.ts'
@@ -81,19 +82,17 @@ export class AppRuntime {
     definitions: Definitions,
     {
       argument,
-      ...given
-    }: Partial<Surroundings> & Pick<Surroundings, 'settings' | 'home'> & { readonly argument: AppSettings },
+      settings,
+      home,
+      clock = systemClock(),
+      log = plainLogger(),
+      sensor = silentSensor,
+    }: AppEnvironment & Pick<Surroundings, 'settings' | 'home'> & { readonly argument: AppSettings },
   ) {
     this.#definitions = definitions
     this.#argument = argument
-    this.surroundings = {
-      clock: systemClock(),
-      log: plainLogger(),
-      sensor: silentSensor,
-      freeze: process.env['NODE_ENV'] !== 'production',
-      ...given,
-    }
-    const appId = given.settings.id
+    this.surroundings = { settings, home, clock, log, sensor, freeze: process.env['NODE_ENV'] !== 'production' }
+    const appId = settings.id
     this.streams = {
       appId,
       scope: this.scope,

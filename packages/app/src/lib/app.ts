@@ -1,4 +1,4 @@
-import { MillraceError, type CommandLineApp, type HasCommandLine } from '@millrace/core'
+import { MillraceError, type Clock, type CommandLineApp, type HasCommandLine } from '@millrace/core'
 import type {
   AnyParams,
   KeyHandler,
@@ -80,6 +80,17 @@ export class App extends DefinesJobs implements HasCommandLine {
   get web(): { fetch(request: Request): Promise<Response>; readonly url: string | undefined } {
     const { runtime, lifecycle } = this.#parts
     return { fetch: (request) => runtime.site.fetch(request), url: lifecycle.running?.web?.url() }
+  }
+
+  /**
+   * The time that the app runs by: the machine's, or in a test that of the test kit, where `Date.now()` would be the
+   * machine's still. `app.clock.now()` is in milliseconds since the epoch.
+   *
+   * @example
+   * if (app.clock.now() - order.placedAt > 60_000) await late.send({ value: order })
+   */
+  get clock(): Clock {
+    return this.#parts.runtime.surroundings.clock
   }
 
   /** Calls `fn` each time; the function returned ends that. */

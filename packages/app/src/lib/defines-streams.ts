@@ -8,6 +8,8 @@ import {
   type AgentOptions,
   type AgentSource,
   type Channel,
+  type SourceKey,
+  type SourceValue,
   type TopicOf,
   type TopicOptions,
 } from '@millrace/streams'
@@ -66,7 +68,7 @@ export class DefinesStreams {
     name: string,
     source: S,
     handler: AgentHandler<S, Y, T>,
-    options: AgentOptions<NoInfer<Y>, T> = {},
+    options: AgentOptions<NoInfer<Y>, T, SourceKey<S>, SourceValue<S>> = {},
   ): AgentOf<S, Y> {
     const { definitions, streams } = this.#parts
     return definitions.add('agent', { into: definitions.agents, name }, () =>

@@ -2,27 +2,27 @@
 export interface CommandParameter {
   readonly type: 'string' | 'number' | 'boolean'
   /** Shown in help. Without it the value may be `undefined`. */
-  readonly default?: string | number | boolean
-  readonly describe?: string
+  readonly default?: string | number | boolean | undefined
+  readonly describe?: string | undefined
   /** Must be given: the value is never `undefined`. */
-  readonly required?: boolean
+  readonly required?: boolean | undefined
   /** One letter. Options only. */
-  readonly alias?: string
+  readonly alias?: string | undefined
   /** The only values taken. */
-  readonly choices?: readonly string[]
+  readonly choices?: readonly string[] | undefined
 }
 
 export type CommandParameters = Readonly<Record<string, CommandParameter>>
 
 /** What `app.command` takes beside the name and the handler. */
 export interface CommandSpec<O extends CommandParameters, P extends CommandParameters> {
-  readonly describe?: string
+  readonly describe?: string | undefined
   /** By their names in camel case: `maxLatency` is `--max-latency`. */
-  readonly options?: O
+  readonly options?: O | undefined
   /** In order. */
-  readonly positionals?: P
+  readonly positionals?: P | undefined
   /** Stays alive after the handler returns, until a signal. Default false. */
-  readonly daemon?: boolean
+  readonly daemon?: boolean | undefined
 }
 
 type ValueOf<P extends CommandParameter> = P extends { readonly choices: readonly (infer C)[] }

@@ -34,9 +34,9 @@ import { testClock, type TestClock } from './test-clock.ts'
 /** How `testApp` sets the stage. */
 export interface TestAppOptions {
   /** Wall time at the start. Default: 2026-01-01, midnight UTC. */
-  readonly now?: Date
+  readonly now?: Date | undefined
   /** Partition count of topics that do not say another. Default: the app's setting. */
-  readonly partitions?: number
+  readonly partitions?: number | undefined
   /** Topics that are there already. */
   readonly topics?: readonly { readonly name: string; readonly partitions: number }[]
 }
@@ -130,7 +130,7 @@ export class TestApp {
   }
 
   /** Sends a value, or a record with key, headers, timestamp or partition. Resolves when the log has it. */
-  async send<K, V>(topic: SendableTopic<K, V>, what: Sendable<K, V>): Promise<void> {
+  async send<K, V>(topic: SendableTopic<K, V>, what: NoInfer<Sendable<K, V>>): Promise<void> {
     await topic.send(asRecord(what))
   }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, expectTypeOf, test } from 'vitest'
-import { formatDuration, parseDuration, type Duration } from './duration.ts'
+import { duration, formatDuration, parseDuration, type Duration } from './duration.ts'
 
 test.each([
   [250, 250],
@@ -24,6 +24,14 @@ test.each([-1, '-1s', NaN, Infinity, '', '1w', 's', '1s2', null, undefined, {}, 
     )
   },
 )
+
+test('text of the environment becomes a duration, or an error', () => {
+  const text: string = '1.5h'
+  expectTypeOf(duration(text)).toEqualTypeOf<Duration>()
+  expect(duration(text)).toBe(5_400_000)
+  expect(duration('250')).toBe(250)
+  expect(() => duration('soon')).toThrow("DURATION_INVALID: The duration of duration() is 'soon'.")
+})
 
 test('what is formatted reads back', () => {
   fc.assert(

@@ -33,6 +33,18 @@ export function parseDuration(value: unknown, where: string): number {
   throw new MillraceError('DURATION_INVALID', `The duration of ${where} is ${got}.`)
 }
 
+/**
+ * Text that is known only when the program runs, as a `Duration`: from the environment, say, where the compiler cannot
+ * check the unit. Text without a unit is milliseconds.
+ *
+ * @throws `DURATION_INVALID`
+ * @example
+ * app.timer(duration(process.env.REPORT_EVERY ?? '1h'), async function report() { … })
+ */
+export function duration(text: string | number): Duration {
+  return parseDuration(text, 'duration()')
+}
+
 /** As `parseDuration`, with `undefined` for what is no duration. */
 export function readDuration(value: unknown): number | undefined {
   const ms = typeof value === 'string' ? textToMs(value) : value

@@ -269,6 +269,34 @@ describe('a failing agent', () => {
     expect(part.counts().loses).toMatchObject({ failed: 0, processed: 1, active: 0 })
   })
 
+  it('shows onError the value as it came, and undefined where it cannot be decoded', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const kept = createTopic(deps, 'kept', { value: 'number', partitions: 1 })
+    const values: (number | undefined)[] = []
+    const part = await run(
+      createAgent(
+        deps,
+        'doubles',
+        topic,
+        async (numbers) => {
+          for await (const batch of numbers.map((n) => String(n * 2)).take(1)) throw new Error(batch[0])
+        },
+        {
+          onError: async ({ event }) => {
+            values.push(event.value)
+            if (event.value !== undefined) await event.forward(kept)
+            return 'skip' as const
+          },
+        },
+      ),
+    )
+    await topic.send({ value: 21 })
+    worker.produce({ topic: 'numbers', key: null, value: Buffer.from('x'), headers: [], timestamp: 0, partition: 0 })
+    await until('both are skipped', () => part.counts().doubles?.skipped === 2)
+    expect(values).toEqual([21, undefined])
+  })
+
   it.each([
     ['its dead letter is sent', 'deadLetter' as const],
     ['onError thinks about it', 'function' as const],

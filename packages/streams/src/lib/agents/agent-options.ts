@@ -63,8 +63,8 @@ export type AgentHandler<S extends AgentSource, Y, T extends boolean | undefined
   stream: Stream<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>,
 ) => HandlerResult<Y>
 
-/** Options of an agent that yields `Y`. */
-export interface AgentOptions<Y, T extends boolean | undefined = boolean | undefined> {
+/** Options of an agent that yields `Y` and reads keys `K` and values `V`. */
+export interface AgentOptions<Y, T extends boolean | undefined = boolean | undefined, K = unknown, V = unknown> {
   /** Instances per worker, each with a run of the handler of its own. Default: the setting `agent.concurrency`, 1. */
   readonly concurrency?: number | undefined
   /** `'key'`: events of one key go to one instance, in order. `'none'`: to whichever has room. Default `'key'`. */
@@ -72,7 +72,7 @@ export interface AgentOptions<Y, T extends boolean | undefined = boolean | undef
   /** Where yielded values go, with key, headers and timestamp of the event. */
   readonly sinks?: readonly Sink<Y>[] | undefined
   /** What becomes of events on which the agent fails. Default `'retry'`: 3 retries, then a dead letter. */
-  readonly onError?: OnError | undefined
+  readonly onError?: OnError<K, V> | undefined
   /** Hand out records without a value, as `null`. Default `false`. */
   readonly tombstones?: T
   /** One line for listings. */

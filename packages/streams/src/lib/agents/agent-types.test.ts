@@ -1,4 +1,4 @@
-import { json, type SendReceipt } from '@millrace/core'
+import { json, type Immutable, type SendReceipt } from '@millrace/core'
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { createChannel } from '../channels/create-channel.ts'
@@ -6,6 +6,7 @@ import type { Event } from '../events/event.ts'
 import type { Stream } from '../streams/stream.ts'
 import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
+import type { NeverYields } from './agent.ts'
 import { createAgent } from './create-agent.ts'
 
 const { deps } = streamsForTests()
@@ -29,7 +30,57 @@ describe('types of topics', () => {
   })
 })
 
+describe('what a table has given out', () => {
+  const Cart = z.object({ items: z.array(z.object({ sku: z.string() })), owner: z.string() })
+  type CartKept = Immutable<z.infer<typeof Cart>>
+
+  it('can be sent, asked with and yielded, readonly as it is', () => {
+    const carts = createTopic(deps, 'carts', { value: json(Cart) })
+    const kept = {} as CartKept
+    void (() => carts.send({ value: kept }))
+    void (() => carts.send({ value: { items: [{ sku: 'a' }], owner: 'b' } }))
+    // @ts-expect-error a cart has an owner
+    void (() => carts.send({ value: { items: [] } }))
+    const agent = createAgent(
+      deps,
+      'carts',
+      carts,
+      async function* (carts) {
+        for await (const _ of carts) yield kept
+      },
+      { sinks: [carts] },
+    )
+    void (() => agent.ask(kept))
+    void (() => agent.cast(kept))
+    createAgent(deps, 'changes', carts, async (carts) => {
+      for await (const cart of carts) expectTypeOf(cart).toEqualTypeOf<z.infer<typeof Cart>>()
+    })
+  })
+})
+
 describe('types of agents', () => {
+  it('types the event that onError is told of, whose value may not have been decoded', () => {
+    createAgent(
+      deps,
+      'fails',
+      { key: 'string', value: json(Word) },
+      async (words) => {
+        for await (const _ of words);
+      },
+      {
+        onError: ({ event }) => {
+          expectTypeOf(event).toEqualTypeOf<Event<string, { word: string } | undefined>>()
+          return event.value?.word === '' ? 'skip' : undefined
+        },
+      },
+    )
+  })
+
+  it('says why an agent that never yields cannot be asked', () => {
+    const silent = createAgent(deps, 'silent', { value: 'string' }, async (stream) => void stream)
+    expectTypeOf(silent.ask).parameter(0).toEqualTypeOf<string & NeverYields>()
+  })
+
   it('gives the handler of an agent with a schema its values', () => {
     const agent = createAgent(deps, 'schema', { key: 'string', value: json(Word) }, async (words) => {
       expectTypeOf(words).toEqualTypeOf<Stream<string, { word: string }>>()

@@ -58,12 +58,17 @@ export interface AgentShape<KI, VI> {
   readonly sinks: readonly ((value: unknown, delivery: Delivery) => unknown)[]
   /** Topics among the sinks, to be declared. */
   readonly sinkTopics: readonly AnyTopic[]
-  readonly onError: OnError | undefined
+  readonly onError: OnError<never, never> | undefined
   readonly start: (opener: StreamOpener) => HandlerResult
 }
 
-/** `VI` where the agent yields, else nothing that could be given. */
-export type Askable<VI, R> = [R] extends [never] ? never : VI
+/** What the compiler says when an agent is asked that never yields. */
+export interface NeverYields {
+  readonly 'this agent never yields, so there is no reply to wait for: use send or cast, or yield in its handler': never
+}
+
+/** What can be given to an agent that yields; to one that never does, nothing. */
+export type Askable<VI, R> = [R] extends [never] ? VI & NeverYields : VI
 
 /**
  * A handler and the stream it works on. A descriptor: runs of the handler belong to workers.

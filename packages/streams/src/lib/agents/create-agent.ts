@@ -35,7 +35,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
   name: string,
   source: S,
   handler: AgentHandler<S, Y, T>,
-  options: AgentOptions<NoInfer<Y>, T> = {},
+  options: AgentOptions<NoInfer<Y>, T, SourceKey<S>, SourceValue<S>> = {},
 ): AgentOf<S, Y> {
   const where = `agent "${validateName('agent', name)}"`
   const what = `Agent "${name}"`
@@ -73,7 +73,10 @@ const AGENT_OPTIONS: OptionNames<AgentOptions<unknown>> = {
   help: true,
 }
 
-function checkChoices(what: string, { concurrency, ordering, sinks }: AgentOptions<never>): void {
+function checkChoices(
+  what: string,
+  { concurrency, ordering, sinks }: Pick<AgentOptions<never>, 'concurrency' | 'ordering' | 'sinks'>,
+): void {
   if (concurrency !== undefined && (!Number.isSafeInteger(concurrency) || concurrency < 1))
     throw new MillraceError(
       'DEFINITION_INVALID',

@@ -43,17 +43,19 @@ export type LastResort = 'deadLetter' | 'skip' | 'stop'
  */
 export type ErrorAction = 'retry' | LastResort | RetryOptions
 
-/** What a function given as `onError` is told. */
-export interface FailedEvent {
+/** What a function given as `onError` is told; `K` and `V` as its agent reads them. */
+export interface FailedEvent<K = unknown, V = unknown> {
   readonly error: Error
-  readonly event: Event<unknown, unknown>
+  /** As it came, whatever operators have made of its value: `undefined` where that cannot be decoded. */
+  readonly event: Event<K, V | undefined>
   /** Attempts that failed before this one. */
   readonly attempts: number
 }
 
-export type OnError =
+/** What an agent does about events on which it fails: an action, or a function that decides for each. */
+export type OnError<K = unknown, V = unknown> =
   | ErrorAction
-  | ((failed: FailedEvent) => ErrorAction | undefined | Promise<ErrorAction | undefined>)
+  | ((failed: FailedEvent<K, V>) => ErrorAction | undefined | Promise<ErrorAction | undefined>)
 
 /** A policy with every number filled in. */
 export interface ErrorPolicy {
@@ -106,7 +108,7 @@ function knownEnd(end: LastResort, where: string): LastResort {
 }
 
 /** Whether an agent with this `onError` can make dead letters. A function may. */
-export function canDeadLetter(onError: OnError | undefined, defaults: ErrorPolicy): boolean {
+export function canDeadLetter(onError: OnError<never, never> | undefined, defaults: ErrorPolicy): boolean {
   return typeof onError === 'function' || errorPolicy(onError, defaults, 'an agent').then === 'deadLetter'
 }
 

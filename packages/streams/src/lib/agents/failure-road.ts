@@ -26,7 +26,7 @@ export interface FailureRoadOptions {
   readonly storage: ScopeStorage
   readonly worker: WorkerContext
   readonly agent: string
-  readonly onError: OnError | undefined
+  readonly onError: OnError<never, never> | undefined
   readonly defaults: ErrorPolicy
   readonly counters: AgentCounters
   readonly ending: WorkerEnding
@@ -164,12 +164,16 @@ export class FailureRoad {
   }
 
   async #ask(
-    onError: Extract<OnError, (...args: never) => unknown>,
+    onError: Extract<OnError<never, never>, (...args: never) => unknown>,
     delivery: Delivery,
     error: Error,
   ): Promise<ErrorAction | undefined> {
     try {
-      return await onError({ error, event: new Event(this.#options, delivery), attempts: delivery.attempts })
+      return await onError({
+        error,
+        event: Event.asItCame<never, never>(this.#options, delivery),
+        attempts: delivery.attempts,
+      })
     } catch (thrown) {
       const { worker, agent } = this.#options
       worker.log.error(

@@ -104,7 +104,7 @@ export class ChannelDelivery extends Delivery {
   }
 
   override decode(): boolean {
-    this.value = this.#queued.message.value
+    this.value = this.cameAs = this.#queued.message.value
     return true
   }
 

@@ -11,6 +11,8 @@ const ALONE: readonly Delivery[] = Object.freeze([])
 export abstract class Delivery {
   /** As the steps have left it. */
   value: unknown = undefined
+  /** As it was decoded; `undefined` where it cannot be. */
+  cameAs: unknown = undefined
   /** A step has changed the value: the bytes no longer say the same. */
   changed = false
   /** After `noAck()`: only `event.ack()` finishes it. */

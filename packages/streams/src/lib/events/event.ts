@@ -27,11 +27,16 @@ export class Event<K, V> {
   readonly #host: EventHost
   #headers: Readonly<Record<string, string>> | undefined
 
-  constructor(host: EventHost, delivery: Delivery) {
+  constructor(host: EventHost, delivery: Delivery, { value, changed }: Pick<Delivery, 'value' | 'changed'> = delivery) {
     this.#host = host
     this.#delivery = delivery
-    this.value = delivery.value as V
-    this.#changed = delivery.changed
+    this.value = value as V
+    this.#changed = changed
+  }
+
+  /** With the value of its record, whatever steps have made of it meanwhile. */
+  static asItCame<K, V>(host: EventHost, delivery: Delivery): Event<K, V> {
+    return new Event(host, delivery, { value: delivery.cameAs, changed: false })
   }
 
   /** @throws `DECODE_FAILED`, also where a key was declared and the record has none */

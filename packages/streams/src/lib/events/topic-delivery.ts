@@ -122,7 +122,7 @@ export class TopicDelivery extends Delivery {
     const { value, headers } = this.event.record
     if (headers.length > 0) this.request = requestIn(headers, this.#host)
     try {
-      this.value = value === null ? null : this.#source.value.decode(value)
+      this.value = this.cameAs = value === null ? null : this.#source.value.decode(value)
     } catch (error) {
       this.undecodable = error
       throw error

@@ -1,4 +1,4 @@
-import type { CodecSpec, Duration, InputOf, OutputOf } from '@millrace/core'
+import type { CodecSpec, Duration, Given, InputOf, OutputOf } from '@millrace/core'
 import type { HeaderValues } from '../events/header-text.ts'
 
 /** Options of a topic; an agent that owns its topic takes the same. */
@@ -29,7 +29,8 @@ export type KeyInput<KS extends CodecSpec | undefined> = [KS] extends [CodecSpec
 export type ValueOutput<VS extends CodecSpec | undefined, T extends boolean | undefined> =
   | ([VS] extends [CodecSpec] ? OutputOf<VS> : unknown)
   | ([T] extends [true] ? null : never)
-export type ValueInput<VS extends CodecSpec | undefined> = [VS] extends [CodecSpec] ? InputOf<VS> : unknown
+/** What sending takes: values of tables too, which are readonly to their depth. */
+export type ValueInput<VS extends CodecSpec | undefined> = [VS] extends [CodecSpec] ? Given<InputOf<VS>> : unknown
 
 /** One record to send. */
 export interface RecordToSend<KI, VI> {

@@ -1,7 +1,6 @@
-import { json } from '@millrace/core'
+import { json, type Immutable } from '@millrace/core'
 import { describe, expectTypeOf, test } from 'vitest'
 import { createGlobalTable } from '../global/create-global-table.ts'
-import type { Immutable } from '../keyed/immutable.ts'
 import { createSetTable } from '../sets/create-set-table.ts'
 import { SmallWorld } from '../small-world/small-world.ts'
 import type { AnyGlobalTable, AnyTable } from './any-table.ts'

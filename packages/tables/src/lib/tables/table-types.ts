@@ -1,5 +1,4 @@
-import type { CodecSpec, InputOf, NamedCodecs, OutputOf } from '@millrace/core'
-import type { Immutable } from '../keyed/immutable.ts'
+import type { CodecSpec, Immutable, InputOf, NamedCodecs, OutputOf } from '@millrace/core'
 
 /** A table's value type for a codec spec. */
 export type ValueOf<S extends CodecSpec> = Immutable<InputOf<S>>

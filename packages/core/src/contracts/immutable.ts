@@ -26,3 +26,9 @@ export type Immutable<V> = unknown extends V
         : V extends object
           ? { readonly [P in keyof V]: Immutable<V[P]> }
           : V
+
+/**
+ * What may be given where a `V` is sent: also what a table has given out, since sending changes nothing. For most types
+ * that is `V` itself; it differs where there are lists or maps in it.
+ */
+export type Given<V> = V | ([Immutable<V>] extends [V] ? never : Immutable<V>)

@@ -1,0 +1,62 @@
+import { createApp, json, type GlobalTable, type Table } from '@millrace/app'
+import { expect, test } from 'vitest'
+import { z } from 'zod'
+import { testApp } from './test-app.ts'
+
+const Cart = z.object({ tier: z.enum(['gold', 'plain']), version: z.literal(1), items: z.array(z.string()) })
+type Cart = z.infer<typeof Cart>
+
+/** As users write them: over a table that they are given. */
+function itemsOf(carts: Table<string, Cart> | GlobalTable<string, Cart>, customer: string): readonly string[] {
+  return carts.get(customer)?.items ?? []
+}
+
+test('enums, literals and lists go through topics and tables as they are typed', async () => {
+  const app = createApp({ id: 'shop' }, { clock: undefined, log: undefined, sensor: undefined })
+  const changes = app.topic('changes', { key: 'string', value: json(Cart), partitions: undefined })
+  const kept = app.topic('kept', { key: 'string', value: json(Cart) })
+  const carts = app.table('carts', { key: 'string', value: json(Cart) })
+  const full = app.table('full', {
+    key: 'string',
+    value: json(Cart),
+    default: () => ({ tier: 'plain', version: 1, items: [] }) as const,
+  })
+  const everywhere = app.globalTable('everywhere', { key: 'string', value: json(Cart) })
+  app.agent('keep', changes, async (changes) => {
+    for await (const [customer, cart] of changes.items()) {
+      carts.set(customer, cart)
+      const now = carts.get(customer)
+      if (now === undefined) continue
+      full.set(customer, now)
+      // What a table gives out is readonly, and can be sent.
+      await kept.send({ key: customer, value: now })
+    }
+  })
+  await using t = await testApp(app, { now: undefined, partitions: undefined })
+  await t.send(changes, { key: 'a', value: { tier: 'gold', version: 1, items: ['tea'] } })
+  // @ts-expect-error there is no such tier
+  await expect(t.send(changes, { key: 'b', value: { tier: 'iron', version: 1, items: [] } })).rejects.toThrow('tier')
+  await t.settle()
+  expect(t.sent(kept)).toMatchObject([{ key: 'a', value: { tier: 'gold', items: ['tea'] } }])
+  expect(itemsOf(carts, 'a')).toEqual(['tea'])
+  expect(itemsOf(full, 'a')).toEqual(['tea'])
+  void (() => itemsOf(everywhere, 'a'))
+})
+
+test('the clock of an app is the one of the test', async () => {
+  const app = createApp({ id: 'shop' })
+  const input = app.topic('input', { value: 'string' })
+  const seen: number[] = []
+  app.agent('look', input, async (stream) => {
+    for await (const _ of stream) seen.push(app.clock.now())
+  })
+  const before = app.clock.now()
+  expect(before).toBeGreaterThan(Date.UTC(2024, 0))
+  await using t = await testApp(app, { now: new Date('2020-02-29T12:00:00Z') })
+  await t.send(input, 'a')
+  await t.settle()
+  await t.clock.advance('1h')
+  await t.send(input, 'b')
+  await t.settle()
+  expect(seen).toEqual([Date.UTC(2020, 1, 29, 12), Date.UTC(2020, 1, 29, 13)])
+})
