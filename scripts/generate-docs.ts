@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { generatedPages, stalePages, writePages } from './docs/generated-pages.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const pages = generatedPages()
+const pages = await generatedPages()
 const stale = stalePages(root, pages)
 
 if (process.argv.includes('--check')) {

@@ -58,6 +58,8 @@ export default defineConfig({
         items: [
           { text: 'Settings', link: '/reference/settings' },
           { text: 'Errors', link: '/reference/errors' },
+          { text: 'Commands', link: '/reference/cli' },
+          { text: 'Metrics', link: '/reference/metrics' },
           { text: 'Guarantees', link: '/guarantees' },
           { text: 'Packages', link: '/reference/packages' },
           { text: 'Architecture', link: '/architecture' },

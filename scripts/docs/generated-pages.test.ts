@@ -23,10 +23,10 @@ test('every error and every setting is on its page once', () => {
     ).toHaveLength(1)
 })
 
-test('a page that is missing or changed is stale until it is written', () => {
+test('a page that is missing or changed is stale until it is written', async () => {
   const root = mkdtempSync(join(tmpdir(), 'millrace-docs-'))
   try {
-    const pages = generatedPages()
+    const pages = await generatedPages()
     expect(stalePages(root, pages)).toEqual(pages.map(({ path }) => path))
     writePages(root, pages)
     expect(stalePages(root, pages)).toEqual([])

@@ -1,6 +1,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { cliPage } from './cli-page.ts'
 import { errorsPage } from './errors-page.ts'
+import { metricsPage } from './metrics-page.ts'
 import { settingsPage } from './settings-page.ts'
 
 /** A page whose text follows from tables in the code. */
@@ -11,10 +13,12 @@ export interface GeneratedPage {
 }
 
 /** All pages that are generated. */
-export function generatedPages(): readonly GeneratedPage[] {
+export async function generatedPages(): Promise<readonly GeneratedPage[]> {
   return [
     { path: 'docs/reference/errors.md', text: errorsPage() },
     { path: 'docs/reference/settings.md', text: settingsPage() },
+    { path: 'docs/reference/cli.md', text: await cliPage() },
+    { path: 'docs/reference/metrics.md', text: await metricsPage() },
   ]
 }
 
