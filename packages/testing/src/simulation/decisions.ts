@@ -30,6 +30,7 @@ export class Decisions {
   async stormy(): Promise<void> {
     const { random, input, slots, faults, time } = this.#deps
     const { empty, allEmpty } = slots
+    faults.steer()
     const roll = random.next()
     if (roll < 0.02 && faults.left) return this.#fault()
     const slot = empty.length > 0 && (roll < 0.06 || allEmpty) ? random.pick(empty) : undefined

@@ -1,7 +1,9 @@
 import type { ManualClock } from '@millrace/core'
+import type { Gates } from './gates.ts'
+import type { Releases } from './releases.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { DOUBLING_FAULTS, PLANNED_FAULTS, type PlannedFault } from './settled-faults.ts'
-import type { SimulatedProcess } from './simulated-process.ts'
+import { FOR_COORDINATORS, OPENING, type SimulatedProcess } from './simulated-process.ts'
 import type { RequestFaults } from './simulated-wire.ts'
 import type { SimulationFaults } from './simulation-options.ts'
 import type { Trace } from './trace.ts'
@@ -11,8 +13,13 @@ export interface FaultsDeps {
   readonly random: SeededRandom
   readonly clock: ManualClock
   readonly trace: Trace
+  readonly gates: Pick<Gates, 'shut'>
+  readonly releases: Releases
   readonly processes: () => readonly SimulatedProcess[]
-  readonly sessionMs: () => number
+  /** Deletes the oldest records of an input partition; what was done, if there was anything. */
+  readonly cut: () => string | undefined
+  /** A stranger joins the group; false when there is no group. */
+  readonly intrude: () => boolean
 }
 
 /** What goes wrong in one run: what is to come, what has happened, and how it ends. */
@@ -30,9 +37,9 @@ export class Faults {
     )
   }
 
-  /** Some are still to come. */
+  /** Some are still to come, or go on. */
   get left(): boolean {
-    return this.#planned.length > 0
+    return this.#planned.length > 0 || this.#deps.processes().some(({ stalled, over }) => stalled && !over)
   }
 
   get over(): boolean {
@@ -52,48 +59,110 @@ export class Faults {
     this.happened.set(fault, (this.happened.get(fault) ?? 0) + 1)
   }
 
-  /** One of those that are planned befalls a worker; false when there is none that it could befall. */
+  /** One of those that are planned happens; false when there is nothing that it could befall now. */
   strike(): boolean {
-    const { random, trace, processes } = this.#deps
+    const { random, trace, cut, intrude } = this.#deps
     const fault = random.pick(this.#planned)
-    const process = random.pick(
-      processes().filter((one) => (fault === 'crashes' ? !one.over : one.state === 'running' && !one.frozen)),
-    )
-    if (fault === undefined || process === undefined) return false
-    this.#planned.splice(this.#planned.indexOf(fault), 1)
+    if (fault === undefined) return false
+    let who: string | undefined
+    if (fault === 'cuts') who = cut()
+    else if (fault === 'intruders') who = intrude() ? 'a stranger' : undefined
+    else who = this.#befall(fault)
+    // What cannot happen now may be possible later, but not for ever: then the run would have no end.
+    if (who !== undefined || random.chance(0.1)) this.#planned.splice(this.#planned.indexOf(fault), 1)
+    if (who === undefined) return false
     this.count(fault)
-    trace.add(process.name, `fault: ${fault}`)
-    if (fault === 'crashes') process.kill()
-    else if (fault === 'stops') process.stop()
-    else if (fault === 'rebalances') process.rejoin()
-    else this.#silence(process, fault)
+    trace.add(who, `fault: ${fault}`)
     return true
+  }
+
+  /**
+   * Lets a worker that the group has gone on without wake up, or its requests arrive, while others are opening its tasks:
+   * that is where it could do harm.
+   */
+  steer(): void {
+    const { random, gates, processes } = this.#deps
+    const gone = processes().filter((one) => one.expired && (one.frozen || one.stalled) && !one.over)
+    if (gone.length === 0) return
+    const opening = gates.shut.some(({ owner, what }) => OPENING.test(what) && !gone.some((one) => one === owner))
+    if (!opening || !random.chance(0.1)) return
+    for (const process of gone) {
+      process.thaw()
+      process.endStall()
+    }
   }
 
   /** No more of them: what stood still goes on, and who was silent is heard again or is out. */
   end(): void {
-    const { clock, trace, processes, sessionMs } = this.#deps
+    const { clock, trace, processes, releases } = this.#deps
     trace.add('simulation', 'the faults are over')
     this.#over = true
     for (const process of processes()) {
       process.thaw()
+      process.endStall()
+      if (process.release !== releases.newest) process.stop()
       if (!process.heartbeats.silent || !process.up) continue
       // No group goes on without a member before its session is over: until then its lease holds.
-      if (clock.monotonic() - process.heartbeats.lastMs < sessionMs()) process.heartbeats.resume()
+      if (clock.monotonic() - process.heartbeats.lastMs < process.sessionMs) process.heartbeats.resume()
       else process.expire()
     }
+  }
+
+  /** Who it has befallen; `undefined` when there is nobody. */
+  #befall(fault: Exclude<PlannedFault, 'cuts' | 'intruders'>): string | undefined {
+    const process = this.#victim(fault)
+    if (process === undefined) return undefined
+    if (fault === 'crashes') process.kill()
+    else if (fault === 'stops') process.stop()
+    else if (fault === 'rebalances') process.rejoin()
+    else if (fault === 'stalls') this.#stall(process)
+    else if (fault === 'deafStops') {
+      process.stall(Infinity)
+      process.stop()
+    } else if (fault === 'deploys') this.#deploy(process)
+    else this.#silence(process, fault)
+    return process.name
+  }
+
+  /** Anybody whom it can befall, more often one for whom it comes at a bad time. */
+  #victim(fault: PlannedFault): SimulatedProcess | undefined {
+    const { random, gates, processes } = this.#deps
+    const possible = processes().filter((one) =>
+      fault === 'crashes' ? !one.over : one.state === 'running' && !one.frozen,
+    )
+    const bad = fault === 'crashes' || fault === 'rebalances' ? OPENING : FOR_COORDINATORS
+    const badly = possible.filter((one) => gates.shut.some(({ owner, what }) => owner === one && bad.test(what)))
+    return random.chance(0.6) && badly.length > 0 ? random.pick(badly) : random.pick(possible)
+  }
+
+  /** About as long as a transaction may take. */
+  #stall(process: SimulatedProcess): void {
+    const { transactionTimeoutMs } = process.release.runtime.surroundings.settings
+    process.stall(transactionTimeoutMs * (0.1 + 1.2 * this.#deps.random.next()))
+  }
+
+  /** The next release, if there is one more, on a worker that goes down for it: in one way or the other. */
+  #deploy(process: SimulatedProcess): void {
+    const { random, releases, trace } = this.#deps
+    releases.deploy()
+    trace.add('simulation', `release ${releases.newest.number} is deployed`)
+    if (random.chance(0.5)) return process.stop()
+    this.count('crashes')
+    process.kill()
   }
 
   /** Heartbeats do not reach the group; if that lasts for a session, the group goes on without the worker. */
   #silence(process: SimulatedProcess, fault: 'silences' | 'freezes'): void {
     const { random, clock } = this.#deps
-    const sessionMs = this.#deps.sessionMs()
+    const { sessionMs } = process
     if (fault === 'freezes') process.freeze()
     else process.heartbeats.stop()
     const { silences } = process.heartbeats
     const same = (): boolean => !process.over && process.heartbeats.silent && process.heartbeats.silences === silences
     const lastsMs = sessionMs * (0.5 + random.next())
     const heardMs = clock.monotonic() - process.heartbeats.lastMs
+    // A network that lets nothing through keeps back more than heartbeats.
+    if (fault === 'silences' && random.chance(0.5)) process.stall(lastsMs)
     clock.schedule(lastsMs, () => {
       process.thaw()
       if (same() && lastsMs + heardMs < sessionMs) process.heartbeats.resume()

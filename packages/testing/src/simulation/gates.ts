@@ -7,6 +7,8 @@ export interface GateOwner {
   readonly dead: boolean
   /** Nothing of it happens for now. */
   readonly frozen: boolean
+  /** This request of it does not get on for now. */
+  stalls(what: string): boolean
 }
 
 /** One await that the simulation lets go on when it likes. */
@@ -49,7 +51,7 @@ export class Gates {
   async hold(owner: GateOwner, what: string): Promise<void> {
     const { random, nowMs, habits } = this.#deps
     if (owner.dead) return never()
-    if (this.#passing || (!owner.frozen && !random.chance(habits.holdShare))) return
+    if (this.#passing || (!owner.frozen && !owner.stalls(what) && !random.chance(habits.holdShare))) return
     const heldSinceMs = nowMs()
     const slow = random.chance(habits.slowShare)
     const notBeforeMs = slow ? heldSinceMs + random.between(1, habits.slowMs) : heldSinceMs
@@ -64,7 +66,9 @@ export class Gates {
   /** Those that may be opened now. */
   ready(): readonly Gate[] {
     const nowMs = this.#deps.nowMs()
-    return this.#shut.filter(({ owner, notBeforeMs }) => !owner.frozen && notBeforeMs <= nowMs)
+    return this.#shut.filter(
+      ({ owner, what, notBeforeMs }) => !owner.frozen && notBeforeMs <= nowMs && !owner.stalls(what),
+    )
   }
 
   open(gate: Gate): void {

@@ -53,6 +53,11 @@ export class InputFeed {
     return this.#sent
   }
 
+  /** Those that records were sent to. */
+  get topics(): readonly string[] {
+    return [...new Set(this.#sent.map(({ topic }) => topic))]
+  }
+
   get over(): boolean {
     return this.#next === undefined
   }

@@ -1,7 +1,10 @@
-import { MillraceError, partitionKey, type CommitOffset } from '@millrace/core'
+import { MillraceError, partitionKey, type CommitOffset, type TopicPartition } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
 import type { SimulatedProcess } from './simulated-process.ts'
+
+/** What the simulation itself may add to a stop, by holding one await after another. */
+const STOP_SLACK_MS = 20_000
 
 /** What must hold at all times, whatever the app does. Remembers the first thing that did not. */
 export class Invariants {
@@ -14,6 +17,23 @@ export class Invariants {
   constructor(log: MemoryLog, groupId: string) {
     this.#log = log
     this.#groupId = groupId
+  }
+
+  /** A stranger in the group was given something. */
+  given(partitions: readonly TopicPartition[], data: string): void {
+    this.#broken(`a member with the data ${JSON.stringify(data)} was given ${partitions.map(partitionKey).join(', ')}`)
+  }
+
+  /** How workers end. A stop that does not come to its end must not wait for anything beyond its time-out. */
+  endings(processes: readonly SimulatedProcess[]): void {
+    for (const { name, state, store, stoppingMs, release } of processes) {
+      const { shutdownTimeoutMs } = release.runtime.surroundings.settings
+      if (stoppingMs > shutdownTimeoutMs + STOP_SLACK_MS)
+        this.#broken(`${name} has been stopping for ${stoppingMs} ms; shutdownTimeout is ${shutdownTimeoutMs} ms`)
+      if (state !== 'stopped' || store.leftOpen.length === 0) continue
+      const open = store.leftOpen.map(({ table, partition }) => `${table}/${partition}`)
+      this.#broken(`${name} has stopped and left stores open: ${open.join(', ')}`)
+    }
   }
 
   /** Throws the first thing that did not hold, or what a worker has failed with: in a simulation none may. */

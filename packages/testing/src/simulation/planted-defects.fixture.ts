@@ -1,4 +1,12 @@
-import type { Consumer, ConsumerOptions, Producer, Transport, TransactionalProducer } from '@millrace/core'
+import type {
+  Consumer,
+  ConsumerOptions,
+  Producer,
+  StoreDriver,
+  StorePartition,
+  Transport,
+  TransactionalProducer,
+} from '@millrace/core'
 
 /** `transport` with some of its parts made otherwise. */
 function changed(
@@ -140,4 +148,47 @@ export function ignoresItsLease(transport: Transport): Transport {
       return { ...bound(inner), lastHeartbeatMs: () => (inner.lastHeartbeatMs() === -Infinity ? -Infinity : Infinity) }
     },
   })
+}
+
+/** Shuts out earlier owners of a task only when it sends for the first time: long after it has asked for the offsets. */
+export function fencesLate(transport: Transport): Transport {
+  return changed(transport, {
+    transactionalProducer: (options): TransactionalProducer => {
+      const inner = transport.transactionalProducer(options)
+      let fenced: Promise<void> | undefined
+      const fence = (): Promise<void> => (fenced ??= inner.init())
+      return {
+        init: async () => {},
+        begin: () => fence().then(() => inner.begin()),
+        partitions: (topic) => fence().then(() => inner.partitions(topic)),
+        lane: (at) => inner.lane(at),
+        send: (records, sending) => inner.send(records, sending),
+        sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),
+        commit: () => inner.commit(),
+        abort: () => inner.abort(),
+        close: () => inner.close(),
+      }
+    },
+  })
+}
+
+/** Partitions that were paused stay so. */
+export function neverResumes(transport: Transport): Transport {
+  return changed(transport, { consumer: (options) => ({ ...bound(transport.consumer(options)), resume: () => {} }) })
+}
+
+/** Every fifth partition of the store is not closed when it should be. */
+export function leavesStoresOpen(store: StoreDriver): StoreDriver {
+  let closed = 0
+  return {
+    capabilities: store.capabilities,
+    open: async (table, partition): Promise<StorePartition> => {
+      const inner = await store.open(table, partition)
+      const close = inner.close.bind(inner)
+      return Object.assign(inner, { close: async () => (++closed % 5 === 0 ? undefined : close()) })
+    },
+    checkpoint: (table, partition) => store.checkpoint(table, partition),
+    commit: (changes) => store.commit(changes),
+    close: () => store.close(),
+  }
 }

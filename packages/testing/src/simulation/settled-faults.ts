@@ -10,6 +10,12 @@ const DEFAULTS: Required<SimulationFaults> = Object.freeze({
   slow: 0.03,
   slowMs: 800,
   commitErrors: 0.03,
+  stalls: 1,
+  deafStops: 0,
+  cuts: 1,
+  deploys: 1,
+  intruders: 0,
+  statics: 0.3,
 })
 
 const NONE: Required<SimulationFaults> = Object.freeze({
@@ -22,6 +28,12 @@ const NONE: Required<SimulationFaults> = Object.freeze({
   slow: 0,
   slowMs: 0,
   commitErrors: 0,
+  stalls: 0,
+  deafStops: 0,
+  cuts: 0,
+  deploys: 0,
+  intruders: 0,
+  statics: 0,
 })
 
 /** Faults with every number filled in. */
@@ -30,7 +42,17 @@ export function settledFaults(faults: SimulationFaults | 'none' | undefined): Re
 }
 
 /** Faults that are planned one by one. */
-export type PlannedFault = 'crashes' | 'stops' | 'rebalances' | 'silences' | 'freezes'
+export type PlannedFault =
+  | 'crashes'
+  | 'stops'
+  | 'rebalances'
+  | 'silences'
+  | 'freezes'
+  | 'stalls'
+  | 'deafStops'
+  | 'cuts'
+  | 'deploys'
+  | 'intruders'
 
 export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
   'crashes',
@@ -38,7 +60,19 @@ export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
   'rebalances',
   'silences',
   'freezes',
+  'stalls',
+  'deafStops',
+  'cuts',
+  'deploys',
+  'intruders',
 ])
 
 /** After these an event may be handled twice under at-least-once. Clean stops and rebalances are not among them. */
-export const DOUBLING_FAULTS: readonly string[] = Object.freeze(['crashes', 'silences', 'freezes', 'duplicates'])
+export const DOUBLING_FAULTS: readonly string[] = Object.freeze([
+  'crashes',
+  'silences',
+  'freezes',
+  'duplicates',
+  'stalls',
+  'deafStops',
+])

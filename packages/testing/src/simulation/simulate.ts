@@ -56,8 +56,8 @@ export async function simulate(app: SimulatedApp, options: SimulationOptions): P
 }
 
 /** The call as text; functions are left as their names. */
-function repeatOf({ seed, workers, faults, partitions, maxSteps }: SimulationOptions): string {
-  const parts = Object.entries({ seed, workers, faults, partitions, maxSteps }).flatMap(([name, value]) =>
+function repeatOf({ seed, workers, releases, faults, partitions, maxSteps }: SimulationOptions): string {
+  const parts = Object.entries({ seed, workers, releases, faults, partitions, maxSteps }).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}: ${textOf(value)}`],
   )
   return `simulate(app, { ${parts.join(', ')}, input, check })`

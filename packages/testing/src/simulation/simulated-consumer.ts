@@ -4,6 +4,7 @@ import {
   type CommitOffset,
   type Consumer,
   type ConsumerOptions,
+  type GroupAssignor,
   type RecordBatch,
   type TopicPartition,
   type Transport,
@@ -18,15 +19,18 @@ export class SimulatedConsumer implements Consumer {
   readonly #wire: SimulatedWire
   readonly #inner: Consumer
   readonly #options: ConsumerOptions
+  /** As the group sees it. */
+  readonly assignor: GroupAssignor
   /** As the member knows it. */
   #generation = -1
 
   constructor(wire: SimulatedWire, transport: Transport, options: ConsumerOptions) {
     this.#wire = wire
     this.#options = options
+    this.assignor = wire.names.assignor(options.assignor)
     this.#inner = transport.consumer({
       ...options,
-      assignor: wire.names.assignor(options.assignor),
+      assignor: this.assignor,
       maxPartitionBytes: Math.min(options.maxPartitionBytes, wire.random.between(1, MAX_FETCH_BYTES)),
       listener: {
         onRevoke: () => this.#revoked(),

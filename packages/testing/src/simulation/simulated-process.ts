@@ -1,10 +1,12 @@
-import type { AppRuntime, RunningWorker } from '@millrace/app'
+import type { RunningWorker } from '@millrace/app'
 import {
   toError,
   type CommitOffset,
+  type GroupAssignor,
   type Logger,
   type ManualClock,
   type OutgoingRecord,
+  type StoreDriver,
   type Transport,
 } from '@millrace/core'
 import { createMemoryTransport, type MemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
@@ -13,6 +15,7 @@ import type { GateOwner, Gates } from './gates.ts'
 import { Heartbeats } from './heartbeats.ts'
 import type { MemberNames } from './member-names.ts'
 import { ProcessClock } from './process-clock.ts'
+import type { Release } from './releases.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedStore, type SimulatedDisk } from './simulated-store.ts'
 import { SimulatedTransport } from './simulated-transport.ts'
@@ -20,7 +23,6 @@ import type { RequestFaults } from './simulated-wire.ts'
 import { fingerprint, type Trace } from './trace.ts'
 
 export interface ProcessDeps {
-  readonly runtime: AppRuntime
   readonly log: MemoryLog
   readonly clock: ManualClock
   readonly gates: Gates
@@ -31,13 +33,21 @@ export interface ProcessDeps {
   readonly happened: (fault: string) => void
   readonly committing: (process: SimulatedProcess, offsets: readonly CommitOffset[]) => void
   readonly wrapTransport: (transport: Transport) => Transport
+  readonly wrapStore: (store: StoreDriver) => StoreDriver
 }
 
 export type ProcessState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed' | 'dead'
 
+/** Requests that only a coordinator answers: of the group's offsets, of a transaction. */
+export const FOR_COORDINATORS: RegExp = /^(?:commit|send offsets|init|begin|abort)\b/
+
+/** What a worker waits for while it opens tasks. */
+export const OPENING: RegExp = /^(?:init|committed|offsets|open store|read|assignment)\b/
+
 /** One run of a worker, from its start to its end: what a process is outside of simulations. */
 export class SimulatedProcess implements GateOwner {
   readonly name: string
+  readonly release: Release
   readonly store: SimulatedStore
   readonly heartbeats: Heartbeats
   readonly #deps: ProcessDeps
@@ -49,11 +59,20 @@ export class SimulatedProcess implements GateOwner {
   #running: RunningWorker | undefined
   #state: ProcessState = 'starting'
   #frozen = false
+  #stalledUntilMs = -Infinity
+  /** When it was told to stop; later by as long as it has been frozen since. */
+  #stoppedMs: number | undefined
+  #frozenMs = 0
+  #expired = false
   #failure: Error | undefined
 
-  constructor(name: string, disk: SimulatedDisk, deps: ProcessDeps) {
+  constructor(
+    { name, release, disk }: { readonly name: string; readonly release: Release; readonly disk: SimulatedDisk },
+    deps: ProcessDeps,
+  ) {
     const { log, clock, gates, random, names, trace, faults, happened } = deps
     this.name = name
+    this.release = release
     this.#deps = deps
     this.#clock = new ProcessClock(clock)
     this.heartbeats = new Heartbeats(clock)
@@ -73,6 +92,7 @@ export class SimulatedProcess implements GateOwner {
         happened,
         note,
         dead: () => this.dead,
+        monotonic: () => clock.monotonic(),
         stored: (records) => noteStored(records, note),
         committing: (offsets) => deps.committing(this, offsets),
       },
@@ -109,13 +129,38 @@ export class SimulatedProcess implements GateOwner {
     return this.#state === 'stopped' || this.#state === 'failed' || this.#state === 'dead'
   }
 
-  /** Names its transport in the log. */
-  get host(): string {
-    return this.#memory.host
+  /** As its worker gave it to the group; `undefined` before it has joined. */
+  get assignor(): GroupAssignor | undefined {
+    return this.#transport.assignor
+  }
+
+  /** The group has gone on without it, and it has not joined again. */
+  get expired(): boolean {
+    return this.#expired && this.heartbeats.silent
+  }
+
+  get sessionMs(): number {
+    return this.release.runtime.surroundings.settings.sessionTimeoutMs
+  }
+
+  /** No coordinator answers it now. */
+  get stalled(): boolean {
+    return this.#deps.clock.monotonic() < this.#stalledUntilMs
+  }
+
+  stalls(what: string): boolean {
+    return this.stalled && FOR_COORDINATORS.test(what)
+  }
+
+  /** How long it has been stopping, not counting what it was frozen; 0 for one that does not stop. */
+  get stoppingMs(): number {
+    if (this.#state !== 'stopping' || this.#stoppedMs === undefined || this.#frozen) return 0
+    return this.#deps.clock.monotonic() - this.#stoppedMs
   }
 
   async start(): Promise<void> {
-    const { runtime, wrapTransport } = this.#deps
+    const { wrapTransport, wrapStore } = this.#deps
+    const { runtime } = this.release
     const { surroundings } = runtime
     // What the worker is given now it keeps; the app itself goes on with the clock that stands.
     const { clock, log } = surroundings
@@ -123,7 +168,7 @@ export class SimulatedProcess implements GateOwner {
     surroundings.log = this.#logger
     const launched = runtime.launch({
       workerId: this.name,
-      drivers: { transport: wrapTransport(this.#transport), store: this.store },
+      drivers: { transport: wrapTransport(this.#transport), store: wrapStore(this.store) },
     })
     surroundings.clock = clock
     surroundings.log = log
@@ -149,17 +194,23 @@ export class SimulatedProcess implements GateOwner {
   stop(): void {
     if (!this.up || this.#worker === undefined) return
     this.#become('stopping')
+    this.#stoppedMs = this.#deps.clock.monotonic()
     void this.#worker.stop()
   }
 
   /** As kill -9. */
   kill(): void {
-    const { gates, runtime, trace } = this.#deps
+    const { clock, gates, trace } = this.#deps
+    const { runtime } = this.release
     trace.add(this.name, 'killed')
     this.#state = 'dead'
     gates.drop(this)
     this.#clock.kill()
     this.#memory.kill()
+    // A static member keeps its place until its session is over, or until it is back.
+    const heardMs = clock.monotonic() - this.heartbeats.lastMs
+    if (this.store.capabilities.workerId !== undefined)
+      clock.schedule(Math.max(this.sessionMs - heardMs, 0), () => this.#memory.expire())
     if (this.#worker === undefined) return
     void this.#worker.stop({ hard: true })
     if (this.#running !== undefined) runtime.forget(this.#running)
@@ -168,8 +219,18 @@ export class SimulatedProcess implements GateOwner {
   /** As SIGSTOP. */
   freeze(): void {
     this.#frozen = true
+    this.#frozenMs = this.#deps.clock.monotonic()
     this.#clock.freeze()
     this.heartbeats.stop()
+  }
+
+  /** No coordinator answers it for so long. */
+  stall(forMs: number): void {
+    this.#stalledUntilMs = this.#deps.clock.monotonic() + forMs
+  }
+
+  endStall(): void {
+    this.#stalledUntilMs = -Infinity
   }
 
   /** As SIGCONT. */
@@ -177,12 +238,14 @@ export class SimulatedProcess implements GateOwner {
     if (this.dead || !this.#frozen) return
     this.#deps.trace.add(this.name, 'thawed')
     this.#frozen = false
+    if (this.#stoppedMs !== undefined) this.#stoppedMs += this.#deps.clock.monotonic() - this.#frozenMs
     this.#clock.thaw()
   }
 
   /** Its session has run out: the group goes on without it. */
   expire(): void {
     this.#deps.trace.add(this.name, 'its session has run out')
+    this.#expired = true
     this.#memory.expire()
   }
 

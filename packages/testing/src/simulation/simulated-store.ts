@@ -17,7 +17,13 @@ interface KeptPartition {
 
 /** A disk: what was committed on it outlives the worker. */
 export class SimulatedDisk {
+  /** As `StoreDriver.capabilities.workerId`. */
+  readonly workerId: string | undefined
   readonly #partitions = new Map<string, KeptPartition>()
+
+  constructor(workerId: string | undefined) {
+    this.workerId = workerId
+  }
 
   /** Of every table partition ever opened here. */
   get partitions(): readonly (Pick<KeptPartition, 'table' | 'partition'> & Pick<KeptPartition, 'rows'>)[] {
@@ -39,15 +45,27 @@ export class SimulatedDisk {
 
 /** The store of one worker on a disk. Each commit waits for `hold` before and after it is on the disk. */
 export class SimulatedStore implements StoreDriver {
-  readonly capabilities: StoreDriver['capabilities'] = Object.freeze({ name: 'simulated', durable: true })
+  readonly capabilities: StoreDriver['capabilities']
   readonly #disk: SimulatedDisk
   readonly #hold: (what: string) => Promise<void>
   readonly #open = new Map<StorePartition, KeptPartition>()
   #closed = false
+  #leftOpen: readonly Pick<KeptPartition, 'table' | 'partition'>[] = []
 
   constructor(disk: SimulatedDisk, hold: (what: string) => Promise<void>) {
     this.#disk = disk
     this.#hold = hold
+    const { workerId } = disk
+    this.capabilities = Object.freeze({
+      name: 'simulated',
+      durable: true,
+      ...(workerId === undefined ? {} : { workerId }),
+    })
+  }
+
+  /** Table partitions that were still open when the store was closed. */
+  get leftOpen(): readonly Pick<KeptPartition, 'table' | 'partition'>[] {
+    return this.#leftOpen
   }
 
   /** Table partitions that are open. */
@@ -101,6 +119,7 @@ export class SimulatedStore implements StoreDriver {
   }
 
   async close(): Promise<void> {
+    if (!this.#closed) this.#leftOpen = this.opened
     this.#closed = true
     this.#open.clear()
   }

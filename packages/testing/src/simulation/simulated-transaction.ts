@@ -14,13 +14,21 @@ export class SimulatedTransaction implements TransactionalProducer {
   readonly #wire: SimulatedWire
   readonly #inner: TransactionalProducer
   readonly #id: string
+  readonly #timeoutMs: number
+  #begunMs: number | undefined
+  #timedOut = false
   #records: OutgoingRecord[] = []
   #offsets: CommitOffset[] = []
 
-  constructor(wire: SimulatedWire, inner: TransactionalProducer, id: string) {
+  constructor(
+    wire: SimulatedWire,
+    inner: TransactionalProducer,
+    { id, timeoutMs }: { readonly id: string; readonly timeoutMs: number },
+  ) {
     this.#wire = wire
     this.#inner = inner
     this.#id = id
+    this.#timeoutMs = timeoutMs
   }
 
   init(): Promise<void> {
@@ -31,7 +39,9 @@ export class SimulatedTransaction implements TransactionalProducer {
     return request(this.#wire, `begin ${this.#id}`, async () => {
       this.#records = []
       this.#offsets = []
+      this.#mustBeOpen()
       await this.#inner.begin()
+      this.#begunMs = this.#wire.monotonic()
     })
   }
 
@@ -45,6 +55,7 @@ export class SimulatedTransaction implements TransactionalProducer {
 
   send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
     return request(this.#wire, `send ${this.#id}`, async () => {
+      this.#mustBeOpen()
       const outcomes = await this.#inner.send(records, options)
       this.#records.push(...records.filter((_, nth) => outcomes[nth]?.ok === true))
       return outcomes
@@ -52,7 +63,8 @@ export class SimulatedTransaction implements TransactionalProducer {
   }
 
   sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
-    return request(this.#wire, `offsets ${this.#id}`, async () => {
+    return request(this.#wire, `send offsets ${this.#id}`, async () => {
+      this.#mustBeOpen()
       await this.#inner.sendOffsets(groupId, offsets)
       // Not those of a producer that is fenced: the task may have been opened again since.
       this.#wire.committing(offsets)
@@ -63,6 +75,8 @@ export class SimulatedTransaction implements TransactionalProducer {
   commit(): Promise<void> {
     const { random, faults, happened } = this.#wire
     return request(this.#wire, `commit ${this.#id}`, async () => {
+      this.#mustBeOpen()
+      this.#begunMs = undefined
       const failing = random.chance(faults().commitErrors)
       if (failing) happened('commitErrors')
       if (!failing || random.chance(0.5)) {
@@ -77,10 +91,24 @@ export class SimulatedTransaction implements TransactionalProducer {
   }
 
   abort(): Promise<void> {
-    return request(this.#wire, `abort ${this.#id}`, () => this.#inner.abort())
+    return request(this.#wire, `abort ${this.#id}`, async () => {
+      this.#begunMs = undefined
+      await this.#inner.abort()
+    })
   }
 
   close(): Promise<void> {
     return this.#inner.close()
+  }
+
+  /** The coordinator gives up a transaction that has been open for too long, and its producer with it. */
+  #mustBeOpen(): void {
+    const { monotonic, happened } = this.#wire
+    if (!this.#timedOut && this.#begunMs !== undefined && monotonic() - this.#begunMs >= this.#timeoutMs) {
+      this.#timedOut = true
+      happened('transactionTimeouts')
+    }
+    if (this.#timedOut)
+      throw new MillraceError('PRODUCER_FENCED', `The transaction of "${this.#id}" has timed out, in a simulation.`)
   }
 }

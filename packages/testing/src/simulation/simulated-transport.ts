@@ -2,6 +2,7 @@ import type {
   Admin,
   Consumer,
   ConsumerOptions,
+  GroupAssignor,
   Isolation,
   Producer,
   Reader,
@@ -19,12 +20,16 @@ export class SimulatedTransport implements Transport {
   readonly capabilities: TransportCapabilities
   readonly #wire: SimulatedWire
   readonly #inner: Transport
-  #consumer: Consumer | undefined
+  #consumer: SimulatedConsumer | undefined
 
   constructor(wire: SimulatedWire, inner: Transport) {
     this.#wire = wire
     this.#inner = inner
     this.capabilities = Object.freeze({ ...inner.capabilities, name: 'simulated', sessions: true })
+  }
+
+  get assignor(): GroupAssignor | undefined {
+    return this.#consumer?.assignor
   }
 
   /** Asks for a rebalance, if there is a member. */
@@ -46,7 +51,7 @@ export class SimulatedTransport implements Transport {
   }
 
   transactionalProducer(options: { readonly id: string; readonly timeoutMs: number }): TransactionalProducer {
-    return new SimulatedTransaction(this.#wire, this.#inner.transactionalProducer(options), options.id)
+    return new SimulatedTransaction(this.#wire, this.#inner.transactionalProducer(options), options)
   }
 
   reader(options: { readonly isolation: Isolation }): Reader {

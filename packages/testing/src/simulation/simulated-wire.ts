@@ -21,6 +21,7 @@ export interface SimulatedWire {
   /** Waits as long as the simulation likes; without end once the process is dead. */
   readonly hold: (what: string) => Promise<void>
   readonly dead: () => boolean
+  readonly monotonic: () => number
   readonly happened: (fault: string) => void
   readonly note: (what: string) => void
   readonly stored: (records: readonly OutgoingRecord[]) => void

@@ -1,5 +1,5 @@
 import type { App } from '@millrace/app'
-import type { SendRequest, Transport } from '@millrace/core'
+import type { SendRequest, StoreDriver, Transport } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { ReadableTopic, SentRecord } from '../lib/sent-records.ts'
 
@@ -23,11 +23,25 @@ export interface SimulationFaults {
   readonly slowMs?: number
   /** Share of transactions whose commit ends in an error, committed or not. Default 0.03. */
   readonly commitErrors?: number
+  /** Workers to whom no coordinator answers for a while: no commit of theirs gets on, and transactions may time out. Default 1. */
+  readonly stalls?: number
+  /** Workers that are stopped while no coordinator answers them any more: they must end within `shutdownTimeout` all the same. Default 0. */
+  readonly deafStops?: number
+  /** Times that the oldest records of an input partition are deleted, read or not. Only with `onOffsetLost: 'earliest'`. Default 1. */
+  readonly cuts?: number
+  /** Times that the next release is deployed, worker by worker: see `SimulationOptions.releases`. Default 1. */
+  readonly deploys?: number
+  /** Members with data that no worker has written, which stay in the group for a while. Default 0. */
+  readonly intruders?: number
+  /** Share of the runs whose workers are static members, in their places again after a crash. Default 0.3. */
+  readonly statics?: number
 }
 
 /** What an app under simulation may ask for. */
 export interface SimulatedWorld {
   readonly seed: number
+  /** Which version of the app is to be made, from 1. */
+  readonly release: number
   /** From 0 to below 1, decided by the seed. */
   random(): number
   /** True for a share of the calls, while faults go on: for handlers that fail. */
@@ -53,6 +67,9 @@ export interface SimulatedRun {
   readonly input: readonly SimulatedRecord[]
   /** A fault has happened after which an event may count twice under the app's guarantee. */
   readonly mayDouble: boolean
+  readonly exactlyOnce: boolean
+  /** Whether a fault has deleted this record of the input, so that it may not have been read. */
+  wasCut(record: SimulatedRecord): boolean
   /** The records of a topic, decoded, partition by partition. */
   sent<K, V>(topic: ReadableTopic<K, V>): readonly SentRecord<K, V>[]
 }
@@ -60,6 +77,8 @@ export interface SimulatedRun {
 export interface SimulationOptions {
   /** Decides everything. */
   readonly seed: number
+  /** How many versions of the app a run may deploy: the function that makes it is asked for each. Default 1. */
+  readonly releases?: number
   /** How many workers run when none has fallen. Default 3. */
   readonly workers?: number
   /** Default: all of them; `'none'` for a quiet run. */
@@ -74,6 +93,8 @@ export interface SimulationOptions {
   readonly maxSteps?: number
   /** Between a worker and its simulated broker: for planted defects. */
   readonly wrapTransport?: (transport: Transport) => Transport
+  /** Between a worker and its disk: for planted defects. */
+  readonly wrapStore?: (store: StoreDriver) => StoreDriver
 }
 
 /** An app, or a function that makes one for each run. */

@@ -1,16 +1,23 @@
-import { runtimeOf, type App, type AppRuntime } from '@millrace/app'
-import { manualClock, MillraceError, type ManualClock } from '@millrace/core'
-import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
+import { manualClock, MillraceError } from '@millrace/core'
+import {
+  createMemoryLog,
+  createMemoryTransport,
+  type MemoryLog,
+  type MemoryTransport,
+} from '@millrace/transport-embedded'
 import { collectLog } from '../lib/collected-log.ts'
 import { sentRecords } from '../lib/sent-records.ts'
 import { describeInHand, isAtRest } from './at-rest.ts'
 import { Decisions } from './decisions.ts'
 import { Faults } from './faults.ts'
 import { Gates, type GateOwner } from './gates.ts'
+import { InputCuts } from './input-cuts.ts'
 import { InputFeed } from './input-feed.ts'
+import { Intruders } from './intruders.ts'
 import { Invariants } from './invariants.ts'
 import { MemberNames } from './member-names.ts'
 import { PassingTime } from './passing-time.ts'
+import { Releases } from './releases.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { settledFaults } from './settled-faults.ts'
 import type { SimulatedApp, SimulatedRun, SimulatedWorld, SimulationOptions } from './simulation-options.ts'
@@ -30,12 +37,11 @@ export class Simulation {
   readonly #random: SeededRandom
   readonly #maxSteps: number
   readonly #log: MemoryLog = createMemoryLog()
-  readonly #clock: ManualClock
   readonly #gates: Gates
-  readonly #app: App
-  /** Made for this run. */
-  readonly #isOwn: boolean
-  readonly #runtime: AppRuntime
+  readonly #releases: Releases
+  readonly #groupId: string
+  readonly #cuts: InputCuts
+  readonly #intruders: Intruders
   readonly #invariants: Invariants
   readonly #faults: Faults
   readonly #input: InputFeed
@@ -51,7 +57,6 @@ export class Simulation {
     this.#maxSteps = options.maxSteps ?? MAX_STEPS
     const log = this.#log
     const clock = manualClock({ quiesce: () => turns(2) })
-    this.#clock = clock
     const startMs = clock.monotonic()
     const trace = new Trace(() => clock.monotonic() - startMs)
     this.trace = trace
@@ -62,35 +67,55 @@ export class Simulation {
       habits: { holdShare: random.pick([0.15, 0.5, 0.9]) ?? 0.5, slowShare: most.slow, slowMs: most.slowMs },
     })
     this.#gates = gates
-    const world = this.#world()
-    this.#isOwn = typeof app === 'function'
-    this.#app = typeof app === 'function' ? app(world) : app
-    const runtime = runtimeOf(this.#app)
-    this.#runtime = runtime
-    this.#invariants = new Invariants(log, this.#app.id)
+    const releases = new Releases({
+      app,
+      most: options.releases ?? 1,
+      clock,
+      partitions: options.partitions ?? 4,
+      world: (release) => this.#world(release),
+    })
+    this.#releases = releases
+    const { id } = releases.first.app
+    this.#groupId = id
+    this.#invariants = new Invariants(log, id)
+    this.#cuts = new InputCuts(log, id)
+    const transport = (): MemoryTransport => createMemoryTransport(log, { clock, log: collectLog() })
+    this.#input = new InputFeed(log, transport(), options.input(this.#world(1)))
+    this.#intruders = new Intruders({
+      groupId: id,
+      clock,
+      random,
+      transport,
+      assignor: () => this.#slots.processes.find(({ assignor }) => assignor !== undefined)?.assignor,
+      onGiven: (partitions, data) => this.#invariants.given(partitions, data),
+    })
+    const { settings } = releases.first.runtime.surroundings
     const faults = new Faults({
-      most,
+      most: settings.onOffsetLost === 'earliest' ? most : { ...most, cuts: 0 },
       random,
       clock,
       trace,
+      gates,
+      releases,
       processes: () => this.#slots.processes,
-      sessionMs: () => runtime.surroundings.settings.sessionTimeoutMs,
+      cut: () => this.#cuts.cut(this.#input, random),
+      intrude: () => this.#intruders.join(this.#input.topics),
     })
     this.#faults = faults
-    const outside = createMemoryTransport(log, { clock, log: collectLog() })
-    this.#input = new InputFeed(log, outside, options.input(world))
     this.#slots = new WorkerSlots(options.workers ?? 3, {
-      runtime,
       log,
       clock,
       gates,
       random,
       names: new MemberNames(),
       trace,
+      newest: () => releases.newest,
+      statics: random.chance(most.statics),
       faults: () => faults.ofRequests(),
       happened: (fault) => faults.count(fault),
       committing: (worker, offsets) => this.#invariants.committing(worker, offsets),
-      wrapTransport: options.wrapTransport ?? ((transport) => transport),
+      wrapTransport: options.wrapTransport ?? ((inner) => inner),
+      wrapStore: options.wrapStore ?? ((inner) => inner),
     })
     this.#time = new PassingTime(clock, gates, trace)
     this.#decisions = new Decisions({
@@ -117,12 +142,7 @@ export class Simulation {
 
   /** Runs to the end. Rejects with what went wrong. */
   async run(): Promise<void> {
-    const { surroundings } = this.#runtime
-    const before = { ...surroundings }
-    surroundings.clock = this.#clock
-    surroundings.log = collectLog()
-    surroundings.freeze = true
-    surroundings.settings = { ...surroundings.settings, topicPartitions: this.#options.partitions ?? 4 }
+    this.#releases.begin()
     try {
       await this.#storm()
       await this.#settle()
@@ -133,10 +153,8 @@ export class Simulation {
     } finally {
       this.#gates.passAll()
       for (const process of this.#slots.processes) if (!process.over) process.kill()
-      Object.assign(surroundings, before)
       await turns(TURNS)
-      // An app that was made for this run is of no use any more, but its storage would cost something at every promise.
-      if (this.#isOwn) this.#runtime.scope.disable()
+      this.#releases.close()
     }
   }
 
@@ -148,6 +166,7 @@ export class Simulation {
   /** No more faults: everything comes to rest. */
   async #settle(): Promise<void> {
     this.#faults.end()
+    await this.#intruders.end()
     const last = this.trace.steps + this.#maxSteps / 2
     while (!this.#atRest()) {
       if (this.trace.steps > last) throw this.#notSettled('The workers did not come to rest')
@@ -166,6 +185,7 @@ export class Simulation {
       await this.#time.leap(100)
     }
     this.#invariants.look()
+    this.#invariants.endings(processes)
     this.#invariants.mustHold(processes)
   }
 
@@ -180,12 +200,13 @@ export class Simulation {
 
   /** Notes what has changed in the group, and checks what must hold. */
   #look(): void {
-    const { generation, phase } = this.#log.group(this.#app.id)
+    const { generation, phase } = this.#log.group(this.#groupId)
     if (generation !== this.#generation && phase === 'stable') {
       this.#generation = generation
       this.trace.add('group', `generation ${generation}`)
     }
     this.#invariants.look()
+    this.#invariants.endings(this.#slots.processes)
     this.#invariants.mustHold(this.#slots.processes)
   }
 
@@ -195,7 +216,7 @@ export class Simulation {
       this.#input.over &&
       !answersLeft &&
       this.#slots.empty.length === 0 &&
-      isAtRest(this.#slots.processes, { log: this.#log, groupId: this.#app.id })
+      isAtRest(this.#slots.processes, { log: this.#log, groupId: this.#groupId })
     )
   }
 
@@ -204,19 +225,23 @@ export class Simulation {
   }
 
   #outcome(): SimulatedRun {
-    const atLeastOnce = this.#runtime.surroundings.settings.processingGuarantee !== 'exactly-once'
+    const { settings } = this.#releases.first.runtime.surroundings
+    const exactlyOnce = settings.processingGuarantee === 'exactly-once'
     return {
       seed: this.#options.seed,
       log: this.#log,
       input: this.#input.sent,
-      mayDouble: atLeastOnce && this.#faults.mayDouble,
+      mayDouble: !exactlyOnce && this.#faults.mayDouble,
+      exactlyOnce,
+      wasCut: (record) => this.#cuts.has(record),
       sent: (topic) => sentRecords(this.#log, topic),
     }
   }
 
-  #world(): SimulatedWorld {
+  #world(release: number): SimulatedWorld {
     return {
       seed: this.#options.seed,
+      release,
       random: () => this.#random.next(),
       fails: (share) => !this.#faults.over && this.#random.chance(share),
       pause: () => this.#gates.hold(this.#atWork(), 'handler'),
@@ -225,10 +250,10 @@ export class Simulation {
 
   /** The process that calls. */
   #atWork(): GateOwner {
-    const id = this.#runtime.scope.getStore()?.worker?.id
+    const id = this.#releases.all.flatMap(({ runtime }) => runtime.scope.getStore()?.worker?.id ?? []).at(0)
     const process = this.#slots.processes.find(({ name }) => name === id)
     if (process !== undefined) return process
     // What a process had under way that is not there any more: it is dead, and does nothing.
-    return { name: id ?? 'outside', dead: id !== undefined, frozen: false }
+    return { name: id ?? 'outside', dead: id !== undefined, frozen: false, stalls: () => false }
   }
 }
