@@ -132,7 +132,11 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     held.held = []
     // Each in the way that is there for it: a log that was cut off, and a transaction that has timed out meanwhile.
     if (exactlyOnce) held.outcome = new MillraceError('PRODUCER_FENCED', 'The transaction has timed out.')
-    else held.outOfRange({ topic: 'in', partition: 0, position: 1000, beginning: 0, end: 100 })
+    else {
+      const before = handled
+      held.outOfRange({ topic: 'in', partition: 0, position: 1000, beginning: 0, end: 100 })
+      await until('it is handled again', () => handled > before)
+    }
     held.open.resolve()
     await until('all committed', () => log.committed('app')[0]?.offset === 1000)
     expect(handled).toBeGreaterThan(1000)

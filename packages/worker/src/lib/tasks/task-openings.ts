@@ -2,6 +2,7 @@ import type { Clock, Consumer, WaitForTask } from '@millrace/core'
 import type { Committer } from '../commit/committer.ts'
 import type { Guarantee } from '../commit/guarantee.ts'
 import type { Subscription } from '../feeds/subscription.ts'
+import { withinLimit } from '../worker/within-limit.ts'
 import type { Knowledge, TaskOpener } from './task-opener.ts'
 import type { TaskRuntime, TaskSource } from './task-runtime.ts'
 import type { TasksHere } from './tasks-here.ts'
@@ -9,6 +10,16 @@ import type { TaskStores } from './task-stores.ts'
 
 /** Until the first commit of a new task is tried again. */
 const FIRST_COMMIT_RETRY_MS = 100
+
+/** For a question about many tasks; then each asks for itself. */
+const PATIENCE_MS = 3000
+
+/** What is asked of the broker for several tasks at once. */
+interface Question {
+  readonly tasks: TaskRuntime[]
+  /** `undefined` when each must ask for itself. */
+  readonly known: Promise<Knowledge | undefined>
+}
 
 export interface TaskOpeningsDeps {
   readonly clock: Clock
@@ -38,6 +49,10 @@ export interface TaskOpeningsDeps {
 export class TaskOpenings {
   readonly #deps: TaskOpeningsDeps
   #underWay = 0
+  /** The question that takes further tasks. */
+  #asking: Question | undefined
+  /** The one under way, or the last. */
+  #asked: Promise<unknown> = Promise.resolve()
 
   constructor(deps: TaskOpeningsDeps) {
     this.#deps = deps
@@ -48,27 +63,25 @@ export class TaskOpenings {
     return this.#underWay
   }
 
+  /** Each goes its own way: one whose coordinator or partitions cannot be asked holds up no other. */
   async open(tasks: readonly TaskRuntime[], heardSinceMs: number): Promise<void> {
-    const { guarantee, opener, onOpened, onFailed } = this.#deps
-    if (tasks.length > 0) {
-      this.#underWay += tasks.length
-      try {
-        await guarantee.fence(tasks, heardSinceMs)
-        const known = await opener.learn(tasks.filter((task) => !task.closed))
-        await Promise.all(tasks.map((task) => this.#openOne(task, known)))
-      } catch (thrown) {
-        onFailed(tasks, thrown)
-      } finally {
-        this.#underWay -= tasks.length
-      }
-    }
-    if (this.#underWay === 0) onOpened()
+    this.#underWay += tasks.length
+    await Promise.all(
+      tasks.map(async (task) => {
+        await this.#openOne(task, heardSinceMs)
+        this.#underWay--
+      }),
+    )
+    if (this.#underWay === 0) this.#deps.onOpened()
   }
 
-  async #openOne(task: TaskRuntime, known: Knowledge): Promise<void> {
-    const { here, opener, waits, consumer, stores, subscriptions, onRunning, onFailed } = this.#deps
-    if (task.closed) return
+  async #openOne(task: TaskRuntime, heardSinceMs: number): Promise<void> {
+    const { guarantee, here, opener, waits, consumer, stores, subscriptions, onRunning, onFailed } = this.#deps
     try {
+      await guarantee.fence([task], heardSinceMs)
+      if (task.closed) return
+      const known = await this.#learn(task)
+      if (task.closed) return
       await Promise.all(waits().map((wait) => wait(task, task.signal)))
       const { sources, states, starts } = await opener.open(task, known)
       if (task.closed) {
@@ -94,6 +107,37 @@ export class TaskOpenings {
     }
   }
 
+  /**
+   * What the broker knows of it, asked together with those that have come as far while the question before was under way.
+   * When that fails, or takes long, each asks for itself: what one of them meets is not the others' affair.
+   */
+  async #learn(task: TaskRuntime): Promise<Knowledge> {
+    this.#asking ??= this.#askTogether()
+    this.#asking.tasks.push(task)
+    return (await this.#asking.known) ?? this.#deps.opener.learn([task])
+  }
+
+  #askTogether(): Question {
+    const { clock, opener } = this.#deps
+    const tasks: TaskRuntime[] = []
+    const known = this.#asked.then(endOfTurn).then(async () => {
+      this.#asking = undefined
+      const open = tasks.filter((task) => !task.closed)
+      if (open.length < 2) return undefined
+      let answer: Knowledge | undefined
+      const asked = opener.learn(open).then((found) => (answer = found))
+      // The answer of a question that has failed is in that of each task.
+      await withinLimit(
+        clock,
+        PATIENCE_MS,
+        asked.catch(() => undefined),
+      )
+      return answer
+    })
+    this.#asked = known
+    return { tasks, known }
+  }
+
   /** A commit may come to nothing and be no error: without a lease just now, or when its answer came too late. */
   async #commitFirst(task: TaskRuntime, sources: readonly TaskSource[]): Promise<void> {
     const { committer, clock } = this.#deps
@@ -103,4 +147,9 @@ export class TaskOpenings {
       await clock.sleep(FIRST_COMMIT_RETRY_MS, task.signal)
     }
   }
+}
+
+/** Tasks that were given together come as far in one turn. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
