@@ -93,8 +93,11 @@ export interface EventInHand extends EventScope {
   readonly isWanted: boolean
   /** Effects join the task; the position moves on. A set-aside event goes back to the feed instead. */
   finish(): void
-  /** Effects are dropped, but the event stays in hand and open: what follows (a dead letter) is its only effect. */
-  rollback(): void
+  /**
+   * Effects are dropped, but the event stays in hand and open: what follows (a dead letter) is its only effect. It is no
+   * longer open when effects can be dropped only by opening its task again; then it is handed out with `error` as `refused`.
+   */
+  rollback(error?: Error): void
   /** Effects are dropped and the event is handed out again, before any other of its feed, `delayMs` from now. Counts as an attempt. */
   retry(delayMs: number): void
   /** As `retry`, at once and without counting: for batches and restarts that are not the event's fault. */

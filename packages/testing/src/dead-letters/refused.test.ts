@@ -143,3 +143,37 @@ test('a batch is given up whole', async () => {
   const [given] = await t.deadLetters.list({ newest: 10 })
   expect(given?.letters).toBe(2)
 })
+
+test.each(guarantees)(
+  'an event that fails each time after it has sent more than maxEventBytes is tried as often as any other, then a dead letter: %s',
+  async (processingGuarantee) => {
+    const app = createApp({
+      id: 'bursts',
+      processingGuarantee,
+      maxEventBytes: '2kb',
+      agent: { retries: 2, backoff: '10ms' },
+    })
+    const source = app.topic('in', { value: 'number', partitions: 1 })
+    const out = app.topic('out', { value: 'string', partitions: 1 })
+    const attempts: number[] = []
+    app.agent('burst', source, async (numbers) => {
+      for await (const n of numbers) {
+        for (let sent = 0; sent < 5; sent++) await out.send({ value: `${n} ${'x'.repeat(1000)}` })
+        if (n !== 2) continue
+        attempts.push(n)
+        throw new Error('never two')
+      }
+    })
+    await using t = await testApp(app)
+    for (const n of [1, 2, 3]) await t.send(source, { value: n })
+    await t.settle()
+    await t.advance('10s')
+    expect(attempts).toHaveLength(3)
+    const [given] = await t.deadLetters.list({ newest: 10 })
+    expect(given?.letters).toBe(1)
+    expect(given?.newest[0]).toMatchObject({ failure: { message: expect.stringContaining('never two'), attempts: 3 } })
+    const numbers = t.sent(out).map(({ value }) => Number(value?.split(' ')[0]))
+    if (processingGuarantee === 'exactly-once') expect(numbers).toEqual([1, 1, 1, 1, 1, 3, 3, 3, 3, 3])
+    else expect(numbers.filter((n) => n !== 2)).toEqual([1, 1, 1, 1, 1, 3, 3, 3, 3, 3])
+  },
+)

@@ -94,7 +94,9 @@ export class FailureRoad {
       )
       return delivery.retry(decision.delayMs)
     }
-    delivery.rollback()
+    delivery.rollback(error)
+    // What it did could be dropped only with its task: it comes back as one that has failed with this error.
+    if (!delivery.open && decision.kind !== 'stop') return delivery.putBack()
     switch (decision.kind) {
       case 'skip':
         worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
@@ -115,7 +117,7 @@ export class FailureRoad {
       await sendDeadLetters(delivery, { worker, agent, error })
     } catch (thrown) {
       if (!delivery.open) return delivery.putBack()
-      delivery.rollback()
+      delivery.rollback(error)
       const why = toError(thrown)
       const said = isMillraceError(why) ? `${why.code}: ${why.detail}` : why.message
       worker.log.error(

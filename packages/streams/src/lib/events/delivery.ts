@@ -78,7 +78,7 @@ export abstract class Delivery {
   abstract hold(effect: Effect): void
 
   protected abstract end(): void
-  protected abstract undo(): void
+  protected abstract undo(error: Error): void
   protected abstract again(delayMs: number): void
   protected abstract giveBack(): void
   protected abstract unite(other: Delivery): void
@@ -108,10 +108,10 @@ export abstract class Delivery {
     this.#finish('leftToOthers')
   }
 
-  /** Effects are dropped; it stays in hand. */
-  rollback(): void {
+  /** Effects are dropped; it stays in hand, or comes back as one that has failed with this error. */
+  rollback(error: Error): void {
     if (!this.open) return
-    this.undo()
+    this.undo(error)
     for (const member of [this, ...this.joined]) member.#answered = false
   }
 

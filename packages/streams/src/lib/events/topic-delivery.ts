@@ -146,8 +146,8 @@ export class TopicDelivery extends Delivery {
     this.event.finish()
   }
 
-  protected override undo(): void {
-    this.event.rollback()
+  protected override undo(error: Error): void {
+    this.event.rollback(error)
   }
 
   protected override again(delayMs: number): void {

@@ -236,11 +236,12 @@ export class Event implements EventInHand, SendOrigin {
     if (this.#waiting !== undefined) this.#releaseWaiting()
   }
 
-  rollback(): void {
+  rollback(error?: Error): void {
     this.#mustNotBeOver()
+    this.#noteFailure(error)
     this.#drop()
     if (this.#state === OPEN) this.cursor.place.counters.failed++
-    if (this.#joined !== undefined) for (const other of this.#joined) other.rollback()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.rollback(error)
   }
 
   retry(delayMs: number): void {
@@ -250,6 +251,7 @@ export class Event implements EventInHand, SendOrigin {
     const { counters } = this.cursor.place
     counters.failed++
     counters.retried++
+    this.#noteFailure(undefined)
     this.#goBack(delayMs, this.attempts + 1)
     if (this.#joined !== undefined) for (const other of this.#joined) other.retry(delayMs)
   }
@@ -369,6 +371,11 @@ export class Event implements EventInHand, SendOrigin {
     if (!this.#spilled) return
     this.#spilled = false
     this.cursor.task.spillEnded(false)
+  }
+
+  /** Its task is opened again when what it has sent is to be taken back; how often it has failed must outlive that. */
+  #noteFailure(error: Error | undefined): void {
+    if (this.batch().some((one) => one.#spilled)) this.cursor.task.spillFailed(this, error)
   }
 
   /** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */

@@ -174,7 +174,13 @@ function aTask(partition: number): TaskRuntime {
     partition,
     assigned: [{ topic: 'in', partition }],
     output: { taskId: '2-0', delays: 0, add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
-    listener: { onTouched: () => {}, onCutWanted: () => {}, onSpilled: () => {}, onNoMore: () => {} },
+    listener: {
+      onTouched: () => {},
+      onCutWanted: () => {},
+      onSpilled: () => {},
+      onSpillFailed: () => {},
+      onNoMore: () => {},
+    },
   })
   task.handOut()
   return task

@@ -20,7 +20,13 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
     partition: 0,
     assigned: [source],
     output: { taskId: '1-0', delays: 0, add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
-    listener: { onTouched: () => {}, onCutWanted: () => {}, onSpilled: () => {}, onNoMore: () => {} },
+    listener: {
+      onTouched: () => {},
+      onCutWanted: () => {},
+      onSpilled: () => {},
+      onSpillFailed: () => {},
+      onNoMore: () => {},
+    },
   })
   const spec = { id: 'a', topics: ['in'], agent: 'a', instances: 1, ordering: 'key' } as const
   const limits = { maxUncommittedEvents: 1000, maxUncommittedBytes: 1e6, maxRecordBytes: 1e6, maxEventBytes: 1e6 }

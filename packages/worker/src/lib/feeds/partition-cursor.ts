@@ -1,4 +1,4 @@
-import type { RawRecord, RecordBatch, SubscriptionSpec, Task } from '@millrace/core'
+import type { EventInHand, RawRecord, RecordBatch, SubscriptionSpec, Task } from '@millrace/core'
 import type { Progress } from '../commit/offset-range.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { AckTracker } from './ack-tracker.ts'
@@ -31,6 +31,8 @@ export interface HandingTask extends Task {
   requestCut(): void
   /** Sends of an event in hand go out before it has finished. */
   spillBegan(): void
+  /** An event that has, or another of its batch, has failed: for good with this error, or it is to be tried again. */
+  spillFailed(event: EventInHand, error: Error | undefined): void
   /** That event is over: finished, or not and then its sends have gone out all the same. */
   spillEnded(finished: boolean): void
 }

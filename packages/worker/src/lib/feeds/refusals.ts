@@ -1,4 +1,10 @@
-import { isMillraceError, partitionKey, RecordRefusedError, type TopicPartition } from '@millrace/core'
+import {
+  type EventInHand,
+  isMillraceError,
+  partitionKey,
+  RecordRefusedError,
+  type TopicPartition,
+} from '@millrace/core'
 import type { Outgoing } from '../sending/outgoing.ts'
 import { Event } from './event.ts'
 import type { PartitionRefusals, Refusal } from './partition-refusals.ts'
@@ -24,9 +30,9 @@ function liesInRecord(error: Error): boolean {
  * What becomes of records that the broker refuses for good. Whoever sent one outside of events has heard of it. A row, and
  * what is wrong with a topic or an account, ends the worker. Else it is the failure of the event that sent it, for `onError`.
  *
- * Events whose sends were refused after they had finished. Nothing past them is committed: their tasks are opened again
- * from the last commit, and they are then handed out as failed already. Kept until they are committed, so that another
- * task opening in between loses no count of attempts.
+ * Events whose sends were refused after they had finished, and those whose sends had gone out in part when they failed.
+ * Nothing past them is committed: their tasks are opened again from the last commit, and they are then handed out as failed
+ * already. Kept until they are committed, so that another task opening in between loses no count of attempts.
  */
 export class Refusals {
   readonly #deps: RefusalsDeps
@@ -48,9 +54,15 @@ export class Refusals {
     if (!origin.task.closed) this.#deps.reopen(origin.task.id, refusal.message)
   }
 
-  /** For the event, and all of its batch. */
-  #note(event: Event, error: Error): void {
-    for (const { cursor, offset, attempts } of event.fate.batch()) {
+  /** An event has failed whose task is opened again for that: for good with this error, or it is to be tried again. */
+  failed(event: EventInHand, error: Error | undefined): void {
+    if (event instanceof Event) this.#note(event, error)
+  }
+
+  /** For the event, and all of its batch. Without an error it is handed out as the next attempt. */
+  #note(event: Event, error: Error | undefined): void {
+    for (const { cursor, offset, attempts: before } of event.fate.batch()) {
+      const attempts = error === undefined ? before + 1 : before
       const key = keyOf(cursor.place.spec.id, cursor.place.source)
       const known = this.#partitions.get(key) ?? new Map<number, Refusal>()
       this.#partitions.set(key, known.set(offset, { attempts, error }))

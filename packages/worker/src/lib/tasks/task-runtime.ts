@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import {
   type Deferred,
   deferred,
+  type EventInHand,
   MillraceError,
   type OpenPart,
   type StorePartition,
@@ -37,6 +38,8 @@ export interface TaskListener {
   onTouched(task: TaskRuntime): void
   /** A cut is wanted at once. */
   onCutWanted(task: TaskRuntime): void
+  /** An event has failed of which sends have gone out; `onSpilled` follows. */
+  onSpillFailed(event: EventInHand, error: Error | undefined): void
   /** Sends of an event have gone out, and it has not finished. */
   onSpilled(task: TaskRuntime): void
   /** Nothing new of it is handed out: events in hand must not wait for more. */
@@ -174,6 +177,10 @@ export class TaskRuntime implements HandingTask {
 
   spillBegan(): void {
     this.#spilling++
+  }
+
+  spillFailed(event: EventInHand, error: Error | undefined): void {
+    this.#listener.onSpillFailed(event, error)
   }
 
   spillEnded(finished: boolean): void {

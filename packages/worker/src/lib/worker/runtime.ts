@@ -310,6 +310,9 @@ export class Runtime {
         onTouched: (task) => this.committer.touched(task),
         onCutWanted: (task) => this.committer.wanted(task),
         // At least once, what has gone out stays out. In a transaction it can be taken back, with all the rest.
+        onSpillFailed: (event, error) => {
+          if (settings.exactlyOnce) this.refusals.failed(event, error)
+        },
         onSpilled: (task) => {
           if (settings.exactlyOnce)
             this.rebalance.reopen(task, 'an event that had sent more than maxEventBytes has failed')
