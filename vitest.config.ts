@@ -26,7 +26,7 @@ export default defineConfig({
     retry: process.env['CI'] === 'true' ? 1 : 0,
     // The slow ones wait most of their time, for sessions and processes to end: several at a time, also on two cores.
     maxWorkers: Math.max(5, availableParallelism()),
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     // Run in the order of their names, as one queue: the quick files fill the gaps at the end.
     projects: [
