@@ -1,4 +1,11 @@
-import { isMillraceError, MillraceError, toError, type ScopeStorage, type WorkerContext } from '@millrace/core'
+import {
+  errorText,
+  isMillraceError,
+  MillraceError,
+  toError,
+  type ScopeStorage,
+  type WorkerContext,
+} from '@millrace/core'
 import type { JobState, JobView, LastRun } from '../job-view.ts'
 import { describeJob, type Job, type Overlap } from '../jobs/job.ts'
 import { covers, type Pause } from '../pauses/pause.ts'
@@ -253,7 +260,7 @@ export class JobRunner {
     this.#failures++
     this.#lastError = { message: error.message, slot }
     sensor.errorRaised({ source: this.#what, error })
-    log.error(fields, `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${error.message}`)
+    log.error(fields, `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${errorText(error)}`)
   }
 
   /** Tells other leaders, unless the run should be run again by the next. */
