@@ -31,7 +31,7 @@ describeKafka('on a real broker', (brokers) => {
     },
     skip: {
       'compacted records leave gaps that reading moves over':
-        'Kafka compacts only segments that a later record has closed, so not on request; compaction.kafka.test.ts does it Kafka’s way',
+        'Kafka compacts only segments that a later record has closed, so not on request; storage.kafka.test.ts does it Kafka’s way',
     },
   })
 })
