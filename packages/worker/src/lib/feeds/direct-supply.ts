@@ -41,7 +41,7 @@ export class DirectSupply implements FeedSupply {
 
   hasNext(): boolean {
     if (this.#gate.closedToNew) return false
-    for (const cursor of this.#cursors) if (cursor.ready) return true
+    for (const cursor of this.#cursors) if (cursor.mayGoOn()) return true
     return false
   }
 

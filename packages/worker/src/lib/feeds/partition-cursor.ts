@@ -92,19 +92,18 @@ export class PartitionCursor implements SourceReader {
     return Math.max(events / maxUncommittedEvents, (events * source.averageBytes) / maxUncommittedBytes)
   }
 
-  /** Whether `next` may be called now. Changes nothing. */
-  get ready(): boolean {
-    return !this.task.closedToNew && this.waiting && this.uncommittedShare < 1
-  }
-
-  /** Called once per chunk: whether more may be handed out. Asks for an early cut when limits come near. */
-  admit(): boolean {
+  /** Whether `next` may be called now. A partition of which too much is uncommitted is not fetched until a commit. */
+  mayGoOn(): boolean {
     if (this.task.closedToNew || !this.waiting) return false
-    const share = this.uncommittedShare
-    if (share >= 0.5) this.task.requestCut()
-    if (share < 1) return true
+    if (this.uncommittedShare < 1) return true
     this.place.flow.setOverdrawn(this.place.source, true)
     return false
+  }
+
+  /** Called once per chunk: as `mayGoOn`, and asks for an early cut when limits come near. */
+  admit(): boolean {
+    if (!this.task.closedToNew && this.waiting && this.uncommittedShare >= 0.5) this.task.requestCut()
+    return this.mayGoOn()
   }
 
   /** The next record that is not finished yet, in offset order. */
