@@ -117,7 +117,6 @@ function mergeTables(tables) {
     readsPerSecond: sum('readsPerSecond'),
     writesPerSecond: sum('writesPerSecond'),
     cachedBytes: sum('cachedBytes'),
-    late: sum('late'),
     recovery: {
       state: recovering.some(({ state }) => state === 'recovering')
         ? 'recovering'

@@ -91,7 +91,7 @@ export class AppRuntime {
   ) {
     this.#definitions = definitions
     this.#argument = argument
-    this.surroundings = { settings, home, clock, log, sensor, freeze: process.env['NODE_ENV'] !== 'production' }
+    this.surroundings = { settings, home, clock, log, sensor, freeze: settings.freeze }
     const appId = settings.id
     this.streams = {
       appId,

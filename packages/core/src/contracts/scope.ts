@@ -24,6 +24,8 @@ export interface Effect {
 export interface Readable {
   /** Whether a finished event has changed it after this version of its table. */
   changedSince(version: number): boolean
+  /** For messages: `key "milk" of table "counts"`. */
+  show(): string
 }
 
 /**
@@ -89,6 +91,8 @@ export interface EventInHand extends EventScope {
    * since. What it saw did not belong together then, and the failure is not its own. False when there is no such thing.
    */
   handBackIfOutdated(): boolean
+  /** What it has read of its tables, as messages show it, a few at most: for an event that has failed. */
+  describeReads(): readonly string[]
   /** Somebody waits for its end (another event for its key, a rebalance, a stop): it must not wait for more events to come. */
   readonly isWanted: boolean
   /** Effects join the task; the position moves on. A set-aside event goes back to the feed instead. */

@@ -1,14 +1,16 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Codec } from '../../contracts/codec.ts'
 import { canonicalJson } from './canonical-json.ts'
-import { assertJsonValue } from './json-value.ts'
+import { assertComesBack, assertJsonValue } from './json-value.ts'
 import { decodeUtf8, encodeUtf8 } from './utf8.ts'
 import { validateWith } from './validate-with.ts'
 
-/** A codec that writes keys in another way than values: as keys, equal values must be equal bytes. */
+/** A codec that writes keys and the rows of tables in other ways than the values of topics: as keys, equal values must be equal bytes. */
 export interface KeyableCodec<In, Out = In> extends Codec<In, Out> {
   /** The same codec with canonical output. */
   readonly forKeys: Codec<In, Out>
+  /** The same codec for values that must come back as they went in: what would not is refused (dates, instances of classes). */
+  readonly forRows: Codec<In, Out>
 }
 
 /**
@@ -38,6 +40,15 @@ export function json(schema?: StandardSchemaV1): KeyableCodec<unknown> {
       return encodeUtf8(JSON.stringify(wanted))
     },
     decode: read,
+    forRows: {
+      name: 'json',
+      encode(value) {
+        const wanted = checked(value)
+        assertComesBack(wanted)
+        return encodeUtf8(JSON.stringify(wanted))
+      },
+      decode: read,
+    },
     forKeys: { name: 'json', encode: (value) => encodeUtf8(canonicalJson(checked(value))), decode: read },
   }
 }

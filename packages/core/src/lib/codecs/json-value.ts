@@ -7,7 +7,18 @@ const DEEPEST = 200
  * absent in JSON, as in TypeScript's optional properties, and pass. Objects with `toJSON` (dates) answer for themselves.
  */
 export function assertJsonValue(value: unknown): void {
-  const problem = jsonProblem(value, 0)
+  refuse(jsonProblem(value, 0, false))
+}
+
+/**
+ * As `assertJsonValue`, for values that must come back as they are, as a table gives them out from memory today and from
+ * its bytes tomorrow: dates and instances of other classes, which JSON gives back as something else, are refused too.
+ */
+export function assertComesBack(value: unknown): void {
+  refuse(jsonProblem(value, 0, true))
+}
+
+function refuse(problem: JsonProblem | undefined): void {
   if (problem !== undefined)
     throw new TypeError(
       `JSON cannot hold ${problem.what}${problem.path === '' ? '' : ` (at ${problem.path.slice(1)})`}.`,
@@ -19,7 +30,7 @@ interface JsonProblem {
   readonly path: string
 }
 
-function jsonProblem(value: unknown, depth: number): JsonProblem | undefined {
+function jsonProblem(value: unknown, depth: number, strict: boolean): JsonProblem | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -27,7 +38,7 @@ function jsonProblem(value: unknown, depth: number): JsonProblem | undefined {
     case 'number':
       return Number.isFinite(value) ? undefined : { what: String(value), path: '' }
     case 'object':
-      return value === null || depth > DEEPEST ? undefined : objectProblem(value, depth)
+      return value === null || depth > DEEPEST ? undefined : objectProblem(value, depth, strict)
     case 'undefined':
       return { what: 'undefined', path: '' }
     case 'bigint':
@@ -37,12 +48,13 @@ function jsonProblem(value: unknown, depth: number): JsonProblem | undefined {
   }
 }
 
-function objectProblem(value: object, depth: number): JsonProblem | undefined {
-  if (Array.isArray(value)) return arrayProblem(value, depth)
+function objectProblem(value: object, depth: number, strict: boolean): JsonProblem | undefined {
+  if (Array.isArray(value)) return arrayProblem(value, depth, strict)
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) {
     if (value instanceof Map || value instanceof Set) return { what: `a ${value.constructor.name}`, path: '' }
     if (ArrayBuffer.isView(value)) return { what: 'bytes', path: '' }
+    if (strict) return { what: `${describeClass(value)}, which it gives back as something else`, path: '' }
     if ('toJSON' in value && typeof value.toJSON === 'function') return undefined
   }
   const parts = value as Readonly<Record<string, unknown>>
@@ -50,21 +62,26 @@ function objectProblem(value: object, depth: number): JsonProblem | undefined {
     const part = parts[name]
     // The common cases first: this runs for every value sent.
     if (typeof part === 'string' || part === undefined || (typeof part === 'number' && Number.isFinite(part))) continue
-    const problem = jsonProblem(part, depth + 1)
+    const problem = jsonProblem(part, depth + 1, strict)
     // JSON leaves out what is inherited, and asks an object with `toJSON` rather than look at its parts.
     if (problem === undefined || !Object.hasOwn(parts, name)) continue
-    if (typeof parts.toJSON === 'function') return undefined
+    if (typeof parts.toJSON === 'function' && !strict) return undefined
     return { what: problem.what, path: `.${name}${problem.path}` }
   }
   return undefined
 }
 
-function arrayProblem(value: readonly unknown[], depth: number): JsonProblem | undefined {
+function arrayProblem(value: readonly unknown[], depth: number, strict: boolean): JsonProblem | undefined {
   for (let i = 0; i < value.length; i++) {
     const part = value[i]
     if (typeof part === 'string' || (typeof part === 'number' && Number.isFinite(part))) continue
-    const problem = jsonProblem(part, depth + 1)
+    const problem = jsonProblem(part, depth + 1, strict)
     if (problem !== undefined) return { what: problem.what, path: `.${i}${problem.path}` }
   }
   return undefined
+}
+
+function describeClass(value: object): string {
+  const { name } = value.constructor
+  return `a ${name === '' || name === 'Object' ? 'value with a prototype of its own' : name}`
 }

@@ -9,8 +9,8 @@ import { json, jsonCodec } from './json-codec.ts'
 import { numberCodec } from './number-codec.ts'
 import { stringCodec } from './string-codec.ts'
 
-/** What a codec is for: keys need equal bytes for equal values. */
-export type CodecRole = 'key' | 'value'
+/** What a codec is for: keys need equal bytes for equal values, rows of tables must come back as they went in. */
+export type CodecRole = 'key' | 'value' | 'row'
 
 const namedCodecs: { readonly [Name in keyof NamedCodecs]: Codec<never, unknown> } = {
   bytes: bytesCodec,
@@ -33,7 +33,8 @@ export function resolveCodec<S extends CodecSpec>(
 ): Codec<InputOf<S>, OutputOf<S>>
 export function resolveCodec(spec: CodecSpec, role: CodecRole, where: string): Codec<never, unknown> {
   const codec = codecOf(spec, where)
-  return named(role === 'key' && hasKeyForm(codec) ? codec.forKeys : codec, role, where)
+  if (role === 'key') return named(hasForm(codec, 'forKeys') ? codec.forKeys : codec, role, where)
+  return named(role === 'row' && hasForm(codec, 'forRows') ? codec.forRows : codec, 'value', where)
 }
 
 function codecOf(spec: unknown, where: string): Codec<never, unknown> {
@@ -44,7 +45,7 @@ function codecOf(spec: unknown, where: string): Codec<never, unknown> {
   throw new MillraceError('CODEC_UNKNOWN', `The ${where} was given ${got} as its codec.`)
 }
 
-function named(codec: Codec<never, unknown>, role: CodecRole, where: string): Codec<never, unknown> {
+function named(codec: Codec<never, unknown>, role: 'key' | 'value', where: string): Codec<never, unknown> {
   return {
     name: codec.name,
     encode(value) {
@@ -95,8 +96,9 @@ function isCodec(spec: unknown): spec is Codec<never, unknown> {
   )
 }
 
-function hasKeyForm(
-  codec: Codec<never, unknown>,
-): codec is Codec<never, unknown> & { readonly forKeys: Codec<never, unknown> } {
-  return 'forKeys' in codec && isCodec(codec.forKeys)
+function hasForm<F extends 'forKeys' | 'forRows'>(
+  codec: Codec<never, unknown> & { readonly [Form in F]?: unknown },
+  form: F,
+): codec is Codec<never, unknown> & { readonly [Form in F]: Codec<never, unknown> } {
+  return isCodec(codec[form])
 }

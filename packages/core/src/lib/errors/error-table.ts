@@ -188,6 +188,10 @@ export const errorTable = {
     title: 'A send cannot be acknowledged within its own event',
     fix: 'Do not await metadata() here: the event is not committed before the broker has the record anyway.',
   },
+  VALUE_FROZEN: {
+    title: 'A value that a table gave out was changed in place',
+    fix: 'Make a new value and write that: table.update(key, (value) => ({ ...value, count: value.count + 1 })).',
+  },
   KEY_IN_HAND: {
     title: 'Another event in hand has what this one needs',
     fix: 'Nothing to do: the event is handed out again.',

@@ -34,6 +34,11 @@ export const settingDeclarations = {
     derived: 'the id that the store keeps with its rows (lmdb:), none with memory:',
     help: "Name of this worker for static membership (Kafka's group.instance.id): a worker that was killed and comes back within sessionTimeout gets its partitions back without a rebalance.",
   },
+  freeze: {
+    type: 'flag',
+    default: true,
+    help: 'Freeze the values that tables give out and take in, so that a change in place throws at once instead of being lost at the next restart. Costs about a tenth of a microsecond for each object written.',
+  },
   standbys: {
     type: 'integer',
     least: 0,

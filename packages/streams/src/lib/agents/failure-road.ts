@@ -1,5 +1,6 @@
 import {
   errorText,
+  isChangeOfFrozen,
   isMillraceError,
   MillraceError,
   type ScopeStorage,
@@ -78,7 +79,7 @@ export class FailureRoad {
     // Its place is behind the event that has the key in hand; nobody has failed.
     if (delivery.isSetAside || delivery.handBackIfOutdated()) return delivery.finish()
     const { worker, agent, counters } = this.#options
-    const error = toError(thrown)
+    const error = explained(thrown, delivery)
     const { topic, partition, offset, attempts } = delivery
     const at = { agent, topic, partition, offset, attempts: attempts + 1, err: error }
     counters.failed++
@@ -185,6 +186,17 @@ export class FailureRoad {
       return 'stop'
     }
   }
+}
+
+/** JavaScript names the property, and neither the table nor the key whose value it is of. */
+function explained(thrown: unknown, delivery: Delivery): Error {
+  const error = toError(thrown)
+  if (!isChangeOfFrozen(error)) return error
+  const reads = delivery.describeReads()
+  if (reads.length === 0) return error
+  return new MillraceError('VALUE_FROZEN', `${error.message}. The event has read ${reads.join(', ')}.`, {
+    cause: error,
+  })
 }
 
 async function pause(worker: WorkerContext): Promise<void> {

@@ -79,6 +79,10 @@ export class ChannelDelivery extends Delivery {
     return false
   }
 
+  override describeReads(): readonly string[] {
+    return []
+  }
+
   override handBackIfOutdated(): boolean {
     return false
   }

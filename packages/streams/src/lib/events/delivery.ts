@@ -57,6 +57,8 @@ export abstract class Delivery {
   abstract readonly isSetAside: boolean
   /** As `EventInHand.handBackIfOutdated`. */
   abstract handBackIfOutdated(): boolean
+  /** As `EventInHand.describeReads`. */
+  abstract describeReads(): readonly string[]
   /** Somebody waits for its end: it must not wait for others to come. */
   abstract readonly isWanted: boolean
   /** It was replayed for another agent that reads the same topic. */

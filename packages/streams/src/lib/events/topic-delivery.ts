@@ -76,6 +76,10 @@ export class TopicDelivery extends Delivery {
     return this.event.isSetAside
   }
 
+  override describeReads(): readonly string[] {
+    return this.event.describeReads()
+  }
+
   override handBackIfOutdated(): boolean {
     return this.event.handBackIfOutdated()
   }

@@ -1,5 +1,5 @@
-import type { CodecSpec } from '@millrace/core'
-import { readOptions } from '../tables/keyed-options.ts'
+import type { CodecSpec, OptionNames } from '@millrace/core'
+import { KEYED_OPTIONS, readOptions } from '../tables/keyed-options.ts'
 import type { TableOptions } from '../tables/table-options.ts'
 import type { Fallback, GivenOf, KeyOf, ValueOf } from '../tables/table-types.ts'
 import type { TablesDeps } from '../tables/tables-deps.ts'
@@ -22,10 +22,17 @@ export type GlobalTableOf<KS extends CodecSpec, VS extends CodecSpec, D extends 
   GivenOf<VS, D>
 >
 
+const GLOBAL_OPTIONS: OptionNames<GlobalTableOptions<CodecSpec, CodecSpec>> = {
+  ...KEYED_OPTIONS,
+  default: true,
+  migrate: true,
+  topic: true,
+}
+
 /**
  * Declares a global table. What `app.globalTable` calls; the tables of an app are given to `globalTablesPart`.
  *
- * @throws `CODEC_UNKNOWN`, `NAME_INVALID`
+ * @throws `CODEC_UNKNOWN`, `NAME_INVALID`, `DEFINITION_INVALID`
  */
 export function createGlobalTable<KS extends CodecSpec, VS extends CodecSpec, D extends Fallback<VS> = undefined>(
   deps: TablesDeps,
@@ -33,7 +40,7 @@ export function createGlobalTable<KS extends CodecSpec, VS extends CodecSpec, D 
   options: GlobalTableOptions<KS, VS, D>,
 ): GlobalTableOf<KS, VS, D> {
   return new GlobalTable<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(deps, {
-    ...readOptions<KS, VS>({ kind: 'global table', name }, options),
+    ...readOptions<KS, VS>({ kind: 'global table', name }, options, GLOBAL_OPTIONS),
     topic: options.topic,
     fallback: options.default,
     migrate: options.migrate,

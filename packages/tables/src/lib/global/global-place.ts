@@ -81,7 +81,7 @@ export class GlobalPlace<K, V> implements Place<K, V> {
     const receipt = event.send({
       topic: this.#topic,
       key: entry.key,
-      value: value === undefined ? null : this.#shape.encode(value),
+      value: value === undefined ? null : this.#encode(entry, value),
       headers: NO_HEADERS,
       timestamp: event.timestamp,
       partition: entry.rows.partition,
@@ -107,6 +107,14 @@ export class GlobalPlace<K, V> implements Place<K, V> {
 
   opened(): readonly GlobalPartition<V>[] {
     return this.#nearest()?.partitions ?? []
+  }
+
+  #encode(entry: KeyEntry<V>, value: V): Buffer {
+    try {
+      return this.#shape.encode(value)
+    } catch (thrown) {
+      throw entry.refusal(thrown)
+    }
   }
 
   #partition(key: K, bytes: Buffer, replica: GlobalReplica<V>): number {

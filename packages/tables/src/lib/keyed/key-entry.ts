@@ -1,4 +1,4 @@
-import { type Effect, type EventScope, MillraceError, type Readable } from '@millrace/core'
+import { type Effect, type EventScope, isMillraceError, MillraceError, type Readable, toError } from '@millrace/core'
 import { assertFree, type RowGroup, type RowRange } from './row-range.ts'
 
 /** What an entry needs of the rows that it is one of. */
@@ -21,7 +21,7 @@ export interface EntryOwner<V> {
   /** Freezes a value given out or taken in, where that is asked for. */
   guard<T>(value: T): T
   /** A key for messages. */
-  show(key: Buffer): string
+  showKey(key: Buffer): string
 }
 
 /** What an entry is made with. */
@@ -129,9 +129,20 @@ export class KeyEntry<V> implements Effect, Readable {
     return (this.evicted ? this.rows.changedAt(this.identity) : this.version) > version
   }
 
+  /** Why the key's value is refused, naming the key. */
+  refusal(thrown: unknown): MillraceError {
+    const error = toError(thrown)
+    const [code, detail] = isMillraceError(error)
+      ? [error.code, error.detail]
+      : (['ENCODE_FAILED', error.message] as const)
+    return new MillraceError(code, `Key ${this.rows.showKey(this.key)} of ${this.rows.where}: ${detail}`, {
+      cause: error,
+    })
+  }
+
   /** For messages. */
   show(): string {
-    return `key ${this.rows.show(this.key)} of ${this.rows.where}`
+    return `key ${this.rows.showKey(this.key)} of ${this.rows.where}`
   }
 
   apply(): void {
@@ -156,7 +167,7 @@ export class KeyEntry<V> implements Effect, Readable {
     const { rows, key } = this
     return new MillraceError(
       'ROW_TOO_LARGE',
-      `The value of key ${rows.show(key)} of ${rows.where} has ${bytes} bytes; with its key it may have ${rows.maxRowBytes} (maxRecordBytes).`,
+      `The value of key ${rows.showKey(key)} of ${rows.where} has ${bytes} bytes; with its key it may have ${rows.maxRowBytes} (maxRecordBytes).`,
     )
   }
 

@@ -1,12 +1,4 @@
-import {
-  isMillraceError,
-  MillraceError,
-  type EventScope,
-  type OpenPart,
-  type PartContext,
-  type Row,
-  type TaskRef,
-} from '@millrace/core'
+import { type EventScope, type OpenPart, type PartContext, type Row, type TaskRef } from '@millrace/core'
 import type { KeyEntry } from './key-entry.ts'
 import { KeyedRows } from './keyed-rows.ts'
 import type { RowShape } from './row-shape.ts'
@@ -142,10 +134,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
       try {
         entry.bytes = this.shape.encode(entry.value)
       } catch (thrown) {
-        const detail = isMillraceError(thrown) ? thrown.detail : String(thrown)
-        throw new MillraceError('ENCODE_FAILED', `Key ${this.show(entry.key)} of ${this.shape.where}: ${detail}`, {
-          cause: thrown,
-        })
+        throw entry.refusal(thrown)
       }
     }
     return { key: entry.key, value: entry.bytes }

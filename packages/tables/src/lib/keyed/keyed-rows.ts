@@ -156,8 +156,12 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     this.#groups.delete(name)
   }
 
-  show(key: Buffer): string {
+  showKey(key: Buffer): string {
     return this.shape.show(key)
+  }
+
+  show(): string {
+    return this.whole.show()
   }
 
   guard<T>(value: T): T {
@@ -241,7 +245,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
   #group(name: string, key: Buffer): RowGroup<KeyEntry<V>> {
     const known = this.#groups.get(name)
     if (known !== undefined) return known
-    const shown = `key ${this.show(key)} of ${this.where}`
+    const shown = `key ${this.showKey(key)} of ${this.where}`
     const group = new RowGroup<KeyEntry<V>>(this, { name, shown, version: this.#evictedVersion })
     this.#groups.set(name, group)
     return group

@@ -79,14 +79,24 @@ export class RowGroup<V> extends RowRange {
   }
 }
 
+interface ReadOwner {
+  /** For messages: `set table "seen"`. */
+  readonly where: string
+  groupChangedAt(name: string): number
+}
+
 /** A group that was read, whether or not anything of it is in the cache. */
 export class GroupRead implements Readable {
   readonly #name: string
-  readonly #owner: { groupChangedAt(name: string): number }
+  readonly #owner: ReadOwner
 
-  constructor(owner: { groupChangedAt(name: string): number }, name: string) {
+  constructor(owner: ReadOwner, name: string) {
     this.#owner = owner
     this.#name = name
+  }
+
+  show(): string {
+    return `elements of ${this.#owner.where}`
   }
 
   changedSince(version: number): boolean {

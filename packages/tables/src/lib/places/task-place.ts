@@ -76,7 +76,7 @@ export class TaskPlace<K, V> implements Place<K, V> {
   }
 
   write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void {
-    entry.write(event, value, value === undefined ? undefined : this.#shape.admit(value))
+    entry.write(event, value, value === undefined ? undefined : this.#admit(entry, value))
   }
 
   outside(key: K): KeyEntry<V> {
@@ -126,6 +126,14 @@ export class TaskPlace<K, V> implements Place<K, V> {
       if (partitions !== undefined) return partitions
     }
     return undefined
+  }
+
+  #admit(entry: KeyEntry<V>, value: V): Buffer | undefined {
+    try {
+      return this.#shape.admit(value)
+    } catch (thrown) {
+      throw entry.refusal(thrown)
+    }
   }
 
   #rowsIn(event: EventScope): KeyedPartition<V> {

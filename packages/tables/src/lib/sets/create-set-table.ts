@@ -1,5 +1,5 @@
-import { MillraceError, type CodecSpec } from '@millrace/core'
-import { readOptions, type KeyedOptions } from '../tables/keyed-options.ts'
+import { MillraceError, type CodecSpec, type OptionNames } from '@millrace/core'
+import { KEYED_OPTIONS, readOptions, type KeyedOptions } from '../tables/keyed-options.ts'
 import type { KeyOf, ValueOf } from '../tables/table-types.ts'
 import type { TablesDeps } from '../tables/tables-deps.ts'
 import { GlobalSetTable } from './global-set-table.ts'
@@ -11,6 +11,12 @@ export interface SetTableOptions<KS extends CodecSpec, ES extends CodecSpec> ext
   readonly partitioner?: 'key' | 'source'
   /** Every worker has a copy, as of a global table. Default false. */
   readonly global?: boolean
+}
+
+const SET_OPTIONS: OptionNames<SetTableOptions<CodecSpec, CodecSpec>> = {
+  ...KEYED_OPTIONS,
+  partitioner: true,
+  global: true,
 }
 
 /**
@@ -33,8 +39,8 @@ export function createSetTable<KS extends CodecSpec, ES extends CodecSpec>(
   name: string,
   options: SetTableOptions<KS, ES>,
 ): SetTable<KeyOf<KS>, ValueOf<ES>> | GlobalSetTable<KeyOf<KS>, ValueOf<ES>> {
-  const partitioner = options.partitioner ?? 'key'
-  const definition = { ...readOptions<KS, ES>({ kind: 'set table', name }, options), partitioner }
+  const partitioner = options?.partitioner ?? 'key'
+  const definition = { ...readOptions<KS, ES>({ kind: 'set table', name }, options, SET_OPTIONS), partitioner }
   if (options.global !== true) return new SetTable(deps, definition)
   if (partitioner === 'source') {
     throw new MillraceError(

@@ -1,6 +1,6 @@
-import type { CodecSpec } from '@millrace/core'
+import type { CodecSpec, OptionNames } from '@millrace/core'
 import type { KeyOf, Fallback, GivenOf, ValueOf } from './table-types.ts'
-import { readOptions } from './keyed-options.ts'
+import { KEYED_OPTIONS, readOptions } from './keyed-options.ts'
 import { Table } from './table.ts'
 import type { TableOptions } from './table-options.ts'
 import type { TablesDeps } from './tables-deps.ts'
@@ -11,6 +11,13 @@ export type TableOf<KS extends CodecSpec, VS extends CodecSpec, D extends Fallba
   ValueOf<VS>,
   GivenOf<VS, D>
 >
+
+const TABLE_OPTIONS: OptionNames<TableOptions<CodecSpec, CodecSpec>> = {
+  ...KEYED_OPTIONS,
+  default: true,
+  partitioner: true,
+  migrate: true,
+}
 
 /**
  * Declares a table. What `app.table` calls.
@@ -23,7 +30,7 @@ export function createTable<KS extends CodecSpec, VS extends CodecSpec, D extend
   options: TableOptions<KS, VS, D>,
 ): TableOf<KS, VS, D> {
   return new Table<KeyOf<KS>, ValueOf<VS>, GivenOf<VS, D>>(deps, {
-    ...readOptions<KS, VS>({ kind: 'table', name }, options),
+    ...readOptions<KS, VS>({ kind: 'table', name }, options, TABLE_OPTIONS),
     fallback: options.default,
     partitioner: options.partitioner ?? 'key',
     migrate: options.migrate,

@@ -1,5 +1,5 @@
-import { MillraceError, type ScopeStorage } from '@millrace/core'
-import type { EntryOwner } from '../keyed/key-entry.ts'
+import { isChangeOfFrozen, MillraceError, type ScopeStorage } from '@millrace/core'
+import type { EntryOwner, KeyEntry } from '../keyed/key-entry.ts'
 import type { KeyShape } from '../keys/key-shape.ts'
 import { readingEvent, writingEvent } from '../places/current-event.ts'
 import type { Place } from '../places/place.ts'
@@ -91,7 +91,7 @@ export class KeyedMap<K, V, G extends V | undefined> {
     const event = writingEvent(this.#scope, this.#keys.where)
     this.#writes.add(event.agent)
     let entry = this.#place.writing(key, event)
-    const value = entry.rows.guard(change(this.#given(entry.view(event), entry.rows)))
+    const value = entry.rows.guard(this.#changed(entry, this.#given(entry.view(event), entry.rows), change))
     if (value === undefined) throw this.#undefinedValue(key, 'update')
     // `change` may have read so much else that the entry has left the cache.
     if (entry.evicted) entry = this.#place.writing(key, event)
@@ -150,6 +150,21 @@ export class KeyedMap<K, V, G extends V | undefined> {
   #given(value: V | undefined, rows: EntryOwner<V>): G {
     // G is V exactly when there is a fallback: `createTable` derives both from the same options.
     return (value === undefined && this.#fallback !== undefined ? rows.guard(this.#fallback()) : value) as G
+  }
+
+  #changed(entry: KeyEntry<V>, value: G, change: (value: G) => V): V {
+    try {
+      return change(value)
+    } catch (thrown) {
+      if (!isChangeOfFrozen(thrown)) throw thrown
+      throw new MillraceError(
+        'VALUE_FROZEN',
+        `The function given to update changes ${entry.show()} in place: ${thrown.message}.`,
+        {
+          cause: thrown,
+        },
+      )
+    }
   }
 
   #undefinedValue(key: K, method: string): MillraceError {

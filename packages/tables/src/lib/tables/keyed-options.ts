@@ -1,4 +1,4 @@
-import { validateName, type Codec, type CodecSpec } from '@millrace/core'
+import { checkOptions, MillraceError, validateName, type Codec, type CodecSpec, type OptionNames } from '@millrace/core'
 import type { PartitionKey } from '../keys/partition-bytes.ts'
 import { checkStandbys } from './check-standbys.ts'
 import { roundTripCodec } from './round-trip-codec.ts'
@@ -38,13 +38,29 @@ export interface OptionsPlace {
   readonly name: string
 }
 
+/** The options that all kinds of tables have. */
+export const KEYED_OPTIONS: OptionNames<KeyedOptions<CodecSpec, CodecSpec>> = {
+  key: true,
+  value: true,
+  partitions: true,
+  standbys: true,
+  partitionBy: true,
+  help: true,
+}
+
+/** Options that are functions, where they are given. */
+const FUNCTIONS = ['default', 'migrate', 'partitionBy'] as const
+
 /** Throws `CODEC_UNKNOWN`, `NAME_INVALID`, `DEFINITION_INVALID`. */
 export function readOptions<KS extends CodecSpec, VS extends CodecSpec>(
   { kind, name }: OptionsPlace,
   options: KeyedOptions<KS, VS>,
+  known: OptionNames<object>,
 ): KeyedDefinition<KeyOf<KS>, ValueOf<VS>> {
   validateName('table', name)
   const where = `${kind} "${name}"`
+  checkOptions(where, options, known)
+  for (const option of FUNCTIONS) checkFunction(where, option, options)
   return {
     name,
     keySpec: options.key,
@@ -56,4 +72,19 @@ export function readOptions<KS extends CodecSpec, VS extends CodecSpec>(
     partitionBy: options.partitionBy,
     help: options.help,
   }
+}
+
+function checkFunction(
+  where: string,
+  option: (typeof FUNCTIONS)[number],
+  options: { readonly [Name in typeof option]?: unknown },
+): void {
+  const given = options[option]
+  if (given === undefined || typeof given === 'function') return
+  const hint =
+    option === 'default' ? `, which makes the value: default: () => (${JSON.stringify(given) ?? String(given)})` : ''
+  throw new MillraceError(
+    'DEFINITION_INVALID',
+    `${option} of ${where} takes a function${hint}; it is ${typeof given === 'object' ? 'an object' : JSON.stringify(given)}.`,
+  )
 }

@@ -14,5 +14,6 @@ export function roundTripCodec(
   where: string,
 ): Codec<never, unknown> {
   // Elements of sets are in the row's key: equal ones must be equal bytes.
-  return role === 'element' ? resolveCodec(spec, 'key', `the elements of ${where}`) : resolveCodec(spec, role, where)
+  if (role === 'element') return resolveCodec(spec, 'key', `the elements of ${where}`)
+  return resolveCodec(spec, role === 'value' ? 'row' : role, where)
 }

@@ -8,8 +8,6 @@ export interface TableStats {
   readonly writes: number
   /** The same by agent. */
   readonly writers: Readonly<Record<string, number>>
-  /** Late events dropped; only windows have any. */
-  readonly late: number
   /** Rough size of decoded rows in memory, in bytes. */
   readonly cachedBytes: number
 }
@@ -34,7 +32,6 @@ export function tableStats(
     reads,
     writes: writes.total,
     writers: writes.writers,
-    late: 0,
     cachedBytes: partitions.reduce((sum, { cachedBytes }) => sum + cachedBytes, 0),
   }
 }

@@ -23,7 +23,7 @@ function world(options: SmallSiteOptions = {}): World {
     globalTables: [
       {
         name: 'rates',
-        stats: () => ({ rows: 1, reads: 0, writes: 0, late: 0 }),
+        stats: () => ({ rows: 1, reads: 0, writes: 0 }),
         lookup: (text) => (text === 'EUR' ? 1.5 : undefined),
       },
     ],
@@ -132,9 +132,9 @@ test('/stats has the documented shape', async () => {
       counter: { received: 5, processed: 4, failed: 1, retried: 1, deadLettered: 0, active: 1, lag: 9, concurrency: 1 },
     },
     tables: {
-      words: { kind: 'table', rows: 0, partitions: [0, 1, 2, 3], reads: 3, writes: 2, late: 1, recovery },
-      numbers: { kind: 'table', rows: 0, partitions: [], reads: 3, writes: 2, late: 1, recovery: none },
-      rates: { kind: 'global', rows: 1, partitions: [], reads: 0, writes: 0, late: 0, recovery: none },
+      words: { kind: 'table', rows: 0, partitions: [0, 1, 2, 3], reads: 3, writes: 2, recovery },
+      numbers: { kind: 'table', rows: 0, partitions: [], reads: 3, writes: 2, recovery: none },
+      rates: { kind: 'global', rows: 1, partitions: [], reads: 0, writes: 0, recovery: none },
     },
     sources: [],
     flows: [],

@@ -114,11 +114,6 @@ export function writeWorkerMetrics(
     'Writes.',
     tables((table) => table.writes),
   )
-  metric.counter(
-    'table_late_events_total',
-    'Late events dropped.',
-    tables((table) => table.late),
-  )
   metric.gauge(
     'table_recovery_remaining_rows',
     'Rows still to be recovered, at most.',

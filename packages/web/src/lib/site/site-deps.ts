@@ -36,7 +36,6 @@ export interface TableFigures {
   readonly rows: number
   readonly reads: number
   readonly writes: number
-  readonly late: number
   /** Writes by agent. */
   readonly writers?: Readonly<Record<string, number>>
   /** Rough size of decoded rows in memory, in bytes. */

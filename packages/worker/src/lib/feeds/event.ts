@@ -41,6 +41,8 @@ export interface EventSlot {
 
 /** How often an event may find that what it has read was changed, before it holds what it reads. */
 const MOST_OUTDATED = 3
+/** Of what it has read, in messages. */
+const MOST_SHOWN = 3
 
 /** In hand; in hand but given up for another event; done with. */
 const OPEN = 0
@@ -207,6 +209,11 @@ export class Event implements EventInHand, SendOrigin {
     if (!first.open || first.#state === ASIDE || !first.#hasOutdatedReads()) return false
     first.#giveUpOutdated()
     return true
+  }
+
+  describeReads(): readonly string[] {
+    const reads = new Set([...(this.#reads?.keys() ?? []), ...this.cursor.task.reads.of(this)])
+    return [...reads].slice(0, MOST_SHOWN).map((what) => what.show())
   }
 
   finish(): void {

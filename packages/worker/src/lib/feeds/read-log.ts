@@ -44,6 +44,11 @@ export class ReadLog {
     return false
   }
 
+  /** What is here of this event. */
+  of(event: ReadingEvent): readonly Readable[] {
+    return this.#reader === event ? this.#what.flatMap((what) => what ?? []) : []
+  }
+
   /** The event is over, or has nothing to show for what it has read. */
   forget(event: ReadingEvent): void {
     if (this.#reader !== event) return
