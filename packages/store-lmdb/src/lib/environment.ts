@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
-import { makeDirectory, MillraceError, toError } from '@millrace/core'
+import { makeDirectory, MillraceError, PRIVATE_FILE, toError } from '@millrace/core'
 import { DamageFound } from './data-file/damage-found.ts'
 import { inspectDataFile, type Inspection } from './data-file/inspect.ts'
 import { Facts } from './facts.ts'
@@ -50,6 +50,7 @@ export function openEnvironment(directory: string): Environment {
       overlappingSync: false,
     })
     try {
+      if (!marked) for (const file of ['data.mdb', 'lock.mdb']) chmodSync(join(directory, file), PRIVATE_FILE)
       const facts = new Facts(root)
       const ownership = takeOwnership({ root, facts, directory })
       if (!marked) writeMarker(directory)

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { storeSuite } from '@millrace/conformance'
+import { expect, test } from 'vitest'
 import { createLmdbStore } from './lmdb-store.ts'
 
 storeSuite({
@@ -13,4 +14,20 @@ storeSuite({
       remove: () => rmSync(directory, { recursive: true, force: true }),
     }
   },
+})
+
+test.skipIf(process.platform === 'win32')('nobody but its owner can look into a new store', async () => {
+  const above = mkdtempSync(join(tmpdir(), 'millrace-store-'))
+  const directory = join(above, 'data', 'tables')
+  const store = createLmdbStore({ directory })
+  const partition = await store.open('t', 0)
+  await store.commit([{ partition, rows: [{ key: Buffer.from('k'), value: Buffer.from('v') }], checkpoint: undefined }])
+  const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8)
+  expect([mode(join(above, 'data')), mode(directory)]).toEqual(['700', '700'])
+  const files = readdirSync(directory)
+  expect(files).toContain('data.mdb')
+  for (const file of files) expect([file, mode(join(directory, file))]).toEqual([file, '600'])
+  await partition.close()
+  await store.close()
+  rmSync(above, { recursive: true, force: true })
 })

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MillraceError } from '@millrace/core'
+import { MillraceError, PRIVATE_FILE } from '@millrace/core'
 
 /**
  * Of the rows in the data file. Raise it when an older version could not read what this one writes. 2: rows and facts
@@ -25,7 +25,7 @@ export function hasMarker(directory: string): boolean {
 /** Written once there is data beside it, and whole: so a data file that is missing or empty later was lost. */
 export function writeMarker(directory: string): void {
   const path = markerPath(directory)
-  writeFileSync(`${path}.new`, `${JSON.stringify({ format: FORMAT })}\n`)
+  writeFileSync(`${path}.new`, `${JSON.stringify({ format: FORMAT })}\n`, { mode: PRIVATE_FILE })
   renameSync(`${path}.new`, path)
 }
 

@@ -77,6 +77,10 @@ export const errorTable = {
     title: 'The broker does not allow this',
     fix: 'Give the user of the app the rights on the topic or group named.',
   },
+  CHANGELOG_MISSING: {
+    title: 'The changelog topic of a table is gone',
+    fix: 'Bring the topic back with its records, or start anew with millrace reset. Do not create it: it would be empty, and so would the table.',
+  },
   TOPIC_MISSING: { title: 'There is no such topic', fix: 'Create it, or check its name.' },
   TOPIC_INVALID: {
     title: 'The topic cannot be made as asked',

@@ -1,8 +1,12 @@
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 
+/** Permissions of files with records or rows: they are their owner's alone, as the directories that `makeDirectory` makes. */
+export const PRIVATE_FILE = 0o600
+const PRIVATE_DIRECTORY = 0o700
+
 /**
- * Makes a directory, and those above it that are missing, and sees that it can be written. For everything that is kept on
+ * Makes a directory that only its owner can look into, and those above it that are missing, and sees that it can be written. For everything that is kept on
  * disk, in place of Node's `recursive`: where a file system says of each new directory that there is no such place
  * (`/proc`), that tries for ever, and no signal is heard meanwhile.
  *
@@ -25,7 +29,7 @@ export function makeDirectory(directory: string): void {
 
 function make(path: string): void {
   try {
-    mkdirSync(path)
+    mkdirSync(path, { mode: PRIVATE_DIRECTORY })
   } catch (thrown) {
     // Another process was quicker, or a link leads nowhere.
     if (codeOf(thrown) === 'EEXIST') return mustBeDirectory(path)

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { systemClock, type Logger } from '@millrace/core'
 import { transportSuite } from '@millrace/conformance'
 import { EmbeddedTransport } from './embedded-transport.ts'
@@ -30,3 +30,16 @@ transportSuite({
 })
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+test.skipIf(process.platform === 'win32')('nobody but its owner can look into a new log', async () => {
+  const made = join(directory, 'made', 'log')
+  const transport = new EmbeddedTransport({ directory: made }, { clock: systemClock(), log: silent })
+  await transport.connect({ timeoutMs: 1000 })
+  await transport.admin().createTopics([{ name: 't', partitions: 1, replicationFactor: -1, config: {} }])
+  const mode = (path: string): string => (statSync(path).mode & 0o777).toString(8)
+  expect([mode(join(directory, 'made')), mode(made)]).toEqual(['700', '700'])
+  const files = readdirSync(made, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  expect(files.map(({ name }) => name)).toContain('millrace-log.mdb')
+  for (const { name, parentPath } of files) expect([name, mode(join(parentPath, name))]).toEqual([name, '600'])
+  await transport.close()
+})

@@ -1,5 +1,7 @@
+import { chmodSync, existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { open, type Database, type RootDatabase } from 'lmdb'
+import { PRIVATE_FILE } from '@millrace/core'
 import { CheckedTable, type CheckedTableOptions, type TableKey } from './checked-table.ts'
 import type { Durability } from './marker-file.ts'
 
@@ -29,6 +31,7 @@ export interface LmdbTables {
 }
 
 export function openTables(path: string, durability: Durability): LmdbTables {
+  const isNew = !existsSync(path)
   const root = open<Buffer, string>({
     path,
     noSubdir: true,
@@ -40,6 +43,7 @@ export function openTables(path: string, durability: Durability): LmdbTables {
     noSync: durability === 'process',
     overlappingSync: false,
   })
+  if (isNew) for (const file of [path, `${path}-lock`]) chmodSync(file, PRIVATE_FILE)
   const directory = dirname(path)
   const table = <K extends TableKey>(name: string, describe: CheckedTableOptions['describe']): CheckedTable<K> =>
     new CheckedTable(root.openDB<Buffer, K>({ name, encoding: 'binary' }), { name, describe, directory })

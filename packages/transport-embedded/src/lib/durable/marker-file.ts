@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { MillraceError } from '@millrace/core'
+import { MillraceError, PRIVATE_FILE } from '@millrace/core'
 
 /**
  * Of the rows and files of a log. Raise it when an older version could not read what this one writes. 2: all rows have
@@ -47,7 +47,7 @@ export function readMarker(directory: string): Marker | undefined {
 export function createMarker(directory: string, durability: Durability): Marker {
   const path = markerPath(directory)
   const draft = `${path}.${randomUUID()}`
-  writeFileSync(draft, `${JSON.stringify({ format: FORMAT, durability })}\n`)
+  writeFileSync(draft, `${JSON.stringify({ format: FORMAT, durability })}\n`, { mode: PRIVATE_FILE })
   try {
     linkSync(draft, path)
   } catch (error) {

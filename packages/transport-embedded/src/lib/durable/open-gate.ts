@@ -1,6 +1,6 @@
 import { existsSync, linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeDirectory } from '@millrace/core'
+import { makeDirectory, PRIVATE_FILE } from '@millrace/core'
 import { isHostDead } from './host-name.ts'
 
 export interface GateHolder {
@@ -46,7 +46,7 @@ export class OpenGate {
   take(purpose: GateHolder['purpose']): string | undefined {
     const id = `${this.#host}/${++this.#takings}`
     const draft = join(this.#users, `${encodeURIComponent(id)}.draft`)
-    writeFileSync(draft, JSON.stringify({ id, host: this.#host, purpose } satisfies GateHolder))
+    writeFileSync(draft, JSON.stringify({ id, host: this.#host, purpose } satisfies GateHolder), { mode: PRIVATE_FILE })
     try {
       linkSync(draft, this.#gate)
       return id
@@ -65,7 +65,7 @@ export class OpenGate {
 
   /** From now on openers wait for this process. To be called with the gate in hand. */
   register(): void {
-    writeFileSync(this.#file(this.#host), '')
+    writeFileSync(this.#file(this.#host), '', { mode: PRIVATE_FILE })
   }
 
   unregister(): void {
@@ -74,7 +74,7 @@ export class OpenGate {
 
   /** This process does not write until the taking is over. */
   acknowledge(id: string): void {
-    writeFileSync(this.#file(this.#host), id)
+    writeFileSync(this.#file(this.#host), id, { mode: PRIVATE_FILE })
   }
 
   /** Living processes that have the log open and have not acknowledged. Files of dead ones are removed. */
@@ -96,7 +96,7 @@ export class OpenGate {
     if (dead === undefined || !isHostDead(dead.host)) return
     const claim = join(this.#users, `${encodeURIComponent(this.#host)}.clear.draft`)
     const single = `${this.#gate}.${encodeURIComponent(dead.id).slice(-60)}`
-    writeFileSync(claim, this.#host)
+    writeFileSync(claim, this.#host, { mode: PRIVATE_FILE })
     try {
       linkSync(claim, single)
     } catch {

@@ -1,7 +1,7 @@
 import { closeSync, openSync, watch, writeSync, type FSWatcher } from 'node:fs'
 import { join } from 'node:path'
 import { isNoRoom } from './no-room.ts'
-import type { Clock, Scheduled } from '@millrace/core'
+import { PRIVATE_FILE, type Clock, type Scheduled } from '@millrace/core'
 
 /** For what the watch misses. */
 const POLL_MS = 250
@@ -21,7 +21,7 @@ export class WakeFile {
     const path = wakePath(directory)
     this.#clock = clock
     this.#onWake = onWake
-    closeSync(openSync(path, 'a'))
+    closeSync(openSync(path, 'a', PRIVATE_FILE))
     this.#fd = openSync(path, 'r+')
     this.#watcher = watch(path, () => this.#wake())
     // The poll goes on without it.
@@ -55,7 +55,7 @@ export class WakeFile {
 
 /** Wakes the processes that watch, for who does not watch itself. */
 export function touchWake(directory: string): void {
-  closeSync(openSync(wakePath(directory), 'a'))
+  closeSync(openSync(wakePath(directory), 'a', PRIVATE_FILE))
   const fd = openSync(wakePath(directory), 'r+')
   overwrite(fd)
   closeSync(fd)

@@ -1,6 +1,8 @@
 import {
   type CommitOffset,
   type Clock,
+  type ErrorCode,
+  isMillraceError,
   MillraceError,
   NO_HEADERS,
   type OutgoingRecord,
@@ -120,6 +122,12 @@ function sendRows(task: TaskRuntime, state: TaskState, timestamp: number): State
   return { state, rows, last }
 }
 
+/** What a refusal means for a row. */
+const ROW_CODES: ReadonlyMap<ErrorCode, ErrorCode> = new Map([
+  ['RECORD_TOO_LARGE', 'ROW_TOO_LARGE'],
+  ['TOPIC_MISSING', 'CHANGELOG_MISSING'],
+])
+
 class RowOrigin implements SendOrigin {
   readonly open = false
   readonly #state: TaskState
@@ -134,9 +142,9 @@ class RowOrigin implements SendOrigin {
 
   refusal(record: OutgoingRecord, error: Error): MillraceError {
     const key = record.key?.toString().slice(0, 100) ?? ''
-    const tooLarge = 'code' in error && error.code === 'RECORD_TOO_LARGE'
+    const code = isMillraceError(error) ? ROW_CODES.get(error.code) : undefined
     return new MillraceError(
-      tooLarge ? 'ROW_TOO_LARGE' : 'RECORD_REFUSED',
+      code ?? 'RECORD_REFUSED',
       `The row of key ${JSON.stringify(key)} in ${this.#state.part.name} (${record.value?.length ?? 0} bytes) was refused by ${record.topic}/${record.partition}.`,
       { cause: error },
     )

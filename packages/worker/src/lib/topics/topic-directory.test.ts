@@ -120,7 +120,7 @@ test('a broker that does not show a topic yet that was just created is asked aga
 
 test.each([
   ['shows a topic that is there', 3, undefined],
-  ['goes on not to show it', Infinity, 'TOPIC_MISSING'],
+  ['goes on not to show it', Infinity, 'CHANGELOG_MISSING'],
 ] as const)('while it runs, a look that does not show a topic is made again: one that %s', async (_, hidden, code) => {
   const clock = manualClock()
   const { admin, resolve } = await world({ 'cleanup.policy': 'compact' })
@@ -135,4 +135,22 @@ test.each([
   expect(errors).toMatchObject(code === undefined ? [] : [{ code }])
   expect(looks).toBeGreaterThan(4)
   directory.close()
+})
+
+test('a changelog that is deleted is named as one: nobody is told to create it', async () => {
+  const { admin, resolve } = await world()
+  const clock = manualClock()
+  const directory = await resolve(admin, clock)
+  const failures: Error[] = []
+  directory.watch((error) => void failures.push(error))
+  await admin.deleteTopics([counts.changelog.topic])
+  for (let turn = 0; turn < 1000 && failures.length === 0; turn++) {
+    await clock.advance('10s')
+    await new Promise((resolve) => void setImmediate(resolve))
+  }
+  directory.close()
+  expect(failures[0]).toMatchObject({
+    code: 'CHANGELOG_MISSING',
+    message: expect.stringMatching(/app-counts-changelog.*table counts.*Do not create it/s),
+  })
 })

@@ -212,20 +212,22 @@ export class TopicDirectory {
       const before = this.#topics.get(name)
       const now = found.get(name)
       if (before === undefined) continue
-      if (now === undefined)
-        return new MillraceError('TOPIC_MISSING', `Topic ${name} was deleted while the worker used it.`)
+      if (now === undefined) return this.#gone(name, 'was deleted while the worker used it')
       if (now.partitions !== before.partitions)
         return new MillraceError(
           'PARTITIONS_CHANGED',
           `Topic ${name} had ${before.partitions} partitions and now has ${now.partitions}.`,
         )
-      if (now.id !== before.id)
-        return new MillraceError(
-          'TOPIC_MISSING',
-          `Topic ${name} was deleted and created again while the worker used it.`,
-        )
+      if (now.id !== before.id) return this.#gone(name, 'was deleted and created again while the worker used it')
     }
     return undefined
+  }
+
+  #gone(name: string, how: string): MillraceError {
+    const part = [...this.#parts.keys()].find(({ changelog }) => changelog.topic === name)
+    return part === undefined
+      ? new MillraceError('TOPIC_MISSING', `Topic ${name} ${how}.`)
+      : new MillraceError('CHANGELOG_MISSING', `Topic ${name}, the changelog of table ${part.name}, ${how}.`)
   }
 
   #group(): void {

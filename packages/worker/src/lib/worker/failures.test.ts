@@ -361,7 +361,7 @@ test('a row that is refused stops the worker with the key', async () => {
   await createMemoryTransport(log, { clock: manualClock(), log: silentLog }).admin().deleteTopics(['gone'])
   await new Outside(log).numbers('in', { count: 1, partitions: 1 })
   await expect(worker.finished).rejects.toMatchObject({
-    code: 'RECORD_REFUSED',
+    code: 'CHANGELOG_MISSING',
     message: expect.stringMatching(/key "k" in big/),
   })
 })
