@@ -52,7 +52,7 @@ describe('an option that does not exist is refused, with the nearest that does',
 test.each(['default', 'migrate', 'partitionBy'])('%s is refused at once when it is no function', (option) => {
   const make = (): unknown =>
     Reflect.apply(createTable, undefined, [deps, 't', { key: 'string', value: 'number', [option]: 0 }])
-  expect(make).toThrow(refused(option, 'table "t"', 'function', '0'))
+  expect(make).toThrow(refused(option, 'table "t" is 0', 'function'))
 })
 
 describe('rows of JSON', () => {
@@ -73,7 +73,7 @@ describe('rows of JSON', () => {
 
   async function inOneTask(run: (rows: { set(key: string, value: unknown): void; get(key: string): unknown }) => void) {
     const world = new SmallWorld()
-    const table = createTable(world.deps, 't', { key: 'string', value: json<unknown>() })
+    const table = createTable(world.deps, 't', { key: 'string', value: json() })
     const task = new SmallTask({ store: memoryStore(), partition: 0, partitions: 1, cacheBytes: 1000, freeze: true })
     await task.add(table)
     world.inAgent(new SmallEvent(task, 0), () => run(table))

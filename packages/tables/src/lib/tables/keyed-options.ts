@@ -81,10 +81,7 @@ function checkFunction(
 ): void {
   const given = options[option]
   if (given === undefined || typeof given === 'function') return
-  const hint =
-    option === 'default' ? `, which makes the value: default: () => (${JSON.stringify(given) ?? String(given)})` : ''
-  throw new MillraceError(
-    'DEFINITION_INVALID',
-    `${option} of ${where} takes a function${hint}; it is ${typeof given === 'object' ? 'an object' : JSON.stringify(given)}.`,
-  )
+  const shown = JSON.stringify(given)
+  const hint = option === 'default' ? ` that makes the value, as in default: () => (${shown})` : ''
+  throw new MillraceError('DEFINITION_INVALID', `${option} of ${where} is ${shown}; it takes a function${hint}.`)
 }
