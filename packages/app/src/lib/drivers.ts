@@ -10,7 +10,7 @@ import {
   type TransportDeps,
   type WebDriver,
 } from '@millrace/core'
-import { kafkaSecurity } from './kafka-security.ts'
+import { kafkaOptions } from './kafka-options.ts'
 import type { MemoryLog } from '@millrace/transport-embedded'
 
 /** What drivers are chosen by. */
@@ -29,15 +29,7 @@ const transports: { readonly [S in BrokerUrl['scheme']]: OpenTransport<Extract<B
   Object.freeze({
     kafka: async (url, { settings }, deps) => {
       const { createKafkaTransport } = await import('@millrace/transport-kafkajs')
-      return createKafkaTransport(
-        {
-          brokers: url.brokers,
-          clientId: settings.id,
-          maxUnpackedBytes: settings.maxBatchBytes,
-          ...kafkaSecurity(settings),
-        },
-        deps,
-      )
+      return createKafkaTransport(kafkaOptions(settings, url.brokers), deps)
     },
     embedded: async (url, choice, deps) => {
       const { createEmbeddedTransport } = await import('@millrace/transport-embedded')

@@ -254,6 +254,55 @@ export const settingDeclarations = {
     help: 'Function that gives a bearer token, for oauthbearer; called for each connection.',
   },
 
+  'kafka.compression': {
+    type: 'choice',
+    choices: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
+    default: 'none',
+    help: 'How batches that are sent are packed. gzip is part of Node.js, zstd from 22.15 on; the others need a package, which the error names when it is missing. What is read may be packed in any way.',
+  },
+  'kafka.connectionTimeout': {
+    type: 'duration',
+    least: 1,
+    most: 3_600_000,
+    default: '5s',
+    help: 'Longest wait for a TCP or TLS connection to a broker; it is tried again until connectTimeout.',
+  },
+  'kafka.requestTimeout': {
+    type: 'duration',
+    least: 1_000,
+    most: 3_600_000,
+    default: '30s',
+    help: 'A request without an answer for so long counts as lost, and its connection with it; it is sent again.',
+  },
+  'kafka.maxFetchBytes': {
+    type: 'size',
+    least: 1,
+    most: 1_073_741_824,
+    default: '4mb',
+    help: 'Most bytes of one fetch over all partitions of a broker; the first batch comes whole even if it is larger.',
+  },
+  'kafka.maxFetchWait': {
+    type: 'duration',
+    least: 1,
+    most: 10_000,
+    default: '100ms',
+    help: 'Longest wait of the broker for a first byte when there is nothing to read. Longer saves requests; partitions that a worker gets are then read from later.',
+  },
+  'kafka.maxRequestBytes': {
+    type: 'size',
+    least: 1,
+    most: 1_073_741_824,
+    default: '4mb',
+    help: "Most bytes of one request that sends, over all partitions; at most the broker's socket.request.max.bytes.",
+  },
+  'kafka.maxBatchBytes': {
+    type: 'size',
+    least: 1,
+    most: 1_073_741_824,
+    default: 900_000,
+    help: "Most bytes of one batch of one partition before it is packed; a larger record goes alone. At most the topic's max.message.bytes, which is 1 MB unless it was set.",
+  },
+
   // the web site of each worker
   'web.enabled': {
     type: 'flag',

@@ -1,6 +1,6 @@
 import { nameProblem } from '../names/validate-name.ts'
-import { readByteSize } from '../units/byte-size.ts'
-import { readDuration } from '../units/duration.ts'
+import { formatByteSize, readByteSize } from '../units/byte-size.ts'
+import { formatDuration, readDuration } from '../units/duration.ts'
 import { parseBrokerUrl } from '../urls/broker-url.ts'
 import { parseStoreUrl } from '../urls/store-url.ts'
 import type { SettingDeclaration, SettingTypes } from './setting-types.ts'
@@ -39,13 +39,15 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
     fromText: (text) => (/^[+-]?\d+$/.test(text) ? Number(text) : text),
   },
   duration: {
-    accepts: () => "milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'",
-    read: readDuration,
+    accepts: (declaration) =>
+      `milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'${describeBounds(declaration, formatDuration)}`,
+    read: (value, declaration) => within(readDuration(value), declaration),
     fromText: asIs,
   },
   size: {
-    accepts: () => "bytes as a number, or text such as '512kb', '32mb', '1gb'",
-    read: readByteSize,
+    accepts: (declaration) =>
+      `bytes as a number, or text such as '512kb', '32mb', '1gb'${describeBounds(declaration, formatByteSize)}`,
+    read: (value, declaration) => within(readByteSize(value), declaration),
     fromText: asIs,
   },
   broker: {
@@ -87,8 +89,15 @@ function flagOf(text: string): unknown {
   return NO.includes(word) ? false : text
 }
 
-function integerOf(value: unknown, { least = -Infinity, most = Infinity }: SettingDeclaration): unknown {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most ? value : undefined
+function integerOf(value: unknown, declaration: SettingDeclaration): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? within(value, declaration) : undefined
+}
+
+function within(
+  value: number | undefined,
+  { least = -Infinity, most = Infinity }: SettingDeclaration,
+): number | undefined {
+  return value !== undefined && value >= least && value <= most ? value : undefined
 }
 
 /** URLs stay text, but a bad one is refused here, with an error that says what is wrong with it. */
@@ -102,4 +111,12 @@ function driverOf(parseUrl: (text: string) => unknown): (value: unknown) => unkn
 function describeRange({ least, most }: SettingDeclaration): string {
   if (least !== undefined && most !== undefined) return `a whole number from ${least} to ${most}`
   return least === undefined ? 'a whole number' : `a whole number, ${least} or more`
+}
+
+function describeBounds({ least, most }: SettingDeclaration, format: (value: number) => string): string {
+  const bounds = [
+    ...(least === undefined ? [] : [`at least '${format(least)}'`]),
+    ...(most === undefined ? [] : [`at most '${format(most)}'`]),
+  ]
+  return bounds.length === 0 ? '' : `, ${bounds.join(' and ')}`
 }

@@ -26,6 +26,8 @@ export function deriveSettings(values: SettingValues): void {
 /** Refuses settings that do not go together. */
 export function checkSettings(values: SettingValues): void {
   longer(values, 'sessionTimeout', 'heartbeatInterval')
+  // Else each fetch that finds nothing would be taken for a lost connection.
+  longer(values, 'kafka.requestTimeout', 'kafka.maxFetchWait')
   checkRebalance(values)
   if (values.get('processingGuarantee') === 'exactly-once') {
     longer(values, 'transactionTimeout', 'commitInterval')

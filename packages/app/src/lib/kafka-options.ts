@@ -1,10 +1,24 @@
 import type { ResolvedSettings } from '@millrace/core'
 import type { KafkaSasl, KafkaTransportOptions } from '@millrace/transport-kafkajs'
 
-/** The TLS and SASL settings as the driver takes them. `resolveSettings` has refused incomplete ones. */
-export function kafkaSecurity({ kafka }: ResolvedSettings): Pick<KafkaTransportOptions, 'ssl' | 'sasl'> {
+/** The settings as the driver takes them. `resolveSettings` has refused incomplete ones. */
+export function kafkaOptions(settings: ResolvedSettings, brokers: readonly string[]): KafkaTransportOptions {
+  const { kafka } = settings
   const sasl = saslOf(kafka.sasl)
-  return { ssl: sslOf(kafka.ssl), ...(sasl === undefined ? {} : { sasl }) }
+  return {
+    brokers,
+    clientId: settings.id,
+    ssl: sslOf(kafka.ssl),
+    ...(sasl === undefined ? {} : { sasl }),
+    compression: kafka.compression,
+    connectionTimeoutMs: kafka.connectionTimeoutMs,
+    requestTimeoutMs: kafka.requestTimeoutMs,
+    maxFetchBytes: kafka.maxFetchBytes,
+    maxFetchWaitMs: kafka.maxFetchWaitMs,
+    maxRequestBytes: kafka.maxRequestBytes,
+    maxBatchBytes: kafka.maxBatchBytes,
+    maxUnpackedBytes: settings.maxBatchBytes,
+  }
 }
 
 function sslOf({
