@@ -68,7 +68,7 @@ export type { KeyLocation, RoutedTable, Router } from './contracts/router.ts'
 export type { Effect, EventFeed, EventInHand, EventScope, Readable, SendRequest } from './contracts/scope.ts'
 export type { ServeOptions, WebDriver, WebServer, WebServerLimits } from './contracts/web-driver.ts'
 export type { ScopeStorage, WorkScope } from './contracts/work-scope.ts'
-export type { Sensor } from './contracts/sensor.ts'
+export { silentSensor, type Sensor } from './contracts/sensor.ts'
 export type {
   Checkpoint,
   RangeOptions,

@@ -6,6 +6,7 @@ export { leaderTopic } from './lib/group/elections.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
 export { createWorker } from './lib/worker/create-worker.ts'
 export type { WorkerOptions, WorkerSettings } from './lib/worker/worker-options.ts'
+export { workerSettings } from './lib/worker/worker-settings.ts'
 export type {
   AgentStats,
   ErrorStats,

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   MillraceError,
   resolveSettings,
+  silentSensor,
   systemClock,
   type Admin,
   type AppSettings,
@@ -21,7 +22,7 @@ import { agentsPart, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
 import { webPart, type Site } from '@millrace/web'
 import type { MemoryLog } from '@millrace/transport-embedded'
-import { createClient, createWorker, type Client } from '@millrace/worker'
+import { createClient, createWorker, workerSettings, type Client } from '@millrace/worker'
 import { appDeadLetters } from './app-dead-letters.ts'
 import type { AppEnvironment } from './app-environment.ts'
 import { AppListeners } from './app-listeners.ts'
@@ -32,11 +33,9 @@ import { directoriesOf, openStore, openTransport, openWebDriver, type DriverChoi
 import { errorPolicyOf } from './error-policy-of.ts'
 import { plainLogger } from './plain-logger.ts'
 import type { RunningWorker } from './running-worker.ts'
-import { silentSensor } from './silent-sensor.ts'
 import { siteOf } from './site-of.ts'
 import { siteWorker } from './site-worker.ts'
 import { makeWorkerId } from './worker-id.ts'
-import { workerSettings } from './worker-settings.ts'
 
 /** Where an app runs. The command line and the test kit put theirs here before anything starts. */
 export interface Surroundings {

@@ -1,12 +1,12 @@
 import {
   errorText,
   MillraceError,
+  silentSensor,
   type ClientContext,
   type OpenPart,
   type TaskPart,
   type WorkerContext,
 } from '@millrace/core'
-import { silentSensor } from './silent-sensor.ts'
 
 /** What a table reader has opened of the one part that it looks at. */
 export interface ObservedPart {

@@ -27,3 +27,14 @@ export interface Sensor {
   /** An exception of user code or of the worker itself; `source` names the agent, table or part. */
   errorRaised(error: { readonly source: string; readonly error: unknown }): void
 }
+
+/** Observes nothing. */
+export const silentSensor: Sensor = Object.freeze({
+  batchFetched: () => {},
+  sendCompleted: () => {},
+  commitCompleted: () => {},
+  rebalanceStarted: () => {},
+  rebalanceCompleted: () => {},
+  recoveryProgress: () => {},
+  errorRaised: () => {},
+})

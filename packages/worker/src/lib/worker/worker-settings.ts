@@ -1,7 +1,12 @@
 import type { ResolvedSettings } from '@millrace/core'
-import type { WorkerSettings } from '@millrace/worker'
+import type { WorkerSettings } from './worker-options.ts'
 
-/** The settings that a worker needs, by its own names. */
+/**
+ * The settings of an app that concern its worker, by the worker's own names.
+ *
+ * @example
+ * createWorker({ …, settings: workerSettings(resolveSettings({ argument: { id: 'shop' } })) })
+ */
 export function workerSettings(settings: ResolvedSettings): WorkerSettings {
   return {
     commitIntervalMs: settings.commitIntervalMs,

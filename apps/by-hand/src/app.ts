@@ -1,0 +1,139 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import {
+  MillraceError,
+  resolveSettings,
+  silentSensor,
+  systemClock,
+  type Logger,
+  type ResolvedSettings,
+  type ScopeStorage,
+  type StoreDriver,
+  type Topology,
+  type Transport,
+  type WebDriver,
+  type WorkScope,
+} from '@millrace/core'
+import { agentsPart, createAgent, createDeadLetters, createTopic, ReplyInboxes, type Topic } from '@millrace/streams'
+import { createTable, type Table } from '@millrace/tables'
+import { createSite, webPart, type SiteWorker } from '@millrace/web'
+import { createWorker, workerSettings, type Worker } from '@millrace/worker'
+
+/** What an app of this kind stands on. */
+export interface Drivers {
+  readonly transport: Transport
+  readonly store: StoreDriver
+  readonly web: WebDriver
+  readonly log: Logger
+}
+
+/** What a worker without a scheduler says of its jobs. */
+const NO_JOBS: Pick<SiteWorker, 'jobs' | 'trigger' | 'pause' | 'resume'> = {
+  jobs: () => [],
+  trigger: (job) => Promise.reject(noJob(job)),
+  pause: (job) => Promise.reject(noJob(job)),
+  resume: (job) => Promise.reject(noJob(job)),
+}
+
+function noJob(job: string): Error {
+  return new MillraceError('JOB_MISSING', `This app has no jobs, so none is called "${job}".`)
+}
+
+/** An app that counts the visits of pages, with what a program wants of it. */
+export interface VisitsApp {
+  readonly worker: Worker
+  readonly visits: Topic<string, string>
+  readonly counts: Table<string, number, number>
+  /** Where the site is; `undefined` while it does not listen. */
+  readonly url: () => string | undefined
+}
+
+/** What `createApp` of `@millrace/app` does for its users, done by hand with drivers of one's own. Nothing runs yet. */
+export function composeVisits({ transport, store, web: driver, log }: Drivers, port: number): VisitsApp {
+  const settings: ResolvedSettings = resolveSettings({ argument: { id: 'visits', web: { port } } })
+  const clock = systemClock()
+  const scope: ScopeStorage = new AsyncLocalStorage<WorkScope>()
+  const appId = settings.id
+
+  const streams = {
+    appId,
+    scope,
+    askTimeoutMs: () => settings.agent.askTimeoutMs,
+    replies: new ReplyInboxes(),
+    context: async () => scope.getStore()?.client ?? worker.context,
+    runningWorker: () => worker.context,
+  }
+  const visits = createTopic(streams, 'visits', { key: 'string', value: 'string', partitions: 4 })
+  const counts = createTable({ appId, scope, workers: () => [worker.context] }, 'visit_counts', {
+    key: 'string',
+    value: 'number',
+    default: () => 0,
+  })
+  const count = createAgent(streams, 'count-visits', visits, async (stream) => {
+    for await (const [page] of stream.items()) counts.update(page, (n) => n + 1)
+  })
+  const agents = agentsPart(streams, [count], { topics: [visits] })
+
+  const deadLetters = createDeadLetters({ appId, agents: [count], transport, admin: transport.admin(), clock })
+  const site = createSite({
+    scope,
+    clock,
+    log,
+    settings: settings.web,
+    stallAfterMs: settings.stallAfterMs,
+    describe: () => ({
+      id: appId,
+      version: 'by hand',
+      broker: transport.capabilities.name,
+      store: store.capabilities.name,
+      processingGuarantee: settings.processingGuarantee,
+      agents: [{ name: count.name, topics: [visits.name], concurrency: 1, help: '' }],
+      tables: [],
+      topics: [],
+      commands: [],
+    }),
+    tables: () => [counts],
+    globalTables: () => [],
+    flows: () => [],
+    deadLetters: () => deadLetters,
+    workers: () => [siteWorker],
+  })
+  site.page(
+    '/visits/:page/',
+    site.tableRoute(counts, { param: 'page' }, (c, page) => c.json({ [page]: counts.get(page) })),
+  )
+
+  const siteWorker: SiteWorker = {
+    get context() {
+      return worker.context
+    },
+    startedAt: new Date(clock.now()),
+    stats: () => worker.stats(),
+    histograms: () => ({ agents: agents.histograms(), commits: worker.stats().commits.durations }),
+    assignment: () => worker.assignment(),
+    address: () => web.address(),
+    ...NO_JOBS,
+  }
+  const web = webPart({ site, driver, worker: () => siteWorker, log }, { ...settings.web, graceMs: 5_000 })
+
+  const tables = {
+    name: 'tables',
+    declare: (_worker: unknown, topology: Topology) => topology.part(counts),
+    start: async () => {},
+    ready: () => {},
+    stop: async () => {},
+  }
+  const worker = createWorker({
+    appId,
+    workerId: `${process.pid}`,
+    transport,
+    store,
+    clock,
+    log,
+    sensor: silentSensor,
+    freeze: true,
+    settings: workerSettings(settings),
+    webAddress: () => web.address(),
+    parts: [tables, agents, web],
+  })
+  return { worker, visits, counts, url: () => web.url() }
+}
