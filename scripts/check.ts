@@ -5,6 +5,7 @@ import { checkEntries } from './checks/entries.ts'
 import { checkHabits } from './checks/habits.ts'
 import { checkImportRings } from './checks/import-rings.ts'
 import { checkLayers } from './checks/layers.ts'
+import { checkLinks } from './checks/links.ts'
 import { checkPlaces } from './checks/places.ts'
 import { readWorkspace } from './checks/read-workspace.ts'
 import { checkShells } from './checks/shells.ts'
@@ -20,6 +21,7 @@ const checks: readonly Check[] = [
   internalCheck('places', 'libraries and facilities in their one place', checkPlaces),
   internalCheck('entries', 'entry files are named re-exports', checkEntries),
   internalCheck('shells', 'every package has README, code and tests', checkShells),
+  internalCheck('links', 'links of READMEs, and pages that code names, lead somewhere', checkLinks),
   internalCheck('habits', 'style that can be seen in the text', checkHabits),
   externalCheck('types', 'tsc -b', ['tsc', '-b']),
   externalCheck('snippets', 'code blocks of the docs have their types', [

@@ -62,6 +62,7 @@ export default defineConfig({
           { text: 'Metrics', link: '/reference/metrics' },
           { text: 'Guarantees', link: '/guarantees' },
           { text: 'Packages', link: '/reference/packages' },
+          { text: 'Examples', link: '/reference/examples' },
           { text: 'Architecture', link: '/architecture' },
           { text: 'Words', link: '/glossary' },
           { text: 'The guide page', link: '/guide-page' },

@@ -9,6 +9,9 @@ export function planted(files: Readonly<Record<string, string>> = {}): Workspace
     ...library('conformance', { dependencies: ['core'] }),
     ...library('app', { dependencies: ['core', 'streams', 'tables'] }),
     ...library('testing', { dependencies: ['core', 'app'] }),
+    'docs/reference/packages.md': ['core', 'streams', 'tables', 'conformance', 'app', 'testing']
+      .map((name) => `\`@millrace/${name}\`\n`)
+      .join(''),
     'apps/demo/package.json': packageJson('demo', { dependencies: ['app'] }),
     'apps/demo/README.md': LONG,
     'apps/demo/src/app.ts': "import { anything } from '@millrace/app'\nexport const app = anything\n",

@@ -19,6 +19,7 @@ test('a package of package.json alone has everything missing', () => {
   const workspace = workspaceOf(new Map([['packages/empty/package.json', '{"name":"@millrace/empty"}']]))
   expect(checkShells(workspace).map(({ message }) => message)).toEqual([
     'is missing',
+    '@millrace/empty has no line in docs/reference/packages.md',
     '@millrace/empty has no description',
     '@millrace/empty has no exports',
     '@millrace/empty is an empty shell',
@@ -44,6 +45,7 @@ test('an entry that exports nothing is a shell, and one that is not there is fou
     ]),
   )
   expect(checkShells(shell).map(({ message }) => message)).toEqual([
+    '@millrace/shell has no line in docs/reference/packages.md',
     '@millrace/shell is an empty shell',
     '@millrace/shell has no test',
   ])

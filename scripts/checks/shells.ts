@@ -3,9 +3,10 @@ import type { Problem } from './problem.ts'
 import { isLibrary, type Workspace, type WorkspacePackage } from './workspace.ts'
 
 const LEAST_README = 300
+const PACKAGES_PAGE = 'docs/reference/packages.md'
 const NO_TESTS = '!dist/**/*.test.*'
 
-/** No package without a README, a description, code and a test. */
+/** No package without a README, a description, a line in the docs, code and a test. */
 export function checkShells(workspace: Workspace): readonly Problem[] {
   return workspace.packages.flatMap((each) => [
     ...(isForPeople(each) ? checkReadme(each, workspace) : []),
@@ -26,7 +27,7 @@ function checkReadme({ directory }: WorkspacePackage, { paths, read }: Workspace
 
 function checkContents(
   { name, directory, description, entries, published }: WorkspacePackage,
-  { files, paths }: Workspace,
+  { files, paths, read }: Workspace,
 ): readonly Problem[] {
   const problem = (message: string): Problem => ({ file: `${directory}/package.json`, message: `${name} ${message}` })
   const own = files.filter(({ path }) => path.startsWith(`${directory}/src/`))
@@ -39,6 +40,7 @@ function checkContents(
           .trim() === '',
     )
   return [
+    ...(read(PACKAGES_PAGE).includes(`\`${name}\``) ? [] : [problem(`has no line in ${PACKAGES_PAGE}`)]),
     ...(description.trim() === '' ? [problem('has no description')] : []),
     ...(published.includes('dist') && !published.includes(NO_TESTS)
       ? [problem(`publishes its compiled tests: add "${NO_TESTS}" to files`)]

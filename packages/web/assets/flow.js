@@ -335,6 +335,6 @@ export function emptyFlow() {
   return el(
     'p',
     { class: 'empty' },
-    'No agent yet. Declare one with app.agent(…) and it is drawn here: see docs/guide.',
+    'No agent yet. Declare one with app.agent(…) and it is drawn here: see docs/guide/agents.md.',
   )
 }

@@ -112,7 +112,7 @@ export function agentSheet() {
         update: showBars,
       },
     ],
-    'No agent yet. Declare one with app.agent(…): see docs/guide.',
+    'No agent yet. Declare one with app.agent(…): see docs/guide/agents.md.',
   )
 }
 
@@ -168,7 +168,7 @@ export function tableSheet() {
         update: showRecovery,
       },
     ],
-    'No table yet. Keep state with app.table(…): see docs/guide.',
+    'No table yet. Keep state with app.table(…): see docs/guide/tables.md.',
   )
 }
 

@@ -23,7 +23,7 @@ export interface TaskPart {
     readonly topic: string
     readonly config: Readonly<Record<string, string>>
   }
-  /** Explicit partition count; `undefined` follows the sources (see *Table partitions* in the docs). */
+  /** Explicit partition count; `undefined` follows the sources (docs/guide/tables.md). */
   readonly partitions: number | undefined
   /** Warm copies to keep on other workers; `undefined` follows the worker's settings. */
   readonly standbys?: number | undefined

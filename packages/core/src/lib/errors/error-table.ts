@@ -11,7 +11,10 @@ export interface ErrorEntry {
  */
 export const errorTable = {
   // settings and definition
-  SETTING_UNKNOWN: { title: 'There is no such setting', fix: 'Check the spelling against the settings reference.' },
+  SETTING_UNKNOWN: {
+    title: 'There is no such setting',
+    fix: 'Check the spelling against the settings reference (docs/reference/settings.md).',
+  },
   SETTING_INVALID: { title: 'A setting has a value that cannot be used', fix: 'Give it a value of the kind named.' },
   BROKER_URL_INVALID: {
     title: 'The broker URL cannot be used',
