@@ -106,6 +106,8 @@ function readTopology(value: unknown): TaskTopology | undefined {
   const parts = readList(value['parts'])
   const standbys = readOptional(value['standbys'], readInteger)
   if (topics === undefined || parts === undefined || standbys === INVALID) return undefined
+  // Named twice, a topic would count twice among those that know most, and be given twice.
+  if (new Set(topics).size < topics.length) return undefined
   return { topics, parts, ...(standbys === undefined ? {} : { standbys }) }
 }
 

@@ -47,14 +47,18 @@ export const taskAssignor: GroupAssignor = {
   },
 }
 
-/** Nothing for a member that tells nothing, or what cannot be: a task has as many brothers as some topic of it has partitions. */
+/**
+ * Nothing for a member that tells nothing, or what cannot be: all topics of a task have as many partitions, as far as they
+ * are known here. Else a partition could be in two tasks.
+ */
 function planned({ id, topics, data }: GroupMember, partitions: GroupView['partitions']): readonly PlannedMember[] {
   const decoded = decodeMemberData(data)
   if (decoded === undefined) return []
   const subscribed = new Set(topics)
   const exists = ([count, topology]: readonly [number, TaskTopology]): boolean =>
     topology.topics.every((topic) => subscribed.has(topic)) &&
-    topology.topics.some((topic) => (partitions.get(topic) ?? 0) >= count)
+    topology.topics.some((topic) => partitions.has(topic)) &&
+    topology.topics.every((topic) => (partitions.get(topic) ?? count) === count)
   return [{ id, data: { ...decoded, groups: new Map([...decoded.groups].filter(exists)) } }]
 }
 
