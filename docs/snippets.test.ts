@@ -4,7 +4,8 @@ import { allSnippets, writeSnippets } from '@millrace/reference-pages/snippets'
 import { testApp } from '@millrace/testing'
 import { describe, expect, test } from 'vitest'
 
-// Every whole app of the docs is loaded and run, every whole test is run. What is a part is type-checked by `pnpm check`.
+// Every whole app of the docs and READMEs is loaded and run, every whole test and program is run. What is a part is
+// type-checked by `pnpm check`.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const placed = writeSnippets(root, allSnippets(root))
@@ -18,6 +19,18 @@ describe('apps of the docs run', () => {
     if (exports.app === undefined) return
     await using t = await testApp(exports.app)
     await t.settle()
+  })
+})
+
+// Those that need a broker are run from their tarballs only (`scripts/packed`).
+describe('programs of the docs come to their end', () => {
+  test.each(
+    placed
+      .filter(({ kind, needsKafka }) => kind === 'program' && !needsKafka)
+      .map(({ page, line, module }) => [`${page}:${line}`, module] as const),
+  )('%s', async (_where, module) => {
+    await import(module)
+    expect(process.exitCode ?? 0).toBe(0)
   })
 })
 

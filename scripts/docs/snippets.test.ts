@@ -24,6 +24,10 @@ no code of ours
 \`\`\`ts test
 test()
 \`\`\`
+
+\`\`\`ts program kafka
+await run()
+\`\`\`
 `
 
 describe('the blocks of a page', () => {
@@ -35,12 +39,38 @@ describe('the blocks of a page', () => {
         page: 'docs/page.md',
         line: 10,
         kind: 'part',
+        needsKafka: false,
         file: 'block-1.ts',
         setup: 'const a = 1\nconst b = 2\n',
         code: 'a + b\n',
       },
-      { page: 'docs/page.md', line: 14, kind: 'app', file: 'app.ts', setup: '', code: 'export const app = 1\n' },
-      { page: 'docs/page.md', line: 22, kind: 'test', file: 'block-3.ts', setup: '', code: 'test()\n' },
+      {
+        page: 'docs/page.md',
+        line: 14,
+        kind: 'app',
+        needsKafka: false,
+        file: 'app.ts',
+        setup: '',
+        code: 'export const app = 1\n',
+      },
+      {
+        page: 'docs/page.md',
+        line: 22,
+        kind: 'test',
+        needsKafka: false,
+        file: 'block-3.ts',
+        setup: '',
+        code: 'test()\n',
+      },
+      {
+        page: 'docs/page.md',
+        line: 26,
+        kind: 'program',
+        needsKafka: true,
+        file: 'block-4.ts',
+        setup: '',
+        code: 'await run()\n',
+      },
     ])
   })
 

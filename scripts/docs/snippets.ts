@@ -1,23 +1,27 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 
-/** A block of TypeScript in a page of the docs. */
+/** A block of TypeScript in a page of the docs or in a README. */
 export interface Snippet {
   /** Of the page, from the root of the repository. */
   readonly page: string
   /** Of the block's first line of code in the page, counted from 1. */
   readonly line: number
   /**
-   * `app`: a whole app, to be loaded and run. `test`: a whole test file, to be run. `part`: to be type-checked only, after
-   * the setup that its reader does not see.
+   * `app`: a whole app, to be loaded and run. `test`: a whole test file, to be run. `program`: runs by itself and ends.
+   * `part`: to be type-checked only, after the setup that its reader does not see.
    */
-  readonly kind: 'app' | 'test' | 'part'
+  readonly kind: 'app' | 'test' | 'program' | 'part'
+  /** A whole one that needs a broker: `KAFKA_BROKERS`. */
+  readonly needsKafka: boolean
   /** Under which other blocks of the page import it: `app.ts`. */
   readonly file: string
   /** What goes before the code: the text of a comment `<!-- setup … -->` right above the block. */
   readonly setup: string
   readonly code: string
 }
+
+const KINDS = ['app', 'test', 'program'] as const
 
 const BLOCK = /(?:<!-- setup\n(?<setup>[\s\S]*?)-->\n+)?^```ts(?<info>[^\n]*)\n(?<code>[\s\S]*?)^```$/gm
 
@@ -29,7 +33,8 @@ export function snippetsOf(page: string, text: string): readonly Snippet[] {
     return {
       page,
       line: before.split('\n').length,
-      kind: /\bapp\b/.test(info) ? 'app' : /\btest\b/.test(info) ? 'test' : 'part',
+      kind: KINDS.find((kind) => info.split(' ').includes(kind)) ?? 'part',
+      needsKafka: info.split(' ').includes('kafka'),
       file: /\bfile=(\S+)/.exec(info)?.[1] ?? `block-${at + 1}.ts`,
       setup,
       code,
@@ -37,12 +42,22 @@ export function snippetsOf(page: string, text: string): readonly Snippet[] {
   })
 }
 
-/** All blocks of the pages below `docs`. */
+/** All blocks of the pages below `docs`, of the packages' READMEs, and of that of the repository. */
 export function allSnippets(root: string): readonly Snippet[] {
-  return readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .filter((path) => path.endsWith('.md') && !/(?:^|\/)(?:node_modules|\.)/.test(path))
     .toSorted()
-    .flatMap((path) => snippetsOf(`docs/${path}`, readFileSync(join(root, 'docs', path), 'utf8')))
+    .map((path) => `docs/${path}`)
+  return ['README.md', ...packageReadmes(root), ...pages].flatMap((page) =>
+    snippetsOf(page, readFileSync(join(root, page), 'utf8')),
+  )
+}
+
+/** From the root of the repository: `packages/core/README.md`. */
+export function packageReadmes(root: string): readonly string[] {
+  return readdirSync(join(root, 'packages'))
+    .toSorted()
+    .map((name) => `packages/${name}/README.md`)
 }
 
 /** A block as a module on disk. */
@@ -59,9 +74,7 @@ export function writeSnippets(root: string, snippets: readonly Snippet[]): reado
   const home = join(root, 'docs/.snippets')
   rmSync(home, { recursive: true, force: true })
   return snippets.map((snippet) => {
-    const page = relative('docs', snippet.page)
-      .replace(/\.md$/, '')
-      .replaceAll(/[^a-z0-9-]/gi, '-')
+    const page = snippet.page.replace(/\.md$/, '').replaceAll(/[^a-z0-9-]/gi, '-')
     const module = join(home, page, snippet.file)
     mkdirSync(dirname(module), { recursive: true })
     writeFileSync(module, `${snippet.setup}${snippet.code}\nexport {}\n`)
