@@ -1,4 +1,5 @@
 import {
+  type OutgoingRecord,
   type Deferred,
   deferred,
   type EventInHand,
@@ -229,6 +230,27 @@ test.each([false, true])(
     expect(failed).toBe(fails)
   },
 )
+
+test('what comes while such an event keeps its task from being committed goes on afterwards, though nothing else happens', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  const numbers = (from: number): readonly OutgoingRecord[] =>
+    Array.from({ length: 10 }, (_, i) => outgoing('in', 0, `k${from + i}`, String(from + i)))
+  await outside.send(numbers(0))
+  const { app, go, finished } = spillingApp(() => false)
+  const { worker } = await runWorker(log, app)
+  await until('nine to be finished, and wait for their commit', () => {
+    const { inHand } = worker.quiet()
+    return finished.length === 9 && inHand.includes('a commit')
+  })
+  await outside.send(numbers(10))
+  await until('ten more to be here', () => worker.quiet().positions.some(({ position }) => position === 20))
+  go.resolve()
+  await until('all of them', () => committedSum(log) === 20)
+  expect(finished.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 20 }, (_, i) => i))
+  await worker.stop()
+})
 
 test('an event that has sent more than maxEventBytes and is lost in a rebalance leaves nothing of it behind', async () => {
   const log = createMemoryLog()

@@ -180,6 +180,7 @@ function aTask(partition: number): TaskRuntime {
       onSpilled: () => {},
       onSpillFailed: () => {},
       onNoMore: () => {},
+      onMore: () => {},
     },
   })
   task.handOut()

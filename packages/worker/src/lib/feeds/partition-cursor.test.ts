@@ -26,6 +26,7 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
       onSpilled: () => {},
       onSpillFailed: () => {},
       onNoMore: () => {},
+      onMore: () => {},
     },
   })
   const spec = { id: 'a', topics: ['in'], agent: 'a', instances: 1, ordering: 'key' } as const

@@ -44,6 +44,8 @@ export interface TaskListener {
   onSpilled(task: TaskRuntime): void
   /** Nothing new of it is handed out: events in hand must not wait for more. */
   onNoMore(task: TaskRuntime): void
+  /** It is handed out again: whoever waits for its events has to look. */
+  onMore(task: TaskRuntime): void
 }
 
 export interface TaskDeps {
@@ -146,8 +148,11 @@ export class TaskRuntime implements HandingTask {
 
   /** Stops new events, or lets them come again. */
   takeNoMore(stop: boolean): void {
+    const stopped = this.#closedToNew
     this.#closedToNew = stop || this.closed
-    if (stop && !this.closed) this.#listener.onNoMore(this)
+    if (this.closed) return
+    if (stop) this.#listener.onNoMore(this)
+    else if (stopped) this.#listener.onMore(this)
   }
 
   entered(): void {

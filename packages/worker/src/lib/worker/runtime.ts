@@ -320,6 +320,7 @@ export class Runtime {
         onNoMore: () => {
           for (const subscription of subscriptions()) subscription.wanted()
         },
+        onMore: () => this.#wake(),
       },
       waits: deps.waits,
       subscriptions,
