@@ -252,6 +252,26 @@ test('what comes while such an event keeps its task from being committed goes on
   await worker.stop()
 })
 
+test('an event that has sent more than maxEventBytes and fails while its worker stops is in no commit', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.send(Array.from({ length: 20 }, (_, i) => outgoing('in', 0, `k${i}`, String(i))))
+  const first = spillingApp((event) => number(event) === 0)
+  const a = await runWorker(log, first.app)
+  await until('some to finish beside it', () => first.begun.includes(0) && first.finished.length > 5)
+  const stopping = a.worker.stop()
+  first.go.resolve()
+  await stopping
+  expect(numbersIn(log, 'out')).not.toContain(0)
+  const second = spillingApp(() => false)
+  second.go.resolve()
+  const b = await runWorker(log, second.app)
+  await until('all committed', () => committedSum(log) === 20)
+  await b.worker.stop()
+  expect(numbersIn(log, 'out').toSorted((x, y) => x - y)).toEqual(TEN_OF_0_AND_REST)
+})
+
 test('an event that has sent more than maxEventBytes and is lost in a rebalance leaves nothing of it behind', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)

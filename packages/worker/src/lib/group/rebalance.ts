@@ -240,10 +240,16 @@ export class Rebalance implements RebalanceListener {
     return this.#deps.drain.run(this.tasks.values(), limitMs)
   }
 
-  /** Drops a task whole, with all that is in hand, and opens it again from what is committed. */
+  /** Drops a task whole, with all that is in hand, and opens it again from what is committed; in a stop the next owner does. */
   reopen(task: TaskRuntime, reason: string): void {
-    if (task.closed || this.#stopping !== undefined) return
-    this.#deps.log.warn({ task: task.id }, `Task ${task.id} is opened again: ${reason}.`)
+    if (task.closed) return
+    const { log } = this.#deps
+    if (this.#stopping !== undefined) {
+      // Whoever has it next opens it; what this worker has of it must not be in its last commit.
+      log.warn({ task: task.id }, `Task ${task.id} is given up without a last commit: ${reason}.`)
+      return this.#here.lose([task.id], reason)
+    }
+    log.warn({ task: task.id }, `Task ${task.id} is opened again: ${reason}.`)
     this.#here.lose([task.id], reason)
     void this.#openings.open([this.#here.add(task, task.assigned)], this.#deps.clock.monotonic())
   }
