@@ -54,7 +54,7 @@ export class DefinesTables extends DefinesStreams {
     )
   }
 
-  /** Declares a table of sets: `add`, `discard`, `contains`, `values`. With `global: true` every worker has it whole. Throws as `table` does. */
+  /** Declares a table of sets: `add`, `delete`, `has`, `values`. With `global: true` every worker has it whole. Throws as `table` does. */
   setTable<const KS extends CodecSpec, const ES extends CodecSpec>(
     name: string,
     options: SetTableOptions<KS, ES> & { readonly global: true },

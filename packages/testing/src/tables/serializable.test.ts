@@ -10,7 +10,7 @@ const Key = z.enum(KEYS)
 const TableName = z.enum(TABLES)
 const Step = z.union([
   z.object({ do: z.enum(['get', 'set', 'update', 'delete']), table: TableName, key: Key }),
-  z.object({ do: z.enum(['add', 'discard', 'contains']), key: Key, element: z.number() }),
+  z.object({ do: z.enum(['add', 'delete element', 'has']), key: Key, element: z.number() }),
   z.object({ do: z.literal('values'), key: Key }),
   z.object({ do: z.literal('entries') }),
   z.object({ do: z.literal('pause') }),
@@ -28,8 +28,8 @@ interface State {
     delete(key: string): boolean
   }
   add(key: string, element: number): boolean
-  discard(key: string, element: number): boolean
-  contains(key: string, element: number): boolean
+  delete(key: string, element: number): boolean
+  has(key: string, element: number): boolean
   values(key: string): readonly number[]
   entries(): Promise<readonly (readonly [string, number])[]>
 }
@@ -59,11 +59,11 @@ async function run(steps: readonly Step[], state: State, pause: () => Promise<vo
       case 'add':
         see(state.add(step.key, step.element) ? 1 : 0)
         break
-      case 'discard':
-        see(state.discard(step.key, step.element) ? 1 : 0)
+      case 'delete element':
+        see(state.delete(step.key, step.element) ? 1 : 0)
         break
-      case 'contains':
-        see(state.contains(step.key, step.element) ? 1 : 0)
+      case 'has':
+        see(state.has(step.key, step.element) ? 1 : 0)
         break
       case 'values':
         for (const element of state.values(step.key)) see(element)
@@ -98,16 +98,16 @@ class OneByOne implements State {
   }
 
   add(key: string, element: number): boolean {
-    const is = this.contains(key, element)
+    const is = this.has(key, element)
     this.#sets.set(key, new Set([...(this.#sets.get(key) ?? []), element]))
     return !is
   }
 
-  discard(key: string, element: number): boolean {
+  delete(key: string, element: number): boolean {
     return this.#sets.get(key)?.delete(element) ?? false
   }
 
-  contains(key: string, element: number): boolean {
+  has(key: string, element: number): boolean {
     return this.#sets.get(key)?.has(element) ?? false
   }
 
@@ -148,8 +148,8 @@ function sharing(cacheBytes: number) {
   const state: State = {
     table: (name) => tables[name],
     add: (key, element) => set.add(key, element),
-    discard: (key, element) => set.discard(key, element),
-    contains: (key, element) => set.contains(key, element),
+    delete: (key, element) => set.delete(key, element),
+    has: (key, element) => set.has(key, element),
     values: (key) => set.values(key),
     entries: async () => {
       const found: (readonly [string, number])[] = []
@@ -193,7 +193,7 @@ const table = fc.constantFrom(...TABLES)
 const element = fc.integer({ min: 0, max: 2 })
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('get', 'set', 'update', 'delete'), table, key }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('add', 'discard', 'contains'), key, element }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom('add', 'delete element', 'has'), key, element }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('values'), key }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('entries') }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('pause') }) },

@@ -27,7 +27,7 @@ app.agent('note', visits, async (stream) => {
   for await (const { page, user, left } of stream) {
     last.set(page, user)
     for (const set of [visitors, everywhere]) {
-      if (left) set.discard(page, user)
+      if (left) set.delete(page, user)
       else set.add(page, user)
     }
   }

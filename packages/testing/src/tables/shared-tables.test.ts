@@ -13,7 +13,7 @@ interface Site {
   readonly visits: Topic<string, Visit>
   readonly lastVisitor: GlobalTable<string, string>
   readonly visitors: SetTable<string, string>
-  readonly everywhere: { values(key: string): readonly string[]; contains(key: string, element: string): boolean }
+  readonly everywhere: { values(key: string): readonly string[]; has(key: string, element: string): boolean }
 }
 
 function site(): Site {
@@ -25,8 +25,8 @@ function site(): Site {
   app.agent('note', visits, async (stream) => {
     for await (const { page, user, left } of stream) {
       if (left === true) {
-        visitors.discard(page, user)
-        everywhere.discard(page, user)
+        visitors.delete(page, user)
+        everywhere.delete(page, user)
         continue
       }
       lastVisitor.set(page, user)
@@ -69,11 +69,7 @@ describe('global and set tables with two workers on 8 partitions', () => {
     expect(t.all).toHaveLength(2)
     for (const worker of t.all) {
       const there = t.within(worker, () =>
-        PAGES.map((page) => [
-          lastVisitor.get(page),
-          everywhere.contains(page, 'ann'),
-          everywhere.contains(page, 'bob'),
-        ]),
+        PAGES.map((page) => [lastVisitor.get(page), everywhere.has(page, 'ann'), everywhere.has(page, 'bob')]),
       )
       expect(there).toEqual(PAGES.map(() => ['cy', true, false]))
     }

@@ -43,8 +43,13 @@ export class KeyedSet<K, E> {
     return true
   }
 
-  /** Removes an element, as an effect of the event in hand; returns whether it was there. Throws as `Table.set` does. */
-  discard(key: K, element: E): boolean {
+  /**
+   * Deletes an element, as an effect of the event in hand; returns whether it was there. Throws as `Table.set` does.
+   *
+   * @example
+   * if (visitors.has(page, userId)) visitors.delete(page, userId)
+   */
+  delete(key: K, element: E): boolean {
     const event = writingEvent(this.#scope, this.#keys.where)
     this.#writes.add(event.agent)
     const entry = this.#place.writing({ key, element }, event)
@@ -54,7 +59,7 @@ export class KeyedSet<K, E> {
   }
 
   /** Whether the set of a key has an element. Throws as `Table.get` does. */
-  contains(key: K, element: E): boolean {
+  has(key: K, element: E): boolean {
     this.#reads++
     const event = readingEvent(this.#scope)
     const member = { key, element }
