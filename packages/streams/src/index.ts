@@ -39,7 +39,14 @@ export { deadLetterTopic } from './lib/dead-letters/dead-letter-topic.ts'
 export { replayLedgerTopic } from './lib/dead-letters/replay-ledger.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/header-text.ts'
-export { type GroupByOptions, type Mergeable, Stream, type TakeOptions } from './lib/streams/stream.ts'
+export {
+  type EventsAreNoValues,
+  type GroupByOptions,
+  type Mergeable,
+  type SendsValues,
+  Stream,
+  type TakeOptions,
+} from './lib/streams/stream.ts'
 export type { StreamsDeps } from './lib/streams-deps.ts'
 export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
 export { mergedSubscription } from './lib/topics/merged-subscription.ts'

@@ -47,6 +47,8 @@ export interface Surroundings {
   home: string
   /** Freeze what tables give out: in development and tests. */
   freeze: boolean
+  /** Opens the connections that are no worker's, instead of the broker that the settings name. */
+  openTransport: (() => Transport) | undefined
 }
 
 /** How one worker is launched. */
@@ -90,7 +92,7 @@ export class AppRuntime {
   ) {
     this.#definitions = definitions
     this.#argument = argument
-    this.surroundings = { settings, home, clock, log, sensor, freeze: settings.freeze }
+    this.surroundings = { settings, home, clock, log, sensor, freeze: settings.freeze, openTransport: undefined }
     const appId = settings.id
     this.streams = {
       appId,
@@ -169,6 +171,7 @@ export class AppRuntime {
   async closeClient(): Promise<void> {
     const opening = this.#client
     this.#client = undefined
+    this.#topicsMade = undefined
     if (opening === undefined) return
     const { client, transport } = await opening
     await this.streams.replies.close(client)
@@ -242,8 +245,8 @@ export class AppRuntime {
   }
 
   async #openClient(): Promise<OpenClient> {
-    const { settings, clock, log } = this.surroundings
-    const transport = await openTransport(this.#choice(), { clock, log })
+    const { settings, clock, log, openTransport: open } = this.surroundings
+    const transport = open?.() ?? (await openTransport(this.#choice(), { clock, log }))
     try {
       await transport.connect({ timeoutMs: settings.connectTimeoutMs })
     } catch (error) {

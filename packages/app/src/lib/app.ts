@@ -1,4 +1,4 @@
-import { MillraceError, type Clock, type CommandLineApp, type HasCommandLine } from '@millrace/core'
+import { MillraceError, type Clock, type CommandLineApp, type DeadLetters, type HasCommandLine } from '@millrace/core'
 import type {
   AnyParams,
   KeyHandler,
@@ -27,6 +27,15 @@ export class App extends DefinesJobs implements HasCommandLine {
   readonly 'millrace.command-line': CommandLineApp
   /** Next and last runs of tasks, timers and cron jobs; `trigger`, `pause`, `resume`. */
   readonly scheduler: AppScheduler
+  /**
+   * What agents have given up: `list`, `show`, `replay`, as `millrace dlq` does. They need no worker: without one they
+   * connect by themselves, until `app.stop()`.
+   *
+   * @example
+   * const [charges] = await app.deadLetters.list({ agent: 'charge' })
+   * if (charges !== undefined && charges.waiting > 0) await app.deadLetters.replay('charge', 'all')
+   */
+  readonly deadLetters: DeadLetters
   readonly #parts: AppParts
 
   constructor(parts: AppParts) {
@@ -34,6 +43,7 @@ export class App extends DefinesJobs implements HasCommandLine {
     this.id = parts.runtime.surroundings.settings.id
     this.#parts = parts
     this.scheduler = new AppScheduler(() => parts.runtime.running.map(({ scheduler }) => scheduler))
+    this.deadLetters = parts.runtime.deadLetters()
     this['millrace.command-line'] = appCommandLine(parts)
   }
 

@@ -9,7 +9,7 @@ import type { RawHeaders, TopicPartition } from './record.ts'
  */
 export interface DeadLetters {
   /** What there is, by agent: of one, or of all in the order declared. Reads the topics to their ends. */
-  list(options: DeadLetterListing): Promise<readonly AgentDeadLetters[]>
+  list(options?: DeadLetterListing): Promise<readonly AgentDeadLetters[]>
   /** One whole letter, or the one that failed last; `undefined` when there is none. */
   show(
     agent: string,
@@ -31,8 +31,8 @@ export interface DeadLetters {
 export interface DeadLetterListing {
   /** All agents when it is left out. */
   readonly agent?: string | undefined
-  /** How many of the letters that failed last to tell for each agent. */
-  readonly newest: number
+  /** How many of the letters that failed last to tell for each agent. Default 10. */
+  readonly newest?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 

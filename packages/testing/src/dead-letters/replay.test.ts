@@ -115,6 +115,49 @@ describe('replay', () => {
     expect(t.sent(numbers)).toHaveLength(110)
   })
 
+  it('is done by the app itself, in a job', async () => {
+    const { app, mood, seen, send } = pickyApp()
+    const outcomes: unknown[] = []
+    app.timer('1h', async function tryAgain() {
+      for (const { agent, waiting } of await app.deadLetters.list())
+        if (waiting > 0) outcomes.push([agent, await app.deadLetters.replay(agent, 'all')])
+    })
+    await using t = await testApp(app)
+    await send(t, 0, 50)
+    expect(await app.deadLetters.show('picky', 'latest')).toMatchObject({ agent: 'picky', failure: { class: 'Error' } })
+    mood.picky = false
+    await t.clock.advance('1h')
+    expect(outcomes).toEqual([['picky', { ...ALL, replayed: 5 }]])
+    expect(seen.picky.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n))
+  })
+
+  it('needs no worker', async () => {
+    const app = createApp({ id: 'alone', broker: 'memory:', web: { enabled: false } })
+    const numbers = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
+    const failed = deferred<void>()
+    app.agent(
+      'refuse',
+      numbers,
+      async (stream) => {
+        for await (const n of stream) throw new Error(`no ${n}`)
+      },
+      { onError: 'deadLetter' },
+    )
+    app.agent('end', app.topic('alone-refuse-dlq', { create: false }), async (stream) => {
+      for await (const _ of stream) failed.resolve()
+    })
+    await app.start()
+    await numbers.send({ key: 'a', value: 1 })
+    await failed.promise
+    await app.stop()
+    expect(await app.deadLetters.list({ agent: 'refuse' })).toMatchObject([{ letters: 1, waiting: 1 }])
+    expect(await app.deadLetters.replay('refuse', { partition: 0, offset: 0 })).toEqual({ ...ALL, replayed: 1 })
+    await expect(app.deadLetters.replay('refuse', { partition: 0, offset: 9 })).rejects.toMatchObject({
+      code: 'DEAD_LETTER_MISSING',
+    })
+    await app.stop()
+  })
+
   it('knows what another one has sent that ran while it began', async () => {
     const { app, numbers, mood, send } = pickyApp()
     await using t = await testApp(app)

@@ -58,13 +58,12 @@ export class TestApp {
   readonly clock: ManualClock
   /** What the app logged. */
   readonly logged: CollectedLog
-  /** Events that agents have given up, as `millrace dlq` lists, shows and replays them. */
+  /** Events that agents have given up: `app.deadLetters`, as `millrace dlq` lists, shows and replays them. */
   readonly deadLetters: DeadLetters
   readonly #runtime: AppRuntime
   readonly #before: Surroundings
   readonly #timers: TestClock
   readonly #running: Map<Worker, TestWorker> = new Map()
-  #outside: Promise<Transport> | undefined
   #started = 0
 
   constructor(app: App, { now, partitions }: TestAppOptions) {
@@ -72,13 +71,14 @@ export class TestApp {
     this.#before = { ...this.#runtime.surroundings }
     this.log = createMemoryLog()
     this.logged = collectLog()
-    this.deadLetters = this.#runtime.deadLetters(() => (this.#outside ??= this.#connect()))
+    this.deadLetters = app.deadLetters
     this.clock = manualClock({ ...(now === undefined ? {} : { now }), quiesce: () => this.settle() })
     this.#timers = testClock(this.clock, this.#runtime.scope)
     const { surroundings } = this.#runtime
     surroundings.clock = this.#timers
     surroundings.log = this.logged
     surroundings.freeze = true
+    surroundings.openTransport = () => this.#transport()
     surroundings.settings = {
       ...surroundings.settings,
       topicPartitions: partitions ?? surroundings.settings.topicPartitions,
@@ -173,12 +173,6 @@ export class TestApp {
     )
   }
 
-  async #connect(): Promise<Transport> {
-    const transport = this.#transport()
-    await transport.connect({ timeoutMs: SETTLE_LIMIT_MS })
-    return transport
-  }
-
   #transport(): MemoryTransport {
     return createMemoryTransport(this.log, { clock: this.#timers, log: this.logged })
   }
@@ -214,7 +208,7 @@ export class TestApp {
     try {
       await Promise.all([...this.#running.keys()].map((worker) => worker.stop()))
     } finally {
-      await (await this.#outside)?.close()
+      await this.#runtime.closeClient()
       this.#running.clear()
       Object.assign(this.#runtime.surroundings, this.#before)
     }

@@ -216,6 +216,23 @@ describe('types of agents', () => {
       expectTypeOf(stream.map((v) => String(v.n)).through(out)).toEqualTypeOf<Stream<number, string>>()
       // @ts-expect-error the topic takes strings
       void (() => stream.map((v) => v.n).through(out))
+      // @ts-expect-error events are no values of records
+      void (() => stream.events().groupBy((event) => event.key))
+      const behind = stream.events().tap(() => {})
+      // @ts-expect-error nor are they behind further steps
+      void (() => behind.groupBy(() => 1, { key: 'number' }))
+      const batches = stream.events().take(2)
+      // @ts-expect-error nor in batches
+      void (() => batches.groupBy(() => ''))
+      const events = createTopic(deps, 'events', { value: json<unknown>() })
+      // @ts-expect-error nor for a topic that takes anything
+      void (() => stream.events().through(events))
+      expectTypeOf(
+        stream
+          .events()
+          .map((event) => event.value.n)
+          .groupBy(String),
+      ).toEqualTypeOf<Stream<string, number>>()
       expectTypeOf(stream.map((v) => v.n).echo(numbers)).toEqualTypeOf<Stream<string, number>>()
       // @ts-expect-error the topic takes numbers
       void (() => stream.echo(numbers))

@@ -4,6 +4,7 @@ import { AgentScope } from '../events/agent-scope.ts'
 import type { Delivery } from '../events/delivery.ts'
 import { encodeHeaders, type HeaderValues } from '../events/header-text.ts'
 import type { DeliveryHost } from '../events/topic-delivery.ts'
+import { withTrace } from '../events/trace-headers.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
 import { isRecord, noEvent, noRecord } from '../topics/send-here.ts'
 import type { ForwardedEvent } from '../topics/value-target.ts'
@@ -65,7 +66,7 @@ export class Channel<T> {
     const message = (now: number): ChannelMessage => ({
       key: key ?? null,
       value,
-      headers: encodeHeaders(headers),
+      headers: withTrace(encodeHeaders(headers), work),
       timestamp: timestamp ?? now,
       request,
     })

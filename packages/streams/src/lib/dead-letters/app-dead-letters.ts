@@ -49,7 +49,7 @@ class AppDeadLetters implements DeadLetters {
     this.#deps = deps
   }
 
-  async list({ agent, newest, signal }: DeadLetterListing): Promise<readonly AgentDeadLetters[]> {
+  async list({ agent, newest = NEWEST, signal }: DeadLetterListing = {}): Promise<readonly AgentDeadLetters[]> {
     const { appId, agents, admin } = this.#deps
     const names = agent === undefined ? agents.map(({ name }) => name) : [this.#agent(agent).name]
     const topics = new Map(
@@ -195,6 +195,9 @@ class AppDeadLetters implements DeadLetters {
     )
   }
 }
+
+/** Letters that a listing tells of each agent, unless it says how many. */
+const NEWEST = 10
 
 /** Inserts it where it belongs, and lets the oldest go when there are too many. */
 function keepNewest(newest: LetterRecord[], letter: LetterRecord, limit: number): void {

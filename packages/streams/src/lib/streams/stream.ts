@@ -58,6 +58,20 @@ export type ValueIn<M> =
         ? T
         : never
 
+/** What the compiler says when events are sent on as if they were values. */
+export interface EventsAreNoValues {
+  readonly 'call groupBy or through before events(): an event cannot be sent on as the value of a record': never
+}
+
+/** `this` of the steps that send values on: anything but events. */
+export type SendsValues<V> = 0 extends 1 & V
+  ? unknown
+  : [V] extends [never]
+    ? unknown
+    : [V] extends [Event<infer _K, infer _V> | readonly Event<infer _K, infer _V>[]]
+      ? EventsAreNoValues
+      : unknown
+
 export interface TakeOptions {
   /** Longest time from the first event of a batch to its hand-out. Default: until it is full. */
   readonly within?: Duration | undefined
@@ -159,14 +173,16 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * @example
    * for await (const order of orders.groupBy((order) => order.customer, { name: 'by-customer' })) …
    */
-  groupBy(
-    keyOf: (value: V, event: Event<K, V>) => string | Promise<string>,
+  groupBy<T>(
+    this: Stream<K, T> & SendsValues<T>,
+    keyOf: (value: T, event: Event<K, T>) => string | Promise<string>,
     options?: GroupByOptions<'string'>,
-  ): Stream<string, V>
-  groupBy<const KS extends CodecSpec>(
-    keyOf: (value: V, event: Event<K, V>) => InputOf<KS> | Promise<InputOf<KS>>,
+  ): Stream<string, T>
+  groupBy<T, const KS extends CodecSpec>(
+    this: Stream<K, T> & SendsValues<T>,
+    keyOf: (value: T, event: Event<K, T>) => InputOf<KS> | Promise<InputOf<KS>>,
     options: GroupByOptions<KS> & { readonly key: KS },
-  ): Stream<OutputOf<KS>, V>
+  ): Stream<OutputOf<KS>, T>
   groupBy(keyOf: (value: V, event: Event<K, V>) => unknown, options: GroupByOptions = {}): Stream<never, V> {
     checkOptions(`groupBy() of agent "${this.#host.agent}"`, options, GROUP_BY_OPTIONS)
     const inlet = this.#host.regroup(this.#branches, {
@@ -184,7 +200,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    *
    * @throws `DEFINITION_INVALID` after `events()`; `TOPOLOGY_LATE`
    */
-  through<K2, V2>(topic: Topic<K2, V2, never, V>): Stream<K2, V2> {
+  through<T, K2, V2>(this: Stream<K, T> & SendsValues<T>, topic: Topic<K2, V2, never, T>): Stream<K2, V2> {
     const inlet = this.#host.sendThrough(this.#branches, topic)
     return new Stream(this.#host, [{ inlet, steps: [] }])
   }

@@ -49,6 +49,64 @@ describe('Topic', () => {
     await expect(topic.send({ value: { age: 1 }, partition: -1 })).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
   })
 
+  it('takes the trace of the event in hand along, unless the send brings its own', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const orders = createTopic(deps, 'orders', { value: 'string', partitions: 1 })
+    const out = createTopic(deps, 'out', { value: 'string', partitions: 1 })
+    const calls = createChannel<string>(deps, 'calls')
+    const heard: (readonly [string, Readonly<Record<string, string>>])[] = []
+    const part = await run(
+      createAgent(deps, 'relay', orders, async (stream) => {
+        for await (const order of stream) {
+          await out.send({ value: `${order} plain` })
+          await out.send({ value: `${order} more`, headers: { kind: 'test' } })
+          await out.send({ value: `${order} own`, headers: { traceparent: 'mine' } })
+          await out.send({ value: `${order} state`, headers: { tracestate: 'mine' } })
+          await calls.send({ value: order })
+        }
+      }),
+      createAgent(deps, 'calls', calls, async (stream) => {
+        for await (const event of stream.events()) {
+          heard.push([event.value, event.headers])
+          await out.send({ value: `${event.value} called` })
+        }
+      }),
+    )
+    await out.send({ value: 'outside' })
+    await orders.send({ value: 'a', headers: { traceparent: '00-1', tracestate: 'v=1', other: 'x' } })
+    await orders.send({ value: 'b' })
+    await until('all heard', () => heard.length === 2)
+    await until('all sent', () => worker.records('out').length === 11)
+    await worker.stop()
+    expect(part.counts()).toMatchObject({ relay: { failed: 0 }, calls: { failed: 0 } })
+    const sent = new Map(
+      worker
+        .records('out')
+        .map(({ value, headers }) => [
+          value?.toString(),
+          Object.fromEntries(headers.map(([name, text]) => [name, text?.toString()])),
+        ]),
+    )
+    const trace = { traceparent: '00-1', tracestate: 'v=1' }
+    expect(Object.fromEntries(sent)).toEqual({
+      outside: {},
+      'a plain': trace,
+      'a more': { kind: 'test', ...trace },
+      'a own': { traceparent: 'mine' },
+      'a state': { traceparent: '00-1', tracestate: 'mine' },
+      'a called': trace,
+      'b plain': {},
+      'b more': { kind: 'test' },
+      'b own': { traceparent: 'mine' },
+      'b state': { tracestate: 'mine' },
+      'b called': {},
+    })
+    expect(heard).toEqual([
+      ['a', trace],
+      ['b', {}],
+    ])
+  })
+
   it('says how to send when it is given a value as the record', async () => {
     const { deps } = streamsForTests()
     const topic = createTopic(deps, 'people', { value: 'json' })

@@ -9,6 +9,7 @@ import {
 } from '@millrace/core'
 import type { Delivery } from '../events/delivery.ts'
 import { encodeHeaders } from '../events/header-text.ts'
+import { withTrace } from '../events/trace-headers.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
 import { isRecord, noRecord, sendHere } from './send-here.ts'
 import type { RecordToSend } from './topic-options.ts'
@@ -71,7 +72,7 @@ export class Topic<K, V, KI = K, VI = V> {
 
   /**
    * Sends a record. Within an event it belongs to the event and resolves at once; anywhere else it resolves when the
-   * broker has acknowledged it.
+   * broker has acknowledged it. The event's `traceparent` and `tracestate` go with it, unless it sets its own.
    *
    * @throws `ENCODE_FAILED`, `SCHEMA_MISMATCH`, `RECORD_TOO_LARGE`; `NO_CURRENT_EVENT` in an agent between events, or in
    * work that has outlived its event; outside agents also what the broker refuses it for
@@ -90,7 +91,7 @@ export class Topic<K, V, KI = K, VI = V> {
       topic: this.name,
       key: key === undefined || key === null ? null : this.key.encode(key),
       value: value === null ? null : this.value.encode(value),
-      headers: headers === undefined ? NO_HEADERS : encodeHeaders(headers),
+      headers: withTrace(headers === undefined ? NO_HEADERS : encodeHeaders(headers), this.#deps.scope.getStore()),
       timestamp: record.timestamp ?? timestamp,
       partition,
     }

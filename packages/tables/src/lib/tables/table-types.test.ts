@@ -5,6 +5,7 @@ import { createSetTable } from '../sets/create-set-table.ts'
 import { SmallWorld } from '../small-world/small-world.ts'
 import type { AnyGlobalTable, AnyTable } from './any-table.ts'
 import { createTable } from './create-table.ts'
+import type { InputDiffersFromOutput, RoundTrip } from './table-types.ts'
 
 interface Order {
   id: string
@@ -82,6 +83,14 @@ describe('types', () => {
     createTable(deps, 'differs', { key: 'string', value: schema<{ a: string }, { a: number }>() })
     // @ts-expect-error: input may lack what the output has
     createTable(deps, 'optional', { key: 'string', value: json(schema<{ a?: string }, { a: string }>()) })
+    // What the compiler prints says how rows are read that lack a new field.
+    expectTypeOf<RoundTrip<Schema<{ a?: string }, { a: string }>>>().toEqualTypeOf<InputDiffersFromOutput>()
+    expectTypeOf<keyof InputDiffersFromOutput>().toExtend<`${string}.default()${string}option migrate${string}`>()
+    createTable(deps, 'gained', {
+      key: 'string',
+      value: schema<{ a: string }>(),
+      migrate: (raw, key) => ({ a: key + raw.toString('utf8') }),
+    })
     // @ts-expect-error: nor may a key change
     createTable(deps, 'keys', { key: schema<string, number>(), value: 'number' })
     // @ts-expect-error: nor an element

@@ -6,9 +6,9 @@ export type ValueOf<S extends CodecSpec> = Immutable<InputOf<S>>
 /** A table's key type for a codec spec. */
 export type KeyOf<S extends CodecSpec> = InputOf<S>
 
-/** What the compiler says when a schema changes what it validates. */
+/** What the compiler says when a schema changes what it validates, as one does that has a `.default()`. */
 export interface InputDiffersFromOutput {
-  readonly 'a table needs a schema whose input and output are the same type': never
+  readonly 'a table needs a schema whose input and output are the same type, without .default() or .transform(): give the table the option migrate, which reads the rows that lack a new field': never
 }
 
 /** `unknown` for specs whose input and output types are equal: a table gives out what was put in. */

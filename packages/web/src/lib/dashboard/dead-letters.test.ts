@@ -20,7 +20,7 @@ const letter: DeadLetter = {
 function letters(asked: unknown[]): DeadLetters {
   return {
     list: async (options) => {
-      asked.push(options.newest)
+      asked.push(options?.newest)
       const { agent, topic } = letter
       return [{ agent, topic, letters: 1, waiting: 1, newest: [letter] }]
     },

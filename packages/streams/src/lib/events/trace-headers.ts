@@ -1,0 +1,26 @@
+import type { RawHeaders, WorkScope } from '@millrace/core'
+import { AgentScope } from './agent-scope.ts'
+
+const PARENT = 'traceparent'
+const STATE = 'tracestate'
+
+/**
+ * Headers to send, with the W3C trace context of the event in hand unless they bring their own. A send that names its
+ * `traceparent` has begun a span of its own: the state of another one is not put beside it.
+ */
+export function withTrace(headers: RawHeaders, work: WorkScope | undefined): RawHeaders {
+  const from = work instanceof AgentScope ? work.delivery?.rawHeaders : undefined
+  if (from === undefined || from.length === 0) return headers
+  const parent = lastNamed(from, PARENT)
+  if (parent === undefined || lastNamed(headers, PARENT) !== undefined) return headers
+  const state = lastNamed(headers, STATE) === undefined ? lastNamed(from, STATE) : undefined
+  return state === undefined ? [...headers, parent] : [...headers, parent, state]
+}
+
+function lastNamed(headers: RawHeaders, name: string): RawHeaders[number] | undefined {
+  for (let i = headers.length - 1; i >= 0; i--) {
+    const header = headers[i]
+    if (header !== undefined && header[0] === name) return header
+  }
+  return undefined
+}
