@@ -118,7 +118,7 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
   }
 
   asked(): void {
-    if (this.#left.length > 0) for (const delivery of this.#left.splice(0)) delivery.finish()
+    if (this.#left.length > 0) for (const delivery of this.#left.splice(0)) this.#passed(delivery)
   }
 
   loosed(delivery: Delivery): void {
@@ -153,6 +153,19 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
     }
     for (const delivery of inHand.toReversed()) if (delivery !== culprit) delivery.putBack()
     return culprit
+  }
+
+  /** Its loop was left, and the next one has begun. */
+  #passed(delivery: Delivery): void {
+    if (!delivery.isPartial) return delivery.finish()
+    const { topic, partition, offset } = delivery
+    delivery.putBack()
+    this.#host.road.stop(
+      new MillraceError(
+        'DEFINITION_INVALID',
+        `Agent "${this.agent}" left its loop while ${topic}/${partition} at offset ${offset} had more values to give from flatMap(), and began another loop: take all values of an event in one loop, or what is left of them would be lost.`,
+      ),
+    )
   }
 
   #regroup(branches: readonly Branch[], spec: GroupSpec): Inlet {

@@ -26,9 +26,17 @@ export abstract class Delivery {
   /** The other events of a `take()` batch, which share its fate. */
   joined: readonly Delivery[] = ALONE
   over = false
+  /** Which of its values is on its way, where `flatMap` has given it several. */
+  part = 0
 
   protected request: Request | undefined = undefined
   #owner: Delivery | undefined = undefined
+  /** Values that are not done with; one that `flatMap` still takes values from counts too. */
+  #values = 1
+  /** Of its values, while there are several. */
+  #done: Set<number> | undefined = undefined
+  /** Its part that is the batch it stands for. */
+  #batch: number | undefined = undefined
   #answered = false
   #yields = 0
   #lastYield: unknown = undefined
@@ -85,6 +93,42 @@ export abstract class Delivery {
   protected abstract giveBack(): void
   protected abstract unite(other: Delivery): void
 
+  /** A further value of it is on its way: `flatMap`. */
+  addValue(value: unknown): void {
+    this.first.#values++
+    this.part++
+    this.value = value
+    this.changed = true
+  }
+
+  /** One of its values is done with: the event is finished with the last. A second call for the same value does nothing. */
+  valueDone(part: number = this.part): void {
+    if (this.first.over || this.#done?.has(part) === true) return
+    if (this.first.#values > 1) (this.#done ??= new Set()).add(part)
+    this.first.#oneLess()
+  }
+
+  /** As the user says of a value; in a batch, of the whole batch. */
+  ack(part: number): void {
+    const { first } = this
+    first.valueDone(first.#batch ?? part)
+  }
+
+  /** `flatMap` has given all its values. */
+  allGiven(): void {
+    this.first.#oneLess()
+  }
+
+  /** It has values that are on their way or still to be given. */
+  get isPartial(): boolean {
+    return !this.first.over && this.first.#values > 1
+  }
+
+  /** Of a batch the one that stands for all of it. */
+  get first(): Delivery {
+    return this.#owner ?? this
+  }
+
   /** Everything it did counts, and so it is finished. */
   finish(): void {
     this.#finish('processed')
@@ -135,13 +179,16 @@ export abstract class Delivery {
     first.giveBack()
   }
 
-  /** The others share this one's fate from here on. */
-  join(others: readonly Delivery[]): void {
+  /** The others share this one's fate from here on. So many values, of all of them, have become one: the batch. */
+  join(others: readonly Delivery[], values: number): void {
+    this.#values += 1 - values
     for (const other of others) {
+      this.#values += other.#values
       other.#owner = this
       this.unite(other)
     }
-    this.joined = others
+    if (others.length > 0) this.joined = [...this.joined, ...others]
+    this.#batch = ++this.part
   }
 
   /** Whether `event.run(fn)` of it, or of another of its batch, failed with this error. */
@@ -189,6 +236,12 @@ export abstract class Delivery {
     first.#release()
     // Also when the task is lost: the worker then drops what the event did.
     first.end()
+  }
+
+  #oneLess(): void {
+    if (this.over) return
+    if (this.#values > 1 && this.open && !this.isSetAside) this.#values--
+    else this.finish()
   }
 
   #answer(value: unknown): void {

@@ -24,12 +24,14 @@ export class Event<K, V> {
   readonly value: V
   readonly #delivery: Delivery
   readonly #changed: boolean
+  readonly #part: number
   readonly #host: EventHost
   #headers: Readonly<Record<string, string>> | undefined
 
   constructor(host: EventHost, delivery: Delivery, { value, changed }: Pick<Delivery, 'value' | 'changed'> = delivery) {
     this.#host = host
     this.#delivery = delivery
+    this.#part = delivery.part
     this.value = value as V
     this.#changed = changed
   }
@@ -85,9 +87,12 @@ export class Event<K, V> {
     await target.forwardFrom({ delivery: this.#delivery, value: this.value, changed: this.#changed })
   }
 
-  /** Finishes the event now. Later writes and sends on its behalf throw `NO_CURRENT_EVENT`. In a batch: the whole batch. */
+  /**
+   * Finishes the event now. Later writes and sends on its behalf throw `NO_CURRENT_EVENT`. In a batch: the whole batch.
+   * Behind `flatMap`: this value; the event is finished with its last one.
+   */
   ack(): void {
-    this.#delivery.finish()
+    this.#delivery.ack(this.#part)
   }
 
   /**

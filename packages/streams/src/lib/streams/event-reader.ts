@@ -4,7 +4,7 @@ import { AgentScope } from '../events/agent-scope.ts'
 import { Delivery } from '../events/delivery.ts'
 import { GatherStep } from './gather-step.ts'
 import type { Inlet } from './inlet.ts'
-import type { Step, StepResult } from './step.ts'
+import { Spread, type Step, type StepResult } from './step.ts'
 import { Wakeup } from './wakeup.ts'
 
 /** Events of one inlet and the steps they go through. */
@@ -32,6 +32,12 @@ export interface ReaderHost {
   failed(delivery: Delivery, error: unknown): Promise<void>
 }
 
+/** An event of which `flatMap` still gives values, and the steps that those go through. */
+interface Rest extends Spread {
+  readonly steps: readonly Step[]
+  readonly next: number
+}
+
 const EMPTY: unique symbol = Symbol('nothing to take')
 type Pulled = StepResult | Promise<StepResult> | typeof EMPTY
 
@@ -44,6 +50,8 @@ export class EventReader {
   readonly #wakeup = new Wakeup()
   #branches: readonly Branch[]
   #gathers: readonly { readonly step: GatherStep; readonly branch: Branch; readonly next: number }[] = []
+  /** The innermost last: all its values come before anything else is taken. */
+  readonly #rests: Rest[] = []
   #turn = 0
   #current: Delivery | undefined
   #timing: Timing | undefined
@@ -65,6 +73,7 @@ export class EventReader {
   /** The handler was restarted: events taken from now on go through its new steps. */
   replace(branches: readonly Branch[]): void {
     this.putBack()
+    this.#dropRests()
     this.#branches = branches
     this.#listen()
   }
@@ -74,8 +83,16 @@ export class EventReader {
     for (const { step } of this.#gathers) step.putBack()
   }
 
-  /** The user has left the loop. The event stays in hand: whether it was a `break` or an error is not known here. */
+  /**
+   * The user has left the loop. The event stays in hand: whether it was a `break` or an error is not known here. One that
+   * has more values to give is partial from then on.
+   */
   leave(): Delivery | undefined {
+    for (let rest = this.#rests.at(-1); rest !== undefined; rest = this.#rests.at(-1)) {
+      if (rest.values.next().done !== true) break
+      this.#rests.pop()
+      rest.delivery.allGiven()
+    }
     const current = this.#current
     this.#current = undefined
     this.endTiming()
@@ -97,7 +114,7 @@ export class EventReader {
     if (current !== undefined) {
       this.#current = undefined
       if (this.#timing !== undefined) this.#timed(this.#timing, current)
-      current.finish()
+      current.valueDone()
     }
     for (;;) {
       const pulled = this.#host.over ? EMPTY : this.#pull()
@@ -123,9 +140,9 @@ export class EventReader {
           await this.#untilReady()
         } else if (pulled !== undefined) {
           const delivery = await pulled
-          if (delivery !== undefined) return this.#receive(delivery, scope)
+          if (delivery instanceof Delivery) return this.#receive(delivery, scope)
         }
-        if (this.#host.over) return undefined
+        if (this.#host.over) return this.#end()
         pulled = this.#pull()
       }
     } finally {
@@ -177,6 +194,8 @@ export class EventReader {
       this.#enter(batch)
       return this.#advance(batch, branch.steps, next)
     }
+    const rest = this.#rests.at(-1)
+    if (rest !== undefined) return this.#takeFrom(rest)
     const count = this.#branches.length
     for (let i = 0; i < count; i++) {
       const branch = this.#branches[this.#turn]
@@ -187,6 +206,47 @@ export class EventReader {
       return this.#advance(delivery, branch.steps, -1)
     }
     return EMPTY
+  }
+
+  /** The next value of an event that `flatMap` has given several. */
+  #takeFrom(rest: Rest): StepResult | Promise<StepResult> {
+    const { delivery, values, steps, next } = rest
+    // Finished as a whole, given back or lost meanwhile.
+    if (!delivery.open) {
+      this.#dropRest(rest)
+      delivery.putBack()
+      return undefined
+    }
+    this.#enter(delivery)
+    try {
+      const given = values.next()
+      if (given.done !== true) {
+        delivery.addValue(given.value)
+        return this.#advance(delivery, steps, next)
+      }
+    } catch (error) {
+      return this.#fail(delivery, error)
+    }
+    this.#rests.pop()
+    for (let at = next; at < steps.length; at++) {
+      const step = steps[at]
+      if (step instanceof GatherStep) step.allGiven(delivery)
+    }
+    delivery.allGiven()
+    return undefined
+  }
+
+  #dropRest(rest: Rest): void {
+    this.#rests.splice(this.#rests.indexOf(rest), 1)
+    rest.values.return?.()
+  }
+
+  /** Events with values to give are given back as they came. */
+  #dropRests(): void {
+    for (const rest of this.#rests.toReversed()) {
+      this.#dropRest(rest)
+      rest.delivery.putBack()
+    }
   }
 
   /** Runs the steps from index `from` on; -1 decodes first. */
@@ -212,6 +272,7 @@ export class EventReader {
       for (; at < steps.length; at++) {
         const result = steps[at]?.run(moving)
         if (result === undefined) return undefined
+        if (result instanceof Spread) return this.#spread(result, steps, at + 1)
         if (!(result instanceof Delivery)) return this.#resume(result, { delivery: moving, steps, next: at + 1 })
         if (result !== moving) {
           moving = result
@@ -234,7 +295,13 @@ export class EventReader {
     } catch (error) {
       return await this.#fail(delivery, error)
     }
+    if (moving instanceof Spread) return this.#spread(moving, steps, next)
     return moving === undefined ? undefined : await this.#advance(moving, steps, next)
+  }
+
+  #spread({ delivery, values }: Spread, steps: readonly Step[], next: number): undefined {
+    this.#rests.push({ delivery, values, steps, next })
+    return undefined
   }
 
   async #fail(delivery: Delivery, error: unknown): Promise<undefined> {
@@ -253,6 +320,7 @@ export class EventReader {
 
   #end(): undefined {
     this.putBack()
+    this.#dropRests()
     return undefined
   }
 

@@ -3,8 +3,10 @@ import type { Delivery } from '../events/delivery.ts'
 import type { Step, StepResult } from './step.ts'
 
 interface Batch {
-  readonly deliveries: Delivery[]
+  readonly entries: { readonly delivery: Delivery; readonly value: unknown }[]
   timer: Scheduled | undefined
+  /** It began with what is left of an event that the batch before has ended in. */
+  readonly isRest: boolean
 }
 
 export interface GatherOptions {
@@ -22,12 +24,16 @@ export class GatherStep implements Step {
   readonly #options: GatherOptions
   readonly #batches = new Map<object, Batch>()
   readonly #due: Batch[] = []
+  /** Events that have values in a batch which has been handed on. */
+  readonly #begun = new WeakSet<Delivery>()
 
   constructor(options: GatherOptions) {
     this.#options = options
   }
 
   run(delivery: Delivery): StepResult {
+    // It was put back while a step before was waiting.
+    if (delivery.over) return undefined
     // A step before has caught that: its place is behind the event that has what it needs, not in a batch.
     if (delivery.isSetAside) {
       delivery.finish()
@@ -36,25 +42,35 @@ export class GatherStep implements Step {
     const group = delivery.batchGroup
     let batch = this.#batches.get(group)
     if (batch === undefined) {
-      batch = this.#begin(group)
+      batch = this.#begin(group, this.#begun.has(delivery))
       this.#batches.set(group, batch)
     }
-    batch.deliveries.push(delivery)
-    if (batch.deliveries.length < this.#options.max && !delivery.isWanted) return undefined
+    batch.entries.push({ delivery, value: delivery.value })
+    if (batch.entries.length < this.#options.max && !delivery.isWanted) return undefined
     this.#batches.delete(group)
-    return complete(batch)
+    return this.#complete(batch)
+  }
+
+  /**
+   * An event has given all its values. What is left of one that is in two batches makes a batch by itself: others would
+   * share the fate of both, and those after them that of all.
+   */
+  allGiven(delivery: Delivery): void {
+    const group = delivery.batchGroup
+    const batch = this.#batches.get(group)
+    if (batch?.isRest === true) this.#isDue(group, batch)
   }
 
   /** Batches with an event that somebody waits for become due: filling up would take what that event holds up. */
   handOnWanted(): void {
     for (const [group, batch] of this.#batches)
-      if (batch.deliveries.some((delivery) => delivery.isWanted)) this.#isDue(group, batch)
+      if (batch.entries.some(({ delivery }) => delivery.isWanted)) this.#isDue(group, batch)
   }
 
   /** A batch that is handed out though it may not be full. */
   due(): Delivery | undefined {
     for (let batch = this.#due.shift(); batch !== undefined; batch = this.#due.shift()) {
-      const first = complete(batch)
+      const first = this.#complete(batch)
       if (first !== undefined) return first
     }
     return undefined
@@ -65,14 +81,14 @@ export class GatherStep implements Step {
     for (const batch of [...this.#due.splice(0), ...this.#batches.values()]) {
       batch.timer?.cancel()
       // Each goes before all others of its feed: the first one last.
-      for (const delivery of batch.deliveries.toReversed()) delivery.putBack()
+      for (const { delivery } of batch.entries.toReversed()) delivery.putBack()
     }
     this.#batches.clear()
   }
 
-  #begin(group: object): Batch {
+  #begin(group: object, isRest: boolean): Batch {
     const { clock, withinMs } = this.#options
-    const batch: Batch = { deliveries: [], timer: undefined }
+    const batch: Batch = { entries: [], timer: undefined, isRest }
     if (withinMs === undefined) return batch
     batch.timer = clock.schedule(withinMs, () => this.#isDue(group, batch))
     return batch
@@ -84,21 +100,26 @@ export class GatherStep implements Step {
     this.#due.push(batch)
     this.onDue()
   }
-}
 
-/** One event that stands for the batch; those whose task was lost meanwhile are left out. */
-function complete(batch: Batch): Delivery | undefined {
-  batch.timer?.cancel()
-  const deliveries: Delivery[] = []
-  for (const delivery of batch.deliveries) {
-    if (delivery.open) deliveries.push(delivery)
-    else delivery.putBack()
+  /** One event that stands for the batch; those whose task was lost meanwhile are left out. */
+  #complete(batch: Batch): Delivery | undefined {
+    batch.timer?.cancel()
+    const members = new Set<Delivery>()
+    const values: unknown[] = []
+    for (const { delivery, value } of batch.entries) {
+      if (!delivery.open) {
+        delivery.putBack()
+        continue
+      }
+      values.push(value)
+      members.add(delivery.first)
+      if (delivery.isPartial) this.#begun.add(delivery)
+    }
+    const [first, ...others] = members
+    if (first === undefined) return undefined
+    first.join(others, values.length)
+    first.value = values
+    first.changed = true
+    return first
   }
-  const [first, ...others] = deliveries
-  if (first === undefined) return undefined
-  const values = deliveries.map((delivery) => delivery.value)
-  first.join(others)
-  first.value = values
-  first.changed = true
-  return first
 }

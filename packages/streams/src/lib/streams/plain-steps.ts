@@ -1,7 +1,11 @@
+import { MillraceError } from '@millrace/core'
 import type { Delivery } from '../events/delivery.ts'
 import { Event, type EventHost } from '../events/event.ts'
 import { deliverTo, type Sink } from '../topics/value-target.ts'
-import { isPromiseLike, type Step, whenDone } from './step.ts'
+import { isPromiseLike, Spread, type Step, whenDone } from './step.ts'
+
+/** What `flatMap` makes of a value: a list, a set, a generator; not text, which is a list of letters by accident only. */
+export type ValuesOf<U> = Iterable<U> & object
 
 export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): Step {
   return {
@@ -10,6 +14,27 @@ export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): Step {
       const result = fn(delivery.value as V)
       if (isPromiseLike(result)) return whenDone(result, (value) => withValue(delivery, value))
       return withValue(delivery, result)
+    },
+  }
+}
+
+export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>, agent: string): Step {
+  const spread = (delivery: Delivery, values: unknown): Spread => {
+    if (typeof values === 'object' && values !== null && Symbol.iterator in values) {
+      const { [Symbol.iterator]: begin } = values
+      if (typeof begin === 'function') return new Spread(delivery, begin.call(values))
+    }
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `The function that agent "${agent}" gives to flatMap() gave ${typeof values === 'string' ? 'text' : String(values)} for an event, and not a list of values.`,
+    )
+  }
+  return {
+    changesValue: true,
+    run(delivery) {
+      const result = fn(delivery.value as V)
+      if (isPromiseLike(result)) return whenDone(result, (values) => spread(delivery, values))
+      return spread(delivery, result)
     },
   }
 }
@@ -91,6 +116,6 @@ function withValue(delivery: Delivery, value: unknown): Delivery {
 
 function keepIf(kept: unknown, delivery: Delivery): Delivery | undefined {
   if (kept) return delivery
-  delivery.finish()
+  delivery.valueDone()
   return undefined
 }

@@ -53,6 +53,6 @@ function encodeValue(topic: AnyTopic, value: unknown): Buffer | null {
 
 function done(delivery: Delivery): undefined {
   delivery.passRequestOn()
-  delivery.finish()
+  delivery.valueDone()
   return undefined
 }

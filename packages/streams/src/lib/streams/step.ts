@@ -1,7 +1,18 @@
 import type { Delivery } from '../events/delivery.ts'
 
-/** What a step gives: the event to go on with, or nothing when it was dropped (and finished) or kept for later. */
-export type StepResult = Delivery | undefined
+/** Values that take the place of one: the steps behind get them one after the other. */
+export class Spread {
+  readonly delivery: Delivery
+  readonly values: Iterator<unknown>
+
+  constructor(delivery: Delivery, values: Iterator<unknown>) {
+    this.delivery = delivery
+    this.values = values
+  }
+}
+
+/** What a step gives: the event to go on with, several values of it, or nothing when it was dropped (and finished) or kept for later. */
+export type StepResult = Delivery | Spread | undefined
 
 /**
  * One operator, compiled. It runs over one event at a time, at once where the user's function does; only what is

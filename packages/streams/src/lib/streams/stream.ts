@@ -20,10 +20,12 @@ import {
   enumerateStep,
   EventsStep,
   filterStep,
+  flatMapStep,
   itemsStep,
   mapStep,
   noAckStep,
   tapStep,
+  type ValuesOf,
 } from './plain-steps.ts'
 import type { GroupSpec } from './repartition-step.ts'
 import type { Step } from './step.ts'
@@ -135,6 +137,18 @@ export class Stream<K, V> implements AsyncIterable<V> {
     return this.#with(mapStep(fn))
   }
 
+  /**
+   * Each value replaced by those that `fn` gives for it: a list, a set or a generator, perhaps empty. An event with several
+   * is finished with the last of them, and when one fails all are handled again.
+   *
+   * @throws `DEFINITION_INVALID`, as the failure of the event, when `fn` gives no list
+   * @example
+   * for await (const word of posts.flatMap((post) => post.split(' '))) counts.update(word, (n) => n + 1)
+   */
+  flatMap<U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>): Stream<K, U> {
+    return this.#with(flatMapStep(fn, this.#host.agent))
+  }
+
   /** Calls `fn` with each value, which stays as it is; what `fn` gives is awaited. */
   tap(fn: (value: V) => unknown): Stream<K, V> {
     return this.#with(tapStep(fn))
@@ -208,6 +222,28 @@ export class Stream<K, V> implements AsyncIterable<V> {
   /** Passes each value on to topics, agents, channels or functions, as an effect of its event, and goes on with it. */
   echo(...sinks: readonly Sink<V>[]): Stream<K, V> {
     return this.#with(echoStep(sinks))
+  }
+
+  /**
+   * Passes each value on to topics, agents, channels or functions, as `echo` does, and is the end of the stream: the whole
+   * handler of an agent that has no more to do. Resolves when the worker stops.
+   *
+   * @example
+   * app.agent('shout', posts, (posts) => posts.map((post) => post.toUpperCase()).to(loud))
+   */
+  async to(...sinks: readonly Sink<V>[]): Promise<void> {
+    for await (const _ of this.echo(...sinks));
+  }
+
+  /**
+   * Calls `fn` with each value, in its event, and waits for it: a loop in one call. When `fn` fails, the event is tried
+   * again as `onError` says. Resolves when the worker stops.
+   *
+   * @example
+   * app.agent('count', words, (words) => words.forEach((word) => void counts.update(word, (n) => n + 1)))
+   */
+  async forEach(fn: (value: V) => unknown): Promise<void> {
+    for await (const value of this) await fn(value)
   }
 
   /**
