@@ -1,4 +1,4 @@
-import { errorText, isMillraceError, MillraceError, toError } from '@millrace/core'
+import { deferred, errorText, isMillraceError, MillraceError, type Scheduled, toError } from '@millrace/core'
 import { AgentScope } from '../events/agent-scope.ts'
 import type { Delivery } from '../events/delivery.ts'
 import { type Branch, EventReader, type ReaderHost } from '../streams/event-reader.ts'
@@ -8,11 +8,15 @@ import { HandlerRun, type RunHost } from './handler-run.ts'
 
 /** Restarts of a handler that fails with no event in hand. */
 const RESTARTS = 5
+/** A handler that has not begun to read its stream by then is told of. */
+const SILENT_MS = 30_000
 
 export interface InstanceOptions {
   readonly shape: AgentShape<never, never>
-  /** All that a run needs but the pumps, which are kept here. */
-  readonly host: Omit<RunHost, 'pump'>
+  /** All that a run needs but what is kept here. */
+  readonly host: Omit<RunHost, 'pump' | 'begun'>
+  /** The handler has not begun to read its stream for so long. */
+  readonly onSilent: (silentMs: number) => void
   /** True while something may still come. */
   readonly stillOpen: () => boolean
 }
@@ -24,17 +28,37 @@ export class AgentInstance {
   readonly #stillOpen: () => boolean
   readonly #pumps = new Map<string, EventReader>()
   readonly #pumping: Promise<void>[] = []
+  readonly #onSilent: (silentMs: number) => void
+  /** The end of the handler need not be waited for: it reads nothing, and what it waits for is its own affair. */
+  readonly #leftAlone = deferred<void>()
+  #silence: Scheduled | undefined
+  #begun = false
+  #stopping = false
   #fruitless = 0
 
-  constructor({ shape, host, stillOpen }: InstanceOptions) {
+  constructor({ shape, host, stillOpen, onSilent }: InstanceOptions) {
     this.#shape = shape
     this.#stillOpen = stillOpen
-    this.#host = { ...host, pump: (id, branches) => this.#pump(id, branches) }
+    this.#onSilent = onSilent
+    this.#host = { ...host, pump: (id, branches) => this.#pump(id, branches), begun: () => this.#reads() }
   }
 
-  /** Calls the handler before it returns; resolves when the handler has ended for good. */
+  /** Nothing more will come: a handler that has not begun to read until now is not waited for. */
+  stop(): void {
+    this.#stopping = true
+    this.#silence?.cancel()
+    if (!this.#begun) this.#leftAlone.resolve()
+  }
+
+  /** Calls the handler before it returns; resolves when the handler has ended for good, or is left alone. */
   async run(): Promise<void> {
+    await Promise.race([this.#runs(), this.#leftAlone.promise])
+    await Promise.all(this.#pumping)
+  }
+
+  async #runs(): Promise<void> {
     for (;;) {
+      this.#expectLoop()
       const run = new HandlerRun(this.#host)
       try {
         await this.#handle(run)
@@ -45,7 +69,21 @@ export class AgentInstance {
       this.#returned(run)
       break
     }
-    await Promise.all(this.#pumping)
+    this.#silence?.cancel()
+  }
+
+  /** Outside the handler's scope: it is not the agent that waits for this timer. */
+  #expectLoop(): void {
+    const { storage, worker } = this.#host
+    this.#silence?.cancel()
+    this.#begun = false
+    if (this.#stopping) return
+    this.#silence = storage.exit(() => worker.clock.schedule(SILENT_MS, () => this.#onSilent(SILENT_MS)))
+  }
+
+  #reads(): void {
+    this.#begun = true
+    this.#silence?.cancel()
   }
 
   async #handle(run: HandlerRun): Promise<void> {
@@ -103,7 +141,7 @@ export class AgentInstance {
   async #again(run: HandlerRun, thrown: unknown): Promise<boolean> {
     const { road, worker } = this.#host
     const culprit = run.settleAll(thrown)
-    if (road.stopped) {
+    if (road.stopped || (this.#stopping && !this.#begun)) {
       culprit?.putBack()
       return false
     }

@@ -38,7 +38,9 @@ export class AgentRunner {
   readonly #inlets = new Map<string, readonly Inlet[]>()
   readonly #hops = new Map<string, AnyTopic>()
   readonly #channels = new Set<Channel<never>>()
+  #instances: readonly AgentInstance[] = []
   #running: Promise<unknown> = Promise.resolve()
+  #isSilent = false
 
   constructor(options: AgentRunnerOptions) {
     this.#options = options
@@ -83,18 +85,19 @@ export class AgentRunner {
       topology.topic(deadLetterDeclaration(deps.appId, agent.name, topics))
     }
     const inlets = this.#sources(sources, false)
-    const instances = Array.from({ length: this.#concurrency }, (_, index) =>
+    this.#instances = Array.from({ length: this.#concurrency }, (_, index) =>
       this.#instance(inlets.map((each) => each[index]).filter(isThere), index),
     )
-    const runs = instances.map((instance) =>
+    const runs = this.#instances.map((instance) =>
       deps.scope.run(new AgentScope(worker, agent.name, undefined), () => instance.run()),
     )
     this.#running = Promise.all(runs)
   }
 
-  /** Takes nothing more from channels; resolves when every handler has ended. */
+  /** Takes nothing more from channels; resolves when every handler has ended that has begun to read its stream. */
   async stop(): Promise<void> {
     for (const channel of this.#channels) channel.close(this.#options.worker)
+    for (const instance of this.#instances) instance.stop()
     await this.#running
   }
 
@@ -107,6 +110,7 @@ export class AgentRunner {
     }
     return new AgentInstance({
       shape: agent.shape,
+      onSilent: (silentMs) => this.#silent(silentMs),
       stillOpen: () => [...this.#inlets.values()].some((inlets) => !at(inlets).closed),
       host: {
         storage: deps.scope,
@@ -123,6 +127,17 @@ export class AgentRunner {
         passage: (topic) => at(this.#subscription(`${agent.name}-through-${topic.name}`, [topic])),
       },
     })
+  }
+
+  /** Told once: its events look like any that wait for their turn. */
+  #silent(silentMs: number): void {
+    const { worker, agent } = this.#options
+    if (this.#isSilent) return
+    this.#isSilent = true
+    worker.log.warn(
+      { agent: agent.name },
+      `Agent "${agent.name}" has not begun to read its stream, ${silentMs / 1000} s after its handler was called: its events wait until the handler does. What does it await?`,
+    )
   }
 
   /** All topics in one subscription, each channel by itself. */

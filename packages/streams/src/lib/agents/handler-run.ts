@@ -26,6 +26,8 @@ export interface RunHost {
   readonly road: FailureRoad
   readonly times: HandlingTimes
   readonly sources: readonly Inlet[]
+  /** The handler reads its stream. */
+  begun(): void
   /** A further source. */
   inlet(source: AnyTopic | AnyChannel): Inlet
   /** A repartition topic; `valueSpec` as its values are encoded. */
@@ -91,6 +93,7 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
       const reader = new EventReader(this, branches)
       for (const { inlet } of branches) this.#looped.set(inlet, reader)
       this.#readers.push(reader)
+      this.#host.begun()
       return reader
     })
   }
