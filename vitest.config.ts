@@ -15,7 +15,7 @@ const PLACES = [
 ]
 /** What takes a broker, processes, a browser or many seconds says so in its name. */
 const SLOW = '{process,*.{browser,embedded,kafka,long,process}}.test.ts'
-/** From tarballs, with a configuration of their own. */
+/** Of the packages as they are published, outside the workspace: not part of `npm test`, but of `.ci/run`. */
 const PACKED = '**/*.packed.test.ts'
 
 export default defineConfig({
@@ -30,6 +30,15 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Run in the order of their names, as one queue: the quick files fill the gaps at the end.
     projects: [
+      {
+        extends: true,
+        test: {
+          name: 'packed',
+          include: [`scripts/packed/${PACKED}`],
+          globalSetup: ['scripts/kafka/vitest-setup.ts', 'scripts/packed/vitest-setup.ts'],
+          hookTimeout: 300_000,
+        },
+      },
       {
         extends: true,
         test: {

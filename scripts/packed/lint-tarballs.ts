@@ -1,21 +1,19 @@
 // Packs every package and lets publint and arethetypeswrong look at the tarballs, as their users will get them.
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { packAll } from './pack.ts'
+import { tarballs } from './pack.ts'
 import { runCommand } from './run-command.ts'
 
 const home = fileURLToPath(new URL('.', import.meta.url))
-const directory = await mkdtemp(join(tmpdir(), 'millrace-lint-'))
+const packed = await tarballs()
 try {
-  await packAll(directory)
-  const tarballs = (await readdir(directory))
+  const files = (await readdir(packed.directory))
     .filter((name) => name.endsWith('.tgz'))
-    .map((name) => join(directory, name))
+    .map((name) => join(packed.directory, name))
   const failed = (
     await Promise.all(
-      tarballs.map(async (tarball) => {
+      files.map(async (tarball) => {
         const problems: string[] = []
         for (const [tool, ...words] of [
           ['publint', tarball, '--strict'],
@@ -34,5 +32,5 @@ try {
   for (const problem of failed) console.error(problem)
   if (failed.length > 0) process.exitCode = 1
 } finally {
-  await rm(directory, { recursive: true, force: true })
+  await packed.remove()
 }

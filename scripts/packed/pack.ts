@@ -1,4 +1,6 @@
-import { readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runCommand } from './run-command.ts'
@@ -13,8 +15,36 @@ export async function pnpmRelease(): Promise<string> {
   throw new Error('package.json names no packageManager.')
 }
 
-/** Builds every package and packs it, as it would be published, into `directory`. */
-export async function packAll(directory: string): Promise<void> {
+/** Every package as it would be published. */
+export interface Tarballs {
+  readonly directory: string
+  /** They are not needed any more. */
+  remove(): Promise<void>
+}
+
+/**
+ * Packs every package, or takes what another program of the same run has packed: `MILLRACE_TARBALLS` names the directory
+ * where the first of them leaves its tarballs for the others.
+ */
+export async function tarballs(): Promise<Tarballs> {
+  const fresh = await mkdtemp(join(tmpdir(), 'millrace-packed-'))
+  const shared = process.env['MILLRACE_TARBALLS']
+  if (shared === undefined || shared === '') {
+    await packAll(fresh)
+    return { directory: fresh, remove: () => rm(fresh, { recursive: true, force: true }) }
+  }
+  if (!existsSync(shared)) {
+    await packAll(fresh)
+    // Under its name it is whole, whatever ends this program meanwhile.
+    await cp(fresh, `${shared}.new`, { recursive: true })
+    await rename(`${shared}.new`, shared)
+  }
+  await rm(fresh, { recursive: true, force: true })
+  return { directory: shared, remove: async () => {} }
+}
+
+/** Builds every package and packs it into `directory`. */
+async function packAll(directory: string): Promise<void> {
   await runCommand('npx', ['tsc', '-b'], { cwd: root, timeoutMs: 300_000 })
   await runCommand(
     'npx',

@@ -1,9 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { serveTarballs } from './local-registry.ts'
-import { packAll, pnpmRelease, root } from './pack.ts'
+import { pnpmRelease, root, tarballs } from './pack.ts'
 import { runCommand } from './run-command.ts'
 
 declare module 'vitest' {
@@ -18,15 +15,14 @@ declare module 'vitest' {
 
 /** Builds and packs every package, and serves them for the time of the run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const directory = await mkdtemp(join(tmpdir(), 'millrace-packed-'))
-  await packAll(directory)
+  const packed = await tarballs()
   const upstream = await runCommand('npm', ['config', 'get', 'registry'], { cwd: root, timeoutMs: 30_000 })
-  const registry = await serveTarballs(directory, upstream.output.trim())
+  const registry = await serveTarballs(packed.directory, upstream.output.trim())
   project.provide('registryUrl', registry.url)
   project.provide('packageManager', await pnpmRelease())
   project.provide('packageNames', registry.names)
   return async () => {
     await registry.close()
-    await rm(directory, { recursive: true, force: true })
+    await packed.remove()
   }
 }
