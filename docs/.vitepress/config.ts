@@ -5,6 +5,11 @@ export default defineConfig({
   description: 'Stream processing for TypeScript, in your own Node.js process',
   cleanUrls: true,
   srcExclude: ['**/README.md'],
+  transformPageData(page) {
+    // Its tables are wide: no outline beside them, all the room for the page (theme/wide.css).
+    if (/^reference\/[^/]+$/.test(page.relativePath))
+      Object.assign(page.frontmatter, { aside: false, pageClass: 'wide' })
+  },
   themeConfig: {
     search: { provider: 'local' },
     nav: [

@@ -28,7 +28,7 @@ function section(prefix: string, title: string): string {
   const rows = describeSettings()
     .filter(({ name }) => groupOf(name) === prefix)
     .map(settingRow)
-  return `## ${title}\n\n${markdownTable(['Setting', 'Default', 'Takes', 'Variable and option', 'What it does'], rows)}`
+  return `## ${title}\n\n${markdownTable(['Setting', 'Default', 'What it does', 'Variable and option'], rows)}`
 }
 
 /** The group of the page that a setting belongs to: the longest of the prefixes. */
@@ -44,9 +44,9 @@ function settingRow(setting: SettingDescription): readonly string[] {
   return [
     `\`${setting.name}\``,
     showDefault(setting),
-    showType(setting),
-    [...variable, ...options].join(' '),
-    setting.help,
+    `${setting.help} Takes ${showType(setting)}.`,
+    // Below one another: side by side they would make the table wider than a page.
+    [...variable, ...options].join('<br>'),
   ]
 }
 

@@ -6,7 +6,7 @@ import { askForKafka } from '@millrace/kafka-for-tests'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { runCommand, startCommand } from './run-command.ts'
 
-const LIMIT_MS = 180_000
+const LIMIT_MS = 300_000
 
 let directory = ''
 
