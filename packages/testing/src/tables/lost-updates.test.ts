@@ -213,3 +213,26 @@ test.each(
     expect(seen.values('all')).toHaveLength(200)
   },
 )
+
+test('an event that reads more rows than its task remembers at once is handled again when the first of them has changed', async () => {
+  const { app, totals } = shop()
+  const sums = app.topic('sums', NUMBERS)
+  const writes = app.topic('writes', NUMBERS)
+  app.agent('sum', sums, async (stream) => {
+    for await (const rows of stream) {
+      let sum = 0
+      for (let row = 0; row < rows; row++) sum += totals.get(`row ${row}`)
+      await turns(20)
+      totals.set('sum', sum)
+    }
+  })
+  app.agent('write', writes, async (stream) => {
+    for await (const value of stream) totals.set('row 0', value)
+  })
+  await using t = await testApp(app)
+  await t.send(sums, { key: 'a', value: 200 })
+  await turns(10)
+  await t.send(writes, { key: 'b', value: 7 })
+  await until(done(t, 'sum', 1))
+  expect(totals.get('sum')).toBe(7)
+})

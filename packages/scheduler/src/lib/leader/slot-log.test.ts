@@ -1,11 +1,15 @@
-import { type Leadership, manualClock, type TransactionalProducer } from '@millrace/core'
+import { type Leadership, manualClock, MillraceError, type TransactionalProducer } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
 import { SlotLog } from './slot-log.ts'
 
 const TOPIC = 'app-__scheduler'
 
-function openLog(broker: SmallBroker, beforeInit: () => Promise<void> = async () => {}): Promise<SlotLog> {
+function openLog(
+  broker: SmallBroker,
+  beforeInit: () => Promise<void> = async () => {},
+  check: () => void = () => {},
+): Promise<SlotLog> {
   const producer = (): TransactionalProducer => {
     const inner = broker.producer()
     const init = async (): Promise<void> => {
@@ -17,7 +21,7 @@ function openLog(broker: SmallBroker, beforeInit: () => Promise<void> = async ()
   const leadership: Leadership = {
     signal: new AbortController().signal,
     groupLife: 'life',
-    check: () => {},
+    check,
     confirm: async () => {},
     producer,
   }
@@ -34,5 +38,19 @@ test('what the leader before writes until it is shut out is read: nothing falls 
   await expect(before.write('daily', Buffer.from('third'))).rejects.toMatchObject({ code: 'PRODUCER_FENCED' })
   await log.write('daily', Buffer.from('fourth'))
   expect(broker.records.map(({ value }) => String(value))).toEqual(['first', 'second', 'fourth'])
+  await log.close()
+})
+
+test('a leader whose lease runs out while its claim is on its way does not commit it', async () => {
+  const broker = new SmallBroker()
+  let looks = 0
+  // At the beginning and before the request it is still valid.
+  const check = (): void => {
+    if (++looks > 2) throw new MillraceError('LEASE_EXPIRED', 'No heartbeat has succeeded.')
+  }
+  const log = await openLog(broker, undefined, check)
+  await expect(log.write('daily', Buffer.from('claim'))).rejects.toMatchObject({ code: 'LEASE_EXPIRED' })
+  expect(broker.records).toEqual([])
+  expect(await log.ended).toMatchObject({ code: 'LEASE_EXPIRED' })
   await log.close()
 })

@@ -12,7 +12,7 @@ import { SubscriptionCounters } from './subscription-counters.ts'
 const END = 60
 
 /** A cursor over offsets up to `END`, as an owner gets it that takes over at `offset`. */
-function takeOver(offset: number, progress: Progress): PartitionCursor {
+function takeOver(offset: number, progress: Progress, onTouched: () => void = () => {}): PartitionCursor {
   const flow = new FlowControl({ maxBufferedBytes: 1e6, pause: () => {}, resume: () => {} })
   const source = new SourcePartition({ topic: 'in', partition: 0 }, offset, flow)
   const task = new TaskRuntime({
@@ -21,7 +21,7 @@ function takeOver(offset: number, progress: Progress): PartitionCursor {
     assigned: [source],
     output: { taskId: '1-0', delays: 0, add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
     listener: {
-      onTouched: () => {},
+      onTouched,
       onCutWanted: () => {},
       onSpilled: () => {},
       onSpillFailed: () => {},
@@ -102,4 +102,21 @@ test('what an earlier owner has finished stays known, however far the next ones 
       }
     }),
   )
+})
+
+test('offsets without records behind the last event are committed too: to pass them is something for the next cut', () => {
+  let touched = 0
+  const cursor = takeOver(END, { position: END, finished: [] }, () => touched++)
+  cursor.place.source.push({
+    topic: 'in',
+    partition: 0,
+    position: END,
+    records: [],
+    nextOffset: END + 1,
+    bytes: 0,
+    endOffset: END + 1,
+  })
+  expect(cursor.next()).toBeUndefined()
+  expect(touched).toBe(1)
+  expect(cursor.progress()).toEqual({ position: END + 1, finished: [] })
 })

@@ -1,6 +1,7 @@
 import type { GroupMember } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { MOST_SUSPECTS } from '../feeds/suspects.ts'
 import { decodeGroupData, encodeGroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
 import { decodeMemberData, encodeMemberData, type MemberData } from './member-data.ts'
 import { decodeOwnData, encodeOwnData, NO_OWN_DATA } from './own-data.ts'
@@ -345,4 +346,10 @@ test('who has a partition is told which of its events may block the event loop, 
   expect(assignments.get('two')).toContainEqual({ topic: 'a', partition: 1 })
   const suspectsOf = (id: string): unknown => decodeOwnData(ownData?.get(id) ?? new Uint8Array(0)).suspects
   expect(['one', 'two', 'three'].map(suspectsOf)).toEqual([[], [suspect], []])
+})
+
+test('a member with more suspects in its partitions than are kept is told of as many as are', () => {
+  const suspects = Array.from({ length: MOST_SUSPECTS + 1 }, (_, offset) => ({ ...suspect, offset }))
+  const told = decodeOwnData(encodeOwnData({ standbys: new Map([['2-0', 1]]), suspects }))
+  expect(told).toEqual({ standbys: new Map([['2-0', 1]]), suspects: suspects.slice(0, MOST_SUSPECTS) })
 })

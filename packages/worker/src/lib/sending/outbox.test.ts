@@ -467,3 +467,21 @@ test('close fails what waits: for a topic that is looked up, in a lane, and for 
   await turns()
   expect([outbox.pending, budget.bytes]).toEqual([0, 0])
 })
+
+test('a partition whose leader moves while a request with it is under way goes on in the same lane until that is answered', async () => {
+  const { producer, outbox } = make()
+  producer.topic('t').resolve(4)
+  await outbox.partitions('t')
+  add(outbox, 0, 'first')
+  await turns()
+  producer.laneOf = (partition) => (partition + 1) % 2
+  add(outbox, 0, 'second')
+  await turns()
+  expect(producer.requests.length).toBe(1)
+  producer.acknowledge(producer.requests[0])
+  await turns()
+  expect(producer.requests[1]?.records.map(({ value }) => String(value))).toEqual(['second'])
+  producer.acknowledge(producer.requests[1])
+  await turns()
+  expect(outbox.pending).toBe(0)
+})

@@ -154,3 +154,24 @@ test('a changelog that is deleted is named as one: nobody is told to create it',
     message: expect.stringMatching(/app-counts-changelog.*table counts.*Do not create it/s),
   })
 })
+
+test('a look that fails is not the last: a topic that is deleted after it is noticed', async () => {
+  const clock = manualClock()
+  const { admin, resolve } = await world()
+  let fails = false
+  const told = (topics: readonly TopicInfo[]): readonly TopicInfo[] => {
+    if (!fails) return topics
+    fails = false
+    throw new MillraceError('TIMEOUT', 'The broker does not answer.')
+  }
+  const directory = await resolve(retelling(admin, told), clock)
+  const failures: Error[] = []
+  directory.watch((error) => void failures.push(error))
+  fails = true
+  for (let passedMs = 0; passedMs < 35_000; passedMs += 1000) await clock.advance(1000)
+  expect([fails, failures]).toEqual([false, []])
+  await admin.deleteTopics([counts.changelog.topic])
+  for (let passedMs = 0; passedMs < 65_000; passedMs += 250) await clock.advance(250)
+  expect(failures).toMatchObject([{ code: 'CHANGELOG_MISSING' }])
+  directory.close()
+})
