@@ -11,10 +11,10 @@ const DEFAULTS: Required<SimulationFaults> = Object.freeze({
   slowMs: 800,
   commitErrors: 0.03,
   stalls: 1,
-  deafStops: 0,
+  deafStops: 1,
   cuts: 1,
   deploys: 1,
-  intruders: 0,
+  intruders: 1,
   statics: 0.3,
 })
 

@@ -12,6 +12,7 @@ import {
   neverResumes,
   sendsTransactionsTwice,
 } from './planted-defects.fixture.ts'
+import { PLANNED_FAULTS } from './settled-faults.ts'
 import { simulate, SimulationError } from './simulate.ts'
 import type { SimulationOptions } from './simulation-options.ts'
 
@@ -57,7 +58,7 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
     expect(failures).toEqual([])
     // A fault that never happens proves nothing.
     const ofRequests = guarantee === 'exactly-once' ? ['commitErrors', 'transactionTimeouts'] : ['duplicates']
-    const planned = ['crashes', 'cuts', 'deploys', 'freezes', 'rebalances', 'silences', 'stalls', 'stops']
+    const planned = PLANNED_FAULTS
     expect([...happened].toSorted()).toEqual([...planned, ...ofRequests].toSorted())
   }, 3_600_000)
 
@@ -91,7 +92,7 @@ describe('planted defects are caught', () => {
   })
 
   test('a lease that is not checked', async () => {
-    const quiet = { crashes: 0, stops: 0, rebalances: 0, stalls: 0, cuts: 0, deploys: 0, statics: 0 }
+    const quiet = { crashes: 0, stops: 0, rebalances: 0, stalls: 0, deafStops: 0, cuts: 0, deploys: 0, statics: 0 }
     const faults = { ...quiet, silences: 3, freezes: 3, slow: 0.1 }
     const failure = await firstFailure('at-least-once', 60, { faults, wrapTransport: ignoresItsLease })
     expect(failure?.message).toMatch(/changelog \S+, store|went back|(?:counts|sums|totals) has/)

@@ -25,13 +25,13 @@ export interface SimulationFaults {
   readonly commitErrors?: number
   /** Workers to whom no coordinator answers for a while: no commit of theirs gets on, and transactions may time out. Default 1. */
   readonly stalls?: number
-  /** Workers that are stopped while no coordinator answers them any more: they must end within `shutdownTimeout` all the same. Default 0. */
+  /** Workers that are stopped while no coordinator answers them any more: they must end within `shutdownTimeout` all the same. Default 1. */
   readonly deafStops?: number
   /** Times that the oldest records of an input partition are deleted, read or not. Only with `onOffsetLost: 'earliest'`. Default 1. */
   readonly cuts?: number
   /** Times that the next release is deployed, worker by worker: see `SimulationOptions.releases`. Default 1. */
   readonly deploys?: number
-  /** Members with data that no worker has written, which stay in the group for a while. Default 0. */
+  /** Members with data that no worker has written, which stay in the group for a while. Default 1. */
   readonly intruders?: number
   /** Share of the runs whose workers are static members, in their places again after a crash. Default 0.3. */
   readonly statics?: number
