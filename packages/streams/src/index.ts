@@ -37,6 +37,7 @@ export { createChannel } from './lib/channels/create-channel.ts'
 export { createDeadLetters, type DeadLettersDeps } from './lib/dead-letters/app-dead-letters.ts'
 export { deadLetterTopic } from './lib/dead-letters/dead-letter-topic.ts'
 export { replayLedgerTopic } from './lib/dead-letters/replay-ledger.ts'
+export { showBytes } from './lib/dead-letters/show-bytes.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/header-text.ts'
 export {

@@ -1,6 +1,7 @@
-import { commandLine, json, type CommandLineClient } from '@millrace/core'
+import { commandLine, json, type CommandLineClient, type RecordsRequest, type ShownRecord } from '@millrace/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createApp } from './create-app.ts'
+import { runtimeOf } from './runtime-of.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
@@ -52,6 +53,65 @@ describe('the command line of an app', () => {
     for (const customer of ['a', 'b', 'c']) await send('orders', customer, '{"total":1}')
     for (const customer of ['a', 'b', 'c']) await counted(customer, 1)
     expect(await client.readRows('totals', { limit: 2 })).toMatchObject({ more: true, rows: [{}, {}] })
+  })
+
+  const read = async (topic: string, request: Partial<RecordsRequest> = {}): Promise<readonly ShownRecord[]> => {
+    const records: ShownRecord[] = []
+    for await (const record of client.records(topic, { from: 'beginning', follow: false, ...request }))
+      records.push(record)
+    return records
+  }
+
+  it('reads records of a topic as it declares them, from where it is told, and only those of a key', async () => {
+    const before = await read('orders')
+    await send('orders', 'eve', '{"total":1}')
+    const { partition, offset } = await send('orders', 'eve', '{"total":2}')
+    expect(await read('orders', { from: { last: 1 }, partition })).toMatchObject([{ offset }])
+    await send('orders', 'joe', '{"total":3}')
+    expect(await read('orders')).toHaveLength(before.length + 3)
+    expect(await read('orders', { key: 'eve' })).toMatchObject([
+      { topic: 'orders', partition, key: { as: 'string', value: 'eve' }, value: { as: 'json', value: { total: 1 } } },
+      { offset, value: { value: { total: 2 } } },
+    ])
+    expect(await read('orders', { from: { offset }, partition, key: 'eve' })).toMatchObject([{ offset }])
+    expect(await read('orders', { from: 'end' })).toEqual([])
+    expect(await read('orders', { from: { offset: 1_000_000 } })).toEqual([])
+    expect(await read('orders', { from: { timestampMs: Date.now() + 60_000 } })).toEqual([])
+  })
+
+  it('goes on with records that come later, until its signal aborts', async () => {
+    const abort = new AbortController()
+    const records = client.records('orders', { from: 'end', follow: true, key: 'zoe', signal: abort.signal })
+    const iterator = records[Symbol.asyncIterator]()
+    const first = iterator.next()
+    // Where the end is was settled at some time: sent again until it is seen.
+    let seen = false
+    void first.then(() => (seen = true))
+    while (!seen) await send('orders', 'zoe', '{"total":9}')
+    expect((await first).value).toMatchObject({ topic: 'orders', value: { as: 'json', value: { total: 9 } } })
+    abort.abort(new Error('enough'))
+    await expect(
+      (async () => {
+        for (;;) await iterator.next()
+      })(),
+    ).rejects.toThrow('enough')
+  })
+
+  it('shows a topic that the app does not declare as text or hex', async () => {
+    const admin = await runtimeOf(app).admin()
+    await admin.createTopics([{ name: 'foreign', partitions: 1, replicationFactor: -1, config: {} }])
+    await send('foreign', 'k', 'plain text')
+    await send('foreign', 'k', '\u0000\u0001')
+    expect(await read('foreign')).toMatchObject([
+      { key: { as: 'text', value: 'k' }, value: { as: 'text', value: 'plain text' } },
+      { value: { as: 'hex', value: '0001' } },
+    ])
+  })
+
+  it('suggests the nearest name for a topic that is not there', async () => {
+    await expect(read('ordres')).rejects.toThrow(/TOPIC_MISSING.*"ordres".*Did you mean "orders"/s)
+    await expect(send('ordres', 'ann', 'x')).rejects.toThrow(/TOPIC_MISSING.*"ordres".*Did you mean "orders"/s)
+    await expect(read('orders', { partition: 99 })).rejects.toThrow(/PARTITION_MISSING.*99/s)
   })
 
   it('refuses what is wrong, naming it', async () => {

@@ -1,10 +1,14 @@
 import {
+  isMillraceError,
   MillraceError,
   nearestName,
+  type Admin,
   type CommandLineApp,
   type CommandLineClient,
   type CommandLineMessage,
   type RecordMetadata,
+  type RecordsRequest,
+  type ShownRecord,
 } from '@millrace/core'
 import { describeJobPlan } from '@millrace/scheduler'
 import { Topic, type AnyTopic } from '@millrace/streams'
@@ -14,6 +18,7 @@ import { appTopics } from './app-topics.ts'
 import { describeApp, topicsOf } from './describe-app.ts'
 import { otherStores, removeOtherStore } from './other-stores.ts'
 import { packageDirectory } from './package-directory.ts'
+import { readRecords, topicMissing } from './read-records.ts'
 import { readRows, readTable } from './read-table.ts'
 import { resetApp, resetPlan } from './reset-app.ts'
 import { skipOffset, skipPlan } from './skip-offset.ts'
@@ -55,15 +60,14 @@ export function appCommandLine(parts: Omit<AppParts, 'streams' | 'tables'>): Com
   }
 }
 
-async function openCommandLineClient({
-  definitions,
-  runtime,
-}: Omit<AppParts, 'streams' | 'tables'>): Promise<CommandLineClient> {
+async function openCommandLineClient(parts: Omit<AppParts, 'streams' | 'tables'>): Promise<CommandLineClient> {
+  const { definitions, runtime } = parts
   const client = await runtime.client()
   return {
-    send: (target, message) =>
+    send: async (target, message) =>
       sendText(target, message, {
         definitions,
+        admin: await runtime.admin(),
         send: async (request) => (await runtime.sender()).send(request),
         now: () => client.clock.now(),
       }),
@@ -72,6 +76,7 @@ async function openCommandLineClient({
     brokers: async () => (await runtime.admin()).brokers(),
     readTable: (name, key) => readTable({ runtime, client, definitions }, name, key),
     readRows: (name, options) => readRows({ runtime, client, definitions }, name, options),
+    records: (topic, request) => openRecords(parts, topic, request),
     lag: async () => agentLag(await runtime.admin(), definitions, runtime.surroundings.settings),
     members: async () => (await runtime.admin()).members(runtime.surroundings.settings.id),
     resetPlan: async (request) =>
@@ -99,7 +104,22 @@ async function openCommandLineClient({
   }
 }
 
+async function* openRecords(
+  { definitions, runtime }: Omit<AppParts, 'streams' | 'tables'>,
+  topic: string,
+  request: RecordsRequest,
+): AsyncGenerator<ShownRecord, void, undefined> {
+  const transport = await runtime.transport()
+  const admin = transport.admin()
+  try {
+    yield* readRecords({ admin, transport, clock: runtime.surroundings.clock, definitions }, topic, request)
+  } finally {
+    await admin.close()
+  }
+}
+
 interface SendTextDeps {
+  readonly admin: Admin
   readonly definitions: AppParts['definitions']
   readonly send: (request: ReturnType<typeof textMessage>) => Promise<RecordMetadata>
   readonly now: () => number
@@ -108,9 +128,16 @@ interface SendTextDeps {
 async function sendText(
   target: string,
   message: CommandLineMessage,
-  { definitions, send, now }: SendTextDeps,
+  { admin, definitions, send, now }: SendTextDeps,
 ): Promise<RecordMetadata> {
-  return send(textMessage(targetOf(target, definitions), message, now()))
+  const topic = targetOf(target, definitions)
+  try {
+    return await send(textMessage(topic, message, now()))
+  } catch (error) {
+    if (typeof topic === 'string' && isMillraceError(error, 'TOPIC_MISSING'))
+      throw await topicMissing({ admin, definitions }, topic)
+    throw error
+  }
 }
 
 /** A declared topic, the topic of an agent, or the bare name of a topic that the app does not declare. */

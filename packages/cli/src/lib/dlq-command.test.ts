@@ -62,8 +62,9 @@ describe('dlq show', () => {
 })
 
 describe('dlq replay', () => {
-  test('one', async () => {
-    expect(await runHere(['dlq', 'replay', 'count-words', '--partition', '3', '--offset', '7'])).toEqual({
+  test.each([[['3', '7']], [['--partition', '3', '--offset', '7']]])('one, named as for show: %j', async (place) => {
+    expect((await runHere(['dlq', 'show', 'count-words', ...place])).stdout).toContain('partition 3, offset 7')
+    expect(await runHere(['dlq', 'replay', 'count-words', ...place])).toEqual({
       code: 0,
       stdout: '1 dead letter of agent "count-words" sent back.\n',
       stderr: '',
@@ -98,9 +99,11 @@ test.each([
   [['dlq', 'show', 'count-words', '3', '7', '--latest'], '--latest'],
   [['dlq', 'show', 'count-words', '--latest', '--all'], 'does not take --all'],
   [['dlq', 'replay', 'count-words'], '--all'],
-  [['dlq', 'replay', 'count-words', '--offset', '1'], '--partition'],
-  [['dlq', 'replay', 'count-words', '--all', '--offset', '1'], '--all'],
-  [['dlq', 'replay', 'count-words', '3', '7'], 'as arguments'],
+  [['dlq', 'replay', 'count-words', '--offset', '1'], '<partition> and <offset>'],
+  [['dlq', 'replay', 'count-words', '3', '7', '--partition', '3'], 'as an argument and as --partition'],
+  [['dlq', 'replay', 'count-words', '--all', '--partition', '3', '--offset', '1'], '--all'],
+  [['dlq', 'replay', 'count-words', '3', '7', '--latest'], 'does not take --latest'],
+  [['dlq', 'list', 'count-words', '3', '7'], 'as arguments'],
   [['dlq', 'list', '--all'], 'does not take --all'],
   [['dlq', 'list', 'count-word'], 'Did you mean "count-words"?'],
 ])('%j is wrong usage', async (words, message) => {

@@ -56,8 +56,8 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
   } catch (error) {
     const isLogged = logger.knows(error) || (pretty && common.logFile === undefined)
-    const err = error instanceof WrongUsage ? error.reason : error
-    if (command.logsToOutput && !isLogged) logger.log.error({ err }, 'Failed')
+    // What was typed wrongly is for the person alone, who is told on the error output.
+    if (command.logsToOutput && !isLogged && !(error instanceof WrongUsage)) logger.log.error({ err: error }, 'Failed')
     throw error
   } finally {
     signals.close()

@@ -91,3 +91,16 @@ describe.concurrent('worker', () => {
     })
   })
 })
+
+test('tail shows records as they come, and Ctrl-C is how it ends', async () => {
+  const tail = startMillrace(['-A', 'app.ts', 'tail', 'posts', '--from', 'beginning'])
+  await tail.untilOutput('posts/1@0')
+  tail.child.kill('SIGINT')
+  expect(await tail.exit).toMatchObject({ code: 0, stdout: expect.stringContaining('posts/0@1') })
+})
+
+test('a setting that was typed wrongly is told once, on the error output', async () => {
+  const { code, stdout, stderr } = await runMillrace(['-A', 'app.ts', 'worker', '--commit-interval', 'soon'])
+  expect([code, stdout]).toEqual([2, ''])
+  expect(stderr.match(/is "soon"/g)).toHaveLength(1)
+})

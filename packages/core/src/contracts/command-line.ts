@@ -1,7 +1,7 @@
 import type { AppDescription } from './app-description.ts'
-import type { DeadLetters } from './dead-letters.ts'
+import type { DeadLetters, ShownBytes } from './dead-letters.ts'
 import type { Logger } from './logger.ts'
-import type { RecordMetadata, TopicPartition } from './record.ts'
+import type { RawHeaders, RecordMetadata, TopicPartition } from './record.ts'
 import type { CommitOffset, MemberInfo, PartitionPosition, TopicInfo, TopicSettings } from './transport.ts'
 
 /**
@@ -118,6 +118,13 @@ export interface CommandLineClient {
   /** Committed rows in no particular order, at most `limit`. */
   readRows(table: string, options: { readonly limit: number }): Promise<TableRows>
   /**
+   * Committed records of a topic, decoded as the app declares it, of each partition in order; joins no group. With
+   * `follow` it waits for further ones until the signal aborts, and then throws its reason. Partitions that the topic gets
+   * later are not read. `TOPIC_MISSING`, `PARTITION_MISSING`, `KEY_INVALID`; `TIMEOUT` when there is more to read and
+   * nothing comes for 30 s.
+   */
+  records(topic: string, request: RecordsRequest): AsyncIterable<ShownRecord>
+  /**
    * How far each agent is behind, for each partition of the topics that it reads and that exist, those of its steps too;
    * sorted by these.
    */
@@ -165,6 +172,37 @@ export interface TableRows {
   readonly rows: readonly { readonly key: unknown; readonly value: unknown; readonly partition: number }[]
   /** There are more rows than the limit. */
   readonly more: boolean
+}
+
+/** Which records of a topic to read. */
+export interface RecordsRequest {
+  /**
+   * Where each partition is read from. An offset that a partition does not have is taken for its beginning or end;
+   * `last` counts offsets before the end, of which compaction and transactions may have left fewer records.
+   */
+  readonly from:
+    | 'beginning'
+    | 'end'
+    | { readonly timestampMs: number }
+    | { readonly offset: number }
+    | { readonly last: number }
+  /** Go on at the ends that the partitions have now. */
+  readonly follow: boolean
+  /** Only those with this key, typed as text. */
+  readonly key?: string | undefined
+  /** Only of this partition. */
+  readonly partition?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A record as it can be shown. */
+export interface ShownRecord extends TopicPartition {
+  readonly offset: number
+  /** Milliseconds since the epoch. */
+  readonly timestamp: number
+  readonly key: ShownBytes
+  readonly value: ShownBytes
+  readonly headers: RawHeaders
 }
 
 /** One agent on one partition. */

@@ -93,7 +93,7 @@ export interface DeadLetter extends DeadLetterSummary {
 
 /** Bytes as well as they can be shown. */
 export interface ShownBytes {
-  /** The codec that read them, `text` or `base64` where none could, `none` where there are no bytes. */
+  /** The codec that read them; `text`, `base64` or `hex` where none could, `none` where there are no bytes. */
   readonly as: string
   readonly value: unknown
 }

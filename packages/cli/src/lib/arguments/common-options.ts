@@ -25,13 +25,17 @@ export function globalOptions({ takesApp }: { readonly takesApp: boolean }): rea
   return [
     ...(takesApp ? [app] : []),
     option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
-    option('loglevel', {
+    option('log-level', {
       type: 'string',
-      aliases: ['l'],
+      aliases: ['l', 'loglevel'],
       choices: LOG_LEVELS,
       describe: 'Least level of log lines (worker: info, else: warn)',
     }),
-    option('logfile', { type: 'string', aliases: ['f'], describe: 'Append log lines to this file, as JSON' }),
+    option('log-file', {
+      type: 'string',
+      aliases: ['f', 'logfile'],
+      describe: 'Append log lines to this file, as JSON',
+    }),
     option('quiet', {
       type: 'boolean',
       aliases: ['q'],
@@ -56,8 +60,8 @@ export function readCommonOptions(values: ParameterValues): CommonOptions {
   return {
     app: text('app'),
     json: values['json'] === true,
-    logLevel: LOG_LEVELS.find((level) => level === values['loglevel']),
-    logFile: text('logfile'),
+    logLevel: LOG_LEVELS.find((level) => level === values['log-level']),
+    logFile: text('log-file'),
     quiet: values['quiet'] === true,
     debug: values['debug'] === true,
     color: values['color'] !== false,

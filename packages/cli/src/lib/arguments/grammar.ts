@@ -18,6 +18,8 @@ export interface CommandGrammar {
   readonly positionals: readonly ParameterGrammar[]
   /** Lists the settings in its help. */
   readonly showsSettings: boolean
+  /** What may be typed after the program's name, for help. */
+  readonly examples?: readonly string[]
 }
 
 export interface ParameterGrammar {
@@ -39,6 +41,10 @@ export interface ParameterGrammar {
 export interface OptionGrammar extends ParameterGrammar {
   /** Without dashes; single letters and long names. */
   readonly aliases: readonly string[]
+  /** Heading in help. */
+  readonly group?: string
+  /** What its value is called in help, where that is none of the types above: `duration`. */
+  readonly valueName?: string
 }
 
 export type ParameterValue = string | number | boolean | readonly string[] | undefined

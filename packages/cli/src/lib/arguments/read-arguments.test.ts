@@ -22,6 +22,7 @@ const produce: CommandGrammar = {
     positional('count', { type: 'number', required: false, default: 1, describe: 'How often' }),
   ],
   showsSettings: false,
+  examples: ['produce u1 --dry'],
 }
 
 const worker: CommandGrammar = {
@@ -134,6 +135,9 @@ describe('mistakes name what was meant', () => {
     [['produce', 'u1', '--max-mesages', '5'], 'produce has no option --max-mesages. Did you mean --max-messages?'],
     [['worker', '--comit-interval', '1s'], 'worker has no option --comit-interval. Did you mean --commit-interval?'],
     [['worker', '-x'], 'worker has no option -x.'],
+    [['worker', '--no-such-option'], 'worker has no option --no-such-option.'],
+    [['worker', '--no-wbe'], 'worker has no option --no-wbe. Did you mean --no-web?'],
+    [['worker', '--no-broker'], 'worker has no option --no-broker. Did you mean --broker?'],
     [['produce'], 'produce needs <user>.'],
     [['produce', 'u1', '2', '3'], 'produce does not take the argument "3".'],
     [['produce', 'u1', 'many'], '<count> takes a number, not "many".'],
@@ -141,7 +145,7 @@ describe('mistakes name what was meant', () => {
     [['produce', 'u1', '--max-latency', ''], '--max-latency takes a number, not "".'],
     [
       ['worker', '--loglevel', 'inof'],
-      '--loglevel takes one of debug, info, warn, error, silent, not "inof". Did you mean info?',
+      '--log-level takes one of debug, info, warn, error, silent, not "inof". Did you mean info?',
     ],
     [['worker', '--web-port', '1', '-p', '2'], '--web-port was given more than once.'],
     [['--json'], 'No command was given.'],
@@ -179,6 +183,29 @@ describe('help', () => {
   })
 
   test('of worker shows the settings with their defaults', async () => {
-    expect(await helpText(grammar, ['worker', '-h'], 100)).toMatch(/-p, --web-port[^[]*\[string\] \[default: 6066\]/)
+    const text = await helpText(grammar, ['worker', '-h'], 100)
+    expect(text).toMatch(/-p, --web-port[^[]*\[number\] \[default: 6066\]/)
+    expect(text).toMatch(/--commit-interval[^[]*\[duration\]\s*\[default: '1s'/)
+    expect(text).toMatch(/--max-record-bytes[^[]*\[size\]\s*\[default: '1mb'\]/)
+  })
+
+  test('of worker groups the settings under headings, those that most people need first', async () => {
+    const text = await helpText(grammar, ['worker', '-h'], 100)
+    const headings = text.split('\n').filter((line) => /^\S.*:$/.test(line))
+    expect(headings.slice(0, 3)).toEqual(['Common settings:', 'Web:', 'Agents:'])
+    const under = (heading: string): string => text.slice(text.indexOf(`${heading}:`)).split('\n\n')[0] ?? ''
+    expect(under('Common settings')).toContain('--broker')
+    expect(under('Web')).toContain('--web-port')
+    expect(under('Tables')).toContain('--standbys')
+    expect(under('Kafka connections')).toContain('--kafka-compression')
+  })
+
+  test('gives examples, and says where the documentation is', async () => {
+    const all = await helpText(grammar, ['--help'], 100)
+    expect(all).toContain("millrace send posts 'hello world'")
+    expect(all).toContain('docs/guide/command-line.md')
+    const text = await helpText(grammar, ['produce', '--help'], 100)
+    expect(text).toContain('millrace produce u1 --dry')
+    expect(text).toContain('docs/guide/command-line.md')
   })
 })

@@ -67,7 +67,8 @@ function refuseUnknown(
   const known = options.flatMap(({ name, aliases }) => [name, ...aliases])
   const unknown = Object.keys(given).find((name) => !known.includes(name))
   if (unknown === undefined) return
-  const long = known.filter((name) => name.length > 1)
+  const switches = options.filter(({ type }) => type === 'boolean').map(({ name }) => `no-${name}`)
+  const long = [...known.filter((name) => name.length > 1), ...(unknown.startsWith('no-') ? switches : [])]
   throw usage(`${command.name} has no option ${dashed(unknown)}.${hint(unknown, long, '--')}`)
 }
 

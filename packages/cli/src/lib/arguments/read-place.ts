@@ -1,15 +1,28 @@
-import { isMillraceError, MillraceError, parseDuration, type ResetRequest } from '@millrace/core'
+import { isMillraceError, MillraceError, parseDuration, type RecordsRequest, type ResetRequest } from '@millrace/core'
 
 /** `beginning`, `end`, a time, or how long ago, as typed for `option`. Throws `COMMAND_USAGE`. */
 export function readPlace(option: string, text: string, nowMs: number): ResetRequest['to'] {
+  return placeOf(text, nowMs) ?? refuse(option, 'beginning, end', text)
+}
+
+/** As `readPlace`, and a bare number is an offset. */
+export function readStart(option: string, text: string, nowMs: number): RecordsRequest['from'] {
+  const offset = /^\d{1,16}$/.test(text) ? Number(text) : undefined
+  if (offset !== undefined && Number.isSafeInteger(offset)) return { offset }
+  return placeOf(text, nowMs) ?? refuse(option, 'beginning, end, an offset (1207)', text)
+}
+
+function placeOf(text: string, nowMs: number): ResetRequest['to'] | undefined {
   if (text === 'beginning' || text === 'end') return text
   const timestampMs = timeOf(text) ?? timeAgo(text, nowMs)
-  if (timestampMs === undefined || timestampMs < 0 || timestampMs > nowMs)
-    throw new MillraceError(
-      'COMMAND_USAGE',
-      `${option} takes beginning, end, a time that has passed (2026-03-01T08:00Z) or how long ago (6h), not "${text}".`,
-    )
-  return { timestampMs }
+  return timestampMs === undefined || timestampMs < 0 || timestampMs > nowMs ? undefined : { timestampMs }
+}
+
+function refuse(option: string, names: string, text: string): never {
+  throw new MillraceError(
+    'COMMAND_USAGE',
+    `${option} takes ${names}, a time that has passed (2026-03-01T08:00Z) or how long ago (6h), not "${text}".`,
+  )
 }
 
 /** Only what begins as a year does: `Date` makes years of many words. */

@@ -1,19 +1,74 @@
-import { describeSettings } from '@millrace/core'
+import { describeSettings, type SettingName, type SettingTypes } from '@millrace/core'
 import { option, type OptionGrammar } from './grammar.ts'
+
+/** Headings of the help, and what is under each: names of settings, and beginnings of them. */
+const GROUPS: readonly (readonly [heading: string, names: readonly (SettingName | `${string}.`)[]])[] = [
+  ['Common settings', ['broker', 'store', 'processingGuarantee', 'dataDirectory', 'commitInterval', 'offsetReset']],
+  ['Web', ['web.']],
+  ['Agents', ['agent.']],
+  ['Tables', ['standbys', 'acceptableRecoveryLag', 'maxWarmUps', 'cacheBytes', 'freeze']],
+  [
+    'Topics',
+    ['topicPartitions', 'replicationFactor', 'onOffsetLost', 'isolation', 'onBatchError', 'repartitionPurgeInterval'],
+  ],
+  [
+    'Group and time-outs',
+    [
+      'instanceId',
+      'sessionTimeout',
+      'heartbeatInterval',
+      'rebalanceTimeout',
+      'drainTimeout',
+      'shutdownTimeout',
+      'connectTimeout',
+      'deliveryTimeout',
+      'transactionTimeout',
+      'stallAfter',
+    ],
+  ],
+  ['Kafka connections', ['kafka.']],
+]
+const OTHERS = 'Limits'
+
+const KINDS: Readonly<Record<keyof SettingTypes, Pick<OptionGrammar, 'type' | 'valueName'>>> = {
+  text: { type: 'string' },
+  name: { type: 'string' },
+  choice: { type: 'string' },
+  flag: { type: 'boolean' },
+  integer: { type: 'number' },
+  duration: { type: 'string', valueName: 'duration' },
+  size: { type: 'string', valueName: 'size' },
+  broker: { type: 'string', valueName: 'URL' },
+  store: { type: 'string', valueName: 'URL' },
+  webDriver: { type: 'string' },
+  token: { type: 'string' },
+}
 
 /** Every setting of an app as an option, from the declarations. Their values stay text: the app reads and checks them. */
 export function settingOptions(): readonly OptionGrammar[] {
-  return describeSettings().flatMap(({ name, option: typed, aliases, type, help, default: standard }) =>
+  return describeSettings().flatMap(({ name, option: typed, aliases, type, help, choices, default: standard }) =>
     typed === undefined
       ? []
       : [
           option(typed, {
             key: name,
             aliases,
-            type: type === 'flag' ? 'boolean' : 'string',
+            ...KINDS[type],
             describe: help,
+            choices,
             shownDefault: standard,
+            group: headingOf(name),
           }),
         ],
   )
 }
+
+function headingOf(name: SettingName): string {
+  const group = GROUPS.find(([, names]) =>
+    names.some((each) => each === name || (each.endsWith('.') && name.startsWith(each))),
+  )
+  return group?.[0] ?? OTHERS
+}
+
+/** In the order of the help. */
+export const SETTING_HEADINGS: readonly string[] = [...GROUPS.map(([heading]) => heading), OTHERS]

@@ -1,6 +1,15 @@
 import { MillraceError } from '@millrace/core'
 import type { Argv, Options, PositionalOptions } from 'yargs'
+import { SETTING_HEADINGS } from './setting-options.ts'
 import { settingsOf, type CommandGrammar, type Grammar, type OptionGrammar, type ParameterGrammar } from './grammar.ts'
+
+/** In the help without a command. */
+const EXAMPLES: readonly (readonly [text: string, what: string])[] = [
+  ['dev', 'run the app, and again when a source changes'],
+  ["send posts 'hello world'", 'send a record'],
+  ['tail posts --from beginning', 'see what is in a topic'],
+]
+const DOCS = 'Documentation: docs/guide/command-line.md, and the README of @millrace/cli.'
 
 export type RawValue = string | boolean | readonly string[]
 
@@ -28,8 +37,12 @@ export async function takeApart(grammar: Grammar, words: readonly string[]): Pro
   const { _: positionals, $0: _program, ...options } = await parser.parseAsync()
   const [first, ...rest] = positionals.map(String)
   const isCommand = grammar.commands.some(({ name }) => name === first)
+  const negated = negatedNames(grammar, words)
   const given = Object.fromEntries(
-    Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [[name, rawValue(value)] as const])),
+    Object.entries(options).flatMap(([name, value]) => {
+      if (value === undefined) return []
+      return [[value === false && negated.has(name) ? `no-${name}` : name, rawValue(value)] as const]
+    }),
   )
   if (isCommand || first === undefined) return { command: first, options: given, rest }
   return { command: undefined, options: given, rest: [first, ...rest] }
@@ -45,6 +58,16 @@ function refuseOddSwitches(grammar: Grammar, words: readonly string[]): void {
     if (switches.has(name) && value !== 'true' && value !== 'false')
       throw new MillraceError('COMMAND_USAGE', `--${name} takes true or false, not "${value}".`)
   }
+}
+
+/** `--no-such` is the option such, turned off, only where such is a switch; else it is reported as it was typed. */
+function negatedNames(grammar: Grammar, words: readonly string[]): ReadonlySet<string> {
+  const options = [...grammar.globals, ...grammar.settings, ...grammar.commands.flatMap((command) => command.options)]
+  const switches = new Set(
+    options.filter(({ type }) => type === 'boolean').flatMap(({ name, aliases }) => [name, ...aliases]),
+  )
+  const negated = words.flatMap((word) => /^--no-(.+)$/s.exec(word)?.[1] ?? [])
+  return new Set(negated.filter((name) => !switches.has(name)))
 }
 
 function rawValue(value: unknown): RawValue {
@@ -75,20 +98,23 @@ export async function helpText(grammar: Grammar, words: readonly string[], width
   for (const command of grammar.commands) {
     parser.command(usageOf(command), command.describe, (inner) => {
       inner.usage(`${grammar.program} ${usageOf(command)} [options]\n\n${command.describe}`)
+      for (const text of command.examples ?? []) inner.example(`${grammar.program} ${text}`, '')
       for (const argument of command.positionals) inner.positional(argument.name, showPositional(argument))
       addOptions(inner, command.options, (option) => ({ ...showOption(option), group: `Options of ${command.name}:` }))
       if (command.showsSettings) {
-        addOptions(inner, settingsOf(grammar, command), (option) => ({
-          ...showOption(option),
-          group: 'Settings of the app:',
-        }))
+        for (const heading of SETTING_HEADINGS) {
+          const under = settingsOf(grammar, command).filter((option) => option.group === heading)
+          addOptions(inner, under, (option) => ({ ...showOption(option), group: `${heading}:` }))
+        }
       }
       inner.epilogue(
-        command.showsSettings ? '' : `The settings of the app are options too: see ${grammar.program} worker --help.`,
+        `${command.showsSettings ? '' : `The settings of the app are options too: see ${grammar.program} worker --help.\n`}${DOCS}`,
       )
       return inner
     })
   }
+  for (const [example, what] of EXAMPLES) parser.example(`${grammar.program} ${example}`, what)
+  parser.epilogue(`${grammar.program} <command> --help explains a command. ${DOCS}`)
   return parser.getHelp()
 }
 
@@ -134,10 +160,14 @@ function parseOption(option: OptionGrammar): Options {
 }
 
 function showOption(option: OptionGrammar): Options {
+  const { valueName } = option
   return {
     ...showParameter(option),
     alias: [...option.aliases],
-    type: option.type === 'list' ? 'array' : option.type,
+    // yargs knows few types: others are named behind the description.
+    ...(valueName === undefined
+      ? { type: option.type === 'list' ? 'array' : option.type }
+      : { describe: `${option.describe} [${valueName}]` }),
     ...(option.required ? { demandOption: true } : {}),
   }
 }

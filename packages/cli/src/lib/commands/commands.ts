@@ -14,6 +14,7 @@ import { modelsCommand } from './models-command.ts'
 import { resetCommand } from './reset-command.ts'
 import { sendCommand } from './send-command.ts'
 import { skipCommand } from './skip-command.ts'
+import { tailCommand } from './tail-command.ts'
 import { tableCommand } from './table-command.ts'
 import { topicsCommand } from './topics-command.ts'
 import { workerCommand } from './worker-command.ts'
@@ -23,6 +24,7 @@ export const builtInCommands: readonly Command[] = [
   workerCommand,
   devCommand,
   sendCommand,
+  tailCommand,
   ...listingCommands,
   topicsCommand,
   tableCommand,

@@ -21,25 +21,31 @@ export const dlqCommand: Command = {
     options: [
       option('latest', { type: 'boolean', default: false, describe: 'show: the letter that failed last' }),
       option('all', { type: 'boolean', default: false, describe: 'replay: every letter that was not replayed yet' }),
-      option('partition', { type: 'number', describe: 'replay: partition of one letter, as listed' }),
-      option('offset', { type: 'number', describe: 'replay: its offset' }),
+      option('partition', { type: 'number', describe: 'show, replay: the same as the argument' }),
+      option('offset', { type: 'number', describe: 'show, replay: the same as the argument' }),
       option('limit', { type: 'number', default: 5, describe: 'list: letters to show of each agent, newest first' }),
     ],
     positionals: [
       positional('action', {
         choices: ['list', 'show', 'replay'],
-        describe: 'list [agent], show agent partition offset, or replay agent',
+        describe: 'list [agent], show agent partition offset, or replay agent partition offset',
       }),
       positional('agent', { required: false, describe: 'Name of the agent', completes: 'agents' }),
       positional('letter-partition', {
         key: 'at',
         required: false,
         type: 'number',
-        describe: 'show: partition of the letter, as listed',
+        describe: 'show, replay: partition of the letter, as listed',
       }),
-      positional('letter-offset', { key: 'offset-at', required: false, type: 'number', describe: 'show: its offset' }),
+      positional('letter-offset', {
+        key: 'offset-at',
+        required: false,
+        type: 'number',
+        describe: 'show, replay: its offset',
+      }),
     ],
     showsSettings: false,
+    examples: ['dlq list', 'dlq show count-words 3 7', 'dlq replay count-words 3 7', 'dlq replay count-words --all'],
   },
   logsToOutput: false,
   run: (context) => {
@@ -52,10 +58,10 @@ export const dlqCommand: Command = {
     }
     if (agent === undefined) throw usage(`dlq ${String(values['action'])} needs <agent>.`)
     if (values['action'] === 'show') {
-      refuse(context, 'show', ['all', 'partition', 'offset'])
+      refuse(context, 'show', ['all'])
       return show(context, agent)
     }
-    refuse(context, 'replay', ['at', 'offset-at', 'latest'])
+    refuse(context, 'replay', ['latest'])
     return replay(context, agent)
   },
 }
@@ -83,11 +89,9 @@ async function list({ app, cli, json, values }: CommandContext, agent: string | 
 async function show(context: CommandContext, agent: string): Promise<number> {
   const { app, cli, json, values, terminal } = context
   const latest = values['latest'] === true
-  const given = values['at'] !== undefined
-  if (latest === given) throw usage('dlq show takes either <partition> <offset> or --latest.')
-  const which = latest
-    ? 'latest'
-    : placeOf(values['at'], values['offset-at'], 'dlq show needs <partition> and <offset>.')
+  const place = placeOf(values, 'show')
+  if (latest === (place !== undefined)) throw usage('dlq show takes either <partition> <offset> or --latest.')
+  const which = place ?? 'latest'
   const letter = await withClient(app, ({ deadLetters }) => deadLetters.show(agent, which, { signal: cli.signal }))
   if (letter === undefined) {
     const where =
@@ -101,10 +105,10 @@ async function show(context: CommandContext, agent: string): Promise<number> {
 }
 
 async function replay({ app, cli, json, values, quiet, terminal }: CommandContext, agent: string): Promise<number> {
-  const { all, partition, offset } = values
-  const one = partition !== undefined || offset !== undefined
-  if ((all === true) === one) throw usage('dlq replay takes either --all, or --partition and --offset.')
-  const which = all === true ? 'all' : placeOf(partition, offset, 'dlq replay needs both --partition and --offset.')
+  const place = placeOf(values, 'replay')
+  if ((values['all'] === true) === (place !== undefined))
+    throw usage('dlq replay takes either <partition> <offset> or --all.')
+  const which = place ?? 'all'
   const outcome = await withClient(app, ({ deadLetters }) => deadLetters.replay(agent, which, { signal: cli.signal }))
   if (json) cli.json({ name: agent, ...outcome })
   else if (!quiet) cli.say(sentenceOf(agent, outcome))
@@ -171,8 +175,12 @@ function timeOf(ms: number): string {
   return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
 }
 
-function placeOf(partition: unknown, offset: unknown, missing: string): DeadLetterPlace {
-  if (partition === undefined || offset === undefined) throw usage(missing)
+/** Which letter, by arguments or by options; `undefined` when none is named. */
+function placeOf(values: CommandContext['values'], action: string): DeadLetterPlace | undefined {
+  const partition = eitherOf(values, 'at', 'partition')
+  const offset = eitherOf(values, 'offset-at', 'offset')
+  if (partition === undefined && offset === undefined) return undefined
+  if (partition === undefined || offset === undefined) throw usage(`dlq ${action} needs <partition> and <offset>.`)
   return { partition: wholeNumber(partition, 'The partition'), offset: wholeNumber(offset, 'The offset') }
 }
 
@@ -181,10 +189,18 @@ function wholeNumber(value: unknown, what: string): number {
   throw usage(`${what} must be a whole number from 0, not ${String(value)}.`)
 }
 
+function eitherOf(values: CommandContext['values'], argument: string, option: string): unknown {
+  const [first, second] = [values[argument], values[option]]
+  if (first !== undefined && second !== undefined)
+    throw usage(`The ${option} was given as an argument and as --${option}.`)
+  return first ?? second
+}
+
 function refuse({ values }: CommandContext, action: string, keys: readonly string[]): void {
   const given = keys.find((key) => values[key] !== undefined && values[key] !== false)
   if (given === undefined) return
-  const what = given === 'at' || given === 'offset-at' ? 'a partition and an offset as arguments' : `--${given}`
+  const isArgument = given === 'at' || given === 'offset-at'
+  const what = isArgument ? 'a partition and an offset as arguments' : `--${given}`
   throw usage(`dlq ${action} does not take ${what}.`)
 }
 

@@ -10,6 +10,7 @@ export const lagCommand: Command = {
     options: [],
     positionals: [positional('agent', { required: false, describe: 'Of this agent only', completes: 'agents' })],
     showsSettings: false,
+    examples: ['lag', 'lag count-words --json'],
   },
   logsToOutput: false,
   run: async ({ app, cli, values, json }) => {

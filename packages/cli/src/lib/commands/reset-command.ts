@@ -37,6 +37,7 @@ export const resetCommand: Command = {
     ],
     positionals: [],
     showsSettings: false,
+    examples: ['reset --dry-run', 'reset --to 6h'],
   },
   logsToOutput: false,
   run: (context) => withClient(context.app, (client) => reset(context, client)),

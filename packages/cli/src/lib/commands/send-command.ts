@@ -22,6 +22,7 @@ export const sendCommand: Command = {
       positional('value', { required: false, describe: 'Text, a number or JSON, as the target declares' }),
     ],
     showsSettings: false,
+    examples: ["send posts 'hello world' --key a", "send @count-words 'hello world'"],
   },
   logsToOutput: false,
   run: async ({ app, cli, values, json, quiet }) => {

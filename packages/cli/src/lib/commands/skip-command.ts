@@ -18,6 +18,7 @@ export const skipCommand: Command = {
       }),
     ],
     showsSettings: false,
+    examples: ['skip orders/3@1207 --dry-run'],
   },
   logsToOutput: false,
   run: (context) => withClient(context.app, (client) => skip(context, client)),

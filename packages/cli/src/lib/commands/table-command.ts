@@ -14,6 +14,7 @@ export const tableCommand: Command = {
       positional('key', { required: false, describe: 'Key, as text (JSON for keys that are objects)' }),
     ],
     showsSettings: false,
+    examples: ['table word_counts hello', 'table word_counts --limit 10 --json'],
   },
   logsToOutput: false,
   run: (context) => {

@@ -13,6 +13,7 @@ export const workerCommand: Command = {
     options: [],
     positionals: [],
     showsSettings: true,
+    examples: ['worker -p 6066', 'worker --broker kafka://localhost:9092 --log-level warn'],
   },
   logsToOutput: true,
   run: (context) => runWorker(context, { introduces: true, onReady: () => {} }),

@@ -9,7 +9,7 @@ async function completed(...words: readonly string[]): Promise<readonly string[]
 
 describe('words that may follow', () => {
   test.each([
-    [['ta'], ['tables', 'table']],
+    [['ta'], ['tail', 'tables', 'table']],
     [['prod'], ['produce']],
     [['table', ''], ['word_counts']],
     [['table', 'word_counts', ''], []],
