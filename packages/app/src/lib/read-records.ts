@@ -153,7 +153,7 @@ function keyBytes(topic: AnyTopic | string, text: string): Buffer {
 const UNPRINTABLE = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/
 
 /** As the topic declares it; else as text, or in hex where it is no text that a person could read. */
-function shown(bytes: Buffer | null, codec: AnyTopic['key'] | AnyTopic['value'] | undefined): ShownBytes {
+function shown(bytes: Buffer | null, codec: AnyTopic['key'] | undefined): ShownBytes {
   const found = showBytes(bytes, codec?.name === 'bytes' ? undefined : codec)
   const isText = found.as === 'text' && typeof found.value === 'string' && !UNPRINTABLE.test(found.value)
   return bytes === null || isText || (found.as !== 'text' && found.as !== 'base64')
