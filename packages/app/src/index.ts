@@ -141,6 +141,8 @@ export {
   type PathParams,
   type RoutableTable,
   type ViewClass,
+  type ViewFactory,
+  type ViewSource,
 } from '@millrace/web'
 export type { AgentStats, WorkerStats } from '@millrace/worker'
 export type { AppEnvironment } from './lib/app-environment.ts'

@@ -1,2 +1,2 @@
 /// <reference types="node" preserve="true" />
-export { honoDriver } from './lib/hono-driver.ts'
+export { honoDriver, type HonoApp, type HonoBindings } from './lib/hono-driver.ts'

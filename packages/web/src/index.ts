@@ -12,7 +12,7 @@ export type {
 export { PageError, type PageErrorOptions } from './lib/errors/page-error.ts'
 export { jsonText, type JsonObject } from './lib/pages/json-text.ts'
 export type { AnswerOptions, PageAnswer, PageContext, PageHandler } from './lib/pages/page-context.ts'
-export { View, type ViewClass } from './lib/pages/view.ts'
+export { View, type ViewClass, type ViewFactory, type ViewSource } from './lib/pages/view.ts'
 export type { AnyParams, PathParams } from './lib/paths/path-params.ts'
 export { groupRouter } from './lib/routing/group-router.ts'
 export type { KeyHandler, ParamsWith } from './lib/routing/table-route.ts'

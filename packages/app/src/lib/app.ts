@@ -6,7 +6,7 @@ import type {
   ParamsWith,
   PathParams,
   RoutableTable,
-  ViewClass,
+  ViewSource,
 } from '@millrace/web'
 import { appCommandLine } from './app-command-line.ts'
 import type { AppEvents } from './app-events.ts'
@@ -48,13 +48,19 @@ export class App extends DefinesJobs implements HasCommandLine {
   }
 
   /**
-   * Defines a page of the site that every worker serves: a function for GET and HEAD, or a class that extends `View`.
+   * Defines a page of the site that every worker serves: a function for GET and HEAD, or a `View`. That may be
+   * a class that is made without arguments, an object (with what it needs handed in), or `{ view: () => … }`, which makes
+   * the object when the page is first asked for.
    *
    * @throws `DEFINITION_INVALID`, `NAME_TAKEN`
    * @example
    * app.page('/count/', (c) => c.json({ count: ++count }))
+   * app.page('/orders/', new OrdersView(database))
    */
-  page<const Path extends string>(path: Path, page: PageHandler<PathParams<Path>> | ViewClass<PathParams<Path>>): void {
+  page<const Path extends string>(
+    path: Path,
+    page: PageHandler<PathParams<Path>> | ViewSource<PathParams<Path>>,
+  ): void {
     this.#parts.runtime.site.page(path, page)
   }
 

@@ -43,6 +43,25 @@ test('what is no JSON: 400', async () => {
   await expect(limitBody(post('{'), limits).json()).rejects.toEqual(status(400))
 })
 
+test('no body where JSON or a form is read, or a form that is none: 400', async () => {
+  const empty = (): Request => limitBody(new Request('http://a/', { method: 'POST' }), limits)
+  await expect(empty().json()).rejects.toEqual(status(400))
+  await expect(empty().formData()).rejects.toEqual(status(400))
+  expect(await empty().text()).toBe('')
+  await expect(limitBody(post('{', { 'content-type': 'text/plain' }), limits).formData()).rejects.toEqual(status(400))
+  await expect(limitBody(post('{').clone(), limits).json()).rejects.toEqual(status(400))
+  await expect(limitBody(post('{'), limits).clone().json()).rejects.toEqual(status(400))
+})
+
+test('a form is read, and one that is too long is still 413', async () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  expect([...(await limitBody(post('a=1&b=2', form), limits).formData())]).toEqual([
+    ['a', '1'],
+    ['b', '2'],
+  ])
+  await expect(limitBody(post(pieces('a=1234', '567890'), form), limits).formData()).rejects.toEqual(status(413))
+})
+
 test('a body that breaks off: 400', async () => {
   const broken = new ReadableStream<Uint8Array>({ pull: () => Promise.reject(new Error('gone')) })
   await expect(limitBody(post(broken), limits).text()).rejects.toEqual(status(400))

@@ -1,4 +1,4 @@
-import { withTimeout, type Clock } from '@millrace/core'
+import { toError, withTimeout, type Clock } from '@millrace/core'
 import { PageError } from '../errors/page-error.ts'
 
 export interface BodyLimits {
@@ -10,14 +10,14 @@ export interface BodyLimits {
 
 /**
  * The same request with a body that fails with a `PageError`: 413 when it is longer than the limit, 408 when the client
- * stops sending, 400 when it breaks off or, read as JSON, is none. A request that says itself that it is too long is
+ * stops sending, 400 when it breaks off or, read as JSON or as a form, is none. A request that says itself that it is too long is
  * refused at once.
  */
 export function limitBody(request: Request, limits: BodyLimits): Request {
   if (request.method === 'GET' || request.method === 'HEAD') return request
   if (Number(request.headers.get('content-length') ?? 0) > limits.bytes) throw tooLong(limits)
   const { body } = request
-  if (body === null) return request
+  if (body === null) return new LimitedRequest(request)
   return new LimitedRequest(request.url, {
     method: request.method,
     headers: request.headers,
@@ -28,6 +28,18 @@ export function limitBody(request: Request, limits: BodyLimits): Request {
 }
 
 class LimitedRequest extends Request {
+  override readonly clone = (): LimitedRequest => new LimitedRequest(Request.prototype.clone.call(this))
+
+  override readonly formData = async (): Promise<FormData> => {
+    try {
+      return await Request.prototype.formData.call(this)
+    } catch (error) {
+      const reason = toError(error)
+      for (const each of [reason, reason.cause]) if (each instanceof PageError) throw each
+      throw new PageError(400, 'The body is no form.', { cause: error })
+    }
+  }
+
   override readonly json = async (): Promise<unknown> => {
     const text = await this.text()
     try {

@@ -60,7 +60,7 @@ export function actionPages(deps: BuiltInDeps): Readonly<Record<string, ViewClas
       return c.json({ result: 'resumed' })
     }),
     '/dead-letters/:agent/replay/': action(deps, async (c) => {
-      const which = readPlace(await c.request.json())
+      const which = readPlace(await c.readJson())
       const outcome = await known(() => site.deadLetters().replay(c.params['agent'] ?? '', which, { signal: c.signal }))
       return c.json(outcome)
     }),

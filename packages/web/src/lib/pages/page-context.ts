@@ -20,6 +20,9 @@ export interface PageContext<Params = AnyParams> {
   readonly peer: string | undefined
 
   /** Bytes become base64, sets and maps arrays, big integers text; `undefined` is `null`. */
+  /** The body as JSON; a `PageError` 400 when it is none, as from `request.json()`. */
+  readJson(): Promise<unknown>
+
   json(value: unknown, options?: AnswerOptions): Response
   text(text: string, options?: AnswerOptions): Response
   html(html: string, options?: AnswerOptions): Response

@@ -31,6 +31,10 @@ export class PageRequest implements PageContext {
     return this.url.searchParams
   }
 
+  readJson(): Promise<unknown> {
+    return this.request.json()
+  }
+
   json(value: unknown, options?: AnswerOptions): Response {
     return answer(jsonText(value), 'application/json', options)
   }

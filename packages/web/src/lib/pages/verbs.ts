@@ -1,21 +1,37 @@
 import { MillraceError } from '@millrace/core'
 import type { PageHandler } from './page-context.ts'
-import { View, type ViewClass } from './view.ts'
+import { View, type ViewClass, type ViewFactory, type ViewSource } from './view.ts'
 
 const VERBS = ['get', 'head', 'post', 'put', 'patch', 'delete', 'options'] as const
 
 export type Verbs = ReadonlyMap<string, PageHandler>
 
-/** What a page does for each method that it was written for. */
-export function verbsOf(path: string, page: PageHandler | ViewClass): Verbs {
-  if (!isViewClass(page)) {
-    if (typeof page === 'function') return new Map([['GET', page]])
+/** A page as it was given. */
+export type PageSource = PageHandler | ViewSource
+
+/** What a page does for each method that it was written for; of a factory once it is asked, and then kept. `check` may refuse a handler. */
+export function verbsOf(path: string, page: PageSource, check: (handler: PageHandler) => void = () => {}): () => Verbs {
+  const checked = (): Verbs => {
+    const found = read(path, page)
+    for (const handler of found.values()) check(handler)
+    return found
+  }
+  const verbs = isFactory(page) ? undefined : checked()
+  if (verbs !== undefined) return () => verbs
+  let made: Verbs | undefined
+  return () => (made ??= checked())
+}
+
+function read(path: string, page: PageSource): Verbs {
+  if (typeof page === 'function' && !isViewClass(page)) return new Map([['GET', page]])
+  const view: unknown = isFactory(page) ? page.view() : isViewClass(page) ? new page() : page
+  if (!(view instanceof View))
     throw new MillraceError(
       'DEFINITION_INVALID',
-      `The page ${path} is neither a function nor a class that extends View.`,
+      isFactory(page)
+        ? `The factory of the page ${path} gave no object of a class that extends View.`
+        : `The page ${path} is no function, no class that extends View, no object of one and no { view: () => … } that makes one.`,
     )
-  }
-  const view: View = new page()
   const verbs = new Map<string, PageHandler>()
   for (const verb of VERBS) {
     const handler = view[verb]
@@ -24,7 +40,7 @@ export function verbsOf(path: string, page: PageHandler | ViewClass): Verbs {
   if (verbs.size === 0)
     throw new MillraceError(
       'DEFINITION_INVALID',
-      `The view ${page.name} at ${path} has none of the verbs ${VERBS.join(', ')}.`,
+      `The view ${view.constructor.name} at ${path} has none of the verbs ${VERBS.join(', ')}.`,
     )
   return verbs
 }
@@ -44,6 +60,10 @@ function bound(view: View, handler: PageHandler): PageHandler {
   return Object.values(view).includes(handler) ? handler : (c) => handler.call(view, c)
 }
 
-function isViewClass(page: PageHandler | ViewClass): page is ViewClass {
+function isViewClass(page: PageSource): page is ViewClass {
   return typeof page === 'function' && page.prototype instanceof View
+}
+
+function isFactory(page: PageSource): page is ViewFactory {
+  return typeof page === 'object' && page !== null && !(page instanceof View) && typeof page.view === 'function'
 }

@@ -27,3 +27,11 @@ export abstract class View<Params = AnyParams> {
 
 /** A class view, as `page` takes it. */
 export type ViewClass<Params = AnyParams> = new () => View<Params>
+
+/** Makes a view when its page is first asked for, or listed. */
+export interface ViewFactory<Params = AnyParams> {
+  readonly view: () => View<Params>
+}
+
+/** Everything that `page` takes beside a function: a class without arguments, an object of one, or what makes it. */
+export type ViewSource<Params = AnyParams> = ViewClass<Params> | View<Params> | ViewFactory<Params>

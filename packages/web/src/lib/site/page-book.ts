@@ -8,7 +8,8 @@ import { PathTable } from '../paths/path-table.ts'
 /** What answers at a path. */
 export interface Page {
   readonly path: string
-  readonly verbs: Verbs
+  /** Throws what a factory throws. */
+  readonly verbs: () => Verbs
   readonly builtIn: boolean
 }
 
@@ -24,9 +25,8 @@ export class PageBook {
     this.#paramOf.set(handler, param)
   }
 
-  /** Throws `NAME_TAKEN`, and `DEFINITION_INVALID` when a handler reads a parameter that the path lacks. Only the built-in page `/` is replaced. */
+  /** Throws `NAME_TAKEN`, and `DEFINITION_INVALID` for what is no path. Only the built-in page `/` is replaced. */
   add(page: Page): void {
-    for (const handler of page.verbs.values()) this.#checkParam(page.path, handler)
     const segments = parsePattern(page.path)
     const existing = this.#table.get(segments)
     if (existing !== undefined && !(existing.builtIn && segments.length === 0)) {
@@ -45,10 +45,11 @@ export class PageBook {
   }
 
   list(): readonly PageListing[] {
-    return this.#pages.map(({ path, verbs, builtIn }) => ({ path, methods: allowed(verbs).split(', '), builtIn }))
+    return this.#pages.map(({ path, verbs, builtIn }) => ({ path, methods: allowed(verbs()).split(', '), builtIn }))
   }
 
-  #checkParam(path: string, handler: object): void {
+  /** Throws `DEFINITION_INVALID` when the handler reads a parameter that the path lacks. */
+  checkParam(path: string, handler: object): void {
     const param = this.#paramOf.get(handler)
     if (param === undefined || parsePattern(path).some((segment) => 'param' in segment && segment.param === param))
       return

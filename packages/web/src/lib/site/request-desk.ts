@@ -80,8 +80,9 @@ export class RequestDesk {
   async #answerBy(page: Page, { request, target, worker, params, peer }: Found): Promise<Response> {
     const { method } = request
     const { clock, settings } = this.#deps.site
-    const handler = page.verbs.get(method) ?? (method === 'HEAD' ? page.verbs.get('GET') : undefined)
-    const allow = allowed(page.verbs)
+    const verbs = page.verbs()
+    const handler = verbs.get(method) ?? (method === 'HEAD' ? verbs.get('GET') : undefined)
+    const allow = allowed(verbs)
     if (handler === undefined) {
       if (method === 'OPTIONS')
         return new Response(null, { status: 204, headers: { allow, ...this.#preflight(request, allow) } })

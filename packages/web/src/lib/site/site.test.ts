@@ -41,6 +41,69 @@ test('a view keeps its state between verbs', async () => {
   expect(await (await get('/counter/', { method: 'DELETE' })).json()).toEqual({ count: 0 })
 })
 
+test('a view may be an object, or be made when its page is first asked for', async () => {
+  class Stock extends View {
+    readonly #of: Map<string, number>
+    constructor(of: Map<string, number>) {
+      super()
+      this.#of = of
+    }
+    override get(c: PageContext): Response {
+      return c.json(Object.fromEntries(this.#of))
+    }
+  }
+  const { site, get } = smallSite()
+  site.page('/object/', new Stock(new Map([['pears', 2]])))
+  let made = 0
+  site.page('/made/', {
+    view: () => {
+      made += 1
+      return new Stock(new Map([['plums', 3]]))
+    },
+  })
+  expect(made).toBe(0)
+  expect(await (await get('/object/')).json()).toEqual({ pears: 2 })
+  expect(await (await get('/made/')).json()).toEqual({ plums: 3 })
+  expect((await get('/made/', { method: 'POST' })).headers.get('allow')).toBe('GET, HEAD, OPTIONS')
+  expect(made).toBe(1)
+})
+
+test('what is no view is refused, a factory that gives none when it is asked', async () => {
+  const { site, get } = smallSite()
+  const define = (page: unknown): unknown => Reflect.apply(site.page, site, ['/odd/', page])
+  for (const odd of [{}, 7, null, undefined, 'text']) expect(() => define(odd)).toThrow('/odd/ is no function')
+  define({ view: () => ({}) })
+  expect((await get('/odd/')).status).toBe(500)
+})
+
+test('a body that is no JSON is 400, however a page reads it', async () => {
+  const { site, get } = smallSite()
+  site.page(
+    '/echo/:how/',
+    class extends View {
+      override async post(c: PageContext): Promise<Response> {
+        const { how } = c.params
+        return c.json(
+          how === 'context' ? await c.readJson() : await (how === 'clone' ? c.request.clone() : c.request).json(),
+        )
+      }
+    },
+  )
+  for (const how of ['context', 'request', 'clone']) {
+    for (const body of ['{', '']) {
+      const answer = await get(`/echo/${how}/`, { method: 'POST', body })
+      expect([how, body, answer.status, await answer.json()]).toEqual([
+        how,
+        body,
+        400,
+        { error: 'The body is not JSON.' },
+      ])
+    }
+    expect((await get(`/echo/${how}/`, { method: 'POST' })).status).toBe(400)
+    expect(await (await get(`/echo/${how}/`, { method: 'POST', body: '[1]' })).json()).toEqual([1])
+  }
+})
+
 test('a verb that is not there is 405 with Allow', async () => {
   const { site, get } = smallSite()
   site.page('/counter/', Counter)

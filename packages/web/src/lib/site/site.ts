@@ -8,8 +8,8 @@ import { unavailable } from '../errors/error-answer.ts'
 import { PageError } from '../errors/page-error.ts'
 import { Prometheus } from '../metrics/prometheus.ts'
 import type { PageHandler } from '../pages/page-context.ts'
-import { verbsOf } from '../pages/verbs.ts'
-import type { ViewClass } from '../pages/view.ts'
+import { verbsOf, type PageSource } from '../pages/verbs.ts'
+import type { ViewSource } from '../pages/view.ts'
 import type { AnyParams, PathParams } from '../paths/path-params.ts'
 import { Hops } from '../routing/hops.ts'
 import { KeyRoute } from '../routing/key-route.ts'
@@ -71,7 +71,8 @@ export class Site {
   }
 
   /**
-   * Defines a page: a function, which answers GET and HEAD, or a class that extends `View`. Parts of the path that start
+   * Defines a page: a function, which answers GET and HEAD, or a `View`: its class, an object of it, or `{ view }` that
+   * makes one when the page is first asked for. Parts of the path that start
    * with a colon are parameters; a slash at the end makes no difference; literal parts go before parameters. Only the
    * built-in page `/` can be replaced.
    *
@@ -79,9 +80,13 @@ export class Site {
    * @example
    * site.page('/words/:word/', (c) => c.text(c.params.word))
    */
-  page<const Path extends string>(path: Path, page: PageHandler<PathParams<Path>> | ViewClass<PathParams<Path>>): void {
+  page<const Path extends string>(
+    path: Path,
+    page: PageHandler<PathParams<Path>> | ViewSource<PathParams<Path>>,
+  ): void {
     // Which parameters a path has is known to its table, and to the compiler here.
-    this.#pages.add({ path, verbs: verbsOf(path, page as PageHandler | ViewClass), builtIn: false })
+    const verbs = verbsOf(path, page as PageSource, (handler) => this.#pages.checkParam(path, handler))
+    this.#pages.add({ path, verbs, builtIn: false })
   }
 
   /**
