@@ -2,8 +2,10 @@
 export { collectLog, type CollectedLog, type LoggedLine } from './lib/collected-log.ts'
 export type { RecordOf, Sendable, SendableTopic } from './lib/sendable.ts'
 export type { ReadableTopic, SentRecord } from './lib/sent-records.ts'
+export { seed, type KeptTable, type Seed, type SeedableTable } from './lib/seeds.ts'
 export { startApp, type AppProcess } from './lib/start-app.ts'
-export { TestApp, testApp, type RawSend, type TestAppOptions, type TestWorker } from './lib/test-app.ts'
+export type { RawSend } from './lib/raw-send.ts'
+export { TestApp, testApp, type TestAppOptions, type TestWorker } from './lib/test-app.ts'
 export { numberedRecords, type NumberedOptions, type RequestTopic } from './simulation/input-feed.ts'
 export { simulate, SimulationError } from './simulation/simulate.ts'
 export type {

@@ -1,13 +1,11 @@
 import {
   manualClock,
-  NO_HEADERS,
+  MillraceError,
   parseDuration,
   systemClock,
   type DeadLetters,
   type Duration,
   type ManualClock,
-  type RawHeaders,
-  type Transport,
 } from '@millrace/core'
 import {
   AppScheduler,
@@ -26,9 +24,20 @@ import {
 } from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
 import { collectLog, type CollectedLog } from './collected-log.ts'
+import { withTransport, writeRaw, type RawSend } from './raw-send.ts'
 import { asRecord, type Sendable, type SendableTopic } from './sendable.ts'
+import {
+  plantSeeds,
+  putRows,
+  seed,
+  seedingTransport,
+  writeRows,
+  type KeptTable,
+  type Seed,
+  type SeedableTable,
+} from './seeds.ts'
 import { sentRecords, type ReadableTopic, type SentRecord } from './sent-records.ts'
-import { settle, SETTLE_LIMIT_MS } from './settle.ts'
+import { settle } from './settle.ts'
 import { testClock, type TestClock } from './test-clock.ts'
 
 /** How `testApp` sets the stage. */
@@ -39,6 +48,8 @@ export interface TestAppOptions {
   readonly partitions?: number | undefined
   /** Topics that are there already. */
   readonly topics?: readonly { readonly name: string; readonly partitions: number }[]
+  /** Rows that tables have before anything runs, each made by `seed(table, entries)`. */
+  readonly seeds?: readonly Seed[]
 }
 
 /** A worker of an app under test. */
@@ -64,9 +75,12 @@ export class TestApp {
   readonly #before: Surroundings
   readonly #timers: TestClock
   readonly #running: Map<Worker, TestWorker> = new Map()
+  /** Not written yet: their topics are not there. */
+  #seeds: readonly Seed[]
   #started = 0
 
-  constructor(app: App, { now, partitions }: TestAppOptions) {
+  constructor(app: App, { now, partitions, seeds = [] }: TestAppOptions) {
+    this.#seeds = seeds
     this.#runtime = runtimeOf(app)
     this.#before = { ...this.#runtime.surroundings }
     this.log = createMemoryLog()
@@ -90,7 +104,7 @@ export class TestApp {
     const transport = this.#transport()
     const running = await this.#runtime.launch({
       workerId: `worker-${++this.#started}`,
-      drivers: { transport, store: memoryStore() },
+      drivers: { transport: seedingTransport(transport, () => this.#plantSeeds()), store: memoryStore() },
     })
     const { worker } = running
     const handle: TestWorker = {
@@ -104,8 +118,47 @@ export class TestApp {
     }
     this.#running.set(worker, handle)
     await worker.start()
+    const [left] = this.#seeds
+    if (left !== undefined)
+      throw new MillraceError(
+        'TOPIC_MISSING',
+        `The app has no topic "${left.topic}" to seed: its table is another app's.`,
+      )
     await this.settle()
     return handle
+  }
+
+  async #plantSeeds(): Promise<void> {
+    if (this.#seeds.length === 0) return
+    const { settings } = this.#runtime.surroundings
+    const ground = { log: this.log, settings, now: this.clock.now() }
+    await withTransport(this.#transport(), async (transport) => {
+      this.#seeds = await plantSeeds(this.#seeds, { ...ground, transport })
+    })
+  }
+
+  /**
+   * Gives a table rows, as if its changelog had brought them: no agent has to write them. They are there when this
+   * resolves, and are in the changelog with the next commit. Rows to have before the app starts: `testApp(app, { seeds })`.
+   *
+   * @throws `ENCODE_FAILED`, `SCHEMA_MISMATCH` for a row that the table would refuse; `PARTITION_NOT_LOCAL`, `TOPIC_MISSING`
+   * @example
+   * await t.seed(counts, [['milk', 2]])
+   */
+  async seed<K, V>(
+    table: SeedableTable<K, V> & KeptTable,
+    entries: Iterable<readonly [key: NoInfer<K>, value: NoInfer<V>]>,
+  ): Promise<void> {
+    const made = seed(table, entries)
+    const partitions = this.log.topics().find(({ name }) => name === made.topic)?.partitions
+    if (partitions === undefined)
+      throw new MillraceError(
+        'TOPIC_MISSING',
+        `There is no topic "${made.topic}": table "${table.name}" is another app's.`,
+      )
+    if (!putRows(table, made, partitions))
+      await withTransport(this.#transport(), (transport) => writeRows(made, transport, this.clock.now()))
+    await this.settle()
   }
 
   /** Those that run now, in the order started. */
@@ -150,20 +203,9 @@ export class TestApp {
   }
 
   /** Writes bytes or text to a topic past the app, as another program would. */
-  async write(topic: string, { key = null, value, partition = 0, headers = NO_HEADERS }: RawSend): Promise<void> {
-    const bytes = (part: string | Uint8Array | null): Buffer | null => (part === null ? null : Buffer.from(part))
-    const record = {
-      topic,
-      partition,
-      key: bytes(key),
-      value: bytes(value),
-      headers,
-      timestamp: this.clock.now(),
-    }
-    await withTransport(this.#transport(), async (transport) => {
-      const [outcome] = await transport.producer().send([record], { guard: () => {} })
-      if (outcome !== undefined && !outcome.ok) throw outcome.error
-    })
+  async write(topic: string, record: RawSend): Promise<void> {
+    const now = this.clock.now()
+    await withTransport(this.#transport(), (transport) => writeRaw(topic, record, { transport, now }))
   }
 
   /** Creates topics before the app does. */
@@ -216,23 +258,6 @@ export class TestApp {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-}
-
-/** A record for `write`. */
-export interface RawSend {
-  readonly key?: string | Uint8Array | null
-  readonly value: string | Uint8Array | null
-  readonly partition?: number
-  readonly headers?: RawHeaders
-}
-
-async function withTransport<T>(transport: Transport, work: (transport: Transport) => Promise<T>): Promise<T> {
-  await transport.connect({ timeoutMs: SETTLE_LIMIT_MS })
-  try {
-    return await work(transport)
-  } finally {
-    await transport.close()
   }
 }
 

@@ -1,42 +1,12 @@
-import { isMillraceError, type ScopeStorage, type WorkerContext } from '@millrace/core'
-import type { HandlingTimes, Timing } from '../agents/handling-times.ts'
+import { isMillraceError } from '@millrace/core'
+import type { Timing } from '../agents/handling-times.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import { Delivery } from '../events/delivery.ts'
 import { GatherStep } from './gather-step.ts'
-import type { Inlet } from './inlet.ts'
+import type { Branch, ReaderHost } from './reader-host.ts'
+import { type Rest, Rests } from './rests.ts'
 import { Spread, type Step, type StepResult } from './step.ts'
 import { Wakeup } from './wakeup.ts'
-
-/** Events of one inlet and the steps they go through. */
-export interface Branch {
-  readonly inlet: Inlet
-  readonly steps: readonly Step[]
-}
-
-/** What a reader tells and asks of the run of the handler it reads for. */
-export interface ReaderHost {
-  readonly storage: ScopeStorage
-  readonly worker: WorkerContext
-  readonly agent: string
-  /** The handler run has ended, or the worker has failed: nothing more is handed out. */
-  readonly over: boolean
-  /** Of the handler's events; `undefined` for steps between topics. */
-  readonly times: HandlingTimes | undefined
-  /** The scope that the user's code is in from now on. */
-  entered(scope: AgentScope): void
-  /** The next event is asked for. */
-  asked(): void
-  /** An event was handed out that only `event.ack()` finishes. */
-  loosed(delivery: Delivery): void
-  /** A step or the decoder failed on an event: settles what becomes of it. */
-  failed(delivery: Delivery, error: unknown): Promise<void>
-}
-
-/** An event of which `flatMap` still gives values, and the steps that those go through. */
-interface Rest extends Spread {
-  readonly steps: readonly Step[]
-  readonly next: number
-}
 
 const EMPTY: unique symbol = Symbol('nothing to take')
 type Pulled = StepResult | Promise<StepResult> | typeof EMPTY
@@ -50,8 +20,7 @@ export class EventReader {
   readonly #wakeup = new Wakeup()
   #branches: readonly Branch[]
   #gathers: readonly { readonly step: GatherStep; readonly branch: Branch; readonly next: number }[] = []
-  /** The innermost last: all its values come before anything else is taken. */
-  readonly #rests: Rest[] = []
+  readonly #rests = new Rests()
   #turn = 0
   #current: Delivery | undefined
   #timing: Timing | undefined
@@ -73,7 +42,7 @@ export class EventReader {
   /** The handler was restarted: events taken from now on go through its new steps. */
   replace(branches: readonly Branch[]): void {
     this.putBack()
-    this.#dropRests()
+    this.#rests.dropAll()
     this.#branches = branches
     this.#listen()
   }
@@ -88,11 +57,7 @@ export class EventReader {
    * has more values to give is partial from then on.
    */
   leave(): Delivery | undefined {
-    for (let rest = this.#rests.at(-1); rest !== undefined; rest = this.#rests.at(-1)) {
-      if (rest.values.next().done !== true) break
-      this.#rests.pop()
-      rest.delivery.allGiven()
-    }
+    this.#rests.endEmpty()
     const current = this.#current
     this.#current = undefined
     this.endTiming()
@@ -194,7 +159,7 @@ export class EventReader {
       this.#enter(batch)
       return this.#advance(batch, branch.steps, next)
     }
-    const rest = this.#rests.at(-1)
+    const rest = this.#rests.innermost
     if (rest !== undefined) return this.#takeFrom(rest)
     const count = this.#branches.length
     for (let i = 0; i < count; i++) {
@@ -213,8 +178,7 @@ export class EventReader {
     const { delivery, values, steps, next } = rest
     // Finished as a whole, given back or lost meanwhile.
     if (!delivery.open) {
-      this.#dropRest(rest)
-      delivery.putBack()
+      this.#rests.drop(rest)
       return undefined
     }
     this.#enter(delivery)
@@ -227,26 +191,8 @@ export class EventReader {
     } catch (error) {
       return this.#fail(delivery, error)
     }
-    this.#rests.pop()
-    for (let at = next; at < steps.length; at++) {
-      const step = steps[at]
-      if (step instanceof GatherStep) step.allGiven(delivery)
-    }
-    delivery.allGiven()
+    this.#rests.end(rest)
     return undefined
-  }
-
-  #dropRest(rest: Rest): void {
-    this.#rests.splice(this.#rests.indexOf(rest), 1)
-    rest.values.return?.()
-  }
-
-  /** Events with values to give are given back as they came. */
-  #dropRests(): void {
-    for (const rest of this.#rests.toReversed()) {
-      this.#dropRest(rest)
-      rest.delivery.putBack()
-    }
   }
 
   /** Runs the steps from index `from` on; -1 decodes first. */
@@ -320,7 +266,7 @@ export class EventReader {
 
   #end(): undefined {
     this.putBack()
-    this.#dropRests()
+    this.#rests.dropAll()
     return undefined
   }
 

@@ -47,7 +47,13 @@ export class GlobalTable<K, V, G extends V | undefined = V | undefined>
       migrate: definition.migrate,
     })
     const place = new GlobalPlace({ name, topic: source.name, keys, shape, scope: deps.scope, workers: deps.workers })
-    super({ keys, scope: deps.scope, place, fallback: definition.fallback })
+    super({
+      keys,
+      scope: deps.scope,
+      place,
+      fallback: definition.fallback,
+      encodeValue: (value) => definition.valueCodec.encode(value),
+    })
     this.name = name
     this.help = definition.help
     this.source = source

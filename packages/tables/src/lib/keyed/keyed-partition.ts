@@ -63,6 +63,18 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
     this.#count()
   }
 
+  /** Takes in a row as if an event had written it; it goes to the changelog with the next commit. For test kits. */
+  put({ key, value }: { readonly key: Buffer; readonly value: Buffer }): void {
+    this.assertOpen()
+    const entry = this.entryOf(key)
+    const before = entry.value
+    entry.value = this.guard(this.decode(value, key))
+    entry.bytes = value
+    entry.version = ++this.version
+    if (entry.group !== undefined) entry.group.version = entry.version
+    this.changed(entry, before)
+  }
+
   takeRows(): readonly Row[] {
     // All are encoded before any changes state: what throws here leaves everything to be taken again.
     const rows = this.#dirty.map((entry) => this.#encode(entry))

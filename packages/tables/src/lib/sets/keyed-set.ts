@@ -1,12 +1,13 @@
 import type { ScopeStorage } from '@millrace/core'
 import { readingEvent, writingEvent } from '../places/current-event.ts'
 import type { Place } from '../places/place.ts'
+import type { EncodedRow } from '../tables/keyed-map.ts'
 import { readInTurns } from '../tables/read-in-turns.ts'
 import { countRows, tableStats, type TableStats } from '../tables/table-stats.ts'
 import { WriteCounts } from '../tables/write-counts.ts'
 import { prefixEnd } from './prefix-end.ts'
 import type { SetKeyShape, SetMember } from './set-key-shape.ts'
-import { setGroup } from './set-row-shape.ts'
+import { PRESENT, setGroup } from './set-row-shape.ts'
 
 export interface KeyedSetOptions<K, E> {
   readonly keys: SetKeyShape<K, E>
@@ -94,6 +95,13 @@ export class KeyedSet<K, E> {
 
   [Symbol.asyncIterator](): AsyncIterableIterator<readonly [key: K, element: E]> {
     return this.entries()
+  }
+
+  /** A row as bytes, as `Table.encodeRow`. */
+  encodeRow(key: K, element: E): EncodedRow {
+    const member = { key, element }
+    const bytes = this.#keys.encode(member)
+    return { key: bytes, value: PRESENT, home: this.#keys.home(member, bytes) }
   }
 
   /** Figures of this table in this process; `rows` counts elements. */

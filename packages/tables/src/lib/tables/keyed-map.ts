@@ -12,6 +12,15 @@ export interface KeyedMapOptions<K, V> {
   readonly scope: ScopeStorage
   readonly place: Place<K, V>
   readonly fallback: (() => V) | undefined
+  readonly encodeValue: (value: V) => Buffer
+}
+
+/** A row as it is in the changelog, or in the topic of a global table. */
+export interface EncodedRow {
+  readonly key: Buffer
+  readonly value: Buffer
+  /** The bytes whose hash is the partition. */
+  readonly home: Buffer
 }
 
 /** How to read a key. */
@@ -29,14 +38,16 @@ export class KeyedMap<K, V, G extends V | undefined> {
   readonly #scope: ScopeStorage
   readonly #place: Place<K, V>
   readonly #fallback: (() => V) | undefined
+  readonly #encodeValue: (value: V) => Buffer
   #reads = 0
   readonly #writes = new WriteCounts()
 
-  constructor({ keys, scope, place, fallback }: KeyedMapOptions<K, V>) {
+  constructor({ keys, scope, place, fallback, encodeValue }: KeyedMapOptions<K, V>) {
     this.#keys = keys
     this.#scope = scope
     this.#place = place
     this.#fallback = fallback
+    this.#encodeValue = encodeValue
   }
 
   /**
@@ -140,6 +151,12 @@ export class KeyedMap<K, V, G extends V | undefined> {
 
   [Symbol.asyncIterator](): AsyncIterableIterator<readonly [key: K, value: V]> {
     return this.entries()
+  }
+
+  /** A row as bytes: what test kits fill a table with. Throws `ENCODE_FAILED`, `SCHEMA_MISMATCH`. */
+  encodeRow(key: K, value: V): EncodedRow {
+    const bytes = this.#keys.encode(key)
+    return { key: bytes, value: this.#encodeValue(value), home: this.#keys.home(key, bytes) }
   }
 
   /** Figures of this table in this process. */

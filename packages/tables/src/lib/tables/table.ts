@@ -50,7 +50,13 @@ export class Table<K, V, G extends V | undefined = V | undefined>
       migrate: definition.migrate,
     })
     const place = new TaskPlace({ keys, shape, scope: deps.scope, workers: deps.workers, anywhere })
-    super({ keys, scope: deps.scope, place, fallback: definition.fallback })
+    super({
+      keys,
+      scope: deps.scope,
+      place,
+      fallback: definition.fallback,
+      encodeValue: (value) => definition.valueCodec.encode(value),
+    })
     place.serve(this)
     this.name = name
     this.help = definition.help
