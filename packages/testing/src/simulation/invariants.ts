@@ -19,6 +19,18 @@ export class Invariants {
     this.#groupId = groupId
   }
 
+  /** A worker is about to shut out whoever has a task: only while the task is surely its own. */
+  initialising(process: SimulatedProcess, transactionalId: string, nowMs: number): void {
+    const { name, heartbeats, sessionMs } = process
+    const silentMs = nowMs - heartbeats.lastMs
+    if (silentMs >= sessionMs)
+      this.#broken(`${name} initialises ${transactionalId} ${silentMs} ms after its last heartbeat, without a lease`)
+    if (heartbeats.lastMs < process.fencedMs(transactionalId))
+      this.#broken(
+        `${name} initialises ${transactionalId} again, not heard of by the group since it was shut out itself`,
+      )
+  }
+
   /** A stranger in the group was given something. */
   given(partitions: readonly TopicPartition[], data: string): void {
     this.#broken(`a member with the data ${JSON.stringify(data)} was given ${partitions.map(partitionKey).join(', ')}`)

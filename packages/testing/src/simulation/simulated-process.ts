@@ -32,6 +32,7 @@ export interface ProcessDeps {
   readonly faults: () => RequestFaults
   readonly happened: (fault: string) => void
   readonly committing: (process: SimulatedProcess, offsets: readonly CommitOffset[]) => void
+  readonly initialising: (process: SimulatedProcess, transactionalId: string) => void
   readonly wrapTransport: (transport: Transport) => Transport
   readonly wrapStore: (store: StoreDriver) => StoreDriver
 }
@@ -63,6 +64,8 @@ export class SimulatedProcess implements GateOwner {
   /** When it was told to stop; later by as long as it has been frozen since. */
   #stoppedMs: number | undefined
   #frozenMs = 0
+  /** By transactional id: when a producer of it was found to be shut out. */
+  readonly #fencedMs = new Map<string, number>()
   #expired = false
   #failure: Error | undefined
 
@@ -95,6 +98,8 @@ export class SimulatedProcess implements GateOwner {
         monotonic: () => clock.monotonic(),
         stored: (records) => noteStored(records, note),
         committing: (offsets) => deps.committing(this, offsets),
+        initialising: (id) => deps.initialising(this, id),
+        fenced: (id) => this.#fencedMs.set(id, clock.monotonic()),
       },
       this.#memory,
     )
@@ -137,6 +142,11 @@ export class SimulatedProcess implements GateOwner {
   /** The group has gone on without it, and it has not joined again. */
   get expired(): boolean {
     return this.#expired && this.heartbeats.silent
+  }
+
+  /** When a producer with this transactional id was last found to be shut out; `-Infinity` if never. */
+  fencedMs(transactionalId: string): number {
+    return this.#fencedMs.get(transactionalId) ?? -Infinity
   }
 
   get sessionMs(): number {

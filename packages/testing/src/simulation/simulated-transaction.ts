@@ -1,4 +1,5 @@
 import {
+  isMillraceError,
   MillraceError,
   type CommitOffset,
   type OutgoingRecord,
@@ -32,11 +33,12 @@ export class SimulatedTransaction implements TransactionalProducer {
   }
 
   init(): Promise<void> {
+    this.#wire.initialising(this.#id)
     return request(this.#wire, `init ${this.#id}`, () => this.#inner.init())
   }
 
   begin(): Promise<void> {
-    return request(this.#wire, `begin ${this.#id}`, async () => {
+    return this.#telling(`begin ${this.#id}`, async () => {
       this.#records = []
       this.#offsets = []
       this.#mustBeOpen()
@@ -54,7 +56,7 @@ export class SimulatedTransaction implements TransactionalProducer {
   }
 
   send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
-    return request(this.#wire, `send ${this.#id}`, async () => {
+    return this.#telling(`send ${this.#id}`, async () => {
       this.#mustBeOpen()
       const outcomes = await this.#inner.send(records, options)
       this.#records.push(...records.filter((_, nth) => outcomes[nth]?.ok === true))
@@ -63,7 +65,7 @@ export class SimulatedTransaction implements TransactionalProducer {
   }
 
   sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
-    return request(this.#wire, `send offsets ${this.#id}`, async () => {
+    return this.#telling(`send offsets ${this.#id}`, async () => {
       this.#mustBeOpen()
       await this.#inner.sendOffsets(groupId, offsets)
       // Not those of a producer that is fenced: the task may have been opened again since.
@@ -74,7 +76,7 @@ export class SimulatedTransaction implements TransactionalProducer {
 
   commit(): Promise<void> {
     const { random, faults, happened } = this.#wire
-    return request(this.#wire, `commit ${this.#id}`, async () => {
+    return this.#telling(`commit ${this.#id}`, async () => {
       this.#mustBeOpen()
       this.#begunMs = undefined
       const failing = random.chance(faults().commitErrors)
@@ -99,6 +101,15 @@ export class SimulatedTransaction implements TransactionalProducer {
 
   close(): Promise<void> {
     return this.#inner.close()
+  }
+
+  async #telling<T>(what: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await request(this.#wire, what, call)
+    } catch (thrown) {
+      if (isMillraceError(thrown, 'PRODUCER_FENCED')) this.#wire.fenced(this.#id)
+      throw thrown
+    }
   }
 
   /** The coordinator gives up a transaction that has been open for too long, and its producer with it. */

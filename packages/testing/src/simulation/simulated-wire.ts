@@ -27,6 +27,10 @@ export interface SimulatedWire {
   readonly stored: (records: readonly OutgoingRecord[]) => void
   /** Told of offsets in the turn in which they are committed; throws nothing, remembers what is wrong. */
   readonly committing: (offsets: readonly CommitOffset[]) => void
+  /** Told when the worker asks to shut out all others that use this transactional id. */
+  readonly initialising: (transactionalId: string) => void
+  /** Told when a producer of the worker turns out to be shut out itself. */
+  readonly fenced: (transactionalId: string) => void
 }
 
 /** A request: some time on its way, some time until the answer is here. */

@@ -114,6 +114,7 @@ export class Simulation {
       faults: () => faults.ofRequests(),
       happened: (fault) => faults.count(fault),
       committing: (worker, offsets) => this.#invariants.committing(worker, offsets),
+      initialising: (worker, id) => this.#invariants.initialising(worker, id, clock.monotonic()),
       wrapTransport: options.wrapTransport ?? ((inner) => inner),
       wrapStore: options.wrapStore ?? ((inner) => inner),
     })
