@@ -49,7 +49,8 @@ export function topicsRead({ shape }: AnyAgent): readonly string[] {
 
 function describeAgent(agent: AnyAgent, settings: ResolvedSettings): AgentDescription {
   const { concurrency = settings.agent.concurrency, help = '' } = agent.shape
-  return { name: agent.name, topics: topicsRead(agent), concurrency, help }
+  const sinks = agent.shape.sinkTopics.map((topic) => topic.name)
+  return { name: agent.name, topics: topicsRead(agent), sinks, concurrency, help }
 }
 
 function describeTable(table: AnyTable): TableDescription {

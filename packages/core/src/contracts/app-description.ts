@@ -19,6 +19,8 @@ export interface AgentDescription {
   readonly name: string
   /** Empty for agents of channels. */
   readonly topics: readonly string[]
+  /** Topics that it is declared to send to. */
+  readonly sinks?: readonly string[]
   readonly concurrency: number
   readonly help: string
 }

@@ -16,6 +16,7 @@ import { sendCommand } from './send-command.ts'
 import { skipCommand } from './skip-command.ts'
 import { tailCommand } from './tail-command.ts'
 import { tableCommand } from './table-command.ts'
+import { topologyCommand } from './topology-command.ts'
 import { topicsCommand } from './topics-command.ts'
 import { workerCommand } from './worker-command.ts'
 
@@ -26,6 +27,7 @@ export const builtInCommands: readonly Command[] = [
   sendCommand,
   tailCommand,
   ...listingCommands,
+  topologyCommand,
   topicsCommand,
   tableCommand,
   modelsCommand,

@@ -295,6 +295,11 @@ export const errorTable = {
     title: 'The app file cannot be imported',
     fix: 'Correct what the message names. What the file imports must be installed beside it.',
   },
+  WORKER_UNREACHABLE: {
+    title: 'No worker of the app answers there',
+    fix: 'Start one, or name the site of one that runs: --worker http://host:port.',
+  },
+  ACTION_REFUSED: { title: 'The worker did not do it' },
   COMMAND_USAGE: { title: 'The command was not understood', fix: 'See --help.' },
   NOT_SETTLED: { title: 'The app did not come to rest' },
   SIMULATION_FAILED: {

@@ -1,0 +1,94 @@
+import { runCli } from '@millrace/cli'
+import { commandLine } from '@millrace/core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createApp } from './create-app.ts'
+
+const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+
+/** A worker that serves its site, and the command that asks it. */
+function smallApp(admin: boolean | undefined): { readonly app: ReturnType<typeof createApp>; readonly ran: string[] } {
+  const ran: string[] = []
+  const web = { host: '127.0.0.1', port: 0, admin }
+  const app = createApp({ id: 'shop', broker: 'memory:', web }, { log: quiet })
+  app.crontab('0 0 1 1 *', function yearly() {
+    ran.push('yearly')
+  })
+  app.crontab('0 0 1 1 *', function failing() {
+    throw new Error('no luck today')
+  })
+  return { app, ran }
+}
+
+async function run(
+  app: ReturnType<typeof createApp>,
+  ...words: readonly string[]
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  let [stdout, stderr] = ['', '']
+  const terminal = {
+    stdout: { write: (text: string) => void (stdout += text) },
+    stderr: { write: (text: string) => void (stderr += text) },
+    env: {},
+  }
+  const code = await runCli(words, { app: app[commandLine], appFile: '/somewhere/app.ts', terminal })
+  return { code, stdout, stderr }
+}
+
+describe('jobs run, pause and resume ask a running worker', () => {
+  const { app, ran } = smallApp(true)
+  const guarded = smallApp(false).app
+  beforeAll(async () => {
+    await app.start()
+    await guarded.start()
+  })
+  afterAll(async () => {
+    await app.stop()
+    await guarded.stop()
+  })
+  const at = (of: typeof app): readonly string[] => ['--worker', of.web.url ?? 'no site']
+
+  it('runs a job and says what came of it', async () => {
+    expect(await run(app, 'jobs', 'run', 'yearly', ...at(app))).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('Job "yearly": '),
+    })
+    expect(ran).toEqual(['yearly'])
+    const failed = await run(app, 'jobs', 'run', 'failing', ...at(app))
+    expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining('no luck today')])
+  })
+
+  it('pauses and resumes it', async () => {
+    const isPaused = (): unknown => app.scheduler.jobs().find(({ name }) => name === 'yearly')?.state
+    const before = isPaused()
+    expect(await run(app, 'jobs', 'pause', 'yearly', ...at(app))).toMatchObject({
+      code: 0,
+      stdout: 'Job "yearly": paused.\n',
+    })
+    expect(isPaused()).toBe('paused')
+    expect(await run(app, 'jobs', 'resume', 'yearly', ...at(app))).toMatchObject({ code: 0 })
+    expect(isPaused()).toBe(before)
+  })
+
+  it('says why when actions are off, the site is of another app, or nothing answers', async () => {
+    const off = await run(guarded, 'jobs', 'pause', 'yearly', ...at(guarded))
+    expect([off.code, off.stderr]).toEqual([1, expect.stringMatching(/ACTION_REFUSED.*403.*web\.admin/s)])
+    const other = createApp({ id: 'other', broker: 'memory:' }, { log: quiet })
+    other.timer('1h', function yearly() {})
+    const wrong = await run(other, 'jobs', 'run', 'yearly', ...at(app))
+    expect([wrong.code, wrong.stderr]).toEqual([
+      1,
+      expect.stringMatching(/WORKER_UNREACHABLE.*app "shop", not of "other"/s),
+    ])
+    const closed = await run(other, 'jobs', 'run', 'yearly', '--worker', 'http://127.0.0.1:1')
+    expect([closed.code, closed.stderr]).toEqual([1, expect.stringMatching(/WORKER_UNREACHABLE.*127\.0\.0\.1:1/s)])
+    const none = await run(other, 'jobs', 'run', 'yearly', '--no-web')
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('web.enabled is off')])
+  })
+
+  it('refuses a job that is not there, and arguments that make no sense', async () => {
+    const typo = await run(app, 'jobs', 'run', 'yaerly')
+    expect([typo.code, typo.stderr]).toEqual([2, expect.stringContaining('Did you mean "yearly"?')])
+    expect(await run(app, 'jobs', 'run')).toMatchObject({ code: 2, stderr: expect.stringContaining('<name>') })
+    expect(await run(app, 'jobs', 'list', 'yearly')).toMatchObject({ code: 2 })
+    expect(await run(app, 'jobs', 'pause', 'yearly', '--worker', 'nowhere')).toMatchObject({ code: 2 })
+  })
+})

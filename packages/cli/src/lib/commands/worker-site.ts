@@ -1,0 +1,98 @@
+import { errorText, MillraceError, withTimeout } from '@millrace/core'
+import { cellText } from '../output/text-table.ts'
+import type { CommandContext } from './command-context.ts'
+
+/** A worker answers within a second, or says that it goes on; it may ask the leader first. */
+const ANSWER_MS = 20_000
+/** Bound to these a worker is reached at this machine's own address, where actions are allowed. */
+const ANYWHERE = ['0.0.0.0', '::', '']
+
+interface ActionOutcome {
+  readonly result: string
+  readonly error: string | undefined
+}
+
+/**
+ * Does what a button of a worker's page does. Throws `WORKER_UNREACHABLE` when no worker of the app answers, and
+ * `ACTION_REFUSED` with what the worker says when it does not do it.
+ */
+export async function actOnWorker(context: CommandContext, path: string): Promise<ActionOutcome> {
+  const { app } = context
+  const site = siteOf(context)
+  const index = await ask(context, site, new URL('/', site), 'GET')
+  const answered = textAt(index.body, 'app')
+  if (answered !== app.id)
+    throw new MillraceError(
+      'WORKER_UNREACHABLE',
+      answered === undefined
+        ? `What answers at ${site.origin} is no worker of Millrace.`
+        : `At ${site.origin} is a worker of the app "${answered}", not of "${app.id}".`,
+    )
+  const { status, body } = await ask(context, site, new URL(path, site), 'POST')
+  if (status >= 200 && status < 300) return { result: textAt(body, 'result') ?? 'done', error: textAt(body, 'error') }
+  throw new MillraceError(
+    'ACTION_REFUSED',
+    `The worker at ${site.origin} answered ${status}: ${cellText(textAt(body, 'error') ?? 'no reason given')}`,
+  )
+}
+
+function siteOf({ app, values }: CommandContext): URL {
+  const given = values['worker']
+  if (given !== undefined) {
+    const url = URL.canParse(String(given)) ? new URL(String(given)) : undefined
+    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
+    throw new MillraceError('COMMAND_USAGE', `--worker takes http://host:port, not "${String(given)}".`)
+  }
+  const { enabled, host, port } = app.place().web
+  if (!enabled || port === 0)
+    throw new MillraceError(
+      'WORKER_UNREACHABLE',
+      enabled
+        ? `Workers of the app "${app.id}" take any free port (web.port is 0).`
+        : `Workers of the app "${app.id}" serve no site (web.enabled is off).`,
+    )
+  const name = ANYWHERE.includes(host) ? '127.0.0.1' : host
+  return new URL(`http://${name.includes(':') ? `[${name}]` : name}:${port}`)
+}
+
+interface SiteAnswer {
+  readonly status: number
+  readonly body: unknown
+}
+
+async function ask({ cli, clock }: CommandContext, site: URL, url: URL, method: 'GET' | 'POST'): Promise<SiteAnswer> {
+  const abort = new AbortController()
+  const exchange = async (): Promise<SiteAnswer> => {
+    const response = await fetch(url, {
+      method,
+      headers: { accept: 'application/json', 'millrace-action': 'cli' },
+      signal: AbortSignal.any([cli.signal, abort.signal]),
+    })
+    const text = await response.text()
+    return { status: response.status, body: parsed(text) }
+  }
+  try {
+    return await withTimeout(exchange(), ANSWER_MS, clock, () => {
+      abort.abort()
+      return new Error(`no answer for ${ANSWER_MS / 1000} s`)
+    })
+  } catch (error) {
+    cli.signal.throwIfAborted()
+    const why = error instanceof Error && error.cause !== undefined ? errorText(error.cause) : errorText(error)
+    throw new MillraceError('WORKER_UNREACHABLE', `Nothing answers at ${site.origin}: ${why}.`, { cause: error })
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // A server that is no worker: the caller says so.
+    return undefined
+  }
+}
+
+function textAt(body: unknown, name: string): string | undefined {
+  const value: unknown = typeof body === 'object' && body !== null ? Reflect.get(body, name) : undefined
+  return typeof value === 'string' ? value : undefined
+}
