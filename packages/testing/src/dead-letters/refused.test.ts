@@ -177,3 +177,45 @@ test.each(guarantees)(
     else expect(numbers.filter((n) => n !== 2)).toEqual([1, 1, 1, 1, 1, 3, 3, 3, 3, 3])
   },
 )
+
+test.each(guarantees)(
+  'a batch whose second event sends what is refused counts its attempts as one, and ends as dead letters: %s',
+  async (processingGuarantee) => {
+    const app = createApp({ id: 'pairs', processingGuarantee, agent: { backoff: '10ms' } })
+    const source = app.topic('in', { key: 'string', value: 'number', partitions: 1 })
+    const out = app.topic('out', { value: 'string', partitions: 1, config: { 'max.message.bytes': '5000' } })
+    let rounds = 0
+    app.agent('pair', source, async (numbers) => {
+      for await (const [first, second] of numbers.events().take(2)) {
+        rounds++
+        if (rounds > 20) throw new Error('It goes round for ever.')
+        await first?.run(() => out.send({ value: 'x' }))
+        await second?.run(() => out.send({ value: 'x'.repeat(second.value) }))
+      }
+    })
+    await using t = await testApp(app)
+    await t.worker()
+    for (const n of [10, 9000]) await t.send(source, { key: 'k', value: n })
+    await t.settle()
+    await t.advance('10s')
+    expect(rounds).toBe(4)
+    expect(letters(t, 'pairs-pair-dlq').map(({ value }) => value)).toEqual(['10', '9000'])
+  },
+)
+
+test('a dead letter goes where there is room for it when its topic has fewer partitions than the source', async () => {
+  const app = createApp({ id: 'narrow', agent: { retries: 0 } })
+  const source = app.topic('in', { key: 'string', value: 'string', partitions: 3 })
+  app.topic('narrow-read-dlq', { value: 'bytes', partitions: 1 })
+  app.agent('read', source, async (values) => {
+    for await (const value of values) throw new TypeError(`no ${value}`)
+  })
+  await using t = await testApp(app)
+  await t.worker()
+  for (let n = 0; n < 9; n++) await t.send(source, { key: `k${n}`, value: String(n) })
+  await t.settle()
+  const kept = letters(t, 'narrow-read-dlq')
+  expect(new Set(t.log.records('in').map(({ partition }) => partition)).size).toBe(3)
+  expect(kept.map(({ value }) => value).toSorted()).toEqual(Array.from({ length: 9 }, (_, n) => String(n)))
+  expect(kept.every(({ partition }) => partition === 0)).toBe(true)
+})

@@ -164,6 +164,8 @@ describe('group state', () => {
     world.act({ who: 1, act: 'come' })
     world.settle()
     const { generation, assignments } = world.group
+    const told = Buffer.from('for m1')
+    world.group = { ...world.group, ownData: new Map([['m1', told]]) }
     world.apply({
       type: 'join',
       memberId: 'successor',
@@ -180,6 +182,7 @@ describe('group state', () => {
     })
     expect(world.group).toMatchObject({ generation, phase: 'stable', leader: 'successor' })
     expect(world.group.assignments.get('successor')).toEqual(assignments.get('m1'))
+    expect(world.group.ownData).toEqual(new Map([['successor', told]]))
     expect(commitRefusal(world.group, { id: 'm1', generation }, [])).toEqual({ code: 'MEMBER_FENCED' })
   })
 })

@@ -277,7 +277,9 @@ test('an event that has sent more than maxEventBytes and is lost in a rebalance 
   const outside = new Outside(log)
   await outside.topic('in', 2)
   const first = spillingApp(() => false)
-  const a = await runWorker(log, first.app, { id: 'a' })
+  // What it could be waited for is longer than this test waits: it cannot finish before the rebalance is over.
+  const settings = { ...first.app.settings, drainTimeoutMs: 100, rebalanceTimeoutMs: 120_000 }
+  const a = await runWorker(log, { ...first.app, settings }, { id: 'a' })
   // Twice, so that whichever partition moves takes such an event along.
   for (const partition of [0, 1])
     await outside.send(Array.from({ length: 20 }, (_, i) => outgoing('in', partition, `k${i}`, String(i))))

@@ -86,3 +86,17 @@ test('whatever comes late, the changelog is again what the store is once it has 
 function toRows(list: readonly { readonly key: string; readonly value: string | null }[]): readonly Row[] {
   return [...new Map(list.map(({ key, value }) => [key, row(key, value)])).values()]
 }
+
+test('a key that is found while a cut is under way is written again by the next one', () => {
+  const store = new Map([
+    ['a', Buffer.from('1')],
+    ['b', Buffer.from('1')],
+  ])
+  const own = { get: (key: Buffer) => store.get(key.toString()) }
+  const tail = new ChangelogTail(0)
+  expect(tail.compare([row('a', 'old')], own)).toBe(1)
+  expect(tail.rows([], own)).toEqual([row('a', '1')])
+  expect(tail.compare([row('b', 'old')], own)).toBe(1)
+  tail.wrote(1, 0)
+  expect(tail.rows([], own)).toEqual([row('b', '1')])
+})

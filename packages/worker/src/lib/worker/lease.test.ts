@@ -101,6 +101,44 @@ test.each([false, true])(
   },
 )
 
+test.each([false, true])(
+  'the last event before a topic falls silent is committed when the lease is back (exactly once: %s)',
+  async (exactlyOnce) => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', 1)
+    await outside.numbers('in', { count: 1, partitions: 1, keys: 1 })
+    const transports: LeasedTransport[] = []
+    let release: () => void = () => {}
+    const hanging = new Promise<void>((resolve) => (release = resolve))
+    const { worker } = testWorker(
+      log,
+      {
+        agents: [{ name: 'a', topics: ['in'], handler: () => hanging }],
+        settings: { sessionTimeoutMs: 150, exactlyOnce },
+      },
+      {
+        wrap: (inner) => {
+          const leased = new LeasedTransport(inner, () => clock.monotonic())
+          transports.push(leased)
+          return leased
+        },
+      },
+    )
+    await worker.start()
+    await until('the event is in hand', () => worker.stats().agents['a']?.active === 1)
+    transports[0]?.stopHeartbeats()
+    await clock.sleep(200)
+    release()
+    await until('the event is finished', () => worker.stats().agents['a']?.processed === 1)
+    await clock.sleep(100)
+    expect(log.committed('app')[0]?.offset ?? 0).toBe(0)
+    transports[0]?.goOn()
+    await until('committed', () => log.committed('app')[0]?.offset === 1)
+    await worker.stop()
+  },
+)
+
 test('the first event waits for no heartbeat: to have joined is to have a lease', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
