@@ -48,9 +48,9 @@ const checks: readonly Check[] = [
   ]),
   externalCheck('site', 'the docs build, and their links lead somewhere', [
     'node',
-    'docs/node_modules/vitepress/bin/vitepress.js',
-    'build',
-    'docs',
+    '--import',
+    'tsx',
+    'docs/build-site.ts',
   ]),
 ]
 

@@ -9,7 +9,10 @@ export default defineConfig({
     // Its tables are wide: no outline beside them, all the room for the page (theme/wide.css).
     if (/^reference\/[^/]+$/.test(page.relativePath))
       Object.assign(page.frontmatter, { aside: false, pageClass: 'wide' })
+    if (page.relativePath.startsWith('reference/api/')) page.frontmatter['outline'] = [2, 3]
   },
+  // The page of all of core's symbols is larger than Vite likes chunks to be.
+  vite: { build: { chunkSizeWarningLimit: 4_000 } },
   themeConfig: {
     search: { provider: 'local' },
     nav: [
@@ -68,6 +71,15 @@ export default defineConfig({
           { text: 'Guarantees', link: '/guarantees' },
           { text: 'Packages', link: '/reference/packages' },
           { text: 'Examples', link: '/reference/examples' },
+          {
+            text: 'API',
+            link: '/reference/api/',
+            collapsed: true,
+            items: ['app', 'core', 'streams', 'tables', 'testing'].map((name) => ({
+              text: `@millrace/${name}`,
+              link: `/reference/api/${name}`,
+            })),
+          },
           { text: 'Architecture', link: '/architecture' },
           { text: 'Words', link: '/glossary' },
           { text: 'The guide page', link: '/guide-page' },

@@ -42,10 +42,10 @@ export function snippetsOf(page: string, text: string): readonly Snippet[] {
   })
 }
 
-/** All blocks of the pages below `docs`, of the packages' READMEs, and of that of the repository. */
+/** All blocks of the pages below `docs` that are written by hand, of the packages' READMEs, and of that of the repository. */
 export function allSnippets(root: string): readonly Snippet[] {
   const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
-    .filter((path) => path.endsWith('.md') && !/(?:^|\/)(?:node_modules|\.)/.test(path))
+    .filter((path) => path.endsWith('.md') && !/(?:^|\/)(?:node_modules|\.)|^reference\/api\//.test(path))
     .toSorted()
     .map((path) => `docs/${path}`)
   return ['README.md', ...packageReadmes(root), ...pages].flatMap((page) =>
