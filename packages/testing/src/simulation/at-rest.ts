@@ -4,7 +4,7 @@ import type { Gate } from './gates.ts'
 import { endOf } from './invariants.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 
-/** All workers run, nothing is in hand, and everything in the log is committed. */
+/** All workers run, nothing is in hand, every partition that is read has an owner, and everything in it is committed. */
 export function isAtRest(
   processes: readonly SimulatedProcess[],
   { log, groupId }: { readonly log: MemoryLog; readonly groupId: string },
@@ -12,9 +12,21 @@ export function isAtRest(
   if (!processes.every(({ state, worker }) => state === 'running' && worker?.quiet().idle === true)) return false
   const committed = new Map(log.committed(groupId).map((one) => [partitionKey(one), one.offset]))
   const sources = processes.flatMap(({ worker }) => worker?.assignment().tasks.flatMap((task) => task.sources) ?? [])
+  const owned = new Set(sources.map(partitionKey))
+  const read = new Set(sources.map(({ topic }) => topic))
+  // A partition may be with a static member that is gone, until its session is over.
+  const partitions = log
+    .topics()
+    .filter(({ name }) => read.has(name))
+    .flatMap(({ name, partitions }) =>
+      Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })),
+    )
   return (
-    sources.length > 0 &&
-    sources.every((source) => (committed.get(partitionKey(source)) ?? 0) === endOf(log, source.topic, source.partition))
+    partitions.length > 0 &&
+    partitions.every((one) => {
+      const key = partitionKey(one)
+      return owned.has(key) && (committed.get(key) ?? 0) === endOf(log, one.topic, one.partition)
+    })
   )
 }
 
