@@ -1,3 +1,4 @@
+import { type Deferred, deferred } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
@@ -85,6 +86,30 @@ describe('Channel', () => {
     expect(seen).toEqual([0, 1, 1, 1, 2])
     expect(worker.records('out').map(({ value }) => Number(value))).toEqual([0, 1, 2])
     expect(part.counts().fails).toMatchObject({ received: 3, processed: 3, failed: 2, retried: 2, active: 0 })
+  })
+
+  it('tells who waits for room that there will be none, when the worker begins to stop', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const channel = createChannel<number>(deps)
+    const gate: Deferred<void> = deferred<void>()
+    let begun = 0
+    await run(
+      createAgent(deps, 'slow', channel, async (stream) => {
+        for await (const _ of stream) {
+          begun++
+          await gate.promise
+        }
+      }),
+    )
+    await channel.send({ value: 0 })
+    await until('one in hand', () => begun === 1)
+    for (let value = 0; value < CHANNEL_CAPACITY; value++) await channel.send({ value })
+    const last = channel.send({ value: -1 })
+    const stopped = worker.stop()
+    await expect(last).rejects.toMatchObject({ code: 'CHANNEL_CLOSED' })
+    expect(begun).toBe(1)
+    gate.resolve()
+    await stopped
   })
 
   it('says so when nobody could read it', async () => {

@@ -1,3 +1,4 @@
+import { type Deferred, deferred, type StoreChange } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { TaskStores } from './task-stores.ts'
@@ -64,4 +65,25 @@ test('the driver is closed when nothing is open any more, also not what was to b
   await stores.close(await stores.open('counts', 1))
   await stores.shut()
   expect(leftOpen).toEqual([])
+})
+
+test('a partition is closed when the commit under way is over, which may still write to it', async () => {
+  const gate: Deferred<void> = deferred<void>()
+  class Slow extends HeapStore {
+    override async commit(changes: readonly StoreChange[]): Promise<void> {
+      await gate.promise
+      await super.commit(changes)
+    }
+  }
+  const heap = new Slow()
+  const stores = new TaskStores(heap)
+  const store = await stores.open('counts', 1)
+  const row = { key: Buffer.from('k'), value: Buffer.from('1') }
+  const committed = stores.commit([{ partition: store, rows: [row], checkpoint: undefined }])
+  const closed = stores.close(store)
+  await turn()
+  expect(heap.partitions.get('counts/1')?.isOpen).toBe(true)
+  gate.resolve()
+  await Promise.all([committed, closed])
+  expect(heap.partitions.get('counts/1')?.isOpen).toBe(false)
 })
