@@ -69,6 +69,26 @@ test('a row larger than the changelog may take is refused in the handler, and ch
   expect(texts.get('a')).toHaveLength(99)
 })
 
+test('a row that is written again while a cut that fails has it goes out once with the next one, and counts once', async () => {
+  const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
+  const task = makeTask(0, { partitions: 1 })
+  await task.add(counts)
+  const write = (value: number): void => {
+    const event = new SmallEvent(task, 0)
+    world.inAgent(event, () => counts.set('a', value))
+    event.finish()
+  }
+  write(1)
+  task.beginCut()
+  write(2)
+  const once = task.changedBytes
+  await task.endCut(false)
+  expect(task.changedBytes).toBe(once)
+  expect(task.open(counts)?.takeRows()).toEqual([{ key: Buffer.from('a'), value: Buffer.from('2') }])
+  task.open(counts)?.rowsStored()
+  expect(task.changedBytes).toBe(0)
+})
+
 test('a row that grows before its cut counts as what it has become, until it is stored or given up', async () => {
   const texts = createTable(world.deps, 'texts', { key: 'string', value: 'string' })
   const task = makeTask(0, { partitions: 1 })

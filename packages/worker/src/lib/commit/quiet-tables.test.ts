@@ -3,6 +3,7 @@ import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
+import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { outgoing, Outside, runWorker, silentLog, until } from '../fixtures/test-worker.fixture.ts'
 
 const HOUR_MS = 3_600_000
@@ -59,5 +60,53 @@ test.each([false, true])(
       ]),
     )
     await second.worker.stop()
+  },
+)
+
+test.each([false, true])(
+  'a worker without a lease does not say that its tables are as of now, until it has one again, exactly once: %s',
+  async (exactlyOnce) => {
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', 1)
+    await outside.send([outgoing('in', 0, 'k', '1')])
+    const store = new HeapStore()
+    const clock = manualClock()
+    const counts = countTable('counts')
+    const transports: LeasedTransport[] = []
+    const { worker } = await runWorker(
+      log,
+      {
+        agents: [{ name: 'a', topics: ['in'], handler: (event) => addTo(counts, event, 'all') }],
+        tables: [counts],
+        settings: { exactlyOnce, heartbeatIntervalMs: 60_000, sessionTimeoutMs: 180_000 },
+      },
+      {
+        clock,
+        store,
+        wrap: (inner) => {
+          const leased = new LeasedTransport(inner, () => clock.monotonic())
+          transports.push(leased)
+          return leased
+        },
+      },
+    )
+    const pass = async (steps: number, step: '1s' | '15m'): Promise<void> => {
+      for (let i = 0; i < steps; i++) {
+        await clock.advance(step)
+        await new Promise((resolve) => void setImmediate(resolve))
+      }
+    }
+    await pass(20, '1s')
+    await until('the row to be stored', () => store.partitions.get('counts/0')?.rows === 1)
+    transports[0]?.stopHeartbeats()
+    const stored = store.checkpoint('counts', 0)
+    await pass(8, '15m')
+    expect(store.checkpoint('counts', 0)).toEqual(stored)
+    transports[0]?.goOn()
+    await pass(8, '15m')
+    await pass(20, '1s')
+    expect(clock.now() - (store.checkpoint('counts', 0)?.wallTimeMs ?? 0)).toBeLessThan(HOUR_MS)
+    await worker.stop()
   },
 )

@@ -1,8 +1,8 @@
-import type { EventInHand } from '@millrace/core'
-import { systemClock } from '@millrace/core'
+import { type Consumer, type ConsumerOptions, type EventInHand, systemClock } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
+import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import {
   Outside,
   outgoing,
@@ -12,8 +12,23 @@ import {
   testWorker,
   until,
 } from '../fixtures/test-worker.fixture.ts'
+import { decodeMemberData } from './member-data.ts'
 
 const PARTITIONS = 8
+
+/** Tells what a worker says of itself when it joins. */
+class ToldTransport extends LeasedTransport {
+  onJoin: (data: Uint8Array) => void = () => {}
+
+  override consumer(options: ConsumerOptions): Consumer {
+    const memberData = (): Uint8Array => {
+      const data = options.memberData()
+      this.onJoin(data)
+      return data
+    }
+    return super.consumer({ ...options, memberData })
+  }
+}
 
 /** How often each number was handled to the end, over all workers of a test. */
 class Tally {
@@ -197,6 +212,32 @@ test('a worker that is thrown out drops what it has in hand, and comes back', as
   expect(tally.duplicates).toBe(0)
   await worker.stop()
   expect(committedSum(log)).toBe(100)
+})
+
+test('a worker that is thrown out takes the life of its group along, and comes back with it', async () => {
+  const log = createMemoryLog()
+  await topic(log)
+  const lives: (string | undefined)[] = []
+  const { worker, transport } = await runWorker(
+    log,
+    { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] },
+    {
+      wrap: (inner) => {
+        const told = new ToldTransport(inner, () => systemClock().monotonic())
+        told.onJoin = (data) => lives.push(decodeMemberData(data)?.life)
+        return told
+      },
+    },
+  )
+  transport.expire()
+  await until('it to be back', () => worker.stats().rebalances === 2)
+  transport.expire()
+  await until('it to be back again', () => worker.stats().rebalances === 3)
+  const [first, second, third] = lives
+  expect(first).toBeUndefined()
+  expect(second).toBeDefined()
+  expect(third).toBe(second)
+  await worker.stop()
 })
 
 test('two rebalances in a row, while recovering, and a stop in the middle', async () => {
