@@ -1,4 +1,5 @@
 import {
+  deferred,
   MillraceError,
   type AssignmentChange,
   type CommitOffset,
@@ -21,6 +22,8 @@ export class SimulatedConsumer implements Consumer {
   readonly #options: ConsumerOptions
   /** As the group sees it. */
   readonly assignor: GroupAssignor
+  /** Of the requests that were made so far. */
+  #served: Promise<void> = Promise.resolve()
   /** As the member knows it. */
   #generation = -1
 
@@ -65,16 +68,16 @@ export class SimulatedConsumer implements Consumer {
   }
 
   committed(partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
-    return request(this.#wire, 'committed', () => this.#inner.committed(partitions))
+    return this.#inOrder('committed', () => this.#inner.committed(partitions))
   }
 
   commit(offsets: readonly CommitOffset[]): Promise<void> {
     const generation = this.#generation
-    return request(this.#wire, 'commit', async () => {
+    this.#wire.committing(offsets)
+    return this.#inOrder('commit', async () => {
       // The request says in which generation it was made, whatever has happened since.
       if (this.#wire.log.group(this.#options.groupId).generation !== generation)
         throw new MillraceError('MEMBER_FENCED', `A commit of generation ${generation} came too late, in a simulation.`)
-      this.#wire.committing(offsets)
       await this.#inner.commit(offsets)
       for (const { topic, partition, offset } of offsets) this.#wire.note(`committed ${topic}-${partition}@${offset}`)
     })
@@ -90,6 +93,21 @@ export class SimulatedConsumer implements Consumer {
 
   close(): Promise<void> {
     return this.#inner.close()
+  }
+
+  /** Over one connection: the coordinator serves requests in the order in which they were made, whenever it answers. */
+  #inOrder<T>(what: string, call: () => Promise<T>): Promise<T> {
+    const before = this.#served
+    const served = deferred<void>()
+    this.#served = served.promise
+    return request(this.#wire, what, async () => {
+      await before
+      try {
+        return await call()
+      } finally {
+        served.resolve()
+      }
+    })
   }
 
   async #revoked(): Promise<void> {

@@ -25,7 +25,7 @@ export interface SimulatedWire {
   readonly happened: (fault: string) => void
   readonly note: (what: string) => void
   readonly stored: (records: readonly OutgoingRecord[]) => void
-  /** Told of offsets in the turn in which they are committed; throws nothing, remembers what is wrong. */
+  /** Told of offsets when their commit is asked for; throws nothing, remembers what is wrong. */
   readonly committing: (offsets: readonly CommitOffset[]) => void
   /** Told when the worker asks to shut out all others that use this transactional id. */
   readonly initialising: (transactionalId: string) => void
