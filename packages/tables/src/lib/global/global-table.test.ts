@@ -237,6 +237,24 @@ describe('a global table', () => {
     await running.part.stop()
   })
 
+  test('a write that is acknowledged after it was read gives way at once to what the topic has brought behind it', async () => {
+    const world = new SmallWorld()
+    const rates = make(world)
+    const running = await start(world, new SmallTopic(TOPIC, PARTITIONS), rates)
+    const key = first ?? ''
+    const event = eventOf(running, 0)
+    world.inAgent(event, () => rates.set(key, 1))
+    event.finish()
+    const receipt = lastReceipt(event)
+    const metadata = running.topic.store(receipt)
+    running.topic.append(0, key, '2')
+    await running.topic.deliver()
+    expect(rates.get(key)).toBe(1)
+    await running.topic.acknowledge(receipt, metadata)
+    expect(rates.get(key)).toBe(2)
+    await running.part.stop()
+  })
+
   test('a failed event leaves what the topic has brought meanwhile', async () => {
     const world = new SmallWorld()
     const rates = make(world)

@@ -120,6 +120,31 @@ test('a row that grows before its cut counts as what it has become, until it is 
   expect(task.changedBytes).toBe(0)
 })
 
+test('an event that has read a row is outdated by a change of it, also when the row has left the cache since', async () => {
+  const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
+  const task = new SmallTask({ store, partition: 0, partitions: 1, cacheBytes: 0, freeze: false })
+  world.worker.tasks.push(task)
+  await task.add(counts)
+  const write = async (value: number): Promise<void> => {
+    const event = new SmallEvent(task, 0)
+    world.inAgent(event, () => counts.set('a', value))
+    event.finish()
+    task.beginCut()
+    await task.endCut(true)
+  }
+  await write(1)
+  const [before, after] = [new SmallEvent(task, 1), new SmallEvent(task, 2)]
+  world.inAgent(before, () => expect(counts.get('a')).toBe(1))
+  expect(before.isOutdated).toBe(false)
+  await write(2)
+  // Others come into the cache, which has no room for what is in nobody's hand.
+  for (let other = 0; other < 3; other++)
+    world.inAgent(new SmallEvent(task, 3), () => expect(counts.get(`other ${other}`)).toBeUndefined())
+  expect(before.isOutdated).toBe(true)
+  world.inAgent(after, () => expect(counts.get('a')).toBe(2))
+  expect(after.isOutdated).toBe(false)
+})
+
 describe('ownership', () => {
   test('a key of another partition is refused, for reads and writes, naming table, key and partitions', async () => {
     const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number', default: () => 0 })

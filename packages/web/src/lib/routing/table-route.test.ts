@@ -142,8 +142,10 @@ test('a partition that moves while a request is on its way is looked up again, f
   const [one, two] = [await start(group, 'one', []), await start(group, 'two', [])]
   const asked = deferred<void>()
   const go = deferred<void>()
+  const methods: (string | undefined)[] = []
   // The old owner: it has just lost the partition.
-  const old = createServer((_request, response) => {
+  const old = createServer(({ method }, response) => {
+    methods.push(method)
     asked.resolve()
     void go.promise.then(() => {
       response.writeHead(503, { 'millrace-not-here': 'true' })
@@ -165,11 +167,14 @@ test('a partition that moves while a request is on its way is looked up again, f
 
   class Write extends View {
     override post = one.site.tableRoute(one.own.words, { param: 'word' }, (c) => c.text(''))
+    override delete = one.site.tableRoute(one.own.words, { param: 'word' }, (c) => c.text(''))
   }
   one.site.page('/write/:word/', Write)
   two.worker.open.clear()
   group.owners.set(0, { member: 'old', address })
   await expectUnavailable(await fetch(`${one.url}/write/x/`, { method: 'POST', body: 'once' }), 'moving')
+  await expectUnavailable(await fetch(`${one.url}/write/x/`, { method: 'DELETE' }), 'moving')
+  expect(methods).toEqual(['GET', 'POST', 'DELETE'])
 })
 
 test('a partition that has come here meanwhile is answered here', async () => {

@@ -128,6 +128,21 @@ test('goes on from the checkpoint of a store', async () => {
   await here.recovery.close()
 })
 
+test('ends where it was asked to, whatever is written behind that meanwhile, and goes on from there', async () => {
+  const here = await setting()
+  await here.outside.send([outgoing('t-changelog', 0, 'a', '1')])
+  const first = await request(here, 0)
+  await here.outside.send([outgoing('t-changelog', 0, 'b', '2')])
+  await here.recovery.restore(first)
+  expect([first.store.checkpoint()?.offset, first.store.rows]).toEqual([1, 1])
+  await first.store.close()
+  const second = await request(here, 0)
+  await here.recovery.restore(second)
+  expect(second.store.get(Buffer.from('b'))?.toString()).toBe('2')
+  expect(second.store.checkpoint()?.offset).toBe(2)
+  await here.recovery.close()
+})
+
 test('a store that has everything says as of when, though there is nothing to read', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'k', '1')])
