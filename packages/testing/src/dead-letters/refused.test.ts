@@ -219,3 +219,31 @@ test('a dead letter goes where there is room for it when its topic has fewer par
   expect(kept.map(({ value }) => value).toSorted()).toEqual(Array.from({ length: 9 }, (_, n) => String(n)))
   expect(kept.every(({ partition }) => partition === 0)).toBe(true)
 })
+
+test('what is decided on an event whose task is opened again for it is carried out and told once', async () => {
+  const app = createApp({
+    id: 'bursts',
+    processingGuarantee: 'exactly-once',
+    maxEventBytes: '2kb',
+    agent: { retries: 0, backoff: '10ms' },
+  })
+  const source = app.topic('in', { value: 'number', partitions: 1 })
+  const out = app.topic('out', { value: 'string', partitions: 1 })
+  app.agent(
+    'burst',
+    source,
+    async (numbers) => {
+      for await (const n of numbers) {
+        for (let sent = 0; sent < 5; sent++) await out.send({ value: `${n} ${'x'.repeat(1000)}` })
+        if (n === 2) throw new Error('never two')
+      }
+    },
+    { onError: 'skip' },
+  )
+  await using t = await testApp(app)
+  for (const n of [1, 2, 3]) await t.send(source, { value: n })
+  await t.settle()
+  await t.advance('10s')
+  expect(t.logged.lines.filter(({ message }) => message.includes('which is skipped'))).toHaveLength(1)
+  expect(t.sent(out).map(({ value }) => Number(value?.split(' ')[0]))).toEqual([1, 1, 1, 1, 1, 3, 3, 3, 3, 3])
+})

@@ -276,6 +276,28 @@ test('a batch of one key that fails three times goes out again before what came 
   expect(orders(driven.finished, keyOf)).toEqual(Array.from({ length: PARTITIONS }, () => all))
 })
 
+test('an event that was given up as one of a batch, because of what that had read, holds what it reads when it comes alone', async () => {
+  const driven = new Driven({ instances: 1, ordering: 'key' }, ['a'])
+  const changed = { changedSince: () => true, show: () => 'a row' }
+  const [feed] = driven.feeds
+  for (let times = 0; times < 3; times++) {
+    const [first, second] = [feed?.take(), feed?.take()]
+    if (first === undefined || second === undefined) throw new Error('Nothing is handed out.')
+    first.join(second)
+    expect(second.holdsReads).toBe(false)
+    first.noteRead(changed, 0)
+    expect(first.handBackIfOutdated()).toBe(true)
+    first.finish()
+  }
+  const alone = feed?.take()
+  expect(alone?.offset).toBe(0)
+  alone?.finish()
+  const next = feed?.take()
+  expect(next?.offset).toBe(1)
+  expect(next?.holdsReads).toBe(true)
+  next?.finish()
+})
+
 test('what waits behind an event of a task that is lost goes on', async () => {
   const driven = new Driven({ instances: 2, ordering: 'key' }, ['a'])
   // One instance has the key.

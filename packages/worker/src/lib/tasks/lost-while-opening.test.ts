@@ -119,3 +119,55 @@ test('a task that is lost in the very turn in which it was opened gives its stor
   await until('the second', () => countsOf(made.worker.context.openParts(losing)).get('k') === 2)
   await made.worker.stop()
 })
+
+/** The first commit waits until a test lets it go; tells where reading is begun. */
+class SlowCommit extends LeasedTransport {
+  readonly go: Deferred<void> = deferred<void>()
+  commits = 0
+  readonly begun: number[] = []
+
+  override consumer(options: ConsumerOptions): Consumer {
+    const inner = super.consumer(options)
+    return {
+      ...inner,
+      commit: async (offsets) => {
+        if (this.commits++ === 0) await this.go.promise
+        await inner.commit(offsets)
+      },
+      seek: (partition, offset) => {
+        this.begun.push(offset)
+        inner.seek(partition, offset)
+      },
+    }
+  }
+}
+
+test('a task that is lost during its first commit is opened no further: its successor alone begins to read', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.send([outgoing('in', 0, 'k', '1'), outgoing('in', 0, 'k', '2')])
+  const slow: SlowCommit[] = []
+  const handled: number[] = []
+  const made = testWorker(
+    log,
+    { agents: [{ name: 'a', topics: ['in'], handler: ({ offset }) => void handled.push(offset) }] },
+    {
+      wrap: (inner) => {
+        const transport = new SlowCommit(inner, () => clock.monotonic())
+        slow.push(transport)
+        return transport
+      },
+    },
+  )
+  const started = made.worker.start()
+  await until('the first commit', () => slow[0]?.commits === 1)
+  made.transport.expire()
+  await until('the return', () => made.worker.stats().rebalances === 2)
+  slow[0]?.go.resolve()
+  await started
+  await until('all committed', () => log.committed('app')[0]?.offset === 2)
+  expect(slow[0]?.begun).toEqual([0])
+  expect(handled).toEqual([0, 1])
+  await made.worker.stop()
+})
