@@ -38,6 +38,7 @@ class HeldTransport extends LeasedTransport {
   readonly open: Deferred<void> = deferred<void>()
   readonly mayRejoin: Deferred<void> = deferred<void>()
   outOfRange: (lost: LostPosition) => void = () => {}
+  lose: () => Promise<void> = async () => {}
 
   constructor(inner: Transport) {
     super(inner, () => clock.monotonic())
@@ -45,6 +46,7 @@ class HeldTransport extends LeasedTransport {
 
   override consumer(options: ConsumerOptions): Consumer {
     this.outOfRange = (lost) => options.onOutOfRange?.(lost)
+    this.lose = () => options.listener.onLost()
     const inner = super.consumer(options)
     return {
       ...inner,
@@ -220,6 +222,24 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     expect(slow.offsets).toEqual(upTo(20))
     await worker.stop()
   })
+})
+
+test('records of a task that is not here any more may be lost: that ends no worker, also with onOffsetLost stop', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  const { worker, held } = heldWorker(log, {
+    agents: [{ name: 'a', topics: ['in'], handler: () => {} }],
+    settings: { onOffsetLost: 'stop' },
+  })
+  await worker.start()
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  await until('all committed', () => offsetOf(log, 'in') === 10)
+  await held.lose()
+  // Its next owner has gone on, and they were deleted behind it.
+  held.outOfRange({ topic: 'in', partition: 0, position: 10, beginning: 20, end: 30 })
+  expect(worker.status).toBe('running')
+  await worker.stop()
 })
 
 function offsetOf(log: MemoryLog, of: string): number | undefined {
