@@ -84,5 +84,5 @@ export function writeSnippets(root: string, snippets: readonly Snippet[]): reado
 
 /** Where in a page a line of a module comes from; a line of the setup is that of the block's first. */
 export function lineInPage({ line, setup }: Snippet, moduleLine: number): number {
-  return line + Math.max(moduleLine - 1 - setup.split('\n').length + 1, 0)
+  return line + Math.max(moduleLine - setup.split('\n').length, 0)
 }
