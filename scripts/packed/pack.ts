@@ -23,12 +23,12 @@ export interface Tarballs {
 }
 
 /**
- * Packs every package, or takes what another program of the same run has packed: `MILLRACE_TARBALLS` names the directory
+ * Packs every package, or takes what another program of the same run has packed: `PACKED_TARBALLS` names the directory
  * where the first of them leaves its tarballs for the others.
  */
 export async function tarballs(): Promise<Tarballs> {
   const fresh = await mkdtemp(join(tmpdir(), 'millrace-packed-'))
-  const shared = process.env['MILLRACE_TARBALLS']
+  const shared = process.env['PACKED_TARBALLS']
   if (shared === undefined || shared === '') {
     await packAll(fresh)
     return { directory: fresh, remove: () => rm(fresh, { recursive: true, force: true }) }

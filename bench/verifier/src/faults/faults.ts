@@ -79,7 +79,7 @@ export const FAULTS: readonly Fault[] = [
     needs: { kills: 10 },
     kafkaOnly: true,
     change: {
-      file: 'packages/transport-kafkajs/src/lib/wire/decode-record-set.ts',
+      file: 'packages/transport-kafkajs/src/lib/wire/record-set.ts',
       line: '[...options.aborted].sort((a, b) => a.firstOffset - b.firstOffset)',
       instead: '[...options.aborted]',
     },

@@ -24,7 +24,7 @@ describe.each(SHELLS)('in a real %s', (name, setUp) => {
     afterAll(() => shell.close())
 
     test.each([
-      ['millrace ta', ['tables', 'table']],
+      ['millrace ta', ['tables', 'table', 'tail']],
       ['millrace -A two-apps.ts:first send @', ['@count-words', '@shuffle-words']],
       ['millrace -A app.ts table ', ['word_counts']],
       ['millrace -A app.ts worker --commit-int', ['--commit-interval']],
