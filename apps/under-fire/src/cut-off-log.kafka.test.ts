@@ -38,7 +38,8 @@ describeOwnKafka('a broker that comes back without its last records', {}, (kafka
 
     // At least once, what is left comes again, and then what is new, at offsets that were somebody else's before.
     const { run, worker } = goesOn
-    const told = (): number => worker.log.filter(({ message }) => message.includes('its broker has lost records')).length
+    const told = (): number =>
+      worker.log.filter(({ message }) => message.includes('its broker has lost records')).length
     // Before the log has grown past where reading stands, for reading tells offsets apart and no leader epochs.
     await eventually(() => told() > 0, { what: 'the worker to find out', limitMs: 60_000 })
     await run.send(SENT)

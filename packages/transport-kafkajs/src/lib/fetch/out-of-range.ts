@@ -10,17 +10,22 @@ export interface RangeDeps extends Pick<PartContext, 'view' | 'control' | 'recov
 }
 
 /**
- * What the topic has instead of a position that the broker would not read at; `undefined` when it has the position after
- * all, for the leader has changed. A topic that was made again has other offsets too: that is `TOPIC_MISSING`.
+ * What the topic has instead of a position that its leader would not read at. A leader has all that was ever given out to
+ * readers, unless records were lost: so a position that is in range again, when it is asked, has other records behind it
+ * now, and all that is known of the end is that it was before. A topic that was made again has other offsets too: that is
+ * `TOPIC_MISSING`.
  */
-export async function findRange(position: Position, deps: RangeDeps): Promise<LostPosition | undefined> {
+export async function findRange(position: Position, deps: RangeDeps): Promise<LostPosition> {
   const { view, recovery, signal } = deps
   const { topic, partition, offset } = position
   await retrying(recovery, `reading ${partitionKey(position)}`, signal, () => view.refresh())
   requireSameTopic(position, view)
   const [range] = await partitionOffsets(deps, [position], 'read-uncommitted', signal)
-  if (range === undefined || (offset >= range.beginning && offset <= range.end)) return undefined
-  return { topic, partition, position: offset, beginning: range.beginning, end: range.end }
+  if (range === undefined)
+    throw new MillraceError('TOPIC_MISSING', `Kafka tells no offsets of ${partitionKey(position)}.`)
+  const { beginning, end } = range
+  const isGrown = offset >= beginning && offset <= end
+  return { topic, partition, position: offset, beginning, end: isGrown ? offset - 1 : end }
 }
 
 /** For those who cannot go on elsewhere. */

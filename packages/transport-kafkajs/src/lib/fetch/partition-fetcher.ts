@@ -248,17 +248,12 @@ export class PartitionFetcher {
   /** Tells whoever decides where reading goes on. */
   async #outOfRange(position: Position): Promise<void> {
     const { version } = position
-    const { onOutOfRange, recovery, signal } = this.#deps
+    const { onOutOfRange, signal } = this.#deps
     position.active = false
     try {
       const lost = await findRange(position, this.#deps)
       if (position.version !== version || !this.#isCurrent(position)) return
-      if (lost !== undefined) onOutOfRange(lost)
-      else {
-        await recovery.wait(`reading ${partitionKey(position)}`, 'Kafka answered OFFSET_OUT_OF_RANGE.', signal)
-        // Unless somebody has sought or stopped it meanwhile.
-        if (position.version === version) position.active = true
-      }
+      onOutOfRange(lost)
     } catch (error) {
       if (signal.aborted) return
       this.fail(toError(error))

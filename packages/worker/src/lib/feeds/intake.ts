@@ -24,8 +24,8 @@ export interface IntakeDeps {
   readonly brokenBatches: Pick<BrokenBatches, 'pass'>
   readonly subscriptions: () => readonly Subscription[]
   readonly sourceOf: Rebalance['sourceOf']
-  /** Opens a task again, if it is here. */
-  readonly reopen: (id: string, reason: string) => void
+  /** Opens a task again, if it is here. `cutOff`: a partition of it ends before what had been read. */
+  readonly reopen: (id: string, reason: string, cutOff?: LostPosition) => void
 }
 
 /** Fetched batches on their way to the buffers of their partitions. */
@@ -66,8 +66,8 @@ export class Intake {
     if (position < beginning && topics.purged.has(topic))
       return reopen(task, `${topic}/${partition} begins at ${beginning} by now, behind ${position}`)
     const { offset, again, told } = afterLoss(lost, rules)
-    // All that the task has belongs to offsets that will be given to other records.
-    if (again) return reopen(task, told)
+    // All that the task has belongs to offsets that will be given to other records. The opening tells where reading goes on.
+    if (again) return reopen(task, `${topic}/${partition} ends at ${end} by now, before ${position}`, lost)
     log.error({ topic, partition, offset }, told)
     // As a batch without records: so that the commits pass the hole even when nothing follows it.
     this.#take({ topic, partition, position, records: [], nextOffset: offset, bytes: 0, endOffset: end })

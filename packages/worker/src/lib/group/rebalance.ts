@@ -4,6 +4,8 @@ import {
   type Consumer,
   isMillraceError,
   type Logger,
+  type LostPosition,
+  partitionKey,
   type RebalanceListener,
   type Sensor,
   toError,
@@ -240,8 +242,11 @@ export class Rebalance implements RebalanceListener {
     return this.#deps.drain.run(this.tasks.values(), limitMs)
   }
 
-  /** Drops a task whole, with all that is in hand, and opens it again from what is committed; in a stop the next owner does. */
-  reopen(task: TaskRuntime, reason: string): void {
+  /**
+   * Drops a task whole, with all that is in hand, and opens it again from what is committed; in a stop the next owner does.
+   * `cutOff`: a partition of it ends before what had been read.
+   */
+  reopen(task: TaskRuntime, reason: string, cutOff?: LostPosition): void {
     if (task.closed) return
     const { log } = this.#deps
     if (this.#stopping !== undefined) {
@@ -250,8 +255,11 @@ export class Rebalance implements RebalanceListener {
       return this.#here.lose([task.id], reason)
     }
     log.warn({ task: task.id }, `Task ${task.id} is opened again: ${reason}.`)
+    // What was found out before it began to run has not come to anything yet.
+    const foundEnds = new Map(task.running ? [] : task.foundEnds)
+    if (cutOff !== undefined) foundEnds.set(partitionKey(cutOff), cutOff.end)
     this.#here.lose([task.id], reason)
-    void this.#openings.open([this.#here.add(task, task.assigned)], this.#deps.clock.monotonic())
+    void this.#openings.open([this.#here.add(task, task.assigned, foundEnds)], this.#deps.clock.monotonic())
   }
 
   /** No task is taken any more; `finishing` is the worker's last drain and commit. */

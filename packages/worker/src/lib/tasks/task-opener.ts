@@ -98,7 +98,7 @@ export class TaskOpener {
 
   /** Opens and recovers stores. Rejects with the signal's reason when the task is lost meanwhile. */
   async open(task: TaskRuntime, known: Knowledge): Promise<OpenedTask> {
-    const starts = task.assigned.map((partition) => this.#startOf(partition, known))
+    const starts = task.assigned.map((partition) => this.#startOf(task, partition, known))
     const states = await this.#openStates(task, known)
     const fresh = starts.every(({ origin }) => origin === 'reset')
     const filled = states.find(({ store }) => store.rows > 0)
@@ -117,9 +117,10 @@ export class TaskOpener {
     return this.#deps.topics.partsWith(task.partitions)
   }
 
-  #startOf(partition: TopicPartition, known: Knowledge): StartPosition {
+  #startOf(task: TaskRuntime, partition: TopicPartition, known: Knowledge): StartPosition {
     const key = partitionKey(partition)
-    const bounds = known.bounds.get(key) ?? { ...partition, beginning: 0, end: 0 }
+    const asked = known.bounds.get(key) ?? { ...partition, beginning: 0, end: 0 }
+    const bounds = { ...asked, end: Math.min(asked.end, task.foundEnds.get(key) ?? asked.end) }
     const start = startPosition(partition, { committed: known.committed.get(key), bounds }, this.#deps.settings)
     if (start.loss !== undefined) this.#deps.log.error({ ...partition, offset: start.offset }, start.loss.told)
     return start

@@ -55,6 +55,8 @@ export interface TaskDeps {
   readonly assigned: readonly TopicPartition[]
   readonly output: TaskOutput
   readonly listener: TaskListener
+  /** Where source partitions were found to end before what had been read of them, by topic and partition. Default none. */
+  readonly foundEnds?: ReadonlyMap<string, number>
 }
 
 /** A task while this worker has it: from the assignment, through recovery, until it is lost. */
@@ -64,6 +66,8 @@ export class TaskRuntime implements HandingTask {
   readonly partition: number
   readonly assigned: readonly TopicPartition[]
   readonly output: TaskOutput
+  /** The log may have grown past the position since: only this tells that other records are there now. */
+  readonly foundEnds: ReadonlyMap<string, number>
   readonly reads: ReadLog = new ReadLog()
   readonly #listener: TaskListener
   readonly #abort = new AbortController()
@@ -79,12 +83,13 @@ export class TaskRuntime implements HandingTask {
   #closedToNew = true
   closed = false
 
-  constructor({ partitions, partition, assigned, output, listener }: TaskDeps) {
+  constructor({ partitions, partition, assigned, output, listener, foundEnds = new Map() }: TaskDeps) {
     this.id = taskId(partitions, partition)
     this.partitions = partitions
     this.partition = partition
     this.assigned = assigned
     this.output = output
+    this.foundEnds = foundEnds
     this.#listener = listener
     // Each event in hand may listen to it.
     setMaxListeners(0, this.#abort.signal)

@@ -50,7 +50,11 @@ export class TasksHere {
     return this.#sources.get(topic)?.[partition]
   }
 
-  add({ partitions, partition, id }: TaskPlace, assigned: readonly TopicPartition[]): TaskRuntime {
+  add(
+    { partitions, partition, id }: TaskPlace,
+    assigned: readonly TopicPartition[],
+    foundEnds?: ReadonlyMap<string, number>,
+  ): TaskRuntime {
     const { guarantee, listener } = this.#deps
     const task = new TaskRuntime({
       partitions,
@@ -58,6 +62,7 @@ export class TasksHere {
       assigned,
       output: guarantee.output(id),
       listener,
+      ...(foundEnds === undefined ? {} : { foundEnds }),
     })
     this.#tasks.set(id, task)
     return task

@@ -181,6 +181,37 @@ test('a log that was cut off is read again from what is committed, at least once
   }
 })
 
+test('a log that was cut off and has grown past what is committed since is read from its beginning', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 1)
+  await outside.numbers('in', { count: 10, partitions: 1 })
+  const handled: number[] = []
+  const errors: string[] = []
+  let transport: CutOffTransport | undefined
+  const { worker } = await runWorker(
+    log,
+    {
+      agents: [{ name: 'a', topics: ['in'], handler: ({ offset }) => void handled.push(offset) }],
+      settings: { onOffsetLost: 'earliest' },
+    },
+    {
+      wrap: (inner) => (transport = new CutOffTransport(inner, () => 0)),
+      log: { ...silentLog, error: (_fields, message) => errors.push(message) },
+    },
+  )
+  await until('the commit', () => log.committed('app')[0]?.offset === 10)
+  // Of a log that ended at 5; by now it has 10 again, of which 5 are others, and what is committed looks as if it were there.
+  transport?.cutOff()
+  await until('all records again', () => handled.length === 20)
+  expect(handled.slice(10)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  expect(errors).toEqual([
+    `Topic "in" partition 0 ends at offset 5, before 10, which had been read: its broker has lost records. Reading goes on at 0 (onOffsetLost: 'earliest').`,
+  ])
+  await worker.stop()
+  expect(log.committed('app')).toMatchObject([{ offset: 10 }])
+})
+
 /** Gives out some batches of a topic never, or twice, as a driver with a fault in it might. */
 class FaultyTransport extends LeasedTransport {
   readonly #times: (nth: number) => number

@@ -2,6 +2,7 @@ import {
   type Admin,
   type Candidate,
   type Consumer,
+  type LostPosition,
   type Reader,
   type SendRequest,
   type RebalanceListener,
@@ -152,7 +153,7 @@ export class Runtime {
       topics,
       subscriptions,
       sourceOf: (partition) => this.rebalance.sourceOf(partition),
-      reopen: (id, reason) => this.#reopen(id, reason),
+      reopen: (id, reason, cutOff) => this.#reopen(id, reason, cutOff),
     })
     this.flow = new FlowControl({
       maxBufferedBytes: settings.maxBufferedBytes,
@@ -347,9 +348,9 @@ export class Runtime {
   }
 
   /** Unless it has gone meanwhile. */
-  #reopen(id: string, reason: string): void {
+  #reopen(id: string, reason: string, cutOff?: LostPosition): void {
     const task = this.rebalance.tasks.get(id)
-    if (task !== undefined) this.rebalance.reopen(task, reason)
+    if (task !== undefined) this.rebalance.reopen(task, reason, cutOff)
   }
 
   #wake(): void {
