@@ -2,10 +2,14 @@ import {
   type CommitOffset,
   type Consumer,
   type ConsumerOptions,
+  type Deferred,
+  deferred,
   MillraceError,
+  type Producer,
   type RawHeaders,
   type RecordBatch,
   systemClock,
+  type TopicPartition,
   type Transport,
 } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
@@ -28,17 +32,49 @@ const DATA = Buffer.alloc(150_000, 'broken ')
 
 /** Offsets 10 to 14 of partition 0 of `in` cannot be read, and a time behind them is beyond any date. */
 class BrokenTransport extends LeasedTransport {
+  /** How often reading was stopped: what is left of a batch is then no longer given out. */
+  stops = 0
+
   constructor(inner: Transport) {
     super(inner, () => 0)
   }
 
   override consumer(options: ConsumerOptions): Consumer {
     const inner = super.consumer(options)
-    return { ...inner, batches: () => broken(inner.batches()) }
+    const stop = (partitions: readonly TopicPartition[]): void => {
+      this.stops++
+      inner.stop(partitions)
+    }
+    return { ...inner, stop, batches: () => broken(inner.batches(), () => this.stops) }
   }
 }
 
-async function* broken(batches: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch, void, undefined> {
+/** Takes no bytes of a broken batch until a test says so. */
+class SlowKeeping extends BrokenTransport {
+  readonly go: Deferred<void> = deferred<void>()
+  keeping = false
+
+  override producer(): Producer {
+    const inner = super.producer()
+    return {
+      partitions: (topic) => inner.partitions(topic),
+      lane: (partition) => inner.lane(partition),
+      send: async (records, options) => {
+        if (records.some(({ topic }) => topic === brokenBatchesTopic('app'))) {
+          this.keeping = true
+          await this.go.promise
+        }
+        return inner.send(records, options)
+      },
+      close: () => inner.close(),
+    }
+  }
+}
+
+async function* broken(
+  batches: AsyncIterable<RecordBatch>,
+  stops: () => number,
+): AsyncGenerator<RecordBatch, void, undefined> {
   for await (const batch of batches) {
     const { position, nextOffset, topic, partition } = batch
     if (topic !== 'in' || partition !== 0 || nextOffset <= BROKEN.from || position >= BROKEN.to) {
@@ -55,8 +91,10 @@ async function* broken(batches: AsyncIterable<RecordBatch>): AsyncGenerator<Reco
     const from = Math.max(position, BROKEN.from)
     const to = Math.min(nextOffset, BROKEN.to)
     const error = new MillraceError('BATCH_CORRUPT', `Topic "in" partition 0, offsets ${from} to ${to - 1}: damaged.`)
+    const stopped = stops()
     yield { ...stretch(from, to), records: [], bytes: 0, broken: { error, data: DATA } }
-    if (nextOffset > BROKEN.to) yield { ...stretch(Math.max(position, BROKEN.to), nextOffset), clampedTimestamps: 1 }
+    if (stops() === stopped && nextOffset > BROKEN.to)
+      yield { ...stretch(Math.max(position, BROKEN.to), nextOffset), clampedTimestamps: 1 }
   }
 }
 
@@ -146,6 +184,50 @@ test.each([false, true])(
       })
   },
 )
+
+test('a task that is lost while a batch is put away, and comes back, reads again from what is committed', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  await outside.numbers('in', { count: 60, partitions: 2, keys: 2 })
+  const handled: number[] = []
+  const free = deferred<void>()
+  const slow: SlowKeeping[] = []
+  const running = await runWorker(
+    log,
+    {
+      agents: [
+        {
+          name: 'a',
+          topics: ['in'],
+          handler: async ({ partition, offset }) => {
+            await free.promise
+            if (partition === 0) handled.push(offset)
+          },
+        },
+      ],
+      settings: { onBatchError: 'deadLetter', drainTimeoutMs: 100 },
+    },
+    {
+      wrap: (inner) => {
+        const transport = new SlowKeeping(inner)
+        slow.push(transport)
+        return transport
+      },
+    },
+  )
+  await until('the batch to be put away', () => slow[0]?.keeping === true)
+  running.transport.expire()
+  await until(
+    'the task to be back',
+    () => running.worker.stats().rebalances === 2 && running.worker.status === 'running',
+  )
+  slow[0]?.go.resolve()
+  free.resolve()
+  await until('the commit', () => committed(running) === 30)
+  expect([...new Set(handled)].toSorted((a, b) => a - b)).toEqual(without(10, 15))
+  await running.worker.stop()
+})
 
 test('a batch that cannot be kept ends the worker: nothing is committed past it', async () => {
   const { run, log, outside } = await setting()
