@@ -3,6 +3,7 @@ export { ANY_SUBSCRIPTION, decodeCommitMetadata } from './lib/commit/commit-meta
 export { planSkip } from './lib/commit/plan-skip.ts'
 export { brokenBatchesTopic } from './lib/feeds/broken-batches.ts'
 export { leaderTopic } from './lib/group/elections.ts'
+export type { RecoveryStats } from './lib/restore/recovery.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
 export { createWorker } from './lib/worker/create-worker.ts'
 export type { WorkerOptions, WorkerSettings } from './lib/worker/worker-options.ts'
@@ -13,7 +14,6 @@ export type {
   FlowStats,
   PartStats,
   RebalanceStats,
-  RecoveryStats,
   SourceStats,
   WorkerStats,
   WorkerStatus,

@@ -1,8 +1,8 @@
 import { type Clock, isMillraceError, type Scheduled, type Sensor, toError } from '@millrace/core'
 import type { Lease } from '../group/lease.ts'
-import { RENEW_CHECKPOINT_MS } from '../tasks/recovery-plan.ts'
+import { RENEW_CHECKPOINT_MS } from '../restore/restore-plan.ts'
 import type { TaskRuntime } from '../tasks/task-runtime.ts'
-import type { TaskStores } from '../tasks/task-stores.ts'
+import type { TaskStores } from '../restore/task-stores.ts'
 import { type CommittedText, type Cut, rowsOf, storeChanges, takeCut, textOf } from './cut.ts'
 import type { Guarantee } from './guarantee.ts'
 

@@ -1,5 +1,5 @@
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { CopyPlace } from '../tasks/standby-copy.ts'
+import type { CopyPlace } from '../restore/standby-copy.ts'
 import type { GroupData } from './group-data.ts'
 import type { OwnData } from './own-data.ts'
 import { warmUpsFor } from './warm-ups.ts'
@@ -19,6 +19,6 @@ export function copiesFor(
     const parts = topics
       .partsWith(partitions)
       .filter((part) => warmUps.has(id) || (isStandby && rank < topics.copiesOf(part)))
-    return parts.map((part) => ({ part, partitions, partition }))
+    return parts.map((part) => ({ task: id, part, partition }))
   })
 }

@@ -1,5 +1,5 @@
 import type { Clock, Consumer, Logger, Scheduled } from '@millrace/core'
-import type { Standbys } from '../tasks/standbys.ts'
+import type { Standbys } from '../restore/standbys.ts'
 import type { GroupData } from './group-data.ts'
 import type { WarmUpData } from './member-data.ts'
 

@@ -20,10 +20,10 @@ import { recordSize } from '../sending/record-size.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerSettings } from '../worker/worker-options.ts'
 import { ChangelogTail } from './changelog-tail.ts'
-import type { Recovery } from './recovery.ts'
+import type { Recovery } from '../restore/recovery.ts'
 import { type StartPosition, startPosition } from './start-position.ts'
 import type { TaskRuntime, TaskSource, TaskState } from './task-runtime.ts'
-import type { TaskStores } from './task-stores.ts'
+import type { TaskStores } from '../restore/task-stores.ts'
 
 export interface TaskOpenerDeps {
   readonly settings: WorkerSettings

@@ -6,7 +6,7 @@ import { withinLimit } from '../worker/within-limit.ts'
 import type { Knowledge, TaskOpener } from './task-opener.ts'
 import type { TaskRuntime, TaskSource } from './task-runtime.ts'
 import type { TasksHere } from './tasks-here.ts'
-import type { TaskStores } from './task-stores.ts'
+import type { TaskStores } from '../restore/task-stores.ts'
 
 /** Until the first commit of a new task is tried again. */
 const FIRST_COMMIT_RETRY_MS = 100

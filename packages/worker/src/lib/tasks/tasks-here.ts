@@ -4,10 +4,10 @@ import type { Guarantee } from '../commit/guarantee.ts'
 import type { FlowControl } from '../feeds/flow-control.ts'
 import type { Subscription } from '../feeds/subscription.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { CopyPlace } from './standby-copy.ts'
+import type { CopyPlace } from '../restore/standby-copy.ts'
 import type { TaskPlace } from './task-place.ts'
 import { type TaskListener, TaskRuntime, type TaskSource, type TaskState } from './task-runtime.ts'
-import type { TaskStores } from './task-stores.ts'
+import type { TaskStores } from '../restore/task-stores.ts'
 
 export interface TasksHereDeps {
   readonly log: Logger

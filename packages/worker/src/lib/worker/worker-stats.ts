@@ -1,4 +1,5 @@
 import type { TimeFigures, TopicPartition } from '@millrace/core'
+import type { RecoveryStats } from '../restore/recovery.ts'
 import type { DelayStats } from '../sending/delays.ts'
 
 /** Sums over the subscriptions of one agent on this worker, since it started. */
@@ -15,14 +16,6 @@ export interface AgentStats {
   readonly active: number
   /** Records behind the end of its partitions here, as last seen. */
   readonly lag: number
-}
-
-export interface RecoveryStats {
-  readonly state: 'none' | 'recovering' | 'done'
-  readonly restoredRows: number
-  /** Offsets still to read: an upper bound of rows. */
-  readonly remainingRows: number
-  readonly rowsPerSecond: number
 }
 
 /** A table or stateful operator on this worker. */

@@ -1,32 +1,32 @@
 import { expect, test } from 'vitest'
-import { planRecovery } from './recovery-plan.ts'
+import { planRestore } from './restore-plan.ts'
 
 const changelog = { topicId: 'id', beginning: 10, end: 100, config: { 'delete.retention.ms': '1000' } }
 
 test('without a checkpoint: all of it, and nothing to drop', () => {
-  expect(planRecovery(undefined, changelog, 0)).toEqual({ from: 10, rebuild: undefined })
+  expect(planRestore(undefined, changelog, 0)).toEqual({ from: 10, rebuild: undefined })
 })
 
 test('goes on from the checkpoint', () => {
-  expect(planRecovery({ topicId: 'id', offset: 50, wallTimeMs: 5000 }, changelog, 5400)).toEqual({
+  expect(planRestore({ topicId: 'id', offset: 50, wallTimeMs: 5000 }, changelog, 5400)).toEqual({
     from: 50,
     rebuild: undefined,
   })
 })
 
 test('an old store that has seen everything is good', () => {
-  expect(planRecovery({ topicId: 'id', offset: 100, wallTimeMs: 0 }, changelog, 1e9)).toEqual({
+  expect(planRestore({ topicId: 'id', offset: 100, wallTimeMs: 0 }, changelog, 1e9)).toEqual({
     from: 100,
     rebuild: undefined,
   })
 })
 
 test('an old store behind whose rows there is only the mark of their transaction, or one row, is good', () => {
-  expect(planRecovery({ topicId: 'id', offset: 99, wallTimeMs: 0 }, changelog, 1e9)).toEqual({
+  expect(planRestore({ topicId: 'id', offset: 99, wallTimeMs: 0 }, changelog, 1e9)).toEqual({
     from: 99,
     rebuild: undefined,
   })
-  expect(planRecovery({ topicId: 'id', offset: 98, wallTimeMs: 0 }, changelog, 1e9).rebuild).toBeTypeOf('string')
+  expect(planRestore({ topicId: 'id', offset: 98, wallTimeMs: 0 }, changelog, 1e9).rebuild).toBeTypeOf('string')
 })
 
 test.each([
@@ -35,7 +35,7 @@ test.each([
   ['before the beginning', { topicId: 'id', offset: 9, wallTimeMs: 5000 }],
   ['older than half the time that deletions are kept', { topicId: 'id', offset: 50, wallTimeMs: 4000 }],
 ])('a checkpoint %s is not trusted', (_, checkpoint) => {
-  const plan = planRecovery(checkpoint, changelog, 5000)
+  const plan = planRestore(checkpoint, changelog, 5000)
   expect(plan.from).toBe(10)
   expect(plan.rebuild).toBeTypeOf('string')
 })

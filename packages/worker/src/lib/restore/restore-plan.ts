@@ -16,7 +16,7 @@ export interface ChangelogState {
   readonly config: Readonly<Record<string, string>>
 }
 
-export interface RecoveryPlan {
+export interface RestorePlan {
   /** Where reading starts; the end is `ChangelogState.end`. */
   readonly from: number
   /** Why what the store holds cannot be used and is dropped first; `undefined` when it can, or when there is nothing. */
@@ -24,11 +24,7 @@ export interface RecoveryPlan {
 }
 
 /** Whether a store can go on from its checkpoint, or has to be built from the beginning. */
-export function planRecovery(
-  checkpoint: Checkpoint | undefined,
-  changelog: ChangelogState,
-  nowMs: number,
-): RecoveryPlan {
+export function planRestore(checkpoint: Checkpoint | undefined, changelog: ChangelogState, nowMs: number): RestorePlan {
   const { beginning } = changelog
   if (checkpoint === undefined) return { from: beginning, rebuild: undefined }
   const rebuild = distrust(checkpoint, changelog, nowMs)
@@ -37,7 +33,7 @@ export function planRecovery(
 
 /** Why everything is read anew, for the log: also of a store that has lost what it had. To be asked before it is cleared. */
 export function whyAnew(
-  { rebuild }: RecoveryPlan,
+  { rebuild }: RestorePlan,
   store: Pick<StorePartition, 'checkpoint' | 'damage'>,
 ): string | undefined {
   return rebuild ?? (store.checkpoint() === undefined ? store.damage : undefined)

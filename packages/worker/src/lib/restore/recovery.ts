@@ -12,9 +12,8 @@ import {
   type StorePartition,
   type TopicPartition,
 } from '@millrace/core'
-import type { RecoveryStats } from '../worker/worker-stats.ts'
 import { ChangelogReader } from './changelog-reader.ts'
-import { type ChangelogState, planRecovery, RENEW_CHECKPOINT_MS, whyAnew } from './recovery-plan.ts'
+import { type ChangelogState, planRestore, RENEW_CHECKPOINT_MS, whyAnew } from './restore-plan.ts'
 import { RestoreTotals } from './restore-totals.ts'
 import type { TaskStores } from './task-stores.ts'
 
@@ -37,6 +36,14 @@ export interface RecoveryDeps {
   readonly sensor: Pick<Sensor, 'recoveryProgress'>
   /** Reading has failed for good. */
   readonly onBroken: (error: Error) => void
+}
+
+export interface RecoveryStats {
+  readonly state: 'none' | 'recovering' | 'done'
+  readonly restoredRows: number
+  /** Offsets still to read: an upper bound of rows. */
+  readonly remainingRows: number
+  readonly rowsPerSecond: number
 }
 
 export interface RestoreRequest {
@@ -113,7 +120,7 @@ export class Recovery {
     const { store, changelog, state, signal, part } = request
     signal.throwIfAborted()
     const { clock, log } = this.#deps
-    const plan = planRecovery(store.checkpoint(), state, clock.now())
+    const plan = planRestore(store.checkpoint(), state, clock.now())
     const { from, rebuild } = plan
     const reason = whyAnew(plan, store)
     if (reason !== undefined)

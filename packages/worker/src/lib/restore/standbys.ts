@@ -11,7 +11,7 @@ import {
 } from '@millrace/core'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { ChangelogReader } from './changelog-reader.ts'
-import { planRecovery, whyAnew } from './recovery-plan.ts'
+import { planRestore, whyAnew } from './restore-plan.ts'
 import { type CopyPlace, StandbyCopy } from './standby-copy.ts'
 import type { TaskStores } from './task-stores.ts'
 
@@ -148,7 +148,7 @@ export class Standbys {
     const [bounds] = await this.#reader.offsets([copy.changelog])
     if (copy.stopping.signal.aborted || bounds === undefined || turn !== copy.turn) return
     const changelog = { ...bounds, topicId: topics.changelogId(part), config: topics.changelogConfig(part) }
-    const plan = planRecovery(store.checkpoint(), changelog, clock.now())
+    const plan = planRestore(store.checkpoint(), changelog, clock.now())
     const { from, rebuild } = plan
     const reason = whyAnew(plan, store)
     if (reason !== undefined)

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { stateHere, type StateHereDeps } from './state-here.ts'
-import { TaskStores } from './task-stores.ts'
+import { TaskStores } from '../restore/task-stores.ts'
 
 const HOUR_MS = 60 * 60 * 1000
 const clock = manualClock()

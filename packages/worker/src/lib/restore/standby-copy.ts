@@ -1,10 +1,10 @@
 import type { RecordBatch, Row, StorePartition, TaskPart, TopicPartition } from '@millrace/core'
-import { taskId } from './task-id.ts'
 
 /** A part of a task that is kept warm here. */
 export interface CopyPlace {
+  /** Id of the task. */
+  readonly task: string
   readonly part: TaskPart
-  readonly partitions: number
   readonly partition: number
 }
 
@@ -23,7 +23,7 @@ export class StandbyCopy {
 
   constructor(place: CopyPlace) {
     this.place = place
-    this.task = taskId(place.partitions, place.partition)
+    this.task = place.task
     this.changelog = { topic: place.part.changelog.topic, partition: place.partition }
   }
 

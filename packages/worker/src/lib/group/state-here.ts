@@ -1,9 +1,9 @@
 import type { Clock, TaskPart } from '@millrace/core'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import { planRecovery } from './recovery-plan.ts'
-import type { Recovery } from './recovery.ts'
-import { taskId } from './task-id.ts'
-import type { TaskStores } from './task-stores.ts'
+import { planRestore } from '../restore/restore-plan.ts'
+import type { Recovery } from '../restore/recovery.ts'
+import { taskId } from '../tasks/task-id.ts'
+import type { TaskStores } from '../restore/task-stores.ts'
 
 export interface StateHereDeps {
   readonly topics: Pick<TopicDirectory, 'groups' | 'partsWith' | 'changelogId' | 'changelogConfig'>
@@ -41,7 +41,7 @@ export function stateHere({
       end: Infinity,
       config: topics.changelogConfig(part),
     }
-    return planRecovery(checkpoint, changelog, nowMs).rebuild === undefined ? checkpoint.offset : undefined
+    return planRestore(checkpoint, changelog, nowMs).rebuild === undefined ? checkpoint.offset : undefined
   }
   const found = new Map<string, number>()
   for (const partitions of topics.groups.keys()) {
