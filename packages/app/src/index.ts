@@ -59,6 +59,8 @@ export {
   type Askable,
   type AskManyOptions,
   type AskOptions,
+  type Branches,
+  type BranchPredicate,
   type Channel,
   type ErrorAction,
   type Event,
@@ -91,6 +93,7 @@ export {
   type TopicOptions,
   type ValueInput,
   type ValueOutput,
+  type ValuesOf,
   type ValueTarget,
 } from '@millrace/streams'
 export type {

@@ -40,14 +40,15 @@ export { replayLedgerTopic } from './lib/dead-letters/replay-ledger.ts'
 export { showBytes } from './lib/dead-letters/show-bytes.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/header-text.ts'
-export {
-  type EventsAreNoValues,
-  type GroupByOptions,
-  type Mergeable,
-  type SendsValues,
-  Stream,
-  type TakeOptions,
-} from './lib/streams/stream.ts'
+export type { ValuesOf } from './lib/streams/plain-steps.ts'
+export { type Branches, type Mergeable, Stream } from './lib/streams/stream.ts'
+export type {
+  BranchPredicate,
+  EventsAreNoValues,
+  GroupByOptions,
+  SendsValues,
+  TakeOptions,
+} from './lib/streams/stream-options.ts'
 export type { StreamsDeps } from './lib/streams-deps.ts'
 export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
 export { mergedSubscription } from './lib/topics/merged-subscription.ts'

@@ -71,6 +71,7 @@ export class AgentInstance {
       break
     }
     this.#silence?.cancel()
+    for (const reader of this.#pumps.values()) reader.wakeup.wake()
   }
 
   /** Outside the handler's scope: it is not the agent that waits for this timer. */
@@ -207,6 +208,7 @@ export class AgentInstance {
         return road.stopped
       },
       times: undefined,
+      turns: undefined,
       entered: () => {},
       asked: () => {},
       loosed: (delivery: Delivery) => delivery.putBack(),

@@ -2,12 +2,13 @@ import { type CodecSpec, MillraceError, type ScopeStorage, toError, type WorkerC
 import type { AnyChannel } from '../channels/channel.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import type { Delivery } from '../events/delivery.ts'
+import { Branching, givesEvents, type Predicate, withoutEnd } from '../streams/branching.ts'
 import { EventReader } from '../streams/event-reader.ts'
 import type { Branch, ReaderHost } from '../streams/reader-host.ts'
 import type { Inlet } from '../streams/inlet.ts'
-import { EventsStep } from '../streams/plain-steps.ts'
 import { type GroupSpec, repartitionStep } from '../streams/repartition-step.ts'
 import { Stream, type StreamHost } from '../streams/stream.ts'
+import { Turns } from '../streams/wakeup.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import type { StreamOpener } from './agent.ts'
 import type { FailureRoad } from './failure-road.ts'
@@ -48,12 +49,14 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
   /** Handed out under `noAck()`. */
   readonly #loose = new Set<Delivery>()
   /** In hand when their loop was left. */
-  readonly #left: Delivery[] = []
+  readonly #left: { readonly delivery: Delivery; readonly reader: EventReader }[] = []
   /** The loop under way over an inlet. */
   readonly #looped = new Map<Inlet, EventReader>()
   /** What reads an inlet: one thing only, or events would be split among them. */
   readonly #pumped = new Map<Inlet, string>()
   readonly #hops = new Set<string>()
+  readonly #branchings: Branching[] = []
+  #turns: Turns | undefined
   #ended = false
 
   constructor(host: RunHost) {
@@ -75,6 +78,10 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
 
   get times(): HandlingTimes {
     return this.#host.times
+  }
+
+  get turns(): Turns | undefined {
+    return this.#turns
   }
 
   get over(): boolean {
@@ -102,7 +109,7 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
   left(reader: EventReader): void {
     for (const [inlet, by] of this.#looped) if (by === reader) this.#looped.delete(inlet)
     const delivery = reader.leave()
-    if (delivery !== undefined) this.#left.push(delivery)
+    if (delivery !== undefined) this.#left.push({ delivery, reader })
   }
 
   inlet(source: AnyTopic | AnyChannel): Inlet {
@@ -117,12 +124,20 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
     return this.#orStop(() => this.#sendThrough(branches, topic))
   }
 
+  branch(branches: readonly Branch[], predicates: readonly Predicate[]): readonly Inlet[] {
+    return this.#orStop(() => this.#branch(branches, predicates))
+  }
+
   entered(scope: AgentScope): void {
     this.scope = scope
   }
 
   asked(): void {
-    if (this.#left.length > 0) for (const delivery of this.#left.splice(0)) this.#passed(delivery)
+    if (this.#left.length === 0) return
+    for (const { delivery, reader } of this.#left.splice(0)) {
+      this.#passed(delivery)
+      this.#turns?.end(reader.wakeup)
+    }
   }
 
   loosed(delivery: Delivery): void {
@@ -145,16 +160,16 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
    */
   settleAll(error: unknown): Delivery | undefined {
     this.#ended = true
-    const inHand = [...this.#loose, ...this.#left, ...this.#readers.map((reader) => reader.current)].filter(isInHand)
+    const left = this.#left.map(({ delivery }) => delivery)
+    const inHand = [...this.#loose, ...left, ...this.#readers.map((reader) => reader.current)].filter(isInHand)
     const latest = this.scope.delivery
     const culprit =
       inHand.find((delivery) => error !== undefined && delivery.failedWith(error)) ??
       inHand.find((delivery) => delivery === latest) ??
       inHand.at(-1)
-    for (const reader of this.#readers) {
-      reader.putBack()
-      reader.endTiming()
-    }
+    for (const reader of this.#readers) reader.close()
+    for (const branching of this.#branchings) branching.end()
+    this.#turns?.close()
     for (const delivery of inHand.toReversed()) if (delivery !== culprit) delivery.putBack()
     return culprit
   }
@@ -170,6 +185,25 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
         `Agent "${this.agent}" left its loop while ${topic}/${partition} at offset ${offset} had more values to give from flatMap(), and began another loop: take all values of an event in one loop, or what is left of them would be lost.`,
       ),
     )
+  }
+
+  #branch(branches: readonly Branch[], predicates: readonly Predicate[]): readonly Inlet[] {
+    for (const { inlet } of branches) this.#assertUnread(inlet)
+    const { road } = this.#host
+    const onError = (error: Error): void => road.stop(error)
+    const branching = new Branching({ host: this, branches, predicates, valueSpec: rawSpec(branches), onError })
+    for (const { inlet } of branches) this.#pumped.set(inlet, 'branch()')
+    this.#turns ??= new Turns()
+    this.#branchings.push(branching)
+    // By then the handler waits, or has failed by itself.
+    setImmediate(() => {
+      if (this.over) return
+      const without = branching.inlets.find((inlet) => !this.#looped.has(inlet) && !this.#pumped.has(inlet))
+      if (without === undefined) return branching.start()
+      road.stop(withoutEnd(without, this.agent))
+      branching.end()
+    })
+    return branching.inlets
   }
 
   #regroup(branches: readonly Branch[], spec: GroupSpec): Inlet {
@@ -215,9 +249,9 @@ export class HandlerRun implements StreamHost, ReaderHost, StreamOpener {
         'DEFINITION_INVALID',
         `Agent "${this.agent}" calls ${step} twice: give each a name of its own.`,
       )
-    for (const { inlet, steps } of branches) {
-      this.#assertFree(inlet)
-      if (steps.findLast((each) => each.changesValue) instanceof EventsStep)
+    for (const branch of branches) {
+      this.#assertFree(branch.inlet)
+      if (givesEvents(branch))
         throw new MillraceError(
           'DEFINITION_INVALID',
           `Agent "${this.agent}" calls events() before ${step}: call it afterwards.`,

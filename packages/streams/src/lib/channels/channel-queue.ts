@@ -92,6 +92,7 @@ class ChannelLane implements Inlet, MessageKeeper {
   readonly where: string
   readonly index: number
   readonly valueSpec: undefined = undefined
+  readonly branch: undefined = undefined
   /** Never called: a channel drains by handing out. */
   onDrain: () => void = () => {}
   /** Never called: nobody waits for an event of a channel. */

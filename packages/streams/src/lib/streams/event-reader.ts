@@ -2,11 +2,11 @@ import { isMillraceError } from '@millrace/core'
 import type { Timing } from '../agents/handling-times.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import { Delivery } from '../events/delivery.ts'
-import { GatherStep } from './gather-step.ts'
+import { Gathers } from './gather-step.ts'
 import type { Branch, ReaderHost } from './reader-host.ts'
 import { type Rest, Rests } from './rests.ts'
 import { Spread, type Step, type StepResult } from './step.ts'
-import { Wakeup } from './wakeup.ts'
+import { type Turns, Wakeup } from './wakeup.ts'
 
 const EMPTY: unique symbol = Symbol('nothing to take')
 type Pulled = StepResult | Promise<StepResult> | typeof EMPTY
@@ -17,10 +17,12 @@ type Pulled = StepResult | Promise<StepResult> | typeof EMPTY
  */
 export class EventReader {
   readonly #host: ReaderHost
-  readonly #wakeup = new Wakeup()
+  /** Waits with it, for events and for its turn. */
+  readonly wakeup: Wakeup = new Wakeup()
+  readonly #turns: Turns | undefined
   #branches: readonly Branch[]
-  #gathers: readonly { readonly step: GatherStep; readonly branch: Branch; readonly next: number }[] = []
-  readonly #rests = new Rests()
+  #gathers: Gathers
+  readonly #rests: Rests
   #turn = 0
   #current: Delivery | undefined
   #timing: Timing | undefined
@@ -29,9 +31,11 @@ export class EventReader {
 
   constructor(host: ReaderHost, branches: readonly Branch[]) {
     this.#host = host
+    this.#turns = host.turns
     this.#branches = branches
     this.#scope = new AgentScope(host.worker, host.agent, undefined)
-    this.#listen()
+    this.#gathers = new Gathers(branches, this.wakeup)
+    this.#rests = new Rests(host)
   }
 
   /** The event that was handed out last, until the next one is asked for. */
@@ -44,12 +48,26 @@ export class EventReader {
     this.putBack()
     this.#rests.dropAll()
     this.#branches = branches
-    this.#listen()
+    this.#gathers = new Gathers(branches, this.wakeup)
+    // It may wait for branches that nothing comes from any more.
+    this.wakeup.wake()
+  }
+
+  /** What `take()` has gathered and somebody waits for is handed out. */
+  handOnWanted(): void {
+    this.#gathers.handOnWanted()
+  }
+
+  /** The run is over, and settles what is in hand: what was gathered is given back, generators of `flatMap` may clean up. */
+  close(): void {
+    this.putBack()
+    this.endTiming()
+    this.#rests.close()
   }
 
   /** Gives back what `take()` has gathered. */
   putBack(): void {
-    for (const { step } of this.#gathers) step.putBack()
+    this.#gathers.putBack()
   }
 
   /**
@@ -61,6 +79,7 @@ export class EventReader {
     const current = this.#current
     this.#current = undefined
     this.endTiming()
+    if (current === undefined) this.#turns?.end(this.wakeup)
     return current
   }
 
@@ -81,8 +100,9 @@ export class EventReader {
       if (this.#timing !== undefined) this.#timed(this.#timing, current)
       current.valueDone()
     }
+    this.#turns?.end(this.wakeup)
     for (;;) {
-      const pulled = this.#host.over ? EMPTY : this.#pull()
+      const pulled = this.#host.over || this.#turns?.take(this.wakeup) === false ? EMPTY : this.#pull()
       if (pulled === undefined) continue
       if (pulled instanceof Delivery) return this.#handOut(pulled, this.#scope)
       const ended = pulled === EMPTY && (this.#host.over || this.#closed())
@@ -102,13 +122,14 @@ export class EventReader {
       for (;;) {
         if (pulled === EMPTY) {
           if (this.#closed()) return this.#end()
+          this.#turns?.end(this.wakeup)
           await this.#untilReady()
         } else if (pulled !== undefined) {
           const delivery = await pulled
           if (delivery instanceof Delivery) return this.#receive(delivery, scope)
         }
         if (this.#host.over) return this.#end()
-        pulled = this.#pull()
+        pulled = this.#turns?.take(this.wakeup) === false ? EMPTY : this.#pull()
       }
     } finally {
       this.#waiting = undefined
@@ -123,6 +144,7 @@ export class EventReader {
     if (delivery.manual) this.#host.loosed(delivery)
     else {
       scope.receive(delivery)
+      this.#host.entered(scope)
       this.#current = delivery
       if (this.#host.times?.due() === true) this.#time()
     }
@@ -153,7 +175,7 @@ export class EventReader {
   }
 
   #pull(): Pulled {
-    for (const { step, branch, next } of this.#gathers) {
+    for (const { step, branch, next } of this.#gathers.all) {
       const batch = step.due()
       if (batch === undefined) continue
       this.#enter(batch)
@@ -168,14 +190,14 @@ export class EventReader {
       const delivery = branch?.inlet.take()
       if (branch === undefined || delivery === undefined) continue
       this.#enter(delivery)
-      return this.#advance(delivery, branch.steps, -1)
+      return this.#advance(delivery, branch.steps, branch.inlet.branch === undefined ? -1 : 0)
     }
     return EMPTY
   }
 
   /** The next value of an event that `flatMap` has given several. */
   #takeFrom(rest: Rest): StepResult | Promise<StepResult> {
-    const { delivery, values, steps, next } = rest
+    const { delivery, steps, next } = rest
     // Finished as a whole, given back or lost meanwhile.
     if (!delivery.open) {
       this.#rests.drop(rest)
@@ -183,16 +205,17 @@ export class EventReader {
     }
     this.#enter(delivery)
     try {
-      const given = values.next()
-      if (given.done !== true) {
-        delivery.addValue(given.value)
-        return this.#advance(delivery, steps, next)
-      }
+      const has = this.#rests.next(rest)
+      if (has === true) return this.#advance(delivery, steps, next)
+      return has === false
+        ? undefined
+        : this.#resume(
+            has.then((has) => (has ? delivery : undefined)),
+            rest,
+          )
     } catch (error) {
       return this.#fail(delivery, error)
     }
-    this.#rests.end(rest)
-    return undefined
   }
 
   /** Runs the steps from index `from` on; -1 decodes first. */
@@ -267,30 +290,15 @@ export class EventReader {
   #end(): undefined {
     this.putBack()
     this.#rests.dropAll()
+    for (const { inlet } of this.#branches) inlet.end?.()
+    this.#turns?.end(this.wakeup)
     return undefined
   }
 
   async #untilReady(): Promise<void> {
-    for (const { inlet } of this.#branches) if (!inlet.closed) inlet.watch(this.#wakeup)
-    await this.#wakeup.wait()
-  }
-
-  #listen(): void {
-    const gathers = new Map<GatherStep, { step: GatherStep; branch: Branch; next: number }>()
-    for (const branch of this.#branches) {
-      branch.steps.forEach((step, index) => {
-        if (!(step instanceof GatherStep)) return
-        gathers.set(step, { step, branch, next: index + 1 })
-        step.onDue = () => this.#wakeup.wake()
-      })
-    }
-    this.#gathers = [...gathers.values()]
-    if (gathers.size === 0) return
-    for (const { inlet } of this.#branches) {
-      inlet.onDrain = () => this.putBack()
-      inlet.onWanted = () => {
-        for (const { step } of this.#gathers) step.handOnWanted()
-      }
-    }
+    // Woken when it has the turn; before that, what its inlets have is of no use.
+    if (this.#turns?.isWaiting(this.wakeup) !== true)
+      for (const { inlet } of this.#branches) if (!inlet.closed) inlet.watch(this.wakeup)
+    await this.wakeup.wait()
   }
 }

@@ -1,6 +1,8 @@
 import type { Clock, Scheduled } from '@millrace/core'
 import type { Delivery } from '../events/delivery.ts'
+import type { Branch } from './reader-host.ts'
 import type { Step, StepResult } from './step.ts'
+import type { Wakeup } from './wakeup.ts'
 
 interface Batch {
   readonly entries: { readonly delivery: Delivery; readonly value: unknown }[]
@@ -121,5 +123,45 @@ export class GatherStep implements Step {
     first.value = values
     first.changed = true
     return first
+  }
+}
+
+/** One `take()` of a reader, and where its batches go on. */
+interface Gather {
+  readonly step: GatherStep
+  readonly branch: Branch
+  /** Index of the step behind it. */
+  readonly next: number
+}
+
+/** Every `take()` that a reader's events go through. */
+export class Gathers {
+  readonly all: readonly Gather[]
+
+  constructor(branches: readonly Branch[], wakeup: Wakeup) {
+    const gathers = new Map<GatherStep, Gather>()
+    for (const branch of branches) {
+      branch.steps.forEach((step, index) => {
+        if (!(step instanceof GatherStep)) return
+        gathers.set(step, { step, branch, next: index + 1 })
+        step.onDue = () => wakeup.wake()
+      })
+    }
+    this.all = [...gathers.values()]
+    if (this.all.length === 0) return
+    for (const { inlet } of branches) {
+      inlet.onDrain = () => this.putBack()
+      inlet.onWanted = () => this.handOnWanted()
+    }
+  }
+
+  /** Gives back what was gathered. */
+  putBack(): void {
+    for (const { step } of this.all) step.putBack()
+  }
+
+  /** Batches that somebody waits for become due. */
+  handOnWanted(): void {
+    for (const { step } of this.all) step.handOnWanted()
   }
 }

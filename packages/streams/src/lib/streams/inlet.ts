@@ -11,6 +11,8 @@ export interface Inlet {
   readonly where: string
   /** The one spec of its values' bytes; `undefined` when there is none, or more than one. */
   readonly valueSpec: CodecSpec | undefined
+  /** Of a branch, whose events come decoded: `undefined` for topics and channels. */
+  readonly branch: BranchOrigin | undefined
   take(): Delivery | undefined
   /** Nothing more will come. */
   readonly closed: boolean
@@ -18,8 +20,21 @@ export interface Inlet {
   onDrain: () => void
   /** Called when somebody may wait for events that only wait for more of them. */
   onWanted: () => void
+  /** Of a branch: its reader takes nothing more, and the others need not wait for it. */
+  end?(): void
   /** Wakes once when `take` may give an event, or when the inlet is closed. */
   watch(wakeup: Wakeup): void
+}
+
+/** What is the same for all branches of one `branch()`. */
+export interface BranchOrigin {
+  /** The values are events. */
+  readonly givesEvents: boolean
+  /** `flatMap` has made several values of an event, and they may be in several branches. */
+  readonly spreads: boolean
+  readonly valueSpec: CodecSpec | undefined
+  /** What the events come from. */
+  readonly sources: readonly Inlet[]
 }
 
 export interface TopicInletOptions {
@@ -33,6 +48,7 @@ export interface TopicInletOptions {
 export class TopicInlet implements Inlet {
   readonly where: string
   readonly valueSpec: CodecSpec | undefined
+  readonly branch: undefined = undefined
   onDrain: () => void = () => {}
   onWanted: () => void = () => {}
   readonly #feed: EventFeed

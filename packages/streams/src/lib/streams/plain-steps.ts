@@ -4,8 +4,11 @@ import { Event, type EventHost } from '../events/event.ts'
 import { deliverTo, type Sink } from '../topics/value-target.ts'
 import { isPromiseLike, Spread, type Step, whenDone } from './step.ts'
 
-/** What `flatMap` makes of a value: a list, a set, a generator; not text, which is a list of letters by accident only. */
-export type ValuesOf<U> = Iterable<U> & object
+/**
+ * What `flatMap` makes of a value: a list, a set, a generator, or what `for await` reads; not text, which is a list of letters
+ * by accident only.
+ */
+export type ValuesOf<U> = (Iterable<U> | AsyncIterable<U>) & object
 
 export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): Step {
   return {
@@ -20,10 +23,8 @@ export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): Step {
 
 export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>, agent: string): Step {
   const spread = (delivery: Delivery, values: unknown): Spread => {
-    if (typeof values === 'object' && values !== null && Symbol.iterator in values) {
-      const { [Symbol.iterator]: begin } = values
-      if (typeof begin === 'function') return new Spread(delivery, begin.call(values))
-    }
+    const iterator = iteratorOf(values)
+    if (iterator !== undefined) return new Spread(delivery, iterator)
     throw new MillraceError(
       'DEFINITION_INVALID',
       `The function that agent "${agent}" gives to flatMap() gave ${typeof values === 'string' ? 'text' : String(values)} for an event, and not a list of values.`,
@@ -31,6 +32,7 @@ export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<Values
   }
   return {
     changesValue: true,
+    spreads: true,
     run(delivery) {
       const result = fn(delivery.value as V)
       if (isPromiseLike(result)) return whenDone(result, (values) => spread(delivery, values))
@@ -112,6 +114,20 @@ function withValue(delivery: Delivery, value: unknown): Delivery {
   delivery.value = value
   delivery.changed = true
   return delivery
+}
+
+function iteratorOf(values: unknown): Iterator<unknown> | AsyncIterator<unknown> | undefined {
+  if (typeof values !== 'object' || values === null) return undefined
+  if (isAsyncIterable(values)) return values[Symbol.asyncIterator]()
+  return isIterable(values) ? values[Symbol.iterator]() : undefined
+}
+
+function isAsyncIterable(values: object): values is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in values && typeof values[Symbol.asyncIterator] === 'function'
+}
+
+function isIterable(values: object): values is Iterable<unknown> {
+  return Symbol.iterator in values && typeof values[Symbol.iterator] === 'function'
 }
 
 function keepIf(kept: unknown, delivery: Delivery): Delivery | undefined {

@@ -4,6 +4,7 @@ import type { AgentScope } from '../events/agent-scope.ts'
 import type { Delivery } from '../events/delivery.ts'
 import type { Inlet } from './inlet.ts'
 import type { Step } from './step.ts'
+import type { Turns } from './wakeup.ts'
 
 /** Events of one inlet and the steps they go through. */
 export interface Branch {
@@ -20,6 +21,8 @@ export interface ReaderHost {
   readonly over: boolean
   /** Of the handler's events; `undefined` for steps between topics. */
   readonly times: HandlingTimes | undefined
+  /** Of the loops over branches; `undefined` where there is one loop. */
+  readonly turns: Turns | undefined
   /** The scope that the user's code is in from now on. */
   entered(scope: AgentScope): void
   /** The next event is asked for. */

@@ -3,9 +3,9 @@ import type { Delivery } from '../events/delivery.ts'
 /** Values that take the place of one: the steps behind get them one after the other. */
 export class Spread {
   readonly delivery: Delivery
-  readonly values: Iterator<unknown>
+  readonly values: Iterator<unknown> | AsyncIterator<unknown>
 
-  constructor(delivery: Delivery, values: Iterator<unknown>) {
+  constructor(delivery: Delivery, values: Iterator<unknown> | AsyncIterator<unknown>) {
     this.delivery = delivery
     this.values = values
   }
@@ -21,6 +21,8 @@ export type StepResult = Delivery | Spread | undefined
 export interface Step {
   /** False when raw bytes of the value still say the same after it. */
   readonly changesValue: boolean
+  /** It makes several values of one. */
+  readonly spreads?: true
   run(delivery: Delivery): StepResult | Promise<StepResult>
 }
 

@@ -1,7 +1,6 @@
 import {
   checkOptions,
   type CodecSpec,
-  type Duration,
   type InputOf,
   MillraceError,
   type OptionNames,
@@ -12,6 +11,7 @@ import type { Channel } from '../channels/channel.ts'
 import type { Event, EventHost } from '../events/event.ts'
 import type { AnyTopic, Topic } from '../topics/topic.ts'
 import type { Sink } from '../topics/value-target.ts'
+import { assertPredicates, type Predicate } from './branching.ts'
 import type { EventReader } from './event-reader.ts'
 import type { Branch } from './reader-host.ts'
 import { GatherStep } from './gather-step.ts'
@@ -30,6 +30,7 @@ import {
 } from './plain-steps.ts'
 import type { GroupSpec } from './repartition-step.ts'
 import type { Step } from './step.ts'
+import type { BranchPredicate, GroupByOptions, Narrowed, Passing, SendsValues, TakeOptions } from './stream-options.ts'
 import { StreamIterator } from './stream-iterator.ts'
 
 /** What a stream needs of the run of the handler that it was made for. */
@@ -42,6 +43,8 @@ export interface StreamHost extends EventHost {
   inlet(source: AnyTopic | Channel<never>): Inlet
   /** Sends everything through a repartition topic. */
   regroup(branches: readonly Branch[], spec: GroupSpec): Inlet
+  /** Each event to the first branch whose predicate holds; the last branch is for the others. */
+  branch(branches: readonly Branch[], predicates: readonly Predicate[]): readonly Inlet[]
   /** Sends everything through a topic of the user's. */
   sendThrough(branches: readonly Branch[], topic: AnyTopic): Inlet
 }
@@ -61,35 +64,11 @@ export type ValueIn<M> =
         ? T
         : never
 
-/** What the compiler says when events are sent on as if they were values. */
-export interface EventsAreNoValues {
-  readonly 'call groupBy or through before events(): an event cannot be sent on as the value of a record': never
-}
-
-/** `this` of the steps that send values on: anything but events. */
-export type SendsValues<V> = 0 extends 1 & V
-  ? unknown
-  : [V] extends [never]
-    ? unknown
-    : [V] extends [Event<infer _K, infer _V> | readonly Event<infer _K, infer _V>[]]
-      ? EventsAreNoValues
-      : unknown
-
-export interface TakeOptions {
-  /** Longest time from the first event of a batch to its hand-out. Default: until it is full. */
-  readonly within?: Duration | undefined
-}
-
-export interface GroupByOptions<KS extends CodecSpec = CodecSpec> {
-  /** Part of the repartition topic's name: needed where an agent groups more than once. Default `'group-by'`. */
-  readonly name?: string | undefined
-  /** How the new keys are encoded. Default `'string'`. */
-  readonly key?: KS
-  /** How values are encoded that a step before has changed. Default `'json'`. */
-  readonly value?: CodecSpec | undefined
-  /** Partitions of the repartition topic. Default: those of the source. */
-  readonly partitions?: number | undefined
-}
+/** A stream for each predicate, and one for the rest. */
+export type Branches<K, V, P extends readonly BranchPredicate<V>[]> = [
+  ...branches: { -readonly [I in keyof P]: Stream<K, Passing<V, P[I]>> },
+  rest: Stream<K, Exclude<V, Narrowed<V, P[number]>>>,
+]
 
 /**
  * The events of an agent: read with `for await`, shaped with operators. Each operator gives a new stream over the same
@@ -139,12 +118,18 @@ export class Stream<K, V> implements AsyncIterable<V> {
   }
 
   /**
-   * Each value replaced by those that `fn` gives for it: a list, a set or a generator, perhaps empty. An event with several
-   * is finished with the last of them, and when one fails all are handled again.
+   * Each value replaced by those that `fn` gives for it: a list, a set, a generator, asynchronous or not, perhaps empty. Values
+   * are taken one at a time; a generator is closed when they are not all taken. An event with several is finished with the last of
+   * them, and when one fails all are handled again.
    *
    * @throws `DEFINITION_INVALID`, as the failure of the event, when `fn` gives no list
    * @example
    * for await (const word of posts.flatMap((post) => post.split(' '))) counts.update(word, (n) => n + 1)
+   *
+   * @example
+   * for await (const item of orders.flatMap(async function* (order) {
+   *   for await (const page of catalogue.pages(order.sku)) yield* page.items
+   * })) …
    */
   flatMap<U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>): Stream<K, U> {
     return this.#with(flatMapStep(fn, this.#host.agent))
@@ -164,7 +149,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * Batches of at most `max` values, of one task each; a batch is handed out when it is full or `within` has passed.
    * It is acked as one, and handled again as one.
    *
-   * @throws `DEFINITION_INVALID` when `max` is not from 1 to 10,000; `DURATION_INVALID`
+   * @throws `DEFINITION_INVALID` when `max` is not from 1 to 10,000, and behind `flatMap` and then `branch`; `DURATION_INVALID`
    */
   take(max: number, options: TakeOptions = {}): Stream<K, V[]> {
     const { agent, worker } = this.#host
@@ -174,6 +159,11 @@ export class Stream<K, V> implements AsyncIterable<V> {
       throw new MillraceError(
         'DEFINITION_INVALID',
         `Agent "${agent}" calls take(${max}); from 1 to ${LARGEST_BATCH} are possible.`,
+      )
+    if (this.#branches.some(({ inlet }) => inlet.branch?.spreads))
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Agent "${agent}" calls flatMap(), then branch(), then take(): the values of one event would be in batches of several branches. Call flatMap() behind branch(), or take() before it.`,
       )
     const withinMs = within === undefined ? undefined : parseDuration(within, `take() of agent "${agent}"`)
     return this.#with(new GatherStep({ max, withinMs, clock: worker.clock }))
@@ -218,6 +208,33 @@ export class Stream<K, V> implements AsyncIterable<V> {
   through<T, K2, V2>(this: Stream<K, T> & SendsValues<T>, topic: Topic<K2, V2, never, T>): Stream<K2, V2> {
     const inlet = this.#host.sendThrough(this.#branches, topic)
     return new Stream(this.#host, [{ inlet, steps: [] }])
+  }
+
+  /**
+   * A stream for each predicate, and one more for the rest: an event goes to the first whose predicate holds. It is finished
+   * when its branch has done with it; when that fails, it is tried again from the start. The branches take turns, so that one
+   * event at a time is in hand and the events of a key keep their order.
+   *
+   * Each branch, the rest too, needs an end before the handler's first `await`: a loop, `forEach`, `to`, or a step that sends
+   * on. Wait for them together; `to()` with nothing drops what is not wanted. A predicate that narrows types its branch.
+   *
+   * @throws `DEFINITION_INVALID` without predicates, or for a branch without an end
+   * @example
+   * app.agent('payments', orders, async (orders) => {
+   *   const [paid, open, rest] = orders.branch((order) => order.state === 'paid', (order) => order.state === 'open')
+   *   await Promise.all([paid.forEach((order) => ship(order)), open.to(reminders), rest.to()])
+   * })
+   */
+  branch<P extends readonly [BranchPredicate<V>, ...BranchPredicate<V>[]]>(...predicates: P): Branches<K, V, P> {
+    assertPredicates(predicates, this.#host.agent)
+    const tests = predicates.map(
+      (predicate): Predicate =>
+        (value) =>
+          predicate(value as V),
+    )
+    return this.#host
+      .branch(this.#branches, tests)
+      .map((inlet) => new Stream(this.#host, [{ inlet, steps: [] }])) as Branches<K, V, P>
   }
 
   /** Passes each value on to topics, agents, channels or functions, as an effect of its event, and goes on with it. */

@@ -1,0 +1,40 @@
+import type { CodecSpec, Duration } from '@millrace/core'
+import type { Event } from '../events/event.ts'
+
+/** What the compiler says when events are sent on as if they were values. */
+export interface EventsAreNoValues {
+  readonly 'call groupBy or through before events(): an event cannot be sent on as the value of a record': never
+}
+
+/** `this` of the steps that send values on: anything but events. */
+export type SendsValues<V> = 0 extends 1 & V
+  ? unknown
+  : [V] extends [never]
+    ? unknown
+    : [V] extends [Event<infer _K, infer _V> | readonly Event<infer _K, infer _V>[]]
+      ? EventsAreNoValues
+      : unknown
+
+/** Says whether a value belongs to a branch; one that narrows, `(value): value is Paid`, types its branch. */
+export type BranchPredicate<V> = (value: V) => boolean | Promise<boolean>
+
+/** What passes a predicate. */
+export type Passing<V, P> = P extends ((value: V) => value is infer W extends V) ? W : V
+/** What a predicate that narrows takes away. */
+export type Narrowed<V, P> = P extends ((value: V) => value is infer W extends V) ? W : never
+
+export interface TakeOptions {
+  /** Longest time from the first event of a batch to its hand-out. Default: until it is full. */
+  readonly within?: Duration | undefined
+}
+
+export interface GroupByOptions<KS extends CodecSpec = CodecSpec> {
+  /** Part of the repartition topic's name: needed where an agent groups more than once. Default `'group-by'`. */
+  readonly name?: string | undefined
+  /** How the new keys are encoded. Default `'string'`. */
+  readonly key?: KS
+  /** How values are encoded that a step before has changed. Default `'json'`. */
+  readonly value?: CodecSpec | undefined
+  /** Partitions of the repartition topic. Default: those of the source. */
+  readonly partitions?: number | undefined
+}
