@@ -1,5 +1,5 @@
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { CopyPlace } from '../restore/standby-copy.ts'
+import type { CopyPlace } from '../restore/standbys.ts'
 import type { GroupData } from './group-data.ts'
 import type { OwnData } from './own-data.ts'
 import { warmUpsFor } from './warm-ups.ts'

@@ -1,4 +1,11 @@
-import { systemClock, type TopicPartition } from '@millrace/core'
+import {
+  type Clock,
+  deferred,
+  type PartitionOffsets,
+  type StoreChange,
+  type StorePartition,
+  systemClock,
+} from '@millrace/core'
 import {
   createMemoryLog,
   createMemoryTransport,
@@ -6,59 +13,81 @@ import {
   type MemoryTransport,
 } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
+import { countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
-import { Outside, outgoing, silentLog } from '../fixtures/test-worker.fixture.ts'
-import { Recovery, type RestoreRequest } from './recovery.ts'
+import { Outside, outgoing, silentLog, until } from '../fixtures/test-worker.fixture.ts'
+import { Recovery } from './recovery.ts'
 import { TaskStores } from './task-stores.ts'
 
 const clock = systemClock()
+const counts = countTable('t')
+
+/** Commits wait while a test says so. */
+class HeldStore extends HeapStore {
+  #going: Promise<void> = Promise.resolve()
+
+  hold(): () => void {
+    const { promise, resolve } = deferred<void>()
+    this.#going = promise
+    return () => resolve()
+  }
+
+  override async commit(changes: readonly StoreChange[]): Promise<void> {
+    await this.#going
+    await super.commit(changes)
+  }
+}
 
 interface Setting {
   readonly log: MemoryLog
   readonly outside: Outside
   readonly transport: MemoryTransport
-  readonly store: HeapStore
+  readonly store: HeldStore
+  readonly stores: TaskStores
   readonly recovery: Recovery
   readonly progress: number[]
   readonly warnings: string[]
 }
 
-async function setting(): Promise<Setting> {
+async function setting(monotonic: Clock['monotonic'] = () => clock.monotonic()): Promise<Setting> {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('t-changelog', 4)
   const transport = createMemoryTransport(log, { clock, log: silentLog })
-  const store = new HeapStore()
+  const store = new HeldStore()
   const progress: number[] = []
   const warnings: string[] = []
+  const stores = new TaskStores(store)
   const recovery = new Recovery({
-    stores: new TaskStores(store),
+    stores,
+    topics: { changelogId: () => 'id', changelogConfig: () => ({}) },
     reader: () => transport.reader({ isolation: 'read-committed' }),
-    offsets: (partitions) => transport.admin().offsets(partitions, 'read-uncommitted'),
-    clock,
+    clock: { ...clock, monotonic },
     log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
     sensor: { recoveryProgress: ({ remainingRows }) => void progress.push(remainingRows) },
-    onBroken: (error) => {
+    fail: (error) => {
       throw error
     },
   })
-  return { log, outside, transport, store, recovery, progress, warnings }
+  return { log, outside, transport, store, stores, recovery, progress, warnings }
 }
 
-async function request(
-  { recovery, store }: Setting,
+async function bounds({ transport }: Setting, partition: number): Promise<PartitionOffsets> {
+  const [found] = await transport.admin().offsets([{ topic: 't-changelog', partition }], 'read-uncommitted')
+  return found ?? { topic: 't-changelog', partition, beginning: 0, end: 0 }
+}
+
+async function restore(
+  here: Setting,
   partition: number,
-  signal = new AbortController().signal,
-): Promise<RestoreRequest> {
-  const changelog: TopicPartition = { topic: 't-changelog', partition }
-  const [bounds] = [...(await recovery.offsets([changelog])).values()]
-  return {
-    part: 't',
-    changelog,
-    state: { topicId: 'id', beginning: bounds?.beginning ?? 0, end: bounds?.end ?? 0, config: {} },
-    store: await store.open('t', partition),
-    signal,
-  }
+  { signal = new AbortController().signal, upTo = bounds(here, partition) }: Restoring = {},
+): Promise<StorePartition> {
+  return here.recovery.restore({ part: counts, partition }, await upTo, signal)
+}
+
+interface Restoring {
+  readonly signal?: AbortSignal
+  readonly upTo?: Promise<PartitionOffsets>
 }
 
 test('several partitions at once, later rows and deletions win, large commits', async () => {
@@ -71,59 +100,66 @@ test('several partitions at once, later rows and deletions win, large commits', 
       ),
     )
   await here.outside.send([{ ...outgoing('t-changelog', 0, 'k0', ''), value: null }])
-  const requests = await Promise.all([0, 1, 2, 3].map((partition) => request(here, partition)))
-  await Promise.all(requests.map((one) => here.recovery.restore(one)))
-  expect(requests.map(({ store }) => store.rows)).toEqual([4999, 5000, 5000, 5000])
-  expect(requests[0]?.store.get(Buffer.from('k4'))?.toString()).toBe('40004')
-  expect(requests[0]?.store.get(Buffer.from('k0'))).toBeUndefined()
-  expect(requests[0]?.store.checkpoint()).toMatchObject({ topicId: 'id', offset: 15_001 })
+  const stores = await Promise.all([0, 1, 2, 3].map((partition) => restore(here, partition)))
+  expect(stores.map((store) => store.rows)).toEqual([4999, 5000, 5000, 5000])
+  expect(stores[0]?.get(Buffer.from('k4'))?.toString()).toBe('40004')
+  expect(stores[0]?.get(Buffer.from('k0'))).toBeUndefined()
+  expect(stores[0]?.checkpoint()).toMatchObject({ topicId: 'id', offset: 15_001 })
   expect(here.store.commits).toBeLessThan(12)
+  expect(here.progress.at(-1)).toBe(0)
   expect(here.recovery.stats('t', true)).toMatchObject({ state: 'done', restoredRows: 60_001, remainingRows: 0 })
   await here.recovery.close()
 })
 
 test('empty, compacted and already recovered changelogs end too', async () => {
   const here = await setting()
-  await here.recovery.restore(await request(here, 0))
+  await restore(here, 0)
   await here.outside.send(['a', 'b', 'a', 'b'].map((key, i) => outgoing('t-changelog', 1, key, String(i))))
   await here.outside.send([{ ...outgoing('t-changelog', 1, 'b', ''), value: null }])
   here.log.compact('t-changelog', { dropTombstones: true })
-  const compacted = await request(here, 1)
-  await here.recovery.restore(compacted)
-  expect(compacted.store.rows).toBe(1)
-  expect(compacted.store.checkpoint()?.offset).toBe(5)
-  await compacted.store.close()
-  const again = await request(here, 1)
-  await here.recovery.restore(again)
-  expect(again.store.rows).toBe(1)
+  const compacted = await restore(here, 1)
+  expect(compacted.rows).toBe(1)
+  expect(compacted.checkpoint()?.offset).toBe(5)
+  await here.stores.close(compacted)
+  expect((await restore(here, 1)).rows).toBe(1)
   await here.recovery.close()
 })
 
-test('a task lost on the way gives up, and the others go on', async () => {
+test('a task lost on the way gives up and closes its store, and the others go on', async () => {
   const here = await setting()
   await here.outside.send(Array.from({ length: 20_000 }, (_, i) => outgoing('t-changelog', i % 2, `k${i}`, '1')))
   const lost = new AbortController()
-  const [first, second] = [await request(here, 0, lost.signal), await request(here, 1)]
-  const gone = here.recovery.restore(first)
-  const done = here.recovery.restore(second)
+  const go = here.store.hold()
+  const gone = restore(here, 0, { signal: lost.signal })
+  const done = restore(here, 1)
+  await until('both on their way', () => here.recovery.active === 2)
   lost.abort(new Error('lost'))
+  go()
   await expect(gone).rejects.toThrow('lost')
-  await done
-  expect(second.store.rows).toBe(10_000)
+  expect((await done).rows).toBe(10_000)
   expect(here.recovery.active).toBe(0)
+  expect(here.store.partitions.get('t/0')?.isOpen).toBe(false)
+  await here.recovery.close()
+})
+
+test('a task lost before its store was free does not keep it', async () => {
+  const here = await setting()
+  const held = await here.stores.open('t', 0)
+  const lost = new AbortController()
+  const gone = restore(here, 0, { signal: lost.signal })
+  lost.abort(new Error('lost'))
+  await here.stores.close(held)
+  await expect(gone).rejects.toThrow('lost')
+  expect(here.store.partitions.get('t/0')?.isOpen).toBe(false)
   await here.recovery.close()
 })
 
 test('goes on from the checkpoint of a store', async () => {
   const here = await setting()
   await here.outside.send(Array.from({ length: 10 }, (_, i) => outgoing('t-changelog', 0, `k${i}`, '1')))
-  const first = await request(here, 0)
-  await here.recovery.restore(first)
-  await first.store.close()
+  await here.stores.close(await restore(here, 0))
   await here.outside.send([outgoing('t-changelog', 0, 'new', '2')])
-  const second = await request(here, 0)
-  await here.recovery.restore(second)
-  expect(second.store.rows).toBe(11)
+  expect((await restore(here, 0)).rows).toBe(11)
   expect(here.recovery.stats('t', true).restoredRows).toBe(11)
   await here.recovery.close()
 })
@@ -131,40 +167,63 @@ test('goes on from the checkpoint of a store', async () => {
 test('ends where it was asked to, whatever is written behind that meanwhile, and goes on from there', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'a', '1')])
-  const first = await request(here, 0)
+  const upTo = bounds(here, 0)
+  await upTo
   await here.outside.send([outgoing('t-changelog', 0, 'b', '2')])
-  await here.recovery.restore(first)
-  expect([first.store.checkpoint()?.offset, first.store.rows]).toEqual([1, 1])
-  await first.store.close()
-  const second = await request(here, 0)
-  await here.recovery.restore(second)
-  expect(second.store.get(Buffer.from('b'))?.toString()).toBe('2')
-  expect(second.store.checkpoint()?.offset).toBe(2)
+  const first = await restore(here, 0, { upTo })
+  expect([first.checkpoint()?.offset, first.rows]).toEqual([1, 1])
+  await here.stores.close(first)
+  const second = await restore(here, 0)
+  expect(second.get(Buffer.from('b'))?.toString()).toBe('2')
+  expect(second.checkpoint()?.offset).toBe(2)
   await here.recovery.close()
 })
 
 test('a store that has everything says as of when, though there is nothing to read', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'k', '1')])
-  const first = await request(here, 0)
-  await here.recovery.restore(first)
-  const checkpoint = first.store.checkpoint()
+  const partition = await restore(here, 0)
+  const checkpoint = partition.checkpoint()
   if (checkpoint === undefined) throw new Error('It has no checkpoint.')
-  await here.store.commit([{ partition: first.store, rows: [], checkpoint: { ...checkpoint, wallTimeMs: 5 } }])
-  await here.recovery.restore(first)
-  expect(first.store.checkpoint()?.wallTimeMs).toBeGreaterThanOrEqual(checkpoint.wallTimeMs)
-  expect([first.store.checkpoint()?.offset, first.store.rows]).toEqual([1, 1])
+  await here.stores.commit([{ partition, rows: [], checkpoint: { ...checkpoint, wallTimeMs: 5 } }])
+  await here.stores.close(partition)
+  const again = await restore(here, 0)
+  expect(again.checkpoint()?.wallTimeMs).toBeGreaterThanOrEqual(checkpoint.wallTimeMs)
+  expect([again.checkpoint()?.offset, again.rows]).toEqual([1, 1])
   await here.recovery.close()
 })
 
 test('what a store had to drop is said once, and is read again', async () => {
   const here = await setting()
   await here.outside.send(Array.from({ length: 10 }, (_, i) => outgoing('t-changelog', 0, `k${i}`, '1')))
-  const damaged = await request(here, 0)
-  const store = Object.assign(damaged.store, { damage: 'a row is damaged' })
-  await here.recovery.restore({ ...damaged, store })
-  expect(store.rows).toBe(10)
-  await here.recovery.restore({ ...damaged, store })
+  const damaged = await here.stores.open('t', 0)
+  Object.assign(damaged, { damage: 'a row is damaged' })
+  await here.stores.close(damaged)
+  const rebuilt = await restore(here, 0)
+  expect(rebuilt.rows).toBe(10)
+  await here.stores.close(rebuilt)
+  await restore(here, 0)
   expect(here.warnings).toEqual(['Partition 0 of t is rebuilt from its changelog: a row is damaged.'])
+  await here.recovery.close()
+})
+
+test('rows a second count time once for partitions that are restored side by side, and no time in which none is', async () => {
+  let now = 0
+  const here = await setting(() => now)
+  await here.outside.send(Array.from({ length: 1000 }, (_, i) => outgoing('t-changelog', i % 4, `k${i}`, '1')))
+  const go = here.store.hold()
+  const restored = Promise.all([0, 1, 2, 3].map((partition) => restore(here, partition)))
+  await until('all on their way', () => here.recovery.active === 4)
+  now = 500
+  expect(here.recovery.stats('t', false).state).toBe('recovering')
+  go()
+  await restored
+  now = 60_000
+  expect(here.recovery.stats('t', true)).toEqual({
+    state: 'done',
+    restoredRows: 1000,
+    remainingRows: 0,
+    rowsPerSecond: 2000,
+  })
   await here.recovery.close()
 })

@@ -1,65 +1,46 @@
-import {
-  type Clock,
-  type Logger,
-  partitionKey,
-  type Reader,
-  type RecordBatch,
-  type Scheduled,
-  type StoreChange,
-  type StorePartition,
-  toError,
-} from '@millrace/core'
-import type { TopicDirectory } from '../topics/topic-directory.ts'
+import { MillraceError, partitionKey, raceAbort, toError } from '@millrace/core'
+import { ChangelogFollower, type RestoreEnvironment, type StatePlace } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
-import { planRestore, whyAnew } from './restore-plan.ts'
-import { type CopyPlace, StandbyCopy } from './standby-copy.ts'
-import type { TaskStores } from './task-stores.ts'
 
-/** Copies are written so often; or when so much has gathered. */
-const WRITE_MS = 250
-const WRITE_ROWS = 50_000
-const WRITE_BYTES = 16 * 1024 * 1024
-/** Before changelogs are read again after that has failed. */
+/** Before a copy that could not be opened or read is tried again. */
 const RETRY_MS = 2000
 
-export interface StandbysDeps {
-  readonly stores: TaskStores
-  readonly topics: Pick<TopicDirectory, 'changelogId' | 'changelogConfig'>
-  /** Reads what recovery would: under exactly once committed rows only. */
-  readonly reader: () => Reader
-  readonly clock: Clock
-  readonly log: Logger
-  /** Changelog offsets that the copies of a task may lack and have caught up. */
-  readonly acceptableLag: number
-  /** The copies of another task have caught up. */
-  readonly onCaughtUp: () => void
-  /** The store cannot be written. */
-  readonly onBroken: (error: Error) => void
+/** A part of a task that is kept warm here. */
+export interface CopyPlace extends StatePlace {
+  /** Id of the task. */
+  readonly task: string
+}
+
+interface Copy {
+  readonly place: CopyPlace
+  readonly stopping: AbortController
+  /** Once its store is open. */
+  follower: ChangelogFollower | undefined
 }
 
 /**
  * Warm copies: the state of tasks that run elsewhere, read from their changelogs straight into the store. When such a task
- * comes here, its store is handed over as it is, and recovery reads the rest.
+ * comes here, what its copy has gathered is written, and the store is handed over as it is: recovery reads the rest.
  */
 export class Standbys {
-  readonly #deps: StandbysDeps
+  readonly #environment: RestoreEnvironment
+  /** Changelog offsets that the copies of a task may lack and have caught up. */
+  readonly #acceptableLag: number
+  /** The copies of another task have caught up. */
+  readonly #onCaughtUp: () => void
   readonly #reader: ChangelogReader
-  /** By changelog partition. */
-  readonly #copies = new Map<string, StandbyCopy>()
-  readonly #caughtUp = new Set<string>()
-  readonly #closing = new Set<Promise<void>>()
-  readonly #stopping = new AbortController()
-  #timer: Scheduled | undefined
-  #writing: Promise<void> | undefined
+  /** By table and partition. */
+  readonly #copies = new Map<string, Copy>()
+  /** With those that are being closed. */
+  readonly #kept = new Map<Copy, Promise<void>>()
+  #closed = false
+  #told: Error | undefined
 
-  constructor(deps: StandbysDeps) {
-    this.#deps = deps
-    this.#reader = new ChangelogReader({
-      reader: deps.reader,
-      log: deps.log,
-      take: (batch) => this.#take(batch),
-      onBroken: (error) => void this.#readAgain(error),
-    })
+  constructor(environment: RestoreEnvironment, acceptableLag: number, onCaughtUp: () => void) {
+    this.#environment = environment
+    this.#acceptableLag = acceptableLag
+    this.#onCaughtUp = onCaughtUp
+    this.#reader = new ChangelogReader(environment, () => this.#look())
   }
 
   /**
@@ -67,14 +48,16 @@ export class Standbys {
    * busy task is ahead of its copies again with each of its cuts, and they follow.
    */
   get caughtUp(): ReadonlySet<string> {
-    return this.#caughtUp
+    const copies = [...this.#copies.values()]
+    const behind = new Set(copies.flatMap(({ follower, place }) => (follower?.caughtUp === true ? [] : [place.task])))
+    return new Set(copies.flatMap(({ place }) => (behind.has(place.task) ? [] : [place.task])))
   }
 
   /** Copies of a part, for figures. */
   of(part: string): readonly { readonly partition: number; readonly rows: number; readonly lag: number }[] {
-    return [...this.#copies.values()].flatMap(({ place, store, lag }) =>
-      place.part.name === part && store !== undefined && lag < Infinity
-        ? [{ partition: place.partition, rows: store.rows, lag }]
+    return [...this.#copies.values()].flatMap(({ place, follower }) =>
+      place.part.name === part && follower !== undefined && follower.lag < Infinity
+        ? [{ partition: place.partition, rows: follower.store.rows, lag: follower.lag }]
         : [],
     )
   }
@@ -82,146 +65,95 @@ export class Standbys {
   /** Keeps exactly these copies from now on. */
   assign(places: readonly CopyPlace[]): void {
     const wanted = new Map(places.map((place) => [keyOf(place), place]))
-    for (const [key, copy] of this.#copies) if (!wanted.has(key)) this.#stop(key, copy)
+    for (const [key, copy] of this.#copies) {
+      if (wanted.has(key)) continue
+      this.#copies.delete(key)
+      copy.stopping.abort()
+    }
     for (const [key, place] of wanted) {
-      if (this.#copies.has(key) || this.#stopping.signal.aborted) continue
-      const copy = new StandbyCopy(place)
+      if (this.#copies.has(key) || this.#closed) continue
+      const copy: Copy = { place, stopping: new AbortController(), follower: undefined }
       this.#copies.set(key, copy)
-      this.#caughtUp.delete(copy.task)
-      void this.#start(copy)
+      this.#kept.set(
+        copy,
+        this.#keep(copy).then(() => void this.#kept.delete(copy)),
+      )
     }
   }
 
   async close(): Promise<void> {
-    this.#stopping.abort()
-    this.#timer?.cancel()
+    this.#closed = true
     this.assign([])
+    // One whose store is still in other hands closes it as soon as it has it.
+    await Promise.all([...this.#kept].flatMap(([{ follower }, kept]) => (follower === undefined ? [] : [kept])))
     await this.#reader.close()
-    await Promise.all(this.#closing)
   }
 
-  #stop(key: string, copy: StandbyCopy): void {
-    this.#copies.delete(key)
-    this.#caughtUp.delete(copy.task)
-    copy.stopping.abort()
-    this.#reader.unassign(copy.changelog)
-    const { store } = copy
-    if (store !== undefined) this.#close(store)
+  /** From its beginning until it is no longer wanted. What keeps it from being read does not end the worker. */
+  async #keep(copy: Copy): Promise<void> {
+    const { clock } = this.#environment
+    const { signal } = copy.stopping
+    while (!signal.aborted) {
+      try {
+        await this.#follow(copy)
+      } catch (thrown) {
+        if (signal.aborted) break
+        this.#tell(copy, toError(thrown))
+        await clock.sleep(RETRY_MS, signal).catch(() => {})
+      }
+    }
+    if (copy.follower !== undefined) await this.#close(copy.follower)
   }
 
-  #close(store: StorePartition): void {
-    const closing = this.#deps.stores.close(store).catch((thrown: unknown) => {
-      this.#deps.log.warn(
-        { table: store.table, partition: store.partition, error: toError(thrown).message },
+  async #follow(copy: Copy): Promise<void> {
+    const { signal } = copy.stopping
+    copy.follower ??= await ChangelogFollower.open(this.#environment, copy.place, 'copy', signal)
+    const { follower } = copy
+    const { topic, partition } = follower.changelog
+    const [bounds] = await raceAbort(this.#reader.offsets([follower.changelog]), signal)
+    if (bounds === undefined)
+      throw new MillraceError('CHANGELOG_MISSING', `The broker does not know partition ${partition} of ${topic}.`)
+    await follower.begin(bounds)
+    this.#look()
+    await this.#reader.follow(follower)
+  }
+
+  /** Whoever opens the store next goes on where the copy was. */
+  async #close(follower: ChangelogFollower): Promise<void> {
+    const { table, partition } = follower.store
+    try {
+      await this.#reader.write(follower)
+      await follower.close()
+    } catch (thrown) {
+      this.#environment.log.warn(
+        { table, partition, error: toError(thrown).message },
         'A warm copy was not closed cleanly.',
       )
-    })
-    this.#closing.add(closing)
-    void closing.then(() => this.#closing.delete(closing))
-  }
-
-  async #start(copy: StandbyCopy): Promise<void> {
-    const { stores, log } = this.#deps
-    const { part, partition } = copy.place
-    const { signal } = copy.stopping
-    try {
-      const store = await stores.open(part.name, partition)
-      if (signal.aborted) return this.#close(store)
-      copy.store = store
-      await this.#follow(copy, store)
-    } catch (thrown) {
-      if (signal.aborted) return
-      log.warn(
-        { table: part.name, partition, error: toError(thrown).message },
-        `The warm copy of ${part.name} could not be opened.`,
-      )
     }
   }
 
-  /** Begins to read where the store ends. */
-  async #follow(copy: StandbyCopy, store: StorePartition): Promise<void> {
-    const { clock, log, topics } = this.#deps
-    const { part, partition } = copy.place
-    const turn = copy.begin()
-    this.#caughtUp.delete(copy.task)
-    await this.#writing
-    const [bounds] = await this.#reader.offsets([copy.changelog])
-    if (copy.stopping.signal.aborted || bounds === undefined || turn !== copy.turn) return
-    const changelog = { ...bounds, topicId: topics.changelogId(part), config: topics.changelogConfig(part) }
-    const plan = planRestore(store.checkpoint(), changelog, clock.now())
-    const { from, rebuild } = plan
-    const reason = whyAnew(plan, store)
-    if (reason !== undefined)
-      log.warn(
-        { table: part.name, partition },
-        `The warm copy of partition ${partition} of ${part.name} is built anew: ${reason}.`,
-      )
-    if (rebuild !== undefined) {
-      await store.clear()
-      if (copy.stopping.signal.aborted || turn !== copy.turn) return
-    }
-    copy.follow(from, bounds.end)
-    this.#reader.assign(copy.changelog, from)
-    this.#look()
-  }
-
-  async #take(batch: RecordBatch): Promise<void> {
-    const copy = this.#copies.get(partitionKey(batch))
-    if (copy?.store === undefined || !copy.absorb(batch)) return
-    // Somebody may be waiting for it to have caught up.
-    const isThere = batch.nextOffset >= batch.endOffset && !this.#caughtUp.has(copy.task)
-    if (isThere || copy.rows >= WRITE_ROWS || copy.bytes >= WRITE_BYTES) await this.#write()
-    else this.#timer ??= this.#deps.clock.schedule(WRITE_MS, () => void this.#write())
-  }
-
-  /** A copy is a convenience: what keeps it from being read does not end the worker. */
-  async #readAgain(error: Error): Promise<void> {
-    const { clock, log } = this.#deps
-    const { signal } = this.#stopping
-    log.warn({ error: error.message }, 'Warm copies cannot be read; they are tried again.')
-    const waited = await clock.sleep(RETRY_MS, signal).then(
-      () => true,
-      () => false,
+  /** Once for all that the same error has stopped. */
+  #tell({ place: { part, partition } }: Copy, error: Error): void {
+    if (error === this.#told) return
+    this.#told = error
+    this.#environment.log.warn(
+      { table: part.name, partition, error: error.message },
+      `The warm copy of partition ${partition} of ${part.name} cannot be read; tried again in ${RETRY_MS} ms, with all that the same error has stopped.`,
     )
-    if (!waited) return
-    for (const copy of this.#copies.values()) {
-      if (signal.aborted) return
-      if (copy.store !== undefined)
-        await this.#follow(copy, copy.store).catch((thrown: unknown) =>
-          log.warn({ ...copy.changelog, error: toError(thrown).message }, 'A warm copy cannot be followed.'),
-        )
-    }
-  }
-
-  /** Everything that has gathered, in one commit; one at a time. */
-  async #write(): Promise<void> {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    await this.#writing
-    const { stores, clock, topics, onBroken } = this.#deps
-    const changes: StoreChange[] = []
-    for (const copy of this.#copies.values()) {
-      const { store, position } = copy
-      if (store === undefined || position === undefined || position <= copy.absorbed) continue
-      const checkpoint = { topicId: topics.changelogId(copy.place.part), offset: position, wallTimeMs: clock.now() }
-      changes.push({ partition: store, rows: copy.take(), checkpoint })
-    }
-    if (changes.length > 0) {
-      this.#writing = stores.commit(changes).catch((thrown: unknown) => {
-        if (!this.#stopping.signal.aborted) onBroken(toError(thrown))
-      })
-      await this.#writing
-    }
-    this.#look()
   }
 
   /** Which tasks have caught up. */
   #look(): void {
     const lags = new Map<string, number>()
-    for (const { task, lag } of this.#copies.values()) lags.set(task, (lags.get(task) ?? 0) + lag)
-    const before = this.#caughtUp.size
-    for (const [task, lag] of lags) if (lag <= this.#deps.acceptableLag) this.#caughtUp.add(task)
-    if (this.#caughtUp.size > before) this.#deps.onCaughtUp()
+    for (const { place, follower } of this.#copies.values())
+      lags.set(place.task, (lags.get(place.task) ?? 0) + (follower?.lag ?? Infinity))
+    let more = false
+    for (const { place, follower } of this.#copies.values()) {
+      if (follower === undefined || follower.caughtUp || (lags.get(place.task) ?? 0) > this.#acceptableLag) continue
+      follower.caughtUp = true
+      more = true
+    }
+    if (more) this.#onCaughtUp()
   }
 }
 

@@ -1,24 +1,20 @@
-import { type Logger, partitionKey, type Reader, type Row, toError } from '@millrace/core'
+import { partitionKey, type Reader, type Row, toError } from '@millrace/core'
+import type { RestoreEnvironment } from '../restore/changelog-follower.ts'
 import type { Stretch } from './changelog-tail.ts'
 import type { TaskRuntime, TaskState } from './task-runtime.ts'
-
-export interface StrayRowsDeps {
-  readonly reader: () => Reader
-  readonly log: Logger
-}
 
 /**
  * Looks for rows that came into a changelog late, over newer ones, and has those written again by the task's next cut.
  * Until then whoever recovers from the changelog would have the old ones (docs/guarantees.md).
  */
 export class StrayRows {
-  readonly #deps: StrayRowsDeps
+  readonly #environment: Pick<RestoreEnvironment, 'reader' | 'log'>
   /** Readers that are at it. */
   readonly #reading = new Set<Reader>()
   #closed = false
 
-  constructor(deps: StrayRowsDeps) {
-    this.#deps = deps
+  constructor(environment: Pick<RestoreEnvironment, 'reader' | 'log'>) {
+    this.#environment = environment
   }
 
   /** Looks through a stretch of the task's changelog; goes on by itself. */
@@ -39,7 +35,7 @@ export class StrayRows {
       if (task.closed || this.#closed) return
       const found = tail.compare(rows, store)
       if (found === 0) return
-      this.#deps.log.warn(
+      this.#environment.log.warn(
         { table: part.name, ...changelog, rows: found },
         `Older rows of ${found} keys came into ${partitionKey(changelog)} over newer ones, from a request that had been given up; they are written again.`,
       )
@@ -47,7 +43,7 @@ export class StrayRows {
     } catch (thrown) {
       if (task.closed || this.#closed) return
       tail.lookAgain(stretch)
-      this.#deps.log.warn(
+      this.#environment.log.warn(
         { table: part.name, ...changelog, error: toError(thrown).message },
         `${partitionKey(changelog)} could not be searched for rows that came late; the next commit tries again.`,
       )
@@ -55,7 +51,7 @@ export class StrayRows {
   }
 
   async #read({ changelog }: TaskState, { from, to }: Stretch): Promise<readonly Row[]> {
-    const reader = this.#deps.reader()
+    const reader = this.#environment.reader()
     this.#reading.add(reader)
     try {
       reader.assign(changelog, from)

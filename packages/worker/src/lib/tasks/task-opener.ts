@@ -31,7 +31,7 @@ export interface TaskOpenerDeps {
   readonly log: Logger
   readonly freeze: boolean
   readonly topics: TopicDirectory
-  readonly stores: TaskStores
+  readonly stores: Pick<TaskStores, 'close'>
   /** As `PartContext.countChanged`. */
   readonly countChanged: (bytes: number) => void
   readonly recovery: Recovery
@@ -69,13 +69,13 @@ export class TaskOpener {
 
   /** Must come after the earlier owners are shut out: else an offset of theirs could still come. */
   async learn(tasks: readonly TaskRuntime[]): Promise<Knowledge> {
-    const { committed, offsets, recovery, settings, topics } = this.#deps
+    const { committed, offsets, settings, topics } = this.#deps
     const partitions = tasks.flatMap((task) => task.assigned)
     // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a first commit,
     // and a committed offset is never past the end. A worker that sleeps here and is replaced must not take the broker for broken.
-    const changelogs = await recovery.offsets(
-      tasks.flatMap((task) => this.#partsOf(task).map((part) => changelogOf(part, task))),
-    )
+    // What is in a transaction counts too: rows that are committed may lie behind it, so recovery waits until it is over.
+    const logs = tasks.flatMap((task) => this.#partsOf(task).map((part) => changelogOf(part, task)))
+    const changelogs = byPartition(logs.length === 0 ? [] : await offsets(logs, 'read-uncommitted'))
     // What it has committed of repartition topics it deletes: so a committed offset is not before the beginning either.
     const purged = partitions.filter(({ topic }) => topics.purged.has(topic))
     const beginnings = byPartition(purged.length === 0 ? [] : await offsets(purged, 'read-uncommitted'))
@@ -136,19 +136,12 @@ export class TaskOpener {
   }
 
   async #restore(task: TaskRuntime, part: TaskPart, known: Knowledge): Promise<Omit<TaskState, 'open'>> {
-    const { stores, recovery, topics } = this.#deps
+    const { recovery, topics } = this.#deps
     const changelog = changelogOf(part, task)
-    const { beginning, end } = known.changelogs.get(partitionKey(changelog)) ?? { beginning: 0, end: 0 }
-    const changelogId = topics.changelogId(part)
-    const store = await stores.open(part.name, task.partition)
-    try {
-      const state = { topicId: changelogId, beginning, end, config: topics.changelogConfig(part) }
-      await recovery.restore({ part: part.name, changelog, state, store, signal: task.signal })
-    } catch (thrown) {
-      await stores.close(store)
-      throw thrown
-    }
-    return { part, store, changelog, changelogId, tail: new ChangelogTail(store.checkpoint()?.offset ?? end) }
+    const bounds = known.changelogs.get(partitionKey(changelog)) ?? { beginning: 0, end: 0 }
+    const store = await recovery.restore({ part, partition: task.partition }, bounds, task.signal)
+    const tail = new ChangelogTail(store.checkpoint()?.offset ?? bounds.end)
+    return { part, store, changelog, changelogId: topics.changelogId(part), tail }
   }
 
   async #closeStores(stores: readonly TaskState['store'][]): Promise<void> {

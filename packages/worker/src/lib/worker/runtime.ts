@@ -3,7 +3,6 @@ import {
   type Candidate,
   type Consumer,
   type LostPosition,
-  type Reader,
   type SendRequest,
   type RebalanceListener,
   toError,
@@ -33,6 +32,7 @@ import { WarmUps } from '../group/warm-ups.ts'
 import type { Delays } from '../sending/delays.ts'
 import type { Outbox } from '../sending/outbox.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
+import type { RestoreEnvironment } from '../restore/changelog-follower.ts'
 import { Recovery } from '../restore/recovery.ts'
 import { Standbys } from '../restore/standbys.ts'
 import { stateHere } from '../group/state-here.ts'
@@ -112,8 +112,6 @@ export class Runtime {
     // Safe because the store keeps other processes out: no two workers that run have the same id.
     this.#instanceId = settings.instanceId ?? options.store.capabilities.workerId
     const { isolation } = settings
-    // What is in no committed transaction is no row: at least once has no transactions, but may once have been exactly once.
-    const changelogReader = (): Reader => transport.reader({ isolation: 'read-committed' })
     // The listener is made below; nobody calls it before `start`.
     const listener: RebalanceListener = {
       onRevoke: () => this.rebalance.onRevoke(),
@@ -191,25 +189,13 @@ export class Runtime {
       reopen: (id, reason) => this.#reopen(id, reason),
       fail,
     })
-    this.recovery = new Recovery({
-      stores,
-      reader: changelogReader,
-      offsets: (partitions) => admin.offsets(partitions, 'read-uncommitted'),
-      clock,
-      log,
-      sensor,
-      onBroken: fail,
-    })
-    this.standbys = new Standbys({
-      stores,
-      topics,
-      reader: changelogReader,
-      clock,
-      log,
-      acceptableLag: settings.acceptableRecoveryLag,
-      onCaughtUp: () => this.warmUps.look(),
-      onBroken: fail,
-    })
+    const restoring: RestoreEnvironment = {
+      ...{ stores, topics, clock, log, sensor, fail },
+      // What is in no committed transaction is no row: at least once has no transactions, but may once have been exactly once.
+      reader: () => transport.reader({ isolation: 'read-committed' }),
+    }
+    this.recovery = new Recovery(restoring)
+    this.standbys = new Standbys(restoring, settings.acceptableRecoveryLag, () => this.warmUps.look())
     this.warmUps = new WarmUps({
       clock,
       acceptableLag: settings.acceptableRecoveryLag,
@@ -218,7 +204,7 @@ export class Runtime {
       consumer,
       log,
     })
-    this.#strayRows = new StrayRows({ reader: changelogReader, log })
+    this.#strayRows = new StrayRows(restoring)
     this.#guarantee = settings.exactlyOnce
       ? new ExactlyOnce({
           appId: options.appId,

@@ -1,0 +1,197 @@
+import type {
+  Clock,
+  Logger,
+  PartitionOffsets,
+  Reader,
+  RecordBatch,
+  Row,
+  Sensor,
+  StoreChange,
+  StorePartition,
+  TaskPart,
+  TopicPartition,
+} from '@millrace/core'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
+import { planRestore, RENEW_CHECKPOINT_MS, whyAnew } from './restore-plan.ts'
+import type { TaskStores } from './task-stores.ts'
+
+/** What everything that reads changelogs into this worker's store shares. */
+export interface RestoreEnvironment {
+  readonly stores: TaskStores
+  readonly topics: Pick<TopicDirectory, 'changelogId' | 'changelogConfig'>
+  /** Makes a reader of committed rows. */
+  readonly reader: () => Reader
+  readonly clock: Clock
+  readonly log: Logger
+  readonly sensor: Pick<Sensor, 'recoveryProgress'>
+  /** The store cannot be written. */
+  readonly fail: (error: Error) => void
+}
+
+/** A table or stateful operator in one partition. */
+export interface StatePlace {
+  readonly part: TaskPart
+  readonly partition: number
+}
+
+/** A task's state is complete at the end that its changelog has when it is opened. A copy's end moves on. */
+export type FollowerRole = 'task' | 'copy'
+
+/**
+ * Brings the rows of one changelog partition into their store, for a task that is opened here or for a warm copy of one
+ * that runs elsewhere:
+ *
+ *     open     the store, as soon as nobody else has it
+ *     begin    is its checkpoint to be trusted? read on from there, or else drop its rows and read from the beginning
+ *     absorb   batches, which come through a `ChangelogReader`
+ *     take     the rows gathered and the checkpoint behind them, for one commit of the store
+ *     close    the store is given back; a task keeps it open
+ */
+export class ChangelogFollower {
+  readonly place: StatePlace
+  readonly role: FollowerRole
+  readonly store: StorePartition
+  readonly changelog: TopicPartition
+  /** Aborts when the task is lost, or the copy is no longer wanted. */
+  readonly signal: AbortSignal
+  /** Of a copy: it has been close to the end since it began. */
+  caughtUp = false
+  readonly #environment: RestoreEnvironment
+  /** Next changelog offset to read, and the end as last seen. */
+  #range: { readonly position: number; readonly end: number } | undefined
+  #rows: Row[] = []
+  #bytes = 0
+  #read = 0
+
+  private constructor(
+    environment: RestoreEnvironment,
+    place: StatePlace,
+    role: FollowerRole,
+    store: StorePartition,
+    signal: AbortSignal,
+  ) {
+    this.#environment = environment
+    this.place = place
+    this.role = role
+    this.store = store
+    this.changelog = { topic: place.part.changelog.topic, partition: place.partition }
+    this.signal = signal
+  }
+
+  /** Rejects with the signal's reason when it has aborted meanwhile; the store is closed then. */
+  static async open(
+    environment: RestoreEnvironment,
+    place: StatePlace,
+    role: FollowerRole,
+    signal: AbortSignal,
+  ): Promise<ChangelogFollower> {
+    const store = await environment.stores.open(place.part.name, place.partition)
+    if (signal.aborted) await environment.stores.close(store)
+    signal.throwIfAborted()
+    return new ChangelogFollower(environment, place, role, store, signal)
+  }
+
+  /** Next changelog offset to read. */
+  get position(): number {
+    return this.#range?.position ?? 0
+  }
+
+  /** Changelog offsets still to be read. */
+  get remaining(): number {
+    return this.#range === undefined ? Infinity : Math.max(0, this.#range.end - this.#range.position)
+  }
+
+  /** Changelog offsets that are not in the store. */
+  get lag(): number {
+    if (this.#range === undefined) return Infinity
+    return this.#rows.length === 0 ? this.remaining : Math.max(0, this.#range.end - this.#stored)
+  }
+
+  /** Rows gathered and not taken. */
+  get rows(): number {
+    return this.#rows.length
+  }
+
+  /** Fetched with the rows gathered. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Rows read since it began. */
+  get read(): number {
+    return this.#read
+  }
+
+  /** Somebody waits for what has been gathered to be in the store. */
+  get isDue(): boolean {
+    return this.remaining === 0 && !this.caughtUp
+  }
+
+  /** Decides where to read from; the bounds are those of the changelog now. Nothing of it may be on its way into the store. */
+  async begin({ beginning, end }: Pick<PartitionOffsets, 'beginning' | 'end'>): Promise<void> {
+    const { topics, clock, log, stores } = this.#environment
+    const { part, partition } = this.place
+    this.forget()
+    const changelog = { topicId: topics.changelogId(part), beginning, end, config: topics.changelogConfig(part) }
+    const plan = planRestore(this.store.checkpoint(), changelog, clock.now())
+    const reason = whyAnew(plan, this.store)
+    const subject = this.role === 'copy' ? 'The warm copy of partition' : 'Partition'
+    if (reason !== undefined)
+      log.warn(
+        { table: part.name, ...this.changelog },
+        `${subject} ${partition} of ${part.name} is rebuilt from its changelog: ${reason}.`,
+      )
+    if (plan.rebuild !== undefined) await this.store.clear()
+    this.#range = { position: plan.from, end }
+    // The checkpoint says that this store belongs to this changelog, also when there is nothing in it, and as of when.
+    const checkedMs = this.store.checkpoint()?.wallTimeMs ?? -Infinity
+    if (this.remaining === 0 && clock.now() - checkedMs > RENEW_CHECKPOINT_MS) await stores.commit([this.#change()])
+  }
+
+  /** False when it has been read already. */
+  absorb({ records, bytes, nextOffset, endOffset }: RecordBatch): boolean {
+    if (this.#range === undefined || nextOffset <= this.#range.position) return false
+    const end = this.role === 'copy' ? endOffset : this.#range.end
+    for (const { key, value, offset } of records) {
+      if (key === null || (this.role === 'task' && offset >= end)) continue
+      this.#rows.push({ key, value })
+      this.#read++
+    }
+    this.#bytes += bytes
+    this.#range = { position: this.role === 'copy' ? nextOffset : Math.min(nextOffset, end), end }
+    return true
+  }
+
+  /** `undefined` when the store has everything that was read. */
+  take(): StoreChange | undefined {
+    return this.#range === undefined || this.#range.position <= this.#stored ? undefined : this.#change()
+  }
+
+  /** Drops what has been gathered. Nothing more of it is written until it begins again. */
+  forget(): void {
+    this.#range = undefined
+    this.#rows = []
+    this.#bytes = 0
+    this.#read = 0
+    this.caughtUp = false
+  }
+
+  async close(): Promise<void> {
+    this.forget()
+    await this.#environment.stores.close(this.store)
+  }
+
+  /** How much of the changelog is in the store. */
+  get #stored(): number {
+    return this.store.checkpoint()?.offset ?? 0
+  }
+
+  #change(): StoreChange {
+    const { topics, clock } = this.#environment
+    const rows = this.#rows
+    this.#rows = []
+    this.#bytes = 0
+    const topicId = topics.changelogId(this.place.part)
+    return { partition: this.store, rows, checkpoint: { topicId, offset: this.position, wallTimeMs: clock.now() } }
+  }
+}
