@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { externalCheck, internalCheck, type Check } from './checks/check-step.ts'
 import { checkEntries } from './checks/entries.ts'
+import { figuresOf } from './checks/figures.ts'
 import { checkHabits } from './checks/habits.ts'
 import { checkImportRings } from './checks/import-rings.ts'
 import { checkLayers } from './checks/layers.ts'
@@ -10,7 +11,8 @@ import { checkPlaces } from './checks/places.ts'
 import { readWorkspace } from './checks/read-workspace.ts'
 import { checkShells } from './checks/shells.ts'
 
-// `pnpm check`, or `pnpm check layers lint` for some of them. Prints one line a check and what it found; exits 1 if any failed.
+// `pnpm check`, or `pnpm check layers lint` for some of them. Prints one line a check and what it found; exits 1 if any
+// failed. All of them together end with figures of the sources, which are shown and not enforced.
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -73,5 +75,7 @@ for (const { name, describe, run } of checks) {
   failed.push(name)
   console.log(output.replace(/^/gm, '      '))
 }
+if (wanted.length === 0)
+  for (const [figure, value] of figuresOf(workspace)) console.log(`${String(value).padStart(8)}  ${figure}`)
 console.log(failed.length === 0 ? 'All checks passed.' : `Failed: ${failed.join(', ')}.`)
 process.exitCode = failed.length === 0 ? 0 : 1

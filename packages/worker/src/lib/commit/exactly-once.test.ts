@@ -277,8 +277,8 @@ test('an event that has sent more than maxEventBytes and is lost in a rebalance 
   const outside = new Outside(log)
   await outside.topic('in', 2)
   const first = spillingApp(() => false)
-  // What it could be waited for is longer than this test waits: it cannot finish before the rebalance is over.
-  const settings = { ...first.app.settings, drainTimeoutMs: 100, rebalanceTimeoutMs: 120_000 }
+  // It does not finish before the rebalance is over, which waits for it for half of this time.
+  const settings = { ...first.app.settings, drainTimeoutMs: 100, rebalanceTimeoutMs: 4000 }
   const a = await runWorker(log, { ...first.app, settings }, { id: 'a' })
   // Twice, so that whichever partition moves takes such an event along.
   for (const partition of [0, 1])
