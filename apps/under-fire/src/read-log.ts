@@ -18,7 +18,8 @@ export async function readLog(
     for (const place of places) if (left.has(place.partition)) reader.assign(place, 0)
     const found: LoggedRecord[] = []
     for await (const { partition, records, nextOffset } of reader.batches()) {
-      for (const record of records) found.push({ ...record, topic, partition })
+      for (const { offset, timestamp, key, value, headers } of records)
+        found.push({ topic, partition, offset, timestamp, key, value, headers })
       if (nextOffset >= (left.get(partition) ?? 0)) left.delete(partition)
       if (left.size === 0) break
     }

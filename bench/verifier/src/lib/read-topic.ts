@@ -24,7 +24,8 @@ export async function readTopic(
     const reading = async (): Promise<void> => {
       if (left.size === 0) return
       for await (const { records, partition, topic, nextOffset } of reader.batches()) {
-        for (const record of records) show({ ...record, partition })
+        for (const { offset, timestamp, key, value, headers } of records)
+          show({ partition, offset, timestamp, key, value, headers })
         const key = partitionKey({ topic, partition })
         if (nextOffset >= (left.get(key) ?? Infinity)) left.delete(key)
         if (left.size === 0) return

@@ -7,7 +7,10 @@ export interface TopicPartition {
   readonly partition: number
 }
 
-/** Bytes in a partition, as a transport reads them. */
+/**
+ * Bytes in a partition, as a transport reads them. A driver may make key and value when they are asked for, each time
+ * anew: take what you need of it by name, a copy with `{ ...record }` may lack them.
+ */
 export interface RawRecord {
   readonly offset: number
   /** Milliseconds since the epoch, as the producer set it, at most what a `Date` can be. */

@@ -3,10 +3,11 @@ import { MillraceError, NO_HEADERS, type RawHeaders } from '@millrace/core'
 /** Reads records one field after the other. Throws `DECODE_FAILED` where they are not what they say. */
 export class RecordCursor {
   readonly buffer: Buffer
-  at = 0
+  at: number
 
-  constructor(buffer: Buffer) {
+  constructor(buffer: Buffer, at = 0) {
     this.buffer = buffer
+    this.at = at
   }
 
   /** A zig-zag varint or varlong. */
@@ -24,14 +25,19 @@ export class RecordCursor {
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2
   }
 
-  /** Of a record that ends at `end`. */
+  /** A key, a value or part of a header, of a record that ends at `end`. */
   bytes(end: number): Buffer | null {
+    const length = this.pass(end)
+    return length < 0 ? null : this.buffer.subarray(this.at - length, this.at)
+  }
+
+  /** As `bytes`, without making them: gives their number, less than 0 for `null`. */
+  pass(end: number): number {
     const length = this.varint()
-    if (length < 0) return null
-    const start = this.at
+    if (length < 0) return length
     this.at += length
     if (this.at > end) throw malformed('A key, a value or a header is longer than its record.')
-    return this.buffer.subarray(start, this.at)
+    return length
   }
 
   headers(end: number): RawHeaders {

@@ -9,6 +9,7 @@ import {
 } from '@millrace/core'
 import { codecOfBatch, type CompressionCodec, type CompressionCodecs } from '../compression/compression.ts'
 import { BATCH_HEADER, batchEnd, type BatchHeader, clampTimestamp, readBatchHeader } from './batch-header.ts'
+import { FetchedRecord } from './fetched-record.ts'
 import { malformed, RecordCursor } from './record-cursor.ts'
 
 const ABORT_MARKER = 0
@@ -237,6 +238,8 @@ class Sink {
   }
 
   #decode({ baseOffset, lastOffset, firstTimestamp, appendTime, records }: BatchHeader, unpacked: Buffer): void {
+    const { from } = this
+    const into = this.#records
     const cursor = new RecordCursor(unpacked)
     let bytes = 0
     let clamped = 0
@@ -250,21 +253,18 @@ class Sink {
       const offset = baseOffset + cursor.varint()
       if (offset < baseOffset || offset > lastOffset)
         throw malformed(`A record has offset ${offset}; its batch has ${baseOffset} to ${lastOffset}.`)
-      if (offset < this.from) {
+      if (offset < from) {
         cursor.at = end
         continue
       }
-      const key = cursor.bytes(end)
-      const value = cursor.bytes(end)
+      const { at } = cursor
+      bytes += Math.max(cursor.pass(end), 0) + Math.max(cursor.pass(end), 0)
       const headers = cursor.headers(end)
-      bytes +=
-        (key === null ? 0 : key.length) +
-        (value === null ? 0 : value.length) +
-        (headers === NO_HEADERS ? 0 : sizeOf(headers))
+      if (headers !== NO_HEADERS) bytes += sizeOf(headers)
       const told = appendTime ?? created
       const timestamp = clampTimestamp(told)
       if (timestamp !== told) clamped++
-      this.#records.push({ offset, timestamp, key, value, headers })
+      into.push(new FetchedRecord(unpacked, at, { offset, timestamp, headers }))
       cursor.at = end
     }
     this.#bytes += bytes
