@@ -95,8 +95,11 @@ export interface EventInHand extends EventScope {
   describeReads(): readonly string[]
   /** Somebody waits for its end (another event for its key, a rebalance, a stop): it must not wait for more events to come. */
   readonly isWanted: boolean
-  /** Effects join the task; the position moves on. A set-aside event goes back to the feed instead. */
-  finish(): void
+  /**
+   * Effects join the task; the position moves on. A set-aside event goes back to the feed instead: then, and when its task is
+   * lost, it gives false.
+   */
+  finish(): boolean
   /**
    * Effects are dropped, but the event stays in hand and open: what follows (a dead letter) is its only effect. It is no
    * longer open when effects can be dropped only by opening its task again; then it is handed out with `error` as `refused`.

@@ -125,9 +125,10 @@ export class ChannelDelivery extends Delivery {
     effect.apply()
   }
 
-  protected override end(): void {
+  protected override end(): boolean {
     this.#keeper.drop()
     for (const _ of this.joined) this.#keeper.drop()
+    return true
   }
 
   protected override undo(): void {

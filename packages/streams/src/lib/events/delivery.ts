@@ -87,7 +87,8 @@ export abstract class Delivery {
   /** As an effect of the event; from a channel, at once. */
   abstract hold(effect: Effect): void
 
-  protected abstract end(): void
+  /** False when it does not count: it was set aside, or its task is lost. */
+  protected abstract end(): boolean
   protected abstract undo(error: Error): void
   protected abstract again(delayMs: number): void
   protected abstract giveBack(): void
@@ -103,9 +104,12 @@ export abstract class Delivery {
 
   /** One of its values is done with: the event is finished with the last. A second call for the same value does nothing. */
   valueDone(part: number = this.part): void {
-    if (this.first.over || this.#done?.has(part) === true) return
-    if (this.first.#values > 1) (this.#done ??= new Set()).add(part)
-    this.first.#oneLess()
+    const { first } = this
+    // Most events have one value.
+    if (first.#values === 1 && this.#done === undefined) return first.finish()
+    if (first.over || this.#done?.has(part) === true) return
+    if (first.#values > 1) (this.#done ??= new Set()).add(part)
+    first.#oneLess()
   }
 
   /** As the user says of a value; in a batch, of the whole batch. */
@@ -227,15 +231,11 @@ export abstract class Delivery {
   #finish(kind: 'processed' | 'tombstones' | 'skipped' | 'deadLettered' | 'leftToOthers'): void {
     const first = this.#owner ?? this
     if (first.over) return
-    const open = first.open
-    if (open && !first.isSetAside) {
-      if (first.request !== undefined || first.joined !== ALONE) first.#closeRequests()
-      // An answer is an effect, and may be the first one that rests on what it has read.
-      if (!first.isSetAside) this.#counters[kind] += 1 + first.joined.length
-    }
+    // Before its end: an answer is an effect, and may be the first one that rests on what it has read.
+    if (first.request !== undefined || first.joined !== ALONE) first.#closeRequests()
     first.#release()
     // Also when the task is lost: the worker then drops what the event did.
-    first.end()
+    if (first.end()) this.#counters[kind] += 1 + first.joined.length
   }
 
   #oneLess(): void {
@@ -251,6 +251,7 @@ export abstract class Delivery {
   }
 
   #closeRequests(): void {
+    if (!this.open || this.isSetAside) return
     if (this.request !== undefined && !this.#answered) this.#closeRequest()
     for (const member of this.joined) {
       if (member.request === undefined || member.#answered) continue
@@ -267,13 +268,14 @@ export abstract class Delivery {
 
   #release(): void {
     this.#drop()
-    for (const member of this.joined) member.#drop()
+    if (this.joined !== ALONE) for (const member of this.joined) member.#drop()
   }
 
   #drop(): void {
     this.over = true
     this.#counters.active--
-    this.loose?.delete(this)
+    if (this.loose === undefined) return
+    this.loose.delete(this)
     this.loose = undefined
   }
 }

@@ -146,8 +146,8 @@ export class TopicDelivery extends Delivery {
     this.event.hold(effect)
   }
 
-  protected override end(): void {
-    this.event.finish()
+  protected override end(): boolean {
+    return this.event.finish()
   }
 
   protected override undo(error: Error): void {

@@ -175,11 +175,10 @@ export class EventReader {
   }
 
   #pull(): Pulled {
-    for (const { step, branch, next } of this.#gathers.all) {
-      const batch = step.due()
-      if (batch === undefined) continue
-      this.#enter(batch)
-      return this.#advance(batch, branch.steps, next)
+    const gathered = this.#gathers.all.length === 0 ? undefined : this.#gathers.due()
+    if (gathered !== undefined) {
+      this.#enter(gathered.delivery)
+      return this.#advance(gathered.delivery, gathered.steps, gathered.next)
     }
     const rest = this.#rests.innermost
     if (rest !== undefined) return this.#takeFrom(rest)

@@ -134,6 +134,13 @@ interface Gather {
   readonly next: number
 }
 
+interface DueBatch {
+  readonly delivery: Delivery
+  readonly steps: readonly Step[]
+  /** Index of the step that it goes to. */
+  readonly next: number
+}
+
 /** Every `take()` that a reader's events go through. */
 export class Gathers {
   readonly all: readonly Gather[]
@@ -153,6 +160,15 @@ export class Gathers {
       inlet.onDrain = () => this.putBack()
       inlet.onWanted = () => this.handOnWanted()
     }
+  }
+
+  /** A batch that waits for no more events, and where it goes on. */
+  due(): DueBatch | undefined {
+    for (const { step, branch, next } of this.all) {
+      const delivery = step.due()
+      if (delivery !== undefined) return { delivery, steps: branch.steps, next }
+    }
+    return undefined
   }
 
   /** Gives back what was gathered. */

@@ -11,6 +11,8 @@ export interface Rest extends Spread {
 
 /** What `flatMap` still has to give, the innermost last: all its values come before anything else is taken. */
 export class Rests {
+  /** Looked at before each event: no getter, which would be a call there. */
+  innermost: Rest | undefined = undefined
   readonly #rests: Rest[] = []
   readonly #host: ReaderHost
 
@@ -18,12 +20,9 @@ export class Rests {
     this.#host = host
   }
 
-  get innermost(): Rest | undefined {
-    return this.#rests.at(-1)
-  }
-
   push(rest: Rest): void {
     this.#rests.push(rest)
+    this.innermost = rest
   }
 
   /** Takes its next value: false when there is none, and it is then ended. */
@@ -97,5 +96,6 @@ export class Rests {
   #remove(rest: Rest): void {
     const at = this.#rests.indexOf(rest)
     if (at >= 0) this.#rests.splice(at, 1)
+    this.innermost = this.#rests.at(-1)
   }
 }

@@ -48,6 +48,12 @@ export class Turns {
   /** It has nothing in hand, and nothing on its way. */
   end(loop: Wakeup): void {
     if (this.#holder !== loop) return
+    this.#holder = undefined
+    // Mostly there is one loop, and this is called for each event: taking the first of a set is not for nothing.
+    if (this.#waiting.size > 0) this.#wakeNext()
+  }
+
+  #wakeNext(): void {
     const [next] = this.#waiting
     this.#holder = next
     if (next === undefined) return

@@ -92,9 +92,10 @@ export class KeyEntry<V> implements Effect, Readable {
    * turn of the event loop.
    */
   view(event: EventScope | undefined): V | undefined {
-    if (event === undefined) return this.value
+    const { holder } = this
+    if (holder === undefined || event === undefined) return this.value
     if (this.#isOf(event)) return this.#pending
-    if (this.holder?.task === event.task) assertFree(this, event)
+    if (holder.task === event.task) assertFree(this, event)
     return this.value
   }
 
@@ -105,10 +106,12 @@ export class KeyEntry<V> implements Effect, Readable {
 
   /** Keeps other events from the key until `event` is over. */
   claim(event: EventScope): void {
-    if (this.#isOf(event)) return
-    assertFree(this, event)
+    if (this.holder !== undefined) {
+      if (this.#isOf(event)) return
+      assertFree(this, event)
+    }
     if (this.group !== undefined) assertFree(this.group, event)
-    assertFree(this.rows.whole, event)
+    if (this.rows.whole.holder !== undefined) assertFree(this.rows.whole, event)
     event.hold(this)
     this.holder = event
     this.#pending = this.value

@@ -216,17 +216,21 @@ export class Event implements EventInHand, SendOrigin {
     return [...reads].slice(0, MOST_SHOWN).map((what) => what.show())
   }
 
-  finish(): void {
+  finish(): boolean {
     this.#mustNotBeOver()
     if (this.#state === OPEN && this.#isOutdated()) this.#giveUpOutdated()
-    if (this.#state === ASIDE) return this.#goBehind()
-    this.#complete()
+    if (this.#state === OPEN) return this.#complete()
+    this.#goBehind()
+    return false
   }
 
   /** Of a batch each in its turn: what the first one changes is no news to the others. */
-  #complete(): void {
+  #complete(): boolean {
     const { task, tracker, place } = this.cursor
-    if (task.closed) return this.#lose()
+    if (task.closed) {
+      this.#lose()
+      return false
+    }
     this.#state = OVER
     task.reads.forget(this)
     if (this.#effects !== undefined) for (const effect of this.#effects) effect.apply()
@@ -241,6 +245,7 @@ export class Event implements EventInHand, SendOrigin {
     if (place.refusals !== undefined && place.refusals.has(this.record.offset)) task.requestCut()
     if (this.#joined !== undefined) for (const other of this.#joined) other.#complete()
     if (this.#waiting !== undefined) this.#releaseWaiting()
+    return true
   }
 
   rollback(error?: Error): void {

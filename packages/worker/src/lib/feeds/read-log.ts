@@ -70,7 +70,8 @@ export class ReadLog {
   }
 
   #clear(): void {
-    this.#what.fill(undefined, 0, this.#count)
+    // One or two mostly: a loop is done before a call of `fill` begins.
+    for (let at = 0; at < this.#count; at++) this.#what[at] = undefined
     this.#count = 0
   }
 }
