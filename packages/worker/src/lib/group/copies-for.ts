@@ -2,7 +2,6 @@ import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CopyPlace } from '../restore/standbys.ts'
 import type { GroupData } from './group-data.ts'
 import type { OwnData } from './own-data.ts'
-import { warmUpsFor } from './warm-ups.ts'
 
 /** The warm copies that the group's leader wants this worker to keep; not of tasks that it runs. */
 export function copiesFor(
@@ -21,4 +20,12 @@ export function copiesFor(
       .filter((part) => warmUps.has(id) || (isStandby && rank < topics.copiesOf(part)))
     return parts.map((part) => ({ task: id, part, partition }))
   })
+}
+
+/** The tasks that the group's leader wants to come to this worker once it has copies of their state. */
+export function warmUpsFor(
+  self: string,
+  { owners, warmUps }: Pick<GroupData, 'owners' | 'warmUps'>,
+): readonly string[] {
+  return [...warmUps].flatMap(([task, to]) => (to === self && owners.get(task)?.member !== self ? [task] : []))
 }

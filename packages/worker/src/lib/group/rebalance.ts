@@ -30,7 +30,7 @@ import type { WorkerSettings } from '../worker/worker-options.ts'
 import { withinLimit } from '../worker/within-limit.ts'
 import type { WorkerEvents } from '../worker/worker.ts'
 import { changedTasks } from './changed-tasks.ts'
-import { copiesFor } from './copies-for.ts'
+import { copiesFor, warmUpsFor } from './copies-for.ts'
 import type { Drain } from './drain.ts'
 import { decodeGroupData, type GroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
 import type { MemberData } from './member-data.ts'
@@ -38,7 +38,6 @@ import type { Lease } from './lease.ts'
 import { isOutdated } from './member-stamp.ts'
 import { decodeOwnData } from './own-data.ts'
 import { rebalanceReason } from './rebalance-reason.ts'
-import { type WarmUps, warmUpsFor } from './warm-ups.ts'
 
 /** What a task that is being opened when the worker stops has to close its stores. */
 const LAST_STORES_MS = 5000
@@ -64,8 +63,7 @@ export interface RebalanceDeps {
   readonly committer: Committer
   readonly guarantee: Guarantee
   readonly stores: TaskStores
-  readonly standbys: Pick<Standbys, 'assign' | 'close'>
-  readonly warmUps: Pick<WarmUps, 'assign'>
+  readonly standbys: Pick<Standbys, 'assign' | 'expect' | 'close'>
   readonly opener: TaskOpener
   readonly waits: () => readonly WaitForTask[]
   readonly listener: TaskListener
@@ -176,7 +174,7 @@ export class Rebalance implements RebalanceListener {
   }
 
   async onAssign(change: AssignmentChange): Promise<void> {
-    const { clock, sensor, lease, suspects, onChange, instanceId, topics, standbys, warmUps } = this.#deps
+    const { clock, sensor, lease, suspects, onChange, instanceId, topics, standbys } = this.#deps
     lease.renew()
     this.#startedMs ??= clock.monotonic()
     const self = memberName(instanceId ?? change.memberId)
@@ -193,7 +191,7 @@ export class Rebalance implements RebalanceListener {
     this.#here.want([...staying, ...gained.map(([place]) => place)], copies)
     this.#here.lose(lost, 'another worker has it now')
     standbys.assign(copies)
-    warmUps.assign(this.#stopping === undefined ? warmUpsFor(self, group) : [])
+    standbys.expect(this.#stopping === undefined ? warmUpsFor(self, group) : [])
     const opened =
       this.#stopping !== undefined ? [] : gained.map(([place, assigned]) => this.#here.add(place, assigned))
     this.#handOutAgain()
@@ -266,7 +264,7 @@ export class Rebalance implements RebalanceListener {
   stop(finishing: Promise<void>): void {
     this.#stopping = finishing
     this.#here.want([], [])
-    this.#deps.warmUps.assign([])
+    this.#deps.standbys.expect([])
   }
 
   /** Closes all tasks, after `stop`. */

@@ -10,6 +10,18 @@ export interface RecoveryStats {
   readonly rowsPerSecond: number
 }
 
+/**
+ * What has been restored of one table, and in what time. Partitions are restored side by side, so time counts once for
+ * all of them: while at least one is on its way.
+ */
+interface RestoreTotals {
+  /** Rows of partitions that are complete. */
+  restored: number
+  activeMs: number
+  /** When the first of those under way began. */
+  sinceMs: number
+}
+
 /** Brings the stores of tasks that are opened here up to the end of their changelogs, several partitions at once. */
 export class Recovery {
   readonly #environment: RestoreEnvironment
@@ -56,9 +68,10 @@ export class Recovery {
   }
 
   stats(part: string, isHere: boolean): RecoveryStats {
-    const active = [...this.#active.values()].filter(({ place }) => place.part.name === part)
+    const active = this.#activeOf(part)
     const totals = this.#totalsOf(part)
-    const activeMs = totals.activeMs(this.#environment.clock.monotonic())
+    const underWayMs = active.length === 0 ? 0 : this.#environment.clock.monotonic() - totals.sinceMs
+    const activeMs = totals.activeMs + underWayMs
     const restoredRows = active.reduce((sum, { read }) => sum + read, totals.restored)
     return {
       state: active.length > 0 ? 'recovering' : isHere ? 'done' : 'none',
@@ -75,59 +88,32 @@ export class Recovery {
   async #follow(follower: ChangelogFollower): Promise<void> {
     const { clock, log } = this.#environment
     const { changelog, place } = follower
-    const key = partitionKey(changelog)
-    const totals = this.#totalsOf(place.part.name)
+    const { name } = place.part
+    const totals = this.#totalsOf(name)
     const startedMs = clock.monotonic()
-    let restored = 0
-    totals.begin(startedMs)
-    this.#active.set(key, follower)
+    if (this.#activeOf(name).length === 0) totals.sinceMs = startedMs
+    this.#active.set(partitionKey(changelog), follower)
     try {
       await this.#reader.follow(follower)
-      restored = follower.read
+      totals.restored += follower.read
     } finally {
-      this.#active.delete(key)
-      totals.end(clock.monotonic(), restored)
+      this.#active.delete(partitionKey(changelog))
+      if (this.#activeOf(name).length === 0) totals.activeMs += clock.monotonic() - totals.sinceMs
     }
     const seconds = (clock.monotonic() - startedMs) / 1000
     log.info(
-      { table: place.part.name, ...changelog, rows: restored, seconds },
-      `Partition ${place.partition} of ${place.part.name} is recovered.`,
+      { table: name, ...changelog, rows: follower.read, seconds },
+      `Partition ${place.partition} of ${name} is recovered.`,
     )
   }
 
+  #activeOf(part: string): readonly ChangelogFollower[] {
+    return [...this.#active.values()].filter(({ place }) => place.part.name === part)
+  }
+
   #totalsOf(part: string): RestoreTotals {
-    const known = this.#totals.get(part) ?? new RestoreTotals()
+    const known = this.#totals.get(part) ?? { restored: 0, activeMs: 0, sinceMs: 0 }
     this.#totals.set(part, known)
     return known
-  }
-}
-
-/**
- * What has been restored of one table, and in what time. Partitions are restored side by side, so time counts once for
- * all of them: while at least one is on its way.
- */
-class RestoreTotals {
-  #restored = 0
-  #activeMs = 0
-  #underWay = 0
-  #sinceMs = 0
-
-  /** Rows of partitions that are complete. */
-  get restored(): number {
-    return this.#restored
-  }
-
-  begin(nowMs: number): void {
-    if (this.#underWay++ === 0) this.#sinceMs = nowMs
-  }
-
-  /** A partition is complete, or lost on the way: then with 0 rows. */
-  end(nowMs: number, restored: number): void {
-    this.#restored += restored
-    if (--this.#underWay === 0) this.#activeMs += nowMs - this.#sinceMs
-  }
-
-  activeMs(nowMs: number): number {
-    return this.#activeMs + (this.#underWay > 0 ? nowMs - this.#sinceMs : 0)
   }
 }

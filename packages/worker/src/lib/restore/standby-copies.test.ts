@@ -1,7 +1,7 @@
 import {
-  type Clock,
   type ManualClock,
   manualClock,
+  type Reader,
   type StoreChange,
   type StorePartition,
   systemClock,
@@ -17,7 +17,9 @@ import { type CopyPlace, Standbys } from './standbys.ts'
 import { TaskStores } from './task-stores.ts'
 
 const counts = countTable('t')
-const place: CopyPlace = { task: '1-0', part: counts, partition: 0 }
+const PARTITIONS = 6
+const copyOf = (partition: number): CopyPlace => ({ task: `${PARTITIONS}-${partition}`, part: counts, partition })
+const place = copyOf(0)
 
 /** Refuses what a test wants it to refuse. */
 class FailingStore extends HeapStore {
@@ -41,6 +43,39 @@ class FailingStore extends HeapStore {
   }
 }
 
+/** Readers of a broker that is away, or does not give some partitions, while a test says so. */
+class Broker {
+  away = false
+  readonly #held = new Map<number, () => void>()
+
+  hold(partitions: readonly number[]): void {
+    for (const partition of partitions) this.#held.set(partition, () => {})
+  }
+
+  release(partition: number): void {
+    const read = this.#held.get(partition)
+    this.#held.delete(partition)
+    read?.()
+  }
+
+  reader(inner: Reader): Reader {
+    return {
+      assign: (partition, offset) => {
+        const read = (): void => inner.assign(partition, offset)
+        if (this.#held.has(partition.partition)) this.#held.set(partition.partition, read)
+        else read()
+      },
+      unassign: (partition) => inner.unassign(partition),
+      batches: () => inner.batches(),
+      offsets: async (partitions) => {
+        if (this.away) throw new Error('no broker')
+        return inner.offsets(partitions)
+      },
+      close: () => inner.close(),
+    }
+  }
+}
+
 interface Setting {
   readonly outside: Outside
   readonly store: FailingStore
@@ -50,58 +85,38 @@ interface Setting {
   readonly standbys: Standbys
   readonly warnings: string[]
   readonly failures: string[]
-  /** The broker does not answer questions for the ends of changelogs. */
-  readonly broker: { away: boolean }
+  readonly broker: Broker
+  /** How often the group was asked for a rebalance. */
+  readonly asked: () => number
 }
 
 async function setting({ durable = true }: { readonly durable?: boolean } = {}): Promise<Setting> {
   const log = createMemoryLog()
   const outside = new Outside(log)
-  await outside.topic('t-changelog', 1)
-  const system: Clock = systemClock()
-  const transport = createMemoryTransport(log, { clock: system, log: silentLog })
+  await outside.topic('t-changelog', PARTITIONS)
+  const transport = createMemoryTransport(log, { clock: systemClock(), log: silentLog })
   const store = new FailingStore(undefined, { durable })
   const stores = new TaskStores(store)
   const clock = manualClock()
-  const broker = { away: false }
-  const [warnings, failures]: string[][] = [[], []]
+  const broker = new Broker()
+  const warnings: string[] = []
+  const failures: string[] = []
+  let asked = 0
   const environment: RestoreEnvironment = {
     stores,
     topics: { changelogId: () => 'id', changelogConfig: () => ({}) },
-    reader: () => {
-      const inner = transport.reader({ isolation: 'read-committed' })
-      return {
-        assign: (partition, offset) => inner.assign(partition, offset),
-        unassign: (partition) => inner.unassign(partition),
-        batches: () => inner.batches(),
-        offsets: async (partitions) => {
-          if (broker.away) throw new Error('no broker')
-          return inner.offsets(partitions)
-        },
-        close: () => inner.close(),
-      }
-    },
+    reader: () => broker.reader(transport.reader({ isolation: 'read-committed' })),
     clock,
-    log: { ...silentLog, warn: (_fields, message) => void warnings?.push(message) },
+    log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
     sensor: { recoveryProgress: () => {} },
-    fail: (error) => void failures?.push(error.message),
+    fail: (error) => void failures.push(error.message),
   }
-  const standbys = new Standbys(environment, 0, () => {})
-  return {
-    outside,
-    store,
-    stores,
-    clock,
-    environment,
-    standbys,
-    warnings: warnings ?? [],
-    failures: failures ?? [],
-    broker,
-  }
+  const standbys = new Standbys(environment, { rejoin: () => void asked++ }, 0)
+  return { outside, store, stores, clock, environment, standbys, warnings, failures, broker, asked: () => asked }
 }
 
 const lagOf = ({ standbys }: Setting): number | undefined => standbys.of('t')[0]?.lag
-const isWarm = (here: Setting) => (): boolean => lagOf(here) === 0 && here.standbys.caughtUp.has('1-0')
+const isWarm = (here: Setting) => (): boolean => lagOf(here) === 0 && here.standbys.caughtUp.has(place.task)
 
 test('a copy whose task comes here hands over all that it has read: the task reads none of it again', async () => {
   const here = await setting({ durable: false })
@@ -171,4 +186,76 @@ test('a copy that is no longer wanted while the broker is away gives its store b
   here.standbys.assign([])
   await until('a closed store', () => here.store.partitions.get('t/0')?.isOpen === false)
   await here.standbys.close()
+})
+
+test('of many copies that cannot be read one warns at a time', async () => {
+  const here = await setting()
+  here.broker.away = true
+  const said: string[] = []
+  const standbys = new Standbys(
+    { ...here.environment, log: { ...silentLog, warn: () => said.push('warn'), debug: () => said.push('debug') } },
+    { rejoin: () => {} },
+    0,
+  )
+  standbys.assign([0, 1, 2].map(copyOf))
+  await until('all three', () => said.length === 3)
+  await here.clock.advance(2000)
+  await until('all three again', () => said.length === 6)
+  expect(said.filter((level) => level === 'warn').length).toBe(2)
+  await standbys.close()
+})
+
+test('asks for a rebalance once for what it has not told, and again when it could not tell it', async () => {
+  const { outside, clock, standbys, broker, asked } = await setting()
+  const copies = [0, 1, 3, 5]
+  const [first, second, other, last] = copies.map((partition) => copyOf(partition).task)
+  const wanted = [first, second].flatMap((task) => task ?? [])
+  const join = (tasks: readonly string[]): void => {
+    standbys.tell()
+    standbys.assign(copies.map(copyOf))
+    standbys.expect(tasks)
+  }
+  const catchUp = async (partition: number): Promise<void> => {
+    broker.release(partition)
+    await until(`copy ${partition}`, () => standbys.caughtUp.has(copyOf(partition).task))
+  }
+  const behind = async (): Promise<void> => {
+    await outside.numbers('t-changelog', { count: PARTITIONS, partitions: PARTITIONS, keys: PARTITIONS })
+    broker.hold(copies)
+  }
+  await behind()
+  join(wanted)
+  expect(standbys.waiting).toBe(2)
+  // A standby that is to stay one is nothing to ask for.
+  await catchUp(3)
+  await clock.advance(20_000)
+  expect(asked()).toBe(0)
+  await catchUp(0)
+  // The other one may come with it, if it does not take too long.
+  expect(asked()).toBe(0)
+  await clock.advance(10_000)
+  expect(asked()).toBe(1)
+  // The leader knows, and leaves the task where it is.
+  join(wanted)
+  await clock.advance(20_000)
+  expect(asked()).toBe(1)
+  // Caught up between the join and its outcome.
+  expect(standbys.tell().toSorted()).toEqual([first, other])
+  standbys.expect([])
+  await catchUp(1)
+  standbys.expect(wanted)
+  expect(asked()).toBe(2)
+  // Both at once.
+  standbys.assign([])
+  await behind()
+  join(wanted)
+  await catchUp(1)
+  expect(asked()).toBe(2)
+  await catchUp(0)
+  expect(asked()).toBe(3)
+  join([])
+  await catchUp(5)
+  await clock.advance(20_000)
+  expect([asked(), standbys.waiting, standbys.caughtUp.has(last ?? '')]).toEqual([3, 0, true])
+  await standbys.close()
 })

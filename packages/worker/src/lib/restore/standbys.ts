@@ -1,9 +1,11 @@
-import { MillraceError, partitionKey, raceAbort, toError } from '@millrace/core'
+import { type Consumer, MillraceError, partitionKey, raceAbort, type Scheduled, toError } from '@millrace/core'
 import { ChangelogFollower, type RestoreEnvironment, type StatePlace } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 
 /** Before a copy that could not be opened or read is tried again. */
 const RETRY_MS = 2000
+/** A task whose copies have caught up waits so long for the others that are to come here, to move in one rebalance with them. */
+const PATIENCE_MS = 10_000
 
 /** A part of a task that is kept warm here. */
 export interface CopyPlace extends StatePlace {
@@ -20,26 +22,32 @@ interface Copy {
 
 /**
  * Warm copies: the state of tasks that run elsewhere, read from their changelogs straight into the store. When such a task
- * comes here, what its copy has gathered is written, and the store is handed over as it is: recovery reads the rest.
+ * comes here, what its copy has gathered is written, and the store is handed over as it is: recovery reads the rest. For
+ * a task that is to come here as soon as it has copies (a warm-up) the group is asked for the rebalance in which it comes.
  */
 export class Standbys {
   readonly #environment: RestoreEnvironment
-  /** Changelog offsets that the copies of a task may lack and have caught up. */
+  readonly #group: Pick<Consumer, 'rejoin'>
   readonly #acceptableLag: number
-  /** The copies of another task have caught up. */
-  readonly #onCaughtUp: () => void
   readonly #reader: ChangelogReader
   /** By table and partition. */
   readonly #copies = new Map<string, Copy>()
   /** With those that are being closed. */
   readonly #kept = new Map<Copy, Promise<void>>()
+  /** Ids of tasks that are to come here. */
+  #expected: readonly string[] = []
+  /** Those of which the group's leader knows that they have caught up. */
+  #known: ReadonlySet<string> = new Set()
+  #hasAsked = false
+  #patience: Scheduled | undefined
+  #warnedMs = -Infinity
   #closed = false
-  #told: Error | undefined
 
-  constructor(environment: RestoreEnvironment, acceptableLag: number, onCaughtUp: () => void) {
+  /** `acceptableLag`: changelog offsets that the copies of a task may lack and have caught up. */
+  constructor(environment: RestoreEnvironment, group: Pick<Consumer, 'rejoin'>, acceptableLag: number) {
     this.#environment = environment
+    this.#group = group
     this.#acceptableLag = acceptableLag
-    this.#onCaughtUp = onCaughtUp
     this.#reader = new ChangelogReader(environment, () => this.#look())
   }
 
@@ -51,6 +59,11 @@ export class Standbys {
     const copies = [...this.#copies.values()]
     const behind = new Set(copies.flatMap(({ follower, place }) => (follower?.caughtUp === true ? [] : [place.task])))
     return new Set(copies.flatMap(({ place }) => (behind.has(place.task) ? [] : [place.task])))
+  }
+
+  /** Tasks that are to come here and have not come. */
+  get waiting(): number {
+    return this.#expected.length
   }
 
   /** Copies of a part, for figures. */
@@ -81,8 +94,23 @@ export class Standbys {
     }
   }
 
+  /** For a join: the tasks that have caught up. The group's leader is not asked to look at them again. */
+  tell(): readonly string[] {
+    this.#known = this.caughtUp
+    return [...this.#known]
+  }
+
+  /** The tasks that are to come here once they have caught up, from now on. */
+  expect(tasks: readonly string[]): void {
+    this.#expected = tasks
+    this.#hasAsked = false
+    this.#stopWaiting()
+    this.#askWhenReady()
+  }
+
   async close(): Promise<void> {
     this.#closed = true
+    this.#stopWaiting()
     this.assign([])
     // One whose store is still in other hands closes it as soon as it has it.
     await Promise.all([...this.#kept].flatMap(([{ follower }, kept]) => (follower === undefined ? [] : [kept])))
@@ -98,7 +126,7 @@ export class Standbys {
         await this.#follow(copy)
       } catch (thrown) {
         if (signal.aborted) break
-        this.#tell(copy, toError(thrown))
+        this.#warn(copy, toError(thrown))
         await clock.sleep(RETRY_MS, signal).catch(() => {})
       }
     }
@@ -132,13 +160,14 @@ export class Standbys {
     }
   }
 
-  /** Once for all that the same error has stopped. */
-  #tell({ place: { part, partition } }: Copy, error: Error): void {
-    if (error === this.#told) return
-    this.#told = error
-    this.#environment.log.warn(
+  /** What stops one copy mostly stops all: one of them says so at a time. */
+  #warn({ place: { part, partition } }: Copy, error: Error): void {
+    const { clock, log } = this.#environment
+    const isFirst = clock.monotonic() - this.#warnedMs >= RETRY_MS
+    if (isFirst) this.#warnedMs = clock.monotonic()
+    log[isFirst ? 'warn' : 'debug'](
       { table: part.name, partition, error: error.message },
-      `The warm copy of partition ${partition} of ${part.name} cannot be read; tried again in ${RETRY_MS} ms, with all that the same error has stopped.`,
+      `The warm copy of partition ${partition} of ${part.name} cannot be read; it is tried again in ${RETRY_MS} ms.`,
     )
   }
 
@@ -153,7 +182,38 @@ export class Standbys {
       follower.caughtUp = true
       more = true
     }
-    if (more) this.#onCaughtUp()
+    if (more) this.#askWhenReady()
+  }
+
+  /** At once when all have caught up that are to come, after a while when some have. */
+  #askWhenReady(): void {
+    if (this.#hasAsked || this.#news().length === 0) return
+    const { caughtUp } = this
+    if (this.#expected.every((task) => caughtUp.has(task))) this.#ask()
+    else this.#patience ??= this.#environment.clock.schedule(PATIENCE_MS, () => this.#ask())
+  }
+
+  /** If the leader leaves a task where it is though it knows of its copies, asking again would change nothing. */
+  #news(): readonly string[] {
+    const { caughtUp } = this
+    return this.#expected.filter((task) => caughtUp.has(task) && !this.#known.has(task))
+  }
+
+  #ask(): void {
+    const tasks = this.#news()
+    this.#stopWaiting()
+    if (tasks.length === 0) return
+    this.#hasAsked = true
+    this.#environment.log.info(
+      { tasks },
+      'Warm copies here have caught up: the group is asked for a rebalance in which their tasks come here.',
+    )
+    this.#group.rejoin()
+  }
+
+  #stopWaiting(): void {
+    this.#patience?.cancel()
+    this.#patience = undefined
   }
 }
 

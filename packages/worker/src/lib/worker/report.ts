@@ -76,7 +76,7 @@ export function reportQuiet({ status, runtime, subscriptions, budget, delays }: 
   if (runtime?.rebalance.underWay === true) inHand.push('a rebalance')
   if (runtime !== undefined && runtime.rebalance.opening > 0)
     inHand.push(`recovery of ${runtime.rebalance.opening} tasks`)
-  if (runtime !== undefined && runtime.warmUps.waiting > 0) inHand.push(`copies of ${runtime.warmUps.waiting} tasks`)
+  if (runtime !== undefined && runtime.standbys.waiting > 0) inHand.push(`copies of ${runtime.standbys.waiting} tasks`)
   if (runtime?.committer.isBusy === true) inHand.push('a commit')
   if (runtime?.changedRows.full === true) inHand.push('changed rows that must be stored first')
   if (budget.bytes > 0) inHand.push(`sends of ${budget.bytes} bytes`)

@@ -28,7 +28,6 @@ import type { Lease } from '../group/lease.ts'
 import { encodeMemberData, type MemberData } from '../group/member-data.ts'
 import { Rebalance } from '../group/rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
-import { WarmUps } from '../group/warm-ups.ts'
 import type { Delays } from '../sending/delays.ts'
 import type { Outbox } from '../sending/outbox.ts'
 import type { SendBudget } from '../sending/send-budget.ts'
@@ -90,7 +89,6 @@ export class Runtime {
   readonly flow: FlowControl
   readonly recovery: Recovery
   readonly standbys: Standbys
-  readonly warmUps: WarmUps
   readonly committer: Committer
   readonly changedRows: RowBudget
   readonly rebalance: Rebalance
@@ -195,15 +193,7 @@ export class Runtime {
       reader: () => transport.reader({ isolation: 'read-committed' }),
     }
     this.recovery = new Recovery(restoring)
-    this.standbys = new Standbys(restoring, settings.acceptableRecoveryLag, () => this.warmUps.look())
-    this.warmUps = new WarmUps({
-      clock,
-      acceptableLag: settings.acceptableRecoveryLag,
-      most: settings.maxWarmUps,
-      standbys: this.standbys,
-      consumer,
-      log,
-    })
+    this.standbys = new Standbys(restoring, consumer, settings.acceptableRecoveryLag)
     this.#strayRows = new StrayRows(restoring)
     this.#guarantee = settings.exactlyOnce
       ? new ExactlyOnce({
@@ -276,7 +266,6 @@ export class Runtime {
       guarantee: this.#guarantee,
       stores,
       standbys: this.standbys,
-      warmUps: this.warmUps,
       opener: new TaskOpener({
         settings,
         clock,
@@ -367,7 +356,7 @@ export class Runtime {
         acceptableLag,
         inUseOnly: this.#joinsInVain++ >= MOST_JOINS_IN_VAIN,
       }),
-      warmUp: this.warmUps.tell(),
+      warmUp: { acceptableLag, most: options.settings.maxWarmUps, caughtUp: this.standbys.tell() },
       address,
       instanceId: this.#instanceId,
       life: this.rebalance.group.life,

@@ -1,11 +1,10 @@
-import { manualClock, type Reader, systemClock } from '@millrace/core'
+import { type Reader, systemClock } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
-import { Outside, runWorker, silentLog, type TestApp, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
-import { WarmUps } from './warm-ups.ts'
+import { Outside, runWorker, type TestApp, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
 
 const clock = systemClock()
 const PARTITIONS = 6
@@ -154,58 +153,4 @@ test('a copy that cannot catch up causes no rebalances, and its task stays where
   expect(first.worker.stats().rebalances).toBe(before)
   expect(tasksOf(first).length).toBe(PARTITIONS)
   await Promise.all([first.worker.stop(), second.worker.stop()])
-})
-
-test('asks once for what it has not told, and again when it could not tell it', async () => {
-  const caughtUp = new Set<string>()
-  let asked = 0
-  const patience = manualClock()
-  const warmUps = new WarmUps({
-    clock: patience,
-    acceptableLag: 1,
-    most: 2,
-    standbys: { caughtUp },
-    consumer: { rejoin: () => void asked++ },
-    log: silentLog,
-  })
-  const join = (tasks: readonly string[]): void => {
-    warmUps.tell()
-    warmUps.assign(tasks)
-  }
-  join(['4-0', '4-1'])
-  expect(warmUps.waiting).toBe(2)
-  // A standby that is to stay one is nothing to ask for.
-  caughtUp.add('4-3')
-  warmUps.look()
-  expect(asked).toBe(0)
-  caughtUp.add('4-0')
-  warmUps.look()
-  warmUps.look()
-  // The other one may come with it, if it does not take too long.
-  expect(asked).toBe(0)
-  await patience.advance(10_000)
-  warmUps.look()
-  expect(asked).toBe(1)
-  // The leader knows, and leaves the task where it is.
-  join(['4-0', '4-1'])
-  warmUps.look()
-  expect(asked).toBe(1)
-  // Caught up between the join and its outcome.
-  expect(warmUps.tell().caughtUp).toEqual(['4-3', '4-0'])
-  caughtUp.add('4-1')
-  warmUps.assign(['4-0', '4-1'])
-  expect(asked).toBe(2)
-  // Both at once.
-  caughtUp.clear()
-  join(['4-0', '4-1'])
-  caughtUp.add('4-1')
-  warmUps.look()
-  caughtUp.add('4-0')
-  warmUps.look()
-  expect(asked).toBe(3)
-  join([])
-  await patience.advance(20_000)
-  caughtUp.add('4-5')
-  warmUps.look()
-  expect([asked, warmUps.waiting]).toEqual([3, 0])
 })
