@@ -67,6 +67,7 @@ export default defineConfig({
           { text: 'Settings', link: '/reference/settings' },
           { text: 'Errors', link: '/reference/errors' },
           { text: 'Commands', link: '/reference/cli' },
+          { text: 'HTTP endpoints', link: '/reference/http' },
           { text: 'Metrics', link: '/reference/metrics' },
           { text: 'Guarantees', link: '/guarantees' },
           { text: 'Packages', link: '/reference/packages' },

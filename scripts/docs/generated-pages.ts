@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { cliPage } from './cli-page.ts'
 import { errorsPage } from './errors-page.ts'
 import { examplesIndex, examplesPage } from './examples-page.ts'
+import { httpPage } from './http-page.ts'
 import { metricsPage } from './metrics-page.ts'
 import { settingsPage } from './settings-page.ts'
 
@@ -19,6 +20,7 @@ export async function generatedPages(): Promise<readonly GeneratedPage[]> {
     { path: 'docs/reference/errors.md', text: errorsPage() },
     { path: 'docs/reference/settings.md', text: settingsPage() },
     { path: 'docs/reference/cli.md', text: await cliPage() },
+    { path: 'docs/reference/http.md', text: await httpPage() },
     { path: 'docs/reference/metrics.md', text: await metricsPage() },
     { path: 'docs/reference/examples.md', text: examplesPage() },
     { path: 'apps/README.md', text: examplesIndex() },

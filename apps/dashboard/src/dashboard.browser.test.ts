@@ -127,6 +127,35 @@ describeInChromium('the page at /', (open) => {
     await end(site)
   })
 
+  it('shows the newest records of a topic, sends one, and says beside the field what is wrong', async () => {
+    const site = await start('records')
+    await using opened = await open(site.url)
+    const { page, wrong } = opened
+    await page.locator('#topic').selectOption('visits')
+    await page.locator('#send-value').fill('{ "page": "/new", ')
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.locator('#send-value-error', { hasText: 'This is no JSON' }).waitFor()
+    expect(await page.locator('#send-value').getAttribute('aria-invalid')).toBe('true')
+    await page.locator('#send-value').fill('{ "page": "/new", "ms": "long" }')
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.locator('#send-value-error', { hasText: 'ms' }).waitFor()
+    const attack = '<img src=x onerror=alert(1)>'
+    await page.locator('#send-key').fill(attack)
+    await page.locator('#send-value').fill(JSON.stringify({ page: attack, ms: 950 }))
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.locator('#topics-note', { hasText: /Sent: visits\/\d at offset 0/ }).waitFor()
+    expect(await page.locator('#send-value-error').isVisible()).toBe(false)
+    await page.locator('#records td', { hasText: `"page":"${attack}"` }).waitFor()
+    expect(await page.locator('#records img').count()).toBe(0)
+    await until(async () => (await stats(site)).agents['count-visits']?.received === 1)
+    await page.locator('#topic').selectOption('slow-visits')
+    await page.getByRole('button', { name: 'Show records' }).click()
+    await page.locator('#records td', { hasText: '"ms":950' }).waitFor()
+    // A refused record is an answer like others to the page, but the browser notes it.
+    expect(wrong.filter((line) => !line.includes('400'))).toEqual([])
+    await end(site)
+  })
+
   it('says that the connection is lost, and is back by itself with its history', async () => {
     const site = await start('lost', { MILLRACE_WEB_PORT: String(await freePort()) })
     await using opened = await open(site.url)

@@ -1,7 +1,7 @@
 import { el, byId, setText } from './dom.js'
 import { full, plural, when } from './format.js'
 
-/** Asks for JSON; throws an error with what the worker says when it refuses. */
+/** Asks for JSON; throws an error with what the worker says when it refuses, and the whole `answer`. */
 export async function askJson(path, options = {}) {
   const response = await fetch(path, { ...options, headers: { accept: 'application/json', ...options.headers } })
   const text = await response.text()
@@ -11,7 +11,8 @@ export async function askJson(path, options = {}) {
   } catch {
     answer = { error: text }
   }
-  if (!response.ok) throw new Error(answer?.error ?? `The worker answered ${response.status}.`)
+  if (!response.ok)
+    throw Object.assign(new Error(answer?.error ?? `The worker answered ${response.status}.`), { answer })
   return answer
 }
 

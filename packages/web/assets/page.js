@@ -6,6 +6,7 @@ import { duration, full, plural, when } from './format.js'
 import { mergeHistories, mergeWorkers, placeOf } from './merge.js'
 import { applyPatch } from './patch.js'
 import { agentSheet, jobSheet, showPartitions, tableSheet } from './tables.js'
+import { Topics } from './topics.js'
 
 /** A worker that says nothing for so long is taken for lost. */
 const SILENCE_MS = 4000
@@ -26,6 +27,7 @@ const flow = new Flow((id) => select(id === page.selected ? undefined : id))
 const agents = agentSheet()
 const tables = tableSheet()
 const letters = new Letters(canAct)
+const topics = new Topics(canAct)
 const jobs = jobSheet({ canAct, where: () => page.of, act: actOnJob })
 let source
 
@@ -93,6 +95,7 @@ async function refresh(query) {
       askJson(`/history/${query}`),
     ])
     page.index = index
+    await topics.refresh()
     page.help = new Map(graph.nodes.map(({ id, help }) => [id, help]))
     figures.history(mergeHistories(histories.workers))
     flow.graph = graph

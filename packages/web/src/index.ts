@@ -36,6 +36,7 @@ export type {
   SiteDeps,
   SiteSettings,
   SiteTable,
+  TopicRecords,
   SiteWorker,
   SourceFigures,
   TableFigures,

@@ -7,8 +7,6 @@ import {
   type CommandLineClient,
   type CommandLineMessage,
   type RecordMetadata,
-  type RecordsRequest,
-  type ShownRecord,
 } from '@millrace/core'
 import { describeJobPlan } from '@millrace/scheduler'
 import { Topic, type AnyTopic } from '@millrace/streams'
@@ -18,9 +16,10 @@ import { appTopics } from './app-topics.ts'
 import { describeApp, topicsOf } from './describe-app.ts'
 import { otherStores, removeOtherStore } from './other-stores.ts'
 import { packageDirectory } from './package-directory.ts'
-import { readRecords, topicMissing } from './read-records.ts'
+import { topicMissing } from './read-records.ts'
 import { readRows, readTable } from './read-table.ts'
 import { resetApp, resetPlan } from './reset-app.ts'
+import { openRecords } from './site-records.ts'
 import { skipOffset, skipPlan } from './skip-offset.ts'
 import { textMessage } from './text-message.ts'
 
@@ -76,7 +75,7 @@ async function openCommandLineClient(parts: Omit<AppParts, 'streams' | 'tables'>
     brokers: async () => (await runtime.admin()).brokers(),
     readTable: (name, key) => readTable({ runtime, client, definitions }, name, key),
     readRows: (name, options) => readRows({ runtime, client, definitions }, name, options),
-    records: (topic, request) => openRecords(parts, topic, request),
+    records: (topic, request) => openRecords(runtime, definitions, topic, request),
     lag: async () => agentLag(await runtime.admin(), definitions, runtime.surroundings.settings),
     members: async () => (await runtime.admin()).members(runtime.surroundings.settings.id),
     resetPlan: async (request) =>
@@ -101,20 +100,6 @@ async function openCommandLineClient(parts: Omit<AppParts, 'streams' | 'tables'>
         work,
       ),
     close: () => runtime.closeClient(),
-  }
-}
-
-async function* openRecords(
-  { definitions, runtime }: Omit<AppParts, 'streams' | 'tables'>,
-  topic: string,
-  request: RecordsRequest,
-): AsyncGenerator<ShownRecord, void, undefined> {
-  const transport = await runtime.transport()
-  const admin = transport.admin()
-  try {
-    yield* readRecords({ admin, transport, clock: runtime.surroundings.clock, definitions }, topic, request)
-  } finally {
-    await admin.close()
   }
 }
 

@@ -2,9 +2,10 @@ import { createSite, type Flow, type Site, type SiteSettings, type SiteWorker } 
 import type { Clock, DeadLetters, Logger, ResolvedSettings, ScopeStorage } from '@millrace/core'
 import { describeApp } from './describe-app.ts'
 import type { Definitions } from './definitions.ts'
+import { type Connections, siteRecords } from './site-records.ts'
 
 /** What a site needs of the running side of its app. */
-export interface SiteSurroundings {
+export interface SiteSurroundings extends Connections {
   readonly scope: ScopeStorage
   /** Looked up at each use: they are settled when the app starts. */
   readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock; readonly log: Logger }
@@ -18,6 +19,7 @@ export function siteOf(
   workers: () => readonly SiteWorker[],
 ): Site {
   const { scope, surroundings } = runtime
+  const records = siteRecords(definitions, runtime)
   return createSite({
     scope,
     get clock() {
@@ -37,6 +39,7 @@ export function siteOf(
     globalTables: () => definitions.globalTables.values(),
     flows: () => declaredFlows(definitions),
     deadLetters: () => runtime.deadLetters(),
+    records: () => records,
     workers,
   })
 }

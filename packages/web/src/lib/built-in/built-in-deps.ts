@@ -1,4 +1,5 @@
 import type { PageContext, PageHandler } from '../pages/page-context.ts'
+import type { ViewClass } from '../pages/view.ts'
 import type { KeyRoute } from '../routing/key-route.ts'
 import type { LeaderRoute } from '../routing/leader-route.ts'
 import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
@@ -28,10 +29,19 @@ export interface PageListing {
   readonly path: string
   readonly methods: readonly string[]
   readonly builtIn: boolean
+  /** Of built-in pages, what they are for. */
+  readonly help?: string | undefined
+}
+
+/** A page that every site has. */
+export interface BuiltInPage {
+  /** What it answers or does, in a sentence or two of Markdown: for `docs/reference/http.md` and for listings. */
+  readonly help: string
+  readonly page: PageHandler | ViewClass
 }
 
 /** Built-in pages by their paths. */
-export type BuiltInPages = Readonly<Record<string, PageHandler>>
+export type BuiltInPages = Readonly<Record<string, BuiltInPage>>
 
 /** A page that answers JSON. */
 export function jsonPage(value: (c: PageContext) => unknown): PageHandler {

@@ -46,7 +46,7 @@ test('/ is an index of the pages, the app’s own with them', async () => {
   expect(index).toMatchObject({ app: 'app', version: '1.2.3', worker: 'worker-1', status: 'running' })
   expect(index).toMatchObject({
     pages: expect.arrayContaining([
-      { path: '/stats', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: true },
+      { path: '/stats', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: true, help: expect.stringContaining('Figures') },
       { path: '/mine/', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: false },
     ]),
   })

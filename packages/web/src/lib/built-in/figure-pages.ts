@@ -9,12 +9,27 @@ import { statsOf } from './stats.ts'
 export function figurePages(deps: BuiltInDeps): BuiltInPages {
   const { site, worker, metrics } = deps
   return {
-    '/stats': jsonPage(() => deps.watches.find(worker())?.stats() ?? statsOf(site, worker())),
-    '/metrics': async (c) =>
-      c.text(await metrics.text(metricsSource(deps)), { headers: { 'content-type': metrics.contentType } }),
-    '/graph/': jsonPage(() => graphOf(site.describe(), [...site.flows(), ...seenFlows(deps)])),
-    '/jobs/': jsonPage(() => worker().jobs()),
-    '/assignment/': jsonPage(() => assignmentAnswer(worker().assignment())),
+    '/stats': {
+      help: 'Figures of the worker, as `StatsAnswer`.',
+      page: jsonPage(() => deps.watches.find(worker())?.stats() ?? statsOf(site, worker())),
+    },
+    '/metrics': {
+      help: 'The same for Prometheus.',
+      page: async (c) =>
+        c.text(await metrics.text(metricsSource(deps)), { headers: { 'content-type': metrics.contentType } }),
+    },
+    '/graph/': {
+      help: 'Nodes (topics, agents, tables) and edges: those declared, and those that events were seen to take.',
+      page: jsonPage(() => graphOf(site.describe(), [...site.flows(), ...seenFlows(deps)])),
+    },
+    '/jobs/': {
+      help: 'Tasks, timers and cron jobs.',
+      page: jsonPage(() => worker().jobs()),
+    },
+    '/assignment/': {
+      help: 'Tasks of this worker, owners of all tasks, tasks without one.',
+      page: jsonPage(() => assignmentAnswer(worker().assignment())),
+    },
   }
 }
 

@@ -12,10 +12,16 @@ export interface Readiness {
 
 export function healthPages(deps: BuiltInDeps): BuiltInPages {
   return {
-    '/health/live': (c) => c.json({ live: true }),
-    '/health/ready': (c) => {
-      const answer = readiness(deps)
-      return answer.ready ? c.json(answer) : c.json(answer, { status: 503, headers: { 'retry-after': '1' } })
+    '/health/live': {
+      help: '200 from the moment the server listens.',
+      page: (c) => c.json({ live: true }),
+    },
+    '/health/ready': {
+      help: '200 when the worker runs, has recovered and no partition has stood still for `stallAfter`; else 503 with the reasons.',
+      page: (c) => {
+        const answer = readiness(deps)
+        return answer.ready ? c.json(answer) : c.json(answer, { status: 503, headers: { 'retry-after': '1' } })
+      },
     },
   }
 }

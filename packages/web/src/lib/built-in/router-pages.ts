@@ -17,15 +17,24 @@ interface PartitionPlace {
 /** Which worker has what, as the worker that is asked knows it. */
 export function routerPages(deps: BuiltInDeps): BuiltInPages {
   return {
-    '/router/': jsonPage(() =>
-      Object.fromEntries([...deps.site.tables()].map((table) => [table.name, placesOf(deps, table)])),
-    ),
-    '/router/:name/': (c) => {
-      const table = partitionedTable(deps, c.params['name'] ?? '')
-      const key = c.query.get('key')
-      return key === null ? c.json(placesOf(deps, table)) : locate(deps, c, key)
+    '/router/': {
+      help: 'For each partition of each table its member and address.',
+      page: jsonPage(() =>
+        Object.fromEntries([...deps.site.tables()].map((table) => [table.name, placesOf(deps, table)])),
+      ),
     },
-    '/router/:name/:key/': (c) => locate(deps, c, c.params['key'] ?? ''),
+    '/router/:name/': {
+      help: 'The same of one table; with `?key=` as below.',
+      page: (c) => {
+        const table = partitionedTable(deps, c.params['name'] ?? '')
+        const key = c.query.get('key')
+        return key === null ? c.json(placesOf(deps, table)) : locate(deps, c, key)
+      },
+    },
+    '/router/:name/:key/': {
+      help: 'The owner of a key; 503 when it is not known.',
+      page: (c) => locate(deps, c, c.params['key'] ?? ''),
+    },
   }
 }
 

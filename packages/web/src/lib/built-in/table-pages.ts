@@ -16,13 +16,22 @@ interface TableListing {
 /** Tables and what is in them; a value is given by the worker that has it. */
 export function tablePages(deps: BuiltInDeps): BuiltInPages {
   return {
-    '/table/': jsonPage(() => listTables(deps)),
-    // Some keys cannot be part of a path: the empty one, and those of one or two dots.
-    '/table/:name/': (c) => {
-      const key = c.query.get('key')
-      return key === null ? c.json(describeTable(deps, c.params['name'] ?? '')) : lookup(deps, c, key)
+    '/table/': {
+      help: 'Tables: name, kind, help, changelog, rows and partitions here.',
+      page: jsonPage(() => listTables(deps)),
     },
-    '/table/:name/:key/': (c) => lookup(deps, c, c.params['key'] ?? ''),
+    // Some keys cannot be part of a path: the empty one, and those of one or two dots.
+    '/table/:name/': {
+      help: 'One of them; with `?key=` as below, for keys that cannot be part of a path.',
+      page: (c) => {
+        const key = c.query.get('key')
+        return key === null ? c.json(describeTable(deps, c.params['name'] ?? '')) : lookup(deps, c, key)
+      },
+    },
+    '/table/:name/:key/': {
+      help: 'The value of a key as JSON, from the worker that has it; 404 when there is none.',
+      page: (c) => lookup(deps, c, c.params['key'] ?? ''),
+    },
   }
 }
 

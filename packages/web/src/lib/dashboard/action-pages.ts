@@ -18,52 +18,71 @@ export function deadLetterPages({ site }: BuiltInDeps): BuiltInPages {
   // Reads topics to their ends, with a limit of its own: once for all who ask meanwhile.
   const lists = new SharedLooks<readonly AgentDeadLetters[]>(() => site.clock)
   return {
-    '/dead-letters/': async (c) =>
-      c.json(await lists.see('all', () => site.deadLetters().list({ newest: NEWEST_LETTERS }))),
-    '/dead-letters/:agent/:partition/:offset/': async (c) => {
-      const place = { partition: wholeNumber(c.params['partition']), offset: wholeNumber(c.params['offset']) }
-      const letter = await known(() => site.deadLetters().show(c.params['agent'] ?? '', place, { signal: c.signal }))
-      if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
-      const headers = letter.headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
-      // What is inside the application is only for those who may change it.
-      const stack = acts(c) ? letter.stack : ''
-      return c.json({ ...letter, headers, stack })
+    '/dead-letters/': {
+      help: 'What agents gave up: counts, and the last 50 of each agent. Reads the topics to their ends.',
+      page: async (c) => c.json(await lists.see('all', () => site.deadLetters().list({ newest: NEWEST_LETTERS }))),
+    },
+    '/dead-letters/:agent/:partition/:offset/': {
+      help: 'One letter with its record and error; the stack only for those who may act.',
+      page: async (c) => {
+        const place = { partition: wholeNumber(c.params['partition']), offset: wholeNumber(c.params['offset']) }
+        const letter = await known(() => site.deadLetters().show(c.params['agent'] ?? '', place, { signal: c.signal }))
+        if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
+        const headers = letter.headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
+        // What is inside the application is only for those who may change it.
+        const stack = acts(c) ? letter.stack : ''
+        return c.json({ ...letter, headers, stack })
+      },
     },
   }
 }
 
 /** Pages that take POST only. */
-export function actionPages(deps: BuiltInDeps): Readonly<Record<string, ViewClass>> {
+export function actionPages(deps: BuiltInDeps): BuiltInPages {
   const { site, worker } = deps
   const job = (c: PageContext): string => c.params['name'] ?? ''
   return {
-    '/jobs/:name/run/': action(deps, (c) =>
-      known(() =>
-        deps.leader.serve({
-          request: withoutBody(c.request),
-          signal: c.signal,
-          what: `Job "${job(c)}"`,
-          work: (at) => runFor(site.clock, () => at.trigger(job(c))),
-          answer: (outcome) =>
-            outcome === undefined
-              ? c.json({ result: 'running' }, 202)
-              : c.json({ result: outcome.result, error: outcome.error?.message }),
-        }),
+    '/jobs/:name/run/': {
+      help: 'Runs a job now; 202 when the run takes longer than a second. A job of the leader runs there, whichever worker is asked: 503 with `Retry-After` when nobody leads or the leader cannot be reached.',
+      page: action(deps, (c) =>
+        known(() =>
+          deps.leader.serve({
+            request: withoutBody(c.request),
+            signal: c.signal,
+            what: `Job "${job(c)}"`,
+            work: (at) => runFor(site.clock, () => at.trigger(job(c))),
+            answer: (outcome) =>
+              outcome === undefined
+                ? c.json({ result: 'running' }, 202)
+                : c.json({ result: outcome.result, error: outcome.error?.message }),
+          }),
+        ),
       ),
-    ),
-    '/jobs/:name/pause/': action(deps, async (c) => {
-      await known(() => worker().pause(job(c)))
-      return c.json({ result: 'paused' })
-    }),
-    '/jobs/:name/resume/': action(deps, async (c) => {
-      await known(() => worker().resume(job(c)))
-      return c.json({ result: 'resumed' })
-    }),
-    '/dead-letters/:agent/replay/': action(deps, async (c) => {
-      const which = readPlace(await c.readJson())
-      const outcome = await known(() => site.deadLetters().replay(c.params['agent'] ?? '', which, { signal: c.signal }))
-      return c.json(outcome)
-    }),
+    },
+    '/jobs/:name/pause/': {
+      help: 'Slots are skipped on every worker of the app, over restarts too.',
+      page: action(deps, async (c) => {
+        await known(() => worker().pause(job(c)))
+        return c.json({ result: 'paused' })
+      }),
+    },
+    '/jobs/:name/resume/': {
+      help: 'Slots are skipped no longer.',
+      page: action(deps, async (c) => {
+        await known(() => worker().resume(job(c)))
+        return c.json({ result: 'resumed' })
+      }),
+    },
+    '/dead-letters/:agent/replay/': {
+      help: 'Sends `{ "partition": 0, "offset": 12 }` or `{ "all": true }` back to where it came from.',
+      page: action(deps, async (c) => {
+        const which = readPlace(await c.readJson())
+        const outcome = await known(() =>
+          site.deadLetters().replay(c.params['agent'] ?? '', which, { signal: c.signal }),
+        )
+        return c.json(outcome)
+      }),
+    },
   }
 }
 
@@ -87,7 +106,8 @@ async function runFor(clock: Clock, run: () => Promise<JobOutcome>): Promise<Job
 
 function nothing(): undefined {}
 
-function action({ site }: BuiltInDeps, work: PageHandler): ViewClass {
+/** A page that changes something: takes POST, from this site, of those who may act. */
+export function action({ site }: BuiltInDeps, work: PageHandler): ViewClass {
   return class Action extends View {
     override async post(c: PageContext): Promise<Response> {
       const foreign = crossSite(c)

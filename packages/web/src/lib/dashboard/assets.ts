@@ -14,6 +14,7 @@ const OWN = [
   'flow.js',
   'merge.js',
   'tables.js',
+  'topics.js',
   'dom.js',
   'actions.js',
   'icon.svg',

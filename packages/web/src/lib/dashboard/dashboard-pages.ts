@@ -29,13 +29,22 @@ export function dashboardPages(deps: BuiltInDeps, assets: Assets): BuiltInPages 
     )
   }
   return {
-    '/': async (c) => {
-      if (!prefersHtml(c.request)) return index(c)
-      const answer = await file(c, 'index.html')
-      answer.headers.append('vary', 'accept')
-      return answer
+    '/': {
+      help: 'The dashboard to those who ask for `text/html`; to others app, worker, status and all pages, as JSON. The app may put its own page here.',
+      page: async (c) => {
+        if (!prefersHtml(c.request)) return index(c)
+        const answer = await file(c, 'index.html')
+        answer.headers.append('vary', 'accept')
+        return answer
+      },
     },
-    '/dashboard/': (c) => (prefersHtml(c.request) ? file(c, 'index.html') : index(c)),
-    '/dashboard/:file': (c) => file(c, c.params['file'] ?? ''),
+    '/dashboard/': {
+      help: 'The same, whatever the app has put at `/`.',
+      page: (c) => (prefersHtml(c.request) ? file(c, 'index.html') : index(c)),
+    },
+    '/dashboard/:file': {
+      help: 'Files of the dashboard.',
+      page: (c) => file(c, c.params['file'] ?? ''),
+    },
   }
 }

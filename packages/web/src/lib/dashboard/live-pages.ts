@@ -19,28 +19,35 @@ export function livePages({ site, worker, watches, view }: BuiltInDeps): BuiltIn
       tellable(ofApp ? await view.liveOfApp(asked) : view.live(asked)),
     )
   return {
-    '/history/': async (c) => {
-      const asked = worker()
-      return c.json(c.query.get('of') === 'app' ? await view.historyOfApp(asked) : view.history(asked), {
-        headers: { 'cache-control': 'no-store' },
-      })
-    },
-    '/live/': async (c) => {
-      const asked = worker()
-      const ofApp = c.query.get('of') === 'app'
-      if (!accepts(c.request, 'text/event-stream'))
-        return c.json(ofApp ? await view.liveOfApp(asked) : view.live(asked), {
+    '/history/': {
+      help: 'The last five minutes of five figures, one point a second; with `?of=app` of every worker.',
+      page: async (c) => {
+        const asked = worker()
+        return c.json(c.query.get('of') === 'app' ? await view.historyOfApp(asked) : view.history(asked), {
           headers: { 'cache-control': 'no-store' },
         })
-      const watch = watches.over(asked)
-      if (watch.listeners >= MAX_LISTENERS) throw unavailable(`${MAX_LISTENERS} pages are open on this worker already.`)
-      return eventStream({
-        state: () => stateOf(asked, ofApp),
-        messages,
-        listen: (fn) => watch.listen(fn),
-        over: () => watch.closed,
-        signal: c.signal,
-      })
+      },
+    },
+    '/live/': {
+      help: 'What changes of this worker: `stats`, `jobs`, `assignment`, `problems` in words; with `?of=app` of every worker, asked at its address. With `Accept: text/event-stream` one event `state`, then each second `change`: a JSON merge patch of what changed.',
+      page: async (c) => {
+        const asked = worker()
+        const ofApp = c.query.get('of') === 'app'
+        if (!accepts(c.request, 'text/event-stream'))
+          return c.json(ofApp ? await view.liveOfApp(asked) : view.live(asked), {
+            headers: { 'cache-control': 'no-store' },
+          })
+        const watch = watches.over(asked)
+        if (watch.listeners >= MAX_LISTENERS)
+          throw unavailable(`${MAX_LISTENERS} pages are open on this worker already.`)
+        return eventStream({
+          state: () => stateOf(asked, ofApp),
+          messages,
+          listen: (fn) => watch.listen(fn),
+          over: () => watch.closed,
+          signal: c.signal,
+        })
+      },
     },
   }
 }

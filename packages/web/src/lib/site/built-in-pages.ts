@@ -7,6 +7,7 @@ import { actionPages, deadLetterPages } from '../dashboard/action-pages.ts'
 import { Assets } from '../dashboard/assets.ts'
 import { dashboardPages } from '../dashboard/dashboard-pages.ts'
 import { livePages } from '../dashboard/live-pages.ts'
+import { topicPages } from '../dashboard/topic-pages.ts'
 import { verbsOf } from '../pages/verbs.ts'
 import type { Page } from './page-book.ts'
 
@@ -20,8 +21,9 @@ export function builtInPages(deps: BuiltInDeps): readonly Page[] {
     tablePages(deps),
     routerPages(deps),
     deadLetterPages(deps),
+    topicPages(deps),
     actionPages(deps),
   ].flatMap((pages) =>
-    Object.entries(pages).map(([path, page]) => ({ path, verbs: verbsOf(path, page), builtIn: true })),
+    Object.entries(pages).map(([path, { help, page }]) => ({ path, help, verbs: verbsOf(path, page), builtIn: true })),
   )
 }

@@ -11,6 +11,8 @@ export interface Page {
   /** Throws what a factory throws. */
   readonly verbs: () => Verbs
   readonly builtIn: boolean
+  /** Of a built-in page. */
+  readonly help?: string | undefined
 }
 
 /** All pages of a site, by their paths. */
@@ -45,7 +47,12 @@ export class PageBook {
   }
 
   list(): readonly PageListing[] {
-    return this.#pages.map(({ path, verbs, builtIn }) => ({ path, methods: allowed(verbs()).split(', '), builtIn }))
+    return this.#pages.map(({ path, verbs, builtIn, help }) => ({
+      path,
+      methods: allowed(verbs()).split(', '),
+      builtIn,
+      help,
+    }))
   }
 
   /** Throws `DEFINITION_INVALID` when the handler reads a parameter that the path lacks. */

@@ -3,9 +3,11 @@ import type {
   Clock,
   DeadLetters,
   Logger,
+  RecordMetadata,
   ResolvedSettings,
   RoutedTable,
   ScopeStorage,
+  ShownRecord,
   TaskPart,
   TimeFigures,
   TopicPartition,
@@ -229,6 +231,20 @@ export type SiteSettings = Pick<
   'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors' | 'admin'
 >
 
+/** Records of the topics that the app declares. */
+export interface TopicRecords {
+  /**
+   * The last records of each partition, decoded as the topic is declared, up to its end now. `TOPIC_MISSING`, `TIMEOUT`;
+   * throws the signal's reason.
+   */
+  last(topic: string, options: { readonly last: number; readonly signal: AbortSignal }): AsyncIterable<ShownRecord>
+  /**
+   * Sends a record whose key is typed as text, and whose value is as `topic.send` takes it. Resolves when the broker has
+   * it. `KEY_INVALID`, `SCHEMA_MISMATCH`, `ENCODE_FAILED`, `TOPIC_MISSING`.
+   */
+  send(topic: string, record: { readonly key: string | undefined; readonly value: unknown }): Promise<RecordMetadata>
+}
+
 /**
  * What a site needs. Everything is looked up when it is used and nothing kept, so that getters may stand for what is only
  * settled when the app starts.
@@ -247,6 +263,8 @@ export interface SiteDeps {
   /** What agents send to and write, as far as it is known. */
   flows(): readonly Flow[]
   deadLetters(): DeadLetters
+  /** Left out where the site has no connection of its own: the pages of records are then 404. */
+  records?(): TopicRecords
   /** Those that run in this process. The first answers `fetch`; a key is served by whichever of them has it. */
   workers(): readonly SiteWorker[]
 }

@@ -1,0 +1,42 @@
+import { createApp } from '@millrace/app'
+import { markdownTable } from './markdown-table.ts'
+
+/** What `GET /` lists of each page. */
+interface Listed {
+  readonly path: string
+  readonly methods: readonly string[]
+  readonly builtIn: boolean
+  readonly help?: string
+}
+
+/** `docs/reference/http.md`: the pages that every site has, as they declare themselves. */
+export async function httpPage(): Promise<string> {
+  const pages = (await listed()).filter(({ builtIn }) => builtIn)
+  const nameless = pages.find(({ help = '' }) => help === '')
+  if (nameless !== undefined) throw new Error(`The built-in page ${nameless.path} does not say what it is for.`)
+  const acts = ({ methods }: Listed): boolean => methods.includes('POST')
+  const row = ({ path, help = '' }: Listed): string[] => [`\`${path.replaceAll(/:(\w+)/g, '{$1}')}\``, help]
+  return `# HTTP endpoints
+
+Generated from the declarations of the pages in \`packages/web\`; run \`node --import tsx scripts/generate-docs.ts\` after a change there. A worker serves them at \`web.host\` and \`web.port\`, beside the pages of the app; \`GET /\` lists all of them as JSON, this text with them. The settings are in [Settings](settings.md).
+
+## What is asked
+
+GET, and HEAD; OPTIONS tells the methods. A slash at the end makes no difference. Errors are \`{ "error": "…" }\` with a status that fits.
+
+${markdownTable(['Path', 'What it answers'], pages.filter((page) => !acts(page)).map(row))}
+Values without a JSON form: bytes are base64, sets and maps arrays, big integers text.
+
+## What is done
+
+POST with a header \`millrace-action\` (any value). 403 unless actions are on (\`web.admin\`), and to whatever comes from another site. Where \`web.admin\` is not set they are on for the embedded broker and requests from this machine to this machine, under a name that means it (\`localhost\`, \`127.0.0.1\`, \`[::1]\`).
+
+${markdownTable(['Path', 'What it does'], pages.filter(acts).map(row))}`
+}
+
+async function listed(): Promise<readonly Listed[]> {
+  const { web } = createApp({ id: 'http', broker: 'memory:' })
+  const answer = await web.fetch(new Request('http://localhost/', { headers: { accept: 'application/json' } }))
+  const { pages } = JSON.parse(await answer.text()) as { pages: readonly Listed[] }
+  return pages
+}
