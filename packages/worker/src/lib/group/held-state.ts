@@ -1,3 +1,6 @@
+import type { Recovery } from '../restore/recovery.ts'
+import { taskId } from '../tasks/task-id.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { PlannedMember } from './planned-member.ts'
 
 /**
@@ -89,4 +92,30 @@ function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
   const known = map.get(key) ?? make()
   map.set(key, known)
   return known
+}
+
+/**
+ * How much of the state of tasks is in this worker's store, as the sum of changelog offsets absorbed: of tasks that run, of
+ * warm copies, and, unless `inUseOnly`, of what lies on its disk from earlier. A task whose recovery has more than
+ * `acceptableLag` offsets to go is left out: it has no state yet that would be a reason to leave it here.
+ */
+export function stateHere(
+  topics: Pick<TopicDirectory, 'groups' | 'partsWith'>,
+  recovery: Pick<Recovery, 'absorbed' | 'remaining'>,
+  { acceptableLag, inUseOnly }: { readonly acceptableLag: number; readonly inUseOnly: boolean },
+): ReadonlyMap<string, number> {
+  const found = new Map<string, number>()
+  for (const partitions of topics.groups.keys()) {
+    const parts = topics.partsWith(partitions)
+    for (let partition = 0; partition < partitions; partition++) {
+      const sums = parts.flatMap((part) => recovery.absorbed({ part, partition }, inUseOnly) ?? [])
+      const missing = parts.map(({ changelog }) => recovery.remaining({ topic: changelog.topic, partition }))
+      if (sums.length > 0 && sumOf(missing) <= acceptableLag) found.set(taskId(partitions, partition), sumOf(sums))
+    }
+  }
+  return found
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, one) => sum + one, 0)
 }

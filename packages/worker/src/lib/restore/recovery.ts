@@ -1,6 +1,7 @@
 import { partitionKey, type PartitionOffsets, type StorePartition, type TopicPartition } from '@millrace/core'
 import { ChangelogFollower, type RestoreEnvironment, type StatePlace } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
+import { planRestore } from './restore-plan.ts'
 
 export interface RecoveryStats {
   readonly state: 'none' | 'recovering' | 'done'
@@ -65,6 +66,21 @@ export class Recovery {
   /** Changelog offsets that are still to be read into a store; 0 when it is not being recovered. */
   remaining(changelog: TopicPartition): number {
     return this.#active.get(partitionKey(changelog))?.remaining ?? 0
+  }
+
+  /**
+   * How much of a changelog is in this worker's store: in one that is in use, or, unless `inUseOnly`, in one that lies on its
+   * disk from earlier. `undefined` when there is nothing that could be used.
+   */
+  absorbed({ part, partition }: StatePlace, inUseOnly: boolean): number | undefined {
+    const { stores, topics, clock } = this.#environment
+    const checkpoint = stores.checkpoint(part.name, partition)
+    if (stores.isInUse(part.name, partition)) return checkpoint?.offset ?? 0
+    if (checkpoint === undefined || inUseOnly) return undefined
+    const [topicId, config] = [topics.changelogId(part), topics.changelogConfig(part)]
+    // Where its changelog begins and ends now is found out when it is used.
+    const plan = planRestore(checkpoint, { topicId, beginning: 0, end: Infinity, config }, clock.now())
+    return plan.rebuild === undefined ? checkpoint.offset : undefined
   }
 
   stats(part: string, isHere: boolean): RecoveryStats {

@@ -34,7 +34,7 @@ import type { SendBudget } from '../sending/send-budget.ts'
 import type { RestoreEnvironment } from '../restore/changelog-follower.ts'
 import { Recovery } from '../restore/recovery.ts'
 import { Standbys } from '../restore/standbys.ts'
-import { stateHere } from '../group/state-here.ts'
+import { stateHere } from '../group/held-state.ts'
 import { StrayRows } from '../tasks/stray-rows.ts'
 import { TaskOpener } from '../tasks/task-opener.ts'
 import type { TaskStores } from '../restore/task-stores.ts'
@@ -333,7 +333,7 @@ export class Runtime {
   }
 
   #memberData(): Uint8Array {
-    const { topics, stores, options } = this.#deps
+    const { topics, options } = this.#deps
     const acceptableLag = options.settings.acceptableRecoveryLag
     let address: string | undefined
     try {
@@ -348,11 +348,7 @@ export class Runtime {
       groups: topics.groups,
       tasks: [...this.rebalance.tasks.keys()],
       generation: this.rebalance.generation,
-      warm: stateHere({
-        topics,
-        stores,
-        recovery: this.recovery,
-        clock: options.clock,
+      warm: stateHere(topics, this.recovery, {
         acceptableLag,
         inUseOnly: this.#joinsInVain++ >= MOST_JOINS_IN_VAIN,
       }),

@@ -2,7 +2,9 @@ import { type Checkpoint, manualClock } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
-import { stateHere, type StateHereDeps } from './state-here.ts'
+import { Recovery } from '../restore/recovery.ts'
+import { silentLog } from '../fixtures/test-worker.fixture.ts'
+import { stateHere } from './held-state.ts'
 import { TaskStores } from '../restore/task-stores.ts'
 
 const HOUR_MS = 60 * 60 * 1000
@@ -27,19 +29,29 @@ async function held(
     await stores.commit([{ partition, rows: [], checkpoint }])
     if (!isOpen) await stores.close(partition)
   }
-  const topics: StateHereDeps['topics'] = {
-    groups: new Map([
-      [1, { topics: ['in'], parts: ['counts', 'sums'] }],
-      [4, { topics: ['other'], parts: [] }],
-    ]),
-    partsWith: (partitions) => (partitions === 1 ? [counts, sums] : []),
-    changelogId: () => 'id',
-    changelogConfig: () => ({ 'delete.retention.ms': String(24 * HOUR_MS) }),
-  }
-  const recovery: StateHereDeps['recovery'] = {
-    remaining: ({ topic }) => (topic === sums.changelog.topic ? remaining : 0),
-  }
-  const found = stateHere({ topics, stores, recovery, clock, acceptableLag: 10, inUseOnly })
+  const recovery = new Recovery({
+    stores,
+    topics: { changelogId: () => 'id', changelogConfig: () => ({ 'delete.retention.ms': String(24 * HOUR_MS) }) },
+    reader: () => expect.unreachable('Nothing is read.'),
+    clock,
+    log: silentLog,
+    sensor: { recoveryProgress: () => {} },
+    fail: (error) => expect.unreachable(error.message),
+  })
+  const found = stateHere(
+    {
+      groups: new Map([
+        [1, { topics: ['in'], parts: ['counts', 'sums'] }],
+        [4, { topics: ['other'], parts: [] }],
+      ]),
+      partsWith: (partitions) => (partitions === 1 ? [counts, sums] : []),
+    },
+    {
+      absorbed: (place, inUse) => recovery.absorbed(place, inUse),
+      remaining: ({ topic }) => (topic === sums.changelog.topic ? remaining : 0),
+    },
+    { acceptableLag: 10, inUseOnly },
+  )
   expect([...found.keys()].every((task) => task === '1-0')).toBe(true)
   return found.get('1-0')
 }
