@@ -2,6 +2,7 @@ import {
   type ManualClock,
   manualClock,
   type Reader,
+  type RecordBatch,
   type StoreChange,
   type StorePartition,
   systemClock,
@@ -43,9 +44,11 @@ class FailingStore extends HeapStore {
   }
 }
 
-/** Readers of a broker that is away, or does not give some partitions, while a test says so. */
+/** Readers of a broker that is away, does not give some partitions, or breaks off, when a test says so. */
 class Broker {
   away = false
+  /** Reading fails at the next batch. */
+  breaks = false
   readonly #held = new Map<number, () => void>()
 
   hold(partitions: readonly number[]): void {
@@ -66,12 +69,22 @@ class Broker {
         else read()
       },
       unassign: (partition) => inner.unassign(partition),
-      batches: () => inner.batches(),
+      batches: () => this.#batches(inner),
       offsets: async (partitions) => {
         if (this.away) throw new Error('no broker')
         return inner.offsets(partitions)
       },
       close: () => inner.close(),
+    }
+  }
+
+  async *#batches(inner: Reader): AsyncGenerator<RecordBatch> {
+    for await (const batch of inner.batches()) {
+      if (this.breaks) {
+        this.breaks = false
+        throw new Error('broken off')
+      }
+      yield batch
     }
   }
 }
@@ -156,6 +169,50 @@ test('when the store could not be written, nothing is written that leaves out wh
   const rows = here.store.partitions.get('t/0')?.range() ?? []
   expect(rows.map(([key]) => key.toString())).toEqual(['first', 'second', 'third'])
   await here.standbys.close()
+})
+
+test('when reading breaks off, a copy goes on from what is in its store, and loses nothing that it had gathered', async () => {
+  const here = await setting()
+  await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
+  here.standbys.assign([place])
+  await until('a warm copy', isWarm(here))
+  await here.outside.send([outgoing('t-changelog', 0, 'second', '2')])
+  await until('the second row', () => lagOf(here) === 1)
+  here.broker.breaks = true
+  await here.outside.send([outgoing('t-changelog', 0, 'third', '3')])
+  await until('the failure', () => here.warnings.length === 1)
+  expect([...here.standbys.caughtUp]).toEqual([])
+  await here.clock.advance(2000)
+  await until('a warm copy', isWarm(here))
+  const store = here.store.partitions.get('t/0')
+  expect([store?.rows, store?.checkpoint()?.offset]).toEqual([3, 3])
+  expect(here.failures).toEqual([])
+  await here.standbys.close()
+})
+
+test('when reading breaks off, the recovery of a task fails and gives its store back', async () => {
+  const here = await setting()
+  await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
+  here.broker.breaks = true
+  const recovery = new Recovery(here.environment)
+  const restored = recovery.restore(place, { beginning: 0, end: 1 }, new AbortController().signal)
+  await expect(restored).rejects.toThrow('broken off')
+  expect([recovery.active, here.store.partitions.get('t/0')?.isOpen]).toEqual([0, false])
+  // Another one reads anew.
+  const store = await recovery.restore(place, { beginning: 0, end: 1 }, new AbortController().signal)
+  expect(store.rows).toBe(1)
+  await recovery.close()
+})
+
+test('when the store cannot be written, the recovery of a task fails and the worker ends', async () => {
+  const here = await setting()
+  await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
+  here.store.refuses = 'commit'
+  const recovery = new Recovery(here.environment)
+  const restored = recovery.restore(place, { beginning: 0, end: 1 }, new AbortController().signal)
+  await expect(restored).rejects.toThrow('no commit')
+  expect([here.failures, here.store.partitions.get('t/0')?.isOpen]).toEqual([['no commit'], false])
+  await recovery.close()
 })
 
 for (const [what, fail] of [
