@@ -16,8 +16,11 @@ export interface SendRequest {
 export interface Effect {
   /** The event finished: the change joins the task's state. */
   apply(): void
-  /** The event failed, was set aside, or its task was lost: as if the change had never been. */
-  drop(): void
+  /**
+   * The event failed, was set aside, or its task was lost: as if the change had never been. An event of a lost task may
+   * end after another one has taken over what it had: `event` tells whose change is dropped.
+   */
+  drop(event: EventScope): void
 }
 
 /** Something that events read and that others change: a row, or a range of rows. */

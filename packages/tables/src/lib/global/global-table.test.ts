@@ -76,6 +76,22 @@ describe('a global table', () => {
   const make = (world: SmallWorld) =>
     createGlobalTable(world.deps, 'rates', { key: 'string', value: 'number', help: 'currency -> rate' })
 
+  test('a key that an event of a lost task has left to another one stays that one’s when the first ends', async () => {
+    const world = new SmallWorld()
+    const table = make(world)
+    const running = await start(world, new SmallTopic(TOPIC, PARTITIONS), table)
+    const key = first ?? ''
+    const [lost, holder, waits, again] = [running, running, running, running].map((one) => eventOf(one, 0))
+    const addTen = (): number => table.update(key, (rate) => (rate ?? 0) + 10)
+    world.inAgent(lost, () => table.set(key, 1))
+    lost?.lose()
+    world.inAgent(holder, () => table.set(key, 2))
+    lost?.end()
+    expect(() => world.inAgent(waits, addTen)).toThrow('KEY_IN_HAND')
+    holder?.finish()
+    expect(world.inAgent(again, addTen)).toBe(12)
+  })
+
   test('is read to its end before the worker goes on, and follows its topic', async () => {
     const world = new SmallWorld()
     const rates = make(world)

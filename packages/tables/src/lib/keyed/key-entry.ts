@@ -149,17 +149,21 @@ export class KeyEntry<V> implements Effect, Readable {
   }
 
   apply(): void {
-    if (!this.#written) return this.drop()
+    if (!this.#written) return this.#free()
     const before = this.value
     this.value = this.#pending
     this.bytes = this.#pendingBytes
-    this.drop()
+    this.#free()
     this.version = ++this.rows.version
     if (this.group !== undefined) this.group.version = this.version
     this.rows.changed(this, before)
   }
 
-  drop(): void {
+  drop(event: EventScope): void {
+    if (this.holder === event) this.#free()
+  }
+
+  #free(): void {
     this.holder = undefined
     this.#written = false
     this.#pending = undefined

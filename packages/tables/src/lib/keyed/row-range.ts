@@ -35,10 +35,14 @@ export class RowRange implements Effect {
   }
 
   apply(): void {
-    this.drop()
+    this.free()
   }
 
-  drop(): void {
+  drop(event: EventScope): void {
+    if (this.holder === event) this.free()
+  }
+
+  protected free(): void {
     this.holder = undefined
   }
 }
@@ -69,8 +73,8 @@ export class RowGroup<V> extends RowRange {
     this.#settle()
   }
 
-  override drop(): void {
-    super.drop()
+  protected override free(): void {
+    super.free()
     this.#settle()
   }
 

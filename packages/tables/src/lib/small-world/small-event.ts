@@ -83,13 +83,22 @@ export class SmallEvent implements EventScope {
     this.#effects.clear()
   }
 
+  /** Its task is lost; whoever works on it ends it later. */
+  lose(): void {
+    this.#open = false
+  }
+
+  end(): void {
+    this.#drop()
+  }
+
   fail(): void {
     this.#open = false
     this.#drop()
   }
 
   #drop(): void {
-    for (const effect of this.#effects) effect.drop()
+    for (const effect of this.#effects) effect.drop(this)
     this.#effects.clear()
   }
 }

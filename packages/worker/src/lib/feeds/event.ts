@@ -373,7 +373,7 @@ export class Event implements EventInHand, SendOrigin {
   }
 
   #drop(): void {
-    if (this.#effects !== undefined) for (const effect of this.#effects) effect.drop()
+    if (this.#effects !== undefined) for (const effect of this.#effects) effect.drop(this)
     this.#effects = undefined
     if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
     this.#sends = undefined
