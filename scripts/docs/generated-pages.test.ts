@@ -12,7 +12,7 @@ test('every error and every setting is on its page once', () => {
   const errors = errorsPage().split('\n')
   for (const code of Object.keys(errorTable))
     expect(
-      errors.filter((line) => line.startsWith(`| \`${code}\` |`)),
+      errors.filter((line) => line.startsWith(`| <a id="${code}"></a>\`${code}\` |`)),
       code,
     ).toHaveLength(1)
   const settings = settingsPage().split('\n')

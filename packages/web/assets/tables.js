@@ -1,5 +1,5 @@
 import { bytes, duration, full, plural, rate, short, when, whenIn } from './format.js'
-import { byId, el, keyed, setAttribute, setText } from './dom.js'
+import { byId, docsLink, el, keyed, setAttribute, setText } from './dom.js'
 
 /** A sheet of rows: columns are `{ name, title?, kind?, make?, update(cell, item) }`; on a phone each row is a card. */
 export class Sheet {
@@ -18,7 +18,7 @@ export class Sheet {
     if (items.length === 0) {
       this.#body = undefined
       if (this.#place.firstElementChild?.className !== 'empty')
-        this.#place.replaceChildren(el('p', { class: 'empty' }, this.#empty))
+        this.#place.replaceChildren(el('p', { class: 'empty' }, ...this.#empty()))
       return
     }
     if (this.#body === undefined) this.#begin()
@@ -112,7 +112,7 @@ export function agentSheet() {
         update: showBars,
       },
     ],
-    'No agent yet. Declare one with app.agent(…): see docs/guide/agents.md.',
+    () => ['No agent yet. Declare one with app.agent(…): see ', docsLink('guide/agents', 'topics and agents'), '.'],
   )
 }
 
@@ -168,7 +168,7 @@ export function tableSheet() {
         update: showRecovery,
       },
     ],
-    'No table yet. Keep state with app.table(…): see docs/guide/tables.md.',
+    () => ['No table yet. Keep state with app.table(…): see ', docsLink('guide/tables', 'tables'), '.'],
   )
 }
 
@@ -303,7 +303,11 @@ export function jobSheet({ act, canAct, where }) {
         },
       },
     ],
-    'No job. Tasks, timers and cron jobs are shown here: app.task, app.timer, app.crontab.',
+    () => [
+      'No job. ',
+      docsLink('guide/jobs', 'Tasks, timers and cron jobs'),
+      ' are shown here: app.task, app.timer, app.crontab.',
+    ],
   )
 }
 

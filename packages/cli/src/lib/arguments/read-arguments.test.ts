@@ -1,4 +1,4 @@
-import { isMillraceError } from '@millrace/core'
+import { DOCS_ADDRESS, isMillraceError } from '@millrace/core'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { globalOptions } from './common-options.ts'
@@ -203,9 +203,9 @@ describe('help', () => {
   test('gives examples, and says where the documentation is', async () => {
     const all = await helpText(grammar, ['--help'], 100)
     expect(all).toContain("millrace send posts 'hello world'")
-    expect(all).toContain('docs/guide/command-line.md')
+    expect(all).toContain(`${DOCS_ADDRESS}guide/command-line`)
     const text = await helpText(grammar, ['produce', '--help'], 100)
     expect(text).toContain('millrace produce u1 --dry')
-    expect(text).toContain('docs/guide/command-line.md')
+    expect(text).toContain(`${DOCS_ADDRESS}guide/command-line`)
   })
 })

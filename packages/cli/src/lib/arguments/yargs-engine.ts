@@ -1,4 +1,4 @@
-import { MillraceError } from '@millrace/core'
+import { DOCS_ADDRESS, MillraceError } from '@millrace/core'
 import type { Argv, Options, PositionalOptions } from 'yargs'
 import { SETTING_HEADINGS } from './setting-options.ts'
 import { settingsOf, type CommandGrammar, type Grammar, type OptionGrammar, type ParameterGrammar } from './grammar.ts'
@@ -9,7 +9,7 @@ const EXAMPLES: readonly (readonly [text: string, what: string])[] = [
   ["send posts 'hello world'", 'send a record'],
   ['tail posts --from beginning', 'see what is in a topic'],
 ]
-const DOCS = 'Documentation: docs/guide/command-line.md, and the README of @millrace/cli.'
+const DOCS = `Documentation: ${DOCS_ADDRESS}guide/command-line`
 
 export type RawValue = string | boolean | readonly string[]
 

@@ -1,3 +1,4 @@
+import { DOCS_ADDRESS } from './docs-address.ts'
 import { errorTable, type ErrorCode, type ErrorEntry } from './error-table.ts'
 
 /**
@@ -20,6 +21,11 @@ export class MillraceError extends Error {
     this.code = code
     this.detail = detail
     this.fix = fix
+  }
+
+  /** Address of the page about its code. */
+  get docs(): string {
+    return `${DOCS_ADDRESS}reference/errors#${this.code}`
   }
 }
 

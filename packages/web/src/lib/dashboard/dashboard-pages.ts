@@ -1,3 +1,4 @@
+import { DOCS_ADDRESS } from '@millrace/core'
 import type { BuiltInDeps, BuiltInPages } from '../built-in/built-in-deps.ts'
 import { PageError } from '../errors/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
@@ -22,6 +23,7 @@ export function dashboardPages(deps: BuiltInDeps, assets: Assets): BuiltInPages 
         version: app.version,
         worker: worker?.context.id,
         status: worker?.stats().status,
+        docs: DOCS_ADDRESS,
         admin: adminFor(c, { settings: site.settings, broker: app.broker }),
         pages: deps.pages(),
       },
