@@ -1,7 +1,7 @@
 // Builds the site: the API reference from the sources, then all pages. `--api` writes the API reference only.
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Application, Converter } from 'typedoc'
+import { Application, Converter, ReflectionKind } from 'typedoc'
 import type { PluginOptions } from 'typedoc-plugin-markdown'
 import { build } from 'vitepress'
 
@@ -43,6 +43,9 @@ async function writeApi(directory: string): Promise<void> {
   // Modules are called as their packages are, not as the files of their entries.
   typedoc.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     for (const module of project.children ?? []) module.name = module.name.replace(/\/src$/, '')
+    // Parameters that are taken apart where they come in have no name of their own.
+    for (const parameter of project.getReflectionsByKind(ReflectionKind.Parameter))
+      parameter.name = parameter.name.replace(/^__namedParameters/, 'options')
   })
   const project = await typedoc.convert()
   if (project === undefined) throw new Error('The API reference could not be made: TypeDoc says why above.')

@@ -1,9 +1,14 @@
+import { readFileSync } from 'node:fs'
 import { defineConfig } from 'vitepress'
+
+/** The dashboard's. */
+const icon = readFileSync(new URL('../../packages/web/assets/icon.svg', import.meta.url), 'utf8')
 
 export default defineConfig({
   title: 'Millrace',
   description: 'Stream processing for TypeScript, in your own Node.js process',
   cleanUrls: true,
+  head: [['link', { rel: 'icon', href: `data:image/svg+xml,${encodeURIComponent(icon)}` }]],
   srcExclude: ['**/README.md'],
   transformPageData(page) {
     // Its tables are wide: no outline beside them, all the room for the page (theme/wide.css).
