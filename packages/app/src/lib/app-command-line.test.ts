@@ -6,7 +6,10 @@ import { runtimeOf } from './runtime-of.ts'
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
 describe('the command line of an app', () => {
-  const app = createApp({ id: 'shop', broker: 'memory:', commitInterval: '20ms' }, { log: quiet })
+  const app = createApp(
+    { id: 'shop', broker: 'memory:', commitInterval: '20ms', web: { enabled: false } },
+    { log: quiet },
+  )
   const orders = app.topic('orders', { key: 'string', value: json<{ total: number }>() })
   const totals = app.table('totals', { key: 'string', value: 'number', default: () => 0, help: 'customer -> sum' })
   const rates = app.globalTable('rates', { key: 'string', value: 'number' })

@@ -33,7 +33,8 @@ describe('start and stop', () => {
   })
 
   it('gives up on a broker that is not there, naming it', async () => {
-    const app = createApp({ id: 'shop', broker: 'kafka://127.0.0.1:1', connectTimeout: '300ms' }, { log: quiet })
+    const settings = { broker: 'kafka://127.0.0.1:1', connectTimeout: '300ms', web: { enabled: false } } as const
+    const app = createApp({ id: 'shop', ...settings }, { log: quiet })
     app.agent('read', { value: 'string' }, async (stream) => {
       for await (const _ of stream);
     })

@@ -167,8 +167,9 @@ describe('types of agents', () => {
       },
       { sinks: [lengths, channel, (n) => void expectTypeOf(n).toEqualTypeOf<number>()] },
     )
-    expectTypeOf(agent.ask('')).resolves.toEqualTypeOf<number>()
-    expectTypeOf(agent.join([''])).resolves.toEqualTypeOf<number[]>()
+    // Not called: nobody would answer.
+    expectTypeOf(() => agent.ask('')).returns.resolves.toEqualTypeOf<number>()
+    expectTypeOf(() => agent.join([''])).returns.resolves.toEqualTypeOf<number[]>()
     expectTypeOf(agent.map([''])).toEqualTypeOf<AsyncGenerator<number, void, undefined>>()
     createAgent(
       deps,
