@@ -239,18 +239,25 @@ describe('branch', () => {
   test('yields answer the event of the branch that the generator loops over', async () => {
     const app = createApp({ id: 'asked' })
     const aside: number[] = []
-    const agent = app.agent('sort', { key: 'string', value: 'number' }, async function* (numbers) {
-      const [large, rest] = numbers.branch((n) => n >= 10)
-      const others = rest.forEach(async (n) => void aside.push(await Promise.resolve(n)))
-      for await (const n of large) yield await Promise.resolve(n * 2)
-      await others
-    })
+    const agent = app.agent(
+      'sort',
+      { key: 'string', value: 'number' },
+      async function* (numbers) {
+        const [large, rest] = numbers.branch((n) => n >= 10)
+        const others = rest.forEach(async (n) => void aside.push(await Promise.resolve(n)))
+        for await (const n of large) yield await Promise.resolve(n * 2)
+        await others
+      },
+      { concurrency: 1 },
+    )
     await using t = await testApp(app)
-    const asked = [agent.ask(10, { key: 'a' }), agent.cast(1), agent.ask(20, { key: 'a' }), agent.ask(30, { key: 'b' })]
-    await agent.cast(2)
-    expect(await Promise.all(asked)).toEqual([20, undefined, 40, 60])
-    await t.settle()
-    expect(aside.toSorted()).toEqual([1, 2])
+    for (const n of [10, 20, 30]) {
+      // Whoever waits last for an event is the other branch.
+      await agent.cast(n / 10)
+      await t.settle()
+      expect(await agent.ask(n, { key: 'a' })).toBe(n * 2)
+    }
+    expect(aside).toEqual([1, 2, 3])
   })
 
   test('a branch of events may look at headers, and cannot be grouped', async () => {
@@ -339,6 +346,131 @@ describe('branch', () => {
     await until(() => (t.all[0]?.worker.quiet().inHand.length ?? 0) > 0)
     await t.close()
     expect(seen).toEqual([])
+  })
+
+  test('a batch that is due waits for the event that another branch has in hand, and has no part in its failure', async () => {
+    const app = createApp({ id: 'turns' })
+    const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
+    const seen: unknown[] = []
+    app.agent(
+      'sort',
+      source,
+      async (numbers) => {
+        const [large, small] = numbers.branch((n) => n >= 10)
+        await Promise.all([
+          large.forEach(async (n) => {
+            seen.push(`begins ${n}`)
+            await app.clock.sleep(3000)
+            seen.push(`fails on ${n}`)
+            throw new Error('too large')
+          }),
+          small.take(5, { within: '1s' }).forEach((batch) => void seen.push(batch)),
+        ])
+      },
+      { onError: 'deadLetter' },
+    )
+    await using t = await testApp(app)
+    for (const value of [1, 2, 10]) await t.send(source, { key: 'a', value })
+    await t.clock.advance('2s')
+    expect(seen).toEqual(['begins 10'])
+    await t.clock.advance('5s')
+    // Given back when the handler fails, the first two are gathered again.
+    expect(seen).toEqual(['begins 10', 'fails on 10', [1, 2]])
+    expect(await t.deadLetters.list({ agent: 'sort' })).toMatchObject([
+      { letters: 1, newest: [{ source: { offset: 2 } }] },
+    ])
+    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+  })
+
+  test('an event that waits for the turn of its branch is given back when another loop fails', async () => {
+    const app = createApp({ id: 'waits', agent: { backoff: 1 } })
+    const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
+    const seen: string[] = []
+    let failures = 1
+    app.agent('sort', source, async (numbers) => {
+      const [large, small] = numbers.branch((n) => n >= 10)
+      const grouped = large.groupBy((n) => `k${n}`, { name: 'again' })
+      await Promise.all([
+        grouped.forEach(async (n) => {
+          await app.clock.sleep(3000)
+          seen.push(failures > 0 ? `fails on ${n}` : `does ${n}`)
+          if (failures-- > 0) throw new Error('not yet')
+        }),
+        small.forEach((n) => void seen.push(`does ${n}`)),
+      ])
+    })
+    await using t = await testApp(app)
+    await t.send(source, { key: 'a', value: 10 })
+    await t.settle()
+    await t.send(source, { key: 'a', value: 1 })
+    for (let again = 0; again < 4; again++) await t.clock.advance('5s')
+    expect(seen.toSorted()).toEqual(['does 1', 'does 10', 'fails on 10'])
+    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+  })
+
+  test.each(['a branch', 'another agent'])('ends its loops and steps when %s stops the worker', async (who) => {
+    const app = createApp({ id: 'failing' })
+    const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })
+    const ended: string[] = []
+    let go = (): void => {}
+    const gate = new Promise<void>((resolve) => (go = resolve))
+    const fails = async (): Promise<never> => {
+      await app.clock.sleep(1000)
+      throw new Error('for good')
+    }
+    app.agent(
+      'sort',
+      source,
+      async (numbers) => {
+        const [large, small, rest] = numbers.branch(
+          (n) => n >= 10,
+          (n) => n >= 0,
+        )
+        const grouped = rest.groupBy((n) => `k${n}`, { name: 'again' })
+        const ends = {
+          large: large.forEach(who === 'a branch' ? fails : () => gate),
+          small: small.to(),
+          grouped: grouped.to(),
+        }
+        await Promise.all(Object.entries(ends).map(([name, end]) => end.then(() => ended.push(name))))
+      },
+      { onError: 'stop' },
+    )
+    if (who === 'another agent') app.agent('other', source, (numbers) => numbers.forEach(fails), { onError: 'stop' })
+    const t = await testApp(app)
+    await t.send(source, { key: 'a', value: 10 })
+    await expect(t.clock.advance('5s')).rejects.toMatchObject({ code: 'AGENT_FAILED' })
+    go()
+    await t.close()
+    await until(() => ended.length === (who === 'a branch' ? 2 : 3))
+    expect(ended.toSorted()).toEqual(who === 'a branch' ? ['grouped', 'small'] : ['grouped', 'large', 'small'])
+  })
+
+  test('what a branch has gathered is given back when a rebalance waits for it', async () => {
+    const app = createApp({ id: 'moves' })
+    const source = app.topic('numbers', { key: 'string', value: 'number', partitions: 2 })
+    const counts = app.table('counts', { key: 'string', value: 'number', default: () => 0, partitions: 2 })
+    const sizes: number[] = []
+    app.agent('sort', source, async (numbers) => {
+      const [odd, even] = numbers.items().branch(([, n]) => n % 2 === 1)
+      await Promise.all([
+        odd.take(3, { within: '1h' }).forEach((batch) => {
+          sizes.push(batch.length)
+          for (const [key] of batch) counts.update(key ?? '', (n) => n + 1)
+        }),
+        even.forEach(([key]) => void counts.update(key ?? '', (n) => n + 1)),
+      ])
+    })
+    await using t = await testApp(app)
+    const keys = ['a', 'b', 'c', 'd']
+    for (const key of keys) for (const value of [1, 2]) await t.send(source, { key, value, partition: undefined })
+    await until(() => (t.all[0]?.worker.quiet().inHand.length ?? 0) > 0)
+    await t.worker()
+    expect(t.all.map(({ worker }) => worker.status)).toEqual(['running', 'running'])
+    for (const key of keys) await t.send(source, { key, value: 3 })
+    await t.clock.advance('2h')
+    expect(keys.map((key) => counts.get(key))).toEqual([3, 3, 3, 3])
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(8)
   })
 })
 
