@@ -2,11 +2,11 @@
 export type Sendable<K, V> = V | RecordOf<K, V>
 
 export interface RecordOf<K, V> {
-  readonly key?: K | null
+  readonly key?: K | null | undefined
   readonly value: V | null
-  readonly headers?: Readonly<Record<string, string | Uint8Array>>
-  readonly timestamp?: number
-  readonly partition?: number
+  readonly headers?: Readonly<Record<string, string | Uint8Array>> | undefined
+  readonly timestamp?: number | undefined
+  readonly partition?: number | undefined
 }
 
 /** A topic or agent. */
