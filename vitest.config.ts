@@ -51,8 +51,6 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'quick',
-          // A worker process takes one file after the other: loading what they test took longer than testing it.
-          isolate: false,
           include: PLACES.map((place) => `${place}/**/*.test.ts`),
           exclude: [...configDefaults.exclude, `**/${SLOW}`, PACKED],
         },
