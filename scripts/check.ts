@@ -16,7 +16,7 @@ import { checkShells } from './checks/shells.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-/** Quick ones first. */
+/** Quick ones first; early too what CI's tests wait for, the packages. */
 const checks: readonly Check[] = [
   internalCheck('layers', 'who may import whom', checkLayers),
   internalCheck('rings', 'files that import each other', checkImportRings),
@@ -26,6 +26,12 @@ const checks: readonly Check[] = [
   internalCheck('links', 'links of READMEs, and pages that code names, lead somewhere', checkLinks),
   internalCheck('habits', 'style that can be seen in the text', checkHabits),
   externalCheck('types', 'tsc -b', ['tsc', '-b']),
+  externalCheck('packages', 'publint and arethetypeswrong on what is published', [
+    'node',
+    '--import',
+    'tsx',
+    'scripts/packed/lint-tarballs.ts',
+  ]),
   externalCheck('snippets', 'code blocks of the docs have their types', [
     'node',
     '--import',
@@ -41,12 +47,6 @@ const checks: readonly Check[] = [
     'tsx',
     'scripts/generate-docs.ts',
     '--check',
-  ]),
-  externalCheck('packages', 'publint and arethetypeswrong on what is published', [
-    'node',
-    '--import',
-    'tsx',
-    'scripts/packed/lint-tarballs.ts',
   ]),
   externalCheck('site', 'the docs build, and their links lead somewhere', [
     'node',
