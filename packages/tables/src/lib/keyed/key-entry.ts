@@ -150,10 +150,17 @@ export class KeyEntry<V> implements Effect, Readable {
 
   apply(): void {
     if (!this.#written) return this.#free()
-    const before = this.value
-    this.value = this.#pending
-    this.bytes = this.#pendingBytes
+    const value = this.#pending
+    const bytes = this.#pendingBytes
     this.#free()
+    this.replace(value, bytes)
+  }
+
+  /** The value from here on, and `bytes` if they are there, as after an event that has finished. */
+  replace(value: V | undefined, bytes: Buffer | undefined): void {
+    const before = this.value
+    this.value = value
+    this.bytes = bytes
     this.version = ++this.rows.version
     if (this.group !== undefined) this.group.version = this.version
     this.rows.changed(this, before)

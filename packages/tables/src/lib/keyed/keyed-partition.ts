@@ -67,12 +67,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
   put({ key, value }: { readonly key: Buffer; readonly value: Buffer }): void {
     this.assertOpen()
     const entry = this.entryOf(key)
-    const before = entry.value
-    entry.value = this.guard(this.decode(value, key))
-    entry.bytes = value
-    entry.version = ++this.version
-    if (entry.group !== undefined) entry.group.version = entry.version
-    this.changed(entry, before)
+    entry.replace(this.guard(this.decode(value, key)), value)
   }
 
   takeRows(): readonly Row[] {
