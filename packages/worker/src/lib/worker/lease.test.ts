@@ -1,4 +1,4 @@
-import { type Consumer, type ConsumerOptions, systemClock } from '@millrace/core'
+import { type Consumer, type ConsumerOptions, deferred, systemClock, type Transport } from '@millrace/core'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -6,6 +6,15 @@ import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { Outside, outgoing, testWorker, until } from '../fixtures/test-worker.fixture.ts'
 
 const clock = systemClock()
+
+/** Gives a worker a transport whose heartbeats a test can stop. */
+function leasedInto(transports: LeasedTransport[]): (inner: Transport) => LeasedTransport {
+  return (inner) => {
+    const leased = new LeasedTransport(inner, () => clock.monotonic())
+    transports.push(leased)
+    return leased
+  }
+}
 
 test.each([false, true])(
   'without heartbeats nothing is handed out, sent, committed or shown; with the next one all goes on (exactly once: %s)',
@@ -16,8 +25,7 @@ test.each([false, true])(
     await outside.numbers('in', { count: 10, partitions: 1, keys: 1 })
     const counts = countTable('counts')
     const transports: LeasedTransport[] = []
-    let release: () => void = () => {}
-    const hanging = new Promise<void>((resolve) => (release = resolve))
+    const hanging = deferred<void>()
     const { worker } = testWorker(
       log,
       {
@@ -28,7 +36,7 @@ test.each([false, true])(
             handler: async (event) => {
               addTo(counts, event, 'all')
               event.send(outgoing('out', 0, 'k', String(event.record.value)))
-              if (event.offset === 5) await hanging
+              if (event.offset === 5) await hanging.promise
             },
           },
         ],
@@ -37,18 +45,14 @@ test.each([false, true])(
         settings: { sessionTimeoutMs: 150, exactlyOnce },
       },
       {
-        wrap: (inner) => {
-          const leased = new LeasedTransport(inner, () => clock.monotonic())
-          transports.push(leased)
-          return leased
-        },
+        wrap: leasedInto(transports),
       },
     )
     await worker.start()
     await until('five committed', () => log.committed('app')[0]?.offset === 5)
     transports[0]?.stopHeartbeats()
     await clock.sleep(200)
-    release()
+    hanging.resolve()
     await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
     await clock.sleep(60)
     expect(worker.stats().agents['a']).toMatchObject({ processed: 6, active: 0 })
@@ -71,27 +75,22 @@ test.each([false, true])(
     await outside.topic('in', 1)
     await outside.numbers('in', { count: 10, partitions: 1, keys: 1 })
     const transports: LeasedTransport[] = []
-    let release: () => void = () => {}
-    const hanging = new Promise<void>((resolve) => (release = resolve))
+    const hanging = deferred<void>()
     const { worker } = testWorker(
       log,
       {
-        agents: [{ name: 'a', topics: ['in'], handler: (event) => (event.offset === 5 ? hanging : undefined) }],
+        agents: [{ name: 'a', topics: ['in'], handler: (event) => (event.offset === 5 ? hanging.promise : undefined) }],
         settings: { sessionTimeoutMs: 150, exactlyOnce },
       },
       {
-        wrap: (inner) => {
-          const leased = new LeasedTransport(inner, () => clock.monotonic())
-          transports.push(leased)
-          return leased
-        },
+        wrap: leasedInto(transports),
       },
     )
     await worker.start()
     await until('five committed', () => log.committed('app')[0]?.offset === 5)
     transports[0]?.stopHeartbeats()
     await clock.sleep(200)
-    release()
+    hanging.resolve()
     await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
     await clock.sleep(100)
     expect(log.committed('app')[0]?.offset).toBe(5)
@@ -109,27 +108,22 @@ test.each([false, true])(
     await outside.topic('in', 1)
     await outside.numbers('in', { count: 1, partitions: 1, keys: 1 })
     const transports: LeasedTransport[] = []
-    let release: () => void = () => {}
-    const hanging = new Promise<void>((resolve) => (release = resolve))
+    const hanging = deferred<void>()
     const { worker } = testWorker(
       log,
       {
-        agents: [{ name: 'a', topics: ['in'], handler: () => hanging }],
+        agents: [{ name: 'a', topics: ['in'], handler: () => hanging.promise }],
         settings: { sessionTimeoutMs: 150, exactlyOnce },
       },
       {
-        wrap: (inner) => {
-          const leased = new LeasedTransport(inner, () => clock.monotonic())
-          transports.push(leased)
-          return leased
-        },
+        wrap: leasedInto(transports),
       },
     )
     await worker.start()
     await until('the event is in hand', () => worker.stats().agents['a']?.active === 1)
     transports[0]?.stopHeartbeats()
     await clock.sleep(200)
-    release()
+    hanging.resolve()
     await until('the event is finished', () => worker.stats().agents['a']?.processed === 1)
     await clock.sleep(100)
     expect(log.committed('app')[0]?.offset ?? 0).toBe(0)
