@@ -1,4 +1,5 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, mkdtemp, rename, rm, stat, statfs } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '@millrace/core'
 import { exists, kafkaJars } from './jars.ts'
@@ -10,11 +11,28 @@ const SHORT_LIVED: readonly string[] = ['-XX:TieredStopAtLevel=1', '-XX:+UseSeri
 /** Making an archive takes half a minute at most; a directory that is older was left by a process that died. */
 const STALE_MS = 120_000
 
-/** `startKafka` for tests: a start takes a third of the CPU time. Not for measuring, where a broker has to be at its best. */
+/** Linux's directory in memory, and how much of it must be free to be used. */
+const IN_MEMORY = '/dev/shm'
+const ENOUGH_BYTES = 4 * 1024 ** 3
+
+/**
+ * `startKafka` for tests: a start takes a third of the CPU time, and data are in memory where there is room, since a broker
+ * flushes several files for each partition that it creates and waits for whatever else keeps the disk busy. Not for
+ * measuring, where a broker has to be at its best.
+ */
 export async function startQuickKafka(options: StartKafkaOptions = {}): Promise<KafkaCluster> {
   const archive = await classArchive(await kafkaJars())
   const java = archive === undefined ? SHORT_LIVED : [...SHORT_LIVED, `-XX:SharedArchiveFile=${archive}`]
-  return startKafka({ ...options, java })
+  const directory = options.directory ?? (await mkdtemp(join(await roomyDirectory(), 'millrace-kafka-')))
+  return startKafka({ ...options, directory, java })
+}
+
+async function roomyDirectory(): Promise<string> {
+  const free = await statfs(IN_MEMORY).then(
+    ({ bavail, bsize }) => bavail * bsize,
+    () => 0,
+  )
+  return free >= ENOUGH_BYTES ? IN_MEMORY : tmpdir()
 }
 
 /**

@@ -31,8 +31,13 @@ import { createTopicsRequest, deleteTopicsRequest, type TopicResult } from '../w
 import { requireSafe } from '../fetch/kafka-reader.ts'
 import { SETTING_NAMES, topicSettings } from './topic-settings.ts'
 
-/** How long the controller may take over topics. */
+/** How long the controller may take over a request about topics, before it answers and is asked again. */
 const TOPICS_TIMEOUT_MS = 10_000
+/**
+ * How long brokers may take until created topics have leaders, and deleted ones are gone: each partition costs a broker
+ * several flushes to its disk, which may take a second each while the disk is busy. As long as Java clients wait.
+ */
+const APPLIED_TIMEOUT_MS = 60_000
 /** How long the leader of a partition waits for its followers to delete what it has deleted. */
 const FOLLOWERS_TIMEOUT_MS = 2_000
 const POLL_MS = 20
@@ -242,9 +247,9 @@ export class KafkaAdmin implements Admin {
 
   async #until(what: () => string, done: () => Promise<boolean>): Promise<void> {
     const { clock } = this.#context
-    const deadline = clock.monotonic() + TOPICS_TIMEOUT_MS
+    const deadline = clock.monotonic() + APPLIED_TIMEOUT_MS
     while (!(await done())) {
-      if (clock.monotonic() > deadline) throw new MillraceError('TIMEOUT', `${what()} after ${TOPICS_TIMEOUT_MS} ms.`)
+      if (clock.monotonic() > deadline) throw new MillraceError('TIMEOUT', `${what()} after ${APPLIED_TIMEOUT_MS} ms.`)
       await clock.sleep(POLL_MS, this.#closing.signal)
     }
   }
