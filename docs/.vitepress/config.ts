@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { defineConfig } from 'vitepress'
 
 /** The dashboard's. */
-const icon = readFileSync(new URL('../../packages/web/assets/icon.svg', import.meta.url), 'utf8')
+const icon = readFileSync(new URL('../../packages/dashboard/assets/icon.svg', import.meta.url), 'utf8')
 
 export default defineConfig({
   title: 'Millrace',

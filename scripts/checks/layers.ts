@@ -30,7 +30,8 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['conformance', { dependencies: ['core'] }],
   ...PARTS.map((name) => [name, { dependencies: ['core'], devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const),
   ...DRIVERS.map((name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS] }] as const),
-  ['app', { dependencies: ['core', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS] }],
+  ['dashboard', { dependencies: ['core', 'web'] }],
+  ['app', { dependencies: ['core', ...PARTS, 'dashboard', ...DRIVERS], devDependencies: [FOR_TESTS] }],
   [
     'testing',
     { dependencies: ['core', 'app', 'conformance', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS, PROGRAMS] },

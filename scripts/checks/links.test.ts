@@ -28,11 +28,11 @@ test('a page that a message or the dashboard names must exist', () => {
   expect(
     messages({
       'packages/core/src/lib/anything.ts': source,
-      'packages/web/assets/page.js': source,
+      'packages/dashboard/assets/page.js': source,
       'docs/guide/tables.md': '',
     }),
   ).toEqual([
     'packages/core/src/lib/anything.ts sends its reader to docs/gone.md, which is not there',
-    'packages/web/assets/page.js sends its reader to docs/gone.md, which is not there',
+    'packages/dashboard/assets/page.js sends its reader to docs/gone.md, which is not there',
   ])
 })

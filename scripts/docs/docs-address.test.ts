@@ -28,7 +28,7 @@ test('the address of each error leads to its line', () => {
 test('pages that the sources lead to by address are there', () => {
   const files = [
     'packages/cli/src/lib/arguments/yargs-engine.ts',
-    ...readdirSync(new URL('packages/web/assets/', root)).map((name) => `packages/web/assets/${name}`),
+    ...readdirSync(new URL('packages/dashboard/assets/', root)).map((name) => `packages/dashboard/assets/${name}`),
   ]
   const pages = files.flatMap((file) => {
     const text = readFileSync(new URL(file, root), 'utf8')

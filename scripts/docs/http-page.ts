@@ -18,7 +18,7 @@ export async function httpPage(): Promise<string> {
   const row = ({ path, help = '' }: Listed): string[] => [`\`${path.replaceAll(/:(\w+)/g, '{$1}')}\``, help]
   return `# HTTP endpoints
 
-Generated from the declarations of the pages in \`packages/web\`; run \`node --import tsx scripts/generate-docs.ts\` after a change there. A worker serves them at \`web.host\` and \`web.port\`, beside the pages of the app; \`GET /\` lists all of them as JSON, this text with them. The settings are in [Settings](settings.md).
+Generated from the declarations of the pages in \`packages/web\` and \`packages/dashboard\`; run \`node --import tsx scripts/generate-docs.ts\` after a change there. A worker serves them at \`web.host\` and \`web.port\`, beside the pages of the app; \`GET /\` lists all of them as JSON, this text with them. The settings are in [Settings](settings.md).
 
 ## What is asked
 

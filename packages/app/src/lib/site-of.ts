@@ -1,3 +1,4 @@
+import { dashboard } from '@millrace/dashboard'
 import { createSite, type Flow, type Site, type SiteSettings, type SiteWorker } from '@millrace/web'
 import type { Clock, DeadLetters, Logger, ResolvedSettings, ScopeStorage } from '@millrace/core'
 import { describeApp } from './describe-app.ts'
@@ -41,6 +42,7 @@ export function siteOf(
     deadLetters: () => runtime.deadLetters(),
     records: () => records,
     workers,
+    addition: dashboard,
   })
 }
 

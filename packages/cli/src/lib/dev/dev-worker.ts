@@ -46,7 +46,7 @@ async function preload(appFile: string): Promise<void> {
   }
   const app = found('@millrace/app', appFile)
   if (app === undefined) return
-  const drivers = ['@millrace/transport-embedded', '@millrace/web-hono', '@millrace/store-lmdb', '@millrace/web']
+  const drivers = ['@millrace/transport-embedded', '@millrace/web-hono', '@millrace/store-lmdb', '@millrace/dashboard']
   const files = [app, ...drivers.flatMap((name) => found(name, app) ?? [])]
   await Promise.allSettled(files.map((file) => import(pathToFileURL(file).href)))
 }

@@ -1,6 +1,6 @@
 import { partitionKey } from '@millrace/core'
 import type { DelayFigures } from '../site/site-deps.ts'
-import type { BuiltInDeps, BuiltInPages } from './built-in-deps.ts'
+import type { BuiltInTools, BuiltInPages } from './site-tools.ts'
 
 /** Whether a worker can be sent work, and if not, why. */
 export interface Readiness {
@@ -10,7 +10,7 @@ export interface Readiness {
   readonly reasons: readonly string[]
 }
 
-export function healthPages(deps: BuiltInDeps): BuiltInPages {
+export function healthPages(deps: BuiltInTools): BuiltInPages {
   return {
     '/health/live': {
       help: '200 from the moment the server listens.',
@@ -27,7 +27,7 @@ export function healthPages(deps: BuiltInDeps): BuiltInPages {
 }
 
 /** Ready is: joined, recovered, no partition stalled, and none that has taken no records for longer than `deliveryTimeout`. */
-export function readiness({ workerIfAny, stalls, site }: BuiltInDeps): Readiness {
+export function readiness({ workerIfAny, stalls, site }: BuiltInTools): Readiness {
   const worker = workerIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }
   const { status, sources, delays = [] } = worker.stats()

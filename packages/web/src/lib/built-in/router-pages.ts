@@ -3,7 +3,7 @@ import { groupRouter } from '../routing/group-router.ts'
 import { partitionOf } from '../routing/partition-of.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import type { PartitionedTable } from '../site/site-deps.ts'
-import { jsonPage, type BuiltInDeps, type BuiltInPages } from './built-in-deps.ts'
+import { jsonPage, type BuiltInTools, type BuiltInPages } from './site-tools.ts'
 import { partitionedTable } from './table-pages.ts'
 
 interface PartitionPlace {
@@ -15,7 +15,7 @@ interface PartitionPlace {
 }
 
 /** Which worker has what, as the worker that is asked knows it. */
-export function routerPages(deps: BuiltInDeps): BuiltInPages {
+export function routerPages(deps: BuiltInTools): BuiltInPages {
   return {
     '/router/': {
       help: 'For each partition of each table its member and address.',
@@ -38,7 +38,7 @@ export function routerPages(deps: BuiltInDeps): BuiltInPages {
   }
 }
 
-function placesOf({ worker }: BuiltInDeps, table: PartitionedTable): readonly PartitionPlace[] {
+function placesOf({ worker }: BuiltInTools, table: PartitionedTable): readonly PartitionPlace[] {
   const asked = worker()
   const count = asked.context.partitionsOf(table) ?? 0
   const { group, memberId } = asked.assignment()
@@ -53,7 +53,7 @@ function placesOf({ worker }: BuiltInDeps, table: PartitionedTable): readonly Pa
   })
 }
 
-function locate(deps: BuiltInDeps, c: PageContext, text: string): Response {
+function locate(deps: BuiltInTools, c: PageContext, text: string): Response {
   const table = partitionedTable(deps, c.params['name'] ?? '')
   const key = table.parseKey(text)
   partitionOf(table, key)

@@ -1,7 +1,7 @@
 import { PageError } from '../errors/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import type { PartitionedTable, SiteTable } from '../site/site-deps.ts'
-import { jsonPage, type BuiltInDeps, type BuiltInPages } from './built-in-deps.ts'
+import { jsonPage, type BuiltInTools, type BuiltInPages } from './site-tools.ts'
 
 interface TableListing {
   readonly name: string
@@ -14,7 +14,7 @@ interface TableListing {
 }
 
 /** Tables and what is in them; a value is given by the worker that has it. */
-export function tablePages(deps: BuiltInDeps): BuiltInPages {
+export function tablePages(deps: BuiltInTools): BuiltInPages {
   return {
     '/table/': {
       help: 'Tables: name, kind, help, changelog, rows and partitions here.',
@@ -36,13 +36,13 @@ export function tablePages(deps: BuiltInDeps): BuiltInPages {
 }
 
 /** Throws a `PageError` 404. */
-export function partitionedTable({ site }: Pick<BuiltInDeps, 'site'>, name: string): PartitionedTable {
+export function partitionedTable({ site }: Pick<BuiltInTools, 'site'>, name: string): PartitionedTable {
   const table = find(site.tables(), name)
   if (table === undefined) throw noTable(name)
   return table
 }
 
-async function lookup(deps: BuiltInDeps, c: PageContext, text: string): Promise<Response> {
+async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise<Response> {
   const name = c.params['name'] ?? ''
   const answer = (table: SiteTable): Response => {
     const value = table.lookup(text)
@@ -54,13 +54,13 @@ async function lookup(deps: BuiltInDeps, c: PageContext, text: string): Promise<
   return deps.route.serve({ table, text, request: c.request, signal: c.signal, answer: () => answer(table) })
 }
 
-function describeTable(deps: BuiltInDeps, name: string): TableListing {
+function describeTable(deps: BuiltInTools, name: string): TableListing {
   const found = listTables(deps).find((table) => table.name === name)
   if (found === undefined) throw noTable(name)
   return found
 }
 
-function listTables({ site, workerIfAny }: BuiltInDeps): readonly TableListing[] {
+function listTables({ site, workerIfAny }: BuiltInTools): readonly TableListing[] {
   const parts = workerIfAny()?.stats().parts ?? {}
   const all: ReadonlyMap<string, SiteTable> = new Map(
     [...site.tables(), ...site.globalTables()].map((table) => [table.name, table]),

@@ -1,5 +1,5 @@
 import { MillraceError } from '@millrace/core'
-import type { PageListing } from '../built-in/built-in-deps.ts'
+import type { PageListing } from '../built-in/site-tools.ts'
 import { allowed, type Verbs } from '../pages/verbs.ts'
 import type { AnyParams } from '../paths/path-params.ts'
 import { parsePattern } from '../paths/path-pattern.ts'

@@ -1,9 +1,12 @@
 import { checkOptions, MillraceError, type WorkScope } from '@millrace/core'
-import type { BuiltInDeps } from '../built-in/built-in-deps.ts'
+import { figurePages, indexAnswer } from '../built-in/figure-pages.ts'
+import { healthPages } from '../built-in/health.ts'
+import { jobPages } from '../built-in/job-pages.ts'
+import { routerPages } from '../built-in/router-pages.ts'
+import type { BuiltInPages, SiteAddition, SiteTools } from '../built-in/site-tools.ts'
 import { StallWatch } from '../built-in/stall-watch.ts'
-import { AppView } from '../dashboard/app-view.ts'
-import { Peers } from '../dashboard/peers.ts'
-import { Watches } from '../dashboard/watches.ts'
+import { statsOf } from '../built-in/stats.ts'
+import { tablePages } from '../built-in/table-pages.ts'
 import { unavailable } from '../errors/error-answer.ts'
 import { PageError } from '../errors/page-error.ts'
 import { Prometheus } from '../metrics/prometheus.ts'
@@ -15,13 +18,18 @@ import { Hops } from '../routing/hops.ts'
 import { KeyRoute } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
 import type { KeyHandler, ParamsWith } from '../routing/table-route.ts'
-import { builtInPages } from './built-in-pages.ts'
 import { PageBook } from './page-book.ts'
 import { RequestDesk } from './request-desk.ts'
 import type { RoutableTable, SiteDeps, SiteWorker } from './site-deps.ts'
 
 /** What a stop gives to requests that were sent on to other workers. */
 const FORWARD_GRACE_MS = 1_000
+
+/** What a site is made from. */
+export interface SiteOptions extends SiteDeps {
+  /** Made with the site: `dashboard` of `@millrace/dashboard`; without it `/` is an index of the pages. */
+  readonly addition?: (tools: SiteTools) => SiteAddition
+}
 
 /**
  * The pages of an app over web-standard requests: routing, verbs, errors, limits, the built-in pages. It has no server of
@@ -33,10 +41,9 @@ export class Site {
   readonly #desk: RequestDesk
   readonly #hops: Hops
   readonly #route: KeyRoute
-  readonly #watches: Watches
-  readonly #peers: Peers
+  readonly #addition: SiteAddition | undefined
 
-  constructor(deps: SiteDeps) {
+  constructor(deps: SiteOptions) {
     this.#deps = deps
     const metrics = new Prometheus()
     const worker = (): SiteWorker => {
@@ -48,26 +55,29 @@ export class Site {
     this.#desk = new RequestDesk({ site: deps, pages: this.#pages, metrics, inScope })
     this.#hops = new Hops({ site: deps, metrics })
     this.#route = new KeyRoute({ site: deps, metrics, hops: this.#hops, worker, runAs: inScope })
-    this.#watches = new Watches({ site: deps, inScope })
-    this.#peers = new Peers(() => deps.clock)
-    const builtIn: BuiltInDeps = {
+    const tools: SiteTools = {
       site: deps,
+      workerIfAny: () => this.#workerAtWork(),
+      worker,
+      stats: (of) => inScope(of, () => statsOf(deps, of)),
+      index: (c) => indexAnswer(c, tools, this.#pages.list()),
+    }
+    this.#addition = deps.addition?.(tools)
+    const builtIn = {
+      ...tools,
+      stats: (of: SiteWorker) => this.#addition?.stats(of, tools.stats(of)) ?? tools.stats(of),
       route: this.#route,
       leader: new LeaderRoute({ site: deps, hops: this.#hops, worker }),
       metrics,
       stalls: new StallWatch(),
-      watches: this.#watches,
-      view: new AppView({
-        clock: () => deps.clock,
-        watches: this.#watches,
-        peers: this.#peers,
-        workers: () => deps.workers(),
-      }),
-      workerIfAny: () => this.#workerAtWork(),
-      worker,
-      pages: () => this.#pages.list(),
     }
-    for (const page of builtInPages(builtIn)) this.#pages.add(page)
+    for (const pages of [figurePages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))
+    if (this.#addition !== undefined) this.#add(this.#addition.pages)
+  }
+
+  #add(pages: BuiltInPages): void {
+    for (const [path, { help, page }] of Object.entries(pages))
+      this.#pages.add({ path, help, verbs: verbsOf(path, page), builtIn: true })
   }
 
   /**
@@ -146,19 +156,19 @@ export class Site {
     return this.#desk.answer({ request, worker, peer })
   }
 
-  /** Keeps the last five minutes of the worker's figures, for its pages, until `unwatch`. */
+  /** The worker's site is served from now on, until `unwatch`. */
   watch(worker: SiteWorker): void {
-    this.#watches.over(worker)
+    this.#addition?.watch(worker)
   }
 
-  /** Nothing more is to be told of the worker: pages that wait for it end. */
+  /** Nothing more will be known of the worker: pages that wait for it end. */
   unwatch(worker: SiteWorker): void {
-    this.#watches.end(worker)
+    this.#addition?.unwatch(worker)
   }
 
   /** Closes connections to other workers; they are opened again when they are needed. */
   async close(): Promise<void> {
-    await Promise.all([this.#hops.close(FORWARD_GRACE_MS), this.#peers.close()])
+    await Promise.all([this.#hops.close(FORWARD_GRACE_MS), this.#addition?.close()])
   }
 
   #inScope<T>(worker: SiteWorker | undefined, work: () => T): T {
@@ -182,6 +192,6 @@ export class Site {
  * site.page('/hello/', (c) => c.text('hello'))
  * await site.fetch(new Request('http://site/hello/'))
  */
-export function createSite(deps: SiteDeps): Site {
+export function createSite(deps: SiteOptions): Site {
   return new Site(deps)
 }

@@ -1,0 +1,101 @@
+import { knownMembers, type SiteDeps, type SiteWorker } from '@millrace/web'
+import type { HistoryPoint } from './history.ts'
+import type { Peers } from './peers.ts'
+import { SharedLookups } from './shared-lookups.ts'
+import type { Watches, WorkerAnswer } from './worker-watch.ts'
+
+const NO_SITE = 'It serves no site (web.enabled), so its figures cannot be had.'
+
+/** What `/live/` answers: the worker that was asked, or all of the app. */
+export interface LiveAnswer {
+  /** By worker id; where a worker does not answer by its address, or by its name in the group if it serves no site. */
+  readonly workers: Readonly<Record<string, LiveWorker>>
+}
+
+export type LiveWorker =
+  | ({ readonly answers: true; readonly self: boolean } & WorkerAnswer)
+  | { readonly answers: false; readonly self: false; readonly address: string | undefined; readonly error: string }
+
+/** What `/history/` answers: the last five minutes, one point a second, by worker id. */
+export interface HistoryAnswer {
+  readonly workers: Readonly<Record<string, readonly HistoryPoint[]>>
+}
+
+/** What there is to see of one worker, or of all workers of the app, as the one that is asked knows them. */
+export class AppView {
+  readonly #site: SiteDeps
+  readonly #watches: Watches
+  readonly #peers: Peers
+  // One request here is a request to every worker: many at once must not become many there.
+  readonly #live: SharedLookups<LiveAnswer>
+  readonly #histories: SharedLookups<HistoryAnswer>
+
+  constructor(site: SiteDeps, watches: Watches, peers: Peers) {
+    this.#site = site
+    this.#watches = watches
+    this.#peers = peers
+    this.#live = new SharedLookups(site)
+    this.#histories = new SharedLookups(site)
+  }
+
+  live(worker: SiteWorker): LiveAnswer {
+    return { workers: { [worker.context.id]: this.#liveOf(worker, true) } }
+  }
+
+  history(worker: SiteWorker): HistoryAnswer {
+    return { workers: { [worker.context.id]: this.#watches.over(worker).history.points } }
+  }
+
+  /** Not older than half a second. */
+  liveOfApp(worker: SiteWorker): Promise<LiveAnswer> {
+    return this.#live.get(worker.context.id, () => this.#liveOfApp(worker))
+  }
+
+  /** Likewise. */
+  historyOfApp(worker: SiteWorker): Promise<HistoryAnswer> {
+    return this.#histories.get(worker.context.id, () => this.#historyOfApp(worker))
+  }
+
+  async #liveOfApp(worker: SiteWorker): Promise<LiveAnswer> {
+    const { signal } = worker.context
+    const workers: Record<string, LiveWorker> = {}
+    for (const each of this.#here(worker)) workers[each.context.id] = this.#liveOf(each, each === worker)
+    const elsewhere = this.#elsewhere(worker)
+    const answers = await this.#peers.ask<LiveAnswer>(addressesOf(elsewhere), '/live/', signal)
+    for (const peer of answers) {
+      if ('error' in peer) workers[peer.address] = { answers: false, self: false, ...peer }
+      else for (const [id, each] of Object.entries(peer.answer.workers)) workers[id] ??= { ...each, self: false }
+    }
+    for (const [member, address] of elsewhere)
+      if (address === undefined) workers[member] = { answers: false, self: false, address, error: NO_SITE }
+    return { workers }
+  }
+
+  async #historyOfApp(worker: SiteWorker): Promise<HistoryAnswer> {
+    const { signal } = worker.context
+    const workers: Record<string, readonly HistoryPoint[]> = {}
+    for (const each of this.#here(worker)) workers[each.context.id] = this.#watches.over(each).history.points
+    const answers = await this.#peers.ask<HistoryAnswer>(addressesOf(this.#elsewhere(worker)), '/history/', signal)
+    for (const peer of answers) if ('answer' in peer) Object.assign(workers, peer.answer.workers)
+    return { workers }
+  }
+
+  #liveOf(worker: SiteWorker, self: boolean): LiveWorker {
+    return { answers: true, self, ...this.#watches.over(worker).answer() }
+  }
+
+  /** The worker itself first. */
+  #here(worker: SiteWorker): readonly SiteWorker[] {
+    return [worker, ...this.#site.workers().filter((other) => other !== worker)]
+  }
+
+  /** Addresses of the members of the group that are not in this process, by name; `undefined` where one serves no site. */
+  #elsewhere(worker: SiteWorker): ReadonlyMap<string, string | undefined> {
+    const here = new Set(this.#here(worker).map((each) => each.assignment().memberId))
+    return new Map([...knownMembers(worker.assignment())].filter(([member]) => !here.has(member)))
+  }
+}
+
+function addressesOf(members: ReadonlyMap<string, string | undefined>): readonly string[] {
+  return [...new Set([...members.values()].flatMap((address) => address ?? []))].sort()
+}

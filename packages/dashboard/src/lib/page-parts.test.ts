@@ -1,0 +1,119 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { HistoryPoint } from './history.ts'
+
+interface Place {
+  readonly id: string
+  readonly x: number
+  readonly y: number
+}
+
+interface Edge {
+  readonly from: string
+  readonly to: string
+}
+
+interface FlowPart {
+  layOut(
+    graph: { readonly nodes: readonly { readonly id: string }[]; readonly edges: readonly Edge[] },
+    options: { readonly downwards: boolean; readonly room: number },
+  ): { readonly nodes: readonly Place[]; readonly width: number; readonly height: number }
+}
+
+interface MergePart {
+  mergeHistories(histories: Readonly<Record<string, readonly HistoryPoint[]>>): readonly HistoryPoint[]
+}
+
+interface FormatPart {
+  short(number: number | undefined): string
+  duration(ms: number | undefined): string
+}
+
+/** The page's own files, as they are. */
+const part = (name: string): string => new URL(`../../assets/${name}`, import.meta.url).href
+const { layOut }: FlowPart = await import(part('flow.js'))
+const { mergeHistories }: MergePart = await import(part('merge.js'))
+const { short, duration }: FormatPart = await import(part('format.js'))
+
+it('lays every node out once, none over another, and whatever flows flows on', () => {
+  const graphs = fc.integer({ min: 1, max: 12 }).chain((count) =>
+    fc.record({
+      nodes: fc.constant(Array.from({ length: count }, (_, at) => ({ id: `n${at}` }))),
+      edges: fc.array(
+        fc
+          .record({ from: fc.nat(count - 1), to: fc.nat(count - 1) })
+          .map(({ from, to }) => ({ from: `n${from}`, to: `n${to}` })),
+        { maxLength: 20 },
+      ),
+    }),
+  )
+  fc.assert(
+    fc.property(graphs, fc.boolean(), (graph, downwards) => {
+      const { nodes, width, height } = layOut(graph, { downwards, room: 1200 })
+      expect(nodes.map(({ id }) => id).sort()).toEqual(graph.nodes.map(({ id }) => id).sort())
+      expect(new Set(nodes.map(({ x, y }) => `${x} ${y}`)).size).toBe(nodes.length)
+      for (const { x, y } of nodes) expect(x >= 0 && y >= 0 && x < width && y < height).toBe(true)
+    }),
+  )
+  const chain = layOut(
+    {
+      nodes: ['c', 'b', 'a'].map((id) => ({ id })),
+      edges: [
+        { from: 'a', to: 'b' },
+        { from: 'b', to: 'c' },
+        { from: 'c', to: 'b' },
+      ],
+    },
+    { downwards: false, room: 1200 },
+  )
+  const x = new Map(chain.nodes.map((node) => [node.id, node.x]))
+  expect((x.get('a') ?? 0) < (x.get('b') ?? 0) && (x.get('b') ?? 0) < (x.get('c') ?? 0)).toBe(true)
+})
+
+it('adds the histories of workers up, second by second', () => {
+  const points = (start: number, count: number, events: number): readonly HistoryPoint[] =>
+    Array.from({ length: count }, (_, at) => ({
+      at: start + at * 1000,
+      events,
+      sent: 0,
+      lag: 1,
+      commitAgeMs: events,
+      errors: 0,
+    }))
+  expect(mergeHistories({})).toEqual([])
+  expect(mergeHistories({ one: points(0, 3, 5), two: [] })).toHaveLength(3)
+  const merged = mergeHistories({ one: points(0, 5, 5), two: points(2_400, 3, 7) })
+  expect(merged.map(({ at, events, lag, commitAgeMs }) => [at, events, lag, commitAgeMs])).toEqual([
+    [0, 5, 1, 5],
+    [1_000, 5, 1, 5],
+    [2_000, 5, 1, 5],
+    [3_000, 12, 2, 7],
+    [4_000, 12, 2, 7],
+  ])
+})
+
+it('says numbers and times as short as they can be said', () => {
+  expect([0, 7, 12.34, 999, 999.6, 12_440, 99_960, 1_234_567, undefined].map(short)).toEqual([
+    '0',
+    '7',
+    '12',
+    '999',
+    '1.0k',
+    '12.4k',
+    '100k',
+    '1.2M',
+    '–',
+  ])
+  expect([0, 0.006, 0.42, 7.25, 40, 9_940, 12_000, 200_000, 90_000_000, undefined].map(duration)).toEqual([
+    '0 ms',
+    '6 µs',
+    '0.4 ms',
+    '7.3 ms',
+    '40 ms',
+    '9.9 s',
+    '12 s',
+    '3 min 20 s',
+    '1 d 1 h',
+    '–',
+  ])
+})

@@ -1,0 +1,73 @@
+import { expect, it } from 'vitest'
+import type { StatsAnswer } from '@millrace/web'
+import { smallSite } from './fixtures/small-site.fixture.ts'
+import { problemsOf, type ProblemContext } from './problems.ts'
+
+const plain: StatsAnswer = JSON.parse(await (await smallSite().get('/stats')).text())
+const quiet: ProblemContext = { nowMs: 1_000_000, lagBefore: undefined, unassigned: [] }
+
+function stats(changes: Partial<StatsAnswer> = {}): StatsAnswer {
+  return { ...plain, ...changes }
+}
+
+function counter(changes: Partial<StatsAnswer['agents'][string]>): StatsAnswer['agents'] {
+  const { counter: agent } = stats().agents
+  if (agent === undefined) throw new Error('The worker has an agent.')
+  return { counter: { ...agent, ...changes } }
+}
+
+it('says nothing of a worker that is well', () => {
+  expect(problemsOf(stats(), quiet)).toEqual([])
+  expect(problemsOf(stats({ lag: 900 }), { ...quiet, lagBefore: 0 })).toEqual([])
+  expect(problemsOf(stats({ lag: 50_000 }), { ...quiet, lagBefore: 60_000 })).toEqual([])
+  // Half a second's work.
+  expect(problemsOf(stats({ lag: 20_000, rates: { events: 40_000, sent: 0 } }), { ...quiet, lagBefore: 0 })).toEqual([])
+})
+
+it('says whose fault it is that lag grows', () => {
+  const handling = { p50Ms: 40.4, p99Ms: 90, samples: 100, longestInHandMs: 0 }
+  const behind = stats({ lag: 20_000, agents: counter({ lag: 20_000, handling }) })
+  expect(problemsOf(behind, { ...quiet, lagBefore: 10_000 })).toEqual([
+    {
+      figure: 'lag',
+      level: 'warn',
+      node: 'agent:counter',
+      text: 'Lag grows: `counter` is 20,000 records behind and takes 40 ms an event.',
+    },
+  ])
+})
+
+it('says how long an event takes also when that is next to nothing', () => {
+  const handling = { p50Ms: 0.0047, p99Ms: 0.1, samples: 100, longestInHandMs: 0 }
+  const behind = stats({ lag: 90_000, agents: counter({ lag: 90_000, handling }) })
+  expect(problemsOf(behind, { ...quiet, lagBefore: 0 })[0]?.text).toContain('takes 5 µs an event')
+})
+
+it('puts first what waiting does not mend', () => {
+  const handling = { p50Ms: undefined, p99Ms: undefined, samples: 0, longestInHandMs: 45_000 }
+  const source = { topic: 'posts', partition: 3, position: 9, committed: 1, endOffset: 20, lag: 11, stalledMs: 200_000 }
+  const wrong = stats({
+    agents: counter({ handling, deadLettered: 2 }),
+    sources: [source, { ...source, partition: 4, stalledMs: 20_000 }],
+    delays: [
+      { topic: 'out', partition: 1, reason: 'No leader.', forMs: 130_000, overdue: true, tasks: ['4-1', '4-2'] },
+      { topic: 'out', partition: 2, reason: 'No leader.', forMs: 100, overdue: false, tasks: ['4-1'] },
+    ],
+    outbox: { bytes: 1, full: true },
+    changedRows: { bytes: 1, full: true },
+    errorsInFiveMinutes: 1,
+    lastErrors: [{ at: new Date(988_000).toISOString(), source: 'counter', message: 'No such word' }],
+  })
+  expect(
+    problemsOf(wrong, { ...quiet, unassigned: ['8-1', '8-2'] }).map(({ level, figure, text }) => [level, figure, text]),
+  ).toEqual([
+    ['bad', 'events', '`counter` has had one event in hand for 45 s.'],
+    ['bad', 'sent', 'Partition out/1 has taken no records for 2 min: 2 tasks wait.'],
+    ['bad', 'commit', 'Partition posts/3 and 1 more: fetched, but nothing committed for 3 min.'],
+    ['bad', 'lag', '2 tasks are on no worker: none of them knows all its topics and tables.'],
+    ['warn', 'errors', '`counter` has given up 2 events: see dead letters.'],
+    ['warn', 'sent', 'The broker takes records more slowly than agents send them.'],
+    ['warn', 'commit', 'Rows change faster than they are stored: agents wait for a commit. `cacheBytes` is the bound.'],
+    ['warn', 'errors', 'counter, 12 s ago: No such word'],
+  ])
+})

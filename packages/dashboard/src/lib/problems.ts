@@ -1,0 +1,147 @@
+import type { StatsAnswer } from '@millrace/web'
+
+/** The five headline numbers of the page. */
+export type Headline = 'events' | 'sent' | 'lag' | 'commit' | 'errors'
+
+/** Something that is wrong, in words. */
+export interface Problem {
+  /** Under which number the page shows it. */
+  readonly figure: Headline
+  /** `bad`: waiting does not mend it. */
+  readonly level: 'warn' | 'bad'
+  /** Id of a node of the graph that it is about. */
+  readonly node?: string
+  readonly text: string
+}
+
+/** What is looked at beside the statistics. */
+export interface ProblemContext {
+  readonly nowMs: number
+  /** Total lag about half a minute ago; `undefined` when it is not known. */
+  readonly lagBefore: number | undefined
+  /** Ids of tasks that no worker takes. */
+  readonly unassigned: readonly string[]
+}
+
+const LONG_IN_HAND_MS = 30_000
+const LONG_UNCOMMITTED_MS = 15_000
+/** Lag that is no more than what is under way anyway: so many records, or what is handled in so many seconds. */
+const SMALL_LAG = 1_000
+const SMALL_LAG_S = 2
+const GROWTH = 1.1
+
+/** Says what is wrong and whose fault it seems to be, worst first. */
+export function problemsOf(stats: StatsAnswer, context: ProblemContext): readonly Problem[] {
+  const problems = [
+    ...stuckAgents(stats),
+    ...delayed(stats),
+    ...uncommitted(stats),
+    ...unassigned(context),
+    ...growingLag(stats, context),
+    ...failingAgents(stats),
+    ...fullOutbox(stats),
+    ...fullRows(stats),
+    ...errors(stats, context),
+  ]
+  return [...problems.filter(({ level }) => level === 'bad'), ...problems.filter(({ level }) => level === 'warn')]
+}
+
+function stuckAgents({ agents }: StatsAnswer): readonly Problem[] {
+  return Object.entries(agents).flatMap(([name, { handling }]): Problem[] => {
+    const forMs = handling?.longestInHandMs ?? 0
+    if (forMs < LONG_IN_HAND_MS) return []
+    const text = `\`${name}\` has had one event in hand for ${duration(forMs)}.`
+    return [{ figure: 'events', level: 'bad', node: `agent:${name}`, text }]
+  })
+}
+
+function delayed({ delays }: StatsAnswer): readonly Problem[] {
+  return delays
+    .filter(({ forMs, overdue }) => overdue || forMs >= LONG_UNCOMMITTED_MS)
+    .map(({ topic, partition, forMs, tasks }) => ({
+      figure: 'sent',
+      level: 'bad',
+      node: `topic:${topic}`,
+      text: `Partition ${topic}/${partition} has taken no records for ${duration(forMs)}: ${waiting(tasks.length)}.`,
+    }))
+}
+
+function waiting(tasks: number): string {
+  if (tasks === 0) return 'sends wait'
+  return tasks === 1 ? 'a task waits' : `${tasks} tasks wait`
+}
+
+function uncommitted({ sources }: StatsAnswer): readonly Problem[] {
+  const stalled = sources.filter(({ stalledMs = 0 }) => stalledMs >= LONG_UNCOMMITTED_MS)
+  const worst = stalled.toSorted((a, b) => (b.stalledMs ?? 0) - (a.stalledMs ?? 0))[0]
+  if (worst === undefined) return []
+  const others = stalled.length === 1 ? '' : ` and ${stalled.length - 1} more`
+  return [
+    {
+      figure: 'commit',
+      level: 'bad',
+      node: `topic:${worst.topic}`,
+      text: `Partition ${worst.topic}/${worst.partition}${others}: fetched, but nothing committed for ${duration(worst.stalledMs ?? 0)}.`,
+    },
+  ]
+}
+
+function unassigned({ unassigned: tasks }: ProblemContext): readonly Problem[] {
+  if (tasks.length === 0) return []
+  const what = tasks.length === 1 ? `Task ${tasks[0]} is` : `${tasks.length} tasks are`
+  return [{ figure: 'lag', level: 'bad', text: `${what} on no worker: none of them knows all its topics and tables.` }]
+}
+
+function growingLag(stats: StatsAnswer, { lagBefore }: ProblemContext): readonly Problem[] {
+  const small = Math.max(SMALL_LAG, (stats.rates?.events ?? 0) * SMALL_LAG_S)
+  if (lagBefore === undefined || stats.lag <= Math.max(lagBefore * GROWTH, small)) return []
+  const slowest = Object.entries(stats.agents).toSorted(([, a], [, b]) => b.lag - a.lag)[0]
+  if (slowest === undefined) return []
+  const [name, { handling, lag, concurrency }] = slowest
+  const takes = handling?.p50Ms === undefined ? '' : ` and takes ${duration(handling.p50Ms)} an event`
+  const instances = concurrency > 1 ? ` with ${concurrency} instances` : ''
+  const text = `Lag grows: \`${name}\` is ${lag.toLocaleString('en-US')} records behind${takes}${instances}.`
+  return [{ figure: 'lag', level: 'warn', node: `agent:${name}`, text }]
+}
+
+function failingAgents({ agents, errorsInFiveMinutes = 0 }: StatsAnswer): readonly Problem[] {
+  // What was given up long ago is in the agent's row.
+  if (errorsInFiveMinutes === 0) return []
+  return Object.entries(agents).flatMap(([name, { deadLettered }]): Problem[] => {
+    if (deadLettered === 0) return []
+    const text = `\`${name}\` has given up ${deadLettered === 1 ? 'an event' : `${deadLettered} events`}: see dead letters.`
+    return [{ figure: 'errors', level: 'warn', node: `agent:${name}`, text }]
+  })
+}
+
+function fullOutbox({ outbox }: StatsAnswer): readonly Problem[] {
+  if (!outbox.full) return []
+  return [{ figure: 'sent', level: 'warn', text: 'The broker takes records more slowly than agents send them.' }]
+}
+
+function fullRows({ changedRows }: StatsAnswer): readonly Problem[] {
+  if (!changedRows.full) return []
+  const text = 'Rows change faster than they are stored: agents wait for a commit. `cacheBytes` is the bound.'
+  return [{ figure: 'commit', level: 'warn', text }]
+}
+
+function errors(
+  { errorsInFiveMinutes = 0, lastErrors, agents }: StatsAnswer,
+  { nowMs }: ProblemContext,
+): readonly Problem[] {
+  const last = lastErrors[0]
+  if (errorsInFiveMinutes === 0 || last === undefined) return []
+  const ago = duration(Math.max(nowMs - Date.parse(last.at), 0))
+  const problem: Problem = { figure: 'errors', level: 'warn', text: `${last.source}, ${ago} ago: ${last.message}` }
+  const agent = Object.keys(agents).find((name) => last.source === name || last.source === `agent ${name}`)
+  return [agent === undefined ? problem : { ...problem, node: `agent:${agent}` }]
+}
+
+/** As short as it can be said: `9 µs`, `40 ms`, `12 s`, `3 min`. */
+function duration(ms: number): string {
+  if (ms > 0 && ms < 0.1) return `${Math.max(Math.round(ms * 1_000), 1)} µs`
+  if (ms < 10) return `${Math.round(ms * 10) / 10} ms`
+  if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms < 120_000) return `${Math.round(ms / 1_000)} s`
+  return `${Math.round(ms / 60_000)} min`
+}

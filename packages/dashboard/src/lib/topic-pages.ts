@@ -1,0 +1,168 @@
+import { isMillraceError, type ShownRecord, type TopicDescription } from '@millrace/core'
+import {
+  action,
+  adminFor,
+  isLocalBroker,
+  PageError,
+  type Admin,
+  type BuiltInPages,
+  type PageContext,
+  type SiteTools,
+  type TopicRecords,
+} from '@millrace/web'
+
+/** Records in one answer. */
+const DEFAULT_RECORDS = 20
+const MAX_RECORDS = 100
+/** Records that may be read for one answer: those of all partitions, to find the newest. */
+const MAX_READ = 10_000
+/** Longest text of one value in an answer, and of all records of one. */
+const MAX_VALUE_CHARACTERS = 8 * 1024
+const MAX_ANSWER_CHARACTERS = 512 * 1024
+/** Reading ends then, with what has come. */
+const READ_LIMIT_MS = 5_000
+
+/** A record in an answer. */
+interface Peek {
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+  readonly key: unknown
+  readonly value: unknown
+  /** The value was too long to be given whole. */
+  readonly cut: boolean
+  readonly headers: readonly (readonly [string, string | null])[]
+}
+
+/** The app's topics, what is in them, and a way to put a record in while it is developed. */
+export function topicPages(deps: SiteTools): BuiltInPages {
+  const { site } = deps
+  const topic = (c: PageContext): TopicDescription => {
+    const name = c.params['name'] ?? ''
+    const found = site.describe().topics.find((each) => each.name === name)
+    if (found === undefined) throw new PageError(404, `The app declares no topic "${name}".`)
+    return found
+  }
+  return {
+    '/topics/': {
+      help: 'Topics that the app declares, with their codecs, and whether records can be sent to them here.',
+      page: (c) => c.json({ topics: site.describe().topics, send: maySend(adminFor(c, site), site.describe().broker) }),
+    },
+    '/topics/:name/records/': {
+      help: 'The newest records of a topic, `?last=` of them (20; 100 at most), decoded as the app declares it; reads for 5 s at most. 403 unless the caller may act.',
+      page: async (c) => {
+        const { name } = topic(c)
+        const may = adminFor(c, site)
+        if (!may.on) throw new PageError(403, may.reason)
+        return c.json(await newest(deps, { name, last: howMany(c.query.get('last')), signal: c.signal }), {
+          headers: { 'cache-control': 'no-store' },
+        })
+      },
+    },
+    '/topics/:name/send/': {
+      help: 'Sends `{ "key": "a", "value": … }` to a topic of the embedded broker, checked as the topic is declared; 400 names the `field` that is wrong. The key is text, as on the command line; a value of `null` is a tombstone.',
+      page: action(site, async (c) => {
+        const { name } = topic(c)
+        const may = maySend(adminFor(c, site), site.describe().broker)
+        if (!may.on) throw new PageError(403, may.reason)
+        const record = readRecord(await c.readJson())
+        try {
+          const { partition, offset } = await recordsOf(deps).send(name, record)
+          return c.json({ topic: name, partition, offset })
+        } catch (error) {
+          if (isMillraceError(error, 'KEY_INVALID')) return c.error(400, error.detail, { field: 'key' })
+          if (isMillraceError(error, 'SCHEMA_MISMATCH', 'ENCODE_FAILED', 'RECORD_TOO_LARGE'))
+            return c.error(400, error.detail, { field: 'value' })
+          throw error
+        }
+      }),
+    },
+  }
+}
+
+/** Records are made up while an app is developed: never on a broker that others use. */
+function maySend(admin: Admin, broker: string): Admin {
+  if (!isLocalBroker(broker))
+    return { on: false, reason: 'Records are sent from here to the embedded broker only; use millrace send.' }
+  return admin
+}
+
+interface Wanted {
+  readonly name: string
+  readonly last: number
+  readonly signal: AbortSignal
+}
+
+/** By time, the newest first. */
+async function newest(
+  deps: SiteTools,
+  { name, last, signal }: Wanted,
+): Promise<{ readonly records: readonly Peek[]; readonly complete: boolean }> {
+  const records = recordsOf(deps)
+  const late = new AbortController()
+  const timer = deps.site.clock.schedule(READ_LIMIT_MS, () => late.abort())
+  const kept: Peek[] = []
+  let read = 0
+  let complete = true
+  try {
+    for await (const record of records.last(name, { last, signal: AbortSignal.any([signal, late.signal]) })) {
+      kept.push(peekOf(record))
+      if (kept.length >= 2 * MAX_RECORDS) kept.sort(byAge).splice(last)
+      if (++read < MAX_READ) continue
+      complete = false
+      break
+    }
+  } catch (error) {
+    if (!late.signal.aborted) throw error
+    complete = false
+  } finally {
+    timer.cancel()
+  }
+  const shown: Peek[] = []
+  let characters = 0
+  for (const record of kept.sort(byAge).slice(0, last)) {
+    characters += JSON.stringify(record).length
+    if (characters > MAX_ANSWER_CHARACTERS) return { records: shown, complete: false }
+    shown.push(record)
+  }
+  return { records: shown, complete }
+}
+
+function recordsOf({ site }: SiteTools): TopicRecords {
+  const records = site.records?.()
+  if (records === undefined) throw new PageError(404, 'This site has no connection to read and send records with.')
+  return records
+}
+
+function byAge(a: Peek, b: Peek): number {
+  return b.timestamp - a.timestamp || b.offset - a.offset
+}
+
+function peekOf({ partition, offset, timestamp, key, value, headers }: ShownRecord): Peek {
+  const text = typeof value.value === 'string' ? value.value : (JSON.stringify(value.value) ?? '')
+  const cut = text.length > MAX_VALUE_CHARACTERS
+  return {
+    partition,
+    offset,
+    timestamp,
+    key: key.value,
+    value: cut ? text.slice(0, MAX_VALUE_CHARACTERS) : value.value,
+    cut,
+    headers: headers.map(([name, bytes]) => [name, bytes === null ? null : bytes.toString('utf8').slice(0, 1000)]),
+  }
+}
+
+function howMany(text: string | null): number {
+  if (text === null) return DEFAULT_RECORDS
+  const last = /^\d{1,3}$/.test(text) ? Number(text) : 0
+  if (last >= 1 && last <= MAX_RECORDS) return last
+  throw new PageError(400, `last is a whole number from 1 to ${MAX_RECORDS}.`)
+}
+
+function readRecord(body: unknown): { readonly key: string | undefined; readonly value: unknown } {
+  if (typeof body === 'object' && body !== null && 'value' in body) {
+    const key = 'key' in body && body.key !== null ? body.key : undefined
+    if (key === undefined || typeof key === 'string') return { key, value: body.value }
+  }
+  throw new PageError(400, 'Say what to send: { "key": "text, or left out", "value": … }.')
+}

@@ -1,0 +1,80 @@
+import { isMillraceError, type Clock } from '@millrace/core'
+import { PageError } from '../errors/page-error.ts'
+import type { PageContext } from '../pages/page-context.ts'
+import type { JobOutcome } from '../site/site-deps.ts'
+import { action } from './admin.ts'
+import { jsonPage, type BuiltInPages, type BuiltInTools } from './site-tools.ts'
+
+/** A run that takes longer goes on by itself, and `/jobs/` shows what came of it. */
+const RUN_ANSWER_MS = 1_000
+
+/** Tasks, timers and cron jobs, and what can be done with them. */
+export function jobPages({ site, worker, leader }: BuiltInTools): BuiltInPages {
+  const job = (c: PageContext): string => c.params['name'] ?? ''
+  return {
+    '/jobs/': {
+      help: 'Tasks, timers and cron jobs.',
+      page: jsonPage(() => worker().jobs()),
+    },
+    '/jobs/:name/run/': {
+      help: 'Runs a job now; 202 when the run takes longer than a second. A job of the leader runs there, whichever worker is asked: 503 with `Retry-After` when nobody leads or the leader cannot be reached.',
+      page: action(site, (c) =>
+        orMissing(() =>
+          leader.serve({
+            request: withoutBody(c.request),
+            signal: c.signal,
+            what: `Job "${job(c)}"`,
+            work: (at) => runFor(site.clock, () => at.trigger(job(c))),
+            answer: (outcome) =>
+              outcome === undefined
+                ? c.json({ result: 'running' }, 202)
+                : c.json({ result: outcome.result, error: outcome.error?.message }),
+          }),
+        ),
+      ),
+    },
+    '/jobs/:name/pause/': {
+      help: 'Slots are skipped on every worker of the app, over restarts too.',
+      page: action(site, async (c) => {
+        await orMissing(() => worker().pause(job(c)))
+        return c.json({ result: 'paused' })
+      }),
+    },
+    '/jobs/:name/resume/': {
+      help: 'Slots are skipped no longer.',
+      page: action(site, async (c) => {
+        await orMissing(() => worker().resume(job(c)))
+        return c.json({ result: 'resumed' })
+      }),
+    },
+  }
+}
+
+/** The path says it all: the request can be sent to another worker, and to a second one. */
+function withoutBody({ url, method, headers: given }: Request): Request {
+  const headers = new Headers(given)
+  for (const name of ['content-length', 'content-type', 'transfer-encoding']) headers.delete(name)
+  return new Request(url, { method, headers })
+}
+
+/** What came of a run; `undefined` when it takes longer than an answer should. */
+async function runFor(clock: Clock, run: () => Promise<JobOutcome>): Promise<JobOutcome | undefined> {
+  const running = run()
+  const waited = new AbortController()
+  const late = clock.sleep(RUN_ANSWER_MS, waited.signal).then(nothing, nothing)
+  const outcome = await Promise.race([running, late]).finally(() => waited.abort())
+  // What comes of it later is in /jobs/ and the log.
+  if (outcome === undefined) running.catch(() => undefined)
+  return outcome
+}
+
+function nothing(): undefined {}
+
+async function orMissing<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isMillraceError(error, 'JOB_MISSING')) throw error
+    throw new PageError(404, error.detail, { cause: error })
+  }
+}

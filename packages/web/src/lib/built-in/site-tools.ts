@@ -1,0 +1,67 @@
+import type { StatsAnswer } from './stats.ts'
+import type { PageContext, PageHandler } from '../pages/page-context.ts'
+import type { ViewClass } from '../pages/view.ts'
+import type { KeyRoute } from '../routing/key-route.ts'
+import type { LeaderRoute } from '../routing/leader-route.ts'
+import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
+import type { Prometheus } from '../metrics/prometheus.ts'
+import type { StallWatch } from './stall-watch.ts'
+
+/** What pages stand on that are not the app's: those of every site, and those of a `SiteAddition`. */
+export interface SiteTools {
+  readonly site: SiteDeps
+  /** The worker that was asked; `undefined` in a process that runs none. */
+  readonly workerIfAny: () => SiteWorker | undefined
+  /** The same; throws a 503 when there is none. */
+  readonly worker: () => SiteWorker
+  /** Statistics of a worker of this process. */
+  readonly stats: (worker: SiteWorker) => StatsAnswer
+  /** What `/` answers as JSON. */
+  readonly index: (c: PageContext) => Response
+}
+
+/** What a package adds to a site, as the dashboard does. */
+export interface SiteAddition {
+  /** Its pages; one at `/` takes the place of the index, until the app puts its own there. */
+  readonly pages: BuiltInPages
+  /** The statistics of a worker with what the addition knows of it: rates, say. */
+  stats(worker: SiteWorker, stats: StatsAnswer): StatsAnswer
+  /** The worker's site is served from now on. */
+  watch(worker: SiteWorker): void
+  /** Nothing more will be known of the worker: pages that wait for it end. */
+  unwatch(worker: SiteWorker): void
+  /** Closes what the addition has opened; it is opened again when it is needed. */
+  close(): Promise<void>
+}
+
+/** What the built-in pages share beside. */
+export interface BuiltInTools extends SiteTools {
+  readonly route: KeyRoute
+  readonly leader: LeaderRoute
+  readonly metrics: Prometheus
+  readonly stalls: StallWatch
+}
+
+/** A page of the site, in lists. */
+export interface PageListing {
+  readonly path: string
+  readonly methods: readonly string[]
+  readonly builtIn: boolean
+  /** Of built-in pages, what they are for. */
+  readonly help?: string | undefined
+}
+
+/** A page that every site has, or that an addition brings. */
+export interface BuiltInPage {
+  /** What it answers or does, in a sentence or two of Markdown: for `docs/reference/http.md` and for listings. */
+  readonly help: string
+  readonly page: PageHandler | ViewClass
+}
+
+/** Built-in pages by their paths. */
+export type BuiltInPages = Readonly<Record<string, BuiltInPage>>
+
+/** A page that answers JSON. */
+export function jsonPage(value: (c: PageContext) => unknown): PageHandler {
+  return async (c) => c.json(await value(c))
+}
