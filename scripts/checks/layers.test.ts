@@ -53,10 +53,10 @@ describe('a dependency that is declared is found without an import', () => {
   )
 })
 
-test('conformance is for tests of drivers and tables', () => {
+test('conformance is for tests of drivers and of the store in state', () => {
   const code = "import { suite } from '@millrace/conformance'"
-  expect(messages({ 'packages/tables/src/lib/store.test.ts': code })).toEqual([])
-  expect(messages({ 'packages/tables/src/lib/store.ts': code })).toHaveLength(1)
+  expect(messages({ 'packages/state/src/lib/store.test.ts': code })).toEqual([])
+  expect(messages({ 'packages/state/src/lib/store.ts': code })).toHaveLength(1)
   expect(messages({ 'packages/streams/src/lib/agent.test.ts': code })).toHaveLength(1)
 })
 

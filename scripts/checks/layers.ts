@@ -9,11 +9,19 @@ interface Layer {
   readonly devDependencies?: readonly string[]
 }
 
-const PARTS = ['streams', 'tables', 'scheduler', 'web', 'worker', 'cli']
+/** The engine, each above the ones that it may import. `tables` and `streams` stand side by side. */
+const ENGINE: readonly (readonly [name: string, below: readonly string[]])[] = [
+  ['worker', ['core']],
+  ['state', ['core', 'worker']],
+  ['tables', ['core', 'worker', 'state']],
+  ['streams', ['core', 'worker', 'state']],
+]
+const BESIDE = ['scheduler', 'web', 'cli']
+const PARTS = [...ENGINE.map(([name]) => name), ...BESIDE]
 const DRIVERS = ['transport-kafkajs', 'transport-embedded', 'store-lmdb', 'web-hono']
 /** What parts test themselves on: a driver, or the suite of the one driver that is inside a part. Neither depends on a part. */
 const TEST_DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['tables', ['conformance']],
+  ['state', ['conformance']],
   ['worker', ['transport-embedded']],
 ])
 /** Starts a Kafka for tests; imports `core` alone. */
@@ -22,13 +30,16 @@ const FOR_TESTS = 'kafka-for-tests'
 const PROGRAMS = 'programs-for-tests'
 
 /**
- * Who may import whom: architecture §2, with decision 001 (`cli` below `app`). A package that is not here must not exist
+ * Who may import whom: `docs/architecture.md`, with decision 001 (`cli` below `app`). A package that is not here must not exist
  * under `packages`. Apps, the bench and scripts may import everything.
  */
 const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['core', { dependencies: [] }],
   ['conformance', { dependencies: ['core'] }],
-  ...PARTS.map((name) => [name, { dependencies: ['core'], devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const),
+  ...ENGINE.map(
+    ([name, below]) => [name, { dependencies: below, devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const,
+  ),
+  ...BESIDE.map((name) => [name, { dependencies: ['core'] }] as const),
   ...DRIVERS.map((name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS] }] as const),
   ['dashboard', { dependencies: ['core', 'web'] }],
   ['app', { dependencies: ['core', ...PARTS, 'dashboard', ...DRIVERS], devDependencies: [FOR_TESTS] }],

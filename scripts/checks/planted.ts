@@ -5,11 +5,12 @@ export function planted(files: Readonly<Record<string, string>> = {}): Workspace
   const sound: Record<string, string> = {
     ...library('core', {}),
     ...library('streams', { dependencies: ['core'] }),
-    ...library('tables', { dependencies: ['core'], devDependencies: ['conformance'] }),
+    ...library('state', { dependencies: ['core'], devDependencies: ['conformance'] }),
+    ...library('tables', { dependencies: ['core', 'state'] }),
     ...library('conformance', { dependencies: ['core'] }),
     ...library('app', { dependencies: ['core', 'streams', 'tables'] }),
     ...library('testing', { dependencies: ['core', 'app'] }),
-    'docs/reference/packages.md': ['core', 'streams', 'tables', 'conformance', 'app', 'testing']
+    'docs/reference/packages.md': ['core', 'streams', 'state', 'tables', 'conformance', 'app', 'testing']
       .map((name) => `\`@millrace/${name}\`\n`)
       .join(''),
     'apps/demo/package.json': packageJson('demo', { dependencies: ['app'] }),

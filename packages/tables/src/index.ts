@@ -1,20 +1,18 @@
 /// <reference types="node" preserve="true" />
-export { createGlobalTable, type GlobalTableOf, type GlobalTableOptions } from './lib/global/create-global-table.ts'
-export { GlobalTable } from './lib/global/global-table.ts'
+export { KeyedPartition, memoryStore, type PartitionKey, type RowShape } from '@millrace/state'
+export type { StateContext as TablesDeps } from '@millrace/state'
 export { globalTablesPart, type GlobalTablesOptions } from './lib/global/global-tables-part.ts'
-export type { Replica, ReplicaContext, ReplicatedTable } from './lib/global/replicated-table.ts'
-export { KeyedPartition } from './lib/keyed/keyed-partition.ts'
-export type { RowShape } from './lib/keyed/row-shape.ts'
-export type { PartitionKey } from './lib/keys/partition-bytes.ts'
-export { memoryStore } from './lib/memory/memory-store.ts'
-export { createSetTable, type SetTableOptions } from './lib/sets/create-set-table.ts'
-export { GlobalSetTable } from './lib/sets/global-set-table.ts'
-export { SetTable } from './lib/sets/set-table.ts'
-export type { AnyGlobalTable, AnyTable } from './lib/tables/any-table.ts'
-export { createTable, type TableOf } from './lib/tables/create-table.ts'
-export type { EncodedRow, ReadOptions } from './lib/tables/keyed-map.ts'
-export { Table } from './lib/tables/table.ts'
-export type { TableOptions } from './lib/tables/table-options.ts'
-export type { TableStats } from './lib/tables/table-stats.ts'
-export type { Fallback, GivenOf, KeyOf, RoundTrip, ValueOf } from './lib/tables/table-types.ts'
-export type { TablesDeps } from './lib/tables/tables-deps.ts'
+export type { Replica, ReplicaContext, ReplicatedTable } from './lib/global/global-replica.ts'
+export {
+  createGlobalTable,
+  GlobalTable,
+  type AnyGlobalTable,
+  type GlobalTableOf,
+  type GlobalTableOptions,
+} from './lib/global-table.ts'
+export type { EncodedRow } from './lib/keyed-table.ts'
+export type { ReadOptions } from './lib/keyed-map.ts'
+export type { Fallback, GivenOf, KeyOf, RoundTrip, TableOptions, ValueOf } from './lib/options.ts'
+export { createSetTable, GlobalSetTable, SetTable, type SetTableOptions } from './lib/set-table.ts'
+export { createTable, Table, type AnyTable, type TableOf } from './lib/table.ts'
+export type { TableStats } from './lib/table-stats.ts'

@@ -42,7 +42,7 @@ export function seed<K, V>(
 export function putRows(table: KeptTable & { readonly name: string }, seed: Seed, partitions: number): boolean {
   if (table.state === undefined) return false
   for (const row of seed.rows) {
-    const partition = partitionForKey(row.home, partitions)
+    const partition = partitionForKey(row.partitionedBy, partitions)
     const state = table.state(partition)
     if (!(state instanceof KeyedPartition))
       throw new MillraceError(
@@ -59,9 +59,9 @@ export async function writeRows({ topic, rows }: Seed, transport: Transport, tim
   const [info] = await transport.admin().topics([topic])
   if (info === undefined) throw new MillraceError('TOPIC_MISSING', `There is no topic "${topic}" to seed.`)
   const { partitions } = info
-  const records = rows.map(({ key, value, home }) => ({
+  const records = rows.map(({ key, value, partitionedBy }) => ({
     topic,
-    partition: partitionForKey(home, partitions),
+    partition: partitionForKey(partitionedBy, partitions),
     key,
     value,
     headers: NO_HEADERS,

@@ -1,7 +1,5 @@
 import type { EventScope, Row, SendReceipt, StorePartition } from '@millrace/core'
-import type { KeyEntry } from '../keyed/key-entry.ts'
-import { KeyedRows } from '../keyed/keyed-rows.ts'
-import type { RowShape } from '../keyed/row-shape.ts'
+import { KeyedRows, type KeyEntry, type RowShape } from '@millrace/state'
 
 export interface GlobalPartitionOptions<V> {
   readonly shape: RowShape<V>
@@ -16,7 +14,7 @@ export interface GlobalPartitionOptions<V> {
 
 /** A finished write that the topic has not brought back yet. */
 interface Unconfirmed {
-  /** Where the broker has put it; `undefined` before it said so. */
+  /** Where the broker has put it; `undefined` until that is known. */
   offset: number | undefined
 }
 
@@ -50,7 +48,7 @@ export class GlobalPartition<V> extends KeyedRows<V> {
     return rows
   }
 
-  /** Others' keys come from the topic, whatever is read of them meanwhile. */
+  /** The keys of other tasks change by the topic, whatever an event has read of them. */
   override isOwnedBy({ task }: EventScope): boolean {
     return task.partition === this.partition && task.partitions === this.#partitions
   }
@@ -64,12 +62,12 @@ export class GlobalPartition<V> extends KeyedRows<V> {
     const receipt = this.#receipts.get(entry)
     if (this.closed || receipt === undefined) return
     this.#receipts.delete(entry)
-    if (!entry.dirty) this.soiled(entry)
+    if (!entry.dirty) this.countDirty(entry)
     entry.dirty = true
     const write: Unconfirmed = { offset: undefined }
     this.#unconfirmed.set(entry, write)
     // Not before the event is over: within it, its own sends cannot be awaited. A send that fails will never be in the
-    // topic; whoever sent it says why, here its value is only taken back.
+    // topic. The sender reports why; here its value is only taken back.
     void Promise.resolve()
       .then(() => receipt.metadata())
       .then(
@@ -90,7 +88,7 @@ export class GlobalPartition<V> extends KeyedRows<V> {
     }
   }
 
-  /** Those of a transaction that has come to nothing, say: who wrote them has lost the task. */
+  /** Writes that will never come back, such as those of an aborted transaction: the worker has lost the task. */
   forgetWrites(): void {
     for (const entry of [...this.#unconfirmed.keys()]) this.#settle(entry)
   }
@@ -106,11 +104,11 @@ export class GlobalPartition<V> extends KeyedRows<V> {
     else write.offset = offset
   }
 
-  /** From here on the topic speaks for the key. */
+  /** From here on the key has the value that the topic gives it. */
   #settle(entry: KeyEntry<V>): void {
     this.#unconfirmed.delete(entry)
     entry.dirty = false
-    this.cleaned(entry)
+    this.countClean(entry)
     this.#refresh(entry)
   }
 

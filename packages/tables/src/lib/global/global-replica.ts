@@ -1,14 +1,46 @@
-import type { RecordBatch, Row, StoreDriver, StorePartition } from '@millrace/core'
-import type { RowShape } from '../keyed/row-shape.ts'
+import type { RecordBatch, Row, StoreDriver, StorePartition, TopicDeclaration, WorkerContext } from '@millrace/core'
+import type { RowShape } from '@millrace/state'
 import { GlobalPartition } from './global-partition.ts'
-import type { Replica, ReplicaContext } from './replicated-table.ts'
+
+/** A table that every worker keeps whole. */
+export interface ReplicatedTable {
+  readonly name: string
+  /** The topic that is the table. */
+  readonly source: TopicDeclaration
+  /** Opens a worker's copy, empty. */
+  openReplica(context: ReplicaContext): Promise<Replica>
+}
+
+export interface ReplicaContext {
+  readonly worker: WorkerContext
+  /** The copy's rows go here; nobody else commits to it at the same time. */
+  readonly store: StoreDriver
+  /** The first offset of each partition, in their order. */
+  readonly beginnings: readonly number[]
+  readonly cacheBytes: number
+  readonly freeze: boolean
+}
+
+/** A worker's copy of a global table, for whoever keeps it current. */
+export interface Replica {
+  readonly partitionCount: number
+  /** The next offset that a partition of the copy needs. */
+  position(partition: number): number
+  /** Brings a batch into the copy. Never two at a time. */
+  absorb(batch: RecordBatch): Promise<void>
+  /** Writes of this worker that have not come back never will: from now on every key has the value that the topic gives it. */
+  forgetWrites(partition: number): void
+  /** It has been read to its end once: reads may begin. */
+  announce(): void
+  close(): void
+}
 
 export interface GlobalReplicaOptions<V> {
   readonly name: string
   readonly shape: RowShape<V>
   readonly context: ReplicaContext
-  readonly onAnnounce: (replica: GlobalReplica<V>) => void
-  readonly onClose: () => void
+  /** Where reads look for it, from `announce` to `close`. */
+  readonly announced: Map<WorkerContext, GlobalReplica<V>>
 }
 
 interface Slice<V> {
@@ -22,8 +54,7 @@ export class GlobalReplica<V> implements Replica {
   readonly #store: StoreDriver
   readonly #where: string
   readonly #context: ReplicaContext
-  readonly #onAnnounce: (replica: GlobalReplica<V>) => void
-  readonly #onClose: () => void
+  readonly #announced: Map<WorkerContext, GlobalReplica<V>>
 
   static async open<V>(options: GlobalReplicaOptions<V>): Promise<GlobalReplica<V>> {
     const { name, shape, context } = options
@@ -32,33 +63,24 @@ export class GlobalReplica<V> implements Replica {
     const slices = await Promise.all(
       beginnings.map(async (beginning, partition) => {
         const stored = await store.open(name, partition)
-        // What an earlier run has left is of no use: nothing says that the topic is still the same one.
+        // Rows of an earlier run cannot be used: nothing says that the topic is still the same.
         await stored.clear()
-        const share = Math.floor(cacheBytes / partitions)
+        const share = { cacheBytes: Math.floor(cacheBytes / partitions), freeze }
         return {
           stored,
-          rows: new GlobalPartition({
-            shape,
-            store: stored,
-            partition,
-            partitions,
-            beginning,
-            cacheBytes: share,
-            freeze,
-          }),
+          rows: new GlobalPartition({ shape, store: stored, partition, partitions, beginning, ...share }),
         }
       }),
     )
     return new GlobalReplica(options, slices)
   }
 
-  private constructor({ shape, context, onAnnounce, onClose }: GlobalReplicaOptions<V>, slices: readonly Slice<V>[]) {
+  private constructor({ shape, context, announced }: GlobalReplicaOptions<V>, slices: readonly Slice<V>[]) {
     this.#slices = slices
     this.#store = context.store
     this.#where = shape.where
     this.#context = context
-    this.#onAnnounce = onAnnounce
-    this.#onClose = onClose
+    this.#announced = announced
   }
 
   get partitions(): readonly GlobalPartition<V>[] {
@@ -98,11 +120,11 @@ export class GlobalReplica<V> implements Replica {
   }
 
   announce(): void {
-    this.#onAnnounce(this)
+    this.#announced.set(this.#context.worker, this)
   }
 
   close(): void {
-    this.#onClose()
+    this.#announced.delete(this.#context.worker)
     for (const { rows } of this.#slices) rows.close()
   }
 }

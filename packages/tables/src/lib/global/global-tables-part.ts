@@ -13,8 +13,8 @@ import {
   type WorkerContext,
   type WorkerPart,
 } from '@millrace/core'
-import { memoryStore } from '../memory/memory-store.ts'
-import type { Replica, ReplicatedTable } from './replicated-table.ts'
+import { memoryStore } from '@millrace/state'
+import type { Replica, ReplicatedTable } from './global-replica.ts'
 
 const DEFAULT_CACHE_BYTES = 16 * 1024 * 1024
 const PROGRESS_EVERY_MS = 10_000
@@ -39,25 +39,25 @@ export function globalTablesPart(tables: readonly ReplicatedTable[], options: Gl
   return new GlobalTablesPart(tables, options)
 }
 
-interface Feed {
+interface Followed {
   readonly table: ReplicatedTable
   readonly replica: Replica
-  /** Partitions not read to the end that they had at the start. */
+  /** Partitions that have not been read to the end that they had at the start. */
   readonly behind: Map<number, { readonly end: number; restoredRows: number }>
 }
 
-interface ReadPlace {
+/** How far a copy is to be read. */
+interface Goal {
   readonly replica: Replica
   readonly partition: number
   readonly end: number
 }
 
-/** A task that waits until a copy is read that far. */
-interface Waiting extends ReadPlace {
-  readonly there: Deferred<void>
+interface PendingGoal extends Goal {
+  readonly reached: Deferred<void>
 }
 
-function isThere({ replica, partition, end }: ReadPlace): boolean {
+function isReached({ replica, partition, end }: Goal): boolean {
   return replica.position(partition) >= end
 }
 
@@ -67,12 +67,14 @@ class GlobalTablesPart implements WorkerPart {
   readonly #store: StoreDriver
   readonly #cacheBytes: number
   readonly #freeze: boolean
-  readonly #feeds = new Map<string, Feed>()
+  /** By topic. */
+  readonly #followed = new Map<string, Followed>()
   readonly #caughtUp: Deferred<void> = deferred<void>()
   #worker: WorkerContext | undefined
   #reader: Reader | undefined
   #ends: Reader | undefined
-  readonly #waiting = new Set<Waiting>()
+  /** What tasks wait for. */
+  readonly #pending = new Set<PendingGoal>()
   #following: Promise<void> | undefined
   #stopping = false
 
@@ -94,16 +96,16 @@ class GlobalTablesPart implements WorkerPart {
     if (worker === undefined || this.#tables.length === 0) return
     const reader = worker.reader('read-committed')
     this.#reader = reader
-    // Also what is still in a transaction counts: it has to be over.
+    // Records of an open transaction count too: it has to end before a task may read the table.
     this.#ends = worker.reader('read-uncommitted')
     for (const table of this.#tables) await this.#open(table, worker, reader)
     this.#following = this.#follow(worker, reader)
     await this.#untilCaughtUp(worker)
-    for (const { replica } of this.#feeds.values()) replica.announce()
+    for (const { replica } of this.#followed.values()) replica.announce()
   }
 
   ready(): void {
-    // The copies are complete since `start`.
+    // The copies have been complete since `start`.
   }
 
   async stop(): Promise<void> {
@@ -111,7 +113,7 @@ class GlobalTablesPart implements WorkerPart {
     await this.#ends?.close()
     await this.#reader?.close()
     await this.#following
-    for (const { replica } of this.#feeds.values()) replica.close()
+    for (const { replica } of this.#followed.values()) replica.close()
     await this.#store.close()
   }
 
@@ -121,7 +123,7 @@ class GlobalTablesPart implements WorkerPart {
     const partitions = Array.from({ length: count }, (_, partition) => ({ topic, partition }))
     const offsets = await reader.offsets(partitions)
     const beginnings = Array.from({ length: count }, () => 0)
-    const behind: Feed['behind'] = new Map()
+    const behind: Followed['behind'] = new Map()
     for (const { partition, beginning, end } of offsets) {
       beginnings[partition] = beginning
       if (end > beginning) behind.set(partition, { end, restoredRows: 0 })
@@ -133,7 +135,7 @@ class GlobalTablesPart implements WorkerPart {
       cacheBytes: this.#cacheBytes,
       freeze: this.#freeze,
     })
-    this.#feeds.set(topic, { table, replica, behind })
+    this.#followed.set(topic, { table, replica, behind })
     for (const partition of partitions) reader.assign(partition, beginnings[partition.partition] ?? 0)
   }
 
@@ -150,11 +152,11 @@ class GlobalTablesPart implements WorkerPart {
   }
 
   async #absorb(worker: WorkerContext, batch: RecordBatch): Promise<void> {
-    const feed = this.#feeds.get(batch.topic)
-    if (feed === undefined) return
-    await feed.replica.absorb(batch)
-    for (const waiting of this.#waiting) if (isThere(waiting)) waiting.there.resolve()
-    const behind = feed.behind.get(batch.partition)
+    const followed = this.#followed.get(batch.topic)
+    if (followed === undefined) return
+    await followed.replica.absorb(batch)
+    for (const goal of this.#pending) if (isReached(goal)) goal.reached.resolve()
+    const behind = followed.behind.get(batch.partition)
     if (behind === undefined) return
     behind.restoredRows += batch.records.length
     worker.sensor.recoveryProgress({
@@ -164,41 +166,41 @@ class GlobalTablesPart implements WorkerPart {
       remainingRows: Math.max(0, behind.end - batch.nextOffset),
     })
     if (batch.nextOffset < behind.end) return
-    feed.behind.delete(batch.partition)
+    followed.behind.delete(batch.partition)
     this.#noteProgress()
   }
 
   /**
-   * Whoever writes a key reads it first: the copies must have all that the task's earlier owner has written, and nothing of
-   * what this worker had written and has lost with the task.
+   * Before a task writes keys, it reads them: the copies must have everything that the task's earlier owner has written, and
+   * nothing that this worker had written and lost with the task.
    */
   async #catchUp({ partitions, partition }: TaskRef, signal: AbortSignal): Promise<void> {
-    const feeds = [...this.#feeds.values()].filter(({ replica }) => replica.partitionCount === partitions)
-    if (feeds.length === 0 || this.#ends === undefined) return
-    const ends = await this.#ends.offsets(feeds.map(({ table }) => ({ topic: table.source.name, partition })))
+    const copies = [...this.#followed.values()].filter(({ replica }) => replica.partitionCount === partitions)
+    if (copies.length === 0 || this.#ends === undefined) return
+    const ends = await this.#ends.offsets(copies.map(({ table }) => ({ topic: table.source.name, partition })))
     const endOf = new Map(ends.map(({ topic, end }) => [topic, end]))
     await Promise.all(
-      feeds.map(({ table, replica }) =>
+      copies.map(({ table, replica }) =>
         this.#untilRead({ replica, partition, end: endOf.get(table.source.name) ?? 0 }, signal),
       ),
     )
-    for (const { replica } of feeds) replica.forgetWrites(partition)
+    for (const { replica } of copies) replica.forgetWrites(partition)
   }
 
-  async #untilRead(place: ReadPlace, signal: AbortSignal): Promise<void> {
+  async #untilRead(goal: Goal, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    if (isThere(place)) return
-    const waiting: Waiting = { ...place, there: deferred<void>() }
-    this.#waiting.add(waiting)
+    if (isReached(goal)) return
+    const pending: PendingGoal = { ...goal, reached: deferred<void>() }
+    this.#pending.add(pending)
     try {
-      await raceAbort(waiting.there.promise, signal)
+      await raceAbort(pending.reached.promise, signal)
     } finally {
-      this.#waiting.delete(waiting)
+      this.#pending.delete(pending)
     }
   }
 
   #noteProgress(): void {
-    for (const { behind } of this.#feeds.values()) if (behind.size > 0) return
+    for (const { behind } of this.#followed.values()) if (behind.size > 0) return
     this.#caughtUp.resolve()
   }
 
@@ -206,18 +208,18 @@ class GlobalTablesPart implements WorkerPart {
     const abort = (): void => this.#caughtUp.reject(worker.signal.reason)
     if (worker.signal.aborted) abort()
     else worker.signal.addEventListener('abort', abort, { once: true })
-    let report: Scheduled = worker.clock.schedule(PROGRESS_EVERY_MS, () => tell())
-    const tell = (): void => {
-      for (const [topic, { table, behind }] of this.#feeds) {
+    let next: Scheduled = worker.clock.schedule(PROGRESS_EVERY_MS, () => report())
+    const report = (): void => {
+      for (const [topic, { table, behind }] of this.#followed) {
         if (behind.size > 0)
           worker.log.info({ topic, partitions: [...behind.keys()] }, `Reading global table "${table.name}"`)
       }
-      report = worker.clock.schedule(PROGRESS_EVERY_MS, () => tell())
+      next = worker.clock.schedule(PROGRESS_EVERY_MS, () => report())
     }
     try {
       await this.#caughtUp.promise
     } finally {
-      report.cancel()
+      next.cancel()
       worker.signal.removeEventListener('abort', abort)
     }
   }

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { EventScope, WorkScope } from '@millrace/core'
-import type { TablesDeps } from '../tables/tables-deps.ts'
+import type { StateContext } from '@millrace/state'
 import { SmallWorker } from './small-worker.ts'
 
 /** Scope and workers for tests of this package. */
@@ -8,7 +8,7 @@ export class SmallWorld {
   readonly scope: AsyncLocalStorage<WorkScope> = new AsyncLocalStorage<WorkScope>()
   readonly worker: SmallWorker = new SmallWorker()
   readonly workers: SmallWorker[] = [this.worker]
-  readonly deps: TablesDeps = { appId: 'app', scope: this.scope, workers: () => this.workers }
+  readonly deps: StateContext = { appId: 'app', scope: this.scope, workers: () => this.workers }
 
   /** Runs `fn` as an agent does, with an event in hand or between two. */
   inAgent<T>(event: EventScope | undefined, fn: () => T): T {

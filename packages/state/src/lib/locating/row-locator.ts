@@ -1,0 +1,46 @@
+import type { EventScope, ScopeStorage, WorkerContext } from '@millrace/core'
+import type { KeyEntry } from '../rows/key-entry.ts'
+import type { KeyedRows } from '../rows/keyed-rows.ts'
+
+/** The app to which states belong, as they see it. */
+export interface StateContext {
+  readonly appId: string
+  readonly scope: ScopeStorage
+  /** The workers that run in this process. */
+  readonly workers: () => readonly WorkerContext[]
+}
+
+/** Finds the rows of a key: those of the current event's task, or those of a copy that every worker has. */
+export interface RowLocator<K, V> {
+  /** The entry of a key, for a read by an event. Throws when the event may not read it. */
+  reading(key: K, event: EventScope): KeyEntry<V>
+  /** The entry of a key, for a write by an event. Throws when the event may not write it. */
+  writing(key: K, event: EventScope): KeyEntry<V>
+  /** `value` undefined deletes. */
+  write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void
+  /** The entry of a key, for a read outside events. Throws `PARTITION_NOT_LOCAL` or `NO_WORKER`. */
+  outside(key: K): KeyEntry<V>
+  /** The rows that hold a key, with the same checks as `reading` and `outside`. */
+  rowsOf(key: K, event: EventScope | undefined): KeyedRows<V>
+  /** All rows of the current worker, or else of the workers of this process, by partition. Throws `NO_WORKER`. */
+  local(): readonly KeyedRows<V>[]
+  /** As `local`, but empty when there is no worker. */
+  opened(): readonly KeyedRows<V>[]
+}
+
+/**
+ * Every row of some partitions, one chunk in each turn of the event loop: reading a large state must not hold up the
+ * worker's heartbeats, as a plain `for await` would.
+ */
+export async function* readInTurns<V, T>(
+  partitions: readonly KeyedRows<V>[],
+  event: EventScope | undefined,
+  pick: (key: Buffer, value: V) => T,
+): AsyncGenerator<T, undefined, undefined> {
+  for (const rows of partitions) {
+    for (const chunk of rows.scan(event)) {
+      for (const [key, value] of chunk) yield pick(key, value)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+}

@@ -1,0 +1,240 @@
+import {
+  MillraceError,
+  partitionForKey,
+  type EventScope,
+  type OpenPart,
+  type PartContext,
+  type ScopeStorage,
+  type Task,
+  type TaskPart,
+  type WorkerContext,
+} from '@millrace/core'
+import type { KeyShape } from '../keys/key-shape.ts'
+import type { KeyEntry } from '../rows/key-entry.ts'
+import { KeyedPartition } from '../rows/keyed-partition.ts'
+import type { RowShape, StateShape } from '../rows/row-shape.ts'
+import { ownershipError } from './current-event.ts'
+import type { RowLocator, StateContext } from './row-locator.ts'
+
+export interface TaskLocatorOptions<K, V> {
+  /** What workers know the rows by: whatever declares this state to them. */
+  readonly part: TaskPart
+  readonly shape: StateShape<K, V>
+  readonly context: StateContext
+  /** The source topics are filled by another partitioner: the bytes of a key do not say where it belongs. */
+  readonly anywhere: boolean
+}
+
+interface NewKey<K> {
+  readonly key: K
+  readonly identity: string
+  readonly bytes: Buffer
+}
+
+/** Rows kept in tasks: an event reads and writes those of its own task; outside events, whatever is in this process is read. */
+export class TaskLocator<K, V> implements RowLocator<K, V> {
+  readonly #part: TaskPart
+  readonly #keys: KeyShape<K>
+  readonly #shape: RowShape<V>
+  readonly #scope: ScopeStorage
+  readonly #workers: () => readonly WorkerContext[]
+  readonly #anywhere: boolean
+  /** What `open` has given to workers: they hand it back untyped. */
+  readonly #opened = new WeakMap<OpenPart, KeyedPartition<V>>()
+  // The last task and its rows: nearly every call is for the same task as the one before.
+  #task: Task | undefined = undefined
+  #rows: KeyedPartition<V> | undefined = undefined
+
+  constructor({ part, shape, context, anywhere }: TaskLocatorOptions<K, V>) {
+    this.#part = part
+    this.#keys = shape.keys
+    this.#shape = shape.rows
+    this.#scope = context.scope
+    this.#workers = context.workers
+    this.#anywhere = anywhere
+  }
+
+  open(context: PartContext): KeyedPartition<V> {
+    const rows = new KeyedPartition(this.#shape, context)
+    this.#opened.set(rows, rows)
+    return rows
+  }
+
+  reading(key: K, event: EventScope): KeyEntry<V> {
+    const rows = this.#rowsIn(event)
+    const quick = this.#keys.quickIdentity(key)
+    if (quick === undefined) return this.#find(rows, key, event)
+    return rows.find(quick) ?? this.#load(rows, { key, identity: quick, bytes: this.#keys.encode(key) }, event)
+  }
+
+  writing(key: K, event: EventScope): KeyEntry<V> {
+    return this.reading(key, event)
+  }
+
+  write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void {
+    entry.write(event, value, value === undefined ? undefined : this.#admit(entry, value))
+  }
+
+  outside(key: K): KeyEntry<V> {
+    const bytes = this.#keys.encode(key)
+    if (!this.#anywhere) return this.#rowsOutside(key, bytes).entryOf(bytes)
+    return this.#searched(bytes)
+  }
+
+  rowsOf(key: K, event: EventScope | undefined): KeyedPartition<V> {
+    const bytes = this.#keys.encode(key)
+    if (event === undefined) return this.#rowsOutside(key, bytes)
+    const rows = this.#rowsIn(event)
+    this.#assertOwned(key, bytes, event)
+    return rows
+  }
+
+  local(): readonly KeyedPartition<V>[] {
+    this.#workersHere()
+    return this.opened()
+  }
+
+  opened(): readonly KeyedPartition<V>[] {
+    const found: KeyedPartition<V>[] = []
+    const own = this.#scope.getStore()?.worker
+    for (const worker of own === undefined ? this.#workers() : [own]) {
+      for (const part of worker.openParts(this.#part).values()) {
+        const rows = this.#opened.get(part)
+        if (rows !== undefined) found.push(rows)
+      }
+    }
+    return found.sort((a, b) => a.partition - b.partition)
+  }
+
+  /** The rows of one partition, from whichever worker of this process has them. */
+  state(partition: number): KeyedPartition<V> | undefined {
+    for (const worker of this.#nearestFirst()) {
+      const part = worker.openPart(this.#part, partition)
+      if (part !== undefined) return this.#opened.get(part)
+    }
+    return undefined
+  }
+
+  /**
+   * The partition of an encoded key, as requests name it: of a set, without an element. `undefined` before any worker has
+   * started.
+   *
+   * @throws `DEFINITION_INVALID` when keys can be anywhere
+   */
+  partitionOf<R>(keys: KeyShape<R>, key: Buffer): number | undefined {
+    if (this.#anywhere) {
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `The partition of a key of ${keys.where} cannot be known: its partitioner is 'source'.`,
+      )
+    }
+    const partitions = this.#partitions()
+    return partitions === undefined ? undefined : partitionForKey(keys.partitionedBy(keys.decode(key), key), partitions)
+  }
+
+  #partitions(): number | undefined {
+    for (const worker of this.#nearestFirst()) {
+      const partitions = worker.partitionsOf(this.#part)
+      if (partitions !== undefined) return partitions
+    }
+    return undefined
+  }
+
+  #admit(entry: KeyEntry<V>, value: V): Buffer | undefined {
+    try {
+      return this.#shape.admit(value)
+    } catch (thrown) {
+      throw entry.refusal(thrown)
+    }
+  }
+
+  #rowsIn(event: EventScope): KeyedPartition<V> {
+    const last = this.#rows
+    if (last !== undefined && this.#task === event.task && !last.closed) return last
+    const part = event.task.open(this.#part)
+    const rows = part === undefined ? undefined : this.#opened.get(part)
+    if (rows === undefined) throw this.#notCopartitioned(event)
+    this.#task = event.task
+    this.#rows = rows
+    return rows
+  }
+
+  /** For keys whose identity is in their bytes. */
+  #find(rows: KeyedPartition<V>, key: K, event: EventScope): KeyEntry<V> {
+    const bytes = this.#keys.encode(key)
+    const identity = this.#keys.identify(bytes)
+    return rows.find(identity) ?? this.#load(rows, { key, identity, bytes }, event)
+  }
+
+  /** A key that is in the cache was checked when it came there. */
+  #load(rows: KeyedPartition<V>, { key, identity, bytes }: NewKey<K>, event: EventScope): KeyEntry<V> {
+    this.#assertOwned(key, bytes, event)
+    return rows.load(identity, bytes)
+  }
+
+  #assertOwned(key: K, bytes: Buffer, event: EventScope): void {
+    const { task } = event
+    if (this.#anywhere || task.partitions === 1) return
+    const partition = partitionForKey(this.#keys.partitionedBy(key, bytes), task.partitions)
+    if (partition !== task.partition) throw ownershipError({ keys: this.#keys, bytes, event, partition })
+  }
+
+  #rowsOutside(key: K, bytes: Buffer): KeyedPartition<V> {
+    const partitionedBy = this.#keys.partitionedBy(key, bytes)
+    let belongs = ''
+    for (const worker of this.#workersHere()) {
+      const partitions = worker.partitionsOf(this.#part)
+      if (partitions === undefined) continue
+      const partition = partitionForKey(partitionedBy, partitions)
+      belongs = ` (partition ${partition} of ${partitions})`
+      const part = worker.openPart(this.#part, partition)
+      const rows = part === undefined ? undefined : this.#opened.get(part)
+      if (rows !== undefined) return rows
+    }
+    throw new MillraceError(
+      'PARTITION_NOT_LOCAL',
+      `Key ${this.#keys.show(bytes)} of ${this.#keys.where}${belongs} is not here.`,
+    )
+  }
+
+  /** From whichever partition has the key; that it is absent is only known when all of them are here. */
+  #searched(bytes: Buffer): KeyEntry<V> {
+    const partitions = this.local()
+    let entry: KeyEntry<V> | undefined
+    for (const rows of partitions) {
+      entry = rows.entryOf(bytes)
+      if (entry.value !== undefined) return entry
+    }
+    if (entry !== undefined && partitions.length === this.#partitions()) return entry
+    throw new MillraceError(
+      'PARTITION_NOT_LOCAL',
+      `Key ${this.#keys.show(bytes)} of ${this.#keys.where} is in none of the partitions here, and with partitioner 'source' it may be in any other.`,
+    )
+  }
+
+  /** The current worker, then the others of this process. */
+  #nearestFirst(): readonly WorkerContext[] {
+    const own = this.#scope.getStore()?.worker
+    const all = this.#workers()
+    if (own === undefined) return all
+    return all.length === 0 || (all.length === 1 && all[0] === own)
+      ? [own]
+      : [own, ...all.filter((worker) => worker !== own)]
+  }
+
+  #workersHere(): readonly WorkerContext[] {
+    const workers = this.#nearestFirst()
+    if (workers.length === 0)
+      throw new MillraceError('NO_WORKER', `A read of ${this.#keys.where} in a process that runs no worker.`)
+    return workers
+  }
+
+  #notCopartitioned(event: EventScope): MillraceError {
+    const own = this.#scope.getStore()?.worker?.partitionsOf(this.#part)
+    const { where } = this.#keys
+    return new MillraceError(
+      'NOT_COPARTITIONED',
+      `${where.charAt(0).toUpperCase()}${where.slice(1)} has ${own ?? 'another number of'} partitions, topic "${event.topic}" has ${event.task.partitions}.`,
+    )
+  }
+}

@@ -1,0 +1,276 @@
+import { MillraceError, type EventScope, type Readable, type StorePartition } from '@millrace/core'
+import { KeyEntry, type EntryOwner } from './key-entry.ts'
+import { GroupRead, RowGroup, RowRange } from './row-range.ts'
+import type { RowShape } from './row-shape.ts'
+import { scanRows } from './scan-rows.ts'
+
+/** What a map entry, its object and its key buffer take besides the bytes of key and value. */
+const ENTRY_OVERHEAD = 220
+/** Entries that eviction examines for each miss while the cache is full: bounds the cost of one miss. */
+const STEPS_PER_MISS = 64
+
+/** The rows of one group, as the store has them in order. */
+export interface RowGroupRange {
+  readonly name: string
+  readonly from: Buffer
+  /** The first key behind them; `undefined` when they are the last. */
+  readonly to: Buffer | undefined
+}
+
+export interface KeyedRowsOptions<V> {
+  readonly shape: RowShape<V>
+  readonly store: StorePartition
+  readonly partition: number
+  readonly cacheBytes: number
+  readonly maxRowBytes: number
+  readonly freeze: boolean
+}
+
+/**
+ * The rows of one partition: decoded entries above a store of bytes. Entries that are clean and that no event holds are
+ * dropped when they exceed `cacheBytes`, roughly least recently used first (the clock algorithm: a hit only sets a flag).
+ */
+export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
+  readonly shape: RowShape<V>
+  readonly partition: number
+  readonly maxRowBytes: number
+  readonly whole: RowRange
+  version = 0
+  protected readonly entries: Map<string, KeyEntry<V>> = new Map<string, KeyEntry<V>>()
+  readonly #store: StorePartition
+  readonly #cacheBytes: number
+  readonly #freeze: boolean
+  readonly #groups = new Map<string, RowGroup<KeyEntry<V>>>()
+  /** The highest version of what has left the cache. */
+  #evictedVersion = 0
+  #hand: Iterator<KeyEntry<V>> = this.entries.values()
+  #cleanBytes = 0
+  #closed = false
+
+  constructor(options: KeyedRowsOptions<V>) {
+    this.shape = options.shape
+    this.partition = options.partition
+    this.maxRowBytes = options.maxRowBytes
+    this.#store = options.store
+    this.#cacheBytes = options.cacheBytes
+    this.#freeze = options.freeze
+    this.whole = new RowRange(`partition ${options.partition} of ${options.shape.where}`)
+  }
+
+  get where(): string {
+    return this.shape.where
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Keys that have a value, by finished events. */
+  abstract get rows(): number
+
+  /** Rough size of everything cached. */
+  get cachedBytes(): number {
+    return this.#cleanBytes
+  }
+
+  abstract isOwnedBy(event: EventScope): boolean
+
+  abstract changed(entry: KeyEntry<V>, before: V | undefined): void
+
+  /** Keys that the store lacks, or has with another value than is seen here. */
+  *unstoredKeys(): Generator<Buffer> {
+    for (const entry of this.entries.values()) {
+      if (entry.dirty || entry.taken || entry.holder !== undefined) yield entry.key
+    }
+  }
+
+  /** A cached entry. */
+  find(identity: string): KeyEntry<V> | undefined {
+    const entry = this.entries.get(identity)
+    if (entry !== undefined) entry.touched = true
+    return entry
+  }
+
+  /** Brings a key into the cache that `find` did not find there, even if it has no value. */
+  load(identity: string, key: Buffer): KeyEntry<V> {
+    const bytes = this.#store.get(key)
+    const value = bytes === undefined ? undefined : this.decode(bytes, key)
+    if (this.#cleanBytes > this.#cacheBytes) this.trim(STEPS_PER_MISS)
+    const size = this.sizeWith(key, bytes?.length ?? 0)
+    const entry = new KeyEntry(this, { identity, key, value, size, version: this.#evictedVersion })
+    this.entries.set(identity, entry)
+    this.#cleanBytes += entry.size
+    if (this.shape.groupOf !== undefined) {
+      entry.group = this.#group(this.shape.groupOf(key), key)
+      entry.group.entries.add(entry)
+    }
+    return entry
+  }
+
+  /** The entry of an encoded key. */
+  entryOf(key: Buffer): KeyEntry<V> {
+    const identity = this.shape.identify(key)
+    return this.find(identity) ?? this.load(identity, key)
+  }
+
+  /** As of the last commit, bypassing the cache. */
+  committed(key: Buffer): V | undefined {
+    const bytes = this.#store.get(key)
+    return bytes === undefined ? undefined : this.decode(bytes, key)
+  }
+
+  /** Every row in byte order of the keys, in chunks. Rows may change between two chunks; each key still comes once. */
+  scan(event: EventScope | undefined): Generator<readonly (readonly [key: Buffer, value: V])[]> {
+    if (event !== undefined && this.isOwnedBy(event)) this.#readAll(event)
+    return scanRows(this, this.#store, event)
+  }
+
+  /** Keys of a group that have a value for `event`, in byte order. Conflicts with other events as a read of each key would. */
+  group({ name, from, to }: RowGroupRange, event: EventScope | undefined): readonly Buffer[] {
+    if (event !== undefined && this.isOwnedBy(event)) {
+      event.noteRead(new GroupRead(this, name), this.version)
+      if (event.holdsReads) this.#group(name, from).claim(event)
+    }
+    const cached = this.#groups.get(name)?.entries
+    const stored = this.#store.range(to === undefined ? { from } : { from, to })
+    if (cached === undefined) return stored.map(([key]) => key)
+    const keys = stored.filter(([key]) => !this.entries.has(this.shape.identify(key))).map(([key]) => key)
+    for (const entry of cached) if (entry.view(event) !== undefined) keys.push(entry.key)
+    return keys.sort(Buffer.compare)
+  }
+
+  /** The value that `event` sees for a row found in a scan, without bringing it into the cache. */
+  peek(key: Buffer, stored: Buffer | undefined, event: EventScope | undefined): V | undefined {
+    const entry = this.entries.get(this.shape.identify(key))
+    if (entry !== undefined) return entry.peek(event)
+    const bytes = stored ?? this.#store.get(key)
+    return bytes === undefined ? undefined : this.decode(bytes, key)
+  }
+
+  changedSince(version: number): boolean {
+    return this.version > version
+  }
+
+  changedAt(identity: string): number {
+    return this.entries.get(identity)?.version ?? this.#evictedVersion
+  }
+
+  groupChangedAt(name: string): number {
+    return this.#groups.get(name)?.version ?? this.#evictedVersion
+  }
+
+  groupUnused({ name }: RowGroup<KeyEntry<V>>): void {
+    this.#groups.delete(name)
+  }
+
+  showKey(key: Buffer): string {
+    return this.shape.show(key)
+  }
+
+  show(): string {
+    return this.whole.show()
+  }
+
+  guard<T>(value: T): T {
+    return this.#freeze ? deepFreeze(value) : value
+  }
+
+  /** Throws `PARTITION_NOT_LOCAL` once it is closed. */
+  assertOpen(): void {
+    if (!this.#closed) return
+    throw new MillraceError(
+      'PARTITION_NOT_LOCAL',
+      `Partition ${this.partition} of ${this.shape.where} has left this worker.`,
+    )
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const entry of this.entries.values()) entry.evicted = true
+    this.entries.clear()
+    this.#groups.clear()
+    this.#cleanBytes = 0
+  }
+
+  protected get store(): StorePartition {
+    return this.#store
+  }
+
+  /** `entry` no longer counts as clean. */
+  protected countDirty(entry: KeyEntry<V>): void {
+    this.#cleanBytes -= entry.size
+  }
+
+  /** `entry` counts as clean again, with the size that it has now: the store has its value. */
+  protected countClean(entry: KeyEntry<V>): void {
+    entry.bytes = undefined
+    this.#cleanBytes += entry.size
+  }
+
+  /** Size of an entry with an encoded value of this many bytes. */
+  protected sizeWith(key: Buffer, valueBytes: number): number {
+    return key.length + valueBytes + ENTRY_OVERHEAD
+  }
+
+  protected decode(bytes: Buffer, key: Buffer): V {
+    return this.guard(this.shape.decode(bytes, key))
+  }
+
+  /** Forgets clean entries until the cache is small enough, examining at most `steps`. */
+  protected trim(steps: number): void {
+    for (let i = 0; i < steps && this.#cleanBytes > this.#cacheBytes; i++) {
+      let next = this.#hand.next()
+      if (next.done === true) {
+        this.#hand = this.entries.values()
+        next = this.#hand.next()
+        if (next.done === true) return
+      }
+      const entry = next.value
+      if (entry.dirty || entry.taken || entry.holder !== undefined) continue
+      if (entry.touched) entry.touched = false
+      else this.evict(entry)
+    }
+  }
+
+  /** Forgets a clean entry that no event holds. */
+  protected evict(entry: KeyEntry<V>): void {
+    entry.evicted = true
+    this.entries.delete(entry.identity)
+    this.#cleanBytes -= entry.size
+    if (entry.version > this.#evictedVersion) this.#evictedVersion = entry.version
+    entry.group?.remove(entry)
+  }
+
+  #readAll(event: EventScope): void {
+    event.noteRead(this, this.version)
+    if (!event.holdsReads) return
+    for (const entry of this.entries.values()) if (entry.holder !== undefined) entry.view(event)
+    this.whole.claim(event)
+  }
+
+  /** `key`: that of one of its rows, or their prefix. */
+  #group(name: string, key: Buffer): RowGroup<KeyEntry<V>> {
+    const known = this.#groups.get(name)
+    if (known !== undefined) return known
+    const shown = `key ${this.showKey(key)} of ${this.where}`
+    const group = new RowGroup<KeyEntry<V>>(this, { name, shown, version: this.#evictedVersion })
+    this.#groups.set(name, group)
+    return group
+  }
+}
+
+/**
+ * Freezes a value with everything in it, so that a change in place throws instead of altering state behind the
+ * changelog's back. Typed arrays cannot be frozen and are left as they are. Runs for every value written and every row
+ * decoded: it allocates nothing.
+ */
+function deepFreeze<V>(value: V): V {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value) && !ArrayBuffer.isView(value)) {
+    Object.freeze(value)
+    for (const name in value) {
+      const member = value[name]
+      if (typeof member === 'object') deepFreeze(member)
+    }
+  }
+  return value
+}

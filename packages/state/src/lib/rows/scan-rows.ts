@@ -1,0 +1,50 @@
+import type { EventScope, StorePartition } from '@millrace/core'
+
+const ROWS_PER_CHUNK = 500
+const ZERO = Buffer.alloc(1)
+
+/** What a scan needs of the rows that it reads. */
+export interface ScannedRows<V> {
+  assertOpen(): void
+  unstoredKeys(): Iterable<Buffer>
+  /** The value that the event sees; `stored` is what the store has, if the scan has read that. */
+  peek(key: Buffer, stored: Buffer | undefined, event: EventScope | undefined): V | undefined
+}
+
+/**
+ * Merges the stored rows with the keys that the store may not have yet. Those are listed once, at the start: a key added
+ * later may or may not be seen, as with any `Map` that changes while it is read, but each key comes at most once, with the
+ * value that it has when its chunk is made.
+ */
+export function* scanRows<V>(
+  rows: ScannedRows<V>,
+  store: StorePartition,
+  event: EventScope | undefined,
+): Generator<readonly (readonly [key: Buffer, value: V])[]> {
+  const extra = [...rows.unstoredKeys()].sort(Buffer.compare)
+  let at = 0
+  let from: Buffer | undefined
+  for (let more = true; more;) {
+    rows.assertOpen()
+    const stored = store.range(from === undefined ? { limit: ROWS_PER_CHUNK } : { from, limit: ROWS_PER_CHUNK })
+    more = stored.length === ROWS_PER_CHUNK
+    const chunk: (readonly [Buffer, V])[] = []
+    const add = (key: Buffer, bytes: Buffer | undefined): void => {
+      const value = rows.peek(key, bytes, event)
+      if (value !== undefined) chunk.push([key, value])
+    }
+    for (const [key, bytes] of stored) {
+      let next = extra[at]
+      while (next !== undefined && Buffer.compare(next, key) < 0) {
+        add(next, undefined)
+        next = extra[++at]
+      }
+      if (next !== undefined && next.equals(key)) at++
+      add(key, bytes)
+    }
+    const last = stored.at(-1)
+    if (last !== undefined) from = Buffer.concat([last[0], ZERO])
+    if (!more) for (const key of extra.slice(at)) add(key, undefined)
+    if (chunk.length > 0) yield chunk
+  }
+}

@@ -1,0 +1,171 @@
+import { isChangeOfFrozen, MillraceError } from '@millrace/core'
+import {
+  readingEvent,
+  writingEvent,
+  type CodecKeys,
+  type EntryOwner,
+  type KeyEntry,
+  type RowShape,
+  type StateContext,
+  type StateShape,
+} from '@millrace/state'
+import { KeyedTable, type EncodedRow } from './keyed-table.ts'
+import type { KeyedDefinition } from './options.ts'
+
+/** How to read a key. */
+export interface ReadOptions {
+  /** The value as of the last commit, rather than of the last finished event. */
+  readonly committed?: boolean
+}
+
+/**
+ * Reads and writes like a `Map`: what tables and global tables have in common. `G` is what `get` gives: `V` with a default,
+ * else `V | undefined`.
+ */
+export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable<K, K, V> {
+  readonly #rowShape: RowShape<V>
+  readonly #fallback: (() => V) | undefined
+
+  constructor(
+    context: StateContext,
+    shape: StateShape<K, V> & { readonly keys: CodecKeys<K> },
+    definition: KeyedDefinition<K, V> & { readonly fallback: (() => V) | undefined },
+  ) {
+    super(context, shape.keys, definition)
+    this.#rowShape = shape.rows
+    this.#fallback = definition.fallback
+  }
+
+  /**
+   * The value of a key, or the default. In an agent: as the current event sees it. Elsewhere: as of the last finished
+   * event, which may not be committed yet.
+   *
+   * @throws `KEY_NOT_OWNED`, `NOT_COPARTITIONED` or `KEY_CODEC_DIFFERS` in an agent, for a key of another partition;
+   * elsewhere `PARTITION_NOT_LOCAL` or `NO_WORKER`
+   * @example
+   * counts.get('milk')
+   */
+  get(key: K, options?: ReadOptions): G {
+    this.uses.reads++
+    const event = readingEvent(this.scope)
+    if (options?.committed === true) {
+      const rows = this.rows.rowsOf(key, event)
+      return this.#given(rows.committed(this.keyShape.encode(key)), rows)
+    }
+    const entry = event === undefined ? this.rows.outside(key) : this.rows.reading(key, event)
+    return this.#given(entry.read(event), entry.rows)
+  }
+
+  /** Whether a key has a value of its own; a default does not count. Throws as `get` does. */
+  has(key: K): boolean {
+    this.uses.reads++
+    const event = readingEvent(this.scope)
+    const entry = event === undefined ? this.rows.outside(key) : this.rows.reading(key, event)
+    return entry.read(event) !== undefined
+  }
+
+  /**
+   * Sets a value, as an effect of the current event: it counts once the event is finished, and never if it fails.
+   *
+   * @throws as `get` in an agent; outside agents `WRITE_OUTSIDE_AGENT`, between two events `NO_CURRENT_EVENT`;
+   * `ENCODE_FAILED` or `SCHEMA_MISMATCH` for a value that the table's codec refuses
+   */
+  set(key: K, value: V): void {
+    const event = writingEvent(this.scope, this.keyShape.where)
+    if (value === undefined) throw this.#undefinedValue(key, 'set')
+    this.uses.addWrite(event.agent)
+    const entry = this.rows.writing(key, event)
+    this.rows.write(entry, event, entry.rows.guard(value))
+  }
+
+  /**
+   * Sets what `change` makes of the value, or of the default, and returns it. Throws as `set` does.
+   *
+   * @example
+   * counts.update(word, (n) => n + 1)
+   */
+  update(key: K, change: (value: G) => V): V {
+    const event = writingEvent(this.scope, this.keyShape.where)
+    this.uses.addWrite(event.agent)
+    let entry = this.rows.writing(key, event)
+    const value = entry.rows.guard(this.#changed(entry, this.#given(entry.view(event), entry.rows), change))
+    if (value === undefined) throw this.#undefinedValue(key, 'update')
+    // `change` may have read so much else that the entry has left the cache.
+    if (entry.evicted) entry = this.rows.writing(key, event)
+    this.rows.write(entry, event, value)
+    return value
+  }
+
+  /** Deletes a key; returns whether it had a value. Throws as `set` does. */
+  delete(key: K): boolean {
+    const event = writingEvent(this.scope, this.keyShape.where)
+    this.uses.addWrite(event.agent)
+    const entry = this.rows.writing(key, event)
+    if (entry.view(event) === undefined) return entry.read(event) !== undefined
+    this.rows.write(entry, event, undefined)
+    return true
+  }
+
+  /**
+   * The rows of the partitions that are here, in byte order of the keys within each. Rows may change while they are read:
+   * each comes at most once, as it is when it comes. In an agent with the changes of the current event, but not of others.
+   *
+   * @throws `PARTITION_NOT_LOCAL` when a partition leaves the worker meanwhile
+   * @example
+   * for await (const [word, count] of counts.entries()) console.log(word, count)
+   */
+  entries(): AsyncIterableIterator<readonly [key: K, value: V]> {
+    const keys = this.keyShape
+    return this.scan((key, value) => [keys.decode(key), value])
+  }
+
+  /** The keys of `entries`. */
+  keys(): AsyncIterableIterator<K> {
+    const keys = this.keyShape
+    return this.scan((key) => keys.decode(key))
+  }
+
+  /** The values of `entries`. */
+  values(): AsyncIterableIterator<V> {
+    return this.scan((_key, value) => value)
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<readonly [key: K, value: V]> {
+    return this.entries()
+  }
+
+  /** The value of a key typed as text, for pages and commands. Throws as `get` does, and `KEY_INVALID`. */
+  lookup(text: string): G {
+    return this.get(this.keyOf(text))
+  }
+
+  /** A row as bytes: what test kits fill a table with. Throws `ENCODE_FAILED`, `SCHEMA_MISMATCH`. */
+  encodeRow(key: K, value: V): EncodedRow {
+    const bytes = this.keyShape.encode(key)
+    return { key: bytes, value: this.#rowShape.encode(value), partitionedBy: this.keyShape.partitionedBy(key, bytes) }
+  }
+
+  #given(value: V | undefined, rows: EntryOwner<V>): G {
+    // G is V exactly when there is a fallback: `createTable` derives both from the same options.
+    return (value === undefined && this.#fallback !== undefined ? rows.guard(this.#fallback()) : value) as G
+  }
+
+  #changed(entry: KeyEntry<V>, value: G, change: (value: G) => V): V {
+    try {
+      return change(value)
+    } catch (thrown) {
+      if (!isChangeOfFrozen(thrown)) throw thrown
+      throw new MillraceError(
+        'VALUE_FROZEN',
+        `The function given to update changes ${entry.show()} in place: ${thrown.message}.`,
+        { cause: thrown },
+      )
+    }
+  }
+
+  #undefinedValue(key: K, method: string): MillraceError {
+    const shown = this.keyShape.show(this.keyShape.encode(key))
+    const how = method === 'update' ? 'the function given to update returned undefined' : 'set was given undefined'
+    return new MillraceError('VALUE_UNDEFINED', `Key ${shown} of ${this.keyShape.where}: ${how}.`)
+  }
+}

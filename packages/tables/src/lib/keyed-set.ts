@@ -1,0 +1,89 @@
+import { readingEvent, writingEvent, type RowLocator, type StateContext } from '@millrace/state'
+import { KeyedTable, type EncodedRow } from './keyed-table.ts'
+import type { KeyedDefinition } from './options.ts'
+import { groupRange, PRESENT, type SetMember, type SetShape } from './set-shape.ts'
+
+/** A set of elements for each key, one row per element: what set tables and global set tables have in common. */
+export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true> {
+  protected abstract override readonly rows: RowLocator<SetMember<K, E>, true>
+  readonly #members: SetShape<K, E>['keys']
+
+  constructor(context: StateContext, shape: SetShape<K, E>, definition: KeyedDefinition<K, E>) {
+    super(context, shape.keys.keys, definition)
+    this.#members = shape.keys
+  }
+
+  /**
+   * Adds an element, as an effect of the current event; returns whether it is new. Throws as `Table.set` does.
+   *
+   * @example
+   * visitors.add(page, userId)
+   */
+  add(key: K, element: E): boolean {
+    const event = writingEvent(this.scope, this.#members.where)
+    this.uses.addWrite(event.agent)
+    const entry = this.rows.writing({ key, element }, event)
+    if (entry.view(event) === true) return entry.read(event) !== true
+    this.rows.write(entry, event, true)
+    return true
+  }
+
+  /**
+   * Deletes an element, as an effect of the current event; returns whether it was there. Throws as `Table.set` does.
+   *
+   * @example
+   * if (visitors.has(page, userId)) visitors.delete(page, userId)
+   */
+  delete(key: K, element: E): boolean {
+    const event = writingEvent(this.scope, this.#members.where)
+    this.uses.addWrite(event.agent)
+    const entry = this.rows.writing({ key, element }, event)
+    if (entry.view(event) === undefined) return entry.read(event) !== undefined
+    this.rows.write(entry, event, undefined)
+    return true
+  }
+
+  /** Whether the set of a key has an element. Throws as `Table.get` does. */
+  has(key: K, element: E): boolean {
+    this.uses.reads++
+    const event = readingEvent(this.scope)
+    const member = { key, element }
+    const entry = event === undefined ? this.rows.outside(member) : this.rows.reading(member, event)
+    return entry.read(event) === true
+  }
+
+  /** The elements of a key, in byte order of their encoding; none for a key that has no set. Throws as `Table.get` does. */
+  values(key: K): readonly E[] {
+    this.uses.reads++
+    const event = readingEvent(this.scope)
+    const rows = this.rows.rowsOf({ key }, event)
+    return rows
+      .group(groupRange(this.#members.encode({ key })), event)
+      .map((row) => rows.guard(this.#members.decode(row).element))
+  }
+
+  /** Key and element of every row in the partitions that are here, as `Table.entries`. */
+  entries(): AsyncIterableIterator<readonly [key: K, element: E]> {
+    const members = this.#members
+    return this.scan((row) => {
+      const { key, element } = members.decode(row)
+      return [key, element] as const
+    })
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<readonly [key: K, element: E]> {
+    return this.entries()
+  }
+
+  /** The elements of a key typed as text, for pages and commands. Throws as `values` does, and `KEY_INVALID`. */
+  lookup(text: string): readonly E[] {
+    return this.values(this.keyOf(text))
+  }
+
+  /** A row as bytes, as `Table.encodeRow`. */
+  encodeRow(key: K, element: E): EncodedRow {
+    const member = { key, element }
+    const bytes = this.#members.encode(member)
+    return { key: bytes, value: PRESENT, partitionedBy: this.#members.partitionedBy(member, bytes) }
+  }
+}

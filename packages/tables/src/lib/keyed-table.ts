@@ -1,0 +1,88 @@
+import type { ScopeStorage } from '@millrace/core'
+import { readingEvent, readInTurns, type CodecKeys, type RowLocator, type StateContext } from '@millrace/state'
+import type { KeyedDefinition } from './options.ts'
+import { UseCounts, type TableStats } from './table-stats.ts'
+
+/** What listings, pages and commands use of a table, whatever its types. */
+export interface ListedTable {
+  readonly name: string
+  readonly help: string | undefined
+  /** `Codec.name` of the keys. */
+  readonly keyCodec: string
+  /** `Codec.name` of the values, or of a set's elements. */
+  readonly valueCodec: string
+  /** Rows in the partitions that are here. Throws `NO_WORKER`. */
+  readonly size: number
+  stats(): TableStats
+  /** What is under a key typed as text. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`, `NO_WORKER`. */
+  lookup(text: string): unknown
+  /** Throws `NO_WORKER`. */
+  entries(): AsyncIterableIterator<readonly [key: unknown, value: unknown]>
+}
+
+/** A row as it is in the changelog, or in the topic of a global table. */
+export interface EncodedRow {
+  readonly key: Buffer
+  readonly value: Buffer
+  /** The bytes whose hash is the partition. */
+  readonly partitionedBy: Buffer
+}
+
+/**
+ * What all kinds of tables have in common. `K` is the key that users give, `R` that of a row: in a set it has the element
+ * too.
+ */
+export abstract class KeyedTable<K, R, V> {
+  readonly name: string
+  readonly help: string | undefined
+  /** `Codec.name` of the keys. */
+  readonly keyCodec: string
+  /** `Codec.name` of the values, or of a set's elements. */
+  readonly valueCodec: string
+  /** Finds the rows. */
+  protected abstract readonly rows: RowLocator<R, V>
+  protected readonly keyShape: CodecKeys<K>
+  protected readonly scope: ScopeStorage
+  protected readonly uses: UseCounts = new UseCounts()
+
+  constructor({ scope }: StateContext, keys: CodecKeys<K>, definition: KeyedDefinition<K, unknown>) {
+    const { name, help, keyCodec, valueCodec } = definition
+    this.name = name
+    this.help = help
+    this.keyCodec = keyCodec.name
+    this.valueCodec = valueCodec.name
+    this.keyShape = keys
+    this.scope = scope
+  }
+
+  /**
+   * A key typed as text: text and bytes stand for themselves, numbers are decimal, everything else is JSON text.
+   *
+   * @throws `KEY_INVALID`
+   */
+  keyOf(text: string): K {
+    return this.keyShape.decode(this.keyShape.parse(text))
+  }
+
+  /** Rows in the partitions that are here, by finished events: keys that have a value, or elements of a set. */
+  get size(): number {
+    return this.rows.local().reduce((sum, { rows }) => sum + rows, 0)
+  }
+
+  /** Use of this table in this process. */
+  stats(): TableStats {
+    const opened = this.rows.opened()
+    const { reads, writes, writers } = this.uses
+    return {
+      rows: opened.reduce((sum, { rows }) => sum + rows, 0),
+      reads,
+      writes,
+      writers,
+      cachedBytes: opened.reduce((sum, { cachedBytes }) => sum + cachedBytes, 0),
+    }
+  }
+
+  protected scan<T>(pick: (key: Buffer, value: V) => T): AsyncIterableIterator<T> {
+    return readInTurns(this.rows.local(), readingEvent(this.scope), pick)
+  }
+}

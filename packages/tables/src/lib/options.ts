@@ -1,0 +1,151 @@
+import {
+  checkOptions,
+  MillraceError,
+  resolveCodec,
+  validateName,
+  type Codec,
+  type CodecSpec,
+  type Immutable,
+  type InputOf,
+  type NamedCodecs,
+  type OptionNames,
+  type OutputOf,
+} from '@millrace/core'
+import type { CodecKeyOptions, PartitionKey } from '@millrace/state'
+
+/** A table's value type for a codec spec. */
+export type ValueOf<S extends CodecSpec> = Immutable<InputOf<S>>
+
+/** A table's key type for a codec spec. */
+export type KeyOf<S extends CodecSpec> = InputOf<S>
+
+/** What the compiler says when a schema changes what it validates, as one does that has a `.default()`. */
+export interface InputDiffersFromOutput {
+  readonly 'a table needs a schema whose input and output are the same type, without .default() or .transform(): give the table the option migrate, which reads the rows that lack a new field': never
+}
+
+/** `unknown` for specs whose input and output types are equal: a table gives out what was put in. */
+export type RoundTrip<S extends CodecSpec> = S extends keyof NamedCodecs
+  ? unknown
+  : [InputOf<S>] extends [OutputOf<S>]
+    ? [OutputOf<S>] extends [InputOf<S>]
+      ? unknown
+      : InputDiffersFromOutput
+    : InputDiffersFromOutput
+
+/** What makes the value of a key that has none, anew for each key. */
+export type Fallback<VS extends CodecSpec> = (() => ValueOf<VS>) | undefined
+
+/** What `get` gives: `undefined` only where there is no default. */
+export type GivenOf<VS extends CodecSpec, D extends Fallback<VS>> = [D] extends [undefined]
+  ? ValueOf<VS> | undefined
+  : ValueOf<VS>
+
+/** What all kinds of tables are declared with. */
+export interface KeyedOptions<KS extends CodecSpec, VS extends CodecSpec> {
+  /** Must encode keys as the source topic does. */
+  readonly key: KS & RoundTrip<KS>
+  readonly value: VS & RoundTrip<VS>
+  /** Partition count; by default the existing changelog's, else that of the source topics. */
+  readonly partitions?: number
+  /** Warm copies of each partition to keep on other workers, so that one that takes it over need not read the whole changelog. Default: the setting `standbys`. */
+  readonly standbys?: number
+  /** The part of a composite key that is the key of the source topic: text, a number or bytes. */
+  readonly partitionBy?: (key: KeyOf<KS>) => PartitionKey
+  /** One line for listings. */
+  readonly help?: string
+}
+
+/** How a table is declared. `D` is the type of `default`, which decides what `get` gives. */
+export interface TableOptions<
+  KS extends CodecSpec,
+  VS extends CodecSpec,
+  D extends Fallback<VS> = undefined,
+> extends KeyedOptions<KS, VS> {
+  /** Makes the value of a key that has none; called anew each time, so that no two keys share an object. */
+  readonly default?: D
+  /**
+   * `'source'`: the source topic is filled by another partitioner than Kafka's default, so a key lives wherever its events
+   * come from. Keys are then not checked against partitions, and requests for a key cannot be routed to a worker. Default `'key'`.
+   */
+  readonly partitioner?: 'key' | 'source'
+  /** Reads a row that the value's codec refuses, for example one written by an older version of the app. */
+  readonly migrate?: (raw: Buffer, key: KeyOf<KS>) => ValueOf<VS>
+}
+
+/** Options with the codecs resolved. */
+export interface KeyedDefinition<K, V> extends CodecKeyOptions<K> {
+  readonly name: string
+  readonly valueSpec: CodecSpec
+  readonly valueCodec: Codec<V>
+  readonly partitions: number | undefined
+  readonly standbys: number | undefined
+  readonly help: string | undefined
+}
+
+/** The table to which options belong, for messages. */
+export interface DeclaredTable {
+  readonly kind: 'table' | 'global table' | 'set table' | 'global set table'
+  readonly name: string
+}
+
+/** The options that all kinds of tables have. */
+export const KEYED_OPTIONS: OptionNames<KeyedOptions<CodecSpec, CodecSpec>> = {
+  key: true,
+  value: true,
+  partitions: true,
+  standbys: true,
+  partitionBy: true,
+  help: true,
+}
+
+/** Options that are functions, where they are given. */
+const FUNCTIONS = ['default', 'migrate', 'partitionBy'] as const
+
+/** Throws `CODEC_UNKNOWN`, `NAME_INVALID`, `DEFINITION_INVALID`. */
+export function readOptions<KS extends CodecSpec, VS extends CodecSpec>(
+  { kind, name }: DeclaredTable,
+  options: KeyedOptions<KS, VS>,
+  known: OptionNames<object>,
+): KeyedDefinition<KeyOf<KS>, ValueOf<VS>> {
+  validateName('table', name)
+  const where = `${kind} "${name}"`
+  checkOptions(where, options, known)
+  for (const option of FUNCTIONS) checkFunction(where, option, options)
+  const { key, value, partitions, standbys, partitionBy, help } = options
+  if (standbys !== undefined && !(Number.isInteger(standbys) && standbys >= 0))
+    throw new MillraceError('DEFINITION_INVALID', `standbys of ${where} is ${standbys}; it takes 0, 1, 2, …`)
+  return {
+    name,
+    where,
+    keySpec: key,
+    valueSpec: value,
+    keyCodec: roundTripCodec<KS>(key, 'key', where),
+    valueCodec: roundTripCodec<VS>(value, kind.endsWith('set table') ? 'element' : 'value', where),
+    partitions,
+    standbys,
+    partitionBy,
+    help,
+  }
+}
+
+function checkFunction(
+  where: string,
+  option: (typeof FUNCTIONS)[number],
+  options: { readonly [Name in typeof option]?: unknown },
+): void {
+  const given = options[option]
+  if (given === undefined || typeof given === 'function') return
+  const shown = JSON.stringify(given)
+  const hint = option === 'default' ? ` that makes the value, as in default: () => (${shown})` : ''
+  throw new MillraceError('DEFINITION_INVALID', `${option} of ${where} is ${shown}; it takes a function${hint}.`)
+}
+
+/** The codec of a spec that is `RoundTrip`: it gives the type that it takes, which `resolveCodec` cannot say. */
+function roundTripCodec<S extends CodecSpec>(spec: S, role: 'key', where: string): Codec<KeyOf<S>>
+function roundTripCodec<S extends CodecSpec>(spec: S, role: 'value' | 'element', where: string): Codec<ValueOf<S>>
+function roundTripCodec(spec: CodecSpec, role: 'key' | 'value' | 'element', where: string): Codec<never, unknown> {
+  // Elements of sets are in the row's key: equal ones must be equal bytes.
+  if (role === 'element') return resolveCodec(spec, 'key', `the elements of ${where}`)
+  return resolveCodec(spec, role === 'value' ? 'row' : role, where)
+}
