@@ -1,5 +1,4 @@
-import type { TopicPartition } from '@millrace/core'
-import type { WorkerStats } from '@millrace/worker'
+import type { TopicPartition, WorkerStats } from '@millrace/core'
 
 /** From the test to a worker process. */
 export type ToWorker =

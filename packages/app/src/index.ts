@@ -47,6 +47,15 @@ export {
   type TopicPartition,
   type TransportFactory,
   type WebDriverFactory,
+  type WorkerStats,
+  type RunResult,
+  type RunOutcome,
+  type LastRun,
+  type JobView,
+  type JobState,
+  type TableStats,
+  type HandlingTime,
+  type AgentStats,
 } from '@millrace/core'
 export {
   AskFailedError,
@@ -69,7 +78,6 @@ export {
   type FailedEvent,
   type GroupByOptions,
   type HandlerResult,
-  type HandlingTime,
   type HeaderValues,
   type KeyInput,
   type KeyOutput,
@@ -109,7 +117,6 @@ export type {
   SetTableOptions,
   TableOf,
   TableOptions,
-  TableStats,
   ValueOf,
 } from '@millrace/tables'
 export type {
@@ -119,12 +126,7 @@ export type {
   Job,
   JobContext,
   JobFunction,
-  JobState,
-  JobView,
-  LastRun,
   Overlap,
-  RunOutcome,
-  RunResult,
   TaskJob,
   TaskOptions,
   TimerJob,
@@ -147,7 +149,6 @@ export {
   type ViewFactory,
   type ViewSource,
 } from '@millrace/web'
-export type { AgentStats, WorkerStats } from '@millrace/worker'
 export type { AppEnvironment } from './lib/app-environment.ts'
 export { AppScheduler } from './lib/app-scheduler.ts'
 export type { AppEvents } from './lib/app-events.ts'

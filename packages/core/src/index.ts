@@ -53,6 +53,7 @@ export type {
   ReplayOutcome,
   ShownBytes,
 } from './contracts/dead-letters.ts'
+export type { AssignmentView, TaskOwner, TaskView } from './contracts/assignment-view.ts'
 export type { GroupAssignment, GroupAssignor, GroupMember, GroupView } from './contracts/assignor.ts'
 export type { Given, Immutable } from './contracts/immutable.ts'
 export type { Candidate, Leadership } from './contracts/leadership.ts'
@@ -66,7 +67,29 @@ export type {
   RecordMetadata,
   TopicPartition,
 } from './contracts/record.ts'
+export type { JobState, JobView, LastRun, RunOutcome, RunResult } from './contracts/job-view.ts'
 export type { KeyLocation, RoutedTable, Router } from './contracts/router.ts'
+export type {
+  AgentHistograms,
+  AgentStats,
+  DelayStats,
+  ErrorStats,
+  FlowStats,
+  HandlingTime,
+  PartStats,
+  RebalanceStats,
+  RecoveryStats,
+  SiteAgentStats,
+  SiteFlowStats,
+  SiteJobStats,
+  SiteSourceStats,
+  SiteStats,
+  SiteTableStats,
+  SourceStats,
+  TableStats,
+  WorkerStats,
+  WorkerStatus,
+} from './contracts/stats.ts'
 export type { Effect, EventFeed, EventInHand, EventScope, Readable, SendRequest } from './contracts/scope.ts'
 export type { ServeOptions, WebDriver, WebServer, WebServerLimits } from './contracts/web-driver.ts'
 export type { ScopeStorage, WorkScope } from './contracts/work-scope.ts'

@@ -8,7 +8,6 @@ export {
   type NeverYields,
 } from './lib/agents/agent.ts'
 export type { AgentCounts } from './lib/agents/agent-counters.ts'
-export type { AgentHistograms, HandlingTime } from './lib/agents/handling-times.ts'
 export type {
   AgentHandler,
   AgentOptions,

@@ -4,14 +4,6 @@ export { assignmentAnswer, knownMembers, type AssignmentAnswer } from './lib/bui
 export type { Graph, GraphEdge, GraphNode } from './lib/built-in/graph.ts'
 export type { Readiness } from './lib/built-in/health.ts'
 export type { BuiltInPage, BuiltInPages, SiteAddition, SiteTools } from './lib/built-in/site-tools.ts'
-export type {
-  AgentAnswer,
-  FlowAnswer,
-  JobAnswer,
-  SourceAnswer,
-  StatsAnswer,
-  TableAnswer,
-} from './lib/built-in/stats.ts'
 export { unavailable } from './lib/errors/error-answer.ts'
 export { PageError, type PageErrorOptions } from './lib/errors/page-error.ts'
 export { jsonText, type JsonObject } from './lib/pages/json-text.ts'
@@ -25,26 +17,14 @@ export { localUrl, ownAddress, type BoundAddress } from './lib/server/own-addres
 export { webPart, type WebPart, type WebPartDeps, type WebPartSettings } from './lib/server/web-part.ts'
 export { createSite, type Site, type SiteOptions } from './lib/site/site.ts'
 export type {
-  AgentFigures,
-  AssignmentFigures,
-  ErrorFigures,
   Flow,
-  FlowFigures,
-  HandlingFigures,
-  JobFigures,
-  JobOutcome,
   NodeKind,
   PartitionedTable,
-  RebalanceFigures,
-  RecoveryFigures,
   RoutableTable,
   SiteDeps,
   SiteSettings,
   SiteTable,
   TopicRecords,
   SiteWorker,
-  SourceFigures,
-  TableFigures,
-  WorkerFigures,
   WorkerHistograms,
 } from './lib/site/site-deps.ts'

@@ -1,5 +1,5 @@
-import { isMillraceError, MillraceError } from '@millrace/core'
-import type { JobView, RunOutcome, SchedulerPart } from '@millrace/scheduler'
+import { isMillraceError, MillraceError, type JobView, type RunOutcome } from '@millrace/core'
+import type { SchedulerPart } from '@millrace/scheduler'
 
 /** The jobs of an app on the workers of this process. */
 export class AppScheduler {

@@ -1,11 +1,9 @@
-import type { AgentCounts, AgentsPart, HandlingTime } from '@millrace/streams'
-import type { AgentStats, WorkerStats } from '@millrace/worker'
+import type { AgentStats, WorkerStats } from '@millrace/core'
+import type { AgentsPart } from '@millrace/streams'
 
-/** Figures of a worker, with what only its agents know. */
+/** What `app.stats()` gives: the worker, with what only its agents know. */
 export interface AppStats extends WorkerStats {
-  readonly agents: Readonly<
-    Record<string, AgentStats & Pick<AgentCounts, 'deadLettered'> & { readonly handling?: HandlingTime }>
-  >
+  readonly agents: Readonly<Record<string, AgentStats & { readonly deadLettered: number }>>
 }
 
 /**
@@ -16,9 +14,9 @@ export function withAgents(stats: WorkerStats, part: Pick<AgentsPart, 'counts' |
   const handling = part.handling()
   const agents = Object.entries(part.counts()).map(([name, counts]) => {
     const { received, processed, failed, retried, active, deadLettered } = counts
-    const figures = stats.agents[name] ?? { received, processed, failed, retried, active, lag: 0 }
+    const own = stats.agents[name] ?? { received, processed, failed, retried, active, lag: 0 }
     const time = handling[name]
-    return [name, { ...figures, deadLettered, ...(time === undefined ? {} : { handling: time }) }] as const
+    return [name, { ...own, deadLettered, ...(time === undefined ? {} : { handling: time }) }] as const
   })
   return { ...stats, agents: Object.fromEntries(agents) }
 }

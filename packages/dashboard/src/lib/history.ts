@@ -1,4 +1,4 @@
-import type { StatsAnswer } from '@millrace/web'
+import type { SiteStats } from '@millrace/core'
 import { rounded, type Rates } from './rates.ts'
 
 /** Seconds that are kept. */
@@ -44,7 +44,7 @@ export class History {
 
 /** The point of this second. */
 export function pointOf(
-  stats: StatsAnswer,
+  stats: SiteStats,
   rates: Rates,
   { at, errors }: Pick<HistoryPoint, 'at' | 'errors'>,
 ): HistoryPoint {

@@ -1,16 +1,16 @@
 import { expect, it } from 'vitest'
-import type { StatsAnswer } from '@millrace/web'
+import type { SiteStats } from '@millrace/core'
 import { smallSite } from './fixtures/small-site.fixture.ts'
 import { problemsOf, type ProblemContext } from './problems.ts'
 
-const plain: StatsAnswer = JSON.parse(await (await smallSite().get('/stats')).text())
+const plain: SiteStats = JSON.parse(await (await smallSite().get('/stats')).text())
 const quiet: ProblemContext = { nowMs: 1_000_000, lagBefore: undefined, unassigned: [] }
 
-function stats(changes: Partial<StatsAnswer> = {}): StatsAnswer {
+function stats(changes: Partial<SiteStats> = {}): SiteStats {
   return { ...plain, ...changes }
 }
 
-function counter(changes: Partial<StatsAnswer['agents'][string]>): StatsAnswer['agents'] {
+function counter(changes: Partial<SiteStats['agents'][string]>): SiteStats['agents'] {
   const { counter: agent } = stats().agents
   if (agent === undefined) throw new Error('The worker has an agent.')
   return { counter: { ...agent, ...changes } }
@@ -45,7 +45,8 @@ it('says how long an event takes also when that is next to nothing', () => {
 
 it('puts first what waiting does not mend', () => {
   const handling = { p50Ms: undefined, p99Ms: undefined, samples: 0, longestInHandMs: 45_000 }
-  const source = { topic: 'posts', partition: 3, position: 9, committed: 1, endOffset: 20, lag: 11, stalledMs: 200_000 }
+  const at = { topic: 'posts', partition: 3, task: '4-3', position: 9, committed: 1, endOffset: 20, lag: 11 }
+  const source = { ...at, stalledMs: 200_000, bufferedBytes: 0, lags: {}, paused: undefined }
   const wrong = stats({
     agents: counter({ handling, deadLettered: 2 }),
     sources: [source, { ...source, partition: 4, stalledMs: 20_000 }],

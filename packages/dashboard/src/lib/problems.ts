@@ -1,4 +1,4 @@
-import type { StatsAnswer } from '@millrace/web'
+import type { SiteStats } from '@millrace/core'
 
 /** The five headline numbers of the page. */
 export type Headline = 'events' | 'sent' | 'lag' | 'commit' | 'errors'
@@ -31,7 +31,7 @@ const SMALL_LAG_S = 2
 const GROWTH = 1.1
 
 /** Says what is wrong and whose fault it seems to be, worst first. */
-export function problemsOf(stats: StatsAnswer, context: ProblemContext): readonly Problem[] {
+export function problemsOf(stats: SiteStats, context: ProblemContext): readonly Problem[] {
   const problems = [
     ...stuckAgents(stats),
     ...delayed(stats),
@@ -46,7 +46,7 @@ export function problemsOf(stats: StatsAnswer, context: ProblemContext): readonl
   return [...problems.filter(({ level }) => level === 'bad'), ...problems.filter(({ level }) => level === 'warn')]
 }
 
-function stuckAgents({ agents }: StatsAnswer): readonly Problem[] {
+function stuckAgents({ agents }: SiteStats): readonly Problem[] {
   return Object.entries(agents).flatMap(([name, { handling }]): Problem[] => {
     const forMs = handling?.longestInHandMs ?? 0
     if (forMs < LONG_IN_HAND_MS) return []
@@ -55,7 +55,7 @@ function stuckAgents({ agents }: StatsAnswer): readonly Problem[] {
   })
 }
 
-function delayed({ delays }: StatsAnswer): readonly Problem[] {
+function delayed({ delays }: SiteStats): readonly Problem[] {
   return delays
     .filter(({ forMs, overdue }) => overdue || forMs >= LONG_UNCOMMITTED_MS)
     .map(({ topic, partition, forMs, tasks }) => ({
@@ -71,9 +71,9 @@ function waiting(tasks: number): string {
   return tasks === 1 ? 'a task waits' : `${tasks} tasks wait`
 }
 
-function uncommitted({ sources }: StatsAnswer): readonly Problem[] {
-  const stalled = sources.filter(({ stalledMs = 0 }) => stalledMs >= LONG_UNCOMMITTED_MS)
-  const worst = stalled.toSorted((a, b) => (b.stalledMs ?? 0) - (a.stalledMs ?? 0))[0]
+function uncommitted({ sources }: SiteStats): readonly Problem[] {
+  const stalled = sources.filter(({ stalledMs }) => stalledMs >= LONG_UNCOMMITTED_MS)
+  const worst = stalled.toSorted((a, b) => b.stalledMs - a.stalledMs)[0]
   if (worst === undefined) return []
   const others = stalled.length === 1 ? '' : ` and ${stalled.length - 1} more`
   return [
@@ -81,7 +81,7 @@ function uncommitted({ sources }: StatsAnswer): readonly Problem[] {
       figure: 'commit',
       level: 'bad',
       node: `topic:${worst.topic}`,
-      text: `Partition ${worst.topic}/${worst.partition}${others}: fetched, but nothing committed for ${duration(worst.stalledMs ?? 0)}.`,
+      text: `Partition ${worst.topic}/${worst.partition}${others}: fetched, but nothing committed for ${duration(worst.stalledMs)}.`,
     },
   ]
 }
@@ -92,7 +92,7 @@ function unassigned({ unassigned: tasks }: ProblemContext): readonly Problem[] {
   return [{ figure: 'lag', level: 'bad', text: `${what} on no worker: none of them knows all its topics and tables.` }]
 }
 
-function growingLag(stats: StatsAnswer, { lagBefore }: ProblemContext): readonly Problem[] {
+function growingLag(stats: SiteStats, { lagBefore }: ProblemContext): readonly Problem[] {
   const small = Math.max(SMALL_LAG, (stats.rates?.events ?? 0) * SMALL_LAG_S)
   if (lagBefore === undefined || stats.lag <= Math.max(lagBefore * GROWTH, small)) return []
   const slowest = Object.entries(stats.agents).toSorted(([, a], [, b]) => b.lag - a.lag)[0]
@@ -104,7 +104,7 @@ function growingLag(stats: StatsAnswer, { lagBefore }: ProblemContext): readonly
   return [{ figure: 'lag', level: 'warn', node: `agent:${name}`, text }]
 }
 
-function failingAgents({ agents, errorsInFiveMinutes = 0 }: StatsAnswer): readonly Problem[] {
+function failingAgents({ agents, errorsInFiveMinutes = 0 }: SiteStats): readonly Problem[] {
   // What was given up long ago is in the agent's row.
   if (errorsInFiveMinutes === 0) return []
   return Object.entries(agents).flatMap(([name, { deadLettered }]): Problem[] => {
@@ -114,19 +114,19 @@ function failingAgents({ agents, errorsInFiveMinutes = 0 }: StatsAnswer): readon
   })
 }
 
-function fullOutbox({ outbox }: StatsAnswer): readonly Problem[] {
+function fullOutbox({ outbox }: SiteStats): readonly Problem[] {
   if (!outbox.full) return []
   return [{ figure: 'sent', level: 'warn', text: 'The broker takes records more slowly than agents send them.' }]
 }
 
-function fullRows({ changedRows }: StatsAnswer): readonly Problem[] {
+function fullRows({ changedRows }: SiteStats): readonly Problem[] {
   if (!changedRows.full) return []
   const text = 'Rows change faster than they are stored: agents wait for a commit. `cacheBytes` is the bound.'
   return [{ figure: 'commit', level: 'warn', text }]
 }
 
 function errors(
-  { errorsInFiveMinutes = 0, lastErrors, agents }: StatsAnswer,
+  { errorsInFiveMinutes = 0, lastErrors, agents }: SiteStats,
   { nowMs }: ProblemContext,
 ): readonly Problem[] {
   const last = lastErrors[0]

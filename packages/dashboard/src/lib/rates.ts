@@ -1,4 +1,4 @@
-import type { StatsAnswer } from '@millrace/web'
+import type { SiteStats } from '@millrace/core'
 
 /** A rate is taken over so much time: short enough to be of now, long enough not to flicker. */
 const SPAN_MS = 5_000
@@ -38,7 +38,7 @@ export class Rates {
 }
 
 /** Every counter in a worker's statistics that has a rate, by name. */
-export function countsOf({ agents, tables, flows, sent }: StatsAnswer): ReadonlyMap<string, number> {
+export function countsOf({ agents, tables, flows, sent }: SiteStats): ReadonlyMap<string, number> {
   const counts = new Map<string, number>([['sent', sent]])
   let processed = 0
   for (const [name, agent] of Object.entries(agents)) {
@@ -55,7 +55,7 @@ export function countsOf({ agents, tables, flows, sent }: StatsAnswer): Readonly
 }
 
 /** The statistics with their rates. */
-export function withRates(stats: StatsAnswer, rates: Rates, errorsInFiveMinutes: number): StatsAnswer {
+export function withRates(stats: SiteStats, rates: Rates, errorsInFiveMinutes: number): SiteStats {
   const rate = (name: string): { readonly perSecond?: number } => {
     const perSecond = rates.perSecond(name)
     return perSecond === undefined ? {} : { perSecond: rounded(perSecond) }

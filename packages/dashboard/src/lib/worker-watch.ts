@@ -1,12 +1,5 @@
-import type { Scheduled } from '@millrace/core'
-import {
-  assignmentAnswer,
-  type AssignmentAnswer,
-  type JobFigures,
-  type SiteTools,
-  type SiteWorker,
-  type StatsAnswer,
-} from '@millrace/web'
+import type { JobView, Scheduled, SiteStats } from '@millrace/core'
+import { assignmentAnswer, type AssignmentAnswer, type SiteTools, type SiteWorker } from '@millrace/web'
 import { History, pointOf, type HistoryPoint } from './history.ts'
 import { problemsOf, type Problem } from './problems.ts'
 import { countsOf, Rates, withRates } from './rates.ts'
@@ -20,8 +13,8 @@ type WatchTools = Pick<SiteTools, 'site' | 'stats'>
 
 /** Everything that the page shows of one worker; changes every second. */
 export interface WorkerAnswer {
-  readonly stats: StatsAnswer
-  readonly jobs: readonly JobFigures[]
+  readonly stats: SiteStats
+  readonly jobs: readonly JobView[]
   readonly assignment: AssignmentAnswer
   readonly problems: readonly Problem[]
   /** The newest. */
@@ -52,7 +45,7 @@ export class WorkerWatch {
     return this.#closed
   }
 
-  withRates(stats: StatsAnswer): StatsAnswer {
+  withRates(stats: SiteStats): SiteStats {
     return withRates(stats, this.#rates, this.#errorsSince(stats.errors))
   }
 

@@ -1,20 +1,20 @@
 import {
+  type Candidate,
+  type JobView,
+  type Leadership,
   MillraceError,
   nearestName,
-  type Candidate,
-  type Leadership,
+  type RunOutcome,
   type Topology,
   type WorkerContext,
   type WorkerPart,
 } from '@millrace/core'
 import { Alarm } from './alarm.ts'
-import type { JobView } from './job-view.ts'
 import { describeJob, type Job } from './jobs/job.ts'
 import { LeaderJobs } from './leader/leader-jobs.ts'
 import type { Pause } from './pauses/pause.ts'
 import { PauseLog } from './pauses/pause-log.ts'
 import { JobRunner, type Beginning } from './runs/job-runner.ts'
-import type { RunOutcome } from './runs/run.ts'
 import type { SchedulerDeps } from './scheduler-deps.ts'
 import { CronTimetable } from './timetables/cron-timetable.ts'
 import { TimerTimetable } from './timetables/timer-timetable.ts'

@@ -1,7 +1,7 @@
-import type { ScopeStorage } from '@millrace/core'
+import type { ScopeStorage, TableStats } from '@millrace/core'
 import { readingEvent, readInTurns, type CodecKeys, type RowLocator, type StateContext } from '@millrace/state'
 import type { KeyedDefinition } from './options.ts'
-import { UseCounts, type TableStats } from './table-stats.ts'
+import { UseCounts } from './table-stats.ts'
 
 /** What listings, pages and commands use of a table, whatever its types. */
 export interface ListedTable {

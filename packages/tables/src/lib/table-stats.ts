@@ -1,15 +1,3 @@
-/** What is known of a table in this process. */
-export interface TableStats {
-  /** Keys that have a value, in the partitions that are here. */
-  readonly rows: number
-  readonly reads: number
-  readonly writes: number
-  /** The same by agent. */
-  readonly writers: Readonly<Record<string, number>>
-  /** Rough size of decoded rows in memory, in bytes. */
-  readonly cachedBytes: number
-}
-
 interface Tally {
   readonly agent: string
   writes: number

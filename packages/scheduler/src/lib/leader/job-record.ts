@@ -1,4 +1,4 @@
-import type { RunResult } from '../job-view.ts'
+import type { RunResult } from '@millrace/core'
 
 /** What leaders tell one another about a job: one row of the scheduler's topic, by the job's name. */
 export interface JobRecord {

@@ -1,5 +1,12 @@
-import { MillraceError, toError, type Scheduled, type ScopeStorage, type WorkerContext } from '@millrace/core'
-import type { LastRun, RunResult } from '../job-view.ts'
+import {
+  type LastRun,
+  MillraceError,
+  type RunResult,
+  type Scheduled,
+  type ScopeStorage,
+  toError,
+  type WorkerContext,
+} from '@millrace/core'
 import { describeJob, type Job } from '../jobs/job.ts'
 import type { Run } from './run.ts'
 

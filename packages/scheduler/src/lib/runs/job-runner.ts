@@ -1,19 +1,22 @@
 import {
   errorText,
   isMillraceError,
+  type JobState,
+  type JobView,
+  type LastRun,
   MillraceError,
-  toError,
+  type RunOutcome,
   type ScopeStorage,
+  toError,
   type WorkerContext,
 } from '@millrace/core'
-import type { JobState, JobView, LastRun } from '../job-view.ts'
 import { describeJob, type Job, type Overlap } from '../jobs/job.ts'
 import { covers, type Pause } from '../pauses/pause.ts'
 import type { Moment, Timetable } from '../timetables/timetable.ts'
 import { admit } from './admit.ts'
 import { carryOut, mayBegin } from './carry-out.ts'
 import { describeSchedule } from './describe-schedule.ts'
-import { Run, type RunBook, type RunOutcome } from './run.ts'
+import { Run, type RunBook } from './run.ts'
 
 export interface JobRunnerDeps {
   readonly worker: WorkerContext

@@ -1,13 +1,4 @@
-import { deferred, type Deferred } from '@millrace/core'
-import type { LastRun, RunResult } from '../job-view.ts'
-
-/** What came of a run that was asked for. */
-export interface RunOutcome {
-  readonly slot: Date
-  /** `skipped`: it never began. */
-  readonly result: RunResult | 'skipped'
-  readonly error: Error | undefined
-}
+import { type Deferred, deferred, type LastRun, type RunOutcome } from '@millrace/core'
 
 /** Where the runs of one leader are kept, so that the next one knows of them. */
 export interface RunBook {

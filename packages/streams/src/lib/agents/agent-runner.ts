@@ -1,4 +1,4 @@
-import { type CodecSpec, type EventFeed, type Topology, type WorkerContext } from '@millrace/core'
+import type { AgentHistograms, CodecSpec, EventFeed, HandlingTime, Topology, WorkerContext } from '@millrace/core'
 import { Channel } from '../channels/channel.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import { deadLetterDeclaration } from '../dead-letters/dead-letter-topic.ts'
@@ -15,7 +15,7 @@ import { AgentInstance } from './agent-instance.ts'
 import { canDeadLetter, type ErrorPolicy } from './error-policy.ts'
 import { FailureRoad, type WorkerEnding } from './failure-road.ts'
 import type { Hop } from './handler-run.ts'
-import { type AgentHistograms, type HandlingTime, HandlingTimes } from './handling-times.ts'
+import { HandlingTimes } from './handling-times.ts'
 
 export interface AgentRunnerOptions {
   readonly deps: StreamsDeps

@@ -1,4 +1,11 @@
-import { MillraceError, type Topology, type WorkerContext, type WorkerPart } from '@millrace/core'
+import {
+  type AgentHistograms,
+  type HandlingTime,
+  MillraceError,
+  type Topology,
+  type WorkerContext,
+  type WorkerPart,
+} from '@millrace/core'
 import type { StreamsDeps } from '../streams-deps.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import type { AnyAgent } from './agent.ts'
@@ -6,7 +13,6 @@ import type { AgentCounts } from './agent-counters.ts'
 import { AgentRunner } from './agent-runner.ts'
 import { DEFAULT_ERROR_POLICY, type ErrorPolicy } from './error-policy.ts'
 import type { WorkerEnding } from './failure-road.ts'
-import type { AgentHistograms, HandlingTime } from './handling-times.ts'
 
 export interface AgentsPartOptions {
   /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then a dead letter. */

@@ -1,4 +1,4 @@
-import { TimeHistogram, type TimeFigures } from '@millrace/core'
+import { TimeHistogram, type AgentHistograms, type HandlingTime } from '@millrace/core'
 
 /** Samples kept for each agent. */
 const KEPT = 512
@@ -8,24 +8,6 @@ const OLD_MS = 60_000
 const BETWEEN_SAMPLES_MS = 20
 /** Events from one sample to the next, at most. */
 const MAX_STRIDE = 4096
-
-/** How long an agent takes over an event, or over a batch of `take()`, from its sight to the next being asked for. */
-export interface HandlingTime {
-  /** Of the last minute; `undefined` when nothing was handled in it. */
-  readonly p50Ms: number | undefined
-  readonly p99Ms: number | undefined
-  /** Samples behind the two. */
-  readonly samples: number
-  /** For how long an event has been in hand, of those that are timed; 0 when none is. */
-  readonly longestInHandMs: number
-}
-
-/** How long agents have taken over events since the worker started; each sample counts for the events since the one before. */
-export interface AgentHistograms {
-  readonly handling: TimeFigures
-  /** From a record's timestamp until it was handled. */
-  readonly latency: TimeFigures
-}
 
 /** An event that is being timed. */
 export interface Timing {

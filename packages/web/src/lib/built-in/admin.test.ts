@@ -1,16 +1,7 @@
 import { networkInterfaces } from 'node:os'
+import { jobNamed } from '../fixtures/small-worker.fixture.ts'
 import { expect, it } from 'vitest'
 import { smallSite, type SmallSite } from '../fixtures/small-site.fixture.ts'
-
-const job = {
-  name: 'nightly',
-  runs: 0,
-  failures: 0,
-  skipped: 0,
-  lastRun: undefined,
-  nextRun: undefined,
-  lastError: undefined,
-}
 
 interface Asking {
   readonly host?: string
@@ -30,7 +21,7 @@ async function ask(
     method = 'POST',
   }: Asking = {},
 ): Promise<number> {
-  small.worker.listed = [job]
+  small.worker.listed = [jobNamed('nightly')]
   const request = new Request(`http://${host}${path}`, { method, headers: { 'millrace-action': 'test', ...headers } })
   return (await small.site.handle(request, small.worker, peer)).status
 }

@@ -1,14 +1,14 @@
-import type { AssignmentFigures } from '../site/site-deps.ts'
+import type { AssignmentView } from '@millrace/core'
 
 /** Who has which task, as `/assignment/` and the page tell it. */
-export interface AssignmentAnswer extends Omit<AssignmentFigures, 'group' | 'members'> {
+export interface AssignmentAnswer extends Omit<AssignmentView, 'group' | 'members'> {
   /** By task id. */
   readonly group: Readonly<Record<string, { readonly member: string; readonly address: string | undefined }>>
   /** Everybody in the group, also those without a task. No `address`: that worker serves no site. */
   readonly members: readonly { readonly member: string; readonly address: string | undefined }[]
 }
 
-export function assignmentAnswer({ group, members, ...rest }: AssignmentFigures): AssignmentAnswer {
+export function assignmentAnswer({ group, members, ...rest }: AssignmentView): AssignmentAnswer {
   const known = knownMembers({ group, members })
   return {
     ...rest,
@@ -21,6 +21,6 @@ export function assignmentAnswer({ group, members, ...rest }: AssignmentFigures)
 export function knownMembers({
   group,
   members,
-}: Pick<AssignmentFigures, 'group' | 'members'>): ReadonlyMap<string, string | undefined> {
+}: Pick<AssignmentView, 'group' | 'members'>): ReadonlyMap<string, string | undefined> {
   return new Map([...[...group.values()].map(({ member, address }) => [member, address] as const), ...members])
 }

@@ -1,8 +1,8 @@
-import { manualClock } from '@millrace/core'
+import { manualClock, type SourceStats } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { smallGroup, smallSite, type SmallSite, type SmallSiteOptions } from '../fixtures/small-site.fixture.ts'
 import { numberTable, type SmallTable, textTable } from '../fixtures/small-table.fixture.ts'
-import { homeOf } from '../fixtures/small-worker.fixture.ts'
+import { homeOf, jobNamed } from '../fixtures/small-worker.fixture.ts'
 
 const PARTITIONS = 4
 
@@ -23,7 +23,7 @@ function world(options: SmallSiteOptions = {}): World {
     globalTables: [
       {
         name: 'rates',
-        stats: () => ({ rows: 1, reads: 0, writes: 0 }),
+        stats: () => ({ rows: 1, reads: 0, writes: 0, writers: {}, cachedBytes: 0 }),
         lookup: (text) => (text === 'EUR' ? 1.5 : undefined),
       },
     ],
@@ -39,6 +39,11 @@ function world(options: SmallSiteOptions = {}): World {
   return { ...small, words, json: async (path) => (await small.get(path)).json() }
 }
 
+function sourceAt(at: Pick<SourceStats, 'position' | 'committed'>): SourceStats {
+  const rest = { task: '4-2', bufferedBytes: 0, stalledMs: 0, lags: {}, paused: undefined }
+  return { topic: 'posts', partition: 2, endOffset: 10, ...rest, ...at }
+}
+
 test('/ is an index of the pages, the app’s own with them', async () => {
   const { site, json } = world()
   site.page('/mine/', (c) => c.text(''))
@@ -46,7 +51,12 @@ test('/ is an index of the pages, the app’s own with them', async () => {
   expect(index).toMatchObject({ app: 'app', version: '1.2.3', worker: 'worker-1', status: 'running' })
   expect(index).toMatchObject({
     pages: expect.arrayContaining([
-      { path: '/stats', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: true, help: expect.stringContaining('Figures') },
+      {
+        path: '/stats',
+        methods: ['GET', 'HEAD', 'OPTIONS'],
+        builtIn: true,
+        help: expect.stringContaining('Statistics'),
+      },
       { path: '/mine/', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: false },
     ]),
   })
@@ -70,7 +80,7 @@ test('/health/live is 200 whatever the worker does, /health/ready only when it r
 test('a partition that stands still makes the worker not ready', async () => {
   const clock = manualClock()
   const { worker, get, json } = world({ clock })
-  worker.sources = [{ topic: 'posts', partition: 2, position: 3, committed: 3, endOffset: 10 }]
+  worker.sources = [sourceAt({ position: 3, committed: 3 })]
   expect((await get('/health/ready')).status).toBe(200)
   await clock.advance(300_001)
   expect(await json('/health/ready')).toEqual({
@@ -78,7 +88,7 @@ test('a partition that stands still makes the worker not ready', async () => {
     status: 'running',
     reasons: [expect.stringContaining('posts')],
   })
-  worker.sources = [{ topic: 'posts', partition: 2, position: 4, committed: 4, endOffset: 10 }]
+  worker.sources = [sourceAt({ position: 4, committed: 4 })]
   expect((await get('/health/ready')).status).toBe(200)
 })
 
@@ -101,15 +111,14 @@ test('a partition that has taken no records for longer than deliveryTimeout make
 test('/stats has the documented shape', async () => {
   const { worker, json } = world()
   worker.listed = [
-    {
-      name: 'daily',
+    jobNamed('daily', {
       runs: 2,
       failures: 1,
       skipped: 0,
-      lastRun: { startedAt: new Date(1000) },
+      lastRun: { slot: new Date(1000), startedAt: new Date(1000), durationMs: 5, result: 'failed' },
       nextRun: new Date(2000),
-      lastError: { message: 'no' },
-    },
+      lastError: { message: 'no', slot: new Date(1000) },
+    }),
   ]
   const recovery = { state: 'done', restoredRows: 7, remainingRows: 0, rowsPerSecond: 0 }
   const none = { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 }
@@ -132,9 +141,9 @@ test('/stats has the documented shape', async () => {
       counter: { received: 5, processed: 4, failed: 1, retried: 1, deadLettered: 0, active: 1, lag: 9, concurrency: 1 },
     },
     tables: {
-      words: { kind: 'table', rows: 0, partitions: [0, 1, 2, 3], reads: 3, writes: 2, recovery },
-      numbers: { kind: 'table', rows: 0, partitions: [], reads: 3, writes: 2, recovery: none },
-      rates: { kind: 'global', rows: 1, partitions: [], reads: 0, writes: 0, recovery: none },
+      words: { kind: 'table', rows: 0, partitions: [0, 1, 2, 3], reads: 3, writes: 2, cachedBytes: 10, recovery },
+      numbers: { kind: 'table', rows: 0, partitions: [], reads: 3, writes: 2, cachedBytes: 10, recovery: none },
+      rates: { kind: 'global', rows: 1, partitions: [], reads: 0, writes: 0, cachedBytes: 0, recovery: none },
     },
     sources: [],
     flows: [],
@@ -242,11 +251,9 @@ test('/assignment/, /graph/ and /jobs/ show what they are given', async () => {
       { from: 'agent:counter', to: 'table:words' },
     ],
   })
-  worker.listed = [
-    { name: 'daily', runs: 0, failures: 0, skipped: 0, lastRun: undefined, nextRun: new Date(0), lastError: undefined },
-  ]
+  worker.listed = [jobNamed('daily', { nextRun: new Date(0) })]
   expect(await json('/jobs/')).toEqual([
-    { name: 'daily', runs: 0, failures: 0, skipped: 0, nextRun: '1970-01-01T00:00:00.000Z' },
+    expect.objectContaining({ name: 'daily', runs: 0, failures: 0, skipped: 0, nextRun: '1970-01-01T00:00:00.000Z' }),
   ])
 })
 
@@ -272,17 +279,16 @@ test('a table whose keys cannot be found says so', async () => {
 
 test('/metrics is what Prometheus reads, with a series for everything there is', async () => {
   const { worker, get } = world()
-  worker.sources = [{ topic: 'posts', partition: 2, position: 3, committed: undefined, endOffset: 10 }]
+  worker.sources = [sourceAt({ position: 3, committed: undefined })]
   worker.listed = [
-    {
-      name: 'daily',
+    jobNamed('daily', {
       runs: 2,
       failures: 1,
       skipped: 4,
-      lastRun: { startedAt: new Date(1000) },
+      lastRun: { slot: new Date(1000), startedAt: new Date(1000), durationMs: 5, result: 'failed' },
       nextRun: undefined,
-      lastError: { message: 'no' },
-    },
+      lastError: { message: 'no', slot: new Date(1000) },
+    }),
   ]
   await get('/nowhere/')
   await get('/table/words/x/')

@@ -16,7 +16,7 @@ export function figurePages(deps: BuiltInTools): BuiltInPages {
       page: deps.index,
     },
     '/stats': {
-      help: 'Figures of the worker, as `StatsAnswer`.',
+      help: 'Statistics of the worker, as `SiteStats`.',
       page: jsonPage(() => stats(worker())),
     },
     '/metrics': {
@@ -45,12 +45,8 @@ function seenFlows({ workerIfAny, stats }: BuiltInTools): readonly Flow[] {
 function metricsSource(deps: BuiltInTools): Parameters<BuiltInTools['metrics']['text']>[0] {
   const worker = deps.workerIfAny()
   if (worker === undefined) return undefined
-  const { sources, outbox, changedRows } = worker.stats()
   return {
     stats: deps.stats(worker),
-    sources,
-    outbox,
-    changedRows,
     histograms: worker.histograms(),
     ready: readiness(deps).ready,
   }

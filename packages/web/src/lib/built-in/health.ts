@@ -1,5 +1,4 @@
-import { partitionKey } from '@millrace/core'
-import type { DelayFigures } from '../site/site-deps.ts'
+import { partitionKey, type DelayStats } from '@millrace/core'
 import type { BuiltInTools, BuiltInPages } from './site-tools.ts'
 
 /** Whether a worker can be sent work, and if not, why. */
@@ -30,7 +29,7 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
 export function readiness({ workerIfAny, stalls, site }: BuiltInTools): Readiness {
   const worker = workerIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }
-  const { status, sources, delays = [] } = worker.stats()
+  const { status, sources, delays } = worker.stats()
   const stalled = stalls.look(sources, { nowMs: site.clock.monotonic(), afterMs: site.stallAfterMs })
   const reasons = [
     ...(status === 'running' ? [] : [`The worker is ${status}.`]),
@@ -42,7 +41,7 @@ export function readiness({ workerIfAny, stalls, site }: BuiltInTools): Readines
   return { ready: reasons.length === 0, status, reasons }
 }
 
-function describeDelay({ topic, partition, forMs, tasks, reason }: DelayFigures): string {
+function describeDelay({ topic, partition, forMs, tasks, reason }: DelayStats): string {
   const waiting = tasks.length === 0 ? '' : `; waiting for it: ${tasks.join(', ')}`
   return `Partition ${topic}/${partition} has taken no records for ${Math.round(forMs)} ms (deliveryTimeout)${waiting}. ${reason}`
 }

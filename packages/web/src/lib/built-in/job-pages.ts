@@ -1,7 +1,6 @@
-import { isMillraceError, type Clock } from '@millrace/core'
+import { isMillraceError, type Clock, type RunOutcome } from '@millrace/core'
 import { PageError } from '../errors/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
-import type { JobOutcome } from '../site/site-deps.ts'
 import { action } from './admin.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools } from './site-tools.ts'
 
@@ -58,7 +57,7 @@ function withoutBody({ url, method, headers: given }: Request): Request {
 }
 
 /** What came of a run; `undefined` when it takes longer than an answer should. */
-async function runFor(clock: Clock, run: () => Promise<JobOutcome>): Promise<JobOutcome | undefined> {
+async function runFor(clock: Clock, run: () => Promise<RunOutcome>): Promise<RunOutcome | undefined> {
   const running = run()
   const waited = new AbortController()
   const late = clock.sleep(RUN_ANSWER_MS, waited.signal).then(nothing, nothing)

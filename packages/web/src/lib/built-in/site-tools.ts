@@ -1,4 +1,4 @@
-import type { StatsAnswer } from './stats.ts'
+import type { SiteStats } from '@millrace/core'
 import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import type { ViewClass } from '../pages/view.ts'
 import type { KeyRoute } from '../routing/key-route.ts'
@@ -15,7 +15,7 @@ export interface SiteTools {
   /** The same; throws a 503 when there is none. */
   readonly worker: () => SiteWorker
   /** Statistics of a worker of this process. */
-  readonly stats: (worker: SiteWorker) => StatsAnswer
+  readonly stats: (worker: SiteWorker) => SiteStats
   /** What `/` answers as JSON. */
   readonly index: (c: PageContext) => Response
 }
@@ -25,7 +25,7 @@ export interface SiteAddition {
   /** Its pages; one at `/` takes the place of the index, until the app puts its own there. */
   readonly pages: BuiltInPages
   /** The statistics of a worker with what the addition knows of it: rates, say. */
-  stats(worker: SiteWorker, stats: StatsAnswer): StatsAnswer
+  stats(worker: SiteWorker, stats: SiteStats): SiteStats
   /** The worker's site is served from now on. */
   watch(worker: SiteWorker): void
   /** Nothing more will be known of the worker: pages that wait for it end. */

@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest'
-import type { SourceFigures } from '../site/site-deps.ts'
 import { StallWatch } from './stall-watch.ts'
 
-const source = (figures: Partial<SourceFigures> = {}): SourceFigures => ({
+type Source = Parameters<StallWatch['look']>[0][number]
+
+const source = (changes: Partial<Source> = {}): Source => ({
   topic: 'posts',
   partition: 0,
   position: 5,
   committed: 5,
   endOffset: 9,
-  ...figures,
+  ...changes,
 })
 const STALLED = [{ topic: 'posts', partition: 0 }]
 

@@ -1,5 +1,4 @@
-import { partitionKey, type TopicPartition } from '@millrace/core'
-import type { SourceFigures } from '../site/site-deps.ts'
+import { partitionKey, type SourceStats, type TopicPartition } from '@millrace/core'
 
 interface Seen {
   readonly position: number
@@ -13,7 +12,7 @@ export class StallWatch {
 
   /** Those that have stood still for longer than `afterMs`, of all that are given; what was seen of others is forgotten. */
   look(
-    sources: readonly SourceFigures[],
+    sources: readonly Pick<SourceStats, 'topic' | 'partition' | 'position' | 'committed' | 'endOffset'>[],
     { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },
   ): readonly TopicPartition[] {
     const seen = new Map<string, Seen>()

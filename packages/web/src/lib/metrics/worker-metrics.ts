@@ -1,15 +1,11 @@
-import type { TimeFigures } from '@millrace/core'
-import type { StatsAnswer } from '../built-in/stats.ts'
-import type { SourceFigures, WorkerFigures, WorkerHistograms } from '../site/site-deps.ts'
+import type { SiteStats, SourceStats, TimeFigures } from '@millrace/core'
+import type { WorkerHistograms } from '../site/site-deps.ts'
 
 const STATUSES = ['starting', 'recovering', 'running', 'stopping', 'stopped', 'failed'] as const
 
 /** What is shown of a worker. */
 export interface MetricsSource {
-  readonly stats: StatsAnswer
-  readonly sources: readonly SourceFigures[]
-  readonly outbox: WorkerFigures['outbox']
-  readonly changedRows: WorkerFigures['changedRows']
+  readonly stats: SiteStats
   readonly histograms: WorkerHistograms
   readonly ready: boolean
 }
@@ -28,10 +24,7 @@ export interface MetricsPaper {
 }
 
 /** Everything that is told of a worker. */
-export function writeWorkerMetrics(
-  metric: MetricsPaper,
-  { stats, sources, outbox, changedRows, histograms, ready }: MetricsSource,
-): void {
+export function writeWorkerMetrics(metric: MetricsPaper, { stats, histograms, ready }: MetricsSource): void {
   metric.gauge('info', 'Always 1; says which worker this is.', [
     [{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1],
   ])
@@ -152,8 +145,8 @@ export function writeWorkerMetrics(
     jobs((job) => seconds(job.nextRun)),
   )
 
-  const partitions = (value: (source: SourceFigures) => number | undefined): readonly Sample[] =>
-    sources.flatMap((source) => {
+  const partitions = (value: (source: SourceStats) => number | undefined): readonly Sample[] =>
+    stats.sources.flatMap((source) => {
       const number = value(source)
       return number === undefined
         ? []
@@ -187,8 +180,8 @@ export function writeWorkerMetrics(
     [{}, stats.brokenBatches],
   ])
   metric.counter('errors_total', 'Errors of user code and of the worker.', [[{}, stats.errors]])
-  metric.gauge('outbox_bytes', 'Bytes sent and not yet acknowledged.', [[{}, outbox.bytes]])
-  metric.gauge('changed_row_bytes', 'Bytes of rows changed and not yet stored.', [[{}, changedRows.bytes]])
+  metric.gauge('outbox_bytes', 'Bytes sent and not yet acknowledged.', [[{}, stats.outbox.bytes]])
+  metric.gauge('changed_row_bytes', 'Bytes of rows changed and not yet stored.', [[{}, stats.changedRows.bytes]])
 }
 
 /** Reads one figure of everything of a kind; what has none is left out. */

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
 import { startProcess, type SiteProcess } from '../fixtures/site-process.fixture.ts'
 import { smallGroup, smallSite } from '../fixtures/small-site.fixture.ts'
-import type { SmallWorker } from '../fixtures/small-worker.fixture.ts'
+import { jobNamed, type SmallWorker } from '../fixtures/small-worker.fixture.ts'
 
 const group = smallGroup(1)
 const running: SiteProcess[] = []
@@ -20,11 +20,7 @@ async function start(id: string): Promise<SiteProcess> {
 }
 
 function withJob(worker: SmallWorker): void {
-  const figures = { runs: 0, failures: 0, skipped: 0, lastRun: undefined, nextRun: undefined, lastError: undefined }
-  worker.listed = [
-    { name: 'daily', ...figures },
-    { name: 'local', ...figures },
-  ]
+  worker.listed = [jobNamed('daily'), jobNamed('local')]
   worker.ledJobs.add('daily')
 }
 

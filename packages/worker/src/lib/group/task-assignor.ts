@@ -1,7 +1,13 @@
-import { type GroupAssignor, type GroupMember, type GroupView, partitionKey, type TopicPartition } from '@millrace/core'
+import {
+  type GroupAssignor,
+  type GroupMember,
+  type GroupView,
+  partitionKey,
+  type TaskOwner,
+  type TopicPartition,
+} from '@millrace/core'
 import type { Suspect } from '../feeds/suspects.ts'
 import { taskId } from '../tasks/task-id.ts'
-import type { TaskOwner } from '../worker/worker.ts'
 import { encodeGroupData, memberName } from './group-data.ts'
 import { groupLife } from './group-life.ts'
 import { decodeMemberData, type TaskTopology } from './member-data.ts'

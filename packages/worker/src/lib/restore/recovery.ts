@@ -1,15 +1,13 @@
-import { partitionKey, type PartitionOffsets, type StorePartition, type TopicPartition } from '@millrace/core'
+import {
+  partitionKey,
+  type PartitionOffsets,
+  type RecoveryStats,
+  type StorePartition,
+  type TopicPartition,
+} from '@millrace/core'
 import { ChangelogFollower, type RestoreEnvironment, type StatePlace } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 import { planRestore } from './restore-plan.ts'
-
-export interface RecoveryStats {
-  readonly state: 'none' | 'recovering' | 'done'
-  readonly restoredRows: number
-  /** Offsets still to read: an upper bound of rows. */
-  readonly remainingRows: number
-  readonly rowsPerSecond: number
-}
 
 /**
  * What has been restored of one table, and in what time. Partitions are restored side by side, so time counts once for

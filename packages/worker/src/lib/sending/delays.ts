@@ -1,6 +1,7 @@
 import {
   type Clock,
   type DelayedPartition,
+  type DelayStats,
   type Logger,
   MillraceError,
   partitionKey,
@@ -72,18 +73,6 @@ export class Delay implements TopicPartition {
     this.#owners.add(owner)
     owner.delays++
   }
-}
-
-/** For `/stats`. */
-export interface DelayStats extends TopicPartition {
-  /** In words, as of the last try. */
-  readonly reason: string
-  /** Milliseconds for which it has taken nothing. */
-  readonly forMs: number
-  /** That is longer than `deliveryTimeout`. */
-  readonly overdue: boolean
-  /** Ids of the tasks that stand still until it does. */
-  readonly tasks: readonly string[]
 }
 
 export interface DelaysDeps {

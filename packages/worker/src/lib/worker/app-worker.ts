@@ -1,4 +1,5 @@
 import {
+  type AssignmentView,
   type Deferred,
   deferred,
   type EventFeed,
@@ -6,6 +7,8 @@ import {
   MillraceError,
   type SubscriptionSpec,
   toError,
+  type WorkerStats,
+  type WorkerStatus,
 } from '@millrace/core'
 import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
 import { LoopWatch } from '../feeds/loop-watch.ts'
@@ -28,8 +31,7 @@ import { Runtime } from './runtime.ts'
 import { type Ending, Shutdown } from './shutdown.ts'
 import { WorkerListeners } from './worker-listeners.ts'
 import type { WorkerOptions } from './worker-options.ts'
-import type { WorkerStats, WorkerStatus } from './worker-stats.ts'
-import type { AssignmentView, Quiet, Worker, WorkerEvents } from './worker.ts'
+import type { Quiet, Worker, WorkerEvents } from './worker.ts'
 
 /** Life of a worker: declare, connect, join, run, drain, leave. What it is made of is in `Runtime`. */
 export class AppWorker implements Worker {

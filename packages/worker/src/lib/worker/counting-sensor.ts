@@ -1,5 +1,4 @@
-import { type Clock, type Sensor, TimeHistogram, toError } from '@millrace/core'
-import type { ErrorStats } from './worker-stats.ts'
+import { type Clock, type ErrorStats, type Sensor, TimeHistogram, toError } from '@millrace/core'
 
 const KEPT_ERRORS = 20
 const MESSAGE_LENGTH = 500

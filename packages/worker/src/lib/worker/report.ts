@@ -1,4 +1,14 @@
-import { type Clock, partitionKey } from '@millrace/core'
+import {
+  type AgentStats,
+  type AssignmentView,
+  type Clock,
+  type FlowStats,
+  type PartStats,
+  partitionKey,
+  type SourceStats,
+  type WorkerStats,
+  type WorkerStatus,
+} from '@millrace/core'
 import type { Subscription } from '../feeds/subscription.ts'
 import { LEADER_AGENT } from '../group/elections.ts'
 import { describeInHand } from '../tasks/describe-in-hand.ts'
@@ -8,8 +18,7 @@ import { taskId } from '../tasks/task-id.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { CountingSensor } from './counting-sensor.ts'
 import type { Runtime } from './runtime.ts'
-import type { AgentStats, FlowStats, PartStats, SourceStats, WorkerStats, WorkerStatus } from './worker-stats.ts'
-import type { AssignmentView, Quiet } from './worker.ts'
+import type { Quiet } from './worker.ts'
 
 export interface ReportDeps {
   readonly status: WorkerStatus

@@ -1,7 +1,13 @@
-import type { Job } from './jobs/job.ts'
-
 /** How a run ended: `cut-short` when the worker stopped, the lead was lost, or a later run took over. */
 export type RunResult = 'done' | 'failed' | 'timed-out' | 'cut-short'
+
+/** What came of a run that was asked for. */
+export interface RunOutcome {
+  readonly slot: Date
+  /** `skipped`: it never began. */
+  readonly result: RunResult | 'skipped'
+  readonly error: Error | undefined
+}
 
 /** A run that is over. */
 export interface LastRun {
@@ -25,7 +31,7 @@ export type JobState = 'starting' | 'waiting-for-leader' | 'scheduled' | 'runnin
 /** A job on this worker, as people and pages see it. Counts are of this worker and run. */
 export interface JobView {
   readonly name: string
-  readonly kind: Job['kind']
+  readonly kind: 'task' | 'timer' | 'cron'
   /** `'10s'`, `'0 20 * * *'`; empty for tasks. */
   readonly schedule: string
   /** Cron jobs only. */

@@ -1,0 +1,245 @@
+import type { TimeFigures } from '../lib/time/time-histogram.ts'
+import type { TopicPartition } from './record.ts'
+
+// What an app can be asked about itself. Each number has one type, here: workers, tables, agents and jobs fill them in,
+// `/stats`, the metrics and the dashboard show them.
+
+/** One agent on one worker, since the worker started. */
+export interface AgentStats {
+  /** Events handed out, each counted once. */
+  readonly received: number
+  /** Events finished. */
+  readonly processed: number
+  /** Attempts that failed. */
+  readonly failed: number
+  /** Attempts made again. */
+  readonly retried: number
+  /** Events given up and kept as dead letters; to a worker alone these are events like others. */
+  readonly deadLettered?: number
+  /** Events in flight now. */
+  readonly active: number
+  /** Records behind the end of its partitions here, as last seen. */
+  readonly lag: number
+  /** Where the agent's own part reports it. */
+  readonly handling?: HandlingTime
+}
+
+/** How long an agent takes over an event, or over a batch of `take()`, from its sight to the next being asked for. */
+export interface HandlingTime {
+  /** Of the last minute; `undefined` when nothing was handled in it. */
+  readonly p50Ms: number | undefined
+  readonly p99Ms: number | undefined
+  /** Samples behind the two. */
+  readonly samples: number
+  /** For how long an event has been in flight, of those that are timed; 0 when none is. */
+  readonly longestInHandMs: number
+}
+
+/** How long agents have taken over events since the worker started; each sample counts for the events since the one before. */
+export interface AgentHistograms {
+  readonly handling: TimeFigures
+  /** From a record's timestamp until it was handled. */
+  readonly latency: TimeFigures
+}
+
+/** A table, in this process. */
+export interface TableStats {
+  /** Keys that have a value, in the partitions that are here. */
+  readonly rows: number
+  readonly reads: number
+  readonly writes: number
+  /** Writes by agent. */
+  readonly writers: Readonly<Record<string, number>>
+  /** Rough size of decoded rows in memory, in bytes. */
+  readonly cachedBytes: number
+}
+
+export interface RecoveryStats {
+  readonly state: 'none' | 'recovering' | 'done'
+  readonly restoredRows: number
+  /** Offsets still to read: an upper bound of rows. */
+  readonly remainingRows: number
+  readonly rowsPerSecond: number
+}
+
+/** A table or stateful operator on this worker. */
+export interface PartStats {
+  /** Open and recovered here. */
+  readonly partitions: readonly number[]
+  /** In the store: as of the last commit. */
+  readonly rows: number
+  readonly recovery: RecoveryStats
+  /** Warm copies kept here of partitions that run elsewhere; `lag` is in changelog offsets. */
+  readonly standbys: readonly { readonly partition: number; readonly rows: number; readonly lag: number }[]
+}
+
+/** A source partition on this worker. */
+export interface SourceStats extends TopicPartition {
+  readonly task: string
+  /** Next offset to hand out, of the slowest agent. */
+  readonly position: number
+  /** Committed offset; `undefined` before the first commit. */
+  readonly committed: number | undefined
+  /** End of the log as last seen; `undefined` before the first batch. */
+  readonly endOffset: number | undefined
+  readonly bufferedBytes: number
+  /** For how long there has been something to commit without a commit that moved it; 0 when all fetched is committed. */
+  readonly stalledMs: number
+  /** Records behind the end of the log, by agent. */
+  readonly lags: Readonly<Record<string, number>>
+  /** Why nothing is fetched just now. */
+  readonly paused: 'buffer' | 'uncommitted' | undefined
+}
+
+/** Records that went from a topic to an agent, or from an agent to a topic, since the worker took the partitions it has. */
+export interface FlowStats {
+  readonly agent: string
+  readonly topic: string
+  readonly direction: 'in' | 'out'
+  readonly records: number
+}
+
+export interface RebalanceStats {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly durationMs: number
+  /** In words: who came, who went. */
+  readonly reason: string
+  /** Partitions. */
+  readonly lost: number
+  readonly kept: number
+  readonly gained: number
+}
+
+export interface ErrorStats {
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  /** Agent, job, page or part. */
+  readonly source: string
+  readonly message: string
+}
+
+/** A partition that takes no records just now. */
+export interface DelayStats extends TopicPartition {
+  /** In words, as of the last try. */
+  readonly reason: string
+  /** Milliseconds for which it has taken nothing. */
+  readonly forMs: number
+  /** That is longer than `deliveryTimeout`. */
+  readonly overdue: boolean
+  /** Ids of the tasks that stand still until it does. */
+  readonly tasks: readonly string[]
+}
+
+export type WorkerStatus = 'starting' | 'recovering' | 'running' | 'stopping' | 'stopped' | 'failed'
+
+/** One worker, since it started. */
+export interface WorkerStats {
+  readonly status: WorkerStatus
+  readonly agents: Readonly<Record<string, AgentStats>>
+  readonly parts: Readonly<Record<string, PartStats>>
+  readonly sources: readonly SourceStats[]
+  readonly flows: readonly FlowStats[]
+  /** `at` is when the last one was done, in milliseconds since the epoch; `undefined` before the first. */
+  readonly commits: {
+    readonly count: number
+    readonly lastMs: number
+    readonly at: number | undefined
+    readonly durations: TimeFigures
+  }
+  readonly rebalances: number
+  /** `undefined` before the first. */
+  readonly lastRebalance: RebalanceStats | undefined
+  /** Records acknowledged by the broker, changelog rows included. */
+  readonly sent: number
+  /** Records read whose time no date can be; they have the nearest one that can. */
+  readonly clampedTimestamps: number
+  /** Stretches of source topics that could not be read and were passed over. */
+  readonly brokenBatches: number
+  /** Errors reported to the sensor. */
+  readonly errors: number
+  /** The last ones, newest first. */
+  readonly lastErrors: readonly ErrorStats[]
+  readonly outbox: { readonly bytes: number; readonly full: boolean }
+  readonly delays: readonly DelayStats[]
+  /** Rows changed by finished events and not stored yet; when full, nothing is handed out until a commit has stored some. */
+  readonly changedRows: { readonly bytes: number; readonly full: boolean }
+}
+
+/** What `/stats` answers: a worker, its tables and its jobs. Times are ISO texts; what is not known is left out. */
+export interface SiteStats extends Omit<
+  WorkerStats,
+  'agents' | 'parts' | 'sources' | 'flows' | 'commits' | 'lastRebalance' | 'lastErrors'
+> {
+  readonly app: string
+  readonly worker: {
+    readonly id: string
+    readonly host: string
+    readonly port: number | undefined
+    readonly pid: number
+    readonly version: string
+    readonly startedAt: string
+    /** Where other workers reach its site. */
+    readonly address: string | undefined
+    /** Its id in the group. */
+    readonly member: string | undefined
+  }
+  readonly broker: string
+  readonly guarantee: string
+  readonly agents: Readonly<Record<string, SiteAgentStats>>
+  readonly tables: Readonly<Record<string, SiteTableStats>>
+  readonly jobs: Readonly<Record<string, SiteJobStats>>
+  /** Source partitions that are on this worker. */
+  readonly sources: readonly SiteSourceStats[]
+  /** What went from topics to agents, and from agents to topics and tables. */
+  readonly flows: readonly SiteFlowStats[]
+  /** Records that agents are behind the ends of the partitions here. */
+  readonly lag: number
+  readonly commits: { readonly count: number; readonly lastMs: number; readonly at: string | undefined }
+  readonly lastRebalance: (Omit<RebalanceStats, 'at'> & { readonly at: string }) | undefined
+  /** Newest first. */
+  readonly lastErrors: readonly (Omit<ErrorStats, 'at'> & { readonly at: string })[]
+  /** Events finished and records sent a second, over the last five. All rates are the dashboard's: it watches the worker. */
+  readonly rates?: { readonly events: number; readonly sent: number }
+  readonly errorsInFiveMinutes?: number
+}
+
+export interface SiteAgentStats extends AgentStats {
+  readonly deadLettered: number
+  /** Instances on each worker. */
+  readonly concurrency: number
+  /** Events finished a second. */
+  readonly perSecond?: number
+}
+
+export interface SiteTableStats extends Omit<TableStats, 'writers'> {
+  readonly kind: string
+  /** Partitions that are on this worker; all of them for a global table. */
+  readonly partitions: readonly number[]
+  readonly recovery: RecoveryStats
+  readonly readsPerSecond?: number
+  readonly writesPerSecond?: number
+}
+
+export interface SiteJobStats {
+  readonly runs: number
+  readonly failures: number
+  readonly skipped: number
+  /** When it began. */
+  readonly lastRun: string | undefined
+  readonly nextRun: string | undefined
+  readonly lastError: string | undefined
+}
+
+export interface SiteSourceStats extends SourceStats {
+  /** Records behind the end of the log, of the slowest agent. */
+  readonly lag: number
+}
+
+export interface SiteFlowStats {
+  /** Ids of nodes of `/graph/`. */
+  readonly from: string
+  readonly to: string
+  readonly records: number
+  readonly perSecond?: number
+}
