@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig } from 'vitest/config'
+import { bundledPackages } from './scripts/programs/packages.ts'
 
 const totals = fileURLToPath(new URL('./scripts/vitest-totals.ts', import.meta.url))
 
@@ -18,8 +19,27 @@ const SLOW = '{process,*.{browser,embedded,kafka,long,process}}.test.ts'
 /** Of the packages as they are published, outside the workspace: not part of `npm test`, but of `.ci/run`. */
 const PACKED = '**/*.packed.test.ts'
 
+/** Not while watching: a test is to see what has changed. */
+const packages = process.argv.includes('run') ? await bundledPackages() : new Map<string, string>()
+
+function sourcesOf(name: string): string {
+  return fileURLToPath(new URL(`./packages/${name.replace('@millrace/', '')}/`, import.meta.url))
+}
+
 export default defineConfig({
+  plugins: [
+    {
+      // A test loads its own package from the sources, and the others from a file each.
+      name: 'bundled-packages',
+      enforce: 'pre',
+      resolveId: (name, importer) => {
+        const file = packages.get(name)
+        return file === undefined || importer?.startsWith(sourcesOf(name)) === true ? undefined : file
+      },
+    },
+  ],
   test: {
+    execArgv: ['--enable-source-maps'],
     reporters: ['default', totals],
     // Tests of killed processes and brokers depend on real time: on a busy CI machine one may be run again, and the
     // output names it. Elsewhere a failure is a failure at once.

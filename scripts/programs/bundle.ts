@@ -17,27 +17,51 @@ export interface Bundle {
 export async function bundle(file: string, directory: string): Promise<Bundle> {
   const sources = new Map<string, string>()
   const { outputFiles } = await build({
+    ...SETTINGS,
     entryPoints: [file],
     outfile: join(directory, 'bundle.mjs'),
-    write: false,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
-    // As tsx does: the names of classes and functions are in logs and dead letters.
-    keepNames: true,
     sourcemap: 'external',
-    sourcesContent: false,
-    define: { 'import.meta': META },
     plugins: [outside, readingInto(sources)],
-    logLevel: 'silent',
   })
   const [code, map] = ['.mjs', '.map'].map((end) => outputFiles.find(({ path }) => path.endsWith(end))?.text)
   if (code === undefined || map === undefined) throw new Error(`No bundle was made of ${file}.`)
   return { code, map, sources }
 }
 
+/**
+ * Joins each of the files with what it imports, without what it shares with others: that is in files beside theirs.
+ * Gives path → text of all files that are to be below `directory`; each entry has its name there, with `.mjs`.
+ */
+export async function bundleTogether(
+  entries: ReadonlyMap<string, string>,
+  directory: string,
+): Promise<ReadonlyMap<string, string>> {
+  const { outputFiles } = await build({
+    ...SETTINGS,
+    entryPoints: Object.fromEntries(entries),
+    outdir: directory,
+    outExtension: { '.js': '.mjs' },
+    splitting: true,
+    sourcemap: 'linked',
+    plugins: [outside, readingInto(new Map())],
+  })
+  return new Map(outputFiles.map(({ path, text }) => [path, text]))
+}
+
 const META = '__sourceMeta'
+
+const SETTINGS = {
+  write: false,
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  // As tsx does: the names of classes and functions are in logs and dead letters.
+  keepNames: true,
+  sourcesContent: false,
+  define: { 'import.meta': META },
+  logLevel: 'silent',
+} as const
 
 /** Reads sources, and gives those that ask for it the `import.meta` that they would have by themselves. */
 function readingInto(sources: Map<string, string>): Plugin {

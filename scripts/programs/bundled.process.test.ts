@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { bundled } from './bundled.ts'
+import { bundledPackages } from './packages.ts'
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'millrace-bundled-')))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
@@ -56,4 +57,19 @@ test('it is made anew when a source has changed, and only then', async () => {
   await expect(bundled(program)).rejects.toThrow('changing.ts')
   write('changing.ts', "export const text = 'one'\n")
   expect((await bundled(program)).href).toBe(before)
+})
+
+test('packages are a file each, share what they have in common, and know their sources', async () => {
+  const files = await bundledPackages()
+  expect(await bundledPackages()).toEqual(files)
+  const load = async (name: string): Promise<Record<string, unknown>> => {
+    const file = files.get(name)
+    if (file === undefined) throw new Error(`There is no ${name}.`)
+    return import(pathToFileURL(file).href)
+  }
+  const [core, testing, app] = await Promise.all(['core', 'testing', 'app'].map((name) => load(`@millrace/${name}`)))
+  expect(Object.keys(core ?? {})).toContain('MillraceError')
+  // What @millrace/app has of core is what core itself has.
+  expect(app?.['MillraceError']).toBe(core?.['MillraceError'])
+  expect(testing).toHaveProperty('testApp')
 })

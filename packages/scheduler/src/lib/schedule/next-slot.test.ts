@@ -153,7 +153,7 @@ test.each(ZONES)('a year in %s (%i) has the slots that its walls show', (zone, y
       const iso = (list: readonly number[]): readonly string[] => list.map((ms) => new Date(ms).toISOString())
       expect(iso(found), text).toEqual(iso(wanted))
     }),
-    { numRuns: 15 },
+    { numRuns: 8 },
   )
 })
 

@@ -1,0 +1,84 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { bundleTogether } from './bundle.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+/** Beside what is installed, since bundles name installed packages by their paths. */
+const CACHE = join(ROOT, 'node_modules/.cache/packages')
+/** Where there are packages that tests import by name. */
+const PLACES = ['packages', 'scripts']
+/** Those of sources that nobody has asked for in a day are removed. */
+const STALE_MS = 86_400_000
+
+/**
+ * The packages of the workspace as a JavaScript file each: import name → file. Tests that import a package load one file
+ * instead of some hundred. They behave as their sources do, as `bundled` describes; made anew each time (half a second),
+ * into a directory that is named after their contents.
+ *
+ * @example
+ * const files = await bundledPackages()
+ * const { createApp } = await import(files.get('@millrace/app'))
+ */
+export async function bundledPackages(): Promise<ReadonlyMap<string, string>> {
+  const entries = await entriesOf()
+  const made = await bundleTogether(new Map([...entries].map(([name, file]) => [fileName(name), file])), CACHE)
+  const hash = createHash('sha256')
+  for (const [path, text] of made) hash.update(`${path}:${text.length}:`).update(text)
+  const directory = join(CACHE, hash.digest('hex').slice(0, 32))
+  await mkdir(CACHE, { recursive: true })
+  await removeStale()
+  const attempt = `${directory}-${randomUUID()}`
+  await mkdir(attempt)
+  try {
+    await Promise.all([...made].map(([path, text]) => writeFile(join(attempt, basename(path)), text)))
+    await rename(attempt, directory).catch(async () => {
+      // Somebody else has made it.
+      const now = new Date()
+      await utimes(directory, now, now)
+    })
+  } finally {
+    await rm(attempt, { recursive: true, force: true })
+  }
+  return new Map([...entries.keys()].map((name) => [name, join(directory, `${fileName(name)}.mjs`)]))
+}
+
+/** Import name → source file. */
+async function entriesOf(): Promise<ReadonlyMap<string, string>> {
+  const entries = new Map<string, string>()
+  for (const place of PLACES)
+    for (const child of await readdir(join(ROOT, place), { withFileTypes: true })) {
+      const directory = join(ROOT, place, child.name)
+      const text = child.isDirectory()
+        ? await unlessMissing(readFile(join(directory, 'package.json'), 'utf8'))
+        : undefined
+      if (text === undefined) continue
+      const { name, exports }: { name: string; exports: Record<string, string> } = JSON.parse(text)
+      for (const [subpath, file] of Object.entries(exports)) entries.set(join(name, subpath), join(directory, file))
+    }
+  return entries
+}
+
+/** `@millrace/core` → `millrace-core` */
+function fileName(name: string): string {
+  return name
+    .replaceAll(/[^a-z]+/g, ' ')
+    .trim()
+    .replaceAll(' ', '-')
+}
+
+async function removeStale(): Promise<void> {
+  const before = Date.now() - STALE_MS
+  for (const name of await readdir(CACHE)) {
+    const path = join(CACHE, name)
+    const { mtimeMs } = await stat(path)
+    if (mtimeMs < before) await rm(path, { recursive: true, force: true })
+  }
+}
+
+async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
+  return reading.catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
