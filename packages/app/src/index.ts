@@ -119,6 +119,7 @@ export type {
   TableOptions,
   ValueOf,
 } from '@millrace/tables'
+export { AppScheduler } from '@millrace/scheduler'
 export type {
   CatchUp,
   CronJob,
@@ -149,13 +150,7 @@ export {
   type ViewFactory,
   type ViewSource,
 } from '@millrace/web'
-export type { AppEnvironment } from './lib/app-environment.ts'
-export { AppScheduler } from './lib/app-scheduler.ts'
 export type { AppEvents } from './lib/app-events.ts'
-export type { AppStats } from './lib/app-stats.ts'
-export { App } from './lib/app.ts'
-export type { RunningWorker } from './lib/running-worker.ts'
-export type { AppRuntime, Launch, Surroundings } from './lib/app-runtime.ts'
-export { createApp } from './lib/create-app.ts'
-export { runtimeOf } from './lib/runtime-of.ts'
-export type { GlobalTable, Table } from './lib/table-types.ts'
+export type { AppEnvironment, AppRuntime, AppStats, Launch, RunningWorker, Surroundings } from './lib/app-runtime.ts'
+export { App, createApp, runtimeOf } from './lib/app.ts'
+export type { GlobalTable, Table } from './lib/declarations.ts'

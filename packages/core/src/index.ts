@@ -148,14 +148,17 @@ export { json, jsonCodec, type KeyableCodec } from './lib/codecs/json-codec.ts'
 export { keyFromText } from './lib/codecs/key-from-text.ts'
 export { numberCodec } from './lib/codecs/number-codec.ts'
 export { resolveCodec, type CodecRole } from './lib/codecs/resolve-codec.ts'
+export { showBytes } from './lib/codecs/show-bytes.ts'
 export { stringCodec } from './lib/codecs/string-codec.ts'
 export { decodeUtf8, encodeUtf8 } from './lib/codecs/utf8.ts'
+export { commandDefinition } from './lib/commands/command-definition.ts'
 export { DOCS_ADDRESS } from './lib/errors/docs-address.ts'
 export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'
 export { isChangeOfFrozen } from './lib/errors/is-change-of-frozen.ts'
 export { isMillraceError, MillraceError } from './lib/errors/millrace-error.ts'
 export { RecordRefusedError } from './lib/errors/record-refused-error.ts'
 export { errorText, toError } from './lib/errors/to-error.ts'
+export { callerFile, packageDirectory, packageVersion } from './lib/files/caller-file.ts'
 export { makeDirectory, PRIVATE_FILE } from './lib/files/make-directory.ts'
 export { bodyStream } from './lib/http/body-stream.ts'
 export { serveNodeHttp } from './lib/http/serve-node-http.ts'
@@ -164,7 +167,16 @@ export { backoffMs, type Backoff } from './lib/lifecycle/backoff.ts'
 export { deferred, type Deferred } from './lib/lifecycle/deferred.ts'
 export { raceAbort } from './lib/lifecycle/race-abort.ts'
 export { withTimeout } from './lib/lifecycle/with-timeout.ts'
+export { plainLogger } from './lib/log/plain-logger.ts'
 export { checkOptions, type OptionNames } from './lib/names/check-options.ts'
+export {
+  deadLetterTopic,
+  mergedSubscription,
+  repartitionTopic,
+  repliesTopic,
+  replayLedgerTopic,
+  schedulerTopic,
+} from './lib/names/internal-topics.ts'
 export { kebabCase } from './lib/names/kebab-case.ts'
 export { nearestName } from './lib/names/nearest-name.ts'
 export { validateName } from './lib/names/validate-name.ts'

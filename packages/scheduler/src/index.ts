@@ -1,4 +1,5 @@
 /// <reference types="node" preserve="true" />
+export { AppScheduler } from './lib/app-scheduler.ts'
 export { createCrontab } from './lib/jobs/create-crontab.ts'
 export { createTask } from './lib/jobs/create-task.ts'
 export { createTimer } from './lib/jobs/create-timer.ts'
@@ -6,4 +7,4 @@ export type { CatchUp, CronJob, Job, JobContext, JobFunction, Overlap, TaskJob, 
 export type { CrontabOptions, TaskOptions, TimerOptions } from './lib/jobs/job-options.ts'
 export type { SchedulerDeps } from './lib/scheduler-deps.ts'
 export { describeJobPlan } from './lib/schedule/describe-job-plan.ts'
-export { schedulerPart, schedulerTopic, type SchedulerPart } from './lib/scheduler-part.ts'
+export { schedulerPart, type SchedulerPart } from './lib/scheduler-part.ts'

@@ -34,9 +34,6 @@ export { ReplyInboxes, type ReplyInboxesOptions } from './lib/asking/reply-inbox
 export { type AnyChannel, Channel, type MessageToSend } from './lib/channels/channel.ts'
 export { createChannel } from './lib/channels/create-channel.ts'
 export { createDeadLetters, type DeadLettersDeps } from './lib/dead-letters/app-dead-letters.ts'
-export { deadLetterTopic } from './lib/dead-letters/dead-letter-topic.ts'
-export { replayLedgerTopic } from './lib/dead-letters/replay-ledger.ts'
-export { showBytes } from './lib/dead-letters/show-bytes.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/header-text.ts'
 export type { ValuesOf } from './lib/streams/plain-steps.ts'
@@ -50,8 +47,6 @@ export type {
 } from './lib/streams/stream-options.ts'
 export type { StreamsDeps } from './lib/streams-deps.ts'
 export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
-export { mergedSubscription } from './lib/topics/merged-subscription.ts'
-export { repartitionTopic } from './lib/topics/repartition-topic.ts'
 export { type AnyTopic, Topic } from './lib/topics/topic.ts'
 export type {
   KeyInput,

@@ -1,8 +1,7 @@
 /// <reference types="node" preserve="true" />
-export { ANY_SUBSCRIPTION, decodeCommitMetadata } from './lib/commit/commit-metadata.ts'
-export { planSkip } from './lib/commit/plan-skip.ts'
-export { brokenBatchesTopic } from './lib/feeds/broken-batches.ts'
-export { leaderTopic } from './lib/group/elections.ts'
+export { AppClient, makeWorkerId, type ClientApp, type Connection } from './lib/client/app-client.ts'
+export type { DeclaredAgent, DeclaredApp, DeclaredTable, DeclaredTopic } from './lib/client/declared-app.ts'
+export { describeApp } from './lib/client/describe-app.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
 export { createWorker } from './lib/worker/create-worker.ts'
 export type { WorkerOptions, WorkerSettings } from './lib/worker/worker-options.ts'

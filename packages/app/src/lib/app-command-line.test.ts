@@ -1,7 +1,6 @@
 import { commandLine, json, type CommandLineClient, type RecordsRequest, type ShownRecord } from '@millrace/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createApp } from './create-app.ts'
-import { runtimeOf } from './runtime-of.ts'
+import { createApp, runtimeOf } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
@@ -101,7 +100,7 @@ describe('the command line of an app', () => {
   })
 
   it('shows a topic that the app does not declare as text or hex', async () => {
-    const admin = await runtimeOf(app).admin()
+    const admin = (await runtimeOf(app).client.connect()).admin
     await admin.createTopics([{ name: 'foreign', partitions: 1, replicationFactor: -1, config: {} }])
     await send('foreign', 'k', 'plain text')
     await send('foreign', 'k', '\u0000\u0001')

@@ -1,6 +1,6 @@
 import type { TopicPartition } from '@millrace/core'
 
-/** What `app.on` tells. Assigned and lost are told after the rebalance, when they are known. */
+/** What `app.on` notifies of. Assigned and lost come after the rebalance, when they are known. */
 export interface AppEvents {
   /** The worker has joined and recovered. */
   started: []
@@ -13,8 +13,33 @@ export interface AppEvents {
       readonly gained: readonly TopicPartition[]
     },
   ]
-  /** `stop` was called; events in hand are still to finish. */
+  /** `stop` was called; events in flight are still to finish. */
   beforeStop: []
   /** The error that ended the worker. */
   error: [error: Error]
+}
+
+type Listeners = { readonly [E in keyof AppEvents]: Set<(...given: AppEvents[E]) => void> }
+
+/** Who is notified of what happens to the app's workers. */
+export class AppListeners {
+  readonly #listeners: Listeners = {
+    started: new Set(),
+    partitionsAssigned: new Set(),
+    partitionsLost: new Set(),
+    rebalanceComplete: new Set(),
+    beforeStop: new Set(),
+    error: new Set(),
+  }
+
+  /** Calls `fn` each time; the function returned ends that. */
+  on<E extends keyof AppEvents>(event: E, fn: (...given: AppEvents[E]) => void): () => void {
+    const listeners = this.#listeners[event]
+    listeners.add(fn)
+    return () => void listeners.delete(fn)
+  }
+
+  notify<E extends keyof AppEvents>(event: E, ...given: AppEvents[E]): void {
+    for (const listener of this.#listeners[event]) listener(...given)
+  }
 }

@@ -1,10 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import {
-  MillraceError,
+  packageVersion,
+  plainLogger,
   resolveSettings,
   silentSensor,
   systemClock,
-  type Admin,
+  type AgentStats,
+  type AppDescription,
   type AppSettings,
   type ClientContext,
   type Clock,
@@ -15,27 +17,29 @@ import {
   type Sensor,
   type StoreDriver,
   type Transport,
+  type WorkerStats,
   type WorkScope,
 } from '@millrace/core'
-import { schedulerPart } from '@millrace/scheduler'
-import { agentsPart, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
+import { dashboard } from '@millrace/dashboard'
+import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
+import { memoryStore } from '@millrace/state'
+import { agentsPart, createDeadLetters, DEFAULT_ERROR_POLICY, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
-import { webPart, type Site } from '@millrace/web'
-import type { MemoryLog } from '@millrace/transport-embedded'
-import { createClient, createWorker, workerSettings, type Client } from '@millrace/worker'
-import { appDeadLetters } from './app-dead-letters.ts'
-import type { AppEnvironment } from './app-environment.ts'
-import { AppListeners } from './app-listeners.ts'
-import { createDeclaredTopics } from './create-declared-topics.ts'
-import type { Definitions } from './definitions.ts'
-import { definitionsPart } from './definitions-part.ts'
-import { directoriesOf, openStore, openTransport, openWebDriver, type DriverChoice } from './drivers.ts'
-import { errorPolicyOf } from './error-policy-of.ts'
-import { plainLogger } from './plain-logger.ts'
-import type { RunningWorker } from './running-worker.ts'
-import { siteOf } from './site-of.ts'
-import { siteWorker } from './site-worker.ts'
-import { makeWorkerId } from './worker-id.ts'
+import { createSite, webPart, type Site, type SiteSettings, type SiteWorker, type WebPart } from '@millrace/web'
+import { AppClient, createWorker, describeApp, workerSettings, type ClientApp, type Worker } from '@millrace/worker'
+import { AppListeners } from './app-events.ts'
+import { Definitions } from './definitions.ts'
+import { Drivers } from './drivers.ts'
+
+/** What an app takes from outside beside its settings, when it does not run on its own. */
+export interface AppEnvironment {
+  /** Default: the machine's clock. */
+  readonly clock?: Clock | undefined
+  /** Default: warnings and errors on the error output, one JSON object a line. `millrace worker` logs through pino. */
+  readonly log?: Logger | undefined
+  /** Notified of what the workers observe. */
+  readonly sensor?: Sensor | undefined
+}
 
 /** Where an app runs. The command line and the test kit put theirs here before anything starts. */
 export interface Surroundings {
@@ -58,52 +62,65 @@ export interface Launch {
   readonly drivers?: { readonly transport: Transport; readonly store: StoreDriver }
 }
 
-/** A client, and the transport under it. */
-interface OpenClient {
-  readonly client: Client
-  readonly transport: Transport
+/** What `app.stats()` gives: the worker, with what only its agents know. */
+export interface AppStats extends WorkerStats {
+  readonly agents: Readonly<Record<string, AgentStats & { readonly deadLettered: number }>>
 }
 
-/** The running side of an app: its workers, its client, and who is at work. */
-export class AppRuntime {
+/** A worker of this process, with the parts that are asked for by name. */
+export interface RunningWorker {
+  readonly worker: Worker
+  readonly scheduler: SchedulerPart
+  /** As its web site sees it. */
+  readonly site: { stats(): AppStats } & SiteWorker
+  /** `undefined` when it serves none. */
+  readonly web: WebPart | undefined
+}
+
+/** The running side of an app: its workers, its client, its site, and who is at work. */
+export class AppRuntime implements ClientApp {
+  readonly definitions: Definitions = new Definitions()
+  readonly declared: Definitions['declared'] = this.definitions.declared
   readonly scope: ScopeStorage = new AsyncLocalStorage<WorkScope>()
   readonly surroundings: Surroundings
+  readonly drivers: Drivers
+  readonly listeners: AppListeners = new AppListeners()
+  readonly client: AppClient = new AppClient(this)
   readonly site: Site
   readonly streams: StreamsDeps
   readonly tables: TablesDeps
-  readonly #definitions: Definitions
   readonly #argument: AppSettings
-  readonly listeners: AppListeners = new AppListeners()
   readonly #running: RunningWorker[] = []
-  #client: Promise<OpenClient> | undefined
-  #topicsMade: Promise<void> | undefined
-  #memoryLog: Promise<MemoryLog> | undefined
 
-  constructor(
-    definitions: Definitions,
-    {
-      argument,
+  constructor(argument: AppSettings, home: string, environment: AppEnvironment) {
+    const { clock = systemClock(), log = plainLogger(), sensor = silentSensor } = environment
+    const settings = resolveSettings({ env: process.env, argument })
+    this.#argument = argument
+    const surroundings: Surroundings = {
       settings,
       home,
-      clock = systemClock(),
-      log = plainLogger(),
-      sensor = silentSensor,
-    }: AppEnvironment & Pick<Surroundings, 'settings' | 'home'> & { readonly argument: AppSettings },
-  ) {
-    this.#definitions = definitions
-    this.#argument = argument
-    this.surroundings = { settings, home, clock, log, sensor, freeze: settings.freeze, openTransport: undefined }
-    const appId = settings.id
+      clock,
+      log,
+      sensor,
+      freeze: settings.freeze,
+      openTransport: undefined,
+    }
+    this.surroundings = surroundings
+    this.drivers = new Drivers(surroundings)
     this.streams = {
-      appId,
+      appId: settings.id,
       scope: this.scope,
-      askTimeoutMs: () => this.surroundings.settings.agent.askTimeoutMs,
+      askTimeoutMs: () => surroundings.settings.agent.askTimeoutMs,
       replies: new ReplyInboxes(),
       context: () => this.context(),
       runningWorker: () => this.#running[0]?.worker.context,
     }
-    this.tables = { appId, scope: this.scope, workers: () => this.#running.map(({ worker }) => worker.context) }
-    this.site = siteOf(definitions, this, () => this.#running.map(({ site }) => site))
+    this.tables = {
+      appId: settings.id,
+      scope: this.scope,
+      workers: () => this.#running.map(({ worker }) => worker.context),
+    }
+    this.site = this.#createSite()
   }
 
   /** Takes options of the command line. Throws as `createApp` does. */
@@ -111,72 +128,52 @@ export class AppRuntime {
     this.surroundings.settings = resolveSettings({ options, env: process.env, argument: this.#argument })
   }
 
+  describe(): AppDescription {
+    const commands = [...this.definitions.commands.values()]
+    return {
+      ...describeApp(this.declared, this.surroundings.settings),
+      version: packageVersion(import.meta.url),
+      commands,
+    }
+  }
+
   /** The context of a call made here: the scope's, else the first running worker's, else a client of its own. */
   async context(): Promise<ClientContext> {
-    return this.scope.getStore()?.client ?? this.#running[0]?.worker.context ?? (await this.sender())
+    return this.scope.getStore()?.client ?? this.#running[0]?.worker.context ?? (await this.client.sender())
   }
 
-  /** The client, once the topics that the app declares are there: it may send before any worker has run. */
-  async sender(): Promise<Client> {
-    const client = await this.client()
-    this.#topicsMade ??= createDeclaredTopics(await this.admin(), this.#definitions, this.surroundings.settings)
-    try {
-      await this.#topicsMade
-    } catch (error) {
-      this.#topicsMade = undefined
-      throw error
-    }
-    return client
+  async openTransport(): Promise<Transport> {
+    return this.surroundings.openTransport?.() ?? this.drivers.transport()
   }
 
-  /** A connection that joins no group, shared by all calls outside a worker. Closed by `closeClient`. */
-  async client(): Promise<Client> {
-    this.#client ??= this.#openClient()
-    try {
-      return (await this.#client).client
-    } catch (error) {
-      this.#client = undefined
-      throw error
-    }
+  openStore(): Promise<StoreDriver> {
+    return this.drivers.store()
   }
 
-  /** Broker administration over the client's connection. */
-  async admin(): Promise<Admin> {
-    return (await this.transport()).admin()
+  get storeDirectory(): string | undefined {
+    return this.drivers.directories().store
   }
 
-  /** The client's connection. */
-  async transport(): Promise<Transport> {
-    await this.client()
-    const opened = await this.#client
-    if (opened === undefined) throw new MillraceError('CLOSED', 'The client was closed while it was opened.')
-    return opened.transport
+  memoryStore(): StoreDriver {
+    return memoryStore()
   }
 
-  /** Where the app keeps what is not on a broker elsewhere. */
-  directories(): ReturnType<typeof directoriesOf> {
-    return directoriesOf(this.#choice())
+  closing(client: ClientContext): Promise<void> {
+    return this.streams.replies.close(client)
   }
 
-  /** The local store, open: nobody else has it until it is closed. */
-  store(): Promise<StoreDriver> {
-    return openStore(this.#choice())
+  /** Over the client's connection. */
+  readonly deadLetters: DeadLetters = {
+    list: async (options) => (await this.#letters()).list(options),
+    show: async (agent, which, options) => (await this.#letters()).show(agent, which, options),
+    replay: async (agent, which, options) => (await this.#letters()).replay(agent, which, options),
   }
 
-  /** Dead letters of the app, over the client's connection unless another is given. */
-  deadLetters(transport: () => Promise<Transport> = () => this.transport()): DeadLetters {
-    return appDeadLetters({ definitions: this.#definitions, surroundings: this.surroundings, transport })
-  }
-
-  async closeClient(): Promise<void> {
-    const opening = this.#client
-    this.#client = undefined
-    this.#topicsMade = undefined
-    if (opening === undefined) return
-    const { client, transport } = await opening
-    await this.streams.replies.close(client)
-    await client.close()
-    await transport.close()
+  async #letters(): Promise<DeadLetters> {
+    const { transport, admin } = await this.client.connect()
+    const { settings, clock } = this.surroundings
+    const agents = [...this.definitions.agents.values()]
+    return createDeadLetters({ appId: settings.id, agents, transport, admin, clock })
   }
 
   /** The workers of this process, in the order started. */
@@ -186,26 +183,41 @@ export class AppRuntime {
 
   /** Makes a worker; the caller starts it. It counts as running until it has finished. */
   async launch({ workerId, drivers }: Launch): Promise<RunningWorker> {
-    this.#definitions.close()
+    this.definitions.close()
     const { settings, clock, log, sensor, freeze } = this.surroundings
-    const scheduler = schedulerPart({ appId: settings.id, scope: this.scope }, [...this.#definitions.jobs.values()])
-    const agents = agentsPart(this.streams, [...this.#definitions.agents.values()], {
-      errorPolicy: errorPolicyOf(settings),
-      concurrency: settings.agent.concurrency,
-    })
-    const transport = drivers?.transport ?? (await openTransport(this.#choice(), { clock, log }))
-    const store = drivers?.store ?? (await openStore(this.#choice()))
-    const webDriver = settings.web.enabled && drivers === undefined ? await openWebDriver(settings) : undefined
-    const site = siteWorker(() => worker, { agents, scheduler, web: () => web, startedAt: new Date(clock.now()) })
+    const { id: appId, agent } = settings
+    const { agents: declaredAgents, globalTables, jobs } = this.definitions
+    const scheduler = schedulerPart({ appId, scope: this.scope }, [...jobs.values()])
+    const { retries, backoffMs, maxBackoffMs, concurrency } = agent
+    const errorPolicy = { ...DEFAULT_ERROR_POLICY, retries, backoffMs, maxBackoffMs }
+    const agents = agentsPart(this.streams, [...declaredAgents.values()], { errorPolicy, concurrency })
+    const transport = drivers?.transport ?? (await this.drivers.transport())
+    const store = drivers?.store ?? (await this.drivers.store())
+    const driver = settings.web.enabled && drivers === undefined ? await this.drivers.web() : undefined
+    const site: RunningWorker['site'] = {
+      // Parts are made before their worker.
+      get context() {
+        return worker.context
+      },
+      startedAt: new Date(clock.now()),
+      stats: () => ({ ...worker.stats(), agents: agentStats(worker.stats(), agents.counts(), agents.handling()) }),
+      histograms: () => ({ agents: agents.histograms(), commits: worker.stats().commits.durations }),
+      assignment: () => worker.assignment(),
+      jobs: () => scheduler.jobs(),
+      trigger: (job) => scheduler.trigger(job),
+      pause: (job) => scheduler.pause(job),
+      resume: (job) => scheduler.resume(job),
+      address: () => web?.address(),
+    }
     const web =
-      webDriver === undefined
-        ? undefined
-        : webPart(
-            { site: this.site, driver: webDriver, worker: () => site, log },
-            { ...settings.web, graceMs: settings.shutdownTimeoutMs / 3 },
-          )
+      driver &&
+      webPart(
+        { site: this.site, driver, worker: () => site, log },
+        { ...settings.web, graceMs: settings.shutdownTimeoutMs / 3 },
+      )
+    const globals = globalTablesPart([...globalTables.values()], { freeze })
     const worker = createWorker({
-      appId: settings.id,
+      appId,
       workerId,
       transport,
       store,
@@ -215,27 +227,16 @@ export class AppRuntime {
       freeze,
       settings: workerSettings(settings),
       webAddress: () => web?.address(),
-      parts: [
-        definitionsPart(this.#definitions),
-        globalTablesPart([...this.#definitions.globalTables.values()], { freeze }),
-        agents,
-        scheduler,
-        ...(web === undefined ? [] : [web]),
-      ],
+      parts: [this.definitions.part, globals, agents, scheduler, ...(web === undefined ? [] : [web])],
     })
-    const running = { worker, scheduler, site, web }
+    const running: RunningWorker = { worker, scheduler, site, web }
     this.#running.push(running)
-    this.#forward(running)
-    return running
-  }
-
-  #forward(running: RunningWorker): void {
-    const { worker } = running
-    worker.on('partitionsAssigned', (partitions) => this.listeners.tell('partitionsAssigned', partitions))
-    worker.on('partitionsLost', (partitions) => this.listeners.tell('partitionsLost', partitions))
-    worker.on('rebalanceComplete', (change) => this.listeners.tell('rebalanceComplete', change))
+    worker.on('partitionsAssigned', (partitions) => this.listeners.notify('partitionsAssigned', partitions))
+    worker.on('partitionsLost', (partitions) => this.listeners.notify('partitionsLost', partitions))
+    worker.on('rebalanceComplete', (change) => this.listeners.notify('rebalanceComplete', change))
     const gone = (): void => this.forget(running)
     worker.finished.then(gone, gone)
+    return running
   }
 
   /** The worker does not count as running any more: it has finished, or a test has killed it. */
@@ -244,35 +245,56 @@ export class AppRuntime {
     if (at >= 0) this.#running.splice(at, 1)
   }
 
-  async #openClient(): Promise<OpenClient> {
-    const { settings, clock, log, openTransport: open } = this.surroundings
-    const transport = open?.() ?? (await openTransport(this.#choice(), { clock, log }))
-    try {
-      await transport.connect({ timeoutMs: settings.connectTimeoutMs })
-    } catch (error) {
-      await transport.close()
-      throw error
-    }
-    return {
-      client: createClient({
-        appId: settings.id,
-        clientId: makeWorkerId(),
-        transport,
-        clock,
-        log,
-        maxRecordBytes: settings.maxRecordBytes,
+  #createSite(): Site {
+    const { client, definitions, surroundings } = this
+    return createSite({
+      scope: this.scope,
+      get clock() {
+        return surroundings.clock
+      },
+      get log() {
+        return surroundings.log
+      },
+      get settings(): SiteSettings {
+        return surroundings.settings.web
+      },
+      get stallAfterMs() {
+        return surroundings.settings.stallAfterMs
+      },
+      describe: () => this.describe(),
+      tables: () => definitions.tables.values(),
+      globalTables: () => definitions.globalTables.values(),
+      // Where agents send, as far as it is declared.
+      flows: () =>
+        this.declared
+          .agents()
+          .flatMap(({ name, sinks }) =>
+            sinks.map((topic) => ({ from: { kind: 'agent', name }, to: { kind: 'topic', name: topic } }) as const),
+          ),
+      deadLetters: () => this.deadLetters,
+      records: () => ({
+        last: (topic, { last, signal }) => client.records(topic, { from: { last }, follow: false, signal }),
+        send: (topic, record) => client.sendValue(topic, record),
       }),
-      transport,
-    }
+      workers: () => this.#running.map(({ site }) => site),
+      addition: dashboard,
+    })
   }
+}
 
-  #choice(): DriverChoice {
-    const { settings, home } = this.surroundings
-    return {
-      settings,
-      home,
-      memoryLog: () =>
-        (this.#memoryLog ??= import('@millrace/transport-embedded').then(({ createMemoryLog }) => createMemoryLog())),
-    }
-  }
+type Counts = ReturnType<ReturnType<typeof agentsPart>['counts']>
+type Handling = ReturnType<ReturnType<typeof agentsPart>['handling']>
+
+/**
+ * What the agents themselves know with what the worker counts: how long they take, what they have given up (to the worker
+ * these are events like others), and agents of channels, of which the worker knows nothing.
+ */
+function agentStats({ agents }: WorkerStats, counts: Counts, handling: Handling): AppStats['agents'] {
+  const stats = Object.entries(counts).map(([name, own]) => {
+    const { received, processed, failed, retried, active, deadLettered } = own
+    const time = handling[name]
+    const counted = agents[name] ?? { received, processed, failed, retried, active, lag: 0 }
+    return [name, { ...counted, deadLettered, ...(time === undefined ? {} : { handling: time }) }] as const
+  })
+  return Object.fromEntries(stats)
 }

@@ -1,4 +1,16 @@
-import { MillraceError, type Clock, type CommandLineApp, type DeadLetters, type HasCommandLine } from '@millrace/core'
+import {
+  callerFile,
+  checkOptions,
+  MillraceError,
+  packageDirectory,
+  type AppSettings,
+  type Clock,
+  type CommandLineApp,
+  type DeadLetters,
+  type HasCommandLine,
+  type OptionNames,
+} from '@millrace/core'
+import { AppScheduler } from '@millrace/scheduler'
 import type {
   AnyParams,
   KeyHandler,
@@ -8,12 +20,11 @@ import type {
   RoutableTable,
   ViewSource,
 } from '@millrace/web'
-import { appCommandLine } from './app-command-line.ts'
+import { AppCommandLine } from './app-command-line.ts'
 import type { AppEvents } from './app-events.ts'
-import type { AppParts } from './app-parts.ts'
-import type { AppStats } from './app-stats.ts'
-import { AppScheduler } from './app-scheduler.ts'
-import { DefinesJobs } from './defines-jobs.ts'
+import { AppRuntime, type AppEnvironment, type AppStats } from './app-runtime.ts'
+import { Declarations } from './declarations.ts'
+import { Lifecycle } from './lifecycle.ts'
 
 /**
  * An app: what it declares, and how it is started. Made by `createApp`.
@@ -21,7 +32,7 @@ import { DefinesJobs } from './defines-jobs.ts'
  * Topics, agents and tables are descriptors: they may be declared at the top of modules, before anything runs, and the
  * same app may run several workers in one process.
  */
-export class App extends DefinesJobs implements HasCommandLine {
+export class App extends Declarations implements HasCommandLine {
   readonly id: string
   /** For the command line only. */
   readonly 'millrace.command-line': CommandLineApp
@@ -36,15 +47,17 @@ export class App extends DefinesJobs implements HasCommandLine {
    * if (charges !== undefined && charges.waiting > 0) await app.deadLetters.replay('charge', 'all')
    */
   readonly deadLetters: DeadLetters
-  readonly #parts: AppParts
+  readonly #runtime: AppRuntime
+  readonly #lifecycle: Lifecycle
 
-  constructor(parts: AppParts) {
-    super(parts)
-    this.id = parts.runtime.surroundings.settings.id
-    this.#parts = parts
-    this.scheduler = new AppScheduler(() => parts.runtime.running.map(({ scheduler }) => scheduler))
-    this.deadLetters = parts.runtime.deadLetters()
-    this['millrace.command-line'] = appCommandLine(parts)
+  constructor(runtime: AppRuntime) {
+    super(runtime)
+    this.id = runtime.surroundings.settings.id
+    this.#runtime = runtime
+    this.#lifecycle = new Lifecycle(runtime)
+    this.scheduler = new AppScheduler(() => runtime.running.map(({ scheduler }) => scheduler))
+    this.deadLetters = runtime.deadLetters
+    this['millrace.command-line'] = new AppCommandLine(runtime, this.#lifecycle)
   }
 
   /**
@@ -61,7 +74,7 @@ export class App extends DefinesJobs implements HasCommandLine {
     path: Path,
     page: PageHandler<PathParams<Path>> | ViewSource<PathParams<Path>>,
   ): void {
-    this.#parts.runtime.site.page(path, page)
+    this.#runtime.site.page(path, page)
   }
 
   /**
@@ -85,7 +98,7 @@ export class App extends DefinesJobs implements HasCommandLine {
     place: { readonly param: string } | { readonly query: string },
     handler: KeyHandler<AnyParams, K>,
   ): PageHandler {
-    const { site } = this.#parts.runtime
+    const { site } = this.#runtime
     return 'param' in place ? site.tableRoute(table, place, handler) : site.tableRoute(table, place, handler)
   }
 
@@ -94,8 +107,7 @@ export class App extends DefinesJobs implements HasCommandLine {
    * serves it, for a person at this machine (`undefined` when no worker runs or `web.enabled` is off).
    */
   get web(): { fetch(request: Request): Promise<Response>; readonly url: string | undefined } {
-    const { runtime, lifecycle } = this.#parts
-    return { fetch: (request) => runtime.site.fetch(request), url: lifecycle.running?.web?.url() }
+    return { fetch: (request) => this.#runtime.site.fetch(request), url: this.#lifecycle.running?.web?.url() }
   }
 
   /**
@@ -106,12 +118,12 @@ export class App extends DefinesJobs implements HasCommandLine {
    * if (app.clock.now() - order.placedAt > 60_000) await late.send({ value: order })
    */
   get clock(): Clock {
-    return this.#parts.runtime.surroundings.clock
+    return this.#runtime.surroundings.clock
   }
 
   /** Calls `fn` each time; the function returned ends that. */
-  on<E extends keyof AppEvents>(event: E, fn: (...told: AppEvents[E]) => void): () => void {
-    return this.#parts.lifecycle.on(event, fn)
+  on<E extends keyof AppEvents>(event: E, fn: (...given: AppEvents[E]) => void): () => void {
+    return this.#runtime.listeners.on(event, fn)
   }
 
   /**
@@ -120,22 +132,22 @@ export class App extends DefinesJobs implements HasCommandLine {
    * @throws `BROKER_UNREACHABLE` after `connectTimeout`, and whatever makes the topology impossible
    */
   async start(): Promise<void> {
-    await this.#parts.lifecycle.start()
+    await this.#lifecycle.start()
   }
 
   /** Drains, commits, leaves the group and closes all connections; with `hard` nothing more is committed. */
   async stop(options: { readonly hard?: boolean } = {}): Promise<void> {
-    await this.#parts.lifecycle.stop(options)
+    await this.#lifecycle.stop(options)
   }
 
   /** Settles when the worker has ended: resolves after `stop`, rejects with the error that ended it. */
   finished(): Promise<void> {
-    return this.#parts.lifecycle.finished()
+    return this.#lifecycle.finished()
   }
 
-  /** Figures of the worker; `undefined` when none runs. */
+  /** Statistics of the worker; `undefined` when none runs. */
   stats(): AppStats | undefined {
-    return this.#parts.lifecycle.running?.site.stats()
+    return this.#lifecycle.running?.site.stats()
   }
 
   /**
@@ -149,10 +161,30 @@ export class App extends DefinesJobs implements HasCommandLine {
     await mainCli(this, meta)
   }
 
-  /** @throws `DEFINITION_INVALID` when `app` was made by another copy of this package */
-  static partsOf(app: App): AppParts {
-    if (!(#parts in app))
-      throw new MillraceError('DEFINITION_INVALID', 'The app was made by another copy of @millrace/app.')
-    return app.#parts
+  /** The running side. Throws `DEFINITION_INVALID` when `app` was made by another copy of this package. */
+  static runtimeOf(app: App): AppRuntime {
+    if (#runtime in app) return app.#runtime
+    throw new MillraceError('DEFINITION_INVALID', 'The app was made by another copy of @millrace/app.')
   }
+}
+
+/** The running side of an app, for test kits. */
+export function runtimeOf(app: App): AppRuntime {
+  return App.runtimeOf(app)
+}
+
+const ENVIRONMENT: OptionNames<AppEnvironment> = { clock: true, log: true, sensor: true }
+
+/**
+ * Makes an app. Starts nothing and connects to nothing.
+ *
+ * @throws `SETTING_UNKNOWN`, `SETTING_INVALID`, `BROKER_URL_INVALID`, `STORE_URL_INVALID`
+ * @example
+ * export const app = createApp({ id: 'word-counts', broker: 'kafka://localhost:9092' })
+ */
+export function createApp(settings: AppSettings, environment: AppEnvironment = {}): App {
+  const file = callerFile(createApp)
+  checkOptions('the environment of createApp', environment, ENVIRONMENT)
+  const home = file === undefined ? process.cwd() : packageDirectory(file)
+  return new App(new AppRuntime(settings, home, environment))
 }

@@ -1,7 +1,8 @@
-import { type CommandDefinition, MillraceError } from '@millrace/core'
+import { MillraceError, type CommandDefinition, type WorkerPart } from '@millrace/core'
 import type { Job } from '@millrace/scheduler'
-import type { AnyAgent, AnyTopic } from '@millrace/streams'
-import type { AnyGlobalTable, AnyTable } from '@millrace/tables'
+import { Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
+import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable } from '@millrace/tables'
+import type { DeclaredApp } from '@millrace/worker'
 
 const JOBS: readonly string[] = ['task', 'timer', 'cron job']
 
@@ -13,6 +14,46 @@ export class Definitions {
   readonly globalTables: Map<string, AnyGlobalTable> = new Map()
   readonly jobs: Map<string, Job> = new Map()
   readonly commands: Map<string, CommandDefinition> = new Map()
+  /** The same for the app's client. */
+  readonly declared: DeclaredApp = {
+    topics: () => {
+      const owned = [...this.agents.values()].flatMap(({ shape }) => shape.sources.filter(isTopic))
+      return [...new Map([...this.topics, ...owned.map((topic) => [topic.name, topic] as const)]).values()]
+    },
+    agents: () =>
+      [...this.agents.values()].map(({ name, shape }) => {
+        const topics = shape.sources.filter(isTopic)
+        const inbox = topics.find((topic) => topic === shape.inbox)
+        return {
+          name,
+          topics: topics.map((topic) => topic.name),
+          sinks: shape.sinkTopics.map((topic) => topic.name),
+          inbox,
+          ownsInbox: inbox !== undefined && !this.topics.has(inbox.name),
+          concurrency: shape.concurrency,
+          help: shape.help ?? '',
+        }
+      }),
+    tables: () => [
+      ...[...this.tables.values()].map(
+        (table) => ({ kind: table instanceof SetTable ? 'set' : 'table', table }) as const,
+      ),
+      ...[...this.globalTables.values()].map(
+        (table) => ({ kind: 'global', table, replica: () => globalTablesPart([table]) }) as const,
+      ),
+    ],
+  }
+  /** Declares topics and tables to a worker, which does everything else about them. */
+  readonly part: WorkerPart = {
+    name: 'definitions',
+    declare: (_worker, topology) => {
+      for (const topic of this.topics.values()) topology.topic(topic.declaration)
+      for (const table of this.tables.values()) topology.part(table)
+    },
+    start: async () => {},
+    ready: () => {},
+    stop: async () => {},
+  }
   #closed = false
 
   /** @throws `NAME_TAKEN`, `DEFINITION_LATE` */
@@ -38,6 +79,10 @@ export class Definitions {
   close(): void {
     this.#closed = true
   }
+}
+
+function isTopic(source: unknown): source is AnyTopic {
+  return source instanceof Topic
 }
 
 function capital(text: string): string {

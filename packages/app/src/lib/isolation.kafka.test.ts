@@ -8,7 +8,7 @@ import {
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { createKafkaTransport } from '@millrace/transport-kafkajs'
 import { afterEach, expect, test } from 'vitest'
-import { createApp } from './create-app.ts'
+import { createApp } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const OPEN = { guard: (): void => {} }

@@ -1,7 +1,7 @@
 import { runCli } from '@millrace/cli'
 import { commandLine } from '@millrace/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createApp } from './create-app.ts'
+import { createApp } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 

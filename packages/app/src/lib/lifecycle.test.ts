@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createApp } from './create-app.ts'
+import { createApp } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 

@@ -1,8 +1,6 @@
 import { MillraceError, toError } from '@millrace/core'
-import type { RunningWorker } from './running-worker.ts'
-import type { AppEvents } from './app-events.ts'
-import type { AppRuntime } from './app-runtime.ts'
-import { makeWorkerId } from './worker-id.ts'
+import { makeWorkerId } from '@millrace/worker'
+import type { AppRuntime, RunningWorker } from './app-runtime.ts'
 
 /** `app.start` and `app.stop`: the one worker that an app runs on its own. */
 export class Lifecycle {
@@ -25,10 +23,6 @@ export class Lifecycle {
     return this.#running
   }
 
-  on<E extends keyof AppEvents>(event: E, fn: (...told: AppEvents[E]) => void): () => void {
-    return this.#runtime.listeners.on(event, fn)
-  }
-
   /** Throws `ALREADY_STARTED` while a worker runs or stops. */
   start(): Promise<void> {
     if (this.#launched !== undefined)
@@ -37,8 +31,8 @@ export class Lifecycle {
     const launched = this.#runtime.launch({ workerId: this.#workerId })
     this.#launched = launched
     this.#finished = launched.then(({ worker }) => worker.finished)
-    // Told as an event; whoever asks for `finished` hears of it too.
-    this.#finished.catch((error: unknown) => this.#runtime.listeners.tell('error', toError(error)))
+    // Whoever asks for `finished` gets it too.
+    this.#finished.catch((error: unknown) => this.#runtime.listeners.notify('error', toError(error)))
     return this.#run(launched)
   }
 
@@ -46,7 +40,7 @@ export class Lifecycle {
     const running = await launched
     this.#running = running
     await running.worker.start()
-    this.#runtime.listeners.tell('started')
+    this.#runtime.listeners.notify('started')
   }
 
   /** Safe to call twice, before `start` has resolved, and after the worker has failed. */
@@ -56,12 +50,12 @@ export class Lifecycle {
   }
 
   async #stop(hard: boolean): Promise<void> {
-    this.#runtime.listeners.tell('beforeStop')
+    this.#runtime.listeners.notify('beforeStop')
     try {
       const running = await this.#launched
       await running?.worker.stop({ hard })
     } finally {
-      await this.#runtime.closeClient()
+      await this.#runtime.client.close()
       this.#running = undefined
       this.#launched = undefined
       this.#stopping = undefined

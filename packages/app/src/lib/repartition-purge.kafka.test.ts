@@ -1,7 +1,6 @@
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { expect, test } from 'vitest'
-import { createApp } from './create-app.ts'
-import { runtimeOf } from './runtime-of.ts'
+import { createApp, runtimeOf } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 
@@ -39,7 +38,7 @@ describeKafka('repartition topics, on Kafka', (brokers) => {
         [0, 1, 2, 3, 4].reduce((all, value) => all + (sums.get(sizeOf(value), { committed: true }) ?? 0), 0)
       /** How many went through, and how many are left. */
       const regrouped = async (): Promise<{ readonly sent: boolean; readonly left: number }> => {
-        const bounds = await (await runtimeOf(app).admin()).offsets(partitions, 'read-committed')
+        const bounds = await (await runtimeOf(app).client.connect()).admin.offsets(partitions, 'read-committed')
         return {
           sent: bounds.some(({ end }) => end > 0),
           left: bounds.reduce((all, { beginning, end }) => all + (end - beginning), 0),
@@ -56,7 +55,7 @@ describeKafka('repartition topics, on Kafka', (brokers) => {
           await (await orders.send({ value, timestamp: LONG_AGO_MS + value })).metadata()
         await expect.poll(sum, limit).toBe(expected)
         await expect.poll(regrouped, limit).toEqual({ sent: true, left: 0 })
-        const [settings] = await (await runtimeOf(app).admin()).topicSettings([topic])
+        const [settings] = await (await runtimeOf(app).client.connect()).admin.topicSettings([topic])
         expect(settings).toMatchObject({ expires: true, retentionMs: undefined, retentionBytes: undefined })
         await app.stop()
       }

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { commandLine, type Admin, type ResetPlan } from '@millrace/core'
 import { afterAll, expect, test } from 'vitest'
-import { createApp } from './create-app.ts'
-import { runtimeOf } from './runtime-of.ts'
+import { createApp, runtimeOf } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const directory = mkdtempSync(join(tmpdir(), 'millrace-reset-'))
@@ -116,7 +115,7 @@ test('lag lists what the steps of a handler read too, and a reset leaves the top
     .toEqual(['eu extra 1/1', 'eu orders 2/2', 'eu shop-eu-by-repartition 2/2', 'relay orders 2/2', 'relay passed 2/2'])
   const theirTopic = 'shop-eu-sort-size-repartition'
   const ourTopic = 'shop-eu-by-repartition'
-  const admin = async (): Promise<Admin> => runtimeOf(shop).admin()
+  const admin = async (): Promise<Admin> => (await runtimeOf(shop).client.connect()).admin
   const records = async (topic: string): Promise<number> => {
     const [found] = await (await admin()).offsets([{ topic, partition: 0 }], 'read-committed')
     return found === undefined ? 0 : found.end - found.beginning

@@ -2,8 +2,7 @@ import { commandLine, NO_HEADERS, systemClock, type Transport } from '@millrace/
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { createKafkaTransport } from '@millrace/transport-kafkajs'
 import { afterEach, expect, test } from 'vitest'
-import type { App } from './app.ts'
-import { createApp } from './create-app.ts'
+import { createApp, type App } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const LIMIT = { timeout: 90_000 }

@@ -1,8 +1,7 @@
 import { json, type Codec } from '@millrace/core'
 import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createApp } from './create-app.ts'
-import { runtimeOf } from './runtime-of.ts'
+import { createApp, runtimeOf } from './app.ts'
 
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const Order = {

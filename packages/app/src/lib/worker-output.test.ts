@@ -1,7 +1,7 @@
 import { runCli } from '@millrace/cli'
 import { commandLine } from '@millrace/core'
 import { expect, test } from 'vitest'
-import { createApp } from './create-app.ts'
+import { createApp } from './app.ts'
 
 /** A worker that ends by itself: its agent fails on the first event. */
 async function endedWorker(

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { packageVersion } from '@millrace/core'
 import { describe, expect, test } from 'vitest'
 import { fixture, runMillrace } from '../fixtures/run-millrace.ts'
-import { ownVersion } from './own-version.ts'
 
 // The real command, as a child process.
 
@@ -97,10 +97,12 @@ describe.concurrent('help and version', () => {
   })
 
   test('version', async () => {
-    expect((await runMillrace(['--version'])).stdout).toBe(`millrace ${ownVersion()} (Node.js ${process.version})\n`)
+    expect((await runMillrace(['--version'])).stdout).toBe(
+      `millrace ${packageVersion(import.meta.url)} (Node.js ${process.version})\n`,
+    )
     expect(JSON.parse((await runMillrace(['--version', '--json'])).stdout)).toMatchObject({
       name: 'millrace',
-      version: ownVersion(),
+      version: packageVersion(import.meta.url),
     })
   })
 

@@ -1,5 +1,12 @@
 import { dirname } from 'node:path'
-import { isMillraceError, MillraceError, systemClock, toError, type CommandLineApp } from '@millrace/core'
+import {
+  type CommandLineApp,
+  isMillraceError,
+  MillraceError,
+  packageVersion,
+  systemClock,
+  toError,
+} from '@millrace/core'
 import { locateApp, type AppLocation } from './apps/locate-app.ts'
 import { globalOptions, readCommonOptions, type CommonOptions } from './arguments/common-options.ts'
 import { settingOptions } from './arguments/setting-options.ts'
@@ -21,7 +28,6 @@ import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
 import { exitCodeOf } from './process/exit-code.ts'
 import { watchSignals } from './process/signals.ts'
 import { WrongUsage } from './process/wrong-usage.ts'
-import { ownVersion } from './own-version.ts'
 import { runCommand } from './run-command.ts'
 
 /** What `runCli` may be told; everything has a default. */
@@ -219,7 +225,7 @@ function readDotEnv(): void {
 }
 
 function showVersion({ stdout }: Terminal, json: boolean): number {
-  const version = ownVersion()
+  const version = packageVersion(import.meta.url)
   stdout.write(
     json
       ? `${JSON.stringify({ name: 'millrace', version, node: process.version })}\n`

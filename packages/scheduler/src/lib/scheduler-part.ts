@@ -5,6 +5,7 @@ import {
   MillraceError,
   nearestName,
   type RunOutcome,
+  schedulerTopic,
   type Topology,
   type WorkerContext,
   type WorkerPart,
@@ -39,11 +40,6 @@ export interface SchedulerPart extends WorkerPart {
   pause(name: string): Promise<void>
   /** The other way round; what was skipped meanwhile is not caught up. Throws as `pause` does. */
   resume(name: string): Promise<void>
-}
-
-/** The compacted topic in which leaders keep what ran, and all workers which jobs are paused. */
-export function schedulerTopic(appId: string): string {
-  return `${appId}-__scheduler`
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createApp, runtimeOf, type App } from '@millrace/app'
+import { createDeadLetters } from '@millrace/streams'
 import { deferred } from '@millrace/core'
 import { createMemoryTransport } from '@millrace/transport-embedded'
 import { describe, expect, it } from 'vitest'
@@ -166,9 +167,14 @@ describe('replay', () => {
     const gate = deferred<void>()
     const transport = createMemoryTransport(t.log, { clock: t.clock, log: t.logged })
     await transport.connect({ timeoutMs: 1000 })
-    const late = runtimeOf(app)
-      .deadLetters(async () => slowToFence(transport, gate.promise))
-      .replay('picky', 'all')
+    const { surroundings, definitions } = runtimeOf(app)
+    const late = createDeadLetters({
+      appId: surroundings.settings.id,
+      agents: [...definitions.agents.values()],
+      transport: slowToFence(transport, gate.promise),
+      admin: transport.admin(),
+      clock: t.clock,
+    }).replay('picky', 'all')
     // It has had time for all that it does before it takes over the id.
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect(await t.deadLetters.replay('picky', 'all')).toMatchObject({ replayed: 10 })

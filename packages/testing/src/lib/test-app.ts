@@ -8,11 +8,11 @@ import {
   type ManualClock,
 } from '@millrace/core'
 import {
-  AppScheduler,
-  runtimeOf,
   type App,
   type AppRuntime,
+  AppScheduler,
   type RunningWorker,
+  runtimeOf,
   type Surroundings,
 } from '@millrace/app'
 import { memoryStore } from '@millrace/tables'
@@ -250,7 +250,7 @@ export class TestApp {
     try {
       await Promise.all([...this.#running.keys()].map((worker) => worker.stop()))
     } finally {
-      await this.#runtime.closeClient()
+      await this.#runtime.client.close()
       this.#running.clear()
       Object.assign(this.#runtime.surroundings, this.#before)
     }

@@ -1,5 +1,4 @@
-import { isMillraceError, toError, type CommandLineApp } from '@millrace/core'
-import { ownVersion } from '../own-version.ts'
+import { type CommandLineApp, isMillraceError, packageVersion, toError } from '@millrace/core'
 import { checkEnvironment, checkNode, checkPackages } from './check-machine.ts'
 import { checkDirectories, checkPort, checkStores } from './check-place.ts'
 import { checkReplicas } from './check-replicas.ts'
@@ -21,7 +20,7 @@ export async function checkApp(app: CommandLineApp, { node, env }: Surroundings)
   const { agents, tables } = description
   return [
     checkNode(node),
-    checkPackages({ app: description.version, cli: ownVersion() }),
+    checkPackages({ app: description.version, cli: packageVersion(import.meta.url) }),
     ok('app', `The app "${app.id}" was loaded: ${count(agents.length, 'agent')}, ${count(tables.length, 'table')}.`),
     ...checkEnvironment(env),
     ...findings,

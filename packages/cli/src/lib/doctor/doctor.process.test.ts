@@ -2,12 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { commandLine, MillraceError, type AppDescription, type RunningPlace } from '@millrace/core'
+import { type AppDescription, commandLine, MillraceError, packageVersion, type RunningPlace } from '@millrace/core'
 import { describe, expect, test } from 'vitest'
 import { fakeApp, fakeTopic, type FakeOptions } from '../../fixtures/fake-app.ts'
 import { runHere } from '../../fixtures/run-here.ts'
 import { runMillrace } from '../../fixtures/run-millrace.ts'
-import { ownVersion } from '../own-version.ts'
 import { checkNode } from './check-machine.ts'
 import { checkDirectories, checkPort } from './check-place.ts'
 import { checkTables, checkTopics } from './check-topics.ts'
@@ -25,7 +24,10 @@ describe('doctor', () => {
     words: readonly string[] = [],
     env: Readonly<Record<string, string>> = {},
   ): ReturnType<typeof runHere> =>
-    runHere(['doctor', ...words], { app: fakeApp({ version: ownVersion(), ...options })[commandLine], env })
+    runHere(['doctor', ...words], {
+      app: fakeApp({ version: packageVersion(import.meta.url), ...options })[commandLine],
+      env,
+    })
 
   test('nothing wrong: exit code 0', async () => {
     const { code, stdout } = await doctor({})

@@ -1,4 +1,12 @@
-import type { AgentHistograms, CodecSpec, EventFeed, HandlingTime, Topology, WorkerContext } from '@millrace/core'
+import {
+  type AgentHistograms,
+  type CodecSpec,
+  type EventFeed,
+  type HandlingTime,
+  mergedSubscription,
+  type Topology,
+  type WorkerContext,
+} from '@millrace/core'
 import { Channel } from '../channels/channel.ts'
 import { AgentScope } from '../events/agent-scope.ts'
 import { deadLetterDeclaration } from '../dead-letters/dead-letter-topic.ts'
@@ -6,7 +14,6 @@ import type { DeliveryHost } from '../events/topic-delivery.ts'
 import { type Inlet, TopicInlet } from '../streams/inlet.ts'
 import type { GroupSpec } from '../streams/repartition-step.ts'
 import type { StreamsDeps } from '../streams-deps.ts'
-import { mergedSubscription } from '../topics/merged-subscription.ts'
 import { createRepartitionTopic } from '../topics/repartition-topic.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import type { AnyAgent } from './agent.ts'

@@ -1,4 +1,5 @@
 import {
+  deadLetterTopic,
   errorText,
   isChangeOfFrozen,
   isMillraceError,
@@ -7,7 +8,6 @@ import {
   toError,
   type WorkerContext,
 } from '@millrace/core'
-import { deadLetterTopic } from '../dead-letters/dead-letter-topic.ts'
 import { sendDeadLetters } from '../dead-letters/send-dead-letters.ts'
 import type { Delivery } from '../events/delivery.ts'
 import { Event } from '../events/event.ts'

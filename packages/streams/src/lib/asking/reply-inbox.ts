@@ -6,6 +6,7 @@ import {
   type RawHeaders,
   type RawRecord,
   type Reader,
+  repliesTopic,
   type SendRequest,
   toError,
 } from '@millrace/core'
@@ -90,7 +91,7 @@ export class ReplyInbox {
 
   async #start(): Promise<OpenInbox> {
     const client = this.#client
-    const topic = `${client.appId}-replies`
+    const topic = repliesTopic(client.appId)
     const config = { 'cleanup.policy': 'delete', 'retention.ms': String(RETENTION_MS) }
     await client.createTopics([{ name: topic, partitions: this.#options.partitions, replicationFactor: -1, config }])
     const partition = partitionForKey(Buffer.from(client.id, 'utf8'), await client.partitions(topic))

@@ -4,22 +4,22 @@ import {
   type DeadLetterListing,
   type DeadLetterPlace,
   type DeadLetters,
+  deadLetterTopic,
   MillraceError,
   nearestName,
   partitionKey,
   type ReplayOutcome,
+  showBytes,
   type TopicInfo,
   type TopicPartition,
 } from '@millrace/core'
 import type { AnyAgent } from '../agents/agent.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
-import { deadLetterTopic } from './dead-letter-topic.ts'
 import { byFailure, type LetterRecord, letterRecord } from './letter-record.ts'
 import type { OffsetRanges } from './offset-ranges.ts'
 import { readPartitions } from './read-partitions.ts'
 import { type LedgerDeps, ReplayLedger } from './replay-ledger.ts'
 import { replayLetters, type ReplayDeps } from './replay-letters.ts'
-import { showBytes } from './show-bytes.ts'
 
 export type DeadLettersDeps = LedgerDeps &
   ReplayDeps & {

@@ -1,12 +1,7 @@
-import type { TopicDeclaration } from '@millrace/core'
+import { deadLetterTopic, type TopicDeclaration } from '@millrace/core'
 
 /** Long enough for somebody to look at it; the topic's settings can be changed on the broker. */
 const RETENTION_DAYS = 30
-
-/** Where the dead letters of an agent go. */
-export function deadLetterTopic(appId: string, agent: string): string {
-  return `${appId}-${agent}-dlq`
-}
 
 /** As it is created: with as many partitions as the largest source, so that a letter keeps its record's partition. */
 export function deadLetterDeclaration(appId: string, agent: string, sources: readonly string[]): TopicDeclaration {

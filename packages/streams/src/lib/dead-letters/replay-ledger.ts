@@ -4,6 +4,7 @@ import {
   NO_HEADERS,
   type OutgoingRecord,
   type PartitionOffsets,
+  replayLedgerTopic,
   type TopicInfo,
 } from '@millrace/core'
 import { OffsetRanges } from './offset-ranges.ts'
@@ -19,11 +20,6 @@ interface Entry {
 export interface LedgerDeps extends ReadDeps {
   readonly appId: string
   readonly admin: Pick<Admin, 'topics' | 'createTopics'>
-}
-
-/** Where it is remembered which letters were replayed: one row for each partition of each dead letter topic. */
-export function replayLedgerTopic(appId: string): string {
-  return `${appId}-__replays`
 }
 
 /**

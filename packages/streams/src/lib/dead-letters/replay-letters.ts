@@ -5,6 +5,7 @@ import {
   MillraceError,
   type OutgoingRecord,
   type RefusedReplay,
+  replayLedgerTopic,
   type ReplayOutcome,
   type TopicInfo,
   type TransactionalProducer,
@@ -12,7 +13,7 @@ import {
 } from '@millrace/core'
 import type { LetterRecord } from './letter-record.ts'
 import { replayMark, withReplayMark } from './replay-mark.ts'
-import { type ReplayLedger, replayLedgerTopic } from './replay-ledger.ts'
+import type { ReplayLedger } from './replay-ledger.ts'
 
 export interface ReplayDeps {
   readonly appId: string

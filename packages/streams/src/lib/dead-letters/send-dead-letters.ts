@@ -1,4 +1,5 @@
 import {
+  deadLetterTopic,
   isMillraceError,
   MillraceError,
   NO_HEADERS,
@@ -8,7 +9,6 @@ import {
   type WorkerContext,
 } from '@millrace/core'
 import type { Delivery } from '../events/delivery.ts'
-import { deadLetterTopic } from './dead-letter-topic.ts'
 import {
   describeError,
   type LetterFacts,

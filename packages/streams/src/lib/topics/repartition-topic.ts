@@ -1,15 +1,10 @@
-import type { CodecSpec } from '@millrace/core'
+import { type CodecSpec, repartitionTopic } from '@millrace/core'
 import type { StreamsDeps } from '../streams-deps.ts'
 import { createInternalTopic } from './create-topic.ts'
 import type { AnyTopic } from './topic.ts'
 
 /** Small enough for the broker to free what was read soon: it deletes whole segments only. As Kafka Streams has it. */
 const SEGMENT_BYTES = 50 * 1024 * 1024
-
-/** Where `groupBy` sends events: the topic that is read by the subscription of this id. */
-export function repartitionTopic(appId: string, subscriptionId: string): string {
-  return `${appId}-${subscriptionId}-repartition`
-}
 
 export interface RepartitionTopicOptions {
   readonly subscriptionId: string

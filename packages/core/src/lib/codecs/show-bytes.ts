@@ -1,0 +1,26 @@
+import type { Codec } from '../../contracts/codec.ts'
+import type { ShownBytes } from '../../contracts/dead-letters.ts'
+import { decodeUtf8 } from './utf8.ts'
+
+/** Bytes through the codec they should be of; as text or base64 where that fails. */
+export function showBytes(
+  bytes: Buffer | null,
+  codec: Pick<Codec<never, unknown>, 'name' | 'decode'> | undefined,
+): ShownBytes {
+  if (bytes === null) return { as: 'none', value: null }
+  if (codec !== undefined) {
+    const decoded = attempt(() => codec.decode(bytes))
+    if (decoded !== undefined) return { as: codec.name, value: decoded.value }
+  }
+  const text = attempt(() => decodeUtf8(bytes))
+  return text === undefined ? { as: 'base64', value: bytes.toString('base64') } : { as: 'text', value: text.value }
+}
+
+function attempt(decode: () => unknown): { readonly value: unknown } | undefined {
+  try {
+    return { value: decode() }
+  } catch {
+    // What cannot be decoded is what dead letters are about: it is shown in another way.
+    return undefined
+  }
+}

@@ -1,0 +1,41 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+/**
+ * The file that called `callee`, so that `embedded:` can live beside the package of the app file, whatever the working
+ * directory is. `undefined` where the runtime does not tell (code made by `eval`, a REPL).
+ */
+export function callerFile(callee: (...args: never[]) => unknown): string | undefined {
+  const prepare = Error.prepareStackTrace
+  try {
+    let file: string | undefined
+    Error.prepareStackTrace = (_error, sites) => {
+      file = sites[0]?.getFileName() ?? undefined
+      return ''
+    }
+    const holder: { stack?: string } = {}
+    Error.captureStackTrace(holder, callee)
+    // Reading the property is what runs prepareStackTrace.
+    if (holder.stack === undefined || file === undefined) return undefined
+    return file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*$/, '')) : file
+  } finally {
+    Error.prepareStackTrace = prepare
+  }
+}
+
+/** The directory of the nearest package.json at or above a file; the file's own directory when there is none. */
+export function packageDirectory(file: string): string {
+  const start = dirname(file)
+  for (let directory = start; ; directory = dirname(directory)) {
+    if (existsSync(join(directory, 'package.json'))) return directory
+    if (directory === dirname(directory)) return start
+  }
+}
+
+/** Version of the package that a module belongs to. Its manifest is one level above `src` or `dist`. */
+export function packageVersion(moduleUrl: string): string {
+  const directory = packageDirectory(fileURLToPath(moduleUrl))
+  const manifest: unknown = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : ''
+}

@@ -1,0 +1,86 @@
+import {
+  type Admin,
+  type AgentLag,
+  type CommitOffset,
+  partitionKey,
+  type ResolvedSettings,
+  type TopicInfo,
+  type TopicPartition,
+} from '@millrace/core'
+import { decodeCommitMetadata } from '../commit/commit-metadata.ts'
+import { leaderTopic } from '../group/elections.ts'
+import { agentOf, groupReads, type GroupReads } from './app-topics.ts'
+import type { DeclaredAgent, DeclaredApp } from './declared-app.ts'
+
+/** How far each agent is behind, asked of the broker without joining the group. */
+export async function agentLag(
+  admin: Admin,
+  declared: Pick<DeclaredApp, 'agents'>,
+  { id: groupId, offsetReset }: Pick<ResolvedSettings, 'id' | 'offsetReset'>,
+): Promise<readonly AgentLag[]> {
+  const [topics, committed] = await Promise.all([admin.topics(), admin.committed(groupId)])
+  const existing = new Map(topics.map((topic) => [topic.name, topic]))
+  const read = readings(declared.agents(), groupReads(committed), leaderTopic(groupId)).flatMap((reading) => {
+    const topic = existing.get(reading.topic)
+    return topic === undefined ? [] : partitionsOf(topic).map((partition) => ({ ...reading, partition }))
+  })
+  const partitions = [...new Map(read.map(({ partition }) => [partitionKey(partition), partition])).values()]
+  if (partitions.length === 0) return []
+  const bounds = await admin.offsets(partitions, 'read-committed')
+  const boundsOf = new Map(bounds.map((each) => [partitionKey(each), each]))
+  const committedOf = new Map(committed.map((each) => [partitionKey(each), each]))
+  return read.map(({ agent, subscription, partition }) => {
+    const { beginning, end } = boundsOf.get(partitionKey(partition)) ?? { beginning: 0, end: 0 }
+    const own = positionOf(subscription, committedOf.get(partitionKey(partition)))
+    const from = own === undefined ? (offsetReset === 'earliest' ? beginning : end) : Math.max(own, beginning)
+    return { agent, ...partition, committed: own, end, lag: Math.max(end - from, 0) }
+  })
+}
+
+interface Reading {
+  readonly agent: string | undefined
+  readonly subscription: string | undefined
+  readonly topic: string
+}
+
+/** What the agents are declared to read, and what the group has committed beside it: what their steps read. */
+function readings(
+  agents: readonly Pick<DeclaredAgent, 'name' | 'topics'>[],
+  reads: GroupReads,
+  leader: string,
+): readonly Reading[] {
+  const names = agents.map(({ name }) => name)
+  const sources = new Set(agents.flatMap(({ topics }) => topics))
+  const steps = [...reads].flatMap(([topic, ids]) =>
+    [...ids].flatMap((subscription): readonly Reading[] => {
+      const agent = agentOf(subscription, names)
+      // What an agent read that is no longer there, or under a declaration that has changed, nobody reads.
+      return agent === undefined || agent === subscription ? [] : [{ agent, subscription, topic }]
+    }),
+  )
+  const unnamed = [...reads].flatMap(([topic, ids]) =>
+    ids.size === 0 && !sources.has(topic) && topic !== leader
+      ? [{ agent: undefined, subscription: undefined, topic }]
+      : [],
+  )
+  const byTopic = (a: Reading, b: Reading): number => (a.topic < b.topic ? -1 : 1)
+  return [
+    ...agents.flatMap(({ name, topics }) =>
+      [
+        ...topics.map((topic) => ({ agent: name, subscription: name, topic })),
+        ...steps.filter(({ agent }) => agent === name),
+      ].toSorted(byTopic),
+    ),
+    ...unnamed.toSorted(byTopic),
+  ]
+}
+
+/** Subscriptions of one topic stand at different offsets: the one committed is the lowest, the others are noted with it. */
+function positionOf(subscription: string | undefined, saved: CommitOffset | undefined): number | undefined {
+  if (saved === undefined || subscription === undefined) return saved?.offset
+  return decodeCommitMetadata(saved.offset, saved.metadata).get(subscription)?.position ?? saved.offset
+}
+
+function partitionsOf({ name: topic, partitions }: TopicInfo): readonly TopicPartition[] {
+  return Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
+}

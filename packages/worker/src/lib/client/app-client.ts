@@ -1,0 +1,237 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import {
+  type Admin,
+  type AgentLag,
+  type AppTopic,
+  type Clock,
+  type CommandLineClient,
+  type CommandLineMessage,
+  type DeadLetters,
+  type Logger,
+  type MemberInfo,
+  type PartitionPosition,
+  type RecordMetadata,
+  type RecordsRequest,
+  type ResetPlan,
+  type ResetRequest,
+  type ResolvedSettings,
+  type ScopeStorage,
+  type ShownRecord,
+  type SkipPlan,
+  type StoreDriver,
+  type TableReading,
+  type TableRows,
+  type TopicInfo,
+  type Transport,
+} from '@millrace/core'
+import { createClient } from '../worker/create-client.ts'
+import type { Client } from '../worker/worker.ts'
+import { agentLag } from './agent-lag.ts'
+import { appTopics } from './app-topics.ts'
+import type { DeclaredApp } from './declared-app.ts'
+import { readRecords } from './read-records.ts'
+import { readRows, readTable, type TableReader } from './read-table.ts'
+import { resetApp, resetPlan } from './reset.ts'
+import { sendText, valueRequest } from './send-text.ts'
+import { skipOffset, skipPlan } from './skip-offset.ts'
+
+/** The app that a client is of. Everything is looked up when it is used: the command line and the test kit change it. */
+export interface ClientApp {
+  readonly declared: DeclaredApp
+  readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock; readonly log: Logger }
+  readonly scope: ScopeStorage
+  readonly deadLetters: DeadLetters
+  /** Not connected yet. */
+  openTransport(): Promise<Transport>
+  /** The local store, open: nobody else has it until it is closed. */
+  openStore(): Promise<StoreDriver>
+  readonly storeDirectory: string | undefined
+  /** An empty store, for copies. */
+  memoryStore(): StoreDriver
+  /** Called before an open connection is closed. */
+  closing(client: Client): Promise<void>
+}
+
+/** What a client has while it is connected. */
+export interface Connection {
+  readonly client: Client
+  readonly transport: Transport
+  readonly admin: Admin
+}
+
+/**
+ * Broker access of an app outside its workers: it joins no group, connects when it is first needed, and may be closed and
+ * used again.
+ */
+export class AppClient implements CommandLineClient {
+  readonly #app: ClientApp
+  #connection: Promise<Connection> | undefined
+  #topicsMade: Promise<void> | undefined
+
+  constructor(app: ClientApp) {
+    this.#app = app
+  }
+
+  /** Throws `BROKER_UNREACHABLE` after the connect time-out. */
+  async connect(): Promise<Connection> {
+    const connecting = (this.#connection ??= this.#open())
+    try {
+      return await connecting
+    } catch (error) {
+      if (this.#connection === connecting) this.#connection = undefined
+      throw error
+    }
+  }
+
+  /** The client, once the topics that the app declares are there: it may send before any worker has run. */
+  async sender(): Promise<Client> {
+    const { client, admin } = await this.connect()
+    const making = (this.#topicsMade ??= this.#createDeclaredTopics(admin))
+    try {
+      await making
+    } catch (error) {
+      if (this.#topicsMade === making) this.#topicsMade = undefined
+      throw error
+    }
+    return client
+  }
+
+  get deadLetters(): DeadLetters {
+    return this.#app.deadLetters
+  }
+
+  async send(target: string, message: CommandLineMessage): Promise<RecordMetadata> {
+    const { admin, client } = await this.connect()
+    return sendText(target, message, {
+      admin,
+      declared: this.#app.declared,
+      nowMs: client.clock.now(),
+      send: async (request) => (await this.sender()).send(request),
+    })
+  }
+
+  /** Sends a record whose key is typed as text, and whose value is as `topic.send` takes it. */
+  async sendValue(
+    topic: string,
+    record: { readonly key: string | undefined; readonly value: unknown },
+  ): Promise<RecordMetadata> {
+    const { declared, surroundings } = this.#app
+    const request = valueRequest({ declared, nowMs: surroundings.clock.now() }, topic, record)
+    return (await this.sender()).send(request)
+  }
+
+  async *records(topic: string, request: RecordsRequest): AsyncGenerator<ShownRecord, void, undefined> {
+    const { admin, transport, client } = await this.connect()
+    yield* readRecords({ admin, transport, clock: client.clock, declared: this.#app.declared }, topic, request)
+  }
+
+  async topics(): Promise<readonly TopicInfo[]> {
+    return (await this.connect()).admin.topics()
+  }
+
+  async appTopics(): Promise<readonly AppTopic[]> {
+    return appTopics((await this.connect()).admin, this.#app.surroundings.settings.id, this.#app.declared)
+  }
+
+  async brokers(): Promise<number> {
+    return (await this.connect()).admin.brokers()
+  }
+
+  async members(): Promise<readonly MemberInfo[]> {
+    return (await this.connect()).admin.members(this.#app.surroundings.settings.id)
+  }
+
+  async lag(): Promise<readonly AgentLag[]> {
+    return agentLag((await this.connect()).admin, this.#app.declared, this.#app.surroundings.settings)
+  }
+
+  async readTable(name: string, key: string): Promise<TableReading> {
+    return readTable(await this.#tableReader(), name, key)
+  }
+
+  async readRows(name: string, options: { readonly limit: number }): Promise<TableRows> {
+    return readRows(await this.#tableReader(), name, options)
+  }
+
+  async resetPlan(request: ResetRequest): Promise<ResetPlan> {
+    const { declared, surroundings, storeDirectory } = this.#app
+    return resetPlan((await this.connect()).admin, request, {
+      declared,
+      storeDirectory,
+      settings: surroundings.settings,
+    })
+  }
+
+  async reset(plan: ResetPlan): Promise<void> {
+    await resetApp((await this.connect()).admin, plan, () => this.#app.openStore())
+  }
+
+  async skipPlan(record: PartitionPosition): Promise<SkipPlan> {
+    const { admin, transport, client } = await this.connect()
+    const { declared, surroundings } = this.#app
+    return skipPlan(admin, record, { declared, settings: surroundings.settings, transport, clock: client.clock })
+  }
+
+  async skip(plan: SkipPlan): Promise<void> {
+    await skipOffset((await this.connect()).admin, plan)
+  }
+
+  async run(work: () => Promise<void>): Promise<void> {
+    const client = await this.sender()
+    await this.#app.scope.run({ client, worker: undefined, event: undefined, agent: undefined }, work)
+  }
+
+  async close(): Promise<void> {
+    const opening = this.#connection
+    this.#connection = undefined
+    this.#topicsMade = undefined
+    if (opening === undefined) return
+    const { client, transport } = await opening
+    await this.#app.closing(client)
+    await client.close()
+    await transport.close()
+  }
+
+  async #open(): Promise<Connection> {
+    const { settings, clock, log } = this.#app.surroundings
+    const transport = await this.#app.openTransport()
+    try {
+      await transport.connect({ timeoutMs: settings.connectTimeoutMs })
+    } catch (error) {
+      await transport.close()
+      throw error
+    }
+    const { id: appId, maxRecordBytes } = settings
+    const client = createClient({ appId, clientId: makeWorkerId(), transport, clock, log, maxRecordBytes })
+    return { client, transport, admin: transport.admin() }
+  }
+
+  /** Creates the topics that the app names and may create, as a worker would; those that are there stay as they are. */
+  async #createDeclaredTopics(admin: Admin): Promise<void> {
+    const { topicPartitions, replicationFactor } = this.#app.surroundings.settings
+    const named = this.#app.declared.topics().map(({ declaration }) => declaration)
+    const known = new Set((await admin.topics(named.map(({ name }) => name))).map(({ name }) => name))
+    const missing = named.filter(({ name, create }) => create && !known.has(name))
+    if (missing.length === 0) return
+    await admin.createTopics(
+      missing.map(({ name, partitions = topicPartitions, config }) => ({
+        name,
+        partitions,
+        replicationFactor,
+        config,
+      })),
+    )
+  }
+
+  async #tableReader(): Promise<TableReader> {
+    const { client } = await this.connect()
+    const { scope, declared } = this.#app
+    return { client, scope, tables: declared.tables(), memoryStore: () => this.#app.memoryStore() }
+  }
+}
+
+/** Unique per process and run, and readable: `{host}-{pid}-{random}`. */
+export function makeWorkerId(): string {
+  return `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
+}

@@ -1,0 +1,167 @@
+import {
+  type Admin,
+  type AppTopic,
+  type CommitOffset,
+  deadLetterTopic,
+  isMillraceError,
+  mergedSubscription,
+  repartitionTopic,
+  repliesTopic,
+  replayLedgerTopic,
+  schedulerTopic,
+  type TopicRole,
+  type TopicSettings,
+} from '@millrace/core'
+import { ANY_SUBSCRIPTION, decodeCommitMetadata } from '../commit/commit-metadata.ts'
+import { brokenBatchesTopic } from '../feeds/broken-batches.ts'
+import { leaderTopic } from '../group/elections.ts'
+import type { DeclaredApp } from './declared-app.ts'
+
+/** What a topic is to the app. */
+export type TopicPart = Pick<AppTopic, 'role' | 'owner' | 'internal'>
+
+/** What the broker has, as far as it counts for which topics are the app's. */
+export interface TopicsThere {
+  /** Names of all its topics. */
+  readonly existing: readonly string[]
+  /** What the app's group has committed. */
+  readonly reads: GroupReads
+}
+
+/** The topics that the app uses or has made and that are there, each with what it is to the app. */
+export function partsOfTopics(
+  appId: string,
+  declared: DeclaredApp,
+  { existing, reads }: TopicsThere,
+): ReadonlyMap<string, TopicPart> {
+  const agents = declared.agents().map(({ name }) => name)
+  const there = new Set(existing)
+  const parts = new Map<string, TopicPart>()
+  const made = (role: TopicRole, name: string, owner?: string): unknown =>
+    parts.set(name, { role, owner, internal: true })
+  made('replies', repliesTopic(appId))
+  made('replays', replayLedgerTopic(appId))
+  made('scheduler', schedulerTopic(appId))
+  made('leader', leaderTopic(appId))
+  made('dead letters', brokenBatchesTopic(appId))
+  for (const { kind, table } of declared.tables())
+    if (kind === 'global')
+      parts.set(table.source.name, { role: 'global', owner: table.name, internal: table.source.internal })
+    else made('changelog', table.changelog.topic, table.name)
+  for (const agent of agents) made('dead letters', deadLetterTopic(appId, agent), agent)
+  for (const [name, part] of repartitionTopics(appId, agents, { existing, reads })) parts.set(name, part)
+  // The app file has the last word: a topic that it names is its own, whatever the name looks like.
+  for (const [name, part] of namedTopics(declared, reads)) parts.set(name, part)
+  return new Map([...parts].filter(([name]) => there.has(name)))
+}
+
+/**
+ * Repartition topics, and what looks like one. Names alone prove nothing: agent `eu` of app `shop` and app `shop-eu` may
+ * make names that begin alike. A commit of the group that names the very subscription which reads the topic does.
+ */
+function repartitionTopics(
+  appId: string,
+  names: readonly string[],
+  { existing, reads }: TopicsThere,
+): ReadonlyMap<string, TopicPart> {
+  const parts = new Map<string, TopicPart>()
+  for (const topic of existing) {
+    const ids = reads.get(topic)
+    const own = [...(ids ?? [])].find((id) => repartitionTopic(appId, id) === topic)
+    if (own !== undefined) parts.set(topic, { role: 'repartition', owner: agentOf(own, names) ?? own, internal: true })
+    // A group that goes on without a commit in the topic does not read it; of one without any commit nothing is known.
+    else if (ids !== undefined || reads.size === 0) {
+      const agent = names.find((name) => topic.startsWith(`${appId}-${name}-`) && topic.endsWith('-repartition'))
+      if (agent !== undefined) parts.set(topic, { role: 'lookalike', owner: undefined, internal: false })
+    }
+  }
+  return parts
+}
+
+/** Topics that the app file names, or that agents own. */
+function namedTopics(declared: DeclaredApp, reads: GroupReads): ReadonlyMap<string, TopicPart> {
+  const agents = declared.agents()
+  const read = new Set(agents.flatMap(({ topics }) => topics))
+  const written = new Set(agents.flatMap(({ sinks }) => sinks))
+  const globals = new Set(
+    declared.tables().flatMap(({ kind, table }) => (kind === 'global' ? [table.source.name] : [])),
+  )
+  const ownerOf = new Map(agents.flatMap(({ name, inbox, ownsInbox }) => (ownsInbox ? [[inbox?.name, name]] : [])))
+  const isMerged = (agent: string, topic: string): boolean =>
+    reads.get(topic)?.has(mergedSubscription(agent, topic)) === true
+  const parts = new Map<string, TopicPart>()
+  for (const { name } of declared.topics()) {
+    const owner = ownerOf.get(name)
+    const isRead = read.has(name) || agents.some((agent) => isMerged(agent.name, name))
+    if (globals.has(name) && !isRead) continue
+    const role = !isRead ? 'output' : written.has(name) ? 'between' : owner === undefined ? 'source' : 'inbox'
+    parts.set(name, { role, owner, internal: owner !== undefined })
+  }
+  return parts
+}
+
+/** The app's topics as they are on the broker, sorted by name. */
+export async function appTopics(
+  admin: Pick<Admin, 'topics' | 'topicSettings' | 'committed'>,
+  appId: string,
+  declared: DeclaredApp,
+): Promise<readonly AppTopic[]> {
+  const [existing, committed] = await Promise.all([admin.topics(), admin.committed(appId)])
+  const parts = partsOfTopics(appId, declared, {
+    existing: existing.map(({ name }) => name),
+    reads: groupReads(committed),
+  })
+  const settings = await settingsOf(admin, [...parts.keys()])
+  return existing
+    .flatMap((info) => {
+      const part = parts.get(info.name)
+      return part === undefined ? [] : [{ ...info, ...part, settings: settings.get(info.name) }]
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** As far as this client may see them: the right to is one of its own, and one that is missing says nothing about the others. */
+async function settingsOf(
+  admin: Pick<Admin, 'topicSettings'>,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, TopicSettings>> {
+  const ask = async (some: readonly string[]): Promise<readonly TopicSettings[]> => {
+    try {
+      return await admin.topicSettings(some)
+    } catch (error) {
+      if (!isMillraceError(error, 'NOT_AUTHORIZED')) throw error
+      const halves = [some.slice(0, some.length >> 1), some.slice(some.length >> 1)]
+      return some.length <= 1 ? [] : (await Promise.all(halves.map(ask))).flat()
+    }
+  }
+  return new Map((await ask(names)).map((settings) => [settings.name, settings]))
+}
+
+/**
+ * The topics that a group has committed offsets in, each with the ids of the subscriptions that read it. Which topics the
+ * steps of a handler read (`groupBy`, `through`, `merge`) is known only once it runs; but the group has committed in each of
+ * them before anything was handled, and its commits name the subscriptions. Offsets that were set by hand name none.
+ */
+export type GroupReads = ReadonlyMap<string, ReadonlySet<string>>
+
+/** From all that a group has committed. */
+export function groupReads(committed: readonly CommitOffset[]): GroupReads {
+  const reads = new Map<string, Set<string>>()
+  for (const { topic, offset, metadata } of committed) {
+    const ids = reads.get(topic) ?? new Set()
+    for (const id of decodeCommitMetadata(offset, metadata).keys()) if (id !== ANY_SUBSCRIPTION) ids.add(id)
+    reads.set(topic, ids)
+  }
+  return reads
+}
+
+/** The agent that a subscription belongs to; `undefined` when it is none of these. */
+export function agentOf(subscriptionId: string, agents: Iterable<string>): string | undefined {
+  let found: string | undefined
+  for (const agent of agents) {
+    const isOf = subscriptionId === agent || subscriptionId.startsWith(`${agent}-`)
+    // Of agents `eu` and `eu-west` the longer name.
+    if (isOf && agent.length > (found?.length ?? -1)) found = agent
+  }
+  return found
+}

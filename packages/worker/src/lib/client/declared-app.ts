@@ -1,0 +1,57 @@
+import type { Codec, RoutedTable, TaskPart, TopicDeclaration, WorkerPart } from '@millrace/core'
+
+/** What an app declares, as far as its client works with it. The descriptors of `streams` and `tables` fit as they are. */
+export interface DeclaredApp {
+  /** Every topic that the app file names, then those that agents own or read. */
+  topics(): readonly DeclaredTopic[]
+  agents(): readonly DeclaredAgent[]
+  tables(): readonly DeclaredTable[]
+}
+
+export interface DeclaredTopic {
+  readonly name: string
+  readonly key: Codec<never, unknown>
+  readonly value: Codec<never, unknown>
+  readonly keyExpected: boolean
+  readonly declaration: TopicDeclaration
+}
+
+export interface DeclaredAgent {
+  readonly name: string
+  /** Names of the topics that it is declared to read; empty for agents of channels. */
+  readonly topics: readonly string[]
+  /** Topics that it is declared to send to. */
+  readonly sinks: readonly string[]
+  /** Where what is sent to it goes; `undefined` when that is a channel. */
+  readonly inbox: DeclaredTopic | undefined
+  /** The inbox was made for it: the app file names no such topic. */
+  readonly ownsInbox: boolean
+  /** Default: what the settings say. */
+  readonly concurrency: number | undefined
+  readonly help: string
+}
+
+export type DeclaredTable =
+  | { readonly kind: 'table' | 'set'; readonly table: PartitionedTable }
+  | {
+      readonly kind: 'global'
+      readonly table: ReadableTable & { readonly source: TopicDeclaration }
+      /** Reads the table's topic to its end when it is started. */
+      readonly replica: () => WorkerPart
+    }
+
+/** A table whose rows are spread over tasks. */
+export interface PartitionedTable extends ReadableTable, TaskPart, RoutedTable {
+  readonly name: string
+}
+
+export interface ReadableTable {
+  readonly name: string
+  readonly help: string | undefined
+  /** Codec names. */
+  readonly keyCodec: string
+  readonly valueCodec: string
+  /** What is under a key typed as text. Throws `KEY_INVALID`. */
+  lookup(text: string): unknown
+  entries(): AsyncIterable<readonly [key: unknown, value: unknown]>
+}

@@ -1,0 +1,192 @@
+import {
+  MillraceError,
+  nearestName,
+  type Admin,
+  type AppTopic,
+  type CommitOffset,
+  type PartitionOffsets,
+  type PartitionPosition,
+  type ResetRequest,
+  type ResetTopic,
+  type ResolvedSettings,
+  type TopicPartition,
+} from '@millrace/core'
+
+/** What there is to be known of a topic for its part in a reset. */
+export interface TopicFacts {
+  readonly topic: AppTopic
+  readonly bounds: readonly PartitionOffsets[]
+  /** The group has committed offsets in it. */
+  readonly committed: boolean
+  /** Where the records begin that are not older than the time asked for; empty when none was. */
+  readonly positions: readonly PartitionPosition[]
+}
+
+export interface ResetRules {
+  readonly request: ResetRequest
+  readonly offsetReset: ResolvedSettings['offsetReset']
+}
+
+/** Asks the broker. */
+export async function topicFacts(
+  admin: Pick<Admin, 'offsets' | 'offsetsAt' | 'committed'>,
+  topics: readonly AppTopic[],
+  { groupId, to }: { readonly groupId: string } & Pick<ResetRequest, 'to'>,
+): Promise<readonly TopicFacts[]> {
+  const partitions = topics.flatMap(({ name, partitions: count }) =>
+    Array.from({ length: count }, (_, partition): TopicPartition => ({ topic: name, partition })),
+  )
+  // Uncommitted records too: skipped means not to be read, whatever becomes of the transaction that they are in.
+  const [bounds, committed, positions]: [
+    readonly PartitionOffsets[],
+    readonly CommitOffset[],
+    readonly PartitionPosition[],
+  ] = await Promise.all([
+    admin.offsets(partitions, 'read-uncommitted'),
+    admin.committed(groupId, partitions),
+    typeof to === 'object' ? admin.offsetsAt(partitions, to.timestampMs) : [],
+  ])
+  return topics.map((topic) => ({
+    topic,
+    bounds: bounds.filter((each) => each.topic === topic.name),
+    committed: committed.some((each) => each.topic === topic.name),
+    positions: positions.filter((each) => each.topic === topic.name),
+  }))
+}
+
+/** What a reset makes of each topic. Throws `COMMAND_USAGE` for names that are no input or intermediate topics. */
+export function planReset(facts: readonly TopicFacts[], { request, offsetReset }: ResetRules): readonly ResetTopic[] {
+  const requested = requestedKinds(
+    request,
+    facts.map(({ topic }) => topic),
+  )
+  return facts.map((fact) => {
+    const { name, role } = fact.topic
+    const records = fact.bounds.reduce((sum, { beginning, end }) => sum + (end - beginning), 0)
+    const action = actionOf(fact, { kind: requested.get(name), records, deadLetters: request.deadLetters })
+    return { name, role, action, records, offsets: offsetsOf(action, fact, { request, offsetReset }) }
+  })
+}
+
+interface Circumstances {
+  /** What the request calls the topic. */
+  readonly kind: 'input' | 'intermediate' | undefined
+  readonly records: number
+  readonly deadLetters: boolean
+}
+
+function actionOf(
+  { topic: { role, internal }, committed }: TopicFacts,
+  { kind, records, deadLetters }: Circumstances,
+): ResetTopic['action'] {
+  if (kind !== undefined) return kind === 'input' ? 'rewind' : 'skip'
+  switch (role) {
+    case 'source':
+      return 'rewind'
+    case 'inbox':
+      // Nothing that was sent says by whom: either guess could make results wrong without a word.
+      return records === 0 ? 'rewind' : 'ask'
+    case 'between':
+      return 'skip'
+    case 'output':
+      // Read behind `through`, which only the agent's code knows; and the group, which has committed in it.
+      return committed ? 'skip' : 'keep'
+    case 'lookalike':
+      // Never deleted, for it may be another app's. Passed over it cannot be counted twice, whoever's it is.
+      return committed ? 'skip' : records === 0 ? 'keep' : 'ask'
+    case 'repartition':
+    case 'changelog':
+    case 'replies':
+      return 'delete'
+    case 'global':
+      return internal ? 'delete' : 'keep'
+    case 'dead letters':
+    case 'replays':
+      return deadLetters ? 'delete' : 'keep'
+    case 'scheduler':
+    case 'leader':
+      return 'keep'
+  }
+}
+
+function offsetsOf(
+  action: ResetTopic['action'],
+  { bounds, positions }: TopicFacts,
+  { request: { to }, offsetReset }: ResetRules,
+): readonly PartitionPosition[] {
+  const ends = bounds.map(({ topic, partition, end }) => ({ topic, partition, offset: end }))
+  if (action === 'skip') return ends
+  if (action !== 'rewind') return []
+  if (typeof to === 'object') return positions
+  if (to === 'end') return ends
+  // Without an offset a worker begins at the first record there is by then; one that is committed may be gone by then.
+  if (offsetReset === 'earliest') return []
+  return bounds.map(({ topic, partition, beginning }) => ({ topic, partition, offset: beginning }))
+}
+
+/** Which topics the request names, and as what. */
+function requestedKinds(
+  { inputs, intermediates }: ResetRequest,
+  topics: readonly AppTopic[],
+): ReadonlyMap<string, 'input' | 'intermediate'> {
+  const found = new Map<string, 'input' | 'intermediate'>()
+  const kinds = [
+    ['input', inputs],
+    ['intermediate', intermediates],
+  ] as const
+  for (const [kind, names] of kinds) {
+    for (const given of names) {
+      const name = topicNamed(given, topics)
+      if ((found.get(name) ?? kind) !== kind)
+        throw new MillraceError('COMMAND_USAGE', `Topic "${name}" cannot be both an input and an intermediate topic.`)
+      found.set(name, kind)
+    }
+  }
+  return found
+}
+
+const NAMED: ReadonlySet<AppTopic['role']> = new Set(['source', 'inbox', 'between', 'output', 'lookalike'])
+
+function topicNamed(given: string, topics: readonly AppTopic[]): string {
+  const choices = topics.filter(({ role }) => NAMED.has(role))
+  const found = choices.find(({ name, owner }) => (given.startsWith('@') ? `@${owner}` === given : name === given))
+  if (found !== undefined) return found.name
+  const nearest = nearestName(
+    given,
+    choices.flatMap(({ name, owner }) => (owner === undefined ? [name] : [name, `@${owner}`])),
+  )
+  const hint = nearest === undefined ? '' : ` Did you mean ${nearest}?`
+  const other = topics.find(({ name }) => name === given)
+  throw new MillraceError(
+    'COMMAND_USAGE',
+    other === undefined
+      ? `The broker has no topic "${given}" that the app reads or writes.${hint}`
+      : `Topic "${given}" was made by Millrace for the app's ${other.role}; that decides what becomes of it.`,
+  )
+}
+
+/** What to know before agreeing. */
+export function warningsOf(topics: readonly ResetTopic[]): readonly string[] {
+  const named = (wanted: (topic: ResetTopic) => boolean): readonly string[] =>
+    topics.filter(wanted).map(({ name }) => name)
+  const rewound = named(({ action, role }) => action === 'rewind' && role === 'source')
+  const kept = named(({ action, role, records }) => role === 'dead letters' && action === 'keep' && records > 0)
+  const outputs = named(({ action, role, records }) => role === 'output' && action !== 'rewind' && records > 0)
+  const replayed = named(({ role, records }) => role === 'replays' && records > 0)
+  return [
+    ...(rewound.length > 1
+      ? [
+          `If agents of the app write one of ${rewound.join(', ')}, name it with --intermediate: else its records count twice.`,
+        ]
+      : []),
+    ...(outputs.length > 0 ? [`What agents send is sent again: ${outputs.join(', ')} will have it twice.`] : []),
+    ...(kept.length > 0
+      ? [`Dead letters stay (${kept.join(', ')}); what fails again is added to them. --dead-letters deletes them.`]
+      : []),
+    ...(replayed.length > 0
+      ? [
+          'Dead letters that were replayed stand in the input topics a second time, and count twice if they no longer fail.',
+        ]
+      : []),
+  ]
+}

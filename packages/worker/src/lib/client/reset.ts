@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import {
+  errorText,
+  isMillraceError,
+  MillraceError,
+  toError,
+  type Admin,
+  type ResetPlan,
+  type ResetRequest,
+  type ResolvedSettings,
+  type StoreDriver,
+} from '@millrace/core'
+import { appTopics } from './app-topics.ts'
+import type { DeclaredApp } from './declared-app.ts'
+import { planReset, topicFacts, warningsOf } from './reset-plan.ts'
+
+export interface ResetTarget {
+  readonly declared: DeclaredApp
+  readonly settings: Pick<ResolvedSettings, 'id' | 'offsetReset'>
+  readonly storeDirectory: string | undefined
+}
+
+/** What a reset of the app would do, as things are now. */
+export async function resetPlan(
+  admin: Admin,
+  request: ResetRequest,
+  { declared, settings: { id: groupId, offsetReset }, storeDirectory }: ResetTarget,
+): Promise<ResetPlan> {
+  const facts = await topicFacts(admin, await appTopics(admin, groupId, declared), { groupId, to: request.to })
+  const topics = planReset(facts, { request, offsetReset })
+  return {
+    groupId,
+    topics,
+    storeDirectory: storeDirectory !== undefined && existsSync(storeDirectory) ? storeDirectory : undefined,
+    warnings: warningsOf(topics),
+  }
+}
+
+/** Does what the plan says. Refuses with `COMMAND_USAGE`, `GROUP_NOT_EMPTY` and `STORE_IN_USE` before anything is changed. */
+export async function resetApp(admin: Admin, plan: ResetPlan, openStore: () => Promise<StoreDriver>): Promise<void> {
+  const { groupId, topics, storeDirectory } = plan
+  const undecided = topics.filter(({ action }) => action === 'ask').map(({ name }) => name)
+  if (undecided.length > 0)
+    throw new MillraceError(
+      'COMMAND_USAGE',
+      `Whether the records of ${undecided.join(', ')} came from outside or from agents of the app cannot be told. Name each: with --input they are read again, with --intermediate they are passed over because agents write them again.`,
+    )
+  await requireNoMembers(admin, groupId)
+  if (storeDirectory !== undefined) await assertUnused(openStore)
+  // Offsets first: without them and with a changelog a worker refuses to start, the other way round it would miscount.
+  // So nothing is committed before the changelogs are gone.
+  await admin.deleteGroup(groupId)
+  try {
+    const gone = topics.filter(({ action }) => action === 'delete').map(({ name }) => name)
+    if (gone.length > 0) await admin.deleteTopics(gone)
+    if (storeDirectory !== undefined) await rm(storeDirectory, { recursive: true, force: true })
+    const offsets = topics.flatMap((topic) => topic.offsets.map((each) => ({ ...each, metadata: '' })))
+    if (offsets.length > 0) await admin.commit(groupId, offsets)
+  } catch (thrown) {
+    const cause = toError(thrown)
+    throw new MillraceError(
+      'RESET_UNFINISHED',
+      `Committed offsets of "${groupId}" are deleted, the rest is not all done: ${errorText(cause)}`,
+      { cause },
+    )
+  }
+}
+
+/** Throws `GROUP_NOT_EMPTY`, naming who is in the group. */
+export async function requireNoMembers(admin: Pick<Admin, 'members'>, groupId: string): Promise<void> {
+  const members = await admin.members(groupId)
+  if (members.length === 0) return
+  const who = members.map(({ id, host }) => `${id} (${host})`).join(', ')
+  throw new MillraceError('GROUP_NOT_EMPTY', `Group "${groupId}" has members: ${who}.`)
+}
+
+/** Opens the store and closes it again. One that is damaged or of another version may be deleted all the same. */
+async function assertUnused(openStore: () => Promise<StoreDriver>): Promise<void> {
+  try {
+    await (await openStore()).close()
+  } catch (error) {
+    if (!isMillraceError(error, 'STORE_CORRUPT', 'STORE_VERSION')) throw error
+  }
+}

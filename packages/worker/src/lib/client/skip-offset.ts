@@ -1,0 +1,139 @@
+import {
+  type Admin,
+  type Clock,
+  type CommitOffset,
+  isMillraceError,
+  MillraceError,
+  partitionKey,
+  type PartitionPosition,
+  type Reader,
+  type RecordBatch,
+  type ResolvedSettings,
+  type SkipPlan,
+  type Transport,
+  withTimeout,
+} from '@millrace/core'
+import { planSkip } from '../commit/plan-skip.ts'
+import { appTopics } from './app-topics.ts'
+import type { DeclaredApp } from './declared-app.ts'
+import { requireNoMembers } from './reset.ts'
+
+export interface SkipTarget {
+  readonly declared: DeclaredApp
+  readonly settings: Pick<ResolvedSettings, 'id' | 'offsetReset' | 'transactionTimeoutMs'>
+  readonly transport: Pick<Transport, 'reader'>
+  readonly clock: Pick<Clock, 'schedule'>
+}
+
+/** Longest wait for a next batch. */
+const SILENCE_LIMIT_MS = 30_000
+/** Of topics whose records are no events of agents: a row or a reply that is passed over is missing for good. */
+const NOT_READ_BY_AGENTS = new Set(['changelog', 'global', 'replies', 'dead letters', 'replays', 'scheduler', 'leader'])
+
+/** What it would take to go on behind a record, or behind the batch that it is in when that cannot be read. */
+export async function skipPlan(admin: Admin, wanted: PartitionPosition, target: SkipTarget): Promise<SkipPlan> {
+  const { topic, partition, offset } = wanted
+  const { id: groupId } = target.settings
+  const where = partitionKey(wanted)
+  await requireRead(admin, wanted, target)
+  const [bounds] = await admin.offsets([wanted], 'read-uncommitted')
+  const { beginning, end } = bounds ?? { beginning: 0, end: 0 }
+  if (offset < beginning || offset >= end)
+    throw refused(`${where} has offsets ${beginning} to ${end - 1}: there is nothing at ${offset}.`)
+  const committed = await committedOr(admin, { topic, partition, offset: beginning, metadata: '' }, target)
+  if (offset < committed.offset)
+    throw refused(`Every agent of "${groupId}" is past it: the group has committed ${where} up to ${committed.offset}.`)
+  const found = await findStretch(target, wanted, Math.max(committed.offset, beginning))
+  const commit = planSkip(committed, found)
+  if (commit === undefined) throw refused(`Every agent of "${groupId}" has finished it already.`)
+  return { groupId, topic, partition, ...found, commit }
+}
+
+/** Does what the plan says. */
+export async function skipOffset(admin: Admin, { groupId, commit }: SkipPlan): Promise<void> {
+  await requireNoMembers(admin, groupId)
+  await admin.commit(groupId, [commit])
+}
+
+async function requireRead(
+  admin: Admin,
+  { topic, partition }: PartitionPosition,
+  { declared, settings: { id } }: SkipTarget,
+): Promise<void> {
+  const found = (await appTopics(admin, id, declared)).find(({ name }) => name === topic)
+  if (found === undefined || NOT_READ_BY_AGENTS.has(found.role)) {
+    const what = found === undefined ? 'is none of its topics' : `has its ${found.role}`
+    throw new MillraceError('COMMAND_USAGE', `No agent of the app "${id}" reads "${topic}": it ${what}.`)
+  }
+  if (partition >= found.partitions)
+    throw new MillraceError(
+      'PARTITION_MISSING',
+      `Topic "${topic}" has ${found.partitions} partitions, and no ${partition}.`,
+    )
+}
+
+/** What a worker would begin with. Offsets of a transaction that is not over count when they are committed. */
+async function committedOr(
+  admin: Admin,
+  start: CommitOffset,
+  { settings: { id, offsetReset, transactionTimeoutMs }, clock }: SkipTarget,
+): Promise<CommitOffset> {
+  const limitMs = transactionTimeoutMs + SILENCE_LIMIT_MS
+  const asking = admin.committed(id, [start], { stable: true })
+  const [committed] = await withTimeout(asking, limitMs, clock, () =>
+    refused(`A transaction of "${id}" has been open for ${limitMs / 1000} s: its offsets may be committed yet.`),
+  )
+  if (committed === undefined && offsetReset === 'latest')
+    throw refused(`The group "${id}" has committed nothing of ${partitionKey(start)}: it begins at the end.`)
+  return committed ?? start
+}
+
+/**
+ * Reads on from where the group is, as a worker does: so a batch is found whole, though the offset is in its middle. When
+ * it cannot be told where the batch ends, the offset given is taken for its last.
+ */
+async function findStretch(
+  { transport, clock }: SkipTarget,
+  wanted: PartitionPosition,
+  start: number,
+): Promise<Pick<SkipPlan, 'from' | 'to' | 'reason'>> {
+  const { offset } = wanted
+  const reader = transport.reader({ isolation: 'read-uncommitted', brokenBatches: 'deliver' })
+  let position = start
+  try {
+    reader.assign(wanted, start)
+    for await (const batch of inTime(reader, wanted, clock)) {
+      position = batch.nextOffset
+      if (position <= offset) continue
+      if (batch.broken !== undefined)
+        return { from: batch.position, to: batch.nextOffset, reason: batch.broken.error.message }
+      return { from: offset, to: offset + 1, reason: undefined }
+    }
+    throw refused(`${partitionKey(wanted)} ended at ${position}, before ${offset}.`)
+  } catch (error) {
+    if (!isMillraceError(error, 'BATCH_CORRUPT', 'DECODE_FAILED')) throw error
+    return { from: position, to: offset + 1, reason: error.message }
+  } finally {
+    await reader.close()
+  }
+}
+
+async function* inTime(
+  reader: Reader,
+  wanted: PartitionPosition,
+  clock: SkipTarget['clock'],
+): AsyncGenerator<RecordBatch, void, undefined> {
+  const batches = reader.batches()[Symbol.asyncIterator]()
+  for (;;) {
+    const { done, value } = await withTimeout(batches.next(), SILENCE_LIMIT_MS, clock, () => {
+      const what = `Nothing came from ${partitionKey(wanted)} for ${SILENCE_LIMIT_MS / 1000} s.`
+      return new MillraceError('TIMEOUT', what)
+    })
+    if (done === true) return
+    yield value
+  }
+}
+
+function refused(why: string): MillraceError {
+  return new MillraceError('SKIP_REFUSED', why)
+}
