@@ -13,6 +13,7 @@ import {
   type WebDriver,
   type WorkScope,
 } from '@millrace/core'
+import { dashboard } from '@millrace/dashboard'
 import { agentsPart, createAgent, createDeadLetters, createTopic, ReplyInboxes, type Topic } from '@millrace/streams'
 import { createTable, type Table } from '@millrace/tables'
 import { createSite, webPart, type SiteWorker } from '@millrace/web'
@@ -96,6 +97,7 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
     flows: () => [],
     deadLetters: () => deadLetters,
     workers: () => [siteWorker],
+    addition: dashboard,
   })
   site.page(
     '/visits/:page/',
