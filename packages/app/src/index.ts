@@ -151,6 +151,7 @@ export {
   type ViewSource,
 } from '@millrace/web'
 export type { AppEvents } from './lib/app-events.ts'
-export type { AppEnvironment, AppRuntime, AppStats, Launch, RunningWorker, Surroundings } from './lib/app-runtime.ts'
+export type { AppEnvironment, AppRuntime, AppStats, Launch, RunningWorker } from './lib/app-runtime.ts'
 export { App, createApp, runtimeOf } from './lib/app.ts'
 export type { GlobalTable, Table } from './lib/declarations.ts'
+export type { Surroundings } from './lib/drivers.ts'

@@ -12,7 +12,6 @@ import {
   type Clock,
   type DeadLetters,
   type Logger,
-  type ResolvedSettings,
   type ScopeStorage,
   type Sensor,
   type StoreDriver,
@@ -29,7 +28,7 @@ import { createSite, webPart, type Site, type SiteSettings, type SiteWorker, typ
 import { AppClient, createWorker, describeApp, workerSettings, type ClientApp, type Worker } from '@millrace/worker'
 import { AppListeners } from './app-events.ts'
 import { Definitions } from './definitions.ts'
-import { Drivers } from './drivers.ts'
+import { Drivers, type Surroundings } from './drivers.ts'
 
 /** What an app takes from outside beside its settings, when it does not run on its own. */
 export interface AppEnvironment {
@@ -39,20 +38,6 @@ export interface AppEnvironment {
   readonly log?: Logger | undefined
   /** Notified of what the workers observe. */
   readonly sensor?: Sensor | undefined
-}
-
-/** Where an app runs. The command line and the test kit put theirs here before anything starts. */
-export interface Surroundings {
-  settings: ResolvedSettings
-  clock: Clock
-  log: Logger
-  sensor: Sensor
-  /** Directory of the app's package. */
-  home: string
-  /** Freeze what tables give out: in development and tests. */
-  freeze: boolean
-  /** Opens the connections that are no worker's, instead of the broker that the settings name. */
-  openTransport: (() => Transport) | undefined
 }
 
 /** How one worker is launched. */

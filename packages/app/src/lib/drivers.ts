@@ -1,15 +1,32 @@
 import { dirname, resolve } from 'node:path'
 import {
+  type Clock,
+  type Logger,
+  type OtherStore,
   parseBrokerUrl,
   parseStoreUrl,
-  type OtherStore,
+  type ResolvedSettings,
   type RunningPlace,
+  type Sensor,
   type StoreDriver,
   type Transport,
   type WebDriver,
 } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
-import type { Surroundings } from './app-runtime.ts'
+
+/** Where an app runs. The command line and the test kit put theirs here before anything starts. */
+export interface Surroundings {
+  settings: ResolvedSettings
+  clock: Clock
+  log: Logger
+  sensor: Sensor
+  /** Directory of the app's package. */
+  home: string
+  /** Freeze what tables give out: in development and tests. */
+  freeze: boolean
+  /** Opens the connections that are no worker's, instead of the broker that the settings name. */
+  openTransport: (() => Transport) | undefined
+}
 
 /** The drivers that the settings name, each loaded when it is needed. */
 export class Drivers {
