@@ -16,7 +16,7 @@ import {
 import { dashboard } from '@millrace/dashboard'
 import { agentsPart, createAgent, createDeadLetters, createTopic, ReplyInboxes, type Topic } from '@millrace/streams'
 import { createTable, type Table } from '@millrace/tables'
-import { createSite, webPart, type SiteWorker } from '@millrace/web'
+import { createSite, siteWorker, webPart, type SiteWorker } from '@millrace/web'
 import { createWorker, workerSettings, type Worker } from '@millrace/worker'
 
 /** What an app of this kind stands on. */
@@ -96,7 +96,7 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
     globalTables: () => [],
     flows: () => [],
     deadLetters: () => deadLetters,
-    workers: () => [siteWorker],
+    workers: () => [shown],
     addition: dashboard,
   })
   site.page(
@@ -104,18 +104,14 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
     site.tableRoute(counts, { param: 'page' }, (c, page) => c.json({ [page]: counts.get(page) })),
   )
 
-  const siteWorker: SiteWorker = {
-    get context() {
-      return worker.context
-    },
+  const shown: SiteWorker = siteWorker({
+    worker: () => worker,
+    agents,
+    jobs: NO_JOBS,
     startedAt: new Date(clock.now()),
-    stats: () => worker.stats(),
-    histograms: () => ({ agents: agents.histograms(), commits: worker.stats().commits.durations }),
-    assignment: () => worker.assignment(),
     address: () => web.address(),
-    ...NO_JOBS,
-  }
-  const web = webPart({ site, driver, worker: () => siteWorker, log }, { ...settings.web, graceMs: 5_000 })
+  })
+  const web = webPart({ site, driver, worker: () => shown, log }, { ...settings.web, graceMs: 5_000 })
 
   const tables = {
     name: 'tables',

@@ -1,130 +1,41 @@
 /// <reference types="node" preserve="true" />
-export {
-  duration,
-  isMillraceError,
-  json,
-  MillraceError,
-  type AppSettings,
-  type ByteSize,
-  type Clock,
-  type Codec,
-  type CodecSpec,
-  type CommandArguments,
-  type CommandColors,
-  type CommandLineApp,
-  type CommandOutput,
-  type CommandParameter,
-  type CommandParameters,
-  type CommandProgress,
-  type CommandSpec,
-  type AgentDeadLetters,
-  type DeadLetter,
-  type DeadLetterFailure,
-  type DeadLetterListing,
-  type DeadLetterPlace,
-  type DeadLetters,
-  type DeadLetterSource,
-  type DeadLetterSummary,
-  type Duration,
-  type ErrorCode,
-  type Given,
-  type HasCommandLine,
-  type Immutable,
-  type InputOf,
-  type KeyableCodec,
-  type Logger,
-  type OutputOf,
-  type RawHeaders,
-  type RefusedReplay,
-  type ReplayOutcome,
-  type ShownBytes,
-  type RecordMetadata,
-  type Scheduled,
-  type SendReceipt,
-  type Sensor,
-  type StoreFactory,
-  type TokenProvider,
-  type TopicPartition,
-  type TransportFactory,
-  type WebDriverFactory,
-  type WorkerStats,
-  type RunResult,
-  type RunOutcome,
-  type LastRun,
-  type JobView,
-  type JobState,
-  type TableStats,
-  type HandlingTime,
-  type AgentStats,
+export { duration, isMillraceError, json, MillraceError, type ErrorCode } from '@millrace/core'
+export type { AppSettings, ByteSize, Clock, Duration, Logger, Scheduled, Sensor, TokenProvider } from '@millrace/core'
+export type { Codec, CodecSpec, Given, Immutable, InputOf, KeyableCodec, OutputOf } from '@millrace/core'
+export type { RawHeaders, RecordMetadata, SendReceipt, ShownBytes, TopicPartition } from '@millrace/core'
+export type { StoreFactory, TransportFactory, WebDriverFactory } from '@millrace/core'
+export type { CommandArguments, CommandColors, CommandLineApp, CommandOutput, CommandParameter } from '@millrace/core'
+export type { CommandParameters, CommandProgress, CommandSpec, HasCommandLine } from '@millrace/core'
+export type {
+  AgentDeadLetters,
+  DeadLetter,
+  DeadLetterFailure,
+  DeadLetterListing,
+  DeadLetterPlace,
 } from '@millrace/core'
-export {
-  AskFailedError,
-  type Agent,
-  type AgentCounts,
-  type AgentHandler,
-  type AgentOf,
-  type AgentOptions,
-  type AgentSource,
-  type Askable,
-  type AskManyOptions,
-  type AskOptions,
-  type Branches,
-  type BranchPredicate,
-  type Channel,
-  type ErrorAction,
-  type Event,
-  type EventsAreNoValues,
-  type EventTarget,
-  type FailedEvent,
-  type GroupByOptions,
-  type HandlerResult,
-  type HeaderValues,
-  type KeyInput,
-  type KeyOutput,
-  type LastResort,
-  type Mergeable,
-  type MessageToSend,
-  type NeverYields,
-  type OnError,
-  type RecordToSend,
-  type RetryOptions,
-  type SendsValues,
-  type Sink,
-  type SourceKey,
-  type SourceKeyInput,
-  type SourceValue,
-  type SourceValueInput,
-  type Stream,
-  type TakeOptions,
-  type Topic,
-  type TopicOf,
-  type TopicOptions,
-  type ValueInput,
-  type ValueOutput,
-  type ValuesOf,
-  type ValueTarget,
+export type { DeadLetters, DeadLetterSource, DeadLetterSummary, RefusedReplay, ReplayOutcome } from '@millrace/core'
+export type { AgentStats, AppStats, HandlingTime, TableStats, WorkerStats } from '@millrace/core'
+export type { JobState, JobView, LastRun, RunOutcome, RunResult } from '@millrace/core'
+export type { Topic, TopicOf, TopicOptions, RecordToSend, KeyInput, KeyOutput, ValueInput } from '@millrace/streams'
+export type { ValueOutput, ValueTarget, HeaderValues, EventTarget, Sink } from '@millrace/streams'
+export { AskFailedError, type Askable, type AskManyOptions, type AskOptions, type NeverYields } from '@millrace/streams'
+export type {
+  Agent,
+  AgentCounts,
+  AgentHandler,
+  AgentOf,
+  AgentOptions,
+  AgentSource,
+  HandlerResult,
 } from '@millrace/streams'
+export type { SourceKey, SourceKeyInput, SourceValue, SourceValueInput } from '@millrace/streams'
+export type { Channel, Event, EventsAreNoValues, MessageToSend, SendsValues, ValuesOf } from '@millrace/streams'
+export type { Branches, BranchPredicate, GroupByOptions, Mergeable, Stream, TakeOptions } from '@millrace/streams'
+export type { ErrorAction, FailedEvent, LastResort, OnError, RetryOptions } from '@millrace/streams'
+export type { Fallback, GivenOf, KeyOf, ReadOptions, RoundTrip, TableOf, TableOptions, ValueOf } from '@millrace/tables'
+export type { GlobalSetTable, GlobalTableOf, GlobalTableOptions, SetTable, SetTableOptions } from '@millrace/tables'
+export { AppScheduler, type CatchUp, type CronJob, type CrontabOptions, type Job } from '@millrace/scheduler'
 export type {
-  Fallback,
-  GivenOf,
-  GlobalSetTable,
-  GlobalTableOf,
-  GlobalTableOptions,
-  KeyOf,
-  ReadOptions,
-  RoundTrip,
-  SetTable,
-  SetTableOptions,
-  TableOf,
-  TableOptions,
-  ValueOf,
-} from '@millrace/tables'
-export { AppScheduler } from '@millrace/scheduler'
-export type {
-  CatchUp,
-  CronJob,
-  CrontabOptions,
-  Job,
   JobContext,
   JobFunction,
   Overlap,
@@ -133,25 +44,11 @@ export type {
   TimerJob,
   TimerOptions,
 } from '@millrace/scheduler'
-export {
-  PageError,
-  View,
-  type AnswerOptions,
-  type AnyParams,
-  type JsonObject,
-  type KeyHandler,
-  type PageAnswer,
-  type PageContext,
-  type PageHandler,
-  type ParamsWith,
-  type PathParams,
-  type RoutableTable,
-  type ViewClass,
-  type ViewFactory,
-  type ViewSource,
-} from '@millrace/web'
+export { PageError, View, type AnswerOptions, type AnyParams, type JsonObject, type KeyHandler } from '@millrace/web'
+export type { PageAnswer, PageContext, PageHandler, ParamsWith, PathParams, RoutableTable } from '@millrace/web'
+export type { ViewClass, ViewFactory, ViewSource } from '@millrace/web'
 export type { AppEvents } from './lib/app-events.ts'
-export type { AppEnvironment, AppRuntime, AppStats, Launch, RunningWorker } from './lib/app-runtime.ts'
+export type { AppEnvironment, AppRuntime, Launch, RunningWorker } from './lib/app-runtime.ts'
 export { App, createApp, runtimeOf } from './lib/app.ts'
 export type { GlobalTable, Table } from './lib/declarations.ts'
 export type { Surroundings } from './lib/drivers.ts'

@@ -72,6 +72,7 @@ export type { KeyLocation, RoutedTable, Router } from './contracts/router.ts'
 export type {
   AgentHistograms,
   AgentStats,
+  AppStats,
   DelayStats,
   ErrorStats,
   FlowStats,

@@ -16,6 +16,7 @@ export type { KeyHandler, ParamsWith } from './lib/routing/table-route.ts'
 export { localUrl, ownAddress, type BoundAddress } from './lib/server/own-address.ts'
 export { webPart, type WebPart, type WebPartDeps, type WebPartSettings } from './lib/server/web-part.ts'
 export { createSite, type Site, type SiteOptions } from './lib/site/site.ts'
+export { siteWorker, type SiteWorkerParts } from './lib/site/site-worker.ts'
 export type {
   Flow,
   NodeKind,

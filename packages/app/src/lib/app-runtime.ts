@@ -5,7 +5,6 @@ import {
   resolveSettings,
   silentSensor,
   systemClock,
-  type AgentStats,
   type AppDescription,
   type AppSettings,
   type ClientContext,
@@ -16,7 +15,6 @@ import {
   type Sensor,
   type StoreDriver,
   type Transport,
-  type WorkerStats,
   type WorkScope,
 } from '@millrace/core'
 import { dashboard } from '@millrace/dashboard'
@@ -24,7 +22,7 @@ import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
 import { memoryStore } from '@millrace/state'
 import { agentsPart, createDeadLetters, DEFAULT_ERROR_POLICY, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
-import { createSite, webPart, type Site, type SiteSettings, type SiteWorker, type WebPart } from '@millrace/web'
+import { createSite, type Site, type SiteSettings, siteWorker, webPart, type WebPart } from '@millrace/web'
 import { AppClient, createWorker, describeApp, workerSettings, type ClientApp, type Worker } from '@millrace/worker'
 import { AppListeners } from './app-events.ts'
 import { Definitions } from './definitions.ts'
@@ -47,17 +45,12 @@ export interface Launch {
   readonly drivers?: { readonly transport: Transport; readonly store: StoreDriver }
 }
 
-/** What `app.stats()` gives: the worker, with what only its agents know. */
-export interface AppStats extends WorkerStats {
-  readonly agents: Readonly<Record<string, AgentStats & { readonly deadLettered: number }>>
-}
-
 /** A worker of this process, with the parts that are asked for by name. */
 export interface RunningWorker {
   readonly worker: Worker
   readonly scheduler: SchedulerPart
   /** As its web site sees it. */
-  readonly site: { stats(): AppStats } & SiteWorker
+  readonly site: ReturnType<typeof siteWorker>
   /** `undefined` when it serves none. */
   readonly web: WebPart | undefined
 }
@@ -179,21 +172,13 @@ export class AppRuntime implements ClientApp {
     const transport = drivers?.transport ?? (await this.drivers.transport())
     const store = drivers?.store ?? (await this.drivers.store())
     const driver = settings.web.enabled && drivers === undefined ? await this.drivers.web() : undefined
-    const site: RunningWorker['site'] = {
-      // Parts are made before their worker.
-      get context() {
-        return worker.context
-      },
+    const site = siteWorker({
+      worker: () => worker,
+      agents,
+      jobs: scheduler,
       startedAt: new Date(clock.now()),
-      stats: () => ({ ...worker.stats(), agents: agentStats(worker.stats(), agents.counts(), agents.handling()) }),
-      histograms: () => ({ agents: agents.histograms(), commits: worker.stats().commits.durations }),
-      assignment: () => worker.assignment(),
-      jobs: () => scheduler.jobs(),
-      trigger: (job) => scheduler.trigger(job),
-      pause: (job) => scheduler.pause(job),
-      resume: (job) => scheduler.resume(job),
       address: () => web?.address(),
-    }
+    })
     const web =
       driver &&
       webPart(
@@ -265,21 +250,4 @@ export class AppRuntime implements ClientApp {
       addition: dashboard,
     })
   }
-}
-
-type Counts = ReturnType<ReturnType<typeof agentsPart>['counts']>
-type Handling = ReturnType<ReturnType<typeof agentsPart>['handling']>
-
-/**
- * What the agents themselves know with what the worker counts: how long they take, what they have given up (to the worker
- * these are events like others), and agents of channels, of which the worker knows nothing.
- */
-function agentStats({ agents }: WorkerStats, counts: Counts, handling: Handling): AppStats['agents'] {
-  const stats = Object.entries(counts).map(([name, own]) => {
-    const { received, processed, failed, retried, active, deadLettered } = own
-    const time = handling[name]
-    const counted = agents[name] ?? { received, processed, failed, retried, active, lag: 0 }
-    return [name, { ...counted, deadLettered, ...(time === undefined ? {} : { handling: time }) }] as const
-  })
-  return Object.fromEntries(stats)
 }

@@ -1,14 +1,15 @@
 import {
+  type AppSettings,
+  type AppStats,
   callerFile,
   checkOptions,
-  MillraceError,
-  packageDirectory,
-  type AppSettings,
   type Clock,
   type CommandLineApp,
   type DeadLetters,
   type HasCommandLine,
+  MillraceError,
   type OptionNames,
+  packageDirectory,
 } from '@millrace/core'
 import { AppScheduler } from '@millrace/scheduler'
 import type {
@@ -20,9 +21,9 @@ import type {
   RoutableTable,
   ViewSource,
 } from '@millrace/web'
-import { AppCommandLine } from './app-command-line.ts'
+import { appCommandLine } from './app-command-line.ts'
 import type { AppEvents } from './app-events.ts'
-import { AppRuntime, type AppEnvironment, type AppStats } from './app-runtime.ts'
+import { AppRuntime, type AppEnvironment } from './app-runtime.ts'
 import { Declarations } from './declarations.ts'
 import { Lifecycle } from './lifecycle.ts'
 
@@ -57,7 +58,7 @@ export class App extends Declarations implements HasCommandLine {
     this.#lifecycle = new Lifecycle(runtime)
     this.scheduler = new AppScheduler(() => runtime.running.map(({ scheduler }) => scheduler))
     this.deadLetters = runtime.deadLetters
-    this['millrace.command-line'] = new AppCommandLine(runtime, this.#lifecycle)
+    this['millrace.command-line'] = appCommandLine(runtime, this.#lifecycle)
   }
 
   /**

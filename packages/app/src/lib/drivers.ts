@@ -94,6 +94,12 @@ export class Drivers {
     return [...new Map(found.map((each) => [each.directory, each])).values()]
   }
 
+  /** Deletes one of them. */
+  async removeOtherStore({ directory }: OtherStore): Promise<void> {
+    const { removeOtherFormat } = await import('@millrace/store-lmdb')
+    await removeOtherFormat(directory)
+  }
+
   #directory(given: string | undefined): string {
     const { settings, home } = this.#surroundings
     return resolve(given ?? settings.dataDirectory ?? resolve(home, '.millrace'))

@@ -166,6 +166,11 @@ export interface WorkerStats {
   readonly changedRows: { readonly bytes: number; readonly full: boolean }
 }
 
+/** What `app.stats()` gives: a worker, with what only its agents know. */
+export interface AppStats extends WorkerStats {
+  readonly agents: Readonly<Record<string, AgentStats & { readonly deadLettered: number }>>
+}
+
 /** What `/stats` answers: a worker, its tables and its jobs. Times are ISO texts; what is not known is left out. */
 export interface SiteStats extends Omit<
   WorkerStats,

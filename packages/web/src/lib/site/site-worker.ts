@@ -1,0 +1,54 @@
+import type {
+  AgentHistograms,
+  AgentStats,
+  AppStats,
+  AssignmentView,
+  HandlingTime,
+  WorkerContext,
+  WorkerStats,
+} from '@millrace/core'
+import type { SiteWorker } from './site-deps.ts'
+
+/** A worker and those of its parts that a site asks; they fit as `worker`, `streams` and `scheduler` make them. */
+export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address'> {
+  /** Asked for when it is used: parts are made before their worker. */
+  readonly worker: () => { readonly context: WorkerContext; stats(): WorkerStats; assignment(): AssignmentView }
+  readonly agents: {
+    counts(): Readonly<Record<string, Omit<AgentStats, 'lag' | 'handling'> & { readonly deadLettered: number }>>
+    handling(): Readonly<Record<string, HandlingTime>>
+    histograms(): Readonly<Record<string, AgentHistograms>>
+  }
+  readonly jobs: Pick<SiteWorker, 'jobs' | 'trigger' | 'pause' | 'resume'>
+}
+
+/**
+ * What a site shows of a worker. Its agents are counted by themselves: how long they take, what they have given up (to the
+ * worker these are events like others), and agents of channels, of which the worker knows nothing.
+ */
+export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & SiteWorker {
+  const { worker, agents, jobs, startedAt } = parts
+  return {
+    get context() {
+      return worker().context
+    },
+    startedAt,
+    stats() {
+      const stats = worker().stats()
+      const handling = agents.handling()
+      const own = Object.entries(agents.counts()).map(([name, counts]) => {
+        const { received, processed, failed, retried, active, deadLettered } = counts
+        const time = handling[name]
+        const counted = stats.agents[name] ?? { received, processed, failed, retried, active, lag: 0 }
+        return [name, { ...counted, deadLettered, ...(time === undefined ? {} : { handling: time }) }] as const
+      })
+      return { ...stats, agents: Object.fromEntries(own) }
+    },
+    histograms: () => ({ agents: agents.histograms(), commits: worker().stats().commits.durations }),
+    assignment: () => worker().assignment(),
+    jobs: () => jobs.jobs(),
+    trigger: (job) => jobs.trigger(job),
+    pause: (job) => jobs.pause(job),
+    resume: (job) => jobs.resume(job),
+    address: () => parts.address(),
+  }
+}
