@@ -105,3 +105,39 @@ test('a package without a place is found', () => {
     expect.stringContaining('has no place in the layers'),
   ])
 })
+
+describe('the floors of worker', () => {
+  const worker = (path: string, code: string): Readonly<Record<string, string>> => ({
+    'packages/worker/package.json': packageJson('worker', { dependencies: ['core'] }),
+    [`packages/worker/src/lib/${path}`]: code,
+  })
+
+  test.each([
+    ["import type { Worker } from '../worker/worker.ts'"],
+    ["import { Subscription } from '../queue/subscription.ts'"],
+    ["const later = () => import('../group/member.ts')"],
+  ])('an import of a floor above is found: %s', (code) => {
+    expect(messages(worker('task/breach.ts', `\n${code}\n`))).toEqual([
+      expect.stringMatching(
+        /^packages\/worker\/src\/lib\/task\/breach\.ts:2 task must not import (worker|queue|group), a floor above it$/,
+      ),
+    ])
+  })
+
+  test('its own floor, those below and other packages may be imported', () => {
+    const code = "import './task.ts'\nimport '../records/positions.ts'\nimport type { Clock } from '@millrace/core'\n"
+    expect(messages(worker('task/fine.ts', code))).toEqual([])
+  })
+
+  test('a test may import what it likes', () => {
+    const code = "import '../worker/create-worker.ts'\n"
+    expect(messages(worker('task/task.test.ts', code))).toEqual([])
+    expect(messages(worker('fixtures/a.fixture.ts', code))).toEqual([])
+  })
+
+  test('a folder without a floor is found', () => {
+    expect(messages(worker('cellar/deep.ts', 'export const a = 1\n'))).toEqual([
+      expect.stringContaining('cellar has no place among the floors'),
+    ])
+  })
+})

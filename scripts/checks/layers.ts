@@ -50,13 +50,22 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['create-stream-app', { dependencies: [] }],
 ])
 
+/**
+ * Folders of a package under `src/lib`, the lowest first: a file imports from its own floor and from those below it. Tests
+ * import what they like.
+ */
+const FLOORS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['worker', ['environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker', 'client']],
+])
+
 const SCOPE = '@millrace/'
 
-/** Every import, and every dependency declared, against the layers. Type imports and devDependencies count. */
+/** Every import, and every dependency declared, against the layers; in packages with floors, against those too. Type imports and devDependencies count. */
 export function checkLayers(workspace: Workspace): readonly Problem[] {
   return [
     ...workspace.packages.flatMap((owner) => [...checkKnown(owner), ...checkDeclared(owner)]),
     ...packageRings(workspace.packages),
+    ...workspace.files.flatMap(checkFloors),
     ...workspace.files.flatMap((file) => file.imports.flatMap((found) => checkImport(file, found, workspace.packages))),
   ]
 }
@@ -121,6 +130,32 @@ function checkImport(
     return problem(`${imported} is not among the dependencies of ${owner.name}`)
   const isShipped = isLibrary(owner) && !file.isTest
   return isShipped ? problem(`${imported} is a devDependency of ${owner.name}, imported by what is shipped`) : []
+}
+
+function checkFloors(file: SourceFile): readonly Problem[] {
+  const owner = file.package
+  const floors = owner === undefined ? undefined : FLOORS.get(shortName(owner.name))
+  if (owner === undefined || floors === undefined || file.isTest) return []
+  const lib = `${owner.directory}/src/lib/`
+  const own = floorOf(file.path, lib)
+  if (own === undefined) return []
+  const height = floors.indexOf(own)
+  if (height < 0)
+    return [
+      { file: file.path, message: `${own} has no place among the floors: give it one in scripts/checks/layers.ts` },
+    ]
+  return file.imports.flatMap(({ specifier, line }) => {
+    const target = specifier.startsWith('.') ? posix.join(posix.dirname(file.path), specifier) : ''
+    const floor = floorOf(target, lib)
+    if (floor === undefined || floors.indexOf(floor) <= height) return []
+    return [{ file: file.path, line, message: `${own} must not import ${floor}, a floor above it` }]
+  })
+}
+
+/** The folder of `lib` that a file is in. */
+function floorOf(path: string, lib: string): string | undefined {
+  const rest = path.startsWith(lib) ? path.slice(lib.length) : ''
+  return rest.includes('/') ? rest.slice(0, rest.indexOf('/')) : undefined
 }
 
 /** Rings among packages, as they declare their dependencies. */

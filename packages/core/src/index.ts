@@ -88,6 +88,7 @@ export type {
   SiteTableStats,
   SourceStats,
   TableStats,
+  WaitingStats,
   WorkerStats,
   WorkerStatus,
 } from './contracts/stats.ts'

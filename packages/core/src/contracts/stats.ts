@@ -91,6 +91,19 @@ export interface SourceStats extends TopicPartition {
   readonly paused: 'buffer' | 'uncommitted' | undefined
 }
 
+/** Why no event of a source partition is handed out to an agent just now. */
+export interface WaitingStats extends TopicPartition {
+  readonly task: string
+  readonly agent: string
+  /**
+   * The weightiest first: `closed`, `opening`, `stop`, `rebalance`, `lease`, `delayed`, `collector`, `rows`, `whole`,
+   * `uncommitted`, `deferred` or `turn`.
+   */
+  readonly reasons: readonly string[]
+  /** The same in words. */
+  readonly why: string
+}
+
 /** Records that went from a topic to an agent, or from an agent to a topic, since the worker took the partitions it has. */
 export interface FlowStats {
   readonly agent: string
@@ -139,6 +152,11 @@ export interface WorkerStats {
   readonly agents: Readonly<Record<string, AgentStats>>
   readonly parts: Readonly<Record<string, PartStats>>
   readonly sources: readonly SourceStats[]
+  /**
+   * Each agent and source partition of which no event is handed out just now, with the reasons; of partitions whose task is
+   * still being opened too. One that has merely nothing to hand out is left out.
+   */
+  readonly waitingFor: readonly WaitingStats[]
   readonly flows: readonly FlowStats[]
   /** `at` is when the last one was done, in milliseconds since the epoch; `undefined` before the first. */
   readonly commits: {

@@ -7,8 +7,8 @@ import {
   type TopicInfo,
   type TopicPartition,
 } from '@millrace/core'
-import { decodeCommitMetadata } from '../commit/commit-metadata.ts'
-import { leaderTopic } from '../group/elections.ts'
+import { decodeCommitMetadata } from '../records/commit-metadata.ts'
+import { leaderTopic } from '../topics/declared-topology.ts'
 import { agentOf, groupReads, type GroupReads } from './app-topics.ts'
 import type { DeclaredAgent, DeclaredApp } from './declared-app.ts'
 

@@ -12,9 +12,9 @@ import {
   type TopicRole,
   type TopicSettings,
 } from '@millrace/core'
-import { ANY_SUBSCRIPTION, decodeCommitMetadata } from '../commit/commit-metadata.ts'
-import { brokenBatchesTopic } from '../feeds/broken-batches.ts'
-import { leaderTopic } from '../group/elections.ts'
+import { ANY_SUBSCRIPTION, decodeCommitMetadata } from '../records/commit-metadata.ts'
+import { brokenBatchesTopic } from '../worker/broken-batches.ts'
+import { leaderTopic } from '../topics/declared-topology.ts'
 import type { DeclaredApp } from './declared-app.ts'
 
 /** What a topic is to the app. */

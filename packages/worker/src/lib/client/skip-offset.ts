@@ -13,7 +13,7 @@ import {
   type Transport,
   withTimeout,
 } from '@millrace/core'
-import { planSkip } from '../commit/plan-skip.ts'
+import { planSkip } from '../records/plan-skip.ts'
 import { appTopics } from './app-topics.ts'
 import type { DeclaredApp } from './declared-app.ts'
 import { requireNoMembers } from './reset.ts'

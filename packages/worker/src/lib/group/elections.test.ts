@@ -1,10 +1,10 @@
 import { type Leadership, manualClock } from '@millrace/core'
-import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
-import { silentLog } from '../fixtures/test-worker.fixture.ts'
-import { TaskRuntime } from '../tasks/task-runtime.ts'
-import { Elections, leaderTopic } from './elections.ts'
-import { Lease } from './lease.ts'
+import { aTask, TasksAlone, testEnvironment } from '../fixtures/task.fixture.ts'
+import { Lease } from '../environment/lease.ts'
+import { leaderTopic } from '../topics/declared-topology.ts'
+import { Elections } from './elections.ts'
+import { NO_GROUP_DATA } from './group-data.ts'
 
 const SESSION_MS = 1000
 
@@ -12,31 +12,14 @@ const SESSION_MS = 1000
 function elected() {
   const clock = manualClock()
   const heartbeatMs = clock.monotonic()
-  const lease = new Lease({ clock, sessionTimeoutMs: SESSION_MS, lastHeartbeatMs: () => heartbeatMs })
-  const task = new TaskRuntime({
-    partitions: 1,
-    partition: 0,
-    assigned: [{ topic: leaderTopic('app'), partition: 0 }],
-    output: { taskId: '1-0', delays: 0, add: () => {}, seal: async () => {}, pending: 0, abandon: () => {} },
-    listener: {
-      onTouched: () => {},
-      onCutWanted: () => {},
-      onSpilled: () => {},
-      onSpillFailed: () => {},
-      onNoMore: () => {},
-      onMore: () => {},
-    },
-  })
+  const lease = new Lease(clock, { sessionTimeoutMs: SESSION_MS, heartbeatIntervalMs: 100 })
+  lease.follow({ lastHeartbeatMs: () => heartbeatMs })
+  const task = aTask(new TasksAlone(clock), { topic: leaderTopic('app'), partition: 0 }, 1)
   const terms: Leadership[] = []
-  const elections = new Elections({
-    appId: 'app',
-    clock,
+  const elections = new Elections(testEnvironment(clock), {
     lease,
-    transport: createMemoryTransport(createMemoryLog(), { clock, log: silentLog }),
-    settings: { heartbeatIntervalMs: 100, transactionTimeoutMs: 10_000 },
-    lastHeartbeatMs: () => heartbeatMs,
-    groupLife: () => 'life',
-    candidates: () => [{ elected: (leadership) => void terms.push(leadership), resign: async () => {} }],
+    member: { group: { ...NO_GROUP_DATA, life: 'life' } },
+    candidates: [{ elected: (leadership) => void terms.push(leadership), resign: async () => {} }],
   })
   elections.running(task)
   const [leadership] = terms
@@ -54,7 +37,7 @@ test('a leader whose lease has run out may not act', async () => {
 test('a leader that another worker has followed may not act, though it still hears of its group', async () => {
   const { task, leadership } = elected()
   leadership.check()
-  task.close('another worker has it now')
+  void task.close('another worker has it now')
   expect(() => leadership.check()).toThrow('another worker has it now')
   await expect(leadership.confirm()).rejects.toThrow('another worker has it now')
 })

@@ -1,82 +1,68 @@
-import {
-  type Candidate,
-  type Clock,
-  type Leadership,
-  raceAbort,
-  type TransactionalProducer,
-  type Transport,
-} from '@millrace/core'
-import type { TaskRuntime } from '../tasks/task-runtime.ts'
-import { withinLimit } from '../worker/within-limit.ts'
-import type { Lease } from './lease.ts'
+import { type Candidate, type Leadership, raceAbort, type TransactionalProducer } from '@millrace/core'
+import type { Lease } from '../environment/lease.ts'
+import { withinLimit } from '../environment/within-limit.ts'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { Task } from '../task/task.ts'
+import { leaderTopic } from '../topics/declared-topology.ts'
+import type { GroupMember } from './member.ts'
 
-/** Stands for the readers of the leader topic, of which there are none. */
-export const LEADER_AGENT = '__leader'
-
-/** Who owns its single partition leads the group. Nothing is ever written to it. */
-export function leaderTopic(appId: string): string {
-  return `${appId}-__assignor-__leader`
-}
-
-export interface ElectionsDeps {
-  readonly appId: string
-  readonly clock: Clock
+export interface ElectionsOptions {
   readonly lease: Lease
-  readonly transport: Pick<Transport, 'transactionalProducer' | 'capabilities'>
-  readonly settings: { readonly heartbeatIntervalMs: number; readonly transactionTimeoutMs: number }
-  readonly lastHeartbeatMs: () => number
-  /** `GroupData.life`. */
-  readonly groupLife: () => string
-  readonly candidates: () => readonly Candidate[]
+  readonly member: Pick<GroupMember, 'group'>
+  readonly candidates: readonly Candidate[]
 }
 
-/** Tells candidates when this worker leads the group: when it runs the task with the leader topic in it. */
+/** Lets candidates know when this worker leads the group: when it runs the task with the leader topic in it. */
 export class Elections {
-  readonly #deps: ElectionsDeps
+  readonly #environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'settings' | 'transport'>
+  readonly #options: ElectionsOptions
 
-  constructor(deps: ElectionsDeps) {
-    this.#deps = deps
+  constructor(
+    environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'settings' | 'transport'>,
+    options: ElectionsOptions,
+  ) {
+    this.#environment = environment
+    this.#options = options
   }
 
   /** A task has begun to run here. */
-  running(task: TaskRuntime): void {
-    const { appId, candidates, groupLife } = this.#deps
-    const topic = leaderTopic(appId)
+  running(task: Task): void {
+    const topic = leaderTopic(this.#environment.appId)
     if (!task.assigned.some((partition) => partition.topic === topic && partition.partition === 0)) return
     const leadership: Leadership = {
       signal: task.signal,
-      groupLife: groupLife(),
+      groupLife: this.#options.member.group.life ?? '',
       check: () => this.#check(task),
       confirm: () => this.#confirm(task),
       producer: () => this.#producer(),
     }
-    for (const candidate of candidates()) candidate.elected(leadership)
+    for (const candidate of this.#options.candidates) candidate.elected(leadership)
   }
 
   /** False when the candidates took longer than that. */
   async resign(limitMs: number): Promise<boolean> {
-    const candidates = this.#deps.candidates()
+    const { candidates } = this.#options
     if (candidates.length === 0) return true
-    return withinLimit(this.#deps.clock, limitMs, Promise.all(candidates.map((candidate) => candidate.resign())))
+    return withinLimit(this.#environment.clock, limitMs, Promise.all(candidates.map((candidate) => candidate.resign())))
   }
 
-  #check(task: TaskRuntime): void {
+  #check(task: Task): void {
     task.signal.throwIfAborted()
-    this.#deps.lease.check()
+    this.#options.lease.check()
   }
 
-  async #confirm(task: TaskRuntime): Promise<void> {
-    const { clock, settings, transport, lastHeartbeatMs } = this.#deps
+  async #confirm(task: Task): Promise<void> {
+    const { clock, settings, transport } = this.#environment
     task.signal.throwIfAborted()
     // Where members are never thrown out the partition cannot be somebody else's.
     if (!transport.capabilities.sessions) return
     const calledMs = clock.monotonic()
-    while (lastHeartbeatMs() < calledMs)
+    while (this.#options.lease.lastHeartbeatMs < calledMs)
       await raceAbort(clock.sleep(settings.heartbeatIntervalMs / 4, task.signal), task.signal)
   }
 
   #producer(): TransactionalProducer {
-    const { transport, appId, settings } = this.#deps
+    const { transport, appId, settings } = this.#environment
     return transport.transactionalProducer({ id: leaderTopic(appId), timeoutMs: settings.transactionTimeoutMs })
   }
 }

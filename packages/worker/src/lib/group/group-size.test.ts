@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { GroupMember, GroupView } from '@millrace/core'
 import { expect, test } from 'vitest'
-import { taskId } from '../tasks/task-id.ts'
+import { taskId } from '../environment/task-place.ts'
 import { decodeGroupData, memberName } from './group-data.ts'
-import { encodeMemberData, type MemberData, type TaskTopology } from './member-data.ts'
+import { encodeMemberData, type MemberData } from './member-data.ts'
+import type { TaskTopology } from '../topics/topic-directory.ts'
 import { decodeOwnData } from './own-data.ts'
 import { taskAssignor } from './task-assignor.ts'
 

@@ -1,7 +1,7 @@
 import type { Recovery } from '../restore/recovery.ts'
-import { taskId } from '../tasks/task-id.ts'
+import { taskId } from '../environment/task-place.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { PlannedMember } from './planned-member.ts'
+import type { PlannedMember } from './member-data.ts'
 
 /**
  * How much of the state of each task each member holds, and so how much it would have to read before it can go on with the

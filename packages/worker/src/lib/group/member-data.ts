@@ -1,13 +1,6 @@
-import { MOST_SUSPECTS, type Suspect } from '../feeds/suspects.ts'
-
-/** What belongs together in the tasks of one partition count, as one member knows it. */
-export interface TaskTopology {
-  readonly topics: readonly string[]
-  /** Names of tables and stateful operators. */
-  readonly parts: readonly string[]
-  /** Warm copies wanted of each task, the most that any of its parts wants. */
-  readonly standbys?: number
-}
+import { createHash } from 'node:crypto'
+import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
+import type { TaskTopology } from '../topics/topic-directory.ts'
 
 /** How a member is warmed up before it takes over tasks. */
 export interface WarmUpData {
@@ -41,6 +34,12 @@ export interface MemberData {
   readonly life: string | undefined
   /** Events that may have blocked its event loop, and those that it was told of. */
   readonly suspects?: readonly Suspect[]
+}
+
+/** A member of the group, as whoever plans the assignment sees it. */
+export interface PlannedMember {
+  readonly id: string
+  readonly data: MemberData
 }
 
 /** Fields may be added: members of other versions pass over those that they do not know. */
@@ -191,4 +190,17 @@ export function readMap<K, V>(
     map.set(key, read)
   }
   return map
+}
+
+/** Stands for the topology of a member. */
+export function topologyStamp(groups: MemberData['groups']): string {
+  const topology = [...groups]
+    .toSorted(([a], [b]) => a - b)
+    .map(([partitions, { topics, parts, standbys }]) => [
+      partitions,
+      topics.toSorted(),
+      parts.toSorted(),
+      standbys ?? 0,
+    ])
+  return createHash('sha256').update(JSON.stringify(topology)).digest('base64url').slice(0, 8)
 }

@@ -1,4 +1,4 @@
-import { MOST_SUSPECTS, type Suspect } from '../feeds/suspects.ts'
+import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
 import { readInteger, readJson, readMap, readSuspects, readText } from './member-data.ts'
 
 /** What the leader tells one member only, with its assignment. */

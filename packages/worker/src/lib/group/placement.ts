@@ -1,4 +1,4 @@
-import { taskId } from '../tasks/task-id.ts'
+import { taskId } from '../environment/task-place.ts'
 import type { HeldState } from './held-state.ts'
 
 /** Tasks of one partition count, and who can run them. */

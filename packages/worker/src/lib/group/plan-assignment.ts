@@ -1,9 +1,9 @@
-import { taskId } from '../tasks/task-id.ts'
+import { taskId } from '../environment/task-place.ts'
 import { HeldState } from './held-state.ts'
 import { Placement, type TaskGroup } from './placement.ts'
 import { planStandbys } from './plan-standbys.ts'
 import { planWarmUps } from './plan-warm-ups.ts'
-import type { PlannedMember } from './planned-member.ts'
+import type { PlannedMember } from './member-data.ts'
 
 export interface AssignmentPlan {
   /** Task id to member id. */

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { taskId } from '../tasks/task-id.ts'
-import type { TaskTopology } from './member-data.ts'
+import { taskId } from '../environment/task-place.ts'
+import type { TaskTopology } from '../topics/topic-directory.ts'
 import { type AssignmentPlan, planAssignment } from './plan-assignment.ts'
-import type { PlannedMember } from './planned-member.ts'
+import type { PlannedMember } from './member-data.ts'
 
 const ACCEPTABLE = 100
 const MOST = 2

@@ -1,7 +1,7 @@
 import type { GroupMember } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { MOST_SUSPECTS } from '../feeds/suspects.ts'
+import { MOST_SUSPECTS } from '../task/suspects.ts'
 import { decodeGroupData, encodeGroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
 import { decodeMemberData, encodeMemberData, type MemberData } from './member-data.ts'
 import { decodeOwnData, encodeOwnData, NO_OWN_DATA } from './own-data.ts'

@@ -6,15 +6,14 @@ import {
   type TaskOwner,
   type TopicPartition,
 } from '@millrace/core'
-import type { Suspect } from '../feeds/suspects.ts'
-import { taskId } from '../tasks/task-id.ts'
+import type { Suspect } from '../task/suspects.ts'
+import type { TaskTopology } from '../topics/topic-directory.ts'
+import { taskId } from '../environment/task-place.ts'
 import { encodeGroupData, memberName } from './group-data.ts'
 import { groupLife } from './group-life.ts'
-import { decodeMemberData, type TaskTopology } from './member-data.ts'
-import { topologyStamp } from './member-stamp.ts'
+import { decodeMemberData, type PlannedMember, topologyStamp } from './member-data.ts'
 import { encodeOwnData } from './own-data.ts'
 import { type AssignmentPlan, planAssignment } from './plan-assignment.ts'
-import type { PlannedMember } from './planned-member.ts'
 
 /** Gives out whole tasks: partition *p* of all topics with *n* partitions goes to one member. */
 export const taskAssignor: GroupAssignor = {

@@ -268,7 +268,7 @@ test('asks for a rebalance once for what it has not told, and again when it coul
   const [first, second, other, last] = copies.map((partition) => copyOf(partition).task)
   const wanted = [first, second].flatMap((task) => task ?? [])
   const join = (tasks: readonly string[]): void => {
-    standbys.tell()
+    standbys.report()
     standbys.assign(copies.map(copyOf))
     standbys.expect(tasks)
   }
@@ -297,7 +297,7 @@ test('asks for a rebalance once for what it has not told, and again when it coul
   await clock.advance(20_000)
   expect(asked()).toBe(1)
   // Caught up between the join and its outcome.
-  expect(standbys.tell().toSorted()).toEqual([first, other])
+  expect(standbys.report().toSorted()).toEqual([first, other])
   standbys.expect([])
   await catchUp(1)
   standbys.expect(wanted)

@@ -95,7 +95,7 @@ export class Standbys {
   }
 
   /** For a join: the tasks that have caught up. The group's leader is not asked to look at them again. */
-  tell(): readonly string[] {
+  report(): readonly string[] {
     this.#known = this.caughtUp
     return [...this.#known]
   }

@@ -2,14 +2,32 @@ import { manualClock } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { outgoing, silentLog } from '../fixtures/test-worker.fixture.ts'
 import { Delay, Delays } from './delays.ts'
-import { Epoch } from './epoch.ts'
 import { Outgoing } from './outgoing.ts'
+import { Epoch } from './epoch.ts'
 
 const STUCK = { topic: 'out', partition: 2 }
 
+/** A task, with the partitions that it waits for. */
+class DelayedTask {
+  readonly id: string
+  delays = 0
+
+  constructor(id: string) {
+    this.id = id
+  }
+
+  delayed(): void {
+    this.delays++
+  }
+
+  delayOver(): void {
+    this.delays--
+  }
+}
+
 /** A record of a task that waits for the partition. */
-function delayOf(taskId: string): { readonly delay: Delay; readonly owner: { taskId: string; delays: number } } {
-  const owner = { taskId, delays: 0 }
+function delayOf(taskId: string): { readonly delay: Delay; readonly owner: DelayedTask } {
+  const owner = new DelayedTask(taskId)
   const record = new Outgoing(outgoing('out', 2, 'k', 'v'), undefined)
   record.epoch = new Epoch(undefined, owner)
   return { delay: new Delay({ ...STUCK, reason: 'No leader.', outcomes: Promise.resolve([]) }, [record]), owner }
@@ -19,7 +37,7 @@ test('a partition that takes records of one task again is still named for anothe
   const clock = manualClock()
   const errors: string[] = []
   const log = { ...silentLog, error: (_: object, message: string) => void errors.push(message) }
-  const delays = new Delays({ clock, log, deliveryTimeoutMs: 1000, onOver: () => {} })
+  const delays = new Delays({ clock, log, deliveryTimeoutMs: 1000 })
   const [one, other] = [delayOf('4-0'), delayOf('4-1')]
   delays.began(one.delay)
   delays.began(other.delay)

@@ -8,10 +8,11 @@ import {
   type Scheduled,
   type TopicPartition,
 } from '@millrace/core'
-import type { Epoch } from './epoch.ts'
+import type { HandOut } from '../environment/hand-out.ts'
 import type { Outgoing } from './outgoing.ts'
+import type { EpochOwner } from './epoch.ts'
 
-/** A partition that takes no records just now, and the records that wait for it in one outbox. */
+/** A partition that takes no records just now, and the records that wait for it in one record collector. */
 export class Delay implements TopicPartition {
   readonly topic: string
   readonly partition: number
@@ -20,7 +21,7 @@ export class Delay implements TopicPartition {
   /** Behind them, in order. */
   readonly waiting: Outgoing[] = []
   readonly #cause: DelayedPartition
-  readonly #owners = new Set<NonNullable<Epoch['owner']>>()
+  readonly #owners = new Set<EpochOwner>()
   #outsideBytes = 0
 
   constructor(cause: DelayedPartition, sent: readonly Outgoing[]) {
@@ -43,7 +44,7 @@ export class Delay implements TopicPartition {
   /** Tasks that stand still because of it, by id. */
   get tasks(): readonly string[] {
     const live = [...this.sent, ...this.waiting].flatMap(({ epoch }) =>
-      epoch === undefined || epoch.abandoned ? [] : (epoch.owner?.taskId ?? []),
+      epoch === undefined || epoch.abandoned ? [] : (epoch.owner?.id ?? []),
     )
     return [...new Set(live)].toSorted()
   }
@@ -63,7 +64,7 @@ export class Delay implements TopicPartition {
 
   /** Its tasks may go on. */
   end(): void {
-    for (const owner of this.#owners) owner.delays--
+    for (const owner of this.#owners) owner.delayOver()
   }
 
   #count({ size, epoch }: Outgoing): void {
@@ -71,16 +72,16 @@ export class Delay implements TopicPartition {
     const owner = epoch?.owner
     if (owner === undefined || this.#owners.has(owner)) return
     this.#owners.add(owner)
-    owner.delays++
+    owner.delayed()
   }
 }
 
-export interface DelaysDeps {
+export interface DelaysOptions {
   readonly clock: Clock
   readonly log: Logger
   readonly deliveryTimeoutMs: number
-  /** Tasks may go on. */
-  readonly onOver: () => void
+  /** Woken when tasks may go on. Default: there are no tasks. */
+  readonly handOut?: Pick<HandOut, 'wake'>
 }
 
 interface Entry extends TopicPartition {
@@ -94,15 +95,15 @@ interface Entry extends TopicPartition {
 
 /** The partitions that take no records just now, for the whole worker: says which, and which tasks stand still for them. */
 export class Delays {
-  readonly #deps: DelaysDeps
+  readonly #options: DelaysOptions
   readonly #entries = new Map<string, Entry>()
 
-  constructor(deps: DelaysDeps) {
-    this.#deps = deps
+  constructor(options: DelaysOptions) {
+    this.#options = options
   }
 
   get stats(): readonly DelayStats[] {
-    const now = this.#deps.clock.monotonic()
+    const now = this.#options.clock.monotonic()
     return [...this.#entries.values()]
       .filter(({ delays }) => delays.size > 0)
       .map(({ topic, partition, sinceMs, overdue, delays }) => ({
@@ -123,7 +124,7 @@ export class Delays {
       return
     }
     const { topic, partition } = delay
-    const sinceMs = this.#deps.clock.monotonic()
+    const sinceMs = this.#options.clock.monotonic()
     const entry: Entry = {
       topic,
       partition,
@@ -134,7 +135,7 @@ export class Delays {
       idleSinceMs: sinceMs,
     }
     this.#entries.set(key, entry)
-    this.#watch(key, entry, this.#deps.deliveryTimeoutMs)
+    this.#watch(key, entry, this.#options.deliveryTimeoutMs)
   }
 
   /** `recovered`: it has taken what waited longest. Else nothing waits any more, or it is sent anew: that begins no new count. */
@@ -144,10 +145,10 @@ export class Delays {
     delay.end()
     if (entry !== undefined) {
       entry.delays.delete(delay)
-      entry.idleSinceMs = this.#deps.clock.monotonic()
+      entry.idleSinceMs = this.#options.clock.monotonic()
       if (recovered) this.#forget(key, entry)
     }
-    this.#deps.onOver()
+    this.#options.handOut?.wake()
   }
 
   close(): void {
@@ -156,16 +157,16 @@ export class Delays {
   }
 
   #watch(key: string, entry: Entry, delayMs: number): void {
-    entry.timer = this.#deps.clock.schedule(delayMs, () => {
-      const idleMs = entry.delays.size === 0 ? this.#deps.clock.monotonic() - entry.idleSinceMs : 0
-      if (idleMs >= this.#deps.deliveryTimeoutMs) this.#entries.delete(key)
-      else if (entry.overdue || entry.delays.size === 0) this.#watch(key, entry, this.#deps.deliveryTimeoutMs)
+    entry.timer = this.#options.clock.schedule(delayMs, () => {
+      const idleMs = entry.delays.size === 0 ? this.#options.clock.monotonic() - entry.idleSinceMs : 0
+      if (idleMs >= this.#options.deliveryTimeoutMs) this.#entries.delete(key)
+      else if (entry.overdue || entry.delays.size === 0) this.#watch(key, entry, this.#options.deliveryTimeoutMs)
       else this.#warn(key, entry)
     })
   }
 
   #warn(key: string, entry: Entry): void {
-    const { log, deliveryTimeoutMs } = this.#deps
+    const { log, deliveryTimeoutMs } = this.#options
     const tasks = tasksOf(entry.delays)
     entry.overdue = true
     log.error(
@@ -179,8 +180,8 @@ export class Delays {
     entry.timer?.cancel()
     this.#entries.delete(key)
     if (entry.overdue)
-      this.#deps.log.info({ topic: entry.topic, partition: entry.partition }, `${key} takes records again.`)
-    // Outboxes of other tasks still wait for their next try.
+      this.#options.log.info({ topic: entry.topic, partition: entry.partition }, `${key} takes records again.`)
+    // Record collectors of other tasks still wait for their next try.
     for (const delay of entry.delays) this.began(delay)
   }
 }

@@ -1,14 +1,16 @@
 import { type Deferred, deferred } from '@millrace/core'
 
-/** The output of a task. */
+/** The task whose records they are. */
 export interface EpochOwner {
-  readonly taskId: string
-  /** Partitions that take no records just now, though records of the task wait for them. */
-  delays: number
+  readonly id: string
+  /** Another partition takes no records just now though records of the task wait for it. */
+  delayed(): void
+  /** One of those partitions takes records again. */
+  delayOver(): void
 }
 
 /**
- * The sends of one task from one cut to the next. A cut seals it and waits until the broker has acknowledged every one:
+ * The sends of one task from one commit to the next. A commit seals it and waits until the broker has acknowledged every one:
  * what was sent after the seal belongs to the next epoch and is not waited for.
  */
 export class Epoch {
@@ -69,7 +71,7 @@ export class Epoch {
     this.#error ??= this.#before?.error
     this.#before = undefined
     const sealed = (this.#sealed ??= deferred<void>())
-    // A cut that was given up no longer listens; the failure is told through the task or the worker too.
+    // A commit that was given up no longer listens; the task or the worker hears of the failure too.
     sealed.promise.catch(ignoreUnheard)
     if (this.#error !== undefined) sealed.reject(this.#error)
     else if (this.#pending === 0) sealed.resolve()

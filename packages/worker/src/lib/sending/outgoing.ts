@@ -10,11 +10,32 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { Epoch } from './epoch.ts'
-import { recordSize } from './record-size.ts'
+
+/** What a record costs beside its own bytes, on the wire and in memory, roughly. */
+const RECORD_OVERHEAD_BYTES = 64
+
+/** Bytes that a record takes, roughly. */
+export function recordSize({ key, value, headers }: Pick<OutgoingRecord, 'key' | 'value' | 'headers'>): number {
+  let bytes = RECORD_OVERHEAD_BYTES
+  if (key !== null) bytes += key.length
+  if (value !== null) bytes += value.length
+  if (headers.length > 0)
+    for (const [name, content] of headers) bytes += name.length + (content === null ? 0 : content.length)
+  return bytes
+}
+
+/** Throws `RECORD_TOO_LARGE`. */
+export function mustFit({ topic, size }: Outgoing, maxRecordBytes: number): void {
+  if (size > maxRecordBytes)
+    throw new MillraceError(
+      'RECORD_TOO_LARGE',
+      `A record of ${size} bytes for ${topic} is larger than ${maxRecordBytes} (maxRecordBytes).`,
+    )
+}
 
 /** Where a record came from: an event, a table, or neither. */
 export interface SendOrigin {
-  /** True while its event is in hand, so that waiting for the broker would wait for itself. */
+  /** True while its event is in flight, so that waiting for the broker would wait for itself. */
   readonly open: boolean
   /** For messages. */
   describe(): string
@@ -33,9 +54,9 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
   readonly timestamp: number
   readonly size: number
   readonly origin: SendOrigin | undefined
-  /** -1 until the outbox has chosen it. */
+  /** -1 until the record collector has chosen it. */
   partition: number
-  /** Of the task it belongs to, from when it is in the outbox. */
+  /** Of the task it belongs to, from when it is in the record collector. */
   epoch: Epoch | undefined = undefined
   #offset = WAITING
   #error: Error | undefined = undefined
@@ -85,7 +106,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.#metadata?.reject(error)
   }
 
-  /** Its event failed or was set aside before it went out. */
+  /** Its event failed, was deferred or was lost before it went out. */
   dropped(): void {
     this.failed(
       new MillraceError('NO_CURRENT_EVENT', `A send to ${this.topic} was dropped because its event was not finished.`),

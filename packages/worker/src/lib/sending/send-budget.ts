@@ -1,15 +1,18 @@
-/** How many bytes of sends may be on their way at once, for the whole worker. */
+import type { HandOut } from '../environment/hand-out.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
+
+/** How many bytes of sends may be on their way at once, for the whole worker. While it is full no event is handed out. */
 export class SendBudget {
   readonly #maxBytes: number
-  readonly #onChange: (full: boolean) => void
+  readonly #handOut: Pick<HandOut, 'block' | 'unblock'> | undefined
   readonly #waiting: (() => void)[] = []
   #bytes = 0
   #full = false
 
-  /** `onChange` is told when it becomes full, and when there is room again. */
-  constructor(maxBytes: number, onChange: (full: boolean) => void) {
+  /** `handOut`: `undefined` where no events are handed out. */
+  constructor(maxBytes: number, handOut: Pick<HandOut, 'block' | 'unblock'> | undefined) {
     this.#maxBytes = maxBytes
-    this.#onChange = onChange
+    this.#handOut = handOut
   }
 
   /** Of all sends on their way. */
@@ -29,7 +32,7 @@ export class SendBudget {
     this.#bytes += bytes
     if (this.#full || this.#bytes < this.#maxBytes) return
     this.#full = true
-    this.#onChange(true)
+    this.#handOut?.block(NOT_NOW.collector)
   }
 
   /** Room again only when a quarter is free, so that hand-out does not stop and go with each request. */
@@ -37,7 +40,7 @@ export class SendBudget {
     this.#bytes -= bytes
     if (!this.#full || this.#bytes > this.#maxBytes * 0.75) return
     this.#full = false
-    this.#onChange(false)
+    this.#handOut?.unblock(NOT_NOW.collector)
     for (const go of this.#waiting.splice(0)) go()
   }
 

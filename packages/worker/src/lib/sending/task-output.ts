@@ -1,14 +1,37 @@
-import type { EpochOwner } from './epoch.ts'
+import type { CommitOffset } from '@millrace/core'
 import type { Outgoing } from './outgoing.ts'
 
-/** Where the sends and changelog rows of one task go. What both guarantees share; they differ in what makes them count. */
-export interface TaskOutput extends EpochOwner {
+/** Makes the commits of one task or of several, one at a time, with all that is complete by then. */
+export interface CommitGroup {
+  /**
+   * Commits these offsets together with what the outputs of the group have sealed. False when it came to nothing and that
+   * is no error: the tasks are lost, or are tried again.
+   */
+  commit(offsets: readonly CommitOffset[]): Promise<boolean>
+}
+
+/**
+ * Where the sends and changelog rows of one task go, and what makes them count: at least once and exactly once differ in
+ * this and in nothing else.
+ */
+export interface TaskOutput {
+  readonly group: CommitGroup
+  /** What was sent can be taken back with all since the last commit: then a commit must hold everything that is finished. */
+  readonly transactional: boolean
+  /** Sends and rows since the last seal that the broker has not acknowledged. */
+  readonly pending: number
+  /** Transactions of the task that have failed since the last that was committed: the next output of the task goes on counting. */
+  readonly failures: number
+  /** Before anything of a gained task is read: shuts out its earlier owners. Waits until the group was heard of since then. */
+  fence(heardSinceMs: number): Promise<void>
   /** A send of a finished event, or a changelog row. */
   add(record: Outgoing): void
   /** Resolves when everything added so far is acknowledged by the broker; rejects when some of it never will be. */
   seal(): Promise<void>
-  /** Sends and rows since the last seal that the broker has not acknowledged. */
-  readonly pending: number
+  /** The commit of what was sealed is over, or was given up. */
+  release(): void
   /** The task is lost: what has not gone out is dropped. */
   abandon(error: Error): void
+  /** After `abandon`. */
+  close(): Promise<void>
 }

@@ -8,7 +8,14 @@ import {
   type Topology,
   type WaitForTask,
 } from '@millrace/core'
-import { LEADER_AGENT, leaderTopic } from '../group/elections.ts'
+
+/** Stands for the readers of the leader topic, of which there are none. */
+export const LEADER_AGENT = '__leader'
+
+/** Who owns its single partition leads the group. Nothing is ever written to it. */
+export function leaderTopic(appId: string): string {
+  return `${appId}-__assignor-__leader`
+}
 
 /** What the parts of a worker have declared; open until `freeze`. */
 export class DeclaredTopology implements Topology {

@@ -1,7 +1,7 @@
 import { type Admin, manualClock, type ManualClock, MillraceError, systemClock } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
-import { Outside, silentLog } from '../fixtures/test-worker.fixture.ts'
+import { Outside, silentLog, testSettings } from '../fixtures/test-worker.fixture.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 
 interface World {
@@ -32,22 +32,28 @@ async function world(intervalMs = 30_000): Promise<World> {
   const warnings: string[] = []
   const asked: number[] = []
   const source: World['source'] = { topic: 't', partition: 0, committed: undefined }
-  const purge: RepartitionPurge = new RepartitionPurge({
-    clock,
-    log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
-    lease: {
+  const purge: RepartitionPurge = new RepartitionPurge(
+    {
+      clock,
+      log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
+      settings: { ...testSettings, repartitionPurgeIntervalMs: intervalMs },
+    },
+    {
       check: () => {
         if (!made.leased) throw new MillraceError('LEASE_EXPIRED', 'No heartbeat.')
       },
     },
-    intervalMs,
-    sources: () => [source],
-    deleteRecords: async (before, options) => {
-      asked.push(...before.map(({ offset }) => offset))
-      if (made.trouble !== undefined) throw made.trouble
-      await admin.deleteRecords(before, options)
+    {
+      sources: () => [source],
+      admin: {
+        deleteRecords: async (before, options) => {
+          asked.push(...before.map(({ offset }) => offset))
+          if (made.trouble !== undefined) throw made.trouble
+          await admin.deleteRecords(before, options)
+        },
+      },
     },
-  })
+  )
   const offsets = (): readonly number[] => log.records('t').map(({ offset }) => offset)
   const made: World = { log, clock, admin, source, warnings, asked, trouble: undefined, leased: true, purge, offsets }
   return made

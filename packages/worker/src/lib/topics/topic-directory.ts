@@ -10,7 +10,6 @@ import {
   type TopicInfo,
   type TopicSettings,
 } from '@millrace/core'
-import type { TaskTopology } from '../group/member-data.ts'
 import type { DeclaredTopology } from './declared-topology.ts'
 import { judgeChangelog } from './judge-changelog.ts'
 import { planTopics } from './plan-topics.ts'
@@ -20,6 +19,15 @@ const LOOK_INTERVAL_MS = 30_000
 /** Brokers hear of changes one after the other. What would end the worker is looked at so often, so long apart, before it counts. */
 const LOOKS = 5
 const LOOK_AGAIN_MS = 500
+
+/** What belongs together in the tasks of one partition count, as one member knows it. */
+export interface TaskTopology {
+  readonly topics: readonly string[]
+  /** Names of tables and stateful operators. */
+  readonly parts: readonly string[]
+  /** Warm copies wanted of each task, the most that any of its parts wants. */
+  readonly standbys?: number
+}
 
 export interface TopicDirectoryDeps {
   readonly appId: string

@@ -10,123 +10,85 @@ import {
   type WorkerStats,
   type WorkerStatus,
 } from '@millrace/core'
-import { BLOCKED_BY, HandOutGate } from '../feeds/hand-out-gate.ts'
-import { LoopWatch } from '../feeds/loop-watch.ts'
-import { Subscription } from '../feeds/subscription.ts'
-import { brokenBatchesDeclaration } from '../feeds/broken-batches.ts'
-import { Suspects } from '../feeds/suspects.ts'
-import { Drain } from '../group/drain.ts'
-import { Lease } from '../group/lease.ts'
-import { LeaseWatch } from '../group/lease-watch.ts'
-import { Delays } from '../sending/delays.ts'
-import { Outbox } from '../sending/outbox.ts'
-import { SendBudget } from '../sending/send-budget.ts'
+import { HandOut } from '../environment/hand-out.ts'
+import { Lease } from '../environment/lease.ts'
+import { LoopWatch } from '../environment/loop-watch.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import { Subscription } from '../queue/subscription.ts'
 import { TaskStores } from '../restore/task-stores.ts'
+import { Delays } from '../sending/delays.ts'
+import type { Sending } from '../sending/record-collector.ts'
+import { SendBudget } from '../sending/send-budget.ts'
+import { Drain } from '../task/drain.ts'
+import { Suspects } from '../task/suspects.ts'
 import { DeclaredTopology } from '../topics/declared-topology.ts'
 import { TopicDirectory } from '../topics/topic-directory.ts'
+import { brokenBatchesDeclaration } from './broken-batches.ts'
 import { CountingSensor } from './counting-sensor.ts'
 import { LiveContext } from './live-context.ts'
-import { type ReportDeps, reportAssignment, reportQuiet, reportStats } from './report.ts'
-import { Runtime } from './runtime.ts'
+import { RunningWorker } from './running-worker.ts'
 import { type Ending, Shutdown } from './shutdown.ts'
+import { assignmentOf, quietOf, statsOf, type WorkerView } from './stats.ts'
+import type { WorkerLife } from './worker-life.ts'
 import { WorkerListeners } from './worker-listeners.ts'
 import type { WorkerOptions } from './worker-options.ts'
 import type { Quiet, Worker, WorkerEvents } from './worker.ts'
 
-/** Life of a worker: declare, connect, join, run, drain, leave. What it is made of is in `Runtime`. */
-export class AppWorker implements Worker {
+/** The life of a worker: declare, connect, join, run, drain, leave. What it does in between is in `RunningWorker`. */
+export class AppWorker implements Worker, WorkerLife {
+  readonly environment: WorkerEnvironment
   readonly context: LiveContext
+  readonly webAddress: (() => string | undefined) | undefined
+  readonly instanceId: string | undefined
+  readonly lease: Lease
+  readonly handOut: HandOut
+  readonly drain: Drain
+  readonly suspects: Suspects
+  readonly sending: Sending & { readonly lease: Lease }
+  readonly stores: TaskStores
+  readonly topology: DeclaredTopology
+  readonly subscriptions: Subscription[] = []
   readonly #options: WorkerOptions
   readonly #sensor: CountingSensor
   readonly #listeners: WorkerListeners
-  readonly #topology: DeclaredTopology
-  readonly #subscriptions: Subscription[] = []
-  readonly #suspects: Suspects
   readonly #loopWatch: LoopWatch
-  readonly #gate: HandOutGate
-  readonly #drain: Drain
-  readonly #lease: Lease
-  readonly #leaseWatch: LeaseWatch
-  readonly #budget: SendBudget
-  readonly #delays: Delays
-  readonly #stores: TaskStores
   readonly #abort = new AbortController()
   readonly #opened: Deferred<void> = deferred<void>()
   readonly #ended: Deferred<void> = deferred<void>()
   #phase: WorkerStatus = 'starting'
   #topics: TopicDirectory | undefined
-  #outbox: Outbox | undefined
-  #runtime: Runtime | undefined
+  #worker: RunningWorker | undefined
   /** In order of opening; closed in reverse. */
   readonly #closers: (() => Promise<void>)[] = []
   #failure: Error | undefined
   #ending: Promise<void> | undefined
 
   constructor(options: WorkerOptions) {
-    const { clock, settings, log, transport, sensor } = options
+    const { clock, settings, log, transport, store } = options
     this.#options = options
-    this.#sensor = new CountingSensor(sensor, clock)
+    this.#sensor = new CountingSensor(options.sensor, clock)
+    this.environment = { ...options, sensor: this.#sensor }
+    this.webAddress = options.webAddress
+    // Safe because the store keeps other processes out: no two workers that run have the same id.
+    this.instanceId = settings.instanceId ?? store.capabilities.workerId
     this.#listeners = new WorkerListeners((thrown) =>
       this.#sensor.errorRaised({ source: 'rebalance listener', error: thrown }),
     )
-    this.#lease = new Lease({
-      clock,
-      sessionTimeoutMs: transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined,
-      lastHeartbeatMs: () => this.#runtime?.consumer.lastHeartbeatMs() ?? -Infinity,
-    })
-    this.#leaseWatch = new LeaseWatch({
-      clock,
-      lease: this.#lease,
-      intervalMs: settings.heartbeatIntervalMs,
-      onBack: () => this.#leaseIsBack(),
-    })
-    this.#suspects = new Suspects({
-      clock,
-      log,
-      sessionTimeoutMs: settings.sessionTimeoutMs,
-      isLeaseLost: () => this.#lease.hasRunOut,
-      inHand: () => this.#subscriptions.flatMap(({ feeds }) => feeds.flatMap((feed) => feed.sinceLook())),
-    })
-    this.#loopWatch = new LoopWatch({
-      clock,
-      sessionTimeoutMs: transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined,
-      onBlocked: this.#suspects.blocked,
-    })
-    this.#gate = new HandOutGate({
-      clock,
-      lease: this.#lease,
-      watch: this.#loopWatch,
-      onOpen: () => this.#wake(),
-      onLeaseLost: () => {
-        if (this.#lease.hasRunOut)
-          log.warn(
-            {},
-            `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`,
-          )
-        this.#leaseWatch.start()
-      },
-    })
-    this.#drain = new Drain({ clock, subscriptions: () => this.#subscriptions })
-    this.#budget = new SendBudget(settings.maxOutboxBytes, (full) =>
-      full ? this.#gate.block(BLOCKED_BY.outbox) : this.#gate.unblock(BLOCKED_BY.outbox),
-    )
-    this.#delays = new Delays({
-      clock,
-      log,
-      deliveryTimeoutMs: settings.deliveryTimeoutMs,
-      onOver: () => this.#wake(),
-    })
-    this.#stores = new TaskStores(options.store)
-    this.#topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
-    this.context = new LiveContext({
-      options,
-      sensor: this.#sensor,
-      lease: this.#lease,
-      budget: this.#budget,
-      signal: this.#abort.signal,
-      drain: this.#drain,
-      fail: (error) => this.#fail(error),
-    })
+    const sessionTimeoutMs = transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined
+    this.lease = new Lease(clock, { sessionTimeoutMs, heartbeatIntervalMs: settings.heartbeatIntervalMs })
+    this.suspects = new Suspects(this.environment, this.lease, this.subscriptions)
+    this.#loopWatch = new LoopWatch(clock, sessionTimeoutMs, this.suspects)
+    this.handOut = new HandOut(this.environment, this.lease, this.#loopWatch)
+    this.drain = new Drain(clock, this.handOut)
+    this.sending = {
+      ...{ clock, sensor: this.#sensor, lease: this.lease },
+      budget: new SendBudget(settings.maxOutboxBytes, this.handOut),
+      delays: new Delays({ clock, log, deliveryTimeoutMs: settings.deliveryTimeoutMs, handOut: this.handOut }),
+    }
+    this.stores = new TaskStores(store)
+    this.topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
+    this.context = new LiveContext(this.environment, this, this.#abort.signal)
     // Whoever awaits them hears of it; nobody has to.
     this.#opened.promise.catch(() => {})
     this.#ended.promise.catch(() => {})
@@ -137,14 +99,14 @@ export class AppWorker implements Worker {
   }
 
   get status(): WorkerStatus {
-    return this.#phase === 'running' && (this.#runtime?.rebalance.opening ?? 0) > 0 ? 'recovering' : this.#phase
+    return this.#phase === 'running' && (this.#worker?.tasks.opening ?? 0) > 0 ? 'recovering' : this.#phase
   }
 
   async start(): Promise<void> {
     try {
       await this.#run()
     } catch (thrown) {
-      if (this.#ending === undefined) this.#fail(toError(thrown))
+      if (this.#ending === undefined) this.fail(toError(thrown))
       await this.#ending
       throw this.#failure ?? thrown
     }
@@ -157,151 +119,32 @@ export class AppWorker implements Worker {
   }
 
   stats(): WorkerStats {
-    return reportStats(this.#report())
+    return statsOf(this.#view())
   }
 
   assignment(): AssignmentView {
-    return reportAssignment(this.#report())
+    return assignmentOf(this.#view())
   }
 
   quiet(): Quiet {
-    return reportQuiet(this.#report())
+    return quietOf(this.#view())
   }
 
   on<E extends keyof WorkerEvents>(event: E, fn: (change: WorkerEvents[E]) => void): () => void {
     return this.#listeners.on(event, fn)
   }
 
-  async #run(): Promise<void> {
-    const { appId, parts, settings, transport, log } = this.#options
-    this.#closers.push(
-      () => transport.close(),
-      () => this.#stores.shut(),
-    )
-    if (settings.onBatchError === 'deadLetter') this.#topology.topic(brokenBatchesDeclaration(appId))
-    for (const part of parts) part.declare(this.context, this.#topology)
-    this.#topology.freeze()
-    await transport.connect({ timeoutMs: settings.connectTimeoutMs, signal: this.#abort.signal })
-    this.#mustGoOn()
-    const runtime = await this.#connect()
-    this.#mustGoOn()
-    for (const part of parts) await part.start()
-    this.#mustGoOn()
-    if (this.#topics !== undefined && this.#topics.sources.length > 0) {
-      this.#phase = 'recovering'
-      this.#loopWatch.start()
-      await runtime.consumer.start()
-      void this.#fetch(runtime)
-      await this.#opened.promise
-      this.#topics.watch((error) => this.#fail(error))
-    }
-    this.#mustGoOn()
-    this.#phase = 'running'
-    runtime.committer.start()
-    for (const part of parts) part.ready()
-    log.debug({ tasks: runtime.rebalance.tasks.size }, 'The worker is running.')
+  /** Before the first join agents have asked for events, and found no lease. */
+  rebalanced(change: WorkerEvents['rebalanceComplete']): void {
+    this.lease.joined()
+    this.#listeners.notify(change)
   }
 
-  async #connect(): Promise<Runtime> {
-    const { transport, appId, clock, log, settings } = this.#options
-    const admin = transport.admin()
-    this.#closers.push(() => admin.close())
-    const topics = new TopicDirectory({ appId, admin, clock, log, ...settings })
-    this.#topics = topics
-    await topics.resolve(this.#topology)
-    const producer = transport.producer()
-    const outbox = new Outbox({
-      producer,
-      budget: this.#budget,
-      delays: this.#delays,
-      clock,
-      sensor: this.#sensor,
-      guard: this.#lease.check,
-      onHeld: this.#leaseWatch.start,
-      onRefused: (record, error) => this.#runtime?.refusals.refused(record, error),
-      onBroken: (error) => this.#fail(error),
-    })
-    this.#outbox = outbox
-    this.#closers.push(async () => {
-      await producer.close()
-      outbox.close()
-    })
-    const runtime = new Runtime({
-      options: this.#options,
-      sensor: this.#sensor,
-      gate: this.#gate,
-      drain: this.#drain,
-      lease: this.#lease,
-      suspects: this.#suspects,
-      budget: this.#budget,
-      delays: this.#delays,
-      topics,
-      admin,
-      outbox,
-      stores: this.#stores,
-      subscriptions: () => this.#subscriptions,
-      candidates: () => this.#topology.candidates,
-      waits: () => this.#topology.waits,
-      keyCodec: (topic) => this.#topology.topics.get(topic)?.keyCodec,
-      onChange: (change) => {
-        // Before the first join agents have asked for events, and found no lease.
-        this.#leaseWatch.look()
-        this.#listeners.tell(change)
-      },
-      onOpened: () => this.#opened.resolve(),
-      onHeld: this.#leaseWatch.start,
-      send: (request) => this.context.send(request),
-      signal: this.#abort.signal,
-      fail: (error) => this.#fail(error),
-    })
-    this.#runtime = runtime
-    this.#closers.push(() => runtime.close())
-    this.context.connect({
-      outbox,
-      admin,
-      tasks: () => runtime.rebalance.tasks,
-      partitionsOf: (part) => topics.partitionsOf(part),
-    })
-    return runtime
+  opened(): void {
+    this.#opened.resolve()
   }
 
-  async #fetch(runtime: Runtime): Promise<void> {
-    try {
-      await runtime.intake.run()
-      if (this.#ending === undefined)
-        this.#fail(new MillraceError('WORKER_FAILED', 'The consumer has ended by itself.'))
-    } catch (thrown) {
-      if (this.#ending === undefined) this.#fail(toError(thrown))
-    }
-  }
-
-  #subscribe(spec: SubscriptionSpec): readonly EventFeed[] {
-    const { clock, settings } = this.#options
-    const subscription = new Subscription(spec, {
-      clock,
-      gate: this.#gate,
-      maxBufferedEvents: settings.maxBufferedEvents,
-    })
-    this.#subscriptions.push(subscription)
-    return subscription.feeds
-  }
-
-  #wake(): void {
-    for (const subscription of this.#subscriptions) subscription.wake()
-  }
-
-  #leaseIsBack(): void {
-    this.#outbox?.resume()
-    this.#runtime?.resume()
-    this.#gate.unblock(BLOCKED_BY.lease)
-  }
-
-  #mustGoOn(): void {
-    if (this.#ending !== undefined)
-      throw this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.')
-  }
-
-  #fail(error: Error): void {
+  fail(error: Error): void {
     if (this.#ending !== undefined) {
       this.#options.log.debug({ error: error.message }, 'Another error while the worker was ending.')
       return
@@ -313,28 +156,97 @@ export class AppWorker implements Worker {
     this.#ending = this.#end('failed')
   }
 
+  async #run(): Promise<void> {
+    const { appId, parts, settings, transport, log } = this.#options
+    this.#closers.push(
+      () => transport.close(),
+      () => this.stores.shut(),
+    )
+    if (settings.onBatchError === 'deadLetter') this.topology.topic(brokenBatchesDeclaration(appId))
+    for (const part of parts) part.declare(this.context, this.topology)
+    this.topology.freeze()
+    await transport.connect({ timeoutMs: settings.connectTimeoutMs, signal: this.#abort.signal })
+    this.#mustGoOn()
+    const worker = await this.#connect()
+    this.#mustGoOn()
+    for (const part of parts) await part.start()
+    this.#mustGoOn()
+    if (this.#topics !== undefined && this.#topics.sources.length > 0) {
+      this.#phase = 'recovering'
+      this.#loopWatch.start()
+      await worker.consumer.start()
+      void this.#fetch(worker)
+      await this.#opened.promise
+      this.#topics.watch((error) => this.fail(error))
+    }
+    this.#mustGoOn()
+    this.#phase = 'running'
+    worker.tasks.committer.start()
+    for (const part of parts) part.ready()
+    log.debug({ tasks: worker.tasks.all.size }, 'The worker is running.')
+  }
+
+  async #connect(): Promise<RunningWorker> {
+    const { transport, appId, clock, log, settings } = this.#options
+    const admin = transport.admin()
+    this.#closers.push(() => admin.close())
+    const topics = new TopicDirectory({ appId, admin, clock, log, ...settings })
+    this.#topics = topics
+    await topics.resolve(this.topology)
+    const worker = new RunningWorker(this, topics, admin)
+    this.#worker = worker
+    this.#closers.push(
+      () => worker.tasks.closeSending(),
+      () => worker.tasks.close(),
+    )
+    this.context.connect(worker)
+    return worker
+  }
+
+  async #fetch(worker: RunningWorker): Promise<void> {
+    try {
+      await worker.fetchLoop.run()
+      if (this.#ending === undefined) this.fail(new MillraceError('WORKER_FAILED', 'The consumer has ended by itself.'))
+    } catch (thrown) {
+      if (this.#ending === undefined) this.fail(toError(thrown))
+    }
+  }
+
+  #subscribe(spec: SubscriptionSpec): readonly EventFeed[] {
+    const { clock, settings } = this.#options
+    const { handOut } = this
+    const subscription = new Subscription(spec, clock, { handOut, maxSorted: settings.maxBufferedEvents })
+    this.subscriptions.push(subscription)
+    return subscription.queues
+  }
+
+  #mustGoOn(): void {
+    if (this.#ending !== undefined)
+      throw this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.')
+  }
+
   async #end(ending: Ending): Promise<void> {
     const shutdown = new Shutdown({ options: this.#options, ending, signal: this.#abort.signal })
     this.#phase = 'stopping'
-    this.#gate.block(BLOCKED_BY.stop)
+    this.handOut.block(NOT_NOW.stop)
     this.#topics?.close()
-    const runtime = this.#runtime
-    if (runtime !== undefined) {
-      runtime.committer.stop()
-      const finishing = shutdown.finishWork(runtime)
-      runtime.rebalance.stop(finishing)
+    const worker = this.#worker
+    if (worker !== undefined) {
+      worker.tasks.committer.stop()
+      const finishing = shutdown.finishWork(worker)
+      worker.stop(finishing)
       await finishing
       if (ending !== 'drained')
         this.#abort.abort(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped hard.'))
-      await shutdown.close('leaving the group', runtime.consumer.close())
-      await shutdown.close('closing tasks', runtime.rebalance.close())
+      await shutdown.close('leaving the group', worker.consumer.close())
+      await shutdown.close('closing tasks', worker.closeTasks())
     }
     this.#opened.reject(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.'))
-    for (const subscription of this.#subscriptions) subscription.close()
+    this.handOut.close()
     await shutdown.stopParts()
-    this.#leaseWatch.close()
+    this.lease.close()
     this.#loopWatch.close()
-    this.#delays.close()
+    this.sending.delays.close()
     await shutdown.close('closing readers', this.context.close())
     for (const close of this.#closers.toReversed()) await shutdown.close('closing', close())
     this.#phase = this.#failure === undefined ? 'stopped' : 'failed'
@@ -343,17 +255,7 @@ export class AppWorker implements Worker {
     this.#options.log.debug({}, `The worker has ${this.#phase}.`)
   }
 
-  #report(): ReportDeps {
-    return {
-      status: this.status,
-      runtime: this.#runtime,
-      subscriptions: this.#subscriptions,
-      partNames: this.#topology.parts.map(({ name }) => name),
-      topics: this.#topics,
-      clock: this.#options.clock,
-      sensor: this.#sensor,
-      budget: this.#budget,
-      delays: this.#delays,
-    }
+  #view(): WorkerView {
+    return { status: this.status, life: this, worker: this.#worker, sensor: this.#sensor }
   }
 }

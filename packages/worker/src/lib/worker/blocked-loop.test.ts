@@ -8,7 +8,7 @@ import {
 } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
-import type { Suspect } from '../feeds/suspects.ts'
+import type { Suspect } from '../task/suspects.ts'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { encodeOwnData, NO_OWN_DATA } from '../group/own-data.ts'
 import {

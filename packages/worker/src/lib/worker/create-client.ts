@@ -12,10 +12,8 @@ import {
   type Transport,
 } from '@millrace/core'
 import { Delays } from '../sending/delays.ts'
-import { noGuard } from '../sending/no-guard.ts'
-import { Outbox } from '../sending/outbox.ts'
-import { mustFit } from '../sending/must-fit.ts'
-import { Outgoing } from '../sending/outgoing.ts'
+import { mustFit, Outgoing } from '../sending/outgoing.ts'
+import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
 import { SendBudget } from '../sending/send-budget.ts'
 import type { Client } from './worker.ts'
 
@@ -48,7 +46,7 @@ export function createClient(options: ClientOptions): Client {
   return new TransportClient(options)
 }
 
-class TransportClient implements Client {
+class TransportClient implements Client, CollectorOwner {
   readonly id: string
   readonly appId: string
   readonly clock: Clock
@@ -59,7 +57,7 @@ class TransportClient implements Client {
   readonly #delays: Delays
   readonly #producer: Producer
   readonly #admin: Admin
-  readonly #outbox: Outbox
+  readonly #collector: RecordCollector
   readonly #readers = new Set<Reader>()
 
   constructor({
@@ -77,33 +75,38 @@ class TransportClient implements Client {
     this.log = log
     this.#transport = transport
     this.#maxRecordBytes = maxRecordBytes
-    this.#budget = new SendBudget(maxOutboxBytes, () => {})
-    this.#delays = new Delays({ clock, log, deliveryTimeoutMs: DELIVERY_TIMEOUT_MS, onOver: () => {} })
+    this.#budget = new SendBudget(maxOutboxBytes, undefined)
+    this.#delays = new Delays({ clock, log, deliveryTimeoutMs: DELIVERY_TIMEOUT_MS })
     this.#producer = transport.producer()
     this.#admin = transport.admin()
-    this.#outbox = new Outbox({
-      producer: this.#producer,
-      budget: this.#budget,
-      delays: this.#delays,
+    const sending = {
       clock,
       sensor: { sendCompleted: () => {} },
-      guard: noGuard,
-      onHeld: () => {},
-      onRefused: () => {},
-      onBroken: (error) => log.error({ error: error.message }, 'Sends have failed.'),
-    })
+      // No ownership stands behind these sends.
+      lease: { check: () => {}, whenBack: () => {} },
+      budget: this.#budget,
+      delays: this.#delays,
+    }
+    this.#collector = new RecordCollector(this.#producer, sending, this)
+  }
+
+  /** Its sender hears of it. */
+  refused(): void {}
+
+  broken(error: Error): void {
+    this.log.error({ error: error.message }, 'Sends have failed.')
   }
 
   async send(request: SendRequest): Promise<RecordMetadata> {
     const record = new Outgoing(request, undefined)
     mustFit(record, this.#maxRecordBytes)
     await this.#budget.room()
-    this.#outbox.add(record)
+    this.#collector.add(record)
     return record.metadata()
   }
 
   partitions(topic: string): Promise<number> {
-    return this.#outbox.partitions(topic)
+    return this.#collector.partitions(topic)
   }
 
   createTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -118,7 +121,7 @@ class TransportClient implements Client {
 
   async close(): Promise<void> {
     await this.#producer.close()
-    this.#outbox.close()
+    this.#collector.close()
     this.#delays.close()
     await Promise.all([...this.#readers].map((reader) => reader.close()))
     await this.#admin.close()

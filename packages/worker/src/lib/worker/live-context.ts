@@ -1,5 +1,4 @@
 import {
-  type Admin,
   type Clock,
   type Deferred,
   deferred,
@@ -15,33 +14,11 @@ import {
   type TopicSpec,
   type WorkerContext,
 } from '@millrace/core'
-import type { Drain } from '../group/drain.ts'
-import type { Lease } from '../group/lease.ts'
-import { mustFit } from '../sending/must-fit.ts'
-import type { Outbox } from '../sending/outbox.ts'
-import { Outgoing } from '../sending/outgoing.ts'
-import type { SendBudget } from '../sending/send-budget.ts'
-import { taskId } from '../tasks/task-id.ts'
-import type { TaskRuntime } from '../tasks/task-runtime.ts'
-import type { WorkerOptions } from './worker-options.ts'
-
-/** What the context reaches once the worker is connected. */
-export interface Connection {
-  readonly outbox: Outbox
-  readonly admin: Admin
-  readonly tasks: () => ReadonlyMap<string, TaskRuntime>
-  readonly partitionsOf: (part: TaskPart) => number | undefined
-}
-
-export interface LiveContextDeps {
-  readonly options: WorkerOptions
-  readonly sensor: Sensor
-  readonly lease: Lease
-  readonly budget: SendBudget
-  readonly signal: AbortSignal
-  readonly drain: Pick<Drain, 'signal'>
-  readonly fail: (error: Error) => void
-}
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import { taskId } from '../environment/task-place.ts'
+import { mustFit, Outgoing } from '../sending/outgoing.ts'
+import type { RunningWorker } from './running-worker.ts'
+import type { WorkerLife } from './worker-life.ts'
 
 /** The worker as its parts see it; what needs the broker waits until it is reached. */
 export class LiveContext implements WorkerContext {
@@ -52,45 +29,51 @@ export class LiveContext implements WorkerContext {
   readonly sensor: Sensor
   readonly exactlyOnce: boolean
   readonly signal: AbortSignal
-  readonly #deps: LiveContextDeps
-  readonly #connected: Deferred<Connection> = deferred<Connection>()
+  readonly #environment: WorkerEnvironment
+  readonly #life: Pick<WorkerLife, 'lease' | 'sending' | 'drain' | 'fail'>
+  readonly #connected: Deferred<RunningWorker> = deferred<RunningWorker>()
   readonly #readers = new Set<Reader>()
-  #connection: Connection | undefined
+  #worker: RunningWorker | undefined
 
-  constructor(deps: LiveContextDeps) {
-    const { options, sensor, signal } = deps
-    this.#deps = deps
-    this.id = options.workerId
-    this.appId = options.appId
-    this.clock = options.clock
-    this.log = options.log
-    this.sensor = sensor
-    this.exactlyOnce = options.settings.exactlyOnce
+  constructor(
+    environment: WorkerEnvironment,
+    life: Pick<WorkerLife, 'lease' | 'sending' | 'drain' | 'fail'>,
+    signal: AbortSignal,
+  ) {
+    this.#environment = environment
+    this.#life = life
+    this.id = environment.workerId
+    this.appId = environment.appId
+    this.clock = environment.clock
+    this.log = environment.log
+    this.sensor = environment.sensor
+    this.exactlyOnce = environment.settings.exactlyOnce
     this.signal = signal
     // Whoever waits for it hears of it; nobody may be waiting.
     this.#connected.promise.catch(() => {})
   }
 
   get draining(): AbortSignal {
-    return this.#deps.drain.signal
+    return this.#life.drain.signal
   }
 
-  connect(connection: Connection): void {
-    this.#connection = connection
-    this.#connected.resolve(connection)
+  /** The broker is reached. */
+  connect(worker: RunningWorker): void {
+    this.#worker = worker
+    this.#connected.resolve(worker)
   }
 
   async send(request: SendRequest): Promise<RecordMetadata> {
-    const { outbox } = await this.#reach()
+    const { collector } = (await this.#reach()).tasks
     const record = new Outgoing(request, undefined)
-    mustFit(record, this.#deps.options.settings.maxRecordBytes)
-    await this.#deps.budget.room()
-    outbox.add(record)
+    mustFit(record, this.#environment.settings.maxRecordBytes)
+    await this.#life.sending.budget.room()
+    collector.add(record)
     return record.metadata()
   }
 
   async partitions(topic: string): Promise<number> {
-    return (await this.#reach()).outbox.partitions(topic)
+    return (await this.#reach()).tasks.collector.partitions(topic)
   }
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -98,7 +81,7 @@ export class LiveContext implements WorkerContext {
   }
 
   reader(isolation: Isolation): Reader {
-    const reader = this.#deps.options.transport.reader({ isolation })
+    const reader = this.#environment.transport.reader({ isolation })
     this.#readers.add(reader)
     return reader
   }
@@ -106,14 +89,14 @@ export class LiveContext implements WorkerContext {
   openPart(part: TaskPart, partition: number): OpenPart | undefined {
     const count = this.partitionsOf(part)
     // Without a lease another worker may have newer rows already.
-    if (count === undefined || !this.#deps.lease.valid) return undefined
-    return this.#connection?.tasks().get(taskId(count, partition))?.open(part)
+    if (count === undefined || !this.#life.lease.valid) return undefined
+    return this.#worker?.tasks.all.get(taskId(count, partition))?.open(part)
   }
 
   openParts(part: TaskPart): ReadonlyMap<number, OpenPart> {
     const open = new Map<number, OpenPart>()
-    if (this.#connection === undefined || !this.#deps.lease.valid) return open
-    for (const task of this.#connection.tasks().values()) {
+    if (this.#worker === undefined || !this.#life.lease.valid) return open
+    for (const task of this.#worker.tasks.all.values()) {
       const state = task.open(part)
       if (state !== undefined) open.set(task.partition, state)
     }
@@ -121,11 +104,11 @@ export class LiveContext implements WorkerContext {
   }
 
   partitionsOf(part: TaskPart): number | undefined {
-    return this.#connection?.partitionsOf(part)
+    return this.#worker?.topics.partitionsOf(part)
   }
 
   fail(error: Error): void {
-    this.#deps.fail(error)
+    this.#life.fail(error)
   }
 
   async close(): Promise<void> {
@@ -133,7 +116,7 @@ export class LiveContext implements WorkerContext {
     await Promise.all([...this.#readers].map((reader) => reader.close()))
   }
 
-  async #reach(): Promise<Connection> {
-    return this.#connection ?? this.#connected.promise
+  async #reach(): Promise<RunningWorker> {
+    return this.#worker ?? this.#connected.promise
   }
 }

@@ -10,7 +10,7 @@ import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { describe, expect, test } from 'vitest'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { Outside, outgoing, runWorker, silentLog, type TestWorker, until } from '../fixtures/test-worker.fixture.ts'
-import type { WorkerSettings } from './worker-options.ts'
+import type { WorkerSettings } from '../environment/worker-environment.ts'
 
 /** More than one fetch of a partition holds. */
 const RECORDS = 20

@@ -1,8 +1,7 @@
 import { isMillraceError, toError } from '@millrace/core'
-import { describeInHand } from '../tasks/describe-in-hand.ts'
-import type { Runtime } from './runtime.ts'
+import { withinLimit } from '../environment/within-limit.ts'
+import type { RunningWorker } from './running-worker.ts'
 import type { WorkerOptions } from './worker-options.ts'
-import { withinLimit } from './within-limit.ts'
 
 /** What a worker that fails still gives to the commit of what is finished. */
 const LAST_COMMIT_MS = 5000
@@ -37,19 +36,19 @@ export class Shutdown {
     this.#deadlineMs = options.clock.monotonic() + options.settings.shutdownTimeoutMs
   }
 
-  /** Lets events in hand finish, and commits what is finished. */
-  async finishWork(runtime: Runtime): Promise<void> {
+  /** Lets events in flight finish, and commits what is finished. */
+  async finishWork(worker: RunningWorker): Promise<void> {
     if (this.#signal.aborted) return
     const aborted = new Promise<false>((resolve) =>
       this.#signal.addEventListener('abort', () => resolve(false), { once: true }),
     )
     if (this.#ending === 'drained') {
-      await this.#drain(runtime, aborted)
+      await this.#drain(worker, aborted)
       if (this.#signal.aborted) return
     }
     const limitMs = this.#ending === 'drained' ? Math.max(this.#leftMs, LATE_COMMIT_MS) : LAST_COMMIT_MS
-    const cut = runtime.committer.cut(runtime.rebalance.running)
-    await this.#quietly('committing what is finished', Promise.race([cut, aborted]), limitMs)
+    const commit = worker.tasks.committer.commit(worker.tasks.running)
+    await this.#quietly('committing what is finished', Promise.race([commit, aborted]), limitMs)
   }
 
   /** In the reverse of their order. */
@@ -58,7 +57,7 @@ export class Shutdown {
   }
 
   /**
-   * What goes wrong, or does not come to an end, while the worker ends is told and does not keep the rest from being
+   * What goes wrong, or does not come to an end, while the worker ends is reported and does not keep the rest from being
    * closed. All of it together takes at most 5 s more than the time for a stop, whatever hangs.
    */
   async close(what: string, work: Promise<unknown>): Promise<void> {
@@ -80,12 +79,12 @@ export class Shutdown {
     return this.#deadlineMs - this.#options.clock.monotonic()
   }
 
-  async #drain({ rebalance, elections }: Runtime, aborted: Promise<false>): Promise<void> {
+  async #drain(worker: RunningWorker, aborted: Promise<false>): Promise<void> {
     const { settings, log } = this.#options
     const leftMs = this.#leftMs
     const [drained, resigned] = await Promise.all([
-      Promise.race([rebalance.drain(leftMs), aborted]),
-      Promise.race([elections.resign(leftMs), aborted]),
+      Promise.race([worker.drain(leftMs), aborted]),
+      Promise.race([worker.elections.resign(leftMs), aborted]),
     ])
     if (!resigned && !this.#signal.aborted)
       log.warn(
@@ -94,7 +93,7 @@ export class Shutdown {
       )
     if (!drained)
       log.warn(
-        { inHand: describeInHand(rebalance.running) },
+        { inHand: worker.tasks.describeInFlight() },
         `Events were still in hand after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`,
       )
   }

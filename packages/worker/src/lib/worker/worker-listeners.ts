@@ -20,10 +20,10 @@ export class WorkerListeners {
     return () => listeners.delete(listener)
   }
 
-  tell(change: WorkerEvents['rebalanceComplete']): void {
-    if (change.lost.length > 0) this.#tellAll(this.#partitionsLost, change.lost)
-    if (change.gained.length > 0) this.#tellAll(this.#partitionsAssigned, change.gained)
-    this.#tellAll(this.#rebalanceComplete, change)
+  notify(change: WorkerEvents['rebalanceComplete']): void {
+    if (change.lost.length > 0) this.#notifyAll(this.#partitionsLost, change.lost)
+    if (change.gained.length > 0) this.#notifyAll(this.#partitionsAssigned, change.gained)
+    this.#notifyAll(this.#rebalanceComplete, change)
   }
 
   #of<E extends keyof WorkerEvents>(event: E): Set<Listener<E>> {
@@ -35,7 +35,7 @@ export class WorkerListeners {
     return all[event]
   }
 
-  #tellAll<C>(listeners: ReadonlySet<(change: C) => void>, change: C): void {
+  #notifyAll<C>(listeners: ReadonlySet<(change: C) => void>, change: C): void {
     for (const listener of listeners) {
       try {
         listener(change)

@@ -1,82 +1,11 @@
-import type { OnBatchError } from '../feeds/broken-batches.ts'
-import type { Clock, Isolation, Logger, Sensor, StoreDriver, Transport, WorkerPart } from '@millrace/core'
+import type { StoreDriver, WorkerPart } from '@millrace/core'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 
-/** All durations in milliseconds, all sizes in bytes. Resolved and checked by the caller. */
-export interface WorkerSettings {
-  /** From one cut of a task to the next. */
-  readonly commitIntervalMs: number
-  readonly sessionTimeoutMs: number
-  /** How long the group waits for a member in a rebalance; `drainTimeoutMs`, half of this for the last commit and a heartbeat must fit in. */
-  readonly rebalanceTimeoutMs: number
-  readonly heartbeatIntervalMs: number
-  /** How long events in hand may take to finish in a rebalance. */
-  readonly drainTimeoutMs: number
-  /** How long a stop may take before it turns into a hard one, which takes at most 5 s more whatever hangs. */
-  readonly shutdownTimeoutMs: number
-  readonly connectTimeoutMs: number
-  /** Where a partition starts that the group has never committed. */
-  readonly offsetReset: 'earliest' | 'latest'
-  /** What happens when the committed offset is no longer in the topic. */
-  readonly onOffsetLost: 'stop' | 'earliest'
-  /** Of source topics; changelogs are always read committed. Exactly once needs 'read-committed'. */
-  readonly isolation: Isolation
-  /** What happens to a stretch of a source topic that cannot be read. */
-  readonly onBatchError: OnBatchError
-  /** Partition count of topics that the app creates and nobody gave a count. */
-  readonly topicPartitions: number
-  /** Of topics that the app creates; -1 is the broker's default. */
-  readonly replicationFactor: number
-  /** From one deletion of what was read of repartition topics to the next; 0: never. */
-  readonly repartitionPurgeIntervalMs: number
-  /** Raw records fetched and not yet handed out, for the whole worker. */
-  readonly maxBufferedBytes: number
-  /** Events sorted to the instances of an agent and not yet handed out. */
-  readonly maxBufferedEvents: number
-  /** Events handed out of a partition and not yet committed. */
-  readonly maxUncommittedEvents: number
-  readonly maxUncommittedBytes: number
-  /** Sends not yet acknowledged, for the whole worker; full means that no further event is handed out. */
-  readonly maxOutboxBytes: number
-  /** After which a partition that takes no records is named in the log and in `WorkerStats.delays`, with the tasks that wait for it. */
-  readonly deliveryTimeoutMs: number
-  /** Sends of one event; beyond it they go out before the event is finished. */
-  readonly maxEventBytes: number
-  /** Largest record that `send` takes. */
-  readonly maxRecordBytes: number
-  /** Cached rows of all tables of the worker. */
-  readonly cacheBytes: number
-  readonly exactlyOnce: boolean
-  readonly transactionTimeoutMs: number
-  /** Warm copies of each task's state to keep on other workers, for tables that say nothing else. Default 0. */
-  readonly standbys?: number
-  /**
-   * Changelog offsets that a worker may lack of a task's state when it takes it over from another one. With more it makes a
-   * copy first, and the task goes on where it is meanwhile.
-   */
-  readonly acceptableRecoveryLag: number
-  /** Copies for that which the group may have under way at a time. */
-  readonly maxWarmUps: number
-  /** Static membership: the same after every start. Default: the id that the store keeps with its rows, if it keeps one. */
-  readonly instanceId?: string
-}
-
-export interface WorkerOptions {
-  /** Consumer group and prefix of internal names. */
-  readonly appId: string
-  /** Unique per process and run. */
-  readonly workerId: string
-  /** Not connected yet: `start` does that. Closed by the worker. */
-  readonly transport: Transport
+export interface WorkerOptions extends WorkerEnvironment {
   /** Closed by the worker. */
   readonly store: StoreDriver
-  readonly clock: Clock
-  readonly log: Logger
-  readonly sensor: Sensor
-  /** Told in this order; stopped in reverse. */
+  /** Called in this order; stopped in reverse. */
   readonly parts: readonly WorkerPart[]
-  readonly settings: WorkerSettings
   /** Where other workers reach this one; asked at every join. */
   readonly webAddress?: () => string | undefined
-  /** Freeze values that tables give out. */
-  readonly freeze: boolean
 }

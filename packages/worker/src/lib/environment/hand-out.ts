@@ -1,0 +1,146 @@
+import type { WorkerEnvironment } from './worker-environment.ts'
+import type { Lease } from './lease.ts'
+import type { LoopWatch } from './loop-watch.ts'
+import { NOT_NOW, type ReasonBit } from './not-now.ts'
+
+/** Longest time in which hand-out keeps the event loop from timers, sockets and pages. */
+const LONGEST_TURN_MS = 10
+/** The same under a clock that stands still. */
+const LONGEST_TURN_CHUNKS = 64
+
+/** A reader of events that hand-out concerns: a subscription. */
+export interface EventReader {
+  /** Events may be handed out again, or records of this topic have come. */
+  wake(topic?: string): void
+  /** Events in flight may be waited for: those that only wait for more of them go on now. */
+  wanted(): void
+  /** Events in flight are waited for, and nothing more is handed out: those that only wait for more of them are put back. */
+  drain(): void
+  /** Tasks were lost. */
+  purge(): void
+  /** The worker has ended. */
+  close(): void
+}
+
+/** Whether this worker hands out events now, and whoever waits for them. */
+export class HandOut {
+  /** Reasons of `NOT_NOW`; read before each event. */
+  blocked = 0
+  /**
+   * Reasons that hold back no event that was taken from its partition already: `rows` while some task can only be
+   * committed when such events have finished, for only that commit makes room for rows.
+   */
+  forgiven = 0
+  /** Grows with each turn of the event loop in which something was handed out: then `refresh` is to be called again. */
+  turn = 0
+  readonly watch: LoopWatch
+  readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
+  readonly #lease: Lease
+  readonly #readers: EventReader[] = []
+  #becomingWhole = 0
+  #nextOrder = 0
+  #turnEndsMs = 0
+  #turnChunks = 0
+  #inTurn = false
+
+  constructor(environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>, lease: Lease, watch: LoopWatch) {
+    this.#environment = environment
+    this.#lease = lease
+    this.watch = watch
+  }
+
+  /** This reader is woken from now on. */
+  add(reader: EventReader): void {
+    this.#readers.push(reader)
+  }
+
+  /** For an event that is handed out for the first time: its place among all of the worker. */
+  nextOrder(): number {
+    return this.#nextOrder++
+  }
+
+  block(reason: ReasonBit): void {
+    this.blocked |= reason
+  }
+
+  unblock(reason: ReasonBit): void {
+    if ((this.blocked & reason) === 0) return
+    this.blocked &= ~reason
+    this.#wakeIfOpen()
+  }
+
+  /** A task can be committed only when some of its events have finished, or that is over. */
+  becomingWhole(on: boolean): void {
+    this.#becomingWhole += on ? 1 : -1
+    this.forgiven = this.#becomingWhole === 0 ? 0 : NOT_NOW.rows
+    this.#wakeIfOpen()
+  }
+
+  /**
+   * Brings `blocked` up to date and gives it. Called before each chunk of events, and in each turn of the event loop: a
+   * worker may have slept since the last.
+   */
+  refresh(): number {
+    if ((this.blocked & ~this.forgiven) !== 0) return this.blocked
+    if (!this.#lease.valid) this.#leaseIsLost()
+    else {
+      const now = this.#environment.clock.monotonic()
+      if (!this.#inTurn) {
+        this.#inTurn = true
+        this.watch.check()
+        this.#turnEndsMs = now + LONGEST_TURN_MS
+        this.#turnChunks = 0
+        setImmediate(this.#endTurn)
+      } else if (++this.#turnChunks > LONGEST_TURN_CHUNKS || now > this.#turnEndsMs) this.block(NOT_NOW.turn)
+    }
+    return this.blocked
+  }
+
+  /** Something has changed below the worker, a task or a partition: readers look again. */
+  wake(topic?: string): void {
+    for (const reader of this.#readers) reader.wake(topic)
+  }
+
+  wanted(): void {
+    for (const reader of this.#readers) reader.wanted()
+  }
+
+  drain(): void {
+    for (const reader of this.#readers) reader.drain()
+  }
+
+  purge(): void {
+    for (const reader of this.#readers) reader.purge()
+  }
+
+  /** Nothing is handed out any more. */
+  close(): void {
+    this.block(NOT_NOW.closed)
+    for (const reader of this.#readers) reader.close()
+  }
+
+  leaseIsBack(): void {
+    this.unblock(NOT_NOW.lease)
+  }
+
+  #leaseIsLost(): void {
+    const { log, settings } = this.#environment
+    this.block(NOT_NOW.lease)
+    if (this.#lease.hasRunOut)
+      log.warn(
+        {},
+        `No heartbeat for ${settings.sessionTimeoutMs} ms (sessionTimeout): nothing is handed out until the group is heard of again.`,
+      )
+    this.#lease.whenBack(this)
+  }
+
+  #wakeIfOpen(): void {
+    if ((this.blocked & ~this.forgiven) === 0) this.wake()
+  }
+
+  readonly #endTurn = (): void => {
+    this.#inTurn = false
+    this.turn++
+    this.unblock(NOT_NOW.turn)
+  }
+}

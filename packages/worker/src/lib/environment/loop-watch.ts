@@ -1,0 +1,76 @@
+import type { Clock, Scheduled } from '@millrace/core'
+
+/** The event loop did not turn. */
+export interface Block {
+  readonly ms: number
+  /** The process was computing, rather than stopped or waiting for something. */
+  readonly isBusy: boolean
+}
+
+/** Is told of blocks. */
+export interface BlockListener {
+  /** For a third of the session or longer. Called in the first turn after it, or still in the same one. */
+  loopBlocked(block: Block): void
+}
+
+const CHECKS_PER_SESSION = 15
+/** Share of the processor's time that tells computing from standing still, also where many share a processor. */
+const BUSY_SHARE = 0.05
+
+/**
+ * Sees that the event loop was blocked: it reads the clock in every turn that it is given, so that a long time between
+ * two checks is one without a turn. Record queues have it check more often, to narrow down which event it was.
+ */
+export class LoopWatch {
+  /** Grows with each check. */
+  checks = 0
+  readonly #clock: Clock
+  readonly #listener: BlockListener
+  readonly #intervalMs: number
+  readonly #limitMs: number
+  #checkedMs = Infinity
+  #cpuMs = 0
+  #timer: Scheduled | undefined
+
+  /** `sessionTimeoutMs`: `undefined` where members are not thrown out; then nothing is watched. */
+  constructor(clock: Clock, sessionTimeoutMs: number | undefined, listener: BlockListener) {
+    this.#clock = clock
+    this.#listener = listener
+    this.#intervalMs = (sessionTimeoutMs ?? Infinity) / CHECKS_PER_SESSION
+    this.#limitMs = (sessionTimeoutMs ?? Infinity) / 3
+  }
+
+  start(): void {
+    if (this.#limitMs === Infinity) return
+    this.#checkedMs = this.#clock.monotonic()
+    this.#tick()
+  }
+
+  check(): void {
+    if (this.#timer !== undefined) {
+      const nowMs = this.#clock.monotonic()
+      const ms = nowMs - this.#checkedMs
+      this.#checkedMs = nowMs
+      if (ms >= this.#limitMs) {
+        // It was read up to an interval before the block began.
+        const busyMs = this.#clock.cpuTime() - this.#cpuMs - this.#intervalMs
+        this.#listener.loopBlocked({ ms, isBusy: busyMs >= ms * BUSY_SHARE })
+        this.#cpuMs = this.#clock.cpuTime()
+      }
+    }
+    this.checks++
+  }
+
+  close(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  #tick(): void {
+    this.#cpuMs = this.#clock.cpuTime()
+    this.#timer = this.#clock.schedule(this.#intervalMs, () => {
+      this.check()
+      this.#tick()
+    })
+  }
+}

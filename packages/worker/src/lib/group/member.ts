@@ -1,0 +1,170 @@
+import { type AssignmentChange, toError, type TopicPartition } from '@millrace/core'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { Recovery } from '../restore/recovery.ts'
+import type { CopyPlace, Standbys } from '../restore/standbys.ts'
+import type { Suspect, Suspects } from '../task/suspects.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
+import { decodeGroupData, type GroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
+import { stateHere } from './held-state.ts'
+import { encodeMemberData, type MemberData, topologyStamp } from './member-data.ts'
+import { decodeOwnData, type OwnData } from './own-data.ts'
+import { rebalanceReason } from './rebalance-reason.ts'
+
+/**
+ * After so many joins that came to nothing the members send less about themselves: what all of them send together may have
+ * been more than the broker keeps. Two of them are usual, for a broker gives a new member its id first.
+ */
+const MOST_JOINS_IN_VAIN = 3
+
+export interface GroupMemberOptions {
+  readonly environment: Pick<WorkerEnvironment, 'log' | 'settings'>
+  /** Of a static member; its name in the group in place of the member id, which is another one after each start. */
+  readonly instanceId: string | undefined
+  /** Where other workers reach this one. */
+  readonly webAddress: (() => string | undefined) | undefined
+  readonly topics: TopicDirectory
+  readonly recovery: Recovery
+  readonly standbys: Pick<Standbys, 'report'>
+  readonly suspects: Pick<Suspects, 'report'>
+}
+
+/** What an assignment says beside the partitions. */
+export interface Assigned {
+  /** Events in the partitions that may block the event loop. */
+  readonly suspects: readonly Suspect[]
+  /** The warm copies that this worker is to keep. */
+  readonly copies: readonly CopyPlace[]
+  /** Ids of the tasks that are to come here once there are copies of their state. */
+  readonly warmUps: readonly string[]
+}
+
+/** This worker as a member of its group: what it tells the leader at each join, and what it has heard from the leader last. */
+export class GroupMember {
+  readonly instanceId: string | undefined
+  readonly #options: GroupMemberOptions
+  #group: GroupData = NO_GROUP_DATA
+  #name: string | undefined
+  #generation = 0
+  #rebalances = 0
+  #reason = ''
+  #sent: MemberData | undefined
+  #joinsInVain = 0
+
+  constructor(options: GroupMemberOptions) {
+    this.#options = options
+    this.instanceId = options.instanceId
+  }
+
+  get group(): GroupData {
+    return this.#group
+  }
+
+  /** Its name in the group; `undefined` before it has joined. */
+  get name(): string | undefined {
+    return this.#name
+  }
+
+  get rebalances(): number {
+    return this.#rebalances
+  }
+
+  /** Of the last rebalance, in words. */
+  get reason(): string {
+    return this.#reason
+  }
+
+  /** For a join. `tasks`: ids of those that are here; `committed`: offsets of their partitions. */
+  data(tasks: Iterable<string>, committed: (partition: TopicPartition) => number | undefined): Uint8Array {
+    const { environment, topics, recovery, standbys, suspects } = this.#options
+    const { acceptableRecoveryLag: acceptableLag, maxWarmUps } = environment.settings
+    const inUseOnly = this.#joinsInVain++ >= MOST_JOINS_IN_VAIN
+    const data: MemberData = {
+      groups: topics.groups,
+      tasks: [...tasks],
+      generation: this.#generation,
+      warm: stateHere(topics, recovery, { acceptableLag, inUseOnly }),
+      warmUp: { acceptableLag, most: maxWarmUps, caughtUp: standbys.report() },
+      address: this.#address(),
+      instanceId: this.instanceId,
+      life: this.#group.life,
+      suspects: suspects.report(committed),
+    }
+    this.#sent = data
+    return encodeMemberData(data)
+  }
+
+  /** It has joined. */
+  assigned(change: AssignmentChange): Assigned {
+    this.#joinsInVain = 0
+    const self = memberName(this.instanceId ?? change.memberId)
+    const group = decodeGroupData(change.groupData)
+    const own = decodeOwnData(change.ownData)
+    this.#reason = rebalanceReason({ before: this.#group, after: group, self, isFirst: this.#rebalances === 0 })
+    this.#name = self
+    this.#generation = change.generation
+    this.#group = group
+    this.#rebalances++
+    return {
+      suspects: own.suspects,
+      copies: copiesFor(self, { ...group, ...own }, this.#options.topics),
+      warmUps: warmUpsFor(self, group),
+    }
+  }
+
+  /** The group has gone on without it. */
+  lost(): void {
+    this.#group = { ...NO_GROUP_DATA, life: this.#group.life }
+  }
+
+  /**
+   * Whether the assignment was made for an earlier run of this static member, and its topology or its web address has
+   * changed since. The group is asked for a rebalance then, in which no task moves for its sake.
+   */
+  get isOutdated(): boolean {
+    if (this.instanceId === undefined || this.#sent === undefined) return false
+    const { stamps, members } = this.#group
+    const name = memberName(this.instanceId)
+    // A leader of another version says nothing of stamps; asking it again would change nothing.
+    const stamp = stamps.get(name)
+    return (
+      stamp !== undefined && (stamp !== topologyStamp(this.#sent.groups) || members.get(name) !== this.#sent.address)
+    )
+  }
+
+  #address(): string | undefined {
+    const { webAddress, environment } = this.#options
+    try {
+      return webAddress?.()
+    } catch (thrown) {
+      environment.log.warn(
+        { error: toError(thrown).message },
+        'The web address of this worker is not known; others cannot route to it.',
+      )
+      return undefined
+    }
+  }
+}
+
+/** The warm copies that the group's leader wants this worker to keep; not of tasks that it runs. */
+function copiesFor(
+  self: string,
+  { owners, warmUps: toCome, standbys }: Pick<GroupData, 'owners' | 'warmUps'> & Pick<OwnData, 'standbys'>,
+  topics: Pick<TopicDirectory, 'partsWith' | 'copiesOf'>,
+): readonly CopyPlace[] {
+  const warmUps = new Set(warmUpsFor(self, { owners, warmUps: toCome }))
+  return [...new Set([...standbys.keys(), ...warmUps])].flatMap((id) => {
+    const rank = standbys.get(id)
+    const isStandby = rank !== undefined && owners.get(id)?.member !== self
+    const [partitions = 0, partition = 0] = id.split('-').map(Number)
+    // A part that wants fewer copies than another one of its task has them on the first of the holders.
+    const parts = topics
+      .partsWith(partitions)
+      .filter((part) => warmUps.has(id) || (isStandby && rank < topics.copiesOf(part)))
+    return parts.map((part) => ({ task: id, part, partition }))
+  })
+}
+
+/** The tasks that the group's leader wants to come to this worker once it has copies of their state. */
+function warmUpsFor(self: string, { owners, warmUps }: Pick<GroupData, 'owners' | 'warmUps'>): readonly string[] {
+  return [...warmUps].flatMap(([task, to]) => (to === self && owners.get(task)?.member !== self ? [task] : []))
+}

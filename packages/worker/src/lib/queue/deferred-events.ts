@@ -1,0 +1,124 @@
+import { NOT_OPEN } from '../environment/not-now.ts'
+import type { EventInFlight } from '../task/event-in-flight.ts'
+
+/** What else waits while an event does: everything of the queue, later events of its key, or nothing. */
+export type DeferOrder = 'all' | 'key' | 'none'
+
+/**
+ * Events that came back to a record queue: ready to go out again, or waiting for a time or for another event. Later events
+ * that must not overtake them wait behind.
+ */
+export class DeferredEvents {
+  readonly #order: DeferOrder
+  readonly #ready: EventInFlight[] = []
+  readonly #held = new Set<EventInFlight>()
+  /** Events that came to a key on hold. */
+  readonly #behind = new Map<string, EventInFlight[]>()
+
+  constructor(order: DeferOrder) {
+    this.#order = order
+  }
+
+  /** False as long as nothing ever came back: then a queue need not ask. */
+  get any(): boolean {
+    return this.#ready.length > 0 || this.#held.size > 0
+  }
+
+  /** No event of the queue may go out. */
+  get holdsAll(): boolean {
+    return this.#order === 'all' && this.#held.size > 0
+  }
+
+  hold(event: EventInFlight): void {
+    this.#held.add(event)
+    const key = this.#keyOf(event)
+    if (key !== undefined && !this.#behind.has(key)) this.#behind.set(key, [])
+  }
+
+  /** False when it is not waiting here any more. */
+  release(event: EventInFlight): boolean {
+    if (!this.#held.delete(event)) return false
+    this.putReady(event)
+    const key = this.#keyOf(event)
+    if (key === undefined || this.#holdsKey(key)) return true
+    const behind = this.#behind.get(key) ?? []
+    this.#behind.delete(key)
+    for (const other of behind) this.putReady(other)
+    return true
+  }
+
+  /** Goes out before all that came to the queue after it. */
+  putReady(event: EventInFlight): void {
+    let at = this.#ready.length
+    while (at > 0 && (this.#ready[at - 1]?.order ?? 0) > event.order) at--
+    this.#ready.splice(at, 0, event)
+  }
+
+  /** Whether `takeReady` would give one. */
+  hasReady(): boolean {
+    return !this.holdsAll && this.#ready.some((event) => this.#mayGo(event))
+  }
+
+  takeReady(): EventInFlight | undefined {
+    if (this.holdsAll) return undefined
+    for (let at = 0; at < this.#ready.length; at++) {
+      const event = this.#ready[at]
+      if (event === undefined || !isOpen(event)) continue
+      if (this.#mayGo(event)) {
+        this.#ready.splice(at, 1)
+        return event
+      }
+      this.#ready.splice(at--, 1)
+      this.#waitBehind(event)
+    }
+    return undefined
+  }
+
+  /** Whether a new event has to wait behind one on hold; if so it is kept here. */
+  mustWait(event: EventInFlight): boolean {
+    if (this.#mayGo(event)) return false
+    this.#waitBehind(event)
+    return true
+  }
+
+  /** Forgets events of lost tasks. */
+  purge(): void {
+    const lives = (event: EventInFlight): boolean => !event.cursor.task.closed
+    const ready = this.#ready.splice(0).filter(lives)
+    const held = [...this.#held].filter(lives)
+    const behind = [...this.#behind.values()].flat().filter(lives)
+    this.#held.clear()
+    this.#behind.clear()
+    for (const event of held) this.hold(event)
+    for (const event of [...ready, ...behind]) if (!this.mustWait(event)) this.putReady(event)
+  }
+
+  #mayGo(event: EventInFlight): boolean {
+    if (!isOpen(event)) return false
+    const key = this.#keyOf(event)
+    return key === undefined || !this.#behind.has(key)
+  }
+
+  #waitBehind(event: EventInFlight): void {
+    const key = this.#keyOf(event)
+    const behind = key === undefined ? undefined : this.#behind.get(key)
+    if (behind === undefined) return this.putReady(event)
+    let at = behind.length
+    while (at > 0 && (behind[at - 1]?.order ?? 0) > event.order) at--
+    behind.splice(at, 0, event)
+  }
+
+  #holdsKey(key: string): boolean {
+    for (const event of this.#held) if (this.#keyOf(event) === key) return true
+    return false
+  }
+
+  #keyOf(event: EventInFlight): string | undefined {
+    return this.#order === 'key' && event.record.key !== null ? event.record.key.toString('latin1') : undefined
+  }
+}
+
+/** Its task is here and open. */
+function isOpen({ cursor }: EventInFlight): boolean {
+  return (cursor.task.blocked & NOT_OPEN) === 0
+}

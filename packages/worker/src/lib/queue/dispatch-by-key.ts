@@ -1,0 +1,175 @@
+import { murmur2, type RawRecord } from '@millrace/core'
+import type { HandOut } from '../environment/hand-out.ts'
+import { NOT_OPEN } from '../environment/not-now.ts'
+import type { PartitionCursor } from '../task/cursor.ts'
+import { type EventInFlight, eventOf } from '../task/event-in-flight.ts'
+import type { Dispatcher, RecordQueue } from './record-queue.ts'
+
+/** Events of one partition sorted in a row, before another gets its turn. */
+const CHUNK_EVENTS = 256
+
+/** A queue per instance. */
+class SortedPartition {
+  readonly cursor: PartitionCursor
+  readonly #queues: EventInFlight[][]
+  readonly #heads: number[]
+
+  constructor(cursor: PartitionCursor, instances: number) {
+    this.cursor = cursor
+    this.#queues = Array.from({ length: instances }, () => [])
+    this.#heads = Array.from({ length: instances }, () => 0)
+  }
+
+  /** Its task is here and open. */
+  get isOpen(): boolean {
+    return (this.cursor.task.blocked & NOT_OPEN) === 0
+  }
+
+  has(instance: number): boolean {
+    return (this.#queues[instance]?.length ?? 0) > 0
+  }
+
+  push(instance: number, event: EventInFlight): void {
+    this.#queues[instance]?.push(event)
+  }
+
+  shift(instance: number): EventInFlight | undefined {
+    const queue = this.#queues[instance]
+    const head = this.#heads[instance] ?? 0
+    const event = queue?.[head]
+    if (queue === undefined || event === undefined) return undefined
+    if (head + 1 === queue.length) {
+      queue.length = 0
+      this.#heads[instance] = 0
+    } else if (head > 64 && head * 2 > queue.length) {
+      queue.splice(0, head + 1)
+      this.#heads[instance] = 0
+    } else this.#heads[instance] = head + 1
+    return event
+  }
+
+  count(): number {
+    return this.#queues.reduce((sum, queue, instance) => sum + queue.length - (this.#heads[instance] ?? 0), 0)
+  }
+}
+
+/** Sorts events to the instances of an agent by key, so that the order per key holds; records without a key go round. */
+export class DispatchByKey implements Dispatcher {
+  readonly #handOut: HandOut
+  readonly #maxSorted: number
+  #queues: readonly RecordQueue[] = []
+  #partitions: readonly SortedPartition[] = []
+  /** The partition from which each instance has taken last. */
+  #turns: number[] = []
+  #sortTurn = 0
+  #roundRobin = 0
+  #refreshedTurn = -1
+  #sorted = 0
+  /** Sorting has stopped at the bound while somebody had nothing. */
+  #starved = false
+
+  constructor(handOut: HandOut, maxSorted: number) {
+    this.#handOut = handOut
+    this.#maxSorted = maxSorted
+  }
+
+  setQueues(queues: readonly RecordQueue[]): void {
+    this.#queues = queues
+    this.#turns = queues.map((queue) => queue.index)
+  }
+
+  setCursors(cursors: readonly PartitionCursor[]): void {
+    const known = new Map(this.#partitions.map((partition) => [partition.cursor, partition]))
+    this.#partitions = cursors.map((cursor) => known.get(cursor) ?? new SortedPartition(cursor, this.#queues.length))
+    this.#sorted = this.#partitions.reduce((sum, partition) => sum + partition.count(), 0)
+  }
+
+  next(queue: RecordQueue): EventInFlight | undefined {
+    const handOut = this.#handOut
+    if (this.#refreshedTurn !== handOut.turn) {
+      if ((handOut.refresh() & ~handOut.forgiven) !== 0) return undefined
+      this.#refreshedTurn = handOut.turn
+    }
+    const event = this.#shift(queue.index) ?? (this.#sortFor(queue) ? this.#shift(queue.index) : undefined)
+    if (this.#starved && this.#sorted < this.#maxSorted / 2) this.arrived()
+    return event
+  }
+
+  hasNext(queue: RecordQueue): boolean {
+    for (const partition of this.#partitions) if (partition.isOpen && partition.has(queue.index)) return true
+    return false
+  }
+
+  /** Only events of its key wait behind one that is deferred. */
+  defer(): void {}
+
+  /** Records have come, or hand-out goes on: sorts them and wakes those who wait. */
+  arrived(): void {
+    this.#starved = false
+    while (this.#sortChunk());
+    for (const queue of this.#queues) if (queue.isWaiting) queue.wake()
+  }
+
+  #shift(instance: number): EventInFlight | undefined {
+    const count = this.#partitions.length
+    let turn = this.#turns[instance] ?? 0
+    for (let tried = 0; tried < count; tried++) {
+      turn = turn + 1 < count ? turn + 1 : 0
+      const partition = this.#partitions[turn]
+      if (partition === undefined || !partition.isOpen) continue
+      const event = partition.shift(instance)
+      if (event === undefined) continue
+      this.#turns[instance] = turn
+      this.#sorted--
+      return event
+    }
+    return undefined
+  }
+
+  /** Sorts until the queue has an event. */
+  #sortFor(queue: RecordQueue): boolean {
+    while (this.#sortChunk()) if (this.hasNext(queue)) return true
+    return this.hasNext(queue)
+  }
+
+  /** Sorts a chunk of one partition; false when there is nothing to sort or no room. */
+  #sortChunk(): boolean {
+    if (this.#sorted >= this.#maxSorted) {
+      this.#starved = true
+      return false
+    }
+    if (this.#handOut.refresh() !== 0) return false
+    const count = this.#partitions.length
+    for (let tried = 0; tried < count; tried++) {
+      this.#sortTurn = this.#sortTurn + 1 < count ? this.#sortTurn + 1 : 0
+      const partition = this.#partitions[this.#sortTurn]
+      if (partition === undefined) continue
+      const { cursor } = partition
+      if (cursor.task.blocked === 0 && cursor.refresh() === 0 && this.#sortSome(partition)) return true
+    }
+    return false
+  }
+
+  #sortSome(partition: SortedPartition): boolean {
+    const room = Math.min(CHUNK_EVENTS, this.#maxSorted - this.#sorted)
+    let count = 0
+    for (; count < room; count++) {
+      const record = partition.cursor.next()
+      if (record === undefined) break
+      const instance = this.#instanceOf(record)
+      const queue = this.#queues[instance]
+      if (queue === undefined) break
+      partition.push(instance, eventOf(record, partition.cursor, queue))
+      if (queue.isWaiting) queue.wake()
+    }
+    this.#sorted += count
+    return count > 0
+  }
+
+  #instanceOf({ key }: RawRecord): number {
+    const instances = this.#queues.length
+    if (key === null) return this.#roundRobin++ % instances
+    // All keys of a partition agree in their hash modulo the partition count: mix it before it is used again.
+    return (Math.imul(murmur2(key), 0x9e3779b1) >>> 8) % instances
+  }
+}

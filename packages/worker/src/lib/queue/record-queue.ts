@@ -1,0 +1,171 @@
+import { type Clock, type Deferred, deferred, type EventFeed } from '@millrace/core'
+import type { HandOut } from '../environment/hand-out.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
+import type { EventInFlight, EventQueue } from '../task/event-in-flight.ts'
+import { DeferredEvents, type DeferOrder } from './deferred-events.ts'
+
+/** Gives the record queues of a subscription new events, from the partitions that are here. */
+export interface Dispatcher {
+  /** The next event of this queue. */
+  next(queue: RecordQueue): EventInFlight | undefined
+  /** Whether `next` may give one. */
+  hasNext(queue: RecordQueue): boolean
+  /** No new event goes out until an earlier one has, or that is over. */
+  defer(on: boolean): void
+}
+
+export interface RecordQueueOptions {
+  readonly index: number
+  readonly clock: Clock
+  readonly handOut: HandOut
+  readonly dispatcher: Dispatcher
+  readonly order: DeferOrder
+}
+
+const NOW: Promise<void> = Promise.resolve()
+
+/** Of a long stretch without a turn of the event loop, one of so many events at most was the cause. */
+const MOST_RECENT = 16
+
+/** Events for one instance of an agent. */
+export class RecordQueue implements EventFeed, EventQueue {
+  readonly index: number
+  onDrain: () => void = () => {}
+  onWanted: () => void = () => {}
+  readonly #clock: Clock
+  readonly #handOut: HandOut
+  readonly #dispatcher: Dispatcher
+  readonly #deferred: DeferredEvents
+  #waiter: Deferred<void> | undefined = undefined
+  /** Handed out since the last check of the event loop, and before that when there were none since. */
+  readonly #recent: EventInFlight[] = []
+  #recentCount = 0
+  #checks = 0
+  #isCareful = false
+
+  constructor({ index, clock, handOut, dispatcher, order }: RecordQueueOptions) {
+    this.index = index
+    this.#clock = clock
+    this.#handOut = handOut
+    this.#dispatcher = dispatcher
+    this.#deferred = new DeferredEvents(order)
+  }
+
+  get closed(): boolean {
+    return (this.#handOut.blocked & NOT_NOW.closed) !== 0
+  }
+
+  /** Whether its agent waits for an event. */
+  get isWaiting(): boolean {
+    return this.#waiter !== undefined
+  }
+
+  /** Whether there is an event for its agent, but for what holds up the whole worker. */
+  get hasNext(): boolean {
+    if (this.#deferred.holdsAll) return false
+    return this.#deferred.hasReady() || this.#dispatcher.hasNext(this)
+  }
+
+  take(): EventInFlight | undefined {
+    const { blocked, forgiven } = this.#handOut
+    if ((blocked & ~forgiven) !== 0) return undefined
+    if (this.#deferred.any) return this.#takeBesideDeferred()
+    const event = this.#dispatcher.next(this)
+    if (event === undefined) return undefined
+    event.cursor.counters.received++
+    return this.#give(event)
+  }
+
+  /** Events that were being handled in the time since the last check of the event loop, or may have been. */
+  recent(): readonly EventInFlight[] {
+    const recent = this.#recent.slice(0, this.#recentCount)
+    return this.#checks === this.#handOut.watch.checks ? recent : recent.filter((event) => event.open)
+  }
+
+  ready(): Promise<void> {
+    if (this.#mayTake()) return NOW
+    this.#waiter ??= deferred<void>()
+    return this.#waiter.promise
+  }
+
+  /** Something may have come. */
+  wake(): void {
+    if (this.#waiter === undefined || !this.#mayTake()) return
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter.resolve()
+  }
+
+  wanted(): void {
+    this.onWanted()
+  }
+
+  again(event: EventInFlight, delayMs: number): void {
+    if (delayMs <= 0) {
+      this.#deferred.putReady(event)
+      this.wake()
+      return
+    }
+    this.after(event)
+    this.#clock.schedule(delayMs, () => this.release(event))
+  }
+
+  after(event: EventInFlight): void {
+    this.#deferred.hold(event)
+    this.settle()
+  }
+
+  release(event: EventInFlight): void {
+    if (!this.#deferred.release(event)) return
+    this.settle()
+    this.wake()
+  }
+
+  /** Tasks were lost. */
+  purge(): void {
+    this.#deferred.purge()
+    this.settle()
+    this.wake()
+  }
+
+  /** Holds back new events, or lets them go, as those say that are deferred. */
+  settle(): void {
+    this.#dispatcher.defer(this.#deferred.holdsAll)
+  }
+
+  /** Whether `take` may give an event now, or the queue is closed. */
+  #mayTake(): boolean {
+    const { blocked, forgiven } = this.#handOut
+    return this.closed || ((blocked & ~forgiven) === 0 && this.hasNext)
+  }
+
+  #takeBesideDeferred(): EventInFlight | undefined {
+    const ready = this.#deferred.takeReady()
+    if (ready !== undefined) return this.#give(ready)
+    if (this.#deferred.holdsAll) return undefined
+    for (;;) {
+      const event = this.#dispatcher.next(this)
+      if (event === undefined) return undefined
+      event.cursor.counters.received++
+      if (!this.#deferred.mustWait(event)) return this.#give(event)
+    }
+  }
+
+  #give(event: EventInFlight): EventInFlight {
+    const { counters, task, refusals } = event.cursor
+    counters.active++
+    task.entered()
+    const { watch } = this.#handOut
+    // Checking costs more than some handlers: each time only where one of few is suspected to be the cause of a block.
+    const isCareful = refusals !== undefined
+    if (this.#checks === watch.checks && (this.#recentCount === MOST_RECENT || this.#isCareful || isCareful))
+      watch.check()
+    if (this.#checks !== watch.checks) {
+      this.#checks = watch.checks
+      this.#recentCount = 0
+    }
+    this.#isCareful = isCareful
+    this.#recent[this.#recentCount++] = event
+    return event
+  }
+}

@@ -1,0 +1,81 @@
+import type { Clock, SubscriptionSpec } from '@millrace/core'
+import type { EventReader, HandOut } from '../environment/hand-out.ts'
+import { type CursorOwner, type PartitionCursor, SubscriptionCounters } from '../task/cursor.ts'
+import type { EventInFlight } from '../task/event-in-flight.ts'
+import { DispatchByKey } from './dispatch-by-key.ts'
+import { DispatchInOrder } from './dispatch-in-order.ts'
+import { RecordQueue } from './record-queue.ts'
+
+/** What an agent, or a step of one, reads: the partitions that are here, and a record queue for each of its instances. */
+export class Subscription implements CursorOwner, EventReader {
+  readonly spec: SubscriptionSpec
+  readonly counters: SubscriptionCounters = new SubscriptionCounters()
+  readonly queues: readonly RecordQueue[]
+  readonly #dispatcher: DispatchInOrder | DispatchByKey
+  #cursors: readonly PartitionCursor[] = []
+
+  /** `maxSorted`: events sorted to instances by their key and not handed out, where there are several instances. */
+  constructor(spec: SubscriptionSpec, clock: Clock, { handOut, maxSorted }: SubscriptionOptions) {
+    this.spec = spec
+    const byKey = spec.instances > 1 && spec.ordering === 'key'
+    const order = byKey ? 'key' : spec.instances > 1 ? 'none' : 'all'
+    const dispatcher = byKey
+      ? new DispatchByKey(handOut, Math.max(maxSorted, spec.instances))
+      : new DispatchInOrder(handOut)
+    this.queues = Array.from(
+      { length: spec.instances },
+      (_, index) => new RecordQueue({ index, clock, handOut, dispatcher, order }),
+    )
+    if (dispatcher instanceof DispatchByKey) dispatcher.setQueues(this.queues)
+    this.#dispatcher = dispatcher
+    handOut.add(this)
+  }
+
+  get cursors(): readonly PartitionCursor[] {
+    return this.#cursors
+  }
+
+  add(cursors: readonly PartitionCursor[]): void {
+    if (cursors.length === 0) return
+    this.#cursors = [...this.#cursors, ...cursors]
+    this.#dispatcher.setCursors(this.#cursors)
+    for (const queue of this.queues) queue.settle()
+    this.wake()
+  }
+
+  /** Lets go of the cursors of lost tasks. */
+  purge(): void {
+    this.#cursors = this.#cursors.filter((cursor) => !cursor.task.closed)
+    this.#dispatcher.setCursors(this.#cursors)
+    for (const queue of this.queues) queue.purge()
+  }
+
+  /** Records have come, or hand-out goes on. */
+  wake(topic?: string): void {
+    if (topic !== undefined && !this.spec.topics.includes(topic)) return
+    if (this.#dispatcher instanceof DispatchByKey) this.#dispatcher.arrived()
+    for (const queue of this.queues) if (queue.isWaiting) queue.wake()
+  }
+
+  drain(): void {
+    for (const queue of this.queues) queue.onDrain()
+  }
+
+  wanted(): void {
+    for (const queue of this.queues) queue.wanted()
+  }
+
+  close(): void {
+    for (const queue of this.queues) queue.wake()
+  }
+
+  /** Events that were being handled since the last check of the event loop, or may have been. */
+  recent(): readonly EventInFlight[] {
+    return this.queues.flatMap((queue) => queue.recent())
+  }
+}
+
+export interface SubscriptionOptions {
+  readonly handOut: HandOut
+  readonly maxSorted: number
+}

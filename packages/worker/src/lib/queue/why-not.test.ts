@@ -1,0 +1,151 @@
+import { manualClock, NO_HEADERS, type RawRecord } from '@millrace/core'
+import { createMemoryLog } from '@millrace/transport-embedded'
+import { describe, expect, test } from 'vitest'
+import { NOT_NOW, type Reason } from '../environment/not-now.ts'
+import type { WorkerSettings } from '../environment/worker-environment.ts'
+import { aCursor, aTask, TasksAlone } from '../fixtures/task.fixture.ts'
+import { Outside, runWorker, until } from '../fixtures/test-worker.fixture.ts'
+import { SendBudget } from '../sending/send-budget.ts'
+import type { PartitionCursor } from '../task/cursor.ts'
+import { RowBudget } from '../task/row-budget.ts'
+import type { Task } from '../task/task.ts'
+import type { RecordQueue } from './record-queue.ts'
+import { Subscription } from './subscription.ts'
+
+const PARTITION = { topic: 'in', partition: 0 }
+const RECORDS = 600
+
+interface Setting {
+  readonly worker: TasksAlone
+  readonly task: Task
+  readonly cursor: PartitionCursor
+  readonly queue: RecordQueue
+}
+
+/** A task with one partition and one instance that reads it. Its events are handed out, unless it `isOpening`. */
+function setting(records: number, settings: Partial<WorkerSettings>, isOpening: boolean): Setting {
+  const clock = manualClock()
+  const worker = new TasksAlone(clock, settings)
+  const { handOut } = worker
+  const spec = { id: 'a', topics: ['in'], agent: 'a', instances: 1, ordering: 'key' } as const
+  const subscription = new Subscription(spec, clock, { handOut, maxSorted: 8 })
+  const task = aTask(worker, PARTITION, 1)
+  const cursor = aCursor(task, worker, { subscription })
+  task.recovered([{ source: cursor.source, cursors: [cursor] }], [])
+  subscription.add([cursor])
+  if (!isOpening) task.begin()
+  const record = (offset: number): RawRecord => ({ offset, timestamp: 0, key: null, value: null, headers: NO_HEADERS })
+  if (records > 0)
+    cursor.source.push({
+      ...PARTITION,
+      position: 0,
+      records: Array.from({ length: records }, (_, offset) => record(offset)),
+      nextOffset: records,
+      bytes: records,
+      endOffset: records,
+    })
+  const [queue] = subscription.queues
+  if (queue === undefined) throw new Error('There is no queue.')
+  return { worker, task, cursor, queue }
+}
+
+interface Case {
+  readonly records?: number
+  readonly settings?: Partial<WorkerSettings>
+  readonly isOpening?: true
+  /** Brings it about. */
+  readonly happen: (setting: Setting) => void
+}
+
+const CASES: Readonly<Record<Reason, Case>> = {
+  opening: { isOpening: true, happen: () => {} },
+  rebalance: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.rebalance) },
+  stop: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.stop) },
+  lease: { happen: ({ worker }) => worker.lease.end() },
+  collector: { happen: ({ worker }) => new SendBudget(100, worker.handOut).take(200) },
+  rows: {
+    happen: ({ worker }) => new RowBudget(100, worker.handOut, { commitLargest: () => {} }).count(200),
+  },
+  turn: {
+    happen: ({ worker }) => {
+      for (let chunk = 0; chunk < 100; chunk++) worker.handOut.refresh()
+    },
+  },
+  whole: { happen: ({ task }) => task.becomeWhole(true) },
+  delayed: { happen: ({ task }) => task.delayed() },
+  uncommitted: {
+    settings: { maxUncommittedEvents: 10 },
+    happen: ({ queue }) => {
+      while (queue.take() !== undefined);
+    },
+  },
+  deferred: { happen: ({ queue }) => queue.take()?.retry(1000) },
+  empty: { records: 0, happen: () => {} },
+  closed: { happen: ({ task }) => void task.close('another worker has it now') },
+}
+
+describe('whyNot says it, and nothing is handed out', () => {
+  test.each(Object.entries(CASES))('%s', (reason, { records = RECORDS, settings = {}, isOpening, happen }) => {
+    const made = setting(records, settings, isOpening === true)
+    happen(made)
+    expect(made.queue.take()).toBeUndefined()
+    expect(made.task.whyNot(PARTITION, 'a')).toMatch(new RegExp(`^${reason}: \\w[^;]+$`))
+  })
+
+  test('and nothing when nothing stands in the way', () => {
+    const { task, queue } = setting(RECORDS, {}, false)
+    expect(task.whyNot(PARTITION, 'a')).toBeUndefined()
+    expect(queue.take()?.offset).toBe(0)
+  })
+
+  test('several at once, the weightiest first', () => {
+    const { worker, task } = setting(0, {}, true)
+    worker.handOut.block(NOT_NOW.rebalance)
+    expect(task.whyNot(PARTITION, 'a')).toMatch(/^opening: .+; rebalance: .+; empty: .+$/)
+  })
+})
+
+test('what is over is no reason any more, whichever came first', () => {
+  const { worker, task, queue } = setting(RECORDS, { maxUncommittedEvents: 10 }, false)
+  while (queue.take() !== undefined);
+  worker.handOut.block(NOT_NOW.rebalance)
+  task.becomeWhole(true)
+  task.delayed()
+  expect(task.whyNot(PARTITION, 'a')).toMatch(/^rebalance: .+; delayed: .+; whole: .+; uncommitted: .+$/)
+  task.delayOver()
+  task.becomeWhole(false)
+  worker.handOut.unblock(NOT_NOW.rebalance)
+  expect(task.whyNot(PARTITION, 'a')).toMatch(/^uncommitted: [^;]+$/)
+})
+
+test('stats say for each agent why no event of a partition is handed out', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  await outside.numbers('in', { count: 10, partitions: 2, keys: 2 })
+  const { worker } = await runWorker(log, {
+    agents: [
+      {
+        name: 'fails',
+        topics: ['in'],
+        retryMs: 60_000,
+        handler: () => {
+          throw new Error('Not today.')
+        },
+      },
+      { name: 'works', topics: ['in'], handler: () => {} },
+    ],
+  })
+  await until('the failing agent to wait for its next attempt', () => worker.stats().waitingFor.length === 2)
+  expect(worker.stats().waitingFor).toEqual(
+    [0, 1].map((partition) => ({
+      topic: 'in',
+      partition,
+      task: `2-${partition}`,
+      agent: 'fails',
+      reasons: ['deferred'],
+      why: 'deferred: an earlier event is to be handed out again first',
+    })),
+  )
+  await worker.stop({ hard: true })
+})

@@ -1,0 +1,89 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { decodeCommitMetadata, encodeCommitMetadata, MAX_METADATA_BYTES } from './commit-metadata.ts'
+import type { OffsetRange, Progress } from './positions.ts'
+
+const progressFrom = (offset: number): fc.Arbitrary<Progress> =>
+  fc
+    .tuple(
+      fc.nat(1_000_000),
+      fc.array(fc.tuple(fc.integer({ min: 1, max: 10_000 }), fc.integer({ min: 1, max: 10_000 })), { maxLength: 400 }),
+    )
+    .map(([ahead, steps]) => {
+      const finished: OffsetRange[] = []
+      let end = offset + ahead
+      for (const [gap, length] of steps) {
+        finished.push({ from: end + gap, to: end + gap + length })
+        end += gap + length
+      }
+      return { position: offset + ahead, finished }
+    })
+
+const committed = fc.nat(2 ** 50).chain((offset) =>
+  fc.tuple(
+    fc.constant(offset),
+    fc.array(fc.tuple(fc.string({ minLength: 1, maxLength: 20, unit: 'grapheme' }), progressFrom(offset)), {
+      maxLength: 6,
+    }),
+  ),
+)
+
+test('what is read back is what was written, but for ranges left out at the end', () => {
+  fc.assert(
+    fc.property(committed, ([offset, list]) => {
+      const progress = new Map(list)
+      const { text, complete } = encodeCommitMetadata(offset, progress)
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(MAX_METADATA_BYTES)
+      const read = decodeCommitMetadata(offset, text)
+      for (const [id, { position, finished }] of progress) {
+        const got = read.get(id)
+        if (position === offset && finished.length === 0) {
+          // It may have had no room.
+          expect(got ?? { position, finished }).toEqual({ position, finished })
+          continue
+        }
+        expect(got?.position).toBe(position)
+        expect(got?.finished).toEqual(finished.slice(0, got?.finished.length))
+      }
+      expect(read.size).toBeLessThanOrEqual(progress.size)
+      if (complete)
+        for (const [id, one] of progress) expect(read.get(id) ?? { position: offset, finished: [] }).toEqual(one)
+      else expect(text.length).toBeGreaterThan(MAX_METADATA_BYTES - 200)
+    }),
+  )
+})
+
+test('it is seen who reads the partition, also of those that stand exactly at the offset', () => {
+  const at = { position: 7, finished: [] }
+  const { text } = encodeCommitMetadata(
+    7,
+    new Map([
+      ['a b', at],
+      ['c', { position: 9, finished: [] }],
+    ]),
+  )
+  expect(text).toBe('m1 c:2 a%20b:0')
+  expect([...decodeCommitMetadata(7, text)]).toEqual([
+    ['c', { position: 9, finished: [] }],
+    ['a b', at],
+  ])
+})
+
+test('too many subscriptions: some are left out, none is wrong', () => {
+  const progress = new Map(
+    Array.from({ length: 500 }, (_, i) => [`agent-number-${i}`, { position: 100 + i, finished: [] }]),
+  )
+  const { text, complete } = encodeCommitMetadata(100, progress)
+  expect(complete).toBe(false)
+  expect(text.length).toBeLessThanOrEqual(MAX_METADATA_BYTES)
+  const read = decodeCommitMetadata(100, text)
+  expect(read.size).toBeGreaterThan(100)
+  for (const [id, one] of read) expect(one).toEqual(progress.get(id))
+})
+
+test.each(['', 'saved by another tool', 'm2 a:1', 'm1 a', 'm1 a:1,2', 'm1 %E0:1', 'm1 a:zzzzzzzzzzzzzzzz'])(
+  'metadata %j tells nothing',
+  (metadata) => {
+    expect(decodeCommitMetadata(5, metadata).size).toBe(0)
+  },
+)

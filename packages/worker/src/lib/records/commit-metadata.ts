@@ -1,0 +1,101 @@
+import type { OffsetRange, Progress } from './positions.ts'
+
+/** What Kafka keeps with an offset by default (`offset.metadata.max.bytes`). */
+export const MAX_METADATA_BYTES = 4096
+
+export interface CommitMetadata {
+  readonly text: string
+  /** Nothing had to be left out. */
+  readonly complete: boolean
+}
+
+/** Instead of ids, in a commit that was set from outside: every subscription is there. No agent can have the name. */
+export const ANY_SUBSCRIPTION = '*'
+
+const VERSION = 'm1'
+const RADIX = 36
+
+/**
+ * What is written with the committed offset of a partition: how far each subscription has got beyond it, so that a new
+ * owner skips what is done. Ranges that do not fit are left out, the highest first; then whole subscriptions, which
+ * costs handling some events again and never loses one.
+ *
+ * Text: `m1 {id}:{position - offset}[,{gap}+{length}]… …`, ids URI-encoded, numbers in base 36, each gap counted from
+ * the end before it. A subscription that stands exactly at the offset needs no room but its id, and has what is left: so
+ * that it can be seen from outside who reads the partition.
+ */
+export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<string, Progress>): CommitMetadata {
+  const ahead = [...progress].filter(([, { position, finished }]) => position > offset || finished.length > 0)
+  if (progress.size === 0) return { text: '', complete: true }
+  const entries: { text: string; readonly finished: readonly OffsetRange[]; end: number; next: number }[] = []
+  let room = MAX_METADATA_BYTES - VERSION.length
+  for (const [id, { position, finished }] of ahead) {
+    const text = `${encodeURIComponent(id)}:${(position - offset).toString(RADIX)}`
+    if (text.length + 1 > room) continue
+    room -= text.length + 1
+    entries.push({ text, finished, end: position, next: 0 })
+  }
+  // One range of each in turn, so that no subscription uses up the room of the others.
+  let growing = entries.filter((entry) => entry.finished.length > 0)
+  while (growing.length > 0) {
+    growing = growing.filter((entry) => {
+      const range = entry.finished[entry.next]
+      if (range === undefined) return false
+      const text = `,${(range.from - entry.end).toString(RADIX)}+${(range.to - range.from).toString(RADIX)}`
+      if (text.length > room) return false
+      room -= text.length
+      entry.text += text
+      entry.end = range.to
+      entry.next++
+      return true
+    })
+  }
+  const complete = entries.length === ahead.length && entries.every(({ finished, next }) => next === finished.length)
+  const texts = entries.map((entry) => entry.text)
+  const isAhead = new Set(ahead.map(([id]) => id))
+  for (const id of progress.keys()) {
+    const text = `${encodeURIComponent(id)}:0`
+    if (isAhead.has(id) || text.length + 1 > room) continue
+    room -= text.length + 1
+    texts.push(text)
+  }
+  return { text: [VERSION, ...texts].join(' '), complete }
+}
+
+/**
+ * What `encodeCommitMetadata` wrote with `offset`. Text of other programs, or of another version, tells nothing: then
+ * every subscription starts at the offset.
+ */
+export function decodeCommitMetadata(offset: number, metadata: string): ReadonlyMap<string, Progress> {
+  const [version, ...entries] = metadata.split(' ')
+  const progress = new Map<string, Progress>()
+  if (version !== VERSION) return progress
+  for (const entry of entries) {
+    const decoded = decodeEntry(offset, entry)
+    if (decoded === undefined) return new Map()
+    progress.set(decoded.id, decoded.progress)
+  }
+  return progress
+}
+
+function decodeEntry(offset: number, entry: string): { readonly id: string; readonly progress: Progress } | undefined {
+  const match = /^([^:]+):([0-9a-z]+)((?:,[0-9a-z]+\+[0-9a-z]+)*)$/.exec(entry)
+  if (match === null) return undefined
+  const [, id = '', delta = '', ranges = ''] = match
+  const position = offset + Number.parseInt(delta, RADIX)
+  const finished: OffsetRange[] = []
+  let end = position
+  for (const range of ranges.split(',').slice(1)) {
+    const [gap = '', length = ''] = range.split('+')
+    const from = end + Number.parseInt(gap, RADIX)
+    end = from + Number.parseInt(length, RADIX)
+    finished.push({ from, to: end })
+  }
+  if (!Number.isSafeInteger(end)) return undefined
+  try {
+    return { id: decodeURIComponent(id), progress: { position, finished } }
+  } catch {
+    // A malformed escape: not ours, and so it tells nothing.
+    return undefined
+  }
+}

@@ -1,0 +1,117 @@
+import { type Admin, type Consumer, partitionKey, type Scheduled, toError } from '@millrace/core'
+import { NOT_NOW } from '../environment/not-now.ts'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { SourceFlow, SourcePartition } from './source-partition.ts'
+
+/** How often the broker is asked where the paused partitions end. */
+const ENDS_INTERVAL_MS = 5000
+
+export type PauseReason = 'buffer' | 'uncommitted'
+
+/**
+ * Decides which source partitions are fetched. Each may hold its share of the buffer, or more while the whole buffer has
+ * room, so that a slow agent fills its own share and never holds up another topic. The bound is exceeded by one fetch per
+ * partition at most.
+ *
+ * The end of a partition comes with what is fetched of it. While it is paused nothing is, and the lag of a slow agent
+ * would stand still as its topic grows: so the broker is asked for the ends of paused partitions now and then.
+ */
+export class FlowControl implements SourceFlow {
+  readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
+  readonly #consumer: Pick<Consumer, 'pause' | 'resume'>
+  readonly #admin: Pick<Admin, 'offsets'>
+  readonly #sources = new Set<SourcePartition>()
+  readonly #paused = new Map<SourcePartition, PauseReason>()
+  #bytes = 0
+  #timer: Scheduled | undefined
+  #asking = false
+  #closed = false
+
+  constructor(
+    environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>,
+    consumer: Pick<Consumer, 'pause' | 'resume'>,
+    admin: Pick<Admin, 'offsets'>,
+  ) {
+    this.#environment = environment
+    this.#consumer = consumer
+    this.#admin = admin
+  }
+
+  /** Raw bytes held by all partitions. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  add(source: SourcePartition): void {
+    this.#sources.add(source)
+  }
+
+  /** Its task is lost, and the partition stopped in the driver, which forgets that it was paused. */
+  remove(source: SourcePartition): void {
+    source.clear()
+    this.#sources.delete(source)
+    this.#paused.delete(source)
+  }
+
+  pauseReason(source: SourcePartition): PauseReason | undefined {
+    return this.#paused.get(source)
+  }
+
+  bufferChanged(source: SourcePartition, bytes: number): void {
+    this.#bytes += bytes
+    this.settle(source)
+  }
+
+  /** Pauses or resumes it, as its buffer and its readers say now. */
+  settle(source: SourcePartition): void {
+    if (!this.#sources.has(source)) return
+    const before = this.#paused.get(source)
+    const reason = this.#reasonFor(source, before !== undefined)
+    if (reason === before) return
+    if (reason === undefined) this.#paused.delete(source)
+    else this.#paused.set(source, reason)
+    if (before === undefined) {
+      this.#consumer.pause([source])
+      this.#watchEnds()
+    } else if (reason === undefined) this.#consumer.resume([source])
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+  }
+
+  #reasonFor(source: SourcePartition, paused: boolean): PauseReason | undefined {
+    if ((source.readersBlocked & NOT_NOW.uncommitted) !== 0) return 'uncommitted'
+    const { maxBufferedBytes } = this.#environment.settings
+    const limit = Math.max(maxBufferedBytes / this.#sources.size, maxBufferedBytes - this.#bytes)
+    // Half of it must be free before fetching goes on, so that pause and resume do not follow each batch.
+    return source.bytes > 0 && source.bytes >= (paused ? limit / 2 : limit) ? 'buffer' : undefined
+  }
+
+  /** Runs only while some partition is paused. */
+  #watchEnds(): void {
+    if (this.#timer !== undefined || this.#asking || this.#closed) return
+    this.#timer = this.#environment.clock.schedule(ENDS_INTERVAL_MS, () => {
+      this.#timer = undefined
+      void this.#askForEnds()
+    })
+  }
+
+  async #askForEnds(): Promise<void> {
+    const { settings, log } = this.#environment
+    const sources = new Map([...this.#paused.keys()].map((source) => [partitionKey(source), source]))
+    if (sources.size === 0) return
+    this.#asking = true
+    try {
+      for (const found of await this.#admin.offsets([...sources.values()], settings.isolation))
+        sources.get(partitionKey(found))?.endSeen(found.end)
+    } catch (thrown) {
+      // The broker may be gone for a while; the other parts of the transport say so.
+      log.debug({ error: toError(thrown).message }, 'The broker did not say where the paused partitions end.')
+    } finally {
+      this.#asking = false
+    }
+    this.#watchEnds()
+  }
+}

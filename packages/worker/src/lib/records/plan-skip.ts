@@ -1,0 +1,43 @@
+import { type CommitOffset, MillraceError, partitionKey } from '@millrace/core'
+import { ANY_SUBSCRIPTION, decodeCommitMetadata, encodeCommitMetadata } from './commit-metadata.ts'
+import type { OffsetRange, Progress } from './positions.ts'
+
+/**
+ * The commit with which every subscription of a group has `range` behind itself, and is otherwise where it was; `undefined`
+ * when it has already. A commit that names no subscription speaks for all of them.
+ *
+ * Throws `SKIP_REFUSED` when the commit has no room to say so.
+ */
+export function planSkip(committed: CommitOffset, range: OffsetRange): CommitOffset | undefined {
+  const { offset, metadata } = committed
+  const known = decodeCommitMetadata(offset, metadata)
+  const before = known.size === 0 ? new Map([[ANY_SUBSCRIPTION, { position: offset, finished: [] }]]) : known
+  const after = new Map([...before].map(([id, progress]) => [id, withFinished(progress, range)]))
+  if ([...before].every(([id, progress]) => sameProgress(progress, after.get(id)))) return undefined
+  const lowest = Math.min(...[...after.values()].map(({ position }) => position))
+  const { text, complete } = encodeCommitMetadata(lowest, after)
+  if (!complete)
+    throw new MillraceError(
+      'SKIP_REFUSED',
+      `The commit of ${partitionKey(committed)} at offset ${offset} has no room for another gap: its agents have finished too much out of order. Start a worker with onBatchError 'skip' instead.`,
+    )
+  return { ...committed, offset: lowest, metadata: text }
+}
+
+function withFinished({ position, finished }: Progress, range: OffsetRange): Progress {
+  const merged: OffsetRange[] = []
+  let next = position
+  for (const { from, to } of [...finished, range].toSorted((a, b) => a.from - b.from)) {
+    if (to <= next) continue
+    const last = merged.at(-1)
+    if (last === undefined && from <= next) next = to
+    else if (last !== undefined && from <= last.to)
+      merged[merged.length - 1] = { from: last.from, to: Math.max(last.to, to) }
+    else merged.push({ from, to })
+  }
+  return { position: next, finished: merged }
+}
+
+function sameProgress(a: Progress, b: Progress | undefined): boolean {
+  return a.position === b?.position && JSON.stringify(a.finished) === JSON.stringify(b.finished)
+}

@@ -1,0 +1,86 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { AckTracker } from './positions.ts'
+
+/** The same by brute force: every offset handed out, and whether it is finished. */
+class NaiveTracker {
+  readonly events: { offset: number; done: boolean }[] = []
+  readTo: number
+
+  constructor(position: number) {
+    this.readTo = position
+  }
+
+  position(): number {
+    return this.events.find((event) => !event.done)?.offset ?? this.readTo
+  }
+
+  /** Every offset below `readTo` and at or above the position that counts as finished. */
+  finishedBeyond(): Set<number> {
+    const found = new Set<number>()
+    const handed = this.events
+    for (const [index, event] of handed.entries()) {
+      if (!event.done || event.offset < this.position()) continue
+      const end = handed[index + 1]?.offset ?? this.readTo
+      for (let offset = event.offset; offset < end; offset++) found.add(offset)
+    }
+    return found
+  }
+}
+
+test('equals a naive model under any order of handing out and finishing', () => {
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('hand' as const), skip: fc.integer({ min: 0, max: 3 }) }) },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('finish' as const), pick: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('advance' as const), by: fc.integer({ min: 0, max: 5 }) }) },
+  )
+  fc.assert(
+    fc.property(fc.nat(1000), fc.array(step, { maxLength: 400 }), (start, steps) => {
+      const tracker = new AckTracker(start)
+      const naive = new NaiveTracker(start)
+      const open: { number: number; index: number }[] = []
+      for (const one of steps) {
+        if (one.kind === 'hand') {
+          const offset = naive.readTo + one.skip
+          open.push({ number: tracker.hand(offset), index: naive.events.length })
+          naive.events.push({ offset, done: false })
+          naive.readTo = offset + 1
+        } else if (one.kind === 'finish') {
+          const [picked] = open.splice(one.pick % Math.max(open.length, 1), 1)
+          if (picked === undefined) continue
+          tracker.finish(picked.number)
+          const event = naive.events[picked.index]
+          if (event !== undefined) event.done = true
+        } else {
+          naive.readTo += one.by
+          tracker.advance(naive.readTo)
+        }
+        expect(tracker.position).toBe(naive.position())
+        expect(tracker.readTo).toBe(naive.readTo)
+      }
+      const { position, finished } = tracker.progress()
+      const covered = new Set<number>()
+      let last = position
+      for (const { from, to } of finished) {
+        expect(from).toBeGreaterThan(last)
+        expect(to).toBeGreaterThan(from)
+        last = to
+        for (let offset = from; offset < to; offset++) covered.add(offset)
+      }
+      expect(covered).toEqual(naive.finishedBeyond())
+      expect(tracker.unfinished(Number.MAX_SAFE_INTEGER)).toEqual(
+        naive.events.filter((event) => !event.done).map((event) => event.offset),
+      )
+      expect(tracker.handed - tracker.passed).toBeGreaterThanOrEqual(open.length)
+    }),
+  )
+})
+
+test('keeps thousands of events open at once', () => {
+  const tracker = new AckTracker(0)
+  const numbers = Array.from({ length: 5000 }, (_, offset) => tracker.hand(offset))
+  for (const number of numbers.slice(1)) tracker.finish(number)
+  expect(tracker.progress()).toEqual({ position: 0, finished: [{ from: 1, to: 5000 }] })
+  tracker.finish(0)
+  expect(tracker.progress()).toEqual({ position: 5000, finished: [] })
+})

@@ -1,0 +1,183 @@
+/** Offsets from `from` up to, but not including, `to`. */
+export interface OffsetRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** What one subscription has finished of a partition: all below `position`, and the ranges beyond it. */
+export interface Progress {
+  readonly position: number
+  /** Ascending and disjoint, none below `position`. */
+  readonly finished: readonly OffsetRange[]
+}
+
+const FIRST_CAPACITY = 64
+
+/**
+ * Which events of one partition a subscription has handed out and finished. Events get consecutive numbers as they are
+ * handed out, so finding one is an index into a ring, and finishing in order costs a few instructions. `E` is what stands
+ * for an event until it is finished.
+ */
+export class AckTracker<E = never> {
+  #offsets = new Float64Array(FIRST_CAPACITY)
+  #done = new Uint8Array(FIRST_CAPACITY)
+  #events: (E | undefined)[] = new Array<E | undefined>(FIRST_CAPACITY).fill(undefined)
+  #mask = FIRST_CAPACITY - 1
+  #head = 0
+  #next = 0
+  #readTo: number
+
+  constructor(position: number) {
+    this.#readTo = position
+  }
+
+  /** An event is handed out; the number returned is what `finish` takes. Offsets ascend. */
+  hand(offset: number): number {
+    const number = this.#next
+    if (number - this.#head > this.#mask) this.#grow()
+    const slot = number & this.#mask
+    this.#offsets[slot] = offset
+    this.#done[slot] = 0
+    this.#next = number + 1
+    this.#readTo = offset + 1
+    return number
+  }
+
+  /** `event` stands for this number until it is finished. */
+  keep(number: number, event: E): void {
+    this.#events[number & this.#mask] = event
+  }
+
+  finish(number: number): void {
+    this.#events[number & this.#mask] = undefined
+    if (number !== this.#head) {
+      this.#done[number & this.#mask] = 1
+      return
+    }
+    let head = number + 1
+    while (head < this.#next && this.#done[head & this.#mask] === 1) head++
+    this.#head = head
+  }
+
+  /** Reading moved on to `offset` with nothing to hand out before it. */
+  advance(offset: number): void {
+    if (offset > this.#readTo) this.#readTo = offset
+  }
+
+  /** All below it is finished. */
+  get position(): number {
+    return this.#head === this.#next ? this.#readTo : this.#offsetOf(this.#head)
+  }
+
+  /** Next offset to be handed out. */
+  get readTo(): number {
+    return this.#readTo
+  }
+
+  /** Events handed out so far. */
+  get handed(): number {
+    return this.#next
+  }
+
+  /** Events that the position has passed so far. */
+  get passed(): number {
+    return this.#head
+  }
+
+  progress(): Progress {
+    return { position: this.position, finished: this.#finishedBeyond() }
+  }
+
+  /** Offsets handed out and not finished, lowest first. */
+  unfinished(limit: number): readonly number[] {
+    const found: number[] = []
+    for (let number = this.#head; number < this.#next && found.length < limit; number++)
+      if (this.#isOpen(number)) found.push(this.#offsetOf(number))
+    return found
+  }
+
+  /** The events handed out and not finished, lowest offset first. */
+  inFlight(): readonly E[] {
+    const found: E[] = []
+    for (let number = this.#head; number < this.#next; number++) {
+      const event = this.#events[number & this.#mask]
+      if (event !== undefined) found.push(event)
+    }
+    return found
+  }
+
+  #finishedBeyond(): readonly OffsetRange[] {
+    const ranges: OffsetRange[] = []
+    let from = -1
+    for (let number = this.#head; number < this.#next; number++) {
+      if (this.#isOpen(number)) {
+        if (from >= 0) ranges.push({ from, to: this.#offsetOf(number) })
+        from = -1
+      } else if (from < 0) from = this.#offsetOf(number)
+    }
+    if (from >= 0) ranges.push({ from, to: this.#readTo })
+    return ranges
+  }
+
+  /** The head is open by definition; its flag is never set. */
+  #isOpen(number: number): boolean {
+    return this.#done[number & this.#mask] !== 1
+  }
+
+  #offsetOf(number: number): number {
+    return this.#offsets[number & this.#mask] ?? this.#readTo
+  }
+
+  #grow(): void {
+    const offsets = new Float64Array(this.#offsets.length * 2)
+    const done = new Uint8Array(offsets.length)
+    const events = new Array<E | undefined>(offsets.length).fill(undefined)
+    const mask = offsets.length - 1
+    for (let number = this.#head; number < this.#next; number++) {
+      offsets[number & mask] = this.#offsetOf(number)
+      done[number & mask] = this.#isOpen(number) ? 0 : 1
+      events[number & mask] = this.#events[number & this.#mask]
+    }
+    this.#offsets = offsets
+    this.#done = done
+    this.#events = events
+    this.#mask = mask
+  }
+}
+
+/** What an earlier owner has finished for a subscription, passed over as reading comes to it. */
+export class ResumePoint {
+  readonly position: number
+  readonly #finished: readonly OffsetRange[]
+  #next = 0
+
+  constructor({ position, finished }: Progress) {
+    this.position = position
+    this.#finished = finished
+  }
+
+  /** Called with ascending offsets. */
+  isFinished(offset: number): boolean {
+    if (offset < this.position) return true
+    let range = this.#finished[this.#next]
+    while (range !== undefined && range.to <= offset) range = this.#finished[++this.#next]
+    return range !== undefined && range.from <= offset
+  }
+
+  /** Whether all from `from` to before `to` is finished. */
+  covers(from: number, to: number): boolean {
+    let done = Math.max(from, this.position)
+    for (const range of this.#finished) if (range.from <= done && range.to > done) done = range.to
+    return done >= to
+  }
+
+  /** What is finished at or after `offset`. */
+  beyond(offset: number): readonly OffsetRange[] {
+    return this.#finished.flatMap(({ from, to }) => (to > offset ? [{ from: Math.max(from, offset), to }] : []))
+  }
+
+  /** Nothing at or after `offset` is finished. */
+  isPast(offset: number): boolean {
+    return offset >= (this.#finished.at(-1)?.to ?? this.position)
+  }
+}

@@ -1,0 +1,118 @@
+import { MillraceError, partitionForKey, type SpreadPartitioner, type TopicPartition } from '@millrace/core'
+import type { Delay } from './delays.ts'
+import type { Outgoing } from './outgoing.ts'
+
+/** With one request under way a small one would make sends wait for turns of the event loop (decision 011). */
+const MAX_SEND_RECORDS = 5000
+const MAX_SEND_BYTES = 2 * 1024 * 1024
+
+/** What waits for the next request to one broker. */
+export class BrokerQueue {
+  sending = false
+  #queue: Outgoing[] = []
+  #head = 0
+  #queuedBytes = 0
+
+  push(record: Outgoing): void {
+    this.#queue.push(record)
+    this.#queuedBytes += record.size
+  }
+
+  get isEmpty(): boolean {
+    return this.#head === this.#queue.length
+  }
+
+  get isFull(): boolean {
+    return this.#queue.length - this.#head >= MAX_SEND_RECORDS || this.#queuedBytes >= MAX_SEND_BYTES
+  }
+
+  /** The next request's records. */
+  take(): readonly Outgoing[] {
+    let end = this.#head
+    let bytes = 0
+    for (; end < this.#queue.length && end - this.#head < MAX_SEND_RECORDS; end++) {
+      const size = this.#queue[end]?.size ?? 0
+      if (end > this.#head && bytes + size > MAX_SEND_BYTES) break
+      bytes += size
+    }
+    this.#queuedBytes -= bytes
+    const all = this.#head === 0 && end === this.#queue.length
+    const taken = all ? this.#queue : this.#queue.slice(this.#head, end)
+    if (all || end === this.#queue.length) {
+      this.#queue = []
+      this.#head = 0
+    } else this.#head = end
+    return taken
+  }
+
+  /** What waits for one partition, which is no longer in the queue then. */
+  takeOut(partition: TopicPartition): readonly Outgoing[] {
+    const taken: Outgoing[] = []
+    const left: Outgoing[] = []
+    for (const record of this.#queue.slice(this.#head)) (record.isFor(partition) ? taken : left).push(record)
+    this.#queue = left
+    this.#head = 0
+    for (const { size } of taken) this.#queuedBytes -= size
+    return taken
+  }
+
+  putBack(records: readonly Outgoing[]): void {
+    this.#queue = [...records, ...this.#queue.slice(this.#head)]
+    this.#head = 0
+    for (const { size } of records) this.#queuedBytes += size
+  }
+}
+
+/** What is under way to one partition. */
+export interface PartitionEnd {
+  /** The same while anything is under way. */
+  queue: BrokerQueue
+  pending: number
+  /** It takes nothing just now: what is meant for it waits there, and not in the queue. */
+  delay: Delay | undefined
+}
+
+/** What is known of a topic that is sent to, and what is under way to its partitions. */
+export class TopicRoute {
+  /** 0 until the broker has said. */
+  partitions = 0
+  /** Sends that came before that, in order. */
+  readonly early: Outgoing[] = []
+  readonly #ends: (PartitionEnd | undefined)[] = []
+
+  /** Chooses the partition of a record that names none; an error when there is no such partition. */
+  choose(record: Outgoing, spread: SpreadPartitioner): MillraceError | undefined {
+    const { topic, key } = record
+    if (record.partition < 0)
+      record.partition = key === null ? spread.next(topic, this.partitions) : partitionForKey(key, this.partitions)
+    if (record.partition < this.partitions) return undefined
+    return new MillraceError(
+      'PARTITION_MISSING',
+      `Topic ${topic} has ${this.partitions} partitions; a record was sent to partition ${record.partition}.`,
+    )
+  }
+
+  /** Where a record is on its way from now until `left`. Its queue stays the same until then: no two requests hold one partition. */
+  enter(record: Outgoing, queueNow: (record: Outgoing) => BrokerQueue): PartitionEnd {
+    let end = this.#ends[record.partition]
+    if (end === undefined) {
+      end = { queue: queueNow(record), pending: 1, delay: undefined }
+      this.#ends[record.partition] = end
+      return end
+    }
+    if (end.pending === 0) end.queue = queueNow(record)
+    end.pending++
+    return end
+  }
+
+  /** `undefined` when nothing was ever sent there. */
+  end(partition: number): PartitionEnd | undefined {
+    return this.#ends[partition]
+  }
+
+  /** Its outcome is known. One that never entered changes nothing. */
+  left(partition: number): void {
+    const end = this.#ends[partition]
+    if (end !== undefined) end.pending--
+  }
+}

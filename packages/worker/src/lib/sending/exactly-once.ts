@@ -1,0 +1,232 @@
+import {
+  type Backoff,
+  backoffMs,
+  type CommitOffset,
+  isMillraceError,
+  type OutgoingRecord,
+  type Producer,
+  type SendOptions,
+  type SendOutcome,
+  toError,
+  type TopicPartition,
+  type TransactionalProducer,
+  type Transport,
+} from '@millrace/core'
+import type { Lease } from '../environment/lease.ts'
+import { withinLimit } from '../environment/within-limit.ts'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { Outgoing } from './outgoing.ts'
+import { type CollectorOwner, RecordCollector, type Sending } from './record-collector.ts'
+import type { CommitGroup, TaskOutput } from './task-output.ts'
+import { Epoch, type EpochOwner } from './epoch.ts'
+
+/** How long the end of the last transaction of a task that is given up may take. */
+const END_LIMIT_MS = 2000
+
+/** Between two openings of a task whose transactions keep failing. The first is made at once. */
+const REOPENING: Backoff = { firstMs: 100, mostMs: 10_000 }
+
+/** The task that a transaction belongs to. */
+export interface TransactionOwner extends EpochOwner, CollectorOwner {
+  /** Aborts when it is lost. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Exactly once: offsets, changelog rows and every send of a task's events go out in one transaction, which begins with the
+ * first of them. From a seal until the commit is over, records of events that finish meanwhile wait: they belong to the
+ * next transaction. Transactions of several tasks go side by side, and a slow one holds up no other.
+ */
+export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwner {
+  readonly group: CommitGroup = this
+  readonly transactional = true
+  readonly #environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'log' | 'settings'>
+  readonly #task: TransactionOwner
+  readonly #sending: Sending & { readonly lease: Lease }
+  readonly #producer: TransactionalProducer
+  readonly #collector: RecordCollector
+  #epoch: Epoch
+  #sealed: Epoch | undefined = undefined
+  /** Of the next transaction; `undefined` while records may go into this one. */
+  #later: Outgoing[] | undefined = undefined
+  #begun: Promise<void> | undefined = undefined
+  #committing: Promise<void> | undefined = undefined
+  #abandoned: Error | undefined
+  /** Transactions of the task that have failed since the last that was committed. */
+  #failures: number
+
+  constructor(
+    environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'log' | 'settings'> & {
+      readonly transport: Pick<Transport, 'transactionalProducer'>
+    },
+    sending: Sending & { readonly lease: Lease },
+    { task, failures }: { readonly task: TransactionOwner; readonly failures: number },
+  ) {
+    const { appId, settings, transport } = environment
+    this.#environment = environment
+    this.#sending = sending
+    this.#task = task
+    this.#failures = failures
+    this.#epoch = new Epoch(undefined, task)
+    this.#producer = transport.transactionalProducer({
+      id: `${appId}-${task.id}`,
+      timeoutMs: settings.transactionTimeoutMs,
+    })
+    const begun = new BegunProducer(this.#producer, () => this.#begin())
+    this.#collector = new RecordCollector(begun, sending, this)
+  }
+
+  get pending(): number {
+    return this.#epoch.pending + (this.#sealed?.pending ?? 0)
+  }
+
+  get failures(): number {
+    return this.#failures
+  }
+
+  /**
+   * Only while the group is heard of in this generation: a worker that has slept since it was given the task would shut
+   * out the rightful owner.
+   */
+  async fence(heardSinceMs: number): Promise<void> {
+    const { clock, settings } = this.#environment
+    const { lease } = this.#sending
+    const { signal } = this.#task
+    if (this.#failures > 1) await clock.sleep(backoffMs(this.#failures - 1, REOPENING, Math.random()), signal)
+    while (!signal.aborted && !(lease.valid && lease.lastHeartbeatMs >= heardSinceMs))
+      await clock.sleep(settings.heartbeatIntervalMs / 2, signal)
+    if (signal.aborted) return
+    try {
+      await this.#producer.init()
+    } catch (thrown) {
+      this.#failures++
+      throw thrown
+    }
+  }
+
+  add(record: Outgoing): void {
+    record.epoch = this.#epoch
+    this.#epoch.added()
+    if (this.#abandoned !== undefined) return record.failed(this.#abandoned)
+    if (this.#later === undefined) return this.#collector.add(record)
+    this.#later.push(record)
+    this.#sending.budget.take(record.size)
+  }
+
+  seal(): Promise<void> {
+    this.#sealed = this.#epoch
+    this.#epoch = new Epoch(this.#sealed, this.#task)
+    this.#later ??= []
+    return this.#sealed.seal()
+  }
+
+  /** When it fails the task is told, and the output is of no use any more. */
+  async commit(offsets: readonly CommitOffset[]): Promise<boolean> {
+    if (this.#abandoned !== undefined || !this.#sending.lease.valid) return false
+    const committed = this.#commit(offsets)
+    this.#committing = committed.then(over, over)
+    try {
+      await committed
+      this.#failures = 0
+      return true
+    } catch (thrown) {
+      const error = toError(thrown)
+      this.#environment.log.debug({ task: this.#task.id, error: error.message }, 'A transaction was not committed.')
+      if (!isMillraceError(error, 'CLOSED')) this.broken(error)
+      return false
+    }
+  }
+
+  refused(record: Outgoing, error: Error): void {
+    this.#task.refused(record, error)
+  }
+
+  broken(error: Error): void {
+    this.#failures++
+    this.#task.broken(error)
+  }
+
+  /** What has waited goes out. */
+  release(): void {
+    const later = this.#later ?? []
+    this.#later = undefined
+    for (const record of later) {
+      this.#sending.budget.give(record.size)
+      if (this.#abandoned === undefined) this.#collector.add(record)
+      else record.failed(this.#abandoned)
+    }
+  }
+
+  abandon(error: Error): void {
+    this.#abandoned = error
+    this.#sealed?.abandon(error)
+    this.#epoch.abandon(error)
+    this.release()
+  }
+
+  /**
+   * Ends an open transaction, so that readers of its topics need not wait for its time-out. A coordinator that does not
+   * answer is not waited for: the next owner's `init`, or the time-out, ends the transaction.
+   */
+  async close(): Promise<void> {
+    this.#collector.close()
+    try {
+      await withinLimit(this.#environment.clock, END_LIMIT_MS, this.#end())
+    } finally {
+      await this.#producer.close()
+    }
+  }
+
+  async #commit(offsets: readonly CommitOffset[]): Promise<void> {
+    await this.#begin()
+    if (offsets.length > 0) await this.#producer.sendOffsets(this.#environment.appId, offsets)
+    this.#begun = undefined
+    await this.#producer.commit()
+  }
+
+  async #end(): Promise<void> {
+    await this.#committing
+    try {
+      if (this.#begun !== undefined && this.#collector.pending === 0) await this.#producer.abort()
+    } catch (thrown) {
+      // The next owner was quicker, and has ended it; or it was given up above.
+      if (!isMillraceError(thrown, 'PRODUCER_FENCED', 'TRANSACTION_STATE', 'CLOSED')) throw thrown
+    }
+  }
+
+  #begin(): Promise<void> {
+    this.#begun ??= this.#producer.begin()
+    return this.#begun
+  }
+}
+
+/** For those who only wait until it is over. */
+function over(): void {}
+
+/** A producer whose transaction begins with the first send. */
+class BegunProducer implements Producer {
+  readonly #producer: TransactionalProducer
+  readonly #begin: () => Promise<void>
+
+  constructor(producer: TransactionalProducer, begin: () => Promise<void>) {
+    this.#producer = producer
+    this.#begin = begin
+  }
+
+  partitions(topic: string): Promise<number> {
+    return this.#producer.partitions(topic)
+  }
+
+  lane(partition: TopicPartition): number {
+    return this.#producer.lane(partition)
+  }
+
+  async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
+    await this.#begin()
+    return this.#producer.send(records, options)
+  }
+
+  close(): Promise<void> {
+    return this.#producer.close()
+  }
+}

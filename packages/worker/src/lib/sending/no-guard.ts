@@ -1,2 +1,0 @@
-/** For sends that no ownership stands behind. */
-export function noGuard(): void {}

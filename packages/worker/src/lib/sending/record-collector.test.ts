@@ -1,0 +1,520 @@
+import {
+  type Deferred,
+  deferred,
+  MillraceError,
+  type OutgoingRecord,
+  type Producer,
+  type SendOptions,
+  type SendOutcome,
+  systemClock,
+  type TopicPartition,
+} from '@millrace/core'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { LeaseWaiter } from '../environment/lease.ts'
+import { outgoing, silentLog } from '../fixtures/test-worker.fixture.ts'
+import { Delays } from './delays.ts'
+import { Outgoing } from './outgoing.ts'
+import { RecordCollector, type Sending } from './record-collector.ts'
+import { SendBudget } from './send-budget.ts'
+import { Epoch } from './epoch.ts'
+
+interface HandRequest {
+  readonly records: readonly OutgoingRecord[]
+  readonly lane: number
+  readonly guard: () => void
+  readonly onDelayed: SendOptions['onDelayed']
+  readonly answer: Deferred<readonly SendOutcome[]>
+  done: boolean
+}
+
+/** What has left a request because its partition takes nothing just now. */
+interface HandDelay {
+  readonly records: readonly OutgoingRecord[]
+  readonly answer: Deferred<readonly SendOutcome[]>
+}
+
+/** Requests wait until they are answered by hand. */
+class HandProducer implements Producer {
+  readonly requests: HandRequest[] = []
+  /** Not answered yet. */
+  readonly delays = new Set<HandDelay>()
+  readonly counts = new Map<string, Deferred<number>>()
+  /** Lane of a partition, as leaders have it just now. */
+  laneOf: (partition: number) => number = (partition) => partition % 2
+  #offset = 0
+
+  topic(name: string): Deferred<number> {
+    const known = this.counts.get(name) ?? deferred<number>()
+    this.counts.set(name, known)
+    return known
+  }
+
+  partitions(topic: string): Promise<number> {
+    return this.topic(topic).promise
+  }
+
+  lane({ partition }: TopicPartition): number {
+    return this.laneOf(partition)
+  }
+
+  async send(records: readonly OutgoingRecord[], { guard, onDelayed }: SendOptions): Promise<readonly SendOutcome[]> {
+    guard()
+    const request = {
+      records: [...records],
+      lane: this.laneOf(records[0]?.partition ?? 0),
+      guard,
+      onDelayed,
+      answer: deferred<readonly SendOutcome[]>(),
+      done: false,
+    }
+    this.requests.push(request)
+    return request.answer.promise
+  }
+
+  async close(): Promise<void> {}
+
+  get open(): readonly HandRequest[] {
+    return this.requests.filter(({ done }) => !done)
+  }
+
+  acknowledge(request: HandRequest | undefined): void {
+    if (request === undefined) return
+    request.done = true
+    request.answer.resolve(request.records.map(() => ({ ok: true, offset: this.#offset++ })))
+  }
+
+  /** Acknowledges all but these partitions. */
+  delay(request: HandRequest | undefined, partitions: readonly number[]): void {
+    if (request === undefined) return
+    request.done = true
+    for (const partition of partitions) {
+      const records = request.records.filter((record) => record.partition === partition)
+      const [record] = records
+      if (record === undefined) continue
+      const delay = { records, answer: deferred<readonly SendOutcome[]>() }
+      this.delays.add(delay)
+      request.onDelayed?.({ topic: record.topic, partition, reason: 'No leader.', outcomes: delay.answer.promise })
+    }
+    const outcomes: SendOutcome[] = []
+    request.records.forEach((record, i) => {
+      if (!partitions.includes(record.partition)) outcomes[i] = { ok: true, offset: this.#offset++ }
+    })
+    request.answer.resolve(outcomes)
+  }
+
+  heal(delay: HandDelay | undefined): void {
+    if (delay === undefined) return
+    this.delays.delete(delay)
+    delay.answer.resolve(delay.records.map(() => ({ ok: true, offset: this.#offset++ })))
+  }
+}
+
+/** A lease that a test takes away and gives back. */
+class HandLease {
+  valid = true
+  readonly waiters = new Set<LeaseWaiter>()
+
+  readonly check = (): void => {
+    if (!this.valid) throw new MillraceError('LEASE_EXPIRED', 'Gone.')
+  }
+
+  whenBack(waiter: LeaseWaiter): void {
+    this.waiters.add(waiter)
+  }
+
+  back(): void {
+    this.valid = true
+    for (const waiter of this.waiters) waiter.leaseIsBack()
+  }
+}
+
+/** A task, with the partitions that it waits for. */
+class DelayedTask {
+  readonly id: string
+  delays = 0
+
+  constructor(id: string) {
+    this.id = id
+  }
+
+  delayed(): void {
+    this.delays++
+  }
+
+  delayOver(): void {
+    this.delays--
+  }
+}
+
+function make(): {
+  producer: HandProducer
+  collector: RecordCollector
+  budget: SendBudget
+  lease: HandLease
+  refused: Outgoing[]
+} {
+  const producer = new HandProducer()
+  const refused: Outgoing[] = []
+  const budget = new SendBudget(1_000_000, undefined)
+  const lease = new HandLease()
+  const sending: Sending = {
+    clock: systemClock(),
+    sensor: { sendCompleted: () => {} },
+    lease,
+    budget,
+    delays: new Delays({ clock: systemClock(), log: silentLog, deliveryTimeoutMs: 60_000 }),
+  }
+  const collector = new RecordCollector(producer, sending, {
+    refused: (record) => void refused.push(record),
+    broken: () => {},
+  })
+  return { producer, collector, budget, lease, refused }
+}
+
+function add(
+  collector: RecordCollector,
+  partition: number | undefined,
+  value: string,
+  epoch?: Epoch,
+  topic = 't',
+): Outgoing {
+  const record = new Outgoing({ ...outgoing(topic, 0, null, value), partition }, undefined)
+  if (epoch !== undefined) {
+    record.epoch = epoch
+    epoch.added()
+  }
+  collector.add(record)
+  return record
+}
+
+async function turns(count = 3): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve))
+}
+
+test('what gathers in a turn goes out at its end, one request per lane, and the rest when that is answered', async () => {
+  const { producer, collector, budget } = make()
+  producer.topic('t').resolve(4)
+  await collector.partitions('t')
+  for (let i = 0; i < 100; i++) add(collector, i % 4, String(i))
+  await turns(1)
+  expect(producer.requests.length).toBe(0)
+  await turns()
+  expect(producer.requests.map(({ records }) => records.length)).toEqual([50, 50])
+  for (let i = 0; i < 40; i++) add(collector, 0, `more ${i}`)
+  await turns()
+  expect(producer.requests.length).toBe(2)
+  expect(collector.pending).toBe(140)
+  producer.acknowledge(producer.requests[0])
+  await turns()
+  expect(producer.requests[2]?.records.length).toBe(40)
+  producer.acknowledge(producer.requests[1])
+  producer.acknowledge(producer.requests[2])
+  await turns()
+  expect(collector.pending).toBe(0)
+  expect(budget.bytes).toBe(0)
+})
+
+test('never two requests with one partition, always in order, whatever is answered or delayed when and wherever leaders move', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.oneof(
+          {
+            weight: 6,
+            arbitrary: fc.record({
+              kind: fc.constant('add' as const),
+              partition: fc.nat(3),
+              count: fc.integer({ min: 1, max: 700 }),
+            }),
+          },
+          { weight: 3, arbitrary: fc.record({ kind: fc.constant('answer' as const), pick: fc.nat() }) },
+          { weight: 1, arbitrary: fc.record({ kind: fc.constant('move' as const), by: fc.nat(3) }) },
+          {
+            weight: 2,
+            arbitrary: fc.record({
+              kind: fc.constant('delay' as const),
+              pick: fc.nat(),
+              partitions: fc.subarray([0, 1, 2, 3], { minLength: 1 }),
+            }),
+          },
+          { weight: 2, arbitrary: fc.record({ kind: fc.constant('heal' as const), pick: fc.nat() }) },
+        ),
+        { maxLength: 30 },
+      ),
+      async (steps) => {
+        const { producer, collector, budget } = make()
+        producer.topic('t').resolve(4)
+        const epoch = new Epoch()
+        let number = 0
+        const check = (): void => {
+          const busy = [...producer.open, ...producer.delays].flatMap(({ records }) => [
+            ...new Set(records.map(({ partition }) => partition)),
+          ])
+          expect(new Set(busy).size).toBe(busy.length)
+        }
+        for (const step of steps) {
+          if (step.kind === 'add')
+            for (let i = 0; i < step.count; i++) add(collector, step.partition, String(number++), epoch)
+          else if (step.kind === 'move') producer.laneOf = (partition) => (partition + step.by) % 3
+          else if (step.kind === 'delay')
+            producer.delay(producer.open[step.pick % Math.max(producer.open.length, 1)], step.partitions)
+          else if (step.kind === 'heal')
+            producer.heal([...producer.delays][step.pick % Math.max(producer.delays.size, 1)])
+          else producer.acknowledge(producer.open[step.pick % Math.max(producer.open.length, 1)])
+          await turns(2)
+          check()
+        }
+        while (producer.open.length > 0 || producer.delays.size > 0) {
+          producer.acknowledge(producer.open[0])
+          producer.heal([...producer.delays][0])
+          await turns(2)
+          check()
+        }
+        expect([collector.pending, budget.bytes, epoch.pending]).toEqual([0, 0, 0])
+        const sent = producer.requests.flatMap(({ records }) => records)
+        expect(sent.length).toBe(number)
+        for (let partition = 0; partition < 4; partition++) {
+          const values = sent.filter((record) => record.partition === partition).map(({ value }) => Number(value))
+          expect(values).toEqual(values.toSorted((a, b) => a - b))
+        }
+        for (const { records } of producer.requests) expect(records.length).toBeLessThanOrEqual(5000)
+      },
+    ),
+    { numRuns: 30 },
+  )
+})
+
+test('sends to a topic not yet known wait in order; sends to others do not wait for them; a missing topic refuses them', async () => {
+  const { producer, collector, refused } = make()
+  producer.topic('known').resolve(2)
+  await collector.partitions('known')
+  const early = [add(collector, 0, '1', undefined, 'new'), add(collector, 0, '2', undefined, 'new')]
+  add(collector, 0, 'other', undefined, 'known')
+  await turns()
+  expect(producer.requests.map(({ records }) => records.map(({ value }) => String(value)))).toEqual([['other']])
+  producer.topic('new').resolve(1)
+  await turns()
+  producer.acknowledge(producer.requests[0])
+  await turns()
+  expect(producer.requests[1]?.records).toEqual(early)
+  const gone = add(collector, 0, 'x', undefined, 'gone')
+  const told = gone.metadata()
+  producer.topic('gone').reject(new MillraceError('TOPIC_MISSING', 'No topic gone.'))
+  await expect(told).rejects.toMatchObject({ code: 'TOPIC_MISSING' })
+  expect(refused).toEqual([gone])
+  expect(collector.pending).toBe(2)
+})
+
+test('an epoch is complete when everything before its seal is acknowledged, and never when something was refused', async () => {
+  const { producer, collector } = make()
+  producer.topic('t').resolve(4)
+  await collector.partitions('t')
+  const first = new Epoch()
+  add(collector, 0, '1', first)
+  add(collector, 1, '2', first)
+  let complete = false
+  void first.seal().then(() => (complete = true))
+  const second = new Epoch()
+  add(collector, 2, '3', second)
+  await turns()
+  producer.acknowledge(producer.requests[0])
+  await turns()
+  expect(complete).toBe(false)
+  const [, other] = producer.requests
+  if (other !== undefined) other.done = true
+  other?.answer.resolve([{ ok: true, offset: 7 }])
+  await turns()
+  expect(complete).toBe(true)
+  const third = new Epoch()
+  add(collector, 9, 'no such partition', third)
+  await expect(third.seal()).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
+})
+
+test('without a lease nothing goes out; when it is back all of it does, but for lost tasks', async () => {
+  const { producer, collector, budget, lease } = make()
+  lease.valid = false
+  producer.topic('t').resolve(4)
+  await collector.partitions('t')
+  const [kept, lost] = [new Epoch(), new Epoch()]
+  add(collector, 0, 'kept', kept)
+  add(collector, 0, 'lost', lost)
+  add(collector, 1, 'kept', kept)
+  await turns()
+  expect(producer.requests.length).toBe(0)
+  expect([...lease.waiters]).toEqual([collector])
+  lost.abandon(new MillraceError('NOT_ASSIGNED', 'Lost.'))
+  lease.back()
+  await turns()
+  expect(producer.requests.flatMap(({ records }) => records.map(({ value }) => String(value)))).toEqual([
+    'kept',
+    'kept',
+  ])
+  for (const request of producer.open) producer.acknowledge(request)
+  await kept.seal()
+  await expect(lost.seal()).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })
+  expect(budget.bytes).toBe(0)
+})
+
+test('a request that would be sent again after its task is lost is not, also with a lease; what others have in it goes', async () => {
+  const { producer, collector, budget } = make()
+  producer.topic('t').resolve(2)
+  const [kept, lost] = [new Epoch(), new Epoch()]
+  for (const [epoch, value] of [
+    [kept, 'kept'],
+    [lost, 'lost'],
+  ] as const) {
+    const record = new Outgoing({ ...outgoing('t', 0, 'k', value), partition: 0 }, undefined)
+    record.epoch = epoch
+    epoch.added()
+    collector.add(record)
+  }
+  await turns()
+  const [first] = producer.requests
+  expect(first?.records.length).toBe(2)
+  lost.abandon(new MillraceError('NOT_ASSIGNED', 'Lost.'))
+  // No answer has come: the driver asks before it sends again.
+  if (first === undefined) throw new Error('Nothing was sent.')
+  expect(first.guard).toThrow(expect.objectContaining({ code: 'NOT_ASSIGNED' }))
+  first.done = true
+  first.answer.reject(new MillraceError('NOT_ASSIGNED', 'as the guard says'))
+  await turns()
+  expect(producer.requests.slice(1).map(({ records }) => records.map(({ value }) => String(value)))).toEqual([['kept']])
+  for (const request of producer.open) producer.acknowledge(request)
+  await kept.seal()
+  await expect(lost.seal()).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })
+  expect(budget.bytes).toBe(0)
+})
+
+test('the budget stops hand-out when it is full and until there is room, and lets those outside of events wait', async () => {
+  const told: boolean[] = []
+  const budget = new SendBudget(100, { block: () => void told.push(true), unblock: () => void told.push(false) })
+  budget.take(60)
+  budget.take(60)
+  let through = false
+  void budget.room().then(() => (through = true))
+  budget.give(30)
+  await turns()
+  expect([told, through]).toEqual([[true], false])
+  budget.give(30)
+  await turns()
+  expect([told, through]).toEqual([[true, false], true])
+})
+
+test('a partition that takes nothing leaves its queue and the budget to the others; its task knows; all goes out when it does again', async () => {
+  const { producer, collector, budget } = make()
+  producer.topic('t').resolve(4)
+  await collector.partitions('t')
+  const owner = new DelayedTask('4-0')
+  const epoch = new Epoch(undefined, owner)
+  for (const value of ['1', '2']) add(collector, 0, value, epoch)
+  add(collector, 2, 'other', epoch)
+  await turns()
+  add(collector, 0, '3', epoch)
+  producer.delay(producer.requests[0], [0])
+  await turns()
+  add(collector, 0, '4', epoch)
+  expect([budget.bytes, owner.delays, collector.pending]).toEqual([0, 1, 4])
+  add(collector, 2, 'more')
+  await turns()
+  expect(producer.requests[1]?.records.map(({ value }) => String(value))).toEqual(['more'])
+  producer.acknowledge(producer.requests[1])
+  const [delay] = producer.delays
+  producer.heal(delay)
+  await turns()
+  expect([owner.delays, producer.requests[2]?.records.map(({ value }) => String(value))]).toEqual([0, ['3', '4']])
+  producer.acknowledge(producer.requests[2])
+  await epoch.seal()
+  expect([budget.bytes, collector.pending]).toEqual([0, 0])
+})
+
+test('a delayed partition whose request may not go again is sent anew, without what belongs to lost tasks', async () => {
+  const { producer, collector, budget, lease } = make()
+  producer.topic('t').resolve(2)
+  await collector.partitions('t')
+  const owner = new DelayedTask('2-0')
+  const [kept, lost] = [new Epoch(undefined, owner), new Epoch()]
+  add(collector, 0, '1', kept)
+  add(collector, 0, 'lost', lost)
+  await turns()
+  producer.delay(producer.requests[0], [0])
+  await turns()
+  add(collector, 0, '2', kept)
+  const [delay] = producer.delays
+  const guard = producer.requests[0]?.guard
+  lease.valid = false
+  expect(guard).toThrow(expect.objectContaining({ code: 'LEASE_EXPIRED' }))
+  delay?.answer.reject(new MillraceError('LEASE_EXPIRED', 'Gone.'))
+  await turns()
+  lost.abandon(new MillraceError('NOT_ASSIGNED', 'Lost.'))
+  expect(producer.requests.length).toBe(1)
+  expect(owner.delays).toBe(0)
+  lease.back()
+  await turns()
+  expect(producer.requests[1]?.records.map(({ value }) => String(value))).toEqual(['1', '2'])
+  producer.acknowledge(producer.requests[1])
+  await kept.seal()
+  expect(budget.bytes).toBe(0)
+})
+
+test('senders outside of tasks are refused when too much of theirs waits for a partition', async () => {
+  const { producer, collector, budget } = make()
+  producer.topic('t').resolve(2)
+  await collector.partitions('t')
+  const big = 'x'.repeat(100_000)
+  const first = add(collector, 0, big)
+  await turns()
+  producer.delay(producer.requests[0], [0])
+  await turns()
+  const waiting = [add(collector, 0, big), add(collector, 0, big)]
+  const refused = add(collector, 0, big)
+  await expect(refused.metadata()).rejects.toMatchObject({ code: 'PARTITION_UNAVAILABLE' })
+  const told = Promise.all([first, ...waiting].map((record) => record.metadata()))
+  producer.heal([...producer.delays][0])
+  await turns()
+  producer.acknowledge(producer.requests[1])
+  expect((await told).length).toBe(3)
+  expect(budget.bytes).toBe(0)
+})
+
+test('close fails what waits: for a topic that is looked up, in a queue, and for a partition that takes nothing', async () => {
+  const { producer, collector, budget } = make()
+  const early = add(collector, 0, 'early', undefined, 'unknown')
+  producer.topic('t').resolve(4)
+  await collector.partitions('t')
+  const sent = [add(collector, 0, 'sent'), add(collector, 2, 'delayed')]
+  await turns()
+  producer.delay(producer.requests[0], [2])
+  await turns()
+  const waiting = add(collector, 2, 'behind it')
+  const queued = add(collector, 1, 'in a queue')
+  const told = [early, waiting, queued].map((record) => record.metadata())
+  collector.close()
+  for (const outcome of await Promise.allSettled(told))
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CLOSED' } })
+  const [delay] = producer.delays
+  const late = sent[1]?.metadata()
+  delay?.answer.reject(new MillraceError('CLOSED', 'The producer is closed.'))
+  await expect(late).rejects.toMatchObject({ code: 'CLOSED' })
+  producer.topic('unknown').resolve(1)
+  await turns()
+  expect([collector.pending, budget.bytes]).toEqual([0, 0])
+})
+
+test('a partition whose leader moves while a request with it is under way goes on in the same queue until that is answered', async () => {
+  const { producer, collector } = make()
+  producer.topic('t').resolve(4)
+  await collector.partitions('t')
+  add(collector, 0, 'first')
+  await turns()
+  producer.laneOf = (partition) => (partition + 1) % 2
+  add(collector, 0, 'second')
+  await turns()
+  expect(producer.requests.length).toBe(1)
+  producer.acknowledge(producer.requests[0])
+  await turns()
+  expect(producer.requests[1]?.records.map(({ value }) => String(value))).toEqual(['second'])
+  producer.acknowledge(producer.requests[1])
+  await turns()
+  expect(collector.pending).toBe(0)
+})

@@ -1,0 +1,307 @@
+import {
+  type Clock,
+  type DelayedPartition,
+  isMillraceError,
+  MillraceError,
+  type Producer,
+  type Sensor,
+  type SendOutcome,
+  type SpreadPartitioner,
+  spreadPartitioner,
+  toError,
+  type TopicPartition,
+} from '@millrace/core'
+import type { Lease } from '../environment/lease.ts'
+import { BrokerQueue, TopicRoute } from './broker-queue.ts'
+import { Delay, type Delays } from './delays.ts'
+import type { Outgoing } from './outgoing.ts'
+import type { SendBudget } from './send-budget.ts'
+
+/** What all record collectors of a worker share. */
+export interface Sending {
+  readonly clock: Clock
+  readonly sensor: Pick<Sensor, 'sendCompleted'>
+  /** Checked before each request; without it nothing goes out. */
+  readonly lease: Pick<Lease, 'check' | 'whenBack'>
+  readonly budget: SendBudget
+  readonly delays: Delays
+}
+
+/** Whoever a record collector works for. */
+export interface CollectorOwner {
+  /** The broker refused a record for good; its sender or its epoch knows already. */
+  refused(record: Outgoing, error: Error): void
+  /** The producer cannot go on. */
+  broken(error: Error): void
+}
+
+/** What senders outside of tasks may leave to wait for one partition, as a share of the budget. Tasks stand still instead. */
+const MOST_WAITING_OUTSIDE = 0.25
+
+/**
+ * Where sends gather on their way to the broker. Each broker's queue has one request under way and gathers meanwhile; an
+ * idle one sends what has gathered when the current turn of the event loop ends. The order per partition is the order of `add`.
+ *
+ * A partition that takes nothing just now leaves its queue to the others, and its records leave the budget: the driver goes
+ * on trying with those that it has, the rest waits for them, and the tasks that they belong to get no further events.
+ */
+export class RecordCollector {
+  readonly #producer: Producer
+  readonly #sending: Sending
+  readonly #owner: CollectorOwner
+  readonly #queues = new Map<number, BrokerQueue>()
+  readonly #routes = new Map<string, TopicRoute>()
+  readonly #delayed = new Set<Delay>()
+  readonly #spread: SpreadPartitioner
+  #flushPlanned = false
+  #pending = 0
+  #acknowledged = 0
+  /** The lease has run out, and is waited for. */
+  #waitsForLease = false
+  #closed = false
+
+  constructor(producer: Producer, sending: Sending, owner: CollectorOwner) {
+    this.#producer = producer
+    this.#sending = sending
+    this.#owner = owner
+    // Sends of many workers without a key should not all begin at partition 0.
+    this.#spread = spreadPartitioner({ first: Math.floor(Math.random() * 1024) })
+  }
+
+  /** Records not yet acknowledged or refused. */
+  get pending(): number {
+    return this.#pending
+  }
+
+  /** Records acknowledged so far. */
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+
+  add(record: Outgoing): void {
+    if (this.#closed)
+      return record.failed(new MillraceError('CLOSED', `A send to ${record.topic} came after the producer was closed.`))
+    this.#pending++
+    this.#sending.budget.take(record.size)
+    const route = this.#routes.get(record.topic) ?? this.#explore(record.topic)
+    if (route.partitions === 0) route.early.push(record)
+    else this.#dispatch(route, record)
+  }
+
+  /** Partition count of a topic, asked of the broker once. */
+  async partitions(topic: string): Promise<number> {
+    const known = this.#routes.get(topic)?.partitions ?? 0
+    return known > 0 ? known : this.#producer.partitions(topic)
+  }
+
+  /** Sends what has gathered meanwhile. */
+  leaseIsBack(): void {
+    this.#waitsForLease = false
+    for (const queue of this.#queues.values()) this.#sendNext(queue)
+  }
+
+  /** Fails everything that has not gone out. */
+  close(): void {
+    this.#closed = true
+    const error = new MillraceError('CLOSED', 'The producer was closed before the record was sent.')
+    for (const queue of this.#queues.values())
+      while (!queue.isEmpty) for (const record of queue.take()) this.#settle(record, error)
+    for (const delay of this.#delayed) {
+      for (const record of delay.waiting) this.#sending.budget.take(record.size)
+      for (const record of delay.waiting.splice(0)) this.#settle(record, error)
+    }
+    for (const route of this.#routes.values()) for (const record of route.early.splice(0)) this.#settle(record, error)
+  }
+
+  #explore(topic: string): TopicRoute {
+    const route = new TopicRoute()
+    this.#routes.set(topic, route)
+    this.#producer.partitions(topic).then(
+      (partitions) => {
+        route.partitions = partitions
+        for (const record of route.early.splice(0)) this.#dispatch(route, record)
+      },
+      (thrown: unknown) => {
+        // The next send asks again: the topic may be there by then.
+        this.#routes.delete(topic)
+        const error = toError(thrown)
+        for (const record of route.early.splice(0)) this.#refuse(record, error)
+      },
+    )
+    return route
+  }
+
+  #dispatch(route: TopicRoute, record: Outgoing): void {
+    const missing = route.choose(record, this.#spread)
+    if (missing !== undefined) return this.#refuse(record, missing)
+    const { queue, delay } = route.enter(record, this.#queueNow)
+    if (delay !== undefined) return this.#waitFor(delay, record)
+    queue.push(record)
+    if (queue.sending) return
+    if (queue.isFull) this.#sendNext(queue)
+    else if (!this.#flushPlanned) {
+      this.#flushPlanned = true
+      setImmediate(this.#flush)
+    }
+  }
+
+  #waitFor(delay: Delay, record: Outgoing): void {
+    const { budget } = this.#sending
+    const tooMuch = record.epoch === undefined && delay.outsideBytes > budget.maxBytes * MOST_WAITING_OUTSIDE
+    if (tooMuch) return this.#refuse(record, delay.tooMuch())
+    budget.give(record.size)
+    delay.add(record)
+  }
+
+  readonly #queueNow = (partition: TopicPartition): BrokerQueue => {
+    const number = this.#producer.lane(partition)
+    let queue = this.#queues.get(number)
+    if (queue === undefined) {
+      queue = new BrokerQueue()
+      this.#queues.set(number, queue)
+    }
+    return queue
+  }
+
+  readonly #flush = (): void => {
+    this.#flushPlanned = false
+    for (const queue of this.#queues.values()) this.#sendNext(queue)
+  }
+
+  #sendNext(queue: BrokerQueue): void {
+    if (queue.sending || this.#waitsForLease || this.#closed || queue.isEmpty) return
+    const records = this.#live(queue.take())
+    if (records.length === 0) return this.#sendNext(queue)
+    queue.sending = true
+    void this.#send(queue, records)
+  }
+
+  /** Those of lost tasks are dropped. */
+  #live(records: readonly Outgoing[]): readonly Outgoing[] {
+    if (!records.some((record) => record.abandoned)) return records
+    const live: Outgoing[] = []
+    for (const record of records) {
+      const lost = `A send to ${record.topic} was dropped because its task is no longer here.`
+      if (record.abandoned) this.#settle(record, new MillraceError('NOT_ASSIGNED', lost))
+      else live.push(record)
+    }
+    return live
+  }
+
+  async #send(queue: BrokerQueue, records: readonly Outgoing[]): Promise<void> {
+    const startMs = this.#sending.clock.monotonic()
+    const delayed: DelayedPartition[] = []
+    let outcomes: readonly SendOutcome[]
+    try {
+      outcomes = await this.#producer.send(records, {
+        guard: () => this.#mayGo(records),
+        onDelayed: (partition) => void delayed.push(partition),
+      })
+    } catch (thrown) {
+      // They end with it.
+      if (delayed.length > 0) await Promise.allSettled(delayed.map((partition) => partition.outcomes))
+      queue.sending = false
+      this.#interrupted(queue, records, toError(thrown))
+      return
+    }
+    this.#settleAll(records, outcomes, startMs)
+    for (const partition of delayed)
+      void this.#delay(
+        partition,
+        records.filter((record) => record.isFor(partition) && !record.settled),
+      )
+    queue.sending = false
+    this.#sendNext(queue)
+  }
+
+  /** The queue goes on without this partition; what waits for it goes out when the driver is through with what it has of it. */
+  async #delay(partition: DelayedPartition, sent: readonly Outgoing[]): Promise<void> {
+    const { delays, budget, clock } = this.#sending
+    const startMs = clock.monotonic()
+    const end = this.#routes.get(partition.topic)?.end(partition.partition)
+    if (end === undefined) return
+    const delay = new Delay(partition, sent)
+    end.delay = delay
+    this.#delayed.add(delay)
+    for (const { size } of sent) budget.give(size)
+    for (const record of end.queue.takeOut(partition)) {
+      budget.give(record.size)
+      delay.add(record)
+    }
+    delays.began(delay)
+    const outcomes = await partition.outcomes.catch(toError)
+    end.delay = undefined
+    this.#delayed.delete(delay)
+    for (const { size } of [...sent, ...delay.waiting]) budget.take(size)
+    const queue = (end.queue = this.#queueNow(partition))
+    if (outcomes instanceof Error) this.#interrupted(queue, sent, outcomes)
+    else this.#settleAll(sent, outcomes, startMs)
+    for (const record of delay.waiting.splice(0)) queue.push(record)
+    delays.ended(delay, !(outcomes instanceof Error))
+    this.#sendNext(queue)
+  }
+
+  /**
+   * Before each request, resends too. A lease alone does not say it: a request without an answer may be sent again when the
+   * worker has lost the task, has joined anew and has a lease again. Its rows would come over those of the successor.
+   */
+  #mayGo(records: readonly Outgoing[]): void {
+    this.#sending.lease.check()
+    if (records.some((record) => record.abandoned && !record.settled))
+      throw new MillraceError('NOT_ASSIGNED', 'A request has records of a task that is no longer here.')
+  }
+
+  /** Without a lease nothing goes out until it comes back, or until its task is lost. */
+  #interrupted(queue: BrokerQueue, records: readonly Outgoing[], error: Error): void {
+    if (isMillraceError(error, 'LEASE_EXPIRED') && !this.#closed) {
+      this.#waitsForLease = true
+      queue.putBack(records)
+      this.#sending.lease.whenBack(this)
+      return
+    }
+    if (isMillraceError(error, 'NOT_ASSIGNED') && !this.#closed) {
+      queue.putBack(records)
+      return this.#sendNext(queue)
+    }
+    for (const record of records) this.#settle(record, error)
+    if (!isMillraceError(error, 'CLOSED')) this.#owner.broken(error)
+  }
+
+  /** Those without an outcome wait for a delayed partition. */
+  #settleAll(records: readonly Outgoing[], outcomes: readonly SendOutcome[], startMs: number): void {
+    let bytes = 0
+    let count = 0
+    for (let i = 0; i < records.length; i++) {
+      const record = records[i]
+      const outcome = outcomes[i]
+      if (record === undefined || outcome === undefined) continue
+      count++
+      bytes += record.size
+      if (outcome.ok) this.#acknowledge(record, outcome.offset)
+      else this.#refuse(record, outcome.error)
+    }
+    this.#sending.sensor.sendCompleted({ records: count, bytes, durationMs: this.#sending.clock.monotonic() - startMs })
+  }
+
+  #acknowledge(record: Outgoing, offset: number): void {
+    this.#leave(record)
+    this.#acknowledged++
+    record.acknowledged(offset)
+  }
+
+  #refuse(record: Outgoing, error: Error): void {
+    this.#settle(record, error)
+    this.#owner.refused(record, error)
+  }
+
+  #settle(record: Outgoing, error: Error): void {
+    this.#leave(record)
+    record.failed(error)
+  }
+
+  #leave(record: Outgoing): void {
+    this.#pending--
+    this.#sending.budget.give(record.size)
+    this.#routes.get(record.topic)?.left(record.partition)
+  }
+}

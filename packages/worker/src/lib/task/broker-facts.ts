@@ -1,0 +1,108 @@
+import { type CommitOffset, partitionKey, type PartitionOffsets, type TopicPartition } from '@millrace/core'
+import { withinLimit } from '../environment/within-limit.ts'
+import type { TaskWorker } from './task-worker.ts'
+import type { Task } from './task.ts'
+
+/** For a question about many tasks; then each asks for itself. */
+const PATIENCE_MS = 3000
+
+/** What the broker knows of tasks that are to be opened. */
+export interface Facts {
+  readonly committed: ReadonlyMap<string, CommitOffset>
+  readonly bounds: ReadonlyMap<string, PartitionOffsets>
+  readonly changelogs: ReadonlyMap<string, PartitionOffsets>
+}
+
+/** What is asked of the broker for several tasks at once. */
+interface Question {
+  readonly tasks: Task[]
+  /** `undefined` when each must ask for itself. */
+  readonly facts: Promise<Facts | undefined>
+}
+
+/** Asks the broker for what opening a task needs, for many tasks at once where they come together. */
+export class BrokerFacts {
+  readonly #worker: Pick<TaskWorker<Task>, 'environment' | 'consumer' | 'admin' | 'topics'>
+  /** The question that takes further tasks. */
+  #asking: Question | undefined
+  /** The one under way, or the last. */
+  #asked: Promise<unknown> = Promise.resolve()
+
+  constructor(worker: Pick<TaskWorker<Task>, 'environment' | 'consumer' | 'admin' | 'topics'>) {
+    this.#worker = worker
+  }
+
+  /**
+   * Must come after the earlier owners are shut out: else an offset of theirs could still come. Asked together with those
+   * tasks that have come as far while the question before was under way. When that fails, or takes long, each asks for
+   * itself: what one of them meets does not concern the others.
+   */
+  async of(task: Task): Promise<Facts> {
+    this.#asking ??= this.#askTogether()
+    this.#asking.tasks.push(task)
+    return (await this.#asking.facts) ?? this.#ask([task])
+  }
+
+  #askTogether(): Question {
+    const tasks: Task[] = []
+    const facts = this.#asked.then(endOfTurn).then(async () => {
+      this.#asking = undefined
+      const open = tasks.filter((task) => !task.closed)
+      if (open.length < 2) return undefined
+      let answer: Facts | undefined
+      // What a question fails with that is asked for many, each meets again when it asks for itself.
+      const asked = this.#ask(open).then(
+        (found) => void (answer = found),
+        () => undefined,
+      )
+      await withinLimit(this.#worker.environment.clock, PATIENCE_MS, asked)
+      return answer
+    })
+    this.#asked = facts
+    return { tasks, facts }
+  }
+
+  async #ask(tasks: readonly Task[]): Promise<Facts> {
+    const { environment, consumer, admin, topics } = this.#worker
+    const { offsetReset, isolation } = environment.settings
+    const offsets = async (
+      partitions: readonly TopicPartition[],
+      level: typeof isolation,
+    ): Promise<ReadonlyMap<string, PartitionOffsets>> =>
+      byPartition(partitions.length === 0 ? [] : await admin.offsets(partitions, level))
+    const partitions = tasks.flatMap((task) => task.assigned)
+    // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a first commit,
+    // and a committed offset is never past the end. A worker that sleeps here and is replaced must not take the broker for broken.
+    // What is in a transaction counts too: rows that are committed may lie behind it, so recovery waits until it is over.
+    const logs = tasks.flatMap(({ partition, partitions: count }) =>
+      topics.partsWith(count).map(({ changelog }) => ({ topic: changelog.topic, partition })),
+    )
+    const changelogs = await offsets(logs, 'read-uncommitted')
+    // What it has committed of repartition topics it deletes: so a committed offset is not before the beginning either.
+    const purged = partitions.filter(({ topic }) => topics.purged.has(topic))
+    const beginnings = await offsets(purged, 'read-uncommitted')
+    const committed = byPartition(await consumer.committed(partitions))
+    // The whole log, for a committed offset may lie behind a transaction that is open now. Who starts at the end starts
+    // before it.
+    const starting = partitions.filter(
+      (partition) => offsetReset === 'latest' && !committed.has(partitionKey(partition)),
+    )
+    const log = await admin.offsets(partitions, 'read-uncommitted')
+    const ends = await offsets(starting, isolation)
+    const bounds = log.map((found) => ({
+      ...found,
+      beginning: beginnings.get(partitionKey(found))?.beginning ?? found.beginning,
+      end: ends.get(partitionKey(found))?.end ?? found.end,
+    }))
+    return { committed, bounds: byPartition(bounds), changelogs }
+  }
+}
+
+function byPartition<P extends TopicPartition>(list: readonly P[]): ReadonlyMap<string, P> {
+  return new Map(list.map((one) => [partitionKey(one), one]))
+}
+
+/** Tasks that were given together come as far in one turn. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

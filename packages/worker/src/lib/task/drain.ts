@@ -1,0 +1,52 @@
+import { setMaxListeners } from 'node:events'
+import type { Clock } from '@millrace/core'
+import type { HandOut } from '../environment/hand-out.ts'
+import { withinLimit } from '../environment/within-limit.ts'
+import type { Task } from './task.ts'
+
+/** Time for what is on its way already, a reply perhaps: giving an event up means that its work is done again. */
+const PATIENCE_MS = 500
+
+/**
+ * Waits for events in flight while nothing is handed out. Those that wait themselves for something to be handed out, here
+ * or on another worker that waits for this one, would wait for ever: after a while `signal` aborts.
+ */
+export class Drain {
+  readonly #clock: Clock
+  readonly #handOut: HandOut
+  #overdue = overdueController()
+
+  constructor(clock: Clock, handOut: HandOut) {
+    this.#clock = clock
+    this.#handOut = handOut
+  }
+
+  /** As `WorkerContext.draining`. */
+  get signal(): AbortSignal {
+    return this.#overdue.signal
+  }
+
+  /** False when events were still in flight after `limitMs`. Hand-out must be stopped. */
+  async run(tasks: Iterable<Task>, limitMs: number): Promise<boolean> {
+    this.#handOut.drain()
+    const busy = [...tasks].filter((task) => task.inFlight > 0)
+    if (busy.length === 0) return true
+    const idle = Promise.all(busy.map((task) => task.whenIdle()))
+    const patienceMs = Math.min(PATIENCE_MS, limitMs / 2)
+    if (await withinLimit(this.#clock, patienceMs, idle)) return true
+    this.#overdue.abort()
+    return await withinLimit(this.#clock, limitMs - patienceMs, idle)
+  }
+
+  /** Hand-out goes on. */
+  over(): void {
+    if (this.#overdue.signal.aborted) this.#overdue = overdueController()
+  }
+}
+
+/** Each ask in flight listens to it. */
+function overdueController(): AbortController {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return controller
+}

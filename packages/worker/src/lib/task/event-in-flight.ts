@@ -1,0 +1,441 @@
+import {
+  type Effect,
+  type EventInHand,
+  type EventScope,
+  MillraceError,
+  RecordRefusedError,
+  type OutgoingRecord,
+  type RawRecord,
+  type Readable,
+  type SendReceipt,
+  type SendRequest,
+} from '@millrace/core'
+import { DRAINING } from '../environment/not-now.ts'
+import { mustFit, Outgoing, type SendOrigin } from '../sending/outgoing.ts'
+import type { OwningTask, PartitionCursor, TrackedEvent } from './cursor.ts'
+import { isOutdated, type ReadSet } from './read-log.ts'
+
+/** The record queue that handed it out: an event that ends without being finished goes back there. */
+export interface EventQueue {
+  /** To be handed out again after a while. */
+  again(event: EventInFlight, delayMs: number): void
+  /** To be handed out again when the event is done that it waits for. */
+  after(event: EventInFlight): void
+  /** Another event waits for one of this queue. */
+  wanted(): void
+  /** What it waited for is done. */
+  release(event: EventInFlight): void
+}
+
+/** Where an event stands among those of its queue and partition. */
+export interface EventSlot {
+  readonly queue: EventQueue
+  readonly cursor: PartitionCursor
+  /** In the cursor's tracker. */
+  readonly number: number
+  /** Among all events of the worker, by first hand-out. */
+  readonly order: number
+}
+
+/** The event of a record that its cursor has come to. */
+export function eventOf(record: RawRecord, cursor: PartitionCursor, queue: EventQueue): EventInFlight {
+  const number = cursor.tracker.hand(record.offset)
+  const slot = { queue, cursor, number, order: cursor.task.handOut.nextOrder() }
+  return new EventInFlight(slot, record, cursor.attemptsAt(record.offset))
+}
+
+/** How often an event may find that what it has read was changed, before it holds what it reads. */
+const MOST_OUTDATED = 3
+/** Of what it has read, in messages. */
+const MOST_SHOWN = 3
+
+/** At work; at work but given up for another event; its task is lost; done with. */
+const OPEN = 0
+const DEFERRED = 1
+const LOST = 2
+const OVER = 3
+type EventState = typeof OPEN | typeof DEFERRED | typeof LOST | typeof OVER
+
+/**
+ * One event while an agent works on it, and nothing but a few references: lists come into being with the first effect.
+ * A retry makes a new one, so that work which goes on past its event finds it closed. When its task is lost, its effects
+ * and sends are dropped in that moment; whatever its agent does with it afterwards changes nothing. All in one class: with layers that
+ * extend each other an event takes twice as long to make and finish (measured), and a part beside it is one more object.
+ */
+export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
+  readonly record: RawRecord
+  readonly attempts: number
+  readonly queue: EventQueue
+  readonly cursor: PartitionCursor
+  readonly number: number
+  readonly order: number
+  #state: EventState = OPEN
+  #effects: Effect[] | undefined = undefined
+  #sends: Outgoing[] | undefined = undefined
+  #sendBytes = 0
+  /** Some of its sends have gone out. */
+  #spilled = false
+  /** What it has read before another event of its task did: what it has read since is in the task's log. */
+  #reads: ReadSet | undefined = undefined
+  /** How often it was given up because of what it had read. */
+  #outdated = 0
+  #joined: EventInFlight[] | undefined = undefined
+  /** The first of the batch that it is in, when that is another. */
+  #first: EventInFlight | undefined = undefined
+  #holder: EventInFlight | undefined = undefined
+  #waiting: EventInFlight[] | undefined = undefined
+
+  constructor(slot: EventSlot, record: RawRecord, attempts: number) {
+    this.record = record
+    this.attempts = attempts
+    this.queue = slot.queue
+    this.cursor = slot.cursor
+    this.number = slot.number
+    this.order = slot.order
+    slot.cursor.tracker.keep(slot.number, this)
+  }
+
+  get topic(): string {
+    return this.cursor.source.topic
+  }
+
+  get partition(): number {
+    return this.cursor.source.partition
+  }
+
+  get offset(): number {
+    return this.record.offset
+  }
+
+  get timestamp(): number {
+    return this.record.timestamp
+  }
+
+  get task(): OwningTask {
+    return this.cursor.task
+  }
+
+  get agent(): string {
+    return this.cursor.subscription.spec.agent
+  }
+
+  get keyCodec(): string | undefined {
+    return this.cursor.keyCodec
+  }
+
+  get signal(): AbortSignal {
+    return this.cursor.task.signal
+  }
+
+  get open(): boolean {
+    return this.#state < LOST
+  }
+
+  get fate(): EventInFlight {
+    return this.#first ?? this
+  }
+
+  get isSetAside(): boolean {
+    const first = this.fate
+    return first.#state === DEFERRED || (first.#state === OPEN && first.#isOutdated())
+  }
+
+  get holdsReads(): boolean {
+    return this.fate.#outdated >= MOST_OUTDATED
+  }
+
+  get isWanted(): boolean {
+    const { task } = this.cursor
+    return this.#waiting !== undefined || (task.blocked | (task.handOut.blocked & DRAINING)) !== 0
+  }
+
+  get refused(): Error | undefined {
+    return this.cursor.refusalOf(this.record.offset, this.attempts)
+  }
+
+  /** It and those that share its fate as members of its batch. */
+  batch(): readonly EventInFlight[] {
+    return this.#joined === undefined ? [this] : [this, ...this.#joined]
+  }
+
+  describe(): string {
+    return `${this.topic}/${this.partition}@${this.offset} of agent ${this.agent}`
+  }
+
+  refusal(record: OutgoingRecord, error: Error): MillraceError {
+    return new RecordRefusedError(
+      record,
+      `A record to ${record.topic}/${record.partition}, sent for ${this.describe()}, was refused.`,
+      {
+        cause: error,
+      },
+    )
+  }
+
+  hold(effect: Effect): void {
+    this.#mustBeOpen()
+    if (this.#effects === undefined) this.#effects = [effect]
+    else this.#effects.push(effect)
+  }
+
+  send(request: SendRequest): SendReceipt {
+    this.#mustBeOpen()
+    const { maxRecordBytes, maxEventBytes } = this.cursor.limits
+    const record = new Outgoing(request, this)
+    mustFit(record, maxRecordBytes)
+    if (this.#sends === undefined) this.#sends = [record]
+    else this.#sends.push(record)
+    this.#sendBytes += record.size
+    if (this.#sendBytes > maxEventBytes && this.#state === OPEN) this.#spill()
+    return record
+  }
+
+  setAside(holder: EventScope, what: string): void {
+    const other = holder instanceof EventInFlight ? holder.fate : undefined
+    if (other !== undefined && this.#goesBefore(other)) return other.#giveUp(this.fate)
+    this.#giveUp(other)
+    throw new MillraceError(
+      'KEY_IN_HAND',
+      `${this.describe()} needs ${what}, which ${holder.topic}/${holder.partition}@${holder.offset} of agent ${holder.agent} has in hand.`,
+    )
+  }
+
+  handBack(): void {
+    this.#giveUp(undefined)
+  }
+
+  noteRead(what: Readable, version: number): void {
+    this.cursor.task.reads.add(this, what, version)
+  }
+
+  /** What it has read so far, because another event reads now. */
+  keepReads(reads: ReadSet): void {
+    if (this.#reads === undefined) this.#reads = reads
+    else for (const [what, version] of reads) if (!this.#reads.has(what)) this.#reads.set(what, version)
+  }
+
+  handBackIfOutdated(): boolean {
+    const first = this.fate
+    if (first.#state !== OPEN || !first.#hasOutdatedReads()) return false
+    first.#giveUpOutdated()
+    return true
+  }
+
+  describeReads(): readonly string[] {
+    const reads = new Set([...(this.#reads?.keys() ?? []), ...this.cursor.task.reads.of(this)])
+    return [...reads].slice(0, MOST_SHOWN).map((what) => what.show())
+  }
+
+  finish(): boolean {
+    this.#mustNotBeOver()
+    if (this.#state === OPEN && this.#isOutdated()) this.#giveUpOutdated()
+    if (this.#state === OPEN) return this.#complete()
+    if (this.#state === LOST) this.#endLost()
+    else this.#goBehind()
+    return false
+  }
+
+  /** Of a batch each in its turn: what the first one changes is no news to the others. */
+  #complete(): boolean {
+    const { task, tracker, counters, refusals } = this.cursor
+    this.#state = OVER
+    task.reads.forget(this)
+    if (this.#effects !== undefined) for (const effect of this.#effects) effect.apply()
+    if (this.#sends !== undefined) this.#sendAll(this.#sends)
+    if (this.#spilled) task.spillEnded(true)
+    tracker.finish(this.number)
+    counters.processed++
+    counters.active--
+    task.left()
+    // The next refusal opens the task again: what has become of this event should not be done once more.
+    if (refusals !== undefined && refusals.has(this.record.offset)) task.commitSoon()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.#complete()
+    if (this.#waiting !== undefined) this.#releaseWaiting()
+    return true
+  }
+
+  rollback(error?: Error): void {
+    this.#mustNotBeOver()
+    if (this.#state === LOST) return
+    if (this.#state === OPEN) this.cursor.counters.failed++
+    this.#noteFailure(error)
+    this.#drop()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.rollback(error)
+  }
+
+  retry(delayMs: number): void {
+    this.#mustNotBeOver()
+    if (this.#state === LOST) return this.#endLost()
+    if (this.#state === DEFERRED) return this.#goBehind()
+    const { counters } = this.cursor
+    counters.failed++
+    counters.retried++
+    this.#noteFailure(undefined)
+    this.#goBack(delayMs, this.attempts + 1)
+    if (this.#joined !== undefined) for (const other of this.#joined) other.retry(delayMs)
+  }
+
+  putBack(): void {
+    this.#mustNotBeOver()
+    if (this.#state === LOST) return this.#endLost()
+    if (this.#state === DEFERRED) return this.#goBehind()
+    this.#goBack(0, this.attempts)
+    if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
+  }
+
+  join(other: EventInHand): void {
+    this.#mustBeOpen()
+    if (!(other instanceof EventInFlight) || other.cursor.task !== this.cursor.task)
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Only events of one task share a fate; ${this.describe()} cannot take over one of another.`,
+      )
+    if (this.#joined === undefined) this.#joined = [other]
+    else this.#joined.push(other)
+    other.#first = this
+    // It is not in flight by itself any more: the batch goes back as one.
+    if (other.#state !== DEFERRED) return
+    other.#state = OPEN
+    if (this.#state === OPEN) this.#giveUp(other.#holder)
+  }
+
+  /** Handed out again when it has ended, after `holder` if there is one. With all of its batch. */
+  #giveUp(holder: EventInFlight | undefined): void {
+    this.#mustBeOpen()
+    const first = this.fate
+    if (first.#state === OPEN) first.#holder = holder
+    first.#state = DEFERRED
+    first.#dropAll()
+  }
+
+  #giveUpOutdated(): void {
+    this.#outdated++
+    this.#giveUp(undefined)
+  }
+
+  /** Of two that need the same key. What has sent more than it may hold cannot be taken back without harm. */
+  #goesBefore(other: EventInFlight): boolean {
+    return this.fate.order < other.order && !other.#spilled
+  }
+
+  /** Something rests on what it has read, and that is no longer so. */
+  #isOutdated(): boolean {
+    return this.#hasOutdatedReads() && this.batch().some((one) => one.#effects !== undefined || one.#sendBytes > 0)
+  }
+
+  #hasOutdatedReads(): boolean {
+    const { reads } = this.cursor.task
+    if (reads.isOutdated(this) || (this.#reads !== undefined && isOutdated(this.#reads))) return true
+    return this.#joined !== undefined && this.#joined.some((other) => other.#hasOutdatedReads())
+  }
+
+  #dropAll(): void {
+    this.#drop()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.#drop()
+  }
+
+  #goBack(delayMs: number, attempts: number): void {
+    this.#leave()
+    // What it had sent before its end was in a transaction, with which its task is gone.
+    if (this.cursor.task.closed) return
+    this.queue.again(this.#anew(attempts), delayMs)
+    this.#releaseWaiting()
+  }
+
+  /** Handed out again after the event that has what it needs. */
+  #goBehind(): void {
+    const holder = this.#holder
+    this.#leave()
+    const next = this.#anew(this.attempts)
+    if (holder === undefined || !holder.open) this.queue.again(next, 0)
+    else {
+      this.queue.after(next)
+      if (holder.#waiting === undefined) holder.#waiting = [next]
+      else holder.#waiting.push(next)
+      holder.queue.wanted()
+    }
+    if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
+    this.#releaseWaiting()
+  }
+
+  #anew(attempts: number): EventInFlight {
+    const next = new EventInFlight(this, this.record, attempts)
+    next.#outdated = Math.max(this.#outdated, this.fate.#outdated)
+    return next
+  }
+
+  #leave(): void {
+    this.#state = OVER
+    this.#drop()
+    this.cursor.counters.active--
+    this.cursor.task.left()
+  }
+
+  /** Its task is lost: from now on nothing of it counts. */
+  lose(): void {
+    if (this.#state === OVER) return
+    this.#state = LOST
+    this.#drop()
+    this.#releaseWaiting()
+  }
+
+  /** The agent has come to its end. */
+  #endLost(): void {
+    this.#state = OVER
+    this.cursor.counters.active--
+    if (this.#joined !== undefined) for (const other of this.#joined) if (other.#state === LOST) other.#endLost()
+  }
+
+  #drop(): void {
+    if (this.#effects !== undefined) for (const effect of this.#effects) effect.drop(this)
+    this.#effects = undefined
+    if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
+    this.#sends = undefined
+    this.#sendBytes = 0
+    this.#reads = undefined
+    this.cursor.task.reads.forget(this)
+    if (!this.#spilled) return
+    this.#spilled = false
+    if (this.#state !== LOST) this.cursor.task.spillEnded(false)
+  }
+
+  /** Its task is opened again when what it has sent is to be taken back; how often it has failed must outlive that. */
+  #noteFailure(error: Error | undefined): void {
+    if (this.batch().some((one) => one.#spilled)) this.cursor.task.spillFailed(this, error)
+  }
+
+  /** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */
+  #spill(): void {
+    if (!this.#spilled) this.cursor.task.spillBegan()
+    this.#spilled = true
+    if (this.#sends !== undefined) this.#sendAll(this.#sends)
+    this.#sends = undefined
+  }
+
+  #sendAll(records: readonly Outgoing[]): void {
+    const { counters, task } = this.cursor
+    for (const record of records) {
+      counters.sent(record.topic)
+      task.output.add(record)
+    }
+  }
+
+  #releaseWaiting(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting !== undefined) for (const event of waiting) event.queue.release(event)
+  }
+
+  #mustBeOpen(): void {
+    if (!this.open) throw this.#isOver()
+  }
+
+  /** A lost event may still be ended: that changes nothing. */
+  #mustNotBeOver(): void {
+    if (this.#state === OVER) throw this.#isOver()
+  }
+
+  #isOver(): MillraceError {
+    return new MillraceError('NO_CURRENT_EVENT', `The event ${this.describe()} is no longer in hand.`)
+  }
+}

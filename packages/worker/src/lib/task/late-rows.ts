@@ -1,0 +1,74 @@
+import { partitionKey, type Reader, type Row, toError } from '@millrace/core'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { Stretch, TaskCommit, TaskState } from './task-state.ts'
+import type { Task } from './task.ts'
+
+/**
+ * Searches changelogs for rows that came late, over newer ones, and has those written again by the task's next commit.
+ * Until then whoever recovers from the changelog would have the old ones (docs/guarantees.md). In a transaction the rows of
+ * another owner cannot be committed: what else is there are only the marks of transactions.
+ */
+export class LateRows {
+  readonly #environment: Pick<WorkerEnvironment, 'transport' | 'log'>
+  readonly #readers = new Set<Reader>()
+  #closed = false
+
+  constructor(environment: Pick<WorkerEnvironment, 'transport' | 'log'>) {
+    this.#environment = environment
+  }
+
+  /** Searches the stretches of changelogs that a commit has written, if there is more in them; goes on by itself. */
+  committed(task: Task, { states }: TaskCommit): void {
+    for (const { state, rows, last } of states) {
+      if (last === undefined) continue
+      const stretch = state.tail.wrote(rows.length, last.offset)
+      if (stretch !== undefined && !task.output.transactional && !this.#closed) void this.#search(task, state, stretch)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.all([...this.#readers].map((reader) => reader.close()))
+  }
+
+  async #search(task: Task, state: TaskState, stretch: Stretch): Promise<void> {
+    const { part, changelog, tail, store } = state
+    const { log } = this.#environment
+    try {
+      const rows = await this.#read(state, stretch)
+      if (task.closed || this.#closed) return
+      const found = tail.compare(rows, store)
+      if (found === 0) return
+      log.warn(
+        { table: part.name, ...changelog, rows: found },
+        `Older rows of ${found} keys came into ${partitionKey(changelog)} over newer ones, from a request that had been given up; they are written again.`,
+      )
+      task.touch()
+    } catch (thrown) {
+      if (task.closed || this.#closed) return
+      tail.readAgain(stretch)
+      log.warn(
+        { table: part.name, ...changelog, error: toError(thrown).message },
+        `${partitionKey(changelog)} could not be searched for rows that came late; the next commit tries again.`,
+      )
+    }
+  }
+
+  async #read({ changelog }: TaskState, { from, to }: Stretch): Promise<readonly Row[]> {
+    // What is in no committed transaction is no row.
+    const reader = this.#environment.transport.reader({ isolation: 'read-committed' })
+    this.#readers.add(reader)
+    try {
+      reader.assign(changelog, from)
+      const rows: Row[] = []
+      for await (const { records, nextOffset } of reader.batches()) {
+        for (const { key, value, offset } of records) if (key !== null && offset < to) rows.push({ key, value })
+        if (nextOffset >= to) break
+      }
+      return rows
+    } finally {
+      this.#readers.delete(reader)
+      await reader.close()
+    }
+  }
+}

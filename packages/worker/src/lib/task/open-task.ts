@@ -1,0 +1,175 @@
+import {
+  MillraceError,
+  NO_HEADERS,
+  partitionKey,
+  type StorePartition,
+  type TaskPart,
+  type TopicPartition,
+  type WaitForTask,
+} from '@millrace/core'
+import { ANY_SUBSCRIPTION } from '../records/commit-metadata.ts'
+import { SourcePartition } from '../records/source-partition.ts'
+import type { Recovery } from '../restore/recovery.ts'
+import { recordSize } from '../sending/outgoing.ts'
+import type { BrokerFacts, Facts } from './broker-facts.ts'
+import type { Committer } from './commit.ts'
+import { type CursorOwner, PartitionCursor } from './cursor.ts'
+import type { RefusedEvents } from './refused-events.ts'
+import type { RowBudget } from './row-budget.ts'
+import { type StartPosition, startPosition } from './start-position.ts'
+import { ChangelogTail, type TaskState } from './task-state.ts'
+import type { TaskWorker } from './task-worker.ts'
+import type { Task, TaskSource } from './task.ts'
+
+/** Until the first commit of a new task is tried again. */
+const FIRST_COMMIT_RETRY_MS = 100
+
+/** What opening a task uses of the worker, beside what the task itself does. */
+export interface OpeningWorker extends TaskWorker<Task> {
+  readonly facts: BrokerFacts
+  readonly recovery: Recovery
+  readonly committer: Committer
+  readonly refusedEvents: RefusedEvents
+  readonly changedRows: RowBudget
+  readonly subscriptions: readonly CursorOwner[]
+  /** What must have happened before events of a task are handed out. */
+  readonly waits: readonly WaitForTask[]
+  /** `Codec.name` of a topic's keys, as declared. */
+  keyCodecOf(topic: string): string | undefined
+}
+
+/**
+ * Brings a gained task to where its events are handed out:
+ *
+ *     fence → offsets → what parts wait for → stores → recovery → first commit → fetch → hand out
+ *
+ * It may be lost at any await: its signal then aborts, and the rest of the way is left out. Each task goes its own way: one
+ * whose coordinator or partitions cannot be asked holds up no other.
+ *
+ * `heardSinceMs`: the group must have been heard of since then before an earlier owner is shut out.
+ */
+export async function openTask(task: Task, worker: OpeningWorker, heardSinceMs: number): Promise<void> {
+  await task.output.fence(heardSinceMs)
+  if (task.closed) return
+  const facts = await worker.facts.of(task)
+  if (task.closed) return
+  await Promise.all(worker.waits.map((wait) => wait(task, task.signal)))
+  const starts = task.assigned.map((partition) => startOf(task, partition, { worker, facts }))
+  const states = await openStates(task, starts, { worker, facts })
+  if (task.closed) {
+    // Lost in the very turn in which it was opened: nobody else knows of its stores.
+    await closeStores(states, worker)
+    return
+  }
+  const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { worker, start: starts[i] }))
+  task.recovered(sources, states)
+  // Before any row: so that rows without committed offsets mean that offsets were lost. And 'latest' is only now once.
+  // A hole is passed at once too: it is reported once.
+  if (starts.some(({ origin }) => origin !== 'committed')) await commitFirst(task, worker)
+  if (task.closed) return
+  task.begin()
+  for (const subscription of worker.subscriptions)
+    subscription.add(sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.subscription === subscription)))
+}
+
+interface Opening {
+  readonly worker: OpeningWorker
+  readonly facts: Facts
+}
+
+function startOf(task: Task, partition: TopicPartition, { worker, facts }: Opening): StartPosition {
+  const { settings, log } = worker.environment
+  const key = partitionKey(partition)
+  const asked = facts.bounds.get(key) ?? { ...partition, beginning: 0, end: 0 }
+  const bounds = { ...asked, end: Math.min(asked.end, task.foundEnds.get(key) ?? asked.end) }
+  const start = startPosition(partition, { committed: facts.committed.get(key), bounds }, settings)
+  if (start.loss !== undefined) log.error({ ...partition, offset: start.offset }, start.loss.message)
+  return start
+}
+
+/** Opens the stores of the task and recovers them, side by side. Rejects with the signal's reason when it is lost meanwhile. */
+async function openStates(
+  task: Task,
+  starts: readonly StartPosition[],
+  { worker, facts }: Opening,
+): Promise<readonly TaskState[]> {
+  const parts = worker.topics.partsWith(task.partitions)
+  const outcomes = await Promise.allSettled(parts.map((part) => restore(task, part, { worker, facts })))
+  const restored = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed !== undefined || task.closed) {
+    await closeStores(restored, worker)
+    throw failed?.reason ?? task.signal.reason
+  }
+  const filled = restored.find(({ store }) => store.rows > 0)
+  if (filled !== undefined && starts.every(({ origin }) => origin === 'reset')) {
+    await closeStores(restored, worker)
+    throw new MillraceError(
+      'OFFSETS_MISSING',
+      `Table ${filled.part.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
+    )
+  }
+  return restored.map((state) => ({ ...state, open: openPart(task, state, worker) }))
+}
+
+type RestoredState = Omit<TaskState, 'open'>
+
+async function restore(task: Task, part: TaskPart, { worker, facts }: Opening): Promise<RestoredState> {
+  const changelog = { topic: part.changelog.topic, partition: task.partition }
+  const bounds = facts.changelogs.get(partitionKey(changelog)) ?? { beginning: 0, end: 0 }
+  const store = await worker.recovery.restore({ part, partition: task.partition }, bounds, task.signal)
+  const tail = new ChangelogTail(store.checkpoint()?.offset ?? bounds.end)
+  return { part, store, changelog, changelogId: worker.topics.changelogId(part), tail }
+}
+
+function openPart(task: Task, { part, store }: RestoredState, worker: OpeningWorker): TaskState['open'] {
+  const { environment, topics, changedRows } = worker
+  const { settings, freeze } = environment
+  const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
+  // A share of the cache as if all partitions were here: rebalances then never exceed the bound.
+  const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
+  const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
+  const countChanged = (bytes: number): void => changedRows.count(bytes)
+  return part.openPart({ task, store, cacheBytes, countChanged, maxRowBytes, freeze })
+}
+
+async function closeStores(
+  states: readonly { readonly store: StorePartition }[],
+  { stores }: Pick<OpeningWorker, 'stores'>,
+): Promise<void> {
+  await Promise.all(states.map(({ store }) => stores.close(store)))
+}
+
+function sourceOf(
+  task: Task,
+  partition: TopicPartition,
+  { worker, start }: { readonly worker: OpeningWorker; readonly start: StartPosition | undefined },
+): TaskSource {
+  const { environment, flow, subscriptions, refusedEvents } = worker
+  const offset = start?.offset ?? 0
+  const source = new SourcePartition(partition, offset, flow)
+  source.committed = start?.origin === 'committed' ? offset : undefined
+  const cursors = subscriptions
+    .filter(({ spec }) => spec.topics.includes(partition.topic))
+    .map((subscription) => {
+      const { id } = subscription.spec
+      const atStart = { position: offset, finished: [] }
+      const progress = start?.progress.get(id) ?? start?.progress.get(ANY_SUBSCRIPTION) ?? atStart
+      const keyCodec = worker.keyCodecOf(partition.topic)
+      const refusals = refusedEvents.from(id, partition, offset)
+      return new PartitionCursor(
+        { task, source, subscription, keyCodec, flow, limits: environment.settings, refusals },
+        progress,
+      )
+    })
+  return { source, cursors }
+}
+
+/** A commit may come to nothing and be no error: without a lease just now, or when its answer came too late. */
+async function commitFirst(task: Task, { committer, environment }: OpeningWorker): Promise<void> {
+  for (;;) {
+    await committer.commit([task])
+    if (task.closed || task.sources.every(({ source }) => source.committed !== undefined)) return
+    await environment.clock.sleep(FIRST_COMMIT_RETRY_MS, task.signal)
+  }
+}

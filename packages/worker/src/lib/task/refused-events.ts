@@ -1,0 +1,86 @@
+import {
+  type EventInHand,
+  isMillraceError,
+  partitionKey,
+  RecordRefusedError,
+  type TopicPartition,
+} from '@millrace/core'
+import type { Outgoing } from '../sending/outgoing.ts'
+import type { PartitionRefusals, Refusal } from './cursor.ts'
+import { EventInFlight } from './event-in-flight.ts'
+import type { Suspects } from './suspects.ts'
+import type { TaskWorker } from './task-worker.ts'
+import type { Task } from './task.ts'
+
+/** An entry costs a task that is opened again, so there are few; beyond this the oldest are forgotten, and found again. */
+const MOST_PARTITIONS = 1000
+
+/** Refused for what the record is. What lies in topic or account would meet every event alike. */
+function liesInRecord(error: Error): boolean {
+  return isMillraceError(error, 'RECORD_TOO_LARGE', 'RECORD_REFUSED', 'PARTITION_MISSING')
+}
+
+/**
+ * What becomes of records that the broker refuses for good. Whoever sent one outside of events has heard of it. A row, and
+ * what is wrong with a topic or an account, ends the worker. Else it is the failure of the event that sent it, for `onError`.
+ *
+ * Events whose sends were refused after they had finished, and those whose sends had gone out in part when they failed.
+ * Nothing past them is committed: their tasks are opened again from the last commit, and they are then handed out as failed
+ * already. Kept until they are committed, so that another task opening in between loses no count of attempts.
+ */
+export class RefusedEvents {
+  readonly #worker: Pick<TaskWorker<Task>, 'reopen' | 'fail'>
+  readonly #suspects: Pick<Suspects, 'from'>
+  readonly #partitions = new Map<string, Map<number, Refusal>>()
+
+  constructor(worker: Pick<TaskWorker<Task>, 'reopen' | 'fail'>, suspects: Pick<Suspects, 'from'>) {
+    this.#worker = worker
+    this.#suspects = suspects
+  }
+
+  refused(record: Outgoing, error: Error): void {
+    const { origin } = record
+    if (origin === undefined) return
+    const refusal = origin.refusal(record, error)
+    if (!(origin instanceof EventInFlight) || !liesInRecord(error)) return this.#worker.fail(refusal)
+    const before = origin.refused
+    // What it did about the refusal, a dead letter, may be refused as well; it is trimmed then. Not twice for one topic.
+    if (!(before instanceof RecordRefusedError) || before.topic !== record.topic) this.#note(origin, refusal)
+    else if (!origin.task.closed) return this.#worker.fail(refusal)
+    if (!origin.task.closed) this.#worker.reopen(origin.task.id, refusal.message)
+  }
+
+  /** An event has failed whose task is opened again for that: for good with this error, or it is to be tried again. */
+  failed(event: EventInHand, error: Error | undefined): void {
+    if (event instanceof EventInFlight) this.#note(event, error)
+  }
+
+  /** For the event, and all of its batch. Without an error it is handed out as the next attempt. */
+  #note(event: EventInFlight, error: Error | undefined): void {
+    for (const { cursor, offset, attempts: before } of event.fate.batch()) {
+      const attempts = error === undefined ? before + 1 : before
+      const key = keyOf(cursor.subscription.spec.id, cursor.source)
+      const known = this.#partitions.get(key) ?? new Map<number, Refusal>()
+      this.#partitions.set(key, known.set(offset, { attempts, error }))
+    }
+    for (const key of this.#partitions.keys()) {
+      if (this.#partitions.size <= MOST_PARTITIONS) return
+      this.#partitions.delete(key)
+    }
+  }
+
+  /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
+  from(subscription: string, source: TopicPartition, position: number): PartitionRefusals | undefined {
+    const suspects = this.#suspects.from(subscription, source, position)
+    const key = keyOf(subscription, source)
+    const known = this.#partitions.get(key)
+    if (known === undefined) return suspects
+    for (const offset of known.keys()) if (offset < position) known.delete(offset)
+    if (known.size === 0) this.#partitions.delete(key)
+    return suspects === undefined && known.size > 0 ? known : suspects && new Map([...suspects, ...known])
+  }
+}
+
+function keyOf(subscription: string, source: TopicPartition): string {
+  return `${subscription} ${partitionKey(source)}`
+}

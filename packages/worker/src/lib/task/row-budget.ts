@@ -1,0 +1,71 @@
+import type { HandOut } from '../environment/hand-out.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
+
+/** Makes room by commits. */
+export interface RowsOwner {
+  /** More than half of the budget is used. Called again each time that some came back and it still is. */
+  commitLargest(): void
+}
+
+/**
+ * How many bytes of changed rows may wait for their commit at once, for the whole worker: from the moment an event that
+ * wrote them is finished until the store has them. One event may exceed it by what it writes. While it is full no event is
+ * handed out, but those that a task needs to be committed.
+ */
+export class RowBudget {
+  readonly #maxBytes: number
+  readonly #handOut: Pick<HandOut, 'block' | 'unblock'>
+  readonly #owner: RowsOwner
+  #bytes = 0
+  #overHalf = false
+  #full = false
+
+  constructor(maxBytes: number, handOut: Pick<HandOut, 'block' | 'unblock'>, owner: RowsOwner) {
+    this.#maxBytes = maxBytes
+    this.#handOut = handOut
+    this.#owner = owner
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get full(): boolean {
+    return this.#full
+  }
+
+  /** So many bytes more of changed rows, or fewer. */
+  count(bytes: number): void {
+    this.#bytes += bytes
+    const overHalf = this.#bytes > this.#maxBytes / 2
+    const commit = overHalf && (bytes < 0 || !this.#overHalf)
+    this.#overHalf = overHalf
+    // Room again only when a quarter is free, so that hand-out does not stop and go with each row.
+    const full = this.#bytes > this.#maxBytes * (this.#full ? 0.75 : 1)
+    if (full !== this.#full) {
+      this.#full = full
+      if (full) this.#handOut.block(NOT_NOW.rows)
+      else this.#handOut.unblock(NOT_NOW.rows)
+    }
+    if (commit) this.#owner.commitLargest()
+  }
+}
+
+/** Those with most changed rows first, until what the others keep is at most so many bytes: few commits free much. */
+export function tasksToCommit<T extends { readonly dirtyBytes: number }>(
+  tasks: readonly T[],
+  keepBytes: number,
+): readonly T[] {
+  const sizes = tasks
+    .map((task) => ({ task, bytes: task.dirtyBytes }))
+    .filter(({ bytes }) => bytes > 0)
+    .toSorted((a, b) => b.bytes - a.bytes)
+  let left = sizes.reduce((sum, { bytes }) => sum + bytes, 0)
+  const chosen: T[] = []
+  for (const { task, bytes } of sizes) {
+    if (left <= keepBytes) break
+    chosen.push(task)
+    left -= bytes
+  }
+  return chosen
+}

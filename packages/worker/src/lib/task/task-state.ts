@@ -1,0 +1,162 @@
+import {
+  type ErrorCode,
+  isMillraceError,
+  MillraceError,
+  NO_HEADERS,
+  type OpenPart,
+  type OutgoingRecord,
+  type Row,
+  type StoreChange,
+  type StorePartition,
+  type TaskPart,
+  type TopicPartition,
+} from '@millrace/core'
+import type { SourcePartition } from '../records/source-partition.ts'
+import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
+import type { TaskOutput } from '../sending/task-output.ts'
+import type { PartitionCursor, SourceOffset } from './cursor.ts'
+
+/** A table or stateful operator in one task. */
+export interface TaskState {
+  readonly part: TaskPart
+  readonly open: OpenPart
+  readonly store: StorePartition
+  readonly changelog: TopicPartition
+  /** `TopicInfo.id` of the changelog. */
+  readonly changelogId: string
+  readonly tail: ChangelogTail
+}
+
+/** The changed rows of one state, on their way to its changelog. */
+export interface PreparedRows {
+  readonly state: TaskState
+  readonly rows: readonly Row[]
+  /** The last one: its offset is what the store has absorbed. */
+  readonly last: Outgoing | undefined
+}
+
+/** One commit of one task: a moment between two events, for everything that the task has. */
+export interface TaskCommit {
+  /** On the monotonic clock. */
+  readonly preparedMs: number
+  /** Those that changed since the last commit. */
+  readonly offsets: readonly (SourceOffset & { readonly source: SourcePartition })[]
+  /** How many of its events each cursor has behind itself then. */
+  readonly passed: readonly { readonly cursor: PartitionCursor; readonly passed: number }[]
+  readonly states: readonly PreparedRows[]
+  /** Resolves when the broker has all rows and all sends of finished events; rejects when it never will. */
+  readonly acknowledged: Promise<void>
+}
+
+/** Takes the rows changed since the last commit, each encoded once, and sends them. Exactly one of `open.rowsStored` and `open.rowsReturned` follows. */
+export function sendRows(state: TaskState, output: Pick<TaskOutput, 'add'>, timestamp: number): PreparedRows {
+  const rows = state.tail.rows(state.open.takeRows(), state.store)
+  const origin = new RowOrigin(state.part)
+  const { topic, partition } = state.changelog
+  let last: Outgoing | undefined
+  for (const { key, value } of rows) {
+    last = new Outgoing({ topic, partition, key, value, headers: NO_HEADERS, timestamp }, origin)
+    output.add(last)
+  }
+  return { state, rows, last }
+}
+
+/** What the store writes of them once they are committed. */
+export function storeChange({ state, rows, last }: PreparedRows, wallTimeMs: number): readonly StoreChange[] {
+  if (last === undefined) return []
+  const checkpoint = { topicId: state.changelogId, offset: last.offset + 1, wallTimeMs }
+  return [{ partition: state.store, rows, checkpoint }]
+}
+
+/** What a refusal means for a row. */
+const ROW_CODES: ReadonlyMap<ErrorCode, ErrorCode> = new Map([
+  ['RECORD_TOO_LARGE', 'ROW_TOO_LARGE'],
+  ['TOPIC_MISSING', 'CHANGELOG_MISSING'],
+])
+
+class RowOrigin implements SendOrigin {
+  readonly open = false
+  readonly #part: TaskPart
+
+  constructor(part: TaskPart) {
+    this.#part = part
+  }
+
+  describe(): string {
+    return `a row of ${this.#part.name}`
+  }
+
+  refusal(record: OutgoingRecord, error: Error): MillraceError {
+    const key = record.key?.toString().slice(0, 100) ?? ''
+    const code = isMillraceError(error) ? ROW_CODES.get(error.code) : undefined
+    return new MillraceError(
+      code ?? 'RECORD_REFUSED',
+      `The row of key ${JSON.stringify(key)} in ${this.#part.name} (${record.value?.length ?? 0} bytes) was refused by ${record.topic}/${record.partition}.`,
+      { cause: error },
+    )
+  }
+}
+
+/** Offsets of a changelog, the end excluded. */
+export interface Stretch {
+  readonly from: number
+  readonly to: number
+}
+
+/**
+ * The end of a task's changelog partition as this worker has written it. Its rows should follow on each other there, since
+ * nobody else writes them. Where they do not, a request has reached the broker that had been given up: one of an earlier
+ * owner that slept, or one of this worker whose answer was lost. Outside of transactions Kafka cannot refuse such a request.
+ */
+export class ChangelogTail {
+  #next: number
+  /** By their bytes: keys whose last row in the changelog is not what the store has. */
+  readonly #overwritten = new Map<string, Buffer>()
+  #taken: readonly string[] = []
+
+  /** `next` is where the store ends once it is recovered. */
+  constructor(next: number) {
+    this.#next = next
+  }
+
+  /** The rows of a commit, with those that have to be written again. */
+  rows(changed: readonly Row[], store: Pick<StorePartition, 'get'>): readonly Row[] {
+    if (this.#overwritten.size === 0) return changed
+    const fresh = new Set(changed.map(({ key }) => nameOf(key)))
+    const again = [...this.#overwritten].filter(([name]) => !fresh.has(name))
+    this.#taken = [...this.#overwritten.keys()]
+    return [...changed, ...again.map(([, key]) => ({ key, value: store.get(key) ?? null }))]
+  }
+
+  /** The rows of a commit are on the broker. Gives the stretch in which there is more than them. */
+  wrote(count: number, last: number): Stretch | undefined {
+    for (const name of this.#taken) this.#overwritten.delete(name)
+    this.#taken = []
+    const stretch = { from: this.#next, to: last + 1 }
+    this.#next = stretch.to
+    return stretch.to - stretch.from > count ? stretch : undefined
+  }
+
+  /** A stretch could not be read: the next commit comes back to it. */
+  readAgain({ from }: Stretch): void {
+    this.#next = Math.min(this.#next, from)
+  }
+
+  /** What a stretch has left behind. Gives the number of keys that the next commit writes again. */
+  compare(rows: Iterable<Row>, store: Pick<StorePartition, 'get'>): number {
+    const last = new Map<string, Row>()
+    for (const row of rows) last.set(nameOf(row.key), row)
+    let found = 0
+    for (const [name, { key, value }] of last) {
+      const own = store.get(key)
+      if (value === null ? own === undefined : own?.equals(value) === true) continue
+      this.#overwritten.set(name, key)
+      found++
+    }
+    return found
+  }
+}
+
+function nameOf(key: Buffer): string {
+  return key.toString('latin1')
+}

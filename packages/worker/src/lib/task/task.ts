@@ -1,0 +1,311 @@
+import { setMaxListeners } from 'node:events'
+import {
+  type Clock,
+  type Deferred,
+  deferred,
+  type EventInHand,
+  isMillraceError,
+  MillraceError,
+  type OpenPart,
+  partitionKey,
+  type TaskPart,
+  type TaskRef,
+  type TopicPartition,
+} from '@millrace/core'
+import type { HandOut } from '../environment/hand-out.ts'
+import { inWords, NOT_NOW } from '../environment/not-now.ts'
+import type { SourcePartition } from '../records/source-partition.ts'
+import type { TransactionOwner } from '../sending/exactly-once.ts'
+import type { Outgoing } from '../sending/outgoing.ts'
+import type { TaskOutput } from '../sending/task-output.ts'
+import { offsetOf, type OwningTask, type PartitionCursor } from './cursor.ts'
+import { ReadLog } from './read-log.ts'
+import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
+import type { TaskWorker } from './task-worker.ts'
+
+/** A source partition of a task with everybody who reads it. */
+export interface TaskSource {
+  readonly source: SourcePartition
+  readonly cursors: readonly PartitionCursor[]
+}
+
+export interface TaskOptions {
+  /** Where source partitions were found to end before what had been read of them, by topic and partition. Default none. */
+  readonly foundEnds?: ReadonlyMap<string, number>
+  /** As `TaskOutput.failures` of the same task before. Default 0. */
+  readonly failures?: number
+}
+
+/** A new producer may get further. Anything else, a right that is missing or a setting of the broker, meets it as well. */
+const PASSING = ['PRODUCER_FENCED', 'TRANSACTION_STATE', 'MEMBER_FENCED', 'NOT_ASSIGNED', 'LEASE_EXPIRED'] as const
+
+/**
+ * Task (n, p), from when this worker is given it until it is lost: partition p of all topics and tables that have n. It owns
+ * its source partitions with their positions and events in flight, its states, and its output. `openTask` brings it to where
+ * its events are handed out, the `Committer` commits it, and `close` is the end of all of it.
+ */
+export class Task implements OwningTask, TransactionOwner {
+  readonly id: string
+  readonly partitions: number
+  readonly partition: number
+  /** Its source partitions, as assigned. */
+  readonly assigned: readonly TopicPartition[]
+  readonly output: TaskOutput
+  readonly handOut: HandOut
+  readonly reads: ReadLog = new ReadLog()
+  /** The log may have grown past the position since: only this tells that other records are there now. */
+  readonly foundEnds: ReadonlyMap<string, number>
+  /** Reasons of `NOT_NOW`; read before each event. */
+  blocked: number = NOT_NOW.opening
+  readonly #worker: TaskWorker<Task>
+  readonly #abort = new AbortController()
+  readonly #states = new Map<TaskPart, TaskState>()
+  #sources: readonly TaskSource[] = []
+  #inFlight = 0
+  #spilling = 0
+  #delays = 0
+  #idle: Deferred<void> | undefined = undefined
+  #touched = false
+
+  constructor(
+    worker: TaskWorker<Task>,
+    { id, partitions, partition, assigned }: TaskRef & { readonly assigned: readonly TopicPartition[] },
+    { foundEnds = new Map(), failures = 0 }: TaskOptions = {},
+  ) {
+    this.id = id
+    this.partitions = partitions
+    this.partition = partition
+    this.assigned = assigned
+    this.foundEnds = foundEnds
+    this.handOut = worker.handOut
+    this.#worker = worker
+    // Each event in flight may listen to it.
+    setMaxListeners(0, this.#abort.signal)
+    this.output = worker.outputOf(this, failures)
+  }
+
+  /** Lost: nothing of it counts any more. */
+  get closed(): boolean {
+    return (this.blocked & NOT_NOW.closed) !== 0
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Recovered: it can be committed. */
+  get running(): boolean {
+    return this.#sources.length > 0 && !this.closed
+  }
+
+  get sources(): readonly TaskSource[] {
+    return this.#sources
+  }
+
+  get states(): readonly TaskState[] {
+    return [...this.#states.values()]
+  }
+
+  /** Events in the hands of agents. */
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  /** Of changed rows that no commit has taken yet. */
+  get dirtyBytes(): number {
+    let bytes = 0
+    for (const { open } of this.#states.values()) bytes += open.dirtyBytes
+    return bytes
+  }
+
+  open(part: TaskPart): OpenPart | undefined {
+    return this.#states.get(part)?.open
+  }
+
+  /** Everything is recovered. */
+  recovered(sources: readonly TaskSource[], states: readonly TaskState[]): void {
+    this.#sources = sources
+    for (const state of states) this.#states.set(state.part, state)
+    for (const { source } of sources) this.#worker.flow.add(source)
+  }
+
+  /** Its partitions are fetched from where they stand, and its events are handed out. */
+  begin(): void {
+    for (const { source } of this.#sources) this.#worker.consumer.seek(source, source.position)
+    this.blocked &= ~NOT_NOW.opening
+  }
+
+  /** Why no event of a partition is handed out to a subscription just now, as a number of `NOT_NOW`. */
+  whyNotAsBits({ topic, partition }: TopicPartition, subscription: string): number {
+    const found = this.#sources.find(({ source }) => source.topic === topic && source.partition === partition)
+    const cursor = found?.cursors.find(({ subscription: { spec } }) => spec.id === subscription)
+    return this.handOut.blocked | this.blocked | (cursor?.blocked ?? 0)
+  }
+
+  /** The same in words; `undefined` when the next record that comes is handed out. */
+  whyNot(partition: TopicPartition, subscription: string): string | undefined {
+    return inWords(this.whyNotAsBits(partition, subscription))
+  }
+
+  entered(): void {
+    this.#inFlight++
+  }
+
+  left(): void {
+    this.#inFlight--
+    if (this.#inFlight === 0 && this.#idle !== undefined) this.#becomeIdle()
+    if (!this.#touched) this.touch()
+  }
+
+  /** Resolves when no event is in flight, or the task is lost. */
+  whenIdle(): Promise<void> {
+    if (this.#inFlight === 0 || this.closed) return Promise.resolve()
+    this.#idle ??= deferred<void>()
+    return this.#idle.promise
+  }
+
+  /** Events in the hands of agents, for messages. */
+  describeInFlight(): readonly string[] {
+    if (this.#inFlight === 0) return []
+    return this.#sources.flatMap(({ source, cursors }) =>
+      cursors.flatMap(({ tracker, subscription: { spec } }) =>
+        tracker.unfinished(5).map((offset) => `${partitionKey(source)}@${offset} of agent ${spec.agent}`),
+      ),
+    )
+  }
+
+  touch(): void {
+    if (this.#touched || this.closed) return
+    this.#touched = true
+    this.#worker.touched(this)
+  }
+
+  commitSoon(): void {
+    this.#worker.commitSoon(this)
+  }
+
+  /** Whether events in flight have to finish before it can be committed: new ones do not go out until then. */
+  becomeWhole(on: boolean): void {
+    const before = this.blocked
+    if (on) this.blocked |= NOT_NOW.whole
+    else this.blocked &= ~NOT_NOW.whole
+    if (this.closed || this.blocked === before) return
+    if (on) this.handOut.wanted()
+    else this.handOut.wake()
+  }
+
+  /**
+   * Whether a commit can be prepared now. Always where what is not committed is handled again. In a transaction everything
+   * finished must fit into the commit's metadata. And what an unfinished event has sent before its end is in it too, to be
+   * taken back when the event fails: until it has finished nothing of the task is committed.
+   */
+  get isWhole(): boolean {
+    if (!this.output.transactional) return true
+    return this.#spilling === 0 && this.#sources.every(({ cursors }) => offsetOf(cursors).complete)
+  }
+
+  /** Events in flight of which sends have gone out already. */
+  get spilling(): number {
+    return this.#spilling
+  }
+
+  /** What is finished, within one turn of the event loop; its rows are on their way then. `undefined` when there is nothing. */
+  prepareCommit(clock: Clock): TaskCommit | undefined {
+    this.#touched = false
+    const offsets = this.#sources.flatMap(({ source, cursors }) => {
+      const now = offsetOf(cursors)
+      const isSame = source.committed === now.offset && source.committedMetadata === now.metadata
+      return isSame ? [] : [{ ...now, source }]
+    })
+    const passed = this.#sources.flatMap(({ cursors }) =>
+      cursors.map((cursor) => ({ cursor, passed: cursor.tracker.passed })),
+    )
+    const states = this.states.map((state) => sendRows(state, this.output, clock.now()))
+    if (offsets.length === 0 && this.output.pending === 0 && states.every(({ rows }) => rows.length === 0)) {
+      for (const { state } of states) state.open.rowsStored()
+      return undefined
+    }
+    return { preparedMs: clock.monotonic(), offsets, passed, states, acknowledged: this.output.seal() }
+  }
+
+  /** Its offsets are committed, and its rows stored. */
+  committed({ offsets, passed, states }: TaskCommit, nowMs: number): void {
+    for (const { source, offset, metadata } of offsets) {
+      if (source.committed !== offset) source.movedAtMs = nowMs
+      source.committed = offset
+      source.committedMetadata = metadata
+    }
+    for (const { cursor, passed: count } of passed) cursor.committed(count)
+    for (const { state } of states) state.open.rowsStored()
+  }
+
+  /** It was given up, or nothing could be prepared: what was in it is in the next one. */
+  notCommitted(commit?: TaskCommit): void {
+    if (this.closed) return
+    for (const { state } of commit?.states ?? []) state.open.rowsReturned()
+    this.#touched = false
+    this.touch()
+  }
+
+  delayed(): void {
+    this.#delays++
+    this.blocked |= NOT_NOW.delayed
+  }
+
+  delayOver(): void {
+    this.#delays--
+    if (this.#delays === 0) this.blocked &= ~NOT_NOW.delayed
+  }
+
+  spillBegan(): void {
+    this.#spilling++
+  }
+
+  /** At least once, what has gone out stays out. In a transaction it can be taken back, with all the rest. */
+  spillFailed(event: EventInHand, error: Error | undefined): void {
+    if (this.output.transactional) this.#worker.eventFailed(event, error)
+  }
+
+  spillEnded(finished: boolean): void {
+    this.#spilling--
+    if (!finished && this.output.transactional && !this.closed)
+      this.#worker.reopen(this.id, 'an event that had sent more than maxEventBytes has failed')
+  }
+
+  refused(record: Outgoing, error: Error): void {
+    this.#worker.refused(record, error)
+  }
+
+  /** Its transaction cannot go on. Of a task that is lost that is no news. */
+  broken(error: Error): void {
+    if (this.closed) return
+    if (isMillraceError(error, ...PASSING)) this.#worker.reopen(this.id, error.message)
+    else this.#worker.fail(error)
+  }
+
+  /**
+   * It is lost: what is in flight counts no more, changes and sends are dropped, what the driver still fetches of it is
+   * stopped. That is also where the driver itself has kept the partitions: else it would run ahead of a task that is opened
+   * again. Resolves when its stores and its output are given back.
+   */
+  async close(reason: string): Promise<void> {
+    if (this.closed) return
+    const { consumer, flow, stores } = this.#worker
+    const error = new MillraceError('NOT_ASSIGNED', `Task ${this.id} is no longer here: ${reason}.`)
+    this.blocked |= NOT_NOW.closed
+    for (const { cursors } of this.#sources)
+      for (const { tracker } of cursors) for (const event of tracker.inFlight()) event.lose()
+    this.#abort.abort(error)
+    this.output.abandon(error)
+    for (const { open } of this.#states.values()) open.close()
+    this.#becomeIdle()
+    consumer.stop(this.assigned)
+    for (const { source } of this.#sources) flow.remove(source)
+    await Promise.all([...this.states.map(({ store }) => stores.close(store)), this.output.close()])
+  }
+
+  #becomeIdle(): void {
+    this.#idle?.resolve()
+    this.#idle = undefined
+  }
+}

@@ -1,0 +1,139 @@
+import {
+  isMillraceError,
+  MillraceError,
+  partitionKey,
+  raceAbort,
+  type RawHeaders,
+  type RecordBatch,
+  type SendRequest,
+  toError,
+  type TopicDeclaration,
+  type WorkerContext,
+  withTimeout,
+} from '@millrace/core'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { TaskSource } from '../task/task.ts'
+
+/** Bytes of one letter; less for a broker, or a `maxRecordBytes`, that takes less. */
+const PIECE_BYTES = [512 * 1024, 64 * 1024, 8 * 1024] as const
+/** Nothing else is fetched while a batch is put away: so not for ever, though the broker may be away for a while. */
+const SEND_LIMIT_MS = 120_000
+const RETENTION_DAYS = 30
+const MESSAGE_LENGTH = 2000
+
+/** Where bytes go that cannot be read, with `onBatchError: 'deadLetter'`. */
+export function brokenBatchesTopic(appId: string): string {
+  return `${appId}-__broken-batches`
+}
+
+export function brokenBatchesDeclaration(appId: string): TopicDeclaration {
+  return {
+    name: brokenBatchesTopic(appId),
+    partitions: 1,
+    config: { 'cleanup.policy': 'delete', 'retention.ms': String(RETENTION_DAYS * 24 * 60 * 60 * 1000) },
+    create: true,
+    internal: true,
+    keyCodec: undefined,
+  }
+}
+
+/** Decides whether reading goes on behind a batch that the driver cannot decode (decisions/025-broken-batches.md). */
+export class BrokenBatches {
+  readonly #environment: WorkerEnvironment
+  readonly #context: Pick<WorkerContext, 'send' | 'signal'>
+  #passed = 0
+
+  constructor(environment: WorkerEnvironment, context: Pick<WorkerContext, 'send' | 'signal'>) {
+    this.#environment = environment
+    this.#context = context
+  }
+
+  /** How many reading has gone on behind. */
+  get passed(): number {
+    return this.#passed
+  }
+
+  /** Resolves when reading may go on behind it. Throws what ends the worker. */
+  async pass(batch: RecordBatch, { cursors }: TaskSource): Promise<void> {
+    const { broken, position, nextOffset } = batch
+    if (broken === undefined) return
+    const { log, sensor, settings } = this.#environment
+    const { onBatchError } = settings
+    const at = { topic: batch.topic, partition: batch.partition, position, nextOffset, err: broken.error }
+    const message = isMillraceError(broken.error) ? broken.error.detail : broken.error.message
+    // Every agent has it behind itself: `millrace skip` says so, in the commit.
+    if (cursors.every((cursor) => cursor.hasFinished(position, nextOffset))) {
+      log.warn(at, `${message} It is passed over: the group's commit says that it is done with.`)
+      this.#passed++
+      return
+    }
+    sensor.errorRaised({ source: partitionKey(batch), error: broken.error })
+    if (onBatchError === 'stop') throw stopping(batch, message, broken.error)
+    if (onBatchError === 'deadLetter') {
+      const pieces = await this.#keep(batch, broken.data, broken.error)
+      const where = brokenBatchesTopic(this.#environment.appId)
+      log.error(at, `${message} Its ${broken.data.length} bytes went to ${where} in ${pieces} pieces (onBatchError).`)
+    } else log.error(at, `${message} It is skipped (onBatchError).`)
+    this.#passed++
+  }
+
+  /** Keeps the bytes. Gives the number of letters. */
+  async #keep(batch: RecordBatch, data: Buffer, error: Error): Promise<number> {
+    let refusal: unknown
+    for (const size of PIECE_BYTES) {
+      try {
+        const pieces = Math.max(Math.ceil(data.length / size), 1)
+        for (let piece = 0; piece < pieces; piece++) {
+          const value = data.subarray(piece * size, (piece + 1) * size)
+          await this.#send(batch, { value, headers: this.#headers(batch, { piece, pieces, error }) })
+        }
+        return pieces
+      } catch (thrown) {
+        refusal = thrown
+        if (!isMillraceError(thrown, 'RECORD_TOO_LARGE')) break
+      }
+    }
+    this.#context.signal.throwIfAborted()
+    const why = toError(refusal)
+    const what = `${error.message} It cannot be kept in ${brokenBatchesTopic(this.#environment.appId)} (onBatchError): ${why.message}`
+    throw stopping(batch, what, why)
+  }
+
+  async #send(batch: RecordBatch, { value, headers }: Pick<SendRequest, 'value' | 'headers'>): Promise<void> {
+    const { appId, clock } = this.#environment
+    const topic = brokenBatchesTopic(appId)
+    const sending = this.#context.send({ topic, partition: 0, key: null, value, headers, timestamp: clock.now() })
+    const limited = withTimeout(sending, SEND_LIMIT_MS, clock, () => {
+      const what = `${topic} has not taken the bytes of ${partitionKey(batch)} for ${SEND_LIMIT_MS / 1000} s.`
+      return new MillraceError('TIMEOUT', what)
+    })
+    await raceAbort(limited, this.#context.signal)
+  }
+
+  /** Names as in the dead letters of agents, where they mean the same. */
+  #headers(
+    { topic, partition, position, nextOffset }: RecordBatch,
+    { piece, pieces, error }: { readonly piece: number; readonly pieces: number; readonly error: Error },
+  ): RawHeaders {
+    const facts: Readonly<Record<string, string | number>> = {
+      topic,
+      partition,
+      offset: position,
+      'next-offset': nextOffset,
+      piece: piece + 1,
+      pieces,
+      'failed-at': this.#environment.clock.now(),
+      'error-code': isMillraceError(error) ? error.code : '',
+      'error-message': error.message.slice(0, MESSAGE_LENGTH),
+    }
+    return Object.entries(facts).map(([name, fact]) => [`millrace-${name}`, Buffer.from(String(fact))] as const)
+  }
+}
+
+function stopping({ topic, partition, nextOffset }: RecordBatch, what: string, error: Error): MillraceError {
+  return new MillraceError(
+    isMillraceError(error) ? error.code : 'DECODE_FAILED',
+    `${what} To go on without it: stop all workers and run "millrace skip ${topic}/${partition}@${nextOffset - 1}", or set onBatchError to 'deadLetter' or 'skip'.`,
+    { cause: error },
+  )
+}

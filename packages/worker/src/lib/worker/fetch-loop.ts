@@ -1,0 +1,91 @@
+import { type LostPosition, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
+import { taskId } from '../environment/task-place.ts'
+import { afterLoss } from '../task/start-position.ts'
+import type { TaskWorker } from '../task/task-worker.ts'
+import type { Task, TaskSource } from '../task/task.ts'
+import type { BrokenBatches } from './broken-batches.ts'
+
+export interface FetchingWorker extends TaskWorker<Task> {
+  /** A partition of a running task. */
+  sourceOf(partition: TopicPartition): TaskSource | undefined
+}
+
+/** Fetched batches on their way to the buffers of their partitions. */
+export class FetchLoop {
+  readonly #worker: FetchingWorker
+  readonly #brokenBatches: BrokenBatches
+  /** Partitions of which the log says already that times in them are beyond any date. */
+  readonly #clampedIn = new Set<string>()
+
+  constructor(worker: FetchingWorker, brokenBatches: BrokenBatches) {
+    this.#worker = worker
+    this.#brokenBatches = brokenBatches
+  }
+
+  /** Until the consumer is closed. Throws what the consumer fails with. */
+  async run(): Promise<void> {
+    for await (const batch of this.#worker.consumer.batches()) {
+      if (batch.broken !== undefined) await this.#passBroken(batch)
+      else this.#take(batch)
+    }
+  }
+
+  async #passBroken(batch: RecordBatch): Promise<void> {
+    const found = this.#worker.sourceOf(batch)
+    if (found === undefined) return
+    await this.#brokenBatches.pass(batch, found)
+    // Its task may have been lost meanwhile, and opened again somewhere else in the partition.
+    if (this.#worker.sourceOf(batch)?.source === found.source) this.#take(batch)
+  }
+
+  /** Where reading goes on when a position is not in the topic any more. Throws what ends the worker. */
+  goOnAfterLoss(lost: LostPosition): void {
+    const { environment, consumer, topics } = this.#worker
+    const { topic, partition, position, beginning, end } = lost
+    if (this.#worker.sourceOf(lost) === undefined) return
+    const task = taskId(topics.partitions(topic) ?? 0, partition)
+    // Most likely another worker has read, committed and deleted it while this one slept and has not heard yet that the task is
+    // not its own any more. The group's offset says so, and the opening finds it if records are lost after all.
+    if (position < beginning && topics.purged.has(topic))
+      return this.#worker.reopen(task, `${topic}/${partition} begins at ${beginning} by now, behind ${position}`)
+    const { offset, again, message } = afterLoss(lost, environment.settings)
+    // All that the task has belongs to offsets that will be given to other records. Its opening decides where reading goes on.
+    if (again) return this.#worker.reopen(task, `${topic}/${partition} ends at ${end} by now, before ${position}`, lost)
+    environment.log.error({ topic, partition, offset }, message)
+    // As a batch without records: so that the commits pass the hole even when nothing follows it.
+    this.#take({ topic, partition, position, records: [], nextOffset: offset, bytes: 0, endOffset: end })
+    consumer.seek(lost, offset)
+  }
+
+  #take(batch: RecordBatch): void {
+    const { environment, handOut } = this.#worker
+    const { clock, sensor } = environment
+    const found = this.#worker.sourceOf(batch)
+    if (found === undefined) return
+    const { source } = found
+    if (source.position === source.committed || source.movedAtMs < 0) source.movedAtMs = clock.monotonic()
+    source.push(batch)
+    sensor.batchFetched({
+      topic: batch.topic,
+      partition: batch.partition,
+      records: batch.records.length,
+      bytes: batch.bytes,
+      endOffset: batch.endOffset,
+      clampedTimestamps: batch.clampedTimestamps ?? 0,
+    })
+    if (batch.clampedTimestamps !== undefined) this.#warnOfClamped(batch)
+    handOut.wake(batch.topic)
+  }
+
+  /** Once of each partition: a producer that writes such times writes many. */
+  #warnOfClamped(batch: RecordBatch): void {
+    const key = partitionKey(batch)
+    if (this.#clampedIn.has(key)) return
+    this.#clampedIn.add(key)
+    const { topic, partition, position, nextOffset, clampedTimestamps } = batch
+    this.#worker.environment.log.warn(
+      { topic, partition, position, nextOffset },
+      `${clampedTimestamps} records of ${key} from offset ${position} to ${nextOffset - 1} have times that no date can be; they count as the nearest one that can. There may be more.`,
+    )
+  }
+}

@@ -1,0 +1,203 @@
+import {
+  type Admin,
+  type AssignmentChange,
+  type Consumer,
+  isMillraceError,
+  type RebalanceListener,
+} from '@millrace/core'
+import { NOT_NOW } from '../environment/not-now.ts'
+import { withinLimit } from '../environment/within-limit.ts'
+import { Elections } from '../group/elections.ts'
+import { GroupMember } from '../group/member.ts'
+import { planRebalance } from '../group/plan-rebalance.ts'
+import { taskAssignor } from '../group/task-assignor.ts'
+import { Recovery } from '../restore/recovery.ts'
+import { Standbys } from '../restore/standbys.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
+import { BrokenBatches } from './broken-batches.ts'
+import { FetchLoop } from './fetch-loop.ts'
+import type { WorkerLife } from './worker-life.ts'
+import { WorkerTasks } from './worker-tasks.ts'
+
+/** One fetch per partition; more costs memory and gains nothing (reference: kafkajs.md §1). */
+const MAX_PARTITION_BYTES = 256 * 1024
+/** What a task that is being opened when the worker stops has to close its stores. */
+const LAST_STORES_MS = 5000
+
+/**
+ * A worker from the moment its topics are known: its tasks, a loop that fetches for them, and one member of the group. A
+ * rebalance from beginning to end:
+ *
+ *     onRevoke   stop handing out → events in flight finish → commit   (still in the old generation)
+ *     onAssign   lost: close  ·  kept: go on as they are  ·  gained: open in the background (`openTask`)
+ *     onLost     everything is lost, nothing can be committed
+ */
+export class RunningWorker implements RebalanceListener {
+  readonly topics: TopicDirectory
+  readonly admin: Admin
+  readonly consumer: Consumer
+  readonly tasks: WorkerTasks
+  readonly fetchLoop: FetchLoop
+  readonly brokenBatches: BrokenBatches
+  readonly standbys: Standbys
+  readonly member: GroupMember
+  readonly elections: Elections
+  readonly #life: WorkerLife
+  #rebalancingSinceMs: number | undefined
+  /** The worker's last drain and commit. */
+  #finishing: Promise<void> | undefined
+
+  constructor(life: WorkerLife, topics: TopicDirectory, admin: Admin) {
+    const { environment, lease, stores, suspects, instanceId, webAddress } = life
+    const { settings, transport, clock, log, sensor } = environment
+    this.#life = life
+    this.topics = topics
+    this.admin = admin
+    // What it calls is made below; it calls nothing before `start`.
+    this.consumer = transport.consumer({
+      groupId: environment.appId,
+      topics: topics.sources,
+      instanceId,
+      assignor: taskAssignor,
+      memberData: () =>
+        this.member.data(this.tasks.all.keys(), (partition) => this.tasks.sourceOf(partition)?.source.committed),
+      sessionTimeoutMs: settings.sessionTimeoutMs,
+      rebalanceTimeoutMs: settings.rebalanceTimeoutMs,
+      heartbeatIntervalMs: settings.heartbeatIntervalMs,
+      isolation: settings.isolation,
+      maxPartitionBytes: MAX_PARTITION_BYTES,
+      brokenBatches: 'deliver',
+      listener: this,
+      onOutOfRange: (lost) => this.fetchLoop.goOnAfterLoss(lost),
+    })
+    lease.follow(this.consumer)
+    // What is in no committed transaction is no row: at least once has no transactions, but may once have been exactly once.
+    const reader = (): ReturnType<typeof transport.reader> => transport.reader({ isolation: 'read-committed' })
+    const fail = (error: Error): void => life.fail(error)
+    const restoring = { stores, topics, clock, log, sensor, reader, fail }
+    const recovery = new Recovery(restoring)
+    this.standbys = new Standbys(restoring, this.consumer, settings.acceptableRecoveryLag)
+    const { consumer, standbys } = this
+    this.member = new GroupMember({ environment, instanceId, webAddress, topics, recovery, standbys, suspects })
+    const { candidates } = life.topology
+    this.elections = new Elections(environment, { lease, member: this.member, candidates })
+    this.tasks = new WorkerTasks(life, { topics, admin, consumer, recovery, elections: this.elections })
+    this.brokenBatches = new BrokenBatches(environment, life.context)
+    this.fetchLoop = new FetchLoop(this.tasks, this.brokenBatches)
+  }
+
+  /** Between the news of a rebalance and its outcome. */
+  get isRebalancing(): boolean {
+    return this.#rebalancingSinceMs !== undefined
+  }
+
+  async onRevoke(): Promise<void> {
+    const { clock, log, sensor, settings } = this.#life.environment
+    // A worker that stops drains and commits by itself; it must not rejoin before that is done.
+    if (this.#finishing !== undefined) return this.#finishing
+    this.#rebalancingSinceMs = clock.monotonic()
+    sensor.rebalanceStarted()
+    this.#life.handOut.block(NOT_NOW.rebalance)
+    const { running, committer } = this.tasks
+    if (!(await this.drain(settings.drainTimeoutMs)))
+      log.warn(
+        { inHand: this.tasks.describeInFlight() },
+        `Events were still in hand after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`,
+      )
+    try {
+      // What waits for a partition that takes no records is handled again, here or by its new owner: the group does not wait too.
+      const able = running.filter(({ blocked }) => (blocked & NOT_NOW.delayed) === 0)
+      if (!(await withinLimit(clock, settings.rebalanceTimeoutMs / 2, committer.commit(able))))
+        log.warn(
+          {},
+          'The last commit before the rebalance took too long; events since the one before may be handled again.',
+        )
+    } catch (thrown) {
+      // `onLost` says when it was thrown out meanwhile; anything else is for good.
+      if (!isMillraceError(thrown, 'MEMBER_FENCED', 'NOT_ASSIGNED')) throw thrown
+    }
+  }
+
+  async onAssign(change: AssignmentChange): Promise<void> {
+    const { clock, log, sensor } = this.#life.environment
+    this.#life.lease.renew()
+    this.#rebalancingSinceMs ??= clock.monotonic()
+    const isStopping = this.#finishing !== undefined
+    const { suspects, copies, warmUps } = this.member.assigned(change)
+    this.#life.suspects.learn(suspects)
+    const plan = planRebalance(change, this.tasks.all, (topic) => this.topics.partitions(topic))
+    const kept = plan.kept.flatMap((id) => this.tasks.all.get(id) ?? [])
+    this.tasks.keepStores([...kept, ...plan.gained], isStopping ? [] : copies)
+    this.tasks.lose(plan.lost, 'another worker has it now')
+    this.standbys.assign(isStopping ? [] : copies)
+    this.standbys.expect(isStopping ? [] : warmUps)
+    const gained = isStopping ? [] : plan.gained.map((task) => this.tasks.add(task))
+    this.#handOutAgain()
+    const durationMs = clock.monotonic() - this.#rebalancingSinceMs
+    this.#rebalancingSinceMs = undefined
+    const counts = { lost: change.lost.length, kept: change.kept.length, gained: change.gained.length }
+    sensor.rebalanceCompleted({ ...counts, durationMs })
+    this.#life.rebalanced({ lost: change.lost, kept: change.kept, gained: change.gained })
+    if (!isStopping && this.member.isOutdated) {
+      log.info(
+        { instanceId: this.member.instanceId },
+        'This worker is back in its place with another address or other topics: the group hears of it in a rebalance.',
+      )
+      this.consumer.rejoin()
+    }
+    const later = gained.filter(({ assigned }) => this.#life.suspects.isUnclear(assigned))
+    // To have joined is to have been heard of.
+    void this.tasks.open(
+      gained.filter((task) => !later.includes(task)),
+      -Infinity,
+    )
+    if (later.length > 0) this.tasks.openLater(later)
+  }
+
+  async onLost(): Promise<void> {
+    const { clock, log } = this.#life.environment
+    this.#life.lease.end()
+    this.#rebalancingSinceMs ??= clock.monotonic()
+    const lost = [...this.tasks.all.values()].flatMap((task) => task.assigned)
+    log.warn(
+      { partitions: lost.length },
+      'The group has gone on without this worker: all its partitions are lost for now.',
+    )
+    this.tasks.lose([...this.tasks.all.keys()], 'the group has gone on without this worker')
+    this.member.lost()
+    this.#handOutAgain()
+    this.#life.rebalanced({ lost, kept: [], gained: [] })
+  }
+
+  /** Waits until no event is in flight; false when the time ran out. Hand-out must be stopped. */
+  drain(limitMs: number): Promise<boolean> {
+    return this.#life.drain.run(this.tasks.all.values(), limitMs)
+  }
+
+  /** No task is taken any more; `finishing` is the worker's last drain and commit. */
+  stop(finishing: Promise<void>): void {
+    this.#finishing = finishing
+    this.tasks.keepStores([], [])
+    this.standbys.expect([])
+  }
+
+  /** Closes all tasks, after `stop`. */
+  async closeTasks(): Promise<void> {
+    const { environment, stores } = this.#life
+    this.tasks.lose([...this.tasks.all.keys()], 'the worker stops')
+    await this.standbys.close()
+    await this.tasks.closed()
+    // Tasks that were being opened close theirs when they hear that they are lost.
+    if (!(await withinLimit(environment.clock, LAST_STORES_MS, stores.released())))
+      environment.log.warn(
+        {},
+        `Stores of tasks that were being opened were still open ${LAST_STORES_MS} ms after the tasks were lost.`,
+      )
+  }
+
+  #handOutAgain(): void {
+    if (this.#finishing !== undefined) return
+    this.#life.drain.over()
+    this.#life.handOut.unblock(NOT_NOW.rebalance)
+  }
+}

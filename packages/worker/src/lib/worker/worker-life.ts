@@ -1,0 +1,35 @@
+import type { WorkerContext } from '@millrace/core'
+import type { HandOut } from '../environment/hand-out.ts'
+import type { Lease } from '../environment/lease.ts'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { Subscription } from '../queue/subscription.ts'
+import type { TaskStores } from '../restore/task-stores.ts'
+import type { Sending } from '../sending/record-collector.ts'
+import type { Drain } from '../task/drain.ts'
+import type { Suspects } from '../task/suspects.ts'
+import type { DeclaredTopology } from '../topics/declared-topology.ts'
+import type { WorkerEvents } from './worker.ts'
+
+/** A worker from its making to its end: what is there before the broker is reached, and what only the whole can do. */
+export interface WorkerLife {
+  readonly environment: WorkerEnvironment
+  readonly context: WorkerContext
+  /** Where other workers reach this one; asked at every join. */
+  readonly webAddress: (() => string | undefined) | undefined
+  /** Of a static member. */
+  readonly instanceId: string | undefined
+  readonly lease: Lease
+  readonly handOut: HandOut
+  readonly drain: Drain
+  readonly suspects: Suspects
+  readonly sending: Sending & { readonly lease: Lease }
+  readonly stores: TaskStores
+  readonly topology: DeclaredTopology
+  readonly subscriptions: readonly Subscription[]
+  /** A rebalance is over. */
+  rebalanced(change: WorkerEvents['rebalanceComplete']): void
+  /** No task is being opened any more. */
+  opened(): void
+  /** Ends the worker. */
+  fail(error: Error): void
+}

@@ -1,0 +1,310 @@
+import {
+  type Admin,
+  type Consumer,
+  type EventInHand,
+  isMillraceError,
+  type LostPosition,
+  partitionKey,
+  type Producer,
+  type TaskRef,
+  toError,
+  type TopicPartition,
+  type WaitForTask,
+} from '@millrace/core'
+import type { HandOut } from '../environment/hand-out.ts'
+import type { Lease } from '../environment/lease.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
+import { taskId } from '../environment/task-place.ts'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { Elections } from '../group/elections.ts'
+import type { GainedTask } from '../group/plan-rebalance.ts'
+import type { Subscription } from '../queue/subscription.ts'
+import { FlowControl } from '../records/flow-control.ts'
+import type { Recovery } from '../restore/recovery.ts'
+import type { CopyPlace } from '../restore/standbys.ts'
+import type { TaskStores } from '../restore/task-stores.ts'
+import { SharedCommits, SharedOutput } from '../sending/at-least-once.ts'
+import { TransactionOutput } from '../sending/exactly-once.ts'
+import type { Outgoing } from '../sending/outgoing.ts'
+import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
+import type { TaskOutput } from '../sending/task-output.ts'
+import { BrokerFacts } from '../task/broker-facts.ts'
+import { type CommitListener, Committer } from '../task/commit.ts'
+import { LateRows } from '../task/late-rows.ts'
+import { type OpeningWorker, openTask } from '../task/open-task.ts'
+import { RefusedEvents } from '../task/refused-events.ts'
+import { RowBudget, type RowsOwner, tasksToCommit } from '../task/row-budget.ts'
+import { Task, type TaskOptions, type TaskSource } from '../task/task.ts'
+import { RepartitionPurge } from '../topics/repartition-purge.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
+import type { WorkerLife } from './worker-life.ts'
+
+/** Of the opening of a task in which some event blocks the event loop. */
+const LONGEST_DELAY_MS = 10_000
+
+/** Parts of a worker that are there before its tasks. */
+export interface WorkerParts {
+  readonly topics: TopicDirectory
+  readonly admin: Admin
+  readonly consumer: Consumer
+  readonly recovery: Recovery
+  readonly elections: Elections
+}
+
+/** The tasks of a worker from when it is given them until they are lost, and the parts that they share. */
+export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, CommitListener {
+  readonly environment: WorkerEnvironment
+  readonly lease: Lease
+  readonly handOut: HandOut
+  readonly stores: TaskStores
+  readonly subscriptions: readonly Subscription[]
+  readonly topics: TopicDirectory
+  readonly admin: Admin
+  readonly consumer: Consumer
+  readonly recovery: Recovery
+  readonly collector: RecordCollector
+  readonly flow: FlowControl
+  readonly facts: BrokerFacts
+  readonly refusedEvents: RefusedEvents
+  readonly changedRows: RowBudget
+  readonly committer: Committer
+  readonly #life: WorkerLife
+  readonly #producer: Producer
+  readonly #sharedCommits: SharedCommits
+  readonly #lateRows: LateRows
+  readonly #purge: RepartitionPurge
+  readonly #elections: Elections
+  readonly #tasks = new Map<string, Task>()
+  /** Tasks that are lost and not closed yet, and stores that are needed no more. */
+  readonly #closing = new Set<Promise<void>>()
+  #opening = 0
+
+  constructor(life: WorkerLife, { topics, admin, consumer, recovery, elections }: WorkerParts) {
+    const { environment, lease, handOut, stores } = life
+    this.#life = life
+    this.environment = environment
+    this.lease = lease
+    this.handOut = handOut
+    this.stores = stores
+    this.subscriptions = life.subscriptions
+    this.topics = topics
+    this.admin = admin
+    this.consumer = consumer
+    this.recovery = recovery
+    this.#elections = elections
+    this.#producer = environment.transport.producer()
+    this.collector = new RecordCollector(this.#producer, life.sending, this)
+    this.#sharedCommits = new SharedCommits(consumer, lease, environment.log)
+    this.flow = new FlowControl(environment, consumer, admin)
+    this.facts = new BrokerFacts(this)
+    this.refusedEvents = new RefusedEvents(this, life.suspects)
+    this.#lateRows = new LateRows(environment)
+    this.committer = new Committer(this, this.#lateRows, this)
+    this.changedRows = new RowBudget(environment.settings.cacheBytes, handOut, this)
+    this.#purge = new RepartitionPurge(environment, lease, { admin, sources: () => this.#purgedSources() })
+  }
+
+  /** By task id: those on their way to running too. */
+  get all(): ReadonlyMap<string, Task> {
+    return this.#tasks
+  }
+
+  get running(): readonly Task[] {
+    return [...this.#tasks.values()].filter((task) => task.running)
+  }
+
+  /** Tasks on their way to running. */
+  get opening(): number {
+    return this.#opening
+  }
+
+  get waits(): readonly WaitForTask[] {
+    return this.#life.topology.waits
+  }
+
+  keyCodecOf(topic: string): string | undefined {
+    return this.#life.topology.topics.get(topic)?.keyCodec
+  }
+
+  outputOf(task: Task, failures: number): TaskOutput {
+    return this.environment.settings.exactlyOnce
+      ? new TransactionOutput(this.environment, this.#life.sending, { task, failures })
+      : new SharedOutput(task, this.collector, this.#sharedCommits)
+  }
+
+  /** A partition of a running task. */
+  sourceOf({ topic, partition }: TopicPartition): TaskSource | undefined {
+    const task = this.#tasks.get(taskId(this.topics.partitions(topic) ?? 0, partition))
+    return task?.sources.find(({ source }) => source.topic === topic)
+  }
+
+  touched(task: Task): void {
+    this.committer.touched(task)
+  }
+
+  commitSoon(task: Task): void {
+    this.committer.soon(task)
+  }
+
+  commitLargest(): void {
+    const keepBytes = this.environment.settings.cacheBytes / 4
+    for (const task of tasksToCommit(this.running, keepBytes)) this.committer.soon(task)
+  }
+
+  positionsMoved(): void {
+    this.#purge.start()
+  }
+
+  refused(record: Outgoing, error: Error): void {
+    this.refusedEvents.refused(record, error)
+  }
+
+  eventFailed(event: EventInHand, error: Error | undefined): void {
+    this.refusedEvents.failed(event, error)
+  }
+
+  /** The worker's producer cannot go on. */
+  broken(error: Error): void {
+    this.fail(error)
+  }
+
+  fail(error: Error): void {
+    this.#life.fail(error)
+  }
+
+  /** In a stop the next owner opens it; what this worker has of it must not be in its last commit. */
+  reopen(id: string, reason: string, cutOff?: LostPosition): void {
+    const task = this.#tasks.get(id)
+    if (task === undefined) return
+    const { log, clock } = this.environment
+    if (this.#isStopping) {
+      log.warn({ task: id }, `Task ${id} is given up without a last commit: ${reason}.`)
+      return this.lose([id], reason)
+    }
+    log.warn({ task: id }, `Task ${id} is opened again: ${reason}.`)
+    // What was found out before it began to run has not come to anything yet.
+    const foundEnds = new Map(task.running ? [] : task.foundEnds)
+    if (cutOff !== undefined) foundEnds.set(partitionKey(cutOff), cutOff.end)
+    this.lose([id], reason)
+    void this.open([this.add(task, { foundEnds, failures: task.output.failures })], clock.monotonic())
+  }
+
+  /** Events in the hands of agents, for messages. */
+  describeInFlight(): readonly string[] {
+    return this.running.flatMap((task) => task.describeInFlight())
+  }
+
+  /** It was given to this worker. */
+  add(ref: GainedTask | Task, options?: TaskOptions): Task {
+    const task = new Task(this, ref, options)
+    this.#tasks.set(task.id, task)
+    return task
+  }
+
+  /** Each goes its own way. `heardSinceMs`: as of `openTask`. */
+  async open(tasks: readonly Task[], heardSinceMs: number): Promise<void> {
+    this.#opening += tasks.length
+    await Promise.all(tasks.map((task) => this.#openOne(task, heardSinceMs)))
+    if (this.#opening === 0) this.#life.opened()
+  }
+
+  async #openOne(task: Task, heardSinceMs: number): Promise<void> {
+    try {
+      await openTask(task, this, heardSinceMs)
+      if (!task.closed) {
+        this.#elections.running(task)
+        this.#purge.start()
+      }
+    } catch (thrown) {
+      // A task that was lost on the way may fail at any point.
+      if (!this.#isStopping && !task.closed) {
+        const error = toError(thrown)
+        if (isMillraceError(error, 'PRODUCER_FENCED')) this.reopen(task.id, error.message)
+        else this.fail(error)
+      }
+    }
+    this.#opening--
+  }
+
+  /**
+   * One of several events in them blocks the event loop, and will do so again: what else is here is handled and committed
+   * first.
+   */
+  openLater(tasks: readonly Task[]): void {
+    const { clock, log, settings } = this.environment
+    const delayMs = Math.min(settings.sessionTimeoutMs, LONGEST_DELAY_MS)
+    log.warn(
+      { tasks: tasks.map(({ id }) => id) },
+      `In ${tasks.length === 1 ? 'a task' : `${tasks.length} tasks`} some event has blocked the event loop of a worker for longer than its session: begun in ${delayMs} ms, after the others.`,
+    )
+    this.#opening += tasks.length
+    clock.schedule(delayMs, () => {
+      this.#opening -= tasks.length
+      if (!this.#isStopping)
+        void this.open(
+          tasks.filter((task) => !task.closed),
+          clock.monotonic(),
+        )
+    })
+  }
+
+  /** They are lost: closed, their stores in the background. */
+  lose(ids: readonly string[], reason: string): void {
+    for (const id of ids) {
+      const task = this.#tasks.get(id)
+      if (task === undefined) continue
+      this.#tasks.delete(id)
+      this.committer.forget(task)
+      this.#inBackground(task.close(reason), `Task ${id} was not closed cleanly.`)
+    }
+    this.handOut.purge()
+  }
+
+  /** Stores of these stay open from one use to the next, until the next assignment. */
+  keepStores(tasks: readonly TaskRef[], copies: readonly CopyPlace[]): void {
+    const ofTasks = tasks.flatMap(({ partitions, partition }) =>
+      this.topics.partsWith(partitions).map(({ name }) => partitionKey({ topic: name, partition })),
+    )
+    const ofCopies = copies.map(({ part, partition }) => partitionKey({ topic: part.name, partition }))
+    const wanted = this.stores.want(new Set([...ofTasks, ...ofCopies]))
+    this.#inBackground(wanted, 'A store that is needed no more was not closed cleanly.')
+  }
+
+  /** Resolves when everything that was lost is closed. */
+  async closed(): Promise<void> {
+    await Promise.all(this.#closing)
+  }
+
+  /** When no task is left. */
+  async close(): Promise<void> {
+    this.flow.close()
+    this.#purge.close()
+    await this.recovery.close()
+    await this.#lateRows.close()
+  }
+
+  /** Last of all: parts of the worker may send until then. */
+  async closeSending(): Promise<void> {
+    await this.#producer.close()
+    this.collector.close()
+  }
+
+  get #isStopping(): boolean {
+    return (this.handOut.blocked & NOT_NOW.stop) !== 0
+  }
+
+  #inBackground(closing: Promise<void>, whenItFails: string): void {
+    const closed = closing.catch((thrown: unknown) => {
+      this.environment.log.warn({ error: toError(thrown).message }, whenItFails)
+    })
+    this.#closing.add(closed)
+    void closed.then(() => this.#closing.delete(closed))
+  }
+
+  #purgedSources(): readonly TaskSource['source'][] {
+    if (this.topics.purged.size === 0) return []
+    return this.running.flatMap(({ sources }) =>
+      sources.flatMap(({ source }) => (this.topics.purged.has(source.topic) ? [source] : [])),
+    )
+  }
+}
