@@ -150,6 +150,7 @@ test('/stats has the documented shape', async () => {
     lag: 9,
     lastErrors: [],
     delays: [],
+    waitingFor: [],
     outbox: { bytes: 64, full: false },
     changedRows: { bytes: 32, full: false },
     jobs: {
