@@ -4,5 +4,9 @@
  * lesser part of it.
  */
 export function ownBytes(data: Buffer): Buffer {
-  return data.length * 2 < data.buffer.byteLength ? Buffer.from(data) : data
+  if (data.length * 2 >= data.buffer.byteLength) return data
+  // Of its own: Node takes small buffers from a pool, of which one would keep all (64 kB since Node 24).
+  const own = Buffer.allocUnsafeSlow(data.length)
+  data.copy(own)
+  return own
 }
