@@ -7,7 +7,6 @@ export {
   type AnyAgent,
   type NeverYields,
 } from './lib/agents/agent.ts'
-export type { AgentCounts } from './lib/agents/agent-counters.ts'
 export type {
   AgentHandler,
   AgentOptions,
@@ -28,15 +27,16 @@ export {
   type LastResort,
   type OnError,
   type RetryOptions,
-} from './lib/agents/error-policy.ts'
-export { AskFailedError } from './lib/asking/ask-failed-error.ts'
-export { ReplyInboxes, type ReplyInboxesOptions } from './lib/asking/reply-inboxes.ts'
-export { type AnyChannel, Channel, type MessageToSend } from './lib/channels/channel.ts'
-export { createChannel } from './lib/channels/create-channel.ts'
-export { createDeadLetters, type DeadLettersDeps } from './lib/dead-letters/app-dead-letters.ts'
+} from './lib/errors/error-policy.ts'
+export { AskFailedError } from './lib/asking/pending-replies.ts'
+export { ReplyInboxes, type ReplyInboxesOptions } from './lib/asking/reply-inbox.ts'
+export { type AnyChannel, Channel, createChannel, type MessageToSend } from './lib/channels/channel.ts'
+export { createDeadLetters, type DeadLettersOptions as DeadLettersDeps } from './lib/dead-letters/app-dead-letters.ts'
 export { Event } from './lib/events/event.ts'
-export type { HeaderValues } from './lib/events/header-text.ts'
-export type { ValuesOf } from './lib/streams/plain-steps.ts'
+export type { HeaderValues } from './lib/events/headers.ts'
+export type { AgentCounts } from './lib/events/processing-context.ts'
+export type { EventTarget, Sink, ValueTarget } from './lib/events/targets.ts'
+export type { ValuesOf } from './lib/streams/steps.ts'
 export { type Branches, type Mergeable, Stream } from './lib/streams/stream.ts'
 export type {
   BranchPredicate,
@@ -45,7 +45,7 @@ export type {
   SendsValues,
   TakeOptions,
 } from './lib/streams/stream-options.ts'
-export type { StreamsDeps } from './lib/streams-deps.ts'
+export type { StreamsContext as StreamsDeps } from './lib/streams-context.ts'
 export { createTopic, type TopicOf } from './lib/topics/create-topic.ts'
 export { type AnyTopic, Topic } from './lib/topics/topic.ts'
 export type {
@@ -56,4 +56,3 @@ export type {
   ValueInput,
   ValueOutput,
 } from './lib/topics/topic-options.ts'
-export type { EventTarget, Sink, ValueTarget } from './lib/topics/value-target.ts'

@@ -184,7 +184,7 @@ export const errorTable = {
   SKIP_REFUSED: { title: 'What was to be skipped cannot be skipped' },
   // events and state
   NO_CURRENT_EVENT: {
-    title: 'There is no event in hand here',
+    title: 'There is no current event here',
     fix: 'Write and send while the event is being handled: await the work before asking for the next event, or use event.run(fn).',
   },
   WRITE_OUTSIDE_AGENT: {

@@ -5,7 +5,7 @@ import { MemoryEvent } from '../fixtures/memory-event.fixture.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { createAgent } from './create-agent.ts'
-import type { FailedEvent } from './error-policy.ts'
+import type { FailedEvent } from '../errors/error-policy.ts'
 
 /** JSON whose schema takes nothing on one side. */
 function json(refused: 'encode' | 'decode' | 'neither'): Codec<unknown> {

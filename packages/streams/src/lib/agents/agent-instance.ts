@@ -1,66 +1,72 @@
-import { deferred, errorText, isMillraceError, MillraceError, type Scheduled, toError } from '@millrace/core'
-import { AgentScope } from '../events/agent-scope.ts'
-import type { Delivery } from '../events/delivery.ts'
-import { EventReader } from '../streams/event-reader.ts'
-import type { Branch, ReaderHost } from '../streams/reader-host.ts'
-import type { AgentShape } from './agent.ts'
+import { deferred, errorText, isMillraceError, MillraceError, toError, type WorkScope } from '@millrace/core'
+import type { ErrorHandling } from '../errors/error-handling.ts'
+import { BetweenEvents, currentEvent } from '../events/between-events.ts'
+import type { AgentSources } from '../streams/agent-sources.ts'
+import { type HandlerInstance, HandlerRun } from '../streams/handler-run.ts'
 import { isPromiseLike } from '../streams/step.ts'
-import { HandlerRun, type RunHost } from './handler-run.ts'
+import { StepsToTopics } from '../streams/steps-to-topics.ts'
+import type { AgentShape } from './agent.ts'
 
-/** Restarts of a handler that fails with no event in hand. */
+/** Restarts of a handler that fails with no current event. */
 const RESTARTS = 5
-/** A handler that has not begun to read its stream by then is told of. */
+/** A handler that has not begun to read its stream by then is reported. */
 const SILENT_MS = 30_000
 
-export interface InstanceOptions {
+/** Shared by the instances of an agent: silence is reported once. */
+export interface SilenceReport {
+  isMade: boolean
+}
+
+export interface AgentInstanceOptions {
   readonly shape: AgentShape<never, never>
-  /** All that a run needs but what is kept here. */
-  readonly host: Omit<RunHost, 'pump' | 'begun'>
-  /** The handler has not begun to read its stream for so long. */
-  readonly onSilent: (silentMs: number) => void
-  /** True while something may still come. */
-  readonly stillOpen: () => boolean
+  readonly errors: ErrorHandling
+  readonly sources: AgentSources
+  readonly silence: SilenceReport
 }
 
 /** One of the instances of an agent on a worker: runs the handler, and again when it fails. */
-export class AgentInstance {
+export class AgentInstance implements HandlerInstance {
+  readonly index: number
+  readonly errors: ErrorHandling
+  readonly sources: AgentSources
+  readonly stepsToTopics: StepsToTopics
   readonly #shape: AgentShape<never, never>
-  readonly #host: RunHost
-  readonly #stillOpen: () => boolean
-  readonly #pumps = new Map<string, EventReader>()
-  readonly #pumping: Promise<void>[] = []
-  readonly #onSilent: (silentMs: number) => void
+  readonly #silence: SilenceReport
   /** The end of the handler need not be waited for: it reads nothing, and what it waits for is its own affair. */
   readonly #leftAlone = deferred<void>()
-  #silence: Scheduled | undefined
-  #begun = false
+  #run: HandlerRun | undefined
   #stopping = false
+  /** Failures without an event, one after the other. */
   #fruitless = 0
 
-  constructor({ shape, host, stillOpen, onSilent }: InstanceOptions) {
+  constructor({ shape, errors, sources, silence }: AgentInstanceOptions, index: number) {
+    this.index = index
+    this.errors = errors
+    this.sources = sources
+    this.stepsToTopics = new StepsToTopics(errors)
     this.#shape = shape
-    this.#stillOpen = stillOpen
-    this.#onSilent = onSilent
-    this.#host = { ...host, pump: (id, branches) => this.#pump(id, branches), begun: () => this.#reads() }
+    this.#silence = silence
   }
 
   /** Nothing more will come: a handler that has not begun to read until now is not waited for. */
   stop(): void {
     this.#stopping = true
-    this.#silence?.cancel()
-    if (!this.#begun) this.#leftAlone.resolve()
+    this.#run?.silence?.cancel()
+    if (this.#run?.hasBegun !== true) this.#leftAlone.resolve()
   }
 
   /** Calls the handler before it returns; resolves when the handler has ended for good, or is left alone. */
   async run(): Promise<void> {
-    await Promise.race([this.#runs(), this.#leftAlone.promise])
-    await Promise.all(this.#pumping)
+    const { context } = this.errors
+    await context.storage.run(new BetweenEvents(context), () => Promise.race([this.#runs(), this.#leftAlone.promise]))
+    await this.stepsToTopics.ended()
   }
 
   async #runs(): Promise<void> {
     for (;;) {
-      this.#expectLoop()
-      const run = new HandlerRun(this.#host)
+      const run = new HandlerRun(this)
+      this.#run = run
+      this.#expectLoop(run)
       try {
         await this.#handle(run)
       } catch (thrown) {
@@ -70,22 +76,26 @@ export class AgentInstance {
       this.#returned(run)
       break
     }
-    this.#silence?.cancel()
-    for (const reader of this.#pumps.values()) reader.wakeup.wake()
+    this.#run.silence?.cancel()
+    this.stepsToTopics.wake()
   }
 
-  /** Outside the handler's scope: it is not the agent that waits for this timer. */
-  #expectLoop(): void {
-    const { storage, worker } = this.#host
-    this.#silence?.cancel()
-    this.#begun = false
+  /** Outside the handler's context: it is not the agent that waits for this timer. */
+  #expectLoop(run: HandlerRun): void {
+    const { storage, worker } = this.errors.context
     if (this.#stopping) return
-    this.#silence = storage.exit(() => worker.clock.schedule(SILENT_MS, () => this.#onSilent(SILENT_MS)))
+    run.silence = storage.exit(() => worker.clock.schedule(SILENT_MS, () => this.#reportSilence()))
   }
 
-  #reads(): void {
-    this.#begun = true
-    this.#silence?.cancel()
+  /** Once an agent: its events look like any that wait for their turn. */
+  #reportSilence(): void {
+    const { worker, agent } = this.errors.context
+    if (this.#silence.isMade) return
+    this.#silence.isMade = true
+    worker.log.warn(
+      { agent },
+      `Agent "${agent}" has not begun to read its stream, ${SILENT_MS / 1000} s after its handler was called: its events wait until the handler does. What does it await?`,
+    )
   }
 
   async #handle(run: HandlerRun): Promise<void> {
@@ -98,40 +108,37 @@ export class AgentInstance {
     )
   }
 
-  /** Resumes the generator in the scope of the event that it is at, so that it goes on as a loop without yields would. */
-  async #drive(values: AsyncGenerator<unknown, void, undefined>, run: HandlerRun): Promise<void> {
-    const { storage } = this.#host
+  /** Resumes the generator in the context of the event that it is at, so that it goes on as a loop without yields would. */
+  async #drive(values: AsyncGenerator<unknown, void, undefined>, { loops }: HandlerRun): Promise<void> {
+    const { storage } = this.errors.context
     for (;;) {
-      const next = await storage.run(run.scope, () => values.next())
+      const next = await storage.run(loops.current, () => values.next())
       if (next.done === true) return
       try {
-        const sent = storage.run(run.scope, () => this.#emit(next.value, run.scope))
+        const sent = storage.run(loops.current, () => this.#emit(next.value, loops.current))
         if (sent !== undefined) await sent
       } catch (error) {
-        // Lets the generator clean up; what it yields meanwhile has no place to go.
-        await storage.run(run.scope, () => values.return())
+        // Lets the generator clean up; what it yields meanwhile goes nowhere.
+        await storage.run(loops.current, () => values.return())
         throw error
       }
     }
   }
 
-  #emit(value: unknown, scope: AgentScope): undefined | Promise<unknown> {
-    const { delivery } = scope
+  #emit(value: unknown, work: WorkScope): undefined | Promise<unknown> {
+    const event = currentEvent(work)
     const { name, sinks } = this.#shape
-    if (delivery === undefined || !delivery.open)
-      throw new MillraceError('NO_CURRENT_EVENT', `Agent "${name}" yields a value with no event in hand.`)
-    delivery.reply(value)
+    if (event === undefined || !event.open)
+      throw new MillraceError('NO_CURRENT_EVENT', `Agent "${name}" yields a value with no current event.`)
+    event.reply(value)
     if (sinks.length === 0) return undefined
-    return Promise.all(sinks.map((sink) => sink(value, delivery)))
+    return Promise.all(sinks.map((sink) => sink(value, event)))
   }
 
   #returned(run: HandlerRun): void {
-    run.end()
-    const inHand = run.settleAll(undefined)
-    inHand?.putBack()
-    const { road } = this.#host
-    if (road.stopped || !this.#stillOpen()) return
-    road.stop(
+    run.settleAll(undefined)?.putBack()
+    if (this.errors.stopped || !this.sources.isOpen(this.index)) return
+    this.errors.stop(
       new MillraceError(
         'AGENT_RETURNED',
         `The handler of agent "${this.#shape.name}" returned, but more events may come.`,
@@ -141,40 +148,41 @@ export class AgentInstance {
 
   /** Whether the handler is started again. */
   async #again(run: HandlerRun, thrown: unknown): Promise<boolean> {
-    const { road, worker } = this.#host
-    const culprit = run.settleAll(thrown)
-    if (road.stopped || (this.#stopping && !this.#begun)) {
-      culprit?.putBack()
+    const { errors } = this
+    const { worker } = errors.context
+    const failed = run.settleAll(thrown)
+    if (errors.stopped || (this.#stopping && !run.hasBegun)) {
+      failed?.putBack()
       return false
     }
-    if (culprit !== undefined) {
+    if (failed !== undefined) {
       this.#fruitless = 0
-      await road.settle(culprit, thrown)
-      return !road.stopped
+      await errors.settle(failed, thrown)
+      return !errors.stopped
     }
     const error = toError(thrown)
     const { name } = this.#shape
-    road.report(error)
+    errors.report(error)
     if (
       isMillraceError(error, 'DEFINITION_INVALID', 'TOPOLOGY_LATE', 'DURATION_INVALID', 'CODEC_UNKNOWN', 'NAME_INVALID')
     ) {
-      road.stop(error)
+      errors.stop(error)
       return false
     }
     if (++this.#fruitless > RESTARTS) {
-      road.stop(
+      errors.stop(
         new MillraceError(
           'AGENT_FAILED',
-          `Agent "${name}" failed ${RESTARTS + 1} times with no event in hand: ${errorText(error)}`,
+          `Agent "${name}" failed ${RESTARTS + 1} times with no current event: ${errorText(error)}`,
           { cause: error },
         ),
       )
       return false
     }
-    const delayMs = road.backoffMs(this.#fruitless - 1)
+    const delayMs = errors.backoffMs(this.#fruitless - 1)
     worker.log.error(
       { agent: name, err: error },
-      `Agent "${name}" failed with no event in hand; it is started again in ${Math.round(delayMs)} ms.`,
+      `Agent "${name}" failed with no current event; it is started again in ${Math.round(delayMs)} ms.`,
     )
     try {
       await worker.clock.sleep(delayMs, worker.signal)
@@ -182,37 +190,6 @@ export class AgentInstance {
     } catch {
       // Only an abort ends the sleep early, and it ends the instance.
       return false
-    }
-  }
-
-  #pump(id: string, branches: readonly Branch[]): void {
-    const running = this.#pumps.get(id)
-    if (running !== undefined) return running.replace(branches)
-    const reader = new EventReader(this.#pumpHost(), branches)
-    this.#pumps.set(id, reader)
-    const { storage, worker, agent, road } = this.#host
-    const pumping = storage.run(new AgentScope(worker, agent, undefined), async () => {
-      // Its last step drops every event: it resolves at the end only.
-      await reader.next()
-    })
-    this.#pumping.push(pumping.catch((thrown: unknown) => road.stop(toError(thrown))))
-  }
-
-  #pumpHost(): ReaderHost {
-    const { storage, worker, agent, road } = this.#host
-    return {
-      storage,
-      worker,
-      agent,
-      get over() {
-        return road.stopped
-      },
-      times: undefined,
-      turns: undefined,
-      entered: () => {},
-      asked: () => {},
-      loosed: (delivery: Delivery) => delivery.putBack(),
-      failed: (delivery, error) => road.settle(delivery, error),
     }
   }
 }

@@ -1,9 +1,9 @@
 import type { AnyChannel, Channel } from '../channels/channel.ts'
+import type { OnError } from '../errors/error-policy.ts'
+import type { Sink } from '../events/targets.ts'
 import type { Stream } from '../streams/stream.ts'
 import type { AnyTopic, Topic } from '../topics/topic.ts'
 import type { KeyInput, KeyOutput, TopicOptions, ValueInput, ValueOutput } from '../topics/topic-options.ts'
-import type { Sink } from '../topics/value-target.ts'
-import type { OnError } from './error-policy.ts'
 
 /** What a handler gives: nothing, or the values that an async generator yields. */
 export type HandlerResult<Y = unknown> = Promise<void> | AsyncGenerator<Y, void, undefined>

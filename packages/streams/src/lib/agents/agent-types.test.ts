@@ -1,7 +1,7 @@
 import { json, type Immutable, type SendReceipt } from '@millrace/core'
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
-import { createChannel } from '../channels/create-channel.ts'
+import { createChannel } from '../channels/channel.ts'
 import type { Event } from '../events/event.ts'
 import type { Stream } from '../streams/stream.ts'
 import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'

@@ -7,20 +7,19 @@ import {
   type SendReceipt,
   type WorkScope,
 } from '@millrace/core'
-import { Asker } from '../asking/asker.ts'
 import { askWindow } from '../asking/ask-window.ts'
-import { LocalRequest } from '../asking/local-request.ts'
+import { Asker } from '../asking/asker.ts'
 import { PendingReplies } from '../asking/pending-replies.ts'
+import { LocalRequest } from '../asking/requests.ts'
 import type { AnyChannel, Channel, MessageToSend } from '../channels/channel.ts'
-import type { Delivery } from '../events/delivery.ts'
-import type { Stream } from '../streams/stream.ts'
-import type { StreamsDeps } from '../streams-deps.ts'
-import { type AnyTopic, Topic } from '../topics/topic.ts'
+import type { OnError } from '../errors/error-policy.ts'
+import type { PassedEvent } from '../events/targets.ts'
+import type { HandlerRun } from '../streams/handler-run.ts'
+import type { StreamsContext } from '../streams-context.ts'
 import { isRecord, noRecord } from '../topics/send-here.ts'
+import { type AnyTopic, Topic } from '../topics/topic.ts'
 import type { RecordToSend } from '../topics/topic-options.ts'
-import type { ForwardedEvent } from '../topics/value-target.ts'
 import type { HandlerResult } from './agent-options.ts'
-import type { OnError } from './error-policy.ts'
 
 export interface AskOptions<KI> {
   readonly key?: KI | null | undefined
@@ -38,11 +37,6 @@ export interface AskManyOptions<KI, VI> {
 const ASK_OPTIONS: OptionNames<AskOptions<unknown>> = { key: true, timeout: true }
 const ASK_MANY_OPTIONS: OptionNames<AskManyOptions<unknown, unknown>> = { keyOf: true, timeout: true }
 
-/** Opens the stream of one run of a handler. */
-export interface StreamOpener {
-  open<K, V>(): Stream<K, V>
-}
-
 export interface AgentShape<KI, VI> {
   readonly name: string
   readonly help: string | undefined
@@ -55,11 +49,12 @@ export interface AgentShape<KI, VI> {
   readonly ordering: 'key' | 'none'
   readonly tombstones: boolean
   /** Where yields go. */
-  readonly sinks: readonly ((value: unknown, delivery: Delivery) => unknown)[]
+  readonly sinks: readonly ((value: unknown, event: PassedEvent) => unknown)[]
   /** Topics among the sinks, to be declared. */
   readonly sinkTopics: readonly AnyTopic[]
   readonly onError: OnError<never, never> | undefined
-  readonly start: (opener: StreamOpener) => HandlerResult
+  /** Calls the handler with the stream of one run. */
+  readonly start: (run: HandlerRun) => HandlerResult
 }
 
 /** What the compiler says when an agent is asked that never yields. */
@@ -82,14 +77,14 @@ export type Askable<VI, R> = [R] extends [never] ? VI & NeverYields : VI
 export class Agent<KI, VI, R> {
   readonly shape: AgentShape<KI, VI>
   /** Used by sinks and `echo`. */
-  readonly relay: (value: VI, delivery: Delivery) => void | Promise<void>
+  readonly relay: (value: VI, event: PassedEvent) => unknown
   /** Used by `event.forward`. */
-  readonly forwardFrom: (event: ForwardedEvent) => void | Promise<void>
-  readonly #deps: StreamsDeps
+  readonly forwardFrom: (event: PassedEvent) => unknown
+  readonly #context: StreamsContext
   #asked = 0
 
-  constructor(deps: StreamsDeps, shape: AgentShape<KI, VI>) {
-    this.#deps = deps
+  constructor(context: StreamsContext, shape: AgentShape<KI, VI>) {
+    this.#context = context
     this.shape = shape
     this.relay = shape.inbox.relay
     this.forwardFrom = shape.inbox.forwardFrom
@@ -166,14 +161,14 @@ export class Agent<KI, VI, R> {
   async #ask(value: VI, { key, timeout }: AskOptions<KI>): Promise<R> {
     const { inbox } = this.shape
     const timeoutMs =
-      timeout === undefined ? this.#deps.askTimeoutMs() : parseDuration(timeout, `ask of agent "${this.name}"`)
-    const work = this.#deps.scope.getStore()
+      timeout === undefined ? this.#context.askTimeoutMs() : parseDuration(timeout, `ask of agent "${this.name}"`)
+    const work = this.#context.scope.getStore()
     if (work?.agent !== undefined && work.worker?.exactlyOnce === true)
       throw new MillraceError(
         'ASK_IN_TRANSACTION',
         `Agent "${work.agent}" asks agent "${this.name}" under exactly once.`,
       )
-    const client = work?.client ?? (await this.#deps.context())
+    const client = work?.client ?? (await this.#context.context())
     const asker = this.#askerIn(work)
     const ended = asker?.ended()
     if (ended !== undefined) throw ended
@@ -181,7 +176,7 @@ export class Agent<KI, VI, R> {
     if (inbox instanceof Topic) {
       const request = inbox.request({ key, value }, client.clock.now())
       // What comes back was encoded from what the handler yields.
-      return (await this.#deps.replies.of(client).ask(request, expectation)) as R
+      return (await this.#context.replies.of(client).ask(request, expectation)) as R
     }
     const pending = new PendingReplies(client.clock)
     const id = String(++this.#asked)

@@ -6,13 +6,16 @@ import {
   type WorkerContext,
   type WorkerPart,
 } from '@millrace/core'
-import type { StreamsDeps } from '../streams-deps.ts'
-import type { AnyTopic } from '../topics/topic.ts'
+import { deadLetterDeclaration } from '../dead-letters/dead-letter-topic.ts'
+import { ErrorHandling, type WorkerEnding } from '../errors/error-handling.ts'
+import { canDeadLetter, DEFAULT_ERROR_POLICY, type ErrorPolicy } from '../errors/error-policy.ts'
+import { HandlingTimes } from '../events/handling-times.ts'
+import { type AgentCounts, AgentCounters, type ProcessingContext } from '../events/processing-context.ts'
+import { AgentSources } from '../streams/agent-sources.ts'
+import type { StreamsContext } from '../streams-context.ts'
+import { type AnyTopic, Topic } from '../topics/topic.ts'
 import type { AnyAgent } from './agent.ts'
-import type { AgentCounts } from './agent-counters.ts'
-import { AgentRunner } from './agent-runner.ts'
-import { DEFAULT_ERROR_POLICY, type ErrorPolicy } from './error-policy.ts'
-import type { WorkerEnding } from './failure-road.ts'
+import { AgentInstance } from './agent-instance.ts'
 
 export interface AgentsPartOptions {
   /** Used where an agent says nothing else. Default: 3 retries, 100 ms to 10 s apart, then a dead letter. */
@@ -36,46 +39,139 @@ export interface AgentsPart extends WorkerPart {
  * The agents of an app on one worker.
  *
  * @example
- * createWorker({ …, parts: [agentsPart(deps, [countWords], {})] })
+ * createWorker({ …, parts: [agentsPart(context, [countWords], {})] })
  */
 export function agentsPart(
-  deps: StreamsDeps,
+  context: StreamsContext,
   agents: readonly AnyAgent[],
   options: AgentsPartOptions = {},
 ): AgentsPart {
-  const { errorPolicy = DEFAULT_ERROR_POLICY, concurrency = 1, topics = [] } = options
-  let runners: readonly AgentRunner[] = []
-  let worker: WorkerContext | undefined
-  return {
-    name: 'agents',
-    declare(context: WorkerContext, topology: Topology) {
-      assertNames(agents)
-      worker = context
-      for (const topic of topics) topology.topic(topic.declaration)
-      const ending: WorkerEnding = { stopped: context.signal.aborted }
-      context.signal.addEventListener('abort', () => void (ending.stopped = true), { once: true })
-      const shared = { deps, worker: context, topology, defaults: errorPolicy, concurrency, ending }
-      runners = agents.map((agent) => new AgentRunner({ ...shared, agent }))
-      for (const runner of runners) runner.start()
-    },
-    async start() {},
-    ready() {},
-    async stop() {
-      if (worker === undefined) return
-      await Promise.race([Promise.all(runners.map((runner) => runner.stop())), aborted(worker.signal)])
-      await deps.replies.close(worker)
-    },
-    counts: () => Object.fromEntries(runners.map((runner) => [runner.name, runner.counts()])),
-    handling: () => Object.fromEntries(runners.map((runner) => [runner.name, runner.handling()])),
-    histograms: () => Object.fromEntries(runners.map((runner) => [runner.name, runner.histograms()])),
+  return new Agents(context, agents, options)
+}
+
+class Agents implements AgentsPart {
+  readonly name: string = 'agents'
+  readonly #app: StreamsContext
+  readonly #agents: readonly AnyAgent[]
+  readonly #options: AgentsPartOptions
+  #worker: WorkerContext | undefined
+  #running: readonly RunningAgent[] = []
+
+  constructor(app: StreamsContext, agents: readonly AnyAgent[], options: AgentsPartOptions) {
+    this.#app = app
+    this.#agents = agents
+    this.#options = options
+  }
+
+  declare(worker: WorkerContext, topology: Topology): void {
+    this.#assertNames()
+    this.#worker = worker
+    const { errorPolicy: defaults = DEFAULT_ERROR_POLICY, concurrency = 1, topics = [] } = this.#options
+    for (const topic of topics) topology.topic(topic.declaration)
+    const ending: WorkerEnding = { stopped: worker.signal.aborted }
+    worker.signal.addEventListener('abort', () => void (ending.stopped = true), { once: true })
+    const shared = { app: this.#app, worker, topology, defaults, concurrency, ending }
+    this.#running = this.#agents.map((agent) => new RunningAgent({ ...shared, agent }))
+    for (const agent of this.#running) agent.start(topology)
+  }
+
+  async start(): Promise<void> {}
+
+  ready(): void {}
+
+  async stop(): Promise<void> {
+    const worker = this.#worker
+    if (worker === undefined) return
+    await Promise.race([Promise.all(this.#running.map((agent) => agent.stop())), aborted(worker.signal)])
+    await this.#app.replies.close(worker)
+  }
+
+  counts(): Readonly<Record<string, AgentCounts>> {
+    return this.#byName(({ counters }) => counters.snapshot())
+  }
+
+  handling(): Readonly<Record<string, HandlingTime>> {
+    return this.#byName(({ times, worker }) => times.report(worker.clock.monotonic()))
+  }
+
+  histograms(): Readonly<Record<string, AgentHistograms>> {
+    return this.#byName(({ times }) => times.histograms())
+  }
+
+  #byName<T>(of: (context: ProcessingContext) => T): Readonly<Record<string, T>> {
+    return Object.fromEntries(this.#running.map(({ context }) => [context.agent, of(context)]))
+  }
+
+  #assertNames(): void {
+    const seen = new Set<string>()
+    for (const { name } of this.#agents) {
+      if (seen.has(name)) throw new MillraceError('NAME_TAKEN', `There are two agents called "${name}".`)
+      seen.add(name)
+    }
   }
 }
 
-function assertNames(agents: readonly AnyAgent[]): void {
-  const seen = new Set<string>()
-  for (const { name } of agents) {
-    if (seen.has(name)) throw new MillraceError('NAME_TAKEN', `There are two agents called "${name}".`)
-    seen.add(name)
+interface RunningAgentOptions {
+  readonly app: StreamsContext
+  readonly worker: WorkerContext
+  readonly topology: Topology
+  readonly agent: AnyAgent
+  readonly defaults: ErrorPolicy
+  /** Instances, where the agent does not say how many. */
+  readonly concurrency: number
+  readonly ending: WorkerEnding
+}
+
+/** One agent on one worker. */
+class RunningAgent {
+  readonly context: ProcessingContext
+  readonly #options: RunningAgentOptions
+  readonly #sources: AgentSources
+  readonly #instances: readonly AgentInstance[]
+  #ended: Promise<unknown> = Promise.resolve()
+
+  constructor(options: RunningAgentOptions) {
+    this.#options = options
+    const { app, worker, topology, agent, defaults, ending } = options
+    const { shape } = agent
+    this.context = {
+      agent: agent.name,
+      worker,
+      storage: app.scope,
+      counters: new AgentCounters(),
+      times: new HandlingTimes(),
+      tombstones: shape.tombstones,
+      replyCodec: app.replies.codec,
+    }
+    const errors = new ErrorHandling(this.context, { onError: shape.onError, defaults, ending })
+    const instances = shape.concurrency ?? options.concurrency
+    this.#sources = new AgentSources({ context: this.context, app, topology, ordering: shape.ordering, instances })
+    const shared = { shape, errors, sources: this.#sources, silence: { isMade: false } }
+    this.#instances = Array.from({ length: instances }, (_, index) => new AgentInstance(shared, index))
+  }
+
+  /**
+   * Declares topics and sources and starts the handlers, which may declare more before their first `await`.
+   *
+   * @throws what the declarations throw
+   */
+  start(topology: Topology): void {
+    const { app, agent, defaults } = this.#options
+    const { sources, sinkTopics, onError } = agent.shape
+    for (const topic of sinkTopics) topology.topic(topic.declaration)
+    if (canDeadLetter(onError, defaults)) {
+      const topics = sources.filter((source) => source instanceof Topic).map((topic) => topic.name)
+      topology.topic(deadLetterDeclaration(app.appId, agent.name, topics))
+    }
+    for (const { index } of this.#instances) this.#sources.declared(sources, index)
+    this.#ended = Promise.all(this.#instances.map((instance) => instance.run()))
+  }
+
+  /** Takes nothing more from channels; resolves when every handler has ended that has begun to read its stream. */
+  async stop(): Promise<void> {
+    this.#sources.closeChannels()
+    for (const instance of this.#instances) instance.stop()
+    await this.#ended
   }
 }
 

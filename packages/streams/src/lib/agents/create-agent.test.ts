@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createChannel } from '../channels/create-channel.ts'
+import { createChannel } from '../channels/channel.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import type { AnyAgent } from './agent.ts'

@@ -1,9 +1,11 @@
 import { checkOptions, MillraceError, type OptionNames, validateName } from '@millrace/core'
 import { type AnyChannel, Channel } from '../channels/channel.ts'
-import type { StreamsDeps } from '../streams-deps.ts'
+import { DEFAULT_ERROR_POLICY, errorPolicy } from '../errors/error-policy.ts'
+import { deliverTo } from '../events/targets.ts'
+import { Stream } from '../streams/stream.ts'
+import type { StreamsContext } from '../streams-context.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
-import { deliverTo } from '../topics/value-target.ts'
 import { Agent } from './agent.ts'
 import type {
   AgentHandler,
@@ -14,7 +16,6 @@ import type {
   SourceValue,
   SourceValueInput,
 } from './agent-options.ts'
-import { DEFAULT_ERROR_POLICY, errorPolicy } from './error-policy.ts'
 
 /** What `createAgent` gives. */
 export type AgentOf<S extends AgentSource, Y> = Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>
@@ -26,12 +27,12 @@ export type AgentOf<S extends AgentSource, Y> = Agent<SourceKeyInput<S>, SourceV
  * @throws `NAME_INVALID`, `DEFINITION_INVALID`, what `createTopic` throws
  *
  * @example
- * createAgent(deps, 'count-words', { key: 'string', value: json(Word) }, async (words) => {
+ * createAgent(context, 'count-words', { key: 'string', value: json(Word) }, async (words) => {
  *   for await (const { word } of words) counts.update(word, (n) => n + 1)
  * })
  */
 export function createAgent<const S extends AgentSource, Y = never, const T extends boolean | undefined = undefined>(
-  deps: StreamsDeps,
+  context: StreamsContext,
   name: string,
   source: S,
   handler: AgentHandler<S, Y, T>,
@@ -39,7 +40,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
 ): AgentOf<S, Y> {
   const where = `agent "${validateName('agent', name)}"`
   const what = `Agent "${name}"`
-  const sources = sourcesOf(deps, name, source)
+  const sources = sourcesOf(context, name, source)
   const [inbox] = sources
   if (inbox === undefined) throw new MillraceError('DEFINITION_INVALID', `${what} has no source.`)
   if (typeof handler !== 'function')
@@ -48,7 +49,7 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
   const { concurrency, ordering = 'key', sinks = [], onError, help, tombstones = false } = options
   checkChoices(what, options)
   if (typeof onError !== 'function') errorPolicy(onError, DEFAULT_ERROR_POLICY, where)
-  return new Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>(deps, {
+  return new Agent<SourceKeyInput<S>, SourceValueInput<S>, Y>(context, {
     name,
     help,
     sources,
@@ -57,10 +58,13 @@ export function createAgent<const S extends AgentSource, Y = never, const T exte
     concurrency,
     ordering,
     tombstones,
-    sinks: sinks.map((sink) => (value, delivery) => deliverTo(sink, value as Y, delivery)),
+    sinks: sinks.map((sink) => (value, event) => deliverTo(sink, value as Y, event)),
     sinkTopics: sinks.filter((sink) => sink instanceof Topic),
     onError,
-    start: (opener) => handler(opener.open<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>()),
+    start: (run) =>
+      handler(
+        Stream.of<SourceKey<S>, SourceValue<S> | ([T] extends [true] ? null : never)>(run, run.declared(sources)),
+      ),
   })
 }
 
@@ -101,14 +105,14 @@ function isSink(sink: unknown): boolean {
   return typeof sink === 'function' || (typeof sink === 'object' && sink !== null && 'relay' in sink)
 }
 
-function sourcesOf(deps: StreamsDeps, name: string, source: AgentSource): readonly (AnyTopic | AnyChannel)[] {
+function sourcesOf(context: StreamsContext, name: string, source: AgentSource): readonly (AnyTopic | AnyChannel)[] {
   if (source instanceof Topic || source instanceof Channel) return [source]
   if (isList(source)) {
     for (const each of source) if (!(each instanceof Topic || each instanceof Channel)) throw noSource(name, each)
     return source
   }
   if (typeof source !== 'object' || source === null) throw noSource(name, source)
-  return [createTopic(deps, `${deps.appId}-${name}`, source)]
+  return [createTopic(context, `${context.appId}-${name}`, source)]
 }
 
 function noSource(agent: string, given: unknown): MillraceError {

@@ -1,4 +1,4 @@
-import { Wakeup } from '../streams/wakeup.ts'
+import { Wakeup } from '../events/source.ts'
 
 /** Asks under way at a time, replies not yet taken included. */
 export const ASKS_IN_FLIGHT = 100

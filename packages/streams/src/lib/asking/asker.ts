@@ -3,16 +3,15 @@ import { type EventScope, MillraceError, toError, type WorkerContext } from '@mi
 export interface AskerOptions {
   readonly event: EventScope
   readonly worker: WorkerContext
-  /** Whom it asks. */
+  /** The agent that is asked. */
   readonly agent: string
   /** The reply comes from an event that is handed out by its worker, not from a channel of this process. */
   readonly isHandedOut: boolean
 }
 
 /**
- * An event that waits for a reply. The wait ends early when its task is lost; and in a rebalance or a stop, because the
- * request cannot be handed out to anybody until this very event is out of hand: it is then given up and handed out again,
- * here or by the next owner.
+ * An event that waits for a reply. The wait ends early when its task is lost, and in a rebalance or a stop: then the request
+ * cannot be handed out before this very event has ended, so it is given up and handed out again, here or by the next owner.
  */
 export class Asker {
   readonly #options: AskerOptions
@@ -35,7 +34,7 @@ export class Asker {
     const { event } = this.#options
     const { signal } = event
     const lost = (): void => end(toError(signal.reason))
-    // What floats past its event holds nothing up.
+    // An ask that has outlived its event holds nothing up.
     const drained = (): void => {
       if (event.open) end(this.#interrupt())
     }
@@ -52,7 +51,7 @@ export class Asker {
     event.handBack()
     return new MillraceError(
       'ASK_INTERRUPTED',
-      `Agent "${event.agent}" waited for a reply of agent "${agent}" when the worker had to let go of its events; the event ${event.topic}/${event.partition}@${event.offset} is handed out again.`,
+      `Agent "${event.agent}" waited for a reply of agent "${agent}" when the worker had to give up its events; the event ${event.topic}/${event.partition}@${event.offset} is handed out again.`,
     )
   }
 }

@@ -1,7 +1,7 @@
 import { deferred, manualClock, MillraceError } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
-import { createChannel } from '../channels/create-channel.ts'
+import { createChannel } from '../channels/channel.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 

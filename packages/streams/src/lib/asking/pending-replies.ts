@@ -1,8 +1,28 @@
 import { type Clock, formatDuration, MillraceError, type Scheduled } from '@millrace/core'
-import { AskFailedError } from './ask-failed-error.ts'
 import type { Asker } from './asker.ts'
 
-interface Pending {
+/**
+ * What `ask` rejects with when the agent that was asked has failed: `message` is what the agent's own error said, word
+ * for word, with nothing around it. Its `code` is `ASK_FAILED`.
+ *
+ * @example
+ * await payments.ask(order).catch((error) => { if (error instanceof AskFailedError) console.log(error.agent, error.message) })
+ */
+export class AskFailedError extends MillraceError {
+  /** The agent that was asked. */
+  readonly agent: string
+  /** Code of its error where that was one of Millrace, else the name of its class. */
+  readonly reason: string
+
+  constructor({ agent, reason, said }: { agent: string; reason: string; said: string }, cause?: Error) {
+    super('ASK_FAILED', said, cause === undefined ? undefined : { cause })
+    this.message = said
+    this.agent = agent
+    this.reason = reason
+  }
+}
+
+interface PendingReply {
   readonly agent: string
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
@@ -17,10 +37,10 @@ export interface Expectation {
   readonly asker?: Asker | undefined
 }
 
-/** Replies that somebody waits for, by correlation id; each wait has a limit. */
+/** Replies that are waited for, by correlation id; each wait has a limit. */
 export class PendingReplies {
   readonly #clock: Clock
-  readonly #pending = new Map<string, Pending>()
+  readonly #pending = new Map<string, PendingReply>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -52,7 +72,7 @@ export class PendingReplies {
     this.#end(correlationId)?.reject(error)
   }
 
-  /** The agent has failed on it: with its own words. */
+  /** The agent has failed on it: rejects with the text of its error. */
   fail(correlationId: string, failure: { readonly reason: string; readonly said: string }): void {
     const agent = this.#pending.get(correlationId)?.agent
     if (agent !== undefined) this.reject(correlationId, new AskFailedError({ agent, ...failure }))
@@ -62,7 +82,7 @@ export class PendingReplies {
     for (const correlationId of [...this.#pending.keys()]) this.reject(correlationId, error)
   }
 
-  #end(correlationId: string): Pending | undefined {
+  #end(correlationId: string): PendingReply | undefined {
     const pending = this.#pending.get(correlationId)
     pending?.timer.cancel()
     pending?.unwatch?.()

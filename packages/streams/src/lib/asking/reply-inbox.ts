@@ -1,6 +1,7 @@
 import {
   type ClientContext,
   type Codec,
+  jsonCodec,
   MillraceError,
   partitionForKey,
   type RawHeaders,
@@ -10,11 +11,11 @@ import {
   type SendRequest,
   toError,
 } from '@millrace/core'
-import { headerNamed } from '../events/header-text.ts'
+import { headerNamed } from '../events/headers.ts'
 import { type Expectation, PendingReplies } from './pending-replies.ts'
-import { replyHeaders } from './reply-headers.ts'
+import { replyHeaders } from './requests.ts'
 
-export interface ReplyInboxOptions {
+interface ReplyInboxOptions {
   /** Partitions of `{appId}-replies`, when it has to be created. */
   readonly partitions: number
   readonly codec: Codec<unknown>
@@ -103,7 +104,7 @@ export class ReplyInbox {
     }
     reader.assign({ topic, partition }, offsets.end)
     const inbox: OpenInbox = { topic, partition, reader }
-    this.#read(inbox).catch((thrown: unknown) => this.#broken(thrown))
+    this.#read(inbox).catch((thrown: unknown) => this.#fail(thrown))
     return inbox
   }
 
@@ -126,7 +127,7 @@ export class ReplyInbox {
     }
   }
 
-  #broken(thrown: unknown): void {
+  #fail(thrown: unknown): void {
     if (this.#closed) return
     const error = toError(thrown)
     this.#client.log.warn({ err: error }, 'Replies cannot be read; the next ask tries again.')
@@ -141,4 +142,34 @@ export class ReplyInbox {
 
 function closedError(agent: string): MillraceError {
   return new MillraceError('CLOSED', `Agent "${agent}" cannot be asked any more: the process is stopping.`)
+}
+
+export interface ReplyInboxesOptions {
+  /** Partitions of `{appId}-replies` when it has to be created. Default 8. */
+  readonly partitions?: number
+}
+
+/** The reply inboxes of an app: one for each worker or client in the process, opened by its first ask. */
+export class ReplyInboxes {
+  /** How replies are encoded, on both sides. */
+  readonly codec: Codec<unknown> = jsonCodec
+  readonly #partitions: number
+  readonly #inboxes = new WeakMap<ClientContext, ReplyInbox>()
+
+  constructor({ partitions = 8 }: ReplyInboxesOptions = {}) {
+    this.#partitions = partitions
+  }
+
+  of(client: ClientContext): ReplyInbox {
+    const known = this.#inboxes.get(client)
+    if (known !== undefined) return known
+    const inbox = new ReplyInbox(client, { partitions: this.#partitions, codec: this.codec })
+    this.#inboxes.set(client, inbox)
+    return inbox
+  }
+
+  /** Called before the client closes; asks under way are rejected with `CLOSED`. */
+  async close(client: ClientContext): Promise<void> {
+    await this.#inboxes.get(client)?.close()
+  }
 }

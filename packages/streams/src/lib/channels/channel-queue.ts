@@ -1,34 +1,23 @@
 import { type Deferred, deferred, MillraceError, partitionForKey, type Scheduled } from '@millrace/core'
-import type { Delivery } from '../events/delivery.ts'
-import type { DeliveryHost } from '../events/topic-delivery.ts'
-import type { Inlet } from '../streams/inlet.ts'
-import type { Wakeup } from '../streams/wakeup.ts'
-import { ChannelDelivery, type MessageKeeper } from './channel-delivery.ts'
-import type { ChannelMessage, QueuedMessage } from './channel-message.ts'
+import type { ProcessingContext } from '../events/processing-context.ts'
+import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
+import { StreamEvent } from '../events/stream-event.ts'
+import { ChannelEvent, type ChannelMessage, type MessageQueue, type QueuedMessage } from './channel-event.ts'
 
 /** Messages that wait for one agent on one worker, at most; senders then wait. */
 export const CHANNEL_CAPACITY = 1000
 
-export interface ChannelQueueOptions {
-  readonly name: string
-  readonly instances: number
-  readonly host: DeliveryHost
-}
-
-/** The messages of a channel for one agent of one worker: a lane for each instance, a key always in the same one. */
-export class ChannelQueue {
-  readonly lanes: readonly ChannelLane[]
+/** The messages of a channel for one agent of one worker: a queue for each instance, a key always in the same one. */
+export class ChannelQueues {
+  readonly instances: readonly InstanceQueue[]
   readonly #name: string
   readonly #senders: Deferred<void>[] = []
   #waiting = 0
   #closing = false
 
-  constructor({ name, instances, host }: ChannelQueueOptions) {
+  constructor(name: string, context: ProcessingContext, instances: number) {
     this.#name = name
-    this.lanes = Array.from(
-      { length: instances },
-      (_, index) => new ChannelLane({ name, index, host, left: () => this.#taken() }),
-    )
+    this.instances = Array.from({ length: instances }, (_, index) => new InstanceQueue(this, { name, index, context }))
   }
 
   /** @throws `CHANNEL_CLOSED` */
@@ -50,44 +39,38 @@ export class ChannelQueue {
   /** Also while it is closing: an event that had room finishes. */
   put(message: ChannelMessage): void {
     this.#waiting++
-    this.#laneFor(message.key).put(message)
+    this.#queueOf(message.key).put(message)
   }
 
-  /** Takes nothing more; what is there is still handed out, and then the lanes are closed. */
+  /** Takes nothing more; what is there is still handed out, and then the queues are closed. */
   close(): void {
     this.#closing = true
     for (const sender of this.#senders.splice(0)) sender.resolve()
-    for (const lane of this.lanes) lane.close()
+    for (const queue of this.instances) queue.close()
   }
 
-  #taken(): void {
+  /** A message was taken for the first time. */
+  taken(): void {
     this.#waiting--
     if (this.#waiting < CHANNEL_CAPACITY) this.#senders.shift()?.resolve()
   }
 
-  #laneFor(key: string | null): ChannelLane {
-    const { lanes } = this
-    const lane = key === null ? leastLoaded(lanes) : lanes[partitionForKey(Buffer.from(key, 'utf8'), lanes.length)]
-    if (lane === undefined) throw new Error(`Channel "${this.#name}" has no lane.`)
-    return lane
+  #queueOf(key: string | null): InstanceQueue {
+    const { instances } = this
+    const queue =
+      key === null ? leastLoaded(instances) : instances[partitionForKey(Buffer.from(key, 'utf8'), instances.length)]
+    if (queue === undefined) throw new Error(`Channel "${this.#name}" has no queue.`)
+    return queue
   }
 }
 
-function leastLoaded(lanes: readonly ChannelLane[]): ChannelLane | undefined {
-  let best = lanes[0]
-  for (const lane of lanes) if (best !== undefined && lane.load < best.load) best = lane
+function leastLoaded(queues: readonly InstanceQueue[]): InstanceQueue | undefined {
+  let best = queues[0]
+  for (const queue of queues) if (best !== undefined && queue.load < best.load) best = queue
   return best
 }
 
-interface LaneOptions {
-  readonly name: string
-  readonly index: number
-  readonly host: DeliveryHost
-  /** A message was taken out for the first time. */
-  readonly left: () => void
-}
-
-class ChannelLane implements Inlet, MessageKeeper {
+class InstanceQueue implements EventSource, MessageQueue {
   readonly name: string
   readonly where: string
   readonly index: number
@@ -97,75 +80,72 @@ class ChannelLane implements Inlet, MessageKeeper {
   onDrain: () => void = () => {}
   /** Never called: nobody waits for an event of a channel. */
   onWanted: () => void = () => {}
-  readonly #host: DeliveryHost
-  readonly #left: () => void
+  readonly context: ProcessingContext
+  readonly #all: ChannelQueues
   readonly #fresh: QueuedMessage[] = []
-  /** Given back: handed out before fresh ones, last given back first. */
+  /** Given back: handed out before fresh ones, the last one given back first. */
   readonly #returned: QueuedMessage[] = []
-  readonly #watchers = new Set<Wakeup>()
+  readonly #watchers = new Watchers()
   #head = 0
   #nextOffset = 0
-  #inHand = 0
+  #inFlight = 0
   #pause: Scheduled | undefined
   #closing = false
 
-  constructor({ name, index, host, left }: LaneOptions) {
+  constructor(all: ChannelQueues, { name, index, context }: Pick<MessageQueue, 'name' | 'index' | 'context'>) {
     this.name = name
     this.where = `channel "${name}"`
     this.index = index
-    this.#host = host
-    this.#left = left
+    this.context = context
+    this.#all = all
   }
 
   get load(): number {
-    return this.#fresh.length - this.#head + this.#returned.length + this.#inHand
+    return this.#fresh.length - this.#head + this.#returned.length + this.#inFlight
   }
 
   get closed(): boolean {
-    return this.#host.worker.signal.aborted || (this.#closing && this.load === 0)
-  }
-
-  get signal(): AbortSignal {
-    return this.#host.worker.signal
+    return this.context.worker.signal.aborted || (this.#closing && this.load === 0)
   }
 
   put(message: ChannelMessage): void {
     this.#fresh.push({ message, offset: this.#nextOffset++, attempts: 0 })
-    this.#wake()
+    this.#watchers.wake()
   }
 
-  take(): Delivery | undefined {
-    if (this.#pause !== undefined || this.#host.worker.signal.aborted) return undefined
+  take(): StreamEvent | undefined {
+    if (this.#pause !== undefined || this.context.worker.signal.aborted) return undefined
     const queued = this.#returned.pop() ?? this.#takeFresh()
     if (queued === undefined) return undefined
-    this.#inHand++
-    return new ChannelDelivery(queued, this, this.#host)
+    this.#inFlight++
+    const event = new ChannelEvent(queued, this)
+    return new StreamEvent(event, event, undefined)
   }
 
   watch(wakeup: Wakeup): void {
     this.#watchers.add(wakeup)
-    if (this.closed || (this.load > this.#inHand && this.#pause === undefined)) this.#wake()
+    if (this.closed || (this.load > this.#inFlight && this.#pause === undefined)) this.#watchers.wake()
   }
 
   drop(): void {
-    this.#inHand--
-    if (this.closed) this.#wake()
+    this.#inFlight--
+    if (this.closed) this.#watchers.wake()
   }
 
   takeBack(queued: QueuedMessage, delayMs: number): void {
-    this.#inHand--
+    this.#inFlight--
     this.#returned.push(queued)
-    if (delayMs <= 0) return this.#wake()
+    if (delayMs <= 0) return this.#watchers.wake()
     this.#pause?.cancel()
-    this.#pause = this.#host.worker.clock.schedule(delayMs, () => {
+    this.#pause = this.context.worker.clock.schedule(delayMs, () => {
       this.#pause = undefined
-      this.#wake()
+      this.#watchers.wake()
     })
   }
 
   close(): void {
     this.#closing = true
-    this.#wake()
+    this.#watchers.wake()
   }
 
   #takeFresh(): QueuedMessage | undefined {
@@ -176,13 +156,7 @@ class ChannelLane implements Inlet, MessageKeeper {
       this.#fresh.splice(0, this.#head)
       this.#head = 0
     }
-    this.#left()
+    this.#all.taken()
     return queued
-  }
-
-  #wake(): void {
-    const watchers = [...this.#watchers]
-    this.#watchers.clear()
-    for (const wakeup of watchers) wakeup.wake()
   }
 }

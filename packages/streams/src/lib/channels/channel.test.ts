@@ -4,7 +4,7 @@ import { createAgent } from '../agents/create-agent.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
 import { CHANNEL_CAPACITY } from './channel-queue.ts'
-import { createChannel } from './create-channel.ts'
+import { createChannel } from './channel.ts'
 
 describe('Channel', () => {
   it('gives every agent each value as it is, a key in order', async () => {

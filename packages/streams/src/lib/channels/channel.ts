@@ -1,22 +1,21 @@
-import { MillraceError, type WorkerContext } from '@millrace/core'
-import type { Request } from '../asking/request.ts'
-import { AgentScope } from '../events/agent-scope.ts'
-import type { Delivery } from '../events/delivery.ts'
-import { encodeHeaders, type HeaderValues } from '../events/header-text.ts'
-import type { DeliveryHost } from '../events/topic-delivery.ts'
+import { MillraceError, validateName, type WorkerContext } from '@millrace/core'
+import { currentEvent } from '../events/between-events.ts'
+import { encodeHeaders, type HeaderValues } from '../events/headers.ts'
+import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
+import type { ProcessingContext } from '../events/processing-context.ts'
+import type { PassedEvent } from '../events/targets.ts'
 import { withTrace } from '../events/trace-headers.ts'
-import type { StreamsDeps } from '../streams-deps.ts'
+import type { StreamsContext } from '../streams-context.ts'
 import { isRecord, noEvent, noRecord } from '../topics/send-here.ts'
-import type { ForwardedEvent } from '../topics/value-target.ts'
-import type { ChannelMessage } from './channel-message.ts'
-import { ChannelQueue } from './channel-queue.ts'
+import type { ChannelMessage } from './channel-event.ts'
+import { ChannelQueues } from './channel-queue.ts'
 
 export interface MessageToSend<T> {
   /** Messages of one key go to one instance of an agent, in order. */
   readonly key?: string | null | undefined
   readonly value: T
   readonly headers?: HeaderValues | undefined
-  /** Milliseconds since the epoch. Default: that of the event in hand, else now. */
+  /** Milliseconds since the epoch. Default: that of the current event, else now. */
   readonly timestamp?: number | undefined
 }
 
@@ -31,17 +30,17 @@ export interface MessageToSend<T> {
 export class Channel<T> {
   readonly name: string
   /** Used by sinks and `echo`. */
-  readonly relay: (value: T, delivery: Delivery) => void | Promise<void>
+  readonly relay: (value: T, event: PassedEvent) => unknown
   /** Used by `event.forward`. */
-  readonly forwardFrom: (event: ForwardedEvent) => void | Promise<void>
-  readonly #deps: StreamsDeps
-  readonly #queues = new WeakMap<WorkerContext, ChannelQueue[]>()
+  readonly forwardFrom: (event: PassedEvent) => unknown
+  readonly #context: StreamsContext
+  readonly #queues = new WeakMap<WorkerContext, ChannelQueues[]>()
 
-  constructor(deps: StreamsDeps, name: string) {
-    this.#deps = deps
+  constructor(context: StreamsContext, name: string) {
+    this.#context = context
     this.name = name
-    this.relay = (value, delivery) => this.#passOn(value, delivery)
-    this.forwardFrom = ({ value, delivery }) => this.#passOn(value, delivery)
+    this.relay = (value, event) => this.#passOn(value, event)
+    this.forwardFrom = (event) => this.#passOn(event.value, event)
   }
 
   /**
@@ -55,12 +54,12 @@ export class Channel<T> {
     await this.post(record, undefined)
   }
 
-  /** As `send`, for somebody who waits for an answer: a request goes out at once also within an event. */
-  async post(given: MessageToSend<T>, request: Request | undefined): Promise<void> {
+  /** As `send`, for an asker: a request goes out at once, also within an event. */
+  async post(given: MessageToSend<T>, request: ReplyRequest | undefined): Promise<void> {
     if (!isRecord(given)) throw noRecord(`channel "${this.name}"`, given)
     const { key, value, headers, timestamp } = given
-    const work = this.#deps.scope.getStore()
-    const worker = work?.worker ?? this.#deps.runningWorker()
+    const work = this.#context.scope.getStore()
+    const worker = work?.worker ?? this.#context.runningWorker()
     if (worker === undefined)
       throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker, and none runs here.`)
     const message = (now: number): ChannelMessage => ({
@@ -75,25 +74,22 @@ export class Channel<T> {
       await roomIn(queues)
       return putInto(queues, message(worker.clock.now()))
     }
-    const delivery = work instanceof AgentScope ? work.delivery : undefined
-    if (delivery === undefined || !delivery.open) {
-      throw noEvent(
-        work.agent,
-        this.name,
-        delivery === undefined ? 'it has no event in hand' : 'the event it belongs to is finished',
-      )
+    const event = currentEvent(work)
+    if (event === undefined || !event.open) {
+      const why = event === undefined ? 'it has no current event' : 'the event it belongs to is finished'
+      throw noEvent(work.agent, this.name, why)
     }
     await roomIn(queues)
-    hold(delivery, queues, message(delivery.timestamp))
+    hold(event.inFlight, queues, message(event.timestamp))
   }
 
-  /** Called when a worker starts: the lanes of an agent's instances. */
-  subscribe(host: DeliveryHost, instances: number): ChannelQueue['lanes'] {
-    const queue = new ChannelQueue({ name: this.name, instances, host })
-    const queues = this.#queues.get(host.worker)
-    if (queues === undefined) this.#queues.set(host.worker, [queue])
-    else queues.push(queue)
-    return queue.lanes
+  /** Called when a worker starts: a queue for each instance of an agent. */
+  subscribe(context: ProcessingContext, instances: number): ChannelQueues['instances'] {
+    const queues = new ChannelQueues(this.name, context, instances)
+    const known = this.#queues.get(context.worker)
+    if (known === undefined) this.#queues.set(context.worker, [queues])
+    else known.push(queues)
+    return queues.instances
   }
 
   /** Called when a worker stops: what is there is still handed out. */
@@ -101,20 +97,20 @@ export class Channel<T> {
     for (const queue of this.#queues.get(worker) ?? []) queue.close()
   }
 
-  #passOn(value: unknown, delivery: Delivery): void | Promise<void> {
-    const work = this.#deps.scope.getStore()
+  #passOn(value: unknown, { inFlight, rawHeaders }: PassedEvent): void | Promise<void> {
+    const work = this.#context.scope.getStore()
     const worker = work?.worker
     if (worker === undefined)
       throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker, and none runs here.`)
     const queues = this.#queuesOf(worker)
-    const { rawKey, rawHeaders, timestamp } = delivery
-    const key = rawKey === null ? null : rawKey.toString('utf8')
+    const { record, timestamp } = inFlight
+    const key = record.key === null ? null : record.key.toString('utf8')
     const message: ChannelMessage = { key, value, headers: rawHeaders, timestamp, request: undefined }
-    if (queues.every((queue) => queue.hasRoom)) return hold(delivery, queues, message)
-    return roomIn(queues).then(() => hold(delivery, queues, message))
+    if (queues.every((queue) => queue.hasRoom)) return hold(inFlight, queues, message)
+    return roomIn(queues).then(() => hold(inFlight, queues, message))
   }
 
-  #queuesOf(worker: WorkerContext): readonly ChannelQueue[] {
+  #queuesOf(worker: WorkerContext): readonly ChannelQueues[] {
     const queues = this.#queues.get(worker)
     if (queues === undefined)
       throw new MillraceError('CHANNEL_CLOSED', `No agent of this worker reads channel "${this.name}".`)
@@ -122,17 +118,22 @@ export class Channel<T> {
   }
 }
 
+/** An in-memory topic. Its name is for messages; without one it is called `channel`. */
+export function createChannel<T>(context: StreamsContext, name = 'channel'): Channel<T> {
+  return new Channel<T>(context, validateName('channel', name))
+}
+
 /** Any channel, for reading. */
 export type AnyChannel = Channel<never>
 
-async function roomIn(queues: readonly ChannelQueue[]): Promise<void> {
+async function roomIn(queues: readonly ChannelQueues[]): Promise<void> {
   for (const queue of queues) if (!queue.hasRoom) await queue.room()
 }
 
-function putInto(queues: readonly ChannelQueue[], message: ChannelMessage): void {
+function putInto(queues: readonly ChannelQueues[], message: ChannelMessage): void {
   for (const queue of queues) queue.put(message)
 }
 
-function hold(delivery: Delivery, queues: readonly ChannelQueue[], message: ChannelMessage): void {
-  delivery.hold({ apply: () => putInto(queues, message), drop: () => {} })
+function hold(event: InFlight, queues: readonly ChannelQueues[], message: ChannelMessage): void {
+  event.hold({ apply: () => putInto(queues, message), drop: () => {} })
 }

@@ -13,19 +13,24 @@ import {
   type TopicInfo,
   type TopicPartition,
 } from '@millrace/core'
-import type { AnyAgent } from '../agents/agent.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import { byFailure, type LetterRecord, letterRecord } from './letter-record.ts'
 import type { OffsetRanges } from './offset-ranges.ts'
 import { readPartitions } from './read-partitions.ts'
-import { type LedgerDeps, ReplayLedger } from './replay-ledger.ts'
-import { replayLetters, type ReplayDeps } from './replay-letters.ts'
+import { type LedgerOptions, ReplayLedger } from './replay-ledger.ts'
+import { replayLetters, type ReplayOptions } from './replay-letters.ts'
 
-export type DeadLettersDeps = LedgerDeps &
-  ReplayDeps & {
+export type DeadLettersOptions = LedgerOptions &
+  ReplayOptions & {
     /** In the order declared. */
-    readonly agents: readonly AnyAgent[]
+    readonly agents: readonly DeadLetterAgent[]
   }
+
+/** As much of an agent as its dead letters need. */
+interface DeadLetterAgent {
+  readonly name: string
+  readonly shape: { readonly sources: readonly unknown[] }
+}
 
 interface SignalOption {
   readonly signal?: AbortSignal | undefined
@@ -38,24 +43,24 @@ interface SignalOption {
  * const letters = createDeadLetters({ appId: 'shop', agents: [countWords], transport, admin: transport.admin(), clock })
  * await letters.replay('count-words', 'all')
  */
-export function createDeadLetters(deps: DeadLettersDeps): DeadLetters {
-  return new AppDeadLetters(deps)
+export function createDeadLetters(options: DeadLettersOptions): DeadLetters {
+  return new AppDeadLetters(options)
 }
 
 class AppDeadLetters implements DeadLetters {
-  readonly #deps: DeadLettersDeps
+  readonly #options: DeadLettersOptions
 
-  constructor(deps: DeadLettersDeps) {
-    this.#deps = deps
+  constructor(options: DeadLettersOptions) {
+    this.#options = options
   }
 
   async list({ agent, newest = NEWEST, signal }: DeadLetterListing = {}): Promise<readonly AgentDeadLetters[]> {
-    const { appId, agents, admin } = this.#deps
+    const { appId, agents, admin } = this.#options
     const names = agent === undefined ? agents.map(({ name }) => name) : [this.#agent(agent).name]
     const topics = new Map(
       (await admin.topics(names.map((name) => deadLetterTopic(appId, name)))).map((info) => [info.name, info]),
     )
-    const ledger = await ReplayLedger.read(this.#deps, signal)
+    const ledger = await ReplayLedger.read(this.#options, signal)
     const all: AgentDeadLetters[] = []
     for (const name of names) {
       const topic = deadLetterTopic(appId, name)
@@ -81,7 +86,7 @@ class AppDeadLetters implements DeadLetters {
     const { name } = this.#agent(agent)
     const info = await this.#topic(name)
     if (info === undefined) return undefined
-    const ledger = await ReplayLedger.read(this.#deps, signal)
+    const ledger = await ReplayLedger.read(this.#options, signal)
     const last: LetterRecord[] = []
     const place = which === 'latest' ? undefined : which
     for await (const letter of this.#letters(info, ledger, { place, signal })) {
@@ -101,13 +106,13 @@ class AppDeadLetters implements DeadLetters {
       if (place !== undefined) throw this.#missing(name, place)
       return { replayed: 0, before: 0, refused: { count: 0, first: [] } }
     }
-    await ReplayLedger.create(this.#deps)
-    return await replayLetters(this.#deps, {
+    await ReplayLedger.create(this.#options)
+    return await replayLetters(this.#options, {
       agent: name,
       info,
       signal,
       // Read after earlier replays are shut out, so that it knows all that they have sent.
-      readLedger: () => ReplayLedger.read(this.#deps, signal),
+      readLedger: () => ReplayLedger.read(this.#options, signal),
       letters: (ledger) => this.#wanted(name, { info, ledger, place, signal }),
     })
   }
@@ -140,7 +145,7 @@ class AppDeadLetters implements DeadLetters {
       place === undefined ? all : all.filter(({ partition }) => partition === place.partition)
     const from = place === undefined ? {} : { from: () => place.offset }
     const replayed = new Map<string, OffsetRanges>()
-    for await (const batch of readPartitions(this.#deps, partitions, { ...from, signal })) {
+    for await (const batch of readPartitions(this.#options, partitions, { ...from, signal })) {
       const key = partitionKey(batch)
       const { partition, beginning, endOffset: end } = batch
       const ranges = replayed.get(key) ?? ledger.of(info, { partition, beginning, end })
@@ -164,18 +169,18 @@ class AppDeadLetters implements DeadLetters {
 
   /** Topics between the steps of an agent are known while it runs only: their records are shown as text. */
   #declared(topic: string | undefined): AnyTopic | undefined {
-    return this.#deps.agents
+    return this.#options.agents
       .flatMap(({ shape }) => shape.sources.filter((source) => source instanceof Topic))
       .find(({ name }) => name === topic)
   }
 
   async #topic(agent: string): Promise<TopicInfo | undefined> {
-    const [info] = await this.#deps.admin.topics([deadLetterTopic(this.#deps.appId, agent)])
+    const [info] = await this.#options.admin.topics([deadLetterTopic(this.#options.appId, agent)])
     return info
   }
 
-  #agent(name: string): AnyAgent {
-    const { agents } = this.#deps
+  #agent(name: string): DeadLetterAgent {
+    const { agents } = this.#options
     const found = agents.find((agent) => agent.name === name)
     if (found !== undefined) return found
     const nearest = nearestName(
@@ -196,7 +201,7 @@ class AppDeadLetters implements DeadLetters {
   }
 }
 
-/** Letters that a listing tells of each agent, unless it says how many. */
+/** Letters that a listing shows of each agent, unless it says how many. */
 const NEWEST = 10
 
 /** Inserts it where it belongs, and lets the oldest go when there are too many. */

@@ -1,5 +1,5 @@
 import { isMillraceError, type RawHeaders } from '@millrace/core'
-import { headerNamed } from '../events/header-text.ts'
+import { headerNamed } from '../events/headers.ts'
 
 /** Headers that a dead letter has behind those of its record. Text, UTF-8. */
 export const letterHeaders = {
@@ -16,7 +16,7 @@ export const letterHeaders = {
   class: 'millrace-error-class',
   message: 'millrace-error-message',
   stack: 'millrace-error-stack',
-  /** Only where the letter is not all of its record: what it had, in bytes, of what was cut. */
+  /** Only where the letter is not all of its record: the size in bytes of what was shortened. */
   trimmed: 'millrace-trimmed',
 } as const
 
@@ -32,7 +32,7 @@ export const TEXT_LIMITS: readonly [TextLimits, TextLimits] = Object.freeze([
   { message: 200, stack: 0 },
 ])
 
-/** What a letter tells of its record and of the failure. */
+/** What a letter says of its record and of the failure. */
 export interface LetterFacts {
   readonly agent: string
   readonly topic: string
@@ -63,9 +63,9 @@ export function describeError(error: Error): Pick<LetterFacts, 'code' | 'class' 
 
 /** The headers of a letter: those of the record, then what `facts` say. */
 export function writeLetterHeaders(own: RawHeaders, facts: LetterFacts, limits: TextLimits): RawHeaders {
-  const texts = { ...facts, message: cut(facts.message, limits.message), stack: cut(facts.stack, limits.stack) }
-  const told = facts.trimmed === '' ? FACTS : [...FACTS, 'trimmed' as const]
-  return [...own, ...told.map((fact) => [letterHeaders[fact], Buffer.from(String(texts[fact]), 'utf8')] as const)]
+  const texts = { ...facts, message: shorten(facts.message, limits.message), stack: shorten(facts.stack, limits.stack) }
+  const written = facts.trimmed === '' ? FACTS : [...FACTS, 'trimmed' as const]
+  return [...own, ...written.map((fact) => [letterHeaders[fact], Buffer.from(String(texts[fact]), 'utf8')] as const)]
 }
 
 /** What a letter says; `undefined` when it is none of Millrace's. */
@@ -74,8 +74,8 @@ export function readLetterHeaders(
 ): { readonly facts: LetterFacts; readonly own: RawHeaders } | undefined {
   const first = headers.findLastIndex(([name]) => name === letterHeaders.agent)
   if (first < 0) return undefined
-  const told = headers.slice(first)
-  const text = (fact: keyof LetterFacts): string => headerNamed(told, letterHeaders[fact]) ?? ''
+  const written = headers.slice(first)
+  const text = (fact: keyof LetterFacts): string => headerNamed(written, letterHeaders[fact]) ?? ''
   const number = (fact: keyof LetterFacts): number => (text(fact) === '' ? Number.NaN : Number(text(fact)))
   const facts: LetterFacts = {
     agent: text('agent'),
@@ -127,7 +127,7 @@ function withCauses(error: Error): string {
 }
 
 /** Never within a surrogate pair: half of one is no UTF-8. */
-function cut(text: string, limit: number): string {
+function shorten(text: string, limit: number): string {
   if (text.length <= limit) return text
   const last = text.charCodeAt(limit - 1)
   return text.slice(0, last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit)

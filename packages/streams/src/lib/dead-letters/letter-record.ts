@@ -12,16 +12,16 @@ export interface LetterRecord {
   readonly trimmed: string
 }
 
-/** Any record can be in a dead letter topic; one that Millrace did not write tells nothing but its place. */
+/** Any record can be in a dead letter topic; of one that Millrace did not write only its place is known. */
 export function letterRecord(partition: number, record: RawRecord, replayed: boolean): LetterRecord {
   const place = { partition, offset: record.offset, replayed }
-  const told = readLetterHeaders(record.headers)
-  if (told === undefined) {
+  const read = readLetterHeaders(record.headers)
+  if (read === undefined) {
     const failure = { code: '', class: '', message: '', attempts: 0 }
     const summary = { ...place, source: undefined, failure, failedAt: undefined }
     return { summary, stack: '', own: record.headers, record, trimmed: '' }
   }
-  const { facts, own } = told
+  const { facts, own } = read
   const { topic, offset, timestamp, code, message, attempts, failedAt, stack } = facts
   return {
     summary: {

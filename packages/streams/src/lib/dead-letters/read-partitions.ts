@@ -10,7 +10,8 @@ import {
   withTimeout,
 } from '@millrace/core'
 
-export interface ReadDeps {
+/** The broker that is read. */
+export interface ReadFrom {
   readonly transport: Pick<Transport, 'reader'>
   readonly clock: Clock
 }
@@ -25,7 +26,7 @@ const SILENCE_LIMIT_MS = 30_000
  * @throws `TIMEOUT` when nothing comes for 30 s; the signal's reason
  */
 export async function* readPartitions(
-  { transport, clock }: ReadDeps,
+  { transport, clock }: ReadFrom,
   partitions: readonly TopicPartition[],
   { from = () => 0, signal }: ReadOptions = {},
 ): AsyncGenerator<RecordBatch & Pick<PartitionOffsets, 'beginning'>, void, undefined> {

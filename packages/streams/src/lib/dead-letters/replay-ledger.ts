@@ -8,16 +8,16 @@ import {
   type TopicInfo,
 } from '@millrace/core'
 import { OffsetRanges } from './offset-ranges.ts'
-import { type ReadDeps, readPartitions } from './read-partitions.ts'
+import { type ReadFrom, readPartitions } from './read-partitions.ts'
 
 /** What was replayed of one partition of a dead letter topic. */
-interface Entry {
+interface LedgerEntry {
   /** `TopicInfo.id` of the dead letter topic: another one of that name has letters of its own. */
   readonly topicId: string
   readonly ranges: OffsetRanges
 }
 
-export interface LedgerDeps extends ReadDeps {
+export interface LedgerOptions extends ReadFrom {
   readonly appId: string
   readonly admin: Pick<Admin, 'topics' | 'createTopics'>
 }
@@ -29,25 +29,25 @@ export interface LedgerDeps extends ReadDeps {
  */
 export class ReplayLedger {
   readonly #topic: string
-  readonly #entries: Map<string, Entry>
+  readonly #entries: Map<string, LedgerEntry>
 
-  private constructor(topic: string, entries: Map<string, Entry>) {
+  private constructor(topic: string, entries: Map<string, LedgerEntry>) {
     this.#topic = topic
     this.#entries = entries
   }
 
-  static async read({ appId, admin, ...deps }: LedgerDeps, signal?: AbortSignal): Promise<ReplayLedger> {
+  static async read({ appId, admin, ...broker }: LedgerOptions, signal?: AbortSignal): Promise<ReplayLedger> {
     const topic = replayLedgerTopic(appId)
-    const entries = new Map<string, Entry>()
+    const entries = new Map<string, LedgerEntry>()
     if ((await admin.topics([topic])).length === 0) return new ReplayLedger(topic, entries)
-    for await (const { records } of readPartitions(deps, [{ topic, partition: 0 }], { signal }))
+    for await (const { records } of readPartitions(broker, [{ topic, partition: 0 }], { signal }))
       for (const { key, value } of records)
         if (key !== null && value !== null) entries.set(key.toString('utf8'), readEntry(value, topic))
     return new ReplayLedger(topic, entries)
   }
 
   /** Before the first replay. */
-  static async create({ appId, admin }: LedgerDeps): Promise<void> {
+  static async create({ appId, admin }: LedgerOptions): Promise<void> {
     const name = replayLedgerTopic(appId)
     if ((await admin.topics([name])).length > 0) return
     const config = { 'cleanup.policy': 'compact' }
@@ -90,7 +90,7 @@ function rowKey(topic: string, partition: number): string {
   return `${topic}/${partition}`
 }
 
-function readEntry(value: Buffer, topic: string): Entry {
+function readEntry(value: Buffer, topic: string): LedgerEntry {
   const row: unknown = JSON.parse(value.toString('utf8'))
   if (typeof row === 'object' && row !== null && 'topicId' in row && 'replayed' in row) {
     const { topicId, replayed } = row

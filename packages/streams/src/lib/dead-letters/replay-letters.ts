@@ -11,11 +11,11 @@ import {
   type TransactionalProducer,
   type Transport,
 } from '@millrace/core'
+import { replayMark, withReplayMark } from '../events/replay-mark.ts'
 import type { LetterRecord } from './letter-record.ts'
-import { replayMark, withReplayMark } from './replay-mark.ts'
 import type { ReplayLedger } from './replay-ledger.ts'
 
-export interface ReplayDeps {
+export interface ReplayOptions {
   readonly appId: string
   readonly transport: Pick<Transport, 'transactionalProducer'>
   readonly admin: Pick<Admin, 'topics'>
@@ -36,17 +36,17 @@ export interface ReplayJob {
 const CHUNK_LETTERS = 500
 const CHUNK_BYTES = 512 * 1024
 const TRANSACTION_LIMIT_MS = 20_000
-/** Refused letters that are told one by one. */
-const REFUSED_TOLD = 20
+/** Refused letters that are reported one by one. */
+const REFUSED_SHOWN = 20
 
 /** Sends letters back, a transaction for each chunk: the records and the note that they were replayed, or neither. */
-export async function replayLetters(deps: ReplayDeps, job: ReplayJob): Promise<ReplayOutcome> {
-  const { appId, transport } = deps
+export async function replayLetters(options: ReplayOptions, job: ReplayJob): Promise<ReplayOutcome> {
+  const { appId, transport } = options
   const producer = transport.transactionalProducer({ id: replayLedgerTopic(appId), timeoutMs: TRANSACTION_LIMIT_MS })
   try {
     // Ends what an earlier replay has left open and shuts it out, so that two at a time send nothing twice.
     await producer.init()
-    return await new Replay(deps, job, producer).run(await job.readLedger())
+    return await new Replay(options, job, producer).run(await job.readLedger())
   } catch (error) {
     if (!isMillraceError(error, 'PRODUCER_FENCED')) throw error
     throw new MillraceError('PRODUCER_FENCED', `Another replay of the app "${appId}" has begun meanwhile.`, {
@@ -58,7 +58,7 @@ export async function replayLetters(deps: ReplayDeps, job: ReplayJob): Promise<R
 }
 
 class Replay {
-  readonly #deps: ReplayDeps
+  readonly #options: ReplayOptions
   readonly #job: ReplayJob
   readonly #producer: TransactionalProducer
   readonly #targets = new Map<string, TopicInfo | undefined>()
@@ -67,8 +67,8 @@ class Replay {
   #replayed = 0
   #before = 0
 
-  constructor(deps: ReplayDeps, job: ReplayJob, producer: TransactionalProducer) {
-    this.#deps = deps
+  constructor(options: ReplayOptions, job: ReplayJob, producer: TransactionalProducer) {
+    this.#options = options
     this.#job = job
     this.#producer = producer
   }
@@ -104,12 +104,12 @@ class Replay {
           : `It was too large to be kept whole (${trimmed}): its record is at ${source.topic}/${source.partition}@${source.offset}, as long as that keeps it.`
     if (reason === undefined) return true
     this.#refusedCount++
-    if (this.#refused.length < REFUSED_TOLD) this.#refused.push({ partition, offset, reason })
+    if (this.#refused.length < REFUSED_SHOWN) this.#refused.push({ partition, offset, reason })
     return false
   }
 
   async #obstacle({ topic, partition }: { topic: string; partition: number }): Promise<string | undefined> {
-    if (!this.#targets.has(topic)) this.#targets.set(topic, (await this.#deps.admin.topics([topic]))[0])
+    if (!this.#targets.has(topic)) this.#targets.set(topic, (await this.#options.admin.topics([topic]))[0])
     const target = this.#targets.get(topic)
     if (target === undefined) return `There is no topic "${topic}" any more, or it was a channel of a worker.`
     if (partition < target.partitions) return undefined
@@ -119,7 +119,7 @@ class Replay {
   async #send(chunk: readonly LetterRecord[], ledger: ReplayLedger): Promise<void> {
     if (chunk.length === 0) return
     const { info } = this.#job
-    const timestamp = this.#deps.clock.now()
+    const timestamp = this.#options.clock.now()
     const notes = [...byPartition(chunk)].map(([partition, offsets]) => ({
       ...ledger.note(info, partition, offsets),
       timestamp,
@@ -136,26 +136,26 @@ class Replay {
     if (source === undefined) throw new Error('A letter that does not say where it came from was to be sent back.')
     const { topic, partition, timestamp } = source
     const { key, value } = record
-    const mark = replayMark(this.#deps.appId, this.#job.agent, topic)
+    const mark = replayMark(this.#options.appId, this.#job.agent, topic)
     return { topic, partition, key, value, headers: withReplayMark(own, mark), timestamp }
   }
 
   /** One request at a time for each broker, as producers want it. */
   async #sendAll(records: readonly OutgoingRecord[]): Promise<void> {
-    const lanes = new Map<number, OutgoingRecord[]>()
+    const queues = new Map<number, OutgoingRecord[]>()
     for (const topic of new Set(records.map(({ topic }) => topic))) await this.#producer.partitions(topic)
     for (const record of records) {
-      const lane = this.#producer.lane(record)
-      const sameLane = lanes.get(lane)
-      if (sameLane === undefined) lanes.set(lane, [record])
-      else sameLane.push(record)
+      const broker = this.#producer.lane(record)
+      const queue = queues.get(broker)
+      if (queue === undefined) queues.set(broker, [record])
+      else queue.push(record)
     }
-    for (const lane of lanes.values()) {
-      const outcomes = await this.#producer.send(lane, { guard: () => {} })
+    for (const queue of queues.values()) {
+      const outcomes = await this.#producer.send(queue, { guard: () => {} })
       for (const [i, outcome] of outcomes.entries()) {
         if (outcome.ok) continue
         await this.#producer.abort()
-        throw refused(lane[i], outcome.error)
+        throw refused(queue[i], outcome.error)
       }
     }
   }

@@ -6,9 +6,9 @@ import {
   type OutgoingRecord,
   type RawHeaders,
   RecordRefusedError,
-  type WorkerContext,
 } from '@millrace/core'
-import type { Delivery } from '../events/delivery.ts'
+import type { ProcessingContext } from '../events/processing-context.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
 import {
   describeError,
   type LetterFacts,
@@ -18,41 +18,32 @@ import {
   writeLetterHeaders,
 } from './letter-headers.ts'
 
-export interface DeadLetterSender {
-  readonly worker: WorkerContext
-  readonly agent: string
-  readonly error: Error
-}
-
 /**
  * Sends an event, or each of a batch, to the dead letters of its agent, as an effect of itself: in the partition of its
- * record, with its bytes, headers and timestamp. What is too large for that is cut, and the letter says so: the value first.
+ * record, with its bytes, headers and timestamp. What is too large for that is shortened, the value first, and the letter says so.
  *
  * @throws `NO_CURRENT_EVENT` when the task was lost meanwhile; `RECORD_TOO_LARGE` where hardly anything may be sent
  */
-export async function sendDeadLetters(first: Delivery, { worker, agent, error }: DeadLetterSender): Promise<void> {
+export async function sendDeadLetters(
+  event: StreamEvent,
+  error: Error,
+  { worker, agent }: ProcessingContext,
+): Promise<void> {
   const topic = deadLetterTopic(worker.appId, agent)
   const partitions = await worker.partitions(topic)
-  if (!first.open)
+  if (!event.open)
     throw new MillraceError(
       'NO_CURRENT_EVENT',
       `The event of agent "${agent}" was lost before its dead letter was sent.`,
     )
   const failure = { ...describeError(error), agent, failedAt: worker.clock.now() }
-  for (const delivery of [first, ...first.joined]) {
-    const { partition, offset, timestamp, attempts } = delivery
-    const refused = refusedLetter(delivery, topic)
-    const facts = {
-      ...failure,
-      ...refused,
-      topic: delivery.topic,
-      partition,
-      offset,
-      timestamp,
-      attempts: attempts + 1,
-    }
+  for (const member of event.members) {
+    const { partition, offset, timestamp } = member
+    const refused = refusedLetter(member, topic)
+    const attempts = member.inFlight.attempts + 1
+    const facts = { ...failure, ...refused, topic: member.topic, partition, offset, timestamp, attempts }
     const sizes = refused === undefined ? SIZES : TRIMMED
-    await sendOne(delivery, { facts, sizes, topic, partition: partition % partitions })
+    await sendOne(member, { facts, sizes, topic, partition: partition % partitions })
   }
 }
 
@@ -79,7 +70,10 @@ const SIZES: readonly LetterSize[] = [
 ]
 
 /** What the letter said of the failure that the broker has refused whole for its size; `undefined` when it has refused none. */
-function refusedLetter({ refused }: Delivery, topic: string): ReturnType<typeof describeError> | undefined {
+function refusedLetter(
+  { inFlight: { refused } }: StreamEvent,
+  topic: string,
+): ReturnType<typeof describeError> | undefined {
   if (!(refused instanceof RecordRefusedError) || refused.topic !== topic || !refused.isTooLarge) return undefined
   const facts = readLetterHeaders(refused.headers)?.facts
   if (facts === undefined) return undefined
@@ -94,13 +88,14 @@ interface LetterRequest {
 }
 
 /** As much of it as fits: a letter without all of its record is better than a worker that cannot go on. */
-async function sendOne(delivery: Delivery, { facts, sizes, topic, partition }: LetterRequest): Promise<void> {
+async function sendOne(event: StreamEvent, { facts, sizes, topic, partition }: LetterRequest): Promise<void> {
   let tooLarge: unknown
   for (const size of sizes) {
-    const { key, value, own, trimmed } = trim(delivery, size)
+    const { key, value, own, trimmed } = trim(event, size)
     const headers = writeLetterHeaders(own, { ...facts, trimmed }, size.texts)
     try {
-      return await delivery.send({ topic, partition, key, value, headers, timestamp: delivery.timestamp })
+      await event.inFlight.send({ topic, partition, key, value, headers, timestamp: event.timestamp })
+      return
     } catch (thrown) {
       if (!isMillraceError(thrown, 'RECORD_TOO_LARGE')) throw thrown
       tooLarge = thrown
@@ -110,20 +105,19 @@ async function sendOne(delivery: Delivery, { facts, sizes, topic, partition }: L
 }
 
 function trim(
-  delivery: Delivery,
+  { inFlight, rawHeaders }: StreamEvent,
   { valueBytes, restBytes }: LetterSize,
 ): Pick<OutgoingRecord, 'key' | 'value'> & { readonly own: RawHeaders; readonly trimmed: string } {
-  const { rawKey, rawHeaders } = delivery
-  const original = delivery.original()
-  const headerBytes = rawHeaders.reduce((sum, [name, value]) => sum + Buffer.byteLength(name) + (value?.length ?? 0), 0)
-  const cut: string[] = []
-  if ((original?.length ?? 0) > valueBytes) cut.push(`value of ${original?.length} bytes`)
-  if ((rawKey?.length ?? 0) > restBytes) cut.push(`key of ${rawKey?.length} bytes`)
-  if (headerBytes > restBytes) cut.push(`headers of ${headerBytes} bytes`)
+  const { key, value } = inFlight.record
+  const headerBytes = rawHeaders.reduce((sum, [name, text]) => sum + Buffer.byteLength(name) + (text?.length ?? 0), 0)
+  const trimmed: string[] = []
+  if ((value?.length ?? 0) > valueBytes) trimmed.push(`value of ${value?.length} bytes`)
+  if ((key?.length ?? 0) > restBytes) trimmed.push(`key of ${key?.length} bytes`)
+  if (headerBytes > restBytes) trimmed.push(`headers of ${headerBytes} bytes`)
   return {
-    key: rawKey?.subarray(0, restBytes) ?? null,
-    value: original?.subarray(0, valueBytes) ?? null,
+    key: key?.subarray(0, restBytes) ?? null,
+    value: value?.subarray(0, valueBytes) ?? null,
     own: headerBytes > restBytes ? NO_HEADERS : rawHeaders,
-    trimmed: cut.join(', '),
+    trimmed: trimmed.join(', '),
   }
 }

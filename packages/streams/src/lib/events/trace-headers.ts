@@ -1,15 +1,15 @@
 import type { RawHeaders, WorkScope } from '@millrace/core'
-import { AgentScope } from './agent-scope.ts'
+import { currentEvent } from './between-events.ts'
 
 const PARENT = 'traceparent'
 const STATE = 'tracestate'
 
 /**
- * Headers to send, with the W3C trace context of the event in hand unless they bring their own. A send that names its
- * `traceparent` has begun a span of its own: the state of another one is not put beside it.
+ * Headers to send, with the W3C trace context of the current event unless they bring their own. A send that names its
+ * `traceparent` has begun a span of its own, to which the state of another one does not belong.
  */
 export function withTrace(headers: RawHeaders, work: WorkScope | undefined): RawHeaders {
-  const from = work instanceof AgentScope ? work.delivery?.rawHeaders : undefined
+  const from = currentEvent(work)?.rawHeaders
   if (from === undefined || from.length === 0) return headers
   const parent = lastNamed(from, PARENT)
   if (parent === undefined || lastNamed(headers, PARENT) !== undefined) return headers

@@ -1,24 +1,23 @@
 import { deferred, type Deferred, type CodecSpec, MillraceError, toError } from '@millrace/core'
-import { AgentScope } from '../events/agent-scope.ts'
-import type { Delivery } from '../events/delivery.ts'
+import type { ErrorHandling } from '../errors/error-handling.ts'
+import { BetweenEvents } from '../events/between-events.ts'
+import { type BranchOrigin, type EventSource, type Wakeup, Watchers } from '../events/source.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
 import { EventReader } from './event-reader.ts'
-import type { BranchOrigin, Inlet } from './inlet.ts'
-import { EventsStep } from './plain-steps.ts'
-import type { Branch, ReaderHost } from './reader-host.ts'
-import { isPromiseLike, type Step, type StepResult } from './step.ts'
-import type { Wakeup } from './wakeup.ts'
+import type { Loops } from './loops.ts'
+import { type Branch, isPromiseLike, type Step, type StepResult } from './step.ts'
+import { EventsStep } from './steps.ts'
 
 /** Says whether a value belongs to a branch. */
 export type Predicate = (value: unknown) => unknown
 
 export interface BranchingOptions {
+  readonly errors: ErrorHandling
   /** Of the run that has called `branch()`. */
-  readonly host: ReaderHost
+  readonly loops: Loops
   readonly branches: readonly Branch[]
   readonly predicates: readonly Predicate[]
   readonly valueSpec: CodecSpec | undefined
-  /** Reading has failed for a reason that is no event's. */
-  readonly onError: (error: Error) => void
 }
 
 /**
@@ -26,7 +25,7 @@ export interface BranchingOptions {
  * The next one is taken when that branch asks for more, so that the events of a key keep their order across branches.
  */
 export class Branching {
-  readonly inlets: readonly BranchInlet[]
+  readonly sources: readonly BranchSource[]
   readonly #options: BranchingOptions
   #reader: EventReader | undefined
   #ended = false
@@ -37,58 +36,46 @@ export class Branching {
     const origin: BranchOrigin = {
       givesEvents: branches.some(givesEvents),
       spreads: branches.some(
-        ({ inlet, steps }) => inlet.branch?.spreads === true || steps.some((step) => step.spreads),
+        ({ source, steps }) => source.branch?.spreads === true || steps.some((step) => step.spreads),
       ),
       valueSpec,
-      sources: branches.map(({ inlet }) => inlet),
+      sources: branches.map(({ source }) => source),
     }
-    const from = branches.map(({ inlet }) => inlet.where).join(', ')
-    this.inlets = [...predicates, undefined].map((predicate, index) => {
+    const from = branches.map(({ source }) => source.where).join(', ')
+    this.sources = [...predicates, undefined].map((predicate, index) => {
       const which = predicate === undefined ? 'the rest' : `branch ${index + 1}`
-      return new BranchInlet(`${which} of branch() over ${from}`, origin)
+      return new BranchSource(`${which} of branch() over ${from}`, origin)
     })
   }
 
   /** Begins to take events. */
   start(): void {
-    const { host, branches, onError } = this.#options
-    const { storage, worker, agent } = host
-    const last: Step = { changesValue: false, run: (delivery) => this.#route(delivery, 0) }
-    const reader = new EventReader(
-      {
-        storage,
-        worker,
-        agent,
-        get over() {
-          return host.over
-        },
-        times: undefined,
-        turns: undefined,
-        entered: () => {},
-        asked: () => {},
-        loosed: (delivery) => delivery.putBack(),
-        failed: (delivery, error) => host.failed(delivery, error),
-      },
-      branches.map(({ inlet, steps }) => ({ inlet, steps: [...steps, last] })),
-    )
+    const { errors, loops, branches } = this.#options
+    const last: Step = { changesValue: false, run: (event) => this.#route(event, 0) }
+    const reader = new EventReader({
+      errors,
+      branches: branches.map(({ source, steps }) => ({ source, steps: [...steps, last] })),
+      run: loops,
+      isLoop: false,
+    })
     this.#reader = reader
-    for (const { inlet } of branches) {
-      inlet.onDrain = () => {
-        reader.putBack()
-        for (const each of this.inlets) each.onDrain()
+    for (const { source } of branches) {
+      source.onDrain = () => {
+        reader.pipeline.putBack()
+        for (const each of this.sources) each.onDrain()
       }
-      inlet.onWanted = () => {
-        reader.handOnWanted()
-        for (const each of this.inlets) each.onWanted()
+      source.onWanted = () => {
+        reader.pipeline.handOnWanted()
+        for (const each of this.sources) each.onWanted()
       }
     }
-    const reading = storage.run(new AgentScope(worker, agent, undefined), async () => {
+    const reading = errors.context.storage.run(new BetweenEvents(errors.context), async () => {
       // Its last step gives every event to a branch: it resolves at the end only.
       await reader.next()
     })
     reading.then(
       () => this.#close(),
-      (thrown: unknown) => onError(toError(thrown)),
+      (thrown: unknown) => errors.stop(toError(thrown)),
     )
   }
 
@@ -96,45 +83,43 @@ export class Branching {
   end(): void {
     this.#ended = true
     this.#reader?.close()
-    for (const inlet of this.inlets) inlet.end()
+    for (const source of this.sources) source.end()
   }
 
   #close(): void {
-    if (!this.#ended) for (const inlet of this.inlets) inlet.close()
+    if (!this.#ended) for (const source of this.sources) source.close()
   }
 
-  #route(delivery: Delivery, from: number): StepResult | Promise<StepResult> {
+  #route(event: StreamEvent, from: number): StepResult | Promise<StepResult> {
     const { predicates } = this.#options
     let at = from
     for (; at < predicates.length; at++) {
-      const holds = predicates[at]?.(delivery.value)
+      const holds = predicates[at]?.(event.moving)
       if (isPromiseLike(holds)) {
         const here = at
-        return Promise.resolve(holds).then((held) =>
-          held ? this.#give(delivery, here) : this.#route(delivery, here + 1),
-        )
+        return Promise.resolve(holds).then((held) => (held ? this.#give(event, here) : this.#route(event, here + 1)))
       }
       if (holds) break
     }
-    return this.#give(delivery, at)
+    return this.#give(event, at)
   }
 
-  #give(delivery: Delivery, at: number): undefined | Promise<undefined> {
-    const inlet = this.inlets[at]
-    if (!this.#ended && inlet !== undefined) return inlet.put(delivery)
-    delivery.putBack()
+  #give(event: StreamEvent, at: number): undefined | Promise<undefined> {
+    const source = this.sources[at]
+    if (!this.#ended && source !== undefined) return source.put(event)
+    event.putBack()
     return undefined
   }
 }
 
 /** One branch: events that its reader takes, one at a time. */
-export class BranchInlet implements Inlet {
+export class BranchSource implements EventSource {
   readonly where: string
   readonly branch: BranchOrigin
   onDrain: () => void = () => {}
   onWanted: () => void = () => {}
-  readonly #watchers = new Set<Wakeup>()
-  #delivery: Delivery | undefined
+  readonly #watchers = new Watchers()
+  #event: StreamEvent | undefined
   /** Waits until the reader asks for more. */
   #given: Deferred<undefined> | undefined
   #closed = false
@@ -149,62 +134,56 @@ export class BranchInlet implements Inlet {
     return this.branch.valueSpec
   }
 
-  /** What a run has left that failed is read by the steps of `groupBy` until the next run comes, or the worker stops. */
+  /** After a run has failed, the steps of `groupBy` still read its branches until the next run comes or the worker stops. */
   get closed(): boolean {
     return this.#closed || (this.#ended && this.branch.sources.every(({ closed }) => closed))
   }
 
-  /** Resolves when its reader has done with it, or keeps it for later, and asks for more. */
-  put(delivery: Delivery): Promise<undefined> {
-    this.#delivery = delivery
+  /** Resolves when its reader is done with the event, or keeps it for later, and asks for more. */
+  put(event: StreamEvent): Promise<undefined> {
+    this.#event = event
     this.#given = deferred<undefined>()
-    this.#wake()
+    this.#watchers.wake()
     return this.#given.promise
   }
 
-  take(): Delivery | undefined {
-    const delivery = this.#delivery
-    this.#delivery = undefined
-    if (delivery === undefined) this.#release()
-    return delivery
+  take(): StreamEvent | undefined {
+    const event = this.#event
+    this.#event = undefined
+    if (event === undefined) this.#release()
+    return event
   }
 
   watch(wakeup: Wakeup): void {
-    if (this.#delivery === undefined && !this.closed) this.#watchers.add(wakeup)
+    if (this.#event === undefined && !this.closed) this.#watchers.add(wakeup)
     else wakeup.wake()
   }
 
   /** Nothing more comes. */
   close(): void {
     this.#closed = true
-    this.#wake()
+    this.#watchers.wake()
   }
 
   /** Its reader, or the run, takes nothing more. */
   end(): void {
     this.#ended = true
-    this.#delivery?.putBack()
-    this.#delivery = undefined
+    this.#event?.putBack()
+    this.#event = undefined
     this.#release()
-    this.#wake()
+    this.#watchers.wake()
   }
 
   #release(): void {
     this.#given?.resolve(undefined)
     this.#given = undefined
   }
-
-  #wake(): void {
-    const watchers = [...this.#watchers]
-    this.#watchers.clear()
-    for (const wakeup of watchers) wakeup.wake()
-  }
 }
 
 /** Whether its values are events, which cannot be sent on. */
-export function givesEvents({ inlet, steps }: Branch): boolean {
+export function givesEvents({ source, steps }: Branch): boolean {
   const last = steps.findLast((step) => step.changesValue)
-  return last === undefined ? inlet.branch?.givesEvents === true : last instanceof EventsStep
+  return last === undefined ? source.branch?.givesEvents === true : last instanceof EventsStep
 }
 
 /** @throws `DEFINITION_INVALID` for no predicate, or what is none */
@@ -219,7 +198,7 @@ export function assertPredicates(predicates: readonly unknown[], agent: string):
 }
 
 /** An event for a branch that nobody reads would wait for ever, and all others behind it. */
-export function withoutEnd({ where }: Inlet, agent: string): MillraceError {
+export function withoutEnd({ where }: EventSource, agent: string): MillraceError {
   return new MillraceError(
     'DEFINITION_INVALID',
     `Agent "${agent}" gives ${where} no end before its first await, so that its events would wait for ever: read all branches at once, as in await Promise.all([paid.forEach(ship), rest.to()]), where to() with nothing drops what is not wanted.`,

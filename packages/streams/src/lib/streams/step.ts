@@ -1,18 +1,19 @@
-import type { Delivery } from '../events/delivery.ts'
+import type { EventSource } from '../events/source.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
 
 /** Values that take the place of one: the steps behind get them one after the other. */
 export class Spread {
-  readonly delivery: Delivery
+  readonly event: StreamEvent
   readonly values: Iterator<unknown> | AsyncIterator<unknown>
 
-  constructor(delivery: Delivery, values: Iterator<unknown> | AsyncIterator<unknown>) {
-    this.delivery = delivery
+  constructor(event: StreamEvent, values: Iterator<unknown> | AsyncIterator<unknown>) {
+    this.event = event
     this.values = values
   }
 }
 
 /** What a step gives: the event to go on with, several values of it, or nothing when it was dropped (and finished) or kept for later. */
-export type StepResult = Delivery | Spread | undefined
+export type StepResult = StreamEvent | Spread | undefined
 
 /**
  * One operator, compiled. It runs over one event at a time, at once where the user's function does; only what is
@@ -23,7 +24,13 @@ export interface Step {
   readonly changesValue: boolean
   /** It makes several values of one. */
   readonly spreads?: true
-  run(delivery: Delivery): StepResult | Promise<StepResult>
+  run(event: StreamEvent): StepResult | Promise<StepResult>
+}
+
+/** Events of one source and the steps they go through. */
+export interface Branch {
+  readonly source: EventSource
+  readonly steps: readonly Step[]
 }
 
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

@@ -1,7 +1,7 @@
 import { json, manualClock } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
-import { createChannel } from '../channels/create-channel.ts'
+import { createChannel } from '../channels/channel.ts'
 import type { Event } from '../events/event.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from '../topics/create-topic.ts'
@@ -144,6 +144,55 @@ describe('Stream', () => {
     await until('in hand', () => part.counts().read?.active === 1)
     await worker.stop()
     expect(part.counts().read).toMatchObject({ received: 0, processed: 0, active: 0 })
+  })
+
+  it('makes batches of batches, which end as one and are counted as the events that they are', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const batches: number[][][] = []
+    const part = await run(
+      createAgent(deps, 'read', topic, async (numbers) => {
+        for await (const batch of numbers.take(2).take(2)) batches.push(batch)
+      }),
+    )
+    for (const value of [1, 2, 3, 4]) await topic.send({ value })
+    await until('a batch', () => batches.length === 1)
+    await worker.stop()
+    expect(batches).toEqual([
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ])
+    expect(part.counts().read).toMatchObject({ received: 4, processed: 4, active: 0 })
+  })
+
+  it('gives events their own value, also those of one record and those of a batch', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const seen: unknown[] = []
+    const part = await run(
+      createAgent(deps, 'read', topic, async (numbers) => {
+        const batches = numbers
+          .flatMap((n) => [n, -n])
+          .events()
+          .take(4)
+          .events()
+        for await (const batch of batches) seen.push(batch.value.map(({ value, offset }) => [offset, value]))
+      }),
+    )
+    for (const value of [1, 2]) await topic.send({ value })
+    await until('a batch', () => seen.length === 1)
+    await worker.stop()
+    expect(seen).toEqual([
+      [
+        [0, 1],
+        [0, -1],
+        [1, 2],
+        [1, -2],
+      ],
+    ])
+    expect(part.counts().read).toMatchObject({ received: 2, processed: 2, active: 0 })
   })
 
   it('groups by a new key: raw bytes, headers and timestamp stay', async () => {

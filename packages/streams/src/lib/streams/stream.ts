@@ -8,14 +8,14 @@ import {
   parseDuration,
 } from '@millrace/core'
 import type { Channel } from '../channels/channel.ts'
-import type { Event, EventHost } from '../events/event.ts'
+import type { Event } from '../events/event.ts'
+import type { EventSource } from '../events/source.ts'
+import type { Sink } from '../events/targets.ts'
 import type { AnyTopic, Topic } from '../topics/topic.ts'
-import type { Sink } from '../topics/value-target.ts'
+import { TakeStep } from './batching.ts'
 import { assertPredicates, type Predicate } from './branching.ts'
-import type { EventReader } from './event-reader.ts'
-import type { Branch } from './reader-host.ts'
-import { GatherStep } from './gather-step.ts'
-import type { Inlet } from './inlet.ts'
+import type { HandlerRun } from './handler-run.ts'
+import type { Branch, Step } from './step.ts'
 import {
   echoStep,
   enumerateStep,
@@ -27,27 +27,8 @@ import {
   noAckStep,
   tapStep,
   type ValuesOf,
-} from './plain-steps.ts'
-import type { GroupSpec } from './repartition-step.ts'
-import type { Step } from './step.ts'
+} from './steps.ts'
 import type { BranchPredicate, GroupByOptions, Narrowed, Passing, SendsValues, TakeOptions } from './stream-options.ts'
-import { StreamIterator } from './stream-iterator.ts'
-
-/** What a stream needs of the run of the handler that it was made for. */
-export interface StreamHost extends EventHost {
-  /** A reader for the user's loop. */
-  read(branches: readonly Branch[]): EventReader
-  /** The user has left the loop of this reader. */
-  left(reader: EventReader): void
-  /** Another source of the agent. */
-  inlet(source: AnyTopic | Channel<never>): Inlet
-  /** Sends everything through a repartition topic. */
-  regroup(branches: readonly Branch[], spec: GroupSpec): Inlet
-  /** Each event to the first branch whose predicate holds; the last branch is for the others. */
-  branch(branches: readonly Branch[], predicates: readonly Predicate[]): readonly Inlet[]
-  /** Sends everything through a topic of the user's. */
-  sendThrough(branches: readonly Branch[], topic: AnyTopic): Inlet
-}
 
 /** What can be merged into a stream. */
 export type Mergeable = Stream<unknown, unknown> | AnyTopic | Channel<never>
@@ -82,22 +63,29 @@ export type Branches<K, V, P extends readonly BranchPredicate<V>[]> = [
  * })
  */
 export class Stream<K, V> implements AsyncIterable<V> {
-  readonly #host: StreamHost
+  readonly #run: HandlerRun
   readonly #branches: readonly Branch[]
 
-  constructor(host: StreamHost, branches: readonly Branch[]) {
-    this.#host = host
+  constructor(run: HandlerRun, branches: readonly Branch[]) {
+    this.#run = run
     this.#branches = branches
   }
 
+  /** What comes from these sources as it is. */
+  static of<K, V>(run: HandlerRun, sources: readonly EventSource[]): Stream<K, V> {
+    return new Stream<K, V>(
+      run,
+      sources.map((source) => ({ source, steps: [] })),
+    )
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<V, undefined> {
-    const reader = this.#host.read(this.#branches)
-    return new StreamIterator<V>(reader, () => this.#host.left(reader))
+    return this.#run.read<V>(this.#branches)
   }
 
   /** Events rather than values, for keys, headers, timestamps and forwarding. */
   events(): Stream<K, Event<K, V>> {
-    return this.#with(new EventsStep(this.#host))
+    return this.#with(new EventsStep())
   }
 
   /** Pairs of key and value. */
@@ -132,7 +120,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * })) …
    */
   flatMap<U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>): Stream<K, U> {
-    return this.#with(flatMapStep(fn, this.#host.agent))
+    return this.#with(flatMapStep(fn, this.#run.agent))
   }
 
   /** Calls `fn` with each value, which stays as it is; what `fn` gives is awaited. */
@@ -152,7 +140,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * @throws `DEFINITION_INVALID` when `max` is not from 1 to 10,000, and behind `flatMap` and then `branch`; `DURATION_INVALID`
    */
   take(max: number, options: TakeOptions = {}): Stream<K, V[]> {
-    const { agent, worker } = this.#host
+    const { agent, errors } = this.#run
     checkOptions(`take() of agent "${agent}"`, options, TAKE_OPTIONS)
     const { within } = options
     if (!Number.isSafeInteger(max) || max < 1 || max > LARGEST_BATCH)
@@ -160,13 +148,13 @@ export class Stream<K, V> implements AsyncIterable<V> {
         'DEFINITION_INVALID',
         `Agent "${agent}" calls take(${max}); from 1 to ${LARGEST_BATCH} are possible.`,
       )
-    if (this.#branches.some(({ inlet }) => inlet.branch?.spreads))
+    if (this.#branches.some(({ source }) => source.branch?.spreads))
       throw new MillraceError(
         'DEFINITION_INVALID',
         `Agent "${agent}" calls flatMap(), then branch(), then take(): the values of one event would be in batches of several branches. Call flatMap() behind branch(), or take() before it.`,
       )
     const withinMs = within === undefined ? undefined : parseDuration(within, `take() of agent "${agent}"`)
-    return this.#with(new GatherStep({ max, withinMs, clock: worker.clock }))
+    return this.#with(new TakeStep({ max, withinMs, clock: errors.context.worker.clock }))
   }
 
   /**
@@ -189,15 +177,15 @@ export class Stream<K, V> implements AsyncIterable<V> {
     options: GroupByOptions<KS> & { readonly key: KS },
   ): Stream<OutputOf<KS>, T>
   groupBy(keyOf: (value: V, event: Event<K, V>) => unknown, options: GroupByOptions = {}): Stream<never, V> {
-    checkOptions(`groupBy() of agent "${this.#host.agent}"`, options, GROUP_BY_OPTIONS)
-    const inlet = this.#host.regroup(this.#branches, {
+    checkOptions(`groupBy() of agent "${this.#run.agent}"`, options, GROUP_BY_OPTIONS)
+    const source = this.#run.regroup(this.#branches, {
       keyOf: (value, event) => keyOf(value as V, event as Event<K, V>),
       name: options.name ?? 'group-by',
       key: options.key ?? 'string',
       value: options.value,
       partitions: options.partitions,
     })
-    return new Stream(this.#host, [{ inlet, steps: [] }])
+    return Stream.of(this.#run, [source])
   }
 
   /**
@@ -206,14 +194,14 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * @throws `DEFINITION_INVALID` after `events()`; `TOPOLOGY_LATE`
    */
   through<T, K2, V2>(this: Stream<K, T> & SendsValues<T>, topic: Topic<K2, V2, never, T>): Stream<K2, V2> {
-    const inlet = this.#host.sendThrough(this.#branches, topic)
-    return new Stream(this.#host, [{ inlet, steps: [] }])
+    const source = this.#run.sendThrough(this.#branches, topic)
+    return Stream.of(this.#run, [source])
   }
 
   /**
    * A stream for each predicate, and one more for the rest: an event goes to the first whose predicate holds. It is finished
    * when its branch has done with it; when that fails, it is tried again from the start. The branches take turns, so that one
-   * event at a time is in hand and the events of a key keep their order.
+   * event at a time is in flight and the events of a key keep their order.
    *
    * Each branch, the rest too, needs an end before the handler's first `await`: a loop, `forEach`, `to`, or a step that sends
    * on. Wait for them together; `to()` with nothing drops what is not wanted. A predicate that narrows types its branch.
@@ -226,15 +214,13 @@ export class Stream<K, V> implements AsyncIterable<V> {
    * })
    */
   branch<P extends readonly [BranchPredicate<V>, ...BranchPredicate<V>[]]>(...predicates: P): Branches<K, V, P> {
-    assertPredicates(predicates, this.#host.agent)
+    assertPredicates(predicates, this.#run.agent)
     const tests = predicates.map(
       (predicate): Predicate =>
         (value) =>
           predicate(value as V),
     )
-    return this.#host
-      .branch(this.#branches, tests)
-      .map((inlet) => new Stream(this.#host, [{ inlet, steps: [] }])) as Branches<K, V, P>
+    return this.#run.branch(this.#branches, tests).map((source) => Stream.of(this.#run, [source])) as Branches<K, V, P>
   }
 
   /** Passes each value on to topics, agents, channels or functions, as an effect of its event, and goes on with it. */
@@ -273,15 +259,15 @@ export class Stream<K, V> implements AsyncIterable<V> {
     const branches = [...this.#branches]
     for (const other of others) {
       if (other instanceof Stream) branches.push(...other.#branches)
-      else branches.push({ inlet: this.#host.inlet(other), steps: [] })
+      else branches.push({ source: this.#run.further(other), steps: [] })
     }
-    const inlets = new Set(branches.map(({ inlet }) => inlet))
-    if (inlets.size < branches.length)
+    const sources = new Set(branches.map(({ source }) => source))
+    if (sources.size < branches.length)
       throw new MillraceError(
         'DEFINITION_INVALID',
-        `Agent "${this.#host.agent}" merges two streams that read the same source; each event would go to one of them.`,
+        `Agent "${this.#run.agent}" merges two streams that read the same source; each event would go to one of them.`,
       )
-    return new Stream(this.#host, branches)
+    return new Stream(this.#run, branches)
   }
 
   /**
@@ -294,8 +280,8 @@ export class Stream<K, V> implements AsyncIterable<V> {
 
   #with<U>(step: Step): Stream<K, U> {
     return new Stream(
-      this.#host,
-      this.#branches.map(({ inlet, steps }) => ({ inlet, steps: [...steps, step] })),
+      this.#run,
+      this.#branches.map(({ source, steps }) => ({ source, steps: [...steps, step] })),
     )
   }
 }

@@ -4,10 +4,11 @@ import {
   MillraceError,
   type OptionNames,
   parseDuration,
+  repartitionTopic,
   resolveCodec,
   validateName,
 } from '@millrace/core'
-import type { StreamsDeps } from '../streams-deps.ts'
+import type { StreamsContext } from '../streams-context.ts'
 import { type AnyTopic, Topic } from './topic.ts'
 import type { KeyInput, KeyOutput, TopicOptions, ValueInput, ValueOutput } from './topic-options.ts'
 
@@ -24,20 +25,15 @@ export type TopicOf<
  * @throws `NAME_INVALID`, `TOPIC_INVALID`, `CODEC_UNKNOWN`, `DURATION_INVALID`, `DEFINITION_INVALID`
  *
  * @example
- * const orders = createTopic(deps, 'orders', { key: 'string', value: json(Order), partitions: 8 })
+ * const orders = createTopic(context, 'orders', { key: 'string', value: json(Order), partitions: 8 })
  */
 export function createTopic<
   const KS extends CodecSpec | undefined = undefined,
   const VS extends CodecSpec | undefined = undefined,
   const T extends boolean | undefined = undefined,
->(deps: StreamsDeps, name: string, options?: TopicOptions<KS, VS, T>): TopicOf<KS, VS, T>
-export function createTopic(deps: StreamsDeps, name: string, options: TopicOptions = {}): AnyTopic {
-  return makeTopic(deps, name, { options, internal: false })
-}
-
-/** A topic that Millrace makes for the app itself: nobody else reads it, and what the app has read of it goes. */
-export function createInternalTopic(deps: StreamsDeps, name: string, options: TopicOptions): AnyTopic {
-  return makeTopic(deps, name, { options, internal: true })
+>(context: StreamsContext, name: string, options?: TopicOptions<KS, VS, T>): TopicOf<KS, VS, T>
+export function createTopic(context: StreamsContext, name: string, options: TopicOptions = {}): AnyTopic {
+  return makeTopic(context, name, { options, internal: false })
 }
 
 const OPTIONS: OptionNames<TopicOptions> = {
@@ -51,7 +47,7 @@ const OPTIONS: OptionNames<TopicOptions> = {
 }
 
 function makeTopic(
-  deps: StreamsDeps,
+  context: StreamsContext,
   name: string,
   { options, internal }: { options: TopicOptions; internal: boolean },
 ): AnyTopic {
@@ -65,7 +61,7 @@ function makeTopic(
     )
   const valueSpec = options.value ?? 'json'
   const key = resolveCodec(options.key ?? 'string', 'key', where)
-  return new Topic<unknown, unknown, never, never>(deps, {
+  return new Topic<unknown, unknown, never, never>(context, {
     declaration: {
       name,
       partitions,
@@ -86,5 +82,39 @@ function makeTopic(
     valueSpec,
     keyExpected: options.key !== undefined,
     tombstones: options.tombstones ?? false,
+  })
+}
+
+/** Small enough for the broker to free soon what has been read: it deletes whole segments only. As Kafka Streams has it. */
+const SEGMENT_BYTES = 50 * 1024 * 1024
+
+export interface RepartitionTopicOptions {
+  readonly subscriptionId: string
+  readonly key: CodecSpec
+  readonly value: CodecSpec
+  readonly partitions: number | undefined
+}
+
+/**
+ * A topic that Millrace makes for the app itself. It keeps everything until the app has read it, whatever the broker's defaults
+ * are: its records have the times of their events, so that with any retention old events could go before they were seen.
+ */
+export function createRepartitionTopic(
+  context: StreamsContext,
+  { subscriptionId, key, value, partitions }: RepartitionTopicOptions,
+): AnyTopic {
+  return makeTopic(context, repartitionTopic(context.appId, subscriptionId), {
+    options: {
+      key,
+      value,
+      partitions,
+      config: {
+        'cleanup.policy': 'delete',
+        'retention.ms': '-1',
+        'retention.bytes': '-1',
+        'segment.bytes': String(SEGMENT_BYTES),
+      },
+    },
+    internal: true,
   })
 }

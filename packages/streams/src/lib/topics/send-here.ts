@@ -1,43 +1,44 @@
 import { MillraceError, type RecordMetadata, type SendReceipt, type SendRequest } from '@millrace/core'
-import { AgentScope } from '../events/agent-scope.ts'
-import type { StreamsDeps } from '../streams-deps.ts'
+import { currentEvent } from '../events/between-events.ts'
+import type { StreamsContext } from '../streams-context.ts'
 
 /**
- * Sends from wherever the caller is: as an effect of the event in hand, acknowledged from events of channels and
- * outside agents, and not at all in an agent that has no event.
+ * Sends from wherever the caller is: as an effect of the current event, acknowledged from events of channels and outside
+ * agents, and not at all in an agent that has no event.
  */
 export function sendHere(
-  deps: StreamsDeps,
+  context: StreamsContext,
   to: string,
   request: (timestamp: number) => SendRequest,
 ): SendReceipt | Promise<SendReceipt> {
-  const work = deps.scope.getStore()
+  const work = context.scope.getStore()
   if (work?.event !== undefined) {
     if (!work.event.open) throw noEvent(work.event.agent, to, 'the event it belongs to is finished')
     return work.event.send(request(work.event.timestamp))
   }
-  if (work?.agent === undefined) return sendOutside(deps, request)
-  const delivery = work instanceof AgentScope ? work.delivery : undefined
-  if (delivery === undefined) throw noEvent(work.agent, to, 'it has no event in hand')
-  if (!delivery.open) throw noEvent(work.agent, to, 'the event it belongs to is finished')
-  return work.client.send(request(delivery.timestamp)).then(acknowledged)
+  if (work?.agent === undefined) return sendOutside(context, request)
+  const event = currentEvent(work)
+  if (event === undefined) throw noEvent(work.agent, to, 'it has no current event')
+  if (!event.open) throw noEvent(work.agent, to, 'the event it belongs to is finished')
+  return event.inFlight.send(request(event.timestamp))
 }
 
-async function sendOutside(deps: StreamsDeps, request: (timestamp: number) => SendRequest): Promise<SendReceipt> {
-  const client = await deps.context()
+async function sendOutside(context: StreamsContext, request: (timestamp: number) => SendRequest): Promise<SendReceipt> {
+  const client = await context.context()
   return acknowledged(await client.send(request(client.clock.now())))
 }
 
-function acknowledged(metadata: RecordMetadata): SendReceipt {
+/** Of a record that the broker has already. */
+export function acknowledged(metadata: RecordMetadata): SendReceipt {
   return { metadata: () => Promise.resolve(metadata) }
 }
 
-/** Types see to it; JavaScript does not, nor a value that is sent as if it were the record. */
+/** Types ensure it; JavaScript does not, and a value may be sent as if it were the record. */
 export function isRecord(given: unknown): boolean {
   return typeof given === 'object' && given !== null && 'value' in given
 }
 
-/** For what is sent as a record and is none: mostly the value itself. */
+/** For something sent as a record that is none: mostly it is the value itself. */
 export function noRecord(to: string, given: unknown): MillraceError {
   return new MillraceError('ENCODE_FAILED', `The send to ${to} takes { key, value }, and was given ${describe(given)}.`)
 }

@@ -1,5 +1,5 @@
 import type { CodecSpec, Duration, Given, InputOf, OutputOf } from '@millrace/core'
-import type { HeaderValues } from '../events/header-text.ts'
+import type { HeaderValues } from '../events/headers.ts'
 
 /** Options of a topic; an agent that owns its topic takes the same. */
 export interface TopicOptions<
@@ -38,7 +38,7 @@ export interface RecordToSend<KI, VI> {
   /** `null` sends a tombstone. */
   readonly value: VI | null
   readonly headers?: HeaderValues | undefined
-  /** Milliseconds since the epoch. Default: that of the event in hand, else now. */
+  /** Milliseconds since the epoch. Default: that of the current event, else now. */
   readonly timestamp?: number | undefined
   /** Default: by the key's hash, or spread when there is no key. */
   readonly partition?: number | undefined

@@ -1,7 +1,7 @@
 import { json } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { createChannel } from '../channels/create-channel.ts'
+import { createChannel } from '../channels/channel.ts'
 import { createAgent } from '../agents/create-agent.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
 import { createTopic } from './create-topic.ts'

@@ -7,13 +7,12 @@ import {
   type SendRequest,
   type TopicDeclaration,
 } from '@millrace/core'
-import type { Delivery } from '../events/delivery.ts'
-import { encodeHeaders } from '../events/header-text.ts'
+import { encodeHeaders } from '../events/headers.ts'
+import type { PassedEvent } from '../events/targets.ts'
 import { withTrace } from '../events/trace-headers.ts'
-import type { StreamsDeps } from '../streams-deps.ts'
+import type { StreamsContext } from '../streams-context.ts'
 import { isRecord, noRecord, sendHere } from './send-here.ts'
 import type { RecordToSend } from './topic-options.ts'
-import type { ForwardedEvent } from './value-target.ts'
 
 export interface TopicShape<K, V, KI, VI> {
   readonly declaration: TopicDeclaration
@@ -33,7 +32,7 @@ export interface TopicShape<K, V, KI, VI> {
  * await posts.send({ value: 'hello world' })
  */
 export class Topic<K, V, KI = K, VI = V> {
-  /** Creation settings, as the worker is told them. */
+  /** How the worker creates it. */
   readonly declaration: TopicDeclaration
   readonly key: Codec<KI, K>
   readonly value: Codec<VI, V>
@@ -43,26 +42,27 @@ export class Topic<K, V, KI = K, VI = V> {
   /** Hands out records without a value. */
   readonly tombstones: boolean
   /** Used by sinks and `echo`. */
-  readonly relay: (value: VI, delivery: Delivery) => void | Promise<void>
+  readonly relay: (value: VI, event: PassedEvent) => unknown
   /** Used by `event.forward`. */
-  readonly forwardFrom: (event: ForwardedEvent) => void | Promise<void>
-  readonly #deps: StreamsDeps
+  readonly forwardFrom: (event: PassedEvent) => unknown
+  readonly #context: StreamsContext
 
-  constructor(deps: StreamsDeps, shape: TopicShape<K, V, KI, VI>) {
-    this.#deps = deps
+  constructor(context: StreamsContext, shape: TopicShape<K, V, KI, VI>) {
+    this.#context = context
     this.declaration = shape.declaration
     this.key = shape.key
     this.value = shape.value
     this.valueSpec = shape.valueSpec
     this.keyExpected = shape.keyExpected
     this.tombstones = shape.tombstones
-    this.relay = (value, delivery) =>
-      this.sendFrom(delivery, delivery.rawKey, value === null ? null : this.value.encode(value))
-    this.forwardFrom = ({ delivery, value, changed }) => {
-      const raw = changed ? undefined : delivery.rawValue
+    this.relay = (value, event) =>
+      this.sendFrom(event, event.inFlight.record.key, value === null ? null : this.value.encode(value))
+    this.forwardFrom = (event) => {
+      const { value, isValueChanged, inFlight } = event
+      const raw = isValueChanged ? undefined : event.rawValue
       // Whatever the value is, it came from outside the type system: the codec checks what it can.
       const bytes = raw !== undefined ? raw : value === null ? null : this.value.encode(value as VI)
-      return this.sendFrom(delivery, delivery.rawKey, bytes)
+      return this.sendFrom(event, inFlight.record.key, bytes)
     }
   }
 
@@ -78,7 +78,7 @@ export class Topic<K, V, KI = K, VI = V> {
    * work that has outlived its event; outside agents also what the broker refuses it for
    */
   async send(record: RecordToSend<KI, VI>): Promise<SendReceipt> {
-    return await sendHere(this.#deps, this.name, (timestamp) => this.request(record, timestamp))
+    return await sendHere(this.#context, this.name, (timestamp) => this.request(record, timestamp))
   }
 
   /** The record as bytes. */
@@ -91,16 +91,26 @@ export class Topic<K, V, KI = K, VI = V> {
       topic: this.name,
       key: key === undefined || key === null ? null : this.key.encode(key),
       value: value === null ? null : this.value.encode(value),
-      headers: withTrace(headers === undefined ? NO_HEADERS : encodeHeaders(headers), this.#deps.scope.getStore()),
+      headers: withTrace(headers === undefined ? NO_HEADERS : encodeHeaders(headers), this.#context.scope.getStore()),
       timestamp: record.timestamp ?? timestamp,
       partition,
     }
   }
 
   /** Sends bytes in the course of an event, with its headers and timestamp. */
-  sendFrom(delivery: Delivery, key: Buffer | null, value: Buffer | null): void | Promise<void> {
-    const { rawHeaders, timestamp } = delivery
-    return delivery.send({ topic: this.name, key, value, headers: rawHeaders, timestamp, partition: undefined })
+  sendFrom(
+    { inFlight, rawHeaders: headers }: PassedEvent,
+    key: Buffer | null,
+    value: Buffer | null,
+  ): SendReceipt | Promise<SendReceipt> {
+    return inFlight.send({
+      topic: this.name,
+      key,
+      value,
+      headers,
+      timestamp: inFlight.timestamp,
+      partition: undefined,
+    })
   }
 }
 

@@ -1,3 +1,19 @@
+import type { Codec, ScopeStorage, WorkerContext } from '@millrace/core'
+import type { HandlingTimes } from './handling-times.ts'
+
+/** One agent on one worker: what all its events have in common. */
+export interface ProcessingContext {
+  readonly agent: string
+  readonly worker: WorkerContext
+  /** Where the current event is kept. */
+  readonly storage: ScopeStorage
+  readonly counters: AgentCounters
+  readonly times: HandlingTimes
+  /** The agent takes records without a value from every topic. */
+  readonly tombstones: boolean
+  readonly replyCodec: Codec<unknown>
+}
+
 /** What one agent has done on one worker since it started. */
 export interface AgentCounts {
   /** Events handed to the agent, retries not counted again. */
@@ -16,7 +32,7 @@ export interface AgentCounts {
   readonly tombstones: number
   /** Records passed over because they were replayed for another agent. */
   readonly leftToOthers: number
-  /** Events in hand now. */
+  /** Events in flight now. */
   readonly active: number
 }
 

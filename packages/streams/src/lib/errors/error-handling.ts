@@ -4,14 +4,12 @@ import {
   isChangeOfFrozen,
   isMillraceError,
   MillraceError,
-  type ScopeStorage,
   toError,
   type WorkerContext,
 } from '@millrace/core'
 import { sendDeadLetters } from '../dead-letters/send-dead-letters.ts'
-import type { Delivery } from '../events/delivery.ts'
-import { Event } from '../events/event.ts'
-import type { AgentCounters } from './agent-counters.ts'
+import type { ProcessingContext } from '../events/processing-context.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
 import {
   backoffMs,
   decideOnError,
@@ -23,29 +21,28 @@ import {
   type OnError,
 } from './error-policy.ts'
 
-export interface FailureRoadOptions {
-  readonly storage: ScopeStorage
-  readonly worker: WorkerContext
-  readonly agent: string
-  readonly onError: OnError<never, never> | undefined
-  readonly defaults: ErrorPolicy
-  readonly counters: AgentCounters
-  readonly ending: WorkerEnding
-}
-
 /** Shared by the agents of a worker, and read before each event: a flag costs less than asking the signal. */
 export interface WorkerEnding {
   /** Nothing is handed out any more: an agent has failed, or the worker stops hard. */
   stopped: boolean
 }
 
-/** How long a worker that stops waits for telling an asker why. */
-const LAST_WORDS_MS = 2000
+export interface ErrorHandlingOptions {
+  readonly onError: OnError<never, never> | undefined
+  readonly defaults: ErrorPolicy
+  readonly ending: WorkerEnding
+}
+
+/** How long a worker that stops waits for the reply that says why. */
+const LAST_REPLY_MS = 2000
 
 /** What becomes of events on which an agent fails, in its handler, its operators or its decoding. */
-export class FailureRoad {
-  readonly #options: FailureRoadOptions
-  constructor(options: FailureRoadOptions) {
+export class ErrorHandling {
+  readonly context: ProcessingContext
+  readonly #options: ErrorHandlingOptions
+
+  constructor(context: ProcessingContext, options: ErrorHandlingOptions) {
+    this.context = context
     this.#options = options
   }
 
@@ -54,71 +51,73 @@ export class FailureRoad {
     return this.#options.ending.stopped
   }
 
-  /** How long a handler waits that fails with no event in hand. */
+  /** How long a handler waits that has failed with no current event. */
   backoffMs(restarts: number): number {
     return backoffMs(this.#options.defaults, restarts, Math.random())
   }
 
   /** Ends the worker. */
   stop(error: Error): void {
-    const { ending, worker } = this.#options
+    const { ending } = this.#options
     if (ending.stopped) return
     ending.stopped = true
-    worker.fail(error)
+    this.context.worker.fail(error)
   }
 
-  /** Tells monitor and log of an error that belongs to no event. */
+  /** Reports an error to the sensor. */
   report(error: Error): void {
-    const { worker, agent } = this.#options
+    const { worker, agent } = this.context
     worker.sensor.errorRaised({ source: agent, error })
   }
 
-  /** The event is tried again, given up, kept as a dead letter, or the end of the worker. It is not in hand afterwards. */
-  async settle(delivery: Delivery, thrown: unknown): Promise<void> {
-    if (!delivery.open) return delivery.putBack()
-    // Its place is behind the event that has the key in hand; nobody has failed.
-    if (delivery.isSetAside || delivery.handBackIfOutdated()) return delivery.finish()
-    const { worker, agent, counters } = this.#options
-    const error = explained(thrown, delivery)
-    const { topic, partition, offset, attempts } = delivery
+  /** The event is tried again, given up, kept as a dead letter, or the end of the worker. It is not in flight afterwards. */
+  async settle(failed: StreamEvent, thrown: unknown): Promise<void> {
+    const event = failed.first
+    const { inFlight } = event
+    if (!event.open) return event.putBack()
+    // It is deferred until the event that holds its key is done; neither has failed.
+    if (inFlight.isSetAside || inFlight.handBackIfOutdated()) return event.finish()
+    const { worker, agent, counters } = this.context
+    const error = explained(thrown, event)
+    const { topic, partition, offset, attempts } = inFlight
     const at = { agent, topic, partition, offset, attempts: attempts + 1, err: error }
     counters.failed++
     this.report(error)
-    const decision = await this.#decide(delivery, thrown)
-    // The task was lost while onError thought about it: whoever has it now handles the event.
-    if (!delivery.open) return delivery.putBack()
+    const decision = await this.#decide(event, thrown)
+    // The task was lost while onError was at work: its new owner handles the event.
+    if (!event.open) return event.putBack()
     if (decision.kind === 'retry') {
       counters.retried++
       worker.log.warn(
         at,
         `Agent "${agent}" failed on an event; it is tried again in ${Math.round(decision.delayMs)} ms.`,
       )
-      return delivery.retry(decision.delayMs)
+      return event.retry(decision.delayMs)
     }
-    delivery.rollback(error)
-    // What it did could be dropped only with its task: it comes back as one that has failed with this error.
-    if (!delivery.open && decision.kind !== 'stop') return delivery.putBack()
+    event.rollback(error)
+    // Its effects could be dropped only with its task: it comes back as one that has failed with this error.
+    if (!event.open && decision.kind !== 'stop') return event.putBack()
     switch (decision.kind) {
       case 'skip':
         worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
-        await delivery.refuse(error)
-        return delivery.skip()
+        await event.refuse(error)
+        return event.finish('skipped')
       case 'deadLetter':
-        return await this.#bury(delivery, error, at)
+        return await this.#keepAsDeadLetter(event, error, at)
       case 'stop':
         worker.log.error(at, `Agent "${agent}" failed on an event: the worker stops.`)
-        return await this.#giveUp(delivery, error)
+        return await this.#giveUp(event, error)
     }
   }
 
   /** The letter is the only effect of the event, which is finished with it: it goes where the event's position goes. */
-  async #bury(delivery: Delivery, error: Error, at: object): Promise<void> {
-    const { worker, agent } = this.#options
+  async #keepAsDeadLetter(event: StreamEvent, error: Error, at: object): Promise<void> {
+    const { worker, agent } = this.context
     try {
-      await sendDeadLetters(delivery, { worker, agent, error })
+      await sendDeadLetters(event, error, this.context)
     } catch (thrown) {
-      if (!delivery.open) return delivery.putBack()
-      delivery.rollback(error)
+      if (!event.open) return event.putBack()
+      event.rollback(error)
       const why = toError(thrown)
       const said = isMillraceError(why) ? `${why.code}: ${why.detail}` : why.message
       worker.log.error(
@@ -126,21 +125,21 @@ export class FailureRoad {
         `Agent "${agent}" failed on an event that cannot be kept as a dead letter: the worker stops.`,
       )
       return await this.#giveUp(
-        delivery,
+        event,
         error,
         ` It cannot be kept as a dead letter: ${asSentence(said)} Make room or give the right for it; onError 'skip' goes on without one.`,
       )
     }
     worker.log.error(at, `Agent "${agent}" failed on an event, which goes to ${deadLetterTopic(worker.appId, agent)}.`)
-    await delivery.refuse(error)
-    delivery.bury()
+    await event.refuse(error)
+    event.finish('deadLettered')
   }
 
   /** Gives up: the worker stops with the event uncommitted. */
-  async #giveUp(delivery: Delivery, error: Error, more = ''): Promise<void> {
-    const { worker, agent } = this.#options
-    const { topic, partition, offset, attempts } = delivery
-    await Promise.race([delivery.refuse(error), pause(worker)])
+  async #giveUp(event: StreamEvent, error: Error, more = ''): Promise<void> {
+    const { worker, agent } = this.context
+    const { topic, partition, offset, attempts } = event.inFlight
+    await Promise.race([event.refuse(error), pause(worker)])
     this.stop(
       new MillraceError(
         'AGENT_FAILED',
@@ -150,35 +149,35 @@ export class FailureRoad {
     )
   }
 
-  async #decide(delivery: Delivery, thrown: unknown): Promise<ReturnType<typeof decideOnError>> {
-    const { onError, defaults, agent } = this.#options
-    const { attempts } = delivery
+  async #decide(event: StreamEvent, thrown: unknown): Promise<ReturnType<typeof decideOnError>> {
+    const { onError, defaults } = this.#options
+    const { attempts } = event.inFlight
     const error = toError(thrown)
-    const action = typeof onError === 'function' ? await this.#ask(onError, delivery, error) : onError
-    const policy = errorPolicy(action, defaults, `agent "${agent}"`)
+    const action = typeof onError === 'function' ? await this.#ask(onError, event, error) : onError
+    const policy = errorPolicy(action, defaults, `agent "${this.context.agent}"`)
     const random = Math.random()
     if (isProgramMistake(error))
       return decideOnError(mistakePolicy(action, policy), { attempts, isFinal: true, random })
     return decideOnError(policy, {
       attempts,
-      isFinal: delivery.isUndecodable(thrown) || isMillraceError(error, 'EVENT_BLOCKED'),
+      isFinal: event.isUndecodable(thrown) || isMillraceError(error, 'EVENT_BLOCKED'),
       random,
     })
   }
 
   async #ask(
     onError: Extract<OnError<never, never>, (...args: never) => unknown>,
-    delivery: Delivery,
+    event: StreamEvent,
     error: Error,
   ): Promise<ErrorAction | undefined> {
     try {
       return await onError({
         error,
-        event: Event.asItCame<never, never>(this.#options, delivery),
-        attempts: delivery.attempts,
+        event: event.asItCame<never, never>(),
+        attempts: event.inFlight.attempts,
       })
     } catch (thrown) {
-      const { worker, agent } = this.#options
+      const { worker, agent } = this.context
       worker.log.error(
         { agent, err: toError(thrown) },
         `The onError of agent "${agent}" failed itself; the worker stops.`,
@@ -189,10 +188,10 @@ export class FailureRoad {
 }
 
 /** JavaScript names the property, and neither the table nor the key whose value it is of. */
-function explained(thrown: unknown, delivery: Delivery): Error {
+function explained(thrown: unknown, { inFlight }: StreamEvent): Error {
   const error = toError(thrown)
   if (!isChangeOfFrozen(error)) return error
-  const reads = delivery.describeReads()
+  const reads = inFlight.describeReads()
   if (reads.length === 0) return error
   return new MillraceError('VALUE_FROZEN', `${error.message}. The event has read ${reads.join(', ')}.`, {
     cause: error,
@@ -201,13 +200,13 @@ function explained(thrown: unknown, delivery: Delivery): Error {
 
 async function pause(worker: WorkerContext): Promise<void> {
   try {
-    await worker.clock.sleep(LAST_WORDS_MS, worker.signal)
+    await worker.clock.sleep(LAST_REPLY_MS, worker.signal)
   } catch {
     // The worker is stopping hard: there is nothing left to wait for.
   }
 }
 
-/** What the broker said may lack the stop. */
+/** The broker's text may lack the full stop. */
 function asSentence(text: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`
 }

@@ -28,9 +28,9 @@ export interface RetryOptions {
  * The end of an event on which an agent fails for good: `'deadLetter'` keeps it in the topic `{app id}-{agent}-dlq`, `'skip'`
  * gives it up with a line in the log, `'stop'` ends the worker with the event uncommitted.
  *
- * A dead letter that is too large for the topic is cut, and says so in its header `millrace-trimmed`. One that is refused
- * for another reason (no right to write there, the topic gone) stops the worker, and then the next: `'skip'` is the way on
- * where the topic cannot be mended.
+ * A dead letter that is too large for the topic is shortened, and says so in its header `millrace-trimmed`. One that is
+ * refused for another reason (no right to write there, the topic gone) stops the worker, and then the next: where the topic
+ * cannot be repaired, `'skip'` goes on.
  */
 export type LastResort = 'deadLetter' | 'skip' | 'stop'
 
@@ -43,7 +43,7 @@ export type LastResort = 'deadLetter' | 'skip' | 'stop'
  */
 export type ErrorAction = 'retry' | LastResort | RetryOptions
 
-/** What a function given as `onError` is told; `K` and `V` as its agent reads them. */
+/** What a function given as `onError` gets; `K` and `V` as its agent reads them. */
 export interface FailedEvent<K = unknown, V = unknown> {
   readonly error: Error
   /** As it came, whatever operators have made of its value: `undefined` where that cannot be decoded. */
@@ -137,7 +137,7 @@ export function backoffMs(
   return growingBackoffMs(Math.min(attempts, 30) + 1, { firstMs, mostMs, jitter: 0.25 }, 1 - random)
 }
 
-/** A mistake of the program rather than of one event: most of the others will fail of it too. */
+/** A mistake of the program rather than of one event: most other events will fail of it too. */
 export function isProgramMistake(error: Error): boolean {
   return isMillraceError(error, 'KEY_NOT_OWNED', 'KEY_CODEC_DIFFERS', 'NOT_COPARTITIONED')
 }

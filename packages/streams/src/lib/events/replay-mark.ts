@@ -1,5 +1,5 @@
 import type { RawHeaders } from '@millrace/core'
-import { headerNamed } from '../events/header-text.ts'
+import { headerNamed } from './headers.ts'
 
 /** Header of a record that was sent back to its topic for one agent: `{app id}/{agent}/{topic}`. */
 export const REPLAY_HEADER = 'millrace-replay-for'
@@ -14,7 +14,7 @@ export function withReplayMark(headers: RawHeaders, mark: string): RawHeaders {
   return [...withoutReplayMark(headers), [REPLAY_HEADER, Buffer.from(mark, 'utf8')]]
 }
 
-/** Nobody but the agent it was made for gets to see a mark, least of all those to whom the record's headers are passed on. */
+/** A mark is seen by nobody but the agent that it was made for, least of all by those to whom the headers are passed on. */
 export function withoutReplayMark(headers: RawHeaders): RawHeaders {
   return isMarked(headers) ? headers.filter(([name]) => name !== REPLAY_HEADER) : headers
 }

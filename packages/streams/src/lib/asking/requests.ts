@@ -1,0 +1,132 @@
+import {
+  type Codec,
+  errorText,
+  isMillraceError,
+  MillraceError,
+  type RawHeaders,
+  type SendRequest,
+  toError,
+  type WorkerContext,
+} from '@millrace/core'
+import { headerNamed } from '../events/headers.ts'
+import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
+import { AskFailedError, type PendingReplies } from './pending-replies.ts'
+
+/** Headers of requests and replies. */
+export const replyHeaders = {
+  topic: 'millrace-reply-topic',
+  partition: 'millrace-reply-partition',
+  correlationId: 'millrace-correlation-id',
+  /** The agent that is asked: others that read the same topic do not answer. */
+  agent: 'millrace-reply-agent',
+  /** On error replies only; the value is then the message. */
+  error: 'millrace-reply-error',
+} as const
+
+/** What an error reply names besides the message: the code, or the class of an error of the user's. */
+function reasonOf(error: Error): string {
+  return isMillraceError(error) ? error.code : error.name
+}
+
+/** The reply to a request that was handled without one. */
+function noReply(agent: string): MillraceError {
+  return new MillraceError('ASK_FAILED', `Agent "${agent}" finished the event without yielding a reply.`)
+}
+
+/** A request to an agent over a channel: no bytes, no topic. */
+export class LocalRequest implements ReplyRequest {
+  readonly #agent: string
+  readonly #id: string
+  readonly #pending: PendingReplies
+
+  constructor(agent: string, id: string, pending: PendingReplies) {
+    this.#agent = agent
+    this.#id = id
+    this.#pending = pending
+  }
+
+  answer(value: unknown): void {
+    this.#pending.resolve(this.#id, value)
+  }
+
+  close(): void {
+    this.refuse(noReply(this.#agent))
+  }
+
+  refuse(error: Error): void {
+    const failure = { agent: this.#agent, reason: reasonOf(error), said: errorText(error) }
+    this.#pending.reject(this.#id, new AskFailedError(failure, error))
+  }
+}
+
+/** The agent that answers requests, on one worker. */
+export interface ReplySender {
+  readonly agent: string
+  readonly worker: WorkerContext
+  readonly replyCodec: Codec<unknown>
+}
+
+/** The request that a record carries for this agent, if it does. */
+export function requestIn(headers: RawHeaders, sender: ReplySender): ReplyRequest | undefined {
+  const topic = headerNamed(headers, replyHeaders.topic)
+  if (topic === undefined) return undefined
+  const correlationId = headerNamed(headers, replyHeaders.correlationId)
+  const partition = Number(headerNamed(headers, replyHeaders.partition))
+  const asked = headerNamed(headers, replyHeaders.agent)
+  if (correlationId === undefined || !Number.isSafeInteger(partition) || partition < 0) return undefined
+  if (asked !== undefined && asked !== sender.agent) return undefined
+  return new TopicRequest(sender, { topic, partition, correlationId })
+}
+
+interface ReplyAddress {
+  readonly topic: string
+  readonly partition: number
+  readonly correlationId: string
+}
+
+class TopicRequest implements ReplyRequest {
+  readonly #sender: ReplySender
+  readonly #address: ReplyAddress
+
+  constructor(sender: ReplySender, address: ReplyAddress) {
+    this.#sender = sender
+    this.#address = address
+  }
+
+  answer(value: unknown, event: InFlight): void {
+    void event.send(this.#reply(this.#sender.replyCodec.encode(value === undefined ? null : value)))
+  }
+
+  close(event: InFlight): void {
+    void event.send(this.#errorReply(noReply(this.#sender.agent)))
+  }
+
+  async refuse(error: Error): Promise<void> {
+    const { worker, agent } = this.#sender
+    try {
+      await worker.send(this.#errorReply(error))
+    } catch (thrown) {
+      worker.log.warn(
+        { agent, err: toError(thrown) },
+        `Agent "${agent}" could not send an asker the error that it failed with.`,
+      )
+    }
+  }
+
+  #errorReply(error: Error): SendRequest {
+    const reason = Buffer.from(reasonOf(error), 'utf8')
+    return this.#reply(Buffer.from(errorText(error), 'utf8'), [[replyHeaders.error, reason]])
+  }
+
+  #reply(value: Buffer, more: RawHeaders = []): SendRequest {
+    const { topic, partition, correlationId } = this.#address
+    return {
+      topic,
+      partition,
+      key: null,
+      value,
+      headers: [[replyHeaders.correlationId, Buffer.from(correlationId, 'utf8')], ...more],
+      timestamp: this.#sender.worker.clock.now(),
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { type Effect, jsonCodec, type RawHeaders, type SendReceipt, type SendRequest } from '@millrace/core'
+import type { EventOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
+import type { ProcessingContext } from '../events/processing-context.ts'
+import { acknowledged } from '../topics/send-here.ts'
+
+/** What is in a channel: a value as it is, not encoded. */
+export interface ChannelMessage {
+  readonly key: string | null
+  readonly value: unknown
+  readonly headers: RawHeaders
+  readonly timestamp: number
+  readonly request: ReplyRequest | undefined
+}
+
+/** A message on its way through one agent. */
+export interface QueuedMessage {
+  readonly message: ChannelMessage
+  /** Counted from 0 for each instance. */
+  readonly offset: number
+  readonly attempts: number
+}
+
+/** Where a message that is in flight was taken from. */
+export interface MessageQueue {
+  readonly name: string
+  /** Position of the instance, as the partition of its events. */
+  readonly index: number
+  readonly context: ProcessingContext
+  /** A message is done with. */
+  drop(): void
+  /** It is to be handed out again before any other. */
+  takeBack(queued: QueuedMessage, delayMs: number): void
+}
+
+/**
+ * A message of a channel that is in flight: what the engine's event is for a record. It has no task: what it sends is
+ * acknowledged at once, and not undone when it fails.
+ */
+export class ChannelEvent implements InFlight, EventOrigin {
+  readonly valueSpec: undefined = undefined
+  readonly tombstones: boolean = true
+  readonly refused: undefined = undefined
+  readonly isSetAside: boolean = false
+  readonly isWanted: boolean = false
+  readonly task: MessageQueue
+  #open = true
+  readonly #queued: QueuedMessage
+  /** Further messages of its batch. */
+  readonly #joined: ChannelEvent[] = []
+
+  constructor(queued: QueuedMessage, queue: MessageQueue) {
+    this.#queued = queued
+    this.task = queue
+  }
+
+  get context(): ProcessingContext {
+    return this.task.context
+  }
+
+  get topic(): string {
+    return this.task.name
+  }
+
+  get partition(): number {
+    return this.task.index
+  }
+
+  get offset(): number {
+    return this.#queued.offset
+  }
+
+  get timestamp(): number {
+    return this.#queued.message.timestamp
+  }
+
+  get attempts(): number {
+    return this.#queued.attempts
+  }
+
+  get open(): boolean {
+    return this.#open
+  }
+
+  get signal(): AbortSignal {
+    return this.context.worker.signal
+  }
+
+  get record(): InFlight['record'] {
+    const { key, value, headers } = this.#queued.message
+    return {
+      headers,
+      get key() {
+        return key === null ? null : Buffer.from(key, 'utf8')
+      },
+      /** As JSON, for dead letters. */
+      get value() {
+        return value === null || value === undefined ? null : jsonCodec.encode(value)
+      },
+    }
+  }
+
+  keyOf(): string | null {
+    return this.#queued.message.key
+  }
+
+  valueOf(): unknown {
+    return this.#queued.message.value
+  }
+
+  requestOf(): ReplyRequest | undefined {
+    return this.#queued.message.request
+  }
+
+  isForAnother(): boolean {
+    return false
+  }
+
+  handBackIfOutdated(): boolean {
+    return false
+  }
+
+  describeReads(): readonly string[] {
+    return []
+  }
+
+  hold(effect: Effect): void {
+    effect.apply()
+  }
+
+  async send(request: SendRequest): Promise<SendReceipt> {
+    return acknowledged(await this.context.worker.send(request))
+  }
+
+  join(other: InFlight): void {
+    if (other instanceof ChannelEvent) this.#joined.push(other)
+  }
+
+  finish(): boolean {
+    this.#open = false
+    this.task.drop()
+    for (const other of this.#joined) other.finish()
+    return true
+  }
+
+  rollback(): void {
+    // What it did is out already.
+  }
+
+  retry(delayMs: number): void {
+    this.#return(delayMs, 1)
+  }
+
+  putBack(): void {
+    this.#return(0, 0)
+  }
+
+  /** The first one last: each goes before all others. */
+  #return(delayMs: number, failures: number): void {
+    for (const other of this.#joined.toReversed()) other.#return(delayMs, failures)
+    this.#open = false
+    this.task.takeBack({ ...this.#queued, attempts: this.attempts + failures }, delayMs)
+  }
+}

@@ -1,0 +1,33 @@
+import type { EventScope, WorkerContext, WorkScope } from '@millrace/core'
+import type { ProcessingContext } from './processing-context.ts'
+import { StreamEvent } from './stream-event.ts'
+
+/**
+ * An agent that has no current event: what its code runs in before its first event and while it waits for the next. What
+ * has waited goes on with the event that came.
+ */
+export class BetweenEvents implements WorkScope {
+  readonly worker: WorkerContext
+  readonly agent: string
+  /** What the code in here has waited for. */
+  received: StreamEvent | undefined = undefined
+
+  constructor({ worker, agent }: Pick<ProcessingContext, 'worker' | 'agent'>) {
+    this.worker = worker
+    this.agent = agent
+  }
+
+  get client(): WorkerContext {
+    return this.worker
+  }
+
+  get event(): EventScope | undefined {
+    return this.received?.event
+  }
+}
+
+/** The event of a stream in which this code runs, open or not; `undefined` outside agents and between events. */
+export function currentEvent(work: WorkScope | undefined): StreamEvent | undefined {
+  if (work instanceof StreamEvent) return work
+  return work instanceof BetweenEvents ? work.received : undefined
+}

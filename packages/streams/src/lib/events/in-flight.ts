@@ -1,0 +1,60 @@
+import type { CodecSpec, EventInHand, RawRecord, SendReceipt, SendRequest } from '@millrace/core'
+import type { ProcessingContext } from './processing-context.ts'
+
+/**
+ * What is in flight under an event of a stream: a record of a topic, which the worker hands out and takes back, or a message
+ * of a channel.
+ */
+export interface InFlight extends Pick<
+  EventInHand,
+  | 'topic'
+  | 'partition'
+  | 'offset'
+  | 'timestamp'
+  | 'open'
+  | 'signal'
+  | 'attempts'
+  | 'refused'
+  | 'isSetAside'
+  | 'isWanted'
+  | 'handBackIfOutdated'
+  | 'describeReads'
+  | 'hold'
+  | 'finish'
+  | 'rollback'
+  | 'retry'
+  | 'putBack'
+> {
+  readonly record: Pick<RawRecord, 'key' | 'value' | 'headers'>
+  /** What `take()` must not mix. */
+  readonly task: object
+  /** As an effect of the event; from a channel, an acknowledged send to wait for. */
+  send(request: SendRequest): SendReceipt | Promise<SendReceipt>
+  join(other: InFlight): void
+}
+
+/** What the events of one source have in common for one agent. */
+export interface EventOrigin {
+  readonly context: ProcessingContext
+  /** How values are encoded; only the same spec may pass raw bytes on. `undefined` when there are no bytes, in channels. */
+  readonly valueSpec: CodecSpec | undefined
+  /** Events without a value are handed out. */
+  readonly tombstones: boolean
+  /** Throws when the key cannot be decoded. */
+  keyOf(event: InFlight): unknown
+  /** Throws when the value cannot be decoded. */
+  valueOf(event: InFlight): unknown
+  requestOf(event: InFlight): ReplyRequest | undefined
+  /** It was replayed for another agent that reads the same topic. */
+  isForAnother(event: InFlight): boolean
+}
+
+/** Somebody waits for a reply to an event. Each request gets one of the three calls. */
+export interface ReplyRequest {
+  /** The reply is an effect of the event: it goes out when the event finishes. */
+  answer(value: unknown, event: InFlight): void
+  /** The event finishes without a reply, which is an error for the asker. */
+  close(event: InFlight): void
+  /** The agent has failed for good: sent at once, whatever becomes of the event. */
+  refuse(error: Error): void | Promise<void>
+}

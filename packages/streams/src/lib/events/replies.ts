@@ -1,0 +1,75 @@
+import type { InFlight, ReplyRequest } from './in-flight.ts'
+
+interface Carried {
+  readonly request: ReplyRequest
+  readonly event: InFlight
+  isAnswered: boolean
+}
+
+/** The requests that the events of a batch carry, in the order of the events. Most events carry none, and have no replies. */
+export class Replies {
+  readonly #carried: (Carried | undefined)[]
+  #yields = 0
+  #lastYield: unknown = undefined
+
+  private constructor(carried: (Carried | undefined)[]) {
+    this.#carried = carried
+  }
+
+  static to(request: ReplyRequest | undefined, event: InFlight): Replies | undefined {
+    return request === undefined ? undefined : new Replies([{ request, event, isAnswered: false }])
+  }
+
+  /** Of batches that become one: `count` says how many events are in each. */
+  static together(
+    all: readonly { readonly replies: Replies | undefined; readonly count: number }[],
+  ): Replies | undefined {
+    if (all.every(({ replies }) => replies === undefined)) return undefined
+    const none = (count: number): undefined[] => Array.from({ length: count }, () => undefined)
+    return new Replies(all.flatMap(({ replies, count }) => (replies === undefined ? none(count) : replies.#carried)))
+  }
+
+  /** The agent has yielded: the nth yield answers the nth event. */
+  yielded(value: unknown): void {
+    const carried = this.#carried[this.#yields]
+    this.#yields++
+    this.#lastYield = value
+    if (carried !== undefined) answer(carried, value)
+  }
+
+  /** Effects were dropped, and the replies with them. */
+  reset(): void {
+    for (const carried of this.#carried) if (carried !== undefined) carried.isAnswered = false
+  }
+
+  /** The events finish. A single yield for a whole batch answers everybody in it. */
+  close(): void {
+    for (const [index, carried] of this.#carried.entries()) {
+      if (carried === undefined || carried.isAnswered) continue
+      if (index > 0 && this.#yields === 1) answer(carried, this.#lastYield)
+      else {
+        carried.isAnswered = true
+        carried.request.close(carried.event)
+      }
+    }
+  }
+
+  async refuse(error: Error): Promise<void> {
+    for (const carried of this.#carried) {
+      if (carried === undefined || carried.isAnswered) continue
+      carried.isAnswered = true
+      await carried.request.refuse(error)
+    }
+  }
+
+  /** Another event carries the first request on: a repartition topic's. */
+  passOn(): void {
+    this.#carried[0] = undefined
+  }
+}
+
+function answer(carried: Carried, value: unknown): void {
+  if (carried.isAnswered) return
+  carried.request.answer(value, carried.event)
+  carried.isAnswered = true
+}

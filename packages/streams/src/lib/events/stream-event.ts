@@ -1,0 +1,306 @@
+import type { ClientContext, EventScope, WorkerContext, WorkScope } from '@millrace/core'
+import { Event } from './event.ts'
+import type { EventOrigin, InFlight } from './in-flight.ts'
+import type { AgentCounts } from './processing-context.ts'
+import { Replies } from './replies.ts'
+import type { EventTarget } from './targets.ts'
+
+/** What an event that is over counts as. */
+export type FinishedAs = Exclude<keyof AgentCounts, 'received' | 'failed' | 'retried' | 'active'>
+
+const ALONE: readonly StreamEvent[] = Object.freeze([])
+
+/**
+ * One event on its way through the steps of a stream and then with an agent. It is also what the async context carries, so
+ * that what is done late for an event finds that event, by then closed, and not the next one.
+ *
+ * `flatMap` makes several events of one record, its values, and `take` one of several, the batch; all of these end together.
+ * What counts for all of them is kept by the first event of the first record. Ending it (`finish`, `retry`, `putBack`)
+ * counts once; a second call does nothing.
+ */
+export class StreamEvent extends Event<unknown, unknown> implements WorkScope {
+  override readonly inFlight: InFlight
+  /** For tables and topics; `undefined` for a message of a channel, which has no task. */
+  readonly event: EventScope | undefined
+  readonly origin: EventOrigin
+  override value: unknown = undefined
+  isValueChanged = false
+  /** As the steps so far have left it: a value, or this event itself. */
+  moving: unknown = undefined
+  /** A step has changed it: the bytes no longer say the same. */
+  changed = false
+  /** After `noAck()`: only `ack()` finishes it. */
+  manual = false
+  /** Where it is kept while the user has it under `noAck()`, to be given back if the handler fails. */
+  loose: Set<StreamEvent> | undefined = undefined
+  /** The event of its record; itself unless `flatMap` has made it. */
+  readonly #root: StreamEvent
+  /** The event that now stands for it: that of its batch. */
+  #batch: StreamEvent | undefined = undefined
+  /** Its values are done with: they count no more. */
+  #isDone = false
+  #isShown = false
+
+  // Of the record's event alone.
+  #over = false
+  #cameAs: unknown = undefined
+  #undecodable: unknown = undefined
+  /** What `run(fn)` has failed with: tells which event an error of the handler belongs to. */
+  #failure: unknown = undefined
+  #replies: Replies | undefined = undefined
+  /** The first record of its batch, with which it ends. */
+  #owner: StreamEvent | undefined = undefined
+  /** Events of further records that end with this one. */
+  #joined: readonly StreamEvent[] = ALONE
+  /** Values that are not done with; one of which `flatMap` still gives values counts too. */
+  #values = 1
+
+  constructor(inFlight: InFlight, origin: EventOrigin, event: EventScope | undefined, root?: StreamEvent) {
+    super()
+    this.inFlight = inFlight
+    this.origin = origin
+    this.event = event
+    this.#root = root ?? this
+    if (root !== undefined) return
+    const { counters } = origin.context
+    counters.active++
+    if (inFlight.attempts === 0) counters.received++
+  }
+
+  get agent(): string {
+    return this.origin.context.agent
+  }
+
+  get worker(): WorkerContext {
+    return this.origin.context.worker
+  }
+
+  get client(): ClientContext {
+    return this.origin.context.worker
+  }
+
+  override get key(): unknown {
+    try {
+      return this.origin.keyOf(this.inFlight)
+    } catch (error) {
+      this.#root.#undecodable = error
+      throw error
+    }
+  }
+
+  get rawValue(): Buffer | null | undefined {
+    return this.origin.valueSpec === undefined ? undefined : this.inFlight.record.value
+  }
+
+  override async forward(target: EventTarget): Promise<void> {
+    await target.forwardFrom(this)
+  }
+
+  override ack(): void {
+    const event = this.#batch ?? this
+    event.done()
+  }
+
+  override async run<R>(fn: () => R | Promise<R>): Promise<R> {
+    try {
+      return await this.origin.context.storage.run(this, fn)
+    } catch (error) {
+      this.#root.#failure = error
+      throw error
+    }
+  }
+
+  /** Decodes the value; false for a tombstone that the agent passes over. */
+  decode(): boolean {
+    const { inFlight, origin } = this
+    if (origin.valueSpec === undefined || inFlight.record.headers.length > 0)
+      this.#replies = Replies.to(origin.requestOf(inFlight), inFlight)
+    try {
+      this.moving = this.#cameAs = origin.valueOf(inFlight)
+    } catch (error) {
+      this.#undecodable = error
+      throw error
+    }
+    return this.moving !== null || origin.tombstones
+  }
+
+  /** `events()`: from here on it is its own value. */
+  show(): StreamEvent {
+    // The user may still have it with another value, which it keeps.
+    const event = this.#isShown ? this.#split() : this
+    if (event !== this) this.#batch = event
+    event.#isShown = true
+    event.value = this.moving
+    event.isValueChanged = this.changed
+    event.moving = event
+    event.changed = true
+    return event
+  }
+
+  /** With the value as it was decoded, whatever the steps have made of it; `undefined` where it cannot be. */
+  asItCame<K, V>(): Event<K, V> {
+    const { first } = this
+    first.value = first.#cameAs
+    first.isValueChanged = false
+    const event: Event<unknown, unknown> = first
+    return event as Event<K, V>
+  }
+
+  /** False once it is over or its task lost. */
+  get open(): boolean {
+    return !this.#root.#over && this.inFlight.open
+  }
+
+  get over(): boolean {
+    return this.#root.#over
+  }
+
+  /** The event that keeps what counts for all that end together. */
+  get first(): StreamEvent {
+    return this.#root.#owner ?? this.#root
+  }
+
+  /** All events of records that end with it: those of its batch, in order. */
+  get members(): readonly StreamEvent[] {
+    const { first } = this
+    return first.#joined === ALONE ? [first] : [first, ...first.#joined]
+  }
+
+  /** It has values that are on their way or still to be given. */
+  get isPartial(): boolean {
+    const { first } = this
+    return !first.#over && first.#values > 1
+  }
+
+  /** `flatMap`: a further value of it, as an event. */
+  withValue(value: unknown): StreamEvent {
+    const event = this.#split()
+    event.moving = value
+    event.changed = true
+    this.first.#values++
+    return event
+  }
+
+  /** This value is done with, or `flatMap` has given all values of it: the event is finished with its last one. */
+  done(): void {
+    const { first } = this
+    if (this.#isDone || first.#over) return
+    // Most events have one value.
+    if (first.#values === 1) return first.finish()
+    this.#isDone = true
+    if (first.open && !first.inFlight.isSetAside) first.#values--
+    else first.finish()
+  }
+
+  /** `take`: it stands for all of these, itself the first of them, with the list of their values. */
+  lead(members: readonly StreamEvent[], values: readonly unknown[]): void {
+    const { first } = this
+    first.#values += 1 - members.length
+    const joined: StreamEvent[] = []
+    const carried = [first.#carried()]
+    for (const member of members) {
+      if (member !== this) member.#batch = this
+      const other = member.first
+      if (other === first) continue
+      first.#values += other.#values
+      first.inFlight.join(other.inFlight)
+      carried.push(other.#carried())
+      for (const each of [other, ...other.#joined]) {
+        each.#owner = first
+        joined.push(each)
+      }
+    }
+    if (joined.length > 0) {
+      first.#joined = [...first.#joined, ...joined]
+      first.#replies = Replies.together(carried)
+    }
+    this.moving = values
+    this.changed = true
+  }
+
+  /** Everything it did counts, and so it is finished; after `rollback()` that is nothing, or a dead letter. */
+  finish(as: FinishedAs = 'processed'): void {
+    const { first } = this
+    if (first.#over) return
+    // Before its end: a reply is an effect, and may be the first one that rests on what it has read.
+    if (first.#replies !== undefined && first.open && !first.inFlight.isSetAside) first.#replies.close()
+    first.#release()
+    // Also when the task is lost: the worker then drops what the event did.
+    if (first.inFlight.finish()) this.origin.context.counters[as] += 1 + first.#joined.length
+  }
+
+  /** Effects are dropped; it stays in flight, or comes back as one that has failed with this error. */
+  rollback(error: Error): void {
+    const { first } = this
+    if (!first.open) return
+    first.inFlight.rollback(error)
+    first.#replies?.reset()
+  }
+
+  /** Handed out again after a while, counted as an attempt. */
+  retry(delayMs: number): void {
+    const { first } = this
+    if (first.#over) return
+    first.#release()
+    first.inFlight.retry(delayMs)
+  }
+
+  /** Handed out again at once, not counted. */
+  putBack(): void {
+    const { first } = this
+    if (first.#over) return
+    const { open } = first
+    first.#release()
+    if (open && first.inFlight.attempts === 0) this.origin.context.counters.received -= 1 + first.#joined.length
+    first.inFlight.putBack()
+  }
+
+  /** Whether `run(fn)` of it, or of another of its batch, failed with this error. */
+  failedWith(error: unknown): boolean {
+    return this.members.some((member) => member.#failure === error)
+  }
+
+  /** Whether the error comes from decoding it, or another of its batch: trying again changes nothing. */
+  isUndecodable(error: unknown): boolean {
+    return error !== undefined && this.members.some((member) => member.#undecodable === error)
+  }
+
+  /** The agent has yielded: a reply to the asker. In a batch the nth yield answers its nth event. */
+  reply(value: unknown): void {
+    this.first.#replies?.yielded(value)
+  }
+
+  /** The agent has failed on it for good: askers are told at once. */
+  async refuse(error: Error): Promise<void> {
+    await this.first.#replies?.refuse(error)
+  }
+
+  /** Another event carries the request on: a repartition topic's. */
+  passRequestOn(): void {
+    this.first.#replies?.passOn()
+  }
+
+  /** A further event of the same record. */
+  #split(): StreamEvent {
+    const event = new StreamEvent(this.inFlight, this.origin, this.event, this.#root)
+    event.manual = this.manual
+    return event
+  }
+
+  #carried(): { readonly replies: Replies | undefined; readonly count: number } {
+    return { replies: this.#replies, count: 1 + this.#joined.length }
+  }
+
+  #release(): void {
+    this.#drop()
+    if (this.#joined !== ALONE) for (const member of this.#joined) member.#drop()
+  }
+
+  #drop(): void {
+    this.#over = true
+    this.origin.context.counters.active--
+    if (this.loose === undefined) return
+    this.loose.delete(this)
+    this.loose = undefined
+  }
+}

@@ -1,0 +1,16 @@
+import type { ClientContext, ScopeStorage, WorkerContext } from '@millrace/core'
+import type { ReplyInboxes } from './asking/reply-inbox.ts'
+
+/** The app to which topics, channels and agents belong, as they see it. */
+export interface StreamsContext {
+  readonly appId: string
+  readonly scope: ScopeStorage
+  /** For a call made here: the current worker or client, else the app's running worker, else its client. */
+  context(): Promise<ClientContext>
+  /** The worker of this process, for channels used outside of workers. */
+  runningWorker(): WorkerContext | undefined
+  /** How long an ask waits, unless it says so itself. */
+  askTimeoutMs(): number
+  /** One per app: `new ReplyInboxes()`. */
+  readonly replies: ReplyInboxes
+}

@@ -1,0 +1,182 @@
+import type { Clock, Scheduled } from '@millrace/core'
+import type { Wakeup } from '../events/source.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
+import type { Branch, Step, StepResult } from './step.ts'
+
+interface GrowingBatch {
+  readonly entries: { readonly event: StreamEvent; readonly value: unknown }[]
+  timer: Scheduled | undefined
+  /** It began with the rest of an event whose first values are in the batch before. */
+  readonly isRest: boolean
+}
+
+export interface TakeStepOptions {
+  readonly max: number
+  /** From the first event of a batch; `undefined` waits for `max`. */
+  readonly withinMs: number | undefined
+  readonly clock: Clock
+}
+
+/** `take()`: collects events in batches, those of each task separately, because a batch finishes as one. */
+export class TakeStep implements Step {
+  readonly changesValue = true
+  /** Called when a batch is due before it is full. */
+  onDue: () => void = () => {}
+  readonly #options: TakeStepOptions
+  readonly #batches = new Map<object, GrowingBatch>()
+  readonly #due: GrowingBatch[] = []
+  /** Events of which some values are in a batch that has been handed on. */
+  readonly #begun = new WeakSet<StreamEvent>()
+
+  constructor(options: TakeStepOptions) {
+    this.#options = options
+  }
+
+  run(event: StreamEvent): StepResult {
+    // It was put back while a step before was waiting.
+    if (event.over) return undefined
+    // A step before has caught the conflict: it is deferred until the event that holds its key is done, and joins no batch.
+    if (event.inFlight.isSetAside) {
+      event.finish()
+      return undefined
+    }
+    const group = event.inFlight.task
+    let batch = this.#batches.get(group)
+    if (batch === undefined) {
+      batch = this.#begin(group, this.#begun.has(event.first))
+      this.#batches.set(group, batch)
+    }
+    batch.entries.push({ event, value: event.moving })
+    if (batch.entries.length < this.#options.max && !event.inFlight.isWanted) return undefined
+    this.#batches.delete(group)
+    return this.#complete(batch)
+  }
+
+  /**
+   * An event has given all its values. The rest of one that is in two batches makes a batch by itself: other events in it
+   * would end with both batches, and those after them with all.
+   */
+  allGiven(event: StreamEvent): void {
+    const group = event.inFlight.task
+    const batch = this.#batches.get(group)
+    if (batch?.isRest === true) this.#isDue(group, batch)
+  }
+
+  /** Batches with an event that somebody waits for become due: to fill up, they might need events that this one holds up. */
+  handOnWanted(): void {
+    for (const [group, batch] of this.#batches)
+      if (batch.entries.some(({ event }) => event.inFlight.isWanted)) this.#isDue(group, batch)
+  }
+
+  /** A batch that is handed out though it may not be full. */
+  due(): StreamEvent | undefined {
+    for (let batch = this.#due.shift(); batch !== undefined; batch = this.#due.shift()) {
+      const event = this.#complete(batch)
+      if (event !== undefined) return event
+    }
+    return undefined
+  }
+
+  /** Gives back everything that was collected and not yet handed on. */
+  putBack(): void {
+    for (const batch of [...this.#due.splice(0), ...this.#batches.values()]) {
+      batch.timer?.cancel()
+      // The first one last: each goes before all others of its source.
+      for (const { event } of batch.entries.toReversed()) event.putBack()
+    }
+    this.#batches.clear()
+  }
+
+  #begin(group: object, isRest: boolean): GrowingBatch {
+    const { clock, withinMs } = this.#options
+    const batch: GrowingBatch = { entries: [], timer: undefined, isRest }
+    if (withinMs === undefined) return batch
+    batch.timer = clock.schedule(withinMs, () => this.#isDue(group, batch))
+    return batch
+  }
+
+  #isDue(group: object, batch: GrowingBatch): void {
+    batch.timer?.cancel()
+    this.#batches.delete(group)
+    this.#due.push(batch)
+    this.onDue()
+  }
+
+  /** The event that stands for the batch; those whose task was lost meanwhile are left out. */
+  #complete(batch: GrowingBatch): StreamEvent | undefined {
+    batch.timer?.cancel()
+    const members: StreamEvent[] = []
+    const values: unknown[] = []
+    for (const { event, value } of batch.entries) {
+      if (!event.open) {
+        event.putBack()
+        continue
+      }
+      members.push(event)
+      values.push(value)
+      if (event.isPartial) this.#begun.add(event.first)
+    }
+    const [first] = members
+    first?.lead(members, values)
+    return first
+  }
+}
+
+/** One `take()` of a reader, and where its batches go on. */
+interface TakeAt {
+  readonly step: TakeStep
+  readonly branch: Branch
+  /** Index of the step behind it. */
+  readonly next: number
+}
+
+interface DueBatch {
+  readonly event: StreamEvent
+  readonly steps: readonly Step[]
+  /** Index of the step that it goes to. */
+  readonly next: number
+}
+
+/** Every `take()` that a reader's events go through. */
+export class Batching {
+  readonly #takes: readonly TakeAt[]
+  /** Asked before each event: no getter, which would be a call there. */
+  readonly isUsed: boolean
+
+  constructor(branches: readonly Branch[], wakeup: Wakeup) {
+    const takes = new Map<TakeStep, TakeAt>()
+    for (const branch of branches) {
+      branch.steps.forEach((step, index) => {
+        if (!(step instanceof TakeStep)) return
+        takes.set(step, { step, branch, next: index + 1 })
+        step.onDue = () => wakeup.wake()
+      })
+    }
+    this.#takes = [...takes.values()]
+    this.isUsed = takes.size > 0
+    if (!this.isUsed) return
+    for (const { source } of branches) {
+      source.onDrain = () => this.putBack()
+      source.onWanted = () => this.handOnWanted()
+    }
+  }
+
+  /** A batch that waits for no more events, and where it goes on. */
+  due(): DueBatch | undefined {
+    for (const { step, branch, next } of this.#takes) {
+      const event = step.due()
+      if (event !== undefined) return { event, steps: branch.steps, next }
+    }
+    return undefined
+  }
+
+  /** Gives back what was collected. */
+  putBack(): void {
+    for (const { step } of this.#takes) step.putBack()
+  }
+
+  /** Batches that somebody waits for become due. */
+  handOnWanted(): void {
+    for (const { step } of this.#takes) step.handOnWanted()
+  }
+}

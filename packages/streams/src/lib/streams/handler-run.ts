@@ -1,0 +1,247 @@
+import { type CodecSpec, MillraceError, type Scheduled, toError } from '@millrace/core'
+import type { AnyChannel } from '../channels/channel.ts'
+import type { ErrorHandling } from '../errors/error-handling.ts'
+import { currentEvent } from '../events/between-events.ts'
+import type { EventSource } from '../events/source.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
+import type { AnyTopic } from '../topics/topic.ts'
+import type { AgentSources } from './agent-sources.ts'
+import { Branching, givesEvents, type Predicate, withoutEnd } from './branching.ts'
+import { EventReader } from './event-reader.ts'
+import { Loops, Turns } from './loops.ts'
+import type { Branch } from './step.ts'
+import { type GroupSpec, repartitionStep } from './steps.ts'
+import type { StepsToTopics } from './steps-to-topics.ts'
+
+/** One instance of an agent on a worker: what outlives the runs of its handler. */
+export interface HandlerInstance {
+  readonly index: number
+  readonly errors: ErrorHandling
+  readonly sources: AgentSources
+  readonly stepsToTopics: StepsToTopics
+}
+
+/** One run of a handler, from its start to its end or its error: what its stream is asked for, and what it has in flight. */
+export class HandlerRun {
+  readonly loops: Loops
+  /** The handler reads its stream. */
+  hasBegun = false
+  /** Fires when the handler does not begin; ends with that. */
+  silence: Scheduled | undefined = undefined
+  readonly #instance: HandlerInstance
+  readonly #readers: EventReader[] = []
+  /** The loop under way over a source. */
+  readonly #looped = new Map<EventSource, EventReader>()
+  /** The step that reads a source: only one may, or events would be split among them. */
+  readonly #steps = new Map<EventSource, string>()
+  /** Steps to topics, each by its own name. */
+  readonly #toTopics = new Set<string>()
+  readonly #branchings: Branching[] = []
+
+  constructor(instance: HandlerInstance) {
+    this.#instance = instance
+    this.loops = new Loops(instance.errors)
+  }
+
+  get agent(): string {
+    return this.#instance.errors.context.agent
+  }
+
+  get errors(): ErrorHandling {
+    return this.#instance.errors
+  }
+
+  /** A loop of the handler's. */
+  read<V>(branches: readonly Branch[]): AsyncIterator<V, undefined> {
+    return this.#orStop(() => {
+      for (const { source } of branches) this.#assertUnread(source)
+      const reader = new EventReader({ errors: this.errors, branches, run: this.loops, isLoop: true })
+      for (const { source } of branches) this.#looped.set(source, reader)
+      this.#readers.push(reader)
+      this.hasBegun = true
+      this.silence?.cancel()
+      return new StreamIterator<V>(this, reader)
+    })
+  }
+
+  /** The handler has left the loop of this reader. */
+  left(reader: EventReader): void {
+    for (const [source, by] of this.#looped) if (by === reader) this.#looped.delete(source)
+    reader.leave()
+  }
+
+  /** The sources with which the agent was declared. */
+  declared(sources: readonly (AnyTopic | AnyChannel)[]): readonly EventSource[] {
+    return this.#instance.sources.declared(sources, this.#instance.index)
+  }
+
+  /** Another source of the agent. */
+  further(source: AnyTopic | AnyChannel): EventSource {
+    const { sources, index } = this.#instance
+    return this.#orStop(() => sources.further(source, index))
+  }
+
+  /** Sends everything through a repartition topic. */
+  regroup(branches: readonly Branch[], spec: GroupSpec): EventSource {
+    return this.#orStop(() => {
+      const step = `groupBy "${spec.name}"`
+      const raw = rawSpec(branches)
+      const keepsBytes = raw !== undefined && (spec.value === undefined || spec.value === raw)
+      this.#assertToTopic(branches, step)
+      const { sources, index } = this.#instance
+      const { topic, source } = sources.repartition(spec, keepsBytes ? raw : (spec.value ?? 'json'), index)
+      this.#sendOn(step, branches, repartitionStep({ topic, raw: keepsBytes, group: spec }))
+      return source
+    })
+  }
+
+  /** Sends everything through a topic of the user's. */
+  sendThrough(branches: readonly Branch[], topic: AnyTopic): EventSource {
+    return this.#orStop(() => {
+      const step = `through "${topic.name}"`
+      this.#assertToTopic(branches, step)
+      const { sources, index } = this.#instance
+      const source = sources.through(topic, index)
+      const keepsBytes = rawSpec(branches) === topic.valueSpec
+      this.#sendOn(step, branches, repartitionStep({ topic, raw: keepsBytes, group: undefined }))
+      return source
+    })
+  }
+
+  /** Each event to the first branch whose predicate holds; the last branch is for the others. */
+  branch(branches: readonly Branch[], predicates: readonly Predicate[]): readonly EventSource[] {
+    return this.#orStop(() => {
+      for (const { source } of branches) this.#assertUnread(source)
+      const { loops, errors } = this
+      const branching = new Branching({ errors, loops, branches, predicates, valueSpec: rawSpec(branches) })
+      for (const { source } of branches) this.#steps.set(source, 'branch()')
+      loops.turns ??= new Turns()
+      this.#branchings.push(branching)
+      // By then the handler waits, or has failed by itself.
+      setImmediate(() => this.#start(branching))
+      return branching.sources
+    })
+  }
+
+  /**
+   * Gives back all that is in flight but the event to which the error belongs: the one whose `run(fn)` failed with it, else
+   * the one handed out last.
+   */
+  settleAll(error: unknown): StreamEvent | undefined {
+    const { loops } = this
+    loops.ended = true
+    const events = [...loops.loose, ...loops.left, ...this.#readers.map(({ current }) => current)]
+    const inFlight = [...new Set(events.filter(isInFlight).map(({ first }) => first))]
+    const latest = currentEvent(loops.current)?.first
+    const failed =
+      inFlight.find((event) => error !== undefined && event.failedWith(error)) ??
+      inFlight.find((event) => event === latest) ??
+      inFlight.at(-1)
+    for (const reader of this.#readers) reader.close()
+    for (const branching of this.#branchings) branching.end()
+    loops.turns?.close()
+    for (const event of inFlight.toReversed()) if (event !== failed) event.putBack()
+    return failed
+  }
+
+  #start(branching: Branching): void {
+    if (this.loops.over) return
+    const without = branching.sources.find((source) => !this.#looped.has(source) && !this.#steps.has(source))
+    if (without === undefined) return branching.start()
+    this.errors.stop(withoutEnd(without, this.agent))
+    branching.end()
+  }
+
+  /** Every event would fail in the same way as the current one: a mistake in the use of the stream ends the worker. */
+  #orStop<T>(use: () => T): T {
+    try {
+      return use()
+    } catch (error) {
+      this.errors.stop(toError(error))
+      throw error
+    }
+  }
+
+  #sendOn(step: string, branches: readonly Branch[], last: Branch['steps'][number]): void {
+    for (const { source } of branches) this.#steps.set(source, step)
+    this.#instance.stepsToTopics.run(
+      step,
+      branches.map(({ source, steps }) => ({ source, steps: [...steps, last] })),
+    )
+  }
+
+  #assertToTopic(branches: readonly Branch[], step: string): void {
+    if (this.#toTopics.has(step))
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Agent "${this.agent}" calls ${step} twice: give each a name of its own.`,
+      )
+    for (const branch of branches) {
+      this.#assertFree(branch.source)
+      if (givesEvents(branch))
+        throw new MillraceError(
+          'DEFINITION_INVALID',
+          `Agent "${this.agent}" calls events() before ${step}: call it afterwards.`,
+        )
+    }
+    this.#toTopics.add(step)
+  }
+
+  #assertUnread(source: EventSource): void {
+    this.#assertFree(source)
+    if (!this.#looped.has(source)) return
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent "${this.agent}" begins a second loop over ${source.where} while the first still runs; each event would go to one of them. Loop once, and use echo() or another agent for what else is to be done with each event.`,
+    )
+  }
+
+  #assertFree(source: EventSource): void {
+    const step = this.#steps.get(source)
+    if (step === undefined) return
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent "${this.agent}" reads ${source.where}, whose events go through ${step} already.`,
+    )
+  }
+}
+
+const END: IteratorReturnResult<undefined> = Object.freeze({ value: undefined, done: true })
+
+/** The user's loop over a reader. */
+class StreamIterator<V> implements AsyncIterator<V, undefined> {
+  readonly #run: HandlerRun
+  readonly #reader: EventReader
+
+  constructor(run: HandlerRun, reader: EventReader) {
+    this.#run = run
+    this.#reader = reader
+  }
+
+  /** Must stay a plain function: the event is entered for the caller, and `async` would keep it to itself. */
+  next(): Promise<IteratorResult<V, undefined>> {
+    const next = this.#reader.next()
+    return next instanceof Promise ? next.then((event) => resultOf<V>(event)) : Promise.resolve(resultOf<V>(next))
+  }
+
+  /** The loop was left by `break`, `return` or an error: which of these, and so what becomes of the event, shows later. */
+  return(): Promise<IteratorResult<V, undefined>> {
+    this.#run.left(this.#reader)
+    return Promise.resolve(END)
+  }
+}
+
+function resultOf<V>(event: StreamEvent | undefined): IteratorResult<V, undefined> {
+  return event === undefined ? END : { value: event.moving as V, done: false }
+}
+
+/** The one spec of the values' bytes, where no step has changed them. */
+function rawSpec(branches: readonly Branch[]): CodecSpec | undefined {
+  const specs = new Set(branches.map(({ source }) => source.valueSpec))
+  if (specs.size !== 1 || branches.some(({ steps }) => steps.some((step) => step.changesValue))) return undefined
+  return branches[0]?.source.valueSpec
+}
+
+function isInFlight(event: StreamEvent | undefined): event is StreamEvent {
+  return event !== undefined && !event.over
+}

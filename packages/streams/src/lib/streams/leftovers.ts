@@ -1,0 +1,104 @@
+import { toError } from '@millrace/core'
+import type { ProcessingContext } from '../events/processing-context.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
+import { TakeStep } from './batching.ts'
+import { isPromiseLike, type Spread, type Step } from './step.ts'
+
+/** An event of which `flatMap` still gives values, and the steps that those go through. */
+export interface Leftover extends Spread {
+  readonly steps: readonly Step[]
+  readonly next: number
+}
+
+/** What `flatMap` still has to give, the innermost last: all its values come before anything else is taken. */
+export class Leftovers {
+  /** Read before each event: no getter, which would be a call there. */
+  innermost: Leftover | undefined = undefined
+  readonly #all: Leftover[] = []
+  readonly #context: ProcessingContext
+
+  constructor(context: ProcessingContext) {
+    this.#context = context
+  }
+
+  push(leftover: Leftover): void {
+    this.#all.push(leftover)
+    this.innermost = leftover
+  }
+
+  /** Its next value, as an event: `undefined` when there is none, and it is then ended. */
+  next(leftover: Leftover): StreamEvent | undefined | Promise<StreamEvent | undefined> {
+    const given = leftover.values.next()
+    if (!('then' in given)) return this.#received(leftover, given)
+    // The run may have ended meanwhile, or the task is lost; the latter is noticed when the next value is taken.
+    return given.then((given) =>
+      this.#all.includes(leftover) && leftover.event.open ? this.#received(leftover, given) : undefined,
+    )
+  }
+
+  #received(leftover: Leftover, { done, value }: IteratorResult<unknown>): StreamEvent | undefined {
+    if (done !== true) return leftover.event.withValue(value)
+    this.end(leftover)
+    return undefined
+  }
+
+  /** It has given all its values. */
+  end(leftover: Leftover): void {
+    const { event, steps, next } = leftover
+    this.#remove(leftover)
+    for (let at = next; at < steps.length; at++) {
+      const step = steps[at]
+      if (step instanceof TakeStep) step.allGiven(event)
+    }
+    event.done()
+  }
+
+  /** Its values are not wanted any more. */
+  drop(leftover: Leftover): void {
+    this.#remove(leftover)
+    this.#close(leftover)
+    leftover.event.putBack()
+  }
+
+  /** Events with values to give are given back as they came. */
+  dropAll(): void {
+    for (const leftover of this.#all.toReversed()) this.drop(leftover)
+  }
+
+  /** Ends those that have no further value; the others are not read on, nor are those that would have to be waited for. */
+  endEmpty(): void {
+    for (let leftover = this.innermost; leftover !== undefined; leftover = this.innermost) {
+      const { values } = leftover
+      if (Symbol.asyncIterator in values) return
+      const given = values.next()
+      if ('then' in given || given.done !== true) return
+      this.end(leftover)
+    }
+  }
+
+  /** Nothing more is taken of them: their generators may clean up. */
+  close(): void {
+    for (const leftover of this.#all.toReversed()) this.#close(leftover)
+  }
+
+  #close({ values }: Leftover): void {
+    const { worker, agent } = this.#context
+    const failed = (thrown: unknown): void => {
+      const error = toError(thrown)
+      worker.sensor.errorRaised({ source: agent, error })
+      worker.log.error({ agent, err: error }, `A generator of flatMap() in agent "${agent}" failed when it was closed.`)
+    }
+    try {
+      const closed = values.return?.()
+      if (isPromiseLike(closed)) Promise.resolve(closed).catch(failed)
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  #remove(leftover: Leftover): void {
+    const at = this.#all.indexOf(leftover)
+    if (at >= 0) this.#all.splice(at, 1)
+    this.innermost = this.#all.at(-1)
+  }
+}

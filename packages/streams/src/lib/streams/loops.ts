@@ -1,0 +1,112 @@
+import { MillraceError, type WorkScope } from '@millrace/core'
+import type { ErrorHandling } from '../errors/error-handling.ts'
+import { BetweenEvents } from '../events/between-events.ts'
+import type { Wakeup } from '../events/source.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
+
+/** The loops of one run of a handler, and the events that they have handed out. */
+export class Loops {
+  /** What the handler's code runs in. */
+  current: WorkScope
+  /** Where there are several loops. */
+  turns: Turns | undefined = undefined
+  /** The run hands out nothing more. */
+  ended = false
+  /** Handed out under `noAck()`. */
+  readonly loose: Set<StreamEvent> = new Set<StreamEvent>()
+  readonly #errors: ErrorHandling
+  /** Still in flight when their loop was left, and what that loop took turns with. */
+  readonly #left: { readonly event: StreamEvent; readonly loop: Wakeup }[] = []
+
+  constructor(errors: ErrorHandling) {
+    this.#errors = errors
+    this.current = new BetweenEvents(errors.context)
+  }
+
+  /** Nothing more is handed out: the run has ended, or the worker has failed. */
+  get over(): boolean {
+    return this.ended || this.#errors.stopped
+  }
+
+  /** Events whose loop was left: whether by a `break` or by an error shows later. */
+  get left(): readonly StreamEvent[] {
+    return this.#left.map(({ event }) => event)
+  }
+
+  leave(event: StreamEvent, loop: Wakeup): void {
+    this.#left.push({ event, loop })
+  }
+
+  /** An event was handed out that only `ack()` finishes. */
+  addLoose(event: StreamEvent): void {
+    const { first } = event
+    first.loose = this.loose
+    this.loose.add(first)
+  }
+
+  /** A loop asks for its next event: those that were left before have been left on purpose. */
+  asked(): void {
+    if (this.#left.length === 0) return
+    for (const { event, loop } of this.#left.splice(0)) {
+      this.#passed(event)
+      this.turns?.end(loop)
+    }
+  }
+
+  #passed(event: StreamEvent): void {
+    if (!event.isPartial) return event.finish()
+    const { topic, partition, offset, agent } = event
+    event.putBack()
+    this.#errors.stop(
+      new MillraceError(
+        'DEFINITION_INVALID',
+        `Agent "${agent}" left its loop while ${topic}/${partition} at offset ${offset} had more values to give from flatMap(), and began another loop: take all values of an event in one loop, or what is left of them would be lost.`,
+      ),
+    )
+  }
+}
+
+/**
+ * The loops of one handler, each known by its wake-up, take turns: whatever their number, one event at a time is in flight,
+ * as in a handler with one loop. The one that has waited longest is next.
+ */
+export class Turns {
+  #holder: Wakeup | undefined
+  readonly #waiting = new Set<Wakeup>()
+
+  /** Whether it has the turn, now or already; if not, it is woken when it has. */
+  take(loop: Wakeup): boolean {
+    this.#holder ??= loop
+    if (this.#holder === loop) return true
+    this.#waiting.add(loop)
+    return false
+  }
+
+  /** Whether it is woken when it has the turn. */
+  isWaiting(loop: Wakeup): boolean {
+    return this.#waiting.has(loop)
+  }
+
+  /** It has no event, and none on its way. */
+  end(loop: Wakeup): void {
+    if (this.#holder !== loop) return
+    this.#holder = undefined
+    // Mostly there is one loop, and this is called for each event: taking the first of a set has its price.
+    if (this.#waiting.size > 0) this.#wakeNext()
+  }
+
+  #wakeNext(): void {
+    const [next] = this.#waiting
+    this.#holder = next
+    if (next === undefined) return
+    this.#waiting.delete(next)
+    next.wake()
+  }
+
+  /** The run is over: all that wait may notice. */
+  close(): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const loop of waiting) loop.wake()
+  }
+}

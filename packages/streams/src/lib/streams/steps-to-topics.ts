@@ -1,0 +1,40 @@
+import { toError } from '@millrace/core'
+import type { ErrorHandling } from '../errors/error-handling.ts'
+import { BetweenEvents } from '../events/between-events.ts'
+import { EventReader } from './event-reader.ts'
+import type { Branch } from './step.ts'
+
+/** The steps of an instance that end in a topic (`groupBy`, `through`): events go through them whatever becomes of the handler's runs. */
+export class StepsToTopics {
+  readonly #errors: ErrorHandling
+  readonly #readers = new Map<string, EventReader>()
+  readonly #reading: Promise<void>[] = []
+
+  constructor(errors: ErrorHandling) {
+    this.#errors = errors
+  }
+
+  /** Begins to take events, or, when an earlier run has begun, goes on with the steps of this one. */
+  run(id: string, branches: readonly Branch[]): void {
+    const running = this.#readers.get(id)
+    if (running !== undefined) return running.replace(branches)
+    const errors = this.#errors
+    const reader = new EventReader({ errors, branches, run: undefined, isLoop: false })
+    this.#readers.set(id, reader)
+    const reading = errors.context.storage.run(new BetweenEvents(errors.context), async () => {
+      // Its last step drops every event: it resolves at the end only.
+      await reader.next()
+    })
+    this.#reading.push(reading.catch((thrown: unknown) => errors.stop(toError(thrown))))
+  }
+
+  /** Makes readers notice that the worker stops. */
+  wake(): void {
+    for (const reader of this.#readers.values()) reader.wakeup.wake()
+  }
+
+  /** Resolves when all have come to their end. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#reading)
+  }
+}

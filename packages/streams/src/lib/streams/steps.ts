@@ -1,0 +1,183 @@
+import { type CodecSpec, MillraceError } from '@millrace/core'
+import type { Event } from '../events/event.ts'
+import type { StreamEvent } from '../events/stream-event.ts'
+import { deliverTo, type Sink } from '../events/targets.ts'
+import type { AnyTopic } from '../topics/topic.ts'
+import { isPromiseLike, Spread, type Step, type StepResult, whenDone } from './step.ts'
+
+/**
+ * What `flatMap` makes of a value: a list, a set, a generator, or what `for await` reads; not text, which is a list of letters
+ * only by accident.
+ */
+export type ValuesOf<U> = (Iterable<U> | AsyncIterable<U>) & object
+
+export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): Step {
+  return {
+    changesValue: true,
+    run(event) {
+      const result = fn(event.moving as V)
+      if (isPromiseLike(result)) return whenDone(result, (value) => withValue(event, value))
+      return withValue(event, result)
+    },
+  }
+}
+
+export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>, agent: string): Step {
+  const spread = (event: StreamEvent, values: unknown): Spread => {
+    const iterator = iteratorOf(values)
+    if (iterator !== undefined) return new Spread(event, iterator)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `The function that agent "${agent}" gives to flatMap() gave ${typeof values === 'string' ? 'text' : String(values)} for an event, and not a list of values.`,
+    )
+  }
+  return {
+    changesValue: true,
+    spreads: true,
+    run(event) {
+      const result = fn(event.moving as V)
+      if (isPromiseLike(result)) return whenDone(result, (values) => spread(event, values))
+      return spread(event, result)
+    },
+  }
+}
+
+export function filterStep<V>(fn: (value: V) => unknown): Step {
+  return {
+    changesValue: false,
+    run(event) {
+      const result = fn(event.moving as V)
+      if (isPromiseLike(result)) return whenDone(result, (kept) => keepIf(kept, event))
+      return keepIf(result, event)
+    },
+  }
+}
+
+export function tapStep<V>(fn: (value: V) => unknown): Step {
+  return {
+    changesValue: false,
+    run: (event) => whenDone(fn(event.moving as V), () => event),
+  }
+}
+
+export function echoStep<V>(sinks: readonly Sink<V>[]): Step {
+  return {
+    changesValue: false,
+    run(event) {
+      const value = event.moving as V
+      const pending = sinks.map((sink) => deliverTo(sink, value, event)).filter(isPromiseLike)
+      return pending.length === 0 ? event : Promise.all(pending).then(() => event)
+    },
+  }
+}
+
+export function enumerateStep(start: number): Step {
+  let next = start
+  return {
+    changesValue: true,
+    run: (event) => withValue(event, [next++, event.moving]),
+  }
+}
+
+export function itemsStep(): Step {
+  return {
+    changesValue: true,
+    run: (event) => withValue(event, [event.key, event.moving]),
+  }
+}
+
+/** `events()`. A class, so that it is known from other steps: events cannot be sent on as values. */
+export class EventsStep implements Step {
+  readonly changesValue = true
+
+  run(event: StreamEvent): StreamEvent {
+    return event.show()
+  }
+}
+
+/** From here on events are finished by `event.ack()` only. */
+export function noAckStep(): Step {
+  return {
+    changesValue: false,
+    run(event) {
+      event.manual = true
+      return event
+    },
+  }
+}
+
+export interface GroupSpec {
+  readonly keyOf: (value: unknown, event: Event<unknown, unknown>) => unknown
+  readonly name: string
+  readonly key: CodecSpec
+  readonly value: CodecSpec | undefined
+  readonly partitions: number | undefined
+}
+
+export interface RepartitionOptions {
+  readonly topic: AnyTopic
+  /** The bytes of values are passed on as they are. */
+  readonly raw: boolean
+  /** `undefined`: the key stays. */
+  readonly group: GroupSpec | undefined
+}
+
+/** Last step before a topic: the event goes there as an effect of itself, and is done. */
+export function repartitionStep({ topic, raw, group }: RepartitionOptions): Step {
+  const send = (event: StreamEvent, key: Buffer | null): StepResult | Promise<StepResult> => {
+    const value = raw && event.rawValue !== undefined ? event.rawValue : encodeValue(topic, event.moving)
+    return whenDone(topic.sendFrom(event, key, value), () => sentOn(event))
+  }
+  if (group === undefined) return { changesValue: false, run: (event) => send(event, event.inFlight.record.key) }
+  const encodeKey = (key: unknown, { agent }: StreamEvent): Buffer => {
+    if (key !== null && key !== undefined) return topic.key.encode(key as never)
+    throw new MillraceError('KEY_INVALID', `groupBy "${group.name}" of agent "${agent}" got ${String(key)} as a key.`)
+  }
+  return {
+    changesValue: false,
+    run(event) {
+      const value = event.moving
+      const shown = event.show()
+      // What goes on is the value.
+      shown.moving = value
+      const key = group.keyOf(value, shown)
+      return whenDone(key, (key) => send(shown, encodeKey(key, shown)))
+    },
+  }
+}
+
+function encodeValue(topic: AnyTopic, value: unknown): Buffer | null {
+  return value === null ? null : topic.value.encode(value as never)
+}
+
+function sentOn(event: StreamEvent): undefined {
+  event.passRequestOn()
+  event.done()
+  return undefined
+}
+
+function withValue(event: StreamEvent, value: unknown): StreamEvent {
+  event.moving = value
+  event.changed = true
+  return event
+}
+
+function iteratorOf(values: unknown): Iterator<unknown> | AsyncIterator<unknown> | undefined {
+  if (typeof values !== 'object' || values === null) return undefined
+  if (isAsyncIterable(values)) return values[Symbol.asyncIterator]()
+  return isIterable(values) ? values[Symbol.iterator]() : undefined
+}
+
+function isAsyncIterable(values: object): values is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in values && typeof values[Symbol.asyncIterator] === 'function'
+}
+
+function isIterable(values: object): values is Iterable<unknown> {
+  return Symbol.iterator in values && typeof values[Symbol.iterator] === 'function'
+}
+
+function keepIf(kept: unknown, event: StreamEvent): StreamEvent | undefined {
+  if (kept) return event
+  event.done()
+  return undefined
+}

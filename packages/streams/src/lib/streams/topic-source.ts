@@ -1,0 +1,100 @@
+import { type CodecSpec, type EventFeed, MillraceError, toError } from '@millrace/core'
+import { requestIn } from '../asking/requests.ts'
+import type { EventOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
+import type { ProcessingContext } from '../events/processing-context.ts'
+import { isForAnother } from '../events/replay-mark.ts'
+import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
+import { StreamEvent } from '../events/stream-event.ts'
+import type { AnyTopic } from '../topics/topic.ts'
+
+/** The topics of one subscription, for one instance. Several readers may wait for it, while the worker knows one at a time. */
+export class TopicSource implements EventSource {
+  readonly where: string
+  readonly valueSpec: CodecSpec | undefined
+  readonly branch: undefined = undefined
+  onDrain: () => void = () => {}
+  onWanted: () => void = () => {}
+  readonly #queue: EventFeed
+  readonly #only: TopicOrigin | undefined
+  readonly #origins: ReadonlyMap<string, TopicOrigin>
+  readonly #context: ProcessingContext
+  readonly #watchers = new Watchers()
+  #isWaiting = false
+
+  constructor(queue: EventFeed, topics: readonly AnyTopic[], context: ProcessingContext) {
+    this.where = topics.map(({ name }) => `topic "${name}"`).join(', ')
+    this.#queue = queue
+    queue.onDrain = () => this.onDrain()
+    queue.onWanted = () => this.onWanted()
+    this.#context = context
+    this.#origins = new Map(topics.map((topic) => [topic.name, new TopicOrigin(topic, context)]))
+    const [first] = this.#origins.values()
+    this.#only = this.#origins.size === 1 ? first : undefined
+    const specs = new Set(topics.map((topic) => topic.valueSpec))
+    this.valueSpec = specs.size === 1 ? topics[0]?.valueSpec : undefined
+  }
+
+  get closed(): boolean {
+    return this.#queue.closed
+  }
+
+  take(): StreamEvent | undefined {
+    const event = this.#queue.take()
+    if (event === undefined) return undefined
+    const origin = this.#only ?? this.#origins.get(event.topic)
+    if (origin === undefined) throw new Error(`An event of topic "${event.topic}" came from ${this.where}.`)
+    return new StreamEvent(event, origin, event)
+  }
+
+  watch(wakeup: Wakeup): void {
+    this.#watchers.add(wakeup)
+    if (this.#isWaiting) return
+    this.#isWaiting = true
+    this.#queue.ready().then(
+      () => {
+        this.#isWaiting = false
+        this.#watchers.wake()
+      },
+      (thrown: unknown) => this.#context.worker.fail(toError(thrown)),
+    )
+  }
+}
+
+/** Records of one topic, for one agent. */
+class TopicOrigin implements EventOrigin {
+  readonly context: ProcessingContext
+  readonly valueSpec: CodecSpec
+  readonly tombstones: boolean
+  readonly #topic: AnyTopic
+
+  constructor(topic: AnyTopic, context: ProcessingContext) {
+    this.context = context
+    this.valueSpec = topic.valueSpec
+    this.tombstones = topic.tombstones || context.tombstones
+    this.#topic = topic
+  }
+
+  keyOf({ record: { key }, partition, offset }: InFlight): unknown {
+    const topic = this.#topic
+    if (key !== null) return topic.key.decode(key)
+    if (!topic.keyExpected) return null
+    throw new MillraceError(
+      'DECODE_FAILED',
+      `The record ${topic.name}/${partition} at offset ${offset} has no key, but the topic was declared with one.`,
+    )
+  }
+
+  valueOf({ record: { value } }: InFlight): unknown {
+    return value === null ? null : this.#topic.value.decode(value)
+  }
+
+  requestOf({ record }: InFlight): ReplyRequest | undefined {
+    return requestIn(record.headers, this.context)
+  }
+
+  isForAnother({ record: { headers } }: InFlight): boolean {
+    if (headers.length === 0) return false
+    const { agent, worker } = this.context
+    return isForAnother(headers, { appId: worker.appId, agent, topic: this.#topic.name })
+  }
+}
