@@ -23,6 +23,7 @@ const DRIVERS = ['transport-kafkajs', 'transport-embedded', 'store-lmdb', 'web-h
 const TEST_DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['state', ['conformance']],
   ['worker', ['transport-embedded']],
+  ['web', ['conformance']],
 ])
 /** Starts a Kafka for tests; imports `core` alone. */
 const FOR_TESTS = 'kafka-for-tests'
@@ -39,9 +40,9 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ...ENGINE.map(
     ([name, below]) => [name, { dependencies: below, devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const,
   ),
-  ...BESIDE.map((name) => [name, { dependencies: ['core'] }] as const),
+  ...BESIDE.map((name) => [name, { dependencies: ['core'], devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const),
   ...DRIVERS.map((name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS] }] as const),
-  ['dashboard', { dependencies: ['core', 'web'] }],
+  ['dashboard', { dependencies: ['core', 'web'], devDependencies: ['conformance'] }],
   ['app', { dependencies: ['core', ...PARTS, 'dashboard', ...DRIVERS], devDependencies: [FOR_TESTS] }],
   [
     'testing',

@@ -17,6 +17,8 @@ const LIBRARIES: readonly LibraryPlace[] = [
   { library: 'yargs', packages: ['cli'], oneFile: true },
   { library: 'pino', packages: ['cli'], oneFile: true },
   { library: 'tsx', packages: ['cli'] },
+  { library: 'picocolors', packages: ['cli'] },
+  { library: 'string-width', packages: ['cli'], oneFile: true },
   { library: 'hono', packages: ['web-hono'] },
   { library: '@hono/node-server', packages: ['web-hono'] },
   { library: 'cron-parser', packages: ['scheduler'], oneFile: true },

@@ -7,6 +7,7 @@ import {
   systemClock,
   toError,
 } from '@millrace/core'
+import pc from 'picocolors'
 import { locateApp, type AppLocation } from './apps/locate-app.ts'
 import { globalOptions, readCommonOptions, type CommonOptions } from './arguments/common-options.ts'
 import { settingOptions } from './arguments/setting-options.ts'
@@ -21,7 +22,6 @@ import { COMPLETE } from './completion/completion-script.ts'
 import { completionsOf, NO_NAMES } from './completion/completions-of.ts'
 import { commandOutput } from './output/command-output.ts'
 import { devWorkerCommand, isDevWorker, waitAsSpare } from './dev/dev-worker.ts'
-import { colors } from './output/colors.ts'
 import { describeFailure, failureFacts } from './output/describe-failure.ts'
 import { toJson } from './output/text-table.ts'
 import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
@@ -61,7 +61,7 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
     return await runWords(words, options, terminal)
   } catch (error) {
     const { stderr, env } = terminal
-    const color = colors(wantsColor(stderr, env, !words.includes('--no-color')))
+    const color = pc.createColors(wantsColor(stderr, env, !words.includes('--no-color')))
     const reason = error instanceof WrongUsage ? error.reason : error
     const stack = words.includes('--debug')
     const text = words.includes('--json') ? toJson(failureFacts(reason)) : describeFailure(reason, color, { stack })
@@ -197,7 +197,7 @@ async function develop({ words, options, common, terminal }: HelpRequest): Promi
       signal: signals.signal,
       clock,
       output: terminal.stdout,
-      color: colors(wantsColor(terminal.stdout, terminal.env, common.color)),
+      color: pc.createColors(wantsColor(terminal.stdout, terminal.env, common.color)),
       keepsSpare: options.app === undefined,
     })
   } finally {

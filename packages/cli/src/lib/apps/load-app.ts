@@ -1,7 +1,7 @@
 import { dirname, extname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { isMillraceError, MillraceError, type CommandLineApp } from '@millrace/core'
-import { colors } from '../output/colors.ts'
+import pc from 'picocolors'
 import { describeFailure } from '../output/describe-failure.ts'
 import { describeLoadError } from './describe-load-error.ts'
 import type { AppLocation } from './locate-app.ts'
@@ -71,7 +71,7 @@ function tellEnd(file: string): () => void {
   const tell = (why: string): void => {
     forget()
     const error = new MillraceError('APP_UNLOADABLE', `${file} cannot be imported: ${why}.`)
-    process.stderr.write(`${describeFailure(error, colors(false), { stack: false })}\n`)
+    process.stderr.write(`${describeFailure(error, pc.createColors(false), { stack: false })}\n`)
     process.exitCode = 1
   }
   const onIdle = (): void => tell('an await at its top level waits for something that cannot come')

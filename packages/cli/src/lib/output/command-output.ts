@@ -1,5 +1,5 @@
 import type { CommandColors, CommandOutput } from '@millrace/core'
-import { colors } from './colors.ts'
+import pc from 'picocolors'
 import { progressBar } from './progress-bar.ts'
 import { wantsColor, type Terminal } from './terminal.ts'
 import { textTable, toJson } from './text-table.ts'
@@ -15,7 +15,7 @@ export interface OutputOptions {
 export function commandOutput(terminal: Terminal, { json, color, quiet, signal }: OutputOptions): CommandOutput {
   const { stdout, stderr, env } = terminal
   const writeLine = (text: string): unknown => stdout.write(`${text}\n`)
-  const painted: CommandColors = colors(wantsColor(json ? stderr : stdout, env, color))
+  const painted: CommandColors = pc.createColors(wantsColor(json ? stderr : stdout, env, color))
   return {
     say: (text) => {
       if (json) stderr.write(`${text}\n`)

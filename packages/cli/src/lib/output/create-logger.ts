@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { MillraceError, toError, type Logger } from '@millrace/core'
-import { colors } from './colors.ts'
+import pc from 'picocolors'
 import { prettyLine } from './pretty-line.ts'
 import type { OutputStream } from './terminal.ts'
 
@@ -69,7 +69,7 @@ interface Target {
 function streamTarget({ stream, pretty, color, level }: LoggerOptions): Target {
   const nothing = (): void => undefined
   if (!pretty) return { write: (line) => void stream.write(line), close: nothing }
-  const options = { color: colors(color), stacks: level === 'debug' }
+  const options = { color: pc.createColors(color), stacks: level === 'debug' }
   return { write: (line) => void stream.write(`${prettyLine(line, options)}\n`), close: nothing }
 }
 

@@ -1,9 +1,9 @@
 import { MillraceError } from '@millrace/core'
 import { expect, test } from 'vitest'
-import { colors } from './colors.ts'
+import pc from 'picocolors'
 import { describeFailure, failureFacts } from './describe-failure.ts'
 
-const plain = colors(false)
+const plain = pc.createColors(false)
 
 test('code, title, what happened, what to do, cause', () => {
   const cause = new Error('connect ECONNREFUSED', { cause: new Error('deeper') })

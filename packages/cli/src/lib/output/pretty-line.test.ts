@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { colors } from './colors.ts'
+import pc from 'picocolors'
 import { prettyLine } from './pretty-line.ts'
 
 const pretty = (fields: object, stacks = false): readonly string[] =>
   prettyLine(JSON.stringify({ level: 'info', time: '2026-03-01T08:00:00.120Z', pid: 7, ...fields }), {
-    color: colors(false),
+    color: pc.createColors(false),
     stacks,
   })
     .replace(/^\d\d:\d\d:00\.120/, 'TIME')

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { colors } from './colors.ts'
+import pc from 'picocolors'
 import { cellText, textTable, toJson } from './text-table.ts'
 
-const plain = colors(false)
+const plain = pc.createColors(false)
 
 test('columns are aligned, numbers to the right, and may be missing', () => {
   const text = textTable(

@@ -1,4 +1,5 @@
 import type { CommandColors } from '@millrace/core'
+import stringWidth from 'string-width'
 
 type TableRow = Readonly<Record<string, unknown>>
 
@@ -7,7 +8,7 @@ export function textTable(rows: readonly TableRow[], color: CommandColors): stri
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))].map((name) => {
     const cells = rows.map((row) => cellText(row[name]))
     const isNumeric = rows.every((row) => row[name] === undefined || typeof row[name] === 'number')
-    return { name, cells, isNumeric, width: Math.max(...[name, ...cells].map(textWidth)) }
+    return { name, cells, isNumeric, width: Math.max(...[name, ...cells].map((text) => stringWidth(text))) }
   })
   const line = (cellOf: (column: (typeof columns)[number]) => string): string =>
     columns
@@ -52,22 +53,7 @@ function writable(this: unknown, key: string, value: unknown): unknown {
   return value
 }
 
-/** Columns that the text takes: wide (East Asian, emoji) characters take two. */
-function textWidth(text: string): number {
-  let width = 0
-  for (const character of text) {
-    if (/\p{Mark}/u.test(character)) continue
-    width +=
-      /[\u1100-\u115F\u2E80-\uA4CF\uAC00-\uD7A3\uF900-\uFAFF\uFE30-\uFE6F\uFF00-\uFF60\uFFE0-\uFFE6]|\p{Emoji_Presentation}/u.test(
-        character,
-      )
-        ? 2
-        : 1
-  }
-  return width
-}
-
 function pad(text: string, width: number, right: boolean): string {
-  const space = ' '.repeat(Math.max(width - textWidth(text), 0))
+  const space = ' '.repeat(Math.max(width - stringWidth(text), 0))
   return right ? space + text : text + space
 }

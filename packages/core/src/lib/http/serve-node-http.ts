@@ -1,7 +1,7 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { ServeOptions, WebServer } from '../../contracts/web-driver.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
-import { answerClientError } from './answer-client-error.ts'
 import { Connections } from './connections.ts'
 import { Turns } from './turns.ts'
 
@@ -9,6 +9,12 @@ import { Turns } from './turns.ts'
 const LONGEST_CHECK_MS = 5_000
 /** A whole request with its body, whatever is done with it. */
 const REQUEST_MS = 300_000
+
+const REFUSALS = new Map([
+  ['HPE_HEADER_OVERFLOW', 431],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', 413],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 408],
+])
 
 /** Answers one request of `node:http`. Must not throw. */
 export type NodeListener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
@@ -79,4 +85,27 @@ function boundPort(server: Server): number {
   const address = server.address()
   if (typeof address === 'object' && address !== null) return address.port
   throw new MillraceError('CLOSED', 'The server was closed while it was opened.')
+}
+
+/** What is sent for a request that could not be read. No more than this line is said of it: it may be an attack. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable || hasAnswer(socket)) {
+    socket.destroy()
+    return
+  }
+  const status = REFUSALS.get(error.code ?? '') ?? 400
+  const reason = STATUS_CODES[status] ?? ''
+  const body = JSON.stringify({ error: `${reason}.` })
+  const head = [
+    `HTTP/1.1 ${status} ${reason}`,
+    'Connection: close',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
+}
+
+/** The error is in the body of a request that is being answered: a second status line would be read as part of the answer. */
+function hasAnswer(socket: Duplex): boolean {
+  return '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
 }

@@ -1,6 +1,6 @@
+import { nodeHttpDriver } from '@millrace/conformance'
 import { deferred, isMillraceError, type Topology, type WebDriver } from '@millrace/core'
 import { afterEach, expect, test } from 'vitest'
-import { plainDriver } from '../fixtures/plain-driver.fixture.ts'
 import { smallSite, type SmallSite } from '../fixtures/small-site.fixture.ts'
 import { webPart, type WebPart, type WebPartSettings } from './web-part.ts'
 
@@ -13,7 +13,7 @@ afterEach(async () => {
 function partOf(
   { site, worker, log }: SmallSite,
   settings: Partial<WebPartSettings> = {},
-  driver: WebDriver = plainDriver(),
+  driver: WebDriver = nodeHttpDriver(),
 ): WebPart {
   const part = webPart(
     { site, driver, worker: () => worker, log },
