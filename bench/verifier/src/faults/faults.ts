@@ -47,7 +47,7 @@ export const FAULTS: readonly Fault[] = [
     describe: 'a retry without rollback',
     guarantees: BOTH,
     change: {
-      file: 'packages/worker/src/lib/feeds/event.ts',
+      file: 'packages/worker/src/lib/task/event-in-flight.ts',
       line: '    counters.retried++\n',
       instead: `    counters.retried++
     for (const effect of this.#effects ?? []) effect.apply()
