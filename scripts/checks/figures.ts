@@ -11,7 +11,7 @@ const LONG = 300
 /** A file with one importer and fewer lines could be part of that one. */
 const SMALL = 60
 const WORD =
-  /\b(?:cut|cuts|lane|lanes|feed|feeds|inlet|outbox|scope|scopes|desk|hops|looks|road|figures|setAside|inHand)\b/gi
+  /\b(?:cut|cuts|lane|lanes|feed|feeds|inlet|outbox|scope|scopes|desk|hops|looks|road|figures|resolveConflict|inHand)\b/gi
 const TYPE = /^(?:export )?(?:abstract )?(?:class|interface|type) ([A-Z]\w*)(?=[ <({])/gm
 
 /**

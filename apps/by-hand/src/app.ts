@@ -6,12 +6,12 @@ import {
   systemClock,
   type Logger,
   type ResolvedSettings,
-  type ScopeStorage,
+  type ContextStorage,
   type StoreDriver,
   type Topology,
   type Transport,
   type WebDriver,
-  type WorkScope,
+  type ProcessingContext,
 } from '@millrace/core'
 import { dashboard } from '@millrace/dashboard'
 import { agentsPart, createAgent, createDeadLetters, createTopic, ReplyInboxes, type Topic } from '@millrace/streams'
@@ -52,7 +52,7 @@ export interface VisitsApp {
 export function composeVisits({ transport, store, web: driver, log }: Drivers, port: number): VisitsApp {
   const settings: ResolvedSettings = resolveSettings({ argument: { id: 'visits', web: { port } } })
   const clock = systemClock()
-  const scope: ScopeStorage = new AsyncLocalStorage<WorkScope>()
+  const scope: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   const appId = settings.id
 
   const streams = {

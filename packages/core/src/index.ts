@@ -92,9 +92,16 @@ export type {
   WorkerStats,
   WorkerStatus,
 } from './contracts/stats.ts'
-export type { Effect, EventFeed, EventInHand, EventScope, Readable, SendRequest } from './contracts/scope.ts'
+export type {
+  Effect,
+  SubscriptionQueue,
+  HandedOutEvent,
+  CurrentEvent,
+  Readable,
+  SendRequest,
+} from './contracts/event.ts'
 export type { ServeOptions, WebDriver, WebServer, WebServerLimits } from './contracts/web-driver.ts'
-export type { ScopeStorage, WorkScope } from './contracts/work-scope.ts'
+export type { ContextStorage, ProcessingContext } from './contracts/processing-context.ts'
 export { silentSensor, type Sensor } from './contracts/sensor.ts'
 export type {
   Checkpoint,

@@ -34,7 +34,7 @@ export { type AnyChannel, Channel, createChannel, type MessageToSend } from './l
 export { createDeadLetters, type DeadLettersOptions as DeadLettersDeps } from './lib/dead-letters/app-dead-letters.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/headers.ts'
-export type { AgentCounts } from './lib/events/processing-context.ts'
+export type { AgentCounts } from './lib/events/agent-context.ts'
 export type { EventTarget, Sink, ValueTarget } from './lib/events/targets.ts'
 export type { ValuesOf } from './lib/streams/steps.ts'
 export { type Branches, type Mergeable, Stream } from './lib/streams/stream.ts'

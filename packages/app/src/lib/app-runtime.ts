@@ -11,11 +11,11 @@ import {
   type Clock,
   type DeadLetters,
   type Logger,
-  type ScopeStorage,
+  type ContextStorage,
   type Sensor,
   type StoreDriver,
   type Transport,
-  type WorkScope,
+  type ProcessingContext,
 } from '@millrace/core'
 import { dashboard } from '@millrace/dashboard'
 import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
@@ -59,7 +59,7 @@ export interface RunningWorker {
 export class AppRuntime implements ClientApp {
   readonly definitions: Definitions = new Definitions()
   readonly declared: Definitions['declared'] = this.definitions.declared
-  readonly scope: ScopeStorage = new AsyncLocalStorage<WorkScope>()
+  readonly scope: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   readonly surroundings: Surroundings
   readonly drivers: Drivers
   readonly listeners: AppListeners = new AppListeners()

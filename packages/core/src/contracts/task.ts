@@ -33,14 +33,14 @@ export interface TaskPart {
 
 export interface PartContext {
   readonly task: TaskRef
-  /** Recovered. Reads only: rows reach it through the cut. */
+  /** Recovered. Reads only: rows reach it through the commit. */
   readonly store: StorePartition
   /** Bytes of clean cached rows to keep at most. */
   readonly cacheBytes: number
   /**
-   * To be told of each change of the bytes, roughly, of rows that finished events have changed and that are not stored yet,
-   * the rows taken by a cut included: positive when there are more. `close` gives back what is left. Never blocks; it may
-   * ask for a cut, and keep further events from being handed out.
+   * Called with each change of the bytes, roughly, of rows that finished events have changed and that are not stored yet,
+   * the rows taken by a commit included: positive when there are more. `close` gives back what is left. Never blocks; it may
+   * ask for a commit, and keep further events from being handed out.
    */
   readonly countChanged: (bytes: number) => void
   /** Largest row, key and value; a larger one is refused in the handler that writes it (`ROW_TOO_LARGE`). */
@@ -50,7 +50,7 @@ export interface PartContext {
 }
 
 /**
- * A part in one task. The worker calls `takeRows` at each cut, and then exactly one of `rowsStored` and `rowsReturned`
+ * A part in one task. The worker calls `takeRows` at each commit, and then exactly one of `rowsStored` and `rowsReturned`
  * before the next `takeRows`. Reads meanwhile must see the rows taken.
  */
 export interface OpenPart {
@@ -58,7 +58,7 @@ export interface OpenPart {
   takeRows(): readonly Row[]
   /** The rows taken are on the broker and in the store. */
   rowsStored(): void
-  /** The cut failed: the rows taken count as changed again. */
+  /** The commit failed: the rows taken count as changed again. */
   rowsReturned(): void
   /** Rough size of changed rows not yet taken. */
   readonly dirtyBytes: number

@@ -3,7 +3,7 @@ import type { Candidate } from './leadership.ts'
 import type { Logger } from './logger.ts'
 import type { Sensor } from './sensor.ts'
 import type { RecordMetadata } from './record.ts'
-import type { EventFeed, SendRequest } from './scope.ts'
+import type { SubscriptionQueue, SendRequest } from './event.ts'
 import type { OpenPart, TaskPart, TaskRef } from './task.ts'
 import type { Isolation, Reader, TopicSpec } from './transport.ts'
 
@@ -30,7 +30,7 @@ export interface WorkerContext extends ClientContext {
   /** Aborts when the worker stops hard. */
   readonly signal: AbortSignal
   /**
-   * Aborts some time after hand-out was stopped for a rebalance or a stop while events are still in hand: what those wait
+   * Aborts some time after hand-out was stopped for a rebalance or a stop while events are still in flight: what those wait
    * for and only a handed out event could give will not come before they end. Another one after each rebalance: read it anew.
    */
   readonly draining: AbortSignal
@@ -40,7 +40,7 @@ export interface WorkerContext extends ClientContext {
   openParts(part: TaskPart): ReadonlyMap<number, OpenPart>
   /** Partition count of a part; known once the worker has started, `undefined` before. */
   partitionsOf(part: TaskPart): number | undefined
-  /** Ends the worker with this error; nothing in hand is committed. */
+  /** Ends the worker with this error; nothing in flight is committed. */
   fail(error: Error): void
 }
 
@@ -68,7 +68,7 @@ export interface SubscriptionSpec {
   /** Agent name, or agent name and step: unique; key of its position in the commit metadata. */
   readonly id: string
   readonly topics: readonly string[]
-  /** Name of the agent, for messages and `EventScope.agent`. */
+  /** Name of the agent, for messages and `CurrentEvent.agent`. */
   readonly agent: string
   /** Feeds to make, one for each instance. */
   readonly instances: number
@@ -86,7 +86,7 @@ export type WaitForTask = (task: TaskRef, signal: AbortSignal) => Promise<void>
 /** Open until the worker joins its group; afterwards every call throws `TOPOLOGY_LATE`, naming what was declared. */
 export interface Topology {
   topic(declaration: TopicDeclaration): void
-  subscribe(spec: SubscriptionSpec): readonly EventFeed[]
+  subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[]
   part(part: TaskPart): void
   /** Takes part in the choice of one leader for the whole group. */
   lead(candidate: Candidate): void
@@ -98,7 +98,7 @@ export interface Topology {
  * Something that lives as long as a worker: the agents, global tables, reply reading, a scheduler, a web server.
  * The worker calls in order, all parts at one step before the next: `declare` (synchronous part of start: agents start
  * their handlers here), `start` (broker reached, topics exist), `ready` (joined and first recovery done), `stop`
- * (in reverse order; feeds are closed and events finished by then; limited by the shutdown time).
+ * (in reverse order; queues are closed and events finished by then; limited by the shutdown time).
  */
 export interface WorkerPart {
   readonly name: string

@@ -1,4 +1,4 @@
-import type { ScopeStorage, TableStats } from '@millrace/core'
+import type { ContextStorage, TableStats } from '@millrace/core'
 import { readingEvent, readInTurns, type CodecKeys, type RowLocator, type StateContext } from '@millrace/state'
 import type { KeyedDefinition } from './options.ts'
 import { UseCounts } from './table-stats.ts'
@@ -42,7 +42,7 @@ export abstract class KeyedTable<K, R, V> {
   /** Finds the rows. */
   protected abstract readonly rows: RowLocator<R, V>
   protected readonly keyShape: CodecKeys<K>
-  protected readonly scope: ScopeStorage
+  protected readonly scope: ContextStorage
   protected readonly uses: UseCounts = new UseCounts()
 
   constructor({ scope }: StateContext, keys: CodecKeys<K>, definition: KeyedDefinition<K, unknown>) {

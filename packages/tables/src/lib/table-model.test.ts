@@ -161,7 +161,7 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
     const holder = model.holder(events, step.key)
     if (holder !== undefined && holder !== current) {
       expect(() => world.inAgent(scope, () => perform(step))).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' }))
-      expect(scope.isSetAside).toBe(true)
+      expect(scope.isDeferred).toBe(true)
       give(step.event, false)
       return
     }

@@ -1,4 +1,4 @@
-import { type Clock, type ManualClock, type Scheduled, type ScopeStorage } from '@millrace/core'
+import { type Clock, type ManualClock, type Scheduled, type ContextStorage } from '@millrace/core'
 
 /** A manual clock that knows how many of its timers agents wait for. */
 export interface TestClock extends Clock {
@@ -7,7 +7,7 @@ export interface TestClock extends Clock {
 }
 
 /** Wraps the clock that an app under test is given. */
-export function testClock(manual: ManualClock, scope: ScopeStorage): TestClock {
+export function testClock(manual: ManualClock, scope: ContextStorage): TestClock {
   let agentTimers = 0
   const counted = (schedule: (done: () => void) => Scheduled): Scheduled => {
     if (scope.getStore()?.agent === undefined) return schedule(() => {})

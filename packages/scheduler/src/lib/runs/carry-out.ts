@@ -3,7 +3,7 @@ import {
   MillraceError,
   type RunResult,
   type Scheduled,
-  type ScopeStorage,
+  type ContextStorage,
   toError,
   type WorkerContext,
 } from '@millrace/core'
@@ -12,7 +12,7 @@ import type { Run } from './run.ts'
 
 export interface CarryOutDeps {
   readonly worker: WorkerContext
-  readonly scope: ScopeStorage
+  readonly scope: ContextStorage
   readonly job: Job
 }
 

@@ -6,7 +6,7 @@ import {
   type LastRun,
   MillraceError,
   type RunOutcome,
-  type ScopeStorage,
+  type ContextStorage,
   toError,
   type WorkerContext,
 } from '@millrace/core'
@@ -20,7 +20,7 @@ import { Run, type RunBook } from './run.ts'
 
 export interface JobRunnerDeps {
   readonly worker: WorkerContext
-  readonly scope: ScopeStorage
+  readonly scope: ContextStorage
   readonly random: () => number
 }
 

@@ -1,21 +1,21 @@
-import { MillraceError, type EventScope, type ScopeStorage, type WorkScope } from '@millrace/core'
+import { MillraceError, type CurrentEvent, type ContextStorage, type ProcessingContext } from '@millrace/core'
 import type { KeyShape } from '../keys/key-shape.ts'
 
 /** The current event, whose changes reads see; `undefined` outside agents and between events. */
-export function readingEvent(scope: ScopeStorage): EventScope | undefined {
+export function readingEvent(scope: ContextStorage): CurrentEvent | undefined {
   const event = scope.getStore()?.event
   return event !== undefined && event.open ? event : undefined
 }
 
 /** The current event. Throws `NO_CURRENT_EVENT` inside agents, `WRITE_OUTSIDE_AGENT` elsewhere. */
-export function writingEvent(scope: ScopeStorage, where: string): EventScope {
+export function writingEvent(scope: ContextStorage, where: string): CurrentEvent {
   const work = scope.getStore()
   const event = work?.event
   if (event !== undefined && event.open) return event
   throw noEvent(work, where)
 }
 
-function noEvent(work: WorkScope | undefined, where: string): MillraceError {
+function noEvent(work: ProcessingContext | undefined, where: string): MillraceError {
   if (work === undefined || (work.agent === undefined && work.event === undefined)) {
     return new MillraceError('WRITE_OUTSIDE_AGENT', `A write to ${where} outside of any agent.`)
   }
@@ -26,7 +26,7 @@ function noEvent(work: WorkScope | undefined, where: string): MillraceError {
 export interface MisplacedKey<K> {
   readonly keys: KeyShape<K>
   readonly bytes: Buffer
-  readonly event: EventScope
+  readonly event: CurrentEvent
   /** Where the key belongs. */
   readonly partition: number
 }

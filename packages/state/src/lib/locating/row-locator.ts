@@ -1,11 +1,11 @@
-import type { EventScope, ScopeStorage, WorkerContext } from '@millrace/core'
+import type { CurrentEvent, ContextStorage, WorkerContext } from '@millrace/core'
 import type { KeyEntry } from '../rows/key-entry.ts'
 import type { KeyedRows } from '../rows/keyed-rows.ts'
 
 /** The app to which states belong, as they see it. */
 export interface StateContext {
   readonly appId: string
-  readonly scope: ScopeStorage
+  readonly scope: ContextStorage
   /** The workers that run in this process. */
   readonly workers: () => readonly WorkerContext[]
 }
@@ -13,15 +13,15 @@ export interface StateContext {
 /** Finds the rows of a key: those of the current event's task, or those of a copy that every worker has. */
 export interface RowLocator<K, V> {
   /** The entry of a key, for a read by an event. Throws when the event may not read it. */
-  reading(key: K, event: EventScope): KeyEntry<V>
+  reading(key: K, event: CurrentEvent): KeyEntry<V>
   /** The entry of a key, for a write by an event. Throws when the event may not write it. */
-  writing(key: K, event: EventScope): KeyEntry<V>
+  writing(key: K, event: CurrentEvent): KeyEntry<V>
   /** `value` undefined deletes. */
-  write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void
+  write(entry: KeyEntry<V>, event: CurrentEvent, value: V | undefined): void
   /** The entry of a key, for a read outside events. Throws `PARTITION_NOT_LOCAL` or `NO_WORKER`. */
   outside(key: K): KeyEntry<V>
   /** The rows that hold a key, with the same checks as `reading` and `outside`. */
-  rowsOf(key: K, event: EventScope | undefined): KeyedRows<V>
+  rowsOf(key: K, event: CurrentEvent | undefined): KeyedRows<V>
   /** All rows of the current worker, or else of the workers of this process, by partition. Throws `NO_WORKER`. */
   local(): readonly KeyedRows<V>[]
   /** As `local`, but empty when there is no worker. */
@@ -34,7 +34,7 @@ export interface RowLocator<K, V> {
  */
 export async function* readInTurns<V, T>(
   partitions: readonly KeyedRows<V>[],
-  event: EventScope | undefined,
+  event: CurrentEvent | undefined,
   pick: (key: Buffer, value: V) => T,
 ): AsyncGenerator<T, undefined, undefined> {
   for (const rows of partitions) {

@@ -1,10 +1,10 @@
 import {
   MillraceError,
   partitionForKey,
-  type EventScope,
+  type CurrentEvent,
   type OpenPart,
   type PartContext,
-  type ScopeStorage,
+  type ContextStorage,
   type Task,
   type TaskPart,
   type WorkerContext,
@@ -36,7 +36,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   readonly #part: TaskPart
   readonly #keys: KeyShape<K>
   readonly #shape: RowShape<V>
-  readonly #scope: ScopeStorage
+  readonly #scope: ContextStorage
   readonly #workers: () => readonly WorkerContext[]
   readonly #anywhere: boolean
   /** What `open` has given to workers: they hand it back untyped. */
@@ -60,18 +60,18 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     return rows
   }
 
-  reading(key: K, event: EventScope): KeyEntry<V> {
+  reading(key: K, event: CurrentEvent): KeyEntry<V> {
     const rows = this.#rowsIn(event)
     const quick = this.#keys.quickIdentity(key)
     if (quick === undefined) return this.#find(rows, key, event)
     return rows.find(quick) ?? this.#load(rows, { key, identity: quick, bytes: this.#keys.encode(key) }, event)
   }
 
-  writing(key: K, event: EventScope): KeyEntry<V> {
+  writing(key: K, event: CurrentEvent): KeyEntry<V> {
     return this.reading(key, event)
   }
 
-  write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void {
+  write(entry: KeyEntry<V>, event: CurrentEvent, value: V | undefined): void {
     entry.write(event, value, value === undefined ? undefined : this.#admit(entry, value))
   }
 
@@ -81,7 +81,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     return this.#searched(bytes)
   }
 
-  rowsOf(key: K, event: EventScope | undefined): KeyedPartition<V> {
+  rowsOf(key: K, event: CurrentEvent | undefined): KeyedPartition<V> {
     const bytes = this.#keys.encode(key)
     if (event === undefined) return this.#rowsOutside(key, bytes)
     const rows = this.#rowsIn(event)
@@ -148,7 +148,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     }
   }
 
-  #rowsIn(event: EventScope): KeyedPartition<V> {
+  #rowsIn(event: CurrentEvent): KeyedPartition<V> {
     const last = this.#rows
     if (last !== undefined && this.#task === event.task && !last.closed) return last
     const part = event.task.open(this.#part)
@@ -160,19 +160,19 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   }
 
   /** For keys whose identity is in their bytes. */
-  #find(rows: KeyedPartition<V>, key: K, event: EventScope): KeyEntry<V> {
+  #find(rows: KeyedPartition<V>, key: K, event: CurrentEvent): KeyEntry<V> {
     const bytes = this.#keys.encode(key)
     const identity = this.#keys.identify(bytes)
     return rows.find(identity) ?? this.#load(rows, { key, identity, bytes }, event)
   }
 
   /** A key that is in the cache was checked when it came there. */
-  #load(rows: KeyedPartition<V>, { key, identity, bytes }: NewKey<K>, event: EventScope): KeyEntry<V> {
+  #load(rows: KeyedPartition<V>, { key, identity, bytes }: NewKey<K>, event: CurrentEvent): KeyEntry<V> {
     this.#assertOwned(key, bytes, event)
     return rows.load(identity, bytes)
   }
 
-  #assertOwned(key: K, bytes: Buffer, event: EventScope): void {
+  #assertOwned(key: K, bytes: Buffer, event: CurrentEvent): void {
     const { task } = event
     if (this.#anywhere || task.partitions === 1) return
     const partition = partitionForKey(this.#keys.partitionedBy(key, bytes), task.partitions)
@@ -229,7 +229,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     return workers
   }
 
-  #notCopartitioned(event: EventScope): MillraceError {
+  #notCopartitioned(event: CurrentEvent): MillraceError {
     const own = this.#scope.getStore()?.worker?.partitionsOf(this.#part)
     const { where } = this.#keys
     return new MillraceError(

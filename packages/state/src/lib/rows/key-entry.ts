@@ -1,4 +1,4 @@
-import { type Effect, type EventScope, isMillraceError, MillraceError, type Readable, toError } from '@millrace/core'
+import { type Effect, type CurrentEvent, isMillraceError, MillraceError, type Readable, toError } from '@millrace/core'
 import { assertFree, type RowGroup, type RowRange } from './row-range.ts'
 
 /** What an entry needs of the rows to which it belongs. */
@@ -15,7 +15,7 @@ export interface EntryOwner<V> {
   /** The version at which a key that has left the cache was last changed, or a later one. */
   changedAt(identity: string): number
   /** Whether the events of `event`'s task are the only ones that change these rows. */
-  isOwnedBy(event: EventScope): boolean
+  isOwnedBy(event: CurrentEvent): boolean
   /** An event has finished: until now the value of `entry` was `before`. */
   changed(entry: KeyEntry<V>, before: V | undefined): void
   /** Freezes a value given out or taken in, where that is asked for. */
@@ -45,7 +45,7 @@ export class KeyEntry<V> implements Effect, Readable {
   /** `value` encoded, if that has been done and the value is not stored yet. */
   bytes: Buffer | undefined = undefined
   /** The event that has unfinished changes to the key, or holds what it has read. */
-  holder: EventScope | undefined = undefined
+  holder: CurrentEvent | undefined = undefined
   /** Changed since the last commit took it. */
   dirty = false
   /** Part of the commit under way. */
@@ -76,7 +76,7 @@ export class KeyEntry<V> implements Effect, Readable {
   }
 
   /** The value that `event` sees. If it changes before the event finishes, the event is handled again. */
-  read(event: EventScope | undefined): V | undefined {
+  read(event: CurrentEvent | undefined): V | undefined {
     if (event === undefined) return this.value
     if (this.#isOf(event)) return this.#pending
     if (this.holder?.task === event.task) assertFree(this, event)
@@ -91,7 +91,7 @@ export class KeyEntry<V> implements Effect, Readable {
    * As `read`, but the value may change afterwards: for an event that claims the key, or the group of the key, in the same
    * turn of the event loop.
    */
-  view(event: EventScope | undefined): V | undefined {
+  view(event: CurrentEvent | undefined): V | undefined {
     const { holder } = this
     if (holder === undefined || event === undefined) return this.value
     if (this.#isOf(event)) return this.#pending
@@ -100,12 +100,12 @@ export class KeyEntry<V> implements Effect, Readable {
   }
 
   /** As `read`, but ignores the unfinished changes of other events: for reading many keys at once. */
-  peek(event: EventScope | undefined): V | undefined {
+  peek(event: CurrentEvent | undefined): V | undefined {
     return this.#isOf(event) ? this.#pending : this.value
   }
 
   /** Keeps other events from the key until `event` is over. */
-  claim(event: EventScope): void {
+  claim(event: CurrentEvent): void {
     if (this.holder !== undefined) {
       if (this.#isOf(event)) return
       assertFree(this, event)
@@ -119,7 +119,7 @@ export class KeyEntry<V> implements Effect, Readable {
   }
 
   /** `bytes`: the encoded value, if `RowShape.admit` gave it. */
-  write(event: EventScope, value: V | undefined, bytes: Buffer | undefined): void {
+  write(event: CurrentEvent, value: V | undefined, bytes: Buffer | undefined): void {
     if (bytes !== undefined && this.key.length + bytes.length > this.rows.maxRowBytes)
       throw this.#tooLarge(bytes.length)
     this.claim(event)
@@ -166,7 +166,7 @@ export class KeyEntry<V> implements Effect, Readable {
     this.rows.changed(this, before)
   }
 
-  drop(event: EventScope): void {
+  drop(event: CurrentEvent): void {
     if (this.holder === event) this.#free()
   }
 
@@ -186,8 +186,8 @@ export class KeyEntry<V> implements Effect, Readable {
   }
 
   /** Whether `event`, or another of its batch, holds the key. */
-  #isOf(event: EventScope | undefined): boolean {
+  #isOf(event: CurrentEvent | undefined): boolean {
     const { holder } = this
-    return holder !== undefined && event !== undefined && (holder === event || holder.fate === event.fate)
+    return holder !== undefined && event !== undefined && (holder === event || holder.batchLeader === event.batchLeader)
   }
 }

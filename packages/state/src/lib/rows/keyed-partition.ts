@@ -1,4 +1,11 @@
-import { type EventScope, type OpenPart, type PartContext, type Row, type TaskPart, type TaskRef } from '@millrace/core'
+import {
+  type CurrentEvent,
+  type OpenPart,
+  type PartContext,
+  type Row,
+  type TaskPart,
+  type TaskRef,
+} from '@millrace/core'
 import type { KeyEntry } from './key-entry.ts'
 import { KeyedRows } from './keyed-rows.ts'
 import type { RowShape } from './row-shape.ts'
@@ -47,7 +54,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
     return super.cachedBytes + this.#dirtyBytes + this.#takenBytes
   }
 
-  override isOwnedBy(event: EventScope): boolean {
+  override isOwnedBy(event: CurrentEvent): boolean {
     return event.task.id === this.#task.id
   }
 

@@ -1,4 +1,4 @@
-import { MillraceError, type EventScope, type Readable, type StorePartition } from '@millrace/core'
+import { MillraceError, type CurrentEvent, type Readable, type StorePartition } from '@millrace/core'
 import { KeyEntry, type EntryOwner } from './key-entry.ts'
 import { GroupRead, RowGroup, RowRange } from './row-range.ts'
 import type { RowShape } from './row-shape.ts'
@@ -73,7 +73,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     return this.#cleanBytes
   }
 
-  abstract isOwnedBy(event: EventScope): boolean
+  abstract isOwnedBy(event: CurrentEvent): boolean
 
   abstract changed(entry: KeyEntry<V>, before: V | undefined): void
 
@@ -120,13 +120,13 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
   }
 
   /** Every row in byte order of the keys, in chunks. Rows may change between two chunks; each key still comes once. */
-  scan(event: EventScope | undefined): Generator<readonly (readonly [key: Buffer, value: V])[]> {
+  scan(event: CurrentEvent | undefined): Generator<readonly (readonly [key: Buffer, value: V])[]> {
     if (event !== undefined && this.isOwnedBy(event)) this.#readAll(event)
     return scanRows(this, this.#store, event)
   }
 
   /** Keys of a group that have a value for `event`, in byte order. Conflicts with other events as a read of each key would. */
-  group({ name, from, to }: RowGroupRange, event: EventScope | undefined): readonly Buffer[] {
+  group({ name, from, to }: RowGroupRange, event: CurrentEvent | undefined): readonly Buffer[] {
     if (event !== undefined && this.isOwnedBy(event)) {
       event.noteRead(new GroupRead(this, name), this.version)
       if (event.holdsReads) this.#group(name, from).claim(event)
@@ -140,7 +140,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
   }
 
   /** The value that `event` sees for a row found in a scan, without bringing it into the cache. */
-  peek(key: Buffer, stored: Buffer | undefined, event: EventScope | undefined): V | undefined {
+  peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
     const entry = this.entries.get(this.shape.identify(key))
     if (entry !== undefined) return entry.peek(event)
     const bytes = stored ?? this.#store.get(key)
@@ -241,7 +241,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     entry.group?.remove(entry)
   }
 
-  #readAll(event: EventScope): void {
+  #readAll(event: CurrentEvent): void {
     event.noteRead(this, this.version)
     if (!event.holdsReads) return
     for (const entry of this.entries.values()) if (entry.holder !== undefined) entry.view(event)

@@ -1,22 +1,23 @@
-import type { Effect, EventScope, Readable } from '@millrace/core'
+import type { Effect, CurrentEvent, Readable } from '@millrace/core'
 
 /** What one event at a time can hold. */
 interface Holdable {
-  readonly holder: EventScope | undefined
+  readonly holder: CurrentEvent | undefined
   /** For messages. */
   show(): string
 }
 
 /** Decides who goes on when this is held by an event other than `event` and those of its batch. */
-export function assertFree(what: Holdable, event: EventScope): void {
+export function assertFree(what: Holdable, event: CurrentEvent): void {
   const { holder } = what
-  if (holder !== undefined && holder.open && holder.fate !== event.fate) event.setAside(holder, what.show())
+  if (holder !== undefined && holder.open && holder.batchLeader !== event.batchLeader)
+    event.resolveConflict(holder, what.show())
 }
 
 /** Rows that are read together, including those that do not exist yet: while an event holds them, no other may change them. */
 export class RowRange implements Effect {
   /** The event that has read them. */
-  holder: EventScope | undefined = undefined
+  holder: CurrentEvent | undefined = undefined
   readonly #name: string
 
   constructor(name: string) {
@@ -27,8 +28,8 @@ export class RowRange implements Effect {
     return this.#name
   }
 
-  claim(event: EventScope): void {
-    if (this.holder !== undefined && this.holder.fate === event.fate) return
+  claim(event: CurrentEvent): void {
+    if (this.holder !== undefined && this.holder.batchLeader === event.batchLeader) return
     assertFree(this, event)
     event.hold(this)
     this.holder = event
@@ -38,7 +39,7 @@ export class RowRange implements Effect {
     this.free()
   }
 
-  drop(event: EventScope): void {
+  drop(event: CurrentEvent): void {
     if (this.holder === event) this.free()
   }
 

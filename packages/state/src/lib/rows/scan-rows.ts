@@ -1,4 +1,4 @@
-import type { EventScope, StorePartition } from '@millrace/core'
+import type { CurrentEvent, StorePartition } from '@millrace/core'
 
 const ROWS_PER_CHUNK = 500
 const ZERO = Buffer.alloc(1)
@@ -8,7 +8,7 @@ export interface ScannedRows<V> {
   assertOpen(): void
   unstoredKeys(): Iterable<Buffer>
   /** The value that the event sees; `stored` is what the store has, if the scan has read that. */
-  peek(key: Buffer, stored: Buffer | undefined, event: EventScope | undefined): V | undefined
+  peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined
 }
 
 /**
@@ -19,7 +19,7 @@ export interface ScannedRows<V> {
 export function* scanRows<V>(
   rows: ScannedRows<V>,
   store: StorePartition,
-  event: EventScope | undefined,
+  event: CurrentEvent | undefined,
 ): Generator<readonly (readonly [key: Buffer, value: V])[]> {
   const extra = [...rows.unstoredKeys()].sort(Buffer.compare)
   let at = 0

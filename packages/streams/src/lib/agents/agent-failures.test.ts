@@ -222,16 +222,16 @@ describe('a failing agent', () => {
   it('is not to blame for an event that another has in hand', async () => {
     const { deps, worker, scope, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    let setAside = 0
+    let resolveConflict = 0
     const part = await run(
       createAgent(deps, 'aside', topic, async (stream) => {
         for await (const n of stream) {
           const event = scope.getStore()?.event
-          if (n !== 1 || setAside >= 10 || event === undefined) continue
-          setAside++
-          if (setAside % 2 === 0) event.setAside(event, 'k')
+          if (n !== 1 || resolveConflict >= 10 || event === undefined) continue
+          resolveConflict++
+          if (resolveConflict % 2 === 0) event.resolveConflict(event, 'k')
           try {
-            event.setAside(event, 'k')
+            event.resolveConflict(event, 'k')
           } catch {
             // A catch in user code hides nothing.
           }
@@ -239,7 +239,7 @@ describe('a failing agent', () => {
       }),
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
-    await until('done', () => part.counts().aside?.processed === 3 && setAside === 10)
+    await until('done', () => part.counts().aside?.processed === 3 && resolveConflict === 10)
     await worker.stop()
     expect(part.counts().aside).toMatchObject({ failed: 0, retried: 0, processed: 3, active: 0 })
   })

@@ -1,4 +1,4 @@
-import { deferred, errorText, isMillraceError, MillraceError, toError, type WorkScope } from '@millrace/core'
+import { deferred, errorText, isMillraceError, MillraceError, toError, type ProcessingContext } from '@millrace/core'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents, currentEvent } from '../events/between-events.ts'
 import type { AgentSources } from '../streams/agent-sources.ts'
@@ -125,7 +125,7 @@ export class AgentInstance implements HandlerInstance {
     }
   }
 
-  #emit(value: unknown, work: WorkScope): undefined | Promise<unknown> {
+  #emit(value: unknown, work: ProcessingContext): undefined | Promise<unknown> {
     const event = currentEvent(work)
     const { name, sinks } = this.#shape
     if (event === undefined || !event.open)

@@ -1,4 +1,4 @@
-import type { EventScope } from '@millrace/core'
+import type { CurrentEvent } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import type { Event } from '../events/event.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
@@ -81,7 +81,7 @@ describe('the scope of an event', () => {
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const out = createTopic(deps, 'out', { value: 'number' })
     const floating: Promise<unknown>[] = []
-    const scopes: (EventScope | undefined)[] = []
+    const scopes: (CurrentEvent | undefined)[] = []
     await run(
       createAgent(deps, 'floats', topic, async (stream) => {
         for await (const n of stream) {

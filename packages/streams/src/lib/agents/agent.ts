@@ -5,7 +5,7 @@ import {
   type OptionNames,
   parseDuration,
   type SendReceipt,
-  type WorkScope,
+  type ProcessingContext,
 } from '@millrace/core'
 import { askWindow } from '../asking/ask-window.ts'
 import { Asker } from '../asking/asker.ts'
@@ -187,7 +187,7 @@ export class Agent<KI, VI, R> {
     return (await reply) as R
   }
 
-  #askerIn(work: WorkScope | undefined): Asker | undefined {
+  #askerIn(work: ProcessingContext | undefined): Asker | undefined {
     if (work?.event === undefined || work.worker === undefined) return undefined
     const { event, worker } = work
     return new Asker({ event, worker, agent: this.name, isHandedOut: this.shape.inbox instanceof Topic })

@@ -10,7 +10,7 @@ import { deadLetterDeclaration } from '../dead-letters/dead-letter-topic.ts'
 import { ErrorHandling, type WorkerEnding } from '../errors/error-handling.ts'
 import { canDeadLetter, DEFAULT_ERROR_POLICY, type ErrorPolicy } from '../errors/error-policy.ts'
 import { HandlingTimes } from '../events/handling-times.ts'
-import { type AgentCounts, AgentCounters, type ProcessingContext } from '../events/processing-context.ts'
+import { type AgentCounts, AgentCounters, type AgentContext } from '../events/agent-context.ts'
 import { AgentSources } from '../streams/agent-sources.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
@@ -98,7 +98,7 @@ class Agents implements AgentsPart {
     return this.#byName(({ times }) => times.histograms())
   }
 
-  #byName<T>(of: (context: ProcessingContext) => T): Readonly<Record<string, T>> {
+  #byName<T>(of: (context: AgentContext) => T): Readonly<Record<string, T>> {
     return Object.fromEntries(this.#running.map(({ context }) => [context.agent, of(context)]))
   }
 
@@ -124,7 +124,7 @@ interface RunningAgentOptions {
 
 /** One agent on one worker. */
 class RunningAgent {
-  readonly context: ProcessingContext
+  readonly context: AgentContext
   readonly #options: RunningAgentOptions
   readonly #sources: AgentSources
   readonly #instances: readonly AgentInstance[]

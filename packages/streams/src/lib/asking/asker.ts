@@ -1,7 +1,7 @@
-import { type EventScope, MillraceError, toError, type WorkerContext } from '@millrace/core'
+import { type CurrentEvent, MillraceError, toError, type WorkerContext } from '@millrace/core'
 
 export interface AskerOptions {
-  readonly event: EventScope
+  readonly event: CurrentEvent
   readonly worker: WorkerContext
   /** The agent that is asked. */
   readonly agent: string

@@ -1,6 +1,6 @@
 import { type Effect, jsonCodec, type RawHeaders, type SendReceipt, type SendRequest } from '@millrace/core'
 import type { EventOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
-import type { ProcessingContext } from '../events/processing-context.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import { acknowledged } from '../topics/send-here.ts'
 
 /** What is in a channel: a value as it is, not encoded. */
@@ -25,7 +25,7 @@ export interface MessageQueue {
   readonly name: string
   /** Position of the instance, as the partition of its events. */
   readonly index: number
-  readonly context: ProcessingContext
+  readonly context: AgentContext
   /** A message is done with. */
   drop(): void
   /** It is to be handed out again before any other. */
@@ -40,7 +40,7 @@ export class ChannelEvent implements InFlight, EventOrigin {
   readonly valueSpec: undefined = undefined
   readonly tombstones: boolean = true
   readonly refused: undefined = undefined
-  readonly isSetAside: boolean = false
+  readonly isDeferred: boolean = false
   readonly isWanted: boolean = false
   readonly task: MessageQueue
   #open = true
@@ -53,7 +53,7 @@ export class ChannelEvent implements InFlight, EventOrigin {
     this.task = queue
   }
 
-  get context(): ProcessingContext {
+  get context(): AgentContext {
     return this.task.context
   }
 

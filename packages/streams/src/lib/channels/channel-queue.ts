@@ -1,5 +1,5 @@
 import { type Deferred, deferred, MillraceError, partitionForKey, type Scheduled } from '@millrace/core'
-import type { ProcessingContext } from '../events/processing-context.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
 import { ChannelEvent, type ChannelMessage, type MessageQueue, type QueuedMessage } from './channel-event.ts'
@@ -15,7 +15,7 @@ export class ChannelQueues {
   #waiting = 0
   #closing = false
 
-  constructor(name: string, context: ProcessingContext, instances: number) {
+  constructor(name: string, context: AgentContext, instances: number) {
     this.#name = name
     this.instances = Array.from({ length: instances }, (_, index) => new InstanceQueue(this, { name, index, context }))
   }
@@ -80,7 +80,7 @@ class InstanceQueue implements EventSource, MessageQueue {
   onDrain: () => void = () => {}
   /** Never called: nobody waits for an event of a channel. */
   onWanted: () => void = () => {}
-  readonly context: ProcessingContext
+  readonly context: AgentContext
   readonly #all: ChannelQueues
   readonly #fresh: QueuedMessage[] = []
   /** Given back: handed out before fresh ones, the last one given back first. */

@@ -2,7 +2,7 @@ import { MillraceError, validateName, type WorkerContext } from '@millrace/core'
 import { currentEvent } from '../events/between-events.ts'
 import { encodeHeaders, type HeaderValues } from '../events/headers.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
-import type { ProcessingContext } from '../events/processing-context.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import type { PassedEvent } from '../events/targets.ts'
 import { withTrace } from '../events/trace-headers.ts'
 import type { StreamsContext } from '../streams-context.ts'
@@ -84,7 +84,7 @@ export class Channel<T> {
   }
 
   /** Called when a worker starts: a queue for each instance of an agent. */
-  subscribe(context: ProcessingContext, instances: number): ChannelQueues['instances'] {
+  subscribe(context: AgentContext, instances: number): ChannelQueues['instances'] {
     const queues = new ChannelQueues(this.name, context, instances)
     const known = this.#queues.get(context.worker)
     if (known === undefined) this.#queues.set(context.worker, [queues])

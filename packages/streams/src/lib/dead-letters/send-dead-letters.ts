@@ -7,7 +7,7 @@ import {
   type RawHeaders,
   RecordRefusedError,
 } from '@millrace/core'
-import type { ProcessingContext } from '../events/processing-context.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import {
   describeError,
@@ -27,7 +27,7 @@ import {
 export async function sendDeadLetters(
   event: StreamEvent,
   error: Error,
-  { worker, agent }: ProcessingContext,
+  { worker, agent }: AgentContext,
 ): Promise<void> {
   const topic = deadLetterTopic(worker.appId, agent)
   const partitions = await worker.partitions(topic)

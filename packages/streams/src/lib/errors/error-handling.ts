@@ -8,7 +8,7 @@ import {
   type WorkerContext,
 } from '@millrace/core'
 import { sendDeadLetters } from '../dead-letters/send-dead-letters.ts'
-import type { ProcessingContext } from '../events/processing-context.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import {
   backoffMs,
@@ -38,10 +38,10 @@ const LAST_REPLY_MS = 2000
 
 /** What becomes of events on which an agent fails, in its handler, its operators or its decoding. */
 export class ErrorHandling {
-  readonly context: ProcessingContext
+  readonly context: AgentContext
   readonly #options: ErrorHandlingOptions
 
-  constructor(context: ProcessingContext, options: ErrorHandlingOptions) {
+  constructor(context: AgentContext, options: ErrorHandlingOptions) {
     this.context = context
     this.#options = options
   }
@@ -76,7 +76,7 @@ export class ErrorHandling {
     const { inFlight } = event
     if (!event.open) return event.putBack()
     // It is deferred until the event that holds its key is done; neither has failed.
-    if (inFlight.isSetAside || inFlight.handBackIfOutdated()) return event.finish()
+    if (inFlight.isDeferred || inFlight.handBackIfOutdated()) return event.finish()
     const { worker, agent, counters } = this.context
     const error = explained(thrown, event)
     const { topic, partition, offset, attempts } = inFlight

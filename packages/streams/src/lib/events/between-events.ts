@@ -1,18 +1,18 @@
-import type { EventScope, WorkerContext, WorkScope } from '@millrace/core'
-import type { ProcessingContext } from './processing-context.ts'
+import type { CurrentEvent, WorkerContext, ProcessingContext } from '@millrace/core'
+import type { AgentContext } from './agent-context.ts'
 import { StreamEvent } from './stream-event.ts'
 
 /**
  * An agent that has no current event: what its code runs in before its first event and while it waits for the next. What
  * has waited goes on with the event that came.
  */
-export class BetweenEvents implements WorkScope {
+export class BetweenEvents implements ProcessingContext {
   readonly worker: WorkerContext
   readonly agent: string
   /** What the code in here has waited for. */
   received: StreamEvent | undefined = undefined
 
-  constructor({ worker, agent }: Pick<ProcessingContext, 'worker' | 'agent'>) {
+  constructor({ worker, agent }: Pick<AgentContext, 'worker' | 'agent'>) {
     this.worker = worker
     this.agent = agent
   }
@@ -21,13 +21,13 @@ export class BetweenEvents implements WorkScope {
     return this.worker
   }
 
-  get event(): EventScope | undefined {
+  get event(): CurrentEvent | undefined {
     return this.received?.event
   }
 }
 
 /** The event of a stream in which this code runs, open or not; `undefined` outside agents and between events. */
-export function currentEvent(work: WorkScope | undefined): StreamEvent | undefined {
+export function currentEvent(work: ProcessingContext | undefined): StreamEvent | undefined {
   if (work instanceof StreamEvent) return work
   return work instanceof BetweenEvents ? work.received : undefined
 }

@@ -1,12 +1,12 @@
-import type { CodecSpec, EventInHand, RawRecord, SendReceipt, SendRequest } from '@millrace/core'
-import type { ProcessingContext } from './processing-context.ts'
+import type { CodecSpec, HandedOutEvent, RawRecord, SendReceipt, SendRequest } from '@millrace/core'
+import type { AgentContext } from './agent-context.ts'
 
 /**
  * What is in flight under an event of a stream: a record of a topic, which the worker hands out and takes back, or a message
  * of a channel.
  */
 export interface InFlight extends Pick<
-  EventInHand,
+  HandedOutEvent,
   | 'topic'
   | 'partition'
   | 'offset'
@@ -15,7 +15,7 @@ export interface InFlight extends Pick<
   | 'signal'
   | 'attempts'
   | 'refused'
-  | 'isSetAside'
+  | 'isDeferred'
   | 'isWanted'
   | 'handBackIfOutdated'
   | 'describeReads'
@@ -35,7 +35,7 @@ export interface InFlight extends Pick<
 
 /** What the events of one source have in common for one agent. */
 export interface EventOrigin {
-  readonly context: ProcessingContext
+  readonly context: AgentContext
   /** How values are encoded; only the same spec may pass raw bytes on. `undefined` when there are no bytes, in channels. */
   readonly valueSpec: CodecSpec | undefined
   /** Events without a value are handed out. */

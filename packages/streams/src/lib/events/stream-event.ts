@@ -1,7 +1,7 @@
-import type { ClientContext, EventScope, WorkerContext, WorkScope } from '@millrace/core'
+import type { ClientContext, CurrentEvent, WorkerContext, ProcessingContext } from '@millrace/core'
 import { Event } from './event.ts'
 import type { EventOrigin, InFlight } from './in-flight.ts'
-import type { AgentCounts } from './processing-context.ts'
+import type { AgentCounts } from './agent-context.ts'
 import { Replies } from './replies.ts'
 import type { EventTarget } from './targets.ts'
 
@@ -18,10 +18,10 @@ const ALONE: readonly StreamEvent[] = Object.freeze([])
  * What counts for all of them is kept by the first event of the first record. Ending it (`finish`, `retry`, `putBack`)
  * counts once; a second call does nothing.
  */
-export class StreamEvent extends Event<unknown, unknown> implements WorkScope {
+export class StreamEvent extends Event<unknown, unknown> implements ProcessingContext {
   override readonly inFlight: InFlight
   /** For tables and topics; `undefined` for a message of a channel, which has no task. */
-  readonly event: EventScope | undefined
+  readonly event: CurrentEvent | undefined
   readonly origin: EventOrigin
   override value: unknown = undefined
   isValueChanged = false
@@ -55,7 +55,7 @@ export class StreamEvent extends Event<unknown, unknown> implements WorkScope {
   /** Values that are not done with; one of which `flatMap` still gives values counts too. */
   #values = 1
 
-  constructor(inFlight: InFlight, origin: EventOrigin, event: EventScope | undefined, root?: StreamEvent) {
+  constructor(inFlight: InFlight, origin: EventOrigin, event: CurrentEvent | undefined, root?: StreamEvent) {
     super()
     this.inFlight = inFlight
     this.origin = origin
@@ -188,7 +188,7 @@ export class StreamEvent extends Event<unknown, unknown> implements WorkScope {
     // Most events have one value.
     if (first.#values === 1) return first.finish()
     this.#isDone = true
-    if (first.open && !first.inFlight.isSetAside) first.#values--
+    if (first.open && !first.inFlight.isDeferred) first.#values--
     else first.finish()
   }
 
@@ -223,7 +223,7 @@ export class StreamEvent extends Event<unknown, unknown> implements WorkScope {
     const { first } = this
     if (first.#over) return
     // Before its end: a reply is an effect, and may be the first one that rests on what it has read.
-    if (first.#replies !== undefined && first.open && !first.inFlight.isSetAside) first.#replies.close()
+    if (first.#replies !== undefined && first.open && !first.inFlight.isDeferred) first.#replies.close()
     first.#release()
     // Also when the task is lost: the worker then drops what the event did.
     if (first.inFlight.finish()) this.origin.context.counters[as] += 1 + first.#joined.length

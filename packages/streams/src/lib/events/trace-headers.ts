@@ -1,4 +1,4 @@
-import type { RawHeaders, WorkScope } from '@millrace/core'
+import type { RawHeaders, ProcessingContext } from '@millrace/core'
 import { currentEvent } from './between-events.ts'
 
 const PARENT = 'traceparent'
@@ -8,7 +8,7 @@ const STATE = 'tracestate'
  * Headers to send, with the W3C trace context of the current event unless they bring their own. A send that names its
  * `traceparent` has begun a span of its own, to which the state of another one does not belong.
  */
-export function withTrace(headers: RawHeaders, work: WorkScope | undefined): RawHeaders {
+export function withTrace(headers: RawHeaders, work: ProcessingContext | undefined): RawHeaders {
   const from = currentEvent(work)?.rawHeaders
   if (from === undefined || from.length === 0) return headers
   const parent = lastNamed(from, PARENT)

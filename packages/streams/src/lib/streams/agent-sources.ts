@@ -1,6 +1,6 @@
 import { type CodecSpec, mergedSubscription, type Topology } from '@millrace/core'
 import { type AnyChannel, Channel } from '../channels/channel.ts'
-import type { ProcessingContext } from '../events/processing-context.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { createRepartitionTopic } from '../topics/create-topic.ts'
@@ -9,7 +9,7 @@ import type { GroupSpec } from './steps.ts'
 import { TopicSource } from './topic-source.ts'
 
 export interface AgentSourcesOptions {
-  readonly context: ProcessingContext
+  readonly context: AgentContext
   readonly app: StreamsContext
   readonly topology: Topology
   readonly ordering: 'key' | 'none'

@@ -36,7 +36,7 @@ export class TakeStep implements Step {
     // It was put back while a step before was waiting.
     if (event.over) return undefined
     // A step before has caught the conflict: it is deferred until the event that holds its key is done, and joins no batch.
-    if (event.inFlight.isSetAside) {
+    if (event.inFlight.isDeferred) {
       event.finish()
       return undefined
     }

@@ -1,4 +1,4 @@
-import type { WorkScope } from '@millrace/core'
+import type { ProcessingContext } from '@millrace/core'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
 import type { Timing } from '../events/handling-times.ts'
@@ -147,7 +147,7 @@ export class EventReader {
     else this.#loops.addLoose(event)
   }
 
-  #hold(event: StreamEvent, work: WorkScope): void {
+  #hold(event: StreamEvent, work: ProcessingContext): void {
     this.#current = event
     if (this.#loops === undefined) return
     this.#loops.current = work

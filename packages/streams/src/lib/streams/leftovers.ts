@@ -1,5 +1,5 @@
 import { toError } from '@millrace/core'
-import type { ProcessingContext } from '../events/processing-context.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import { TakeStep } from './batching.ts'
 import { isPromiseLike, type Spread, type Step } from './step.ts'
@@ -15,9 +15,9 @@ export class Leftovers {
   /** Read before each event: no getter, which would be a call there. */
   innermost: Leftover | undefined = undefined
   readonly #all: Leftover[] = []
-  readonly #context: ProcessingContext
+  readonly #context: AgentContext
 
-  constructor(context: ProcessingContext) {
+  constructor(context: AgentContext) {
     this.#context = context
   }
 

@@ -1,4 +1,4 @@
-import { MillraceError, type WorkScope } from '@millrace/core'
+import { MillraceError, type ProcessingContext } from '@millrace/core'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
 import type { Wakeup } from '../events/source.ts'
@@ -7,7 +7,7 @@ import type { StreamEvent } from '../events/stream-event.ts'
 /** The loops of one run of a handler, and the events that they have handed out. */
 export class Loops {
   /** What the handler's code runs in. */
-  current: WorkScope
+  current: ProcessingContext
   /** Where there are several loops. */
   turns: Turns | undefined = undefined
   /** The run hands out nothing more. */

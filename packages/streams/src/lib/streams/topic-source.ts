@@ -1,7 +1,7 @@
-import { type CodecSpec, type EventFeed, MillraceError, toError } from '@millrace/core'
+import { type CodecSpec, type SubscriptionQueue, MillraceError, toError } from '@millrace/core'
 import { requestIn } from '../asking/requests.ts'
 import type { EventOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
-import type { ProcessingContext } from '../events/processing-context.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import { isForAnother } from '../events/replay-mark.ts'
 import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
@@ -14,14 +14,14 @@ export class TopicSource implements EventSource {
   readonly branch: undefined = undefined
   onDrain: () => void = () => {}
   onWanted: () => void = () => {}
-  readonly #queue: EventFeed
+  readonly #queue: SubscriptionQueue
   readonly #only: TopicOrigin | undefined
   readonly #origins: ReadonlyMap<string, TopicOrigin>
-  readonly #context: ProcessingContext
+  readonly #context: AgentContext
   readonly #watchers = new Watchers()
   #isWaiting = false
 
-  constructor(queue: EventFeed, topics: readonly AnyTopic[], context: ProcessingContext) {
+  constructor(queue: SubscriptionQueue, topics: readonly AnyTopic[], context: AgentContext) {
     this.where = topics.map(({ name }) => `topic "${name}"`).join(', ')
     this.#queue = queue
     queue.onDrain = () => this.onDrain()
@@ -62,12 +62,12 @@ export class TopicSource implements EventSource {
 
 /** Records of one topic, for one agent. */
 class TopicOrigin implements EventOrigin {
-  readonly context: ProcessingContext
+  readonly context: AgentContext
   readonly valueSpec: CodecSpec
   readonly tombstones: boolean
   readonly #topic: AnyTopic
 
-  constructor(topic: AnyTopic, context: ProcessingContext) {
+  constructor(topic: AnyTopic, context: AgentContext) {
     this.context = context
     this.valueSpec = topic.valueSpec
     this.tombstones = topic.tombstones || context.tombstones

@@ -3,8 +3,8 @@ import {
   NO_HEADERS,
   partitionForKey,
   type Codec,
-  type EventScope,
-  type ScopeStorage,
+  type CurrentEvent,
+  type ContextStorage,
   type TopicDeclaration,
   type WorkerContext,
 } from '@millrace/core'
@@ -57,7 +57,7 @@ export class GlobalLocator<K, V> implements RowLocator<K, V> {
   readonly #topic: string
   readonly #keys: KeyShape<K>
   readonly #shape: RowShape<V>
-  readonly #scope: ScopeStorage
+  readonly #scope: ContextStorage
   readonly #workers: () => readonly WorkerContext[]
   /** Those that have been read to their end once. */
   readonly #replicas = new Map<WorkerContext, GlobalReplica<V>>()
@@ -79,7 +79,7 @@ export class GlobalLocator<K, V> implements RowLocator<K, V> {
     return this.outside(key)
   }
 
-  writing(key: K, event: EventScope): KeyEntry<V> {
+  writing(key: K, event: CurrentEvent): KeyEntry<V> {
     const bytes = this.#keys.encode(key)
     const replica = this.#replica()
     const { task } = event
@@ -94,7 +94,7 @@ export class GlobalLocator<K, V> implements RowLocator<K, V> {
     return this.#rows(replica, partition).entryOf(bytes)
   }
 
-  write(entry: KeyEntry<V>, event: EventScope, value: V | undefined): void {
+  write(entry: KeyEntry<V>, event: CurrentEvent, value: V | undefined): void {
     // Before it is sent: another event may hold the key, and its send comes first then.
     entry.claim(event)
     const receipt = event.send({

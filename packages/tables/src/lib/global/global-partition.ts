@@ -1,4 +1,4 @@
-import type { EventScope, Row, SendReceipt, StorePartition } from '@millrace/core'
+import type { CurrentEvent, Row, SendReceipt, StorePartition } from '@millrace/core'
 import { KeyedRows, type KeyEntry, type RowShape } from '@millrace/state'
 
 export interface GlobalPartitionOptions<V> {
@@ -49,7 +49,7 @@ export class GlobalPartition<V> extends KeyedRows<V> {
   }
 
   /** The keys of other tasks change by the topic, whatever an event has read of them. */
-  override isOwnedBy({ task }: EventScope): boolean {
+  override isOwnedBy({ task }: CurrentEvent): boolean {
     return task.partition === this.partition && task.partitions === this.#partitions
   }
 

@@ -1,7 +1,7 @@
 import {
   MillraceError,
   type Effect,
-  type EventScope,
+  type CurrentEvent,
   type Readable,
   type SendReceipt,
   type SendRequest,
@@ -11,7 +11,7 @@ import type { SmallTask } from './small-task.ts'
 const neverAborted = new AbortController().signal
 
 /** An event for tests of this package: what the contract says of a scope, without a worker around it. */
-export class SmallEvent implements EventScope {
+export class SmallEvent implements CurrentEvent {
   readonly task: SmallTask
   readonly topic: string = 'source'
   readonly agent: string = 'agent'
@@ -20,8 +20,8 @@ export class SmallEvent implements EventScope {
   readonly timestamp: number = 1000
   readonly signal: AbortSignal = neverAborted
   readonly sent: { readonly request: SendRequest; readonly receipt: SendReceipt }[] = []
-  readonly fate: EventScope = this
-  isSetAside = false
+  readonly batchLeader: CurrentEvent = this
+  isDeferred = false
   holdsReads = false
   #open = true
   readonly #effects = new Set<Effect>()
@@ -57,8 +57,8 @@ export class SmallEvent implements EventScope {
     return receipt
   }
 
-  setAside(holder: EventScope, key: string): never {
-    this.isSetAside = true
+  resolveConflict(holder: CurrentEvent, key: string): never {
+    this.isDeferred = true
     this.#drop()
     throw new MillraceError('KEY_IN_HAND', `Key ${key} is in hand at offset ${holder.offset}.`)
   }
@@ -73,7 +73,7 @@ export class SmallEvent implements EventScope {
   }
 
   handBack(): void {
-    this.isSetAside = true
+    this.isDeferred = true
     this.#drop()
   }
 

@@ -1,17 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { EventScope, WorkScope } from '@millrace/core'
+import type { CurrentEvent, ProcessingContext } from '@millrace/core'
 import type { StateContext } from '@millrace/state'
 import { SmallWorker } from './small-worker.ts'
 
 /** Scope and workers for tests of this package. */
 export class SmallWorld {
-  readonly scope: AsyncLocalStorage<WorkScope> = new AsyncLocalStorage<WorkScope>()
+  readonly scope: AsyncLocalStorage<ProcessingContext> = new AsyncLocalStorage<ProcessingContext>()
   readonly worker: SmallWorker = new SmallWorker()
   readonly workers: SmallWorker[] = [this.worker]
   readonly deps: StateContext = { appId: 'app', scope: this.scope, workers: () => this.workers }
 
   /** Runs `fn` as an agent does, with an event in hand or between two. */
-  inAgent<T>(event: EventScope | undefined, fn: () => T): T {
+  inAgent<T>(event: CurrentEvent | undefined, fn: () => T): T {
     return this.scope.run({ client: this.worker, worker: this.worker, event, agent: 'agent' }, fn)
   }
 

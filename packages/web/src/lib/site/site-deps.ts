@@ -10,7 +10,7 @@ import type {
   ResolvedSettings,
   RoutedTable,
   RunOutcome,
-  ScopeStorage,
+  ContextStorage,
   ShownRecord,
   TableStats,
   TaskPart,
@@ -96,7 +96,7 @@ export interface TopicRecords {
  * settled when the app starts.
  */
 export interface SiteDeps {
-  readonly scope: ScopeStorage
+  readonly scope: ContextStorage
   readonly clock: Clock
   readonly log: Logger
   readonly settings: SiteSettings

@@ -1,4 +1,4 @@
-import { deferred, manualClock, MillraceError, type WorkScope } from '@millrace/core'
+import { deferred, manualClock, MillraceError, type ProcessingContext } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { PageError } from '../errors/page-error.ts'
 import { smallSite } from '../fixtures/small-site.fixture.ts'
@@ -339,7 +339,7 @@ test('a client that leaves is no failure of the page, but what fails then is tol
 
 test('pages run in the scope of the worker that was asked', async () => {
   const { site, scope, worker, workers, get } = smallSite()
-  const seen: (WorkScope | undefined)[] = []
+  const seen: (ProcessingContext | undefined)[] = []
   site.page('/scope/', async (c) => {
     await Promise.resolve()
     seen.push(scope.getStore())

@@ -1,4 +1,4 @@
-import { checkOptions, MillraceError, type WorkScope } from '@millrace/core'
+import { checkOptions, MillraceError, type ProcessingContext } from '@millrace/core'
 import { figurePages, indexAnswer } from '../built-in/figure-pages.ts'
 import { healthPages } from '../built-in/health.ts'
 import { jobPages } from '../built-in/job-pages.ts'
@@ -173,7 +173,12 @@ export class Site {
 
   #inScope<T>(worker: SiteWorker | undefined, work: () => T): T {
     if (worker === undefined) return work()
-    const scope: WorkScope = { client: worker.context, worker: worker.context, event: undefined, agent: undefined }
+    const scope: ProcessingContext = {
+      client: worker.context,
+      worker: worker.context,
+      event: undefined,
+      agent: undefined,
+    }
     return this.#deps.scope.run(scope, work)
   }
 

@@ -16,7 +16,7 @@ import {
   type ResetPlan,
   type ResetRequest,
   type ResolvedSettings,
-  type ScopeStorage,
+  type ContextStorage,
   type ShownRecord,
   type SkipPlan,
   type StoreDriver,
@@ -40,7 +40,7 @@ import { skipOffset, skipPlan } from './skip-offset.ts'
 export interface ClientApp {
   readonly declared: DeclaredApp
   readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock; readonly log: Logger }
-  readonly scope: ScopeStorage
+  readonly scope: ContextStorage
   readonly deadLetters: DeadLetters
   /** Not connected yet. */
   openTransport(): Promise<Transport>

@@ -4,7 +4,7 @@ import {
   MillraceError,
   nearestName,
   type OpenPart,
-  type ScopeStorage,
+  type ContextStorage,
   silentSensor,
   type StoreDriver,
   type StorePartition,
@@ -19,7 +19,7 @@ import type { DeclaredTable, PartitionedTable } from './declared-app.ts'
 /** What it takes to read tables without a worker. */
 export interface TableReader {
   readonly client: ClientContext
-  readonly scope: ScopeStorage
+  readonly scope: ContextStorage
   readonly tables: readonly DeclaredTable[]
   /** An empty store, for copies. */
   readonly memoryStore: () => StoreDriver

@@ -1,4 +1,4 @@
-import { type Consumer, type ConsumerOptions, type EventInHand, systemClock } from '@millrace/core'
+import { type Consumer, type ConsumerOptions, type HandedOutEvent, systemClock } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -34,7 +34,7 @@ class ToldTransport extends LeasedTransport {
 class Tally {
   readonly handled = new Map<number, number>()
 
-  readonly see = (event: EventInHand): void => {
+  readonly see = (event: HandedOutEvent): void => {
     const number = Number(event.record.value?.toString())
     this.handled.set(number, (this.handled.get(number) ?? 0) + 1)
   }
@@ -184,7 +184,7 @@ test('a worker that is thrown out drops what it has in hand, and comes back', as
   const log = createMemoryLog()
   const outside = await topic(log)
   const tally = new Tally()
-  const aborted: EventInHand[] = []
+  const aborted: HandedOutEvent[] = []
   let block = true
   const app: TestApp = {
     agents: [

@@ -79,7 +79,7 @@ class Driven {
     const [first] = batch
     if (first === undefined) return
     if (step.kind === 'finish') {
-      const isDone = first.open && !first.isSetAside
+      const isDone = first.open && !first.isDeferred
       first.finish()
       if (isDone) this.finished.push(...batch)
     } else if (step.kind === 'retry') first.retry(step.delayMs)
@@ -90,7 +90,7 @@ class Driven {
       const last = batch.at(-1)
       if (holder === undefined || last === undefined || holder === first || holder.task !== first.task) return
       try {
-        last.setAside(holder, 'the key')
+        last.resolveConflict(holder, 'the key')
         // Came first, so it is the other one that goes behind.
         return
       } catch (thrown) {

@@ -1,4 +1,4 @@
-import { deferred, type EventInHand, type SendReceipt, systemClock } from '@millrace/core'
+import { deferred, type HandedOutEvent, type SendReceipt, systemClock } from '@millrace/core'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -6,7 +6,7 @@ import { Outside, outgoing, runWorker, type TestApp, until } from '../fixtures/t
 
 const clock = systemClock()
 
-function numberOf(event: EventInHand): number {
+function numberOf(event: HandedOutEvent): number {
   return Number(event.record.value?.toString())
 }
 
@@ -14,7 +14,7 @@ function numberOf(event: EventInHand): number {
 class Orders {
   readonly byKey = new Map<string, number[]>()
 
-  readonly see = (event: EventInHand): void => {
+  readonly see = (event: HandedOutEvent): void => {
     const key = String(event.record.key)
     const list = this.byKey.get(key)
     if (list === undefined) this.byKey.set(key, [numberOf(event)])
@@ -259,7 +259,7 @@ test('an event that is over gives nothing away', async () => {
   const outside = new Outside(log)
   await outside.topic('in', 1)
   await outside.numbers('in', { count: 1, partitions: 1 })
-  const kept: EventInHand[] = []
+  const kept: HandedOutEvent[] = []
   const { worker } = await runWorker(log, {
     agents: [{ name: 'a', topics: ['in'], handler: (event) => void kept.push(event) }],
   })

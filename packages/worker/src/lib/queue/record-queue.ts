@@ -1,4 +1,4 @@
-import { type Clock, type Deferred, deferred, type EventFeed } from '@millrace/core'
+import { type Clock, type Deferred, deferred, type SubscriptionQueue } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { EventInFlight, EventQueue } from '../task/event-in-flight.ts'
@@ -28,7 +28,7 @@ const NOW: Promise<void> = Promise.resolve()
 const MOST_RECENT = 16
 
 /** Events for one instance of an agent. */
-export class RecordQueue implements EventFeed, EventQueue {
+export class RecordQueue implements SubscriptionQueue, EventQueue {
   readonly index: number
   onDrain: () => void = () => {}
   onWanted: () => void = () => {}

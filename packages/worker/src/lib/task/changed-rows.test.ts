@@ -1,4 +1,4 @@
-import { type Deferred, deferred, type EventInHand, manualClock, type StoreChange } from '@millrace/core'
+import { type Deferred, deferred, type HandedOutEvent, manualClock, type StoreChange } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, COUNT_BYTES, countTable } from '../fixtures/count-table.fixture.ts'
@@ -147,7 +147,7 @@ test('exactly once: a task that cannot be cut before a slow instance is through 
         name: 'counter',
         topics: ['in'],
         instances: 2,
-        handler: async (event: EventInHand) => {
+        handler: async (event: HandedOutEvent) => {
           if (event.offset === 0) await slow.promise
           addTo(counts, event, String(event.record.key))
         },

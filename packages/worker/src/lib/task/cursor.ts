@@ -1,4 +1,4 @@
-import type { EventInHand, RawRecord, RecordBatch, SubscriptionSpec, Task as CoreTask } from '@millrace/core'
+import type { HandedOutEvent, RawRecord, RecordBatch, SubscriptionSpec, Task as CoreTask } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
@@ -32,7 +32,7 @@ export interface OwningTask extends CoreTask {
   /** Sends of an event in flight go out before it has finished. */
   spillBegan(): void
   /** An event that has, or another of its batch, has failed: for good with this error, or it is to be tried again. */
-  spillFailed(event: EventInHand, error: Error | undefined): void
+  spillFailed(event: HandedOutEvent, error: Error | undefined): void
   /** That event is over: finished, or not and then its sends have gone out all the same. */
   spillEnded(finished: boolean): void
 }

@@ -1,7 +1,7 @@
 import {
   type Effect,
-  type EventInHand,
-  type EventScope,
+  type HandedOutEvent,
+  type CurrentEvent,
   MillraceError,
   RecordRefusedError,
   type OutgoingRecord,
@@ -62,7 +62,7 @@ type EventState = typeof OPEN | typeof DEFERRED | typeof LOST | typeof OVER
  * and sends are dropped in that moment; whatever its agent does with it afterwards changes nothing. All in one class: with layers that
  * extend each other an event takes twice as long to make and finish (measured), and a part beside it is one more object.
  */
-export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
+export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   readonly record: RawRecord
   readonly attempts: number
   readonly queue: EventQueue
@@ -131,17 +131,17 @@ export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
     return this.#state < LOST
   }
 
-  get fate(): EventInFlight {
+  get batchLeader(): EventInFlight {
     return this.#first ?? this
   }
 
-  get isSetAside(): boolean {
-    const first = this.fate
+  get isDeferred(): boolean {
+    const first = this.batchLeader
     return first.#state === DEFERRED || (first.#state === OPEN && first.#isOutdated())
   }
 
   get holdsReads(): boolean {
-    return this.fate.#outdated >= MOST_OUTDATED
+    return this.batchLeader.#outdated >= MOST_OUTDATED
   }
 
   get isWanted(): boolean {
@@ -153,7 +153,7 @@ export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
     return this.cursor.refusalOf(this.record.offset, this.attempts)
   }
 
-  /** It and those that share its fate as members of its batch. */
+  /** It and the members of its batch. */
   batch(): readonly EventInFlight[] {
     return this.#joined === undefined ? [this] : [this, ...this.#joined]
   }
@@ -190,9 +190,9 @@ export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
     return record
   }
 
-  setAside(holder: EventScope, what: string): void {
-    const other = holder instanceof EventInFlight ? holder.fate : undefined
-    if (other !== undefined && this.#goesBefore(other)) return other.#giveUp(this.fate)
+  resolveConflict(holder: CurrentEvent, what: string): void {
+    const other = holder instanceof EventInFlight ? holder.batchLeader : undefined
+    if (other !== undefined && this.#goesBefore(other)) return other.#giveUp(this.batchLeader)
     this.#giveUp(other)
     throw new MillraceError(
       'KEY_IN_HAND',
@@ -215,7 +215,7 @@ export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
   }
 
   handBackIfOutdated(): boolean {
-    const first = this.fate
+    const first = this.batchLeader
     if (first.#state !== OPEN || !first.#hasOutdatedReads()) return false
     first.#giveUpOutdated()
     return true
@@ -283,12 +283,12 @@ export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
     if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
   }
 
-  join(other: EventInHand): void {
+  join(other: HandedOutEvent): void {
     this.#mustBeOpen()
     if (!(other instanceof EventInFlight) || other.cursor.task !== this.cursor.task)
       throw new MillraceError(
         'DEFINITION_INVALID',
-        `Only events of one task share a fate; ${this.describe()} cannot take over one of another.`,
+        `Only events of one task share a batchLeader; ${this.describe()} cannot take over one of another.`,
       )
     if (this.#joined === undefined) this.#joined = [other]
     else this.#joined.push(other)
@@ -302,7 +302,7 @@ export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
   /** Handed out again when it has ended, after `holder` if there is one. With all of its batch. */
   #giveUp(holder: EventInFlight | undefined): void {
     this.#mustBeOpen()
-    const first = this.fate
+    const first = this.batchLeader
     if (first.#state === OPEN) first.#holder = holder
     first.#state = DEFERRED
     first.#dropAll()
@@ -315,7 +315,7 @@ export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
 
   /** Of two that need the same key. What has sent more than it may hold cannot be taken back without harm. */
   #goesBefore(other: EventInFlight): boolean {
-    return this.fate.order < other.order && !other.#spilled
+    return this.batchLeader.order < other.order && !other.#spilled
   }
 
   /** Something rests on what it has read, and that is no longer so. */
@@ -360,7 +360,7 @@ export class EventInFlight implements EventInHand, SendOrigin, TrackedEvent {
 
   #anew(attempts: number): EventInFlight {
     const next = new EventInFlight(this, this.record, attempts)
-    next.#outdated = Math.max(this.#outdated, this.fate.#outdated)
+    next.#outdated = Math.max(this.#outdated, this.batchLeader.#outdated)
     return next
   }
 

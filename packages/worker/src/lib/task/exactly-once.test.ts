@@ -2,7 +2,7 @@ import {
   type OutgoingRecord,
   type Deferred,
   deferred,
-  type EventInHand,
+  type HandedOutEvent,
   manualClock,
   MillraceError,
   systemClock,
@@ -25,8 +25,8 @@ import {
 const PARTITIONS = 4
 const clock = systemClock()
 
-const number = (event: EventInHand): number => Number(event.record.value?.toString())
-const send = (event: EventInHand, topic: string): void =>
+const number = (event: HandedOutEvent): number => Number(event.record.value?.toString())
+const send = (event: HandedOutEvent, topic: string): void =>
   void event.send({ ...outgoing(topic, 0, String(event.record.key), String(number(event))), partition: undefined })
 
 function committedSum(log: MemoryLog): number {
@@ -161,7 +161,7 @@ test('an event that fails after more sends than it may hold takes nothing with i
 })
 
 /** Event 0 sends more than it may hold, and then waits for `go`; those of other keys finish meanwhile. */
-function spillingApp(failing: (event: EventInHand) => boolean): {
+function spillingApp(failing: (event: HandedOutEvent) => boolean): {
   readonly app: TestApp
   readonly go: Deferred<void>
   readonly begun: readonly number[]
@@ -170,7 +170,7 @@ function spillingApp(failing: (event: EventInHand) => boolean): {
   const go = deferred<void>()
   const begun: number[] = []
   const finished: number[] = []
-  const handler = async (event: EventInHand): Promise<void> => {
+  const handler = async (event: HandedOutEvent): Promise<void> => {
     begun.push(number(event))
     const sends = number(event) === 0 ? 10 : 1
     for (let i = 0; i < sends; i++)

@@ -1,5 +1,5 @@
 import {
-  type EventInHand,
+  type HandedOutEvent,
   isMillraceError,
   partitionKey,
   RecordRefusedError,
@@ -51,13 +51,13 @@ export class RefusedEvents {
   }
 
   /** An event has failed whose task is opened again for that: for good with this error, or it is to be tried again. */
-  failed(event: EventInHand, error: Error | undefined): void {
+  failed(event: HandedOutEvent, error: Error | undefined): void {
     if (event instanceof EventInFlight) this.#note(event, error)
   }
 
   /** For the event, and all of its batch. Without an error it is handed out as the next attempt. */
   #note(event: EventInFlight, error: Error | undefined): void {
-    for (const { cursor, offset, attempts: before } of event.fate.batch()) {
+    for (const { cursor, offset, attempts: before } of event.batchLeader.batch()) {
       const attempts = error === undefined ? before + 1 : before
       const key = keyOf(cursor.subscription.spec.id, cursor.source)
       const known = this.#partitions.get(key) ?? new Map<number, Refusal>()

@@ -4,7 +4,7 @@ import {
   type ConsumerOptions,
   type Deferred,
   deferred,
-  type EventInHand,
+  type HandedOutEvent,
   type LostPosition,
   MillraceError,
   systemClock,
@@ -104,7 +104,7 @@ class SlowAgent {
   readonly handled = new Set<number>()
   begun = 0
 
-  readonly handler = async (event: EventInHand): Promise<void> => {
+  readonly handler = async (event: HandedOutEvent): Promise<void> => {
     this.begun++
     await this.go.promise
     if (event.open) this.handled.add(event.offset)

@@ -58,7 +58,7 @@ export class Suspects implements BlockListener {
     const { log, settings } = this.#environment
     const { sessionTimeoutMs } = settings
     const recent = this.#subscriptions.flatMap((subscription) => subscription.recent())
-    const blamed = this.#mostSuspect([...new Set(recent.map((event) => event.fate))])
+    const blamed = this.#mostSuspect([...new Set(recent.map((event) => event.batchLeader))])
     const isLost = this.#lease.hasRunOut
     const events = blamed
       .slice(0, MOST_LOGGED)

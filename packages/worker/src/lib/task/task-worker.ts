@@ -1,4 +1,4 @@
-import type { Admin, Consumer, EventInHand, LostPosition } from '@millrace/core'
+import type { Admin, Consumer, HandedOutEvent, LostPosition } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
@@ -32,7 +32,7 @@ export interface TaskWorker<Task> {
   /** The broker refused a record for good. */
   refused(record: Outgoing, error: Error): void
   /** An event has failed of which sends have gone out; its task is opened again for that. */
-  eventFailed(event: EventInHand, error: Error | undefined): void
+  eventFailed(event: HandedOutEvent, error: Error | undefined): void
   /** Drops the task whole, if it is here, and opens it again from its last commit. `cutOff`: a partition of it ends before what had been read. */
   reopen(id: string, reason: string, cutOff?: LostPosition): void
   /** Ends the worker. */

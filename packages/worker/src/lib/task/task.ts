@@ -3,7 +3,7 @@ import {
   type Clock,
   type Deferred,
   deferred,
-  type EventInHand,
+  type HandedOutEvent,
   isMillraceError,
   MillraceError,
   type OpenPart,
@@ -262,7 +262,7 @@ export class Task implements OwningTask, TransactionOwner {
   }
 
   /** At least once, what has gone out stays out. In a transaction it can be taken back, with all the rest. */
-  spillFailed(event: EventInHand, error: Error | undefined): void {
+  spillFailed(event: HandedOutEvent, error: Error | undefined): void {
     if (this.output.transactional) this.#worker.eventFailed(event, error)
   }
 

@@ -1,6 +1,6 @@
 import {
   type Candidate,
-  type EventFeed,
+  type SubscriptionQueue,
   MillraceError,
   type SubscriptionSpec,
   type TaskPart,
@@ -25,10 +25,10 @@ export class DeclaredTopology implements Topology {
   readonly candidates: Candidate[] = []
   readonly waits: WaitForTask[] = []
   readonly #appId: string
-  readonly #makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]
+  readonly #makeFeeds: (spec: SubscriptionSpec) => readonly SubscriptionQueue[]
   #frozen = false
 
-  constructor(appId: string, makeFeeds: (spec: SubscriptionSpec) => readonly EventFeed[]) {
+  constructor(appId: string, makeFeeds: (spec: SubscriptionSpec) => readonly SubscriptionQueue[]) {
     this.#appId = appId
     this.#makeFeeds = makeFeeds
   }
@@ -46,7 +46,7 @@ export class DeclaredTopology implements Topology {
     this.topics.set(declaration.name, known === undefined ? declaration : merged(known, declaration))
   }
 
-  subscribe(spec: SubscriptionSpec): readonly EventFeed[] {
+  subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[] {
     this.#mustBeOpen(`subscription ${spec.id} of agent ${spec.agent}`)
     if (this.subscriptions.some(({ id }) => id === spec.id))
       throw new MillraceError('NAME_TAKEN', `There are two subscriptions ${spec.id} (agent ${spec.agent}).`)

@@ -2,7 +2,7 @@ import {
   type AssignmentView,
   type Deferred,
   deferred,
-  type EventFeed,
+  type SubscriptionQueue,
   isMillraceError,
   MillraceError,
   type SubscriptionSpec,
@@ -212,7 +212,7 @@ export class AppWorker implements Worker, WorkerLife {
     }
   }
 
-  #subscribe(spec: SubscriptionSpec): readonly EventFeed[] {
+  #subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[] {
     const { clock, settings } = this.#options
     const { handOut } = this
     const subscription = new Subscription(spec, clock, { handOut, maxSorted: settings.maxBufferedEvents })

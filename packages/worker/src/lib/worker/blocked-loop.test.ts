@@ -2,7 +2,7 @@ import {
   type Clock,
   type Consumer,
   type ConsumerOptions,
-  type EventInHand,
+  type HandedOutEvent,
   type Logger,
   systemClock,
 } from '@millrace/core'
@@ -62,7 +62,7 @@ class Process {
   async start(
     log: MemoryLog,
     agent: Omit<TestAgent, 'handler'>,
-    work: (event: EventInHand, process: Process) => void | Promise<void>,
+    work: (event: HandedOutEvent, process: Process) => void | Promise<void>,
   ): Promise<void> {
     const logger: Logger = {
       ...silentLog,
@@ -71,7 +71,7 @@ class Process {
         if (BLOCKED.test(message)) setImmediate(() => this.#throwOut())
       },
     }
-    const handler = async (event: EventInHand): Promise<void> => {
+    const handler = async (event: HandedOutEvent): Promise<void> => {
       this.seen.push({ value: String(event.record.value), attempts: event.attempts, refused: event.refused })
       // Streams make a dead letter of it.
       if (event.refused === undefined) await work(event, this)

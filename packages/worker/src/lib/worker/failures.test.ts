@@ -1,5 +1,5 @@
 import {
-  type EventInHand,
+  type HandedOutEvent,
   type Logger,
   manualClock,
   MillraceError,
@@ -33,7 +33,7 @@ async function filled(
   return { log, outside }
 }
 
-const key = (event: EventInHand): string => String(event.record.key)
+const key = (event: HandedOutEvent): string => String(event.record.key)
 
 test('a record that the broker refuses stops the worker, and nothing from its event on is committed', async () => {
   const { log } = await filled(100)

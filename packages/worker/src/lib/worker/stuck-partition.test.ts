@@ -1,4 +1,4 @@
-import { type EventInHand, type Logger, manualClock } from '@millrace/core'
+import { type HandedOutEvent, type Logger, manualClock } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -21,7 +21,7 @@ function copyingApp(
   bytes = 10,
 ): { readonly app: TestApp; readonly counts: ReturnType<typeof countTable> } {
   const counts = countTable('counts')
-  const copy = (event: EventInHand): void => {
+  const copy = (event: HandedOutEvent): void => {
     addTo(counts, event, String(event.record.key))
     const value = `${String(event.record.value)} ${'x'.repeat(bytes)}`
     event.send(outgoing('out', Number(String(event.record.key).slice(1)) % PARTITIONS, String(event.record.key), value))

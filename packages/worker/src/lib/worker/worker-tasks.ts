@@ -1,7 +1,7 @@
 import {
   type Admin,
   type Consumer,
-  type EventInHand,
+  type HandedOutEvent,
   isMillraceError,
   type LostPosition,
   partitionKey,
@@ -159,7 +159,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, Co
     this.refusedEvents.refused(record, error)
   }
 
-  eventFailed(event: EventInHand, error: Error | undefined): void {
+  eventFailed(event: HandedOutEvent, error: Error | undefined): void {
     this.refusedEvents.failed(event, error)
   }
 

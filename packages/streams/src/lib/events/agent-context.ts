@@ -1,12 +1,12 @@
-import type { Codec, ScopeStorage, WorkerContext } from '@millrace/core'
+import type { Codec, ContextStorage, WorkerContext } from '@millrace/core'
 import type { HandlingTimes } from './handling-times.ts'
 
 /** One agent on one worker: what all its events have in common. */
-export interface ProcessingContext {
+export interface AgentContext {
   readonly agent: string
   readonly worker: WorkerContext
   /** Where the current event is kept. */
-  readonly storage: ScopeStorage
+  readonly storage: ContextStorage
   readonly counters: AgentCounters
   readonly times: HandlingTimes
   /** The agent takes records without a value from every topic. */
