@@ -112,7 +112,7 @@ export type {
   StoreDriver,
   StorePartition,
 } from './contracts/store.ts'
-export type { OpenPart, PartContext, SendReceipt, Task, TaskPart, TaskRef } from './contracts/task.ts'
+export type { OpenState, OpenStateOptions, SendReceipt, Task, StateDefinition, TaskRef } from './contracts/task.ts'
 export type {
   Admin,
   AssignmentChange,

@@ -1,4 +1,4 @@
-import type { OpenPart, TaskPart } from './task.ts'
+import type { OpenState, StateDefinition } from './task.ts'
 
 /** A table whose keys can be found from outside. */
 export interface RoutedTable {
@@ -8,7 +8,7 @@ export interface RoutedTable {
   /** Partition of an encoded key; `undefined` before the worker has started. */
   partitionOf(key: Buffer): number | undefined
   /** The state of a partition on this worker. */
-  state(partition: number): OpenPart | undefined
+  state(partition: number): OpenState | undefined
 }
 
 /** Where a key lives, as the group's last assignment has it. */
@@ -25,5 +25,5 @@ export interface KeyLocation {
 /** Who owns a key. */
 export interface Router {
   /** `undefined` when no worker is known to have it. */
-  locate(table: RoutedTable & TaskPart, key: Buffer): KeyLocation | undefined
+  locate(table: RoutedTable & StateDefinition, key: Buffer): KeyLocation | undefined
 }

@@ -11,12 +11,12 @@ export interface TaskRef {
 
 /** A task while this worker runs it. Implemented by `worker`. */
 export interface Task extends TaskRef {
-  /** The state that `part` keeps in this task; `undefined` when the part belongs to tasks of another partition count. */
-  open(part: TaskPart): OpenPart | undefined
+  /** What is open of a state in this task; `undefined` when the state belongs to tasks of another partition count. */
+  open(state: StateDefinition): OpenState | undefined
 }
 
 /** Changelogged state kept per task: a table or a stateful operator. A descriptor: it lives as long as the app. */
-export interface TaskPart {
+export interface StateDefinition {
   /** Unique in the app; names the store. */
   readonly name: string
   readonly changelog: {
@@ -28,10 +28,11 @@ export interface TaskPart {
   /** Warm copies to keep on other workers; `undefined` follows the worker's settings. */
   readonly standbys?: number | undefined
   /** Called when a task is opened and its store has been recovered. */
-  openPart(context: PartContext): OpenPart
+  openPart(context: OpenStateOptions): OpenState
 }
 
-export interface PartContext {
+/** With what a state is opened in a task. */
+export interface OpenStateOptions {
   readonly task: TaskRef
   /** Recovered. Reads only: rows reach it through the commit. */
   readonly store: StorePartition
@@ -50,10 +51,10 @@ export interface PartContext {
 }
 
 /**
- * A part in one task. The worker calls `takeRows` at each commit, and then exactly one of `rowsStored` and `rowsReturned`
+ * A state in one task. The worker calls `takeRows` at each commit, and then exactly one of `rowsStored` and `rowsReturned`
  * before the next `takeRows`. Reads meanwhile must see the rows taken.
  */
-export interface OpenPart {
+export interface OpenState {
   /** Rows changed by finished events since the last call, each encoded once. */
   takeRows(): readonly Row[]
   /** The rows taken are on the broker and in the store. */

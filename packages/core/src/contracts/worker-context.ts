@@ -4,7 +4,7 @@ import type { Logger } from './logger.ts'
 import type { Sensor } from './sensor.ts'
 import type { RecordMetadata } from './record.ts'
 import type { SubscriptionQueue, SendRequest } from './event.ts'
-import type { OpenPart, TaskPart, TaskRef } from './task.ts'
+import type { OpenState, StateDefinition, TaskRef } from './task.ts'
 import type { Isolation, Reader, TopicSpec } from './transport.ts'
 
 /** What anything that talks to the broker needs, with or without a worker. */
@@ -34,12 +34,12 @@ export interface WorkerContext extends ClientContext {
    * for and only a handed out event could give will not come before they end. Another one after each rebalance: read it anew.
    */
   readonly draining: AbortSignal
-  /** The part's state in a task that is here and recovered; `undefined` otherwise. */
-  openPart(part: TaskPart, partition: number): OpenPart | undefined
-  /** Every open state of the part on this worker, by partition. */
-  openParts(part: TaskPart): ReadonlyMap<number, OpenPart>
-  /** Partition count of a part; known once the worker has started, `undefined` before. */
-  partitionsOf(part: TaskPart): number | undefined
+  /** A state in a task that is here and recovered; `undefined` otherwise. */
+  openPart(part: StateDefinition, partition: number): OpenState | undefined
+  /** Everything that is open of a state on this worker, by partition. */
+  openParts(part: StateDefinition): ReadonlyMap<number, OpenState>
+  /** Partition count of a state; known once the worker has started, `undefined` before. */
+  partitionsOf(part: StateDefinition): number | undefined
   /** Ends the worker with this error; nothing in flight is committed. */
   fail(error: Error): void
 }
@@ -87,7 +87,7 @@ export type WaitForTask = (task: TaskRef, signal: AbortSignal) => Promise<void>
 export interface Topology {
   topic(declaration: TopicDeclaration): void
   subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[]
-  part(part: TaskPart): void
+  part(part: StateDefinition): void
   /** Takes part in the choice of one leader for the whole group. */
   lead(candidate: Candidate): void
   /** Waited for by each task that comes here, or is opened anew. */

@@ -1,11 +1,11 @@
 import {
   MillraceError,
   type CodecSpec,
-  type OpenPart,
+  type OpenState,
   type OptionNames,
-  type PartContext,
+  type OpenStateOptions,
   type RoutedTable,
-  type TaskPart,
+  type StateDefinition,
   type TopicDeclaration,
 } from '@millrace/core'
 import { changelogOf, TaskLocator, type StateContext } from '@millrace/state'
@@ -42,8 +42,8 @@ export interface SetTableDefinition<K, E> extends KeyedDefinition<K, E> {
  * @example
  * const visitors = app.setTable('visitors', { key: 'string', value: 'string' })
  */
-export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTable {
-  readonly changelog: TaskPart['changelog']
+export class SetTable<K, E> extends KeyedSet<K, E> implements StateDefinition, RoutedTable {
+  readonly changelog: StateDefinition['changelog']
   readonly partitions: number | undefined
   readonly standbys: number | undefined
   protected override readonly rows: TaskLocator<SetMember<K, E>, true>
@@ -57,7 +57,7 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
     this.rows = new TaskLocator({ part: this, shape, context, anywhere: definition.partitioner === 'source' })
   }
 
-  openPart(context: PartContext): OpenPart {
+  openPart(context: OpenStateOptions): OpenState {
     return this.rows.open(context)
   }
 
@@ -69,7 +69,7 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements TaskPart, RoutedTa
     return this.rows.partitionOf(this.keyShape, key)
   }
 
-  state(partition: number): OpenPart | undefined {
+  state(partition: number): OpenState | undefined {
     return this.rows.state(partition)
   }
 }

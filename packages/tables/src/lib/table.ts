@@ -1,4 +1,4 @@
-import type { CodecSpec, OpenPart, OptionNames, PartContext, RoutedTable, TaskPart } from '@millrace/core'
+import type { CodecSpec, OpenState, OptionNames, OpenStateOptions, RoutedTable, StateDefinition } from '@millrace/core'
 import { changelogOf, codecShape, TaskLocator, type CodecShapeOptions, type StateContext } from '@millrace/state'
 import { KeyedMap } from './keyed-map.ts'
 import type { ListedTable } from './keyed-table.ts'
@@ -28,9 +28,9 @@ export interface TableDefinition<K, V> extends KeyedDefinition<K, V>, CodecShape
  */
 export class Table<K, V, G extends V | undefined = V | undefined>
   extends KeyedMap<K, V, G>
-  implements TaskPart, RoutedTable
+  implements StateDefinition, RoutedTable
 {
-  readonly changelog: TaskPart['changelog']
+  readonly changelog: StateDefinition['changelog']
   readonly partitions: number | undefined
   readonly standbys: number | undefined
   protected override readonly rows: TaskLocator<K, V>
@@ -44,7 +44,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     this.rows = new TaskLocator({ part: this, shape, context, anywhere: definition.partitioner === 'source' })
   }
 
-  openPart(context: PartContext): OpenPart {
+  openPart(context: OpenStateOptions): OpenState {
     return this.rows.open(context)
   }
 
@@ -57,13 +57,13 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     return this.rows.partitionOf(this.keyShape, key)
   }
 
-  state(partition: number): OpenPart | undefined {
+  state(partition: number): OpenState | undefined {
     return this.rows.state(partition)
   }
 }
 
 /** A table or set table of any type. */
-export interface AnyTable extends ListedTable, TaskPart, RoutedTable {
+export interface AnyTable extends ListedTable, StateDefinition, RoutedTable {
   readonly name: string
 }
 

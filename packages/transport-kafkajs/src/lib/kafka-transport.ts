@@ -17,7 +17,7 @@ import {
 import { KafkaAdmin } from './admin/kafka-admin.ts'
 import { BrokerLinks } from './cluster/broker-links.ts'
 import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
-import type { PartContext } from './cluster/part-context.ts'
+import type { OpenStateOptions } from './cluster/part-context.ts'
 import { Recovery, RETRY_BACKOFF } from './cluster/recovery.ts'
 import { requireCodec, type CompressionCodecs } from './compression/compression.ts'
 import { installedCodecs } from './compression/installed-codecs.ts'
@@ -60,7 +60,7 @@ export class KafkaTransport implements Transport {
   readonly #settings: KafkaSettings
   readonly #deps: TransportDeps
   readonly #control: BrokerLinks
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #parts = new Set<object & Closable>()
   #codecs: CompressionCodecs = {}
   #connected = false
@@ -180,7 +180,7 @@ export class KafkaTransport implements Transport {
     return part
   }
 
-  #usable(): PartContext {
+  #usable(): OpenStateOptions {
     this.#requireOpen()
     if (!this.#connected) throw new MillraceError('CLOSED', 'The Kafka transport is not connected.')
     return this.#context

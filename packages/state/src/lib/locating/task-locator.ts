@@ -2,11 +2,11 @@ import {
   MillraceError,
   partitionForKey,
   type CurrentEvent,
-  type OpenPart,
-  type PartContext,
+  type OpenState,
+  type OpenStateOptions,
   type ContextStorage,
   type Task,
-  type TaskPart,
+  type StateDefinition,
   type WorkerContext,
 } from '@millrace/core'
 import type { KeyShape } from '../keys/key-shape.ts'
@@ -18,7 +18,7 @@ import type { RowLocator, StateContext } from './row-locator.ts'
 
 export interface TaskLocatorOptions<K, V> {
   /** What workers know the rows by: whatever declares this state to them. */
-  readonly part: TaskPart
+  readonly part: StateDefinition
   readonly shape: StateShape<K, V>
   readonly context: StateContext
   /** The source topics are filled by another partitioner: the bytes of a key do not say where it belongs. */
@@ -33,14 +33,14 @@ interface NewKey<K> {
 
 /** Rows kept in tasks: an event reads and writes those of its own task; outside events, whatever is in this process is read. */
 export class TaskLocator<K, V> implements RowLocator<K, V> {
-  readonly #part: TaskPart
+  readonly #part: StateDefinition
   readonly #keys: KeyShape<K>
   readonly #shape: RowShape<V>
   readonly #scope: ContextStorage
   readonly #workers: () => readonly WorkerContext[]
   readonly #anywhere: boolean
   /** What `open` has given to workers: they hand it back untyped. */
-  readonly #opened = new WeakMap<OpenPart, KeyedPartition<V>>()
+  readonly #opened = new WeakMap<OpenState, KeyedPartition<V>>()
   // The last task and its rows: nearly every call is for the same task as the one before.
   #task: Task | undefined = undefined
   #rows: KeyedPartition<V> | undefined = undefined
@@ -54,7 +54,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     this.#anywhere = anywhere
   }
 
-  open(context: PartContext): KeyedPartition<V> {
+  open(context: OpenStateOptions): KeyedPartition<V> {
     const rows = new KeyedPartition(this.#shape, context)
     this.#opened.set(rows, rows)
     return rows

@@ -1,9 +1,9 @@
 import {
   type CurrentEvent,
-  type OpenPart,
-  type PartContext,
+  type OpenState,
+  type OpenStateOptions,
   type Row,
-  type TaskPart,
+  type StateDefinition,
   type TaskRef,
 } from '@millrace/core'
 import type { KeyEntry } from './key-entry.ts'
@@ -11,7 +11,7 @@ import { KeyedRows } from './keyed-rows.ts'
 import type { RowShape } from './row-shape.ts'
 
 /** The changelog topic of a state: compacted, since only the last row of a key counts. */
-export function changelogOf(appId: string, name: string): TaskPart['changelog'] {
+export function changelogOf(appId: string, name: string): StateDefinition['changelog'] {
   return { topic: `${appId}-${name}-changelog`, config: { 'cleanup.policy': 'compact' } }
 }
 
@@ -22,7 +22,7 @@ const FIRST_GUESS = 32
  * The rows of one state in one task: of a table or a set, later of a window or a join. Changes by finished events gather
  * here until a commit takes them for the changelog and the store.
  */
-export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
+export class KeyedPartition<V> extends KeyedRows<V> implements OpenState {
   readonly #task: TaskRef
   readonly #countChanged: (bytes: number) => void
   #dirty: KeyEntry<V>[] = []
@@ -34,7 +34,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenPart {
   #rows: number
   #guess = FIRST_GUESS
 
-  constructor(shape: RowShape<V>, context: PartContext) {
+  constructor(shape: RowShape<V>, context: OpenStateOptions) {
     const { store, cacheBytes, countChanged, maxRowBytes, freeze, task } = context
     super({ shape, store, cacheBytes, maxRowBytes, freeze, partition: task.partition })
     this.#task = task

@@ -1,4 +1,12 @@
-import type { OpenPart, SendReceipt, SendRequest, StoreDriver, StorePartition, Task, TaskPart } from '@millrace/core'
+import type {
+  OpenState,
+  SendReceipt,
+  SendRequest,
+  StoreDriver,
+  StorePartition,
+  Task,
+  StateDefinition,
+} from '@millrace/core'
 
 export interface SmallTaskOptions {
   readonly store: StoreDriver
@@ -10,7 +18,7 @@ export interface SmallTaskOptions {
 }
 
 interface Opened {
-  readonly state: OpenPart
+  readonly state: OpenState
   readonly stored: StorePartition
 }
 
@@ -24,7 +32,7 @@ export class SmallTask implements Task {
   /** Of all parts, as they told it. */
   changedBytes = 0
   readonly #options: SmallTaskOptions
-  readonly #parts = new Map<TaskPart, Opened>()
+  readonly #parts = new Map<StateDefinition, Opened>()
   #settle: ((ok: boolean) => Promise<void>) | undefined
 
   constructor(options: SmallTaskOptions) {
@@ -34,12 +42,12 @@ export class SmallTask implements Task {
     this.#options = options
   }
 
-  async add(part: TaskPart): Promise<void> {
+  async add(part: StateDefinition): Promise<void> {
     const stored = await this.#options.store.open(part.name, this.partition)
     this.#open(part, stored)
   }
 
-  open(part: TaskPart): OpenPart | undefined {
+  open(part: StateDefinition): OpenState | undefined {
     return this.#parts.get(part)?.state
   }
 
@@ -84,7 +92,7 @@ export class SmallTask implements Task {
     this.#parts.clear()
   }
 
-  #open(part: TaskPart, stored: StorePartition): void {
+  #open(part: StateDefinition, stored: StorePartition): void {
     const { cacheBytes, maxRowBytes = 1_000_000, freeze } = this.#options
     const countChanged = (bytes: number): void => void (this.changedBytes += bytes)
     const context = { task: this, store: stored, cacheBytes, countChanged, maxRowBytes, freeze }

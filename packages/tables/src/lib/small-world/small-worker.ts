@@ -3,11 +3,11 @@ import {
   MillraceError,
   type Clock,
   type Logger,
-  type OpenPart,
+  type OpenState,
   type Reader,
   type RecordMetadata,
   type Sensor,
-  type TaskPart,
+  type StateDefinition,
   type WorkerContext,
 } from '@millrace/core'
 import type { SmallTask } from './small-task.ts'
@@ -58,12 +58,12 @@ export class SmallWorker implements WorkerContext {
     return this.readerToGive
   }
 
-  openPart(part: TaskPart, partition: number): OpenPart | undefined {
+  openPart(part: StateDefinition, partition: number): OpenState | undefined {
     return this.tasks.find((task) => task.partition === partition)?.open(part)
   }
 
-  openParts(part: TaskPart): ReadonlyMap<number, OpenPart> {
-    const found = new Map<number, OpenPart>()
+  openParts(part: StateDefinition): ReadonlyMap<number, OpenState> {
+    const found = new Map<number, OpenState>()
     for (const task of this.tasks) {
       const state = task.open(part)
       if (state !== undefined) found.set(task.partition, state)

@@ -18,16 +18,16 @@ import { topicSettings } from '../log/topic-settings.ts'
 import { checkOffset } from './check-offset.ts'
 import { checkTopic } from './check-topic.ts'
 import { Lifespan } from './lifespan.ts'
-import type { PartContext } from './part-context.ts'
+import type { OpenStateOptions } from './part-context.ts'
 import { offsetAt } from './offset-at.ts'
 import { partitionOffsets } from './partition-offsets.ts'
 
 /** Topics and offsets of a local log. */
 export class LogAdmin implements Admin {
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #lifespan: Lifespan
 
-  constructor(context: PartContext) {
+  constructor(context: OpenStateOptions) {
     this.#context = context
     this.#lifespan = new Lifespan('admin', context.lifespan)
   }

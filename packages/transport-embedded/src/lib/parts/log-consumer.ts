@@ -17,7 +17,7 @@ import { missing } from '../log/plan-append.ts'
 import { BatchFeed, throwOutOfRange } from './batch-feed.ts'
 import { checkCommit, checkOffset } from './check-offset.ts'
 import { Lifespan } from './lifespan.ts'
-import type { PartContext } from './part-context.ts'
+import type { OpenStateOptions } from './part-context.ts'
 
 /** Most records of one batch, so that no batch takes long to build. */
 const MAX_BATCH_RECORDS = 10_000
@@ -27,7 +27,7 @@ const CLOSE_LIMIT_MS = 5000
 /** A member of a group on a local log. */
 export class LogConsumer implements Consumer {
   readonly #options: ConsumerOptions
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #lifespan: Lifespan
   readonly #feed: BatchFeed
   readonly #membership: Membership
@@ -35,7 +35,7 @@ export class LogConsumer implements Consumer {
   readonly #started: Deferred<void> = deferred<void>()
   #running = false
 
-  constructor(options: ConsumerOptions, context: PartContext) {
+  constructor(options: ConsumerOptions, context: OpenStateOptions) {
     this.#options = options
     this.#context = context
     this.#lifespan = new Lifespan('consumer', context.lifespan)

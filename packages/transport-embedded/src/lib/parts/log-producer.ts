@@ -1,17 +1,17 @@
 import type { OutgoingRecord, Producer, SendOptions, SendOutcome, TopicPartition } from '@millrace/core'
 import { applyAppend, missing, planAppend } from '../log/plan-append.ts'
 import { Lifespan } from './lifespan.ts'
-import type { PartContext } from './part-context.ts'
+import type { OpenStateOptions } from './part-context.ts'
 
 const CLOSE_LIMIT_MS = 5000
 
 /** Appends to a local log at once. */
 export class LogProducer implements Producer {
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #lifespan: Lifespan
   readonly #inFlight = new Set<Promise<unknown>>()
 
-  constructor(context: PartContext) {
+  constructor(context: OpenStateOptions) {
     this.#context = context
     this.#lifespan = new Lifespan('producer', context.lifespan)
   }
@@ -49,7 +49,7 @@ export class LogProducer implements Producer {
 }
 
 /** Throws `TOPIC_MISSING`. */
-export function partitionCount({ backend }: PartContext, name: string): number {
+export function partitionCount({ backend }: OpenStateOptions, name: string): number {
   const topic = backend.read((log) => log.topic(name))
   if (topic === undefined) throw missing(name)
   return topic.partitions

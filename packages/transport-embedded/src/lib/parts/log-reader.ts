@@ -3,18 +3,18 @@ import { BatchFeed, throwOutOfRange } from './batch-feed.ts'
 import { checkOffset } from './check-offset.ts'
 import { Lifespan } from './lifespan.ts'
 import { partitionOffsets } from './partition-offsets.ts'
-import type { PartContext } from './part-context.ts'
+import type { OpenStateOptions } from './part-context.ts'
 
 /** Recovery wants large batches. */
 const READ_LIMIT = { maxBytes: 1024 * 1024, maxRecords: 20_000 }
 
 /** Reads given partitions of a local log. Nothing uncommitted is ever in it, so both isolations see the same. */
 export class LogReader implements Reader {
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #lifespan: Lifespan
   readonly #feed: BatchFeed
 
-  constructor(context: PartContext) {
+  constructor(context: OpenStateOptions) {
     this.#context = context
     this.#lifespan = new Lifespan('reader', context.lifespan)
     this.#feed = new BatchFeed({

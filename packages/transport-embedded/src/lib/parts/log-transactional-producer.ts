@@ -12,7 +12,7 @@ import type { LogReads } from '../log/log-backend.ts'
 import { checkCommit } from './check-offset.ts'
 import { Lifespan } from './lifespan.ts'
 import { partitionCount } from './log-producer.ts'
-import type { PartContext } from './part-context.ts'
+import type { OpenStateOptions } from './part-context.ts'
 import { TransactionBuffer } from './transaction-buffer.ts'
 
 /**
@@ -21,12 +21,12 @@ import { TransactionBuffer } from './transaction-buffer.ts'
  */
 export class LogTransactionalProducer implements TransactionalProducer {
   readonly #id: string
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #lifespan: Lifespan
   #epoch: number | undefined
   #transaction: TransactionBuffer | undefined
 
-  constructor(id: string, context: PartContext) {
+  constructor(id: string, context: OpenStateOptions) {
     this.#id = id
     this.#context = context
     this.#lifespan = new Lifespan(`transactional producer "${id}"`, context.lifespan)

@@ -14,7 +14,7 @@ import { LogConsumer } from './log-consumer.ts'
 import { LogProducer } from './log-producer.ts'
 import { LogReader } from './log-reader.ts'
 import { LogTransactionalProducer } from './log-transactional-producer.ts'
-import type { PartContext } from './part-context.ts'
+import type { OpenStateOptions } from './part-context.ts'
 
 interface Part {
   close(): Promise<void>
@@ -24,10 +24,10 @@ interface Part {
 /** A transport on a local log: hands out parts and closes those still open. */
 export class LogTransport implements Transport {
   readonly capabilities: TransportCapabilities
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #parts: Set<Part> = new Set()
 
-  constructor(capabilities: TransportCapabilities, context: Omit<PartContext, 'ended'>) {
+  constructor(capabilities: TransportCapabilities, context: Omit<OpenStateOptions, 'ended'>) {
     this.capabilities = Object.freeze({ ...capabilities })
     this.#context = { ...context, ended: (part) => this.#forget(part) }
   }

@@ -4,7 +4,7 @@ import type { Lifespan } from './lifespan.ts'
 import type { Patience } from './patience.ts'
 
 /** What a transport gives to each of its parts. */
-export interface PartContext {
+export interface OpenStateOptions {
   readonly backend: LogBackend
   readonly clock: Clock
   readonly log: Logger

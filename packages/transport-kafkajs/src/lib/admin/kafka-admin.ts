@@ -18,7 +18,7 @@ import type { TopicView } from '../cluster/cluster-view.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { areLed, offsetsAt, partitionOffsets } from '../cluster/partition-offsets.ts'
 import { checkCode, PassingError, retrying } from '../cluster/retrying.ts'
 import { requirePartition, toLeaders } from '../cluster/to-leaders.ts'
@@ -43,12 +43,12 @@ const FOLLOWERS_TIMEOUT_MS = 2_000
 const POLL_MS = 20
 
 export class KafkaAdmin implements Admin {
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   /** For requests that wait for followers. */
   readonly #links: BrokerLinks
   readonly #closing = new AbortController()
 
-  constructor(context: PartContext) {
+  constructor(context: OpenStateOptions) {
     this.#context = context
     this.#links = context.openLinks()
   }

@@ -2,7 +2,7 @@ import type { CommitOffset, TopicPartition } from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
 import { offsetFetchRequest, type FetchedOffsets } from '../wire/requests/offset-fetch.ts'
 import { CoordinatorLink } from './coordinator.ts'
-import type { PartContext } from './part-context.ts'
+import type { OpenStateOptions } from './part-context.ts'
 import { retrying } from './retrying.ts'
 
 export interface CommittedQuestion {
@@ -19,7 +19,7 @@ const QUIET_TRIES = 30
 
 /** Committed offsets of a group, asked of its coordinator until it answers. */
 export async function committedOffsets(
-  context: Pick<PartContext, 'clock' | 'view' | 'control' | 'recovery'>,
+  context: Pick<OpenStateOptions, 'clock' | 'view' | 'control' | 'recovery'>,
   { groupId, partitions, stable }: CommittedQuestion,
   signal: AbortSignal,
 ): Promise<readonly CommitOffset[]> {

@@ -6,7 +6,7 @@ import type { ClusterView } from './cluster-view.ts'
 import type { Recovery } from './recovery.ts'
 
 /** What the parts of one transport share. */
-export interface PartContext {
+export interface OpenStateOptions {
   readonly settings: KafkaSettings
   readonly clock: Clock
   readonly log: Logger

@@ -8,11 +8,11 @@ import {
 } from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
 import { listOffsetsRequest, type OffsetWanted } from '../wire/requests/list-offsets.ts'
-import type { PartContext } from './part-context.ts'
+import type { OpenStateOptions } from './part-context.ts'
 import { checkCode, isPassing, retrying } from './retrying.ts'
 import { toLeaders } from './to-leaders.ts'
 
-type OffsetsContext = Pick<PartContext, 'view' | 'control' | 'recovery'>
+type OffsetsContext = Pick<OpenStateOptions, 'view' | 'control' | 'recovery'>
 
 /** First offset and end of partitions, asked of their leaders, two questions each. Rejects with `TOPIC_MISSING` or `PARTITION_MISSING`. */
 export async function partitionOffsets(

@@ -1,13 +1,13 @@
 import { MillraceError, type CommitOffset } from '@millrace/core'
 import type { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { offsetCommitRequest } from '../wire/requests/offset-commit.ts'
 import type { GroupSession } from './group-session.ts'
 import type { Ownership } from './ownership.ts'
 
-export interface CommitDeps extends Pick<PartContext, 'recovery'> {
+export interface CommitDeps extends Pick<OpenStateOptions, 'recovery'> {
   readonly groupId: string
   readonly coordinator: CoordinatorLink
   readonly ownership: Ownership

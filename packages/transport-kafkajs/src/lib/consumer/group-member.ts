@@ -8,7 +8,7 @@ import {
   type Deferred,
 } from '@millrace/core'
 import type { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { requirePartition } from '../cluster/to-leaders.ts'
 import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'
@@ -18,7 +18,7 @@ import { leaveGroup } from './leave-group.ts'
 import { ListenerCalls } from './listener-calls.ts'
 import { Ownership } from './ownership.ts'
 
-export interface GroupMemberDeps extends Pick<PartContext, 'clock' | 'log' | 'view' | 'recovery' | 'control'> {
+export interface GroupMemberDeps extends Pick<OpenStateOptions, 'clock' | 'log' | 'view' | 'recovery' | 'control'> {
   readonly coordinator: CoordinatorLink
   /** Fetches what the member owns. */
   readonly fetcher: Pick<PartitionFetcher, 'add' | 'remove' | 'fail'>

@@ -1,5 +1,5 @@
 import { deferred, MillraceError, toError, type Deferred } from '@millrace/core'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import type { CoordinatorLink } from '../cluster/coordinator.ts'
 import { isPassing, reasonOf } from '../cluster/retrying.ts'
 import { isMembershipLost, isRetriable, KafkaCode, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
@@ -15,7 +15,7 @@ export type SessionEnd =
   /** For good. */
   | { readonly kind: 'failed'; readonly error: Error }
 
-export interface GroupSessionDeps extends Pick<PartContext, 'clock' | 'recovery'> {
+export interface GroupSessionDeps extends Pick<OpenStateOptions, 'clock' | 'recovery'> {
   readonly coordinator: CoordinatorLink
   readonly intervalMs: number
   readonly sessionTimeoutMs: number

@@ -1,6 +1,6 @@
 import { MillraceError, toError, type GroupAssignor } from '@millrace/core'
 import type { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { checkCode } from '../cluster/retrying.ts'
 import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
 import {
@@ -26,7 +26,7 @@ export interface JoinOptions {
   readonly rebalanceTimeoutMs: number
 }
 
-export interface JoinDeps extends Pick<PartContext, 'clock' | 'view'> {
+export interface JoinDeps extends Pick<OpenStateOptions, 'clock' | 'view'> {
   readonly coordinator: CoordinatorLink
 }
 

@@ -9,7 +9,7 @@ import {
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
 import { throwOutOfRange } from '../fetch/out-of-range.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
@@ -22,7 +22,7 @@ import { GroupMember } from './group-member.ts'
  */
 export class KafkaConsumer implements Consumer {
   readonly #options: ConsumerOptions
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #closing = new AbortController()
   readonly #groupLinks: BrokerLinks
   readonly #fetchLinks: BrokerLinks
@@ -32,7 +32,7 @@ export class KafkaConsumer implements Consumer {
   #running = false
   #closed: Promise<void> | undefined
 
-  constructor(options: ConsumerOptions, context: PartContext) {
+  constructor(options: ConsumerOptions, context: OpenStateOptions) {
     this.#options = options
     this.#context = context
     const { signal } = this.#closing

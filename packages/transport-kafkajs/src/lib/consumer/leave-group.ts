@@ -1,6 +1,6 @@
 import { toError } from '@millrace/core'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { leaveGroupRequest } from '../wire/requests/leave-group.ts'
 import type { Membership } from '../wire/requests/membership.ts'
 
@@ -12,7 +12,7 @@ const LEAVE_LIMIT_MS = 3_000
  */
 export async function leaveGroup(
   { groupId, memberId, instanceId }: Omit<Membership, 'generation'>,
-  { view, control, clock, log }: Pick<PartContext, 'view' | 'control' | 'clock' | 'log'>,
+  { view, control, clock, log }: Pick<OpenStateOptions, 'view' | 'control' | 'clock' | 'log'>,
 ): Promise<void> {
   const limit = new AbortController()
   const timeout = clock.sleep(LEAVE_LIMIT_MS, limit.signal).catch(() => undefined)

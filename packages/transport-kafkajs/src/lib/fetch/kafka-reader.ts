@@ -8,7 +8,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { partitionOffsets } from '../cluster/partition-offsets.ts'
 import { throwOutOfRange } from './out-of-range.ts'
 import { PartitionFetcher } from './partition-fetcher.ts'
@@ -18,13 +18,13 @@ const MAX_PARTITION_BYTES = 1 << 20
 
 /** Reads partitions outside any group. */
 export class KafkaReader implements Reader {
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #isolation: Isolation
   readonly #closing = new AbortController()
   readonly #links: BrokerLinks
   readonly #fetcher: PartitionFetcher
 
-  constructor({ isolation, brokenBatches = 'throw' }: ReaderOptions, context: PartContext) {
+  constructor({ isolation, brokenBatches = 'throw' }: ReaderOptions, context: OpenStateOptions) {
     this.#context = context
     this.#isolation = isolation
     this.#links = context.openLinks()

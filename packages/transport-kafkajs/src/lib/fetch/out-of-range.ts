@@ -1,11 +1,11 @@
 import { MillraceError, partitionKey, type LostPosition } from '@millrace/core'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { partitionOffsets } from '../cluster/partition-offsets.ts'
 import { retrying } from '../cluster/retrying.ts'
 import type { Position } from './position.ts'
 import { requireSameTopic } from './topic-watch.ts'
 
-export interface RangeDeps extends Pick<PartContext, 'view' | 'control' | 'recovery'> {
+export interface RangeDeps extends Pick<OpenStateOptions, 'view' | 'control' | 'recovery'> {
   readonly signal: AbortSignal
 }
 

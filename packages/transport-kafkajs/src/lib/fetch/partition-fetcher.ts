@@ -8,7 +8,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
 import { BatchStream } from './batch-stream.ts'
@@ -25,7 +25,7 @@ export interface FetcherOptions {
   readonly brokenBatches: BrokenBatches
 }
 
-export interface FetcherDeps extends Pick<PartContext, 'settings' | 'view' | 'control' | 'recovery' | 'codecs'> {
+export interface FetcherDeps extends Pick<OpenStateOptions, 'settings' | 'view' | 'control' | 'recovery' | 'codecs'> {
   readonly links: BrokerLinks
   /** Aborts when the part is closed. */
   readonly signal: AbortSignal

@@ -7,7 +7,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
 import { compressionBits, requireCodec } from '../compression/compression.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
@@ -28,7 +28,10 @@ export interface SendingMode {
   fatal(errorCode: number): Error | undefined
 }
 
-export interface BatchSenderDeps extends Pick<PartContext, 'settings' | 'view' | 'recovery' | 'codecs' | 'openLinks'> {
+export interface BatchSenderDeps extends Pick<
+  OpenStateOptions,
+  'settings' | 'view' | 'recovery' | 'codecs' | 'openLinks'
+> {
   readonly links: BrokerLinks
   readonly signal: AbortSignal
 }

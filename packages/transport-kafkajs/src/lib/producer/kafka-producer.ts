@@ -7,7 +7,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { NO_PRODUCER } from '../wire/encode-record-batch.ts'
 import { BatchSender, type SendingMode } from './batch-sender.ts'
 import { closeSender, partitionCount } from './producer-parts.ts'
@@ -25,13 +25,13 @@ const PLAIN: SendingMode = {
  * sent again and may be stored twice, which at least once allows.
  */
 export class KafkaProducer implements Producer {
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #closing = new AbortController()
   readonly #links: BrokerLinks
   readonly #sender: BatchSender
   #closed: Promise<void> | undefined
 
-  constructor(context: PartContext) {
+  constructor(context: OpenStateOptions) {
     this.#context = context
     this.#links = context.openLinks()
     this.#sender = new BatchSender(PLAIN, { ...context, links: this.#links, signal: this.#closing.signal })

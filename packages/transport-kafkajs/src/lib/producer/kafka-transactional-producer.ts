@@ -10,7 +10,7 @@ import {
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import { kafkaError, KafkaCode } from '../errors/kafka-errors.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
@@ -41,7 +41,7 @@ export interface TransactionalOptions {
  */
 export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #options: TransactionalOptions
-  readonly #context: PartContext
+  readonly #context: OpenStateOptions
   readonly #closing = new AbortController()
   readonly #links: BrokerLinks
   readonly #coordinator: CoordinatorLink
@@ -54,7 +54,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   #groupsAdded = new Set<string>()
   #closed: Promise<void> | undefined
 
-  constructor(options: TransactionalOptions, context: PartContext) {
+  constructor(options: TransactionalOptions, context: OpenStateOptions) {
     this.#options = options
     this.#context = context
     this.#links = context.openLinks()

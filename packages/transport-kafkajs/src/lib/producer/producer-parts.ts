@@ -1,6 +1,6 @@
 import { MillraceError, toError, type Clock } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { PartContext } from '../cluster/part-context.ts'
+import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { requirePartition } from '../cluster/to-leaders.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import type { BatchSender } from './batch-sender.ts'
@@ -13,7 +13,7 @@ const METADATA_AGE_MS = 60_000
 const LOOKS_UNTIL_TOPIC_MISSING = 5
 
 /** Partition count of a topic as the metadata has it; rejects with `TOPIC_MISSING` when several looks do not show it. */
-export async function partitionCount(context: PartContext, topic: string, signal: AbortSignal): Promise<number> {
+export async function partitionCount(context: OpenStateOptions, topic: string, signal: AbortSignal): Promise<number> {
   const known = context.view.topic(topic)
   if (known !== undefined) {
     if (context.view.isOlderThan(METADATA_AGE_MS)) lookAgain(context)
@@ -30,7 +30,7 @@ export async function partitionCount(context: PartContext, topic: string, signal
 }
 
 /** In the background: the count that is known goes on to serve meanwhile. */
-function lookAgain({ view, log }: PartContext): void {
+function lookAgain({ view, log }: OpenStateOptions): void {
   view
     .refresh()
     .catch((error: unknown) => log.debug({ error: toError(error).message }, 'The metadata could not be refreshed.'))

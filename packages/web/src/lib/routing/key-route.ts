@@ -1,4 +1,4 @@
-import type { KeyLocation, RoutedTable, TaskPart } from '@millrace/core'
+import type { KeyLocation, RoutedTable, StateDefinition } from '@millrace/core'
 import { PageError } from '../errors/page-error.ts'
 import { unavailable } from '../errors/error-answer.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
@@ -13,7 +13,7 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /** A request about one key. */
 export interface KeyRequest {
-  readonly table: RoutedTable & TaskPart
+  readonly table: RoutedTable & StateDefinition
   /** The key as text. */
   readonly text: string
   readonly request: Request
@@ -84,7 +84,7 @@ export class KeyRoute {
 
   #having(
     own: SiteWorker,
-    { table, partition }: { readonly table: TaskPart; readonly partition: number },
+    { table, partition }: { readonly table: StateDefinition; readonly partition: number },
   ): SiteWorker | undefined {
     const has = ({ context }: SiteWorker): boolean => context.openPart(table, partition) !== undefined
     return has(own) ? own : this.#deps.site.workers().find(has)

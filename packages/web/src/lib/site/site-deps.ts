@@ -13,7 +13,7 @@ import type {
   ContextStorage,
   ShownRecord,
   TableStats,
-  TaskPart,
+  StateDefinition,
   TimeFigures,
   WorkerContext,
   WorkerStats,
@@ -28,12 +28,12 @@ export interface SiteTable {
 }
 
 /** A table whose rows are spread over the workers. */
-export interface PartitionedTable extends SiteTable, RoutedTable, TaskPart {
+export interface PartitionedTable extends SiteTable, RoutedTable, StateDefinition {
   readonly name: string
 }
 
 /** A table that page functions can be routed by. */
-export interface RoutableTable<K> extends RoutedTable, TaskPart {
+export interface RoutableTable<K> extends RoutedTable, StateDefinition {
   readonly name: string
   /** A key typed as text. Throws `KEY_INVALID`. */
   keyOf(text: string): K

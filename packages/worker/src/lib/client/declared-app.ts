@@ -1,4 +1,4 @@
-import type { Codec, RoutedTable, TaskPart, TopicDeclaration, WorkerPart } from '@millrace/core'
+import type { Codec, RoutedTable, StateDefinition, TopicDeclaration, WorkerPart } from '@millrace/core'
 
 /** What an app declares, as far as its client works with it. The descriptors of `streams` and `tables` fit as they are. */
 export interface DeclaredApp {
@@ -41,7 +41,7 @@ export type DeclaredTable =
     }
 
 /** A table whose rows are spread over tasks. */
-export interface PartitionedTable extends ReadableTable, TaskPart, RoutedTable {
+export interface PartitionedTable extends ReadableTable, StateDefinition, RoutedTable {
   readonly name: string
 }
 

@@ -3,14 +3,14 @@ import {
   errorText,
   MillraceError,
   nearestName,
-  type OpenPart,
+  type OpenState,
   type ContextStorage,
   silentSensor,
   type StoreDriver,
   type StorePartition,
   type TableReading,
   type TableRows,
-  type TaskPart,
+  type StateDefinition,
   type TopicPartition,
   type WorkerContext,
 } from '@millrace/core'
@@ -27,9 +27,9 @@ export interface TableReader {
 
 /** What is open of the one table that is read. */
 interface Copy {
-  readonly part: TaskPart | undefined
+  readonly part: StateDefinition | undefined
   readonly partitions: number
-  readonly open: ReadonlyMap<number, OpenPart>
+  readonly open: ReadonlyMap<number, OpenState>
 }
 
 const NO_COPY: Copy = { part: undefined, partitions: 0, open: new Map() }

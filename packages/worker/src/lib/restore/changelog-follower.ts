@@ -8,7 +8,7 @@ import type {
   Sensor,
   StoreChange,
   StorePartition,
-  TaskPart,
+  StateDefinition,
   TopicPartition,
 } from '@millrace/core'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
@@ -30,7 +30,7 @@ export interface RestoreEnvironment {
 
 /** A table or stateful operator in one partition. */
 export interface StatePlace {
-  readonly part: TaskPart
+  readonly part: StateDefinition
   readonly partition: number
 }
 

@@ -7,7 +7,7 @@ import {
   type Reader,
   type RecordBatch,
   systemClock,
-  type TaskPart,
+  type StateDefinition,
 } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
@@ -50,7 +50,7 @@ class SlowReading extends LeasedTransport {
 }
 
 async function countedOnce(
-  tables: readonly TaskPart[],
+  tables: readonly StateDefinition[],
   count: TestApp['agents'][number]['handler'],
 ): Promise<{
   readonly log: MemoryLog
@@ -95,7 +95,7 @@ test('a task that is lost in the very turn in which it was opened gives its stor
   const counts = countTable('counts')
   let slow: SlowReading | undefined
   let expire: (() => void) | undefined
-  const losing: TaskPart = {
+  const losing: StateDefinition = {
     ...counts,
     openPart: (context) => {
       // The group's word comes now; the driver joins anew behind it.

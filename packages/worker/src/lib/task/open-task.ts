@@ -3,7 +3,7 @@ import {
   NO_HEADERS,
   partitionKey,
   type StorePartition,
-  type TaskPart,
+  type StateDefinition,
   type TopicPartition,
   type WaitForTask,
 } from '@millrace/core'
@@ -114,7 +114,7 @@ async function openStates(
 
 type RestoredState = Omit<TaskState, 'open'>
 
-async function restore(task: Task, part: TaskPart, { worker, facts }: Opening): Promise<RestoredState> {
+async function restore(task: Task, part: StateDefinition, { worker, facts }: Opening): Promise<RestoredState> {
   const changelog = { topic: part.changelog.topic, partition: task.partition }
   const bounds = facts.changelogs.get(partitionKey(changelog)) ?? { beginning: 0, end: 0 }
   const store = await worker.recovery.restore({ part, partition: task.partition }, bounds, task.signal)

@@ -3,12 +3,12 @@ import {
   isMillraceError,
   MillraceError,
   NO_HEADERS,
-  type OpenPart,
+  type OpenState,
   type OutgoingRecord,
   type Row,
   type StoreChange,
   type StorePartition,
-  type TaskPart,
+  type StateDefinition,
   type TopicPartition,
 } from '@millrace/core'
 import type { SourcePartition } from '../records/source-partition.ts'
@@ -18,8 +18,8 @@ import type { PartitionCursor, SourceOffset } from './cursor.ts'
 
 /** A table or stateful operator in one task. */
 export interface TaskState {
-  readonly part: TaskPart
-  readonly open: OpenPart
+  readonly part: StateDefinition
+  readonly open: OpenState
   readonly store: StorePartition
   readonly changelog: TopicPartition
   /** `TopicInfo.id` of the changelog. */
@@ -76,9 +76,9 @@ const ROW_CODES: ReadonlyMap<ErrorCode, ErrorCode> = new Map([
 
 class RowOrigin implements SendOrigin {
   readonly open = false
-  readonly #part: TaskPart
+  readonly #part: StateDefinition
 
-  constructor(part: TaskPart) {
+  constructor(part: StateDefinition) {
     this.#part = part
   }
 

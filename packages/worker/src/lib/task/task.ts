@@ -6,9 +6,9 @@ import {
   type HandedOutEvent,
   isMillraceError,
   MillraceError,
-  type OpenPart,
+  type OpenState,
   partitionKey,
-  type TaskPart,
+  type StateDefinition,
   type TaskRef,
   type TopicPartition,
 } from '@millrace/core'
@@ -59,7 +59,7 @@ export class Task implements OwningTask, TransactionOwner {
   blocked: number = NOT_NOW.opening
   readonly #worker: TaskWorker<Task>
   readonly #abort = new AbortController()
-  readonly #states = new Map<TaskPart, TaskState>()
+  readonly #states = new Map<StateDefinition, TaskState>()
   #sources: readonly TaskSource[] = []
   #inFlight = 0
   #spilling = 0
@@ -118,7 +118,7 @@ export class Task implements OwningTask, TransactionOwner {
     return bytes
   }
 
-  open(part: TaskPart): OpenPart | undefined {
+  open(part: StateDefinition): OpenState | undefined {
     return this.#states.get(part)?.open
   }
 

@@ -3,7 +3,7 @@ import {
   type SubscriptionQueue,
   MillraceError,
   type SubscriptionSpec,
-  type TaskPart,
+  type StateDefinition,
   type TopicDeclaration,
   type Topology,
   type WaitForTask,
@@ -21,7 +21,7 @@ export function leaderTopic(appId: string): string {
 export class DeclaredTopology implements Topology {
   readonly topics: Map<string, TopicDeclaration> = new Map()
   readonly subscriptions: SubscriptionSpec[] = []
-  readonly parts: TaskPart[] = []
+  readonly parts: StateDefinition[] = []
   readonly candidates: Candidate[] = []
   readonly waits: WaitForTask[] = []
   readonly #appId: string
@@ -59,7 +59,7 @@ export class DeclaredTopology implements Topology {
     return this.#makeFeeds(spec)
   }
 
-  part(part: TaskPart): void {
+  part(part: StateDefinition): void {
     if (this.parts.includes(part)) return
     this.#mustBeOpen(`table ${part.name}`)
     if (this.parts.some(({ name }) => name === part.name))

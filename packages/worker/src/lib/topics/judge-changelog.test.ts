@@ -1,10 +1,10 @@
-import type { TaskPart, TopicSettings } from '@millrace/core'
+import type { StateDefinition, TopicSettings } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { judgeChangelog } from './judge-changelog.ts'
 
 const WEEK_MS = 604_800_000
 
-const table = (policy = 'compact'): TaskPart => ({
+const table = (policy = 'compact'): StateDefinition => ({
   name: 'counts',
   changelog: { topic: 'app-counts-changelog', config: { 'cleanup.policy': policy } },
   partitions: undefined,

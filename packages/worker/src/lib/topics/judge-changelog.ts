@@ -1,4 +1,4 @@
-import { MillraceError, type TaskPart, type TopicSettings } from '@millrace/core'
+import { MillraceError, type StateDefinition, type TopicSettings } from '@millrace/core'
 
 /** What is wrong with the settings of a changelog. */
 export type ChangelogFault =
@@ -9,7 +9,10 @@ export type ChangelogFault =
  * A changelog is all there is of a table once its stores are gone: one whose rows the broker deletes makes every recovery
  * wrong without a word, so that is for good. One that is only not compacted is right, and grows for ever.
  */
-export function judgeChangelog({ name, changelog }: TaskPart, settings: TopicSettings): ChangelogFault | undefined {
+export function judgeChangelog(
+  { name, changelog }: StateDefinition,
+  settings: TopicSettings,
+): ChangelogFault | undefined {
   const { topic, config } = changelog
   // Whoever declared it so knows how long its rows are of use.
   if (config['cleanup.policy']?.includes('delete') === true) return undefined

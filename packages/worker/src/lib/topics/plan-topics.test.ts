@@ -1,4 +1,4 @@
-import type { SubscriptionSpec, TaskPart, TopicDeclaration } from '@millrace/core'
+import type { SubscriptionSpec, StateDefinition, TopicDeclaration } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { planTopics, type TopicsWanted } from './plan-topics.ts'
 
@@ -20,7 +20,7 @@ const reads = (agent: string, ...topics: string[]): SubscriptionSpec => ({
   ordering: 'key',
 })
 
-const table = (name: string, partitions?: number): TaskPart => ({
+const table = (name: string, partitions?: number): StateDefinition => ({
   name,
   changelog: { topic: `app-${name}-changelog`, config: { 'cleanup.policy': 'compact' } },
   partitions,
@@ -90,7 +90,7 @@ test('a topic that goes by others has as many partitions as the largest of them,
   expect(Object.fromEntries(topics)).toMatchObject({ 'app-a-dlq': 5, 'app-b-dlq': 5, 'app-c-dlq': 8 })
 })
 
-test.each<[string, TaskPart, Record<string, number>, number]>([
+test.each<[string, StateDefinition, Record<string, number>, number]>([
   ["the changelog's count when it exists", table('t'), { a: 4, b: 8, 'app-t-changelog': 4 }, 4],
   ['the explicit one', table('t', 4), { a: 4, b: 8 }, 4],
   ['that of all sources when they agree', table('t'), { a: 4, b: 4 }, 4],
@@ -102,7 +102,7 @@ test.each<[string, TaskPart, Record<string, number>, number]>([
   expect(parts.get(part)).toBe(expected)
 })
 
-test.each<[TaskPart, Record<string, number>, RegExp]>([
+test.each<[StateDefinition, Record<string, number>, RegExp]>([
   [table('t'), { a: 4, b: 6 }, /table t cannot be told.*a 4, b 6/],
   [
     table('t'),

@@ -1,7 +1,7 @@
 import {
   MillraceError,
   type SubscriptionSpec,
-  type TaskPart,
+  type StateDefinition,
   type TopicDeclaration,
   type TopicSpec,
 } from '@millrace/core'
@@ -10,7 +10,7 @@ export interface TopicsWanted {
   readonly appId: string
   readonly topics: ReadonlyMap<string, TopicDeclaration>
   readonly subscriptions: readonly SubscriptionSpec[]
-  readonly parts: readonly TaskPart[]
+  readonly parts: readonly StateDefinition[]
   /** Partition counts of topics that exist. */
   readonly existing: ReadonlyMap<string, number>
   readonly topicPartitions: number
@@ -21,7 +21,7 @@ export interface TopicPlan {
   readonly create: readonly TopicSpec[]
   /** Partition counts of all declared and subscribed topics. */
   readonly topics: ReadonlyMap<string, number>
-  readonly parts: ReadonlyMap<TaskPart, number>
+  readonly parts: ReadonlyMap<StateDefinition, number>
   /** Declared with a count that the existing topic does not have. */
   readonly differing: readonly { readonly topic: string; readonly declared: number; readonly existing: number }[]
 }
@@ -60,7 +60,7 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
  * its source's partition.
  */
 export function partPartitions(
-  part: TaskPart,
+  part: StateDefinition,
   sources: ReadonlyMap<string, number>,
   wanted: Pick<TopicsWanted, 'existing' | 'topicPartitions'>,
 ): number {

@@ -5,7 +5,7 @@ import {
   type Admin,
   type Clock,
   type Logger,
-  type TaskPart,
+  type StateDefinition,
   type TopicInfo,
 } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
@@ -13,7 +13,7 @@ import { expect, test } from 'vitest'
 import { DeclaredTopology } from './declared-topology.ts'
 import { TopicDirectory } from './topic-directory.ts'
 
-const counts: TaskPart = {
+const counts: StateDefinition = {
   name: 'counts',
   changelog: { topic: 'app-counts-changelog', config: { 'cleanup.policy': 'compact' } },
   partitions: 1,

@@ -5,7 +5,7 @@ import {
   type Logger,
   MillraceError,
   type Scheduled,
-  type TaskPart,
+  type StateDefinition,
   toError,
   type TopicInfo,
   type TopicSettings,
@@ -44,7 +44,7 @@ export interface TopicDirectoryDeps {
 export class TopicDirectory {
   readonly #deps: TopicDirectoryDeps
   readonly #topics = new Map<string, TopicInfo>()
-  readonly #parts = new Map<TaskPart, number>()
+  readonly #parts = new Map<StateDefinition, number>()
   readonly #settings = new Map<string, TopicSettings>()
   readonly #groups = new Map<number, TaskTopology>()
   #sources: readonly string[] = []
@@ -76,26 +76,26 @@ export class TopicDirectory {
     return this.#topics.get(topic)?.partitions
   }
 
-  partitionsOf(part: TaskPart): number | undefined {
+  partitionsOf(part: StateDefinition): number | undefined {
     return this.#parts.get(part)
   }
 
   /** Parts with this partition count. */
-  partsWith(partitions: number): readonly TaskPart[] {
+  partsWith(partitions: number): readonly StateDefinition[] {
     return [...this.#parts].filter(([, count]) => count === partitions).map(([part]) => part)
   }
 
   /** Warm copies wanted of a part. */
-  copiesOf(part: TaskPart): number {
+  copiesOf(part: StateDefinition): number {
     return part.standbys ?? this.#deps.standbys ?? 0
   }
 
-  changelogId(part: TaskPart): string {
+  changelogId(part: StateDefinition): string {
     return this.#topics.get(part.changelog.topic)?.id ?? part.changelog.topic
   }
 
   /** Settings of a part's changelog as they hold on the broker, as far as they are known, else as declared. */
-  changelogConfig({ changelog }: TaskPart): Readonly<Record<string, string>> {
+  changelogConfig({ changelog }: StateDefinition): Readonly<Record<string, string>> {
     const found = this.#settings.get(changelog.topic)
     return found === undefined
       ? changelog.config

@@ -3,9 +3,9 @@ import {
   type Logger,
   manualClock,
   MillraceError,
-  type OpenPart,
+  type OpenState,
   systemClock,
-  type TaskPart,
+  type StateDefinition,
 } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
@@ -341,11 +341,11 @@ test('what is done about a refused record is not refused without end: the worker
 
 test('a row that is refused stops the worker with the key', async () => {
   const { log } = await filled(1)
-  const part: TaskPart = {
+  const part: StateDefinition = {
     name: 'big',
     changelog: { topic: 'big-changelog', config: { 'cleanup.policy': 'compact' } },
     partitions: undefined,
-    openPart: (): OpenPart => ({
+    openPart: (): OpenState => ({
       takeRows: () => [{ key: Buffer.from('k'), value: Buffer.from('v') }],
       rowsStored: () => {},
       rowsReturned: () => {},

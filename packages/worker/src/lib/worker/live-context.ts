@@ -5,12 +5,12 @@ import {
   type Isolation,
   type Logger,
   MillraceError,
-  type OpenPart,
+  type OpenState,
   type Reader,
   type RecordMetadata,
   type SendRequest,
   type Sensor,
-  type TaskPart,
+  type StateDefinition,
   type TopicSpec,
   type WorkerContext,
 } from '@millrace/core'
@@ -86,15 +86,15 @@ export class LiveContext implements WorkerContext {
     return reader
   }
 
-  openPart(part: TaskPart, partition: number): OpenPart | undefined {
+  openPart(part: StateDefinition, partition: number): OpenState | undefined {
     const count = this.partitionsOf(part)
     // Without a lease another worker may have newer rows already.
     if (count === undefined || !this.#life.lease.valid) return undefined
     return this.#worker?.tasks.all.get(taskId(count, partition))?.open(part)
   }
 
-  openParts(part: TaskPart): ReadonlyMap<number, OpenPart> {
-    const open = new Map<number, OpenPart>()
+  openParts(part: StateDefinition): ReadonlyMap<number, OpenState> {
+    const open = new Map<number, OpenState>()
     if (this.#worker === undefined || !this.#life.lease.valid) return open
     for (const task of this.#worker.tasks.all.values()) {
       const state = task.open(part)
@@ -103,7 +103,7 @@ export class LiveContext implements WorkerContext {
     return open
   }
 
-  partitionsOf(part: TaskPart): number | undefined {
+  partitionsOf(part: StateDefinition): number | undefined {
     return this.#worker?.topics.partitionsOf(part)
   }
 
