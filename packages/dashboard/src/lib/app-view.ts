@@ -1,4 +1,4 @@
-import { knownMembers, type SiteDeps, type SiteWorker } from '@millrace/web'
+import { knownMembers, type SiteApp, type SiteWorker } from '@millrace/web'
 import type { HistoryPoint } from './history.ts'
 import type { Peers } from './peers.ts'
 import { SharedLookups } from './shared-lookups.ts'
@@ -23,14 +23,14 @@ export interface HistoryAnswer {
 
 /** What there is to see of one worker, or of all workers of the app, as the one that is asked knows them. */
 export class AppView {
-  readonly #site: SiteDeps
+  readonly #site: SiteApp
   readonly #watches: Watches
   readonly #peers: Peers
   // One request here is a request to every worker: many at once must not become many there.
   readonly #live: SharedLookups<LiveAnswer>
   readonly #histories: SharedLookups<HistoryAnswer>
 
-  constructor(site: SiteDeps, watches: Watches, peers: Peers) {
+  constructor(site: SiteApp, watches: Watches, peers: Peers) {
     this.#site = site
     this.#watches = watches
     this.#peers = peers

@@ -9,7 +9,7 @@ import type { Watches } from './worker-watch.ts'
 const MAX_LISTENERS = 100
 
 /** Statistics now, and of the last five minutes; of this worker, or with `?of=app` of all. */
-export function livePages({ site, worker }: SiteTools, watches: Watches, view: AppView): BuiltInPages {
+export function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView): BuiltInPages {
   const messages = new StateMessages()
   const states = new SharedLookups<SharedState>(site)
   // However many pages are open, each worker is read once a second.
@@ -21,7 +21,7 @@ export function livePages({ site, worker }: SiteTools, watches: Watches, view: A
     '/history/': {
       help: 'The last five minutes of five figures, one point a second; with `?of=app` of every worker.',
       page: async (c) => {
-        const asked = worker()
+        const asked = workers.asked()
         return c.json(c.query.get('of') === 'app' ? await view.historyOfApp(asked) : view.history(asked), {
           headers: { 'cache-control': 'no-store' },
         })
@@ -30,7 +30,7 @@ export function livePages({ site, worker }: SiteTools, watches: Watches, view: A
     '/live/': {
       help: 'What changes of this worker: `stats`, `jobs`, `assignment`, `problems` in words; with `?of=app` of every worker, asked at its address. With `Accept: text/event-stream` one event `state`, then each second `change`: a JSON merge patch of what changed.',
       page: async (c) => {
-        const asked = worker()
+        const asked = workers.asked()
         const ofApp = c.query.get('of') === 'app'
         if (!accepts(c.request, 'text/event-stream'))
           return c.json(ofApp ? await view.liveOfApp(asked) : view.live(asked), {

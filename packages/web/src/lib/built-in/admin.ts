@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os'
-import { PageError } from '../errors/page-error.ts'
+import { PageError } from '../pages/page-error.ts'
 import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import { View, type ViewClass } from '../pages/view.ts'
-import type { SiteDeps } from '../site/site-deps.ts'
+import type { SiteApp } from '../site-app.ts'
 
 /** What a request that changes the application must carry: no form and no image of another site can. */
 const ACTION_HEADER = 'millrace-action'
@@ -22,7 +22,7 @@ export type Admin = { readonly on: true } | { readonly on: false; readonly reaso
  */
 export function adminFor(
   c: Pick<PageContext, 'request' | 'peer' | 'url'>,
-  { settings, describe }: Pick<SiteDeps, 'settings' | 'describe'>,
+  { settings, describe }: Pick<SiteApp, 'settings' | 'describe'>,
 ): Admin {
   if (settings.admin !== undefined)
     return settings.admin ? { on: true } : { on: false, reason: 'Actions are switched off (web.admin).' }
@@ -50,7 +50,7 @@ function isOfThisMachine(peer: string): boolean {
 }
 
 /** A page that changes something: takes POST, from this site, of those who may act. */
-export function action(site: Pick<SiteDeps, 'settings' | 'describe'>, work: PageHandler): ViewClass {
+export function action(site: Pick<SiteApp, 'settings' | 'describe'>, work: PageHandler): ViewClass {
   return class Action extends View {
     override async post(c: PageContext): Promise<Response> {
       const foreign = crossSite(c)

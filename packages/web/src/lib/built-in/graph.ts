@@ -1,5 +1,5 @@
 import type { AppDescription } from '@millrace/core'
-import type { Flow, NodeKind } from '../site/site-deps.ts'
+import type { Flow, NodeKind } from '../site-app.ts'
 
 export interface GraphNode {
   /** `{kind}:{name}` */

@@ -1,4 +1,4 @@
-import { partitionKey, type DelayStats } from '@millrace/core'
+import { type DelayStats, partitionKey } from '@millrace/core'
 import type { BuiltInTools, BuiltInPages } from './site-tools.ts'
 
 /** Whether a worker can be sent work, and if not, why. */
@@ -26,11 +26,11 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
 }
 
 /** Ready is: joined, recovered, no partition stalled, and none that has taken no records for longer than `deliveryTimeout`. */
-export function readiness({ workerIfAny, stalls, site }: BuiltInTools): Readiness {
-  const worker = workerIfAny()
+export function readiness({ workers, stalls, site }: BuiltInTools): Readiness {
+  const worker = workers.askedIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }
   const { status, sources, delays } = worker.stats()
-  const stalled = stalls.look(sources, { nowMs: site.clock.monotonic(), afterMs: site.stallAfterMs })
+  const stalled = stalls.check(sources, { nowMs: site.clock.monotonic(), afterMs: site.stallAfterMs })
   const reasons = [
     ...(status === 'running' ? [] : [`The worker is ${status}.`]),
     ...stalled.map(

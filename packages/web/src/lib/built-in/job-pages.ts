@@ -1,5 +1,5 @@
 import { isMillraceError, type Clock, type RunOutcome } from '@millrace/core'
-import { PageError } from '../errors/page-error.ts'
+import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import { action } from './admin.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools } from './site-tools.ts'
@@ -8,12 +8,12 @@ import { jsonPage, type BuiltInPages, type BuiltInTools } from './site-tools.ts'
 const RUN_ANSWER_MS = 1_000
 
 /** Tasks, timers and cron jobs, and what can be done with them. */
-export function jobPages({ site, worker, leader }: BuiltInTools): BuiltInPages {
+export function jobPages({ site, workers, leader }: BuiltInTools): BuiltInPages {
   const job = (c: PageContext): string => c.params['name'] ?? ''
   return {
     '/jobs/': {
       help: 'Tasks, timers and cron jobs.',
-      page: jsonPage(() => worker().jobs()),
+      page: jsonPage(() => workers.asked().jobs()),
     },
     '/jobs/:name/run/': {
       help: 'Runs a job now; 202 when the run takes longer than a second. A job of the leader runs there, whichever worker is asked: 503 with `Retry-After` when nobody leads or the leader cannot be reached.',
@@ -35,14 +35,14 @@ export function jobPages({ site, worker, leader }: BuiltInTools): BuiltInPages {
     '/jobs/:name/pause/': {
       help: 'Slots are skipped on every worker of the app, over restarts too.',
       page: action(site, async (c) => {
-        await orMissing(() => worker().pause(job(c)))
+        await orMissing(() => workers.asked().pause(job(c)))
         return c.json({ result: 'paused' })
       }),
     },
     '/jobs/:name/resume/': {
       help: 'Slots are skipped no longer.',
       page: action(site, async (c) => {
-        await orMissing(() => worker().resume(job(c)))
+        await orMissing(() => workers.asked().resume(job(c)))
         return c.json({ result: 'resumed' })
       }),
     },

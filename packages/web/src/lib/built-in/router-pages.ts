@@ -1,12 +1,12 @@
-import { unavailable } from '../errors/error-answer.ts'
-import { groupRouter } from '../routing/group-router.ts'
-import { partitionOf } from '../routing/partition-of.ts'
+import { unavailable } from '../pages/page-error.ts'
+import { groupRouter } from '../routing/locate.ts'
+import { partitionOf } from '../routing/locate.ts'
 import type { PageContext } from '../pages/page-context.ts'
-import type { PartitionedTable } from '../site/site-deps.ts'
+import type { PartitionedTable } from '../site-app.ts'
 import { jsonPage, type BuiltInTools, type BuiltInPages } from './site-tools.ts'
 import { partitionedTable } from './table-pages.ts'
 
-interface PartitionPlace {
+interface PartitionLocation {
   readonly partition: number
   readonly member: string | undefined
   readonly address: string | undefined
@@ -20,7 +20,7 @@ export function routerPages(deps: BuiltInTools): BuiltInPages {
     '/router/': {
       help: 'For each partition of each table its member and address.',
       page: jsonPage(() =>
-        Object.fromEntries([...deps.site.tables()].map((table) => [table.name, placesOf(deps, table)])),
+        Object.fromEntries([...deps.site.tables()].map((table) => [table.name, locationsOf(deps, table)])),
       ),
     },
     '/router/:name/': {
@@ -28,7 +28,7 @@ export function routerPages(deps: BuiltInTools): BuiltInPages {
       page: (c) => {
         const table = partitionedTable(deps, c.params['name'] ?? '')
         const key = c.query.get('key')
-        return key === null ? c.json(placesOf(deps, table)) : locate(deps, c, key)
+        return key === null ? c.json(locationsOf(deps, table)) : locate(deps, c, key)
       },
     },
     '/router/:name/:key/': {
@@ -38,8 +38,8 @@ export function routerPages(deps: BuiltInTools): BuiltInPages {
   }
 }
 
-function placesOf({ worker }: BuiltInTools, table: PartitionedTable): readonly PartitionPlace[] {
-  const asked = worker()
+function locationsOf({ workers }: BuiltInTools, table: PartitionedTable): readonly PartitionLocation[] {
+  const asked = workers.asked()
   const count = asked.context.partitionsOf(table) ?? 0
   const { group, memberId } = asked.assignment()
   return Array.from({ length: count }, (_, partition) => {
@@ -57,7 +57,7 @@ function locate(deps: BuiltInTools, c: PageContext, text: string): Response {
   const table = partitionedTable(deps, c.params['name'] ?? '')
   const key = table.parseKey(text)
   partitionOf(table, key)
-  const location = groupRouter(deps.worker()).locate(table, key)
+  const location = groupRouter(deps.workers.asked()).locate(table, key)
   if (location === undefined) throw unavailable(`The owner of this key of table "${table.name}" is not known.`)
   return c.json({ table: table.name, ...location })
 }

@@ -3,17 +3,15 @@ import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import type { ViewClass } from '../pages/view.ts'
 import type { KeyRoute } from '../routing/key-route.ts'
 import type { LeaderRoute } from '../routing/leader-route.ts'
-import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
+import type { SiteApp, SiteWorker } from '../site-app.ts'
+import type { SiteWorkers } from '../site-workers.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { StallWatch } from './stall-watch.ts'
 
 /** What pages stand on that are not the app's: those of every site, and those of a `SiteAddition`. */
 export interface SiteTools {
-  readonly site: SiteDeps
-  /** The worker that was asked; `undefined` in a process that runs none. */
-  readonly workerIfAny: () => SiteWorker | undefined
-  /** The same; throws a 503 when there is none. */
-  readonly worker: () => SiteWorker
+  readonly site: SiteApp
+  readonly workers: SiteWorkers
   /** Statistics of a worker of this process. */
   readonly stats: (worker: SiteWorker) => SiteStats
   /** What `/` answers as JSON. */

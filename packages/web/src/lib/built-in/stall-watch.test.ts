@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { StallWatch } from './stall-watch.ts'
 
-type Source = Parameters<StallWatch['look']>[0][number]
+type Source = Parameters<StallWatch['check']>[0][number]
 
 const source = (changes: Partial<Source> = {}): Source => ({
   topic: 'posts',
@@ -15,28 +15,28 @@ const STALLED = [{ topic: 'posts', partition: 0 }]
 
 test('a partition with records that stands still for longer than allowed is found', () => {
   const watch = new StallWatch()
-  expect(watch.look([source()], { nowMs: 0, afterMs: 100 })).toEqual([])
-  expect(watch.look([source()], { nowMs: 100, afterMs: 100 })).toEqual([])
-  expect(watch.look([source()], { nowMs: 101, afterMs: 100 })).toEqual(STALLED)
-  expect(watch.look([source({ position: 6 })], { nowMs: 102, afterMs: 100 })).toEqual([])
+  expect(watch.check([source()], { nowMs: 0, afterMs: 100 })).toEqual([])
+  expect(watch.check([source()], { nowMs: 100, afterMs: 100 })).toEqual([])
+  expect(watch.check([source()], { nowMs: 101, afterMs: 100 })).toEqual(STALLED)
+  expect(watch.check([source({ position: 6 })], { nowMs: 102, afterMs: 100 })).toEqual([])
 })
 
 test('one that is read but never committed stalls, one that moves does not', () => {
   const watch = new StallWatch()
-  watch.look([source({ position: 9 })], { nowMs: 0, afterMs: 100 })
-  expect(watch.look([source({ position: 9 })], { nowMs: 200, afterMs: 100 })).toEqual(STALLED)
-  expect(watch.look([source({ position: 9, committed: 7 })], { nowMs: 300, afterMs: 100 })).toEqual([])
+  watch.check([source({ position: 9 })], { nowMs: 0, afterMs: 100 })
+  expect(watch.check([source({ position: 9 })], { nowMs: 200, afterMs: 100 })).toEqual(STALLED)
+  expect(watch.check([source({ position: 9, committed: 7 })], { nowMs: 300, afterMs: 100 })).toEqual([])
 })
 
 test.each([{ endOffset: 5 }, { endOffset: undefined }])('one with nothing to do is not stalled: %j', (figures) => {
   const watch = new StallWatch()
-  watch.look([source(figures)], { nowMs: 0, afterMs: 100 })
-  expect(watch.look([source(figures)], { nowMs: 1000, afterMs: 100 })).toEqual([])
+  watch.check([source(figures)], { nowMs: 0, afterMs: 100 })
+  expect(watch.check([source(figures)], { nowMs: 1000, afterMs: 100 })).toEqual([])
 })
 
 test('one that went and came back starts anew', () => {
   const watch = new StallWatch()
-  watch.look([source()], { nowMs: 0, afterMs: 100 })
-  watch.look([], { nowMs: 50, afterMs: 100 })
-  expect(watch.look([source()], { nowMs: 150, afterMs: 100 })).toEqual([])
+  watch.check([source()], { nowMs: 0, afterMs: 100 })
+  watch.check([], { nowMs: 50, afterMs: 100 })
+  expect(watch.check([source()], { nowMs: 150, afterMs: 100 })).toEqual([])
 })

@@ -6,12 +6,12 @@ interface Seen {
   readonly sinceMs: number
 }
 
-/** Finds partitions that have records to handle and do not move. Sees only when it is asked, so it tells late rather than early. */
+/** Finds partitions that have records to handle and do not move. It looks only when it is asked, so it finds late rather than early. */
 export class StallWatch {
   #seen: ReadonlyMap<string, Seen> = new Map()
 
   /** Those that have stood still for longer than `afterMs`, of all that are given; what was seen of others is forgotten. */
-  look(
+  check(
     sources: readonly Pick<SourceStats, 'topic' | 'partition' | 'position' | 'committed' | 'endOffset'>[],
     { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },
   ): readonly TopicPartition[] {

@@ -8,13 +8,13 @@ import type {
   SiteStats,
   TableStats,
 } from '@millrace/core'
-import { siteUrl } from '../routing/site-url.ts'
-import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
+import { siteUrl } from '../routing/forwarder.ts'
+import type { SiteApp, SiteWorker } from '../site-app.ts'
 
 const NO_RECOVERY: RecoveryStats = { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 }
 
 /** What `/stats` answers of one worker. Called in its scope, so that tables count its own partitions. */
-export function statsOf(site: SiteDeps, worker: SiteWorker): SiteStats {
+export function statsOf(site: SiteApp, worker: SiteWorker): SiteStats {
   const { agents, parts, sources, flows, commits, lastRebalance, lastErrors, ...same } = worker.stats()
   const app = site.describe()
   const kinds = new Map(app.tables.map(({ name, kind }) => [name, kind]))

@@ -1,6 +1,6 @@
-import { PageError } from '../errors/page-error.ts'
+import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
-import type { PartitionedTable, SiteTable } from '../site/site-deps.ts'
+import type { PartitionedTable, SiteTable } from '../site-app.ts'
 import { jsonPage, type BuiltInTools, type BuiltInPages } from './site-tools.ts'
 
 interface TableListing {
@@ -60,8 +60,8 @@ function describeTable(deps: BuiltInTools, name: string): TableListing {
   return found
 }
 
-function listTables({ site, workerIfAny }: BuiltInTools): readonly TableListing[] {
-  const parts = workerIfAny()?.stats().parts ?? {}
+function listTables({ site, workers }: BuiltInTools): readonly TableListing[] {
+  const parts = workers.askedIfAny()?.stats().parts ?? {}
   const all: ReadonlyMap<string, SiteTable> = new Map(
     [...site.tables(), ...site.globalTables()].map((table) => [table.name, table]),
   )
@@ -70,7 +70,7 @@ function listTables({ site, workerIfAny }: BuiltInTools): readonly TableListing[
     kind,
     help,
     changelog,
-    rows: workerIfAny() === undefined ? 0 : (all.get(name)?.stats().rows ?? 0),
+    rows: workers.askedIfAny() === undefined ? 0 : (all.get(name)?.stats().rows ?? 0),
     partitions: parts[name]?.partitions ?? [],
   }))
 }

@@ -1,11 +1,22 @@
 import { TIME_BOUNDS_MS, type TimeFigures } from '@millrace/core'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { RequestFigures, RouteOutcome } from './http-figures.ts'
-import { writeWorkerMetrics, type CountedSeries, type MetricsPaper, type MetricsSource } from './worker-metrics.ts'
+import { writeWorkerMetrics, type CountedSeries, type MetricsWriter, type MetricsSource } from './worker-metrics.ts'
+
+/** A request that was answered. */
+export interface RequestStats {
+  readonly method: string
+  /** Path of the page as defined; `undefined` when there is none. */
+  readonly page: string | undefined
+  readonly status: number
+  readonly durationMs: number
+}
+
+/** What became of a request for a key of another worker. */
+export type RouteOutcome = 'forwarded' | 'retried' | 'refused'
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
-/** The figures of a site and its workers as Prometheus reads them. Every site has a registry of its own. */
+/** What a site and its workers count, as Prometheus reads it. Every site has a registry of its own. */
 export class Prometheus {
   readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE
   readonly #registry = new Registry()
@@ -36,7 +47,7 @@ export class Prometheus {
     this.#active.inc()
   }
 
-  requestAnswered({ method, page, status, durationMs }: RequestFigures): void {
+  requestAnswered({ method, page, status, durationMs }: RequestStats): void {
     this.#active.dec()
     // Labels from a closed set: a client must not be able to make series.
     this.#seconds.observe(
@@ -49,11 +60,11 @@ export class Prometheus {
     this.#routed.inc({ outcome })
   }
 
-  /** The text that Prometheus reads; without `source`, of a process that runs no worker, the site's own figures. */
+  /** The text that Prometheus reads; without `source`, of a process that runs no worker, the site's own metrics. */
   async text(source: MetricsSource | undefined): Promise<string> {
     const process = (this.#process ??= processRegistry())
-    const figures = source === undefined ? [] : [workerRegistry(source)]
-    const texts = await Promise.all([...figures, this.#registry, process].map((registry) => registry.metrics()))
+    const worker = source === undefined ? [] : [workerRegistry(source)]
+    const texts = await Promise.all([...worker, this.#registry, process].map((registry) => registry.metrics()))
     return texts.map((text) => text.trimEnd()).join('\n') + '\n'
   }
 }
@@ -65,14 +76,14 @@ function processRegistry(): Registry {
   return registry
 }
 
-/** Made anew for each reading: the figures are counted elsewhere, and this way two readings at once cannot mix. */
+/** Made anew for each reading: its numbers are counted elsewhere, and so two readings at once cannot mix. */
 function workerRegistry(source: MetricsSource): Registry {
   const registry = new Registry()
-  writeWorkerMetrics(paperOf(registry), source)
+  writeWorkerMetrics(writerOf(registry), source)
   return registry
 }
 
-function paperOf(registry: Registry): MetricsPaper {
+function writerOf(registry: Registry): MetricsWriter {
   const shape = (
     name: string,
     help: string,
@@ -106,7 +117,7 @@ interface HistogramValue {
 
 /**
  * A histogram of prom-client whose observations were counted elsewhere: where events are handled there is no time for
- * labels, and none for figures that nobody reads.
+ * labels.
  */
 class CountedHistogram extends Histogram {
   readonly #name: string

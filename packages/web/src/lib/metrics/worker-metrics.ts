@@ -1,5 +1,5 @@
 import type { SiteStats, SourceStats, TimeFigures } from '@millrace/core'
-import type { WorkerHistograms } from '../site/site-deps.ts'
+import type { WorkerHistograms } from '../site-app.ts'
 
 const STATUSES = ['starting', 'recovering', 'running', 'stopping', 'stopped', 'failed'] as const
 
@@ -16,15 +16,15 @@ export type Sample = readonly [labels: Labels, value: number]
 export type CountedSeries = readonly [labels: Labels, figures: TimeFigures]
 type Labels = Readonly<Record<string, string>>
 
-/** Where metrics are written down, their names without `millrace_`. */
-export interface MetricsPaper {
+/** Takes metrics, their names without `millrace_`. */
+export interface MetricsWriter {
   gauge(name: string, help: string, samples: readonly Sample[]): void
   counter(name: string, help: string, samples: readonly Sample[]): void
   histogram(name: string, help: string, series: readonly CountedSeries[]): void
 }
 
-/** Everything that is told of a worker. */
-export function writeWorkerMetrics(metric: MetricsPaper, { stats, histograms, ready }: MetricsSource): void {
+/** Everything that there is of a worker. */
+export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, ready }: MetricsSource): void {
   metric.gauge('info', 'Always 1; says which worker this is.', [
     [{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1],
   ])
@@ -184,7 +184,7 @@ export function writeWorkerMetrics(metric: MetricsPaper, { stats, histograms, re
   metric.gauge('changed_row_bytes', 'Bytes of rows changed and not yet stored.', [[{}, stats.changedRows.bytes]])
 }
 
-/** Reads one figure of everything of a kind; what has none is left out. */
+/** Reads one number of everything of a kind; what has none is left out. */
 function rowsOf<T>(
   label: string,
   things: Readonly<Record<string, T>>,

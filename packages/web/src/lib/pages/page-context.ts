@@ -1,5 +1,6 @@
-import type { AnyParams } from '../paths/path-params.ts'
-import type { JsonObject } from './json-text.ts'
+import type { AnyParams } from './path-pattern.ts'
+import { jsonText, type JsonObject } from './json-text.ts'
+import { PageError } from './page-error.ts'
 
 /** Status and headers of an answer, or the status alone. */
 export type AnswerOptions =
@@ -19,10 +20,10 @@ export interface PageContext<Params = AnyParams> {
   /** Address at the other end of the connection, a proxy's perhaps; `undefined` where the server does not tell. */
   readonly peer: string | undefined
 
-  /** Bytes become base64, sets and maps arrays, big integers text; `undefined` is `null`. */
   /** The body as JSON; a `PageError` 400 when it is none, as from `request.json()`. */
   readJson(): Promise<unknown>
 
+  /** Bytes become base64, sets and maps arrays, big integers text; `undefined` is `null`. */
   json(value: unknown, options?: AnswerOptions): Response
   text(text: string, options?: AnswerOptions): Response
   html(html: string, options?: AnswerOptions): Response
@@ -38,3 +39,78 @@ export type PageAnswer = Response | Promise<Response>
 
 /** A page: answers GET, and HEAD. */
 export type PageHandler<Params = AnyParams> = (c: PageContext<Params>) => PageAnswer
+
+export interface PageRequestParts {
+  readonly request: Request
+  readonly url: URL
+  readonly params: AnyParams
+  readonly signal: AbortSignal
+  readonly peer: string | undefined
+}
+
+/** What a page's function is given. */
+export class PageRequest implements PageContext {
+  readonly request: Request
+  readonly url: URL
+  readonly params: AnyParams
+  readonly signal: AbortSignal
+  readonly peer: string | undefined
+
+  constructor({ request, url, params, signal, peer }: PageRequestParts) {
+    this.request = request
+    this.url = url
+    this.params = params
+    this.signal = signal
+    this.peer = peer
+  }
+
+  get query(): URLSearchParams {
+    return this.url.searchParams
+  }
+
+  readJson(): Promise<unknown> {
+    return this.request.json()
+  }
+
+  json(value: unknown, options?: AnswerOptions): Response {
+    return answer(jsonText(value), 'application/json', options)
+  }
+
+  text(text: string, options?: AnswerOptions): Response {
+    return answer(text, 'text/plain; charset=utf-8', options)
+  }
+
+  html(html: string, options?: AnswerOptions): Response {
+    return answer(html, 'text/html; charset=utf-8', options)
+  }
+
+  bytes(bytes: Uint8Array, options?: AnswerOptions): Response {
+    return answer(bytes, 'application/octet-stream', options)
+  }
+
+  redirect(place: string | URL, status = 302): Response {
+    const location = typeof place === 'string' ? new URL(place, this.url) : place
+    // Without scheme and host where they are the site's: behind a proxy the client knows them better.
+    const isHere = location.origin === this.url.origin
+    return new Response(null, {
+      status,
+      headers: {
+        'content-length': '0',
+        location: isHere ? location.href.slice(location.origin.length) : location.href,
+      },
+    })
+  }
+
+  error(status: number, detail: string, extra: JsonObject = {}): Response {
+    if (!(status >= 400 && status <= 599)) throw new PageError(500, `A page answered an error with status ${status}.`)
+    return answer(jsonText({ ...extra, error: detail }), 'application/json', status)
+  }
+}
+
+function answer(body: string | Uint8Array, contentType: string, options: AnswerOptions = 200): Response {
+  const { status = 200, headers: given } = typeof options === 'number' ? { status: options } : options
+  const headers = new Headers(given)
+  if (!headers.has('content-type')) headers.set('content-type', contentType)
+  headers.set('content-length', String(Buffer.byteLength(body)))
+  return new Response(body, { status, headers })
+}

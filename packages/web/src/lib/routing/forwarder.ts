@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import { bodyStream, type Clock } from '@millrace/core'
-import { siteUrl } from './site-url.ts'
 
 /** Connections to one worker at a time; more requests wait, within their time. */
 const CONNECTIONS = 64
@@ -121,4 +120,14 @@ function responseOf({ statusCode, headers: given, body }: Dispatcher.ResponseDat
 function droppedBy(connection: string | null): readonly string[] {
   const named = (connection ?? '').split(',').map((name) => name.trim().toLowerCase())
   return [...HOP_BY_HOP, ...named.filter((name) => /^[!#$%&'*+\-.^_`|~\da-z]+$/.test(name))]
+}
+
+/**
+ * Where a worker's site is, from the address it advertises: `host:port`, or a URL when something stands before it.
+ *
+ * @example
+ * siteUrl('10.0.0.7:6066').origin // 'http://10.0.0.7:6066'
+ */
+export function siteUrl(address: string): URL {
+  return new URL(/^https?:\/\//.test(address) ? address : `http://${address}`)
 }

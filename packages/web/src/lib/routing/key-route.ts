@@ -1,12 +1,18 @@
 import type { KeyLocation, RoutedTable, StateDefinition } from '@millrace/core'
-import { PageError } from '../errors/page-error.ts'
-import { unavailable } from '../errors/error-answer.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
-import type { PageAnswer } from '../pages/page-context.ts'
-import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
-import { groupRouter } from './group-router.ts'
-import type { HopFailure, Hops } from './hops.ts'
-import { partitionOf } from './partition-of.ts'
+import type { PageAnswer, PageContext } from '../pages/page-context.ts'
+import { PageError, unavailable } from '../pages/page-error.ts'
+import type { AnyParams } from '../pages/path-pattern.ts'
+import type { SiteWorker } from '../site-app.ts'
+import type { SiteWorkers } from '../site-workers.ts'
+import { groupRouter, partitionOf } from './locate.ts'
+import type { ProxyFailure, WorkerProxy } from './worker-proxy.ts'
+
+/** Answers a request on a worker that has the key. */
+export type KeyHandler<Params, K> = (c: PageContext<Params>, key: K) => PageAnswer
+
+/** Parameters that a path must have: the one named. */
+export type ParamsWith<Name extends string> = { readonly [N in Name]: string } & AnyParams
 
 /** These may be sent twice. */
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -22,24 +28,19 @@ export interface KeyRequest {
   readonly answer: () => PageAnswer
 }
 
-export interface KeyRouteDeps {
-  readonly site: Pick<SiteDeps, 'workers'>
-  readonly metrics: Pick<Prometheus, 'routed'>
-  readonly hops: Hops
-  /** The worker that was asked; throws when there is none. */
-  readonly worker: () => SiteWorker
-  readonly runAs: (worker: SiteWorker, work: () => PageAnswer) => PageAnswer
-}
-
 /** Where a request about a key goes: to a worker of this process, or to a site elsewhere. */
-type Way = { readonly here: SiteWorker } | { readonly address: string; readonly location: KeyLocation }
+type Destination = { readonly here: SiteWorker } | { readonly address: string; readonly location: KeyLocation }
 
 /** Brings requests to the worker that has the key's partition. */
 export class KeyRoute {
-  readonly #deps: KeyRouteDeps
+  readonly #workers: SiteWorkers
+  readonly #proxy: WorkerProxy
+  readonly #metrics: Pick<Prometheus, 'routed'>
 
-  constructor(deps: KeyRouteDeps) {
-    this.#deps = deps
+  constructor(workers: SiteWorkers, proxy: WorkerProxy, metrics: Pick<Prometheus, 'routed'>) {
+    this.#workers = workers
+    this.#proxy = proxy
+    this.#metrics = metrics
   }
 
   /** Throws a `PageError`: 503 when no worker can be reached that has the key, 400 when the text is no key. */
@@ -48,33 +49,33 @@ export class KeyRoute {
     try {
       return await this.#follow(asked, key)
     } catch (error) {
-      if (error instanceof PageError && error.status === 503) this.#deps.metrics.routed('refused')
+      if (error instanceof PageError && error.status === 503) this.#metrics.routed('refused')
       throw error
     }
   }
 
   async #follow(asked: KeyRequest, key: Buffer): Promise<Response> {
     const first = this.#find(asked, key)
-    if ('here' in first) return this.#deps.runAs(first.here, asked.answer)
+    if ('here' in first) return this.#workers.within(first.here, asked.answer)
     const answered = await this.#tryForward(asked, first)
     if (answered instanceof Response) return answered
     if (!SAFE.has(asked.request.method)) throw answered.error
     const second = this.#find(asked, key)
-    this.#deps.metrics.routed('retried')
-    if ('here' in second) return this.#deps.runAs(second.here, asked.answer)
+    this.#metrics.routed('retried')
+    if ('here' in second) return this.#workers.within(second.here, asked.answer)
     const again = await this.#tryForward(asked, second)
     if (again instanceof Response) return again
     throw again.error
   }
 
-  #find({ table, request }: KeyRequest, key: Buffer): Way {
-    const own = this.#deps.worker()
+  #find({ table, request }: KeyRequest, key: Buffer): Destination {
+    const own = this.#workers.asked()
     const partition = partitionOf(table, key)
     if (partition === undefined) throw unavailable(`The partitions of table "${table.name}" are not known yet.`)
     const here = this.#having(own, { table, partition })
     if (here !== undefined) return { here }
     const where = `Partition ${partition} of table "${table.name}"`
-    this.#deps.hops.refuseSecond(request, `${where} is not on this worker, or not recovered yet.`)
+    this.#proxy.refuseSecond(request, `${where} is not on this worker, or not recovered yet.`)
     const location = groupRouter(own).locate(table, key)
     if (location === undefined) throw unavailable(`${where} is on no worker that is known here.`)
     if (location.local) throw unavailable(`${where} is being recovered.`)
@@ -87,15 +88,15 @@ export class KeyRoute {
     { table, partition }: { readonly table: StateDefinition; readonly partition: number },
   ): SiteWorker | undefined {
     const has = ({ context }: SiteWorker): boolean => context.openPart(table, partition) !== undefined
-    return has(own) ? own : this.#deps.site.workers().find(has)
+    return has(own) ? own : this.#workers.all().find(has)
   }
 
   #tryForward(
     { request, signal, table }: KeyRequest,
-    { address, location }: Exclude<Way, { here: unknown }>,
-  ): Promise<Response | HopFailure> {
+    { address, location }: Exclude<Destination, { here: unknown }>,
+  ): Promise<Response | ProxyFailure> {
     const where = `Partition ${location.partition} of table "${table.name}"`
     const [other, moved] = [`${where} is on a worker that`, `${where} is moving, or being recovered.`]
-    return this.#deps.hops.forward({ request, signal, address, other, moved })
+    return this.#proxy.forward({ request, signal, address, other, moved })
   }
 }

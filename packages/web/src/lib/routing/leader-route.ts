@@ -1,14 +1,8 @@
 import { isMillraceError } from '@millrace/core'
-import { unavailable } from '../errors/error-answer.ts'
-import type { SiteDeps, SiteWorker } from '../site/site-deps.ts'
-import type { HopFailure, Hops } from './hops.ts'
-
-export interface LeaderRouteDeps {
-  readonly site: Pick<SiteDeps, 'workers'>
-  readonly hops: Hops
-  /** The worker that was asked; throws when there is none. */
-  readonly worker: () => SiteWorker
-}
+import { unavailable } from '../pages/page-error.ts'
+import type { SiteWorker } from '../site-app.ts'
+import type { SiteWorkers } from '../site-workers.ts'
+import type { ProxyFailure, WorkerProxy } from './worker-proxy.ts'
 
 /** A request for whichever worker leads. */
 export interface LeaderRequest<T> {
@@ -23,10 +17,12 @@ export interface LeaderRequest<T> {
 
 /** Brings requests to the leader: a worker of this process, or the site of another one. */
 export class LeaderRoute {
-  readonly #deps: LeaderRouteDeps
+  readonly #workers: SiteWorkers
+  readonly #proxy: WorkerProxy
 
-  constructor(deps: LeaderRouteDeps) {
-    this.#deps = deps
+  constructor(workers: SiteWorkers, proxy: WorkerProxy) {
+    this.#workers = workers
+    this.#proxy = proxy
   }
 
   /** Throws what the work throws, and a `PageError` 503 when nobody leads, or the leader cannot be reached. */
@@ -40,9 +36,9 @@ export class LeaderRoute {
     throw second.error
   }
 
-  async #try<T>({ request, signal, what, work, answer }: LeaderRequest<T>): Promise<Response | HopFailure> {
-    const own = this.#deps.worker()
-    for (const worker of new Set([own, ...this.#deps.site.workers()])) {
+  async #try<T>({ request, signal, what, work, answer }: LeaderRequest<T>): Promise<Response | ProxyFailure> {
+    const own = this.#workers.asked()
+    for (const worker of new Set([own, ...this.#workers.all()])) {
       try {
         return answer(await work(worker))
       } catch (error) {
@@ -50,12 +46,12 @@ export class LeaderRoute {
       }
     }
     const runsThere = `${what} runs on the leader`
-    this.#deps.hops.refuseSecond(request, `${runsThere}, and this worker does not lead.`)
+    this.#proxy.refuseSecond(request, `${runsThere}, and this worker does not lead.`)
     const { leader, memberId } = own.assignment()
     if (leader === undefined) throw unavailable(`${runsThere}, and nobody leads just now.`)
     if (leader.member === memberId) throw unavailable(`${runsThere}: this worker, which is just beginning to lead.`)
     if (leader.address === undefined) throw unavailable(`${runsThere}, which serves no site.`)
     const [other, moved] = [`${runsThere}, which`, `${runsThere}, and the lead is moving.`]
-    return this.#deps.hops.forward({ request, signal, address: leader.address, other, moved })
+    return this.#proxy.forward({ request, signal, address: leader.address, other, moved })
   }
 }

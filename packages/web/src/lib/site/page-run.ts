@@ -1,7 +1,6 @@
 import { withTimeout, type Clock } from '@millrace/core'
-import { PageError } from '../errors/page-error.ts'
+import { PageError } from '../pages/page-error.ts'
 import type { PageAnswer } from '../pages/page-context.ts'
-import type { SharedSignal } from './shared-signal.ts'
 
 export interface PageRunOptions {
   readonly clock: Pick<Clock, 'schedule'>
@@ -39,10 +38,34 @@ async function attempt(work: () => PageAnswer): Promise<Response> {
   return work()
 }
 
-/** Lets go of what a body that nobody will read holds. */
+/** Frees what a body holds that nobody will read. */
 export async function dropBody(response: Response): Promise<void> {
   if (!response.bodyUsed) await response.body?.cancel()
 }
 
-/** The client was told 503 already, and the log too. */
+/** The client has its 503 already, and the log its line. */
 function ignore(): void {}
+
+/** One listener on a signal that outlives what follows it: Node takes a listener for each request for a leak. */
+export class SharedSignal {
+  readonly #signal: AbortSignal
+  readonly #followers = new Set<AbortController>()
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+    signal.addEventListener(
+      'abort',
+      () => {
+        for (const follower of this.#followers) follower.abort(signal.reason)
+      },
+      { once: true },
+    )
+  }
+
+  /** Aborts `follower` with the signal's reason, now or later, until the function returned is called. */
+  join(follower: AbortController): () => void {
+    if (this.#signal.aborted) follower.abort(this.#signal.reason)
+    this.#followers.add(follower)
+    return () => void this.#followers.delete(follower)
+  }
+}

@@ -1,6 +1,6 @@
 import { deferred, manualClock, MillraceError, type ProcessingContext } from '@millrace/core'
 import { expect, test } from 'vitest'
-import { PageError } from '../errors/page-error.ts'
+import { PageError } from '../pages/page-error.ts'
 import { smallSite } from '../fixtures/small-site.fixture.ts'
 import { textTable } from '../fixtures/small-table.fixture.ts'
 import type { PageContext } from '../pages/page-context.ts'

@@ -1,32 +1,30 @@
-import { checkOptions, MillraceError, type ProcessingContext } from '@millrace/core'
-import { figurePages, indexAnswer } from '../built-in/figure-pages.ts'
+import { checkOptions, MillraceError } from '@millrace/core'
 import { healthPages } from '../built-in/health.ts'
 import { jobPages } from '../built-in/job-pages.ts'
 import { routerPages } from '../built-in/router-pages.ts'
 import type { BuiltInPages, SiteAddition, SiteTools } from '../built-in/site-tools.ts'
 import { StallWatch } from '../built-in/stall-watch.ts'
 import { statsOf } from '../built-in/stats.ts'
+import { indexAnswer, statsPages } from '../built-in/stats-pages.ts'
 import { tablePages } from '../built-in/table-pages.ts'
-import { unavailable } from '../errors/error-answer.ts'
-import { PageError } from '../errors/page-error.ts'
 import { Prometheus } from '../metrics/prometheus.ts'
 import type { PageHandler } from '../pages/page-context.ts'
-import { verbsOf, type PageSource } from '../pages/verbs.ts'
-import type { ViewSource } from '../pages/view.ts'
-import type { AnyParams, PathParams } from '../paths/path-params.ts'
-import { Hops } from '../routing/hops.ts'
-import { KeyRoute } from '../routing/key-route.ts'
+import { PageError } from '../pages/page-error.ts'
+import { verbsOf, type PageSource, type ViewSource } from '../pages/view.ts'
+import type { AnyParams, PathParams } from '../pages/path-pattern.ts'
+import { KeyRoute, type KeyHandler, type ParamsWith } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
-import type { KeyHandler, ParamsWith } from '../routing/table-route.ts'
-import { PageBook } from './page-book.ts'
-import { RequestDesk } from './request-desk.ts'
-import type { RoutableTable, SiteDeps, SiteWorker } from './site-deps.ts'
+import { WorkerProxy } from '../routing/worker-proxy.ts'
+import type { RoutableTable, SiteApp, SiteWorker } from '../site-app.ts'
+import { SiteWorkers } from '../site-workers.ts'
+import { PageRegistry } from './page-registry.ts'
+import { RequestHandler } from './request-handler.ts'
 
-/** What a stop gives to requests that were sent on to other workers. */
+/** What a stop gives to requests that were passed on to other workers. */
 const FORWARD_GRACE_MS = 1_000
 
 /** What a site is made from. */
-export interface SiteOptions extends SiteDeps {
+export interface SiteOptions extends SiteApp {
   /** Made with the site: `dashboard` of `@millrace/dashboard`; without it `/` is an index of the pages. */
   readonly addition?: (tools: SiteTools) => SiteAddition
 }
@@ -36,42 +34,36 @@ export interface SiteOptions extends SiteDeps {
  * its own: `webPart` gives it one, and `fetch` puts it under any other. Made by `createSite`.
  */
 export class Site {
-  readonly #deps: SiteDeps
-  readonly #pages = new PageBook()
-  readonly #desk: RequestDesk
-  readonly #hops: Hops
+  readonly #workers: SiteWorkers
+  readonly #pages = new PageRegistry()
+  readonly #handler: RequestHandler
+  readonly #proxy: WorkerProxy
   readonly #route: KeyRoute
   readonly #addition: SiteAddition | undefined
 
-  constructor(deps: SiteOptions) {
-    this.#deps = deps
+  constructor(site: SiteOptions) {
     const metrics = new Prometheus()
-    const worker = (): SiteWorker => {
-      const found = this.#workerAtWork()
-      if (found === undefined) throw unavailable('No worker runs in this process.')
-      return found
-    }
-    const inScope = <T>(as: SiteWorker | undefined, work: () => T): T => this.#inScope(as, work)
-    this.#desk = new RequestDesk({ site: deps, pages: this.#pages, metrics, inScope })
-    this.#hops = new Hops({ site: deps, metrics })
-    this.#route = new KeyRoute({ site: deps, metrics, hops: this.#hops, worker, runAs: inScope })
+    const workers = new SiteWorkers(site)
+    this.#workers = workers
+    this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers })
+    this.#proxy = new WorkerProxy(site, metrics)
+    this.#route = new KeyRoute(workers, this.#proxy, metrics)
     const tools: SiteTools = {
-      site: deps,
-      workerIfAny: () => this.#workerAtWork(),
-      worker,
-      stats: (of) => inScope(of, () => statsOf(deps, of)),
+      site,
+      workers,
+      stats: (worker) => workers.within(worker, () => statsOf(site, worker)),
       index: (c) => indexAnswer(c, tools, this.#pages.list()),
     }
-    this.#addition = deps.addition?.(tools)
+    this.#addition = site.addition?.(tools)
     const builtIn = {
       ...tools,
-      stats: (of: SiteWorker) => this.#addition?.stats(of, tools.stats(of)) ?? tools.stats(of),
+      stats: (worker: SiteWorker) => this.#addition?.stats(worker, tools.stats(worker)) ?? tools.stats(worker),
       route: this.#route,
-      leader: new LeaderRoute({ site: deps, hops: this.#hops, worker }),
+      leader: new LeaderRoute(workers, this.#proxy),
       metrics,
       stalls: new StallWatch(),
     }
-    for (const pages of [figurePages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))
+    for (const pages of [statsPages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
   }
 
@@ -148,12 +140,12 @@ export class Site {
 
   /** The whole site as a function, for mounting into another server. Answered by the first worker of this process. */
   fetch(request: Request): Promise<Response> {
-    return this.handle(request, this.#deps.workers()[0])
+    return this.handle(request, this.#workers.all()[0])
   }
 
   /** Answers for one worker. `peer` is the address at the other end of the connection. Never rejects. */
   handle(request: Request, worker: SiteWorker | undefined, peer?: string): Promise<Response> {
-    return this.#desk.answer({ request, worker, peer })
+    return this.#handler.answer({ request, worker, peer })
   }
 
   /** The worker's site is served from now on, until `unwatch`. */
@@ -168,24 +160,7 @@ export class Site {
 
   /** Closes connections to other workers; they are opened again when they are needed. */
   async close(): Promise<void> {
-    await Promise.all([this.#hops.close(FORWARD_GRACE_MS), this.#addition?.close()])
-  }
-
-  #inScope<T>(worker: SiteWorker | undefined, work: () => T): T {
-    if (worker === undefined) return work()
-    const scope: ProcessingContext = {
-      client: worker.context,
-      worker: worker.context,
-      event: undefined,
-      agent: undefined,
-    }
-    return this.#deps.scope.run(scope, work)
-  }
-
-  #workerAtWork(): SiteWorker | undefined {
-    const context = this.#deps.scope.getStore()?.worker
-    const workers = this.#deps.workers()
-    return workers.find((worker) => worker.context === context) ?? workers[0]
+    await Promise.all([this.#proxy.close(FORWARD_GRACE_MS), this.#addition?.close()])
   }
 }
 

@@ -3,7 +3,7 @@ import { smallSite } from '../fixtures/small-site.fixture.ts'
 import { numberTable, textTable } from '../fixtures/small-table.fixture.ts'
 import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import { View } from '../pages/view.ts'
-import type { AnyParams, PathParams } from '../paths/path-params.ts'
+import type { AnyParams, PathParams } from '../pages/path-pattern.ts'
 
 test('parameters are typed from the path', () => {
   expectTypeOf<PathParams<'/words/:word/'>>().toEqualTypeOf<{ readonly word: string }>()

@@ -6,8 +6,10 @@ import type {
   HandlingTime,
   WorkerContext,
   WorkerStats,
+  ProcessingContext,
 } from '@millrace/core'
-import type { SiteWorker } from './site-deps.ts'
+import { unavailable } from './pages/page-error.ts'
+import type { SiteApp, SiteWorker } from './site-app.ts'
 
 /** A worker and those of its parts that a site asks; they fit as `worker`, `streams` and `scheduler` make them. */
 export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address'> {
@@ -50,5 +52,44 @@ export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & Site
     pause: (job) => jobs.pause(job),
     resume: (job) => jobs.resume(job),
     address: () => parts.address(),
+  }
+}
+
+/** The workers of this process, and which of them a request or a page is at. */
+export class SiteWorkers {
+  readonly #site: Pick<SiteApp, 'scope' | 'workers'>
+
+  constructor(site: Pick<SiteApp, 'scope' | 'workers'>) {
+    this.#site = site
+  }
+
+  all(): readonly SiteWorker[] {
+    return this.#site.workers()
+  }
+
+  /** The worker that was asked; `undefined` in a process that runs none. */
+  askedIfAny(): SiteWorker | undefined {
+    const context = this.#site.scope.getStore()?.worker
+    const workers = this.all()
+    return workers.find((worker) => worker.context === context) ?? workers[0]
+  }
+
+  /** The same; throws a `PageError` 503 when there is none. */
+  asked(): SiteWorker {
+    const worker = this.askedIfAny()
+    if (worker === undefined) throw unavailable('No worker runs in this process.')
+    return worker
+  }
+
+  /** Runs `work` where tables are those of this worker. */
+  within<T>(worker: SiteWorker | undefined, work: () => T): T {
+    if (worker === undefined) return work()
+    const scope: ProcessingContext = {
+      client: worker.context,
+      worker: worker.context,
+      event: undefined,
+      agent: undefined,
+    }
+    return this.#site.scope.run(scope, work)
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readTarget } from './read-target.ts'
+import { readTarget } from './path-pattern.ts'
 
 test('parts are decoded one by one', () => {
   expect(readTarget('http://a/x%2Fy/100%25/%C3%BC/a%20b/?q=1').segments).toEqual(['x/y', '100%', 'ü', 'a b'])

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { siteUrl } from '../routing/site-url.ts'
-import { localUrl, ownAddress } from './own-address.ts'
+import { siteUrl } from '../routing/forwarder.ts'
+import { localUrl, ownAddress } from './web-part.ts'
 
 const address = (
   given: string,

@@ -1,11 +1,39 @@
 import { isMillraceError, type ErrorCode } from '@millrace/core'
-import { jsonText } from '../pages/json-text.ts'
-import { PageError } from './page-error.ts'
+import { jsonText, type JsonObject } from './json-text.ts'
+
+export interface PageErrorOptions {
+  readonly cause?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  /** Beside `error` in the answer. */
+  readonly extra?: JsonObject
+}
+
+/**
+ * Thrown by a page: the answer has this status and the body `{ "error": message }`. Anything else that is thrown is
+ * answered with a status of its own where it is an error of Millrace that says why, and with 500 and no details otherwise.
+ *
+ * @example
+ * if (!counts.has(word)) throw new PageError(404, `Never seen: ${word}`)
+ */
+export class PageError extends Error {
+  override readonly name: string = 'PageError'
+  /** 400 to 599. */
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly extra: JsonObject
+
+  constructor(status: number, message: string, { cause, headers = {}, extra = {} }: PageErrorOptions = {}) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.status = status
+    this.headers = headers
+    this.extra = extra
+  }
+}
 
 /** Seconds after which a client may try again what failed for want of an owner. */
 const RETRY_AFTER_S = 1
 
-/** Errors of Millrace that the client can do something about, if only wait. What is not here is 500. */
+/** Errors of Millrace that the client can do something about, if only by waiting. What is not here is 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KEY_INVALID: 400,
   RECORD_TOO_LARGE: 413,
@@ -18,13 +46,13 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ASK_TIMEOUT: 504,
 }
 
-/** What a client is told. */
+/** What a client gets. */
 export interface Failure {
   readonly status: number
   readonly response: Response
 }
 
-/** What a thrown value is to the client: never a stack, and no details of what is nobody else's business. */
+/** The answer to something thrown: never a stack, and no details that are for the log only. */
 export function errorAnswer(thrown: unknown): Failure {
   const error = asPageError(thrown)
   const { status, message, headers, extra } = error

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import {
   toError,
   type Logger,
@@ -6,14 +7,13 @@ import {
   type WorkerContext,
   type WorkerPart,
 } from '@millrace/core'
-import type { Site } from '../site/site.ts'
-import type { SiteWorker } from '../site/site-deps.ts'
-import { localUrl, ownAddress } from './own-address.ts'
+import type { SiteWorker } from '../site-app.ts'
+import type { Site } from './site.ts'
 
 const HEADER_BYTES = 16_384
 const IDLE_MS = 30_000
 
-export interface WebPartDeps {
+export interface WebPartContext {
   readonly site: Site
   readonly driver: WebDriver
   /** The worker that the part belongs to. */
@@ -46,7 +46,7 @@ export interface WebPart extends WorkerPart {
  * const web = webPart({ site, driver: honoDriver(), worker: () => siteWorker, log }, { ...settings.web, graceMs: 10_000 })
  * createWorker({ …, parts: [agents, web], webAddress: () => web.address() })
  */
-export function webPart(deps: WebPartDeps, settings: WebPartSettings): WebPart {
+export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPart {
   const { site, driver, log } = deps
   let opening: Promise<WebServer> | undefined
   let server: WebServer | undefined
@@ -80,7 +80,7 @@ export function webPart(deps: WebPartDeps, settings: WebPartSettings): WebPart {
       opening = undefined
       server = undefined
       site.unwatch(deps.worker())
-      const opened = await closing?.catch(told)
+      const opened = await closing?.catch(known)
       await opened?.close(settings.graceMs)
       await site.close()
     },
@@ -89,7 +89,46 @@ export function webPart(deps: WebPartDeps, settings: WebPartSettings): WebPart {
   }
 }
 
-/** The worker has been failed with it already. */
-function told(): undefined {
+/** The worker has failed with it already. */
+function known(): undefined {
   return undefined
+}
+
+/** Where a worker listens, and what its settings say of how others reach it. */
+export interface BoundAddress {
+  readonly host: string
+  readonly port: number
+  /** `web.advertise`. */
+  readonly advertise: string | undefined
+}
+
+const EVERYWHERE = ['0.0.0.0', '::', '']
+
+/**
+ * Host and port at which other workers reach this one: as advertised, with the bound port where none is named; else the
+ * address it is bound to; else, bound to all of them, the first IPv4 address that is not internal.
+ */
+export function ownAddress(
+  { host, port, advertise }: BoundAddress,
+  interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
+): string {
+  if (advertise !== undefined) return hasPort(advertise) ? advertise : `${bracketed(advertise)}:${port}`
+  if (!EVERYWHERE.includes(host)) return `${bracketed(host)}:${port}`
+  const outside = Object.values(interfaces)
+    .flatMap((addresses) => addresses ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)
+  return `${outside?.address ?? '127.0.0.1'}:${port}`
+}
+
+/** For a person at this machine. */
+export function localUrl({ host, port }: Pick<BoundAddress, 'host' | 'port'>): string {
+  return `http://${EVERYWHERE.includes(host) ? 'localhost' : bracketed(host)}:${port}/`
+}
+
+function hasPort(address: string): boolean {
+  return /^https?:\/\//.test(address) || /^(\[[^\]]*\]|[^:]*):\d+$/.test(address)
+}
+
+function bracketed(host: string): string {
+  return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host
 }

@@ -1,20 +1,15 @@
-import { PageError } from '../errors/page-error.ts'
-import { unavailable } from '../errors/error-answer.ts'
+import { PageError, unavailable } from '../pages/page-error.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
-import type { SiteDeps } from '../site/site-deps.ts'
+import type { SiteApp } from '../site-app.ts'
 import { Forwarder, ForwardTimeout } from './forwarder.ts'
 
-/** On a request that another worker has sent on: it is answered here or not at all. */
-const HOP = 'millrace-forwarded'
+/** On a request that another worker has passed on: it is answered here or not at all. */
+const FORWARDED = 'millrace-forwarded'
 /** On the answer to such a request: what it is about is not here, nothing was done. */
 const NOT_HERE = 'millrace-not-here'
 
-export interface HopsDeps {
-  readonly site: Pick<SiteDeps, 'clock' | 'settings'>
-  readonly metrics: Pick<Prometheus, 'routed'>
-}
-
-export interface Hop {
+/** A request for another worker. */
+export interface ProxiedRequest {
   readonly request: Request
   readonly signal: AbortSignal
   /** Host and port of the other worker's site. */
@@ -25,18 +20,20 @@ export interface Hop {
   readonly moved: string
 }
 
-/** Sends requests on to the worker that they are for: once, so that two workers that take each other for it pass nothing to and fro. */
-export class Hops {
-  readonly #deps: HopsDeps
+/** Passes requests on to the worker that they are for: once, so that two workers that each take the other for it do not pass a request to and fro. */
+export class WorkerProxy {
+  readonly #site: Pick<SiteApp, 'clock' | 'settings'>
+  readonly #metrics: Pick<Prometheus, 'routed'>
   #forwarder: Forwarder | undefined
 
-  constructor(deps: HopsDeps) {
-    this.#deps = deps
+  constructor(site: Pick<SiteApp, 'clock' | 'settings'>, metrics: Pick<Prometheus, 'routed'>) {
+    this.#site = site
+    this.#metrics = metrics
   }
 
   /** For a request that can't be answered here: throws when another worker has sent it. */
   refuseSecond(request: Request, sentence: string): void {
-    if (!request.headers.has(HOP)) return
+    if (!request.headers.has(FORWARDED)) return
     throw new PageError(503, sentence, {
       headers: { 'retry-after': '1', [NOT_HERE]: 'true' },
     })
@@ -46,14 +43,20 @@ export class Hops {
    * The answer, or why there is none: then nothing was done where `notDone` is true, and it may have been where it is not.
    * Throws the signal's reason, and a `PageError` 503 when the other worker takes too long: another try would too.
    */
-  async forward({ request, signal, address, other, moved }: Hop): Promise<Response | HopFailure> {
-    const { clock, settings } = this.#deps.site
+  async forward({ request, signal, address, other, moved }: ProxiedRequest): Promise<Response | ProxyFailure> {
+    const { clock, settings } = this.#site
     this.#forwarder ??= new Forwarder(clock)
     try {
       const limitMs = settings.routeTimeoutMs
-      const response = await this.#forwarder.forward({ address, request, signal, limitMs, headers: { [HOP]: 'true' } })
+      const response = await this.#forwarder.forward({
+        address,
+        request,
+        signal,
+        limitMs,
+        headers: { [FORWARDED]: 'true' },
+      })
       if (!response.headers.has(NOT_HERE)) {
-        this.#deps.metrics.routed('forwarded')
+        this.#metrics.routed('forwarded')
         return response
       }
       await response.body?.cancel()
@@ -77,7 +80,7 @@ export class Hops {
 }
 
 /** A request that was not answered by the worker that it is for. */
-export interface HopFailure {
+export interface ProxyFailure {
   /** The other worker has said so. */
   readonly notDone: boolean
   readonly error: PageError

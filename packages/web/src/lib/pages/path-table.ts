@@ -1,5 +1,4 @@
-import type { AnyParams } from './path-params.ts'
-import type { PatternSegment } from './path-pattern.ts'
+import type { AnyParams, PatternSegment } from './path-pattern.ts'
 
 export interface PathMatch<T> {
   readonly value: T

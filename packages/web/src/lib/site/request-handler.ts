@@ -1,30 +1,26 @@
 import { toError } from '@millrace/core'
-import { limitBody } from '../body/limit-body.ts'
-import { errorAnswer } from '../errors/error-answer.ts'
-import { PageError } from '../errors/page-error.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
-import { PageRequest } from '../pages/page-request.ts'
-import { allowed } from '../pages/verbs.ts'
-import type { AnyParams } from '../paths/path-params.ts'
-import { readTarget, type Target } from '../paths/read-target.ts'
-import { corsHeaders, preflightHeaders } from './cors.ts'
-import type { Page, PageBook } from './page-book.ts'
-import { dropBody, runPage } from './page-run.ts'
-import { SharedSignal } from './shared-signal.ts'
-import type { SiteDeps, SiteWorker } from './site-deps.ts'
-import { withHeaders } from './with-headers.ts'
+import { limitBody } from '../pages/limit-body.ts'
+import { PageRequest } from '../pages/page-context.ts'
+import { errorAnswer, PageError } from '../pages/page-error.ts'
+import { allowed } from '../pages/view.ts'
+import { readTarget, type AnyParams, type Target } from '../pages/path-pattern.ts'
+import type { SiteApp, SiteWorker } from '../site-app.ts'
+import type { SiteWorkers } from '../site-workers.ts'
+import type { Page, PageRegistry } from './page-registry.ts'
+import { dropBody, runPage, SharedSignal } from './page-run.ts'
 
 /** A client that is sending a body is waited for so long. */
 const BODY_IDLE_MS = 30_000
 
-/** Nobody reads it; for the figures. */
+/** Nobody reads it; for the metrics. */
 const CLIENT_GONE = 499
 
-export interface RequestDeskDeps {
-  readonly site: Pick<SiteDeps, 'clock' | 'log' | 'settings'>
-  readonly pages: PageBook
+export interface RequestHandlerParts {
+  readonly site: Pick<SiteApp, 'clock' | 'log' | 'settings'>
+  readonly pages: PageRegistry
   readonly metrics: Pick<Prometheus, 'requestStarted' | 'requestAnswered'>
-  readonly inScope: <T>(worker: SiteWorker | undefined, work: () => T) => T
+  readonly workers: SiteWorkers
 }
 
 /** A request, the worker that was asked, and the address at the other end of the connection. */
@@ -35,17 +31,17 @@ export interface Asked {
 }
 
 /** Answers requests: finds the page, keeps to the limits, and makes answers of errors. */
-export class RequestDesk {
-  readonly #deps: RequestDeskDeps
+export class RequestHandler {
+  readonly #parts: RequestHandlerParts
   readonly #stopSignals = new WeakMap<AbortSignal, SharedSignal>()
 
-  constructor(deps: RequestDeskDeps) {
-    this.#deps = deps
+  constructor(parts: RequestHandlerParts) {
+    this.#parts = parts
   }
 
   /** Never rejects. */
   async answer(asked: Asked): Promise<Response> {
-    const { site, pages, metrics } = this.#deps
+    const { site, pages, metrics } = this.#parts
     const { request } = asked
     const startMs = site.clock.monotonic()
     metrics.requestStarted()
@@ -79,7 +75,7 @@ export class RequestDesk {
 
   async #answerBy(page: Page, { request, target, worker, params, peer }: Found): Promise<Response> {
     const { method } = request
-    const { clock, settings } = this.#deps.site
+    const { clock, settings } = this.#parts.site
     const verbs = page.verbs()
     const handler = verbs.get(method) ?? (method === 'HEAD' ? verbs.get('GET') : undefined)
     const allow = allowed(verbs)
@@ -96,7 +92,7 @@ export class RequestDesk {
       worker: worker && this.#stopping(worker),
     }
     const response = await runPage(run, (signal) =>
-      this.#deps.inScope(worker, () =>
+      this.#parts.workers.within(worker, () =>
         handler(new PageRequest({ request: limited, url: target.url, params, signal, peer })),
       ),
     )
@@ -113,7 +109,7 @@ export class RequestDesk {
   }
 
   #preflight(request: Request, allow: string): Readonly<Record<string, string>> {
-    const { 'access-control-allow-origin': origin } = corsHeaders(this.#deps.site.settings.cors, request)
+    const { 'access-control-allow-origin': origin } = corsHeaders(this.#parts.site.settings.cors, request)
     return origin === undefined ? {} : preflightHeaders(request, allow)
   }
 
@@ -122,7 +118,7 @@ export class RequestDesk {
     { status, page, request, worker }: Asked & { readonly status: number; readonly page: Page | undefined },
   ): void {
     if (status < 500) return
-    const { log } = this.#deps.site
+    const { log } = this.#parts.site
     const error = toError(thrown)
     const fields = { page: page?.path, method: request.method, status }
     if (thrown instanceof PageError) {
@@ -134,7 +130,7 @@ export class RequestDesk {
   }
 }
 
-/** The page gave up because its client has left: no failure of the page. Other errors are told, client or not. */
+/** The page gave up because its client has left: no failure of the page. Other errors are reported, client or not. */
 function isGone({ signal }: Request, thrown: unknown): boolean {
   return signal.aborted && thrown === signal.reason
 }
@@ -142,4 +138,45 @@ function isGone({ signal }: Request, thrown: unknown): boolean {
 interface Found extends Asked {
   readonly target: Target
   readonly params: AnyParams
+}
+
+/** How long a browser may keep the answer to a preflight, in seconds. */
+const MAX_AGE_S = 600
+
+/**
+ * What lets a page of another origin read the answer; empty when the setting does not name its origin. Cookies are never
+ * allowed: no page of the site asks for them.
+ *
+ * @param setting of `web.cors`: origins with commas between, or `*`
+ */
+function corsHeaders(setting: string | undefined, request: Request): Readonly<Record<string, string>> {
+  const origin = request.headers.get('origin')
+  if (setting === undefined || origin === null) return {}
+  const origins = setting.split(',').map((each) => each.trim())
+  if (origins.includes('*')) return { 'access-control-allow-origin': '*', 'access-control-expose-headers': '*' }
+  if (!origins.includes(origin)) return { vary: 'Origin' }
+  return { 'access-control-allow-origin': origin, 'access-control-expose-headers': '*', vary: 'Origin' }
+}
+
+/** For a browser that asks before it sends; empty when the request does not ask. */
+function preflightHeaders(request: Request, allow: string): Readonly<Record<string, string>> {
+  if (request.method !== 'OPTIONS' || !request.headers.has('access-control-request-method')) return {}
+  const asked = request.headers.get('access-control-request-headers')
+  return {
+    'access-control-allow-methods': allow,
+    'access-control-max-age': String(MAX_AGE_S),
+    ...(asked === null ? {} : { 'access-control-allow-headers': asked }),
+  }
+}
+
+/** The answer with more headers; `vary` is added to what is there. */
+function withHeaders(response: Response, more: Readonly<Record<string, string>>): Response {
+  const names = Object.keys(more)
+  if (names.length === 0) return response
+  const headers = new Headers(response.headers)
+  for (const [name, value] of Object.entries(more)) {
+    if (name === 'vary') headers.append(name, value)
+    else headers.set(name, value)
+  }
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers })
 }

@@ -1,5 +1,5 @@
 import { toError, withTimeout, type Clock } from '@millrace/core'
-import { PageError } from '../errors/page-error.ts'
+import { PageError } from './page-error.ts'
 
 export interface BodyLimits {
   readonly bytes: number

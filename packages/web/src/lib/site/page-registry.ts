@@ -1,9 +1,8 @@
 import { MillraceError } from '@millrace/core'
 import type { PageListing } from '../built-in/site-tools.ts'
-import { allowed, type Verbs } from '../pages/verbs.ts'
-import type { AnyParams } from '../paths/path-params.ts'
-import { parsePattern } from '../paths/path-pattern.ts'
-import { PathTable } from '../paths/path-table.ts'
+import { allowed, type Verbs } from '../pages/view.ts'
+import { parsePattern, type AnyParams } from '../pages/path-pattern.ts'
+import { PathTable } from '../pages/path-table.ts'
 
 /** What answers at a path. */
 export interface Page {
@@ -16,7 +15,7 @@ export interface Page {
 }
 
 /** All pages of a site, by their paths. */
-export class PageBook {
+export class PageRegistry {
   readonly #table: PathTable<Page> = new PathTable()
   readonly #pages: Page[] = []
   /** Parameters that handlers of table routes read: checked where such a handler becomes a page. */

@@ -1,15 +1,14 @@
-import { DOCS_ADDRESS } from '@millrace/core'
+import { type AssignmentView, DOCS_ADDRESS } from '@millrace/core'
 import type { PageContext } from '../pages/page-context.ts'
 import { adminFor } from './admin.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools, type PageListing, type SiteTools } from './site-tools.ts'
-import type { Flow } from '../site/site-deps.ts'
-import { assignmentAnswer } from './assignment.ts'
+import type { Flow } from '../site-app.ts'
 import { graphOf, nodeOf } from './graph.ts'
 import { readiness } from './health.ts'
 
 /** Pages about this worker and its app. */
-export function figurePages(deps: BuiltInTools): BuiltInPages {
-  const { site, worker, stats, metrics } = deps
+export function statsPages(deps: BuiltInTools): BuiltInPages {
+  const { site, workers, stats, metrics } = deps
   return {
     '/': {
       help: 'App, worker, status and all pages. The app may put its own page here.',
@@ -17,7 +16,7 @@ export function figurePages(deps: BuiltInTools): BuiltInPages {
     },
     '/stats': {
       help: 'Statistics of the worker, as `SiteStats`.',
-      page: jsonPage(() => stats(worker())),
+      page: jsonPage(() => stats(workers.asked())),
     },
     '/metrics': {
       help: 'The same for Prometheus.',
@@ -30,20 +29,20 @@ export function figurePages(deps: BuiltInTools): BuiltInPages {
     },
     '/assignment/': {
       help: 'Tasks of this worker, owners of all tasks, tasks without one.',
-      page: jsonPage(() => assignmentAnswer(worker().assignment())),
+      page: jsonPage(() => assignmentAnswer(workers.asked().assignment())),
     },
   }
 }
 
 /** What goes where on the worker that was asked, beside what the app declares. */
-function seenFlows({ workerIfAny, stats }: BuiltInTools): readonly Flow[] {
-  const worker = workerIfAny()
+function seenFlows({ workers, stats }: BuiltInTools): readonly Flow[] {
+  const worker = workers.askedIfAny()
   if (worker === undefined) return []
   return stats(worker).flows.map(({ from, to }) => ({ from: nodeOf(from), to: nodeOf(to) }))
 }
 
 function metricsSource(deps: BuiltInTools): Parameters<BuiltInTools['metrics']['text']>[0] {
-  const worker = deps.workerIfAny()
+  const worker = deps.workers.askedIfAny()
   if (worker === undefined) return undefined
   return {
     stats: deps.stats(worker),
@@ -55,10 +54,10 @@ function metricsSource(deps: BuiltInTools): Parameters<BuiltInTools['metrics']['
 /** What `/` answers: which app and worker this is, and all its pages. */
 export function indexAnswer(
   c: PageContext,
-  { site, workerIfAny }: Pick<SiteTools, 'site' | 'workerIfAny'>,
+  { site, workers }: Pick<SiteTools, 'site' | 'workers'>,
   pages: readonly PageListing[],
 ): Response {
-  const worker = workerIfAny()
+  const worker = workers.askedIfAny()
   const app = site.describe()
   return c.json(
     {
@@ -72,4 +71,29 @@ export function indexAnswer(
     },
     { headers: { vary: 'accept' } },
   )
+}
+
+/** Who has which task, as `/assignment/` and the dashboard show it. */
+export interface AssignmentAnswer extends Omit<AssignmentView, 'group' | 'members'> {
+  /** By task id. */
+  readonly group: Readonly<Record<string, { readonly member: string; readonly address: string | undefined }>>
+  /** Everybody in the group, also those without a task. No `address`: that worker serves no site. */
+  readonly members: readonly { readonly member: string; readonly address: string | undefined }[]
+}
+
+export function assignmentAnswer({ group, members, ...rest }: AssignmentView): AssignmentAnswer {
+  const known = knownMembers({ group, members })
+  return {
+    ...rest,
+    group: Object.fromEntries(group),
+    members: [...known].map(([member, address]) => ({ member, address })),
+  }
+}
+
+/** The members and where their sites are. A leader of an earlier version names those with tasks only. */
+export function knownMembers({
+  group,
+  members,
+}: Pick<AssignmentView, 'group' | 'members'>): ReadonlyMap<string, string | undefined> {
+  return new Map([...[...group.values()].map(({ member, address }) => [member, address] as const), ...members])
 }

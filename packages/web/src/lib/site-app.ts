@@ -92,10 +92,10 @@ export interface TopicRecords {
 }
 
 /**
- * What a site needs. Everything is looked up when it is used and nothing kept, so that getters may stand for what is only
+ * The app, as its site sees it. Everything is looked up when it is used and nothing kept, so that getters may stand for what is only
  * settled when the app starts.
  */
-export interface SiteDeps {
+export interface SiteApp {
   readonly scope: ContextStorage
   readonly clock: Clock
   readonly log: Logger
