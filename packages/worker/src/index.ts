@@ -4,6 +4,6 @@ export type { DeclaredAgent, DeclaredApp, DeclaredTable, DeclaredTopic } from '.
 export { describeApp } from './lib/client/describe-app.ts'
 export { type WorkerEnvironment, type WorkerSettings, workerSettings } from './lib/environment/worker-environment.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
-export { createWorker } from './lib/worker/create-worker.ts'
+export { createWorker } from './lib/worker/app-worker.ts'
 export type { WorkerOptions } from './lib/worker/worker-options.ts'
 export type { Client, Quiet, Worker, WorkerEvents } from './lib/worker/worker.ts'

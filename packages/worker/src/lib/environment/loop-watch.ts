@@ -7,14 +7,14 @@ export interface Block {
   readonly isBusy: boolean
 }
 
-/** Is told of blocks. */
+/** Hears of blocks. */
 export interface BlockListener {
   /** For a third of the session or longer. Called in the first turn after it, or still in the same one. */
   loopBlocked(block: Block): void
 }
 
 const CHECKS_PER_SESSION = 15
-/** Share of the processor's time that tells computing from standing still, also where many share a processor. */
+/** Share of the processor's time above which the process was computing rather than standing still, also where many share a processor. */
 const BUSY_SHARE = 0.05
 
 /**

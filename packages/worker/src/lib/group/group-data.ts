@@ -4,7 +4,7 @@ import type { TaskOwner } from '@millrace/core'
 import { taskId } from '../environment/task-place.ts'
 import { isObject, readInteger, readJson, readList, readMap, readText } from './member-data.ts'
 
-/** What the leader tells every member with its assignment. */
+/** What the leader sends every member with its assignment. */
 export interface GroupData {
   /** By task id. */
   readonly owners: ReadonlyMap<string, TaskOwner>
@@ -76,7 +76,7 @@ const LONGEST_NAME = 24
 
 /**
  * What a member is called in its group: its instance id, or else its member id. The long ones (a client's name and 36
- * characters of a UUID) are shortened, since every member is told the names of all.
+ * characters of a UUID) are shortened, since every member gets the names of all.
  */
 export function memberName(id: string): string {
   if (id.length <= LONGEST_NAME) return id
@@ -84,7 +84,7 @@ export function memberName(id: string): string {
   return `~${random ?? createHash('sha256').update(id).digest('hex').slice(0, 12)}`
 }
 
-/** Data of a format that is not known (a leader of a later version) tells nothing about others' tasks. */
+/** Data of a format that is not known (a leader of a later version) is taken for no data. */
 export function decodeGroupData(bytes: Uint8Array): GroupData {
   const read = bytes[0] === VERSION ? readPacked(bytes.subarray(1)) : readFirstFormat(bytes)
   return read ?? NO_GROUP_DATA

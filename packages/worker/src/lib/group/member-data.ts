@@ -12,7 +12,7 @@ export interface WarmUpData {
   readonly caughtUp: readonly string[]
 }
 
-/** What a member tells the group's leader about itself. */
+/** What a member sends the group's leader about itself. */
 export interface MemberData {
   /** By partition count. */
   readonly groups: ReadonlyMap<number, TaskTopology>
@@ -22,7 +22,7 @@ export interface MemberData {
   readonly generation: number
   /**
    * Tasks whose state it holds, those it runs among them, and how many changelog offsets of each it has absorbed. Earlier
-   * versions tell only of standbys.
+   * versions name only standbys.
    */
   readonly warm: ReadonlyMap<string, number>
   /** `undefined` in an earlier version, which takes tasks without having been warmed up. */
@@ -32,7 +32,7 @@ export interface MemberData {
   readonly instanceId?: string | undefined
   /** `GroupData.life` of the group that it was in; `undefined` for a newcomer. */
   readonly life: string | undefined
-  /** Events that may have blocked its event loop, and those that it was told of. */
+  /** Events that may have blocked its event loop, and those that the group has passed on to it. */
   readonly suspects?: readonly Suspect[]
 }
 

@@ -38,7 +38,7 @@ export interface Assigned {
   readonly warmUps: readonly string[]
 }
 
-/** This worker as a member of its group: what it tells the leader at each join, and what it has heard from the leader last. */
+/** This worker as a member of its group: what it sends the leader at each join, and what the leader has sent last. */
 export class GroupMember {
   readonly instanceId: string | undefined
   readonly #options: GroupMemberOptions

@@ -1,7 +1,7 @@
 import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
 import { readInteger, readJson, readMap, readSuspects, readText } from './member-data.ts'
 
-/** What the leader tells one member only, with its assignment. */
+/** What the leader sends one member only, with its assignment. */
 export interface OwnData {
   /** By task id: the copies that it keeps warm, and which of the task's copies each is, from 0 on. */
   readonly standbys: ReadonlyMap<string, number>
@@ -24,7 +24,7 @@ export function encodeOwnData({ standbys, suspects }: OwnData): Uint8Array {
   )
 }
 
-/** Data of a format that is not known tells nothing. */
+/** Data of a format that is not known is taken for no data. */
 export function decodeOwnData(bytes: Uint8Array): OwnData {
   const json = readJson(bytes)
   if (json?.['v'] !== VERSION) return NO_OWN_DATA

@@ -9,7 +9,7 @@ export interface RebalanceSeen {
   readonly isFirst: boolean
 }
 
-/** Why there was a rebalance, as far as a member can tell from the group before and after it. */
+/** Why there was a rebalance, as far as a member can see from the group before and after it. */
 export function rebalanceReason({ before, after, self, isFirst }: RebalanceSeen): string {
   if (isFirst) return 'this worker joined'
   // After the membership was lost nothing is known of the group before.

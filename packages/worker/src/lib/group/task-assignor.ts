@@ -53,7 +53,7 @@ export const taskAssignor: GroupAssignor = {
 }
 
 /**
- * Nothing for a member that tells nothing, or what cannot be: all topics of a task have as many partitions, as far as they
+ * Nothing for a member whose data cannot be read, or cannot be right: all topics of a task have as many partitions, as far as they
  * are known here. Else a partition could be in two tasks.
  */
 function planned({ id, topics, data }: GroupMember, partitions: GroupView['partitions']): readonly PlannedMember[] {

@@ -63,7 +63,7 @@ export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<strin
 }
 
 /**
- * What `encodeCommitMetadata` wrote with `offset`. Text of other programs, or of another version, tells nothing: then
+ * What `encodeCommitMetadata` wrote with `offset`. Text of other programs, or of another version, says nothing: then
  * every subscription starts at the offset.
  */
 export function decodeCommitMetadata(offset: number, metadata: string): ReadonlyMap<string, Progress> {
@@ -95,7 +95,7 @@ function decodeEntry(offset: number, entry: string): { readonly id: string; read
   try {
     return { id: decodeURIComponent(id), progress: { position, finished } }
   } catch {
-    // A malformed escape: not ours, and so it tells nothing.
+    // A malformed escape: not written by this.
     return undefined
   }
 }

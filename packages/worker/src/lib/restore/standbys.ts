@@ -48,12 +48,12 @@ export class Standbys {
     this.#environment = environment
     this.#group = group
     this.#acceptableLag = acceptableLag
-    this.#reader = new ChangelogReader(environment, () => this.#look())
+    this.#reader = new ChangelogReader(environment, () => this.#checkCaughtUp())
   }
 
   /**
    * Ids of tasks whose copies here have once been at the end of their changelogs, or almost, since they are being read. A
-   * busy task is ahead of its copies again with each of its cuts, and they follow.
+   * busy task is ahead of its copies again with each of its commits, and they follow.
    */
   get caughtUp(): ReadonlySet<string> {
     const copies = [...this.#copies.values()]
@@ -142,7 +142,7 @@ export class Standbys {
     if (bounds === undefined)
       throw new MillraceError('CHANGELOG_MISSING', `The broker does not know partition ${partition} of ${topic}.`)
     await follower.begin(bounds)
-    this.#look()
+    this.#checkCaughtUp()
     await this.#reader.follow(follower)
   }
 
@@ -172,7 +172,7 @@ export class Standbys {
   }
 
   /** Which tasks have caught up. */
-  #look(): void {
+  #checkCaughtUp(): void {
     const lags = new Map<string, number>()
     for (const { place, follower } of this.#copies.values())
       lags.set(place.task, (lags.get(place.task) ?? 0) + (follower?.lag ?? Infinity))

@@ -19,7 +19,7 @@ export class TaskStores {
   /** By partition: resolves when the last of those who asked for it has closed it. */
   readonly #taken = new Map<string, Promise<void>>()
   readonly #closed = new Map<StorePartition, Deferred<void>>()
-  /** Open, and in nobody's hands. */
+  /** Open, and used by nobody. */
   readonly #parked = new Map<string, StorePartition>()
   #wanted: ReadonlySet<string> = new Set()
   #last: Promise<void> = Promise.resolve()
@@ -43,7 +43,7 @@ export class TaskStores {
     return this.#taken.has(key) || this.#parked.has(key)
   }
 
-  /** Resolves when all that is in anybody's hands now is closed. Whoever is opening one has to hear that it is lost, to close it. */
+  /** Resolves when all that is in use now is closed. Whoever is opening one has to hear that it is lost, to close it. */
   async released(): Promise<void> {
     await Promise.all(this.#taken.values())
   }
@@ -75,11 +75,11 @@ export class TaskStores {
       this.#parked.set(key, partition)
       return undefined
     })
-    const told = (): void => {
+    const settle = (): void => {
       this.#closed.get(partition)?.resolve()
       this.#closed.delete(partition)
     }
-    closed.then(told, told)
+    closed.then(settle, settle)
     await closed
   }
 

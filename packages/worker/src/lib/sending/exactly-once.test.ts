@@ -39,7 +39,7 @@ test('an output that is closed while its transaction is being committed lets tha
     delays: new Delays({ clock, log: silentLog, deliveryTimeoutMs: 60_000 }),
   }
   const { signal } = new AbortController()
-  const quiet = { delayed: () => {}, delayOver: () => {}, refused: () => {}, broken: () => {} }
+  const quiet = { delayed: () => {}, delayOver: () => {}, refused: () => {}, reopen: () => {}, fail: () => {} }
   const output = new TransactionOutput(
     { ...testEnvironment(clock), transport: { transactionalProducer: () => producer } },
     sending,

@@ -26,10 +26,17 @@ const END_LIMIT_MS = 2000
 /** Between two openings of a task whose transactions keep failing. The first is made at once. */
 const REOPENING: Backoff = { firstMs: 100, mostMs: 10_000 }
 
+/** A new producer may get further. Anything else, a right that is missing or a setting of the broker, meets it as well. */
+const PASSING = ['PRODUCER_FENCED', 'TRANSACTION_STATE', 'MEMBER_FENCED', 'NOT_ASSIGNED', 'LEASE_EXPIRED'] as const
+
 /** The task that a transaction belongs to. */
-export interface TransactionOwner extends EpochOwner, CollectorOwner {
+export interface TransactionOwner extends EpochOwner, Pick<CollectorOwner, 'refused'> {
   /** Aborts when it is lost. */
   readonly signal: AbortSignal
+  /** Its transaction cannot go on: the task is opened again from its last commit. */
+  reopen(reason: string): void
+  /** What has failed would fail again: the worker ends. */
+  fail(error: Error): void
 }
 
 /**
@@ -120,7 +127,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     return this.#sealed.seal()
   }
 
-  /** When it fails the task is told, and the output is of no use any more. */
+  /** When it fails the task is opened again, or the worker ends: this output is of no use any more. */
   async commit(offsets: readonly CommitOffset[]): Promise<boolean> {
     if (this.#abandoned !== undefined || !this.#sending.lease.valid) return false
     const committed = this.#commit(offsets)
@@ -143,7 +150,8 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
 
   broken(error: Error): void {
     this.#failures++
-    this.#task.broken(error)
+    if (isMillraceError(error, ...PASSING)) this.#task.reopen(error.message)
+    else this.#task.fail(error)
   }
 
   /** What has waited goes out. */

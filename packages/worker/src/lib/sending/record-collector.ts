@@ -55,7 +55,6 @@ export class RecordCollector {
   readonly #spread: SpreadPartitioner
   #flushPlanned = false
   #pending = 0
-  #acknowledged = 0
   /** The lease has run out, and is waited for. */
   #waitsForLease = false
   #closed = false
@@ -71,11 +70,6 @@ export class RecordCollector {
   /** Records not yet acknowledged or refused. */
   get pending(): number {
     return this.#pending
-  }
-
-  /** Records acknowledged so far. */
-  get acknowledged(): number {
-    return this.#acknowledged
   }
 
   add(record: Outgoing): void {
@@ -285,7 +279,6 @@ export class RecordCollector {
 
   #acknowledge(record: Outgoing, offset: number): void {
     this.#leave(record)
-    this.#acknowledged++
     record.acknowledged(offset)
   }
 

@@ -268,6 +268,12 @@ export class PartitionCursor implements SourceReader {
   }
 }
 
+/** A source partition of a task with everybody who reads it. */
+export interface TaskSource {
+  readonly source: SourcePartition
+  readonly cursors: readonly PartitionCursor[]
+}
+
 /** What is committed of a source partition. */
 export interface SourceOffset {
   readonly offset: number

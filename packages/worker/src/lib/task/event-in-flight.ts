@@ -13,7 +13,6 @@ import {
 import { DRAINING } from '../environment/not-now.ts'
 import { mustFit, Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { OwningTask, PartitionCursor, TrackedEvent } from './cursor.ts'
-import { isOutdated, type ReadSet } from './read-log.ts'
 
 /** The record queue that handed it out: an event that ends without being finished goes back there. */
 export interface EventQueue {
@@ -75,8 +74,6 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   #sendBytes = 0
   /** Some of its sends have gone out. */
   #spilled = false
-  /** What it has read before another event of its task did: what it has read since is in the task's log. */
-  #reads: ReadSet | undefined = undefined
   /** How often it was given up because of what it had read. */
   #outdated = 0
   #joined: EventInFlight[] | undefined = undefined
@@ -196,7 +193,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     this.#giveUp(other)
     throw new MillraceError(
       'KEY_IN_HAND',
-      `${this.describe()} needs ${what}, which ${holder.topic}/${holder.partition}@${holder.offset} of agent ${holder.agent} has in hand.`,
+      `${this.describe()} needs ${what}, which ${holder.topic}/${holder.partition}@${holder.offset} of agent ${holder.agent} holds.`,
     )
   }
 
@@ -208,12 +205,6 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     this.cursor.task.reads.add(this, what, version)
   }
 
-  /** What it has read so far, because another event reads now. */
-  keepReads(reads: ReadSet): void {
-    if (this.#reads === undefined) this.#reads = reads
-    else for (const [what, version] of reads) if (!this.#reads.has(what)) this.#reads.set(what, version)
-  }
-
   handBackIfOutdated(): boolean {
     const first = this.batchLeader
     if (first.#state !== OPEN || !first.#hasOutdatedReads()) return false
@@ -222,8 +213,8 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   describeReads(): readonly string[] {
-    const reads = new Set([...(this.#reads?.keys() ?? []), ...this.cursor.task.reads.of(this)])
-    return [...reads].slice(0, MOST_SHOWN).map((what) => what.show())
+    const reads = this.cursor.task.reads.of(this)
+    return reads.slice(0, MOST_SHOWN).map((what) => what.show())
   }
 
   finish(): boolean {
@@ -324,8 +315,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   #hasOutdatedReads(): boolean {
-    const { reads } = this.cursor.task
-    if (reads.isOutdated(this) || (this.#reads !== undefined && isOutdated(this.#reads))) return true
+    if (this.cursor.task.reads.isOutdated(this)) return true
     return this.#joined !== undefined && this.#joined.some((other) => other.#hasOutdatedReads())
   }
 
@@ -392,7 +382,6 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
     this.#sends = undefined
     this.#sendBytes = 0
-    this.#reads = undefined
     this.cursor.task.reads.forget(this)
     if (!this.#spilled) return
     this.#spilled = false
@@ -436,6 +425,6 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   #isOver(): MillraceError {
-    return new MillraceError('NO_CURRENT_EVENT', `The event ${this.describe()} is no longer in hand.`)
+    return new MillraceError('NO_CURRENT_EVENT', `The event ${this.describe()} is no longer in flight.`)
   }
 }

@@ -12,14 +12,14 @@ import { SourcePartition } from '../records/source-partition.ts'
 import type { Recovery } from '../restore/recovery.ts'
 import { recordSize } from '../sending/outgoing.ts'
 import type { BrokerFacts, Facts } from './broker-facts.ts'
-import type { Committer } from './commit.ts'
-import { type CursorOwner, PartitionCursor } from './cursor.ts'
+import type { Committer } from './committer.ts'
+import { type CursorOwner, PartitionCursor, type TaskSource } from './cursor.ts'
 import type { RefusedEvents } from './refused-events.ts'
 import type { RowBudget } from './row-budget.ts'
 import { type StartPosition, startPosition } from './start-position.ts'
 import { ChangelogTail, type TaskState } from './task-state.ts'
 import type { TaskWorker } from './task-worker.ts'
-import type { Task, TaskSource } from './task.ts'
+import type { Task } from './task.ts'
 
 /** Until the first commit of a new task is tried again. */
 const FIRST_COMMIT_RETRY_MS = 100

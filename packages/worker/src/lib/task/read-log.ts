@@ -1,34 +1,35 @@
 import type { Readable } from '@millrace/core'
 
 /** What an event has read, each with the version as of which it did so first. */
-export type ReadSet = Map<Readable, number>
+type ReadSet = Map<Readable, number>
 
-/** An event, as what it reads is kept for it. */
+/** An event, as far as its reads are concerned. */
 export interface ReadingEvent {
   readonly open: boolean
-  /** Takes over what the log has of it. The set is its own. */
-  keepReads(reads: ReadSet): void
 }
 
 /** Reads kept without a set of the event's own. */
 const LONGEST = 64
 
 /**
- * What the event that reads at present has read, of a task. Most events are over before another of their task reads: then
- * nothing is allocated for it. When another one reads while the first is still in hand, because that waits for something,
- * each gets a set of its own.
+ * What the events in flight of a task have read. Most of them are over before another one reads: then nothing is allocated
+ * for it. When another one reads while the first is still in flight, because that waits for something, the first gets a set
+ * of its own.
  */
 export class ReadLog {
+  /** The event that reads at present, and what it has read since it began to. */
   #reader: ReadingEvent | undefined = undefined
   #count = 0
   readonly #what: (Readable | undefined)[] = []
   readonly #versions: number[] = []
+  /** What others have read, and this one before others did. */
+  readonly #sets = new Map<ReadingEvent, ReadSet>()
 
   add(event: ReadingEvent, what: Readable, version: number): void {
     if (this.#reader !== event) {
-      this.#handOver()
+      this.#keep()
       this.#reader = event
-    } else if (this.#count === LONGEST) this.#handOver()
+    } else if (this.#count === LONGEST) this.#keep()
     const at = this.#count
     if (at > 0 && this.#what[at - 1] === what) return
     this.#what[at] = what
@@ -36,35 +37,39 @@ export class ReadLog {
     this.#count = at + 1
   }
 
-  /** Whether something that is here of this event has been changed since. */
+  /** Whether something that this event has read was changed since. */
   isOutdated(event: ReadingEvent): boolean {
-    if (this.#reader !== event) return false
-    for (let at = 0; at < this.#count; at++)
-      if (this.#what[at]?.changedSince(this.#versions[at] ?? 0) === true) return true
+    if (this.#reader === event)
+      for (let at = 0; at < this.#count; at++)
+        if (this.#what[at]?.changedSince(this.#versions[at] ?? 0) === true) return true
+    if (this.#sets.size > 0)
+      for (const [what, version] of this.#sets.get(event) ?? []) if (what.changedSince(version)) return true
     return false
   }
 
-  /** What is here of this event. */
+  /** What this event has read. */
   of(event: ReadingEvent): readonly Readable[] {
-    return this.#reader === event ? this.#what.flatMap((what) => what ?? []) : []
+    const now = this.#reader === event ? this.#what.flatMap((what) => what ?? []) : []
+    return [...new Set([...(this.#sets.get(event)?.keys() ?? []), ...now])]
   }
 
   /** The event is over, or has nothing to show for what it has read. */
   forget(event: ReadingEvent): void {
+    if (this.#sets.size > 0) this.#sets.delete(event)
     if (this.#reader !== event) return
     this.#reader = undefined
     this.#clear()
   }
 
-  #handOver(): void {
+  #keep(): void {
     const reader = this.#reader
     if (reader !== undefined && reader.open && this.#count > 0) {
-      const reads: ReadSet = new Map()
+      const reads: ReadSet = this.#sets.get(reader) ?? new Map()
+      this.#sets.set(reader, reads)
       for (let at = 0; at < this.#count; at++) {
         const what = this.#what[at]
         if (what !== undefined && !reads.has(what)) reads.set(what, this.#versions[at] ?? 0)
       }
-      reader.keepReads(reads)
     }
     this.#clear()
   }
@@ -74,10 +79,4 @@ export class ReadLog {
     for (let at = 0; at < this.#count; at++) this.#what[at] = undefined
     this.#count = 0
   }
-}
-
-/** Whether one of these was changed after it was read. */
-export function isOutdated(reads: ReadSet): boolean {
-  for (const [what, version] of reads) if (what.changedSince(version)) return true
-  return false
 }

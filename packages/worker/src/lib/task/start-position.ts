@@ -32,7 +32,7 @@ export interface AfterLoss {
  */
 export function afterLoss({ topic, partition, position, beginning, end }: LostPosition, rules: LossRules): AfterLoss {
   const again = position > end
-  // Offsets, for nobody can tell any more how many of them were records: transactions and compaction leave some without.
+  // Offsets, for nobody knows any more how many of them were records: transactions and compaction leave some without.
   const lost = beginning - position
   const what = again
     ? `Topic "${topic}" partition ${partition} ends at offset ${end}, before ${position}, which had been read: its broker has lost records`

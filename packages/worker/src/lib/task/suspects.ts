@@ -34,7 +34,7 @@ export interface RecentEvents {
 
 /**
  * Events that block the event loop for longer than the session, and so have every owner of their partition thrown out in
- * turn, with nothing committed: whoever gets the partition next is told of them by the group. One that surely was it counts as
+ * turn, with nothing committed: the group passes them on to whoever gets the partition next. One that surely was it counts as
  * failed for good (`EVENT_BLOCKED`). Where it may have been one of several, the next owner looks at the clock after each of
  * them.
  */

@@ -4,7 +4,6 @@ import {
   type Deferred,
   deferred,
   type HandedOutEvent,
-  isMillraceError,
   MillraceError,
   type OpenState,
   partitionKey,
@@ -14,30 +13,21 @@ import {
 } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import { inWords, NOT_NOW } from '../environment/not-now.ts'
-import type { SourcePartition } from '../records/source-partition.ts'
 import type { TransactionOwner } from '../sending/exactly-once.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
-import { offsetOf, type OwningTask, type PartitionCursor } from './cursor.ts'
+import { offsetOf, type OwningTask, type TaskSource } from './cursor.ts'
 import { ReadLog } from './read-log.ts'
 import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
 import type { TaskWorker } from './task-worker.ts'
 
-/** A source partition of a task with everybody who reads it. */
-export interface TaskSource {
-  readonly source: SourcePartition
-  readonly cursors: readonly PartitionCursor[]
-}
-
+/** Of the same task before. */
 export interface TaskOptions {
-  /** Where source partitions were found to end before what had been read of them, by topic and partition. Default none. */
+  /** Where source partitions were found to end before what had been read of them, by topic and partition. */
   readonly foundEnds?: ReadonlyMap<string, number>
-  /** As `TaskOutput.failures` of the same task before. Default 0. */
+  /** As `TaskOutput.failures`. */
   readonly failures?: number
 }
-
-/** A new producer may get further. Anything else, a right that is missing or a setting of the broker, meets it as well. */
-const PASSING = ['PRODUCER_FENCED', 'TRANSACTION_STATE', 'MEMBER_FENCED', 'NOT_ASSIGNED', 'LEASE_EXPIRED'] as const
 
 /**
  * Task (n, p), from when this worker is given it until it is lost: partition p of all topics and tables that have n. It owns
@@ -53,7 +43,7 @@ export class Task implements OwningTask, TransactionOwner {
   readonly output: TaskOutput
   readonly handOut: HandOut
   readonly reads: ReadLog = new ReadLog()
-  /** The log may have grown past the position since: only this tells that other records are there now. */
+  /** The log may have grown past the position since: only this shows that other records are there now. */
   readonly foundEnds: ReadonlyMap<string, number>
   /** Reasons of `NOT_NOW`; read before each event. */
   blocked: number = NOT_NOW.opening
@@ -84,7 +74,6 @@ export class Task implements OwningTask, TransactionOwner {
     this.output = worker.outputOf(this, failures)
   }
 
-  /** Lost: nothing of it counts any more. */
   get closed(): boolean {
     return (this.blocked & NOT_NOW.closed) !== 0
   }
@@ -113,16 +102,13 @@ export class Task implements OwningTask, TransactionOwner {
 
   /** Of changed rows that no commit has taken yet. */
   get dirtyBytes(): number {
-    let bytes = 0
-    for (const { open } of this.#states.values()) bytes += open.dirtyBytes
-    return bytes
+    return this.states.reduce((sum, { open }) => sum + open.dirtyBytes, 0)
   }
 
   open(part: StateDefinition): OpenState | undefined {
     return this.#states.get(part)?.open
   }
 
-  /** Everything is recovered. */
   recovered(sources: readonly TaskSource[], states: readonly TaskState[]): void {
     this.#sources = sources
     for (const state of states) this.#states.set(state.part, state)
@@ -158,10 +144,8 @@ export class Task implements OwningTask, TransactionOwner {
   }
 
   /** Resolves when no event is in flight, or the task is lost. */
-  whenIdle(): Promise<void> {
-    if (this.#inFlight === 0 || this.closed) return Promise.resolve()
-    this.#idle ??= deferred<void>()
-    return this.#idle.promise
+  async whenIdle(): Promise<void> {
+    if (this.#inFlight > 0 && !this.closed) await (this.#idle ??= deferred<void>()).promise
   }
 
   /** Events in the hands of agents, for messages. */
@@ -178,10 +162,6 @@ export class Task implements OwningTask, TransactionOwner {
     if (this.#touched || this.closed) return
     this.#touched = true
     this.#worker.touched(this)
-  }
-
-  commitSoon(): void {
-    this.#worker.commitSoon(this)
   }
 
   /** Whether events in flight have to finish before it can be committed: new ones do not go out until then. */
@@ -268,19 +248,23 @@ export class Task implements OwningTask, TransactionOwner {
 
   spillEnded(finished: boolean): void {
     this.#spilling--
-    if (!finished && this.output.transactional && !this.closed)
-      this.#worker.reopen(this.id, 'an event that had sent more than maxEventBytes has failed')
+    if (!finished && this.output.transactional) this.reopen('an event that had sent more than maxEventBytes has failed')
   }
 
   refused(record: Outgoing, error: Error): void {
     this.#worker.refused(record, error)
   }
 
-  /** Its transaction cannot go on. Of a task that is lost that is no news. */
-  broken(error: Error): void {
-    if (this.closed) return
-    if (isMillraceError(error, ...PASSING)) this.#worker.reopen(this.id, error.message)
-    else this.#worker.fail(error)
+  commitSoon(): void {
+    this.#worker.commitSoon(this)
+  }
+
+  reopen(reason: string): void {
+    if (!this.closed) this.#worker.reopen(this.id, reason)
+  }
+
+  fail(error: Error): void {
+    if (!this.closed) this.#worker.fail(error)
   }
 
   /**

@@ -14,11 +14,11 @@ import type { DeclaredTopology } from './declared-topology.ts'
 import { judgeChangelog } from './judge-changelog.ts'
 import { planTopics } from './plan-topics.ts'
 
-/** How often source and changelog topics are looked at again. */
-const LOOK_INTERVAL_MS = 30_000
-/** Brokers hear of changes one after the other. What would end the worker is looked at so often, so long apart, before it counts. */
-const LOOKS = 5
-const LOOK_AGAIN_MS = 500
+/** How often source and changelog topics are checked. */
+const CHECK_INTERVAL_MS = 30_000
+/** Brokers hear of changes one after the other. What would end the worker is checked so often, so long apart, before it counts. */
+const CHECKS = 5
+const CHECK_AGAIN_MS = 500
 
 /** What belongs together in the tasks of one partition count, as one member knows it. */
 export interface TaskTopology {
@@ -29,7 +29,7 @@ export interface TaskTopology {
   readonly standbys?: number
 }
 
-export interface TopicDirectoryDeps {
+export interface TopicDirectoryOptions {
   readonly appId: string
   readonly admin: Admin
   readonly clock: Clock
@@ -42,7 +42,7 @@ export interface TopicDirectoryDeps {
 
 /** The topics of the app as they are on the broker. */
 export class TopicDirectory {
-  readonly #deps: TopicDirectoryDeps
+  readonly #options: TopicDirectoryOptions
   readonly #topics = new Map<string, TopicInfo>()
   readonly #parts = new Map<StateDefinition, number>()
   readonly #settings = new Map<string, TopicSettings>()
@@ -52,8 +52,8 @@ export class TopicDirectory {
   #timer: Scheduled | undefined
   #closed = false
 
-  constructor(deps: TopicDirectoryDeps) {
-    this.#deps = deps
+  constructor(options: TopicDirectoryOptions) {
+    this.#options = options
   }
 
   /** Topics that the group reads. */
@@ -87,7 +87,7 @@ export class TopicDirectory {
 
   /** Warm copies wanted of a part. */
   copiesOf(part: StateDefinition): number {
-    return part.standbys ?? this.#deps.standbys ?? 0
+    return part.standbys ?? this.#options.standbys ?? 0
   }
 
   changelogId(part: StateDefinition): string {
@@ -104,18 +104,18 @@ export class TopicDirectory {
 
   /** Creates what is missing and works out what belongs together. Throws when that makes no sense. */
   async resolve(topology: DeclaredTopology): Promise<void> {
-    for (let look = 1; ; look++) {
+    for (let check = 1; ; check++) {
       try {
         return await this.#resolveOnce(topology)
       } catch (thrown) {
-        if (look === LOOKS || this.#closed || !isMillraceError(thrown, 'TOPIC_MISSING')) throw thrown
-        await this.#deps.clock.sleep(LOOK_AGAIN_MS)
+        if (check === CHECKS || this.#closed || !isMillraceError(thrown, 'TOPIC_MISSING')) throw thrown
+        await this.#options.clock.sleep(CHECK_AGAIN_MS)
       }
     }
   }
 
   async #resolveOnce(topology: DeclaredTopology): Promise<void> {
-    const { admin, appId, topicPartitions, replicationFactor, log } = this.#deps
+    const { admin, appId, topicPartitions, replicationFactor, log } = this.#options
     this.#sources = [...new Set(topology.subscriptions.flatMap(({ topics }) => topics))].toSorted()
     this.#purged = new Set([...topology.topics.values()].flatMap(({ name, purge }) => (purge === true ? [name] : [])))
     const names = [
@@ -160,7 +160,7 @@ export class TopicDirectory {
 
   /** Throws `CHANGELOG_LOSES_ROWS` before anything is handled. */
   async #judgeChangelogs(): Promise<void> {
-    const { admin, log } = this.#deps
+    const { admin, log } = this.#options
     const names = [...this.#parts.keys()].map(({ changelog }) => changelog.topic)
     if (names.length === 0) return
     try {
@@ -180,15 +180,15 @@ export class TopicDirectory {
     }
   }
 
-  /** Looks at the topics now and then; `onChange` is told once what is wrong with them. */
+  /** Checks the topics now and then; `onChange` is called once, with what is wrong with them. */
   watch(onChange: (error: Error) => void): void {
     if (this.#closed) return
-    this.#timer = this.#deps.clock.schedule(LOOK_INTERVAL_MS, () => {
-      void this.#look().then(
+    this.#timer = this.#options.clock.schedule(CHECK_INTERVAL_MS, () => {
+      void this.#check().then(
         (error) => (error === undefined ? this.watch(onChange) : onChange(error)),
         (thrown: unknown) => {
           // The broker may be gone for a while; the other parts of the transport say so.
-          this.#deps.log.debug({ error: toError(thrown).message }, 'The topics could not be looked at.')
+          this.#options.log.debug({ error: toError(thrown).message }, 'The topics could not be checked.')
           this.watch(onChange)
         },
       )
@@ -200,21 +200,21 @@ export class TopicDirectory {
     this.#timer?.cancel()
   }
 
-  /** What is wrong, when every look says so. */
-  async #look(): Promise<Error | undefined> {
-    let error = await this.#lookOnce()
-    for (let look = 2; error !== undefined && look <= LOOKS; look++) {
-      this.#deps.log.warn({ error: error.message }, 'A topic seems to have changed; it is looked at again.')
-      await this.#deps.clock.sleep(LOOK_AGAIN_MS)
+  /** What is wrong, when every check says so. */
+  async #check(): Promise<Error | undefined> {
+    let error = await this.#checkOnce()
+    for (let check = 2; error !== undefined && check <= CHECKS; check++) {
+      this.#options.log.warn({ error: error.message }, 'A topic seems to have changed; it is checked again.')
+      await this.#options.clock.sleep(CHECK_AGAIN_MS)
       if (this.#closed) return undefined
-      error = await this.#lookOnce()
+      error = await this.#checkOnce()
     }
     return error
   }
 
-  async #lookOnce(): Promise<Error | undefined> {
+  async #checkOnce(): Promise<Error | undefined> {
     const watched = [...this.#sources, ...[...this.#parts.keys()].map(({ changelog }) => changelog.topic)]
-    const found = new Map((await this.#deps.admin.topics(watched)).map((info) => [info.name, info]))
+    const found = new Map((await this.#options.admin.topics(watched)).map((info) => [info.name, info]))
     if (this.#closed) return undefined
     for (const name of watched) {
       const before = this.#topics.get(name)

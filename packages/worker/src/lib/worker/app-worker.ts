@@ -31,12 +31,25 @@ import { RunningWorker } from './running-worker.ts'
 import { type Ending, Shutdown } from './shutdown.ts'
 import { assignmentOf, quietOf, statsOf, type WorkerView } from './stats.ts'
 import type { WorkerLife } from './worker-life.ts'
-import { WorkerListeners } from './worker-listeners.ts'
 import type { WorkerOptions } from './worker-options.ts'
 import type { Quiet, Worker, WorkerEvents } from './worker.ts'
 
+type Listener<E extends keyof WorkerEvents> = (change: WorkerEvents[E]) => void
+
+/**
+ * Makes a worker; nothing happens before `start`.
+ *
+ * @example
+ * const worker = createWorker({ appId: 'shop', workerId: 'a1', transport, store, clock, log, sensor, parts, settings, freeze: false })
+ * await worker.start()
+ * await worker.stop()
+ */
+export function createWorker(options: WorkerOptions): Worker {
+  return new AppWorker(options)
+}
+
 /** The life of a worker: declare, connect, join, run, drain, leave. What it does in between is in `RunningWorker`. */
-export class AppWorker implements Worker, WorkerLife {
+class AppWorker implements Worker, WorkerLife {
   readonly environment: WorkerEnvironment
   readonly context: LiveContext
   readonly webAddress: (() => string | undefined) | undefined
@@ -51,7 +64,11 @@ export class AppWorker implements Worker, WorkerLife {
   readonly subscriptions: Subscription[] = []
   readonly #options: WorkerOptions
   readonly #sensor: CountingSensor
-  readonly #listeners: WorkerListeners
+  readonly #listeners: { readonly [E in keyof WorkerEvents]: Set<Listener<E>> } = {
+    partitionsAssigned: new Set(),
+    partitionsLost: new Set(),
+    rebalanceComplete: new Set(),
+  }
   readonly #loopWatch: LoopWatch
   readonly #abort = new AbortController()
   readonly #opened: Deferred<void> = deferred<void>()
@@ -72,9 +89,6 @@ export class AppWorker implements Worker, WorkerLife {
     this.webAddress = options.webAddress
     // Safe because the store keeps other processes out: no two workers that run have the same id.
     this.instanceId = settings.instanceId ?? store.capabilities.workerId
-    this.#listeners = new WorkerListeners((thrown) =>
-      this.#sensor.errorRaised({ source: 'rebalance listener', error: thrown }),
-    )
     const sessionTimeoutMs = transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined
     this.lease = new Lease(clock, { sessionTimeoutMs, heartbeatIntervalMs: settings.heartbeatIntervalMs })
     this.suspects = new Suspects(this.environment, this.lease, this.subscriptions)
@@ -131,13 +145,18 @@ export class AppWorker implements Worker, WorkerLife {
   }
 
   on<E extends keyof WorkerEvents>(event: E, fn: (change: WorkerEvents[E]) => void): () => void {
-    return this.#listeners.on(event, fn)
+    const listeners: Set<Listener<E>> = this.#listeners[event]
+    listeners.add(fn)
+    return () => listeners.delete(fn)
   }
 
   /** Before the first join agents have asked for events, and found no lease. */
   rebalanced(change: WorkerEvents['rebalanceComplete']): void {
     this.lease.joined()
-    this.#listeners.notify(change)
+    const { partitionsLost, partitionsAssigned, rebalanceComplete } = this.#listeners
+    if (change.lost.length > 0) this.#notify(partitionsLost, change.lost)
+    if (change.gained.length > 0) this.#notify(partitionsAssigned, change.gained)
+    this.#notify(rebalanceComplete, change)
   }
 
   opened(): void {
@@ -253,6 +272,16 @@ export class AppWorker implements Worker, WorkerLife {
     if (this.#failure === undefined) this.#ended.resolve()
     else this.#ended.reject(this.#failure)
     this.#options.log.debug({}, `The worker has ${this.#phase}.`)
+  }
+
+  #notify<C>(listeners: ReadonlySet<(change: C) => void>, change: C): void {
+    for (const listener of listeners) {
+      try {
+        listener(change)
+      } catch (thrown) {
+        this.#sensor.errorRaised({ source: 'rebalance listener', error: thrown })
+      }
+    }
   }
 
   #view(): WorkerView {

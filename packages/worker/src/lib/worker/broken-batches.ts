@@ -12,7 +12,7 @@ import {
   withTimeout,
 } from '@millrace/core'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
-import type { TaskSource } from '../task/task.ts'
+import type { TaskSource } from '../task/cursor.ts'
 
 /** Bytes of one letter; less for a broker, or a `maxRecordBytes`, that takes less. */
 const PIECE_BYTES = [512 * 1024, 64 * 1024, 8 * 1024] as const

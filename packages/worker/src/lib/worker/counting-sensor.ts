@@ -3,7 +3,7 @@ import { type Clock, type ErrorStats, type Sensor, TimeHistogram, toError } from
 const KEPT_ERRORS = 20
 const MESSAGE_LENGTH = 500
 
-/** Passes everything on, and keeps what `stats` tells of errors, commits, rebalances and records sent. */
+/** Passes everything on, and keeps what `stats` shows of errors, commits, rebalances and records sent. */
 export class CountingSensor implements Sensor {
   readonly #inner: Sensor
   readonly #clock: Pick<Clock, 'now'>

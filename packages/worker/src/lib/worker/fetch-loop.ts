@@ -2,7 +2,8 @@ import { type LostPosition, partitionKey, type RecordBatch, type TopicPartition 
 import { taskId } from '../environment/task-place.ts'
 import { afterLoss } from '../task/start-position.ts'
 import type { TaskWorker } from '../task/task-worker.ts'
-import type { Task, TaskSource } from '../task/task.ts'
+import type { TaskSource } from '../task/cursor.ts'
+import type { Task } from '../task/task.ts'
 import type { BrokenBatches } from './broken-batches.ts'
 
 export interface FetchingWorker extends TaskWorker<Task> {

@@ -102,7 +102,7 @@ export class RunningWorker implements RebalanceListener {
     if (!(await this.drain(settings.drainTimeoutMs)))
       log.warn(
         { inHand: this.tasks.describeInFlight() },
-        `Events were still in hand after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`,
+        `Events were still in flight after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`,
       )
     try {
       // What waits for a partition that takes no records is handled again, here or by its new owner: the group does not wait too.

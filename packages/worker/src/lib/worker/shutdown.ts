@@ -94,7 +94,7 @@ export class Shutdown {
     if (!drained)
       log.warn(
         { inHand: worker.tasks.describeInFlight() },
-        `Events were still in hand after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`,
+        `Events were still in flight after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`,
       )
   }
 }

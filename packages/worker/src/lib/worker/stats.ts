@@ -38,7 +38,7 @@ export function statsOf({ status, life, worker, sensor }: WorkerView): WorkerSta
     waitingFor: waitingStats(worker),
     flows: flowStats(subscriptions),
     commits: {
-      ...(worker?.tasks.committer.stats ?? { count: 0, lastMs: 0 }),
+      ...(worker?.tasks.commits.stats ?? { count: 0, lastMs: 0 }),
       at: sensor.committedAt,
       durations: sensor.commitTimes.figures(),
     },

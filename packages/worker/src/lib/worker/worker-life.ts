@@ -1,13 +1,16 @@
-import type { WorkerContext } from '@millrace/core'
+import type { Admin, Consumer, WorkerContext } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import type { Elections } from '../group/elections.ts'
 import type { Subscription } from '../queue/subscription.ts'
+import type { Recovery } from '../restore/recovery.ts'
 import type { TaskStores } from '../restore/task-stores.ts'
 import type { Sending } from '../sending/record-collector.ts'
 import type { Drain } from '../task/drain.ts'
 import type { Suspects } from '../task/suspects.ts'
 import type { DeclaredTopology } from '../topics/declared-topology.ts'
+import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerEvents } from './worker.ts'
 
 /** A worker from its making to its end: what is there before the broker is reached, and what only the whole can do. */
@@ -32,4 +35,13 @@ export interface WorkerLife {
   opened(): void
   /** Ends the worker. */
   fail(error: Error): void
+}
+
+/** What is there once the broker is reached, and before there are tasks. */
+export interface WorkerParts {
+  readonly topics: TopicDirectory
+  readonly admin: Admin
+  readonly consumer: Consumer
+  readonly recovery: Recovery
+  readonly elections: Elections
 }

@@ -29,30 +29,23 @@ import type { Outgoing } from '../sending/outgoing.ts'
 import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { BrokerFacts } from '../task/broker-facts.ts'
-import { type CommitListener, Committer } from '../task/commit.ts'
+import { Commits } from '../task/commit.ts'
+import { Committer } from '../task/committer.ts'
 import { LateRows } from '../task/late-rows.ts'
 import { type OpeningWorker, openTask } from '../task/open-task.ts'
 import { RefusedEvents } from '../task/refused-events.ts'
-import { RowBudget, type RowsOwner, tasksToCommit } from '../task/row-budget.ts'
-import { Task, type TaskOptions, type TaskSource } from '../task/task.ts'
+import { RowBudget } from '../task/row-budget.ts'
+import type { TaskSource } from '../task/cursor.ts'
+import { Task, type TaskOptions } from '../task/task.ts'
 import { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { WorkerLife } from './worker-life.ts'
+import type { WorkerLife, WorkerParts } from './worker-life.ts'
 
 /** Of the opening of a task in which some event blocks the event loop. */
 const LONGEST_DELAY_MS = 10_000
 
-/** Parts of a worker that are there before its tasks. */
-export interface WorkerParts {
-  readonly topics: TopicDirectory
-  readonly admin: Admin
-  readonly consumer: Consumer
-  readonly recovery: Recovery
-  readonly elections: Elections
-}
-
 /** The tasks of a worker from when it is given them until they are lost, and the parts that they share. */
-export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, CommitListener {
+export class WorkerTasks implements OpeningWorker, CollectorOwner {
   readonly environment: WorkerEnvironment
   readonly lease: Lease
   readonly handOut: HandOut
@@ -67,6 +60,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, Co
   readonly facts: BrokerFacts
   readonly refusedEvents: RefusedEvents
   readonly changedRows: RowBudget
+  readonly commits: Commits
   readonly committer: Committer
   readonly #life: WorkerLife
   readonly #producer: Producer
@@ -77,6 +71,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, Co
   readonly #tasks = new Map<string, Task>()
   /** Tasks that are lost and not closed yet, and stores that are needed no more. */
   readonly #closing = new Set<Promise<void>>()
+  /** Tasks on their way to running. */
   #opening = 0
 
   constructor(life: WorkerLife, { topics, admin, consumer, recovery, elections }: WorkerParts) {
@@ -99,9 +94,10 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, Co
     this.facts = new BrokerFacts(this)
     this.refusedEvents = new RefusedEvents(this, life.suspects)
     this.#lateRows = new LateRows(environment)
-    this.committer = new Committer(this, this.#lateRows, this)
-    this.changedRows = new RowBudget(environment.settings.cacheBytes, handOut, this)
     this.#purge = new RepartitionPurge(environment, lease, { admin, sources: () => this.#purgedSources() })
+    this.commits = new Commits(this, this.#lateRows, this.#purge)
+    this.committer = new Committer(this, this.commits)
+    this.changedRows = new RowBudget(environment.settings.cacheBytes, handOut, this.committer)
   }
 
   /** By task id: those on their way to running too. */
@@ -113,7 +109,6 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, Co
     return [...this.#tasks.values()].filter((task) => task.running)
   }
 
-  /** Tasks on their way to running. */
   get opening(): number {
     return this.#opening
   }
@@ -144,15 +139,6 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, Co
 
   commitSoon(task: Task): void {
     this.committer.soon(task)
-  }
-
-  commitLargest(): void {
-    const keepBytes = this.environment.settings.cacheBytes / 4
-    for (const task of tasksToCommit(this.running, keepBytes)) this.committer.soon(task)
-  }
-
-  positionsMoved(): void {
-    this.#purge.start()
   }
 
   refused(record: Outgoing, error: Error): void {
@@ -194,14 +180,12 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner, RowsOwner, Co
     return this.running.flatMap((task) => task.describeInFlight())
   }
 
-  /** It was given to this worker. */
   add(ref: GainedTask | Task, options?: TaskOptions): Task {
     const task = new Task(this, ref, options)
     this.#tasks.set(task.id, task)
     return task
   }
 
-  /** Each goes its own way. `heardSinceMs`: as of `openTask`. */
   async open(tasks: readonly Task[], heardSinceMs: number): Promise<void> {
     this.#opening += tasks.length
     await Promise.all(tasks.map((task) => this.#openOne(task, heardSinceMs)))

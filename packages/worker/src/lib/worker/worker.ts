@@ -7,7 +7,7 @@ import type {
   WorkerStatus,
 } from '@millrace/core'
 
-/** What a rebalance changed, told when it is over. */
+/** What a rebalance has changed, once it is over. */
 export interface WorkerEvents {
   partitionsAssigned: readonly TopicPartition[]
   partitionsLost: readonly TopicPartition[]
@@ -20,7 +20,7 @@ export interface WorkerEvents {
 
 /** For the test kit: is anything going on that does not wait for the clock? */
 export interface Quiet {
-  /** Nothing fetched can be handed out, no event in hand, no send, cut, recovery or rebalance under way. */
+  /** Nothing fetched can be handed out, no event in flight, no send, commit, recovery or rebalance under way. */
   readonly idle: boolean
   /** What keeps it from being idle, in words. */
   readonly inHand: readonly string[]

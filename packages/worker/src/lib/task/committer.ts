@@ -1,0 +1,142 @@
+import { isMillraceError, type Scheduled, toError } from '@millrace/core'
+import { RENEW_CHECKPOINT_MS } from '../restore/restore-plan.ts'
+import type { Commits } from './commit.ts'
+import { type RowsOwner, tasksToCommit } from './row-budget.ts'
+import type { TaskWorker } from './task-worker.ts'
+import type { Task } from './task.ts'
+
+/** Tasks are due in so many groups over an interval, each group with one commit. */
+const STAGGER = 8
+
+/** Has tasks committed when they are due, one commit of a task at a time. A task in which nothing happened is not looked at. */
+export class Committer implements RowsOwner {
+  readonly #worker: TaskWorker<Task>
+  readonly #commits: Commits
+  /** Tasks with something to commit, and when they are due on the monotonic clock. */
+  readonly #due = new Map<Task, number>()
+  #timer: { readonly scheduled: Scheduled; readonly atMs: number } | undefined
+  /** The commits under way of a task, the last of them to wait for. */
+  readonly #underWay = new Map<Task, { last: Promise<void>; count: number }>()
+  /** Their checkpoints are looked at after the next commit. */
+  readonly #toRenew = new Set<Task>()
+  #renewal: Scheduled | undefined
+  #stopped = false
+
+  constructor(worker: TaskWorker<Task>, commits: Commits) {
+    this.#worker = worker
+    this.#commits = commits
+  }
+
+  get isBusy(): boolean {
+    return this.#underWay.size > 0
+  }
+
+  /** The task has something for its next commit. */
+  touched(task: Task): void {
+    if (this.#due.has(task)) return
+    const { clock, settings } = this.#worker.environment
+    const intervalMs = settings.commitIntervalMs
+    const phaseMs = ((task.partition % STAGGER) * intervalMs) / STAGGER
+    const turns = Math.floor((clock.monotonic() - phaseMs) / intervalMs) + 1
+    this.#setDue(task, turns * intervalMs + phaseMs)
+  }
+
+  /** The task should be committed now. */
+  soon(task: Task): void {
+    if (this.#due.get(task) !== -Infinity) this.#setDue(task, -Infinity)
+  }
+
+  /** Makes room for changed rows. */
+  commitLargest(): void {
+    const { running, environment } = this.#worker
+    for (const task of tasksToCommit(running, environment.settings.cacheBytes / 4)) this.soon(task)
+  }
+
+  /** From now on checkpoints are kept young, also where nothing is written. */
+  start(): void {
+    const renew = (): void => {
+      for (const task of this.#worker.running) {
+        this.#toRenew.add(task)
+        this.touched(task)
+      }
+      this.#renewal = this.#worker.environment.clock.schedule(RENEW_CHECKPOINT_MS, renew)
+    }
+    if (!this.#stopped) this.#renewal = this.#worker.environment.clock.schedule(RENEW_CHECKPOINT_MS, renew)
+  }
+
+  /** A task is lost. */
+  forget(task: Task): void {
+    this.#due.delete(task)
+    this.#toRenew.delete(task)
+  }
+
+  /** Commits these tasks, each after its commit under way. Rejects when one of them cannot be committed; the others go on. */
+  async commit(tasks: readonly Task[]): Promise<void> {
+    await Promise.all(tasks.map((task) => this.#commitInTurn(task)))
+  }
+
+  /** No more commits of its own accord. */
+  stop(): void {
+    this.#stopped = true
+    this.#renewal?.cancel()
+    this.#timer?.scheduled.cancel()
+    this.#timer = undefined
+  }
+
+  #setDue(task: Task, atMs: number): void {
+    this.#due.set(task, atMs)
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#stopped || this.#due.size === 0) return
+    let atMs = Infinity
+    for (const [task, dueMs] of this.#due) if (dueMs < atMs && !this.#underWay.has(task)) atMs = dueMs
+    if (atMs === Infinity) return
+    if (this.#timer !== undefined && this.#timer.atMs <= atMs) return
+    this.#timer?.scheduled.cancel()
+    const { clock } = this.#worker.environment
+    const fire = (): void => {
+      this.#timer = undefined
+      if (!this.#stopped) void this.#commitDue()
+    }
+    const delayMs = atMs - clock.monotonic()
+    if (delayMs > 0) this.#timer = { scheduled: clock.schedule(delayMs, fire), atMs }
+    else {
+      const immediate = setImmediate(fire)
+      this.#timer = { scheduled: { cancel: () => clearImmediate(immediate) }, atMs }
+    }
+  }
+
+  async #commitDue(): Promise<void> {
+    const now = this.#worker.environment.clock.monotonic()
+    const tasks = [...this.#due].filter(([task, atMs]) => atMs <= now && !this.#underWay.has(task))
+    // A timer may be a fraction of a millisecond early.
+    if (tasks.length === 0) return this.#schedule()
+    const done = this.commit(tasks.map(([task]) => task))
+    // For those that are due later: these commits may take long.
+    this.#schedule()
+    try {
+      await done
+    } catch (thrown) {
+      if (!isMillraceError(thrown, 'CLOSED')) this.#worker.fail(toError(thrown))
+    }
+  }
+
+  #commitInTurn(task: Task): Promise<void> {
+    const turns = this.#underWay.get(task) ?? { last: Promise.resolve(), count: 0 }
+    this.#underWay.set(task, turns)
+    turns.count++
+    const done = turns.last.then(() => {
+      this.#due.delete(task)
+      return this.#commits.run(task, this.#toRenew.delete(task))
+    })
+    const settle = (): void => {
+      turns.count--
+      if (turns.count === 0) this.#underWay.delete(task)
+      this.#schedule()
+    }
+    turns.last = done.then(settle, settle)
+    return done
+  }
+}
