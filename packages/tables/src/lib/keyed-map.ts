@@ -47,7 +47,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
    */
   get(key: K, options?: ReadOptions): G {
     this.uses.reads++
-    const event = readingEvent(this.scope)
+    const event = readingEvent(this.storage)
     if (options?.committed === true) {
       const rows = this.rows.rowsOf(key, event)
       return this.#given(rows.committed(this.keyShape.encode(key)), rows)
@@ -59,7 +59,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
   /** Whether a key has a value of its own; a default does not count. Throws as `get` does. */
   has(key: K): boolean {
     this.uses.reads++
-    const event = readingEvent(this.scope)
+    const event = readingEvent(this.storage)
     const entry = event === undefined ? this.rows.outside(key) : this.rows.reading(key, event)
     return entry.read(event) !== undefined
   }
@@ -71,7 +71,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
    * `ENCODE_FAILED` or `SCHEMA_MISMATCH` for a value that the table's codec refuses
    */
   set(key: K, value: V): void {
-    const event = writingEvent(this.scope, this.keyShape.where)
+    const event = writingEvent(this.storage, this.keyShape.where)
     if (value === undefined) throw this.#undefinedValue(key, 'set')
     this.uses.addWrite(event.agent)
     const entry = this.rows.writing(key, event)
@@ -85,7 +85,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
    * counts.update(word, (n) => n + 1)
    */
   update(key: K, change: (value: G) => V): V {
-    const event = writingEvent(this.scope, this.keyShape.where)
+    const event = writingEvent(this.storage, this.keyShape.where)
     this.uses.addWrite(event.agent)
     let entry = this.rows.writing(key, event)
     const value = entry.rows.guard(this.#changed(entry, this.#given(entry.view(event), entry.rows), change))
@@ -98,7 +98,7 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
 
   /** Deletes a key; returns whether it had a value. Throws as `set` does. */
   delete(key: K): boolean {
-    const event = writingEvent(this.scope, this.keyShape.where)
+    const event = writingEvent(this.storage, this.keyShape.where)
     this.uses.addWrite(event.agent)
     const entry = this.rows.writing(key, event)
     if (entry.view(event) === undefined) return entry.read(event) !== undefined

@@ -20,7 +20,7 @@ export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true
    * visitors.add(page, userId)
    */
   add(key: K, element: E): boolean {
-    const event = writingEvent(this.scope, this.#members.where)
+    const event = writingEvent(this.storage, this.#members.where)
     this.uses.addWrite(event.agent)
     const entry = this.rows.writing({ key, element }, event)
     if (entry.view(event) === true) return entry.read(event) !== true
@@ -35,7 +35,7 @@ export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true
    * if (visitors.has(page, userId)) visitors.delete(page, userId)
    */
   delete(key: K, element: E): boolean {
-    const event = writingEvent(this.scope, this.#members.where)
+    const event = writingEvent(this.storage, this.#members.where)
     this.uses.addWrite(event.agent)
     const entry = this.rows.writing({ key, element }, event)
     if (entry.view(event) === undefined) return entry.read(event) !== undefined
@@ -46,7 +46,7 @@ export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true
   /** Whether the set of a key has an element. Throws as `Table.get` does. */
   has(key: K, element: E): boolean {
     this.uses.reads++
-    const event = readingEvent(this.scope)
+    const event = readingEvent(this.storage)
     const member = { key, element }
     const entry = event === undefined ? this.rows.outside(member) : this.rows.reading(member, event)
     return entry.read(event) === true
@@ -55,7 +55,7 @@ export abstract class KeyedSet<K, E> extends KeyedTable<K, SetMember<K, E>, true
   /** The elements of a key, in byte order of their encoding; none for a key that has no set. Throws as `Table.get` does. */
   values(key: K): readonly E[] {
     this.uses.reads++
-    const event = readingEvent(this.scope)
+    const event = readingEvent(this.storage)
     const rows = this.rows.rowsOf({ key }, event)
     return rows
       .group(groupRange(this.#members.encode({ key })), event)

@@ -1,7 +1,6 @@
 import type { ContextStorage, TableStats } from '@millrace/core'
 import { readingEvent, readInTurns, type CodecKeys, type RowLocator, type StateContext } from '@millrace/state'
 import type { KeyedDefinition } from './options.ts'
-import { UseCounts } from './table-stats.ts'
 
 /** What listings, pages and commands use of a table, whatever its types. */
 export interface ListedTable {
@@ -42,7 +41,7 @@ export abstract class KeyedTable<K, R, V> {
   /** Finds the rows. */
   protected abstract readonly rows: RowLocator<R, V>
   protected readonly keyShape: CodecKeys<K>
-  protected readonly scope: ContextStorage
+  protected readonly storage: ContextStorage
   protected readonly uses: UseCounts = new UseCounts()
 
   constructor({ scope }: StateContext, keys: CodecKeys<K>, definition: KeyedDefinition<K, unknown>) {
@@ -52,7 +51,7 @@ export abstract class KeyedTable<K, R, V> {
     this.keyCodec = keyCodec.name
     this.valueCodec = valueCodec.name
     this.keyShape = keys
-    this.scope = scope
+    this.storage = scope
   }
 
   /**
@@ -83,6 +82,43 @@ export abstract class KeyedTable<K, R, V> {
   }
 
   protected scan<T>(pick: (key: Buffer, value: V) => T): AsyncIterableIterator<T> {
-    return readInTurns(this.rows.local(), readingEvent(this.scope), pick)
+    return readInTurns(this.rows.local(), readingEvent(this.storage), pick)
+  }
+}
+
+interface Tally {
+  readonly agent: string
+  writes: number
+}
+
+/** How often a table has been read, and how often each agent has written to it. */
+export class UseCounts {
+  reads = 0
+  readonly #byAgent = new Map<string, Tally>()
+  #last: Tally | undefined = undefined
+
+  /** One comparison in nearly all cases, because most writes are by the same agent as the one before. */
+  addWrite(agent: string): void {
+    const last = this.#last
+    if (last !== undefined && last.agent === agent) last.writes++
+    else this.#switchTo(agent)
+  }
+
+  get writes(): number {
+    let sum = 0
+    for (const { writes } of this.#byAgent.values()) sum += writes
+    return sum
+  }
+
+  /** Writes by agent. */
+  get writers(): Readonly<Record<string, number>> {
+    return Object.fromEntries([...this.#byAgent.values()].map(({ agent, writes }) => [agent, writes]))
+  }
+
+  #switchTo(agent: string): void {
+    let tally = this.#byAgent.get(agent)
+    if (tally === undefined) this.#byAgent.set(agent, (tally = { agent, writes: 0 }))
+    tally.writes++
+    this.#last = tally
   }
 }

@@ -84,7 +84,7 @@ export interface KeyedDefinition<K, V> extends CodecKeyOptions<K> {
 }
 
 /** The table to which options belong, for messages. */
-export interface DeclaredTable {
+export interface NamedTable {
   readonly kind: 'table' | 'global table' | 'set table' | 'global set table'
   readonly name: string
 }
@@ -104,7 +104,7 @@ const FUNCTIONS = ['default', 'migrate', 'partitionBy'] as const
 
 /** Throws `CODEC_UNKNOWN`, `NAME_INVALID`, `DEFINITION_INVALID`. */
 export function readOptions<KS extends CodecSpec, VS extends CodecSpec>(
-  { kind, name }: DeclaredTable,
+  { kind, name }: NamedTable,
   options: KeyedOptions<KS, VS>,
   known: OptionNames<object>,
 ): KeyedDefinition<KeyOf<KS>, ValueOf<VS>> {

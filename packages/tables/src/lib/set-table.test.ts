@@ -23,9 +23,9 @@ const ending = fc.record({
   finish: fc.boolean(),
   event: fc.nat({ max: EVENTS - 1 }),
 })
-const cutting = fc.record({ type: fc.constant('cut' as const), ok: fc.boolean() })
+const committing = fc.record({ type: fc.constant('commit' as const), ok: fc.boolean() })
 const steps = fc.array(
-  fc.oneof({ weight: 8, arbitrary: touching }, { weight: 3, arbitrary: ending }, { weight: 1, arbitrary: cutting }),
+  fc.oneof({ weight: 8, arbitrary: touching }, { weight: 3, arbitrary: ending }, { weight: 1, arbitrary: committing }),
   { maxLength: 80, size: 'max' },
 )
 
@@ -46,9 +46,9 @@ test.each([0, 700, 1_000_000])(
         const events = Array.from({ length: EVENTS }, begin)
 
         for (const step of operations) {
-          if (step.type === 'cut') {
-            task.beginCut()
-            await task.endCut(step.ok)
+          if (step.type === 'commit') {
+            task.beginCommit()
+            await task.endCommit(step.ok)
             continue
           }
           const current = events[step.event]

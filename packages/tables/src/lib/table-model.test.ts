@@ -21,7 +21,7 @@ type Step =
   | { readonly type: 'scan'; readonly event: number }
   | { readonly type: 'outside'; readonly key: string }
   | { readonly type: 'committed'; readonly key: string }
-  | { readonly type: 'cut' }
+  | { readonly type: 'commit' }
   | { readonly type: 'cutEnds'; readonly ok: boolean }
   | { readonly type: 'reopen' }
 
@@ -41,7 +41,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ type: fc.constant('scan' as const), event }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('outside' as const), key }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('committed' as const), key }) },
-  { weight: 3, arbitrary: fc.record({ type: fc.constant('cut' as const) }) },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('commit' as const) }) },
   { weight: 3, arbitrary: fc.record({ type: fc.constant('cutEnds' as const), ok: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('reopen' as const) }) },
 )
@@ -84,15 +84,15 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
 
   for (const step of steps) {
     switch (step.type) {
-      case 'cut':
+      case 'commit':
         if (model.taken !== undefined) break
-        task.beginCut()
+        task.beginCommit()
         model.taken = new Map(model.finished)
         break
       case 'cutEnds':
         if (model.taken !== undefined && step.ok) model.committed = model.taken
         model.taken = undefined
-        await task.endCut(step.ok)
+        await task.endCommit(step.ok)
         break
       case 'reopen':
         for (const index of events.keys()) give(index, false)
@@ -124,7 +124,7 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
     else expect(task.changedBytes).toBeGreaterThanOrEqual(dirtyBytes)
   }
 
-  /** Ends an event and takes the next one in hand. */
+  /** Ends an event and takes the next one. */
   function give(index: number, finish: boolean): void {
     const current = events[index]
     if (current === undefined) return
@@ -200,10 +200,10 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
     }
   }
 
-  // The rows of the cut under way, then those changed meanwhile.
-  await task.endCut(true)
-  task.beginCut()
-  await task.endCut(true)
+  // The rows of the commit under way, then those changed meanwhile.
+  await task.endCommit(true)
+  task.beginCommit()
+  await task.endCommit(true)
   expect(task.changedBytes).toBe(0)
   for (const { scope } of events) scope.fail()
   task.reopen()
@@ -211,7 +211,7 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
 }
 
 test.each([0, 600, 1_000_000])(
-  'events, cuts and failures in any order, as maps would have it; cache of %i bytes',
+  'events, commits and failures in any order, as maps would have it; cache of %i bytes',
   async (cacheBytes) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), (steps) => run(steps, cacheBytes)),

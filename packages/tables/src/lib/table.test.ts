@@ -68,7 +68,7 @@ test('a row larger than the changelog may take is refused in the handler, and ch
   expect(texts.get('a')).toHaveLength(99)
 })
 
-test('a row that is written again while a cut that fails has it goes out once with the next one, and counts once', async () => {
+test('a row that is written again while a commit that fails has it goes out once with the next one, and counts once', async () => {
   const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
   const task = makeTask(0, { partitions: 1 })
   await task.add(counts)
@@ -78,17 +78,17 @@ test('a row that is written again while a cut that fails has it goes out once wi
     event.finish()
   }
   write(1)
-  task.beginCut()
+  task.beginCommit()
   write(2)
   const once = task.changedBytes
-  await task.endCut(false)
+  await task.endCommit(false)
   expect(task.changedBytes).toBe(once)
   expect(task.open(counts)?.takeRows()).toEqual([{ key: Buffer.from('a'), value: Buffer.from('2') }])
   task.open(counts)?.rowsStored()
   expect(task.changedBytes).toBe(0)
 })
 
-test('a row that grows before its cut counts as what it has become, until it is stored or given up', async () => {
+test('a row that grows before its commit counts as what it has become, until it is stored or given up', async () => {
   const texts = createTable(world.deps, 'texts', { key: 'string', value: 'string' })
   const task = makeTask(0, { partitions: 1 })
   await task.add(texts)
@@ -102,17 +102,17 @@ test('a row that grows before its cut counts as what it has become, until it is 
   expect(small).toBeGreaterThan(0)
   write(10_001)
   expect(task.changedBytes).toBe(small + 10_000)
-  task.beginCut()
+  task.beginCommit()
   expect(task.changedBytes).toBe(small + 10_000)
-  await task.endCut(false)
+  await task.endCommit(false)
   expect(task.changedBytes).toBe(small + 10_000)
-  task.beginCut()
+  task.beginCommit()
   write(1)
   expect(task.changedBytes).toBe(small)
-  await task.endCut(true)
+  await task.endCommit(true)
   expect(task.changedBytes).toBe(small)
-  task.beginCut()
-  await task.endCut(true)
+  task.beginCommit()
+  await task.endCommit(true)
   expect(task.changedBytes).toBe(0)
   write(5000)
   task.close()
@@ -128,8 +128,8 @@ test('an event that has read a row is outdated by a change of it, also when the 
     const event = new SmallEvent(task, 0)
     world.inAgent(event, () => counts.set('a', value))
     event.finish()
-    task.beginCut()
-    await task.endCut(true)
+    task.beginCommit()
+    await task.endCommit(true)
   }
   await write(1)
   const [before, after] = [new SmallEvent(task, 1), new SmallEvent(task, 2)]
@@ -398,8 +398,8 @@ test('a scan of a large table goes on over many turns, while rows change', async
     event.finish()
   }
   write(0, 2000)
-  task.beginCut()
-  await task.endCut(true)
+  task.beginCommit()
+  await task.endCommit(true)
   write(1990, 3000)
   const found = new Map<string, number>()
   let turns = 0
@@ -412,8 +412,8 @@ test('a scan of a large table goes on over many turns, while rows change', async
     found.set(key, n)
     if (found.size === 700) {
       write(1900, 3001)
-      task.beginCut()
-      await task.endCut(true)
+      task.beginCommit()
+      await task.endCommit(true)
     }
   }
   clearImmediate(counting)

@@ -2,14 +2,14 @@ import { MillraceError, type CurrentEvent, type ContextStorage, type ProcessingC
 import type { KeyShape } from '../keys/key-shape.ts'
 
 /** The current event, whose changes reads see; `undefined` outside agents and between events. */
-export function readingEvent(scope: ContextStorage): CurrentEvent | undefined {
-  const event = scope.getStore()?.event
+export function readingEvent(storage: ContextStorage): CurrentEvent | undefined {
+  const event = storage.getStore()?.event
   return event !== undefined && event.open ? event : undefined
 }
 
 /** The current event. Throws `NO_CURRENT_EVENT` inside agents, `WRITE_OUTSIDE_AGENT` elsewhere. */
-export function writingEvent(scope: ContextStorage, where: string): CurrentEvent {
-  const work = scope.getStore()
+export function writingEvent(storage: ContextStorage, where: string): CurrentEvent {
+  const work = storage.getStore()
   const event = work?.event
   if (event !== undefined && event.open) return event
   throw noEvent(work, where)

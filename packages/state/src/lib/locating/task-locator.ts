@@ -36,7 +36,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   readonly #part: StateDefinition
   readonly #keys: KeyShape<K>
   readonly #shape: RowShape<V>
-  readonly #scope: ContextStorage
+  readonly #storage: ContextStorage
   readonly #workers: () => readonly WorkerContext[]
   readonly #anywhere: boolean
   /** What `open` has given to workers: they hand it back untyped. */
@@ -49,7 +49,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     this.#part = part
     this.#keys = shape.keys
     this.#shape = shape.rows
-    this.#scope = context.scope
+    this.#storage = context.scope
     this.#workers = context.workers
     this.#anywhere = anywhere
   }
@@ -96,7 +96,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
 
   opened(): readonly KeyedPartition<V>[] {
     const found: KeyedPartition<V>[] = []
-    const own = this.#scope.getStore()?.worker
+    const own = this.#storage.getStore()?.worker
     for (const worker of own === undefined ? this.#workers() : [own]) {
       for (const part of worker.openParts(this.#part).values()) {
         const rows = this.#opened.get(part)
@@ -214,7 +214,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
 
   /** The current worker, then the others of this process. */
   #nearestFirst(): readonly WorkerContext[] {
-    const own = this.#scope.getStore()?.worker
+    const own = this.#storage.getStore()?.worker
     const all = this.#workers()
     if (own === undefined) return all
     return all.length === 0 || (all.length === 1 && all[0] === own)
@@ -230,7 +230,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   }
 
   #notCopartitioned(event: CurrentEvent): MillraceError {
-    const own = this.#scope.getStore()?.worker?.partitionsOf(this.#part)
+    const own = this.#storage.getStore()?.worker?.partitionsOf(this.#part)
     const { where } = this.#keys
     return new MillraceError(
       'NOT_COPARTITIONED',

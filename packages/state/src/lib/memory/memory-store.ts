@@ -22,7 +22,7 @@ export function memoryStore(): StoreDriver {
 
 class MemoryStore implements StoreDriver {
   readonly capabilities: StoreDriver['capabilities'] = Object.freeze({ name: 'memory', durable: false })
-  readonly #open = new Map<string, MemoryPartition>()
+  readonly #open = new Map<string, MemoryRows>()
   #closed = false
 
   async open(table: string, partition: number): Promise<StorePartition> {
@@ -30,7 +30,7 @@ class MemoryStore implements StoreDriver {
     const key = partitionKey({ topic: table, partition })
     if (this.#open.has(key))
       throw new MillraceError('STORE_IN_USE', `Partition ${partition} of table "${table}" is open already.`)
-    const opened = new MemoryPartition({ table, partition, onClose: () => this.#open.delete(key) })
+    const opened = new MemoryRows({ table, partition, onClose: () => this.#open.delete(key) })
     this.#open.set(key, opened)
     return opened
   }
@@ -53,7 +53,7 @@ class MemoryStore implements StoreDriver {
   }
 
   /** All partitions are checked before any is written, so that a commit happens whole or not at all. */
-  #own(partition: StorePartition): MemoryPartition {
+  #own(partition: StorePartition): MemoryRows {
     const own = this.#open.get(partitionKey({ topic: partition.table, partition: partition.partition }))
     if (own !== undefined && own === partition) return own
     throw new MillraceError(
@@ -75,14 +75,14 @@ const LONGEST_AS_TEXT = 256
 
 type KeptValue = string | Buffer
 
-interface MemoryPartitionOptions {
+interface MemoryRowsOptions {
   readonly table: string
   readonly partition: number
   readonly onClose: () => void
 }
 
 /** Rows of one partition, keyed by the latin1 text of the key, whose code unit order is the byte order. */
-class MemoryPartition implements StorePartition {
+class MemoryRows implements StorePartition {
   readonly table: string
   readonly partition: number
   readonly #onClose: () => void
@@ -92,7 +92,7 @@ class MemoryPartition implements StorePartition {
   #order: SortedKeys | undefined
   #closed = false
 
-  constructor({ table, partition, onClose }: MemoryPartitionOptions) {
+  constructor({ table, partition, onClose }: MemoryRowsOptions) {
     this.table = table
     this.partition = partition
     this.#onClose = onClose

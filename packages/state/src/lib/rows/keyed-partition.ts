@@ -29,7 +29,7 @@ export class KeyedPartition<V> extends KeyedRows<V> implements OpenState {
   #taken: KeyEntry<V>[] = []
   #dirtyBytes = 0
   #takenBytes = 0
-  /** What `countChanged` has been told. */
+  /** What has been passed to `countChanged`. */
   #counted = 0
   #rows: number
   #guess = FIRST_GUESS

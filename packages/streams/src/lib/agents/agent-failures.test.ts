@@ -219,7 +219,7 @@ describe('a failing agent', () => {
     expect(part.counts().sends).toMatchObject({ failed: 4, retried: 3 })
   })
 
-  it('is not to blame for an event that another has in hand', async () => {
+  it('is not to blame for an event that another one holds', async () => {
     const { deps, worker, scope, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     let resolveConflict = 0

@@ -3,7 +3,7 @@ import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents, currentEvent } from '../events/between-events.ts'
 import type { AgentSources } from '../streams/agent-sources.ts'
 import { type HandlerInstance, HandlerRun } from '../streams/handler-run.ts'
-import { isPromiseLike } from '../streams/step.ts'
+import { isPromiseLike } from '../streams/stream-step.ts'
 import { StepsToTopics } from '../streams/steps-to-topics.ts'
 import type { AgentShape } from './agent.ts'
 
@@ -130,7 +130,7 @@ export class AgentInstance implements HandlerInstance {
     const { name, sinks } = this.#shape
     if (event === undefined || !event.open)
       throw new MillraceError('NO_CURRENT_EVENT', `Agent "${name}" yields a value with no current event.`)
-    event.reply(value)
+    event.replies?.yielded(value)
     if (sinks.length === 0) return undefined
     return Promise.all(sinks.map((sink) => sink(value, event)))
   }

@@ -167,7 +167,7 @@ describe('the scope of an event', () => {
       }),
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
-    await until('all in hand', () => held.length === 3)
+    await until('all in flight', () => held.length === 3)
     expect(outside).toBeUndefined()
     expect(part.counts().manual).toMatchObject({ active: 3, processed: 0 })
     for (const event of held.reverse()) {

@@ -6,7 +6,7 @@ import {
   type WorkerContext,
   type WorkerPart,
 } from '@millrace/core'
-import { deadLetterDeclaration } from '../dead-letters/dead-letter-topic.ts'
+import { deadLetterDeclaration } from '../dead-letters/send-dead-letters.ts'
 import { ErrorHandling, type WorkerEnding } from '../errors/error-handling.ts'
 import { canDeadLetter, DEFAULT_ERROR_POLICY, type ErrorPolicy } from '../errors/error-policy.ts'
 import { HandlingTimes } from '../events/handling-times.ts'

@@ -90,7 +90,7 @@ describe('a handler that does not wait for events', () => {
 })
 
 describe('two loops over one stream', () => {
-  it('are refused, whatever the event in hand', async () => {
+  it('are refused, whatever the current event', async () => {
     const { deps, worker, run } = streamsForTests()
     const topic = createTopic(deps, 'posts', { value: 'string', partitions: 1 })
     const seen: string[] = []

@@ -9,7 +9,7 @@ export interface IndexedReply<R> {
   readonly reply: R
 }
 
-type Outcome<R> =
+type AskOutcome<R> =
   | { readonly ok: true; readonly value: IndexedReply<R> }
   | { readonly ok: false; readonly error: unknown }
 
@@ -18,13 +18,13 @@ export async function* askWindow<V, R>(
   values: Iterable<V> | AsyncIterable<V>,
   ask: (value: V) => Promise<R>,
 ): AsyncGenerator<IndexedReply<R>, void, undefined> {
-  const outcomes: Outcome<R>[] = []
+  const outcomes: AskOutcome<R>[] = []
   const arrived = new Wakeup()
   const taken = new Wakeup()
   let inFlight = 0
   let asking = true
   let left = false
-  const done = (outcome: Outcome<R>): void => {
+  const done = (outcome: AskOutcome<R>): void => {
     outcomes.push(outcome)
     arrived.wake()
   }

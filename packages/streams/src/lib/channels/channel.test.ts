@@ -52,7 +52,7 @@ describe('Channel', () => {
         }
       }),
     )
-    // One is in hand, and so makes room.
+    // One is in flight, and so makes room.
     for (let n = 0; n < CHANNEL_CAPACITY + 1; n++) await channel.send({ value: n })
     let sent = false
     const last = channel.send({ value: -1 }).then(() => {
@@ -102,7 +102,7 @@ describe('Channel', () => {
       }),
     )
     await channel.send({ value: 0 })
-    await until('one in hand', () => begun === 1)
+    await until('one in flight', () => begun === 1)
     for (let value = 0; value < CHANNEL_CAPACITY; value++) await channel.send({ value })
     const last = channel.send({ value: -1 })
     const stopped = worker.stop()

@@ -28,7 +28,7 @@ const SILENCE_LIMIT_MS = 30_000
 export async function* readPartitions(
   { transport, clock }: ReadFrom,
   partitions: readonly TopicPartition[],
-  { from = () => 0, signal }: ReadOptions = {},
+  { from = () => 0, signal }: ReadPartitionsOptions = {},
 ): AsyncGenerator<RecordBatch & Pick<PartitionOffsets, 'beginning'>, void, undefined> {
   const reader = transport.reader({ isolation: 'read-committed' })
   const inTime = async <T>(work: Promise<T>): Promise<T> => {
@@ -60,7 +60,7 @@ export async function* readPartitions(
   }
 }
 
-export interface ReadOptions {
+export interface ReadPartitionsOptions {
   /** Where to start in a partition, if not at its beginning. */
   readonly from?: (offsets: PartitionOffsets) => number
   readonly signal?: AbortSignal | undefined

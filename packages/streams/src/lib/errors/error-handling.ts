@@ -100,7 +100,7 @@ export class ErrorHandling {
     switch (decision.kind) {
       case 'skip':
         worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
-        await event.refuse(error)
+        await event.replies?.refuse(error)
         return event.finish('skipped')
       case 'deadLetter':
         return await this.#keepAsDeadLetter(event, error, at)
@@ -131,7 +131,7 @@ export class ErrorHandling {
       )
     }
     worker.log.error(at, `Agent "${agent}" failed on an event, which goes to ${deadLetterTopic(worker.appId, agent)}.`)
-    await event.refuse(error)
+    await event.replies?.refuse(error)
     event.finish('deadLettered')
   }
 
@@ -139,7 +139,7 @@ export class ErrorHandling {
   async #giveUp(event: StreamEvent, error: Error, more = ''): Promise<void> {
     const { worker, agent } = this.context
     const { topic, partition, offset, attempts } = event.inFlight
-    await Promise.race([event.refuse(error), pause(worker)])
+    await Promise.race([event.replies?.refuse(error), pause(worker)])
     this.stop(
       new MillraceError(
         'AGENT_FAILED',

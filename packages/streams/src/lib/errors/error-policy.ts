@@ -112,7 +112,7 @@ export function canDeadLetter(onError: OnError<never, never> | undefined, defaul
   return typeof onError === 'function' || errorPolicy(onError, defaults, 'an agent').then === 'deadLetter'
 }
 
-export interface Failure {
+export interface FailedAttempt {
   /** Attempts that failed before this one. */
   readonly attempts: number
   /** Trying again changes nothing: the record cannot be decoded, has blocked the event loop, or the program is wrong. */
@@ -122,7 +122,7 @@ export interface Failure {
 }
 
 /** What to do about a failed event. Pure. */
-export function decideOnError(policy: ErrorPolicy, { attempts, isFinal, random }: Failure): Decision {
+export function decideOnError(policy: ErrorPolicy, { attempts, isFinal, random }: FailedAttempt): Decision {
   if (isFinal || attempts >= policy.retries) return { kind: policy.then }
   return { kind: 'retry', delayMs: backoffMs(policy, attempts, random) }
 }

@@ -36,6 +36,9 @@ export interface AgentCounts {
   readonly active: number
 }
 
+/** What an event that is over counts as. */
+export type FinishedAs = Exclude<keyof AgentCounts, 'received' | 'failed' | 'retried' | 'active'>
+
 /** The counts while they are being made. */
 export class AgentCounters implements AgentCounts {
   received = 0

@@ -29,7 +29,7 @@ it('times ever fewer of them while they are many, and more again when they get f
   expect(times.due()).toBe(true)
 })
 
-it('tells of the last minute only, and how long the oldest has been in hand', () => {
+it('reports the last minute only, and how long the oldest has been in flight', () => {
   const times = new HandlingTimes()
   times.end(times.begin(0), 7, 0)
   expect(times.report(60_007)).toMatchObject({ p50Ms: 7, samples: 1 })

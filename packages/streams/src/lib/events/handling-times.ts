@@ -2,7 +2,7 @@ import { TimeHistogram, type AgentHistograms, type HandlingTime } from '@millrac
 
 /** Samples kept for each agent. */
 const KEPT = 512
-/** Samples older than this tell nothing of now. */
+/** Samples older than this say nothing about the present. */
 const OLD_MS = 60_000
 /** An agent that is timed more often than this is timed less often, and the other way round. */
 const BETWEEN_SAMPLES_MS = 20

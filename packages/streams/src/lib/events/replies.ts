@@ -54,6 +54,7 @@ export class Replies {
     }
   }
 
+  /** The agent has failed for good: askers learn it at once. */
   async refuse(error: Error): Promise<void> {
     for (const carried of this.#carried) {
       if (carried === undefined || carried.isAnswered) continue

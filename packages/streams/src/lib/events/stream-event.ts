@@ -1,12 +1,9 @@
 import type { ClientContext, CurrentEvent, WorkerContext, ProcessingContext } from '@millrace/core'
 import { Event } from './event.ts'
 import type { EventOrigin, InFlight } from './in-flight.ts'
-import type { AgentCounts } from './agent-context.ts'
+import type { FinishedAs } from './agent-context.ts'
 import { Replies } from './replies.ts'
 import type { EventTarget } from './targets.ts'
-
-/** What an event that is over counts as. */
-export type FinishedAs = Exclude<keyof AgentCounts, 'received' | 'failed' | 'retried' | 'active'>
 
 const ALONE: readonly StreamEvent[] = Object.freeze([])
 
@@ -45,7 +42,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   #over = false
   #cameAs: unknown = undefined
   #undecodable: unknown = undefined
-  /** What `run(fn)` has failed with: tells which event an error of the handler belongs to. */
+  /** What `run(fn)` has failed with: shows to which event an error of the handler belongs. */
   #failure: unknown = undefined
   #replies: Replies | undefined = undefined
   /** The first record of its batch, with which it ends. */
@@ -265,19 +262,9 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     return error !== undefined && this.members.some((member) => member.#undecodable === error)
   }
 
-  /** The agent has yielded: a reply to the asker. In a batch the nth yield answers its nth event. */
-  reply(value: unknown): void {
-    this.first.#replies?.yielded(value)
-  }
-
-  /** The agent has failed on it for good: askers are told at once. */
-  async refuse(error: Error): Promise<void> {
-    await this.first.#replies?.refuse(error)
-  }
-
-  /** Another event carries the request on: a repartition topic's. */
-  passRequestOn(): void {
-    this.first.#replies?.passOn()
+  /** To those who have asked for something with it, or with another event of its batch. */
+  get replies(): Replies | undefined {
+    return this.first.#replies
   }
 
   /** A further event of the same record. */

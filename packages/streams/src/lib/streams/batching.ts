@@ -1,7 +1,7 @@
 import type { Clock, Scheduled } from '@millrace/core'
 import type { Wakeup } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
-import type { Branch, Step, StepResult } from './step.ts'
+import type { Branch, StreamStep, StepResult } from './stream-step.ts'
 
 interface GrowingBatch {
   readonly entries: { readonly event: StreamEvent; readonly value: unknown }[]
@@ -18,7 +18,7 @@ export interface TakeStepOptions {
 }
 
 /** `take()`: collects events in batches, those of each task separately, because a batch finishes as one. */
-export class TakeStep implements Step {
+export class TakeStep implements StreamStep {
   readonly changesValue = true
   /** Called when a batch is due before it is full. */
   onDue: () => void = () => {}
@@ -132,7 +132,7 @@ interface TakeAt {
 
 interface DueBatch {
   readonly event: StreamEvent
-  readonly steps: readonly Step[]
+  readonly steps: readonly StreamStep[]
   /** Index of the step that it goes to. */
   readonly next: number
 }

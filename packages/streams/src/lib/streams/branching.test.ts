@@ -47,7 +47,7 @@ it('a loop over a branch that is left holds the others until another loop takes 
   })
   const part = await run(agent)
   for (const value of [10, 1, 11, 2]) await topic.send({ value })
-  await until('the first is in hand', () => seen.length === 1)
+  await until('the first is in flight', () => seen.length === 1)
   for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
   expect(part.counts().sort).toMatchObject({ processed: 0, active: 1 })
   go()

@@ -3,9 +3,9 @@ import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
 import { type BranchOrigin, type EventSource, type Wakeup, Watchers } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
-import { EventReader } from './event-reader.ts'
+import { StreamReader } from './stream-reader.ts'
 import type { Loops } from './loops.ts'
-import { type Branch, isPromiseLike, type Step, type StepResult } from './step.ts'
+import { type Branch, isPromiseLike, type StreamStep, type StepResult } from './stream-step.ts'
 import { EventsStep } from './steps.ts'
 
 /** Says whether a value belongs to a branch. */
@@ -27,7 +27,7 @@ export interface BranchingOptions {
 export class Branching {
   readonly sources: readonly BranchSource[]
   readonly #options: BranchingOptions
-  #reader: EventReader | undefined
+  #reader: StreamReader | undefined
   #ended = false
 
   constructor(options: BranchingOptions) {
@@ -51,8 +51,8 @@ export class Branching {
   /** Begins to take events. */
   start(): void {
     const { errors, loops, branches } = this.#options
-    const last: Step = { changesValue: false, run: (event) => this.#route(event, 0) }
-    const reader = new EventReader({
+    const last: StreamStep = { changesValue: false, run: (event) => this.#route(event, 0) }
+    const reader = new StreamReader({
       errors,
       branches: branches.map(({ source, steps }) => ({ source, steps: [...steps, last] })),
       run: loops,

@@ -7,9 +7,9 @@ import type { StreamEvent } from '../events/stream-event.ts'
 import type { AnyTopic } from '../topics/topic.ts'
 import type { AgentSources } from './agent-sources.ts'
 import { Branching, givesEvents, type Predicate, withoutEnd } from './branching.ts'
-import { EventReader } from './event-reader.ts'
-import { Loops, Turns } from './loops.ts'
-import type { Branch } from './step.ts'
+import { StreamReader } from './stream-reader.ts'
+import { Loops, LoopTurns } from './loops.ts'
+import type { Branch } from './stream-step.ts'
 import { type GroupSpec, repartitionStep } from './steps.ts'
 import type { StepsToTopics } from './steps-to-topics.ts'
 
@@ -29,9 +29,9 @@ export class HandlerRun {
   /** Fires when the handler does not begin; ends with that. */
   silence: Scheduled | undefined = undefined
   readonly #instance: HandlerInstance
-  readonly #readers: EventReader[] = []
+  readonly #readers: StreamReader[] = []
   /** The loop under way over a source. */
-  readonly #looped = new Map<EventSource, EventReader>()
+  readonly #looped = new Map<EventSource, StreamReader>()
   /** The step that reads a source: only one may, or events would be split among them. */
   readonly #steps = new Map<EventSource, string>()
   /** Steps to topics, each by its own name. */
@@ -55,7 +55,7 @@ export class HandlerRun {
   read<V>(branches: readonly Branch[]): AsyncIterator<V, undefined> {
     return this.#orStop(() => {
       for (const { source } of branches) this.#assertUnread(source)
-      const reader = new EventReader({ errors: this.errors, branches, run: this.loops, isLoop: true })
+      const reader = new StreamReader({ errors: this.errors, branches, run: this.loops, isLoop: true })
       for (const { source } of branches) this.#looped.set(source, reader)
       this.#readers.push(reader)
       this.hasBegun = true
@@ -65,7 +65,7 @@ export class HandlerRun {
   }
 
   /** The handler has left the loop of this reader. */
-  left(reader: EventReader): void {
+  left(reader: StreamReader): void {
     for (const [source, by] of this.#looped) if (by === reader) this.#looped.delete(source)
     reader.leave()
   }
@@ -115,7 +115,7 @@ export class HandlerRun {
       const { loops, errors } = this
       const branching = new Branching({ errors, loops, branches, predicates, valueSpec: rawSpec(branches) })
       for (const { source } of branches) this.#steps.set(source, 'branch()')
-      loops.turns ??= new Turns()
+      loops.turns ??= new LoopTurns()
       this.#branchings.push(branching)
       // By then the handler waits, or has failed by itself.
       setImmediate(() => this.#start(branching))
@@ -211,9 +211,9 @@ const END: IteratorReturnResult<undefined> = Object.freeze({ value: undefined, d
 /** The user's loop over a reader. */
 class StreamIterator<V> implements AsyncIterator<V, undefined> {
   readonly #run: HandlerRun
-  readonly #reader: EventReader
+  readonly #reader: StreamReader
 
-  constructor(run: HandlerRun, reader: EventReader) {
+  constructor(run: HandlerRun, reader: StreamReader) {
     this.#run = run
     this.#reader = reader
   }

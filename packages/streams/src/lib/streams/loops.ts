@@ -9,7 +9,7 @@ export class Loops {
   /** What the handler's code runs in. */
   current: ProcessingContext
   /** Where there are several loops. */
-  turns: Turns | undefined = undefined
+  turns: LoopTurns | undefined = undefined
   /** The run hands out nothing more. */
   ended = false
   /** Handed out under `noAck()`. */
@@ -70,7 +70,7 @@ export class Loops {
  * The loops of one handler, each known by its wake-up, take turns: whatever their number, one event at a time is in flight,
  * as in a handler with one loop. The one that has waited longest is next.
  */
-export class Turns {
+export class LoopTurns {
   #holder: Wakeup | undefined
   readonly #waiting = new Set<Wakeup>()
 

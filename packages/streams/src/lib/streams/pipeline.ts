@@ -4,7 +4,7 @@ import type { Wakeup } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
 import { Batching } from './batching.ts'
 import { type Leftover, Leftovers } from './leftovers.ts'
-import { type Branch, Spread, type Step, type StepResult } from './step.ts'
+import { type Branch, Spread, type StreamStep, type StepResult } from './stream-step.ts'
 
 export const EMPTY: unique symbol = Symbol('nothing to take')
 
@@ -119,7 +119,7 @@ export class Pipeline {
   /** Runs the steps from index `from` on; -1 decodes first. */
   #advance(
     event: StreamEvent,
-    steps: readonly Step[],
+    steps: readonly StreamStep[],
     from: number,
   ): StreamEvent | undefined | Promise<StreamEvent | undefined> {
     let at = from
@@ -160,7 +160,7 @@ export class Pipeline {
   async #resume(
     result: Promise<StepResult>,
     event: StreamEvent,
-    { steps, next }: { readonly steps: readonly Step[]; readonly next: number },
+    { steps, next }: { readonly steps: readonly StreamStep[]; readonly next: number },
   ): Promise<StreamEvent | undefined> {
     let moving: StepResult
     try {
@@ -172,7 +172,7 @@ export class Pipeline {
     return moving === undefined ? undefined : await this.#advance(moving, steps, next)
   }
 
-  #spread({ event, values }: Spread, steps: readonly Step[], next: number): undefined {
+  #spread({ event, values }: Spread, steps: readonly StreamStep[], next: number): undefined {
     this.#leftovers.push({ event, values, steps, next })
     return undefined
   }

@@ -1,13 +1,13 @@
 import { toError } from '@millrace/core'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
-import { EventReader } from './event-reader.ts'
-import type { Branch } from './step.ts'
+import { StreamReader } from './stream-reader.ts'
+import type { Branch } from './stream-step.ts'
 
 /** The steps of an instance that end in a topic (`groupBy`, `through`): events go through them whatever becomes of the handler's runs. */
 export class StepsToTopics {
   readonly #errors: ErrorHandling
-  readonly #readers = new Map<string, EventReader>()
+  readonly #readers = new Map<string, StreamReader>()
   readonly #reading: Promise<void>[] = []
 
   constructor(errors: ErrorHandling) {
@@ -19,7 +19,7 @@ export class StepsToTopics {
     const running = this.#readers.get(id)
     if (running !== undefined) return running.replace(branches)
     const errors = this.#errors
-    const reader = new EventReader({ errors, branches, run: undefined, isLoop: false })
+    const reader = new StreamReader({ errors, branches, run: undefined, isLoop: false })
     this.#readers.set(id, reader)
     const reading = errors.context.storage.run(new BetweenEvents(errors.context), async () => {
       // Its last step drops every event: it resolves at the end only.

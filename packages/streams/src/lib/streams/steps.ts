@@ -3,7 +3,7 @@ import type { Event } from '../events/event.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import { deliverTo, type Sink } from '../events/targets.ts'
 import type { AnyTopic } from '../topics/topic.ts'
-import { isPromiseLike, Spread, type Step, type StepResult, whenDone } from './step.ts'
+import { isPromiseLike, Spread, type StreamStep, type StepResult, whenDone } from './stream-step.ts'
 
 /**
  * What `flatMap` makes of a value: a list, a set, a generator, or what `for await` reads; not text, which is a list of letters
@@ -11,7 +11,7 @@ import { isPromiseLike, Spread, type Step, type StepResult, whenDone } from './s
  */
 export type ValuesOf<U> = (Iterable<U> | AsyncIterable<U>) & object
 
-export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): Step {
+export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): StreamStep {
   return {
     changesValue: true,
     run(event) {
@@ -22,7 +22,7 @@ export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): Step {
   }
 }
 
-export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>, agent: string): Step {
+export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>, agent: string): StreamStep {
   const spread = (event: StreamEvent, values: unknown): Spread => {
     const iterator = iteratorOf(values)
     if (iterator !== undefined) return new Spread(event, iterator)
@@ -42,7 +42,7 @@ export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<Values
   }
 }
 
-export function filterStep<V>(fn: (value: V) => unknown): Step {
+export function filterStep<V>(fn: (value: V) => unknown): StreamStep {
   return {
     changesValue: false,
     run(event) {
@@ -53,14 +53,14 @@ export function filterStep<V>(fn: (value: V) => unknown): Step {
   }
 }
 
-export function tapStep<V>(fn: (value: V) => unknown): Step {
+export function tapStep<V>(fn: (value: V) => unknown): StreamStep {
   return {
     changesValue: false,
     run: (event) => whenDone(fn(event.moving as V), () => event),
   }
 }
 
-export function echoStep<V>(sinks: readonly Sink<V>[]): Step {
+export function echoStep<V>(sinks: readonly Sink<V>[]): StreamStep {
   return {
     changesValue: false,
     run(event) {
@@ -71,7 +71,7 @@ export function echoStep<V>(sinks: readonly Sink<V>[]): Step {
   }
 }
 
-export function enumerateStep(start: number): Step {
+export function enumerateStep(start: number): StreamStep {
   let next = start
   return {
     changesValue: true,
@@ -79,7 +79,7 @@ export function enumerateStep(start: number): Step {
   }
 }
 
-export function itemsStep(): Step {
+export function itemsStep(): StreamStep {
   return {
     changesValue: true,
     run: (event) => withValue(event, [event.key, event.moving]),
@@ -87,7 +87,7 @@ export function itemsStep(): Step {
 }
 
 /** `events()`. A class, so that it is known from other steps: events cannot be sent on as values. */
-export class EventsStep implements Step {
+export class EventsStep implements StreamStep {
   readonly changesValue = true
 
   run(event: StreamEvent): StreamEvent {
@@ -96,7 +96,7 @@ export class EventsStep implements Step {
 }
 
 /** From here on events are finished by `event.ack()` only. */
-export function noAckStep(): Step {
+export function noAckStep(): StreamStep {
   return {
     changesValue: false,
     run(event) {
@@ -123,7 +123,7 @@ export interface RepartitionOptions {
 }
 
 /** Last step before a topic: the event goes there as an effect of itself, and is done. */
-export function repartitionStep({ topic, raw, group }: RepartitionOptions): Step {
+export function repartitionStep({ topic, raw, group }: RepartitionOptions): StreamStep {
   const send = (event: StreamEvent, key: Buffer | null): StepResult | Promise<StepResult> => {
     const value = raw && event.rawValue !== undefined ? event.rawValue : encodeValue(topic, event.moving)
     return whenDone(topic.sendFrom(event, key, value), () => sentOn(event))
@@ -151,7 +151,7 @@ function encodeValue(topic: AnyTopic, value: unknown): Buffer | null {
 }
 
 function sentOn(event: StreamEvent): undefined {
-  event.passRequestOn()
+  event.replies?.passOn()
   event.done()
   return undefined
 }

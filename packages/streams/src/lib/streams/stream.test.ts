@@ -106,7 +106,7 @@ describe('Stream', () => {
       await topic.send({ value, partition })
     await until('a full batch', () => batches.length === 1)
     expect(batches).toEqual([[10, 20, 30]])
-    await until('all in hand', () => part.counts().read?.received === 5)
+    await until('all in flight', () => part.counts().read?.received === 5)
     await clock.advance(1000)
     await until('the rest', () => batches.length === 2)
     expect(batches[1]).toEqual([1, 2])
@@ -114,7 +114,7 @@ describe('Stream', () => {
     expect(part.counts().read).toMatchObject({ received: 5, processed: 5, active: 0 })
   })
 
-  it('gives back what is gathered when events in hand are waited for, and gathers it again', async () => {
+  it('gives back its batches when events in flight are waited for, and collects them again', async () => {
     const { deps, worker, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const batches: number[][] = []
@@ -124,7 +124,7 @@ describe('Stream', () => {
       }),
     )
     for (const value of [1, 2]) await topic.send({ value })
-    await until('both in hand', () => part.counts().read?.active === 2)
+    await until('both in flight', () => part.counts().read?.active === 2)
     worker.drain()
     expect(part.counts().read?.active).toBe(0)
     await topic.send({ value: 3 })
@@ -132,7 +132,7 @@ describe('Stream', () => {
     expect(batches).toEqual([[1, 2, 3]])
   })
 
-  it('gives back what is gathered when the worker stops', async () => {
+  it('gives back its batches when the worker stops', async () => {
     const { deps, worker, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const part = await run(
@@ -141,7 +141,7 @@ describe('Stream', () => {
       }),
     )
     await topic.send({ value: 1 })
-    await until('in hand', () => part.counts().read?.active === 1)
+    await until('in flight', () => part.counts().read?.active === 1)
     await worker.stop()
     expect(part.counts().read).toMatchObject({ received: 0, processed: 0, active: 0 })
   })

@@ -15,7 +15,7 @@ import type { AnyTopic, Topic } from '../topics/topic.ts'
 import { TakeStep } from './batching.ts'
 import { assertPredicates, type Predicate } from './branching.ts'
 import type { HandlerRun } from './handler-run.ts'
-import type { Branch, Step } from './step.ts'
+import type { Branch, StreamStep } from './stream-step.ts'
 import {
   echoStep,
   enumerateStep,
@@ -278,7 +278,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
     return this.#with(noAckStep())
   }
 
-  #with<U>(step: Step): Stream<K, U> {
+  #with<U>(step: StreamStep): Stream<K, U> {
     return new Stream(
       this.#run,
       this.#branches.map(({ source, steps }) => ({ source, steps: [...steps, step] })),

@@ -49,7 +49,7 @@ describe('Topic', () => {
     await expect(topic.send({ value: { age: 1 }, partition: -1 })).rejects.toMatchObject({ code: 'PARTITION_MISSING' })
   })
 
-  it('takes the trace of the event in hand along, unless the send brings its own', async () => {
+  it('takes the trace of the current event along, unless the send brings its own', async () => {
     const { deps, worker, run } = streamsForTests()
     const orders = createTopic(deps, 'orders', { value: 'string', partitions: 1 })
     const out = createTopic(deps, 'out', { value: 'string', partitions: 1 })
@@ -150,7 +150,7 @@ describe('Topic', () => {
     })
   })
 
-  it('takes the timestamp of the event in hand, and says when there is no key that should be there', async () => {
+  it('takes the timestamp of the current event, and says when there is no key that should be there', async () => {
     const { deps, worker, run } = streamsForTests()
     const keyed = createTopic(deps, 'keyed', { key: 'string', value: 'string', partitions: 1 })
     const out = createTopic(deps, 'out', { value: 'string' })

@@ -57,7 +57,7 @@ export class GlobalLocator<K, V> implements RowLocator<K, V> {
   readonly #topic: string
   readonly #keys: KeyShape<K>
   readonly #shape: RowShape<V>
-  readonly #scope: ContextStorage
+  readonly #storage: ContextStorage
   readonly #workers: () => readonly WorkerContext[]
   /** Those that have been read to their end once. */
   readonly #replicas = new Map<WorkerContext, GlobalReplica<V>>()
@@ -67,7 +67,7 @@ export class GlobalLocator<K, V> implements RowLocator<K, V> {
     this.#topic = table.source.name
     this.#keys = shape.keys
     this.#shape = shape.rows
-    this.#scope = context.scope
+    this.#storage = context.scope
     this.#workers = context.workers
   }
 
@@ -152,7 +152,7 @@ export class GlobalLocator<K, V> implements RowLocator<K, V> {
   #replica(): GlobalReplica<V> {
     const replica = this.#nearest()
     if (replica !== undefined) return replica
-    if (this.#scope.getStore()?.worker === undefined && this.#workers().length === 0) {
+    if (this.#storage.getStore()?.worker === undefined && this.#workers().length === 0) {
       throw new MillraceError('NO_WORKER', `Use of ${this.#keys.where} in a process that runs no worker.`)
     }
     throw new MillraceError('PARTITION_NOT_LOCAL', `${this.#keys.where} has not been read to its end yet.`)
@@ -160,7 +160,7 @@ export class GlobalLocator<K, V> implements RowLocator<K, V> {
 
   /** The copy of the current worker; outside of workers, that of any worker of this process. */
   #nearest(): GlobalReplica<V> | undefined {
-    const own = this.#scope.getStore()?.worker
+    const own = this.#storage.getStore()?.worker
     if (own !== undefined) return this.#replicas.get(own)
     for (const worker of this.#workers()) {
       const replica = this.#replicas.get(worker)

@@ -39,7 +39,7 @@ export function globalTablesPart(tables: readonly ReplicatedTable[], options: Gl
   return new GlobalTablesPart(tables, options)
 }
 
-interface Followed {
+interface FollowedTable {
   readonly table: ReplicatedTable
   readonly replica: Replica
   /** Partitions that have not been read to the end that they had at the start. */
@@ -68,7 +68,7 @@ class GlobalTablesPart implements WorkerPart {
   readonly #cacheBytes: number
   readonly #freeze: boolean
   /** By topic. */
-  readonly #followed = new Map<string, Followed>()
+  readonly #followed = new Map<string, FollowedTable>()
   readonly #caughtUp: Deferred<void> = deferred<void>()
   #worker: WorkerContext | undefined
   #reader: Reader | undefined
@@ -123,7 +123,7 @@ class GlobalTablesPart implements WorkerPart {
     const partitions = Array.from({ length: count }, (_, partition) => ({ topic, partition }))
     const offsets = await reader.offsets(partitions)
     const beginnings = Array.from({ length: count }, () => 0)
-    const behind: Followed['behind'] = new Map()
+    const behind: FollowedTable['behind'] = new Map()
     for (const { partition, beginning, end } of offsets) {
       beginnings[partition] = beginning
       if (end > beginning) behind.set(partition, { end, restoredRows: 0 })

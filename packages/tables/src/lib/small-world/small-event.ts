@@ -60,7 +60,7 @@ export class SmallEvent implements CurrentEvent {
   resolveConflict(holder: CurrentEvent, key: string): never {
     this.isDeferred = true
     this.#drop()
-    throw new MillraceError('KEY_IN_HAND', `Key ${key} is in hand at offset ${holder.offset}.`)
+    throw new MillraceError('KEY_IN_HAND', `Key ${key} is held by the event at offset ${holder.offset}.`)
   }
 
   noteRead(what: Readable, version: number): void {

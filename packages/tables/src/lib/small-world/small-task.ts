@@ -22,7 +22,7 @@ interface Opened {
   readonly stored: StorePartition
 }
 
-/** A task for tests of this package: opens parts on a store and cuts them. */
+/** A task for tests of this package: opens states on a store and commits them. */
 export class SmallTask implements Task {
   readonly id: string
   readonly partitions: number
@@ -51,12 +51,12 @@ export class SmallTask implements Task {
     return this.#parts.get(part)?.state
   }
 
-  get cutting(): boolean {
+  get committing(): boolean {
     return this.#settle !== undefined
   }
 
-  /** Takes rows; `endCut` says how it went. */
-  beginCut(): void {
+  /** Takes rows; `endCommit` says how it went. */
+  beginCommit(): void {
     const changes = [...this.#parts.values()].map(({ state, stored }) => ({
       state,
       partition: stored,
@@ -72,7 +72,7 @@ export class SmallTask implements Task {
     }
   }
 
-  async endCut(ok: boolean): Promise<void> {
+  async endCommit(ok: boolean): Promise<void> {
     const settle = this.#settle
     this.#settle = undefined
     await settle?.(ok)

@@ -10,7 +10,7 @@ export class SmallWorld {
   readonly workers: SmallWorker[] = [this.worker]
   readonly deps: StateContext = { appId: 'app', scope: this.scope, workers: () => this.workers }
 
-  /** Runs `fn` as an agent does, with an event in hand or between two. */
+  /** Runs `fn` as an agent does, with a current event or between two. */
   inAgent<T>(event: CurrentEvent | undefined, fn: () => T): T {
     return this.scope.run({ client: this.worker, worker: this.worker, event, agent: 'agent' }, fn)
   }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { UseCounts } from './table-stats.ts'
+import { UseCounts } from './keyed-table.ts'
 
 it('counts every write once, for the agent that made it', () => {
   fc.assert(

@@ -19,7 +19,7 @@ export type StepResult = StreamEvent | Spread | undefined
  * One operator, compiled. It runs over one event at a time, at once where the user's function does; only what is
  * awaited costs a promise.
  */
-export interface Step {
+export interface StreamStep {
   /** False when raw bytes of the value still say the same after it. */
   readonly changesValue: boolean
   /** It makes several values of one. */
@@ -30,7 +30,7 @@ export interface Step {
 /** Events of one source and the steps they go through. */
 export interface Branch {
   readonly source: EventSource
-  readonly steps: readonly Step[]
+  readonly steps: readonly StreamStep[]
 }
 
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {

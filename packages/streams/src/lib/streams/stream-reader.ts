@@ -4,11 +4,11 @@ import { BetweenEvents } from '../events/between-events.ts'
 import type { Timing } from '../events/handling-times.ts'
 import { Wakeup } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
-import type { Loops, Turns } from './loops.ts'
+import type { Loops, LoopTurns } from './loops.ts'
 import { EMPTY, Pipeline, type Pulled } from './pipeline.ts'
-import type { Branch } from './step.ts'
+import type { Branch } from './stream-step.ts'
 
-export interface EventReaderOptions {
+export interface StreamReaderOptions {
   readonly errors: ErrorHandling
   readonly branches: readonly Branch[]
   /** The run for which it reads; `undefined` for steps that go on between runs. */
@@ -18,7 +18,7 @@ export interface EventReaderOptions {
 }
 
 /** Hands out what comes through the steps. Asking for the next event finishes the one before. */
-export class EventReader {
+export class StreamReader {
   /** Waits with it, for events and for its turn. */
   readonly wakeup: Wakeup = new Wakeup()
   readonly pipeline: Pipeline
@@ -26,12 +26,12 @@ export class EventReader {
   readonly #run: Loops | undefined
   /** The run, for a loop of the handler's. */
   readonly #loops: Loops | undefined
-  readonly #turns: Turns | undefined
+  readonly #turns: LoopTurns | undefined
   #current: StreamEvent | undefined
   #timing: Timing | undefined
   #waiting: Promise<StreamEvent | undefined> | undefined
 
-  constructor({ errors, branches, run, isLoop }: EventReaderOptions) {
+  constructor({ errors, branches, run, isLoop }: StreamReaderOptions) {
     this.#errors = errors
     this.#run = run
     this.#loops = isLoop ? run : undefined
