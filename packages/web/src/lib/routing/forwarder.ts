@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { Agent, type Dispatcher } from 'undici'
+import type { Agent, Dispatcher } from 'undici'
 import { bodyStream, type Clock } from '@millrace/core'
 
 /** Connections to one worker at a time; more requests wait, within their time. */
@@ -44,12 +44,8 @@ export class ForwardTimeout extends Error {
  */
 export class Forwarder {
   readonly #clock: Clock
-  readonly #agent = new Agent({
-    connections: CONNECTIONS,
-    pipelining: 1,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    headersTimeout: 0,
-  })
+  /** Opened by the first request. */
+  #agent: Promise<Agent> | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -58,13 +54,14 @@ export class Forwarder {
   /** Rejects with `ForwardTimeout`, with the signal's reason, or with what made the connection impossible. */
   async forward({ address, request, signal, limitMs, headers }: ForwardOptions): Promise<Response> {
     const { pathname, search } = new URL(request.url)
+    const agent = await (this.#agent ??= openAgent())
     const late = new AbortController()
     const timer = this.#clock.schedule(limitMs, () =>
       late.abort(new ForwardTimeout(`${address} did not answer within ${limitMs} ms.`)),
     )
     try {
       return responseOf(
-        await this.#agent.request({
+        await agent.request({
           origin: siteUrl(address).origin,
           path: pathname + search,
           method: request.method,
@@ -82,13 +79,21 @@ export class Forwarder {
 
   /** Lets requests under way finish, for `graceMs` at most. */
   async close(graceMs: number): Promise<void> {
-    const timer = this.#clock.schedule(graceMs, () => void this.#agent.destroy())
+    const agent = await this.#agent
+    if (agent === undefined) return
+    const timer = this.#clock.schedule(graceMs, () => void agent.destroy())
     try {
-      await this.#agent.close()
+      await agent.close()
     } finally {
       timer.cancel()
     }
   }
+}
+
+/** Loads undici, a tenth of what a worker takes to start: most workers never send a request on. */
+async function openAgent(): Promise<Agent> {
+  const { Agent } = await import('undici')
+  return new Agent({ connections: CONNECTIONS, pipelining: 1, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0 })
 }
 
 function bodyOf(request: Request): Readable | null {
