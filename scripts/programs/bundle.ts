@@ -1,67 +1,44 @@
 import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 
 export interface Bundle {
-  readonly code: string
-  readonly map: string
-  /** What it was made of: path → text. */
+  /** Code and source maps: path → text. Each entry has its name there, with `.mjs`. */
+  readonly files: ReadonlyMap<string, string>
+  /** What they were made of: path → text. */
   readonly sources: ReadonlyMap<string, string>
 }
 
 /**
- * Joins a TypeScript file with all it imports from the workspace. Installed packages stay outside, named by their paths.
- * `directory` is where the map will be, which names the sources from there.
+ * Joins each of some TypeScript files (name → path) with all that it imports from the workspace. What several of them
+ * import, and what is imported later or never, is in files of its own beside theirs. Installed packages stay outside, named
+ * by their paths. `directory` is where the files will be; their maps name the sources from there.
  */
-export async function bundle(file: string, directory: string): Promise<Bundle> {
+export async function bundle(entries: ReadonlyMap<string, string>, directory: string): Promise<Bundle> {
   const sources = new Map<string, string>()
   const { outputFiles } = await build({
-    ...SETTINGS,
-    entryPoints: [file],
-    outfile: join(directory, 'bundle.mjs'),
-    sourcemap: 'external',
-    plugins: [outside, readingInto(sources)],
-  })
-  const [code, map] = ['.mjs', '.map'].map((end) => outputFiles.find(({ path }) => path.endsWith(end))?.text)
-  if (code === undefined || map === undefined) throw new Error(`No bundle was made of ${file}.`)
-  return { code, map, sources }
-}
-
-/**
- * Joins each of the files with what it imports, without what it shares with others: that is in files beside theirs.
- * Gives path → text of all files that are to be below `directory`; each entry has its name there, with `.mjs`.
- */
-export async function bundleTogether(
-  entries: ReadonlyMap<string, string>,
-  directory: string,
-): Promise<ReadonlyMap<string, string>> {
-  const { outputFiles } = await build({
-    ...SETTINGS,
     entryPoints: Object.fromEntries(entries),
     outdir: directory,
     outExtension: { '.js': '.mjs' },
+    write: false,
+    bundle: true,
     splitting: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    // As tsx does: the names of classes and functions are in logs and dead letters.
+    keepNames: true,
     sourcemap: 'linked',
-    plugins: [outside, readingInto(new Map())],
+    sourcesContent: false,
+    define: { 'import.meta': META },
+    plugins: [outside, readingInto(sources)],
+    logLevel: 'silent',
   })
-  return new Map(outputFiles.map(({ path, text }) => [path, text]))
+  return { files: new Map(outputFiles.map(({ path, text }) => [path, text])), sources }
 }
 
 const META = '__sourceMeta'
-
-const SETTINGS = {
-  write: false,
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node20',
-  // As tsx does: the names of classes and functions are in logs and dead letters.
-  keepNames: true,
-  sourcesContent: false,
-  define: { 'import.meta': META },
-  logLevel: 'silent',
-} as const
 
 /** Reads sources, and gives those that ask for it the `import.meta` that they would have by themselves. */
 function readingInto(sources: Map<string, string>): Plugin {

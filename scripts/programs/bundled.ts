@@ -1,14 +1,15 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { bundle, type Bundle } from './bundle.ts'
+import { bundle } from './bundle.ts'
+import { placeFiles } from './place-files.ts'
 
 /** Beside what is installed, since a bundle names installed packages by their paths. */
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/programs')
 /** Besides the sources: how bundles are made, and what is installed. */
-const MAKERS = ['bundle.ts', 'bundled.ts', '../../pnpm-lock.yaml', '../../tsconfig.base.json'].map((file) =>
-  join(import.meta.dirname, file),
+const MAKERS = ['bundle.ts', 'bundled.ts', 'place-files.ts', '../../pnpm-lock.yaml', '../../tsconfig.base.json'].map(
+  (file) => join(import.meta.dirname, file),
 )
 
 /** Of the bundle of a program that was made last. */
@@ -18,12 +19,12 @@ interface Manifest {
 }
 
 /**
- * A program of the workspace as one JavaScript file for plain `node`, which starts in a third of the time that
+ * A program of the workspace as JavaScript for plain `node`, which starts in a third of the time that
  * `node --import tsx` takes over some hundred files. It behaves as its sources do: `import.meta` and `process.argv[1]` are
  * theirs, installed packages are loaded from where they are, and stack traces name their lines.
  *
  * A bundle is used until one of its sources says something else. Processes that ask for one at the same time each make
- * it, and the last to finish wins.
+ * it, and the first to finish wins.
  *
  * @example
  * const program = await bundled(new URL('./app.ts', import.meta.url))
@@ -33,27 +34,28 @@ export async function bundled(program: URL): Promise<URL> {
   const file = fileURLToPath(program)
   const name = join(CACHE, digest([file]).slice(0, 16))
   const known = await readManifest(`${name}.json`)
-  if (known !== undefined && (await keyOf(known.sources)) === known.key)
-    return pathToFileURL(`${name}.${known.key}.mjs`)
-  const made = await bundle(file, CACHE)
+  if (known !== undefined && (await keyOf(known.sources)) === known.key) return startOf(`${name}.${known.key}`)
+  const made = await bundle(new Map([['code', file]]), `${name}.made`)
   const sources = [...made.sources.keys()].sort()
   const key = digest([...sources.map((path) => made.sources.get(path) ?? ''), ...(await readAll(MAKERS))])
   await mkdir(CACHE, { recursive: true })
-  await write(`${name}.${key}`, file, made)
+  await placeFiles(new Map([...made.files, ['start.mjs', startText(file)]]), `${name}.${key}`)
   await replace(`${name}.json`, JSON.stringify({ sources, key } satisfies Manifest))
-  return pathToFileURL(`${name}.${key}.mjs`)
+  return startOf(`${name}.${key}`)
 }
 
-/** The code, and what starts it: Node heeds source maps only of files that are loaded when it has been told to. */
-async function write(name: string, file: string, { code, map }: Bundle): Promise<void> {
-  await replace(`${name}.code.mjs.map`, map)
-  await replace(`${name}.code.mjs`, `${code}\n//# sourceMappingURL=${basename(name)}.code.mjs.map\n`)
-  const start = [
+function startOf(directory: string): URL {
+  return pathToFileURL(join(directory, 'start.mjs'))
+}
+
+/** Node heeds source maps only of files that are loaded when it has been told to. */
+function startText(file: string): string {
+  return [
     'process.setSourceMapsEnabled(true)',
     `process.argv[1] = ${JSON.stringify(file)}`,
-    `await import(${JSON.stringify(pathToFileURL(`${name}.code.mjs`).href)})`,
-  ]
-  await replace(`${name}.mjs`, `${start.join('\n')}\n`)
+    "await import('./code.mjs')",
+    '',
+  ].join('\n')
 }
 
 /** Whoever reads the file sees it whole. */

@@ -1,7 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
-import { bundleTogether } from './bundle.ts'
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bundle } from './bundle.ts'
+import { placeFiles } from './place-files.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** Beside what is installed, since bundles name installed packages by their paths. */
@@ -22,24 +23,14 @@ const STALE_MS = 86_400_000
  */
 export async function bundledPackages(): Promise<ReadonlyMap<string, string>> {
   const entries = await entriesOf()
-  const made = await bundleTogether(new Map([...entries].map(([name, file]) => [fileName(name), file])), CACHE)
+  const sources = new Map([...entries].map(([name, file]) => [fileName(name), file]))
+  const { files } = await bundle(sources, join(CACHE, 'made'))
   const hash = createHash('sha256')
-  for (const [path, text] of made) hash.update(`${path}:${text.length}:`).update(text)
+  for (const [path, text] of files) hash.update(`${path}:${text.length}:`).update(text)
   const directory = join(CACHE, hash.digest('hex').slice(0, 32))
   await mkdir(CACHE, { recursive: true })
   await removeStale()
-  const attempt = `${directory}-${randomUUID()}`
-  await mkdir(attempt)
-  try {
-    await Promise.all([...made].map(([path, text]) => writeFile(join(attempt, basename(path)), text)))
-    await rename(attempt, directory).catch(async () => {
-      // Somebody else has made it.
-      const now = new Date()
-      await utimes(directory, now, now)
-    })
-  } finally {
-    await rm(attempt, { recursive: true, force: true })
-  }
+  await placeFiles(files, directory)
   return new Map([...entries.keys()].map((name) => [name, join(directory, `${fileName(name)}.mjs`)]))
 }
 
