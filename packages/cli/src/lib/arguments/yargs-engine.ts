@@ -1,5 +1,6 @@
 import { DOCS_ADDRESS, MillraceError } from '@millrace/core'
 import type { Argv, Options, PositionalOptions } from 'yargs'
+import type { Arguments, Options as ParserOptions } from 'yargs-parser'
 import { SETTING_HEADINGS } from './setting-options.ts'
 import { settingsOf, type CommandGrammar, type Grammar, type OptionGrammar, type ParameterGrammar } from './grammar.ts'
 
@@ -10,6 +11,16 @@ const EXAMPLES: readonly (readonly [text: string, what: string])[] = [
   ['tail posts --from beginning', 'see what is in a topic'],
 ]
 const DOCS = `Documentation: ${DOCS_ADDRESS}guide/command-line`
+
+/** How words are taken apart: text stays as it is. */
+const CONFIGURATION = {
+  'camel-case-expansion': false,
+  'dot-notation': false,
+  'greedy-arrays': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'strip-aliased': true,
+}
 
 export type RawValue = string | boolean | readonly string[]
 
@@ -23,20 +34,24 @@ export interface RawArguments {
 }
 
 /**
- * The only file that knows yargs: it takes the words apart and lays out the help. Judging the words (unknown names,
+ * The only file that knows yargs: it takes the words apart and lays out the help. The former is its parser's alone, which
+ * loads and runs in a few milliseconds: all of yargs lays out the help each time it runs a command. Judging the words (unknown names,
  * types, what is missing) is ours, because messages should name the nearest name and every mistake exits with 2.
  */
 export async function takeApart(grammar: Grammar, words: readonly string[]): Promise<RawArguments> {
   refuseOddSwitches(grammar, words)
-  const parser = await engine(grammar, words)
-  parser.help(false)
-  addOptions(parser, [...grammar.globals, ...grammar.settings], parseOption)
-  for (const command of grammar.commands) {
-    parser.command(command.name, command.describe, (inner) => addOptions(inner, command.options, parseOption))
+  const { default: parser } = await import('yargs-parser')
+  const everywhere = [...grammar.globals, ...grammar.settings]
+  const parse = (options: readonly OptionGrammar[]): Arguments => {
+    const { argv, error } = parser.detailed([...words], { ...parserOptions(options), configuration: CONFIGURATION })
+    if (error !== null) throw new MillraceError('COMMAND_USAGE', `${error.message}.`)
+    return argv
   }
-  const { _: positionals, $0: _program, ...options } = await parser.parseAsync()
-  const [first, ...rest] = positionals.map(String)
-  const isCommand = grammar.commands.some(({ name }) => name === first)
+  const [word] = parse(everywhere)._
+  const command = grammar.commands.find(({ name }) => name === word)
+  // Of a word that is no command, too: its name is judged before its options are.
+  const { _: positionals, ...options } = parse([...everywhere, ...(command?.options ?? [])])
+  const rest = positionals.map(String)
   const negated = negatedNames(grammar, words)
   const given = Object.fromEntries(
     Object.entries(options).flatMap(([name, value]) => {
@@ -44,8 +59,19 @@ export async function takeApart(grammar: Grammar, words: readonly string[]): Pro
       return [[value === false && negated.has(name) ? `no-${name}` : name, rawValue(value)] as const]
     }),
   )
-  if (isCommand || first === undefined) return { command: first, options: given, rest }
-  return { command: undefined, options: given, rest: [first, ...rest] }
+  return { command: command?.name, options: given, rest: command === undefined ? rest : rest.slice(1) }
+}
+
+/** Numbers are read as text: yargs would make NaN of a word. */
+function parserOptions(options: readonly OptionGrammar[]): ParserOptions {
+  const switches = options.filter(({ type }) => type === 'boolean').map(({ name }) => name)
+  const others = options.filter(({ type }) => type !== 'boolean').map(({ name }) => name)
+  return {
+    alias: Object.fromEntries(options.map(({ name, aliases }) => [name, [...aliases]])),
+    boolean: switches,
+    string: others,
+    narg: Object.fromEntries(others.map((name) => [name, 1])),
+  }
 }
 
 /** `--json=maybe`: yargs would take it for false without a word. */
@@ -131,14 +157,7 @@ async function engine(grammar: Grammar, words: readonly string[]): Promise<Argv>
         ? new MillraceError('COMMAND_USAGE', `${message ?? error?.message}.`)
         : error
     })
-    .parserConfiguration({
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'greedy-arrays': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'strip-aliased': true,
-    })
+    .parserConfiguration(CONFIGURATION)
 }
 
 function addOptions(
@@ -148,15 +167,6 @@ function addOptions(
 ): Argv {
   for (const option of options) parser.option(option.name, describe(option))
   return parser
-}
-
-/** Numbers are read as text: yargs would make NaN of a word. */
-function parseOption(option: OptionGrammar): Options {
-  return {
-    alias: [...option.aliases],
-    type: option.type === 'boolean' ? 'boolean' : 'string',
-    requiresArg: option.type !== 'boolean',
-  }
 }
 
 function showOption(option: OptionGrammar): Options {
