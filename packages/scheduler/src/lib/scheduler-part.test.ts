@@ -1,9 +1,7 @@
 import { manualClock, type ManualClock } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { SmallWorker, turns } from './fixtures/small-worker.fixture.ts'
-import { createCrontab } from './jobs/create-crontab.ts'
-import { createTask } from './jobs/create-task.ts'
-import { createTimer } from './jobs/create-timer.ts'
+import { createCrontab, createTask, createTimer } from './jobs/create-jobs.ts'
 import type { JobContext, Overlap } from './jobs/job.ts'
 
 const NOON = new Date('2026-06-01T12:00:00Z')

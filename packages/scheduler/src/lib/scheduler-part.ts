@@ -1,25 +1,34 @@
 import {
   type Candidate,
+  type Clock,
+  type ContextStorage,
   type JobView,
   type Leadership,
   MillraceError,
   nearestName,
   type RunOutcome,
+  type Scheduled,
   schedulerTopic,
   type Topology,
   type WorkerContext,
   type WorkerPart,
 } from '@millrace/core'
-import { Alarm } from './alarm.ts'
 import { describeJob, type Job } from './jobs/job.ts'
 import { LeaderJobs } from './leader/leader-jobs.ts'
 import type { Pause } from './pauses/pause.ts'
 import { PauseLog } from './pauses/pause-log.ts'
 import { JobRunner, type Beginning } from './runs/job-runner.ts'
-import type { SchedulerDeps } from './scheduler-deps.ts'
 import { CronTimetable } from './timetables/cron-timetable.ts'
 import { TimerTimetable } from './timetables/timer-timetable.ts'
 import { momentOf, type Moment } from './timetables/timetable.ts'
+
+/** What the scheduler needs of its composition root. Everything else it has from the worker. */
+export interface SchedulerContext {
+  readonly appId: string
+  readonly scope: ContextStorage
+  /** For `jitter`: from 0 to below 1. Default `Math.random`. */
+  readonly random?: () => number
+}
 
 /** The jobs of an app on one worker. */
 export interface SchedulerPart extends WorkerPart {
@@ -49,19 +58,19 @@ export interface SchedulerPart extends WorkerPart {
  * @example
  * createWorker({ …, parts: [agentsPart(…), schedulerPart({ appId, scope }, jobs)] })
  */
-export function schedulerPart(deps: SchedulerDeps, jobs: readonly Job[]): SchedulerPart {
+export function schedulerPart(deps: SchedulerContext, jobs: readonly Job[]): SchedulerPart {
   return new Scheduler(deps, jobs)
 }
 
 class Scheduler implements SchedulerPart, Candidate {
   readonly name = 'scheduler'
-  readonly #deps: SchedulerDeps
+  readonly #deps: SchedulerContext
   readonly #jobs: readonly Job[]
   #parts: Parts | undefined
   #isReady = false
   #isStopping = false
 
-  constructor(deps: SchedulerDeps, jobs: readonly Job[]) {
+  constructor(deps: SchedulerContext, jobs: readonly Job[]) {
     this.#deps = deps
     this.#jobs = jobs
     const seen = new Map<string, Job>()
@@ -217,7 +226,7 @@ interface Parts {
 
 /** A job that every worker runs begins anew with each of them. */
 function beginHere(job: Job, now: Moment): Beginning {
-  const beginning = { timetable: undefined, book: undefined, slots: [], runsBefore: 0 }
+  const beginning = { timetable: undefined, registry: undefined, slots: [], runsBefore: 0 }
   if (job.kind === 'task') return { ...beginning, slots: [now.wallMs] }
   return {
     ...beginning,
@@ -234,4 +243,36 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
+}
+
+/** A wall clock may be set, and a machine may sleep: no timer is trusted for longer. */
+const LONGEST_MS = 30_000
+
+/** One timer for all jobs. Rings when the next of them is due, and every 30 s meanwhile. */
+class Alarm {
+  readonly #clock: Pick<Clock, 'schedule'>
+  readonly #ring: () => void
+  #timer: Scheduled | undefined
+  #closed = false
+
+  constructor(clock: Pick<Clock, 'schedule'>, ring: () => void) {
+    this.#clock = clock
+    this.#ring = ring
+  }
+
+  /** `undefined`: nothing is to come. */
+  arm(inMs: number | undefined): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (inMs === undefined || this.#closed) return
+    this.#timer = this.#clock.schedule(Math.min(Math.max(inMs, 1), LONGEST_MS), () => {
+      this.#timer = undefined
+      this.#ring()
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    this.arm(undefined)
+  }
 }

@@ -1,9 +1,7 @@
 import { expect, test } from 'vitest'
 import { schedulerPart } from '../scheduler-part.ts'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { createCrontab } from './create-crontab.ts'
-import { createTask } from './create-task.ts'
-import { createTimer } from './create-timer.ts'
+import { createCrontab, createTask, createTimer } from './create-jobs.ts'
 
 async function daily(): Promise<void> {}
 

@@ -1,6 +1,6 @@
 import type { RunResult } from '@millrace/core'
 
-/** What leaders tell one another about a job: one row of the scheduler's topic, by the job's name. */
+/** What leaders leave to their successors about a job: one row of the scheduler's topic, by the job's name. */
 export interface JobRecord {
   /** Worker that wrote it. */
   readonly by: string

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
 import { SmallWorker, turns, type Lead } from '../fixtures/small-worker.fixture.ts'
-import { createCrontab } from '../jobs/create-crontab.ts'
+import { createCrontab } from '../jobs/create-jobs.ts'
 import { decodeJobRecord } from './job-record.ts'
 
 const NOON = Date.parse('2026-06-01T12:00:00Z')
@@ -16,7 +16,7 @@ const events = fc.array(
       weight: 4,
       arbitrary: fc.record({ type: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 150_000 }) }),
     },
-    // Whoever led before is not told: it takes itself for the leader until it is.
+    // Whoever led before is not given: it takes itself for the leader until it is.
     { weight: 3, arbitrary: fc.record({ type: fc.constant('elect' as const), worker: fc.nat(2) }) },
     { weight: 2, arbitrary: fc.record({ type: fc.constant('tell' as const) }) },
     { weight: 1, arbitrary: fc.record({ type: fc.constant('sleep' as const), worker: fc.nat(2) }) },

@@ -1,8 +1,10 @@
 import { toError, type Leadership, type WorkerContext } from '@millrace/core'
 import { describeJob, type Job } from '../jobs/job.ts'
-import type { JobRunner } from '../runs/job-runner.ts'
-import { momentOf, type Moment } from '../timetables/timetable.ts'
-import { beginOnLeader } from './begin-on-leader.ts'
+import type { Beginning, JobRunner } from '../runs/job-runner.ts'
+import { CronTimetable } from '../timetables/cron-timetable.ts'
+import { TimerTimetable } from '../timetables/timer-timetable.ts'
+import { LATE_LIMIT_MS, momentOf, type Moment } from '../timetables/timetable.ts'
+import type { JobRecord } from './job-record.ts'
 import { Term } from './term.ts'
 
 export interface LeaderJobsDeps {
@@ -53,9 +55,10 @@ export class LeaderJobs {
     for (const runner of runners) {
       const { job } = runner
       const record = term.record(job.name)
-      // Read again within a term: timetables go on, but a claim of which nothing was heard may have been written.
+      // Read again within a term: timetables go on, but a claim that was never acknowledged may have been written.
       if (isAgain) runner.runAgain(record?.open ?? [])
-      else runner.begin({ ...beginOnLeader(job, record, { now, groupLife: term.leadership.groupLife }), book: term })
+      else
+        runner.begin({ ...beginOnLeader(job, record, { now, groupLife: term.leadership.groupLife }), registry: term })
       if (record === undefined && job.kind === 'cron' && job.catchUp !== 'none') void this.#note(term, job, now)
     }
     onBegun()
@@ -86,5 +89,35 @@ export class LeaderJobs {
     this.#term = undefined
     for (const runner of this.#deps.runners) runner.suspend(term.leadership.signal.reason)
     this.#deps.onLost()
+  }
+}
+
+/** How a job goes on under a new leader, from what the leaders before have noted. */
+function beginOnLeader(
+  job: Job,
+  record: JobRecord | undefined,
+  { now, groupLife }: { readonly now: Moment; readonly groupLife: string },
+): Omit<Beginning, 'registry'> {
+  const open = record?.open ?? []
+  const runsBefore = record?.runs ?? 0
+  switch (job.kind) {
+    case 'task': {
+      const ranInThisLife = record !== undefined && record.life === groupLife
+      const slots = ranInThisLife ? open : [Math.max(now.wallMs, (record?.upToMs ?? 0) + 1)]
+      return { timetable: undefined, slots, runsBefore }
+    }
+    case 'timer': {
+      const timetable =
+        record === undefined
+          ? TimerTimetable.from(job.everyMs, now)
+          : TimerTimetable.after(job.everyMs, record.upToMs, now)
+      return { timetable, slots: open, runsBefore }
+    }
+    case 'cron': {
+      const { wallMs } = now
+      const upToMs = record?.upToMs ?? wallMs
+      const fromMs = job.catchUp === 'none' ? Math.max(upToMs, wallMs - LATE_LIMIT_MS) : upToMs
+      return { timetable: new CronTimetable(job, fromMs), slots: open, runsBefore }
+    }
   }
 }

@@ -55,7 +55,7 @@ export class SlotLog {
     this.ended = this.#end.promise
   }
 
-  /** For a leader of whom the group has heard: shuts out the leaders before, then reads all they have written: in that order nothing can be missed. */
+  /** For a leader that the group knows: shuts out the leaders before, then reads all they have written: in that order nothing can be missed. */
   static async open(
     topic: string,
     worker: Pick<WorkerContext, 'clock' | 'reader'>,

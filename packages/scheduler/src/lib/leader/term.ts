@@ -10,7 +10,7 @@ import {
   type WorkerContext,
 } from '@millrace/core'
 import { pausedJob } from '../pauses/pause.ts'
-import type { FinishedRun, RunBook } from '../runs/run.ts'
+import type { FinishedRun, RunRegistry } from '../runs/run.ts'
 import { REBASE_MS } from '../timetables/cron-timetable.ts'
 import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts'
 import { SlotLog } from './slot-log.ts'
@@ -31,7 +31,7 @@ export interface TermDeps {
  * The time in which this worker leads the group. A run that must be the only one is claimed in the log before it begins:
  * the claim of a leader that another one has followed fails.
  */
-export class Term implements RunBook {
+export class Term implements RunRegistry {
   readonly leadership: Leadership
   readonly #deps: TermDeps
   readonly #records = new Map<string, JobRecord>()
@@ -106,7 +106,7 @@ export class Term implements RunBook {
     for (;;) {
       const log = await this.#opened.promise
       const record = this.#records.get(job)
-      // Begun by an earlier leader and not finished, or claimed by a write of ours of which we heard nothing.
+      // Begun by an earlier leader and not finished, or claimed by a write of ours that was never acknowledged.
       if (record?.open.includes(slotMs) === true) break
       if (slotMs <= (this.#others.get(job) ?? -Infinity)) return false
       const claimed = {
@@ -152,7 +152,7 @@ export class Term implements RunBook {
     return { upToMs: 0, open: [], runs: 0, last: undefined, ...record, by: worker.id, life: leadership.groupLife }
   }
 
-  /** False when it failed: the log is opened again then, and tells whether it counts. */
+  /** False when it failed: the log is opened again then, and shows whether it counts. */
   async #write(log: SlotLog, job: string, record: JobRecord): Promise<boolean> {
     this.#records.set(job, record)
     try {

@@ -19,7 +19,7 @@ export interface PauseLogDeps {
   /** The compacted topic. */
   readonly topic: string
   readonly random: () => number
-  /** A job is paused or goes on; told of every row, in the order in which they were written. */
+  /** A job is paused or goes on. Called for every row, in the order in which they were written. */
   readonly onChange: (job: string, pause: Pause) => void
 }
 
@@ -178,5 +178,5 @@ function nextPause(known: Pause | undefined, isPaused: boolean, nowMs: number): 
   return { sinceMs: known?.sinceMs ?? nowMs, untilMs: lasts ? nowMs : (known?.untilMs ?? nowMs) }
 }
 
-/** The loop looks at the signal. */
+/** The loop checks the signal. */
 function whenAborted(): void {}

@@ -6,7 +6,7 @@ export interface Pause {
   readonly untilMs: number | undefined
 }
 
-/** A row that cannot be read is told of by nobody: it is one of another version. */
+/** Rows that cannot be read are ignored: another version has written them. */
 const VERSION = 1
 /** No job has such a name: the rows of jobs have their names for keys. */
 const PREFIX = 'pause:'

@@ -3,9 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
 import { SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
-import { createCrontab } from '../jobs/create-crontab.ts'
-import { createTask } from '../jobs/create-task.ts'
-import { createTimer } from '../jobs/create-timer.ts'
+import { createCrontab, createTask, createTimer } from '../jobs/create-jobs.ts'
 import { covers, decodePause, encodePause, pausedJob, pauseKey } from './pause.ts'
 
 const NOON = Date.parse('2026-06-01T12:00:00Z')

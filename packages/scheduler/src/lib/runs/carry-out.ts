@@ -27,7 +27,7 @@ export async function mayBegin(run: Run, { worker, job }: CarryOutDeps): Promise
   const { signal } = run.abort
   try {
     if (run.delayMs > 0) await worker.clock.sleep(run.delayMs, signal)
-    if (run.book !== undefined && !(await run.book.claim(job.name, run.slotMs))) return false
+    if (run.registry !== undefined && !(await run.registry.claim(job.name, run.slotMs))) return false
   } catch (thrown) {
     const fields = { job: job.name, slot: run.slot.toISOString(), error: toError(thrown).message }
     worker.log.debug(fields, `A run of ${describeJob(job)} did not begin.`)
@@ -67,7 +67,7 @@ function startTimeout(run: Run, { worker, job }: Pick<CarryOutDeps, 'worker' | '
 function resultOf(run: Run, { job, threw }: { readonly job: Job; readonly threw: boolean }): RunResult {
   if (run.timedOut) return 'timed-out'
   if (!run.abort.signal.aborted) return threw ? 'failed' : 'done'
-  // A task that returns because it was asked to has not done what it was for; another job has, if it did not throw.
+  // A task that returns because it was aborted has not done its work; another job has, if it did not throw.
   return threw || job.kind === 'task' ? 'cut-short' : 'done'
 }
 

@@ -15,8 +15,8 @@ import { covers, type Pause } from '../pauses/pause.ts'
 import type { Moment, Timetable } from '../timetables/timetable.ts'
 import { admit } from './admit.ts'
 import { carryOut, mayBegin } from './carry-out.ts'
-import { describeSchedule } from './describe-schedule.ts'
-import { Run, type RunBook } from './run.ts'
+import { describeSchedule } from '../jobs/describe-job-plan.ts'
+import { Run, type RunRegistry } from './run.ts'
 
 export interface JobRunnerDeps {
   readonly worker: WorkerContext
@@ -28,7 +28,7 @@ export interface JobRunnerDeps {
 export interface Beginning {
   /** `undefined`: there are no slots, only the runs given. */
   readonly timetable: Timetable | undefined
-  readonly book: RunBook | undefined
+  readonly registry: RunRegistry | undefined
   /** Slots to run at once, one after the other. */
   readonly slots: readonly number[]
   /** Runs that count for `limit` already. */
@@ -43,7 +43,7 @@ export class JobRunner {
   readonly #active = new Set<Run>()
   #queue: Run[] = []
   #timetable: Timetable | undefined
-  #book: RunBook | undefined
+  #registry: RunRegistry | undefined
   #phase: 'waiting' | 'begun' | 'stopped' = 'waiting'
   #pause: Pause | undefined
   /** Slots to run whatever the time, once the job goes on. */
@@ -62,23 +62,23 @@ export class JobRunner {
   }
 
   /** From now on slots are run. */
-  begin({ timetable, book, slots, runsBefore }: Beginning): void {
+  begin({ timetable, registry, slots, runsBefore }: Beginning): void {
     if (this.#phase === 'stopped') return
     this.#phase = 'begun'
-    this.#book = book
+    this.#registry = registry
     this.#admitted = runsBefore
     this.#timetable = this.#isUsedUp() ? undefined : timetable
     this.runAgain(slots)
   }
 
-  /** Runs slots that had been begun before, those in hand excepted; a job that is paused when it goes on. */
+  /** Runs slots that had been begun before, except those under way; for a paused job, when it goes on. */
   runAgain(slots: readonly number[]): void {
     if (this.#isPaused) {
       this.#held = [...new Set([...this.#held, ...slots])]
       return
     }
     for (const slotMs of slots)
-      if (!this.#holds(slotMs)) this.#submit(new Run({ slotMs, book: this.#book, delayMs: 0 }), 'queue-all')
+      if (!this.#holds(slotMs)) this.#submit(new Run({ slotMs, registry: this.#registry, delayMs: 0 }), 'queue-all')
   }
 
   /** Runs what has come due. */
@@ -94,7 +94,7 @@ export class JobRunner {
     for (const slotMs of slots) {
       if (this.#isUsedUp()) break
       this.#admitted++
-      this.#submit(new Run({ slotMs, book: this.#book, delayMs: this.#jitterMs(slotMs, now) }), overlap)
+      this.#submit(new Run({ slotMs, registry: this.#registry, delayMs: this.#jitterMs(slotMs, now) }), overlap)
     }
     if (this.#isUsedUp()) this.#timetable = undefined
   }
@@ -110,7 +110,7 @@ export class JobRunner {
       throw new MillraceError('CLOSED', `${this.#what} was triggered while the worker stops.`)
     if (this.#phase === 'waiting' && this.job.onLeader)
       throw new MillraceError('NOT_LEADER', `${this.#what} was triggered on worker ${this.#deps.worker.id}.`)
-    const run = new Run({ slotMs: this.#deps.worker.clock.now(), book: undefined, delayMs: 0 })
+    const run = new Run({ slotMs: this.#deps.worker.clock.now(), registry: undefined, delayMs: 0 })
     this.#submit(run, this.job.overlap)
     return run.over.promise
   }
@@ -181,7 +181,7 @@ export class JobRunner {
 
   #holds(slotMs: number): boolean {
     return [...this.#active, ...this.#queue].some(
-      (run) => run.slotMs === slotMs && run.book === this.#book && !run.abort.signal.aborted,
+      (run) => run.slotMs === slotMs && run.registry === this.#registry && !run.abort.signal.aborted,
     )
   }
 
@@ -224,7 +224,7 @@ export class JobRunner {
 
   #drop(reason: unknown): void {
     this.#timetable = undefined
-    this.#book = undefined
+    this.#registry = undefined
     this.#held = []
     for (const run of this.#queue) run.end('skipped')
     this.#queue = []
@@ -248,12 +248,12 @@ export class JobRunner {
     const { last, error } = await carryOut(run, { ...this.#deps, job: this.job })
     this.#runs++
     this.#lastRun = last
-    if (error !== undefined) this.#tell(last, error)
+    if (error !== undefined) this.#report(last, error)
     await this.#keep(run, last)
     run.end(last.result, error)
   }
 
-  #tell({ slot, result }: LastRun, error: Error): void {
+  #report({ slot, result }: LastRun, error: Error): void {
     const { log, sensor } = this.#deps.worker
     const fields = { job: this.job.name, slot: slot.toISOString(), err: error }
     if (result === 'cut-short') {
@@ -266,11 +266,11 @@ export class JobRunner {
     log.error(fields, `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${errorText(error)}`)
   }
 
-  /** Tells other leaders, unless the run should be run again by the next. */
+  /** Notes the end for other leaders, unless the next one should run it again. */
   async #keep(run: Run, last: LastRun): Promise<void> {
-    if (run.book === undefined || (last.result === 'cut-short' && !run.superseded)) return
+    if (run.registry === undefined || (last.result === 'cut-short' && !run.superseded)) return
     try {
-      await run.book.finish(this.job.name, {
+      await run.registry.finish(this.job.name, {
         slotMs: run.slotMs,
         cursorMs: this.#timetable?.cursorMs ?? run.slotMs,
         last,

@@ -1,7 +1,7 @@
 import { type Deferred, deferred, type LastRun, type RunOutcome } from '@millrace/core'
 
 /** Where the runs of one leader are kept, so that the next one knows of them. */
-export interface RunBook {
+export interface RunRegistry {
   /** Before the body. False: another worker has run it. Rejects when this worker does not lead any more. */
   claim(job: string, slotMs: number): Promise<boolean>
   /** The run is over and will not be run again. */
@@ -19,7 +19,7 @@ export interface FinishedRun {
 export class Run {
   readonly slotMs: number
   /** `undefined`: nobody else needs to know of it. */
-  readonly book: RunBook | undefined
+  readonly registry: RunRegistry | undefined
   readonly delayMs: number
   readonly abort: AbortController = new AbortController()
   readonly over: Deferred<RunOutcome> = deferred<RunOutcome>()
@@ -29,15 +29,15 @@ export class Run {
 
   constructor({
     slotMs,
-    book,
+    registry,
     delayMs,
   }: {
     readonly slotMs: number
-    readonly book: RunBook | undefined
+    readonly registry: RunRegistry | undefined
     readonly delayMs: number
   }) {
     this.slotMs = slotMs
-    this.book = book
+    this.registry = registry
     this.delayMs = delayMs
   }
 

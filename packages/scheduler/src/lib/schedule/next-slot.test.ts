@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createCrontab } from '../jobs/create-crontab.ts'
+import { createCrontab } from '../jobs/create-jobs.ts'
 import type { CronSchedule } from './next-slot.ts'
 import { nextSlot } from './next-slot.ts'
 

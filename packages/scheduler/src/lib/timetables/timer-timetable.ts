@@ -5,27 +5,27 @@ const ROUNDING_MS = 0.001
 
 /**
  * Slots at a fixed rate, counted on the monotonic clock from where the timetable begins: however long a run takes and
- * however late it is told, the next slot stays where it was. Of several that have come the latest is run.
+ * however late it is asked for, the next slot stays where it was. Of several that have come the latest is run.
  */
 export class TimerTimetable implements Timetable {
   readonly #everyMs: number
   readonly #originMs: number
-  #told: number
+  #given: number
   #cursorMs: number
 
   private constructor(
     everyMs: number,
-    { originMs, told, cursorMs }: { readonly originMs: number; readonly told: number; readonly cursorMs: number },
+    { originMs, given, cursorMs }: { readonly originMs: number; readonly given: number; readonly cursorMs: number },
   ) {
     this.#everyMs = everyMs
     this.#originMs = originMs
-    this.#told = told
+    this.#given = given
     this.#cursorMs = cursorMs
   }
 
   /** The first slot is one interval from now. */
   static from(everyMs: number, now: Moment): TimerTimetable {
-    return new TimerTimetable(everyMs, { originMs: now.monotonicMs, told: 0, cursorMs: now.wallMs })
+    return new TimerTimetable(everyMs, { originMs: now.monotonicMs, given: 0, cursorMs: now.wallMs })
   }
 
   /** Goes on at the rate of another worker, whose last slot that was. A slot that has just passed meanwhile is due. */
@@ -37,7 +37,7 @@ export class TimerTimetable implements Timetable {
     const lateMs = sinceMs - passed * everyMs
     return new TimerTimetable(everyMs, {
       originMs: now.monotonicMs - sinceMs,
-      told: passed > 0 && lateMs <= LATE_LIMIT_MS ? passed - 1 : passed,
+      given: passed > 0 && lateMs <= LATE_LIMIT_MS ? passed - 1 : passed,
       cursorMs: lastSlotMs,
     })
   }
@@ -48,15 +48,15 @@ export class TimerTimetable implements Timetable {
 
   due(now: Moment): DueSlots {
     const come = Math.floor((now.monotonicMs - this.#originMs + ROUNDING_MS) / this.#everyMs)
-    const passed = come - this.#told
+    const passed = come - this.#given
     if (passed <= 0) return NOTHING_DUE
-    this.#told = come
+    this.#given = come
     const agoMs = now.monotonicMs - (this.#originMs + come * this.#everyMs)
     this.#cursorMs = Math.max(Math.round(now.wallMs - agoMs), this.#cursorMs + 1)
     return { slots: [this.#cursorMs], skipped: passed - 1 }
   }
 
   nextInMs(now: Moment): number {
-    return Math.max(this.#originMs + (this.#told + 1) * this.#everyMs - now.monotonicMs, 0)
+    return Math.max(this.#originMs + (this.#given + 1) * this.#everyMs - now.monotonicMs, 0)
   }
 }

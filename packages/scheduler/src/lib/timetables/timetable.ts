@@ -20,13 +20,13 @@ export interface DueSlots {
 
 export const NOTHING_DUE: DueSlots = { slots: [], skipped: 0 }
 
-/** When a job is due. Each slot is told once, and always a later one than before. */
+/** When a job is due. Each slot is given once, and always a later one than before. */
 export interface Timetable {
   /** What has come since the last call. */
   due(now: Moment): DueSlots
   /** Until the next slot; `undefined` when there is none. */
   nextInMs(now: Moment): number | undefined
-  /** Every slot up to this one has been told. */
+  /** Every slot up to this one has been given. */
   readonly cursorMs: number
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createCrontab } from '../jobs/create-crontab.ts'
+import { createCrontab } from '../jobs/create-jobs.ts'
 import { CronTimetable } from './cron-timetable.ts'
 import { TimerTimetable } from './timer-timetable.ts'
 import type { Moment } from './timetable.ts'

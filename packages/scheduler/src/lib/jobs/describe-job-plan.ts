@@ -1,7 +1,6 @@
-import type { JobDescription } from '@millrace/core'
-import type { Job } from '../jobs/job.ts'
-import { describeSchedule } from '../runs/describe-schedule.ts'
-import { nextSlot } from './next-slot.ts'
+import { formatDuration, type JobDescription } from '@millrace/core'
+import { nextSlot } from '../schedule/next-slot.ts'
+import type { Job } from './job.ts'
 
 /**
  * A job as its definition has it, without a worker.
@@ -20,4 +19,10 @@ export function describeJobPlan(job: Job, nowMs: number): JobDescription {
     onLeader,
     nextRunMs: kind === 'cron' ? nextSlot(job.schedule, nowMs) : undefined,
   }
+}
+
+/** When a job runs, in words as short as its definition. */
+export function describeSchedule(job: Job): string {
+  if (job.kind === 'task') return ''
+  return job.kind === 'timer' ? formatDuration(job.everyMs) : job.expression
 }

@@ -1,13 +1,46 @@
-import { MillraceError, parseDuration } from '@millrace/core'
+import { MillraceError, parseDuration, type Duration } from '@millrace/core'
 import { nextDate } from '../schedule/match-date.ts'
 import { invalid, parseCron } from '../schedule/parse-cron.ts'
 import type { CronSchedule } from '../schedule/next-slot.ts'
 import { openZone } from '../schedule/zone.ts'
-import { describeJob, type CatchUp, type CronJob, type JobFunction } from './job.ts'
-import { type CrontabOptions, CRONTAB_OPTIONS } from './job-options.ts'
-import { jobName, readCommon } from './read-options.ts'
+import { describeJob, type CatchUp, type CronJob, type JobFunction, type TaskJob, type TimerJob } from './job.ts'
+import {
+  CRONTAB_OPTIONS,
+  TASK_OPTIONS,
+  TIMER_OPTIONS,
+  type CrontabOptions,
+  type TaskOptions,
+  type TimerOptions,
+} from './job-options.ts'
+import { jobName, positiveDuration, readCommon } from './read-options.ts'
 
 const CATCH_UPS: readonly CatchUp[] = ['none', 'latest', 'all']
+
+/**
+ * A job that runs once, when the worker has joined and recovered.
+ *
+ * @throws `NAME_INVALID`, `DURATION_INVALID`, `DEFINITION_INVALID`, naming the job
+ * @example
+ * createTask({ onLeader: true }, async function seed({ signal }) { … })
+ */
+export function createTask(options: TaskOptions, fn: JobFunction): TaskJob {
+  const name = jobName('task', { options, known: TASK_OPTIONS }, fn)
+  return { kind: 'task', fn, ...readCommon('task', name, options) }
+}
+
+/**
+ * A job that runs at a fixed rate, first after one interval. The rate is kept on the clock that only goes forward: runs
+ * do not drift, and a slot that comes while the job still runs is skipped and counted, unless `overlap` says otherwise.
+ *
+ * @throws `NAME_INVALID`, `DURATION_INVALID`, `DEFINITION_INVALID`, naming the job
+ * @example
+ * createTimer('10s', {}, async function everyTen({ signal }) { … })
+ */
+export function createTimer(every: Duration, options: TimerOptions, fn: JobFunction): TimerJob {
+  const name = jobName('timer', { options, known: TIMER_OPTIONS }, fn)
+  const everyMs = positiveDuration(every, `interval of ${describeJob({ kind: 'timer', name })}`)
+  return { kind: 'timer', fn, everyMs, ...readCommon('timer', name, options) }
+}
 
 /**
  * A job that runs by the calendar and the clock of a time zone. 5 fields, 6 with seconds first, or `@daily` and the like.
