@@ -200,11 +200,11 @@ export const errorTable = {
     fix: 'Make a new value and write that: table.update(key, (value) => ({ ...value, count: value.count + 1 })).',
   },
   KEY_IN_HAND: {
-    title: 'Another event in hand has what this one needs',
+    title: 'Another event in flight holds what this one needs',
     fix: 'Nothing to do: the event is handed out again.',
   },
   KEY_NOT_OWNED: {
-    title: 'The key belongs to another partition than the event in hand',
+    title: 'The key belongs to another partition than the current event',
     fix: "Bring the records to the key's partition with groupBy; or set partitionBy for composite keys; or partitioner: 'source' for topics filled by another partitioner.",
   },
   KEY_CODEC_DIFFERS: {
@@ -230,7 +230,7 @@ export const errorTable = {
   },
   AGENT_FAILED: {
     title: 'An agent failed on an event',
-    fix: 'Nothing that was in hand is committed: it is handled again after a restart.',
+    fix: 'Nothing that was in flight is committed: it is handled again after a restart.',
   },
   AGENT_MISSING: { title: 'There is no such agent', fix: 'See millrace agents for the names there are.' },
   DEAD_LETTER_MISSING: {

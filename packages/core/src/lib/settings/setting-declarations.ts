@@ -92,7 +92,7 @@ export const settingDeclarations = {
   drainTimeout: {
     type: 'duration',
     default: '10s',
-    help: 'How long events in hand may take to finish in a rebalance.',
+    help: 'How long events in flight may take to finish in a rebalance.',
   },
   shutdownTimeout: {
     type: 'duration',

@@ -119,7 +119,7 @@ class InstanceQueue implements EventSource, MessageQueue {
     if (queued === undefined) return undefined
     this.#inFlight++
     const event = new ChannelEvent(queued, this)
-    return new StreamEvent(event, event, undefined)
+    return StreamEvent.of(event, event, undefined)
   }
 
   watch(wakeup: Wakeup): void {

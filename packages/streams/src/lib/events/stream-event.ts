@@ -1,7 +1,7 @@
-import type { ClientContext, CurrentEvent, WorkerContext, ProcessingContext } from '@millrace/core'
+import type { ClientContext, CurrentEvent, ProcessingContext, WorkerContext } from '@millrace/core'
+import type { FinishedAs } from './agent-context.ts'
 import { Event } from './event.ts'
 import type { EventOrigin, InFlight } from './in-flight.ts'
-import type { FinishedAs } from './agent-context.ts'
 import { Replies } from './replies.ts'
 import type { EventTarget } from './targets.ts'
 
@@ -31,7 +31,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   /** Where it is kept while the user has it under `noAck()`, to be given back if the handler fails. */
   loose: Set<StreamEvent> | undefined = undefined
   /** The event of its record; itself unless `flatMap` has made it. */
-  readonly #root: StreamEvent
+  #root: StreamEvent = this
   /** The event that now stands for it: that of its batch. */
   #batch: StreamEvent | undefined = undefined
   /** Its values are done with: they count no more. */
@@ -52,16 +52,19 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   /** Values that are not done with; one of which `flatMap` still gives values counts too. */
   #values = 1
 
-  constructor(inFlight: InFlight, origin: EventOrigin, event: CurrentEvent | undefined, root?: StreamEvent) {
+  private constructor(inFlight: InFlight, origin: EventOrigin, event: CurrentEvent | undefined) {
     super()
     this.inFlight = inFlight
     this.origin = origin
     this.event = event
-    this.#root = root ?? this
-    if (root !== undefined) return
+  }
+
+  /** Of what a source has just taken. */
+  static of(inFlight: InFlight, origin: EventOrigin, event: CurrentEvent | undefined): StreamEvent {
     const { counters } = origin.context
     counters.active++
     if (inFlight.attempts === 0) counters.received++
+    return new StreamEvent(inFlight, origin, event)
   }
 
   get agent(): string {
@@ -94,8 +97,8 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   }
 
   override ack(): void {
-    const event = this.#batch ?? this
-    event.done()
+    if (this.#batch === undefined) this.done()
+    else this.#batch.ack()
   }
 
   override async run<R>(fn: () => R | Promise<R>): Promise<R> {
@@ -269,7 +272,8 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
 
   /** A further event of the same record. */
   #split(): StreamEvent {
-    const event = new StreamEvent(this.inFlight, this.origin, this.event, this.#root)
+    const event = new StreamEvent(this.inFlight, this.origin, this.event)
+    event.#root = this.#root
     event.manual = this.manual
     return event
   }

@@ -1,4 +1,5 @@
 import type { Clock, Scheduled } from '@millrace/core'
+import type { InFlight } from '../events/in-flight.ts'
 import type { Wakeup } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import type { Branch, StreamStep, StepResult } from './stream-step.ts'
@@ -25,8 +26,8 @@ export class TakeStep implements StreamStep {
   readonly #options: TakeStepOptions
   readonly #batches = new Map<object, GrowingBatch>()
   readonly #due: GrowingBatch[] = []
-  /** Events of which some values are in a batch that has been handed on. */
-  readonly #begun = new WeakSet<StreamEvent>()
+  /** What is in flight under events of which some values are in a batch that has been handed on. */
+  readonly #begun = new WeakSet<InFlight>()
 
   constructor(options: TakeStepOptions) {
     this.#options = options
@@ -43,7 +44,7 @@ export class TakeStep implements StreamStep {
     const group = event.inFlight.task
     let batch = this.#batches.get(group)
     if (batch === undefined) {
-      batch = this.#begin(group, this.#begun.has(event.first))
+      batch = this.#begin(group, this.#begun.has(event.inFlight))
       this.#batches.set(group, batch)
     }
     batch.entries.push({ event, value: event.moving })
@@ -114,7 +115,7 @@ export class TakeStep implements StreamStep {
       }
       members.push(event)
       values.push(value)
-      if (event.isPartial) this.#begun.add(event.first)
+      if (event.isPartial) this.#begun.add(event.inFlight)
     }
     const [first] = members
     first?.lead(members, values)

@@ -167,6 +167,20 @@ describe('Stream', () => {
     expect(part.counts().read).toMatchObject({ received: 4, processed: 4, active: 0 })
   })
 
+  it('puts the rest of an event that is in the batch before into a batch by itself', async () => {
+    const { deps, run } = streamsForTests()
+    const topic = createTopic(deps, 'texts', { value: 'string', partitions: 1 })
+    const batches: string[][] = []
+    await run(
+      createAgent(deps, 'read', topic, async (texts) => {
+        for await (const batch of texts.flatMap((text) => text.split(' ')).take(2)) batches.push(batch)
+      }),
+    )
+    for (const value of ['x', 'a1 a2', 'y', 'z']) await topic.send({ value })
+    await until('three batches', () => batches.length === 3)
+    expect(batches).toEqual([['x', 'a1'], ['a2'], ['y', 'z']])
+  })
+
   it('gives events their own value, also those of one record and those of a batch', async () => {
     const { deps, worker, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })

@@ -43,7 +43,7 @@ export class TopicSource implements EventSource {
     if (event === undefined) return undefined
     const origin = this.#only ?? this.#origins.get(event.topic)
     if (origin === undefined) throw new Error(`An event of topic "${event.topic}" came from ${this.where}.`)
-    return new StreamEvent(event, origin, event)
+    return StreamEvent.of(event, origin, event)
   }
 
   watch(wakeup: Wakeup): void {
