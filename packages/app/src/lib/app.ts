@@ -11,7 +11,7 @@ import {
   type OptionNames,
   packageDirectory,
 } from '@millrace/core'
-import { AppScheduler } from '@millrace/scheduler'
+import { AppScheduler, describeJobPlan } from '@millrace/scheduler'
 import type {
   AnyParams,
   KeyHandler,
@@ -21,9 +21,8 @@ import type {
   RoutableTable,
   ViewSource,
 } from '@millrace/web'
-import { appCommandLine } from './app-command-line.ts'
 import type { AppEvents } from './app-events.ts'
-import { AppRuntime, type AppEnvironment } from './app-runtime.ts'
+import { type AppEnvironment, AppRuntime } from './app-runtime.ts'
 import { Declarations } from './declarations.ts'
 import { Lifecycle } from './lifecycle.ts'
 
@@ -188,4 +187,35 @@ export function createApp(settings: AppSettings, environment: AppEnvironment = {
   checkOptions('the environment of createApp', environment, ENVIRONMENT)
   const home = file === undefined ? process.cwd() : packageDirectory(file)
   return new App(new AppRuntime(settings, home, environment))
+}
+
+/** What `millrace -A` sees of an app. */
+function appCommandLine(runtime: AppRuntime, lifecycle: Lifecycle): CommandLineApp {
+  const { client, definitions, drivers, surroundings } = runtime
+  return {
+    version: 1,
+    id: surroundings.settings.id,
+    describe: () => runtime.describe(),
+    jobs: () => [...definitions.jobs.values()].map((job) => describeJobPlan(job, surroundings.clock.now())),
+    place: () => drivers.place(),
+    otherStores: () => drivers.otherStores(),
+    removeOtherStore: (store) => drivers.removeOtherStore(store),
+    configure: (options, { log, appFile }) => {
+      runtime.configure(options)
+      surroundings.log = log
+      if (appFile !== undefined) surroundings.home = packageDirectory(appFile)
+    },
+    start: () => lifecycle.start(),
+    stop: (options = {}) => lifecycle.stop(options),
+    finished: () => lifecycle.finished(),
+    worker: () => {
+      const { workerId: id, running } = lifecycle
+      if (id === undefined) return undefined
+      return { id, tasks: running?.worker.assignment().tasks.length ?? 0, url: running?.web?.url() }
+    },
+    client: async () => {
+      await client.connect()
+      return client
+    },
+  }
 }

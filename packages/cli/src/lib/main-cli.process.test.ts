@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { fixture, runMillrace, startMillrace } from '../fixtures/run-millrace.ts'
-import { isEntry } from './main-cli.ts'
+import { isEntry } from './process/run-process.ts'
 
 describe.concurrent('app.main', () => {
   const script = fixture('main.ts')

@@ -8,29 +8,28 @@ import {
   toError,
 } from '@millrace/core'
 import pc from 'picocolors'
-import { locateApp, type AppLocation } from './apps/locate-app.ts'
-import { globalOptions, readCommonOptions, type CommonOptions } from './arguments/common-options.ts'
-import { settingOptions } from './arguments/setting-options.ts'
-import type { Grammar } from './arguments/grammar.ts'
+import { type AppLocation, locateApp } from './apps/locate-app.ts'
 import { nearestPackage } from './apps/nearest-package.ts'
+import { type CommonOptions, globalOptions, readCommonOptions } from './arguments/common-options.ts'
+import type { Grammar } from './arguments/grammar.ts'
+import { settingOptions } from './arguments/setting-options.ts'
 import type { Command } from './commands/command-context.ts'
-import { devCommand } from './commands/dev-command.ts'
-import { completionCommand, printCompletion } from './commands/completion-command.ts'
-import { doctorCommand, doctorWithoutApp } from './commands/doctor-command.ts'
 import { builtInCommands, commandsOf } from './commands/commands.ts'
+import { completionCommand, printCompletion } from './commands/completion-command.ts'
+import { devCommand } from './commands/dev-command.ts'
+import { doctorCommand, doctorWithoutApp } from './commands/doctor-command.ts'
 import { COMPLETE } from './completion/completion-script.ts'
 import { completionsOf, NO_NAMES } from './completion/completions-of.ts'
-import { commandOutput } from './output/command-output.ts'
 import { devWorkerCommand, isDevWorker, waitAsSpare } from './dev/dev-worker.ts'
+import { commandOutput } from './output/command-output.ts'
 import { describeFailure, failureFacts } from './output/describe-failure.ts'
+import { type Terminal, wantsColor, widthOf } from './output/terminal.ts'
 import { toJson } from './output/text-table.ts'
-import { wantsColor, widthOf, type Terminal } from './output/terminal.ts'
-import { exitCodeOf } from './process/exit-code.ts'
 import { watchSignals } from './process/signals.ts'
-import { WrongUsage } from './process/wrong-usage.ts'
+import { exitCodeOf, WrongUsage } from './process/exit-code.ts'
 import { runCommand } from './run-command.ts'
 
-/** What `runCli` may be told; everything has a default. */
+/** Options of `runCli`; all have defaults. */
 export interface CliOptions {
   /** The app itself, when the app's own file is what runs: there is then no `-A`. */
   readonly app?: CommandLineApp
@@ -76,7 +75,7 @@ async function runWords(words: readonly string[], options: CliOptions, terminal:
   const { takeApart } = await import('./arguments/yargs-engine.ts')
   const { readArguments, readGlobals } = await import('./arguments/read-arguments.ts')
 
-  // The app decides which commands there are, and options decide which app: hence two looks at the words.
+  // The app decides which commands there are, and options decide which app: so the words are read twice.
   const program = options.program ?? 'millrace'
   const plain = grammarOf(program, options, builtInCommands)
   const firstLook = await takeApart(plain, words)

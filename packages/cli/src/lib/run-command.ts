@@ -15,7 +15,7 @@ import { commandOutput } from './output/command-output.ts'
 import { createLogger, type LogLevel, type OpenLogger } from './output/create-logger.ts'
 import { wantsColor, type Terminal } from './output/terminal.ts'
 import { watchSignals } from './process/signals.ts'
-import { WrongUsage } from './process/wrong-usage.ts'
+import { WrongUsage } from './process/exit-code.ts'
 
 export interface CommandRequest {
   readonly app: CommandLineApp
@@ -56,7 +56,7 @@ export async function runCommand(request: CommandRequest): Promise<number> {
     return await command.run({ app, values, cli, log: logger.log, signals, clock, terminal, pretty, json, quiet })
   } catch (error) {
     const isLogged = logger.knows(error) || (pretty && common.logFile === undefined)
-    // What was typed wrongly is for the person alone, who is told on the error output.
+    // A mistake in what was typed concerns the person alone, and goes to the error output.
     if (command.logsToOutput && !isLogged && !(error instanceof WrongUsage)) logger.log.error({ err: error }, 'Failed')
     throw error
   } finally {

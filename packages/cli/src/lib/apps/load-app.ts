@@ -1,12 +1,19 @@
+import { spawnSync } from 'node:child_process'
 import { dirname, extname } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { isMillraceError, MillraceError, type CommandLineApp } from '@millrace/core'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import {
+  commandLine,
+  type CommandLineApp,
+  type HasCommandLine,
+  isMillraceError,
+  MillraceError,
+  toError,
+} from '@millrace/core'
 import pc from 'picocolors'
 import { describeFailure } from '../output/describe-failure.ts'
-import { describeLoadError } from './describe-load-error.ts'
+import { cellText } from '../output/text-table.ts'
 import type { AppLocation } from './locate-app.ts'
 import { nearestFile, nearestPackage } from './nearest-package.ts'
-import { pickApp } from './pick-app.ts'
 
 const TYPESCRIPT = ['.ts', '.mts', '.tsx', '.cts']
 
@@ -51,7 +58,7 @@ async function registerTypeScript(file: string): Promise<void> {
 }
 
 async function importFile(file: string): Promise<Readonly<Record<string, unknown>>> {
-  const forget = tellEnd(file)
+  const forget = reportEnd(file)
   try {
     const exports: Readonly<Record<string, unknown>> = await import(pathToFileURL(file).href)
     return exports
@@ -64,19 +71,19 @@ async function importFile(file: string): Promise<Readonly<Record<string, unknown
 }
 
 /**
- * The process may end while the file is imported: nobody is left to throw to then. An error that nobody catches Node tells
- * by itself, and ends with 1.
+ * The process may end while the file is imported: then there is nobody left to throw to. Node itself prints an error that nobody
+ * catches, and ends with 1.
  */
-function tellEnd(file: string): () => void {
-  const tell = (why: string): void => {
+function reportEnd(file: string): () => void {
+  const report = (why: string): void => {
     forget()
     const error = new MillraceError('APP_UNLOADABLE', `${file} cannot be imported: ${why}.`)
     process.stderr.write(`${describeFailure(error, pc.createColors(false), { stack: false })}\n`)
     process.exitCode = 1
   }
-  const onIdle = (): void => tell('an await at its top level waits for something that cannot come')
+  const onIdle = (): void => report('an await at its top level waits for something that cannot come')
   const onExit = (code: number): void => {
-    if (code !== 1) tell(`it ends the process, with exit code ${code}`)
+    if (code !== 1) report(`it ends the process, with exit code ${code}`)
   }
   const forget = (): void => {
     process.off('beforeExit', onIdle)
@@ -85,4 +92,92 @@ function tellEnd(file: string): () => void {
   process.on('beforeExit', onIdle)
   process.on('exit', onExit)
   return forget
+}
+
+/** Picks the app among the exports of `file`: the one named, else `app`, else `default`, else the only one there is. Throws `APP_NOT_FOUND`. */
+export function pickApp(
+  exports: Readonly<Record<string, unknown>>,
+  exportName: string | undefined,
+  file: string,
+): CommandLineApp {
+  if (exportName !== undefined) return named(exports, exportName, file)
+  const apps = Object.entries(exports).flatMap(([name, value]) => (isApp(value) ? [{ name, app: value }] : []))
+  const unique = new Set(apps.map(({ app }) => app))
+  const chosen = apps.find(({ name }) => name === 'app') ?? apps.find(({ name }) => name === 'default') ?? apps[0]
+  if (chosen === undefined) {
+    throw new MillraceError(
+      'APP_NOT_FOUND',
+      `${file} exports no app: ${listed(exports)}. Write: export const app = createApp({ … }).`,
+    )
+  }
+  if (unique.size > 1 && chosen.name !== 'app' && chosen.name !== 'default') {
+    const names = apps.map(({ name }) => name)
+    throw new MillraceError(
+      'APP_NOT_FOUND',
+      `${file} exports several apps: ${names.join(', ')}. Name one: -A ${file}:${chosen.name}.`,
+    )
+  }
+  return checked(chosen.app, file)
+}
+
+function named(exports: Readonly<Record<string, unknown>>, exportName: string, file: string): CommandLineApp {
+  if (!Object.hasOwn(exports, exportName)) {
+    throw new MillraceError('APP_NOT_FOUND', `${file} has no export "${exportName}": ${listed(exports)}.`)
+  }
+  const value = exports[exportName]
+  if (!isApp(value))
+    throw new MillraceError('APP_NOT_FOUND', `The export "${exportName}" of ${file} is no app made by createApp.`)
+  return checked(value, file)
+}
+
+/** True for anything that offers itself to the command line, also when another copy of Millrace made it. */
+export function isApp(value: unknown): value is HasCommandLine {
+  return typeof value === 'object' && value !== null && commandLine in value
+}
+
+function checked(app: HasCommandLine, file: string): CommandLineApp {
+  const { [commandLine]: offered } = app
+  const version: number = offered.version
+  if (version === 1) return offered
+  throw new MillraceError(
+    'APP_NOT_FOUND',
+    `The app of ${file} speaks version ${version} of the command line, this is version 1: install @millrace/app and @millrace/cli of one release.`,
+  )
+}
+
+function listed(exports: Readonly<Record<string, unknown>>): string {
+  const names = Object.keys(exports)
+  return names.length === 0 ? 'it exports nothing' : `it exports ${names.join(', ')}`
+}
+
+/** One sentence or two about why a file could not be imported, with line and column where they are known. */
+export function describeLoadError(thrown: unknown, file: string): string {
+  const error = toError(thrown)
+  // A thrown value that is no error has no stack.
+  if (error !== thrown) return `${file} cannot be imported: it throws ${cellText(thrown) || String(thrown)}.`
+  const transform = /^Transform failed.*\n(.+)$/m.exec(error.message)?.[1]
+  const missing = /Cannot find (?:module|package) '([^']+)'(?: imported from (\S+))?/.exec(error.message)
+  const message = transform ?? error.message.split('\n', 1)[0] ?? ''
+  if (missing) return `${file} cannot be imported: ${message}.`
+  const place = transform === undefined ? (placeOf(error) ?? checkedPlace(error, file)) : undefined
+  const kind = error.name === 'Error' ? '' : `${error.name}: `
+  return `${file} cannot be imported: ${place === undefined ? '' : `${place}: `}${kind}${message}.`
+}
+
+/** Node says where a syntax error is only when it runs a file itself: so it is asked to check this one. */
+function checkedPlace(error: Error, file: string): string | undefined {
+  if (error.name !== 'SyntaxError') return undefined
+  const { stderr } = spawnSync(process.execPath, ['--check', file], { encoding: 'utf8', timeout: 5_000, env: {} })
+  const [, line] = /^(?:file:\/\/)?\/.+:(\d+)$/m.exec(stderr) ?? []
+  return line === undefined ? undefined : `${file}:${line}`
+}
+
+/** `file:line[:column]` of the first place in the stack outside Node and installed packages. */
+function placeOf(error: Error): string | undefined {
+  for (const line of (error.stack ?? '').split('\n')) {
+    const [, where, position] = /(file:\/\/\/.+?|\/.+?|[A-Z]:\\.+?):(\d+(?::\d+)?)\)?$/.exec(line) ?? []
+    if (where === undefined || line.includes('node:') || where.includes('node_modules')) continue
+    return `${where.startsWith('file:') ? fileURLToPath(where) : where}:${position}`
+  }
+  return undefined
 }

@@ -1,7 +1,7 @@
 import { commandLine } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { fakeApp } from '../../fixtures/fake-app.ts'
-import { pickApp } from './pick-app.ts'
+import { pickApp } from './load-app.ts'
 
 const one = fakeApp({ id: 'one' })
 const two = fakeApp({ id: 'two' })

@@ -10,7 +10,7 @@ import {
 } from './grammar.ts'
 import type { RawArguments, RawValue } from './yargs-engine.ts'
 
-/** What was typed, judged: every value of the kind that its declaration says. */
+/** What was typed, checked: every value is of the type that its declaration says. */
 export interface ReadArguments {
   readonly command: CommandGrammar
   readonly globals: ParameterValues
@@ -20,7 +20,7 @@ export interface ReadArguments {
   readonly values: ParameterValues
 }
 
-/** Judges what was typed. Throws `COMMAND_USAGE` for the first mistake, naming the nearest thing that exists. */
+/** Checks what was typed. Throws `COMMAND_USAGE` for the first mistake, naming the nearest thing that exists. */
 export function readArguments(grammar: Grammar, raw: RawArguments): ReadArguments {
   const command = commandOf(grammar, raw)
   const settings = settingsOf(grammar, command)

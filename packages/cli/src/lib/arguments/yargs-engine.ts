@@ -24,7 +24,7 @@ const CONFIGURATION = {
 
 export type RawValue = string | boolean | readonly string[]
 
-/** What was typed, taken apart but not yet judged. */
+/** What was typed, taken apart but not yet checked. */
 export interface RawArguments {
   readonly command: string | undefined
   /** By long names and aliases as typed: text, true or false, or an array when given several times. */

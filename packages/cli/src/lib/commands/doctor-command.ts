@@ -1,10 +1,11 @@
 import type { CommandOutput } from '@millrace/core'
+import { option } from '../arguments/grammar.ts'
 import { checkApp, checkWithoutApp, type Surroundings } from '../doctor/check-app.ts'
 import type { Finding } from '../doctor/finding.ts'
 import type { Terminal } from '../output/terminal.ts'
 import type { Command } from './command-context.ts'
 
-/** `doctor`: looks at everything that keeps a worker from running, and says what to do. */
+/** `doctor`: checks everything that keeps a worker from running, and says what to do. */
 export const doctorCommand: Command = {
   grammar: {
     name: 'doctor',
@@ -13,10 +14,10 @@ export const doctorCommand: Command = {
     positionals: [],
     showsSettings: false,
   },
-  // A broker that does not answer at once is what one wants to be told of.
+  // A broker that does not answer at once is a finding, not a reason to wait.
   defaults: { connectTimeout: '10s' },
   logsToOutput: false,
-  run: async ({ app, cli, json, terminal }) => tell(await checkApp(app, surroundingsOf(terminal)), cli, json),
+  run: async ({ app, cli, json, terminal }) => report(await checkApp(app, surroundingsOf(terminal)), cli, json),
 }
 
 /** `doctor` where there is no app, because of `failure`. */
@@ -25,14 +26,14 @@ export function doctorWithoutApp(
   cli: CommandOutput,
   given: { terminal: Terminal; json: boolean },
 ): number {
-  return tell(checkWithoutApp(failure, surroundingsOf(given.terminal)), cli, given.json)
+  return report(checkWithoutApp(failure, surroundingsOf(given.terminal)), cli, given.json)
 }
 
 function surroundingsOf({ env }: Terminal): Surroundings {
   return { node: process.version, env }
 }
 
-function tell(findings: readonly Finding[], cli: CommandOutput, json: boolean): number {
+function report(findings: readonly Finding[], cli: CommandOutput, json: boolean): number {
   const bad = findings.filter(({ status }) => status === 'wrong').length
   if (json) cli.json(findings)
   else {
@@ -46,4 +47,28 @@ function lineOf({ name, status, detail, fix }: Finding, { color }: CommandOutput
   const mark = { ok: color.green('ok   '), note: color.yellow('note '), wrong: color.red('wrong') }[status]
   const todo = fix === null ? '' : `\n                   ${color.cyan('To do:')} ${fix}`
   return `${mark}  ${name.padEnd(10)}  ${detail}${todo}`
+}
+
+/** `clean-versions`: local stores that other versions of Millrace have left behind. */
+export const cleanVersionsCommand: Command = {
+  grammar: {
+    name: 'clean-versions',
+    describe: 'Delete local stores of other versions of Millrace; their rows are in the changelogs',
+    options: [option('dry-run', { type: 'boolean', default: false, describe: 'Only list what would be deleted' })],
+    positionals: [],
+    showsSettings: false,
+  },
+  logsToOutput: false,
+  run: async ({ app, cli, values, json, quiet }) => {
+    const stores = await app.otherStores()
+    const isDry = values['dry-run'] === true
+    if (!isDry) for (const store of stores) await app.removeOtherStore(store)
+    const rows = stores.map(({ directory, format }) => ({ name: directory, format }))
+    if (json) cli.json(rows)
+    else if (rows.length > 0) {
+      cli.table(rows)
+      if (!quiet) cli.say(isDry ? '\nNothing was deleted.' : '\nDeleted.')
+    } else if (!quiet) cli.say(`There are no stores of other versions under ${app.place().dataDirectory}.`)
+    return 0
+  },
 }

@@ -35,3 +35,54 @@ function forPeople(row: ListedRow): Readonly<Record<string, unknown>> {
       .map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
   )
 }
+
+/** `models`: what is in keys and values, wherever the app keeps or sends some; needs no broker. */
+export const modelsCommand: Command = {
+  grammar: {
+    name: 'models',
+    describe: 'List topics, agents and tables with the codecs of their keys and values',
+    options: [],
+    positionals: [],
+    showsSettings: false,
+  },
+  logsToOutput: false,
+  run: ({ app, cli, json }) => {
+    const rows = modelsOf(app.describe())
+    if (json) cli.json(rows)
+    else if (rows.length === 0) cli.say(`The app "${app.id}" has no topics, agents or tables.`)
+    else cli.table(rows.map((row) => ({ ...row, topic: row.topic ?? '', key: row.key ?? '', value: row.value ?? '' })))
+    return Promise.resolve(0)
+  },
+}
+
+interface ModelRow {
+  readonly name: string
+  readonly kind: 'topic' | 'agent' | 'table' | 'global table' | 'set table'
+  /** Where it is read from or kept; `null` for topics themselves and for agents of channels. */
+  readonly topic: string | null
+  readonly key: string | null
+  readonly value: string | null
+}
+
+const TABLE_KINDS = { table: 'table', global: 'global table', set: 'set table' } as const
+
+/** An agent has a row for each topic that it reads. */
+function modelsOf({ topics, agents, tables }: AppDescription): readonly ModelRow[] {
+  const codecs = new Map(topics.map((topic) => [topic.name, topic]))
+  return [
+    ...topics.map(({ name, key = null, value = null }) => ({ name, kind: 'topic' as const, topic: null, key, value })),
+    ...agents.flatMap(({ name, topics: read }) =>
+      (read.length === 0 ? [null] : read).map((topic) => {
+        const { key = null, value = null } = codecs.get(topic ?? '') ?? {}
+        return { name, kind: 'agent' as const, topic, key, value }
+      }),
+    ),
+    ...tables.map(({ name, kind, changelog, key, value }) => ({
+      name,
+      kind: TABLE_KINDS[kind],
+      topic: changelog,
+      key,
+      value,
+    })),
+  ]
+}

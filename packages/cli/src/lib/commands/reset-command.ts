@@ -6,7 +6,7 @@ import {
   type ResetTopic,
 } from '@millrace/core'
 import { option, type ParameterValues } from '../arguments/grammar.ts'
-import { readPlace } from '../arguments/read-place.ts'
+import { readPosition } from '../arguments/read-position.ts'
 import { confirm } from '../output/confirm.ts'
 import { withClient, type Command, type CommandContext } from './command-context.ts'
 
@@ -48,12 +48,12 @@ async function reset(context: CommandContext, client: CommandLineClient): Promis
   const plan = await client.resetPlan(requestOf(values, clock.now()))
   const rows = rowsOf(plan)
   if (values['dry-run'] === true) {
-    tell(plan, context)
+    show(plan, context)
     return 0
   }
   await refuseMembers(app.id, client)
   if (values['yes'] !== true && isDecided(plan)) {
-    if (!json) tell(plan, context)
+    if (!json) show(plan, context)
     if (!(await confirm(`Reset the app "${app.id}" like this?`, context))) {
       cli.say('Nothing was changed.')
       return 1
@@ -61,13 +61,13 @@ async function reset(context: CommandContext, client: CommandLineClient): Promis
   }
   await client.reset(plan)
   if (json) cli.json(rows)
-  else cli.say(`The app "${app.id}" begins anew: ${told(plan)}.`)
+  else cli.say(`The app "${app.id}" begins anew: ${outcomeOf(plan)}.`)
   return 0
 }
 
 function requestOf(values: ParameterValues, nowMs: number): ResetRequest {
   return {
-    to: readPlace('--to', String(values['to']), nowMs),
+    to: readPosition('--to', String(values['to']), nowMs),
     inputs: listOf(values['input']),
     intermediates: listOf(values['intermediate']),
     deadLetters: values['dead-letters'] === true,
@@ -83,7 +83,7 @@ function isDecided({ topics }: ResetPlan): boolean {
   return topics.every(({ action }) => action !== 'ask')
 }
 
-/** Before the question: an answer would be for nothing. `reset` itself looks again. */
+/** Asked before the question, whose answer would be in vain. `reset` itself checks again. */
 async function refuseMembers(appId: string, client: CommandLineClient): Promise<void> {
   const members = await client.members()
   if (members.length === 0) return
@@ -124,7 +124,7 @@ function kindOf({ role, action }: ResetTopic): string {
   return role === 'inbox' ? "agent's own" : role
 }
 
-function tell(plan: ResetPlan, { cli, json }: CommandContext): void {
+function show(plan: ResetPlan, { cli, json }: CommandContext): void {
   const rows = rowsOf(plan)
   if (json) cli.json(rows)
   else cli.table(rows.map(shownRow))
@@ -150,7 +150,7 @@ function happens(action: ResetTopic['action'], toOffsets: boolean): string {
   }
 }
 
-function told({ topics, storeDirectory }: ResetPlan): string {
+function outcomeOf({ topics, storeDirectory }: ResetPlan): string {
   const count = (action: ResetTopic['action']): string => {
     const number = topics.filter((topic) => topic.action === action).length
     return number === 1 ? '1 topic' : `${number} topics`

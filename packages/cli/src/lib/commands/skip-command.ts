@@ -31,7 +31,7 @@ async function skip(context: CommandContext, client: CommandLineClient): Promise
   if (!dry) await refuseMembers(context, client)
   const plan = await client.skipPlan(record)
   if (json) cli.json(rowOf(plan))
-  else cli.say(told(plan))
+  else cli.say(outcomeOf(plan))
   if (dry) return 0
   if (values['yes'] !== true && !(await confirm('Skip it, for every agent?', context))) {
     cli.say('Nothing was changed.')
@@ -49,7 +49,7 @@ function placeOf(text: string): PartitionPosition {
   throw new MillraceError('COMMAND_USAGE', `skip takes TOPIC/PARTITION@OFFSET (orders/3@1207), not "${text}".`)
 }
 
-/** Before anything is read: the answer would be for nothing. `skip` itself looks again. */
+/** Asked before anything is read, which would be in vain. `skip` itself checks again. */
 async function refuseMembers({ app }: CommandContext, client: CommandLineClient): Promise<void> {
   const members = await client.members()
   if (members.length === 0) return
@@ -60,7 +60,7 @@ async function refuseMembers({ app }: CommandContext, client: CommandLineClient)
   )
 }
 
-function told({ topic, partition, from, to, reason, commit }: SkipPlan): string {
+function outcomeOf({ topic, partition, from, to, reason, commit }: SkipPlan): string {
   const what =
     to === from + 1
       ? `Offset ${from} of ${topic}/${partition}`

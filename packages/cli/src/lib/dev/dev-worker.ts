@@ -10,7 +10,7 @@ export const DEV_VARIABLE = 'MILLRACE_DEV'
 
 /** What such a process says to `millrace dev`. */
 export type DevReport =
-  /** Loaded all but the app, and waits to be told to go on. */
+  /** Has loaded all but the app, and waits for the word to go on. */
   | { readonly kind: 'loaded' }
   /** The app runs. */
   | { readonly kind: 'ready'; readonly description: AppDescription; readonly url: string | null }

@@ -1,6 +1,6 @@
 import type { AppDescription } from '@millrace/core'
 
-/** What of an app is compared, as `kind name` → what it looks like. */
+/** What is compared of an app: `kind name` and how it is declared. */
 function partsOf({ agents, tables, topics, commands }: AppDescription): ReadonlyMap<string, string> {
   return new Map([
     ...agents.map(
@@ -27,10 +27,10 @@ export function topologyChanges(before: AppDescription, after: AppDescription): 
   const [old, now] = [partsOf(before), partsOf(after)]
   return [
     ...[...old.keys()].filter((part) => !now.has(part)).map((part) => `- ${part}`),
-    ...[...now].flatMap(([part, looks]) => {
+    ...[...now].flatMap(([part, declared]) => {
       const was = old.get(part)
-      if (was === undefined) return [`+ ${part}${inBrackets(looks)}`]
-      return was === looks ? [] : [`~ ${part}${inBrackets(`${was} -> ${looks}`)}`]
+      if (was === undefined) return [`+ ${part}${inBrackets(declared)}`]
+      return was === declared ? [] : [`~ ${part}${inBrackets(`${was} -> ${declared}`)}`]
     }),
   ]
 }

@@ -1,7 +1,6 @@
-import type { CommandColors, CommandOutput } from '@millrace/core'
+import type { CommandColors, CommandOutput, CommandProgress } from '@millrace/core'
 import pc from 'picocolors'
-import { progressBar } from './progress-bar.ts'
-import { wantsColor, type Terminal } from './terminal.ts'
+import { type OutputStream, type Terminal, wantsColor } from './terminal.ts'
 import { textTable, toJson } from './text-table.ts'
 
 export interface OutputOptions {
@@ -31,5 +30,32 @@ export function commandOutput(terminal: Terminal, { json, color, quiet, signal }
     color: painted,
     progress: (total) => progressBar(total, quiet ? { write: () => undefined } : stderr),
     signal,
+  }
+}
+
+const WIDTH = 30
+
+/** A bar that is drawn over itself, at most once a percent; nothing where nobody watches. */
+export function progressBar(total: number, stream: OutputStream): CommandProgress {
+  if (stream.isTTY !== true) return { tick: () => undefined, done: () => undefined }
+  let steps = 0
+  let drawn = -1
+  const draw = (): void => {
+    const share = total > 0 ? Math.min(steps / total, 1) : 1
+    const percent = Math.floor(share * 100)
+    if (percent === drawn) return
+    drawn = percent
+    const filled = Math.round(share * WIDTH)
+    stream.write(`\r${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ${percent}% ${steps}/${total}`)
+  }
+  draw()
+  return {
+    tick: (count = 1) => {
+      steps += count
+      draw()
+    },
+    done: () => {
+      stream.write('\r\u001B[K')
+    },
   }
 }

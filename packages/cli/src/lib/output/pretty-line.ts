@@ -8,12 +8,12 @@ export interface PrettyOptions {
   readonly stacks: boolean
 }
 
-/** Said by the process itself, or at another place of the line. */
+/** Printed elsewhere in the line, or not at all. */
 const APART: ReadonlySet<string> = new Set(['level', 'time', 'pid', 'msg', 'err', 'error'])
 
 /**
  * A JSON line of the log as a person reads it: time of day, level, sentence, fields, and below it the error. An error of
- * Millrace is told by code and detail, unless the sentence names it already; one of user code with its places.
+ * Millrace is shown by code and detail, unless the sentence names it already; one of user code with the lines it came from.
  */
 export function prettyLine(json: string, { color, stacks }: PrettyOptions): string {
   const line: Readonly<Record<string, unknown>> = JSON.parse(json)
@@ -29,7 +29,7 @@ export function prettyLine(json: string, { color, stacks }: PrettyOptions): stri
   return [head, ...errorLines(error, { message, stacks }).map((text) => color.dim(`  ${text}`))].join('\n')
 }
 
-/** Local, for whoever looks at the terminal. */
+/** In the zone of whoever reads it. */
 function timeOfDay(time: string): string {
   const at = new Date(time)
   const two = (number: number): string => String(number).padStart(2, '0')
@@ -56,9 +56,9 @@ function errorLines(
 ): readonly string[] {
   if (error === undefined) return []
   if (typeof error !== 'object' || error === null) return [cellText(error)]
-  const told: Readonly<Record<string, unknown>> = { ...error }
+  const fields: Readonly<Record<string, unknown>> = { ...error }
   const [type, text, stack, code, detail] = ['type', 'message', 'stack', 'code', 'detail'].map((name) =>
-    typeof told[name] === 'string' ? told[name] : '',
+    typeof fields[name] === 'string' ? fields[name] : '',
   )
   const isOurs = code !== '' && detail !== ''
   const sentence = isOurs ? `${code}: ${detail}` : `${type}: ${text}`
@@ -70,7 +70,7 @@ function errorLines(
   return [
     ...(isSaid ? [] : [cellText(sentence)]),
     ...places.map((place) => `  ${cellText(place)}`),
-    ...causeLines(told['cause'], { said, stacks }),
+    ...causeLines(fields['cause'], { said, stacks }),
   ]
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { outputTrouble, type OutputProcess } from './output-trouble.ts'
+import { type OutputProcess, outputTrouble } from './run-process.ts'
 
 /** A process that notes what is done with it. */
 function noted(listeners: number): { readonly did: string[]; readonly process: OutputProcess } {

@@ -1,6 +1,9 @@
 import type { EventEmitter } from 'node:events'
-import { runCli, type CliOptions } from '../run-cli.ts'
-import { outputTrouble } from './output-trouble.ts'
+import { realpathSync } from 'node:fs'
+import { extname, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { commandLine, type HasCommandLine } from '@millrace/core'
+import { type CliOptions, runCli } from '../run-cli.ts'
 
 /** Runs a command as what this process is for, and ends the process with its exit code once the output is written. */
 export async function runProcess(words: readonly string[], options: CliOptions = {}): Promise<never> {
@@ -17,4 +20,62 @@ export async function runProcess(words: readonly string[], options: CliOptions =
     [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
   )
   return process.exit(exitCode)
+}
+
+/** What it takes of the process to end it, or to say that the output is gone. */
+export interface OutputProcess {
+  /** Notifies whoever has to finish something first; false when nobody has. */
+  emit(event: 'outputGone'): boolean
+  listenerCount(event: 'outputGone'): number
+  exit(code: number): void
+  readonly stderr: { write(text: string): unknown }
+}
+
+/**
+ * What happens when output or error output cannot be written, once for both. `millrace topics | head -1`: who reads has
+ * gone, which is no failure of ours; a worker finishes what is in flight. Anything else, a full disk say, is an error: a worker
+ * goes on without its log lines, a command has failed.
+ */
+export function outputTrouble(process: OutputProcess): (error: NodeJS.ErrnoException) => void {
+  let isKnown = false
+  return (error) => {
+    if (isKnown) return
+    isKnown = true
+    if (error.code === 'EPIPE') {
+      if (!process.emit('outputGone')) process.exit(0)
+      return
+    }
+    process.stderr.write(`The output cannot be written: ${error.message}.\n`)
+    if (process.listenerCount('outputGone') === 0) process.exit(1)
+  }
+}
+
+/**
+ * Makes the app's own file the command: `node ./src/app.ts worker`. Does nothing when the file is imported rather than
+ * run. Otherwise it never returns: the process ends with the command's exit code.
+ *
+ * @example
+ * await mainCli(app, import.meta)
+ */
+export async function mainCli(app: HasCommandLine, meta: { readonly url: string }): Promise<void> {
+  const appFile = fileURLToPath(meta.url)
+  if (!isEntry(appFile, process.argv[1])) return
+  const program = `node ${relative(process.cwd(), appFile)}`
+  await runProcess(process.argv.slice(2), { app: app[commandLine], appFile, program })
+}
+
+/** Whether `file` is what Node was told to run: `entry` may lack its extension, and either may be a symbolic link. */
+export function isEntry(file: string, entry: string | undefined): boolean {
+  if (entry === undefined) return false
+  const real = realPath(file)
+  return [entry, entry + extname(file)].some((candidate) => realPath(candidate) === real)
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    // A path that does not exist is only itself.
+    return path
+  }
 }

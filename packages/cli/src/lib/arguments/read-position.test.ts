@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readPlace } from './read-place.ts'
+import { readPosition } from './read-position.ts'
 
 const now = Date.parse('2026-03-01T12:00:00Z')
 
@@ -10,7 +10,7 @@ test.each([
   ['2026-03-01T08:00Z', { timestampMs: now - 4 * 3_600_000 }],
   ['2026-03-01', { timestampMs: now - 12 * 3_600_000 }],
 ])('%s', (text, place) => {
-  expect(readPlace('--to', text, now)).toEqual(place)
+  expect(readPosition('--to', text, now)).toEqual(place)
 })
 
 test.each([
@@ -24,5 +24,5 @@ test.each([
   '99999999999999999999d',
   '2026-03-01T08:00Zoo',
 ])('"%s" is no place', (text) => {
-  expect(() => readPlace('--to', text, now)).toThrow(/COMMAND_USAGE.*--to.*beginning/s)
+  expect(() => readPosition('--to', text, now)).toThrow(/COMMAND_USAGE.*--to.*beginning/s)
 })

@@ -1,18 +1,18 @@
 import { isMillraceError, MillraceError, parseDuration, type RecordsRequest, type ResetRequest } from '@millrace/core'
 
 /** `beginning`, `end`, a time, or how long ago, as typed for `option`. Throws `COMMAND_USAGE`. */
-export function readPlace(option: string, text: string, nowMs: number): ResetRequest['to'] {
-  return placeOf(text, nowMs) ?? refuse(option, 'beginning, end', text)
+export function readPosition(option: string, text: string, nowMs: number): ResetRequest['to'] {
+  return positionOf(text, nowMs) ?? refuse(option, 'beginning, end', text)
 }
 
-/** As `readPlace`, and a bare number is an offset. */
+/** As `readPosition`, and a bare number is an offset. */
 export function readStart(option: string, text: string, nowMs: number): RecordsRequest['from'] {
   const offset = /^\d{1,16}$/.test(text) ? Number(text) : undefined
   if (offset !== undefined && Number.isSafeInteger(offset)) return { offset }
-  return placeOf(text, nowMs) ?? refuse(option, 'beginning, end, an offset (1207)', text)
+  return positionOf(text, nowMs) ?? refuse(option, 'beginning, end, an offset (1207)', text)
 }
 
-function placeOf(text: string, nowMs: number): ResetRequest['to'] | undefined {
+function positionOf(text: string, nowMs: number): ResetRequest['to'] | undefined {
   if (text === 'beginning' || text === 'end') return text
   const timestampMs = timeOf(text) ?? timeAgo(text, nowMs)
   return timestampMs === undefined || timestampMs < 0 || timestampMs > nowMs ? undefined : { timestampMs }

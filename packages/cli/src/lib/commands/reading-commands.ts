@@ -1,0 +1,187 @@
+import {
+  type CommandLineApp,
+  MillraceError,
+  nearestName,
+  type RecordsRequest,
+  type ShownBytes,
+  type ShownRecord,
+} from '@millrace/core'
+import { option, type ParameterValues, positional } from '../arguments/grammar.ts'
+import { readStart } from '../arguments/read-position.ts'
+import { cellText, toJson } from '../output/text-table.ts'
+import { keepAlive } from '../process/keep-alive.ts'
+import { type Command, type CommandContext, withClient } from './command-context.ts'
+import { requireAgent } from './require-agent.ts'
+
+/** `tail TOPIC`: records as they come, without joining the group. Ends at a signal, or when it has shown enough. */
+export const tailCommand: Command = {
+  grammar: {
+    name: 'tail',
+    describe: 'Show records of a topic as they come, decoded as the app declares it',
+    options: [
+      option('from', {
+        type: 'string',
+        default: 'end',
+        describe: 'beginning, end, an offset, a time (2026-03-01T08:00Z) or how long ago (6h)',
+      }),
+      option('key', { type: 'string', aliases: ['k'], describe: 'Only records with this key' }),
+      option('partition', { type: 'number', describe: 'Only of this partition' }),
+      option('limit', { type: 'number', aliases: ['n'], describe: 'End after so many records' }),
+    ],
+    positionals: [positional('topic', { describe: 'Name of any topic of the broker', completes: 'topics' })],
+    showsSettings: false,
+    examples: ['tail posts', 'tail posts --from 10m --key ann', 'tail posts --from beginning --limit 5 --json'],
+  },
+  logsToOutput: false,
+  run: async (context) => {
+    const { app, cli, values, clock } = context
+    const limit = values['limit'] === undefined ? Infinity : wholeNumber(values['limit'], '--limit', 1)
+    const request = requestOf(values, clock.now(), cli.signal)
+    const release = keepAlive(clock)
+    let shown = 0
+    try {
+      await withClient(app, async (client) => {
+        for await (const record of client.records(String(values['topic']), request)) {
+          show(record, context)
+          if (++shown >= limit) return
+        }
+      })
+    } catch (error) {
+      // The signal is how it ends.
+      if (!cli.signal.aborted || error !== cli.signal.reason) throw error
+    } finally {
+      release()
+    }
+    return 0
+  },
+}
+
+function requestOf(values: ParameterValues, nowMs: number, signal: AbortSignal): RecordsRequest {
+  const { key, partition } = values
+  return {
+    from: readStart('--from', String(values['from']), nowMs),
+    follow: true,
+    key: key === undefined ? undefined : String(key),
+    partition: partition === undefined ? undefined : wholeNumber(partition, '--partition', 0),
+    signal,
+  }
+}
+
+function show(record: ShownRecord, { cli, json, terminal }: CommandContext): void {
+  const { topic, partition, offset, timestamp, key, value, headers } = record
+  const time = timeOf(timestamp)
+  if (json) {
+    const named = headers.map(([name, bytes]) => [name, bytes === null ? null : bytes.toString('utf8')])
+    // A line each, so that whoever reads them need not wait for the last one.
+    terminal.stdout.write(`${toJson({ topic, partition, offset, timestamp: time, key, value, headers: named })}\n`)
+    return
+  }
+  const place = cli.color.dim(`${topic}/${partition}@${offset}  ${time}`)
+  cli.say(`${place}  ${cli.color.bold(textOf(key))}  ${textOf(value)}`)
+}
+
+function textOf({ as, value }: ShownBytes): string {
+  if (as === 'none') return '-'
+  return as === 'hex' ? `0x${String(value)}` : cellText(value)
+}
+
+function timeOf(ms: number): string {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
+}
+
+function wholeNumber(value: unknown, what: string, least: number): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
+  throw new MillraceError('COMMAND_USAGE', `${what} takes a whole number from ${least}, not ${String(value)}.`)
+}
+
+/** `table NAME [KEY]`: committed state, read from the changelog without a worker. */
+export const tableCommand: Command = {
+  grammar: {
+    name: 'table',
+    describe: 'Show committed rows of a table, or the value of one key',
+    options: [option('limit', { type: 'number', default: 100, describe: 'Most rows to show' })],
+    positionals: [
+      positional('name', { describe: 'Name of the table', completes: 'tables' }),
+      positional('key', { required: false, describe: 'Key, as text (JSON for keys that are objects)' }),
+    ],
+    showsSettings: false,
+    examples: ['table word_counts hello', 'table word_counts --limit 10 --json'],
+  },
+  logsToOutput: false,
+  run: (context) => {
+    const table = String(context.values['name'])
+    requireTable(context.app, table)
+    const key = context.values['key']
+    return key === undefined ? showRows(context, table) : showKey(context, table, String(key))
+  },
+}
+
+async function showKey({ app, cli, json, terminal }: CommandContext, table: string, key: string): Promise<number> {
+  const { found, value, partition } = await withClient(app, (client) => client.readTable(table, key))
+  if (json) cli.json({ name: table, key, found, value: found ? value : null, partition })
+  else if (found) cli.say(typeof value === 'string' ? value : toJson(value, 2))
+  else terminal.stderr.write(`The table "${table}" has no key "${key}" (partition ${partition}).\n`)
+  return found ? 0 : 1
+}
+
+async function showRows({ app, cli, json, values, terminal }: CommandContext, table: string): Promise<number> {
+  const limit = Number(values['limit'])
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new MillraceError('COMMAND_USAGE', `--limit takes a whole number above 0, not ${limit}.`)
+  const { rows, more } = await withClient(app, (client) => client.readRows(table, { limit }))
+  if (json) cli.json(rows.map(({ key, value, partition }) => ({ name: table, key, value, partition })))
+  else if (rows.length === 0) cli.say(`The table "${table}" has no rows.`)
+  else cli.table(rows.map(({ key, value, partition }) => ({ key, value, partition })))
+  if (more) terminal.stderr.write(`There are more rows: --limit ${limit} was reached.\n`)
+  return 0
+}
+
+function requireTable(app: CommandLineApp, table: string): void {
+  const names = app.describe().tables.map(({ name }) => name)
+  if (names.includes(table)) return
+  const nearest = nearestName(table, names)
+  const hint =
+    nearest !== undefined
+      ? `Did you mean "${nearest}"?`
+      : names.length > 0
+        ? `It has ${names.join(', ')}.`
+        : 'It has none.'
+  throw new MillraceError('COMMAND_USAGE', `The app "${app.id}" has no table "${table}". ${hint}`)
+}
+
+/** `lag [AGENT]`: how far agents are behind, from what the broker has; joins no group. */
+export const lagCommand: Command = {
+  grammar: {
+    name: 'lag',
+    describe: 'Show how far each agent is behind: committed offset, end and lag of each partition',
+    options: [],
+    positionals: [positional('agent', { required: false, describe: 'Of this agent only', completes: 'agents' })],
+    showsSettings: false,
+    examples: ['lag', 'lag count-words --json'],
+  },
+  logsToOutput: false,
+  run: async ({ app, cli, values, json }) => {
+    const agent = values['agent'] === undefined ? undefined : String(values['agent'])
+    if (agent !== undefined) requireAgent(app, agent)
+    const all = await withClient(app, (client) => client.lag())
+    const lags = all.filter((each) => agent === undefined || each.agent === agent)
+    const rows = lags.map(({ agent: name, topic, partition, committed, end, lag }) => ({
+      name: name ?? null,
+      topic,
+      partition,
+      committed: committed ?? null,
+      end,
+      lag,
+    }))
+    if (json) cli.json(rows)
+    else if (rows.length === 0) cli.say('Nothing to read: no agent has a topic that the broker has.')
+    else {
+      cli.table(
+        rows.map(({ name, committed, ...rest }) => ({ agent: name ?? '', ...rest, committed: committed ?? 'none' })),
+      )
+      cli.say(`\nIn all ${rows.reduce((sum, { lag }) => sum + lag, 0)} behind.`)
+    }
+    return 0
+  },
+}
