@@ -62,8 +62,9 @@ async function removeStale(): Promise<void> {
   const before = Date.now() - STALE_MS
   for (const name of await readdir(CACHE)) {
     const path = join(CACHE, name)
-    const { mtimeMs } = await stat(path)
-    if (mtimeMs < before) await rm(path, { recursive: true, force: true })
+    // What another process is making has another name in the next moment.
+    const found = await unlessMissing(stat(path))
+    if (found !== undefined && found.mtimeMs < before) await rm(path, { recursive: true, force: true })
   }
 }
 

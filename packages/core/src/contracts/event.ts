@@ -17,8 +17,8 @@ export interface Effect {
   /** The event finished: the change joins the task's state. */
   apply(): void
   /**
-   * The event failed, was deferred, or its task was lost: as if the change had never been. An event of a lost task may end
-   * after another one has taken over what it held: `event` says whose change is dropped.
+   * The event failed, was deferred, or its task was lost: as if the change had never been. Called in that moment, also when
+   * the agent comes to the end of the event later. `event` is the one whose change it is: of a batch each has its own.
    */
   drop(event: CurrentEvent): void
 }

@@ -97,7 +97,7 @@ export interface WaitingStats extends TopicPartition {
   readonly agent: string
   /**
    * The weightiest first: `closed`, `opening`, `stop`, `rebalance`, `lease`, `delayed`, `collector`, `rows`, `whole`,
-   * `uncommitted`, `deferred` or `turn`.
+   * `uncommitted` or `deferred`.
    */
   readonly reasons: readonly string[]
   /** The same in words. */
@@ -154,7 +154,8 @@ export interface WorkerStats {
   readonly sources: readonly SourceStats[]
   /**
    * Each agent and source partition of which no event is handed out just now, with the reasons; of partitions whose task is
-   * still being opened too. One that has merely nothing to hand out is left out.
+   * still being opened too. One that has merely nothing to hand out, or waits for the next turn of the event loop, is left
+   * out.
    */
   readonly waitingFor: readonly WaitingStats[]
   readonly flows: readonly FlowStats[]

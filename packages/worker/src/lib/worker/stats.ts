@@ -27,6 +27,9 @@ export interface WorkerView {
   readonly sensor: CountingSensor
 }
 
+/** Nothing to hand out, or over in the next turn of the event loop: nobody waits because of these. */
+const PASSING = NOT_NOW.empty | NOT_NOW.turn
+
 export function statsOf({ status, life, worker, sensor }: WorkerView): WorkerStats {
   const { budget, delays } = life.sending
   const { subscriptions, topology } = life
@@ -104,7 +107,7 @@ function waitingStats(worker: RunningWorker | undefined): readonly WaitingStats[
     task.assigned.flatMap(({ topic, partition }) =>
       worker.tasks.subscriptions.flatMap(({ spec }) => {
         if (!spec.topics.includes(topic) || spec.agent === LEADER_AGENT) return []
-        const blocked = task.whyNotAsBits({ topic, partition }, spec.id) & ~NOT_NOW.empty
+        const blocked = task.whyNotAsBits({ topic, partition }, spec.id) & ~PASSING
         const why = inWords(blocked)
         return why === undefined
           ? []
