@@ -3,18 +3,21 @@ import type { Lease } from './lease.ts'
 import type { LoopWatch } from './loop-watch.ts'
 import { NOT_NOW, type ReasonBit } from './not-now.ts'
 
-/** Longest time in which hand-out keeps the event loop from timers, sockets and pages. */
+/** The longest that hand-out keeps the event loop from timers, sockets and pages. */
 const LONGEST_TURN_MS = 10
-/** The same under a clock that stands still. */
+/** The same limit in chunks, for a clock that stands still. */
 const LONGEST_TURN_CHUNKS = 64
 
-/** A reader of events that hand-out concerns: a subscription. */
+/** Reads events, and is told when hand-out changes: a subscription. */
 export interface EventReader {
   /** Events may be handed out again, or records of this topic have come. */
   wake(topic?: string): void
   /** Events in flight may be waited for: those that only wait for more of them go on now. */
   wanted(): void
-  /** Events in flight are waited for, and nothing more is handed out: those that only wait for more of them are put back. */
+  /**
+   * Events in flight are waited for, and nothing more is handed out: those that only wait for more of them are put
+   * back.
+   */
   drain(): void
   /** Tasks were lost. */
   purge(): void
@@ -49,12 +52,12 @@ export class HandOut {
     this.watch = watch
   }
 
-  /** This reader is woken from now on. */
+  /** Notifies this reader from now on. */
   add(reader: EventReader): void {
     this.#readers.push(reader)
   }
 
-  /** For an event that is handed out for the first time: its place among all of the worker. */
+  /** The place of a new event among all events of the worker. */
   nextOrder(): number {
     return this.#nextOrder++
   }
@@ -69,7 +72,7 @@ export class HandOut {
     this.#wakeIfOpen()
   }
 
-  /** A task can be committed only when some of its events have finished, or that is over. */
+  /** Some task can be committed only once events in flight have finished (`on`), or no longer needs that. */
   becomingWhole(on: boolean): void {
     this.#becomingWhole += on ? 1 : -1
     this.forgiven = this.#becomingWhole === 0 ? 0 : NOT_NOW.rows
@@ -96,7 +99,7 @@ export class HandOut {
     return this.blocked
   }
 
-  /** Something has changed below the worker, a task or a partition: readers look again. */
+  /** Something has changed for a task or a partition: readers check again. */
   wake(topic?: string): void {
     for (const reader of this.#readers) reader.wake(topic)
   }

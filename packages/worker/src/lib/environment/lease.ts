@@ -2,14 +2,14 @@ import { type Clock, type Consumer, MillraceError, type Scheduled } from '@millr
 
 /** Waits for a lease that has run out. */
 export interface LeaseWaiter {
-  /** It is back. */
+  /** The lease is valid again. */
   leaseIsBack(): void
 }
 
 export interface LeaseTimes {
   /** `undefined` where members are not thrown out: the lease never ends. */
   readonly sessionTimeoutMs: number | undefined
-  /** How often it is looked at while somebody waits for it. */
+  /** How often it is checked while somebody waits for it. */
   readonly heartbeatIntervalMs: number
 }
 
@@ -61,7 +61,10 @@ export class Lease {
     this.#isMember = true
   }
 
-  /** Whether it has run out by itself: before the first join there is nothing to lose, and being thrown out is reported elsewhere. */
+  /**
+   * Whether it has run out by itself: before the first join there is nothing to lose, and being thrown out is reported
+   * elsewhere.
+   */
   get hasRunOut(): boolean {
     return this.#isMember && this.lastHeartbeatMs > -Infinity && !this.valid
   }
@@ -83,7 +86,7 @@ export class Lease {
     this.#wait()
   }
 
-  /** To be called when the worker has joined: whoever waits need not wait for the next look. */
+  /** The worker has joined: those who wait are notified at once instead of at the next check. */
   joined(): void {
     if (this.#timer === undefined || !this.valid) return
     this.#timer.cancel()

@@ -1,25 +1,31 @@
 import type { Clock, Scheduled } from '@millrace/core'
 
-/** The event loop did not turn. */
+/** A stretch of time in which the event loop did not turn. */
 export interface Block {
   readonly ms: number
   /** The process was computing, rather than stopped or waiting for something. */
   readonly isBusy: boolean
 }
 
-/** Hears of blocks. */
+/** Is called after each block. */
 export interface BlockListener {
-  /** For a third of the session or longer. Called in the first turn after it, or still in the same one. */
+  /**
+   * The event loop was blocked for a third of the session or longer. Called in the first turn after that, or still in
+   * the same one.
+   */
   loopBlocked(block: Block): void
 }
 
 const CHECKS_PER_SESSION = 15
-/** Share of the processor's time above which the process was computing rather than standing still, also where many share a processor. */
+/**
+ * With a larger share of processor time than this, the process was computing rather than standing still. Low, since
+ * many processes may share a processor.
+ */
 const BUSY_SHARE = 0.05
 
 /**
- * Sees that the event loop was blocked: it reads the clock in every turn that it is given, so that a long time between
- * two checks is one without a turn. Record queues have it check more often, to narrow down which event it was.
+ * Notices when the event loop was blocked. It reads the clock in every turn that it gets, so a long time between two checks
+ * was a time without a turn. Record queues have it check more often, to narrow down which event it was.
  */
 export class LoopWatch {
   /** Grows with each check. */
@@ -52,7 +58,7 @@ export class LoopWatch {
       const ms = nowMs - this.#checkedMs
       this.#checkedMs = nowMs
       if (ms >= this.#limitMs) {
-        // It was read up to an interval before the block began.
+        // The processor time was read up to one interval before the block began.
         const busyMs = this.#clock.cpuTime() - this.#cpuMs - this.#intervalMs
         this.#listener.loopBlocked({ ms, isBusy: busyMs >= ms * BUSY_SHARE })
         this.#cpuMs = this.#clock.cpuTime()

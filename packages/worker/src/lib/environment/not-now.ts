@@ -38,7 +38,10 @@ export type ReasonBit = (typeof NOT_NOW)[Reason]
 /** Events in flight are waited for: none of them may wait for another one to come. */
 export const DRAINING: number = NOT_NOW.rebalance | NOT_NOW.stop
 
-/** What holds back a task's events that were taken from its partitions already; the others keep new ones from being taken. */
+/**
+ * What holds back a task's events that were taken from its partitions already; the others keep new ones from being
+ * taken.
+ */
 export const NOT_OPEN: number = NOT_NOW.opening | NOT_NOW.closed
 
 const WORDS: Readonly<Record<Reason, string>> = {

@@ -5,7 +5,7 @@ export function taskId(partitions: number, partition: number): string {
   return `${partitions}-${partition}`
 }
 
-/** The task of a partition of a topic that has so many. */
+/** The task that a partition belongs to, of a topic with `partitions` partitions. */
 export function taskOf({ partition }: TopicPartition, partitions: number): TaskRef {
   return { partitions, partition, id: taskId(partitions, partition) }
 }

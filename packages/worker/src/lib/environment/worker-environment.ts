@@ -8,7 +8,10 @@ export interface WorkerSettings {
   /** From one commit of a task to the next. */
   readonly commitIntervalMs: number
   readonly sessionTimeoutMs: number
-  /** How long the group waits for a member in a rebalance; `drainTimeoutMs`, half of this for the last commit and a heartbeat must fit in. */
+  /**
+   * How long the group waits for a member in a rebalance; `drainTimeoutMs`, half of this for the last commit and a
+   * heartbeat must fit in.
+   */
   readonly rebalanceTimeoutMs: number
   readonly heartbeatIntervalMs: number
   /** How long events in flight may take to finish in a rebalance. */
@@ -39,7 +42,10 @@ export interface WorkerSettings {
   readonly maxUncommittedBytes: number
   /** Sends not yet acknowledged, for the whole worker; full means that no further event is handed out. */
   readonly maxOutboxBytes: number
-  /** After which a partition that takes no records is named in the log and in `WorkerStats.delays`, with the tasks that wait for it. */
+  /**
+   * After which a partition that takes no records is named in the log and in `WorkerStats.delays`, with the tasks that
+   * wait for it.
+   */
   readonly deliveryTimeoutMs: number
   /** Sends of one event; beyond it they go out before the event is finished. */
   readonly maxEventBytes: number

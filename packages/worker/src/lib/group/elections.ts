@@ -54,7 +54,7 @@ export class Elections {
   async #confirm(task: Task): Promise<void> {
     const { clock, settings, transport } = this.#environment
     task.signal.throwIfAborted()
-    // Where members are never thrown out the partition cannot be somebody else's.
+    // Without sessions members are never thrown out, so the partition cannot belong to another one.
     if (!transport.capabilities.sessions) return
     const calledMs = clock.monotonic()
     while (this.#options.lease.lastHeartbeatMs < calledMs)

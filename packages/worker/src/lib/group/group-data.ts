@@ -30,12 +30,12 @@ export const NO_GROUP_DATA: GroupData = {
 }
 
 /**
- * Every member has these bytes in its assignment, and the assignments of all are one record of the broker (1 MB by default):
- * each byte here costs as many as there are members. So a member is a number, a task is its place in a list, and all is
- * compressed. Format 1 was JSON, which begins with another byte.
+ * Every member has these bytes in its assignment, and the assignments of all are one record of the broker (1 MB by
+ * default): each byte here costs as many as there are members. So a member is a number, a task is its place in a list,
+ * and all is compressed. Format 1 was JSON, which begins with another byte.
  */
 const VERSION = 2
-/** What is larger unpacked was not made by any version of this. */
+/** No version of this makes more. */
 const MOST_BYTES = 64 * 1024 * 1024
 const NOBODY = 0xffff
 

@@ -28,8 +28,8 @@ export class HeldState {
   }
 
   /**
-   * To be called for each task before it is asked for. Its owner has all of its state. When that has gone, copies that have
-   * caught up have; what lies on disks may be of any age, and is no reason for others to wait.
+   * To be called for each task before it is asked for. The owner of a task has all of its state. If the owner is gone,
+   * copies that have caught up have it; what lies on disks may be of any age, and nobody should wait for it.
    */
   measure(
     task: string,
@@ -73,7 +73,7 @@ export class HeldState {
     return (
       Number(this.isReady(b, member)) - Number(this.isReady(a, member)) ||
       Number(this.holds(b, member)) - Number(this.holds(a, member)) ||
-      // Where others have copies, one of them is perhaps to have the task.
+      // If others have copies, one of them may be about to get the task.
       this.#copies(a) - this.#copies(b) ||
       this.lag(a, member) - this.lag(b, member)
     )

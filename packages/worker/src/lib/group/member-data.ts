@@ -45,9 +45,9 @@ export interface PlannedMember {
 /** Fields may be added: members of other versions pass over those that they do not know. */
 const VERSION = 1
 
-/** Of names, addresses and ids: what is longer would be handed to every member of the group. */
+/** Limit for names, addresses and ids, which every member of the group receives. */
 const LONGEST_TEXT = 512
-/** Of lists: more tasks or topics than a broker can have in one group. */
+/** Limit for lists: more tasks or topics than one group can have. */
 const LONGEST_LIST = 100_000
 
 export function encodeMemberData(data: MemberData): Uint8Array {
@@ -105,7 +105,7 @@ function readTopology(value: unknown): TaskTopology | undefined {
   const parts = readList(value['parts'])
   const standbys = readOptional(value['standbys'], readInteger)
   if (topics === undefined || parts === undefined || standbys === INVALID) return undefined
-  // Named twice, a topic would count twice among those that know most, and be given twice.
+  // A topic named twice would count twice, and be assigned twice.
   if (new Set(topics).size < topics.length) return undefined
   return { topics, parts, ...(standbys === undefined ? {} : { standbys }) }
 }

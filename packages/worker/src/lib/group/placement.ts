@@ -72,7 +72,10 @@ export class Placement {
     }
   }
 
-  /** Moves tasks from members with more to members with at least two fewer, along a chain if it must be, until there are none. */
+  /**
+   * Moves tasks from members with more to members with at least two fewer, along a chain if it must be, until there are
+   * none.
+   */
   balance(mayMove: MayMove): void {
     for (;;) {
       const chain = this.#chain(mayMove)
@@ -111,7 +114,7 @@ export class Placement {
     const list = this.#held.get(from)?.get(partitions) ?? []
     const [partition] = list
       .filter((one) => mayMove(taskId(partitions, one), to))
-      // What came last goes first: along a chain that is the same task.
+      // Last in, first out: along a chain that is the same task.
       .toReversed()
       .toSorted((a, b) => this.#state.compare(taskId(partitions, a), taskId(partitions, b), to))
     if (partition === undefined) return
@@ -124,7 +127,7 @@ export class Placement {
   #chain(mayMove: MayMove): readonly Move[] | undefined {
     const byLoad = this.#members.toSorted((a, b) => this.#loadOf(b) - this.#loadOf(a))
     const lightest = this.#loadOf(byLoad.at(-1) ?? '')
-    // What a more loaded member has reached in vain is of no use to a less loaded one either.
+    // Members that were reached in vain from a more loaded one are no use to a less loaded one either.
     const seen = new Set<string>()
     for (const start of byLoad) {
       if (this.#loadOf(start) - lightest < 2) return undefined

@@ -46,7 +46,7 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
   placement.giveRest()
   placement.balance((task, member) => state.isReady(task, member))
   const owners = placement.owners()
-  // As if all had all they need: where tasks should be in the end.
+  // Balance as if every member had all the state it needs: where tasks should be in the end.
   placement.balance(() => true)
   const standbys = planStandbys(
     versions.map((version) => ({ ...version.group, mayCopy: (owner, member) => version.covers(member, owner) })),
@@ -58,7 +58,7 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
   return { owners, standbys, warmUps, counts, unassigned }
 }
 
-/** Of two that claim a task the one with the later generation has it. */
+/** If two members claim a task, the one with the later generation has it. */
 function claimsOf(members: readonly PlannedMember[]): ReadonlyMap<string, string> {
   const claims = new Map<string, { readonly id: string; readonly generation: number }>()
   for (const { id, data } of members)

@@ -31,7 +31,7 @@ export function planStandbys(
     if (copies <= 0) continue
     const share = Math.ceil((partitions * copies) / keepers.length)
     const ofGroup = new Map<string, number>()
-    // Copies of one owner's tasks on many members: when it goes, they share what it had.
+    // Spread the copies of one owner's tasks over many members: when it goes, they share its tasks.
     const ofOwner = new Map<string, number>()
     const forOwner = (owner: string | undefined, member: string): number => ofOwner.get(`${owner}\n${member}`) ?? 0
     const fits = (member: string): boolean => (ofGroup.get(member) ?? 0) < share

@@ -34,7 +34,7 @@ export const taskAssignor: GroupAssignor = {
         owners.set(id, { member: nameOf(member), address: byId.get(member)?.address })
         const list = assignments.get(member) ?? []
         assignments.set(member, list)
-        // As much of the task as its owner knows: an earlier version may keep what it has.
+        // Assign as much of the task as its owner knows: a member of an earlier version may keep what it has.
         for (const topic of byId.get(member)?.groups.get(partitions)?.topics ?? []) list.push({ topic, partition })
       }
     return {
@@ -53,8 +53,8 @@ export const taskAssignor: GroupAssignor = {
 }
 
 /**
- * Nothing for a member whose data cannot be read, or cannot be right: all topics of a task have as many partitions, as far as they
- * are known here. Else a partition could be in two tasks.
+ * Nothing for a member whose data cannot be read, or cannot be right: all topics of a task have as many partitions, as
+ * far as they are known here. Else a partition could be in two tasks.
  */
 function planned({ id, topics, data }: GroupMember, partitions: GroupView['partitions']): readonly PlannedMember[] {
   const decoded = decodeMemberData(data)
@@ -67,7 +67,7 @@ function planned({ id, topics, data }: GroupMember, partitions: GroupView['parti
   return [{ id, data: { ...decoded, groups: new Map([...decoded.groups].filter(exists)) } }]
 }
 
-/** One that gives itself the name of another is called by its member id. */
+/** A member that claims the name of another one is called by its member id. */
 function namesOf(members: readonly PlannedMember[]): ReadonlyMap<string, string> {
   const names = new Map<string, string>()
   const taken = new Set<string>()

@@ -1,7 +1,7 @@
 import { NOT_OPEN } from '../environment/not-now.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
 
-/** What else waits while an event does: everything of the queue, later events of its key, or nothing. */
+/** What waits while a deferred event waits: everything of the queue, later events of its key, or nothing. */
 export type DeferOrder = 'all' | 'key' | 'none'
 
 /**
@@ -12,14 +12,14 @@ export class DeferredEvents {
   readonly #order: DeferOrder
   readonly #ready: EventInFlight[] = []
   readonly #held = new Set<EventInFlight>()
-  /** Events that came to a key on hold. */
+  /** Events that wait because their key does. */
   readonly #behind = new Map<string, EventInFlight[]>()
 
   constructor(order: DeferOrder) {
     this.#order = order
   }
 
-  /** False as long as nothing ever came back: then a queue need not ask. */
+  /** Whether there are any; when there are none, a queue need not ask further. */
   get any(): boolean {
     return this.#ready.length > 0 || this.#held.size > 0
   }
@@ -35,7 +35,7 @@ export class DeferredEvents {
     if (key !== undefined && !this.#behind.has(key)) this.#behind.set(key, [])
   }
 
-  /** False when it is not waiting here any more. */
+  /** Makes a waiting event ready. False when it is not waiting here any more. */
   release(event: EventInFlight): boolean {
     if (!this.#held.delete(event)) return false
     this.putReady(event)
@@ -47,7 +47,7 @@ export class DeferredEvents {
     return true
   }
 
-  /** Goes out before all that came to the queue after it. */
+  /** Makes an event ready; it goes out before all that came to the queue after it. */
   putReady(event: EventInFlight): void {
     let at = this.#ready.length
     while (at > 0 && (this.#ready[at - 1]?.order ?? 0) > event.order) at--

@@ -8,7 +8,7 @@ import type { Dispatcher, RecordQueue } from './record-queue.ts'
 /** Events of one partition sorted in a row, before another gets its turn. */
 const CHUNK_EVENTS = 256
 
-/** A queue per instance. */
+/** The events of one partition, in a queue for each instance. */
 class SortedPartition {
   readonly cursor: PartitionCursor
   readonly #queues: EventInFlight[][]
@@ -65,7 +65,7 @@ export class DispatchByKey implements Dispatcher {
   #roundRobin = 0
   #refreshedTurn = -1
   #sorted = 0
-  /** Sorting has stopped at the bound while somebody had nothing. */
+  /** Sorting has stopped at the bound, perhaps while some instance had nothing. */
   #starved = false
 
   constructor(handOut: HandOut, maxSorted: number) {

@@ -7,7 +7,7 @@ import type { Dispatcher, RecordQueue } from './record-queue.ts'
 /** Events of one partition in a row, before another gets its turn. */
 const CHUNK_EVENTS = 256
 
-/** Straight from the partitions: for a single instance, or for several that may take whatever comes. */
+/** Gives events straight from the partitions: to a single instance, or to several that may take any event. */
 export class DispatchInOrder implements Dispatcher {
   readonly #handOut: HandOut
   #cursors: readonly PartitionCursor[] = []

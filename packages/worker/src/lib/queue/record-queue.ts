@@ -24,7 +24,7 @@ export interface RecordQueueOptions {
 
 const NOW: Promise<void> = Promise.resolve()
 
-/** Of a long stretch without a turn of the event loop, one of so many events at most was the cause. */
+/** How many events are remembered as possible causes of a long stretch without a turn of the event loop. */
 const MOST_RECENT = 16
 
 /** Events for one instance of an agent. */
@@ -37,7 +37,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
   readonly #dispatcher: Dispatcher
   readonly #deferred: DeferredEvents
   #waiter: Deferred<void> | undefined = undefined
-  /** Handed out since the last check of the event loop, and before that when there were none since. */
+  /** Events handed out since the last check of the event loop; if there were none, those before it. */
   readonly #recent: EventInFlight[] = []
   #recentCount = 0
   #checks = 0
@@ -60,7 +60,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#waiter !== undefined
   }
 
-  /** Whether there is an event for its agent, but for what holds up the whole worker. */
+  /** Whether there is an event for its agent, leaving aside what holds up the whole worker. */
   get hasNext(): boolean {
     if (this.#deferred.holdsAll) return false
     return this.#deferred.hasReady() || this.#dispatcher.hasNext(this)
@@ -76,7 +76,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#give(event)
   }
 
-  /** Events that were being handled in the time since the last check of the event loop, or may have been. */
+  /** Events that were, or may have been, handled since the last check of the event loop. */
   recent(): readonly EventInFlight[] {
     const recent = this.#recent.slice(0, this.#recentCount)
     return this.#checks === this.#handOut.watch.checks ? recent : recent.filter((event) => event.open)
@@ -88,7 +88,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#waiter.promise
   }
 
-  /** Something may have come. */
+  /** Lets the agent take an event, if there may be one. */
   wake(): void {
     if (this.#waiter === undefined || !this.#mayTake()) return
     const waiter = this.#waiter
@@ -128,7 +128,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     this.wake()
   }
 
-  /** Holds back new events, or lets them go, as those say that are deferred. */
+  /** Holds back new events while a deferred one must go first. */
   settle(): void {
     this.#dispatcher.defer(this.#deferred.holdsAll)
   }
@@ -156,7 +156,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     counters.active++
     task.entered()
     const { watch } = this.#handOut
-    // Checking costs more than some handlers: each time only where one of few is suspected to be the cause of a block.
+    // A check costs more than some handlers: each event gets one only where some event is suspected of having blocked the loop.
     const isCareful = refusals !== undefined
     if (this.#checks === watch.checks && (this.#recentCount === MOST_RECENT || this.#isCareful || isCareful))
       watch.check()

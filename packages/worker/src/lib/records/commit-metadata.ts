@@ -9,7 +9,10 @@ export interface CommitMetadata {
   readonly complete: boolean
 }
 
-/** Instead of ids, in a commit that was set from outside: every subscription is there. No agent can have the name. */
+/**
+ * Takes the place of the ids in a commit that was set from outside: it holds for every subscription. No agent can have
+ * this name.
+ */
 export const ANY_SUBSCRIPTION = '*'
 
 const VERSION = 'm1'
@@ -35,7 +38,7 @@ export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<strin
     room -= text.length + 1
     entries.push({ text, finished, end: position, next: 0 })
   }
-  // One range of each in turn, so that no subscription uses up the room of the others.
+  // Add one range of each in turn, so that no subscription uses up the room of the others.
   let growing = entries.filter((entry) => entry.finished.length > 0)
   while (growing.length > 0) {
     growing = growing.filter((entry) => {

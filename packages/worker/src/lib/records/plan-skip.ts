@@ -3,8 +3,8 @@ import { ANY_SUBSCRIPTION, decodeCommitMetadata, encodeCommitMetadata } from './
 import type { OffsetRange, Progress } from './positions.ts'
 
 /**
- * The commit with which every subscription of a group has `range` behind itself, and is otherwise where it was; `undefined`
- * when it has already. A commit that names no subscription speaks for all of them.
+ * The commit that marks `range` as finished for every subscription of a group and changes nothing else; `undefined` when it
+ * is finished already. A commit that names no subscription speaks for all of them.
  *
  * Throws `SKIP_REFUSED` when the commit has no room to say so.
  */

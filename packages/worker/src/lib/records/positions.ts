@@ -4,7 +4,7 @@ export interface OffsetRange {
   readonly to: number
 }
 
-/** What one subscription has finished of a partition: all below `position`, and the ranges beyond it. */
+/** What one subscription has finished of a partition: everything below `position`, and the ranges beyond it. */
 export interface Progress {
   readonly position: number
   /** Ascending and disjoint, none below `position`. */
@@ -43,7 +43,7 @@ export class AckTracker<E = never> {
     return number
   }
 
-  /** `event` stands for this number until it is finished. */
+  /** Keeps the event of this number until it is finished. */
   keep(number: number, event: E): void {
     this.#events[number & this.#mask] = event
   }

@@ -1,6 +1,9 @@
 import { MillraceError, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
 
-/** What a record costs in memory beside its bytes: its object, and those of two buffers that point into a fetch, where its driver makes them before they are asked for (measured: 314). */
+/**
+ * What a record costs in memory beside its bytes, when the driver makes its objects at once: the record and two buffers
+ * that point into the fetch (measured: 314).
+ */
 const OBJECT_BYTES = 320
 
 /** Reads a source partition, at its own pace. */
@@ -14,7 +17,7 @@ export interface SourceReader {
 }
 
 export interface SourceFlow {
-  /** What a partition buffers has changed. */
+  /** The number of bytes that a partition buffers has changed. */
   bufferChanged(source: SourcePartition, bytes: number): void
 }
 
@@ -34,11 +37,11 @@ export class SourcePartition implements TopicPartition {
   #endOffset: number | undefined
   /** Committed offset, once there is one. */
   committed: number | undefined = undefined
-  /** What this worker has committed with it. */
+  /** The metadata that this worker has committed with it. */
   committedMetadata: string | undefined = undefined
   /** Monotonic time of the last commit that moved it, or of the first record after it had been at the end. */
   movedAtMs: number = -Infinity
-  /** Bytes of a record, smoothed. */
+  /** Average size of a record in bytes, smoothed. */
   averageBytes = 0
 
   constructor({ topic, partition }: TopicPartition, position: number, flow: SourceFlow) {
@@ -48,7 +51,7 @@ export class SourcePartition implements TopicPartition {
     this.#flow = flow
   }
 
-  /** As kept in memory: of small records mostly objects. */
+  /** Bytes in memory; small records consist mostly of their objects. */
   get bytes(): number {
     return this.#bytes
   }
@@ -97,7 +100,7 @@ export class SourcePartition implements TopicPartition {
     this.#flow.bufferChanged(this, kept)
   }
 
-  /** The end of the log, asked for while nothing is fetched. */
+  /** The end of the log, as the broker has said while nothing was fetched. */
   endSeen(endOffset: number): void {
     if (endOffset > (this.#endOffset ?? -1)) this.#endOffset = endOffset
   }

@@ -122,12 +122,15 @@ export class ChangelogFollower {
     return this.#read
   }
 
-  /** Somebody waits for what has been gathered to be in the store. */
+  /** Whether what has been gathered should be written at once, because somebody waits for it. */
   get isDue(): boolean {
     return this.remaining === 0 && !this.caughtUp
   }
 
-  /** Decides where to read from; the bounds are those of the changelog now. Nothing of it may be on its way into the store. */
+  /**
+   * Decides where to read from; the bounds are those of the changelog now. Nothing of it may be on its way into the
+   * store.
+   */
   async begin({ beginning, end }: Pick<PartitionOffsets, 'beginning' | 'end'>): Promise<void> {
     const { topics, clock, log, stores } = this.#environment
     const { part, partition } = this.place
@@ -143,7 +146,7 @@ export class ChangelogFollower {
       )
     if (plan.rebuild !== undefined) await this.store.clear()
     this.#range = { position: plan.from, end }
-    // The checkpoint says that this store belongs to this changelog, also when there is nothing in it, and as of when.
+    // The checkpoint says to which changelog the store belongs, and as of when; also when the store is empty.
     const checkedMs = this.store.checkpoint()?.wallTimeMs ?? -Infinity
     if (this.remaining === 0 && clock.now() - checkedMs > RENEW_CHECKPOINT_MS) await stores.commit([this.#change()])
   }

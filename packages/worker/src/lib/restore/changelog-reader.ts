@@ -98,7 +98,7 @@ export class ChangelogReader {
     try {
       for await (const batch of reader.batches()) await this.#take(batch)
     } catch (thrown) {
-      // A follower that begins again must not meet what it has still on its way into the store.
+      // A follower may begin again only when nothing of it is on its way into the store.
       await this.#writing
       if (reader === this.#reader) this.#break(toError(thrown))
     }
@@ -144,7 +144,7 @@ export class ChangelogReader {
       await stores.commit(changes)
       this.#onWritten(followers)
     } catch (thrown) {
-      // The rows taken are lost: none that come after them may be written with a checkpoint that counts them.
+      // The rows taken are lost. No later rows may be written with a checkpoint that counts them.
       for (const follower of followers) follower.forget()
       const error = toError(thrown)
       this.#break(error)

@@ -67,8 +67,8 @@ export class Recovery {
   }
 
   /**
-   * How much of a changelog is in this worker's store: in one that is in use, or, unless `inUseOnly`, in one that lies on its
-   * disk from earlier. `undefined` when there is nothing that could be used.
+   * How much of a changelog is in this worker's store: in one that is in use, or, unless `inUseOnly`, in one that lies
+   * on its disk from earlier. `undefined` when there is nothing that could be used.
    */
   absorbed({ part, partition }: StatePlace, inUseOnly: boolean): number | undefined {
     const { stores, topics, clock } = this.#environment
@@ -76,7 +76,7 @@ export class Recovery {
     if (stores.isInUse(part.name, partition)) return checkpoint?.offset ?? 0
     if (checkpoint === undefined || inUseOnly) return undefined
     const [topicId, config] = [topics.changelogId(part), topics.changelogConfig(part)]
-    // Where its changelog begins and ends now is found out when it is used.
+    // The bounds of the changelog are checked when the store is used.
     const plan = planRestore(checkpoint, { topicId, beginning: 0, end: Infinity, config }, clock.now())
     return plan.rebuild === undefined ? checkpoint.offset : undefined
   }

@@ -31,7 +31,10 @@ export function planRestore(checkpoint: Checkpoint | undefined, changelog: Chang
   return rebuild === undefined ? { from: checkpoint.offset, rebuild } : { from: beginning, rebuild }
 }
 
-/** Why everything is read anew, for the log: also of a store that has lost what it had. To be asked before it is cleared. */
+/**
+ * Why everything is read anew, for the log: also of a store that has lost what it had. To be asked before it is
+ * cleared.
+ */
 export function whyAnew(
   { rebuild }: RestorePlan,
   store: Pick<StorePartition, 'checkpoint' | 'damage'>,

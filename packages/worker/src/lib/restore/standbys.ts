@@ -2,9 +2,12 @@ import { type Consumer, MillraceError, partitionKey, raceAbort, type Scheduled, 
 import { ChangelogFollower, type RestoreEnvironment, type StatePlace } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 
-/** Before a copy that could not be opened or read is tried again. */
+/** How long to wait before a copy that could not be opened or read is tried again. */
 const RETRY_MS = 2000
-/** A task whose copies have caught up waits so long for the others that are to come here, to move in one rebalance with them. */
+/**
+ * How long a task whose copies have caught up waits for other tasks that are to come here, so that they move in one
+ * rebalance.
+ */
 const PATIENCE_MS = 10_000
 
 /** A part of a task that is kept warm here. */
@@ -32,7 +35,7 @@ export class Standbys {
   readonly #reader: ChangelogReader
   /** By table and partition. */
   readonly #copies = new Map<string, Copy>()
-  /** With those that are being closed. */
+  /** All copies, including those that are being closed. */
   readonly #kept = new Map<Copy, Promise<void>>()
   /** Ids of tasks that are to come here. */
   #expected: readonly string[] = []
@@ -66,7 +69,7 @@ export class Standbys {
     return this.#expected.length
   }
 
-  /** Copies of a part, for figures. */
+  /** The copies of a table, for statistics. */
   of(part: string): readonly { readonly partition: number; readonly rows: number; readonly lag: number }[] {
     return [...this.#copies.values()].flatMap(({ place, follower }) =>
       place.part.name === part && follower !== undefined && follower.lag < Infinity
@@ -112,7 +115,7 @@ export class Standbys {
     this.#closed = true
     this.#stopWaiting()
     this.assign([])
-    // One whose store is still in other hands closes it as soon as it has it.
+    // A copy that still waits for its store closes it as soon as it gets it.
     await Promise.all([...this.#kept].flatMap(([{ follower }, kept]) => (follower === undefined ? [] : [kept])))
     await this.#reader.close()
   }
@@ -146,7 +149,7 @@ export class Standbys {
     await this.#reader.follow(follower)
   }
 
-  /** Whoever opens the store next goes on where the copy was. */
+  /** Writes what was gathered: whoever opens the store next goes on from there. */
   async #close(follower: ChangelogFollower): Promise<void> {
     const { table, partition } = follower.store
     try {
@@ -160,7 +163,7 @@ export class Standbys {
     }
   }
 
-  /** What stops one copy mostly stops all: one of them says so at a time. */
+  /** What stops one copy mostly stops all of them: only one logs it as a warning. */
   #warn({ place: { part, partition } }: Copy, error: Error): void {
     const { clock, log } = this.#environment
     const isFirst = clock.monotonic() - this.#warnedMs >= RETRY_MS
@@ -171,7 +174,7 @@ export class Standbys {
     )
   }
 
-  /** Which tasks have caught up. */
+  /** Finds the copies that have caught up. */
   #checkCaughtUp(): void {
     const lags = new Map<string, number>()
     for (const { place, follower } of this.#copies.values())

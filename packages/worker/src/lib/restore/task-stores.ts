@@ -10,9 +10,10 @@ import {
 } from '@millrace/core'
 
 /**
- * The worker's store: one commit at a time, and no partition opened again before it is closed: a task that is lost while
- * it is being opened may come back before that has ended, and waits for it. What is wanted again soon (a task that is opened
- * anew, a task that becomes a warm copy or the other way round) stays open meanwhile, so that a store in memory keeps its rows.
+ * The worker's store: one commit at a time, and no partition opened again before it is closed: a task that is lost
+ * while it is being opened may come back before that has ended, and waits for it. What is wanted again soon (a task
+ * that is opened anew, a task that becomes a warm copy or the other way round) stays open meanwhile, so that a store in
+ * memory keeps its rows.
  */
 export class TaskStores {
   readonly #driver: StoreDriver
@@ -43,7 +44,10 @@ export class TaskStores {
     return this.#taken.has(key) || this.#parked.has(key)
   }
 
-  /** Resolves when all that is in use now is closed. Whoever is opening one has to hear that it is lost, to close it. */
+  /**
+   * Resolves when all that is in use now is closed. Tasks that are opening a store must know by then that they are
+   * lost, or they would not close it.
+   */
   async released(): Promise<void> {
     await Promise.all(this.#taken.values())
   }
@@ -133,5 +137,5 @@ function keyOf({ table, partition }: StorePartition): string {
   return partitionKey({ topic: table, partition })
 }
 
-/** For those who only wait until it is over; the caller has the outcome. */
+/** For those who only wait until it is over. The caller gets the outcome. */
 function settledQuietly(): void {}

@@ -5,7 +5,10 @@ import type { RecordCollector } from './record-collector.ts'
 import type { CommitGroup, TaskOutput } from './task-output.ts'
 import { Epoch, type EpochOwner } from './epoch.ts'
 
-/** Offsets are committed by the consumer once everything before them is on the broker: one commit for all tasks that are ready. */
+/**
+ * Offsets are committed by the consumer once everything before them is on the broker: one commit for all tasks that are
+ * ready.
+ */
 export class SharedCommits implements CommitGroup {
   readonly #consumer: Pick<Consumer, 'commit'>
   readonly #lease: Pick<Lease, 'valid'>
@@ -40,7 +43,7 @@ export class SharedOutput implements TaskOutput {
   readonly #task: EpochOwner
   readonly #collector: RecordCollector
   #epoch: Epoch
-  /** Of the last commit, which may still wait for it. */
+  /** The epoch of the last commit, which may still wait for it. */
   #sealed: Epoch | undefined = undefined
 
   constructor(task: EpochOwner, collector: RecordCollector, group: CommitGroup) {

@@ -2,7 +2,10 @@ import { MillraceError, partitionForKey, type SpreadPartitioner, type TopicParti
 import type { Delay } from './delays.ts'
 import type { Outgoing } from './outgoing.ts'
 
-/** With one request under way a small one would make sends wait for turns of the event loop (decision 011). */
+/**
+ * The most that one request holds. Only one is under way at a time: with small ones, sends would wait for turns of the
+ * event loop (decision 011).
+ */
 const MAX_SEND_RECORDS = 5000
 const MAX_SEND_BYTES = 2 * 1024 * 1024
 
@@ -26,7 +29,7 @@ export class BrokerQueue {
     return this.#queue.length - this.#head >= MAX_SEND_RECORDS || this.#queuedBytes >= MAX_SEND_BYTES
   }
 
-  /** The next request's records. */
+  /** Takes the records of the next request. */
   take(): readonly Outgoing[] {
     let end = this.#head
     let bytes = 0
@@ -45,7 +48,7 @@ export class BrokerQueue {
     return taken
   }
 
-  /** What waits for one partition, which is no longer in the queue then. */
+  /** Takes out what waits for one partition. */
   takeOut(partition: TopicPartition): readonly Outgoing[] {
     const taken: Outgoing[] = []
     const left: Outgoing[] = []
@@ -68,13 +71,13 @@ export interface PartitionEnd {
   /** The same while anything is under way. */
   queue: BrokerQueue
   pending: number
-  /** It takes nothing just now: what is meant for it waits there, and not in the queue. */
+  /** Set while the partition takes no records: what is sent to it waits there, and not in the queue. */
   delay: Delay | undefined
 }
 
 /** What is known of a topic that is sent to, and what is under way to its partitions. */
 export class TopicRoute {
-  /** 0 until the broker has said. */
+  /** 0 until the broker has answered. */
   partitions = 0
   /** Sends that came before that, in order. */
   readonly early: Outgoing[] = []
@@ -92,7 +95,10 @@ export class TopicRoute {
     )
   }
 
-  /** Where a record is on its way from now until `left`. Its queue stays the same until then: no two requests hold one partition. */
+  /**
+   * Where a record is on its way from now until `left`. Its queue stays the same until then: no two requests hold one
+   * partition.
+   */
   enter(record: Outgoing, queueNow: (record: Outgoing) => BrokerQueue): PartitionEnd {
     let end = this.#ends[record.partition]
     if (end === undefined) {

@@ -36,7 +36,7 @@ export class Delay implements TopicPartition {
     return this.#cause.reason
   }
 
-  /** Of those that belong to no task. */
+  /** Bytes of the records that belong to no task. */
   get outsideBytes(): number {
     return this.#outsideBytes
   }
@@ -49,7 +49,7 @@ export class Delay implements TopicPartition {
     return [...new Set(live)].toSorted()
   }
 
-  /** For senders outside of tasks: nothing else would hold them back. */
+  /** The error for senders outside of tasks, whom nothing else would hold back. */
   tooMuch(): MillraceError {
     return new MillraceError(
       'PARTITION_UNAVAILABLE',
@@ -89,7 +89,7 @@ interface Entry extends TopicPartition {
   readonly delays: Set<Delay>
   timer: Scheduled | undefined
   overdue: boolean
-  /** When nothing waited for it any more, though it has not taken anything. */
+  /** Since when nothing waits for it, though it has not taken anything. */
   idleSinceMs: number
 }
 
@@ -138,7 +138,10 @@ export class Delays {
     this.#watch(key, entry, this.#options.deliveryTimeoutMs)
   }
 
-  /** `recovered`: it has taken what waited longest. Else nothing waits any more, or it is sent anew: that begins no new count. */
+  /**
+   * `recovered`: it has taken what waited longest. Else nothing waits any more, or it is sent anew: that begins no new
+   * count.
+   */
   ended(delay: Delay, recovered: boolean): void {
     const key = partitionKey(delay)
     const entry = this.#entries.get(key)

@@ -10,8 +10,8 @@ export interface EpochOwner {
 }
 
 /**
- * The sends of one task from one commit to the next. A commit seals it and waits until the broker has acknowledged every one:
- * what was sent after the seal belongs to the next epoch and is not waited for.
+ * The sends of one task from one commit to the next. A commit seals it and waits until the broker has acknowledged
+ * every one: what was sent after the seal belongs to the next epoch and is not waited for.
  */
 export class Epoch {
   readonly owner: EpochOwner | undefined
@@ -64,14 +64,14 @@ export class Epoch {
   }
 
   /**
-   * Resolves when all is acknowledged; rejects when something never will be. Nothing may be added afterwards. Must come
-   * after the outcome of the epoch before: what that has lost, the positions of this one have passed.
+   * Resolves when all is acknowledged; rejects when something never will be. Nothing may be added afterwards. The
+   * outcome of the epoch before must be known: this one's positions are past what that one has lost.
    */
   seal(): Promise<void> {
     this.#error ??= this.#before?.error
     this.#before = undefined
     const sealed = (this.#sealed ??= deferred<void>())
-    // A commit that was given up no longer listens; the task or the worker hears of the failure too.
+    // A commit that was given up does not listen any more; the failure also reaches the task or the worker.
     sealed.promise.catch(ignoreUnheard)
     if (this.#error !== undefined) sealed.reject(this.#error)
     else if (this.#pending === 0) sealed.resolve()

@@ -16,14 +16,15 @@ import type { Lease } from '../environment/lease.ts'
 import { withinLimit } from '../environment/within-limit.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Outgoing } from './outgoing.ts'
-import { type CollectorOwner, RecordCollector, type Sending } from './record-collector.ts'
+import { type CollectorOwner, RecordCollector } from './record-collector.ts'
+import type { Sending } from './send-budget.ts'
 import type { CommitGroup, TaskOutput } from './task-output.ts'
 import { Epoch, type EpochOwner } from './epoch.ts'
 
 /** How long the end of the last transaction of a task that is given up may take. */
 const END_LIMIT_MS = 2000
 
-/** Between two openings of a task whose transactions keep failing. The first is made at once. */
+/** How long to wait between openings of a task whose transactions keep failing. The first follows at once. */
 const REOPENING: Backoff = { firstMs: 100, mostMs: 10_000 }
 
 /** A new producer may get further. Anything else, a right that is missing or a setting of the broker, meets it as well. */
@@ -154,7 +155,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     else this.#task.fail(error)
   }
 
-  /** What has waited goes out. */
+  /** Sends what has waited for the commit. */
   release(): void {
     const later = this.#later ?? []
     this.#later = undefined
@@ -197,7 +198,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     try {
       if (this.#begun !== undefined && this.#collector.pending === 0) await this.#producer.abort()
     } catch (thrown) {
-      // The next owner was quicker, and has ended it; or it was given up above.
+      // The next owner has ended it already, or the time for it was over.
       if (!isMillraceError(thrown, 'PRODUCER_FENCED', 'TRANSACTION_STATE', 'CLOSED')) throw thrown
     }
   }

@@ -56,7 +56,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
   readonly origin: SendOrigin | undefined
   /** -1 until the record collector has chosen it. */
   partition: number
-  /** Of the task it belongs to, from when it is in the record collector. */
+  /** The epoch of its task; set when it joins the record collector. */
   epoch: Epoch | undefined = undefined
   #offset = WAITING
   #error: Error | undefined = undefined
@@ -87,7 +87,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     return this.epoch?.abandoned === true
   }
 
-  /** The broker has it, or never will. */
+  /** The broker has the record, or never will. */
   get settled(): boolean {
     return this.#offset !== WAITING || this.#error !== undefined
   }
@@ -98,7 +98,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.#metadata?.resolve(this.#stored())
   }
 
-  /** Will never be stored. */
+  /** The record will never be stored. */
   failed(error: Error): void {
     if (this.#error !== undefined) return
     this.#error = error

@@ -15,8 +15,8 @@ import type { LeaseWaiter } from '../environment/lease.ts'
 import { outgoing, silentLog } from '../fixtures/test-worker.fixture.ts'
 import { Delays } from './delays.ts'
 import { Outgoing } from './outgoing.ts'
-import { RecordCollector, type Sending } from './record-collector.ts'
-import { SendBudget } from './send-budget.ts'
+import { RecordCollector } from './record-collector.ts'
+import { SendBudget, type Sending } from './send-budget.ts'
 import { Epoch } from './epoch.ts'
 
 interface HandRequest {

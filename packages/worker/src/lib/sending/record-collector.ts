@@ -1,33 +1,20 @@
 import {
-  type Clock,
   type DelayedPartition,
   isMillraceError,
   MillraceError,
   type Producer,
-  type Sensor,
   type SendOutcome,
   type SpreadPartitioner,
   spreadPartitioner,
   toError,
   type TopicPartition,
 } from '@millrace/core'
-import type { Lease } from '../environment/lease.ts'
 import { BrokerQueue, TopicRoute } from './broker-queue.ts'
-import { Delay, type Delays } from './delays.ts'
+import { Delay } from './delays.ts'
 import type { Outgoing } from './outgoing.ts'
-import type { SendBudget } from './send-budget.ts'
+import type { Sending } from './send-budget.ts'
 
-/** What all record collectors of a worker share. */
-export interface Sending {
-  readonly clock: Clock
-  readonly sensor: Pick<Sensor, 'sendCompleted'>
-  /** Checked before each request; without it nothing goes out. */
-  readonly lease: Pick<Lease, 'check' | 'whenBack'>
-  readonly budget: SendBudget
-  readonly delays: Delays
-}
-
-/** Whoever a record collector works for. */
+/** The owner of a record collector. */
 export interface CollectorOwner {
   /** The broker refused a record for good; its sender or its epoch knows already. */
   refused(record: Outgoing, error: Error): void
@@ -35,15 +22,20 @@ export interface CollectorOwner {
   broken(error: Error): void
 }
 
-/** What senders outside of tasks may leave to wait for one partition, as a share of the budget. Tasks stand still instead. */
+/**
+ * The share of the budget that records of senders outside of tasks may take while they wait for one partition. Tasks
+ * stand still instead.
+ */
 const MOST_WAITING_OUTSIDE = 0.25
 
 /**
- * Where sends gather on their way to the broker. Each broker's queue has one request under way and gathers meanwhile; an
- * idle one sends what has gathered when the current turn of the event loop ends. The order per partition is the order of `add`.
+ * Where sends gather on their way to the broker. Each broker's queue has one request under way and gathers meanwhile;
+ * an idle one sends what has gathered when the current turn of the event loop ends. The order per partition is the
+ * order of `add`.
  *
- * A partition that takes nothing just now leaves its queue to the others, and its records leave the budget: the driver goes
- * on trying with those that it has, the rest waits for them, and the tasks that they belong to get no further events.
+ * A partition that takes nothing just now leaves its queue to the others, and its records leave the budget: the driver
+ * goes on trying with those that it has, the rest waits for them, and the tasks that they belong to get no further
+ * events.
  */
 export class RecordCollector {
   readonly #producer: Producer
@@ -63,7 +55,7 @@ export class RecordCollector {
     this.#producer = producer
     this.#sending = sending
     this.#owner = owner
-    // Sends of many workers without a key should not all begin at partition 0.
+    // Keyless sends of many workers should not all begin at partition 0.
     this.#spread = spreadPartitioner({ first: Math.floor(Math.random() * 1024) })
   }
 
@@ -170,7 +162,7 @@ export class RecordCollector {
     void this.#send(queue, records)
   }
 
-  /** Those of lost tasks are dropped. */
+  /** Drops the records of lost tasks. */
   #live(records: readonly Outgoing[]): readonly Outgoing[] {
     if (!records.some((record) => record.abandoned)) return records
     const live: Outgoing[] = []
@@ -192,7 +184,7 @@ export class RecordCollector {
         onDelayed: (partition) => void delayed.push(partition),
       })
     } catch (thrown) {
-      // They end with it.
+      // Delayed partitions of this request end with it.
       if (delayed.length > 0) await Promise.allSettled(delayed.map((partition) => partition.outcomes))
       queue.sending = false
       this.#interrupted(queue, records, toError(thrown))
@@ -208,7 +200,10 @@ export class RecordCollector {
     this.#sendNext(queue)
   }
 
-  /** The queue goes on without this partition; what waits for it goes out when the driver is through with what it has of it. */
+  /**
+   * The queue goes on without this partition; what waits for it goes out when the driver is through with what it has of
+   * it.
+   */
   async #delay(partition: DelayedPartition, sent: readonly Outgoing[]): Promise<void> {
     const { delays, budget, clock } = this.#sending
     const startMs = clock.monotonic()
@@ -236,8 +231,9 @@ export class RecordCollector {
   }
 
   /**
-   * Before each request, resends too. A lease alone does not say it: a request without an answer may be sent again when the
-   * worker has lost the task, has joined anew and has a lease again. Its rows would come over those of the successor.
+   * Checked before each request and each resend. A lease alone does not say it: a request without an answer may be sent
+   * again when the worker has lost the task, has joined anew and has a lease again. Its rows would come over those of
+   * the successor.
    */
   #mayGo(records: readonly Outgoing[]): void {
     this.#sending.lease.check()

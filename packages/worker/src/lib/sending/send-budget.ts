@@ -1,5 +1,8 @@
+import type { Clock, Sensor } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
+import type { Lease } from '../environment/lease.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
+import type { Delays } from './delays.ts'
 
 /** How many bytes of sends may be on their way at once, for the whole worker. While it is full no event is handed out. */
 export class SendBudget {
@@ -48,4 +51,14 @@ export class SendBudget {
   async room(): Promise<void> {
     while (this.#full) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
+}
+
+/** What all record collectors of a worker share. */
+export interface Sending {
+  readonly clock: Clock
+  readonly sensor: Pick<Sensor, 'sendCompleted'>
+  /** Checked before each request; without it nothing goes out. */
+  readonly lease: Pick<Lease, 'check' | 'whenBack'>
+  readonly budget: SendBudget
+  readonly delays: Delays
 }

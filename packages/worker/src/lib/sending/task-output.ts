@@ -1,7 +1,7 @@
 import type { CommitOffset } from '@millrace/core'
 import type { Outgoing } from './outgoing.ts'
 
-/** Makes the commits of one task or of several, one at a time, with all that is complete by then. */
+/** Makes the commits of one task, or of several together. One commit at a time, of all tasks that are ready by then. */
 export interface CommitGroup {
   /**
    * Commits these offsets together with what the outputs of the group have sealed. False when it came to nothing and that
@@ -16,13 +16,22 @@ export interface CommitGroup {
  */
 export interface TaskOutput {
   readonly group: CommitGroup
-  /** What was sent can be taken back with all since the last commit: then a commit must hold everything that is finished. */
+  /**
+   * What was sent can be taken back with all since the last commit: then a commit must hold everything that is
+   * finished.
+   */
   readonly transactional: boolean
   /** Sends and rows since the last seal that the broker has not acknowledged. */
   readonly pending: number
-  /** Transactions of the task that have failed since the last that was committed: the next output of the task goes on counting. */
+  /**
+   * Transactions of the task that have failed since the last that was committed: the next output of the task goes on
+   * counting.
+   */
   readonly failures: number
-  /** Before anything of a gained task is read: shuts out its earlier owners. Waits until the group was heard of since then. */
+  /**
+   * Before anything of a gained task is read: shuts out its earlier owners. Waits until the group was heard of since
+   * then.
+   */
   fence(heardSinceMs: number): Promise<void>
   /** A send of a finished event, or a changelog row. */
   add(record: Outgoing): void

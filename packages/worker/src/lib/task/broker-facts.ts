@@ -3,7 +3,7 @@ import { withinLimit } from '../environment/within-limit.ts'
 import type { TaskWorker } from './task-worker.ts'
 import type { Task } from './task.ts'
 
-/** For a question about many tasks; then each asks for itself. */
+/** How long a question about many tasks may take. Then each asks for itself. */
 const PATIENCE_MS = 3000
 
 /** What the broker knows of tasks that are to be opened. */
@@ -20,7 +20,7 @@ interface Question {
   readonly facts: Promise<Facts | undefined>
 }
 
-/** Asks the broker for what opening a task needs, for many tasks at once where they come together. */
+/** Asks the broker what must be known to open a task, for many tasks at once where they come together. */
 export class BrokerFacts {
   readonly #worker: Pick<TaskWorker<Task>, 'environment' | 'consumer' | 'admin' | 'topics'>
   /** The question that takes further tasks. */
@@ -71,9 +71,10 @@ export class BrokerFacts {
     ): Promise<ReadonlyMap<string, PartitionOffsets>> =>
       byPartition(partitions.length === 0 ? [] : await admin.offsets(partitions, level))
     const partitions = tasks.flatMap((task) => task.assigned)
-    // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a first commit,
-    // and a committed offset is never past the end. A worker that sleeps here and is replaced must not take the broker for broken.
-    // What is in a transaction counts too: rows that are committed may lie behind it, so recovery waits until it is over.
+    // In this order, so that whatever a successor does meanwhile makes sense: rows are in a changelog only after a
+    // first commit, and a committed offset is never past the end. A worker that sleeps here and is replaced must not
+    // take the broker for broken. What is in a transaction counts too: rows that are committed may lie behind it, so
+    // recovery waits until it is over.
     const logs = tasks.flatMap(({ partition, partitions: count }) =>
       topics.partsWith(count).map(({ changelog }) => ({ topic: changelog.topic, partition })),
     )
@@ -102,7 +103,7 @@ function byPartition<P extends TopicPartition>(list: readonly P[]): ReadonlyMap<
   return new Map(list.map((one) => [partitionKey(one), one]))
 }
 
-/** Tasks that were given together come as far in one turn. */
+/** Tasks that were assigned together get here in one turn of the event loop. */
 function endOfTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

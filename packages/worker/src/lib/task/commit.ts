@@ -78,7 +78,10 @@ export class Commits {
     }
   }
 
-  /** Puts it into the next commit of its group, which begins when the one before is over and this turn of the event loop ends. */
+  /**
+   * Puts it into the next commit of its group, which begins when the one before is over and this turn of the event loop
+   * ends.
+   */
   #join(task: Task, commit: TaskCommit): Batch {
     const { group } = task.output
     const gathering = this.#gathering.get(group)
@@ -134,7 +137,7 @@ export class Commits {
     return new Set(here.map(([task]) => task))
   }
 
-  /** What keeps a task from being committed is finished first, with nothing new handed out. */
+  /** Lets those events finish that keep the task from being committed; no new ones are handed out meanwhile. */
   async #makeWhole(task: Task): Promise<void> {
     const { environment, handOut } = this.#worker
     task.becomeWhole(true)
@@ -144,7 +147,7 @@ export class Commits {
     try {
       while (!task.closed && !task.isWhole && (handOut.blocked & DRAINING) === 0) {
         await task.whenIdle()
-        // Idle may be between two events, or while one waits for its next attempt.
+        // The task is also idle between two events, or while one waits for its next attempt.
         await environment.clock.sleep(WHOLE_INTERVAL_MS)
       }
     } finally {
@@ -166,7 +169,7 @@ export class Commits {
     })
   }
 
-  /** What nobody else may write, the store has as of now. */
+  /** Nobody else may write to these changelogs, so the stores have everything as of now. */
   async #renewCheckpoints(task: Task): Promise<void> {
     const { environment, lease, stores } = this.#worker
     if (task.closed || !lease.valid) return

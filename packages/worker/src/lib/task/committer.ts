@@ -5,10 +5,10 @@ import { type RowsOwner, tasksToCommit } from './row-budget.ts'
 import type { TaskWorker } from './task-worker.ts'
 import type { Task } from './task.ts'
 
-/** Tasks are due in so many groups over an interval, each group with one commit. */
+/** Over one interval tasks are due in this many groups; each group shares a commit. */
 const STAGGER = 8
 
-/** Has tasks committed when they are due, one commit of a task at a time. A task in which nothing happened is not looked at. */
+/** Commits tasks when they are due, one commit of a task at a time. A task in which nothing happened is left alone. */
 export class Committer implements RowsOwner {
   readonly #worker: TaskWorker<Task>
   readonly #commits: Commits
@@ -70,12 +70,15 @@ export class Committer implements RowsOwner {
     this.#toRenew.delete(task)
   }
 
-  /** Commits these tasks, each after its commit under way. Rejects when one of them cannot be committed; the others go on. */
+  /**
+   * Commits these tasks, each after its commit under way. Rejects when one of them cannot be committed; the others go
+   * on.
+   */
   async commit(tasks: readonly Task[]): Promise<void> {
     await Promise.all(tasks.map((task) => this.#commitInTurn(task)))
   }
 
-  /** No more commits of its own accord. */
+  /** Begins no more commits by itself. */
   stop(): void {
     this.#stopped = true
     this.#renewal?.cancel()

@@ -43,7 +43,7 @@ export interface TopicTally {
   records: number
 }
 
-/** Plain fields, counted up by the loops and read when somebody asks. */
+/** Plain fields, counted up on the hot path and read for statistics. */
 export class SubscriptionCounters {
   received = 0
   processed = 0
@@ -110,7 +110,7 @@ export interface CursorOptions {
   readonly keyCodec: string | undefined
   readonly flow: FlowControl
   readonly limits: CursorLimits
-  /** Of events read again after their task was opened again. */
+  /** Refusals of events that are read again because their task was opened again. */
   readonly refusals: PartitionRefusals | undefined
 }
 
@@ -151,7 +151,7 @@ export class PartitionCursor implements SourceReader {
     source.attach(this)
   }
 
-  /** Of the batch it stands in, or waits for. */
+  /** Index of the batch that it stands in, or waits for. */
   get batchIndex(): number {
     return this.#batchIndex
   }
@@ -173,7 +173,10 @@ export class PartitionCursor implements SourceReader {
     else this.blocked &= ~NOT_NOW.deferred
   }
 
-  /** Brings `blocked` up to date and gives it, before each chunk of events. Asks for an early commit when limits come near. */
+  /**
+   * Brings `blocked` up to date and gives it, before each chunk of events. Asks for an early commit when limits come
+   * near.
+   */
   refresh(): number {
     if ((this.blocked & NOT_NOW.empty) !== 0) return this.blocked
     const share = this.uncommittedShare
@@ -211,7 +214,7 @@ export class PartitionCursor implements SourceReader {
     return refusal?.attempts === attempts ? refusal.error : undefined
   }
 
-  /** What is finished, by earlier owners too: beyond what has been read by now as well. */
+  /** What is finished, including what earlier owners have finished beyond the offsets that were read here. */
   progress(): Progress {
     const { position, finished } = this.tracker.progress()
     const beyond = this.#resume?.beyond(this.tracker.readTo) ?? []
@@ -240,7 +243,7 @@ export class PartitionCursor implements SourceReader {
       return false
     }
     if (!resume.isFinished(record.offset)) return false
-    // Beyond the position it must stay known as finished until the position has come by.
+    // An offset beyond the position must stay known as finished until the position has passed it.
     if (record.offset >= resume.position) this.tracker.finish(this.tracker.hand(record.offset))
     this.task.touch()
     return true

@@ -4,12 +4,12 @@ import type { HandOut } from '../environment/hand-out.ts'
 import { withinLimit } from '../environment/within-limit.ts'
 import type { Task } from './task.ts'
 
-/** Time for what is on its way already, a reply perhaps: giving an event up means that its work is done again. */
+/** Time for what is on its way already, perhaps a reply: the work of an event that is given up has to be done again. */
 const PATIENCE_MS = 500
 
 /**
- * Waits for events in flight while nothing is handed out. Those that wait themselves for something to be handed out, here
- * or on another worker that waits for this one, would wait for ever: after a while `signal` aborts.
+ * Waits for events in flight while nothing is handed out. Some may wait for something that is itself to be
+ * handed out, here or on another worker that waits for this one. They would wait for ever: after a while `signal` aborts.
  */
 export class Drain {
   readonly #clock: Clock
@@ -44,7 +44,7 @@ export class Drain {
   }
 }
 
-/** Each ask in flight listens to it. */
+/** Each `ask` in flight listens to it. */
 function overdueController(): AbortController {
   const controller = new AbortController()
   setMaxListeners(0, controller.signal)

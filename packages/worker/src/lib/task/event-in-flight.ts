@@ -18,7 +18,7 @@ import type { OwningTask, PartitionCursor, TrackedEvent } from './cursor.ts'
 export interface EventQueue {
   /** To be handed out again after a while. */
   again(event: EventInFlight, delayMs: number): void
-  /** To be handed out again when the event is done that it waits for. */
+  /** To be handed out again when the event that it waits for is done. */
   after(event: EventInFlight): void
   /** Another event waits for one of this queue. */
   wanted(): void
@@ -43,12 +43,12 @@ export function eventOf(record: RawRecord, cursor: PartitionCursor, queue: Event
   return new EventInFlight(slot, record, cursor.attemptsAt(record.offset))
 }
 
-/** How often an event may find that what it has read was changed, before it holds what it reads. */
+/** After so many attempts that failed because others changed what it had read, an event holds what it reads. */
 const MOST_OUTDATED = 3
-/** Of what it has read, in messages. */
+/** How much of what it has read messages show. */
 const MOST_SHOWN = 3
 
-/** At work; at work but given up for another event; its task is lost; done with. */
+/** At work; at work, and to be handed out again; its task is lost; over. */
 const OPEN = 0
 const DEFERRED = 1
 const LOST = 2
@@ -57,9 +57,10 @@ type EventState = typeof OPEN | typeof DEFERRED | typeof LOST | typeof OVER
 
 /**
  * One event while an agent works on it, and nothing but a few references: lists come into being with the first effect.
- * A retry makes a new one, so that work which goes on past its event finds it closed. When its task is lost, its effects
- * and sends are dropped in that moment; whatever its agent does with it afterwards changes nothing. All in one class: with layers that
- * extend each other an event takes twice as long to make and finish (measured), and a part beside it is one more object.
+ * A retry makes a new one, so that work which goes on past its event finds it closed. When its task is lost, its
+ * effects and sends are dropped in that moment; whatever its agent does with it afterwards changes nothing. All in one
+ * class: with layers that extend each other an event takes twice as long to make and finish (measured), and a part
+ * beside it is one more object.
  */
 export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   readonly record: RawRecord
@@ -226,7 +227,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     return false
   }
 
-  /** Of a batch each in its turn: what the first one changes is no news to the others. */
+  /** The events of a batch finish one after the other: what one of them changes does not make the others outdated. */
   #complete(): boolean {
     const { task, tracker, counters, refusals } = this.cursor
     this.#state = OVER
@@ -238,7 +239,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     counters.processed++
     counters.active--
     task.left()
-    // The next refusal opens the task again: what has become of this event should not be done once more.
+    // The next refusal opens the task again. This event should not be handled once more then, so it is committed soon.
     if (refusals !== undefined && refusals.has(this.record.offset)) task.commitSoon()
     if (this.#joined !== undefined) for (const other of this.#joined) other.#complete()
     if (this.#waiting !== undefined) this.#releaseWaiting()
@@ -309,7 +310,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     return this.batchLeader.order < other.order && !other.#spilled
   }
 
-  /** Something rests on what it has read, and that is no longer so. */
+  /** It has effects or sends that may rest on values that have been changed since it read them. */
   #isOutdated(): boolean {
     return this.#hasOutdatedReads() && this.batch().some((one) => one.#effects !== undefined || one.#sendBytes > 0)
   }
@@ -326,7 +327,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   #goBack(delayMs: number, attempts: number): void {
     this.#leave()
-    // What it had sent before its end was in a transaction, with which its task is gone.
+    // Its sends had gone out in a transaction, and the task was closed to take them back.
     if (this.cursor.task.closed) return
     this.queue.again(this.#anew(attempts), delayMs)
     this.#releaseWaiting()
@@ -388,7 +389,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     if (this.#state !== LOST) this.cursor.task.spillEnded(false)
   }
 
-  /** Its task is opened again when what it has sent is to be taken back; how often it has failed must outlive that. */
+  /** To take back what has gone out, its task is opened again; the number of failed attempts must outlive that. */
   #noteFailure(error: Error | undefined): void {
     if (this.batch().some((one) => one.#spilled)) this.cursor.task.spillFailed(this, error)
   }

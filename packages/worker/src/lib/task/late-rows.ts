@@ -6,7 +6,7 @@ import type { Task } from './task.ts'
 /**
  * Searches changelogs for rows that came late, over newer ones, and has those written again by the task's next commit.
  * Until then whoever recovers from the changelog would have the old ones (docs/guarantees.md). In a transaction the rows of
- * another owner cannot be committed: what else is there are only the marks of transactions.
+ * another owner cannot be committed: what else is in the changelog are the marks of transactions.
  */
 export class LateRows {
   readonly #environment: Pick<WorkerEnvironment, 'transport' | 'log'>
@@ -17,7 +17,10 @@ export class LateRows {
     this.#environment = environment
   }
 
-  /** Searches the stretches of changelogs that a commit has written, if there is more in them; goes on by itself. */
+  /**
+   * Searches the stretches of changelogs that a commit has written, where they hold more than its rows. Does not wait
+   * for it.
+   */
   committed(task: Task, { states }: TaskCommit): void {
     for (const { state, rows, last } of states) {
       if (last === undefined) continue

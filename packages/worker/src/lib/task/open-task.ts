@@ -57,14 +57,14 @@ export async function openTask(task: Task, worker: OpeningWorker, heardSinceMs: 
   const starts = task.assigned.map((partition) => startOf(task, partition, { worker, facts }))
   const states = await openStates(task, starts, { worker, facts })
   if (task.closed) {
-    // Lost in the very turn in which it was opened: nobody else knows of its stores.
+    // It was lost in the turn in which it was opened: nobody else knows of its stores.
     await closeStores(states, worker)
     return
   }
   const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { worker, start: starts[i] }))
   task.recovered(sources, states)
-  // Before any row: so that rows without committed offsets mean that offsets were lost. And 'latest' is only now once.
-  // A hole is passed at once too: it is reported once.
+  // Commit before any row is written: then rows without committed offsets mean that offsets were lost. It also fixes where
+  // 'latest' is, and passes a hole at once, so that it is reported once.
   if (starts.some(({ origin }) => origin !== 'committed')) await commitFirst(task, worker)
   if (task.closed) return
   task.begin()
@@ -87,7 +87,10 @@ function startOf(task: Task, partition: TopicPartition, { worker, facts }: Openi
   return start
 }
 
-/** Opens the stores of the task and recovers them, side by side. Rejects with the signal's reason when it is lost meanwhile. */
+/**
+ * Opens the stores of the task and recovers them, side by side. Rejects with the signal's reason when it is lost
+ * meanwhile.
+ */
 async function openStates(
   task: Task,
   starts: readonly StartPosition[],
@@ -126,7 +129,7 @@ function openPart(task: Task, { part, store }: RestoredState, worker: OpeningWor
   const { environment, topics, changedRows } = worker
   const { settings, freeze } = environment
   const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
-  // A share of the cache as if all partitions were here: rebalances then never exceed the bound.
+  // Its share of the cache if all partitions were here: so rebalances never exceed the bound.
   const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
   const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
   const countChanged = (bytes: number): void => changedRows.count(bytes)

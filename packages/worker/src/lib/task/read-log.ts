@@ -8,7 +8,7 @@ export interface ReadingEvent {
   readonly open: boolean
 }
 
-/** Reads kept without a set of the event's own. */
+/** The most reads that are kept without a set for the event. */
 const LONGEST = 64
 
 /**
@@ -53,7 +53,7 @@ export class ReadLog {
     return [...new Set([...(this.#sets.get(event)?.keys() ?? []), ...now])]
   }
 
-  /** The event is over, or has nothing to show for what it has read. */
+  /** The event is over, or none of its effects is left. */
   forget(event: ReadingEvent): void {
     if (this.#sets.size > 0) this.#sets.delete(event)
     if (this.#reader !== event) return
@@ -75,7 +75,7 @@ export class ReadLog {
   }
 
   #clear(): void {
-    // One or two mostly: a loop is done before a call of `fill` begins.
+    // Mostly one or two: a loop is faster than a call of `fill`.
     for (let at = 0; at < this.#count; at++) this.#what[at] = undefined
     this.#count = 0
   }

@@ -12,21 +12,25 @@ import type { Suspects } from './suspects.ts'
 import type { TaskWorker } from './task-worker.ts'
 import type { Task } from './task.ts'
 
-/** An entry costs a task that is opened again, so there are few; beyond this the oldest are forgotten, and found again. */
+/**
+ * There are few entries, since each means that a task was opened again. Beyond this number the oldest are forgotten,
+ * and found again.
+ */
 const MOST_PARTITIONS = 1000
 
-/** Refused for what the record is. What lies in topic or account would meet every event alike. */
+/** Whether the record itself was refused. What is wrong with a topic or an account would meet every event alike. */
 function liesInRecord(error: Error): boolean {
   return isMillraceError(error, 'RECORD_TOO_LARGE', 'RECORD_REFUSED', 'PARTITION_MISSING')
 }
 
 /**
- * What becomes of records that the broker refuses for good. Whoever sent one outside of events has heard of it. A row, and
- * what is wrong with a topic or an account, ends the worker. Else it is the failure of the event that sent it, for `onError`.
+ * What becomes of records that the broker refuses for good. Whoever sent one outside of events has heard of it. A row,
+ * and what is wrong with a topic or an account, ends the worker. Else it is the failure of the event that sent it, for
+ * `onError`.
  *
  * Events whose sends were refused after they had finished, and those whose sends had gone out in part when they failed.
- * Nothing past them is committed: their tasks are opened again from the last commit, and they are then handed out as failed
- * already. Kept until they are committed, so that another task opening in between loses no count of attempts.
+ * Nothing past them is committed: their tasks are opened again from the last commit, and they are then handed out as
+ * failed already. Kept until they are committed, so that another task opening in between loses no count of attempts.
  */
 export class RefusedEvents {
   readonly #worker: Pick<TaskWorker<Task>, 'reopen' | 'fail'>
@@ -44,7 +48,8 @@ export class RefusedEvents {
     const refusal = origin.refusal(record, error)
     if (!(origin instanceof EventInFlight) || !liesInRecord(error)) return this.#worker.fail(refusal)
     const before = origin.refused
-    // What it did about the refusal, a dead letter, may be refused as well; it is trimmed then. Not twice for one topic.
+    // What it sent because of the refusal, a dead letter, may be refused as well, and is trimmed then. But not twice
+    // for one topic.
     if (!(before instanceof RecordRefusedError) || before.topic !== record.topic) this.#note(origin, refusal)
     else if (!origin.task.closed) return this.#worker.fail(refusal)
     if (!origin.task.closed) this.#worker.reopen(origin.task.id, refusal.message)

@@ -34,7 +34,7 @@ export class RowBudget {
     return this.#full
   }
 
-  /** So many bytes more of changed rows, or fewer. */
+  /** There are this many bytes more of changed rows, or fewer. */
   count(bytes: number): void {
     this.#bytes += bytes
     const overHalf = this.#bytes > this.#maxBytes / 2
@@ -51,7 +51,7 @@ export class RowBudget {
   }
 }
 
-/** Those with most changed rows first, until what the others keep is at most so many bytes: few commits free much. */
+/** The tasks with the most changed rows, until the others keep at most `keepBytes`: few commits free much. */
 export function tasksToCommit<T extends { readonly dirtyBytes: number }>(
   tasks: readonly T[],
   keepBytes: number,

@@ -33,10 +33,10 @@ export interface RecentEvents {
 }
 
 /**
- * Events that block the event loop for longer than the session, and so have every owner of their partition thrown out in
- * turn, with nothing committed: the group passes them on to whoever gets the partition next. One that surely was it counts as
- * failed for good (`EVENT_BLOCKED`). Where it may have been one of several, the next owner looks at the clock after each of
- * them.
+ * Events that block the event loop for longer than the session, and so have every owner of their partition thrown out
+ * in turn, with nothing committed: the group passes them on to whoever gets the partition next. One that surely was it
+ * counts as failed for good (`EVENT_BLOCKED`). Where it may have been one of several, the next owner looks at the clock
+ * after each of them.
  */
 export class Suspects implements BlockListener {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>

@@ -48,7 +48,10 @@ export interface TaskCommit {
   readonly acknowledged: Promise<void>
 }
 
-/** Takes the rows changed since the last commit, each encoded once, and sends them. Exactly one of `open.rowsStored` and `open.rowsReturned` follows. */
+/**
+ * Takes the rows changed since the last commit, each encoded once, and sends them. Exactly one of `open.rowsStored` and
+ * `open.rowsReturned` follows.
+ */
 export function sendRows(state: TaskState, output: Pick<TaskOutput, 'add'>, timestamp: number): PreparedRows {
   const rows = state.tail.rows(state.open.takeRows(), state.store)
   const origin = new RowOrigin(state.part)
@@ -104,9 +107,10 @@ export interface Stretch {
 }
 
 /**
- * The end of a task's changelog partition as this worker has written it. Its rows should follow on each other there, since
- * nobody else writes them. Where they do not, a request has reached the broker that had been given up: one of an earlier
- * owner that slept, or one of this worker whose answer was lost. Outside of transactions Kafka cannot refuse such a request.
+ * The end of a task's changelog partition as this worker has written it. Its rows should follow on each other there,
+ * since nobody else writes them. Where they do not, a request has reached the broker that had been given up: one of an
+ * earlier owner that slept, or one of this worker whose answer was lost. Outside of transactions Kafka cannot refuse
+ * such a request.
  */
 export class ChangelogTail {
   #next: number

@@ -33,7 +33,10 @@ export interface TaskWorker<Task> {
   refused(record: Outgoing, error: Error): void
   /** An event has failed of which sends have gone out; its task is opened again for that. */
   eventFailed(event: HandedOutEvent, error: Error | undefined): void
-  /** Drops the task whole, if it is here, and opens it again from its last commit. `cutOff`: a partition of it ends before what had been read. */
+  /**
+   * Drops the task whole, if it is here, and opens it again from its last commit. `cutOff`: a partition of it ends
+   * before what had been read.
+   */
   reopen(id: string, reason: string, cutOff?: LostPosition): void
   /** Ends the worker. */
   fail(error: Error): void

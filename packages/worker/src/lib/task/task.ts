@@ -21,7 +21,7 @@ import { ReadLog } from './read-log.ts'
 import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
 import type { TaskWorker } from './task-worker.ts'
 
-/** Of the same task before. */
+/** What a task takes over from the one before it, when it is opened again. */
 export interface TaskOptions {
   /** Where source partitions were found to end before what had been read of them, by topic and partition. */
   readonly foundEnds?: ReadonlyMap<string, number>
@@ -30,9 +30,9 @@ export interface TaskOptions {
 }
 
 /**
- * Task (n, p), from when this worker is given it until it is lost: partition p of all topics and tables that have n. It owns
- * its source partitions with their positions and events in flight, its states, and its output. `openTask` brings it to where
- * its events are handed out, the `Committer` commits it, and `close` is the end of all of it.
+ * Task (n, p), from when this worker is given it until it is lost: partition p of all topics and tables that have n. It
+ * owns its source partitions with their positions and events in flight, its states, and its output. `openTask` brings
+ * it to where its events are handed out, the `Committer` commits it, and `close` is the end of all of it.
  */
 export class Task implements OwningTask, TransactionOwner {
   readonly id: string
@@ -175,9 +175,9 @@ export class Task implements OwningTask, TransactionOwner {
   }
 
   /**
-   * Whether a commit can be prepared now. Always where what is not committed is handled again. In a transaction everything
-   * finished must fit into the commit's metadata. And what an unfinished event has sent before its end is in it too, to be
-   * taken back when the event fails: until it has finished nothing of the task is committed.
+   * Whether a commit can be prepared now. Without transactions it always can: what is not in the commit is handled
+   * again. With them, everything finished must fit into the commit's metadata. And sends of an unfinished event may be
+   * in the transaction already, to be taken back if it fails: until it has finished, nothing of the task is committed.
    */
   get isWhole(): boolean {
     if (!this.output.transactional) return true
@@ -189,7 +189,10 @@ export class Task implements OwningTask, TransactionOwner {
     return this.#spilling
   }
 
-  /** What is finished, within one turn of the event loop; its rows are on their way then. `undefined` when there is nothing. */
+  /**
+   * What is finished, within one turn of the event loop; its rows are on their way then. `undefined` when there is
+   * nothing.
+   */
   prepareCommit(clock: Clock): TaskCommit | undefined {
     this.#touched = false
     const offsets = this.#sources.flatMap(({ source, cursors }) => {
@@ -219,7 +222,7 @@ export class Task implements OwningTask, TransactionOwner {
     for (const { state } of states) state.open.rowsStored()
   }
 
-  /** It was given up, or nothing could be prepared: what was in it is in the next one. */
+  /** The commit was given up, or could not be prepared: the next one has everything that was in it. */
   notCommitted(commit?: TaskCommit): void {
     if (this.closed) return
     for (const { state } of commit?.states ?? []) state.open.rowsReturned()
@@ -241,7 +244,7 @@ export class Task implements OwningTask, TransactionOwner {
     this.#spilling++
   }
 
-  /** At least once, what has gone out stays out. In a transaction it can be taken back, with all the rest. */
+  /** Without a transaction, what has gone out stays out. In one it can be taken back, with all the rest. */
   spillFailed(event: HandedOutEvent, error: Error | undefined): void {
     if (this.output.transactional) this.#worker.eventFailed(event, error)
   }
@@ -269,8 +272,8 @@ export class Task implements OwningTask, TransactionOwner {
 
   /**
    * It is lost: what is in flight counts no more, changes and sends are dropped, what the driver still fetches of it is
-   * stopped. That is also where the driver itself has kept the partitions: else it would run ahead of a task that is opened
-   * again. Resolves when its stores and its output are given back.
+   * stopped. So it is where the driver has kept the partitions: else it would run ahead of a task that is opened again.
+   * Resolves when its stores and its output are given back.
    */
   async close(reason: string): Promise<void> {
     if (this.closed) return

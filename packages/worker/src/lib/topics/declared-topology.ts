@@ -42,7 +42,7 @@ export class DeclaredTopology implements Topology {
     const known = this.topics.get(declaration.name)
     if (known !== undefined && sameTopic(known, declaration)) return
     this.#mustBeOpen(`topic ${declaration.name}`)
-    // Two that use one topic may each know something about it.
+    // Two parts that use one topic may each know something about it.
     this.topics.set(declaration.name, known === undefined ? declaration : merged(known, declaration))
   }
 
@@ -113,7 +113,7 @@ function merged(a: TopicDeclaration, b: TopicDeclaration): TopicDeclaration {
     config: { ...a.config, ...b.config },
     create: a.create || b.create,
     internal: a.internal && b.internal,
-    // Somebody who names it may read it in another group.
+    // A topic that somebody names may be read in another group.
     purge: a.purge === true && b.purge === true,
     keyCodec: a.keyCodec ?? b.keyCodec,
   }

@@ -6,8 +6,8 @@ export type ChangelogFault =
   | { readonly kind: 'grows'; readonly message: string }
 
 /**
- * A changelog is all there is of a table once its stores are gone: one whose rows the broker deletes makes every recovery
- * wrong without a word, so that is for good. One that is only not compacted is right, and grows for ever.
+ * Once its stores are gone, a table exists only in its changelog. If the broker deletes rows there, every recovery is wrong
+ * without an error: such a changelog is refused. One that is merely not compacted is right, and grows for ever.
  */
 export function judgeChangelog(
   { name, changelog }: StateDefinition,

@@ -31,7 +31,7 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
   const { appId, existing, parts, replicationFactor } = wanted
   const declarations = declaredAndSubscribed(wanted)
   const topics = countTopics(wanted, declarations)
-  // Topics of Millrace's own organs say nothing about where tables belong.
+  // Topics that Millrace uses for itself say nothing about where tables belong.
   const sources = new Map(
     wanted.subscriptions
       .flatMap((subscription) => subscription.topics)
@@ -115,7 +115,8 @@ function countTopics(
     else if (declaration.internal || declaration.sizedAs !== undefined) open.push(declaration)
     else counts.set(declaration.name, topicPartitions)
   }
-  // A repartition topic has as many partitions as what its agent reads, so that work spreads as it did before; others say what they go by.
+  // A repartition topic has as many partitions as what its agent reads, so that work spreads as it did before; others
+  // say what they go by.
   for (const { name, sizedAs } of open) {
     const agents = new Set(subscriptions.filter(({ topics }) => topics.includes(name)).map(({ agent }) => agent))
     const siblings = sizedAs ?? subscriptions.filter(({ agent }) => agents.has(agent)).flatMap(({ topics }) => topics)

@@ -15,7 +15,8 @@ export interface PurgeOptions {
 /**
  * Deletes what has been read of repartition topics: they are made to keep everything, so that a slow worker or a reset
  * with old events loses nothing, and would grow for ever. One request for all of the worker's partitions, now and then,
- * and only while commits move. What goes wrong costs room on the broker and nothing else, so it is reported and tried again.
+ * and only while commits move. What goes wrong costs room on the broker and nothing else, so it is reported and tried
+ * again.
  */
 export class RepartitionPurge {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>

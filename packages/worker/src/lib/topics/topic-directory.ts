@@ -16,7 +16,10 @@ import { planTopics } from './plan-topics.ts'
 
 /** How often source and changelog topics are checked. */
 const CHECK_INTERVAL_MS = 30_000
-/** Brokers hear of changes one after the other. What would end the worker is checked so often, so long apart, before it counts. */
+/**
+ * Brokers learn of changes one after the other. What would end the worker must be found this many times, this long
+ * apart.
+ */
 const CHECKS = 5
 const CHECK_AGAIN_MS = 500
 
@@ -36,7 +39,7 @@ export interface TopicDirectoryOptions {
   readonly log: Logger
   readonly topicPartitions: number
   readonly replicationFactor: number
-  /** Warm copies of parts that say nothing else. Default 0. */
+  /** Warm copies of tables that set no number themselves. Default 0. */
   readonly standbys?: number
 }
 

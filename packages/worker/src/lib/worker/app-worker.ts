@@ -18,8 +18,7 @@ import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { Subscription } from '../queue/subscription.ts'
 import { TaskStores } from '../restore/task-stores.ts'
 import { Delays } from '../sending/delays.ts'
-import type { Sending } from '../sending/record-collector.ts'
-import { SendBudget } from '../sending/send-budget.ts'
+import { SendBudget, type Sending } from '../sending/send-budget.ts'
 import { Drain } from '../task/drain.ts'
 import { Suspects } from '../task/suspects.ts'
 import { DeclaredTopology } from '../topics/declared-topology.ts'
@@ -40,9 +39,8 @@ type Listener<E extends keyof WorkerEvents> = (change: WorkerEvents[E]) => void
  * Makes a worker; nothing happens before `start`.
  *
  * @example
- * const worker = createWorker({ appId: 'shop', workerId: 'a1', transport, store, clock, log, sensor, parts, settings, freeze: false })
- * await worker.start()
- * await worker.stop()
+ * const worker = createWorker({ appId: 'shop', workerId: 'a1', transport, store, clock, log, sensor, parts, settings,
+ * freeze: false }) await worker.start() await worker.stop()
  */
 export function createWorker(options: WorkerOptions): Worker {
   return new AppWorker(options)
@@ -87,7 +85,7 @@ class AppWorker implements Worker, WorkerLife {
     this.#sensor = new CountingSensor(options.sensor, clock)
     this.environment = { ...options, sensor: this.#sensor }
     this.webAddress = options.webAddress
-    // Safe because the store keeps other processes out: no two workers that run have the same id.
+    // The id from the store is safe: it keeps other processes out, so no two running workers share it.
     this.instanceId = settings.instanceId ?? store.capabilities.workerId
     const sessionTimeoutMs = transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined
     this.lease = new Lease(clock, { sessionTimeoutMs, heartbeatIntervalMs: settings.heartbeatIntervalMs })
@@ -103,7 +101,7 @@ class AppWorker implements Worker, WorkerLife {
     this.stores = new TaskStores(store)
     this.topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
     this.context = new LiveContext(this.environment, this, this.#abort.signal)
-    // Whoever awaits them hears of it; nobody has to.
+    // A rejection reaches whoever awaits them; nobody has to.
     this.#opened.promise.catch(() => {})
     this.#ended.promise.catch(() => {})
   }
@@ -150,7 +148,7 @@ class AppWorker implements Worker, WorkerLife {
     return () => listeners.delete(fn)
   }
 
-  /** Before the first join agents have asked for events, and found no lease. */
+  /** Agents have asked for events before the first join, and found no lease: they are woken by it. */
   rebalanced(change: WorkerEvents['rebalanceComplete']): void {
     this.lease.joined()
     const { partitionsLost, partitionsAssigned, rebalanceComplete } = this.#listeners

@@ -14,9 +14,9 @@ import {
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { TaskSource } from '../task/cursor.ts'
 
-/** Bytes of one letter; less for a broker, or a `maxRecordBytes`, that takes less. */
+/** Bytes of one dead letter. Smaller ones follow if the broker, or `maxRecordBytes`, takes less. */
 const PIECE_BYTES = [512 * 1024, 64 * 1024, 8 * 1024] as const
-/** Nothing else is fetched while a batch is put away: so not for ever, though the broker may be away for a while. */
+/** How long storing a batch may take. Nothing else is fetched meanwhile, but the broker may be away for a while. */
 const SEND_LIMIT_MS = 120_000
 const RETENTION_DAYS = 30
 const MESSAGE_LENGTH = 2000
@@ -48,7 +48,7 @@ export class BrokenBatches {
     this.#context = context
   }
 
-  /** How many reading has gone on behind. */
+  /** How many batches were passed over. */
   get passed(): number {
     return this.#passed
   }
@@ -61,7 +61,7 @@ export class BrokenBatches {
     const { onBatchError } = settings
     const at = { topic: batch.topic, partition: batch.partition, position, nextOffset, err: broken.error }
     const message = isMillraceError(broken.error) ? broken.error.detail : broken.error.message
-    // Every agent has it behind itself: `millrace skip` says so, in the commit.
+    // Every agent has finished it already, as the commit says: `millrace skip` does that.
     if (cursors.every((cursor) => cursor.hasFinished(position, nextOffset))) {
       log.warn(at, `${message} It is passed over: the group's commit says that it is done with.`)
       this.#passed++
@@ -77,7 +77,7 @@ export class BrokenBatches {
     this.#passed++
   }
 
-  /** Keeps the bytes. Gives the number of letters. */
+  /** Stores the bytes as dead letters, and returns their number. */
   async #keep(batch: RecordBatch, data: Buffer, error: Error): Promise<number> {
     let refusal: unknown
     for (const size of PIECE_BYTES) {

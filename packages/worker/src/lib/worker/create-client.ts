@@ -38,9 +38,8 @@ export interface ClientOptions {
  * Sends and reads without joining a group: for commands, and for pages of processes without a worker.
  *
  * @example
- * const client = createClient({ appId: 'shop', transport, clock: systemClock(), log })
- * await client.send({ topic: 'orders', key: null, value, headers: NO_HEADERS, timestamp: Date.now(), partition: undefined })
- * await client.close()
+ * const client = createClient({ appId: 'shop', transport, clock: systemClock(), log }) await client.send({ topic:
+ * 'orders', key: null, value, headers: NO_HEADERS, timestamp: Date.now(), partition: undefined }) await client.close()
  */
 export function createClient(options: ClientOptions): Client {
   return new TransportClient(options)
@@ -90,7 +89,7 @@ class TransportClient implements Client, CollectorOwner {
     this.#collector = new RecordCollector(this.#producer, sending, this)
   }
 
-  /** Its sender hears of it. */
+  /** Nothing to do: the sender gets the error. */
   refused(): void {}
 
   broken(error: Error): void {

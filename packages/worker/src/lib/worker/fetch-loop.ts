@@ -23,7 +23,7 @@ export class FetchLoop {
     this.#brokenBatches = brokenBatches
   }
 
-  /** Until the consumer is closed. Throws what the consumer fails with. */
+  /** Runs until the consumer is closed. Throws what the consumer fails with. */
   async run(): Promise<void> {
     for await (const batch of this.#worker.consumer.batches()) {
       if (batch.broken !== undefined) await this.#passBroken(batch)
@@ -50,10 +50,10 @@ export class FetchLoop {
     if (position < beginning && topics.purged.has(topic))
       return this.#worker.reopen(task, `${topic}/${partition} begins at ${beginning} by now, behind ${position}`)
     const { offset, again, message } = afterLoss(lost, environment.settings)
-    // All that the task has belongs to offsets that will be given to other records. Its opening decides where reading goes on.
+    // Everything that the task has belongs to offsets that other records will get. Its opening decides where reading goes on.
     if (again) return this.#worker.reopen(task, `${topic}/${partition} ends at ${end} by now, before ${position}`, lost)
     environment.log.error({ topic, partition, offset }, message)
-    // As a batch without records: so that the commits pass the hole even when nothing follows it.
+    // A batch without records lets the commits pass the hole even when nothing follows it.
     this.#take({ topic, partition, position, records: [], nextOffset: offset, bytes: 0, endOffset: end })
     consumer.seek(lost, offset)
   }
@@ -78,7 +78,7 @@ export class FetchLoop {
     handOut.wake(batch.topic)
   }
 
-  /** Once of each partition: a producer that writes such times writes many. */
+  /** Logged once for each partition: a producer that writes such times writes many. */
   #warnOfClamped(batch: RecordBatch): void {
     const key = partitionKey(batch)
     if (this.#clampedIn.has(key)) return

@@ -49,7 +49,7 @@ export class LiveContext implements WorkerContext {
     this.sensor = environment.sensor
     this.exactlyOnce = environment.settings.exactlyOnce
     this.signal = signal
-    // Whoever waits for it hears of it; nobody may be waiting.
+    // A rejection reaches whoever waits for it; perhaps nobody does.
     this.#connected.promise.catch(() => {})
   }
 

@@ -21,7 +21,7 @@ import { WorkerTasks } from './worker-tasks.ts'
 
 /** One fetch per partition; more costs memory and gains nothing (reference: kafkajs.md §1). */
 const MAX_PARTITION_BYTES = 256 * 1024
-/** What a task that is being opened when the worker stops has to close its stores. */
+/** How long tasks that are being opened when the worker stops may take to close their stores. */
 const LAST_STORES_MS = 5000
 
 /**
@@ -53,7 +53,7 @@ export class RunningWorker implements RebalanceListener {
     this.#life = life
     this.topics = topics
     this.admin = admin
-    // What it calls is made below; it calls nothing before `start`.
+    // It calls nothing before `start`; by then everything below is made.
     this.consumer = transport.consumer({
       groupId: environment.appId,
       topics: topics.sources,
@@ -71,7 +71,8 @@ export class RunningWorker implements RebalanceListener {
       onOutOfRange: (lost) => this.fetchLoop.goOnAfterLoss(lost),
     })
     lease.follow(this.consumer)
-    // What is in no committed transaction is no row: at least once has no transactions, but may once have been exactly once.
+    // A row in a transaction that was not committed is none. At least once has no transactions, but the app may have been run
+    // with exactly once before.
     const reader = (): ReturnType<typeof transport.reader> => transport.reader({ isolation: 'read-committed' })
     const fail = (error: Error): void => life.fail(error)
     const restoring = { stores, topics, clock, log, sensor, reader, fail }
@@ -105,7 +106,8 @@ export class RunningWorker implements RebalanceListener {
         `Events were still in flight after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`,
       )
     try {
-      // What waits for a partition that takes no records is handled again, here or by its new owner: the group does not wait too.
+      // Tasks that wait for a partition that takes no records are left out: what they have not committed is handled
+      // again, here or by the next owner. Otherwise the whole group would wait too.
       const able = running.filter(({ blocked }) => (blocked & NOT_NOW.delayed) === 0)
       if (!(await withinLimit(clock, settings.rebalanceTimeoutMs / 2, committer.commit(able))))
         log.warn(
@@ -113,7 +115,7 @@ export class RunningWorker implements RebalanceListener {
           'The last commit before the rebalance took too long; events since the one before may be handled again.',
         )
     } catch (thrown) {
-      // `onLost` says when it was thrown out meanwhile; anything else is for good.
+      // If the worker was thrown out meanwhile, `onLost` follows. Anything else ends it.
       if (!isMillraceError(thrown, 'MEMBER_FENCED', 'NOT_ASSIGNED')) throw thrown
     }
   }

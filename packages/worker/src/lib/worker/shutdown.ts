@@ -3,13 +3,13 @@ import { withinLimit } from '../environment/within-limit.ts'
 import type { RunningWorker } from './running-worker.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
-/** What a worker that fails still gives to the commit of what is finished. */
+/** How long a worker that fails still tries to commit what is finished. */
 const LAST_COMMIT_MS = 5000
-/** The same when its time for a stop is used up. */
+/** The same limit for a stop whose time is used up. */
 const LATE_COMMIT_MS = 2500
-/** After the time for a stop: for all that is closed then, together. */
+/** How long everything that is closed may take together, after the time for a stop. */
 const CLOSING_MS = 5000
-/** For each of these when that is used up as well. They are closed in the background then, as far as that is possible. */
+/** The least for each of them when that is used up as well. It goes on closing in the background then. */
 const LEAST_MS = 200
 
 /** How a worker comes to its end. */
@@ -22,7 +22,10 @@ export interface ShutdownOptions {
   readonly signal: AbortSignal
 }
 
-/** The last work of a worker, as far as the time for a stop and the way it ends allow. The time begins when this is made. */
+/**
+ * The last work of a worker, as far as the time for a stop and the way it ends allow. The time begins when this is
+ * made.
+ */
 export class Shutdown {
   readonly #options: ShutdownOptions['options']
   readonly #ending: Ending
@@ -51,7 +54,7 @@ export class Shutdown {
     await this.#quietly('committing what is finished', Promise.race([commit, aborted]), limitMs)
   }
 
-  /** In the reverse of their order. */
+  /** Stops them in reverse order. */
   async stopParts(): Promise<void> {
     for (const part of this.#options.parts.toReversed()) await this.close(`stopping ${part.name}`, part.stop())
   }

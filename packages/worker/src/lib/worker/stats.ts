@@ -18,7 +18,7 @@ import type { RunningWorker } from './running-worker.ts'
 import type { WorkerLife } from './worker-life.ts'
 import type { Quiet } from './worker.ts'
 
-/** A worker, for whoever asks about it. */
+/** What statistics are made from. */
 export interface WorkerView {
   readonly status: WorkerStatus
   readonly life: WorkerLife
@@ -71,7 +71,7 @@ export function assignmentOf({ life, worker }: WorkerView): AssignmentView {
     })),
     group: group?.owners ?? new Map(),
     members: group?.members ?? new Map(),
-    // Its topic has one partition.
+    // The leader topic has one partition.
     leader: hasLeader ? group?.owners.get(taskId(1, 0)) : undefined,
     unassigned: group?.unassigned ?? [],
   }

@@ -6,14 +6,14 @@ import type { Elections } from '../group/elections.ts'
 import type { Subscription } from '../queue/subscription.ts'
 import type { Recovery } from '../restore/recovery.ts'
 import type { TaskStores } from '../restore/task-stores.ts'
-import type { Sending } from '../sending/record-collector.ts'
+import type { Sending } from '../sending/send-budget.ts'
 import type { Drain } from '../task/drain.ts'
 import type { Suspects } from '../task/suspects.ts'
 import type { DeclaredTopology } from '../topics/declared-topology.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerEvents } from './worker.ts'
 
-/** A worker from its making to its end: what is there before the broker is reached, and what only the whole can do. */
+/** What a worker has before the broker is reached, and what only the worker as a whole can do. */
 export interface WorkerLife {
   readonly environment: WorkerEnvironment
   readonly context: WorkerContext

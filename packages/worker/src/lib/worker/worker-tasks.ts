@@ -41,7 +41,7 @@ import { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerLife, WorkerParts } from './worker-life.ts'
 
-/** Of the opening of a task in which some event blocks the event loop. */
+/** The longest delay before a task is opened in which some event blocks the event loop. */
 const LONGEST_DELAY_MS = 10_000
 
 /** The tasks of a worker from when it is given them until they are lost, and the parts that they share. */
@@ -158,7 +158,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     this.#life.fail(error)
   }
 
-  /** In a stop the next owner opens it; what this worker has of it must not be in its last commit. */
+  /** During a stop the next owner opens it. What this worker has of it must not be in its last commit. */
   reopen(id: string, reason: string, cutOff?: LostPosition): void {
     const task = this.#tasks.get(id)
     if (task === undefined) return
@@ -168,7 +168,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
       return this.lose([id], reason)
     }
     log.warn({ task: id }, `Task ${id} is opened again: ${reason}.`)
-    // What was found out before it began to run has not come to anything yet.
+    // A task that was not running yet has made no use of what was found out before.
     const foundEnds = new Map(task.running ? [] : task.foundEnds)
     if (cutOff !== undefined) foundEnds.set(partitionKey(cutOff), cutOff.end)
     this.lose([id], reason)
@@ -232,7 +232,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     })
   }
 
-  /** They are lost: closed, their stores in the background. */
+  /** Closes these tasks, because they are lost; their stores are closed in the background. */
   lose(ids: readonly string[], reason: string): void {
     for (const id of ids) {
       const task = this.#tasks.get(id)
@@ -244,7 +244,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     this.handOut.purge()
   }
 
-  /** Stores of these stay open from one use to the next, until the next assignment. */
+  /** Keeps the stores of these open from one use to the next, until the next assignment. */
   keepStores(tasks: readonly TaskRef[], copies: readonly CopyPlace[]): void {
     const ofTasks = tasks.flatMap(({ partitions, partition }) =>
       this.topics.partsWith(partitions).map(({ name }) => partitionKey({ topic: name, partition })),
@@ -267,7 +267,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     await this.#lateRows.close()
   }
 
-  /** Last of all: parts of the worker may send until then. */
+  /** Called last: parts of the worker may send until then. */
   async closeSending(): Promise<void> {
     await this.#producer.close()
     this.collector.close()

@@ -24,7 +24,10 @@ export interface Quiet {
   readonly idle: boolean
   /** What keeps it from being idle, in words. */
   readonly inHand: readonly string[]
-  /** How far each source partition has been read; compare with the end of the log to know that nothing is still to be fetched. */
+  /**
+   * How far each source partition has been read; compare with the end of the log to know that nothing is still to be
+   * fetched.
+   */
   readonly positions: readonly (TopicPartition & { readonly position: number })[]
   /** Everything below it is finished by every agent that reads the partition: no commit may be higher. */
   readonly finished: readonly (TopicPartition & { readonly offset: number })[]
@@ -35,7 +38,10 @@ export interface Worker {
   /** What parts and descriptors get to see. */
   readonly context: WorkerContext
   readonly status: WorkerStatus
-  /** Resolves when the worker has joined and recovered what it was given first. Rejects with the error that made it fail. */
+  /**
+   * Resolves when the worker has joined and recovered what it was given first. Rejects with the error that made it
+   * fail.
+   */
   start(): Promise<void>
   /** Drains, commits, leaves. With `hard` nothing more is committed. May be called more than once. */
   stop(options?: { readonly hard?: boolean }): Promise<void>
@@ -43,7 +49,7 @@ export interface Worker {
   readonly finished: Promise<void>
   stats(): WorkerStats
   assignment(): AssignmentView
-  /** Calls `fn` at the event; the function returned ends that. */
+  /** Calls `fn` at each such event, until the returned function is called. */
   on<E extends keyof WorkerEvents>(event: E, fn: (change: WorkerEvents[E]) => void): () => void
   quiet(): Quiet
 }
