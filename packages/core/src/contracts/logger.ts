@@ -5,3 +5,26 @@ export interface Logger {
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
 }
+
+/** Warnings and errors on the error output, one JSON object a line: for apps embedded in a program that hands in no logger. */
+export function plainLogger(): Logger {
+  const line = (level: string, fields: object, message: string): void => {
+    process.stderr.write(`${JSON.stringify({ level, message, ...fields }, writable)}\n`)
+  }
+  return {
+    debug: () => {},
+    info: () => {},
+    warn: (fields, message) => line('warn', fields, message),
+    error: (fields, message) => line('error', fields, message),
+  }
+}
+
+/** Errors have no enumerable fields, and bigints no JSON. An error with a cause is a list of the two. */
+function writable(_key: string, value: unknown): unknown {
+  if (value instanceof Error) return value.cause === undefined ? textOf(value) : [textOf(value), value.cause]
+  return typeof value === 'bigint' ? String(value) : value
+}
+
+function textOf(error: Error): string {
+  return error.stack ?? error.message
+}

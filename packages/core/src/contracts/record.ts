@@ -7,6 +7,14 @@ export interface TopicPartition {
   readonly partition: number
 }
 
+/** What a group has committed of a partition. */
+export interface CommitOffset extends TopicPartition {
+  /** The next offset to read. */
+  readonly offset: number
+  /** At most 4,096 bytes, kept with the offset. */
+  readonly metadata: string
+}
+
 /**
  * Bytes in a partition, as a transport reads them. A driver may make key and value when they are asked for, each time
  * anew: take what you need of it by name, a copy with `{ ...record }` may lack them.
@@ -63,4 +71,12 @@ export interface OutgoingRecord extends TopicPartition {
 export interface RecordMetadata extends TopicPartition {
   readonly offset: number
   readonly timestamp: number
+}
+
+/** The one empty list of headers, so that records without any share it. */
+export const NO_HEADERS: RawHeaders = Object.freeze([])
+
+/** A map key for a topic partition. Topic names have no `/`, so it is unambiguous. */
+export function partitionKey(partition: TopicPartition): string {
+  return `${partition.topic}/${partition.partition}`
 }

@@ -1,7 +1,8 @@
 import type { Clock } from './clock.ts'
-import type { GroupAssignor } from './assignor.ts'
+import type { GroupAssignor } from './group.ts'
 import type { Logger } from './logger.ts'
-import type { OutgoingRecord, RecordBatch, TopicPartition } from './record.ts'
+import type { Producer, SendOptions, TransactionalProducer } from './producer.ts'
+import type { CommitOffset, RecordBatch, TopicPartition } from './record.ts'
 
 /**
  * What a broker must offer. A driver implements this and nothing more; batching by time, partitioning, retries of user
@@ -122,13 +123,6 @@ export interface AssignmentChange {
   readonly ownData: Uint8Array
 }
 
-export interface CommitOffset extends TopicPartition {
-  /** The next offset to read. */
-  readonly offset: number
-  /** At most 4,096 bytes, kept with the offset. */
-  readonly metadata: string
-}
-
 /**
  * A group member. `start`, `close` and `commit` are called by the worker, `batches` is iterated once. `seek`, `stop`,
  * `pause` and `resume` are synchronous, may be called at any time for assigned partitions, and are ignored for others.
@@ -167,68 +161,6 @@ export interface Consumer {
   rejoin(): void
   /** Leaves the group (without calling `onRevoke`: the worker has drained) and ends `batches()`. At most 5 s. */
   close(): Promise<void>
-}
-
-/** How the outcome of a send is told for each record of the request, in its order. */
-export type SendOutcome =
-  | { readonly ok: true; readonly offset: number }
-  | {
-      readonly ok: false
-      /** `RECORD_TOO_LARGE`, `TOPIC_MISSING`, `PARTITION_MISSING`, `NOT_AUTHORIZED`, … : refused for good. */
-      readonly error: Error
-    }
-
-export interface SendOptions {
-  /** Called before each request, resends included; what it throws rejects the send without a further request (the lease). */
-  readonly guard: () => void
-  /**
-   * When given, the send does not wait for partitions that take no records just now: each is passed to this function once,
-   * before the send resolves, and the driver goes on trying. Places of its records are empty in what the send resolves
-   * with. Without it a send waits for all its partitions.
-   */
-  readonly onDelayed?: (delayed: DelayedPartition) => void
-}
-
-/** A partition of a send that takes no records just now: it has no leader, too few replicas, or its broker is away. */
-export interface DelayedPartition extends TopicPartition {
-  /** Why, in words, as of the last try. */
-  readonly reason: string
-  /**
-   * Outcomes of its records, in their order, once all of them are acknowledged or refused for good; there is no limit to how
-   * long that takes. Rejects as the send does, and then what was sent of them may be stored or not.
-   */
-  readonly outcomes: Promise<readonly SendOutcome[]>
-}
-
-/**
- * Stores batches. The caller (the outbox) keeps at most one `send` in flight per lane and gathers meanwhile; the driver
- * splits a batch into requests by count and bytes and keeps the order per partition.
- */
-export interface Producer {
-  /** Number of partitions of a topic, cached; rejects with `TOPIC_MISSING` when there is no such topic. */
-  partitions(topic: string): Promise<number>
-  /** Records of one lane go in one request: the leader's node id on Kafka, 0 where there is no such thing. May change with time. */
-  lane(partition: TopicPartition): number
-  /** Resolves when every record is acknowledged or refused for good. Rejects only by `guard`, `CLOSED` or a fatal error. */
-  send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]>
-  /** Waits at most 5 s for sends in flight. */
-  close(): Promise<void>
-}
-
-/** One transaction at a time: `begin`, sends, `sendOffsets`, `commit` or `abort`. Calls never overlap, but sends of several lanes may. */
-export interface TransactionalProducer extends Producer {
-  /** Fences every earlier producer of this id and ends its open transaction. Must be called before anything else, and again never. */
-  init(): Promise<void>
-  begin(): Promise<void>
-  /** Offsets that become committed with the transaction. */
-  sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void>
-  /**
-   * Rejects with `PRODUCER_FENCED` when another producer of this id was initialised (or the transaction timed out).
-   * After any rejection the producer must be closed and a new one made: whether the commit counted is seen from the
-   * committed offset, read after the next `init`.
-   */
-  commit(): Promise<void>
-  abort(): Promise<void>
 }
 
 /** Fetches given partitions, outside any group. Positions are per reader; `assign` and `unassign` are synchronous. */

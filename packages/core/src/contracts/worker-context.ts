@@ -1,9 +1,10 @@
+import type { AsyncLocalStorage } from 'node:async_hooks'
 import type { Clock } from './clock.ts'
-import type { Candidate } from './leadership.ts'
+import type { SubscriptionQueue, SendRequest, CurrentEvent } from './event.ts'
+import type { Candidate } from './group.ts'
 import type { Logger } from './logger.ts'
-import type { Sensor } from './sensor.ts'
 import type { RecordMetadata } from './record.ts'
-import type { SubscriptionQueue, SendRequest } from './event.ts'
+import type { Sensor } from './sensor.ts'
 import type { OpenState, StateDefinition, TaskRef } from './task.ts'
 import type { Isolation, Reader, TopicSpec } from './transport.ts'
 
@@ -107,3 +108,16 @@ export interface WorkerPart {
   ready(): void
   stop(): Promise<void>
 }
+
+/** In whose course code runs: kept in one `AsyncLocalStorage` that the app owns. */
+export interface ProcessingContext {
+  readonly client: ClientContext
+  /** `undefined` in commands and clients, which have no worker. */
+  readonly worker: WorkerContext | undefined
+  /** The current event, open or not; `undefined` outside agents and between events. */
+  readonly event: CurrentEvent | undefined
+  /** Inside an agent: its name. A write outside an event is then `NO_CURRENT_EVENT` rather than `WRITE_OUTSIDE_AGENT`. */
+  readonly agent: string | undefined
+}
+
+export type ContextStorage = AsyncLocalStorage<ProcessingContext>

@@ -2,8 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import type { Codec } from '../../contracts/codec.ts'
-import { canonicalJson } from './canonical-json.ts'
-import { json, jsonCodec } from './json-codec.ts'
+import { canonicalJson, json, jsonCodec } from './json-codec.ts'
 
 const jsonOf = (bytes: Buffer): unknown => JSON.parse(bytes.toString())
 

@@ -1,9 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Codec } from '../../contracts/codec.ts'
-import { canonicalJson } from './canonical-json.ts'
+import { MillraceError } from '../errors/millrace-error.ts'
 import { assertComesBack, assertJsonValue } from './json-value.ts'
-import { decodeUtf8, encodeUtf8 } from './utf8.ts'
-import { validateWith } from './validate-with.ts'
+import { decodeUtf8, encodeUtf8 } from './plain-codecs.ts'
 
 /** A codec that writes keys and the rows of tables in other ways than the values of topics: as keys, equal values must be equal bytes. */
 export interface KeyableCodec<In, Out = In> extends Codec<In, Out> {
@@ -67,3 +66,67 @@ function validated(schema: StandardSchemaV1): (value: unknown) => unknown {
     return value
   }
 }
+
+/**
+ * JSON text that depends on the value alone: names sorted by code unit, no spaces. Two equal keys written by two
+ * producers are then the same bytes, and so the same key. Throws for what JSON cannot hold.
+ *
+ * @example
+ * canonicalJson({ b: 1, a: 2 }) // '{"a":2,"b":1}'
+ */
+export function canonicalJson(value: unknown): string {
+  assertJsonValue(value)
+  return write(value, [])
+}
+
+function write(value: unknown, parents: readonly object[]): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (parents.includes(value)) throw new TypeError('JSON cannot hold a value that contains itself.')
+  const path = [...parents, value]
+  if ('toJSON' in value && typeof value.toJSON === 'function') {
+    const plain: unknown = value.toJSON()
+    assertJsonValue(plain)
+    return write(plain, path)
+  }
+  if (Array.isArray(value)) return `[${value.map((part) => write(part, path)).join(',')}]`
+  const parts = value as Readonly<Record<string, unknown>>
+  let members = ''
+  for (const name of Object.keys(parts).sort()) {
+    const part = parts[name]
+    if (part !== undefined) members += `${members === '' ? '' : ','}${JSON.stringify(name)}:${write(part, path)}`
+  }
+  return `{${members}}`
+}
+
+/**
+ * The output of a schema for a value. Throws `SCHEMA_MISMATCH` with the path and message of each issue (the first five),
+ * and `SCHEMA_ASYNC` when the schema answers with a promise: bytes are decoded where nothing can wait.
+ */
+export function validateWith<S extends StandardSchemaV1>(schema: S, value: unknown): StandardSchemaV1.InferOutput<S>
+export function validateWith(schema: StandardSchemaV1, value: unknown): unknown {
+  const { validate, vendor } = schema['~standard']
+  const result = validate(value)
+  if (result instanceof Promise) {
+    result.catch(ignoreOutcome)
+    throw new MillraceError('SCHEMA_ASYNC', `The ${vendor} schema answered with a promise.`)
+  }
+  if (result.issues === undefined) return result.value
+  throw new MillraceError('SCHEMA_MISMATCH', describeIssues(result.issues))
+}
+
+const MOST_ISSUES = 5
+
+function describeIssues(issues: readonly StandardSchemaV1.Issue[]): string {
+  const told = issues.slice(0, MOST_ISSUES).map(describeIssue)
+  const more = issues.length > MOST_ISSUES ? [`and ${issues.length - MOST_ISSUES} more`] : []
+  return `${[...told, ...more].join('; ')}.`
+}
+
+function describeIssue({ path, message }: StandardSchemaV1.Issue): string {
+  const sentence = message.replace(/\.$/, '')
+  if (path === undefined || path.length === 0) return sentence
+  return `${path.map((step) => String(typeof step === 'object' ? step.key : step)).join('.')}: ${sentence}`
+}
+
+/** Nobody waits for a validation that was refused for being asynchronous; its outcome means nothing. */
+function ignoreOutcome(): void {}

@@ -1,8 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { bytesCodec } from './bytes-codec.ts'
-import { numberCodec } from './number-codec.ts'
-import { stringCodec } from './string-codec.ts'
+import { bytesCodec, numberCodec, stringCodec } from './plain-codecs.ts'
 
 describe('string', () => {
   test('text comes back as it was, in the bytes that UTF-8 says', () => {

@@ -1,10 +1,8 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import { z } from 'zod'
 import type { Codec } from '../../contracts/codec.ts'
-import type { InputOf, OutputOf } from './codec-spec.ts'
+import { type InputOf, type OutputOf, keyFromText, resolveCodec } from './resolve-codec.ts'
 import { json } from './json-codec.ts'
-import { keyFromText } from './key-from-text.ts'
-import { resolveCodec } from './resolve-codec.ts'
 
 const Word = z.object({ word: z.string(), at: z.string().transform((text) => new Date(text)) })
 

@@ -1,13 +1,43 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Codec } from '../../contracts/codec.ts'
 import type { ErrorCode } from '../errors/error-table.ts'
-import { isMillraceError, MillraceError } from '../errors/millrace-error.ts'
-import { toError } from '../errors/to-error.ts'
-import { bytesCodec } from './bytes-codec.ts'
-import type { CodecSpec, InputOf, NamedCodecs, OutputOf } from './codec-spec.ts'
+import { isMillraceError, MillraceError, toError } from '../errors/millrace-error.ts'
 import { json, jsonCodec } from './json-codec.ts'
-import { numberCodec } from './number-codec.ts'
-import { stringCodec } from './string-codec.ts'
+import { bytesCodec, numberCodec, stringCodec } from './plain-codecs.ts'
+
+/** What the named codecs take and give. */
+export interface NamedCodecs {
+  bytes: Uint8Array
+  string: string
+  number: number
+  json: unknown
+}
+
+/**
+ * How a topic, agent or table says what its keys or values are: the name of a built-in codec, a `Codec`, or any
+ * Standard Schema (zod, valibot, arktype), which means JSON validated on both sides.
+ */
+export type CodecSpec = keyof NamedCodecs | Codec<never, unknown> | StandardSchemaV1
+
+/** What `send` takes for a spec. */
+export type InputOf<S extends CodecSpec> = S extends keyof NamedCodecs
+  ? NamedCodecs[S]
+  : S extends Codec<infer In, unknown>
+    ? In
+    : S extends StandardSchemaV1
+      ? StandardSchemaV1.InferInput<S>
+      : never
+
+/** What reading yields for a spec. */
+export type OutputOf<S extends CodecSpec> = S extends keyof NamedCodecs
+  ? S extends 'bytes'
+    ? Buffer
+    : NamedCodecs[S]
+  : S extends Codec<never, infer Out>
+    ? Out
+    : S extends StandardSchemaV1
+      ? StandardSchemaV1.InferOutput<S>
+      : never
 
 /** What a codec is for: keys need equal bytes for equal values, rows of tables must come back as they went in. */
 export type CodecRole = 'key' | 'value' | 'row'
@@ -101,4 +131,23 @@ function hasForm<F extends 'forKeys' | 'forRows'>(
   form: F,
 ): codec is Codec<never, unknown> & { readonly [Form in F]: Codec<never, unknown> } {
   return isCodec(codec[form])
+}
+
+/**
+ * A key typed as text (on a path, a query, a command line) as its encoded bytes: text for `string` and `bytes`, a
+ * decimal number for `number`, JSON for `json`. It is decoded and encoded again, so that `1.0` finds the key `1` and
+ * `{"b":1,"a":2}` its canonical form.
+ *
+ * @param where what the key belongs to, for messages: `table "counts"`
+ * @throws `KEY_INVALID`
+ */
+export function keyFromText<K>(codec: Codec<K>, text: string, where: string): Buffer {
+  try {
+    return codec.encode(codec.decode(Buffer.from(text, 'utf8')))
+  } catch (thrown) {
+    const error = toError(thrown)
+    throw new MillraceError('KEY_INVALID', `${JSON.stringify(text)} is no ${codec.name} key of ${where}.`, {
+      cause: error,
+    })
+  }
 }

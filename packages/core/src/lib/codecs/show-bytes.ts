@@ -1,6 +1,6 @@
 import type { Codec } from '../../contracts/codec.ts'
 import type { ShownBytes } from '../../contracts/dead-letters.ts'
-import { decodeUtf8 } from './utf8.ts'
+import { decodeUtf8 } from './plain-codecs.ts'
 
 /** Bytes through the codec they should be of; as text or base64 where that fails. */
 export function showBytes(

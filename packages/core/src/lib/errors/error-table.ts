@@ -1,3 +1,5 @@
+import { brokerErrors } from './broker-errors.ts'
+
 /** What is said about an error beside its own details. */
 export interface ErrorEntry {
   readonly title: string
@@ -5,11 +7,8 @@ export interface ErrorEntry {
   readonly fix?: string
 }
 
-/**
- * Every error that Millrace raises, by its stable code. The reference page of errors is generated from here.
- * Add an entry rather than throwing a bare `Error`.
- */
-export const errorTable = {
+/** Those of definitions, events, state and the process. */
+const appErrors = {
   // settings and definition
   SETTING_UNKNOWN: {
     title: 'There is no such setting',
@@ -66,122 +65,6 @@ export const errorTable = {
     fix: 'Return the new value from the function given to update; use delete(key) to remove a key.',
   },
   KEY_INVALID: { title: 'A key cannot be used', fix: 'Give a key that the key codec of the topic or table takes.' },
-  // topics and broker
-  BROKER_UNREACHABLE: {
-    title: 'The broker cannot be reached',
-    fix: 'Check the broker setting, that the broker runs, and the network between.',
-  },
-  BROKER_UNSUPPORTED: {
-    title: 'The broker is of a version that this release does not work with',
-    fix: 'Use Kafka 2.8 or later; for a broker that is newer than this release, a later release of Millrace.',
-  },
-  AUTHENTICATION_FAILED: { title: 'The broker refused the credentials', fix: 'Check the TLS and SASL settings.' },
-  NOT_AUTHORIZED: {
-    title: 'The broker does not allow this',
-    fix: 'Give the user of the app the rights on the topic or group named.',
-  },
-  CHANGELOG_MISSING: {
-    title: 'The changelog topic of a table is gone',
-    fix: 'Bring the topic back with its records, or start anew with millrace reset. Do not create it: it would be empty, and so would the table.',
-  },
-  TOPIC_MISSING: { title: 'There is no such topic', fix: 'Create it, or check its name.' },
-  TOPIC_INVALID: {
-    title: 'The topic cannot be made as asked',
-    fix: 'Correct its name, partition count or configuration.',
-  },
-  PARTITION_MISSING: {
-    title: 'The topic has no such partition',
-    fix: 'Name a partition below the partition count of the topic.',
-  },
-  PARTITION_UNAVAILABLE: {
-    title: 'The partition takes no records just now, and too much waits for it already',
-    fix: 'Send again later; bring back the replicas of the partition.',
-  },
-  PARTITIONS_CHANGED: {
-    title: 'The partition count of a source topic has changed',
-    fix: 'Restart all workers; tables keyed by the old count must be rebuilt (millrace reset).',
-  },
-  NOT_COPARTITIONED: {
-    title: 'Topics or tables that work together have different partition counts',
-    fix: 'Give them one count, or use groupBy to bring the records to the right partition.',
-  },
-  RECORD_TOO_LARGE: {
-    title: 'A record is larger than the broker takes',
-    fix: 'Send less in one record, or raise max.message.bytes of the topic and maxRecordBytes of the app.',
-  },
-  ROW_TOO_LARGE: {
-    title: 'A table row is larger than the broker takes',
-    fix: 'Keep less under one key, or raise max.message.bytes of the changelog topic and maxRecordBytes of the app.',
-  },
-  RECORD_REFUSED: { title: 'The broker refused a record for good' },
-  COMPRESSION_MISSING: {
-    title: 'A compression codec is not installed',
-    fix: 'Install the package named, or choose another compression.',
-  },
-  POSITION_MISMATCH: {
-    title: 'What was fetched of a partition does not begin where reading stands',
-    fix: 'Start the worker again: it goes on from what is committed, and nothing is passed over. If it happens again, report it with the name and version of the transport: a driver must give out batches without a gap.',
-  },
-  OFFSET_OUT_OF_RANGE: {
-    title: 'A committed offset, or the position of reading, is no longer in the topic',
-    fix: "Records were deleted before they were read: keep them longer (retention.ms). Or the broker has lost some: find out why, unclean.leader.election.enable is one way. Else set onOffsetLost: 'earliest' to go on with what is left.",
-  },
-  BATCH_CORRUPT: {
-    title: 'Records of a topic do not match their checksum',
-    fix: 'Look at the disk and the network of the broker. If another replica has them whole, make it the leader; else let onBatchError or millrace skip move the group on past them.',
-  },
-  BATCH_TOO_LARGE: {
-    title: 'A batch of records is larger than what is unpacked at once',
-    fix: 'Raise maxBatchBytes, if the batch is what it should be: a few bytes can unpack to very many.',
-  },
-  OFFSET_UNSAFE: { title: 'An offset is larger than a JavaScript number can hold exactly', fix: 'Start a new topic.' },
-  LOG_CORRUPT: {
-    title: 'The local log is damaged',
-    fix: 'Move the directory away and start again; its records can only be restored from a copy.',
-  },
-  LOG_VERSION: {
-    title: 'The local log was written by another version',
-    fix: 'Use the version that wrote it, or move the directory away and start anew: there is no migration.',
-  },
-  LOG_UNUSABLE: {
-    title: 'The directory of the local log cannot be used',
-    fix: 'Check that it exists on a local disk, that it can be written, and that there is room.',
-  },
-  // group
-  NOT_LEADER: {
-    title: 'The job runs on the leader, and this worker does not lead',
-    fix: 'Trigger it at the worker that leads; app.scheduler.jobs() tells which jobs run here.',
-  },
-  NOT_ASSIGNED: {
-    title: 'A partition is not assigned to this member',
-    fix: 'Nothing to do: the record is handled by its owner.',
-  },
-  MEMBER_FENCED: {
-    title: 'The group has gone on without this member',
-    fix: 'Nothing to do: the worker joins again. If it happens often, raise sessionTimeout.',
-  },
-  PRODUCER_FENCED: {
-    title: 'Another producer has taken over the transactional id',
-    fix: 'Nothing to do: the task is opened again by its owner.',
-  },
-  TRANSACTION_STATE: {
-    title: 'A transaction call came out of order',
-    fix: 'This is a bug in Millrace: please report it.',
-  },
-  EVENT_BLOCKED: {
-    title: 'An event has kept the event loop busy for so long that its worker lost its partitions',
-    fix: 'Give the event loop a turn now and then (await setImmediate) or compute in a worker thread; or raise sessionTimeout. The dead letter can be replayed then.',
-  },
-  GROUP_TOO_LARGE: {
-    title: 'The group has more members and partitions than its broker can keep',
-    fix: 'Raise max.message.bytes of the topic __consumer_offsets on the brokers (message.max.bytes of the brokers when that is not set), or run fewer workers.',
-  },
-  GROUP_INCONSISTENT: {
-    title: 'The group has members of another kind',
-    fix: 'Use another app id, or stop the other consumers of this group.',
-  },
-  GROUP_NOT_EMPTY: { title: 'The consumer group has members', fix: 'Stop all workers of the app first.' },
-  SKIP_REFUSED: { title: 'What was to be skipped cannot be skipped' },
   // events and state
   NO_CURRENT_EVENT: {
     title: 'There is no current event here',
@@ -307,5 +190,11 @@ export const errorTable = {
     fix: 'Repeat it with the call named in the message: the same seed takes the same steps.',
   },
 } as const
+
+/**
+ * Every error that Millrace raises, by its stable code. The reference page of errors is generated from here.
+ * Add an entry rather than throwing a bare `Error`.
+ */
+export const errorTable: typeof appErrors & typeof brokerErrors = { ...appErrors, ...brokerErrors }
 
 export type ErrorCode = keyof typeof errorTable

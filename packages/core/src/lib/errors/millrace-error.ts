@@ -1,5 +1,11 @@
-import { DOCS_ADDRESS } from './docs-address.ts'
+import type { OutgoingRecord, RawHeaders } from '../../contracts/record.ts'
 import { errorTable, type ErrorCode, type ErrorEntry } from './error-table.ts'
+
+/**
+ * Home of the documentation, with a slash at the end: error messages, the help of commands and the dashboard lead there. It
+ * is not published yet, and the name one that leads nowhere (RFC 2606); `homepage` of every package is the same.
+ */
+export const DOCS_ADDRESS = 'https://millrace.example/'
 
 /**
  * An error with a stable code, a title, what happened here (naming the setting, topic, table or key), and what to do.
@@ -38,4 +44,45 @@ function asSentence(detail: string): string {
 export function isMillraceError(error: unknown, ...codes: readonly ErrorCode[]): error is MillraceError {
   if (!(error instanceof Error) || error.name !== 'MillraceError' || !('code' in error)) return false
   return codes.length === 0 || codes.some((code) => code === error.code)
+}
+
+/** The broker refused a record of an event for good. Its cause is what the broker said. */
+export class RecordRefusedError extends MillraceError {
+  /** Of the record. */
+  readonly topic: string
+  /** Of the record. */
+  readonly headers: RawHeaders
+
+  constructor(record: Pick<OutgoingRecord, 'topic' | 'headers'>, detail: string, options: { readonly cause: unknown }) {
+    super('RECORD_REFUSED', detail, options)
+    this.topic = record.topic
+    this.headers = record.headers
+  }
+
+  /** The broker takes no record of that size. */
+  get isTooLarge(): boolean {
+    return isMillraceError(this.cause, 'RECORD_TOO_LARGE')
+  }
+}
+
+/** What was thrown, as an `Error`. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(typeof thrown === 'string' ? thrown : `Thrown: ${String(thrown)}`)
+}
+
+/**
+ * What happened, for the middle of another message: without the code and the advice that a `MillraceError` has in its
+ * own, so that neither is said twice.
+ */
+export function errorText(thrown: unknown): string {
+  const error = toError(thrown)
+  return isMillraceError(error) ? error.detail : error.message
+}
+
+/** Whether an error says that something frozen was to be changed. JavaScript has no code for that, only these words. */
+export function isChangeOfFrozen(thrown: unknown): thrown is TypeError {
+  return (
+    thrown instanceof TypeError &&
+    /read only property|object is not extensible|^Cannot (delete|define|redefine) property/.test(thrown.message)
+  )
 }

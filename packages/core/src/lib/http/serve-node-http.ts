@@ -1,9 +1,8 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ServeOptions, WebServer } from '../../contracts/web-driver.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
-import { Connections } from './connections.ts'
-import { Turns } from './turns.ts'
 
 /** How often the server looks for requests that are too slow, at the least. */
 const LONGEST_CHECK_MS = 5_000
@@ -108,4 +107,112 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
 /** The error is in the body of a request that is being answered: a second status line would be read as part of the answer. */
 function hasAnswer(socket: Duplex): boolean {
   return '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
+}
+
+/**
+ * The connections of a server, and which of them have a request in flight. The server's own list is no help when it
+ * stops: it counts a connection that has never sent anything as busy, and keeps those that become idle later.
+ */
+export class Connections {
+  /** Answers under way, by connection. */
+  readonly #answers = new Map<Socket, Set<ServerResponse>>()
+  #closing = false
+
+  constructor(server: Server) {
+    server.on('connection', (socket) => this.#opened(socket))
+    server.on('request', ({ socket }, answer) => this.#started(socket, answer))
+    // Nothing was sent or taken for the whole time.
+    server.on('timeout', (socket) => {
+      const waitsForClient = !this.#isBusy(socket) || socket.writableLength > 0
+      if (waitsForClient) socket.destroy()
+    })
+  }
+
+  /** From now on a connection ends with the request that it has; those that have none end at once. */
+  drain(): void {
+    this.#closing = true
+    for (const [socket, answers] of this.#answers) {
+      for (const answer of answers) answer.shouldKeepAlive = false
+      if (answers.size === 0) socket.destroy()
+    }
+  }
+
+  destroy(): void {
+    for (const socket of this.#answers.keys()) socket.destroy()
+  }
+
+  #opened(socket: Socket): void {
+    if (this.#closing) {
+      socket.destroy()
+      return
+    }
+    this.#answers.set(socket, new Set())
+    socket.once('close', () => this.#answers.delete(socket))
+  }
+
+  #started(socket: Socket, answer: ServerResponse): void {
+    this.#answers.get(socket)?.add(answer)
+    if (this.#closing) answer.shouldKeepAlive = false
+    answer.once('close', () => {
+      this.#answers.get(socket)?.delete(answer)
+      // Its last bytes may still be on their way.
+      if (this.#closing && !this.#isBusy(socket)) socket.end(() => socket.destroy())
+    })
+  }
+
+  #isBusy(socket: Socket): boolean {
+    return (this.#answers.get(socket)?.size ?? 0) > 0
+  }
+}
+
+/** Requests of one connection that are worked on at the same time. */
+const AT_A_TIME = 8
+/** More that wait for their turn end the connection: who sends so many does not mean to read the answers. */
+const MOST_WAITING = 1_000
+
+interface Waiting {
+  readonly answer: ServerResponse
+  readonly begin: () => void
+}
+
+interface Line {
+  busy: number
+  readonly waiting: Waiting[]
+}
+
+/**
+ * Requests of one connection, taken up a few at a time. A client may send thousands at once without waiting (pipelining),
+ * and Node hands out all that one piece of its bytes holds: each would hold what its page needs while the answers, which
+ * go out in order, wait for the first.
+ */
+export class Turns {
+  readonly #lines = new WeakMap<Socket, Line>()
+
+  /** Begins now, or when an earlier request of the connection is over; never when the connection is gone by then. */
+  take(answer: ServerResponse, begin: () => void): void {
+    const { socket } = answer.req
+    const line = this.#lineOf(socket)
+    if (line.busy < AT_A_TIME) this.#begin(line, { answer, begin })
+    else if (line.waiting.length < MOST_WAITING) line.waiting.push({ answer, begin })
+    else socket.destroy()
+  }
+
+  #lineOf(socket: Socket): Line {
+    const known = this.#lines.get(socket)
+    if (known !== undefined) return known
+    const line: Line = { busy: 0, waiting: [] }
+    this.#lines.set(socket, line)
+    socket.once('close', () => void (line.waiting.length = 0))
+    return line
+  }
+
+  #begin(line: Line, { answer, begin }: Waiting): void {
+    line.busy++
+    answer.once('close', () => {
+      line.busy--
+      const next = answer.req.socket.destroyed ? undefined : line.waiting.shift()
+      if (next !== undefined) this.#begin(line, next)
+    })
+    begin()
+  }
 }

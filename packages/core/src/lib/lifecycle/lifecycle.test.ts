@@ -2,10 +2,7 @@ import { getEventListeners } from 'node:events'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { manualClock } from '../time/manual-clock.ts'
-import { backoffMs } from './backoff.ts'
-import { deferred } from './deferred.ts'
-import { raceAbort } from './race-abort.ts'
-import { withTimeout } from './with-timeout.ts'
+import { backoffMs, deferred, raceAbort, withTimeout } from './promises.ts'
 
 const late = (): Error => new Error('too late')
 

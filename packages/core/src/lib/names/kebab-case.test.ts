@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { kebabCase } from './kebab-case.ts'
+import { kebabCase } from './names.ts'
 
 test.each([
   ['maxLatency', 'max-latency'],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { nearestName } from './nearest-name.ts'
+import { nearestName } from './check-options.ts'
 
 const names = ['commitInterval', 'connectTimeout', 'store', 'id', 'broker']
 

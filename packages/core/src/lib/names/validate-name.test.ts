@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { validateName } from './validate-name.ts'
+import { validateName } from './names.ts'
 
 test.each(['a', 'word_counts', 'a.b-c_D9', '...', 'a'.repeat(249)])('%s is fine', (name) => {
   expect(validateName('topic', name)).toBe(name)

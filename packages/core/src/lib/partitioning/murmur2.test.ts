@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { murmur2 } from './murmur2.ts'
-import { partitionForKey } from './partition-for-key.ts'
+import { murmur2, partitionForKey } from './partitioners.ts'
 
 type Vector = readonly [hex: string, hash: number, of8: number, of13: number]
 

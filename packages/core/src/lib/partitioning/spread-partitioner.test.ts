@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { spreadPartitioner } from './spread-partitioner.ts'
+import { spreadPartitioner } from './partitioners.ts'
 
 test('stays for a few records, then goes on to the next partition', () => {
   const spread = spreadPartitioner({ recordsInRow: 2 })

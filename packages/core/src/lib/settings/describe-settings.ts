@@ -1,4 +1,4 @@
-import { nearestName } from '../names/nearest-name.ts'
+import { nearestName } from '../names/check-options.ts'
 import type { SettingName } from './setting-declarations.ts'
 import { acceptedBy, declarationOf, environmentName, optionName, settingNames } from './setting-names.ts'
 import type { SettingTypes } from './setting-types.ts'

@@ -1,4 +1,4 @@
-import { kebabCase } from '../names/kebab-case.ts'
+import { kebabCase } from '../names/names.ts'
 import { settingDeclarations, type SettingName } from './setting-declarations.ts'
 import { settingReaders } from './setting-readers.ts'
 import type { SettingDeclaration } from './setting-types.ts'

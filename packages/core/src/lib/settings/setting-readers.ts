@@ -1,8 +1,7 @@
-import { nameProblem } from '../names/validate-name.ts'
+import { nameProblem } from '../names/names.ts'
 import { formatByteSize, readByteSize } from '../units/byte-size.ts'
 import { formatDuration, readDuration } from '../units/duration.ts'
-import { parseBrokerUrl } from '../urls/broker-url.ts'
-import { parseStoreUrl } from '../urls/store-url.ts'
+import { parseBrokerUrl, parseStoreUrl } from '../urls/urls.ts'
 import type { SettingDeclaration, SettingTypes } from './setting-types.ts'
 
 /** Reads values of one type of setting. */

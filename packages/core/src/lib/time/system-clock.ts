@@ -1,5 +1,4 @@
 import type { Clock, Scheduled } from '../../contracts/clock.ts'
-import { sleepOn } from './sleep-on.ts'
 import { WallLeaps } from './wall-leaps.ts'
 
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
@@ -46,4 +45,20 @@ export function systemClock(): Clock {
     schedule,
     sleep: (delayMs, signal) => sleepOn(schedule, delayMs, signal),
   }
+}
+
+/** `Clock.sleep` in terms of `Clock.schedule`. Leaves neither timer nor listener behind. */
+export function sleepOn(schedule: Clock['schedule'], delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const onAbort = (): void => {
+      scheduled.cancel()
+      reject(signal?.reason)
+    }
+    const scheduled = schedule(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
 }

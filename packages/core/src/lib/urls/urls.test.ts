@@ -1,7 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { parseBrokerUrl } from './broker-url.ts'
-import { redactUrl } from './redact-url.ts'
-import { parseStoreUrl } from './store-url.ts'
+import { parseBrokerUrl, redactUrl, parseStoreUrl } from './urls.ts'
 
 describe('broker', () => {
   test.each([

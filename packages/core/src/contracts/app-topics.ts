@@ -1,0 +1,98 @@
+import type { CommitOffset, TopicPartition } from './record.ts'
+import type { PartitionPosition, TopicInfo, TopicSettings } from './transport.ts'
+
+/** One agent on one partition. */
+export interface AgentLag {
+  /** `undefined` for a topic that the group has read by a step whose agent is not known. */
+  readonly agent: string | undefined
+  readonly topic: string
+  readonly partition: number
+  /** Next offset that the agent would handle after a restart; `undefined` when nothing was ever committed. */
+  readonly committed: number | undefined
+  readonly end: number
+  /** Records that are there and not handled, compacted ones counted; without a committed offset as the setting `offsetReset` counts. */
+  readonly lag: number
+}
+
+/**
+ * What a topic is to an app.
+ *
+ * `source`: agents read it. `inbox`: the topic of an agent's own, `{id}-{agent}`. `between`: agents read it and agents
+ * are declared to write it. `output`: declared, and no agent reads it but perhaps behind `through`. `lookalike`: named as
+ * a repartition topic of the app would be, and nothing says that it is one: it may be another app's. The others are made by
+ * Millrace for what they are named after.
+ */
+export type TopicRole =
+  | 'source'
+  | 'inbox'
+  | 'between'
+  | 'output'
+  | 'repartition'
+  | 'lookalike'
+  | 'changelog'
+  | 'global'
+  | 'replies'
+  | 'dead letters'
+  | 'replays'
+  | 'scheduler'
+  | 'leader'
+
+/** A topic of the broker that an app uses or has made. */
+export interface AppTopic extends TopicInfo {
+  readonly role: TopicRole
+  /** The agent or table that it belongs to; `undefined` where it belongs to no single one. */
+  readonly owner: string | undefined
+  /** Made and named by Millrace, not in the app file. */
+  readonly internal: boolean
+  /** `undefined` when this client may not see them. */
+  readonly settings: TopicSettings | undefined
+}
+
+/** A stretch of one partition that all agents have behind themselves afterwards, each otherwise where it was. */
+export interface SkipPlan extends TopicPartition {
+  readonly groupId: string
+  readonly from: number
+  /** Behind the last offset that is skipped. */
+  readonly to: number
+  /** Why it cannot be read; `undefined` for a record that can. */
+  readonly reason: string | undefined
+  /** What the group commits. */
+  readonly commit: CommitOffset
+}
+
+/** How to reset. */
+export interface ResetRequest {
+  /** Where input topics are read from: their first record, none of those there, or those that are not older than a time. */
+  readonly to: 'beginning' | 'end' | { readonly timestampMs: number }
+  /** Topics that are fed from outside, by name or as `@` and the agent whose own they are. */
+  readonly inputs: readonly string[]
+  /** Topics that agents of the app write. */
+  readonly intermediates: readonly string[]
+  /** Delete dead letters, and what is known of their replays. */
+  readonly deadLetters: boolean
+}
+
+export interface ResetPlan {
+  /** Whose committed offsets go. */
+  readonly groupId: string
+  /** Every topic of the app, also those that stay. */
+  readonly topics: readonly ResetTopic[]
+  /** Absolute path of the local store. */
+  readonly storeDirectory: string | undefined
+  /** What to know before agreeing, as sentences. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * What becomes of one topic. `rewind`: it is read again, from `offsets` or, without any, from its beginning. `skip`: it
+ * stays and is read on from `offsets`, its end. `ask`: it has records, and whether they come from outside (to be read
+ * again) or from agents (which write them again) has to be said.
+ */
+export interface ResetTopic {
+  readonly name: string
+  readonly role: TopicRole
+  readonly action: 'rewind' | 'skip' | 'delete' | 'keep' | 'ask'
+  /** How many are there, compacted ones counted. */
+  readonly records: number
+  readonly offsets: readonly PartitionPosition[]
+}

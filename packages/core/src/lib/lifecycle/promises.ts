@@ -1,0 +1,106 @@
+import type { Clock } from '../../contracts/clock.ts'
+
+/** A promise with its two ends in hand. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>
+  resolve(value: T): void
+  reject(error: unknown): void
+}
+
+/**
+ * @example
+ * const ready = deferred<void>()
+ * ready.resolve()
+ * await ready.promise
+ */
+export function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = () => {}
+  let reject: (error: unknown) => void = () => {}
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
+}
+
+/**
+ * Waits for a promise, but no longer than until the signal aborts: then it rejects with the signal's reason. The promise
+ * itself goes on; whatever becomes of it afterwards is nobody's concern. Leaves no listener behind.
+ *
+ * @example
+ * const batch = await raceAbort(nextBatch, worker.signal)
+ */
+export function raceAbort<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    const done = (): void => signal.removeEventListener('abort', onAbort)
+    promise.then(
+      (value) => {
+        done()
+        resolve(value)
+      },
+      (error: unknown) => {
+        done()
+        reject(error)
+      },
+    )
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+}
+
+/**
+ * Waits for a promise, but no longer than `limitMs`: then it rejects with the error that `onTimeout` makes. The promise
+ * itself goes on; whatever becomes of it afterwards is nobody's concern. Leaves no timer behind.
+ *
+ * @example
+ * await withTimeout(producer.close(), 5000, clock, () => new MillraceError('TIMEOUT', 'The producer did not close within 5 s.'))
+ */
+export function withTimeout<T>(
+  promise: PromiseLike<T>,
+  limitMs: number,
+  clock: Pick<Clock, 'schedule'>,
+  onTimeout: () => Error,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.schedule(limitMs, () => reject(onTimeout()))
+    promise.then(
+      (value) => {
+        timer.cancel()
+        resolve(value)
+      },
+      (error: unknown) => {
+        timer.cancel()
+        reject(error)
+      },
+    )
+  })
+}
+
+/** How waits between tries grow. */
+export interface Backoff {
+  /** Wait after the first failed try. */
+  readonly firstMs: number
+  /** No wait is longer. */
+  readonly mostMs: number
+  /** Each wait is this many times the one before. Default 2. */
+  readonly factor?: number
+  /** Share of a wait that is left to chance, 0 to 1, so that many clients do not come back in step. Default 0.2. */
+  readonly jitter?: number
+}
+
+/**
+ * How long to wait after the given number of failed tries (1 and more).
+ *
+ * @param random a number from 0 up to 1, `Math.random()` for example
+ * @example
+ * await clock.sleep(backoffMs(failures, { firstMs: 100, mostMs: 10_000 }, Math.random()))
+ */
+export function backoffMs(
+  failures: number,
+  { firstMs, mostMs, factor = 2, jitter = 0.2 }: Backoff,
+  random: number,
+): number {
+  const fullMs = Math.min(mostMs, firstMs * factor ** Math.max(0, failures - 1))
+  return fullMs * (1 - jitter * random)
+}

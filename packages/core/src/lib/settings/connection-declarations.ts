@@ -1,0 +1,121 @@
+/** Settings of the connections to Kafka, as in `settingDeclarations`. */
+export const kafkaDeclarations = {
+  'kafka.ssl.enabled': {
+    type: 'flag',
+    option: 'kafka-ssl',
+    derived: 'true when another setting of kafka.ssl is given',
+    help: 'Connect with TLS. In the app file also kafka: { ssl: true }.',
+  },
+  'kafka.ssl.ca': { type: 'text', help: 'Certificates (PEM) of the authorities that the broker may be signed by.' },
+  'kafka.ssl.cert': { type: 'text', help: 'Certificate (PEM) that this client shows.' },
+  'kafka.ssl.key': { type: 'text', secret: true, help: 'Private key (PEM) of that certificate.' },
+  'kafka.ssl.passphrase': { type: 'text', secret: true, help: 'Opens the private key.' },
+  'kafka.ssl.servername': {
+    type: 'text',
+    help: "Name that the broker's certificate must have, where it is not the host's.",
+  },
+  'kafka.ssl.rejectUnauthorized': {
+    type: 'flag',
+    default: true,
+    help: 'Refuse brokers whose certificate cannot be verified.',
+  },
+  'kafka.sasl.mechanism': {
+    type: 'choice',
+    choices: ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'],
+    help: 'How to authenticate; unset for not at all.',
+  },
+  'kafka.sasl.username': { type: 'text', help: 'User for plain and scram.' },
+  'kafka.sasl.password': { type: 'text', secret: true, help: 'Password for plain and scram.' },
+  'kafka.sasl.token': {
+    type: 'token',
+    help: 'Function that gives a bearer token, for oauthbearer; called for each connection.',
+  },
+
+  'kafka.compression': {
+    type: 'choice',
+    choices: ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
+    default: 'none',
+    help: 'How batches that are sent are packed. gzip is part of Node.js, zstd from 22.15 on; the others need a package, which the error names when it is missing. What is read may be packed in any way.',
+  },
+  'kafka.connectionTimeout': {
+    type: 'duration',
+    least: 1,
+    most: 3_600_000,
+    default: '5s',
+    help: 'Longest wait for a TCP or TLS connection to a broker; it is tried again until connectTimeout.',
+  },
+  'kafka.requestTimeout': {
+    type: 'duration',
+    least: 1_000,
+    most: 3_600_000,
+    default: '30s',
+    help: 'A request without an answer for so long counts as lost, and its connection with it; it is sent again.',
+  },
+  'kafka.maxFetchBytes': {
+    type: 'size',
+    least: 1,
+    most: 1_073_741_824,
+    default: '4mb',
+    help: 'Most bytes of one fetch over all partitions of a broker; the first batch comes whole even if it is larger.',
+  },
+  'kafka.maxFetchWait': {
+    type: 'duration',
+    least: 1,
+    most: 10_000,
+    default: '100ms',
+    help: 'Longest wait of the broker for a first byte when there is nothing to read. Longer saves requests; partitions that a worker gets are then read from later.',
+  },
+  'kafka.maxRequestBytes': {
+    type: 'size',
+    least: 1,
+    most: 1_073_741_824,
+    default: '4mb',
+    help: "Most bytes of one request that sends, over all partitions; at most the broker's socket.request.max.bytes.",
+  },
+  'kafka.maxBatchBytes': {
+    type: 'size',
+    least: 1,
+    most: 1_073_741_824,
+    default: 900_000,
+    help: "Most bytes of one batch of one partition before it is packed; a larger record goes alone. At most the topic's max.message.bytes, which is 1 MB unless it was set.",
+  },
+} as const
+
+/** Settings of the web site of each worker. */
+export const webDeclarations = {
+  'web.enabled': {
+    type: 'flag',
+    option: 'web',
+    default: true,
+    help: 'Serve pages. In the app file also web: false; --no-web on the command line.',
+  },
+  'web.port': {
+    type: 'integer',
+    least: 0,
+    most: 65_535,
+    aliases: ['p'],
+    default: 6066,
+    help: 'Port to listen on; 0 takes any free one.',
+  },
+  'web.host': { type: 'text', default: '0.0.0.0', help: 'Address to listen on.' },
+  'web.advertise': {
+    type: 'text',
+    help: 'Host and port at which other workers reach this one; the first non-internal IPv4 address and the bound port when unset.',
+  },
+  'web.admin': {
+    type: 'flag',
+    help: 'Allow actions on the pages; on for the embedded broker on localhost only when unset.',
+  },
+  'web.requestTimeout': { type: 'duration', default: '30s', help: 'How long a page may take.' },
+  'web.routeTimeout': {
+    type: 'duration',
+    default: '10s',
+    help: 'How long a request that was passed on to another worker may take.',
+  },
+  'web.bodyLimit': { type: 'size', default: '1mb', help: 'Largest request body.' },
+  'web.cors': {
+    type: 'text',
+    help: "Origins whose pages may read the site, with commas between, or '*'; none when unset.",
+  },
+  'web.driver': { type: 'webDriver', default: 'hono', help: 'The server under the site.' },
+} as const
