@@ -1,5 +1,5 @@
 /// <reference types="node" preserve="true" />
 export type { CompressionName } from './lib/compression/compression.ts'
 export type { KafkaSasl, KafkaTransportOptions } from './lib/kafka-transport-options.ts'
-export { kafkaOptions } from './lib/kafka-options.ts'
+export { kafkaOptions } from './lib/kafka-transport-options.ts'
 export { createKafkaTransport } from './lib/kafka-transport.ts'

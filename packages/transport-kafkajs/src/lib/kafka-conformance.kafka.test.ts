@@ -7,7 +7,7 @@ import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
 import { CoordinatorLink } from './cluster/coordinator.ts'
 import { kafkaSettings } from './kafka-transport-options.ts'
 import { createKafkaTransport, KafkaTransport } from './kafka-transport.ts'
-import { leaveGroupRequest } from './wire/requests/leave-group.ts'
+import { leaveGroupRequest } from './wire/requests/groups.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 

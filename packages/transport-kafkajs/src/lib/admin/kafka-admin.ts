@@ -23,11 +23,16 @@ import { areLed, offsetsAt, partitionOffsets } from '../cluster/partition-offset
 import { checkCode, PassingError, retrying } from '../cluster/retrying.ts'
 import { requirePartition, toLeaders } from '../cluster/to-leaders.ts'
 import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
-import { deleteRecordsRequest } from '../wire/requests/delete-records.ts'
-import { describeConfigsRequest } from '../wire/requests/describe-configs.ts'
-import { deleteGroupRequest, describeGroupRequest } from '../wire/requests/groups.ts'
-import { offsetCommitRequest } from '../wire/requests/offset-commit.ts'
-import { createTopicsRequest, deleteTopicsRequest, type TopicResult } from '../wire/requests/topics.ts'
+import {
+  deleteRecordsRequest,
+  describeConfigsRequest,
+  deleteGroupRequest,
+  describeGroupRequest,
+  createTopicsRequest,
+  deleteTopicsRequest,
+  type TopicResult,
+} from '../wire/requests/admin.ts'
+import { offsetCommitRequest } from '../wire/requests/offsets.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
 import { SETTING_NAMES, topicSettings } from './topic-settings.ts'
 

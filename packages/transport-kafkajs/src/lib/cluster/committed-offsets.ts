@@ -1,6 +1,6 @@
 import type { CommitOffset, TopicPartition } from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
-import { offsetFetchRequest, type FetchedOffsets } from '../wire/requests/offset-fetch.ts'
+import { offsetFetchRequest, type FetchedOffsets } from '../wire/requests/offsets.ts'
 import { CoordinatorLink } from './coordinator.ts'
 import type { OpenStateOptions } from './part-context.ts'
 import { retrying } from './retrying.ts'

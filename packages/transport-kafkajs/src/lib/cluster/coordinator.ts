@@ -1,5 +1,5 @@
 import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
-import { findCoordinatorRequest } from '../wire/requests/find-coordinator.ts'
+import { findCoordinatorRequest } from '../wire/requests/cluster.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
 import type { BrokerLinks } from './broker-links.ts'
 import type { ClusterView } from './cluster-view.ts'

@@ -7,7 +7,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
-import { listOffsetsRequest, type OffsetWanted } from '../wire/requests/list-offsets.ts'
+import { listOffsetsRequest, type OffsetWanted } from '../wire/requests/offsets.ts'
 import type { OpenStateOptions } from './part-context.ts'
 import { checkCode, isPassing, retrying } from './retrying.ts'
 import { toLeaders } from './to-leaders.ts'

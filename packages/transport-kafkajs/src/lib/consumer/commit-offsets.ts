@@ -3,7 +3,7 @@ import type { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
-import { offsetCommitRequest } from '../wire/requests/offset-commit.ts'
+import { offsetCommitRequest } from '../wire/requests/offsets.ts'
 import type { GroupSession } from './group-session.ts'
 import type { Ownership } from './ownership.ts'
 

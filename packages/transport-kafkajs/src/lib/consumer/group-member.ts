@@ -13,9 +13,7 @@ import { requirePartition } from '../cluster/to-leaders.ts'
 import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { GroupSession } from './group-session.ts'
-import { joinGroup, type JoinResult } from './join-group.ts'
-import { leaveGroup } from './leave-group.ts'
-import { ListenerCalls } from './listener-calls.ts'
+import { joinGroup, leaveGroup, type JoinResult } from './join-leave.ts'
 import { Ownership } from './ownership.ts'
 
 export interface GroupMemberDeps extends Pick<OpenStateOptions, 'clock' | 'log' | 'view' | 'recovery' | 'control'> {
@@ -264,4 +262,18 @@ function tooLarge(groupId: string, bytes: number): MillraceError {
     'GROUP_TOO_LARGE',
     `The broker refuses to keep the members and assignments of group "${groupId}", ${bytes} bytes in one record of the topic __consumer_offsets.`,
   )
+}
+
+/** Calls of a listener, one at a time even when one of them is late. */
+export class ListenerCalls {
+  #tail: Promise<void> = Promise.resolve()
+
+  /** Calls when the calls before are through; after one that was rejected it is rejected too, and does not call. */
+  tell(call: () => Promise<void>): Promise<void> {
+    const told = this.#tail.then(call)
+    // Whoever waits for it hears of a rejection; when the consumer is closed nobody does.
+    told.catch(() => undefined)
+    this.#tail = told
+    return told
+  }
 }

@@ -3,8 +3,7 @@ import type { OpenStateOptions } from '../cluster/part-context.ts'
 import type { CoordinatorLink } from '../cluster/coordinator.ts'
 import { isPassing, reasonOf } from '../cluster/retrying.ts'
 import { isMembershipLost, isRetriable, KafkaCode, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
-import { heartbeatRequest } from '../wire/requests/heartbeat.ts'
-import type { Membership } from '../wire/requests/membership.ts'
+import { heartbeatRequest, type Membership } from '../wire/requests/groups.ts'
 
 /** Why a generation is over for this member. */
 export type SessionEnd =

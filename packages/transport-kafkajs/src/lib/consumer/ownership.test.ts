@@ -1,5 +1,7 @@
+import { partitionKey, type TopicPartition } from '@millrace/core'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Ownership } from './ownership.ts'
+import { Ownership, assignmentChange } from './ownership.ts'
 
 const at = (...numbers: readonly number[]): { readonly topic: string; readonly partition: number }[] =>
   numbers.map((partition) => ({ topic: 't', partition }))
@@ -38,4 +40,22 @@ test('a member that was thrown out owns nothing, and begins anew', () => {
   expect([ownership.isMember, ownership.has({ topic: 't', partition: 0 })]).toEqual([false, false])
   expect(ownership.breaks).toBeGreaterThan(breaks)
   expect(ownership.assign(9, at(0))).toEqual({ lost: [], kept: [], gained: at(0) })
+})
+
+const assignment: fc.Arbitrary<TopicPartition[]> = fc
+  .uniqueArray(fc.tuple(fc.constantFrom('a', 'b'), fc.integer({ min: 0, max: 5 })), { selector: String })
+  .map((list) => list.map(([topic, partition]) => ({ topic, partition })))
+
+const keys = (partitions: readonly TopicPartition[]): string[] => partitions.map(partitionKey).sort()
+
+test('lost and kept make up the old assignment, kept and gained the new one', () => {
+  fc.assert(
+    fc.property(assignment, assignment, fc.boolean(), (before, after, continuous) => {
+      const { lost, kept, gained } = assignmentChange(before, after, continuous)
+      expect(keys([...lost, ...kept])).toEqual(keys(before))
+      expect(keys([...kept, ...gained])).toEqual(keys(after))
+      if (continuous) expect(lost.some((partition) => keys(gained).includes(partitionKey(partition)))).toBe(false)
+      else expect(kept).toEqual([])
+    }),
+  )
 })

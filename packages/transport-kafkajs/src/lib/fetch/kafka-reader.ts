@@ -10,7 +10,7 @@ import {
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { partitionOffsets } from '../cluster/partition-offsets.ts'
-import { throwOutOfRange } from './out-of-range.ts'
+import { throwOutOfRange } from './lost-position.ts'
 import { PartitionFetcher } from './partition-fetcher.ts'
 
 /** Most bytes of one fetch per partition: readers restore large logs, so more than a consumer's. */

@@ -1,7 +1,7 @@
 import {
-  type BrokenBatches,
   partitionKey,
   toError,
+  type BrokenBatches,
   type Isolation,
   type LostPosition,
   type RecordBatch,
@@ -13,11 +13,9 @@ import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
 import { BatchStream } from './batch-stream.ts'
 import { FetchedSets } from './fetched-sets.ts'
-import { findRange } from './out-of-range.ts'
-import { planFetches } from './plan-fetches.ts'
+import { findRange, countMissing, requireSameTopic } from './lost-position.ts'
+import { planFetches, readAnswer } from './fetch-round.ts'
 import { newPosition, whereOf, type Position } from './position.ts'
-import { readAnswer } from './read-answer.ts'
-import { countMissing, requireSameTopic } from './topic-watch.ts'
 
 export interface FetcherOptions {
   readonly isolation: Isolation

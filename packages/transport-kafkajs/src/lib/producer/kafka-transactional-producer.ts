@@ -14,14 +14,14 @@ import type { OpenStateOptions } from '../cluster/part-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import { kafkaError, KafkaCode } from '../errors/kafka-errors.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
-import { initProducerIdRequest } from '../wire/requests/init-producer-id.ts'
 import {
+  initProducerIdRequest,
   addOffsetsRequest,
   addPartitionsRequest,
   endTransactionRequest,
   txnOffsetCommitRequest,
   type TransactionOwner,
-} from '../wire/requests/transaction.ts'
+} from '../wire/requests/transactions.ts'
 import { BatchSender, type SendingMode } from './batch-sender.ts'
 import { closeSender, partitionCount } from './producer-parts.ts'
 

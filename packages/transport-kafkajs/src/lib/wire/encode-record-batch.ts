@@ -1,7 +1,6 @@
 import type { OutgoingRecord, RawHeaders } from '@millrace/core'
 import type { CompressionCodec } from '../compression/compression.ts'
 import { crc32c } from './crc32c.ts'
-import { sizeOfVarint, writeVarint } from './varint.ts'
 
 /** Bytes of a batch before its records. */
 const BATCH_HEADER = 61
@@ -140,5 +139,32 @@ function writeHeaders(buffer: Buffer, offset: number, headers: RawHeaders): numb
     at += buffer.write(name, at)
     at = writeBytes(buffer, at, value)
   }
+  return at
+}
+
+/** Bytes that a number takes as a zig-zag varint (Kafka's `varint` and `varlong`; safe integers). */
+export function sizeOfVarint(value: number): number {
+  let rest = value >= 0 ? value * 2 : -value * 2 - 1
+  let size = 1
+  while (rest > 0x7f) {
+    rest = Math.floor(rest / 128)
+    size++
+  }
+  return size
+}
+
+/** Writes a zig-zag varint and gives the offset behind it. */
+export function writeVarint(buffer: Buffer, offset: number, value: number): number {
+  let at = offset
+  let rest = value >= 0 ? value * 2 : -value * 2 - 1
+  while (rest > 0x7fff_ffff) {
+    buffer[at++] = (rest % 128) | 0x80
+    rest = Math.floor(rest / 128)
+  }
+  while (rest > 0x7f) {
+    buffer[at++] = (rest & 0x7f) | 0x80
+    rest >>>= 7
+  }
+  buffer[at++] = rest
   return at
 }

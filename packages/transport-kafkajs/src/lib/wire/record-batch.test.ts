@@ -4,8 +4,15 @@ import { describe, expect, test } from 'vitest'
 import { compressionBits, gzipCodec } from '../compression/compression.ts'
 import { installedCodecs } from '../compression/installed-codecs.ts'
 import { crc32c } from './crc32c.ts'
-import { type Decoded, type DecodedRecords, RecordSet, type RecordSetOptions } from './record-set.ts'
-import { encodeRecordBatch, NO_PRODUCER, recordSize, type BatchProducer } from './encode-record-batch.ts'
+import { RecordSet, type Decoded, type DecodedRecords, type RecordSetOptions } from './record-set.ts'
+import {
+  encodeRecordBatch,
+  NO_PRODUCER,
+  recordSize,
+  sizeOfVarint,
+  writeVarint,
+  type BatchProducer,
+} from './encode-record-batch.ts'
 
 const UNCOMPRESSED = { bits: 0, codec: undefined }
 const CODECS = { gzip: gzipCodec }
@@ -445,3 +452,19 @@ function at(batch: Buffer, offset: number): Buffer {
   batch.writeBigInt64BE(BigInt(offset), 0)
   return batch
 }
+
+test('known encodings', () => {
+  const encoded = (value: number): string => {
+    const buffer = Buffer.alloc(10)
+    return buffer.subarray(0, writeVarint(buffer, 0, value)).toString('hex')
+  }
+  expect([0, -1, 1, -2, 63, -64, 64, 300].map(encoded)).toEqual(['00', '01', '02', '03', '7e', '7f', '8001', 'd804'])
+})
+
+test('the size counted is the size written', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: -(2 ** 51), max: 2 ** 51 }), (value) => {
+      expect(writeVarint(Buffer.alloc(10), 0, value)).toBe(sizeOfVarint(value))
+    }),
+  )
+})

@@ -2,15 +2,14 @@ import {
   isMillraceError,
   MillraceError,
   NO_HEADERS,
+  toError,
   type Isolation,
   type RawHeaders,
   type RawRecord,
-  toError,
 } from '@millrace/core'
 import { codecOfBatch, type CompressionCodec, type CompressionCodecs } from '../compression/compression.ts'
-import { BATCH_HEADER, batchEnd, type BatchHeader, clampTimestamp, readBatchHeader } from './batch-header.ts'
-import { FetchedRecord } from './fetched-record.ts'
-import { malformed, RecordCursor } from './record-cursor.ts'
+import { BATCH_HEADER, batchEnd, clampTimestamp, readBatchHeader, type BatchHeader } from './batch-header.ts'
+import { FetchedRecord, malformed, RecordCursor } from './record-cursor.ts'
 
 const ABORT_MARKER = 0
 /** So much is unpacked on the event loop (a few milliseconds); what is larger elsewhere. */

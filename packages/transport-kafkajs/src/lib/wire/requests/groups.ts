@@ -1,53 +1,169 @@
-import type { MemberInfo } from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
+import { readByTopic, writeByTopic } from './by-topic.ts'
+import { WireReader } from '../wire-reader.ts'
+import { WireWriter } from '../wire-writer.ts'
 
-export interface DescribedGroup {
-  readonly errorCode: number
-  readonly members: readonly MemberInfo[]
+/** A member in its generation, as requests of the group name it. */
+export interface Membership {
+  readonly groupId: string
+  readonly generation: number
+  readonly memberId: string
+  readonly instanceId: string | undefined
 }
 
-/** Who is in one group; a group that never was answers as one without members. */
-export function describeGroupRequest(groupId: string): WireRequest<DescribedGroup> {
+export interface JoinGroup {
+  readonly groupId: string
+  readonly sessionTimeoutMs: number
+  readonly rebalanceTimeoutMs: number
+  readonly memberId: string
+  readonly instanceId: string | undefined
+  readonly protocol: string
+  readonly metadata: Buffer
+}
+
+export interface JoinedGroup {
+  readonly errorCode: number
+  readonly generation: number
+  readonly leaderId: string
+  readonly memberId: string
+  /** Filled for the leader. */
+  readonly members: readonly { readonly memberId: string; readonly metadata: Buffer }[]
+}
+
+/** Answered when all members have joined, so it may take as long as the longest drain. */
+export function joinGroupRequest(join: JoinGroup): WireRequest<JoinedGroup> {
   return {
-    api: APIS.describeGroups,
-    encode: (writer) => writer.array([groupId], (id) => writer.string(id)).boolean(false),
+    api: APIS.joinGroup,
+    encode: (writer) => {
+      writer.string(join.groupId).int32(join.sessionTimeoutMs).int32(join.rebalanceTimeoutMs)
+      writer
+        .string(join.memberId)
+        .string(join.instanceId ?? null)
+        .string('consumer')
+      writer.array([join], ({ protocol, metadata }) => writer.string(protocol).data(metadata))
+    },
     decode: (reader) => {
       reader.int32()
-      const [group] = reader.array(() => {
-        const errorCode = reader.int16()
-        // The group's name, state, kind of protocol and protocol.
-        for (let field = 0; field < 4; field++) reader.text()
-        const members = reader.array(() => {
-          const id = reader.text()
-          const instanceId = reader.string() ?? undefined
-          const client = reader.text()
-          const host = reader.text()
-          // What it subscribes to and what it was given.
-          reader.data()
-          reader.data()
-          return { id, instanceId, host: `${client} at ${host.replace(/^\//, '')}` }
-        })
-        // What this client may do to the group.
-        reader.int32()
-        return { errorCode, members }
+      const errorCode = reader.int16()
+      const generation = reader.int32()
+      reader.string()
+      const leaderId = reader.text()
+      const memberId = reader.text()
+      const members = reader.array(() => {
+        const id = reader.text()
+        reader.string()
+        return { memberId: id, metadata: reader.data() }
       })
-      return group ?? { errorCode: 0, members: [] }
+      return { errorCode, generation, leaderId, memberId, members }
+    },
+  }
+}
+
+export interface SyncedGroup {
+  readonly errorCode: number
+  readonly assignment: Buffer
+}
+
+/** The leader hands in everybody's assignment, each member gets its own. */
+export function syncGroupRequest(
+  member: Membership,
+  assignments: readonly (readonly [memberId: string, assignment: Buffer])[],
+): WireRequest<SyncedGroup> {
+  return {
+    api: APIS.syncGroup,
+    encode: (writer) => {
+      writer
+        .string(member.groupId)
+        .int32(member.generation)
+        .string(member.memberId)
+        .string(member.instanceId ?? null)
+      writer.array(assignments, ([memberId, assignment]) => writer.string(memberId).data(assignment))
+    },
+    decode: (reader) => {
+      reader.int32()
+      return { errorCode: reader.int16(), assignment: reader.data() }
     },
   }
 }
 
 /** Gives the error code. */
-export function deleteGroupRequest(groupId: string): WireRequest<number> {
+export function heartbeatRequest(member: Membership): WireRequest<number> {
   return {
-    api: APIS.deleteGroups,
-    encode: (writer) => writer.array([groupId], (id) => writer.string(id)),
+    api: APIS.heartbeat,
+    encode: (writer) =>
+      writer
+        .string(member.groupId)
+        .int32(member.generation)
+        .string(member.memberId)
+        .string(member.instanceId ?? null),
     decode: (reader) => {
       reader.int32()
-      const [errorCode] = reader.array(() => {
-        reader.text()
-        return reader.int16()
-      })
-      return errorCode ?? 0
+      return reader.int16()
     },
   }
+}
+
+/** Gives the error code. */
+export function leaveGroupRequest(member: Membership): WireRequest<number> {
+  return {
+    api: APIS.leaveGroup,
+    encode: (writer) => {
+      writer.string(member.groupId)
+      writer.array([member], ({ memberId, instanceId }) => writer.string(memberId).string(instanceId ?? null))
+    },
+    decode: (reader) => {
+      reader.int32()
+      return reader.int16()
+    },
+  }
+}
+
+/** What a member tells the leader. */
+export interface MemberSubscription {
+  readonly topics: readonly string[]
+  readonly data: Uint8Array
+}
+
+/** What the leader gives each member. */
+export interface MemberAssignment {
+  readonly partitions: readonly TopicPartition[]
+  readonly groupData: Uint8Array
+  readonly ownData: Uint8Array
+}
+
+/**
+ * In the format of Kafka's consumers, so that Kafka's own tools can show the group. `joinNumber` follows our own data:
+ * a broker starts no rebalance for a member that joins again unchanged, and this makes it a change.
+ */
+export function encodeSubscription(subscription: MemberSubscription, joinNumber: number): Buffer {
+  const data = new WireWriter().data(subscription.data).int32(joinNumber)
+  const writer = new WireWriter().int16(0)
+  writer.array(subscription.topics, (topic) => writer.string(topic))
+  return writer.data(data.bytes()).bytes()
+}
+
+export function decodeSubscription(bytes: Buffer): MemberSubscription {
+  const reader = new WireReader(bytes)
+  reader.int16()
+  const topics = reader.array(() => reader.text())
+  const own = new WireReader(reader.data())
+  return { topics, data: own.remaining === 0 ? own.buffer : own.data() }
+}
+
+/** Own data comes after all that Kafka's format has: whoever knows only that, an earlier version of this too, does not read so far. */
+export function encodeAssignment(assignment: MemberAssignment): Buffer {
+  const writer = new WireWriter().int16(0)
+  writeByTopic(writer, assignment.partitions, ({ partition }) => writer.int32(partition))
+  return writer.data(assignment.groupData).data(assignment.ownData).bytes()
+}
+
+/** A member that the leader gave nothing gets no bytes at all. */
+export function decodeAssignment(bytes: Buffer): MemberAssignment {
+  if (bytes.length === 0) return { partitions: [], groupData: bytes, ownData: bytes }
+  const reader = new WireReader(bytes)
+  reader.int16()
+  const partitions = readByTopic(reader, (topic) => ({ topic, partition: reader.int32() }))
+  const groupData = reader.data()
+  return { partitions, groupData, ownData: reader.remaining === 0 ? Buffer.alloc(0) : reader.data() }
 }

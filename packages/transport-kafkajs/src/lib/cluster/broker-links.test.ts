@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { createKafkaTransport } from '../kafka-transport.ts'
 import { APIS } from '../wire/wire-request.ts'
 import { WireWriter } from '../wire/wire-writer.ts'
-import { unsupportedBroker, type BrokerVersions } from './unsupported-broker.ts'
+import { unsupportedBroker, type BrokerVersions } from './broker-links.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const versionsWith = (name: keyof typeof APIS, minVersion: number, maxVersion: number): BrokerVersions => ({

@@ -1,6 +1,6 @@
 import { AssignerProtocol } from 'kafkajs'
 import { expect, test } from 'vitest'
-import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './group-protocol.ts'
+import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from './groups.ts'
 
 const partitions = [
   { topic: 'a', partition: 3 },

@@ -1,7 +1,25 @@
 import type { CommitOffset, TopicPartition } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import { readByTopic, writeByTopic } from './by-topic.ts'
-import type { PartitionResult } from './offset-commit.ts'
+import type { PartitionResult } from './offsets.ts'
+
+export interface ProducerIdentity {
+  readonly errorCode: number
+  readonly producerId: number
+  readonly epoch: number
+}
+
+/** Fences earlier producers of the transactional id and ends their open transaction. */
+export function initProducerIdRequest(transactionalId: string, timeoutMs: number): WireRequest<ProducerIdentity> {
+  return {
+    api: APIS.initProducerId,
+    encode: (writer) => writer.string(transactionalId).int32(timeoutMs),
+    decode: (reader) => {
+      reader.int32()
+      return { errorCode: reader.int16(), producerId: reader.int64(), epoch: reader.int16() }
+    },
+  }
+}
 
 /** A transactional producer since its last `InitProducerId`. */
 export interface TransactionOwner {

@@ -1,6 +1,6 @@
 import { resolveSettings, type AppSettings } from '@millrace/core'
 import { expect, test } from 'vitest'
-import { kafkaOptions } from './kafka-options.ts'
+import { kafkaOptions } from './kafka-transport-options.ts'
 
 const optionsFor = (
   kafka: AppSettings['kafka'],

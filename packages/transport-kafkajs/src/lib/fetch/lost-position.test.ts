@@ -1,7 +1,7 @@
 import { MillraceError } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { newPosition } from './position.ts'
-import { countMissing, requireSameTopic } from './topic-watch.ts'
+import { countMissing, requireSameTopic } from './lost-position.ts'
 
 const view = (id: string | undefined, refusal?: MillraceError): Parameters<typeof countMissing>[1] => ({
   topic: (name) => (id === undefined ? undefined : { name, id, leaders: [0], replicas: 1 }),
