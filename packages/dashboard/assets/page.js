@@ -161,7 +161,7 @@ const WORDS = {
   starting: 'starting: looking for the broker',
   recovering: 'recovering tables',
   running: 'running',
-  stopping: 'stopping: finishing what is in hand',
+  stopping: 'stopping: finishing what is in flight',
   stopped: 'stopped',
   failed: 'failed: see the log',
 }

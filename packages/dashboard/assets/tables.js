@@ -69,14 +69,14 @@ export function agentSheet() {
       perSecond('Events', ({ perSecond: events }) => events),
       number('Received', ({ received }) => received, 'Events handed out, since the worker started'),
       {
-        name: 'In hand',
+        name: 'In flight',
         kind: 'number',
-        title: 'Events in hand, of instances',
+        title: 'Events in flight, of instances',
         update: (cell, { active, concurrency }) =>
           setText(
             cell,
             `${short(active)} / ${concurrency}`,
-            `${plural(active, 'event')} in hand, ${plural(concurrency, 'instance')}`,
+            `${plural(active, 'event')} in flight, ${plural(concurrency, 'instance')}`,
           ),
       },
       {

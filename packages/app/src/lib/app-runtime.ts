@@ -115,7 +115,7 @@ export class AppRuntime implements ClientApp {
     }
   }
 
-  /** The context of a call made here: the scope's, else the first running worker's, else a client of its own. */
+  /** The context of a call made here: that of the work under way, else the first running worker's, else a client of its own. */
   async context(): Promise<ClientContext> {
     return this.scope.getStore()?.client ?? this.#running[0]?.worker.context ?? (await this.client.sender())
   }

@@ -4,7 +4,7 @@ import type { Peers } from './peers.ts'
 import { SharedLookups } from './shared-lookups.ts'
 import type { Watches, WorkerAnswer } from './worker-watch.ts'
 
-const NO_SITE = 'It serves no site (web.enabled), so its figures cannot be had.'
+const NO_SITE = 'It serves no site (web.enabled), so nothing is known of it.'
 
 /** What `/live/` answers: the worker that was asked, or all of the app. */
 export interface LiveAnswer {

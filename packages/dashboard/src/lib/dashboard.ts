@@ -84,7 +84,7 @@ function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView
     )
   return {
     '/history/': {
-      help: 'The last five minutes of five figures, one point a second; with `?of=app` of every worker.',
+      help: 'The last five minutes of the five headline numbers, one point a second; with `?of=app` of every worker.',
       page: async (c) => {
         const asked = workers.asked()
         return c.json(c.query.get('of') === 'app' ? await view.historyOfApp(asked) : view.history(asked), {

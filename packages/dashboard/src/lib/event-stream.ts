@@ -20,69 +20,85 @@ const RETRY_MS = 1_000
  * Server-sent events: `state` with all there is, then `change` with what changed, as JSON merge patches. A client that
  * reads more slowly than things change gets the sum of the changes it missed: nothing is kept for it.
  */
-export function eventStream({ state, messages, listen, over, signal }: EventStreamOptions): Response {
-  const encoder = new TextEncoder()
-  const ended = new AbortController()
-  let leave = (): void => {}
-  let sent: SharedState | undefined
-  let isAsking = false
-  /** There was no room for what changed. */
-  let isBehind = false
-  let lookAgain = (): void => {}
-  const body = new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        const end = (): void => {
-          if (ended.signal.aborted) return
-          leave()
-          ended.abort()
-          signal.removeEventListener('abort', end)
-          controller.close()
-        }
-        const say = (text: string): void => controller.enqueue(encoder.encode(text))
-        const look = async (): Promise<void> => {
-          if (over()) return end()
-          // The last message has not gone out yet, or the answer to it is still being looked for.
-          isBehind = (controller.desiredSize ?? 0) <= 0
-          if (isAsking || isBehind) return
-          isAsking = true
-          try {
-            const now = await state()
-            if (ended.signal.aborted) return
-            const message = messages.from(sent, now)
-            if (message !== '') say(message)
-            sent = now
-          } finally {
-            isAsking = false
-          }
-        }
-        lookAgain = () => {
-          look().catch((thrown: unknown) => {
-            if (ended.signal.aborted) return
-            leave()
-            ended.abort()
-            controller.error(thrown)
-          })
-        }
-        say(`retry: ${RETRY_MS}\n\n`)
-        if (signal.aborted) return end()
-        signal.addEventListener('abort', end, { once: true })
-        leave = listen(lookAgain)
-        lookAgain()
-      },
-      pull() {
-        if (isBehind) lookAgain()
-      },
-      cancel() {
-        leave()
-        ended.abort()
-      },
-    },
-    { highWaterMark: 2 },
-  )
-  return new Response(body, {
+export function eventStream(options: EventStreamOptions): Response {
+  return new Response(new ReadableStream<Uint8Array>(new StateEvents(options), { highWaterMark: 2 }), {
     headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
   })
+}
+
+/** What fills the stream: a message whenever the state may have changed, and there is room for one. */
+class StateEvents {
+  readonly #options: EventStreamOptions
+  readonly #encoder = new TextEncoder()
+  readonly #end = (): void => {
+    if (this.#stop()) this.#controller?.close()
+  }
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined
+  #leave = (): void => {}
+  #sent: SharedState | undefined
+  #isAsking = false
+  /** There was no room for what changed. */
+  #isBehind = false
+  #isOver = false
+
+  constructor(options: EventStreamOptions) {
+    this.#options = options
+  }
+
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    const { signal, listen } = this.#options
+    this.#controller = controller
+    this.#write(`retry: ${RETRY_MS}\n\n`)
+    if (signal.aborted) return this.#end()
+    signal.addEventListener('abort', this.#end, { once: true })
+    this.#leave = listen(() => this.#update())
+    this.#update()
+  }
+
+  pull(): void {
+    if (this.#isBehind) this.#update()
+  }
+
+  cancel(): void {
+    this.#stop()
+  }
+
+  #update(): void {
+    this.#send().catch((thrown: unknown) => {
+      if (this.#stop()) this.#controller?.error(thrown)
+    })
+  }
+
+  async #send(): Promise<void> {
+    const { state, messages, over } = this.#options
+    if (over()) return this.#end()
+    // The last message has not gone out yet, or the state for the next one is still being read.
+    this.#isBehind = (this.#controller?.desiredSize ?? 0) <= 0
+    if (this.#isAsking || this.#isBehind) return
+    this.#isAsking = true
+    try {
+      const now = await state()
+      if (this.#isOver) return
+      const message = messages.from(this.#sent, now)
+      if (message !== '') this.#write(message)
+      this.#sent = now
+    } finally {
+      this.#isAsking = false
+    }
+  }
+
+  #write(text: string): void {
+    this.#controller?.enqueue(this.#encoder.encode(text))
+  }
+
+  /** True the first time. */
+  #stop(): boolean {
+    if (this.#isOver) return false
+    this.#isOver = true
+    this.#leave()
+    this.#options.signal.removeEventListener('abort', this.#end)
+    return true
+  }
 }
 
 /** What streams send: many of them share one, and compare it by identity. */
@@ -90,7 +106,7 @@ export interface SharedState {
   readonly json: Json
 }
 
-/** Without `null`, which a merge patch could not tell from what is gone. */
+/** Without `null`, by which a merge patch means that something is gone. */
 export function sharedState(value: unknown): SharedState {
   return { json: JSON.parse(jsonText(value), (_, each: unknown) => (each === null ? undefined : each)) }
 }

@@ -3,7 +3,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /**
  * What changed, as a JSON merge patch (RFC 7396): objects name what is different, `null` is what is gone, everything else
- * is given whole. `undefined` when nothing changed. Values must not hold `null` themselves: a patch could not tell.
+ * is given whole. `undefined` when nothing changed. Values must not hold `null` themselves: in a patch it means that something is gone.
  */
 export function mergePatch(before: Json | undefined, after: Json): Json | undefined {
   if (!isObject(after)) return isSame(before, after) ? undefined : after

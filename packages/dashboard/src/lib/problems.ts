@@ -14,7 +14,7 @@ export interface Problem {
   readonly text: string
 }
 
-/** What is looked at beside the statistics. */
+/** What counts beside the statistics. */
 export interface ProblemContext {
   readonly nowMs: number
   /** Total lag about half a minute ago; `undefined` when it is not known. */
@@ -23,7 +23,7 @@ export interface ProblemContext {
   readonly unassigned: readonly string[]
 }
 
-const LONG_IN_HAND_MS = 30_000
+const LONG_IN_FLIGHT_MS = 30_000
 const LONG_UNCOMMITTED_MS = 15_000
 /** Lag that is no more than what is under way anyway: so many records, or what is handled in so many seconds. */
 const SMALL_LAG = 1_000
@@ -39,7 +39,7 @@ export function problemsOf(stats: SiteStats, context: ProblemContext): readonly 
     ...unassigned(context),
     ...growingLag(stats, context),
     ...failingAgents(stats),
-    ...fullOutbox(stats),
+    ...fullCollector(stats),
     ...fullRows(stats),
     ...errors(stats, context),
   ]
@@ -49,8 +49,8 @@ export function problemsOf(stats: SiteStats, context: ProblemContext): readonly 
 function stuckAgents({ agents }: SiteStats): readonly Problem[] {
   return Object.entries(agents).flatMap(([name, { handling }]): Problem[] => {
     const forMs = handling?.longestInHandMs ?? 0
-    if (forMs < LONG_IN_HAND_MS) return []
-    const text = `\`${name}\` has had one event in hand for ${duration(forMs)}.`
+    if (forMs < LONG_IN_FLIGHT_MS) return []
+    const text = `\`${name}\` has had one event in flight for ${duration(forMs)}.`
     return [{ figure: 'events', level: 'bad', node: `agent:${name}`, text }]
   })
 }
@@ -114,7 +114,7 @@ function failingAgents({ agents, errorsInFiveMinutes = 0 }: SiteStats): readonly
   })
 }
 
-function fullOutbox({ outbox }: SiteStats): readonly Problem[] {
+function fullCollector({ outbox }: SiteStats): readonly Problem[] {
   if (!outbox.full) return []
   return [{ figure: 'sent', level: 'warn', text: 'The broker takes records more slowly than agents send them.' }]
 }

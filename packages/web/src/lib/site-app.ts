@@ -92,8 +92,8 @@ export interface TopicRecords {
 }
 
 /**
- * The app, as its site sees it. Everything is looked up when it is used and nothing kept, so that getters may stand for what is only
- * settled when the app starts.
+ * The app, as its site sees it. Everything is looked up when it is used and nothing kept: getters may stand for what is
+ * settled only when the app starts.
  */
 export interface SiteApp {
   readonly scope: ContextStorage

@@ -13,7 +13,7 @@ import type { SiteApp, SiteWorker } from '../site-app.ts'
 
 const NO_RECOVERY: RecoveryStats = { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 }
 
-/** What `/stats` answers of one worker. Called in its scope, so that tables count its own partitions. */
+/** What `/stats` answers of one worker. Called where tables are that worker's, so that they count its own partitions. */
 export function statsOf(site: SiteApp, worker: SiteWorker): SiteStats {
   const { agents, parts, sources, flows, commits, lastRebalance, lastErrors, ...same } = worker.stats()
   const app = site.describe()

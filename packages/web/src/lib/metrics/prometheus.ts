@@ -136,7 +136,7 @@ class CountedHistogram extends Histogram {
 
   /** What a registry writes as text, and `get` is made of; prom-client's types do not mention it. */
   async getForPromString(): Promise<{ name: string; help: string; type: string; values: readonly HistogramValue[] }> {
-    const values = this.#series.flatMap(([labels, figures]) => valuesOf(this.#name, labels, figures))
+    const values = this.#series.flatMap(([labels, times]) => valuesOf(this.#name, labels, times))
     return { name: this.#name, help: this.#help, type: 'histogram', values }
   }
 }

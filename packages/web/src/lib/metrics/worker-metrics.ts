@@ -13,7 +13,7 @@ export interface MetricsSource {
 /** One series of a metric: its labels and the number. */
 export type Sample = readonly [labels: Labels, value: number]
 /** The same of a histogram. */
-export type CountedSeries = readonly [labels: Labels, figures: TimeFigures]
+export type CountedSeries = readonly [labels: Labels, times: TimeFigures]
 type Labels = Readonly<Record<string, string>>
 
 /** Takes metrics, their names without `millrace_`. */
@@ -66,7 +66,7 @@ export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, r
   )
   metric.gauge(
     'agent_events_active',
-    'Events in hand.',
+    'Events in flight.',
     agents((agent) => agent.active),
   )
   metric.gauge(
@@ -77,7 +77,7 @@ export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, r
 
   metric.histogram(
     'agent_event_duration_seconds',
-    'How long an event, or a batch, is in hand, by samples that each count for the events since the one before.',
+    'How long an event, or a batch, is in flight, by samples that each count for the events since the one before.',
     Object.entries(histograms.agents).map(([agent, { handling }]) => [{ agent }, handling]),
   )
   metric.histogram(

@@ -56,7 +56,7 @@ function limitedStream(body: ReadableStream<Uint8Array>, limits: BodyLimits): Re
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        // Cancelling the source after a failure would cut the connection before the answer is on it: it is only left.
+        // The source is not cancelled after a failure: that would close the connection before the answer is on it.
         const { done, value } = await withTimeout(readPiece(reader), limits.idleMs, limits.clock, () => tooSlow(limits))
         if (done) {
           controller.close()

@@ -17,7 +17,7 @@ export interface PageContext<Params = AnyParams> {
   readonly query: URLSearchParams
   /** Aborts when the client is gone, when `web.requestTimeout` is over, and when the worker stops hard. */
   readonly signal: AbortSignal
-  /** Address at the other end of the connection, a proxy's perhaps; `undefined` where the server does not tell. */
+  /** Address at the other end of the connection, a proxy's perhaps; `undefined` where the server does not know. */
   readonly peer: string | undefined
 
   /** The body as JSON; a `PageError` 400 when it is none, as from `request.json()`. */

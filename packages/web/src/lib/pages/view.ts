@@ -6,7 +6,7 @@ import type { PageAnswer, PageContext, PageHandler } from './page-context.ts'
  * A page with several verbs: override those that it has, the others are answered with 405. The site makes one object of
  * the class, when the page is defined, and keeps it.
  *
- * HEAD is GET without a body, and OPTIONS tells the verbs, unless they are overridden.
+ * HEAD is GET without a body, and OPTIONS lists the verbs, unless they are overridden.
  *
  * @example
  * class Counter extends View {

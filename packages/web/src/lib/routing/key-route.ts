@@ -24,7 +24,7 @@ export interface KeyRequest {
   readonly text: string
   readonly request: Request
   readonly signal: AbortSignal
-  /** Runs in the scope of a worker that has the key. */
+  /** Runs where tables are those of a worker that has the key. */
   readonly answer: () => PageAnswer
 }
 

@@ -39,7 +39,7 @@ export interface WebPart extends WorkerPart {
 }
 
 /**
- * Serves a site for one worker: it listens from `declare` on, so that it is seen to live while the broker is looked for,
+ * Serves a site for one worker: it listens from `declare` on, so that probes see it live while it connects to the broker,
  * and its address is known before the worker joins. `start` rejects with `PORT_IN_USE` or `SETTING_INVALID`.
  *
  * @example
