@@ -15,7 +15,7 @@ export function settingsPage(): string {
 Generated from \`packages/core/src/lib/settings/setting-declarations.ts\`; run \`node --import tsx scripts/generate-docs.ts\` after a change there.
 
 A setting is taken from the first of these that has it: the command line, the environment, what \`createApp\` was given, the default. Dots are
-nested objects there: \`web.port\` is \`createApp({ web: { port: 8080 } })\`. An empty variable counts as not set. A setting that does not exist is
+nested objects there: \`web.port\` is \`createApp({ web: { port: 8080 } })\`. A variable that is set and blank is refused. A secret may be in a file: its variable with \`_FILE\` at the end names it. A setting that does not exist is
 \`SETTING_UNKNOWN\`, a value that cannot be used \`SETTING_INVALID\`.
 
 Durations are milliseconds as a number, or text: \`'250ms'\`, \`'10s'\`, \`'5m'\`, \`'1h'\`, \`'1d'\`. Sizes are bytes as a number, or text: \`'512kb'\`, \`'32mb'\`, \`'1gb'\`
@@ -40,7 +40,8 @@ function settingRow(setting: SettingDescription): readonly string[] {
   const options = [setting.option, ...setting.aliases].flatMap((option) =>
     option === undefined ? [] : [`\`${option.length === 1 ? '-' : '--'}${option}\``],
   )
-  const variable = setting.environment === undefined ? [] : [`\`${setting.environment}\``]
+  const names = setting.secret ? [setting.environment, `${setting.environment}_FILE`] : [setting.environment]
+  const variable = setting.environment === undefined ? [] : names.map((name) => `\`${name}\``)
   return [
     `\`${setting.name}\``,
     showDefault(setting),

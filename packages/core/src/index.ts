@@ -221,7 +221,7 @@ export { systemClock } from './lib/time/system-clock.ts'
 export { TIME_BOUNDS_MS, TimeHistogram, type TimeFigures } from './lib/time/time-histogram.ts'
 export type { AppSettings, ResolvedSettings } from './lib/settings/app-settings.ts'
 export { describeSettings, unknownEnvironment, type SettingDescription } from './lib/settings/describe-settings.ts'
-export { resolveSettings, type SettingSources } from './lib/settings/resolve-settings.ts'
+export { requireProductionSettings, resolveSettings, type SettingSources } from './lib/settings/resolve-settings.ts'
 export { settingDeclarations, type SettingName } from './lib/settings/setting-declarations.ts'
 export type {
   SettingTypes,

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   packageVersion,
   plainLogger,
+  requireProductionSettings,
   resolveSettings,
   silentSensor,
   systemClock,
@@ -55,6 +56,9 @@ export interface RunningWorker {
   readonly web: WebPart | undefined
 }
 
+/** Of the command line, and of `millrace dev`: no settings. */
+const OTHER_VARIABLES = ['MILLRACE_APP', 'MILLRACE_DEV']
+
 /** The running side of an app: its workers, its client, its site, and who is at work. */
 export class AppRuntime implements ClientApp {
   readonly definitions: Definitions = new Definitions()
@@ -68,6 +72,8 @@ export class AppRuntime implements ClientApp {
   readonly streams: StreamsDeps
   readonly tables: TablesDeps
   readonly #argument: AppSettings
+  /** Of the command line. */
+  #options: Readonly<Record<string, string>> = {}
   readonly #running: RunningWorker[] = []
 
   constructor(argument: AppSettings, home: string, environment: AppEnvironment) {
@@ -103,6 +109,7 @@ export class AppRuntime implements ClientApp {
 
   /** Takes options of the command line. Throws as `createApp` does. */
   configure(options: Readonly<Record<string, string>>): void {
+    this.#options = options
     this.surroundings.settings = resolveSettings({ options, env: process.env, argument: this.#argument })
   }
 
@@ -162,6 +169,8 @@ export class AppRuntime implements ClientApp {
   /** Makes a worker; the caller starts it. It counts as running until it has finished. */
   async launch({ workerId, drivers }: Launch): Promise<RunningWorker> {
     this.definitions.close()
+    if (drivers === undefined)
+      requireProductionSettings({ options: this.#options, env: process.env, argument: this.#argument }, OTHER_VARIABLES)
     const { settings, clock, log, sensor, freeze } = this.surroundings
     const { id: appId, agent } = settings
     const { agents: declaredAgents, globalTables, jobs } = this.definitions

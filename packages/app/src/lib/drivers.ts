@@ -44,12 +44,29 @@ export class Drivers {
     const url = parseBrokerUrl(settings.broker)
     if (url.scheme === 'kafka') {
       const { createKafkaTransport, kafkaOptions } = await import('@millrace/transport-kafkajs')
+      this.#warnOfOpenConnections()
       return createKafkaTransport(kafkaOptions(settings, url.brokers), { clock, log })
     }
     const embedded = await import('@millrace/transport-embedded')
     if (url.scheme === 'memory')
       return embedded.createMemoryTransport((this.#memoryLog ??= embedded.createMemoryLog()), { clock, log })
     return embedded.createEmbeddedTransport({ directory: this.#directory(url.directory) }, { clock, log })
+  }
+
+  /** What anybody on the network between here and the broker can read, or pretend to be. */
+  #warnOfOpenConnections(): void {
+    const { settings, log } = this.#surroundings
+    const { ssl, sasl } = settings.kafka
+    if (sasl.mechanism === 'plain' && !ssl.enabled)
+      log.warn(
+        {},
+        'The password for Kafka travels in plain text: set kafka.ssl, or a scram mechanism (kafka.sasl.mechanism).',
+      )
+    if (ssl.enabled && !ssl.rejectUnauthorized)
+      log.warn(
+        {},
+        "Any certificate is taken for the broker's (kafka.ssl.rejectUnauthorized is false): set kafka.ssl.ca instead.",
+      )
   }
 
   async store(): Promise<StoreDriver> {

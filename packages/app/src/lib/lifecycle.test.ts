@@ -32,6 +32,40 @@ describe('start and stop', () => {
     expect(await starting).toMatch(/CLOSED/)
   })
 
+  it('starts no worker in production on a broker that nobody has chosen', async () => {
+    process.env['NODE_ENV'] = 'production'
+    try {
+      const app = createApp({ id: 'shop', web: false }, { log: quiet })
+      app.agent('read', { value: 'string' }, async (stream) => {
+        for await (const _ of stream);
+      })
+      await expect(app.start()).rejects.toThrow(/BROKER_UNSET.*MILLRACE_BROKER/)
+      const chosen = createApp({ id: 'shop', broker: 'memory:', web: false }, { log: quiet })
+      await chosen.start()
+      await chosen.stop()
+    } finally {
+      process.env['NODE_ENV'] = 'test'
+    }
+  })
+
+  it('warns of connections that others can read, or pretend to be the other end of', async () => {
+    const warnings: string[] = []
+    const log = { ...quiet, warn: (_fields: object, message: string) => warnings.push(message) }
+    const login = { mechanism: 'plain', username: 'u', password: 'p' } as const
+    for (const kafka of [{ sasl: login }, { sasl: login, ssl: { enabled: true, rejectUnauthorized: false } }]) {
+      const app = createApp(
+        { id: 'shop', broker: 'kafka://127.0.0.1:1', connectTimeout: '50ms', web: false, kafka },
+        { log },
+      )
+      app.agent('read', { value: 'string' }, async (stream) => {
+        for await (const _ of stream);
+      })
+      await expect(app.start()).rejects.toThrow(/BROKER_UNREACHABLE/)
+    }
+    expect(warnings.filter((text) => text.includes('plain text'))).toHaveLength(1)
+    expect(warnings.filter((text) => text.includes('rejectUnauthorized'))).toHaveLength(1)
+  })
+
   it('gives up on a broker that is not there, naming it', async () => {
     const settings = { broker: 'kafka://127.0.0.1:1', connectTimeout: '300ms', web: { enabled: false } } as const
     const app = createApp({ id: 'shop', ...settings }, { log: quiet })

@@ -23,7 +23,7 @@ test('-A wins over the variable, the variable over package.json', () => {
 })
 
 test('package.json is looked for upwards, and its path belongs to it', () => {
-  const found = locateApp({ option: undefined, variable: '', directory: join(directory, 'src', 'deep') })
+  const found = locateApp({ option: undefined, variable: undefined, directory: join(directory, 'src', 'deep') })
   expect(found).toEqual({
     file: join(directory, 'src/app.ts'),
     exportName: 'main',
@@ -46,6 +46,7 @@ test('nothing says anything', () => {
 test('a file that is not there is named in full, with what named it', () => {
   expect(() => locateApp({ option: './nope.ts', variable: undefined, directory })).toThrow(join(directory, 'nope.ts'))
   expect(() => locateApp({ option: undefined, variable: './nope.ts', directory })).toThrow('named by MILLRACE_APP')
+  expect(() => locateApp({ option: undefined, variable: ' ', directory })).toThrow('MILLRACE_APP is set and blank')
 })
 
 test('a package.json that cannot be read', () => {

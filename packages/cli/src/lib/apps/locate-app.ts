@@ -29,7 +29,9 @@ const EXTENSIONS = ['', '.ts', '.mts', '.tsx', '.js', '.mjs']
  */
 export function locateApp({ option, variable, directory }: LocateOptions): AppLocation | undefined {
   if (option !== undefined) return locate(option, directory, '-A')
-  if (variable !== undefined && variable !== '') return locate(variable, directory, 'MILLRACE_APP')
+  if (variable?.trim() === '')
+    throw new MillraceError('APP_NOT_FOUND', 'MILLRACE_APP is set and blank: name an app file, or unset it.')
+  if (variable !== undefined) return locate(variable, directory, 'MILLRACE_APP')
   const nearest = nearestPackage(directory)
   return nearest?.app === undefined ? undefined : locate(nearest.app, nearest.directory, nearest.file)
 }

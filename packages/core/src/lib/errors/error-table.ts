@@ -19,6 +19,10 @@ const appErrors = {
     title: 'The broker URL cannot be used',
     fix: 'Use kafka://host:port[,host:port], embedded:, embedded:./directory or memory:.',
   },
+  BROKER_UNSET: {
+    title: 'No broker is set',
+    fix: 'Set broker (MILLRACE_BROKER) to kafka://host:port, or to embedded:./directory where records may stay on one machine.',
+  },
   STORE_URL_INVALID: { title: 'The store URL cannot be used', fix: 'Use memory:, lmdb: or lmdb:./directory.' },
   NAME_TAKEN: { title: 'Two definitions have one name', fix: 'Rename one of them.' },
   NAME_INVALID: { title: 'A name cannot be used', fix: 'Use letters, digits, dots, dashes and underscores.' },

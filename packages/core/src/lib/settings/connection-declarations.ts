@@ -6,9 +6,12 @@ export const kafkaDeclarations = {
     derived: 'true when another setting of kafka.ssl is given',
     help: 'Connect with TLS. In the app file also kafka: { ssl: true }.',
   },
-  'kafka.ssl.ca': { type: 'text', help: 'Certificates (PEM) of the authorities that the broker may be signed by.' },
-  'kafka.ssl.cert': { type: 'text', help: 'Certificate (PEM) that this client shows.' },
-  'kafka.ssl.key': { type: 'text', secret: true, help: 'Private key (PEM) of that certificate.' },
+  'kafka.ssl.ca': {
+    type: 'pem',
+    help: 'Certificates (PEM, or the path of a file) of the authorities that the broker may be signed by.',
+  },
+  'kafka.ssl.cert': { type: 'pem', help: 'Certificate (PEM, or the path of a file) that this client shows.' },
+  'kafka.ssl.key': { type: 'pem', secret: true, help: 'Private key (PEM, or the path of a file) of that certificate.' },
   'kafka.ssl.passphrase': { type: 'text', secret: true, help: 'Opens the private key.' },
   'kafka.ssl.servername': {
     type: 'text',

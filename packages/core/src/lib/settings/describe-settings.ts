@@ -1,6 +1,13 @@
 import { nearestName } from '../names/check-options.ts'
 import type { SettingName } from './setting-declarations.ts'
-import { acceptedBy, declarationOf, environmentName, optionName, settingNames } from './setting-names.ts'
+import {
+  acceptedBy,
+  declarationOf,
+  environmentName,
+  optionName,
+  secretFileName,
+  settingNames,
+} from './setting-names.ts'
 import type { SettingTypes } from './setting-types.ts'
 
 /** A setting as the reference page and `--help` show it. */
@@ -31,9 +38,12 @@ export function describeSettings(): readonly SettingDescription[] {
   return settingNames.map(describeSetting)
 }
 
+/** Kubernetes sets them for a service that is called millrace. */
+const OF_A_SERVICE = /^MILLRACE_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)$/
+
 /**
- * Variables that look like settings but are none: probably misspelt, so worth a warning. No error, because an
- * orchestrator may set variables that begin with the name of a service.
+ * Variables that look like settings but are none: probably misspelt, so worth a warning. An error only in production and
+ * where a name is near (`requireProductionSettings`). Those of a Kubernetes service of that name do not count.
  *
  * @param others further variables that mean something, `MILLRACE_APP` for example
  */
@@ -41,9 +51,10 @@ export function unknownEnvironment(
   env: Readonly<Record<string, string | undefined>>,
   others: readonly string[] = [],
 ): readonly { readonly variable: string; readonly nearest: string | undefined }[] {
-  const known = [...settingNames.map(environmentName), ...others]
+  const files = settingNames.flatMap((name) => secretFileName(name) ?? [])
+  const known = [...settingNames.map(environmentName), ...files, ...others]
   return Object.keys(env)
-    .filter((variable) => variable.startsWith('MILLRACE_') && !known.includes(variable))
+    .filter((name) => name.startsWith('MILLRACE_') && !known.includes(name) && !OF_A_SERVICE.test(name))
     .map((variable) => ({ variable, nearest: nearestName(variable, known) }))
 }
 

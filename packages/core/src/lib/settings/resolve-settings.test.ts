@@ -1,7 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, expectTypeOf, test } from 'vitest'
+import { afterAll, describe, expect, expectTypeOf, test } from 'vitest'
 import type { AppSettings, ResolvedSettings } from './app-settings.ts'
-import { resolveSettings, type SettingSources } from './resolve-settings.ts'
+import { unknownEnvironment } from './describe-settings.ts'
+import { requireProductionSettings, resolveSettings, type SettingSources } from './resolve-settings.ts'
 
 const resolve = (argument: object, sources: Partial<SettingSources> = {}): ResolvedSettings =>
   resolveSettings({ ...sources, argument: { id: 'app', ...argument } })
@@ -81,7 +85,7 @@ test('command line, then environment, then app file, then default', () => {
           { web: { port: given } },
           {
             options: option === undefined ? {} : { 'web.port': String(option) },
-            env: { MILLRACE_WEB_PORT: variable === undefined ? '' : String(variable) },
+            env: { MILLRACE_WEB_PORT: variable === undefined ? undefined : String(variable) },
           },
         )
         expect(web.port).toBe(option ?? variable ?? given ?? 6066)
@@ -122,8 +126,9 @@ describe('what depends on other settings', () => {
 
   test('TLS is on when something about it is given', () => {
     expect(resolve({ kafka: { ssl: true } }).kafka.ssl.enabled).toBe(true)
-    expect(resolve({ kafka: { ssl: { ca: 'PEM' } } }).kafka.ssl).toMatchObject({ enabled: true, ca: 'PEM' })
-    expect(resolve({ kafka: { ssl: { ca: 'PEM', enabled: false } } }).kafka.ssl.enabled).toBe(false)
+    const ca = '-----BEGIN CERTIFICATE-----'
+    expect(resolve({ kafka: { ssl: { ca } } }).kafka.ssl).toMatchObject({ enabled: true, ca })
+    expect(resolve({ kafka: { ssl: { ca, enabled: false } } }).kafka.ssl.enabled).toBe(false)
   })
 
   test('SASL needs its parts together', () => {
@@ -241,5 +246,88 @@ test('text is read by the type of the setting', () => {
     replicationFactor: 3,
     web: { enabled: false },
     kafka: { ssl: { enabled: true } },
+  })
+})
+
+test.each(['', ' ', '\t\n'])('a variable that is set and blank (%j) is refused, named', (blank) => {
+  const blankBroker = { env: { MILLRACE_BROKER: blank } }
+  expect(() => resolve({}, blankBroker)).toThrow(refused('SETTING_INVALID', 'MILLRACE_BROKER', 'blank', 'unset it'))
+  expect(resolve({}, { env: { MILLRACE_BROKER: undefined } }).broker).toBe('embedded:')
+})
+
+describe('files', () => {
+  const PEM = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-settings-'))
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(directory, name), text)
+    return join(directory, name)
+  }
+  afterAll(() => rmSync(directory, { recursive: true }))
+  const sasl = { kafka: { sasl: { mechanism: 'plain', username: 'u' } } }
+
+  test('a secret is read from the file that its variable names', () => {
+    const env = { MILLRACE_KAFKA_SASL_PASSWORD_FILE: file('password', 's3cret\n') }
+    expect(resolve(sasl, { env }).kafka.sasl.password).toBe('s3cret')
+  })
+
+  test('a file that is not there, or blank, or named beside the value, is refused without showing the value', () => {
+    const name = 'MILLRACE_KAFKA_SASL_PASSWORD_FILE'
+    const missing = join(directory, 'gone')
+    expect(() => resolve(sasl, { env: { [name]: missing } })).toThrow(refused('SETTING_INVALID', 'gone', name))
+    expect(() => resolve(sasl, { env: { [name]: file('blank', '\n') } })).toThrow(
+      refused('SETTING_INVALID', name, 'is blank'),
+    )
+    const both = { MILLRACE_KAFKA_SASL_PASSWORD: 'hidden', [name]: file('both', 'hidden too') }
+    expect(() => resolve(sasl, { env: both })).toThrow(refused('SETTING_INVALID', 'Both', 'unset one'))
+    expect(() => resolve(sasl, { env: both })).not.toThrow(/hidden/)
+  })
+
+  test('only secrets have such a variable: others are taken for misspelt ones', () => {
+    const env = { MILLRACE_BROKER_FILE: file('broker', 'kafka://h:1') }
+    expect(resolve({}, { env }).broker).toBe('embedded:')
+    expect(unknownEnvironment(env)).toEqual([{ variable: 'MILLRACE_BROKER_FILE', nearest: expect.anything() }])
+  })
+
+  test('certificates are given as text or as the path of a file', () => {
+    const path = file('ca.pem', PEM)
+    expect(resolve({ kafka: { ssl: { ca: path } } }).kafka.ssl).toMatchObject({ ca: PEM, enabled: true })
+    expect(resolve({ kafka: { ssl: { ca: PEM } } }).kafka.ssl.ca).toBe(PEM)
+    expect(() => resolve({ kafka: { ssl: { ca: join(directory, 'gone.pem') } } })).toThrow(
+      refused('SETTING_INVALID', 'gone.pem', 'kafka.ssl.ca'),
+    )
+    expect(() => resolve({ kafka: { ssl: { ca: file('no.pem', 'hello') } } })).toThrow(
+      refused('SETTING_INVALID', 'no.pem', 'kafka.ssl.ca', 'no PEM'),
+    )
+    expect(() => resolve({ kafka: { ssl: { key: 'MIIEvQIBADAN' } } })).toThrow(
+      refused('SETTING_INVALID', 'kafka.ssl.key'),
+    )
+    expect(() => resolve({ kafka: { ssl: { key: 'MIIEvQIBADAN' } } })).not.toThrow(/MIIE/)
+  })
+})
+
+describe('in production', () => {
+  const require = (env: Readonly<Record<string, string>>, argument: object = {}, options = {}): void =>
+    requireProductionSettings({ env, options, argument: { id: 'app', ...argument } }, ['MILLRACE_APP'])
+  const NODE_ENV = 'production'
+
+  test('somebody must have said where records are kept', () => {
+    expect(() => require({ NODE_ENV })).toThrow(refused('BROKER_UNSET', 'production'))
+    require({ NODE_ENV: 'development' })
+    require({ NODE_ENV, MILLRACE_BROKER: 'kafka://h:1' })
+    require({ NODE_ENV }, { broker: 'embedded:' })
+    require({ NODE_ENV }, {}, { broker: 'embedded:' })
+  })
+
+  test('a variable that is probably misspelt is refused, with the nearest name', () => {
+    expect(() => require({ NODE_ENV, MILLRACE_BROKR: 'kafka://h:1' })).toThrow(
+      refused('SETTING_UNKNOWN', 'MILLRACE_BROKR', 'Did you mean MILLRACE_BROKER?'),
+    )
+    require({ NODE_ENV, MILLRACE_BROKER: 'kafka://h:1', MILLRACE_APP: 'app.ts' })
+  })
+
+  test('what Kubernetes sets for a service called millrace is none', () => {
+    const port = 'tcp://10.0.0.1:6066'
+    const links = { MILLRACE_PORT: port, MILLRACE_PORT_6066_TCP_ADDR: '10.0.0.1', MILLRACE_SERVICE_HOST: '10.0.0.1' }
+    require({ NODE_ENV, MILLRACE_BROKER: 'kafka://h:1', MILLRACE_WEB_SERVICE_PORT_HTTP: '80', ...links })
   })
 })

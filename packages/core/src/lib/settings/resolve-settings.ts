@@ -3,15 +3,24 @@ import { nearestName } from '../names/check-options.ts'
 import { redactUrl } from '../urls/urls.ts'
 import type { AppSettings, ResolvedSettings } from './app-settings.ts'
 import type { SettingName } from './setting-declarations.ts'
-import { acceptedBy, declarationOf, environmentName, isSettingName, optionName, settingNames } from './setting-names.ts'
-import { settingReaders } from './setting-readers.ts'
+import { unknownEnvironment } from './describe-settings.ts'
+import {
+  acceptedBy,
+  declarationOf,
+  environmentName,
+  isSettingName,
+  optionName,
+  secretFileName,
+  settingNames,
+} from './setting-names.ts'
+import { readSettingFile, settingReaders } from './setting-readers.ts'
 import { checkSettings, deriveSettings, type SettingValues } from './settle-settings.ts'
 
 /** Where settings come from; the first that has one wins. */
 export interface SettingSources {
   /** From the command line: text, by setting name (`commitInterval`, `web.port`). */
   readonly options?: Readonly<Record<string, string>>
-  /** `process.env`: `MILLRACE_…`; empty ones count as not set. */
+  /** `process.env`: `MILLRACE_…`, and for secrets `MILLRACE_…_FILE`, the path of a file that holds the value. */
   readonly env?: Readonly<Record<string, string | undefined>>
   /** From the app file. */
   readonly argument: AppSettings
@@ -21,7 +30,8 @@ export interface SettingSources {
  * The settings of an app: command line, then environment, then app file, then default.
  *
  * @throws `SETTING_UNKNOWN`, with the nearest name
- * @throws `SETTING_INVALID`, naming the setting, where its value came from, what it was and what it takes
+ * @throws `SETTING_INVALID`, naming the setting, where its value came from, what it was and what it takes; a variable that is
+ *   set and blank is refused too
  * @throws `BROKER_URL_INVALID`, `STORE_URL_INVALID`
  * @example
  * const settings = resolveSettings({ env: process.env, argument: { id: 'word-counts' } })
@@ -33,32 +43,82 @@ export function resolveSettings({ options = {}, env = {}, argument }: SettingSou
 
   const values: SettingValues = new Map()
   for (const name of settingNames)
-    values.set(name, resolveOne(name, options[name], env[environmentName(name)], fromFile.get(name)))
+    values.set(name, resolveOne(name, options[name], variableOf(name, env), fromFile.get(name)))
   deriveSettings(values)
   checkSettings(values)
   return nest(values)
 }
 
+/** Text from the environment, and the variable that it came from. */
+interface Variable {
+  readonly label: string
+  readonly text: string
+}
+
+function variableOf(name: SettingName, env: Readonly<Record<string, string | undefined>>): Variable | undefined {
+  const label = environmentName(name)
+  const text = env[label]
+  const fileLabel = secretFileName(name)
+  const file = fileLabel === undefined ? undefined : env[fileLabel]
+  if (fileLabel !== undefined && file !== undefined) {
+    if (text !== undefined)
+      throw new MillraceError('SETTING_INVALID', `Both ${label} and ${fileLabel} are set: unset one of them.`)
+    requireText(name, fileLabel, file)
+    const content = readSettingFile(file, `The file ${file} of setting ${name} (${fileLabel})`)
+    requireText(name, `${fileLabel}, ${file}`, content)
+    return { label: fileLabel, text: content }
+  }
+  if (text === undefined) return undefined
+  requireText(name, label, text)
+  return { label, text }
+}
+
+function requireText(name: SettingName, label: string, text: string): void {
+  if (text.trim() === '')
+    throw new MillraceError('SETTING_INVALID', `Setting ${name} (${label}) is blank: give it a value, or unset it.`)
+}
+
 function resolveOne(
   name: SettingName,
   option: string | undefined,
-  variable: string | undefined,
+  variable: Variable | undefined,
   given: unknown,
 ): unknown {
   const declaration = declarationOf(name)
   const reader = settingReaders[declaration.type]
   if (option !== undefined) return read(name, reader.fromText(option.trim()), optionLabel(name))
-  if (variable !== undefined && variable.trim() !== '')
-    return read(name, reader.fromText(variable.trim()), environmentName(name))
+  if (variable !== undefined) return read(name, reader.fromText(variable.text.trim()), variable.label)
   if (given !== undefined) return read(name, given, undefined)
   if (declaration.required === true)
     throw new MillraceError('SETTING_INVALID', `Setting ${name} is missing; it takes ${acceptedBy(name)}.`)
-  return declaration.default === undefined ? undefined : reader.read(declaration.default, declaration)
+  return declaration.default === undefined ? undefined : reader.read(declaration.default, declaration, name)
+}
+
+/**
+ * What a worker in production (`NODE_ENV=production`) must not leave to a default or a guess.
+ *
+ * @throws `BROKER_UNSET` when nobody has said where records are kept
+ * @throws `SETTING_UNKNOWN` for a variable that is probably a misspelt setting
+ */
+export function requireProductionSettings(
+  { options = {}, env = {}, argument }: SettingSources,
+  otherVariables: readonly string[],
+): void {
+  if (env['NODE_ENV'] !== 'production') return
+  for (const { variable, nearest } of unknownEnvironment(env, otherVariables))
+    if (nearest !== undefined)
+      throw new MillraceError(
+        'SETTING_UNKNOWN',
+        `There is no setting for the variable ${variable}. Did you mean ${nearest}?`,
+      )
+  const isGiven = options['broker'] ?? env[environmentName('broker')] ?? flattenSettings(argument).get('broker')
+  if (isGiven === undefined)
+    throw new MillraceError('BROKER_UNSET', 'NODE_ENV is production, and nothing says where records are kept.')
 }
 
 function read(name: SettingName, value: unknown, source: string | undefined): unknown {
   const declaration = declarationOf(name)
-  const resolved = settingReaders[declaration.type].read(value, declaration)
+  const resolved = settingReaders[declaration.type].read(value, declaration, name)
   if (resolved !== undefined) return resolved
   const got = declaration.secret === true ? 'of another kind' : shown(value)
   throw new MillraceError(

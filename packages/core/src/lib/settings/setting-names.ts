@@ -23,6 +23,11 @@ export function environmentName(name: SettingName): string {
   return `MILLRACE_${kebabCase(name).replaceAll('-', '_').toUpperCase()}`
 }
 
+/** `MILLRACE_WEB_TOKEN_FILE` for `web.token`: names the file that holds it; `undefined` for what is no secret. */
+export function secretFileName(name: SettingName): string | undefined {
+  return declarationOf(name).secret === true ? `${environmentName(name)}_FILE` : undefined
+}
+
 /** `web-port` for `web.port`, without dashes in front; `undefined` for what only the app file or the environment may hold. */
 export function optionName(name: SettingName): string | undefined {
   const { option, required, secret, type } = declarationOf(name)

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { MillraceError, toError } from '../errors/millrace-error.ts'
 import { nameProblem } from '../names/names.ts'
 import { formatByteSize, readByteSize } from '../units/byte-size.ts'
 import { formatDuration, readDuration } from '../units/duration.ts'
@@ -9,7 +11,7 @@ export interface SettingReader {
   /** What it takes, as the end of "it takes …". */
   accepts(declaration: SettingDeclaration): string
   /** The resolved value; `undefined` when it cannot be used. Throws only where an error of its own says more. */
-  read(value: unknown, declaration: SettingDeclaration): unknown
+  read(value: unknown, declaration: SettingDeclaration, name: string): unknown
   /** What text from the command line or the environment means, as a value for `read`. */
   fromText(text: string): unknown
 }
@@ -17,6 +19,7 @@ export interface SettingReader {
 /** How each type of setting is read. */
 export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingReader } = {
   text: { accepts: () => 'text', read: textOf, fromText: asIs },
+  pem: { accepts: () => 'the text of a PEM file, or its path', read: pemOf, fromText: asIs },
   name: {
     accepts: () => 'letters, digits, dots, dashes and underscores',
     read: (value) => (nameProblem(value) === undefined ? value : undefined),
@@ -80,6 +83,26 @@ function asIs(text: string): string {
 
 function textOf(value: unknown): unknown {
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function pemOf(value: unknown, { secret }: SettingDeclaration, name: string): unknown {
+  const text = textOf(value)
+  if (typeof text !== 'string') return undefined
+  // What should be a path may be a key that lacks its first line.
+  const shown = secret === true ? '' : ` ${text}`
+  const pem = text.includes('-----BEGIN ') ? text : readSettingFile(text, `The file${shown} of setting ${name}`)
+  if (pem.includes('-----BEGIN ')) return pem
+  throw new MillraceError('SETTING_INVALID', `The file${shown} of setting ${name} holds no PEM text.`)
+}
+
+/** The text of a file that a setting names; `what` begins the message of the `SETTING_INVALID` that it throws. */
+export function readSettingFile(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : toError(error).name
+    throw new MillraceError('SETTING_INVALID', `${what} cannot be read: ${code}.`)
+  }
 }
 
 function flagOf(text: string): unknown {

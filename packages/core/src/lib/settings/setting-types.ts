@@ -19,6 +19,8 @@ export type TokenProvider = () => Promise<string>
 /** What each type of setting takes in the app file, what it is once resolved, and what its resolved name ends in. */
 export interface SettingTypes {
   text: { input: string; output: string; suffix: '' }
+  /** Certificates or a key: the text of a PEM file, or its path. Resolved to the text. */
+  pem: { input: string; output: string; suffix: '' }
   name: { input: string; output: string; suffix: '' }
   choice: { input: string; output: string; suffix: '' }
   flag: { input: boolean; output: boolean; suffix: '' }
