@@ -16,7 +16,7 @@ import {
 import { dashboard } from '@millrace/dashboard'
 import { agentsPart, createAgent, createDeadLetters, createTopic, ReplyInboxes, type Topic } from '@millrace/streams'
 import { createTable, type Table } from '@millrace/tables'
-import { createSite, siteWorker, webPart, type SiteWorker } from '@millrace/web'
+import { createSite, siteWorker, webPart, type SiteApp, type SiteWorker } from '@millrace/web'
 import { createWorker, workerSettings, type Worker } from '@millrace/worker'
 
 /** What an app of this kind stands on. */
@@ -75,12 +75,11 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
   const agents = agentsPart(streams, [count], { topics: [visits] })
 
   const deadLetters = createDeadLetters({ appId, agents: [count], transport, admin: transport.admin(), clock })
-  const site = createSite({
+  const siteApp: SiteApp = {
     scope,
-    clock,
-    log,
-    settings: settings.web,
-    stallAfterMs: settings.stallAfterMs,
+    surroundings: { clock, log, settings },
+    definitions: { tables: new Map([[counts.name, counts]]), globalTables: new Map() },
+    deadLetters,
     describe: () => ({
       id: appId,
       version: 'by hand',
@@ -92,13 +91,9 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
       topics: [],
       commands: [],
     }),
-    tables: () => [counts],
-    globalTables: () => [],
-    flows: () => [],
-    deadLetters: () => deadLetters,
     workers: () => [shown],
-    addition: dashboard,
-  })
+  }
+  const site = createSite(siteApp, dashboard)
   site.page(
     '/visits/:page/',
     site.tableRoute(counts, { param: 'page' }, (c, page) => c.json({ [page]: counts.get(page) })),

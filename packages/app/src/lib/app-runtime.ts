@@ -23,7 +23,7 @@ import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
 import { memoryStore } from '@millrace/state'
 import { agentsPart, createDeadLetters, DEFAULT_ERROR_POLICY, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
-import { createSite, type Site, type SiteSettings, siteWorker, webPart, type WebPart } from '@millrace/web'
+import { createSite, type Site, type SiteApp, type SiteWorker, siteWorker, webPart, type WebPart } from '@millrace/web'
 import { AppClient, createWorker, describeApp, workerSettings, type ClientApp, type Worker } from '@millrace/worker'
 import { AppListeners } from './app-events.ts'
 import { Definitions } from './definitions.ts'
@@ -60,7 +60,7 @@ export interface RunningWorker {
 const OTHER_VARIABLES = ['MILLRACE_APP', 'MILLRACE_DEV']
 
 /** The running side of an app: its workers, its client, its site, and who is at work. */
-export class AppRuntime implements ClientApp {
+export class AppRuntime implements ClientApp, SiteApp {
   readonly definitions: Definitions = new Definitions()
   readonly declared: Definitions['declared'] = this.definitions.declared
   readonly scope: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
@@ -104,7 +104,7 @@ export class AppRuntime implements ClientApp {
       scope: this.scope,
       workers: () => this.#running.map(({ worker }) => worker.context),
     }
-    this.site = this.#createSite()
+    this.site = createSite(this, dashboard)
   }
 
   /** Takes options of the command line. Throws as `createApp` does. */
@@ -159,6 +159,10 @@ export class AppRuntime implements ClientApp {
     const { settings, clock } = this.surroundings
     const agents = [...this.definitions.agents.values()]
     return createDeadLetters({ appId: settings.id, agents, transport, admin, clock })
+  }
+
+  workers(): readonly SiteWorker[] {
+    return this.#running.map(({ site }) => site)
   }
 
   /** The workers of this process, in the order started. */
@@ -222,41 +226,5 @@ export class AppRuntime implements ClientApp {
   forget(running: RunningWorker): void {
     const at = this.#running.indexOf(running)
     if (at >= 0) this.#running.splice(at, 1)
-  }
-
-  #createSite(): Site {
-    const { client, definitions, surroundings } = this
-    return createSite({
-      scope: this.scope,
-      get clock() {
-        return surroundings.clock
-      },
-      get log() {
-        return surroundings.log
-      },
-      get settings(): SiteSettings {
-        return surroundings.settings.web
-      },
-      get stallAfterMs() {
-        return surroundings.settings.stallAfterMs
-      },
-      describe: () => this.describe(),
-      tables: () => definitions.tables.values(),
-      globalTables: () => definitions.globalTables.values(),
-      // Where agents send, as far as it is declared.
-      flows: () =>
-        this.declared
-          .agents()
-          .flatMap(({ name, sinks }) =>
-            sinks.map((topic) => ({ from: { kind: 'agent', name }, to: { kind: 'topic', name: topic } }) as const),
-          ),
-      deadLetters: () => this.deadLetters,
-      records: () => ({
-        last: (topic, { last, signal }) => client.records(topic, { from: { last }, follow: false, signal }),
-        send: (topic, record) => client.sendValue(topic, record),
-      }),
-      workers: () => this.#running.map(({ site }) => site),
-      addition: dashboard,
-    })
   }
 }

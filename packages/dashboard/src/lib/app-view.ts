@@ -34,8 +34,8 @@ export class AppView {
     this.#site = site
     this.#watches = watches
     this.#peers = peers
-    this.#live = new SharedLookups(site)
-    this.#histories = new SharedLookups(site)
+    this.#live = new SharedLookups(site.surroundings)
+    this.#histories = new SharedLookups(site.surroundings)
   }
 
   live(worker: SiteWorker): LiveAnswer {

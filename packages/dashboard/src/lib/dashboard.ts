@@ -19,14 +19,14 @@ import { Watches } from './worker-watch.ts'
 
 /**
  * The page at `/`, and the JSON that it lives on: the last five minutes, what changes, dead letters, records of topics.
- * For `addition` of `createSite`; `createApp` adds it by itself.
+ * Given to `createSite`; `createApp` adds it by itself.
  *
  * @example
- * const site = createSite({ …, addition: dashboard })
+ * const site = createSite(app, dashboard)
  */
 export function dashboard(tools: SiteTools): SiteAddition {
   const watches = new Watches(tools)
-  const peers = new Peers(tools.site)
+  const peers = new Peers(tools.site.surroundings)
   const view = new AppView(tools.site, watches, peers)
   return {
     pages: {
@@ -76,7 +76,7 @@ const MAX_LISTENERS = 100
 /** Statistics now, and of the last five minutes; of this worker, or with `?of=app` of all. */
 function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView): BuiltInPages {
   const messages = new StateMessages()
-  const states = new SharedLookups<SharedState>(site)
+  const states = new SharedLookups<SharedState>(site.surroundings)
   // However many pages are open, each worker is read once a second.
   const stateOf = (asked: SiteWorker, ofApp: boolean): Promise<SharedState> =>
     states.get(`${asked.context.id} ${ofApp ? 'app' : 'worker'}`, async () =>

@@ -8,18 +8,18 @@ const NEWEST_LETTERS = 50
 /** Dead letters, one of them, and their replay. */
 export function deadLetterPages({ site }: SiteTools): BuiltInPages {
   // Reads topics to their ends, with a time limit of its own.
-  const lists = new SharedLookups<readonly AgentDeadLetters[]>(site)
+  const lists = new SharedLookups<readonly AgentDeadLetters[]>(site.surroundings)
   return {
     '/dead-letters/': {
       help: 'What agents gave up: counts, and the last 50 of each agent. Reads the topics to their ends.',
-      page: async (c) => c.json(await lists.get('all', () => site.deadLetters().list({ newest: NEWEST_LETTERS }))),
+      page: async (c) => c.json(await lists.get('all', () => site.deadLetters.list({ newest: NEWEST_LETTERS }))),
     },
     '/dead-letters/:agent/:partition/:offset/': {
       help: 'One letter with its record and error; the stack only for those who may act.',
       page: async (c) => {
         const place = { partition: wholeNumber(c.params['partition']), offset: wholeNumber(c.params['offset']) }
         const letter = await withStatus(() =>
-          site.deadLetters().show(c.params['agent'] ?? '', place, { signal: c.signal }),
+          site.deadLetters.show(c.params['agent'] ?? '', place, { signal: c.signal }),
         )
         if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
         const headers = letter.headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
@@ -33,7 +33,7 @@ export function deadLetterPages({ site }: SiteTools): BuiltInPages {
       page: action(site, async (c) => {
         const which = readPlace(await c.readJson())
         const agent = c.params['agent'] ?? ''
-        return c.json(await withStatus(() => site.deadLetters().replay(agent, which, { signal: c.signal })))
+        return c.json(await withStatus(() => site.deadLetters.replay(agent, which, { signal: c.signal })))
       }),
     },
   }

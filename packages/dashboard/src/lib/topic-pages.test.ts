@@ -19,15 +19,15 @@ it('gives what has come when reading takes too long, and stops reading', async (
     ...admin,
     clock,
     records: {
-      async *last(_, { signal }) {
+      async *records(_, { signal }) {
         yield record(1)
         await new Promise<void>((resolve) => {
-          signal.addEventListener('abort', () => resolve())
+          signal?.addEventListener('abort', () => resolve())
         })
         stopped = true
-        throw signal.reason
+        throw signal?.reason
       },
-      send: () => Promise.reject(new Error('Nothing is sent here.')),
+      sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
     },
   })
   const asked = get('/topics/posts/records/')
@@ -43,10 +43,10 @@ it('reads no more than so many records, and keeps the newest of them', async () 
   const { get } = smallSite({
     ...admin,
     records: {
-      async *last() {
+      async *records() {
         for (;;) yield record(++read)
       },
-      send: () => Promise.reject(new Error('Nothing is sent here.')),
+      sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
     },
   })
   const answer: unknown = await (await get('/topics/posts/records/?last=2')).json()

@@ -67,7 +67,7 @@ export function topicPages(deps: SiteTools): BuiltInPages {
         if (!may.on) throw new PageError(403, may.reason)
         const record = readRecord(await c.readJson())
         try {
-          const { partition, offset } = await recordsOf(deps).send(name, record)
+          const { partition, offset } = await recordsOf(deps).sendValue(name, record)
           return c.json({ topic: name, partition, offset })
         } catch (error) {
           if (isMillraceError(error, 'KEY_INVALID')) return c.error(400, error.detail, { field: 'key' })
@@ -100,12 +100,16 @@ async function newest(
 ): Promise<{ readonly records: readonly Peek[]; readonly complete: boolean }> {
   const records = recordsOf(deps)
   const late = new AbortController()
-  const timer = deps.site.clock.schedule(READ_LIMIT_MS, () => late.abort())
+  const timer = deps.site.surroundings.clock.schedule(READ_LIMIT_MS, () => late.abort())
   const kept: Peek[] = []
   let read = 0
   let complete = true
   try {
-    for await (const record of records.last(name, { last, signal: AbortSignal.any([signal, late.signal]) })) {
+    for await (const record of records.records(name, {
+      from: { last },
+      follow: false,
+      signal: AbortSignal.any([signal, late.signal]),
+    })) {
       kept.push(peekOf(record))
       if (kept.length >= 2 * MAX_RECORDS) kept.sort(byAge).splice(last)
       if (++read < MAX_READ) continue
@@ -129,9 +133,8 @@ async function newest(
 }
 
 function recordsOf({ site }: SiteTools): TopicRecords {
-  const records = site.records?.()
-  if (records === undefined) throw new PageError(404, 'This site has no connection to read and send records with.')
-  return records
+  if (site.client === undefined) throw new PageError(404, 'This site has no connection to read and send records with.')
+  return site.client
 }
 
 function byAge(a: Peek, b: Peek): number {

@@ -37,7 +37,7 @@ export class WorkerWatch {
   constructor(tools: WatchTools, worker: SiteWorker) {
     this.#tools = tools
     this.#worker = worker
-    this.#nextMs = tools.site.clock.monotonic()
+    this.#nextMs = tools.site.surroundings.clock.monotonic()
     this.#tick()
   }
 
@@ -54,7 +54,7 @@ export class WorkerWatch {
     const stats = this.withRates(this.#tools.stats(worker))
     const assignment = assignmentAnswer(worker.assignment())
     const problems = problemsOf(stats, {
-      nowMs: this.#tools.site.clock.now(),
+      nowMs: this.#tools.site.surroundings.clock.now(),
       lagBefore: this.history.before(TREND_MS)?.lag,
       unassigned: assignment.unassigned,
     })
@@ -85,7 +85,7 @@ export class WorkerWatch {
   }
 
   #tick(): void {
-    const { clock, log } = this.#tools.site
+    const { clock, log } = this.#tools.site.surroundings
     const nowMs = clock.monotonic()
     try {
       this.#sample(nowMs)
@@ -100,7 +100,7 @@ export class WorkerWatch {
 
   #sample(nowMs: number): void {
     const stats = this.#tools.stats(this.#worker)
-    const at = this.#tools.site.clock.now()
+    const at = this.#tools.site.surroundings.clock.now()
     this.#rates.add(nowMs, countsOf(stats))
     const point: HistoryPoint = pointOf(stats, this.#rates, { at, errors: this.#errorsSince(stats.errors) })
     this.history.add(point)

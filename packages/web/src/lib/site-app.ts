@@ -3,17 +3,18 @@ import type {
   AppDescription,
   AssignmentView,
   Clock,
+  ContextStorage,
   DeadLetters,
   JobView,
   Logger,
   RecordMetadata,
+  RecordsRequest,
   ResolvedSettings,
   RoutedTable,
   RunOutcome,
-  ContextStorage,
   ShownRecord,
-  TableStats,
   StateDefinition,
+  TableStats,
   TimeFigures,
   WorkerContext,
   WorkerStats,
@@ -71,46 +72,47 @@ export interface Flow {
 
 export type NodeKind = 'topic' | 'agent' | 'table'
 
-/** `settings.web` fits as it is. */
-export type SiteSettings = Pick<
-  ResolvedSettings['web'],
-  'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors' | 'admin'
->
+/** Settings of the app that its site keeps to. */
+export interface SiteSettings {
+  /** After which a partition that does not move makes its worker not ready. */
+  readonly stallAfterMs: number
+  readonly web: Pick<
+    ResolvedSettings['web'],
+    'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors' | 'admin'
+  >
+}
 
-/** Records of the topics that the app declares. */
+/** Records of the topics that the app declares; the app's client has them. */
 export interface TopicRecords {
   /**
-   * The last records of each partition, decoded as the topic is declared, up to its end now. `TOPIC_MISSING`, `TIMEOUT`;
-   * throws the signal's reason.
+   * Records of each partition, decoded as the topic is declared, up to its end now. `TOPIC_MISSING`, `TIMEOUT`; throws the
+   * signal's reason.
    */
-  last(topic: string, options: { readonly last: number; readonly signal: AbortSignal }): AsyncIterable<ShownRecord>
+  records(topic: string, request: RecordsRequest): AsyncIterable<ShownRecord>
   /**
    * Sends a record whose key is typed as text, and whose value is as `topic.send` takes it. Resolves when the broker has
    * it. `KEY_INVALID`, `SCHEMA_MISMATCH`, `ENCODE_FAILED`, `TOPIC_MISSING`.
    */
-  send(topic: string, record: { readonly key: string | undefined; readonly value: unknown }): Promise<RecordMetadata>
+  sendValue(
+    topic: string,
+    record: { readonly key: string | undefined; readonly value: unknown },
+  ): Promise<RecordMetadata>
 }
 
-/**
- * The app, as its site sees it. Everything is looked up when it is used and nothing kept: getters may stand for what is
- * settled only when the app starts.
- */
+/** The app, as its site sees it. */
 export interface SiteApp {
   readonly scope: ContextStorage
-  readonly clock: Clock
-  readonly log: Logger
-  readonly settings: SiteSettings
-  /** After which a partition that does not move makes its worker not ready. */
-  readonly stallAfterMs: number
-  describe(): AppDescription
-  tables(): Iterable<PartitionedTable>
-  /** Tables of which every worker has a copy. */
-  globalTables(): Iterable<SiteTable>
-  /** What agents send to and write, as far as it is known. */
-  flows(): readonly Flow[]
-  deadLetters(): DeadLetters
+  /** Looked up when they are used: they are settled when the app starts. */
+  readonly surroundings: { readonly clock: Clock; readonly log: Logger; readonly settings: SiteSettings }
+  readonly definitions: {
+    readonly tables: ReadonlyMap<string, PartitionedTable>
+    /** Tables of which every worker has a copy. */
+    readonly globalTables: ReadonlyMap<string, SiteTable>
+  }
+  readonly deadLetters: DeadLetters
   /** Left out where the site has no connection of its own: the pages of records are then 404. */
-  records?(): TopicRecords
+  readonly client?: TopicRecords
+  describe(): AppDescription
   /** Those that run in this process. The first answers `fetch`; a key is served by whichever of them has it. */
   workers(): readonly SiteWorker[]
 }

@@ -22,11 +22,11 @@ export type Admin = { readonly on: true } | { readonly on: false; readonly reaso
  */
 export function adminFor(
   c: Pick<PageContext, 'request' | 'peer' | 'url'>,
-  { settings, describe }: Pick<SiteApp, 'settings' | 'describe'>,
+  site: Pick<SiteApp, 'surroundings' | 'describe'>,
 ): Admin {
-  if (settings.admin !== undefined)
-    return settings.admin ? { on: true } : { on: false, reason: 'Actions are switched off (web.admin).' }
-  if (!isLocalBroker(describe().broker))
+  const { admin } = site.surroundings.settings.web
+  if (admin !== undefined) return admin ? { on: true } : { on: false, reason: 'Actions are switched off (web.admin).' }
+  if (!isLocalBroker(site.describe().broker))
     return { on: false, reason: 'Actions are off: set web.admin to true to allow them.' }
   const isLocal =
     c.peer !== undefined &&
@@ -50,7 +50,7 @@ function isOfThisMachine(peer: string): boolean {
 }
 
 /** A page that changes something: takes POST, from this site, of those who may act. */
-export function action(site: Pick<SiteApp, 'settings' | 'describe'>, work: PageHandler): ViewClass {
+export function action(site: Pick<SiteApp, 'surroundings' | 'describe'>, work: PageHandler): ViewClass {
   return class Action extends View {
     override async post(c: PageContext): Promise<Response> {
       const foreign = crossSite(c)

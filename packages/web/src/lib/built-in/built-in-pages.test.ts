@@ -233,9 +233,8 @@ test('/router/ shows owners, /router/{name}/{key}/ the owner of one key', async 
 })
 
 test('/assignment/, /graph/ and /jobs/ show what they are given', async () => {
-  const { worker, json } = world({
-    flows: [{ from: { kind: 'agent', name: 'counter' }, to: { kind: 'table', name: 'words' } }],
-  })
+  const { words, worker, json } = world()
+  words.writers['counter'] = 2
   expect(await json('/assignment/')).toMatchObject({
     memberId: 'worker-1',
     tasks: expect.any(Array),

@@ -52,6 +52,12 @@ export function graphOf(
       connect(idOf({ kind: 'topic', name: source }), idOf({ kind: 'agent', name }))
     }
   }
+  for (const { name, sinks = [] } of agents) {
+    for (const sink of sinks) {
+      add('topic', { name: sink, internal: true })
+      connect(idOf({ kind: 'agent', name }), idOf({ kind: 'topic', name: sink }))
+    }
+  }
   for (const { from, to } of flows) {
     // Topics that no agent declares: those between the steps of one, dead letters, whatever is sent to by name.
     for (const end of [from, to]) if (end.kind === 'topic') add('topic', { name: end.name, internal: true })

@@ -30,11 +30,12 @@ export function readiness({ workers, stalls, site }: BuiltInTools): Readiness {
   const worker = workers.askedIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }
   const { status, sources, delays } = worker.stats()
-  const stalled = stalls.check(sources, { nowMs: site.clock.monotonic(), afterMs: site.stallAfterMs })
+  const { stallAfterMs } = site.surroundings.settings
+  const stalled = stalls.check(sources, { nowMs: site.surroundings.clock.monotonic(), afterMs: stallAfterMs })
   const reasons = [
     ...(status === 'running' ? [] : [`The worker is ${status}.`]),
     ...stalled.map(
-      (partition) => `Partition ${partitionKey(partition)} has not moved for ${site.stallAfterMs} ms (stallAfter).`,
+      (partition) => `Partition ${partitionKey(partition)} has not moved for ${stallAfterMs} ms (stallAfter).`,
     ),
     ...delays.filter(({ overdue }) => overdue).map(describeDelay),
   ]

@@ -23,7 +23,7 @@ export function jobPages({ site, workers, leader }: BuiltInTools): BuiltInPages 
             request: withoutBody(c.request),
             signal: c.signal,
             what: `Job "${job(c)}"`,
-            work: (at) => runFor(site.clock, () => at.trigger(job(c))),
+            work: (at) => runFor(site.surroundings.clock, () => at.trigger(job(c))),
             answer: (outcome) =>
               outcome === undefined
                 ? c.json({ result: 'running' }, 202)

@@ -20,7 +20,9 @@ export function routerPages(deps: BuiltInTools): BuiltInPages {
     '/router/': {
       help: 'For each partition of each table its member and address.',
       page: jsonPage(() =>
-        Object.fromEntries([...deps.site.tables()].map((table) => [table.name, locationsOf(deps, table)])),
+        Object.fromEntries(
+          [...deps.site.definitions.tables.values()].map((table) => [table.name, locationsOf(deps, table)]),
+        ),
       ),
     },
     '/router/:name/': {

@@ -25,7 +25,7 @@ export function statsPages(deps: BuiltInTools): BuiltInPages {
     },
     '/graph/': {
       help: 'Nodes (topics, agents, tables) and edges: those declared, and those that events were seen to take.',
-      page: jsonPage(() => graphOf(site.describe(), [...site.flows(), ...seenFlows(deps)])),
+      page: jsonPage(() => graphOf(site.describe(), seenFlows(deps))),
     },
     '/assignment/': {
       help: 'Tasks of this worker, owners of all tasks, tasks without one.',

@@ -19,7 +19,11 @@ export function statsOf(site: SiteApp, worker: SiteWorker): SiteStats {
   const app = site.describe()
   const kinds = new Map(app.tables.map(({ name, kind }) => [name, kind]))
   const concurrency = new Map(app.agents.map((agent) => [agent.name, agent.concurrency]))
-  const tables = [...site.tables(), ...site.globalTables()].map((table) => ({ name: table.name, stats: table.stats() }))
+  const { tables: partitioned, globalTables } = site.definitions
+  const tables = [...partitioned.values(), ...globalTables.values()].map((table) => ({
+    name: table.name,
+    stats: table.stats(),
+  }))
   return {
     ...same,
     app: worker.context.appId,

@@ -37,7 +37,7 @@ export function tablePages(deps: BuiltInTools): BuiltInPages {
 
 /** Throws a `PageError` 404. */
 export function partitionedTable({ site }: Pick<BuiltInTools, 'site'>, name: string): PartitionedTable {
-  const table = find(site.tables(), name)
+  const table = site.definitions.tables.get(name)
   if (table === undefined) throw noTable(name)
   return table
 }
@@ -48,7 +48,7 @@ async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise
     const value = table.lookup(text)
     return value === undefined ? c.error(404, `Table "${name}" has nothing under this key.`) : c.json(value)
   }
-  const whole = find(deps.site.globalTables(), name)
+  const whole = deps.site.definitions.globalTables.get(name)
   if (whole !== undefined) return answer(whole)
   const table = partitionedTable(deps, name)
   return deps.route.serve({ table, text, request: c.request, signal: c.signal, answer: () => answer(table) })
@@ -62,9 +62,7 @@ function describeTable(deps: BuiltInTools, name: string): TableListing {
 
 function listTables({ site, workers }: BuiltInTools): readonly TableListing[] {
   const parts = workers.askedIfAny()?.stats().parts ?? {}
-  const all: ReadonlyMap<string, SiteTable> = new Map(
-    [...site.tables(), ...site.globalTables()].map((table) => [table.name, table]),
-  )
+  const all = new Map<string, SiteTable>([...site.definitions.tables, ...site.definitions.globalTables])
   return site.describe().tables.map(({ name, kind, help, changelog }) => ({
     name,
     kind,
@@ -73,11 +71,6 @@ function listTables({ site, workers }: BuiltInTools): readonly TableListing[] {
     rows: workers.askedIfAny() === undefined ? 0 : (all.get(name)?.stats().rows ?? 0),
     partitions: parts[name]?.partitions ?? [],
   }))
-}
-
-function find<T extends SiteTable>(tables: Iterable<T>, name: string): T | undefined {
-  for (const table of tables) if (table.name === name) return table
-  return undefined
 }
 
 function noTable(name: string): PageError {

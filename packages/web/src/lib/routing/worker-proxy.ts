@@ -22,11 +22,11 @@ export interface ProxiedRequest {
 
 /** Passes requests on to the worker that they are for: once, so that two workers that each take the other for it do not pass a request to and fro. */
 export class WorkerProxy {
-  readonly #site: Pick<SiteApp, 'clock' | 'settings'>
+  readonly #site: Pick<SiteApp, 'surroundings'>
   readonly #metrics: Pick<Prometheus, 'routed'>
   #forwarder: Forwarder | undefined
 
-  constructor(site: Pick<SiteApp, 'clock' | 'settings'>, metrics: Pick<Prometheus, 'routed'>) {
+  constructor(site: Pick<SiteApp, 'surroundings'>, metrics: Pick<Prometheus, 'routed'>) {
     this.#site = site
     this.#metrics = metrics
   }
@@ -44,10 +44,10 @@ export class WorkerProxy {
    * Throws the signal's reason, and a `PageError` 503 when the other worker takes too long: another try would too.
    */
   async forward({ request, signal, address, other, moved }: ProxiedRequest): Promise<Response | ProxyFailure> {
-    const { clock, settings } = this.#site
+    const { clock, settings } = this.#site.surroundings
     this.#forwarder ??= new Forwarder(clock)
     try {
-      const limitMs = settings.routeTimeoutMs
+      const limitMs = settings.web.routeTimeoutMs
       const response = await this.#forwarder.forward({
         address,
         request,

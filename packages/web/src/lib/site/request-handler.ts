@@ -17,7 +17,7 @@ const BODY_IDLE_MS = 30_000
 const CLIENT_GONE = 499
 
 export interface RequestHandlerParts {
-  readonly site: Pick<SiteApp, 'clock' | 'log' | 'settings'>
+  readonly site: Pick<SiteApp, 'surroundings'>
   readonly pages: PageRegistry
   readonly metrics: Pick<Prometheus, 'requestStarted' | 'requestAnswered'>
   readonly workers: SiteWorkers
@@ -43,7 +43,7 @@ export class RequestHandler {
   async answer(asked: Asked): Promise<Response> {
     const { site, pages, metrics } = this.#parts
     const { request } = asked
-    const startMs = site.clock.monotonic()
+    const startMs = site.surroundings.clock.monotonic()
     metrics.requestStarted()
     let page: Page | undefined
     let response: Response
@@ -65,9 +65,9 @@ export class RequestHandler {
       method: request.method,
       page: page?.path,
       status: response.status,
-      durationMs: site.clock.monotonic() - startMs,
+      durationMs: site.surroundings.clock.monotonic() - startMs,
     })
-    const answer = withHeaders(response, corsHeaders(site.settings.cors, request))
+    const answer = withHeaders(response, corsHeaders(site.surroundings.settings.web.cors, request))
     if (request.method !== 'HEAD') return answer
     await dropBody(answer)
     return new Response(null, { status: answer.status, headers: answer.headers })
@@ -75,7 +75,7 @@ export class RequestHandler {
 
   async #answerBy(page: Page, { request, target, worker, params, peer }: Found): Promise<Response> {
     const { method } = request
-    const { clock, settings } = this.#parts.site
+    const { clock, settings } = this.#parts.site.surroundings
     const verbs = page.verbs()
     const handler = verbs.get(method) ?? (method === 'HEAD' ? verbs.get('GET') : undefined)
     const allow = allowed(verbs)
@@ -84,10 +84,10 @@ export class RequestHandler {
         return new Response(null, { status: 204, headers: { allow, ...this.#preflight(request, allow) } })
       throw new PageError(405, `${page.path} takes ${allow}.`, { headers: { allow } })
     }
-    const limited = limitBody(request, { bytes: settings.bodyLimitBytes, idleMs: BODY_IDLE_MS, clock })
+    const limited = limitBody(request, { bytes: settings.web.bodyLimitBytes, idleMs: BODY_IDLE_MS, clock })
     const run = {
       clock,
-      limitMs: settings.requestTimeoutMs,
+      limitMs: settings.web.requestTimeoutMs,
       client: request.signal,
       worker: worker && this.#stopping(worker),
     }
@@ -109,7 +109,10 @@ export class RequestHandler {
   }
 
   #preflight(request: Request, allow: string): Readonly<Record<string, string>> {
-    const { 'access-control-allow-origin': origin } = corsHeaders(this.#parts.site.settings.cors, request)
+    const { 'access-control-allow-origin': origin } = corsHeaders(
+      this.#parts.site.surroundings.settings.web.cors,
+      request,
+    )
     return origin === undefined ? {} : preflightHeaders(request, allow)
   }
 
@@ -118,7 +121,7 @@ export class RequestHandler {
     { status, page, request, worker }: Asked & { readonly status: number; readonly page: Page | undefined },
   ): void {
     if (status < 500) return
-    const { log } = this.#parts.site
+    const { log } = this.#parts.site.surroundings
     const error = toError(thrown)
     const fields = { page: page?.path, method: request.method, status }
     if (thrown instanceof PageError) {

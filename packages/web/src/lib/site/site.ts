@@ -23,11 +23,8 @@ import { RequestHandler } from './request-handler.ts'
 /** What a stop gives to requests that were passed on to other workers. */
 const FORWARD_GRACE_MS = 1_000
 
-/** What a site is made from. */
-export interface SiteOptions extends SiteApp {
-  /** Made with the site: `dashboard` of `@millrace/dashboard`; without it `/` is an index of the pages. */
-  readonly addition?: (tools: SiteTools) => SiteAddition
-}
+/** What adds to a site, made with it: `dashboard` of `@millrace/dashboard`. */
+export type AddToSite = (tools: SiteTools) => SiteAddition
 
 /**
  * The pages of an app over web-standard requests: routing, verbs, errors, limits, the built-in pages. It has no server of
@@ -41,7 +38,7 @@ export class Site {
   readonly #route: KeyRoute
   readonly #addition: SiteAddition | undefined
 
-  constructor(site: SiteOptions) {
+  constructor(site: SiteApp, addition?: AddToSite) {
     const metrics = new Prometheus()
     const workers = new SiteWorkers(site)
     this.#workers = workers
@@ -54,7 +51,7 @@ export class Site {
       stats: (worker) => workers.within(worker, () => statsOf(site, worker)),
       index: (c) => indexAnswer(c, tools, this.#pages.list()),
     }
-    this.#addition = site.addition?.(tools)
+    this.#addition = addition?.(tools)
     const builtIn = {
       ...tools,
       stats: (worker: SiteWorker) => this.#addition?.stats(worker, tools.stats(worker)) ?? tools.stats(worker),
@@ -165,13 +162,13 @@ export class Site {
 }
 
 /**
- * A site with its built-in pages.
+ * A site with its built-in pages; without an addition `/` is an index of them.
  *
  * @example
- * const site = createSite(deps)
+ * const site = createSite(app, dashboard)
  * site.page('/hello/', (c) => c.text('hello'))
  * await site.fetch(new Request('http://site/hello/'))
  */
-export function createSite(deps: SiteOptions): Site {
-  return new Site(deps)
+export function createSite(app: SiteApp, addition?: AddToSite): Site {
+  return new Site(app, addition)
 }
