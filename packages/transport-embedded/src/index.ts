@@ -3,8 +3,8 @@ export {
   createEmbeddedTransport,
   type EmbeddedTransport,
   type EmbeddedTransportOptions,
-} from './lib/durable/embedded-transport.ts'
+} from './lib/embedded-transport.ts'
 export type { Durability } from './lib/durable/marker-file.ts'
-export type { GroupPhase, GroupState, MemberState } from './lib/group/group-state.ts'
+export type { GroupPhase, GroupState, MemberState } from './lib/log/group-state.ts'
 export { createMemoryLog, type MemoryLog } from './lib/memory/memory-log.ts'
-export { createMemoryTransport, type MemoryTransport } from './lib/memory/memory-transport.ts'
+export { createMemoryTransport, type MemoryTransport } from './lib/memory-transport.ts'

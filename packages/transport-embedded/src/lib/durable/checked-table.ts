@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
-import type { Database, RangeOptions } from 'lmdb'
 import { MillraceError } from '@millrace/core'
+import type { Database, RangeOptions } from 'lmdb'
 
 /** Keys of the log's tables, as lmdb writes them. */
 export type TableKey = string | string[] | number[] | (string | number)[]
@@ -88,4 +88,26 @@ export class CheckedTable<K extends TableKey> {
 /** lmdb gives a list of one part back as that part, and a damaged key as anything. */
 function partsOf(key: TableKey): readonly string[] {
   return [key].flat().map(String)
+}
+
+/** Remembers what the last bytes of a row were parsed to, because rows are read far more often than they change. */
+export class ParsedRows<T> {
+  readonly #parse: (bytes: Buffer, key: string) => T
+  readonly #known = new Map<string, { readonly bytes: Buffer; readonly value: T }>()
+
+  constructor(parse: (bytes: Buffer, key: string) => T) {
+    this.#parse = parse
+  }
+
+  get(key: string, bytes: Buffer | undefined): T | undefined {
+    if (bytes === undefined) {
+      this.#known.delete(key)
+      return undefined
+    }
+    const known = this.#known.get(key)
+    if (known !== undefined && known.bytes.equals(bytes)) return known.value
+    const value = this.#parse(bytes, key)
+    this.#known.set(key, { bytes, value })
+    return value
+  }
 }

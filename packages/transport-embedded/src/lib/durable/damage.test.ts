@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { NO_HEADERS, systemClock, type Logger, type OutgoingRecord } from '@millrace/core'
 import { checkDataFile } from './check-data-file.ts'
-import { EmbeddedTransport } from './embedded-transport.ts'
+import { EmbeddedTransport } from '../embedded-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const place = mkdtempSync(join(tmpdir(), 'millrace-damage-'))

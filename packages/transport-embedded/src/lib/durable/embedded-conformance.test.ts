@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { systemClock, type Logger } from '@millrace/core'
 import { transportSuite } from '@millrace/conformance'
-import { EmbeddedTransport } from './embedded-transport.ts'
+import { EmbeddedTransport } from '../embedded-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const directory = mkdtempSync(join(tmpdir(), 'millrace-log-'))

@@ -3,7 +3,7 @@
  * looks at the end of the log. Writes its findings as one JSON line.
  */
 import { MillraceError, NO_HEADERS, systemClock, type OutgoingRecord } from '@millrace/core'
-import { createEmbeddedTransport } from './embedded-transport.ts'
+import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const [directory = ''] = process.argv.slice(2)
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }

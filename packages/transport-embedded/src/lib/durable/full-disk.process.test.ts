@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { smallDisk } from '@millrace/conformance'
 import { NO_HEADERS, systemClock, type Logger } from '@millrace/core'
-import { createEmbeddedTransport } from './embedded-transport.ts'
+import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const place = mkdtempSync(join(tmpdir(), 'millrace-full-'))

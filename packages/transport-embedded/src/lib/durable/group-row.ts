@@ -1,5 +1,5 @@
 import type { TopicPartition } from '@millrace/core'
-import type { GroupState, MemberState } from '../group/group-state.ts'
+import type { GroupState, MemberState } from '../log/group-state.ts'
 
 interface GroupRow extends Omit<GroupState, 'members' | 'assignments' | 'groupData' | 'ownData'> {
   readonly members: readonly (readonly [string, Omit<MemberState, 'data'> & { readonly data: string }])[]

@@ -14,7 +14,7 @@ import {
   type RawRecord,
   type Transport,
 } from '@millrace/core'
-import { createEmbeddedTransport } from './embedded-transport.ts'
+import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const PARTITIONS = 8

@@ -1,12 +1,11 @@
 import { isMillraceError, MillraceError, toError, type Clock, type Logger } from '@millrace/core'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
-import { patienceOn } from '../parts/patience.ts'
+import { boundedWaitOn } from '../log/bounded-wait.ts'
 import { LmdbContents } from './lmdb-contents.ts'
-import { leaseEnvironment } from './lease-environment.ts'
+import { leaseEnvironment, type SharedEnvironment } from './shared-environment.ts'
 import type { Durability } from './marker-file.ts'
 import { logError } from './open-log.ts'
-import type { SharedEnvironment } from './shared-environment.ts'
 import { WakeFile } from './wake-file.ts'
 
 /** A commit waits for as long as a stopped process holds the lock. */
@@ -120,7 +119,7 @@ export class LmdbBackend implements LogBackend {
     if (opened === undefined) return
     this.#opened = undefined
     opened.wake.close()
-    await patienceOn(this.#clock)(Promise.allSettled(this.#writes), CLOSE_LIMIT_MS)
+    await boundedWaitOn(this.#clock)(Promise.allSettled(this.#writes), CLOSE_LIMIT_MS)
     await opened.environment.leave()
   }
 

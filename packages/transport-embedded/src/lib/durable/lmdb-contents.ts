@@ -1,11 +1,11 @@
 import { MillraceError, type CommitOffset, type OutgoingRecord, type RawRecord } from '@millrace/core'
-import { EMPTY_GROUP, type GroupState } from '../group/group-state.ts'
+import { EMPTY_GROUP, type GroupState } from '../log/group-state.ts'
 import type { LogWrites, PartitionBounds, ReadLimit, StoredSlice, StoredTopic } from '../log/log-backend.ts'
 import { recordSize } from '../log/record-size.ts'
 import { decodeFrame, decodeRow, encodeRow, type BatchRow, type RowContents } from './batch-row.ts'
 import { decodeGroup, encodeGroup } from './group-row.ts'
 import type { LmdbTables } from './lmdb-tables.ts'
-import { ParsedRows } from './parsed-rows.ts'
+import { ParsedRows } from './checked-table.ts'
 
 /** Size of a row: large enough to be quick, small enough for a reader in its middle. */
 export const ROW_BYTES: number = 128 * 1024

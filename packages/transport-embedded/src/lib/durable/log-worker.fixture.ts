@@ -15,7 +15,7 @@ import {
   type TopicPartition,
   type TransactionalProducer,
 } from '@millrace/core'
-import { createEmbeddedTransport } from './embedded-transport.ts'
+import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const [directory = '', name = ''] = process.argv.slice(2)
 const clock = systemClock()

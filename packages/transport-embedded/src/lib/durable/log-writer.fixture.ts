@@ -4,7 +4,7 @@
  */
 import { writeSync } from 'node:fs'
 import { NO_HEADERS, systemClock } from '@millrace/core'
-import { createEmbeddedTransport } from './embedded-transport.ts'
+import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const [directory = '', name = '', count = '0'] = process.argv.slice(2)
 const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { systemClock, type Logger } from '@millrace/core'
-import { EmbeddedTransport } from './embedded-transport.ts'
+import { EmbeddedTransport } from '../embedded-transport.ts'
 import { newHostName } from './host-name.ts'
 import { OpenGate } from './open-gate.ts'
 

@@ -1,11 +1,12 @@
+import { realpathSync } from 'node:fs'
 import { deferred, MillraceError, type Clock, type Deferred } from '@millrace/core'
-import { patienceOn } from '../parts/patience.ts'
+import { boundedWaitOn } from '../log/bounded-wait.ts'
 import type { LmdbTables } from './lmdb-tables.ts'
 import type { Durability } from './marker-file.ts'
-import type { GateHolder, OpenGate } from './open-gate.ts'
-import { isNoRoom } from './no-room.ts'
-import { openLog } from './open-log.ts'
-import { touchWake } from './wake-file.ts'
+import { OpenGate, type GateHolder } from './open-gate.ts'
+import { isNoRoom, touchWake } from './wake-file.ts'
+import { openLog, prepareDirectory, refuseOtherDurability } from './open-log.ts'
+import { newHostName } from './host-name.ts'
 
 /** How often files are looked at while somebody waits for others. */
 const LOOK_MS = 3
@@ -121,7 +122,7 @@ export class SharedEnvironment {
     if (id === undefined) return
     try {
       // After a commit that failed, LMDB's close never settles.
-      await patienceOn(clock)(this.tables.root.close(), CLOSE_LIMIT_MS)
+      await boundedWaitOn(clock)(this.tables.root.close(), CLOSE_LIMIT_MS)
     } finally {
       gate.release()
       touchWake(directory)
@@ -168,4 +169,47 @@ async function untilAnswered(options: OpenOptions, id: string, giveUpMs: number)
     }
     await clock.sleep(LOOK_MS)
   }
+}
+
+/**
+ * State of the process, and so of this module: LMDB opens databases in a synchronous write transaction. Were a log
+ * opened once more while a write through the first handle is under way, that transaction would wait for the write and
+ * the write for the event loop, for ever. So all transports of a process share one environment for each directory.
+ */
+const environments: Map<string, Promise<SharedEnvironment>> = new Map()
+
+export interface LeaseOptions {
+  readonly directory: string
+  readonly durability: Durability | undefined
+  readonly clock: Clock
+  readonly timeoutMs: number
+}
+
+/**
+ * Opens the log in a directory, or joins the transports of this process that have. The caller must `leave` it when
+ * nothing of its own is under way any more. Throws as `openLog` does.
+ */
+export async function leaseEnvironment(options: LeaseOptions): Promise<SharedEnvironment> {
+  prepareDirectory(options.directory)
+  const directory = realpathSync(options.directory)
+  for (let known = environments.get(directory); known !== undefined; known = environments.get(directory)) {
+    const environment = await known
+    if (environment.closing === undefined) return join(directory, environment, options.durability)
+    await environment.closing
+    if (environments.get(directory) === known) environments.delete(directory)
+  }
+  const opening = SharedEnvironment.open({ ...options, directory, gate: new OpenGate(directory, newHostName()) })
+  environments.set(directory, opening)
+  try {
+    return join(directory, await opening, options.durability)
+  } catch (error) {
+    if (environments.get(directory) === opening) environments.delete(directory)
+    throw error
+  }
+}
+
+function join(directory: string, environment: SharedEnvironment, wanted: Durability | undefined): SharedEnvironment {
+  refuseOtherDurability(directory, environment.durability, wanted)
+  environment.join()
+  return environment
 }

@@ -1,6 +1,5 @@
 import { closeSync, openSync, watch, writeSync, type FSWatcher } from 'node:fs'
 import { join } from 'node:path'
-import { isNoRoom } from './no-room.ts'
 import { PRIVATE_FILE, type Clock, type Scheduled } from '@millrace/core'
 
 /** For what the watch misses. */
@@ -72,4 +71,9 @@ function overwrite(fd: number): void {
 
 function wakePath(directory: string): string {
   return join(directory, 'millrace-log.wake')
+}
+
+/** Whether a file could not be written because the disk, or somebody's share of it, is full. */
+export function isNoRoom(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }

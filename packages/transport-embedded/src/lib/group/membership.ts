@@ -1,42 +1,33 @@
+import { randomUUID } from 'node:crypto'
 import {
+  deferred,
   MillraceError,
   toError,
-  type AssignmentChange,
+  partitionKey,
   type ConsumerOptions,
-  type Logger,
+  type Deferred,
   type TopicPartition,
+  type GroupAssignment,
+  type GroupAssignor,
 } from '@millrace/core'
 import { ChangeSignal } from '../log/change-signal.ts'
-import type { LogBackend } from '../log/log-backend.ts'
-import { EMPTY_GROUP, stepGroup, type GroupEvent, type GroupOutcome, type GroupState } from './group-state.ts'
-import { leadGroup } from './lead-group.ts'
-import type { Patience } from '../parts/patience.ts'
-
-export interface MembershipDeps {
-  readonly backend: LogBackend
-  readonly log: Logger
-  /** Of the transport. */
-  readonly host: string
-  readonly patience: Patience
-  readonly monotonic: () => number
-  readonly newMemberId: () => string
-  /** Makes the partitions given the member's own: what is no longer among them delivers nothing from now on. */
-  readonly own: (
-    partitions: readonly TopicPartition[],
-  ) => Omit<AssignmentChange, 'memberId' | 'generation' | 'groupData' | 'ownData'>
-  readonly joined: () => void
-  readonly failed: (error: Error) => void
-}
+import type { LogReads } from '../log/log-backend.ts'
+import { EMPTY_GROUP, stepGroup, type GroupEvent, type GroupOutcome, type GroupState } from '../log/group-state.ts'
+import type { LogClientContext } from '../log/client-context.ts'
+import type { PartitionBatches } from '../log/partition-batches.ts'
 
 /**
- * One member's part in its group: joins, leads when it is the leader, tells the listener, and joins again. It only
- * looks at the group's state and adds events to it, so the members may be in different processes.
+ * A consumer's membership in its group: joins, leads when it is the leader, notifies the listener, and joins again. It
+ * only reads the group's state and adds events to it, so the members may be in different processes.
  */
 export class Membership {
   readonly #options: ConsumerOptions
-  readonly #deps: MembershipDeps
+  readonly #context: LogClientContext
+  /** Of the partitions that the member owns. */
+  readonly #batches: PartitionBatches
+  readonly #started: Deferred<void> = deferred<void>()
   readonly #wake = new ChangeSignal()
-  readonly #deaf: () => void
+  readonly #unlisten: () => void
   #memberId: string
   #generation = -1
   #lastHeardMs = -Infinity
@@ -45,11 +36,14 @@ export class Membership {
   #rejoinWanted = false
   #stopped = false
 
-  constructor(options: ConsumerOptions, deps: MembershipDeps) {
+  constructor(options: ConsumerOptions, context: LogClientContext, batches: PartitionBatches) {
     this.#options = options
-    this.#deps = deps
-    this.#memberId = deps.newMemberId()
-    this.#deaf = deps.backend.changes.groups.listen(() => this.#wake.notify())
+    this.#context = context
+    this.#batches = batches
+    this.#memberId = newMemberId(options)
+    // Seen by whoever awaits `started`; a failure later on ends the batches.
+    this.#started.promise.catch(() => {})
+    this.#unlisten = context.backend.changes.groups.listen(() => this.#wake.notify())
   }
 
   get memberId(): string {
@@ -66,6 +60,15 @@ export class Membership {
     return this.#lastHeardMs
   }
 
+  /** Settles when the first `onAssign` has, or when that can never be. */
+  get started(): Promise<void> {
+    return this.#started.promise
+  }
+
+  get stopped(): boolean {
+    return this.#stopped
+  }
+
   heard(sentMs: number): void {
     this.#lastHeardMs = Math.max(this.#lastHeardMs, sentMs)
   }
@@ -76,8 +79,10 @@ export class Membership {
       while (!this.#stopped) await this.#round()
     } catch (thrown) {
       if (this.#stopped) return
-      this.stop()
-      this.#deps.failed(toError(thrown))
+      const error = toError(thrown)
+      this.stop(error)
+      this.#context.log.error({ groupId: this.#options.groupId, err: error }, 'The consumer has stopped.')
+      this.#batches.end(error)
       await this.#leaveAfterFailure()
     }
   }
@@ -92,15 +97,16 @@ export class Membership {
     this.#wake.notify()
   }
 
-  /** Does nothing more in the group; the others do not hear of it. */
-  stop(): void {
+  /** Does nothing more in the group; the others are not notified. Rejects `started` when a reason is given. */
+  stop(reason?: Error): void {
     this.#stopped = true
-    this.#deaf()
+    if (reason !== undefined) this.#started.reject(reason)
+    this.#unlisten()
     this.#wake.notify()
   }
 
   async leave(): Promise<void> {
-    await this.#tell({ type: 'leave', memberId: this.#memberId })
+    await this.#step({ type: 'leave', memberId: this.#memberId })
   }
 
   /** So that the others need not wait for the session to run out. */
@@ -109,24 +115,24 @@ export class Membership {
     try {
       await this.leave()
     } catch (error) {
-      this.#deps.log.warn({ groupId, memberId: this.#memberId, err: toError(error) }, 'The group could not be left.')
+      this.#context.log.warn({ groupId, memberId: this.#memberId, err: toError(error) }, 'The group could not be left.')
     }
   }
 
   /** From joining to having to join again. */
   async #round(): Promise<void> {
     const { listener, rebalanceTimeoutMs } = this.#options
-    if (await this.#takePart()) {
+    if (await this.#joinUntilStable()) {
       await this.#untilRebalance()
       if (this.#stopped) return
-      if (this.#isMember()) return this.#deps.patience(listener.onRevoke(), rebalanceTimeoutMs)
+      if (this.#isMember()) return this.#context.boundedWait(listener.onRevoke(), rebalanceTimeoutMs)
     }
     if (this.#stopped) return
     await this.#lose()
   }
 
   /** Joins, as often as it takes, and hands the assignment to the listener. False when thrown out. */
-  async #takePart(): Promise<boolean> {
+  async #joinUntilStable(): Promise<boolean> {
     await this.#join()
     for (;;) {
       const changed = this.#wake.next()
@@ -146,11 +152,11 @@ export class Membership {
   async #join(): Promise<void> {
     this.#rejoinWanted = false
     const { assignor, groupId, instanceId, topics, memberData, sessionTimeoutMs, rebalanceTimeoutMs } = this.#options
-    const { host } = this.#deps
+    const { host } = this.#context
     const member = { instanceId, topics, data: memberData(), host, sessionTimeoutMs, rebalanceTimeoutMs }
-    const sentMs = this.#deps.monotonic()
+    const sentMs = this.#context.clock.monotonic()
     const returning = this.#generation >= 0
-    const outcome = await this.#tell({
+    const outcome = await this.#step({
       type: 'join',
       memberId: this.#memberId,
       protocol: assignor.name,
@@ -167,14 +173,14 @@ export class Membership {
   }
 
   async #lead(group: GroupState): Promise<void> {
-    const assignment = this.#deps.backend.read((log) => leadGroup(group, this.#options.assignor, log))
-    await this.#tell({ type: 'assign', memberId: this.#memberId, generation: group.generation, ...assignment })
+    const assignment = this.#context.backend.read((log) => leadGroup(group, this.#options.assignor, log))
+    await this.#step({ type: 'assign', memberId: this.#memberId, generation: group.generation, ...assignment })
   }
 
   async #assigned(group: GroupState): Promise<void> {
     const { generation, groupData } = group
     const ownData = group.ownData.get(this.#memberId) ?? new Uint8Array(0)
-    const change = this.#deps.own(group.assignments.get(this.#memberId) ?? [])
+    const change = this.#own(group.assignments.get(this.#memberId) ?? [])
     this.#generation = generation
     // A batch of a lost partition that was handed out just now reaches its taker first.
     await Promise.resolve()
@@ -182,7 +188,7 @@ export class Membership {
     if (this.#stopped) return
     this.#hasAssignment = true
     await this.#options.listener.onAssign({ memberId: this.#memberId, generation, groupData, ownData, ...change })
-    if (!this.#stopped) this.#deps.joined()
+    if (!this.#stopped) this.#started.resolve()
   }
 
   async #untilRebalance(): Promise<void> {
@@ -198,8 +204,8 @@ export class Membership {
 
   async #lose(): Promise<void> {
     const { groupId, instanceId, listener } = this.#options
-    this.#deps.log.warn({ groupId, memberId: this.#memberId }, 'The group has gone on without this member.')
-    this.#deps.own([])
+    this.#context.log.warn({ groupId, memberId: this.#memberId }, 'The group has gone on without this member.')
+    this.#own([])
     this.#generation = -1
     if (this.#hasAssignment) await listener.onLost()
     this.#hasAssignment = false
@@ -212,7 +218,15 @@ export class Membership {
         `Another member of group "${groupId}" has joined as instance "${instanceId}".`,
       )
     }
-    this.#memberId = this.#deps.newMemberId()
+    this.#memberId = newMemberId(this.#options)
+  }
+
+  /** Makes these the member's partitions: what is no longer among them delivers nothing from now on. */
+  #own(partitions: readonly TopicPartition[]): AssignmentDiff {
+    const diff = diffAssignment(this.#batches.partitions(), partitions)
+    for (const partition of diff.lost) this.#batches.remove(partition)
+    for (const partition of diff.gained) this.#batches.add(partition, undefined)
+    return diff
   }
 
   #isMember(): boolean {
@@ -220,15 +234,47 @@ export class Membership {
   }
 
   #group(): GroupState {
-    return this.#deps.backend.read((log) => log.group(this.#options.groupId))
+    return this.#context.backend.read((log) => log.group(this.#options.groupId))
   }
 
-  #tell(event: GroupEvent): Promise<GroupOutcome> {
+  #step(event: GroupEvent): Promise<GroupOutcome> {
     const { groupId } = this.#options
-    return this.#deps.backend.write('groups', (log) => {
+    return this.#context.backend.write('groups', (log) => {
       const { state, outcome } = stepGroup(log.group(groupId) ?? EMPTY_GROUP, event)
       log.putGroup(groupId, state)
       return outcome
     })
+  }
+}
+
+function newMemberId({ instanceId, groupId }: ConsumerOptions): string {
+  return `${instanceId ?? groupId}-${randomUUID()}`
+}
+
+/** Runs the assignor over a group whose members have all joined. */
+function leadGroup(group: GroupState, assignor: GroupAssignor, log: Pick<LogReads, 'topic'>): GroupAssignment {
+  const members = [...group.members].map(([id, { topics, data }]) => ({ id, topics, data }))
+  const partitions = new Map<string, number>()
+  for (const name of members.flatMap((member) => member.topics)) {
+    const topic = log.topic(name)
+    if (topic !== undefined) partitions.set(name, topic.partitions)
+  }
+  return assignor.assign({ members, partitions })
+}
+
+interface AssignmentDiff {
+  readonly lost: readonly TopicPartition[]
+  readonly kept: readonly TopicPartition[]
+  readonly gained: readonly TopicPartition[]
+}
+
+/** What changes for a member that had `before` and has `after`. */
+function diffAssignment(before: readonly TopicPartition[], after: readonly TopicPartition[]): AssignmentDiff {
+  const had = new Set(before.map(partitionKey))
+  const has = new Set(after.map(partitionKey))
+  return {
+    lost: before.filter((partition) => !has.has(partitionKey(partition))),
+    kept: after.filter((partition) => had.has(partitionKey(partition))),
+    gained: after.filter((partition) => !had.has(partitionKey(partition))),
   }
 }

@@ -1,34 +1,21 @@
-import { toError, type Clock, type Logger, type Scheduled } from '@millrace/core'
-import type { LogBackend } from '../log/log-backend.ts'
-import { stepGroup } from './group-state.ts'
-import { findAbsent, watchSilence, type Absence, type Silence } from './silence.ts'
+import { toError, type ConsumerOptions, type Scheduled } from '@millrace/core'
+import type { LogClientContext } from '../log/client-context.ts'
+import { stepGroup, type GroupState } from '../log/group-state.ts'
+import type { Membership } from './membership.ts'
 
 /** Dead processes are looked for this often, also when heartbeats are rarer. */
 const WATCH_INTERVAL_MS = 200
-
-export interface SessionKeeperDeps {
-  readonly groupId: string
-  readonly intervalMs: number
-  readonly backend: LogBackend
-  readonly clock: Clock
-  readonly log: Logger
-  readonly isHostDead: (host: string) => boolean
-}
-
-/** The member whose heartbeats these are. */
-interface SessionMember {
-  readonly memberId: string
-  heard(sentMs: number): void
-  look(): void
-}
 
 /**
  * Writes a member's heartbeats and throws absent members out. Silence is measured by watching, never by comparing
  * clocks, and one look counts for two intervals at most: a process that slept does not take the others for dead.
  */
 export class SessionKeeper {
-  readonly #member: SessionMember
-  readonly #deps: SessionKeeperDeps
+  readonly #member: Membership
+  readonly #groupId: string
+  readonly #intervalMs: number
+  readonly #context: LogClientContext
+  readonly #isHostDead: (host: string) => boolean
   #silences: ReadonlyMap<string, Silence> = new Map()
   #timer: Scheduled | undefined
   #lookedMs = 0
@@ -36,13 +23,24 @@ export class SessionKeeper {
   #beats = 0
   #stopped = false
 
-  constructor(member: SessionMember, deps: SessionKeeperDeps) {
+  constructor(
+    member: Membership,
+    { groupId, heartbeatIntervalMs }: ConsumerOptions,
+    context: LogClientContext & { readonly isHostDead: (host: string) => boolean },
+  ) {
     this.#member = member
-    this.#deps = deps
+    this.#groupId = groupId
+    this.#intervalMs = heartbeatIntervalMs
+    this.#context = context
+    this.#isHostDead = context.isHostDead
+  }
+
+  get #isOver(): boolean {
+    return this.#stopped || this.#member.stopped
   }
 
   start(): void {
-    this.#lookedMs = this.#deps.clock.monotonic()
+    this.#lookedMs = this.#context.clock.monotonic()
     this.#arm()
   }
 
@@ -52,26 +50,29 @@ export class SessionKeeper {
   }
 
   #arm(): void {
-    const delayMs = Math.min(this.#deps.intervalMs, WATCH_INTERVAL_MS)
-    this.#timer = this.#deps.clock.schedule(delayMs, () => void this.#tick(delayMs))
+    const delayMs = Math.min(this.#intervalMs, WATCH_INTERVAL_MS)
+    this.#timer = this.#context.clock.schedule(delayMs, () => void this.#tick(delayMs))
   }
 
   async #tick(delayMs: number): Promise<void> {
-    const { clock, intervalMs, log, groupId } = this.#deps
+    if (this.#isOver) return
+    const { clock, log } = this.#context
+    const groupId = this.#groupId
     const nowMs = clock.monotonic()
     try {
-      if (nowMs - this.#beatMs >= intervalMs) await this.#beat(nowMs)
+      if (nowMs - this.#beatMs >= this.#intervalMs) await this.#beat(nowMs)
       const watchedMs = Math.min(nowMs - this.#lookedMs, 2 * delayMs)
       this.#lookedMs = nowMs
-      if (!this.#stopped) await this.#watch(watchedMs)
+      if (!this.#isOver) await this.#watch(watchedMs)
     } catch (error) {
-      if (!this.#stopped) log.warn({ groupId, err: toError(error) }, 'A heartbeat failed; the next one is on its way.')
+      if (!this.#isOver) log.warn({ groupId, err: toError(error) }, 'A heartbeat failed; the next one is on its way.')
     }
-    if (!this.#stopped) this.#arm()
+    if (!this.#isOver) this.#arm()
   }
 
   async #beat(sentMs: number): Promise<void> {
-    const { backend, groupId } = this.#deps
+    const { backend } = this.#context
+    const groupId = this.#groupId
     const { memberId } = this.#member
     const beats = ++this.#beats
     const isMember = await backend.write('quiet', (log) => {
@@ -85,13 +86,14 @@ export class SessionKeeper {
   }
 
   async #watch(watchedMs: number): Promise<void> {
-    const { backend, groupId, isHostDead, log: logger } = this.#deps
+    const { backend, log: logger } = this.#context
+    const groupId = this.#groupId
     const absent = backend.read((log): ReadonlyMap<string, Absence> => {
       const group = log.group(groupId)
       // Who is not in the group has no say in it.
       if (!group.members.has(this.#member.memberId)) return new Map()
       this.#silences = watchSilence(this.#silences, { group, beats: (id) => log.beats(groupId, id), watchedMs })
-      return findAbsent(group, this.#silences, isHostDead)
+      return findAbsent(group, this.#silences, this.#isHostDead)
     })
     if (absent.size === 0) return
     await backend.write('groups', (log) => {
@@ -106,4 +108,57 @@ export class SessionKeeper {
     for (const [memberId, why] of absent)
       logger.warn({ groupId, memberId, why }, 'A member was thrown out of its group.')
   }
+}
+
+/** What one watcher knows of a member's silence, in milliseconds of its own watching. */
+export interface Silence {
+  readonly beats: number
+  /** Since the member was last heard of. */
+  readonly silentMs: number
+  /** Since a rebalance has been waiting for it to join. */
+  readonly awaitedMs: number
+}
+
+export interface Look {
+  readonly group: GroupState
+  readonly beats: (memberId: string) => number
+  /** Milliseconds watched since the look before. */
+  readonly watchedMs: number
+}
+
+/** Silences after one more look. Members that are gone are forgotten. */
+export function watchSilence(before: ReadonlyMap<string, Silence>, look: Look): ReadonlyMap<string, Silence> {
+  const after = new Map<string, Silence>()
+  for (const [id, { joined }] of look.group.members) {
+    const known = before.get(id)
+    const beats = look.beats(id)
+    const awaited = look.group.phase === 'preparing' && !joined
+    after.set(id, {
+      beats,
+      silentMs: known === undefined || known.beats !== beats ? 0 : known.silentMs + look.watchedMs,
+      awaitedMs: known === undefined || !awaited ? 0 : known.awaitedMs + look.watchedMs,
+    })
+  }
+  return after
+}
+
+export type Absence = 'dead' | 'silent' | 'awaited'
+
+/**
+ * Who has to leave the group, and why: a dynamic member whose host is dead, anybody silent for longer than its session,
+ * or awaited for longer than its rebalance time-out.
+ */
+export function findAbsent(
+  group: GroupState,
+  silences: ReadonlyMap<string, Silence>,
+  isHostDead: (host: string) => boolean,
+): ReadonlyMap<string, Absence> {
+  const absent = new Map<string, Absence>()
+  for (const [id, member] of group.members) {
+    const silence = silences.get(id)
+    if (silence !== undefined && silence.silentMs >= member.sessionTimeoutMs) absent.set(id, 'silent')
+    else if (silence !== undefined && silence.awaitedMs >= member.rebalanceTimeoutMs) absent.set(id, 'awaited')
+    else if (member.instanceId === undefined && isHostDead(member.host)) absent.set(id, 'dead')
+  }
+  return absent
 }

@@ -1,5 +1,5 @@
 import type { CommitOffset, OutgoingRecord, RawRecord } from '@millrace/core'
-import type { GroupState } from '../group/group-state.ts'
+import type { GroupState } from './group-state.ts'
 import type { ChangeSignal } from './change-signal.ts'
 
 /** A topic as the log keeps it. `number` is never used twice, so rows of a deleted topic cannot come back to life. */

@@ -1,9 +1,10 @@
+import type { RawRecord } from '@millrace/core'
 import type { LmdbBackend } from '../durable/lmdb-backend.ts'
-import type { LmdbContents } from '../durable/lmdb-contents.ts'
+import { ROW_BYTES, ROW_RECORDS, type LmdbContents } from '../durable/lmdb-contents.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
 import { numericSetting } from '../log/topic-settings.ts'
-import { MergedRows } from './merged-rows.ts'
-import { survives, type CompactionRule } from './survives.ts'
+import type { BatchRow } from '../durable/batch-row.ts'
+import { recordSize } from '../log/record-size.ts'
 
 // Of one transaction, because others wait for it.
 const ROWS_A_STEP = 256
@@ -139,4 +140,79 @@ function writeProgress(contents: LmdbContents, topic: StoredTopic, partition: nu
   row.writeDoubleLE(progress.cleanedTo, 0)
   row.writeDoubleLE(progress.left, 8)
   contents.putFact(['compacted', topic.number, partition], row)
+}
+
+interface Rewritten {
+  readonly base: number
+  readonly row: BatchRow
+  /** The records that stay. */
+  readonly left: readonly RawRecord[]
+}
+
+/**
+ * Joins neighbouring rows as long as they fit into one. Without it a compacted topic would keep a row, if an empty one,
+ * for every append there ever was.
+ */
+export class MergedRows {
+  readonly #contents: LmdbContents
+  readonly #topic: StoredTopic
+  readonly #partition: number
+  #rows: Rewritten[] = []
+  #records = 0
+  #bytes = 0
+
+  constructor(contents: LmdbContents, topic: StoredTopic, partition: number) {
+    this.#contents = contents
+    this.#topic = topic
+    this.#partition = partition
+  }
+
+  add(rewritten: Rewritten): void {
+    const bytes = rewritten.left.reduce((sum, record) => sum + recordSize(record), 0)
+    if (this.#records + rewritten.left.length > ROW_RECORDS || this.#bytes + bytes > ROW_BYTES) this.flush()
+    this.#rows.push(rewritten)
+    this.#records += rewritten.left.length
+    this.#bytes += bytes
+  }
+
+  /** Writes what has been added, if it differs from what is there. */
+  flush(): void {
+    const [first, ...others] = this.#rows
+    const changed = others.length > 0 || (first !== undefined && first.left.length < first.row.records.length)
+    if (first !== undefined && changed) {
+      const records = this.#rows.flatMap(({ left }) => left)
+      for (const { base } of others) this.#contents.removeRow(this.#topic, this.#partition, base)
+      this.#contents.putRow(this.#topic, this.#partition, {
+        base: first.base,
+        span: this.#rows.reduce((sum, { row }) => sum + row.span, 0),
+        appendedAt: Math.max(...this.#rows.map(({ row }) => row.appendedAt)),
+        records,
+        deltas: records.map(({ offset }) => offset - first.base),
+      })
+    }
+    this.#rows = []
+    this.#records = 0
+    this.#bytes = 0
+  }
+}
+
+/** What one pass of compaction knows. */
+export interface CompactionRule {
+  /** Last offset of each key (as latin1 text) among the records added since the pass before. */
+  readonly last: ReadonlyMap<string, number>
+  /** Where the pass before ended. */
+  readonly cleanedTo: number
+  /** Tombstones appended before this wall time may go. */
+  readonly tombstonesBefore: number
+}
+
+/**
+ * Whether compaction keeps a record. Records without a key stay. A tombstone goes only when an earlier pass has seen it,
+ * so that whatever it deleted is gone before it, and when readers have had their time to see it.
+ */
+export function survives({ key, value, offset }: RawRecord, appendedAt: number, rule: CompactionRule): boolean {
+  if (key === null) return true
+  const last = rule.last.get(key.toString('latin1'))
+  if (last !== undefined && last > offset) return false
+  return value !== null || offset >= rule.cleanedTo || appendedAt >= rule.tombstonesBefore
 }

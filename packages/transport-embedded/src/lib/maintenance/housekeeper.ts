@@ -1,33 +1,31 @@
-import { toError, type Clock, type Logger, type Scheduled } from '@millrace/core'
+import { toError, type Clock, type Logger, type Scheduled, type TransportDeps } from '@millrace/core'
 import type { LmdbBackend } from '../durable/lmdb-backend.ts'
-import { cleanupOf } from '../log/topic-settings.ts'
+import { cleanupOf, numericSetting } from '../log/topic-settings.ts'
 import { compactPartition } from './compact-partition.ts'
-import { expireRecords } from './expire-records.ts'
+import type { StoredTopic } from '../log/log-backend.ts'
 
 /** How often somebody looks whether there is something to clean. */
 const INTERVAL_MS = 10_000
-
-export interface HousekeeperDeps {
-  readonly backend: LmdbBackend
-  readonly clock: Clock
-  readonly log: Logger
-}
 
 /**
  * Compaction and retention of a log, in the background. Every process that has the log open has one; they take turns,
  * because a look is due for nobody until `INTERVAL_MS` after the last one of anybody.
  */
 export class Housekeeper {
-  readonly #deps: HousekeeperDeps
+  readonly #backend: LmdbBackend
+  readonly #clock: Clock
+  readonly #log: Logger
   #timer: Scheduled | undefined
   #stopped = false
 
-  constructor(deps: HousekeeperDeps) {
-    this.#deps = deps
+  constructor(backend: LmdbBackend, { clock, log }: TransportDeps) {
+    this.#backend = backend
+    this.#clock = clock
+    this.#log = log
   }
 
   start(): void {
-    this.#timer = this.#deps.clock.schedule(INTERVAL_MS, () => void this.#look())
+    this.#timer = this.#clock.schedule(INTERVAL_MS, () => void this.#look())
   }
 
   stop(): void {
@@ -37,44 +35,41 @@ export class Housekeeper {
 
   /** Compacts a topic now. */
   async compact(topic: string): Promise<void> {
-    const { backend, clock } = this.#deps
-    const partitions = backend.look((contents) => contents.topic(topic)?.partitions ?? 0)
+    const partitions = this.#backend.look((contents) => contents.topic(topic)?.partitions ?? 0)
     for (let partition = 0; partition < partitions; partition++) {
       await compactPartition(
-        backend,
+        this.#backend,
         { topic, partition },
-        { now: clock.now(), force: true, pause: () => this.#pause() },
+        { now: this.#clock.now(), force: true, pause: () => this.#pause() },
       )
     }
   }
 
   async #look(): Promise<void> {
-    const { log } = this.#deps
     try {
       if (await this.#isOurTurn()) await this.#clean()
     } catch (error) {
-      if (!this.#stopped) log.warn({ err: toError(error) }, 'Cleaning the local log failed; it is tried again later.')
+      if (!this.#stopped)
+        this.#log.warn({ err: toError(error) }, 'Cleaning the local log failed; it is tried again later.')
     }
     if (!this.#stopped) this.start()
   }
 
   async #clean(): Promise<void> {
-    const { backend, clock } = this.#deps
-    const options = { now: clock.now(), force: false, pause: () => this.#pause() }
-    for (const topic of backend.look((contents) => contents.topics())) {
+    const options = { now: this.#clock.now(), force: false, pause: () => this.#pause() }
+    for (const topic of this.#backend.look((contents) => contents.topics())) {
       const { compacted, expires } = cleanupOf(topic)
       for (let partition = 0; partition < topic.partitions; partition++) {
         const at = { topic: topic.name, partition }
-        if (expires) await expireRecords(backend, at, options)
-        if (compacted) await compactPartition(backend, at, options)
+        if (expires) await expireRecords(this.#backend, at, options)
+        if (compacted) await compactPartition(this.#backend, at, options)
       }
     }
   }
 
   #isOurTurn(): Promise<boolean> {
-    const { backend, clock } = this.#deps
-    return backend.change('quiet', (contents) => {
-      const now = clock.now()
+    return this.#backend.change('quiet', (contents) => {
+      const now = this.#clock.now()
       const last = contents.fact(['last look'])?.readDoubleLE(0) ?? 0
       // A look in the future was made before the wall clock was set back.
       if (now - last < INTERVAL_MS / 2 && last <= now) return false
@@ -89,4 +84,51 @@ export class Housekeeper {
     await new Promise<void>((resolve) => setImmediate(resolve))
     if (this.#stopped) throw new Error('The log is being closed.')
   }
+}
+
+const ROWS_A_STEP = 256
+
+export interface ExpireOptions {
+  readonly now: number
+  readonly pause: () => Promise<void>
+}
+
+/** Deletes the rows that were appended longer ago than the topic's `retention.ms`, in steps. -1 keeps all. */
+export async function expireRecords(
+  backend: LmdbBackend,
+  at: { readonly topic: string; readonly partition: number },
+  options: ExpireOptions,
+): Promise<void> {
+  for (let more = true; more;) {
+    more = backend.look((contents) => {
+      const topic = contents.topic(at.topic)
+      const { start, end } = topic === undefined ? { start: 0, end: 0 } : contents.bounds(topic, at.partition)
+      return (
+        topic !== undefined &&
+        start < end &&
+        contents.frame(topic, at.partition, start).appendedAt < horizon(topic, options.now)
+      )
+    })
+    if (!more) return
+    await backend.change('quiet', (contents) => {
+      const topic = contents.topic(at.topic)
+      if (topic === undefined) return
+      const before = horizon(topic, options.now)
+      let { start } = contents.bounds(topic, at.partition)
+      const { end } = contents.bounds(topic, at.partition)
+      for (let rows = 0; start < end && rows < ROWS_A_STEP; rows++) {
+        const { span, appendedAt } = contents.frame(topic, at.partition, start)
+        if (appendedAt >= before) break
+        contents.removeRow(topic, at.partition, start)
+        start += span
+      }
+      contents.putStart(topic, at.partition, start)
+    })
+    await options.pause()
+  }
+}
+
+function horizon(topic: StoredTopic, now: number): number {
+  const retentionMs = numericSetting(topic, 'retention.ms')
+  return retentionMs < 0 ? -Infinity : now - retentionMs
 }

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { NO_HEADERS, systemClock, type Logger, type RawRecord } from '@millrace/core'
 import { LmdbBackend } from '../durable/lmdb-backend.ts'
 import { compactPartition } from './compact-partition.ts'
-import { expireRecords } from './expire-records.ts'
+import { expireRecords } from './housekeeper.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const directories: string[] = []

@@ -1,7 +1,7 @@
 import { systemClock, type Logger } from '@millrace/core'
 import { transportSuite } from '@millrace/conformance'
 import { createMemoryLog } from './memory-log.ts'
-import { createMemoryTransport, MemoryTransport } from './memory-transport.ts'
+import { createMemoryTransport, MemoryTransport } from '../memory-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const log = createMemoryLog()

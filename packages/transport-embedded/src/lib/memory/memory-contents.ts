@@ -1,5 +1,5 @@
 import { partitionKey, type CommitOffset, type OutgoingRecord } from '@millrace/core'
-import { EMPTY_GROUP, type GroupState } from '../group/group-state.ts'
+import { EMPTY_GROUP, type GroupState } from '../log/group-state.ts'
 import type { LogWrites, PartitionBounds, ReadLimit, StoredSlice, StoredTopic } from '../log/log-backend.ts'
 import { MemoryPartition } from './memory-partition.ts'
 

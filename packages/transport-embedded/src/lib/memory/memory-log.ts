@@ -1,9 +1,9 @@
 import type { CommitOffset, RawRecord, TopicInfo } from '@millrace/core'
-import { stepGroup, type GroupState } from '../group/group-state.ts'
-import type { LogBackend } from '../log/log-backend.ts'
-import { topicInfo } from '../parts/log-admin.ts'
-import { MemoryBackend } from './memory-backend.ts'
+import { stepGroup, type GroupState } from '../log/group-state.ts'
+import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
+import { topicInfo } from '../clients/log-admin.ts'
 import { MemoryContents } from './memory-contents.ts'
+import { ChangeSignal } from '../log/change-signal.ts'
 
 /** A log in the heap that the transports of one process share, with ways to look into it for tests. */
 export interface MemoryLog {
@@ -70,5 +70,32 @@ export function createMemoryLog(): MemoryLog {
         }
       })
     },
+  }
+}
+
+/** The log in the heap of one process. A write happens at once, within the call. */
+export class MemoryBackend implements LogBackend {
+  readonly changes: LogChanges = { records: new ChangeSignal(), groups: new ChangeSignal() }
+  readonly #contents: MemoryContents
+  #version = 0
+
+  constructor(contents: MemoryContents) {
+    this.#contents = contents
+  }
+
+  /** Grows with each write. */
+  get version(): number {
+    return this.#version
+  }
+
+  read<T>(look: (log: LogReads) => T): T {
+    return look(this.#contents)
+  }
+
+  async write<T>(kind: keyof LogChanges | 'quiet', change: (log: LogWrites) => T): Promise<T> {
+    const result = change(this.#contents)
+    this.#version++
+    if (kind !== 'quiet') this.changes[kind].notify()
+    return result
   }
 }

@@ -11,7 +11,7 @@ import {
   type RebalanceListener,
 } from '@millrace/core'
 import { createMemoryLog } from './memory-log.ts'
-import { createMemoryTransport } from './memory-transport.ts'
+import { createMemoryTransport } from '../memory-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const deps = { clock: systemClock(), log: silent }

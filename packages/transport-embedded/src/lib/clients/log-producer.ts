@@ -1,17 +1,17 @@
 import type { OutgoingRecord, Producer, SendOptions, SendOutcome, TopicPartition } from '@millrace/core'
 import { applyAppend, missing, planAppend } from '../log/plan-append.ts'
-import { Lifespan } from './lifespan.ts'
-import type { OpenStateOptions } from './part-context.ts'
+import { Lifespan } from '../log/lifespan.ts'
+import type { LogClientContext } from '../log/client-context.ts'
 
 const CLOSE_LIMIT_MS = 5000
 
 /** Appends to a local log at once. */
 export class LogProducer implements Producer {
-  readonly #context: OpenStateOptions
+  readonly #context: LogClientContext
   readonly #lifespan: Lifespan
   readonly #inFlight = new Set<Promise<unknown>>()
 
-  constructor(context: OpenStateOptions) {
+  constructor(context: LogClientContext) {
     this.#context = context
     this.#lifespan = new Lifespan('producer', context.lifespan)
   }
@@ -40,7 +40,7 @@ export class LogProducer implements Producer {
   async close(): Promise<void> {
     if (!this.#lifespan.close() || this.#lifespan.killed) return
     this.#context.ended(this)
-    await this.#context.patience(Promise.allSettled(this.#inFlight), CLOSE_LIMIT_MS)
+    await this.#context.boundedWait(Promise.allSettled(this.#inFlight), CLOSE_LIMIT_MS)
   }
 
   kill(): void {
@@ -49,7 +49,7 @@ export class LogProducer implements Producer {
 }
 
 /** Throws `TOPIC_MISSING`. */
-export function partitionCount({ backend }: OpenStateOptions, name: string): number {
+export function partitionCount({ backend }: LogClientContext, name: string): number {
   const topic = backend.read((log) => log.topic(name))
   if (topic === undefined) throw missing(name)
   return topic.partitions

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { TransportDeps } from '@millrace/core'
-import { Lifespan } from '../parts/lifespan.ts'
-import { LogTransport } from '../parts/log-transport.ts'
-import { ENDLESS_PATIENCE } from '../parts/patience.ts'
-import type { MemoryLog } from './memory-log.ts'
+import { Lifespan } from './log/lifespan.ts'
+import { LogTransport } from './clients/log-transport.ts'
+import { WAIT_UNTIL_SETTLED } from './log/bounded-wait.ts'
+import type { MemoryLog } from './memory/memory-log.ts'
 
 /** A transport on a memory log, with the accidents that tests want. */
 export class MemoryTransport extends LogTransport {
@@ -22,7 +22,7 @@ export class MemoryTransport extends LogTransport {
         log: logger,
         lifespan: new Lifespan('transport'),
         host,
-        patience: ENDLESS_PATIENCE,
+        boundedWait: WAIT_UNTIL_SETTLED,
         isHostDead: undefined,
       },
     )

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { GroupState, MemberState } from './group-state.ts'
-import { EMPTY_GROUP } from './group-state.ts'
-import { findAbsent, watchSilence, type Silence } from './silence.ts'
+import { EMPTY_GROUP, type GroupState, type MemberState } from '../log/group-state.ts'
+import { findAbsent, watchSilence, type Silence } from './session-keeper.ts'
 
 const member = (change: Partial<MemberState> = {}): MemberState => ({
   instanceId: undefined,

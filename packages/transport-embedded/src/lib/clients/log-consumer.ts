@@ -1,23 +1,19 @@
-import { randomUUID } from 'node:crypto'
 import {
-  deferred,
   MillraceError,
   type CommitOffset,
   type Consumer,
   type ConsumerOptions,
-  type Deferred,
   type RecordBatch,
   type TopicPartition,
 } from '@millrace/core'
-import { commitRefusal } from '../group/group-state.ts'
-import { diffAssignment, type AssignmentDiff } from '../group/diff-assignment.ts'
+import { commitRefusal } from '../log/group-state.ts'
 import { Membership } from '../group/membership.ts'
 import { SessionKeeper } from '../group/session-keeper.ts'
 import { missing } from '../log/plan-append.ts'
-import { BatchFeed, throwOutOfRange } from './batch-feed.ts'
-import { checkCommit, checkOffset } from './check-offset.ts'
-import { Lifespan } from './lifespan.ts'
-import type { OpenStateOptions } from './part-context.ts'
+import { PartitionBatches, throwOutOfRange } from '../log/partition-batches.ts'
+import { checkCommit, checkOffset } from './offsets.ts'
+import { Lifespan } from '../log/lifespan.ts'
+import type { LogClientContext } from '../log/client-context.ts'
 
 /** Most records of one batch, so that no batch takes long to build. */
 const MAX_BATCH_RECORDS = 10_000
@@ -27,49 +23,25 @@ const CLOSE_LIMIT_MS = 5000
 /** A member of a group on a local log. */
 export class LogConsumer implements Consumer {
   readonly #options: ConsumerOptions
-  readonly #context: OpenStateOptions
+  readonly #context: LogClientContext
   readonly #lifespan: Lifespan
-  readonly #feed: BatchFeed
+  readonly #batches: PartitionBatches
   readonly #membership: Membership
   readonly #sessions: SessionKeeper | undefined
-  readonly #started: Deferred<void> = deferred<void>()
   #running = false
 
-  constructor(options: ConsumerOptions, context: OpenStateOptions) {
+  constructor(options: ConsumerOptions, context: LogClientContext) {
     this.#options = options
     this.#context = context
     this.#lifespan = new Lifespan('consumer', context.lifespan)
-    const { backend, clock, log, host, patience, isHostDead } = context
-    this.#feed = new BatchFeed({
-      backend,
-      lifespan: this.#lifespan,
+    const { backend, isHostDead } = context
+    this.#batches = new PartitionBatches(backend, this.#lifespan, {
       limit: { maxBytes: options.maxPartitionBytes, maxRecords: MAX_BATCH_RECORDS },
       onOutOfRange: options.onOutOfRange ?? throwOutOfRange,
     })
-    this.#membership = new Membership(options, {
-      backend,
-      log,
-      host,
-      patience,
-      monotonic: () => clock.monotonic(),
-      newMemberId: () => `${options.instanceId ?? options.groupId}-${randomUUID()}`,
-      own: (partitions) => this.#own(partitions),
-      joined: () => this.#started.resolve(),
-      failed: (error) => this.#fail(error),
-    })
+    this.#membership = new Membership(options, context, this.#batches)
     this.#sessions =
-      isHostDead === undefined
-        ? undefined
-        : new SessionKeeper(this.#membership, {
-            groupId: options.groupId,
-            intervalMs: options.heartbeatIntervalMs,
-            backend,
-            clock,
-            log,
-            isHostDead,
-          })
-    // Seen by whoever awaits start(); a failure later on is told by batches().
-    this.#started.promise.catch(() => {})
+      isHostDead === undefined ? undefined : new SessionKeeper(this.#membership, options, { ...context, isHostDead })
   }
 
   start(): Promise<void> {
@@ -81,29 +53,29 @@ export class LogConsumer implements Consumer {
       this.#running = true
       void this.#membership.run()
       this.#sessions?.start()
-      await this.#started.promise
+      await this.#membership.started
     })
   }
 
   batches(): AsyncIterable<RecordBatch> {
-    return this.#feed
+    return this.#batches
   }
 
   seek(partition: TopicPartition, offset: number): void {
     checkOffset(partition, offset)
-    this.#feed.seek(partition, offset)
+    this.#batches.seek(partition, offset)
   }
 
   stop(partitions: readonly TopicPartition[]): void {
-    this.#feed.stop(partitions)
+    this.#batches.stop(partitions)
   }
 
   pause(partitions: readonly TopicPartition[]): void {
-    this.#feed.setPaused(partitions, true)
+    this.#batches.setPaused(partitions, true)
   }
 
   resume(partitions: readonly TopicPartition[]): void {
-    this.#feed.setPaused(partitions, false)
+    this.#batches.setPaused(partitions, false)
   }
 
   committed(partitions: readonly TopicPartition[]): Promise<readonly CommitOffset[]> {
@@ -153,11 +125,11 @@ export class LogConsumer implements Consumer {
   async close(): Promise<void> {
     if (!this.#lifespan.close()) return
     this.#context.ended(this)
-    this.#membership.stop()
+    this.#membership.stop(this.#lifespan.closedError())
     this.#sessions?.stop()
-    this.#feed.end()
-    this.#started.reject(this.#lifespan.closedError())
-    if (this.#running && !this.#lifespan.killed) await this.#context.patience(this.#membership.leave(), CLOSE_LIMIT_MS)
+    this.#batches.end()
+    if (this.#running && !this.#lifespan.killed)
+      await this.#context.boundedWait(this.#membership.leave(), CLOSE_LIMIT_MS)
   }
 
   /** Stops without a word to anybody. */
@@ -165,22 +137,7 @@ export class LogConsumer implements Consumer {
     this.#lifespan.kill()
     this.#membership.stop()
     this.#sessions?.stop()
-    this.#feed.clear()
-  }
-
-  #own(partitions: readonly TopicPartition[]): AssignmentDiff {
-    const diff = diffAssignment(this.#feed.partitions(), partitions)
-    for (const partition of diff.lost) this.#feed.remove(partition)
-    for (const partition of diff.gained) this.#feed.add(partition, undefined)
-    return diff
-  }
-
-  #fail(error: Error): void {
-    this.#sessions?.stop()
-    const { groupId } = this.#options
-    this.#context.log.error({ groupId, err: error }, 'The consumer has stopped.')
-    this.#started.reject(error)
-    this.#feed.end(error)
+    this.#batches.clear()
   }
 
   #call<T>(call: () => Promise<T>): Promise<T> {

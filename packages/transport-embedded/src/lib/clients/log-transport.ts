@@ -14,22 +14,17 @@ import { LogConsumer } from './log-consumer.ts'
 import { LogProducer } from './log-producer.ts'
 import { LogReader } from './log-reader.ts'
 import { LogTransactionalProducer } from './log-transactional-producer.ts'
-import type { OpenStateOptions } from './part-context.ts'
+import type { LogClient, LogClientContext } from '../log/client-context.ts'
 
-interface Part {
-  close(): Promise<void>
-  kill(): void
-}
-
-/** A transport on a local log: hands out parts and closes those still open. */
+/** A transport on a local log: makes clients and closes those still open. */
 export class LogTransport implements Transport {
   readonly capabilities: TransportCapabilities
-  readonly #context: OpenStateOptions
-  readonly #parts: Set<Part> = new Set()
+  readonly #context: LogClientContext
+  readonly #clients: Set<LogClient> = new Set()
 
-  constructor(capabilities: TransportCapabilities, context: Omit<OpenStateOptions, 'ended'>) {
+  constructor(capabilities: TransportCapabilities, context: Omit<LogClientContext, 'ended'>) {
     this.capabilities = Object.freeze({ ...capabilities })
-    this.#context = { ...context, ended: (part) => this.#forget(part) }
+    this.#context = { ...context, ended: (client) => void this.#clients.delete(client) }
   }
 
   connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void> {
@@ -59,24 +54,20 @@ export class LogTransport implements Transport {
   async close(): Promise<void> {
     const { lifespan } = this.#context
     if (lifespan.killed) return
-    await Promise.all([...this.#parts].map((part) => part.close()))
+    await Promise.all([...this.#clients].map((client) => client.close()))
     lifespan.close()
   }
 
-  /** Everything of this transport stops at once, without a word. */
+  /** Everything of this transport stops at once, without notice to anybody. */
   kill(): void {
     this.#context.lifespan.kill()
-    for (const part of this.#parts) part.kill()
-    this.#parts.clear()
+    for (const client of this.#clients) client.kill()
+    this.#clients.clear()
   }
 
-  #forget(ended: object): void {
-    for (const part of this.#parts) if (part === ended) this.#parts.delete(part)
-  }
-
-  #keep<P extends Part>(part: P): P {
+  #keep<C extends LogClient>(client: C): C {
     if (this.#context.lifespan.closed) throw this.#context.lifespan.closedError()
-    this.#parts.add(part)
-    return part
+    this.#clients.add(client)
+    return client
   }
 }

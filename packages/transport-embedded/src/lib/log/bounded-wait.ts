@@ -1,10 +1,10 @@
 import { deferred, type Clock } from '@millrace/core'
 
 /** Waits for a promise, but no longer than the limit in milliseconds. */
-export type Patience = (promise: Promise<unknown>, limitMs: number) => Promise<void>
+export type BoundedWait = (promise: Promise<unknown>, limitMs: number) => Promise<void>
 
-/** Patience on a clock. */
-export function patienceOn(clock: Clock): Patience {
+/** Measures the limit by a clock. */
+export function boundedWaitOn(clock: Clock): BoundedWait {
   return async (promise, limitMs) => {
     const over = deferred<void>()
     const timer = clock.schedule(limitMs, over.resolve)
@@ -17,4 +17,4 @@ export function patienceOn(clock: Clock): Patience {
 }
 
 /** For logs without timers: waits until the promise settles. */
-export const ENDLESS_PATIENCE: Patience = async (promise) => void (await promise)
+export const WAIT_UNTIL_SETTLED: BoundedWait = async (promise) => void (await promise)

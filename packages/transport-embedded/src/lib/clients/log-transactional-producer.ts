@@ -1,5 +1,6 @@
 import {
   MillraceError,
+  partitionKey,
   type CommitOffset,
   type OutgoingRecord,
   type SendOptions,
@@ -9,11 +10,11 @@ import {
 } from '@millrace/core'
 import { applyAppend, planAppend } from '../log/plan-append.ts'
 import type { LogReads } from '../log/log-backend.ts'
-import { checkCommit } from './check-offset.ts'
-import { Lifespan } from './lifespan.ts'
+import { checkCommit } from './offsets.ts'
+import { Lifespan } from '../log/lifespan.ts'
 import { partitionCount } from './log-producer.ts'
-import type { OpenStateOptions } from './part-context.ts'
-import { TransactionBuffer } from './transaction-buffer.ts'
+import type { LogClientContext } from '../log/client-context.ts'
+import { recordSize } from '../log/record-size.ts'
 
 /**
  * Keeps a transaction in memory and writes all of it at its commit, so the log never holds uncommitted records. The
@@ -21,12 +22,12 @@ import { TransactionBuffer } from './transaction-buffer.ts'
  */
 export class LogTransactionalProducer implements TransactionalProducer {
   readonly #id: string
-  readonly #context: OpenStateOptions
+  readonly #context: LogClientContext
   readonly #lifespan: Lifespan
   #epoch: number | undefined
   #transaction: TransactionBuffer | undefined
 
-  constructor(id: string, context: OpenStateOptions) {
+  constructor(id: string, context: LogClientContext) {
     this.#id = id
     this.#context = context
     this.#lifespan = new Lifespan(`transactional producer "${id}"`, context.lifespan)
@@ -133,5 +134,43 @@ export class LogTransactionalProducer implements TransactionalProducer {
       'PRODUCER_FENCED',
       `Transactional id "${this.#id}" has been initialised by another producer.`,
     )
+  }
+}
+
+/** Most bytes of one transaction, because it is kept in memory. */
+const MAX_TRANSACTION_BYTES = 256 * 1024 * 1024
+
+/** What a transaction will write. */
+export class TransactionBuffer {
+  readonly records: OutgoingRecord[] = []
+  readonly offsets: { readonly groupId: string; readonly offset: CommitOffset }[] = []
+  readonly #counts = new Map<string, number>()
+  #bytes = 0
+
+  /** Takes the records that can be stored and says so about each. */
+  add(log: LogReads, records: readonly OutgoingRecord[]): readonly SendOutcome[] {
+    const { appends, outcomes } = planAppend(log, records)
+    for (const { topic, partition, records: accepted, indexes } of appends) {
+      const key = partitionKey({ topic: topic.name, partition })
+      const count = this.#counts.get(key) ?? 0
+      const base = log.bounds(topic, partition).end + count
+      accepted.forEach((record, nth) => {
+        this.#bytes += recordSize(record)
+        this.records.push(record)
+        outcomes[indexes[nth] ?? 0] = { ok: true, offset: base + nth }
+      })
+      this.#counts.set(key, count + accepted.length)
+    }
+    if (this.#bytes > MAX_TRANSACTION_BYTES) {
+      throw new MillraceError(
+        'RECORD_REFUSED',
+        `A transaction on the local log holds at most ${MAX_TRANSACTION_BYTES} bytes.`,
+      )
+    }
+    return outcomes.filter((outcome) => outcome !== undefined)
+  }
+
+  addOffsets(groupId: string, offsets: readonly CommitOffset[]): void {
+    for (const offset of offsets) this.offsets.push({ groupId, offset })
   }
 }

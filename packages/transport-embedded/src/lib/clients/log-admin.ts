@@ -15,19 +15,16 @@ import {
 } from '@millrace/core'
 import type { LogReads, StoredTopic } from '../log/log-backend.ts'
 import { topicSettings } from '../log/topic-settings.ts'
-import { checkOffset } from './check-offset.ts'
-import { checkTopic } from './check-topic.ts'
-import { Lifespan } from './lifespan.ts'
-import type { OpenStateOptions } from './part-context.ts'
-import { offsetAt } from './offset-at.ts'
-import { partitionOffsets } from './partition-offsets.ts'
+import { checkOffset, offsetAt, partitionOffsets } from './offsets.ts'
+import { Lifespan } from '../log/lifespan.ts'
+import type { LogClientContext } from '../log/client-context.ts'
 
 /** Topics and offsets of a local log. */
 export class LogAdmin implements Admin {
-  readonly #context: OpenStateOptions
+  readonly #context: LogClientContext
   readonly #lifespan: Lifespan
 
-  constructor(context: OpenStateOptions) {
+  constructor(context: LogClientContext) {
     this.#context = context
     this.#lifespan = new Lifespan('admin', context.lifespan)
   }
@@ -173,4 +170,26 @@ export class LogAdmin implements Admin {
 /** A topic as the contract shows it. */
 export function topicInfo({ name, partitions, id }: StoredTopic): TopicInfo {
   return { name, partitions, id }
+}
+
+const MAX_PARTITIONS = 10_000
+const CLEANUP_POLICIES = ['delete', 'compact', 'compact,delete', 'delete,compact']
+
+/** Throws `TOPIC_INVALID` for what Kafka would refuse too. */
+export function checkTopic({ name, partitions, config }: TopicSpec): void {
+  const invalid = (why: string): MillraceError => new MillraceError('TOPIC_INVALID', `Topic "${name}": ${why}.`)
+  if (!/^[a-zA-Z0-9._-]{1,249}$/.test(name) || name === '.' || name === '..') {
+    throw invalid('a name has 1 to 249 letters, digits, dots, dashes and underscores')
+  }
+  if (!Number.isInteger(partitions) || partitions < 1 || partitions > MAX_PARTITIONS) {
+    throw invalid(`the partition count must be 1 to ${MAX_PARTITIONS}, not ${partitions}`)
+  }
+  const policy = config['cleanup.policy']
+  if (policy !== undefined && !CLEANUP_POLICIES.includes(policy))
+    throw invalid(`cleanup.policy "${policy}" is not known`)
+  for (const setting of ['max.message.bytes', 'retention.ms', 'delete.retention.ms']) {
+    const value = config[setting]
+    if (value !== undefined && !/^-?\d+$/.test(value))
+      throw invalid(`${setting} must be a whole number, not "${value}"`)
+  }
 }

@@ -1,12 +1,12 @@
 import type { TransportDeps } from '@millrace/core'
-import { stepGroup } from '../group/group-state.ts'
-import { Housekeeper } from '../maintenance/housekeeper.ts'
-import { Lifespan } from '../parts/lifespan.ts'
-import { LogTransport } from '../parts/log-transport.ts'
-import { patienceOn } from '../parts/patience.ts'
-import { isHostDead, newHostName } from './host-name.ts'
-import { LmdbBackend } from './lmdb-backend.ts'
-import type { Durability } from './marker-file.ts'
+import { stepGroup } from './log/group-state.ts'
+import { Housekeeper } from './maintenance/housekeeper.ts'
+import { Lifespan } from './log/lifespan.ts'
+import { LogTransport } from './clients/log-transport.ts'
+import { boundedWaitOn } from './log/bounded-wait.ts'
+import { isHostDead, newHostName } from './durable/host-name.ts'
+import { LmdbBackend } from './durable/lmdb-backend.ts'
+import type { Durability } from './durable/marker-file.ts'
 
 const CLOSE_LIMIT_MS = 5000
 
@@ -30,11 +30,11 @@ export class EmbeddedTransport extends LogTransport {
     const host = newHostName()
     super(
       { name: 'embedded', durable: true, shared: true, uncommittedVisible: false, sessions: true },
-      { backend, clock, log, lifespan: new Lifespan('transport'), host, patience: patienceOn(clock), isHostDead },
+      { backend, clock, log, lifespan: new Lifespan('transport'), host, boundedWait: boundedWaitOn(clock), isHostDead },
     )
     this.#backend = backend
     this.#deps = deps
-    this.#housekeeper = new Housekeeper({ backend, clock, log })
+    this.#housekeeper = new Housekeeper(backend, deps)
     this.#host = host
   }
 
@@ -69,7 +69,7 @@ export class EmbeddedTransport extends LogTransport {
 
   override async close(): Promise<void> {
     this.#housekeeper.stop()
-    await patienceOn(this.#deps.clock)(super.close(), CLOSE_LIMIT_MS)
+    await boundedWaitOn(this.#deps.clock)(super.close(), CLOSE_LIMIT_MS)
     await this.#backend.close()
   }
 }

@@ -1,25 +1,22 @@
 import type { PartitionOffsets, Reader, RecordBatch, TopicPartition } from '@millrace/core'
-import { BatchFeed, throwOutOfRange } from './batch-feed.ts'
-import { checkOffset } from './check-offset.ts'
-import { Lifespan } from './lifespan.ts'
-import { partitionOffsets } from './partition-offsets.ts'
-import type { OpenStateOptions } from './part-context.ts'
+import { PartitionBatches, throwOutOfRange } from '../log/partition-batches.ts'
+import { checkOffset, partitionOffsets } from './offsets.ts'
+import { Lifespan } from '../log/lifespan.ts'
+import type { LogClientContext } from '../log/client-context.ts'
 
 /** Recovery wants large batches. */
 const READ_LIMIT = { maxBytes: 1024 * 1024, maxRecords: 20_000 }
 
 /** Reads given partitions of a local log. Nothing uncommitted is ever in it, so both isolations see the same. */
 export class LogReader implements Reader {
-  readonly #context: OpenStateOptions
+  readonly #context: LogClientContext
   readonly #lifespan: Lifespan
-  readonly #feed: BatchFeed
+  readonly #batches: PartitionBatches
 
-  constructor(context: OpenStateOptions) {
+  constructor(context: LogClientContext) {
     this.#context = context
     this.#lifespan = new Lifespan('reader', context.lifespan)
-    this.#feed = new BatchFeed({
-      backend: context.backend,
-      lifespan: this.#lifespan,
+    this.#batches = new PartitionBatches(context.backend, this.#lifespan, {
       limit: READ_LIMIT,
       onOutOfRange: throwOutOfRange,
     })
@@ -27,15 +24,15 @@ export class LogReader implements Reader {
 
   assign(partition: TopicPartition, offset: number): void {
     checkOffset(partition, offset)
-    this.#feed.add(partition, offset)
+    this.#batches.add(partition, offset)
   }
 
   unassign(partition: TopicPartition): void {
-    this.#feed.remove(partition)
+    this.#batches.remove(partition)
   }
 
   batches(): AsyncIterable<RecordBatch> {
-    return this.#feed
+    return this.#batches
   }
 
   offsets(partitions: readonly TopicPartition[]): Promise<readonly PartitionOffsets[]> {
@@ -45,11 +42,11 @@ export class LogReader implements Reader {
   async close(): Promise<void> {
     this.#lifespan.close()
     this.#context.ended(this)
-    this.#feed.end()
+    this.#batches.end()
   }
 
   kill(): void {
     this.#lifespan.kill()
-    this.#feed.clear()
+    this.#batches.clear()
   }
 }

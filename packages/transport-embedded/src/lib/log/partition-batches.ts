@@ -1,10 +1,10 @@
 import { MillraceError, partitionKey, type LostPosition, type RecordBatch, type TopicPartition } from '@millrace/core'
-import { missing } from '../log/plan-append.ts'
-import type { LogBackend, ReadLimit } from '../log/log-backend.ts'
-import { ChangeSignal } from '../log/change-signal.ts'
+import { missing } from './plan-append.ts'
+import type { LogBackend, ReadLimit } from './log-backend.ts'
+import { ChangeSignal } from './change-signal.ts'
 import { never, type Lifespan } from './lifespan.ts'
 
-interface Place extends TopicPartition {
+interface ReadPosition extends TopicPartition {
   /** `undefined` until the first seek, when it was out of range, and when it is stopped. */
   position: number | undefined
   paused: boolean
@@ -13,9 +13,7 @@ interface Place extends TopicPartition {
 /** Batches handed out before the event loop gets a turn: on a memory log all else happens in microtasks. */
 const BATCHES_A_TURN = 16
 
-export interface BatchFeedDeps {
-  readonly backend: LogBackend
-  readonly lifespan: Lifespan
+export interface BatchesOptions {
   readonly limit: ReadLimit
   /** A position is not in the log. Its partition is silent until `seek`; what this throws is thrown by `next`. */
   readonly onOutOfRange: (lost: LostPosition) => void
@@ -25,24 +23,29 @@ export interface BatchFeedDeps {
  * The partitions that a consumer or reader has, and their batches as an async iterable. Reads only when asked for the
  * next batch, so it holds none.
  */
-export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch> {
-  readonly #deps: BatchFeedDeps
-  readonly #places = new Map<string, Place>()
+export class PartitionBatches implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch> {
+  readonly #backend: LogBackend
+  readonly #lifespan: Lifespan
+  readonly #options: BatchesOptions
+  readonly #positions = new Map<string, ReadPosition>()
   readonly #changed = new ChangeSignal()
-  readonly #deaf: () => void
-  #order: Place[] = []
+  readonly #unlisten: () => void
+  #order: ReadPosition[] = []
   #turn = 0
   #thisTurn = 0
   #ended = false
   #failure: Error | undefined
 
-  constructor(deps: BatchFeedDeps) {
-    this.#deps = deps
-    this.#deaf = deps.backend.changes.records.listen(() => this.#changed.notify())
+  /** `lifespan` is that of the client. */
+  constructor(backend: LogBackend, lifespan: Lifespan, options: BatchesOptions) {
+    this.#backend = backend
+    this.#lifespan = lifespan
+    this.#options = options
+    this.#unlisten = backend.changes.records.listen(() => this.#changed.notify())
   }
 
   has(partition: TopicPartition): boolean {
-    return this.#places.has(partitionKey(partition))
+    return this.#positions.has(partitionKey(partition))
   }
 
   partitions(): readonly TopicPartition[] {
@@ -51,41 +54,41 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
 
   add(partition: TopicPartition, position: number | undefined): void {
     const { topic } = partition
-    this.#places.set(partitionKey(partition), { topic, partition: partition.partition, position, paused: false })
+    this.#positions.set(partitionKey(partition), { topic, partition: partition.partition, position, paused: false })
     this.#reorder()
   }
 
   remove(partition: TopicPartition): void {
-    this.#places.delete(partitionKey(partition))
+    this.#positions.delete(partitionKey(partition))
     this.#reorder()
   }
 
   clear(): void {
-    this.#places.clear()
+    this.#positions.clear()
     this.#reorder()
   }
 
   seek(partition: TopicPartition, position: number): void {
-    const place = this.#places.get(partitionKey(partition))
-    if (place === undefined) return
-    place.position = position
+    const reading = this.#positions.get(partitionKey(partition))
+    if (reading === undefined) return
+    reading.position = position
     this.#changed.notify()
   }
 
   /** Silent until `seek`, and not paused then. */
   stop(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) {
-      const place = this.#places.get(partitionKey(partition))
-      if (place === undefined) continue
-      place.position = undefined
-      place.paused = false
+      const reading = this.#positions.get(partitionKey(partition))
+      if (reading === undefined) continue
+      reading.position = undefined
+      reading.paused = false
     }
   }
 
   setPaused(partitions: readonly TopicPartition[], paused: boolean): void {
     for (const partition of partitions) {
-      const place = this.#places.get(partitionKey(partition))
-      if (place !== undefined) place.paused = paused
+      const reading = this.#positions.get(partitionKey(partition))
+      if (reading !== undefined) reading.paused = paused
     }
     this.#changed.notify()
   }
@@ -95,7 +98,7 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
     if (this.#ended) return
     this.#ended = true
     this.#failure = failure
-    this.#deaf()
+    this.#unlisten()
     this.#changed.notify()
   }
 
@@ -104,14 +107,14 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
   }
 
   async next(): Promise<IteratorResult<RecordBatch>> {
-    if (++this.#thisTurn > BATCHES_A_TURN) await this.#breathe()
+    if (++this.#thisTurn > BATCHES_A_TURN) await this.#yield()
     for (;;) {
-      if (this.#deps.lifespan.killed) return never()
+      if (this.#lifespan.killed) return never()
       if (this.#ended) return this.#finish()
       const changed = this.#changed.next()
       const taken = this.#take()
       if (taken === undefined) await changed
-      else if ('beginning' in taken) this.#deps.onOutOfRange(taken)
+      else if ('beginning' in taken) this.#options.onOutOfRange(taken)
       else return { done: false, value: taken }
     }
   }
@@ -130,29 +133,29 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
 
   /** The next batch, partitions in turn, or the next position that the log does not have. */
   #take(): RecordBatch | LostPosition | undefined {
-    return this.#deps.backend.read((log) => {
+    return this.#backend.read((log) => {
       const count = this.#order.length
       for (let tried = 0; tried < count; tried++) {
-        const place = this.#order[this.#turn++ % count]
-        if (place === undefined || place.paused || place.position === undefined) continue
-        const topic = log.topic(place.topic)
-        if (topic === undefined) throw missing(place.topic)
-        const { start, end } = log.bounds(topic, place.partition)
-        const offset = place.position
+        const reading = this.#order[this.#turn++ % count]
+        if (reading === undefined || reading.paused || reading.position === undefined) continue
+        const topic = log.topic(reading.topic)
+        if (topic === undefined) throw missing(reading.topic)
+        const { start, end } = log.bounds(topic, reading.partition)
+        const offset = reading.position
         if (offset === end) continue
         if (offset < start || offset > end) {
-          place.position = undefined
-          return { topic: place.topic, partition: place.partition, position: offset, beginning: start, end }
+          reading.position = undefined
+          return { topic: reading.topic, partition: reading.partition, position: offset, beginning: start, end }
         }
         const { records, bytes, nextOffset } = log.slice(
           topic,
-          { partition: place.partition, offset },
-          this.#deps.limit,
+          { partition: reading.partition, offset },
+          this.#options.limit,
         )
-        place.position = nextOffset
+        reading.position = nextOffset
         return {
-          topic: place.topic,
-          partition: place.partition,
+          topic: reading.topic,
+          partition: reading.partition,
           position: offset,
           records,
           bytes,
@@ -164,13 +167,13 @@ export class BatchFeed implements AsyncIterable<RecordBatch>, AsyncIterator<Reco
     })
   }
 
-  async #breathe(): Promise<void> {
+  async #yield(): Promise<void> {
     this.#thisTurn = 0
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
 
   #reorder(): void {
-    this.#order = [...this.#places.values()]
+    this.#order = [...this.#positions.values()]
     this.#changed.notify()
   }
 }
