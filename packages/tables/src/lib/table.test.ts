@@ -68,57 +68,6 @@ test('a row larger than the changelog may take is refused in the handler, and ch
   expect(texts.get('a')).toHaveLength(99)
 })
 
-test('a row that is written again while a commit that fails has it goes out once with the next one, and counts once', async () => {
-  const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
-  const task = makeTask(0, { partitions: 1 })
-  await task.add(counts)
-  const write = (value: number): void => {
-    const event = new SmallEvent(task, 0)
-    world.inAgent(event, () => counts.set('a', value))
-    event.finish()
-  }
-  write(1)
-  task.beginCommit()
-  write(2)
-  const once = task.changedBytes
-  await task.endCommit(false)
-  expect(task.changedBytes).toBe(once)
-  expect(task.open(counts)?.takeRows()).toEqual([{ key: Buffer.from('a'), value: Buffer.from('2') }])
-  task.open(counts)?.rowsStored()
-  expect(task.changedBytes).toBe(0)
-})
-
-test('a row that grows before its commit counts as what it has become, until it is stored or given up', async () => {
-  const texts = createTable(world.deps, 'texts', { key: 'string', value: 'string' })
-  const task = makeTask(0, { partitions: 1 })
-  await task.add(texts)
-  const write = (length: number): void => {
-    const event = new SmallEvent(task, 0)
-    world.inAgent(event, () => texts.set('a', 'x'.repeat(length)))
-    event.finish()
-  }
-  write(1)
-  const small = task.changedBytes
-  expect(small).toBeGreaterThan(0)
-  write(10_001)
-  expect(task.changedBytes).toBe(small + 10_000)
-  task.beginCommit()
-  expect(task.changedBytes).toBe(small + 10_000)
-  await task.endCommit(false)
-  expect(task.changedBytes).toBe(small + 10_000)
-  task.beginCommit()
-  write(1)
-  expect(task.changedBytes).toBe(small)
-  await task.endCommit(true)
-  expect(task.changedBytes).toBe(small)
-  task.beginCommit()
-  await task.endCommit(true)
-  expect(task.changedBytes).toBe(0)
-  write(5000)
-  task.close()
-  expect(task.changedBytes).toBe(0)
-})
-
 test('an event that has read a row is outdated by a change of it, also when the row has left the cache since', async () => {
   const counts = createTable(world.deps, 'counts', { key: 'string', value: 'number' })
   const task = new SmallTask({ store, partition: 0, partitions: 1, cacheBytes: 0, freeze: false })
@@ -136,7 +85,7 @@ test('an event that has read a row is outdated by a change of it, also when the 
   world.inAgent(before, () => expect(counts.get('a')).toBe(1))
   expect(before.isOutdated).toBe(false)
   await write(2)
-  // Others come into the cache, which has no room for what is in nobody's hand.
+  // Others come into the cache, which has no room for what no event holds.
   for (let other = 0; other < 3; other++)
     world.inAgent(new SmallEvent(task, 3), () => expect(counts.get(`other ${other}`)).toBeUndefined())
   expect(before.isOutdated).toBe(true)
