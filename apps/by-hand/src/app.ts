@@ -110,7 +110,7 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
 
   const tables = {
     name: 'tables',
-    declare: (_worker: unknown, topology: Topology) => topology.part(counts),
+    declare: (_worker: unknown, topology: Topology) => topology.state(counts),
     start: async () => {},
     ready: () => {},
     stop: async () => {},

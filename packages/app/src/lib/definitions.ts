@@ -48,7 +48,7 @@ export class Definitions {
     name: 'definitions',
     declare: (_worker, topology) => {
       for (const topic of this.topics.values()) topology.topic(topic.declaration)
-      for (const table of this.tables.values()) topology.part(table)
+      for (const table of this.tables.values()) topology.state(table)
     },
     start: async () => {},
     ready: () => {},

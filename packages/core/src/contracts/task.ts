@@ -28,7 +28,7 @@ export interface StateDefinition {
   /** Warm copies to keep on other workers; `undefined` follows the worker's settings. */
   readonly standbys?: number | undefined
   /** Called when a task is opened and its store has been recovered. */
-  openPart(context: OpenStateOptions): OpenState
+  openState(context: OpenStateOptions): OpenState
 }
 
 /** With what a state is opened in a task. */

@@ -36,11 +36,11 @@ export interface WorkerContext extends ClientContext {
    */
   readonly draining: AbortSignal
   /** A state in a task that is here and recovered; `undefined` otherwise. */
-  openPart(part: StateDefinition, partition: number): OpenState | undefined
+  openState(state: StateDefinition, partition: number): OpenState | undefined
   /** Everything that is open of a state on this worker, by partition. */
-  openParts(part: StateDefinition): ReadonlyMap<number, OpenState>
+  openStates(state: StateDefinition): ReadonlyMap<number, OpenState>
   /** Partition count of a state; known once the worker has started, `undefined` before. */
-  partitionsOf(part: StateDefinition): number | undefined
+  partitionsOf(state: StateDefinition): number | undefined
   /** Ends the worker with this error; nothing in flight is committed. */
   fail(error: Error): void
 }
@@ -88,7 +88,7 @@ export type WaitForTask = (task: TaskRef, signal: AbortSignal) => Promise<void>
 export interface Topology {
   topic(declaration: TopicDeclaration): void
   subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[]
-  part(part: StateDefinition): void
+  state(state: StateDefinition): void
   /** Takes part in the choice of one leader for the whole group. */
   lead(candidate: Candidate): void
   /** Waited for by each task that comes here, or is opened anew. */

@@ -44,7 +44,7 @@ async function start(world: SmallWorld, topic: SmallTopic, table: ReplicatedTabl
   const topology: Topology = {
     topic: (declaration) => declared.push(declaration),
     subscribe: () => [],
-    part: () => {},
+    state: () => {},
     lead: () => {},
     beforeTask: (wait) => waits.push(wait),
   }

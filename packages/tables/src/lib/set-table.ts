@@ -57,7 +57,7 @@ export class SetTable<K, E> extends KeyedSet<K, E> implements StateDefinition, R
     this.rows = new TaskLocator({ part: this, shape, context, anywhere: definition.partitioner === 'source' })
   }
 
-  openPart(context: OpenStateOptions): OpenState {
+  openState(context: OpenStateOptions): OpenState {
     return this.rows.open(context)
   }
 

@@ -313,7 +313,7 @@ describe('values', () => {
       ])
       world.worker.tasks.push(task)
       const limits = { cacheBytes: 1000, countChanged: () => {}, maxRowBytes: 1000 }
-      const state = table.openPart({ task, store: stored, ...limits, freeze: false })
+      const state = table.openState({ task, store: stored, ...limits, freeze: false })
       task.open = (part) => (part === table ? state : undefined)
       if (table === strict) {
         expect(() => table.get('old')).toThrow(code('ROW_UNDECODABLE', '"old"', 'table "rows"', 'migrate'))

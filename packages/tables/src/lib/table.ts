@@ -44,7 +44,7 @@ export class Table<K, V, G extends V | undefined = V | undefined>
     this.rows = new TaskLocator({ part: this, shape, context, anywhere: definition.partitioner === 'source' })
   }
 
-  openPart(context: OpenStateOptions): OpenState {
+  openState(context: OpenStateOptions): OpenState {
     return this.rows.open(context)
   }
 

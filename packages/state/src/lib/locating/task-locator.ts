@@ -98,7 +98,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     const found: KeyedPartition<V>[] = []
     const own = this.#storage.getStore()?.worker
     for (const worker of own === undefined ? this.#workers() : [own]) {
-      for (const part of worker.openParts(this.#part).values()) {
+      for (const part of worker.openStates(this.#part).values()) {
         const rows = this.#opened.get(part)
         if (rows !== undefined) found.push(rows)
       }
@@ -109,7 +109,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   /** The rows of one partition, from whichever worker of this process has them. */
   state(partition: number): KeyedPartition<V> | undefined {
     for (const worker of this.#nearestFirst()) {
-      const part = worker.openPart(this.#part, partition)
+      const part = worker.openState(this.#part, partition)
       if (part !== undefined) return this.#opened.get(part)
     }
     return undefined
@@ -187,7 +187,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
       if (partitions === undefined) continue
       const partition = partitionForKey(partitionedBy, partitions)
       belongs = ` (partition ${partition} of ${partitions})`
-      const part = worker.openPart(this.#part, partition)
+      const part = worker.openState(this.#part, partition)
       const rows = part === undefined ? undefined : this.#opened.get(part)
       if (rows !== undefined) return rows
     }

@@ -96,6 +96,6 @@ export class SmallTask implements Task {
     const { cacheBytes, maxRowBytes = 1_000_000, freeze } = this.#options
     const countChanged = (bytes: number): void => void (this.changedBytes += bytes)
     const context = { task: this, store: stored, cacheBytes, countChanged, maxRowBytes, freeze }
-    this.#parts.set(part, { stored, state: part.openPart(context) })
+    this.#parts.set(part, { stored, state: part.openState(context) })
   }
 }

@@ -58,11 +58,11 @@ export class SmallWorker implements WorkerContext {
     return this.readerToGive
   }
 
-  openPart(part: StateDefinition, partition: number): OpenState | undefined {
+  openState(part: StateDefinition, partition: number): OpenState | undefined {
     return this.tasks.find((task) => task.partition === partition)?.open(part)
   }
 
-  openParts(part: StateDefinition): ReadonlyMap<number, OpenState> {
+  openStates(part: StateDefinition): ReadonlyMap<number, OpenState> {
     const found = new Map<number, OpenState>()
     for (const task of this.tasks) {
       const state = task.open(part)

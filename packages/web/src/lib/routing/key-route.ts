@@ -87,7 +87,7 @@ export class KeyRoute {
     own: SiteWorker,
     { table, partition }: { readonly table: StateDefinition; readonly partition: number },
   ): SiteWorker | undefined {
-    const has = ({ context }: SiteWorker): boolean => context.openPart(table, partition) !== undefined
+    const has = ({ context }: SiteWorker): boolean => context.openState(table, partition) !== undefined
     return has(own) ? own : this.#workers.all().find(has)
   }
 

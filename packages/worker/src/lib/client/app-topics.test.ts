@@ -35,7 +35,7 @@ function table(name: string): DeclaredTable {
   }
   const changelog = { topic: `shop-${name}-changelog`, config: {} }
   const keys = { parseKey: opens, partitionOf: opens, state: opens }
-  return { kind: 'table', table: { ...readable, ...keys, name, changelog, partitions: undefined, openPart: opens } }
+  return { kind: 'table', table: { ...readable, ...keys, name, changelog, partitions: undefined, openState: opens } }
 }
 
 function globalTable(name: string): DeclaredTable {

@@ -113,7 +113,7 @@ async function withPartition<T>(
 ): Promise<T> {
   const store = await copyPartition(reader, { topic: table.changelog.topic, partition })
   const task = { id: `${partitions}-${partition}`, partitions, partition }
-  const open = table.openPart({ task, store, cacheBytes: 0, countChanged() {}, maxRowBytes: Infinity, freeze: false })
+  const open = table.openState({ task, store, cacheBytes: 0, countChanged() {}, maxRowBytes: Infinity, freeze: false })
   try {
     return await within(reader, { part: table, partitions, open: new Map([[partition, open]]) }, () => work(store))
   } finally {
@@ -149,7 +149,7 @@ async function withReplica<T>(
 ): Promise<T> {
   const observer = observerOf(reader, NO_COPY)
   const part = replica()
-  part.declare(observer, { topic() {}, part() {}, subscribe: () => [], lead() {}, beforeTask() {} })
+  part.declare(observer, { topic() {}, state() {}, subscribe: () => [], lead() {}, beforeTask() {} })
   try {
     await part.start()
     return await inScope(reader, observer, work)
@@ -184,8 +184,8 @@ function observerOf({ client }: TableReader, copy: Copy): WorkerContext {
     exactlyOnce: true,
     signal,
     draining: signal,
-    openPart: (part, partition) => (part === copy.part ? copy.open.get(partition) : undefined),
-    openParts: (part) => (part === copy.part ? copy.open : NO_COPY.open),
+    openState: (part, partition) => (part === copy.part ? copy.open.get(partition) : undefined),
+    openStates: (part) => (part === copy.part ? copy.open : NO_COPY.open),
     partitionsOf: (part) => (part === copy.part ? copy.partitions : undefined),
     fail: (error) => {
       throw new MillraceError('WORKER_FAILED', errorText(error), { cause: error })

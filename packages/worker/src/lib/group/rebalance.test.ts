@@ -145,7 +145,7 @@ test('kills: nothing is lost; tables count what was committed once', async () =>
   const sent = new Set(log.records('out').map(({ key }) => String(key)))
   expect(sent.size).toBe(total)
   const sum = live
-    .flatMap(({ worker }) => [...countsOf(worker.context.openParts(counts)).values()])
+    .flatMap(({ worker }) => [...countsOf(worker.context.openStates(counts)).values()])
     .reduce((a, b) => a + b, 0)
   // At least once: what was handled and not committed before a kill counts again.
   expect(sum).toBeGreaterThanOrEqual(total)
@@ -176,7 +176,7 @@ test('tasks that stay keep their tables: nothing is recovered again', async () =
     'taken back',
     () => first.worker.status === 'running' && first.worker.assignment().tasks.length === PARTITIONS,
   )
-  expect([...countsOf(first.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0)).toBe(800)
+  expect([...countsOf(first.worker.context.openStates(counts)).values()].reduce((a, b) => a + b, 0)).toBe(800)
   await first.worker.stop()
 })
 
@@ -263,7 +263,7 @@ test('two rebalances in a row, while recovering, and a stop in the middle', asyn
   await until('all committed', () => committedSum(log) === 5000)
   const left = workers.slice(3)
   const sum = (): number =>
-    left.flatMap(({ worker }) => [...countsOf(worker.context.openParts(counts)).values()]).reduce((a, b) => a + b, 0)
+    left.flatMap(({ worker }) => [...countsOf(worker.context.openStates(counts)).values()]).reduce((a, b) => a + b, 0)
   await until('all counted', () => sum() === 5000)
   expect(tally.duplicates).toBe(0)
   await Promise.all(left.map(({ worker }) => worker.stop()))

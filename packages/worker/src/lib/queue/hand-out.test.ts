@@ -121,7 +121,7 @@ test('a single instance hands a failed event out again before any other, with it
   expect(attempts.filter((count) => count === 2).length).toBe(20)
   expect(log.records('out').map(({ value }) => Number(value))).toEqual(order)
   const again = await runWorker(log, app)
-  expect([...countsOf(again.worker.context.openParts(counts)).values()]).toEqual(Array.from({ length: 10 }, () => 20))
+  expect([...countsOf(again.worker.context.openStates(counts)).values()]).toEqual(Array.from({ length: 10 }, () => 20))
   await again.worker.stop()
 })
 
@@ -147,7 +147,7 @@ test('events that touch a key in hand are set aside until its holder is done', a
     },
   })
   const { worker } = await runWorker(log, { agents: [count('a', 8), count('b', 1)], tables: [counts] })
-  const total = (): number => [...countsOf(worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0)
+  const total = (): number => [...countsOf(worker.context.openStates(counts)).values()].reduce((a, b) => a + b, 0)
   await until('all counted', () => total() === 800)
   await worker.stop()
   expect(aside).toBeGreaterThan(0)
@@ -183,8 +183,8 @@ test('catching KEY_IN_HAND hides nothing', async () => {
     ],
     tables: [counts],
   })
-  await until('both', () => countsOf(worker.context.openParts(counts)).get('one') === 2)
-  expect(countsOf(worker.context.openParts(counts)).has('other')).toBe(false)
+  await until('both', () => countsOf(worker.context.openStates(counts)).get('one') === 2)
+  expect(countsOf(worker.context.openStates(counts)).has('other')).toBe(false)
   await worker.stop()
 })
 

@@ -70,7 +70,7 @@ for (const exactlyOnce of [false, true])
       ).toBeLessThan(100)
       const counts = new Map(
         rest.flatMap(({ worker }, i) => [
-          ...countsOf(worker.context.openParts(apps[i + 1]?.counts ?? countTable('none'))),
+          ...countsOf(worker.context.openStates(apps[i + 1]?.counts ?? countTable('none'))),
         ]),
       )
       expect(counts.size).toBe(KEYS)

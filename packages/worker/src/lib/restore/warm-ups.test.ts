@@ -83,8 +83,8 @@ for (const exactlyOnce of [false, true])
       taken.forEach(({ tasks }, i) => expect(tasks).toBeGreaterThan(taken[i - 1]?.tasks ?? 0))
       expect(second.worker.stats().lastRebalance?.reason).toMatch(/moved to where/)
       const counts = new Map([
-        ...countsOf(first.worker.context.openParts(app.counts)),
-        ...countsOf(second.worker.context.openParts(other.counts)),
+        ...countsOf(first.worker.context.openStates(app.counts)),
+        ...countsOf(second.worker.context.openStates(other.counts)),
       ])
       expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(sent)
       await Promise.all([first.worker.stop(), second.worker.stop()])

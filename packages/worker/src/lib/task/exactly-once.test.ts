@@ -126,7 +126,7 @@ test('a fenced task is opened again whole, by its owner only', async () => {
   await outside.fence('app-1-0')
   await outside.numbers('in', { first: 400, count: 400, partitions: 1, keys: 40 })
   await until('all committed', () => committedSum(log) === 800)
-  expect(countsOf(worker.context.openParts(counts)).get('k7')).toBe(20)
+  expect(countsOf(worker.context.openStates(counts)).get('k7')).toBe(20)
   await worker.stop()
   expectExact(log, 800, 40)
 })

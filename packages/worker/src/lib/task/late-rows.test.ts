@@ -36,7 +36,7 @@ test('rows of an earlier owner that come late are found by the next commit, writ
 
   // What a new worker recovers.
   const next = await runWorker(log, { agents, tables: [counts] }, { store: new HeapStore(), id: 'next' })
-  expect(countsOf(next.worker.context.openParts(counts)).get('k1')).toBe(2)
+  expect(countsOf(next.worker.context.openStates(counts)).get('k1')).toBe(2)
   await next.worker.stop()
 })
 

@@ -87,7 +87,7 @@ test('a task that is lost while a table of it is recovered gives all its stores 
   await until('the recovery after the return', () => slow?.reading === 2)
   slow?.open.resolve()
   await started
-  await until('the second', () => countsOf(made.worker.context.openParts(full)).get('k') === 2)
+  await until('the second', () => countsOf(made.worker.context.openStates(full)).get('k') === 2)
   await made.worker.stop()
 })
 
@@ -97,13 +97,13 @@ test('a task that is lost in the very turn in which it was opened gives its stor
   let expire: (() => void) | undefined
   const losing: StateDefinition = {
     ...counts,
-    openPart: (context) => {
+    openState: (context) => {
       // The group's word comes now; the driver joins anew behind it.
       void slow?.lose()
       expire?.()
       expire = undefined
       slow = undefined
-      return counts.openPart(context)
+      return counts.openState(context)
     },
   }
   const { log, app } = await countedOnce([losing], (event) => addTo(losing, event, 'k'))
@@ -116,7 +116,7 @@ test('a task that is lost in the very turn in which it was opened gives its stor
   })
   expire = () => made.transport.expire()
   await made.worker.start()
-  await until('the second', () => countsOf(made.worker.context.openParts(losing)).get('k') === 2)
+  await until('the second', () => countsOf(made.worker.context.openStates(losing)).get('k') === 2)
   await made.worker.stop()
 })
 

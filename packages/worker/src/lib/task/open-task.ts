@@ -112,7 +112,7 @@ async function openStates(
       `Table ${filled.part.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
     )
   }
-  return restored.map((state) => ({ ...state, open: openPart(task, state, worker) }))
+  return restored.map((state) => ({ ...state, open: openState(task, state, worker) }))
 }
 
 type RestoredState = Omit<TaskState, 'open'>
@@ -125,7 +125,7 @@ async function restore(task: Task, part: StateDefinition, { worker, facts }: Ope
   return { part, store, changelog, changelogId: worker.topics.changelogId(part), tail }
 }
 
-function openPart(task: Task, { part, store }: RestoredState, worker: OpeningWorker): TaskState['open'] {
+function openState(task: Task, { part, store }: RestoredState, worker: OpeningWorker): TaskState['open'] {
   const { environment, topics, changedRows } = worker
   const { settings, freeze } = environment
   const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
@@ -133,7 +133,7 @@ function openPart(task: Task, { part, store }: RestoredState, worker: OpeningWor
   const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
   const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
   const countChanged = (bytes: number): void => changedRows.count(bytes)
-  return part.openPart({ task, store, cacheBytes, countChanged, maxRowBytes, freeze })
+  return part.openState({ task, store, cacheBytes, countChanged, maxRowBytes, freeze })
 }
 
 async function closeStores(

@@ -52,7 +52,7 @@ test.each([false, true])(
     await outside.send(['x', 'y'].map((key) => outgoing('counts-changelog', 0, key, '1')))
     const second = await runWorker(log, app, { ...options, id: 'second' })
     expect(warnings.filter((text) => text.includes('rebuilt'))).toEqual([])
-    expect(countsOf(second.worker.context.openParts(counts))).toEqual(
+    expect(countsOf(second.worker.context.openStates(counts))).toEqual(
       new Map([
         ['all', 1],
         ['x', 1],

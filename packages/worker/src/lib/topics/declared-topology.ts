@@ -59,12 +59,12 @@ export class DeclaredTopology implements Topology {
     return this.#makeFeeds(spec)
   }
 
-  part(part: StateDefinition): void {
-    if (this.parts.includes(part)) return
-    this.#mustBeOpen(`table ${part.name}`)
-    if (this.parts.some(({ name }) => name === part.name))
-      throw new MillraceError('NAME_TAKEN', `There are two tables ${part.name}.`)
-    this.parts.push(part)
+  state(state: StateDefinition): void {
+    if (this.parts.includes(state)) return
+    this.#mustBeOpen(`table ${state.name}`)
+    if (this.parts.some(({ name }) => name === state.name))
+      throw new MillraceError('NAME_TAKEN', `There are two tables ${state.name}.`)
+    this.parts.push(state)
   }
 
   lead(candidate: Candidate): void {

@@ -8,7 +8,7 @@ const table = (policy = 'compact'): StateDefinition => ({
   name: 'counts',
   changelog: { topic: 'app-counts-changelog', config: { 'cleanup.policy': policy } },
   partitions: undefined,
-  openPart: () => {
+  openState: () => {
     throw new Error('not opened here')
   },
 })

@@ -24,7 +24,7 @@ const table = (name: string, partitions?: number): StateDefinition => ({
   name,
   changelog: { topic: `app-${name}-changelog`, config: { 'cleanup.policy': 'compact' } },
   partitions,
-  openPart: () => {
+  openState: () => {
     throw new Error('not opened here')
   },
 })

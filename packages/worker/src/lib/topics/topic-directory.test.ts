@@ -17,7 +17,7 @@ const counts: StateDefinition = {
   name: 'counts',
   changelog: { topic: 'app-counts-changelog', config: { 'cleanup.policy': 'compact' } },
   partitions: 1,
-  openPart: () => {
+  openState: () => {
     throw new Error('not opened here')
   },
 }
@@ -49,7 +49,7 @@ async function world(config?: Readonly<Record<string, string>>): Promise<{
       replicationFactor: -1,
     })
     const topology = new DeclaredTopology('app', () => [])
-    topology.part(counts)
+    topology.state(counts)
     await directory.resolve(topology)
     return directory
   }

@@ -48,14 +48,14 @@ test('counts with a table survive a restart, without a store and with one', asyn
   const first = await runWorker(log, app)
   await until(
     'first 1000',
-    () => [...countsOf(first.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0) === 1000,
+    () => [...countsOf(first.worker.context.openStates(counts)).values()].reduce((a, b) => a + b, 0) === 1000,
   )
   await first.worker.stop()
   await outside.numbers('in', { first: 1000, count: 500, partitions: 4 })
   const second = await runWorker(log, app)
   await until(
     '500 more',
-    () => [...countsOf(second.worker.context.openParts(counts)).values()].reduce((a, b) => a + b, 0) === 1500,
+    () => [...countsOf(second.worker.context.openStates(counts)).values()].reduce((a, b) => a + b, 0) === 1500,
   )
   await second.worker.stop()
   const third = await runWorker(log, app, { store: second.store })
@@ -63,7 +63,7 @@ test('counts with a table survive a restart, without a store and with one', asyn
     rows: 100,
     recovery: { state: 'done', restoredRows: 0 },
   })
-  const all = countsOf(third.worker.context.openParts(counts))
+  const all = countsOf(third.worker.context.openStates(counts))
   expect(all.size).toBe(100)
   for (const count of all.values()) expect(count).toBe(15)
   await third.worker.stop()

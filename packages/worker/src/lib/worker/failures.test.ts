@@ -169,8 +169,8 @@ test('a store of another changelog, or ahead of it, is rebuilt and that is logge
   const logger: Logger = { ...silentLog, warn: (_, message) => void warnings.push(message) }
   const second = await runWorker(log, app, { store, log: logger })
   expect(warnings).toEqual([expect.stringMatching(/counts is rebuilt from its changelog/)])
-  expect(countsOf(second.worker.context.openParts(counts)).has('ghost')).toBe(false)
-  expect(countsOf(second.worker.context.openParts(counts)).size).toBe(100)
+  expect(countsOf(second.worker.context.openStates(counts)).has('ghost')).toBe(false)
+  expect(countsOf(second.worker.context.openStates(counts)).size).toBe(100)
   await second.worker.stop()
 })
 
@@ -345,7 +345,7 @@ test('a row that is refused stops the worker with the key', async () => {
     name: 'big',
     changelog: { topic: 'big-changelog', config: { 'cleanup.policy': 'compact' } },
     partitions: undefined,
-    openPart: (): OpenState => ({
+    openState: (): OpenState => ({
       takeRows: () => [{ key: Buffer.from('k'), value: Buffer.from('v') }],
       rowsStored: () => {},
       rowsReturned: () => {},

@@ -58,10 +58,10 @@ test.each([false, true])(
     expect(worker.stats().agents['a']).toMatchObject({ processed: 6, active: 0 })
     expect(log.committed('app')[0]?.offset).toBe(5)
     expect(log.records('out').length).toBe(5)
-    expect(worker.context.openPart(counts, 0)).toBeUndefined()
+    expect(worker.context.openState(counts, 0)).toBeUndefined()
     transports[0]?.goOn()
     await until('all committed', () => log.committed('app')[0]?.offset === 10)
-    expect(countsOf(worker.context.openParts(counts)).get('all')).toBe(10)
+    expect(countsOf(worker.context.openStates(counts)).get('all')).toBe(10)
     await worker.stop()
     expect(log.records('out').map(({ value }) => Number(value))).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   },

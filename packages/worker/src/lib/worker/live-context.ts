@@ -86,14 +86,14 @@ export class LiveContext implements WorkerContext {
     return reader
   }
 
-  openPart(part: StateDefinition, partition: number): OpenState | undefined {
+  openState(part: StateDefinition, partition: number): OpenState | undefined {
     const count = this.partitionsOf(part)
     // Without a lease another worker may have newer rows already.
     if (count === undefined || !this.#life.lease.valid) return undefined
     return this.#worker?.tasks.all.get(taskId(count, partition))?.open(part)
   }
 
-  openParts(part: StateDefinition): ReadonlyMap<number, OpenState> {
+  openStates(part: StateDefinition): ReadonlyMap<number, OpenState> {
     const open = new Map<number, OpenState>()
     if (this.#worker === undefined || !this.#life.lease.valid) return open
     for (const task of this.#worker.tasks.all.values()) {

@@ -76,7 +76,7 @@ for (const exactlyOnce of [false, true])
       .map(({ value }) => Number(String(value).split(' ')[0]))
     expect(values).toEqual(values.toSorted((a, b) => a - b))
     expect(values.length).toBe(2 * EACH)
-    expect([...countsOf(worker.context.openParts(counts)).values()].reduce((sum, n) => sum + n, 0)).toBe(2 * COUNT)
+    expect([...countsOf(worker.context.openStates(counts)).values()].reduce((sum, n) => sum + n, 0)).toBe(2 * COUNT)
     await worker.stop()
   })
 
