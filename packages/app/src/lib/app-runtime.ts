@@ -59,7 +59,7 @@ export interface RunningWorker {
 /** Of the command line, and of `millrace dev`: no settings. */
 const OTHER_VARIABLES = ['MILLRACE_APP', 'MILLRACE_DEV']
 
-/** The running side of an app: its workers, its client, its site, and who is at work. */
+/** The running side of an app: its workers, its client and its site. */
 export class AppRuntime implements ClientApp, SiteApp {
   readonly definitions: Definitions = new Definitions()
   readonly declared: Definitions['declared'] = this.definitions.declared

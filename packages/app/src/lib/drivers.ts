@@ -83,7 +83,7 @@ export class Drivers {
     return typeof driver === 'string' ? (await import('@millrace/web-hono')).honoDriver() : driver()
   }
 
-  /** Where the app keeps what is not on a broker elsewhere: directories of its own, the local log, the local store. */
+  /** Where the app keeps files: its data directory, the local log, the local store. */
   directories(): { readonly data: string; readonly log: string | undefined; readonly store: string | undefined } {
     const { broker, store } = this.#surroundings.settings
     const brokerUrl = typeof broker === 'string' ? parseBrokerUrl(broker) : undefined

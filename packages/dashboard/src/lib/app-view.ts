@@ -21,7 +21,7 @@ export interface HistoryAnswer {
   readonly workers: Readonly<Record<string, readonly HistoryPoint[]>>
 }
 
-/** What there is to see of one worker, or of all workers of the app, as the one that is asked knows them. */
+/** Statistics of one worker, or of all workers of the app that the asked one knows. */
 export class AppView {
   readonly #site: SiteApp
   readonly #watches: Watches

@@ -1,7 +1,7 @@
 import { toError, type Clock } from '@millrace/core'
 import { Forwarder } from '@millrace/web'
 
-/** What another worker may take to answer. */
+/** Longest wait for another worker. */
 const LIMIT_MS = 2_000
 const MAX_BYTES = 8 * 1024 * 1024
 const CLOSE_MS = 500

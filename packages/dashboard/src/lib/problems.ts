@@ -14,7 +14,7 @@ export interface Problem {
   readonly text: string
 }
 
-/** What counts beside the statistics. */
+/** Facts that are not in the statistics. */
 export interface ProblemContext {
   readonly nowMs: number
   /** Total lag about half a minute ago; `undefined` when it is not known. */
@@ -137,7 +137,7 @@ function errors(
   return [agent === undefined ? problem : { ...problem, node: `agent:${agent}` }]
 }
 
-/** As short as it can be said: `9 µs`, `40 ms`, `12 s`, `3 min`. */
+/** In the shortest unit that fits: `9 µs`, `40 ms`, `12 s`, `3 min`. */
 function duration(ms: number): string {
   if (ms > 0 && ms < 0.1) return `${Math.max(Math.round(ms * 1_000), 1)} µs`
   if (ms < 10) return `${Math.round(ms * 10) / 10} ms`

@@ -1,6 +1,6 @@
 import type { SiteStats } from '@millrace/core'
 
-/** A rate is taken over so much time: short enough to be of now, long enough not to flicker. */
+/** Rates are averages over this time: short enough to be current, long enough not to flicker. */
 const SPAN_MS = 5_000
 
 interface Sample {
@@ -8,7 +8,7 @@ interface Sample {
   readonly counts: ReadonlyMap<string, number>
 }
 
-/** Rates of counters, from what they were some seconds ago. */
+/** Rates of counters, by what they were some seconds ago. */
 export class Rates {
   #samples: readonly Sample[] = []
 

@@ -1,6 +1,6 @@
 import type { Clock } from '@millrace/core'
 
-/** A result is shared for so long after its lookup began. */
+/** How long a result is shared, from the start of its lookup. */
 const FRESH_MS = 500
 
 interface Lookup<T> {

@@ -80,7 +80,7 @@ export function topicPages(deps: SiteTools): BuiltInPages {
   }
 }
 
-/** Records are made up while an app is developed: never on a broker that others use. */
+/** Records are made up only while an app is developed, never on a broker that others use. */
 function maySend(admin: Admin, broker: string): Admin {
   if (!isLocalBroker(broker))
     return { on: false, reason: 'Records are sent from here to the embedded broker only; use millrace send.' }

@@ -118,7 +118,7 @@ export class WorkerWatch {
   }
 }
 
-/** The watches over the workers of this process. A worker is watched from the moment its site is served, or its history is asked for. */
+/** The watches over the workers of this process. A worker is watched once its site is served, or its history was asked for. */
 export class Watches {
   readonly #tools: WatchTools
   readonly #byWorker = new Map<SiteWorker, WorkerWatch>()
@@ -127,7 +127,7 @@ export class Watches {
     this.#tools = tools
   }
 
-  /** The watch over a worker, begun if there is none. */
+  /** The watch over a worker; started if there is none. */
   over(worker: SiteWorker): WorkerWatch {
     const existing = this.find(worker)
     if (existing !== undefined) return existing

@@ -55,7 +55,7 @@ export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & Site
   }
 }
 
-/** The workers of this process, and which of them a request or a page is at. */
+/** The workers of this process, and which of them was asked. */
 export class SiteWorkers {
   readonly #site: Pick<SiteApp, 'scope' | 'workers'>
 

@@ -9,16 +9,16 @@ const ACTION_HEADER = 'millrace-action'
 
 const LOCAL_NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
 const LOOPBACK = ['127.0.0.1', '::1']
-/** Added by proxies: the client is then not the one at the other end. */
+/** Headers that proxies add: the peer is then not the client. */
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
 
-/** Whether actions are on for whoever asks, and if not, why. */
+/** Whether actions are on for the client, and if not, why. */
 export type Admin = { readonly on: true } | { readonly on: false; readonly reason: string }
 
 /**
- * Actions are on where `web.admin` says so; where it says nothing, for the embedded broker and requests that come from this
- * machine to this machine: from an address of its own, too, since another worker here passes on what was asked there. The
- * name that was asked for counts as well: a page elsewhere whose name leads here is not local.
+ * Actions are on where `web.admin` says so. Where it says nothing they are on for the embedded broker and requests from this
+ * machine to this machine: also from its own outside address, since workers pass requests on to each other. The host name
+ * in the request must be local too: otherwise a page elsewhere whose name resolves to this machine could act.
  */
 export function adminFor(
   c: Pick<PageContext, 'request' | 'peer' | 'url'>,
@@ -49,7 +49,7 @@ function isOfThisMachine(peer: string): boolean {
   return LOOPBACK.includes(address) || own.some((each) => each.address === address)
 }
 
-/** A page that changes something: takes POST, from this site, of those who may act. */
+/** A page that changes something: takes POST from pages of this site and from programs, if actions are on for them. */
 export function action(site: Pick<SiteApp, 'surroundings' | 'describe'>, work: PageHandler): ViewClass {
   return class Action extends View {
     override async post(c: PageContext): Promise<Response> {
@@ -62,7 +62,7 @@ export function action(site: Pick<SiteApp, 'surroundings' | 'describe'>, work: P
   }
 }
 
-/** Why a request does not come from a page of this site, or from a program; `undefined` when it does. */
+/** Why a request is refused that seems to come from another site; `undefined` when it does not. */
 function crossSite({ request, url }: Pick<PageContext, 'request' | 'url'>): string | undefined {
   const site = request.headers.get('sec-fetch-site')
   if (site !== null && site !== 'same-origin') return 'The request comes from another site.'

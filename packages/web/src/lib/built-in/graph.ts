@@ -22,7 +22,7 @@ export interface Graph {
   readonly edges: readonly GraphEdge[]
 }
 
-/** What the app is made of, and what flows where; every edge once, and only between nodes that there are. */
+/** What the app is made of, and what flows where. Every edge comes once, between existing nodes. */
 export function graphOf(
   { topics, agents, tables }: Pick<AppDescription, 'topics' | 'agents' | 'tables'>,
   flows: readonly Flow[],

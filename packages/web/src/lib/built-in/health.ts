@@ -25,7 +25,7 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
   }
 }
 
-/** Ready is: joined, recovered, no partition stalled, and none that has taken no records for longer than `deliveryTimeout`. */
+/** Ready: the worker has joined and recovered, no partition stands still, and all take records within `deliveryTimeout`. */
 export function readiness({ workers, stalls, site }: BuiltInTools): Readiness {
   const worker = workers.askedIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }

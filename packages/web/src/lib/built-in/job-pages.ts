@@ -56,7 +56,7 @@ function withoutBody({ url, method, headers: given }: Request): Request {
   return new Request(url, { method, headers })
 }
 
-/** What came of a run; `undefined` when it takes longer than an answer should. */
+/** The outcome of a run; `undefined` when it takes longer than an answer should. */
 async function runFor(clock: Clock, run: () => Promise<RunOutcome>): Promise<RunOutcome | undefined> {
   const running = run()
   const waited = new AbortController()

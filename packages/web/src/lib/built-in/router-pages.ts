@@ -14,7 +14,7 @@ interface PartitionLocation {
   readonly local: boolean
 }
 
-/** Which worker has what, as the worker that is asked knows it. */
+/** Which worker has what, as far as the asked one knows. */
 export function routerPages(deps: BuiltInTools): BuiltInPages {
   return {
     '/router/': {

@@ -8,7 +8,7 @@ import type { SiteWorkers } from '../site-workers.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { StallWatch } from './stall-watch.ts'
 
-/** What pages stand on that are not the app's: those of every site, and those of a `SiteAddition`. */
+/** What built-in pages and those of a `SiteAddition` work with. */
 export interface SiteTools {
   readonly site: SiteApp
   readonly workers: SiteWorkers
@@ -32,7 +32,7 @@ export interface SiteAddition {
   close(): Promise<void>
 }
 
-/** What the built-in pages share beside. */
+/** What the built-in pages share besides. */
 export interface BuiltInTools extends SiteTools {
   readonly route: KeyRoute
   readonly leader: LeaderRoute

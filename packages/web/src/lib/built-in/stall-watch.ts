@@ -10,7 +10,7 @@ interface Seen {
 export class StallWatch {
   #seen: ReadonlyMap<string, Seen> = new Map()
 
-  /** Those that have stood still for longer than `afterMs`, of all that are given; what was seen of others is forgotten. */
+  /** Those of `sources` that have stood still for longer than `afterMs`; all others are forgotten. */
   check(
     sources: readonly Pick<SourceStats, 'topic' | 'partition' | 'position' | 'committed' | 'endOffset'>[],
     { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },

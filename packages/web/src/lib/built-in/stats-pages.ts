@@ -34,7 +34,7 @@ export function statsPages(deps: BuiltInTools): BuiltInPages {
   }
 }
 
-/** What goes where on the worker that was asked, beside what the app declares. */
+/** What the worker that was asked has seen go where, declared or not. */
 function seenFlows({ workers, stats }: BuiltInTools): readonly Flow[] {
   const worker = workers.askedIfAny()
   if (worker === undefined) return []

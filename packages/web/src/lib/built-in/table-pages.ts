@@ -13,7 +13,7 @@ interface TableListing {
   readonly partitions: readonly number[]
 }
 
-/** Tables and what is in them; a value is given by the worker that has it. */
+/** Tables and what is in them; values come from the worker that has them. */
 export function tablePages(deps: BuiltInTools): BuiltInPages {
   return {
     '/table/': {

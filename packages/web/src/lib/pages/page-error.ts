@@ -30,7 +30,7 @@ export class PageError extends Error {
   }
 }
 
-/** Seconds after which a client may try again what failed for want of an owner. */
+/** Seconds after which a client may try again, when no owner was found. */
 const RETRY_AFTER_S = 1
 
 /** Errors of Millrace that the client can do something about, if only by waiting. What is not here is 500. */

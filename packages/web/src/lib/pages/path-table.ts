@@ -18,7 +18,7 @@ interface PathNode<T> {
 export class PathTable<T> {
   readonly #root: PathNode<T> = makeNode()
 
-  /** What has this pattern already, names of parameters aside. */
+  /** What was set under this pattern, whatever its parameters are called. */
   get(segments: readonly PatternSegment[]): T | undefined {
     return this.#nodeOf(segments).end?.value
   }

@@ -44,7 +44,7 @@ export type Verbs = ReadonlyMap<string, PageHandler>
 /** A page as it was given. */
 export type PageSource = PageHandler | ViewSource
 
-/** What a page does for each method that it was written for; of a factory once it is asked, and then kept. `check` may refuse a handler. */
+/** The handlers of a page by method; those of a factory are made when they are first asked for. `check` may refuse a handler. */
 export function verbsOf(path: string, page: PageSource, check: (handler: PageHandler) => void = () => {}): () => Verbs {
   const checked = (): Verbs => {
     const found = read(path, page)

@@ -4,7 +4,7 @@ import { bodyStream, type Clock } from '@millrace/core'
 
 /** Connections to one worker at a time; more requests wait, within their time. */
 const CONNECTIONS = 64
-/** A connection without a request is kept so long. The server says when it closes earlier. */
+/** How long an unused connection is kept; a server may close it earlier, and says so. */
 const KEEP_ALIVE_MS = 20_000
 
 /** Of one connection or one leg of the way: never passed on. */

@@ -10,7 +10,7 @@ export interface LeaderRequest<T> {
   readonly signal: AbortSignal
   /** What only the leader does. Begins a sentence: `Job "daily"`. */
   readonly what: string
-  /** Rejects with `NOT_LEADER` where that worker does not lead, having done nothing. */
+  /** Does nothing and rejects with `NOT_LEADER` where that worker does not lead. */
   readonly work: (worker: SiteWorker) => Promise<T>
   readonly answer: (done: T) => Response
 }

@@ -16,7 +16,7 @@ export interface ProxiedRequest {
   readonly address: string
   /** Begins a sentence about the other worker: `Partition 3 of table "counts" is on a worker that`. */
   readonly other: string
-  /** The sentence when it says that what is asked for is not there either. */
+  /** The whole sentence for when the other worker does not have it either. */
   readonly moved: string
 }
 

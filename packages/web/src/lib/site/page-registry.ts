@@ -26,7 +26,7 @@ export class PageRegistry {
     this.#paramOf.set(handler, param)
   }
 
-  /** Throws `NAME_TAKEN`, and `DEFINITION_INVALID` for what is no path. Only the built-in page `/` is replaced. */
+  /** Throws `NAME_TAKEN`, and `DEFINITION_INVALID` for an invalid path. Only the built-in page `/` can be replaced. */
   add(page: Page): void {
     const segments = parsePattern(page.path)
     const existing = this.#table.get(segments)

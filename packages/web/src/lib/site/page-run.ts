@@ -43,7 +43,7 @@ export async function dropBody(response: Response): Promise<void> {
   if (!response.bodyUsed) await response.body?.cancel()
 }
 
-/** The client has its 503 already, and the log its line. */
+/** The client has got its 503, and the log its line. */
 function ignore(): void {}
 
 /** One listener on a signal that outlives what follows it: Node takes a listener for each request for a leak. */

@@ -10,7 +10,7 @@ import type { SiteWorkers } from '../site-workers.ts'
 import type { Page, PageRegistry } from './page-registry.ts'
 import { dropBody, runPage, SharedSignal } from './page-run.ts'
 
-/** A client that is sending a body is waited for so long. */
+/** Longest silence of a client that is sending a body. */
 const BODY_IDLE_MS = 30_000
 
 /** Nobody reads it; for the metrics. */
@@ -133,7 +133,7 @@ export class RequestHandler {
   }
 }
 
-/** The page gave up because its client has left: no failure of the page. Other errors are reported, client or not. */
+/** The page gave up because its client has left, which is no failure of the page. Other errors are reported all the same. */
 function isGone({ signal }: Request, thrown: unknown): boolean {
   return signal.aborted && thrown === signal.reason
 }

@@ -20,10 +20,10 @@ import { SiteWorkers } from '../site-workers.ts'
 import { PageRegistry } from './page-registry.ts'
 import { RequestHandler } from './request-handler.ts'
 
-/** What a stop gives to requests that were passed on to other workers. */
+/** How long a stop waits for requests that were passed on to other workers. */
 const FORWARD_GRACE_MS = 1_000
 
-/** What adds to a site, made with it: `dashboard` of `@millrace/dashboard`. */
+/** Makes an addition for a site: `dashboard` of `@millrace/dashboard`. */
 export type AddToSite = (tools: SiteTools) => SiteAddition
 
 /**

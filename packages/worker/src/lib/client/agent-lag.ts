@@ -75,7 +75,7 @@ function readings(
   ]
 }
 
-/** Subscriptions of one topic stand at different offsets: the one committed is the lowest, the others are noted with it. */
+/** Subscriptions of one topic are at different offsets: the lowest is the committed one, the others are in its metadata. */
 function positionOf(subscription: string | undefined, saved: CommitOffset | undefined): number | undefined {
   if (saved === undefined || subscription === undefined) return saved?.offset
   return decodeCommitMetadata(saved.offset, saved.metadata).get(subscription)?.position ?? saved.offset

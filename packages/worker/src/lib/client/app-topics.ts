@@ -20,7 +20,7 @@ import type { DeclaredApp } from './declared-app.ts'
 /** What a topic is to the app. */
 export type TopicPart = Pick<AppTopic, 'role' | 'owner' | 'internal'>
 
-/** What the broker has, as far as it counts for which topics are the app's. */
+/** Facts of the broker by which the app's topics are found. */
 export interface TopicsThere {
   /** Names of all its topics. */
   readonly existing: readonly string[]
@@ -120,7 +120,7 @@ export async function appTopics(
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** As far as this client may see them: the right to is one of its own, and one that is missing says nothing about the others. */
+/** As far as this client may see them. Reading settings takes a right of its own, topic by topic. */
 async function settingsOf(
   admin: Pick<Admin, 'topicSettings'>,
   names: readonly string[],

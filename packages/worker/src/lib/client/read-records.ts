@@ -151,7 +151,7 @@ function keyBytes(topic: DeclaredTopic | string, text: string): Buffer {
 // oxlint-disable-next-line no-control-regex -- finding control characters is the purpose
 const UNPRINTABLE = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F]/
 
-/** As the topic declares it; else as text, or in hex where it is no text that a person could read. */
+/** Decoded as the topic declares; else as text, or in hex where a person could not read it as text. */
 function shown(bytes: Buffer | null, codec: DeclaredTopic['key'] | undefined): ShownBytes {
   const found = showBytes(bytes, codec?.name === 'bytes' ? undefined : codec)
   const isText = found.as === 'text' && typeof found.value === 'string' && !UNPRINTABLE.test(found.value)

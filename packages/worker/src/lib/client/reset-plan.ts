@@ -12,13 +12,13 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 
-/** What there is to be known of a topic for its part in a reset. */
+/** What decides the part of a topic in a reset. */
 export interface TopicFacts {
   readonly topic: AppTopic
   readonly bounds: readonly PartitionOffsets[]
   /** The group has committed offsets in it. */
   readonly committed: boolean
-  /** Where the records begin that are not older than the time asked for; empty when none was. */
+  /** The first records that are not older than the time asked for; empty when no time was. */
   readonly positions: readonly PartitionPosition[]
 }
 

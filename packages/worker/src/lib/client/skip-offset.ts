@@ -30,7 +30,7 @@ const SILENCE_LIMIT_MS = 30_000
 /** Of topics whose records are no events of agents: a row or a reply that is passed over is missing for good. */
 const NOT_READ_BY_AGENTS = new Set(['changelog', 'global', 'replies', 'dead letters', 'replays', 'scheduler', 'leader'])
 
-/** What it would take to go on behind a record, or behind the batch that it is in when that cannot be read. */
+/** How to go on behind a record, or behind its whole batch when that cannot be read. */
 export async function skipPlan(admin: Admin, wanted: PartitionPosition, target: SkipTarget): Promise<SkipPlan> {
   const { topic, partition, offset } = wanted
   const { id: groupId } = target.settings
@@ -72,7 +72,7 @@ async function requireRead(
     )
 }
 
-/** What a worker would begin with. Offsets of a transaction that is not over count when they are committed. */
+/** Where a worker would begin. Waits for the end of a transaction that may still commit offsets. */
 async function committedOr(
   admin: Admin,
   start: CommitOffset,
@@ -89,8 +89,8 @@ async function committedOr(
 }
 
 /**
- * Reads on from where the group is, as a worker does: so a batch is found whole, though the offset is in its middle. When
- * it cannot be told where the batch ends, the offset given is taken for its last.
+ * Reads from where the group is, as a worker does, and so finds a whole batch though the offset is in its middle. Where the
+ * end of the batch cannot be known, the given offset counts as its last.
  */
 async function findStretch(
   { transport, clock }: SkipTarget,
