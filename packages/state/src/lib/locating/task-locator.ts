@@ -17,7 +17,7 @@ import { ownershipError } from './current-event.ts'
 import type { RowLocator, StateContext } from './row-locator.ts'
 
 export interface TaskLocatorOptions<K, V> {
-  /** What workers know the rows by: whatever declares this state to them. */
+  /** The definition that workers were given, and by which they know the rows. */
   readonly part: StateDefinition
   readonly shape: StateShape<K, V>
   readonly context: StateContext

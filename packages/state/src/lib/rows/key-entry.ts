@@ -75,7 +75,7 @@ export class KeyEntry<V> implements Effect, Readable {
     this.version = version
   }
 
-  /** The value that `event` sees. If it changes before the event finishes, the event is handled again. */
+  /** The value that `event` sees. If it changes before the event finishes with an effect, the event is handled again. */
   read(event: CurrentEvent | undefined): V | undefined {
     if (event === undefined) return this.value
     if (this.#isOf(event)) return this.#pending

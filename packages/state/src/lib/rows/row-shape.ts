@@ -1,7 +1,7 @@
 import { isMillraceError, MillraceError, toError, type Codec, type CodecSpec } from '@millrace/core'
 import { CodecKeys, type CodecKeyOptions, type KeyShape } from '../keys/key-shape.ts'
 
-/** What rows look like, for the parts that know bytes, identities of keys and values, but not what the keys are. */
+/** What rows look like, for code that handles encoded keys and values, and never decodes a key. */
 export interface RowShape<V> {
   /** For messages: `table "counts"`. */
   readonly where: string
@@ -21,7 +21,7 @@ export interface RowShape<V> {
   decode(bytes: Buffer, key: Buffer): V
 }
 
-/** Keys and rows of one state: all that its cache, its store and whoever asks for a key have to know of its types. */
+/** Keys and rows of one state: all that its cache, its store and its users have to know of their types. */
 export interface StateShape<K, V> {
   readonly keys: KeyShape<K>
   readonly rows: RowShape<V>

@@ -87,7 +87,7 @@ export class AgentInstance implements HandlerInstance {
     run.silence = storage.exit(() => worker.clock.schedule(SILENT_MS, () => this.#reportSilence()))
   }
 
-  /** Once an agent: its events look like any that wait for their turn. */
+  /** Once per agent. Without it, nobody would notice: its events look like any others that wait their turn. */
   #reportSilence(): void {
     const { worker, agent } = this.errors.context
     if (this.#silence.isMade) return

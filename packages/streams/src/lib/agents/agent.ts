@@ -42,7 +42,7 @@ export interface AgentShape<KI, VI> {
   readonly help: string | undefined
   /** Where its events come from, at least one. */
   readonly sources: readonly (AnyTopic | AnyChannel)[]
-  /** Where what is sent to the agent goes: the first source. */
+  /** Where everything sent to the agent goes: its first source. */
   readonly inbox: Topic<unknown, unknown, KI, VI> | Channel<VI>
   /** `undefined`: as many as the settings say. */
   readonly concurrency: number | undefined
@@ -57,7 +57,7 @@ export interface AgentShape<KI, VI> {
   readonly start: (run: HandlerRun) => HandlerResult
 }
 
-/** What the compiler says when an agent is asked that never yields. */
+/** What the compiler says when an agent that never yields is asked. */
 export interface NeverYields {
   readonly 'this agent never yields, so there is no reply to wait for: use send or cast, or yield in its handler': never
 }
@@ -98,7 +98,7 @@ export class Agent<KI, VI, R> {
     return this.shape.help
   }
 
-  /** Topic or channel that what is sent to the agent goes to. */
+  /** The topic or channel to which everything sent to the agent goes. */
   get inbox(): Topic<unknown, unknown, KI, VI> | Channel<VI> {
     return this.shape.inbox
   }

@@ -29,7 +29,7 @@ export interface AgentsPartOptions {
 export interface AgentsPart extends WorkerPart {
   /** By agent name. */
   counts(): Readonly<Record<string, AgentCounts>>
-  /** How long they take over an event; by agent name. */
+  /** How long the agents take to handle an event; by agent name. */
   handling(): Readonly<Record<string, HandlingTime>>
   /** The same since the worker started; by agent name. */
   histograms(): Readonly<Record<string, AgentHistograms>>

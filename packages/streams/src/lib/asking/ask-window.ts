@@ -1,6 +1,6 @@
 import { Wakeup } from '../events/source.ts'
 
-/** Asks under way at a time, replies not yet taken included. */
+/** Asks in flight at a time, with replies that have not been taken yet. */
 export const ASKS_IN_FLIGHT = 100
 
 export interface IndexedReply<R> {

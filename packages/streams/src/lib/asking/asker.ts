@@ -29,7 +29,7 @@ export class Asker {
     return this.#draining?.aborted === true && event.open ? this.#interrupt() : undefined
   }
 
-  /** Calls `end` when the wait is over before its time; gives what stops watching. */
+  /** Calls `end` when the wait must end early; the returned function stops watching. */
   watch(end: (error: Error) => void): () => void {
     const { event } = this.#options
     const { signal } = event

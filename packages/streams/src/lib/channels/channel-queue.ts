@@ -36,7 +36,7 @@ export class ChannelQueues {
     }
   }
 
-  /** Also while it is closing: an event that had room finishes. */
+  /** Also while it is closing: an event that has found room may finish. */
   put(message: ChannelMessage): void {
     this.#waiting++
     this.#queueOf(message.key).put(message)

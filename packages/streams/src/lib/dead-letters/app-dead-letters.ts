@@ -167,7 +167,7 @@ class AppDeadLetters implements DeadLetters {
     }
   }
 
-  /** Topics between the steps of an agent are known while it runs only: their records are shown as text. */
+  /** The topics between an agent's steps are known only while it runs: their records are shown as text. */
   #declared(topic: string | undefined): AnyTopic | undefined {
     return this.#options.agents
       .flatMap(({ shape }) => shape.sources.filter((source) => source instanceof Topic))
@@ -201,7 +201,7 @@ class AppDeadLetters implements DeadLetters {
   }
 }
 
-/** Letters that a listing shows of each agent, unless it says how many. */
+/** Letters that a listing shows for each agent, unless it says how many. */
 const NEWEST = 10
 
 /** Inserts it where it belongs, and lets the oldest go when there are too many. */

@@ -8,7 +8,7 @@ export interface LetterRecord {
   /** Headers that the record had before it became a letter. */
   readonly own: RawHeaders
   readonly record: RawRecord
-  /** What its record had of what the letter does not have; empty when it has all. */
+  /** What the letter lacks of its record, with sizes; empty when it has all of it. */
   readonly trimmed: string
 }
 

@@ -70,7 +70,7 @@ export class ReplayLedger {
     return ranges
   }
 
-  /** Notes letters as replayed: the record that says so belongs into the transaction that sends them. */
+  /** Notes letters as replayed: the record that says so belongs in the transaction that sends them. */
   note(topic: TopicInfo, partition: number, offsets: readonly number[]): Omit<OutgoingRecord, 'timestamp'> {
     const key = rowKey(topic.name, partition)
     const ranges = (this.#entries.get(key)?.ranges ?? OffsetRanges.none).with(offsets)

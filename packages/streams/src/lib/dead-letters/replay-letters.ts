@@ -124,7 +124,7 @@ class Replay {
       ...ledger.note(info, partition, offsets),
       timestamp,
     }))
-    // Only in between: a transaction that is left open holds up whoever reads committed records only.
+    // Only between transactions: one that is left open holds up everyone who reads committed records only.
     this.#job.signal?.throwIfAborted()
     await this.#producer.begin()
     await this.#sendAll([...chunk.map((letter) => this.#outgoing(letter)), ...notes])

@@ -51,7 +51,7 @@ export class ErrorHandling {
     return this.#options.ending.stopped
   }
 
-  /** How long a handler waits that has failed with no current event. */
+  /** How long to wait before a handler that has failed with no current event is started again. */
   backoffMs(restarts: number): number {
     return backoffMs(this.#options.defaults, restarts, Math.random())
   }

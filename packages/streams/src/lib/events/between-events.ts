@@ -9,7 +9,7 @@ import { StreamEvent } from './stream-event.ts'
 export class BetweenEvents implements ProcessingContext {
   readonly worker: WorkerContext
   readonly agent: string
-  /** What the code in here has waited for. */
+  /** The event that was waited for, once it has come. */
   received: StreamEvent | undefined = undefined
 
   constructor({ worker, agent }: Pick<AgentContext, 'worker' | 'agent'>) {

@@ -4,7 +4,7 @@ import { TimeHistogram, type AgentHistograms, type HandlingTime } from '@millrac
 const KEPT = 512
 /** Samples older than this say nothing about the present. */
 const OLD_MS = 60_000
-/** An agent that is timed more often than this is timed less often, and the other way round. */
+/** Samples are to be about so far apart: an agent that is sampled more often is sampled less, and the other way round. */
 const BETWEEN_SAMPLES_MS = 20
 /** Events from one sample to the next, at most. */
 const MAX_STRIDE = 4096
@@ -51,7 +51,7 @@ export class HandlingTimes {
   /**
    * The next event is asked for.
    *
-   * @param latencyMs since the record's timestamp, by the wall clock: clocks that differ can make it less than nothing
+   * @param latencyMs since the record's timestamp, by the wall clock: clocks that differ can make it negative
    */
   end(timing: Timing, nowMs: number, latencyMs: number): void {
     this.#open.delete(timing)

@@ -4,7 +4,7 @@ import { headerNamed } from './headers.ts'
 /** Header of a record that was sent back to its topic for one agent: `{app id}/{agent}/{topic}`. */
 export const REPLAY_HEADER = 'millrace-replay-for'
 
-/** For whom a replayed record is. The topic is part of it, so that a mark which is copied along to another topic means nothing there. */
+/** Names the agent that a replayed record is for, and the topic, so that a mark copied along to another topic means nothing there. */
 export function replayMark(appId: string, agent: string, topic: string): string {
   return `${appId}/${agent}/${topic}`
 }
@@ -14,7 +14,7 @@ export function withReplayMark(headers: RawHeaders, mark: string): RawHeaders {
   return [...withoutReplayMark(headers), [REPLAY_HEADER, Buffer.from(mark, 'utf8')]]
 }
 
-/** A mark is seen by nobody but the agent that it was made for, least of all by those to whom the headers are passed on. */
+/** Only the agent that a mark was made for may see it, and nobody to whom the headers are passed on. */
 export function withoutReplayMark(headers: RawHeaders): RawHeaders {
   return isMarked(headers) ? headers.filter(([name]) => name !== REPLAY_HEADER) : headers
 }

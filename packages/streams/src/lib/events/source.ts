@@ -12,9 +12,9 @@ export interface EventSource {
   take(): StreamEvent | undefined
   /** Nothing more will come. */
   readonly closed: boolean
-  /** Called when events that only wait for more of them must be put back. One reader at a time. */
+  /** Called when events that only wait for their batch to fill must be put back. One reader at a time. */
   onDrain: () => void
-  /** Called when somebody may wait for events that only wait for more of them. */
+  /** Called when events that only wait for their batch to fill may be holding up others. */
   onWanted: () => void
   /** Of a branch: its reader takes nothing more, and the others need not wait for it. */
   end?(): void

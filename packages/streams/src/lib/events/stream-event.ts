@@ -265,7 +265,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     return error !== undefined && this.members.some((member) => member.#undecodable === error)
   }
 
-  /** To those who have asked for something with it, or with another event of its batch. */
+  /** What it owes to askers, together with its batch; `undefined` when nobody has asked. */
   get replies(): Replies | undefined {
     return this.first.#replies
   }

@@ -1,7 +1,7 @@
 import type { RawHeaders } from '@millrace/core'
 import type { InFlight } from './in-flight.ts'
 
-/** An event, for whatever it or a value of it is passed on to. */
+/** An event as its targets see it: what the event, or a value in its course, is passed on to. */
 export interface PassedEvent {
   readonly inFlight: InFlight
   /** Headers that go with it. */

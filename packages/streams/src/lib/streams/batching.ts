@@ -63,7 +63,7 @@ export class TakeStep implements StreamStep {
     if (batch?.isRest === true) this.#isDue(group, batch)
   }
 
-  /** Batches with an event that somebody waits for become due: to fill up, they might need events that this one holds up. */
+  /** Batches with an event whose end is waited for become due: filling up may need events that this one holds up. */
   handOnWanted(): void {
     for (const [group, batch] of this.#batches)
       if (batch.entries.some(({ event }) => event.inFlight.isWanted)) this.#isDue(group, batch)
@@ -162,7 +162,7 @@ export class Batching {
     }
   }
 
-  /** A batch that waits for no more events, and where it goes on. */
+  /** A batch that is handed out although it may not be full, and where it goes on. */
   due(): DueBatch | undefined {
     for (const { step, branch, next } of this.#takes) {
       const event = step.due()
@@ -176,7 +176,7 @@ export class Batching {
     for (const { step } of this.#takes) step.putBack()
   }
 
-  /** Batches that somebody waits for become due. */
+  /** Batches whose end is waited for become due. */
   handOnWanted(): void {
     for (const { step } of this.#takes) step.handOnWanted()
   }

@@ -26,7 +26,7 @@ export class HandlerRun {
   readonly loops: Loops
   /** The handler reads its stream. */
   hasBegun = false
-  /** Fires when the handler does not begin; ends with that. */
+  /** Timer that reports a handler which does not begin to read; cancelled when it does. */
   silence: Scheduled | undefined = undefined
   readonly #instance: HandlerInstance
   readonly #readers: StreamReader[] = []

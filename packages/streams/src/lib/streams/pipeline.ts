@@ -68,7 +68,7 @@ export class Pipeline {
     for (const { source } of this.#branches) if (!source.closed) source.watch(this.#wakeup)
   }
 
-  /** Batches of `take()` that somebody waits for are handed out. */
+  /** Batches of `take()` whose end is waited for are handed out. */
   handOnWanted(): void {
     this.#batching.handOnWanted()
   }

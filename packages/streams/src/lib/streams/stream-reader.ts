@@ -19,7 +19,7 @@ export interface StreamReaderOptions {
 
 /** Hands out what comes through the steps. Asking for the next event finishes the one before. */
 export class StreamReader {
-  /** Waits with it, for events and for its turn. */
+  /** What it waits with, for events and for its turn. */
   readonly wakeup: Wakeup = new Wakeup()
   readonly pipeline: Pipeline
   readonly #errors: ErrorHandling
@@ -118,7 +118,7 @@ export class StreamReader {
     }
   }
 
-  /** It was waited for, in what was entered before it came. */
+  /** The caller has waited for it, and is in `between` already. */
   #receive(event: StreamEvent, between: BetweenEvents): StreamEvent | undefined {
     if (this.#isOver) {
       event.putBack()

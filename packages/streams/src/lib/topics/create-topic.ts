@@ -74,7 +74,7 @@ function makeTopic(
       create: options.create ?? true,
       internal,
       ...(internal ? { purge: true } : {}),
-      // A topic that nobody gave a key codec may hold any: tables are then not checked against it.
+      // Without a declared key codec the topic may hold any keys: tables are then not checked against it.
       keyCodec: options.key === undefined ? undefined : key.name,
     },
     key,

@@ -48,7 +48,7 @@ export class GlobalPartition<V> extends KeyedRows<V> {
     return rows
   }
 
-  /** The keys of other tasks change by the topic, whatever an event has read of them. */
+  /** Keys of other tasks are changed by what comes from the topic: reading them does not bind an event. */
   override isOwnedBy({ task }: CurrentEvent): boolean {
     return task.partition === this.partition && task.partitions === this.#partitions
   }
