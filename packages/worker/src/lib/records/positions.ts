@@ -15,8 +15,8 @@ const FIRST_CAPACITY = 64
 
 /**
  * Which events of one partition a subscription has handed out and finished. Events get consecutive numbers as they are
- * handed out, so finding one is an index into a ring, and finishing in order costs a few instructions. `E` is what stands
- * for an event until it is finished.
+ * handed out, so finding one is an index into a ring, and finishing in order costs a few instructions. `E` is what
+ * may be kept of an event until then.
  */
 export class AckTracker<E = never> {
   #offsets = new Float64Array(FIRST_CAPACITY)
@@ -43,13 +43,16 @@ export class AckTracker<E = never> {
     return number
   }
 
-  /** Keeps the event of this number until it is finished. */
+  /** Keeps the event of this number, which is not finished, until `forget`. */
   keep(number: number, event: E): void {
     this.#events[number & this.#mask] = event
   }
 
-  finish(number: number): void {
+  forget(number: number): void {
     this.#events[number & this.#mask] = undefined
+  }
+
+  finish(number: number): void {
     if (number !== this.#head) {
       this.#done[number & this.#mask] = 1
       return
@@ -96,8 +99,8 @@ export class AckTracker<E = never> {
     return found
   }
 
-  /** The events handed out and not finished, lowest offset first. */
-  inFlight(): readonly E[] {
+  /** The events that are kept, lowest offset first. */
+  kept(): readonly E[] {
     const found: E[] = []
     for (let number = this.#head; number < this.#next; number++) {
       const event = this.#events[number & this.#mask]

@@ -91,7 +91,7 @@ export interface Refusal {
 /** By offset. */
 export type PartitionRefusals = ReadonlyMap<number, Refusal>
 
-/** An event in flight, as far as its cursor knows it. */
+/** An event with effects or sends, as far as its cursor knows it. */
 export interface TrackedEvent {
   /** Its task is lost. */
   lose(): void

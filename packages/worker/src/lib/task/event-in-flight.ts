@@ -48,12 +48,11 @@ const MOST_OUTDATED = 3
 /** How much of what it has read messages show. */
 const MOST_SHOWN = 3
 
-/** At work; at work, and to be handed out again; its task is lost; over. */
+/** At work; at work, and to be handed out again; over. */
 const OPEN = 0
 const DEFERRED = 1
-const LOST = 2
-const OVER = 3
-type EventState = typeof OPEN | typeof DEFERRED | typeof LOST | typeof OVER
+const OVER = 2
+type EventState = typeof OPEN | typeof DEFERRED | typeof OVER
 
 /**
  * One event while an agent works on it, and nothing but a few references: lists come into being with the first effect.
@@ -90,7 +89,6 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     this.cursor = slot.cursor
     this.number = slot.number
     this.order = slot.order
-    slot.cursor.tracker.keep(slot.number, this)
   }
 
   get topic(): string {
@@ -126,7 +124,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   get open(): boolean {
-    return this.#state < LOST
+    return this.#state !== OVER && !this.cursor.task.closed
   }
 
   get batchLeader(): EventInFlight {
@@ -172,8 +170,10 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   hold(effect: Effect): void {
     this.#mustBeOpen()
-    if (this.#effects === undefined) this.#effects = [effect]
-    else this.#effects.push(effect)
+    if (this.#effects === undefined) {
+      this.#effects = [effect]
+      this.cursor.tracker.keep(this.number, this)
+    } else this.#effects.push(effect)
   }
 
   send(request: SendRequest): SendReceipt {
@@ -181,8 +181,10 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     const { maxRecordBytes, maxEventBytes } = this.cursor.limits
     const record = new Outgoing(request, this)
     mustFit(record, maxRecordBytes)
-    if (this.#sends === undefined) this.#sends = [record]
-    else this.#sends.push(record)
+    if (this.#sends === undefined) {
+      this.#sends = [record]
+      this.cursor.tracker.keep(this.number, this)
+    } else this.#sends.push(record)
     this.#sendBytes += record.size
     if (this.#sendBytes > maxEventBytes && this.#state === OPEN) this.#spill()
     return record
@@ -208,7 +210,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   handBackIfOutdated(): boolean {
     const first = this.batchLeader
-    if (first.#state !== OPEN || !first.#hasOutdatedReads()) return false
+    if (first.#state !== OPEN || !first.open || !first.#hasOutdatedReads()) return false
     first.#giveUpOutdated()
     return true
   }
@@ -220,10 +222,13 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   finish(): boolean {
     this.#mustNotBeOver()
+    if (this.cursor.task.closed) {
+      this.#endLost()
+      return false
+    }
     if (this.#state === OPEN && this.#isOutdated()) this.#giveUpOutdated()
     if (this.#state === OPEN) return this.#complete()
-    if (this.#state === LOST) this.#endLost()
-    else this.#goBehind()
+    this.#goBehind()
     return false
   }
 
@@ -236,6 +241,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     if (this.#sends !== undefined) this.#sendAll(this.#sends)
     if (this.#spilled) task.spillEnded(true)
     tracker.finish(this.number)
+    if (this.#effects !== undefined || this.#sends !== undefined || this.#spilled) tracker.forget(this.number)
     counters.processed++
     counters.active--
     task.left()
@@ -248,7 +254,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   rollback(error?: Error): void {
     this.#mustNotBeOver()
-    if (this.#state === LOST) return
+    if (this.cursor.task.closed) return
     if (this.#state === OPEN) this.cursor.counters.failed++
     this.#noteFailure(error)
     this.#drop()
@@ -257,7 +263,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   retry(delayMs: number): void {
     this.#mustNotBeOver()
-    if (this.#state === LOST) return this.#endLost()
+    if (this.cursor.task.closed) return this.#endLost()
     if (this.#state === DEFERRED) return this.#goBehind()
     const { counters } = this.cursor
     counters.failed++
@@ -269,7 +275,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   putBack(): void {
     this.#mustNotBeOver()
-    if (this.#state === LOST) return this.#endLost()
+    if (this.cursor.task.closed) return this.#endLost()
     if (this.#state === DEFERRED) return this.#goBehind()
     this.#goBack(0, this.attempts)
     if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
@@ -362,10 +368,9 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     this.cursor.task.left()
   }
 
-  /** Its task is lost: from now on nothing of it counts. */
+  /** Its task is lost: from now on nothing of it counts. Only an event with effects or sends has something to lose. */
   lose(): void {
     if (this.#state === OVER) return
-    this.#state = LOST
     this.#drop()
     this.#releaseWaiting()
   }
@@ -374,10 +379,12 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   #endLost(): void {
     this.#state = OVER
     this.cursor.counters.active--
-    if (this.#joined !== undefined) for (const other of this.#joined) if (other.#state === LOST) other.#endLost()
+    if (this.#joined !== undefined) for (const other of this.#joined) if (other.#state !== OVER) other.#endLost()
   }
 
   #drop(): void {
+    if (this.#effects !== undefined || this.#sends !== undefined || this.#spilled)
+      this.cursor.tracker.forget(this.number)
     if (this.#effects !== undefined) for (const effect of this.#effects) effect.drop(this)
     this.#effects = undefined
     if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
@@ -386,7 +393,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     this.cursor.task.reads.forget(this)
     if (!this.#spilled) return
     this.#spilled = false
-    if (this.#state !== LOST) this.cursor.task.spillEnded(false)
+    if (!this.cursor.task.closed) this.cursor.task.spillEnded(false)
   }
 
   /** To take back what has gone out, its task is opened again; the number of failed attempts must outlive that. */

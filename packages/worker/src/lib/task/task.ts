@@ -281,7 +281,7 @@ export class Task implements OwningTask, TransactionOwner {
     const error = new MillraceError('NOT_ASSIGNED', `Task ${this.id} is no longer here: ${reason}.`)
     this.blocked |= NOT_NOW.closed
     for (const { cursors } of this.#sources)
-      for (const { tracker } of cursors) for (const event of tracker.inFlight()) event.lose()
+      for (const { tracker } of cursors) for (const event of tracker.kept()) event.lose()
     this.#abort.abort(error)
     this.output.abandon(error)
     for (const { open } of this.#states.values()) open.close()
