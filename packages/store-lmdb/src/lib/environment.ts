@@ -1,12 +1,13 @@
+import { randomUUID } from 'node:crypto'
 import { chmodSync, existsSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { open, type RootDatabase } from 'lmdb'
 import { makeDirectory, MillraceError, PRIVATE_FILE, toError } from '@millrace/core'
-import { DamageFound } from './data-file/damage-found.ts'
+import { open, type RootDatabase } from 'lmdb'
+import { DamageFound } from './data-file/data-file.ts'
 import { inspectDataFile, type Inspection } from './data-file/inspect.ts'
-import { Facts } from './facts.ts'
+import { StoreFacts } from './facts.ts'
 import { hasMarker, writeMarker } from './marker-file.ts'
-import { takeOwnership, type Ownership } from './ownership.ts'
 import { storeError } from './store-error.ts'
 
 /** Table partitions that one directory can hold. */
@@ -24,7 +25,7 @@ export interface Environment {
   readonly dataPath: string
   /** What the file held when it was taken. Tables' databases have a `/` in their names. */
   readonly inspection: Inspection
-  readonly facts: Facts
+  readonly facts: StoreFacts
   readonly ownership: Ownership
 }
 
@@ -51,7 +52,7 @@ export function openEnvironment(directory: string): Environment {
     })
     try {
       if (!marked) for (const file of ['data.mdb', 'lock.mdb']) chmodSync(join(directory, file), PRIVATE_FILE)
-      const facts = new Facts(root)
+      const facts = new StoreFacts(root)
       const ownership = takeOwnership({ root, facts, directory })
       if (!marked) writeMarker(directory)
       // Once more: between the first look and now, another process may have had it.
@@ -86,4 +87,55 @@ function inspect(directory: string, dataPath: string): Inspection {
   if (finding instanceof DamageFound)
     throw new MillraceError('STORE_CORRUPT', `"${dataPath}" is damaged: ${finding.message}.`)
   return finding
+}
+
+const OWNER = 'owner'
+const WORKER_ID = 'worker-id'
+
+export interface OwnershipOptions {
+  readonly root: RootDatabase<Buffer, Buffer>
+  readonly facts: StoreFacts
+  readonly directory: string
+}
+
+/** The store's directory is taken by this process until `release`. */
+export interface Ownership {
+  /** Made once for a directory and kept in it: the same worker after every restart. */
+  readonly workerId: string
+  /** Reads once, so that this process stands in LMDB's table of readers, which some calls take it from. */
+  stay(): void
+  release(): void
+}
+
+/**
+ * Takes the store for this process, or throws `STORE_IN_USE`. Who owns it is a row; whether the owner lives is told by
+ * LMDB's table of readers, which the kernel's file locks back: process numbers mean nothing in another container and
+ * are used again.
+ */
+export function takeOwnership({ root, facts, directory }: OwnershipOptions): Ownership {
+  const self = `process ${process.pid} on ${hostname()}, started at ${new Date(performance.timeOrigin).toISOString()}`
+  // Enters this process in the table of readers; from then on it can be seen.
+  facts.get(OWNER)
+  root.readerCheck()
+  const workerId = root.transactionSync(() => {
+    const owner = facts.get(OWNER)
+    if (owner !== undefined && (owner === self || readers(root.readerList()) > 1)) {
+      throw new MillraceError(
+        'STORE_IN_USE',
+        `The store in "${directory}" is used by ${owner === self ? 'this process' : owner}.`,
+      )
+    }
+    const kept = facts.get(WORKER_ID) ?? randomUUID()
+    facts.put(OWNER, self)
+    facts.put(WORKER_ID, kept)
+    return kept
+  })
+  const stay = (): void => void facts.get(OWNER)
+  stay()
+  return { workerId, stay, release: () => root.transactionSync(() => facts.remove(OWNER)) }
+}
+
+/** Lines of the list after its heading; one of them is this process. */
+function readers(list: string): number {
+  return list.split('\n').filter((line) => /^\s*\d+\s/.test(line)).length
 }

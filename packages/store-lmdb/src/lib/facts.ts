@@ -5,7 +5,7 @@ import { MillraceError } from '@millrace/core'
 const CHECKSUM_BYTES = 4
 
 /** Checkpoints, owner, worker id: short texts by name, each with a checksum. Writes belong into a transaction. */
-export class Facts {
+export class StoreFacts {
   readonly #rows: Database<Buffer, Buffer>
 
   constructor(root: RootDatabase<Buffer, Buffer>) {

@@ -11,10 +11,9 @@ import {
   type StorePartition,
 } from '@millrace/core'
 import type { Database } from 'lmdb'
-import { checkPartition } from './check-partition.ts'
+import { checkPartition } from './data-file/inspect.ts'
 import { seedOf } from './checked-row.ts'
-import { checkpointName, keptCheckpoint } from './checkpoint-row.ts'
-import { databaseName, leaveDatabase } from './database-name.ts'
+import { checkpointName, keptCheckpoint, databaseName, leaveDatabase } from './partition-facts.ts'
 import { openEnvironment, type Environment } from './environment.ts'
 import { LmdbPartition } from './lmdb-partition.ts'
 import { storeError } from './store-error.ts'

@@ -1,5 +1,4 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { DamageFound } from './damage-found.ts'
 
 /** Of every page but the later ones of a run. */
 export const PAGE_HEADER_BYTES = 24
@@ -121,4 +120,9 @@ export function treeAt(bytes: Buffer, at: number): Tree {
 /** A number of 64 bits. Beyond 2^53 it is not exact, but it still is beyond 2^53. */
 export function wordAt(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000
+}
+
+/** What is wrong with a data file: ends in no full stop, for the middle of a sentence. */
+export class DamageFound extends Error {
+  override readonly name: string = 'DamageFound'
 }

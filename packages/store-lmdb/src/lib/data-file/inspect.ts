@@ -1,8 +1,7 @@
 import { checkedText } from '../facts.ts'
-import { DamageFound } from './damage-found.ts'
-import { DataFile, type Snapshot, TREE_BYTES, type Tree, treeAt, wordAt } from './data-file.ts'
-import { PageSet } from './page-set.ts'
-import { type LeafNode, type WalkOptions, walkTree } from './walk-tree.ts'
+import { DamageFound, DataFile, TREE_BYTES, treeAt, wordAt, type Snapshot, type Tree } from './data-file.ts'
+import { PageSet, walkTree, type LeafNode, type WalkOptions } from './walk-tree.ts'
+import { checkedValue, isSound, seedOf } from '../checked-row.ts'
 
 const INTEGER_KEYS = 8
 /** Flags of the tree of free pages that say how it is sorted; others are those of the environment. */
@@ -119,5 +118,52 @@ function found<T>(look: () => T): T | DamageFound {
   } catch (thrown) {
     if (thrown instanceof DamageFound) return thrown
     throw thrown
+  }
+}
+
+/** Rows read before others get their turn: some milliseconds. */
+const ROWS_A_TURN = 10_000
+/** The one flag a row may have: its value is large. */
+const LARGE = 1
+
+export interface PartitionCheck {
+  readonly path: string
+  /** Name of the database. */
+  readonly database: string
+  /** As it was before anybody of this process wrote. */
+  readonly inspection: Inspection
+}
+
+/**
+ * Reads all of a table partition that nobody has written to since the file was inspected, and tells what is wrong with
+ * it. `undefined`: every row is as it was written, none is missing, and LMDB can read it.
+ */
+export async function checkPartition({ path, database, inspection }: PartitionCheck): Promise<string | undefined> {
+  const tree = inspection.trees.get(database)
+  if (tree === undefined) return undefined
+  const seed = seedOf(database)
+  const node = ({ page, flags, keyAt, valueAt, end, large }: LeafNode): void => {
+    const key = page.subarray(keyAt, valueAt)
+    const sound =
+      large === undefined
+        ? flags === 0 && isSound(page.subarray(keyAt, end), seed)
+        : flags === LARGE && checkedValue({ key, value: large }, seed) !== undefined
+    if (!sound) throw new DamageFound('a row does not fit its checksum')
+  }
+  const file = new DataFile(path, inspection.snapshot)
+  try {
+    let rows = 0
+    for (const read of walkTree({ file, tree, flags: 0, order: 'bytes', free: inspection.free, node })) {
+      rows += read
+      if (rows < ROWS_A_TURN) continue
+      rows = 0
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    return undefined
+  } catch (thrown) {
+    if (thrown instanceof DamageFound) return thrown.message
+    throw thrown
+  } finally {
+    file.close()
   }
 }

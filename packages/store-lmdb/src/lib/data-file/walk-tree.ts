@@ -1,6 +1,4 @@
-import { DamageFound } from './damage-found.ts'
-import { PAGE_HEADER_BYTES, type DataFile, type Tree, wordAt } from './data-file.ts'
-import type { PageSet } from './page-set.ts'
+import { DamageFound, PAGE_HEADER_BYTES, wordAt, type DataFile, type Tree } from './data-file.ts'
 
 const BRANCH = 1
 const LEAF = 2
@@ -170,4 +168,27 @@ function compareBytes(a: Buffer, [aFrom, aTo]: Span, b: Buffer, [bFrom, bTo]: Sp
 function compareNumbers(a: Buffer, [aFrom, aTo]: Span, b: Buffer, [bFrom, bTo]: Span): number {
   if (aTo - aFrom !== 8 || bTo - bFrom !== 8) throw new DamageFound('a number has another size')
   return wordAt(a, aFrom) - wordAt(b, bFrom)
+}
+
+/** Some of the pages of a file: a bit for each. */
+export class PageSet {
+  readonly #bits: Uint8Array
+  readonly #lastPage: number
+
+  constructor(lastPage: number) {
+    this.#lastPage = lastPage
+    this.#bits = new Uint8Array((lastPage >>> 3) + 1)
+  }
+
+  /** False when the page is in the set already, or is none of the file. */
+  add(page: number): boolean {
+    if (!(page >= 0 && page <= this.#lastPage) || this.has(page)) return false
+    const at = page >>> 3
+    this.#bits[at] = (this.#bits[at] ?? 0) | (1 << (page & 7))
+    return true
+  }
+
+  has(page: number): boolean {
+    return ((this.#bits[page >>> 3] ?? 0) & (1 << (page & 7))) !== 0
+  }
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { createLmdbStore } from './lmdb-store.ts'
-import { findOtherFormats, removeOtherFormat } from './other-formats.ts'
+import { findOtherFormats, removeOtherFormat } from './marker-file.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'millrace-formats-'))
 afterEach(() => rmSync(root, { recursive: true, force: true }))
