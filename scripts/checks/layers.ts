@@ -57,6 +57,8 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
  */
 const FLOORS: ReadonlyMap<string, readonly string[]> = new Map([
   ['worker', ['environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker', 'client']],
+  ['state', ['memory', 'keys', 'rows', 'locating']],
+  ['streams', ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'streams', 'agents']],
 ])
 
 const SCOPE = '@millrace/'
