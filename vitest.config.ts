@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig } from 'vitest/config'
-import { bundledPackages } from './scripts/programs/packages.ts'
+import { bundledPackages, PACKAGES_VARIABLE } from './scripts/programs/packages.ts'
 
 const totals = fileURLToPath(new URL('./scripts/vitest-totals.ts', import.meta.url))
 
@@ -40,6 +40,7 @@ export default defineConfig({
   ],
   test: {
     execArgv: ['--enable-source-maps'],
+    env: packages.size === 0 ? {} : { [PACKAGES_VARIABLE]: JSON.stringify(Object.fromEntries(packages)) },
     reporters: ['default', totals],
     // Tests of killed processes and brokers depend on real time: on a busy CI machine one may be run again, and the
     // output names it. Elsewhere a failure is a failure at once.

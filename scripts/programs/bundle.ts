@@ -13,9 +13,14 @@ export interface Bundle {
 /**
  * Joins each of some TypeScript files (name → path) with all that it imports from the workspace. What several of them
  * import, and what is imported later or never, is in files of its own beside theirs. Installed packages stay outside, named
- * by their paths. `directory` is where the files will be; their maps name the sources from there.
+ * by their paths, and so do those of the workspace of which `packages` has the file (import name → path). `directory` is
+ * where the files will be; their maps name the sources from there.
  */
-export async function bundle(entries: ReadonlyMap<string, string>, directory: string): Promise<Bundle> {
+export async function bundle(
+  entries: ReadonlyMap<string, string>,
+  directory: string,
+  packages: ReadonlyMap<string, string> = new Map(),
+): Promise<Bundle> {
   const sources = new Map<string, string>()
   const { outputFiles } = await build({
     entryPoints: Object.fromEntries(entries),
@@ -32,7 +37,7 @@ export async function bundle(entries: ReadonlyMap<string, string>, directory: st
     sourcemap: 'linked',
     sourcesContent: false,
     define: { 'import.meta': META },
-    plugins: [outside, readingInto(sources)],
+    plugins: [outside(packages), readingInto(sources)],
     logLevel: 'silent',
   })
   return { files: new Map(outputFiles.map(({ path, text }) => [path, text])), sources }
@@ -57,16 +62,20 @@ function readingInto(sources: Map<string, string>): Plugin {
   }
 }
 
-/** Leaves installed packages where they are, as the importing file finds them. */
-const outside: Plugin = {
-  name: 'outside',
-  setup: (made) => {
-    made.onResolve({ filter: /^[^./]/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
-      if (kind === 'entry-point' || pluginData === outside) return undefined
-      if (path.startsWith('node:')) return { path, external: true }
-      const found = await made.resolve(path, { kind, importer, resolveDir, pluginData: outside })
-      if (found.errors.length > 0 || !found.path.includes('/node_modules/')) return found
-      return { path: pathToFileURL(found.path).href, external: true }
-    })
-  },
+/** Leaves installed packages where they are, as the importing file finds them, and those that are bundled already. */
+function outside(packages: ReadonlyMap<string, string>): Plugin {
+  return {
+    name: 'outside',
+    setup: (made) => {
+      made.onResolve({ filter: /^[^./]/ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+        if (kind === 'entry-point' || pluginData === packages) return undefined
+        if (path.startsWith('node:')) return { path, external: true }
+        const bundled = packages.get(path)
+        if (bundled !== undefined) return { path: pathToFileURL(bundled).href, external: true }
+        const found = await made.resolve(path, { kind, importer, resolveDir, pluginData: packages })
+        if (found.errors.length > 0 || !found.path.includes('/node_modules/')) return found
+        return { path: pathToFileURL(found.path).href, external: true }
+      })
+    },
+  }
 }

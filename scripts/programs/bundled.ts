@@ -3,14 +3,20 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { bundle } from './bundle.ts'
+import { PACKAGES_VARIABLE } from './packages.ts'
 import { placeFiles } from './place-files.ts'
 
 /** Beside what is installed, since a bundle names installed packages by their paths. */
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/programs')
 /** Besides the sources: how bundles are made, and what is installed. */
-const MAKERS = ['bundle.ts', 'bundled.ts', 'place-files.ts', '../../pnpm-lock.yaml', '../../tsconfig.base.json'].map(
-  (file) => join(import.meta.dirname, file),
-)
+const MAKERS = [
+  'bundle.ts',
+  'bundled.ts',
+  'packages.ts',
+  'place-files.ts',
+  '../../pnpm-lock.yaml',
+  '../../tsconfig.base.json',
+].map((file) => join(import.meta.dirname, file))
 
 /** Of the bundle of a program that was made last. */
 interface Manifest {
@@ -23,6 +29,8 @@ interface Manifest {
  * `node --import tsx` takes over some hundred files. It behaves as its sources do: `import.meta` and `process.argv[1]` are
  * theirs, installed packages are loaded from where they are, and stack traces name their lines.
  *
+ * In a test run the packages of the workspace are bundled already (`bundledPackages`); a program is joined to them.
+ *
  * A bundle is used until one of its sources says something else. Processes that ask for one at the same time each make
  * it, and the first to finish wins.
  *
@@ -32,16 +40,24 @@ interface Manifest {
  */
 export async function bundled(program: URL): Promise<URL> {
   const file = fileURLToPath(program)
-  const name = join(CACHE, digest([file]).slice(0, 16))
+  const packages = packagesOf(process.env[PACKAGES_VARIABLE])
+  const name = join(CACHE, digest([file, ...packages.values()]).slice(0, 16))
   const known = await readManifest(`${name}.json`)
   if (known !== undefined && (await keyOf(known.sources)) === known.key) return startOf(`${name}.${known.key}`)
-  const made = await bundle(new Map([['code', file]]), `${name}.made`)
+  const made = await bundle(new Map([['code', file]]), `${name}.made`, packages)
   const sources = [...made.sources.keys()].sort()
   const key = digest([...sources.map((path) => made.sources.get(path) ?? ''), ...(await readAll(MAKERS))])
   await mkdir(CACHE, { recursive: true })
   await placeFiles(new Map([...made.files, ['start.mjs', startText(file)]]), `${name}.${key}`)
   await replace(`${name}.json`, JSON.stringify({ sources, key } satisfies Manifest))
   return startOf(`${name}.${key}`)
+}
+
+/** As `vitest.config.ts` leaves them. */
+function packagesOf(variable: string | undefined): ReadonlyMap<string, string> {
+  if (variable === undefined) return new Map()
+  const files: Readonly<Record<string, string>> = JSON.parse(variable)
+  return new Map(Object.entries(files))
 }
 
 function startOf(directory: string): URL {

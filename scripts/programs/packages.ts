@@ -12,6 +12,9 @@ const PLACES = ['packages', 'scripts']
 /** Those of sources that nobody has asked for in a day are removed. */
 const STALE_MS = 86_400_000
 
+/** In the environment of tests: what `bundledPackages` gave, as JSON. */
+export const PACKAGES_VARIABLE = 'PACKAGE_BUNDLES'
+
 /**
  * The packages of the workspace as a JavaScript file each: import name → file. Tests that import a package load one file
  * instead of some hundred. They behave as their sources do, as `bundled` describes; made anew each time (half a second),
