@@ -222,6 +222,7 @@ export { TIME_BOUNDS_MS, TimeHistogram, type TimeFigures } from './lib/time/time
 export type { AppSettings, ResolvedSettings } from './lib/settings/app-settings.ts'
 export { describeSettings, unknownEnvironment, type SettingDescription } from './lib/settings/describe-settings.ts'
 export { requireProductionSettings, resolveSettings, type SettingSources } from './lib/settings/resolve-settings.ts'
+export { runningPlace } from './lib/settings/running-place.ts'
 export { settingDeclarations, type SettingName } from './lib/settings/setting-declarations.ts'
 export type {
   SettingTypes,

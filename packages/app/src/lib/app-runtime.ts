@@ -136,7 +136,7 @@ export class AppRuntime implements ClientApp, SiteApp {
   }
 
   get storeDirectory(): string | undefined {
-    return this.drivers.directories().store
+    return this.drivers.place().storeDirectory
   }
 
   memoryStore(): StoreDriver {

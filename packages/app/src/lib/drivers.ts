@@ -1,11 +1,11 @@
-import { dirname, resolve } from 'node:path'
+import { dirname } from 'node:path'
 import {
   type Clock,
   type Logger,
   type OtherStore,
   parseBrokerUrl,
-  parseStoreUrl,
   type ResolvedSettings,
+  runningPlace,
   type RunningPlace,
   type Sensor,
   type StoreDriver,
@@ -43,36 +43,20 @@ export class Drivers {
     if (typeof settings.broker === 'function') return settings.broker({ clock, log })
     const url = parseBrokerUrl(settings.broker)
     if (url.scheme === 'kafka') {
-      const { createKafkaTransport, kafkaOptions } = await import('@millrace/transport-kafkajs')
-      this.#warnOfOpenConnections()
-      return createKafkaTransport(kafkaOptions(settings, url.brokers), { clock, log })
+      const { transportOfSettings } = await import('@millrace/transport-kafkajs')
+      return transportOfSettings(settings, url.brokers, { clock, log })
     }
     const embedded = await import('@millrace/transport-embedded')
-    if (url.scheme === 'memory')
-      return embedded.createMemoryTransport((this.#memoryLog ??= embedded.createMemoryLog()), { clock, log })
-    return embedded.createEmbeddedTransport({ directory: this.#directory(url.directory) }, { clock, log })
-  }
-
-  /** What anybody on the network between here and the broker can read, or pretend to be. */
-  #warnOfOpenConnections(): void {
-    const { settings, log } = this.#surroundings
-    const { ssl, sasl } = settings.kafka
-    if (sasl.mechanism === 'plain' && !ssl.enabled)
-      log.warn(
-        {},
-        'The password for Kafka travels in plain text: set kafka.ssl, or a scram mechanism (kafka.sasl.mechanism).',
-      )
-    if (ssl.enabled && !ssl.rejectUnauthorized)
-      log.warn(
-        {},
-        "Any certificate is taken for the broker's (kafka.ssl.rejectUnauthorized is false): set kafka.ssl.ca instead.",
-      )
+    const { logDirectory: directory } = this.place()
+    return directory === undefined
+      ? embedded.createMemoryTransport((this.#memoryLog ??= embedded.createMemoryLog()), { clock, log })
+      : embedded.createEmbeddedTransport({ directory }, { clock, log })
   }
 
   async store(): Promise<StoreDriver> {
     const { store } = this.#surroundings.settings
     if (typeof store === 'function') return store()
-    const { store: directory } = this.directories()
+    const { storeDirectory: directory } = this.place()
     if (directory === undefined) return (await import('@millrace/state')).memoryStore()
     return (await import('@millrace/store-lmdb')).createLmdbStore({ directory })
   }
@@ -83,31 +67,19 @@ export class Drivers {
     return typeof driver === 'string' ? (await import('@millrace/web-hono')).honoDriver() : driver()
   }
 
-  /** Where the app keeps files: its data directory, the local log, the local store. */
-  directories(): { readonly data: string; readonly log: string | undefined; readonly store: string | undefined } {
-    const { broker, store } = this.#surroundings.settings
-    const brokerUrl = typeof broker === 'string' ? parseBrokerUrl(broker) : undefined
-    const storeUrl = typeof store === 'string' ? parseStoreUrl(store) : undefined
-    return {
-      data: this.#directory(undefined),
-      log: brokerUrl?.scheme === 'embedded' ? this.#directory(brokerUrl.directory) : undefined,
-      store: storeUrl?.scheme === 'lmdb' ? resolve(this.#directory(storeUrl.directory), 'tables') : undefined,
-    }
-  }
-
   /** What of this machine a worker would use. */
   place(): RunningPlace {
-    const { enabled, host, port } = this.#surroundings.settings.web
-    const { data, log, store } = this.directories()
-    return { web: { enabled, host, port }, dataDirectory: data, logDirectory: log, storeDirectory: store }
+    return runningPlace(this.#surroundings.settings, this.#surroundings.home)
   }
 
   /** Stores of other versions, where this app keeps or would keep its own. */
   async otherStores(): Promise<readonly OtherStore[]> {
-    const { data, log, store } = this.directories()
+    const { dataDirectory, logDirectory, storeDirectory } = this.place()
     const { findOtherFormats } = await import('@millrace/store-lmdb')
-    const places = new Set([data, log, store === undefined ? undefined : dirname(store)])
-    const found = [...places].flatMap((place) => (place === undefined ? [] : findOtherFormats(place)))
+    const above = storeDirectory === undefined ? [] : [dirname(storeDirectory)]
+    const found = [dataDirectory, ...(logDirectory === undefined ? [] : [logDirectory]), ...above].flatMap(
+      findOtherFormats,
+    )
     return [...new Map(found.map((each) => [each.directory, each])).values()]
   }
 
@@ -115,10 +87,5 @@ export class Drivers {
   async removeOtherStore({ directory }: OtherStore): Promise<void> {
     const { removeOtherFormat } = await import('@millrace/store-lmdb')
     await removeOtherFormat(directory)
-  }
-
-  #directory(given: string | undefined): string {
-    const { settings, home } = this.#surroundings
-    return resolve(given ?? settings.dataDirectory ?? resolve(home, '.millrace'))
   }
 }

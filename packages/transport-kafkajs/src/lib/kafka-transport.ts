@@ -1,14 +1,15 @@
 import {
-  backoffMs,
-  isMillraceError,
-  MillraceError,
-  toError,
   type Admin,
+  backoffMs,
   type Consumer,
   type ConsumerOptions,
+  isMillraceError,
+  MillraceError,
   type Producer,
   type Reader,
   type ReaderOptions,
+  type ResolvedSettings,
+  toError,
   type TransactionalProducer,
   type Transport,
   type TransportCapabilities,
@@ -23,7 +24,12 @@ import { requireCodec, type CompressionCodecs } from './compression/compression.
 import { installedCodecs } from './compression/installed-codecs.ts'
 import { KafkaConsumer } from './consumer/kafka-consumer.ts'
 import { KafkaReader } from './fetch/kafka-reader.ts'
-import { kafkaSettings, type KafkaSettings, type KafkaTransportOptions } from './kafka-transport-options.ts'
+import {
+  kafkaOptions,
+  type KafkaSettings,
+  kafkaSettings,
+  type KafkaTransportOptions,
+} from './kafka-transport-options.ts'
 import { KafkaProducer } from './producer/kafka-producer.ts'
 import { KafkaTransactionalProducer } from './producer/kafka-transactional-producer.ts'
 
@@ -48,6 +54,26 @@ const CAPABILITIES: TransportCapabilities = Object.freeze({
  */
 export function createKafkaTransport(options: KafkaTransportOptions, deps: TransportDeps): Transport {
   return new KafkaTransport(kafkaSettings(options), deps)
+}
+
+/** The transport that an app's settings describe. Warns of what anybody on the way to the broker could read, or pretend to be. */
+export function transportOfSettings(
+  settings: ResolvedSettings,
+  brokers: readonly string[],
+  deps: TransportDeps,
+): Transport {
+  const { ssl, sasl } = settings.kafka
+  if (sasl.mechanism === 'plain' && !ssl.enabled)
+    deps.log.warn(
+      {},
+      'The password for Kafka travels in plain text: set kafka.ssl, or a scram mechanism (kafka.sasl.mechanism).',
+    )
+  if (ssl.enabled && !ssl.rejectUnauthorized)
+    deps.log.warn(
+      {},
+      "Any certificate is taken for the broker's (kafka.ssl.rejectUnauthorized is false): set kafka.ssl.ca instead.",
+    )
+  return createKafkaTransport(kafkaOptions(settings, brokers), deps)
 }
 
 interface Closable {

@@ -1,0 +1,23 @@
+import { resolve } from 'node:path'
+import type { RunningPlace } from '../../contracts/command-line.ts'
+import { parseBrokerUrl, parseStoreUrl } from '../urls/urls.ts'
+import type { ResolvedSettings } from './app-settings.ts'
+
+/**
+ * What of this machine an app with these settings uses.
+ *
+ * @param home directory of the app's package: where files go when no setting says otherwise
+ */
+export function runningPlace(settings: ResolvedSettings, home: string): RunningPlace {
+  const { broker, store, dataDirectory } = settings
+  const { enabled, host, port } = settings.web
+  const directory = (given?: string): string => resolve(given ?? dataDirectory ?? resolve(home, '.millrace'))
+  const brokerUrl = typeof broker === 'string' ? parseBrokerUrl(broker) : undefined
+  const storeUrl = typeof store === 'string' ? parseStoreUrl(store) : undefined
+  return {
+    web: { enabled, host, port },
+    dataDirectory: directory(),
+    logDirectory: brokerUrl?.scheme === 'embedded' ? directory(brokerUrl.directory) : undefined,
+    storeDirectory: storeUrl?.scheme === 'lmdb' ? resolve(directory(storeUrl.directory), 'tables') : undefined,
+  }
+}
