@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import type { TaskOwner } from '@millrace/core'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import { isObject, readInteger, readJson, readList, readMap, readText } from './member-data.ts'
 
 /** What the leader sends every member with its assignment. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { GroupMember, GroupView } from '@millrace/core'
 import { expect, test } from 'vitest'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import { decodeGroupData, memberName } from './group-data.ts'
 import { encodeMemberData, type MemberData } from './member-data.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'

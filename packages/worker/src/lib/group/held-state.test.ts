@@ -44,7 +44,7 @@ async function held(
         [1, { topics: ['in'], parts: ['counts', 'sums'] }],
         [4, { topics: ['other'], parts: [] }],
       ]),
-      partsWith: (partitions) => (partitions === 1 ? [counts, sums] : []),
+      statesWith: (partitions) => (partitions === 1 ? [counts, sums] : []),
     },
     {
       absorbed: (place, inUse) => recovery.absorbed(place, inUse),

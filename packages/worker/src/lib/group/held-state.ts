@@ -1,5 +1,5 @@
 import type { Recovery } from '../restore/recovery.ts'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { PlannedMember } from './member-data.ts'
 
@@ -100,16 +100,16 @@ function entry<V>(map: Map<string, V>, key: string, make: () => V): V {
  * `acceptableLag` offsets to go is left out: it has no state yet that would be a reason to leave it here.
  */
 export function stateHere(
-  topics: Pick<TopicDirectory, 'groups' | 'partsWith'>,
+  topics: Pick<TopicDirectory, 'groups' | 'statesWith'>,
   recovery: Pick<Recovery, 'absorbed' | 'remaining'>,
   { acceptableLag, inUseOnly }: { readonly acceptableLag: number; readonly inUseOnly: boolean },
 ): ReadonlyMap<string, number> {
   const found = new Map<string, number>()
   for (const partitions of topics.groups.keys()) {
-    const parts = topics.partsWith(partitions)
+    const definitions = topics.statesWith(partitions)
     for (let partition = 0; partition < partitions; partition++) {
-      const sums = parts.flatMap((part) => recovery.absorbed({ part, partition }, inUseOnly) ?? [])
-      const missing = parts.map(({ changelog }) => recovery.remaining({ topic: changelog.topic, partition }))
+      const sums = definitions.flatMap((definition) => recovery.absorbed({ definition, partition }, inUseOnly) ?? [])
+      const missing = definitions.map(({ changelog }) => recovery.remaining({ topic: changelog.topic, partition }))
       if (sums.length > 0 && sumOf(missing) <= acceptableLag) found.set(taskId(partitions, partition), sumOf(sums))
     }
   }

@@ -1,7 +1,7 @@
 import { type AssignmentChange, toError, type TopicPartition } from '@millrace/core'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Recovery } from '../restore/recovery.ts'
-import type { CopyPlace, Standbys } from '../restore/standbys.ts'
+import type { CopyRef, Standbys } from '../restore/standbys.ts'
 import type { Suspect, Suspects } from '../task/suspects.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { decodeGroupData, type GroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
@@ -33,7 +33,7 @@ export interface Assigned {
   /** Events in the partitions that may block the event loop. */
   readonly suspects: readonly Suspect[]
   /** The warm copies that this worker is to keep. */
-  readonly copies: readonly CopyPlace[]
+  readonly copies: readonly CopyRef[]
   /** Ids of the tasks that are to come here once there are copies of their state. */
   readonly warmUps: readonly string[]
 }
@@ -149,18 +149,18 @@ export class GroupMember {
 function copiesFor(
   self: string,
   { owners, warmUps: toCome, standbys }: Pick<GroupData, 'owners' | 'warmUps'> & Pick<OwnData, 'standbys'>,
-  topics: Pick<TopicDirectory, 'partsWith' | 'copiesOf'>,
-): readonly CopyPlace[] {
+  topics: Pick<TopicDirectory, 'statesWith' | 'copiesOf'>,
+): readonly CopyRef[] {
   const warmUps = new Set(warmUpsFor(self, { owners, warmUps: toCome }))
   return [...new Set([...standbys.keys(), ...warmUps])].flatMap((id) => {
     const rank = standbys.get(id)
     const isStandby = rank !== undefined && owners.get(id)?.member !== self
     const [partitions = 0, partition = 0] = id.split('-').map(Number)
-    // A part that wants fewer copies than another one of its task has them on the first of the holders.
-    const parts = topics
-      .partsWith(partitions)
-      .filter((part) => warmUps.has(id) || (isStandby && rank < topics.copiesOf(part)))
-    return parts.map((part) => ({ task: id, part, partition }))
+    // A table that wants fewer copies than another one of its task has them on the first of the holders.
+    const definitions = topics
+      .statesWith(partitions)
+      .filter((definition) => warmUps.has(id) || (isStandby && rank < topics.copiesOf(definition)))
+    return definitions.map((definition) => ({ task: id, definition, partition }))
   })
 }
 

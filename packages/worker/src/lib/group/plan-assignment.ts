@@ -1,4 +1,4 @@
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import { HeldState } from './held-state.ts'
 import { Placement, type TaskGroup } from './placement.ts'
 import { planStandbys } from './plan-standbys.ts'

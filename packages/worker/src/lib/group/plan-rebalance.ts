@@ -1,5 +1,5 @@
 import type { AssignmentChange, TaskRef, TopicPartition } from '@millrace/core'
-import { taskOf } from '../environment/task-place.ts'
+import { taskOf } from '../environment/task-id.ts'
 
 /** A task with all partitions that it has now. */
 export interface GainedTask extends TaskRef {

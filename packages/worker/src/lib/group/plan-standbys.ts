@@ -1,4 +1,4 @@
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import type { HeldState } from './held-state.ts'
 
 export interface StandbyGroup {

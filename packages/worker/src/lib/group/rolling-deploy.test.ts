@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'
 import { type AssignmentPlan, planAssignment } from './plan-assignment.ts'
 import type { PlannedMember } from './member-data.ts'

@@ -8,7 +8,7 @@ import {
 } from '@millrace/core'
 import type { Suspect } from '../task/suspects.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import { encodeGroupData, memberName } from './group-data.ts'
 import { groupLife } from './group-life.ts'
 import { decodeMemberData, type PlannedMember, topologyStamp } from './member-data.ts'

@@ -14,13 +14,13 @@ import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { Outside, outgoing, silentLog, until } from '../fixtures/test-worker.fixture.ts'
 import type { RestoreEnvironment } from './changelog-follower.ts'
 import { Recovery } from './recovery.ts'
-import { type CopyPlace, Standbys } from './standbys.ts'
+import { type CopyRef, Standbys } from './standbys.ts'
 import { TaskStores } from './task-stores.ts'
 
 const counts = countTable('t')
 const PARTITIONS = 6
-const copyOf = (partition: number): CopyPlace => ({ task: `${PARTITIONS}-${partition}`, part: counts, partition })
-const place = copyOf(0)
+const copyOf = (partition: number): CopyRef => ({ task: `${PARTITIONS}-${partition}`, definition: counts, partition })
+const ref = copyOf(0)
 
 /** Refuses what a test wants it to refuse. */
 class FailingStore extends HeapStore {
@@ -129,20 +129,20 @@ async function setting({ durable = true }: { readonly durable?: boolean } = {}):
 }
 
 const lagOf = ({ standbys }: Setting): number | undefined => standbys.of('t')[0]?.lag
-const isWarm = (here: Setting) => (): boolean => lagOf(here) === 0 && here.standbys.caughtUp.has(place.task)
+const isWarm = (here: Setting) => (): boolean => lagOf(here) === 0 && here.standbys.caughtUp.has(ref.task)
 
 test('a copy whose task comes here hands over all that it has read: the task reads none of it again', async () => {
   const here = await setting({ durable: false })
   await here.outside.numbers('t-changelog', { count: 10, partitions: 1, keys: 10 })
   await here.stores.want(new Set(['t/0']))
-  here.standbys.assign([place])
+  here.standbys.assign([ref])
   await until('a warm copy', isWarm(here))
   // The clock stands still: they are gathered, and not written.
   await here.outside.numbers('t-changelog', { first: 10, count: 10, partitions: 1, keys: 20 })
   await until('rows read', () => lagOf(here) === 10)
   const recovery = new Recovery(here.environment)
   here.standbys.assign([])
-  const store = await recovery.restore(place, { beginning: 0, end: 20 }, new AbortController().signal)
+  const store = await recovery.restore(ref, { beginning: 0, end: 20 }, new AbortController().signal)
   expect([store.rows, store.checkpoint()?.offset]).toEqual([20, 20])
   expect(recovery.stats('t', true).restoredRows).toBe(0)
   await here.standbys.close()
@@ -152,7 +152,7 @@ test('a copy whose task comes here hands over all that it has read: the task rea
 test('when the store could not be written, nothing is written that leaves out what it had to take', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
-  here.standbys.assign([place])
+  here.standbys.assign([ref])
   await until('a warm copy', isWarm(here))
   here.store.refuses = 'commit'
   await here.outside.send([outgoing('t-changelog', 0, 'second', '2')])
@@ -174,7 +174,7 @@ test('when the store could not be written, nothing is written that leaves out wh
 test('when reading breaks off, a copy goes on from what is in its store, and loses nothing that it had gathered', async () => {
   const here = await setting()
   await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
-  here.standbys.assign([place])
+  here.standbys.assign([ref])
   await until('a warm copy', isWarm(here))
   await here.outside.send([outgoing('t-changelog', 0, 'second', '2')])
   await until('the second row', () => lagOf(here) === 1)
@@ -195,11 +195,11 @@ test('when reading breaks off, the recovery of a task fails and gives its store 
   await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
   here.broker.breaks = true
   const recovery = new Recovery(here.environment)
-  const restored = recovery.restore(place, { beginning: 0, end: 1 }, new AbortController().signal)
+  const restored = recovery.restore(ref, { beginning: 0, end: 1 }, new AbortController().signal)
   await expect(restored).rejects.toThrow('broken off')
   expect([recovery.active, here.store.partitions.get('t/0')?.isOpen]).toEqual([0, false])
   // Another one reads anew.
-  const store = await recovery.restore(place, { beginning: 0, end: 1 }, new AbortController().signal)
+  const store = await recovery.restore(ref, { beginning: 0, end: 1 }, new AbortController().signal)
   expect(store.rows).toBe(1)
   await recovery.close()
 })
@@ -209,7 +209,7 @@ test('when the store cannot be written, the recovery of a task fails and the wor
   await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
   here.store.refuses = 'commit'
   const recovery = new Recovery(here.environment)
-  const restored = recovery.restore(place, { beginning: 0, end: 1 }, new AbortController().signal)
+  const restored = recovery.restore(ref, { beginning: 0, end: 1 }, new AbortController().signal)
   await expect(restored).rejects.toThrow('no commit')
   expect([here.failures, here.store.partitions.get('t/0')?.isOpen]).toEqual([['no commit'], false])
   await recovery.close()
@@ -223,7 +223,7 @@ for (const [what, fail] of [
     const here = await setting()
     await here.outside.send([outgoing('t-changelog', 0, 'first', '1')])
     fail(here)
-    here.standbys.assign([place])
+    here.standbys.assign([ref])
     await until('the failure', () => here.warnings.length === 1)
     expect(here.warnings[0]).toMatch(/^The warm copy of partition 0 of t cannot be read/)
     here.store.refuses = undefined
@@ -238,7 +238,7 @@ for (const [what, fail] of [
 test('a copy that is no longer wanted while the broker is away gives its store back at once', async () => {
   const here = await setting()
   here.broker.away = true
-  here.standbys.assign([place])
+  here.standbys.assign([ref])
   await until('the failure', () => here.warnings.length === 1)
   here.standbys.assign([])
   await until('a closed store', () => here.store.partitions.get('t/0')?.isOpen === false)

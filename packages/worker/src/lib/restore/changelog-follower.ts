@@ -29,8 +29,8 @@ export interface RestoreEnvironment {
 }
 
 /** A table or stateful operator in one partition. */
-export interface StatePlace {
-  readonly part: StateDefinition
+export interface TaskStateRef {
+  readonly definition: StateDefinition
   readonly partition: number
 }
 
@@ -48,7 +48,7 @@ export type FollowerRole = 'task' | 'copy'
  *     close    the store is given back; a task keeps it open
  */
 export class ChangelogFollower {
-  readonly place: StatePlace
+  readonly ref: TaskStateRef
   readonly role: FollowerRole
   readonly store: StorePartition
   readonly changelog: TopicPartition
@@ -65,30 +65,30 @@ export class ChangelogFollower {
 
   private constructor(
     environment: RestoreEnvironment,
-    place: StatePlace,
+    ref: TaskStateRef,
     role: FollowerRole,
     store: StorePartition,
     signal: AbortSignal,
   ) {
     this.#environment = environment
-    this.place = place
+    this.ref = ref
     this.role = role
     this.store = store
-    this.changelog = { topic: place.part.changelog.topic, partition: place.partition }
+    this.changelog = { topic: ref.definition.changelog.topic, partition: ref.partition }
     this.signal = signal
   }
 
   /** Rejects with the signal's reason when it has aborted meanwhile; the store is closed then. */
   static async open(
     environment: RestoreEnvironment,
-    place: StatePlace,
+    ref: TaskStateRef,
     role: FollowerRole,
     signal: AbortSignal,
   ): Promise<ChangelogFollower> {
-    const store = await environment.stores.open(place.part.name, place.partition)
+    const store = await environment.stores.open(ref.definition.name, ref.partition)
     if (signal.aborted) await environment.stores.close(store)
     signal.throwIfAborted()
-    return new ChangelogFollower(environment, place, role, store, signal)
+    return new ChangelogFollower(environment, ref, role, store, signal)
   }
 
   /** Next changelog offset to read. */
@@ -133,16 +133,21 @@ export class ChangelogFollower {
    */
   async begin({ beginning, end }: Pick<PartitionOffsets, 'beginning' | 'end'>): Promise<void> {
     const { topics, clock, log, stores } = this.#environment
-    const { part, partition } = this.place
+    const { definition, partition } = this.ref
     this.forget()
-    const changelog = { topicId: topics.changelogId(part), beginning, end, config: topics.changelogConfig(part) }
+    const changelog = {
+      topicId: topics.changelogId(definition),
+      beginning,
+      end,
+      config: topics.changelogConfig(definition),
+    }
     const plan = planRestore(this.store.checkpoint(), changelog, clock.now())
     const reason = whyAnew(plan, this.store)
     const subject = this.role === 'copy' ? 'The warm copy of partition' : 'Partition'
     if (reason !== undefined)
       log.warn(
-        { table: part.name, ...this.changelog },
-        `${subject} ${partition} of ${part.name} is rebuilt from its changelog: ${reason}.`,
+        { table: definition.name, ...this.changelog },
+        `${subject} ${partition} of ${definition.name} is rebuilt from its changelog: ${reason}.`,
       )
     if (plan.rebuild !== undefined) await this.store.clear()
     this.#range = { position: plan.from, end }
@@ -194,7 +199,7 @@ export class ChangelogFollower {
     const rows = this.#rows
     this.#rows = []
     this.#bytes = 0
-    const topicId = topics.changelogId(this.place.part)
+    const topicId = topics.changelogId(this.ref.definition)
     return { partition: this.store, rows, checkpoint: { topicId, offset: this.position, wallTimeMs: clock.now() } }
   }
 }

@@ -82,7 +82,7 @@ async function restore(
   partition: number,
   { signal = new AbortController().signal, upTo = bounds(here, partition) }: Restoring = {},
 ): Promise<StorePartition> {
-  return here.recovery.restore({ part: counts, partition }, await upTo, signal)
+  return here.recovery.restore({ definition: counts, partition }, await upTo, signal)
 }
 
 interface Restoring {

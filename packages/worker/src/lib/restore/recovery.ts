@@ -5,7 +5,7 @@ import {
   type StorePartition,
   type TopicPartition,
 } from '@millrace/core'
-import { ChangelogFollower, type RestoreEnvironment, type StatePlace } from './changelog-follower.ts'
+import { ChangelogFollower, type RestoreEnvironment, type TaskStateRef } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 import { planRestore } from './restore-plan.ts'
 
@@ -45,11 +45,11 @@ export class Recovery {
    * when the task is lost; the store is closed then.
    */
   async restore(
-    place: StatePlace,
+    ref: TaskStateRef,
     bounds: Pick<PartitionOffsets, 'beginning' | 'end'>,
     signal: AbortSignal,
   ): Promise<StorePartition> {
-    const follower = await ChangelogFollower.open(this.#environment, place, 'task', signal)
+    const follower = await ChangelogFollower.open(this.#environment, ref, 'task', signal)
     try {
       await follower.begin(bounds)
       signal.throwIfAborted()
@@ -70,20 +70,20 @@ export class Recovery {
    * How much of a changelog is in this worker's store: in one that is in use, or, unless `inUseOnly`, in one that lies
    * on its disk from earlier. `undefined` when there is nothing that could be used.
    */
-  absorbed({ part, partition }: StatePlace, inUseOnly: boolean): number | undefined {
+  absorbed({ definition, partition }: TaskStateRef, inUseOnly: boolean): number | undefined {
     const { stores, topics, clock } = this.#environment
-    const checkpoint = stores.checkpoint(part.name, partition)
-    if (stores.isInUse(part.name, partition)) return checkpoint?.offset ?? 0
+    const checkpoint = stores.checkpoint(definition.name, partition)
+    if (stores.isInUse(definition.name, partition)) return checkpoint?.offset ?? 0
     if (checkpoint === undefined || inUseOnly) return undefined
-    const [topicId, config] = [topics.changelogId(part), topics.changelogConfig(part)]
+    const [topicId, config] = [topics.changelogId(definition), topics.changelogConfig(definition)]
     // The bounds of the changelog are checked when the store is used.
     const plan = planRestore(checkpoint, { topicId, beginning: 0, end: Infinity, config }, clock.now())
     return plan.rebuild === undefined ? checkpoint.offset : undefined
   }
 
-  stats(part: string, isHere: boolean): RecoveryStats {
-    const active = this.#activeOf(part)
-    const totals = this.#totalsOf(part)
+  stats(table: string, isHere: boolean): RecoveryStats {
+    const active = this.#activeOf(table)
+    const totals = this.#totalsOf(table)
     const underWayMs = active.length === 0 ? 0 : this.#environment.clock.monotonic() - totals.sinceMs
     const activeMs = totals.activeMs + underWayMs
     const restoredRows = active.reduce((sum, { read }) => sum + read, totals.restored)
@@ -101,8 +101,8 @@ export class Recovery {
 
   async #follow(follower: ChangelogFollower): Promise<void> {
     const { clock, log } = this.#environment
-    const { changelog, place } = follower
-    const { name } = place.part
+    const { changelog, ref } = follower
+    const { name } = ref.definition
     const totals = this.#totalsOf(name)
     const startedMs = clock.monotonic()
     if (this.#activeOf(name).length === 0) totals.sinceMs = startedMs
@@ -117,17 +117,17 @@ export class Recovery {
     const seconds = (clock.monotonic() - startedMs) / 1000
     log.info(
       { table: name, ...changelog, rows: follower.read, seconds },
-      `Partition ${place.partition} of ${name} is recovered.`,
+      `Partition ${ref.partition} of ${name} is recovered.`,
     )
   }
 
-  #activeOf(part: string): readonly ChangelogFollower[] {
-    return [...this.#active.values()].filter(({ place }) => place.part.name === part)
+  #activeOf(table: string): readonly ChangelogFollower[] {
+    return [...this.#active.values()].filter(({ ref }) => ref.definition.name === table)
   }
 
-  #totalsOf(part: string): RestoreTotals {
-    const known = this.#totals.get(part) ?? { restored: 0, activeMs: 0, sinceMs: 0 }
-    this.#totals.set(part, known)
+  #totalsOf(table: string): RestoreTotals {
+    const known = this.#totals.get(table) ?? { restored: 0, activeMs: 0, sinceMs: 0 }
+    this.#totals.set(table, known)
     return known
   }
 }

@@ -1,5 +1,5 @@
 import { type Consumer, MillraceError, partitionKey, raceAbort, type Scheduled, toError } from '@millrace/core'
-import { ChangelogFollower, type RestoreEnvironment, type StatePlace } from './changelog-follower.ts'
+import { ChangelogFollower, type RestoreEnvironment, type TaskStateRef } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 
 /** How long to wait before a copy that could not be opened or read is tried again. */
@@ -10,14 +10,14 @@ const RETRY_MS = 2000
  */
 const PATIENCE_MS = 10_000
 
-/** A part of a task that is kept warm here. */
-export interface CopyPlace extends StatePlace {
+/** A state of a task that is kept warm here. */
+export interface CopyRef extends TaskStateRef {
   /** Id of the task. */
   readonly task: string
 }
 
 interface Copy {
-  readonly place: CopyPlace
+  readonly ref: CopyRef
   readonly stopping: AbortController
   /** Once its store is open. */
   follower: ChangelogFollower | undefined
@@ -60,8 +60,8 @@ export class Standbys {
    */
   get caughtUp(): ReadonlySet<string> {
     const copies = [...this.#copies.values()]
-    const behind = new Set(copies.flatMap(({ follower, place }) => (follower?.caughtUp === true ? [] : [place.task])))
-    return new Set(copies.flatMap(({ place }) => (behind.has(place.task) ? [] : [place.task])))
+    const behind = new Set(copies.flatMap(({ follower, ref }) => (follower?.caughtUp === true ? [] : [ref.task])))
+    return new Set(copies.flatMap(({ ref }) => (behind.has(ref.task) ? [] : [ref.task])))
   }
 
   /** Tasks that are to come here and have not come. */
@@ -70,25 +70,25 @@ export class Standbys {
   }
 
   /** The copies of a table, for statistics. */
-  of(part: string): readonly { readonly partition: number; readonly rows: number; readonly lag: number }[] {
-    return [...this.#copies.values()].flatMap(({ place, follower }) =>
-      place.part.name === part && follower !== undefined && follower.lag < Infinity
-        ? [{ partition: place.partition, rows: follower.store.rows, lag: follower.lag }]
+  of(table: string): readonly { readonly partition: number; readonly rows: number; readonly lag: number }[] {
+    return [...this.#copies.values()].flatMap(({ ref, follower }) =>
+      ref.definition.name === table && follower !== undefined && follower.lag < Infinity
+        ? [{ partition: ref.partition, rows: follower.store.rows, lag: follower.lag }]
         : [],
     )
   }
 
   /** Keeps exactly these copies from now on. */
-  assign(places: readonly CopyPlace[]): void {
-    const wanted = new Map(places.map((place) => [keyOf(place), place]))
+  assign(refs: readonly CopyRef[]): void {
+    const wanted = new Map(refs.map((ref) => [keyOf(ref), ref]))
     for (const [key, copy] of this.#copies) {
       if (wanted.has(key)) continue
       this.#copies.delete(key)
       copy.stopping.abort()
     }
-    for (const [key, place] of wanted) {
+    for (const [key, ref] of wanted) {
       if (this.#copies.has(key) || this.#closed) continue
-      const copy: Copy = { place, stopping: new AbortController(), follower: undefined }
+      const copy: Copy = { ref, stopping: new AbortController(), follower: undefined }
       this.#copies.set(key, copy)
       this.#kept.set(
         copy,
@@ -138,7 +138,7 @@ export class Standbys {
 
   async #follow(copy: Copy): Promise<void> {
     const { signal } = copy.stopping
-    copy.follower ??= await ChangelogFollower.open(this.#environment, copy.place, 'copy', signal)
+    copy.follower ??= await ChangelogFollower.open(this.#environment, copy.ref, 'copy', signal)
     const { follower } = copy
     const { topic, partition } = follower.changelog
     const [bounds] = await raceAbort(this.#reader.offsets([follower.changelog]), signal)
@@ -164,24 +164,24 @@ export class Standbys {
   }
 
   /** What stops one copy mostly stops all of them: only one logs it as a warning. */
-  #warn({ place: { part, partition } }: Copy, error: Error): void {
+  #warn({ ref: { definition, partition } }: Copy, error: Error): void {
     const { clock, log } = this.#environment
     const isFirst = clock.monotonic() - this.#warnedMs >= RETRY_MS
     if (isFirst) this.#warnedMs = clock.monotonic()
     log[isFirst ? 'warn' : 'debug'](
-      { table: part.name, partition, error: error.message },
-      `The warm copy of partition ${partition} of ${part.name} cannot be read; it is tried again in ${RETRY_MS} ms.`,
+      { table: definition.name, partition, error: error.message },
+      `The warm copy of partition ${partition} of ${definition.name} cannot be read; it is tried again in ${RETRY_MS} ms.`,
     )
   }
 
   /** Finds the copies that have caught up. */
   #checkCaughtUp(): void {
     const lags = new Map<string, number>()
-    for (const { place, follower } of this.#copies.values())
-      lags.set(place.task, (lags.get(place.task) ?? 0) + (follower?.lag ?? Infinity))
+    for (const { ref, follower } of this.#copies.values())
+      lags.set(ref.task, (lags.get(ref.task) ?? 0) + (follower?.lag ?? Infinity))
     let more = false
-    for (const { place, follower } of this.#copies.values()) {
-      if (follower === undefined || follower.caughtUp || (lags.get(place.task) ?? 0) > this.#acceptableLag) continue
+    for (const { ref, follower } of this.#copies.values()) {
+      if (follower === undefined || follower.caughtUp || (lags.get(ref.task) ?? 0) > this.#acceptableLag) continue
       follower.caughtUp = true
       more = true
     }
@@ -220,6 +220,6 @@ export class Standbys {
   }
 }
 
-function keyOf({ part, partition }: CopyPlace): string {
-  return partitionKey({ topic: part.changelog.topic, partition })
+function keyOf({ definition, partition }: CopyRef): string {
+  return partitionKey({ topic: definition.changelog.topic, partition })
 }

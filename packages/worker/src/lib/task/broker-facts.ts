@@ -76,7 +76,7 @@ export class BrokerFacts {
     // take the broker for broken. What is in a transaction counts too: rows that are committed may lie behind it, so
     // recovery waits until it is over.
     const logs = tasks.flatMap(({ partition, partitions: count }) =>
-      topics.partsWith(count).map(({ changelog }) => ({ topic: changelog.topic, partition })),
+      topics.statesWith(count).map(({ changelog }) => ({ topic: changelog.topic, partition })),
     )
     const changelogs = await offsets(logs, 'read-uncommitted')
     // What it has committed of repartition topics it deletes: so a committed offset is not before the beginning either.

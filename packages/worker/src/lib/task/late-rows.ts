@@ -35,7 +35,7 @@ export class LateRows {
   }
 
   async #search(task: Task, state: TaskState, stretch: Stretch): Promise<void> {
-    const { part, changelog, tail, store } = state
+    const { definition, changelog, tail, store } = state
     const { log } = this.#environment
     try {
       const rows = await this.#read(state, stretch)
@@ -43,7 +43,7 @@ export class LateRows {
       const found = tail.compare(rows, store)
       if (found === 0) return
       log.warn(
-        { table: part.name, ...changelog, rows: found },
+        { table: definition.name, ...changelog, rows: found },
         `Older rows of ${found} keys came into ${partitionKey(changelog)} over newer ones, from a request that had been given up; they are written again.`,
       )
       task.touch()
@@ -51,7 +51,7 @@ export class LateRows {
       if (task.closed || this.#closed) return
       tail.readAgain(stretch)
       log.warn(
-        { table: part.name, ...changelog, error: toError(thrown).message },
+        { table: definition.name, ...changelog, error: toError(thrown).message },
         `${partitionKey(changelog)} could not be searched for rows that came late; the next commit tries again.`,
       )
     }

@@ -96,8 +96,10 @@ async function openStates(
   starts: readonly StartPosition[],
   { worker, facts }: Opening,
 ): Promise<readonly TaskState[]> {
-  const parts = worker.topics.partsWith(task.partitions)
-  const outcomes = await Promise.allSettled(parts.map((part) => restore(task, part, { worker, facts })))
+  const definitions = worker.topics.statesWith(task.partitions)
+  const outcomes = await Promise.allSettled(
+    definitions.map((definition) => restore(task, definition, { worker, facts })),
+  )
   const restored = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   const failed = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined || task.closed) {
@@ -109,7 +111,7 @@ async function openStates(
     await closeStores(restored, worker)
     throw new MillraceError(
       'OFFSETS_MISSING',
-      `Table ${filled.part.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
+      `Table ${filled.definition.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
     )
   }
   return restored.map((state) => ({ ...state, open: openState(task, state, worker) }))
@@ -117,15 +119,15 @@ async function openStates(
 
 type RestoredState = Omit<TaskState, 'open'>
 
-async function restore(task: Task, part: StateDefinition, { worker, facts }: Opening): Promise<RestoredState> {
-  const changelog = { topic: part.changelog.topic, partition: task.partition }
+async function restore(task: Task, definition: StateDefinition, { worker, facts }: Opening): Promise<RestoredState> {
+  const changelog = { topic: definition.changelog.topic, partition: task.partition }
   const bounds = facts.changelogs.get(partitionKey(changelog)) ?? { beginning: 0, end: 0 }
-  const store = await worker.recovery.restore({ part, partition: task.partition }, bounds, task.signal)
+  const store = await worker.recovery.restore({ definition, partition: task.partition }, bounds, task.signal)
   const tail = new ChangelogTail(store.checkpoint()?.offset ?? bounds.end)
-  return { part, store, changelog, changelogId: worker.topics.changelogId(part), tail }
+  return { definition, store, changelog, changelogId: worker.topics.changelogId(definition), tail }
 }
 
-function openState(task: Task, { part, store }: RestoredState, worker: OpeningWorker): TaskState['open'] {
+function openState(task: Task, { definition, store }: RestoredState, worker: OpeningWorker): TaskState['open'] {
   const { environment, topics, changedRows } = worker
   const { settings, freeze } = environment
   const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
@@ -133,7 +135,7 @@ function openState(task: Task, { part, store }: RestoredState, worker: OpeningWo
   const cacheBytes = Math.floor(settings.cacheBytes / Math.max(open, 1))
   const maxRowBytes = settings.maxRecordBytes - recordSize({ key: null, value: null, headers: NO_HEADERS })
   const countChanged = (bytes: number): void => changedRows.count(bytes)
-  return part.openState({ task, store, cacheBytes, countChanged, maxRowBytes, freeze })
+  return definition.openState({ task, store, cacheBytes, countChanged, maxRowBytes, freeze })
 }
 
 async function closeStores(

@@ -18,7 +18,7 @@ import type { PartitionCursor, SourceOffset } from './cursor.ts'
 
 /** A table or stateful operator in one task. */
 export interface TaskState {
-  readonly part: StateDefinition
+  readonly definition: StateDefinition
   readonly open: OpenState
   readonly store: StorePartition
   readonly changelog: TopicPartition
@@ -54,7 +54,7 @@ export interface TaskCommit {
  */
 export function sendRows(state: TaskState, output: Pick<TaskOutput, 'add'>, timestamp: number): PreparedRows {
   const rows = state.tail.rows(state.open.takeRows(), state.store)
-  const origin = new RowOrigin(state.part)
+  const origin = new RowOrigin(state.definition)
   const { topic, partition } = state.changelog
   let last: Outgoing | undefined
   for (const { key, value } of rows) {
@@ -79,14 +79,14 @@ const ROW_CODES: ReadonlyMap<ErrorCode, ErrorCode> = new Map([
 
 class RowOrigin implements SendOrigin {
   readonly open = false
-  readonly #part: StateDefinition
+  readonly #definition: StateDefinition
 
-  constructor(part: StateDefinition) {
-    this.#part = part
+  constructor(definition: StateDefinition) {
+    this.#definition = definition
   }
 
   describe(): string {
-    return `a row of ${this.#part.name}`
+    return `a row of ${this.#definition.name}`
   }
 
   refusal(record: OutgoingRecord, error: Error): MillraceError {
@@ -94,7 +94,7 @@ class RowOrigin implements SendOrigin {
     const code = isMillraceError(error) ? ROW_CODES.get(error.code) : undefined
     return new MillraceError(
       code ?? 'RECORD_REFUSED',
-      `The row of key ${JSON.stringify(key)} in ${this.#part.name} (${record.value?.length ?? 0} bytes) was refused by ${record.topic}/${record.partition}.`,
+      `The row of key ${JSON.stringify(key)} in ${this.#definition.name} (${record.value?.length ?? 0} bytes) was refused by ${record.topic}/${record.partition}.`,
       { cause: error },
     )
   }

@@ -105,13 +105,13 @@ export class Task implements OwningTask, TransactionOwner {
     return this.states.reduce((sum, { open }) => sum + open.dirtyBytes, 0)
   }
 
-  open(part: StateDefinition): OpenState | undefined {
-    return this.#states.get(part)?.open
+  open(definition: StateDefinition): OpenState | undefined {
+    return this.#states.get(definition)?.open
   }
 
   recovered(sources: readonly TaskSource[], states: readonly TaskState[]): void {
     this.#sources = sources
-    for (const state of states) this.#states.set(state.part, state)
+    for (const state of states) this.#states.set(state.definition, state)
     for (const { source } of sources) this.#worker.flow.add(source)
   }
 

@@ -21,7 +21,7 @@ export function leaderTopic(appId: string): string {
 export class DeclaredTopology implements Topology {
   readonly topics: Map<string, TopicDeclaration> = new Map()
   readonly subscriptions: SubscriptionSpec[] = []
-  readonly parts: StateDefinition[] = []
+  readonly states: StateDefinition[] = []
   readonly candidates: Candidate[] = []
   readonly waits: WaitForTask[] = []
   readonly #appId: string
@@ -60,11 +60,11 @@ export class DeclaredTopology implements Topology {
   }
 
   state(state: StateDefinition): void {
-    if (this.parts.includes(state)) return
+    if (this.states.includes(state)) return
     this.#mustBeOpen(`table ${state.name}`)
-    if (this.parts.some(({ name }) => name === state.name))
+    if (this.states.some(({ name }) => name === state.name))
       throw new MillraceError('NAME_TAKEN', `There are two tables ${state.name}.`)
-    this.parts.push(state)
+    this.states.push(state)
   }
 
   lead(candidate: Candidate): void {

@@ -38,7 +38,7 @@ function plan(
   return planTopics({
     appId: 'app',
     subscriptions: [],
-    parts: [],
+    states: [],
     topicPartitions: 8,
     replicationFactor: -1,
     ...wanted,
@@ -49,18 +49,18 @@ function plan(
 
 test('missing topics are created with their count, config and a changelog for each table', () => {
   const counts = table('counts')
-  const { create, parts } = plan({
+  const { create, states } = plan({
     topics: [topic('posts', { partitions: 4, config: { 'retention.ms': '1' } }), topic('words'), topic('there')],
     existing: { there: 2 },
     subscriptions: [reads('count', 'words')],
-    parts: [counts],
+    states: [counts],
   })
   expect(create).toEqual([
     { name: 'posts', partitions: 4, replicationFactor: -1, config: { 'retention.ms': '1' } },
     { name: 'words', partitions: 8, replicationFactor: -1, config: {} },
     { name: 'app-counts-changelog', partitions: 8, replicationFactor: -1, config: { 'cleanup.policy': 'compact' } },
   ])
-  expect(parts.get(counts)).toBe(8)
+  expect(states.get(counts)).toBe(8)
 })
 
 test('a repartition topic has as many partitions as what its agent reads', () => {
@@ -96,10 +96,10 @@ test.each<[string, StateDefinition, Record<string, number>, number]>([
   ['that of all sources when they agree', table('t'), { a: 4, b: 4 }, 4],
   ['topicPartitions when some source has it', table('t'), { a: 4, b: 8 }, 8],
   ["not influenced by the leader's topic", table('t'), { a: 4, b: 4, 'app-__assignor-__leader': 1 }, 4],
-])('table partitions: %s', (_, part, existing, expected) => {
+])('table partitions: %s', (_, state, existing, expected) => {
   const sources = Object.keys(existing).filter((name) => !name.endsWith('changelog'))
-  const { parts } = plan({ existing, subscriptions: [reads('x', ...sources)], parts: [part] })
-  expect(parts.get(part)).toBe(expected)
+  const { states } = plan({ existing, subscriptions: [reads('x', ...sources)], states: [state] })
+  expect(states.get(state)).toBe(expected)
 })
 
 test.each<[StateDefinition, Record<string, number>, RegExp]>([
@@ -111,9 +111,9 @@ test.each<[StateDefinition, Record<string, number>, RegExp]>([
   ],
   [table('t', 5), { a: 4 }, /declared with 5 partitions, which no source/],
   [table('t', 4), { a: 4, 'app-t-changelog': 8 }, /declared with 4 partitions; its changelog app-t-changelog has 8/],
-])('table partitions that make no sense: %#', (part, existing, message) => {
+])('table partitions that make no sense: %#', (state, existing, message) => {
   const sources = Object.keys(existing).filter((name) => !name.endsWith('changelog'))
-  const run = (): unknown => plan({ existing, subscriptions: [reads('x', ...sources)], parts: [part] })
+  const run = (): unknown => plan({ existing, subscriptions: [reads('x', ...sources)], states: [state] })
   expect(run).toThrow(expect.objectContaining({ code: 'NOT_COPARTITIONED' }))
   expect(run).toThrow(message)
 })

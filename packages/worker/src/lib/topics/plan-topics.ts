@@ -10,7 +10,7 @@ export interface TopicsWanted {
   readonly appId: string
   readonly topics: ReadonlyMap<string, TopicDeclaration>
   readonly subscriptions: readonly SubscriptionSpec[]
-  readonly parts: readonly StateDefinition[]
+  readonly states: readonly StateDefinition[]
   /** Partition counts of topics that exist. */
   readonly existing: ReadonlyMap<string, number>
   readonly topicPartitions: number
@@ -21,14 +21,14 @@ export interface TopicPlan {
   readonly create: readonly TopicSpec[]
   /** Partition counts of all declared and subscribed topics. */
   readonly topics: ReadonlyMap<string, number>
-  readonly parts: ReadonlyMap<StateDefinition, number>
+  readonly states: ReadonlyMap<StateDefinition, number>
   /** Declared with a count that the existing topic does not have. */
   readonly differing: readonly { readonly topic: string; readonly declared: number; readonly existing: number }[]
 }
 
 /** Which topics are missing and how many partitions everything has. Throws where that makes no sense. */
 export function planTopics(wanted: TopicsWanted): TopicPlan {
-  const { appId, existing, parts, replicationFactor } = wanted
+  const { appId, existing, states, replicationFactor } = wanted
   const declarations = declaredAndSubscribed(wanted)
   const topics = countTopics(wanted, declarations)
   // Topics that Millrace uses for itself say nothing about where tables belong.
@@ -38,11 +38,11 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
       .filter((topic) => !topic.startsWith(`${appId}-__`))
       .map((topic) => [topic, topics.get(topic) ?? 0]),
   )
-  const partCounts = new Map(parts.map((part) => [part, partPartitions(part, sources, wanted)]))
+  const stateCounts = new Map(states.map((state) => [state, statePartitions(state, sources, wanted)]))
   const create = [...declarations.values()]
     .filter(({ name }) => !existing.has(name))
     .map(({ name, config }) => ({ name, partitions: topics.get(name) ?? 0, replicationFactor, config }))
-  for (const [{ changelog }, partitions] of partCounts)
+  for (const [{ changelog }, partitions] of stateCounts)
     if (!existing.has(changelog.topic))
       create.push({ name: changelog.topic, partitions, replicationFactor, config: changelog.config })
   const differing = [...declarations.values()].flatMap(({ name, partitions }) => {
@@ -51,7 +51,7 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
       ? []
       : [{ topic: name, declared: partitions, existing: found }]
   })
-  return { create, topics, parts: partCounts, differing }
+  return { create, topics, states: stateCounts, differing }
 }
 
 /**
@@ -59,33 +59,36 @@ export function planTopics(wanted: TopicsWanted): TopicPlan {
  * else `topicPartitions` if some source has it. It must be the count of some source, for a table is written by the task of
  * its source's partition.
  */
-export function partPartitions(
-  part: StateDefinition,
+export function statePartitions(
+  state: StateDefinition,
   sources: ReadonlyMap<string, number>,
   wanted: Pick<TopicsWanted, 'existing' | 'topicPartitions'>,
 ): number {
   const { existing, topicPartitions } = wanted
   const counts = new Set(sources.values())
-  const found = existing.get(part.changelog.topic)
+  const found = existing.get(state.changelog.topic)
   const listed = [...sources].map(([topic, count]) => `${topic} ${count}`).join(', ')
-  if (found !== undefined && part.partitions !== undefined && found !== part.partitions)
+  if (found !== undefined && state.partitions !== undefined && found !== state.partitions)
     throw new MillraceError(
       'NOT_COPARTITIONED',
-      `Table ${part.name} is declared with ${part.partitions} partitions; its changelog ${part.changelog.topic} has ${found}.`,
+      `Table ${state.name} is declared with ${state.partitions} partitions; its changelog ${state.changelog.topic} has ${found}.`,
     )
   const [only] = counts.size === 1 ? counts : []
   const count =
-    found ?? part.partitions ?? only ?? (counts.size === 0 || counts.has(topicPartitions) ? topicPartitions : undefined)
+    found ??
+    state.partitions ??
+    only ??
+    (counts.size === 0 || counts.has(topicPartitions) ? topicPartitions : undefined)
   if (count === undefined)
     throw new MillraceError(
       'NOT_COPARTITIONED',
-      `The partition count of table ${part.name} cannot be told, for its sources differ: ${listed}. Set partitions on the table.`,
+      `The partition count of table ${state.name} cannot be told, for its sources differ: ${listed}. Set partitions on the table.`,
     )
   if (counts.size > 0 && !counts.has(count)) {
-    const what = found !== undefined ? `the changelog ${part.changelog.topic} has` : 'it is declared with'
+    const what = found !== undefined ? `the changelog ${state.changelog.topic} has` : 'it is declared with'
     throw new MillraceError(
       'NOT_COPARTITIONED',
-      `Table ${part.name}: ${what} ${count} partitions, which no source topic has: ${listed}.`,
+      `Table ${state.name}: ${what} ${count} partitions, which no source topic has: ${listed}.`,
     )
   }
   return count

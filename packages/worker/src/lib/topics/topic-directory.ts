@@ -28,7 +28,7 @@ export interface TaskTopology {
   readonly topics: readonly string[]
   /** Names of tables and stateful operators. */
   readonly parts: readonly string[]
-  /** Warm copies wanted of each task, the most that any of its parts wants. */
+  /** Warm copies wanted of each task, the most that any of its tables wants. */
   readonly standbys?: number
 }
 
@@ -47,7 +47,7 @@ export interface TopicDirectoryOptions {
 export class TopicDirectory {
   readonly #options: TopicDirectoryOptions
   readonly #topics = new Map<string, TopicInfo>()
-  readonly #parts = new Map<StateDefinition, number>()
+  readonly #states = new Map<StateDefinition, number>()
   readonly #settings = new Map<string, TopicSettings>()
   readonly #groups = new Map<number, TaskTopology>()
   #sources: readonly string[] = []
@@ -79,25 +79,25 @@ export class TopicDirectory {
     return this.#topics.get(topic)?.partitions
   }
 
-  partitionsOf(part: StateDefinition): number | undefined {
-    return this.#parts.get(part)
+  partitionsOf(state: StateDefinition): number | undefined {
+    return this.#states.get(state)
   }
 
   /** Parts with this partition count. */
-  partsWith(partitions: number): readonly StateDefinition[] {
-    return [...this.#parts].filter(([, count]) => count === partitions).map(([part]) => part)
+  statesWith(partitions: number): readonly StateDefinition[] {
+    return [...this.#states].filter(([, count]) => count === partitions).map(([state]) => state)
   }
 
-  /** Warm copies wanted of a part. */
-  copiesOf(part: StateDefinition): number {
-    return part.standbys ?? this.#options.standbys ?? 0
+  /** Warm copies wanted of a state. */
+  copiesOf(state: StateDefinition): number {
+    return state.standbys ?? this.#options.standbys ?? 0
   }
 
-  changelogId(part: StateDefinition): string {
-    return this.#topics.get(part.changelog.topic)?.id ?? part.changelog.topic
+  changelogId(state: StateDefinition): string {
+    return this.#topics.get(state.changelog.topic)?.id ?? state.changelog.topic
   }
 
-  /** Settings of a part's changelog as they hold on the broker, as far as they are known, else as declared. */
+  /** Settings of a state's changelog as they hold on the broker, as far as they are known, else as declared. */
   changelogConfig({ changelog }: StateDefinition): Readonly<Record<string, string>> {
     const found = this.#settings.get(changelog.topic)
     return found === undefined
@@ -125,15 +125,15 @@ export class TopicDirectory {
       ...new Set([
         ...topology.topics.keys(),
         ...this.#sources,
-        ...topology.parts.map(({ changelog }) => changelog.topic),
+        ...topology.states.map(({ changelog }) => changelog.topic),
       ]),
     ]
     const existing = await admin.topics(names)
-    const { create, topics, parts, differing } = planTopics({
+    const { create, topics, states, differing } = planTopics({
       appId,
       topics: topology.topics,
       subscriptions: topology.subscriptions,
-      parts: topology.parts,
+      states: topology.states,
       existing: new Map(existing.map(({ name, partitions }) => [name, partitions])),
       topicPartitions,
       replicationFactor,
@@ -156,7 +156,7 @@ export class TopicDirectory {
     const unseen = create.find(({ name }) => !this.#topics.has(name))
     if (unseen !== undefined)
       throw new MillraceError('TOPIC_MISSING', `Topic ${unseen.name} was created, and the broker does not show it.`)
-    for (const [part, partitions] of parts) this.#parts.set(part, partitions)
+    for (const [state, partitions] of states) this.#states.set(state, partitions)
     this.#group()
     await this.#judgeChangelogs()
   }
@@ -164,7 +164,7 @@ export class TopicDirectory {
   /** Throws `CHANGELOG_LOSES_ROWS` before anything is handled. */
   async #judgeChangelogs(): Promise<void> {
     const { admin, log } = this.#options
-    const names = [...this.#parts.keys()].map(({ changelog }) => changelog.topic)
+    const names = [...this.#states.keys()].map(({ changelog }) => changelog.topic)
     if (names.length === 0) return
     try {
       for (const settings of await admin.topicSettings(names)) this.#settings.set(settings.name, settings)
@@ -175,11 +175,11 @@ export class TopicDirectory {
         'Whether the changelogs are compacted could not be seen: the right DescribeConfigs on them is missing.',
       )
     }
-    for (const part of this.#parts.keys()) {
-      const settings = this.#settings.get(part.changelog.topic)
-      const fault = settings === undefined ? undefined : judgeChangelog(part, settings)
+    for (const state of this.#states.keys()) {
+      const settings = this.#settings.get(state.changelog.topic)
+      const fault = settings === undefined ? undefined : judgeChangelog(state, settings)
       if (fault?.kind === 'loses rows') throw fault.error
-      if (fault?.kind === 'grows') log.warn({ table: part.name, topic: part.changelog.topic }, fault.message)
+      if (fault?.kind === 'grows') log.warn({ table: state.name, topic: state.changelog.topic }, fault.message)
     }
   }
 
@@ -216,7 +216,7 @@ export class TopicDirectory {
   }
 
   async #checkOnce(): Promise<Error | undefined> {
-    const watched = [...this.#sources, ...[...this.#parts.keys()].map(({ changelog }) => changelog.topic)]
+    const watched = [...this.#sources, ...[...this.#states.keys()].map(({ changelog }) => changelog.topic)]
     const found = new Map((await this.#options.admin.topics(watched)).map((info) => [info.name, info]))
     if (this.#closed) return undefined
     for (const name of watched) {
@@ -235,20 +235,20 @@ export class TopicDirectory {
   }
 
   #gone(name: string, how: string): MillraceError {
-    const part = [...this.#parts.keys()].find(({ changelog }) => changelog.topic === name)
-    return part === undefined
+    const state = [...this.#states.keys()].find(({ changelog }) => changelog.topic === name)
+    return state === undefined
       ? new MillraceError('TOPIC_MISSING', `Topic ${name} ${how}.`)
-      : new MillraceError('CHANGELOG_MISSING', `Topic ${name}, the changelog of table ${part.name}, ${how}.`)
+      : new MillraceError('CHANGELOG_MISSING', `Topic ${name}, the changelog of table ${state.name}, ${how}.`)
   }
 
   #group(): void {
     const counts = new Set(this.#sources.flatMap((topic) => this.partitions(topic) ?? []))
     for (const count of counts) {
-      const parts = this.partsWith(count)
-      const standbys = Math.max(0, ...parts.map((part) => this.copiesOf(part)))
+      const states = this.statesWith(count)
+      const standbys = Math.max(0, ...states.map((state) => this.copiesOf(state)))
       this.#groups.set(count, {
         topics: this.#sources.filter((topic) => this.partitions(topic) === count),
-        parts: parts.map(({ name }) => name).toSorted(),
+        parts: states.map(({ name }) => name).toSorted(),
         ...(standbys === 0 ? {} : { standbys }),
       })
     }

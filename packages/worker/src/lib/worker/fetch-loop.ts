@@ -1,5 +1,5 @@
 import { type LostPosition, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import { afterLoss } from '../task/start-position.ts'
 import type { TaskWorker } from '../task/task-worker.ts'
 import type { TaskSource } from '../task/cursor.ts'

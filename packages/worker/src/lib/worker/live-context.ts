@@ -15,7 +15,7 @@ import {
   type WorkerContext,
 } from '@millrace/core'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import type { RunningWorker } from './running-worker.ts'
 import type { WorkerLife } from './worker-life.ts'
@@ -86,25 +86,25 @@ export class LiveContext implements WorkerContext {
     return reader
   }
 
-  openState(part: StateDefinition, partition: number): OpenState | undefined {
-    const count = this.partitionsOf(part)
+  openState(state: StateDefinition, partition: number): OpenState | undefined {
+    const count = this.partitionsOf(state)
     // Without a lease another worker may have newer rows already.
     if (count === undefined || !this.#life.lease.valid) return undefined
-    return this.#worker?.tasks.all.get(taskId(count, partition))?.open(part)
+    return this.#worker?.tasks.all.get(taskId(count, partition))?.open(state)
   }
 
-  openStates(part: StateDefinition): ReadonlyMap<number, OpenState> {
+  openStates(state: StateDefinition): ReadonlyMap<number, OpenState> {
     const open = new Map<number, OpenState>()
     if (this.#worker === undefined || !this.#life.lease.valid) return open
     for (const task of this.#worker.tasks.all.values()) {
-      const state = task.open(part)
-      if (state !== undefined) open.set(task.partition, state)
+      const found = task.open(state)
+      if (found !== undefined) open.set(task.partition, found)
     }
     return open
   }
 
-  partitionsOf(part: StateDefinition): number | undefined {
-    return this.#worker?.topics.partitionsOf(part)
+  partitionsOf(state: StateDefinition): number | undefined {
+    return this.#worker?.topics.partitionsOf(state)
   }
 
   fail(error: Error): void {

@@ -10,7 +10,7 @@ import {
   type WorkerStatus,
 } from '@millrace/core'
 import { inWords, NOT_NOW, reasonsOf } from '../environment/not-now.ts'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import type { Subscription } from '../queue/subscription.ts'
 import { LEADER_AGENT } from '../topics/declared-topology.ts'
 import type { CountingSensor } from './counting-sensor.ts'
@@ -36,7 +36,7 @@ export function statsOf({ status, life, worker, sensor }: WorkerView): WorkerSta
   return {
     status,
     agents: agentStats(subscriptions),
-    parts: Object.fromEntries(topology.parts.map(({ name }) => [name, partStats(name, worker)])),
+    parts: Object.fromEntries(topology.states.map(({ name }) => [name, partStats(name, worker)])),
     sources: sourceStats(worker),
     waitingFor: waitingStats(worker),
     flows: flowStats(subscriptions),
@@ -67,7 +67,7 @@ export function assignmentOf({ life, worker }: WorkerView): AssignmentView {
       id: task.id,
       state: task.running ? 'running' : 'opening',
       sources: task.assigned,
-      parts: worker?.topics.partsWith(task.partitions).map(({ name }) => name) ?? [],
+      parts: worker?.topics.statesWith(task.partitions).map(({ name }) => name) ?? [],
     })),
     group: group?.owners ?? new Map(),
     members: group?.members ?? new Map(),
@@ -158,7 +158,7 @@ function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[]
 function partStats(name: string, worker: RunningWorker | undefined): PartStats {
   const open = (worker?.tasks.running ?? []).flatMap((task) =>
     task.states
-      .filter(({ part }) => part.name === name)
+      .filter(({ definition }) => definition.name === name)
       .map(({ store }) => ({ partition: task.partition, rows: store.rows })),
   )
   return {

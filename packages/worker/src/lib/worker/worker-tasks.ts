@@ -14,14 +14,14 @@ import {
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
-import { taskId } from '../environment/task-place.ts'
+import { taskId } from '../environment/task-id.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Elections } from '../group/elections.ts'
 import type { GainedTask } from '../group/plan-rebalance.ts'
 import type { Subscription } from '../queue/subscription.ts'
 import { FlowControl } from '../records/flow-control.ts'
 import type { Recovery } from '../restore/recovery.ts'
-import type { CopyPlace } from '../restore/standbys.ts'
+import type { CopyRef } from '../restore/standbys.ts'
 import type { TaskStores } from '../restore/task-stores.ts'
 import { SharedCommits, SharedOutput } from '../sending/at-least-once.ts'
 import { TransactionOutput } from '../sending/exactly-once.ts'
@@ -245,11 +245,11 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   }
 
   /** Keeps the stores of these open from one use to the next, until the next assignment. */
-  keepStores(tasks: readonly TaskRef[], copies: readonly CopyPlace[]): void {
+  keepStores(tasks: readonly TaskRef[], copies: readonly CopyRef[]): void {
     const ofTasks = tasks.flatMap(({ partitions, partition }) =>
-      this.topics.partsWith(partitions).map(({ name }) => partitionKey({ topic: name, partition })),
+      this.topics.statesWith(partitions).map(({ name }) => partitionKey({ topic: name, partition })),
     )
-    const ofCopies = copies.map(({ part, partition }) => partitionKey({ topic: part.name, partition }))
+    const ofCopies = copies.map(({ definition, partition }) => partitionKey({ topic: definition.name, partition }))
     const wanted = this.stores.want(new Set([...ofTasks, ...ofCopies]))
     this.#inBackground(wanted, 'A store that is needed no more was not closed cleanly.')
   }
