@@ -33,6 +33,7 @@ async function writeApi(directory: string): Promise<void> {
     readme: 'none',
     disableSources: true,
     excludePrivate: true,
+    excludeProtected: true,
     excludeInternal: true,
     excludeExternals: true,
     // `pnpm check types` has found them all.

@@ -7,7 +7,7 @@ import { createAgent } from './create-agent.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-describe('the scope of an event', () => {
+describe('the current event', () => {
   it('reaches the loop body, also after awaits in it, with every instance at its own event', async () => {
     const { deps, worker, scope, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { key: 'string', value: 'number', partitions: 8 })
