@@ -5,6 +5,7 @@ import {
   type ConsumerOptions,
   isMillraceError,
   MillraceError,
+  raceAbort,
   type Producer,
   type Reader,
   type ReaderOptions,
@@ -18,8 +19,8 @@ import {
 import { KafkaAdmin } from './admin/kafka-admin.ts'
 import { BrokerLinks } from './cluster/broker-links.ts'
 import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
-import type { OpenStateOptions } from './cluster/part-context.ts'
-import { Recovery, RETRY_BACKOFF } from './cluster/recovery.ts'
+import type { KafkaClient, KafkaClientContext } from './cluster/client-context.ts'
+import { Reconnects, RETRY_BACKOFF } from './cluster/reconnects.ts'
 import { requireCodec, type CompressionCodecs } from './compression/compression.ts'
 import { installedCodecs } from './compression/installed-codecs.ts'
 import { KafkaConsumer } from './consumer/kafka-consumer.ts'
@@ -76,18 +77,14 @@ export function transportOfSettings(
   return createKafkaTransport(kafkaOptions(settings, brokers), deps)
 }
 
-interface Closable {
-  close(): Promise<void>
-}
-
 /** Made by `createKafkaTransport`. */
 export class KafkaTransport implements Transport {
   readonly capabilities: TransportCapabilities = CAPABILITIES
   readonly #settings: KafkaSettings
   readonly #deps: TransportDeps
   readonly #control: BrokerLinks
-  readonly #context: OpenStateOptions
-  readonly #parts = new Set<object & Closable>()
+  readonly #context: KafkaClientContext
+  readonly #clients = new Set<KafkaClient>()
   #codecs: CompressionCodecs = {}
   #connected = false
   #closed: Promise<void> | undefined
@@ -104,13 +101,11 @@ export class KafkaTransport implements Transport {
       clock: deps.clock,
       log: deps.log,
       view,
-      recovery: new Recovery({ ...deps, refresh: () => view.refresh() }),
+      reconnects: new Reconnects(view, deps),
       control: this.#control,
       openLinks: () => new BrokerLinks(settings, deps),
       codecs: () => this.#codecs,
-      onClosed: (part) => {
-        for (const open of this.#parts) if (open === part) this.#parts.delete(open)
-      },
+      onClosed: (client) => void this.#clients.delete(client),
     }
   }
 
@@ -135,7 +130,7 @@ export class KafkaTransport implements Transport {
     try {
       for (let attempt = 1; ; attempt++) {
         try {
-          await untilAborted(this.#context.view.refresh(), ending)
+          await raceAbort(this.#context.view.refresh(), ending)
           this.#connected = true
           return
         } catch (error) {
@@ -180,9 +175,9 @@ export class KafkaTransport implements Transport {
 
   /** Ends as `kill -9` would: no group is left, nothing is waited for. For tests of what others see then. */
   kill(): void {
-    for (const part of this.#parts) if (part instanceof KafkaConsumer) part.abandon()
+    for (const client of this.#clients) if (client instanceof KafkaConsumer) client.abandon()
     this.#control.close()
-    for (const part of this.#parts) void part.close()
+    for (const client of this.#clients) void client.close()
     void this.close()
   }
 
@@ -190,23 +185,23 @@ export class KafkaTransport implements Transport {
     const { clock, log } = this.#deps
     const limit = new AbortController()
     const timeout = clock.sleep(CLOSE_LIMIT_MS, limit.signal).catch(() => undefined)
-    const closing = Promise.allSettled([...this.#parts].map((part) => part.close())).then((ends) => {
+    const closing = Promise.allSettled([...this.#clients].map((client) => client.close())).then((ends) => {
       for (const end of ends)
         if (end.status === 'rejected')
-          log.warn({ error: toError(end.reason).message }, 'A part of the Kafka transport did not close well.')
+          log.warn({ error: toError(end.reason).message }, 'A client of the Kafka transport did not close well.')
     })
     await Promise.race([closing, timeout])
     limit.abort()
-    this.#context.recovery.stop()
+    this.#context.reconnects.stop()
     this.#control.close()
   }
 
-  #opened<T extends object & Closable>(part: T): T {
-    this.#parts.add(part)
-    return part
+  #opened<T extends KafkaClient>(client: T): T {
+    this.#clients.add(client)
+    return client
   }
 
-  #usable(): OpenStateOptions {
+  #usable(): KafkaClientContext {
     this.#requireOpen()
     if (!this.#connected) throw new MillraceError('CLOSED', 'The Kafka transport is not connected.')
     return this.#context
@@ -215,13 +210,4 @@ export class KafkaTransport implements Transport {
   #requireOpen(): void {
     if (this.#closed !== undefined) throw new MillraceError('CLOSED', 'The Kafka transport is closed.')
   }
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
-  })
 }

@@ -18,7 +18,7 @@ import type { TopicView } from '../cluster/cluster-view.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { areLed, offsetsAt, partitionOffsets } from '../cluster/partition-offsets.ts'
 import { checkCode, PassingError, retrying } from '../cluster/retrying.ts'
 import { requirePartition, toLeaders } from '../cluster/to-leaders.ts'
@@ -48,12 +48,12 @@ const FOLLOWERS_TIMEOUT_MS = 2_000
 const POLL_MS = 20
 
 export class KafkaAdmin implements Admin {
-  readonly #context: OpenStateOptions
+  readonly #context: KafkaClientContext
   /** For requests that wait for followers. */
   readonly #links: BrokerLinks
   readonly #closing = new AbortController()
 
-  constructor(context: OpenStateOptions) {
+  constructor(context: KafkaClientContext) {
     this.#context = context
     this.#links = context.openLinks()
   }
@@ -260,7 +260,7 @@ export class KafkaAdmin implements Admin {
   }
 
   #retrying<T>(what: string, attempt: () => Promise<T>): Promise<T> {
-    return retrying(this.#context.recovery, what, this.#closing.signal, attempt)
+    return retrying(this.#context.reconnects, what, this.#closing.signal, attempt)
   }
 }
 

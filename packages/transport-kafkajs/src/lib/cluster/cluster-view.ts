@@ -14,6 +14,12 @@ export interface TopicView {
   readonly replicas: number
 }
 
+/** The cluster as it is asked: what is known of it, and the connections to ask over. */
+export interface ClusterAccess {
+  readonly view: ClusterView
+  readonly links: BrokerLinks
+}
+
 /**
  * What is known of the cluster: brokers, and the topics anybody has asked for with their leaders. One for a whole
  * transport. A look at the metadata serves everyone who asked for it before it was sent.

@@ -2,7 +2,7 @@ import type { CommitOffset, TopicPartition } from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
 import { offsetFetchRequest, type FetchedOffsets } from '../wire/requests/offsets.ts'
 import { CoordinatorLink } from './coordinator.ts'
-import type { OpenStateOptions } from './part-context.ts'
+import type { KafkaClientContext } from './client-context.ts'
 import { retrying } from './retrying.ts'
 
 export interface CommittedQuestion {
@@ -19,14 +19,14 @@ const QUIET_TRIES = 30
 
 /** Committed offsets of a group, asked of its coordinator until it answers. */
 export async function committedOffsets(
-  context: Pick<OpenStateOptions, 'clock' | 'view' | 'control' | 'recovery'>,
+  context: Pick<KafkaClientContext, 'clock' | 'view' | 'control' | 'reconnects'>,
   { groupId, partitions, stable }: CommittedQuestion,
   signal: AbortSignal,
 ): Promise<readonly CommitOffset[]> {
   if (partitions?.length === 0) return []
-  const { clock, view, control, recovery } = context
+  const { clock, view, control, reconnects } = context
   const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
-  return retrying(recovery, `committed offsets of group "${groupId}" could not be read`, signal, async () => {
+  return retrying(reconnects, `committed offsets of group "${groupId}" could not be read`, signal, async () => {
     let answer: FetchedOffsets
     let tries = 0
     do {

@@ -1,27 +1,20 @@
 import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
 import { findCoordinatorRequest } from '../wire/requests/cluster.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
-import type { BrokerLinks } from './broker-links.ts'
-import type { ClusterView } from './cluster-view.ts'
+import type { ClusterAccess } from './cluster-view.ts'
 import { checkCode } from './retrying.ts'
-
-export interface CoordinatorDeps {
-  readonly view: ClusterView
-  /** Connections over which the coordinator is asked. */
-  readonly links: BrokerLinks
-}
 
 /** The broker that keeps a group or a transactional id. Found when needed, forgotten when it fails. */
 export class CoordinatorLink {
   readonly #kind: 'group' | 'transaction'
   readonly #key: string
-  readonly #deps: CoordinatorDeps
+  readonly #cluster: ClusterAccess
   #address: BrokerAddress | undefined
 
-  constructor(kind: 'group' | 'transaction', key: string, deps: CoordinatorDeps) {
+  constructor(kind: 'group' | 'transaction', key: string, cluster: ClusterAccess) {
     this.#kind = kind
     this.#key = key
-    this.#deps = deps
+    this.#cluster = cluster
   }
 
   /** One try. A rejection makes the next call look for the coordinator anew. */
@@ -37,7 +30,7 @@ export class CoordinatorLink {
 
   /** Cuts the connection: requests under way reject. */
   drop(): void {
-    if (this.#address !== undefined) this.#deps.links.ready(this.#address)?.close()
+    if (this.#address !== undefined) this.#cluster.links.ready(this.#address)?.close()
     this.forget()
   }
 
@@ -58,10 +51,10 @@ export class CoordinatorLink {
 
   async #link(): Promise<BrokerLink> {
     if (this.#address === undefined) {
-      const found = await this.#deps.view.ask(findCoordinatorRequest(this.#kind, this.#key))
+      const found = await this.#cluster.view.ask(findCoordinatorRequest(this.#kind, this.#key))
       checkCode(found.errorCode, `The coordinator of ${this.#kind} "${this.#key}" could not be found.`)
       this.#address = { nodeId: found.nodeId, host: found.host, port: found.port }
     }
-    return this.#deps.links.to(this.#address)
+    return this.#cluster.links.to(this.#address)
   }
 }

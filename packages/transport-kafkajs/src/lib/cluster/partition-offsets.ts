@@ -8,11 +8,11 @@ import {
 } from '@millrace/core'
 import { KafkaCode } from '../errors/kafka-errors.ts'
 import { listOffsetsRequest, type OffsetWanted } from '../wire/requests/offsets.ts'
-import type { OpenStateOptions } from './part-context.ts'
+import type { KafkaClientContext } from './client-context.ts'
 import { checkCode, isPassing, retrying } from './retrying.ts'
 import { toLeaders } from './to-leaders.ts'
 
-type OffsetsContext = Pick<OpenStateOptions, 'view' | 'control' | 'recovery'>
+type OffsetsContext = Pick<KafkaClientContext, 'view' | 'control' | 'reconnects'>
 
 /** First offset and end of partitions, asked of their leaders, two questions each. Rejects with `TOPIC_MISSING` or `PARTITION_MISSING`. */
 export async function partitionOffsets(
@@ -78,7 +78,7 @@ async function listOffsets(
 ): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>()
   const topics = [...new Set(partitions.map(({ topic }) => topic))]
-  await retrying(context.recovery, `offsets of ${topics.join(', ')} could not be read`, signal, async () => {
+  await retrying(context.reconnects, `offsets of ${topics.join(', ')} could not be read`, signal, async () => {
     await context.view.ensure(topics)
     await askLeaders(context, partitions, question, found)
   })

@@ -1,8 +1,8 @@
 import { isMillraceError, toError, type ErrorCode } from '@millrace/core'
 import { isRetriable, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
-import type { Recovery } from './recovery.ts'
+import type { Reconnects } from './reconnects.ts'
 
-/** Something that passes: the attempt is made again after `Recovery.wait`. Never leaves the driver. */
+/** Something that passes: the attempt is made again after `Reconnects.wait`. Never leaves the driver. */
 export class PassingError extends Error {
   override readonly name: string = 'PassingError'
 }
@@ -26,7 +26,7 @@ export function reasonOf(error: unknown): string {
 
 /** Repeats `attempt` until it succeeds, fails for good, or the signal aborts (then rejects with its reason). */
 export async function retrying<T>(
-  recovery: Recovery,
+  reconnects: Reconnects,
   what: string,
   signal: AbortSignal,
   attempt: () => Promise<T>,
@@ -38,7 +38,7 @@ export async function retrying<T>(
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (!isPassing(error)) throw error
-      await recovery.wait(what, reasonOf(error), signal)
+      await reconnects.wait(what, reasonOf(error), signal)
     }
   }
 }

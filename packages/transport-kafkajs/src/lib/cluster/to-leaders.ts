@@ -1,20 +1,14 @@
 import { MillraceError, type TopicPartition } from '@millrace/core'
 import type { BrokerLink } from '../kafkajs/broker-link.ts'
-import type { BrokerLinks } from './broker-links.ts'
-import type { ClusterView } from './cluster-view.ts'
+import type { ClusterAccess, ClusterView } from './cluster-view.ts'
 import { PassingError } from './retrying.ts'
-
-export interface LeadersContext {
-  readonly view: ClusterView
-  readonly links: BrokerLinks
-}
 
 /**
  * Gives each broker the partitions that it leads, all brokers at once: one try. The view must know the topics. Rejects
  * with `TOPIC_MISSING`, `PARTITION_MISSING`, `PassingError` for a partition without a leader, and what `ask` rejects with.
  */
 export async function toLeaders<P extends TopicPartition>(
-  { view, links }: LeadersContext,
+  { view, links }: ClusterAccess,
   partitions: readonly P[],
   ask: (link: BrokerLink, partitions: readonly P[]) => Promise<void>,
 ): Promise<void> {

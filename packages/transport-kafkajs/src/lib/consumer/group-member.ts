@@ -1,28 +1,10 @@
-import {
-  deferred,
-  MillraceError,
-  raceAbort,
-  toError,
-  type AssignmentChange,
-  type ConsumerOptions,
-  type Deferred,
-} from '@millrace/core'
-import type { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import { deferred, MillraceError, raceAbort, toError, type AssignmentChange, type Deferred } from '@millrace/core'
 import { requirePartition } from '../cluster/to-leaders.ts'
 import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { GroupSession } from './group-session.ts'
-import { joinGroup, leaveGroup, type JoinResult } from './join-leave.ts'
-import { Ownership } from './ownership.ts'
-
-export interface GroupMemberDeps extends Pick<OpenStateOptions, 'clock' | 'log' | 'view' | 'recovery' | 'control'> {
-  readonly coordinator: CoordinatorLink
-  /** Fetches what the member owns. */
-  readonly fetcher: Pick<PartitionFetcher, 'add' | 'remove' | 'fail'>
-  /** Aborts when the consumer is closed. */
-  readonly signal: AbortSignal
-}
+import { joinGroup, leaveGroup, type JoinResult, type MemberContext } from './join-leave.ts'
+import { OwnedPartitions } from './owned-partitions.ts'
 
 /** Refusals in a row before the group counts as too large: members tell less of themselves when joins come to nothing. */
 const MOST_REFUSALS = 6
@@ -33,23 +15,25 @@ type Joined = Extract<JoinResult, { readonly kind: 'joined' }>
  * The life of a member in its group: join, heartbeat, drain, join again. The drain comes before JoinGroup, while commits
  * of the old generation still count.
  */
-export class GroupMember {
-  readonly ownership: Ownership = new Ownership()
-  readonly #options: ConsumerOptions
-  readonly #deps: GroupMemberDeps
+export class KafkaMember {
+  readonly owned: OwnedPartitions = new OwnedPartitions()
+  readonly #context: MemberContext
+  /** Fetches what the member owns. */
+  readonly #fetcher: PartitionFetcher
   readonly #listener: ListenerCalls = new ListenerCalls()
   readonly #started: Deferred<void> = deferred()
   #memberId = ''
   #joinNumber = 0
   #session: GroupSession | undefined
+  /** The same, or the last one while there is none. */
+  #latestSession: GroupSession | undefined
   /** While the member is between two generations; commits wait for it. */
   #joining: Deferred<void> | undefined
-  #lastHeartbeatMs = -Infinity
 
-  constructor(options: ConsumerOptions, deps: GroupMemberDeps) {
-    this.#options = options
-    this.#deps = deps
-    // Nobody may be waiting for it when it fails; `batches` tells too.
+  constructor(context: MemberContext, fetcher: PartitionFetcher) {
+    this.#context = context
+    this.#fetcher = fetcher
+    // Nobody may be waiting for it when it fails; `batches` throws too.
     this.#started.promise.catch(() => undefined)
   }
 
@@ -60,12 +44,12 @@ export class GroupMember {
 
   /** Monotonic time at which the last heartbeat (or join) that succeeded was sent. */
   get lastHeartbeatMs(): number {
-    return this.#lastHeartbeatMs
+    return this.#latestSession?.lastHeartbeatMs ?? -Infinity
   }
 
   /** Lives until the signal aborts, or something fails for good: that the fetcher passes on. */
   async run(): Promise<void> {
-    const { signal } = this.#deps
+    const { signal } = this.#context
     try {
       await this.#requireTopics()
       for (;;) {
@@ -87,7 +71,7 @@ export class GroupMember {
 
   /** The generation it is in, waited for while it is between two; `undefined` when it is in none. */
   async session(): Promise<GroupSession | undefined> {
-    while (this.#joining !== undefined) await raceAbort(this.#joining.promise, this.#deps.signal)
+    while (this.#joining !== undefined) await raceAbort(this.#joining.promise, this.#context.signal)
     return this.#session
   }
 
@@ -99,7 +83,7 @@ export class GroupMember {
   /** Leaves the group, after the signal has aborted. */
   async leave(): Promise<void> {
     this.#session?.stop()
-    this.#started.reject(this.#deps.signal.reason)
+    this.#started.reject(this.#context.signal.reason)
     await this.#sayGoodbye()
   }
 
@@ -109,19 +93,19 @@ export class GroupMember {
   }
 
   async #end(error: Error): Promise<void> {
-    const { signal, log, fetcher } = this.#deps
-    const { groupId, listener } = this.#options
+    const { signal, log } = this.#context
+    const { groupId, listener } = this.#context.options
     this.#session?.stop()
     this.#session = undefined
     this.#endJoining()
     this.#started.reject(error)
     if (signal.aborted) return
     log.error({ groupId, error: error.message }, 'The member of the group has failed.')
-    fetcher.fail(error)
-    if (this.ownership.isMember) {
+    this.#fetcher.fail(error)
+    if (this.owned.isMember) {
       this.#dropAll()
       await this.#listener
-        .tell(() => listener.onLost())
+        .notify(() => listener.onLost())
         .catch((thrown: unknown) =>
           log.error({ error: toError(thrown).message }, 'onLost failed after the member had failed.'),
         )
@@ -130,9 +114,9 @@ export class GroupMember {
   }
 
   async #requireTopics(): Promise<void> {
-    const { view, recovery, signal } = this.#deps
-    const { topics, groupId } = this.#options
-    await retrying(recovery, `topics of group "${groupId}" could not be looked up`, signal, async () => {
+    const { view, reconnects, signal } = this.#context
+    const { topics, groupId } = this.#context.options
+    await retrying(reconnects, `topics of group "${groupId}" could not be looked up`, signal, async () => {
       await view.ensure(topics)
       for (const topic of topics) requirePartition(view, { topic, partition: 0 })
     })
@@ -140,23 +124,23 @@ export class GroupMember {
 
   /** Joins until it has an assignment. */
   async #join(): Promise<Joined> {
-    const { recovery, signal } = this.#deps
+    const { reconnects, signal } = this.#context
     this.#joining ??= deferred()
     let refusals = 0
     for (;;) {
       signal.throwIfAborted()
       try {
-        const result = await joinGroup(this.#options, this.#memberId, this.#joinNumber, this.#deps)
+        const result = await joinGroup(this.#context, this.#memberId, this.#joinNumber)
         // A member that is closed has left, and its join is refused for that.
         signal.throwIfAborted()
         if (result.kind === 'joined') return result
         if (result.kind === 'again') {
           // A first id changes nothing; a round that ended without us may have.
-          if (this.#memberId === result.memberId) this.ownership.mayHaveMissed()
+          if (this.#memberId === result.memberId) this.owned.mayHaveMissed()
           this.#memberId = result.memberId
         } else if (result.kind === 'refused') {
           this.#memberId = result.memberId
-          if (++refusals >= MOST_REFUSALS) throw tooLarge(this.#options.groupId, result.bytes)
+          if (++refusals >= MOST_REFUSALS) throw tooLarge(this.#context.options.groupId, result.bytes)
           throw new PassingError(`Kafka could not keep the assignment of the group, of ${result.bytes} bytes.`)
         } else {
           await this.#lose()
@@ -164,52 +148,45 @@ export class GroupMember {
       } catch (error) {
         if (signal.aborted) throw signal.reason
         if (!isPassing(error)) throw error
-        this.ownership.mayHaveMissed()
-        await recovery.wait(`joining group "${this.#options.groupId}"`, reasonOf(error), signal)
+        this.owned.mayHaveMissed()
+        await reconnects.wait(`joining group "${this.#context.options.groupId}"`, reasonOf(error), signal)
       }
     }
   }
 
   #beginSession({ membership, syncSentMs }: Joined): GroupSession {
     this.#memberId = membership.memberId
-    this.#lastHeartbeatMs = syncSentMs
-    const session = new GroupSession(membership, {
-      ...this.#deps,
-      intervalMs: this.#options.heartbeatIntervalMs,
-      sessionTimeoutMs: this.#options.sessionTimeoutMs,
-      onHeartbeat: (sentMs) => {
-        this.#lastHeartbeatMs = sentMs
-      },
-    })
+    const session = new GroupSession(membership, syncSentMs, this.#context)
     this.#session = session
+    this.#latestSession = session
     return session
   }
 
   async #assign({ membership, assignment }: Joined): Promise<void> {
-    const { fetcher, signal } = this.#deps
+    const { signal } = this.#context
     const { memberId, generation } = membership
-    const { lost, kept, gained } = this.ownership.assign(generation, assignment.partitions)
-    for (const partition of lost) fetcher.remove(partition)
-    for (const partition of gained) fetcher.add(partition)
+    const { lost, kept, gained } = this.owned.assign(generation, assignment.partitions)
+    for (const partition of lost) this.#fetcher.remove(partition)
+    for (const partition of gained) this.#fetcher.add(partition)
     this.#endJoining()
     const { groupData, ownData } = assignment
     const change: AssignmentChange = { memberId, generation, lost, kept, gained, groupData, ownData }
     await raceAbort(
-      this.#listener.tell(() => this.#options.listener.onAssign(change)),
+      this.#listener.notify(() => this.#context.options.listener.onAssign(change)),
       signal,
     )
   }
 
   /** Lets the worker finish what is in hand while heartbeats go on. */
   async #drain(session: GroupSession): Promise<'drained' | 'lost'> {
-    const { clock, log, signal } = this.#deps
-    const { rebalanceTimeoutMs, groupId, listener } = this.#options
+    const { clock, log, signal } = this.#context
+    const { rebalanceTimeoutMs, groupId, listener } = this.#context.options
     const limit = new AbortController()
     const timeout = clock.sleep(rebalanceTimeoutMs, limit.signal).then(
       () => 'late' as const,
       () => 'drained' as const,
     )
-    const revoked = this.#listener.tell(() => listener.onRevoke()).then(() => 'drained' as const)
+    const revoked = this.#listener.notify(() => listener.onRevoke()).then(() => 'drained' as const)
     revoked.catch(() => undefined)
     try {
       const how = await raceAbort(Promise.race([revoked, session.lost, timeout]), signal)
@@ -226,21 +203,21 @@ export class GroupMember {
     }
   }
 
-  /** Membership is gone: everything is lost, and the next join is that of a new member. */
+  /** MemberGeneration is gone: everything is lost, and the next join is that of a new member. */
   async #lose(): Promise<void> {
-    const wasMember = this.ownership.isMember
+    const wasMember = this.owned.isMember
     this.#memberId = ''
     this.#dropAll()
     this.#endJoining()
     if (!wasMember) return
     await raceAbort(
-      this.#listener.tell(() => this.#options.listener.onLost()),
-      this.#deps.signal,
+      this.#listener.notify(() => this.#context.options.listener.onLost()),
+      this.#context.signal,
     )
   }
 
   #dropAll(): void {
-    for (const partition of this.ownership.drop()) this.#deps.fetcher.remove(partition)
+    for (const partition of this.owned.drop()) this.#fetcher.remove(partition)
   }
 
   #endJoining(): void {
@@ -249,11 +226,11 @@ export class GroupMember {
   }
 
   async #sayGoodbye(): Promise<void> {
-    const { groupId, instanceId } = this.#options
+    const { groupId, instanceId } = this.#context.options
     const memberId = this.#memberId
     if (memberId === '') return
     this.#memberId = ''
-    await leaveGroup({ groupId, memberId, instanceId }, this.#deps)
+    await leaveGroup({ groupId, memberId, instanceId }, this.#context)
   }
 }
 
@@ -265,15 +242,15 @@ function tooLarge(groupId: string, bytes: number): MillraceError {
 }
 
 /** Calls of a listener, one at a time even when one of them is late. */
-export class ListenerCalls {
+class ListenerCalls {
   #tail: Promise<void> = Promise.resolve()
 
   /** Calls when the calls before are through; after one that was rejected it is rejected too, and does not call. */
-  tell(call: () => Promise<void>): Promise<void> {
-    const told = this.#tail.then(call)
+  notify(call: () => Promise<void>): Promise<void> {
+    const called = this.#tail.then(call)
     // Whoever waits for it hears of a rejection; when the consumer is closed nobody does.
-    told.catch(() => undefined)
-    this.#tail = told
-    return told
+    called.catch(() => undefined)
+    this.#tail = called
+    return called
   }
 }

@@ -1,9 +1,8 @@
-import { deferred, MillraceError, toError, type Deferred } from '@millrace/core'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
-import type { CoordinatorLink } from '../cluster/coordinator.ts'
+import { deferred, toError, type Deferred } from '@millrace/core'
 import { isPassing, reasonOf } from '../cluster/retrying.ts'
 import { isMembershipLost, isRetriable, KafkaCode, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
-import { heartbeatRequest, type Membership } from '../wire/requests/groups.ts'
+import { heartbeatRequest, type MemberGeneration } from '../wire/requests/groups.ts'
+import { fencedInstance, type MemberContext } from './join-leave.ts'
 
 /** Why a generation is over for this member. */
 export type SessionEnd =
@@ -14,16 +13,6 @@ export type SessionEnd =
   /** For good. */
   | { readonly kind: 'failed'; readonly error: Error }
 
-export interface GroupSessionDeps extends Pick<OpenStateOptions, 'clock' | 'recovery'> {
-  readonly coordinator: CoordinatorLink
-  readonly intervalMs: number
-  readonly sessionTimeoutMs: number
-  /** Aborts when the consumer is closed. */
-  readonly signal: AbortSignal
-  /** Told when a heartbeat that succeeded was sent. */
-  readonly onHeartbeat: (sentMs: number) => void
-}
-
 const REBALANCE = KafkaCode.rebalanceInProgress
 
 /**
@@ -31,15 +20,18 @@ const REBALANCE = KafkaCode.rebalanceInProgress
  * heartbeat that says so ends it; heartbeats go on after a rebalance was announced, for they still count.
  */
 export class GroupSession {
-  readonly membership: Membership
-  readonly #deps: GroupSessionDeps
+  readonly membership: MemberGeneration
+  readonly #context: MemberContext
   readonly #end: Deferred<SessionEnd> = deferred()
   readonly #lost: Deferred<SessionEnd> = deferred()
   readonly #stopping = new AbortController()
+  #lastHeartbeatMs: number
 
-  constructor(membership: Membership, deps: GroupSessionDeps) {
+  /** Counts as heard at `joinedMs`. */
+  constructor(membership: MemberGeneration, joinedMs: number, context: MemberContext) {
     this.membership = membership
-    this.#deps = deps
+    this.#lastHeartbeatMs = joinedMs
+    this.#context = context
     void this.#beat()
   }
 
@@ -51,6 +43,11 @@ export class GroupSession {
   /** Resolves only when membership is gone: what still matters while the member drains. */
   get lost(): Promise<SessionEnd> {
     return this.#lost.promise
+  }
+
+  /** Monotonic time at which the last heartbeat (or join) that succeeded was sent. */
+  get lastHeartbeatMs(): number {
+    return this.#lastHeartbeatMs
   }
 
   /** Asks for a rebalance from this side. */
@@ -82,8 +79,9 @@ export class GroupSession {
   }
 
   async #beat(): Promise<void> {
-    const { clock, recovery, coordinator, intervalMs, onHeartbeat } = this.#deps
-    const signal = AbortSignal.any([this.#stopping.signal, this.#deps.signal])
+    const { clock, reconnects, coordinator, options } = this.#context
+    const intervalMs = options.heartbeatIntervalMs
+    const signal = AbortSignal.any([this.#stopping.signal, this.#context.signal])
     const what = `heartbeat of group "${this.membership.groupId}"`
     try {
       await clock.sleep(intervalMs, signal)
@@ -92,12 +90,16 @@ export class GroupSession {
         const code = await this.#send()
         if (signal.aborted) return
         if (code === KafkaCode.ok || code === REBALANCE) {
-          onHeartbeat(sentMs)
+          this.#lastHeartbeatMs = sentMs
           if (code === REBALANCE) this.#end.resolve({ kind: 'rebalance' })
           await clock.sleep(Math.max(0, intervalMs - (clock.monotonic() - sentMs)), signal)
         } else if (typeof code === 'string' || isRetriable(code)) {
           coordinator.forget()
-          await recovery.wait(what, typeof code === 'string' ? code : `Kafka answered ${kafkaErrorName(code)}.`, signal)
+          await reconnects.wait(
+            what,
+            typeof code === 'string' ? code : `Kafka answered ${kafkaErrorName(code)}.`,
+            signal,
+          )
         } else {
           return this.endFor(code)
         }
@@ -109,8 +111,8 @@ export class GroupSession {
 
   /** Gives the answer's code, or in words why there is none: the connection was lost, or the broker silent for a whole session. */
   async #send(): Promise<number | string> {
-    const { clock, coordinator, sessionTimeoutMs } = this.#deps
-    const limit = clock.schedule(sessionTimeoutMs, () => coordinator.drop())
+    const { clock, coordinator, options } = this.#context
+    const limit = clock.schedule(options.sessionTimeoutMs, () => coordinator.drop())
     try {
       return await coordinator.send(heartbeatRequest(this.membership))
     } catch (error) {
@@ -120,12 +122,4 @@ export class GroupSession {
       limit.cancel()
     }
   }
-}
-
-/** Two living processes with one instance id would throw each other out for ever: the one that was there first gives way for good. */
-export function fencedInstance({ groupId, instanceId }: Membership): MillraceError {
-  return new MillraceError(
-    'MEMBER_FENCED',
-    `Another member of group "${groupId}" has taken over the instance id "${instanceId ?? ''}".`,
-  )
 }

@@ -1,6 +1,6 @@
-import { MillraceError, toError, type GroupAssignor } from '@millrace/core'
+import { MillraceError, toError, type ConsumerOptions } from '@millrace/core'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { checkCode } from '../cluster/retrying.ts'
 import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
 import {
@@ -14,28 +14,21 @@ import {
   type MemberAssignment,
   type MemberSubscription,
   type JoinedGroup,
-  type Membership,
+  type MemberGeneration,
 } from '../wire/requests/groups.ts'
-import { fencedInstance } from './group-session.ts'
 
-export interface JoinOptions {
-  readonly groupId: string
-  readonly topics: readonly string[]
-  readonly instanceId: string | undefined
-  readonly assignor: GroupAssignor
-  readonly memberData: () => Uint8Array
-  readonly sessionTimeoutMs: number
-  readonly rebalanceTimeoutMs: number
-}
-
-export interface JoinDeps extends Pick<OpenStateOptions, 'clock' | 'view'> {
+/** What the parts of one member share. */
+export interface MemberContext extends KafkaClientContext {
+  readonly options: ConsumerOptions
   readonly coordinator: CoordinatorLink
+  /** Aborts when the consumer is closed. */
+  readonly signal: AbortSignal
 }
 
 export type JoinResult =
   | {
       readonly kind: 'joined'
-      readonly membership: Membership
+      readonly membership: MemberGeneration
       readonly assignment: MemberAssignment
       readonly syncSentMs: number
     }
@@ -53,14 +46,10 @@ const ANSWER_SLACK_MS = 5_000
  * One round of JoinGroup and SyncGroup. The member that the broker makes the leader runs the assignor for all. Throws
  * `PassingError` for what passes, and Millrace's errors for what does not.
  */
-export async function joinGroup(
-  options: JoinOptions,
-  memberId: string,
-  joinNumber: number,
-  deps: JoinDeps,
-): Promise<JoinResult> {
+export async function joinGroup(context: MemberContext, memberId: string, joinNumber: number): Promise<JoinResult> {
+  const { options, coordinator } = context
   const { groupId, instanceId } = options
-  const joined = await deps.coordinator.send(
+  const joined = await coordinator.send(
     joinGroupRequest({
       groupId,
       sessionTimeoutMs: options.sessionTimeoutMs,
@@ -73,25 +62,25 @@ export async function joinGroup(
     options.rebalanceTimeoutMs + ANSWER_SLACK_MS,
   )
   if (joined.errorCode === KafkaCode.memberIdRequired) return { kind: 'again', memberId: joined.memberId }
-  const membership: Membership = { groupId, generation: joined.generation, memberId: joined.memberId, instanceId }
-  const refusal = refused(joined.errorCode, membership, deps.coordinator, refusalText(options))
+  const membership: MemberGeneration = { groupId, generation: joined.generation, memberId: joined.memberId, instanceId }
+  const refusal = refused(joined.errorCode, membership, coordinator, refusalText(options))
   if (refusal !== undefined) return refusal
 
-  const assignments = joined.leaderId === joined.memberId ? await assignAll(joined, options, deps) : []
-  const syncSentMs = deps.clock.monotonic()
-  const synced = await deps.coordinator.send(syncGroupRequest(membership, assignments))
+  const assignments = joined.leaderId === joined.memberId ? await assignAll(joined, context) : []
+  const syncSentMs = context.clock.monotonic()
+  const synced = await coordinator.send(syncGroupRequest(membership, assignments))
   // Yet another member came or went before this round was through.
   if (synced.errorCode === KafkaCode.rebalanceInProgress) return { kind: 'again', memberId: joined.memberId }
   // That is how brokers answer when the record of a group is larger than they take.
   if (synced.errorCode === KafkaCode.unknownServerError && assignments.length > 0)
     return { kind: 'refused', memberId: joined.memberId, bytes: bytesOf(joined, assignments) }
-  const syncRefusal = refused(synced.errorCode, membership, deps.coordinator, refusalText(options))
+  const syncRefusal = refused(synced.errorCode, membership, coordinator, refusalText(options))
   return syncRefusal ?? { kind: 'joined', membership, assignment: decodeAssignment(synced.assignment), syncSentMs }
 }
 
 function refused(
   code: number,
-  membership: Membership,
+  membership: MemberGeneration,
   coordinator: CoordinatorLink,
   what: string,
 ): JoinResult | undefined {
@@ -103,14 +92,13 @@ function refused(
   return undefined
 }
 
-function refusalText({ groupId, sessionTimeoutMs }: JoinOptions): string {
+function refusalText({ groupId, sessionTimeoutMs }: ConsumerOptions): string {
   return `Group "${groupId}" refused the member (sessionTimeout ${sessionTimeoutMs} ms).`
 }
 
 async function assignAll(
   joined: JoinedGroup,
-  { assignor, groupId }: JoinOptions,
-  { view }: JoinDeps,
+  { view, options: { assignor, groupId } }: MemberContext,
 ): Promise<[string, Buffer][]> {
   const members = joined.members.map(({ memberId, metadata }) => ({ id: memberId, ...subscriptionOf(metadata) }))
   const topics = [...new Set(members.flatMap((member) => member.topics))]
@@ -166,8 +154,8 @@ const LEAVE_LIMIT_MS = 3_000
  * leaves too, as the contract has it: its id keeps its partitions when the process dies, not when it is shut down.
  */
 export async function leaveGroup(
-  { groupId, memberId, instanceId }: Omit<Membership, 'generation'>,
-  { view, control, clock, log }: Pick<OpenStateOptions, 'view' | 'control' | 'clock' | 'log'>,
+  { groupId, memberId, instanceId }: Omit<MemberGeneration, 'generation'>,
+  { view, control, clock, log }: KafkaClientContext,
 ): Promise<void> {
   const limit = new AbortController()
   const timeout = clock.sleep(LEAVE_LIMIT_MS, limit.signal).catch(() => undefined)
@@ -179,4 +167,12 @@ export async function leaveGroup(
   )
   await Promise.race([left, timeout])
   limit.abort()
+}
+
+/** Two living processes with one instance id would throw each other out for ever: the one that was there first gives way for good. */
+export function fencedInstance({ groupId, instanceId }: MemberGeneration): MillraceError {
+  return new MillraceError(
+    'MEMBER_FENCED',
+    `Another member of group "${groupId}" has taken over the instance id "${instanceId ?? ''}".`,
+  )
 }

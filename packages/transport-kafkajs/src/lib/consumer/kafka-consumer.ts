@@ -9,30 +9,32 @@ import {
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
 import { throwOutOfRange } from '../fetch/lost-position.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
-import { commitOffsets } from './commit-offsets.ts'
-import { GroupMember } from './group-member.ts'
+import { KafkaMember } from './group-member.ts'
+import { PassingError, retrying } from '../cluster/retrying.ts'
+import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { offsetCommitRequest } from '../wire/requests/offsets.ts'
 
 /**
- * A consumer with membership of its own (`GroupMember`) instead of kafkajs's runner, and fetches of its own
+ * A consumer with membership of its own (`KafkaMember`) instead of kafkajs's runner, and fetches of its own
  * (`PartitionFetcher`), which run over other connections than the group's requests.
  */
 export class KafkaConsumer implements Consumer {
   readonly #options: ConsumerOptions
-  readonly #context: OpenStateOptions
+  readonly #context: KafkaClientContext
   readonly #closing = new AbortController()
   readonly #groupLinks: BrokerLinks
   readonly #fetchLinks: BrokerLinks
   readonly #coordinator: CoordinatorLink
   readonly #fetcher: PartitionFetcher
-  readonly #member: GroupMember
+  readonly #member: KafkaMember
   #running = false
   #closed: Promise<void> | undefined
 
-  constructor(options: ConsumerOptions, context: OpenStateOptions) {
+  constructor(options: ConsumerOptions, context: KafkaClientContext) {
     this.#options = options
     this.#context = context
     const { signal } = this.#closing
@@ -44,15 +46,12 @@ export class KafkaConsumer implements Consumer {
         isolation: options.isolation,
         maxPartitionBytes: options.maxPartitionBytes,
         brokenBatches: options.brokenBatches ?? 'throw',
+        onOutOfRange: options.onOutOfRange ?? throwOutOfRange,
       },
-      { ...context, links: this.#fetchLinks, signal, onOutOfRange: options.onOutOfRange ?? throwOutOfRange },
+      context,
+      { links: this.#fetchLinks, signal },
     )
-    this.#member = new GroupMember(options, {
-      ...context,
-      coordinator: this.#coordinator,
-      fetcher: this.#fetcher,
-      signal,
-    })
+    this.#member = new KafkaMember({ ...context, options, coordinator: this.#coordinator, signal }, this.#fetcher)
   }
 
   async start(): Promise<void> {
@@ -95,14 +94,7 @@ export class KafkaConsumer implements Consumer {
     this.#requireStarted()
     for (const offset of offsets) requireSafe(offset, offset.offset)
     if (offsets.length === 0) return
-    await commitOffsets(offsets, {
-      groupId: this.#options.groupId,
-      recovery: this.#context.recovery,
-      coordinator: this.#coordinator,
-      ownership: this.#member.ownership,
-      session: () => this.#member.session(),
-      signal: this.#closing.signal,
-    })
+    await this.#commit(offsets)
   }
 
   lastHeartbeatMs(): number {
@@ -113,7 +105,7 @@ export class KafkaConsumer implements Consumer {
     this.#member.rejoin()
   }
 
-  /** Closes without a word to the group, as a process does that dies. */
+  /** Closes without leaving the group, as a process does that dies. */
   abandon(): void {
     this.#member.forget()
     this.#groupLinks.close()
@@ -134,6 +126,40 @@ export class KafkaConsumer implements Consumer {
     this.#context.onClosed(this)
   }
 
+  /**
+   * Commits in whatever generation the member is when its turn comes, as long as it has owned the partitions throughout:
+   * a commit that waited for a rebalance holds for partitions that were kept. Kafka accepts commits of partitions that
+   * the member does not own, so that is checked here.
+   */
+  async #commit(offsets: readonly CommitOffset[]): Promise<void> {
+    const { groupId } = this.#options
+    const coordinator = this.#coordinator
+    const { owned } = this.#member
+    const { breaks } = owned
+    await retrying(this.#context.reconnects, `commit of group "${groupId}"`, this.#closing.signal, async () => {
+      const session = await this.#member.session()
+      if (session === undefined || breaks !== owned.breaks) throw fenced(groupId)
+      const foreign = offsets.find((offset) => !owned.has(offset))
+      if (foreign !== undefined)
+        throw new MillraceError(
+          'NOT_ASSIGNED',
+          `${foreign.topic}/${foreign.partition} is not assigned to this member of group "${groupId}".`,
+        )
+      const results = await coordinator.send(offsetCommitRequest(session.membership, offsets))
+      const failed = results.find(({ errorCode }) => errorCode !== KafkaCode.ok)
+      if (failed === undefined) return
+      if (isMembershipLost(failed.errorCode)) {
+        session.endFor(failed.errorCode)
+        throw fenced(groupId)
+      }
+      if (isRetriable(failed.errorCode)) {
+        coordinator.forget()
+        throw new PassingError(`Kafka answered ${kafkaErrorName(failed.errorCode)}.`)
+      }
+      throw kafkaError(failed.errorCode, `The offset of ${failed.topic}/${failed.partition} could not be committed.`)
+    })
+  }
+
   #requireOpen(): void {
     if (this.#closed !== undefined)
       throw new MillraceError('CLOSED', `The consumer of group "${this.#options.groupId}" is closed.`)
@@ -144,4 +170,8 @@ export class KafkaConsumer implements Consumer {
     if (!this.#running)
       throw new MillraceError('CLOSED', `The consumer of group "${this.#options.groupId}" has not been started.`)
   }
+}
+
+function fenced(groupId: string): MillraceError {
+  return new MillraceError('MEMBER_FENCED', `This member of group "${groupId}" is no longer in its generation.`)
 }

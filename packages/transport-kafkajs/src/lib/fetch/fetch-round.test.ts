@@ -1,7 +1,7 @@
 import { NO_HEADERS } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test, describe } from 'vitest'
-import { planFetches, readAnswer, ownBytes, type Answer, type AnswerOptions } from './fetch-round.ts'
+import { planFetches, readAnswer, ownBytes, type Answer, type ReadAnswerOptions } from './fetch-round.ts'
 import { RecordSet } from '../wire/record-set.ts'
 import { newPosition, type Position } from './position.ts'
 import { KafkaCode } from '../errors/kafka-errors.ts'
@@ -47,7 +47,8 @@ test('every partition that can be fetched is, from its leader, unless that is bu
       const leaders = new Map(list.map(({ position, leader }) => [position.partition, leader]))
       const plan = planFetches(
         list.map(({ position }) => position),
-        { leader: ({ partition }) => leaders.get(partition) ?? -1, fetching },
+        { leader: ({ partition }) => leaders.get(partition) ?? -1 },
+        fetching,
       )
       const isReading = ({ active, paused }: Position): boolean => active && !paused
       const holding = new Set(
@@ -73,7 +74,7 @@ test('with brokers that answer in turn, each partition comes first on its broker
     const leader = round % 2
     // One broker's request at a time, and a partition that is paused every third time.
     for (const position of partitions) position.paused = position.partition === round && round % 3 === 0
-    const plan = planFetches(partitions, { leader: ({ partition }) => partition % 2, fetching: new Set([1 - leader]) })
+    const plan = planFetches(partitions, { leader: ({ partition }) => partition % 2 }, new Set([1 - leader]))
     const [first] = plan.get(leader) ?? []
     if (first === undefined) throw new Error(`Broker ${leader} is not asked.`)
     firsts.get(leader)?.push(first.partition)
@@ -125,7 +126,7 @@ describe('an answer with records', () => {
 
 function read(
   answer: Partial<FetchedPartition>,
-  { position = 0, ...options }: Partial<AnswerOptions> & { readonly position?: number } = {},
+  { position = 0, ...options }: Partial<ReadAnswerOptions> & { readonly position?: number } = {},
 ): Answer {
   const whole: FetchedPartition = {
     topic: 't',

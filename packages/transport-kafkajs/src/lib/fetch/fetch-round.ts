@@ -1,19 +1,13 @@
-import type { TopicPartition, Isolation } from '@millrace/core'
+import type { ClusterView } from '../cluster/cluster-view.ts'
+import type { Isolation } from '@millrace/core'
 import type { Position } from './position.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { RecordSet, type RecordSetOptions } from '../wire/record-set.ts'
 import type { FetchedPartition } from '../wire/requests/fetch.ts'
 
-export interface FetchPlanDeps {
-  /** Node id of a partition's leader; -1 when it has none or is not known. */
-  readonly leader: (partition: TopicPartition) => number
-  /** Brokers that have not answered yet. */
-  readonly fetching: ReadonlySet<number>
-}
-
 /**
  * Which brokers to ask now, and for which partitions. A broker is left alone while it has not answered, and while
- * anything of its last answer waits to be taken: so at most one answer per broker is held, and fetching goes on while
+ * anything of its last answer waits to be taken. So at most one answer per broker is held, and fetching goes on while
  * the last batch is being worked on. Partitions without a leader come under the leader that they have, -1.
  *
  * A broker fills its answer in the order of the request. So what has gone without records for longest comes first, by
@@ -21,13 +15,14 @@ export interface FetchPlanDeps {
  */
 export function planFetches(
   positions: Iterable<Position>,
-  { leader, fetching }: FetchPlanDeps,
+  view: Pick<ClusterView, 'leader'>,
+  fetching: ReadonlySet<number>,
 ): ReadonlyMap<number, readonly Position[]> {
   const wanted = new Map<number, Position[]>()
   const holding = new Set<number>()
   for (const position of positions) {
     if (!position.active || position.paused) continue
-    const broker = leader(position)
+    const broker = view.leader(position)
     if (position.fetched !== undefined) {
       holding.add(broker)
       continue
@@ -55,12 +50,12 @@ export type Answer =
   /** Passes by itself, or after a look at the metadata. */
   | { readonly kind: 'trouble'; readonly why: string }
 
-export interface AnswerOptions extends Omit<RecordSetOptions, 'position' | 'aborted'> {
+export interface ReadAnswerOptions extends Omit<RecordSetOptions, 'position' | 'aborted'> {
   readonly isolation: Isolation
 }
 
 /** Throws what is for good, naming topic, partition and offset. Nothing is decoded yet. */
-export function readAnswer(answer: FetchedPartition, position: number, options: AnswerOptions): Answer {
+export function readAnswer(answer: FetchedPartition, position: number, options: ReadAnswerOptions): Answer {
   const { topic, partition, errorCode } = answer
   if (errorCode === KafkaCode.offsetOutOfRange) return { kind: 'out of range' }
   if (errorCode === KafkaCode.unknownTopicOrPartition) return { kind: 'unknown' }

@@ -8,7 +8,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { partitionOffsets } from '../cluster/partition-offsets.ts'
 import { throwOutOfRange } from './lost-position.ts'
 import { PartitionFetcher } from './partition-fetcher.ts'
@@ -18,19 +18,20 @@ const MAX_PARTITION_BYTES = 1 << 20
 
 /** Reads partitions outside any group. */
 export class KafkaReader implements Reader {
-  readonly #context: OpenStateOptions
+  readonly #context: KafkaClientContext
   readonly #isolation: Isolation
   readonly #closing = new AbortController()
   readonly #links: BrokerLinks
   readonly #fetcher: PartitionFetcher
 
-  constructor({ isolation, brokenBatches = 'throw' }: ReaderOptions, context: OpenStateOptions) {
+  constructor({ isolation, brokenBatches = 'throw' }: ReaderOptions, context: KafkaClientContext) {
     this.#context = context
     this.#isolation = isolation
     this.#links = context.openLinks()
     this.#fetcher = new PartitionFetcher(
-      { isolation, maxPartitionBytes: MAX_PARTITION_BYTES, brokenBatches },
-      { ...context, links: this.#links, signal: this.#closing.signal, onOutOfRange: throwOutOfRange },
+      { isolation, maxPartitionBytes: MAX_PARTITION_BYTES, brokenBatches, onOutOfRange: throwOutOfRange },
+      context,
+      { links: this.#links, signal: this.#closing.signal },
     )
   }
 

@@ -1,13 +1,9 @@
 import { MillraceError, partitionKey, type LostPosition } from '@millrace/core'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { partitionOffsets } from '../cluster/partition-offsets.ts'
 import { retrying } from '../cluster/retrying.ts'
 import type { Position } from './position.ts'
 import type { ClusterView } from '../cluster/cluster-view.ts'
-
-export interface RangeDeps extends Pick<OpenStateOptions, 'view' | 'control' | 'recovery'> {
-  readonly signal: AbortSignal
-}
 
 /**
  * What the topic has instead of a position that its leader would not read at. A leader has all that was ever given out to
@@ -15,14 +11,18 @@ export interface RangeDeps extends Pick<OpenStateOptions, 'view' | 'control' | '
  * now, and all that is known of the end is that it was before. A topic that was made again has other offsets too: that is
  * `TOPIC_MISSING`.
  */
-export async function findRange(position: Position, deps: RangeDeps): Promise<LostPosition> {
-  const { view, recovery, signal } = deps
+export async function findRange(
+  position: Position,
+  context: KafkaClientContext,
+  signal: AbortSignal,
+): Promise<LostPosition> {
+  const { view, reconnects } = context
   const { topic, partition, offset } = position
-  await retrying(recovery, `reading ${partitionKey(position)}`, signal, () => view.refresh())
+  await retrying(reconnects, `reading ${partitionKey(position)}`, signal, () => view.refresh())
   requireSameTopic(position, view)
-  const [range] = await partitionOffsets(deps, [position], 'read-uncommitted', signal)
+  const [range] = await partitionOffsets(context, [position], 'read-uncommitted', signal)
   if (range === undefined)
-    throw new MillraceError('TOPIC_MISSING', `Kafka tells no offsets of ${partitionKey(position)}.`)
+    throw new MillraceError('TOPIC_MISSING', `Kafka gives no offsets of ${partitionKey(position)}.`)
   const { beginning, end } = range
   const isGrown = offset >= beginning && offset <= end
   return { topic, partition, position: offset, beginning, end: isGrown ? offset - 1 : end }

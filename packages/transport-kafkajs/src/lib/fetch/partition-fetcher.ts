@@ -8,11 +8,10 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { ClientLinks, KafkaClientContext } from '../cluster/client-context.ts'
 import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
-import { BatchStream } from './batch-stream.ts'
-import { FetchedSets } from './fetched-sets.ts'
+import { FetchedBatches } from './fetched-batches.ts'
 import { findRange, countMissing, requireSameTopic } from './lost-position.ts'
 import { planFetches, readAnswer } from './fetch-round.ts'
 import { newPosition, whereOf, type Position } from './position.ts'
@@ -21,12 +20,6 @@ export interface FetcherOptions {
   readonly isolation: Isolation
   readonly maxPartitionBytes: number
   readonly brokenBatches: BrokenBatches
-}
-
-export interface FetcherDeps extends Pick<OpenStateOptions, 'settings' | 'view' | 'control' | 'recovery' | 'codecs'> {
-  readonly links: BrokerLinks
-  /** Aborts when the part is closed. */
-  readonly signal: AbortSignal
   /** A position is not in its topic. Nothing of the partition is fetched until `seek`; what this throws is for good. */
   readonly onOutOfRange: (lost: LostPosition) => void
 }
@@ -41,42 +34,42 @@ interface Trouble {
 
 /**
  * Fetches any number of partitions and hands out what came, batch by batch: `planFetches` says what to ask which broker,
- * `readAnswer` what the answer means, `FetchedSets` what is in it, `BatchStream` hands over. A paused partition keeps what
+ * `readAnswer` what the answer means, `FetchedBatches` decodes it and hands it over. A paused partition keeps what
  * was fetched of it and is left out of requests.
  */
 export class PartitionFetcher {
   readonly #options: FetcherOptions
-  readonly #deps: FetcherDeps
+  readonly #context: KafkaClientContext
+  readonly #links: BrokerLinks
+  /** Aborts when the client is closed. */
+  readonly #signal: AbortSignal
   readonly #positions = new Map<string, Position>()
-  readonly #fetched: FetchedSets
+  readonly #batches: FetchedBatches
   /** Brokers that have not answered yet. */
   readonly #fetching = new Set<number>()
-  readonly #stream: BatchStream = new BatchStream({
-    take: () => this.#fetched.take(),
-    wanted: () => this.#fetchMore(),
-  })
   #answers = 0
 
-  constructor(options: FetcherOptions, deps: FetcherDeps) {
+  constructor(options: FetcherOptions, context: KafkaClientContext, { links, signal }: ClientLinks) {
     this.#options = options
-    this.#deps = deps
-    this.#fetched = new FetchedSets({
-      brokenBatches: options.brokenBatches,
-      isCurrent: (position) => this.#isCurrent(position),
-      onDamaged: (position, why) => void this.#fetchAgain(position, why),
-      onDecoded: () => this.#stream.wake(),
-      fail: (error) => this.fail(error),
-    })
+    this.#context = context
+    this.#links = links
+    this.#signal = signal
+    this.#batches = new FetchedBatches(this, options.brokenBatches)
   }
 
   /** Makes a partition known; nothing is fetched before `seek`. */
   add(partition: TopicPartition): void {
-    this.#deps.view.want([partition.topic])
+    this.#context.view.want([partition.topic])
+    this.remove(partition)
     this.#positions.set(partitionKey(partition), newPosition(partition))
   }
 
   remove(partition: TopicPartition): void {
-    this.#positions.delete(partitionKey(partition))
+    const key = partitionKey(partition)
+    const position = this.#positions.get(key)
+    if (position === undefined) return
+    position.removed = true
+    this.#positions.delete(key)
   }
 
   has(partition: TopicPartition): boolean {
@@ -91,7 +84,7 @@ export class PartitionFetcher {
     position.active = true
     position.version++
     position.fetched = undefined
-    this.#stream.wake()
+    this.#batches.wake()
   }
 
   /** Silent until `seek`, and not paused then. */
@@ -105,7 +98,7 @@ export class PartitionFetcher {
       position.fetched = undefined
     }
     // What it held may have been all that kept its broker from being asked.
-    this.#stream.wake()
+    this.#batches.wake()
   }
 
   pause(partitions: readonly TopicPartition[]): void {
@@ -120,69 +113,68 @@ export class PartitionFetcher {
       const position = this.#positions.get(partitionKey(partition))
       if (position === undefined || !position.paused) continue
       position.paused = false
-      if (position.fetched !== undefined) this.#fetched.add(position)
+      if (position.fetched !== undefined) this.#batches.add(position)
     }
-    this.#stream.wake()
+    this.#batches.wake()
   }
 
   /** To be iterated once. */
   batches(): AsyncIterable<RecordBatch> {
-    return this.#stream
+    return this.#batches
   }
 
   /** Makes `batches()` throw. The first failure counts. */
   fail(error: Error): void {
-    this.#stream.fail(error)
+    this.#batches.fail(error)
   }
 
   /** Ends `batches()`. */
   end(): void {
-    this.#stream.end()
+    this.#batches.end()
   }
 
   /** After a while: what was damaged on its way is whole then. */
-  async #fetchAgain(position: Position, why: string): Promise<void> {
+  async fetchAgain(position: Position, why: string): Promise<void> {
     const { version } = position
-    const { recovery, signal } = this.#deps
+    const { reconnects } = this.#context
+    const signal = this.#signal
     position.active = false
     try {
-      await recovery.wait(`reading ${partitionKey(position)}`, why, signal)
+      await reconnects.wait(`reading ${partitionKey(position)}`, why, signal)
     } catch (error) {
       if (!signal.aborted) this.fail(toError(error))
       return
     }
     if (position.version === version) position.active = true
-    this.#stream.wake()
+    this.#batches.wake()
   }
 
-  #fetchMore(): void {
-    if (!this.#stream.open) return
-    const plan = planFetches(this.#positions.values(), {
-      leader: (partition) => this.#deps.view.leader(partition),
-      fetching: this.#fetching,
-    })
+  fetchMore(): void {
+    if (!this.#batches.open) return
+    const plan = planFetches(this.#positions.values(), this.#context.view, this.#fetching)
     for (const [leader, positions] of plan) void this.#fetch(leader, positions)
   }
 
   /** One request and its answer, and a wait when there was trouble. */
   async #fetch(leader: number, positions: readonly Position[]): Promise<void> {
-    const { recovery, signal } = this.#deps
+    const { reconnects } = this.#context
+    const signal = this.#signal
     this.#fetching.add(leader)
     try {
       const trouble = leader === NO_LEADER ? await this.#lookUp(positions) : await this.#fetchFrom(leader, positions)
-      if (trouble !== undefined) await recovery.wait(`reading ${trouble.where}`, trouble.why, signal)
+      if (trouble !== undefined) await reconnects.wait(`reading ${trouble.where}`, trouble.why, signal)
     } catch (error) {
       if (signal.aborted) return
       this.fail(toError(error))
     } finally {
       this.#fetching.delete(leader)
     }
-    this.#stream.wake()
+    this.#batches.wake()
   }
 
   async #fetchFrom(leader: number, positions: readonly Position[]): Promise<Trouble | undefined> {
     const asked = positions.map((position) => ({ position, version: position.version }))
-    for (const { position } of asked) requireSameTopic(position, this.#deps.view)
+    for (const { position } of asked) requireSameTopic(position, this.#context.view)
     let answers: readonly FetchedPartition[]
     try {
       answers = await this.#ask(
@@ -205,7 +197,8 @@ export class PartitionFetcher {
   }
 
   async #ask(leader: number, positions: readonly Position[]): Promise<readonly FetchedPartition[]> {
-    const { view, links, settings } = this.#deps
+    const { view, settings } = this.#context
+    const links = this.#links
     const address = view.node(leader)
     if (address === undefined) throw new PassingError(`Broker ${leader} is not known.`)
     const link = links.ready(address) ?? (await links.to(address))
@@ -221,7 +214,7 @@ export class PartitionFetcher {
   }
 
   #absorb(position: Position, fetched: FetchedPartition): Trouble | undefined {
-    const { codecs, settings } = this.#deps
+    const { codecs, settings } = this.#context
     const answer = readAnswer(fetched, position.offset, {
       isolation: this.#options.isolation,
       codecs: codecs(),
@@ -238,7 +231,7 @@ export class PartitionFetcher {
     if (answer.kind === 'data') {
       position.fetched = { set: answer.set, endOffset: answer.endOffset, decoded: undefined }
       position.servedAt = ++this.#answers
-      if (!position.paused) this.#fetched.add(position)
+      if (!position.paused) this.#batches.add(position)
     }
     return undefined
   }
@@ -246,22 +239,22 @@ export class PartitionFetcher {
   /** Tells whoever decides where reading goes on. */
   async #outOfRange(position: Position): Promise<void> {
     const { version } = position
-    const { onOutOfRange, signal } = this.#deps
+    const signal = this.#signal
     position.active = false
     try {
-      const lost = await findRange(position, this.#deps)
-      if (position.version !== version || !this.#isCurrent(position)) return
-      onOutOfRange(lost)
+      const lost = await findRange(position, this.#context, signal)
+      if (position.version !== version || position.removed) return
+      this.#options.onOutOfRange(lost)
     } catch (error) {
       if (signal.aborted) return
       this.fail(toError(error))
     }
-    this.#stream.wake()
+    this.#batches.wake()
   }
 
   /** Partitions without a leader are mostly those of topics that nobody has asked for yet. */
   async #lookUp(positions: readonly Position[]): Promise<Trouble | undefined> {
-    const { view } = this.#deps
+    const { view } = this.#context
     try {
       await view.ensure(positions.map(({ topic }) => topic))
     } catch (error) {
@@ -273,12 +266,7 @@ export class PartitionFetcher {
   }
 
   #troubleWithout(positions: readonly Position[]): Trouble {
-    countMissing(positions, this.#deps.view)
+    countMissing(positions, this.#context.view)
     return { where: whereOf(positions), why: 'It has no leader.' }
-  }
-
-  /** Not given away since, nor given back anew. */
-  #isCurrent(position: Position): boolean {
-    return this.#positions.get(partitionKey(position)) === position
   }
 }

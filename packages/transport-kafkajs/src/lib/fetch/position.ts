@@ -16,6 +16,8 @@ export interface Position extends TopicPartition {
   /** False until the first `seek`, and again when the position turned out to be out of range. */
   active: boolean
   paused: boolean
+  /** Given away since; a partition that is given back gets another position. */
+  removed: boolean
   /** Counts seeks, so that what was asked for before one is not taken for an answer to it. */
   version: number
   /** While there is one, the partition is left out of fetches. */
@@ -38,6 +40,7 @@ export function newPosition({ topic, partition }: TopicPartition): Position {
     offset: 0,
     active: false,
     paused: false,
+    removed: false,
     version: 0,
     fetched: undefined,
     servedAt: 0,

@@ -7,7 +7,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { ClientLinks, KafkaClientContext } from '../cluster/client-context.ts'
 import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
 import { compressionBits, requireCodec } from '../compression/compression.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
@@ -28,16 +28,8 @@ export interface SendingMode {
   fatal(errorCode: number): Error | undefined
 }
 
-export interface BatchSenderDeps extends Pick<
-  OpenStateOptions,
-  'settings' | 'view' | 'recovery' | 'codecs' | 'openLinks'
-> {
-  readonly links: BrokerLinks
-  readonly signal: AbortSignal
-}
-
 /** A send under way. */
-interface Job {
+interface SendUnderWay {
   readonly pending: PendingBatches
   readonly guard: () => void
 }
@@ -56,25 +48,30 @@ const CORRUPT_MESSAGE = 2
  */
 export class BatchSender {
   readonly #mode: SendingMode
-  readonly #deps: BatchSenderDeps
+  readonly #context: KafkaClientContext
+  readonly #links: BrokerLinks
+  readonly #signal: AbortSignal
   readonly #tails = new Map<string, Promise<void>>()
   /** Kafka answers a connection in order, and a request may wait long for replicas: delayed partitions have their own. */
   #delayedLinks: BrokerLinks | undefined
 
-  constructor(mode: SendingMode, deps: BatchSenderDeps) {
+  constructor(mode: SendingMode, context: KafkaClientContext, { links, signal }: ClientLinks) {
     this.#mode = mode
-    this.#deps = deps
+    this.#context = context
+    this.#links = links
+    this.#signal = signal
   }
 
   async send(records: readonly OutgoingRecord[], { guard, onDelayed }: SendOptions): Promise<readonly SendOutcome[]> {
-    const { settings, view, recovery, signal, links } = this.#deps
+    const { settings, view, reconnects } = this.#context
+    const signal = this.#signal
     signal.throwIfAborted()
     const pending = new PendingBatches(records, {
       maxBatchRecords: MAX_BATCH_RECORDS,
       maxBatchBytes: settings.maxBatchBytes,
       maxRequestBytes: settings.maxRequestBytes,
     })
-    const job = { pending, guard }
+    const sending = { pending, guard }
     const done = deferred<void>()
     const earlier = this.#queueBehind([...pending.queues.keys()], done.promise)
     const delayed: DelayedQueue[] = []
@@ -82,21 +79,21 @@ export class BatchSender {
     try {
       if (earlier.length > 0) await Promise.all(earlier)
       const topics = [...new Set([...pending.queues.values()].map(({ topic }) => topic))]
-      await retrying(recovery, 'topics could not be looked up', signal, () => view.ensure(topics))
+      await retrying(reconnects, 'topics could not be looked up', signal, () => view.ensure(topics))
       let open = [...pending.queues.values()]
       for (;;) {
         open = open.filter(isOpen)
         if (open.length === 0) return pending.outcomesWithout(delayed)
-        const trouble = await this.#round(job, open, links)
+        const trouble = await this.#round(sending, open, this.#links)
         if (trouble === undefined) continue
         if (onDelayed === undefined) {
-          await recovery.wait('sending', trouble, signal)
+          await reconnects.wait('sending', trouble, signal)
           continue
         }
         for (const queue of open.filter((one) => isOpen(one) && one.trouble !== undefined)) {
           const partition = new DelayedQueue(queue)
           delayed.push(partition)
-          goingOn.push(this.#goOn(job, partition))
+          goingOn.push(this.#goOn(sending, partition))
           onDelayed(partition)
         }
         open = open.filter((one) => !delayed.some(({ queue }) => queue === one))
@@ -141,25 +138,30 @@ export class BatchSender {
   }
 
   /** A partition that has left its send: tried until all of it is stored or refused. */
-  async #goOn(job: Job, { queue, settled, indexes }: DelayedQueue): Promise<void> {
-    const { recovery, signal, openLinks } = this.#deps
+  async #goOn(sending: SendUnderWay, { queue, settled, indexes }: DelayedQueue): Promise<void> {
+    const { reconnects, openLinks } = this.#context
+    const signal = this.#signal
     try {
       while (isOpen(queue)) {
-        if (queue.trouble !== undefined) await recovery.wait('sending', queue.trouble, signal)
-        await this.#round(job, [queue], (this.#delayedLinks ??= openLinks()))
+        if (queue.trouble !== undefined) await reconnects.wait('sending', queue.trouble, signal)
+        await this.#round(sending, [queue], (this.#delayedLinks ??= openLinks()))
       }
-      settled.resolve(indexes.flatMap((index) => job.pending.outcomes[index] ?? []))
+      settled.resolve(indexes.flatMap((index) => sending.pending.outcomes[index] ?? []))
     } catch (error) {
       settled.reject(error)
     }
   }
 
   /** Tries each of these once; gives why some of it must be sent again, and notes it with the queues concerned. */
-  async #round(job: Job, open: readonly PartitionQueue[], links: BrokerLinks): Promise<string | undefined> {
-    const { view, signal } = this.#deps
+  async #round(
+    sending: SendUnderWay,
+    open: readonly PartitionQueue[],
+    links: BrokerLinks,
+  ): Promise<string | undefined> {
+    const { view } = this.#context
     const byLeader = new Map<number, PartitionQueue[]>()
     for (const queue of open) {
-      queue.trouble = this.#withoutLeader(job.pending, queue)
+      queue.trouble = this.#withoutLeader(sending.pending, queue)
       if (queue.trouble !== undefined || !isOpen(queue)) continue
       const leader = view.leader(queue)
       const list = byLeader.get(leader)
@@ -167,16 +169,18 @@ export class BatchSender {
       else list.push(queue)
     }
     const ends = await Promise.allSettled(
-      [...byLeader].map(([leader, queues]) => this.#request(job, leader, job.pending.nextRequest(queues), links)),
+      [...byLeader].map(([leader, queues]) =>
+        this.#request(sending, leader, sending.pending.nextRequest(queues), links),
+      ),
     )
     for (const end of ends) if (end.status === 'rejected') throw end.reason
-    signal.throwIfAborted()
+    this.#signal.throwIfAborted()
     return open.find((queue) => isOpen(queue) && queue.trouble !== undefined)?.trouble
   }
 
   /** Why a queue cannot be sent yet; refuses its records when their partition stays away from the metadata. */
   #withoutLeader(pending: PendingBatches, queue: PartitionQueue): string | undefined {
-    const { view } = this.#deps
+    const { view } = this.#context
     const topic = view.topic(queue.topic)
     if (topic === undefined) {
       const refusal = view.refusal(queue.topic)
@@ -198,12 +202,12 @@ export class BatchSender {
   }
 
   async #request(
-    { pending, guard }: Job,
+    { pending, guard }: SendUnderWay,
     leader: number,
     queues: readonly PartitionQueue[],
     links: BrokerLinks,
   ): Promise<void> {
-    const { view, settings } = this.#deps
+    const { view, settings } = this.#context
     const fail = (trouble: string): void => {
       for (const queue of queues) queue.trouble = trouble
     }
@@ -281,10 +285,10 @@ export class BatchSender {
   }
 
   #compression(): BatchCompression {
-    const { compression } = this.#deps.settings
+    const { compression } = this.#context.settings
     return {
       bits: compressionBits(compression),
-      codec: compression === 'none' ? undefined : requireCodec(compression, this.#deps.codecs()),
+      codec: compression === 'none' ? undefined : requireCodec(compression, this.#context.codecs()),
     }
   }
 }

@@ -7,7 +7,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { NO_PRODUCER } from '../wire/encode-record-batch.ts'
 import { BatchSender, type SendingMode } from './batch-sender.ts'
 import { closeSender, partitionCount } from './producer-parts.ts'
@@ -25,16 +25,16 @@ const PLAIN: SendingMode = {
  * sent again and may be stored twice, which at least once allows.
  */
 export class KafkaProducer implements Producer {
-  readonly #context: OpenStateOptions
+  readonly #context: KafkaClientContext
   readonly #closing = new AbortController()
   readonly #links: BrokerLinks
   readonly #sender: BatchSender
   #closed: Promise<void> | undefined
 
-  constructor(context: OpenStateOptions) {
+  constructor(context: KafkaClientContext) {
     this.#context = context
     this.#links = context.openLinks()
-    this.#sender = new BatchSender(PLAIN, { ...context, links: this.#links, signal: this.#closing.signal })
+    this.#sender = new BatchSender(PLAIN, context, { links: this.#links, signal: this.#closing.signal })
   }
 
   async partitions(topic: string): Promise<number> {

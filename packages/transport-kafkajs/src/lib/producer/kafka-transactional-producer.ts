@@ -10,7 +10,7 @@ import {
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import { kafkaError, KafkaCode } from '../errors/kafka-errors.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
@@ -20,7 +20,7 @@ import {
   addPartitionsRequest,
   endTransactionRequest,
   txnOffsetCommitRequest,
-  type TransactionOwner,
+  type TransactionalIdentity,
 } from '../wire/requests/transactions.ts'
 import { BatchSender, type SendingMode } from './batch-sender.ts'
 import { closeSender, partitionCount } from './producer-parts.ts'
@@ -41,7 +41,7 @@ export interface TransactionalOptions {
  */
 export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #options: TransactionalOptions
-  readonly #context: OpenStateOptions
+  readonly #context: KafkaClientContext
   readonly #closing = new AbortController()
   readonly #links: BrokerLinks
   readonly #coordinator: CoordinatorLink
@@ -49,17 +49,17 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #sender: BatchSender
   readonly #sequences = new Map<string, number>()
   readonly #added = new Set<string>()
-  #owner: TransactionOwner | undefined
+  #owner: TransactionalIdentity | undefined
   #state: 'new' | 'ready' | 'open' | 'failed' = 'new'
   #groupsAdded = new Set<string>()
   #closed: Promise<void> | undefined
 
-  constructor(options: TransactionalOptions, context: OpenStateOptions) {
+  constructor(options: TransactionalOptions, context: KafkaClientContext) {
     this.#options = options
     this.#context = context
     this.#links = context.openLinks()
     this.#coordinator = new CoordinatorLink('transaction', options.id, { view: context.view, links: this.#links })
-    this.#sender = new BatchSender(this.#mode(), { ...context, links: this.#links, signal: this.#closing.signal })
+    this.#sender = new BatchSender(this.#mode(), context, { links: this.#links, signal: this.#closing.signal })
   }
 
   async init(): Promise<void> {
@@ -217,7 +217,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     coordinator: CoordinatorLink = this.#coordinator,
   ): Promise<T> {
     const { signal } = this.#closing
-    return retrying(this.#context.recovery, `${what} ("${this.#options.id}")`, signal, async () => {
+    return retrying(this.#context.reconnects, `${what} ("${this.#options.id}")`, signal, async () => {
       for (let tries = 1; ; tries++) {
         const { code, answer, about } = await ask()
         if (code === KafkaCode.ok) return answer
@@ -267,7 +267,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     if (this.#closed !== undefined) throw new MillraceError('CLOSED', `The producer "${this.#options.id}" is closed.`)
   }
 
-  #requireInit(): TransactionOwner {
+  #requireInit(): TransactionalIdentity {
     this.#requireOpen()
     if (this.#owner === undefined)
       throw new MillraceError('CLOSED', `The producer "${this.#options.id}" is not open: init() comes first.`)

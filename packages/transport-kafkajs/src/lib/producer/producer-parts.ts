@@ -1,6 +1,6 @@
 import { MillraceError, toError, type Clock } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { OpenStateOptions } from '../cluster/part-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { requirePartition } from '../cluster/to-leaders.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import type { BatchSender } from './batch-sender.ts'
@@ -13,14 +13,14 @@ const METADATA_AGE_MS = 60_000
 const LOOKS_UNTIL_TOPIC_MISSING = 5
 
 /** Partition count of a topic as the metadata has it; rejects with `TOPIC_MISSING` when several looks do not show it. */
-export async function partitionCount(context: OpenStateOptions, topic: string, signal: AbortSignal): Promise<number> {
+export async function partitionCount(context: KafkaClientContext, topic: string, signal: AbortSignal): Promise<number> {
   const known = context.view.topic(topic)
   if (known !== undefined) {
     if (context.view.isOlderThan(METADATA_AGE_MS)) lookAgain(context)
     return known.leaders.length
   }
   let looks = 0
-  return retrying(context.recovery, `topic "${topic}" could not be looked up`, signal, async () => {
+  return retrying(context.reconnects, `topic "${topic}" could not be looked up`, signal, async () => {
     await context.view.ensure([topic])
     const isHidden = context.view.topic(topic) === undefined && context.view.refusal(topic) === undefined
     if (isHidden && ++looks < LOOKS_UNTIL_TOPIC_MISSING) throw new PassingError(`Topic "${topic}" does not exist.`)
@@ -30,7 +30,7 @@ export async function partitionCount(context: OpenStateOptions, topic: string, s
 }
 
 /** In the background: the count that is known goes on to serve meanwhile. */
-function lookAgain({ view, log }: OpenStateOptions): void {
+function lookAgain({ view, log }: KafkaClientContext): void {
   view
     .refresh()
     .catch((error: unknown) => log.debug({ error: toError(error).message }, 'The metadata could not be refreshed.'))

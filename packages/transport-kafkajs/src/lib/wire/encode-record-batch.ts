@@ -81,7 +81,7 @@ export function recordSize(record: OutgoingRecord): number {
   return size
 }
 
-interface BatchHeader {
+interface HeaderFields {
   readonly records: number
   readonly firstTimestamp: number
   readonly maxTimestamp: number
@@ -89,7 +89,7 @@ interface BatchHeader {
   readonly bits: number
 }
 
-function writeHeader(batch: Buffer, header: BatchHeader): void {
+function writeHeader(batch: Buffer, header: HeaderFields): void {
   const { producer } = header
   batch.fill(0, 0, 8)
   batch.writeInt32BE(batch.length - 12, 8)

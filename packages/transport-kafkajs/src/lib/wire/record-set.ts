@@ -94,12 +94,12 @@ export class RecordSet {
 
   /** The next stretch; a promise only where a large batch is unpacked, off the event loop. To be called one at a time. */
   next(): Decoded | Promise<Decoded> {
-    const sink = new Sink(this.#position)
-    while (!this.exhausted && sink.unpackedBytes < CHUNK_BYTES) {
+    const stretch = new DecodedStretch(this.#position)
+    while (!this.exhausted && stretch.unpackedBytes < CHUNK_BYTES) {
       const at = this.#at
       const header = readBatchHeader(this.#data, at, this.#options.verifyChecksums)
       // What comes before a batch that cannot be read, or takes a while, is handed out first.
-      const isFirst = this.#position === sink.from
+      const isFirst = this.#position === stretch.from
       if ('error' in header) {
         if (header.lastOffset === undefined || header.lastOffset >= this.#position) {
           if (!isFirst) break
@@ -107,9 +107,9 @@ export class RecordSet {
         }
       } else {
         try {
-          if (this.#isWanted(header, at) && !this.#decode(header, at, sink)) {
+          if (this.#isWanted(header, at) && !this.#decode(header, at, stretch)) {
             if (!isFirst) break
-            return this.#decodeAside(header, at, sink)
+            return this.#decodeAside(header, at, stretch)
           }
         } catch (error) {
           if (!isFirst) break
@@ -118,7 +118,7 @@ export class RecordSet {
       }
       this.#pass(header)
     }
-    return sink.records(this.#position)
+    return stretch.records(this.#position)
   }
 
   /** Whether it has records for the reader. Keeps account of transactions. */
@@ -137,32 +137,32 @@ export class RecordSet {
   }
 
   /** False when it is too much to be unpacked at once. */
-  #decode(header: BatchHeader, at: number, sink: Sink): boolean {
+  #decode(header: BatchHeader, at: number, stretch: DecodedStretch): boolean {
     const codec = codecOfBatch(header.attributes, this.#options.codecs)
     const packed = this.#data.subarray(at + BATCH_HEADER, header.end)
     if (codec === undefined || header.records === 0) {
-      sink.add(header, packed)
+      stretch.add(header, packed)
       return true
     }
     const limit = Math.min(AT_ONCE_BYTES, this.#options.maxUnpackedBytes)
     const unpacked = packed.length > limit ? undefined : codec.decompress(packed, limit)
-    if (unpacked !== undefined) sink.add(header, unpacked)
+    if (unpacked !== undefined) stretch.add(header, unpacked)
     return unpacked !== undefined
   }
 
-  async #decodeAside(header: BatchHeader, at: number, sink: Sink): Promise<Decoded> {
+  async #decodeAside(header: BatchHeader, at: number, stretch: DecodedStretch): Promise<Decoded> {
     const { codecs, maxUnpackedBytes } = this.#options
     try {
       const unpacked = await unpackAside(codecOfBatch(header.attributes, codecs), {
         packed: this.#data.subarray(at + BATCH_HEADER, header.end),
         maxBytes: maxUnpackedBytes,
       })
-      sink.add(header, unpacked)
+      stretch.add(header, unpacked)
     } catch (error) {
       return this.#unreadable(error, at, header)
     }
     this.#pass(header)
-    return sink.records(this.#position)
+    return stretch.records(this.#position)
   }
 
   #pass({ end, lastOffset }: BatchEnd): void {
@@ -202,7 +202,7 @@ async function unpackAside(
 }
 
 /** What has been decoded of a stretch. */
-class Sink {
+class DecodedStretch {
   /** Earlier records are dropped. */
   readonly from: number
   unpackedBytes = 0

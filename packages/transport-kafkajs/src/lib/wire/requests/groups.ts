@@ -5,7 +5,7 @@ import { WireReader } from '../wire-reader.ts'
 import { WireWriter } from '../wire-writer.ts'
 
 /** A member in its generation, as requests of the group name it. */
-export interface Membership {
+export interface MemberGeneration {
   readonly groupId: string
   readonly generation: number
   readonly memberId: string
@@ -67,7 +67,7 @@ export interface SyncedGroup {
 
 /** The leader hands in everybody's assignment, each member gets its own. */
 export function syncGroupRequest(
-  member: Membership,
+  member: MemberGeneration,
   assignments: readonly (readonly [memberId: string, assignment: Buffer])[],
 ): WireRequest<SyncedGroup> {
   return {
@@ -88,7 +88,7 @@ export function syncGroupRequest(
 }
 
 /** Gives the error code. */
-export function heartbeatRequest(member: Membership): WireRequest<number> {
+export function heartbeatRequest(member: MemberGeneration): WireRequest<number> {
   return {
     api: APIS.heartbeat,
     encode: (writer) =>
@@ -105,7 +105,7 @@ export function heartbeatRequest(member: Membership): WireRequest<number> {
 }
 
 /** Gives the error code. */
-export function leaveGroupRequest(member: Membership): WireRequest<number> {
+export function leaveGroupRequest(member: MemberGeneration): WireRequest<number> {
   return {
     api: APIS.leaveGroup,
     encode: (writer) => {

@@ -1,7 +1,7 @@
 import type { CommitOffset, Isolation, TopicPartition } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import { byTopic, readByTopic, writeByTopic } from './by-topic.ts'
-import type { Membership } from './groups.ts'
+import type { MemberGeneration } from './groups.ts'
 
 export interface ListedOffset extends TopicPartition {
   readonly errorCode: number
@@ -49,7 +49,7 @@ export interface PartitionResult extends TopicPartition {
 
 /** Kafka checks member and generation, not whether the partitions are assigned to the member. */
 export function offsetCommitRequest(
-  member: Membership,
+  member: MemberGeneration,
   offsets: readonly CommitOffset[],
 ): WireRequest<readonly PartitionResult[]> {
   return {

@@ -22,7 +22,7 @@ export function initProducerIdRequest(transactionalId: string, timeoutMs: number
 }
 
 /** A transactional producer since its last `InitProducerId`. */
-export interface TransactionOwner {
+export interface TransactionalIdentity {
   readonly transactionalId: string
   readonly producerId: number
   readonly epoch: number
@@ -30,7 +30,7 @@ export interface TransactionOwner {
 
 /** Tells the coordinator that the transaction will write to these partitions. */
 export function addPartitionsRequest(
-  owner: TransactionOwner,
+  owner: TransactionalIdentity,
   partitions: readonly TopicPartition[],
 ): WireRequest<readonly PartitionResult[]> {
   return {
@@ -47,7 +47,7 @@ export function addPartitionsRequest(
 }
 
 /** Tells the coordinator that the transaction will commit offsets of the group. Gives the error code. */
-export function addOffsetsRequest(owner: TransactionOwner, groupId: string): WireRequest<number> {
+export function addOffsetsRequest(owner: TransactionalIdentity, groupId: string): WireRequest<number> {
   return {
     api: APIS.addOffsetsToTxn,
     encode: (writer) => writer.string(owner.transactionalId).int64(owner.producerId).int16(owner.epoch).string(groupId),
@@ -60,7 +60,7 @@ export function addOffsetsRequest(owner: TransactionOwner, groupId: string): Wir
 
 /** Asked of the group's coordinator. */
 export function txnOffsetCommitRequest(
-  owner: TransactionOwner,
+  owner: TransactionalIdentity,
   groupId: string,
   offsets: readonly CommitOffset[],
 ): WireRequest<readonly PartitionResult[]> {
@@ -80,7 +80,7 @@ export function txnOffsetCommitRequest(
 }
 
 /** Commits or aborts. Gives the error code; the broker takes a repeated request for the same end. */
-export function endTransactionRequest(owner: TransactionOwner, end: 'commit' | 'abort'): WireRequest<number> {
+export function endTransactionRequest(owner: TransactionalIdentity, end: 'commit' | 'abort'): WireRequest<number> {
   return {
     api: APIS.endTxn,
     encode: (writer) =>

@@ -3,7 +3,7 @@ import { partitionKey, type TopicPartition } from '@millrace/core'
 const NOTHING: readonly TopicPartition[] = []
 
 /** What a member owns, over its generations, and whether it has been there all the time. */
-export class Ownership {
+export class OwnedPartitions {
   #partitions = NOTHING
   #keys: ReadonlySet<string> = new Set()
   #generation: number | undefined
@@ -44,7 +44,7 @@ export class Ownership {
     return change
   }
 
-  /** Membership is gone: everything is lost, and the next assignment is that of a new member. Gives what was owned. */
+  /** MemberGeneration is gone: everything is lost, and the next assignment is that of a new member. Gives what was owned. */
   drop(): readonly TopicPartition[] {
     const lost = this.#partitions
     this.#generation = undefined

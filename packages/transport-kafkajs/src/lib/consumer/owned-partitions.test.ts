@@ -1,45 +1,45 @@
 import { partitionKey, type TopicPartition } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Ownership, assignmentChange } from './ownership.ts'
+import { OwnedPartitions, assignmentChange } from './owned-partitions.ts'
 
 const at = (...numbers: readonly number[]): { readonly topic: string; readonly partition: number }[] =>
   numbers.map((partition) => ({ topic: 't', partition }))
 
 test('from one generation to the next what stays is kept, and no commit is too old', () => {
-  const ownership = new Ownership()
-  expect(ownership.assign(1, at(0, 1))).toEqual({ lost: [], kept: [], gained: at(0, 1) })
-  const { breaks } = ownership
-  expect(ownership.assign(2, at(1, 2))).toEqual({ lost: at(0), kept: at(1), gained: at(2) })
-  expect(ownership.breaks).toBe(breaks)
-  expect([0, 1, 2].map((partition) => ownership.has({ topic: 't', partition }))).toEqual([false, true, true])
+  const owned = new OwnedPartitions()
+  expect(owned.assign(1, at(0, 1))).toEqual({ lost: [], kept: [], gained: at(0, 1) })
+  const { breaks } = owned
+  expect(owned.assign(2, at(1, 2))).toEqual({ lost: at(0), kept: at(1), gained: at(2) })
+  expect(owned.breaks).toBe(breaks)
+  expect([0, 1, 2].map((partition) => owned.has({ topic: 't', partition }))).toEqual([false, true, true])
 })
 
 test.each([
   ['a generation was left out', (): number => 3],
   [
     'one may have been',
-    (ownership: Ownership): number => {
-      ownership.mayHaveMissed()
+    (owned: OwnedPartitions): number => {
+      owned.mayHaveMissed()
       return 2
     },
   ],
 ] as const)('%s: nothing is kept, and commits from before do not count', (_what, next) => {
-  const ownership = new Ownership()
-  ownership.assign(1, at(0, 1))
-  const { breaks } = ownership
-  expect(ownership.assign(next(ownership), at(0, 1))).toEqual({ lost: at(0, 1), kept: [], gained: at(0, 1) })
-  expect(ownership.breaks).toBeGreaterThan(breaks)
+  const owned = new OwnedPartitions()
+  owned.assign(1, at(0, 1))
+  const { breaks } = owned
+  expect(owned.assign(next(owned), at(0, 1))).toEqual({ lost: at(0, 1), kept: [], gained: at(0, 1) })
+  expect(owned.breaks).toBeGreaterThan(breaks)
 })
 
 test('a member that was thrown out owns nothing, and begins anew', () => {
-  const ownership = new Ownership()
-  ownership.assign(7, at(0))
-  const { breaks } = ownership
-  expect(ownership.drop()).toEqual(at(0))
-  expect([ownership.isMember, ownership.has({ topic: 't', partition: 0 })]).toEqual([false, false])
-  expect(ownership.breaks).toBeGreaterThan(breaks)
-  expect(ownership.assign(9, at(0))).toEqual({ lost: [], kept: [], gained: at(0) })
+  const owned = new OwnedPartitions()
+  owned.assign(7, at(0))
+  const { breaks } = owned
+  expect(owned.drop()).toEqual(at(0))
+  expect([owned.isMember, owned.has({ topic: 't', partition: 0 })]).toEqual([false, false])
+  expect(owned.breaks).toBeGreaterThan(breaks)
+  expect(owned.assign(9, at(0))).toEqual({ lost: [], kept: [], gained: at(0) })
 })
 
 const assignment: fc.Arbitrary<TopicPartition[]> = fc

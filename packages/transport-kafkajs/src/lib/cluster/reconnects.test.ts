@@ -1,6 +1,6 @@
 import { manualClock, type Logger } from '@millrace/core'
 import { expect, test } from 'vitest'
-import { Recovery } from './recovery.ts'
+import { Reconnects } from './reconnects.ts'
 
 function recorder(): { readonly log: Logger; readonly lines: string[] } {
   const lines: string[] = []
@@ -17,9 +17,9 @@ test('all that fail at once share one wait, one look and one warning per try', a
   const refresh = async (): Promise<void> => {
     if (++looks < 3) throw new Error('still down.')
   }
-  const recovery = new Recovery({ clock, log, refresh })
+  const reconnects = new Reconnects({ refresh }, { clock, log })
   const { signal } = new AbortController()
-  const waits = ['fetch', 'heartbeat', 'send'].map((what) => recovery.wait(what, 'it broke.', signal))
+  const waits = ['fetch', 'heartbeat', 'send'].map((what) => reconnects.wait(what, 'it broke.', signal))
   await clock.advance('10s')
   await Promise.all(waits)
   expect(looks).toBe(3)
@@ -32,10 +32,10 @@ test('all that fail at once share one wait, one look and one warning per try', a
 
 test('waits grow while failures keep coming, and begin anew after a calm', async () => {
   const clock = manualClock()
-  const recovery = new Recovery({ clock, log: recorder().log, refresh: async () => {} })
+  const reconnects = new Reconnects({ refresh: async () => {} }, { clock, log: recorder().log })
   const { signal } = new AbortController()
   const waited = async (): Promise<number> => {
-    const wait = recovery.wait('x', 'y', signal)
+    const wait = reconnects.wait('x', 'y', signal)
     const waitMs = clock.nextInMs() ?? 0
     await clock.advance(waitMs)
     await wait
@@ -54,14 +54,17 @@ test('waits grow while failures keep coming, and begin anew after a calm', async
   expect(afterCalm).toBeLessThan(60)
 })
 
-test('a part that is closed does not wait on', async () => {
+test('a client that is closed does not wait on', async () => {
   const clock = manualClock()
-  const recovery = new Recovery({ clock, log: recorder().log, refresh: () => Promise.reject(new Error('down')) })
+  const reconnects = new Reconnects(
+    { refresh: () => Promise.reject(new Error('down')) },
+    { clock, log: recorder().log },
+  )
   const closing = new AbortController()
-  const wait = recovery.wait('x', 'y', closing.signal)
+  const wait = reconnects.wait('x', 'y', closing.signal)
   closing.abort(new Error('closed'))
   await expect(wait).rejects.toThrow('closed')
-  recovery.stop()
+  reconnects.stop()
   await clock.advance('1s')
   expect(clock.pending()).toBe(0)
 })

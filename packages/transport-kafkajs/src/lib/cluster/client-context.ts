@@ -3,21 +3,33 @@ import type { CompressionCodecs } from '../compression/compression.ts'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
 import type { BrokerLinks } from './broker-links.ts'
 import type { ClusterView } from './cluster-view.ts'
-import type { Recovery } from './recovery.ts'
+import type { Reconnects } from './reconnects.ts'
 
-/** What the parts of one transport share. */
-export interface OpenStateOptions {
+/** A consumer, a producer, a reader or an admin client. */
+export interface KafkaClient {
+  close(): Promise<void>
+}
+
+/** What one client has for itself. */
+export interface ClientLinks {
+  readonly links: BrokerLinks
+  /** Aborts when the client is closed. */
+  readonly signal: AbortSignal
+}
+
+/** What the clients of one transport share. */
+export interface KafkaClientContext {
   readonly settings: KafkaSettings
   readonly clock: Clock
   readonly log: Logger
   readonly view: ClusterView
-  readonly recovery: Recovery
+  readonly reconnects: Reconnects
   /** Connections for short questions: metadata, offsets, coordinators. Nothing that waits long goes over them. */
   readonly control: BrokerLinks
-  /** Connections of a part's own. */
+  /** Connections of a client's own. */
   readonly openLinks: () => BrokerLinks
   /** Known after `connect`. */
   readonly codecs: () => CompressionCodecs
-  /** Takes a closed part off the list of what `Transport.close` closes. */
-  readonly onClosed: (part: object) => void
+  /** Takes a closed client off the list of what `Transport.close` closes. */
+  readonly onClosed: (client: KafkaClient) => void
 }

@@ -1,4 +1,14 @@
-import { backoffMs, isMillraceError, toError, type Backoff, type Clock, type Logger } from '@millrace/core'
+import {
+  backoffMs,
+  isMillraceError,
+  raceAbort,
+  toError,
+  type Backoff,
+  type Clock,
+  type Logger,
+  type TransportDeps,
+} from '@millrace/core'
+import type { ClusterView } from './cluster-view.ts'
 
 /** Of all that tries again in this driver. */
 export const RETRY_BACKOFF: Backoff = { firstMs: 50, mostMs: 1_000 }
@@ -6,26 +16,24 @@ export const RETRY_BACKOFF: Backoff = { firstMs: 50, mostMs: 1_000 }
 /** Without a failure for so long, the next one counts as the first again. */
 const CALM_MS = 5_000
 
-export interface RecoveryDeps {
-  readonly clock: Clock
-  readonly log: Logger
-  /** A look at the metadata: succeeds when a broker can be reached. */
-  readonly refresh: () => Promise<void>
-}
-
 /**
  * The one reconnect loop of a transport. Whatever fails for a reason that passes waits here: all that fail at the same
  * time share one wait and one look at the metadata, with one warning for each try. Never gives up by itself.
  */
-export class Recovery {
-  readonly #deps: RecoveryDeps
+export class Reconnects {
+  /** A look at the metadata succeeds when a broker can be reached. */
+  readonly #view: Pick<ClusterView, 'refresh'>
+  readonly #clock: Clock
+  readonly #log: Logger
   #failures = 0
   #lastFailureMs = -Infinity
   #round: Promise<void> | undefined
   readonly #stopping = new AbortController()
 
-  constructor(deps: RecoveryDeps) {
-    this.#deps = deps
+  constructor(view: Pick<ClusterView, 'refresh'>, { clock, log }: TransportDeps) {
+    this.#view = view
+    this.#clock = clock
+    this.#log = log
   }
 
   /** Ends the round under way; there are no further ones. */
@@ -42,19 +50,11 @@ export class Recovery {
     this.#round ??= this.#run(what, cause).finally(() => {
       this.#round = undefined
     })
-    const round = this.#round
-    await new Promise<void>((resolve, reject) => {
-      const onAbort = (): void => reject(signal.reason)
-      signal.addEventListener('abort', onAbort, { once: true })
-      void round.then(() => {
-        signal.removeEventListener('abort', onAbort)
-        resolve()
-      })
-    })
+    await raceAbort(this.#round, signal)
   }
 
   async #run(what: string, cause: string): Promise<void> {
-    const { clock, log, refresh } = this.#deps
+    const clock = this.#clock
     let reason = cause
     const { signal } = this.#stopping
     while (!signal.aborted) {
@@ -62,10 +62,10 @@ export class Recovery {
       this.#failures = now - this.#lastFailureMs > CALM_MS ? 1 : this.#failures + 1
       const waitMs = Math.round(backoffMs(this.#failures, RETRY_BACKOFF, Math.random()))
       this.#lastFailureMs = now + waitMs
-      log.warn({ attempt: this.#failures, retryInMs: waitMs }, `Kafka: ${what}: ${reason} Trying again.`)
+      this.#log.warn({ attempt: this.#failures, retryInMs: waitMs }, `Kafka: ${what}: ${reason} Trying again.`)
       try {
         await clock.sleep(waitMs, signal)
-        await refresh()
+        await this.#view.refresh()
         return
       } catch (error) {
         reason = isMillraceError(error) ? error.detail : toError(error).message

@@ -1,0 +1,179 @@
+import {
+  deferred,
+  MillraceError,
+  toError,
+  type Deferred,
+  type RecordBatch,
+  type BrokenBatches,
+  type TopicPartition,
+} from '@millrace/core'
+import type { Decoded, UnreadableBatch } from '../wire/record-set.ts'
+import type { FetchedSet, Position } from './position.ts'
+
+/** What the batches ask of whoever fetches. */
+interface Fetching {
+  /** Somebody waits for a batch, or has taken one: it is time to fetch more. */
+  fetchMore(): void
+  /** What came does not match its checksum, and may be whole when it is fetched again. */
+  fetchAgain(position: Position, why: string): void
+}
+
+/** Fetched so often, a batch that is damaged each time is damaged on the broker. */
+const DAMAGED_UNTIL_FAILED = 3
+
+/**
+ * What was fetched, as an async iterable of batches, to be iterated once. Nothing is fetched before somebody asks, and
+ * decoded is only what is handed out next: of one partition at a time, a stretch at a time, so that what a fetch unpacks
+ * to is never in memory all at once.
+ */
+export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch, undefined> {
+  readonly #fetching: Fetching
+  readonly #brokenBatches: BrokenBatches
+  /** Positions of which something can be handed out, the next one first. */
+  readonly #ready: Position[] = []
+  /** Something large is being unpacked: what comes next waits for it. */
+  #unpacking = false
+  #waiting: Deferred<IteratorResult<RecordBatch, undefined>> | undefined
+  #failure: Error | undefined
+  #ended = false
+
+  constructor(fetching: Fetching, brokenBatches: BrokenBatches) {
+    this.#fetching = fetching
+    this.#brokenBatches = brokenBatches
+  }
+
+  /** Whether there will be further batches. */
+  get open(): boolean {
+    return !this.#ended && this.#failure === undefined
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<RecordBatch, undefined> {
+    return this
+  }
+
+  next(): Promise<IteratorResult<RecordBatch, undefined>> {
+    if (this.#ended) return Promise.resolve({ value: undefined, done: true })
+    const batch = this.#failure === undefined ? this.#take() : undefined
+    if (batch !== undefined) {
+      this.#fetching.fetchMore()
+      return Promise.resolve({ value: batch, done: false })
+    }
+    // Also one that looking for a batch has brought.
+    if (this.#failure !== undefined) {
+      this.#ended = true
+      return Promise.reject(this.#failure)
+    }
+    const waiting = (this.#waiting ??= deferred())
+    this.#fetching.fetchMore()
+    return waiting.promise
+  }
+
+  return(): Promise<IteratorResult<RecordBatch, undefined>> {
+    this.end()
+    return Promise.resolve({ value: undefined, done: true })
+  }
+
+  /** Something has come, or may be fetched now: hands a batch to whoever waits. */
+  wake(): void {
+    if (this.#waiting === undefined) return
+    const batch = this.#take()
+    if (batch !== undefined) {
+      this.#waiting.resolve({ value: batch, done: false })
+      this.#waiting = undefined
+    }
+    this.#fetching.fetchMore()
+  }
+
+  /** Makes the iteration throw. The first failure counts. */
+  fail(error: Error): void {
+    if (!this.open) return
+    this.#failure = error
+    if (this.#waiting === undefined) return
+    this.#ended = true
+    this.#waiting.reject(error)
+    this.#waiting = undefined
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#waiting?.resolve({ value: undefined, done: true })
+    this.#waiting = undefined
+  }
+
+  /** Something of it can be handed out. */
+  add(position: Position): void {
+    if (!this.#ready.includes(position)) this.#ready.push(position)
+  }
+
+  /** The next batch that is there. What cannot be read ends reading, unless broken batches are delivered. */
+  #take(): RecordBatch | undefined {
+    if (this.#unpacking) return undefined
+    try {
+      for (let position = this.#ready.shift(); position !== undefined; position = this.#ready.shift()) {
+        const { fetched } = position
+        // Paused, sought or given away since: `add` puts a paused one back.
+        if (fetched === undefined || position.paused || position.removed) continue
+        const decoded = fetched.decoded ?? fetched.set.next()
+        if (decoded instanceof Promise) {
+          void this.#wait(position, fetched, decoded)
+          return undefined
+        }
+        fetched.decoded = undefined
+        if (fetched.set.exhausted) position.fetched = undefined
+        else this.#ready.push(position)
+        const batch = this.#batchOf(position, decoded, fetched.endOffset)
+        if (batch !== undefined) return batch
+      }
+    } catch (error) {
+      this.fail(toError(error))
+    }
+    return undefined
+  }
+
+  async #wait(position: Position, fetched: FetchedSet, decoding: Promise<Decoded>): Promise<void> {
+    this.#unpacking = true
+    try {
+      fetched.decoded = await decoding
+      if (position.fetched === fetched && !this.#ready.includes(position)) this.#ready.unshift(position)
+    } catch (error) {
+      this.fail(toError(error))
+    } finally {
+      this.#unpacking = false
+    }
+    this.wake()
+  }
+
+  /** Moves the position on. `undefined` when there is nothing new, or it must be fetched again. Throws what is for good. */
+  #batchOf(position: Position, decoded: Decoded, endOffset: number): RecordBatch | undefined {
+    const { topic, partition, offset } = position
+    if (decoded.kind === 'records') {
+      const { records, nextOffset, bytes, clampedTimestamps } = decoded
+      if (nextOffset === offset) return undefined
+      position.damaged = 0
+      position.offset = nextOffset
+      const batch = { topic, partition, position: offset, records, nextOffset, bytes, endOffset }
+      return clampedTimestamps === 0 ? batch : { ...batch, clampedTimestamps }
+    }
+    if (decoded.error.code === 'BATCH_CORRUPT' && ++position.damaged < DAMAGED_UNTIL_FAILED) {
+      position.fetched = undefined
+      this.#fetching.fetchAgain(position, decoded.error.detail)
+      return undefined
+    }
+    const error = located(position, decoded)
+    const { data, nextOffset } = decoded
+    if (this.#brokenBatches === 'throw' || nextOffset === undefined) throw error
+    position.damaged = 0
+    position.offset = nextOffset
+    const broken = { error, data }
+    return { topic, partition, position: offset, records: [], nextOffset, bytes: 0, endOffset, broken }
+  }
+}
+
+/** The error with the place that it is about. */
+function located({ topic, partition }: TopicPartition, { error, firstOffset, nextOffset }: UnreadableBatch): Error {
+  const last = (nextOffset ?? firstOffset) - 1
+  const where = last > firstOffset ? `offsets ${firstOffset} to ${last}` : `offset ${firstOffset}`
+  const unknown = nextOffset === undefined ? ' It is not known where the batch ends.' : ''
+  const detail = `Topic "${topic}" partition ${partition}, ${where}: ${error.detail}${unknown}`
+  return new MillraceError(error.code, detail, { cause: error })
+}
