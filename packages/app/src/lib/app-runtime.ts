@@ -37,6 +37,8 @@ export interface AppEnvironment {
   readonly log?: Logger | undefined
   /** Notified of what the workers observe. */
   readonly sensor?: Sensor | undefined
+  /** False leaves the page at `/` out, and the JSON that only it needs: an index of the pages is there instead. Default true. */
+  readonly dashboard?: boolean | undefined
 }
 
 /** How one worker is launched. */
@@ -104,7 +106,7 @@ export class AppRuntime implements ClientApp, SiteApp {
       scope: this.scope,
       workers: () => this.#running.map(({ worker }) => worker.context),
     }
-    this.site = createSite(this, dashboard)
+    this.site = createSite(this, environment.dashboard === false ? undefined : dashboard)
   }
 
   /** Takes options of the command line. Throws as `createApp` does. */

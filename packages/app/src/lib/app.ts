@@ -173,7 +173,7 @@ export function runtimeOf(app: App): AppRuntime {
   return App.runtimeOf(app)
 }
 
-const ENVIRONMENT: OptionNames<AppEnvironment> = { clock: true, log: true, sensor: true }
+const ENVIRONMENT: OptionNames<AppEnvironment> = { clock: true, log: true, sensor: true, dashboard: true }
 
 /**
  * Makes an app. Starts nothing and connects to nothing.
