@@ -81,7 +81,7 @@ export default defineConfig({
             text: 'API',
             link: '/reference/api/',
             collapsed: true,
-            items: ['app', 'core', 'streams', 'tables', 'testing'].map((name) => ({
+            items: ['app', 'core', 'state', 'streams', 'tables', 'testing'].map((name) => ({
               text: `@millrace/${name}`,
               link: `/reference/api/${name}`,
             })),
