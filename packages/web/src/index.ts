@@ -1,5 +1,5 @@
 /// <reference types="node" preserve="true" />
-export { action, adminFor, isLocalBroker, type Admin } from './lib/built-in/admin.ts'
+export { action, adminFor, isLocalBroker, type ActionRight } from './lib/built-in/admin.ts'
 export type { Graph, GraphEdge, GraphNode } from './lib/built-in/graph.ts'
 export type { Readiness } from './lib/built-in/health.ts'
 export type { BuiltInPage, BuiltInPages, SiteAddition, SiteTools } from './lib/built-in/site-tools.ts'

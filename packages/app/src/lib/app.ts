@@ -23,7 +23,7 @@ import type {
 } from '@millrace/web'
 import type { AppEvents } from './app-events.ts'
 import { type AppEnvironment, AppRuntime } from './app-runtime.ts'
-import { Declarations } from './declarations.ts'
+import { AppDeclarations } from './declarations.ts'
 import { Lifecycle } from './lifecycle.ts'
 
 /**
@@ -32,7 +32,7 @@ import { Lifecycle } from './lifecycle.ts'
  * Topics, agents and tables are descriptors: they may be declared at the top of modules, before anything runs, and the
  * same app may run several workers in one process.
  */
-export class App extends Declarations implements HasCommandLine {
+export class App extends AppDeclarations implements HasCommandLine {
   readonly id: string
   /** For the command line only. */
   readonly 'millrace.command-line': CommandLineApp

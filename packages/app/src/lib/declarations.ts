@@ -55,7 +55,7 @@ import {
 import type { AppRuntime } from './app-runtime.ts'
 
 /** What an app file declares: the half of `App` that starts nothing. */
-export class Declarations {
+export class AppDeclarations {
   readonly #runtime: AppRuntime
 
   constructor(runtime: AppRuntime) {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { accepts, prefersHtml } from './accepts.ts'
+import { accepts, prefersHtml } from './dashboard.ts'
 
 const asking = (accept?: string): Request =>
   new Request('http://site/', accept === undefined ? {} : { headers: { accept } })

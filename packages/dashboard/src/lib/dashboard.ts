@@ -7,11 +7,10 @@ import {
   type SiteWorker,
   unavailable,
 } from '@millrace/web'
-import { accepts, prefersHtml } from './accepts.ts'
 import { AppView } from './app-view.ts'
 import { Assets } from './assets.ts'
 import { deadLetterPages } from './dead-letter-pages.ts'
-import { eventStream, type SharedState, sharedState, StateMessages } from './event-stream.ts'
+import { eventStream, sharedState, type SharedState, StateMessages } from './event-stream.ts'
 import { Peers } from './peers.ts'
 import { SharedLookups } from './shared-lookups.ts'
 import { topicPages } from './topic-pages.ts'
@@ -114,4 +113,26 @@ function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView
       },
     },
   }
+}
+
+/** Whether the client names this media type among what it wants, by name: a wildcard does not count. */
+export function accepts(request: Request, type: string): boolean {
+  return qualityOf(request.headers.get('accept') ?? '', type) > 0
+}
+
+/** Whether a browser asks for a page rather than a program for JSON. */
+export function prefersHtml(request: Request): boolean {
+  const accept = request.headers.get('accept') ?? ''
+  const html = qualityOf(accept, 'text/html')
+  return html > 0 && html >= qualityOf(accept, 'application/json')
+}
+
+function qualityOf(accept: string, type: string): number {
+  for (const part of accept.split(',')) {
+    const [name = '', ...parameters] = part.split(';').map((each) => each.trim().toLowerCase())
+    if (name !== type) continue
+    const quality = parameters.find((each) => each.startsWith('q='))
+    return quality === undefined ? 1 : Number(quality.slice(2)) || 0
+  }
+  return 0
 }

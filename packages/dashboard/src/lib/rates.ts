@@ -3,14 +3,14 @@ import type { SiteStats } from '@millrace/core'
 /** Rates are averages over this time: short enough to be current, long enough not to flicker. */
 const SPAN_MS = 5_000
 
-interface Sample {
+interface CountSample {
   readonly atMs: number
   readonly counts: ReadonlyMap<string, number>
 }
 
 /** Rates of counters, by what they were some seconds ago. */
 export class Rates {
-  #samples: readonly Sample[] = []
+  #samples: readonly CountSample[] = []
 
   /** Called about once a second with all there is to count. */
   add(atMs: number, counts: ReadonlyMap<string, number>): void {
@@ -27,7 +27,7 @@ export class Rates {
     return this.#between(this.#samples.at(-2), counter)
   }
 
-  #between(first: Sample | undefined, counter: string): number | undefined {
+  #between(first: CountSample | undefined, counter: string): number | undefined {
     const last = this.#samples.at(-1)
     if (first === undefined || last === undefined || last.atMs <= first.atMs) return undefined
     const before = first.counts.get(counter) ?? 0

@@ -4,7 +4,7 @@ import {
   adminFor,
   isLocalBroker,
   PageError,
-  type Admin,
+  type ActionRight,
   type BuiltInPages,
   type PageContext,
   type SiteTools,
@@ -81,7 +81,7 @@ export function topicPages(deps: SiteTools): BuiltInPages {
 }
 
 /** Records are made up only while an app is developed, never on a broker that others use. */
-function maySend(admin: Admin, broker: string): Admin {
+function maySend(admin: ActionRight, broker: string): ActionRight {
   if (!isLocalBroker(broker))
     return { on: false, reason: 'Records are sent from here to the embedded broker only; use millrace send.' }
   return admin

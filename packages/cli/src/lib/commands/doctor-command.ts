@@ -1,6 +1,6 @@
 import type { CommandOutput } from '@millrace/core'
 import { option } from '../arguments/grammar.ts'
-import { checkApp, checkWithoutApp, type Surroundings } from '../doctor/check-app.ts'
+import { checkApp, checkWithoutApp, type MachineFacts } from '../doctor/check-app.ts'
 import type { Finding } from '../doctor/finding.ts'
 import type { Terminal } from '../output/terminal.ts'
 import type { Command } from './command-context.ts'
@@ -29,7 +29,7 @@ export function doctorWithoutApp(
   return report(checkWithoutApp(failure, surroundingsOf(given.terminal)), cli, given.json)
 }
 
-function surroundingsOf({ env }: Terminal): Surroundings {
+function surroundingsOf({ env }: Terminal): MachineFacts {
   return { node: process.version, env }
 }
 

@@ -22,7 +22,7 @@ export const topologyCommand: Command = {
 }
 
 /** Topics, agents and tables, and the arrows between them that the app file declares. */
-interface Topology {
+interface DeclaredTopology {
   readonly topics: readonly string[]
   readonly agents: readonly {
     readonly name: string
@@ -33,7 +33,7 @@ interface Topology {
   readonly tables: readonly { readonly name: string; readonly kind: string; readonly source: string | null }[]
 }
 
-function topologyOf({ agents, tables, topics }: AppDescription): Topology {
+function topologyOf({ agents, tables, topics }: AppDescription): DeclaredTopology {
   const found = agents.map(({ name, topics: reads, sinks: sends = [] }) => ({ name, reads, sends }))
   const named = topics.map(({ name }) => name)
   // A global table stands on a topic that people may write; a changelog is the table's own.
@@ -46,7 +46,7 @@ function topologyOf({ agents, tables, topics }: AppDescription): Topology {
 }
 
 /** An agent a line, then tables, then topics that no agent is declared to have to do with. */
-function textOf({ agents, tables, topics }: Topology): readonly string[] {
+function textOf({ agents, tables, topics }: DeclaredTopology): readonly string[] {
   const flows = agents.map(({ name, reads, sends }) =>
     [
       reads.length === 0 ? '(a channel)' : reads.join(', '),
@@ -66,7 +66,7 @@ function textOf({ agents, tables, topics }: Topology): readonly string[] {
   return [...flows, ...state, ...left.map((topic) => `${topic}  no agent is declared to read or write it`)]
 }
 
-function mermaidOf({ agents, tables, topics }: Topology): readonly string[] {
+function mermaidOf({ agents, tables, topics }: DeclaredTopology): readonly string[] {
   const id = (kind: string, names: readonly string[], name: string): string => `${kind}${names.indexOf(name)}`
   const topic = (name: string): string => id('topic', topics, name)
   const agentNames = agents.map(({ name }) => name)

@@ -5,14 +5,14 @@ import { type Alter, checkRetention } from './check-retention.ts'
 import { checkTables, checkTopics, count } from './check-topics.ts'
 import { type Finding, note, ok, wrong } from './finding.ts'
 
-export interface Surroundings {
+export interface MachineFacts {
   /** As `process.version` has it. */
   readonly node: string
   readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** All there is to check of an app that was loaded. */
-export async function checkApp(app: CommandLineApp, { node, env }: Surroundings): Promise<readonly Finding[]> {
+export async function checkApp(app: CommandLineApp, { node, env }: MachineFacts): Promise<readonly Finding[]> {
   const description = app.describe()
   const place = app.place()
   const { findings, hasWorkers } = await checkBroker(app)
@@ -30,7 +30,7 @@ export async function checkApp(app: CommandLineApp, { node, env }: Surroundings)
 }
 
 /** What can be said when the app cannot even be loaded. */
-export function checkWithoutApp(failure: unknown, { node, env }: Surroundings): readonly Finding[] {
+export function checkWithoutApp(failure: unknown, { node, env }: MachineFacts): readonly Finding[] {
   return [checkNode(node), failed('app', failure), ...checkEnvironment(env)]
 }
 

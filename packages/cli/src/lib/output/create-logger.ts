@@ -61,19 +61,19 @@ export async function createLogger(options: LoggerOptions): Promise<OpenLogger> 
   }
 }
 
-interface Target {
+interface LogTarget {
   write(line: string): void
   close(): void
 }
 
-function streamTarget({ stream, pretty, color, level }: LoggerOptions): Target {
+function streamTarget({ stream, pretty, color, level }: LoggerOptions): LogTarget {
   const nothing = (): void => undefined
   if (!pretty) return { write: (line) => void stream.write(line), close: nothing }
   const options = { color: pc.createColors(color), stacks: level === 'debug' }
   return { write: (line) => void stream.write(`${prettyLine(line, options)}\n`), close: nothing }
 }
 
-function fileTarget(path: string, onLost: (text: string) => void): Target {
+function fileTarget(path: string, onLost: (text: string) => void): LogTarget {
   let file: number
   try {
     file = openSync(path, 'a')

@@ -16,7 +16,7 @@ export const SIGNAL_EXIT_CODES: Readonly<Record<StopSignal, number>> = {
 /** One Ctrl-C under npm arrives twice, from the terminal and from npm; a person is not that fast. */
 const SAME_PRESS_MS = 100
 
-export interface SignalsDeps {
+export interface SignalsOptions {
   readonly clock: Clock
   /** The process, or something like it. */
   readonly source: {
@@ -39,7 +39,7 @@ export interface Signals {
 }
 
 /** Listens for signals: the first asks to stop, the second quits. */
-export function watchSignals({ clock, source, listenFor = ['SIGINT', 'SIGTERM'], quit }: SignalsDeps): Signals {
+export function watchSignals({ clock, source, listenFor = ['SIGINT', 'SIGTERM'], quit }: SignalsOptions): Signals {
   const controller = new AbortController()
   let first: { readonly name: StopSignal; readonly atMs: number } | undefined
   const listener = (name: StopSignal) => (): void => {

@@ -7,7 +7,7 @@ import { LATE_LIMIT_MS, momentOf, type Moment } from '../timetables/timetable.ts
 import type { JobRecord } from './job-record.ts'
 import { Term } from './term.ts'
 
-export interface LeaderJobsDeps {
+export interface LeaderJobsOptions {
   readonly worker: WorkerContext
   /** In which leaders keep what ran. */
   readonly topic: string
@@ -24,12 +24,12 @@ export interface LeaderJobsDeps {
 
 /** The jobs of the leader on this worker: they go on while it leads, from what the leaders before have noted. */
 export class LeaderJobs {
-  readonly #deps: LeaderJobsDeps
+  readonly #deps: LeaderJobsOptions
   #term: Term | undefined
   /** The term in which the jobs run. */
   #begunIn: Term | undefined
 
-  constructor(deps: LeaderJobsDeps) {
+  constructor(deps: LeaderJobsOptions) {
     this.#deps = deps
   }
 

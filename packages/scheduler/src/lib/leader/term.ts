@@ -17,7 +17,7 @@ import { SlotLog } from './slot-log.ts'
 
 const BACKOFF = { firstMs: 100, mostMs: 10_000 }
 
-export interface TermDeps {
+export interface TermOptions {
   readonly worker: Pick<WorkerContext, 'id' | 'clock' | 'log' | 'reader'>
   /** The compacted topic. */
   readonly topic: string
@@ -33,7 +33,7 @@ export interface TermDeps {
  */
 export class Term implements RunRegistry {
   readonly leadership: Leadership
-  readonly #deps: TermDeps
+  readonly #deps: TermOptions
   readonly #records = new Map<string, JobRecord>()
   /** Slots up to here were dealt with by other leaders, or in earlier terms. */
   readonly #others = new Map<string, number>()
@@ -42,7 +42,7 @@ export class Term implements RunRegistry {
   #openings = 0
   #resigned = false
 
-  constructor(deps: TermDeps) {
+  constructor(deps: TermOptions) {
     this.#deps = deps
     this.leadership = deps.leadership
     this.#opened.promise.catch(() => {})

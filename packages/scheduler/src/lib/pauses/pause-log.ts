@@ -14,7 +14,7 @@ const BACKOFF = { firstMs: 100, mostMs: 10_000 }
 /** What this worker has written it reads back within milliseconds. */
 const OWN_WRITE_MS = 5_000
 
-export interface PauseLogDeps {
+export interface PauseLogOptions {
   readonly worker: Pick<WorkerContext, 'id' | 'clock' | 'log' | 'reader' | 'send' | 'signal'>
   /** The compacted topic. */
   readonly topic: string
@@ -28,7 +28,7 @@ export interface PauseLogDeps {
  * run anything on. The last word holds, over restarts and whoever leads.
  */
 export class PauseLog {
-  readonly #deps: PauseLogDeps
+  readonly #deps: PauseLogOptions
   readonly #pauses = new Map<string, Pause>()
   readonly #closing = new AbortController()
   /** Next offset to read. */
@@ -36,7 +36,7 @@ export class PauseLog {
   #waiting: { readonly offset: number; readonly reached: () => void }[] = []
   #following: Promise<void> | undefined
 
-  constructor(deps: PauseLogDeps) {
+  constructor(deps: PauseLogOptions) {
     this.#deps = deps
   }
 

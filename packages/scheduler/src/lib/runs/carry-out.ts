@@ -10,7 +10,7 @@ import {
 import { describeJob, type Job } from '../jobs/job.ts'
 import type { Run } from './run.ts'
 
-export interface CarryOutDeps {
+export interface CarryOutOptions {
   readonly worker: WorkerContext
   readonly scope: ContextStorage
   readonly job: Job
@@ -23,7 +23,7 @@ export interface CarriedOut {
 }
 
 /** Waits for the run's delay and claims its slot. False when it must not begin. Never rejects. */
-export async function mayBegin(run: Run, { worker, job }: CarryOutDeps): Promise<boolean> {
+export async function mayBegin(run: Run, { worker, job }: CarryOutOptions): Promise<boolean> {
   const { signal } = run.abort
   try {
     if (run.delayMs > 0) await worker.clock.sleep(run.delayMs, signal)
@@ -37,7 +37,7 @@ export async function mayBegin(run: Run, { worker, job }: CarryOutDeps): Promise
 }
 
 /** Calls the job's function in the worker's scope, for no longer than its timeout lets it. Never rejects. */
-export async function carryOut(run: Run, { worker, scope, job }: CarryOutDeps): Promise<CarriedOut> {
+export async function carryOut(run: Run, { worker, scope, job }: CarryOutOptions): Promise<CarriedOut> {
   const { clock } = worker
   const startedAt = new Date(clock.now())
   const startedMs = clock.monotonic()
@@ -55,7 +55,7 @@ export async function carryOut(run: Run, { worker, scope, job }: CarryOutDeps): 
   return { last: { slot: run.slot, startedAt, durationMs, result }, error: run.timedOut ? timeoutError(job) : thrown }
 }
 
-function startTimeout(run: Run, { worker, job }: Pick<CarryOutDeps, 'worker' | 'job'>): Scheduled | undefined {
+function startTimeout(run: Run, { worker, job }: Pick<CarryOutOptions, 'worker' | 'job'>): Scheduled | undefined {
   if (job.timeoutMs === undefined) return undefined
   return worker.clock.schedule(job.timeoutMs, () => {
     if (run.abort.signal.aborted) return

@@ -18,7 +18,7 @@ import { carryOut, mayBegin } from './carry-out.ts'
 import { describeSchedule } from '../jobs/describe-job-plan.ts'
 import { Run, type RunRegistry } from './run.ts'
 
-export interface JobRunnerDeps {
+export interface JobEnvironment {
   readonly worker: WorkerContext
   readonly scope: ContextStorage
   readonly random: () => number
@@ -38,7 +38,7 @@ export interface Beginning {
 /** Runs one job on one worker: what is due, one at a time or as `overlap` says, and what came of it. */
 export class JobRunner {
   readonly job: Job
-  readonly #deps: JobRunnerDeps
+  readonly #deps: JobEnvironment
   readonly #what: string
   readonly #active = new Set<Run>()
   #queue: Run[] = []
@@ -55,7 +55,7 @@ export class JobRunner {
   #lastRun: LastRun | undefined
   #lastError: JobView['lastError']
 
-  constructor(deps: JobRunnerDeps, job: Job) {
+  constructor(deps: JobEnvironment, job: Job) {
     this.#deps = deps
     this.job = job
     this.#what = describeJob(job)

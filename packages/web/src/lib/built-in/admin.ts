@@ -13,7 +13,7 @@ const LOOPBACK = ['127.0.0.1', '::1']
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
 
 /** Whether actions are on for the client, and if not, why. */
-export type Admin = { readonly on: true } | { readonly on: false; readonly reason: string }
+export type ActionRight = { readonly on: true } | { readonly on: false; readonly reason: string }
 
 /**
  * Actions are on where `web.admin` says so. Where it says nothing they are on for the embedded broker and requests from this
@@ -23,7 +23,7 @@ export type Admin = { readonly on: true } | { readonly on: false; readonly reaso
 export function adminFor(
   c: Pick<PageContext, 'request' | 'peer' | 'url'>,
   site: Pick<SiteApp, 'surroundings' | 'describe'>,
-): Admin {
+): ActionRight {
   const { admin } = site.surroundings.settings.web
   if (admin !== undefined) return admin ? { on: true } : { on: false, reason: 'Actions are switched off (web.admin).' }
   if (!isLocalBroker(site.describe().broker))

@@ -1,6 +1,6 @@
 import { partitionKey, type SourceStats, type TopicPartition } from '@millrace/core'
 
-interface Seen {
+interface LastSeen {
   readonly position: number
   readonly committed: number | undefined
   readonly sinceMs: number
@@ -8,14 +8,14 @@ interface Seen {
 
 /** Finds partitions that have records to handle and do not move. It looks only when it is asked, so it finds late rather than early. */
 export class StallWatch {
-  #seen: ReadonlyMap<string, Seen> = new Map()
+  #seen: ReadonlyMap<string, LastSeen> = new Map()
 
   /** Those of `sources` that have stood still for longer than `afterMs`; all others are forgotten. */
   check(
     sources: readonly Pick<SourceStats, 'topic' | 'partition' | 'position' | 'committed' | 'endOffset'>[],
     { nowMs, afterMs }: { readonly nowMs: number; readonly afterMs: number },
   ): readonly TopicPartition[] {
-    const seen = new Map<string, Seen>()
+    const seen = new Map<string, LastSeen>()
     const stalled: TopicPartition[] = []
     for (const source of sources) {
       const { topic, partition, position, committed, endOffset } = source

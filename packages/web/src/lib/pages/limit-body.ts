@@ -72,9 +72,9 @@ function limitedStream(body: ReadableStream<Uint8Array>, limits: BodyLimits): Re
   )
 }
 
-type Reader = ReadableStreamDefaultReader<Uint8Array>
+type BodyReader = ReadableStreamDefaultReader<Uint8Array>
 
-async function readPiece(reader: Reader): ReturnType<Reader['read']> {
+async function readPiece(reader: BodyReader): ReturnType<BodyReader['read']> {
   try {
     return await reader.read()
   } catch (error) {

@@ -55,14 +55,14 @@ export function splitPath(path: string): readonly string[] {
 }
 
 /** Where a request wants to go. */
-export interface Target {
+export interface RequestTarget {
   readonly url: URL
   /** Decoded one by one, so that a slash within a part (`%2F`) stays one. */
   readonly segments: readonly string[]
 }
 
 /** Throws a `PageError` 400 for what cannot be decoded: a damaged key must not become another key. */
-export function readTarget(requestUrl: string): Target {
+export function readTarget(requestUrl: string): RequestTarget {
   let url: URL
   try {
     url = new URL(requestUrl)

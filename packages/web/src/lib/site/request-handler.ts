@@ -4,7 +4,7 @@ import { limitBody } from '../pages/limit-body.ts'
 import { PageRequest } from '../pages/page-context.ts'
 import { errorAnswer, PageError } from '../pages/page-error.ts'
 import { allowed } from '../pages/view.ts'
-import { readTarget, type AnyParams, type Target } from '../pages/path-pattern.ts'
+import { readTarget, type AnyParams, type RequestTarget } from '../pages/path-pattern.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
 import type { Page, PageRegistry } from './page-registry.ts'
@@ -139,7 +139,7 @@ function isGone({ signal }: Request, thrown: unknown): boolean {
 }
 
 interface Found extends Asked {
-  readonly target: Target
+  readonly target: RequestTarget
   readonly params: AnyParams
 }
 

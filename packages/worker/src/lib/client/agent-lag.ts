@@ -37,7 +37,7 @@ export async function agentLag(
   })
 }
 
-interface Reading {
+interface SubscriptionReading {
   readonly agent: string | undefined
   readonly subscription: string | undefined
   readonly topic: string
@@ -48,11 +48,11 @@ function readings(
   agents: readonly Pick<DeclaredAgent, 'name' | 'topics'>[],
   reads: GroupReads,
   leader: string,
-): readonly Reading[] {
+): readonly SubscriptionReading[] {
   const names = agents.map(({ name }) => name)
   const sources = new Set(agents.flatMap(({ topics }) => topics))
   const steps = [...reads].flatMap(([topic, ids]) =>
-    [...ids].flatMap((subscription): readonly Reading[] => {
+    [...ids].flatMap((subscription): readonly SubscriptionReading[] => {
       const agent = agentOf(subscription, names)
       // What an agent read that is no longer there, or under a declaration that has changed, nobody reads.
       return agent === undefined || agent === subscription ? [] : [{ agent, subscription, topic }]
@@ -63,7 +63,7 @@ function readings(
       ? [{ agent: undefined, subscription: undefined, topic }]
       : [],
   )
-  const byTopic = (a: Reading, b: Reading): number => (a.topic < b.topic ? -1 : 1)
+  const byTopic = (a: SubscriptionReading, b: SubscriptionReading): number => (a.topic < b.topic ? -1 : 1)
   return [
     ...agents.flatMap(({ name, topics }) =>
       [

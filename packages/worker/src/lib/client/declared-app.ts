@@ -32,7 +32,7 @@ export interface DeclaredAgent {
 }
 
 export type DeclaredTable =
-  | { readonly kind: 'table' | 'set'; readonly table: PartitionedTable }
+  | { readonly kind: 'table' | 'set'; readonly table: TaskTable }
   | {
       readonly kind: 'global'
       readonly table: ReadableTable & { readonly source: TopicDeclaration }
@@ -41,7 +41,7 @@ export type DeclaredTable =
     }
 
 /** A table whose rows are spread over tasks. */
-export interface PartitionedTable extends ReadableTable, StateDefinition, RoutedTable {
+export interface TaskTable extends ReadableTable, StateDefinition, RoutedTable {
   readonly name: string
 }
 

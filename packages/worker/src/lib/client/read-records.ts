@@ -30,7 +30,7 @@ export interface RecordsOrigin {
 }
 
 /** A stretch of one partition; its end is where the partition ended when reading began. */
-interface Stretch extends TopicPartition {
+interface PartitionStretch extends TopicPartition {
   readonly start: number
   readonly end: number
 }
@@ -99,7 +99,7 @@ async function stretchesOf(
   origin: RecordsOrigin,
   name: string,
   { from, partition: only }: RecordsRequest,
-): Promise<readonly Stretch[]> {
+): Promise<readonly PartitionStretch[]> {
   const { admin } = origin
   const [info] = await admin.topics([name])
   if (info === undefined) throw await topicMissing(origin, name)
@@ -124,7 +124,7 @@ function startOf(from: RecordsRequest['from'], { beginning, end }: PartitionOffs
   return from === 'beginning' ? beginning : end
 }
 
-interface Waiting {
+interface BatchWait {
   readonly clock: Clock
   readonly follow: boolean
   readonly signal: AbortSignal | undefined
@@ -133,7 +133,7 @@ interface Waiting {
 
 async function nextOf(
   batches: AsyncIterator<RecordBatch>,
-  { clock, follow, signal, name }: Waiting,
+  { clock, follow, signal, name }: BatchWait,
 ): Promise<IteratorResult<RecordBatch>> {
   const silent = (): MillraceError =>
     new MillraceError(

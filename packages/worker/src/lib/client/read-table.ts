@@ -14,7 +14,7 @@ import {
   type TopicPartition,
   type WorkerContext,
 } from '@millrace/core'
-import type { DeclaredTable, PartitionedTable } from './declared-app.ts'
+import type { DeclaredTable, TaskTable } from './declared-app.ts'
 
 /** What it takes to read tables without a worker. */
 export interface TableReader {
@@ -26,13 +26,13 @@ export interface TableReader {
 }
 
 /** What is open of the one table that is read. */
-interface Copy {
+interface TableCopy {
   readonly part: StateDefinition | undefined
   readonly partitions: number
   readonly open: ReadonlyMap<number, OpenState>
 }
 
-const NO_COPY: Copy = { part: undefined, partitions: 0, open: new Map() }
+const NO_COPY: TableCopy = { part: undefined, partitions: 0, open: new Map() }
 
 /** One key's committed value, from the changelog. Throws `COMMAND_USAGE`, `KEY_INVALID`. */
 export async function readTable(reader: TableReader, name: string, key: string): Promise<TableReading> {
@@ -100,7 +100,7 @@ function tableNamed(tables: readonly DeclaredTable[], name: string): DeclaredTab
 }
 
 interface TablePartition {
-  readonly table: PartitionedTable
+  readonly table: TaskTable
   readonly partitions: number
   readonly partition: number
 }
@@ -158,7 +158,7 @@ async function withReplica<T>(
   }
 }
 
-function within<T>(reader: TableReader, copy: Copy, work: () => Promise<T>): Promise<T> {
+function within<T>(reader: TableReader, copy: TableCopy, work: () => Promise<T>): Promise<T> {
   return inScope(reader, observerOf(reader, copy), work)
 }
 
@@ -168,7 +168,7 @@ function inScope<T>({ scope }: TableReader, observer: WorkerContext, work: () =>
 }
 
 /** A worker that runs nothing: tables are read through it as through any other, from copies made for the purpose. */
-function observerOf({ client }: TableReader, copy: Copy): WorkerContext {
+function observerOf({ client }: TableReader, copy: TableCopy): WorkerContext {
   const { signal } = new AbortController()
   return {
     id: client.id,
