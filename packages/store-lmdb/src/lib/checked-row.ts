@@ -3,7 +3,7 @@ import { isLong, physicalKey, physicalValue, type PhysicalRow } from './physical
 
 const CHECKSUM_BYTES = 4
 
-/** Where the checksums of a database begin: a row that turns up in another one is known for a stranger. */
+/** Where the checksums of a database begin: a row that turns up in another one does not pass. */
 export function seedOf(database: string): number {
   return crc32(database)
 }

@@ -45,7 +45,7 @@ export function openEnvironment(directory: string): Environment {
       maxDbs: MAX_DATABASES,
       encoding: 'binary',
       keyEncoding: 'binary',
-      // With it, a commit that fails rejects a promise that nobody holds, and Node ends the process.
+      // With it, a commit that fails rejects a promise that no caller has, and Node ends the process.
       eventTurnBatching: false,
       // Rows are read only once they are on the disk.
       overlappingSync: false,
@@ -58,7 +58,7 @@ export function openEnvironment(directory: string): Environment {
       // Once more: between the first look and now, another process may have had it.
       return { root, dataPath, inspection: inspect(directory, dataPath), facts, ownership }
     } catch (thrown) {
-      // Nothing was written that could be lost; what keeps it from closing is not the news.
+      // Nothing was written that could be lost; the first error matters, not why it does not close.
       root.close().catch(() => undefined)
       throw thrown
     }
@@ -108,7 +108,7 @@ export interface Ownership {
 }
 
 /**
- * Takes the store for this process, or throws `STORE_IN_USE`. Who owns it is a row; whether the owner lives is told by
+ * Takes the store for this process, or throws `STORE_IN_USE`. Who owns it is a row; whether the owner lives is shown by
  * LMDB's table of readers, which the kernel's file locks back: process numbers mean nothing in another container and
  * are used again.
  */

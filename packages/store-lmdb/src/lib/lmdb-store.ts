@@ -128,7 +128,7 @@ class DirectoryStore implements LmdbStore {
       ownership.release()
       return root.close()
     }
-    // The disk may be full: a row that stays behind says who was the last owner, and harms nobody.
+    // The disk may be full: a row that stays behind names the last owner, and does no harm.
     await settled(() => ownership.release())
     await settled(() => root.close())
   }

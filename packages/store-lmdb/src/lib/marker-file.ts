@@ -35,7 +35,7 @@ export function markerPath(directory: string): string {
   return join(directory, 'millrace-store.json')
 }
 
-/** The format that a marker tells; `undefined` when it is none. */
+/** The format that a marker states; `undefined` when it is not a marker. */
 export function formatIn(text: string): number | undefined {
   try {
     const value: unknown = JSON.parse(text)

@@ -44,7 +44,7 @@ export class EmbeddedTransport extends LogTransport {
     this.#housekeeper.start()
   }
 
-  /** For tests: ends it as far as a process can end a part of itself. Its members stay in their groups until they are missed. */
+  /** For tests: ends it as abruptly as one transport of a living process can end. Its members stay in their groups until they are missed. */
   override kill(): void {
     super.kill()
     this.#housekeeper.stop()

@@ -23,6 +23,7 @@ import type { KafkaClient, KafkaClientContext } from './cluster/client-context.t
 import { Reconnects, RETRY_BACKOFF } from './cluster/reconnects.ts'
 import { requireCodec, type CompressionCodecs } from './compression/compression.ts'
 import { installedCodecs } from './compression/installed-codecs.ts'
+import { waitAtMost } from './cluster/retrying.ts'
 import { KafkaConsumer } from './consumer/kafka-consumer.ts'
 import { KafkaReader } from './fetch/kafka-reader.ts'
 import {
@@ -183,15 +184,12 @@ export class KafkaTransport implements Transport {
 
   async #close(): Promise<void> {
     const { clock, log } = this.#deps
-    const limit = new AbortController()
-    const timeout = clock.sleep(CLOSE_LIMIT_MS, limit.signal).catch(() => undefined)
     const closing = Promise.allSettled([...this.#clients].map((client) => client.close())).then((ends) => {
       for (const end of ends)
         if (end.status === 'rejected')
           log.warn({ error: toError(end.reason).message }, 'A client of the Kafka transport did not close well.')
     })
-    await Promise.race([closing, timeout])
-    limit.abort()
+    await waitAtMost(closing, CLOSE_LIMIT_MS, clock)
     this.#context.reconnects.stop()
     this.#control.close()
   }

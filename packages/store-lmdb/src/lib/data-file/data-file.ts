@@ -11,7 +11,7 @@ const DATA_VERSION = 2
 const PAGE_SIZES: ReadonlySet<number> = new Set([256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536])
 
 /** What LMDB says of one of its trees. */
-export interface Tree {
+export interface PageTree {
   readonly flags: number
   readonly depth: number
   readonly branchPages: number
@@ -27,19 +27,19 @@ export interface Snapshot {
   readonly pageSize: number
   readonly lastPage: number
   readonly transaction: number
-  /** Of the pages that nobody uses. */
-  readonly free: Tree
+  /** Of the free pages. */
+  readonly free: PageTree
   /** Of the databases by their names. */
-  readonly main: Tree
+  readonly main: PageTree
 }
 
-/** An LMDB data file, read as a file: LMDB itself maps it and believes it, and damage ends the process with a signal. */
+/** An LMDB data file, read as a file: LMDB itself maps it and trusts it, and damage ends the process with a signal. */
 export class DataFile {
   readonly snapshot: Snapshot
   readonly #fd: number
   readonly #page: Buffer
 
-  /** `snapshot`: read before, while nobody wrote. Throws `DamageFound`, or what the file system throws. */
+  /** `snapshot`: read earlier, while no process wrote. Throws `DamageFound`, or what the file system throws. */
   constructor(path: string, snapshot?: Snapshot) {
     this.#fd = openSync(path, 'r')
     try {
@@ -104,7 +104,7 @@ export class DataFile {
   }
 }
 
-export function treeAt(bytes: Buffer, at: number): Tree {
+export function treeAt(bytes: Buffer, at: number): PageTree {
   const root = wordAt(bytes, at + 40)
   return {
     flags: bytes.readUInt16LE(at + 4),

@@ -1,5 +1,5 @@
 import { checkedText } from '../facts.ts'
-import { DamageFound, DataFile, TREE_BYTES, treeAt, wordAt, type Snapshot, type Tree } from './data-file.ts'
+import { DamageFound, DataFile, TREE_BYTES, treeAt, wordAt, type Snapshot, type PageTree } from './data-file.ts'
 import { PageSet, walkTree, type LeafNode, type WalkOptions } from './walk-tree.ts'
 import { checkedValue, isSound, seedOf } from '../checked-row.ts'
 
@@ -8,27 +8,27 @@ const INTEGER_KEYS = 8
 const KINDS_OF_KEYS = 0x7f
 const DATABASE = 2
 const FACTS = 'facts'
-/** Other processes write: these many looks must find the file moving before it counts as in use. */
-const LOOKS = 3
+/** The file must have changed in so many attempts before it counts as in use. */
+const ATTEMPTS = 3
 
 /** What a data file holds, as far as LMDB needs it to open it. */
 export interface Inspection {
   readonly snapshot: Snapshot
   /** Of all databases. */
-  readonly trees: ReadonlyMap<string, Tree>
+  readonly trees: ReadonlyMap<string, PageTree>
   readonly free: PageSet
 }
 
-/** Where a file is being written by somebody else all the time, so that nothing can be said of it. */
-export type Finding = Inspection | 'in use' | DamageFound
+/** `in use` when another process keeps writing the file, so that nothing can be said of it. */
+export type InspectionResult = Inspection | 'in use' | DamageFound
 
 /**
- * Looks at everything in a data file but the rows of tables, for these are many: the list of free pages, which LMDB
- * would hand out for writing, the names of the databases, and the facts. What the file system throws, it throws.
+ * Checks everything in a data file but the rows of tables, which are many: the list of free pages, which LMDB would
+ * use for writing, the names of the databases, and the facts. What the file system throws, it throws.
  */
-export function inspectDataFile(path: string): Finding {
-  let finding: Finding = 'in use'
-  for (let i = 0; i < LOOKS; i++) {
+export function inspectDataFile(path: string): InspectionResult {
+  let finding: InspectionResult = 'in use'
+  for (let i = 0; i < ATTEMPTS; i++) {
     const file = found(() => new DataFile(path))
     if (file instanceof DamageFound) {
       finding = file
@@ -55,7 +55,7 @@ function inspect(file: DataFile): Inspection | DamageFound {
     const { free, main } = file.snapshot
     const pages = freePages(file, free)
     const of = { file, flags: 0, order: 'bytes', free: pages } as const
-    const trees = new Map<string, Tree>()
+    const trees = new Map<string, PageTree>()
     walkAll({
       ...of,
       tree: main,
@@ -79,7 +79,7 @@ function inspect(file: DataFile): Inspection | DamageFound {
   })
 }
 
-function freePages(file: DataFile, tree: Tree): PageSet {
+function freePages(file: DataFile, tree: PageTree): PageSet {
   const { lastPage } = file.snapshot
   const pages = new PageSet(lastPage)
   const node = ({ page, flags, valueAt, end, large }: LeafNode): void => {
@@ -135,7 +135,7 @@ export interface PartitionCheck {
 }
 
 /**
- * Reads all of a table partition that nobody has written to since the file was inspected, and tells what is wrong with
+ * Reads all of a table partition that has not been written to since the file was inspected, and says what is wrong with
  * it. `undefined`: every row is as it was written, none is missing, and LMDB can read it.
  */
 export async function checkPartition({ path, database, inspection }: PartitionCheck): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import { DamageFound, PAGE_HEADER_BYTES, wordAt, type DataFile, type Tree } from './data-file.ts'
+import { DamageFound, PAGE_HEADER_BYTES, wordAt, type DataFile, type PageTree } from './data-file.ts'
 
 const BRANCH = 1
 const LEAF = 2
@@ -25,7 +25,7 @@ export interface LeafNode {
 
 export interface WalkOptions {
   readonly file: DataFile
-  readonly tree: Tree
+  readonly tree: PageTree
   /** Flags that the tree must have. */
   readonly flags: number
   /** How its keys are sorted. */
@@ -35,7 +35,7 @@ export interface WalkOptions {
   readonly node: (node: LeafNode) => void
 }
 
-interface Step {
+interface PageStep {
   readonly page: number
   readonly depth: number
   /** Keys of the page are not before this one… */
@@ -84,7 +84,8 @@ export function* walkTree(options: WalkOptions): Generator<number, void> {
   }
 
   if (tree.flags !== options.flags) throw new DamageFound('the kind of a tree has changed')
-  const steps: Step[] = tree.root === undefined ? [] : [{ page: tree.root, depth: 1, low: undefined, high: undefined }]
+  const steps: PageStep[] =
+    tree.root === undefined ? [] : [{ page: tree.root, depth: 1, low: undefined, high: undefined }]
   for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
     use(step.page, 1)
     const bytes = file.page(step.page)
@@ -95,7 +96,7 @@ export function* walkTree(options: WalkOptions): Generator<number, void> {
     const count = lower >>> 1
     if ((lower & 1) !== 0 || lower > upper || upper > pageSize - PAGE_HEADER_BYTES || count < (isLeaf ? 1 : 2))
       throw fail(step.page, 'its bounds')
-    const children: Step[] = []
+    const children: PageStep[] = []
     let before = -1
     let beforeEnd = -1
     for (let i = 0; i < count; i++) {

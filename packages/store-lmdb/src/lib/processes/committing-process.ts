@@ -1,4 +1,4 @@
-// Run by a test, in a process of its own that the test kills: commits round after round and tells each that is done.
+// Run by a test, in a process of its own that the test kills: commits round after round and prints each that is done.
 import { createLmdbStore } from '../lmdb-store.ts'
 
 const [, , directory = '', mode = 'commit'] = process.argv

@@ -1,4 +1,4 @@
-// Run by a test, in a process of its own since LMDB may end it: commits until that fails, tells why, looks once more,
+// Run by a test, in a process of its own since LMDB may end it: commits until that fails, says why, reads once more,
 // and closes.
 import { toError } from '@millrace/core'
 import { createLmdbStore } from '../lmdb-store.ts'

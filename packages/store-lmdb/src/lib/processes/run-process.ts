@@ -12,12 +12,12 @@ export interface RunningProcess {
   /** Resolves when it has written so many lines, rejects when it ends before. */
   wrote(lines: number): Promise<void>
   /** Resolves when it has ended by itself. */
-  ended(): Promise<RunOutcome>
+  ended(): Promise<ProcessOutcome>
   /** Ends it as nothing else can, and waits until it is gone. */
   kill(): Promise<void>
 }
 
-export interface RunOutcome {
+export interface ProcessOutcome {
   readonly code: number | null
   readonly signal: string | null
   readonly lines: readonly string[]

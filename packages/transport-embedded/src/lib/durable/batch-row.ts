@@ -26,7 +26,7 @@ const RECORD_HEADER_BYTES = 8
 
 type Stored = Omit<RawRecord, 'offset'>
 
-/** Where a row stands; in its checksum, so that one which turns up elsewhere is not believed. */
+/** Where a row stands; in its checksum, so that one that turns up elsewhere does not pass. */
 export interface RowPlace {
   /** `StoredTopic.number` */
   readonly topic: number

@@ -6,9 +6,9 @@ import type { Database, RangeOptions } from 'lmdb'
 export type TableKey = string | string[] | number[] | (string | number)[]
 
 export interface CheckedTableOptions {
-  /** Checksums begin with it: a row that turns up in another table is known for a stranger. */
+  /** Checksums begin with it: a row that turns up in another table does not pass. */
   readonly name: string
-  /** What a row is, by the parts of its key, for messages. */
+  /** Describes a row by the elements of its key, for messages. */
   readonly describe: (...key: readonly string[]) => string
   /** Where the log is, for messages. */
   readonly directory: string
@@ -34,7 +34,7 @@ export class CheckedTable<K extends TableKey> {
     return row === undefined ? undefined : this.open(row, key)
   }
 
-  /** A row as it is stored, not looked at: for `open`, or to see that it has not changed since. */
+  /** A row as it is stored, unchecked: for `open`, or to see that it has not changed since. */
   sealed(key: K): Buffer | undefined {
     return this.#rows.get(key)
   }
@@ -66,7 +66,7 @@ export class CheckedTable<K extends TableKey> {
     for (const { key, value } of this.#rows.getRange(range)) yield { key, value: this.open(value, key) }
   }
 
-  /** Looks at every row. A damaged key is found only so: whoever asks for the right one would find nothing there. */
+  /** Checks every row. Only this finds a damaged key: a lookup of the right key finds nothing. */
   checkAll(): void {
     for (const { key, value } of this.#rows.getRange({ snapshot: false })) this.open(value, key)
   }
@@ -76,17 +76,17 @@ export class CheckedTable<K extends TableKey> {
     const { directory, describe } = this.#options
     return new MillraceError(
       'LOG_CORRUPT',
-      `In the log in "${directory}" ${describe(...partsOf(key))} is damaged or missing.`,
+      `In the log in "${directory}" ${describe(...elementsOf(key))} is damaged or missing.`,
     )
   }
 
   #checksum(key: K, value: Buffer): number {
-    return crc32(value, crc32([this.#options.name, ...partsOf(key)].join('\0')))
+    return crc32(value, crc32([this.#options.name, ...elementsOf(key)].join('\0')))
   }
 }
 
-/** lmdb gives a list of one part back as that part, and a damaged key as anything. */
-function partsOf(key: TableKey): readonly string[] {
+/** lmdb gives a list of one element back as that element, and a damaged key as anything. */
+function elementsOf(key: TableKey): readonly string[] {
   return [key].flat().map(String)
 }
 

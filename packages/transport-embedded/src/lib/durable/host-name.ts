@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-/** Names something of this process: machine, process, when that started, and a part of it. */
+/** Names one transport of this process: machine, process, when that started, and a random id. */
 export function newHostName(): string {
   return `${hostname()}/${process.pid}/${startOf(process.pid)}/${randomUUID()}`
 }
 
 /**
- * Whether a host's process is surely gone. Process numbers mean nothing on another machine or in another container
- * (their host names differ). They are used again: where the system tells when a process started, that tells them apart.
+ * Whether a host's process is certainly gone. Process numbers mean nothing on another machine or in another container
+ * (their host names differ). They are reused: where the system says when a process started, that distinguishes them.
  */
 export function isHostDead(host: string): boolean {
   const [machine, pid, start] = host.split('/')

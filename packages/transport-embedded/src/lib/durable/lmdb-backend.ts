@@ -16,7 +16,7 @@ export interface LmdbBackendOptions {
   readonly durability: Durability | undefined
 }
 
-interface Opened {
+interface OpenedBackend {
   readonly environment: SharedEnvironment
   readonly contents: LmdbContents
   readonly wake: WakeFile
@@ -29,7 +29,7 @@ export class LmdbBackend implements LogBackend {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #writes = new Set<Promise<unknown>>()
-  #opened: Opened | undefined
+  #opened: OpenedBackend | undefined
 
   constructor(options: LmdbBackendOptions, deps: { readonly clock: Clock; readonly log: Logger }) {
     this.#options = options
@@ -61,7 +61,7 @@ export class LmdbBackend implements LogBackend {
     return this.look(look)
   }
 
-  /** As `read`, with all that an LMDB log can tell. */
+  /** As `read`, with everything that an LMDB log can read. */
   look<T>(look: (contents: LmdbContents) => T): T {
     const { environment, contents } = this.#open()
     try {
@@ -138,7 +138,7 @@ export class LmdbBackend implements LogBackend {
     this.changes.groups.notify()
   }
 
-  #open(): Opened {
+  #open(): OpenedBackend {
     if (this.#opened === undefined)
       throw new MillraceError('CLOSED', `The log in "${this.#options.directory}" is closed, or not open yet.`)
     return this.#opened

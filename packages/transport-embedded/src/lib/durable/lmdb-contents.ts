@@ -11,7 +11,7 @@ import { ParsedRows } from './checked-table.ts'
 export const ROW_BYTES: number = 128 * 1024
 export const ROW_RECORDS: number = 1000
 
-/** Rows looked at by one read, so that a long run of emptied rows does not hold the event loop. */
+/** Rows read at once, so that a long run of emptied rows does not hold the event loop. */
 const ROWS_A_SLICE = 1000
 
 /** Rows deleted by one write, because others wait for it. */

@@ -6,7 +6,7 @@ import { CheckedTable, type CheckedTableOptions, type TableKey } from './checked
 import type { Durability } from './marker-file.ts'
 
 /**
- * The databases of a log, all in one environment, so that one transaction covers them. No row of them is believed
+ * The databases of a log, all in one environment, so that one transaction covers them. No row of them is used
  * unchecked: those of `records` by their own frame, all others as `CheckedTable` does it.
  */
 export interface LmdbTables {
@@ -38,7 +38,7 @@ export function openTables(path: string, durability: Durability): LmdbTables {
     maxDbs: 16,
     maxReaders: 512,
     encoding: 'binary',
-    // Otherwise a commit that fails rejects a promise that nobody holds, and Node ends the process.
+    // Otherwise a commit that fails rejects a promise that no caller has, and Node ends the process.
     eventTurnBatching: false,
     noSync: durability === 'process',
     overlappingSync: false,
@@ -67,7 +67,7 @@ export function openTables(path: string, durability: Durability): LmdbTables {
   }
 }
 
-/** Looks at every row but the records, which are looked at when they are read. Throws `LOG_CORRUPT`. */
+/** Checks every row but the records, which are checked when they are read. Throws `LOG_CORRUPT`. */
 export function checkTables({ topics, bounds, groups, beats, offsets, epochs, facts }: LmdbTables): void {
   for (const table of [topics, bounds, groups, beats, offsets, epochs, facts]) table.checkAll()
 }

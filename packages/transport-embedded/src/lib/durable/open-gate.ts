@@ -12,7 +12,7 @@ export interface GateHolder {
 }
 
 /**
- * The files by which processes see to it that nobody writes while one of them opens the log, and that opening and
+ * The files by which processes make sure that none writes while one of them opens the log, and that opening and
  * closing exclude each other. LMDB 0.9.9x as lmdb-js has it needs that: `mdb_env_open` stores the transaction number it
  * has read a moment before as the current one, and so takes back what was committed in between; and the last one to
  * close destroys the locks under one that is just opening.
@@ -42,7 +42,7 @@ export class OpenGate {
     return holder === undefined || isHostDead(holder.host) ? undefined : holder
   }
 
-  /** The taking's id; `undefined` when somebody else has the gate. */
+  /** The taking's id; `undefined` when another process has the gate. */
   take(purpose: GateHolder['purpose']): string | undefined {
     const id = `${this.#host}/${++this.#takings}`
     const draft = join(this.#users, `${encodeURIComponent(id)}.draft`)
@@ -63,7 +63,7 @@ export class OpenGate {
     rmSync(this.#gate, { force: true })
   }
 
-  /** From now on openers wait for this process. To be called with the gate in hand. */
+  /** From now on openers wait for this process. To be called while holding the gate. */
   register(): void {
     writeFileSync(this.#file(this.#host), '', { mode: PRIVATE_FILE })
   }
@@ -90,7 +90,7 @@ export class OpenGate {
     })
   }
 
-  /** A gate whose holder has died. Only whoever makes the file named after that taking removes it. */
+  /** A gate whose holder has died. Only the process that creates the file named after that taking removes it. */
   #clearDead(): void {
     const dead = parse(readText(this.#gate))
     if (dead === undefined || !isHostDead(dead.host)) return

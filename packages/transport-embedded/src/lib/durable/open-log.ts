@@ -31,7 +31,7 @@ export async function openLog(directory: string, wanted: Durability | undefined)
   try {
     checkTables(tables)
   } catch (error) {
-    // Nothing was written that could be lost; what keeps it from closing is not the news.
+    // Nothing was written that could be lost; the first error matters, not why it does not close.
     await tables.root.close().catch(() => undefined)
     throw isMillraceError(error) ? error : logError(error, `The log in "${directory}" cannot be read.`)
   }

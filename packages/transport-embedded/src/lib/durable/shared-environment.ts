@@ -8,8 +8,8 @@ import { isNoRoom, touchWake } from './wake-file.ts'
 import { openLog, prepareDirectory, refuseOtherDurability } from './open-log.ts'
 import { newHostName } from './host-name.ts'
 
-/** How often files are looked at while somebody waits for others. */
-const LOOK_MS = 3
+/** How often files are checked while a process waits for others. */
+const POLL_MS = 3
 
 const CLOSE_LIMIT_MS = 2000
 
@@ -93,10 +93,10 @@ export class SharedEnvironment {
     try {
       await Promise.allSettled(this.#writes)
       for (let opener = this.#foreignOpener(); opener !== undefined; opener = this.#foreignOpener()) {
-        let told = false
+        let acknowledged = false
         while (this.#foreignOpener()?.id === opener.id) {
-          told ||= withRoom(() => gate.acknowledge(opener.id))
-          await clock.sleep(LOOK_MS)
+          acknowledged ||= withRoom(() => gate.acknowledge(opener.id))
+          await clock.sleep(POLL_MS)
         }
       }
     } finally {
@@ -117,7 +117,7 @@ export class SharedEnvironment {
     let id: string | undefined
     const giveUpMs = clock.monotonic() + CLOSE_LIMIT_MS
     const take = (): boolean => withRoom(() => void (id = gate.take('close'))) && id !== undefined
-    while (!take() && clock.monotonic() < giveUpMs) await clock.sleep(LOOK_MS)
+    while (!take() && clock.monotonic() < giveUpMs) await clock.sleep(POLL_MS)
     // Without the gate it stays open: that costs memory, where closing at the wrong time costs the others their locks.
     if (id === undefined) return
     try {
@@ -152,7 +152,7 @@ async function takeGate(options: OpenOptions, purpose: GateHolder['purpose'], gi
         `The log in "${directory}" is being opened by ${gate.holder()?.host ?? 'another process'}. If that is not so any more, delete "${gate.path}".`,
       )
     }
-    await clock.sleep(LOOK_MS)
+    await clock.sleep(POLL_MS)
   }
 }
 
@@ -167,7 +167,7 @@ async function untilAnswered(options: OpenOptions, id: string, giveUpMs: number)
         `Processes that use the log in "${directory}" do not answer, stopped or busy for long: ${left.join(', ')}.`,
       )
     }
-    await clock.sleep(LOOK_MS)
+    await clock.sleep(POLL_MS)
   }
 }
 

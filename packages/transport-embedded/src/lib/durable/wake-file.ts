@@ -6,7 +6,7 @@ import { PRIVATE_FILE, type Clock, type Scheduled } from '@millrace/core'
 const POLL_MS = 250
 
 /**
- * Tells the processes that share a log of each other's writes: whoever has written touches a small file that all watch.
+ * Notifies the processes that share a log of each other's writes: a writer touches a small file that all watch.
  */
 export class WakeFile {
   readonly #fd: number
@@ -60,7 +60,7 @@ export function touchWake(directory: string): void {
   closeSync(fd)
 }
 
-/** What was committed is committed, whether or not the others can be told at once: on a full disk their polls find it. */
+/** What was committed is committed, whether or not the others can be notified at once: on a full disk their polls find it. */
 function overwrite(fd: number): void {
   try {
     writeSync(fd, 'x', 0)
@@ -73,7 +73,7 @@ function wakePath(directory: string): string {
   return join(directory, 'millrace-log.wake')
 }
 
-/** Whether a file could not be written because the disk, or somebody's share of it, is full. */
+/** Whether a file could not be written because the disk or a quota is full. */
 export function isNoRoom(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }

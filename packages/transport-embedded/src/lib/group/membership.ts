@@ -41,7 +41,7 @@ export class Membership {
     this.#context = context
     this.#batches = batches
     this.#memberId = newMemberId(options)
-    // Seen by whoever awaits `started`; a failure later on ends the batches.
+    // Callers that await `started` see it; a failure later on ends the batches.
     this.#started.promise.catch(() => {})
     this.#unlisten = context.backend.changes.groups.listen(() => this.#wake.notify())
   }
@@ -163,7 +163,7 @@ export class Membership {
       member,
       returning,
     })
-    // Thrown out meanwhile; whoever looks at the group next sees it.
+    // Thrown out meanwhile; the next read of the group shows it.
     if (outcome === 'stale') return
     if (outcome !== 'protocol-differs') return this.heard(sentMs)
     throw new MillraceError(
@@ -182,7 +182,7 @@ export class Membership {
     const ownData = group.ownData.get(this.#memberId) ?? new Uint8Array(0)
     const change = this.#own(group.assignments.get(this.#memberId) ?? [])
     this.#generation = generation
-    // A batch of a lost partition that was handed out just now reaches its taker first.
+    // A batch of a lost partition that was delivered just now reaches its reader first.
     await Promise.resolve()
     await Promise.resolve()
     if (this.#stopped) return

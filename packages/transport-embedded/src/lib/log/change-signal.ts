@@ -1,8 +1,8 @@
 import { deferred, type Deferred } from '@millrace/core'
 
 /**
- * Wakes whoever waits for the next change. Take `next()` before looking at the state, and await it only if the look
- * was in vain: then no change is missed.
+ * Wakes all that wait for the next change. Take `next()` before reading the state, and await it only if the state is
+ * not yet as wanted: then no change is missed.
  */
 export class ChangeSignal {
   readonly #listeners = new Set<() => void>()

@@ -1,7 +1,7 @@
 import { partitionKey, type TopicPartition } from '@millrace/core'
 
 /**
- * Kafka's group states. `preparing`: members finish what they have in hand and join again; `completing`: all have, and
+ * Kafka's group states. `preparing`: members finish their events in flight and join again; `completing`: all have, and
  * the leader works out who gets what; `stable`: everybody can fetch the assignment.
  */
 export type GroupPhase = 'empty' | 'preparing' | 'completing' | 'stable'

@@ -1,7 +1,7 @@
 import { MillraceError } from '@millrace/core'
 
 /**
- * Whether a transport or one of its parts may still be used. `kill` is for tests: from then on nothing happens any
+ * Whether a transport or one of its clients may still be used. `kill` is for tests: from then on nothing happens any
  * more, as after kill -9: what is under way never settles, and new calls neither.
  */
 export class Lifespan {
@@ -23,7 +23,7 @@ export class Lifespan {
     return this.#killed || (this.#parent?.killed ?? false)
   }
 
-  /** True once, for whoever does the closing. */
+  /** True the first time: that caller does the closing. */
   close(): boolean {
     const first = !this.#closed
     this.#closed = true
@@ -38,7 +38,7 @@ export class Lifespan {
     return new MillraceError('CLOSED', `The ${this.#name} is closed, or was not started.`)
   }
 
-  /** Runs a call of the part: refused after `close`, without end after `kill`. */
+  /** Runs a call of the client: refused after `close`, never settled after `kill`. */
   async run<T>(call: () => Promise<T>): Promise<T> {
     if (this.killed) return never()
     if (this.closed) throw this.closedError()

@@ -30,7 +30,7 @@ export interface ReadLimit {
   readonly maxRecords: number
 }
 
-/** One consistent look at the log. To be used at once, not kept over an await. */
+/** A consistent snapshot of the log. Use it at once; do not keep it over an await. */
 export interface LogReads {
   topic(name: string): StoredTopic | undefined
   topics(): readonly StoredTopic[]
@@ -69,7 +69,7 @@ export interface LogWrites extends LogReads {
 
 /** The byte layer: what the memory log and the LMDB log do in different ways. Everything else is shared. */
 export interface LogBackend {
-  /** Told after each write, of this process or of another. */
+  /** Notified after each write, of this process or of another. */
   readonly changes: LogChanges
   read<T>(look: (log: LogReads) => T): T
   /**

@@ -10,7 +10,7 @@ interface ReadPosition extends TopicPartition {
   paused: boolean
 }
 
-/** Batches handed out before the event loop gets a turn: on a memory log all else happens in microtasks. */
+/** Batches delivered before the event loop gets a turn: on a memory log all else happens in microtasks. */
 const BATCHES_A_TURN = 16
 
 export interface BatchesOptions {
@@ -178,7 +178,7 @@ export class PartitionBatches implements AsyncIterable<RecordBatch>, AsyncIterat
   }
 }
 
-/** For those who cannot go on elsewhere. */
+/** For clients that cannot go on elsewhere. */
 export function throwOutOfRange({ topic, partition, position, beginning, end }: LostPosition): never {
   throw new MillraceError(
     'OFFSET_OUT_OF_RANGE',

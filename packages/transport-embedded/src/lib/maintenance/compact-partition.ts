@@ -25,7 +25,7 @@ export interface CompactOptions {
 }
 
 /** How far a partition is compacted, and what was left of it then. */
-interface Progress {
+interface CompactionProgress {
   readonly cleanedTo: number
   readonly left: number
 }
@@ -72,7 +72,7 @@ export async function compactPartition(
   )
 }
 
-interface Reading {
+interface KeyScan {
   readonly backend: LmdbBackend
   readonly topic: StoredTopic
   readonly partition: number
@@ -81,7 +81,7 @@ interface Reading {
 
 /** The last offset of each key, over the rows from `from` on, and where the look ended. */
 async function lastOffsets(
-  { backend, topic, partition, end }: Reading,
+  { backend, topic, partition, end }: KeyScan,
   from: number,
   options: CompactOptions,
 ): Promise<{ readonly last: ReadonlyMap<string, number>; readonly to: number }> {
@@ -99,7 +99,7 @@ async function lastOffsets(
   return { last, to: base }
 }
 
-interface Step {
+interface RewriteStep {
   readonly topic: StoredTopic
   readonly partition: number
   readonly from: number
@@ -109,7 +109,7 @@ interface Step {
 /** `undefined` when the rows are not there any more: the topic was deleted or made anew. */
 function rewriteRows(
   contents: LmdbContents,
-  step: Step,
+  step: RewriteStep,
   rule: CompactionRule,
 ): { readonly next: number; readonly kept: number } | undefined {
   const { topic, partition, to } = step
@@ -130,12 +130,17 @@ function rewriteRows(
   return { next: base, kept }
 }
 
-function readProgress(contents: LmdbContents, topic: StoredTopic, partition: number): Progress {
+function readProgress(contents: LmdbContents, topic: StoredTopic, partition: number): CompactionProgress {
   const row = contents.fact(['compacted', topic.number, partition])
   return row === undefined ? { cleanedTo: 0, left: 0 } : { cleanedTo: row.readDoubleLE(0), left: row.readDoubleLE(8) }
 }
 
-function writeProgress(contents: LmdbContents, topic: StoredTopic, partition: number, progress: Progress): void {
+function writeProgress(
+  contents: LmdbContents,
+  topic: StoredTopic,
+  partition: number,
+  progress: CompactionProgress,
+): void {
   const row = Buffer.alloc(16)
   row.writeDoubleLE(progress.cleanedTo, 0)
   row.writeDoubleLE(progress.left, 8)

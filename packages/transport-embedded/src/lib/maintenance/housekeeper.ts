@@ -4,12 +4,12 @@ import { cleanupOf, numericSetting } from '../log/topic-settings.ts'
 import { compactPartition } from './compact-partition.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
 
-/** How often somebody looks whether there is something to clean. */
+/** How often the log is checked for something to clean. */
 const INTERVAL_MS = 10_000
 
 /**
  * Compaction and retention of a log, in the background. Every process that has the log open has one; they take turns,
- * because a look is due for nobody until `INTERVAL_MS` after the last one of anybody.
+ * because no check is due until `INTERVAL_MS` after the last one of any of them.
  */
 export class Housekeeper {
   readonly #backend: LmdbBackend
@@ -25,7 +25,7 @@ export class Housekeeper {
   }
 
   start(): void {
-    this.#timer = this.#clock.schedule(INTERVAL_MS, () => void this.#look())
+    this.#timer = this.#clock.schedule(INTERVAL_MS, () => void this.#check())
   }
 
   stop(): void {
@@ -45,7 +45,7 @@ export class Housekeeper {
     }
   }
 
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     try {
       if (await this.#isOurTurn()) await this.#clean()
     } catch (error) {
@@ -71,7 +71,7 @@ export class Housekeeper {
     return this.#backend.change('quiet', (contents) => {
       const now = this.#clock.now()
       const last = contents.fact(['last look'])?.readDoubleLE(0) ?? 0
-      // A look in the future was made before the wall clock was set back.
+      // A check in the future was made before the wall clock was set back.
       if (now - last < INTERVAL_MS / 2 && last <= now) return false
       const row = Buffer.alloc(8)
       row.writeDoubleLE(now, 0)

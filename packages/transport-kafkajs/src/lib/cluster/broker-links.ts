@@ -5,13 +5,13 @@ import { APIS, type Api } from '../wire/wire-request.ts'
 
 const QUESTION_LIMIT_MS = 5_000
 
-/** The connections of one part (a consumer's fetches, a producer, …): at most one per broker, opened when needed. */
+/** The connections of one client (a consumer's fetches, a producer, …): at most one per broker, opened when needed. */
 export class BrokerLinks {
   readonly #settings: KafkaSettings
   readonly #deps: TransportDeps
   readonly #links = new Map<string, Promise<BrokerLink>>()
   readonly #open = new Map<string, BrokerLink>()
-  readonly #cuts = new Set<() => void>()
+  readonly #aborts = new Set<() => void>()
   #closed = false
 
   constructor(settings: KafkaSettings, deps: TransportDeps) {
@@ -56,18 +56,18 @@ export class BrokerLinks {
   close(): void {
     this.#closed = true
     for (const link of this.#open.values()) link.close()
-    for (const cut of this.#cuts) cut()
+    for (const abort of this.#aborts) abort()
     this.#links.clear()
     this.#open.clear()
   }
 
   async #connect(address: BrokerAddress): Promise<BrokerLink> {
     if (this.#closed) throw closedError()
-    let cut: () => void = () => {}
+    let abortOpening: () => void = () => {}
     try {
-      const { link, versions } = await openBrokerLink(address, this.#settings, this.#deps, (cutShort) => {
-        cut = cutShort
-        this.#cuts.add(cutShort)
+      const { link, versions } = await openBrokerLink(address, this.#settings, this.#deps, (abort) => {
+        abortOpening = abort
+        this.#aborts.add(abort)
       })
       if (this.#closed) {
         link.close()
@@ -84,7 +84,7 @@ export class BrokerLinks {
       if (this.#closed) throw closedError()
       throw error
     } finally {
-      this.#cuts.delete(cut)
+      this.#aborts.delete(abortOpening)
     }
   }
 }

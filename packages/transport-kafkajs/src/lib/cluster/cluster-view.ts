@@ -21,15 +21,15 @@ export interface ClusterAccess {
 }
 
 /**
- * What is known of the cluster: brokers, and the topics anybody has asked for with their leaders. One for a whole
- * transport. A look at the metadata serves everyone who asked for it before it was sent.
+ * What is known of the cluster: brokers, and the topics asked for so far with their leaders. One for a whole
+ * transport. A metadata request serves all callers that asked for it before it was sent.
  */
 export class ClusterView {
   readonly #links: BrokerLinks
   readonly #seeds: readonly BrokerAddress[]
   readonly #clock: Clock
   readonly #wanted = new Set<string>()
-  #lookedMs = -Infinity
+  #refreshedMs = -Infinity
   #nodes: ReadonlyMap<number, BrokerAddress> = new Map()
   #topics: ReadonlyMap<string, TopicView> = new Map()
   #refused: ReadonlyMap<string, MillraceError> = new Map()
@@ -46,7 +46,7 @@ export class ClusterView {
     return this.#nodes.get(nodeId)
   }
 
-  /** Brokers that were up at the last look. */
+  /** Brokers that were up at the last refresh. */
   get brokers(): number {
     return this.#nodes.size
   }
@@ -55,7 +55,7 @@ export class ClusterView {
     return this.#topics.get(name)
   }
 
-  /** Why a topic cannot be looked at, other than that it does not exist. */
+  /** Why a topic cannot be looked up, other than that it does not exist. */
   refusal(name: string): MillraceError | undefined {
     return this.#refused.get(name)
   }
@@ -65,7 +65,7 @@ export class ClusterView {
     return this.#topics.get(partition.topic)?.leaders[partition.partition] ?? -1
   }
 
-  /** From now on every look at the metadata includes these topics. */
+  /** From now on every metadata request includes these topics. */
   want(topics: Iterable<string>): void {
     for (const topic of topics) this.#wanted.add(topic)
   }
@@ -77,21 +77,21 @@ export class ClusterView {
     await this.refresh()
   }
 
-  /** True when the last look was longer ago than that: partitions may have been added since. */
+  /** True when the last refresh was longer ago than that: partitions may have been added since. */
   isOlderThan(ageMs: number): boolean {
-    return this.#clock.monotonic() - this.#lookedMs > ageMs
+    return this.#clock.monotonic() - this.#refreshedMs > ageMs
   }
 
-  /** A fresh look. Rejects when no broker can be reached. */
+  /** Asks anew. Rejects when no broker can be reached. */
   refresh(): Promise<void> {
     if (this.#running === undefined) {
-      const run = this.#look().finally(() => {
+      const run = this.#load().finally(() => {
         if (this.#running === run) this.#running = undefined
       })
       this.#running = run
       return run
     }
-    // The look under way may not include what the caller wants, or have been sent before what the caller saw.
+    // The request under way may lack what the caller wants, or have been sent before what the caller saw.
     this.#queued ??= this.#running
       .catch(() => undefined)
       .then(() => {
@@ -141,7 +141,7 @@ export class ClusterView {
     throw failure
   }
 
-  async #look(): Promise<void> {
+  async #load(): Promise<void> {
     const wanted = [...this.#wanted]
     const metadata = await this.ask(metadataRequest(wanted))
     this.#nodes = new Map(metadata.nodes.map((node) => [node.nodeId, node]))
@@ -152,7 +152,7 @@ export class ClusterView {
       if (view instanceof MillraceError) refused.set(topic.name, view)
       else if (view !== undefined) topics.set(topic.name, view)
     }
-    this.#lookedMs = this.#clock.monotonic()
+    this.#refreshedMs = this.#clock.monotonic()
     this.#topics = topics
     this.#refused = refused
   }

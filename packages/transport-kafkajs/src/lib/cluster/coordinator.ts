@@ -4,7 +4,7 @@ import type { WireRequest } from '../wire/wire-request.ts'
 import type { ClusterAccess } from './cluster-view.ts'
 import { checkCode } from './retrying.ts'
 
-/** The broker that keeps a group or a transactional id. Found when needed, forgotten when it fails. */
+/** The broker that coordinates a group or a transactional id. Looked up when needed, forgotten when it fails. */
 export class CoordinatorLink {
   readonly #kind: 'group' | 'transaction'
   readonly #key: string
@@ -17,7 +17,7 @@ export class CoordinatorLink {
     this.#cluster = cluster
   }
 
-  /** One try. A rejection makes the next call look for the coordinator anew. */
+  /** One try. After a rejection the next call looks the coordinator up again. */
   async send<T>(request: WireRequest<T>, timeoutMs?: number): Promise<T> {
     try {
       const link = await this.#link()
@@ -28,18 +28,18 @@ export class CoordinatorLink {
     }
   }
 
-  /** Cuts the connection: requests under way reject. */
+  /** Closes the connection: requests under way reject. */
   drop(): void {
     if (this.#address !== undefined) this.#cluster.links.ready(this.#address)?.close()
     this.forget()
   }
 
-  /** Looks for the coordinator anew before the next request. */
+  /** Looks the coordinator up again before the next request. */
   forget(): void {
     this.#address = undefined
   }
 
-  /** `checkCode` for answers of the coordinator: looks for it anew when the code says that it has moved. */
+  /** `checkCode` for answers of the coordinator: looks it up again when the code says that it has moved. */
   check(code: number, what: string): void {
     try {
       checkCode(code, what)

@@ -18,10 +18,10 @@ const CALM_MS = 5_000
 
 /**
  * The one reconnect loop of a transport. Whatever fails for a reason that passes waits here: all that fail at the same
- * time share one wait and one look at the metadata, with one warning for each try. Never gives up by itself.
+ * time share one wait and one metadata request, with one warning for each try. Never gives up by itself.
  */
 export class Reconnects {
-  /** A look at the metadata succeeds when a broker can be reached. */
+  /** A refresh succeeds when a broker can be reached. */
   readonly #view: Pick<ClusterView, 'refresh'>
   readonly #clock: Clock
   readonly #log: Logger

@@ -2,6 +2,7 @@ import { MillraceError, type TopicPartition } from '@millrace/core'
 import type { BrokerLink } from '../kafkajs/broker-link.ts'
 import type { ClusterAccess, ClusterView } from './cluster-view.ts'
 import { PassingError } from './retrying.ts'
+import { groupBy } from '../wire/requests/by-topic.ts'
 
 /**
  * Gives each broker the partitions that it leads, all brokers at once: one try. The view must know the topics. Rejects
@@ -12,14 +13,8 @@ export async function toLeaders<P extends TopicPartition>(
   partitions: readonly P[],
   ask: (link: BrokerLink, partitions: readonly P[]) => Promise<void>,
 ): Promise<void> {
-  const byLeader = new Map<number, P[]>()
-  for (const partition of partitions) {
-    requirePartition(view, partition)
-    const leader = view.leader(partition)
-    const list = byLeader.get(leader)
-    if (list === undefined) byLeader.set(leader, [partition])
-    else list.push(partition)
-  }
+  for (const partition of partitions) requirePartition(view, partition)
+  const byLeader = groupBy(partitions, (partition) => view.leader(partition))
   await Promise.all(
     [...byLeader].map(async ([leader, list]) => {
       const address = view.node(leader)
@@ -34,11 +29,18 @@ export function requirePartition(view: ClusterView, { topic, partition }: TopicP
   const refusal = view.refusal(topic)
   if (refusal !== undefined) throw refusal
   const found = view.topic(topic)
-  if (found === undefined) throw new MillraceError('TOPIC_MISSING', `Topic "${topic}" does not exist.`)
-  if (partition >= found.leaders.length || partition < 0) {
-    throw new MillraceError(
-      'PARTITION_MISSING',
-      `Topic "${topic}" has ${found.leaders.length} partitions, so there is no partition ${partition}.`,
-    )
-  }
+  if (found === undefined) throw missingTopic(topic)
+  const { length } = found.leaders
+  if (partition >= length || partition < 0) throw missingPartition({ topic, partition }, length)
+}
+
+export function missingTopic(topic: string): MillraceError {
+  return new MillraceError('TOPIC_MISSING', `Topic "${topic}" does not exist.`)
+}
+
+export function missingPartition({ topic, partition }: TopicPartition, partitions: number): MillraceError {
+  return new MillraceError(
+    'PARTITION_MISSING',
+    `Topic "${topic}" has ${partitions} partitions, so there is no partition ${partition}.`,
+  )
 }

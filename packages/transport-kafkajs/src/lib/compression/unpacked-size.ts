@@ -1,5 +1,5 @@
 /**
- * How many bytes come of compressed data at most, told from its frames without unpacking anything: for codecs that
+ * The most bytes that compressed data can unpack to, read from its frames without unpacking anything: for codecs that
  * allocate what a frame claims. `undefined` when the data is not framed as it should be.
  */
 export type UnpackedSize = (data: Buffer) => number | undefined

@@ -6,7 +6,7 @@ import { GroupSession } from './group-session.ts'
 import { joinGroup, leaveGroup, type JoinResult, type MemberContext } from './join-leave.ts'
 import { OwnedPartitions } from './owned-partitions.ts'
 
-/** Refusals in a row before the group counts as too large: members tell less of themselves when joins come to nothing. */
+/** Refusals in a row before the group counts as too large: members send less data when joins fail. */
 const MOST_REFUSALS = 6
 
 type Joined = Extract<JoinResult, { readonly kind: 'joined' }>
@@ -177,7 +177,7 @@ export class KafkaMember {
     )
   }
 
-  /** Lets the worker finish what is in hand while heartbeats go on. */
+  /** Lets the worker finish its events in flight while heartbeats go on. */
   async #drain(session: GroupSession): Promise<'drained' | 'lost'> {
     const { clock, log, signal } = this.#context
     const { rebalanceTimeoutMs, groupId, listener } = this.#context.options
@@ -248,7 +248,7 @@ class ListenerCalls {
   /** Calls when the calls before are through; after one that was rejected it is rejected too, and does not call. */
   notify(call: () => Promise<void>): Promise<void> {
     const called = this.#tail.then(call)
-    // Whoever waits for it hears of a rejection; when the consumer is closed nobody does.
+    // The caller sees a rejection. When the consumer is closed, no caller is left.
     called.catch(() => undefined)
     this.#tail = called
     return called

@@ -1,7 +1,7 @@
 import { MillraceError, toError, type ConsumerOptions } from '@millrace/core'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { checkCode } from '../cluster/retrying.ts'
+import { checkCode, waitAtMost } from '../cluster/retrying.ts'
 import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
 import {
   decodeAssignment,
@@ -17,7 +17,7 @@ import {
   type MemberGeneration,
 } from '../wire/requests/groups.ts'
 
-/** What the parts of one member share. */
+/** What the modules of one member share. */
 export interface MemberContext extends KafkaClientContext {
   readonly options: ConsumerOptions
   readonly coordinator: CoordinatorLink
@@ -157,16 +157,13 @@ export async function leaveGroup(
   { groupId, memberId, instanceId }: Omit<MemberGeneration, 'generation'>,
   { view, control, clock, log }: KafkaClientContext,
 ): Promise<void> {
-  const limit = new AbortController()
-  const timeout = clock.sleep(LEAVE_LIMIT_MS, limit.signal).catch(() => undefined)
   const coordinator = new CoordinatorLink('group', groupId, { view, links: control })
   const left = coordinator.send(leaveGroupRequest({ groupId, generation: -1, memberId, instanceId })).then(
     () => undefined,
     (error: unknown) =>
       log.debug({ groupId, error: toError(error).message }, 'The group could not be left: it will notice by itself.'),
   )
-  await Promise.race([left, timeout])
-  limit.abort()
+  await waitAtMost(left, LEAVE_LIMIT_MS, clock)
 }
 
 /** Two living processes with one instance id would throw each other out for ever: the one that was there first gives way for good. */

@@ -1,6 +1,6 @@
 import { MillraceError, toError } from '@millrace/core'
 
-/** What is the matter when TLS fails, by the codes of Node and OpenSSL, with the setting to look at. The first that fits counts. */
+/** Why TLS fails, by the codes of Node and OpenSSL, with the setting to check. The first match counts. */
 const TLS_TROUBLE: readonly (readonly [code: RegExp, what: string])[] = [
   [
     /^ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH/,
@@ -45,15 +45,15 @@ export function connectionError(thrown: unknown, address: string): MillraceError
 /** The same for a connection that was being opened: one that ends before it was any use may be of the wrong kind. */
 export function openingError(thrown: unknown, address: string, tls: boolean): MillraceError {
   const error = connectionError(thrown, address)
-  if (error.code !== 'BROKER_UNREACHABLE' || !wasCut(error.cause)) return error
+  if (error.code !== 'BROKER_UNREACHABLE' || !wasClosedByPeer(error.cause)) return error
   const advice = tls
     ? 'If that port does not speak TLS, turn kafka.ssl off.'
     : 'If that port wants TLS, turn kafka.ssl on.'
   return new MillraceError('BROKER_UNREACHABLE', `${error.detail} ${advice}`, { cause: error.cause })
 }
 
-/** Somebody was there, and hung up; not: there was nobody, or somebody who hangs. */
-function wasCut(error: unknown): boolean {
+/** True when a peer accepted the connection and closed it; false when none answered, or it stays silent. */
+function wasClosedByPeer(error: unknown): boolean {
   const isSilent = error instanceof Error && error.name === 'KafkaJSRequestTimeoutError'
   return !isSilent && !/^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)$/.test(codeOf(error))
 }

@@ -2,7 +2,7 @@ import { MillraceError, type ErrorCode } from '@millrace/core'
 
 /**
  * What to do about an error code of Kafka:
- * - `retry`: passes by itself, or after a look at the metadata;
+ * - `retry`: passes by itself, or once the metadata is refreshed;
  * - `lost`: the group has gone on without this member;
  * - any other: an error of Millrace, for good.
  */

@@ -38,16 +38,16 @@ export function planFetches(
   return wanted
 }
 
-/** What a broker's answer for a partition means for whoever reads it. */
+/** What a broker's answer for a partition means to its reader. */
 export type Answer =
-  /** Something to decode, and the end of the log for whoever reads with this isolation. */
+  /** Something to decode, and the end of the log under this isolation. */
   | { readonly kind: 'data'; readonly set: RecordSet; readonly endOffset: number }
   | { readonly kind: 'nothing new' }
   /** The topic does not have the position. */
   | { readonly kind: 'out of range' }
   /** The broker does not know the partition. */
   | { readonly kind: 'unknown' }
-  /** Passes by itself, or after a look at the metadata. */
+  /** Passes by itself, or once the metadata is refreshed. */
   | { readonly kind: 'trouble'; readonly why: string }
 
 export interface ReadAnswerOptions extends Omit<RecordSetOptions, 'position' | 'aborted'> {
@@ -71,9 +71,8 @@ export function readAnswer(answer: FetchedPartition, position: number, options: 
 }
 
 /**
- * The bytes of one partition, without the rest of the answer that they came in: as long as somebody works on a few records
- * of a slow partition, the memory of all others that were fetched with them would stay. Copied only where they are the
- * lesser part of it.
+ * The bytes of one partition, without the rest of the answer that they came in: a few unfinished records of a slow
+ * partition would keep the memory of all others that were fetched with them. Copied only where they are less than half.
  */
 export function ownBytes(data: Buffer): Buffer {
   if (data.length * 2 >= data.buffer.byteLength) return data

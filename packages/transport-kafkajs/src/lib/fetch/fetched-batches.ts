@@ -10,26 +10,26 @@ import {
 import type { Decoded, UnreadableBatch } from '../wire/record-set.ts'
 import type { FetchedSet, Position } from './position.ts'
 
-/** What the batches ask of whoever fetches. */
+/** What the batches need of the fetcher. */
 interface Fetching {
-  /** Somebody waits for a batch, or has taken one: it is time to fetch more. */
+  /** A batch is waited for, or was taken: it is time to fetch more. */
   fetchMore(): void
   /** What came does not match its checksum, and may be whole when it is fetched again. */
   fetchAgain(position: Position, why: string): void
 }
 
-/** Fetched so often, a batch that is damaged each time is damaged on the broker. */
+/** A batch that is damaged in so many fetches is damaged on the broker. */
 const DAMAGED_UNTIL_FAILED = 3
 
 /**
- * What was fetched, as an async iterable of batches, to be iterated once. Nothing is fetched before somebody asks, and
- * decoded is only what is handed out next: of one partition at a time, a stretch at a time, so that what a fetch unpacks
+ * What was fetched, as an async iterable of batches, to be iterated once. Nothing is fetched before a batch is asked for, and
+ * only what is delivered next is decoded: of one partition at a time, a stretch at a time, so that what a fetch unpacks
  * to is never in memory all at once.
  */
 export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch, undefined> {
   readonly #fetching: Fetching
   readonly #brokenBatches: BrokenBatches
-  /** Positions of which something can be handed out, the next one first. */
+  /** Positions with something to deliver, the next one first. */
   readonly #ready: Position[] = []
   /** Something large is being unpacked: what comes next waits for it. */
   #unpacking = false
@@ -58,7 +58,7 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
       this.#fetching.fetchMore()
       return Promise.resolve({ value: batch, done: false })
     }
-    // Also one that looking for a batch has brought.
+    // Taking a batch may have failed just now.
     if (this.#failure !== undefined) {
       this.#ended = true
       return Promise.reject(this.#failure)
@@ -73,7 +73,7 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
     return Promise.resolve({ value: undefined, done: true })
   }
 
-  /** Something has come, or may be fetched now: hands a batch to whoever waits. */
+  /** Something has come, or may be fetched now: delivers a batch to the waiting reader. */
   wake(): void {
     if (this.#waiting === undefined) return
     const batch = this.#take()
@@ -100,7 +100,7 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
     this.#waiting = undefined
   }
 
-  /** Something of it can be handed out. */
+  /** Something of it can be delivered. */
   add(position: Position): void {
     if (!this.#ready.includes(position)) this.#ready.push(position)
   }

@@ -28,7 +28,7 @@ export async function findRange(
   return { topic, partition, position: offset, beginning, end: isGrown ? offset - 1 : end }
 }
 
-/** For those who cannot go on elsewhere. */
+/** For clients that cannot go on elsewhere. */
 export function throwOutOfRange({ topic, partition, position, beginning, end }: LostPosition): never {
   throw new MillraceError(
     'OFFSET_OUT_OF_RANGE',
@@ -36,13 +36,13 @@ export function throwOutOfRange({ topic, partition, position, beginning, end }: 
   )
 }
 
-/** A topic that the metadata does not show for so many looks in a row is taken for deleted. */
-const LOOKS_UNTIL_MISSING = 10
+/** A topic that the metadata does not show for so many lookups in a row is taken for deleted. */
+const LOOKUPS_UNTIL_MISSING = 10
 
-type TopicLooks = Pick<ClusterView, 'topic' | 'refusal'>
+type TopicLookup = Pick<ClusterView, 'topic' | 'refusal'>
 
 /** Throws `TOPIC_MISSING` for a topic that was made again: its offsets are those of other records. */
-export function requireSameTopic(position: Position, view: TopicLooks): void {
+export function requireSameTopic(position: Position, view: TopicLookup): void {
   const id = view.topic(position.topic)?.id
   position.topicId ??= id
   if (id !== undefined && id !== position.topicId)
@@ -52,13 +52,13 @@ export function requireSameTopic(position: Position, view: TopicLooks): void {
     )
 }
 
-/** A look that did not show where to read these. Throws when their topic stays away, or may not be looked at. */
-export function countMissing(positions: readonly Position[], view: TopicLooks): void {
+/** Counts a lookup that did not show where to read these. Throws when their topic stays away, or access is refused. */
+export function countMissing(positions: readonly Position[], view: TopicLookup): void {
   for (const position of positions) {
     if (view.topic(position.topic) !== undefined) continue
     const refusal = view.refusal(position.topic)
     if (refusal !== undefined) throw refusal
-    if (++position.looksMissing > LOOKS_UNTIL_MISSING)
+    if (++position.lookupsMissing > LOOKUPS_UNTIL_MISSING)
       throw new MillraceError('TOPIC_MISSING', `Topic "${position.topic}" does not exist.`)
   }
 }

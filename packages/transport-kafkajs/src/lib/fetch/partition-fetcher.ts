@@ -33,8 +33,8 @@ interface Trouble {
 }
 
 /**
- * Fetches any number of partitions and hands out what came, batch by batch: `planFetches` says what to ask which broker,
- * `readAnswer` what the answer means, `FetchedBatches` decodes it and hands it over. A paused partition keeps what
+ * Fetches any number of partitions and delivers what came, batch by batch: `planFetches` says what to ask which broker,
+ * `readAnswer` what the answer means, `FetchedBatches` decodes and delivers it. A paused partition keeps what
  * was fetched of it and is left out of requests.
  */
 export class PartitionFetcher {
@@ -227,7 +227,7 @@ export class PartitionFetcher {
       void this.#outOfRange(position)
       return undefined
     }
-    position.looksMissing = 0
+    position.lookupsMissing = 0
     if (answer.kind === 'data') {
       position.fetched = { set: answer.set, endOffset: answer.endOffset, decoded: undefined }
       position.servedAt = ++this.#answers
@@ -236,7 +236,7 @@ export class PartitionFetcher {
     return undefined
   }
 
-  /** Tells whoever decides where reading goes on. */
+  /** Asks the client where reading goes on. */
   async #outOfRange(position: Position): Promise<void> {
     const { version } = position
     const signal = this.#signal
@@ -252,7 +252,7 @@ export class PartitionFetcher {
     this.#batches.wake()
   }
 
-  /** Partitions without a leader are mostly those of topics that nobody has asked for yet. */
+  /** Partitions without a leader are mostly those of topics that have not been looked up yet. */
   async #lookUp(positions: readonly Position[]): Promise<Trouble | undefined> {
     const { view } = this.#context
     try {

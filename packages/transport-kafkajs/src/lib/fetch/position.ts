@@ -1,7 +1,7 @@
 import type { TopicPartition } from '@millrace/core'
 import type { Decoded, RecordSet } from '../wire/record-set.ts'
 
-/** What was fetched of a partition and has not all been handed out. */
+/** What was fetched of a partition and has not all been delivered. */
 export interface FetchedSet {
   readonly set: RecordSet
   readonly endOffset: number
@@ -24,8 +24,8 @@ export interface Position extends TopicPartition {
   fetched: FetchedSet | undefined
   /** When records of it came last, in answers of the fetcher; 0 before. */
   servedAt: number
-  /** Looks at the metadata in a row that did not show the topic. */
-  looksMissing: number
+  /** Metadata lookups in a row that did not show the topic. */
+  lookupsMissing: number
   /** Answers in a row that were damaged. */
   damaged: number
   /** Of the topic when it was first read: offsets of one that was made again mean other records. */
@@ -44,7 +44,7 @@ export function newPosition({ topic, partition }: TopicPartition): Position {
     version: 0,
     fetched: undefined,
     servedAt: 0,
-    looksMissing: 0,
+    lookupsMissing: 0,
     damaged: 0,
     topicId: undefined,
   }

@@ -19,7 +19,7 @@ export interface BrokerAddress {
 }
 
 /**
- * One connection to one broker. Kafka answers a connection in order, so parts that must not wait for one another each
+ * One connection to one broker. Kafka answers a connection in order, so clients that must not wait for one another each
  * have their own. After a failure a link is finished: throw it away and open another.
  */
 export class BrokerLink {
@@ -115,12 +115,12 @@ export class BrokerLink {
   }
 }
 
-/** Connects and authenticates. Rejects with `BROKER_UNREACHABLE` or `AUTHENTICATION_FAILED`. `onOpening` is given a way to cut the attempt short. */
+/** Connects and authenticates. Rejects with `BROKER_UNREACHABLE` or `AUTHENTICATION_FAILED`. `onOpening` is given a way to abort the attempt. */
 export async function openBrokerLink(
   address: BrokerAddress,
   settings: KafkaSettings,
   deps: TransportDeps,
-  onOpening: (cut: () => void) => void,
+  onOpening: (abort: () => void) => void,
 ): Promise<{ link: BrokerLink; versions: BrokerInternals['versions'] }> {
   const text = addressText(address)
   const client = kafkajsClient(text, settings, deps)

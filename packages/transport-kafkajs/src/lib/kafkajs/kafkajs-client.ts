@@ -19,7 +19,7 @@ const LOGIN_AHEAD_MS = 2_000
 
 export interface KafkajsClient {
   readonly cluster: ClusterInternals
-  /** Cuts every socket of this client, connecting ones too: requests waiting on them reject at once. */
+  /** Destroys every socket of this client, connecting ones too: requests waiting on them reject at once. */
   destroySockets(): void
 }
 

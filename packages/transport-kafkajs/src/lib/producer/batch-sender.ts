@@ -8,11 +8,13 @@ import {
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { ClientLinks, KafkaClientContext } from '../cluster/client-context.ts'
-import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
+import { isPassing, reasonOf, retrying, waitAtMost } from '../cluster/retrying.ts'
+import { missingPartition, missingTopic } from '../cluster/to-leaders.ts'
+import { groupBy } from '../wire/requests/by-topic.ts'
 import { compressionBits, requireCodec } from '../compression/compression.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { encodeRecordBatch, type BatchCompression, type BatchProducer } from '../wire/encode-record-batch.ts'
-import { produceRequest, type ProducedBatch } from '../wire/requests/produce.ts'
+import { produceRequest, type ProducedBatch } from '../wire/requests/producers.ts'
 import { DelayedQueue, isOpen, PendingBatches, type PartitionQueue } from './pending-batches.ts'
 
 /** What differs inside a transaction. */
@@ -34,9 +36,10 @@ interface SendUnderWay {
   readonly guard: () => void
 }
 
+const CLOSE_LIMIT_MS = 5_000
 const MAX_BATCH_RECORDS = 10_000
-const LOOKS_UNTIL_TOPIC_MISSING = 3
-const LOOKS_UNTIL_PARTITION_MISSING = 1
+const LOOKUPS_UNTIL_TOPIC_MISSING = 3
+const LOOKUPS_UNTIL_PARTITION_MISSING = 1
 const CORRUPTIONS_UNTIL_REFUSED = 3
 const CORRUPT_MESSAGE = 2
 
@@ -113,13 +116,16 @@ export class BatchSender {
     }
   }
 
-  /** Of delayed partitions. */
-  close(): void {
+  /** Waits for sends under way, not for ever, then cuts the connections: what still waits rejects with `CLOSED`. */
+  async close(closing: AbortController): Promise<void> {
+    await waitAtMost(this.#idle(), CLOSE_LIMIT_MS, this.#context.clock)
+    closing.abort(new MillraceError('CLOSED', 'The producer is closed.'))
+    this.#links.close()
     this.#delayedLinks?.close()
   }
 
   /** Resolves when no send is under way. */
-  async idle(): Promise<void> {
+  async #idle(): Promise<void> {
     while (this.#tails.size > 0) await Promise.all(this.#tails.values())
   }
 
@@ -159,15 +165,9 @@ export class BatchSender {
     links: BrokerLinks,
   ): Promise<string | undefined> {
     const { view } = this.#context
-    const byLeader = new Map<number, PartitionQueue[]>()
-    for (const queue of open) {
-      queue.trouble = this.#withoutLeader(sending.pending, queue)
-      if (queue.trouble !== undefined || !isOpen(queue)) continue
-      const leader = view.leader(queue)
-      const list = byLeader.get(leader)
-      if (list === undefined) byLeader.set(leader, [queue])
-      else list.push(queue)
-    }
+    for (const queue of open) queue.trouble = this.#withoutLeader(sending.pending, queue)
+    const sendable = open.filter((queue) => queue.trouble === undefined && isOpen(queue))
+    const byLeader = groupBy(sendable, (queue) => view.leader(queue))
     const ends = await Promise.allSettled(
       [...byLeader].map(([leader, queues]) =>
         this.#request(sending, leader, sending.pending.nextRequest(queues), links),
@@ -184,17 +184,14 @@ export class BatchSender {
     const topic = view.topic(queue.topic)
     if (topic === undefined) {
       const refusal = view.refusal(queue.topic)
-      const missing = new MillraceError('TOPIC_MISSING', `Topic "${queue.topic}" does not exist.`)
-      if (refusal === undefined && queue.looksMissing++ < LOOKS_UNTIL_TOPIC_MISSING) return missing.detail
+      const missing = missingTopic(queue.topic)
+      if (refusal === undefined && queue.lookupsMissing++ < LOOKUPS_UNTIL_TOPIC_MISSING) return missing.detail
       pending.refuseAll(queue, refusal ?? missing)
       return undefined
     }
     if (queue.partition >= topic.leaders.length || queue.partition < 0) {
-      const missing = new MillraceError(
-        'PARTITION_MISSING',
-        `Topic "${queue.topic}" has ${topic.leaders.length} partitions, so there is no partition ${queue.partition}.`,
-      )
-      if (queue.looksMissing++ < LOOKS_UNTIL_PARTITION_MISSING) return missing.detail
+      const missing = missingPartition(queue, topic.leaders.length)
+      if (queue.lookupsMissing++ < LOOKUPS_UNTIL_PARTITION_MISSING) return missing.detail
       pending.refuseAll(queue, missing)
       return undefined
     }

@@ -10,7 +10,7 @@ import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { NO_PRODUCER } from '../wire/encode-record-batch.ts'
 import { BatchSender, type SendingMode } from './batch-sender.ts'
-import { closeSender, partitionCount } from './producer-parts.ts'
+import { partitionCount } from './partition-count.ts'
 
 const PLAIN: SendingMode = {
   transactionalId: undefined,
@@ -52,12 +52,7 @@ export class KafkaProducer implements Producer {
   }
 
   close(): Promise<void> {
-    this.#closed ??= closeSender({
-      clock: this.#context.clock,
-      sender: this.#sender,
-      closing: this.#closing,
-      links: this.#links,
-    }).finally(() => this.#context.onClosed(this))
+    this.#closed ??= this.#sender.close(this.#closing).finally(() => this.#context.onClosed(this))
     return this.#closed
   }
 

@@ -21,9 +21,9 @@ import {
   endTransactionRequest,
   txnOffsetCommitRequest,
   type TransactionalIdentity,
-} from '../wire/requests/transactions.ts'
+} from '../wire/requests/producers.ts'
 import { BatchSender, type SendingMode } from './batch-sender.ts'
-import { closeSender, partitionCount } from './producer-parts.ts'
+import { partitionCount } from './partition-count.ts'
 
 /** Wait while the coordinator still writes the markers of the transaction before. */
 const CONCURRENT_WAIT_MS = 5
@@ -144,19 +144,14 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 
   close(): Promise<void> {
-    this.#closed ??= closeSender({
-      clock: this.#context.clock,
-      sender: this.#sender,
-      closing: this.#closing,
-      links: this.#links,
-    }).finally(() => this.#context.onClosed(this))
+    this.#closed ??= this.#sender.close(this.#closing).finally(() => this.#context.onClosed(this))
     return this.#closed
   }
 
   async #end(end: 'commit' | 'abort'): Promise<void> {
     const owner = this.#requireInit()
     if (this.#state !== 'open') throw this.#outOfOrder(end)
-    // The coordinator refuses to end a transaction that it has not been told of.
+    // The coordinator refuses to end a transaction that it does not know of.
     if (this.#added.size > 0 || this.#groupsAdded.size > 0) {
       await this.#guarded(() =>
         this.#ask(`the transaction could not be ended (${end})`, async () => ({
@@ -204,7 +199,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
         ? { code: KafkaCode.ok, answer: refused }
         : { code: refused.errorCode, answer: undefined, about: partitionKey(refused) }
     })
-    // The sender looks whether the topic is still there, and refuses what is meant for it when it is not.
+    // The sender checks whether the topic still exists, and refuses its records when it does not.
     if (missing !== undefined)
       throw new PassingError(`Kafka answered UNKNOWN_TOPIC_OR_PARTITION for ${partitionKey(missing)}.`)
     for (const partition of added) this.#added.add(partitionKey(partition))

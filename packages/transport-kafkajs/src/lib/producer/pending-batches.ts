@@ -27,7 +27,7 @@ export interface PartitionQueue extends TopicPartition {
   /** Why the last try must be made again. */
   trouble: string | undefined
   /** Looks at the metadata that did not show the partition. */
-  looksMissing: number
+  lookupsMissing: number
   /** Answers in a row that called the same batch damaged. */
   corruptions: number
 }
@@ -178,7 +178,7 @@ function fillQueues(records: readonly OutgoingRecord[], limits: BatchLimits): Ma
           partition: record.partition,
           batches: [],
           trouble: undefined,
-          looksMissing: 0,
+          lookupsMissing: 0,
           corruptions: 0,
         }
         queues.set(key, queue)

@@ -41,7 +41,7 @@ export interface BadHeader {
   readonly error: MillraceError
   /** Where it ends in the data. */
   readonly end: number
-  /** The last offset that it takes; `undefined` where that cannot be told. */
+  /** The last offset that it takes; `undefined` where that is unknown. */
   readonly lastOffset: number | undefined
 }
 
@@ -73,7 +73,7 @@ export function readBatchHeader(data: Buffer, at: number, verify: boolean): Batc
   const records = data.readInt32BE(at + COUNT)
   const mismatch = verify ? mismatchOf(data, at, end) : undefined
   if (mismatch !== undefined) {
-    // What is damaged may be the header: its end is believed when something else says the same.
+    // What is damaged may be the header: its end is trusted when something else agrees with it.
     const next = end + LENGTH_END <= data.length ? readLong(data, end) : undefined
     const sure = lastDelta >= 0 && (records === lastDelta + 1 || next === baseOffset + lastDelta + 1)
     return bad('BATCH_CORRUPT', mismatch, end, sure ? baseOffset + lastDelta : undefined)

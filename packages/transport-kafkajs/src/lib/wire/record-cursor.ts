@@ -78,7 +78,7 @@ export class FetchedRecord implements RawRecord {
   /** Where its key begins, with the length of it. */
   readonly #at: number
 
-  /** Both are known to lie within `data`: whoever makes it has passed over them. */
+  /** The caller has checked that key and value lie within `data`. */
   constructor(data: Buffer, at: number, { offset, timestamp, headers }: RecordFields) {
     this.offset = offset
     this.timestamp = timestamp

@@ -19,7 +19,7 @@ const CHUNK_BYTES = 1 << 20
 /** Of a record: its length, attributes, time, offset, key, value and number of headers. */
 const LEAST_RECORD_BYTES = 7
 
-/** A transaction that was aborted, as the broker tells with each fetch. */
+/** A transaction that was aborted, as the broker lists it with each fetch. */
 export interface AbortedTransaction {
   readonly producerId: number
   readonly firstOffset: number
@@ -52,7 +52,7 @@ export interface UnreadableBatch {
   readonly kind: 'unreadable'
   readonly error: MillraceError
   readonly firstOffset: number
-  /** `undefined` when it cannot be told where the batch ends: then nothing behind it can be read either. */
+  /** `undefined` when the end of the batch is unknown: then nothing behind it can be read either. */
   readonly nextOffset: number | undefined
   readonly data: Buffer
 }
@@ -98,7 +98,7 @@ export class RecordSet {
     while (!this.exhausted && stretch.unpackedBytes < CHUNK_BYTES) {
       const at = this.#at
       const header = readBatchHeader(this.#data, at, this.#options.verifyChecksums)
-      // What comes before a batch that cannot be read, or takes a while, is handed out first.
+      // What comes before a batch that cannot be read, or takes a while, is delivered first.
       const isFirst = this.#position === stretch.from
       if ('error' in header) {
         if (header.lastOffset === undefined || header.lastOffset >= this.#position) {
@@ -260,9 +260,9 @@ class DecodedStretch {
       bytes += Math.max(cursor.pass(end), 0) + Math.max(cursor.pass(end), 0)
       const headers = cursor.headers(end)
       if (headers !== NO_HEADERS) bytes += sizeOf(headers)
-      const told = appendTime ?? created
-      const timestamp = clampTimestamp(told)
-      if (timestamp !== told) clamped++
+      const stated = appendTime ?? created
+      const timestamp = clampTimestamp(stated)
+      if (timestamp !== stated) clamped++
       into.push(new FetchedRecord(unpacked, at, { offset, timestamp, headers }))
       cursor.at = end
     }

@@ -1,7 +1,6 @@
 import type { MemberInfo, PartitionPosition, TopicSpec } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
-import { readByTopic, writeByTopic } from './by-topic.ts'
-import type { PartitionResult } from './offsets.ts'
+import { readByTopic, writeByTopic, type PartitionResult } from './by-topic.ts'
 
 export interface TopicResult {
   readonly topic: string
@@ -47,7 +46,7 @@ export function deleteTopicsRequest(names: readonly string[], timeoutMs: number)
 export interface DescribedTopic {
   readonly topic: string
   readonly errorCode: number
-  /** Settings as they hold, by Kafka's names; `null` where the broker does not tell. */
+  /** Settings in effect, by Kafka's names; `null` where the broker keeps the value to itself. */
   readonly config: ReadonlyMap<string, string | null>
 }
 

@@ -1,16 +1,22 @@
-import type { TopicPartition } from '@millrace/core'
+import type { CommitOffset, TopicPartition } from '@millrace/core'
 import type { WireReader } from '../wire-reader.ts'
 import type { WireWriter } from '../wire-writer.ts'
 
 /** Groups items by topic, in the order of first appearance: most requests nest partitions in topics. */
 export function byTopic<T extends TopicPartition>(items: readonly T[]): [topic: string, items: T[]][] {
-  const topics = new Map<string, T[]>()
+  return [...groupBy(items, ({ topic }) => topic)]
+}
+
+/** Groups items by a key, in the order of first appearance. */
+export function groupBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K): Map<K, T[]> {
+  const groups = new Map<K, T[]>()
   for (const item of items) {
-    const list = topics.get(item.topic)
-    if (list === undefined) topics.set(item.topic, [item])
-    else list.push(item)
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
   }
-  return [...topics]
+  return groups
 }
 
 /** Writes partitions nested in topics, each by `write`. */
@@ -30,4 +36,27 @@ export function readByTopic<T>(reader: WireReader, read: (topic: string) => T): 
       return reader.array(() => read(topic))
     })
     .flat()
+}
+
+/** Writes offsets to commit. */
+export function writeOffsets(writer: WireWriter, offsets: readonly CommitOffset[]): void {
+  writeByTopic(writer, offsets, ({ partition, offset, metadata }) =>
+    writer.int32(partition).int64(offset).int32(-1).string(metadata),
+  )
+}
+
+export interface PartitionResult extends TopicPartition {
+  readonly errorCode: number
+}
+
+/** Reads a response with an error code for each partition. */
+export function readPartitionResults(reader: WireReader): readonly PartitionResult[] {
+  reader.int32()
+  return readByTopic(reader, (topic) => ({ topic, partition: reader.int32(), errorCode: reader.int16() }))
+}
+
+/** Reads a response that is one error code. */
+export function readErrorCode(reader: WireReader): number {
+  reader.int32()
+  return reader.int16()
 }

@@ -1,6 +1,6 @@
 import type { TopicPartition } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
-import { readByTopic, writeByTopic } from './by-topic.ts'
+import { readByTopic, readErrorCode, writeByTopic } from './by-topic.ts'
 import { WireReader } from '../wire-reader.ts'
 import { WireWriter } from '../wire-writer.ts'
 
@@ -10,6 +10,14 @@ export interface MemberGeneration {
   readonly generation: number
   readonly memberId: string
   readonly instanceId: string | undefined
+}
+
+export function writeMember(writer: WireWriter, member: MemberGeneration): void {
+  writer
+    .string(member.groupId)
+    .int32(member.generation)
+    .string(member.memberId)
+    .string(member.instanceId ?? null)
 }
 
 export interface JoinGroup {
@@ -73,11 +81,7 @@ export function syncGroupRequest(
   return {
     api: APIS.syncGroup,
     encode: (writer) => {
-      writer
-        .string(member.groupId)
-        .int32(member.generation)
-        .string(member.memberId)
-        .string(member.instanceId ?? null)
+      writeMember(writer, member)
       writer.array(assignments, ([memberId, assignment]) => writer.string(memberId).data(assignment))
     },
     decode: (reader) => {
@@ -91,16 +95,8 @@ export function syncGroupRequest(
 export function heartbeatRequest(member: MemberGeneration): WireRequest<number> {
   return {
     api: APIS.heartbeat,
-    encode: (writer) =>
-      writer
-        .string(member.groupId)
-        .int32(member.generation)
-        .string(member.memberId)
-        .string(member.instanceId ?? null),
-    decode: (reader) => {
-      reader.int32()
-      return reader.int16()
-    },
+    encode: (writer) => writeMember(writer, member),
+    decode: readErrorCode,
   }
 }
 
@@ -112,20 +108,17 @@ export function leaveGroupRequest(member: MemberGeneration): WireRequest<number>
       writer.string(member.groupId)
       writer.array([member], ({ memberId, instanceId }) => writer.string(memberId).string(instanceId ?? null))
     },
-    decode: (reader) => {
-      reader.int32()
-      return reader.int16()
-    },
+    decode: readErrorCode,
   }
 }
 
-/** What a member tells the leader. */
+/** What a member sends to the leader. */
 export interface MemberSubscription {
   readonly topics: readonly string[]
   readonly data: Uint8Array
 }
 
-/** What the leader gives each member. */
+/** What the leader assigns to each member. */
 export interface MemberAssignment {
   readonly partitions: readonly TopicPartition[]
   readonly groupData: Uint8Array
@@ -151,7 +144,7 @@ export function decodeSubscription(bytes: Buffer): MemberSubscription {
   return { topics, data: own.remaining === 0 ? own.buffer : own.data() }
 }
 
-/** Own data comes after all that Kafka's format has: whoever knows only that, an earlier version of this too, does not read so far. */
+/** Our own data follows all fields of Kafka's format. Clients that know only those, and earlier versions of this driver, do not read that far. */
 export function encodeAssignment(assignment: MemberAssignment): Buffer {
   const writer = new WireWriter().int16(0)
   writeByTopic(writer, assignment.partitions, ({ partition }) => writer.int32(partition))

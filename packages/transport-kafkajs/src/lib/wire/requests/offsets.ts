@@ -1,7 +1,14 @@
 import type { CommitOffset, Isolation, TopicPartition } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
-import { byTopic, readByTopic, writeByTopic } from './by-topic.ts'
-import type { MemberGeneration } from './groups.ts'
+import {
+  byTopic,
+  readByTopic,
+  readPartitionResults,
+  writeByTopic,
+  writeOffsets,
+  type PartitionResult,
+} from './by-topic.ts'
+import { writeMember, type MemberGeneration } from './groups.ts'
 
 export interface ListedOffset extends TopicPartition {
   readonly errorCode: number
@@ -43,10 +50,6 @@ function timestampOf(which: OffsetWanted): number {
   return which === 'end' ? LATEST : EARLIEST
 }
 
-export interface PartitionResult extends TopicPartition {
-  readonly errorCode: number
-}
-
 /** Kafka checks member and generation, not whether the partitions are assigned to the member. */
 export function offsetCommitRequest(
   member: MemberGeneration,
@@ -55,19 +58,10 @@ export function offsetCommitRequest(
   return {
     api: APIS.offsetCommit,
     encode: (writer) => {
-      writer
-        .string(member.groupId)
-        .int32(member.generation)
-        .string(member.memberId)
-        .string(member.instanceId ?? null)
-      writeByTopic(writer, offsets, ({ partition, offset, metadata }) =>
-        writer.int32(partition).int64(offset).int32(-1).string(metadata),
-      )
+      writeMember(writer, member)
+      writeOffsets(writer, offsets)
     },
-    decode: (reader) => {
-      reader.int32()
-      return readByTopic(reader, (topic) => ({ topic, partition: reader.int32(), errorCode: reader.int16() }))
-    },
+    decode: readPartitionResults,
   }
 }
 
