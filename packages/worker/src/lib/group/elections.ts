@@ -4,11 +4,11 @@ import { withinLimit } from '../environment/within-limit.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Task } from '../task/task.ts'
 import { leaderTopic } from '../topics/declared-topology.ts'
-import type { GroupMember } from './member.ts'
+import type { WorkerMember } from './worker-member.ts'
 
 export interface ElectionsOptions {
   readonly lease: Lease
-  readonly member: Pick<GroupMember, 'group'>
+  readonly member: Pick<WorkerMember, 'group'>
   readonly candidates: readonly Candidate[]
 }
 

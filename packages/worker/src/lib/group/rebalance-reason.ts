@@ -1,10 +1,10 @@
 import type { GroupData } from './group-data.ts'
 
-type Seen = Pick<GroupData, 'owners' | 'members' | 'warmUps'>
+type GroupSeen = Pick<GroupData, 'owners' | 'members' | 'warmUps'>
 
 export interface RebalanceSeen {
-  readonly before: Seen
-  readonly after: Seen
+  readonly before: GroupSeen
+  readonly after: GroupSeen
   readonly self: string
   readonly isFirst: boolean
 }

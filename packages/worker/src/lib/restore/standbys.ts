@@ -16,7 +16,7 @@ export interface CopyRef extends TaskStateRef {
   readonly task: string
 }
 
-interface Copy {
+interface WarmCopy {
   readonly ref: CopyRef
   readonly stopping: AbortController
   /** Once its store is open. */
@@ -34,9 +34,9 @@ export class Standbys {
   readonly #acceptableLag: number
   readonly #reader: ChangelogReader
   /** By table and partition. */
-  readonly #copies = new Map<string, Copy>()
+  readonly #copies = new Map<string, WarmCopy>()
   /** All copies, including those that are being closed. */
-  readonly #kept = new Map<Copy, Promise<void>>()
+  readonly #kept = new Map<WarmCopy, Promise<void>>()
   /** Ids of tasks that are to come here. */
   #expected: readonly string[] = []
   /** Those of which the group's leader knows that they have caught up. */
@@ -88,7 +88,7 @@ export class Standbys {
     }
     for (const [key, ref] of wanted) {
       if (this.#copies.has(key) || this.#closed) continue
-      const copy: Copy = { ref, stopping: new AbortController(), follower: undefined }
+      const copy: WarmCopy = { ref, stopping: new AbortController(), follower: undefined }
       this.#copies.set(key, copy)
       this.#kept.set(
         copy,
@@ -121,7 +121,7 @@ export class Standbys {
   }
 
   /** From its beginning until it is no longer wanted. What keeps it from being read does not end the worker. */
-  async #keep(copy: Copy): Promise<void> {
+  async #keep(copy: WarmCopy): Promise<void> {
     const { clock } = this.#environment
     const { signal } = copy.stopping
     while (!signal.aborted) {
@@ -136,7 +136,7 @@ export class Standbys {
     if (copy.follower !== undefined) await this.#close(copy.follower)
   }
 
-  async #follow(copy: Copy): Promise<void> {
+  async #follow(copy: WarmCopy): Promise<void> {
     const { signal } = copy.stopping
     copy.follower ??= await ChangelogFollower.open(this.#environment, copy.ref, 'copy', signal)
     const { follower } = copy
@@ -164,7 +164,7 @@ export class Standbys {
   }
 
   /** What stops one copy mostly stops all of them: only one logs it as a warning. */
-  #warn({ ref: { definition, partition } }: Copy, error: Error): void {
+  #warn({ ref: { definition, partition } }: WarmCopy, error: Error): void {
     const { clock, log } = this.#environment
     const isFirst = clock.monotonic() - this.#warnedMs >= RETRY_MS
     if (isFirst) this.#warnedMs = clock.monotonic()

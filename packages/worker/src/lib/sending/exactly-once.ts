@@ -31,7 +31,7 @@ const REOPENING: Backoff = { firstMs: 100, mostMs: 10_000 }
 const PASSING = ['PRODUCER_FENCED', 'TRANSACTION_STATE', 'MEMBER_FENCED', 'NOT_ASSIGNED', 'LEASE_EXPIRED'] as const
 
 /** The task that a transaction belongs to. */
-export interface TransactionOwner extends EpochOwner, Pick<CollectorOwner, 'refused'> {
+export interface TransactionTask extends EpochOwner, Pick<CollectorOwner, 'refused'> {
   /** Aborts when it is lost. */
   readonly signal: AbortSignal
   /** Its transaction cannot go on: the task is opened again from its last commit. */
@@ -49,7 +49,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
   readonly group: CommitGroup = this
   readonly transactional = true
   readonly #environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'log' | 'settings'>
-  readonly #task: TransactionOwner
+  readonly #task: TransactionTask
   readonly #sending: Sending & { readonly lease: Lease }
   readonly #producer: TransactionalProducer
   readonly #collector: RecordCollector
@@ -68,7 +68,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
       readonly transport: Pick<Transport, 'transactionalProducer'>
     },
     sending: Sending & { readonly lease: Lease },
-    { task, failures }: { readonly task: TransactionOwner; readonly failures: number },
+    { task, failures }: { readonly task: TransactionTask; readonly failures: number },
   ) {
     const { appId, settings, transport } = environment
     this.#environment = environment

@@ -1,6 +1,7 @@
 import { partitionKey, type Reader, type Row, toError } from '@millrace/core'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
-import type { Stretch, TaskCommit, TaskState } from './task-state.ts'
+import type { OffsetRange } from '../records/positions.ts'
+import type { TaskCommit, TaskState } from './task-state.ts'
 import type { Task } from './task.ts'
 
 /**
@@ -34,7 +35,7 @@ export class LateRows {
     await Promise.all([...this.#readers].map((reader) => reader.close()))
   }
 
-  async #search(task: Task, state: TaskState, stretch: Stretch): Promise<void> {
+  async #search(task: Task, state: TaskState, stretch: OffsetRange): Promise<void> {
     const { definition, changelog, tail, store } = state
     const { log } = this.#environment
     try {
@@ -57,7 +58,7 @@ export class LateRows {
     }
   }
 
-  async #read({ changelog }: TaskState, { from, to }: Stretch): Promise<readonly Row[]> {
+  async #read({ changelog }: TaskState, { from, to }: OffsetRange): Promise<readonly Row[]> {
     // What is in no committed transaction is no row.
     const reader = this.#environment.transport.reader({ isolation: 'read-committed' })
     this.#readers.add(reader)

@@ -1,14 +1,15 @@
 import type { Row } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ChangelogTail, type Stretch } from './task-state.ts'
+import type { OffsetRange } from '../records/positions.ts'
+import { ChangelogTail } from './task-state.ts'
 
 /** A changelog, the store above it, and whatever else writes to the changelog. */
 class World {
   readonly log: Row[] = []
   readonly store = new Map<string, Buffer>()
   readonly tail = new ChangelogTail(0)
-  readonly stretches: Stretch[] = []
+  readonly stretches: OffsetRange[] = []
   readonly own = { get: (key: Buffer) => this.store.get(key.toString()) }
 
   /** What came meanwhile lies before the rows of the cut, or between them. */

@@ -11,6 +11,7 @@ import {
   type StateDefinition,
   type TopicPartition,
 } from '@millrace/core'
+import type { OffsetRange } from '../records/positions.ts'
 import type { SourcePartition } from '../records/source-partition.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
@@ -100,12 +101,6 @@ class RowOrigin implements SendOrigin {
   }
 }
 
-/** Offsets of a changelog, the end excluded. */
-export interface Stretch {
-  readonly from: number
-  readonly to: number
-}
-
 /**
  * The end of a task's changelog partition as this worker has written it. Its rows should follow on each other there,
  * since nobody else writes them. Where they do not, a request has reached the broker that had been given up: one of an
@@ -133,7 +128,7 @@ export class ChangelogTail {
   }
 
   /** The rows of a commit are on the broker. Gives the stretch in which there is more than them. */
-  wrote(count: number, last: number): Stretch | undefined {
+  wrote(count: number, last: number): OffsetRange | undefined {
     for (const name of this.#taken) this.#overwritten.delete(name)
     this.#taken = []
     const stretch = { from: this.#next, to: last + 1 }
@@ -142,7 +137,7 @@ export class ChangelogTail {
   }
 
   /** A stretch could not be read: the next commit comes back to it. */
-  readAgain({ from }: Stretch): void {
+  readAgain({ from }: OffsetRange): void {
     this.#next = Math.min(this.#next, from)
   }
 

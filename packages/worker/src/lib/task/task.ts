@@ -13,7 +13,7 @@ import {
 } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import { inWords, NOT_NOW } from '../environment/not-now.ts'
-import type { TransactionOwner } from '../sending/exactly-once.ts'
+import type { TransactionTask } from '../sending/exactly-once.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { offsetOf, type OwningTask, type TaskSource } from './cursor.ts'
@@ -22,7 +22,7 @@ import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
 import type { TaskWorker } from './task-worker.ts'
 
 /** What a task takes over from the one before it, when it is opened again. */
-export interface TaskOptions {
+export interface FormerTask {
   /** Where source partitions were found to end before what had been read of them, by topic and partition. */
   readonly foundEnds?: ReadonlyMap<string, number>
   /** As `TaskOutput.failures`. */
@@ -34,7 +34,7 @@ export interface TaskOptions {
  * owns its source partitions with their positions and events in flight, its states, and its output. `openTask` brings
  * it to where its events are handed out, the `Committer` commits it, and `close` is the end of all of it.
  */
-export class Task implements OwningTask, TransactionOwner {
+export class Task implements OwningTask, TransactionTask {
   readonly id: string
   readonly partitions: number
   readonly partition: number
@@ -60,7 +60,7 @@ export class Task implements OwningTask, TransactionOwner {
   constructor(
     worker: TaskWorker<Task>,
     { id, partitions, partition, assigned }: TaskRef & { readonly assigned: readonly TopicPartition[] },
-    { foundEnds = new Map(), failures = 0 }: TaskOptions = {},
+    { foundEnds = new Map(), failures = 0 }: FormerTask = {},
   ) {
     this.id = id
     this.partitions = partitions

@@ -26,7 +26,7 @@ import { TopicDirectory } from '../topics/topic-directory.ts'
 import { brokenBatchesDeclaration } from './broken-batches.ts'
 import { CountingSensor } from './counting-sensor.ts'
 import { LiveContext } from './live-context.ts'
-import { RunningWorker } from './running-worker.ts'
+import { ConnectedWorker } from './connected-worker.ts'
 import { type Ending, Shutdown } from './shutdown.ts'
 import { assignmentOf, quietOf, statsOf, type WorkerView } from './stats.ts'
 import type { WorkerLife } from './worker-life.ts'
@@ -46,7 +46,7 @@ export function createWorker(options: WorkerOptions): Worker {
   return new AppWorker(options)
 }
 
-/** The life of a worker: declare, connect, join, run, drain, leave. What it does in between is in `RunningWorker`. */
+/** The life of a worker: declare, connect, join, run, drain, leave. What it does in between is in `ConnectedWorker`. */
 class AppWorker implements Worker, WorkerLife {
   readonly environment: WorkerEnvironment
   readonly context: LiveContext
@@ -73,7 +73,7 @@ class AppWorker implements Worker, WorkerLife {
   readonly #ended: Deferred<void> = deferred<void>()
   #phase: WorkerStatus = 'starting'
   #topics: TopicDirectory | undefined
-  #worker: RunningWorker | undefined
+  #worker: ConnectedWorker | undefined
   /** In order of opening; closed in reverse. */
   readonly #closers: (() => Promise<void>)[] = []
   #failure: Error | undefined
@@ -203,14 +203,14 @@ class AppWorker implements Worker, WorkerLife {
     log.debug({ tasks: worker.tasks.all.size }, 'The worker is running.')
   }
 
-  async #connect(): Promise<RunningWorker> {
+  async #connect(): Promise<ConnectedWorker> {
     const { transport, appId, clock, log, settings } = this.#options
     const admin = transport.admin()
     this.#closers.push(() => admin.close())
     const topics = new TopicDirectory({ appId, admin, clock, log, ...settings })
     this.#topics = topics
     await topics.resolve(this.topology)
-    const worker = new RunningWorker(this, topics, admin)
+    const worker = new ConnectedWorker(this, topics, admin)
     this.#worker = worker
     this.#closers.push(
       () => worker.tasks.closeSending(),
@@ -220,7 +220,7 @@ class AppWorker implements Worker, WorkerLife {
     return worker
   }
 
-  async #fetch(worker: RunningWorker): Promise<void> {
+  async #fetch(worker: ConnectedWorker): Promise<void> {
     try {
       await worker.fetchLoop.run()
       if (this.#ending === undefined) this.fail(new MillraceError('WORKER_FAILED', 'The consumer has ended by itself.'))

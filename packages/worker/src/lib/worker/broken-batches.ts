@@ -38,7 +38,7 @@ export function brokenBatchesDeclaration(appId: string): TopicDeclaration {
 }
 
 /** Decides whether reading goes on behind a batch that the driver cannot decode (decisions/025-broken-batches.md). */
-export class BrokenBatches {
+export class BrokenBatchHandler {
   readonly #environment: WorkerEnvironment
   readonly #context: Pick<WorkerContext, 'send' | 'signal'>
   #passed = 0

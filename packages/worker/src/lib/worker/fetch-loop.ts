@@ -4,7 +4,7 @@ import { afterLoss } from '../task/start-position.ts'
 import type { TaskWorker } from '../task/task-worker.ts'
 import type { TaskSource } from '../task/cursor.ts'
 import type { Task } from '../task/task.ts'
-import type { BrokenBatches } from './broken-batches.ts'
+import type { BrokenBatchHandler } from './broken-batches.ts'
 
 export interface FetchingWorker extends TaskWorker<Task> {
   /** A partition of a running task. */
@@ -14,11 +14,11 @@ export interface FetchingWorker extends TaskWorker<Task> {
 /** Fetched batches on their way to the buffers of their partitions. */
 export class FetchLoop {
   readonly #worker: FetchingWorker
-  readonly #brokenBatches: BrokenBatches
+  readonly #brokenBatches: BrokenBatchHandler
   /** Partitions of which the log says already that times in them are beyond any date. */
   readonly #clampedIn = new Set<string>()
 
-  constructor(worker: FetchingWorker, brokenBatches: BrokenBatches) {
+  constructor(worker: FetchingWorker, brokenBatches: BrokenBatchHandler) {
     this.#worker = worker
     this.#brokenBatches = brokenBatches
   }

@@ -17,7 +17,7 @@ import {
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { taskId } from '../environment/task-id.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
-import type { RunningWorker } from './running-worker.ts'
+import type { ConnectedWorker } from './connected-worker.ts'
 import type { WorkerLife } from './worker-life.ts'
 
 /** The worker as its parts see it; what needs the broker waits until it is reached. */
@@ -31,9 +31,9 @@ export class LiveContext implements WorkerContext {
   readonly signal: AbortSignal
   readonly #environment: WorkerEnvironment
   readonly #life: Pick<WorkerLife, 'lease' | 'sending' | 'drain' | 'fail'>
-  readonly #connected: Deferred<RunningWorker> = deferred<RunningWorker>()
+  readonly #connected: Deferred<ConnectedWorker> = deferred<ConnectedWorker>()
   readonly #readers = new Set<Reader>()
-  #worker: RunningWorker | undefined
+  #worker: ConnectedWorker | undefined
 
   constructor(
     environment: WorkerEnvironment,
@@ -58,7 +58,7 @@ export class LiveContext implements WorkerContext {
   }
 
   /** The broker is reached. */
-  connect(worker: RunningWorker): void {
+  connect(worker: ConnectedWorker): void {
     this.#worker = worker
     this.#connected.resolve(worker)
   }
@@ -116,7 +116,7 @@ export class LiveContext implements WorkerContext {
     await Promise.all([...this.#readers].map((reader) => reader.close()))
   }
 
-  async #reach(): Promise<RunningWorker> {
+  async #reach(): Promise<ConnectedWorker> {
     return this.#worker ?? this.#connected.promise
   }
 }

@@ -1,6 +1,6 @@
 import { isMillraceError, toError } from '@millrace/core'
 import { withinLimit } from '../environment/within-limit.ts'
-import type { RunningWorker } from './running-worker.ts'
+import type { ConnectedWorker } from './connected-worker.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 /** How long a worker that fails still tries to commit what is finished. */
@@ -40,7 +40,7 @@ export class Shutdown {
   }
 
   /** Lets events in flight finish, and commits what is finished. */
-  async finishWork(worker: RunningWorker): Promise<void> {
+  async finishWork(worker: ConnectedWorker): Promise<void> {
     if (this.#signal.aborted) return
     const aborted = new Promise<false>((resolve) =>
       this.#signal.addEventListener('abort', () => resolve(false), { once: true }),
@@ -82,7 +82,7 @@ export class Shutdown {
     return this.#deadlineMs - this.#options.clock.monotonic()
   }
 
-  async #drain(worker: RunningWorker, aborted: Promise<false>): Promise<void> {
+  async #drain(worker: ConnectedWorker, aborted: Promise<false>): Promise<void> {
     const { settings, log } = this.#options
     const leftMs = this.#leftMs
     const [drained, resigned] = await Promise.all([

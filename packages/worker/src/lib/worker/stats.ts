@@ -14,7 +14,7 @@ import { taskId } from '../environment/task-id.ts'
 import type { Subscription } from '../queue/subscription.ts'
 import { LEADER_AGENT } from '../topics/declared-topology.ts'
 import type { CountingSensor } from './counting-sensor.ts'
-import type { RunningWorker } from './running-worker.ts'
+import type { ConnectedWorker } from './connected-worker.ts'
 import type { WorkerLife } from './worker-life.ts'
 import type { Quiet } from './worker.ts'
 
@@ -23,7 +23,7 @@ export interface WorkerView {
   readonly status: WorkerStatus
   readonly life: WorkerLife
   /** `undefined` before the worker is connected. */
-  readonly worker: RunningWorker | undefined
+  readonly worker: ConnectedWorker | undefined
   readonly sensor: CountingSensor
 }
 
@@ -101,7 +101,7 @@ export function quietOf({ status, life, worker }: WorkerView): Quiet {
   return { idle: inHand.length === 0, inHand, positions, finished }
 }
 
-function waitingStats(worker: RunningWorker | undefined): readonly WaitingStats[] {
+function waitingStats(worker: ConnectedWorker | undefined): readonly WaitingStats[] {
   if (worker === undefined) return []
   return [...worker.tasks.all.values()].flatMap((task) =>
     task.assigned.flatMap(({ topic, partition }) =>
@@ -155,7 +155,7 @@ function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[]
   return flows
 }
 
-function partStats(name: string, worker: RunningWorker | undefined): PartStats {
+function partStats(name: string, worker: ConnectedWorker | undefined): PartStats {
   const open = (worker?.tasks.running ?? []).flatMap((task) =>
     task.states
       .filter(({ definition }) => definition.name === name)
@@ -174,7 +174,7 @@ function partStats(name: string, worker: RunningWorker | undefined): PartStats {
   }
 }
 
-function sourceStats(worker: RunningWorker | undefined): readonly SourceStats[] {
+function sourceStats(worker: ConnectedWorker | undefined): readonly SourceStats[] {
   if (worker === undefined) return []
   const { clock } = worker.tasks.environment
   return worker.tasks.running

@@ -36,7 +36,7 @@ import { type OpeningWorker, openTask } from '../task/open-task.ts'
 import { RefusedEvents } from '../task/refused-events.ts'
 import { RowBudget } from '../task/row-budget.ts'
 import type { TaskSource } from '../task/cursor.ts'
-import { Task, type TaskOptions } from '../task/task.ts'
+import { Task, type FormerTask } from '../task/task.ts'
 import { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerLife, WorkerParts } from './worker-life.ts'
@@ -180,7 +180,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     return this.running.flatMap((task) => task.describeInFlight())
   }
 
-  add(ref: GainedTask | Task, options?: TaskOptions): Task {
+  add(ref: GainedTask | Task, options?: FormerTask): Task {
     const task = new Task(this, ref, options)
     this.#tasks.set(task.id, task)
     return task

@@ -8,13 +8,13 @@ import {
 import { NOT_NOW } from '../environment/not-now.ts'
 import { withinLimit } from '../environment/within-limit.ts'
 import { Elections } from '../group/elections.ts'
-import { GroupMember } from '../group/member.ts'
+import { WorkerMember } from '../group/worker-member.ts'
 import { planRebalance } from '../group/plan-rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
 import { Recovery } from '../restore/recovery.ts'
 import { Standbys } from '../restore/standbys.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import { BrokenBatches } from './broken-batches.ts'
+import { BrokenBatchHandler } from './broken-batches.ts'
 import { FetchLoop } from './fetch-loop.ts'
 import type { WorkerLife } from './worker-life.ts'
 import { WorkerTasks } from './worker-tasks.ts'
@@ -32,15 +32,15 @@ const LAST_STORES_MS = 5000
  *     onAssign   lost: close  ·  kept: go on as they are  ·  gained: open in the background (`openTask`)
  *     onLost     everything is lost, nothing can be committed
  */
-export class RunningWorker implements RebalanceListener {
+export class ConnectedWorker implements RebalanceListener {
   readonly topics: TopicDirectory
   readonly admin: Admin
   readonly consumer: Consumer
   readonly tasks: WorkerTasks
   readonly fetchLoop: FetchLoop
-  readonly brokenBatches: BrokenBatches
+  readonly brokenBatches: BrokenBatchHandler
   readonly standbys: Standbys
-  readonly member: GroupMember
+  readonly member: WorkerMember
   readonly elections: Elections
   readonly #life: WorkerLife
   #rebalancingSinceMs: number | undefined
@@ -79,11 +79,11 @@ export class RunningWorker implements RebalanceListener {
     const recovery = new Recovery(restoring)
     this.standbys = new Standbys(restoring, this.consumer, settings.acceptableRecoveryLag)
     const { consumer, standbys } = this
-    this.member = new GroupMember({ environment, instanceId, webAddress, topics, recovery, standbys, suspects })
+    this.member = new WorkerMember({ environment, instanceId, webAddress, topics, recovery, standbys, suspects })
     const { candidates } = life.topology
     this.elections = new Elections(environment, { lease, member: this.member, candidates })
     this.tasks = new WorkerTasks(life, { topics, admin, consumer, recovery, elections: this.elections })
-    this.brokenBatches = new BrokenBatches(environment, life.context)
+    this.brokenBatches = new BrokenBatchHandler(environment, life.context)
     this.fetchLoop = new FetchLoop(this.tasks, this.brokenBatches)
   }
 

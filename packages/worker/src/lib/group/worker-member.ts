@@ -16,7 +16,7 @@ import { rebalanceReason } from './rebalance-reason.ts'
  */
 const MOST_JOINS_IN_VAIN = 3
 
-export interface GroupMemberOptions {
+export interface WorkerMemberOptions {
   readonly environment: Pick<WorkerEnvironment, 'log' | 'settings'>
   /** Of a static member; its name in the group in place of the member id, which is another one after each start. */
   readonly instanceId: string | undefined
@@ -39,9 +39,9 @@ export interface Assigned {
 }
 
 /** This worker as a member of its group: what it sends the leader at each join, and what the leader has sent last. */
-export class GroupMember {
+export class WorkerMember {
   readonly instanceId: string | undefined
-  readonly #options: GroupMemberOptions
+  readonly #options: WorkerMemberOptions
   #group: GroupData = NO_GROUP_DATA
   #name: string | undefined
   #generation = 0
@@ -50,7 +50,7 @@ export class GroupMember {
   #sent: MemberData | undefined
   #joinsInVain = 0
 
-  constructor(options: GroupMemberOptions) {
+  constructor(options: WorkerMemberOptions) {
     this.#options = options
     this.instanceId = options.instanceId
   }
