@@ -98,11 +98,11 @@ export interface OwnershipOptions {
   readonly directory: string
 }
 
-/** The store's directory is taken by this process until `release`. */
+/** The store's directory belongs to this process until `release`. */
 export interface Ownership {
   /** Made once for a directory and kept in it: the same worker after every restart. */
   readonly workerId: string
-  /** Reads once, so that this process stands in LMDB's table of readers, which some calls take it from. */
+  /** Reads once, so that this process is in LMDB's table of readers, from which some calls remove it. */
   stay(): void
   release(): void
 }

@@ -80,7 +80,7 @@ export class LmdbPartition implements StorePartition {
 
   /** Called inside the transaction of a commit. */
   put(rows: readonly Row[], checkpoint: Checkpoint | undefined): void {
-    // Work that has met damaged state must not be committed, whatever has become of the error.
+    // Work that has read damaged state must not be committed, even if the error was caught.
     if (this.#fault !== undefined) throw this.#fault
     for (const { key, value } of rows) {
       if (value === null) void this.#rows.remove(physicalKey(key))

@@ -7,7 +7,7 @@ const LENGTH_BYTES = 4
 /** LMDB refuses empty keys, so each has one byte in front. */
 const TAG = Buffer.from([0])
 
-/** A row as LMDB has it. Of a key that is too long, the hash stands in for its end, which goes in front of the value. */
+/** A row as LMDB stores it. When a key is too long, a hash replaces its end, and the end is kept in front of the value. */
 export interface PhysicalRow {
   readonly key: Buffer
   readonly value: Buffer

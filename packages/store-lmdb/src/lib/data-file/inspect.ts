@@ -130,7 +130,7 @@ export interface PartitionCheck {
   readonly path: string
   /** Name of the database. */
   readonly database: string
-  /** As it was before anybody of this process wrote. */
+  /** As it was before this process wrote. */
   readonly inspection: Inspection
 }
 

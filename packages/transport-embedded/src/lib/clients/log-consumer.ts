@@ -132,7 +132,7 @@ export class LogConsumer implements Consumer {
       await this.#context.boundedWait(this.#membership.leave(), CLOSE_LIMIT_MS)
   }
 
-  /** Stops without notice to anybody. */
+  /** Stops without leaving the group. */
   kill(): void {
     this.#lifespan.kill()
     this.#membership.stop()

@@ -18,7 +18,7 @@ import { recordSize } from '../log/record-size.ts'
 
 /**
  * Keeps a transaction in memory and writes all of it at its commit, so the log never holds uncommitted records. The
- * offsets that `send` gives are those the records get if nobody else writes to their partitions before the commit.
+ * offsets that `send` gives are those the records get if no other producer writes to their partitions before the commit.
  */
 export class LogTransactionalProducer implements TransactionalProducer {
   readonly #id: string

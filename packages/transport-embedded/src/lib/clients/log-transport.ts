@@ -58,7 +58,7 @@ export class LogTransport implements Transport {
     lifespan.close()
   }
 
-  /** Everything of this transport stops at once, without notice to anybody. */
+  /** Everything of this transport stops at once, without notice to any other process. */
   kill(): void {
     this.#context.lifespan.kill()
     for (const client of this.#clients) client.kill()

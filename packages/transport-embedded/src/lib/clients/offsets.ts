@@ -5,7 +5,7 @@ import {
   type PartitionPosition,
   type CommitOffset,
 } from '@millrace/core'
-import { missing } from '../log/plan-append.ts'
+import { missing, missingPartition } from '../log/plan-append.ts'
 import type { LogBackend } from '../log/log-backend.ts'
 
 /** Beginning and end of each. Throws `TOPIC_MISSING` and `PARTITION_MISSING`. */
@@ -17,12 +17,7 @@ export function partitionOffsets(
     partitions.map(({ topic: name, partition }) => {
       const topic = log.topic(name)
       if (topic === undefined) throw missing(name)
-      if (partition < 0 || partition >= topic.partitions) {
-        throw new MillraceError(
-          'PARTITION_MISSING',
-          `Topic "${name}" has ${topic.partitions} partitions, not number ${partition}.`,
-        )
-      }
+      if (partition < 0 || partition >= topic.partitions) throw missingPartition(topic, partition)
       const { start, end } = log.bounds(topic, partition)
       return { topic: name, partition, beginning: start, end }
     }),
@@ -42,7 +37,7 @@ export async function offsetAt(
     const { found, next } = backend.read((log) => {
       const topic = log.topic(name)
       if (topic === undefined) return { found: undefined, next: end }
-      // Retention may have taken the place where we stand.
+      // Retention may have deleted the records at this offset.
       const from = Math.max(offset, log.bounds(topic, partition).start)
       if (from >= end) return { found: undefined, next: end }
       const { records, nextOffset } = log.slice(topic, { partition, offset: from }, STEP)

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
-// Where things stand in a page and in a meta page of LMDB's data format 2, in bytes.
+// Offsets in a page and in a meta page of LMDB's data format 2, in bytes.
 const PAGE_FLAGS = 18
 const MAGIC = 24
 const VERSION = 28

@@ -42,7 +42,7 @@ export class LmdbContents implements LogWrites {
   bounds(topic: StoredTopic, partition: number): PartitionBounds {
     const key = [topic.number, partition]
     const row = this.#tables.bounds.get(key)
-    // To be taken for empty, a partition must be known to be.
+    // Without this row, an existing partition would pass for an empty one.
     if (row === undefined && partition < topic.partitions) throw this.#tables.bounds.damaged(key)
     return row === undefined ? { start: 0, end: 0 } : { start: row.readDoubleLE(0), end: row.readDoubleLE(8) }
   }

@@ -90,7 +90,7 @@ export class OpenGate {
     })
   }
 
-  /** A gate whose holder has died. Only the process that creates the file named after that taking removes it. */
+  /** Clears a gate whose holder has died. Only the process that creates the file named after that taking removes it. */
   #clearDead(): void {
     const dead = parse(readText(this.#gate))
     if (dead === undefined || !isHostDead(dead.host)) return

@@ -23,7 +23,7 @@ export class WakeFile {
     closeSync(openSync(path, 'a', PRIVATE_FILE))
     this.#fd = openSync(path, 'r+')
     this.#watcher = watch(path, () => this.#wake())
-    // The poll goes on without it.
+    // The poll continues without it.
     this.#watcher.on('error', () => this.#watcher.close())
     this.#arm()
   }
@@ -52,7 +52,7 @@ export class WakeFile {
   }
 }
 
-/** Wakes the processes that watch, for who does not watch itself. */
+/** Wakes the processes that watch, for a process that does not watch itself. */
 export function touchWake(directory: string): void {
   closeSync(openSync(wakePath(directory), 'a', PRIVATE_FILE))
   const fd = openSync(wakePath(directory), 'r+')

@@ -145,7 +145,7 @@ export function watchSilence(before: ReadonlyMap<string, Silence>, look: Look): 
 export type Absence = 'dead' | 'silent' | 'awaited'
 
 /**
- * Who has to leave the group, and why: a dynamic member whose host is dead, anybody silent for longer than its session,
+ * Which members have to leave the group, and why: a dynamic one whose host is dead, one silent for longer than its session,
  * or awaited for longer than its rebalance time-out.
  */
 export function findAbsent(

@@ -6,7 +6,7 @@ import type { BoundedWait } from './bounded-wait.ts'
 /** A consumer, a producer, a reader or an admin client. */
 export interface LogClient {
   close(): Promise<void>
-  /** Stops without notice to anybody, as the end of the process would. */
+  /** Stops without notice, as the end of the process would. */
   kill(): void
 }
 

@@ -27,7 +27,7 @@ export interface GroupState {
   readonly leader: string | undefined
   /** Oldest first. */
   readonly members: ReadonlyMap<string, MemberState>
-  /** Those of `generation`; also while the next round is prepared, because commits go on until it completes. */
+  /** Those of `generation`; also while the next round is prepared, because commits continue until it completes. */
   readonly assignments: ReadonlyMap<string, readonly TopicPartition[]>
   readonly groupData: Uint8Array
   /** By member, of those that were given some. */
@@ -162,7 +162,7 @@ function replace(
   }
 }
 
-/** A new round: everybody has to join, but for the one who just did. */
+/** A new round: all members have to join, except the one that just did. */
 function prepare(state: GroupState, joinedAlready: string | undefined): GroupState {
   const members = new Map([...state.members].map(([id, member]) => [id, { ...member, joined: id === joinedAlready }]))
   return { ...state, phase: 'preparing', members }

@@ -51,14 +51,19 @@ export function missing(topic: string): MillraceError {
   return new MillraceError('TOPIC_MISSING', `Topic "${topic}" does not exist in the local log.`)
 }
 
+/** The error for a partition that its topic does not have. */
+export function missingPartition({ name, partitions }: StoredTopic, partition: number): MillraceError {
+  return new MillraceError(
+    'PARTITION_MISSING',
+    `Topic "${name}" has ${partitions} partitions, not number ${partition}.`,
+  )
+}
+
 function refusal(record: OutgoingRecord, topic: StoredTopic | undefined): MillraceError | undefined {
   if (topic === undefined) return missing(record.topic)
   const { partition } = record
   if (!Number.isInteger(partition) || partition < 0 || partition >= topic.partitions) {
-    return new MillraceError(
-      'PARTITION_MISSING',
-      `Topic "${topic.name}" has ${topic.partitions} partitions, not number ${partition}.`,
-    )
+    return missingPartition(topic, partition)
   }
   const bytes = recordSize(record)
   const most = numericSetting(topic, 'max.message.bytes')

@@ -2,12 +2,12 @@ import { isMillraceError, toError, type Clock, type ErrorCode } from '@millrace/
 import { isRetriable, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
 import type { Reconnects } from './reconnects.ts'
 
-/** Something that passes: the attempt is made again after `Reconnects.wait`. Never leaves the driver. */
+/** A temporary failure: the attempt is made again after `Reconnects.wait`. Never leaves the driver. */
 export class PassingError extends Error {
   override readonly name: string = 'PassingError'
 }
 
-/** Throws for an error code: `PassingError` when it passes, else the Millrace error it stands for. */
+/** Throws for an error code: `PassingError` when it is temporary, else the Millrace error it stands for. */
 export function checkCode(code: number, what: string, fallback: ErrorCode = 'WORKER_FAILED'): void {
   if (code === 0) return
   if (isRetriable(code)) throw new PassingError(`Kafka answered ${kafkaErrorName(code)}.`)
@@ -24,7 +24,7 @@ export function reasonOf(error: unknown): string {
   return isMillraceError(error) ? error.detail : toError(error).message
 }
 
-/** Repeats `attempt` until it succeeds, fails for good, or the signal aborts (then rejects with its reason). */
+/** Repeats `attempt` until it succeeds, fails permanently, or the signal aborts (then rejects with its reason). */
 export async function retrying<T>(
   reconnects: Reconnects,
   what: string,

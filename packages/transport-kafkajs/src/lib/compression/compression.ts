@@ -7,7 +7,7 @@ export type CompressionName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 /** Compresses and decompresses the record section of a batch, in the form Kafka expects (lz4: frames; snappy: raw blocks, framed by us). */
 export interface CompressionCodec {
   compress(data: Buffer): Buffer
-  /** At once. `undefined` when more than `maxBytes` would come of it, which is found out before they are allocated. */
+  /** Synchronous. `undefined` when it would unpack to more than `maxBytes`, which is found out before they are allocated. */
   decompress(data: Buffer, maxBytes: number): Buffer | undefined
   /** The same, off the event loop: for what is large. */
   decompressAside(data: Buffer, maxBytes: number): Promise<Buffer | undefined>

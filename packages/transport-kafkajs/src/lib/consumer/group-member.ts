@@ -47,7 +47,7 @@ export class KafkaMember {
     return this.#latestSession?.lastHeartbeatMs ?? -Infinity
   }
 
-  /** Lives until the signal aborts, or something fails for good: that the fetcher passes on. */
+  /** Runs until the signal aborts or an error is permanent; the fetcher's batches throw that one. */
   async run(): Promise<void> {
     const { signal } = this.#context
     try {

@@ -10,14 +10,14 @@ export type SessionEnd =
   | { readonly kind: 'rebalance' }
   /** The group has gone on without this member. */
   | { readonly kind: 'lost' }
-  /** For good. */
+  /** It will not recover. */
   | { readonly kind: 'failed'; readonly error: Error }
 
 const REBALANCE = KafkaCode.rebalanceInProgress
 
 /**
  * A member in one generation: heartbeats on a timer of their own, also while the member drains, until `stop`. The first
- * heartbeat that says so ends it; heartbeats go on after a rebalance was announced, for they still count.
+ * heartbeat that says so ends it; heartbeats continue after a rebalance was announced, because they still count.
  */
 export class GroupSession {
   readonly membership: MemberGeneration

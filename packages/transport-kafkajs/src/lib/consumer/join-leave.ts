@@ -44,7 +44,7 @@ const ANSWER_SLACK_MS = 5_000
 
 /**
  * One round of JoinGroup and SyncGroup. The member that the broker makes the leader runs the assignor for all. Throws
- * `PassingError` for what passes, and Millrace's errors for what does not.
+ * `PassingError` for what is worth another try, and Millrace's errors for the rest.
  */
 export async function joinGroup(context: MemberContext, memberId: string, joinNumber: number): Promise<JoinResult> {
   const { options, coordinator } = context
@@ -166,7 +166,7 @@ export async function leaveGroup(
   await waitAtMost(left, LEAVE_LIMIT_MS, clock)
 }
 
-/** Two living processes with one instance id would throw each other out for ever: the one that was there first gives way for good. */
+/** Two running processes with one instance id would fence each other for ever: the earlier one gives up for good. */
 export function fencedInstance({ groupId, instanceId }: MemberGeneration): MillraceError {
   return new MillraceError(
     'MEMBER_FENCED',

@@ -4,7 +4,7 @@ import { MillraceError, type ErrorCode } from '@millrace/core'
  * What to do about an error code of Kafka:
  * - `retry`: passes by itself, or once the metadata is refreshed;
  * - `lost`: the group has gone on without this member;
- * - any other: an error of Millrace, for good.
+ * - any other: a permanent error of Millrace.
  */
 type Remedy = 'retry' | 'lost' | ErrorCode
 
@@ -13,7 +13,7 @@ interface KafkaError {
   readonly remedy: Remedy
 }
 
-/** Every code the driver can meet, in one place. Codes that are absent are for good. */
+/** Every code the driver can meet, in one place. Codes that are absent are permanent. */
 const KAFKA_ERRORS: ReadonlyMap<number, KafkaError> = new Map<number, KafkaError>([
   [-1, { name: 'UNKNOWN_SERVER_ERROR', remedy: 'retry' }],
   [1, { name: 'OFFSET_OUT_OF_RANGE', remedy: 'OFFSET_OUT_OF_RANGE' }],
@@ -129,7 +129,7 @@ export function isMembershipLost(code: number): boolean {
   return remedy === 'lost' || code === KafkaCode.fencedInstanceId
 }
 
-/** A code that is for good, as an error; `fallback` for codes without an entry. `what` says what was tried, as a sentence. */
+/** A permanent code, as an error; `fallback` for codes without an entry. `what` says what was tried, as a sentence. */
 export function kafkaError(code: number, what: string, fallback: ErrorCode = 'RECORD_REFUSED'): MillraceError {
   const remedy = KAFKA_ERRORS.get(code)?.remedy ?? fallback
   const known = remedy === 'retry' ? fallback : remedy === 'lost' ? 'MEMBER_FENCED' : remedy

@@ -7,8 +7,8 @@ import type { FetchedPartition } from '../wire/requests/fetch.ts'
 
 /**
  * Which brokers to ask now, and for which partitions. A broker is left alone while it has not answered, and while
- * anything of its last answer waits to be taken. So at most one answer per broker is held, and fetching goes on while
- * the last batch is being worked on. Partitions without a leader come under the leader that they have, -1.
+ * anything of its last answer waits to be taken. So at most one answer per broker is held, and fetching continues while
+ * the last batch is being processed. Partitions without a leader come under the leader that they have, -1.
  *
  * A broker fills its answer in the order of the request. So what has gone without records for longest comes first, by
  * each partition's own mark: a rotation shared by brokers that answer in turn would show each of them every other turn.
@@ -54,7 +54,7 @@ export interface ReadAnswerOptions extends Omit<RecordSetOptions, 'position' | '
   readonly isolation: Isolation
 }
 
-/** Throws what is for good, naming topic, partition and offset. Nothing is decoded yet. */
+/** Throws a permanent error, naming topic, partition and offset. Nothing is decoded yet. */
 export function readAnswer(answer: FetchedPartition, position: number, options: ReadAnswerOptions): Answer {
   const { topic, partition, errorCode } = answer
   if (errorCode === KafkaCode.offsetOutOfRange) return { kind: 'out of range' }

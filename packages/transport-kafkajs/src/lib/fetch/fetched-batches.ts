@@ -143,7 +143,7 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
     this.wake()
   }
 
-  /** Moves the position on. `undefined` when there is nothing new, or it must be fetched again. Throws what is for good. */
+  /** Moves the position on. `undefined` when there is nothing new, or it must be fetched again. Throws a permanent error. */
   #batchOf(position: Position, decoded: Decoded, endOffset: number): RecordBatch | undefined {
     const { topic, partition, offset } = position
     if (decoded.kind === 'records') {

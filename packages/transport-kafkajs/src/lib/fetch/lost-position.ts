@@ -8,7 +8,7 @@ import type { ClusterView } from '../cluster/cluster-view.ts'
 /**
  * What the topic has instead of a position that its leader would not read at. A leader has all that was ever given out to
  * readers, unless records were lost: so a position that is in range again, when it is asked, has other records behind it
- * now, and all that is known of the end is that it was before. A topic that was made again has other offsets too: that is
+ * now, and all that is known of the end is that it was before. A topic that was created again has other offsets too: that is
  * `TOPIC_MISSING`.
  */
 export async function findRange(
@@ -36,12 +36,12 @@ export function throwOutOfRange({ topic, partition, position, beginning, end }: 
   )
 }
 
-/** A topic that the metadata does not show for so many lookups in a row is taken for deleted. */
+/** A topic that the metadata does not show for so many lookups in a row counts as deleted. */
 const LOOKUPS_UNTIL_MISSING = 10
 
 type TopicLookup = Pick<ClusterView, 'topic' | 'refusal'>
 
-/** Throws `TOPIC_MISSING` for a topic that was made again: its offsets are those of other records. */
+/** Throws `TOPIC_MISSING` for a topic that was created again: its offsets are those of other records. */
 export function requireSameTopic(position: Position, view: TopicLookup): void {
   const id = view.topic(position.topic)?.id
   position.topicId ??= id

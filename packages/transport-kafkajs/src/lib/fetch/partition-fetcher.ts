@@ -20,13 +20,13 @@ export interface FetcherOptions {
   readonly isolation: Isolation
   readonly maxPartitionBytes: number
   readonly brokenBatches: BrokenBatches
-  /** A position is not in its topic. Nothing of the partition is fetched until `seek`; what this throws is for good. */
+  /** A position is not in its topic. Nothing of the partition is fetched until `seek`; what this throws is permanent. */
   readonly onOutOfRange: (lost: LostPosition) => void
 }
 
 const NO_LEADER = -1
 
-/** Something that passes: said in a warning, and tried again. */
+/** A temporary failure: logged as a warning, and tried again. */
 interface Trouble {
   readonly where: string
   readonly why: string
@@ -76,7 +76,7 @@ export class PartitionFetcher {
     return this.#positions.has(partitionKey(partition))
   }
 
-  /** Drops what was fetched and goes on at `offset`. Ignored for partitions that are not known. */
+  /** Drops what was fetched and continues at `offset`. Ignored for partitions that are not known. */
   seek(partition: TopicPartition, offset: number): void {
     const position = this.#positions.get(partitionKey(partition))
     if (position === undefined) return
@@ -236,7 +236,7 @@ export class PartitionFetcher {
     return undefined
   }
 
-  /** Asks the client where reading goes on. */
+  /** Asks the client where to continue. */
   async #outOfRange(position: Position): Promise<void> {
     const { version } = position
     const signal = this.#signal

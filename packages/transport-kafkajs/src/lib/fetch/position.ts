@@ -18,7 +18,7 @@ export interface Position extends TopicPartition {
   paused: boolean
   /** Given away since; a partition that is given back gets another position. */
   removed: boolean
-  /** Counts seeks, so that what was asked for before one is not taken for an answer to it. */
+  /** Counts seeks, so that the answer to an earlier request is not taken for the answer to a later one. */
   version: number
   /** While there is one, the partition is left out of fetches. */
   fetched: FetchedSet | undefined
@@ -28,7 +28,7 @@ export interface Position extends TopicPartition {
   lookupsMissing: number
   /** Answers in a row that were damaged. */
   damaged: number
-  /** Of the topic when it was first read: offsets of one that was made again mean other records. */
+  /** Of the topic when it was first read: in a topic that was created again, offsets mean other records. */
   topicId: string | undefined
 }
 

@@ -46,8 +46,8 @@ const CORRUPT_MESSAGE = 2
 /**
  * Stores records through Produce requests: each round sends at most one request to each leader, with the next batch of
  * every partition, so a partition never has two under way and its order is kept whatever is sent again. Sends that
- * share a partition wait for one another. Partitions that take nothing just now leave a send whose caller wants that, and
- * go on by themselves.
+ * share a partition wait for one another. Partitions that cannot be written to just now leave a send whose caller wants that,
+ * and continue by themselves.
  */
 export class BatchSender {
   readonly #mode: SendingMode

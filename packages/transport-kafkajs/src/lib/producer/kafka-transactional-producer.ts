@@ -279,7 +279,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
 
 const OPERATION_NOT_ATTEMPTED = 55
 
-/** What to do about error codes that are for good. */
+/** What to do about permanent error codes. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
   [12, 'The setting offset.metadata.max.bytes of the broker must be 4096 or more.'],
   [28, 'The offsets of one commit do not fit into a record of __consumer_offsets (message.max.bytes of the broker).'],

@@ -36,7 +36,7 @@ export interface BatchHeader {
   readonly records: number
 }
 
-/** A batch that cannot be taken for what it says. */
+/** A batch whose header cannot be trusted. */
 export interface BadHeader {
   readonly error: MillraceError
   /** Where it ends in the data. */
@@ -118,7 +118,7 @@ function hex(checksum: number): string {
   return checksum.toString(16).padStart(8, '0')
 }
 
-/** For what anybody may have written: not exact beyond the safe integers. */
+/** For values that any client may have written: not exact beyond the safe integers. */
 function readLong(data: Buffer, at: number): number {
   return data.readInt32BE(at) * 0x1_0000_0000 + data.readUInt32BE(at + 4)
 }

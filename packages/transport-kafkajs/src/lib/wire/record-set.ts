@@ -26,7 +26,7 @@ export interface AbortedTransaction {
 }
 
 export interface RecordSetOptions {
-  /** Where reading goes on; earlier records of the first batch are dropped. */
+  /** Where reading continues; earlier records of the first batch are dropped. */
   readonly position: number
   readonly isolation: Isolation
   readonly aborted: readonly AbortedTransaction[]
@@ -87,7 +87,7 @@ export class RecordSet {
     this.#position = options.position
   }
 
-  /** Nothing more comes of it. Of a first batch that is cut off an error does. */
+  /** Nothing more can be read from it. A first batch that is cut off still gives an error. */
   get exhausted(): boolean {
     return this.#at >= this.#data.length || (this.#at > 0 && batchEnd(this.#data, this.#at) > this.#data.length)
   }
