@@ -52,19 +52,19 @@ export interface VisitsApp {
 export function composeVisits({ transport, store, web: driver, log }: Drivers, port: number): VisitsApp {
   const settings: ResolvedSettings = resolveSettings({ argument: { id: 'visits', web: { port } } })
   const clock = systemClock()
-  const scope: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
+  const contexts: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   const appId = settings.id
 
   const streams = {
     appId,
-    scope,
+    contexts,
     askTimeoutMs: () => settings.agent.askTimeoutMs,
     replies: new ReplyInboxes(),
-    context: async () => scope.getStore()?.client ?? worker.context,
+    context: async () => contexts.getStore()?.client ?? worker.context,
     runningWorker: () => worker.context,
   }
   const visits = createTopic(streams, 'visits', { key: 'string', value: 'string', partitions: 4 })
-  const counts = createTable({ appId, scope, workers: () => [worker.context] }, 'visit_counts', {
+  const counts = createTable({ appId, contexts, workers: () => [worker.context] }, 'visit_counts', {
     key: 'string',
     value: 'number',
     default: () => 0,
@@ -76,7 +76,7 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
 
   const deadLetters = createDeadLetters({ appId, agents: [count], transport, admin: transport.admin(), clock })
   const siteApp: SiteApp = {
-    scope,
+    contexts,
     surroundings: { clock, log, settings },
     definitions: { tables: new Map([[counts.name, counts]]), globalTables: new Map() },
     deadLetters,

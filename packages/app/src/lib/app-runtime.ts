@@ -65,7 +65,7 @@ const OTHER_VARIABLES = ['MILLRACE_APP', 'MILLRACE_DEV']
 export class AppRuntime implements ClientApp, SiteApp {
   readonly definitions: Definitions = new Definitions()
   readonly declared: Definitions['declared'] = this.definitions.declared
-  readonly scope: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
+  readonly contexts: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   readonly surroundings: Surroundings
   readonly drivers: Drivers
   readonly listeners: AppListeners = new AppListeners()
@@ -95,7 +95,7 @@ export class AppRuntime implements ClientApp, SiteApp {
     this.drivers = new Drivers(surroundings)
     this.streams = {
       appId: settings.id,
-      scope: this.scope,
+      contexts: this.contexts,
       askTimeoutMs: () => surroundings.settings.agent.askTimeoutMs,
       replies: new ReplyInboxes(),
       context: () => this.context(),
@@ -103,7 +103,7 @@ export class AppRuntime implements ClientApp, SiteApp {
     }
     this.tables = {
       appId: settings.id,
-      scope: this.scope,
+      contexts: this.contexts,
       workers: () => this.#running.map(({ worker }) => worker.context),
     }
     this.site = createSite(this, environment.dashboard === false ? undefined : dashboard)
@@ -126,7 +126,7 @@ export class AppRuntime implements ClientApp, SiteApp {
 
   /** The context of a call made here: that of the work under way, else the first running worker's, else a client of its own. */
   async context(): Promise<ClientContext> {
-    return this.scope.getStore()?.client ?? this.#running[0]?.worker.context ?? (await this.client.sender())
+    return this.contexts.getStore()?.client ?? this.#running[0]?.worker.context ?? (await this.client.sender())
   }
 
   async openTransport(): Promise<Transport> {
@@ -180,7 +180,7 @@ export class AppRuntime implements ClientApp, SiteApp {
     const { settings, clock, log, sensor, freeze } = this.surroundings
     const { id: appId, agent } = settings
     const { agents: declaredAgents, globalTables, jobs } = this.definitions
-    const scheduler = schedulerPart({ appId, scope: this.scope }, [...jobs.values()])
+    const scheduler = schedulerPart({ appId, contexts: this.contexts }, [...jobs.values()])
     const { retries, backoffMs, maxBackoffMs, concurrency } = agent
     const errorPolicy = { ...DEFAULT_ERROR_POLICY, retries, backoffMs, maxBackoffMs }
     const agents = agentsPart(this.streams, [...declaredAgents.values()], { errorPolicy, concurrency })

@@ -37,11 +37,11 @@ function lasting(): {
   }
 }
 
-test('a task runs once, in the scope of the worker', async () => {
+test('a task runs once, in the context of the worker', async () => {
   const { worker, clock } = world()
   const seen: unknown[] = []
   const job = createTask({}, function onStarted(context) {
-    seen.push(context.job, worker.scope.getStore())
+    seen.push(context.job, worker.contexts.getStore())
   })
   const scheduler = await worker.run([job])
   await clock.advance('1d')

@@ -25,7 +25,7 @@ import { momentOf, type Moment } from './timetables/timetable.ts'
 /** What the scheduler needs of its composition root. Everything else it has from the worker. */
 export interface SchedulerContext {
   readonly appId: string
-  readonly scope: ContextStorage
+  readonly contexts: ContextStorage
   /** For `jitter`: from 0 to below 1. Default `Math.random`. */
   readonly random?: () => number
 }
@@ -56,7 +56,7 @@ export interface SchedulerPart extends WorkerPart {
  *
  * @throws `NAME_TAKEN` when two jobs have one name
  * @example
- * createWorker({ …, parts: [agentsPart(…), schedulerPart({ appId, scope }, jobs)] })
+ * createWorker({ …, parts: [agentsPart(…), schedulerPart({ appId, contexts }, jobs)] })
  */
 export function schedulerPart(deps: SchedulerContext, jobs: readonly Job[]): SchedulerPart {
   return new Scheduler(deps, jobs)
@@ -83,8 +83,8 @@ class Scheduler implements SchedulerPart, Candidate {
   }
 
   declare(worker: WorkerContext, topology: Topology): void {
-    const { appId, scope, random = Math.random } = this.#deps
-    const runners = this.#jobs.map((job) => new JobRunner({ worker, scope, random }, job))
+    const { appId, contexts, random = Math.random } = this.#deps
+    const runners = this.#jobs.map((job) => new JobRunner({ worker, contexts, random }, job))
     const topic = schedulerTopic(appId)
     const pauses = new PauseLog({ worker, topic, random, onChange: (job, pause) => this.#onPause(job, pause) })
     const leader = new LeaderJobs({

@@ -4,7 +4,7 @@ import type { ReplyInboxes } from './asking/reply-inbox.ts'
 /** The app to which topics, channels and agents belong, as they see it. */
 export interface StreamsContext {
   readonly appId: string
-  readonly scope: ContextStorage
+  readonly contexts: ContextStorage
   /** For a call made here: the current worker or client, else the app's running worker, else its client. */
   context(): Promise<ClientContext>
   /** The worker of this process, for channels used outside of workers. */

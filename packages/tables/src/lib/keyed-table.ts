@@ -44,14 +44,14 @@ export abstract class KeyedTable<K, R, V> {
   protected readonly storage: ContextStorage
   protected readonly uses: UseCounts = new UseCounts()
 
-  constructor({ scope }: StateContext, keys: CodecKeys<K>, definition: KeyedDefinition<K, unknown>) {
+  constructor({ contexts }: StateContext, keys: CodecKeys<K>, definition: KeyedDefinition<K, unknown>) {
     const { name, help, keyCodec, valueCodec } = definition
     this.name = name
     this.help = help
     this.keyCodec = keyCodec.name
     this.valueCodec = valueCodec.name
     this.keyShape = keys
-    this.storage = scope
+    this.storage = contexts
   }
 
   /**

@@ -87,7 +87,7 @@ export class TestApp {
     this.logged = collectLog()
     this.deadLetters = app.deadLetters
     this.clock = manualClock({ ...(now === undefined ? {} : { now }), quiesce: () => this.settle() })
-    this.#timers = testClock(this.clock, this.#runtime.scope)
+    this.#timers = testClock(this.clock, this.#runtime.contexts)
     const { surroundings } = this.#runtime
     surroundings.clock = this.#timers
     surroundings.log = this.logged
@@ -169,7 +169,7 @@ export class TestApp {
   /** Runs `work` as a page or timer of one worker would: tables are read there. */
   within<T>({ worker }: Pick<TestWorker, 'worker'>, work: () => T): T {
     const { context } = worker
-    return this.#runtime.scope.run({ client: context, worker: context, event: undefined, agent: undefined }, work)
+    return this.#runtime.contexts.run({ client: context, worker: context, event: undefined, agent: undefined }, work)
   }
 
   async #kill(running: RunningWorker, transport: MemoryTransport): Promise<void> {

@@ -7,10 +7,10 @@ export interface TestClock extends Clock {
 }
 
 /** Wraps the clock that an app under test is given. */
-export function testClock(manual: ManualClock, scope: ContextStorage): TestClock {
+export function testClock(manual: ManualClock, contexts: ContextStorage): TestClock {
   let agentTimers = 0
   const counted = (schedule: (done: () => void) => Scheduled): Scheduled => {
-    if (scope.getStore()?.agent === undefined) return schedule(() => {})
+    if (contexts.getStore()?.agent === undefined) return schedule(() => {})
     agentTimers++
     let counts = true
     const done = (): void => {
@@ -38,7 +38,7 @@ export function testClock(manual: ManualClock, scope: ContextStorage): TestClock
         }),
       ),
     sleep: async (delayMs, signal) => {
-      if (scope.getStore()?.agent === undefined) return manual.sleep(delayMs, signal)
+      if (contexts.getStore()?.agent === undefined) return manual.sleep(delayMs, signal)
       agentTimers++
       try {
         await manual.sleep(delayMs, signal)

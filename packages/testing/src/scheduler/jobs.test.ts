@@ -10,7 +10,7 @@ function makeApp(): App {
 
 /** Which worker is at work here. */
 function here(app: App): string {
-  return runtimeOf(app).scope.getStore()?.worker?.id ?? 'nobody'
+  return runtimeOf(app).contexts.getStore()?.worker?.id ?? 'nobody'
 }
 
 function time(slot: Date): string {

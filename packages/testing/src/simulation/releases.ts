@@ -60,7 +60,7 @@ export class Releases {
   close(): void {
     for (const undo of this.#undo.splice(0)) undo()
     // Its storage would cost something at every promise.
-    if (typeof this.#options.app === 'function') for (const { runtime } of this.#made) runtime.scope.disable()
+    if (typeof this.#options.app === 'function') for (const { runtime } of this.#made) runtime.contexts.disable()
   }
 
   #make(number: number): Release {

@@ -251,7 +251,7 @@ export class Simulation {
 
   /** The process that calls. */
   #atWork(): GateOwner {
-    const id = this.#releases.all.flatMap(({ runtime }) => runtime.scope.getStore()?.worker?.id ?? []).at(0)
+    const id = this.#releases.all.flatMap(({ runtime }) => runtime.contexts.getStore()?.worker?.id ?? []).at(0)
     const process = this.#slots.processes.find(({ name }) => name === id)
     if (process !== undefined) return process
     // What a process had under way that is not there any more: it is dead, and does nothing.

@@ -101,7 +101,7 @@ export interface TopicRecords {
 
 /** The app, as its site sees it. */
 export interface SiteApp {
-  readonly scope: ContextStorage
+  readonly contexts: ContextStorage
   /** Looked up when they are used: they are settled when the app starts. */
   readonly surroundings: { readonly clock: Clock; readonly log: Logger; readonly settings: SiteSettings }
   readonly definitions: {

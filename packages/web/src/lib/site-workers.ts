@@ -57,9 +57,9 @@ export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & Site
 
 /** The workers of this process, and which of them was asked. */
 export class SiteWorkers {
-  readonly #site: Pick<SiteApp, 'scope' | 'workers'>
+  readonly #site: Pick<SiteApp, 'contexts' | 'workers'>
 
-  constructor(site: Pick<SiteApp, 'scope' | 'workers'>) {
+  constructor(site: Pick<SiteApp, 'contexts' | 'workers'>) {
     this.#site = site
   }
 
@@ -69,7 +69,7 @@ export class SiteWorkers {
 
   /** The worker that was asked; `undefined` in a process that runs none. */
   askedIfAny(): SiteWorker | undefined {
-    const context = this.#site.scope.getStore()?.worker
+    const context = this.#site.contexts.getStore()?.worker
     const workers = this.all()
     return workers.find((worker) => worker.context === context) ?? workers[0]
   }
@@ -84,12 +84,12 @@ export class SiteWorkers {
   /** Runs `work` where tables are those of this worker. */
   within<T>(worker: SiteWorker | undefined, work: () => T): T {
     if (worker === undefined) return work()
-    const scope: ProcessingContext = {
+    const contexts: ProcessingContext = {
       client: worker.context,
       worker: worker.context,
       event: undefined,
       agent: undefined,
     }
-    return this.#site.scope.run(scope, work)
+    return this.#site.contexts.run(contexts, work)
   }
 }

@@ -101,7 +101,7 @@ test('bad zones, durations and options are refused with the name of the job', ()
 
 test('two jobs of one name are refused', () => {
   const jobs = [createTask({}, daily), createTimer('1s', {}, daily)]
-  expect(error(() => schedulerPart({ appId: 'app', scope: new AsyncLocalStorage() }, jobs))).toMatchObject({
+  expect(error(() => schedulerPart({ appId: 'app', contexts: new AsyncLocalStorage() }, jobs))).toMatchObject({
     code: 'NAME_TAKEN',
     message: expect.stringContaining('The name of timer "daily" is taken by task "daily".'),
   })

@@ -92,7 +92,7 @@ test('whatever happens to leaders, every slot runs, and none begins again once i
       })
       for (const worker of workers) expect(worker.failure).toBeUndefined()
       // Each storage left on slows down every promise of the runs that follow.
-      for (const { scope } of workers) scope.disable()
+      for (const { contexts } of workers) contexts.disable()
     }),
     { numRuns: 60 },
   )

@@ -150,7 +150,7 @@ test('pausing and resuming in any order on any workers ends with the last word, 
       const last = said.at(-1)?.pause
       expect(schedulers.map((each) => each.jobs()[0]?.paused)).toEqual([last, last, last])
       for (const each of schedulers) await each.stop()
-      for (const { scope } of workers) scope.disable()
+      for (const { contexts } of workers) contexts.disable()
     }),
     { numRuns: 50 },
   )

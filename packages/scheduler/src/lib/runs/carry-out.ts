@@ -12,7 +12,7 @@ import type { Run } from './run.ts'
 
 export interface CarryOutOptions {
   readonly worker: WorkerContext
-  readonly scope: ContextStorage
+  readonly contexts: ContextStorage
   readonly job: Job
 }
 
@@ -36,8 +36,8 @@ export async function mayBegin(run: Run, { worker, job }: CarryOutOptions): Prom
   return !signal.aborted
 }
 
-/** Calls the job's function in the worker's scope, for no longer than its timeout lets it. Never rejects. */
-export async function carryOut(run: Run, { worker, scope, job }: CarryOutOptions): Promise<CarriedOut> {
+/** Calls the job's function in the worker's contexts, for no longer than its timeout lets it. Never rejects. */
+export async function carryOut(run: Run, { worker, contexts, job }: CarryOutOptions): Promise<CarriedOut> {
   const { clock } = worker
   const startedAt = new Date(clock.now())
   const startedMs = clock.monotonic()
@@ -45,7 +45,7 @@ export async function carryOut(run: Run, { worker, scope, job }: CarryOutOptions
   let thrown: Error | undefined
   try {
     const work = { client: worker, worker, event: undefined, agent: undefined }
-    await scope.run(work, () => job.fn({ job: job.name, slot: run.slot, signal: run.abort.signal }))
+    await contexts.run(work, () => job.fn({ job: job.name, slot: run.slot, signal: run.abort.signal }))
   } catch (caught) {
     thrown = toError(caught)
   }

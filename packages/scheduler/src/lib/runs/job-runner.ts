@@ -20,7 +20,7 @@ import { Run, type RunRegistry } from './run.ts'
 
 export interface JobEnvironment {
   readonly worker: WorkerContext
-  readonly scope: ContextStorage
+  readonly contexts: ContextStorage
   readonly random: () => number
 }
 

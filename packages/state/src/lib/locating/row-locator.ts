@@ -5,7 +5,7 @@ import type { KeyedRows } from '../rows/keyed-rows.ts'
 /** The app to which states belong, as they see it. */
 export interface StateContext {
   readonly appId: string
-  readonly scope: ContextStorage
+  readonly contexts: ContextStorage
   /** The workers that run in this process. */
   readonly workers: () => readonly WorkerContext[]
 }

@@ -49,7 +49,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     this.#part = part
     this.#keys = shape.keys
     this.#shape = shape.rows
-    this.#storage = context.scope
+    this.#storage = context.contexts
     this.#workers = context.workers
     this.#anywhere = anywhere
   }

@@ -220,13 +220,13 @@ describe('a failing agent', () => {
   })
 
   it('is not to blame for an event that another one holds', async () => {
-    const { deps, worker, scope, run } = streamsForTests()
+    const { deps, worker, contexts, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     let resolveConflict = 0
     const part = await run(
       createAgent(deps, 'aside', topic, async (stream) => {
         for await (const n of stream) {
-          const event = scope.getStore()?.event
+          const event = contexts.getStore()?.event
           if (n !== 1 || resolveConflict >= 10 || event === undefined) continue
           resolveConflict++
           if (resolveConflict % 2 === 0) event.resolveConflict(event, 'k')
@@ -245,7 +245,7 @@ describe('a failing agent', () => {
   })
 
   it('is not to blame for an event whose task was lost, and what it did is dropped', async () => {
-    const { deps, worker, scope, run } = streamsForTests()
+    const { deps, worker, contexts, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const told: string[] = []
     const seen: number[] = []
@@ -253,7 +253,7 @@ describe('a failing agent', () => {
       createAgent(deps, 'loses', topic, async (stream) => {
         for await (const n of stream) {
           seen.push(n)
-          const event = scope.getStore()?.event
+          const event = contexts.getStore()?.event
           if (n > 1 || !(event instanceof MemoryEvent)) continue
           event.hold({ apply: () => told.push('applied'), drop: () => told.push('dropped') })
           event.lose()
@@ -301,7 +301,7 @@ describe('a failing agent', () => {
     ['its dead letter is sent', 'deadLetter' as const],
     ['onError thinks about it', 'function' as const],
   ])('is not to blame for an event whose task is lost while %s', async (_, when) => {
-    const { deps, worker, scope, run } = streamsForTests()
+    const { deps, worker, contexts, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const answer = deferred<void>()
     const events: MemoryEvent[] = []
@@ -318,7 +318,7 @@ describe('a failing agent', () => {
         topic,
         async (stream) => {
           for await (const n of stream) {
-            const event = scope.getStore()?.event
+            const event = contexts.getStore()?.event
             if (n > 0 || !(event instanceof MemoryEvent)) continue
             events.push(event)
             throw new Error('no good')

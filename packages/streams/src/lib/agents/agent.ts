@@ -162,7 +162,7 @@ export class Agent<KI, VI, R> {
     const { inbox } = this.shape
     const timeoutMs =
       timeout === undefined ? this.#context.askTimeoutMs() : parseDuration(timeout, `ask of agent "${this.name}"`)
-    const work = this.#context.scope.getStore()
+    const work = this.#context.contexts.getStore()
     if (work?.agent !== undefined && work.worker?.exactlyOnce === true)
       throw new MillraceError(
         'ASK_IN_TRANSACTION',

@@ -137,7 +137,7 @@ class RunningAgent {
     this.context = {
       agent: agent.name,
       worker,
-      storage: app.scope,
+      storage: app.contexts,
       counters: new AgentCounters(),
       times: new HandlingTimes(),
       tombstones: shape.tombstones,

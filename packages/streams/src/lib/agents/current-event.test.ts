@@ -9,12 +9,12 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 
 describe('the current event', () => {
   it('reaches the loop body, also after awaits in it, with every instance at its own event', async () => {
-    const { deps, worker, scope, run } = streamsForTests()
+    const { deps, worker, contexts, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { key: 'string', value: 'number', partitions: 8 })
     let wrong = 0
     let right = 0
     const check = (event: Event<string, number>): void => {
-      const current = scope.getStore()?.event
+      const current = contexts.getStore()?.event
       if (current?.offset === event.offset && current.partition === event.partition && current.open) right++
       else wrong++
     }
@@ -47,12 +47,12 @@ describe('the current event', () => {
   })
 
   it('is right in async generators after each yield, whether events are ready or not', async () => {
-    const { deps, scope, run } = streamsForTests()
+    const { deps, contexts, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     let wrong = 0
     let right = 0
     const check = (event: Event<string | null, number>): void => {
-      if (scope.getStore()?.event?.offset === event.offset && scope.getStore()?.event?.open) right++
+      if (contexts.getStore()?.event?.offset === event.offset && contexts.getStore()?.event?.open) right++
       else wrong++
     }
     await run(
@@ -77,7 +77,7 @@ describe('the current event', () => {
   })
 
   it('of an older event stays with the work that floats past it, and is closed', async () => {
-    const { deps, scope, run } = streamsForTests()
+    const { deps, contexts, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const out = createTopic(deps, 'out', { value: 'number' })
     const floating: Promise<unknown>[] = []
@@ -85,12 +85,12 @@ describe('the current event', () => {
     await run(
       createAgent(deps, 'floats', topic, async (stream) => {
         for await (const n of stream) {
-          scopes.push(scope.getStore()?.event)
+          scopes.push(contexts.getStore()?.event)
           if (n === 0) {
             floating.push(
               (async () => {
                 await until('the next one', () => scopes.length === 2)
-                expect(scope.getStore()?.event).toBe(scopes[0])
+                expect(contexts.getStore()?.event).toBe(scopes[0])
                 return await out.send({ value: 1 }).catch((error: unknown) => error)
               })(),
             )
@@ -132,19 +132,19 @@ describe('the current event', () => {
   })
 
   it('reaches functions of operators, filtered events included', async () => {
-    const { deps, scope, run } = streamsForTests()
+    const { deps, contexts, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const offsets: (number | undefined)[] = []
     const part = await run(
       createAgent(deps, 'operators', topic, async (stream) => {
         const shaped = stream
-          .tap(() => void offsets.push(scope.getStore()?.event?.offset))
+          .tap(() => void offsets.push(contexts.getStore()?.event?.offset))
           .filter(async (n) => {
             await turn()
-            offsets.push(scope.getStore()?.event?.offset)
+            offsets.push(contexts.getStore()?.event?.offset)
             return n % 2 === 0
           })
-        for await (const _ of shaped) offsets.push(scope.getStore()?.event?.offset)
+        for await (const _ of shaped) offsets.push(contexts.getStore()?.event?.offset)
       }),
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
@@ -153,7 +153,7 @@ describe('the current event', () => {
   })
 
   it('is given by event.run under noAck', async () => {
-    const { deps, scope, worker, run } = streamsForTests()
+    const { deps, contexts, worker, run } = streamsForTests()
     const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const out = createTopic(deps, 'out', { value: 'number' })
     const held: Event<string | null, number>[] = []
@@ -161,7 +161,7 @@ describe('the current event', () => {
     const part = await run(
       createAgent(deps, 'manual', topic, async (stream) => {
         for await (const event of stream.noAck().events()) {
-          outside = scope.getStore()?.event
+          outside = contexts.getStore()?.event
           held.push(event)
         }
       }),

@@ -58,7 +58,7 @@ export class Channel<T> {
   async post(given: MessageToSend<T>, request: ReplyRequest | undefined): Promise<void> {
     if (!isRecord(given)) throw noRecord(`channel "${this.name}"`, given)
     const { key, value, headers, timestamp } = given
-    const work = this.#context.scope.getStore()
+    const work = this.#context.contexts.getStore()
     const worker = work?.worker ?? this.#context.runningWorker()
     if (worker === undefined)
       throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker, and none runs here.`)
@@ -98,7 +98,7 @@ export class Channel<T> {
   }
 
   #passOn(value: unknown, { inFlight, rawHeaders }: PassedEvent): void | Promise<void> {
-    const work = this.#context.scope.getStore()
+    const work = this.#context.contexts.getStore()
     const worker = work?.worker
     if (worker === undefined)
       throw new MillraceError('NO_WORKER', `Channel "${this.name}" is in the memory of a worker, and none runs here.`)

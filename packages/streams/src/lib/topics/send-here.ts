@@ -11,7 +11,7 @@ export function sendHere(
   to: string,
   request: (timestamp: number) => SendRequest,
 ): SendReceipt | Promise<SendReceipt> {
-  const work = context.scope.getStore()
+  const work = context.contexts.getStore()
   if (work?.event !== undefined) {
     if (!work.event.open) throw noEvent(work.event.agent, to, 'the event it belongs to is finished')
     return work.event.send(request(work.event.timestamp))

@@ -91,7 +91,10 @@ export class Topic<K, V, KI = K, VI = V> {
       topic: this.name,
       key: key === undefined || key === null ? null : this.key.encode(key),
       value: value === null ? null : this.value.encode(value),
-      headers: withTrace(headers === undefined ? NO_HEADERS : encodeHeaders(headers), this.#context.scope.getStore()),
+      headers: withTrace(
+        headers === undefined ? NO_HEADERS : encodeHeaders(headers),
+        this.#context.contexts.getStore(),
+      ),
       timestamp: record.timestamp ?? timestamp,
       partition,
     }

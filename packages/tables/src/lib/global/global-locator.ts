@@ -67,7 +67,7 @@ export class GlobalLocator<K, V> implements RowLocator<K, V> {
     this.#topic = table.source.name
     this.#keys = shape.keys
     this.#shape = shape.rows
-    this.#storage = context.scope
+    this.#storage = context.contexts
     this.#workers = context.workers
   }
 

@@ -10,7 +10,7 @@ import type { SmallTask } from './small-task.ts'
 
 const neverAborted = new AbortController().signal
 
-/** An event for tests of this package: what the contract says of a scope, without a worker around it. */
+/** An event for tests of this package: what the contract says of one, without a worker around it. */
 export class SmallEvent implements CurrentEvent {
   readonly task: SmallTask
   readonly topic: string = 'source'

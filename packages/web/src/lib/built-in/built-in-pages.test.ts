@@ -15,10 +15,10 @@ function world(options: SmallSiteOptions = {}): World {
   const made: SmallTable<string>[] = []
   const small = smallSite({
     group: smallGroup(PARTITIONS),
-    tables: (scope) => {
-      const words = textTable('words', scope)
+    tables: (contexts) => {
+      const words = textTable('words', contexts)
       made.push(words)
-      return [words, numberTable('numbers', scope)]
+      return [words, numberTable('numbers', contexts)]
     },
     globalTables: [
       {

@@ -337,12 +337,12 @@ test('a client that leaves is no failure of the page, but what fails then is tol
   expect(small.worker.raised).toHaveLength(1)
 })
 
-test('pages run in the scope of the worker that was asked', async () => {
-  const { site, scope, worker, workers, get } = smallSite()
+test('pages run in the context of the worker that was asked', async () => {
+  const { site, contexts, worker, workers, get } = smallSite()
   const seen: (ProcessingContext | undefined)[] = []
   site.page('/scope/', async (c) => {
     await Promise.resolve()
-    seen.push(scope.getStore())
+    seen.push(contexts.getStore())
     return c.text('')
   })
   await get('/scope/')
@@ -390,7 +390,7 @@ test('other origins are allowed by the setting only', async () => {
 })
 
 test('definitions that make no sense are refused where they are made', () => {
-  const { site, scope } = smallSite()
+  const { site, contexts } = smallSite()
   const refused = (code: string, text: string): object =>
     expect.objectContaining({ code, message: expect.stringContaining(text) })
   site.page('/words/:word/', (c) => c.text(''))
@@ -399,13 +399,13 @@ test('definitions that make no sense are refused where they are made', () => {
   expect(() => site.page('/empty/', class extends View {})).toThrow(refused('DEFINITION_INVALID', '/empty/'))
   expect(() => site.page('nowhere', (c) => c.text(''))).toThrow(refused('DEFINITION_INVALID', 'nowhere'))
   const placed = (place: unknown) => (): unknown =>
-    Reflect.apply(site.tableRoute, site, [textTable('words', scope), place, () => {}])
+    Reflect.apply(site.tableRoute, site, [textTable('words', contexts), place, () => {}])
   expect(placed({ parm: 'word' })).toThrow(
     refused('DEFINITION_INVALID', 'TableRoute of table "words" has no option parm. Did you mean param?'),
   )
   expect(placed({})).toThrow(refused('DEFINITION_INVALID', "give it { param: 'name' } or { query: 'name' }"))
   expect(placed('word')).toThrow(refused('DEFINITION_INVALID', 'tableRoute of table "words" are "word"'))
-  const route = site.tableRoute(textTable('words', scope), { param: 'wrod' }, (c) => c.text(''))
+  const route = site.tableRoute(textTable('words', contexts), { param: 'wrod' }, (c) => c.text(''))
   // What the compiler would not let through.
   const path = ['', 'spelled', ':word', ''].join('/') as '/spelled/:wrod/'
   expect(() => site.page(path, route)).toThrow(refused('DEFINITION_INVALID', '"wrod"'))

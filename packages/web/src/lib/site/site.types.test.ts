@@ -35,9 +35,9 @@ test('parameters are typed from the path', () => {
 })
 
 test('a wrong parameter of a table route is an error of the compiler, the key has the type of the table', () => {
-  const { site, scope } = smallSite()
-  const words = textTable('words', scope)
-  const numbers = numberTable('numbers', scope)
+  const { site, contexts } = smallSite()
+  const words = textTable('words', contexts)
+  const numbers = numberTable('numbers', contexts)
   site.page(
     '/words/:word/',
     site.tableRoute(words, { param: 'word' }, (c, word) => {

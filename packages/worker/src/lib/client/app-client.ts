@@ -40,7 +40,7 @@ import { skipOffset, skipPlan } from './skip-offset.ts'
 export interface ClientApp {
   readonly declared: DeclaredApp
   readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock; readonly log: Logger }
-  readonly scope: ContextStorage
+  readonly contexts: ContextStorage
   readonly deadLetters: DeadLetters
   /** Not connected yet. */
   openTransport(): Promise<Transport>
@@ -179,7 +179,7 @@ export class AppClient implements CommandLineClient {
 
   async run(work: () => Promise<void>): Promise<void> {
     const client = await this.sender()
-    await this.#app.scope.run({ client, worker: undefined, event: undefined, agent: undefined }, work)
+    await this.#app.contexts.run({ client, worker: undefined, event: undefined, agent: undefined }, work)
   }
 
   async close(): Promise<void> {
@@ -226,8 +226,8 @@ export class AppClient implements CommandLineClient {
 
   async #tableReader(): Promise<TableReader> {
     const { client } = await this.connect()
-    const { scope, declared } = this.#app
-    return { client, scope, tables: declared.tables(), memoryStore: () => this.#app.memoryStore() }
+    const { contexts, declared } = this.#app
+    return { client, contexts, tables: declared.tables(), memoryStore: () => this.#app.memoryStore() }
   }
 }
 

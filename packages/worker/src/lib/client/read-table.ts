@@ -19,7 +19,7 @@ import type { DeclaredTable, TaskTable } from './declared-app.ts'
 /** What it takes to read tables without a worker. */
 export interface TableReader {
   readonly client: ClientContext
-  readonly scope: ContextStorage
+  readonly contexts: ContextStorage
   readonly tables: readonly DeclaredTable[]
   /** An empty store, for copies. */
   readonly memoryStore: () => StoreDriver
@@ -163,8 +163,8 @@ function within<T>(reader: TableReader, copy: TableCopy, work: () => Promise<T>)
 }
 
 /** Tables are read where the work is: at the observer, not at a worker that this process may run beside it. */
-function inScope<T>({ scope }: TableReader, observer: WorkerContext, work: () => Promise<T>): Promise<T> {
-  return scope.run({ client: observer, worker: observer, event: undefined, agent: undefined }, work)
+function inScope<T>({ contexts }: TableReader, observer: WorkerContext, work: () => Promise<T>): Promise<T> {
+  return contexts.run({ client: observer, worker: observer, event: undefined, agent: undefined }, work)
 }
 
 /** A worker that runs nothing: tables are read through it as through any other, from copies made for the purpose. */
