@@ -105,7 +105,7 @@ export class LogConsumer implements Consumer {
           `Topic "${topic}" partition ${partition} is not assigned to member ${id} of group "${groupId}".`,
         )
       }
-      this.#membership.look()
+      this.#membership.checkGroup()
       throw new MillraceError(
         'MEMBER_FENCED',
         `Member ${id} of group "${groupId}" is not valid in generation ${generation}.`,

@@ -67,7 +67,7 @@ async function errorOf(directory: string, look: (contents: LmdbContents) => unkn
   let backend: LmdbBackend | undefined
   try {
     backend = await openBackend(directory)
-    backend.look(look)
+    backend.read(look)
     return undefined
   } catch (error) {
     return error
@@ -78,7 +78,7 @@ async function errorOf(directory: string, look: (contents: LmdbContents) => unkn
 
 beforeAll(async () => {
   const backend = await openBackend(sound)
-  await backend.change('quiet', (contents) => {
+  await backend.write('quiet', (contents) => {
     contents.putTopic({ name: 'orders', id: 'id-of-orders', partitions: 3, config: { 'retention.ms': '1000' } })
     const topic = contents.topic('orders') ?? expect.fail('There is no topic.')
     for (let row = 0; row < 40; row++)
@@ -175,7 +175,7 @@ describe('a row that has changed on disk', () => {
       const backend = await openBackend(directory)
       flip(directory, row, 1)
       try {
-        expect(() => backend.look(read)).toThrow(
+        expect(() => backend.read(read)).toThrow(
           expect.objectContaining({ code: 'LOG_CORRUPT', message: expect.stringMatching(named) }),
         )
       } finally {

@@ -1,6 +1,6 @@
 import { isMillraceError, MillraceError, toError, type Clock, type Logger } from '@millrace/core'
 import { ChangeSignal } from '../log/change-signal.ts'
-import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
+import type { LogBackend, LogChanges } from '../log/log-backend.ts'
 import { boundedWaitOn } from '../log/bounded-wait.ts'
 import { LmdbContents } from './lmdb-contents.ts'
 import { leaseEnvironment, type SharedEnvironment } from './shared-environment.ts'
@@ -57,28 +57,18 @@ export class LmdbBackend implements LogBackend {
     this.checkReaders()
   }
 
-  read<T>(look: (log: LogReads) => T): T {
-    return this.look(look)
-  }
-
-  /** As `read`, with everything that an LMDB log can read. */
-  look<T>(look: (contents: LmdbContents) => T): T {
+  read<T>(query: (contents: LmdbContents) => T): T {
     const { environment, contents } = this.#open()
     try {
       // A snapshot lives until the end of a turn otherwise, and hides what other processes wrote meanwhile.
       environment.tables.root.resetReadTxn()
-      return look(contents)
+      return query(contents)
     } catch (error) {
       throw isMillraceError(error) ? error : this.#failed(error, 'could not be read')
     }
   }
 
-  write<T>(kind: keyof LogChanges | 'quiet', change: (log: LogWrites) => T): Promise<T> {
-    return this.change(kind, change)
-  }
-
-  /** As `write`, with all that an LMDB log can do. */
-  async change<T>(kind: keyof LogChanges | 'quiet', change: (contents: LmdbContents) => T): Promise<T> {
+  async write<T>(kind: keyof LogChanges | 'quiet', change: (contents: LmdbContents) => T): Promise<T> {
     const { environment, contents, wake } = this.#open()
     const thrown: { error?: unknown } = {}
     let result: T

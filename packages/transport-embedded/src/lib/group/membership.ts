@@ -92,8 +92,8 @@ export class Membership {
     this.#wake.notify()
   }
 
-  /** Looks at the group again, for example after a commit was refused. */
-  look(): void {
+  /** Reads the group again, for example after a commit was refused. */
+  checkGroup(): void {
     this.#wake.notify()
   }
 

@@ -3,12 +3,12 @@ import type { LogClientContext } from '../log/client-context.ts'
 import { stepGroup, type GroupState } from '../log/group-state.ts'
 import type { Membership } from './membership.ts'
 
-/** Dead processes are looked for this often, also when heartbeats are rarer. */
+/** Dead processes are checked for this often, also when heartbeats are rarer. */
 const WATCH_INTERVAL_MS = 200
 
 /**
  * Writes a member's heartbeats and throws absent members out. Silence is measured by watching, never by comparing
- * clocks, and one look counts for two intervals at most: a process that slept does not take the others for dead.
+ * clocks, and one observation counts for two intervals at most: a process that slept does not take the others for dead.
  */
 export class SessionKeeper {
   readonly #member: Membership
@@ -18,7 +18,7 @@ export class SessionKeeper {
   readonly #isHostDead: (host: string) => boolean
   #silences: ReadonlyMap<string, Silence> = new Map()
   #timer: Scheduled | undefined
-  #lookedMs = 0
+  #watchedAtMs = 0
   #beatMs = -Infinity
   #beats = 0
   #stopped = false
@@ -40,7 +40,7 @@ export class SessionKeeper {
   }
 
   start(): void {
-    this.#lookedMs = this.#context.clock.monotonic()
+    this.#watchedAtMs = this.#context.clock.monotonic()
     this.#arm()
   }
 
@@ -61,8 +61,8 @@ export class SessionKeeper {
     const nowMs = clock.monotonic()
     try {
       if (nowMs - this.#beatMs >= this.#intervalMs) await this.#beat(nowMs)
-      const watchedMs = Math.min(nowMs - this.#lookedMs, 2 * delayMs)
-      this.#lookedMs = nowMs
+      const watchedMs = Math.min(nowMs - this.#watchedAtMs, 2 * delayMs)
+      this.#watchedAtMs = nowMs
       if (!this.#isOver) await this.#watch(watchedMs)
     } catch (error) {
       if (!this.#isOver) log.warn({ groupId, err: toError(error) }, 'A heartbeat failed; the next one is on its way.')
@@ -82,7 +82,7 @@ export class SessionKeeper {
     })
     this.#beatMs = sentMs
     if (isMember) this.#member.heard(sentMs)
-    else this.#member.look()
+    else this.#member.checkGroup()
   }
 
   async #watch(watchedMs: number): Promise<void> {
@@ -119,24 +119,27 @@ export interface Silence {
   readonly awaitedMs: number
 }
 
-export interface Look {
+export interface Observation {
   readonly group: GroupState
   readonly beats: (memberId: string) => number
-  /** Milliseconds watched since the look before. */
+  /** Milliseconds watched since the observation before. */
   readonly watchedMs: number
 }
 
-/** Silences after one more look. Members that are gone are forgotten. */
-export function watchSilence(before: ReadonlyMap<string, Silence>, look: Look): ReadonlyMap<string, Silence> {
+/** Silences after one more observation. Members that are gone are forgotten. */
+export function watchSilence(
+  before: ReadonlyMap<string, Silence>,
+  observation: Observation,
+): ReadonlyMap<string, Silence> {
   const after = new Map<string, Silence>()
-  for (const [id, { joined }] of look.group.members) {
+  for (const [id, { joined }] of observation.group.members) {
     const known = before.get(id)
-    const beats = look.beats(id)
-    const awaited = look.group.phase === 'preparing' && !joined
+    const beats = observation.beats(id)
+    const awaited = observation.group.phase === 'preparing' && !joined
     after.set(id, {
       beats,
-      silentMs: known === undefined || known.beats !== beats ? 0 : known.silentMs + look.watchedMs,
-      awaitedMs: known === undefined || !awaited ? 0 : known.awaitedMs + look.watchedMs,
+      silentMs: known === undefined || known.beats !== beats ? 0 : known.silentMs + observation.watchedMs,
+      awaitedMs: known === undefined || !awaited ? 0 : known.awaitedMs + observation.watchedMs,
     })
   }
   return after

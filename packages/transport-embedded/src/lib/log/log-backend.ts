@@ -71,7 +71,7 @@ export interface LogWrites extends LogReads {
 export interface LogBackend {
   /** Notified after each write, of this process or of another. */
   readonly changes: LogChanges
-  read<T>(look: (log: LogReads) => T): T
+  read<T>(query: (log: LogReads) => T): T
   /**
    * Runs `change` once, atomically, and resolves when it is as durable as the log makes it. What `change` throws
    * rejects, and nothing was written: `change` must check first and write afterwards. `kind` says whom to wake.

@@ -40,7 +40,7 @@ export async function compactPartition(
   at: { readonly topic: string; readonly partition: number },
   options: CompactOptions,
 ): Promise<void> {
-  const found = backend.look((contents) => {
+  const found = backend.read((contents) => {
     const topic = contents.topic(at.topic)
     return topic === undefined
       ? undefined
@@ -59,7 +59,7 @@ export async function compactPartition(
   let kept = 0
   for (let base = start; base < to;) {
     const from = base
-    const step = await backend.change('quiet', (contents) =>
+    const step = await backend.write('quiet', (contents) =>
       rewriteRows(contents, { topic, partition: at.partition, from, to }, rule),
     )
     if (step === undefined) return
@@ -67,7 +67,7 @@ export async function compactPartition(
     base = step.next
     await options.pause()
   }
-  await backend.change('quiet', (contents) =>
+  await backend.write('quiet', (contents) =>
     writeProgress(contents, topic, at.partition, { cleanedTo: to, left: kept }),
   )
 }
@@ -89,7 +89,7 @@ async function lastOffsets(
   let base = from
   while (base < end && base - from < RECORDS_A_PASS) {
     const offset = base
-    const { records, nextOffset } = backend.look((contents) =>
+    const { records, nextOffset } = backend.read((contents) =>
       contents.slice(topic, { partition, offset }, { maxBytes: 1 << 20, maxRecords: 10_000 }),
     )
     for (const record of records) if (record.key !== null) last.set(record.key.toString('latin1'), record.offset)

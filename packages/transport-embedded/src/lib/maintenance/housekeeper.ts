@@ -35,7 +35,7 @@ export class Housekeeper {
 
   /** Compacts a topic now. */
   async compact(topic: string): Promise<void> {
-    const partitions = this.#backend.look((contents) => contents.topic(topic)?.partitions ?? 0)
+    const partitions = this.#backend.read((contents) => contents.topic(topic)?.partitions ?? 0)
     for (let partition = 0; partition < partitions; partition++) {
       await compactPartition(
         this.#backend,
@@ -57,7 +57,7 @@ export class Housekeeper {
 
   async #clean(): Promise<void> {
     const options = { now: this.#clock.now(), force: false, pause: () => this.#pause() }
-    for (const topic of this.#backend.look((contents) => contents.topics())) {
+    for (const topic of this.#backend.read((contents) => contents.topics())) {
       const { compacted, expires } = cleanupOf(topic)
       for (let partition = 0; partition < topic.partitions; partition++) {
         const at = { topic: topic.name, partition }
@@ -68,7 +68,7 @@ export class Housekeeper {
   }
 
   #isOurTurn(): Promise<boolean> {
-    return this.#backend.change('quiet', (contents) => {
+    return this.#backend.write('quiet', (contents) => {
       const now = this.#clock.now()
       const last = contents.fact(['last look'])?.readDoubleLE(0) ?? 0
       // A check in the future was made before the wall clock was set back.
@@ -100,7 +100,7 @@ export async function expireRecords(
   options: ExpireOptions,
 ): Promise<void> {
   for (let more = true; more;) {
-    more = backend.look((contents) => {
+    more = backend.read((contents) => {
       const topic = contents.topic(at.topic)
       const { start, end } = topic === undefined ? { start: 0, end: 0 } : contents.bounds(topic, at.partition)
       return (
@@ -110,7 +110,7 @@ export async function expireRecords(
       )
     })
     if (!more) return
-    await backend.change('quiet', (contents) => {
+    await backend.write('quiet', (contents) => {
       const topic = contents.topic(at.topic)
       if (topic === undefined) return
       const before = horizon(topic, options.now)

@@ -33,7 +33,7 @@ async function openLog(config: Readonly<Record<string, string>>): Promise<Opened
   const clock = { ...systemClock(), now: () => time.now }
   const backend = new LmdbBackend({ directory, durability: 'process' }, { clock, log: silent })
   await backend.open(1000)
-  await backend.change('quiet', (contents) => contents.putTopic({ name: 't', id: 'id', partitions: 1, config }))
+  await backend.write('quiet', (contents) => contents.putTopic({ name: 't', id: 'id', partitions: 1, config }))
   return {
     backend,
     time,
@@ -45,18 +45,18 @@ async function openLog(config: Readonly<Record<string, string>>): Promise<Opened
         headers: NO_HEADERS,
         timestamp: 1,
       }))
-      await backend.change('quiet', (contents) => {
+      await backend.write('quiet', (contents) => {
         const topic = contents.topic('t')
         if (topic !== undefined) contents.append(topic, 0, records)
       })
     },
     deleteBefore: (offset) =>
-      backend.change('quiet', (contents) => {
+      backend.write('quiet', (contents) => {
         const topic = contents.topic('t')
         return topic === undefined ? undefined : contents.deleteBefore(topic, 0, offset)
       }),
     read: (from) =>
-      backend.look((contents) => {
+      backend.read((contents) => {
         const topic = contents.topic('t')
         if (topic === undefined) return []
         const { end } = contents.bounds(topic, 0)
@@ -144,7 +144,7 @@ describe('compaction', () => {
     const log = await openLog({ 'cleanup.policy': 'compact' })
     for (let round = 0; round < 600; round++) await log.append([[`key ${round % 3}`, String(round)]])
     await compactPartition(log.backend, AT, { now: log.time.now, force: true, pause: noPause })
-    const rows = log.backend.look((contents) => {
+    const rows = log.backend.read((contents) => {
       const topic = contents.topic('t')
       let count = 0
       for (let base = 0; topic !== undefined && base < contents.bounds(topic, 0).end; count++)
@@ -168,14 +168,14 @@ describe('retention', () => {
     log.time.now += 2000
     await log.append([['k', 'new']])
     await expireRecords(log.backend, AT, { now: log.time.now, pause: noPause })
-    expect(log.backend.look((contents) => contents.bounds(contents.topics()[0] ?? never(), 0))).toEqual({
+    expect(log.backend.read((contents) => contents.bounds(contents.topics()[0] ?? never(), 0))).toEqual({
       start: 400,
       end: 401,
     })
     expect(dump(log.read(400))).toEqual([[400, 'k', 'new']])
     log.time.now += 2000
     await expireRecords(log.backend, AT, { now: log.time.now, pause: noPause })
-    expect(log.backend.look((contents) => contents.bounds(contents.topics()[0] ?? never(), 0))).toEqual({
+    expect(log.backend.read((contents) => contents.bounds(contents.topics()[0] ?? never(), 0))).toEqual({
       start: 401,
       end: 401,
     })

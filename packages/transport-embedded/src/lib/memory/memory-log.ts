@@ -5,7 +5,7 @@ import { topicInfo } from '../clients/log-admin.ts'
 import { MemoryContents } from './memory-contents.ts'
 import { ChangeSignal } from '../log/change-signal.ts'
 
-/** A log in the heap that the transports of one process share, with ways to look into it for tests. */
+/** A log in the heap that the transports of one process share, with ways to inspect it in tests. */
 export interface MemoryLog {
   /** For `createMemoryTransport`. */
   readonly backend: LogBackend
@@ -88,8 +88,8 @@ export class MemoryBackend implements LogBackend {
     return this.#version
   }
 
-  read<T>(look: (log: LogReads) => T): T {
-    return look(this.#contents)
+  read<T>(query: (log: LogReads) => T): T {
+    return query(this.#contents)
   }
 
   async write<T>(kind: keyof LogChanges | 'quiet', change: (log: LogWrites) => T): Promise<T> {

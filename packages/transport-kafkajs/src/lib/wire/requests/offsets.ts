@@ -7,7 +7,7 @@ import {
   writeByTopic,
   writeOffsets,
   type PartitionResult,
-} from './by-topic.ts'
+} from './common.ts'
 import { writeMember, type MemberGeneration } from './groups.ts'
 
 export interface ListedOffset extends TopicPartition {

@@ -7,7 +7,7 @@ import {
   writeByTopic,
   writeOffsets,
   type PartitionResult,
-} from './by-topic.ts'
+} from './common.ts'
 import type { WireWriter } from '../wire-writer.ts'
 
 export interface ProduceBatch extends TopicPartition {
