@@ -2,7 +2,7 @@ import { MillraceError, type TopicPartition } from '@millrace/core'
 import type { BrokerLink } from '../kafkajs/broker-link.ts'
 import type { ClusterAccess, ClusterView } from './cluster-view.ts'
 import { PassingError } from './retrying.ts'
-import { groupBy } from '../wire/requests/common.ts'
+import { groupBy } from '../wire/requests/request-fields.ts'
 
 /**
  * Gives each broker the partitions that it leads, all brokers at once: one try. The view must know the topics. Rejects

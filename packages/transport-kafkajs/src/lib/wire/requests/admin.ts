@@ -1,6 +1,6 @@
 import type { MemberInfo, PartitionPosition, TopicSpec } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
-import { readByTopic, writeByTopic, type PartitionResult } from './common.ts'
+import { readByTopic, writeByTopic, type PartitionResult } from './request-fields.ts'
 
 export interface TopicResult {
   readonly topic: string

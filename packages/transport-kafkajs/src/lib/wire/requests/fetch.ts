@@ -1,7 +1,7 @@
 import type { Isolation, TopicPartition } from '@millrace/core'
 import type { AbortedTransaction } from '../record-set.ts'
 import { APIS, type WireRequest } from '../wire-request.ts'
-import { readByTopic, writeByTopic } from './common.ts'
+import { readByTopic, writeByTopic } from './request-fields.ts'
 
 export interface FetchOptions {
   readonly isolation: Isolation

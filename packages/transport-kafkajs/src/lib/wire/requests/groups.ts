@@ -1,6 +1,6 @@
 import type { TopicPartition } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
-import { readByTopic, readErrorCode, writeByTopic } from './common.ts'
+import { readByTopic, readErrorCode, writeByTopic } from './request-fields.ts'
 import { WireReader } from '../wire-reader.ts'
 import { WireWriter } from '../wire-writer.ts'
 

@@ -7,7 +7,7 @@ import {
   writeByTopic,
   writeOffsets,
   type PartitionResult,
-} from './common.ts'
+} from './request-fields.ts'
 import { writeMember, type MemberGeneration } from './groups.ts'
 
 export interface ListedOffset extends TopicPartition {

@@ -7,7 +7,7 @@ import {
   writeByTopic,
   writeOffsets,
   type PartitionResult,
-} from './common.ts'
+} from './request-fields.ts'
 import type { WireWriter } from '../wire-writer.ts'
 
 export interface ProduceBatch extends TopicPartition {
