@@ -16,7 +16,7 @@ storeSuite({
   },
 })
 
-test.skipIf(process.platform === 'win32')('nobody but its owner can look into a new store', async () => {
+test.skipIf(process.platform === 'win32')('only its owner can read a new store', async () => {
   const above = mkdtempSync(join(tmpdir(), 'millrace-store-'))
   const directory = join(above, 'data', 'tables')
   const store = createLmdbStore({ directory })

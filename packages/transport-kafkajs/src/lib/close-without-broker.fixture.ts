@@ -1,4 +1,4 @@
-// Run by outage.kafka.test.ts: uses every part, says "ready", and closes when told to, after its broker has died.
+// Run by outage.kafka.test.ts: uses every client, prints "ready", and closes on request, after its broker has died.
 import { once } from 'node:events'
 import { NO_HEADERS, systemClock, type Logger } from '@millrace/core'
 import { createKafkaTransport } from './kafka-transport.ts'

@@ -38,7 +38,7 @@ const kafkaOptions = {
         'plain.sasl.jaas.config': jaas('plain.PlainLoginModule', plainUsers),
         'scram-sha-256.sasl.jaas.config': jaas('scram.ScramLoginModule', ''),
         'scram-sha-512.sasl.jaas.config': jaas('scram.ScramLoginModule', ''),
-        // Without options it takes tokens that nobody has signed.
+        // Without options it accepts unsigned tokens.
         'oauthbearer.sasl.jaas.config': jaas('oauthbearer.OAuthBearerLoginModule', ''),
         // A connection ends with its token.
         'oauthbearer.connections.max.reauth.ms': '3600000',
@@ -196,7 +196,7 @@ describeOwnKafka('logging in', kafkaOptions, (kafka) => {
   })
 })
 
-/** A token that nobody has signed, as Kafka's built-in validator takes it, for so many seconds from now. */
+/** An unsigned token, as Kafka's built-in validator takes it, for so many seconds from now. */
 function token(seconds: number): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   const now = Date.now() / 1000

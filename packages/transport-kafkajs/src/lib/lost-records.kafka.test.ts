@@ -67,14 +67,14 @@ describeKafka('records deleted before they were read', (brokers) => {
     return { topic, reading, consumer }
   }
 
-  test('whoever is told of it can go on with what is left', async () => {
-    const told: LostPosition[] = []
+  test('a client that is notified can continue with what is left', async () => {
+    const reported: LostPosition[] = []
     const { topic, reading, consumer } = await overtaken((self, lost) => {
-      told.push(lost)
+      reported.push(lost)
       self.seek(lost, lost.beginning)
     })
     await eventually(() => reading.offsets(0).at(-1) === 19, { what: 'the last record' })
-    expect(told).toEqual([{ topic, partition: 0, position: 10, beginning: 15, end: 20 }])
+    expect(reported).toEqual([{ topic, partition: 0, position: 10, beginning: 15, end: 20 }])
     expect(reading.offsets(0).slice(10)).toEqual([15, 16, 17, 18, 19])
     await consumer.close()
   })
@@ -90,9 +90,9 @@ describeKafka('records deleted before they were read', (brokers) => {
   })
 
   test('a topic that was made again meanwhile is missing, not shorter', async () => {
-    const told: LostPosition[] = []
-    const { topic, reading, consumer } = await overtaken((_self, lost) => told.push(lost))
-    await eventually(() => told.length === 1, { what: 'the loss' })
+    const reported: LostPosition[] = []
+    const { topic, reading, consumer } = await overtaken((_self, lost) => reported.push(lost))
+    await eventually(() => reported.length === 1, { what: 'the loss' })
     await transport.admin().deleteTopics([topic])
     await eventually(async () => (await transport.admin().topics([topic])).length === 0, { what: 'the topic to go' })
     await transport.admin().createTopics([{ name: topic, partitions: 2, replicationFactor: -1, config: {} }])
@@ -100,7 +100,7 @@ describeKafka('records deleted before they were read', (brokers) => {
     expect(await eventually(() => reading.error, { what: 'the batches to end' })).toMatchObject({
       code: 'TOPIC_MISSING',
     })
-    expect(told.length).toBe(1)
+    expect(reported.length).toBe(1)
     await consumer.close()
   })
 })

@@ -57,11 +57,11 @@ describeKafka('membership', (brokers) => {
   )
 
   test(
-    'a client of another kind that joins under the same protocol is given nothing and harms nobody',
+    'a client of another kind that joins under the same protocol is assigned nothing and does no harm',
     { timeout: 30_000 },
     async () => {
       const transport = await connect()
-      const topic = name('stranger')
+      const topic = name('foreign')
       await transport.admin().createTopics([{ name: topic, partitions: 2, replicationFactor: -1, config: {} }])
       const views: number[] = []
       const changes: AssignmentChange[] = []
@@ -81,7 +81,7 @@ describeKafka('membership', (brokers) => {
         for await (const _ of consumer.batches());
       })()
       await consumer.start()
-      const stranger = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).consumer({
+      const foreign = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).consumer({
         groupId: topic,
         partitionAssigners: [
           () => ({
@@ -99,17 +99,17 @@ describeKafka('membership', (brokers) => {
           }),
         ],
       })
-      await stranger.connect()
-      await stranger.subscribe({ topic })
+      await foreign.connect()
+      await foreign.subscribe({ topic })
       // It cannot know what to do with what it is given: nothing.
-      void stranger.run({ eachBatch: async () => {} }).catch(() => {})
+      void foreign.run({ eachBatch: async () => {} }).catch(() => {})
       await eventually(() => changes.length > 1 && views.at(-1) === 2, {
-        what: 'a rebalance with the stranger',
+        what: 'a rebalance with the foreign',
         limitMs: 20_000,
       })
       expect(changes.at(-1)).toMatchObject({ gained: [], lost: [] })
       expect(changes.at(-1)?.kept.length).toBe(2)
-      await stranger.disconnect()
+      await foreign.disconnect()
       await consumer.close()
       await ended
     },

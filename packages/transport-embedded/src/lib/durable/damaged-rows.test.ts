@@ -208,8 +208,8 @@ describe('a row that has changed on disk', () => {
   it('is found in the place of other records: it would give them wrong offsets', async () => {
     const directory = copyLog()
     const tables = openTables(dataPath(directory), 'disk')
-    const stranger = tables.records.get([1, 2, 700]) ?? expect.fail('There is no such row.')
-    await tables.records.put([1, 2, 508], stranger)
+    const misplaced = tables.records.get([1, 2, 700]) ?? expect.fail('There is no such row.')
+    await tables.records.put([1, 2, 508], misplaced)
     await tables.root.close()
     const read = (offset: number) => (contents: LmdbContents) =>
       contents.slice(topicOf(contents), { partition: 2, offset }, { maxBytes: 1000, maxRecords: 5 })

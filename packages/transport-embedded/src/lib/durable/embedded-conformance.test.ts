@@ -31,7 +31,7 @@ transportSuite({
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-test.skipIf(process.platform === 'win32')('nobody but its owner can look into a new log', async () => {
+test.skipIf(process.platform === 'win32')('only its owner can read a new log', async () => {
   const made = join(directory, 'made', 'log')
   const transport = new EmbeddedTransport({ directory: made }, { clock: systemClock(), log: silent })
   await transport.connect({ timeoutMs: 1000 })

@@ -164,8 +164,8 @@ describe('three processes on one log', () => {
       }
       const [acks = []] = await readAll(transport, 'acks', 1)
       const stored = acks.map(({ value }) => value?.toString() ?? '')
-      const told = workers.flatMap(({ acknowledged }) => acknowledged())
-      expect(told.filter((line) => !new Set(stored).has(line))).toEqual([])
+      const allAcknowledged = workers.flatMap(({ acknowledged }) => acknowledged())
+      expect(allAcknowledged.filter((line) => !new Set(stored).has(line))).toEqual([])
       expect(new Set(stored).size).toBe(stored.length)
       await transport.close()
     },

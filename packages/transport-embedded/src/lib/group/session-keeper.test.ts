@@ -22,15 +22,15 @@ const groupOf = (
   members: new Map(Object.entries(members)),
 })
 
-/** Looks every 100 ms, with the beats that `beats` gives at each look. */
+/** Looks every 100 ms, with the beats that `beats` gives at each observation. */
 function watch(
   group: GroupState,
-  looks: number,
-  beats: (id: string, look: number) => number,
+  observations: number,
+  beats: (id: string, observation: number) => number,
 ): ReadonlyMap<string, Silence> {
   let silences: ReadonlyMap<string, Silence> = new Map()
-  for (let look = 0; look < looks; look++) {
-    silences = watchSilence(silences, { group, beats: (id) => beats(id, look), watchedMs: 100 })
+  for (let observation = 0; observation < observations; observation++) {
+    silences = watchSilence(silences, { group, beats: (id) => beats(id, observation), watchedMs: 100 })
   }
   return silences
 }
@@ -38,9 +38,9 @@ function watch(
 const isDead = (host: string): boolean => host === 'dead'
 
 describe('silence', () => {
-  it('throws out who is silent for its session time-out, and nobody else', () => {
+  it('throws out the member that is silent for its session time-out, and no other', () => {
     const group = groupOf({ silent: member(), beating: member(), patient: member({ sessionTimeoutMs: 5000 }) })
-    const beats = (id: string, look: number): number => (id === 'beating' ? Math.floor(look / 5) : 7)
+    const beats = (id: string, observation: number): number => (id === 'beating' ? Math.floor(observation / 5) : 7)
     expect([...findAbsent(group, watch(group, 10, beats), isDead)]).toEqual([])
     expect([...findAbsent(group, watch(group, 11, beats), isDead)]).toEqual([['silent', 'silent']])
   })
@@ -65,7 +65,7 @@ describe('silence', () => {
 
   it('waits for a member to join for its rebalance time-out', () => {
     const group = groupOf({ slow: member({ joined: false }), here: member() }, 'preparing')
-    const beats = (_id: string, look: number): number => look
+    const beats = (_id: string, observation: number): number => observation
     expect([...findAbsent(group, watch(group, 5, beats), isDead)]).toEqual([])
     expect([...findAbsent(group, watch(group, 6, beats), isDead)]).toEqual([['slow', 'awaited']])
   })

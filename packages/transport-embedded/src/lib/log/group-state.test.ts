@@ -43,7 +43,7 @@ class World {
     }
   }
 
-  /** What a member does when it looks at the group. True when it did something. */
+  /** What a member does when it reads the group. True when it did something. */
   work(who: number): boolean {
     const self = this.#known.get(who)
     const member = self === undefined ? undefined : this.group.members.get(self.id)
@@ -164,8 +164,8 @@ describe('group state', () => {
     world.act({ who: 1, act: 'come' })
     world.settle()
     const { generation, assignments } = world.group
-    const told = Buffer.from('for m1')
-    world.group = { ...world.group, ownData: new Map([['m1', told]]) }
+    const ownData = Buffer.from('for m1')
+    world.group = { ...world.group, ownData: new Map([['m1', ownData]]) }
     world.apply({
       type: 'join',
       memberId: 'successor',
@@ -182,7 +182,7 @@ describe('group state', () => {
     })
     expect(world.group).toMatchObject({ generation, phase: 'stable', leader: 'successor' })
     expect(world.group.assignments.get('successor')).toEqual(assignments.get('m1'))
-    expect(world.group.ownData).toEqual(new Map([['successor', told]]))
+    expect(world.group.ownData).toEqual(new Map([['successor', ownData]]))
     expect(commitRefusal(world.group, { id: 'm1', generation }, [])).toEqual({ code: 'MEMBER_FENCED' })
   })
 })

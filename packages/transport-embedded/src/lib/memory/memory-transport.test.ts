@@ -101,7 +101,7 @@ describe('memory transport', () => {
     expect(log.group('g').phase).toBe('empty')
   })
 
-  it('tells an expired member that it is lost, and lets it join again', async () => {
+  it('notifies an expired member that it is lost, and lets it join again', async () => {
     const log = createMemoryLog()
     const transport = createMemoryTransport(log, deps)
     await transport.admin().createTopics([{ name: 't', partitions: 1, replicationFactor: -1, config: {} }])

@@ -10,19 +10,19 @@ function recorder(): { readonly log: Logger; readonly lines: string[] } {
   }
 }
 
-test('all that fail at once share one wait, one look and one warning per try', async () => {
+test('all that fail at once share one wait, one refresh and one warning per try', async () => {
   const clock = manualClock()
   const { log, lines } = recorder()
-  let looks = 0
+  let refreshes = 0
   const refresh = async (): Promise<void> => {
-    if (++looks < 3) throw new Error('still down.')
+    if (++refreshes < 3) throw new Error('still down.')
   }
   const reconnects = new Reconnects({ refresh }, { clock, log })
   const { signal } = new AbortController()
   const waits = ['fetch', 'heartbeat', 'send'].map((what) => reconnects.wait(what, 'it broke.', signal))
   await clock.advance('10s')
   await Promise.all(waits)
-  expect(looks).toBe(3)
+  expect(refreshes).toBe(3)
   expect(lines).toEqual([
     'Kafka: fetch: it broke. Trying again.',
     'Kafka: fetch: still down. Trying again.',

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { connectionError, openingError } from './connection-errors.ts'
 import { isMembershipLost, isRetriable, kafkaError } from './kafka-errors.ts'
 
-test('codes that are for good become errors of Millrace that name what Kafka said', () => {
+test('permanent codes become errors of Millrace that name what Kafka answered', () => {
   expect(kafkaError(10, 'A record for a/0 was refused.')).toMatchObject({
     code: 'RECORD_TOO_LARGE',
     detail: 'A record for a/0 was refused. Kafka answered MESSAGE_TOO_LARGE.',

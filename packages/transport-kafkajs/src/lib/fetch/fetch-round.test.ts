@@ -100,7 +100,7 @@ describe('an answer without records', () => {
     expect(read({})).toEqual({ kind: 'nothing new' })
   })
 
-  test('throws what is for good, and names partition and offset', () => {
+  test('throws permanent errors, and names partition and offset', () => {
     expect(() => read({ errorCode: NOT_ALLOWED }, { position: 7 })).toThrow(/NOT_AUTHORIZED.*t\/3.*offset 7/)
   })
 })

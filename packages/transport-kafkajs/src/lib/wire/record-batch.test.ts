@@ -65,7 +65,7 @@ describe('encoding and decoding', () => {
     )
   })
 
-  test('the header tells the first and the latest time, wherever in the batch the latest is', () => {
+  test('the header has the first and the latest time, wherever in the batch the latest is', () => {
     for (const times of [[5_000, 9_000, 7_000], [9_000, 5_000, 7_000], [5_000, 7_000, 9_000], [6_000]]) {
       const timed = records(times.length).map((each, i) => ({ ...each, timestamp: times[i] ?? 0 }))
       const batch = encodeRecordBatch(timed, NO_PRODUCER, UNCOMPRESSED)
