@@ -14,13 +14,15 @@ export interface FlowsOptions {
 }
 
 const PARTITIONS = 8
+/** Every other paragraph: with 36,000 words no flow is over before what is to happen in it. */
+const POSTS = bookPosts().filter((_, i) => i % 2 === 0)
 
 /**
- * The word count as real worker processes: the same flows on every broker. The book is sent once; each flow is another
+ * The word count as real worker processes: the same flows on every broker. Half of the book is sent once; each flow is another
  * app id, so another consumer group that counts it from the beginning.
  */
 export function wordCountFlows({ broker, transport }: FlowsOptions): void {
-  const expected = independentCount()
+  const expected = independentCount(POSTS)
   const words = [...expected.values()].reduce((sum, count) => sum + count, 0)
   const running = new Set<AppProcess>()
   let outside: Transport
@@ -52,7 +54,7 @@ export function wordCountFlows({ broker, transport }: FlowsOptions): void {
     await outside.admin().createTopics([{ name: 'posts', partitions: PARTITIONS, replicationFactor: -1, config: {} }])
     const producer = outside.producer()
     const timestamp = Date.now()
-    const records = bookPosts().map((post, i) => ({
+    const records = POSTS.map((post, i) => ({
       topic: 'posts',
       partition: i % PARTITIONS,
       key: null,
