@@ -52,6 +52,7 @@ export default defineConfig({
         text: 'Run',
         items: [
           { text: 'Deploying', link: '/guide/deploying' },
+          { text: 'Alerts', link: '/guide/alerts' },
           { text: 'Upgrading', link: '/guide/upgrading' },
           { text: 'Limits', link: '/guide/limits' },
           { text: 'Questions', link: '/guide/questions' },

@@ -2,27 +2,43 @@ import { createApp } from '@millrace/app'
 import { testApp } from '@millrace/testing'
 import { markdownTable } from './markdown-table.ts'
 
-/** `docs/reference/metrics.md`: what `/metrics` of a small app shows, without its numbers. */
-export async function metricsPage(): Promise<string> {
+/** A metric of `/metrics`. */
+export interface ShownMetric {
+  readonly name: string
+  /** As Prometheus says it: counter, gauge, histogram, summary. */
+  readonly kind: string
+  /** Without `le` and `quantile`, which are those of its kind. */
+  readonly labels: readonly string[]
+  readonly help: string
+}
+
+/** What `/metrics` of a small app shows, without its numbers; sorted by name. */
+export async function shownMetrics(): Promise<readonly ShownMetric[]> {
   const text = await metricsOf()
-  const rows = [
-    ...text.matchAll(
-      /^# HELP (?<name>millrace_\S+) (?<help>.*)\n# TYPE \S+ (?<type>\S+)\n(?<samples>(?:(?!#).*\n)*)/gm,
-    ),
-  ]
+  return [...text.matchAll(/^# HELP (?<name>\S+) (?<help>.*)\n# TYPE \S+ (?<kind>\S+)\n(?<samples>(?:(?!#).*\n)*)/gm)]
     .map(({ groups = {} }) => {
-      const { name = '', help = '', type = '', samples = '' } = groups
+      const { name = '', help = '', kind = '', samples = '' } = groups
       const labels = new Set([...samples.matchAll(/[{,](\w+)="/g)].flatMap(([, label]) => label ?? []))
       labels.delete('le')
-      return [`\`${name}\``, type, [...labels].map((label) => `\`${label}\``).join(' '), help]
+      labels.delete('quantile')
+      return { name, kind, labels: [...labels], help }
     })
-    .toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** `docs/reference/metrics.md`: those of Millrace. */
+export async function metricsPage(): Promise<string> {
+  const rows = (await shownMetrics())
+    .filter(({ name }) => name.startsWith('millrace_'))
+    .map(({ name, kind, labels, help }) => [`\`${name}\``, kind, labels.map((label) => `\`${label}\``).join(' '), help])
   return `# Metrics
 
 Generated from what \`/metrics\` of a small app shows; run \`node --import tsx scripts/generate-docs.ts\` after a change. Beside these there are \`process_…\` and \`nodejs_…\`, those of prom-client for the process.
 
 ${markdownTable(['Name', 'Kind', 'Labels', 'What it is'], rows)}
 Not every event is timed: all while they are few, one in up to 4,096 while they are many. Each sample counts for the events since the one before, so \`rate(…_count)\` is about the events a second, and \`histogram_quantile\` works as ever. Latency is by the wall clock of the worker and the timestamp that the producer set; where clocks differ, so does it.
+
+Prometheus adds \`job\` and \`instance\` to all of them, so the label \`job\` of the metrics of jobs becomes \`exported_job\` there, unless the scrape has \`honor_labels\`. [Alerts](../guide/alerts) are made of these.
 `
 }
 
