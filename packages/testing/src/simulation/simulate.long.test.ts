@@ -106,7 +106,7 @@ describe('planted defects are caught', () => {
   })
 
   test('a task whose earlier owner is shut out after its offsets were asked for', async () => {
-    const failure = await firstFailure('exactly-once', { to: 24 }, { wrapTransport: fencesLate })
+    const failure = await firstFailure('exactly-once', { to: 150 }, { wrapTransport: fencesLate })
     expect(failure?.message).toMatch(/ \d times|counts has|went back/)
   })
 
