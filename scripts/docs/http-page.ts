@@ -6,6 +6,7 @@ interface Listed {
   readonly path: string
   readonly methods: readonly string[]
   readonly builtIn: boolean
+  readonly open: boolean
   readonly help?: string
 }
 
@@ -15,10 +16,17 @@ export async function httpPage(): Promise<string> {
   const nameless = pages.find(({ help = '' }) => help === '')
   if (nameless !== undefined) throw new Error(`The built-in page ${nameless.path} does not say what it is for.`)
   const acts = ({ methods }: Listed): boolean => methods.includes('POST')
-  const row = ({ path, help = '' }: Listed): string[] => [`\`${path.replaceAll(/:(\w+)/g, '{$1}')}\``, help]
+  const row = ({ path, help = '', open }: Listed): string[] => [
+    `\`${path.replaceAll(/:(\w+)/g, '{$1}')}\``,
+    open ? `${help} Open to everybody.` : help,
+  ]
   return `# HTTP endpoints
 
 Generated from the declarations of the pages in \`packages/web\` and \`packages/dashboard\`; run \`node --import tsx scripts/generate-docs.ts\` after a change there. A worker serves them at \`web.host\` and \`web.port\`, beside the pages of the app; \`GET /\` lists all of them as JSON, this text with them. The settings are in [Settings](settings.md).
+
+## Who may see it
+
+Pages of the app, those marked as open below, and \`/metrics\` while \`web.openMetrics\` is on answer everybody. The others show data: with \`web.token\` they ask for it, as \`Authorization: Bearer …\` or as the session that the form at \`/sign-in/\` gives a browser (401 otherwise); without it they answer this machine alone, under a name that means it (403 otherwise). Workers ask one another with the same token. \`web.builtIn: false\` leaves them out.
 
 ## What is asked
 
@@ -29,14 +37,17 @@ Values without a JSON form: bytes are base64, sets and maps arrays, big integers
 
 ## What is done
 
-POST with a header \`millrace-action\` (any value). 403 unless actions are on (\`web.admin\`), and to whatever comes from another site. Where \`web.admin\` is not set they are on for the embedded broker and requests from this machine to this machine, under a name that means it (\`localhost\`, \`127.0.0.1\`, \`[::1]\`).
+POST with a header \`millrace-action\` (any value), by whoever may see the pages, unless \`web.admin\` is off. 403 to what a browser sends from another site: its \`Origin\` must be localhost, \`web.advertise\` or one of \`web.hosts\`. Each is a line of the log: what, by whom, and what came of it.
 
 ${markdownTable(['Path', 'What it does'], pages.filter(acts).map(row))}`
 }
 
 async function listed(): Promise<readonly Listed[]> {
   const { web } = createApp({ id: 'http', broker: 'memory:' })
-  const answer = await web.fetch(new Request('http://localhost/', { headers: { accept: 'application/json' } }))
+  const answer = await web.fetch(
+    new Request('http://localhost/', { headers: { accept: 'application/json' } }),
+    '127.0.0.1',
+  )
   const { pages } = JSON.parse(await answer.text()) as { pages: readonly Listed[] }
   return pages
 }

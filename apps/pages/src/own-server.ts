@@ -5,14 +5,19 @@ import { app } from './app.ts'
 const server = createServer((incoming, outgoing) => void answer(incoming, outgoing))
 
 async function answer(
-  { method = 'GET', url = '/', headers }: IncomingMessage,
+  { method = 'GET', url = '/', headers, socket }: IncomingMessage,
   outgoing: ServerResponse,
 ): Promise<void> {
   if (url === '/shop/') {
     outgoing.end('a page of the shop')
     return
   }
-  const response = await app.web.fetch(new Request(`http://${headers.host ?? 'localhost'}${url}`, { method }))
+  const request = new Request(`http://${headers.host ?? 'localhost'}${url}`, {
+    method,
+    // With what proxies have added: who may see the built-in pages depends on it.
+    headers: Object.entries(headers).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+  })
+  const response = await app.web.fetch(request, socket.remoteAddress)
   outgoing.writeHead(response.status, Object.fromEntries(response.headers))
   outgoing.end(Buffer.from(await response.arrayBuffer()))
 }

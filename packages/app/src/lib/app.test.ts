@@ -4,7 +4,7 @@ import { createApp, type App } from './app.ts'
 const browser = { headers: { accept: 'text/html' } }
 
 async function typeAt(app: App, path: string): Promise<readonly [status: number, type: string | null]> {
-  const answer = await app.web.fetch(new Request(`http://localhost${path}`, browser))
+  const answer = await app.web.fetch(new Request(`http://localhost${path}`, browser), '127.0.0.1')
   await answer.body?.cancel()
   return [answer.status, answer.headers.get('content-type')]
 }

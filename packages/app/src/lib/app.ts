@@ -103,11 +103,15 @@ export class App extends AppDeclarations implements HasCommandLine {
   }
 
   /**
-   * The site: `fetch` is the whole of it as a function, for mounting into another server; `url` is where this process
+   * The site: `fetch` is the whole of it as a function, for mounting into another server (`peer` is the address of the
+   * client: built-in pages that show data answer nobody else without `web.token`); `url` is where this process
    * serves it, for a person at this machine (`undefined` when no worker runs or `web.enabled` is off).
    */
-  get web(): { fetch(request: Request): Promise<Response>; readonly url: string | undefined } {
-    return { fetch: (request) => this.#runtime.site.fetch(request), url: this.#lifecycle.running?.web?.url() }
+  get web(): { fetch(request: Request, peer?: string): Promise<Response>; readonly url: string | undefined } {
+    return {
+      fetch: (request, peer) => this.#runtime.site.fetch(request, peer),
+      url: this.#lifecycle.running?.web?.url(),
+    }
   }
 
   /**

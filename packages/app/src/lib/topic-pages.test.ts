@@ -120,19 +120,21 @@ describe('records of topics over HTTP', () => {
 
 describe('records of topics that may not be touched', () => {
   it.each([
-    ['kafka://127.0.0.1:1', true, 403, 'embedded broker only'],
-    ['kafka://127.0.0.1:1', undefined, 403, 'web.admin'],
-    ['memory:', false, 403, 'web.admin'],
-  ])('of %s with web.admin %s are not sent', async (broker, admin, status, words) => {
+    ['kafka://127.0.0.1:1', undefined, '127.0.0.1', 'embedded broker only'],
+    ['kafka://127.0.0.1:1', undefined, '203.0.113.7', 'web.token'],
+    ['memory:', undefined, undefined, 'web.token'],
+    ['memory:', false, '127.0.0.1', 'web.admin'],
+  ])('of %s with web.admin %s are not sent by %s', async (broker, admin, peer, words) => {
     const app = createApp({ id: 'shop', broker, web: { ...(admin === undefined ? {} : { admin }) } }, { log: quiet })
     app.topic('notes', { value: 'string' })
     const response = await app.web.fetch(
       new Request('http://localhost/topics/notes/send/', { method: 'POST', headers: ACTION, body: '{"value":"a"}' }),
+      peer,
     )
-    expect(response.status).toBe(status)
+    expect(response.status).toBe(403)
     expect(await response.text()).toContain(words)
-    if (admin === true) return
-    expect((await app.web.fetch(new Request('http://localhost/topics/notes/records/'))).status).toBe(403)
+    if (admin === undefined && peer === '127.0.0.1') return
+    expect((await app.web.fetch(new Request('http://localhost/topics/notes/records/'), peer)).status).toBe(403)
   })
 })
 

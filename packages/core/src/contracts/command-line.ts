@@ -81,7 +81,13 @@ export interface JobDescription {
 
 /** What of this machine a worker uses. */
 export interface RunningPlace {
-  readonly web: { readonly enabled: boolean; readonly host: string; readonly port: number }
+  readonly web: {
+    readonly enabled: boolean
+    readonly host: string
+    readonly port: number
+    /** What pages ask for; never shown. Left out by apps of earlier versions. */
+    readonly token?: string | undefined
+  }
   /** Absolute path under which a directory of the app is made when nothing else is said. It may be missing. */
   readonly dataDirectory: string
   /** Absolute paths of what the app keeps on disk; `undefined` where that is in memory, on Kafka, or made by the app. */

@@ -25,7 +25,7 @@ import { Watches } from './worker-watch.ts'
  */
 export function dashboard(tools: SiteTools): SiteAddition {
   const watches = new Watches(tools)
-  const peers = new Peers(tools.site.surroundings)
+  const peers = new Peers(tools)
   const view = new AppView(tools.site, watches, peers)
   return {
     pages: {

@@ -1,12 +1,13 @@
 import { isMillraceError, type AgentDeadLetters, type DeadLetterPlace } from '@millrace/core'
-import { action, adminFor, PageError, type BuiltInPages, type SiteTools } from '@millrace/web'
+import { action, PageError, type BuiltInPages, type SiteTools } from '@millrace/web'
 import { SharedLookups } from './shared-lookups.ts'
 
 /** Of each agent, in the list. */
 const NEWEST_LETTERS = 50
 
 /** Dead letters, one of them, and their replay. */
-export function deadLetterPages({ site }: SiteTools): BuiltInPages {
+export function deadLetterPages(tools: SiteTools): BuiltInPages {
+  const { site, access } = tools
   // Reads topics to their ends, with a time limit of its own.
   const lists = new SharedLookups<readonly AgentDeadLetters[]>(site.surroundings)
   return {
@@ -24,13 +25,13 @@ export function deadLetterPages({ site }: SiteTools): BuiltInPages {
         if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
         const headers = letter.headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
         // A stack shows what is inside the application: only for those who may change it.
-        const stack = adminFor(c, site).on ? letter.stack : ''
+        const stack = access.mayAct(c).on ? letter.stack : ''
         return c.json({ ...letter, headers, stack })
       },
     },
     '/dead-letters/:agent/replay/': {
       help: 'Sends `{ "partition": 0, "offset": 12 }` or `{ "all": true }` back to where it came from.',
-      page: action(site, async (c) => {
+      page: action(tools, async (c) => {
         const which = readPlace(await c.readJson())
         const agent = c.params['agent'] ?? ''
         return c.json(await withStatus(() => site.deadLetters.replay(agent, which, { signal: c.signal })))

@@ -36,7 +36,7 @@ function letters(asked: unknown[]): DeadLetters {
 
 it('lists them and shows one, its stack only to those who may act', async () => {
   const asked: unknown[] = []
-  const { get } = smallSite({ deadLetters: letters(asked) })
+  const { get } = smallSite({ deadLetters: letters(asked), settings: { admin: false } })
   expect(await (await get('/dead-letters/')).json()).toMatchObject([
     { agent: 'counter', waiting: 1, newest: [{ offset: 12 }] },
   ])
@@ -46,7 +46,7 @@ it('lists them and shows one, its stack only to those who may act', async () => 
     headers: [['kind', 'test']],
     stack: '',
   })
-  const open = smallSite({ deadLetters: letters([]), settings: { admin: true } })
+  const open = smallSite({ deadLetters: letters([]) })
   expect(await (await open.get('/dead-letters/counter/0/12/')).json()).toMatchObject({ stack: letter.stack })
   expect((await get('/dead-letters/counter/0/13/')).status).toBe(404)
   expect((await get('/dead-letters/counter/x/13/')).status).toBe(400)

@@ -1,5 +1,5 @@
-import { toError, type Clock } from '@millrace/core'
-import { Forwarder } from '@millrace/web'
+import { toError } from '@millrace/core'
+import { Forwarder, type SiteTools } from '@millrace/web'
 
 /** Longest wait for another worker. */
 const LIMIT_MS = 2_000
@@ -13,11 +13,11 @@ export type PeerAnswer<T> =
 
 /** Asks the sites of other workers for JSON, all at once. */
 export class Peers {
-  readonly #time: { readonly clock: Clock }
+  readonly #tools: Pick<SiteTools, 'site' | 'access'>
   #forwarder: Forwarder | undefined
 
-  constructor(time: { readonly clock: Clock }) {
-    this.#time = time
+  constructor(tools: Pick<SiteTools, 'site' | 'access'>) {
+    this.#tools = tools
   }
 
   /** Never rejects. The answers have the types of the version that the other workers run. */
@@ -32,16 +32,18 @@ export class Peers {
   }
 
   async #askOne<T>(address: string, path: string, signal: AbortSignal): Promise<PeerAnswer<T>> {
-    this.#forwarder ??= new Forwarder(this.#time.clock)
+    this.#forwarder ??= new Forwarder(this.#tools.site.surroundings.clock)
     try {
       const response = await this.#forwarder.forward({
         address,
         request: new Request(`http://peer${path}`, { headers: { accept: 'application/json' } }),
         signal,
         limitMs: LIMIT_MS,
-        headers: {},
+        headers: this.#tools.access.headers(),
       })
       const text = await readLimited(response, MAX_BYTES)
+      if (response.status === 401 || response.status === 403)
+        return { address, error: 'It shows its data to nobody here: set the same web.token on all workers.' }
       if (!response.ok) return { address, error: `It answered ${response.status}.` }
       return { address, answer: JSON.parse(text) as T }
     } catch (thrown) {

@@ -55,7 +55,7 @@ it('reads no more than so many records, and keeps the newest of them', async () 
 })
 
 it('is off for whoever may not act', async () => {
-  const { get } = smallSite()
+  const { get } = smallSite({ settings: { admin: false } })
   expect((await get('/topics/posts/records/')).status).toBe(403)
   expect(await (await get('/topics/')).json()).toMatchObject({ send: { on: false } })
 })

@@ -1,7 +1,6 @@
 import { isMillraceError, type ShownRecord, type TopicDescription } from '@millrace/core'
 import {
   action,
-  adminFor,
   isLocalBroker,
   PageError,
   type ActionRight,
@@ -36,7 +35,7 @@ interface Peek {
 
 /** The app's topics, what is in them, and a way to put a record in while it is developed. */
 export function topicPages(deps: SiteTools): BuiltInPages {
-  const { site } = deps
+  const { site, access } = deps
   const topic = (c: PageContext): TopicDescription => {
     const name = c.params['name'] ?? ''
     const found = site.describe().topics.find((each) => each.name === name)
@@ -46,13 +45,13 @@ export function topicPages(deps: SiteTools): BuiltInPages {
   return {
     '/topics/': {
       help: 'Topics that the app declares, with their codecs, and whether records can be sent to them here.',
-      page: (c) => c.json({ topics: site.describe().topics, send: maySend(adminFor(c, site), site.describe().broker) }),
+      page: (c) => c.json({ topics: site.describe().topics, send: maySend(access.mayAct(c), site.describe().broker) }),
     },
     '/topics/:name/records/': {
       help: 'The newest records of a topic, `?last=` of them (20; 100 at most), decoded as the app declares it; reads for 5 s at most. 403 unless the caller may act.',
       page: async (c) => {
         const { name } = topic(c)
-        const may = adminFor(c, site)
+        const may = access.mayAct(c)
         if (!may.on) throw new PageError(403, may.reason)
         return c.json(await newest(deps, { name, last: howMany(c.query.get('last')), signal: c.signal }), {
           headers: { 'cache-control': 'no-store' },
@@ -61,9 +60,9 @@ export function topicPages(deps: SiteTools): BuiltInPages {
     },
     '/topics/:name/send/': {
       help: 'Sends `{ "key": "a", "value": … }` to a topic of the embedded broker, checked as the topic is declared; 400 names the `field` that is wrong. The key is text, as on the command line; a value of `null` is a tombstone.',
-      page: action(site, async (c) => {
+      page: action(deps, async (c) => {
         const { name } = topic(c)
-        const may = maySend(adminFor(c, site), site.describe().broker)
+        const may = maySend(access.mayAct(c), site.describe().broker)
         if (!may.on) throw new PageError(403, may.reason)
         const record = readRecord(await c.readJson())
         try {

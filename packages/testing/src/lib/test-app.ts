@@ -187,9 +187,9 @@ export class TestApp {
     await topic.send(asRecord(what))
   }
 
-  /** Asks the site, as a client of the first worker would. A path, or a whole request. */
+  /** Asks the site, as a client on the machine of the first worker would. A path, or a whole request. */
   async fetch(path: string, init?: RequestInit): Promise<Response> {
-    return this.#runtime.site.fetch(new Request(new URL(path, 'http://test/'), init))
+    return this.#runtime.site.fetch(new Request(new URL(path, 'http://localhost/'), init), '127.0.0.1')
   }
 
   /** A job by name: runs it now, whatever its timetable says, on the first worker or on the one that leads. */

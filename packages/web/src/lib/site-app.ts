@@ -78,7 +78,16 @@ export interface SiteSettings {
   readonly stallAfterMs: number
   readonly web: Pick<
     ResolvedSettings['web'],
-    'requestTimeoutMs' | 'routeTimeoutMs' | 'bodyLimitBytes' | 'cors' | 'admin'
+    | 'requestTimeoutMs'
+    | 'routeTimeoutMs'
+    | 'bodyLimitBytes'
+    | 'cors'
+    | 'admin'
+    | 'token'
+    | 'hosts'
+    | 'advertise'
+    | 'builtIn'
+    | 'openMetrics'
   >
 }
 

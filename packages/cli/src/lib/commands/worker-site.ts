@@ -60,12 +60,19 @@ interface SiteAnswer {
   readonly body: unknown
 }
 
-async function ask({ cli, clock }: CommandContext, site: URL, url: URL, method: 'GET' | 'POST'): Promise<SiteAnswer> {
+async function ask(
+  { app, cli, clock }: CommandContext,
+  site: URL,
+  url: URL,
+  method: 'GET' | 'POST',
+): Promise<SiteAnswer> {
   const abort = new AbortController()
+  const { token } = app.place().web
+  const login = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const exchange = async (): Promise<SiteAnswer> => {
     const response = await fetch(url, {
       method,
-      headers: { accept: 'application/json', 'millrace-action': 'cli' },
+      headers: { accept: 'application/json', 'millrace-action': 'cli', ...login },
       signal: AbortSignal.any([cli.signal, abort.signal]),
     })
     const text = await response.text()

@@ -28,7 +28,10 @@ describe('words that may follow', () => {
     [['dlq', 'list', 's'], ['shuffle-words']],
     [['reset', '--y'], ['--yes']],
     [['worker', '--commit-int'], ['--commit-interval']],
-    [['worker', '--no-w'], ['--no-web']],
+    [
+      ['worker', '--no-w'],
+      ['--no-web', '--no-web-built-in', '--no-web-open-metrics'],
+    ],
     [['agents', '--no-c'], ['--no-color']],
     [
       ['completion', ''],

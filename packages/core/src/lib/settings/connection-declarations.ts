@@ -100,14 +100,37 @@ export const webDeclarations = {
     default: 6066,
     help: 'Port to listen on; 0 takes any free one.',
   },
-  'web.host': { type: 'text', default: '0.0.0.0', help: 'Address to listen on.' },
+  'web.host': {
+    type: 'text',
+    derived: '127.0.0.1 with the embedded broker, 0.0.0.0 otherwise',
+    help: 'Address to listen on.',
+  },
   'web.advertise': {
     type: 'text',
     help: 'Host and port at which other workers reach this one; the first non-internal IPv4 address and the bound port when unset.',
   },
+  'web.token': {
+    type: 'text',
+    secret: true,
+    help: 'What built-in pages that show data, and actions on them, ask for: as a bearer token, or in a form. Without it they answer this machine only. The same on all workers of the app.',
+  },
+  'web.hosts': {
+    type: 'text',
+    help: 'Names, with commas between, under which browsers reach the site: actions from pages under other names than these and localhost are refused.',
+  },
+  'web.builtIn': {
+    type: 'flag',
+    default: true,
+    help: 'Serve the built-in pages that show data. Without them there are the pages of the app, health and metrics.',
+  },
+  'web.openMetrics': {
+    type: 'flag',
+    default: true,
+    help: 'Show /metrics to everybody; else it asks for web.token, too.',
+  },
   'web.admin': {
     type: 'flag',
-    help: 'Allow actions on the pages; on for the embedded broker on localhost only when unset.',
+    help: 'Allow actions on the pages to those who may see them; on unless false.',
   },
   'web.requestTimeout': { type: 'duration', default: '30s', help: 'How long a page may take.' },
   'web.routeTimeout': {

@@ -37,7 +37,7 @@ test('defaults are those of the reference', () => {
     web: {
       enabled: true,
       port: 6066,
-      host: '0.0.0.0',
+      host: '127.0.0.1',
       admin: undefined,
       requestTimeoutMs: 30_000,
       bodyLimitBytes: 1_048_576,
@@ -129,6 +129,13 @@ describe('what depends on other settings', () => {
     const ca = '-----BEGIN CERTIFICATE-----'
     expect(resolve({ kafka: { ssl: { ca } } }).kafka.ssl).toMatchObject({ enabled: true, ca })
     expect(resolve({ kafka: { ssl: { ca, enabled: false } } }).kafka.ssl.enabled).toBe(false)
+  })
+
+  test('the site listens on this machine alone where the broker is on it, too', () => {
+    expect(resolve({ broker: 'memory:' }).web.host).toBe('127.0.0.1')
+    expect(resolve({ broker: 'embedded:./here' }).web.host).toBe('127.0.0.1')
+    expect(resolve({ broker: 'kafka://h:1' }).web.host).toBe('0.0.0.0')
+    expect(resolve({ broker: 'embedded:', web: { host: '0.0.0.0' } }).web.host).toBe('0.0.0.0')
   })
 
   test('SASL needs its parts together', () => {

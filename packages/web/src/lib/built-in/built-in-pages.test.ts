@@ -55,9 +55,10 @@ test('/ is an index of the pages, the app’s own with them', async () => {
         path: '/stats',
         methods: ['GET', 'HEAD', 'OPTIONS'],
         builtIn: true,
+        open: false,
         help: expect.stringContaining('Statistics'),
       },
-      { path: '/mine/', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: false },
+      { path: '/mine/', methods: ['GET', 'HEAD', 'OPTIONS'], builtIn: false, open: true },
     ]),
   })
 })

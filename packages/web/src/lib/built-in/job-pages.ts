@@ -1,14 +1,15 @@
 import { isMillraceError, type Clock, type RunOutcome } from '@millrace/core'
 import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
-import { action } from './admin.ts'
+import { action } from './action.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools } from './site-tools.ts'
 
 /** A run that takes longer goes on by itself, and `/jobs/` shows what came of it. */
 const RUN_ANSWER_MS = 1_000
 
 /** Tasks, timers and cron jobs, and what can be done with them. */
-export function jobPages({ site, workers, leader }: BuiltInTools): BuiltInPages {
+export function jobPages(tools: BuiltInTools): BuiltInPages {
+  const { site, workers, leader } = tools
   const job = (c: PageContext): string => c.params['name'] ?? ''
   return {
     '/jobs/': {
@@ -17,7 +18,7 @@ export function jobPages({ site, workers, leader }: BuiltInTools): BuiltInPages 
     },
     '/jobs/:name/run/': {
       help: 'Runs a job now; 202 when the run takes longer than a second. A job of the leader runs there, whichever worker is asked: 503 with `Retry-After` when nobody leads or the leader cannot be reached.',
-      page: action(site, (c) =>
+      page: action(tools, (c) =>
         orMissing(() =>
           leader.serve({
             request: withoutBody(c.request),
@@ -34,14 +35,14 @@ export function jobPages({ site, workers, leader }: BuiltInTools): BuiltInPages 
     },
     '/jobs/:name/pause/': {
       help: 'Slots are skipped on every worker of the app, over restarts too.',
-      page: action(site, async (c) => {
+      page: action(tools, async (c) => {
         await orMissing(() => workers.asked().pause(job(c)))
         return c.json({ result: 'paused' })
       }),
     },
     '/jobs/:name/resume/': {
       help: 'Slots are skipped no longer.',
-      page: action(site, async (c) => {
+      page: action(tools, async (c) => {
         await orMissing(() => workers.asked().resume(job(c)))
         return c.json({ result: 'resumed' })
       }),

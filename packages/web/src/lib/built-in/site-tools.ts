@@ -1,4 +1,5 @@
 import type { SiteStats } from '@millrace/core'
+import type { Access } from '../access/access.ts'
 import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import type { ViewClass } from '../pages/view.ts'
 import type { KeyRoute } from '../routing/key-route.ts'
@@ -12,6 +13,8 @@ import type { StallWatch } from './stall-watch.ts'
 export interface SiteTools {
   readonly site: SiteApp
   readonly workers: SiteWorkers
+  /** Who may see the pages, and act. */
+  readonly access: Access
   /** Statistics of a worker of this process. */
   readonly stats: (worker: SiteWorker) => SiteStats
   /** What `/` answers as JSON. */
@@ -45,6 +48,8 @@ export interface PageListing {
   readonly path: string
   readonly methods: readonly string[]
   readonly builtIn: boolean
+  /** Whether everybody may see it. */
+  readonly open: boolean
   /** Of built-in pages, what they are for. */
   readonly help?: string | undefined
 }
@@ -54,6 +59,8 @@ export interface BuiltInPage {
   /** What it answers or does, in a sentence or two of Markdown: for `docs/reference/http.md` and for listings. */
   readonly help: string
   readonly page: PageHandler | ViewClass
+  /** Whether everybody may see it: it shows nothing of the data. Default false: `Access` decides. */
+  readonly open?: boolean | (() => boolean)
 }
 
 /** Built-in pages by their paths. */

@@ -1,6 +1,5 @@
 import { type AssignmentView, DOCS_ADDRESS } from '@millrace/core'
 import type { PageContext } from '../pages/page-context.ts'
-import { adminFor } from './admin.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools, type PageListing, type SiteTools } from './site-tools.ts'
 import type { Flow } from '../site-app.ts'
 import { graphOf, nodeOf } from './graph.ts'
@@ -19,6 +18,7 @@ export function statsPages(deps: BuiltInTools): BuiltInPages {
       page: jsonPage(() => stats(workers.asked())),
     },
     '/metrics': {
+      open: () => site.surroundings.settings.web.openMetrics,
       help: 'The same for Prometheus.',
       page: async (c) =>
         c.text(await metrics.text(metricsSource(deps)), { headers: { 'content-type': metrics.contentType } }),
@@ -54,7 +54,7 @@ function metricsSource(deps: BuiltInTools): Parameters<BuiltInTools['metrics']['
 /** What `/` answers: which app and worker this is, and all its pages. */
 export function indexAnswer(
   c: PageContext,
-  { site, workers }: Pick<SiteTools, 'site' | 'workers'>,
+  { site, workers, access }: Pick<SiteTools, 'site' | 'workers' | 'access'>,
   pages: readonly PageListing[],
 ): Response {
   const worker = workers.askedIfAny()
@@ -66,7 +66,7 @@ export function indexAnswer(
       worker: worker?.context.id,
       status: worker?.stats().status,
       docs: DOCS_ADDRESS,
-      admin: adminFor(c, site),
+      admin: access.mayAct(c),
       pages,
     },
     { headers: { vary: 'accept' } },

@@ -10,7 +10,7 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((one) => one.stop()))
 })
 
-const settings = { admin: true, routeTimeoutMs: 500 }
+const settings = { admin: true, routeTimeoutMs: 10_000 }
 
 async function start(id: string): Promise<SiteProcess> {
   const one = await startProcess({ id, group, tables: () => [], settings }, [])

@@ -10,6 +10,8 @@ export interface Page {
   /** Throws what a factory throws. */
   readonly verbs: () => Verbs
   readonly builtIn: boolean
+  /** Whether everybody may see it. */
+  readonly isOpen: () => boolean
   /** Of a built-in page. */
   readonly help?: string | undefined
 }
@@ -46,10 +48,11 @@ export class PageRegistry {
   }
 
   list(): readonly PageListing[] {
-    return this.#pages.map(({ path, verbs, builtIn, help }) => ({
+    return this.#pages.map(({ path, verbs, builtIn, isOpen, help }) => ({
       path,
       methods: allowed(verbs()).split(', '),
       builtIn,
+      open: isOpen(),
       help,
     }))
   }

@@ -1,4 +1,6 @@
 import { toError } from '@millrace/core'
+import type { Access, Caller } from '../access/access.ts'
+import { signInInstead } from '../access/sign-in.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import { limitBody } from '../pages/limit-body.ts'
 import { PageRequest } from '../pages/page-context.ts'
@@ -21,6 +23,7 @@ export interface RequestHandlerParts {
   readonly pages: PageRegistry
   readonly metrics: Pick<Prometheus, 'requestStarted' | 'requestAnswered'>
   readonly workers: SiteWorkers
+  readonly access: Access
 }
 
 /** A request, the worker that was asked, and the address at the other end of the connection. */
@@ -84,6 +87,8 @@ export class RequestHandler {
         return new Response(null, { status: 204, headers: { allow, ...this.#preflight(request, allow) } })
       throw new PageError(405, `${page.path} takes ${allow}.`, { headers: { allow } })
     }
+    const instead = this.#instead(page, { request, url: target.url, peer })
+    if (instead !== undefined) return instead
     const limited = limitBody(request, { bytes: settings.web.bodyLimitBytes, idleMs: BODY_IDLE_MS, clock })
     const run = {
       clock,
@@ -98,6 +103,18 @@ export class RequestHandler {
     )
     if (response instanceof Response) return response
     throw new TypeError(`The page ${page.path} returned no Response.`)
+  }
+
+  /** What a caller gets that may not see the page; throws a `PageError` 401, or 404 where built-in pages are left out. */
+  #instead(page: Page, caller: Caller): Response | undefined {
+    if (page.isOpen()) return undefined
+    const { site, access } = this.#parts
+    if (!site.surroundings.settings.web.builtIn) throw new PageError(404, `There is no page ${caller.url.pathname}.`)
+    const admission = access.admit(caller)
+    if (admission.as !== undefined) return undefined
+    if (access.token === undefined) throw new PageError(403, admission.reason)
+    const headers = { 'www-authenticate': 'Bearer realm="millrace"' }
+    return signInInstead(caller, access) ?? errorAnswer(new PageError(401, admission.reason, { headers })).response
   }
 
   #stopping({ context: { signal } }: SiteWorker): SharedSignal {

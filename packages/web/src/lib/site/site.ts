@@ -1,4 +1,6 @@
 import { checkOptions, MillraceError } from '@millrace/core'
+import { Access } from '../access/access.ts'
+import { SIGN_IN, signInPage } from '../access/sign-in.ts'
 import { healthPages } from '../built-in/health.ts'
 import { jobPages } from '../built-in/job-pages.ts'
 import { routerPages } from '../built-in/router-pages.ts'
@@ -41,13 +43,15 @@ export class Site {
   constructor(site: SiteApp, addition?: AddToSite) {
     const metrics = new Prometheus()
     const workers = new SiteWorkers(site)
+    const access = new Access(site)
     this.#workers = workers
-    this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers })
+    this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access })
     this.#proxy = new WorkerProxy(site, metrics)
     this.#route = new KeyRoute(workers, this.#proxy, metrics)
     const tools: SiteTools = {
       site,
       workers,
+      access,
       stats: (worker) => workers.within(worker, () => statsOf(site, worker)),
       index: (c) => indexAnswer(c, tools, this.#pages.list()),
     }
@@ -62,11 +66,16 @@ export class Site {
     }
     for (const pages of [statsPages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
+    const help =
+      'A form for the token (`web.token`), and what it is sent to, without that header: a session of twelve hours.'
+    this.#add({ [SIGN_IN]: { help, page: signInPage(site, access), open: true } })
   }
 
   #add(pages: BuiltInPages): void {
-    for (const [path, { help, page }] of Object.entries(pages))
-      this.#pages.add({ path, help, verbs: verbsOf(path, page), builtIn: true })
+    for (const [path, { help, page, open = false }] of Object.entries(pages)) {
+      const isOpen = typeof open === 'boolean' ? () => open : open
+      this.#pages.add({ path, help, verbs: verbsOf(path, page), builtIn: true, isOpen })
+    }
   }
 
   /**
@@ -85,7 +94,7 @@ export class Site {
   ): void {
     // Which parameters a path has is known to its table, and to the compiler here.
     const verbs = verbsOf(path, page as PageSource, (handler) => this.#pages.checkParam(path, handler))
-    this.#pages.add({ path, verbs, builtIn: false })
+    this.#pages.add({ path, verbs, builtIn: false, isOpen: () => true })
   }
 
   /**
@@ -135,9 +144,12 @@ export class Site {
     return route
   }
 
-  /** The whole site as a function, for mounting into another server. Answered by the first worker of this process. */
-  fetch(request: Request): Promise<Response> {
-    return this.handle(request, this.#workers.all()[0])
+  /**
+   * The whole site as a function, for mounting into another server. Answered by the first worker of this process. `peer` is
+   * the address at the other end of the connection: without it, and without `web.token`, the built-in pages answer nobody.
+   */
+  fetch(request: Request, peer?: string): Promise<Response> {
+    return this.handle(request, this.#workers.all()[0], peer)
   }
 
   /** Answers for one worker. `peer` is the address at the other end of the connection. Never rejects. */

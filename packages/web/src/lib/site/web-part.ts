@@ -12,6 +12,7 @@ import type { Site } from './site.ts'
 
 const HEADER_BYTES = 16_384
 const IDLE_MS = 30_000
+const LOOPBACK = ['127.0.0.1', '::1', 'localhost']
 
 export interface WebPartContext {
   readonly site: Site
@@ -26,6 +27,8 @@ export interface WebPartSettings {
   /** 0 takes any free one. */
   readonly port: number
   readonly advertise: string | undefined
+  /** What pages that show data ask for; left out, they answer this machine only. */
+  readonly token?: string | undefined
   /** How long requests in flight may take when the worker stops. */
   readonly graceMs: number
 }
@@ -72,7 +75,10 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
     async start() {
       await opening
       site.watch(deps.worker())
-      if (server !== undefined) log.info({ url: this.url(), address: this.address() }, 'The site is served.')
+      if (server === undefined) return
+      log.info({ url: this.url(), address: this.address() }, 'The site is served.')
+      if (settings.token === undefined && !LOOPBACK.includes(settings.host))
+        log.info({}, 'Pages that show data answer this machine only: set web.token to let others in.')
     },
     ready() {},
     async stop() {
