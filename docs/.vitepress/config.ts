@@ -75,6 +75,7 @@ export default defineConfig({
           { text: 'Commands', link: '/reference/cli' },
           { text: 'HTTP endpoints', link: '/reference/http' },
           { text: 'Metrics', link: '/reference/metrics' },
+          { text: 'Rights on the broker', link: '/reference/rights' },
           { text: 'Guarantees', link: '/guarantees' },
           { text: 'Packages', link: '/reference/packages' },
           { text: 'Examples', link: '/reference/examples' },

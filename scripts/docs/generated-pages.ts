@@ -5,6 +5,7 @@ import { errorsPage } from './errors-page.ts'
 import { examplesIndex, examplesPage } from './examples-page.ts'
 import { httpPage } from './http-page.ts'
 import { metricsPage } from './metrics-page.ts'
+import { rightsPage } from './rights-page.ts'
 import { settingsPage } from './settings-page.ts'
 
 /** A page whose text follows from tables in the code. */
@@ -22,6 +23,7 @@ export async function generatedPages(): Promise<readonly GeneratedPage[]> {
     { path: 'docs/reference/cli.md', text: await cliPage() },
     { path: 'docs/reference/http.md', text: await httpPage() },
     { path: 'docs/reference/metrics.md', text: await metricsPage() },
+    { path: 'docs/reference/rights.md', text: rightsPage() },
     { path: 'docs/reference/examples.md', text: examplesPage() },
     { path: 'apps/README.md', text: examplesIndex() },
   ]
