@@ -1,10 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { bundle } from './bundle.ts'
 import { PACKAGES_VARIABLE } from './packages.ts'
-import { placeFiles } from './place-files.ts'
+import { digest, placeFiles, unlessMissing } from './place-files.ts'
 
 /** Beside what is installed, since a bundle names installed packages by their paths. */
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/programs')
@@ -98,17 +98,4 @@ async function keyOf(sources: readonly string[]): Promise<string | undefined> {
 
 async function readAll(files: readonly string[]): Promise<readonly string[]> {
   return Promise.all(files.map((file) => readFile(file, 'utf8')))
-}
-
-async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
-  return reading.catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  })
-}
-
-function digest(texts: readonly string[]): string {
-  const hash = createHash('sha256')
-  for (const text of texts) hash.update(`${text.length}:`).update(text)
-  return hash.digest('hex').slice(0, 32)
 }

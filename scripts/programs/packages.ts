@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundle } from './bundle.ts'
-import { placeFiles } from './place-files.ts'
+import { digest, placeFiles, unlessMissing } from './place-files.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** Beside what is installed, since bundles name installed packages by their paths. */
@@ -28,9 +27,7 @@ export async function bundledPackages(): Promise<ReadonlyMap<string, string>> {
   const entries = await entriesOf()
   const sources = new Map([...entries].map(([name, file]) => [fileName(name), file]))
   const { files } = await bundle(sources, join(CACHE, 'made'))
-  const hash = createHash('sha256')
-  for (const [path, text] of files) hash.update(`${path}:${text.length}:`).update(text)
-  const directory = join(CACHE, hash.digest('hex').slice(0, 32))
+  const directory = join(CACHE, digest([...files].flat()))
   await mkdir(CACHE, { recursive: true })
   await removeStale()
   await placeFiles(files, directory)
@@ -69,11 +66,4 @@ async function removeStale(): Promise<void> {
     const found = await unlessMissing(stat(path))
     if (found !== undefined && found.mtimeMs < before) await rm(path, { recursive: true, force: true })
   }
-}
-
-async function unlessMissing<T>(reading: Promise<T>): Promise<T | undefined> {
-  return reading.catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  })
 }

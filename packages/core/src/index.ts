@@ -233,4 +233,11 @@ export type {
 } from './lib/settings/setting-types.ts'
 export { formatByteSize, parseByteSize, type ByteSize } from './lib/units/byte-size.ts'
 export { duration, formatDuration, parseDuration, type Duration } from './lib/units/duration.ts'
-export { parseBrokerUrl, type BrokerUrl, redactUrl, parseStoreUrl, type StoreUrl } from './lib/urls/urls.ts'
+export {
+  isLocalBroker,
+  parseBrokerUrl,
+  type BrokerUrl,
+  redactUrl,
+  parseStoreUrl,
+  type StoreUrl,
+} from './lib/urls/urls.ts'

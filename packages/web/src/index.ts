@@ -1,6 +1,6 @@
 /// <reference types="node" preserve="true" />
 export { Access, type ActionRight, type Admission, type Caller } from './lib/access/access.ts'
-export { action, isLocalBroker } from './lib/built-in/action.ts'
+export { action } from './lib/built-in/action.ts'
 export type { Graph, GraphEdge, GraphNode } from './lib/built-in/graph.ts'
 export type { Readiness } from './lib/built-in/health.ts'
 export type { BuiltInPage, BuiltInPages, SiteAddition, SiteTools } from './lib/built-in/site-tools.ts'

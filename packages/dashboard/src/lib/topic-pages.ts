@@ -1,7 +1,6 @@
-import { isMillraceError, type ShownRecord, type TopicDescription } from '@millrace/core'
+import { isLocalBroker, isMillraceError, type ShownRecord, type TopicDescription } from '@millrace/core'
 import {
   action,
-  isLocalBroker,
   PageError,
   type ActionRight,
   type BuiltInPages,

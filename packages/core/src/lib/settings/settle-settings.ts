@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors/millrace-error.ts'
+import { isLocalBroker } from '../urls/urls.ts'
 import type { SettingName } from './setting-declarations.ts'
 
 /** Values read so far, by name; durations in milliseconds. */
@@ -16,7 +17,7 @@ export function deriveSettings(values: SettingValues): void {
   derive(values, 'heartbeatInterval', () =>
     Math.min(LONGEST_HEARTBEAT_MS, Math.floor(milliseconds(values, 'sessionTimeout') / 3)),
   )
-  derive(values, 'web.host', () => (/^(embedded|memory):/.test(String(values.get('broker'))) ? '127.0.0.1' : '0.0.0.0'))
+  derive(values, 'web.host', () => (isLocalBroker(String(values.get('broker'))) ? '127.0.0.1' : '0.0.0.0'))
   derive(values, 'kafka.ssl.enabled', () =>
     (['kafka.ssl.ca', 'kafka.ssl.cert', 'kafka.ssl.key', 'kafka.ssl.servername'] as const).some(
       (name) => values.get(name) !== undefined,

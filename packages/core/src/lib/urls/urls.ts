@@ -120,3 +120,8 @@ export function redactUrl(text: string): string {
   const shown = at < 0 ? rest : `***${rest.slice(at)}`
   return `${scheme}${shown.replace(/\?.*$/s, '?***')}`
 }
+
+/** Whether a broker URL is of the embedded broker, in memory or on disk: it is on this machine, and nobody else uses it. */
+export function isLocalBroker(broker: string): boolean {
+  return /^(embedded|memory):/.test(broker)
+}

@@ -7,11 +7,6 @@ import type { SiteTools } from './site-tools.ts'
 /** What a request that changes the application must carry: no form and no image of another site can. */
 const ACTION_HEADER = 'millrace-action'
 
-/** The embedded broker: nobody else uses it. */
-export function isLocalBroker(broker: string): boolean {
-  return /^(embedded|memory):/.test(broker)
-}
-
 /**
  * A page that changes something: takes POST from pages of this site and from programs, of those who may act. Each is one
  * line of the log: who, what, and what came of it.
