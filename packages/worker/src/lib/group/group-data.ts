@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import type { TaskOwner } from '@millrace/core'
 import { taskId } from '../environment/task-id.ts'
-import { isObject, readInteger, readJson, readList, readMap, readText } from './member-data.ts'
+import { isObject, readInteger, readJson, readList, readMap, readSecret, readText } from './member-data.ts'
 
 /** What the leader sends every member with its assignment. */
 export interface GroupData {
@@ -18,6 +18,8 @@ export interface GroupData {
   readonly stamps: ReadonlyMap<string, string>
   /** The same as long as the group was never without a member; `undefined` when it is not known. */
   readonly life: string | undefined
+  /** What members sign requests to one another with, as long as the group lives; `undefined` when its leader gives none. */
+  readonly secret: string | undefined
 }
 
 export const NO_GROUP_DATA: GroupData = {
@@ -27,6 +29,7 @@ export const NO_GROUP_DATA: GroupData = {
   unassigned: [],
   stamps: new Map(),
   life: undefined,
+  secret: undefined,
 }
 
 /**
@@ -51,6 +54,7 @@ export function encodeGroupData(data: GroupData): Uint8Array {
       warmUps: Object.fromEntries([...data.warmUps].map(([task, to]) => [task, indexes.get(to) ?? NOBODY])),
       counts,
       life: data.life,
+      secret: data.secret,
     }),
   )
   const tasks = counts.reduce((sum, partitions) => sum + partitions, 0)
@@ -134,6 +138,7 @@ function readPacked(compressed: Uint8Array): GroupData | undefined {
     unassigned,
     stamps: new Map(names.flatMap((name, index) => (stamps[index] ? [[name, stamps[index]] as const] : []))),
     life: readText(head['life']),
+    secret: readSecret(head['secret']),
   }
 }
 

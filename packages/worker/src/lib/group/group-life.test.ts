@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
-import { groupLife } from './group-life.ts'
+import { groupLife, groupSecret } from './group-life.ts'
 
-const member = (id: string, generation: number, life?: string) => ({ id, data: { generation, life } })
+const member = (id: string, generation: number, life?: string, secret?: string) => ({
+  id,
+  data: { generation, life, secret },
+})
 
 test('newcomers begin a life, which every later member takes over', () => {
   const first = groupLife([member('b', 0), member('a', 0)])
@@ -14,4 +17,16 @@ test('newcomers begin a life, which every later member takes over', () => {
 
 test('one that comes back with another life takes over that of the later generation', () => {
   expect(groupLife([member('sleeper', 3, 'old'), member('other', 7, 'new')])).toBe('new')
+})
+
+test('the secret of a group is that of its first newcomer, and another one only once nobody has it', () => {
+  const first = [member('b', 0, undefined, 'of b'), member('a', 0, undefined, 'of a')]
+  expect(groupSecret(first)).toBe('of a')
+  // A newcomer brings one of its own, and may lead at once.
+  expect(groupSecret([member('0', 0, undefined, 'of 0'), member('b', 1, 'a', 'of a')])).toBe('of a')
+  expect(groupSecret([member('sleeper', 3, 'old', 'of old'), member('b', 7, 'a', 'of a')])).toBe('of a')
+  expect(groupSecret([member('0', 0, undefined, 'of 0')])).toBe('of 0')
+  // An earlier version knows of no secrets, and may still be the eldest.
+  expect(groupSecret([member('eldest', 9, 'a'), member('0', 0, undefined, 'of 0')])).toBe('of 0')
+  expect(groupSecret([member('eldest', 9, 'a')])).toBeUndefined()
 })

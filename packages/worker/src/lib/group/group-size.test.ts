@@ -3,6 +3,7 @@ import type { GroupMember, GroupView } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { taskId } from '../environment/task-id.ts'
 import { decodeGroupData, memberName } from './group-data.ts'
+import { newSecret } from './group-life.ts'
 import { encodeMemberData, type MemberData } from './member-data.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'
 import { decodeOwnData } from './own-data.ts'
@@ -31,6 +32,7 @@ function data(
     warmUp: { acceptableLag: 10_000, most: 16, caughtUp: copies },
     address: `http://10.${(at * 7) % 256}.${(at * 13) % 256}.${(at * 31) % 256}:6066`,
     life: `shop-${uuid(`life ${at}`)}`,
+    secret: newSecret(),
   }
 }
 

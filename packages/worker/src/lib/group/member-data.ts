@@ -32,6 +32,8 @@ export interface MemberData {
   readonly instanceId?: string | undefined
   /** `GroupData.life` of the group that it was in; `undefined` for a newcomer. */
   readonly life: string | undefined
+  /** `GroupData.secret` of the group that it was in; a random one from a newcomer, for a group that has none yet. */
+  readonly secret?: string | undefined
   /** Events that may have blocked its event loop, and those that the group has passed on to it. */
   readonly suspects?: readonly Suspect[]
 }
@@ -51,7 +53,7 @@ const LONGEST_TEXT = 512
 const LONGEST_LIST = 100_000
 
 export function encodeMemberData(data: MemberData): Uint8Array {
-  const { groups, tasks, generation, warm, warmUp, address, instanceId, life, suspects = [] } = data
+  const { groups, tasks, generation, warm, warmUp, address, instanceId, life, secret, suspects = [] } = data
   const json = {
     v: VERSION,
     groups: Object.fromEntries([...groups].map(([partitions, topology]) => [String(partitions), topology])),
@@ -62,6 +64,7 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     address,
     instanceId,
     life,
+    secret,
     ...(suspects.length === 0 ? {} : { suspects }),
   }
   return Buffer.from(JSON.stringify(json))
@@ -82,10 +85,11 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
   const address = readOptional(json['address'], readText)
   const instanceId = readOptional(json['instanceId'], readText)
   const life = readOptional(json['life'], readText)
+  const secret = readOptional(json['secret'], readSecret)
   const suspects = readOptional(json['suspects'], readSuspects)
   if (groups === undefined || tasks === undefined || generation === undefined || warm === undefined) return undefined
   if (warmUp === INVALID || address === INVALID || instanceId === INVALID || life === INVALID) return undefined
-  if (suspects === INVALID) return undefined
+  if (secret === INVALID || suspects === INVALID) return undefined
   return {
     groups,
     tasks,
@@ -95,6 +99,7 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     address,
     ...(instanceId === undefined ? {} : { instanceId }),
     life,
+    ...(secret === undefined ? {} : { secret }),
     ...(suspects === undefined ? {} : { suspects }),
   }
 }
@@ -160,6 +165,11 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 
 export function readText(value: unknown): string | undefined {
   return typeof value === 'string' && value.length <= LONGEST_TEXT ? value : undefined
+}
+
+/** As `newSecret` makes them. */
+export function readSecret(value: unknown): string | undefined {
+  return typeof value === 'string' && /^[\w-]{22}$/.test(value) ? value : undefined
 }
 
 export function readInteger(value: unknown): number | undefined {

@@ -214,17 +214,22 @@ test('a worker that is thrown out drops what it has in hand, and comes back', as
   expect(committedSum(log)).toBe(100)
 })
 
-test('a worker that is thrown out takes the life of its group along, and comes back with it', async () => {
+test('a worker that is thrown out takes the life and the secret of its group along, and comes back with it', async () => {
   const log = createMemoryLog()
   await topic(log)
   const lives: (string | undefined)[] = []
+  const secrets: (string | undefined)[] = []
   const { worker, transport } = await runWorker(
     log,
     { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] },
     {
       wrap: (inner) => {
         const told = new ToldTransport(inner, () => systemClock().monotonic())
-        told.onJoin = (data) => lives.push(decodeMemberData(data)?.life)
+        told.onJoin = (data) => {
+          const decoded = decodeMemberData(data)
+          lives.push(decoded?.life)
+          secrets.push(decoded?.secret)
+        }
         return told
       },
     },
@@ -237,6 +242,8 @@ test('a worker that is thrown out takes the life of its group along, and comes b
   expect(first).toBeUndefined()
   expect(second).toBeDefined()
   expect(third).toBe(second)
+  expect(worker.groupSecret()).toMatch(/^[\w-]{22}$/)
+  expect(secrets.slice(1)).toEqual([worker.groupSecret(), worker.groupSecret()])
   await worker.stop()
 })
 
@@ -285,4 +292,24 @@ test('more workers than partitions: the others wait', async () => {
   await until('handled', () => tally.has(100))
   await Promise.all(workers.map(({ worker }) => worker.stop()))
   expect(tally.duplicates).toBe(0)
+})
+
+test('members share a secret, which outlives whoever made it and whoever leads', async () => {
+  const log = createMemoryLog()
+  await topic(log)
+  const app: TestApp = { agents: [{ name: 'a', topics: ['in'], handler: () => {} }] }
+  const first = await runWorker(log, app, { id: 'w0' })
+  const secret = first.worker.groupSecret()
+  expect(secret).toMatch(/^[\w-]{22}$/)
+  const second = await runWorker(log, app, { id: 'w1' })
+  expect(second.worker.groupSecret()).toBe(secret)
+  await first.worker.stop()
+  const third = await runWorker(log, app, { id: 'w2' })
+  await second.worker.stop()
+  await until('it to be alone', () => third.worker.assignment().members.size === 1)
+  expect(third.worker.groupSecret()).toBe(secret)
+  await third.worker.stop()
+  const later = await runWorker(log, app, { id: 'w3' })
+  expect(later.worker.groupSecret()).not.toBe(secret)
+  await later.worker.stop()
 })

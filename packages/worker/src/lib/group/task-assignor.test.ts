@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MOST_SUSPECTS } from '../task/suspects.ts'
 import { decodeGroupData, encodeGroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
+import { newSecret } from './group-life.ts'
 import { decodeMemberData, encodeMemberData, type MemberData } from './member-data.ts'
 import { decodeOwnData, encodeOwnData, NO_OWN_DATA } from './own-data.ts'
 import { taskAssignor } from './task-assignor.ts'
@@ -167,6 +168,8 @@ test('what cannot be is believed of nobody: null, other types, counts that no to
     { ...json, address: 'a'.repeat(100_000) },
     { ...json, instanceId: 7 },
     { ...json, life: [] },
+    { ...json, secret: 'short' },
+    { ...json, secret: 7 },
     { ...json, suspects: [{ topic: 'a' }] },
     { ...json, suspects: Array.from({ length: 1000 }, () => suspect) },
   ]
@@ -198,6 +201,7 @@ const anyBytes: fc.Arbitrary<Uint8Array> = fc.oneof(
         'address',
         'instanceId',
         'life',
+        'secret',
         'suspects',
       ),
       fc.jsonValue(),
@@ -265,6 +269,7 @@ test('group data survives the way there, with more members than a byte counts', 
     unassigned: ['300-0', '300-9'],
     stamps: new Map([['m1', 'abc']]),
     life: 'm0',
+    secret: newSecret(),
   }
   expect(decodeGroupData(encodeGroupData(group))).toEqual(group)
   expect(decodeGroupData(encodeGroupData(NO_GROUP_DATA))).toEqual(NO_GROUP_DATA)

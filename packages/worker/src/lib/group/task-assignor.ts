@@ -10,7 +10,7 @@ import type { Suspect } from '../task/suspects.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'
 import { taskId } from '../environment/task-id.ts'
 import { encodeGroupData, memberName } from './group-data.ts'
-import { groupLife } from './group-life.ts'
+import { groupLife, groupSecret } from './group-life.ts'
 import { decodeMemberData, type PlannedMember, topologyStamp } from './member-data.ts'
 import { encodeOwnData } from './own-data.ts'
 import { type AssignmentPlan, planAssignment } from './plan-assignment.ts'
@@ -46,6 +46,7 @@ export const taskAssignor: GroupAssignor = {
         unassigned: plan.unassigned,
         stamps: stampsOf(members, names),
         life: groupLife(members),
+        secret: groupSecret(members),
       }),
       ownData: ownDataOf(plan, assignments, members),
     }

@@ -5,6 +5,7 @@ import type { CopyRef, Standbys } from '../restore/standbys.ts'
 import type { Suspect, Suspects } from '../task/suspects.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { decodeGroupData, type GroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
+import { newSecret } from './group-life.ts'
 import { stateHere } from './held-state.ts'
 import { encodeMemberData, type MemberData, topologyStamp } from './member-data.ts'
 import { decodeOwnData, type OwnData } from './own-data.ts'
@@ -47,6 +48,7 @@ export class WorkerMember {
   #generation = 0
   #rebalances = 0
   #reason = ''
+  readonly #proposedSecret = newSecret()
   #sent: MemberData | undefined
   #joinsInVain = 0
 
@@ -87,6 +89,7 @@ export class WorkerMember {
       address: this.#address(),
       instanceId: this.instanceId,
       life: this.#group.life,
+      secret: this.#group.secret ?? this.#proposedSecret,
       suspects: suspects.report(committed),
     }
     this.#sent = data
@@ -113,7 +116,8 @@ export class WorkerMember {
 
   /** The group has gone on without it. */
   lost(): void {
-    this.#group = { ...NO_GROUP_DATA, life: this.#group.life }
+    const { life, secret } = this.#group
+    this.#group = { ...NO_GROUP_DATA, life, secret }
   }
 
   /**

@@ -138,6 +138,10 @@ class AppWorker implements Worker, WorkerLife {
     return assignmentOf(this.#view())
   }
 
+  groupSecret(): string | undefined {
+    return this.#worker?.member.group.secret
+  }
+
   quiet(): Quiet {
     return quietOf(this.#view())
   }

@@ -49,6 +49,11 @@ export interface Worker {
   readonly finished: Promise<void>
   stats(): WorkerStats
   assignment(): AssignmentView
+  /**
+   * What the sites of the group's members sign requests to one another with; `undefined` before the worker has joined, and
+   * while the group's leader is of an earlier version. Not for logs, nor for any page.
+   */
+  groupSecret(): string | undefined
   /** Calls `fn` at each such event, until the returned function is called. */
   on<E extends keyof WorkerEvents>(event: E, fn: (change: WorkerEvents[E]) => void): () => void
   quiet(): Quiet
