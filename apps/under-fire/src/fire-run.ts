@@ -13,6 +13,8 @@ const LOAD_STEP_MS = 20
 const DONE_LIMIT_MS = 60_000
 
 export interface FireRunOptions {
+  /** Of a run that is there already, with how many numbers were sent in it. Default: a new one. */
+  readonly continues?: { readonly id: string; readonly sent: number }
   /** Looks at the broker from outside the app, and sends. */
   readonly outside: Transport
   /** host:port[,host:port], for the workers. */
@@ -33,11 +35,12 @@ export class FireRun {
   readonly workers: WorkerProcess[] = []
   readonly #options: FireRunOptions
   readonly #producer: Producer
-  #sent = 0
+  #sent: number
   #started = 0
 
   constructor(options: FireRunOptions) {
-    this.id = `fire-${randomBytes(4).toString('hex')}`
+    this.id = options.continues?.id ?? `fire-${randomBytes(4).toString('hex')}`
+    this.#sent = options.continues?.sent ?? 0
     this.numbers = `${this.id}-numbers`
     this.copies = `${this.id}-copies`
     this.changelog = `${this.id}-counts-changelog`
@@ -58,9 +61,9 @@ export class FireRun {
     await outside.admin().createTopics(names.map((name) => ({ name, partitions, replicationFactor: -1, config: {} })))
   }
 
-  /** Starts a worker process; await its `ready`. */
-  start(settings: Omit<AppSettings, 'id'> = {}): WorkerProcess {
-    const worker = new WorkerProcess({
+  /** Starts a worker process, of another build if `program` names its file; await its `ready`. */
+  start(settings: Omit<AppSettings, 'id'> = {}, program?: string): WorkerProcess {
+    const plan: TallyPlan = {
       settings: {
         broker: `kafka://${this.#options.brokers}`,
         web: { enabled: false },
@@ -76,7 +79,8 @@ export class FireRun {
       copies: this.copies,
       worker: `w${++this.#started}`,
       ...this.#options.plan,
-    })
+    }
+    const worker = new WorkerProcess(plan, program)
     this.workers.push(worker)
     return worker
   }
@@ -190,6 +194,6 @@ export class FireRun {
 /** Opens a run with its topics made. */
 export async function fireRun(options: FireRunOptions): Promise<FireRun> {
   const run = new FireRun(options)
-  await run.createTopics()
+  if (options.continues === undefined) await run.createTopics()
   return run
 }

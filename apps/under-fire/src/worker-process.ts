@@ -32,10 +32,11 @@ export class WorkerProcess {
   #failure: { readonly code: string; readonly message: string } | undefined
   #output = ''
 
-  constructor(plan: TallyPlan) {
+  /** `program` is the file of another build of `worker-main.ts`. */
+  constructor(plan: TallyPlan, program: string = mainFile) {
     this.name = plan.worker
     this.#plan = plan
-    this.#child = fork(mainFile, [JSON.stringify(plan)], {
+    this.#child = fork(program, [JSON.stringify(plan)], {
       execArgv: [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })

@@ -1,0 +1,78 @@
+import { eventually } from '@millrace/conformance'
+import { describeKafka } from '@millrace/kafka-for-tests'
+import { expect, test } from 'vitest'
+import { directories } from './directories.ts'
+import { fireRun } from './fire-run.ts'
+import { frozenBuild } from './frozen-build.ts'
+import { outsideOf } from './outside.ts'
+import { EXACT, tellFigures } from './verdicts.ts'
+import type { WorkerProcess } from './worker-process.ts'
+
+const LIMIT = { timeout: 120_000 }
+const PER_SECOND = 500
+
+describeKafka('a rolling upgrade from the frozen build', (brokers) => {
+  const outside = outsideOf(brokers)
+  const directory = directories()
+  const frozen = frozenBuild()
+
+  test(
+    'under load, one worker stopped and one killed, and one set back: every number counts once, and stores are kept',
+    LIMIT,
+    async () => {
+      await using run = await fireRun({
+        outside: outside(),
+        brokers: brokers.join(','),
+        settings: { processingGuarantee: 'exactly-once', sessionTimeout: '20s', acceptableRecoveryLag: 100_000 },
+      })
+      const storeOf = (name: string): { store: string } => ({ store: `lmdb:${directory(run.id + name)}` })
+      const { program } = frozen()
+      await run.send(2_000)
+      const [one, two] = [run.start(storeOf('one'), program), run.start(storeOf('two'), program)]
+      const endLoad = run.load(PER_SECOND)
+      /** They share the tasks, and go on. */
+      const working = async (workers: readonly WorkerProcess[]): Promise<void> => {
+        await Promise.all(workers.map((worker) => worker.ready()))
+        await shared(workers)
+        await run.untilCommitted((await run.committed()) + PER_SECOND / 4)
+      }
+      await working([one, two])
+
+      expect(await one.stop()).toBe(0)
+      const oneNew = run.start(storeOf('one'))
+      // The group is of both builds now, and both count.
+      await working([oneNew, two])
+      await two.kill()
+      const twoNew = run.start(storeOf('two'))
+      await working([oneNew, twoNew])
+      // Rows that are on disk from before are not read again.
+      const { stats } = await twoNew.report()
+      expect(stats?.parts['counts']?.recovery.restoredRows).toBeLessThan(PER_SECOND * 4)
+      expect(twoNew.output).not.toContain('is rebuilt from its changelog')
+
+      // Back to the build before: as long as no format has got a new version, it reads all that this one has written.
+      expect(await oneNew.stop()).toBe(0)
+      await working([run.start(storeOf('one'), program), twoNew])
+
+      await endLoad()
+      await run.untilDone()
+      expect(await run.stopAll()).toEqual([0, 0])
+      const verdict = await run.verdict()
+      expect(verdict).toMatchObject(EXACT)
+      expect(Object.keys(verdict.byWorker)).toHaveLength(5)
+      tellFigures('rolled from the frozen build to this one, and one worker back', verdict)
+    },
+  )
+
+  /** Each of them runs some of the tasks, and together they run all. */
+  async function shared(workers: readonly WorkerProcess[]): Promise<void> {
+    await eventually(
+      async () => {
+        const reports = await Promise.all(workers.map((worker) => worker.report()))
+        const tasks = reports.map(({ stats }) => stats?.parts['counts']?.partitions.length ?? 0)
+        return tasks.every((count) => count > 0) && tasks.reduce((sum, count) => sum + count, 0) === 4
+      },
+      { what: 'tasks on each worker' },
+    )
+  }
+})
