@@ -101,22 +101,26 @@ export class Letters {
     byId('letters').replaceChildren(...agents.map((agent) => this.#agent(agent)))
   }
 
-  #agent({ agent, topic, letters, waiting, newest }) {
+  #agent({ agent, topic, letters, waiting, complete, newest }) {
     const admin = this.#canAct()
     const all = el(
       'button',
       {
         type: 'button',
-        disabled: !admin.on || waiting === 0,
+        disabled: !admin.on || (waiting === 0 && complete),
         title: admin.on ? '' : admin.reason,
         onclick: () => this.#replay(agent, { all: true }),
       },
-      `Replay all ${full(waiting)}`,
+      complete ? `Replay all ${full(waiting)}` : 'Replay all',
     )
     return el(
       'div',
       { class: 'letters' },
-      el('h3', { title: topic }, `${agent}: ${plural(letters, 'letter')}, ${full(waiting)} not replayed`),
+      el(
+        'h3',
+        { title: topic },
+        `${agent}: ${complete ? '' : 'of the newest '}${plural(letters, 'letter')}, ${full(waiting)} not replayed`,
+      ),
       all,
       ...newest.map((letter) => this.#letter(agent, letter)),
     )

@@ -3,6 +3,7 @@ export { Access, type ActionRight, type Admission, type Caller } from './lib/acc
 export { action } from './lib/built-in/action.ts'
 export type { Graph, GraphEdge, GraphNode } from './lib/built-in/graph.ts'
 export type { Readiness } from './lib/built-in/health.ts'
+export { SharedLookups, type LookUp, type SharedLookupsOptions } from './lib/built-in/shared-lookups.ts'
 export type { BuiltInPage, BuiltInPages, SiteAddition, SiteTools } from './lib/built-in/site-tools.ts'
 export { assignmentAnswer, knownMembers, type AssignmentAnswer } from './lib/built-in/stats-pages.ts'
 export { jsonText, type JsonObject } from './lib/pages/json-text.ts'

@@ -8,7 +8,10 @@ import type { RawHeaders, TopicPartition } from './record.ts'
  * the signal's reason when it aborts.
  */
 export interface DeadLetters {
-  /** What there is, by agent: of one, or of all in the order declared. Reads the topics to their ends. */
+  /**
+   * What there is, by agent: of one, or of all in the order declared. Reads the topics to their ends, from their beginnings or
+   * the newest `most` letters.
+   */
   list(options?: DeadLetterListing): Promise<readonly AgentDeadLetters[]>
   /** One whole letter, or the one that failed last; `undefined` when there is none. */
   show(
@@ -33,6 +36,8 @@ export interface DeadLetterListing {
   readonly agent?: string | undefined
   /** How many of the letters that failed last to tell for each agent. Default 10. */
   readonly newest?: number | undefined
+  /** How many letters to read of each agent, the newest of every partition. Default all. */
+  readonly most?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -46,11 +51,13 @@ export interface AgentDeadLetters {
   readonly agent: string
   /** `{app id}-{agent}-dlq`, whether it exists or not. */
   readonly topic: string
-  /** Letters in the topic. */
+  /** Letters in the topic, as far as they were read. */
   readonly letters: number
   /** Those of them that were not replayed. */
   readonly waiting: number
-  /** The last to fail first. */
+  /** False when there are older letters, which were not read: `letters` and `waiting` are without them. */
+  readonly complete: boolean
+  /** The last to fail first; texts of 1,000 characters at most. */
   readonly newest: readonly DeadLetterSummary[]
 }
 

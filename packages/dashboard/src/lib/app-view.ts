@@ -1,7 +1,6 @@
-import { knownMembers, type SiteApp, type SiteWorker } from '@millrace/web'
+import { knownMembers, SharedLookups, type SharedLookupsOptions, type SiteApp, type SiteWorker } from '@millrace/web'
 import type { HistoryPoint } from './history.ts'
 import type { Peers } from './peers.ts'
-import { SharedLookups } from './shared-lookups.ts'
 import type { Watches, WorkerAnswer } from './worker-watch.ts'
 
 const NO_SITE = 'It serves no site (web.enabled), so nothing is known of it.'
@@ -34,8 +33,8 @@ export class AppView {
     this.#site = site
     this.#watches = watches
     this.#peers = peers
-    this.#live = new SharedLookups(site.surroundings)
-    this.#histories = new SharedLookups(site.surroundings)
+    this.#live = new SharedLookups(perWorker(site))
+    this.#histories = new SharedLookups(perWorker(site))
   }
 
   live(worker: SiteWorker): LiveAnswer {
@@ -94,6 +93,11 @@ export class AppView {
     const here = new Set(this.#here(worker).map((each) => each.assignment().memberId))
     return new Map([...knownMembers(worker.assignment())].filter(([member]) => !here.has(member)))
   }
+}
+
+/** Limits of lookups of which there is one for each worker of this process. Other workers have two seconds to answer. */
+export function perWorker({ surroundings: { clock } }: Pick<SiteApp, 'surroundings'>): SharedLookupsOptions {
+  return { clock, atATime: 64, limitMs: 10_000, freshMs: 500 }
 }
 
 function addressesOf(members: ReadonlyMap<string, string | undefined>): readonly string[] {

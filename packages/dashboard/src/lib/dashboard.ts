@@ -2,17 +2,17 @@ import {
   type BuiltInPages,
   type PageContext,
   PageError,
+  SharedLookups,
   type SiteAddition,
   type SiteTools,
   type SiteWorker,
   unavailable,
 } from '@millrace/web'
-import { AppView } from './app-view.ts'
+import { AppView, perWorker } from './app-view.ts'
 import { Assets } from './assets.ts'
 import { deadLetterPages } from './dead-letter-pages.ts'
 import { eventStream, sharedState, type SharedState, StateMessages } from './event-stream.ts'
 import { Peers } from './peers.ts'
-import { SharedLookups } from './shared-lookups.ts'
 import { topicPages } from './topic-pages.ts'
 import { Watches } from './worker-watch.ts'
 
@@ -75,7 +75,7 @@ const MAX_LISTENERS = 100
 /** Statistics now, and of the last five minutes; of this worker, or with `?of=app` of all. */
 function livePages({ site, workers }: SiteTools, watches: Watches, view: AppView): BuiltInPages {
   const messages = new StateMessages()
-  const states = new SharedLookups<SharedState>(site.surroundings)
+  const states = new SharedLookups<SharedState>(perWorker(site))
   // However many pages are open, each worker is read once a second.
   const stateOf = (asked: SiteWorker, ofApp: boolean): Promise<SharedState> =>
     states.get(`${asked.context.id} ${ofApp ? 'app' : 'worker'}`, async () =>

@@ -1,26 +1,40 @@
-import { isMillraceError, type AgentDeadLetters, type DeadLetterPlace } from '@millrace/core'
-import { action, PageError, type BuiltInPages, type SiteTools } from '@millrace/web'
-import { SharedLookups } from './shared-lookups.ts'
+import { isMillraceError, type AgentDeadLetters, type DeadLetter, type DeadLetterPlace } from '@millrace/core'
+import { action, PageError, SharedLookups, type BuiltInPages, type SiteTools } from '@millrace/web'
 
 /** Of each agent, in the list. */
 const NEWEST_LETTERS = 50
+/** Read of each agent for the list. */
+const MOST_LETTERS = 10_000
+/** Longest time for a list or a letter, and how many of them are read at a time. */
+const READ_LIMIT_MS = 20_000
+const AT_A_TIME = 4
 
 /** Dead letters, one of them, and their replay. */
 export function deadLetterPages(tools: SiteTools): BuiltInPages {
   const { site, access } = tools
-  // Reads topics to their ends, with a time limit of its own.
-  const lists = new SharedLookups<readonly AgentDeadLetters[]>(site.surroundings)
+  const { clock } = site.surroundings
+  const reading = { clock, atATime: AT_A_TIME, limitMs: READ_LIMIT_MS }
+  const lists = new SharedLookups<readonly AgentDeadLetters[]>({ ...reading, freshMs: 500 })
+  const shown = new SharedLookups<DeadLetter | undefined>(reading)
   return {
     '/dead-letters/': {
-      help: 'What agents gave up: counts, and the last 50 of each agent. Reads the topics to their ends.',
-      page: async (c) => c.json(await lists.get('all', () => site.deadLetters.list({ newest: NEWEST_LETTERS }))),
+      help: 'What agents gave up: counts, and the last 50 of each agent. Reads the newest 10,000 of each agent, once for all who ask meanwhile.',
+      page: async (c) => {
+        const limits = { newest: NEWEST_LETTERS, most: MOST_LETTERS }
+        return c.json(await lists.get('all', (signal) => site.deadLetters.list({ ...limits, signal }), c.signal))
+      },
     },
     '/dead-letters/:agent/:partition/:offset/': {
       help: 'One letter with its record and error; the stack only for those who may act.',
       page: async (c) => {
         const place = { partition: wholeNumber(c.params['partition']), offset: wholeNumber(c.params['offset']) }
+        const agent = c.params['agent'] ?? ''
         const letter = await withStatus(() =>
-          site.deadLetters.show(c.params['agent'] ?? '', place, { signal: c.signal }),
+          shown.get(
+            `${place.partition} ${place.offset} ${agent}`,
+            (signal) => site.deadLetters.show(agent, place, { signal }),
+            c.signal,
+          ),
         )
         if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
         const headers = letter.headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])

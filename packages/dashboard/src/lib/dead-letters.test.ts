@@ -20,9 +20,9 @@ const letter: DeadLetter = {
 function letters(asked: unknown[]): DeadLetters {
   return {
     list: async (options) => {
-      asked.push(options?.newest)
+      asked.push([options?.newest, options?.most])
       const { agent, topic } = letter
-      return [{ agent, topic, letters: 1, waiting: 1, newest: [letter] }]
+      return [{ agent, topic, letters: 1, waiting: 1, complete: true, newest: [letter] }]
     },
     show: async (agent, which) =>
       agent === 'counter' && typeof which === 'object' && which.offset === 12 ? letter : undefined,
@@ -40,7 +40,7 @@ it('lists them and shows one, its stack only to those who may act', async () => 
   expect(await (await get('/dead-letters/')).json()).toMatchObject([
     { agent: 'counter', waiting: 1, newest: [{ offset: 12 }] },
   ])
-  expect(asked).toEqual([50])
+  expect(asked).toEqual([[50, 10_000]])
   expect(await (await get('/dead-letters/counter/0/12/')).json()).toMatchObject({
     value: { as: 'string', value: 'milk' },
     headers: [['kind', 'test']],
@@ -50,6 +50,34 @@ it('lists them and shows one, its stack only to those who may act', async () => 
   expect(await (await open.get('/dead-letters/counter/0/12/')).json()).toMatchObject({ stack: letter.stack })
   expect((await get('/dead-letters/counter/0/13/')).status).toBe(404)
   expect((await get('/dead-letters/counter/x/13/')).status).toBe(400)
+})
+
+it('reads them once for all who ask at the same time, and no longer than the last of them waits', async () => {
+  const reads: AbortSignal[] = []
+  const read = (signal: AbortSignal | undefined): Promise<never> => {
+    if (signal === undefined) throw new Error('Nothing would stop this.')
+    reads.push(signal)
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+  }
+  const { get } = smallSite({
+    deadLetters: {
+      ...letters([]),
+      list: (options) => read(options?.signal),
+      show: (_agent, _which, options) => read(options?.signal),
+    },
+  })
+  for (const path of ['/dead-letters/', '/dead-letters/counter/0/12/']) {
+    reads.length = 0
+    const callers = Array.from({ length: 50 }, () => new AbortController())
+    const asked = callers.map(({ signal }) => get(path, { signal }))
+    await expect.poll(() => reads.length).toBe(1)
+    for (const caller of callers.slice(1)) caller.abort()
+    await Promise.all(asked.slice(1))
+    expect(reads.map(({ aborted }) => aborted)).toEqual([false])
+    callers[0]?.abort()
+    await asked[0]
+    expect(reads.map(({ aborted }) => aborted)).toEqual([true])
+  }
 })
 
 it('replays one or all', async () => {

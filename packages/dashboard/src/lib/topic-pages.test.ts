@@ -54,6 +54,61 @@ it('reads no more than so many records, and keeps the newest of them', async () 
   expect(read).toBe(10_000)
 })
 
+it('reads once for all who ask at the same time, and no longer than the last of them waits', async () => {
+  const reads: AbortSignal[] = []
+  const { get } = smallSite({
+    ...admin,
+    records: {
+      // oxlint-disable-next-line require-yield -- nothing comes
+      async *records(_, { signal }) {
+        if (signal === undefined) throw new Error('Nothing would stop this.')
+        reads.push(signal)
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+        throw signal.reason
+      },
+      sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
+    },
+  })
+  const callers = Array.from({ length: 50 }, () => new AbortController())
+  const asked = callers.map(({ signal }) => get('/topics/posts/records/', { signal }))
+  await expect.poll(() => reads.length).toBe(1)
+  for (const caller of callers.slice(1)) caller.abort()
+  await Promise.all(asked.slice(1))
+  expect(reads.map(({ aborted }) => aborted)).toEqual([false])
+  callers[0]?.abort()
+  await asked[0]
+  expect(reads.map(({ aborted }) => aborted)).toEqual([true])
+})
+
+it('shows a record of long texts and of values without JSON shortened, and reads no more of them than fit', async () => {
+  let read = 0
+  const long = 'x'.repeat(1_000_000)
+  const { get } = smallSite({
+    ...admin,
+    records: {
+      async *records() {
+        for (;;)
+          yield {
+            ...record(++read),
+            key: { as: 'string', value: long },
+            value: { as: 'own', value: read % 2 === 0 ? { id: 2n ** 64n } : { id: 1n, long } },
+            headers: Array.from({ length: 500 }, () => ['h', Buffer.from(long)] as const),
+          }
+      },
+      sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
+    },
+  })
+  const answer = await (await get('/topics/posts/records/?last=2')).text()
+  expect(answer.length).toBeLessThan(512 * 1024)
+  const { records, complete }: { records: { value: unknown; cut: boolean }[]; complete: boolean } = JSON.parse(answer)
+  expect(complete).toBe(false)
+  expect(records[0]).toMatchObject({ cut: true, key: 'x'.repeat(8 * 1024) })
+  expect(records.map(({ value }) => value)).toContainEqual(
+    read < 3 ? expect.anything() : { id: '18446744073709551616' },
+  )
+  expect(read).toBeLessThan(35)
+})
+
 it('is off for whoever may not act', async () => {
   const { get } = smallSite({ settings: { admin: false } })
   expect((await get('/topics/posts/records/')).status).toBe(403)

@@ -1,7 +1,9 @@
 import { isLocalBroker, isMillraceError, type ShownRecord, type TopicDescription } from '@millrace/core'
 import {
   action,
+  jsonText,
   PageError,
+  SharedLookups,
   type ActionRight,
   type BuiltInPages,
   type PageContext,
@@ -14,11 +16,18 @@ const DEFAULT_RECORDS = 20
 const MAX_RECORDS = 100
 /** Records that may be read for one answer: those of all partitions, to find the newest. */
 const MAX_READ = 10_000
-/** Longest text of one value in an answer, and of all records of one. */
+/** Characters of keys, values and headers that may be read for it. */
+const MAX_READ_CHARACTERS = 32 * 1024 * 1024
+/** Longest text of one key or value in an answer, most headers and their longest text, and the text of all records. */
 const MAX_VALUE_CHARACTERS = 8 * 1024
+const MAX_HEADERS = 100
+const MAX_HEADER_CHARACTERS = 1_000
 const MAX_ANSWER_CHARACTERS = 512 * 1024
 /** Reading ends then, with what has come. */
 const READ_LIMIT_MS = 5_000
+/** Longest wait for a broker that does not answer, and how many topics are read at a time. */
+const LOOKUP_LIMIT_MS = 10_000
+const AT_A_TIME = 4
 
 /** A record in an answer. */
 interface Peek {
@@ -27,7 +36,7 @@ interface Peek {
   readonly timestamp: number
   readonly key: unknown
   readonly value: unknown
-  /** The value was too long to be given whole. */
+  /** Key, value or headers were too long to be given whole. */
   readonly cut: boolean
   readonly headers: readonly (readonly [string, string | null])[]
 }
@@ -35,6 +44,8 @@ interface Peek {
 /** The app's topics, what is in them, and a way to put a record in while it is developed. */
 export function topicPages(deps: SiteTools): BuiltInPages {
   const { site, access } = deps
+  const { clock } = site.surroundings
+  const peeks = new SharedLookups<Peeks>({ clock, atATime: AT_A_TIME, limitMs: LOOKUP_LIMIT_MS })
   const topic = (c: PageContext): TopicDescription => {
     const name = c.params['name'] ?? ''
     const found = site.describe().topics.find((each) => each.name === name)
@@ -52,9 +63,9 @@ export function topicPages(deps: SiteTools): BuiltInPages {
         const { name } = topic(c)
         const may = access.mayAct(c)
         if (!may.on) throw new PageError(403, may.reason)
-        return c.json(await newest(deps, { name, last: howMany(c.query.get('last')), signal: c.signal }), {
-          headers: { 'cache-control': 'no-store' },
-        })
+        const last = howMany(c.query.get('last'))
+        const found = await peeks.get(`${last} ${name}`, (signal) => newest(deps, { name, last, signal }), c.signal)
+        return c.json(found, { headers: { 'cache-control': 'no-store' } })
       },
     },
     '/topics/:name/send/': {
@@ -91,16 +102,19 @@ interface Wanted {
   readonly signal: AbortSignal
 }
 
+interface Peeks {
+  readonly records: readonly Peek[]
+  readonly complete: boolean
+}
+
 /** By time, the newest first. */
-async function newest(
-  deps: SiteTools,
-  { name, last, signal }: Wanted,
-): Promise<{ readonly records: readonly Peek[]; readonly complete: boolean }> {
+async function newest(deps: SiteTools, { name, last, signal }: Wanted): Promise<Peeks> {
   const records = recordsOf(deps)
   const late = new AbortController()
   const timer = deps.site.surroundings.clock.schedule(READ_LIMIT_MS, () => late.abort())
   const kept: Peek[] = []
   let read = 0
+  let readCharacters = 0
   let complete = true
   try {
     for await (const record of records.records(name, {
@@ -108,9 +122,11 @@ async function newest(
       follow: false,
       signal: AbortSignal.any([signal, late.signal]),
     })) {
-      kept.push(peekOf(record))
+      const { peek, characters } = peekOf(record)
+      kept.push(peek)
       if (kept.length >= 2 * MAX_RECORDS) kept.sort(byAge).splice(last)
-      if (++read < MAX_READ) continue
+      readCharacters += characters
+      if (++read < MAX_READ && readCharacters < MAX_READ_CHARACTERS) continue
       complete = false
       break
     }
@@ -123,7 +139,7 @@ async function newest(
   const shown: Peek[] = []
   let characters = 0
   for (const record of kept.sort(byAge).slice(0, last)) {
-    characters += JSON.stringify(record).length
+    characters += jsonText(record).length
     if (characters > MAX_ANSWER_CHARACTERS) return { records: shown, complete: false }
     shown.push(record)
   }
@@ -139,18 +155,40 @@ function byAge(a: Peek, b: Peek): number {
   return b.timestamp - a.timestamp || b.offset - a.offset
 }
 
-function peekOf({ partition, offset, timestamp, key, value, headers }: ShownRecord): Peek {
-  const text = typeof value.value === 'string' ? value.value : (JSON.stringify(value.value) ?? '')
-  const cut = text.length > MAX_VALUE_CHARACTERS
+/** What is shown of a record, and how long it was. */
+function peekOf({ partition, offset, timestamp, key, value, headers }: ShownRecord): {
+  readonly peek: Peek
+  readonly characters: number
+} {
+  const [shownKey, shownValue] = [shorten(key.value), shorten(value.value)]
+  const headerBytes = headers.map(([name, bytes]) => name.length + (bytes?.length ?? 0))
+  const isCut = shownKey.cut || shownValue.cut || headers.length > MAX_HEADERS
   return {
-    partition,
-    offset,
-    timestamp,
-    key: key.value,
-    value: cut ? text.slice(0, MAX_VALUE_CHARACTERS) : value.value,
-    cut,
-    headers: headers.map(([name, bytes]) => [name, bytes === null ? null : bytes.toString('utf8').slice(0, 1000)]),
+    peek: {
+      partition,
+      offset,
+      timestamp,
+      key: shownKey.value,
+      value: shownValue.value,
+      cut: isCut || headerBytes.some((bytes) => bytes > MAX_HEADER_CHARACTERS),
+      headers: headers
+        .slice(0, MAX_HEADERS)
+        .map(([name, bytes]) => [firstOf(name), bytes === null ? null : firstOf(bytes.toString('utf8'))]),
+    },
+    characters: shownKey.characters + shownValue.characters + headerBytes.reduce((sum, bytes) => sum + bytes, 0),
   }
+}
+
+/** A key or value as it is, or the first of its text. */
+function shorten(value: unknown): { readonly value: unknown; readonly cut: boolean; readonly characters: number } {
+  const text = typeof value === 'string' ? value : jsonText(value)
+  const { length: characters } = text
+  const cut = characters > MAX_VALUE_CHARACTERS
+  return { value: cut ? text.slice(0, MAX_VALUE_CHARACTERS) : value, cut, characters }
+}
+
+function firstOf(text: string): string {
+  return text.slice(0, MAX_HEADER_CHARACTERS)
 }
 
 function howMany(text: string | null): number {

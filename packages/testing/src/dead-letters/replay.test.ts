@@ -314,11 +314,32 @@ describe('show', () => {
   })
 })
 
+it('lists no more than it was told to read, the newest of each partition, and keeps no long texts', async () => {
+  const { app, send } = pickyApp()
+  await using t = await testApp(app)
+  await send(t, 0, 200)
+  const whole = await t.deadLetters.list({ agent: 'picky' })
+  expect(whole).toMatchObject([{ letters: 20, waiting: 20, complete: true }])
+  const [some] = await t.deadLetters.list({ agent: 'picky', most: 8, newest: 1 })
+  expect(some?.complete).toBe(false)
+  expect(some?.letters).toBeGreaterThan(0)
+  expect(some?.letters).toBeLessThanOrEqual(8)
+  expect(some?.waiting).toBe(some?.letters)
+  expect(some?.newest).toEqual(whole[0]?.newest.slice(0, 1))
+
+  const [letter] = letters(t, 'shop-picky-dlq')
+  const told = { ...letter?.told, 'millrace-error-message': 'm'.repeat(200_000), 'millrace-failed-at': String(2 ** 45) }
+  const headers = Object.entries(told).map(([name, text]) => [name, Buffer.from(text)] as const)
+  await t.write('shop-picky-dlq', { value: new Uint8Array(), headers })
+  const [listed] = await t.deadLetters.list({ agent: 'picky', newest: 1 })
+  expect(listed?.newest.map(({ failure }) => failure.message)).toEqual(['m'.repeat(1_000)])
+})
+
 it('an app that has none lists every agent with nothing', async () => {
   const { app }: { app: App } = pickyApp()
   await using t = await testApp(app)
   expect(await t.deadLetters.list({ newest: 5 })).toEqual([
-    { agent: 'picky', topic: 'shop-picky-dlq', letters: 0, waiting: 0, newest: [] },
-    { agent: 'other', topic: 'shop-other-dlq', letters: 0, waiting: 0, newest: [] },
+    { agent: 'picky', topic: 'shop-picky-dlq', letters: 0, waiting: 0, complete: true, newest: [] },
+    { agent: 'other', topic: 'shop-other-dlq', letters: 0, waiting: 0, complete: true, newest: [] },
   ])
 })

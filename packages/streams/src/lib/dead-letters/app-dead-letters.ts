@@ -4,10 +4,12 @@ import {
   type DeadLetterListing,
   type DeadLetterPlace,
   type DeadLetters,
+  type DeadLetterSummary,
   deadLetterTopic,
   MillraceError,
   nearestName,
   partitionKey,
+  type PartitionOffsets,
   type ReplayOutcome,
   showBytes,
   type TopicInfo,
@@ -16,7 +18,7 @@ import {
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import { byFailure, type LetterRecord, letterRecord } from './letter-record.ts'
 import type { OffsetRanges } from './offset-ranges.ts'
-import { readPartitions } from './read-partitions.ts'
+import { readPartitions, type ReadPartitionsOptions } from './read-partitions.ts'
 import { type LedgerOptions, ReplayLedger } from './replay-ledger.ts'
 import { replayLetters, type ReplayOptions } from './replay-letters.ts'
 
@@ -30,6 +32,10 @@ export type DeadLettersOptions = LedgerOptions &
 interface DeadLetterAgent {
   readonly name: string
   readonly shape: { readonly sources: readonly unknown[] }
+}
+
+interface LettersWanted extends ReadPartitionsOptions {
+  readonly place?: DeadLetterPlace | undefined
 }
 
 interface SignalOption {
@@ -54,7 +60,9 @@ class AppDeadLetters implements DeadLetters {
     this.#options = options
   }
 
-  async list({ agent, newest = NEWEST, signal }: DeadLetterListing = {}): Promise<readonly AgentDeadLetters[]> {
+  async list({ agent, newest = NEWEST, most = Infinity, signal }: DeadLetterListing = {}): Promise<
+    readonly AgentDeadLetters[]
+  > {
     const { appId, agents, admin } = this.#options
     const names = agent === undefined ? agents.map(({ name }) => name) : [this.#agent(agent).name]
     const topics = new Map(
@@ -65,13 +73,18 @@ class AppDeadLetters implements DeadLetters {
     for (const name of names) {
       const topic = deadLetterTopic(appId, name)
       const info = topics.get(topic)
-      const found = { agent: name, topic, letters: 0, waiting: 0 }
-      const last: LetterRecord[] = []
+      const found = { agent: name, topic, letters: 0, waiting: 0, complete: true }
+      const last: Summarised[] = []
+      const from = ({ beginning, end }: PartitionOffsets): number => {
+        const first = Math.max(beginning, end - Math.ceil(most / (info?.partitions ?? 1)))
+        if (first > beginning) found.complete = false
+        return first
+      }
       if (info !== undefined)
-        for await (const letter of this.#letters(info, ledger, { signal })) {
+        for await (const { summary } of this.#letters(info, ledger, { from, signal })) {
           found.letters++
-          if (!letter.summary.replayed) found.waiting++
-          keepNewest(last, letter, newest)
+          if (!summary.replayed) found.waiting++
+          keepNewest(last, { summary: brief(summary) }, newest)
         }
       all.push({ ...found, newest: last.map(({ summary }) => summary) })
     }
@@ -134,18 +147,18 @@ class AppDeadLetters implements DeadLetters {
     if (place !== undefined) throw this.#missing(agent, place)
   }
 
-  /** All letters, or those from a place on in its partition. */
+  /** All letters, those from where `from` says in each partition, or those from a place on in its partition. */
   async *#letters(
     info: TopicInfo,
     ledger: ReplayLedger,
-    { place, signal }: { readonly place?: DeadLetterPlace | undefined } & SignalOption,
+    { place, from, signal }: LettersWanted,
   ): AsyncGenerator<LetterRecord, void, undefined> {
     const all = Array.from({ length: info.partitions }, (_, partition) => ({ topic: info.name, partition }))
     const partitions: readonly TopicPartition[] =
       place === undefined ? all : all.filter(({ partition }) => partition === place.partition)
-    const from = place === undefined ? {} : { from: () => place.offset }
+    const start = place === undefined ? from : () => place.offset
     const replayed = new Map<string, OffsetRanges>()
-    for await (const batch of readPartitions(this.#options, partitions, { ...from, signal })) {
+    for await (const batch of readPartitions(this.#options, partitions, { from: start, signal })) {
       const key = partitionKey(batch)
       const { partition, beginning, endOffset: end } = batch
       const ranges = replayed.get(key) ?? ledger.of(info, { partition, beginning, end })
@@ -204,8 +217,29 @@ class AppDeadLetters implements DeadLetters {
 /** Letters that a listing shows for each agent, unless it says how many. */
 const NEWEST = 10
 
+/** Longest text of a letter in a listing. */
+const MOST_CHARACTERS = 1_000
+
+/** Without the long texts that anybody may have put into a letter: a listing keeps many of them. */
+function brief(summary: DeadLetterSummary): DeadLetterSummary {
+  const { source, failure } = summary
+  const { code, message } = failure
+  return {
+    ...summary,
+    source: source && { ...source, topic: cut(source.topic) },
+    failure: { ...failure, code: cut(code), class: cut(failure.class), message: cut(message) },
+  }
+}
+
+/** By way of bytes: a slice would keep the whole text in memory. */
+function cut(text: string): string {
+  return text.length <= MOST_CHARACTERS ? text : Buffer.from(text.slice(0, MOST_CHARACTERS)).toString()
+}
+
+type Summarised = Pick<LetterRecord, 'summary'>
+
 /** Inserts it where it belongs, and lets the oldest go when there are too many. */
-function keepNewest(newest: LetterRecord[], letter: LetterRecord, limit: number): void {
+function keepNewest<T extends Summarised>(newest: T[], letter: T, limit: number): void {
   let at = newest.length
   while (at > 0 && isNewer(letter, newest[at - 1])) at--
   if (at >= limit) return
@@ -213,6 +247,6 @@ function keepNewest(newest: LetterRecord[], letter: LetterRecord, limit: number)
   newest.length = Math.min(newest.length, limit)
 }
 
-function isNewer(letter: LetterRecord, than: LetterRecord | undefined): boolean {
+function isNewer(letter: Summarised, than: Summarised | undefined): boolean {
   return than !== undefined && byFailure(letter.summary, than.summary) < 0
 }

@@ -62,7 +62,7 @@ export async function* readPartitions(
 
 export interface ReadPartitionsOptions {
   /** Where to start in a partition, if not at its beginning. */
-  readonly from?: (offsets: PartitionOffsets) => number
+  readonly from?: ((offsets: PartitionOffsets) => number) | undefined
   readonly signal?: AbortSignal | undefined
 }
 

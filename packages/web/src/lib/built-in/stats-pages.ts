@@ -4,10 +4,18 @@ import { jsonPage, type BuiltInPages, type BuiltInTools, type PageListing, type 
 import type { Flow } from '../site-app.ts'
 import { graphOf, nodeOf } from './graph.ts'
 import { readiness } from './health.ts'
+import { SharedLookups } from './shared-lookups.ts'
+
+/** One for each worker of the process. */
+const TEXTS_AT_A_TIME = 64
+const TEXT_LIMIT_MS = 10_000
 
 /** Pages about this worker and its app. */
 export function statsPages(deps: BuiltInTools): BuiltInPages {
   const { site, workers, stats, metrics } = deps
+  // Whoever may see it, it is written once for all who ask meanwhile.
+  const { clock } = site.surroundings
+  const texts = new SharedLookups<string>({ clock, atATime: TEXTS_AT_A_TIME, limitMs: TEXT_LIMIT_MS })
   return {
     '/': {
       help: 'App, worker, status and all pages. The app may put its own page here.',
@@ -21,7 +29,10 @@ export function statsPages(deps: BuiltInTools): BuiltInPages {
       open: () => site.surroundings.settings.web.openMetrics,
       help: 'The same for Prometheus.',
       page: async (c) =>
-        c.text(await metrics.text(metricsSource(deps)), { headers: { 'content-type': metrics.contentType } }),
+        c.text(
+          await texts.get(workers.askedIfAny()?.context.id ?? '', () => metrics.text(metricsSource(deps)), c.signal),
+          { headers: { 'content-type': metrics.contentType } },
+        ),
     },
     '/graph/': {
       help: 'Nodes (topics, agents, tables) and edges: those declared, and those that events were seen to take.',
