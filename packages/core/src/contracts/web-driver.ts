@@ -6,6 +6,11 @@ export interface WebServerLimits {
   readonly headerBytes: number
   /** A client that is waited for (a request unfinished, an answer not taken, a connection unused) and sends or takes nothing for so long is cut off. */
   readonly idleMs: number
+  /**
+   * Connections at the same time. For one more the connection is ended that has been without a request for longest, or else one
+   * whose client does not take its answer; where all are busy, the new one. So clients that only wait keep nobody out.
+   */
+  readonly connections: number
 }
 
 export interface ServeOptions {

@@ -25,7 +25,7 @@ async function served(
       return new Response('from the site', { headers: { 'x-site': 'yes' } })
     },
     address: { host: '127.0.0.1', port: 0 },
-    limits: { headerBytes: 16_384, idleMs: 30_000 },
+    limits: { headerBytes: 16_384, idleMs: 30_000, connections: 1000 },
     clock: systemClock(),
     onError: (error) => {
       throw error

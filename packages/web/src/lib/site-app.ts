@@ -88,6 +88,7 @@ export interface SiteSettings {
     | 'advertise'
     | 'builtIn'
     | 'openMetrics'
+    | 'maxRequests'
   >
 }
 

@@ -29,16 +29,22 @@ export interface WorldOptions {
   readonly driver: WebDriver
   readonly fetch: ServeOptions['fetch']
   readonly idleMs?: number
+  readonly connections?: number
 }
 
 export const HEADER_BYTES = 16_384
 
-export async function openWorld({ driver, fetch, idleMs = 30_000 }: WorldOptions): Promise<WebWorld> {
+export async function openWorld({
+  driver,
+  fetch,
+  idleMs = 30_000,
+  connections = 1000,
+}: WorldOptions): Promise<WebWorld> {
   const errors: Error[] = []
   const server = await driver.serve({
     fetch,
     address: { host: '127.0.0.1', port: 0 },
-    limits: { headerBytes: HEADER_BYTES, idleMs },
+    limits: { headerBytes: HEADER_BYTES, idleMs, connections },
     clock: systemClock(),
     onError: (error) => void errors.push(error),
   })

@@ -1,13 +1,18 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ServeOptions, WebServer } from '../../contracts/web-driver.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
+import { Connections } from './connections.ts'
+import { Turns } from './turns.ts'
 
 /** How often the server looks for requests that are too slow, at the least. */
 const LONGEST_CHECK_MS = 5_000
 /** A whole request with its body, whatever is done with it. */
 const REQUEST_MS = 300_000
+/** Node drops headers beyond its own limit, and says nothing: requests with so many must not come near it. */
+const MOST_HEADERS = 200
+/** A step up, in a path. URLs are resolved before pages are looked up, and a proxy that guards paths may not do it. */
+const DOT_SEGMENT = /(?:^|\/)(?:\.|%2e){1,2}(?:\/|$)/i
 
 const REFUSALS = new Map([
   ['HPE_HEADER_OVERFLOW', 431],
@@ -37,10 +42,14 @@ export async function serveNodeHttp(
       keepAliveTimeout: limits.idleMs,
       connectionsCheckingInterval: Math.min(LONGEST_CHECK_MS, Math.ceil(limits.idleMs / 2)),
     },
-    (incoming, outgoing) => turns.take(outgoing, () => listener(incoming, outgoing)),
+    (incoming, outgoing) => {
+      const status = refusal(incoming)
+      if (status === undefined) turns.take(outgoing, () => listener(incoming, outgoing))
+      else refuse(outgoing, status)
+    },
   )
   server.setTimeout(limits.idleMs)
-  const connections = new Connections(server)
+  const connections = new Connections(server, limits.connections)
   server.on('clientError', answerClientError)
   await listen(server, address)
   const closed = new Promise<void>((resolve) => server.once('close', resolve))
@@ -86,6 +95,27 @@ function boundPort(server: Server): number {
   throw new MillraceError('CLOSED', 'The server was closed while it was opened.')
 }
 
+/** The status for a request that no page gets to see. */
+function refusal({ rawHeaders, url = '/' }: IncomingMessage): number | undefined {
+  if (rawHeaders.length > 2 * MOST_HEADERS) return 431
+  return DOT_SEGMENT.test(url.split('?', 1)[0] ?? '') ? 400 : undefined
+}
+
+function refuse(outgoing: ServerResponse, status: number): void {
+  const body = refusalBody(status)
+  // What is left of the request is not read.
+  outgoing.writeHead(status, {
+    connection: 'close',
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+  })
+  outgoing.end(body)
+}
+
+function refusalBody(status: number): string {
+  return JSON.stringify({ error: `${STATUS_CODES[status] ?? ''}.` })
+}
+
 /** What is sent for a request that could not be read. No more than this line is said of it: it may be an attack. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable || hasAnswer(socket)) {
@@ -94,7 +124,7 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   }
   const status = REFUSALS.get(error.code ?? '') ?? 400
   const reason = STATUS_CODES[status] ?? ''
-  const body = JSON.stringify({ error: `${reason}.` })
+  const body = refusalBody(status)
   const head = [
     `HTTP/1.1 ${status} ${reason}`,
     'Connection: close',
@@ -107,112 +137,4 @@ function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
 /** The error is in the body of a request that is being answered: a second status line would be read as part of the answer. */
 function hasAnswer(socket: Duplex): boolean {
   return '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
-}
-
-/**
- * The connections of a server, and which of them have a request in flight. The server's own list is no help when it
- * stops: it counts a connection that has never sent anything as busy, and keeps those that become idle later.
- */
-export class Connections {
-  /** Answers under way, by connection. */
-  readonly #answers = new Map<Socket, Set<ServerResponse>>()
-  #closing = false
-
-  constructor(server: Server) {
-    server.on('connection', (socket) => this.#opened(socket))
-    server.on('request', ({ socket }, answer) => this.#started(socket, answer))
-    // Nothing was sent or taken for the whole time.
-    server.on('timeout', (socket) => {
-      const waitsForClient = !this.#isBusy(socket) || socket.writableLength > 0
-      if (waitsForClient) socket.destroy()
-    })
-  }
-
-  /** From now on a connection ends with the request that it has; those that have none end at once. */
-  drain(): void {
-    this.#closing = true
-    for (const [socket, answers] of this.#answers) {
-      for (const answer of answers) answer.shouldKeepAlive = false
-      if (answers.size === 0) socket.destroy()
-    }
-  }
-
-  destroy(): void {
-    for (const socket of this.#answers.keys()) socket.destroy()
-  }
-
-  #opened(socket: Socket): void {
-    if (this.#closing) {
-      socket.destroy()
-      return
-    }
-    this.#answers.set(socket, new Set())
-    socket.once('close', () => this.#answers.delete(socket))
-  }
-
-  #started(socket: Socket, answer: ServerResponse): void {
-    this.#answers.get(socket)?.add(answer)
-    if (this.#closing) answer.shouldKeepAlive = false
-    answer.once('close', () => {
-      this.#answers.get(socket)?.delete(answer)
-      // Its last bytes may still be on their way.
-      if (this.#closing && !this.#isBusy(socket)) socket.end(() => socket.destroy())
-    })
-  }
-
-  #isBusy(socket: Socket): boolean {
-    return (this.#answers.get(socket)?.size ?? 0) > 0
-  }
-}
-
-/** Requests of one connection that are worked on at the same time. */
-const AT_A_TIME = 8
-/** More that wait for their turn end the connection: who sends so many does not mean to read the answers. */
-const MOST_WAITING = 1_000
-
-interface Waiting {
-  readonly answer: ServerResponse
-  readonly begin: () => void
-}
-
-interface Line {
-  busy: number
-  readonly waiting: Waiting[]
-}
-
-/**
- * Requests of one connection, taken up a few at a time. A client may send thousands at once without waiting (pipelining),
- * and Node hands out all that one piece of its bytes holds: each would hold what its page needs while the answers, which
- * go out in order, wait for the first.
- */
-export class Turns {
-  readonly #lines = new WeakMap<Socket, Line>()
-
-  /** Begins now, or when an earlier request of the connection is over; never when the connection is gone by then. */
-  take(answer: ServerResponse, begin: () => void): void {
-    const { socket } = answer.req
-    const line = this.#lineOf(socket)
-    if (line.busy < AT_A_TIME) this.#begin(line, { answer, begin })
-    else if (line.waiting.length < MOST_WAITING) line.waiting.push({ answer, begin })
-    else socket.destroy()
-  }
-
-  #lineOf(socket: Socket): Line {
-    const known = this.#lines.get(socket)
-    if (known !== undefined) return known
-    const line: Line = { busy: 0, waiting: [] }
-    this.#lines.set(socket, line)
-    socket.once('close', () => void (line.waiting.length = 0))
-    return line
-  }
-
-  #begin(line: Line, { answer, begin }: Waiting): void {
-    line.busy++
-    answer.once('close', () => {
-      line.busy--
-      const next = answer.req.socket.destroyed ? undefined : line.waiting.shift()
-      if (next !== undefined) this.#begin(line, next)
-    })
-    begin()
-  }
 }

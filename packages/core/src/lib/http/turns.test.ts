@@ -20,7 +20,7 @@ async function serve(): Promise<Desk> {
   const server = await serveNodeHttp(
     {
       address: { host: '127.0.0.1', port: 0 },
-      limits: { headerBytes: 16_384, idleMs: 30_000 },
+      limits: { headerBytes: 16_384, idleMs: 30_000, connections: 1000 },
       clock: systemClock(),
       onError: () => {},
     },

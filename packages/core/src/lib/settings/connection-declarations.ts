@@ -139,6 +139,20 @@ export const webDeclarations = {
     help: 'How long a request that was passed on to another worker may take.',
   },
   'web.bodyLimit': { type: 'size', default: '1mb', help: 'Largest request body.' },
+  'web.maxConnections': {
+    type: 'integer',
+    least: 2,
+    most: 100_000,
+    default: 1_000,
+    help: 'Connections at the same time. For one more the connection is closed that has been unused for longest, or else one whose client does not take its answer.',
+  },
+  'web.maxRequests': {
+    type: 'integer',
+    least: 1,
+    most: 99_999,
+    derived: 'half of web.maxConnections',
+    help: 'Requests in flight at the same time; one more is answered 503 with Retry-After. Not counted: /health/… and /metrics.',
+  },
   'web.cors': {
     type: 'text',
     help: "Origins whose pages may read the site, with commas between, or '*'; none when unset.",

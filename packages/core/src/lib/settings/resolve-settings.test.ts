@@ -18,6 +18,14 @@ const refused = (code: string, ...parts: readonly string[]): unknown =>
     ),
   })
 
+test('requests in flight are half of the connections, and never as many', () => {
+  const web = (given: object): ResolvedSettings['web'] => resolveSettings({ argument: { id: 'a', web: given } }).web
+  expect(web({}).maxRequests).toBe(500)
+  expect(web({ maxConnections: 31 }).maxRequests).toBe(15)
+  expect(web({ maxConnections: 10, maxRequests: 9 })).toMatchObject({ maxConnections: 10, maxRequests: 9 })
+  expect(() => web({ maxConnections: 10, maxRequests: 10 })).toThrow(/web\.maxRequests is 10; .* web\.maxConnections/)
+})
+
 test('defaults are those of the reference', () => {
   expect(resolve({})).toMatchObject({
     id: 'app',

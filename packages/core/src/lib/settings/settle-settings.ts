@@ -15,9 +15,10 @@ export function deriveSettings(values: SettingValues): void {
     values.get('processingGuarantee') === 'exactly-once' ? EXACTLY_ONCE_COMMIT_MS : COMMIT_MS,
   )
   derive(values, 'heartbeatInterval', () =>
-    Math.min(LONGEST_HEARTBEAT_MS, Math.floor(milliseconds(values, 'sessionTimeout') / 3)),
+    Math.min(LONGEST_HEARTBEAT_MS, Math.floor(number(values, 'sessionTimeout') / 3)),
   )
   derive(values, 'web.host', () => (isLocalBroker(String(values.get('broker'))) ? '127.0.0.1' : '0.0.0.0'))
+  derive(values, 'web.maxRequests', () => Math.floor(number(values, 'web.maxConnections') / 2))
   derive(values, 'kafka.ssl.enabled', () =>
     (['kafka.ssl.ca', 'kafka.ssl.cert', 'kafka.ssl.key', 'kafka.ssl.servername'] as const).some(
       (name) => values.get(name) !== undefined,
@@ -31,6 +32,7 @@ export function checkSettings(values: SettingValues): void {
   // Else each fetch that finds nothing would be taken for a lost connection.
   longer(values, 'kafka.requestTimeout', 'kafka.maxFetchWait')
   checkRebalance(values)
+  checkWebLimits(values)
   if (values.get('processingGuarantee') === 'exactly-once') {
     longer(values, 'transactionTimeout', 'commitInterval')
     if (values.get('isolation') !== 'read-committed')
@@ -47,8 +49,8 @@ function derive(values: SettingValues, name: SettingName, value: () => unknown):
 }
 
 function longer(values: SettingValues, longerName: SettingName, shorterName: SettingName): void {
-  const longerMs = milliseconds(values, longerName)
-  const shorterMs = milliseconds(values, shorterName)
+  const longerMs = number(values, longerName)
+  const shorterMs = number(values, shorterName)
   if (longerMs > shorterMs) return
   throw new MillraceError(
     'SETTING_INVALID',
@@ -59,9 +61,9 @@ function longer(values: SettingValues, longerName: SettingName, shorterName: Set
 /** What a worker does between a rebalance and joining again has to fit into the time for which the group waits. */
 function checkRebalance(values: SettingValues): void {
   const [rebalanceMs, drainMs, heartbeatMs] = [
-    milliseconds(values, 'rebalanceTimeout'),
-    milliseconds(values, 'drainTimeout'),
-    milliseconds(values, 'heartbeatInterval'),
+    number(values, 'rebalanceTimeout'),
+    number(values, 'drainTimeout'),
+    number(values, 'heartbeatInterval'),
   ]
   const commitMs = rebalanceMs / 2
   const sumMs = heartbeatMs + drainMs + commitMs
@@ -69,6 +71,16 @@ function checkRebalance(values: SettingValues): void {
   throw new MillraceError(
     'SETTING_INVALID',
     `Setting rebalanceTimeout is ${rebalanceMs} ms, and a worker may take ${sumMs} ms in a rebalance: ${heartbeatMs} ms until it hears of it (heartbeatInterval), ${drainMs} ms until its events have finished (drainTimeout), ${commitMs} ms for its last commit (half of rebalanceTimeout). Make rebalanceTimeout ${2 * (heartbeatMs + drainMs)} ms or longer, or drainTimeout shorter.`,
+  )
+}
+
+/** With a request on every connection there would be none that a probe could take the place of. */
+function checkWebLimits(values: SettingValues): void {
+  const [requests, connections] = [number(values, 'web.maxRequests'), number(values, 'web.maxConnections')]
+  if (requests < connections) return
+  throw new MillraceError(
+    'SETTING_INVALID',
+    `Setting web.maxRequests is ${requests}; it must be less than web.maxConnections, which is ${connections}, so that probes can always connect.`,
   )
 }
 
@@ -93,7 +105,7 @@ function checkSasl(values: SettingValues): void {
     throw new MillraceError('SETTING_INVALID', `Setting ${missing} is missing; this kafka.sasl.mechanism needs it.`)
 }
 
-function milliseconds(values: SettingValues, name: SettingName): number {
+function number(values: SettingValues, name: SettingName): number {
   const value = values.get(name)
   if (typeof value !== 'number') throw new MillraceError('SETTING_INVALID', `Setting ${name} has no value.`)
   return value

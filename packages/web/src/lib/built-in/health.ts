@@ -13,11 +13,13 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
   return {
     '/health/live': {
       open: true,
+      always: true,
       help: '200 from the moment the server listens.',
       page: (c) => c.json({ live: true }),
     },
     '/health/ready': {
       open: true,
+      always: true,
       help: '200 when the worker runs, has recovered and no partition has stood still for `stallAfter`; else 503 with the reasons.',
       page: (c) => {
         const answer = readiness(deps)

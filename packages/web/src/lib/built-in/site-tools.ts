@@ -61,6 +61,8 @@ export interface BuiltInPage {
   readonly page: PageHandler | ViewClass
   /** Whether everybody may see it: it shows nothing of the data. Default false: `Access` decides. */
   readonly open?: boolean | (() => boolean)
+  /** Whether it answers however many requests are in flight (`web.maxRequests`): what tells how a busy worker is. Default false. */
+  readonly always?: boolean
 }
 
 /** Built-in pages by their paths. */

@@ -27,6 +27,7 @@ export function statsPages(deps: BuiltInTools): BuiltInPages {
     },
     '/metrics': {
       open: () => site.surroundings.settings.web.openMetrics,
+      always: true,
       help: 'The same for Prometheus.',
       page: async (c) =>
         c.text(

@@ -12,6 +12,8 @@ export interface Page {
   readonly builtIn: boolean
   /** Whether everybody may see it. */
   readonly isOpen: () => boolean
+  /** Whether it answers however many requests are in flight. */
+  readonly always: boolean
   /** Of a built-in page. */
   readonly help?: string | undefined
 }

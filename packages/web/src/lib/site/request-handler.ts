@@ -9,6 +9,7 @@ import { allowed } from '../pages/view.ts'
 import { readTarget, type AnyParams, type RequestTarget } from '../pages/path-pattern.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
+import { Overloaded, type Entrance } from './entrance.ts'
 import type { Page, PageRegistry } from './page-registry.ts'
 import { dropBody, runPage, SharedSignal } from './page-run.ts'
 
@@ -31,6 +32,7 @@ export interface Asked {
   readonly request: Request
   readonly worker: SiteWorker | undefined
   readonly peer: string | undefined
+  readonly entrance: Entrance
 }
 
 /** Answers requests: finds the page, keeps to the limits, and makes answers of errors. */
@@ -55,7 +57,7 @@ export class RequestHandler {
       const match = pages.find(target.segments)
       if (match === undefined) throw new PageError(404, `There is no page ${target.url.pathname}.`)
       page = match.value
-      response = await this.#answerBy(page, { ...asked, target, params: match.params })
+      response = await this.#answerWithin(page, { ...asked, target, params: match.params })
     } catch (thrown) {
       if (isGone(request, thrown)) response = new Response(null, { status: CLIENT_GONE })
       else {
@@ -74,6 +76,16 @@ export class RequestHandler {
     if (request.method !== 'HEAD') return answer
     await dropBody(answer)
     return new Response(null, { status: answer.status, headers: answer.headers })
+  }
+
+  async #answerWithin(page: Page, found: Found): Promise<Response> {
+    if (page.always) return this.#answerBy(page, found)
+    found.entrance.enter()
+    try {
+      return await this.#answerBy(page, found)
+    } finally {
+      found.entrance.left()
+    }
   }
 
   async #answerBy(page: Page, { request, target, worker, params, peer }: Found): Promise<Response> {
@@ -137,7 +149,7 @@ export class RequestHandler {
     thrown: unknown,
     { status, page, request, worker }: Asked & { readonly status: number; readonly page: Page | undefined },
   ): void {
-    if (status < 500) return
+    if (status < 500 || thrown instanceof Overloaded) return
     const { log } = this.#parts.site.surroundings
     const error = toError(thrown)
     const fields = { page: page?.path, method: request.method, status }

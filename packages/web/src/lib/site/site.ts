@@ -19,6 +19,7 @@ import { LeaderRoute } from '../routing/leader-route.ts'
 import { WorkerProxy } from '../routing/worker-proxy.ts'
 import type { RoutableTable, SiteApp, SiteWorker } from '../site-app.ts'
 import { SiteWorkers } from '../site-workers.ts'
+import { Entrance } from './entrance.ts'
 import { PageRegistry } from './page-registry.ts'
 import { RequestHandler } from './request-handler.ts'
 
@@ -33,17 +34,22 @@ export type AddToSite = (tools: SiteTools) => SiteAddition
  * its own: `webPart` gives it one, and `fetch` puts it under any other. Made by `createSite`.
  */
 export class Site {
+  readonly #site: SiteApp
   readonly #workers: SiteWorkers
   readonly #pages = new PageRegistry()
   readonly #handler: RequestHandler
   readonly #proxy: WorkerProxy
   readonly #route: KeyRoute
   readonly #addition: SiteAddition | undefined
+  /** Of requests that come from another server. */
+  readonly #entrance: Entrance
 
   constructor(site: SiteApp, addition?: AddToSite) {
     const metrics = new Prometheus()
     const workers = new SiteWorkers(site)
     const access = new Access(site)
+    this.#site = site
+    this.#entrance = this.entrance()
     this.#workers = workers
     this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access })
     this.#proxy = new WorkerProxy(site, metrics)
@@ -72,9 +78,9 @@ export class Site {
   }
 
   #add(pages: BuiltInPages): void {
-    for (const [path, { help, page, open = false }] of Object.entries(pages)) {
+    for (const [path, { help, page, open = false, always = false }] of Object.entries(pages)) {
       const isOpen = typeof open === 'boolean' ? () => open : open
-      this.#pages.add({ path, help, verbs: verbsOf(path, page), builtIn: true, isOpen })
+      this.#pages.add({ path, help, verbs: verbsOf(path, page), builtIn: true, isOpen, always })
     }
   }
 
@@ -94,7 +100,7 @@ export class Site {
   ): void {
     // Which parameters a path has is known to its table, and to the compiler here.
     const verbs = verbsOf(path, page as PageSource, (handler) => this.#pages.checkParam(path, handler))
-    this.#pages.add({ path, verbs, builtIn: false, isOpen: () => true })
+    this.#pages.add({ path, verbs, builtIn: false, isOpen: () => true, always: false })
   }
 
   /**
@@ -152,9 +158,21 @@ export class Site {
     return this.handle(request, this.#workers.all()[0], peer)
   }
 
+  /** A place for requests to come in, with bounds of its own. */
+  entrance(): Entrance {
+    const { surroundings } = this.#site
+    // Settings may still change when a site is made: the command line comes later.
+    return new Entrance({ ...surroundings, most: () => surroundings.settings.web.maxRequests })
+  }
+
   /** Answers for one worker. `peer` is the address at the other end of the connection. Never rejects. */
-  handle(request: Request, worker: SiteWorker | undefined, peer?: string): Promise<Response> {
-    return this.#handler.answer({ request, worker, peer })
+  handle(
+    request: Request,
+    worker: SiteWorker | undefined,
+    peer?: string,
+    entrance: Entrance = this.#entrance,
+  ): Promise<Response> {
+    return this.#handler.answer({ request, worker, peer, entrance })
   }
 
   /** The worker's site is served from now on, until `unwatch`. */

@@ -17,7 +17,7 @@ function partOf(
 ): WebPart {
   const part = webPart(
     { site, driver, worker: () => worker, log },
-    { host: '127.0.0.1', port: 0, advertise: undefined, graceMs: 2000, ...settings },
+    { host: '127.0.0.1', port: 0, advertise: undefined, maxConnections: 1000, graceMs: 2000, ...settings },
   )
   open.push(part)
   return part

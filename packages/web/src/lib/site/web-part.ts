@@ -29,6 +29,7 @@ export interface WebPartSettings {
   readonly advertise: string | undefined
   /** What pages that show data ask for; left out, they answer this machine only. */
   readonly token?: string | undefined
+  readonly maxConnections: number
   /** How long requests in flight may take when the worker stops. */
   readonly graceMs: number
 }
@@ -56,10 +57,11 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
   return {
     name: 'web',
     declare(worker: WorkerContext) {
+      const entrance = site.entrance()
       const serving = driver.serve({
-        fetch: (request, peer) => site.handle(request, deps.worker(), peer),
+        fetch: (request, peer) => site.handle(request, deps.worker(), peer, entrance),
         address: settings,
-        limits: { headerBytes: HEADER_BYTES, idleMs: IDLE_MS },
+        limits: { headerBytes: HEADER_BYTES, idleMs: IDLE_MS, connections: settings.maxConnections },
         clock: worker.clock,
         onError: (error) => log.debug({ error: error.message }, 'A connection to the site failed.'),
       })

@@ -14,7 +14,7 @@ export function closingCases(createDriver: () => WebDriver): void {
     createDriver().serve({
       fetch: async () => new Response(),
       address: { host, port },
-      limits: { headerBytes: 1000, idleMs: 1000 },
+      limits: { headerBytes: 1000, idleMs: 1000, connections: 100 },
       clock: systemClock(),
       onError: () => {},
     })

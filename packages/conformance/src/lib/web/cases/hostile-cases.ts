@@ -56,6 +56,8 @@ export function hostileCases(createDriver: () => WebDriver): void {
   test.each([
     ['one header', `x: ${'y'.repeat(HEADER_BYTES)}\r\n`],
     ['many headers', Array.from({ length: 1000 }, (_, at) => `x-${at}: ${'y'.repeat(20)}\r\n`).join('')],
+    ['more headers than anybody has', 'a:b\r\n'.repeat(300)],
+    ['more headers than Node keeps', 'a:b\r\n'.repeat(2_500)],
   ])('%s beyond the limit: 431', async (_what, headers) => {
     const opened = await open()
     const client = await opened.socket()
@@ -63,6 +65,84 @@ export function hostileCases(createDriver: () => WebDriver): void {
     expect(await client.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 431 /)
     expect(seen).toEqual([])
     await lives(opened)
+  })
+
+  test.each(['/a/../b', '/a/%2e%2e/b', '/a/.%2E/b?c', '/./', '/a/..', 'http://a/b/%2e/'])(
+    'a path with steps in it, which a guard before the server may read otherwise, is none: %s',
+    async (target) => {
+      const opened = await open()
+      const client = await opened.socket()
+      client.write(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`)
+      expect(await client.ended()).toMatch(/^HTTP\/1\.1 400 /)
+      expect(seen).toEqual([])
+      expect((await fetch(`${opened.url}/..a/b../...?/../`)).status).toBe(200)
+    },
+  )
+
+  test('for one connection too many the one is ended that has been unused for longest', async () => {
+    const opened = await open({ connections: 3 })
+    const [first, second, third] = [await opened.socket(), await opened.socket(), await opened.socket()]
+    first.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await first.until(/well/)
+    const fourth = await opened.socket()
+    fourth.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await fourth.until(/well/)
+    expect(await second.ended()).toBe('')
+    const fifth = await opened.socket()
+    expect(await third.ended()).toBe('')
+    for (const client of [first, fourth, fifth]) {
+      client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      expect(await client.ended()).toMatch(/connection: close[^]*well/i)
+    }
+  })
+
+  test('where all connections have a request in flight the new one is ended, and they are answered', async () => {
+    const go = deferred<void>()
+    const opened = await open({
+      connections: 2,
+      fetch: async (request) => {
+        seen.push(request.url)
+        await go.promise
+        return new Response('well')
+      },
+    })
+    const busy = [await opened.socket(), await opened.socket()]
+    for (const client of busy) client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await eventually(() => seen.length === 2, { what: 'both requests' })
+    expect(await (await opened.socket()).ended()).toBe('')
+    go.resolve()
+    for (const client of busy) await client.until(/well/)
+  })
+
+  test('a client that does not take its answer gives way to a new one', async () => {
+    const piece = new Uint8Array(1_000_000)
+    const cancelled = deferred<void>()
+    const opened = await open({
+      connections: 2,
+      fetch: async (request) => {
+        seen.push(request.url)
+        if (!request.url.endsWith('/long')) return new Response('well')
+        return new Response(
+          new ReadableStream({ pull: (controller) => controller.enqueue(piece), cancel: () => cancelled.resolve() }),
+        )
+      },
+    })
+    const slow = [await opened.socket(), await opened.socket()]
+    for (const { socket, write } of slow) {
+      socket.pause()
+      write('GET /long HTTP/1.1\r\nHost: a\r\n\r\n')
+    }
+    await eventually(() => seen.length === 2, { what: 'both requests' })
+    // Until nothing more fits on the way to them, they may be quick ones.
+    await eventually(
+      async () => {
+        const client = await opened.socket()
+        client.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+        return (await client.ended()).includes('well')
+      },
+      { what: 'an answer for another client' },
+    )
+    await within(cancelled.promise, { what: 'the end of a long answer' })
   })
 
   test('a target of 10 kB is taken', async () => {

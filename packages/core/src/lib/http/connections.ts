@@ -1,0 +1,92 @@
+import type { Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/**
+ * The connections of a server, at most so many, and which of them have a request in flight. The server's own list is no help
+ * when it stops: it counts a connection that has never sent anything as busy, and keeps those that become idle later. Its
+ * own limit turns the newcomer away, so that clients that do nothing could keep all others out.
+ */
+export class Connections {
+  readonly #most: number
+  /** Answers under way, by connection. */
+  readonly #answers = new Map<Socket, Set<ServerResponse>>()
+  /** Connections without a request in flight; the one that has been without for longest comes first. */
+  readonly #idle = new Set<Socket>()
+  #closing = false
+
+  constructor(server: Server, most: number) {
+    this.#most = most
+    server.on('connection', (socket) => this.#opened(socket))
+    server.on('request', ({ socket }, answer) => this.#started(socket, answer))
+    // Nothing was sent or taken for the whole time.
+    server.on('timeout', (socket) => {
+      if (!this.#isBusy(socket) || isNotTaken(socket)) socket.destroy()
+    })
+  }
+
+  /** From now on a connection ends with the request that it has; those that have none end at once. */
+  drain(): void {
+    this.#closing = true
+    for (const [socket, answers] of this.#answers) {
+      for (const answer of answers) answer.shouldKeepAlive = false
+      if (answers.size === 0) socket.destroy()
+    }
+  }
+
+  destroy(): void {
+    for (const socket of this.#answers.keys()) socket.destroy()
+  }
+
+  #opened(socket: Socket): void {
+    if (this.#answers.size >= this.#most) this.#end(this.#dispensable())
+    if (this.#closing || this.#answers.size >= this.#most) {
+      socket.destroy()
+      return
+    }
+    this.#answers.set(socket, new Set())
+    this.#idle.add(socket)
+    socket.once('close', () => this.#forget(socket))
+  }
+
+  /** The connection that is ended for another one: unused for longest, or else one whose client does not take its answer. */
+  #dispensable(): Socket | undefined {
+    for (const socket of this.#idle) return socket
+    for (const socket of this.#answers.keys()) if (isNotTaken(socket)) return socket
+    return undefined
+  }
+
+  #end(socket: Socket | undefined): void {
+    if (socket === undefined) return
+    this.#forget(socket)
+    socket.destroy()
+  }
+
+  #forget(socket: Socket): void {
+    this.#answers.delete(socket)
+    this.#idle.delete(socket)
+  }
+
+  #started(socket: Socket, answer: ServerResponse): void {
+    const answers = this.#answers.get(socket)
+    if (answers === undefined) return
+    answers.add(answer)
+    this.#idle.delete(socket)
+    if (this.#closing) answer.shouldKeepAlive = false
+    answer.once('close', () => {
+      answers.delete(answer)
+      if (answers.size > 0 || !this.#answers.has(socket)) return
+      // Its last bytes may still be on their way.
+      if (this.#closing) socket.end(() => socket.destroy())
+      else this.#idle.add(socket)
+    })
+  }
+
+  #isBusy(socket: Socket): boolean {
+    return (this.#answers.get(socket)?.size ?? 0) > 0
+  }
+}
+
+/** What was written waits for the client to take it. */
+function isNotTaken(socket: Socket): boolean {
+  return socket.writableLength > 0
+}

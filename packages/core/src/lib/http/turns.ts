@@ -1,0 +1,54 @@
+import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** Requests of one connection that are worked on at the same time. */
+const AT_A_TIME = 8
+/** More that wait for their turn end the connection: who sends so many does not mean to read the answers. */
+const MOST_WAITING = 1_000
+
+interface Waiting {
+  readonly answer: ServerResponse
+  readonly begin: () => void
+}
+
+interface Line {
+  busy: number
+  readonly waiting: Waiting[]
+}
+
+/**
+ * Requests of one connection, taken up a few at a time. A client may send thousands at once without waiting (pipelining),
+ * and Node hands out all that one piece of its bytes holds: each would hold what its page needs while the answers, which
+ * go out in order, wait for the first.
+ */
+export class Turns {
+  readonly #lines = new WeakMap<Socket, Line>()
+
+  /** Begins now, or when an earlier request of the connection is over; never when the connection is gone by then. */
+  take(answer: ServerResponse, begin: () => void): void {
+    const { socket } = answer.req
+    const line = this.#lineOf(socket)
+    if (line.busy < AT_A_TIME) this.#begin(line, { answer, begin })
+    else if (line.waiting.length < MOST_WAITING) line.waiting.push({ answer, begin })
+    else socket.destroy()
+  }
+
+  #lineOf(socket: Socket): Line {
+    const known = this.#lines.get(socket)
+    if (known !== undefined) return known
+    const line: Line = { busy: 0, waiting: [] }
+    this.#lines.set(socket, line)
+    socket.once('close', () => void (line.waiting.length = 0))
+    return line
+  }
+
+  #begin(line: Line, { answer, begin }: Waiting): void {
+    line.busy++
+    answer.once('close', () => {
+      line.busy--
+      const next = answer.req.socket.destroyed ? undefined : line.waiting.shift()
+      if (next !== undefined) this.#begin(line, next)
+    })
+    begin()
+  }
+}
