@@ -192,6 +192,7 @@ export {
   errorText,
   toError,
 } from './lib/errors/millrace-error.ts'
+export { refuseNewer, refuseNewerRow, ROW_FORMAT_HEADER } from './lib/errors/format-version.ts'
 export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'
 export { callerFile, packageDirectory, packageVersion } from './lib/files/caller-file.ts'
 export { makeDirectory, PRIVATE_FILE } from './lib/files/make-directory.ts'

@@ -157,6 +157,10 @@ const appErrors = {
     title: 'The store was written by another version',
     fix: 'Delete its directory: it is rebuilt from the changelog.',
   },
+  FORMAT_NEWER: {
+    title: 'Something was written by a later version of Millrace',
+    fix: 'Use that version or a later one; docs/guide/upgrading.md says what can be set back, and how.',
+  },
   STORE_FAILED: {
     title: 'The store could not be written',
     fix: 'Check the disk, and that the directory can be written. Nothing was lost: the changelog has every row.',

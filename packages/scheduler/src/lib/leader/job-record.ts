@@ -1,4 +1,4 @@
-import type { RunResult } from '@millrace/core'
+import { refuseNewer, type RunResult } from '@millrace/core'
 
 /** What leaders leave to their successors about a job: one row of the scheduler's topic, by the job's name. */
 export interface JobRecord {
@@ -25,14 +25,15 @@ export function encodeJobRecord(record: JobRecord): Buffer {
   return Buffer.from(JSON.stringify({ v: VERSION, ...record }))
 }
 
-/** `undefined` for what is no record of this version. */
-export function decodeJobRecord(bytes: Buffer): JobRecord | undefined {
+/** `undefined` for what is no record. Throws `FORMAT_NEWER`: taken for new, the job would run again. */
+export function decodeJobRecord(bytes: Buffer, job: string): JobRecord | undefined {
   let json: RecordJson
   try {
     json = JSON.parse(bytes.toString())
   } catch {
     return undefined
   }
+  refuseNewer(`What leaders have noted about job "${job}"`, json.v, VERSION)
   const { v, by, life, upToMs, open, runs, last } = json
   if (
     v !== VERSION ||

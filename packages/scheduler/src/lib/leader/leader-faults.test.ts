@@ -86,7 +86,7 @@ test('whatever happens to leaders, every slot runs, and none begins again once i
       expect([...begun.keys()].toSorted((a, b) => a - b)).toEqual(
         Array.from({ length: slots }, (_, i) => NOON + (i + 1) * MINUTE_MS),
       )
-      expect(decodeJobRecord(broker.records.at(-1)?.value ?? Buffer.from(''))).toMatchObject({
+      expect(decodeJobRecord(broker.records.at(-1)?.value ?? Buffer.from(''), 'a')).toMatchObject({
         open: [],
         upToMs: NOON + slots * MINUTE_MS,
       })
@@ -99,7 +99,7 @@ test('whatever happens to leaders, every slot runs, and none begins again once i
 })
 
 function openIn(value: Buffer | null): readonly number[] {
-  return (value === null ? undefined : decodeJobRecord(value))?.open ?? []
+  return (value === null ? undefined : decodeJobRecord(value, 'a'))?.open ?? []
 }
 
 /** The next commit fails: before it takes effect, or after. */
@@ -110,3 +110,40 @@ function failOnce(broker: SmallBroker, when: 'before' | 'after'): void {
     throw new Error('connection lost')
   }
 }
+
+test('what leaders of earlier versions have noted', () => {
+  const row =
+    '{"v":1,"by":"one","life":"pod-1","upToMs":60000,"open":[60000],"runs":2,"last":{"slotMs":0,"startedAtMs":5,"durationMs":7,"result":"ok"},"later":1}'
+  expect(decodeJobRecord(Buffer.from(row), 'job')).toEqual({
+    by: 'one',
+    life: 'pod-1',
+    upToMs: MINUTE_MS,
+    open: [MINUTE_MS],
+    runs: 2,
+    last: { slotMs: 0, startedAtMs: 5, durationMs: 7, result: 'ok' },
+  })
+})
+
+test('what a leader of a later version has noted ends the worker, and no job runs again', async () => {
+  const clock = manualClock({ now: NOON })
+  const broker = new SmallBroker()
+  await broker.append({
+    topic: 'app-__scheduler',
+    partition: 0,
+    key: Buffer.from('job'),
+    value: Buffer.from('{"v":2}'),
+    headers: [],
+    timestamp: 0,
+  })
+  const worker = new SmallWorker({ clock, broker })
+  let runs = 0
+  await worker.run([createCrontab('* * * * *', { name: 'job', onLeader: true }, () => void runs++)])
+  worker.lead()
+  await clock.advance(5 * MINUTE_MS)
+  await turns()
+  expect(worker.failure).toMatchObject({
+    code: 'FORMAT_NEWER',
+    message: expect.stringContaining('What leaders have noted about job "job" has format 2'),
+  })
+  expect(runs).toBe(0)
+})

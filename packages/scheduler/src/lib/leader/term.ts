@@ -83,6 +83,12 @@ export class Term implements RunRegistry {
             `What ran could not be written to ${topic}; it is read again.`,
           )
       } catch (thrown) {
+        if (isMillraceError(thrown, 'FORMAT_NEWER')) {
+          // No later attempt reads it either.
+          await this.#closeLog()
+          this.#opened.reject(thrown)
+          throw thrown
+        }
         if (!this.#isOver())
           worker.log.warn(
             { topic, error: toError(thrown).message },
@@ -180,6 +186,7 @@ export class Term implements RunRegistry {
   }
 
   #install(log: SlotLog): void {
+    this.#log = log
     const { worker, topic } = this.#deps
     const nowMs = worker.clock.now()
     const isFirst = this.#openings++ === 0
@@ -187,7 +194,7 @@ export class Term implements RunRegistry {
     for (const [job, bytes] of log.rows) {
       // Rows about pauses stand among those of the jobs.
       if (pausedJob(job) !== undefined) continue
-      const read = decodeJobRecord(bytes)
+      const read = decodeJobRecord(bytes, job)
       if (read === undefined) {
         worker.log.warn({ topic, job }, `What ${topic} says about job "${job}" cannot be read; it is taken for new.`)
         continue
@@ -197,7 +204,6 @@ export class Term implements RunRegistry {
       this.#records.set(job, record)
       if (isFirst || record.by !== worker.id) this.#others.set(job, record.upToMs)
     }
-    this.#log = log
     this.#opened.resolve(log)
   }
 

@@ -1,5 +1,6 @@
 import {
   backoffMs,
+  isMillraceError,
   MillraceError,
   NO_HEADERS,
   raceAbort,
@@ -15,7 +16,7 @@ const BACKOFF = { firstMs: 100, mostMs: 10_000 }
 const OWN_WRITE_MS = 5_000
 
 export interface PauseLogOptions {
-  readonly worker: Pick<WorkerContext, 'id' | 'clock' | 'log' | 'reader' | 'send' | 'signal'>
+  readonly worker: Pick<WorkerContext, 'id' | 'clock' | 'log' | 'reader' | 'send' | 'signal' | 'fail'>
   /** The compacted topic. */
   readonly topic: string
   readonly random: () => number
@@ -111,6 +112,8 @@ export class PauseLog {
         if (!signal.aborted) throw new MillraceError('CLOSED', 'The reader ended.')
       } catch (thrown) {
         if (signal.aborted) return
+        // No later attempt reads it either.
+        if (isMillraceError(thrown, 'FORMAT_NEWER')) return worker.fail(thrown)
         this.#warn(thrown)
         await worker.clock.sleep(backoffMs(++failures, BACKOFF, this.#deps.random()), signal).catch(whenAborted)
       }
@@ -144,7 +147,7 @@ export class PauseLog {
 
   #take(key: Buffer | null, value: Buffer | null): void {
     const job = key === null ? undefined : pausedJob(key.toString())
-    const pause = value === null ? undefined : decodePause(value)
+    const pause = value === null || job === undefined ? undefined : decodePause(value, job)
     if (job === undefined || pause === undefined) return
     this.#pauses.set(job, pause)
     this.#deps.onChange(job, pause)

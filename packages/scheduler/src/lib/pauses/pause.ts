@@ -1,3 +1,5 @@
+import { refuseNewer } from '@millrace/core'
+
 /** When a job was paused, and if it is over, until when. Kept after the end: its slots are not caught up either. */
 export interface Pause {
   /** Wall time. */
@@ -6,7 +8,6 @@ export interface Pause {
   readonly untilMs: number | undefined
 }
 
-/** Rows that cannot be read are ignored: another version has written them. */
 const VERSION = 1
 /** No job has such a name: the rows of jobs have their names for keys. */
 const PREFIX = 'pause:'
@@ -27,14 +28,15 @@ export function encodePause({ sinceMs, untilMs }: Pause): Buffer {
   return Buffer.from(JSON.stringify({ v: VERSION, sinceMs, untilMs }))
 }
 
-/** `undefined` for what is no pause of this version. */
-export function decodePause(bytes: Buffer): Pause | undefined {
+/** `undefined` for what is no pause. Throws `FORMAT_NEWER`: passed over, a paused job would run. */
+export function decodePause(bytes: Buffer, job: string): Pause | undefined {
   let json: PauseJson
   try {
     json = JSON.parse(bytes.toString())
   } catch {
     return undefined
   }
+  refuseNewer(`The pause of job "${job}"`, json.v, VERSION)
   const { v, sinceMs, untilMs } = json
   if (v !== VERSION || sinceMs === undefined) return undefined
   return { sinceMs, untilMs }

@@ -160,11 +160,33 @@ test('pauses in the log: what they cover, and what is none', () => {
   const pause = { sinceMs: 1000, untilMs: 2000 }
   expect([999, 1000, 2000, 2001].map((slot) => covers(pause, slot))).toEqual([false, true, true, false])
   expect(covers({ sinceMs: 1000, untilMs: undefined }, 1)).toBe(true)
-  expect(decodePause(encodePause(pause))).toEqual(pause)
-  expect(['{', '{"v":2,"sinceMs":1}', '{"v":1}'].map((text) => decodePause(Buffer.from(text)))).toEqual([
-    undefined,
-    undefined,
-    undefined,
-  ])
+  expect(decodePause(encodePause(pause), 'a')).toEqual(pause)
+  expect(['{', '{"v":1}'].map((text) => decodePause(Buffer.from(text), 'a'))).toEqual([undefined, undefined])
   expect([pausedJob(pauseKey('daily')), pausedJob('daily')]).toEqual(['daily', undefined])
+})
+
+const PAUSE = '{"v":1,"sinceMs":1780315200000,"later":1}'
+
+test('pauses as versions have written them', () => {
+  expect(decodePause(Buffer.from(PAUSE), 'daily')).toEqual({ sinceMs: NOON, untilMs: undefined })
+  expect(decodePause(Buffer.from('{"v":1,"sinceMs":1,"untilMs":2}'), 'daily')).toEqual({ sinceMs: 1, untilMs: 2 })
+})
+
+test('a pause that a later version has written ends the worker, and is not passed over', async () => {
+  const world = new World()
+  const worker = world.worker('one')
+  await worker.run([createTimer('10s', { name: 'tick' }, world.note('one'))])
+  await world.broker.append({
+    topic: 'app-__scheduler',
+    partition: 0,
+    key: Buffer.from(pauseKey('tick')),
+    value: Buffer.from('{"v":2}'),
+    headers: [],
+    timestamp: 0,
+  })
+  await turns()
+  expect(worker.failure).toMatchObject({
+    code: 'FORMAT_NEWER',
+    message: expect.stringContaining('The pause of job "tick" has format 2'),
+  })
 })

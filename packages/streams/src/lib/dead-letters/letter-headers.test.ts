@@ -1,4 +1,4 @@
-import { MillraceError, type RawHeaders } from '@millrace/core'
+import { MillraceError, type RawHeaders, type RawRecord } from '@millrace/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -8,6 +8,7 @@ import {
   TEXT_LIMITS,
   writeLetterHeaders,
 } from './letter-headers.ts'
+import { letterRecord } from './letter-record.ts'
 
 const limits = TEXT_LIMITS[0] ?? { message: 0, stack: 0 }
 const offset = fc.maxSafeNat()
@@ -63,6 +64,48 @@ describe('headers of a dead letter', () => {
       ([name, value]) => [name, name === 'millrace-offset' ? Buffer.from('x') : value] as const,
     )
     expect(readLetterHeaders(broken)).toBeUndefined()
+  })
+})
+
+describe('letters of other versions', () => {
+  const text = (value: string): Buffer => Buffer.from(value)
+  /** As versions have written them before they said which format it is. */
+  const first: RawHeaders = [
+    ['mine', text('x')],
+    ['millrace-agent', text('count')],
+    ['millrace-topic', text('words')],
+    ['millrace-partition', text('1')],
+    ['millrace-offset', text('7')],
+    ['millrace-timestamp', text('1764284400000')],
+    ['millrace-attempts', text('3')],
+    ['millrace-failed-at', text('1764284400001')],
+    ['millrace-error-code', text('E')],
+    ['millrace-error-class', text('TypeError')],
+    ['millrace-error-message', text('no')],
+    ['millrace-error-stack', text('at line 1')],
+  ]
+  const record = (headers: RawHeaders): RawRecord => ({ offset: 4, timestamp: 0, key: null, value: null, headers })
+
+  it.each([[[]], [[['millrace-letter-format', text('1')]]], [[['millrace-later', text('?')]]]] as const)(
+    'are read, with further headers %j',
+    (further) => {
+      const { summary, own } = letterRecord(0, record([...first, ...further]), false)
+      expect(own).toEqual([['mine', text('x')]])
+      expect(summary).toMatchObject({
+        source: { topic: 'words', partition: 1, offset: 7, timestamp: 1764284400000 },
+        failure: { code: 'E', class: 'TypeError', message: 'no', attempts: 3 },
+        failedAt: 1764284400001,
+      })
+    },
+  )
+
+  it('of a later format say so, and do not say where they came from', () => {
+    const { summary } = letterRecord(0, record([...first, ['millrace-letter-format', text('2')]]), false)
+    expect(summary.source).toBeUndefined()
+    expect(summary.failure).toMatchObject({
+      code: 'FORMAT_NEWER',
+      message: 'This letter has format 2, and this version reads format 1.',
+    })
   })
 })
 

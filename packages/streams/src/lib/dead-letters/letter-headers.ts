@@ -1,4 +1,4 @@
-import { isMillraceError, type RawHeaders } from '@millrace/core'
+import { isMillraceError, type RawHeaders, refuseNewer } from '@millrace/core'
 import { headerNamed } from '../events/headers.ts'
 
 /** Headers that a dead letter has behind those of its record. Text, UTF-8. */
@@ -18,7 +18,11 @@ export const letterHeaders = {
   stack: 'millrace-error-stack',
   /** Only where the letter is not all of its record: the size in bytes of what was shortened. */
   trimmed: 'millrace-trimmed',
+  /** Of these headers. Letters of earlier versions have none, and format 1. */
+  format: 'millrace-letter-format',
 } as const
+
+const FORMAT = 1
 
 /** Longest texts kept of an error, in characters: a letter must not grow beyond what the broker takes. */
 export interface TextLimits {
@@ -65,16 +69,21 @@ export function describeError(error: Error): Pick<LetterFacts, 'code' | 'class' 
 export function writeLetterHeaders(own: RawHeaders, facts: LetterFacts, limits: TextLimits): RawHeaders {
   const texts = { ...facts, message: shorten(facts.message, limits.message), stack: shorten(facts.stack, limits.stack) }
   const written = facts.trimmed === '' ? FACTS : [...FACTS, 'trimmed' as const]
-  return [...own, ...written.map((fact) => [letterHeaders[fact], Buffer.from(String(texts[fact]), 'utf8')] as const)]
+  return [
+    ...own,
+    ...written.map((fact) => [letterHeaders[fact], Buffer.from(String(texts[fact]), 'utf8')] as const),
+    [letterHeaders.format, Buffer.from(String(FORMAT))],
+  ]
 }
 
-/** What a letter says; `undefined` when it is none of Millrace's. */
+/** What a letter says; `undefined` when it is none of Millrace's. Throws `FORMAT_NEWER`. */
 export function readLetterHeaders(
   headers: RawHeaders,
 ): { readonly facts: LetterFacts; readonly own: RawHeaders } | undefined {
   const first = headers.findLastIndex(([name]) => name === letterHeaders.agent)
   if (first < 0) return undefined
   const written = headers.slice(first)
+  refuseNewer('This letter', Number(headerNamed(written, letterHeaders.format) ?? FORMAT), FORMAT)
   const text = (fact: keyof LetterFacts): string => headerNamed(written, letterHeaders[fact]) ?? ''
   const number = (fact: keyof LetterFacts): number => (text(fact) === '' ? Number.NaN : Number(text(fact)))
   const facts: LetterFacts = {

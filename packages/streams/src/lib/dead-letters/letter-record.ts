@@ -1,5 +1,5 @@
-import type { DeadLetterSummary, RawHeaders, RawRecord } from '@millrace/core'
-import { readLetterHeaders } from './letter-headers.ts'
+import { type DeadLetterSummary, isMillraceError, type RawHeaders, type RawRecord } from '@millrace/core'
+import { type LetterFacts, readLetterHeaders } from './letter-headers.ts'
 
 /** A record of a dead letter topic, taken apart. */
 export interface LetterRecord {
@@ -12,12 +12,15 @@ export interface LetterRecord {
   readonly trimmed: string
 }
 
-/** Any record can be in a dead letter topic; of one that Millrace did not write only its place is known. */
+/**
+ * Any record can be in a dead letter topic; of one that Millrace did not write only its place is known. Of one that a later
+ * version has written it is the error that says so: it can be sent back by that version.
+ */
 export function letterRecord(partition: number, record: RawRecord, replayed: boolean): LetterRecord {
   const place = { partition, offset: record.offset, replayed }
-  const read = readLetterHeaders(record.headers)
-  if (read === undefined) {
-    const failure = { code: '', class: '', message: '', attempts: 0 }
+  const read = readHeaders(record.headers)
+  if (read === undefined || 'code' in read) {
+    const failure = { code: read?.code ?? '', class: '', message: read?.detail ?? '', attempts: 0 }
     const summary = { ...place, source: undefined, failure, failedAt: undefined }
     return { summary, stack: '', own: record.headers, record, trimmed: '' }
   }
@@ -34,6 +37,20 @@ export function letterRecord(partition: number, record: RawRecord, replayed: boo
     own,
     record,
     trimmed: facts.trimmed,
+  }
+}
+
+function readHeaders(
+  headers: RawHeaders,
+):
+  | { readonly facts: LetterFacts; readonly own: RawHeaders }
+  | { readonly code: string; readonly detail: string }
+  | undefined {
+  try {
+    return readLetterHeaders(headers)
+  } catch (thrown) {
+    if (isMillraceError(thrown, 'FORMAT_NEWER')) return thrown
+    throw thrown
   }
 }
 

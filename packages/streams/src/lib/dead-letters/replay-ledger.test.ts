@@ -1,4 +1,4 @@
-import { systemClock, type TopicInfo } from '@millrace/core'
+import { type Reader, replayLedgerTopic, systemClock, type TopicInfo } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { ReplayLedger } from './replay-ledger.ts'
 
@@ -37,5 +37,44 @@ describe('what was replayed of a dead letter topic', () => {
   it('is forgotten when the topic has another id', async () => {
     const ledger = await ledgerOf([0])
     expect(ledger.of({ ...letters, id: 'other' }, { partition: 0, beginning: 0, end: 5 }).toString()).toBe('')
+  })
+})
+
+describe('the ledger of another version', () => {
+  async function ledgerWith(value: string): Promise<ReplayLedger> {
+    const name = replayLedgerTopic('app')
+    const place = { topic: name, partition: 0 }
+    const record = { offset: 0, timestamp: 0, key: Buffer.from('app-a-dlq/0'), value: Buffer.from(value), headers: [] }
+    /** Of a topic with one record. */
+    const reader: Reader = {
+      assign: () => {},
+      unassign: () => {},
+      offsets: async () => [{ ...place, beginning: 0, end: 1 }],
+      close: async () => {},
+      async *batches() {
+        yield { ...place, position: 0, records: [record], bytes: 0, nextOffset: 1, endOffset: 1 }
+      },
+    }
+    return ReplayLedger.read({
+      appId: 'app',
+      clock: systemClock(),
+      admin: { topics: async () => [{ name, partitions: 1, id: 'id' }], createTopics: async () => {} },
+      transport: { reader: () => reader },
+    })
+  }
+
+  it.each(['{"topicId":"app-a-dlq","replayed":"0-2,4"}', '{"v":1,"topicId":"app-a-dlq","replayed":"0-2,4","later":1}'])(
+    'is read: %s',
+    async (row) => {
+      const ledger = await ledgerWith(row)
+      expect(ledger.of(letters, { partition: 0, beginning: 0, end: 5 }).toString()).toBe('0-2,4')
+    },
+  )
+
+  it('is refused when it is a later one: letters would go out again', async () => {
+    await expect(ledgerWith('{"v":2,"replayed":[]}')).rejects.toMatchObject({
+      code: 'FORMAT_NEWER',
+      message: expect.stringContaining('A row of app-__replays has format 2'),
+    })
   })
 })

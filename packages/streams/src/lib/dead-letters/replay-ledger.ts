@@ -4,11 +4,15 @@ import {
   NO_HEADERS,
   type OutgoingRecord,
   type PartitionOffsets,
+  refuseNewer,
   replayLedgerTopic,
   type TopicInfo,
 } from '@millrace/core'
 import { OffsetRanges } from './offset-ranges.ts'
 import { type ReadFrom, readPartitions } from './read-partitions.ts'
+
+/** Rows of earlier versions say nothing of it, and have format 1. */
+const FORMAT = 1
 
 /** What was replayed of one partition of a dead letter topic. */
 interface LedgerEntry {
@@ -75,7 +79,7 @@ export class ReplayLedger {
     const key = rowKey(topic.name, partition)
     const ranges = (this.#entries.get(key)?.ranges ?? OffsetRanges.none).with(offsets)
     this.#entries.set(key, { topicId: topic.id, ranges })
-    const value = JSON.stringify({ topicId: topic.id, replayed: ranges.toString() })
+    const value = JSON.stringify({ v: FORMAT, topicId: topic.id, replayed: ranges.toString() })
     return {
       topic: this.#topic,
       partition: 0,
@@ -92,6 +96,7 @@ function rowKey(topic: string, partition: number): string {
 
 function readEntry(value: Buffer, topic: string): LedgerEntry {
   const row: unknown = JSON.parse(value.toString('utf8'))
+  if (typeof row === 'object' && row !== null && 'v' in row) refuseNewer(`A row of ${topic}`, row.v, FORMAT)
   if (typeof row === 'object' && row !== null && 'topicId' in row && 'replayed' in row) {
     const { topicId, replayed } = row
     const ranges = typeof replayed === 'string' ? OffsetRanges.parse(replayed) : undefined

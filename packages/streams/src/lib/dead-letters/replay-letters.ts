@@ -95,10 +95,10 @@ class Replay {
     }
   }
 
-  async #canGoBack({ summary: { source, partition, offset }, trimmed }: LetterRecord): Promise<boolean> {
+  async #canGoBack({ summary: { source, failure, partition, offset }, trimmed }: LetterRecord): Promise<boolean> {
     const reason =
       source === undefined
-        ? 'It does not say where it came from.'
+        ? failure.message || 'It does not say where it came from.'
         : trimmed === ''
           ? await this.#obstacle(source)
           : `It was too large to be kept whole (${trimmed}): its record is at ${source.topic}/${source.partition}@${source.offset}, as long as that keeps it.`

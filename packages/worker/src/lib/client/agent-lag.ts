@@ -78,7 +78,7 @@ function readings(
 /** Subscriptions of one topic are at different offsets: the lowest is the committed one, the others are in its metadata. */
 function positionOf(subscription: string | undefined, saved: CommitOffset | undefined): number | undefined {
   if (saved === undefined || subscription === undefined) return saved?.offset
-  return decodeCommitMetadata(saved.offset, saved.metadata).get(subscription)?.position ?? saved.offset
+  return decodeCommitMetadata(saved).get(subscription)?.position ?? saved.offset
 }
 
 function partitionsOf({ name: topic, partitions }: TopicInfo): readonly TopicPartition[] {

@@ -147,9 +147,10 @@ export type GroupReads = ReadonlyMap<string, ReadonlySet<string>>
 /** From all that a group has committed. */
 export function groupReads(committed: readonly CommitOffset[]): GroupReads {
   const reads = new Map<string, Set<string>>()
-  for (const { topic, offset, metadata } of committed) {
+  for (const one of committed) {
+    const { topic } = one
     const ids = reads.get(topic) ?? new Set()
-    for (const id of decodeCommitMetadata(offset, metadata).keys()) if (id !== ANY_SUBSCRIPTION) ids.add(id)
+    for (const id of decodeCommitMetadata(one).keys()) if (id !== ANY_SUBSCRIPTION) ids.add(id)
     reads.set(topic, ids)
   }
   return reads

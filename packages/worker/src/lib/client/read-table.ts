@@ -3,6 +3,7 @@ import {
   errorText,
   MillraceError,
   nearestName,
+  refuseNewerRow,
   type OpenState,
   type ContextStorage,
   silentSensor,
@@ -131,6 +132,7 @@ async function copyPartition({ client, memoryStore }: TableReader, source: Topic
     if (offsets === undefined || offsets.end === offsets.beginning) return copy
     reader.assign(source, offsets.beginning)
     for await (const { records, nextOffset } of reader.batches()) {
+      for (const { headers, offset } of records) refuseNewerRow(headers, source, offset)
       const rows = records.flatMap(({ key, value }) => (key === null ? [] : [{ key, value }]))
       await store.commit([{ partition: copy, rows, checkpoint: undefined }])
       if (nextOffset >= offsets.end) return copy

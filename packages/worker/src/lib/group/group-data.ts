@@ -88,6 +88,13 @@ export function memberName(id: string): string {
   return `~${random ?? createHash('sha256').update(id).digest('hex').slice(0, 12)}`
 }
 
+/** The format of data that a leader of a later version has made, and that cannot be read here; `undefined` for any other. */
+export function newerGroupFormat(bytes: Uint8Array): number | undefined {
+  const [format = 0] = bytes
+  // The first format was JSON.
+  return format > VERSION && format !== 0x7b ? format : undefined
+}
+
 /** Data of a format that is not known (a leader of a later version) is taken for no data. */
 export function decodeGroupData(bytes: Uint8Array): GroupData {
   const read = bytes[0] === VERSION ? readPacked(bytes.subarray(1)) : readFirstFormat(bytes)

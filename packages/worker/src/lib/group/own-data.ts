@@ -24,7 +24,7 @@ export function encodeOwnData({ standbys, suspects }: OwnData): Uint8Array {
   )
 }
 
-/** Data of a format that is not known is taken for no data. */
+/** Data of a format that is not known is taken for no data: it keeps no copies then. */
 export function decodeOwnData(bytes: Uint8Array): OwnData {
   const json = readJson(bytes)
   if (json?.['v'] !== VERSION) return NO_OWN_DATA

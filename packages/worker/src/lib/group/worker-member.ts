@@ -4,7 +4,7 @@ import type { Recovery } from '../restore/recovery.ts'
 import type { CopyRef, Standbys } from '../restore/standbys.ts'
 import type { Suspect, Suspects } from '../task/suspects.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import { decodeGroupData, type GroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
+import { decodeGroupData, type GroupData, memberName, newerGroupFormat, NO_GROUP_DATA } from './group-data.ts'
 import { newSecret } from './group-life.ts'
 import { stateHere } from './held-state.ts'
 import { encodeMemberData, type MemberData, topologyStamp } from './member-data.ts'
@@ -102,6 +102,7 @@ export class WorkerMember {
     const self = memberName(this.instanceId ?? change.memberId)
     const group = decodeGroupData(change.groupData)
     const own = decodeOwnData(change.ownData)
+    this.#judge(change, group, self)
     this.#reason = rebalanceReason({ before: this.#group, after: group, self, isFirst: this.#rebalances === 0 })
     this.#name = self
     this.#generation = change.generation
@@ -112,6 +113,22 @@ export class WorkerMember {
       copies: copiesFor(self, { ...group, ...own }, this.#options.topics),
       warmUps: warmUpsFor(self, group),
     }
+  }
+
+  /** While versions differ in a format, somebody is not understood. What that means is for the log, once a rebalance. */
+  #judge({ groupData }: AssignmentChange, group: GroupData, self: string): void {
+    const { log } = this.#options.environment
+    const format = newerGroupFormat(groupData)
+    if (format !== undefined)
+      log.warn(
+        { format },
+        `The leader of the group is a worker of a later version: its data has format ${format}, which this one cannot read. This worker handles what it was given, and does not know what runs on the others. Upgrade it too.`,
+      )
+    else if (group.members.size > 0 && !group.members.has(self))
+      log.warn(
+        {},
+        'The leader of the group cannot read what this worker says of itself, and gives it nothing: it is of an earlier version. Upgrade the others too.',
+      )
   }
 
   /** The group has gone on without it. */

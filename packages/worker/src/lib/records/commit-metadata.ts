@@ -1,3 +1,4 @@
+import { type CommitOffset, partitionKey, refuseNewer } from '@millrace/core'
 import type { OffsetRange, Progress } from './positions.ts'
 
 /** What Kafka keeps with an offset by default (`offset.metadata.max.bytes`). */
@@ -15,7 +16,8 @@ export interface CommitMetadata {
  */
 export const ANY_SUBSCRIPTION = '*'
 
-const VERSION = 'm1'
+const FORMAT = 1
+const VERSION = `m${FORMAT}`
 const RADIX = 36
 
 /**
@@ -66,13 +68,19 @@ export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<strin
 }
 
 /**
- * What `encodeCommitMetadata` wrote with `offset`. Text of other programs, or of another version, says nothing: then
- * every subscription starts at the offset.
+ * What `encodeCommitMetadata` wrote with an offset. Text of other programs says nothing: then every subscription starts at
+ * the offset. Throws `FORMAT_NEWER`: to start there would handle again what is finished, under exactly once too.
  */
-export function decodeCommitMetadata(offset: number, metadata: string): ReadonlyMap<string, Progress> {
-  const [version, ...entries] = metadata.split(' ')
+export function decodeCommitMetadata(committed: CommitOffset): ReadonlyMap<string, Progress> {
+  const { offset, metadata } = committed
+  const [version = '', ...entries] = metadata.split(' ')
   const progress = new Map<string, Progress>()
-  if (version !== VERSION) return progress
+  if (version !== VERSION) {
+    const format = /^m(\d+)$/.exec(version)?.[1]
+    if (format !== undefined)
+      refuseNewer(`What is committed for ${partitionKey(committed)} at offset ${offset}`, Number(format), FORMAT)
+    return progress
+  }
   for (const entry of entries) {
     const decoded = decodeEntry(offset, entry)
     if (decoded === undefined) return new Map()

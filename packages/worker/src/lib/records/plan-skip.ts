@@ -9,8 +9,8 @@ import type { OffsetRange, Progress } from './positions.ts'
  * Throws `SKIP_REFUSED` when the commit has no room to say so.
  */
 export function planSkip(committed: CommitOffset, range: OffsetRange): CommitOffset | undefined {
-  const { offset, metadata } = committed
-  const known = decodeCommitMetadata(offset, metadata)
+  const { offset } = committed
+  const known = decodeCommitMetadata(committed)
   const before = known.size === 0 ? new Map([[ANY_SUBSCRIPTION, { position: offset, finished: [] }]]) : known
   const after = new Map([...before].map(([id, progress]) => [id, withFinished(progress, range)]))
   if ([...before].every(([id, progress]) => sameProgress(progress, after.get(id)))) return undefined

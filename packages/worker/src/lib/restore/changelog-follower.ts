@@ -1,15 +1,16 @@
-import type {
-  Clock,
-  Logger,
-  PartitionOffsets,
-  Reader,
-  RecordBatch,
-  Row,
-  Sensor,
-  StoreChange,
-  StorePartition,
-  StateDefinition,
-  TopicPartition,
+import {
+  type Clock,
+  type Logger,
+  type PartitionOffsets,
+  type Reader,
+  type RecordBatch,
+  refuseNewerRow,
+  type Row,
+  type Sensor,
+  type StoreChange,
+  type StorePartition,
+  type StateDefinition,
+  type TopicPartition,
 } from '@millrace/core'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { planRestore, RENEW_CHECKPOINT_MS, whyAnew } from './restore-plan.ts'
@@ -156,12 +157,13 @@ export class ChangelogFollower {
     if (this.remaining === 0 && clock.now() - checkedMs > RENEW_CHECKPOINT_MS) await stores.commit([this.#change()])
   }
 
-  /** False when it has been read already. */
+  /** False when it has been read already. Throws `FORMAT_NEWER`. */
   absorb({ records, bytes, nextOffset, endOffset }: RecordBatch): boolean {
     if (this.#range === undefined || nextOffset <= this.#range.position) return false
     const end = this.role === 'copy' ? endOffset : this.#range.end
-    for (const { key, value, offset } of records) {
+    for (const { key, value, headers, offset } of records) {
       if (key === null || (this.role === 'task' && offset >= end)) continue
+      refuseNewerRow(headers, this.changelog, offset)
       this.#rows.push({ key, value })
       this.#read++
     }

@@ -1,7 +1,9 @@
 import {
   type Clock,
   deferred,
+  type OutgoingRecord,
   type PartitionOffsets,
+  ROW_FORMAT_HEADER,
   type StoreChange,
   type StorePartition,
   systemClock,
@@ -226,4 +228,21 @@ test('rows a second count time once for partitions that are restored side by sid
     rowsPerSecond: 2000,
   })
   await here.recovery.close()
+})
+
+test('a row of a later format stops the recovery, naming where it is, and nothing from it on is in the store', async () => {
+  const here = await setting()
+  const row = outgoing('t-changelog', 0, 'k', '1')
+  const format = (version: string): OutgoingRecord['headers'] => [[ROW_FORMAT_HEADER, Buffer.from(version)]]
+  await here.outside.send([row, { ...row, headers: [['of', Buffer.from('others')]] }, { ...row, headers: format('1') }])
+  expect((await restore(here, 0)).rows).toBe(1)
+  await here.outside.send([
+    { ...row, partition: 1 },
+    { ...row, partition: 1, headers: format('2') },
+  ])
+  await expect(restore(here, 1)).rejects.toMatchObject({
+    code: 'FORMAT_NEWER',
+    message: expect.stringContaining('The row at offset 1 of t-changelog/1 has format 2'),
+  })
+  expect(here.stores.checkpoint('t', 1)).toBeUndefined()
 })

@@ -63,7 +63,12 @@ test('what an earlier owner has finished stays known, however far the next ones 
         }
         const now = cursor.progress()
         offset = now.position
-        progress = decodeCommitMetadata(offset, encodeCommitMetadata(offset, new Map([['a', now]])).text).get('a') ?? {
+        progress = decodeCommitMetadata({
+          topic: 't',
+          partition: 0,
+          offset,
+          metadata: encodeCommitMetadata(offset, new Map([['a', now]])).text,
+        }).get('a') ?? {
           position: offset,
           finished: [],
         }

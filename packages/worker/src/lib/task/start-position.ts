@@ -71,7 +71,7 @@ export function startPosition(
     return { offset, progress: new Map(), origin: 'reset', loss: undefined }
   }
   const { topic, partition: number } = partition
-  const progress = decodeCommitMetadata(committed.offset, committed.metadata)
+  const progress = decodeCommitMetadata(committed)
   if (committed.offset >= bounds.beginning && committed.offset <= bounds.end)
     return { offset: committed.offset, progress, origin: 'committed', loss: undefined }
   const { beginning, end } = bounds

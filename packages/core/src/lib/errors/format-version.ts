@@ -1,0 +1,32 @@
+import type { RawHeaders, TopicPartition } from '../../contracts/record.ts'
+import { MillraceError } from './millrace-error.ts'
+
+/**
+ * Throws `FORMAT_NEWER` for what a later version of Millrace has written in a format that this one does not know.
+ *
+ * @param what what it is and where, as the subject of a sentence
+ * @param version as it was found; what is no number is for the caller to judge
+ * @param known the highest that is read here
+ * @example
+ * refuseNewer(`What ${topic} says about job "${job}"`, row.v, 1)
+ */
+export function refuseNewer(what: string, version: unknown, known: number): void {
+  if (typeof version !== 'number' || !(version > known)) return
+  throw new MillraceError('FORMAT_NEWER', `${what} has format ${version}, and this version reads format ${known}.`)
+}
+
+/**
+ * Header of a changelog row with the number of its format: how key and value stand in the record. A row without it has
+ * format 1, the only one that there has been.
+ */
+export const ROW_FORMAT_HEADER = 'millrace-row-format'
+const ROW_FORMAT = 1
+
+/** Throws `FORMAT_NEWER` for a changelog row of a later format. */
+export function refuseNewerRow(headers: RawHeaders, changelog: TopicPartition, offset: number): void {
+  if (headers.length === 0) return
+  const format = headers.find(([name]) => name === ROW_FORMAT_HEADER)?.[1]
+  if (format === undefined) return
+  const { topic, partition } = changelog
+  refuseNewer(`The row at offset ${offset} of ${topic}/${partition}`, Number(format?.toString()), ROW_FORMAT)
+}

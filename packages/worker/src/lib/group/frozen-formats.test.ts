@@ -1,0 +1,150 @@
+// Bytes that versions have written, read by this one. Add those of new versions, and change none.
+import { type Consumer, type ConsumerOptions, systemClock } from '@millrace/core'
+import { createMemoryLog } from '@millrace/transport-embedded'
+import { expect, test } from 'vitest'
+import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
+import { Outside, runWorker, silentLog } from '../fixtures/test-worker.fixture.ts'
+import { decodeCommitMetadata } from '../records/commit-metadata.ts'
+import { decodeGroupData, NO_GROUP_DATA } from './group-data.ts'
+import { decodeMemberData, encodeMemberData } from './member-data.ts'
+import { decodeOwnData } from './own-data.ts'
+
+const SUSPECT = { subscription: 'count', topic: 'words', partition: 1, offset: 7, rounds: 2, blockedMs: 3000 }
+const MEMBER =
+  '{"v":1,"groups":{"2":{"topics":["words"],"parts":["counts"],"standbys":1}},"tasks":["2-0"],"generation":3,"warm":{"2-0":500},"warmUp":{"acceptableLag":100,"most":2,"caughtUp":["2-1"]},"address":"http://one:6066","instanceId":"pod-1","life":"pod-1","suspects":[{"subscription":"count","topic":"words","partition":1,"offset":7,"rounds":2,"blockedMs":3000,"isSure":true}]'
+const GROUP =
+  'Ahu6AICcB3aMYC17xBwMUS4BWGKTJWDPoHPkx1858WFE6dYiMFt7dXLA/v0SSJ6GcS4lXFA3nNQPKx29Mit4gBuS4TxaKkH8sReNblUtKyGQhcoqne/p2LvECedAKJ+32k61qm7arh/GBNZtaWyHohJJH0YDFipjDkfSnM78kBBSaWOdD7Gqm7brh3GalxWfvpYF'
+
+test('member data 1, with a field of a later version in it', () => {
+  expect(decodeMemberData(Buffer.from(`${MEMBER},"later":{"field":1}}`))).toEqual({
+    groups: new Map([[2, { topics: ['words'], parts: ['counts'], standbys: 1 }]]),
+    tasks: ['2-0'],
+    generation: 3,
+    warm: new Map([['2-0', 500]]),
+    warmUp: { acceptableLag: 100, most: 2, caughtUp: ['2-1'] },
+    address: 'http://one:6066',
+    instanceId: 'pod-1',
+    life: 'pod-1',
+    suspects: [{ ...SUSPECT, isSure: true }],
+  })
+})
+
+test('group data 2', () => {
+  expect(decodeGroupData(Buffer.from(GROUP, 'base64'))).toEqual({
+    ...NO_GROUP_DATA,
+    owners: new Map([
+      ['2-0', { member: 'pod-1', address: 'http://one:6066' }],
+      ['2-1', { member: '~9f0c3d2b1a00', address: undefined }],
+    ]),
+    members: new Map([
+      ['pod-1', 'http://one:6066'],
+      ['~9f0c3d2b1a00', undefined],
+    ]),
+    warmUps: new Map([['2-1', 'pod-1']]),
+    unassigned: ['2-1'],
+    stamps: new Map([['pod-1', 'abcdefgh']]),
+    life: 'pod-1',
+    secret: '0123456789abcdefghijkl',
+  })
+})
+
+test('own data 1, with a field of a later version in it', () => {
+  const own =
+    '{"v":1,"standbys":{"2-0":0,"2-1":1},"suspects":[{"subscription":"count","topic":"words","partition":1,"offset":7,"rounds":2,"blockedMs":3000,"isSure":false}],"later":1}'
+  expect(decodeOwnData(Buffer.from(own))).toEqual({
+    standbys: new Map([
+      ['2-0', 0],
+      ['2-1', 1],
+    ]),
+    suspects: [{ ...SUSPECT, isSure: false }],
+  })
+})
+
+const committed = (metadata: string) => ({ topic: 'words', partition: 3, offset: 100, metadata })
+
+test('commit metadata 1', () => {
+  expect(decodeCommitMetadata(committed('m1 count:0 tell%20all:2s,5+a,1+1'))).toEqual(
+    new Map([
+      ['count', { position: 100, finished: [] }],
+      [
+        'tell all',
+        {
+          position: 200,
+          finished: [
+            { from: 205, to: 215 },
+            { from: 216, to: 217 },
+          ],
+        },
+      ],
+    ]),
+  )
+})
+
+test('commit metadata of a later version is an error that names the partition, and no beginning at the offset', () => {
+  expect(() => decodeCommitMetadata(committed('m2 whatever'))).toThrow(
+    expect.objectContaining({
+      code: 'FORMAT_NEWER',
+      message: expect.stringContaining('What is committed for words/3 at offset 100 has format 2'),
+    }),
+  )
+})
+
+/** Changes what the worker's leader sends, and what it says of itself. */
+class OtherVersion extends LeasedTransport {
+  groupData: Uint8Array | undefined
+  memberData: ((data: Uint8Array) => Uint8Array) | undefined
+
+  override consumer(options: ConsumerOptions): Consumer {
+    return super.consumer({
+      ...options,
+      memberData: () => this.memberData?.(options.memberData()) ?? options.memberData(),
+      listener: {
+        ...options.listener,
+        onAssign: (change) => options.listener.onAssign({ ...change, groupData: this.groupData ?? change.groupData }),
+      },
+    })
+  }
+}
+
+async function warningsOf(prepare: (transport: OtherVersion) => void): Promise<readonly string[]> {
+  const log = createMemoryLog()
+  await new Outside(log).topic('words', 2)
+  const warnings: string[] = []
+  const { worker } = await runWorker(
+    log,
+    { agents: [{ name: 'count', topics: ['words'], handler: () => {} }] },
+    {
+      log: { ...silentLog, warn: (_fields, message) => void warnings.push(message) },
+      wrap: (inner) => {
+        const transport = new OtherVersion(inner, () => systemClock().monotonic())
+        prepare(transport)
+        return transport
+      },
+    },
+  )
+  await worker.stop()
+  return warnings
+}
+
+test('a worker whose leader is of a later version says that it does not know who runs what', async () => {
+  const warnings = await warningsOf((transport) => (transport.groupData = Buffer.from([3, 1, 2])))
+  expect(warnings).toEqual([expect.stringContaining('its data has format 3, which this one cannot read')])
+})
+
+test('a worker whose leader is of an earlier version, which cannot read its data, says why it is given nothing', async () => {
+  const other = Buffer.from(MEMBER.replace('"instanceId":"pod-1",', '') + '}')
+  const seen = decodeMemberData(other)
+  if (seen === undefined) throw new Error('The bytes of a member cannot be read.')
+  const later = (data: Uint8Array): Uint8Array => Buffer.from(Buffer.from(data).toString().replace('"v":1', '"v":2'))
+  expect(decodeMemberData(later(encodeMemberData(seen)))).toBeUndefined()
+  // The group of others that the leader knows.
+  const warnings = await warningsOf((transport) => {
+    transport.memberData = later
+    transport.groupData = Buffer.from(GROUP, 'base64')
+  })
+  expect(warnings).toEqual([expect.stringContaining('cannot read what this worker says of itself')])
+})
+
+test('warns of nothing in a group of one version', async () => {
+  expect(await warningsOf(() => {})).toEqual([])
+})
