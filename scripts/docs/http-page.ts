@@ -26,7 +26,7 @@ Generated from the declarations of the pages in \`packages/web\` and \`packages/
 
 ## Who may see it
 
-Pages of the app, those marked as open below, and \`/metrics\` while \`web.openMetrics\` is on answer everybody. The others show data: with \`web.token\` they ask for it, as \`Authorization: Bearer …\` or as the session that the form at \`/sign-in/\` gives a browser (401 otherwise); without it they answer this machine alone, under a name that means it (403 otherwise). Workers ask one another with the same token. \`web.builtIn: false\` leaves them out.
+Pages of the app, those marked as open below, and \`/metrics\` while \`web.openMetrics\` is on answer everybody. The others show data: with \`web.token\` they ask for it, as \`Authorization: Bearer …\` or as the session that the form at \`/sign-in/\` gives a browser (401 otherwise); without it they answer this machine alone, under a name that means it (403 otherwise). What a worker passes on to another one it signs: what is let in at the first is let in at the second. \`web.builtIn: false\` leaves them out.
 
 ## What is asked
 

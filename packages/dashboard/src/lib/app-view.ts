@@ -1,6 +1,6 @@
 import { knownMembers, SharedLookups, type SharedLookupsOptions, type SiteApp, type SiteWorker } from '@millrace/web'
 import type { HistoryPoint } from './history.ts'
-import type { Peers } from './peers.ts'
+import type { Peer, Peers } from './peers.ts'
 import type { Watches, WorkerAnswer } from './worker-watch.ts'
 
 const NO_SITE = 'It serves no site (web.enabled), so nothing is known of it.'
@@ -56,11 +56,10 @@ export class AppView {
   }
 
   async #liveOfApp(worker: SiteWorker): Promise<LiveAnswer> {
-    const { signal } = worker.context
     const workers: Record<string, LiveWorker> = {}
     for (const each of this.#here(worker)) workers[each.context.id] = this.#liveOf(each, each === worker)
     const elsewhere = this.#elsewhere(worker)
-    const answers = await this.#peers.ask<LiveAnswer>(addressesOf(elsewhere), '/live/', signal)
+    const answers = await this.#peers.ask<LiveAnswer>(worker, peersOf(elsewhere), '/live/')
     for (const peer of answers) {
       if ('error' in peer) workers[peer.address] = { answers: false, self: false, ...peer }
       else for (const [id, each] of Object.entries(peer.answer.workers)) workers[id] ??= { ...each, self: false }
@@ -71,10 +70,9 @@ export class AppView {
   }
 
   async #historyOfApp(worker: SiteWorker): Promise<HistoryAnswer> {
-    const { signal } = worker.context
     const workers: Record<string, readonly HistoryPoint[]> = {}
     for (const each of this.#here(worker)) workers[each.context.id] = this.#watches.over(each).history.points
-    const answers = await this.#peers.ask<HistoryAnswer>(addressesOf(this.#elsewhere(worker)), '/history/', signal)
+    const answers = await this.#peers.ask<HistoryAnswer>(worker, peersOf(this.#elsewhere(worker)), '/history/')
     for (const peer of answers) if ('answer' in peer) Object.assign(workers, peer.answer.workers)
     return { workers }
   }
@@ -100,6 +98,12 @@ export function perWorker({ surroundings: { clock } }: Pick<SiteApp, 'surroundin
   return { clock, atATime: 64, limitMs: 10_000, freshMs: 500 }
 }
 
-function addressesOf(members: ReadonlyMap<string, string | undefined>): readonly string[] {
-  return [...new Set([...members.values()].flatMap((address) => address ?? []))].sort()
+/** One for each address: a worker that has come back under another name is asked once. */
+function peersOf(members: ReadonlyMap<string, string | undefined>): readonly Peer[] {
+  const byAddress = new Map(
+    [...members].flatMap(([member, address]) => (address === undefined ? [] : [[address, member]])),
+  )
+  return [...byAddress]
+    .map(([address, member]) => ({ address, member }))
+    .toSorted((a, b) => (a.address < b.address ? -1 : 1))
 }

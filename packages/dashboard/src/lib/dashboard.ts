@@ -37,7 +37,6 @@ export function dashboard(tools: SiteTools): SiteAddition {
     stats: (worker, stats) => watches.find(worker)?.withRates(stats) ?? stats,
     watch: (worker) => void watches.over(worker),
     unwatch: (worker) => watches.end(worker),
-    close: () => peers.close(),
   }
 }
 

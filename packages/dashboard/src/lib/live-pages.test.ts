@@ -119,6 +119,31 @@ it('asks members without a task too, and names those that serve no site', async 
   }
 })
 
+it('shows workers that have no token in common, by what the group signs with, to those whom the asked one lets in', async () => {
+  const group = smallGroup(2)
+  const one = await startProcess({ id: 'one', group, settings: { token: 'of-one' } }, [0])
+  const two = await startProcess({ id: 'two', group, settings: { token: 'of-two' } }, [1])
+  try {
+    const url = `${one.url}/live/?of=app`
+    expect((await fetch(url)).status).toBe(401)
+    const answer: LiveAnswer = JSON.parse(
+      await (await fetch(url, { headers: { authorization: 'Bearer of-one' } })).text(),
+    )
+    expect(answer.workers).toMatchObject({ one: { self: true }, two: { answers: true, self: false } })
+    const other = await startProcess({ id: 'three', group, settings: { secret: 'not that of the others' } }, [])
+    try {
+      const stranger: LiveAnswer = JSON.parse(await (await fetch(`${other.url}/live/?of=app`)).text())
+      const address = two.worker.address() ?? ''
+      expect(stranger.workers[address]).toMatchObject({ answers: false, error: expect.stringContaining('web.secret') })
+    } finally {
+      await other.stop()
+    }
+  } finally {
+    await one.stop()
+    await two.stop()
+  }
+})
+
 it('asks each other worker once for all pages that are open', async () => {
   const group = smallGroup(2)
   const one = await startProcess({ id: 'one', group }, [0])

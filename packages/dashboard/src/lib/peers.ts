@@ -1,10 +1,15 @@
 import { toError } from '@millrace/core'
-import { Forwarder, type SiteTools } from '@millrace/web'
+import type { SiteTools, SiteWorker } from '@millrace/web'
 
 /** Longest wait for another worker. */
 const LIMIT_MS = 2_000
 const MAX_BYTES = 8 * 1024 * 1024
-const CLOSE_MS = 500
+
+/** Another worker, as the group knows it. */
+export interface Peer {
+  readonly member: string
+  readonly address: string
+}
 
 /** What one worker answered, or why it did not. */
 export type PeerAnswer<T> =
@@ -13,37 +18,29 @@ export type PeerAnswer<T> =
 
 /** Asks the sites of other workers for JSON, all at once. */
 export class Peers {
-  readonly #tools: Pick<SiteTools, 'site' | 'access'>
-  #forwarder: Forwarder | undefined
+  readonly #tools: Pick<SiteTools, 'peers'>
 
-  constructor(tools: Pick<SiteTools, 'site' | 'access'>) {
+  constructor(tools: Pick<SiteTools, 'peers'>) {
     this.#tools = tools
   }
 
   /** Never rejects. The answers have the types of the version that the other workers run. */
-  ask<T>(addresses: readonly string[], path: string, signal: AbortSignal): Promise<readonly PeerAnswer<T>[]> {
-    return Promise.all(addresses.map((address) => this.#askOne<T>(address, path, signal)))
+  ask<T>(worker: SiteWorker, peers: readonly Peer[], path: string): Promise<readonly PeerAnswer<T>[]> {
+    return Promise.all(peers.map((peer) => this.#askOne<T>(worker, peer, path)))
   }
 
-  async close(): Promise<void> {
-    const forwarder = this.#forwarder
-    this.#forwarder = undefined
-    await forwarder?.close(CLOSE_MS)
-  }
-
-  async #askOne<T>(address: string, path: string, signal: AbortSignal): Promise<PeerAnswer<T>> {
-    this.#forwarder ??= new Forwarder(this.#tools.site.surroundings.clock)
+  async #askOne<T>(worker: SiteWorker, peer: Peer, path: string): Promise<PeerAnswer<T>> {
+    const { address } = peer
     try {
-      const response = await this.#forwarder.forward({
-        address,
-        request: new Request(`http://peer${path}`, { headers: { accept: 'application/json' } }),
-        signal,
-        limitMs: LIMIT_MS,
-        headers: this.#tools.access.headers(),
-      })
+      const { signal } = worker.context
+      const response = await this.#tools.peers.ask({ ...peer, worker, path, signal, limitMs: LIMIT_MS })
       const text = await readLimited(response, MAX_BYTES)
       if (response.status === 401 || response.status === 403)
-        return { address, error: 'It shows its data to nobody here: set the same web.token on all workers.' }
+        return {
+          address,
+          error:
+            'It does not take this worker for one of its app: give all the same web.secret, or none, and set their clocks.',
+        }
       if (!response.ok) return { address, error: `It answered ${response.status}.` }
       return { address, answer: JSON.parse(text) as T }
     } catch (thrown) {

@@ -53,6 +53,8 @@ export interface SiteWorker {
   stats(): WorkerStats
   histograms(): WorkerHistograms
   assignment(): AssignmentView
+  /** What the sites of the group's members sign requests to one another with; `undefined` when there is none yet. Never shown. */
+  groupSecret(): string | undefined
   jobs(): readonly JobView[]
   /** Runs a job now; resolves when the run is over. Throws `JOB_MISSING`, `NOT_LEADER`, `CLOSED`. */
   trigger(job: string): Promise<RunOutcome>
@@ -84,6 +86,7 @@ export interface SiteSettings {
     | 'cors'
     | 'admin'
     | 'token'
+    | 'secret'
     | 'hosts'
     | 'advertise'
     | 'builtIn'

@@ -14,7 +14,12 @@ import type { SiteApp, SiteWorker } from './site-app.ts'
 /** A worker and those of its parts that a site asks; they fit as `worker`, `streams` and `scheduler` make them. */
 export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address'> {
   /** Asked for when it is used: parts are made before their worker. */
-  readonly worker: () => { readonly context: WorkerContext; stats(): WorkerStats; assignment(): AssignmentView }
+  readonly worker: () => {
+    readonly context: WorkerContext
+    stats(): WorkerStats
+    assignment(): AssignmentView
+    groupSecret(): string | undefined
+  }
   readonly agents: {
     counts(): Readonly<Record<string, Omit<AgentStats, 'lag' | 'handling'> & { readonly deadLettered: number }>>
     handling(): Readonly<Record<string, HandlingTime>>
@@ -47,6 +52,7 @@ export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & Site
     },
     histograms: () => ({ agents: agents.histograms(), commits: worker().stats().commits.durations }),
     assignment: () => worker().assignment(),
+    groupSecret: () => worker().groupSecret(),
     jobs: () => jobs.jobs(),
     trigger: (job) => jobs.trigger(job),
     pause: (job) => jobs.pause(job),

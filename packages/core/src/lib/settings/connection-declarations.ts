@@ -114,6 +114,11 @@ export const webDeclarations = {
     secret: true,
     help: 'What built-in pages that show data, and actions on them, ask for: as a bearer token, or in a form. Without it they answer this machine only. The same on all workers of the app.',
   },
+  'web.secret': {
+    type: 'text',
+    secret: true,
+    help: 'What workers sign requests to one another with, 16 characters or more; the same on all workers of the app. Unset, the group makes one, which whoever may join the group can read.',
+  },
   'web.hosts': {
     type: 'text',
     help: 'Names, with commas between, under which browsers reach the site: actions from pages under other names than these and localhost are refused.',

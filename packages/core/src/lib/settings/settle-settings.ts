@@ -8,6 +8,7 @@ export type SettingValues = Map<SettingName, unknown>
 const LONGEST_HEARTBEAT_MS = 3000
 const COMMIT_MS = 1000
 const EXACTLY_ONCE_COMMIT_MS = 100
+const SHORTEST_SECRET = 16
 
 /** Fills in the settings whose default depends on others. */
 export function deriveSettings(values: SettingValues): void {
@@ -42,6 +43,12 @@ export function checkSettings(values: SettingValues): void {
       )
   }
   checkSasl(values)
+  const secret = values.get('web.secret')
+  if (typeof secret === 'string' && secret.length < SHORTEST_SECRET)
+    throw new MillraceError(
+      'SETTING_INVALID',
+      `Setting web.secret is shorter than ${SHORTEST_SECRET} characters: it could be guessed from one request. Take 32 random bytes: openssl rand -base64 32.`,
+    )
 }
 
 function derive(values: SettingValues, name: SettingName, value: () => unknown): void {

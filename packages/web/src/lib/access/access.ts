@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import type { PageContext } from '../pages/page-context.ts'
+import type { Hop, PageContext } from '../pages/page-context.ts'
 import type { SiteApp } from '../site-app.ts'
 import { hasSession, isSame } from './sessions.ts'
 
@@ -9,20 +9,21 @@ const LOOPBACK = ['127.0.0.1', '::1']
 /** Headers that proxies add: the peer is then not the client. */
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via']
 
+/** What a request that changes the application must carry: no form and no image of another site can. */
+const ACTION_HEADER = 'millrace-action'
+
 /** Who is asking: what counts of a request. */
-export type Caller = Pick<PageContext, 'request' | 'url' | 'peer'>
+export type Caller = Pick<PageContext, 'request' | 'url' | 'peer' | 'hop'>
 
 /** How a caller was recognised, or why it was not. */
-export type Admission =
-  | { readonly as: 'token' | 'session' | 'this machine' }
-  | { readonly as: undefined; readonly reason: string }
+export type Admission = { readonly as: NonNullable<Hop['as']> } | { readonly as: undefined; readonly reason: string }
 
 /** Whether actions are on for the caller, and if not, why. */
 export type ActionRight = { readonly on: true } | { readonly on: false; readonly reason: string }
 
 /**
  * Who may see what pages show of the data, and act. With `web.token`: whoever has it, as a bearer token or as the session of
- * a browser that has signed in with it. Without: this machine alone.
+ * a browser that has signed in with it. Without: this machine alone. What another worker has passed on, it has decided.
  */
 export class Access {
   readonly #site: Pick<SiteApp, 'surroundings'>
@@ -37,6 +38,11 @@ export class Access {
 
   admit(caller: Caller): Admission {
     const { token } = this
+    const { hop } = caller
+    if (hop !== undefined)
+      return hop.as === undefined
+        ? { as: undefined, reason: `Worker ${hop.from}, which was asked first, does not let this client in.` }
+        : { as: hop.as }
     if (token === undefined)
       return isFromHere(caller)
         ? { as: 'this machine' }
@@ -45,12 +51,12 @@ export class Access {
             reason: 'This page answers this machine only: set web.token (MILLRACE_WEB_TOKEN) to let others in.',
           }
     const { headers } = caller.request
-    const bearer = /^Bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1]
-    if (bearer !== undefined && isSame(bearer, token)) return { as: 'token' }
+    if (this.hasToken(headers)) return { as: 'token' }
     if (hasSession(headers.get('cookie'), token, this.#site.surroundings.clock.now())) return { as: 'session' }
     return {
       as: undefined,
-      reason: bearer === undefined ? 'This page asks for the token (web.token).' : 'The token is another one.',
+      reason:
+        bearerOf(headers) === undefined ? 'This page asks for the token (web.token).' : 'The token is another one.',
     }
   }
 
@@ -58,11 +64,43 @@ export class Access {
   mayAct(caller: Caller): ActionRight {
     if (this.#site.surroundings.settings.web.admin === false)
       return { on: false, reason: 'Actions are switched off (web.admin).' }
+    const { hop } = caller
+    if (hop !== undefined)
+      return hop.mayAct
+        ? { on: true }
+        : { on: false, reason: `Worker ${hop.from}, which was asked first, would not carry it out.` }
     const admission = this.admit(caller)
     return admission.as === undefined ? { on: false, reason: admission.reason } : { on: true }
   }
 
-  /** For requests to other workers of the app, which ask for the same token. */
+  /** Whether this very request may act: also that no page of another site has made a browser send it. */
+  mayActBy(caller: Caller): ActionRight {
+    const right = this.mayAct(caller)
+    // The worker that was asked first has looked at the rest.
+    if (!right.on || caller.hop !== undefined) return right
+    // A browser shows its session, and that it runs on this machine, to every site that asks it to; a token it does not.
+    if (this.admit(caller).as !== 'token' && this.#isOfAnotherSite(caller))
+      return {
+        on: false,
+        reason: 'The request comes from another site, or under a name that web.hosts does not have.',
+      }
+    if (!caller.request.headers.has(ACTION_HEADER))
+      return { on: false, reason: `An action needs the header ${ACTION_HEADER}, with any value.` }
+    return right
+  }
+
+  /** What this worker tells another one of a client whose request it passes on. */
+  vouchFor(caller: Caller): Omit<Hop, 'from'> {
+    return { peer: caller.peer, as: this.admit(caller).as, mayAct: this.mayActBy(caller).on }
+  }
+
+  /** Whether `Authorization` is the token of the built-in pages. */
+  hasToken(headers: Headers): boolean {
+    const bearer = bearerOf(headers)
+    return this.token !== undefined && bearer !== undefined && isSame(bearer, this.token)
+  }
+
+  /** For a request to a worker with which there is no secret to sign it. */
   headers(): Readonly<Record<string, string>> {
     return this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }
   }
@@ -71,7 +109,7 @@ export class Access {
    * Whether a browser may have been made to send the request by a page of another site. The request's own host name says
    * nothing: a name elsewhere may lead here. Names of the site are those of this machine and of `web.hosts`.
    */
-  isOfAnotherSite({ request }: Caller): boolean {
+  #isOfAnotherSite({ request }: Caller): boolean {
     const site = request.headers.get('sec-fetch-site')
     if (site !== null && site !== 'same-origin') return true
     const origin = request.headers.get('origin')
@@ -85,9 +123,12 @@ export class Access {
   }
 }
 
+function bearerOf(headers: Headers): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(headers.get('authorization') ?? '')?.[1]
+}
+
 /**
- * From this machine to this machine: also from and to its own outside addresses, since workers pass requests on to each
- * other. The host name in the request must be local too: otherwise a page elsewhere whose name resolves to this machine
+ * From this machine to this machine, also from and to its own outside addresses. The host name in the request must be local too: otherwise a page elsewhere whose name resolves to this machine
  * could read the answers. An address as a host cannot be such a name.
  */
 function isFromHere({ request, url, peer }: Caller): boolean {

@@ -21,6 +21,15 @@ export function sessionCookie(token: string, nowMs: number, isSecure: boolean): 
   )
 }
 
+/** A `Cookie` header without sessions; empty when nothing is left. */
+export function withoutSession(header: string): string {
+  return header
+    .split(';')
+    .map((part) => part.trim())
+    .filter((part) => !part.startsWith(`${COOKIE}=`))
+    .join('; ')
+}
+
 /** Whether a `Cookie` header has a session of this token that has not expired. */
 export function hasSession(header: string | null, token: string, nowMs: number): boolean {
   for (const part of (header ?? '').split(';')) {

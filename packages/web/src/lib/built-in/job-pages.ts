@@ -21,8 +21,8 @@ export function jobPages(tools: BuiltInTools): BuiltInPages {
       page: action(tools, (c) =>
         orMissing(() =>
           leader.serve({
+            c,
             request: withoutBody(c.request),
-            signal: c.signal,
             what: `Job "${job(c)}"`,
             work: (at) => runFor(site.surroundings.clock, () => at.trigger(job(c))),
             answer: (outcome) =>

@@ -4,6 +4,7 @@ import type { PageContext, PageHandler } from '../pages/page-context.ts'
 import type { ViewClass } from '../pages/view.ts'
 import type { KeyRoute } from '../routing/key-route.ts'
 import type { LeaderRoute } from '../routing/leader-route.ts'
+import type { PeerRequest } from '../routing/worker-proxy.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
@@ -15,6 +16,8 @@ export interface SiteTools {
   readonly workers: SiteWorkers
   /** Who may see the pages, and act. */
   readonly access: Access
+  /** Other workers of the app, asked on this worker's own account. */
+  readonly peers: { ask(request: PeerRequest): Promise<Response> }
   /** Statistics of a worker of this process. */
   readonly stats: (worker: SiteWorker) => SiteStats
   /** What `/` answers as JSON. */
@@ -31,8 +34,6 @@ export interface SiteAddition {
   watch(worker: SiteWorker): void
   /** Nothing more will be known of the worker: pages that wait for it end. */
   unwatch(worker: SiteWorker): void
-  /** Closes what the addition has opened; it is opened again when it is needed. */
-  close(): Promise<void>
 }
 
 /** What the built-in pages share besides. */

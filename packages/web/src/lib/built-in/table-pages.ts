@@ -51,7 +51,7 @@ async function lookup(deps: BuiltInTools, c: PageContext, text: string): Promise
   const whole = deps.site.definitions.globalTables.get(name)
   if (whole !== undefined) return answer(whole)
   const table = partitionedTable(deps, name)
-  return deps.route.serve({ table, text, request: c.request, signal: c.signal, answer: () => answer(table) })
+  return deps.route.serve({ table, text, c, answer: () => answer(table) })
 }
 
 function describeTable(deps: BuiltInTools, name: string): TableListing {

@@ -7,6 +7,18 @@ export type AnswerOptions =
   | number
   | { readonly status?: number; readonly headers?: ConstructorParameters<typeof Headers>[0] }
 
+/** How a request came from another worker of the app, which vouches for it. */
+export interface Hop {
+  /** Name of that worker in the group. */
+  readonly from: string
+  /** Address of the client that asked it; `undefined` where it does not know, and where it asks on its own account. */
+  readonly peer: string | undefined
+  /** How it has recognised the client; `undefined` for one that may not see what asks for the token. */
+  readonly as: 'token' | 'session' | 'this machine' | 'worker' | undefined
+  /** It would have carried out the action itself. */
+  readonly mayAct: boolean
+}
+
 /** A request to a page, and the ways to answer it. */
 export interface PageContext<Params = AnyParams> {
   /** Web-standard. Its body may be as long as `web.bodyLimit`: what reads more rejects, and the client gets 413. */
@@ -17,8 +29,13 @@ export interface PageContext<Params = AnyParams> {
   readonly query: URLSearchParams
   /** Aborts when the client is gone, when `web.requestTimeout` is over, and when the worker stops hard. */
   readonly signal: AbortSignal
-  /** Address at the other end of the connection, a proxy's perhaps; `undefined` where the server does not know. */
+  /**
+   * Address of the client: at the other end of the connection, a proxy's perhaps, to this worker or to the one that has
+   * passed the request on; `undefined` where the server does not know.
+   */
   readonly peer: string | undefined
+  /** Set when another worker has passed the request on, and has signed that. */
+  readonly hop: Hop | undefined
 
   /** The body as JSON; a `PageError` 400 when it is none, as from `request.json()`. */
   readJson(): Promise<unknown>
@@ -46,6 +63,7 @@ export interface PageRequestParts {
   readonly params: AnyParams
   readonly signal: AbortSignal
   readonly peer: string | undefined
+  readonly hop: Hop | undefined
 }
 
 /** What a page's function is given. */
@@ -55,13 +73,15 @@ export class PageRequest implements PageContext {
   readonly params: AnyParams
   readonly signal: AbortSignal
   readonly peer: string | undefined
+  readonly hop: Hop | undefined
 
-  constructor({ request, url, params, signal, peer }: PageRequestParts) {
+  constructor({ request, url, params, signal, peer, hop }: PageRequestParts) {
     this.request = request
     this.url = url
     this.params = params
     this.signal = signal
     this.peer = peer
+    this.hop = hop
   }
 
   get query(): URLSearchParams {

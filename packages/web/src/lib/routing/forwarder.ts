@@ -29,8 +29,8 @@ export interface ForwardOptions {
   readonly signal: AbortSignal
   /** Until the head of the answer, and between pieces of its body. */
   readonly limitMs: number
-  /** Set beside those of the request. */
-  readonly headers: Readonly<Record<string, string>>
+  /** In place of those of the request: `endToEnd`, and what is added. */
+  readonly headers: Headers
 }
 
 /** The other worker did not answer within the limit. */
@@ -65,7 +65,7 @@ export class Forwarder {
           origin: siteUrl(address).origin,
           path: pathname + search,
           method: request.method,
-          headers: requestHeaders(request, headers),
+          headers: [...headers].flat(),
           body: bodyOf(request),
           signal: AbortSignal.any([signal, late.signal]),
           bodyTimeout: limitMs,
@@ -100,25 +100,25 @@ function bodyOf(request: Request): Readable | null {
   return request.body === null ? null : Readable.fromWeb(request.body)
 }
 
-function requestHeaders(request: Request, more: Readonly<Record<string, string>>): string[] {
-  const headers = new Headers(request.headers)
+/** Headers without those that are of one connection only. */
+export function endToEnd(given: Headers): Headers {
+  const headers = new Headers(given)
   for (const name of droppedBy(headers.get('connection'))) headers.delete(name)
-  for (const [name, value] of Object.entries(more)) headers.set(name, value)
-  return [...headers].flat()
+  return headers
 }
 
 function responseOf({ statusCode, headers: given, body }: Dispatcher.ResponseData, method: string): Response {
   const headers = new Headers()
   for (const [name, value = ''] of Object.entries(given)) for (const each of [value].flat()) headers.append(name, each)
-  for (const name of droppedBy(headers.get('connection'))) headers.delete(name)
+  const kept = endToEnd(headers)
   if (method !== 'HEAD' && !WITHOUT_BODY.has(statusCode))
     return new Response(
       bodyStream(body, () => void body.destroy()),
-      { status: statusCode, headers },
+      { status: statusCode, headers: kept },
     )
   // There is nothing in it, but only its end frees the connection.
   body.resume()
-  return new Response(null, { status: statusCode, headers })
+  return new Response(null, { status: statusCode, headers: kept })
 }
 
 /** Names in `Connection` are of this connection, too. */

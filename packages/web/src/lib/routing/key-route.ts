@@ -22,8 +22,7 @@ export interface KeyRequest {
   readonly table: RoutedTable & StateDefinition
   /** The key as text. */
   readonly text: string
-  readonly request: Request
-  readonly signal: AbortSignal
+  readonly c: PageContext
   /** Runs where tables are those of a worker that has the key. */
   readonly answer: () => PageAnswer
 }
@@ -49,7 +48,7 @@ export class KeyRoute {
     try {
       return await this.#follow(asked, key)
     } catch (error) {
-      if (error instanceof PageError && error.status === 503) this.#metrics.routed('refused')
+      if (error instanceof PageError && (error.status === 503 || error.status === 502)) this.#metrics.routed('refused')
       throw error
     }
   }
@@ -59,7 +58,7 @@ export class KeyRoute {
     if ('here' in first) return this.#workers.within(first.here, asked.answer)
     const answered = await this.#tryForward(asked, first)
     if (answered instanceof Response) return answered
-    if (!SAFE.has(asked.request.method)) throw answered.error
+    if (!SAFE.has(asked.c.request.method)) throw answered.error
     const second = this.#find(asked, key)
     this.#metrics.routed('retried')
     if ('here' in second) return this.#workers.within(second.here, asked.answer)
@@ -68,14 +67,14 @@ export class KeyRoute {
     throw again.error
   }
 
-  #find({ table, request }: KeyRequest, key: Buffer): Destination {
+  #find({ table, c }: KeyRequest, key: Buffer): Destination {
     const own = this.#workers.asked()
     const partition = partitionOf(table, key)
     if (partition === undefined) throw unavailable(`The partitions of table "${table.name}" are not known yet.`)
     const here = this.#having(own, { table, partition })
     if (here !== undefined) return { here }
     const where = `Partition ${partition} of table "${table.name}"`
-    this.#proxy.refuseSecond(request, `${where} is not on this worker, or not recovered yet.`)
+    this.#proxy.refuseSecond(c.request, `${where} is not on this worker, or not recovered yet.`)
     const location = groupRouter(own).locate(table, key)
     if (location === undefined) throw unavailable(`${where} is on no worker that is known here.`)
     if (location.local) throw unavailable(`${where} is being recovered.`)
@@ -92,11 +91,11 @@ export class KeyRoute {
   }
 
   #tryForward(
-    { request, signal, table }: KeyRequest,
+    { c, table }: KeyRequest,
     { address, location }: Exclude<Destination, { here: unknown }>,
   ): Promise<Response | ProxyFailure> {
     const where = `Partition ${location.partition} of table "${table.name}"`
     const [other, moved] = [`${where} is on a worker that`, `${where} is moving, or being recovered.`]
-    return this.#proxy.forward({ request, signal, address, other, moved })
+    return this.#proxy.forward({ c, member: location.member, address, other, moved })
   }
 }

@@ -1,4 +1,5 @@
 import { isMillraceError } from '@millrace/core'
+import type { PageContext } from '../pages/page-context.ts'
 import { unavailable } from '../pages/page-error.ts'
 import type { SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
@@ -6,8 +7,9 @@ import type { ProxyFailure, WorkerProxy } from './worker-proxy.ts'
 
 /** A request for whichever worker leads. */
 export interface LeaderRequest<T> {
+  readonly c: PageContext
+  /** What the leader gets in place of the client's request, which may be sent twice. */
   readonly request: Request
-  readonly signal: AbortSignal
   /** What only the leader does. Begins a sentence: `Job "daily"`. */
   readonly what: string
   /** Does nothing and rejects with `NOT_LEADER` where that worker does not lead. */
@@ -36,7 +38,7 @@ export class LeaderRoute {
     throw second.error
   }
 
-  async #try<T>({ request, signal, what, work, answer }: LeaderRequest<T>): Promise<Response | ProxyFailure> {
+  async #try<T>({ c, request, what, work, answer }: LeaderRequest<T>): Promise<Response | ProxyFailure> {
     const own = this.#workers.asked()
     for (const worker of new Set([own, ...this.#workers.all()])) {
       try {
@@ -52,6 +54,6 @@ export class LeaderRoute {
     if (leader.member === memberId) throw unavailable(`${runsThere}: this worker, which is just beginning to lead.`)
     if (leader.address === undefined) throw unavailable(`${runsThere}, which serves no site.`)
     const [other, moved] = [`${runsThere}, which`, `${runsThere}, and the lead is moving.`]
-    return this.#proxy.forward({ request, signal, address: leader.address, other, moved })
+    return this.#proxy.forward({ c, request, ...leader, address: leader.address, other, moved })
   }
 }

@@ -1,39 +1,60 @@
-import { PageError, unavailable } from '../pages/page-error.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
-import type { SiteApp } from '../site-app.ts'
+import type { PageContext } from '../pages/page-context.ts'
+import { PageError, unavailable } from '../pages/page-error.ts'
+import type { SiteApp, SiteWorker } from '../site-app.ts'
+import type { SiteWorkers } from '../site-workers.ts'
 import { Forwarder, ForwardTimeout } from './forwarder.ts'
+import type { Hops } from './hops.ts'
 
-/** On a request that another worker has passed on: it is answered here or not at all. */
-const FORWARDED = 'millrace-forwarded'
-/** On the answer to such a request: what it is about is not here, nothing was done. */
+/** On the answer to a request that was passed on: what it is about is not here, nothing was done. */
 const NOT_HERE = 'millrace-not-here'
 
-/** A request for another worker. */
-export interface ProxiedRequest {
-  readonly request: Request
-  readonly signal: AbortSignal
-  /** Host and port of the other worker's site. */
+export interface WorkerProxyParts {
+  readonly site: Pick<SiteApp, 'surroundings'>
+  readonly workers: SiteWorkers
+  readonly hops: Hops
+  readonly metrics: Pick<Prometheus, 'routed'>
+}
+
+/** Another worker, as the group knows it. */
+interface OtherWorker {
+  readonly member: string
+  /** Host and port of its site, as it advertises them. */
   readonly address: string
+}
+
+/** A client's request for another worker. */
+export interface ProxiedRequest extends OtherWorker {
+  readonly c: PageContext
+  /** What is sent, where it is not the client's own. */
+  readonly request?: Request
   /** Begins a sentence about the other worker: `Partition 3 of table "counts" is on a worker that`. */
   readonly other: string
   /** The whole sentence for when the other worker does not have it either. */
   readonly moved: string
 }
 
+/** A worker's own request to another one. */
+export interface PeerRequest extends OtherWorker {
+  /** Who asks. */
+  readonly worker: SiteWorker
+  readonly path: string
+  readonly signal: AbortSignal
+  readonly limitMs: number
+}
+
 /** Passes requests on to the worker that they are for: once, so that two workers that each take the other for it do not pass a request to and fro. */
 export class WorkerProxy {
-  readonly #site: Pick<SiteApp, 'surroundings'>
-  readonly #metrics: Pick<Prometheus, 'routed'>
+  readonly #parts: WorkerProxyParts
   #forwarder: Forwarder | undefined
 
-  constructor(site: Pick<SiteApp, 'surroundings'>, metrics: Pick<Prometheus, 'routed'>) {
-    this.#site = site
-    this.#metrics = metrics
+  constructor(parts: WorkerProxyParts) {
+    this.#parts = parts
   }
 
   /** For a request that can't be answered here: throws when another worker has sent it. */
   refuseSecond(request: Request, sentence: string): void {
-    if (!request.headers.has(FORWARDED)) return
+    if (!this.#parts.hops.isHop(request)) return
     throw new PageError(503, sentence, {
       headers: { 'retry-after': '1', [NOT_HERE]: 'true' },
     })
@@ -43,20 +64,14 @@ export class WorkerProxy {
    * The answer, or why there is none: then nothing was done where `notDone` is true, and it may have been where it is not.
    * Throws the signal's reason, and a `PageError` 503 when the other worker takes too long: another try would too.
    */
-  async forward({ request, signal, address, other, moved }: ProxiedRequest): Promise<Response | ProxyFailure> {
-    const { clock, settings } = this.#site.surroundings
-    this.#forwarder ??= new Forwarder(clock)
+  async forward({ c, request = c.request, address, other, moved }: ProxiedRequest): Promise<Response | ProxyFailure> {
+    const { site, workers, hops, metrics } = this.#parts
     try {
-      const limitMs = settings.web.routeTimeoutMs
-      const response = await this.#forwarder.forward({
-        address,
-        request,
-        signal,
-        limitMs,
-        headers: { [FORWARDED]: 'true' },
-      })
+      const limitMs = site.surroundings.settings.web.routeTimeoutMs
+      const headers = hops.headers({ request, to: address, worker: workers.asked(), client: c })
+      const response = await this.#open().forward({ address, request, signal: c.signal, limitMs, headers })
       if (!response.headers.has(NOT_HERE)) {
-        this.#metrics.routed('forwarded')
+        metrics.routed('forwarded')
         return response
       }
       await response.body?.cancel()
@@ -64,7 +79,7 @@ export class WorkerProxy {
     } catch (error) {
       if (error instanceof PageError) throw error
       if (error instanceof ForwardTimeout) throw unavailable(`${other} does not answer: ${error.message}`, error)
-      if (signal.aborted) throw signal.reason
+      if (c.signal.aborted) throw c.signal.reason
       return {
         notDone: false,
         error: unavailable(`${other} cannot be reached at ${address}.`, error),
@@ -72,10 +87,21 @@ export class WorkerProxy {
     }
   }
 
+  /** Asks another worker for JSON, whoever wants it. Rejects as `Forwarder.forward` does. */
+  ask({ worker, address, path, signal, limitMs }: PeerRequest): Promise<Response> {
+    const request = new Request(new URL(path, 'http://peer'), { headers: { accept: 'application/json' } })
+    const headers = this.#parts.hops.headers({ request, to: address, worker })
+    return this.#open().forward({ address, request, signal, limitMs, headers })
+  }
+
   async close(graceMs: number): Promise<void> {
     const forwarder = this.#forwarder
     this.#forwarder = undefined
     await forwarder?.close(graceMs)
+  }
+
+  #open(): Forwarder {
+    return (this.#forwarder ??= new Forwarder(this.#parts.site.surroundings.clock))
   }
 }
 

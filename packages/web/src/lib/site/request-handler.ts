@@ -1,9 +1,10 @@
 import { toError } from '@millrace/core'
 import type { Access, Caller } from '../access/access.ts'
 import { signInInstead } from '../access/sign-in.ts'
+import type { Hops } from '../routing/hops.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import { limitBody } from '../pages/limit-body.ts'
-import { PageRequest } from '../pages/page-context.ts'
+import { type Hop, PageRequest } from '../pages/page-context.ts'
 import { errorAnswer, PageError } from '../pages/page-error.ts'
 import { allowed } from '../pages/view.ts'
 import { readTarget, type AnyParams, type RequestTarget } from '../pages/path-pattern.ts'
@@ -25,6 +26,7 @@ export interface RequestHandlerParts {
   readonly metrics: Pick<Prometheus, 'requestStarted' | 'requestAnswered'>
   readonly workers: SiteWorkers
   readonly access: Access
+  readonly hops: Hops
 }
 
 /** A request, the worker that was asked, and the address at the other end of the connection. */
@@ -46,8 +48,8 @@ export class RequestHandler {
 
   /** Never rejects. */
   async answer(asked: Asked): Promise<Response> {
-    const { site, pages, metrics } = this.#parts
-    const { request } = asked
+    const { site, pages, metrics, hops } = this.#parts
+    const { request, worker } = asked
     const startMs = site.surroundings.clock.monotonic()
     metrics.requestStarted()
     let page: Page | undefined
@@ -57,7 +59,9 @@ export class RequestHandler {
       const match = pages.find(target.segments)
       if (match === undefined) throw new PageError(404, `There is no page ${target.url.pathname}.`)
       page = match.value
-      response = await this.#answerWithin(page, { ...asked, target, params: match.params })
+      const hop = hops.read(request, worker)
+      const peer = hop === undefined ? asked.peer : hop.peer
+      response = await this.#answerWithin(page, { ...asked, peer, hop, target, params: match.params })
     } catch (thrown) {
       if (isGone(request, thrown)) response = new Response(null, { status: CLIENT_GONE })
       else {
@@ -88,7 +92,7 @@ export class RequestHandler {
     }
   }
 
-  async #answerBy(page: Page, { request, target, worker, params, peer }: Found): Promise<Response> {
+  async #answerBy(page: Page, { request, target, worker, params, peer, hop }: Found): Promise<Response> {
     const { method } = request
     const { clock, settings } = this.#parts.site.surroundings
     const verbs = page.verbs()
@@ -99,7 +103,7 @@ export class RequestHandler {
         return new Response(null, { status: 204, headers: { allow, ...this.#preflight(request, allow) } })
       throw new PageError(405, `${page.path} takes ${allow}.`, { headers: { allow } })
     }
-    const instead = this.#instead(page, { request, url: target.url, peer })
+    const instead = this.#instead(page, { request, url: target.url, peer, hop })
     if (instead !== undefined) return instead
     const limited = limitBody(request, { bytes: settings.web.bodyLimitBytes, idleMs: BODY_IDLE_MS, clock })
     const run = {
@@ -110,7 +114,7 @@ export class RequestHandler {
     }
     const response = await runPage(run, (signal) =>
       this.#parts.workers.within(worker, () =>
-        handler(new PageRequest({ request: limited, url: target.url, params, signal, peer })),
+        handler(new PageRequest({ request: limited, url: target.url, params, signal, peer, hop })),
       ),
     )
     if (response instanceof Response) return response
@@ -168,6 +172,7 @@ function isGone({ signal }: Request, thrown: unknown): boolean {
 }
 
 interface Found extends Asked {
+  readonly hop: Hop | undefined
   readonly target: RequestTarget
   readonly params: AnyParams
 }

@@ -16,6 +16,7 @@ import { verbsOf, type PageSource, type ViewSource } from '../pages/view.ts'
 import type { AnyParams, PathParams } from '../pages/path-pattern.ts'
 import { KeyRoute, type KeyHandler, type ParamsWith } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
+import { Hops } from '../routing/hops.ts'
 import { WorkerProxy } from '../routing/worker-proxy.ts'
 import type { RoutableTable, SiteApp, SiteWorker } from '../site-app.ts'
 import { SiteWorkers } from '../site-workers.ts'
@@ -51,13 +52,15 @@ export class Site {
     this.#site = site
     this.#entrance = this.entrance()
     this.#workers = workers
-    this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access })
-    this.#proxy = new WorkerProxy(site, metrics)
+    const hops = new Hops(site, access)
+    this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access, hops })
+    this.#proxy = new WorkerProxy({ site, workers, hops, metrics })
     this.#route = new KeyRoute(workers, this.#proxy, metrics)
     const tools: SiteTools = {
       site,
       workers,
       access,
+      peers: this.#proxy,
       stats: (worker) => workers.within(worker, () => statsOf(site, worker)),
       index: (c) => indexAnswer(c, tools, this.#pages.list()),
     }
@@ -141,8 +144,7 @@ export class Site {
       return this.#route.serve({
         table,
         text,
-        request: c.request,
-        signal: c.signal,
+        c,
         answer: () => handler(c, table.keyOf(text)),
       })
     }
@@ -187,7 +189,7 @@ export class Site {
 
   /** Closes connections to other workers; they are opened again when they are needed. */
   async close(): Promise<void> {
-    await Promise.all([this.#proxy.close(FORWARD_GRACE_MS), this.#addition?.close()])
+    await this.#proxy.close(FORWARD_GRACE_MS)
   }
 }
 
