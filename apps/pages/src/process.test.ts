@@ -154,5 +154,23 @@ describe('pages, as worker processes', () => {
     expect(await ask('/stats')).toMatchObject({ status: 'running' })
   })
 
+  it('A stop comes to its end with an event, a page and jobs that never come to theirs', async () => {
+    const hanging = await bundled(new URL('./hanging.fixture.ts', import.meta.url))
+    const hung = start(hanging, ['worker', '--web-port', '0'])
+    await hung.said('Worker is ready')
+    const sent = start(hanging, ['send', 'orders', 'o-1'])
+    expect(await sent.exited).toBe(0)
+    await hung.said('Order o-1 is in hand')
+    const request = fetch(new URL('/hung/', hung.site())).then(
+      () => 'answered',
+      () => 'cut off',
+    )
+    await hung.said('The page is asked')
+    // It would not end by itself: timers of the app keep it alive.
+    expect(await hung.stop()).toBe(0)
+    expect(await request).toBe('cut off')
+    expect(hung.output()).toContain('orders/')
+  })
+
   it('stops in order', async () => expect(await worker.stop()).toBe(0))
 })

@@ -60,17 +60,23 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
 
   test('frozen for a while: sends in flight stay bounded, and the workers go on when it thaws', LIMIT, async () => {
     const maxOutboxBytes = 2 << 20
-    await using run = await openRun({ settings: { maxOutboxBytes }, plan: { paddingBytes: 1000 } })
+    const settings = { maxOutboxBytes, shutdownTimeout: '3s' } as const
+    await using run = await openRun({ settings, plan: { paddingBytes: 1000 } })
     await run.send(20_000)
-    const workers = await run.startReady(2)
+    const [hung, ...workers] = await run.startReady(3)
     await run.untilCommitted(1000)
+    hung?.tell({ do: 'hold' })
     const broker = kafka.pids[0]
     if (broker === undefined) throw new Error('There is no broker.')
     const sending = run.send(1000)
     process.kill(broker, 'SIGSTOP')
     const frozenMs = clock.monotonic()
     let most = 0
+    let stoppedMs = 0
     try {
+      // Neither its event nor a request to the broker comes to an end, and it is gone all the same.
+      expect(await hung?.stop()).toBe(0)
+      stoppedMs = Math.round(clock.monotonic() - frozenMs)
       await eventually(
         async () => {
           const reports = await Promise.all(workers.map((worker) => worker.report()))
@@ -92,7 +98,7 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
     const verdict = await run.verdict()
     expect(verdict).toMatchObject(NOTHING_LOST)
     tellFigures(
-      `broker frozen for ${OUTAGE_MS} ms: at most ${most} bytes in an outbox, commits again after ${backMs} ms`,
+      `broker frozen for ${OUTAGE_MS} ms: at most ${most} bytes in an outbox, commits again after ${backMs} ms; a worker stopped meanwhile took ${stoppedMs} ms (shutdownTimeout 3 s)`,
       verdict,
     )
   })

@@ -1,4 +1,4 @@
-import type { TopicPartition } from '@millrace/core'
+import { toError, type TopicPartition } from '@millrace/core'
 
 /** What `app.on` notifies of. Assigned and lost come after the rebalance, when they are known. */
 export interface AppEvents {
@@ -23,6 +23,7 @@ type Listeners = { readonly [E in keyof AppEvents]: Set<(...given: AppEvents[E])
 
 /** Who is notified of what happens to the app's workers. */
 export class AppListeners {
+  readonly #failed: (event: keyof AppEvents, error: Error) => void
   readonly #listeners: Listeners = {
     started: new Set(),
     partitionsAssigned: new Set(),
@@ -32,6 +33,10 @@ export class AppListeners {
     error: new Set(),
   }
 
+  constructor(failed: (event: keyof AppEvents, error: Error) => void) {
+    this.#failed = failed
+  }
+
   /** Calls `fn` each time; the function returned ends that. */
   on<E extends keyof AppEvents>(event: E, fn: (...given: AppEvents[E]) => void): () => void {
     const listeners = this.#listeners[event]
@@ -39,7 +44,9 @@ export class AppListeners {
     return () => void listeners.delete(fn)
   }
 
+  /** What a listener fails with is reported, and keeps neither the other listeners nor a stop from going on. */
   notify<E extends keyof AppEvents>(event: E, ...given: AppEvents[E]): void {
-    for (const listener of this.#listeners[event]) listener(...given)
+    for (const listener of this.#listeners[event])
+      (async () => listener(...given))().catch((thrown: unknown) => this.#failed(event, toError(thrown)))
   }
 }

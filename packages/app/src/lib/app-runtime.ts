@@ -68,7 +68,9 @@ export class AppRuntime implements ClientApp, SiteApp {
   readonly contexts: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   readonly surroundings: Surroundings
   readonly drivers: Drivers
-  readonly listeners: AppListeners = new AppListeners()
+  readonly listeners: AppListeners = new AppListeners((event, err) =>
+    this.surroundings.log.error({ err }, `A listener of "${event}" (app.on) has failed.`),
+  )
   readonly client: AppClient = new AppClient(this)
   readonly site: Site
   readonly streams: StreamsDeps

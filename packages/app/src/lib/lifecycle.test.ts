@@ -22,6 +22,25 @@ describe('start and stop', () => {
     await app.stop()
   })
 
+  it('starts and stops whatever listeners fail with, and says so', async () => {
+    const errors: string[] = []
+    const app = createApp(
+      { id: 'shop', broker: 'memory:' },
+      { log: { ...quiet, error: (_, text) => errors.push(text) } },
+    )
+    app.agent('read', { value: 'string' }, async (stream) => {
+      for await (const _ of stream);
+    })
+    app.on('started', () => {
+      throw new Error('at once')
+    })
+    app.on('beforeStop', () => Promise.reject(new Error('later')))
+    await app.start()
+    await app.stop()
+    await app.finished()
+    expect(errors).toEqual(['started', 'beforeStop'].map((event) => `A listener of "${event}" (app.on) has failed.`))
+  })
+
   it('stops while it is starting', async () => {
     const app = createApp({ id: 'shop', broker: 'memory:' }, { log: quiet })
     app.agent('read', { value: 'string' }, async (stream) => {

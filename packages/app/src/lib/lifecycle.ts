@@ -53,7 +53,8 @@ export class Lifecycle {
     this.#runtime.listeners.notify('beforeStop')
     try {
       const running = await this.#launched
-      await running?.worker.stop({ hard })
+      // Side by side: when the broker hangs, both take all the time that they may.
+      await Promise.all([running?.worker.stop({ hard }), this.#runtime.client.close()])
     } finally {
       await this.#runtime.client.close()
       this.#running = undefined

@@ -99,14 +99,15 @@ export interface Topology {
  * Something that lives as long as a worker: the agents, global tables, reply reading, a scheduler, a web server.
  * The worker calls in order, all parts at one step before the next: `declare` (synchronous part of start: agents start
  * their handlers here), `start` (broker reached, topics exist), `ready` (joined and first recovery done), `stop`
- * (in reverse order; queues are closed and events finished by then; limited by the shutdown time).
+ * (in reverse order; queues are closed and events finished by then; `signal` aborts when the worker does not wait any
+ * longer: the time for a stop is limited).
  */
 export interface WorkerPart {
   readonly name: string
   declare(worker: WorkerContext, topology: Topology): void
   start(): Promise<void>
   ready(): void
-  stop(): Promise<void>
+  stop(signal?: AbortSignal): Promise<void>
 }
 
 /** In whose course code runs: kept in one `AsyncLocalStorage` that the app owns. */

@@ -30,7 +30,7 @@ export interface WebPartSettings {
   /** What pages that show data ask for; left out, they answer this machine only. */
   readonly token?: string | undefined
   readonly maxConnections: number
-  /** How long requests in flight may take when the worker stops. */
+  /** How long requests in flight may take when the worker stops; less when it has less time left. */
   readonly graceMs: number
 }
 
@@ -83,12 +83,14 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
         log.info({}, 'Pages that show data answer this machine only: set web.token to let others in.')
     },
     ready() {},
-    async stop() {
+    async stop(signal) {
       const closing = opening
       opening = undefined
       server = undefined
       site.unwatch(deps.worker())
       const opened = await closing?.catch(known)
+      // The shortest grace counts.
+      signal?.addEventListener('abort', () => void opened?.close(0), { once: true })
       await opened?.close(settings.graceMs)
       await site.close()
     },

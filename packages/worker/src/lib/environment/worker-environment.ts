@@ -16,7 +16,7 @@ export interface WorkerSettings {
   readonly heartbeatIntervalMs: number
   /** How long events in flight may take to finish in a rebalance. */
   readonly drainTimeoutMs: number
-  /** How long a stop may take before it turns into a hard one, which takes at most 5 s more whatever hangs. */
+  /** How long a stop may take altogether, whatever hangs. */
   readonly shutdownTimeoutMs: number
   readonly connectTimeoutMs: number
   /** Where a partition starts that the group has never committed. */

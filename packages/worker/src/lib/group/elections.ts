@@ -25,10 +25,15 @@ export class Elections {
     this.#options = options
   }
 
+  /** Whoever runs it leads the group. */
+  isLeaderTask(task: Task): boolean {
+    const topic = leaderTopic(this.#environment.appId)
+    return task.assigned.some((partition) => partition.topic === topic && partition.partition === 0)
+  }
+
   /** A task has begun to run here. */
   running(task: Task): void {
-    const topic = leaderTopic(this.#environment.appId)
-    if (!task.assigned.some((partition) => partition.topic === topic && partition.partition === 0)) return
+    if (!this.isLeaderTask(task)) return
     const leadership: Leadership = {
       signal: task.signal,
       groupLife: this.#options.member.group.life ?? '',

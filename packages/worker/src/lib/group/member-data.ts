@@ -36,6 +36,8 @@ export interface MemberData {
   readonly secret?: string | undefined
   /** Events that may have blocked its event loop, and those that the group has passed on to it. */
   readonly suspects?: readonly Suspect[]
+  /** It stops: it keeps `tasks`, whose events it waits for, and is given nothing else. An earlier version gives it some. */
+  readonly isLeaving?: boolean
 }
 
 /** A member of the group, as whoever plans the assignment sees it. */
@@ -53,7 +55,8 @@ const LONGEST_TEXT = 512
 const LONGEST_LIST = 100_000
 
 export function encodeMemberData(data: MemberData): Uint8Array {
-  const { groups, tasks, generation, warm, warmUp, address, instanceId, life, secret, suspects = [] } = data
+  const { groups, tasks, generation, warm, warmUp, address, instanceId, life, secret } = data
+  const { suspects = [], isLeaving } = data
   const json = {
     v: VERSION,
     groups: Object.fromEntries([...groups].map(([partitions, topology]) => [String(partitions), topology])),
@@ -66,6 +69,7 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     life,
     secret,
     ...(suspects.length === 0 ? {} : { suspects }),
+    isLeaving,
   }
   return Buffer.from(JSON.stringify(json))
 }
@@ -101,6 +105,7 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     life,
     ...(secret === undefined ? {} : { secret }),
     ...(suspects === undefined ? {} : { suspects }),
+    ...(json['isLeaving'] === true ? { isLeaving: true } : {}),
   }
 }
 

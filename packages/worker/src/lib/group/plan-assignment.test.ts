@@ -213,3 +213,15 @@ function withCopies(members: readonly PlannedMember[], plan: AssignmentPlan): Pl
     },
   }))
 }
+
+test('a member that is leaving keeps what it claims and is given nothing else; alone, it leaves the rest to nobody', () => {
+  const topology = new Map([[8, { topics: ['t'], parts: [] }]])
+  const leaving = ({ id, data }: PlannedMember): PlannedMember => ({ id, data: { ...data, isLeaving: true } })
+  const busy = leaving(member('a', topology, ['8-1', '8-5'], 3))
+  const plan = planAssignment([busy, member('b', topology, ['8-2'], 3), member('c', topology)])
+  expect([...plan.owners].filter(([, owner]) => owner === 'a').map(([task]) => task)).toEqual(['8-1', '8-5'])
+  expect(plan.owners.size).toBe(8)
+  const alone = planAssignment([busy])
+  expect([...alone.owners.keys()]).toEqual(['8-1', '8-5'])
+  expect(alone.unassigned).toHaveLength(6)
+})

@@ -31,6 +31,7 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
     state,
   )
   const claims = claimsOf(sorted)
+  const leaving = new Set(sorted.flatMap(({ id, data }) => (data.isLeaving === true ? [id] : [])))
   const counts = [...new Set(sorted.flatMap((member) => [...member.data.groups.keys()]))].toSorted((a, b) => a - b)
   const versions = counts.map((partitions) => new Versions(partitions, sorted))
   for (const { partitions, group } of versions) {
@@ -49,7 +50,10 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
   // Balance as if every member had all the state it needs: where tasks should be in the end.
   placement.balance(() => true)
   const standbys = planStandbys(
-    versions.map((version) => ({ ...version.group, mayCopy: (owner, member) => version.covers(member, owner) })),
+    versions.map((version) => ({
+      ...version.group,
+      mayCopy: (owner, member) => !leaving.has(member) && version.covers(member, owner),
+    })),
     { owners, before: claims, state },
   )
   const most = Math.max(0, ...sorted.map(({ data }) => data.warmUp?.most ?? 0))
@@ -93,6 +97,8 @@ class Versions {
       ]
       for (const one of known) this.#all.add(one)
       this.#known.set(id, new Set(known))
+      // It keeps what it waits for, and is given nothing.
+      if (data.isLeaving === true) continue
       const key = JSON.stringify(known)
       const others = alike.get(key)
       if (others === undefined) alike.set(key, { size: known.length, members: [id] })

@@ -29,6 +29,16 @@ export interface WorkerMemberOptions {
   readonly suspects: Pick<Suspects, 'report'>
 }
 
+/** What a worker says of itself at a join. */
+export interface OwnState {
+  /** Ids of the tasks that it has and wants to keep. */
+  readonly tasks: readonly string[]
+  /** Committed offsets of their partitions. */
+  readonly committed: (partition: TopicPartition) => number | undefined
+  /** It stops. */
+  readonly isLeaving: boolean
+}
+
 /** What an assignment says beside the partitions. */
 export interface Assigned {
   /** Events in the partitions that may block the event loop. */
@@ -75,22 +85,23 @@ export class WorkerMember {
     return this.#reason
   }
 
-  /** For a join. `tasks`: ids of those that are here; `committed`: offsets of their partitions. */
-  data(tasks: Iterable<string>, committed: (partition: TopicPartition) => number | undefined): Uint8Array {
+  /** For a join. */
+  data({ tasks, committed, isLeaving }: OwnState): Uint8Array {
     const { environment, topics, recovery, standbys, suspects } = this.#options
     const { acceptableRecoveryLag: acceptableLag, maxWarmUps } = environment.settings
     const inUseOnly = this.#joinsInVain++ >= MOST_JOINS_IN_VAIN
     const data: MemberData = {
       groups: topics.groups,
-      tasks: [...tasks],
+      tasks,
       generation: this.#generation,
       warm: stateHere(topics, recovery, { acceptableLag, inUseOnly }),
-      warmUp: { acceptableLag, most: maxWarmUps, caughtUp: standbys.report() },
+      warmUp: { acceptableLag, most: maxWarmUps, caughtUp: isLeaving ? [] : standbys.report() },
       address: this.#address(),
       instanceId: this.instanceId,
       life: this.#group.life,
       secret: this.#group.secret ?? this.#proposedSecret,
       suspects: suspects.report(committed),
+      ...(isLeaving ? { isLeaving } : {}),
     }
     this.#sent = data
     return encodeMemberData(data)

@@ -259,8 +259,8 @@ class AppWorker implements Worker, WorkerLife {
       await finishing
       if (ending !== 'drained')
         this.#abort.abort(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped hard.'))
-      await shutdown.close('leaving the group', worker.consumer.close())
-      await shutdown.close('closing tasks', worker.closeTasks())
+      await shutdown.leave(worker)
+      await shutdown.close('closing tasks', () => worker.closeTasks())
     }
     this.#opened.reject(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.'))
     this.handOut.close()
@@ -268,8 +268,8 @@ class AppWorker implements Worker, WorkerLife {
     this.lease.close()
     this.#loopWatch.close()
     this.sending.delays.close()
-    await shutdown.close('closing readers', this.context.close())
-    for (const close of this.#closers.toReversed()) await shutdown.close('closing', close())
+    await shutdown.close('closing readers', () => this.context.close())
+    for (const close of this.#closers.toReversed()) await shutdown.close('closing', close)
     this.#phase = this.#failure === undefined ? 'stopped' : 'failed'
     if (this.#failure === undefined) this.#ended.resolve()
     else this.#ended.reject(this.#failure)

@@ -2,6 +2,8 @@ import {
   type Admin,
   type AssignmentChange,
   type Consumer,
+  type Deferred,
+  deferred,
   isMillraceError,
   type RebalanceListener,
 } from '@millrace/core'
@@ -13,6 +15,7 @@ import { planRebalance } from '../group/plan-rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
 import { Recovery } from '../restore/recovery.ts'
 import { Standbys } from '../restore/standbys.ts'
+import type { Task } from '../task/task.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { BrokenBatchHandler } from './broken-batches.ts'
 import { FetchLoop } from './fetch-loop.ts'
@@ -21,8 +24,6 @@ import { WorkerTasks } from './worker-tasks.ts'
 
 /** One fetch per partition; more costs memory and gains nothing (reference: kafkajs.md §1). */
 const MAX_PARTITION_BYTES = 256 * 1024
-/** How long tasks that are being opened when the worker stops may take to close their stores. */
-const LAST_STORES_MS = 5000
 
 /**
  * A worker from the moment its topics are known: its tasks, a loop that fetches for them, and one member of the group. A
@@ -46,6 +47,9 @@ export class ConnectedWorker implements RebalanceListener {
   #rebalancingSinceMs: number | undefined
   /** The worker's last drain and commit. */
   #finishing: Promise<void> | undefined
+  /** Ids of tasks that a worker which stops has committed to the end, and others may have. */
+  #handedOver: ReadonlySet<string> = new Set()
+  readonly #handingOver: Deferred<void> = deferred<void>()
 
   constructor(life: WorkerLife, topics: TopicDirectory, admin: Admin) {
     const { environment, lease, stores, suspects, instanceId, webAddress } = life
@@ -60,7 +64,11 @@ export class ConnectedWorker implements RebalanceListener {
       instanceId,
       assignor: taskAssignor,
       memberData: () =>
-        this.member.data(this.tasks.all.keys(), (partition) => this.tasks.sourceOf(partition)?.source.committed),
+        this.member.data({
+          tasks: [...this.tasks.all.keys()].filter((id) => !this.#handedOver.has(id)),
+          committed: (partition) => this.tasks.sourceOf(partition)?.source.committed,
+          isLeaving: this.#finishing !== undefined,
+        }),
       sessionTimeoutMs: settings.sessionTimeoutMs,
       rebalanceTimeoutMs: settings.rebalanceTimeoutMs,
       heartbeatIntervalMs: settings.heartbeatIntervalMs,
@@ -94,8 +102,8 @@ export class ConnectedWorker implements RebalanceListener {
 
   async onRevoke(): Promise<void> {
     const { clock, log, sensor, settings } = this.#life.environment
-    // A worker that stops drains and commits by itself; it must not rejoin before that is done.
-    if (this.#finishing !== undefined) return this.#finishing
+    // A worker that stops drains and commits by itself; it must not rejoin before that is done as far as it can be soon.
+    if (this.#finishing !== undefined) return Promise.race([this.#finishing, this.#handingOver.promise])
     this.#rebalancingSinceMs = clock.monotonic()
     sensor.rebalanceStarted()
     this.#life.handOut.block(NOT_NOW.rebalance)
@@ -183,18 +191,23 @@ export class ConnectedWorker implements RebalanceListener {
     this.standbys.expect([])
   }
 
+  /**
+   * After `stop`: the group may have these tasks, while others here still wait for their events. They go with a
+   * rebalance in which this worker claims no more than the rest.
+   */
+  handOver(tasks: readonly Task[]): void {
+    this.#handedOver = new Set(tasks.map(({ id }) => id))
+    this.#handingOver.resolve()
+    if (this.member.group.members.size > 1) this.consumer.rejoin()
+  }
+
   /** Closes all tasks, after `stop`. */
   async closeTasks(): Promise<void> {
-    const { environment, stores } = this.#life
     this.tasks.lose([...this.tasks.all.keys()], 'the worker stops')
     await this.standbys.close()
     await this.tasks.closed()
     // Tasks that were being opened close theirs when they hear that they are lost.
-    if (!(await withinLimit(environment.clock, LAST_STORES_MS, stores.released())))
-      environment.log.warn(
-        {},
-        `Stores of tasks that were being opened were still open ${LAST_STORES_MS} ms after the tasks were lost.`,
-      )
+    await this.#life.stores.released()
   }
 
   #handOutAgain(): void {

@@ -1,14 +1,26 @@
 import {
   type Consumer,
   type ConsumerOptions,
+  deferred,
   manualClock,
+  type ManualClock,
   MillraceError,
+  type Transport,
   type TransactionalProducer,
 } from '@millrace/core'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
+import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
-import { Outside, outgoing, type TestApp, testWorker, until } from '../fixtures/test-worker.fixture.ts'
+import {
+  Outside,
+  outgoing,
+  runWorker,
+  type TestApp,
+  type TestWorker,
+  testWorker,
+  until,
+} from '../fixtures/test-worker.fixture.ts'
 
 type Call = 'init' | 'send offsets' | 'commit' | 'abort' | 'close a producer' | 'commit offsets' | 'committed' | 'leave'
 
@@ -64,7 +76,14 @@ class Unanswered extends LeasedTransport {
 }
 
 const SHUTDOWN_MS = 5000
-const CLOSING_MS = 5000
+/** How far the clock is moved at a time. */
+const STEP_MS = 100
+
+/** Moves the clock until then, but no further than that. */
+async function moved(clock: ManualClock, what: string, isSo: () => boolean, mostMs = 10_000): Promise<void> {
+  for (let passedMs = 0; !isSo() && passedMs < mostMs; passedMs += STEP_MS) await clock.advance(STEP_MS)
+  await until(what, isSo, 2000)
+}
 
 const cases: readonly (readonly [Call, exactlyOnce: boolean, inHand: boolean])[] = [
   ['init', true, false],
@@ -126,9 +145,114 @@ test.each(cases)(
     }
     let over = false
     void worker.stop({ hard }).then(() => (over = true))
-    for (let passedMs = 0; !over && passedMs < SHUTDOWN_MS + CLOSING_MS; passedMs += 250) await clock.advance(250)
-    await until('stopped', () => over, 2000)
+    await moved(clock, 'stopped', () => over, SHUTDOWN_MS)
     expect(transport?.waiting).toBeGreaterThan(0)
     expect(worker.status).toBe('stopped')
   },
 )
+
+/** A transport that cannot be closed, and whose group never answers from some moment on, neither commits nor who leaves. */
+class Hung extends LeasedTransport {
+  hung = false
+
+  override consumer(options: ConsumerOptions): Consumer {
+    const inner = super.consumer(options)
+    return { ...inner, commit: (offsets) => (this.hung ? never() : inner.commit(offsets)), close: () => never() }
+  }
+
+  override close(): Promise<void> {
+    return never()
+  }
+}
+
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => {})
+}
+
+test.each([false, true])(
+  'a stop takes no longer when all of them hang: a handler, commits, the group, the store, the transport (failed before: %s)',
+  async (fails) => {
+    const clock = manualClock()
+    const log = createMemoryLog()
+    const outside = new Outside(log)
+    await outside.topic('in', 2)
+    await outside.numbers('in', { count: 10, partitions: 2 })
+    let isInHand = false
+    const app: TestApp = {
+      agents: [
+        {
+          name: 'a',
+          topics: ['in'],
+          handler: (event) => {
+            if (event.offset !== 3) return
+            isInHand = true
+            return never()
+          },
+        },
+      ],
+      settings: { shutdownTimeoutMs: SHUTDOWN_MS, commitIntervalMs: 600_000 },
+    }
+    const store = new HeapStore()
+    store.close = () => never()
+    let transport: Hung | undefined
+    const wrap = (inner: Transport): Transport => (transport = new Hung(inner, () => 0))
+    const { worker } = testWorker(log, app, { clock, store, wrap })
+    await worker.start()
+    await until('in hand', () => isInHand)
+    if (transport !== undefined) transport.hung = true
+    let over = false
+    if (fails) worker.context.fail(new MillraceError('WORKER_FAILED', 'It cannot go on.'))
+    void worker.stop().then(() => (over = true))
+    await moved(clock, 'stopped', () => over, SHUTDOWN_MS)
+    expect(worker.status).toBe(fails ? 'failed' : 'stopped')
+  },
+)
+
+const tasksOf = ({ worker }: TestWorker): number =>
+  worker.assignment().tasks.filter(({ state }) => state === 'running').length
+
+test('an event that takes long holds up no other task of a worker that stops: they are committed, and others go on with them', async () => {
+  const clock = manualClock()
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 4)
+  const hanging = deferred<void>()
+  const handled: string[] = []
+  const app = (id: string): TestApp => ({
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        handler: (event) => {
+          handled.push(`${id} ${event.partition}@${event.offset}`)
+          return String(event.record.value) === 'slow' ? hanging.promise : undefined
+        },
+      },
+    ],
+    settings: { shutdownTimeoutMs: 60_000, commitIntervalMs: 600_000 },
+  })
+  const first = await runWorker(log, app('first'), { clock, id: 'first' })
+  const second = await runWorker(log, app('second'), { clock, id: 'second' })
+  await moved(clock, 'two tasks each', () => tasksOf(first) === 2 && tasksOf(second) === 2)
+  const [busy = 0, idle = 0] = first.worker.assignment().tasks.flatMap(({ sources }) => sources.map((s) => s.partition))
+  for (const [partition, value] of [
+    [idle, 'quick'],
+    [busy, 'slow'],
+  ] as const) {
+    await outside.send([outgoing('in', partition, 'k', value)])
+    await moved(clock, 'handled', () => handled.includes(`first ${partition}@0`))
+  }
+
+  const stopped = first.worker.stop()
+  await moved(clock, 'three tasks of the other', () => tasksOf(second) === 3)
+  await outside.send([outgoing('in', idle, 'k', 'next')])
+  await moved(clock, 'the next handled by the other', () => handled.includes(`second ${idle}@1`))
+  expect(first.worker.assignment().tasks.map(({ sources }) => sources[0]?.partition)).toEqual([busy])
+
+  hanging.resolve()
+  await moved(clock, 'all tasks of the other', () => tasksOf(second) === 4)
+  await stopped
+  await second.worker.stop()
+  expect(handled).toEqual([...new Set(handled)])
+  expect(log.committed('app').find(({ partition }) => partition === busy)?.offset).toBe(1)
+})

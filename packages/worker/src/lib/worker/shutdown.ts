@@ -1,19 +1,39 @@
 import { isMillraceError, toError } from '@millrace/core'
 import { withinLimit } from '../environment/within-limit.ts'
+import type { Task } from '../task/task.ts'
 import type { ConnectedWorker } from './connected-worker.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 /** How long a worker that fails still tries to commit what is finished. */
 const LAST_COMMIT_MS = 5000
-/** The same limit for a stop whose time is used up. */
-const LATE_COMMIT_MS = 2500
-/** How long everything that is closed may take together, after the time for a stop. */
-const CLOSING_MS = 5000
-/** The least for each of them when that is used up as well. It goes on closing in the background then. */
-const LEAST_MS = 200
+/** After which the group may have the tasks in which nothing is in flight, while this worker waits for events in others. */
+const HAND_OVER_MS = 1000
+/** Of the time for a stop, what events in flight leave for what comes after them: this share, and no more than that. */
+const RESERVED_SHARE = 0.4
+const MOST_RESERVED_MS = 8000
 
 /** How a worker comes to its end. */
 export type Ending = 'drained' | 'failed' | 'hard'
+
+/** When the steps of a stop are over, on the monotonic clock, whatever hangs. What one does not use, the next ones have. */
+export interface Deadlines {
+  /** Events in flight, and jobs of the leader, are not waited for any longer. */
+  readonly drainedMs: number
+  /** The last commit is given up. */
+  readonly committedMs: number
+  /** The worker does not wait any longer for the group to let it go. */
+  readonly leftMs: number
+  /** Everything is closed, or left to close in the background. */
+  readonly closedMs: number
+}
+
+/** For a stop that begins now and takes `totalMs` at the most. */
+export function deadlinesOf(nowMs: number, totalMs: number): Deadlines {
+  const reservedMs = Math.min(totalMs * RESERVED_SHARE, MOST_RESERVED_MS)
+  const closedMs = nowMs + totalMs
+  const before = (eighths: number): number => closedMs - (reservedMs * eighths) / 8
+  return { drainedMs: before(8), committedMs: before(5), leftMs: before(3), closedMs }
+}
 
 export interface ShutdownOptions {
   readonly options: Pick<WorkerOptions, 'clock' | 'settings' | 'log' | 'parts'>
@@ -23,20 +43,20 @@ export interface ShutdownOptions {
 }
 
 /**
- * The last work of a worker, as far as the time for a stop and the way it ends allow. The time begins when this is
- * made.
+ * The last work of a worker, within `shutdownTimeout` altogether. The time begins when this is made; each step is given
+ * what is left of it until its deadline.
  */
 export class Shutdown {
   readonly #options: ShutdownOptions['options']
   readonly #ending: Ending
   readonly #signal: AbortSignal
-  readonly #deadlineMs: number
+  readonly #deadlines: Deadlines
 
   constructor({ options, ending, signal }: ShutdownOptions) {
     this.#options = options
     this.#ending = ending
     this.#signal = signal
-    this.#deadlineMs = options.clock.monotonic() + options.settings.shutdownTimeoutMs
+    this.#deadlines = deadlinesOf(options.clock.monotonic(), options.settings.shutdownTimeoutMs)
   }
 
   /** Lets events in flight finish, and commits what is finished. */
@@ -45,26 +65,29 @@ export class Shutdown {
     const aborted = new Promise<false>((resolve) =>
       this.#signal.addEventListener('abort', () => resolve(false), { once: true }),
     )
-    if (this.#ending === 'drained') {
-      await this.#drain(worker, aborted)
-      if (this.#signal.aborted) return
-    }
-    const limitMs = this.#ending === 'drained' ? Math.max(this.#leftMs, LATE_COMMIT_MS) : LAST_COMMIT_MS
-    const commit = worker.tasks.committer.commit(worker.tasks.running)
-    await this.#quietly('committing what is finished', Promise.race([commit, aborted]), limitMs)
+    const work = this.#ending === 'drained' ? this.#drain(worker, aborted) : this.#commitAll(worker)
+    await Promise.race([work, aborted])
+  }
+
+  async leave(worker: ConnectedWorker): Promise<void> {
+    await this.#quietly('leaving the group', worker.consumer.close(), this.#until('leftMs'))
   }
 
   /** Stops them in reverse order. */
   async stopParts(): Promise<void> {
-    for (const part of this.#options.parts.toReversed()) await this.close(`stopping ${part.name}`, part.stop())
+    for (const part of this.#options.parts.toReversed())
+      await this.close(`stopping ${part.name}`, (signal) => part.stop(signal))
   }
 
   /**
    * What goes wrong, or does not come to an end, while the worker ends is reported and does not keep the rest from being
-   * closed. All of it together takes at most 5 s more than the time for a stop, whatever hangs.
+   * closed: each is given half of the time that is left, so that there is always some for the next. `signal` aborts when
+   * it is not waited for any longer.
    */
-  async close(what: string, work: Promise<unknown>): Promise<void> {
-    await this.#quietly(what, work, Math.max(this.#leftMs + CLOSING_MS, LEAST_MS))
+  async close(what: string, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+    const ending = new AbortController()
+    await this.#quietly(what, work(ending.signal), this.#until('closedMs') / 2)
+    ending.abort()
   }
 
   async #quietly(what: string, work: Promise<unknown>, limitMs: number): Promise<void> {
@@ -78,26 +101,61 @@ export class Shutdown {
     }
   }
 
-  get #leftMs(): number {
-    return this.#deadlineMs - this.#options.clock.monotonic()
+  #until(deadline: keyof Deadlines): number {
+    return Math.max(this.#deadlines[deadline] - this.#options.clock.monotonic(), 0)
   }
 
+  async #commitAll({ tasks }: ConnectedWorker): Promise<void> {
+    const limitMs = Math.min(this.#until('committedMs'), LAST_COMMIT_MS)
+    await this.#quietly('committing what is finished', tasks.committer.commit(tasks.running), limitMs)
+  }
+
+  /**
+   * Each task is committed when nothing of it is in flight any more. Tasks with an event that takes long hold up no
+   * others: those go to other workers meanwhile.
+   */
   async #drain(worker: ConnectedWorker, aborted: Promise<false>): Promise<void> {
+    const { elections, tasks } = worker
+    const { running } = tasks
+    const limitMs = this.#until('drainedMs')
+    const resigned = elections.resign(limitMs)
+    const drained = worker.drain(limitMs)
+    const commits = new Map<Task, Promise<void>>()
+    const committed: Task[] = []
+    const commit = (task: Task): void => {
+      const done = tasks.committer.commit([task])
+      commits.set(task, done)
+      // Waited for below. One that has failed goes to no other worker before this one has left.
+      void done.then(() => committed.push(task)).catch(() => undefined)
+    }
+    for (const task of running) {
+      const idle = elections.isLeaderTask(task) ? Promise.all([task.whenIdle(), resigned]) : task.whenIdle()
+      void idle.then(() => commit(task))
+    }
+    const whole = async (): Promise<void> => {
+      const [isDrained, hasResigned] = await Promise.all([drained, resigned])
+      if (this.#signal.aborted) return
+      this.#warnOfUnfinished(worker, { isDrained, hasResigned })
+      for (const task of running) if (!commits.has(task)) commit(task)
+      await this.#quietly('committing what is finished', Promise.all(commits.values()), this.#until('committedMs'))
+    }
+    const finished = whole()
+    const inTime = await withinLimit(this.#options.clock, HAND_OVER_MS, Promise.race([finished, aborted]))
+    if (!inTime && committed.length > 0) worker.handOver(committed)
+    await finished
+  }
+
+  #warnOfUnfinished(
+    worker: ConnectedWorker,
+    { isDrained, hasResigned }: { readonly isDrained: boolean; readonly hasResigned: boolean },
+  ): void {
     const { settings, log } = this.#options
-    const leftMs = this.#leftMs
-    const [drained, resigned] = await Promise.all([
-      Promise.race([worker.drain(leftMs), aborted]),
-      Promise.race([worker.elections.resign(leftMs), aborted]),
-    ])
-    if (!resigned && !this.#signal.aborted)
-      log.warn(
-        {},
-        `Jobs of the leader were still at work after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they run again on the next leader.`,
-      )
-    if (!drained)
+    const within = `within the ${settings.shutdownTimeoutMs} ms that a stop may take (shutdownTimeout)`
+    if (!hasResigned) log.warn({}, `Jobs of the leader were not through ${within}: they run again on the next leader.`)
+    if (!isDrained)
       log.warn(
         { inHand: worker.tasks.describeInFlight() },
-        `Events were still in flight after ${settings.shutdownTimeoutMs} ms (shutdownTimeout): they are handled again.`,
+        `Events in flight were not through ${within}: they are handled again.`,
       )
   }
 }
