@@ -25,6 +25,6 @@ app.page('/hung/', () => {
   console.log('The page is asked')
   return never()
 })
-app.on('beforeStop', never)
+app.on('beforeStop', () => void never())
 
 await app.main(import.meta)

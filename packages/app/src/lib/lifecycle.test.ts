@@ -34,6 +34,7 @@ describe('start and stop', () => {
     app.on('started', () => {
       throw new Error('at once')
     })
+    // oxlint-disable-next-line typescript/no-misused-promises -- nobody waits for it, and yet people do it
     app.on('beforeStop', () => Promise.reject(new Error('later')))
     await app.start()
     await app.stop()
