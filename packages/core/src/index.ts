@@ -242,3 +242,4 @@ export {
   parseStoreUrl,
   type StoreUrl,
 } from './lib/urls/urls.ts'
+export { parsePeerList, type PeerList } from './lib/urls/peer-list.ts'

@@ -87,6 +87,7 @@ export interface SiteSettings {
     | 'admin'
     | 'token'
     | 'secret'
+    | 'peers'
     | 'hosts'
     | 'advertise'
     | 'builtIn'

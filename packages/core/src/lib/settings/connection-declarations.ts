@@ -119,6 +119,10 @@ export const webDeclarations = {
     secret: true,
     help: 'What workers sign requests to one another with, 16 characters or more; the same on all workers of the app. Unset, the group makes one, which whoever may join the group can read.',
   },
+  'web.peers': {
+    type: 'text',
+    help: 'Where other workers may be, with commas between: ranges (10.0.0.0/8), addresses, host names (*.shop-headless for all below it). Requests go nowhere else. Unset: anywhere but to link-local, multicast and metadata addresses, and to the loopback only from workers that are on it themselves.',
+  },
   'web.hosts': {
     type: 'text',
     help: 'Names, with commas between, under which browsers reach the site: actions from pages under other names than these and localhost are refused.',

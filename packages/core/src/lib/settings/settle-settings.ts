@@ -1,4 +1,5 @@
 import { MillraceError } from '../errors/millrace-error.ts'
+import { parsePeerList } from '../urls/peer-list.ts'
 import { isLocalBroker } from '../urls/urls.ts'
 import type { SettingName } from './setting-declarations.ts'
 
@@ -43,6 +44,8 @@ export function checkSettings(values: SettingValues): void {
       )
   }
   checkSasl(values)
+  const peers = values.get('web.peers')
+  if (typeof peers === 'string') parsePeerList(peers)
   const secret = values.get('web.secret')
   if (typeof secret === 'string' && secret.length < SHORTEST_SECRET)
     throw new MillraceError(

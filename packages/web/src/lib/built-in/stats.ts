@@ -8,7 +8,7 @@ import type {
   SiteStats,
   TableStats,
 } from '@millrace/core'
-import { siteUrl } from '../routing/forwarder.ts'
+import { siteUrl } from '../routing/peer-addresses.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 
 const NO_RECOVERY: RecoveryStats = { state: 'none', restoredRows: 0, remainingRows: 0, rowsPerSecond: 0 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Agent, Dispatcher } from 'undici'
 import { bodyStream, type Clock } from '@millrace/core'
+import type { PeerAddresses } from './peer-addresses.ts'
 
 /** Connections to one worker at a time; more requests wait, within their time. */
 const CONNECTIONS = 64
@@ -44,17 +45,20 @@ export class ForwardTimeout extends Error {
  */
 export class Forwarder {
   readonly #clock: Clock
+  readonly #addresses: PeerAddresses
   /** Opened by the first request. */
   #agent: Promise<Agent> | undefined
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, addresses: PeerAddresses) {
     this.#clock = clock
+    this.#addresses = addresses
   }
 
-  /** Rejects with `ForwardTimeout`, with the signal's reason, or with what made the connection impossible. */
+  /** Rejects with `AddressRefused`, with `ForwardTimeout`, with the signal's reason, or with what made the connection impossible. */
   async forward({ address, request, signal, limitMs, headers }: ForwardOptions): Promise<Response> {
     const { pathname, search } = new URL(request.url)
-    const agent = await (this.#agent ??= openAgent())
+    const { origin } = this.#addresses.check(address)
+    const agent = await (this.#agent ??= openAgent(this.#addresses))
     const late = new AbortController()
     const timer = this.#clock.schedule(limitMs, () =>
       late.abort(new ForwardTimeout(`${address} did not answer within ${limitMs} ms.`)),
@@ -62,7 +66,7 @@ export class Forwarder {
     try {
       return responseOf(
         await agent.request({
-          origin: siteUrl(address).origin,
+          origin,
           path: pathname + search,
           method: request.method,
           headers: [...headers].flat(),
@@ -91,9 +95,15 @@ export class Forwarder {
 }
 
 /** Loads undici, a tenth of what a worker takes to start: most workers never send a request on. */
-async function openAgent(): Promise<Agent> {
+async function openAgent({ lookup }: PeerAddresses): Promise<Agent> {
   const { Agent } = await import('undici')
-  return new Agent({ connections: CONNECTIONS, pipelining: 1, keepAliveTimeout: KEEP_ALIVE_MS, headersTimeout: 0 })
+  return new Agent({
+    connections: CONNECTIONS,
+    pipelining: 1,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: 0,
+    connect: { lookup },
+  })
 }
 
 function bodyOf(request: Request): Readable | null {
@@ -125,14 +135,4 @@ function responseOf({ statusCode, headers: given, body }: Dispatcher.ResponseDat
 function droppedBy(connection: string | null): readonly string[] {
   const named = (connection ?? '').split(',').map((name) => name.trim().toLowerCase())
   return [...HOP_BY_HOP, ...named.filter((name) => /^[!#$%&'*+\-.^_`|~\da-z]+$/.test(name))]
-}
-
-/**
- * Where a worker's site is, from the address it advertises: `host:port`, or a URL when something stands before it.
- *
- * @example
- * siteUrl('10.0.0.7:6066').origin // 'http://10.0.0.7:6066'
- */
-export function siteUrl(address: string): URL {
-  return new URL(/^https?:\/\//.test(address) ? address : `http://${address}`)
 }

@@ -54,6 +54,6 @@ export class LeaderRoute {
     if (leader.member === memberId) throw unavailable(`${runsThere}: this worker, which is just beginning to lead.`)
     if (leader.address === undefined) throw unavailable(`${runsThere}, which serves no site.`)
     const [other, moved] = [`${runsThere}, which`, `${runsThere}, and the lead is moving.`]
-    return this.#proxy.forward({ c, request, ...leader, address: leader.address, other, moved })
+    return this.#proxy.forward({ c, request, member: leader.member, address: leader.address, other, moved })
   }
 }

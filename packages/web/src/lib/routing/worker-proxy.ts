@@ -1,10 +1,12 @@
+import { redactUrl } from '@millrace/core'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import { PageError, unavailable } from '../pages/page-error.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
-import { Forwarder, ForwardTimeout } from './forwarder.ts'
+import { Forwarder, type ForwardOptions, ForwardTimeout } from './forwarder.ts'
 import type { Hops } from './hops.ts'
+import { AddressRefused, type PeerAddresses } from './peer-addresses.ts'
 
 /** On the answer to a request that was passed on: what it is about is not here, nothing was done. */
 const NOT_HERE = 'millrace-not-here'
@@ -13,8 +15,12 @@ export interface WorkerProxyParts {
   readonly site: Pick<SiteApp, 'surroundings'>
   readonly workers: SiteWorkers
   readonly hops: Hops
+  readonly addresses: PeerAddresses
   readonly metrics: Pick<Prometheus, 'routed'>
 }
+
+/** Addresses of which the log has a line. */
+const MOST_REFUSED = 1_000
 
 /** Another worker, as the group knows it. */
 interface OtherWorker {
@@ -46,6 +52,7 @@ export interface PeerRequest extends OtherWorker {
 /** Passes requests on to the worker that they are for: once, so that two workers that each take the other for it do not pass a request to and fro. */
 export class WorkerProxy {
   readonly #parts: WorkerProxyParts
+  readonly #refused = new Set<string>()
   #forwarder: Forwarder | undefined
 
   constructor(parts: WorkerProxyParts) {
@@ -62,14 +69,22 @@ export class WorkerProxy {
 
   /**
    * The answer, or why there is none: then nothing was done where `notDone` is true, and it may have been where it is not.
-   * Throws the signal's reason, and a `PageError` 503 when the other worker takes too long: another try would too.
+   * Throws the signal's reason, and a `PageError`: 503 when the other worker takes too long, for another try would too, 502
+   * when nothing is sent to its address.
    */
-  async forward({ c, request = c.request, address, other, moved }: ProxiedRequest): Promise<Response | ProxyFailure> {
+  async forward({
+    c,
+    request = c.request,
+    member,
+    address,
+    other,
+    moved,
+  }: ProxiedRequest): Promise<Response | ProxyFailure> {
     const { site, workers, hops, metrics } = this.#parts
     try {
       const limitMs = site.surroundings.settings.web.routeTimeoutMs
       const headers = hops.headers({ request, to: address, worker: workers.asked(), client: c })
-      const response = await this.#open().forward({ address, request, signal: c.signal, limitMs, headers })
+      const response = await this.#send(member, { address, request, signal: c.signal, limitMs, headers })
       if (!response.headers.has(NOT_HERE)) {
         metrics.routed('forwarded')
         return response
@@ -87,11 +102,11 @@ export class WorkerProxy {
     }
   }
 
-  /** Asks another worker for JSON, whoever wants it. Rejects as `Forwarder.forward` does. */
-  ask({ worker, address, path, signal, limitMs }: PeerRequest): Promise<Response> {
+  /** Asks another worker for JSON, whoever wants it. Rejects as `forward` throws, or with what made the connection impossible. */
+  ask({ worker, member, address, path, signal, limitMs }: PeerRequest): Promise<Response> {
     const request = new Request(new URL(path, 'http://peer'), { headers: { accept: 'application/json' } })
     const headers = this.#parts.hops.headers({ request, to: address, worker })
-    return this.#open().forward({ address, request, signal, limitMs, headers })
+    return this.#send(member, { address, request, signal, limitMs, headers })
   }
 
   async close(graceMs: number): Promise<void> {
@@ -100,8 +115,24 @@ export class WorkerProxy {
     await forwarder?.close(graceMs)
   }
 
-  #open(): Forwarder {
-    return (this.#forwarder ??= new Forwarder(this.#parts.site.surroundings.clock))
+  async #send(member: string, options: ForwardOptions): Promise<Response> {
+    const { site, addresses } = this.#parts
+    this.#forwarder ??= new Forwarder(site.surroundings.clock, addresses)
+    try {
+      return await this.#forwarder.forward(options)
+    } catch (error) {
+      if (!(error instanceof AddressRefused)) throw error
+      const address = redactUrl(options.address)
+      const key = `${member} ${address}`
+      if (!this.#refused.has(key) && this.#refused.size < MOST_REFUSED) {
+        this.#refused.add(key)
+        site.surroundings.log.warn(
+          { member, address, reason: error.message },
+          'Nothing is sent to the address that another worker gives: see web.advertise there, and web.peers here.',
+        )
+      }
+      throw new PageError(502, `Nothing is sent to worker "${member}": ${error.message} (web.peers).`, { cause: error })
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { siteUrl } from '../routing/forwarder.ts'
+import { siteUrl } from '../routing/peer-addresses.ts'
 import { localUrl, ownAddress } from './web-part.ts'
 
 const address = (

@@ -17,6 +17,7 @@ import type { AnyParams, PathParams } from '../pages/path-pattern.ts'
 import { KeyRoute, type KeyHandler, type ParamsWith } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
 import { Hops } from '../routing/hops.ts'
+import { PeerAddresses } from '../routing/peer-addresses.ts'
 import { WorkerProxy } from '../routing/worker-proxy.ts'
 import type { RoutableTable, SiteApp, SiteWorker } from '../site-app.ts'
 import { SiteWorkers } from '../site-workers.ts'
@@ -54,7 +55,7 @@ export class Site {
     this.#workers = workers
     const hops = new Hops(site, access)
     this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access, hops })
-    this.#proxy = new WorkerProxy({ site, workers, hops, metrics })
+    this.#proxy = new WorkerProxy({ site, workers, hops, metrics, addresses: new PeerAddresses({ site, workers }) })
     this.#route = new KeyRoute(workers, this.#proxy, metrics)
     const tools: SiteTools = {
       site,

@@ -1,0 +1,185 @@
+import type { LookupAddress } from 'node:dns'
+import { createServer } from 'node:http'
+import fc from 'fast-check'
+import { afterEach, expect, test } from 'vitest'
+import { routeProcesses } from '../fixtures/route-processes.fixture.ts'
+import { smallGroup, smallSite } from '../fixtures/small-site.fixture.ts'
+import { Forwarder } from './forwarder.ts'
+import { AddressRefused, PeerAddresses } from './peer-addresses.ts'
+
+const { start, listen, stop } = routeProcesses()
+afterEach(stop)
+
+interface Here {
+  readonly peers?: string
+  /** Of this worker. */
+  readonly own?: string
+  readonly resolve?: (hostname: string) => readonly LookupAddress[]
+}
+
+function addresses({ peers, own = '10.0.0.1:6066', resolve }: Here = {}): PeerAddresses {
+  const { deps } = smallSite({ settings: { peers } })
+  return new PeerAddresses({
+    site: deps,
+    workers: { all: () => [{ address: () => own }] },
+    ...(resolve === undefined ? {} : { resolve: (hostname, _, done) => done(null, resolve(hostname)) }),
+  })
+}
+
+const refuses = (guard: PeerAddresses, address: string): boolean => {
+  try {
+    guard.check(address)
+    return false
+  } catch (error) {
+    expect(error).toBeInstanceOf(AddressRefused)
+    return true
+  }
+}
+
+const FORBIDDEN = [
+  '169.254.169.254',
+  'http://169.254.169.254/latest/meta-data/',
+  '169.254.0.1:80',
+  // The same address, as URLs take it.
+  'http://2852039166',
+  'http://0xa9fea9fe:80',
+  'http://0251.0376.0251.0376',
+  'http://[::ffff:169.254.169.254]',
+  'http://[::ffff:a9fe:a9fe]',
+  'http://[64:ff9b::169.254.169.254]',
+  '[fe80::1]:6066',
+  '[fd00:ec2::254]:80',
+  '100.100.100.200',
+  '168.63.129.16:80',
+  '0.0.0.0:6066',
+  '[::]:6066',
+  '224.0.0.1:6066',
+  '255.255.255.255',
+  '[ff02::1]:6066',
+  '127.0.0.1:6066',
+  '127.1:22',
+  '[::1]:6066',
+  'ftp://10.0.0.7:6066',
+  'file:///etc/passwd',
+  'javascript:alert(1)',
+  'http://me:secret@10.0.0.7:6066',
+  'me@10.0.0.7:6066',
+  '10.0.0.7:port',
+  'http://',
+  '',
+]
+
+test.each(FORBIDDEN)('nothing is sent to %j', (address) => {
+  expect(refuses(addresses(), address)).toBe(true)
+})
+
+test.each([
+  '10.0.0.7:6066',
+  'https://outside.example',
+  'shop-1.shop:80',
+  '[fd12::7]:6066',
+  '192.168.0.9:6066',
+  '8.8.8.8:1',
+])('%j may be a worker', (address) => {
+  expect(refuses(addresses(), address)).toBe(false)
+})
+
+test('the loopback is for workers that are on it', () => {
+  for (const own of ['127.0.0.1:6066', '[::1]:6066', 'localhost:6066', 'http://127.0.0.1:1'])
+    for (const address of ['127.0.0.1:7000', '[::1]:7000']) expect(refuses(addresses({ own }), address)).toBe(false)
+  expect(refuses(addresses({ own: '127.0.0.1:6066' }), '169.254.169.254')).toBe(true)
+})
+
+test('web.peers says where the workers are, and never that one is at a metadata service', () => {
+  const guard = addresses({ peers: '10.0.0.0/8, 169.254.0.0/16, fe80::/10, 127.0.0.1' })
+  for (const address of ['10.0.0.7:1', '169.254.3.4:1', '[fe80::1]:1', '127.0.0.1:1'])
+    expect([address, refuses(guard, address)]).toEqual([address, false])
+  for (const address of ['11.0.0.7:1', '169.254.169.254', '[::1]:1', '0.0.0.0'])
+    expect([address, refuses(guard, address)]).toEqual([address, true])
+})
+
+test('whatever stands for a forbidden address is refused, however it is written', () => {
+  const octet = fc.nat({ max: 255 })
+  const forbidden = fc.oneof(
+    fc.tuple(fc.constant(169), fc.constant(254), octet, octet),
+    fc.tuple(fc.constant(127), octet, octet, octet),
+    fc.tuple(fc.integer({ min: 224, max: 255 }), octet, octet, octet),
+    fc.tuple(fc.constant(0), octet, octet, octet),
+  )
+  const written = fc.constantFrom(
+    (parts: readonly number[]) => parts.join('.'),
+    (parts: readonly number[]) => parts.map((part) => `0x${part.toString(16)}`).join('.'),
+    (parts: readonly number[]) => String(parts.reduce((sum, part) => sum * 256 + part, 0)),
+    (parts: readonly number[]) => `[::ffff:${parts.join('.')}]`,
+  )
+  const guard = addresses()
+  fc.assert(
+    fc.property(forbidden, written, fc.constantFrom('', 'http://', 'https://'), (parts, write, scheme) => {
+      expect(refuses(guard, `${scheme}${write(parts)}:6066`)).toBe(true)
+    }),
+  )
+})
+
+test('the addresses that a name has are looked at when it is connected to: what was looked at is what is asked', async () => {
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.headers.host ?? '')
+    response.end('here')
+  })
+  const port = (await listen(server)).split(':')[1] ?? ''
+  const answers: (readonly string[])[] = [
+    ['127.0.0.1'],
+    ['127.0.0.2'],
+    ['169.254.169.254', '127.0.0.1'],
+    ['169.254.1.1'],
+  ]
+  const guard = addresses({
+    peers: '127.0.0.1',
+    resolve: () => (answers.shift() ?? []).map((address) => ({ address, family: 4 })),
+  })
+  const { clock } = smallSite()
+  const ask = async (): Promise<string> => {
+    const forwarder = new Forwarder(clock, guard)
+    try {
+      const answer = await forwarder.forward({
+        address: `shop-1.example:${port}`,
+        request: new Request('http://a/'),
+        signal: new AbortController().signal,
+        limitMs: 5_000,
+        headers: new Headers(),
+      })
+      return await answer.text()
+    } finally {
+      await forwarder.close(1_000)
+    }
+  }
+  expect(await ask()).toBe('here')
+  // The name leads elsewhere by now.
+  await expect(ask()).rejects.toThrow(/shop-1\.example is at 127\.0\.0\.2, which is not in web\.peers/)
+  // Of several addresses those that may be asked.
+  expect(await ask()).toBe('here')
+  await expect(ask()).rejects.toBeInstanceOf(AddressRefused)
+  expect(asked).toHaveLength(2)
+  // A name that is listed itself may be anywhere but where no worker is.
+  const named = addresses({ peers: '*.example', resolve: () => [{ address: '169.254.169.254', family: 4 }] })
+  const failed = new Promise((resolve) => named.lookup('shop-1.example', {}, (error) => resolve(error)))
+  expect(await failed).toBeInstanceOf(AddressRefused)
+})
+
+test('a member with such an address: an error that names it and the setting, and one line of the log', async () => {
+  const group = smallGroup(1)
+  const one = await start(group, 'one', [], { token: 'token' })
+  for (const address of ['http://me:secret@169.254.169.254', '169.254.169.254:80']) {
+    group.owners.set(0, { member: 'forger', address })
+    for (let times = 0; times < 3; times++) {
+      const answer = await fetch(`${one.url}/words/x/`, { headers: { cookie: 'session=of-the-app' } })
+      expect(answer.status).toBe(502)
+      const { error } = JSON.parse(await answer.text())
+      expect(error).toMatch(/"forger": .*169\.254\.169\.254.*web\.peers/)
+      expect(error).not.toContain('secret')
+    }
+  }
+  const lines = one.logged.filter(({ message }) => message.includes('Nothing is sent'))
+  expect(lines.map(({ fields }) => fields)).toMatchObject([{ member: 'forger' }, { member: 'forger' }])
+  expect(JSON.stringify(one.logged)).not.toContain('secret')
+})
