@@ -44,12 +44,13 @@ async function answer(options: ServeOptions, incoming: IncomingMessage, outgoing
 function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request {
   const { method = 'GET', url = '/', rawHeaders } = incoming
   const host = incoming.headers.host ?? 'localhost'
+  const scheme = 'encrypted' in incoming.socket ? 'https' : 'http'
   if (!/^[\w.:[\]-]+$/.test(host) || url.includes('\\')) throw new TypeError('This is no address.')
   const headers = rawHeaders.flatMap((name, at): [string, string][] =>
     at % 2 === 0 ? [[name, rawHeaders[at + 1] ?? '']] : [],
   )
   const hasBody = method !== 'GET' && method !== 'HEAD'
-  return new Request(url.startsWith('/') ? `http://${host}${url}` : url, {
+  return new Request(url.startsWith('/') ? `${scheme}://${host}${url}` : url, {
     method,
     headers,
     signal,

@@ -119,7 +119,7 @@ export type {
   Readable,
   SendRequest,
 } from './contracts/event.ts'
-export type { ServeOptions, WebDriver, WebServer, WebServerLimits } from './contracts/web-driver.ts'
+export type { ServeOptions, ServerTls, WebDriver, WebServer, WebServerLimits } from './contracts/web-driver.ts'
 export type {
   ContextStorage,
   ProcessingContext,
@@ -226,6 +226,7 @@ export { requireProductionSettings, resolveSettings, type SettingSources } from 
 export { runningPlace } from './lib/settings/running-place.ts'
 export { settingDeclarations, type SettingName } from './lib/settings/setting-declarations.ts'
 export type {
+  PemSource,
   SettingTypes,
   StoreFactory,
   TokenProvider,

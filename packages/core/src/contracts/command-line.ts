@@ -85,6 +85,8 @@ export interface RunningPlace {
     readonly enabled: boolean
     readonly host: string
     readonly port: number
+    /** Default http. */
+    readonly scheme?: 'http' | 'https'
     /** What pages ask for; never shown. Left out by apps of earlier versions. */
     readonly token?: string | undefined
   }

@@ -13,6 +13,15 @@ export interface WebServerLimits {
   readonly connections: number
 }
 
+/** What a server shows to its clients over TLS, and asks of them; all in PEM. */
+export interface ServerTls {
+  readonly cert: string
+  readonly key: string
+  readonly passphrase: string | undefined
+  /** Of the authorities that clients' certificates must be signed by; `undefined`: clients need none. */
+  readonly clientCa: string | undefined
+}
+
 export interface ServeOptions {
   /**
    * Answers a request; calls overlap. Rejects never, as far as it can help it: the server then answers 500 with
@@ -25,6 +34,8 @@ export interface ServeOptions {
   /** Port 0 takes any free one. */
   readonly address: { readonly host: string; readonly port: number }
   readonly limits: WebServerLimits
+  /** Serve over https; left out, http. */
+  readonly tls?: ServerTls | undefined
   readonly clock: Pick<Clock, 'schedule'>
   /** Told of what went wrong with a connection or an answer and can be told to no client. Must not throw. */
   readonly onError: (error: Error) => void
@@ -35,6 +46,9 @@ export interface WebServer {
   readonly host: string
   /** As bound. */
   readonly port: number
+  readonly scheme: 'http' | 'https'
+  /** For connections from now on. Called only where `tls` was given. Throws what is wrong with it, and keeps the old one then. */
+  renewTls(tls: ServerTls): void
   /**
    * Takes no more connections at once; finishes requests in flight, for `graceMs` at most, then cuts what is left.
    * Connections without a request are closed at once, the others after their answer. Never rejects; calls may overlap
@@ -50,6 +64,9 @@ export interface WebServer {
  */
 export interface WebDriver {
   readonly name: string
-  /** Resolves when it listens. Rejects with `PORT_IN_USE`, or `SETTING_INVALID` when host or port cannot be bound. */
+  /**
+   * Resolves when it listens. Rejects with `PORT_IN_USE`, or `SETTING_INVALID` when host or port cannot be bound, or
+   * certificate and key are of no use.
+   */
   serve(options: ServeOptions): Promise<WebServer>
 }

@@ -93,6 +93,7 @@ export interface SiteSettings {
     | 'builtIn'
     | 'openMetrics'
     | 'maxRequests'
+    | 'tls'
   >
 }
 

@@ -33,6 +33,7 @@ const OTHERS = 'Limits'
 const KINDS: Readonly<Record<keyof SettingTypes, Pick<OptionGrammar, 'type' | 'valueName'>>> = {
   text: { type: 'string' },
   pem: { type: 'string' },
+  pemFile: { type: 'string' },
   name: { type: 'string' },
   choice: { type: 'string' },
   flag: { type: 'boolean' },

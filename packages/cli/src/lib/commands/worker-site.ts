@@ -43,7 +43,7 @@ function siteOf({ app, values }: CommandContext): URL {
     if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
     throw new MillraceError('COMMAND_USAGE', `--worker takes http://host:port, not "${String(given)}".`)
   }
-  const { enabled, host, port } = app.place().web
+  const { enabled, host, port, scheme = 'http' } = app.place().web
   if (!enabled || port === 0)
     throw new MillraceError(
       'WORKER_UNREACHABLE',
@@ -52,7 +52,7 @@ function siteOf({ app, values }: CommandContext): URL {
         : `Workers of the app "${app.id}" serve no site (web.enabled is off).`,
     )
   const name = ANYWHERE.includes(host) ? '127.0.0.1' : host
-  return new URL(`http://${name.includes(':') ? `[${name}]` : name}:${port}`)
+  return new URL(`${scheme}://${name.includes(':') ? `[${name}]` : name}:${port}`)
 }
 
 interface SiteAnswer {

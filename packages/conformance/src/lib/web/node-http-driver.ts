@@ -65,7 +65,8 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): Request | un
     url = '/',
     headers: { host = 'localhost' },
   } = incoming
-  const href = url.startsWith('/') ? `http://${host}${url}` : url
+  const scheme = 'encrypted' in incoming.socket ? 'https' : 'http'
+  const href = url.startsWith('/') ? `${scheme}://${host}${url}` : url
   if (!URL.canParse(href) || !/^[\w.:[\]-]+$/.test(host) || url.includes('\\')) return undefined
   const hasBody = method !== 'GET' && method !== 'HEAD'
   try {

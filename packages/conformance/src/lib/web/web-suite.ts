@@ -4,6 +4,7 @@ import { closingCases } from './cases/closing-cases.ts'
 import { exchangeCases } from './cases/exchange-cases.ts'
 import { failureCases } from './cases/failure-cases.ts'
 import { hostileCases } from './cases/hostile-cases.ts'
+import { tlsCases } from './cases/tls-cases.ts'
 
 /**
  * What `WebDriver` means, over real sockets of this machine.
@@ -21,6 +22,9 @@ export function webSuite(name: string, createDriver: () => WebDriver): void {
     })
     describe('hostile and slow clients', () => {
       hostileCases(createDriver)
+    })
+    describe('over TLS', () => {
+      tlsCases(createDriver)
     })
     describe('opening and closing', () => {
       closingCases(createDriver)

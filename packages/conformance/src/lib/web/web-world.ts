@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { systemClock, type ServeOptions, type WebDriver, type WebServer } from '@millrace/core'
+import { systemClock, type ServeOptions, type ServerTls, type WebDriver, type WebServer } from '@millrace/core'
 import { eventually, within } from '../eventually.ts'
 
 /** A served driver, and clients for it. */
@@ -30,6 +30,7 @@ export interface WorldOptions {
   readonly fetch: ServeOptions['fetch']
   readonly idleMs?: number
   readonly connections?: number
+  readonly tls?: ServerTls
 }
 
 export const HEADER_BYTES = 16_384
@@ -39,19 +40,21 @@ export async function openWorld({
   fetch,
   idleMs = 30_000,
   connections = 1000,
+  tls,
 }: WorldOptions): Promise<WebWorld> {
   const errors: Error[] = []
   const server = await driver.serve({
     fetch,
     address: { host: '127.0.0.1', port: 0 },
     limits: { headerBytes: HEADER_BYTES, idleMs, connections },
+    tls,
     clock: systemClock(),
     onError: (error) => void errors.push(error),
   })
   const clients: RawClient[] = []
   return {
     server,
-    url: `http://127.0.0.1:${server.port}`,
+    url: `${server.scheme}://127.0.0.1:${server.port}`,
     errors,
     async socket() {
       const client = await openClient(server.port)

@@ -1,4 +1,5 @@
 import type { Server, ServerResponse } from 'node:http'
+import type { Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 
 /**
@@ -12,11 +13,14 @@ export class Connections {
   readonly #answers = new Map<Socket, Set<ServerResponse>>()
   /** Connections without a request in flight; the one that has been without for longest comes first. */
   readonly #idle = new Set<Socket>()
+  /** Over TLS a connection is another socket once it is secure: those that are not yet, by both of their ends. */
+  readonly #handshakes = new Map<string, Socket>()
   #closing = false
 
-  constructor(server: Server, most: number) {
+  constructor(server: Server | TlsServer, most: number) {
     this.#most = most
-    server.on('connection', (socket) => this.#opened(socket))
+    server.on('connection', (socket: Socket) => this.#opened(socket))
+    server.on('secureConnection', (socket: Socket) => this.#secured(socket))
     server.on('request', ({ socket }, answer) => this.#started(socket, answer))
     // Nothing was sent or taken for the whole time.
     server.on('timeout', (socket) => {
@@ -43,6 +47,20 @@ export class Connections {
       socket.destroy()
       return
     }
+    this.#add(socket)
+    const ends = endsOf(socket)
+    this.#handshakes.set(ends, socket)
+    socket.once('close', () => this.#handshakes.delete(ends))
+  }
+
+  #secured(socket: Socket): void {
+    const before = this.#handshakes.get(endsOf(socket))
+    if (before !== undefined) this.#forget(before)
+    if (this.#closing) socket.destroy()
+    else this.#add(socket)
+  }
+
+  #add(socket: Socket): void {
     this.#answers.set(socket, new Set())
     this.#idle.add(socket)
     socket.once('close', () => this.#forget(socket))
@@ -84,6 +102,10 @@ export class Connections {
   #isBusy(socket: Socket): boolean {
     return (this.#answers.get(socket)?.size ?? 0) > 0
   }
+}
+
+function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket): string {
+  return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`
 }
 
 /** What was written waits for the client to take it. */

@@ -1,7 +1,9 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import type { ServeOptions, WebServer } from '../../contracts/web-driver.ts'
-import { MillraceError } from '../errors/millrace-error.ts'
+import type { SecureContextOptions, TlsOptions } from 'node:tls'
+import type { ServerTls, ServeOptions, WebServer } from '../../contracts/web-driver.ts'
+import { MillraceError, toError } from '../errors/millrace-error.ts'
 import { Connections } from './connections.ts'
 import { Turns } from './turns.ts'
 
@@ -30,32 +32,36 @@ export type NodeListener = (incoming: IncomingMessage, outgoing: ServerResponse)
  * @throws `PORT_IN_USE`, `SETTING_INVALID`
  */
 export async function serveNodeHttp(
-  { address, limits, clock }: Omit<ServeOptions, 'fetch'>,
+  { address, limits, clock, tls }: Omit<ServeOptions, 'fetch'>,
   listener: NodeListener,
 ): Promise<WebServer> {
   const turns = new Turns()
-  const server = createServer(
-    {
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: limits.idleMs,
-      requestTimeout: Math.max(REQUEST_MS, limits.idleMs),
-      keepAliveTimeout: limits.idleMs,
-      connectionsCheckingInterval: Math.min(LONGEST_CHECK_MS, Math.ceil(limits.idleMs / 2)),
-    },
-    (incoming, outgoing) => {
-      const status = refusal(incoming)
-      if (status === undefined) turns.take(outgoing, () => listener(incoming, outgoing))
-      else refuse(outgoing, status)
-    },
-  )
+  const options = {
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.idleMs,
+    requestTimeout: Math.max(REQUEST_MS, limits.idleMs),
+    keepAliveTimeout: limits.idleMs,
+    connectionsCheckingInterval: Math.min(LONGEST_CHECK_MS, Math.ceil(limits.idleMs / 2)),
+  }
+  const onRequest = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
+    const status = refusal(incoming)
+    if (status === undefined) turns.take(outgoing, () => listener(incoming, outgoing))
+    else refuse(outgoing, status)
+  }
+  const secure = tls && withTls(() => createTlsServer({ ...options, ...tlsOptions(tls, limits.idleMs) }, onRequest))
+  const server = secure ?? createServer(options, onRequest)
   server.setTimeout(limits.idleMs)
   const connections = new Connections(server, limits.connections)
   server.on('clientError', answerClientError)
+  // Without a handshake there is no way to answer.
+  secure?.on('tlsClientError', (_error, socket) => socket.destroy())
   await listen(server, address)
   const closed = new Promise<void>((resolve) => server.once('close', resolve))
   return {
     host: address.host,
     port: boundPort(server),
+    scheme: secure === undefined ? 'http' : 'https',
+    renewTls: (renewed) => secure?.setSecureContext(secureContext(renewed)),
     async close(graceMs) {
       if (server.listening) server.close()
       connections.drain()
@@ -66,7 +72,32 @@ export async function serveNodeHttp(
   }
 }
 
-function listen(server: Server, { host, port }: ServeOptions['address']): Promise<void> {
+/** Throws `SETTING_INVALID` for what OpenSSL does not take. */
+function withTls(create: () => TlsServer): TlsServer {
+  try {
+    return create()
+  } catch (error) {
+    throw new MillraceError('SETTING_INVALID', `The site cannot use web.tls: ${toError(error).message}.`, {
+      cause: error,
+    })
+  }
+}
+
+function tlsOptions(tls: ServerTls, handshakeTimeout: number): TlsOptions {
+  const asks = tls.clientCa !== undefined
+  return { ...secureContext(tls), handshakeTimeout, requestCert: asks, rejectUnauthorized: asks }
+}
+
+function secureContext({ cert, key, passphrase, clientCa }: ServerTls): SecureContextOptions {
+  return {
+    cert,
+    key,
+    ...(passphrase === undefined ? {} : { passphrase }),
+    ...(clientCa === undefined ? {} : { ca: clientCa }),
+  }
+}
+
+function listen(server: Server | TlsServer, { host, port }: ServeOptions['address']): Promise<void> {
   return new Promise((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException): void => reject(bindError(error, { host, port }))
     server.once('error', refuse)
@@ -89,7 +120,7 @@ function bindError(cause: NodeJS.ErrnoException, { host, port }: ServeOptions['a
   )
 }
 
-function boundPort(server: Server): number {
+function boundPort(server: Server | TlsServer): number {
   const address = server.address()
   if (typeof address === 'object' && address !== null) return address.port
   throw new MillraceError('CLOSED', 'The server was closed while it was opened.')

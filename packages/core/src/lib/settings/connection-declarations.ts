@@ -109,6 +109,29 @@ export const webDeclarations = {
     type: 'text',
     help: 'Host and port at which other workers reach this one; the first non-internal IPv4 address and the bound port when unset.',
   },
+  'web.tls.cert': {
+    type: 'pemFile',
+    help: 'Certificate of the site, with those between it and its authority (PEM, or the path of a file, which is read again every minute). With it the site is served over https.',
+  },
+  'web.tls.key': {
+    type: 'pemFile',
+    secret: true,
+    help: 'Private key (PEM, or the path of a file) of that certificate.',
+  },
+  'web.tls.passphrase': { type: 'text', secret: true, help: 'Opens the private key.' },
+  'web.tls.ca': {
+    type: 'pemFile',
+    help: 'Certificates (PEM, or the path of a file) of the authorities that certificates of other workers may be signed by, beside those that Node.js knows; with web.tls.clientCertificates those of clients, too.',
+  },
+  'web.tls.servername': {
+    type: 'text',
+    help: 'Name that the certificates of other workers must have, where it is not the host at which they are reached: one certificate for pods that are reached by their addresses, say.',
+  },
+  'web.tls.clientCertificates': {
+    type: 'flag',
+    default: false,
+    help: 'Let in only clients that show a certificate signed by web.tls.ca; workers show one another web.tls.cert. Probes must show one as well.',
+  },
   'web.token': {
     type: 'text',
     secret: true,

@@ -18,6 +18,36 @@ const refused = (code: string, ...parts: readonly string[]): unknown =>
     ),
   })
 
+describe('web.tls', () => {
+  const PEM = '-----BEGIN X-----\nabc\n-----END X-----\n'
+
+  test('takes text or a file, which is remembered: also as MILLRACE_…_FILE', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'millrace-settings-'))
+    const file = join(directory, 'tls.key')
+    writeFileSync(file, PEM)
+    expect(resolve({ web: { tls: { cert: PEM, key: file } } }).web.tls).toMatchObject({
+      cert: { text: PEM, file: undefined },
+      key: { text: PEM, file },
+      clientCertificates: false,
+    })
+    const env = { MILLRACE_WEB_TLS_CERT: file, MILLRACE_WEB_TLS_KEY_FILE: file, MILLRACE_WEB_TLS_CA: file }
+    const read = { text: PEM, file }
+    expect(resolve({}, { env }).web.tls).toMatchObject({ cert: read, key: read, ca: read })
+    rmSync(directory, { recursive: true })
+    expect(() => resolve({}, { env })).toThrow(/web\.tls\.cert cannot be read: ENOENT/)
+  })
+
+  test.each([
+    [{ cert: PEM }, /web\.tls\.key is missing/],
+    [{ key: PEM }, /web\.tls\.cert is missing: web\.tls\.key is given/],
+    [{ ca: PEM }, /web\.tls\.cert is missing: web\.tls\.ca is given/],
+    [{ clientCertificates: true }, /web\.tls\.cert is missing/],
+    [{ cert: PEM, key: PEM, clientCertificates: true }, /web\.tls\.ca is missing/],
+  ])('%j is refused', (tls, message) => {
+    expect(() => resolve({ web: { tls } })).toThrow(message)
+  })
+})
+
 test('requests in flight are half of the connections, and never as many', () => {
   const web = (given: object): ResolvedSettings['web'] => resolveSettings({ argument: { id: 'a', web: given } }).web
   expect(web({}).maxRequests).toBe(500)

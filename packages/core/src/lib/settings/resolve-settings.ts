@@ -64,6 +64,8 @@ function variableOf(name: SettingName, env: Readonly<Record<string, string | und
     if (text !== undefined)
       throw new MillraceError('SETTING_INVALID', `Both ${label} and ${fileLabel} are set: unset one of them.`)
     requireText(name, fileLabel, file)
+    // It takes a path itself, and looks at the file again later.
+    if (declarationOf(name).type === 'pemFile') return { label: fileLabel, text: file }
     const content = readSettingFile(file, `The file ${file} of setting ${name} (${fileLabel})`)
     requireText(name, `${fileLabel}, ${file}`, content)
     return { label: fileLabel, text: content }

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { MillraceError, toError } from '../errors/millrace-error.ts'
 import { nameProblem } from '../names/names.ts'
 import { formatByteSize, readByteSize } from '../units/byte-size.ts'
 import { formatDuration, readDuration } from '../units/duration.ts'
 import { parseBrokerUrl, parseStoreUrl } from '../urls/urls.ts'
-import type { SettingDeclaration, SettingTypes } from './setting-types.ts'
+import type { PemSource, SettingDeclaration, SettingTypes } from './setting-types.ts'
 
 /** Reads values of one type of setting. */
 export interface SettingReader {
@@ -20,6 +21,7 @@ export interface SettingReader {
 export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingReader } = {
   text: { accepts: () => 'text', read: textOf, fromText: asIs },
   pem: { accepts: () => 'the text of a PEM file, or its path', read: pemOf, fromText: asIs },
+  pemFile: { accepts: () => 'the text of a PEM file, or its path', read: pemFileOf, fromText: asIs },
   name: {
     accepts: () => 'letters, digits, dots, dashes and underscores',
     read: (value) => (nameProblem(value) === undefined ? value : undefined),
@@ -85,13 +87,18 @@ function textOf(value: unknown): unknown {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function pemOf(value: unknown, { secret }: SettingDeclaration, name: string): unknown {
+function pemOf(value: unknown, declaration: SettingDeclaration, name: string): unknown {
+  return pemFileOf(value, declaration, name)?.text
+}
+
+function pemFileOf(value: unknown, { secret }: SettingDeclaration, name: string): PemSource | undefined {
   const text = textOf(value)
   if (typeof text !== 'string') return undefined
   // What should be a path may be a key that lacks its first line.
   const shown = secret === true ? '' : ` ${text}`
-  const pem = text.includes('-----BEGIN ') ? text : readSettingFile(text, `The file${shown} of setting ${name}`)
-  if (pem.includes('-----BEGIN ')) return pem
+  if (text.includes('-----BEGIN ')) return { text, file: undefined }
+  const pem = readSettingFile(text, `The file${shown} of setting ${name}`)
+  if (pem.includes('-----BEGIN ')) return { text: pem, file: resolve(text) }
   throw new MillraceError('SETTING_INVALID', `The file${shown} of setting ${name} holds no PEM text.`)
 }
 

@@ -16,11 +16,20 @@ export type WebDriverFactory = () => WebDriver
 /** Gives a bearer token for SASL OAUTHBEARER. */
 export type TokenProvider = () => Promise<string>
 
+/** PEM text that a setting has given, and the file that it came from: what is in there may change while the app runs. */
+export interface PemSource {
+  readonly text: string
+  /** `undefined` where the setting was the text itself. */
+  readonly file: string | undefined
+}
+
 /** What each type of setting takes in the app file, what it is once resolved, and what its resolved name ends in. */
 export interface SettingTypes {
   text: { input: string; output: string; suffix: '' }
   /** Certificates or a key: the text of a PEM file, or its path. Resolved to the text. */
   pem: { input: string; output: string; suffix: '' }
+  /** The same for what is read again while the app runs. */
+  pemFile: { input: string; output: PemSource; suffix: '' }
   name: { input: string; output: string; suffix: '' }
   choice: { input: string; output: string; suffix: '' }
   flag: { input: boolean; output: boolean; suffix: '' }

@@ -52,6 +52,7 @@ export function checkSettings(values: SettingValues): void {
       'SETTING_INVALID',
       `Setting web.secret is shorter than ${SHORTEST_SECRET} characters: it could be guessed from one request. Take 32 random bytes: openssl rand -base64 32.`,
     )
+  checkWebTls(values)
 }
 
 function derive(values: SettingValues, name: SettingName, value: () => unknown): void {
@@ -92,6 +93,18 @@ function checkWebLimits(values: SettingValues): void {
     'SETTING_INVALID',
     `Setting web.maxRequests is ${requests}; it must be less than web.maxConnections, which is ${connections}, so that probes can always connect.`,
   )
+}
+
+function checkWebTls(values: SettingValues): void {
+  const has = (name: SettingName): boolean => values.get(name) !== undefined && values.get(name) !== false
+  const needs = (name: SettingName, needed: SettingName, why: string): void => {
+    if (has(name) && !has(needed))
+      throw new MillraceError('SETTING_INVALID', `Setting ${needed} is missing: ${name} is given, ${why}.`)
+  }
+  needs('web.tls.cert', 'web.tls.key', 'and a certificate is of no use without its private key')
+  for (const name of ['key', 'passphrase', 'ca', 'servername', 'clientCertificates'] as const)
+    needs(`web.tls.${name}`, 'web.tls.cert', 'and without a certificate the site is served over http')
+  needs('web.tls.clientCertificates', 'web.tls.ca', 'which clients must be signed by')
 }
 
 function checkSasl(values: SettingValues): void {

@@ -1,6 +1,8 @@
+import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
 import type { Agent, Dispatcher } from 'undici'
 import { bodyStream, type Clock } from '@millrace/core'
+import type { Certificates } from './certificates.ts'
 import type { PeerAddresses } from './peer-addresses.ts'
 
 /** Connections to one worker at a time; more requests wait, within their time. */
@@ -39,43 +41,50 @@ export class ForwardTimeout extends Error {
   override readonly name: string = 'ForwardTimeout'
 }
 
+/** Where requests may go, and what is trusted there. */
+export interface Ways {
+  readonly addresses: PeerAddresses
+  readonly certificates: Certificates
+}
+
 /**
  * Sends requests on to the sites of other workers, over connections that are kept. Method, path, query, headers and body
  * are the client's, the status, headers and body that come back the other worker's.
  */
 export class Forwarder {
   readonly #clock: Clock
-  readonly #addresses: PeerAddresses
+  readonly #ways: Ways
   /** Opened by the first request. */
   #agent: Promise<Agent> | undefined
 
-  constructor(clock: Clock, addresses: PeerAddresses) {
+  constructor(clock: Clock, ways: Ways) {
     this.#clock = clock
-    this.#addresses = addresses
+    this.#ways = ways
   }
 
   /** Rejects with `AddressRefused`, with `ForwardTimeout`, with the signal's reason, or with what made the connection impossible. */
   async forward({ address, request, signal, limitMs, headers }: ForwardOptions): Promise<Response> {
     const { pathname, search } = new URL(request.url)
-    const { origin } = this.#addresses.check(address)
-    const agent = await (this.#agent ??= openAgent(this.#addresses))
+    const { addresses, certificates } = this.#ways
+    const { origin, hostname } = addresses.check(address)
+    const agent = await (this.#agent ??= openAgent(this.#ways))
     const late = new AbortController()
     const timer = this.#clock.schedule(limitMs, () =>
       late.abort(new ForwardTimeout(`${address} did not answer within ${limitMs} ms.`)),
     )
+    const wanted = {
+      origin,
+      // Undici takes it, though its types do not say so; else it were the name that the client has asked for.
+      servername: certificates.servername ?? hostname,
+      path: pathname + search,
+      method: request.method,
+      headers: [...headers].flat(),
+      body: bodyOf(request),
+      signal: AbortSignal.any([signal, late.signal]),
+      bodyTimeout: limitMs,
+    }
     try {
-      return responseOf(
-        await agent.request({
-          origin,
-          path: pathname + search,
-          method: request.method,
-          headers: [...headers].flat(),
-          body: bodyOf(request),
-          signal: AbortSignal.any([signal, late.signal]),
-          bodyTimeout: limitMs,
-        }),
-        request.method,
-      )
+      return responseOf(await agent.request(wanted), request.method)
     } finally {
       timer.cancel()
     }
@@ -95,14 +104,19 @@ export class Forwarder {
 }
 
 /** Loads undici, a tenth of what a worker takes to start: most workers never send a request on. */
-async function openAgent({ lookup }: PeerAddresses): Promise<Agent> {
-  const { Agent } = await import('undici')
+async function openAgent({ addresses: { lookup }, certificates }: Ways): Promise<Agent> {
+  const { Agent, buildConnector } = await import('undici')
   return new Agent({
     connections: CONNECTIONS,
     pipelining: 1,
     keepAliveTimeout: KEEP_ALIVE_MS,
     headersTimeout: 0,
-    connect: { lookup },
+    connect(options, callback) {
+      const { servername = '', ...rest } = options
+      // Made for each connection, for the certificates may have changed. A name is sent, an address is not.
+      const connector = buildConnector({ ...certificates.client(), lookup, maxCachedSessions: 0 })
+      connector(isIP(servername) === 0 ? { ...rest, servername } : rest, callback)
+    },
   })
 }
 

@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
 import { routeProcesses } from '../fixtures/route-processes.fixture.ts'
-import { smallGroup, smallSite } from '../fixtures/small-site.fixture.ts'
+import { NO_TLS, smallGroup, smallSite } from '../fixtures/small-site.fixture.ts'
+import { Certificates } from './certificates.ts'
 import { Forwarder } from './forwarder.ts'
 import { AddressRefused, PeerAddresses } from './peer-addresses.ts'
 
@@ -139,7 +140,7 @@ test('the addresses that a name has are looked at when it is connected to: what 
   })
   const { clock } = smallSite()
   const ask = async (): Promise<string> => {
-    const forwarder = new Forwarder(clock, guard)
+    const forwarder = new Forwarder(clock, { addresses: guard, certificates: new Certificates(() => NO_TLS) })
     try {
       const answer = await forwarder.forward({
         address: `shop-1.example:${port}`,

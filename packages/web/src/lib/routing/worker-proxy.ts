@@ -4,18 +4,17 @@ import type { PageContext } from '../pages/page-context.ts'
 import { PageError, unavailable } from '../pages/page-error.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
-import { Forwarder, type ForwardOptions, ForwardTimeout } from './forwarder.ts'
+import { Forwarder, type ForwardOptions, ForwardTimeout, type Ways } from './forwarder.ts'
 import type { Hops } from './hops.ts'
-import { AddressRefused, type PeerAddresses } from './peer-addresses.ts'
+import { AddressRefused } from './peer-addresses.ts'
 
 /** On the answer to a request that was passed on: what it is about is not here, nothing was done. */
 const NOT_HERE = 'millrace-not-here'
 
-export interface WorkerProxyParts {
+export interface WorkerProxyParts extends Ways {
   readonly site: Pick<SiteApp, 'surroundings'>
   readonly workers: SiteWorkers
   readonly hops: Hops
-  readonly addresses: PeerAddresses
   readonly metrics: Pick<Prometheus, 'routed'>
 }
 
@@ -116,8 +115,8 @@ export class WorkerProxy {
   }
 
   async #send(member: string, options: ForwardOptions): Promise<Response> {
-    const { site, addresses } = this.#parts
-    this.#forwarder ??= new Forwarder(site.surroundings.clock, addresses)
+    const { site } = this.#parts
+    this.#forwarder ??= new Forwarder(site.surroundings.clock, this.#parts)
     try {
       return await this.#forwarder.forward(options)
     } catch (error) {

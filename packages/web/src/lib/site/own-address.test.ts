@@ -35,6 +35,18 @@ test.each([
   expect(siteUrl(own).host).not.toBe('')
 })
 
+test('served over https, others are told so', () => {
+  const at = (advertise: string | undefined): string =>
+    ownAddress({ host: '0.0.0.0', port: 6066, scheme: 'https', advertise }, interfaces)
+  expect([undefined, 'a.example', 'a.example:70', 'http://a.example'].map(at)).toEqual([
+    'https://10.1.2.3:6066',
+    'https://a.example:6066',
+    'https://a.example:70',
+    'http://a.example',
+  ])
+  expect(localUrl({ host: '::', port: 6066, scheme: 'https' })).toBe('https://localhost:6066/')
+})
+
 test('a machine without a network has itself', () => {
   expect(ownAddress({ host: '0.0.0.0', port: 1, advertise: undefined }, {})).toBe('127.0.0.1:1')
 })

@@ -14,6 +14,7 @@ import type { PageHandler } from '../pages/page-context.ts'
 import { PageError } from '../pages/page-error.ts'
 import { verbsOf, type PageSource, type ViewSource } from '../pages/view.ts'
 import type { AnyParams, PathParams } from '../pages/path-pattern.ts'
+import { Certificates } from '../routing/certificates.ts'
 import { KeyRoute, type KeyHandler, type ParamsWith } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
 import { Hops } from '../routing/hops.ts'
@@ -36,6 +37,8 @@ export type AddToSite = (tools: SiteTools) => SiteAddition
  * its own: `webPart` gives it one, and `fetch` puts it under any other. Made by `createSite`.
  */
 export class Site {
+  /** What its servers show, and other workers are shown. */
+  readonly certificates: Certificates
   readonly #site: SiteApp
   readonly #workers: SiteWorkers
   readonly #pages = new PageRegistry()
@@ -49,13 +52,16 @@ export class Site {
   constructor(site: SiteApp, addition?: AddToSite) {
     const metrics = new Prometheus()
     const workers = new SiteWorkers(site)
+    const certificates = new Certificates(() => site.surroundings.settings.web.tls)
+    this.certificates = certificates
     const access = new Access(site)
     this.#site = site
     this.#entrance = this.entrance()
     this.#workers = workers
     const hops = new Hops(site, access)
+    const addresses = new PeerAddresses({ site, workers })
     this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access, hops })
-    this.#proxy = new WorkerProxy({ site, workers, hops, metrics, addresses: new PeerAddresses({ site, workers }) })
+    this.#proxy = new WorkerProxy({ site, workers, hops, metrics, addresses, certificates })
     this.#route = new KeyRoute(workers, this.#proxy, metrics)
     const tools: SiteTools = {
       site,

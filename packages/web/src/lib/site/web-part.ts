@@ -1,17 +1,9 @@
 import { networkInterfaces } from 'node:os'
-import {
-  toError,
-  type Logger,
-  type WebDriver,
-  type WebServer,
-  type WorkerContext,
-  type WorkerPart,
-} from '@millrace/core'
+import { toError, type Logger, type WebDriver, type WorkerContext, type WorkerPart } from '@millrace/core'
 import type { SiteWorker } from '../site-app.ts'
+import { SiteListener } from './site-listener.ts'
 import type { Site } from './site.ts'
 
-const HEADER_BYTES = 16_384
-const IDLE_MS = 30_000
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost']
 
 export interface WebPartContext {
@@ -51,25 +43,20 @@ export interface WebPart extends WorkerPart {
  * createWorker({ …, parts: [agents, web], webAddress: () => web.address() })
  */
 export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPart {
-  const { site, driver, log } = deps
-  let opening: Promise<WebServer> | undefined
-  let server: WebServer | undefined
+  const { site, log } = deps
+  let opening: Promise<SiteListener> | undefined
+  let listener: SiteListener | undefined
+  const bound = (): BoundAddress | undefined =>
+    listener && { host: settings.host, advertise: settings.advertise, port: listener.port, scheme: listener.scheme }
   return {
     name: 'web',
     declare(worker: WorkerContext) {
-      const entrance = site.entrance()
-      const serving = driver.serve({
-        fetch: (request, peer) => site.handle(request, deps.worker(), peer, entrance),
-        address: settings,
-        limits: { headerBytes: HEADER_BYTES, idleMs: IDLE_MS, connections: settings.maxConnections },
-        clock: worker.clock,
-        onError: (error) => log.debug({ error: error.message }, 'A connection to the site failed.'),
-      })
+      const serving = SiteListener.open({ ...deps, clock: worker.clock }, settings)
       opening = serving
       serving.then(
         (opened) => {
           // It may have been stopped meanwhile.
-          if (opening === serving) server = opened
+          if (opening === serving) listener = opened
         },
         (thrown: unknown) => worker.fail(toError(thrown)),
       )
@@ -77,7 +64,7 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
     async start() {
       await opening
       site.watch(deps.worker())
-      if (server === undefined) return
+      if (listener === undefined) return
       log.info({ url: this.url(), address: this.address() }, 'The site is served.')
       if (settings.token === undefined && !LOOPBACK.includes(settings.host))
         log.info({}, 'Pages that show data answer this machine only: set web.token to let others in.')
@@ -86,7 +73,7 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
     async stop(signal) {
       const closing = opening
       opening = undefined
-      server = undefined
+      listener = undefined
       site.unwatch(deps.worker())
       const opened = await closing?.catch(known)
       // The shortest grace counts.
@@ -94,8 +81,14 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
       await opened?.close(settings.graceMs)
       await site.close()
     },
-    address: () => (server === undefined ? undefined : ownAddress({ ...settings, port: server.port })),
-    url: () => (server === undefined ? undefined : localUrl({ ...settings, port: server.port })),
+    address() {
+      const at = bound()
+      return at && ownAddress(at)
+    },
+    url() {
+      const at = bound()
+      return at && localUrl(at)
+    },
   }
 }
 
@@ -108,6 +101,8 @@ function known(): undefined {
 export interface BoundAddress {
   readonly host: string
   readonly port: number
+  /** Default http. */
+  readonly scheme?: 'http' | 'https'
   /** `web.advertise`. */
   readonly advertise: string | undefined
 }
@@ -115,28 +110,31 @@ export interface BoundAddress {
 const EVERYWHERE = ['0.0.0.0', '::', '']
 
 /**
- * Host and port at which other workers reach this one: as advertised, with the bound port where none is named; else the
- * address it is bound to; else, bound to all of them, the first IPv4 address that is not internal.
+ * Where other workers reach this one: as advertised, with the bound port where none is named; else the address it is bound
+ * to; else, bound to all of them, the first IPv4 address that is not internal. Host and port, with `https://` before them
+ * where that is served.
  */
 export function ownAddress(
-  { host, port, advertise }: BoundAddress,
+  { host, port, scheme = 'http', advertise }: BoundAddress,
   interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
 ): string {
-  if (advertise !== undefined) return hasPort(advertise) ? advertise : `${bracketed(advertise)}:${port}`
-  if (!EVERYWHERE.includes(host)) return `${bracketed(host)}:${port}`
+  const reached = (address: string): string => (scheme === 'https' ? `https://${address}` : address)
+  if (advertise !== undefined && /^https?:\/\//.test(advertise)) return advertise
+  if (advertise !== undefined) return reached(hasPort(advertise) ? advertise : `${bracketed(advertise)}:${port}`)
+  if (!EVERYWHERE.includes(host)) return reached(`${bracketed(host)}:${port}`)
   const outside = Object.values(interfaces)
     .flatMap((addresses) => addresses ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)
-  return `${outside?.address ?? '127.0.0.1'}:${port}`
+  return reached(`${outside?.address ?? '127.0.0.1'}:${port}`)
 }
 
 /** For a person at this machine. */
-export function localUrl({ host, port }: Pick<BoundAddress, 'host' | 'port'>): string {
-  return `http://${EVERYWHERE.includes(host) ? 'localhost' : bracketed(host)}:${port}/`
+export function localUrl({ host, port, scheme = 'http' }: Omit<BoundAddress, 'advertise'>): string {
+  return `${scheme}://${EVERYWHERE.includes(host) ? 'localhost' : bracketed(host)}:${port}/`
 }
 
 function hasPort(address: string): boolean {
-  return /^https?:\/\//.test(address) || /^(\[[^\]]*\]|[^:]*):\d+$/.test(address)
+  return /^(\[[^\]]*\]|[^:]*):\d+$/.test(address)
 }
 
 function bracketed(host: string): string {

@@ -1,0 +1,103 @@
+import { errorText, MillraceError, type Clock, type Logger, type WebDriver, type WebServer } from '@millrace/core'
+import type { SiteWorker } from '../site-app.ts'
+import type { Site } from './site.ts'
+
+const HEADER_BYTES = 16_384
+const IDLE_MS = 30_000
+/** How often the files of certificates are read again. */
+const RENEW_MS = 60_000
+
+export interface SiteListenerContext {
+  readonly site: Site
+  readonly driver: WebDriver
+  /** The worker that is asked. */
+  readonly worker: () => SiteWorker
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+export interface SiteListenerSettings {
+  readonly host: string
+  /** 0 takes any free one. */
+  readonly port: number
+  readonly maxConnections: number
+}
+
+/** A server of a site, with the certificate that it shows: one that is replaced in its file is taken up within a minute. */
+export class SiteListener {
+  readonly #context: SiteListenerContext
+  readonly #server: WebServer
+  readonly #closing = new AbortController()
+
+  private constructor(context: SiteListenerContext, server: WebServer) {
+    this.#context = context
+    this.#server = server
+  }
+
+  /** Resolves when it listens. Rejects with `PORT_IN_USE`, `SETTING_INVALID`. */
+  static async open(context: SiteListenerContext, settings: SiteListenerSettings): Promise<SiteListener> {
+    const { site, driver, clock, log } = context
+    const entrance = site.entrance()
+    const tls = site.certificates.server()
+    const server = await driver.serve({
+      fetch: (request, peer) => site.handle(request, context.worker(), peer, entrance),
+      address: settings,
+      limits: { headerBytes: HEADER_BYTES, idleMs: IDLE_MS, connections: settings.maxConnections },
+      tls,
+      clock,
+      onError: (error) => log.debug({ error: error.message }, 'A connection to the site failed.'),
+    })
+    const listener = new SiteListener(context, server)
+    if (tls === undefined) return listener
+    if (server.scheme === 'https') void listener.#renew(tls.cert)
+    else {
+      await server.close(0)
+      throw new MillraceError('SETTING_INVALID', `The web driver "${driver.name}" cannot serve over TLS (web.tls).`)
+    }
+    return listener
+  }
+
+  /** As bound. */
+  get port(): number {
+    return this.#server.port
+  }
+
+  get scheme(): 'http' | 'https' {
+    return this.#server.scheme
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.#closing.abort()
+    await this.#server.close(graceMs)
+  }
+
+  /** Never rejects. */
+  async #renew(first: string): Promise<void> {
+    const { signal } = this.#closing
+    const { log, clock, site } = this.#context
+    const { certificates } = site
+    let shown = first
+    while (await slept(clock, signal)) {
+      try {
+        await certificates.refresh()
+        const tls = certificates.server()
+        if (signal.aborted || tls === undefined || tls.cert === shown) continue
+        this.#server.renewTls(tls)
+        shown = tls.cert
+        log.info({}, 'The site shows its new certificate.')
+      } catch (thrown) {
+        log.warn({ error: errorText(thrown) }, 'The certificate of the site could not be renewed; the old one stays.')
+      }
+    }
+  }
+}
+
+/** Whether a minute has passed, and not been cut short. */
+async function slept(clock: Clock, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(RENEW_MS, signal)
+    return true
+  } catch {
+    return false
+  }
+}
