@@ -162,7 +162,8 @@ export class AppRuntime implements ClientApp, SiteApp {
     const { transport, admin } = await this.client.connect()
     const { settings, clock } = this.surroundings
     const agents = [...this.definitions.agents.values()]
-    return createDeadLetters({ appId: settings.id, agents, transport, admin, clock })
+    const topicsReadBy = (agent: string): Promise<ReadonlySet<string>> => this.client.topicsReadBy(agent)
+    return createDeadLetters({ appId: settings.id, agents, topicsReadBy, transport, admin, clock })
   }
 
   workers(): readonly SiteWorker[] {

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../lib/errors/error-table.ts'
 import type { RawHeaders, TopicPartition } from './record.ts'
 
 /**
@@ -22,7 +23,8 @@ export interface DeadLetters {
   /**
    * Sends letters back to where they came from, marked so that only this agent handles them, and remembers that, in one
    * transaction for a few hundred at a time: what was replayed once is passed over by later calls. Rejects with
-   * `DEAD_LETTER_MISSING` when the one wanted does not exist.
+   * `DEAD_LETTER_MISSING` when the one wanted does not exist, and with `DEAD_LETTER_FOREIGN` when it names a topic that the
+   * agent does not read: of all letters such ones are refused.
    */
   replay(
     agent: string,
@@ -114,5 +116,7 @@ export interface ReplayOutcome {
 }
 
 export interface RefusedReplay extends DeadLetterPlace {
+  /** Where there is an error for it. */
+  readonly code?: ErrorCode
   readonly reason: string
 }

@@ -171,6 +171,7 @@ describe('replay', () => {
     const late = createDeadLetters({
       appId: surroundings.settings.id,
       agents: [...definitions.agents.values()],
+      topicsReadBy: (agent) => runtimeOf(app).client.topicsReadBy(agent),
       transport: slowToFence(transport, gate.promise),
       admin: transport.admin(),
       clock: t.clock,
@@ -248,6 +249,55 @@ describe('replay', () => {
     await expect(t.deadLetters.list({ agent: 'x', newest: 1 })).rejects.toThrow(/AGENT_MISSING/)
     expect(await t.deadLetters.show('picky', { partition: 0, offset: 99 })).toBeUndefined()
     expect(await t.deadLetters.show('other', 'latest')).toBeUndefined()
+  })
+
+  it('goes to no topic that the agent does not read, whatever somebody has written into a letter', async () => {
+    const { app, numbers, mood, seen, send } = pickyApp()
+    const secret = app.topic('payments', { value: 'string', partitions: 4 })
+    app.agent('pays', secret, async (stream) => {
+      for await (const _ of stream);
+    })
+    const through = app.topic('between', { key: 'string', value: 'number', partitions: 4 })
+    app.agent(
+      'picky-too',
+      numbers,
+      async (stream) => {
+        for await (const n of stream.through(through)) if (mood.picky && n === 7) throw new Error('no 7')
+      },
+      { onError: 'deadLetter' },
+    )
+    await using t = await testApp(app)
+    await send(t, 0, 10)
+    mood.picky = false
+    const [letter] = t.log.records('shop-picky-dlq')
+    if (letter === undefined) throw new Error('There is no letter.')
+    // The group has committed in "between", for an agent whose name begins like this one's.
+    const topics = ['payments', 'between', 'shop-sums-changelog', 'shop-picky-dlq', 'shop-__replays', 'elsewhere']
+    for (const topic of topics) {
+      const headers = letter.headers.map(([name, value]) =>
+        name === 'millrace-topic' ? ([name, Buffer.from(topic)] as const) : ([name, value] as const),
+      )
+      await t.write('shop-picky-dlq', { value: '1', headers, partition: letter.partition })
+    }
+    const before = topics.map((topic) => t.log.records(topic).length)
+    const outcome = await t.deadLetters.replay('picky', 'all')
+    expect(outcome).toMatchObject({ replayed: 1, refused: { count: topics.length } })
+    expect(outcome.refused.first.filter(({ code }) => code === 'DEAD_LETTER_FOREIGN')).toHaveLength(topics.length - 1)
+    await t.settle()
+    expect(topics.map((topic) => t.log.records(topic).length).slice(0, 4)).toEqual(before.slice(0, 4))
+    const offset = letter.offset + 1
+    await expect(t.deadLetters.replay('picky', { partition: letter.partition, offset })).rejects.toThrow(
+      /DEAD_LETTER_FOREIGN.*"payments".*"picky" does not read/s,
+    )
+    const answer = await t.fetch('/dead-letters/picky/replay/', {
+      method: 'POST',
+      headers: { 'millrace-action': 'test' },
+      body: JSON.stringify({ partition: letter.partition, offset }),
+    })
+    expect([answer.status, await answer.text()]).toEqual([409, expect.stringContaining('payments')])
+    // What really came through there goes back there.
+    expect(await t.deadLetters.replay('picky-too', 'all')).toMatchObject({ replayed: 1, refused: { count: 0 } })
+    expect(seen.picky).toContain(7)
   })
 
   it('tells which letters cannot go back, and keeps them', async () => {

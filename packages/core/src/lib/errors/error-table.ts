@@ -120,6 +120,10 @@ const appErrors = {
     fix: 'Nothing that was in flight is committed: it is handled again after a restart.',
   },
   AGENT_MISSING: { title: 'There is no such agent', fix: 'See millrace agents for the names there are.' },
+  DEAD_LETTER_FOREIGN: {
+    title: 'The dead letter names a topic that its agent does not read',
+    fix: 'Look at it with millrace dlq show: whoever can write to the dead letter topic can name any topic there. If it is right, and the agent no longer reads that topic, send the record with millrace send.',
+  },
   DEAD_LETTER_MISSING: {
     title: 'There is no such dead letter',
     fix: 'See millrace dlq list for what there is.',

@@ -26,6 +26,8 @@ export type DeadLettersOptions = LedgerOptions &
   ReplayOptions & {
     /** In the order declared. */
     readonly agents: readonly DeadLetterAgent[]
+    /** Topics that an agent reads, those between its steps among them. Default: those that it is declared to read. */
+    readonly topicsReadBy?: (agent: string) => Promise<ReadonlySet<string>>
   }
 
 /** As much of an agent as its dead letters need. */
@@ -112,7 +114,7 @@ class AppDeadLetters implements DeadLetters {
   }
 
   async replay(agent: string, which: DeadLetterPlace | 'all', { signal }: SignalOption = {}): Promise<ReplayOutcome> {
-    const { name } = this.#agent(agent)
+    const { name, shape } = this.#agent(agent)
     const info = await this.#topic(name)
     const place = which === 'all' ? undefined : which
     if (info === undefined) {
@@ -120,14 +122,18 @@ class AppDeadLetters implements DeadLetters {
       return { replayed: 0, before: 0, refused: { count: 0, first: [] } }
     }
     await ReplayLedger.create(this.#options)
-    return await replayLetters(this.#options, {
+    const outcome = await replayLetters(this.#options, {
       agent: name,
+      topics: (await this.#options.topicsReadBy?.(name)) ?? new Set(topicsOf(shape).map((topic) => topic.name)),
       info,
       signal,
       // Read after earlier replays are shut out, so that it knows all that they have sent.
       readLedger: () => ReplayLedger.read(this.#options, signal),
       letters: (ledger) => this.#wanted(name, { info, ledger, place, signal }),
     })
+    const [refused] = outcome.refused.first
+    if (place !== undefined && refused?.code !== undefined) throw new MillraceError(refused.code, refused.reason)
+    return outcome
   }
 
   async *#wanted(
@@ -182,9 +188,7 @@ class AppDeadLetters implements DeadLetters {
 
   /** The topics between an agent's steps are known only while it runs: their records are shown as text. */
   #declared(topic: string | undefined): AnyTopic | undefined {
-    return this.#options.agents
-      .flatMap(({ shape }) => shape.sources.filter((source) => source instanceof Topic))
-      .find(({ name }) => name === topic)
+    return this.#options.agents.flatMap(({ shape }) => topicsOf(shape)).find(({ name }) => name === topic)
   }
 
   async #topic(agent: string): Promise<TopicInfo | undefined> {
@@ -212,6 +216,10 @@ class AppDeadLetters implements DeadLetters {
       `Agent "${agent}" has no dead letter in partition ${partition} at offset ${offset}.`,
     )
   }
+}
+
+function topicsOf({ sources }: DeadLetterAgent['shape']): readonly AnyTopic[] {
+  return sources.filter((source) => source instanceof Topic)
 }
 
 /** Letters that a listing shows for each agent, unless it says how many. */

@@ -8,6 +8,7 @@ import {
   replayLedgerTopic,
   type ReplayOutcome,
   type TopicInfo,
+  type TopicPartition,
   type TransactionalProducer,
   type Transport,
 } from '@millrace/core'
@@ -24,6 +25,8 @@ export interface ReplayOptions {
 
 export interface ReplayJob {
   readonly agent: string
+  /** That it reads: letters go back to no other. */
+  readonly topics: ReadonlySet<string>
   /** The dead letter topic. */
   readonly info: TopicInfo
   readonly signal: AbortSignal | undefined
@@ -56,6 +59,9 @@ export async function replayLetters(options: ReplayOptions, job: ReplayJob): Pro
     await producer.close()
   }
 }
+
+/** Why a letter cannot go back. */
+type Obstacle = Omit<RefusedReplay, 'partition' | 'offset'>
 
 class Replay {
   readonly #options: ReplayOptions
@@ -96,24 +102,34 @@ class Replay {
   }
 
   async #canGoBack({ summary: { source, failure, partition, offset }, trimmed }: LetterRecord): Promise<boolean> {
-    const reason =
+    const obstacle =
       source === undefined
-        ? failure.message || 'It does not say where it came from.'
+        ? { reason: failure.message || 'It does not say where it came from.' }
         : trimmed === ''
           ? await this.#obstacle(source)
-          : `It was too large to be kept whole (${trimmed}): its record is at ${source.topic}/${source.partition}@${source.offset}, as long as that keeps it.`
-    if (reason === undefined) return true
+          : {
+              reason: `It was too large to be kept whole (${trimmed}): its record is at ${source.topic}/${source.partition}@${source.offset}, as long as that keeps it.`,
+            }
+    if (obstacle === undefined) return true
     this.#refusedCount++
-    if (this.#refused.length < REFUSED_SHOWN) this.#refused.push({ partition, offset, reason })
+    if (this.#refused.length < REFUSED_SHOWN) this.#refused.push({ partition, offset, ...obstacle })
     return false
   }
 
-  async #obstacle({ topic, partition }: { topic: string; partition: number }): Promise<string | undefined> {
+  async #obstacle({ topic, partition }: TopicPartition): Promise<Obstacle | undefined> {
     if (!this.#targets.has(topic)) this.#targets.set(topic, (await this.#options.admin.topics([topic]))[0])
     const target = this.#targets.get(topic)
-    if (target === undefined) return `There is no topic "${topic}" any more, or it was a channel of a worker.`
-    if (partition < target.partitions) return undefined
-    return `Topic "${topic}" has no partition ${partition} any more: it has ${target.partitions}.`
+    if (target === undefined)
+      return { reason: `There is no topic "${topic}" any more, or it was a channel of a worker.` }
+    // The headers of a letter are what somebody has written, who may be allowed to write to no other topic than this.
+    const { agent, topics } = this.#job
+    if (!topics.has(topic))
+      return {
+        code: 'DEAD_LETTER_FOREIGN',
+        reason: `It says that it came from topic "${topic}", which agent "${agent}" does not read.`,
+      }
+    if (partition >= 0 && partition < target.partitions) return undefined
+    return { reason: `Topic "${topic}" has no partition ${partition} any more: it has ${target.partitions}.` }
   }
 
   async #send(chunk: readonly LetterRecord[], ledger: ReplayLedger): Promise<void> {

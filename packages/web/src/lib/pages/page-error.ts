@@ -36,6 +36,7 @@ const RETRY_AFTER_S = 1
 /** Errors of Millrace that the client can do something about, if only by waiting. What is not here is 500. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   KEY_INVALID: 400,
+  DEAD_LETTER_FOREIGN: 409,
   RECORD_TOO_LARGE: 413,
   PARTITION_NOT_LOCAL: 503,
   NO_WORKER: 503,

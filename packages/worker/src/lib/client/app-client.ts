@@ -28,7 +28,7 @@ import {
 import { createClient } from '../worker/create-client.ts'
 import type { Client } from '../worker/worker.ts'
 import { agentLag } from './agent-lag.ts'
-import { appTopics } from './app-topics.ts'
+import { appTopics, groupReads, topicsReadBy } from './app-topics.ts'
 import type { DeclaredApp } from './declared-app.ts'
 import { readRecords } from './read-records.ts'
 import { readRows, readTable, type TableReader } from './read-table.ts'
@@ -132,6 +132,13 @@ export class AppClient implements CommandLineClient {
 
   async appTopics(): Promise<readonly AppTopic[]> {
     return appTopics((await this.connect()).admin, this.#app.surroundings.settings.id, this.#app.declared)
+  }
+
+  /** Names of the topics that an agent reads, those between its steps among them. */
+  async topicsReadBy(agent: string): Promise<ReadonlySet<string>> {
+    const { declared, surroundings } = this.#app
+    const committed = await (await this.connect()).admin.committed(surroundings.settings.id)
+    return topicsReadBy(agent, declared.agents(), groupReads(committed))
   }
 
   async brokers(): Promise<number> {

@@ -15,7 +15,7 @@ import {
 import { ANY_SUBSCRIPTION, decodeCommitMetadata } from '../records/commit-metadata.ts'
 import { brokenBatchesTopic } from '../worker/broken-batches.ts'
 import { leaderTopic } from '../topics/declared-topology.ts'
-import type { DeclaredApp } from './declared-app.ts'
+import type { DeclaredAgent, DeclaredApp } from './declared-app.ts'
 
 /** What a topic is to the app. */
 export type TopicPart = Pick<AppTopic, 'role' | 'owner' | 'internal'>
@@ -165,4 +165,18 @@ export function agentOf(subscriptionId: string, agents: Iterable<string>): strin
     if (isOf && agent.length > (found?.length ?? -1)) found = agent
   }
   return found
+}
+
+/** The topics that an agent reads: as it is declared, and those of its steps (`groupBy`, `through`, `merge`) in which the group has committed. */
+export function topicsReadBy(
+  agent: string,
+  agents: readonly Pick<DeclaredAgent, 'name' | 'topics'>[],
+  reads: GroupReads,
+): ReadonlySet<string> {
+  const names = agents.map(({ name }) => name)
+  const declared = agents.find(({ name }) => name === agent)?.topics ?? []
+  const ofSteps = [...reads].flatMap(([topic, ids]) =>
+    [...ids].some((id) => id !== agent && agentOf(id, names) === agent) ? [topic] : [],
+  )
+  return new Set([...declared, ...ofSteps])
 }
