@@ -1,5 +1,6 @@
 import type {
   Admin,
+  BrokerState,
   Consumer,
   ConsumerOptions,
   DelayedPartition,
@@ -94,6 +95,10 @@ export class CountedTransport implements Transport {
 
   admin(): Admin {
     return this.#inner.admin()
+  }
+
+  brokers(): readonly BrokerState[] {
+    return this.#inner.brokers()
   }
 
   close(): Promise<void> {

@@ -161,6 +161,7 @@ export type {
   TopicSettings,
   TopicSpec,
   Transport,
+  BrokerState,
   TransportCapabilities,
   TransportDeps,
 } from './contracts/transport.ts'

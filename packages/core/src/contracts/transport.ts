@@ -10,14 +10,15 @@ import type { CommitOffset, RecordBatch, TopicPartition } from './record.ts'
  *
  * For every method of every part: calls before `start`/`init` or after `close` reject with `CLOSED`; offsets are safe
  * integers (`OFFSET_UNSAFE` otherwise); an aborted signal rejects with the signal's reason. Errors are `MillraceError`s.
- * Transient errors (connection lost, leader moved, coordinator loading) are retried inside the driver, with backoff and
- * one `log.warn` line each, until they pass or the part is closed: a caller never sees them.
+ * Transient errors (connection lost, leader moved, coordinator loading) are retried inside the driver, with backoff, until
+ * they pass or the part is closed: a caller never sees them. In an outage the log gets at most one `warn` line for each
+ * broker and ten seconds, and one when it is back.
  */
 export interface Transport {
   readonly capabilities: TransportCapabilities
   /**
    * Called once, before anything else. Reaches the broker or rejects: with `BROKER_UNREACHABLE` when `timeoutMs` has
-   * passed (it retries with backoff until then, one warning each try).
+   * passed (it retries with backoff until then).
    */
   connect(options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<void>
   /** A member of a consumer group. Called by the worker, once per run; does nothing until `start`. */
@@ -29,8 +30,20 @@ export interface Transport {
   /** Reads partitions from given offsets, outside any group. */
   reader(options: ReaderOptions): Reader
   admin(): Admin
+  /** The brokers that it has had to do with since `connect`, for statistics. Empty where there are none to connect to. */
+  brokers(): readonly BrokerState[]
   /** Closes every part that is still open, then the connections; limited to 5 s, then gives up silently. May be called twice. */
   close(): Promise<void>
+}
+
+/** How it stands with the connections to one broker. */
+export interface BrokerState {
+  /** Host and port. */
+  readonly broker: string
+  /** False when the last connection was lost, or could not be opened. */
+  readonly isReachable: boolean
+  /** Since when, in milliseconds. */
+  readonly forMs: number
 }
 
 /** Frozen facts by which suites and the worker tell drivers apart. */

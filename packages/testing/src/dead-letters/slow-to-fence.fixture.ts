@@ -9,6 +9,7 @@ export function slowToFence(inner: Transport, gate: Promise<void>): Transport {
     producer: () => inner.producer(),
     reader: (options) => inner.reader(options),
     admin: () => inner.admin(),
+    brokers: () => inner.brokers(),
     close: () => inner.close(),
     transactionalProducer: (options) => {
       const producer = inner.transactionalProducer(options)

@@ -120,6 +120,7 @@ export function seedingTransport(inner: Transport, seeded: () => Promise<void>):
     producer: () => inner.producer(),
     transactionalProducer: (options) => inner.transactionalProducer(options),
     reader: (options) => inner.reader(options),
+    brokers: () => inner.brokers(),
     close: () => inner.close(),
     admin: () => {
       const admin = inner.admin()

@@ -21,6 +21,7 @@ function changed(
     transactionalProducer: parts.transactionalProducer ?? ((options) => transport.transactionalProducer(options)),
     reader: (options) => transport.reader(options),
     admin: () => transport.admin(),
+    brokers: () => transport.brokers(),
     close: () => transport.close(),
   }
 }

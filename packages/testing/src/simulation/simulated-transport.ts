@@ -1,5 +1,6 @@
 import type {
   Admin,
+  BrokerState,
   Consumer,
   ConsumerOptions,
   GroupAssignor,
@@ -84,6 +85,10 @@ export class SimulatedTransport implements Transport {
       deleteGroup: (groupId) => request(wire, 'delete group', () => admin.deleteGroup(groupId)),
       close: () => admin.close(),
     }
+  }
+
+  brokers(): readonly BrokerState[] {
+    return this.#inner.brokers()
   }
 
   close(): Promise<void> {

@@ -2,6 +2,7 @@ import { transportSuite } from '@millrace/conformance'
 import { systemClock, type Logger, type Transport } from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { Kafka, logLevel } from 'kafkajs'
+import { BrokerHealth } from './cluster/broker-health.ts'
 import { BrokerLinks } from './cluster/broker-links.ts'
 import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
 import { CoordinatorLink } from './cluster/coordinator.ts'
@@ -40,10 +41,9 @@ describeKafka('on a real broker', (brokers) => {
 async function throwOutMembers(brokers: readonly string[], clientId: string): Promise<void> {
   const admin = new Kafka({ brokers: [...brokers], clientId: 'thrower', logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
-  const links = new BrokerLinks(kafkaSettings({ brokers, clientId: 'thrower' }), {
-    clock: systemClock(),
-    log: silent,
-  })
+  const deps = { clock: systemClock(), log: silent }
+  const health = new BrokerHealth(deps)
+  const links = new BrokerLinks(kafkaSettings({ brokers, clientId: 'thrower' }), { ...deps, health })
   try {
     const view = new ClusterView(links, brokers.map(parseAddress), systemClock())
     await view.refresh()

@@ -1,6 +1,7 @@
 import {
   type Admin,
   backoffMs,
+  type BrokerState,
   type Consumer,
   type ConsumerOptions,
   isMillraceError,
@@ -17,6 +18,7 @@ import {
   type TransportDeps,
 } from '@millrace/core'
 import { KafkaAdmin } from './admin/kafka-admin.ts'
+import { BrokerHealth } from './cluster/broker-health.ts'
 import { BrokerLinks } from './cluster/broker-links.ts'
 import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
 import type { KafkaClient, KafkaClientContext } from './cluster/client-context.ts'
@@ -83,6 +85,7 @@ export class KafkaTransport implements Transport {
   readonly capabilities: TransportCapabilities = CAPABILITIES
   readonly #settings: KafkaSettings
   readonly #deps: TransportDeps
+  readonly #health: BrokerHealth
   readonly #control: BrokerLinks
   readonly #context: KafkaClientContext
   readonly #clients = new Set<KafkaClient>()
@@ -95,16 +98,18 @@ export class KafkaTransport implements Transport {
     if (seeds.length === 0) throw new MillraceError('BROKER_URL_INVALID', 'No broker is named.')
     this.#settings = settings
     this.#deps = deps
-    this.#control = new BrokerLinks(settings, deps)
+    this.#health = new BrokerHealth(deps)
+    const linkDeps = { ...deps, health: this.#health }
+    this.#control = new BrokerLinks(settings, linkDeps)
     const view = new ClusterView(this.#control, seeds, deps.clock)
     this.#context = {
       settings,
       clock: deps.clock,
       log: deps.log,
       view,
-      reconnects: new Reconnects(view, deps),
+      reconnects: new Reconnects(view, linkDeps),
       control: this.#control,
-      openLinks: () => new BrokerLinks(settings, deps),
+      openLinks: () => new BrokerLinks(settings, linkDeps),
       codecs: () => this.#codecs,
       onClosed: (client) => void this.#clients.delete(client),
     }
@@ -140,7 +145,7 @@ export class KafkaTransport implements Transport {
           if (!isMillraceError(error, 'BROKER_UNREACHABLE')) throw error
           reason = error.detail
           const waitMs = Math.round(backoffMs(attempt, RETRY_BACKOFF, Math.random()))
-          log.warn({ attempt, retryInMs: waitMs }, `Kafka cannot be reached: ${reason} Trying again.`)
+          this.#health.trying('connecting for the first time', reason)
           await clock.sleep(waitMs, ending)
         }
       }
@@ -167,6 +172,10 @@ export class KafkaTransport implements Transport {
 
   admin(): Admin {
     return this.#opened(new KafkaAdmin(this.#usable()))
+  }
+
+  brokers(): readonly BrokerState[] {
+    return this.#health.states
   }
 
   close(): Promise<void> {

@@ -20,17 +20,20 @@ import { memberOptions } from './member-options.fixture.ts'
 const clock = systemClock()
 const OPEN = { guard: (): void => {} }
 
-function recorder(): { readonly log: Logger; readonly warnings: string[] } {
+/** `tries`: every one, also those that are not worth a warning. */
+function recorder(): { readonly log: Logger; readonly warnings: string[]; readonly tries: string[] } {
   const warnings: string[] = []
-  return {
-    warnings,
-    log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, message) => warnings.push(message) },
+  const tries: string[] = []
+  const warn = (_fields: object, message: string): void => {
+    warnings.push(message)
+    tries.push(message)
   }
+  return { warnings, tries, log: { debug: (_, message) => tries.push(message), info: () => {}, error: () => {}, warn } }
 }
 
 describe('no broker', () => {
-  test('connect gives up after its time with BROKER_UNREACHABLE, and warns of each try', async () => {
-    const { log, warnings } = recorder()
+  test('connect gives up after its time with BROKER_UNREACHABLE; each try is in the log, one of them as a warning', async () => {
+    const { log, warnings, tries } = recorder()
     const transport = createKafkaTransport({ brokers: ['127.0.0.1:1'], clientId: 'nobody' }, { clock, log })
     const startedMs = clock.monotonic()
     await expect(transport.connect({ timeoutMs: 700 })).rejects.toMatchObject({
@@ -38,7 +41,13 @@ describe('no broker', () => {
       detail: expect.stringContaining('kafka://127.0.0.1:1'),
     })
     expect(clock.monotonic() - startedMs).toBeLessThan(2_000)
-    expect(warnings.length).toBeGreaterThan(2)
+    expect(tries.filter((text) => text.includes('connecting for the first time')).length).toBeGreaterThan(2)
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^Kafka broker 127\.0\.0\.1:1 cannot be reached: .*Waiting: connecting for the first time\.$/,
+      ),
+    ])
+    expect(transport.brokers()).toMatchObject([{ broker: '127.0.0.1:1', isReachable: false }])
     await transport.close()
   })
 })
@@ -52,7 +61,7 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
   }
 
   test('sending, reading, commits and membership go on by themselves', { timeout: 90_000 }, async () => {
-    const { log, warnings } = recorder()
+    const { log, warnings, tries } = recorder()
     const transport = await connect(log)
     const topic = 'survives'
     await transport.admin().createTopics([{ name: topic, partitions: 2, replicationFactor: -1, config: {} }])
@@ -83,7 +92,8 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
 
     await kafka.kill(1)
     const sending = producer.send([record(topic, 'during')], OPEN)
-    await eventually(() => warnings.length >= 4, { what: 'some tries', limitMs: 20_000 })
+    await eventually(() => tries.filter(isTry).length >= 4, { what: 'some tries', limitMs: 20_000 })
+    expect(transport.brokers().map(({ isReachable }) => isReachable)).toEqual([false])
     const beatBefore = consumer.lastHeartbeatMs()
     await kafka.resume(1)
     expect(await within(sending, { what: 'the send to succeed', limitMs: 20_000 })).toEqual([{ ok: true, offset: 1 }])
@@ -95,13 +105,18 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
       { what: 'a commit', limitMs: 20_000 },
     )
     expect(read.filter((value) => value === 'before')).toEqual(['before'])
-    // Every try warns once, whatever number of loops waits for it: 1 s apart at most.
-    expect(warnings.length).toBeLessThan(60)
+    const [gone, ...more] = warnings.filter((text) => text.includes('cannot be reached'))
+    expect(gone).toMatch(/^Kafka broker 127\.0\.0\.1:\d+ cannot be reached: .* Waiting: .+\.$/)
+    // One in ten seconds, whatever number of loops waits for the broker: it was not gone for half a minute.
+    expect(more.length).toBeLessThan(3)
+    expect(warnings.filter((text) => /is back after [\d.]+ m?s\.$/.test(text)).length).toBeLessThan(3)
+    expect(warnings.at(-1)).toMatch(/^Kafka broker 127\.0\.0\.1:\d+ is back after [\d.]+ m?s\.$/)
+    expect(transport.brokers().map(({ isReachable }) => isReachable)).toEqual([true])
     await transport.close()
   })
 
   test('a broker that takes requests and does not answer: they time out, and go on when it does', async () => {
-    const { log, warnings } = recorder()
+    const { log, tries } = recorder()
     const transport = await connect(log, { requestTimeoutMs: 1_000, connectionTimeoutMs: 1_000 })
     const topic = 'frozen'
     await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
@@ -117,8 +132,8 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     process.kill(broker, 'SIGSTOP')
     try {
       const sending = producer.send([record(topic, 'during')], OPEN)
-      // All that wait share the warnings: the first one is of a request, the next ones of new connections.
-      await eventually(() => warnings.filter((text) => text.includes('timed out')).length >= 2, {
+      // All that wait share the tries: the first one is of a request, the next ones of new connections.
+      await eventually(() => tries.filter((text) => text.includes('timed out')).length >= 2, {
         what: 'requests to time out',
         limitMs: 20_000,
       })
@@ -132,7 +147,7 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
   })
 
   test('records that are damaged on the disk are not handed out: fetched again, then the reason', async () => {
-    const { log, warnings } = recorder()
+    const { log, tries } = recorder()
     const transport = await connect(log)
     const topic = 'damaged'
     await transport.admin().createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
@@ -170,13 +185,13 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
       values: ['whole'],
       error: { code: 'BATCH_CORRUPT', detail: expect.stringMatching(/"damaged" partition 0, offset 1: .*checksum/) },
     })
-    expect(warnings.filter((text) => text.includes('checksum')).length).toBe(2)
+    expect(tries.filter(isOfChecksum).length).toBe(2)
     expect(await within(read('deliver'), { what: 'what is behind the damage' })).toEqual({
       values: ['whole', 'broken from 1 to 2', 'behind'],
       error: undefined,
     })
     const again = read()
-    await eventually(() => warnings.filter((text) => text.includes('checksum')).length === 5, { what: 'a try' })
+    await eventually(() => tries.filter(isOfChecksum).length === 5, { what: 'a try' })
     await damage('to be dAmaged', 'to be damaged')
     expect(await within(again, { what: 'the records' })).toEqual({
       values: ['whole', 'to be damaged', 'behind'],
@@ -206,6 +221,9 @@ describeOwnKafka('a broker that dies and comes back', {}, (kafka) => {
     },
   )
 })
+
+const isTry = (text: string): boolean => text.endsWith('Trying again.')
+const isOfChecksum = (text: string): boolean => isTry(text) && text.includes('checksum')
 
 function record(topic: string, value: string): OutgoingRecord {
   return {

@@ -1,5 +1,6 @@
 import type {
   Admin,
+  BrokerState,
   Consumer,
   ConsumerOptions,
   Isolation,
@@ -49,6 +50,10 @@ export class LogTransport implements Transport {
 
   admin(): Admin {
     return this.#keep(new LogAdmin(this.#context))
+  }
+
+  brokers(): readonly BrokerState[] {
+    return []
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,12 @@
-import { MillraceError, type TransportDeps } from '@millrace/core'
+import { isMillraceError, MillraceError } from '@millrace/core'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
-import { addressText, openBrokerLink, type BrokerAddress, type BrokerLink } from '../kafkajs/broker-link.ts'
+import {
+  addressText,
+  openBrokerLink,
+  type BrokerAddress,
+  type BrokerLink,
+  type LinkDeps,
+} from '../kafkajs/broker-link.ts'
 import { APIS, type Api } from '../wire/wire-request.ts'
 
 const QUESTION_LIMIT_MS = 5_000
@@ -8,13 +14,13 @@ const QUESTION_LIMIT_MS = 5_000
 /** The connections of one client (a consumer's fetches, a producer, …): at most one per broker, opened when needed. */
 export class BrokerLinks {
   readonly #settings: KafkaSettings
-  readonly #deps: TransportDeps
+  readonly #deps: LinkDeps
   readonly #links = new Map<string, Promise<BrokerLink>>()
   readonly #open = new Map<string, BrokerLink>()
   readonly #aborts = new Set<() => void>()
   #closed = false
 
-  constructor(settings: KafkaSettings, deps: TransportDeps) {
+  constructor(settings: KafkaSettings, deps: LinkDeps) {
     this.#settings = settings
     this.#deps = deps
   }
@@ -79,9 +85,12 @@ export class BrokerLinks {
         throw new MillraceError('BROKER_UNSUPPORTED', `${addressText(address)} ${unsupported}.`)
       }
       this.#open.set(addressText(address), link)
+      this.#deps.health.answered(addressText(address))
       return link
     } catch (error) {
       if (this.#closed) throw closedError()
+      if (isMillraceError(error, 'BROKER_UNREACHABLE', 'AUTHENTICATION_FAILED'))
+        this.#deps.health.failed(addressText(address), error.detail)
       throw error
     } finally {
       this.#aborts.delete(abortOpening)

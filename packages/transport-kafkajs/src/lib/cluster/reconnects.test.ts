@@ -1,38 +1,29 @@
-import { manualClock, type Logger } from '@millrace/core'
+import { manualClock } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { Reconnects } from './reconnects.ts'
 
-function recorder(): { readonly log: Logger; readonly lines: string[] } {
-  const lines: string[] = []
-  return {
-    lines,
-    log: { debug: () => {}, info: () => {}, error: () => {}, warn: (_fields, message) => lines.push(message) },
-  }
-}
+const silent = { trying: (): void => {} }
 
-test('all that fail at once share one wait, one refresh and one warning per try', async () => {
+test('all that fail at once share one wait, one refresh and one report per try', async () => {
   const clock = manualClock()
-  const { log, lines } = recorder()
+  const tries: string[] = []
+  const health = { trying: (what: string, reason: string): void => void tries.push(`${what}: ${reason}`) }
   let refreshes = 0
   const refresh = async (): Promise<void> => {
     if (++refreshes < 3) throw new Error('still down.')
   }
-  const reconnects = new Reconnects({ refresh }, { clock, log })
+  const reconnects = new Reconnects({ refresh }, { clock, health })
   const { signal } = new AbortController()
   const waits = ['fetch', 'heartbeat', 'send'].map((what) => reconnects.wait(what, 'it broke.', signal))
   await clock.advance('10s')
   await Promise.all(waits)
   expect(refreshes).toBe(3)
-  expect(lines).toEqual([
-    'Kafka: fetch: it broke. Trying again.',
-    'Kafka: fetch: still down. Trying again.',
-    'Kafka: fetch: still down. Trying again.',
-  ])
+  expect(tries).toEqual(['fetch: it broke.', 'fetch: still down.', 'fetch: still down.'])
 })
 
 test('waits grow while failures keep coming, and begin anew after a calm', async () => {
   const clock = manualClock()
-  const reconnects = new Reconnects({ refresh: async () => {} }, { clock, log: recorder().log })
+  const reconnects = new Reconnects({ refresh: async () => {} }, { clock, health: silent })
   const { signal } = new AbortController()
   const waited = async (): Promise<number> => {
     const wait = reconnects.wait('x', 'y', signal)
@@ -56,10 +47,7 @@ test('waits grow while failures keep coming, and begin anew after a calm', async
 
 test('a client that is closed does not wait on', async () => {
   const clock = manualClock()
-  const reconnects = new Reconnects(
-    { refresh: () => Promise.reject(new Error('down')) },
-    { clock, log: recorder().log },
-  )
+  const reconnects = new Reconnects({ refresh: () => Promise.reject(new Error('down')) }, { clock, health: silent })
   const closing = new AbortController()
   const wait = reconnects.wait('x', 'y', closing.signal)
   closing.abort(new Error('closed'))

@@ -1,13 +1,5 @@
-import {
-  backoffMs,
-  isMillraceError,
-  raceAbort,
-  toError,
-  type Backoff,
-  type Clock,
-  type Logger,
-  type TransportDeps,
-} from '@millrace/core'
+import { backoffMs, isMillraceError, raceAbort, toError, type Backoff, type Clock } from '@millrace/core'
+import type { BrokerHealth } from './broker-health.ts'
 import type { ClusterView } from './cluster-view.ts'
 
 /** Of all that tries again in this driver. */
@@ -18,22 +10,25 @@ const CALM_MS = 5_000
 
 /**
  * The one reconnect loop of a transport. Whatever fails for a reason that passes waits here: all that fail at the same
- * time share one wait and one metadata request, with one warning for each try. Never gives up by itself.
+ * time share one wait and one metadata request. Never gives up by itself.
  */
 export class Reconnects {
   /** A refresh succeeds when a broker can be reached. */
   readonly #view: Pick<ClusterView, 'refresh'>
   readonly #clock: Clock
-  readonly #log: Logger
+  readonly #health: Pick<BrokerHealth, 'trying'>
   #failures = 0
   #lastFailureMs = -Infinity
   #round: Promise<void> | undefined
   readonly #stopping = new AbortController()
 
-  constructor(view: Pick<ClusterView, 'refresh'>, { clock, log }: TransportDeps) {
+  constructor(
+    view: Pick<ClusterView, 'refresh'>,
+    { clock, health }: { readonly clock: Clock; readonly health: Pick<BrokerHealth, 'trying'> },
+  ) {
     this.#view = view
     this.#clock = clock
-    this.#log = log
+    this.#health = health
   }
 
   /** Ends the round under way; there are no further ones. */
@@ -62,7 +57,7 @@ export class Reconnects {
       this.#failures = now - this.#lastFailureMs > CALM_MS ? 1 : this.#failures + 1
       const waitMs = Math.round(backoffMs(this.#failures, RETRY_BACKOFF, Math.random()))
       this.#lastFailureMs = now + waitMs
-      this.#log.warn({ attempt: this.#failures, retryInMs: waitMs }, `Kafka: ${what}: ${reason} Trying again.`)
+      this.#health.trying(what, reason)
       try {
         await clock.sleep(waitMs, signal)
         await this.#view.refresh()

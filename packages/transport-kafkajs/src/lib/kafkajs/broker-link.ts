@@ -1,4 +1,5 @@
 import { MillraceError, withTimeout, type TransportDeps } from '@millrace/core'
+import type { BrokerHealth } from '../cluster/broker-health.ts'
 import { connectionError, openingError } from '../errors/connection-errors.ts'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
 import { WireReader } from '../wire/wire-reader.ts'
@@ -18,6 +19,11 @@ export interface BrokerAddress {
   readonly port: number
 }
 
+export interface LinkDeps extends TransportDeps {
+  /** Hears of connections that are lost. */
+  readonly health: BrokerHealth
+}
+
 /**
  * One connection to one broker. Kafka answers a connection in order, so clients that must not wait for one another each
  * have their own. After a failure a link is finished: throw it away and open another.
@@ -28,6 +34,7 @@ export class BrokerLink {
   readonly #connection: ConnectionInternals
   readonly #requestTimeoutMs: number
   readonly #clock: TransportDeps['clock']
+  readonly #health: BrokerHealth
   #failed = false
 
   /** Use `openBrokerLink`. */
@@ -35,13 +42,14 @@ export class BrokerLink {
     address: BrokerAddress,
     client: KafkajsClient,
     connection: ConnectionInternals,
-    limits: { readonly requestTimeoutMs: number; readonly clock: TransportDeps['clock'] },
+    { requestTimeoutMs, clock, health }: { readonly requestTimeoutMs: number } & Omit<LinkDeps, 'log'>,
   ) {
     this.address = address
     this.#client = client
     this.#connection = connection
-    this.#requestTimeoutMs = limits.requestTimeoutMs
-    this.#clock = limits.clock
+    this.#requestTimeoutMs = requestTimeoutMs
+    this.#clock = clock
+    this.#health = health
   }
 
   /** False once a request has failed or the connection was lost. */
@@ -71,9 +79,8 @@ export class BrokerLink {
   }
 
   #silent({ name }: Api, timeoutMs: number): MillraceError {
-    this.close()
     const text = addressText(this.address)
-    return new MillraceError('BROKER_UNREACHABLE', `${text}: no answer to ${name} within ${timeoutMs} ms.`)
+    return this.#lost(new MillraceError('BROKER_UNREACHABLE', `${text}: no answer to ${name} within ${timeoutMs} ms.`))
   }
 
   async #exchange<T>(request: WireRequest<T>, timeoutMs: number): Promise<Buffer> {
@@ -109,9 +116,15 @@ export class BrokerLink {
     } catch (error) {
       // Nothing has gone out: the connection is as it was.
       if (refusal !== undefined) throw refusal
-      this.close()
-      throw connectionError(error, addressText(this.address))
+      throw this.#lost(connectionError(error, addressText(this.address)))
     }
+  }
+
+  #lost(error: MillraceError): MillraceError {
+    // Not if it was this side that has closed it.
+    if (!this.#failed) this.#health.failed(addressText(this.address), error.detail)
+    this.close()
+    return error
   }
 }
 
@@ -119,7 +132,7 @@ export class BrokerLink {
 export async function openBrokerLink(
   address: BrokerAddress,
   settings: KafkaSettings,
-  deps: TransportDeps,
+  deps: LinkDeps,
   onOpening: (abort: () => void) => void,
 ): Promise<{ link: BrokerLink; versions: BrokerInternals['versions'] }> {
   const text = addressText(address)
@@ -136,8 +149,11 @@ export async function openBrokerLink(
       }),
     )
     await broker.connect()
-    const limits = { requestTimeoutMs: settings.requestTimeoutMs, clock: deps.clock }
-    return { link: new BrokerLink(address, client, connection, limits), versions: broker.versions }
+    const { requestTimeoutMs } = settings
+    return {
+      link: new BrokerLink(address, client, connection, { requestTimeoutMs, ...deps }),
+      versions: broker.versions,
+    }
   } catch (error) {
     client.destroySockets()
     throw openingError(error, text, settings.ssl !== false)
