@@ -131,6 +131,7 @@ export type {
   WorkerContext,
   WorkerPart,
 } from './contracts/worker-context.ts'
+export type { Backup, LocalData, LogTransfer } from './contracts/local-data.ts'
 export { silentSensor, type Sensor } from './contracts/sensor.ts'
 export type {
   Checkpoint,

@@ -1,3 +1,3 @@
 /// <reference types="node" preserve="true" />
-export { findOtherFormats, removeOtherFormat, type OtherFormat } from './lib/marker-file.ts'
-export { createLmdbStore, type LmdbStore, type LmdbStoreOptions } from './lib/lmdb-store.ts'
+export { findOtherFormats, hasStore, removeOtherFormat, type OtherFormat } from './lib/marker-file.ts'
+export { backupStore, createLmdbStore, type LmdbStore, type LmdbStoreOptions } from './lib/lmdb-store.ts'

@@ -4,6 +4,10 @@ export {
   type EmbeddedTransport,
   type EmbeddedTransportOptions,
 } from './lib/embedded-transport.ts'
+export { copyLog, type LogPlace, refuseLogIn } from './lib/portable/copy-log.ts'
+export { exportLog } from './lib/portable/export-log.ts'
+export { importLog, type ImportOptions } from './lib/portable/import-log.ts'
+export type { LogSummary } from './lib/portable/log-text.ts'
 export type { Durability } from './lib/durable/marker-file.ts'
 export type { GroupPhase, GroupState, MemberState } from './lib/log/group-state.ts'
 export { createMemoryLog, type MemoryLog } from './lib/memory/memory-log.ts'

@@ -51,6 +51,7 @@ export interface Launch {
 /** A worker of this process, with the parts that are asked for by name. */
 export interface RunningWorker {
   readonly worker: Worker
+  readonly store: StoreDriver
   readonly scheduler: SchedulerPart
   /** As its web site sees it. */
   readonly site: ReturnType<typeof siteWorker>
@@ -217,7 +218,7 @@ export class AppRuntime implements ClientApp, SiteApp {
       webAddress: () => web?.address(),
       parts: [this.definitions.part, globals, agents, scheduler, ...(web === undefined ? [] : [web])],
     })
-    const running: RunningWorker = { worker, scheduler, site, web }
+    const running: RunningWorker = { worker, store, scheduler, site, web }
     this.#running.push(running)
     worker.on('partitionsAssigned', (partitions) => this.listeners.notify('partitionsAssigned', partitions))
     worker.on('partitionsLost', (partitions) => this.listeners.notify('partitionsLost', partitions))

@@ -1,6 +1,7 @@
 import {
   type AppSettings,
   type AppStats,
+  type Backup,
   callerFile,
   checkOptions,
   type Clock,
@@ -25,6 +26,7 @@ import type { AppEvents } from './app-events.ts'
 import { type AppEnvironment, AppRuntime } from './app-runtime.ts'
 import { AppDeclarations } from './declarations.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { AppData } from './local-data.ts'
 
 /**
  * An app: what it declares, and how it is started. Made by `createApp`.
@@ -144,6 +146,20 @@ export class App extends AppDeclarations implements HasCommandLine {
     await this.#lifecycle.stop(options)
   }
 
+  /**
+   * Copies what the app keeps on this machine into a directory that is empty or missing: the embedded log, and the store
+   * of the worker that runs in this process, or that nobody has open. The worker goes on meanwhile. Live files must not be
+   * copied by other means; `millrace restore` puts a backup back.
+   *
+   * @throws `BACKUP_REFUSED` when the directory is not empty, or there is nothing to keep; `STORE_IN_USE` when another process
+   * has the store: only that one can copy it
+   * @example
+   * app.crontab('0 3 * * *', () => app.backup(`/backups/${Date.now()}`))
+   */
+  async backup(directory: string): Promise<Backup> {
+    return new AppData(this.#runtime).backup(directory, { logOnly: false })
+  }
+
   /** Settles when the worker has ended: resolves after `stop`, rejects with the error that ended it. */
   finished(): Promise<void> {
     return this.#lifecycle.finished()
@@ -204,6 +220,7 @@ function appCommandLine(runtime: AppRuntime, lifecycle: Lifecycle): CommandLineA
     place: () => drivers.place(),
     otherStores: () => drivers.otherStores(),
     removeOtherStore: (store) => drivers.removeOtherStore(store),
+    data: new AppData(runtime),
     configure: (options, { log, appFile }) => {
       runtime.configure(options)
       surroundings.log = log

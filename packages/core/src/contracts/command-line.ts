@@ -1,6 +1,7 @@
 import type { AgentLag, AppTopic, ResetPlan, ResetRequest, SkipPlan } from './app-topics.ts'
 import type { AppDescription } from './app-description.ts'
 import type { DeadLetters, ShownBytes } from './dead-letters.ts'
+import type { LocalData } from './local-data.ts'
 import type { Logger } from './logger.ts'
 import type { RawHeaders, RecordMetadata, TopicPartition } from './record.ts'
 import type { MemberInfo, PartitionPosition, TopicInfo } from './transport.ts'
@@ -34,6 +35,8 @@ export interface CommandLineApp {
   otherStores(): Promise<readonly OtherStore[]>
   /** Deletes one of them. No worker of that version may run on it. */
   removeOtherStore(store: OtherStore): Promise<void>
+  /** The app's data on this machine. Left out by apps of earlier versions. */
+  readonly data?: LocalData | undefined
   /**
    * Takes options of the command line before anything starts. Throws `SETTING_INVALID` for a bad value, naming the option.
    *

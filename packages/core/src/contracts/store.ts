@@ -49,6 +49,11 @@ export interface StoreDriver {
   checkpoint(table: string, partition: number): Checkpoint | undefined
   /** All or nothing, also over a crash. Never two calls at a time. Rows are visible to reads when it resolves. */
   commit(changes: readonly StoreChange[]): Promise<void>
+  /**
+   * Copies all rows and checkpoints as they are at one moment into a directory that is empty or missing, as a store that
+   * can be opened there; commits go on meanwhile. Left out where there is nothing to be kept.
+   */
+  backup?(directory: string): Promise<void>
   /** Waits for a commit under way. */
   close(): Promise<void>
 }

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { createLmdbStore } from './lmdb-store.ts'
+import { backupStore, createLmdbStore } from './lmdb-store.ts'
 import { runProcess, type RunningProcess } from './processes/run-process.ts'
 
 const running: RunningProcess[] = []
@@ -63,12 +63,15 @@ test('one process at a time, also while it is stopped; a killed one blocks no ot
     message: expect.stringContaining(`process ${holder.child.pid}`),
   })
   expect(() => createLmdbStore({ directory })).toThrow(inUse)
+  const copy = makeDirectory()
+  await expect(backupStore(directory, copy)).rejects.toThrow(inUse)
   holder.child.kill('SIGSTOP')
   expect(() => createLmdbStore({ directory })).toThrow(inUse)
   holder.child.kill('SIGCONT')
   const second = start(directory, 'hold')
   await expect(second.wrote(1)).rejects.toThrow('STORE_IN_USE')
   await holder.kill()
+  await backupStore(directory, copy)
   const store = createLmdbStore({ directory })
   expect(() => createLmdbStore({ directory })).toThrow(
     expect.objectContaining({ code: 'STORE_IN_USE', message: expect.stringContaining('this process') }),

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, existsSync } from 'node:fs'
+import { chmodSync, existsSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { makeDirectory, MillraceError, PRIVATE_FILE, toError } from '@millrace/core'
 import { open, type RootDatabase } from 'lmdb'
 import { DamageFound } from './data-file/data-file.ts'
-import { inspectDataFile, type Inspection } from './data-file/inspect.ts'
+import { inspectDataFile, type Inspection, OWNER } from './data-file/inspect.ts'
 import { StoreFacts } from './facts.ts'
 import { hasMarker, writeMarker } from './marker-file.ts'
 import { storeError } from './store-error.ts'
@@ -89,7 +89,6 @@ function inspect(directory: string, dataPath: string): Inspection {
   return finding
 }
 
-const OWNER = 'owner'
 const WORKER_ID = 'worker-id'
 
 export interface OwnershipOptions {
@@ -133,6 +132,47 @@ export function takeOwnership({ root, facts, directory }: OwnershipOptions): Own
   const stay = (): void => void facts.get(OWNER)
   stay()
   return { workerId, stay, release: () => root.transactionSync(() => facts.remove(OWNER)) }
+}
+
+/**
+ * Throws `STORE_IN_USE` when the process that has a store lives on this machine. Looks at the file only, which LMDB must
+ * not open for that: opening takes back what the owner commits in the same moment.
+ */
+export function refuseLiveOwner(directory: string): void {
+  if (!hasMarker(directory)) return
+  const { owner } = inspect(directory, join(directory, 'data.mdb'))
+  const [, pid, host] = /^process (\d+) on (.*), started at /.exec(owner ?? '') ?? []
+  if (pid === undefined || host !== hostname() || Number(pid) === process.pid || !isAlive(Number(pid))) return
+  throw new MillraceError('STORE_IN_USE', `The store in "${directory}" is used by ${owner}.`)
+}
+
+/** Makes a fresh copy of a store belong to nobody. Nobody else may know of it yet. */
+export async function disown(directory: string): Promise<void> {
+  const root = open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    maxDbs: MAX_DATABASES,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    eventTurnBatching: false,
+    overlappingSync: false,
+  })
+  try {
+    const facts = new StoreFacts(root)
+    root.transactionSync(() => facts.remove(OWNER))
+  } finally {
+    await root.close()
+    rmSync(join(directory, 'lock.mdb'), { force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (thrown) {
+    // Somebody else's process lives, too.
+    return thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM'
+  }
 }
 
 /** Lines of the list after its heading; one of them is this process. */

@@ -16,6 +16,42 @@ storeSuite({
   },
 })
 
+test('a copy made while commits go on is a store of its own: rows and checkpoint of one commit', async () => {
+  const above = mkdtempSync(join(tmpdir(), 'millrace-store-'))
+  const store = createLmdbStore({ directory: join(above, 'own') })
+  const partition = await store.open('t', 0)
+  const commit = (offset: number): Promise<void> =>
+    store.commit([
+      {
+        partition,
+        rows: Array.from({ length: 200 }, (_, i) => ({ key: Buffer.from(`k${i}`), value: Buffer.from(`${offset}`) })),
+        checkpoint: { topicId: 'id', offset, wallTimeMs: 0 },
+      },
+    ])
+  let ended = false
+  const committing = (async () => {
+    for (let offset = 1; !ended; offset++) await commit(offset)
+  })()
+  const target = join(above, 'copy')
+  await store.backup(target)
+  ended = true
+  await committing
+  await expect(store.backup(target)).rejects.toMatchObject({
+    code: 'STORE_FAILED',
+    message: expect.stringContaining(target),
+  })
+  const copy = createLmdbStore({ directory: target })
+  expect(copy.workerId).toBe(store.workerId)
+  const opened = await copy.open('t', 0)
+  expect(opened.rows).toBe(200)
+  expect(new Set(opened.range().map(([, value]) => Number(value.toString())))).toEqual(
+    new Set([opened.checkpoint()?.offset]),
+  )
+  await copy.close()
+  await store.close()
+  rmSync(above, { recursive: true, force: true })
+})
+
 test.skipIf(process.platform === 'win32')('only its owner can read a new store', async () => {
   const above = mkdtempSync(join(tmpdir(), 'millrace-store-'))
   const directory = join(above, 'data', 'tables')

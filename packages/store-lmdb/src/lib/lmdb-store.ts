@@ -1,7 +1,10 @@
-import { statfsSync } from 'node:fs'
+import { chmodSync, readdirSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
 import {
+  makeDirectory,
   MillraceError,
   partitionKey,
+  PRIVATE_FILE,
   systemClock,
   toError,
   withTimeout,
@@ -14,8 +17,9 @@ import type { Database } from 'lmdb'
 import { checkPartition } from './data-file/inspect.ts'
 import { seedOf } from './checked-row.ts'
 import { checkpointName, keptCheckpoint, databaseName, leaveDatabase } from './partition-facts.ts'
-import { openEnvironment, type Environment } from './environment.ts'
+import { disown, openEnvironment, refuseLiveOwner, type Environment } from './environment.ts'
 import { LmdbPartition } from './lmdb-partition.ts'
+import { writeMarker } from './marker-file.ts'
 import { storeError } from './store-error.ts'
 
 /** After a failed commit LMDB may never settle its promises. */
@@ -31,6 +35,8 @@ export interface LmdbStoreOptions {
 export interface LmdbStore extends StoreDriver {
   /** Made once for the directory: the same worker after every restart, for static membership. */
   readonly workerId: string
+  /** @throws `STORE_FAILED` when the directory is not empty, or has no room */
+  backup(directory: string): Promise<void>
 }
 
 /**
@@ -44,6 +50,22 @@ export interface LmdbStore extends StoreDriver {
  */
 export function createLmdbStore(options: LmdbStoreOptions): LmdbStore {
   return new DirectoryStore(options.directory)
+}
+
+/**
+ * Copies the store of a directory that no process has open into another directory, which must be empty or missing. A store
+ * that is open copies itself (`LmdbStore.backup`).
+ *
+ * @throws `STORE_IN_USE` when a process has it; what `createLmdbStore` and `backup` throw
+ */
+export async function backupStore(directory: string, target: string): Promise<void> {
+  refuseLiveOwner(directory)
+  const store = createLmdbStore({ directory })
+  try {
+    await store.backup(target)
+  } finally {
+    await store.close()
+  }
 }
 
 interface PartitionDatabase {
@@ -112,6 +134,26 @@ class DirectoryStore implements LmdbStore {
     await this.#transaction(() => {
       for (const { change, target } of writes) target.put(change.rows, change.checkpoint)
     })
+  }
+
+  async backup(directory: string): Promise<void> {
+    this.#assertOpen()
+    const what = `The store in "${this.#directory}" cannot be copied to "${directory}"`
+    const { root, ownership } = this.#environment
+    try {
+      makeDirectory(directory)
+      const [found] = readdirSync(directory)
+      if (found !== undefined) throw new Error(`"${found}" is in there`)
+      const copied = root.backup(directory, true)
+      this.#writing = Promise.allSettled([this.#writing, copied])
+      await copied
+      ownership.stay()
+      await disown(directory)
+      chmodSync(join(directory, 'data.mdb'), PRIVATE_FILE)
+      writeMarker(directory)
+    } catch (thrown) {
+      throw storeError(thrown, what)
+    }
   }
 
   close(): Promise<void> {

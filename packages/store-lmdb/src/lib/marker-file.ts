@@ -23,6 +23,11 @@ export function hasMarker(directory: string): boolean {
   return true
 }
 
+/** Whether a directory has a store of any format. */
+export function hasStore(directory: string): boolean {
+  return existsSync(markerPath(directory))
+}
+
 /** Written once there is data beside it, and whole: so a data file that is missing or empty later was lost. */
 export function writeMarker(directory: string): void {
   const path = markerPath(directory)

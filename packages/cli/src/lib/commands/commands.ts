@@ -3,6 +3,7 @@ import { globalOptions } from '../arguments/common-options.ts'
 import { appCommand } from './app-command.ts'
 import type { Command } from './command-context.ts'
 import { completionCommand } from './completion-command.ts'
+import { backupCommand, embeddedCommand, restoreCommand } from './data-commands.ts'
 import { devCommand } from './dev-command.ts'
 import { dlqCommand } from './dlq-command.ts'
 import { cleanVersionsCommand, doctorCommand } from './doctor-command.ts'
@@ -32,6 +33,9 @@ export const builtInCommands: readonly Command[] = [
   dlqCommand,
   resetCommand,
   skipCommand,
+  embeddedCommand,
+  backupCommand,
+  restoreCommand,
   cleanVersionsCommand,
   completionCommand,
   doctorCommand,

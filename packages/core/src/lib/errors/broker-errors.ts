@@ -75,7 +75,11 @@ export const brokerErrors = {
   },
   LOG_VERSION: {
     title: 'The local log was written by another version',
-    fix: 'Use the version that wrote it, or move the directory away and start anew: there is no migration.',
+    fix: 'With the version that wrote it: millrace embedded export FILE. Then move the directory away, and with this version: millrace embedded import FILE.',
+  },
+  LOG_TEXT_BROKEN: {
+    title: 'The text of a log is cut off, changed, or something else',
+    fix: 'Export it again, or use another copy. Nothing of it has been imported.',
   },
   LOG_UNUSABLE: {
     title: 'The directory of the local log cannot be used',

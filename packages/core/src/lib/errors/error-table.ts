@@ -161,6 +161,7 @@ const appErrors = {
     title: 'The store was written by another version',
     fix: 'Delete its directory: it is rebuilt from the changelog.',
   },
+  BACKUP_REFUSED: { title: 'A backup cannot be made here, or not be put back' },
   FORMAT_NEWER: {
     title: 'Something was written by a later version of Millrace',
     fix: 'Use that version or a later one; docs/guide/upgrading.md says what can be set back, and how.',

@@ -8,6 +8,8 @@ const INTEGER_KEYS = 8
 const KINDS_OF_KEYS = 0x7f
 const DATABASE = 2
 const FACTS = 'facts'
+/** Name of the fact that says which process has the store. */
+export const OWNER = 'owner'
 /** The file must have changed in so many attempts before it counts as in use. */
 const ATTEMPTS = 3
 
@@ -17,6 +19,8 @@ export interface Inspection {
   /** Of all databases. */
   readonly trees: ReadonlyMap<string, PageTree>
   readonly free: PageSet
+  /** What the store keeps as its owner, the last one after a crash. */
+  readonly owner: string | undefined
 }
 
 /** `in use` when another process keeps writing the file, so that nothing can be said of it. */
@@ -65,17 +69,19 @@ function inspect(file: DataFile): Inspection | DamageFound {
       },
     })
     const facts = trees.get(FACTS)
+    let owner: string | undefined
     if (facts !== undefined)
       walkAll({
         ...of,
         tree: facts,
         node: ({ page, keyAt, valueAt, end, large }) => {
           const name = page.toString('utf8', keyAt, valueAt)
-          if (checkedText(name, large ?? page.subarray(valueAt, end)) === undefined)
-            throw new DamageFound(`the fact "${name}" is damaged`)
+          const text = checkedText(name, large ?? page.subarray(valueAt, end))
+          if (text === undefined) throw new DamageFound(`the fact "${name}" is damaged`)
+          if (name === OWNER) owner = text
         },
       })
-    return { snapshot: file.snapshot, trees, free: pages }
+    return { snapshot: file.snapshot, trees, free: pages, owner }
   })
 }
 

@@ -122,7 +122,7 @@ export class LmdbContents implements LogWrites {
     const stored: StoredTopic = { ...topic, number }
     this.#tables.topics.put(topic.name, Buffer.from(JSON.stringify(stored)))
     for (let partition = 0; partition < topic.partitions; partition++)
-      this.#putBounds(stored, partition, { start: 0, end: 0 })
+      this.putBounds(stored, partition, { start: 0, end: 0 })
   }
 
   dropTopic(topic: StoredTopic): void {
@@ -146,7 +146,7 @@ export class LmdbContents implements LogWrites {
       })
       from = to
     }
-    this.#putBounds(topic, partition, { start, end: end + records.length })
+    this.putBounds(topic, partition, { start, end: end + records.length })
     return end
   }
 
@@ -163,7 +163,7 @@ export class LmdbContents implements LogWrites {
 
   /** Moves the first readable offset; the rows before it must be gone. */
   putStart(topic: StoredTopic, partition: number, start: number): void {
-    this.#putBounds(topic, partition, { start, end: this.bounds(topic, partition).end })
+    this.putBounds(topic, partition, { start, end: this.bounds(topic, partition).end })
   }
 
   deleteBefore(topic: StoredTopic, partition: number, offset: number): number {
@@ -252,7 +252,8 @@ export class LmdbContents implements LogWrites {
     })
   }
 
-  #putBounds(topic: StoredTopic, partition: number, { start, end }: PartitionBounds): void {
+  /** Where a partition begins and ends; its rows must say the same. */
+  putBounds(topic: StoredTopic, partition: number, { start, end }: PartitionBounds): void {
     const row = Buffer.alloc(16)
     row.writeDoubleLE(start, 0)
     row.writeDoubleLE(end, 8)

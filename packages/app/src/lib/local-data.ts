@@ -1,0 +1,205 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync } from 'node:fs'
+import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, sep } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import {
+  type Backup,
+  type LocalData,
+  type LogTransfer,
+  makeDirectory,
+  MillraceError,
+  packageVersion,
+  PRIVATE_FILE,
+  refuseNewer,
+} from '@millrace/core'
+import type { AppRuntime } from './app-runtime.ts'
+
+/** Written last: a backup without it is not whole. */
+const MANIFEST = 'millrace-backup.json'
+const FORMAT = 1
+/** What is where in a backup. */
+const LOG = 'log'
+const STORE = 'tables'
+
+/** The embedded log and the stores of an app, as whole files. */
+export class AppData implements LocalData {
+  readonly #runtime: AppRuntime
+
+  constructor(runtime: AppRuntime) {
+    this.#runtime = runtime
+  }
+
+  async exportLog(write: (piece: Buffer) => Promise<void>, signal: AbortSignal): Promise<LogTransfer> {
+    const { exportLog } = await import('@millrace/transport-embedded')
+    const place = this.#log()
+    return { directory: place.directory, ...(await exportLog(place, write, signal)) }
+  }
+
+  async importLog(text: AsyncIterable<Buffer>, signal: AbortSignal): Promise<LogTransfer> {
+    const { importLog } = await import('@millrace/transport-embedded')
+    const { directory } = this.#log()
+    return { directory, ...(await importLog(text, { directory, signal })) }
+  }
+
+  /** The stores first: the log then has all that they have absorbed. */
+  async backup(directory: string, { logOnly }: { readonly logOnly: boolean }): Promise<Backup> {
+    const { logDirectory } = this.#runtime.drivers.place()
+    makeDirectory(directory)
+    const [found] = await readdir(directory)
+    if (found !== undefined) throw refused(`"${directory}" has "${found}" in it, and takes no backup.`)
+    try {
+      if (!logOnly) await this.#backUpStore(join(directory, STORE))
+      if (logDirectory !== undefined) {
+        const { copyLog } = await import('@millrace/transport-embedded')
+        await copyLog(this.#log(), join(directory, LOG))
+      }
+      const files = await filesIn(directory)
+      if (files.length === 0)
+        throw refused(
+          `The app keeps nothing on this machine that could be backed up: its broker is no embedded one, and it has no store on disk.`,
+        )
+      const { surroundings } = this.#runtime
+      const manifest: Backup = {
+        version: packageVersion(import.meta.url),
+        appId: surroundings.settings.id,
+        madeAt: surroundings.clock.now(),
+        files,
+      }
+      const draft = join(directory, `${MANIFEST}.new`)
+      await writeFile(draft, `${JSON.stringify({ format: FORMAT, ...manifest }, undefined, 2)}\n`, {
+        mode: PRIVATE_FILE,
+      })
+      await rename(draft, join(directory, MANIFEST))
+      return manifest
+    } catch (thrown) {
+      // It was empty: what is in it now is half a backup.
+      for (const part of [STORE, LOG]) await rm(join(directory, part), { recursive: true, force: true })
+      throw thrown
+    }
+  }
+
+  async restore(directory: string): Promise<Backup> {
+    const backup = await readManifest(directory)
+    const { settings } = this.#runtime.surroundings
+    if (backup.appId !== settings.id)
+      throw refused(`"${directory}" is a backup of the app "${backup.appId}", not of "${settings.id}".`)
+    const changed = await changedFile(directory, backup)
+    if (changed !== undefined) throw refused(`"${join(directory, changed)}" is not as it was when the backup was made.`)
+    const copies = backup.files.map(({ path }) => ({ from: join(directory, path), to: this.#placeOf(path) }))
+    const there = copies.find(({ to }) => existsSync(to))
+    if (there !== undefined)
+      throw refused(
+        `"${there.to}" is there already. Stop the workers and move it away: a backup is not laid over other data.`,
+      )
+    // Markers last: until they are there, the next start says that something is wrong.
+    for (const { from, to } of copies.toSorted((a, b) => Number(isMarker(a.to)) - Number(isMarker(b.to)))) {
+      makeDirectory(dirname(to))
+      await copyFile(from, to)
+    }
+    return backup
+  }
+
+  async #backUpStore(target: string): Promise<void> {
+    const [running] = this.#runtime.running
+    if (running !== undefined) return running.store.backup?.(target)
+    const { storeDirectory } = this.#runtime.drivers.place()
+    if (storeDirectory === undefined) return
+    const { backupStore, hasStore } = await import('@millrace/store-lmdb')
+    if (hasStore(storeDirectory)) await backupStore(storeDirectory, target)
+  }
+
+  #placeOf(path: string): string {
+    const { logDirectory, storeDirectory } = this.#runtime.drivers.place()
+    const [part = '', ...rest] = path.split('/')
+    const above = part === LOG ? logDirectory : part === STORE ? storeDirectory : undefined
+    if (above === undefined || rest.length !== 1 || rest[0] === undefined || rest[0] === '..')
+      throw refused(
+        `The backup has "${path}", and the app keeps nothing of that kind on this machine (settings broker and store).`,
+      )
+    return join(above, rest[0])
+  }
+
+  #log(): {
+    readonly directory: string
+    readonly clock: AppRuntime['surroundings']['clock']
+    readonly timeoutMs: number
+  } {
+    const { clock, settings } = this.#runtime.surroundings
+    const { logDirectory: directory } = this.#runtime.drivers.place()
+    if (directory === undefined)
+      throw new MillraceError(
+        'LOG_UNUSABLE',
+        'The broker of the app is no embedded one on disk (setting broker, embedded:).',
+      )
+    return { directory, clock, timeoutMs: settings.connectTimeoutMs }
+  }
+}
+
+async function filesIn(directory: string): Promise<Backup['files']> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  const paths = entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : [])).sort()
+  const files: Backup['files'][number][] = []
+  for (const path of paths)
+    // LMDB's locks are of the process that made the copy.
+    if (!/lock(\.mdb)?$/.test(path))
+      files.push({ path: relative(directory, path).replaceAll(sep, '/'), ...(await digestOf(path)) })
+  return files
+}
+
+async function digestOf(path: string): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  const digest = createHash('sha256')
+  let bytes = 0
+  await pipeline(createReadStream(path), async (pieces: AsyncIterable<Buffer>) => {
+    for await (const piece of pieces) {
+      digest.update(piece)
+      bytes += piece.length
+    }
+  })
+  return { bytes, sha256: digest.digest('hex') }
+}
+
+/** The first file that is gone or has changed. */
+async function changedFile(directory: string, { files }: Backup): Promise<string | undefined> {
+  for (const { path, sha256 } of files) {
+    const file = join(directory, path)
+    if (!existsSync(file) || (await digestOf(file)).sha256 !== sha256) return path
+  }
+  return undefined
+}
+
+async function readManifest(directory: string): Promise<Backup> {
+  const path = join(directory, MANIFEST)
+  if (!existsSync(path)) throw refused(`"${path}" is missing: "${directory}" is no backup, or not a whole one.`)
+  const manifest = parse(await readFile(path, 'utf8'))
+  if (manifest === undefined) throw refused(`"${path}" cannot be read.`)
+  refuseNewer(`The backup in "${directory}"`, manifest.format, FORMAT)
+  return manifest
+}
+
+function parse(text: string): (Backup & { readonly format: unknown }) | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isManifest(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isManifest(value: unknown): value is Backup & { readonly format: unknown } {
+  if (typeof value !== 'object' || value === null || !('format' in value)) return false
+  return 'appId' in value && 'files' in value && Array.isArray(value.files) && value.files.every(isFile)
+}
+
+function isFile(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('path' in value) || !('sha256' in value)) return false
+  return typeof value.path === 'string' && typeof value.sha256 === 'string'
+}
+
+function isMarker(path: string): boolean {
+  return path.endsWith('.json')
+}
+
+function refused(detail: string): MillraceError {
+  return new MillraceError('BACKUP_REFUSED', detail)
+}

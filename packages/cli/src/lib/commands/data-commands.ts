@@ -1,0 +1,149 @@
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { open, rm } from 'node:fs/promises'
+import {
+  type Backup,
+  type CommandLineApp,
+  type LocalData,
+  type LogTransfer,
+  MillraceError,
+  toError,
+} from '@millrace/core'
+import { option, positional } from '../arguments/grammar.ts'
+import type { OutputStream, Terminal } from '../output/terminal.ts'
+import type { Command, CommandContext } from './command-context.ts'
+
+/** In place of a file: the standard input or output. */
+const STREAM = '-'
+const PRIVATE_FILE = 0o600
+
+/** `embedded export|import`: the log of the embedded broker as text, which every version reads. */
+export const embeddedCommand: Command = {
+  grammar: {
+    name: 'embedded',
+    describe:
+      'Write the log of the embedded broker as text, or make one of it: for moving it to another version or machine',
+    options: [],
+    positionals: [
+      positional('action', { choices: ['export', 'import'], describe: 'export FILE, or import FILE' }),
+      positional('file', { describe: 'A file, or - for the standard output or input' }),
+    ],
+    showsSettings: false,
+    examples: ['embedded export log.jsonl', 'embedded export - | gzip > log.jsonl.gz', 'embedded import log.jsonl'],
+  },
+  logsToOutput: false,
+  run: async (context) => {
+    const { app, cli, json, values, quiet, terminal } = context
+    const [action, file] = [String(values['action']), String(values['file'])]
+    const data = dataOf(app)
+    const done =
+      action === 'export'
+        ? await exportTo(file, data, context)
+        : await data.importLog(readFrom(file, terminal), cli.signal)
+    // The text itself may go to the output.
+    if (file === STREAM && action === 'export') {
+      if (!quiet) terminal.stderr.write(`${describeTransfer('Written', done)}\n`)
+    } else if (json) cli.json(done)
+    else if (!quiet) cli.say(describeTransfer(action === 'export' ? 'Written' : 'Made', done))
+    return 0
+  },
+}
+
+/** `backup`: copies of the log and the stores, as of one moment. */
+export const backupCommand: Command = {
+  grammar: {
+    name: 'backup',
+    describe:
+      'Copy the embedded log and the stores of tables into a new directory. The log may be in use; a store only in the process that has it (app.backup)',
+    options: [
+      option('log-only', {
+        type: 'boolean',
+        default: false,
+        describe: 'Leave the stores out: they are built anew from the changelogs',
+      }),
+    ],
+    positionals: [positional('directory', { describe: 'Where to; empty or missing' })],
+    showsSettings: false,
+    examples: ['backup /backups/monday', 'backup /backups/monday --log-only'],
+  },
+  logsToOutput: false,
+  run: async ({ app, cli, json, values, quiet }) => {
+    const directory = String(values['directory'])
+    const backup = await dataOf(app).backup(directory, { logOnly: values['log-only'] === true })
+    sayBackup(backup, { cli, json, quiet, what: 'Copied' })
+    return 0
+  },
+}
+
+/** `restore`: puts a backup where the app keeps its data. */
+export const restoreCommand: Command = {
+  grammar: {
+    name: 'restore',
+    describe: 'Put a backup where the app keeps its data; there must be none yet, and no worker may run',
+    options: [],
+    positionals: [positional('directory', { describe: 'What backup has made' })],
+    showsSettings: false,
+    examples: ['restore /backups/monday'],
+  },
+  logsToOutput: false,
+  run: async ({ app, cli, json, values, quiet }) => {
+    sayBackup(await dataOf(app).restore(String(values['directory'])), { cli, json, quiet, what: 'Put back' })
+    return 0
+  },
+}
+
+function dataOf(app: CommandLineApp): LocalData {
+  if (app.data !== undefined) return app.data
+  throw new MillraceError('COMMAND_USAGE', `The app "${app.id}" is of an earlier version, which has no such command.`)
+}
+
+function describeTransfer(what: string, { directory, records, sha256 }: LogTransfer): string {
+  return `${what}: ${records} records of the log in ${directory}, sha256 ${sha256}`
+}
+
+function sayBackup(
+  backup: Backup,
+  { cli, json, quiet, what }: Pick<CommandContext, 'cli' | 'json' | 'quiet'> & { readonly what: string },
+): void {
+  if (json) cli.json(backup)
+  else if (!quiet) {
+    cli.table(backup.files.map(({ path, bytes }) => ({ file: path, bytes })))
+    cli.say(`\n${what}, as of ${new Date(backup.madeAt).toISOString()}.`)
+  }
+}
+
+/** Nothing is left of a file that is not whole. */
+async function exportTo(file: string, data: LocalData, { cli, terminal }: CommandContext): Promise<LogTransfer> {
+  if (file === STREAM) return data.exportLog((piece) => writeTo(terminal.stdout, piece), cli.signal)
+  const handle = await open(file, 'wx', PRIVATE_FILE).catch((thrown: unknown) => {
+    throw new MillraceError('COMMAND_USAGE', `"${file}" cannot be made: ${toError(thrown).message}.`, { cause: thrown })
+  })
+  try {
+    const done = await data.exportLog((piece) => handle.appendFile(piece), cli.signal)
+    await handle.sync()
+    await handle.close()
+    return done
+  } catch (thrown) {
+    await handle.close()
+    await rm(file, { force: true })
+    throw thrown
+  }
+}
+
+/** Waits until whoever reads the output has taken it. */
+async function writeTo(stream: OutputStream, piece: Buffer): Promise<void> {
+  if (stream.write(piece.toString()) === false && stream === process.stdout) await once(process.stdout, 'drain')
+}
+
+async function* readFrom(file: string, { stdin }: Terminal): AsyncGenerator<Buffer> {
+  if (file === STREAM) {
+    if (stdin === undefined) throw new MillraceError('COMMAND_USAGE', 'There is no standard input to read from.')
+    for await (const piece of stdin) yield Buffer.from(piece)
+    return
+  }
+  try {
+    for await (const piece of createReadStream(file)) yield piece
+  } catch (thrown) {
+    throw new MillraceError('COMMAND_USAGE', `"${file}" cannot be read: ${toError(thrown).message}.`, { cause: thrown })
+  }
+}

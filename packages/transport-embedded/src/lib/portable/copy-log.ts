@@ -1,0 +1,54 @@
+import { chmodSync, existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Clock, makeDirectory, MillraceError, PRIVATE_FILE } from '@millrace/core'
+import { createMarker, readMarker } from '../durable/marker-file.ts'
+import { dataPath, logError } from '../durable/open-log.ts'
+import { leaseEnvironment } from '../durable/shared-environment.ts'
+
+/** The log of a directory, for what looks at it as a whole. */
+export interface LogPlace {
+  readonly directory: string
+  readonly clock: Clock
+  /** How long to wait for the processes that use it to make way. */
+  readonly timeoutMs: number
+}
+
+/**
+ * Copies a log as it is at one moment into another directory, which must be empty or missing. Processes may use it
+ * meanwhile: they wait while it is opened, as for any other, and go on while it is copied.
+ *
+ * @throws `LOG_UNUSABLE` when there is none, or no room for the copy; as `connect` does
+ */
+export async function copyLog(place: LogPlace, target: string): Promise<void> {
+  const { directory, clock, timeoutMs } = place
+  if (readMarker(directory) === undefined)
+    throw new MillraceError('LOG_UNUSABLE', `There is no log in "${directory}" to be copied.`)
+  makeEmpty(target)
+  const environment = await leaseEnvironment({ directory, durability: undefined, clock, timeoutMs })
+  try {
+    await environment.tables.root.backup(dataPath(target), true)
+    chmodSync(dataPath(target), PRIVATE_FILE)
+    createMarker(target, environment.durability)
+  } catch (thrown) {
+    throw logError(thrown, `The log in "${directory}" cannot be copied to "${target}":`)
+  } finally {
+    await environment.leave()
+  }
+}
+
+function makeEmpty(directory: string): void {
+  makeDirectory(directory)
+  const [found] = readdirSync(directory)
+  if (found !== undefined)
+    throw new MillraceError('LOG_UNUSABLE', `"${directory}" has "${found}" in it, and takes no copy of a log.`)
+}
+
+/** Throws `LOG_UNUSABLE` when there is a log in a directory, whatever its format. */
+export function refuseLogIn(directory: string): void {
+  const there = [dataPath(directory), join(directory, 'millrace-log.json')].find(existsSync)
+  if (there !== undefined)
+    throw new MillraceError(
+      'LOG_UNUSABLE',
+      `There is a log in "${directory}" already ("${there}"). Nothing is put into one that is there: move it away, or choose another directory.`,
+    )
+}

@@ -1,0 +1,101 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { LmdbContents } from '../durable/lmdb-contents.ts'
+import { openLog } from '../durable/open-log.ts'
+import type { StoredTopic } from '../log/log-backend.ts'
+import { copyLog, type LogPlace } from './copy-log.ts'
+import { batchLine, encodeLine, type LogLine, type LogSummary, TEXT_VERSION } from './log-text.ts'
+
+/** Lines are handed on in pieces of about that. */
+const PIECE_BYTES = 256 * 1024
+
+/**
+ * Gives a log as text (`LogLine`), piece by piece: each is written before the next is made. It is taken from a copy beside
+ * the log, so that it shows one moment whoever uses the log; there must be room for that.
+ *
+ * @throws as `copyLog` does; `LOG_CORRUPT` for damage, wherever it is; what `write` throws; the signal's reason
+ */
+export async function exportLog(
+  place: LogPlace,
+  write: (piece: Buffer) => Promise<void>,
+  signal: AbortSignal,
+): Promise<LogSummary> {
+  const copy = join(place.directory, `millrace-log.copy-${randomUUID()}`)
+  try {
+    await copyLog(place, copy)
+    return await writeLog(copy, write, signal)
+  } finally {
+    await rm(copy, { recursive: true, force: true })
+  }
+}
+
+async function writeLog(
+  directory: string,
+  write: (piece: Buffer) => Promise<void>,
+  signal: AbortSignal,
+): Promise<LogSummary> {
+  const { tables, durability } = await openLog(directory, undefined)
+  try {
+    const digest = createHash('sha256')
+    let records = 0
+    let piece: Buffer[] = []
+    let bytes = 0
+    const flush = async (): Promise<void> => {
+      signal.throwIfAborted()
+      if (bytes > 0) await write(Buffer.concat(piece))
+      piece = []
+      bytes = 0
+    }
+    for (const line of linesOf(new LmdbContents(tables, () => 0), durability, tables.offsets)) {
+      const text = encodeLine(line)
+      digest.update(text)
+      piece.push(text)
+      bytes += text.length
+      if ('batch' in line) records += line.records.length
+      if (bytes >= PIECE_BYTES) await flush()
+    }
+    const summary = { records, sha256: digest.digest('hex') }
+    const end = encodeLine({ summary })
+    piece.push(end)
+    bytes += end.length
+    await flush()
+    return summary
+  } finally {
+    await tables.root.close()
+  }
+}
+
+/** Nobody writes to it: a generator may stand still in it for as long as it takes. */
+function* linesOf(
+  contents: LmdbContents,
+  durability: 'disk' | 'process',
+  offsets: Parameters<typeof commitsOf>[0],
+): Generator<LogLine> {
+  yield { millrace: 'log', version: TEXT_VERSION, durability }
+  for (const topic of contents.topics()) {
+    const { name, id, partitions, config } = topic
+    yield { topic: name, id, partitions, config }
+    for (let partition = 0; partition < partitions; partition++) yield* partitionLines(contents, topic, partition)
+  }
+  yield* commitsOf(offsets)
+}
+
+function* partitionLines(contents: LmdbContents, topic: StoredTopic, partition: number): Generator<LogLine> {
+  const { start, end } = contents.bounds(topic, partition)
+  yield { partition, start, end }
+  for (let base = start; base < end;) {
+    const row = contents.row(topic, partition, base)
+    yield batchLine(base, row)
+    base += row.span
+  }
+}
+
+function* commitsOf(offsets: {
+  entries(): Iterable<{ readonly key: readonly (string | number)[]; readonly value: Buffer }>
+}): Generator<LogLine> {
+  for (const { key, value } of offsets.entries()) {
+    const { topic, partition, offset, metadata } = JSON.parse(value.toString())
+    yield { group: String(key[0]), topic, partition, offset, metadata }
+  }
+}

@@ -1,0 +1,250 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { renameSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { makeDirectory, MillraceError, toError } from '@millrace/core'
+import { LmdbContents } from '../durable/lmdb-contents.ts'
+import type { LmdbTables } from '../durable/lmdb-tables.ts'
+import { createMarker, type Durability } from '../durable/marker-file.ts'
+import { dataPath, logError, openLog } from '../durable/open-log.ts'
+import type { StoredTopic } from '../log/log-backend.ts'
+import { refuseLogIn } from './copy-log.ts'
+import { decodeLine, lineError, type LogLine, type LogSummary, rowOf } from './log-text.ts'
+
+/** Lines gathered for one transaction. */
+const GATHERED_BYTES = 4 * 1024 * 1024
+/** No record that a log takes makes a longer one. */
+const LONGEST_LINE = 256 * 1024 * 1024
+const NEWLINE = 0x0a
+
+export interface ImportOptions {
+  /** Where there is no log yet. */
+  readonly directory: string
+  readonly signal: AbortSignal
+}
+
+/**
+ * Makes a log of a text that `exportLog` gave: offsets, holes, times and ids as they were, so that stores which stood
+ * beside it go on. It is there once all of the text has been read and found right; until then there is none.
+ *
+ * @throws `LOG_UNUSABLE` when there is a log already, or no room; `LOG_TEXT_BROKEN` with the line when the text is
+ * cut off, changed or something else; `FORMAT_NEWER`; what `text` throws; the signal's reason
+ */
+export async function importLog(
+  text: AsyncIterable<Buffer>,
+  { directory, signal }: ImportOptions,
+): Promise<LogSummary> {
+  makeDirectory(directory)
+  refuseLogIn(directory)
+  const draft = join(directory, `millrace-log.import-${randomUUID()}`)
+  try {
+    makeDirectory(draft)
+    const { summary, durability } = await fill(draft, text, signal)
+    refuseLogIn(directory)
+    renameSync(dataPath(draft), dataPath(directory))
+    createMarker(directory, durability)
+    return summary
+  } finally {
+    await rm(draft, { recursive: true, force: true })
+  }
+}
+
+interface Filled {
+  readonly summary: LogSummary
+  readonly durability: Durability
+}
+
+async function fill(directory: string, text: AsyncIterable<Buffer>, signal: AbortSignal): Promise<Filled> {
+  const lines = linesIn(text)
+  const { value: first = Buffer.alloc(0) } = await lines.next()
+  const head = decodeLine(first.toString())
+  if (head === undefined || !('millrace' in head))
+    throw new MillraceError('LOG_TEXT_BROKEN', 'Line 1 is not the beginning of the text of a log.')
+  const { tables } = await openLog(directory, head.durability)
+  const draft = new LogDraft(tables)
+  try {
+    const digest = createHash('sha256').update(first)
+    let line = 1
+    for await (const bytes of lines) {
+      signal.throwIfAborted()
+      line++
+      const contents = readLine(bytes, line)
+      if ('summary' in contents) {
+        const summary = { records: draft.records, sha256: digest.digest('hex') }
+        await draft.end(line)
+        if (summary.sha256 !== contents.summary.sha256 || summary.records !== contents.summary.records)
+          throw new MillraceError(
+            'LOG_TEXT_BROKEN',
+            `The text has changed since it was made: its ${line - 1} lines do not have the digest that stands in line ${line}.`,
+          )
+        const { value, done } = await lines.next()
+        if (done !== true)
+          throw new MillraceError(
+            'LOG_TEXT_BROKEN',
+            `There is more behind the end in line ${line}: ${value.length} bytes.`,
+          )
+        return { summary, durability: head.durability }
+      }
+      digest.update(bytes)
+      await draft.add(contents, line, bytes.length)
+    }
+    throw new MillraceError('LOG_TEXT_BROKEN', `The text is cut off behind line ${line}: it has no end.`)
+  } finally {
+    await tables.root.close()
+  }
+}
+
+function readLine(bytes: Buffer, line: number): LogLine {
+  let contents: LogLine | undefined
+  try {
+    contents = decodeLine(bytes.toString())
+  } catch (thrown) {
+    throw lineError(line, thrown)
+  }
+  const isWhole = bytes.at(-1) === NEWLINE
+  if (contents === undefined || !isWhole || 'millrace' in contents)
+    throw new MillraceError(
+      'LOG_TEXT_BROKEN',
+      isWhole
+        ? `Line ${line} is no line of the text of a log: ${JSON.stringify(bytes.toString('utf8', 0, 80))}.`
+        : `The text is cut off in line ${line}.`,
+    )
+  return contents
+}
+
+/** A log that is being filled, some lines a transaction. */
+class LogDraft {
+  readonly #tables: LmdbTables
+  readonly #contents: LmdbContents
+  #gathered: { readonly contents: LogLine; readonly line: number }[] = []
+  #bytes = 0
+  #records = 0
+  #topic: StoredTopic | undefined
+  /** The partition whose batches come, and where the next one begins. */
+  #partition: { readonly number: number; readonly end: number; next: number } | undefined
+
+  constructor(tables: LmdbTables) {
+    this.#tables = tables
+    this.#contents = new LmdbContents(tables, () => 0)
+  }
+
+  get records(): number {
+    return this.#records
+  }
+
+  async add(contents: LogLine, line: number, bytes: number): Promise<void> {
+    this.#gathered.push({ contents, line })
+    this.#bytes += bytes
+    if ('batch' in contents) this.#records += contents.records.length
+    if (this.#bytes >= GATHERED_BYTES) await this.#write()
+  }
+
+  async end(line: number): Promise<void> {
+    await this.#write()
+    this.#endTopic(line)
+  }
+
+  async #write(): Promise<void> {
+    const lines = this.#gathered
+    this.#gathered = []
+    this.#bytes = 0
+    const broken: { error?: Error } = {}
+    try {
+      await this.#tables.root.childTransaction(() => {
+        for (const { contents, line } of lines)
+          try {
+            this.#put(contents, line)
+          } catch (thrown) {
+            broken.error = lineError(line, thrown)
+            throw broken.error
+          }
+      })
+    } catch (thrown) {
+      throw broken.error ?? logError(toError(thrown), `The log in "${this.#tables.directory}" could not be written:`)
+    }
+  }
+
+  #put(contents: LogLine, line: number): void {
+    if ('group' in contents) {
+      this.#endTopic(line)
+      const { group, topic, partition, offset, metadata } = contents
+      const stored = this.#contents.topic(topic)
+      if (stored === undefined || partition >= stored.partitions) throw new Error(`there is no ${topic}/${partition}`)
+      this.#contents.putCommitted(group, { topic, partition, offset, metadata })
+    } else if ('topic' in contents) {
+      this.#endTopic(line)
+      const { topic: name, id, partitions, config } = contents
+      if (this.#contents.topic(name) !== undefined) throw new Error(`topic "${name}" comes twice`)
+      this.#contents.putTopic({ name, id, partitions, config })
+      this.#topic = this.#contents.topic(name)
+    } else if ('partition' in contents) this.#beginPartition(contents)
+    else if ('batch' in contents) {
+      const [topic, partition] = [this.#topic, this.#partition]
+      if (topic === undefined || partition?.next !== contents.batch) throw new Error('its offsets do not follow')
+      const row = rowOf(contents)
+      if (row.span < 1) throw new Error('it covers no offsets')
+      this.#contents.putRow(topic, partition.number, { ...row, base: contents.batch })
+      partition.next += row.span
+    }
+  }
+
+  #beginPartition({
+    partition,
+    start,
+    end,
+  }: {
+    readonly partition: number
+    readonly start: number
+    readonly end: number
+  }): void {
+    this.#endPartition()
+    const topic = this.#topic
+    const expected = this.#partition === undefined ? 0 : this.#partition.number + 1
+    if (topic === undefined || partition !== expected || partition >= topic.partitions || end < start)
+      throw new Error('it is not the partition that follows')
+    this.#contents.putBounds(topic, partition, { start, end })
+    this.#partition = { number: partition, end, next: start }
+  }
+
+  #endPartition(): void {
+    const partition = this.#partition
+    if (partition !== undefined && partition.next !== partition.end)
+      throw new Error(`partition ${partition.number} before it ends at ${partition.next}, not at ${partition.end}`)
+  }
+
+  /** All that there should be of the topic has come. */
+  #endTopic(line: number): void {
+    try {
+      this.#endPartition()
+      const found = this.#partition === undefined ? 0 : this.#partition.number + 1
+      if (this.#topic !== undefined && found !== this.#topic.partitions)
+        throw new Error(`topic "${this.#topic.name}" before it has ${found} of ${this.#topic.partitions} partitions`)
+    } catch (thrown) {
+      throw lineError(line, thrown)
+    }
+    this.#topic = undefined
+    this.#partition = undefined
+  }
+}
+
+/** Lines with their ends; the last one as it is. */
+async function* linesIn(text: AsyncIterable<Buffer>): AsyncGenerator<Buffer, undefined> {
+  let line: Buffer[] = []
+  let bytes = 0
+  for await (const piece of text) {
+    let from = 0
+    for (let at = piece.indexOf(NEWLINE); at >= 0; at = piece.indexOf(NEWLINE, from)) {
+      line.push(piece.subarray(from, at + 1))
+      yield Buffer.concat(line)
+      line = []
+      bytes = 0
+      from = at + 1
+    }
+    const rest = piece.subarray(from)
+    bytes += rest.length
+    if (bytes > LONGEST_LINE) throw new MillraceError('LOG_TEXT_BROKEN', `A line is longer than ${LONGEST_LINE} bytes.`)
+    if (rest.length > 0) line.push(rest)
+  }
+  if (line.length > 0) yield Buffer.concat(line)
+  return undefined
+}
