@@ -53,6 +53,7 @@ export default defineConfig({
         items: [
           { text: 'Deploying', link: '/guide/deploying' },
           { text: 'Alerts', link: '/guide/alerts' },
+          { text: 'Traces and metrics', link: '/guide/observability' },
           { text: 'Upgrading', link: '/guide/upgrading' },
           { text: 'Limits', link: '/guide/limits' },
           { text: 'Questions', link: '/guide/questions' },

@@ -48,6 +48,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
     'testing',
     { dependencies: ['core', 'app', 'conformance', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS, PROGRAMS] },
   ],
+  ['sensor-otel', { dependencies: ['core'], devDependencies: ['app', 'testing', 'transport-embedded'] }],
   ['create-stream-app', { dependencies: [] }],
 ])
 

@@ -94,6 +94,7 @@ test('an AsyncLocalStorage is made by the app only', () => {
   const code = 'export const storage = new AsyncLocalStorage<number>()'
   expect(messages({ 'packages/streams/src/lib/breach.ts': code })).toHaveLength(1)
   expect(messages({ 'packages/app/src/lib/fine.ts': code })).toEqual([])
+  expect(messages({ 'packages/sensor-otel/src/lib/event-contexts.ts': code })).toEqual([])
   expect(messages({ 'packages/streams/src/lib/fine.ts': 'export type Storage = AsyncLocalStorage<number>' })).toEqual(
     [],
   )

@@ -133,6 +133,17 @@ export type {
 } from './contracts/worker-context.ts'
 export type { Backup, LocalData, LogTransfer } from './contracts/local-data.ts'
 export { silentSensor, type Sensor } from './contracts/sensor.ts'
+export type { CountedSeries, MetricLabels, MetricSample, MetricsWriter } from './contracts/metrics.ts'
+export type {
+  EventEnd,
+  EventTrace,
+  SendTrace,
+  TracedEvent,
+  TracedHop,
+  TracedJob,
+  TracedSend,
+  Tracing,
+} from './contracts/tracing.ts'
 export type {
   Checkpoint,
   RangeOptions,

@@ -34,6 +34,7 @@ export { type AnyChannel, Channel, createChannel, type MessageToSend } from './l
 export { createDeadLetters, type DeadLettersOptions as DeadLettersDeps } from './lib/dead-letters/app-dead-letters.ts'
 export { Event } from './lib/events/event.ts'
 export type { HeaderValues } from './lib/events/headers.ts'
+export { currentTrace } from './lib/events/trace-headers.ts'
 export type { AgentCounts } from './lib/events/agent-context.ts'
 export type { EventTarget, Sink, ValueTarget } from './lib/events/targets.ts'
 export type { ValuesOf } from './lib/streams/steps.ts'

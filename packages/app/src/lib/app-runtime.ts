@@ -21,7 +21,14 @@ import {
 import { dashboard } from '@millrace/dashboard'
 import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
 import { memoryStore } from '@millrace/state'
-import { agentsPart, createDeadLetters, DEFAULT_ERROR_POLICY, ReplyInboxes, type StreamsDeps } from '@millrace/streams'
+import {
+  agentsPart,
+  createDeadLetters,
+  currentTrace,
+  DEFAULT_ERROR_POLICY,
+  ReplyInboxes,
+  type StreamsDeps,
+} from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
 import { createSite, type Site, type SiteApp, type SiteWorker, siteWorker, webPart, type WebPart } from '@millrace/web'
 import { AppClient, createWorker, describeApp, workerSettings, type ClientApp, type Worker } from '@millrace/worker'
@@ -103,12 +110,14 @@ export class AppRuntime implements ClientApp, SiteApp {
       replies: new ReplyInboxes(),
       context: () => this.context(),
       runningWorker: () => this.#running[0]?.worker.context,
+      tracing: sensor.tracing,
     }
     this.tables = {
       appId: settings.id,
       contexts: this.contexts,
       workers: () => this.#running.map(({ worker }) => worker.context),
     }
+    sensor.tracing?.attach(() => currentTrace(this.contexts))
     this.site = createSite(this, environment.dashboard === false ? undefined : dashboard)
   }
 

@@ -8,6 +8,7 @@ import {
   type CommandLineApp,
   type DeadLetters,
   type HasCommandLine,
+  type MetricsWriter,
   MillraceError,
   type OptionNames,
   packageDirectory,
@@ -168,6 +169,17 @@ export class App extends AppDeclarations implements HasCommandLine {
   /** Statistics of the worker; `undefined` when none runs. */
   stats(): AppStats | undefined {
     return this.#lifecycle.running?.site.stats()
+  }
+
+  /**
+   * Writes the metrics of the worker, those of `/metrics` under the same names; nothing when none runs. For what carries
+   * metrics elsewhere: `observeMetrics` of `@millrace/sensor-otel` is one such.
+   *
+   * @example
+   * app.writeMetrics({ gauge: (name, help, samples) => console.log(name, samples), counter: () => {}, histogram: () => {} })
+   */
+  writeMetrics(writer: MetricsWriter): void {
+    this.#runtime.site.writeMetrics(writer)
   }
 
   /**

@@ -21,6 +21,8 @@ export interface Effect {
    * the agent comes to the end of the event later. `event` is the one whose change it is: of a batch each has its own.
    */
   drop(event: CurrentEvent): void
+  /** For what follows an event: which table's row it has changed; `undefined` when none. Asked before it ends. */
+  readonly changes?: string | undefined
 }
 
 /** Something that events read and others change: a row, or a range of rows. */
@@ -96,6 +98,8 @@ export interface HandedOutEvent extends CurrentEvent {
   handBackIfOutdated(): boolean
   /** What it has read of its tables, as messages show it, a few at most: for an event that has failed. */
   describeReads(): readonly string[]
+  /** For what follows the event: the tables that it, and its batch, has changed so far, with the number of rows. */
+  changedRows(): ReadonlyMap<string, number>
   /** Its end is waited for (by another event for its key, a rebalance, a stop): it must not wait for more events to come. */
   readonly isWanted: boolean
   /**

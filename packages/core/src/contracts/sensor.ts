@@ -1,10 +1,14 @@
 import type { TopicPartition } from './record.ts'
+import type { Tracing } from './tracing.ts'
 
 /**
  * One method per observable moment, called synchronously from the worker's loops: keep them short, never throw.
- * None is called once per event; per-event figures are counters of the parts, read when somebody asks for them.
+ * None is called once per event, but those of `tracing`, where a sensor asks for that; per-event figures are counters of
+ * the parts, read when somebody asks for them.
  */
 export interface Sensor {
+  /** Follows each event, send, job and request. Default: nobody does. */
+  readonly tracing?: Tracing | undefined
   batchFetched(
     batch: TopicPartition & {
       readonly records: number

@@ -1,4 +1,4 @@
-import type { ClientContext, ContextStorage, WorkerContext } from '@millrace/core'
+import type { ClientContext, ContextStorage, Tracing, WorkerContext } from '@millrace/core'
 import type { ReplyInboxes } from './asking/reply-inbox.ts'
 
 /** The app to which topics, channels and agents belong, as they see it. */
@@ -13,4 +13,6 @@ export interface StreamsContext {
   askTimeoutMs(): number
   /** One per app: `new ReplyInboxes()`. */
   readonly replies: ReplyInboxes
+  /** That of the app's sensor. */
+  readonly tracing?: Tracing | undefined
 }

@@ -12,6 +12,7 @@ import type {
   ResolvedSettings,
   RoutedTable,
   RunOutcome,
+  Sensor,
   ShownRecord,
   StateDefinition,
   TableStats,
@@ -118,7 +119,12 @@ export interface TopicRecords {
 export interface SiteApp {
   readonly contexts: ContextStorage
   /** Looked up when they are used: they are settled when the app starts. */
-  readonly surroundings: { readonly clock: Clock; readonly log: Logger; readonly settings: SiteSettings }
+  readonly surroundings: {
+    readonly clock: Clock
+    readonly log: Logger
+    readonly settings: SiteSettings
+    readonly sensor?: Pick<Sensor, 'tracing'>
+  }
   readonly definitions: {
     readonly tables: ReadonlyMap<string, PartitionedTable>
     /** Tables of which every worker has a copy. */

@@ -45,7 +45,11 @@ export async function carryOut(run: Run, { worker, contexts, job }: CarryOutOpti
   let thrown: Error | undefined
   try {
     const work = { client: worker, worker, event: undefined, agent: undefined }
-    await contexts.run(work, () => job.fn({ job: job.name, slot: run.slot, signal: run.abort.signal }))
+    const { tracing } = worker.sensor
+    const call = (): unknown => job.fn({ job: job.name, slot: run.slot, signal: run.abort.signal })
+    const { name, kind } = job
+    const traced = { name, kind, slot: run.slot, app: worker.appId, worker: worker.id }
+    await contexts.run(work, () => (tracing === undefined ? call() : tracing.job(traced, call)))
   } catch (caught) {
     thrown = toError(caught)
   }

@@ -143,6 +143,10 @@ export class KeyEntry<V> implements Effect, Readable {
     })
   }
 
+  get changes(): string | undefined {
+    return this.#written ? this.rows.where : undefined
+  }
+
   /** For messages. */
   show(): string {
     return `key ${this.rows.showKey(this.key)} of ${this.rows.where}`

@@ -14,6 +14,7 @@ import { LocalRequest } from '../asking/requests.ts'
 import type { AnyChannel, Channel, MessageToSend } from '../channels/channel.ts'
 import type { OnError } from '../errors/error-policy.ts'
 import type { PassedEvent } from '../events/targets.ts'
+import { followed } from '../events/trace-headers.ts'
 import type { HandlerRun } from '../streams/handler-run.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { isRecord, noRecord } from '../topics/send-here.ts'
@@ -175,8 +176,14 @@ export class Agent<KI, VI, R> {
     const expectation = { agent: this.name, timeoutMs, asker }
     if (inbox instanceof Topic) {
       const request = inbox.request({ key, value }, client.clock.now())
+      const trace = this.#context.tracing?.sendStarted({ ...request, asks: this.name })
+      const replies = this.#context.replies.of(client)
+      const reply =
+        trace === undefined
+          ? replies.ask(request, expectation)
+          : followed(trace, replies.ask({ ...request, headers: trace.headers }, expectation))
       // What comes back was encoded from what the handler yields.
-      return (await this.#context.replies.of(client).ask(request, expectation)) as R
+      return (await reply) as R
     }
     const pending = new PendingReplies(client.clock)
     const id = String(++this.#asked)

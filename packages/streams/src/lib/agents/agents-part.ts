@@ -142,6 +142,7 @@ class RunningAgent {
       times: new HandlingTimes(),
       tombstones: shape.tombstones,
       replyCodec: app.replies.codec,
+      tracing: app.tracing,
     }
     const errors = new ErrorHandling(this.context, { onError: shape.onError, defaults, ending })
     const instances = shape.concurrency ?? options.concurrency

@@ -6,9 +6,11 @@ import {
   type RawHeaders,
   type SendRequest,
   toError,
+  type Tracing,
   type WorkerContext,
 } from '@millrace/core'
 import { headerNamed } from '../events/headers.ts'
+import { sendFollowed } from '../events/trace-headers.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
 import { AskFailedError, type PendingReplies } from './pending-replies.ts'
 
@@ -64,6 +66,7 @@ export interface ReplySender {
   readonly agent: string
   readonly worker: WorkerContext
   readonly replyCodec: Codec<unknown>
+  readonly tracing: Tracing | undefined
 }
 
 /** The request that a record carries for this agent, if it does. */
@@ -94,11 +97,11 @@ class TopicRequest implements ReplyRequest {
   }
 
   answer(value: unknown, event: InFlight): void {
-    void event.send(this.#reply(this.#sender.replyCodec.encode(value === undefined ? null : value)))
+    this.#send(this.#reply(this.#sender.replyCodec.encode(value === undefined ? null : value)), event)
   }
 
   close(event: InFlight): void {
-    void event.send(this.#errorReply(noReply(this.#sender.agent)))
+    this.#send(this.#errorReply(noReply(this.#sender.agent)), event)
   }
 
   async refuse(error: Error): Promise<void> {
@@ -111,6 +114,10 @@ class TopicRequest implements ReplyRequest {
         `Agent "${agent}" could not send an asker the error that it failed with.`,
       )
     }
+  }
+
+  #send(reply: SendRequest, event: InFlight): void {
+    void sendFollowed(this.#sender.tracing, reply, event)
   }
 
   #errorReply(error: Error): SendRequest {

@@ -123,6 +123,10 @@ export class ChannelEvent implements InFlight, EventOrigin {
     return []
   }
 
+  changedRows(): ReadonlyMap<string, number> {
+    return new Map()
+  }
+
   hold(effect: Effect): void {
     effect.apply()
   }

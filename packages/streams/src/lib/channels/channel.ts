@@ -1,4 +1,4 @@
-import { MillraceError, validateName, type WorkerContext } from '@millrace/core'
+import { MillraceError, type RawHeaders, validateName, type WorkerContext } from '@millrace/core'
 import { currentEvent } from '../events/between-events.ts'
 import { encodeHeaders, type HeaderValues } from '../events/headers.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
@@ -65,7 +65,7 @@ export class Channel<T> {
     const message = (now: number): ChannelMessage => ({
       key: key ?? null,
       value,
-      headers: withTrace(encodeHeaders(headers), work),
+      headers: this.#followed(withTrace(encodeHeaders(headers), work)),
       timestamp: timestamp ?? now,
       request,
     })
@@ -105,9 +105,16 @@ export class Channel<T> {
     const queues = this.#queuesOf(worker)
     const { record, timestamp } = inFlight
     const key = record.key === null ? null : record.key.toString('utf8')
-    const message: ChannelMessage = { key, value, headers: rawHeaders, timestamp, request: undefined }
+    const message = { key, value, headers: this.#followed(rawHeaders), timestamp, request: undefined }
     if (queues.every((queue) => queue.hasRoom)) return hold(inFlight, queues, message)
     return roomIn(queues).then(() => hold(inFlight, queues, message))
+  }
+
+  /** There is nothing to wait for: a message that is put is there. */
+  #followed(headers: RawHeaders): RawHeaders {
+    const trace = this.#context.tracing?.sendStarted({ topic: this.name, isChannel: true, headers })
+    trace?.end()
+    return trace?.headers ?? headers
   }
 
   #queuesOf(worker: WorkerContext): readonly ChannelQueues[] {

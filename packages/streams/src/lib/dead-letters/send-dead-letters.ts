@@ -7,6 +7,7 @@ import {
   type RawHeaders,
   RecordRefusedError,
   type TopicDeclaration,
+  type Tracing,
 } from '@millrace/core'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
@@ -44,7 +45,7 @@ export function deadLetterDeclaration(appId: string, agent: string, sources: rea
 export async function sendDeadLetters(
   event: StreamEvent,
   error: Error,
-  { worker, agent }: AgentContext,
+  { worker, agent, tracing }: AgentContext,
 ): Promise<void> {
   const topic = deadLetterTopic(worker.appId, agent)
   const partitions = await worker.partitions(topic)
@@ -60,7 +61,7 @@ export async function sendDeadLetters(
     const attempts = member.inFlight.attempts + 1
     const facts = { ...failure, ...refused, topic: member.topic, partition, offset, timestamp, attempts }
     const sizes = refused === undefined ? SIZES : TRIMMED
-    await sendOne(member, { facts, sizes, topic, partition: partition % partitions })
+    await sendOne(member, { facts, sizes, topic, partition: partition % partitions, tracing })
   }
 }
 
@@ -102,22 +103,30 @@ interface LetterRequest {
   readonly sizes: readonly LetterSize[]
   readonly topic: string
   readonly partition: number
+  readonly tracing: Tracing | undefined
 }
 
 /** As much of it as fits: a letter without all of its record is better than a worker that cannot go on. */
-async function sendOne(event: StreamEvent, { facts, sizes, topic, partition }: LetterRequest): Promise<void> {
+async function sendOne(event: StreamEvent, { facts, sizes, topic, partition, tracing }: LetterRequest): Promise<void> {
+  // Behind what the letter says: its record has come with other ones, and is replayed with those.
+  const trace = tracing?.sendStarted({ topic, partition, headers: NO_HEADERS, from: event.first.trace })
   let tooLarge: unknown
   for (const size of sizes) {
     const { key, value, own, trimmed } = trim(event, size)
-    const headers = writeLetterHeaders(own, { ...facts, trimmed }, size.texts)
+    const headers = [...writeLetterHeaders(own, { ...facts, trimmed }, size.texts), ...(trace?.headers ?? NO_HEADERS)]
     try {
       await event.inFlight.send({ topic, partition, key, value, headers, timestamp: event.timestamp })
+      trace?.end()
       return
     } catch (thrown) {
-      if (!isMillraceError(thrown, 'RECORD_TOO_LARGE')) throw thrown
+      if (!isMillraceError(thrown, 'RECORD_TOO_LARGE')) {
+        trace?.end(thrown)
+        throw thrown
+      }
       tooLarge = thrown
     }
   }
+  trace?.end(tooLarge)
   throw tooLarge
 }
 

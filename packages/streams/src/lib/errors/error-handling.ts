@@ -82,6 +82,7 @@ export class ErrorHandling {
     const { topic, partition, offset, attempts } = inFlight
     const at = { agent, topic, partition, offset, attempts: attempts + 1, err: error }
     counters.failed++
+    event.trace?.failed(error)
     this.report(error)
     const decision = await this.#decide(event, thrown)
     // The task was lost while onError was at work: its new owner handles the event.

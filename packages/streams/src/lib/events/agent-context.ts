@@ -1,4 +1,4 @@
-import type { Codec, ContextStorage, WorkerContext } from '@millrace/core'
+import type { Codec, ContextStorage, Tracing, WorkerContext } from '@millrace/core'
 import type { HandlingTimes } from './handling-times.ts'
 
 /** One agent on one worker: what all its events have in common. */
@@ -12,6 +12,8 @@ export interface AgentContext {
   /** The agent takes records without a value from every topic. */
   readonly tombstones: boolean
   readonly replyCodec: Codec<unknown>
+  /** Follows its events, where somebody asks for that. */
+  readonly tracing: Tracing | undefined
 }
 
 /** What one agent has done on one worker since it started. */

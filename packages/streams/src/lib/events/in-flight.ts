@@ -1,4 +1,12 @@
-import type { CodecSpec, HandedOutEvent, RawRecord, SendReceipt, SendRequest } from '@millrace/core'
+import type {
+  CodecSpec,
+  EventEnd,
+  EventTrace,
+  HandedOutEvent,
+  RawRecord,
+  SendReceipt,
+  SendRequest,
+} from '@millrace/core'
 import type { AgentContext } from './agent-context.ts'
 
 /**
@@ -19,6 +27,7 @@ export interface InFlight extends Pick<
   | 'isWanted'
   | 'handBackIfOutdated'
   | 'describeReads'
+  | 'changedRows'
   | 'hold'
   | 'finish'
   | 'rollback'
@@ -57,4 +66,17 @@ export interface ReplyRequest {
   close(event: InFlight): void
   /** The agent has failed for good: sent at once, whatever becomes of the event. */
   refuse(error: Error): void | Promise<void>
+}
+
+/** What follows an event ends with it; one that is deferred, or was lost, has not come to the end that its agent gave it. */
+export function endTrace(
+  trace: EventTrace,
+  event: { readonly open: boolean; readonly inFlight: InFlight },
+  as: EventEnd,
+): void {
+  const { open, inFlight } = event
+  const isFinished = as !== 'retried' && as !== 'givenBack'
+  if (isFinished && (!open || inFlight.isDeferred)) return trace.end('deferred')
+  if (isFinished && trace.isRecording) trace.changed(inFlight.changedRows())
+  trace.end(as)
 }

@@ -1,7 +1,7 @@
-import type { ClientContext, CurrentEvent, ProcessingContext, WorkerContext } from '@millrace/core'
+import type { ClientContext, CurrentEvent, EventTrace, ProcessingContext, WorkerContext } from '@millrace/core'
 import type { FinishedAs } from './agent-context.ts'
 import { Event } from './event.ts'
-import type { EventOrigin, InFlight } from './in-flight.ts'
+import { endTrace, type EventOrigin, type InFlight } from './in-flight.ts'
 import { Replies } from './replies.ts'
 import type { EventTarget } from './targets.ts'
 
@@ -39,6 +39,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   #isShown = false
 
   // Of the record's event alone.
+  trace: EventTrace | undefined = undefined
   #over = false
   #cameAs: unknown = undefined
   #undecodable: unknown = undefined
@@ -205,10 +206,10 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
       first.#values += other.#values
       first.inFlight.join(other.inFlight)
       carried.push(other.#carried())
-      for (const each of [other, ...other.#joined]) {
-        each.#owner = first
-        joined.push(each)
-      }
+      first.trace = first.trace?.join(other.trace)
+      const members = [other, ...other.#joined]
+      for (const each of members) each.#owner = first
+      joined.push(...members)
     }
     if (joined.length > 0) {
       first.#joined = [...first.#joined, ...joined]
@@ -224,7 +225,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     if (first.#over) return
     // Before its end: a reply is an effect, and may be the first one that rests on what it has read.
     if (first.#replies !== undefined && first.open && !first.inFlight.isDeferred) first.#replies.close()
-    first.#release()
+    first.#release(as)
     // Also when the task is lost: the worker then drops what the event did.
     if (first.inFlight.finish()) this.origin.context.counters[as] += 1 + first.#joined.length
   }
@@ -241,7 +242,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   retry(delayMs: number): void {
     const { first } = this
     if (first.#over) return
-    first.#release()
+    first.#release('retried')
     first.inFlight.retry(delayMs)
   }
 
@@ -250,7 +251,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     const { first } = this
     if (first.#over) return
     const { open } = first
-    first.#release()
+    first.#release('givenBack')
     if (open && first.inFlight.attempts === 0) this.origin.context.counters.received -= 1 + first.#joined.length
     first.inFlight.putBack()
   }
@@ -282,7 +283,8 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     return { replies: this.#replies, count: 1 + this.#joined.length }
   }
 
-  #release(): void {
+  #release(as: FinishedAs | 'retried' | 'givenBack'): void {
+    if (this.trace !== undefined) endTrace(this.trace, this, as)
     this.#drop()
     if (this.#joined !== ALONE) for (const member of this.#joined) member.#drop()
   }

@@ -1,5 +1,15 @@
-import type { RawHeaders, ProcessingContext } from '@millrace/core'
+import type {
+  ContextStorage,
+  EventTrace,
+  ProcessingContext,
+  RawHeaders,
+  SendReceipt,
+  SendRequest,
+  SendTrace,
+  Tracing,
+} from '@millrace/core'
 import { currentEvent } from './between-events.ts'
+import type { StreamEvent } from './stream-event.ts'
 
 const PARENT = 'traceparent'
 const STATE = 'tracestate'
@@ -23,4 +33,51 @@ function lastNamed(headers: RawHeaders, name: string): RawHeaders[number] | unde
     if (header !== undefined && header[0] === name) return header
   }
   return undefined
+}
+
+/** The event is followed from now on, where somebody asks for that. */
+export function beginTrace(event: StreamEvent): void {
+  const { inFlight, origin } = event
+  const { agent, worker, tracing } = origin.context
+  if (tracing === undefined) return
+  const { topic, partition, offset, attempts, record } = inFlight
+  const isChannel = event.event === undefined
+  const place = { topic, isChannel, partition, offset, headers: record.headers }
+  event.trace = tracing.eventStarted({ ...place, agent, attempts, worker: worker.id, app: worker.appId })
+}
+
+/** What follows the event in whose course this runs, open or not; `undefined` where nobody asks for that. */
+export function currentTrace(contexts: ContextStorage): EventTrace | undefined {
+  return currentEvent(contexts.getStore())?.first.trace
+}
+
+/** Sends in the course of an event, followed until the call is over: the record itself waits for the end of the event. */
+export function sendFollowed(
+  tracing: Tracing | undefined,
+  request: SendRequest,
+  event: { send(request: SendRequest): SendReceipt | Promise<SendReceipt> },
+): SendReceipt | Promise<SendReceipt> {
+  if (tracing === undefined) return event.send(request)
+  const trace = tracing.sendStarted(request)
+  try {
+    const receipt = event.send({ ...request, headers: trace.headers })
+    if (receipt instanceof Promise) return followed(trace, receipt)
+    trace.end()
+    return receipt
+  } catch (error) {
+    trace.end(error)
+    throw error
+  }
+}
+
+/** As `result`, with whose end the send is over. */
+export async function followed<T>(trace: SendTrace, result: Promise<T>): Promise<T> {
+  try {
+    const value = await result
+    trace.end()
+    return value
+  } catch (error) {
+    trace.end(error)
+    throw error
+  }
 }

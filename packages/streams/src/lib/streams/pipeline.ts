@@ -2,6 +2,7 @@ import { isMillraceError } from '@millrace/core'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import type { Wakeup } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'
+import { beginTrace } from '../events/trace-headers.ts'
 import { Batching } from './batching.ts'
 import { type Leftover, Leftovers } from './leftovers.ts'
 import { type Branch, Spread, type StreamStep, type StepResult } from './stream-step.ts'
@@ -131,6 +132,7 @@ export class Pipeline {
           moving.finish('leftToOthers')
           return undefined
         }
+        if (origin.context.tracing !== undefined) beginTrace(moving)
         const { refused } = inFlight
         // Decoding may be what has blocked the event loop.
         if (refused !== undefined && isMillraceError(refused, 'EVENT_BLOCKED')) return this.#fail(moving, refused)

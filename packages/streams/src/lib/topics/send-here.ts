@@ -1,5 +1,6 @@
 import { MillraceError, type RecordMetadata, type SendReceipt, type SendRequest } from '@millrace/core'
 import { currentEvent } from '../events/between-events.ts'
+import { followed, sendFollowed } from '../events/trace-headers.ts'
 import type { StreamsContext } from '../streams-context.ts'
 
 /**
@@ -14,18 +15,21 @@ export function sendHere(
   const work = context.contexts.getStore()
   if (work?.event !== undefined) {
     if (!work.event.open) throw noEvent(work.event.agent, to, 'the event it belongs to is finished')
-    return work.event.send(request(work.event.timestamp))
+    return sendFollowed(context.tracing, request(work.event.timestamp), work.event)
   }
   if (work?.agent === undefined) return sendOutside(context, request)
   const event = currentEvent(work)
   if (event === undefined) throw noEvent(work.agent, to, 'it has no current event')
   if (!event.open) throw noEvent(work.agent, to, 'the event it belongs to is finished')
-  return event.inFlight.send(request(event.timestamp))
+  return sendFollowed(context.tracing, request(event.timestamp), event.inFlight)
 }
 
 async function sendOutside(context: StreamsContext, request: (timestamp: number) => SendRequest): Promise<SendReceipt> {
   const client = await context.context()
-  return acknowledged(await client.send(request(client.clock.now())))
+  const record = request(client.clock.now())
+  const trace = context.tracing?.sendStarted(record)
+  if (trace === undefined) return acknowledged(await client.send(record))
+  return acknowledged(await followed(trace, client.send({ ...record, headers: trace.headers })))
 }
 
 /** Of a record that the broker has already. */

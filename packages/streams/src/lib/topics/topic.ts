@@ -9,7 +9,7 @@ import {
 } from '@millrace/core'
 import { encodeHeaders } from '../events/headers.ts'
 import type { PassedEvent } from '../events/targets.ts'
-import { withTrace } from '../events/trace-headers.ts'
+import { sendFollowed, withTrace } from '../events/trace-headers.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { isRecord, noRecord, sendHere } from './send-here.ts'
 import type { RecordToSend } from './topic-options.ts'
@@ -106,14 +106,9 @@ export class Topic<K, V, KI = K, VI = V> {
     key: Buffer | null,
     value: Buffer | null,
   ): SendReceipt | Promise<SendReceipt> {
-    return inFlight.send({
-      topic: this.name,
-      key,
-      value,
-      headers,
-      timestamp: inFlight.timestamp,
-      partition: undefined,
-    })
+    const { timestamp } = inFlight
+    const request = { topic: this.name, key, value, headers, timestamp, partition: undefined }
+    return sendFollowed(this.#context.tracing, request, inFlight)
   }
 }
 

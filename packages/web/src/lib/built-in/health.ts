@@ -30,7 +30,7 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
 }
 
 /** Ready: the worker has joined and recovered, no partition stands still, and all take records within `deliveryTimeout`. */
-export function readiness({ workers, stalls, site }: BuiltInTools): Readiness {
+export function readiness({ workers, stalls, site }: Pick<BuiltInTools, 'workers' | 'stalls' | 'site'>): Readiness {
   const worker = workers.askedIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }
   const { status, sources, delays } = worker.stats()

@@ -1,6 +1,7 @@
 import { type AssignmentView, DOCS_ADDRESS } from '@millrace/core'
 import type { PageContext } from '../pages/page-context.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools, type PageListing, type SiteTools } from './site-tools.ts'
+import type { MetricsSource } from '../metrics/worker-metrics.ts'
 import type { Flow } from '../site-app.ts'
 import { graphOf, nodeOf } from './graph.ts'
 import { readiness } from './health.ts'
@@ -53,7 +54,10 @@ function seenFlows({ workers, stats }: BuiltInTools): readonly Flow[] {
   return stats(worker).flows.map(({ from, to }) => ({ from: nodeOf(from), to: nodeOf(to) }))
 }
 
-function metricsSource(deps: BuiltInTools): Parameters<BuiltInTools['metrics']['text']>[0] {
+/** What metrics are written from; `undefined` when no worker runs in this process. */
+export function metricsSource(
+  deps: Pick<BuiltInTools, 'site' | 'workers' | 'stats' | 'stalls'>,
+): MetricsSource | undefined {
   const worker = deps.workers.askedIfAny()
   if (worker === undefined) return undefined
   return {

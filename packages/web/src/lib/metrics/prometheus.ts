@@ -1,6 +1,6 @@
-import { TIME_BOUNDS_MS, type TimeFigures } from '@millrace/core'
+import { TIME_BOUNDS_MS, type CountedSeries, type MetricsWriter, type TimeFigures } from '@millrace/core'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { writeWorkerMetrics, type CountedSeries, type MetricsWriter, type MetricsSource } from './worker-metrics.ts'
+import { writeWorkerMetrics, type MetricsSource } from './worker-metrics.ts'
 
 /** A request that was answered. */
 export interface RequestStats {

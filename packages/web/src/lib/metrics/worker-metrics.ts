@@ -1,4 +1,4 @@
-import type { SiteStats, SourceStats, TimeFigures } from '@millrace/core'
+import type { MetricSample, MetricsWriter, SiteStats, SourceStats } from '@millrace/core'
 import type { WorkerHistograms } from '../site-app.ts'
 
 const STATUSES = ['starting', 'recovering', 'running', 'stopping', 'stopped', 'failed'] as const
@@ -8,19 +8,6 @@ export interface MetricsSource {
   readonly stats: SiteStats
   readonly histograms: WorkerHistograms
   readonly ready: boolean
-}
-
-/** One series of a metric: its labels and the number. */
-export type Sample = readonly [labels: Labels, value: number]
-/** The same of a histogram. */
-export type CountedSeries = readonly [labels: Labels, times: TimeFigures]
-type Labels = Readonly<Record<string, string>>
-
-/** Takes metrics, their names without `millrace_`. */
-export interface MetricsWriter {
-  gauge(name: string, help: string, samples: readonly Sample[]): void
-  counter(name: string, help: string, samples: readonly Sample[]): void
-  histogram(name: string, help: string, series: readonly CountedSeries[]): void
 }
 
 /** Everything that there is of a worker. */
@@ -145,7 +132,7 @@ export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, r
     jobs((job) => seconds(job.nextRun)),
   )
 
-  const partitions = (value: (source: SourceStats) => number | undefined): readonly Sample[] =>
+  const partitions = (value: (source: SourceStats) => number | undefined): readonly MetricSample[] =>
     stats.sources.flatMap((source) => {
       const number = value(source)
       return number === undefined
@@ -188,7 +175,7 @@ export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, r
 function rowsOf<T>(
   label: string,
   things: Readonly<Record<string, T>>,
-): (value: (thing: T) => number | undefined) => readonly Sample[] {
+): (value: (thing: T) => number | undefined) => readonly MetricSample[] {
   return (value) =>
     Object.entries(things).flatMap(([name, thing]) => {
       const number = value(thing)

@@ -80,10 +80,17 @@ export class WorkerProxy {
     moved,
   }: ProxiedRequest): Promise<Response | ProxyFailure> {
     const { site, workers, hops, metrics } = this.#parts
-    try {
-      const limitMs = site.surroundings.settings.web.routeTimeoutMs
+    const { settings, sensor } = site.surroundings
+    const limitMs = settings.web.routeTimeoutMs
+    const send = (traced: Readonly<Record<string, string>>): Promise<Response> => {
       const headers = hops.headers({ request, to: address, worker: workers.asked(), client: c })
-      const response = await this.#send(member, { address, request, signal: c.signal, limitMs, headers })
+      for (const [name, value] of Object.entries(traced)) headers.set(name, value)
+      return this.#send(member, { address, request, signal: c.signal, limitMs, headers })
+    }
+    try {
+      const { tracing } = sensor ?? {}
+      const response =
+        tracing === undefined ? await send({}) : await tracing.forward({ method: request.method, address }, send)
       if (!response.headers.has(NOT_HERE)) {
         metrics.routed('forwarded')
         return response

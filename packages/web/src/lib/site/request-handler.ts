@@ -48,6 +48,12 @@ export class RequestHandler {
 
   /** Never rejects. */
   async answer(asked: Asked): Promise<Response> {
+    const { tracing } = this.#parts.site.surroundings.sensor ?? {}
+    if (tracing === undefined) return await this.#answer(asked)
+    return await tracing.request(asked.request, (routed) => this.#answer(asked, routed))
+  }
+
+  async #answer(asked: Asked, routed?: (path: string) => void): Promise<Response> {
     const { site, pages, metrics, hops } = this.#parts
     const { request, worker } = asked
     const startMs = site.surroundings.clock.monotonic()
@@ -59,6 +65,7 @@ export class RequestHandler {
       const match = pages.find(target.segments)
       if (match === undefined) throw new PageError(404, `There is no page ${target.url.pathname}.`)
       page = match.value
+      routed?.(page.path)
       const hop = hops.read(request, worker)
       const peer = hop === undefined ? asked.peer : hop.peer
       response = await this.#answerWithin(page, { ...asked, peer, hop, target, params: match.params })

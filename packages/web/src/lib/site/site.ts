@@ -1,4 +1,4 @@
-import { checkOptions, MillraceError } from '@millrace/core'
+import { checkOptions, type MetricsWriter, MillraceError } from '@millrace/core'
 import { Access } from '../access/access.ts'
 import { SIGN_IN, signInPage } from '../access/sign-in.ts'
 import { healthPages } from '../built-in/health.ts'
@@ -7,9 +7,10 @@ import { routerPages } from '../built-in/router-pages.ts'
 import type { BuiltInPages, SiteAddition, SiteTools } from '../built-in/site-tools.ts'
 import { StallWatch } from '../built-in/stall-watch.ts'
 import { statsOf } from '../built-in/stats.ts'
-import { indexAnswer, statsPages } from '../built-in/stats-pages.ts'
+import { indexAnswer, metricsSource, statsPages } from '../built-in/stats-pages.ts'
 import { tablePages } from '../built-in/table-pages.ts'
 import { Prometheus } from '../metrics/prometheus.ts'
+import { type MetricsSource, writeWorkerMetrics } from '../metrics/worker-metrics.ts'
 import type { PageHandler } from '../pages/page-context.ts'
 import { PageError } from '../pages/page-error.ts'
 import { verbsOf, type PageSource, type ViewSource } from '../pages/view.ts'
@@ -48,6 +49,7 @@ export class Site {
   readonly #addition: SiteAddition | undefined
   /** Of requests that come from another server. */
   readonly #entrance: Entrance
+  readonly #source: () => MetricsSource | undefined
 
   constructor(site: SiteApp, addition?: AddToSite) {
     const metrics = new Prometheus()
@@ -80,6 +82,7 @@ export class Site {
       metrics,
       stalls: new StallWatch(),
     }
+    this.#source = () => metricsSource(builtIn)
     for (const pages of [statsPages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
     const help =
@@ -182,6 +185,12 @@ export class Site {
     entrance: Entrance = this.#entrance,
   ): Promise<Response> {
     return this.#handler.answer({ request, worker, peer, entrance })
+  }
+
+  /** Writes what `/metrics` shows of the worker; nothing when none runs in this process. */
+  writeMetrics(writer: MetricsWriter): void {
+    const source = this.#source()
+    if (source !== undefined) writeWorkerMetrics(writer, source)
   }
 
   /** The worker's site is served from now on, until `unwatch`. */

@@ -220,6 +220,14 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     return reads.slice(0, MOST_SHOWN).map((what) => what.show())
   }
 
+  changedRows(): ReadonlyMap<string, number> {
+    const rows = new Map<string, number>()
+    for (const each of this.batch())
+      for (const { changes } of each.#effects ?? [])
+        if (changes !== undefined) rows.set(changes, (rows.get(changes) ?? 0) + 1)
+    return rows
+  }
+
   finish(): boolean {
     this.#mustNotBeOver()
     if (this.cursor.task.closed) {

@@ -1,4 +1,4 @@
-import { type Clock, type ErrorStats, type Sensor, TimeHistogram, toError } from '@millrace/core'
+import { type Clock, type ErrorStats, type Sensor, TimeHistogram, toError, type Tracing } from '@millrace/core'
 
 const KEPT_ERRORS = 20
 const MESSAGE_LENGTH = 500
@@ -8,6 +8,7 @@ export class CountingSensor implements Sensor {
   readonly #inner: Sensor
   readonly #clock: Pick<Clock, 'now'>
   readonly #lastErrors: ErrorStats[] = []
+  readonly tracing: Tracing | undefined
   readonly commitTimes: TimeHistogram = new TimeHistogram()
   errors = 0
   sent = 0
@@ -26,6 +27,7 @@ export class CountingSensor implements Sensor {
 
   constructor(inner: Sensor, clock: Pick<Clock, 'now'>) {
     this.#inner = inner
+    this.tracing = inner.tracing
     this.#clock = clock
   }
 

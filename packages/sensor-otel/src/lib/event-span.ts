@@ -1,0 +1,75 @@
+import { type Context, type Span, SpanStatusCode } from '@opentelemetry/api'
+import { type EventEnd, type EventTrace, isMillraceError, type RawHeaders, toError } from '@millrace/core'
+import { headerNamed, PARENT } from './record-headers.ts'
+
+/** The span of an event; once other events end with it, the span of the whole batch. */
+export class EventSpan implements EventTrace {
+  readonly span: Span
+  /** With the span as the active one. */
+  readonly context: Context
+  readonly #headers: RawHeaders
+  /** Events that end with it. */
+  readonly #members: EventSpan[] = []
+  #ended = false
+
+  constructor(span: Span, context: Context, headers: RawHeaders) {
+    this.span = span
+    this.context = context
+    this.#headers = headers
+  }
+
+  get isRecording(): boolean {
+    return this.span.isRecording()
+  }
+
+  /** Whether this `traceparent` is the one that the event has come with, rather than one that its handler has set. */
+  cameWith(parent: string): boolean {
+    return headerNamed(this.#headers, PARENT) === parent || this.#members.some((member) => member.cameWith(parent))
+  }
+
+  /** The batch goes on in the first span of it that is sampled: its trace does not end here, and those of the others link to it. */
+  join(other: EventTrace | undefined): EventSpan {
+    if (!(other instanceof EventSpan)) return this
+    if (!this.isRecording && other.isRecording) return other.join(this)
+    this.#members.push(other)
+    if (!this.isRecording) return this
+    this.span.addLink({ context: other.span.spanContext() })
+    other.span.addLink({ context: this.span.spanContext() })
+    this.span.setAttribute('messaging.batch.message_count', this.#count)
+    return this
+  }
+
+  failed(thrown: Error): void {
+    this.#fail(thrown)
+    for (const member of this.#members) member.failed(thrown)
+  }
+
+  changed(rows: ReadonlyMap<string, number>): void {
+    for (const [table, count] of rows)
+      this.span.addEvent('millrace.table.change', { 'millrace.table': table, 'millrace.rows': count })
+  }
+
+  end(as: EventEnd): void {
+    if (this.#ended) return
+    this.#ended = true
+    if (this.isRecording) this.span.setAttribute('millrace.outcome', as)
+    this.span.end()
+    for (const member of this.#members) member.end(as)
+  }
+
+  get #count(): number {
+    return this.#members.reduce((sum, member) => sum + member.#count, 1)
+  }
+
+  #fail(thrown: Error): void {
+    if (this.isRecording) markFailed(this.span, thrown)
+  }
+}
+
+/** The span shows what went wrong. */
+export function markFailed(span: Span, thrown: unknown): void {
+  const error = toError(thrown)
+  span.recordException(error)
+  span.setStatus({ code: SpanStatusCode.ERROR, message: isMillraceError(error) ? error.detail : error.message })
+  span.setAttribute('error.type', isMillraceError(error) ? error.code : error.name)
+}

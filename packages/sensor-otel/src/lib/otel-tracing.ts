@@ -1,0 +1,204 @@
+import {
+  type Attributes,
+  type Context,
+  context,
+  createContextKey,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+} from '@opentelemetry/api'
+import {
+  type EventTrace,
+  packageVersion,
+  type RawHeaders,
+  type SendTrace,
+  type TracedEvent,
+  type TracedHop,
+  type TracedJob,
+  type TracedSend,
+  type Tracing,
+} from '@millrace/core'
+import { EventContexts } from './event-contexts.ts'
+import { EventSpan, markFailed } from './event-span.ts'
+import { contextOfRecord, contextOfRequest, headerNamed, injected, PARENT, withContext } from './record-headers.ts'
+
+/** As `suppressTracing` of `@opentelemetry/core` does: keys of one description are one key. */
+const SUPPRESSED = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
+
+/** Others are `_OTHER`: a client must not be able to make names of spans. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+/** Makes spans of what workers do, by the tracer that is registered with the API. */
+export class OtelTracing implements Tracing {
+  readonly contextManager: EventContexts = new EventContexts(() => this.#current())
+  readonly #tracer = trace.getTracer('@millrace/sensor-otel', packageVersion(import.meta.url))
+  /** One of each app. */
+  readonly #currents: (() => EventTrace | undefined)[] = []
+
+  attach(current: () => EventTrace | undefined): void {
+    this.#currents.push(current)
+  }
+
+  eventStarted({ topic, isChannel, partition, offset, headers, ...by }: TracedEvent): EventSpan {
+    const parent = contextOfRecord(headers)
+    const attributes: Attributes = {
+      ...messaging(topic, isChannel),
+      'messaging.operation.name': 'process',
+      'messaging.operation.type': 'process',
+      'messaging.destination.partition.id': String(partition),
+      'messaging.consumer.group.name': by.app,
+      'messaging.client.id': by.worker,
+      'millrace.agent': by.agent,
+    }
+    if (!isChannel) attributes['kafka.offset'] = offset
+    if (by.attempts > 0) attributes['millrace.attempts'] = by.attempts
+    const span = this.#tracer.startSpan(`process ${topic}`, { kind: SpanKind.CONSUMER, attributes }, parent)
+    return new EventSpan(span, trace.setSpan(parent, span), headers)
+  }
+
+  sendStarted({ topic, isChannel = false, partition, headers, asks, from }: TracedSend): SendTrace {
+    const event = from instanceof EventSpan ? from : this.#current()
+    const own = headerNamed(headers, PARENT)
+    // A send that names a context of its own has begun a span of its own.
+    if (own !== undefined && event?.cameWith(own) !== true) return new UnfollowedSend(headers)
+    const attributes: Attributes = {
+      ...messaging(topic, isChannel),
+      'messaging.operation.name': asks === undefined ? 'send' : 'ask',
+      'messaging.operation.type': 'send',
+    }
+    if (partition !== undefined) attributes['messaging.destination.partition.id'] = String(partition)
+    if (asks !== undefined) attributes['millrace.agent'] = asks
+    const [name, kind] = asks === undefined ? [`send ${topic}`, SpanKind.PRODUCER] : [`ask ${asks}`, SpanKind.CLIENT]
+    const parent = from instanceof EventSpan ? from.context : this.#active(event)
+    const span = this.#tracer.startSpan(name, { kind, attributes }, parent)
+    return new SendSpan(span, withContext(headers, trace.setSpan(parent, span)))
+  }
+
+  job<R>({ name, kind, slot, app, worker }: TracedJob, work: () => R | Promise<R>): Promise<R> {
+    const attributes: Attributes = {
+      'millrace.app': app,
+      'millrace.job': name,
+      'millrace.job.kind': kind,
+      'millrace.job.slot': slot.toISOString(),
+      'messaging.client.id': worker,
+    }
+    const span = this.#tracer.startSpan(`run ${name}`, { kind: SpanKind.INTERNAL, attributes }, ROOT_CONTEXT)
+    return within(span, trace.setSpan(ROOT_CONTEXT, span), async () => work())
+  }
+
+  /** What instruments HTTP has a span for it already: then that one is told the page, and there is no second one. */
+  request(request: Request, work: (routed: (path: string) => void) => Promise<Response>): Promise<Response> {
+    const outer = trace.getSpan(context.active())
+    if (outer !== undefined && isUnderWay(outer)) return work((path) => void outer.setAttribute('http.route', path))
+    const parent = contextOfRequest(request.headers)
+    const { hostname, port, pathname, protocol } = new URL(request.url)
+    const method = METHODS.has(request.method) ? request.method : '_OTHER'
+    const attributes: Attributes = {
+      'http.request.method': method,
+      'url.path': pathname,
+      'url.scheme': protocol.slice(0, -1),
+      'server.address': hostname,
+    }
+    if (port !== '') attributes['server.port'] = Number(port)
+    const shown = method === '_OTHER' ? 'HTTP' : method
+    const span = this.#tracer.startSpan(shown, { kind: SpanKind.SERVER, attributes }, parent)
+    return within(span, trace.setSpan(parent, span), async () => {
+      const response = await work((path) => {
+        span.setAttribute('http.route', path)
+        span.updateName(`${shown} ${path}`)
+      })
+      span.setAttribute('http.response.status_code', response.status)
+      if (response.status >= 500) markStatus(span, response.status)
+      return response
+    })
+  }
+
+  forward<R extends { readonly status: number }>(
+    { method, address }: TracedHop,
+    work: (headers: Readonly<Record<string, string>>) => Promise<R>,
+  ): Promise<R> {
+    const parent = this.#active(this.#current())
+    const attributes: Attributes = { 'http.request.method': method, 'server.address': address }
+    const span = this.#tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, parent)
+    const inSpan = trace.setSpan(parent, span)
+    // What instruments undici would make a second span of it, and add a second header.
+    return within(span, inSpan.setValue(SUPPRESSED, true), async () => {
+      const response = await work(injected(inSpan))
+      span.setAttribute('http.response.status_code', response.status)
+      if (response.status >= 400) markStatus(span, response.status)
+      return response
+    })
+  }
+
+  #current(): EventSpan | undefined {
+    for (const current of this.#currents) {
+      const found = current()
+      if (found instanceof EventSpan) return found
+    }
+    return undefined
+  }
+
+  /** Under another context manager a handler does not run in the context of its event: what it sends belongs there all the same. */
+  #active(event: EventSpan | undefined): Context {
+    return event === undefined || this.contextManager.enabled ? context.active() : event.context
+  }
+}
+
+/** A channel is a queue of this process; everything else has the form of Kafka, also on the embedded broker. */
+function messaging(topic: string, isChannel: boolean): Attributes {
+  const system = isChannel ? 'millrace.channel' : 'kafka'
+  // The conventions have renamed the first to the second, and what reads spans knows one or the other.
+  return { 'messaging.system': system, 'messaging.system.name': system, 'messaging.destination.name': topic }
+}
+
+class UnfollowedSend implements SendTrace {
+  readonly headers: RawHeaders
+
+  constructor(headers: RawHeaders) {
+    this.headers = headers
+  }
+
+  end(): void {
+    // Whoever has set its context has a span for it.
+  }
+}
+
+class SendSpan implements SendTrace {
+  readonly headers: RawHeaders
+  readonly #span: Span
+
+  constructor(span: Span, headers: RawHeaders) {
+    this.#span = span
+    this.headers = headers
+  }
+
+  end(error?: unknown): void {
+    if (error !== undefined) markFailed(this.#span, error)
+    this.#span.end()
+  }
+}
+
+/** Runs `work` in the context, and ends the span with it. */
+async function within<R>(span: Span, active: Context, work: () => Promise<R>): Promise<R> {
+  try {
+    return await context.with(active, work)
+  } catch (error) {
+    markFailed(span, error)
+    throw error
+  } finally {
+    span.end()
+  }
+}
+
+/** False for one that has ended, as that in which the server was started may have. */
+function isUnderWay(span: Span): boolean {
+  return span.isRecording() || (span.spanContext().traceFlags & TraceFlags.SAMPLED) === 0
+}
+
+function markStatus(span: Span, status: number): void {
+  span.setStatus({ code: SpanStatusCode.ERROR })
+  span.setAttribute('error.type', String(status))
+}
