@@ -28,6 +28,7 @@ test('a copy made while commits go on is a store of its own: rows and checkpoint
         checkpoint: { topicId: 'id', offset, wallTimeMs: 0 },
       },
     ])
+  await commit(0)
   let ended = false
   const committing = (async () => {
     for (let offset = 1; !ended; offset++) await commit(offset)
