@@ -97,7 +97,7 @@ export interface WaitingStats extends TopicPartition {
   readonly agent: string
   /**
    * The weightiest first: `closed`, `opening`, `stop`, `rebalance`, `lease`, `delayed`, `collector`, `rows`, `whole`,
-   * `uncommitted` or `deferred`.
+   * `uncommitted`, `deferred`, `key` or `busy`.
    */
   readonly reasons: readonly string[]
   /** The same in words. */

@@ -1,7 +1,8 @@
 /**
  * Why an event is not handed out just now, one bit a reason. The same names hold for the worker, for one of its tasks and
  * for a cursor (what one agent reads of one partition): a record is taken when all three have no bit set. Nothing else
- * holds events back, so `inWords` of the three together is the whole answer.
+ * holds records back; whether the agent asks for one is told by `busy` and `key`, which are found out for `whyNot` alone. So
+ * `inWords` of all together is the whole answer.
  */
 export const NOT_NOW = {
   /** The task is not open yet: its state is being recovered, or its earlier owner shut out. */
@@ -30,10 +31,17 @@ export const NOT_NOW = {
   empty: 2048,
   /** The task is lost, or the worker has ended. */
   closed: 4096,
+  /** The agent has not asked for it: all its instances that may take it are at work. */
+  busy: 8192,
+  /** Some events wait for their next attempt, or for an earlier one of their key; others go out. */
+  key: 16384,
 } as const
 
 export type Reason = keyof typeof NOT_NOW
 export type ReasonBit = (typeof NOT_NOW)[Reason]
+
+/** Nothing to hand out, or over in the next turn of the event loop: nobody waits because of these. */
+export const PASSING: number = NOT_NOW.empty | NOT_NOW.turn
 
 /** Events in flight are waited for: none of them may wait for another one to come. */
 export const DRAINING: number = NOT_NOW.rebalance | NOT_NOW.stop
@@ -58,6 +66,8 @@ const WORDS: Readonly<Record<Reason, string>> = {
   deferred: 'an earlier event is to be handed out again first',
   empty: 'nothing has been fetched that was not handed out',
   closed: 'its task is no longer here',
+  busy: 'all instances of the agent that may take it are at work (concurrency)',
+  key: 'some events wait for their next attempt, or for an earlier one of their key',
 }
 
 const REASONS: readonly Reason[] = [
@@ -72,6 +82,8 @@ const REASONS: readonly Reason[] = [
   'whole',
   'uncommitted',
   'deferred',
+  'key',
+  'busy',
   'turn',
   'empty',
 ]

@@ -1,4 +1,5 @@
 import { NOT_OPEN } from '../environment/not-now.ts'
+import type { PartitionCursor } from '../task/cursor.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
 
 /** What waits while a deferred event waits: everything of the queue, later events of its key, or nothing. */
@@ -79,6 +80,12 @@ export class DeferredEvents {
     if (this.#mayGo(event)) return false
     this.#waitBehind(event)
     return true
+  }
+
+  /** Whether an event of this partition waits, or stands behind one that does. */
+  keeps(cursor: PartitionCursor): boolean {
+    const isOfIt = (event: EventInFlight): boolean => event.cursor === cursor
+    return [...this.#held].some(isOfIt) || [...this.#behind.values()].some((events) => events.some(isOfIt))
   }
 
   /** Forgets events of lost tasks. */

@@ -103,6 +103,14 @@ export class DispatchByKey implements Dispatcher {
   /** Only events of its key wait behind one that is deferred. */
   defer(): void {}
 
+  waitsForInstance(cursor: PartitionCursor, queues: readonly RecordQueue[]): boolean {
+    const isSorted = this.#partitions.some(
+      (partition) =>
+        partition.cursor === cursor && queues.some((queue) => !queue.isWaiting && partition.has(queue.index)),
+    )
+    return isSorted || (cursor.hasFetched && this.#starved)
+  }
+
   /** Records have come, or hand-out goes on: sorts them and wakes those who wait. */
   arrived(): void {
     this.#starved = false

@@ -50,6 +50,10 @@ export class DispatchInOrder implements Dispatcher {
     for (const cursor of this.#cursors) cursor.defer(on)
   }
 
+  waitsForInstance(cursor: PartitionCursor, queues: readonly RecordQueue[]): boolean {
+    return cursor.hasFetched && queues.every(({ isWaiting }) => !isWaiting)
+  }
+
   #nextChunk(queue: RecordQueue): EventInFlight | undefined {
     this.#current = undefined
     if (this.#handOut.refresh() !== 0) return undefined

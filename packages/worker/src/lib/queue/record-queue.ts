@@ -1,6 +1,7 @@
 import { type Clock, type Deferred, deferred, type SubscriptionQueue } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
+import type { PartitionCursor } from '../task/cursor.ts'
 import type { EventInFlight, EventQueue } from '../task/event-in-flight.ts'
 import { DeferredEvents, type DeferOrder } from './deferred-events.ts'
 
@@ -12,6 +13,8 @@ export interface Dispatcher {
   hasNext(queue: RecordQueue): boolean
   /** No new event goes out until an earlier one has, or that is over. */
   defer(on: boolean): void
+  /** Whether records of this partition are there and the instances that may take them, `queues` say so, ask for none. */
+  waitsForInstance(cursor: PartitionCursor, queues: readonly RecordQueue[]): boolean
 }
 
 export interface RecordQueueOptions {
@@ -74,6 +77,11 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     if (event === undefined) return undefined
     event.cursor.counters.received++
     return this.#give(event)
+  }
+
+  /** Whether an event of this partition has to wait for another one. */
+  keeps(cursor: PartitionCursor): boolean {
+    return this.#deferred.keeps(cursor)
   }
 
   /** Events that were, or may have been, handled since the last check of the event loop. */

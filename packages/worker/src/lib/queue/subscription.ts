@@ -1,5 +1,6 @@
 import type { Clock, SubscriptionSpec } from '@millrace/core'
 import type { EventReader, HandOut } from '../environment/hand-out.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
 import { type CursorOwner, type PartitionCursor, SubscriptionCounters } from '../task/cursor.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
 import { DispatchByKey } from './dispatch-by-key.ts'
@@ -48,6 +49,12 @@ export class Subscription implements CursorOwner, EventReader {
     this.#cursors = this.#cursors.filter((cursor) => !cursor.task.closed)
     this.#dispatcher.setCursors(this.#cursors)
     for (const queue of this.queues) queue.purge()
+  }
+
+  waiting(cursor: PartitionCursor): number {
+    const isBusy = this.counters.active > 0 && this.#dispatcher.waitsForInstance(cursor, this.queues)
+    const isKept = this.queues.some((queue) => queue.keeps(cursor))
+    return (isBusy ? NOT_NOW.busy : 0) | (isKept ? NOT_NOW.key : 0)
   }
 
   /** Records have come, or hand-out goes on. */

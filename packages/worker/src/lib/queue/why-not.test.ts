@@ -4,11 +4,12 @@ import { describe, expect, test } from 'vitest'
 import { NOT_NOW, type Reason } from '../environment/not-now.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
 import { aCursor, aTask, TasksAlone } from '../fixtures/task.fixture.ts'
-import { Outside, runWorker, until } from '../fixtures/test-worker.fixture.ts'
+import { Outside, outgoing, runWorker, until } from '../fixtures/test-worker.fixture.ts'
 import { SendBudget } from '../sending/send-budget.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
 import { RowBudget } from '../task/row-budget.ts'
 import type { Task } from '../task/task.ts'
+import type { Worker } from '../worker/worker.ts'
 import type { RecordQueue } from './record-queue.ts'
 import { Subscription } from './subscription.ts'
 
@@ -57,7 +58,8 @@ interface Case {
   readonly happen: (setting: Setting) => void
 }
 
-const CASES: Readonly<Record<Reason, Case>> = {
+/** `busy` and `key` have tests of their own: whether an agent asks for events is no matter of the partition. */
+const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key'>, Case>> = {
   opening: { isOpening: true, happen: () => {} },
   rebalance: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.rebalance) },
   stop: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.stop) },
@@ -148,4 +150,71 @@ test('stats say for each agent why no event of a partition is handed out', async
     })),
   )
   await worker.stop({ hard: true })
+})
+
+/** A worker with two partitions and an agent that never comes to the end of the event `stays`, or always fails on `fails`. */
+async function stuckWorker(instances: number): Promise<{ readonly worker: Worker; readonly outside: Outside }> {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  const { worker } = await runWorker(log, {
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        instances,
+        retryMs: 60_000,
+        handler: async (event) => {
+          if (String(event.record.value) === 'stays') await new Promise(() => {})
+          if (String(event.record.value) === 'fails') throw new Error('Not today.')
+        },
+      },
+    ],
+    settings: { shutdownTimeoutMs: 200 },
+  })
+  return { worker, outside }
+}
+
+test('a partition waits for an agent that is at work elsewhere: stats say so, and with what', async () => {
+  const { worker, outside } = await stuckWorker(1)
+  await outside.send([outgoing('in', 0, 'k', 'stays')])
+  await until('in flight', () => worker.stats().agents['a']?.active === 1)
+  // The partition of the event itself has nothing else.
+  expect(worker.stats().waitingFor).toEqual([])
+  await outside.send([outgoing('in', 1, 'k', 'quick')])
+  await until('the other one to wait', () => worker.stats().waitingFor.length > 0)
+  expect(worker.stats().waitingFor).toEqual([
+    {
+      topic: 'in',
+      partition: 1,
+      task: '2-1',
+      agent: 'a',
+      reasons: ['busy'],
+      why: 'busy: all instances of the agent that may take it are at work (concurrency); in flight: in/0@0 of agent a',
+    },
+  ])
+  await worker.stop({ hard: true })
+})
+
+test('among several instances, events wait for the one that has their key, and for earlier ones of it: stats say so', async () => {
+  const { worker, outside } = await stuckWorker(2)
+  await outside.send([outgoing('in', 0, 'k', 'stays')])
+  await until('in flight', () => worker.stats().agents['a']?.active === 1)
+  await outside.send([outgoing('in', 0, 'k', 'quick')])
+  await until('one to wait', () => worker.stats().waitingFor.length > 0)
+  expect(worker.stats().waitingFor).toMatchObject([{ partition: 0, reasons: ['busy'] }])
+  await worker.stop({ hard: true })
+
+  const again = await stuckWorker(2)
+  await again.outside.send([outgoing('in', 1, 'k', 'fails'), outgoing('in', 1, 'k', 'quick')])
+  await until('it to have failed', () => again.worker.stats().agents['a']?.retried === 1)
+  await until('it to wait', () => again.worker.stats().waitingFor.length > 0)
+  expect(again.worker.stats().waitingFor).toMatchObject([
+    {
+      partition: 1,
+      reasons: ['key'],
+      why: 'key: some events wait for their next attempt, or for an earlier one of their key',
+    },
+  ])
+  await again.worker.stop({ hard: true })
 })

@@ -73,6 +73,8 @@ export class SubscriptionCounters {
 export interface CursorOwner {
   readonly spec: SubscriptionSpec
   readonly counters: SubscriptionCounters
+  /** Why events of this partition wait that nothing in `blocked` holds back: `busy` and `key` of `NOT_NOW`. */
+  waiting(cursor: PartitionCursor): number
   /** Records of these are handed out from now on. */
   add(cursors: readonly PartitionCursor[]): void
 }
@@ -156,6 +158,12 @@ export class PartitionCursor implements SourceReader {
     return this.#batchIndex
   }
 
+  /** Whether there are records that were fetched and not taken. */
+  get hasFetched(): boolean {
+    if (this.#index < this.#records.length) return true
+    return this.source.batch(this.#batch === undefined ? this.#batchIndex : this.#batchIndex + 1) !== undefined
+  }
+
   /** How much of what may be handed out without a commit is used up; 1 is all of it. */
   get uncommittedShare(): number {
     const events = this.tracker.handed - this.#committed
@@ -173,10 +181,7 @@ export class PartitionCursor implements SourceReader {
     else this.blocked &= ~NOT_NOW.deferred
   }
 
-  /**
-   * Brings `blocked` up to date and gives it, before each chunk of events. Asks for an early commit when limits come
-   * near.
-   */
+  /** Brings `blocked` up to date and gives it, before each chunk of events. Asks for a commit when limits come near. */
   refresh(): number {
     if ((this.blocked & NOT_NOW.empty) !== 0) return this.blocked
     const share = this.uncommittedShare

@@ -12,7 +12,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
-import { inWords, NOT_NOW } from '../environment/not-now.ts'
+import { inWords, NOT_NOW, PASSING } from '../environment/not-now.ts'
 import type { TransactionTask } from '../sending/exactly-once.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
@@ -125,10 +125,11 @@ export class Task implements OwningTask, TransactionTask {
   whyNotAsBits({ topic, partition }: TopicPartition, subscription: string): number {
     const found = this.#sources.find(({ source }) => source.topic === topic && source.partition === partition)
     const cursor = found?.cursors.find(({ subscription: { spec } }) => spec.id === subscription)
-    return this.handOut.blocked | this.blocked | (cursor?.blocked ?? 0)
+    const blocked = this.handOut.blocked | this.blocked | (cursor?.blocked ?? 0)
+    return cursor === undefined || (blocked & ~PASSING) !== 0 ? blocked : blocked | cursor.subscription.waiting(cursor)
   }
 
-  /** The same in words; `undefined` when the next record that comes is handed out. */
+  /** The same in words; `undefined` when the next record is handed out as soon as it is there. */
   whyNot(partition: TopicPartition, subscription: string): string | undefined {
     return inWords(this.whyNotAsBits(partition, subscription))
   }
@@ -148,12 +149,14 @@ export class Task implements OwningTask, TransactionTask {
     if (this.#inFlight > 0 && !this.closed) await (this.#idle ??= deferred<void>()).promise
   }
 
-  /** Events in the hands of agents, for messages. */
-  describeInFlight(): readonly string[] {
+  /** Events in the hands of agents, or of that one, for messages. */
+  describeInFlight(agent?: string): readonly string[] {
     if (this.#inFlight === 0) return []
     return this.#sources.flatMap(({ source, cursors }) =>
       cursors.flatMap(({ tracker, subscription: { spec } }) =>
-        tracker.unfinished(5).map((offset) => `${partitionKey(source)}@${offset} of agent ${spec.agent}`),
+        agent === undefined || agent === spec.agent
+          ? tracker.unfinished(5).map((offset) => `${partitionKey(source)}@${offset} of agent ${spec.agent}`)
+          : [],
       ),
     )
   }
@@ -189,10 +192,7 @@ export class Task implements OwningTask, TransactionTask {
     return this.#spilling
   }
 
-  /**
-   * What is finished, within one turn of the event loop; its rows are on their way then. `undefined` when there is
-   * nothing.
-   */
+  /** What is finished, within one turn of the event loop; its rows are on their way then. `undefined`: there is nothing. */
   prepareCommit(clock: Clock): TaskCommit | undefined {
     this.#touched = false
     const offsets = this.#sources.flatMap(({ source, cursors }) => {

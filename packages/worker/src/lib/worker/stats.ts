@@ -9,7 +9,7 @@ import {
   type WorkerStats,
   type WorkerStatus,
 } from '@millrace/core'
-import { inWords, NOT_NOW, reasonsOf } from '../environment/not-now.ts'
+import { inWords, NOT_NOW, PASSING, reasonsOf } from '../environment/not-now.ts'
 import { taskId } from '../environment/task-id.ts'
 import type { Subscription } from '../queue/subscription.ts'
 import { LEADER_AGENT } from '../topics/declared-topology.ts'
@@ -26,9 +26,6 @@ export interface WorkerView {
   readonly worker: ConnectedWorker | undefined
   readonly sensor: CountingSensor
 }
-
-/** Nothing to hand out, or over in the next turn of the event loop: nobody waits because of these. */
-const PASSING = NOT_NOW.empty | NOT_NOW.turn
 
 export function statsOf({ status, life, worker, sensor }: WorkerView): WorkerStats {
   const { budget, delays } = life.sending
@@ -109,9 +106,11 @@ function waitingStats(worker: ConnectedWorker | undefined): readonly WaitingStat
         if (!spec.topics.includes(topic) || spec.agent === LEADER_AGENT) return []
         const blocked = task.whyNotAsBits({ topic, partition }, spec.id) & ~PASSING
         const why = inWords(blocked)
-        return why === undefined
-          ? []
-          : [{ topic, partition, task: task.id, agent: spec.agent, reasons: reasonsOf(blocked), why }]
+        if (why === undefined) return []
+        const isBusy = (blocked & NOT_NOW.busy) !== 0
+        const atWork = isBusy ? `; in flight: ${worker.tasks.describeInFlight(spec.agent).join(', ')}` : ''
+        const reasons = reasonsOf(blocked)
+        return [{ topic, partition, task: task.id, agent: spec.agent, reasons, why: `${why}${atWork}` }]
       }),
     ),
   )

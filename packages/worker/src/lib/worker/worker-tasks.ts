@@ -175,9 +175,9 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     void this.open([this.add(task, { foundEnds, failures: task.output.failures })], clock.monotonic())
   }
 
-  /** Events in the hands of agents, for messages. */
-  describeInFlight(): readonly string[] {
-    return this.running.flatMap((task) => task.describeInFlight())
+  /** Events in the hands of agents, or of that one, for messages. */
+  describeInFlight(agent?: string): readonly string[] {
+    return this.running.flatMap((task) => task.describeInFlight(agent))
   }
 
   add(ref: GainedTask | Task, options?: FormerTask): Task {
