@@ -119,7 +119,14 @@ export type {
   Readable,
   SendRequest,
 } from './contracts/event.ts'
-export type { ServeOptions, ServerTls, WebDriver, WebServer, WebServerLimits } from './contracts/web-driver.ts'
+export type {
+  ServeAddress,
+  ServeOptions,
+  ServerTls,
+  WebDriver,
+  WebServer,
+  WebServerLimits,
+} from './contracts/web-driver.ts'
 export type {
   ContextStorage,
   ProcessingContext,

@@ -90,6 +90,8 @@ export interface RunningPlace {
     readonly port: number
     /** Default http. */
     readonly scheme?: 'http' | 'https'
+    /** Where the built-in pages are; left out where they are at `port`. */
+    readonly admin?: { readonly host: string; readonly port: number } | undefined
     /** What pages ask for; never shown. Left out by apps of earlier versions. */
     readonly token?: string | undefined
   }

@@ -22,6 +22,14 @@ export interface ServerTls {
   readonly clientCa: string | undefined
 }
 
+export interface ServeAddress {
+  readonly host: string
+  /** 0 takes any free one. */
+  readonly port: number
+  /** The settings that they come from, for errors. Default `web.host` and `web.port`. */
+  readonly settings?: { readonly host: string; readonly port: string }
+}
+
 export interface ServeOptions {
   /**
    * Answers a request; calls overlap. Rejects never, as far as it can help it: the server then answers 500 with
@@ -31,8 +39,7 @@ export interface ServeOptions {
    * `peer` is the address at the other end of the connection, a proxy's perhaps; without it nobody counts as local.
    */
   readonly fetch: (request: Request, peer?: string) => Promise<Response>
-  /** Port 0 takes any free one. */
-  readonly address: { readonly host: string; readonly port: number }
+  readonly address: ServeAddress
   readonly limits: WebServerLimits
   /** Serve over https; left out, http. */
   readonly tls?: ServerTls | undefined

@@ -43,12 +43,13 @@ function siteOf({ app, values }: CommandContext): URL {
     if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
     throw new MillraceError('COMMAND_USAGE', `--worker takes http://host:port, not "${String(given)}".`)
   }
-  const { enabled, host, port, scheme = 'http' } = app.place().web
+  const { enabled, scheme = 'http', admin, ...open } = app.place().web
+  const { host, port } = admin ?? open
   if (!enabled || port === 0)
     throw new MillraceError(
       'WORKER_UNREACHABLE',
       enabled
-        ? `Workers of the app "${app.id}" take any free port (web.port is 0).`
+        ? `Workers of the app "${app.id}" take any free port (${admin === undefined ? 'web.port' : 'web.adminPort'} is 0).`
         : `Workers of the app "${app.id}" serve no site (web.enabled is off).`,
     )
   const name = ANYWHERE.includes(host) ? '127.0.0.1' : host

@@ -1,5 +1,5 @@
 import { type CommandLineApp, isMillraceError, packageVersion, toError, unknownEnvironment } from '@millrace/core'
-import { checkDirectories, checkPort, checkStores } from './check-resources.ts'
+import { checkDirectories, checkPorts, checkStores } from './check-resources.ts'
 import { checkReplicas } from './check-replicas.ts'
 import { type Alter, checkRetention } from './check-retention.ts'
 import { checkTables, checkTopics, count } from './check-topics.ts'
@@ -23,7 +23,7 @@ export async function checkApp(app: CommandLineApp, { node, env }: MachineFacts)
     ok('app', `The app "${app.id}" was loaded: ${count(agents.length, 'agent')}, ${count(tables.length, 'table')}.`),
     ...checkEnvironment(env),
     ...findings,
-    await checkPort(place, hasWorkers),
+    ...(await checkPorts(place, hasWorkers)),
     ...(await checkDirectories(place)),
     ...checkStores(await app.otherStores(), place),
   ]

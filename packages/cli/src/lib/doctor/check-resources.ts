@@ -6,8 +6,18 @@ import { toError, type OtherStore, type RunningPlace } from '@millrace/core'
 import { note, ok, wrong, type Finding } from './finding.ts'
 
 /** Whether the site could be served. With workers of the app running, one of them probably has the port. */
-export async function checkPort({ web }: RunningPlace, hasWorkers: boolean): Promise<Finding> {
-  const { enabled, host, port } = web
+export async function checkPorts({ web }: RunningPlace, hasWorkers: boolean): Promise<readonly Finding[]> {
+  const { enabled, admin } = web
+  const site = await checkPort({ ...web, setting: 'web.port' }, hasWorkers)
+  if (!enabled || admin === undefined) return [site]
+  return [site, await checkPort({ enabled, ...admin, setting: 'web.adminPort' }, hasWorkers)]
+}
+
+interface PortWanted extends Pick<RunningPlace['web'], 'enabled' | 'host' | 'port'> {
+  readonly setting: 'web.port' | 'web.adminPort'
+}
+
+async function checkPort({ enabled, host, port, setting }: PortWanted, hasWorkers: boolean): Promise<Finding> {
   if (!enabled) return ok('web', 'The site is turned off.')
   if (port === 0) return ok('web', 'The site takes any free port.')
   const failure = await listenFailure(host, port)
@@ -17,7 +27,9 @@ export async function checkPort({ web }: RunningPlace, hasWorkers: boolean): Pro
   return wrong(
     'web',
     detail,
-    'Choose another with web.port, --web-port or MILLRACE_WEB_PORT, or turn the site off with --no-web.',
+    setting === 'web.port'
+      ? 'Choose another with web.port, --web-port or MILLRACE_WEB_PORT, or turn the site off with --no-web.'
+      : 'Choose another with web.adminPort, --web-admin-port or MILLRACE_WEB_ADMIN_PORT.',
   )
 }
 

@@ -8,7 +8,7 @@ import { fakeApp, type FakeOptions, fakeTopic } from '../../fixtures/fake-app.ts
 import { runHere } from '../../fixtures/run-here.ts'
 import { runMillrace } from '../../fixtures/run-millrace.ts'
 import { checkNode } from './check-app.ts'
-import { checkDirectories, checkPort } from './check-resources.ts'
+import { checkDirectories, checkPorts } from './check-resources.ts'
 import { checkTables, checkTopics } from './check-topics.ts'
 
 const place: RunningPlace = {
@@ -162,13 +162,16 @@ describe('its checks', () => {
       const address = server.address()
       const port = typeof address === 'object' && address !== null ? address.port : 0
       const taken = { ...place, web: { enabled: true, host: '127.0.0.1', port } }
-      expect(await checkPort(taken, false)).toMatchObject({
-        status: 'wrong',
-        detail: expect.stringContaining(String(port)),
-      })
-      expect(await checkPort(taken, true)).toMatchObject({ status: 'note' })
+      const wrong = { status: 'wrong', detail: expect.stringContaining(String(port)) }
+      expect(await checkPorts(taken, false)).toMatchObject([wrong])
+      expect(await checkPorts(taken, true)).toMatchObject([{ status: 'note' }])
+      const admin = { ...place, web: { enabled: true, host: '127.0.0.1', port: 0, admin: taken.web } }
+      expect(await checkPorts(admin, false)).toMatchObject([
+        { status: 'ok' },
+        { ...wrong, fix: expect.stringContaining('web.adminPort') },
+      ])
       await new Promise((resolve) => server.close(resolve))
-      expect(await checkPort(taken, false)).toMatchObject({ status: 'ok' })
+      expect(await checkPorts(admin, false)).toMatchObject([{ status: 'ok' }, { status: 'ok' }])
     } finally {
       server.close()
     }

@@ -2,7 +2,7 @@ import { createServer, STATUS_CODES, type IncomingMessage, type Server, type Ser
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { SecureContextOptions, TlsOptions } from 'node:tls'
-import type { ServerTls, ServeOptions, WebServer } from '../../contracts/web-driver.ts'
+import type { ServeAddress, ServerTls, ServeOptions, WebServer } from '../../contracts/web-driver.ts'
 import { MillraceError, toError } from '../errors/millrace-error.ts'
 import { Connections } from './connections.ts'
 import { Turns } from './turns.ts'
@@ -97,9 +97,10 @@ function secureContext({ cert, key, passphrase, clientCa }: ServerTls): SecureCo
   }
 }
 
-function listen(server: Server | TlsServer, { host, port }: ServeOptions['address']): Promise<void> {
+function listen(server: Server | TlsServer, address: ServeAddress): Promise<void> {
+  const { host, port } = address
   return new Promise((resolve, reject) => {
-    const refuse = (error: NodeJS.ErrnoException): void => reject(bindError(error, { host, port }))
+    const refuse = (error: NodeJS.ErrnoException): void => reject(bindError(error, address))
     server.once('error', refuse)
     server.listen({ host, port }, () => {
       server.off('error', refuse)
@@ -108,14 +109,17 @@ function listen(server: Server | TlsServer, { host, port }: ServeOptions['addres
   })
 }
 
-function bindError(cause: NodeJS.ErrnoException, { host, port }: ServeOptions['address']): MillraceError {
+function bindError(
+  cause: NodeJS.ErrnoException,
+  { host, port, settings = { host: 'web.host', port: 'web.port' } }: ServeAddress,
+): MillraceError {
   if (cause.code === 'EADDRINUSE')
-    return new MillraceError('PORT_IN_USE', `Port ${port} on ${host} (web.port) is taken by another process.`, {
+    return new MillraceError('PORT_IN_USE', `Port ${port} on ${host} (${settings.port}) is taken by another process.`, {
       cause,
     })
   return new MillraceError(
     'SETTING_INVALID',
-    `The site cannot listen on ${host} (web.host), port ${port} (web.port): ${cause.code ?? cause.message}.`,
+    `The site cannot listen on ${host} (${settings.host}), port ${port} (${settings.port}): ${cause.code ?? cause.message}.`,
     { cause },
   )
 }

@@ -105,9 +105,16 @@ export const webDeclarations = {
     derived: '127.0.0.1 with the embedded broker, 0.0.0.0 otherwise',
     help: 'Address to listen on.',
   },
+  'web.adminPort': {
+    type: 'integer',
+    least: 0,
+    most: 65_535,
+    help: 'Port of a second listener, for operators and other workers: it has all pages, and the one at web.port only those of the app and /health/…. 0 takes any free one.',
+  },
+  'web.adminHost': { type: 'text', derived: 'web.host', help: 'Address that web.adminPort listens on.' },
   'web.advertise': {
     type: 'text',
-    help: 'Host and port at which other workers reach this one; the first non-internal IPv4 address and the bound port when unset.',
+    help: 'Host and port at which other workers reach this one (web.adminPort, where there is one); the first non-internal IPv4 address and the bound port when unset.',
   },
   'web.tls.cert': {
     type: 'pemFile',

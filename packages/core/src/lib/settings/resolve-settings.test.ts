@@ -48,6 +48,16 @@ describe('web.tls', () => {
   })
 })
 
+test('the admin port is another one, and the one that workers are told of', () => {
+  const web = (given: object): ResolvedSettings['web'] => resolve({ web: given }).web
+  expect(web({})).toMatchObject({ adminPort: undefined, adminHost: '127.0.0.1' })
+  expect(web({ adminPort: 6067, host: '::1' })).toMatchObject({ adminPort: 6067, adminHost: '::1' })
+  expect(web({ adminPort: 6067, advertise: 'pod:6067' })).toMatchObject({ advertise: 'pod:6067' })
+  expect(() => web({ adminPort: 6066 })).toThrow(/web\.adminPort is 6066, and so is web\.port/)
+  expect(() => web({ adminPort: 6067, advertise: 'pod:6066' })).toThrow(/web\.advertise names web\.port.*name 6067/)
+  expect(web({ adminPort: 0, port: 0 }).adminPort).toBe(0)
+})
+
 test('requests in flight are half of the connections, and never as many', () => {
   const web = (given: object): ResolvedSettings['web'] => resolveSettings({ argument: { id: 'a', web: given } }).web
   expect(web({}).maxRequests).toBe(500)

@@ -10,12 +10,13 @@ import type { ResolvedSettings } from './app-settings.ts'
  */
 export function runningPlace(settings: ResolvedSettings, home: string): RunningPlace {
   const { broker, store, dataDirectory } = settings
-  const { enabled, host, port, token, tls } = settings.web
+  const { enabled, host, port, adminHost, adminPort, token, tls } = settings.web
+  const admin = adminPort === undefined ? undefined : { host: adminHost, port: adminPort }
   const directory = (given?: string): string => resolve(given ?? dataDirectory ?? resolve(home, '.millrace'))
   const brokerUrl = typeof broker === 'string' ? parseBrokerUrl(broker) : undefined
   const storeUrl = typeof store === 'string' ? parseStoreUrl(store) : undefined
   return {
-    web: { enabled, host, port, token, scheme: tls.cert === undefined ? 'http' : 'https' },
+    web: { enabled, host, port, admin, token, scheme: tls.cert === undefined ? 'http' : 'https' },
     dataDirectory: directory(),
     logDirectory: brokerUrl?.scheme === 'embedded' ? directory(brokerUrl.directory) : undefined,
     storeDirectory: storeUrl?.scheme === 'lmdb' ? resolve(directory(storeUrl.directory), 'tables') : undefined,

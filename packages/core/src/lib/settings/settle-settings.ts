@@ -20,6 +20,7 @@ export function deriveSettings(values: SettingValues): void {
     Math.min(LONGEST_HEARTBEAT_MS, Math.floor(number(values, 'sessionTimeout') / 3)),
   )
   derive(values, 'web.host', () => (isLocalBroker(String(values.get('broker'))) ? '127.0.0.1' : '0.0.0.0'))
+  derive(values, 'web.adminHost', () => values.get('web.host'))
   derive(values, 'web.maxRequests', () => Math.floor(number(values, 'web.maxConnections') / 2))
   derive(values, 'kafka.ssl.enabled', () =>
     (['kafka.ssl.ca', 'kafka.ssl.cert', 'kafka.ssl.key', 'kafka.ssl.servername'] as const).some(
@@ -53,6 +54,7 @@ export function checkSettings(values: SettingValues): void {
       `Setting web.secret is shorter than ${SHORTEST_SECRET} characters: it could be guessed from one request. Take 32 random bytes: openssl rand -base64 32.`,
     )
   checkWebTls(values)
+  checkAdminPort(values)
 }
 
 function derive(values: SettingValues, name: SettingName, value: () => unknown): void {
@@ -93,6 +95,21 @@ function checkWebLimits(values: SettingValues): void {
     'SETTING_INVALID',
     `Setting web.maxRequests is ${requests}; it must be less than web.maxConnections, which is ${connections}, so that probes can always connect.`,
   )
+}
+
+function checkAdminPort(values: SettingValues): void {
+  if (values.get('web.adminPort') === undefined) return
+  const [admin, port] = [number(values, 'web.adminPort'), number(values, 'web.port')]
+  if (port === 0) return
+  if (admin === port)
+    throw new MillraceError('SETTING_INVALID', `Setting web.adminPort is ${port}, and so is web.port: give it another.`)
+  // Workers ask one another for built-in pages, which that port does not have.
+  const advertise = values.get('web.advertise')
+  if (typeof advertise === 'string' && advertise.endsWith(`:${port}`))
+    throw new MillraceError(
+      'SETTING_INVALID',
+      `Setting web.advertise names web.port, ${port}; workers reach one another at web.adminPort: name ${admin}.`,
+    )
 }
 
 function checkWebTls(values: SettingValues): void {

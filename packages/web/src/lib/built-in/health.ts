@@ -14,12 +14,14 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
     '/health/live': {
       open: true,
       always: true,
+      everywhere: true,
       help: '200 from the moment the server listens.',
       page: (c) => c.json({ live: true }),
     },
     '/health/ready': {
       open: true,
       always: true,
+      everywhere: true,
       help: '200 when the worker runs, has recovered and no partition has stood still for `stallAfter`; else 503 with the reasons.',
       page: (c) => {
         const answer = readiness(deps)

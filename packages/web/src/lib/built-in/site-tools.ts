@@ -64,6 +64,8 @@ export interface BuiltInPage {
   readonly open?: boolean | (() => boolean)
   /** Whether it answers however many requests are in flight (`web.maxRequests`): what tells how a busy worker is. Default false. */
   readonly always?: boolean
+  /** Whether it is at every port of the site, not at `web.adminPort` alone where there is one. Default false. */
+  readonly everywhere?: boolean
 }
 
 /** Built-in pages by their paths. */

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '@millrace/core'
 import { PageError } from '../pages/page-error.ts'
+import type { Page } from './page-registry.ts'
 
 /** A line of the log says at most so often that requests are refused. */
 const SAY_AGAIN_MS = 10_000
@@ -9,6 +10,8 @@ export interface EntranceOptions {
   readonly log: Pick<Logger, 'warn'>
   /** Requests at the same time. */
   readonly most: () => number
+  /** All pages, or those of the app and health. */
+  readonly pages: 'all' | 'public'
 }
 
 /** The request was refused because too many are in flight; that is in the log. */
@@ -20,7 +23,7 @@ export class Overloaded extends PageError {
   }
 }
 
-/** Where requests come into a site, a listener of its own: how many of them are in flight there, and how many may be. */
+/** Where requests come into a site, a listener of its own: which pages it has, how many requests are in flight there, and how many may be. */
 export class Entrance {
   readonly #options: EntranceOptions
   #inFlight = 0
@@ -30,6 +33,10 @@ export class Entrance {
 
   constructor(options: EntranceOptions) {
     this.#options = options
+  }
+
+  has({ builtIn, everywhere }: Pick<Page, 'builtIn' | 'everywhere'>): boolean {
+    return this.#options.pages === 'all' || !builtIn || everywhere
   }
 
   /** A request begins, which `left` ends. Throws `Overloaded`. */

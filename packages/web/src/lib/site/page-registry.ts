@@ -14,6 +14,8 @@ export interface Page {
   readonly isOpen: () => boolean
   /** Whether it answers however many requests are in flight. */
   readonly always: boolean
+  /** Of a built-in page, whether it is at every port of the site, not at `web.adminPort` alone where there is one. */
+  readonly everywhere: boolean
   /** Of a built-in page. */
   readonly help?: string | undefined
 }

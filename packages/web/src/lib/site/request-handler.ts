@@ -63,7 +63,8 @@ export class RequestHandler {
     try {
       const target = readTarget(request.url)
       const match = pages.find(target.segments)
-      if (match === undefined) throw new PageError(404, `There is no page ${target.url.pathname}.`)
+      if (match === undefined || !asked.entrance.has(match.value))
+        throw new PageError(404, `There is no page ${target.url.pathname}.`)
       page = match.value
       routed?.(page.path)
       const hop = hops.read(request, worker)

@@ -1,4 +1,12 @@
-import { errorText, MillraceError, type Clock, type Logger, type WebDriver, type WebServer } from '@millrace/core'
+import {
+  errorText,
+  MillraceError,
+  type Clock,
+  type Logger,
+  type ServeAddress,
+  type WebDriver,
+  type WebServer,
+} from '@millrace/core'
 import type { SiteWorker } from '../site-app.ts'
 import type { Site } from './site.ts'
 
@@ -17,10 +25,9 @@ export interface SiteListenerContext {
 }
 
 export interface SiteListenerSettings {
-  readonly host: string
-  /** 0 takes any free one. */
-  readonly port: number
+  readonly address: ServeAddress
   readonly maxConnections: number
+  readonly pages: 'all' | 'public'
 }
 
 /** A server of a site, with the certificate that it shows: one that is replaced in its file is taken up within a minute. */
@@ -37,11 +44,11 @@ export class SiteListener {
   /** Resolves when it listens. Rejects with `PORT_IN_USE`, `SETTING_INVALID`. */
   static async open(context: SiteListenerContext, settings: SiteListenerSettings): Promise<SiteListener> {
     const { site, driver, clock, log } = context
-    const entrance = site.entrance()
+    const entrance = site.entrance(settings.pages)
     const tls = site.certificates.server()
     const server = await driver.serve({
       fetch: (request, peer) => site.handle(request, context.worker(), peer, entrance),
-      address: settings,
+      address: settings.address,
       limits: { headerBytes: HEADER_BYTES, idleMs: IDLE_MS, connections: settings.maxConnections },
       tls,
       clock,

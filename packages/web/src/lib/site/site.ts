@@ -91,9 +91,9 @@ export class Site {
   }
 
   #add(pages: BuiltInPages): void {
-    for (const [path, { help, page, open = false, always = false }] of Object.entries(pages)) {
+    for (const [path, { help, page, open = false, always = false, everywhere = false }] of Object.entries(pages)) {
       const isOpen = typeof open === 'boolean' ? () => open : open
-      this.#pages.add({ path, help, verbs: verbsOf(path, page), builtIn: true, isOpen, always })
+      this.#pages.add({ path, help, verbs: verbsOf(path, page), builtIn: true, isOpen, always, everywhere })
     }
   }
 
@@ -113,7 +113,7 @@ export class Site {
   ): void {
     // Which parameters a path has is known to its table, and to the compiler here.
     const verbs = verbsOf(path, page as PageSource, (handler) => this.#pages.checkParam(path, handler))
-    this.#pages.add({ path, verbs, builtIn: false, isOpen: () => true, always: false })
+    this.#pages.add({ path, verbs, builtIn: false, isOpen: () => true, always: false, everywhere: true })
   }
 
   /**
@@ -171,10 +171,10 @@ export class Site {
   }
 
   /** A place for requests to come in, with bounds of its own. */
-  entrance(): Entrance {
+  entrance(pages: 'all' | 'public' = 'all'): Entrance {
     const { surroundings } = this.#site
     // Settings may still change when a site is made: the command line comes later.
-    return new Entrance({ ...surroundings, most: () => surroundings.settings.web.maxRequests })
+    return new Entrance({ ...surroundings, most: () => surroundings.settings.web.maxRequests, pages })
   }
 
   /** Answers for one worker. `peer` is the address at the other end of the connection. Never rejects. */

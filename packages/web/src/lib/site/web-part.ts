@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import { toError, type Logger, type WebDriver, type WorkerContext, type WorkerPart } from '@millrace/core'
 import type { SiteWorker } from '../site-app.ts'
-import { SiteListener } from './site-listener.ts'
+import { SiteListener, type SiteListenerContext } from './site-listener.ts'
 import type { Site } from './site.ts'
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost']
@@ -18,6 +18,10 @@ export interface WebPartSettings {
   readonly host: string
   /** 0 takes any free one. */
   readonly port: number
+  /** Of a second listener, which then has the built-in pages, and is where other workers come; 0 takes any free one. */
+  readonly adminPort?: number | undefined
+  /** Default `host`. */
+  readonly adminHost?: string | undefined
   readonly advertise: string | undefined
   /** What pages that show data ask for; left out, they answer this machine only. */
   readonly token?: string | undefined
@@ -26,7 +30,7 @@ export interface WebPartSettings {
   readonly graceMs: number
 }
 
-/** A worker's web server. */
+/** A worker's web server, or two. */
 export interface WebPart extends WorkerPart {
   /** Host and port for other workers; `undefined` until it listens and after it has stopped. For the worker's `webAddress`. */
   address(): string | undefined
@@ -44,19 +48,19 @@ export interface WebPart extends WorkerPart {
  */
 export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPart {
   const { site, log } = deps
-  let opening: Promise<SiteListener> | undefined
-  let listener: SiteListener | undefined
-  const bound = (): BoundAddress | undefined =>
-    listener && { host: settings.host, advertise: settings.advertise, port: listener.port, scheme: listener.scheme }
+  let opening: Promise<Listeners> | undefined
+  let listeners: Listeners | undefined
+  const { host, adminHost = host, adminPort, advertise } = settings
+  const innerHost = adminPort === undefined ? host : adminHost
   return {
     name: 'web',
     declare(worker: WorkerContext) {
-      const serving = SiteListener.open({ ...deps, clock: worker.clock }, settings)
+      const serving = openListeners({ ...deps, clock: worker.clock }, settings)
       opening = serving
       serving.then(
         (opened) => {
           // It may have been stopped meanwhile.
-          if (opening === serving) listener = opened
+          if (opening === serving) listeners = opened
         },
         (thrown: unknown) => worker.fail(toError(thrown)),
       )
@@ -64,31 +68,62 @@ export function webPart(deps: WebPartContext, settings: WebPartSettings): WebPar
     async start() {
       await opening
       site.watch(deps.worker())
-      if (listener === undefined) return
-      log.info({ url: this.url(), address: this.address() }, 'The site is served.')
-      if (settings.token === undefined && !LOOPBACK.includes(settings.host))
+      if (listeners === undefined) return
+      const { outer, inner } = listeners
+      const pages = outer === inner ? {} : { pages: localUrl({ host, port: outer.port, scheme: outer.scheme }) }
+      log.info({ url: this.url(), ...pages, address: this.address() }, 'The site is served.')
+      if (settings.token === undefined && !LOOPBACK.includes(innerHost))
         log.info({}, 'Pages that show data answer this machine only: set web.token to let others in.')
     },
     ready() {},
     async stop(signal) {
       const closing = opening
       opening = undefined
-      listener = undefined
+      listeners = undefined
       site.unwatch(deps.worker())
       const opened = await closing?.catch(known)
+      const close = async (graceMs: number): Promise<void> => {
+        await Promise.all([opened?.outer.close(graceMs), opened?.inner.close(graceMs)])
+      }
       // The shortest grace counts.
-      signal?.addEventListener('abort', () => void opened?.close(0), { once: true })
-      await opened?.close(settings.graceMs)
+      signal?.addEventListener('abort', () => void close(0), { once: true })
+      await close(settings.graceMs)
       await site.close()
     },
     address() {
-      const at = bound()
-      return at && ownAddress(at)
+      const inner = listeners?.inner
+      return inner && ownAddress({ host: innerHost, port: inner.port, scheme: inner.scheme, advertise })
     },
     url() {
-      const at = bound()
-      return at && localUrl(at)
+      const inner = listeners?.inner
+      return inner && localUrl({ host: innerHost, port: inner.port, scheme: inner.scheme })
     },
+  }
+}
+
+/** Of one worker. */
+interface Listeners {
+  /** For everybody. */
+  readonly outer: SiteListener
+  /** With all pages, for operators and other workers; the same where there is no `adminPort`. */
+  readonly inner: SiteListener
+}
+
+async function openListeners(context: SiteListenerContext, settings: WebPartSettings): Promise<Listeners> {
+  const { host, port, adminPort, adminHost = host, maxConnections } = settings
+  const outer = await SiteListener.open(context, {
+    address: { host, port },
+    maxConnections,
+    pages: adminPort === undefined ? 'all' : 'public',
+  })
+  if (adminPort === undefined) return { outer, inner: outer }
+  try {
+    const names = { host: 'web.adminHost', port: 'web.adminPort' }
+    const address = { host: adminHost, port: adminPort, settings: names }
+    return { outer, inner: await SiteListener.open(context, { address, maxConnections, pages: 'all' }) }
+  } catch (error) {
+    await outer.close(0)
+    throw error
   }
 }
 
