@@ -2,7 +2,7 @@ import { systemClock } from '@millrace/core'
 
 const clock = systemClock()
 const SOONEST_MS = 3
-const LATEST_MS = 25
+const LATEST_MS = 100
 
 export interface EventuallyOptions {
   /** Ends the sentence "Waited 30000 ms for …". */
@@ -13,7 +13,7 @@ export interface EventuallyOptions {
 
 /**
  * Looks again and again until there is something other than `undefined` or `false`, and gives it back: every 3 ms, and
- * after half a second every 25 ms, for a look may ask a broker that has other things to do.
+ * after two seconds every 100 ms, for a look may ask a broker that has other things to do.
  * Rejects when the limit has passed, or at once with what `look` throws.
  *
  * @example
