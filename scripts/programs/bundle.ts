@@ -33,6 +33,8 @@ export async function bundle(
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    // Node's own alone: without this esbuild takes builds that are made for bundlers, which Node cannot load.
+    conditions: [],
     // As tsx does: the names of classes and functions are in logs and dead letters.
     keepNames: true,
     sourcemap: 'linked',

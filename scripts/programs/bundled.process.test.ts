@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -43,6 +43,16 @@ test('its stack traces name lines of the sources', async () => {
   const { err } = await run(write('calls.ts', "import { fail } from './fails.ts'\n\nfail({ x: 1 })\n"))
   expect(err).toContain(`${join(directory, 'fails.ts')}:6:`)
   expect(err).toContain(`${join(directory, 'calls.ts')}:3:`)
+})
+
+test('of an installed package it runs the build that Node runs, not the one for bundlers', async () => {
+  mkdirSync(join(directory, 'node_modules/two-builds'), { recursive: true })
+  const exports = { '.': { module: './bundlers.js', default: './node.js' } }
+  write('node_modules/two-builds/package.json', JSON.stringify({ name: 'two-builds', type: 'module', exports }))
+  write('node_modules/two-builds/bundlers.js', "export const build = 'for bundlers'\n")
+  write('node_modules/two-builds/node.js', "export const build = 'for Node'\n")
+  const program = write('imports.ts', "import { build } from 'two-builds'\nconsole.log(build)\n")
+  expect((await run(program)).out).toBe('for Node\n')
 })
 
 test('it is made anew when a source has changed, and only then', async () => {
