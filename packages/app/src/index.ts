@@ -15,6 +15,7 @@ export type {
 } from '@millrace/core'
 export type { DeadLetters, DeadLetterSource, DeadLetterSummary, RefusedReplay, ReplayOutcome } from '@millrace/core'
 export type { AgentStats, AppStats, HandlingTime, TableStats, WorkerStats } from '@millrace/core'
+export type { CountedSeries, MetricLabels, MetricSample, MetricsWriter } from '@millrace/core'
 export type { JobState, JobView, LastRun, RunOutcome, RunResult } from '@millrace/core'
 export type { Topic, TopicOf, TopicOptions, RecordToSend, KeyInput, KeyOutput, ValueInput } from '@millrace/streams'
 export type { ValueOutput, ValueTarget, HeaderValues, EventTarget, Sink } from '@millrace/streams'
