@@ -23,19 +23,27 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
     fireRun({ outside: outside(), brokers: brokers.join(','), ...options })
 
   test('stopped for a while and back: the workers go on by themselves', LIMIT, async () => {
-    await using run = await openRun()
+    await using run = await openRun({ settings: { web: { enabled: false, readyGrace: '2s' } } })
     const endLoad = run.load(PER_SECOND)
     const workers = await run.startReady(2)
     await run.untilCommitted(2000)
     await kafka.kill(1)
     await clock.sleep(OUTAGE_MS)
-    for (const worker of workers) expect(worker.alive).toBe(true)
+    for (const worker of workers) {
+      expect(worker.alive).toBe(true)
+      const { ready, reasons } = (await worker.report()).health
+      const broker = expect.stringMatching(/^No broker can be reached for \d+ s: 127\.0\.0\.1:\d+\.$/)
+      const lease = expect.stringMatching(/^The lease on its partitions has run out /)
+      expect([ready, reasons]).toEqual([false, expect.arrayContaining([broker, lease])])
+    }
     await kafka.resume(1)
     const upMs = clock.monotonic()
     const before = await run.committed()
     await run.untilCommitted(before + 1)
     const backMs = Math.round(clock.monotonic() - upMs)
     await run.untilCommitted(before + 2000)
+    for (const worker of workers)
+      await eventually(async () => (await worker.report()).health.ready, { what: 'it to be ready again' })
     await endLoad()
     await run.untilDone()
     expect(await run.stopAll()).toEqual([0, 0])

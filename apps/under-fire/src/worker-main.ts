@@ -29,6 +29,22 @@ const fail = (thrown: unknown): void => {
   process.send?.(told, () => process.exit(1))
 }
 
+const report = async (id: number): Promise<void> => {
+  const health = await app.web.fetch(new Request('http://worker/health/ready'))
+  say({
+    say: 'report',
+    id,
+    report: {
+      stats: app.stats(),
+      health: JSON.parse(await health.text()),
+      handled: controls.handled,
+      handledSlow: controls.handledSlow,
+      rssBytes: process.memoryUsage.rss(),
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+    },
+  })
+}
+
 process.on('message', (message: ToWorker) => {
   switch (message.do) {
     case 'stop':
@@ -48,17 +64,7 @@ process.on('message', (message: ToWorker) => {
       controls.eventMs = message.eventMs
       return
     case 'report':
-      say({
-        say: 'report',
-        id: message.id,
-        report: {
-          stats: app.stats(),
-          handled: controls.handled,
-          handledSlow: controls.handledSlow,
-          rssBytes: process.memoryUsage.rss(),
-          peakRssBytes: process.resourceUsage().maxRSS * 1024,
-        },
-      })
+      report(message.id).catch(fail)
   }
 })
 process.on('SIGTERM', () => void end().catch(fail))

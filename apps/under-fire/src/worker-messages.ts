@@ -12,6 +12,8 @@ export type ToWorker =
 
 export interface WorkerReport {
   readonly stats: WorkerStats | undefined
+  /** What `/health/ready` answers. */
+  readonly health: { readonly ready: boolean; readonly reasons: readonly string[] }
   readonly handled: number
   readonly handledSlow: number
   readonly rssBytes: number

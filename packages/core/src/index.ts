@@ -93,6 +93,7 @@ export type {
   AgentStats,
   AppStats,
   DelayStats,
+  GroupStats,
   ErrorStats,
   FlowStats,
   HandlingTime,

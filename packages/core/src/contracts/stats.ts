@@ -1,5 +1,6 @@
 import type { TimeFigures } from '../lib/time/time-histogram.ts'
 import type { TopicPartition } from './record.ts'
+import type { BrokerState } from './transport.ts'
 
 // What an app can be asked about itself. Each number has one type, here: workers, tables, agents and jobs fill them in,
 // `/stats`, the metrics and the dashboard show them.
@@ -112,6 +113,21 @@ export interface FlowStats {
   readonly records: number
 }
 
+/** How it stands with the consumer group. */
+export interface GroupStats {
+  /**
+   * `none`: nothing to read, and so no member; `joining`: for the first time; `member`; `rebalancing`: from the news of a
+   * rebalance to its outcome; `out`: the group has gone on without this worker, which has not joined again yet.
+   */
+  readonly state: 'none' | 'joining' | 'member' | 'rebalancing' | 'out'
+  /** Milliseconds for which it has been so. */
+  readonly forMs: number
+  /** Milliseconds since the last heartbeat was sent that has succeeded; `undefined` before, and where there are none. */
+  readonly heartbeatAgeMs: number | undefined
+  /** Milliseconds for which the lease has run out (`sessionTimeout` without a heartbeat); 0 while it is held. */
+  readonly leaseExpiredMs: number
+}
+
 export interface RebalanceStats {
   /** Milliseconds since the epoch. */
   readonly at: number
@@ -166,6 +182,11 @@ export interface WorkerStats {
     readonly at: number | undefined
     readonly durations: TimeFigures
   }
+  readonly group: GroupStats
+  /** Brokers that the worker has had to do with; none for a log of this machine. */
+  readonly brokers: readonly BrokerState[]
+  /** Tasks on their way to running, and for how many milliseconds there have been some; `isFirst`: since the worker started. */
+  readonly opening: { readonly tasks: number; readonly forMs: number; readonly isFirst: boolean }
   readonly rebalances: number
   /** `undefined` before the first. */
   readonly lastRebalance: RebalanceStats | undefined
@@ -177,6 +198,10 @@ export interface WorkerStats {
   readonly brokenBatches: number
   /** Errors reported to the sensor. */
   readonly errors: number
+  /** The same by `ErrorStats.source`. */
+  readonly errorsBySource: Readonly<Record<string, number>>
+  /** Transactions that came to nothing; what was in them is done again. */
+  readonly abortedTransactions: number
   /** The last ones, newest first. */
   readonly lastErrors: readonly ErrorStats[]
   readonly outbox: { readonly bytes: number; readonly full: boolean }

@@ -79,8 +79,11 @@ export type NodeKind = 'topic' | 'agent' | 'table'
 export interface SiteSettings {
   /** After which a partition that does not move makes its worker not ready. */
   readonly stallAfterMs: number
+  /** After which such a partition makes its worker not live; `undefined`: never. */
+  readonly restartAfterMs: number | undefined
   readonly web: Pick<
     ResolvedSettings['web'],
+    | 'readyGraceMs'
     | 'requestTimeoutMs'
     | 'routeTimeoutMs'
     | 'bodyLimitBytes'

@@ -171,6 +171,11 @@ export const webDeclarations = {
     type: 'flag',
     help: 'Allow actions on the pages to those who may see them; on unless false.',
   },
+  'web.readyGrace': {
+    type: 'duration',
+    default: '15s',
+    help: 'How long a worker that has been ready stays so through a rebalance, the recovery of tables that it brings, a lease that has run out, and brokers that cannot be reached. Shorter, and a rebalance takes all workers out of a service at once.',
+  },
   'web.requestTimeout': { type: 'duration', default: '30s', help: 'How long a page may take.' },
   'web.routeTimeout': {
     type: 'duration',

@@ -104,6 +104,10 @@ const appDeclarations = {
     default: '5m',
     help: 'After which a partition that does not move makes the worker not ready.',
   },
+  restartAfter: {
+    type: 'duration',
+    help: 'After which a partition that does not move, though there are records and neither the broker nor the group keeps them from being handled, makes /health/live fail, so that whoever runs the worker starts it anew. Longer than any handler may take. Off when unset.',
+  },
 
   // topics
   offsetReset: {

@@ -66,6 +66,7 @@ test('/ is an index of the pages, the app’s own with them', async () => {
 test('/health/live is 200 whatever the worker does, /health/ready only when it runs', async () => {
   const { worker, workers, get } = world()
   expect((await get('/health/ready')).status).toBe(200)
+  worker.opening = { tasks: 1, forMs: 0, isFirst: true }
   for (const status of ['starting', 'recovering', 'stopping', 'failed'] as const) {
     worker.status = status
     expect((await get('/health/live')).status).toBe(200)
@@ -165,11 +166,16 @@ test('/stats has the documented shape', async () => {
       },
     },
     commits: { count: 3, lastMs: 12 },
+    group: { state: 'member', forMs: 60_000, heartbeatAgeMs: 500, leaseExpiredMs: 0 },
+    brokers: [],
+    opening: { tasks: 0, forMs: 0, isFirst: false },
     rebalances: 2,
     sent: 11,
     clampedTimestamps: 6,
     brokenBatches: 2,
     errors: 1,
+    errorsBySource: { counter: 1 },
+    abortedTransactions: 3,
   })
 })
 

@@ -1,4 +1,4 @@
-import { type DelayStats, partitionKey } from '@millrace/core'
+import { type DelayStats, partitionKey, type WorkerStats } from '@millrace/core'
 import type { BuiltInTools, BuiltInPages } from './site-tools.ts'
 
 /** Whether a worker can be sent work, and if not, why. */
@@ -9,20 +9,26 @@ export interface Readiness {
   readonly reasons: readonly string[]
 }
 
+/** Why partitions wait that a restart would not help. */
+const NOT_ITS_FAULT: readonly string[] = ['opening', 'rebalance', 'stop', 'lease', 'delayed', 'collector', 'closed']
+
 export function healthPages(deps: BuiltInTools): BuiltInPages {
   return {
     '/health/live': {
       open: true,
       always: true,
       everywhere: true,
-      help: '200 from the moment the server listens.',
-      page: (c) => c.json({ live: true }),
+      help: '200 from the moment the server listens. With `restartAfter`, 503 with the reasons when a partition has not moved for so long though it could have.',
+      page: (c) => {
+        const reasons = standstills(deps)
+        return c.json({ live: reasons.length === 0, reasons }, { status: reasons.length === 0 ? 200 : 503 })
+      },
     },
     '/health/ready': {
       open: true,
       always: true,
       everywhere: true,
-      help: '200 when the worker runs, has recovered and no partition has stood still for `stallAfter`; else 503 with the reasons.',
+      help: '200 when the worker runs, has recovered, is heard of by its group, reaches a broker (each but for `web.readyGrace`), and no partition has stood still for `stallAfter`; else 503 with the reasons.',
       page: (c) => {
         const answer = readiness(deps)
         return answer.ready ? c.json(answer) : c.json(answer, { status: 503, headers: { 'retry-after': '1' } })
@@ -31,15 +37,18 @@ export function healthPages(deps: BuiltInTools): BuiltInPages {
   }
 }
 
-/** Ready: the worker has joined and recovered, no partition stands still, and all take records within `deliveryTimeout`. */
+/** Ready: the worker has joined and recovered, hears of its group, no partition stands still, and all take records. */
 export function readiness({ workers, stalls, site }: Pick<BuiltInTools, 'workers' | 'stalls' | 'site'>): Readiness {
   const worker = workers.askedIfAny()
   if (worker === undefined) return { ready: false, status: 'stopped', reasons: ['No worker runs in this process.'] }
-  const { status, sources, delays } = worker.stats()
-  const { stallAfterMs } = site.surroundings.settings
-  const stalled = stalls.check(sources, { nowMs: site.surroundings.clock.monotonic(), afterMs: stallAfterMs })
+  const stats = worker.stats()
+  const { status, sources, delays } = stats
+  const { settings, clock } = site.surroundings
+  const { stallAfterMs } = settings
+  const stalled = stalls.check(sources, { nowMs: clock.monotonic(), afterMs: stallAfterMs })
   const reasons = [
-    ...(status === 'running' ? [] : [`The worker is ${status}.`]),
+    ...statusReasons(stats, settings.web.readyGraceMs),
+    ...groupReasons(stats, settings.web.readyGraceMs),
     ...stalled.map(
       (partition) => `Partition ${partitionKey(partition)} has not moved for ${stallAfterMs} ms (stallAfter).`,
     ),
@@ -48,7 +57,59 @@ export function readiness({ workers, stalls, site }: Pick<BuiltInTools, 'workers
   return { ready: reasons.length === 0, status, reasons }
 }
 
+/** A worker that has run goes on with its other tasks while it opens those that a rebalance has brought. */
+function statusReasons({ status, opening }: WorkerStats, graceMs: number): readonly string[] {
+  if (status === 'running') return []
+  if (status !== 'recovering' || opening.isFirst) return [`The worker is ${status}.`]
+  if (opening.forMs <= graceMs) return []
+  return [`${opening.tasks} tasks have been recovering for ${inSeconds(opening.forMs)}.`]
+}
+
+function groupReasons({ group, brokers, opening }: WorkerStats, graceMs: number): readonly string[] {
+  if (opening.isFirst) return []
+  const { state, forMs, leaseExpiredMs } = group
+  const reasons: string[] = []
+  if (state === 'rebalancing' && forMs > graceMs)
+    reasons.push(`The group has been rebalancing for ${inSeconds(forMs)}.`)
+  if (state === 'out' && forMs > graceMs)
+    reasons.push(`The group has gone on without this worker, which has not joined again for ${inSeconds(forMs)}.`)
+  if (leaseExpiredMs > graceMs)
+    reasons.push(
+      `The lease on its partitions has run out ${inSeconds(leaseExpiredMs)} ago: no heartbeat has succeeded (sessionTimeout).`,
+    )
+  const unreachableMs = Math.min(...brokers.map(({ isReachable, forMs: sinceMs }) => (isReachable ? 0 : sinceMs)))
+  if (brokers.length > 0 && unreachableMs > graceMs)
+    reasons.push(
+      `No broker can be reached for ${inSeconds(unreachableMs)}: ${brokers.map(({ broker }) => broker).join(', ')}.`,
+    )
+  return reasons
+}
+
+/** Partitions for which a restart may do some good, in words. */
+function standstills({ workers, standstills: watch, site }: BuiltInTools): readonly string[] {
+  const { restartAfterMs } = site.surroundings.settings
+  const stats = workers.askedIfAny()?.stats()
+  if (restartAfterMs === undefined || stats === undefined) return []
+  const { group, brokers, sources, waitingFor } = stats
+  const isCutOff = group.state !== 'member' || group.leaseExpiredMs > 0 || brokers.some((one) => !one.isReachable)
+  const excused = new Set(
+    waitingFor.filter(({ reasons }) => reasons.some((reason) => NOT_ITS_FAULT.includes(reason))).map(partitionKey),
+  )
+  // Whatever is left out begins anew.
+  const watched = isCutOff ? [] : sources.filter((source) => !excused.has(partitionKey(source)))
+  const nowMs = site.surroundings.clock.monotonic()
+  return watch.check(watched, { nowMs, afterMs: restartAfterMs }).map((partition) => {
+    const why = waitingFor.find((one) => partitionKey(one) === partitionKey(partition))?.why
+    const because = why === undefined ? '' : ` ${why}.`
+    return `Partition ${partitionKey(partition)} has not moved for ${restartAfterMs} ms (restartAfter).${because}`
+  })
+}
+
 function describeDelay({ topic, partition, forMs, tasks, reason }: DelayStats): string {
   const waiting = tasks.length === 0 ? '' : `; waiting for it: ${tasks.join(', ')}`
   return `Partition ${topic}/${partition} has taken no records for ${Math.round(forMs)} ms (deliveryTimeout)${waiting}. ${reason}`
+}
+
+function inSeconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`
 }

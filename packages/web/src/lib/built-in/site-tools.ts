@@ -41,7 +41,10 @@ export interface BuiltInTools extends SiteTools {
   readonly route: KeyRoute
   readonly leader: LeaderRoute
   readonly metrics: Prometheus
+  /** Partitions that stand still, for readiness. */
   readonly stalls: StallWatch
+  /** The same for liveness, which overlooks what a restart would not change. */
+  readonly standstills: StallWatch
 }
 
 /** A page of the site, in lists. */

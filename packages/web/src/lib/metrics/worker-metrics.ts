@@ -155,6 +155,22 @@ export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, r
     partitions((source) => source.endOffset),
   )
 
+  const paused = (reason: string): number => stats.sources.filter((source) => source.paused === reason).length
+  metric.gauge(
+    'partitions_paused',
+    'Partitions that are not fetched: their records are at a bound, in the buffer or not committed.',
+    ['buffer', 'uncommitted'].map((reason) => [{ reason }, paused(reason)]),
+  )
+  metric.gauge(
+    'partitions_waiting',
+    'Partitions of which no event is handed out to the agent; waitingFor in /stats says why.',
+    agents((agent) => stats.waitingFor.filter((waiting) => stats.agents[waiting.agent] === agent).length),
+  )
+  metric.gauge('buffered_bytes', 'Bytes fetched and not handed out.', [
+    [{}, stats.sources.reduce((sum, { bufferedBytes }) => sum + bufferedBytes, 0)],
+  ])
+  writeGroupMetrics(metric, stats)
+
   metric.counter('commits_total', 'Commits.', [[{}, stats.commits.count]])
   metric.histogram('commit_duration_seconds', 'How long commits took.', [[{}, histograms.commits]])
   metric.gauge('commit_last_duration_seconds', 'How long the last commit took.', [[{}, stats.commits.lastMs / 1000]])
@@ -166,9 +182,41 @@ export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, r
   metric.counter('broken_batches_total', 'Batches that could not be read and were passed over.', [
     [{}, stats.brokenBatches],
   ])
-  metric.counter('errors_total', 'Errors of user code and of the worker.', [[{}, stats.errors]])
+  const sources = { worker: 0, ...Object.fromEntries(Object.keys(stats.agents).map((agent) => [agent, 0])) }
+  metric.counter(
+    'errors_total',
+    'Errors of user code and of the worker, by what had them: an agent, a job, a page, the worker itself.',
+    Object.entries({ ...sources, ...stats.errorsBySource }).map(([source, count]) => [{ source }, count]),
+  )
+  metric.counter('transactions_aborted_total', 'Transactions that came to nothing; what was in them is done again.', [
+    [{}, stats.abortedTransactions],
+  ])
   metric.gauge('outbox_bytes', 'Bytes sent and not yet acknowledged.', [[{}, stats.outbox.bytes]])
   metric.gauge('changed_row_bytes', 'Bytes of rows changed and not yet stored.', [[{}, stats.changedRows.bytes]])
+}
+
+const GROUP_STATES = ['none', 'joining', 'member', 'rebalancing', 'out'] as const
+
+/** How it stands with the group and the broker. */
+function writeGroupMetrics(metric: MetricsWriter, { group, brokers }: SiteStats): void {
+  metric.gauge(
+    'group_state',
+    '1 for how it stands with the group; out: it has gone on without this worker.',
+    GROUP_STATES.map((state) => [{ state }, group.state === state ? 1 : 0]),
+  )
+  metric.gauge(
+    'heartbeat_age_seconds',
+    'Time since the last heartbeat was sent that has succeeded; 0 before, and with the embedded broker.',
+    [[{}, (group.heartbeatAgeMs ?? 0) / 1000]],
+  )
+  metric.gauge('lease_expired_seconds', 'For how long the lease on the partitions has run out; 0 while it is held.', [
+    [{}, group.leaseExpiredMs / 1000],
+  ])
+  const reachable = brokers.filter(({ isReachable }) => isReachable).length
+  metric.gauge('brokers', 'Brokers that the worker has to do with, by whether its last connection to each holds.', [
+    [{ state: 'reachable' }, reachable],
+    [{ state: 'unreachable' }, brokers.length - reachable],
+  ])
 }
 
 /** Reads one number of everything of a kind; what has none is left out. */

@@ -81,6 +81,7 @@ export class Site {
       leader: new LeaderRoute(workers, this.#proxy),
       metrics,
       stalls: new StallWatch(),
+      standstills: new StallWatch(),
     }
     this.#source = () => metricsSource(builtIn)
     for (const pages of [statsPages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))

@@ -44,6 +44,17 @@ export class Lease {
     return this.#member?.lastHeartbeatMs() ?? -Infinity
   }
 
+  /** Since the last heartbeat that succeeded was sent; `undefined` before there was one, and where there are no sessions. */
+  get ageMs(): number | undefined {
+    if (this.#sessionTimeoutMs === undefined || this.lastHeartbeatMs === -Infinity) return undefined
+    return this.#clock.elapsedSince(this.lastHeartbeatMs)
+  }
+
+  /** For how long it has run out by itself; 0 while it has not. */
+  get expiredMs(): number {
+    return Math.max((this.ageMs ?? 0) - (this.#sessionTimeoutMs ?? Infinity), 0)
+  }
+
   get valid(): boolean {
     if (!this.#isMember) return false
     return (

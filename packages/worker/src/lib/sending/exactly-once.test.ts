@@ -37,6 +37,7 @@ test('an output that is closed while its transaction is being committed lets tha
   const sending = {
     ...{ clock, lease, sensor: { sendCompleted: () => {} }, budget: new SendBudget(1_000_000, undefined) },
     delays: new Delays({ clock, log: silentLog, deliveryTimeoutMs: 60_000 }),
+    transactions: { aborted: 0 },
   }
   const { signal } = new AbortController()
   const quiet = { delayed: () => {}, delayOver: () => {}, refused: () => {}, reopen: () => {}, fail: () => {} }

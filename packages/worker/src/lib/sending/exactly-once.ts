@@ -139,6 +139,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
       return true
     } catch (thrown) {
       const error = toError(thrown)
+      this.#sending.transactions.aborted++
       this.#environment.log.debug({ task: this.#task.id, error: error.message }, 'A transaction was not committed.')
       if (!isMillraceError(error, 'CLOSED')) this.broken(error)
       return false
@@ -195,6 +196,8 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
 
   async #end(): Promise<void> {
     await this.#committing
+    // If not by this producer, then by the next owner of its id, or by the broker in the end.
+    if (this.#begun !== undefined) this.#sending.transactions.aborted++
     try {
       if (this.#begun !== undefined && this.#collector.pending === 0) await this.#producer.abort()
     } catch (thrown) {

@@ -164,6 +164,7 @@ function make(): {
     lease,
     budget,
     delays: new Delays({ clock: systemClock(), log: silentLog, deliveryTimeoutMs: 60_000 }),
+    transactions: { aborted: 0 },
   }
   const collector = new RecordCollector(producer, sending, {
     refused: (record) => void refused.push(record),

@@ -61,4 +61,6 @@ export interface Sending {
   readonly lease: Pick<Lease, 'check' | 'whenBack'>
   readonly budget: SendBudget
   readonly delays: Delays
+  /** Transactions that came to nothing, for statistics. */
+  readonly transactions: { aborted: number }
 }

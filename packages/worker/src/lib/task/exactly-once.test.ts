@@ -468,6 +468,7 @@ test('a task whose transactions keep failing is opened again with growing waits,
   })
   const waits = fencedAtMs.slice(1).map((atMs, i) => atMs - (fencedAtMs[i] ?? 0))
   expect(waits.length).toBe(6)
+  expect(worker.stats().abortedTransactions).toBe(6)
   // The first opening comes at once; a wait is shorter by a fifth at most.
   for (const [i, leastMs] of [0, 80, 160, 320, 640, 1280].entries()) expect(waits[i]).toBeGreaterThanOrEqual(leastMs)
   await worker.stop()

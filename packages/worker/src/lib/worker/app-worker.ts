@@ -72,6 +72,7 @@ class AppWorker implements Worker, WorkerLife {
   readonly #opened: Deferred<void> = deferred<void>()
   readonly #ended: Deferred<void> = deferred<void>()
   #phase: WorkerStatus = 'starting'
+  #hasRun = false
   #topics: TopicDirectory | undefined
   #worker: ConnectedWorker | undefined
   /** In order of opening; closed in reverse. */
@@ -97,6 +98,7 @@ class AppWorker implements Worker, WorkerLife {
       ...{ clock, sensor: this.#sensor, lease: this.lease },
       budget: new SendBudget(settings.maxOutboxBytes, this.handOut),
       delays: new Delays({ clock, log, deliveryTimeoutMs: settings.deliveryTimeoutMs, handOut: this.handOut }),
+      transactions: { aborted: 0 },
     }
     this.stores = new TaskStores(store)
     this.topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
@@ -111,7 +113,7 @@ class AppWorker implements Worker, WorkerLife {
   }
 
   get status(): WorkerStatus {
-    return this.#phase === 'running' && (this.#worker?.tasks.opening ?? 0) > 0 ? 'recovering' : this.#phase
+    return this.#phase === 'running' && (this.#worker?.tasks.opening.count ?? 0) > 0 ? 'recovering' : this.#phase
   }
 
   async start(): Promise<void> {
@@ -202,6 +204,7 @@ class AppWorker implements Worker, WorkerLife {
     }
     this.#mustGoOn()
     this.#phase = 'running'
+    this.#hasRun = true
     worker.tasks.committer.start()
     for (const part of parts) part.ready()
     log.debug({ tasks: worker.tasks.all.size }, 'The worker is running.')
@@ -287,6 +290,7 @@ class AppWorker implements Worker, WorkerLife {
   }
 
   #view(): WorkerView {
-    return { status: this.status, life: this, worker: this.#worker, sensor: this.#sensor }
+    const { status } = this
+    return { status, hasRun: this.#hasRun, life: this, worker: this.#worker, sensor: this.#sensor }
   }
 }

@@ -4,6 +4,7 @@ import {
   type Consumer,
   type Deferred,
   deferred,
+  type GroupStats,
   isMillraceError,
   type RebalanceListener,
 } from '@millrace/core'
@@ -45,6 +46,8 @@ export class ConnectedWorker implements RebalanceListener {
   readonly elections: Elections
   readonly #life: WorkerLife
   #rebalancingSinceMs: number | undefined
+  /** How it stands with the group, and since when. */
+  #membership: { readonly state: GroupStats['state']; readonly sinceMs: number }
   /** The worker's last drain and commit. */
   #finishing: Promise<void> | undefined
   /** Ids of tasks that a worker which stops has committed to the end, and others may have. */
@@ -55,6 +58,7 @@ export class ConnectedWorker implements RebalanceListener {
     const { environment, lease, stores, suspects, instanceId, webAddress } = life
     const { settings, transport, clock, log, sensor } = environment
     this.#life = life
+    this.#membership = { state: topics.sources.length === 0 ? 'none' : 'joining', sinceMs: clock.monotonic() }
     this.topics = topics
     this.admin = admin
     // It calls nothing before `start`; by then everything below is made.
@@ -95,6 +99,11 @@ export class ConnectedWorker implements RebalanceListener {
     this.fetchLoop = new FetchLoop(this.tasks, this.brokenBatches)
   }
 
+  get membership(): Pick<GroupStats, 'state' | 'forMs'> {
+    const { state, sinceMs } = this.#membership
+    return { state, forMs: this.#life.environment.clock.monotonic() - sinceMs }
+  }
+
   /** Between the news of a rebalance and its outcome. */
   get isRebalancing(): boolean {
     return this.#rebalancingSinceMs !== undefined
@@ -105,6 +114,7 @@ export class ConnectedWorker implements RebalanceListener {
     // A worker that stops drains and commits by itself; it must not rejoin before that is done as far as it can be soon.
     if (this.#finishing !== undefined) return Promise.race([this.#finishing, this.#handingOver.promise])
     this.#rebalancingSinceMs = clock.monotonic()
+    this.#is('rebalancing')
     sensor.rebalanceStarted()
     this.#life.handOut.block(NOT_NOW.rebalance)
     const { running, committer } = this.tasks
@@ -145,6 +155,7 @@ export class ConnectedWorker implements RebalanceListener {
     this.#handOutAgain()
     const durationMs = clock.monotonic() - this.#rebalancingSinceMs
     this.#rebalancingSinceMs = undefined
+    this.#is('member')
     const counts = { lost: change.lost.length, kept: change.kept.length, gained: change.gained.length }
     sensor.rebalanceCompleted({ ...counts, durationMs })
     this.#life.rebalanced({ lost: change.lost, kept: change.kept, gained: change.gained })
@@ -167,6 +178,7 @@ export class ConnectedWorker implements RebalanceListener {
   async onLost(): Promise<void> {
     const { clock, log } = this.#life.environment
     this.#life.lease.end()
+    this.#is('out')
     this.#rebalancingSinceMs ??= clock.monotonic()
     const lost = [...this.tasks.all.values()].flatMap((task) => task.assigned)
     log.warn(
@@ -208,6 +220,10 @@ export class ConnectedWorker implements RebalanceListener {
     await this.tasks.closed()
     // Tasks that were being opened close theirs when they hear that they are lost.
     await this.#life.stores.released()
+  }
+
+  #is(state: GroupStats['state']): void {
+    this.#membership = { state, sinceMs: this.#life.environment.clock.monotonic() }
   }
 
   #handOutAgain(): void {

@@ -2,6 +2,8 @@ import { type Clock, type ErrorStats, type Sensor, TimeHistogram, toError, type 
 
 const KEPT_ERRORS = 20
 const MESSAGE_LENGTH = 500
+/** Sources that are counted by name; errors of further ones count as those of `other`. */
+const MOST_SOURCES = 200
 
 /** Passes everything on, and keeps what `stats` shows of errors, commits, rebalances and records sent. */
 export class CountingSensor implements Sensor {
@@ -11,6 +13,7 @@ export class CountingSensor implements Sensor {
   readonly tracing: Tracing | undefined
   readonly commitTimes: TimeHistogram = new TimeHistogram()
   errors = 0
+  readonly #errorsBySource = new Map<string, number>()
   sent = 0
   clampedTimestamps = 0
   /** Wall time of the last commit and rebalance. */
@@ -29,6 +32,10 @@ export class CountingSensor implements Sensor {
     this.#inner = inner
     this.tracing = inner.tracing
     this.#clock = clock
+  }
+
+  get errorsBySource(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#errorsBySource)
   }
 
   /** Newest first. */
@@ -67,6 +74,10 @@ export class CountingSensor implements Sensor {
 
   errorRaised(error: Parameters<Sensor['errorRaised']>[0]): void {
     this.errors++
+    const { source } = error
+    const isNew = !this.#errorsBySource.has(source) && this.#errorsBySource.size >= MOST_SOURCES
+    const counted = isNew ? 'other' : source
+    this.#errorsBySource.set(counted, (this.#errorsBySource.get(counted) ?? 0) + 1)
     this.#lastErrors.unshift({
       at: this.#clock.now(),
       source: error.source,

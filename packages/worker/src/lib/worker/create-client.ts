@@ -85,6 +85,7 @@ class TransportClient implements Client, CollectorOwner {
       lease: { check: () => {}, whenBack: () => {} },
       budget: this.#budget,
       delays: this.#delays,
+      transactions: { aborted: 0 },
     }
     this.#collector = new RecordCollector(this.#producer, sending, this)
   }

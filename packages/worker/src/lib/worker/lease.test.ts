@@ -55,6 +55,8 @@ test.each([false, true])(
     hanging.resolve()
     await until('the event is finished', () => worker.stats().agents['a']?.processed === 6)
     await clock.sleep(60)
+    const { state, heartbeatAgeMs = 0, leaseExpiredMs } = worker.stats().group
+    expect([state, heartbeatAgeMs > 150, leaseExpiredMs > 0]).toEqual(['member', true, true])
     expect(worker.stats().agents['a']).toMatchObject({ processed: 6, active: 0 })
     expect(log.committed('app')[0]?.offset).toBe(5)
     expect(log.records('out').length).toBe(5)
@@ -206,8 +208,10 @@ test('whoever is thrown out sends nothing from that moment on, though its last h
   // It reaches the guard, and waits there.
   for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
   expect([sent, log.records('out').length]).toEqual([false, 0])
+  expect(worker.stats().group).toMatchObject({ state: 'out', leaseExpiredMs: 0 })
   transports[0]?.release()
   await sending
+  expect(worker.stats().group).toMatchObject({ state: 'member', leaseExpiredMs: 0 })
   expect(log.records('out').length).toBe(1)
   await worker.stop()
 })

@@ -2,6 +2,7 @@ import {
   type AgentStats,
   type AssignmentView,
   type FlowStats,
+  type GroupStats,
   type PartStats,
   partitionKey,
   type SourceStats,
@@ -21,13 +22,15 @@ import type { Quiet } from './worker.ts'
 /** What statistics are made from. */
 export interface WorkerView {
   readonly status: WorkerStatus
+  /** It has been running, once at least. */
+  readonly hasRun: boolean
   readonly life: WorkerLife
   /** `undefined` before the worker is connected. */
   readonly worker: ConnectedWorker | undefined
   readonly sensor: CountingSensor
 }
 
-export function statsOf({ status, life, worker, sensor }: WorkerView): WorkerStats {
+export function statsOf({ status, hasRun, life, worker, sensor }: WorkerView): WorkerStats {
   const { budget, delays } = life.sending
   const { subscriptions, topology } = life
   return {
@@ -42,12 +45,21 @@ export function statsOf({ status, life, worker, sensor }: WorkerView): WorkerSta
       at: sensor.committedAt,
       durations: sensor.commitTimes.figures(),
     },
+    group: groupStats(life, worker),
+    brokers: life.environment.transport.brokers(),
+    opening: {
+      tasks: worker?.tasks.opening.count ?? 0,
+      forMs: worker?.tasks.opening.forMs ?? 0,
+      isFirst: !hasRun,
+    },
     rebalances: worker?.member.rebalances ?? 0,
     lastRebalance: sensor.rebalance && { ...sensor.rebalance, reason: worker?.member.reason ?? '' },
     sent: sensor.sent,
     clampedTimestamps: sensor.clampedTimestamps,
     brokenBatches: worker?.brokenBatches.passed ?? 0,
     errors: sensor.errors,
+    errorsBySource: sensor.errorsBySource,
+    abortedTransactions: life.sending.transactions.aborted,
     lastErrors: [...sensor.lastErrors],
     outbox: { bytes: budget.bytes, full: budget.full },
     delays: delays.stats,
@@ -80,7 +92,8 @@ export function quietOf({ status, life, worker }: WorkerView): Quiet {
   const sources = (worker?.tasks.running ?? []).flatMap((task) => task.sources)
   if (status === 'starting' || status === 'stopping') inHand.push(`the worker is ${status}`)
   if (worker?.isRebalancing === true) inHand.push('a rebalance')
-  if (worker !== undefined && worker.tasks.opening > 0) inHand.push(`recovery of ${worker.tasks.opening} tasks`)
+  if (worker !== undefined && worker.tasks.opening.count > 0)
+    inHand.push(`recovery of ${worker.tasks.opening.count} tasks`)
   if (worker !== undefined && worker.standbys.waiting > 0) inHand.push(`copies of ${worker.standbys.waiting} tasks`)
   if (worker?.tasks.committer.isBusy === true) inHand.push('a commit')
   if (worker?.tasks.changedRows.full === true) inHand.push('changed rows that must be stored first')
@@ -96,6 +109,11 @@ export function quietOf({ status, life, worker }: WorkerView): Quiet {
     offset: Math.min(...cursors.map(({ tracker }) => tracker.position)),
   }))
   return { idle: inHand.length === 0, inHand, positions, finished }
+}
+
+function groupStats({ lease }: WorkerLife, worker: ConnectedWorker | undefined): GroupStats {
+  const { state, forMs } = worker?.membership ?? { state: 'joining', forMs: 0 }
+  return { state, forMs, heartbeatAgeMs: lease.ageMs, leaseExpiredMs: lease.expiredMs }
 }
 
 function waitingStats(worker: ConnectedWorker | undefined): readonly WaitingStats[] {

@@ -73,6 +73,8 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   readonly #closing = new Set<Promise<void>>()
   /** Tasks on their way to running. */
   #opening = 0
+  /** Since when there have been some. */
+  #openingSinceMs = 0
 
   constructor(life: WorkerLife, { topics, admin, consumer, recovery, elections }: WorkerParts) {
     const { environment, lease, handOut, stores } = life
@@ -109,8 +111,10 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     return [...this.#tasks.values()].filter((task) => task.running)
   }
 
-  get opening(): number {
-    return this.#opening
+  /** Tasks on their way to running, and for how long there have been some. */
+  get opening(): { readonly count: number; readonly forMs: number } {
+    const count = this.#opening
+    return { count, forMs: count === 0 ? 0 : this.environment.clock.monotonic() - this.#openingSinceMs }
   }
 
   get waits(): readonly WaitForTask[] {
@@ -187,9 +191,14 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   }
 
   async open(tasks: readonly Task[], heardSinceMs: number): Promise<void> {
-    this.#opening += tasks.length
+    this.#begun(tasks.length)
     await Promise.all(tasks.map((task) => this.#openOne(task, heardSinceMs)))
     if (this.#opening === 0) this.#life.opened()
+  }
+
+  #begun(count: number): void {
+    if (this.#opening === 0) this.#openingSinceMs = this.environment.clock.monotonic()
+    this.#opening += count
   }
 
   async #openOne(task: Task, heardSinceMs: number): Promise<void> {
@@ -210,10 +219,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     this.#opening--
   }
 
-  /**
-   * One of several events in them blocks the event loop, and will do so again: what else is here is handled and committed
-   * first.
-   */
+  /** One of several events in them blocks the event loop, and will again: what else is here is handled and committed first. */
   openLater(tasks: readonly Task[]): void {
     const { clock, log, settings } = this.environment
     const delayMs = Math.min(settings.sessionTimeoutMs, LONGEST_DELAY_MS)
@@ -221,7 +227,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
       { tasks: tasks.map(({ id }) => id) },
       `In ${tasks.length === 1 ? 'a task' : `${tasks.length} tasks`} some event has blocked the event loop of a worker for longer than its session: begun in ${delayMs} ms, after the others.`,
     )
-    this.#opening += tasks.length
+    this.#begun(tasks.length)
     clock.schedule(delayMs, () => {
       this.#opening -= tasks.length
       if (!this.#isStopping)
@@ -232,7 +238,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     })
   }
 
-  /** Closes these tasks, because they are lost; their stores are closed in the background. */
+  /** Closes these tasks, which are lost; their stores in the background. */
   lose(ids: readonly string[], reason: string): void {
     for (const id of ids) {
       const task = this.#tasks.get(id)
@@ -244,7 +250,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     this.handOut.purge()
   }
 
-  /** Keeps the stores of these open from one use to the next, until the next assignment. */
+  /** Keeps the stores of these open until the next assignment. */
   keepStores(tasks: readonly TaskRef[], copies: readonly CopyRef[]): void {
     const ofTasks = tasks.flatMap(({ partitions, partition }) =>
       this.topics.statesWith(partitions).map(({ name }) => partitionKey({ topic: name, partition })),
