@@ -45,6 +45,11 @@ export interface RecordBatch extends TopicPartition {
   readonly bytes: number
   /** The end of the log as known when the batch was read (the last stable offset under read-committed). */
   readonly endOffset: number
+  /**
+   * No offset of it has lost its record to compaction: those without one are of control records and aborted transactions.
+   * Left out or false when one has, or when the driver cannot tell.
+   */
+  readonly whole?: boolean
   /** Timestamps in it that no date can be, and that were moved to the nearest one that can. Default 0. */
   readonly clampedTimestamps?: number
   /** Set when the offsets from `position` to `nextOffset` hold what cannot be read; then there are no records. */

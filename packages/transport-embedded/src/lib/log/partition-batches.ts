@@ -161,6 +161,8 @@ export class PartitionBatches implements AsyncIterable<RecordBatch>, AsyncIterat
           bytes,
           nextOffset,
           endOffset: end,
+          // There are neither control records nor aborted ones in this log.
+          whole: records.length === nextOffset - offset,
         }
       }
       return undefined

@@ -147,11 +147,11 @@ export class FetchedBatches implements AsyncIterable<RecordBatch>, AsyncIterator
   #batchOf(position: Position, decoded: Decoded, endOffset: number): RecordBatch | undefined {
     const { topic, partition, offset } = position
     if (decoded.kind === 'records') {
-      const { records, nextOffset, bytes, clampedTimestamps } = decoded
+      const { records, nextOffset, bytes, clampedTimestamps, whole } = decoded
       if (nextOffset === offset) return undefined
       position.damaged = 0
       position.offset = nextOffset
-      const batch = { topic, partition, position: offset, records, nextOffset, bytes, endOffset }
+      const batch = { topic, partition, position: offset, records, nextOffset, bytes, endOffset, whole }
       return clampedTimestamps === 0 ? batch : { ...batch, clampedTimestamps }
     }
     if (decoded.error.code === 'BATCH_CORRUPT' && ++position.damaged < DAMAGED_UNTIL_FAILED) {

@@ -165,6 +165,34 @@ describe('damage', () => {
   })
 })
 
+describe('whether compaction has taken something', () => {
+  const whole = async (batches: readonly Buffer[], position = 0): Promise<boolean> => {
+    const set = recordSet(Buffer.concat(batches), {
+      position,
+      isolation: 'read-committed',
+      aborted: [{ producerId: 7, firstOffset: 3 }],
+    })
+    const decoded = await decodeAll(set)
+    return decoded.every((one) => one.kind === 'records' && one.whole)
+  }
+
+  test('shows between batches and within them; aborted records and marks of transactions are there', async () => {
+    const aborted = at(encodeRecordBatch(records(2), producer(7), UNCOMPRESSED), 3)
+    const all = [at(batchOf(3), 0), aborted, at(marker(7, 'abort'), 5), at(batchOf(2), 6)]
+    expect(await whole(all)).toBe(true)
+    expect(await whole(all, 1)).toBe(true)
+    // A batch is gone, or the mark.
+    expect(await whole([...all.slice(0, 1), ...all.slice(3)])).toBe(false)
+    expect(await whole([...all.slice(0, 2), ...all.slice(3)])).toBe(false)
+    expect(await whole(all.slice(1), 0)).toBe(false)
+    // Of a batch of four a record is gone: it keeps its bounds.
+    const thinned = at(batchOf(3), 0)
+    thinned.writeInt32BE(3, 23)
+    thinned.writeUInt32BE(crc32c(thinned.subarray(21)), 17)
+    expect(await whole([thinned, at(batchOf(1), 4)])).toBe(false)
+  })
+})
+
 describe('what cannot be decoded', () => {
   test('names the offsets that it takes, and what is before and behind it is read', async () => {
     const lz4 = { bits: compressionBits('lz4'), codec: undefined }

@@ -45,6 +45,8 @@ export interface DecodedRecords {
   /** Of keys, values and headers. */
   readonly bytes: number
   readonly clampedTimestamps: number
+  /** As in `RecordBatch`. */
+  readonly whole: boolean
 }
 
 /** A batch that cannot be read. */
@@ -106,6 +108,9 @@ export class RecordSet {
           return this.#unreadable(header.error, at, header)
         }
       } else {
+        // Compaction keeps the bounds of a batch that it takes records from, and takes empty ones away.
+        if (header.baseOffset > this.#position || header.records <= header.lastOffset - header.baseOffset)
+          stretch.whole = false
         try {
           if (this.#isWanted(header, at) && !this.#decode(header, at, stretch)) {
             if (!isFirst) break
@@ -206,6 +211,8 @@ class DecodedStretch {
   /** Earlier records are dropped. */
   readonly from: number
   unpackedBytes = 0
+  /** Nothing of it has been compacted away. */
+  whole = true
   readonly #records: RawRecord[] = []
   #bytes = 0
   #clamped = 0
@@ -221,6 +228,7 @@ class DecodedStretch {
       nextOffset,
       bytes: this.#bytes,
       clampedTimestamps: this.#clamped,
+      whole: this.whole,
     }
   }
 

@@ -13,7 +13,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import { planRestore, RENEW_CHECKPOINT_MS, whyAnew } from './restore-plan.ts'
+import { Gap, planRestore, RENEW_CHECKPOINT_MS, whyAnew } from './restore-plan.ts'
 import type { TaskStores } from './task-stores.ts'
 
 /** What everything that reads changelogs into this worker's store shares. */
@@ -44,7 +44,7 @@ export type FollowerRole = 'task' | 'copy'
  *
  *     open     the store, as soon as nobody else has it
  *     begin    is its checkpoint to be trusted? read on from there, or else drop its rows and read from the beginning
- *     absorb   batches, which come through a `ChangelogReader`
+ *     absorb   batches, which come through a `ChangelogReader`; they may show that it was not, and that it must begin anew
  *     take     the rows gathered and the checkpoint behind them, for one commit of the store
  *     close    the store is given back; a task keeps it open
  */
@@ -60,6 +60,12 @@ export class ChangelogFollower {
   readonly #environment: RestoreEnvironment
   /** Next changelog offset to read, and the end as last seen. */
   #range: { readonly position: number; readonly end: number } | undefined
+  /** As of when the store is complete once it has been read to the end. */
+  #asOfMs = 0
+  /** What was written while the store was out of use; `undefined` once it has all of it, or is built anew. */
+  #gap: Gap | undefined
+  /** First offset of the changelog, where it is read from when it is built anew. */
+  #beginning = 0
   #rows: Row[] = []
   #bytes = 0
   #read = 0
@@ -133,8 +139,8 @@ export class ChangelogFollower {
    * store.
    */
   async begin({ beginning, end }: Pick<PartitionOffsets, 'beginning' | 'end'>): Promise<void> {
-    const { topics, clock, log, stores } = this.#environment
-    const { definition, partition } = this.ref
+    const { topics, clock, stores } = this.#environment
+    const { definition } = this.ref
     this.forget()
     const changelog = {
       topicId: topics.changelogId(definition),
@@ -142,24 +148,31 @@ export class ChangelogFollower {
       end,
       config: topics.changelogConfig(definition),
     }
-    const plan = planRestore(this.store.checkpoint(), changelog, clock.now())
+    const checkpoint = this.store.checkpoint()
+    const plan = planRestore(checkpoint, changelog)
     const reason = whyAnew(plan, this.store)
-    const subject = this.role === 'copy' ? 'The warm copy of partition' : 'Partition'
-    if (reason !== undefined)
-      log.warn(
-        { table: definition.name, ...this.changelog },
-        `${subject} ${partition} of ${definition.name} is rebuilt from its changelog: ${reason}.`,
-      )
+    if (reason !== undefined) this.#warn(reason)
     if (plan.rebuild !== undefined) await this.store.clear()
+    const isTrusted = checkpoint !== undefined && plan.rebuild === undefined
+    this.#beginning = beginning
+    this.#asOfMs = isTrusted ? checkpoint.wallTimeMs : clock.now()
+    this.#gap = isTrusted ? new Gap(checkpoint, changelog) : undefined
     this.#range = { position: plan.from, end }
+    if (this.remaining === 0) this.#complete()
     // The checkpoint says to which changelog the store belongs, and as of when; also when the store is empty.
     const checkedMs = this.store.checkpoint()?.wallTimeMs ?? -Infinity
     if (this.remaining === 0 && clock.now() - checkedMs > RENEW_CHECKPOINT_MS) await stores.commit([this.#change()])
   }
 
-  /** False when it has been read already. Throws `FORMAT_NEWER`. */
-  absorb({ records, bytes, nextOffset, endOffset }: RecordBatch): boolean {
+  /**
+   * False when it has been read already, or is not what follows. `anew`: it shows that the store cannot be trusted, and
+   * nothing of it is taken; `beginAnew` must come next. Throws `FORMAT_NEWER`.
+   */
+  absorb({ records, bytes, position, nextOffset, endOffset, whole = false }: RecordBatch): boolean | 'anew' {
     if (this.#range === undefined || nextOffset <= this.#range.position) return false
+    if (position > this.#range.position) return false
+    this.#gap?.read(records, whole)
+    if (this.#gap?.distrust(this.#environment.clock.now()) !== undefined) return 'anew'
     const end = this.role === 'copy' ? endOffset : this.#range.end
     for (const { key, value, headers, offset } of records) {
       if (key === null || (this.role === 'task' && offset >= end)) continue
@@ -169,7 +182,19 @@ export class ChangelogFollower {
     }
     this.#bytes += bytes
     this.#range = { position: this.role === 'copy' ? nextOffset : Math.min(nextOffset, end), end }
+    if (this.remaining === 0) this.#complete()
     return true
+  }
+
+  /** Drops all that the store has, and begins at the first offset. Nothing of it may be on its way into the store. */
+  async beginAnew(): Promise<void> {
+    const { clock } = this.#environment
+    this.#warn(this.#gap?.distrust(clock.now()) ?? 'it cannot be trusted')
+    const end = this.#range?.end ?? 0
+    this.forget()
+    await this.store.clear()
+    this.#asOfMs = clock.now()
+    this.#range = { position: this.#beginning, end }
   }
 
   /** `undefined` when the store has everything that was read. */
@@ -180,6 +205,7 @@ export class ChangelogFollower {
   /** Drops what has been gathered. Nothing more of it is written until it begins again. */
   forget(): void {
     this.#range = undefined
+    this.#gap = undefined
     this.#rows = []
     this.#bytes = 0
     this.#read = 0
@@ -196,12 +222,29 @@ export class ChangelogFollower {
     return this.store.checkpoint()?.offset ?? 0
   }
 
+  /** All that was written while the store was out of use has been read. */
+  #complete(): void {
+    this.#gap = undefined
+    this.#asOfMs = this.#environment.clock.now()
+  }
+
+  #warn(reason: string): void {
+    const { definition, partition } = this.ref
+    const subject = this.role === 'copy' ? 'The warm copy of partition' : 'Partition'
+    this.#environment.log.warn(
+      { table: definition.name, ...this.changelog },
+      `${subject} ${partition} of ${definition.name} is rebuilt from its changelog: ${reason}.`,
+    )
+  }
+
   #change(): StoreChange {
     const { topics, clock } = this.#environment
     const rows = this.#rows
     this.#rows = []
     this.#bytes = 0
     const topicId = topics.changelogId(this.ref.definition)
-    return { partition: this.store, rows, checkpoint: { topicId, offset: this.position, wallTimeMs: clock.now() } }
+    // Short of the end, what is missing is as old as it was.
+    const wallTimeMs = this.remaining === 0 ? clock.now() : this.#asOfMs
+    return { partition: this.store, rows, checkpoint: { topicId, offset: this.position, wallTimeMs } }
   }
 }

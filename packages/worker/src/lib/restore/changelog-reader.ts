@@ -106,8 +106,11 @@ export class ChangelogReader {
 
   async #take(batch: RecordBatch): Promise<void> {
     const followed = this.#followed.get(partitionKey(batch))
-    if (followed === undefined || !followed.follower.absorb(batch)) return
+    if (followed === undefined) return
     const { follower, ended } = followed
+    const absorbed = follower.absorb(batch)
+    if (absorbed === 'anew') return this.#beginAnew(followed)
+    if (!absorbed) return
     if (follower.isDue) {
       await this.write(follower)
       if (follower.role === 'task' && this.#leave(followed)) ended.resolve()
@@ -116,6 +119,16 @@ export class ChangelogReader {
     if (follower.role === 'copy') this.#timer ??= this.#environment.clock.schedule(WRITE_MS, () => this.#onTimer())
     const full = this.#full()
     if (full !== undefined) await this.write(full)
+  }
+
+  async #beginAnew(followed: Followed): Promise<void> {
+    const { follower } = followed
+    const key = partitionKey(follower.changelog)
+    await this.#writing
+    if (this.#followed.get(key) !== followed) return
+    await follower.beginAnew()
+    // It may have been given up meanwhile; what still comes from the earlier place does not follow, and is passed over.
+    if (this.#followed.get(key) === followed) this.#reader?.assign(follower.changelog, follower.position)
   }
 
   #onTimer(): void {

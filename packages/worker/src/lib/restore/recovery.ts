@@ -7,7 +7,7 @@ import {
 } from '@millrace/core'
 import { ChangelogFollower, type RestoreEnvironment, type TaskStateRef } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
-import { planRestore } from './restore-plan.ts'
+import { Gap, planRestore } from './restore-plan.ts'
 
 /**
  * What has been restored of one table, and in what time. Partitions are restored side by side, so time counts once for
@@ -76,9 +76,11 @@ export class Recovery {
     if (stores.isInUse(definition.name, partition)) return checkpoint?.offset ?? 0
     if (checkpoint === undefined || inUseOnly) return undefined
     const [topicId, config] = [topics.changelogId(definition), topics.changelogConfig(definition)]
-    // The bounds of the changelog are checked when the store is used.
-    const plan = planRestore(checkpoint, { topicId, beginning: 0, end: Infinity, config }, clock.now())
-    return plan.rebuild === undefined ? checkpoint.offset : undefined
+    // Its bounds, and what has been compacted away, are seen when the store is used.
+    const changelog = { topicId, beginning: 0, end: Infinity, config }
+    const { rebuild } = planRestore(checkpoint, changelog)
+    const isOld = new Gap(checkpoint, changelog).read([], false).distrust(clock.now()) !== undefined
+    return rebuild === undefined && !isOld ? checkpoint.offset : undefined
   }
 
   stats(table: string, isHere: boolean): RecoveryStats {

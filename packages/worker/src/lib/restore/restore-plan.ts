@@ -1,4 +1,4 @@
-import type { Checkpoint, StorePartition } from '@millrace/core'
+import type { Checkpoint, RawRecord, StorePartition } from '@millrace/core'
 
 const DEFAULT_DELETE_RETENTION_MS = 24 * 60 * 60 * 1000
 /**
@@ -6,6 +6,8 @@ const DEFAULT_DELETE_RETENTION_MS = 24 * 60 * 60 * 1000
  * is nothing new: it says since when deletions may have been missed, not since when nothing was written.
  */
 export const RENEW_CHECKPOINT_MS: number = 15 * 60 * 1000
+/** A row may have been made so long before it came into the changelog, behind a checkpoint that is younger. */
+const CLOCKS_APART_MS = 15 * 60 * 1000
 
 export interface ChangelogState {
   readonly topicId: string
@@ -23,11 +25,14 @@ export interface RestorePlan {
   readonly rebuild: string | undefined
 }
 
-/** Whether a store can go on from its checkpoint, or has to be built from the beginning. */
-export function planRestore(checkpoint: Checkpoint | undefined, changelog: ChangelogState, nowMs: number): RestorePlan {
+/**
+ * Whether a store can go on from its checkpoint, or has to be built from the beginning. Whether it is too old shows when
+ * the rest is read: `Gap`.
+ */
+export function planRestore(checkpoint: Checkpoint | undefined, changelog: ChangelogState): RestorePlan {
   const { beginning } = changelog
   if (checkpoint === undefined) return { from: beginning, rebuild: undefined }
-  const rebuild = distrust(checkpoint, changelog, nowMs)
+  const rebuild = distrust(checkpoint, changelog)
   return rebuild === undefined ? { from: checkpoint.offset, rebuild } : { from: beginning, rebuild }
 }
 
@@ -42,19 +47,55 @@ export function whyAnew(
   return rebuild ?? (store.checkpoint() === undefined ? store.damage : undefined)
 }
 
-function distrust(
-  { topicId, offset, wallTimeMs }: Checkpoint,
-  changelog: ChangelogState,
-  nowMs: number,
-): string | undefined {
+function distrust({ topicId, offset }: Checkpoint, changelog: ChangelogState): string | undefined {
   const { beginning, end } = changelog
   if (topicId !== changelog.topicId) return 'the changelog topic was deleted and created again'
   if (offset > end) return `the store has absorbed offset ${offset} of a changelog that ends at ${end}`
   if (offset < beginning) return `the changelog begins at ${beginning}, past the store's offset ${offset}`
-  const retentionMs = Number(changelog.config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS)
-  // Compaction drops tombstones after that time: a store that has not seen one would keep the row for ever. But never the
-  // last offset of a log. Where only that is left, it is read, or it is the mark that ended the store's own last transaction.
-  if (offset < end - 1 && nowMs - wallTimeMs > retentionMs / 2)
-    return 'the store is so old that deletions may be gone from the changelog'
   return undefined
+}
+
+/** What is between a checkpoint and the end of its changelog, as far as it has been read. */
+export class Gap {
+  readonly #checkpoint: Checkpoint
+  readonly #retentionMs: number
+  readonly #isAlmostNone: boolean
+  #whole = true
+  #oldestMs = Infinity
+  #newestMs = -Infinity
+
+  constructor(checkpoint: Checkpoint, { config, end }: Pick<ChangelogState, 'config' | 'end'>) {
+    this.#checkpoint = checkpoint
+    this.#retentionMs = Number(config['delete.retention.ms'] ?? DEFAULT_DELETE_RETENTION_MS)
+    // Compaction never takes the last offset of a log. Where only that is left, it is read, or it is the mark that ended
+    // the store's own last transaction.
+    this.#isAlmostNone = checkpoint.offset >= end - 1
+  }
+
+  /** Records that were read of it; `whole`: nothing has been compacted away between them. */
+  read(records: readonly Pick<RawRecord, 'timestamp'>[], whole: boolean): this {
+    this.#whole &&= whole
+    for (const { timestamp } of records) {
+      if (timestamp < this.#oldestMs) this.#oldestMs = timestamp
+      if (timestamp > this.#newestMs) this.#newestMs = timestamp
+    }
+    return this
+  }
+
+  /**
+   * Why the store cannot be used, or may not be usable. Compaction drops tombstones `delete.retention.ms` after it has come
+   * to them: a store that has not seen one would keep its row for ever. Where nothing was compacted away, nothing is
+   * missing, however old the store is. Where something was, the store must be young by every clock that is known: this
+   * worker's, that of the checkpoint, and those of the rows behind it.
+   */
+  distrust(nowMs: number): string | undefined {
+    if (this.#whole || this.#isAlmostNone) return undefined
+    const { wallTimeMs } = this.#checkpoint
+    const apartMs = Math.min(CLOCKS_APART_MS, this.#retentionMs / 2)
+    if (wallTimeMs > Math.min(nowMs, this.#oldestMs) + apartMs)
+      return 'its checkpoint was written under a clock that ran ahead, so that it is not known how old it is, and rows of the changelog were compacted away since'
+    if (Math.max(nowMs, this.#newestMs) - wallTimeMs > this.#retentionMs / 2)
+      return 'the store is so old that deletions may be gone from the changelog'
+    return undefined
+  }
 }
