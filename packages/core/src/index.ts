@@ -244,6 +244,7 @@ export { TIME_BOUNDS_MS, TimeHistogram, type TimeFigures } from './lib/time/time
 export type { AppSettings, ResolvedSettings } from './lib/settings/app-settings.ts'
 export { describeSettings, unknownEnvironment, type SettingDescription } from './lib/settings/describe-settings.ts'
 export { requireProductionSettings, resolveSettings, type SettingSources } from './lib/settings/resolve-settings.ts'
+export { secretsOf, secretsOfEnvironment } from './lib/settings/setting-names.ts'
 export { runningPlace } from './lib/settings/running-place.ts'
 export { settingDeclarations, type SettingName } from './lib/settings/setting-declarations.ts'
 export type {
@@ -254,6 +255,7 @@ export type {
   TransportFactory,
   WebDriverFactory,
 } from './lib/settings/setting-types.ts'
+export { isSecretName, type Redact, RedactingLogger, redactor, redactText } from './lib/redaction/redact.ts'
 export { formatByteSize, parseByteSize, type ByteSize } from './lib/units/byte-size.ts'
 export { duration, formatDuration, parseDuration, type Duration } from './lib/units/duration.ts'
 export {

@@ -34,7 +34,7 @@ import { createSite, type Site, type SiteApp, type SiteWorker, siteWorker, webPa
 import { AppClient, createWorker, describeApp, workerSettings, type ClientApp, type Worker } from '@millrace/worker'
 import { AppListeners } from './app-events.ts'
 import { Definitions } from './definitions.ts'
-import { Drivers, type Surroundings } from './drivers.ts'
+import { Drivers, type Surroundings, surroundingsOf } from './drivers.ts'
 
 /** What an app takes from outside beside its settings, when it does not run on its own. */
 export interface AppEnvironment {
@@ -92,7 +92,7 @@ export class AppRuntime implements ClientApp, SiteApp {
     const { clock = systemClock(), log = plainLogger(), sensor = silentSensor } = environment
     const settings = resolveSettings({ env: process.env, argument })
     this.#argument = argument
-    const surroundings: Surroundings = {
+    const surroundings = surroundingsOf({
       settings,
       home,
       clock,
@@ -100,7 +100,7 @@ export class AppRuntime implements ClientApp, SiteApp {
       sensor,
       freeze: settings.freeze,
       openTransport: undefined,
-    }
+    })
     this.surroundings = surroundings
     this.drivers = new Drivers(surroundings)
     this.streams = {
@@ -190,7 +190,7 @@ export class AppRuntime implements ClientApp, SiteApp {
     this.definitions.close()
     if (drivers === undefined)
       requireProductionSettings({ options: this.#options, env: process.env, argument: this.#argument }, OTHER_VARIABLES)
-    const { settings, clock, log, sensor, freeze } = this.surroundings
+    const { settings, clock, log, redact, sensor, freeze } = this.surroundings
     const { id: appId, agent } = settings
     const { agents: declaredAgents, globalTables, jobs } = this.definitions
     const scheduler = schedulerPart({ appId, contexts: this.contexts }, [...jobs.values()])
@@ -221,6 +221,7 @@ export class AppRuntime implements ClientApp, SiteApp {
       store,
       clock,
       log,
+      redact,
       sensor,
       freeze,
       settings: workerSettings(settings),

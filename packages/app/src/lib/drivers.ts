@@ -4,8 +4,12 @@ import {
   type Logger,
   type OtherStore,
   parseBrokerUrl,
+  type Redact,
+  RedactingLogger,
+  redactor,
   type ResolvedSettings,
   runningPlace,
+  secretsOf,
   type RunningPlace,
   type Sensor,
   type StoreDriver,
@@ -18,7 +22,10 @@ import type { MemoryLog } from '@millrace/transport-embedded'
 export interface Surroundings {
   settings: ResolvedSettings
   clock: Clock
+  /** What is set is given texts without secrets. */
   log: Logger
+  /** With the secrets of the settings as they are now. */
+  redact: Redact
   sensor: Sensor
   /** Directory of the app's package. */
   home: string
@@ -26,6 +33,29 @@ export interface Surroundings {
   freeze: boolean
   /** Opens the connections that are no worker's, instead of the broker that the settings name. */
   openTransport: (() => Transport) | undefined
+}
+
+/** Surroundings whose logger is given no secrets, whoever sets it. */
+export function surroundingsOf(given: Omit<Surroundings, 'redact'>): Surroundings {
+  let known: { readonly settings: ResolvedSettings; readonly redact: Redact } | undefined
+  const redact: Redact = (text) => {
+    const { settings } = surroundings
+    if (known?.settings !== settings) known = { settings, redact: redactor(secretsOf(settings)) }
+    return known.redact(text)
+  }
+  const guarded = (log: Logger): Logger => (log instanceof RedactingLogger ? log : new RedactingLogger(log, redact))
+  let logger = guarded(given.log)
+  const surroundings: Surroundings = {
+    ...given,
+    redact,
+    get log() {
+      return logger
+    },
+    set log(log) {
+      logger = guarded(log)
+    },
+  }
+  return surroundings
 }
 
 /** The drivers that the settings name, each loaded when it is needed. */

@@ -4,6 +4,8 @@ import {
   isMillraceError,
   MillraceError,
   packageVersion,
+  redactor,
+  secretsOfEnvironment,
   systemClock,
   toError,
 } from '@millrace/core'
@@ -64,7 +66,7 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
     const reason = error instanceof WrongUsage ? error.reason : error
     const stack = words.includes('--debug')
     const text = words.includes('--json') ? toJson(failureFacts(reason)) : describeFailure(reason, color, { stack })
-    stderr.write(`${text}\n`)
+    stderr.write(`${redactor(secretsOfEnvironment(env))(text)}\n`)
     return exitCodeOf(error)
   }
 }

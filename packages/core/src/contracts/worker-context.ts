@@ -1,4 +1,5 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
+import type { Redact } from '../lib/redaction/redact.ts'
 import type { Clock } from './clock.ts'
 import type { SubscriptionQueue, SendRequest, CurrentEvent } from './event.ts'
 import type { Candidate } from './group.ts'
@@ -15,6 +16,8 @@ export interface ClientContext {
   readonly appId: string
   readonly clock: Clock
   readonly log: Logger
+  /** For texts on their way out that are no lines of the log: errors in letters, replies and statistics. */
+  readonly redact: Redact
   /** Resolves when the broker has acknowledged the record. Rejects with what the broker refused it for. */
   send(request: SendRequest): Promise<RecordMetadata>
   /** Number of partitions of an existing topic; `TOPIC_MISSING` otherwise. */

@@ -1,4 +1,10 @@
-import { isMillraceError, type AgentDeadLetters, type DeadLetter, type DeadLetterPlace } from '@millrace/core'
+import {
+  isMillraceError,
+  isSecretName,
+  type AgentDeadLetters,
+  type DeadLetter,
+  type DeadLetterPlace,
+} from '@millrace/core'
 import { action, PageError, SharedLookups, type BuiltInPages, type SiteTools } from '@millrace/web'
 
 /** Of each agent, in the list. */
@@ -37,7 +43,10 @@ export function deadLetterPages(tools: SiteTools): BuiltInPages {
           ),
         )
         if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
-        const headers = letter.headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
+        const headers = letter.headers.map(([name, value]) => [
+          name,
+          value === null ? null : isSecretName(name) ? '***' : value.toString('utf8'),
+        ])
         // A stack shows what is inside the application: only for those who may change it.
         const stack = access.mayAct(c).on ? letter.stack : ''
         return c.json({ ...letter, headers, stack })

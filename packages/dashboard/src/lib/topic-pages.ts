@@ -1,4 +1,4 @@
-import { isLocalBroker, isMillraceError, type ShownRecord, type TopicDescription } from '@millrace/core'
+import { isLocalBroker, isMillraceError, isSecretName, type ShownRecord, type TopicDescription } from '@millrace/core'
 import {
   action,
   jsonText,
@@ -173,7 +173,10 @@ function peekOf({ partition, offset, timestamp, key, value, headers }: ShownReco
       cut: isCut || headerBytes.some((bytes) => bytes > MAX_HEADER_CHARACTERS),
       headers: headers
         .slice(0, MAX_HEADERS)
-        .map(([name, bytes]) => [firstOf(name), bytes === null ? null : firstOf(bytes.toString('utf8'))]),
+        .map(([name, bytes]) => [
+          firstOf(name),
+          bytes === null ? null : isSecretName(name) ? '***' : firstOf(bytes.toString('utf8')),
+        ]),
     },
     characters: shownKey.characters + shownValue.characters + headerBytes.reduce((sum, bytes) => sum + bytes, 0),
   }

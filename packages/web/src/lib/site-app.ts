@@ -9,6 +9,7 @@ import type {
   Logger,
   RecordMetadata,
   RecordsRequest,
+  Redact,
   ResolvedSettings,
   RoutedTable,
   RunOutcome,
@@ -127,6 +128,8 @@ export interface SiteApp {
     readonly log: Logger
     readonly settings: SiteSettings
     readonly sensor?: Pick<Sensor, 'tracing'>
+    /** For what pages say of errors. Default: `redactText`. */
+    readonly redact?: Redact
   }
   readonly definitions: {
     readonly tables: ReadonlyMap<string, PartitionedTable>

@@ -3,6 +3,7 @@ import {
   type DeadLetter,
   type DeadLetterPlace,
   type DeadLetterSummary,
+  isSecretName,
   MillraceError,
   type RawHeaders,
   type ReplayOutcome,
@@ -167,7 +168,10 @@ function shortened(text: string): string {
 }
 
 function headersOf(headers: RawHeaders): readonly (readonly [name: string, text: string | null])[] {
-  return headers.map(([name, value]) => [name, value === null ? null : value.toString('utf8')])
+  return headers.map(([name, value]) => [
+    name,
+    value === null ? null : isSecretName(name) ? '***' : value.toString('utf8'),
+  ])
 }
 
 function timeOf(ms: number): string {

@@ -1,4 +1,4 @@
-import type { CommandOutput } from '@millrace/core'
+import { type CommandOutput, redactor, secretsOfEnvironment } from '@millrace/core'
 import { option } from '../arguments/grammar.ts'
 import { checkApp, checkWithoutApp, type MachineFacts } from '../doctor/check-app.ts'
 import type { Finding } from '../doctor/finding.ts'
@@ -17,7 +17,8 @@ export const doctorCommand: Command = {
   // A broker that does not answer at once is a finding, not a reason to wait.
   defaults: { connectTimeout: '10s' },
   logsToOutput: false,
-  run: async ({ app, cli, json, terminal }) => report(await checkApp(app, surroundingsOf(terminal)), cli, json),
+  run: async ({ app, cli, json, terminal }) =>
+    report(await checkApp(app, surroundingsOf(terminal)), cli, { json, terminal }),
 }
 
 /** `doctor` where there is no app, because of `failure`. */
@@ -26,14 +27,20 @@ export function doctorWithoutApp(
   cli: CommandOutput,
   given: { terminal: Terminal; json: boolean },
 ): number {
-  return report(checkWithoutApp(failure, surroundingsOf(given.terminal)), cli, given.json)
+  return report(checkWithoutApp(failure, surroundingsOf(given.terminal)), cli, given)
 }
 
 function surroundingsOf({ env }: Terminal): MachineFacts {
   return { node: process.version, env }
 }
 
-function report(findings: readonly Finding[], cli: CommandOutput, json: boolean): number {
+function report(
+  found: readonly Finding[],
+  cli: CommandOutput,
+  { json, terminal }: { readonly json: boolean; readonly terminal: Terminal },
+): number {
+  const redact = redactor(secretsOfEnvironment(terminal.env))
+  const findings = found.map((finding) => ({ ...finding, detail: redact(finding.detail) }))
   const bad = findings.filter(({ status }) => status === 'wrong').length
   if (json) cli.json(findings)
   else {

@@ -66,6 +66,17 @@ test('requests in flight are half of the connections, and never as many', () => 
   expect(() => web({ maxConnections: 10, maxRequests: 10 })).toThrow(/web\.maxRequests is 10; .* web\.maxConnections/)
 })
 
+test('what workers tell one another: no credentials in an address, a secret that cannot be guessed, ranges that are some', () => {
+  expect(() => resolve({ web: { advertise: 'http://me:pw@a' } })).toThrow(refused('SETTING_INVALID', 'web.advertise'))
+  expect(() => resolve({ web: { secret: 'fifteen letters' } })).toThrow(refused('SETTING_INVALID', 'web.secret', '16'))
+  expect(() => resolve({ web: { peers: '10.0.0.0/40' } })).toThrow(
+    refused('SETTING_INVALID', 'web.peers', '10.0.0.0/40'),
+  )
+  const { web } = resolve({ web: { advertise: 'a:80', secret: 'sixteen letters.', peers: '10.0.0.0/8, *.shop' } })
+  expect(web).toMatchObject({ advertise: 'a:80', secret: 'sixteen letters.', peers: '10.0.0.0/8, *.shop' })
+  expect(resolve({}, { env: { MILLRACE_WEB_SECRET: 'sixteen letters.' } }).web.secret).toBe('sixteen letters.')
+})
+
 test('defaults are those of the reference', () => {
   expect(resolve({})).toMatchObject({
     id: 'app',

@@ -28,6 +28,26 @@ export function secretFileName(name: SettingName): string | undefined {
   return declarationOf(name).secret === true ? `${environmentName(name)}_FILE` : undefined
 }
 
+/** Values of all settings that are secret, as they were resolved. */
+export function secretsOf(settings: object): readonly string[] {
+  return settingNames.flatMap((name) => {
+    if (declarationOf(name).secret !== true) return []
+    let value: unknown = settings
+    for (const part of name.split('.')) value = isGroup(value) ? value[part] : undefined
+    const text = isGroup(value) ? value['text'] : value
+    return typeof text === 'string' ? [text] : []
+  })
+}
+
+/** Values of the secret settings that the environment holds. */
+export function secretsOfEnvironment(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return settingNames.flatMap((name) => (declarationOf(name).secret === true ? (env[environmentName(name)] ?? []) : []))
+}
+
+function isGroup(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null
+}
+
 /** `web-port` for `web.port`, without dashes in front; `undefined` for what only the app file or the environment may hold. */
 export function optionName(name: SettingName): string | undefined {
   const { option, required, secret, type } = declarationOf(name)

@@ -45,6 +45,12 @@ export function checkSettings(values: SettingValues): void {
       )
   }
   checkSasl(values)
+  const advertise = values.get('web.advertise')
+  if (typeof advertise === 'string' && advertise.includes('@'))
+    throw new MillraceError(
+      'SETTING_INVALID',
+      'Setting web.advertise has an @ in it; it takes a host and a port, which every worker is told and pages show, and no credentials.',
+    )
   const peers = values.get('web.peers')
   if (typeof peers === 'string') parsePeerList(peers)
   const secret = values.get('web.secret')

@@ -254,14 +254,14 @@ export class JobRunner {
   }
 
   #report({ slot, result }: LastRun, error: Error): void {
-    const { log, sensor } = this.#deps.worker
+    const { log, sensor, redact } = this.#deps.worker
     const fields = { job: this.job.name, slot: slot.toISOString(), err: error }
     if (result === 'cut-short') {
       log.info(fields, `${capital(this.#what)} was cut short in its run of ${slot.toISOString()}.`)
       return
     }
     this.#failures++
-    this.#lastError = { message: error.message, slot }
+    this.#lastError = { message: redact(error.message), slot }
     sensor.errorRaised({ source: this.#what, error })
     log.error(fields, `${capital(this.#what)} failed in its run of ${slot.toISOString()}: ${errorText(error)}`)
   }

@@ -122,7 +122,9 @@ class TopicRequest implements ReplyRequest {
 
   #errorReply(error: Error): SendRequest {
     const reason = Buffer.from(reasonOf(error), 'utf8')
-    return this.#reply(Buffer.from(errorText(error), 'utf8'), [[replyHeaders.error, reason]])
+    return this.#reply(Buffer.from(this.#sender.worker.redact(errorText(error)), 'utf8'), [
+      [replyHeaders.error, reason],
+    ])
   }
 
   #reply(value: Buffer, more: RawHeaders = []): SendRequest {

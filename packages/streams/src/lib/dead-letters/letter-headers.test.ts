@@ -1,4 +1,4 @@
-import { MillraceError, type RawHeaders, type RawRecord } from '@millrace/core'
+import { MillraceError, redactText, type RawHeaders, type RawRecord } from '@millrace/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -121,11 +121,11 @@ describe('an error', () => {
       { class: 'MillraceError', code: 'DECODE_FAILED', message: 'No JSON.' },
     ],
   ])('%s', (error, expected) => {
-    expect(describeError(error)).toMatchObject(expected)
+    expect(describeError(error, redactText)).toMatchObject(expected)
   })
 
   it('comes with the stacks of its causes', () => {
-    expect(describeError(new Error('outer', { cause: new Error('inner') })).stack).toMatch(
+    expect(describeError(new Error('outer', { cause: new Error('inner') }), redactText).stack).toMatch(
       /outer[^]*Caused by: Error: inner/,
     )
   })

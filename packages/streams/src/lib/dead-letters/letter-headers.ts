@@ -1,4 +1,4 @@
-import { isMillraceError, type RawHeaders, refuseNewer } from '@millrace/core'
+import { isMillraceError, type RawHeaders, type Redact, refuseNewer } from '@millrace/core'
 import { headerNamed } from '../events/headers.ts'
 
 /** Headers that a dead letter has behind those of its record. Text, UTF-8. */
@@ -55,13 +55,13 @@ export interface LetterFacts {
 }
 
 /** What of an error goes into a letter. */
-export function describeError(error: Error): Pick<LetterFacts, 'code' | 'class' | 'message' | 'stack'> {
+export function describeError(error: Error, redact: Redact): Pick<LetterFacts, 'code' | 'class' | 'message' | 'stack'> {
   const code = 'code' in error && (typeof error.code === 'string' || typeof error.code === 'number') ? error.code : ''
   return {
     code: String(code),
     class: classOf(error),
-    message: isMillraceError(error) ? error.detail : error.message,
-    stack: withCauses(error),
+    message: redact(isMillraceError(error) ? error.detail : error.message),
+    stack: redact(withCauses(error)),
   }
 }
 

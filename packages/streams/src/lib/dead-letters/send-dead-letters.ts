@@ -54,7 +54,7 @@ export async function sendDeadLetters(
       'NO_CURRENT_EVENT',
       `The event of agent "${agent}" was lost before its dead letter was sent.`,
     )
-  const failure = { ...describeError(error), agent, failedAt: worker.clock.now() }
+  const failure = { ...describeError(error, worker.redact), agent, failedAt: worker.clock.now() }
   for (const member of event.members) {
     const { partition, offset, timestamp } = member
     const refused = refusedLetter(member, topic)

@@ -6,6 +6,8 @@ import {
   type OpenState,
   type Reader,
   type RecordMetadata,
+  type Redact,
+  redactText,
   type Sensor,
   type StateDefinition,
   type WorkerContext,
@@ -30,6 +32,7 @@ export class SmallWorker implements WorkerContext {
   readonly appId: string = 'app'
   readonly clock: Clock = manualClock()
   readonly log: Logger = log
+  readonly redact: Redact = redactText
   readonly sensor: Sensor = sensor
   readonly exactlyOnce: boolean = false
   readonly signal: AbortSignal = new AbortController().signal

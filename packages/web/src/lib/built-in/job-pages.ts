@@ -1,4 +1,4 @@
-import { isMillraceError, type Clock, type RunOutcome } from '@millrace/core'
+import { isMillraceError, redactText, type Clock, type RunOutcome } from '@millrace/core'
 import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import { action } from './action.ts'
@@ -10,6 +10,7 @@ const RUN_ANSWER_MS = 1_000
 /** Tasks, timers and cron jobs, and what can be done with them. */
 export function jobPages(tools: BuiltInTools): BuiltInPages {
   const { site, workers, leader } = tools
+  const { redact = redactText } = site.surroundings
   const job = (c: PageContext): string => c.params['name'] ?? ''
   return {
     '/jobs/': {
@@ -28,7 +29,7 @@ export function jobPages(tools: BuiltInTools): BuiltInPages {
             answer: (outcome) =>
               outcome === undefined
                 ? c.json({ result: 'running' }, 202)
-                : c.json({ result: outcome.result, error: outcome.error?.message }),
+                : c.json({ result: outcome.result, error: outcome.error && redact(outcome.error.message) }),
           }),
         ),
       ),

@@ -1,4 +1,4 @@
-import { isMillraceError, type ErrorCode } from '@millrace/core'
+import { isMillraceError, type ErrorCode, type Redact, redactText } from '@millrace/core'
 import { jsonText, type JsonObject } from './json-text.ts'
 
 export interface PageErrorOptions {
@@ -54,12 +54,12 @@ export interface Failure {
 }
 
 /** The answer to something thrown: never a stack, and no details that are for the log only. */
-export function errorAnswer(thrown: unknown): Failure {
+export function errorAnswer(thrown: unknown, redact: Redact = redactText): Failure {
   const error = asPageError(thrown)
   const { status, message, headers, extra } = error
   return {
     status,
-    response: new Response(jsonText({ ...extra, error: message }), {
+    response: new Response(jsonText({ ...extra, error: redact(message) }), {
       status,
       headers: { 'content-type': 'application/json', ...headers },
     }),

@@ -73,7 +73,7 @@ export class RequestHandler {
     } catch (thrown) {
       if (isGone(request, thrown)) response = new Response(null, { status: CLIENT_GONE })
       else {
-        const failure = errorAnswer(thrown)
+        const failure = errorAnswer(thrown, site.surroundings.redact)
         this.#report(thrown, { status: failure.status, page, ...asked })
         response = failure.response
       }

@@ -12,6 +12,7 @@ import {
   type MemberInfo,
   type PartitionPosition,
   type RecordMetadata,
+  type Redact,
   type RecordsRequest,
   type ResetPlan,
   type ResetRequest,
@@ -39,7 +40,12 @@ import { skipOffset, skipPlan } from './skip-offset.ts'
 /** The app that a client is of. Everything is looked up when it is used: the command line and the test kit change it. */
 export interface ClientApp {
   readonly declared: DeclaredApp
-  readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock; readonly log: Logger }
+  readonly surroundings: {
+    readonly settings: ResolvedSettings
+    readonly clock: Clock
+    readonly log: Logger
+    readonly redact: Redact
+  }
   readonly contexts: ContextStorage
   readonly deadLetters: DeadLetters
   /** Not connected yet. */
@@ -201,7 +207,7 @@ export class AppClient implements CommandLineClient {
   }
 
   async #open(): Promise<Connection> {
-    const { settings, clock, log } = this.#app.surroundings
+    const { settings, clock, log, redact } = this.#app.surroundings
     const transport = await this.#app.openTransport()
     try {
       await transport.connect({ timeoutMs: settings.connectTimeoutMs })
@@ -210,7 +216,7 @@ export class AppClient implements CommandLineClient {
       throw error
     }
     const { id: appId, maxRecordBytes } = settings
-    const client = createClient({ appId, clientId: makeWorkerId(), transport, clock, log, maxRecordBytes })
+    const client = createClient({ appId, clientId: makeWorkerId(), transport, clock, log, redact, maxRecordBytes })
     return { client, transport, admin: transport.admin() }
   }
 

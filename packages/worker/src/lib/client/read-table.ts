@@ -177,6 +177,7 @@ function observerOf({ client }: TableReader, copy: TableCopy): WorkerContext {
     appId: client.appId,
     clock: client.clock,
     log: client.log,
+    redact: client.redact,
     send: (request) => client.send(request),
     partitions: (topic) => client.partitions(topic),
     createTopics: (specs) => client.createTopics(specs),

@@ -1,4 +1,4 @@
-import type { Clock, Isolation, Logger, ResolvedSettings, Sensor, Transport } from '@millrace/core'
+import type { Clock, Isolation, Logger, Redact, ResolvedSettings, Sensor, Transport } from '@millrace/core'
 
 /** What becomes of a stretch of a source topic that cannot be read. */
 export type OnBatchError = 'stop' | 'deadLetter' | 'skip'
@@ -79,6 +79,8 @@ export interface WorkerEnvironment {
   readonly transport: Transport
   readonly clock: Clock
   readonly log: Logger
+  /** For texts of errors that are kept or sent. Default: `redactText`. */
+  readonly redact?: Redact
   readonly sensor: Sensor
   /** Freeze values that tables give out. */
   readonly freeze: boolean

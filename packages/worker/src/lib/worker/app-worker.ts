@@ -83,7 +83,7 @@ class AppWorker implements Worker, WorkerLife {
   constructor(options: WorkerOptions) {
     const { clock, settings, log, transport, store } = options
     this.#options = options
-    this.#sensor = new CountingSensor(options.sensor, clock)
+    this.#sensor = new CountingSensor(options.sensor, clock, options.redact)
     this.environment = { ...options, sensor: this.#sensor }
     this.webAddress = options.webAddress
     // The id from the store is safe: it keeps other processes out, so no two running workers share it.

@@ -1,4 +1,13 @@
-import { type Clock, type ErrorStats, type Sensor, TimeHistogram, toError, type Tracing } from '@millrace/core'
+import {
+  type Clock,
+  type ErrorStats,
+  type Redact,
+  redactText,
+  type Sensor,
+  TimeHistogram,
+  toError,
+  type Tracing,
+} from '@millrace/core'
 
 const KEPT_ERRORS = 20
 const MESSAGE_LENGTH = 500
@@ -9,6 +18,7 @@ const MOST_SOURCES = 200
 export class CountingSensor implements Sensor {
   readonly #inner: Sensor
   readonly #clock: Pick<Clock, 'now'>
+  readonly #redact: Redact
   readonly #lastErrors: ErrorStats[] = []
   readonly tracing: Tracing | undefined
   readonly commitTimes: TimeHistogram = new TimeHistogram()
@@ -28,10 +38,11 @@ export class CountingSensor implements Sensor {
       }
     | undefined = undefined
 
-  constructor(inner: Sensor, clock: Pick<Clock, 'now'>) {
+  constructor(inner: Sensor, clock: Pick<Clock, 'now'>, redact: Redact = redactText) {
     this.#inner = inner
     this.tracing = inner.tracing
     this.#clock = clock
+    this.#redact = redact
   }
 
   get errorsBySource(): Readonly<Record<string, number>> {
@@ -81,7 +92,7 @@ export class CountingSensor implements Sensor {
     this.#lastErrors.unshift({
       at: this.#clock.now(),
       source: error.source,
-      message: toError(error.error).message.slice(0, MESSAGE_LENGTH),
+      message: this.#redact(toError(error.error).message).slice(0, MESSAGE_LENGTH),
     })
     if (this.#lastErrors.length > KEPT_ERRORS) this.#lastErrors.pop()
     this.#inner.errorRaised(error)

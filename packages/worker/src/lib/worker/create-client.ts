@@ -7,6 +7,8 @@ import {
   type Producer,
   type Reader,
   type RecordMetadata,
+  type Redact,
+  redactText,
   type SendRequest,
   type TopicSpec,
   type Transport,
@@ -28,6 +30,8 @@ export interface ClientOptions {
   readonly transport: Transport
   readonly clock: Clock
   readonly log: Logger
+  /** Default: `redactText`. */
+  readonly redact?: Redact
   /** Sends not yet acknowledged; beyond it `send` waits. Default 8 MB. */
   readonly maxOutboxBytes?: number
   /** Largest record that `send` takes. Default 1 MB. */
@@ -50,6 +54,7 @@ class TransportClient implements Client, CollectorOwner {
   readonly appId: string
   readonly clock: Clock
   readonly log: Logger
+  readonly redact: Redact
   readonly #transport: Transport
   readonly #maxRecordBytes: number
   readonly #budget: SendBudget
@@ -65,6 +70,7 @@ class TransportClient implements Client, CollectorOwner {
     transport,
     clock,
     log,
+    redact = redactText,
     maxOutboxBytes = 8 * 1024 * 1024,
     maxRecordBytes = 1024 * 1024,
   }: ClientOptions) {
@@ -72,6 +78,7 @@ class TransportClient implements Client, CollectorOwner {
     this.appId = appId
     this.clock = clock
     this.log = log
+    this.redact = redact
     this.#transport = transport
     this.#maxRecordBytes = maxRecordBytes
     this.#budget = new SendBudget(maxOutboxBytes, undefined)

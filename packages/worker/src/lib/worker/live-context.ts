@@ -8,6 +8,8 @@ import {
   type OpenState,
   type Reader,
   type RecordMetadata,
+  type Redact,
+  redactText,
   type SendRequest,
   type Sensor,
   type StateDefinition,
@@ -26,6 +28,7 @@ export class LiveContext implements WorkerContext {
   readonly appId: string
   readonly clock: Clock
   readonly log: Logger
+  readonly redact: Redact
   readonly sensor: Sensor
   readonly exactlyOnce: boolean
   readonly signal: AbortSignal
@@ -46,6 +49,7 @@ export class LiveContext implements WorkerContext {
     this.appId = environment.appId
     this.clock = environment.clock
     this.log = environment.log
+    this.redact = environment.redact ?? redactText
     this.sensor = environment.sensor
     this.exactlyOnce = environment.settings.exactlyOnce
     this.signal = signal

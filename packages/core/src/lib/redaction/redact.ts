@@ -1,0 +1,138 @@
+import type { Logger } from '../../contracts/logger.ts'
+
+/** Text without what must not leave the process. */
+export type Redact = (text: string) => string
+
+const HIDDEN = '***'
+/** A shorter secret would be found in half of all words. */
+const SHORTEST_SECRET = 4
+/**
+ * What is secret wherever it stands. In what a rule keeps, `$1` and so on are its groups. Credentials are looked for in so
+ * many characters before an `@` only, which bounds the work for a text that begins many URLs.
+ */
+const RULES: readonly (readonly [pattern: RegExp, shown: string])[] = [
+  [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g, HIDDEN],
+  // Up to the path; in paths of the web and of files an `@` is usual (`vue@3`).
+  [/\b((?:https?|wss?):\/\/)[^\s"<>/?#]{0,1000}@/gi, `$1${HIDDEN}@`],
+  // In others a password that is not encoded may hold any character, an `@` and a slash among them.
+  [/\b((?!https?:|wss?:|file:)[a-z][a-z0-9+.-]{0,30}:\/\/)[^\s"<>]{0,1000}@/gi, `$1${HIDDEN}@`],
+  [/((?:proxy-)?authorization|(?:set-)?cookie|x-api-key)(["']?\s{0,3}[:=]\s{0,3}["']?)[^"'\r\n]+/gi, `$1$2${HIDDEN}`],
+  [/\b(bearer\s{1,3})[\w.~+/=-]{8,}/gi, `$1${HIDDEN}`],
+  [/(millrace-session=)[^\s;"']+/g, `$1${HIDDEN}`],
+  [
+    /((?:password|passwd|passphrase|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key)["']?(?:=|"\s?:|'\s?:|:\s{0,3}(?=["']))\s{0,3}["']?)[^\s"'&,;)}\]]+/gi,
+    `$1${HIDDEN}`,
+  ],
+  [/((?:password|passwd|passphrase)\s?:\s{1,3})[^\s"'&,;)}\]]+/gi, `$1${HIDDEN}`],
+]
+
+/**
+ * The one function through which texts go on their way out: lines of the log, what `/stats` and other pages say of errors,
+ * headers of dead letters, replies. It hides the secrets given, as they are and as URLs and JSON have them, and what
+ * looks like one: credentials in URLs, `Authorization` and `Cookie`, bearer tokens, `password=…` and the like, private keys.
+ *
+ * @param secrets values; those of fewer than four characters are left alone
+ * @example
+ * redactor(['hunter2'])('login with hunter2 at postgres://me:pw@db failed') // 'login with *** at postgres://***@db failed'
+ */
+export function redactor(secrets: Iterable<string> = []): Redact {
+  const forms = [...secrets]
+    .filter((secret) => secret.trim().length >= SHORTEST_SECRET)
+    .flatMap((secret) => [
+      secret,
+      secret.trim(),
+      JSON.stringify(secret).slice(1, -1),
+      encodeURIComponent(Buffer.from(secret).toString()),
+    ])
+  // The longest first, so that nothing is left of one that has another one in it.
+  const known = [...new Set(forms)].toSorted((a, b) => b.length - a.length)
+  return (text) => {
+    let shown = text
+    for (const secret of known) shown = shown.replaceAll(secret, HIDDEN)
+    for (const [pattern, kept] of RULES) shown = shown.replace(pattern, kept)
+    return shown
+  }
+}
+
+/** `redactor` without secrets of its own: hides what looks like one. */
+export const redactText: Redact = redactor()
+
+const SECRET_NAME =
+  /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key|.*(?:password|passwd|passphrase|secret|token|api[-_]?key|private[-_]?key))$/i
+
+/** Whether a field or a header of this name holds a secret, whatever its value looks like. */
+export function isSecretName(name: string): boolean {
+  return SECRET_NAME.test(name)
+}
+
+/** A logger whose fields and messages go through `redact`. Errors keep their class; those without secrets are handed on as they are. */
+export class RedactingLogger implements Logger {
+  readonly #log: Logger
+  readonly #redact: Redact
+
+  constructor(log: Logger, redact: Redact) {
+    this.#log = log
+    this.#redact = redact
+  }
+
+  debug(fields: object, message: string): void {
+    this.#log.debug(this.#clean(fields), this.#redact(message))
+  }
+
+  info(fields: object, message: string): void {
+    this.#log.info(this.#clean(fields), this.#redact(message))
+  }
+
+  warn(fields: object, message: string): void {
+    this.#log.warn(this.#clean(fields), this.#redact(message))
+  }
+
+  error(fields: object, message: string): void {
+    this.#log.error(this.#clean(fields), this.#redact(message))
+  }
+
+  #clean(fields: object): object {
+    const shown = redactValue(fields, this.#redact, [])
+    return typeof shown === 'object' && shown !== null ? shown : fields
+  }
+}
+
+/** Deeper than anything that is logged. */
+const DEEPEST = 10
+
+/** As JSON would show it: the same value where nothing in it is secret, else a copy. */
+function redactValue(value: unknown, redact: Redact, within: readonly object[]): unknown {
+  if (typeof value === 'string') return redact(value)
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+  if (within.includes(value) || within.length >= DEEPEST) return HIDDEN
+  const around = [...within, value]
+  if (value instanceof Error) return redactError(value, redact, around)
+  if ('toJSON' in value && typeof value.toJSON === 'function') return redactValue(value.toJSON(), redact, around)
+  if (Array.isArray(value)) {
+    const shown = value.map((each: unknown) => redactValue(each, redact, around))
+    return shown.every((each, at) => each === value[at]) ? value : shown
+  }
+  const entries = Object.entries(value).map(([name, each]: [string, unknown]) => {
+    const isSecret = typeof each === 'string' && each !== '' && isSecretName(name)
+    return [name, isSecret ? HIDDEN : redactValue(each, redact, around), each] as const
+  })
+  if (entries.every(([, shown, each]) => shown === each)) return value
+  return Object.fromEntries(entries.map(([name, shown]) => [name, shown]))
+}
+
+/** The same error where nothing in it is secret: who has logged it must still know it. */
+function redactError(error: Error, redact: Redact, around: readonly object[]): Error {
+  const names = new Set(['message', 'stack', 'cause', ...Object.keys(error)])
+  const changed = [...names].flatMap((name) => {
+    const value: unknown = Reflect.get(error, name)
+    const shown = redactValue(value, redact, around)
+    return shown === value ? [] : [[name, shown] as const]
+  })
+  if (changed.length === 0) return error
+  const copy = Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error))
+  for (const [name, value] of changed) {
+    const enumerable = Object.keys(error).includes(name)
+    Object.defineProperty(copy, name, { value, writable: true, configurable: true, enumerable })
+  }
+  return copy
+}
