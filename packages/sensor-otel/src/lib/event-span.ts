@@ -1,5 +1,13 @@
 import { type Context, type Span, SpanStatusCode } from '@opentelemetry/api'
-import { type EventEnd, type EventTrace, isMillraceError, type RawHeaders, toError } from '@millrace/core'
+import {
+  errorText,
+  type EventEnd,
+  type EventTrace,
+  isMillraceError,
+  type RawHeaders,
+  redactText,
+  toError,
+} from '@millrace/core'
 import { headerNamed, PARENT } from './record-headers.ts'
 
 /** The span of an event; once other events end with it, the span of the whole batch. */
@@ -66,10 +74,11 @@ export class EventSpan implements EventTrace {
   }
 }
 
-/** The span shows what went wrong. */
+/** The span shows what went wrong, without what looks like a secret. */
 export function markFailed(span: Span, thrown: unknown): void {
   const error = toError(thrown)
-  span.recordException(error)
-  span.setStatus({ code: SpanStatusCode.ERROR, message: isMillraceError(error) ? error.detail : error.message })
+  const { name, message, stack = '' } = error
+  span.recordException({ name, message: redactText(message), stack: redactText(stack) })
+  span.setStatus({ code: SpanStatusCode.ERROR, message: redactText(errorText(error)) })
   span.setAttribute('error.type', isMillraceError(error) ? error.code : error.name)
 }
