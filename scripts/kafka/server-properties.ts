@@ -73,6 +73,8 @@ export function serverProperties(
     'transaction.abort.timed.out.transaction.cleanup.interval.ms': '1000',
     'group.initial.rebalance.delay.ms': '0',
     'group.min.session.timeout.ms': '1000',
+    // No record every half second that says nothing.
+    'metadata.max.idle.interval.ms': '0',
     'log.segment.bytes': '67108864',
     'log.cleaner.backoff.ms': '1000',
     'log.retention.check.interval.ms': '5000',
