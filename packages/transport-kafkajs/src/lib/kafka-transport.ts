@@ -18,7 +18,7 @@ import {
   type TransportDeps,
 } from '@millrace/core'
 import { KafkaAdmin } from './admin/kafka-admin.ts'
-import { BrokerHealth } from './cluster/broker-health.ts'
+import { BrokerHealth } from './kafkajs/broker-health.ts'
 import { BrokerLinks } from './cluster/broker-links.ts'
 import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
 import type { KafkaClient, KafkaClientContext } from './cluster/client-context.ts'

@@ -7,7 +7,7 @@ import { MillraceError, toError } from '../errors/millrace-error.ts'
 import { Connections } from './connections.ts'
 import { Turns } from './turns.ts'
 
-/** How often the server looks for requests that are too slow, at the least. */
+/** How often, at the least, the server searches for requests that are too slow. */
 const LONGEST_CHECK_MS = 5_000
 /** A whole request with its body, whatever is done with it. */
 const REQUEST_MS = 300_000

@@ -29,7 +29,7 @@ const RULES: readonly (readonly [pattern: RegExp, shown: string])[] = [
 /**
  * The one function through which texts go on their way out: lines of the log, what `/stats` and other pages say of errors,
  * headers of dead letters, replies. It hides the secrets given, as they are and as URLs and JSON have them, and what
- * looks like one: credentials in URLs, `Authorization` and `Cookie`, bearer tokens, `password=…` and the like, private keys.
+ * seems to be one: credentials in URLs, `Authorization` and `Cookie`, bearer tokens, `password=…` and the like, private keys.
  *
  * @param secrets values; those of fewer than four characters are left alone
  * @example
@@ -54,13 +54,13 @@ export function redactor(secrets: Iterable<string> = []): Redact {
   }
 }
 
-/** `redactor` without secrets of its own: hides what looks like one. */
+/** `redactor` without secrets of its own: hides what seems to be one. */
 export const redactText: Redact = redactor()
 
 const SECRET_NAME =
   /^(?:(?:proxy-)?authorization|(?:set-)?cookie|x-api-key|.*(?:password|passwd|passphrase|secret|token|api[-_]?key|private[-_]?key))$/i
 
-/** Whether a field or a header of this name holds a secret, whatever its value looks like. */
+/** Whether a field or a header of this name holds a secret, whatever its value. */
 export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name)
 }

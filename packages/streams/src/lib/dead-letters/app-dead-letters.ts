@@ -234,13 +234,13 @@ function brief(summary: DeadLetterSummary): DeadLetterSummary {
   const { code, message } = failure
   return {
     ...summary,
-    source: source && { ...source, topic: cut(source.topic) },
-    failure: { ...failure, code: cut(code), class: cut(failure.class), message: cut(message) },
+    source: source && { ...source, topic: shortened(source.topic) },
+    failure: { ...failure, code: shortened(code), class: shortened(failure.class), message: shortened(message) },
   }
 }
 
 /** By way of bytes: a slice would keep the whole text in memory. */
-function cut(text: string): string {
+function shortened(text: string): string {
   return text.length <= MOST_CHARACTERS ? text : Buffer.from(text.slice(0, MOST_CHARACTERS)).toString()
 }
 

@@ -1,5 +1,5 @@
 import { backoffMs, isMillraceError, raceAbort, toError, type Backoff, type Clock } from '@millrace/core'
-import type { BrokerHealth } from './broker-health.ts'
+import type { BrokerHealth } from '../kafkajs/broker-health.ts'
 import type { ClusterView } from './cluster-view.ts'
 
 /** Of all that tries again in this driver. */

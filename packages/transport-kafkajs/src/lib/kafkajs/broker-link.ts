@@ -1,5 +1,5 @@
 import { MillraceError, withTimeout, type TransportDeps } from '@millrace/core'
-import type { BrokerHealth } from '../cluster/broker-health.ts'
+import type { BrokerHealth } from './broker-health.ts'
 import { connectionError, openingError } from '../errors/connection-errors.ts'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
 import { WireReader } from '../wire/wire-reader.ts'

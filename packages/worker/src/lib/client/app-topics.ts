@@ -50,13 +50,13 @@ export function partsOfTopics(
     else made('changelog', table.changelog.topic, table.name)
   for (const agent of agents) made('dead letters', deadLetterTopic(appId, agent), agent)
   for (const [name, part] of repartitionTopics(appId, agents, { existing, reads })) parts.set(name, part)
-  // The app file has the last word: a topic that it names is its own, whatever the name looks like.
+  // The app file has the last word: a topic that it names is its own, whatever the name.
   for (const [name, part] of namedTopics(declared, reads)) parts.set(name, part)
   return new Map([...parts].filter(([name]) => there.has(name)))
 }
 
 /**
- * Repartition topics, and what looks like one. Names alone prove nothing: agent `eu` of app `shop` and app `shop-eu` may
+ * Repartition topics, and what is named like one. Names alone prove nothing: agent `eu` of app `shop` and app `shop-eu` may
  * make names that begin alike. A commit of the group that names the very subscription which reads the topic does.
  */
 function repartitionTopics(
