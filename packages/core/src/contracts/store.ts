@@ -54,6 +54,8 @@ export interface StoreDriver {
    * can be opened there; commits go on meanwhile. Left out where there is nothing to be kept.
    */
   backup?(directory: string): Promise<void>
+  /** Another process uses `workerId`: what is kept here has been copied. It has another one the next time. Left out where there is none. */
+  renewWorkerId?(): Promise<void>
   /** Waits for a commit under way. */
   close(): Promise<void>
 }

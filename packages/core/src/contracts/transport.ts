@@ -146,7 +146,7 @@ export interface Consumer {
   /**
    * Batches in offset order per partition, each beginning where the one before it ended or where `seek` said. A driver fetches only while somebody asks for more and holds at most one
    * response per broker. Ends when `close` is called; throws on a fatal error (see each method's codes).
-   * A position out of range throws `OFFSET_OUT_OF_RANGE`, unless `onOutOfRange` finds a way on.
+   * `INSTANCE_TAKEN`: another process has joined with the same `instanceId`. A position out of range throws `OFFSET_OUT_OF_RANGE`, unless `onOutOfRange` finds a way on.
    */
   batches(): AsyncIterable<RecordBatch>
   /** Next offset to read; starts delivery of a gained partition. Batches fetched before are dropped. */
@@ -172,8 +172,11 @@ export interface Consumer {
   lastHeartbeatMs(): number
   /** Asks the group for a rebalance, for example because `memberData` changed. */
   rejoin(): void
-  /** Leaves the group (without calling `onRevoke`: the worker has drained) and ends `batches()`. At most 5 s. */
-  close(): Promise<void>
+  /**
+   * Leaves the group (without calling `onRevoke`: the worker has drained) and ends `batches()`. At most 5 s. With `leave:
+   * false` a static member stays in the group until its session runs out, and has its place again if it is back before.
+   */
+  close(options?: { readonly leave?: boolean }): Promise<void>
 }
 
 /** Fetches given partitions, outside any group. Positions are per reader; `assign` and `unassign` are synchronous. */

@@ -101,6 +101,8 @@ export interface OwnershipOptions {
 export interface Ownership {
   /** Made once for a directory and kept in it: the same worker after every restart. */
   readonly workerId: string
+  /** The directory has another id from its next opening on. */
+  renew(): void
   /** Reads once, so that this process is in LMDB's table of readers, from which some calls remove it. */
   stay(): void
   release(): void
@@ -131,7 +133,8 @@ export function takeOwnership({ root, facts, directory }: OwnershipOptions): Own
   })
   const stay = (): void => void facts.get(OWNER)
   stay()
-  return { workerId, stay, release: () => root.transactionSync(() => facts.remove(OWNER)) }
+  const renew = (): void => root.transactionSync(() => void facts.put(WORKER_ID, randomUUID()))
+  return { workerId, renew, stay, release: () => root.transactionSync(() => facts.remove(OWNER)) }
 }
 
 /**

@@ -16,6 +16,24 @@ storeSuite({
   },
 })
 
+test('an id that is in use elsewhere is given up: the directory has another one from the next opening on, and its rows', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-store-'))
+  const store = createLmdbStore({ directory })
+  const partition = await store.open('t', 0)
+  await store.commit([{ partition, rows: [{ key: Buffer.from('k'), value: Buffer.from('v') }], checkpoint: undefined }])
+  await store.renewWorkerId?.()
+  await store.close()
+  const again = createLmdbStore({ directory })
+  const { workerId } = again
+  expect(workerId).not.toBe(store.workerId)
+  expect((await again.open('t', 0)).get(Buffer.from('k'))?.toString()).toBe('v')
+  await again.close()
+  const third = createLmdbStore({ directory })
+  expect(third.workerId).toBe(workerId)
+  await third.close()
+  rmSync(directory, { recursive: true, force: true })
+})
+
 test('a copy made while commits go on is a store of its own: rows and checkpoint of one commit', async () => {
   const above = mkdtempSync(join(tmpdir(), 'millrace-store-'))
   const store = createLmdbStore({ directory: join(above, 'own') })

@@ -136,6 +136,11 @@ class DirectoryStore implements LmdbStore {
     })
   }
 
+  async renewWorkerId(): Promise<void> {
+    this.#assertOpen()
+    this.#environment.ownership.renew()
+  }
+
   async backup(directory: string): Promise<void> {
     this.#assertOpen()
     const what = `The store in "${this.#directory}" cannot be copied to "${directory}"`

@@ -91,8 +91,8 @@ export class SimulatedConsumer implements Consumer {
     this.#inner.rejoin()
   }
 
-  close(): Promise<void> {
-    return this.#inner.close()
+  close(options?: { readonly leave?: boolean }): Promise<void> {
+    return this.#inner.close(options)
   }
 
   /** Over one connection: the coordinator serves requests in the order in which they were made, whenever it answers. */

@@ -98,6 +98,10 @@ export const brokerErrors = {
     title: 'The group has gone on without this member',
     fix: 'Nothing to do: the worker joins again. If it happens often, raise sessionTimeout.',
   },
+  INSTANCE_TAKEN: {
+    title: 'Another worker has joined with the same instance id',
+    fix: 'Give each worker an instanceId and a data directory of its own. If the id came from the data directory, that was copied (a snapshot of a volume, an image, a backup restored beside the original): this directory has another id now, so start the worker again; if it is the copy, an empty directory is as good.',
+  },
   PRODUCER_FENCED: {
     title: 'Another producer has taken over the transactional id',
     fix: 'Nothing to do: the task is opened again by its owner.',

@@ -29,6 +29,11 @@ const appDeclarations = {
     derived: 'the id that the store keeps with its rows (lmdb:), none with memory:',
     help: "Name of this worker for static membership (Kafka's group.instance.id): a worker that was killed and comes back within sessionTimeout gets its partitions back without a rebalance.",
   },
+  leaveOnStop: {
+    type: 'flag',
+    default: true,
+    help: 'Leave the group when the worker is stopped, so that others go on with its partitions at once. Off, with an instanceId: it keeps its place for sessionTimeout, and if it is back by then nothing moves; until then its partitions stand still. A worker that fails leaves in any case.',
+  },
   freeze: {
     type: 'flag',
     default: true,

@@ -122,13 +122,14 @@ export class LogConsumer implements Consumer {
     this.#membership.rejoin()
   }
 
-  async close(): Promise<void> {
+  async close({ leave = true }: { readonly leave?: boolean } = {}): Promise<void> {
     if (!this.#lifespan.close()) return
     this.#context.ended(this)
     this.#membership.stop(this.#lifespan.closedError())
     this.#sessions?.stop()
     this.#batches.end()
-    if (this.#running && !this.#lifespan.killed)
+    const leaves = leave || this.#options.instanceId === undefined
+    if (this.#running && leaves && !this.#lifespan.killed)
       await this.#context.boundedWait(this.#membership.leave(), CLOSE_LIMIT_MS)
   }
 

@@ -214,8 +214,8 @@ export class Membership {
     )
     if (successor) {
       throw new MillraceError(
-        'MEMBER_FENCED',
-        `Another member of group "${groupId}" has joined as instance "${instanceId}".`,
+        'INSTANCE_TAKEN',
+        `Another worker has joined group "${groupId}" with the instance id "${instanceId}" of this one.`,
       )
     }
     this.#memberId = newMemberId(this.#options)

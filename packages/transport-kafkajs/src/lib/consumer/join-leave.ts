@@ -151,7 +151,7 @@ const LEAVE_LIMIT_MS = 3_000
 
 /**
  * Leaves over a connection of its own: on the member's, the request would wait behind a JoinGroup. A static member
- * leaves too, as the contract has it: its id keeps its partitions when the process dies, not when it is shut down.
+ * leaves too, unless it is closed with `leave: false`.
  */
 export async function leaveGroup(
   { groupId, memberId, instanceId }: Omit<MemberGeneration, 'generation'>,
@@ -169,7 +169,7 @@ export async function leaveGroup(
 /** Two running processes with one instance id would fence each other for ever: the earlier one gives up for good. */
 export function fencedInstance({ groupId, instanceId }: MemberGeneration): MillraceError {
   return new MillraceError(
-    'MEMBER_FENCED',
-    `Another member of group "${groupId}" has taken over the instance id "${instanceId ?? ''}".`,
+    'INSTANCE_TAKEN',
+    `Another worker has joined group "${groupId}" with the instance id "${instanceId ?? ''}" of this one.`,
   )
 }

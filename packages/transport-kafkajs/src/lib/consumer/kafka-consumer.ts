@@ -112,7 +112,9 @@ export class KafkaConsumer implements Consumer {
     void this.close()
   }
 
-  close(): Promise<void> {
+  close({ leave = true }: { readonly leave?: boolean } = {}): Promise<void> {
+    // Nobody could come back for a dynamic member.
+    if (!leave && this.#options.instanceId !== undefined) this.#member.forget()
     this.#closed ??= this.#close()
     return this.#closed
   }

@@ -18,6 +18,8 @@ export interface WorkerSettings {
   readonly drainTimeoutMs: number
   /** How long a stop may take altogether, whatever hangs. */
   readonly shutdownTimeoutMs: number
+  /** False: a static member keeps its place when it is stopped, until its session runs out. */
+  readonly leaveOnStop: boolean
   readonly connectTimeoutMs: number
   /** Where a partition starts that the group has never committed. */
   readonly offsetReset: 'earliest' | 'latest'
@@ -100,6 +102,7 @@ export function workerSettings(settings: ResolvedSettings): WorkerSettings {
     heartbeatIntervalMs: settings.heartbeatIntervalMs,
     drainTimeoutMs: settings.drainTimeoutMs,
     shutdownTimeoutMs: settings.shutdownTimeoutMs,
+    leaveOnStop: settings.leaveOnStop,
     connectTimeoutMs: settings.connectTimeoutMs,
     offsetReset: settings.offsetReset,
     onOffsetLost: settings.onOffsetLost,

@@ -98,3 +98,42 @@ test('a clean stop leaves the group: the others go on at once', async () => {
   await until('all tasks', () => first.worker.assignment().tasks.length === PARTITIONS)
   await first.worker.stop()
 })
+
+test('with leaveOnStop off a worker that is stopped keeps its place: back in time, nothing moves and nothing is done twice', async () => {
+  const { log, outside } = await pair()
+  const settings = { leaveOnStop: false }
+  const stores = [new HeapStore('one'), new HeapStore('two')] as const
+  const first = await runWorker(log, { ...countingApp(), settings }, { store: stores[0], address: 'http://one' })
+  const second = await runWorker(log, { ...countingApp(), settings }, { store: stores[1], address: 'http://two' })
+  await until('two tasks each', () => first.worker.assignment().tasks.length === 2)
+  await outside.numbers('in', { count: 400, partitions: PARTITIONS, keys: 40 })
+  await until('all committed', () => committed(log) === 400)
+  const { rebalances } = first.worker.stats()
+  const before = second.worker.assignment().tasks.map(({ id }) => id)
+  await second.worker.stop()
+  await stores[1].close()
+  await outside.numbers('in', { first: 400, count: 40, partitions: PARTITIONS, keys: 40 })
+  const again = countingApp()
+  const back = await runWorker(log, { ...again, settings }, { store: stores[1], address: 'http://two' })
+  await until('all committed', () => committed(log) === 440)
+  expect(back.worker.assignment().tasks.map(({ id }) => id)).toEqual(before)
+  expect(first.worker.stats().rebalances).toBe(rebalances)
+  for (const count of countsOf(back.worker.context.openStates(again.counts)).values()) expect(count).toBe(11)
+  await Promise.all([first.worker.stop(), back.worker.stop()])
+})
+
+test('a directory that was copied: the worker that was there first ends with the reason, and both run when it is started again', async () => {
+  const { log } = await pair()
+  const [original, copy] = [new HeapStore('one'), new HeapStore('one')]
+  const first = await runWorker(log, countingApp(), { store: original })
+  const ended = first.worker.finished.catch((error: unknown) => error)
+  const second = await runWorker(log, countingApp(), { store: copy })
+  expect(await ended).toMatchObject({
+    code: 'INSTANCE_TAKEN',
+    detail: 'Another worker has joined group "app" with the instance id "one" of this one.',
+  })
+  const again = await runWorker(log, countingApp(), { store: original })
+  await until('two tasks each', () => again.worker.assignment().tasks.length === 2)
+  expect([second.worker.status, again.worker.assignment().memberId]).toEqual(['running', 'one-renewed'])
+  await Promise.all([second.worker.stop(), again.worker.stop()])
+})

@@ -267,6 +267,8 @@ class AppWorker implements Worker, WorkerLife {
     }
     this.#opened.reject(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.'))
     this.handOut.close()
+    if (isMillraceError(this.#failure, 'INSTANCE_TAKEN') && this.#options.settings.instanceId === undefined)
+      await shutdown.close('giving the store another id', async () => this.#options.store.renewWorkerId?.())
     await shutdown.stopParts()
     this.lease.close()
     this.#loopWatch.close()

@@ -61,6 +61,11 @@ export class ConnectedWorker implements RebalanceListener {
     this.#membership = { state: topics.sources.length === 0 ? 'none' : 'joining', sinceMs: clock.monotonic() }
     this.topics = topics
     this.admin = admin
+    if (!settings.leaveOnStop && instanceId === undefined)
+      log.warn(
+        {},
+        'leaveOnStop is off, but without an instanceId no worker can come back to its place: this one leaves.',
+      )
     // It calls nothing before `start`; by then everything below is made.
     this.consumer = transport.consumer({
       groupId: environment.appId,
@@ -71,7 +76,7 @@ export class ConnectedWorker implements RebalanceListener {
         this.member.data({
           tasks: [...this.tasks.all.keys()].filter((id) => !this.#handedOver.has(id)),
           committed: (partition) => this.tasks.sourceOf(partition)?.source.committed,
-          isLeaving: this.#finishing !== undefined,
+          isLeaving: this.#finishing !== undefined && this.leavesOnStop,
         }),
       sessionTimeoutMs: settings.sessionTimeoutMs,
       rebalanceTimeoutMs: settings.rebalanceTimeoutMs,
@@ -97,6 +102,11 @@ export class ConnectedWorker implements RebalanceListener {
     this.tasks = new WorkerTasks(life, { topics, admin, consumer, recovery, elections: this.elections })
     this.brokenBatches = new BrokenBatchHandler(environment, life.context)
     this.fetchLoop = new FetchLoop(this.tasks, this.brokenBatches)
+  }
+
+  /** Or it keeps its place in the group for when it is back. */
+  get leavesOnStop(): boolean {
+    return this.#life.environment.settings.leaveOnStop || this.#life.instanceId === undefined
   }
 
   get membership(): Pick<GroupStats, 'state' | 'forMs'> {
@@ -208,9 +218,9 @@ export class ConnectedWorker implements RebalanceListener {
    * rebalance in which this worker claims no more than the rest.
    */
   handOver(tasks: readonly Task[]): void {
-    this.#handedOver = new Set(tasks.map(({ id }) => id))
+    if (this.leavesOnStop) this.#handedOver = new Set(tasks.map(({ id }) => id))
     this.#handingOver.resolve()
-    if (this.member.group.members.size > 1) this.consumer.rejoin()
+    if (this.leavesOnStop && this.member.group.members.size > 1) this.consumer.rejoin()
   }
 
   /** Closes all tasks, after `stop`. */

@@ -70,7 +70,9 @@ export class Shutdown {
   }
 
   async leave(worker: ConnectedWorker): Promise<void> {
-    await this.#quietly('leaving the group', worker.consumer.close(), this.#until('leftMs'))
+    // Whoever fails may fail again: others have its partitions meanwhile.
+    const leave = worker.leavesOnStop || this.#ending === 'failed'
+    await this.#quietly('leaving the group', worker.consumer.close({ leave }), this.#until('leftMs'))
   }
 
   /** Stops them in reverse order. */

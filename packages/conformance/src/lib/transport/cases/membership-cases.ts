@@ -138,6 +138,27 @@ export const membershipCases = {
     expect(a.events.length).toBe(events)
   },
 
+  'a static member that is closed without leaving keeps its place; one that leaves does not': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(4)
+    const groupId = t.name('group')
+    const a = t.member(await t.transport(), { label: 'a', groupId, topics: [topic], instanceId: 'static-a' })
+    const b = t.member(await t.another(), { label: 'b', groupId, topics: [topic], instanceId: 'static-b' })
+    await a.consumer.start()
+    await b.consumer.start()
+    await Promise.all([a.settled(2), b.settled(2)])
+    const events = a.events.length
+    const before = b.owned
+    await b.consumer.close({ leave: false })
+    const returned = t.member(await t.another(), { label: 'b again', groupId, topics: [topic], instanceId: 'static-b' })
+    await returned.consumer.start()
+    await returned.settled(2)
+    expect([returned.owned, a.events.length]).toEqual([before, events])
+    await returned.consumer.close()
+    await a.settled(4)
+  },
+
   'a member whose instance id is taken over is fenced': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(2)
     const groupId = t.name('group')
@@ -150,7 +171,7 @@ export const membershipCases = {
     await expect(commit).rejects.toMatchObject({ code: 'MEMBER_FENCED' })
     await eventually(() => old.events.some(({ type }) => type === 'lost'), { what: 'onLost' })
     await eventually(() => old.ended, { what: 'its batches to end' })
-    expect(old.ended?.error).toMatchObject({ code: 'MEMBER_FENCED' })
+    expect(old.ended?.error).toMatchObject({ code: 'INSTANCE_TAKEN', detail: expect.stringContaining('"one"') })
     await successor.settled(2)
     expect(numbers(2).map((partition) => `${topic}/${partition}`)).toEqual(successor.owned)
   },
