@@ -133,7 +133,7 @@ export function takeOwnership({ root, facts, directory }: OwnershipOptions): Own
   })
   const stay = (): void => void facts.get(OWNER)
   stay()
-  const renew = (): void => root.transactionSync(() => void facts.put(WORKER_ID, randomUUID()))
+  const renew = (): void => root.transactionSync(() => facts.put(WORKER_ID, randomUUID()))
   return { workerId, renew, stay, release: () => root.transactionSync(() => facts.remove(OWNER)) }
 }
 
