@@ -109,6 +109,6 @@ it('no secret of the settings, of a URL or of an error gets into the log, onto a
           }
       },
     ),
-    { numRuns: 15 },
+    { numRuns: 8 },
   )
 })

@@ -27,15 +27,7 @@ function addresses({ peers, own = '10.0.0.1:6066', resolve }: Here = {}): PeerAd
   })
 }
 
-const refuses = (guard: PeerAddresses, address: string): boolean => {
-  try {
-    guard.check(address)
-    return false
-  } catch (error) {
-    expect(error).toBeInstanceOf(AddressRefused)
-    return true
-  }
-}
+const refuses = (guard: PeerAddresses, address: string): boolean => guard.refusal(address) !== undefined
 
 const FORBIDDEN = [
   '169.254.169.254',
@@ -183,4 +175,16 @@ test('a member with such an address: an error that names it and the setting, and
   const lines = one.logged.filter(({ message }) => message.includes('Nothing is sent'))
   expect(lines.map(({ fields }) => fields)).toMatchObject([{ member: 'forger' }, { member: 'forger' }])
   expect(JSON.stringify(one.logged)).not.toContain('secret')
+})
+
+test('a worker says at its start when others would send nothing to it', () => {
+  const small = smallSite({ settings: { peers: '10.0.0.0/8' } })
+  for (const [address, lines] of [
+    ['10.1.2.3:6066', 0],
+    ['192.168.0.7:6066', 1],
+  ] as const) {
+    small.worker.listensAt = address
+    small.site.watch(small.worker)
+    expect(small.logged.filter(({ message }) => message.includes('web.peers'))).toHaveLength(lines)
+  }
 })

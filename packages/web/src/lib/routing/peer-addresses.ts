@@ -92,6 +92,17 @@ export class PeerAddresses {
     return reason === undefined ? url : refuse(reason)
   }
 
+  /** Why `check` refuses an address; `undefined` when it does not. */
+  refusal(address: string): string | undefined {
+    try {
+      this.check(address)
+      return undefined
+    } catch (error) {
+      if (error instanceof AddressRefused) return error.message
+      throw error
+    }
+  }
+
   /**
    * For sockets: resolves a name to those of its addresses that may be asked, so that what was looked at is what is connected
    * to, whatever the name resolves to next. Fails with `AddressRefused` when none may be.

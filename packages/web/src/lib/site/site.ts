@@ -44,6 +44,7 @@ export class Site {
   readonly #workers: SiteWorkers
   readonly #pages = new PageRegistry()
   readonly #handler: RequestHandler
+  readonly #addresses: PeerAddresses
   readonly #proxy: WorkerProxy
   readonly #route: KeyRoute
   readonly #addition: SiteAddition | undefined
@@ -62,6 +63,7 @@ export class Site {
     this.#workers = workers
     const hops = new Hops(site, access)
     const addresses = new PeerAddresses({ site, workers })
+    this.#addresses = addresses
     this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access, hops })
     this.#proxy = new WorkerProxy({ site, workers, hops, metrics, addresses, certificates })
     this.#route = new KeyRoute(workers, this.#proxy, metrics)
@@ -196,6 +198,13 @@ export class Site {
 
   /** The worker's site is served from now on, until `unwatch`. */
   watch(worker: SiteWorker): void {
+    const address = worker.address()
+    const reason = address === undefined ? undefined : this.#addresses.refusal(address)
+    if (reason !== undefined)
+      this.#site.surroundings.log.warn(
+        { reason },
+        'Workers with the settings of this one send nothing to its address: see web.advertise and web.peers.',
+      )
     this.#addition?.watch(worker)
   }
 
