@@ -27,11 +27,11 @@ Without DescribeConfigs on its changelogs a worker runs, and warns that it canno
 
 ## Workers that may not create topics
 
-There is no setting that keeps an app from creating any topic. What there is:
+With \`topics: { create: false }\` (\`MILLRACE_TOPICS_CREATE=false\`, \`--no-topics-create\`) an app creates no topic, neither those that the app file names nor its own, and asks the broker for none by looking it up. A worker that misses some stops with \`TOPIC_MISSING\` and names all of them at once, each with the \`kafka-topics.sh\` command that creates it with its partition count and settings. Start one on a broker of your own to see the commands. Two topics are wanted by some calls only, and named then: \`shop-replies\` by \`ask\`, \`map\` and \`join\`, and \`shop-__replays\` by replays of dead letters. Such an app needs no Create.
 
 - \`app.topic('orders', { create: false })\`: the app never creates this one, and stops with \`TOPIC_MISSING\` where it is missing. A topic that is there is never changed.
-- Topics with its prefix are always created where they are missing. To do without Create on them make them beforehand: with the partition counts and settings that \`millrace topics\` lists after a run elsewhere. Then a worker that finds them asks for nothing.
-- Without Create, and with a topic missing, the worker stops with \`NOT_AUTHORIZED\` and names the topic.
+- \`millrace reset\` deletes topics of the app, also of one that may not create them: create them again with the commands that the next start names.
+- Without the setting, without Create, and with a topic missing, the worker stops with \`NOT_AUTHORIZED\` and names the topic.
 `
 }
 

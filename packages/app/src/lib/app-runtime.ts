@@ -15,6 +15,7 @@ import {
   type ContextStorage,
   type Sensor,
   type StoreDriver,
+  type TopicSpec,
   type Transport,
   type ProcessingContext,
 } from '@millrace/core'
@@ -169,7 +170,11 @@ export class AppRuntime implements ClientApp, SiteApp {
   }
 
   async #letters(): Promise<DeadLetters> {
-    const { transport, admin } = await this.client.connect()
+    const { client, transport, admin: broker } = await this.client.connect()
+    const admin = {
+      topics: (names?: readonly string[]) => broker.topics(names),
+      createTopics: (specs: readonly TopicSpec[]) => client.createTopics(specs),
+    }
     const { settings, clock } = this.surroundings
     const agents = [...this.definitions.agents.values()]
     const topicsReadBy = (agent: string): Promise<ReadonlySet<string>> => this.client.topicsReadBy(agent)

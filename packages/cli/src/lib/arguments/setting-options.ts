@@ -9,7 +9,15 @@ const GROUPS: readonly (readonly [heading: string, names: readonly (SettingName 
   ['Tables', ['standbys', 'acceptableRecoveryLag', 'maxWarmUps', 'cacheBytes', 'freeze']],
   [
     'Topics',
-    ['topicPartitions', 'replicationFactor', 'onOffsetLost', 'isolation', 'onBatchError', 'repartitionPurgeInterval'],
+    [
+      'topics.',
+      'topicPartitions',
+      'replicationFactor',
+      'onOffsetLost',
+      'isolation',
+      'onBatchError',
+      'repartitionPurgeInterval',
+    ],
   ],
   [
     'Group and time-outs',

@@ -139,6 +139,11 @@ const appDeclarations = {
     default: 'stop',
     help: 'What happens when records of a source topic cannot be read (damaged, a compression that is not installed, larger than maxBatchBytes): stop, keep their bytes in the topic {app id}-__broken-batches and go on, or go on. millrace skip goes on once.',
   },
+  'topics.create': {
+    type: 'flag',
+    default: true,
+    help: 'Create topics that are missing: those of the app file, changelogs, repartition and dead letter topics and all others of its own. Off: the app creates none, and names what is missing with the commands that create it.',
+  },
   topicPartitions: {
     type: 'integer',
     least: 1,

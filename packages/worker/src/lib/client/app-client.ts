@@ -215,14 +215,25 @@ export class AppClient implements CommandLineClient {
       await transport.close()
       throw error
     }
-    const { id: appId, maxRecordBytes } = settings
-    const client = createClient({ appId, clientId: makeWorkerId(), transport, clock, log, redact, maxRecordBytes })
+    const { id: appId, maxRecordBytes, topics } = settings
+    const client = createClient({
+      appId,
+      clientId: makeWorkerId(),
+      transport,
+      clock,
+      log,
+      redact,
+      maxRecordBytes,
+      createTopics: topics.create,
+    })
     return { client, transport, admin: transport.admin() }
   }
 
   /** Creates the topics that the app names and may create, as a worker would; those that are there stay as they are. */
   async #createDeclaredTopics(admin: Admin): Promise<void> {
-    const { topicPartitions, replicationFactor } = this.#app.surroundings.settings
+    const { topicPartitions, replicationFactor, topics } = this.#app.surroundings.settings
+    // What is sent to then says whether it is there.
+    if (!topics.create) return
     const named = this.#app.declared.topics().map(({ declaration }) => declaration)
     const known = new Set((await admin.topics(named.map(({ name }) => name))).map(({ name }) => name))
     const missing = named.filter(({ name, create }) => create && !known.has(name))

@@ -31,6 +31,8 @@ export interface WorkerSettings {
   readonly onBatchError: OnBatchError
   /** Partition count of topics that the app creates and nobody gave a count. */
   readonly topicPartitions: number
+  /** Create topics that are missing; otherwise they are named, with the commands that create them. Default true. */
+  readonly createTopics?: boolean
   /** Of topics that the app creates; -1 is the broker's default. */
   readonly replicationFactor: number
   /** From one deletion of what was read of repartition topics to the next; 0: never. */
@@ -109,6 +111,7 @@ export function workerSettings(settings: ResolvedSettings): WorkerSettings {
     isolation: settings.isolation,
     onBatchError: settings.onBatchError,
     topicPartitions: settings.topicPartitions,
+    createTopics: settings.topics.create,
     replicationFactor: settings.replicationFactor,
     repartitionPurgeIntervalMs: settings.repartitionPurgeIntervalMs,
     maxBufferedBytes: settings.maxBufferedBytes,

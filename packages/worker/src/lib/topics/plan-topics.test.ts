@@ -41,6 +41,7 @@ function plan(
     states: [],
     topicPartitions: 8,
     replicationFactor: -1,
+    mayCreate: true,
     ...wanted,
     topics: new Map((wanted.topics ?? []).map((one) => [one.name, one])),
     existing: new Map(Object.entries(wanted.existing ?? {})),

@@ -15,6 +15,8 @@ export interface TopicsWanted {
   readonly existing: ReadonlyMap<string, number>
   readonly topicPartitions: number
   readonly replicationFactor: number
+  /** The app may create topics. Otherwise what is to be created is all that is missing, for somebody else to create. */
+  readonly mayCreate: boolean
 }
 
 export interface TopicPlan {
@@ -30,6 +32,8 @@ export interface TopicPlan {
 export function planTopics(wanted: TopicsWanted): TopicPlan {
   const { appId, existing, states, replicationFactor } = wanted
   const declarations = declaredAndSubscribed(wanted)
+  if (!wanted.mayCreate)
+    for (const [name, declaration] of declarations) declarations.set(name, { ...declaration, create: true })
   const topics = countTopics(wanted, declarations)
   // Topics that Millrace uses for itself say nothing about where tables belong.
   const sources = new Map(
@@ -95,7 +99,7 @@ export function statePartitions(
 }
 
 /** A topic that is read but that nobody declared must be there already. */
-function declaredAndSubscribed({ topics, subscriptions }: TopicsWanted): ReadonlyMap<string, TopicDeclaration> {
+function declaredAndSubscribed({ topics, subscriptions }: TopicsWanted): Map<string, TopicDeclaration> {
   const all = new Map(topics)
   for (const name of subscriptions.flatMap((subscription) => subscription.topics))
     if (!all.has(name))

@@ -13,6 +13,7 @@ import {
 import type { DeclaredTopology } from './declared-topology.ts'
 import { judgeChangelog } from './judge-changelog.ts'
 import { planTopics } from './plan-topics.ts'
+import { topicsToCreate } from './provide-topics.ts'
 
 /** How often source and changelog topics are checked. */
 const CHECK_INTERVAL_MS = 30_000
@@ -39,6 +40,8 @@ export interface TopicDirectoryOptions {
   readonly log: Logger
   readonly topicPartitions: number
   readonly replicationFactor: number
+  /** Default true. */
+  readonly createTopics?: boolean
   /** Warm copies of tables that set no number themselves. Default 0. */
   readonly standbys?: number
 }
@@ -118,7 +121,7 @@ export class TopicDirectory {
   }
 
   async #resolveOnce(topology: DeclaredTopology): Promise<void> {
-    const { admin, appId, topicPartitions, replicationFactor, log } = this.#options
+    const { admin, appId, topicPartitions, replicationFactor, createTopics = true, log } = this.#options
     this.#sources = [...new Set(topology.subscriptions.flatMap(({ topics }) => topics))].toSorted()
     this.#purged = new Set([...topology.topics.values()].flatMap(({ name, purge }) => (purge === true ? [name] : [])))
     const names = [
@@ -137,7 +140,9 @@ export class TopicDirectory {
       existing: new Map(existing.map(({ name, partitions }) => [name, partitions])),
       topicPartitions,
       replicationFactor,
+      mayCreate: createTopics,
     })
+    if (!createTopics && create.length > 0) throw topicsToCreate(create)
     for (const { topic, declared, existing: found } of differing)
       log.warn(
         { topic, declared, existing: found },

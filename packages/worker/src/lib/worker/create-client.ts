@@ -18,6 +18,7 @@ import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
 import { SendBudget } from '../sending/send-budget.ts'
 import type { Client } from './worker.ts'
+import { provideTopics } from '../topics/provide-topics.ts'
 
 /** After which the log names a partition that takes no records. */
 const DELIVERY_TIMEOUT_MS = 120_000
@@ -36,6 +37,8 @@ export interface ClientOptions {
   readonly maxOutboxBytes?: number
   /** Largest record that `send` takes. Default 1 MB. */
   readonly maxRecordBytes?: number
+  /** Create topics, rather than name those that are missing. Default true. */
+  readonly createTopics?: boolean
 }
 
 /**
@@ -57,6 +60,7 @@ class TransportClient implements Client, CollectorOwner {
   readonly redact: Redact
   readonly #transport: Transport
   readonly #maxRecordBytes: number
+  readonly #createTopics: boolean
   readonly #budget: SendBudget
   readonly #delays: Delays
   readonly #producer: Producer
@@ -73,6 +77,7 @@ class TransportClient implements Client, CollectorOwner {
     redact = redactText,
     maxOutboxBytes = 8 * 1024 * 1024,
     maxRecordBytes = 1024 * 1024,
+    createTopics = true,
   }: ClientOptions) {
     this.id = clientId
     this.appId = appId
@@ -81,6 +86,7 @@ class TransportClient implements Client, CollectorOwner {
     this.redact = redact
     this.#transport = transport
     this.#maxRecordBytes = maxRecordBytes
+    this.#createTopics = createTopics
     this.#budget = new SendBudget(maxOutboxBytes, undefined)
     this.#delays = new Delays({ clock, log, deliveryTimeoutMs: DELIVERY_TIMEOUT_MS })
     this.#producer = transport.producer()
@@ -117,7 +123,7 @@ class TransportClient implements Client, CollectorOwner {
   }
 
   createTopics(specs: readonly TopicSpec[]): Promise<void> {
-    return this.#admin.createTopics(specs)
+    return provideTopics(this.#admin, specs, this.#createTopics)
   }
 
   reader(isolation: Isolation): Reader {

@@ -21,6 +21,7 @@ import { taskId } from '../environment/task-id.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import type { ConnectedWorker } from './connected-worker.ts'
 import type { WorkerLife } from './worker-life.ts'
+import { provideTopics } from '../topics/provide-topics.ts'
 
 /** The worker as its parts see it; what needs the broker waits until it is reached. */
 export class LiveContext implements WorkerContext {
@@ -81,7 +82,8 @@ export class LiveContext implements WorkerContext {
   }
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
-    await (await this.#reach()).admin.createTopics(specs)
+    const { createTopics = true } = this.#environment.settings
+    await provideTopics((await this.#reach()).admin, specs, createTopics)
   }
 
   reader(isolation: Isolation): Reader {

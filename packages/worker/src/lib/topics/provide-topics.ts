@@ -1,0 +1,36 @@
+import { type Admin, MillraceError, type TopicSpec } from '@millrace/core'
+
+/**
+ * Creates topics that are missing. Where the app may not create any (`topics.create: false`), throws `TOPIC_MISSING` with
+ * the commands that do.
+ */
+export async function provideTopics(
+  admin: Pick<Admin, 'topics' | 'createTopics'>,
+  specs: readonly TopicSpec[],
+  mayCreate: boolean,
+): Promise<void> {
+  if (mayCreate) return admin.createTopics(specs)
+  const there = new Set((await admin.topics(specs.map(({ name }) => name))).map(({ name }) => name))
+  const missing = specs.filter(({ name }) => !there.has(name))
+  if (missing.length > 0) throw topicsToCreate(missing)
+}
+
+/** What an operator has to do for topics that the app may not create. */
+export function topicsToCreate(specs: readonly TopicSpec[]): MillraceError {
+  const what = specs.length === 1 ? 'this topic is' : `these ${specs.length} topics are`
+  return new MillraceError(
+    'TOPIC_MISSING',
+    `The app creates no topics (topics.create: false), and ${what} missing, or may not be seen without the right Describe:\n${specs.map(commandFor).join('\n')}\nThe rights that the app needs on them are in docs/reference/rights.md.`,
+  )
+}
+
+function commandFor({ name, partitions, replicationFactor, config }: TopicSpec): string {
+  const settings = Object.entries(config).map(([setting, value]) => `--config ${setting}=${value}`)
+  // Without a number the brokers' default holds.
+  const copies = replicationFactor > 0 ? [`--replication-factor ${replicationFactor}`] : []
+  return [
+    `  kafka-topics.sh --bootstrap-server HOST:PORT --create --topic ${name} --partitions ${partitions}`,
+    ...copies,
+    ...settings,
+  ].join(' ')
+}
