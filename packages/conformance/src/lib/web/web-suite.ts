@@ -4,6 +4,7 @@ import { closingCases } from './cases/closing-cases.ts'
 import { exchangeCases } from './cases/exchange-cases.ts'
 import { failureCases } from './cases/failure-cases.ts'
 import { hostileCases } from './cases/hostile-cases.ts'
+import { smugglingCases } from './cases/smuggling-cases.ts'
 import { tlsCases } from './cases/tls-cases.ts'
 
 /**
@@ -22,6 +23,9 @@ export function webSuite(name: string, createDriver: () => WebDriver): void {
     })
     describe('hostile and slow clients', () => {
       hostileCases(createDriver)
+    })
+    describe('requests within requests', () => {
+      smugglingCases(createDriver)
     })
     describe('over TLS', () => {
       tlsCases(createDriver)
