@@ -16,7 +16,7 @@ interface Running extends VisitsApp, AsyncDisposable {
 
 async function run(): Promise<Running> {
   const transport = new CountedTransport(createMemoryTransport(memoryLog, { clock: systemClock(), log: silent }))
-  const app = composeVisits({ transport, store: new SortedStore(), web: plainWeb, log: silent }, 0)
+  const app = composeVisits({ transport, store: new SortedStore(), web: plainWeb, log: silent }, { port: 0 })
   await app.worker.start()
   return { ...app, transport, [Symbol.asyncDispose]: () => app.worker.stop() }
 }

@@ -5,6 +5,7 @@ import {
   silentSensor,
   systemClock,
   type Logger,
+  type AppSettings,
   type ResolvedSettings,
   type ContextStorage,
   type StoreDriver,
@@ -16,7 +17,7 @@ import {
 import { dashboard } from '@millrace/dashboard'
 import { agentsPart, createAgent, createDeadLetters, createTopic, ReplyInboxes, type Topic } from '@millrace/streams'
 import { createTable, type Table } from '@millrace/tables'
-import { createSite, siteWorker, webPart, type SiteApp, type SiteWorker } from '@millrace/web'
+import { createSite, siteWorker, webPart, type Site, type SiteApp, type SiteWorker } from '@millrace/web'
 import { createWorker, workerSettings, type Worker } from '@millrace/worker'
 
 /** What an app of this kind stands on. */
@@ -44,13 +45,14 @@ export interface VisitsApp {
   readonly worker: Worker
   readonly visits: Topic<string, string>
   readonly counts: Table<string, number, number>
+  readonly site: Site
   /** Where the site is; `undefined` while it does not listen. */
   readonly url: () => string | undefined
 }
 
 /** What `createApp` of `@millrace/app` does for its users, done by hand with drivers of one's own. Nothing runs yet. */
-export function composeVisits({ transport, store, web: driver, log }: Drivers, port: number): VisitsApp {
-  const settings: ResolvedSettings = resolveSettings({ argument: { id: 'visits', web: { port } } })
+export function composeVisits({ transport, store, web: driver, log }: Drivers, web: AppSettings['web']): VisitsApp {
+  const settings: ResolvedSettings = resolveSettings({ argument: { id: 'visits', web } })
   const clock = systemClock()
   const contexts: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   const appId = settings.id
@@ -104,9 +106,9 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
     agents,
     jobs: NO_JOBS,
     startedAt: new Date(clock.now()),
-    address: () => web.address(),
+    address: () => served.address(),
   })
-  const web = webPart({ site, driver, worker: () => shown, log }, { ...settings.web, graceMs: 5_000 })
+  const served = webPart({ site, driver, worker: () => shown, log }, { ...settings.web, graceMs: 5_000 })
 
   const tables = {
     name: 'tables',
@@ -125,8 +127,8 @@ export function composeVisits({ transport, store, web: driver, log }: Drivers, p
     sensor: silentSensor,
     freeze: true,
     settings: workerSettings(settings),
-    webAddress: () => web.address(),
-    parts: [tables, agents, web],
+    webAddress: () => served.address(),
+    parts: [tables, agents, served],
   })
-  return { worker, visits, counts, url: () => web.url() }
+  return { worker, visits, counts, site, url: () => served.url() }
 }

@@ -10,7 +10,10 @@ import { SortedStore } from './sorted-store.ts'
 
 const log: Logger = { debug: () => {}, info: () => {}, warn: console.warn, error: console.error }
 const transport = new CountedTransport(createMemoryTransport(createMemoryLog(), { clock: systemClock(), log }))
-const { worker, visits, url } = composeVisits({ transport, store: new SortedStore(), web: plainWeb, log }, 6066)
+const { worker, visits, url } = composeVisits(
+  { transport, store: new SortedStore(), web: plainWeb, log },
+  { port: 6066 },
+)
 
 await worker.start()
 console.log(`Counting visits: ${url()}visits/home/. Ctrl-C ends it.`)

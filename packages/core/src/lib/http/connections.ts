@@ -1,4 +1,4 @@
-import type { Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 
@@ -21,7 +21,8 @@ export class Connections {
     this.#most = most
     server.on('connection', (socket: Socket) => this.#opened(socket))
     server.on('secureConnection', (socket: Socket) => this.#secured(socket))
-    server.on('request', ({ socket }, answer) => this.#started(socket, answer))
+    for (const event of ['request', 'checkContinue'])
+      server.on(event, ({ socket }: IncomingMessage, answer: ServerResponse) => this.#started(socket, answer))
     // Nothing was sent or taken for the whole time.
     server.on('timeout', (socket) => {
       if (!this.#isBusy(socket) || isNotTaken(socket)) socket.destroy()

@@ -50,6 +50,11 @@ export async function serveNodeHttp(
   }
   const secure = tls && withTls(() => createTlsServer({ ...options, ...tlsOptions(tls, limits.idleMs) }, onRequest))
   const server = secure ?? createServer(options, onRequest)
+  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    // Only for the request whose turn it is on its connection: Node would put it behind the head of a later answer.
+    if (outgoing.socket !== null) outgoing.writeContinue()
+    onRequest(incoming, outgoing)
+  })
   server.setTimeout(limits.idleMs)
   const connections = new Connections(server, limits.connections)
   server.on('clientError', answerClientError)

@@ -101,6 +101,23 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     expect((await client.ended()).match(/answer \d/g)).toEqual(['answer 1', 'answer 2'])
   })
 
+  test('who waits for leave to send a body gets it before the answer, and one in a row of requests no piece of another', async () => {
+    const { socket } = await open(
+      async (request) => new Response(`read ${(await request.text()).length}`, { headers: { 'content-length': '6' } }),
+    )
+    const ask = 'POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n'
+    const client = await socket()
+    client.write(`${ask}\r\n`)
+    expect(await client.until(/\r\n\r\n/)).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\n$/)
+    client.write('abcde')
+    await client.until(/read 5/)
+    client.write(`${ask}\r\nabcde${ask}Connection: close\r\n\r\nabcde`)
+    const answers = (await client.ended()).split(/^HTTP\/1\.1 200 OK\r\n/m).slice(1)
+    expect(answers).toHaveLength(3)
+    // Between head and body there is nothing.
+    for (const answer of answers) expect(answer).toMatch(/^([\w-]+: [^\r]*\r\n)+\r\nread 5/)
+  })
+
   test('a body is read while it comes', async () => {
     const firstPiece = deferred<string>()
     const { socket } = await open(async (request) => {

@@ -1,0 +1,320 @@
+import { connect } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import { type AppSettings, deferred } from '@millrace/core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../eventually.ts'
+import { mutatedRequests } from './mutated-requests.ts'
+import { exchange, type RawAnswer } from './raw-exchange.ts'
+
+/** A page of the app under attack, for GET and POST. */
+export interface AttackedPage {
+  readonly path: string
+  readonly answer: (request: Request) => Promise<Response>
+}
+
+/** What the suite wants of a site. */
+export interface AttackedSiteOptions {
+  readonly pages: readonly AttackedPage[]
+  readonly web: NonNullable<Exclude<AppSettings['web'], boolean>>
+}
+
+/** A site that listens on 127.0.0.1. */
+export interface AttackedSite {
+  readonly port: number
+  /** What its log calls errors. */
+  readonly errors: readonly string[]
+  stop(): Promise<void>
+}
+
+const CONNECTIONS = 60
+const REQUESTS = 20
+const BODY_BYTES = 100_000
+/** Of the property, and in one of its runs. */
+const MUTATED = 10_000
+const IN_RUN = { inRow: 48, alone: 2 }
+const MOST_HEAP_BYTES = 48 * 1024 * 1024
+/** What a page must never show of the inside. */
+const INSIDE = /\n\s+at |node:internal|node_modules|\.ts:\d/
+
+/**
+ * What somebody may do who reaches the port of a whole site, its built-in pages included, and has no right to anything: over
+ * real sockets, on whichever driver serves it. Names of the site are localhost and 127.0.0.1, and it has no token.
+ *
+ * @example
+ * attackSuite('hono', ({ pages, web }) => startMySite(pages, { ...web, driver: honoDriver }))
+ */
+export function attackSuite(name: string, start: (options: AttackedSiteOptions) => Promise<AttackedSite>): void {
+  describe(`attacks: ${name}`, () => {
+    let site: AttackedSite
+    let waiting = 0
+    let go = deferred<void>()
+    const pages: readonly AttackedPage[] = [
+      { path: '/echo/', answer: async (request) => new Response(String((await request.arrayBuffer()).byteLength)) },
+      {
+        path: '/json/',
+        answer: async (request) => Response.json(request.method === 'GET' || typeof (await request.json())),
+      },
+      {
+        path: '/form/',
+        answer: async (request) =>
+          Response.json(request.method === 'GET' || [...(await request.formData()).keys()].length),
+      },
+      {
+        path: '/wait/',
+        answer: async () => {
+          waiting++
+          await go.promise
+          return new Response('waited')
+        },
+      },
+    ]
+    beforeAll(async () => {
+      site = await start({
+        pages,
+        web: { port: 0, host: '127.0.0.1', maxConnections: CONNECTIONS, maxRequests: REQUESTS, bodyLimit: BODY_BYTES },
+      })
+    })
+    afterAll(() => site.stop())
+
+    /** One request on a connection of its own. */
+    const ask = async (line: string, headers: readonly string[] = [], body = ''): Promise<RawAnswer> => {
+      const own = headers.some((header) => /^host:/i.test(header)) ? [] : ['Host: localhost']
+      const length = body === '' ? [] : [`Content-Length: ${body.length}`]
+      const lines = [`${line} HTTP/1.1`, ...own, ...headers, ...length, 'Connection: close']
+      const [answer] = await exchange(site.port, `${lines.join('\r\n')}\r\n\r\n${body}`)
+      if (answer === undefined) throw new Error(`Nothing was answered to ${line}.`)
+      expect(answer.body).not.toMatch(INSIDE)
+      return answer
+    }
+    const statusOf = async (...asked: Parameters<typeof ask>): Promise<number> => (await ask(...asked)).status
+    const lives = async (): Promise<void> => expect(await statusOf('GET /health/live')).toBe(200)
+
+    interface Listed {
+      readonly path: string
+      readonly methods: readonly string[]
+      readonly builtIn: boolean
+      readonly open: boolean
+    }
+    const closedPages = async (method: string): Promise<readonly string[]> => {
+      const { pages: listed } = JSON.parse((await ask('GET /', ['Accept: application/json'])).body) as {
+        pages: Listed[]
+      }
+      const closed = listed.filter(({ builtIn, open, methods }) => builtIn && !open && methods.includes(method))
+      return closed.map(({ path }) => path.replaceAll(/:\w+/g, '0'))
+    }
+
+    test('a name elsewhere that leads here opens no built-in page, nor does a header that speaks for somebody', async () => {
+      const known = await closedPages('GET')
+      expect(known.length).toBeGreaterThan(10)
+      const hosts = [
+        'evil.example',
+        'localhost.evil.example',
+        '127.0.0.1.evil.example',
+        '203.0.113.7',
+        '[2001:db8::7]',
+        '0x7f000001.evil',
+      ]
+      for (const path of known)
+        for (const host of hosts)
+          expect([path, host, await statusOf(`GET ${path}`, [`Host: ${host}`])]).toEqual([path, host, 403])
+      const spoofed = [
+        'X-Forwarded-For: 127.0.0.1',
+        'Forwarded: for=127.0.0.1;host=localhost',
+        'X-Real-IP: 127.0.0.1',
+        'Via: 1.1 localhost',
+        'millrace-forwarded: true',
+        'millrace-forwarded: {"from":"other","as":"token","mayAct":true}',
+        'Authorization: Bearer undefined',
+        'Cookie: millrace-session=9999999999999.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
+        'Origin: http://localhost',
+      ]
+      for (const header of spoofed)
+        expect([header, await statusOf('GET /stats', ['Host: evil.example', header])]).toEqual([header, 403])
+      expect(await statusOf('GET /stats', ['Host: localhost:1', 'X-Forwarded-For: 203.0.113.7'])).toBe(403)
+      expect(await statusOf('GET http://evil.example/stats')).toBe(403)
+      expect(await statusOf('GET /stats')).toBe(200)
+    })
+
+    test('no page of another site acts, with a form or without', async () => {
+      const actions = (await closedPages('POST')).filter((path) => path !== '/sign-in/')
+      expect(actions.length).toBeGreaterThan(2)
+      const act = 'millrace-action: x'
+      const refused: readonly (readonly string[])[] = [
+        [],
+        ['Content-Type: text/plain'],
+        ['Content-Type: application/x-www-form-urlencoded'],
+        ['Content-Type: multipart/form-data; boundary=a'],
+        [act, 'Origin: null'],
+        [act, 'Origin: http://evil.example'],
+        [act, 'Origin: http://localhost.evil.example'],
+        [act, 'Origin: http://evil.example', 'Host: evil.example'],
+        [act, 'Sec-Fetch-Site: cross-site'],
+        [act, 'Sec-Fetch-Site: same-site'],
+        [act, 'Host: evil.example'],
+      ]
+      for (const path of actions) {
+        for (const headers of refused)
+          expect([path, headers, await statusOf(`POST ${path}`, headers, '{"all":true}')]).toEqual([path, headers, 403])
+        const own = await statusOf(
+          `POST ${path}`,
+          [act, 'Origin: http://localhost:6066', 'Sec-Fetch-Site: same-origin'],
+          '{}',
+        )
+        expect([path, own]).not.toEqual([path, 403])
+      }
+      const cors = await ask('OPTIONS /stats', ['Origin: http://evil.example', 'Access-Control-Request-Method: GET'])
+      expect(cors.head).not.toMatch(/access-control-allow/i)
+    })
+
+    test('no path leads around a guard that lets through a part of the site', async () => {
+      const around = ['/echo/../stats', '/echo/%2e%2e/stats', '/echo/.%2e/stats', '/echo//../stats', '/echo/%2E./stats']
+      for (const path of around) expect([path, await statusOf(`GET ${path}`)]).toEqual([path, 400])
+      const none = [
+        '//stats',
+        '/stats%00',
+        '/stats;a=b',
+        '/STATS',
+        '/echo/..%2fstats',
+        '/echo/..%5cstats',
+        '/echo/..;/stats',
+        '/%2fstats',
+        '/stats%2f',
+        '/echo/%252e%252e/stats',
+        '/dashboard/..%2f..%2fpackage.json',
+        '/dashboard/%2fetc%2fpasswd',
+        '/dashboard/__proto__',
+      ]
+      for (const path of none) expect([path, await statusOf(`GET ${path}`)]).toEqual([path, 404])
+      for (const path of ['/%ff', '/%c0%ae%c0%ae/stats', '/%e0%80%af', '/stats?a=%ff', '/%', '/a\\..\\stats'])
+        expect([path, await statusOf(`GET ${path}`)]).toEqual([path, 400])
+    })
+
+    test('bodies, queries and headers that are too much are refused, packed ones are not unpacked', async () => {
+      const bomb = gzipSync(Buffer.alloc(20_000_000)).toString('latin1')
+      expect((await ask('POST /echo/', ['Content-Encoding: gzip'], bomb)).body).toContain(String(bomb.length))
+      const long = 'x'.repeat(BODY_BYTES + 1)
+      expect(await statusOf('POST /echo/', [], long)).toBe(413)
+      const chunk = `${long.length.toString(16)}\r\n${long}\r\n0\r\n\r\n`
+      const [chunked] = await exchange(
+        site.port,
+        `POST /echo/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`,
+      )
+      expect(chunked?.status).toBe(413)
+      for (const deep of ['['.repeat(BODY_BYTES - 1), '{"a":'.repeat(BODY_BYTES / 5 - 1)])
+        expect(await statusOf('POST /json/', ['Content-Type: application/json'], deep)).toBe(400)
+      const half = (BODY_BYTES - 2) / 2
+      expect(await statusOf('POST /json/', [], `${'['.repeat(half)}${']'.repeat(half)}`)).toBeLessThan(500)
+      for (const type of [
+        'multipart/form-data; boundary=a',
+        'multipart/form-data',
+        'text/plain',
+        'multipart/form-data; boundary=',
+      ])
+        expect(await statusOf('POST /form/', [`Content-Type: ${type}`], '--a\r\n'.repeat(10_000))).toBe(400)
+      const fields = Array.from({ length: 15_000 }, (_, n) => `f${n}`).join('&')
+      expect(await statusOf('POST /form/', ['Content-Type: application/x-www-form-urlencoded'], fields)).toBe(200)
+      expect(await statusOf(`GET /router/?${'a=b&'.repeat(3_500)}`)).toBe(200)
+      expect(await statusOf(`GET /${'a/'.repeat(7_000)}`)).toBe(404)
+      expect(await statusOf(`GET /${'a'.repeat(17_000)}`)).toBe(431)
+      expect(
+        await statusOf(
+          'GET /stats',
+          Array.from({ length: 300 }, (_, n) => `x${n}: y`),
+        ),
+      ).toBe(431)
+      await lives()
+    })
+
+    test('floods of connections and requests are refused in part, and health answers all the while', async () => {
+      go = deferred()
+      waiting = 0
+      const idle = Array.from({ length: 2 * CONNECTIONS }, () => connect({ host: '127.0.0.1', port: site.port }))
+      for (const socket of idle) socket.on('error', () => {}).write('GET /wa')
+      await lives()
+      const asked = Array.from({ length: REQUESTS }, () => fetch(`http://127.0.0.1:${site.port}/wait/`))
+      await eventually(() => waiting === REQUESTS, { what: 'requests in flight' })
+      const more = await Promise.all(Array.from({ length: 20 }, () => ask('GET /wait/')))
+      expect(new Set(more.map(({ status }) => status))).toEqual(new Set([503]))
+      expect(more[0]?.head).toMatch(/^retry-after: \d+$/im)
+      for (const path of ['/health/live', '/health/ready', '/metrics']) expect(await statusOf(`GET ${path}`)).toBe(200)
+      // Thousands on one connection at once: it is ended, sooner or later.
+      await exchange(site.port, 'GET /wait/ HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3_000))
+      await lives()
+      go.resolve()
+      expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([200]))
+      for (const socket of idle) socket.destroy()
+      expect(waiting).toBe(REQUESTS)
+    })
+
+    test('10,000 mutated requests: none ends in an error of the server or shows its inside, and it stays as it was', async () => {
+      const targets = [
+        'GET /echo/',
+        'POST /echo/',
+        'POST /json/',
+        'POST /form/',
+        'GET /stats',
+        'GET /health/ready',
+        'GET /assignment/',
+        'GET /table/none/key/',
+        'POST /jobs/none/run/',
+        'GET /sign-in/',
+        'POST /sign-in/',
+        'GET /dead-letters/none/0/0/',
+        'POST /dead-letters/none/replay/',
+        'GET /topics/none/records/?last=5',
+        'POST /topics/none/send/',
+        'GET /dashboard/page.js',
+        'GET /nowhere/',
+      ]
+      let [sent, answered] = [0, 0]
+      const statuses = new Set<number>()
+      const heapBefore = heapUsed()
+      const judged = async (requests: readonly string[], end: string): Promise<number> => {
+        const answers = await exchange(site.port, requests.join('') + end)
+        for (const [at, { status, head, body }] of answers.entries()) {
+          const isDeliberate = status < 500 || (status === 503 && /^retry-after:/im.test(head))
+          if (!isDeliberate || INSIDE.test(body))
+            throw new Error(
+              `${JSON.stringify(requests[at]?.slice(0, 1_000))} was answered with ${head}\n\n${site.errors.at(-1) ?? 'Nothing is in the log.'}\n\n${body.slice(0, 1_000)}`,
+            )
+          statuses.add(status)
+        }
+        return answers.length
+      }
+      await fc.assert(
+        fc.asyncProperty(mutatedRequests(targets, IN_RUN), async ({ inRow, alone }) => {
+          for (let rest = inRow; rest.length > 0;) {
+            // One that ends the connection takes along those behind it: they come again.
+            const done = Math.min(await judged(rest, CLOSE), rest.length)
+            answered += done
+            rest = rest.slice(Math.max(1, done))
+          }
+          for (const each of alone) await judged([each], LAST)
+          sent += inRow.length + alone.length
+        }),
+        { numRuns: Math.ceil(MUTATED / (IN_RUN.inRow + IN_RUN.alone)), endOnFailure: true },
+      )
+      expect(sent).toBeGreaterThanOrEqual(MUTATED)
+      expect(answered).toBeGreaterThan(0.9 * sent)
+      expect(site.errors).toEqual([])
+      expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 403, 404, 405, 431]))
+      await lives()
+      expect(heapUsed() - heapBefore).toBeLessThan(MOST_HEAP_BYTES)
+    })
+  })
+}
+
+const CLOSE = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
+/** Behind a request that may wait for more, or be taken for more than one: what is none, and ends the connection. */
+const LAST = `\r\n\r\n${CLOSE}${'\0'.repeat(12_000)}`
+
+/** What is still in use. */
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect === 'function') collect()
+  return process.memoryUsage().heapUsed
+}
