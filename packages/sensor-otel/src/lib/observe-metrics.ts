@@ -1,11 +1,5 @@
 import { type BatchObservableResult, type Meter, metrics, type Observable } from '@opentelemetry/api'
-import {
-  type CountedSeries,
-  type MetricSample,
-  type MetricsWriter,
-  packageVersion,
-  TIME_BOUNDS_MS,
-} from '@millrace/core'
+import { type CountedSeries, type MetricSample, type MetricsWriter, TIME_BOUNDS_MS } from '@millrace/core'
 
 /** What is asked of an app: `App` of `@millrace/app` fits. */
 export interface MeasuredApp {
@@ -28,7 +22,7 @@ export function observeMetrics(app: MeasuredApp, meter?: Meter): () => void {
   let stop: (() => void) | undefined
   const begin = (): void => {
     if (stop !== undefined) return
-    const used = meter ?? metrics.getMeter('@millrace/sensor-otel', packageVersion(import.meta.url))
+    const used = meter ?? metrics.getMeter('@millrace/sensor-otel')
     const instruments = new Instruments(used)
     app.writeMetrics(instruments)
     const { all } = instruments

@@ -1,6 +1,8 @@
+import { EventEmitter } from 'node:events'
 import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { createApp, type App } from '@millrace/app'
 import { testApp } from '@millrace/testing'
+import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import {
   ATTR_KAFKA_OFFSET,
   ATTR_MESSAGING_CLIENT_ID,
@@ -329,6 +331,55 @@ test('without the sensor, headers are as they were sent', async () => {
   expect(t.sent(words).map(({ headers }) => headers)).toEqual([{}, { traceparent, tracestate: 'a=1' }])
   expect(t.sent(out).map(({ headers }) => headers)).toEqual([{}, { traceparent, tracestate: 'a=1' }])
   expect(spans.all).toEqual([])
+})
+
+test('what is bound to a context runs in it, a listener too', () => {
+  const span = tracer.startSpan('bound')
+  const bound = trace.setSpan(ROOT_CONTEXT, span)
+  const other = trace.setSpan(ROOT_CONTEXT, tracer.startSpan('other'))
+  const active = (): unknown => trace.getActiveSpan()
+  const receiver = {
+    name: 'it',
+    whose: context.bind(bound, function whose(this: { name: string }, text: string) {
+      return [this.name, text, active()]
+    }),
+  }
+  expect(receiver.whose('x')).toEqual(['it', 'x', span])
+  const emitter = new EventEmitter()
+  const seen: unknown[] = []
+  emitter.on('early', () => seen.push(active()))
+  expect(context.bind(bound, emitter)).toBe(emitter)
+  context.bind(other, emitter)
+  emitter.on('late', (text) => seen.push(text, active()))
+  context.with(other, () => [emitter.emit('early'), emitter.emit('late', 'y')])
+  expect(seen).toEqual([span, 'y', span])
+  expect(active()).toBeUndefined()
+})
+
+test('under another context manager sends and asks of handlers are in their trace all the same', async () => {
+  context.disable()
+  // Its own; the tracers are registered already.
+  new NodeTracerProvider().register()
+  try {
+    const app = traced('other-contexts')
+    const words = app.topic('words', { key: 'string', value: 'string' })
+    const out = app.topic('out', { key: 'string', value: 'string' })
+    const active: unknown[] = []
+    app.agent('pass', words, async (stream) => {
+      for await (const [key, value] of stream.items()) {
+        active.push(trace.getActiveSpan())
+        await out.send({ key, value })
+      }
+    })
+    await using t = await testApp(app)
+    await words.send({ key: 'a', value: 'b' })
+    await t.settle()
+    expect(spans.tree).toEqual(['send words', 'send words > process words', 'send words > process words > send out'])
+    expect(active).toEqual([undefined])
+  } finally {
+    context.disable()
+    context.setGlobalContextManager(spans.sensor.contextManager.enable())
+  }
 })
 
 const VALID = /^00-(?!0{32})[\da-f]{32}-(?!0{16})[\da-f]{16}-[\da-f]{2}$/

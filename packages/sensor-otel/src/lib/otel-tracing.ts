@@ -12,7 +12,6 @@ import {
 } from '@opentelemetry/api'
 import {
   type EventTrace,
-  packageVersion,
   type RawHeaders,
   type SendTrace,
   type TracedEvent,
@@ -23,6 +22,7 @@ import {
 } from '@millrace/core'
 import { EventContexts } from './event-contexts.ts'
 import { EventSpan, markFailed } from './event-span.ts'
+import { MessagingSpans } from './messaging-spans.ts'
 import { contextOfRecord, contextOfRequest, headerNamed, injected, PARENT, withContext } from './record-headers.ts'
 
 /** As `suppressTracing` of `@opentelemetry/core` does: keys of one description are one key. */
@@ -34,7 +34,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
 /** Makes spans of what workers do, by the tracer that is registered with the API. */
 export class OtelTracing implements Tracing {
   readonly contextManager: EventContexts = new EventContexts(() => this.#current())
-  readonly #tracer = trace.getTracer('@millrace/sensor-otel', packageVersion(import.meta.url))
+  readonly #tracer = trace.getTracer('@millrace/sensor-otel')
+  readonly #begun = new MessagingSpans()
   /** One of each app. */
   readonly #currents: (() => EventTrace | undefined)[] = []
 
@@ -42,38 +43,28 @@ export class OtelTracing implements Tracing {
     this.#currents.push(current)
   }
 
-  eventStarted({ topic, isChannel, partition, offset, headers, ...by }: TracedEvent): EventSpan {
-    const parent = contextOfRecord(headers)
-    const attributes: Attributes = {
-      ...messaging(topic, isChannel),
-      'messaging.operation.name': 'process',
-      'messaging.operation.type': 'process',
-      'messaging.destination.partition.id': String(partition),
-      'messaging.consumer.group.name': by.app,
-      'messaging.client.id': by.worker,
-      'millrace.agent': by.agent,
+  eventStarted(event: TracedEvent): EventSpan {
+    const parent = contextOfRecord(event.headers)
+    const { name, options } = this.#begun.process(event)
+    const span = this.#tracer.startSpan(name, options, parent)
+    if (span.isRecording()) {
+      if (!event.isChannel) span.setAttribute('kafka.offset', event.offset)
+      if (event.attempts > 0) span.setAttribute('millrace.attempts', event.attempts)
     }
-    if (!isChannel) attributes['kafka.offset'] = offset
-    if (by.attempts > 0) attributes['millrace.attempts'] = by.attempts
-    const span = this.#tracer.startSpan(`process ${topic}`, { kind: SpanKind.CONSUMER, attributes }, parent)
-    return new EventSpan(span, trace.setSpan(parent, span), headers)
+    return new EventSpan(span, trace.setSpan(parent, span), event.headers)
   }
 
-  sendStarted({ topic, isChannel = false, partition, headers, asks, from }: TracedSend): SendTrace {
+  sendStarted(send: TracedSend): SendTrace {
+    const { headers, from, partition } = send
     const event = from instanceof EventSpan ? from : this.#current()
     const own = headerNamed(headers, PARENT)
     // A send that names a context of its own has begun a span of its own.
     if (own !== undefined && event?.cameWith(own) !== true) return new UnfollowedSend(headers)
-    const attributes: Attributes = {
-      ...messaging(topic, isChannel),
-      'messaging.operation.name': asks === undefined ? 'send' : 'ask',
-      'messaging.operation.type': 'send',
-    }
-    if (partition !== undefined) attributes['messaging.destination.partition.id'] = String(partition)
-    if (asks !== undefined) attributes['millrace.agent'] = asks
-    const [name, kind] = asks === undefined ? [`send ${topic}`, SpanKind.PRODUCER] : [`ask ${asks}`, SpanKind.CLIENT]
     const parent = from instanceof EventSpan ? from.context : this.#active(event)
-    const span = this.#tracer.startSpan(name, { kind, attributes }, parent)
+    const { name, options } = this.#begun.send(send)
+    const span = this.#tracer.startSpan(name, options, parent)
+    if (partition !== undefined && span.isRecording())
+      span.setAttribute('messaging.destination.partition.id', String(partition))
     return new SendSpan(span, withContext(headers, trace.setSpan(parent, span)))
   }
 
@@ -145,13 +136,6 @@ export class OtelTracing implements Tracing {
   #active(event: EventSpan | undefined): Context {
     return event === undefined || this.contextManager.enabled ? context.active() : event.context
   }
-}
-
-/** A channel is a queue of this process; everything else has the form of Kafka, also on the embedded broker. */
-function messaging(topic: string, isChannel: boolean): Attributes {
-  const system = isChannel ? 'millrace.channel' : 'kafka'
-  // The conventions have renamed the first to the second, and what reads spans knows one or the other.
-  return { 'messaging.system': system, 'messaging.system.name': system, 'messaging.destination.name': topic }
 }
 
 class UnfollowedSend implements SendTrace {

@@ -41,9 +41,17 @@ export function beginTrace(event: StreamEvent): void {
   const { agent, worker, tracing } = origin.context
   if (tracing === undefined) return
   const { topic, partition, offset, attempts, record } = inFlight
-  const isChannel = event.event === undefined
-  const place = { topic, isChannel, partition, offset, headers: record.headers }
-  event.trace = tracing.eventStarted({ ...place, agent, attempts, worker: worker.id, app: worker.appId })
+  event.trace = tracing.eventStarted({
+    topic,
+    isChannel: event.event === undefined,
+    partition,
+    offset,
+    headers: record.headers,
+    agent,
+    worker: worker.id,
+    app: worker.appId,
+    attempts,
+  })
 }
 
 /** What follows the event in whose course this runs, open or not; `undefined` where nobody asks for that. */
