@@ -28,6 +28,7 @@ test('it listens from its declaration on, and its address is known when it has s
   const part = partOf(small)
   expect([part.address(), part.url()]).toEqual([undefined, undefined])
   small.worker.status = 'recovering'
+  small.worker.opening = { tasks: 1, forMs: 0, isFirst: true }
   part.declare(small.worker.context, topology)
   await part.start()
   const url = part.url() ?? ''
