@@ -58,5 +58,8 @@ async function metricsOf(): Promise<string> {
   await t.send(topic, { key: 'a', value: 'b' })
   await t.clock.advance('2s')
   await t.fetch('/row/a/')
+  // Dead letters are counted after the first reading.
+  await t.fetch('/metrics')
+  await t.settle()
   return (await t.fetch('/metrics')).text()
 }

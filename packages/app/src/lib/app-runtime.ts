@@ -6,6 +6,7 @@ import {
   resolveSettings,
   silentSensor,
   systemClock,
+  type Admin,
   type AppDescription,
   type AppSettings,
   type ClientContext,
@@ -175,6 +176,10 @@ export class AppRuntime implements ClientApp, SiteApp {
       topics: (names?: readonly string[]) => broker.topics(names),
       createTopics: (specs: readonly TopicSpec[]) => client.createTopics(specs),
     }
+    return this.#lettersOver(transport, admin)
+  }
+
+  #lettersOver(transport: Transport, admin: Pick<Admin, 'topics' | 'createTopics'>): DeadLetters {
     const { settings, clock } = this.surroundings
     const agents = [...this.definitions.agents.values()]
     const topicsReadBy = (agent: string): Promise<ReadonlySet<string>> => this.client.topicsReadBy(agent)
@@ -205,10 +210,12 @@ export class AppRuntime implements ClientApp, SiteApp {
     const transport = drivers?.transport ?? (await this.drivers.transport())
     const store = drivers?.store ?? (await this.drivers.store())
     const driver = settings.web.enabled && drivers === undefined ? await this.drivers.web() : undefined
+    let letters: DeadLetters | undefined
     const site = siteWorker({
       worker: () => worker,
       agents,
       jobs: scheduler,
+      letters: () => (letters ??= this.#lettersOver(transport, transport.admin())),
       startedAt: new Date(clock.now()),
       address: () => web?.address(),
     })

@@ -132,6 +132,22 @@ describe('replay', () => {
     expect(seen.picky.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, n) => n))
   })
 
+  it('is what /metrics counts by, of the letters themselves, every five minutes', async () => {
+    const { app, mood, send } = pickyApp()
+    await using t = await testApp(app)
+    const waiting = async (): Promise<string | undefined> =>
+      /^millrace_agent_dead_letters_waiting\{agent="picky"\} (?<count>\d+)$/m.exec(
+        await (await t.fetch('/metrics')).text(),
+      )?.groups?.['count']
+    await send(t, 0, 50)
+    await expect.poll(waiting).toBe('5')
+    mood.picky = false
+    await app.deadLetters.replay('picky', 'all')
+    expect(await waiting()).toBe('5')
+    await t.clock.advance('5m')
+    await expect.poll(waiting).toBe('0')
+  })
+
   it('needs no worker', async () => {
     const app = createApp({ id: 'alone', broker: 'memory:', web: { enabled: false } })
     const numbers = app.topic('numbers', { key: 'string', value: 'number', partitions: 1 })

@@ -57,6 +57,8 @@ export interface SiteWorker {
   assignment(): AssignmentView
   /** What the sites of the group's members sign requests to one another with; `undefined` when there is none yet. Never shown. */
   groupSecret(): string | undefined
+  /** Dead letters that wait for a replay, by agent, as they were counted last; for metrics. */
+  waitingLetters(): Readonly<Record<string, number>>
   jobs(): readonly JobView[]
   /** Runs a job now; resolves when the run is over. Throws `JOB_MISSING`, `NOT_LEADER`, `CLOSED`. */
   trigger(job: string): Promise<RunOutcome>

@@ -3,11 +3,13 @@ import type {
   AgentStats,
   AppStats,
   AssignmentView,
+  DeadLetters,
   HandlingTime,
   WorkerContext,
   WorkerStats,
   ProcessingContext,
 } from '@millrace/core'
+import { WaitingLetters } from './metrics/waiting-letters.ts'
 import { unavailable } from './pages/page-error.ts'
 import type { SiteApp, SiteWorker } from './site-app.ts'
 
@@ -26,6 +28,8 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
     histograms(): Readonly<Record<string, AgentHistograms>>
   }
   readonly jobs: Pick<SiteWorker, 'jobs' | 'trigger' | 'pause' | 'resume'>
+  /** Over the worker's own connections; left out where there are none to be counted. */
+  readonly letters?: () => Pick<DeadLetters, 'list'>
 }
 
 /**
@@ -33,7 +37,8 @@ export interface SiteWorkerParts extends Pick<SiteWorker, 'startedAt' | 'address
  * worker these are events like others), and agents of channels, of which the worker knows nothing.
  */
 export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & SiteWorker {
-  const { worker, agents, jobs, startedAt } = parts
+  const { worker, agents, jobs, startedAt, letters } = parts
+  const waiting = new WaitingLetters()
   return {
     get context() {
       return worker().context
@@ -53,6 +58,11 @@ export function siteWorker(parts: SiteWorkerParts): { stats(): AppStats } & Site
     histograms: () => ({ agents: agents.histograms(), commits: worker().stats().commits.durations }),
     assignment: () => worker().assignment(),
     groupSecret: () => worker().groupSecret(),
+    waitingLetters() {
+      if (letters === undefined) return {}
+      const { clock, log, signal } = worker().context
+      return waiting.current({ letters, clock, log, signal })
+    },
     jobs: () => jobs.jobs(),
     trigger: (job) => jobs.trigger(job),
     pause: (job) => jobs.pause(job),

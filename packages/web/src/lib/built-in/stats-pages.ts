@@ -64,6 +64,7 @@ export function metricsSource(
     stats: deps.stats(worker),
     histograms: worker.histograms(),
     ready: readiness(deps).ready,
+    waitingLetters: worker.waitingLetters(),
   }
 }
 

@@ -8,10 +8,15 @@ export interface MetricsSource {
   readonly stats: SiteStats
   readonly histograms: WorkerHistograms
   readonly ready: boolean
+  /** By agent. */
+  readonly waitingLetters: Readonly<Record<string, number>>
 }
 
 /** Everything that there is of a worker. */
-export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, ready }: MetricsSource): void {
+export function writeWorkerMetrics(
+  metric: MetricsWriter,
+  { stats, histograms, ready, waitingLetters }: MetricsSource,
+): void {
   metric.gauge('info', 'Always 1; says which worker this is.', [
     [{ app: stats.app, worker: stats.worker.id, version: stats.worker.version }, 1],
   ])
@@ -50,6 +55,11 @@ export function writeWorkerMetrics(metric: MetricsWriter, { stats, histograms, r
     'agent_events_dead_lettered_total',
     'Events sent to the dead letter topic.',
     agents((agent) => agent.deadLettered),
+  )
+  metric.gauge(
+    'agent_dead_letters_waiting',
+    'Dead letters that were not replayed, among the newest 200 or so of the agent; counted every five minutes, the same on each worker.',
+    Object.entries(waitingLetters).map(([agent, waiting]) => [{ agent }, waiting]),
   )
   metric.gauge(
     'agent_events_active',
