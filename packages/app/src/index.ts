@@ -5,7 +5,7 @@ export type { Codec, CodecSpec, Given, Immutable, InputOf, KeyableCodec, OutputO
 export type { RawHeaders, RecordMetadata, SendReceipt, ShownBytes, TopicPartition } from '@millrace/core'
 export type { StoreFactory, TransportFactory, WebDriverFactory } from '@millrace/core'
 export type { CommandArguments, CommandColors, CommandLineApp, CommandOutput, CommandParameter } from '@millrace/core'
-export type { CommandParameters, CommandProgress, CommandSpec, HasCommandLine } from '@millrace/core'
+export type { Backup, CommandParameters, CommandProgress, CommandSpec, HasCommandLine } from '@millrace/core'
 export type {
   AgentDeadLetters,
   DeadLetter,
@@ -46,7 +46,7 @@ export type {
   TimerOptions,
 } from '@millrace/scheduler'
 export { PageError, View, type AnswerOptions, type AnyParams, type JsonObject, type KeyHandler } from '@millrace/web'
-export type { PageAnswer, PageContext, PageHandler, ParamsWith, PathParams, RoutableTable } from '@millrace/web'
+export type { Hop, PageAnswer, PageContext, PageHandler, ParamsWith, PathParams, RoutableTable } from '@millrace/web'
 export type { ViewClass, ViewFactory, ViewSource } from '@millrace/web'
 export type { AppEvents } from './lib/app-events.ts'
 export type { AppEnvironment, AppRuntime, Launch, RunningWorker } from './lib/app-runtime.ts'
