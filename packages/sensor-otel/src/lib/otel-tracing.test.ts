@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events'
-import { context, ROOT_CONTEXT, trace } from '@opentelemetry/api'
+import { context, diag, ROOT_CONTEXT, trace } from '@opentelemetry/api'
 import { createApp, type App } from '@millrace/app'
 import { testApp } from '@millrace/testing'
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
@@ -254,6 +254,32 @@ describe('an event', () => {
     expect(first?.[3]).toBe('00')
     expect([second?.[1], second?.[3]]).toEqual([first?.[1], '00'])
   })
+})
+
+test('a sampler that throws costs the spans, and no event', async () => {
+  const said: unknown[] = []
+  const silent = (): void => {}
+  diag.setLogger({ error: (text) => said.push(text), warn: silent, info: silent, debug: silent, verbose: silent })
+  spans.isBroken = true
+  const app = traced('broken')
+  const words = app.topic('words', { key: 'string', value: 'string' })
+  const out = app.topic('out', { key: 'string', value: 'string' })
+  app.agent('pass', words, async (stream) => {
+    for await (const [key, value] of stream.items()) await out.send({ key, value })
+  })
+  app.page('/hello/', (c) => c.text('hello'))
+  try {
+    await using t = await testApp(app)
+    await words.send({ key: 'a', value: 'b' })
+    await t.settle()
+    expect(t.sent(out)).toMatchObject([{ value: 'b', headers: {} }])
+    expect(await (await t.fetch('/hello/')).text()).toBe('hello')
+  } finally {
+    spans.isBroken = false
+    diag.disable()
+  }
+  expect(spans.all).toEqual([])
+  expect(said).toContain('A span "process words" could not be started.')
 })
 
 test('a job is the root of its own trace, with its error', async () => {

@@ -3,9 +3,12 @@ import {
   type Context,
   context,
   createContextKey,
+  diag,
+  INVALID_SPAN_CONTEXT,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
+  type SpanOptions,
   SpanStatusCode,
   trace,
   TraceFlags,
@@ -46,7 +49,7 @@ export class OtelTracing implements Tracing {
   eventStarted(event: TracedEvent): EventSpan {
     const parent = contextOfRecord(event.headers)
     const { name, options } = this.#begun.process(event)
-    const span = this.#tracer.startSpan(name, options, parent)
+    const span = this.#start(name, options, parent)
     if (span.isRecording()) {
       if (!event.isChannel) span.setAttribute('kafka.offset', event.offset)
       if (event.attempts > 0) span.setAttribute('millrace.attempts', event.attempts)
@@ -62,7 +65,7 @@ export class OtelTracing implements Tracing {
     if (own !== undefined && event?.cameWith(own) !== true) return new UnfollowedSend(headers)
     const parent = from instanceof EventSpan ? from.context : this.#active(event)
     const { name, options } = this.#begun.send(send)
-    const span = this.#tracer.startSpan(name, options, parent)
+    const span = this.#start(name, options, parent)
     if (partition !== undefined && span.isRecording())
       span.setAttribute('messaging.destination.partition.id', String(partition))
     return new SendSpan(span, withContext(headers, trace.setSpan(parent, span)))
@@ -76,7 +79,7 @@ export class OtelTracing implements Tracing {
       'millrace.job.slot': slot.toISOString(),
       'messaging.client.id': worker,
     }
-    const span = this.#tracer.startSpan(`run ${name}`, { kind: SpanKind.INTERNAL, attributes }, ROOT_CONTEXT)
+    const span = this.#start(`run ${name}`, { kind: SpanKind.INTERNAL, attributes }, ROOT_CONTEXT)
     return within(span, trace.setSpan(ROOT_CONTEXT, span), async () => work())
   }
 
@@ -95,7 +98,7 @@ export class OtelTracing implements Tracing {
     }
     if (port !== '') attributes['server.port'] = Number(port)
     const shown = method === '_OTHER' ? 'HTTP' : method
-    const span = this.#tracer.startSpan(shown, { kind: SpanKind.SERVER, attributes }, parent)
+    const span = this.#start(shown, { kind: SpanKind.SERVER, attributes }, parent)
     return within(span, trace.setSpan(parent, span), async () => {
       const response = await work((path) => {
         span.setAttribute('http.route', path)
@@ -113,7 +116,7 @@ export class OtelTracing implements Tracing {
   ): Promise<R> {
     const parent = this.#active(this.#current())
     const attributes: Attributes = { 'http.request.method': method, 'server.address': address }
-    const span = this.#tracer.startSpan(method, { kind: SpanKind.CLIENT, attributes }, parent)
+    const span = this.#start(method, { kind: SpanKind.CLIENT, attributes }, parent)
     const inSpan = trace.setSpan(parent, span)
     // What instruments undici would make a second span of it, and add a second header.
     return within(span, inSpan.setValue(SUPPRESSED, true), async () => {
@@ -122,6 +125,16 @@ export class OtelTracing implements Tracing {
       if (response.status >= 400) markStatus(span, response.status)
       return response
     })
+  }
+
+  /** A sampler or processor of the user's that throws must not fail what is only looked at. */
+  #start(name: string, options: SpanOptions, parent: Context): Span {
+    try {
+      return this.#tracer.startSpan(name, options, parent)
+    } catch (error) {
+      diag.error(`A span "${name}" could not be started.`, error)
+      return trace.wrapSpanContext(trace.getSpanContext(parent) ?? INVALID_SPAN_CONTEXT)
+    }
   }
 
   #current(): EventSpan | undefined {

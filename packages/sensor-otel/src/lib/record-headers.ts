@@ -47,8 +47,13 @@ function extract<C>(carrier: C, getter: TextMapGetter<C>): Context {
 /** The headers by which the context goes on; none where nothing is to be passed on. */
 export function injected(context: Context): Readonly<Record<string, string>> {
   const carrier: Record<string, string> = {}
-  propagation.inject(context, carrier)
-  return carrier
+  try {
+    propagation.inject(context, carrier)
+    return carrier
+  } catch (error) {
+    diag.warn('A trace context could not be written into headers.', error)
+    return {}
+  }
 }
 
 /** The headers of a record with the context in place of the one that they may have. */
