@@ -23,7 +23,7 @@ A right that is missing is an error that names the topic, group or transactional
 ## What only some need
 
 ${table(FURTHER_GRANTS)}
-Without DescribeConfigs on its changelogs a worker runs, and warns that it cannot see whether they are compacted. Without Delete on its repartition topics it runs, and warns that what it has read there takes room.
+Without DescribeConfigs on its changelogs a worker runs, and warns that it cannot see whether they are compacted. Without Delete on its repartition topics it runs, and warns that what it has read there takes room. Without Write on its transactional ids a worker runs at least once, warns, and runs no jobs of the leader. Without any other of the rights above it ends with the error, and goes on where it was once the right is there: each of them is taken away in a test.
 
 ## Workers that may not create topics
 

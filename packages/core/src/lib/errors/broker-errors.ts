@@ -12,7 +12,7 @@ export const brokerErrors = {
   AUTHENTICATION_FAILED: { title: 'The broker refused the credentials', fix: 'Check the TLS and SASL settings.' },
   NOT_AUTHORIZED: {
     title: 'The broker does not allow this',
-    fix: 'Give the user of the app the rights on the topic or group named.',
+    fix: 'Give the user of the app the right on what is named; docs/reference/rights.md has all that an app needs.',
   },
   CHANGELOG_MISSING: {
     title: 'The changelog topic of a table is gone',

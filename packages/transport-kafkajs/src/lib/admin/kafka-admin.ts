@@ -78,7 +78,12 @@ export class KafkaAdmin implements Admin {
       const described = await link.send(describeConfigsRequest([...replicas.keys()], SETTING_NAMES))
       return described.flatMap(({ topic, errorCode, config }) => {
         if (errorCode === KafkaCode.unknownTopicOrPartition) return []
-        checkCode(errorCode, `The settings of topic "${topic}" could not be looked up.`, 'TOPIC_INVALID')
+        checkCode(
+          errorCode,
+          `The settings of topic "${topic}" could not be looked up.`,
+          'TOPIC_INVALID',
+          'DescribeConfigs',
+        )
         return [topicSettings(topic, config, replicas.get(topic) ?? 1)]
       })
     })
@@ -107,7 +112,12 @@ export class KafkaAdmin implements Admin {
         if (result.errorCode === KafkaCode.ok || result.errorCode === KafkaCode.topicAlreadyExists) continue
         const said = result.message === undefined ? '' : ` ${result.message}`
         if (!isRetriable(result.errorCode))
-          throw kafkaError(result.errorCode, `Topic "${result.topic}" could not be created.${said}`, 'TOPIC_INVALID')
+          throw kafkaError(
+            result.errorCode,
+            `Topic "${result.topic}" could not be created.${said}`,
+            'TOPIC_INVALID',
+            'Create',
+          )
         passing = result
         again.add(result.topic)
       }
@@ -140,7 +150,7 @@ export class KafkaAdmin implements Admin {
         if (errorCode === KafkaCode.ok || errorCode === KafkaCode.unknownTopicOrPartition) continue
         if (isRetriable(errorCode))
           throw new PassingError(`Kafka answered ${kafkaErrorName(errorCode)} for "${topic}".`)
-        throw kafkaError(errorCode, `Topic "${topic}" could not be deleted.`, 'TOPIC_INVALID')
+        throw kafkaError(errorCode, `Topic "${topic}" could not be deleted.`, 'TOPIC_INVALID', 'Delete')
       }
     })
     await this.#until(
@@ -177,6 +187,7 @@ export class KafkaAdmin implements Admin {
               answer.errorCode,
               `Records of ${answer.topic}/${answer.partition} could not be deleted.`,
               'TOPIC_INVALID',
+              'Delete',
             )
           done.add(partitionKey(answer))
         }
@@ -223,7 +234,7 @@ export class KafkaAdmin implements Admin {
     return this.#retrying(`group "${groupId}" could not be looked up`, async () => {
       const { errorCode, members } = await coordinator.send(describeGroupRequest(groupId))
       if (errorCode === KafkaCode.groupIdNotFound) return []
-      coordinator.check(errorCode, `Group "${groupId}" could not be looked up.`)
+      coordinator.check(errorCode, `Group "${groupId}" could not be looked up.`, 'Describe')
       return members
     })
   }
@@ -234,7 +245,7 @@ export class KafkaAdmin implements Admin {
     await this.#retrying(`group "${groupId}" could not be deleted`, async () => {
       const errorCode = await coordinator.send(deleteGroupRequest(groupId))
       if (errorCode !== KafkaCode.groupIdNotFound)
-        coordinator.check(errorCode, `Group "${groupId}" could not be deleted.`)
+        coordinator.check(errorCode, `Group "${groupId}" could not be deleted.`, 'Delete')
     })
   }
 

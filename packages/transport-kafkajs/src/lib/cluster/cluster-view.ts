@@ -161,7 +161,7 @@ export class ClusterView {
 function topicView(topic: MetadataTopic): TopicView | MillraceError | undefined {
   if (topic.errorCode === KafkaCode.unknownTopicOrPartition) return undefined
   if (topic.errorCode !== KafkaCode.ok && !isRetriable(topic.errorCode)) {
-    return kafkaError(topic.errorCode, `Topic "${topic.name}" could not be looked up.`, 'TOPIC_INVALID')
+    return kafkaError(topic.errorCode, `Topic "${topic.name}" could not be looked up.`, 'TOPIC_INVALID', 'Describe')
   }
   const leaders: number[] = new Array<number>(topic.partitions.length).fill(-1)
   for (const { partition, leader } of topic.partitions) leaders[partition] = leader

@@ -33,7 +33,7 @@ export async function committedOffsets(
       if (tries > 0) await clock.sleep(UNSTABLE_WAIT_MS, signal)
       answer = await coordinator.send(offsetFetchRequest(groupId, partitions, stable))
     } while (answer.errorCode === KafkaCode.unstableOffsetCommit && ++tries < QUIET_TRIES)
-    coordinator.check(answer.errorCode, `The committed offsets of group "${groupId}" could not be read.`)
+    coordinator.check(answer.errorCode, `The committed offsets of group "${groupId}" could not be read.`, 'Describe')
     return answer.offsets
   })
 }

@@ -2,6 +2,7 @@ import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
 import { findCoordinatorRequest } from '../wire/requests/cluster.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
 import type { ClusterAccess } from './cluster-view.ts'
+import type { Right } from '../errors/kafka-errors.ts'
 import { checkCode } from './retrying.ts'
 
 /** The broker that coordinates a group or a transactional id. Looked up when needed, forgotten when it fails. */
@@ -40,9 +41,9 @@ export class CoordinatorLink {
   }
 
   /** `checkCode` for answers of the coordinator: looks it up again when the code says that it has moved. */
-  check(code: number, what: string): void {
+  check(code: number, what: string, right: Right = 'Read'): void {
     try {
-      checkCode(code, what)
+      checkCode(code, what, 'WORKER_FAILED', right)
     } catch (error) {
       this.forget()
       throw error
@@ -52,7 +53,12 @@ export class CoordinatorLink {
   async #link(): Promise<BrokerLink> {
     if (this.#address === undefined) {
       const found = await this.#cluster.view.ask(findCoordinatorRequest(this.#kind, this.#key))
-      checkCode(found.errorCode, `The coordinator of ${this.#kind} "${this.#key}" could not be found.`)
+      checkCode(
+        found.errorCode,
+        `The coordinator of ${this.#kind} "${this.#key}" could not be found.`,
+        'WORKER_FAILED',
+        this.#kind === 'group' ? 'Read' : 'Write',
+      )
       this.#address = { nodeId: found.nodeId, host: found.host, port: found.port }
     }
     return this.#cluster.links.to(this.#address)

@@ -96,7 +96,13 @@ async function askLeaders(
   await toLeaders({ view, links: control }, left, async (link, list) => {
     for (const answer of await link.send(listOffsetsRequest(list, question.which, question.isolation))) {
       if (answer.errorCode === KafkaCode.ok) found.set(partitionKey(answer), answer.offset)
-      else checkCode(answer.errorCode, `The offsets of ${answer.topic}/${answer.partition} could not be read.`)
+      else
+        checkCode(
+          answer.errorCode,
+          `The offsets of ${answer.topic}/${answer.partition} could not be read.`,
+          'WORKER_FAILED',
+          'Describe',
+        )
     }
   })
 }

@@ -1,5 +1,5 @@
 import { isMillraceError, toError, type Clock, type ErrorCode } from '@millrace/core'
-import { isRetriable, kafkaError, kafkaErrorName } from '../errors/kafka-errors.ts'
+import { isRetriable, kafkaError, kafkaErrorName, type Right } from '../errors/kafka-errors.ts'
 import type { Reconnects } from './reconnects.ts'
 
 /** A temporary failure: the attempt is made again after `Reconnects.wait`. Never leaves the driver. */
@@ -8,10 +8,10 @@ export class PassingError extends Error {
 }
 
 /** Throws for an error code: `PassingError` when it is temporary, else the Millrace error it stands for. */
-export function checkCode(code: number, what: string, fallback: ErrorCode = 'WORKER_FAILED'): void {
+export function checkCode(code: number, what: string, fallback: ErrorCode = 'WORKER_FAILED', right?: Right): void {
   if (code === 0) return
   if (isRetriable(code)) throw new PassingError(`Kafka answered ${kafkaErrorName(code)}.`)
-  throw kafkaError(code, what, fallback)
+  throw kafkaError(code, what, fallback, right)
 }
 
 /** True for what may succeed when tried again: lost connections (refused credentials too, once running) and `PassingError`. */

@@ -63,7 +63,7 @@ export class GroupSession {
     else
       this.#over({
         kind: 'failed',
-        error: kafkaError(code, `Group "${this.membership.groupId}" refused the member.`, 'WORKER_FAILED'),
+        error: kafkaError(code, `Group "${this.membership.groupId}" refused the member.`, 'WORKER_FAILED', 'Read'),
       })
   }
 

@@ -88,7 +88,7 @@ function refused(
   if (code === KafkaCode.fencedInstanceId) throw fencedInstance(membership)
   if (isMembershipLost(code)) return { kind: 'lost' }
   coordinator.forget()
-  checkCode(code, what)
+  checkCode(code, what, 'WORKER_FAILED', 'Read')
   return undefined
 }
 

@@ -158,7 +158,12 @@ export class KafkaConsumer implements Consumer {
         coordinator.forget()
         throw new PassingError(`Kafka answered ${kafkaErrorName(failed.errorCode)}.`)
       }
-      throw kafkaError(failed.errorCode, `The offset of ${failed.topic}/${failed.partition} could not be committed.`)
+      throw kafkaError(
+        failed.errorCode,
+        `The offset of ${failed.topic}/${failed.partition} could not be committed.`,
+        'RECORD_REFUSED',
+        'Read',
+      )
     })
   }
 

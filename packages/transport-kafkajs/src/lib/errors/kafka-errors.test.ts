@@ -57,3 +57,16 @@ test('a connection that ends while it is opened may be of the wrong kind; one th
   const silent = Object.assign(new Error('timed out'), { name: 'KafkaJSRequestTimeoutError' })
   expect(openingError(silent, 'a:1', false).detail).toBe('a:1: timed out.')
 })
+
+test('a refusal for a missing right names it, and on what', () => {
+  const detail = (code: number): string => kafkaError(code, 'No.', 'WORKER_FAILED', 'Read').detail
+  expect(detail(29)).toBe(
+    'No. Kafka answered TOPIC_AUTHORIZATION_FAILED. The user of the app needs the right Read on the topic.',
+  )
+  expect(detail(30)).toMatch(/needs the right Read on the group\.$/)
+  expect(detail(53)).toMatch(/needs the right Read on the transactional id\.$/)
+  expect(detail(10)).toBe('No. Kafka answered MESSAGE_TOO_LARGE.')
+  expect(kafkaError(29, 'No.', 'WORKER_FAILED', 'Describe').detail).toMatch(
+    /Describe on the topic, which Read and Write/,
+  )
+})

@@ -129,9 +129,31 @@ export function isMembershipLost(code: number): boolean {
   return remedy === 'lost' || code === KafkaCode.fencedInstanceId
 }
 
-/** A permanent code, as an error; `fallback` for codes without an entry. `what` says what was tried, as a sentence. */
-export function kafkaError(code: number, what: string, fallback: ErrorCode = 'RECORD_REFUSED'): MillraceError {
+/** A right of Kafka's authorizer, as `kafka-acls` names it. */
+export type Right = 'Read' | 'Write' | 'Describe' | 'Create' | 'Delete' | 'DescribeConfigs'
+
+/** On what the right is missing. */
+const REFUSED_ON: ReadonlyMap<number, string> = new Map([
+  [29, 'topic'],
+  [30, 'group'],
+  [53, 'transactional id'],
+])
+
+/**
+ * A permanent code, as an error; `fallback` for codes without an entry. `what` says what was tried, as a sentence, and
+ * `right` what that takes where an authorizer is on.
+ */
+export function kafkaError(
+  code: number,
+  what: string,
+  fallback: ErrorCode = 'RECORD_REFUSED',
+  right?: Right,
+): MillraceError {
   const remedy = KAFKA_ERRORS.get(code)?.remedy ?? fallback
   const known = remedy === 'retry' ? fallback : remedy === 'lost' ? 'MEMBER_FENCED' : remedy
-  return new MillraceError(known, `${what} Kafka answered ${kafkaErrorName(code)}.`)
+  const on = REFUSED_ON.get(code)
+  const also = right === 'Describe' ? ', which Read and Write give too' : ''
+  const advice =
+    right === undefined || on === undefined ? '' : ` The user of the app needs the right ${right} on the ${on}${also}.`
+  return new MillraceError(known, `${what} Kafka answered ${kafkaErrorName(code)}.${advice}`)
 }

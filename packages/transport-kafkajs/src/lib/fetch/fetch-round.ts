@@ -62,7 +62,7 @@ export function readAnswer(answer: FetchedPartition, position: number, options: 
   if (isRetriable(errorCode)) return { kind: 'trouble', why: `Kafka answered ${kafkaErrorName(errorCode)}.` }
   if (errorCode !== KafkaCode.ok) {
     const what = `Partition ${topic}/${partition} cannot be read at offset ${position}.`
-    throw kafkaError(errorCode, what, 'WORKER_FAILED')
+    throw kafkaError(errorCode, what, 'WORKER_FAILED', 'Read')
   }
   if (answer.data.length === 0) return { kind: 'nothing new' }
   const set = new RecordSet(ownBytes(answer.data), { position, aborted: answer.aborted, ...options })

@@ -265,7 +265,7 @@ export class BatchSender {
     const corrupt = errorCode === CORRUPT_MESSAGE && ++queue.corruptions >= CORRUPTIONS_UNTIL_REFUSED
     if (isRetriable(errorCode) && !corrupt) return `Kafka answered ${kafkaErrorName(errorCode)} for ${queue.key}.`
     const said = message === undefined ? '' : ` ${message}`
-    const error = kafkaError(errorCode, `A record for ${queue.key} was refused.${said}`)
+    const error = kafkaError(errorCode, `A record for ${queue.key} was refused.${said}`, 'RECORD_REFUSED', 'Write')
     if (badRecords.length > 0) pending.refuse(queue, error, badRecords)
     else if (!this.#mayBeOneRecord(errorCode) || !pending.split(queue)) pending.refuse(queue, error)
     return undefined

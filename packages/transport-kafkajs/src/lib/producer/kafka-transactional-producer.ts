@@ -1,4 +1,5 @@
 import {
+  isMillraceError,
   MillraceError,
   partitionKey,
   type CommitOffset,
@@ -12,7 +13,7 @@ import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
-import { kafkaError, KafkaCode } from '../errors/kafka-errors.ts'
+import { kafkaError, KafkaCode, type Right } from '../errors/kafka-errors.ts'
 import { requireSafe } from '../fetch/kafka-reader.ts'
 import {
   initProducerIdRequest,
@@ -51,6 +52,8 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #added = new Set<string>()
   #owner: TransactionalIdentity | undefined
   #state: 'new' | 'ready' | 'open' | 'failed' = 'new'
+  /** What it has failed with. */
+  #failure: unknown
   #groupsAdded = new Set<string>()
   #closed: Promise<void> | undefined
 
@@ -117,10 +120,15 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     if (offsets.length === 0) return
     await this.#guarded(async () => {
       if (!this.#groupsAdded.has(groupId)) {
-        await this.#ask('a group could not be added to the transaction', async () => ({
-          code: await this.#coordinator.send(addOffsetsRequest(owner, groupId)),
-          answer: undefined,
-        }))
+        await this.#ask(
+          'a group could not be added to the transaction',
+          async () => ({
+            code: await this.#coordinator.send(addOffsetsRequest(owner, groupId)),
+            answer: undefined,
+            about: groupId,
+          }),
+          { right: 'Read' },
+        )
         this.#groupsAdded.add(groupId)
       }
       const group = this.#group(groupId)
@@ -128,9 +136,12 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
         'offsets could not be added to the transaction',
         async () => {
           const answer = await group.send(txnOffsetCommitRequest(owner, groupId, offsets))
-          return { code: answer.find(({ errorCode }) => errorCode !== KafkaCode.ok)?.errorCode ?? KafkaCode.ok, answer }
+          const refused = answer.find(({ errorCode }) => errorCode !== KafkaCode.ok)
+          return refused === undefined
+            ? { code: KafkaCode.ok, answer }
+            : { code: refused.errorCode, answer, about: partitionKey(refused) }
         },
-        group,
+        { coordinator: group, right: 'Read' },
       )
     })
   }
@@ -209,7 +220,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   #ask<T>(
     what: string,
     ask: () => Promise<{ readonly code: number; readonly answer: T; readonly about?: string }>,
-    coordinator: CoordinatorLink = this.#coordinator,
+    { coordinator = this.#coordinator, right = 'Write' }: Asking = {},
   ): Promise<T> {
     const { signal } = this.#closing
     return retrying(this.#context.reconnects, `${what} ("${this.#options.id}")`, signal, async () => {
@@ -228,7 +239,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
           `Transactional id "${this.#options.id}": ${said}.`,
           ...(advice === undefined ? [] : [advice]),
         ]
-        coordinator.check(code, sentences.join(' '))
+        coordinator.check(code, sentences.join(' '), right)
       }
     })
   }
@@ -239,6 +250,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       return await work()
     } catch (error) {
       this.#state = 'failed'
+      this.#failure ??= error
       throw error
     }
   }
@@ -270,6 +282,8 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 
   #outOfOrder(call: string): MillraceError {
+    // Whoever goes on without having heard of it is told the reason, and not that it goes on.
+    if (isMillraceError(this.#failure, 'NOT_AUTHORIZED')) return this.#failure
     return new MillraceError(
       'TRANSACTION_STATE',
       `${call}() of producer "${this.#options.id}" was called in state "${this.#state}".`,
@@ -279,15 +293,18 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
 
 const OPERATION_NOT_ATTEMPTED = 55
 
+/** Whom a question goes to, if not to the coordinator of the transaction, and the right on a topic or group that it takes. */
+interface Asking {
+  readonly coordinator?: CoordinatorLink
+  readonly right?: Right
+}
+
 /** What to do about permanent error codes. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
   [12, 'The setting offset.metadata.max.bytes of the broker must be 4096 or more.'],
   [28, 'The offsets of one commit do not fit into a record of __consumer_offsets (message.max.bytes of the broker).'],
-  [29, 'The user of the app needs the right Write on the topic.'],
-  [30, 'The user of the app needs the right Read on the group.'],
   [31, 'The user of the app needs the right IdempotentWrite on the cluster.'],
   [50, 'Setting transactionTimeout is longer than transaction.max.timeout.ms of the broker.'],
-  [53, 'The user of the app needs the rights Write and Describe on the transactional id.'],
 ])
 
 /** OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER, INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, UNKNOWN_PRODUCER_ID, TRANSACTION_ABORTABLE. */

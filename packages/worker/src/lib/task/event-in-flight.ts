@@ -2,6 +2,7 @@ import {
   type Effect,
   type HandedOutEvent,
   type CurrentEvent,
+  isMillraceError,
   MillraceError,
   RecordRefusedError,
   type OutgoingRecord,
@@ -161,7 +162,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   refusal(record: OutgoingRecord, error: Error): MillraceError {
     return new RecordRefusedError(
       record,
-      `A record to ${record.topic}/${record.partition}, sent for ${this.describe()}, was refused.`,
+      `A record to ${record.topic}/${record.partition}, sent for ${this.describe()}, was refused: ${isMillraceError(error) ? error.detail : error.message}`,
       {
         cause: error,
       },

@@ -95,7 +95,7 @@ class RowOrigin implements SendOrigin {
     const code = isMillraceError(error) ? ROW_CODES.get(error.code) : undefined
     return new MillraceError(
       code ?? 'RECORD_REFUSED',
-      `The row of key ${JSON.stringify(key)} in ${this.#definition.name} (${record.value?.length ?? 0} bytes) was refused by ${record.topic}/${record.partition}.`,
+      `The row of key ${JSON.stringify(key)} in ${this.#definition.name} (${record.value?.length ?? 0} bytes) was refused by ${record.topic}/${record.partition}: ${isMillraceError(error) ? error.detail : error.message}`,
       { cause: error },
     )
   }
