@@ -198,9 +198,10 @@ describe('an event', () => {
     }
     const letter = spans.one('send failing-fail-dlq')
     expect(spans.parentOf(letter)).toBe(attempts[1])
+    const sentWith = parentHeader(spans.one('send words'))
     const [record] = t.log.records('failing-fail-dlq')
     const parents = record?.headers.flatMap(([name, value]) => (name === 'traceparent' ? String(value) : []))
-    expect(parents).toEqual([parentHeader(spans.one('send words')), parentHeader(letter)])
+    expect(parents).toEqual([sentWith, parentHeader(letter)])
     // Replayed, it comes with the context that it had before it failed.
     await app.deadLetters.replay('fail', 'all')
     await t.settle()
@@ -208,7 +209,26 @@ describe('an event', () => {
       .records('words')
       .at(-1)
       ?.headers.find(([name]) => name === 'traceparent')
-    expect(String(sentBack?.[1])).toBe(parentHeader(spans.one('send words')))
+    expect(String(sentBack?.[1])).toBe(sentWith)
+  })
+
+  test('that fails when its handler has come to it without a wait has the dead letter, and not the one before', async () => {
+    const app = traced('in-a-row')
+    const words = app.topic('words', { key: 'string', value: 'string' })
+    app.agent(
+      'fail',
+      words,
+      async (stream) => {
+        for await (const word of stream) if (word === 'wrong') throw new TypeError(word)
+      },
+      { onError: 'deadLetter' },
+    )
+    await using t = await testApp(app)
+    await Promise.all(['fine', 'too', 'wrong'].map((value) => words.send({ key: 'a', value })))
+    await t.settle()
+    const failed = spans.named('process words').filter(({ attributes }) => 'error.type' in attributes)
+    expect(failed.map(({ attributes }) => attributes['millrace.outcome'])).toEqual(['deadLettered'])
+    expect(spans.parentOf(spans.one('send in-a-row-fail-dlq'))).toBe(failed[0])
   })
 
   test('of a batch: the batch goes on in the first sampled trace, and the others link to it', async () => {
