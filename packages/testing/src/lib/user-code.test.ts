@@ -60,3 +60,24 @@ test('the clock of an app is the one of the test', async () => {
   await t.settle()
   expect(seen).toEqual([Date.UTC(2020, 1, 29, 12), Date.UTC(2020, 1, 29, 13)])
 })
+
+test('a worker stays ready while a rebalance waits for an event, for as long as web.readyGrace', async () => {
+  const app = createApp({ id: 'shop', drainTimeout: '20s', web: { readyGrace: '5s' } })
+  const input = app.topic('input', { value: 'string', partitions: 2 })
+  app.agent('slow', input, async (stream) => {
+    for await (const _ of stream) await app.clock.sleep(10_000)
+  })
+  await using t = await testApp(app)
+  const read = async (path: string): Promise<unknown> => JSON.parse(await (await t.fetch(path)).text())
+  const ready = (): Promise<unknown> => read('/health/ready')
+  await t.send(input, 'a')
+  await expect.poll(() => read('/stats')).toMatchObject({ agents: { slow: { active: 1 } } })
+  const joining = t.worker()
+  await expect.poll(() => read('/stats')).toMatchObject({ group: { state: 'rebalancing' } })
+  expect(await ready()).toEqual({ ready: true, status: 'running', reasons: [] })
+  await t.clock.advance('6s')
+  expect(await ready()).toMatchObject({ ready: false, reasons: ['The group has been rebalancing for 6 s.'] })
+  await t.clock.advance('4s')
+  await joining
+  expect(await ready()).toEqual({ ready: true, status: 'running', reasons: [] })
+})

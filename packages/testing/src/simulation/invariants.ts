@@ -4,7 +4,7 @@ import type { Worker } from '@millrace/worker'
 import type { SimulatedProcess } from './simulated-process.ts'
 
 /** What the simulation itself may add to a stop, by holding one await after another. */
-const STOP_SLACK_MS = 20_000
+const STOP_SLACK_MS = 5_000
 
 /** What must hold at all times, whatever the app does. Remembers the first thing that did not. */
 export class Invariants {
