@@ -1,6 +1,7 @@
 /// <reference types="node" preserve="true" />
 export { AppClient, makeWorkerId, type ClientApp, type Connection } from './lib/client/app-client.ts'
 export type { DeclaredAgent, DeclaredApp, DeclaredTable, DeclaredTopic } from './lib/client/declared-app.ts'
+export { AppData, type LocalApp, type LocalFiles } from './lib/client/local-data.ts'
 export { describeApp } from './lib/client/describe-app.ts'
 export { type WorkerEnvironment, type WorkerSettings, workerSettings } from './lib/environment/worker-environment.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'

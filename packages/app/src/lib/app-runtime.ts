@@ -14,6 +14,7 @@ import {
   type DeadLetters,
   type Logger,
   type ContextStorage,
+  type RunningPlace,
   type Sensor,
   type StoreDriver,
   type TopicSpec,
@@ -33,7 +34,17 @@ import {
 } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
 import { createSite, type Site, type SiteApp, type SiteWorker, siteWorker, webPart, type WebPart } from '@millrace/web'
-import { AppClient, createWorker, describeApp, workerSettings, type ClientApp, type Worker } from '@millrace/worker'
+import {
+  AppClient,
+  AppData,
+  createWorker,
+  describeApp,
+  workerSettings,
+  type ClientApp,
+  type LocalApp,
+  type LocalFiles,
+  type Worker,
+} from '@millrace/worker'
 import { AppListeners } from './app-events.ts'
 import { Definitions } from './definitions.ts'
 import { Drivers, type Surroundings, surroundingsOf } from './drivers.ts'
@@ -72,7 +83,7 @@ export interface RunningWorker {
 const OTHER_VARIABLES = ['MILLRACE_APP', 'MILLRACE_DEV']
 
 /** The running side of an app: its workers, its client and its site. */
-export class AppRuntime implements ClientApp, SiteApp {
+export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   readonly definitions: Definitions = new Definitions()
   readonly declared: Definitions['declared'] = this.definitions.declared
   readonly contexts: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
@@ -82,6 +93,7 @@ export class AppRuntime implements ClientApp, SiteApp {
     this.surroundings.log.error({ err }, `A listener of "${event}" (app.on) has failed.`),
   )
   readonly client: AppClient = new AppClient(this)
+  readonly data: AppData = new AppData(this)
   readonly site: Site
   readonly streams: StreamsDeps
   readonly tables: TablesDeps
@@ -152,7 +164,19 @@ export class AppRuntime implements ClientApp, SiteApp {
   }
 
   get storeDirectory(): string | undefined {
-    return this.drivers.place().storeDirectory
+    return this.place().storeDirectory
+  }
+
+  place(): RunningPlace {
+    return this.drivers.place()
+  }
+
+  files(): Promise<LocalFiles> {
+    return this.drivers.files()
+  }
+
+  runningStore(): StoreDriver | undefined {
+    return this.#running[0]?.store
   }
 
   memoryStore(): StoreDriver {

@@ -27,7 +27,6 @@ import type { AppEvents } from './app-events.ts'
 import { type AppEnvironment, AppRuntime } from './app-runtime.ts'
 import { AppDeclarations } from './declarations.ts'
 import { Lifecycle } from './lifecycle.ts'
-import { AppData } from './local-data.ts'
 
 /**
  * An app: what it declares, and how it is started. Made by `createApp`.
@@ -158,7 +157,7 @@ export class App extends AppDeclarations implements HasCommandLine {
    * app.crontab('0 3 * * *', () => app.backup(`/backups/${Date.now()}`))
    */
   async backup(directory: string): Promise<Backup> {
-    return new AppData(this.#runtime).backup(directory, { logOnly: false })
+    return this.#runtime.data.backup(directory, { logOnly: false })
   }
 
   /** Settles when the worker has ended: resolves after `stop`, rejects with the error that ended it. */
@@ -232,7 +231,7 @@ function appCommandLine(runtime: AppRuntime, lifecycle: Lifecycle): CommandLineA
     place: () => drivers.place(),
     otherStores: () => drivers.otherStores(),
     removeOtherStore: (store) => drivers.removeOtherStore(store),
-    data: new AppData(runtime),
+    data: runtime.data,
     configure: (options, { log, appFile }) => {
       runtime.configure(options)
       surroundings.log = log

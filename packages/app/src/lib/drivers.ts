@@ -17,6 +17,7 @@ import {
   type WebDriver,
 } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
+import type { LocalFiles } from '@millrace/worker'
 
 /** Where an app runs. The command line and the test kit put theirs here before anything starts. */
 export interface Surroundings {
@@ -100,6 +101,13 @@ export class Drivers {
   /** What of this machine a worker would use. */
   place(): RunningPlace {
     return runningPlace(this.#surroundings.settings, this.#surroundings.home)
+  }
+
+  /** What knows the files of the embedded log and of the store. */
+  async files(): Promise<LocalFiles> {
+    const { copyLog, exportLog, importLog } = await import('@millrace/transport-embedded')
+    const { backupStore, hasStore } = await import('@millrace/store-lmdb')
+    return { backupStore, copyLog, exportLog, hasStore, importLog }
   }
 
   /** Stores of other versions, where this app keeps or would keep its own. */

@@ -1,6 +1,6 @@
 /**
  * What an app keeps on this machine, the embedded log and the stores of tables, as commands move and keep it. Implemented
- * in `app`, called by `cli`.
+ * in `worker`, called by `cli`.
  */
 export interface LocalData {
   /**

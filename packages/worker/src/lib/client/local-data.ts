@@ -5,6 +5,7 @@ import { dirname, join, relative, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import {
   type Backup,
+  type Clock,
   type LocalData,
   type LogTransfer,
   makeDirectory,
@@ -12,8 +13,10 @@ import {
   packageVersion,
   PRIVATE_FILE,
   refuseNewer,
+  type ResolvedSettings,
+  type RunningPlace,
+  type StoreDriver,
 } from '@millrace/core'
-import type { AppRuntime } from './app-runtime.ts'
 
 /** Written last: a backup without it is not whole. */
 const MANIFEST = 'millrace-backup.json'
@@ -22,44 +25,73 @@ const FORMAT = 1
 const LOG = 'log'
 const STORE = 'tables'
 
+interface LogPlace {
+  readonly directory: string
+  readonly clock: Clock
+  readonly timeoutMs: number
+}
+
+/** What the embedded broker and the store on disk know of their files. */
+export interface LocalFiles {
+  exportLog(
+    place: LogPlace,
+    write: (piece: Buffer) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Omit<LogTransfer, 'directory'>>
+  importLog(
+    text: AsyncIterable<Buffer>,
+    place: { readonly directory: string; readonly signal: AbortSignal },
+  ): Promise<Omit<LogTransfer, 'directory'>>
+  copyLog(place: LogPlace, directory: string): Promise<void>
+  hasStore(directory: string): boolean
+  backupStore(directory: string, target: string): Promise<void>
+}
+
+/** The app that keeps something on this machine. Everything is looked up when it is used. */
+export interface LocalApp {
+  readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock }
+  place(): RunningPlace
+  /** Loaded when something is asked of them. */
+  files(): Promise<LocalFiles>
+  /** Of the worker that runs in this process, if there is one. */
+  runningStore(): StoreDriver | undefined
+}
+
 /** The embedded log and the stores of an app, as whole files. */
 export class AppData implements LocalData {
-  readonly #runtime: AppRuntime
+  readonly #app: LocalApp
 
-  constructor(runtime: AppRuntime) {
-    this.#runtime = runtime
+  constructor(app: LocalApp) {
+    this.#app = app
   }
 
   async exportLog(write: (piece: Buffer) => Promise<void>, signal: AbortSignal): Promise<LogTransfer> {
-    const { exportLog } = await import('@millrace/transport-embedded')
     const place = this.#log()
-    return { directory: place.directory, ...(await exportLog(place, write, signal)) }
+    const files = await this.#app.files()
+    return { directory: place.directory, ...(await files.exportLog(place, write, signal)) }
   }
 
   async importLog(text: AsyncIterable<Buffer>, signal: AbortSignal): Promise<LogTransfer> {
-    const { importLog } = await import('@millrace/transport-embedded')
     const { directory } = this.#log()
-    return { directory, ...(await importLog(text, { directory, signal })) }
+    const files = await this.#app.files()
+    return { directory, ...(await files.importLog(text, { directory, signal })) }
   }
 
   /** The stores first: the log then has all that they have absorbed. */
   async backup(directory: string, { logOnly }: { readonly logOnly: boolean }): Promise<Backup> {
-    const { logDirectory } = this.#runtime.drivers.place()
+    const { logDirectory } = this.#app.place()
     makeDirectory(directory)
     const [found] = await readdir(directory)
     if (found !== undefined) throw refused(`"${directory}" has "${found}" in it, and takes no backup.`)
     try {
       if (!logOnly) await this.#backUpStore(join(directory, STORE))
-      if (logDirectory !== undefined) {
-        const { copyLog } = await import('@millrace/transport-embedded')
-        await copyLog(this.#log(), join(directory, LOG))
-      }
+      if (logDirectory !== undefined) await (await this.#app.files()).copyLog(this.#log(), join(directory, LOG))
       const files = await filesIn(directory)
       if (files.length === 0)
         throw refused(
           `The app keeps nothing on this machine that could be backed up: its broker is no embedded one, and it has no store on disk.`,
         )
-      const { surroundings } = this.#runtime
+      const { surroundings } = this.#app
       const manifest: Backup = {
         version: packageVersion(import.meta.url),
         appId: surroundings.settings.id,
@@ -81,7 +113,7 @@ export class AppData implements LocalData {
 
   async restore(directory: string): Promise<Backup> {
     const backup = await readManifest(directory)
-    const { settings } = this.#runtime.surroundings
+    const { settings } = this.#app.surroundings
     if (backup.appId !== settings.id)
       throw refused(`"${directory}" is a backup of the app "${backup.appId}", not of "${settings.id}".`)
     const changed = await changedFile(directory, backup)
@@ -101,16 +133,16 @@ export class AppData implements LocalData {
   }
 
   async #backUpStore(target: string): Promise<void> {
-    const [running] = this.#runtime.running
-    if (running !== undefined) return running.store.backup?.(target)
-    const { storeDirectory } = this.#runtime.drivers.place()
+    const open = this.#app.runningStore()
+    if (open !== undefined) return open.backup?.(target)
+    const { storeDirectory } = this.#app.place()
     if (storeDirectory === undefined) return
-    const { backupStore, hasStore } = await import('@millrace/store-lmdb')
-    if (hasStore(storeDirectory)) await backupStore(storeDirectory, target)
+    const files = await this.#app.files()
+    if (files.hasStore(storeDirectory)) await files.backupStore(storeDirectory, target)
   }
 
   #placeOf(path: string): string {
-    const { logDirectory, storeDirectory } = this.#runtime.drivers.place()
+    const { logDirectory, storeDirectory } = this.#app.place()
     const [part = '', ...rest] = path.split('/')
     const above = part === LOG ? logDirectory : part === STORE ? storeDirectory : undefined
     if (above === undefined || rest.length !== 1 || rest[0] === undefined || rest[0] === '..')
@@ -120,13 +152,9 @@ export class AppData implements LocalData {
     return join(above, rest[0])
   }
 
-  #log(): {
-    readonly directory: string
-    readonly clock: AppRuntime['surroundings']['clock']
-    readonly timeoutMs: number
-  } {
-    const { clock, settings } = this.#runtime.surroundings
-    const { logDirectory: directory } = this.#runtime.drivers.place()
+  #log(): LogPlace {
+    const { clock, settings } = this.#app.surroundings
+    const { logDirectory: directory } = this.#app.place()
     if (directory === undefined)
       throw new MillraceError(
         'LOG_UNUSABLE',
