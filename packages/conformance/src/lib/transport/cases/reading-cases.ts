@@ -103,6 +103,7 @@ export const readingCases = {
     reader.assign({ topic, partition: 0 }, 5)
     await eventually(() => read.next(0) === 302, { what: 'the end, from within the gap' })
     expect(read.values(0).at(-1)).toBe('y')
+    expect(read.whole(0)).toBe(false)
   },
 
   'two readers of one transport do not disturb each other': async (t: CaseContext): Promise<void> => {
@@ -134,6 +135,8 @@ async function newReader(t: CaseContext): Promise<Reader> {
 interface Followed {
   values(partition: number): readonly (string | undefined)[]
   next(partition: number): number | undefined
+  /** Compaction has taken nothing. */
+  whole(partition: number): boolean
 }
 
 /** Reads on until the reader is closed. What reading throws is thrown by the next look. */
@@ -155,5 +158,6 @@ function follow(reader: Reader): Followed {
   return {
     values: (partition) => texts(of(partition).flatMap(({ records }) => records)),
     next: (partition) => of(partition).at(-1)?.nextOffset,
+    whole: (partition) => of(partition).every(({ whole }) => whole === true),
   }
 }
