@@ -118,6 +118,23 @@ describe('bad input', () => {
     })
   })
 
+  it.each(['output', 'nowhere', 'shop-replies', 'shop-count-dlq'])(
+    'a record that wants its reply in %s is handled like others: nothing is written there, and nobody ends for it',
+    async (topic) => {
+      const { app, seen } = counting()
+      app.topic('output', { value: 'string', partitions: 1 })
+      await using t = await testApp(app, { partitions: 1 })
+      const headers = { 'reply-topic': topic, 'reply-partition': '0', 'correlation-id': 'x' }
+      const asking = Object.entries(headers).map(([name, text]) => [`millrace-${name}`, Buffer.from(text)] as const)
+      for (const n of [1, 2]) {
+        await t.write('input', { key: 'a', value: JSON.stringify({ n }), headers: asking })
+        await t.settle()
+      }
+      expect(seen).toEqual([1, 2])
+      expect(t.log.records(topic)).toEqual([])
+    },
+  )
+
   it("an undecodable record stops the worker with topic, partition and offset where onError is 'stop'", async () => {
     const { app, input, seen } = counting('stop')
     await using t = await testApp(app, { partitions: 1 })

@@ -11,6 +11,7 @@ import {
 } from '@millrace/core'
 import { headerNamed } from '../events/headers.ts'
 import { sendFollowed } from '../events/trace-headers.ts'
+import type { ReplyTopic } from '../events/reply-topic.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
 import { AskFailedError, type PendingReplies } from './pending-replies.ts'
 
@@ -51,8 +52,8 @@ export class LocalRequest implements ReplyRequest {
     this.#pending.resolve(this.#id, value)
   }
 
-  close(): void {
-    this.refuse(noReply(this.#agent))
+  close(_event: InFlight, isAnswered: boolean): void {
+    if (!isAnswered) this.refuse(noReply(this.#agent))
   }
 
   refuse(error: Error): void {
@@ -66,13 +67,17 @@ export interface ReplySender {
   readonly agent: string
   readonly worker: WorkerContext
   readonly replyCodec: Codec<unknown>
+  readonly replyTopic: ReplyTopic
   readonly tracing: Tracing | undefined
 }
 
-/** The request that a record carries for this agent, if it does. */
+/**
+ * The request that a record carries for this agent, if it does. Replies go to the app's own topic of replies alone: whoever
+ * may write a record could else have the worker write to any topic.
+ */
 export function requestIn(headers: RawHeaders, sender: ReplySender): ReplyRequest | undefined {
   const topic = headerNamed(headers, replyHeaders.topic)
-  if (topic === undefined) return undefined
+  if (topic !== sender.replyTopic.name) return undefined
   const correlationId = headerNamed(headers, replyHeaders.correlationId)
   const partition = Number(headerNamed(headers, replyHeaders.partition))
   const asked = headerNamed(headers, replyHeaders.agent)
@@ -90,6 +95,8 @@ interface ReplyAddress {
 class TopicRequest implements ReplyRequest {
   readonly #sender: ReplySender
   readonly #address: ReplyAddress
+  /** Until the event finishes: whether there is a place for it was not known. */
+  #kept: SendRequest | undefined
 
   constructor(sender: ReplySender, address: ReplyAddress) {
     this.#sender = sender
@@ -100,24 +107,30 @@ class TopicRequest implements ReplyRequest {
     this.#send(this.#reply(this.#sender.replyCodec.encode(value === undefined ? null : value)), event)
   }
 
-  close(event: InFlight): void {
-    this.#send(this.#errorReply(noReply(this.#sender.agent)), event)
+  close(event: InFlight, isAnswered: boolean): void {
+    if (!isAnswered) this.#send(this.#errorReply(noReply(this.#sender.agent)), event)
+    if (this.#kept !== undefined) void this.#sendApart(this.#kept)
   }
 
-  async refuse(error: Error): Promise<void> {
+  refuse(error: Error): Promise<void> {
+    this.#kept = undefined
+    return this.#sendApart(this.#errorReply(error))
+  }
+
+  /** With the event, where there is a place for it: for a record that the broker refuses, the event would have failed. */
+  #send(reply: SendRequest, event: InFlight): void {
+    const { partitions } = this.#sender.replyTopic
+    if (partitions === undefined) this.#kept = reply
+    else if (this.#address.partition < partitions) void sendFollowed(this.#sender.tracing, reply, event)
+  }
+
+  async #sendApart(reply: SendRequest): Promise<void> {
     const { worker, agent } = this.#sender
     try {
-      await worker.send(this.#errorReply(error))
+      await worker.send(reply)
     } catch (thrown) {
-      worker.log.warn(
-        { agent, err: toError(thrown) },
-        `Agent "${agent}" could not send an asker the error that it failed with.`,
-      )
+      worker.log.warn({ agent, err: toError(thrown) }, `Agent "${agent}" could not send a reply to who had asked.`)
     }
-  }
-
-  #send(reply: SendRequest, event: InFlight): void {
-    void sendFollowed(this.#sender.tracing, reply, event)
   }
 
   #errorReply(error: Error): SendRequest {

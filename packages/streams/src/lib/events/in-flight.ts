@@ -62,8 +62,8 @@ export interface EventOrigin {
 export interface ReplyRequest {
   /** The reply is an effect of the event: it goes out when the event finishes. */
   answer(value: unknown, event: InFlight): void
-  /** The event finishes without a reply, which is an error for the asker. */
-  close(event: InFlight): void
+  /** The event finishes: without a reply, which is an error for the asker, unless it was answered. */
+  close(event: InFlight, isAnswered: boolean): void
   /** The agent has failed for good: sent at once, whatever becomes of the event. */
   refuse(error: Error): void | Promise<void>
 }

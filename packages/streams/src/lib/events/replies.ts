@@ -45,12 +45,10 @@ export class Replies {
   /** The events finish. A single yield for a whole batch answers everybody in it. */
   close(): void {
     for (const [index, carried] of this.#carried.entries()) {
-      if (carried === undefined || carried.isAnswered) continue
+      if (carried === undefined) continue
       if (index > 0 && this.#yields === 1) answer(carried, this.#lastYield)
-      else {
-        carried.isAnswered = true
-        carried.request.close(carried.event)
-      }
+      carried.request.close(carried.event, carried.isAnswered)
+      carried.isAnswered = true
     }
   }
 
