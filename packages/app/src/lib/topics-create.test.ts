@@ -1,4 +1,4 @@
-import { isMillraceError, systemClock } from '@millrace/core'
+import { commandLine, isMillraceError, systemClock } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { afterEach, expect, test } from 'vitest'
 import { type App, createApp } from './app.ts'
@@ -109,6 +109,8 @@ test(
     ])
 
     const { app, orders, sums, answer } = shop(log)
+    // What listings and the doctor go by.
+    expect(app[commandLine].describe().topics.map(({ created }) => created)).toEqual([false, false])
     await app.start()
     await orders.send({ value: 4 })
     await orders.send({ value: -2 })

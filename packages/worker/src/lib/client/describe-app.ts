@@ -25,7 +25,7 @@ export function describeApp(
       key: keyExpected ? key.name : undefined,
       value: value.name,
       internal: declaration.internal,
-      created: declaration.create,
+      created: declaration.create && settings.topics.create,
     })),
   }
 }
