@@ -1,9 +1,10 @@
-import { deferred, type StorePartition } from '@millrace/core'
+import { deferred, manualClock, silentSensor, type StorePartition } from '@millrace/core'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { Outside, runWorker, testWorker, until } from '../fixtures/test-worker.fixture.ts'
+import { CountingSensor } from './counting-sensor.ts'
 
 test('hands out every record in order per partition, and commits the end', async () => {
   const log = createMemoryLog()
@@ -114,3 +115,12 @@ class SlowToOpen extends HeapStore {
     await super.close()
   }
 }
+
+test('errors are counted by source, and so many sources at most that nobody can fill the memory with their names', () => {
+  const sensor = new CountingSensor(silentSensor, manualClock())
+  for (let i = 0; i < 300; i++) sensor.errorRaised({ source: `source ${i}`, error: new Error('no') })
+  sensor.errorRaised({ source: 'source 0', error: new Error('no') })
+  expect(sensor.errors).toBe(301)
+  expect(sensor.errorsBySource).toMatchObject({ 'source 0': 2, 'source 199': 1, other: 100 })
+  expect(Object.keys(sensor.errorsBySource).length).toBe(201)
+})

@@ -170,7 +170,7 @@ function never<T>(): Promise<T> {
 }
 
 test.each([false, true])(
-  'a stop takes no longer when all of them hang: a handler, commits, the group, the store, the transport (failed before: %s)',
+  'a stop takes no longer when all of them hang: a handler, commits, the group, the store, the transport (of a worker that has failed: %s)',
   async (fails) => {
     const clock = manualClock()
     const log = createMemoryLog()

@@ -152,12 +152,14 @@ export class Shutdown {
     { isDrained, hasResigned }: { readonly isDrained: boolean; readonly hasResigned: boolean },
   ): void {
     const { settings, log } = this.#options
-    const within = `within the ${settings.shutdownTimeoutMs} ms that a stop may take (shutdownTimeout)`
-    if (!hasResigned) log.warn({}, `Jobs of the leader were not through ${within}: they run again on the next leader.`)
+    const totalMs = settings.shutdownTimeoutMs
+    const hadMs = Math.round(totalMs - (this.#deadlines.closedMs - this.#deadlines.drainedMs))
+    const after = `after ${hadMs} ms of a stop that may take ${totalMs} ms (shutdownTimeout)`
+    if (!hasResigned) log.warn({}, `Jobs of the leader were still at work ${after}: they run again on the next leader.`)
     if (!isDrained)
       log.warn(
         { inHand: worker.tasks.describeInFlight() },
-        `Events in flight were not through ${within}: they are handled again.`,
+        `Events were still in flight ${after}: they are handled again.`,
       )
   }
 }
