@@ -7,7 +7,7 @@ import {
   type StorePartition,
   systemClock,
 } from '@millrace/core'
-import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
+import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
@@ -90,6 +90,7 @@ class Broker {
 }
 
 interface Setting {
+  readonly log: MemoryLog
   readonly outside: Outside
   readonly store: FailingStore
   readonly stores: TaskStores
@@ -125,7 +126,7 @@ async function setting({ durable = true }: { readonly durable?: boolean } = {}):
     fail: (error) => void failures.push(error.message),
   }
   const standbys = new Standbys(environment, { rejoin: () => void asked++ }, 0)
-  return { outside, store, stores, clock, environment, standbys, warnings, failures, broker, asked: () => asked }
+  return { log, outside, store, stores, clock, environment, standbys, warnings, failures, broker, asked: () => asked }
 }
 
 const lagOf = ({ standbys }: Setting): number | undefined => standbys.of('t')[0]?.lag
@@ -315,4 +316,33 @@ test('asks for a rebalance once for what it has not told, and again when it coul
   await clock.advance(20_000)
   expect([asked(), standbys.waiting, standbys.caughtUp.has(last ?? '')]).toEqual([3, 0, true])
   await standbys.close()
+})
+
+test('a copy whose checkpoint is of the future is read anew once it shows that something was compacted away', async () => {
+  const here = await setting()
+  await here.outside.numbers('t-changelog', { count: 10, partitions: 1, keys: 10 })
+  here.standbys.assign([ref])
+  await until('a warm copy', isWarm(here))
+  here.standbys.assign([])
+  await here.stores.released()
+  const partition = await here.stores.open('t', 0)
+  const checkpoint = { topicId: 'id', offset: 10, wallTimeMs: here.clock.now() + 86_400_000 }
+  await here.stores.commit([{ partition, rows: [], checkpoint }])
+  await here.stores.close(partition)
+  const row = outgoing('t-changelog', 0, 'k3', '')
+  await here.outside.send([
+    outgoing('t-changelog', 0, 'new', '1'),
+    { ...row, value: null },
+    outgoing('t-changelog', 0, 'end', '1'),
+  ])
+  here.log.compact('t-changelog', { dropTombstones: true })
+  here.standbys.assign([ref])
+  await until('a warm copy again', isWarm(here))
+  const keys = here.store.partitions
+    .get('t/0')
+    ?.range()
+    .map(([key]) => key.toString())
+  expect(keys).toEqual(['end', ...[0, 1, 2, 4, 5, 6, 7, 8, 9].map((key) => `k${key}`), 'new'])
+  expect(here.warnings).toEqual([expect.stringMatching(/^The warm copy of partition 0 of t is rebuilt .* ran ahead/)])
+  await here.standbys.close()
 })

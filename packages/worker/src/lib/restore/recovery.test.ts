@@ -246,3 +246,40 @@ test('a row of a later format stops the recovery, naming where it is, and nothin
   })
   expect(here.stores.checkpoint('t', 1)).toBeUndefined()
 })
+
+test('an old store is read anew when it turns out in the middle that something was compacted away, and keeps no deleted key', async () => {
+  const here = await setting()
+  const unique = (from: number, count: number): OutgoingRecord[] =>
+    Array.from({ length: count }, (_, i) => ({
+      ...outgoing('t-changelog', 0, `k${from + i}`, '1'),
+      timestamp: clock.now(),
+    }))
+  await here.outside.send(unique(0, 50))
+  const before = await restore(here, 0)
+  const checkpoint = { topicId: 'id', offset: 50, wallTimeMs: clock.now() - 5 * 86_400_000 }
+  await here.stores.commit([{ partition: before, rows: [], checkpoint }])
+  await here.stores.close(before)
+  await here.outside.send(unique(50, 3000))
+  const beforeGap = await restore(here, 0)
+  // Nothing was compacted away yet: it goes on, as old as it is.
+  expect([beforeGap.rows, here.warnings]).toEqual([3050, []])
+  await here.stores.commit([{ partition: beforeGap, rows: [], checkpoint }])
+  await here.stores.close(beforeGap)
+
+  await here.outside.send([
+    { ...outgoing('t-changelog', 0, 'k7', ''), timestamp: clock.now(), value: null },
+    ...unique(4000, 3000),
+  ])
+  here.log.compact('t-changelog', { dropTombstones: true })
+  const after = await restore(here, 0)
+  expect([after.rows, after.get(Buffer.from('k7')), after.get(Buffer.from('k6'))?.toString()]).toEqual([
+    6049,
+    undefined,
+    '1',
+  ])
+  expect(after.checkpoint()?.offset).toBe(6051)
+  expect(here.warnings).toEqual([
+    'Partition 0 of t is rebuilt from its changelog: the store is so old that deletions may be gone from the changelog.',
+  ])
+  await here.recovery.close()
+})
