@@ -35,7 +35,7 @@ const BODY_BYTES = 100_000
 /** Of the property, and in one of its runs. */
 const MUTATED = 10_000
 const IN_RUN = { inRow: 48, alone: 2 }
-const MOST_HEAP_BYTES = 48 * 1024 * 1024
+const MOST_HEAP_BYTES = 16 * 1024 * 1024
 /** What a page must never show of the inside. */
 const INSIDE = /\n\s+at |node:internal|node_modules|\.ts:\d/
 

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { manualClock } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { limitBody } from './limit-body.ts'
@@ -79,4 +81,24 @@ test('a client that stops sending: 408', async () => {
 test('a request without a body is left as it is', () => {
   const get = new Request('http://a/')
   expect(limitBody(get, limits)).toBe(get)
+})
+
+test('a request is let go when it is over, though somebody listens to its client for it', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect !== 'function') throw new Error('There is no gc.')
+  const made = (): WeakRef<Request> => {
+    const client = new AbortController()
+    const given = new Request('http://a/', { method: 'POST', body: 'text', signal: client.signal })
+    const limited = limitBody(given, limits)
+    given.signal.addEventListener('abort', () => limited.method, { once: true })
+    return new WeakRef(limited)
+  }
+  const all = Array.from({ length: 20 }, made)
+  await expect
+    .poll(() => {
+      collect()
+      return all.filter((each) => each.deref() !== undefined).length
+    })
+    .toBe(0)
 })

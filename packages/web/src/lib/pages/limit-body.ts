@@ -16,19 +16,29 @@ export interface BodyLimits {
 export function limitBody(request: Request, limits: BodyLimits): Request {
   if (request.method === 'GET' || request.method === 'HEAD') return request
   if (Number(request.headers.get('content-length') ?? 0) > limits.bytes) throw tooLong(limits)
-  const { body } = request
-  if (body === null) return new LimitedRequest(request)
-  return new LimitedRequest(request.url, {
-    method: request.method,
-    headers: request.headers,
-    signal: request.signal,
-    body: limitedStream(body, limits),
-    duplex: 'half',
-  })
+  const { method, headers, body, signal } = request
+  const init = body === null ? {} : { body: limitedStream(body, limits), duplex: 'half' as const }
+  return new LimitedRequest(request.url, { method, headers, ...init }, signal)
 }
 
 class LimitedRequest extends Request {
-  override readonly clone = (): LimitedRequest => new LimitedRequest(Request.prototype.clone.call(this))
+  /**
+   * The client's own, and none that follows it: Node would keep every request that does, for as long as anybody listens to
+   * the client's.
+   */
+  override readonly signal: AbortSignal
+
+  constructor(
+    input: ConstructorParameters<typeof Request>[0],
+    init: ConstructorParameters<typeof Request>[1],
+    signal: AbortSignal,
+  ) {
+    super(input, init)
+    this.signal = signal
+  }
+
+  override readonly clone = (): LimitedRequest =>
+    new LimitedRequest(Request.prototype.clone.call(this), undefined, this.signal)
 
   override readonly formData = async (): Promise<FormData> => {
     try {

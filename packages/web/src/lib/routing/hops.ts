@@ -52,8 +52,9 @@ export class Hops {
   /** What another worker vouches for; `undefined` for a request of a client, or one that cannot be verified. */
   read(request: Request, worker: SiteWorker | undefined): Hop | undefined {
     const text = request.headers.get(HOP_HEADER)
-    const to = worker?.address()
-    if (text === null || text === UNSIGNED || worker === undefined || to === undefined) return undefined
+    if (text === null || text === UNSIGNED || worker === undefined) return undefined
+    const to = worker.address()
+    if (to === undefined) return undefined
     const secret = this.#secretOf(worker)
     if (secret === undefined) return undefined
     const { clock } = this.#site.surroundings

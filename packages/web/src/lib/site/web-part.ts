@@ -151,13 +151,13 @@ const EVERYWHERE = ['0.0.0.0', '::', '']
  */
 export function ownAddress(
   { host, port, scheme = 'http', advertise }: BoundAddress,
-  interfaces: ReturnType<typeof networkInterfaces> = networkInterfaces(),
+  interfaces?: ReturnType<typeof networkInterfaces>,
 ): string {
   const reached = (address: string): string => (scheme === 'https' ? `https://${address}` : address)
   if (advertise !== undefined && /^https?:\/\//.test(advertise)) return advertise
   if (advertise !== undefined) return reached(hasPort(advertise) ? advertise : `${bracketed(advertise)}:${port}`)
   if (!EVERYWHERE.includes(host)) return reached(`${bracketed(host)}:${port}`)
-  const outside = Object.values(interfaces)
+  const outside = Object.values(interfaces ?? networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)
   return reached(`${outside?.address ?? '127.0.0.1'}:${port}`)
