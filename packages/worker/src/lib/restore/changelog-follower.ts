@@ -60,8 +60,10 @@ export class ChangelogFollower {
   readonly #environment: RestoreEnvironment
   /** Next changelog offset to read, and the end as last seen. */
   #range: { readonly position: number; readonly end: number } | undefined
-  /** As of when the store is complete once it has been read to the end. */
+  /** As of when the store was known to have everything; 0 when it is built anew. */
   #asOfMs = 0
+  /** Time of the row that was read last: a log is in the order of time, and what is behind it was not written before. */
+  #lastMs = 0
   /** What was written while the store was out of use; `undefined` once it has all of it, or is built anew. */
   #gap: Gap | undefined
   /** First offset of the changelog, where it is read from when it is built anew. */
@@ -155,10 +157,10 @@ export class ChangelogFollower {
     if (plan.rebuild !== undefined) await this.store.clear()
     const isTrusted = checkpoint !== undefined && plan.rebuild === undefined
     this.#beginning = beginning
-    this.#asOfMs = isTrusted ? checkpoint.wallTimeMs : clock.now()
+    this.#asOfMs = isTrusted ? checkpoint.wallTimeMs : 0
     this.#gap = isTrusted ? new Gap(checkpoint, changelog) : undefined
     this.#range = { position: plan.from, end }
-    if (this.remaining === 0) this.#complete()
+    if (this.remaining === 0) this.#gap = undefined
     // The checkpoint says to which changelog the store belongs, and as of when; also when the store is empty.
     const checkedMs = this.store.checkpoint()?.wallTimeMs ?? -Infinity
     if (this.remaining === 0 && clock.now() - checkedMs > RENEW_CHECKPOINT_MS) await stores.commit([this.#change()])
@@ -174,15 +176,16 @@ export class ChangelogFollower {
     this.#gap?.read(records, whole)
     if (this.#gap?.distrust(this.#environment.clock.now()) !== undefined) return 'anew'
     const end = this.role === 'copy' ? endOffset : this.#range.end
-    for (const { key, value, headers, offset } of records) {
+    for (const { key, value, headers, offset, timestamp } of records) {
       if (key === null || (this.role === 'task' && offset >= end)) continue
+      this.#lastMs = timestamp
       refuseNewerRow(headers, this.changelog, offset)
       this.#rows.push({ key, value })
       this.#read++
     }
     this.#bytes += bytes
     this.#range = { position: this.role === 'copy' ? nextOffset : Math.min(nextOffset, end), end }
-    if (this.remaining === 0) this.#complete()
+    if (this.remaining === 0) this.#gap = undefined
     return true
   }
 
@@ -193,7 +196,7 @@ export class ChangelogFollower {
     const end = this.#range?.end ?? 0
     this.forget()
     await this.store.clear()
-    this.#asOfMs = clock.now()
+    this.#asOfMs = 0
     this.#range = { position: this.#beginning, end }
   }
 
@@ -206,6 +209,7 @@ export class ChangelogFollower {
   forget(): void {
     this.#range = undefined
     this.#gap = undefined
+    this.#lastMs = 0
     this.#rows = []
     this.#bytes = 0
     this.#read = 0
@@ -220,12 +224,6 @@ export class ChangelogFollower {
   /** How much of the changelog is in the store. */
   get #stored(): number {
     return this.store.checkpoint()?.offset ?? 0
-  }
-
-  /** All that was written while the store was out of use has been read. */
-  #complete(): void {
-    this.#gap = undefined
-    this.#asOfMs = this.#environment.clock.now()
   }
 
   #warn(reason: string): void {
@@ -243,8 +241,9 @@ export class ChangelogFollower {
     this.#rows = []
     this.#bytes = 0
     const topicId = topics.changelogId(this.ref.definition)
-    // Short of the end, what is missing is as old as it was.
-    const wallTimeMs = this.remaining === 0 ? clock.now() : this.#asOfMs
+    // Short of the end, what is missing may be as old as what has been read last.
+    const nowMs = clock.now()
+    const wallTimeMs = this.remaining === 0 ? nowMs : Math.max(this.#asOfMs, Math.min(this.#lastMs, nowMs))
     return { partition: this.store, rows, checkpoint: { topicId, offset: this.position, wallTimeMs } }
   }
 }
