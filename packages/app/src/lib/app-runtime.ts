@@ -79,9 +79,6 @@ export interface RunningWorker {
   readonly web: WebPart | undefined
 }
 
-/** Of the command line, and of `millrace dev`: no settings. */
-const OTHER_VARIABLES = ['MILLRACE_APP', 'MILLRACE_DEV']
-
 /** The running side of an app: its workers, its client and its site. */
 export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   readonly definitions: Definitions = new Definitions()
@@ -223,7 +220,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   async launch({ workerId, drivers }: Launch): Promise<RunningWorker> {
     this.definitions.close()
     if (drivers === undefined)
-      requireProductionSettings({ options: this.#options, env: process.env, argument: this.#argument }, OTHER_VARIABLES)
+      requireProductionSettings({ options: this.#options, env: process.env, argument: this.#argument })
     const { settings, clock, log, redact, sensor, freeze } = this.surroundings
     const { id: appId, agent } = settings
     const { agents: declaredAgents, globalTables, jobs } = this.definitions

@@ -10,7 +10,6 @@ import {
 import type { CommonOptions } from './arguments/common-options.ts'
 import type { ParameterValues } from './arguments/grammar.ts'
 import type { Command } from './commands/command-context.ts'
-import { DEV_VARIABLE } from './dev/dev-worker.ts'
 import { commandOutput } from './output/command-output.ts'
 import { createLogger, type LogLevel, type OpenLogger } from './output/create-logger.ts'
 import { wantsColor, type Terminal } from './output/terminal.ts'
@@ -80,7 +79,7 @@ function configure(app: CommandLineApp, settings: Readonly<Record<string, string
 
 /** Misspelt variables are worth a word; no error, since others may set variables that begin alike. */
 function warnOfUnknownVariables({ env }: Terminal, log: Logger): void {
-  for (const { variable, nearest } of unknownEnvironment(env, ['MILLRACE_APP', DEV_VARIABLE])) {
+  for (const { variable, nearest } of unknownEnvironment(env)) {
     log.warn(
       { variable, nearest },
       nearest === undefined

@@ -113,7 +113,7 @@ export function checkPackages({ app, cli }: { readonly app: string; readonly cli
 
 /** Variables that look like settings and are none. */
 export function checkEnvironment(env: Readonly<Record<string, string | undefined>>): readonly Finding[] {
-  const unknown = unknownEnvironment(env, ['MILLRACE_APP'])
+  const unknown = unknownEnvironment(env)
   if (unknown.length === 0) return [ok('settings', 'All variables that begin with MILLRACE_ are settings.')]
   return unknown.map(({ variable, nearest }) =>
     nearest === undefined

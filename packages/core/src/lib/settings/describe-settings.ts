@@ -41,18 +41,18 @@ export function describeSettings(): readonly SettingDescription[] {
 /** Kubernetes sets them for a service that is called millrace. */
 const OF_A_SERVICE = /^MILLRACE_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)(_\w+)?)?)$/
 
+/** Of the command line, and of `millrace dev`: they mean something, and are no settings. */
+const OTHER_VARIABLES: readonly string[] = Object.freeze(['MILLRACE_APP', 'MILLRACE_DEV'])
+
 /**
  * Variables that look like settings but are none: probably misspelt, so worth a warning. An error only in production and
  * where a name is near (`requireProductionSettings`). Those of a Kubernetes service of that name do not count.
- *
- * @param others further variables that mean something, `MILLRACE_APP` for example
  */
 export function unknownEnvironment(
   env: Readonly<Record<string, string | undefined>>,
-  others: readonly string[] = [],
 ): readonly { readonly variable: string; readonly nearest: string | undefined }[] {
   const files = settingNames.flatMap((name) => secretFileName(name) ?? [])
-  const known = [...settingNames.map(environmentName), ...files, ...others]
+  const known = [...settingNames.map(environmentName), ...files, ...OTHER_VARIABLES]
   return Object.keys(env)
     .filter((name) => name.startsWith('MILLRACE_') && !known.includes(name) && !OF_A_SERVICE.test(name))
     .map((variable) => ({ variable, nearest: nearestName(variable, known) }))

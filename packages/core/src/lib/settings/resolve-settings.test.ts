@@ -373,7 +373,7 @@ describe('files', () => {
 
 describe('in production', () => {
   const require = (env: Readonly<Record<string, string>>, argument: object = {}, options = {}): void =>
-    requireProductionSettings({ env, options, argument: { id: 'app', ...argument } }, ['MILLRACE_APP'])
+    requireProductionSettings({ env, options, argument: { id: 'app', ...argument } })
   const NODE_ENV = 'production'
 
   test('somebody must have said where records are kept', () => {

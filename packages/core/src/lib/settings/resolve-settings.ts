@@ -102,12 +102,9 @@ function resolveOne(
  * @throws `BROKER_UNSET` when nobody has said where records are kept
  * @throws `SETTING_UNKNOWN` for a variable that is probably a misspelt setting
  */
-export function requireProductionSettings(
-  { options = {}, env = {}, argument }: SettingSources,
-  otherVariables: readonly string[],
-): void {
+export function requireProductionSettings({ options = {}, env = {}, argument }: SettingSources): void {
   if (env['NODE_ENV'] !== 'production') return
-  for (const { variable, nearest } of unknownEnvironment(env, otherVariables))
+  for (const { variable, nearest } of unknownEnvironment(env))
     if (nearest !== undefined)
       throw new MillraceError(
         'SETTING_UNKNOWN',
