@@ -238,6 +238,7 @@ export {
   type SpreadOptions,
   type SpreadPartitioner,
 } from './lib/partitioning/partitioners.ts'
+export { assignmentChange, checkOffset, type PartitionChange } from './lib/partitioning/shared-by-drivers.ts'
 export { manualClock, type ManualClock, type ManualClockOptions } from './lib/time/manual-clock.ts'
 export { systemClock } from './lib/time/system-clock.ts'
 export { TIME_BOUNDS_MS, TimeHistogram, type TimeFigures } from './lib/time/time-histogram.ts'

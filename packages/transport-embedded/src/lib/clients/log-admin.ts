@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import {
+  checkOffset,
   MillraceError,
   type Admin,
   type CommitOffset,
@@ -15,7 +16,7 @@ import {
 } from '@millrace/core'
 import type { LogReads, StoredTopic } from '../log/log-backend.ts'
 import { topicSettings } from '../log/topic-settings.ts'
-import { checkOffset, offsetAt, partitionOffsets } from './offsets.ts'
+import { offsetAt, partitionOffsets } from './offsets.ts'
 import { Lifespan } from '../log/lifespan.ts'
 import type { LogClientContext } from '../log/client-context.ts'
 

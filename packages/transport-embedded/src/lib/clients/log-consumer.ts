@@ -1,4 +1,5 @@
 import {
+  checkOffset,
   MillraceError,
   type CommitOffset,
   type Consumer,
@@ -11,7 +12,7 @@ import { Membership } from '../group/membership.ts'
 import { SessionKeeper } from '../group/session-keeper.ts'
 import { missing } from '../log/plan-append.ts'
 import { PartitionBatches, throwOutOfRange } from '../log/partition-batches.ts'
-import { checkCommit, checkOffset } from './offsets.ts'
+import { checkCommit } from './offsets.ts'
 import { Lifespan } from '../log/lifespan.ts'
 import type { LogClientContext } from '../log/client-context.ts'
 

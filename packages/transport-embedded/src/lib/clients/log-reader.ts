@@ -1,6 +1,6 @@
-import type { PartitionOffsets, Reader, RecordBatch, TopicPartition } from '@millrace/core'
+import { checkOffset, type PartitionOffsets, type Reader, type RecordBatch, type TopicPartition } from '@millrace/core'
 import { PartitionBatches, throwOutOfRange } from '../log/partition-batches.ts'
-import { checkOffset, partitionOffsets } from './offsets.ts'
+import { partitionOffsets } from './offsets.ts'
 import { Lifespan } from '../log/lifespan.ts'
 import type { LogClientContext } from '../log/client-context.ts'
 

@@ -1,4 +1,5 @@
 import {
+  checkOffset,
   MillraceError,
   type PartitionOffsets,
   type TopicPartition,
@@ -51,12 +52,6 @@ export async function offsetAt(
 }
 
 const MAX_METADATA_BYTES = 4096
-
-/** Throws `OFFSET_UNSAFE` for what cannot be an offset. */
-export function checkOffset({ topic, partition }: TopicPartition, offset: number): void {
-  if (Number.isSafeInteger(offset) && offset >= 0) return
-  throw new MillraceError('OFFSET_UNSAFE', `${offset} cannot be an offset of topic "${topic}" partition ${partition}.`)
-}
 
 /** As `checkOffset`, for offsets about to be committed. */
 export function checkCommit(offsets: readonly CommitOffset[]): void {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import {
+  assignmentChange,
   deferred,
   MillraceError,
   toError,
-  partitionKey,
+  type PartitionChange,
   type ConsumerOptions,
   type Deferred,
   type TopicPartition,
@@ -222,8 +223,8 @@ export class Membership {
   }
 
   /** Makes these the member's partitions: what is no longer among them delivers nothing from now on. */
-  #own(partitions: readonly TopicPartition[]): AssignmentDiff {
-    const diff = diffAssignment(this.#batches.partitions(), partitions)
+  #own(partitions: readonly TopicPartition[]): PartitionChange {
+    const diff = assignmentChange(this.#batches.partitions(), partitions)
     for (const partition of diff.lost) this.#batches.remove(partition)
     for (const partition of diff.gained) this.#batches.add(partition, undefined)
     return diff
@@ -260,21 +261,4 @@ function leadGroup(group: GroupState, assignor: GroupAssignor, log: Pick<LogRead
     if (topic !== undefined) partitions.set(name, topic.partitions)
   }
   return assignor.assign({ members, partitions })
-}
-
-interface AssignmentDiff {
-  readonly lost: readonly TopicPartition[]
-  readonly kept: readonly TopicPartition[]
-  readonly gained: readonly TopicPartition[]
-}
-
-/** What changes for a member that had `before` and has `after`. */
-function diffAssignment(before: readonly TopicPartition[], after: readonly TopicPartition[]): AssignmentDiff {
-  const had = new Set(before.map(partitionKey))
-  const has = new Set(after.map(partitionKey))
-  return {
-    lost: before.filter((partition) => !has.has(partitionKey(partition))),
-    kept: after.filter((partition) => had.has(partitionKey(partition))),
-    gained: after.filter((partition) => !had.has(partitionKey(partition))),
-  }
 }

@@ -1,4 +1,5 @@
 import {
+  checkOffset,
   MillraceError,
   partitionKey,
   type Admin,
@@ -33,7 +34,6 @@ import {
   type TopicResult,
 } from '../wire/requests/admin.ts'
 import { offsetCommitRequest } from '../wire/requests/offsets.ts'
-import { requireSafe } from '../fetch/kafka-reader.ts'
 import { SETTING_NAMES, topicSettings } from './topic-settings.ts'
 
 /** How long the controller may take over a request about topics, before it answers and is asked again. */
@@ -171,7 +171,7 @@ export class KafkaAdmin implements Admin {
   async deleteRecords(before: readonly PartitionPosition[], { guard }: SendOptions): Promise<void> {
     this.#closing.signal.throwIfAborted()
     if (before.length === 0) return
-    for (const { offset, ...partition } of before) requireSafe(partition, offset)
+    for (const { offset, ...partition } of before) checkOffset(partition, offset)
     const { view } = this.#context
     const topics = [...new Set(before.map(({ topic }) => topic))]
     const done = new Set<string>()

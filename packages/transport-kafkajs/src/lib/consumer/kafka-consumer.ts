@@ -1,4 +1,5 @@
 import {
+  checkOffset,
   MillraceError,
   type CommitOffset,
   type Consumer,
@@ -10,7 +11,6 @@ import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { committedOffsets } from '../cluster/committed-offsets.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { requireSafe } from '../fetch/kafka-reader.ts'
 import { throwOutOfRange } from '../fetch/lost-position.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { KafkaMember } from './group-member.ts'
@@ -68,7 +68,7 @@ export class KafkaConsumer implements Consumer {
   }
 
   seek(partition: TopicPartition, offset: number): void {
-    requireSafe(partition, offset)
+    checkOffset(partition, offset)
     this.#fetcher.seek(partition, offset)
   }
 
@@ -92,7 +92,7 @@ export class KafkaConsumer implements Consumer {
 
   async commit(offsets: readonly CommitOffset[]): Promise<void> {
     this.#requireStarted()
-    for (const offset of offsets) requireSafe(offset, offset.offset)
+    for (const offset of offsets) checkOffset(offset, offset.offset)
     if (offsets.length === 0) return
     await this.#commit(offsets)
   }

@@ -1,7 +1,7 @@
 import { partitionKey, type TopicPartition } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { OwnedPartitions, assignmentChange } from './owned-partitions.ts'
+import { OwnedPartitions } from './owned-partitions.ts'
 
 const at = (...numbers: readonly number[]): { readonly topic: string; readonly partition: number }[] =>
   numbers.map((partition) => ({ topic: 't', partition }))
@@ -51,7 +51,10 @@ const keys = (partitions: readonly TopicPartition[]): string[] => partitions.map
 test('lost and kept make up the old assignment, kept and gained the new one', () => {
   fc.assert(
     fc.property(assignment, assignment, fc.boolean(), (before, after, continuous) => {
-      const { lost, kept, gained } = assignmentChange(before, after, continuous)
+      const owned = new OwnedPartitions()
+      owned.assign(1, before)
+      if (!continuous) owned.mayHaveMissed()
+      const { lost, kept, gained } = owned.assign(2, after)
       expect(keys([...lost, ...kept])).toEqual(keys(before))
       expect(keys([...kept, ...gained])).toEqual(keys(after))
       if (continuous) expect(lost.some((partition) => keys(gained).includes(partitionKey(partition)))).toBe(false)

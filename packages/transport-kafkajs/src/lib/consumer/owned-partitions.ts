@@ -1,4 +1,4 @@
-import { partitionKey, type TopicPartition } from '@millrace/core'
+import { assignmentChange, partitionKey, type PartitionChange, type TopicPartition } from '@millrace/core'
 
 const NOTHING: readonly TopicPartition[] = []
 
@@ -36,7 +36,10 @@ export class OwnedPartitions {
     // A static member is not thrown out of a round that it misses: another may have had its partitions in between.
     if (this.#generation !== undefined && generation > this.#generation + 1) this.#continuous = false
     this.#generation = generation
-    const change = assignmentChange(this.#partitions, partitions, this.#continuous)
+    const change = this.#continuous
+      ? assignmentChange(this.#partitions, partitions)
+      : // Another member may have owned its partitions meanwhile: nothing counts as kept.
+        { lost: this.#partitions, kept: [], gained: partitions }
     if (!this.#continuous) this.#breaks++
     this.#continuous = true
     this.#isMember = true
@@ -58,30 +61,5 @@ export class OwnedPartitions {
   #hold(partitions: readonly TopicPartition[]): void {
     this.#partitions = partitions
     this.#keys = new Set(partitions.map(partitionKey))
-  }
-}
-
-export interface PartitionChange {
-  readonly lost: readonly TopicPartition[]
-  readonly kept: readonly TopicPartition[]
-  readonly gained: readonly TopicPartition[]
-}
-
-/**
- * What a new assignment changes. When the member may have missed a generation (`continuous` is false), another one may
- * have owned its partitions meanwhile: then nothing counts as kept.
- */
-export function assignmentChange(
-  before: readonly TopicPartition[],
-  after: readonly TopicPartition[],
-  continuous: boolean,
-): PartitionChange {
-  if (!continuous) return { lost: before, kept: [], gained: after }
-  const had = new Set(before.map(partitionKey))
-  const has = new Set(after.map(partitionKey))
-  return {
-    lost: before.filter((partition) => !has.has(partitionKey(partition))),
-    kept: after.filter((partition) => had.has(partitionKey(partition))),
-    gained: after.filter((partition) => !had.has(partitionKey(partition))),
   }
 }

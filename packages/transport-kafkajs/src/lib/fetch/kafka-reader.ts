@@ -1,4 +1,5 @@
 import {
+  checkOffset,
   MillraceError,
   type Isolation,
   type ReaderOptions,
@@ -37,7 +38,7 @@ export class KafkaReader implements Reader {
 
   assign(partition: TopicPartition, offset: number): void {
     this.#closing.signal.throwIfAborted()
-    requireSafe(partition, offset)
+    checkOffset(partition, offset)
     if (!this.#fetcher.has(partition)) this.#fetcher.add(partition)
     this.#fetcher.seek(partition, offset)
   }
@@ -61,10 +62,4 @@ export class KafkaReader implements Reader {
     this.#links.close()
     this.#context.onClosed(this)
   }
-}
-
-/** Throws `OFFSET_UNSAFE` for what is no offset. */
-export function requireSafe(partition: TopicPartition, offset: number): void {
-  if (Number.isSafeInteger(offset) && offset >= 0) return
-  throw new MillraceError('OFFSET_UNSAFE', `${offset} is no offset of ${partition.topic}/${partition.partition}.`)
 }

@@ -1,4 +1,5 @@
 import {
+  checkOffset,
   isMillraceError,
   MillraceError,
   partitionKey,
@@ -14,7 +15,6 @@ import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
 import { kafkaError, KafkaCode, type Right } from '../errors/kafka-errors.ts'
-import { requireSafe } from '../fetch/kafka-reader.ts'
 import {
   initProducerIdRequest,
   addOffsetsRequest,
@@ -116,7 +116,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   async sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
     const owner = this.#requireInit()
     if (this.#state !== 'open') throw this.#outOfOrder('sendOffsets')
-    for (const offset of offsets) requireSafe(offset, offset.offset)
+    for (const offset of offsets) checkOffset(offset, offset.offset)
     if (offsets.length === 0) return
     await this.#guarded(async () => {
       if (!this.#groupsAdded.has(groupId)) {
