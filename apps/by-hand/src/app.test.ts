@@ -1,5 +1,6 @@
-import { eventually } from '@millrace/conformance'
-import { systemClock, type Logger } from '@millrace/core'
+import { get } from 'node:https'
+import { eventually, testCertificates } from '@millrace/conformance'
+import { systemClock, type AppSettings, type Logger } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { composeVisits, type VisitsApp } from './app.ts'
@@ -14,9 +15,9 @@ interface Running extends VisitsApp, AsyncDisposable {
   readonly transport: CountedTransport
 }
 
-async function run(): Promise<Running> {
+async function run(web: AppSettings['web'] = { port: 0 }): Promise<Running> {
   const transport = new CountedTransport(createMemoryTransport(memoryLog, { clock: systemClock(), log: silent }))
-  const app = composeVisits({ transport, store: new SortedStore(), web: plainWeb, log: silent }, { port: 0 })
+  const app = composeVisits({ transport, store: new SortedStore(), web: plainWeb, log: silent }, web)
   await app.worker.start()
   return { ...app, transport, [Symbol.asyncDispose]: () => app.worker.stop() }
 }
@@ -52,4 +53,15 @@ test('its site has the built-in pages too', async () => {
   expect(await page(app, 'stats/')).toMatchObject({ app: 'visits', status: 'running' })
   expect(await page(app, 'dead-letters/')).toMatchObject([{ agent: 'count-visits', letters: 0 }])
   expect(await page(app, 'jobs/')).toEqual([])
+})
+
+test('its site is served over https where there is a certificate, with a port of its own for operators', async () => {
+  const { ca, cert, key } = await testCertificates()
+  await using app = await run({ port: 0, adminPort: 0, tls: { cert, key, ca } })
+  const at = (path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      get(new URL(path, app.url()), { ca }, (answer) => resolve(answer.resume().statusCode)).on('error', reject)
+    })
+  expect(app.url()).toMatch(/^https:/)
+  expect(await Promise.all(['stats/', 'visits/home/', 'health/live'].map(at))).toEqual([200, 200, 200])
 })
