@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LmdbContents } from '../durable/lmdb-contents.ts'
-import { openLog } from '../durable/open-log.ts'
+import { type OpenedLog, openLog } from '../durable/open-log.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
 import { copyLog, type LogPlace } from './copy-log.ts'
 import { batchLine, encodeLine, type LogLine, type LogSummary, TEXT_VERSION } from './log-text.ts'
@@ -24,18 +24,21 @@ export async function exportLog(
   const copy = join(place.directory, `millrace-log.copy-${randomUUID()}`)
   try {
     await copyLog(place, copy)
-    return await writeLog(copy, write, signal)
+    const opened = await openLog(copy, undefined)
+    // Without a name nothing is left of it, however the process ends: whoever reads the text may go away. Windows removes
+    // no file that is open.
+    if (process.platform !== 'win32') await rm(copy, { recursive: true })
+    return await writeLog(opened, write, signal)
   } finally {
     await rm(copy, { recursive: true, force: true })
   }
 }
 
 async function writeLog(
-  directory: string,
+  { tables, durability }: OpenedLog,
   write: (piece: Buffer) => Promise<void>,
   signal: AbortSignal,
 ): Promise<LogSummary> {
-  const { tables, durability } = await openLog(directory, undefined)
   try {
     const digest = createHash('sha256')
     let records = 0

@@ -71,7 +71,7 @@ async function fill(directory: string, text: AsyncIterable<Buffer>, signal: Abor
       const contents = readLine(bytes, line)
       if ('summary' in contents) {
         const summary = { records: draft.records, sha256: digest.digest('hex') }
-        await draft.end(line)
+        draft.end(line)
         if (summary.sha256 !== contents.summary.sha256 || summary.records !== contents.summary.records)
           throw new MillraceError(
             'LOG_TEXT_BROKEN',
@@ -86,7 +86,7 @@ async function fill(directory: string, text: AsyncIterable<Buffer>, signal: Abor
         return { summary, durability: head.durability }
       }
       digest.update(bytes)
-      await draft.add(contents, line, bytes.length)
+      draft.add(contents, line, bytes.length)
     }
     throw new MillraceError('LOG_TEXT_BROKEN', `The text is cut off behind line ${line}: it has no end.`)
   } finally {
@@ -132,25 +132,26 @@ class LogDraft {
     return this.#records
   }
 
-  async add(contents: LogLine, line: number, bytes: number): Promise<void> {
+  add(contents: LogLine, line: number, bytes: number): void {
     this.#gathered.push({ contents, line })
     this.#bytes += bytes
     if ('batch' in contents) this.#records += contents.records.length
-    if (this.#bytes >= GATHERED_BYTES) await this.#write()
+    if (this.#bytes >= GATHERED_BYTES) this.#write()
   }
 
-  async end(line: number): Promise<void> {
-    await this.#write()
+  end(line: number): void {
+    this.#write()
     this.#endTopic(line)
   }
 
-  async #write(): Promise<void> {
+  #write(): void {
     const lines = this.#gathered
     this.#gathered = []
     this.#bytes = 0
     const broken: { error?: Error } = {}
     try {
-      await this.#tables.root.childTransaction(() => {
+      // Synchronous: where the disk is full an asynchronous commit rejects a promise that nobody holds, too.
+      this.#tables.root.transactionSync(() => {
         for (const { contents, line } of lines)
           try {
             this.#put(contents, line)

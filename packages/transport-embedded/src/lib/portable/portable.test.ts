@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { smallDisk } from '@millrace/conformance'
 import {
   type Logger,
   type OutgoingRecord,
@@ -22,6 +23,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }))
 let directories = 0
 const newDirectory = (): string => join(root, String(++directories))
 const { signal } = new AbortController()
+const WORDS = { name: 'words', partitions: 1, replicationFactor: 1, config: {} }
 
 async function opened<T>(directory: string, work: (transport: EmbeddedTransport) => Promise<T>): Promise<T> {
   const transport = createEmbeddedTransport({ directory, durability: 'process' }, { clock, log })
@@ -216,6 +218,40 @@ test('is taken of one moment, while others write', async () => {
     }
     expect(new Set(texts.map(String)).size).toBe(3)
   })
+})
+
+test.skipIf(process.platform === 'win32')(
+  'the copy that an export is made of has no name, so that a process which ends leaves none behind',
+  async () => {
+    const directory = newDirectory()
+    await opened(directory, (transport) => transport.admin().createTopics([WORDS]))
+    const before = readdirSync(directory)
+    const seen: (readonly string[])[] = []
+    const place = { directory, clock, timeoutMs: 5000 }
+    await exportLog(place, async () => void seen.push(readdirSync(directory)), signal)
+    expect(seen).toEqual([before])
+  },
+)
+
+test('without room for it nothing is imported, and nothing is left', async ({ skip }) => {
+  const disk = smallDisk(1024 * 1024)
+  if (disk === undefined) return skip('It takes root on Linux to mount a small disk.')
+  try {
+    const source = newDirectory()
+    await opened(source, async (transport) => {
+      await transport.admin().createTopics([WORDS])
+      const record = { topic: 'words', partition: 0, key: null, headers: [], timestamp: 1 }
+      for (let round = 0; round < 3; round++)
+        await transport.producer().send([{ ...record, value: Buffer.alloc(700_000, round) }], { guard: () => {} })
+    })
+    const directory = join(disk.directory, 'data')
+    await expect(importLog(pieces(await exported(source)), { directory, signal })).rejects.toThrow(
+      /LOG_UNUSABLE: The log in ".*" (could not be written|cannot be opened)/,
+    )
+    expect(readdirSync(directory)).toEqual([])
+  } finally {
+    disk.remove()
+  }
 })
 
 test('the text of an earlier version', async () => {
