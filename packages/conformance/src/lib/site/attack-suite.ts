@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
@@ -248,7 +249,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
       ]
       let [sent, answered] = [0, 0]
       const statuses = new Set<number>()
-      const heapBefore = heapUsed()
+      const heapBefore = await heapUsed()
       const judged = async (requests: readonly string[], end: string): Promise<number> => {
         const answers = await exchange(site.port, requests.join('') + end)
         for (const [at, { status, head, body }] of answers.entries()) {
@@ -279,7 +280,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
       expect(site.errors).toEqual([])
       expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 403, 404, 405, 431]))
       await lives()
-      expect(heapUsed() - heapBefore).toBeLessThan(MOST_HEAP_BYTES)
+      expect((await heapUsed()) - heapBefore).toBeLessThan(MOST_HEAP_BYTES)
     })
   })
 }
@@ -288,10 +289,13 @@ const CLOSE = 'GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close
 /** Behind a request that may wait for more, or be taken for more than one: what is none, and ends the connection. */
 const LAST = `\r\n\r\n${CLOSE}${'\0'.repeat(12_000)}`
 
-/** What is still in use. */
-function heapUsed(): number {
+/** What is still in use. Node lets go of requests that had a body in turns after the first collection. */
+async function heapUsed(): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect: unknown = runInNewContext('gc')
-  if (typeof collect === 'function') collect()
+  for (let round = 0; round < 3; round++) {
+    if (typeof collect === 'function') collect()
+    await nextTurn()
+  }
   return process.memoryUsage().heapUsed
 }
