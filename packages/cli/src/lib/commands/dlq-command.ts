@@ -10,6 +10,7 @@ import {
   type ShownBytes,
 } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
+import { wholeNumber } from '../arguments/typed-values.ts'
 import { cellText, toJson } from '../output/text-table.ts'
 import { type Command, type CommandContext, withClient } from './command-context.ts'
 import { requireAgent } from './require-agent.ts'
@@ -186,11 +187,6 @@ function placeOf(values: CommandContext['values'], action: string): DeadLetterPl
   if (partition === undefined && offset === undefined) return undefined
   if (partition === undefined || offset === undefined) throw usage(`dlq ${action} needs <partition> and <offset>.`)
   return { partition: wholeNumber(partition, 'The partition'), offset: wholeNumber(offset, 'The offset') }
-}
-
-function wholeNumber(value: unknown, what: string): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
-  throw usage(`${what} must be a whole number from 0, not ${String(value)}.`)
 }
 
 function eitherOf(values: CommandContext['values'], argument: string, option: string): unknown {

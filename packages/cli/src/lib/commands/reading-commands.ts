@@ -7,7 +7,7 @@ import {
   type ShownRecord,
 } from '@millrace/core'
 import { option, type ParameterValues, positional } from '../arguments/grammar.ts'
-import { readStart } from '../arguments/read-position.ts'
+import { readStart, wholeNumber } from '../arguments/typed-values.ts'
 import { cellText, toJson } from '../output/text-table.ts'
 import { keepAlive } from '../process/keep-alive.ts'
 import { type Command, type CommandContext, withClient } from './command-context.ts'
@@ -62,7 +62,7 @@ function requestOf(values: ParameterValues, nowMs: number, signal: AbortSignal):
     from: readStart('--from', String(values['from']), nowMs),
     follow: true,
     key: key === undefined ? undefined : String(key),
-    partition: partition === undefined ? undefined : wholeNumber(partition, '--partition', 0),
+    partition: partition === undefined ? undefined : wholeNumber(partition, '--partition'),
     signal,
   }
 }
@@ -88,11 +88,6 @@ function textOf({ as, value }: ShownBytes): string {
 function timeOf(ms: number): string {
   const date = new Date(ms)
   return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
-}
-
-function wholeNumber(value: unknown, what: string, least: number): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
-  throw new MillraceError('COMMAND_USAGE', `${what} takes a whole number from ${least}, not ${String(value)}.`)
 }
 
 /** `table NAME [KEY]`: committed state, read from the changelog without a worker. */
@@ -126,9 +121,7 @@ async function showKey({ app, cli, json, terminal }: CommandContext, table: stri
 }
 
 async function showRows({ app, cli, json, values, terminal }: CommandContext, table: string): Promise<number> {
-  const limit = Number(values['limit'])
-  if (!Number.isInteger(limit) || limit < 1)
-    throw new MillraceError('COMMAND_USAGE', `--limit takes a whole number above 0, not ${limit}.`)
+  const limit = wholeNumber(values['limit'], '--limit', 1)
   const { rows, more } = await withClient(app, (client) => client.readRows(table, { limit }))
   if (json) cli.json(rows.map(({ key, value, partition }) => ({ name: table, key, value, partition })))
   else if (rows.length === 0) cli.say(`The table "${table}" has no rows.`)

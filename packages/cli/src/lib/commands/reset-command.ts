@@ -6,7 +6,7 @@ import {
   type ResetTopic,
 } from '@millrace/core'
 import { option, type ParameterValues } from '../arguments/grammar.ts'
-import { readPosition } from '../arguments/read-position.ts'
+import { readPosition } from '../arguments/typed-values.ts'
 import { confirm } from '../output/confirm.ts'
 import { withClient, type Command, type CommandContext } from './command-context.ts'
 

@@ -1,5 +1,6 @@
 import { MillraceError, nearestName, type CommandLineApp, type CommandLineMessage } from '@millrace/core'
 import { option, positional, type ParameterValues } from '../arguments/grammar.ts'
+import { wholeNumber } from '../arguments/typed-values.ts'
 import { withClient, type Command } from './command-context.ts'
 
 /** `send TOPIC|@AGENT VALUE`: one record, encoded as the target declares. */
@@ -42,14 +43,11 @@ function messageOf(values: ParameterValues): CommandLineMessage {
   if (tombstone === true && value !== undefined) throw usage('--tombstone sends no value, and a value was given.')
   if (tombstone !== true && value === undefined) throw usage('send needs <value>, or --tombstone.')
   if (tombstone === true && key === undefined) throw usage('--tombstone needs --key.')
-  if (partition !== undefined && !(Number.isInteger(partition) && Number(partition) >= 0)) {
-    throw usage(`--partition takes a whole number from 0, not ${String(partition)}.`)
-  }
   return {
     key: key === undefined ? undefined : String(key),
     value: value === undefined ? null : String(value),
     headers: readHeaders(Array.isArray(header) ? header : []),
-    partition: partition === undefined ? undefined : Number(partition),
+    partition: partition === undefined ? undefined : wholeNumber(partition, '--partition'),
   }
 }
 

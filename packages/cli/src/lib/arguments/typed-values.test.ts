@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readPosition } from './read-position.ts'
+import { readPosition } from './typed-values.ts'
 
 const now = Date.parse('2026-03-01T12:00:00Z')
 

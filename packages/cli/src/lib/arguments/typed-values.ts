@@ -1,5 +1,11 @@
 import { isMillraceError, MillraceError, parseDuration, type RecordsRequest, type ResetRequest } from '@millrace/core'
 
+/** A whole number, as typed for `what`. Throws `COMMAND_USAGE`. */
+export function wholeNumber(value: unknown, what: string, least = 0): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
+  throw new MillraceError('COMMAND_USAGE', `${what} takes a whole number from ${least}, not ${String(value)}.`)
+}
+
 /** `beginning`, `end`, a time, or how long ago, as typed for `option`. Throws `COMMAND_USAGE`. */
 export function readPosition(option: string, text: string, nowMs: number): ResetRequest['to'] {
   return positionOf(text, nowMs) ?? refuse(option, 'beginning, end', text)
