@@ -124,6 +124,7 @@ export type {
   ServeAddress,
   ServeOptions,
   ServerTls,
+  SiteTls,
   WebDriver,
   WebServer,
   WebServerLimits,
@@ -219,6 +220,7 @@ export { callerFile, packageDirectory, packageVersion } from './lib/files/caller
 export { makeDirectory, PRIVATE_FILE } from './lib/files/make-directory.ts'
 export { bodyStream, writeResponse } from './lib/http/bodies.ts'
 export { serveNodeHttp } from './lib/http/serve-node-http.ts'
+export { certificateFault, checkSiteTls } from './lib/http/site-certificate.ts'
 export { backoffMs, type Backoff, deferred, type Deferred, raceAbort, withTimeout } from './lib/lifecycle/promises.ts'
 export { checkOptions, type OptionNames, nearestName } from './lib/names/check-options.ts'
 export {

@@ -4,6 +4,7 @@ import type { DeadLetters, ShownBytes } from './dead-letters.ts'
 import type { LocalData } from './local-data.ts'
 import type { Logger } from './logger.ts'
 import type { RawHeaders, RecordMetadata, TopicPartition } from './record.ts'
+import type { SiteTls } from './web-driver.ts'
 import type { MemberInfo, PartitionPosition, TopicInfo } from './transport.ts'
 
 /**
@@ -92,6 +93,8 @@ export interface RunningPlace {
     readonly scheme?: 'http' | 'https'
     /** Where the built-in pages are; left out where they are at `port`. */
     readonly admin?: { readonly host: string; readonly port: number } | undefined
+    /** What is served over https; never shown. Left out by apps of earlier versions. */
+    readonly tls?: SiteTls | undefined
     /** What pages ask for; never shown. Left out by apps of earlier versions. */
     readonly token?: string | undefined
   }

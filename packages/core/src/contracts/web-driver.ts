@@ -22,6 +22,12 @@ export interface ServerTls {
   readonly clientCa: string | undefined
 }
 
+/** The texts of `web.tls`. */
+export type SiteTls = Pick<ServerTls, 'cert' | 'key' | 'passphrase'> & {
+  /** Of `web.tls.ca`. */
+  readonly ca: string | undefined
+}
+
 export interface ServeAddress {
   readonly host: string
   /** 0 takes any free one. */

@@ -17,8 +17,8 @@ export const doctorCommand: Command = {
   // A broker that does not answer at once is a finding, not a reason to wait.
   defaults: { connectTimeout: '10s' },
   logsToOutput: false,
-  run: async ({ app, cli, json, terminal }) =>
-    report(await checkApp(app, surroundingsOf(terminal)), cli, { json, terminal }),
+  run: async ({ app, cli, clock, json, terminal }) =>
+    report(await checkApp(app, { ...surroundingsOf(terminal), nowMs: clock.now() }), cli, { json, terminal }),
 }
 
 /** `doctor` where there is no app, because of `failure`. */
@@ -30,7 +30,7 @@ export function doctorWithoutApp(
   return report(checkWithoutApp(failure, surroundingsOf(given.terminal)), cli, given)
 }
 
-function surroundingsOf({ env }: Terminal): MachineFacts {
+function surroundingsOf({ env }: Terminal): Pick<MachineFacts, 'node' | 'env'> {
   return { node: process.version, env }
 }
 

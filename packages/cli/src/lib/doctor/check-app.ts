@@ -1,18 +1,20 @@
-import { type CommandLineApp, isMillraceError, packageVersion, toError, unknownEnvironment } from '@millrace/core'
-import { checkDirectories, checkPorts, checkStores } from './check-resources.ts'
+import { type CommandLineApp, packageVersion, unknownEnvironment } from '@millrace/core'
+import { checkCertificate, checkDirectories, checkPorts, checkStores } from './check-resources.ts'
 import { checkReplicas } from './check-replicas.ts'
 import { type Alter, checkRetention } from './check-retention.ts'
 import { checkTables, checkTopics, count } from './check-topics.ts'
-import { type Finding, note, ok, wrong } from './finding.ts'
+import { failed, type Finding, note, ok, wrong } from './finding.ts'
 
 export interface MachineFacts {
   /** As `process.version` has it. */
   readonly node: string
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Unix milliseconds. */
+  readonly nowMs: number
 }
 
 /** All there is to check of an app that was loaded. */
-export async function checkApp(app: CommandLineApp, { node, env }: MachineFacts): Promise<readonly Finding[]> {
+export async function checkApp(app: CommandLineApp, { node, env, nowMs }: MachineFacts): Promise<readonly Finding[]> {
   const description = app.describe()
   const place = app.place()
   const { findings, hasWorkers } = await checkBroker(app)
@@ -24,13 +26,17 @@ export async function checkApp(app: CommandLineApp, { node, env }: MachineFacts)
     ...checkEnvironment(env),
     ...findings,
     ...(await checkPorts(place, hasWorkers)),
+    ...checkCertificate(place, nowMs),
     ...(await checkDirectories(place)),
     ...checkStores(await app.otherStores(), place),
   ]
 }
 
 /** What can be said when the app cannot even be loaded. */
-export function checkWithoutApp(failure: unknown, { node, env }: MachineFacts): readonly Finding[] {
+export function checkWithoutApp(
+  failure: unknown,
+  { node, env }: Pick<MachineFacts, 'node' | 'env'>,
+): readonly Finding[] {
   return [checkNode(node), failed('app', failure), ...checkEnvironment(env)]
 }
 
@@ -77,13 +83,6 @@ function alterOn(broker: string): Alter {
         `kafka-configs.sh --bootstrap-server … --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${value}`
     : (topic, setting, value) =>
         `Make ${topic} anew with ${setting}=${value}; millrace reset does that for what is derived.`
-}
-
-function failed(name: string, thrown: unknown): Finding {
-  const error = toError(thrown)
-  return isMillraceError(error)
-    ? wrong(name, `${error.code}: ${error.detail}`, error.fix ?? null)
-    : wrong(name, `${error.name}: ${error.message}`, null)
 }
 
 /** The oldest Node.js that the packages run on; the same as `engines` in their package.json. */

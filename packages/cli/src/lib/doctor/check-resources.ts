@@ -2,8 +2,8 @@ import { constants, existsSync, statSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
-import { toError, type OtherStore, type RunningPlace } from '@millrace/core'
-import { note, ok, wrong, type Finding } from './finding.ts'
+import { certificateFault, checkSiteTls, toError, type OtherStore, type RunningPlace } from '@millrace/core'
+import { failed, note, ok, wrong, type Finding } from './finding.ts'
 
 /** Whether the site could be served. With workers of the app running, one of them probably has the port. */
 export async function checkPorts({ web }: RunningPlace, hasWorkers: boolean): Promise<readonly Finding[]> {
@@ -11,6 +11,27 @@ export async function checkPorts({ web }: RunningPlace, hasWorkers: boolean): Pr
   const site = await checkPort({ ...web, setting: 'web.port' }, hasWorkers)
   if (!enabled || admin === undefined) return [site]
   return [site, await checkPort({ enabled, ...admin, setting: 'web.adminPort' }, hasWorkers)]
+}
+
+/** Whether the site could be served over https, and clients would trust it. */
+export function checkCertificate({ web }: RunningPlace, nowMs: number): readonly Finding[] {
+  const { enabled, tls } = web
+  if (!enabled || tls === undefined) return []
+  try {
+    checkSiteTls(tls)
+  } catch (error) {
+    return [failed('web', error)]
+  }
+  const fault = certificateFault(tls.cert, nowMs)
+  return fault === undefined
+    ? [ok('web', 'The certificate and the private key of web.tls fit together, and are valid.')]
+    : [
+        wrong(
+          'web',
+          `The certificate in web.tls.cert ${fault}.`,
+          'Have it renewed: clients and other workers refuse it.',
+        ),
+      ]
 }
 
 interface PortWanted extends Pick<RunningPlace['web'], 'enabled' | 'host' | 'port'> {

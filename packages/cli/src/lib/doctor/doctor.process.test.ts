@@ -79,6 +79,14 @@ describe('doctor', () => {
     expect(stdout).toMatch(/wrong +stores .*format 7.*\n.*millrace clean-versions/)
   })
 
+  test('a certificate that the site cannot use', async () => {
+    const web = { enabled: true, host: '127.0.0.1', port: 0, scheme: 'https' } as const
+    const tls = { cert: 'no PEM', key: '', passphrase: undefined, ca: undefined }
+    const { stdout, code } = await doctor({ place: { ...place, web: { ...web, tls } } })
+    expect(stdout).toMatch(/wrong +web +SETTING_INVALID: Setting web\.tls\.cert holds no certificate/)
+    expect(code).toBe(1)
+  })
+
   test('the real command, also when the app cannot be loaded or named', async () => {
     const broken = await runMillrace(['-A', 'broken/missing-import.ts', 'doctor', '--json'])
     expect(broken.code).toBe(1)

@@ -1,3 +1,5 @@
+import { isMillraceError, toError } from '@millrace/core'
+
 /** What was looked at, and what came of it. */
 export interface Finding {
   /** Of the check; several findings may come from one. */
@@ -19,4 +21,12 @@ export function note(name: string, detail: string, fix: string | null = null): F
 
 export function wrong(name: string, detail: string, fix: string | null): Finding {
   return { name, status: 'wrong', detail, fix }
+}
+
+/** What an error says is wrong. */
+export function failed(name: string, thrown: unknown): Finding {
+  const error = toError(thrown)
+  return isMillraceError(error)
+    ? wrong(name, `${error.code}: ${error.detail}`, error.fix ?? null)
+    : wrong(name, `${error.name}: ${error.message}`, null)
 }

@@ -193,7 +193,7 @@ const appErrors = {
   },
   WORKER_UNREACHABLE: {
     title: 'No worker of the app answers there',
-    fix: 'Start one, or name the site of one that runs: --worker http://host:port.',
+    fix: 'Start one, or name the site of one that runs: --worker http://host:port. One whose certificate is of an authority of your own takes NODE_EXTRA_CA_CERTS, and the name that the certificate is for.',
   },
   ACTION_REFUSED: { title: 'The worker did not do it' },
   COMMAND_USAGE: { title: 'The command was not understood', fix: 'See --help.' },

@@ -46,6 +46,12 @@ describe('web.tls', () => {
   ])('%j is refused', (tls, message) => {
     expect(() => resolve({ web: { tls } })).toThrow(message)
   })
+
+  test('over https no address can be advertised that says http', () => {
+    const tls = { cert: PEM, key: PEM }
+    expect(() => resolve({ web: { tls, advertise: 'http://pod:6066' } })).toThrow(/web\.advertise begins with http:/)
+    expect(resolve({ web: { tls, advertise: 'https://pod:6066' } }).web.advertise).toBe('https://pod:6066')
+  })
 })
 
 test('the admin port is another one, and the one that workers are told of', () => {
@@ -53,6 +59,7 @@ test('the admin port is another one, and the one that workers are told of', () =
   expect(web({})).toMatchObject({ adminPort: undefined, adminHost: '127.0.0.1' })
   expect(web({ adminPort: 6067, host: '::1' })).toMatchObject({ adminPort: 6067, adminHost: '::1' })
   expect(web({ adminPort: 6067, advertise: 'pod:6067' })).toMatchObject({ advertise: 'pod:6067' })
+  expect(() => web({ adminHost: '10.0.0.1' })).toThrow(/web\.adminPort is missing: web\.adminHost is '10\.0\.0\.1'/)
   expect(() => web({ adminPort: 6066 })).toThrow(/web\.adminPort is 6066, and so is web\.port/)
   expect(() => web({ adminPort: 6067, advertise: 'pod:6066' })).toThrow(/web\.advertise names web\.port.*name 6067/)
   expect(web({ adminPort: 0, port: 0 }).adminPort).toBe(0)

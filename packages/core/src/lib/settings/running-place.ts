@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { RunningPlace } from '../../contracts/command-line.ts'
+import type { SiteTls } from '../../contracts/web-driver.ts'
 import { parseBrokerUrl, parseStoreUrl } from '../urls/urls.ts'
 import type { ResolvedSettings } from './app-settings.ts'
 
@@ -16,9 +17,15 @@ export function runningPlace(settings: ResolvedSettings, home: string): RunningP
   const brokerUrl = typeof broker === 'string' ? parseBrokerUrl(broker) : undefined
   const storeUrl = typeof store === 'string' ? parseStoreUrl(store) : undefined
   return {
-    web: { enabled, host, port, admin, token, scheme: tls.cert === undefined ? 'http' : 'https' },
+    web: { enabled, host, port, admin, token, tls: textsOf(tls), scheme: tls.cert === undefined ? 'http' : 'https' },
     dataDirectory: directory(),
     logDirectory: brokerUrl?.scheme === 'embedded' ? directory(brokerUrl.directory) : undefined,
     storeDirectory: storeUrl?.scheme === 'lmdb' ? resolve(directory(storeUrl.directory), 'tables') : undefined,
   }
+}
+
+function textsOf({ cert, key, passphrase, ca }: ResolvedSettings['web']['tls']): SiteTls | undefined {
+  return cert === undefined || key === undefined
+    ? undefined
+    : { cert: cert.text, key: key.text, passphrase, ca: ca?.text }
 }

@@ -104,7 +104,15 @@ function checkWebLimits(values: SettingValues): void {
 }
 
 function checkAdminPort(values: SettingValues): void {
-  if (values.get('web.adminPort') === undefined) return
+  const [adminHost, host] = [values.get('web.adminHost'), values.get('web.host')]
+  if (values.get('web.adminPort') === undefined) {
+    if (adminHost === host) return
+    // Whoever keeps operators' pages to an address must not find them at the other one.
+    throw new MillraceError(
+      'SETTING_INVALID',
+      `Setting web.adminPort is missing: web.adminHost is '${String(adminHost)}', and without a port of their own all pages are at web.host, '${String(host)}'.`,
+    )
+  }
   const [admin, port] = [number(values, 'web.adminPort'), number(values, 'web.port')]
   if (port === 0) return
   if (admin === port)
@@ -128,6 +136,11 @@ function checkWebTls(values: SettingValues): void {
   for (const name of ['key', 'passphrase', 'ca', 'servername', 'clientCertificates'] as const)
     needs(`web.tls.${name}`, 'web.tls.cert', 'and without a certificate the site is served over http')
   needs('web.tls.clientCertificates', 'web.tls.ca', 'which clients must be signed by')
+  if (has('web.tls.cert') && String(values.get('web.advertise')).startsWith('http://'))
+    throw new MillraceError(
+      'SETTING_INVALID',
+      'Setting web.advertise begins with http://, and with web.tls the site is served over https alone: leave the scheme out.',
+    )
 }
 
 function checkSasl(values: SettingValues): void {

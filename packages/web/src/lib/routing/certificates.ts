@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { createSecureContext, rootCertificates } from 'node:tls'
-import type { PemSource, ResolvedSettings, ServerTls } from '@millrace/core'
+import {
+  certificateFault,
+  checkSiteTls,
+  type Logger,
+  type PemSource,
+  type ResolvedSettings,
+  type ServerTls,
+} from '@millrace/core'
 
 /** `web.tls`. */
 export type TlsSettings = ResolvedSettings['web']['tls']
@@ -38,6 +45,19 @@ export class Certificates {
     }
   }
 
+  /** Throws `SETTING_INVALID` when what is shown and trusted cannot be used, naming the setting. */
+  check(): void {
+    this.#check(this.#read)
+  }
+
+  /** Why clients, and other workers, do not trust what is shown at an address (`https://host:port`); as `certificateFault`. */
+  fault(nowMs: number, address?: string): string | undefined {
+    const tls = this.server()
+    if (tls === undefined) return undefined
+    const host = address !== undefined && URL.canParse(address) ? new URL(address).hostname : undefined
+    return certificateFault(tls.cert, nowMs, this.servername ?? host?.replace(/^\[(.*)\]$/, '$1'))
+  }
+
   /** Which name the certificate of another worker must have, if not that of its address. */
   get servername(): string | undefined {
     return this.#settings().servername
@@ -49,6 +69,7 @@ export class Certificates {
     const read = new Map<string, string>()
     for (const source of [cert, key, ca])
       if (source?.file !== undefined) read.set(source.file, await readFile(source.file, 'utf8'))
+    this.#check(read)
     const server = this.#serverWith(read)
     if (server !== undefined) {
       const { passphrase, clientCa, ...pair } = server
@@ -61,6 +82,12 @@ export class Certificates {
     this.#read = read
   }
 
+  #check(read: ReadonlyMap<string, string>): void {
+    const server = this.#serverWith(read)
+    const { ca } = this.#settings()
+    if (server !== undefined) checkSiteTls({ ...server, ca: ca && textIn(read, ca) })
+  }
+
   #serverWith(read: ReadonlyMap<string, string>): ServerTls | undefined {
     const { cert, key, passphrase, ca, clientCertificates } = this.#settings()
     if (cert === undefined || key === undefined) return undefined
@@ -71,6 +98,10 @@ export class Certificates {
   #text(source: PemSource): string {
     return textIn(this.#read, source)
   }
+}
+
+export function warnOfCertificate(log: Logger, fault: string): void {
+  log.warn({ reason: `web.tls.cert ${fault}` }, 'Clients and other workers do not trust the certificate of the site.')
 }
 
 function textIn(read: ReadonlyMap<string, string>, { file, text }: PemSource): string {

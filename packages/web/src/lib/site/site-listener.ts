@@ -8,6 +8,7 @@ import {
   type WebServer,
 } from '@millrace/core'
 import type { SiteWorker } from '../site-app.ts'
+import { warnOfCertificate } from '../routing/certificates.ts'
 import type { Site } from './site.ts'
 
 const HEADER_BYTES = 16_384
@@ -45,6 +46,7 @@ export class SiteListener {
   static async open(context: SiteListenerContext, settings: SiteListenerSettings): Promise<SiteListener> {
     const { site, driver, clock, log } = context
     const entrance = site.entrance(settings.pages)
+    site.certificates.check()
     const tls = site.certificates.server()
     const server = await driver.serve({
       fetch: (request, peer) => site.handle(request, context.worker(), peer, entrance),
@@ -84,14 +86,20 @@ export class SiteListener {
     const { log, clock, site } = this.#context
     const { certificates } = site
     let shown = first
+    let fault = certificates.fault(clock.now())
     while (await slept(clock, signal)) {
       try {
         await certificates.refresh()
         const tls = certificates.server()
-        if (signal.aborted || tls === undefined || tls.cert === shown) continue
-        this.#server.renewTls(tls)
-        shown = tls.cert
-        log.info({}, 'The site shows its new certificate.')
+        if (signal.aborted || tls === undefined) continue
+        if (tls.cert !== shown) {
+          this.#server.renewTls(tls)
+          shown = tls.cert
+          log.info({}, 'The site shows its new certificate.')
+        }
+        const now = certificates.fault(clock.now())
+        if (now !== undefined && now !== fault) warnOfCertificate(log, now)
+        fault = now
       } catch (thrown) {
         log.warn({ error: errorText(thrown) }, 'The certificate of the site could not be renewed; the old one stays.')
       }

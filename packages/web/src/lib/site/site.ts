@@ -15,7 +15,7 @@ import type { PageHandler } from '../pages/page-context.ts'
 import { PageError } from '../pages/page-error.ts'
 import { verbsOf, type PageSource, type ViewSource } from '../pages/view.ts'
 import type { AnyParams, PathParams } from '../pages/path-pattern.ts'
-import { Certificates } from '../routing/certificates.ts'
+import { Certificates, warnOfCertificate } from '../routing/certificates.ts'
 import { KeyRoute, type KeyHandler, type ParamsWith } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
 import { Hops } from '../routing/hops.ts'
@@ -205,6 +205,8 @@ export class Site {
         { reason },
         'Workers with the settings of this one send nothing to its address: see web.advertise and web.peers.',
       )
+    const fault = this.certificates.fault(this.#site.surroundings.clock.now(), address)
+    if (fault !== undefined) warnOfCertificate(this.#site.surroundings.log, fault)
     this.#addition?.watch(worker)
   }
 

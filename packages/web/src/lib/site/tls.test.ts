@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -95,9 +96,11 @@ test('one certificate does for workers that are reached by address, and clients 
 function partWith(
   tls: Tls,
   driver: WebDriver = nodeHttpDriver(),
+  { now, reachedAt }: { readonly now?: number; readonly reachedAt?: string } = {},
 ): { readonly part: WebPart; readonly site: SmallSite; readonly clock: ManualClock } {
-  const clock = manualClock()
+  const clock = manualClock(now === undefined ? {} : { now })
   const site = smallSite({ clock, settings: { tls } })
+  if (reachedAt !== undefined) site.worker.listensAt = reachedAt
   const part = webPart(
     { site: site.site, driver, worker: () => site.worker, log: site.log },
     { host: '127.0.0.1', port: 0, advertise: undefined, maxConnections: 100, graceMs: 1_000 },
@@ -137,6 +140,46 @@ test('a certificate that is replaced in its file is shown within a minute; one t
   await expect.poll(() => site.logged.map(({ message }) => message)).toContain('The site shows its new certificate.')
   expect((await get(url, renewed.ca)).status).toBe(200)
   await expect(get(url, old.ca)).rejects.toThrow(/certificate/)
+})
+
+test('what of web.tls cannot be used is an error that names it', async () => {
+  const [{ tls }, { tls: others }] = [await tlsOf(), await tlsOf()]
+  const key = createPrivateKey(tls.key?.text ?? '')
+  const encrypted = pem(
+    key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'opens it' }).toString(),
+  )
+  const wrong: readonly (readonly [Partial<Tls>, RegExp])[] = [
+    [{ key: others.key }, /web\.tls\.key is the private key of another certificate than web\.tls\.cert/],
+    [{ key: encrypted }, /web\.tls\.passphrase is missing: the private key in web\.tls\.key is encrypted/],
+    [{ key: encrypted, passphrase: 'does not' }, /web\.tls\.passphrase does not open the private key/],
+    [{ key: tls.cert }, /web\.tls\.key holds no private key/],
+    [{ cert: tls.key }, /web\.tls\.cert holds no certificate/],
+    [{ ca: tls.key }, /web\.tls\.ca holds no certificate/],
+  ]
+  for (const [changed, message] of wrong)
+    await expect(partWith({ ...tls, ...changed }).part.start()).rejects.toThrow(message)
+  await partWith({ ...tls, key: encrypted, passphrase: 'opens it' }).part.start()
+})
+
+test('a certificate that others do not trust is a warning that says why, also when it expires later', async () => {
+  const { tls } = await tlsOf()
+  const reasons = async (options: Parameters<typeof partWith>[2], more: Partial<Tls> = {}): Promise<unknown[]> => {
+    const { part, site, clock } = partWith({ ...tls, ...more }, nodeHttpDriver(), options)
+    await part.start()
+    await clock.advance(60_000)
+    await part.stop()
+    return site.logged.filter(({ level }) => level === 'warn').map(({ fields }) => fields)
+  }
+  const { validFrom, validTo } = new X509Certificate(tls.cert?.text ?? '')
+  const [begin, end] = [Date.parse(validFrom), Date.parse(validTo)]
+  const is = (text: string): unknown[] => [{ reason: expect.stringContaining(`web.tls.cert ${text}`) }]
+  expect(await reasons({ now: begin })).toEqual([])
+  expect(await reasons({ now: end + 1 })).toEqual(is('has expired: it was valid until'))
+  expect(await reasons({ now: end - 30_000 })).toEqual(is('has expired: it was valid until'))
+  expect(await reasons({ now: begin - 3_600_000 })).toEqual(is('is not valid before'))
+  const elsewhere = { now: begin, reachedAt: 'https://shop.example:6066' }
+  expect(await reasons(elsewhere)).toEqual(is('is not for shop.example, but for DNS:localhost'))
+  expect(await reasons(elsewhere, { servername: 'localhost' })).toEqual([])
 })
 
 test('a driver without TLS is an error, not a site over http', async () => {
