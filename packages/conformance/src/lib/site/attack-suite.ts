@@ -37,7 +37,7 @@ const BODY_BYTES = 100_000
 /** Of the property, and in one of its runs. */
 const MUTATED = 10_000
 const IN_RUN = { inRow: 48, alone: 2 }
-/** For all of them, what the property remembers of its own requests included: three thousand bytes a request would show. */
+/** For all of them, clients and their sockets in this process included: three thousand bytes a request would show. */
 const MOST_HEAP_BYTES = 32 * 1024 * 1024
 
 /**
