@@ -129,6 +129,14 @@ export function isMembershipLost(code: number): boolean {
   return remedy === 'lost' || code === KafkaCode.fencedInstanceId
 }
 
+/** OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER, INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, UNKNOWN_PRODUCER_ID, TRANSACTION_ABORTABLE. */
+const LOST_TRANSACTION: ReadonlySet<number> = new Set([45, 46, 48, 52, 59, 120])
+
+/** Its transactional producer cannot go on. */
+export function endsTransactions(code: number): boolean {
+  return KAFKA_ERRORS.get(code)?.remedy === 'PRODUCER_FENCED' || LOST_TRANSACTION.has(code)
+}
+
 /** A right of Kafka's authorizer, as `kafka-acls` names it. */
 export type Right = 'Read' | 'Write' | 'Describe' | 'Create' | 'Delete' | 'DescribeConfigs'
 

@@ -14,7 +14,7 @@ import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
-import { kafkaError, KafkaCode, type Right } from '../errors/kafka-errors.ts'
+import { endsTransactions, kafkaError, KafkaCode, type Right } from '../errors/kafka-errors.ts'
 import {
   initProducerIdRequest,
   addOffsetsRequest,
@@ -179,13 +179,8 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       transactionalId: this.#options.id,
       prepare: (partitions) => this.#addPartitions(partitions),
       producer: (key) => {
-        const owner = this.#requireInit()
-        return {
-          id: owner.producerId,
-          epoch: owner.epoch,
-          firstSequence: this.#sequences.get(key) ?? 0,
-          transactional: true,
-        }
+        const { producerId: id, epoch } = this.#requireInit()
+        return { id, epoch, firstSequence: this.#sequences.get(key) ?? 0, transactional: true }
       },
       stored: (key, records) => {
         // Sequence numbers go round at 2^31.
@@ -234,12 +229,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
         const fatal = this.#fatal(code)
         if (fatal !== undefined) throw fatal
         const said = about === undefined ? what : `${what} (${about})`
-        const advice = ADVICE.get(code)
-        const sentences = [
-          `Transactional id "${this.#options.id}": ${said}.`,
-          ...(advice === undefined ? [] : [advice]),
-        ]
-        coordinator.check(code, sentences.join(' '), right)
+        coordinator.check(code, `Transactional id "${this.#options.id}": ${said}.${ADVICE.get(code) ?? ''}`, right)
       }
     })
   }
@@ -256,9 +246,9 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 
   #fatal(code: number): Error | undefined {
-    const error = kafkaError(code, `Transactional id "${this.#options.id}" cannot go on.`, 'TRANSACTION_STATE')
-    if (error.code === 'PRODUCER_FENCED') return error
-    return SEQUENCE_ERRORS.has(code) ? error : undefined
+    return endsTransactions(code)
+      ? kafkaError(code, `Transactional id "${this.#options.id}" cannot go on.`, 'TRANSACTION_STATE')
+      : undefined
   }
 
   #group(groupId: string): CoordinatorLink {
@@ -299,13 +289,10 @@ interface Asking {
   readonly right?: Right
 }
 
-/** What to do about permanent error codes. */
+/** What to do about permanent error codes: the end of a message. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
-  [12, 'The setting offset.metadata.max.bytes of the broker must be 4096 or more.'],
-  [28, 'The offsets of one commit do not fit into a record of __consumer_offsets (message.max.bytes of the broker).'],
-  [31, 'The user of the app needs the right IdempotentWrite on the cluster.'],
-  [50, 'Setting transactionTimeout is longer than transaction.max.timeout.ms of the broker.'],
+  [12, ' The setting offset.metadata.max.bytes of the broker must be 4096 or more.'],
+  [28, ' The offsets of one commit do not fit into a record of __consumer_offsets (message.max.bytes of the broker).'],
+  [31, ' The user of the app needs the right IdempotentWrite on the cluster.'],
+  [50, ' Setting transactionTimeout is longer than transaction.max.timeout.ms of the broker.'],
 ])
-
-/** OUT_OF_ORDER_SEQUENCE_NUMBER, DUPLICATE_SEQUENCE_NUMBER, INVALID_TXN_STATE, TRANSACTION_COORDINATOR_FENCED, UNKNOWN_PRODUCER_ID, TRANSACTION_ABORTABLE. */
-const SEQUENCE_ERRORS: ReadonlySet<number> = new Set([45, 46, 48, 52, 59, 120])
