@@ -85,6 +85,7 @@ export {
   type RecordMetadata,
   type TopicPartition,
   NO_HEADERS,
+  headerNamed,
   partitionKey,
   type CommitOffset,
 } from './contracts/record.ts'
@@ -221,7 +222,15 @@ export { makeDirectory, PRIVATE_FILE } from './lib/files/make-directory.ts'
 export { bodyStream, writeResponse } from './lib/http/bodies.ts'
 export { serveNodeHttp } from './lib/http/serve-node-http.ts'
 export { certificateFault, checkSiteTls } from './lib/http/site-certificate.ts'
-export { backoffMs, type Backoff, deferred, type Deferred, raceAbort, withTimeout } from './lib/lifecycle/promises.ts'
+export {
+  backoffMs,
+  type Backoff,
+  deferred,
+  type Deferred,
+  raceAbort,
+  withTimeout,
+  whenAborted,
+} from './lib/lifecycle/promises.ts'
 export { checkOptions, type OptionNames, nearestName } from './lib/names/check-options.ts'
 export {
   deadLetterTopic,

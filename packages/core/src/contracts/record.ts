@@ -85,3 +85,12 @@ export const NO_HEADERS: RawHeaders = Object.freeze([])
 export function partitionKey(partition: TopicPartition): string {
   return `${partition.topic}/${partition.partition}`
 }
+
+/** The last header of a name, as text. */
+export function headerNamed(headers: RawHeaders, wanted: string): string | undefined {
+  for (let i = headers.length - 1; i >= 0; i--) {
+    const header = headers[i]
+    if (header !== undefined && header[0] === wanted) return header[1]?.toString('utf8')
+  }
+  return undefined
+}

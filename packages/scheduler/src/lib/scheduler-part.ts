@@ -1,4 +1,5 @@
 import {
+  whenAborted,
   type Candidate,
   type Clock,
   type ContextStorage,
@@ -130,7 +131,7 @@ class Scheduler implements SchedulerPart, Candidate {
     const { worker, runners, pauses } = this.#parts
     this.#letGo(stopping())
     await pauses.close()
-    await Promise.race([Promise.all(runners.map((runner) => runner.settled())), aborted(worker.signal)])
+    await Promise.race([Promise.all(runners.map((runner) => runner.settled())), whenAborted(worker.signal)])
   }
 
   elected(leadership: Leadership): void {
@@ -236,13 +237,6 @@ function beginHere(job: Job, now: Moment): Beginning {
 
 function stopping(): MillraceError {
   return new MillraceError('CLOSED', 'The worker stops.')
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** A wall clock may be set, and a machine may sleep: no timer is trusted for longer. */

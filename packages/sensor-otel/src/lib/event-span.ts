@@ -1,5 +1,6 @@
 import { type Context, type Span, SpanStatusCode } from '@opentelemetry/api'
 import {
+  headerNamed,
   errorText,
   type EventEnd,
   type EventTrace,
@@ -8,7 +9,7 @@ import {
   redactText,
   toError,
 } from '@millrace/core'
-import { headerNamed, PARENT } from './record-headers.ts'
+import { PARENT } from './record-headers.ts'
 
 /** The span of an event; once other events end with it, the span of the whole batch. */
 export class EventSpan implements EventTrace {

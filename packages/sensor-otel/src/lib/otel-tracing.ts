@@ -14,6 +14,7 @@ import {
   TraceFlags,
 } from '@opentelemetry/api'
 import {
+  headerNamed,
   type EventTrace,
   type RawHeaders,
   type SendTrace,
@@ -26,7 +27,7 @@ import {
 import { EventContexts } from './event-contexts.ts'
 import { EventSpan, markFailed } from './event-span.ts'
 import { MessagingSpans } from './messaging-spans.ts'
-import { contextOfRecord, contextOfRequest, headerNamed, injected, PARENT, withContext } from './record-headers.ts'
+import { contextOfRecord, contextOfRequest, injected, PARENT, withContext } from './record-headers.ts'
 
 /** As `suppressTracing` of `@opentelemetry/core` does: keys of one description are one key. */
 const SUPPRESSED = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')

@@ -1,5 +1,5 @@
 import { type Context, diag, propagation, ROOT_CONTEXT, type TextMapGetter } from '@opentelemetry/api'
-import type { RawHeaders } from '@millrace/core'
+import { headerNamed, type RawHeaders } from '@millrace/core'
 
 /** W3C, as in HTTP. */
 export const PARENT = 'traceparent'
@@ -14,15 +14,6 @@ const RECORD: TextMapGetter<RawHeaders> = {
 const REQUEST: TextMapGetter<Headers> = {
   keys: (headers) => [...headers.keys()],
   get: (headers, name) => headers.get(name) ?? undefined,
-}
-
-/** The last header of a name, as text. */
-export function headerNamed(headers: RawHeaders, wanted: string): string | undefined {
-  for (let i = headers.length - 1; i >= 0; i--) {
-    const header = headers[i]
-    if (header !== undefined && header[0] === wanted) return header[1]?.toString('utf8')
-  }
-  return undefined
 }
 
 /** The context that a record has come with: the root where it has none that can be read. */

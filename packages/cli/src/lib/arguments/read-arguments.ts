@@ -1,4 +1,4 @@
-import { MillraceError, nearestName } from '@millrace/core'
+import { nearestName } from '@millrace/core'
 import {
   settingsOf,
   type CommandGrammar,
@@ -9,6 +9,7 @@ import {
   type ParameterValues,
 } from './grammar.ts'
 import type { RawArguments, RawValue } from './yargs-engine.ts'
+import { usage } from './typed-values.ts'
 
 /** What was typed, checked: every value is of the type that its declaration says. */
 export interface ReadArguments {
@@ -132,8 +133,4 @@ function hint(name: string, known: readonly string[], dashes: string): string {
 
 function dashed(name: string): string {
   return name.length === 1 ? `-${name}` : `--${name}`
-}
-
-function usage(detail: string): MillraceError {
-  return new MillraceError('COMMAND_USAGE', detail)
 }

@@ -1,9 +1,13 @@
 import { isMillraceError, MillraceError, parseDuration, type RecordsRequest, type ResetRequest } from '@millrace/core'
 
+export function usage(detail: string): MillraceError {
+  return new MillraceError('COMMAND_USAGE', detail)
+}
+
 /** A whole number, as typed for `what`. Throws `COMMAND_USAGE`. */
 export function wholeNumber(value: unknown, what: string, least = 0): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
-  throw new MillraceError('COMMAND_USAGE', `${what} takes a whole number from ${least}, not ${String(value)}.`)
+  throw usage(`${what} takes a whole number from ${least}, not ${String(value)}.`)
 }
 
 /** `beginning`, `end`, a time, or how long ago, as typed for `option`. Throws `COMMAND_USAGE`. */

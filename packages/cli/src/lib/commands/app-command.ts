@@ -1,4 +1,5 @@
 import {
+  whenAborted,
   kebabCase,
   MillraceError,
   type CommandDefinition,
@@ -8,7 +9,6 @@ import {
 import type { CommandGrammar, OptionGrammar, ParameterGrammar } from '../arguments/grammar.ts'
 import { keepAlive } from '../process/keep-alive.ts'
 import { SIGNAL_EXIT_CODES } from '../process/signals.ts'
-import { whenAborted } from '../process/when-aborted.ts'
 import { withClient, type Command, type CommandContext } from './command-context.ts'
 
 /** How long a handler that listens to `cli.signal` has for finishing. */

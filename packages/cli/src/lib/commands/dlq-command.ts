@@ -4,14 +4,13 @@ import {
   type DeadLetterPlace,
   type DeadLetterSummary,
   isSecretName,
-  MillraceError,
   type RawHeaders,
   type ReplayOutcome,
   type ShownBytes,
 } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
-import { wholeNumber } from '../arguments/typed-values.ts'
-import { cellText, toJson } from '../output/text-table.ts'
+import { usage, wholeNumber } from '../arguments/typed-values.ts'
+import { timeText, cellText, toJson } from '../output/text-table.ts'
 import { type Command, type CommandContext, withClient } from './command-context.ts'
 import { requireAgent } from './require-agent.ts'
 
@@ -127,8 +126,11 @@ function sayLetter(letter: DeadLetter, cli: CommandContext['cli']): void {
   line('agent', agent)
   line('letter', `${topic}, partition ${partition}, offset ${offset}${replayed ? ', replayed' : ''}`)
   if (source !== undefined)
-    line('from', `${source.topic}, partition ${source.partition}, offset ${source.offset}, ${timeOf(source.timestamp)}`)
-  if (failedAt !== undefined) line('failed', `${timeOf(failedAt)}, attempts: ${failure.attempts}`)
+    line(
+      'from',
+      `${source.topic}, partition ${source.partition}, offset ${source.offset}, ${timeText(source.timestamp)}`,
+    )
+  if (failedAt !== undefined) line('failed', `${timeText(failedAt)}, attempts: ${failure.attempts}`)
   line('error', cellText([failure.class, failure.code, failure.message].filter((text) => text !== '').join(' · ')))
   line('key', bytesText(key))
   line('value', bytesText(value))
@@ -154,7 +156,7 @@ function rowOf({ partition, offset, source, failure, failedAt, replayed }: DeadL
   return {
     partition,
     offset,
-    failed: failedAt === undefined ? '' : timeOf(failedAt),
+    failed: failedAt === undefined ? '' : timeText(failedAt),
     source: source === undefined ? '' : `${source.topic}/${source.partition}@${source.offset}`,
     code: failure.code === '' ? failure.class : failure.code,
     message: shortened(failure.message),
@@ -173,11 +175,6 @@ function headersOf(headers: RawHeaders): readonly (readonly [name: string, text:
     name,
     value === null ? null : isSecretName(name) ? '***' : value.toString('utf8'),
   ])
-}
-
-function timeOf(ms: number): string {
-  const date = new Date(ms)
-  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
 }
 
 /** Which letter, by arguments or by options; `undefined` when none is named. */
@@ -202,8 +199,4 @@ function refuse({ values }: CommandContext, action: string, keys: readonly strin
   const isArgument = given === 'at' || given === 'offset-at'
   const what = isArgument ? 'a partition and an offset as arguments' : `--${given}`
   throw usage(`dlq ${action} does not take ${what}.`)
-}
-
-function usage(detail: string): MillraceError {
-  return new MillraceError('COMMAND_USAGE', detail)
 }

@@ -1,4 +1,5 @@
-import { MillraceError, nearestName, type JobDescription } from '@millrace/core'
+import { nearestName, type JobDescription } from '@millrace/core'
+import { usage } from '../arguments/typed-values.ts'
 import { option, positional } from '../arguments/grammar.ts'
 import type { Command, CommandContext } from './command-context.ts'
 import { actOnWorker } from './worker-site.ts'
@@ -60,10 +61,6 @@ async function act(context: CommandContext, action: (typeof ACTIONS)[number]): P
   else if (!quiet) cli.say(`Job "${name}": ${result}.`)
   if (error !== undefined && !json) terminal.stderr.write(`${error}\n`)
   return error === undefined ? 0 : 1
-}
-
-function usage(detail: string): MillraceError {
-  return new MillraceError('COMMAND_USAGE', detail)
 }
 
 function jsonOf({ name, kind, schedule, timezone, onLeader, nextRunMs }: JobDescription): object {

@@ -8,7 +8,7 @@ import {
 } from '@millrace/core'
 import { option, type ParameterValues, positional } from '../arguments/grammar.ts'
 import { readStart, wholeNumber } from '../arguments/typed-values.ts'
-import { cellText, toJson } from '../output/text-table.ts'
+import { timeText, cellText, toJson } from '../output/text-table.ts'
 import { keepAlive } from '../process/keep-alive.ts'
 import { type Command, type CommandContext, withClient } from './command-context.ts'
 import { requireAgent } from './require-agent.ts'
@@ -69,7 +69,7 @@ function requestOf(values: ParameterValues, nowMs: number, signal: AbortSignal):
 
 function show(record: ShownRecord, { cli, json, terminal }: CommandContext): void {
   const { topic, partition, offset, timestamp, key, value, headers } = record
-  const time = timeOf(timestamp)
+  const time = timeText(timestamp)
   if (json) {
     const named = headers.map(([name, bytes]) => [name, bytes === null ? null : bytes.toString('utf8')])
     // A line each, so that whoever reads them need not wait for the last one.
@@ -83,11 +83,6 @@ function show(record: ShownRecord, { cli, json, terminal }: CommandContext): voi
 function textOf({ as, value }: ShownBytes): string {
   if (as === 'none') return '-'
   return as === 'hex' ? `0x${String(value)}` : cellText(value)
-}
-
-function timeOf(ms: number): string {
-  const date = new Date(ms)
-  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
 }
 
 /** `table NAME [KEY]`: committed state, read from the changelog without a worker. */

@@ -1,6 +1,6 @@
-import { MillraceError, nearestName, type CommandLineApp, type CommandLineMessage } from '@millrace/core'
+import { nearestName, type CommandLineApp, type CommandLineMessage } from '@millrace/core'
 import { option, positional, type ParameterValues } from '../arguments/grammar.ts'
-import { wholeNumber } from '../arguments/typed-values.ts'
+import { usage, wholeNumber } from '../arguments/typed-values.ts'
 import { withClient, type Command } from './command-context.ts'
 
 /** `send TOPIC|@AGENT VALUE`: one record, encoded as the target declares. */
@@ -73,8 +73,4 @@ function requireAgent(app: CommandLineApp, target: string): void {
   throw usage(
     `The app "${app.id}" has no agent "${wanted}".${nearest === undefined ? '' : ` Did you mean @${nearest}?`}`,
   )
-}
-
-function usage(detail: string): MillraceError {
-  return new MillraceError('COMMAND_USAGE', detail)
 }

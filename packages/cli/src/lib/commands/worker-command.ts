@@ -1,7 +1,6 @@
-import { type AppDescription, type CommandColors, toError, type WorkerDescription } from '@millrace/core'
+import { whenAborted, type AppDescription, type CommandColors, toError, type WorkerDescription } from '@millrace/core'
 import { keepAlive } from '../process/keep-alive.ts'
 import { SIGNAL_EXIT_CODES } from '../process/signals.ts'
-import { whenAborted } from '../process/when-aborted.ts'
 import type { Command, CommandContext } from './command-context.ts'
 
 /** `worker`: runs the app until a signal or a fatal error. */

@@ -1,8 +1,7 @@
 import { basename, relative, sep } from 'node:path'
-import type { AppDescription, Clock, CommandColors } from '@millrace/core'
+import { whenAborted, type AppDescription, type Clock, type CommandColors } from '@millrace/core'
 import { watch } from 'chokidar'
 import type { OutputStream } from '../output/terminal.ts'
-import { whenAborted } from '../process/when-aborted.ts'
 import { DevProcess } from './dev-process.ts'
 import { topologyChanges } from './topology-changes.ts'
 

@@ -57,3 +57,9 @@ function pad(text: string, width: number, right: boolean): string {
   const space = ' '.repeat(Math.max(width - stringWidth(text), 0))
   return right ? space + text : text + space
 }
+
+/** A point in time; a number that is none stays one. */
+export function timeText(ms: number): string {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString()
+}

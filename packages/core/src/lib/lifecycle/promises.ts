@@ -104,3 +104,11 @@ export function backoffMs(
   const fullMs = Math.min(mostMs, firstMs * factor ** Math.max(0, failures - 1))
   return fullMs * (1 - jitter * random)
 }
+
+/** Resolves when the signal aborts. */
+export function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,4 +1,5 @@
 import {
+  whenAborted,
   type AgentHistograms,
   type HandlingTime,
   MillraceError,
@@ -83,7 +84,7 @@ class Agents implements AgentsPart {
   async stop(): Promise<void> {
     const worker = this.#worker
     if (worker === undefined) return
-    await Promise.race([Promise.all(this.#running.map((agent) => agent.stop())), aborted(worker.signal)])
+    await Promise.race([Promise.all(this.#running.map((agent) => agent.stop())), whenAborted(worker.signal)])
     await this.#app.replies.close(worker)
   }
 
@@ -176,11 +177,4 @@ class RunningAgent {
     for (const instance of this.#instances) instance.stop()
     await this.#ended
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }

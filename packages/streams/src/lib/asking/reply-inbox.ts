@@ -1,4 +1,5 @@
 import {
+  headerNamed,
   type ClientContext,
   type Codec,
   jsonCodec,
@@ -11,7 +12,6 @@ import {
   type SendRequest,
   toError,
 } from '@millrace/core'
-import { headerNamed } from '../events/headers.ts'
 import { type Expectation, PendingReplies } from './pending-replies.ts'
 import { replyHeaders } from './requests.ts'
 

@@ -1,4 +1,5 @@
 import {
+  headerNamed,
   type Codec,
   errorText,
   isMillraceError,
@@ -9,7 +10,6 @@ import {
   type Tracing,
   type WorkerContext,
 } from '@millrace/core'
-import { headerNamed } from '../events/headers.ts'
 import { sendFollowed } from '../events/trace-headers.ts'
 import type { ReplyTopic } from '../events/reply-topic.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'

@@ -1,5 +1,4 @@
-import { isMillraceError, type RawHeaders, type Redact, refuseNewer } from '@millrace/core'
-import { headerNamed } from '../events/headers.ts'
+import { headerNamed, isMillraceError, type RawHeaders, type Redact, refuseNewer } from '@millrace/core'
 
 /** Headers that a dead letter has behind those of its record. Text, UTF-8. */
 export const letterHeaders = {

@@ -8,15 +8,6 @@ export function headerText(headers: RawHeaders): Readonly<Record<string, string>
   return Object.fromEntries(headers.map(([name, value]) => [name, value === null ? '' : value.toString('utf8')]))
 }
 
-/** The last header of a name, as text. */
-export function headerNamed(headers: RawHeaders, wanted: string): string | undefined {
-  for (let i = headers.length - 1; i >= 0; i--) {
-    const header = headers[i]
-    if (header !== undefined && header[0] === wanted) return header[1]?.toString('utf8')
-  }
-  return undefined
-}
-
 export function encodeHeaders(headers: HeaderValues | undefined): RawHeaders {
   if (headers === undefined) return NO_HEADERS
   return Object.entries(headers).map(([name, value]) => [name, toBuffer(value)])

@@ -1,5 +1,4 @@
-import type { RawHeaders } from '@millrace/core'
-import { headerNamed } from './headers.ts'
+import { headerNamed, type RawHeaders } from '@millrace/core'
 
 /** Header of a record that was sent back to its topic for one agent: `{app id}/{agent}/{topic}`. */
 export const REPLAY_HEADER = 'millrace-replay-for'
