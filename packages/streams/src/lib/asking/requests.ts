@@ -6,6 +6,7 @@ import {
   MillraceError,
   type RawHeaders,
   type SendRequest,
+  type SendTrace,
   toError,
   type Tracing,
   type WorkerContext,
@@ -92,11 +93,16 @@ interface ReplyAddress {
   readonly correlationId: string
 }
 
+interface KeptReply {
+  readonly reply: SendRequest
+  readonly trace: SendTrace | undefined
+}
+
 class TopicRequest implements ReplyRequest {
   readonly #sender: ReplySender
   readonly #address: ReplyAddress
   /** Until the event finishes: whether there is a place for it was not known. */
-  #kept: SendRequest | undefined
+  #kept: KeptReply | undefined
 
   constructor(sender: ReplySender, address: ReplyAddress) {
     this.#sender = sender
@@ -109,26 +115,32 @@ class TopicRequest implements ReplyRequest {
 
   close(event: InFlight, isAnswered: boolean): void {
     if (!isAnswered) this.#send(this.#errorReply(noReply(this.#sender.agent)), event)
-    if (this.#kept !== undefined) void this.#sendApart(this.#kept)
+    if (this.#kept !== undefined) void this.#sendApart(this.#kept.reply, this.#kept.trace)
   }
 
   refuse(error: Error): Promise<void> {
+    this.#kept?.trace?.end(error)
     this.#kept = undefined
     return this.#sendApart(this.#errorReply(error))
   }
 
   /** With the event, where there is a place for it: for a record that the broker refuses, the event would have failed. */
   #send(reply: SendRequest, event: InFlight): void {
-    const { partitions } = this.#sender.replyTopic
-    if (partitions === undefined) this.#kept = reply
-    else if (this.#address.partition < partitions) void sendFollowed(this.#sender.tracing, reply, event)
+    const { replyTopic, tracing } = this.#sender
+    const { partitions } = replyTopic
+    if (partitions === undefined) {
+      const trace = tracing?.sendStarted(reply)
+      this.#kept = { reply: trace === undefined ? reply : { ...reply, headers: trace.headers }, trace }
+    } else if (this.#address.partition < partitions) void sendFollowed(tracing, reply, event)
   }
 
-  async #sendApart(reply: SendRequest): Promise<void> {
+  async #sendApart(reply: SendRequest, trace?: SendTrace): Promise<void> {
     const { worker, agent } = this.#sender
     try {
       await worker.send(reply)
+      trace?.end()
     } catch (thrown) {
+      trace?.end(thrown)
       worker.log.warn({ agent, err: toError(thrown) }, `Agent "${agent}" could not send a reply to who had asked.`)
     }
   }
