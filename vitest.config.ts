@@ -72,8 +72,6 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'quick',
-          // A process loads a module once for all its files: two thirds of the work. No module of ours has state.
-          isolate: false,
           include: PLACES.map((place) => `${place}/**/*.test.ts`),
           exclude: [...configDefaults.exclude, `**/${SLOW}`, PACKED],
         },
