@@ -47,13 +47,13 @@ export const FAULTS: readonly Fault[] = [
     describe: 'a retry without rollback',
     guarantees: BOTH,
     change: {
-      file: 'packages/worker/src/lib/task/record-event.ts',
+      file: 'packages/worker/src/lib/task/event-in-flight.ts',
       line: '    counters.retried++\n',
       instead: `    counters.retried++
-    for (const effect of this.effects ?? []) effect.apply()
-    for (const record of this.sends ?? []) this.cursor.task.output.add(record)
-    this.effects = undefined
-    this.sends = undefined
+    for (const effect of this.#effects ?? []) effect.apply()
+    for (const record of this.#sends ?? []) this.cursor.task.output.add(record)
+    this.#effects = undefined
+    this.#sends = undefined
 `,
     },
   },

@@ -2,8 +2,7 @@ import { murmur2, type RawRecord } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_OPEN } from '../environment/not-now.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
-import type { EventInFlight } from '../task/event-in-flight.ts'
-import { eventOf } from '../task/record-event.ts'
+import { type EventInFlight, eventOf } from '../task/event-in-flight.ts'
 import type { Dispatcher, RecordQueue } from './record-queue.ts'
 
 /** Events of one partition sorted in a row, before another gets its turn. */

@@ -1,8 +1,7 @@
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
-import type { EventInFlight } from '../task/event-in-flight.ts'
-import { eventOf } from '../task/record-event.ts'
+import { type EventInFlight, eventOf } from '../task/event-in-flight.ts'
 import type { Dispatcher, RecordQueue } from './record-queue.ts'
 
 /** Events of one partition in a row, before another gets its turn. */

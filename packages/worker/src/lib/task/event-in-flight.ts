@@ -1,5 +1,18 @@
-import { type Effect, type HandedOutEvent, MillraceError, type RawRecord } from '@millrace/core'
-import type { Outgoing, SendOrigin } from '../sending/outgoing.ts'
+import {
+  type Effect,
+  type HandedOutEvent,
+  type CurrentEvent,
+  isMillraceError,
+  MillraceError,
+  RecordRefusedError,
+  type OutgoingRecord,
+  type RawRecord,
+  type Readable,
+  type SendReceipt,
+  type SendRequest,
+} from '@millrace/core'
+import { DRAINING } from '../environment/not-now.ts'
+import { mustFit, Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { OwningTask, PartitionCursor, TrackedEvent } from './cursor.ts'
 
 /** The record queue that handed it out: an event that ends without being finished goes back there. */
@@ -24,119 +37,411 @@ export interface EventSlot {
   readonly order: number
 }
 
+/** The event of a record that its cursor has come to. */
+export function eventOf(record: RawRecord, cursor: PartitionCursor, queue: EventQueue): EventInFlight {
+  const number = cursor.tracker.hand(record.offset)
+  const slot = { queue, cursor, number, order: cursor.task.handOut.nextOrder() }
+  return new EventInFlight(slot, record, cursor.attemptsAt(record.offset))
+}
+
+/** After so many attempts that failed because others changed what it had read, an event holds what it reads. */
+const MOST_OUTDATED = 3
+/** How much of what it has read messages show. */
+const MOST_SHOWN = 3
+
 /** At work; at work, and to be handed out again; over. */
-export const OPEN = 0
-export const DEFERRED = 1
-export const OVER = 2
-export type EventState = typeof OPEN | typeof DEFERRED | typeof OVER
+const OPEN = 0
+const DEFERRED = 1
+const OVER = 2
+type EventState = typeof OPEN | typeof DEFERRED | typeof OVER
 
 /**
- * One event while an agent works on it, as the worker sees it: agents see a `HandedOutEvent`. Its fields are changed by its
- * own methods and by the functions of this folder that they call, because a part of its own for each concern would be one
- * more object an event.
+ * One event while an agent works on it, and nothing but a few references: lists come into being with the first effect.
+ * A retry makes a new one, so that work which goes on past its event finds it closed. When its task is lost, its
+ * effects and sends are dropped in that moment; whatever its agent does with it afterwards changes nothing. All in one
+ * class: with layers that extend each other an event takes twice as long to make and finish (measured), and a part
+ * beside it is one more object.
  */
-export interface EventInFlight extends HandedOutEvent, EventSlot, SendOrigin, TrackedEvent {
+export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   readonly record: RawRecord
-  readonly task: OwningTask
-  readonly batchLeader: EventInFlight
-  state: EventState
-  /** Lists come into being with the first effect. */
-  effects: Effect[] | undefined
-  sends: Outgoing[] | undefined
-  sendBytes: number
+  readonly attempts: number
+  readonly queue: EventQueue
+  readonly cursor: PartitionCursor
+  readonly number: number
+  readonly order: number
+  #state: EventState = OPEN
+  #effects: Effect[] | undefined = undefined
+  #sends: Outgoing[] | undefined = undefined
+  #sendBytes = 0
   /** Some of its sends have gone out. */
-  spilled: boolean
+  #spilled = false
   /** How often it was given up because of what it had read. */
-  outdated: number
-  /** Those that end with it. */
-  joined: EventInFlight[] | undefined
-  /** The event that has what it needs, and those that need what it has. */
-  holder: EventInFlight | undefined
-  waiting: EventInFlight[] | undefined
-  /** It and the members of its batch. */
-  batch(): readonly EventInFlight[]
-  /** The same event, to be handed out again. */
-  anew(attempts: number): EventInFlight
-}
+  #outdated = 0
+  #joined: EventInFlight[] | undefined = undefined
+  /** The first of the batch that it is in, when that is another. */
+  #first: EventInFlight | undefined = undefined
+  #holder: EventInFlight | undefined = undefined
+  #waiting: EventInFlight[] | undefined = undefined
 
-/** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */
-export function spill(event: EventInFlight): void {
-  if (!event.spilled) event.task.spillBegan()
-  event.spilled = true
-  if (event.sends !== undefined) sendAll(event, event.sends)
-  event.sends = undefined
-}
-
-function sendAll({ cursor: { counters, task } }: EventInFlight, records: readonly Outgoing[]): void {
-  for (const record of records) {
-    counters.sent(record.topic)
-    task.output.add(record)
+  constructor(slot: EventSlot, record: RawRecord, attempts: number) {
+    this.record = record
+    this.attempts = attempts
+    this.queue = slot.queue
+    this.cursor = slot.cursor
+    this.number = slot.number
+    this.order = slot.order
   }
-}
 
-/** The events of a batch finish one after the other: what one of them changes does not make the others outdated. */
-export function complete(event: EventInFlight): void {
-  const { task, tracker, counters, refusals } = event.cursor
-  event.state = OVER
-  task.reads.forget(event)
-  const { effects, sends, spilled } = event
-  if (effects !== undefined) for (const effect of effects) effect.apply()
-  if (sends !== undefined) sendAll(event, sends)
-  if (spilled) task.spillEnded(true)
-  tracker.finish(event.number)
-  if (effects !== undefined || sends !== undefined || spilled) tracker.forget(event.number)
-  counters.processed++
-  counters.active--
-  task.left()
-  // The next refusal opens the task again. This event should not be handled once more then, so it is committed soon.
-  if (refusals !== undefined && refusals.has(event.record.offset)) task.commitSoon()
-  if (event.joined !== undefined) for (const other of event.joined) complete(other)
-  if (event.waiting !== undefined) releaseWaiting(event)
-}
+  get topic(): string {
+    return this.cursor.source.topic
+  }
 
-/** Nothing of it is left. */
-export function dropEffects(event: EventInFlight): void {
-  const { effects, sends, spilled } = event
-  const { task, tracker } = event.cursor
-  if (effects !== undefined || sends !== undefined || spilled) tracker.forget(event.number)
-  if (effects !== undefined) for (const effect of effects) effect.drop(event)
-  event.effects = undefined
-  if (sends !== undefined) for (const record of sends) record.dropped()
-  event.sends = undefined
-  event.sendBytes = 0
-  task.reads.forget(event)
-  if (!spilled) return
-  event.spilled = false
-  if (!task.closed) task.spillEnded(false)
-}
+  get partition(): number {
+    return this.cursor.source.partition
+  }
 
-/** To take back what has gone out, its task is opened again; the number of failed attempts must outlive that. */
-export function noteFailure(event: EventInFlight, error: Error | undefined): void {
-  if (event.batch().some(({ spilled }) => spilled)) event.task.spillFailed(event, error)
-}
+  get offset(): number {
+    return this.record.offset
+  }
 
-/** The agent has come to the end of an event whose task is lost. */
-export function endLost(event: EventInFlight): void {
-  event.state = OVER
-  event.cursor.counters.active--
-  if (event.joined !== undefined) for (const other of event.joined) if (other.state !== OVER) endLost(other)
-}
+  get timestamp(): number {
+    return this.record.timestamp
+  }
 
-export function releaseWaiting(event: EventInFlight): void {
-  const { waiting } = event
-  event.waiting = undefined
-  if (waiting !== undefined) for (const other of waiting) other.queue.release(other)
-}
+  get task(): OwningTask {
+    return this.cursor.task
+  }
 
-export function mustBeOpen(event: EventInFlight): void {
-  if (!event.open) throw isOver(event)
-}
+  get agent(): string {
+    return this.cursor.subscription.spec.agent
+  }
 
-/** A lost event may still be ended: that changes nothing. */
-export function mustNotBeOver(event: EventInFlight): void {
-  if (event.state === OVER) throw isOver(event)
-}
+  get keyCodec(): string | undefined {
+    return this.cursor.keyCodec
+  }
 
-function isOver(event: EventInFlight): MillraceError {
-  return new MillraceError('NO_CURRENT_EVENT', `The event ${event.describe()} is no longer in flight.`)
+  get signal(): AbortSignal {
+    return this.cursor.task.signal
+  }
+
+  get open(): boolean {
+    return this.#state !== OVER && !this.cursor.task.closed
+  }
+
+  get batchLeader(): EventInFlight {
+    return this.#first ?? this
+  }
+
+  get isDeferred(): boolean {
+    const first = this.batchLeader
+    return first.#state === DEFERRED || (first.#state === OPEN && first.#isOutdated())
+  }
+
+  get holdsReads(): boolean {
+    return this.batchLeader.#outdated >= MOST_OUTDATED
+  }
+
+  get isWanted(): boolean {
+    const { task } = this.cursor
+    return this.#waiting !== undefined || (task.blocked | (task.handOut.blocked & DRAINING)) !== 0
+  }
+
+  get refused(): Error | undefined {
+    return this.cursor.refusalOf(this.record.offset, this.attempts)
+  }
+
+  /** It and the members of its batch. */
+  batch(): readonly EventInFlight[] {
+    return this.#joined === undefined ? [this] : [this, ...this.#joined]
+  }
+
+  describe(): string {
+    return `${this.topic}/${this.partition}@${this.offset} of agent ${this.agent}`
+  }
+
+  refusal(record: OutgoingRecord, error: Error): MillraceError {
+    return new RecordRefusedError(
+      record,
+      `A record to ${record.topic}/${record.partition}, sent for ${this.describe()}, was refused: ${isMillraceError(error) ? error.detail : error.message}`,
+      {
+        cause: error,
+      },
+    )
+  }
+
+  hold(effect: Effect): void {
+    this.#mustBeOpen()
+    if (this.#effects === undefined) {
+      this.#effects = [effect]
+      this.cursor.tracker.keep(this.number, this)
+    } else this.#effects.push(effect)
+  }
+
+  send(request: SendRequest): SendReceipt {
+    this.#mustBeOpen()
+    const { maxRecordBytes, maxEventBytes } = this.cursor.limits
+    const record = new Outgoing(request, this)
+    mustFit(record, maxRecordBytes)
+    if (this.#sends === undefined) {
+      this.#sends = [record]
+      this.cursor.tracker.keep(this.number, this)
+    } else this.#sends.push(record)
+    this.#sendBytes += record.size
+    if (this.#sendBytes > maxEventBytes && this.#state === OPEN) this.#spill()
+    return record
+  }
+
+  resolveConflict(holder: CurrentEvent, what: string): void {
+    const other = holder instanceof EventInFlight ? holder.batchLeader : undefined
+    if (other !== undefined && this.#goesBefore(other)) return other.#giveUp(this.batchLeader)
+    this.#giveUp(other)
+    throw new MillraceError(
+      'KEY_IN_HAND',
+      `${this.describe()} needs ${what}, which ${holder.topic}/${holder.partition}@${holder.offset} of agent ${holder.agent} holds.`,
+    )
+  }
+
+  handBack(): void {
+    this.#giveUp(undefined)
+  }
+
+  noteRead(what: Readable, version: number): void {
+    this.cursor.task.reads.add(this, what, version)
+  }
+
+  handBackIfOutdated(): boolean {
+    const first = this.batchLeader
+    if (first.#state !== OPEN || !first.open || !first.#hasOutdatedReads()) return false
+    first.#giveUpOutdated()
+    return true
+  }
+
+  describeReads(): readonly string[] {
+    const reads = this.cursor.task.reads.of(this)
+    return reads.slice(0, MOST_SHOWN).map((what) => what.show())
+  }
+
+  changedRows(): ReadonlyMap<string, number> {
+    const rows = new Map<string, number>()
+    for (const each of this.batch())
+      for (const { changes } of each.#effects ?? [])
+        if (changes !== undefined) rows.set(changes, (rows.get(changes) ?? 0) + 1)
+    return rows
+  }
+
+  finish(): boolean {
+    this.#mustNotBeOver()
+    if (this.cursor.task.closed) {
+      this.#endLost()
+      return false
+    }
+    if (this.#state === OPEN && this.#isOutdated()) this.#giveUpOutdated()
+    if (this.#state === OPEN) return this.#complete()
+    this.#goBehind()
+    return false
+  }
+
+  /** The events of a batch finish one after the other: what one of them changes does not make the others outdated. */
+  #complete(): boolean {
+    const { task, tracker, counters, refusals } = this.cursor
+    this.#state = OVER
+    task.reads.forget(this)
+    if (this.#effects !== undefined) for (const effect of this.#effects) effect.apply()
+    if (this.#sends !== undefined) this.#sendAll(this.#sends)
+    if (this.#spilled) task.spillEnded(true)
+    tracker.finish(this.number)
+    if (this.#effects !== undefined || this.#sends !== undefined || this.#spilled) tracker.forget(this.number)
+    counters.processed++
+    counters.active--
+    task.left()
+    // The next refusal opens the task again. This event should not be handled once more then, so it is committed soon.
+    if (refusals !== undefined && refusals.has(this.record.offset)) task.commitSoon()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.#complete()
+    if (this.#waiting !== undefined) this.#releaseWaiting()
+    return true
+  }
+
+  rollback(error?: Error): void {
+    this.#mustNotBeOver()
+    if (this.cursor.task.closed) return
+    if (this.#state === OPEN) this.cursor.counters.failed++
+    this.#noteFailure(error)
+    this.#drop()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.rollback(error)
+  }
+
+  retry(delayMs: number): void {
+    this.#mustNotBeOver()
+    if (this.cursor.task.closed) return this.#endLost()
+    if (this.#state === DEFERRED) return this.#goBehind()
+    const { counters } = this.cursor
+    counters.failed++
+    counters.retried++
+    this.#noteFailure(undefined)
+    this.#goBack(delayMs, this.attempts + 1)
+    if (this.#joined !== undefined) for (const other of this.#joined) other.retry(delayMs)
+  }
+
+  putBack(): void {
+    this.#mustNotBeOver()
+    if (this.cursor.task.closed) return this.#endLost()
+    if (this.#state === DEFERRED) return this.#goBehind()
+    this.#goBack(0, this.attempts)
+    if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
+  }
+
+  join(other: HandedOutEvent): void {
+    this.#mustBeOpen()
+    if (!(other instanceof EventInFlight) || other.cursor.task !== this.cursor.task)
+      throw new MillraceError(
+        'DEFINITION_INVALID',
+        `Only events of one task share a batchLeader; ${this.describe()} cannot take over one of another.`,
+      )
+    if (this.#joined === undefined) this.#joined = [other]
+    else this.#joined.push(other)
+    other.#first = this
+    // It is not in flight by itself any more: the batch goes back as one.
+    if (other.#state !== DEFERRED) return
+    other.#state = OPEN
+    if (this.#state === OPEN) this.#giveUp(other.#holder)
+  }
+
+  /** Handed out again when it has ended, after `holder` if there is one. With all of its batch. */
+  #giveUp(holder: EventInFlight | undefined): void {
+    this.#mustBeOpen()
+    const first = this.batchLeader
+    if (first.#state === OPEN) first.#holder = holder
+    first.#state = DEFERRED
+    first.#dropAll()
+  }
+
+  #giveUpOutdated(): void {
+    this.#outdated++
+    this.#giveUp(undefined)
+  }
+
+  /** Of two that need the same key. What has sent more than it may hold cannot be taken back without harm. */
+  #goesBefore(other: EventInFlight): boolean {
+    return this.batchLeader.order < other.order && !other.#spilled
+  }
+
+  /** It has effects or sends that may rest on values that have been changed since it read them. */
+  #isOutdated(): boolean {
+    return this.#hasOutdatedReads() && this.batch().some((one) => one.#effects !== undefined || one.#sendBytes > 0)
+  }
+
+  #hasOutdatedReads(): boolean {
+    if (this.cursor.task.reads.isOutdated(this)) return true
+    return this.#joined !== undefined && this.#joined.some((other) => other.#hasOutdatedReads())
+  }
+
+  #dropAll(): void {
+    this.#drop()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.#drop()
+  }
+
+  #goBack(delayMs: number, attempts: number): void {
+    this.#leave()
+    // Its sends had gone out in a transaction, and the task was closed to take them back.
+    if (this.cursor.task.closed) return
+    this.queue.again(this.#anew(attempts), delayMs)
+    this.#releaseWaiting()
+  }
+
+  /** Handed out again after the event that has what it needs. */
+  #goBehind(): void {
+    const holder = this.#holder
+    this.#leave()
+    const next = this.#anew(this.attempts)
+    if (holder === undefined || !holder.open) this.queue.again(next, 0)
+    else {
+      this.queue.after(next)
+      if (holder.#waiting === undefined) holder.#waiting = [next]
+      else holder.#waiting.push(next)
+      holder.queue.wanted()
+    }
+    if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
+    this.#releaseWaiting()
+  }
+
+  #anew(attempts: number): EventInFlight {
+    const next = new EventInFlight(this, this.record, attempts)
+    next.#outdated = Math.max(this.#outdated, this.batchLeader.#outdated)
+    return next
+  }
+
+  #leave(): void {
+    this.#state = OVER
+    this.#drop()
+    this.cursor.counters.active--
+    this.cursor.task.left()
+  }
+
+  /** Its task is lost: from now on nothing of it counts. Only an event with effects or sends has something to lose. */
+  lose(): void {
+    if (this.#state === OVER) return
+    this.#drop()
+    this.#releaseWaiting()
+  }
+
+  /** The agent has come to its end. */
+  #endLost(): void {
+    this.#state = OVER
+    this.cursor.counters.active--
+    if (this.#joined !== undefined) for (const other of this.#joined) if (other.#state !== OVER) other.#endLost()
+  }
+
+  #drop(): void {
+    if (this.#effects !== undefined || this.#sends !== undefined || this.#spilled)
+      this.cursor.tracker.forget(this.number)
+    if (this.#effects !== undefined) for (const effect of this.#effects) effect.drop(this)
+    this.#effects = undefined
+    if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
+    this.#sends = undefined
+    this.#sendBytes = 0
+    this.cursor.task.reads.forget(this)
+    if (!this.#spilled) return
+    this.#spilled = false
+    if (!this.cursor.task.closed) this.cursor.task.spillEnded(false)
+  }
+
+  /** To take back what has gone out, its task is opened again; the number of failed attempts must outlive that. */
+  #noteFailure(error: Error | undefined): void {
+    if (this.batch().some((one) => one.#spilled)) this.cursor.task.spillFailed(this, error)
+  }
+
+  /** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */
+  #spill(): void {
+    if (!this.#spilled) this.cursor.task.spillBegan()
+    this.#spilled = true
+    if (this.#sends !== undefined) this.#sendAll(this.#sends)
+    this.#sends = undefined
+  }
+
+  #sendAll(records: readonly Outgoing[]): void {
+    const { counters, task } = this.cursor
+    for (const record of records) {
+      counters.sent(record.topic)
+      task.output.add(record)
+    }
+  }
+
+  #releaseWaiting(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting !== undefined) for (const event of waiting) event.queue.release(event)
+  }
+
+  #mustBeOpen(): void {
+    if (!this.open) throw this.#isOver()
+  }
+
+  /** A lost event may still be ended: that changes nothing. */
+  #mustNotBeOver(): void {
+    if (this.#state === OVER) throw this.#isOver()
+  }
+
+  #isOver(): MillraceError {
+    return new MillraceError('NO_CURRENT_EVENT', `The event ${this.describe()} is no longer in flight.`)
+  }
 }

@@ -1,8 +1,7 @@
 import { type Effect, manualClock, NO_HEADERS } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { aCursor, aTask, cursorOwner, TasksAlone } from '../fixtures/task.fixture.ts'
-import type { EventInFlight } from './event-in-flight.ts'
-import { eventOf } from './record-event.ts'
+import { type EventInFlight, eventOf } from './event-in-flight.ts'
 import type { Task } from './task.ts'
 
 /** Something that outlives tasks, as rows of a global table do: an event has it until it is over, and then perhaps another. */

@@ -7,8 +7,7 @@ import {
 } from '@millrace/core'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { PartitionRefusals, Refusal } from './cursor.ts'
-import type { EventInFlight } from './event-in-flight.ts'
-import { RecordEvent } from './record-event.ts'
+import { EventInFlight } from './event-in-flight.ts'
 import type { Suspects } from './suspects.ts'
 import type { TaskWorker } from './task-worker.ts'
 import type { Task } from './task.ts'
@@ -47,7 +46,7 @@ export class RefusedEvents {
     const { origin } = record
     if (origin === undefined) return
     const refusal = origin.refusal(record, error)
-    if (!(origin instanceof RecordEvent) || !liesInRecord(error)) return this.#worker.fail(refusal)
+    if (!(origin instanceof EventInFlight) || !liesInRecord(error)) return this.#worker.fail(refusal)
     const before = origin.refused
     // What it sent because of the refusal, a dead letter, may be refused as well, and is trimmed then. But not twice
     // for one topic.
@@ -58,7 +57,7 @@ export class RefusedEvents {
 
   /** An event has failed whose task is opened again for that: for good with this error, or it is to be tried again. */
   failed(event: HandedOutEvent, error: Error | undefined): void {
-    if (event instanceof RecordEvent) this.#note(event, error)
+    if (event instanceof EventInFlight) this.#note(event, error)
   }
 
   /** For the event, and all of its batch. Without an error it is handed out as the next attempt. */
