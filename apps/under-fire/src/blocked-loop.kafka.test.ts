@@ -14,8 +14,7 @@ const POISON = '300'
 describeKafka('an event that computes for longer than the session', (brokers) => {
   const outside = outsideOf(brokers)
 
-  // Side by side: most of it is waiting.
-  test.concurrent.each(['at-least-once', 'exactly-once'] as const)(
+  test.each(['at-least-once', 'exactly-once'] as const)(
     'ends as a dead letter, the log names it, and everything else is handled within a minute (%s)',
     { timeout: 150_000 },
     async (processingGuarantee) => {

@@ -64,11 +64,11 @@ export function tallyApp(plan: TallyPlan, controls: TallyControls): ReturnType<t
   return app
 }
 
-/** A quarter of the time: the worker sees that it computes, and whoever else is on the machine gets on too. */
+/** Most of the time: the worker sees that it computes, and whoever else is on the machine gets on too. */
 function compute(ms: number, { now }: TallyControls): void {
   for (const endMs = now() + ms; now() < endMs;) {
-    for (const pauseMs = now() + 10; now() < pauseMs;);
-    pause(30)
+    for (const pauseMs = now() + 60; now() < pauseMs;);
+    pause(40)
   }
 }
 

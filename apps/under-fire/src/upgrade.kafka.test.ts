@@ -1,28 +1,33 @@
 import { eventually } from '@millrace/conformance'
-import { describeKafka } from '@millrace/kafka-for-tests'
+import { systemClock } from '@millrace/core'
+import { describeOwnKafka } from '@millrace/kafka-for-tests'
 import { expect, test } from 'vitest'
 import { directories } from './directories.ts'
 import { fireRun } from './fire-run.ts'
 import { frozenBuild } from './frozen-build.ts'
 import { outsideOf } from './outside.ts'
+import { length } from './test-length.ts'
 import { EXACT, tellFigures } from './verdicts.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 const LIMIT = { timeout: 120_000 }
-const PER_SECOND = 500
+const PER_SECOND = length({ short: 500, long: 4_000 })
+/** Shorter than the session: whoever is back by then has lost nothing. */
+const OUTAGE_MS = 5_000
+const clock = systemClock()
 
-describeKafka('a rolling upgrade from the frozen build', (brokers) => {
-  const outside = outsideOf(brokers)
+describeOwnKafka('a rolling upgrade from the frozen build', {}, (kafka) => {
+  const outside = outsideOf([kafka.brokers])
   const directory = directories()
   const frozen = frozenBuild()
 
   test(
-    'under load, one worker stopped and one killed, and one set back: every number counts once, and stores are kept',
+    'under load, one worker stopped and one killed, the broker gone for a while, and one set back: every number counts once, and stores are kept',
     LIMIT,
     async () => {
       await using run = await fireRun({
         outside: outside(),
-        brokers: brokers.join(','),
+        brokers: kafka.brokers,
         settings: { processingGuarantee: 'exactly-once', sessionTimeout: '20s', acceptableRecoveryLag: 100_000 },
       })
       const storeOf = (name: string): { store: string } => ({ store: `lmdb:${directory(run.id + name)}` })
@@ -50,6 +55,11 @@ describeKafka('a rolling upgrade from the frozen build', (brokers) => {
       expect(stats?.parts['counts']?.recovery.restoredRows).toBeLessThan(PER_SECOND * 4)
       expect(twoNew.output).not.toContain('is rebuilt from its changelog')
 
+      await kafka.kill(1)
+      await clock.sleep(OUTAGE_MS)
+      await kafka.resume(1)
+      await working([oneNew, twoNew])
+
       // Back to the build before: as long as no format has got a new version, it reads all that this one has written.
       expect(await oneNew.stop()).toBe(0)
       await working([run.start(storeOf('one'), program), twoNew])
@@ -60,7 +70,7 @@ describeKafka('a rolling upgrade from the frozen build', (brokers) => {
       const verdict = await run.verdict()
       expect(verdict).toMatchObject(EXACT)
       expect(Object.keys(verdict.byWorker)).toHaveLength(5)
-      tellFigures('rolled from the frozen build to this one, and one worker back', verdict)
+      tellFigures('rolled from the frozen build to this one, cut off, and one worker back', verdict)
     },
   )
 
