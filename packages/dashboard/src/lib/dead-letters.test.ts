@@ -1,6 +1,6 @@
 import { MillraceError, type DeadLetter, type DeadLetters } from '@millrace/core'
 import { expect, it } from 'vitest'
-import { smallSite } from './fixtures/small-site.fixture.ts'
+import { mustReadOnce, smallSite } from './fixtures/small-site.fixture.ts'
 
 const letter: DeadLetter = {
   agent: 'counter',
@@ -68,15 +68,7 @@ it('reads them once for all who ask at the same time, and no longer than the las
   })
   for (const path of ['/dead-letters/', '/dead-letters/counter/0/12/']) {
     reads.length = 0
-    const callers = Array.from({ length: 50 }, () => new AbortController())
-    const asked = callers.map(({ signal }) => get(path, { signal }))
-    await expect.poll(() => reads.length).toBe(1)
-    for (const caller of callers.slice(1)) caller.abort()
-    await Promise.all(asked.slice(1))
-    expect(reads.map(({ aborted }) => aborted)).toEqual([false])
-    callers[0]?.abort()
-    await asked[0]
-    expect(reads.map(({ aborted }) => aborted)).toEqual([true])
+    await mustReadOnce(get, path, reads)
   }
 })
 

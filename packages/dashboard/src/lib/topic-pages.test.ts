@@ -1,6 +1,6 @@
 import { manualClock, type ShownRecord } from '@millrace/core'
 import { expect, it } from 'vitest'
-import { smallSite } from './fixtures/small-site.fixture.ts'
+import { mustReadOnce, smallSite } from './fixtures/small-site.fixture.ts'
 
 const admin = { settings: { admin: true } }
 
@@ -69,15 +69,7 @@ it('reads once for all who ask at the same time, and no longer than the last of 
       sendValue: () => Promise.reject(new Error('Nothing is sent here.')),
     },
   })
-  const callers = Array.from({ length: 50 }, () => new AbortController())
-  const asked = callers.map(({ signal }) => get('/topics/posts/records/', { signal }))
-  await expect.poll(() => reads.length).toBe(1)
-  for (const caller of callers.slice(1)) caller.abort()
-  await Promise.all(asked.slice(1))
-  expect(reads.map(({ aborted }) => aborted)).toEqual([false])
-  callers[0]?.abort()
-  await asked[0]
-  expect(reads.map(({ aborted }) => aborted)).toEqual([true])
+  await mustReadOnce(get, '/topics/posts/records/', reads)
 })
 
 it('shows a record of long texts and of values without JSON shortened, and reads no more of them than fit', async () => {

@@ -128,8 +128,9 @@ function bearerOf(headers: Headers): string | undefined {
 }
 
 /**
- * From this machine to this machine, also from and to its own outside addresses. The host name in the request must be local too: otherwise a page elsewhere whose name resolves to this machine
- * could read the answers. An address as a host cannot be such a name.
+ * From this machine to this machine, also from and to its own outside addresses. The host name in the request must be
+ * local too: otherwise a page elsewhere whose name resolves to this machine could read the answers. An address as a host
+ * cannot be such a name.
  */
 function isFromHere({ request, url, peer }: Caller): boolean {
   return (
