@@ -4,7 +4,7 @@ export {
   type EmbeddedTransport,
   type EmbeddedTransportOptions,
 } from './lib/embedded-transport.ts'
-export { copyLog, type LogPlace, refuseLogIn } from './lib/portable/copy-log.ts'
+export { copyLog, type LogPlace } from './lib/portable/copy-log.ts'
 export { exportLog } from './lib/portable/export-log.ts'
 export { importLog, type ImportOptions } from './lib/portable/import-log.ts'
 export type { LogSummary } from './lib/portable/log-text.ts'

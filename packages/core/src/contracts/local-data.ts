@@ -4,11 +4,11 @@
  */
 export interface LocalData {
   /**
-   * Gives the embedded log as text, each piece written before the next is made; workers may run. `LOG_UNUSABLE` when the app
+   * Gives the embedded log as text, each piece written before the next is made; workers may run. `LOG_MISSING` when the app
    * has none.
    */
   exportLog(write: (piece: Buffer) => Promise<void>, signal: AbortSignal): Promise<LogTransfer>
-  /** Makes the embedded log of such a text, all of it or nothing. `LOG_UNUSABLE` when there is one, `LOG_TEXT_BROKEN`. */
+  /** Makes the embedded log of such a text, all of it or nothing. `LOG_EXISTS` when there is one, `LOG_TEXT_BROKEN`. */
   importLog(text: AsyncIterable<Buffer>, signal: AbortSignal): Promise<LogTransfer>
   /** As `App.backup`. */
   backup(directory: string, options: { readonly logOnly: boolean }): Promise<Backup>

@@ -81,6 +81,14 @@ export const brokerErrors = {
     title: 'The text of a log is cut off, changed, or something else',
     fix: 'Export it again, or use another copy. Nothing of it has been imported.',
   },
+  LOG_EXISTS: {
+    title: 'There is a local log already',
+    fix: 'Nothing is put into a log that is there: stop its workers and move the directory away, or set broker to another one (embedded:./directory).',
+  },
+  LOG_MISSING: {
+    title: 'There is no local log',
+    fix: 'Set broker to embedded:./directory, the directory of the log.',
+  },
   LOG_UNUSABLE: {
     title: 'The directory of the local log cannot be used',
     fix: 'Check that it exists on a local disk, that it can be written, and that there is room.',

@@ -58,7 +58,7 @@ export function createMarker(directory: string, durability: Durability): Marker 
   return readMarker(directory) ?? { format: FORMAT, durability }
 }
 
-function markerPath(directory: string): string {
+export function markerPath(directory: string): string {
   return join(directory, 'millrace-log.json')
 }
 

@@ -1,5 +1,4 @@
-import { chmodSync, existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, readdirSync } from 'node:fs'
 import { type Clock, makeDirectory, MillraceError, PRIVATE_FILE } from '@millrace/core'
 import { createMarker, readMarker } from '../durable/marker-file.ts'
 import { dataPath, logError } from '../durable/open-log.ts'
@@ -17,12 +16,11 @@ export interface LogPlace {
  * Copies a log as it is at one moment into another directory, which must be empty or missing. Processes may use it
  * meanwhile: they wait while it is opened, as for any other, and go on while it is copied.
  *
- * @throws `LOG_UNUSABLE` when there is none, or no room for the copy; as `connect` does
+ * @throws `LOG_MISSING` when there is none; `BACKUP_REFUSED` when the directory is not empty; as `connect` does
  */
 export async function copyLog(place: LogPlace, target: string): Promise<void> {
   const { directory, clock, timeoutMs } = place
-  if (readMarker(directory) === undefined)
-    throw new MillraceError('LOG_UNUSABLE', `There is no log in "${directory}" to be copied.`)
+  if (readMarker(directory) === undefined) throw new MillraceError('LOG_MISSING', `There is no log in "${directory}".`)
   makeEmpty(target)
   const environment = await leaseEnvironment({ directory, durability: undefined, clock, timeoutMs })
   try {
@@ -40,15 +38,5 @@ function makeEmpty(directory: string): void {
   makeDirectory(directory)
   const [found] = readdirSync(directory)
   if (found !== undefined)
-    throw new MillraceError('LOG_UNUSABLE', `"${directory}" has "${found}" in it, and takes no copy of a log.`)
-}
-
-/** Throws `LOG_UNUSABLE` when there is a log in a directory, whatever its format. */
-export function refuseLogIn(directory: string): void {
-  const there = [dataPath(directory), join(directory, 'millrace-log.json')].find(existsSync)
-  if (there !== undefined)
-    throw new MillraceError(
-      'LOG_UNUSABLE',
-      `There is a log in "${directory}" already ("${there}"). Nothing is put into one that is there: move it away, or choose another directory.`,
-    )
+    throw new MillraceError('BACKUP_REFUSED', `"${directory}" has "${found}" in it, and takes no copy of a log.`)
 }

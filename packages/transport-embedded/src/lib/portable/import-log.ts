@@ -1,14 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { renameSync } from 'node:fs'
+import { existsSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeDirectory, MillraceError, toError } from '@millrace/core'
 import { LmdbContents } from '../durable/lmdb-contents.ts'
 import type { LmdbTables } from '../durable/lmdb-tables.ts'
-import { createMarker, type Durability } from '../durable/marker-file.ts'
+import { createMarker, type Durability, markerPath } from '../durable/marker-file.ts'
 import { dataPath, logError, openLog } from '../durable/open-log.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
-import { refuseLogIn } from './copy-log.ts'
 import { decodeLine, lineError, type LogLine, type LogSummary, rowOf } from './log-text.ts'
 
 /** Lines gathered for one transaction. */
@@ -27,7 +26,7 @@ export interface ImportOptions {
  * Makes a log of a text that `exportLog` gave: offsets, holes, times and ids as they were, so that stores which stood
  * beside it go on. It is there once all of the text has been read and found right; until then there is none.
  *
- * @throws `LOG_UNUSABLE` when there is a log already, or no room; `LOG_TEXT_BROKEN` with the line when the text is
+ * @throws `LOG_EXISTS` when there is a log already, `LOG_UNUSABLE` when there is no room; `LOG_TEXT_BROKEN` with the line when the text is
  * cut off, changed or something else; `FORMAT_NEWER`; what `text` throws; the signal's reason
  */
 export async function importLog(
@@ -47,6 +46,13 @@ export async function importLog(
   } finally {
     await rm(draft, { recursive: true, force: true })
   }
+}
+
+/** Of whatever format. */
+function refuseLogIn(directory: string): void {
+  const there = [dataPath(directory), markerPath(directory)].find(existsSync)
+  if (there !== undefined)
+    throw new MillraceError('LOG_EXISTS', `There is a log in "${directory}" already ("${there}").`)
 }
 
 interface Filled {

@@ -177,10 +177,13 @@ test('nothing is put into a log that is there, and nothing is exported where the
   const { directory, done } = imported(text)
   await done
   const before = await exported(directory)
-  await expect(importLog(pieces(text), { directory, signal })).rejects.toMatchObject({ code: 'LOG_UNUSABLE' })
+  await expect(importLog(pieces(text), { directory, signal })).rejects.toMatchObject({
+    code: 'LOG_EXISTS',
+    fix: expect.stringContaining('move the directory away'),
+  })
   expect(await exported(directory)).toEqual(before)
   const empty = newDirectory()
-  await expect(exported(empty)).rejects.toMatchObject({ code: 'LOG_UNUSABLE' })
+  await expect(exported(empty)).rejects.toMatchObject({ code: 'LOG_MISSING' })
   expect(existsSync(empty)).toBe(false)
 })
 

@@ -157,7 +157,7 @@ export class AppData implements LocalData {
     const { logDirectory: directory } = this.#app.place()
     if (directory === undefined)
       throw new MillraceError(
-        'LOG_UNUSABLE',
+        'LOG_MISSING',
         'The broker of the app is no embedded one on disk (setting broker, embedded:).',
       )
     return { directory, clock, timeoutMs: settings.connectTimeoutMs }
