@@ -10,6 +10,11 @@ export interface SendRequest {
   readonly timestamp: number
   /** `undefined`: by the key's hash, or spread when there is no key. */
   readonly partition: number | undefined
+  /**
+   * Called when the broker has no such topic or partition: then the record alone is left out, and what it belongs to goes on.
+   * Default: that fails with it.
+   */
+  readonly onMissing?: (error: Error) => void
 }
 
 /** A change that an event makes to a task's state; kept back until the event is finished. */

@@ -85,3 +85,15 @@ test('an agent asks another, and a channel takes what is done on the side', asyn
   await t.settle()
   expect(noted.toSorted()).toEqual(numbers.map((n) => `got ${n}`).toSorted())
 })
+
+test("under exactly once an app's first reply belongs to the transaction of its event", async () => {
+  const app = createApp({ id: 'replying', broker: 'memory:', processingGuarantee: 'exactly-once' })
+  const double = app.agent('double', { value: 'number', partitions: 1 }, async function* (numbers) {
+    for await (const n of numbers) yield n * 2
+  })
+  await using t = await testApp(app)
+  const asked = double.ask(21).then((reply) => [reply, t.log.committed('replying').map(({ offset }) => offset)])
+  await t.clock.advance('1s')
+  // What had been committed in the moment in which the reply was there.
+  expect(await asked).toEqual([42, [1]])
+})

@@ -3,6 +3,7 @@ import {
   type AgentHistograms,
   type HandlingTime,
   MillraceError,
+  repliesTopic,
   type Topology,
   type WorkerContext,
   type WorkerPart,
@@ -11,7 +12,6 @@ import { deadLetterDeclaration } from '../dead-letters/send-dead-letters.ts'
 import { ErrorHandling, type WorkerEnding } from '../errors/error-handling.ts'
 import { canDeadLetter, DEFAULT_ERROR_POLICY, type ErrorPolicy } from '../errors/error-policy.ts'
 import { HandlingTimes } from '../events/handling-times.ts'
-import { ReplyTopic } from '../events/reply-topic.ts'
 import { type AgentCounts, AgentCounters, type AgentContext } from '../events/agent-context.ts'
 import { AgentSources } from '../streams/agent-sources.ts'
 import type { StreamsContext } from '../streams-context.ts'
@@ -144,7 +144,7 @@ class RunningAgent {
       times: new HandlingTimes(),
       tombstones: shape.tombstones,
       replyCodec: app.replies.codec,
-      replyTopic: new ReplyTopic(worker),
+      replyTopic: repliesTopic(worker.appId),
       tracing: app.tracing,
     }
     const errors = new ErrorHandling(this.context, { onError: shape.onError, defaults, ending })

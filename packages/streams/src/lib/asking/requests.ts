@@ -6,13 +6,11 @@ import {
   MillraceError,
   type RawHeaders,
   type SendRequest,
-  type SendTrace,
   toError,
   type Tracing,
   type WorkerContext,
 } from '@millrace/core'
 import { sendFollowed } from '../events/trace-headers.ts'
-import type { ReplyTopic } from '../events/reply-topic.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
 import { AskFailedError, type PendingReplies } from './pending-replies.ts'
 
@@ -68,7 +66,8 @@ export interface ReplySender {
   readonly agent: string
   readonly worker: WorkerContext
   readonly replyCodec: Codec<unknown>
-  readonly replyTopic: ReplyTopic
+  /** The app's own. */
+  readonly replyTopic: string
   readonly tracing: Tracing | undefined
 }
 
@@ -78,7 +77,7 @@ export interface ReplySender {
  */
 export function requestIn(headers: RawHeaders, sender: ReplySender): ReplyRequest | undefined {
   const topic = headerNamed(headers, replyHeaders.topic)
-  if (topic !== sender.replyTopic.name) return undefined
+  if (topic !== sender.replyTopic) return undefined
   const correlationId = headerNamed(headers, replyHeaders.correlationId)
   const partition = Number(headerNamed(headers, replyHeaders.partition))
   const asked = headerNamed(headers, replyHeaders.agent)
@@ -93,16 +92,9 @@ interface ReplyAddress {
   readonly correlationId: string
 }
 
-interface KeptReply {
-  readonly reply: SendRequest
-  readonly trace: SendTrace | undefined
-}
-
 class TopicRequest implements ReplyRequest {
   readonly #sender: ReplySender
   readonly #address: ReplyAddress
-  /** Until the event finishes: whether there is a place for it was not known. */
-  #kept: KeptReply | undefined
 
   constructor(sender: ReplySender, address: ReplyAddress) {
     this.#sender = sender
@@ -115,34 +107,21 @@ class TopicRequest implements ReplyRequest {
 
   close(event: InFlight, isAnswered: boolean): void {
     if (!isAnswered) this.#send(this.#errorReply(noReply(this.#sender.agent)), event)
-    if (this.#kept !== undefined) void this.#sendApart(this.#kept.reply, this.#kept.trace)
   }
 
-  refuse(error: Error): Promise<void> {
-    this.#kept?.trace?.end(error)
-    this.#kept = undefined
-    return this.#sendApart(this.#errorReply(error))
+  async refuse(error: Error): Promise<void> {
+    const reply = this.#errorReply(error)
+    await this.#sender.worker.send(reply).catch(this.#notSent)
   }
 
-  /** With the event, where there is a place for it: for a record that the broker refuses, the event would have failed. */
+  /** With the event, which does not fail for it where nobody can have asked: requests say themselves where their replies go. */
   #send(reply: SendRequest, event: InFlight): void {
-    const { replyTopic, tracing } = this.#sender
-    const { partitions } = replyTopic
-    if (partitions === undefined) {
-      const trace = tracing?.sendStarted(reply)
-      this.#kept = { reply: trace === undefined ? reply : { ...reply, headers: trace.headers }, trace }
-    } else if (this.#address.partition < partitions) void sendFollowed(tracing, reply, event)
+    void sendFollowed(this.#sender.tracing, { ...reply, onMissing: this.#notSent }, event)
   }
 
-  async #sendApart(reply: SendRequest, trace?: SendTrace): Promise<void> {
+  readonly #notSent = (thrown: unknown): void => {
     const { worker, agent } = this.#sender
-    try {
-      await worker.send(reply)
-      trace?.end()
-    } catch (thrown) {
-      trace?.end(thrown)
-      worker.log.warn({ agent, err: toError(thrown) }, `Agent "${agent}" could not send a reply to who had asked.`)
-    }
+    worker.log.warn({ agent, err: toError(thrown) }, `Agent "${agent}" could not send a reply to who had asked.`)
   }
 
   #errorReply(error: Error): SendRequest {

@@ -1,6 +1,5 @@
 import type { Codec, ContextStorage, Tracing, WorkerContext } from '@millrace/core'
 import type { HandlingTimes } from './handling-times.ts'
-import type { ReplyTopic } from './reply-topic.ts'
 
 /** One agent on one worker: what all its events have in common. */
 export interface AgentContext {
@@ -13,7 +12,7 @@ export interface AgentContext {
   /** The agent takes records without a value from every topic. */
   readonly tombstones: boolean
   readonly replyCodec: Codec<unknown>
-  readonly replyTopic: ReplyTopic
+  readonly replyTopic: string
   /** Follows its events, where somebody asks for that. */
   readonly tracing: Tracing | undefined
 }

@@ -1,6 +1,7 @@
 import {
   type Deferred,
   deferred,
+  isMillraceError,
   MillraceError,
   type OutgoingRecord,
   type RawHeaders,
@@ -61,6 +62,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
   #offset = WAITING
   #error: Error | undefined = undefined
   #metadata: Deferred<RecordMetadata> | undefined = undefined
+  readonly #onMissing: SendRequest['onMissing']
 
   constructor(request: SendRequest, origin: SendOrigin | undefined) {
     this.topic = request.topic
@@ -71,6 +73,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.timestamp = request.timestamp
     this.origin = origin
     this.size = recordSize(request)
+    this.#onMissing = request.onMissing
   }
 
   /** Where the broker has put it; -1 before it has. */
@@ -104,6 +107,16 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.#error = error
     this.epoch?.failed(error)
     this.#metadata?.reject(error)
+  }
+
+  /** There is no place for it, and it may be left out for that: its epoch is complete without it. */
+  leftOut(error: Error): boolean {
+    if (this.#onMissing === undefined || !isMillraceError(error, 'TOPIC_MISSING', 'PARTITION_MISSING')) return false
+    this.#error = error
+    this.epoch?.settled()
+    this.#metadata?.reject(error)
+    this.#onMissing(error)
+    return true
   }
 
   /** Its event failed, was deferred or was lost before it went out. */

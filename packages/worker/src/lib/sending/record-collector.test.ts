@@ -307,6 +307,32 @@ test('sends to a topic not yet known wait in order; sends to others do not wait 
   expect(collector.pending).toBe(2)
 })
 
+test.each([
+  ['topic', new MillraceError('TOPIC_MISSING', 'There is no such topic.')],
+  ['partition', 2],
+] as const)(
+  'a record that says so is left out where its %s is missing, and its epoch is complete without it',
+  async (_what, answer) => {
+    const { producer, collector, budget, refused } = make()
+    const missing: Error[] = []
+    const epoch = new Epoch()
+    const record = new Outgoing(
+      { ...outgoing('t', 5, null, 'v'), onMissing: (error) => void missing.push(error) },
+      undefined,
+    )
+    record.epoch = epoch
+    epoch.added()
+    collector.add(record)
+    const sealed = epoch.seal()
+    if (typeof answer === 'number') producer.topic('t').resolve(answer)
+    else producer.topic('t').reject(answer)
+    await sealed
+    expect(missing).toMatchObject([{ code: typeof answer === 'number' ? 'PARTITION_MISSING' : answer.code }])
+    await expect(record.metadata()).rejects.toBe(missing[0])
+    expect([refused, collector.pending, budget.bytes]).toEqual([[], 0, 0])
+  },
+)
+
 test('an epoch is complete when everything before its seal is acknowledged, and never when something was refused', async () => {
   const { producer, collector } = make()
   producer.topic('t').resolve(4)

@@ -279,7 +279,9 @@ export class RecordCollector {
   }
 
   #refuse(record: Outgoing, error: Error): void {
-    this.#settle(record, error)
+    this.#leave(record)
+    if (record.leftOut(error)) return
+    record.failed(error)
     this.#owner.refused(record, error)
   }
 
