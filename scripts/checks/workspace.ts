@@ -34,8 +34,8 @@ export interface SourceFile {
   readonly isTest: boolean
 }
 
-/** Tests, and folders of what only tests use: `processes` are the children that they start. */
-const TEST = /\.test(?:-d)?\.ts$|\/(?:test|test-support|fixtures|processes|small-world)\//
+/** Tests, and folders of what only tests use. */
+const TEST = /\.test(?:-d)?\.ts$|\/(?:test|test-support|fixtures|small-world)\//
 
 const SOURCE = /\.(?:ts|mts|tsx|js|mjs)$/
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import { backupStore, createLmdbStore } from './lmdb-store.ts'
-import { runProcess, type RunningProcess } from './processes/run-process.ts'
+import { runProcess, type RunningProcess } from './fixtures/run-process.ts'
 
 const running: RunningProcess[] = []
 const directories: string[] = []

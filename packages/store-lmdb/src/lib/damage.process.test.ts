@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createLmdbStore } from './lmdb-store.ts'
-import { runProcess } from './processes/run-process.ts'
+import { runProcess } from './fixtures/run-process.ts'
 
 let directory: string
 let data: string

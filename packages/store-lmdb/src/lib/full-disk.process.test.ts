@@ -1,7 +1,7 @@
 import { smallDisk } from '@millrace/conformance'
 import { expect, test } from 'vitest'
 import { createLmdbStore } from './lmdb-store.ts'
-import { runProcess } from './processes/run-process.ts'
+import { runProcess } from './fixtures/run-process.ts'
 
 const MEGABYTE = 1024 * 1024
 
