@@ -6,6 +6,7 @@ export type { RawHeaders, RecordMetadata, SendReceipt, ShownBytes, TopicPartitio
 export type { StoreFactory, TransportFactory, WebDriverFactory } from '@millrace/core'
 export type { CommandArguments, CommandColors, CommandLineApp, CommandOutput, CommandParameter } from '@millrace/core'
 export type { Backup, CommandParameters, CommandProgress, CommandSpec, HasCommandLine } from '@millrace/core'
+export type { CommandDeclarations, Surroundings } from '@millrace/core'
 export type {
   AgentDeadLetters,
   DeadLetter,
@@ -31,13 +32,16 @@ export type {
 } from '@millrace/streams'
 export type { SourceKey, SourceKeyInput, SourceValue, SourceValueInput } from '@millrace/streams'
 export type { Channel, Event, EventsAreNoValues, MessageToSend, SendsValues, ValuesOf } from '@millrace/streams'
+export type { StreamDeclarations } from '@millrace/streams'
 export type { Branches, BranchPredicate, GroupByOptions, Mergeable, Stream, TakeOptions } from '@millrace/streams'
 export type { ErrorAction, FailedEvent, LastResort, OnError, RetryOptions } from '@millrace/streams'
 export type { Fallback, GivenOf, KeyOf, ReadOptions, RoundTrip, TableOf, TableOptions, ValueOf } from '@millrace/tables'
+export type { AppGlobalTable as GlobalTable, AppTable as Table, TableDeclarations } from '@millrace/tables'
 export type { GlobalSetTable, GlobalTableOf, GlobalTableOptions, SetTable, SetTableOptions } from '@millrace/tables'
 export { AppScheduler, type CatchUp, type CronJob, type CrontabOptions, type Job } from '@millrace/scheduler'
 export type {
   JobContext,
+  JobDeclarations,
   JobFunction,
   Overlap,
   TaskJob,
@@ -47,9 +51,7 @@ export type {
 } from '@millrace/scheduler'
 export { PageError, View, type AnswerOptions, type AnyParams, type JsonObject, type KeyHandler } from '@millrace/web'
 export type { Hop, PageAnswer, PageContext, PageHandler, ParamsWith, PathParams, RoutableTable } from '@millrace/web'
-export type { ViewClass, ViewFactory, ViewSource } from '@millrace/web'
+export type { PageDeclarations, ViewClass, ViewFactory, ViewSource } from '@millrace/web'
 export type { AppEvents } from './lib/app-events.ts'
 export type { AppEnvironment, AppRuntime, Launch, RunningWorker } from './lib/app-runtime.ts'
-export { App, createApp, runtimeOf } from './lib/app.ts'
-export type { GlobalTable, Table } from './lib/declarations.ts'
-export type { Surroundings } from './lib/drivers.ts'
+export { type App, createApp, runtimeOf } from './lib/app.ts'

@@ -4,13 +4,15 @@ export type { Codec, Given, Immutable } from './contracts/codec.ts'
 export {
   type CommandArguments,
   type CommandColors,
+  type CommandDeclarations,
   type CommandDefinition,
+  type CommandDefinitions,
   type CommandOutput,
   type CommandParameter,
   type CommandParameters,
   type CommandProgress,
   type CommandSpec,
-  commandDefinition,
+  declareCommands,
 } from './contracts/app-command.ts'
 export type {
   AgentDescription,
@@ -231,7 +233,9 @@ export {
   withTimeout,
   whenAborted,
 } from './lib/lifecycle/promises.ts'
+export { Listeners } from './lib/lifecycle/listeners.ts'
 export { checkOptions, type OptionNames, nearestName } from './lib/names/check-options.ts'
+export { DefinedNames, type DefinitionPlace } from './lib/names/defined-names.ts'
 export {
   deadLetterTopic,
   mergedSubscription,
@@ -258,6 +262,7 @@ export { describeSettings, unknownEnvironment, type SettingDescription } from '.
 export { requireProductionSettings, resolveSettings, type SettingSources } from './lib/settings/resolve-settings.ts'
 export { secretsOf, secretsOfEnvironment } from './lib/settings/setting-names.ts'
 export { runningPlace } from './lib/settings/running-place.ts'
+export { type Surroundings, surroundingsOf } from './lib/settings/surroundings.ts'
 export { settingDeclarations, type SettingName } from './lib/settings/setting-declarations.ts'
 export type {
   PemSource,

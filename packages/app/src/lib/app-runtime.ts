@@ -12,11 +12,14 @@ import {
   type ClientContext,
   type Clock,
   type DeadLetters,
+  type Listeners,
   type Logger,
   type ContextStorage,
   type RunningPlace,
   type Sensor,
   type StoreDriver,
+  type Surroundings,
+  surroundingsOf,
   type TopicSpec,
   type Transport,
   type ProcessingContext,
@@ -45,9 +48,9 @@ import {
   type LocalFiles,
   type Worker,
 } from '@millrace/worker'
-import { AppListeners } from './app-events.ts'
+import { type AppEvents, appListeners } from './app-events.ts'
 import { Definitions } from './definitions.ts'
-import { Drivers, type Surroundings, surroundingsOf } from './drivers.ts'
+import { Drivers } from './drivers.ts'
 
 /** What an app takes from outside beside its settings, when it does not run on its own. */
 export interface AppEnvironment {
@@ -86,7 +89,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   readonly contexts: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   readonly surroundings: Surroundings
   readonly drivers: Drivers
-  readonly listeners: AppListeners = new AppListeners((event, err) =>
+  readonly listeners: Listeners<AppEvents> = appListeners((event, err) =>
     this.surroundings.log.error({ err }, `A listener of "${event}" (app.on) has failed.`),
   )
   readonly client: AppClient = new AppClient(this)

@@ -5,27 +5,23 @@ import {
   callerFile,
   checkOptions,
   type Clock,
+  commandLine,
+  type CommandDeclarations,
   type CommandLineApp,
   type DeadLetters,
+  declareCommands,
   type HasCommandLine,
   type MetricsWriter,
   MillraceError,
   type OptionNames,
   packageDirectory,
 } from '@millrace/core'
-import { AppScheduler, describeJobPlan } from '@millrace/scheduler'
-import type {
-  AnyParams,
-  KeyHandler,
-  PageHandler,
-  ParamsWith,
-  PathParams,
-  RoutableTable,
-  ViewSource,
-} from '@millrace/web'
+import { AppScheduler, declareJobs, describeJobPlan, type JobDeclarations } from '@millrace/scheduler'
+import { declareStreams, type StreamDeclarations } from '@millrace/streams'
+import { declareTables, type TableDeclarations } from '@millrace/tables'
+import type { PageDeclarations } from '@millrace/web'
 import type { AppEvents } from './app-events.ts'
 import { type AppEnvironment, AppRuntime } from './app-runtime.ts'
-import { AppDeclarations } from './declarations.ts'
 import { Lifecycle } from './lifecycle.ts'
 
 /**
@@ -34,10 +30,15 @@ import { Lifecycle } from './lifecycle.ts'
  * Topics, agents and tables are descriptors: they may be declared at the top of modules, before anything runs, and the
  * same app may run several workers in one process.
  */
-export class App extends AppDeclarations implements HasCommandLine {
+export interface App
+  extends
+    StreamDeclarations,
+    TableDeclarations,
+    JobDeclarations,
+    PageDeclarations,
+    HasCommandLine,
+    CommandDeclarations {
   readonly id: string
-  /** For the command line only. */
-  readonly 'millrace.command-line': CommandLineApp
   /** Next and last runs of tasks, timers and cron jobs; `trigger`, `pause`, `resume`. */
   readonly scheduler: AppScheduler
   /**
@@ -49,72 +50,13 @@ export class App extends AppDeclarations implements HasCommandLine {
    * if (charges !== undefined && charges.waiting > 0) await app.deadLetters.replay('charge', 'all')
    */
   readonly deadLetters: DeadLetters
-  readonly #runtime: AppRuntime
-  readonly #lifecycle: Lifecycle
-
-  constructor(runtime: AppRuntime) {
-    super(runtime)
-    this.id = runtime.surroundings.settings.id
-    this.#runtime = runtime
-    this.#lifecycle = new Lifecycle(runtime)
-    this.scheduler = new AppScheduler(() => runtime.running.map(({ scheduler }) => scheduler))
-    this.deadLetters = runtime.deadLetters
-    this['millrace.command-line'] = appCommandLine(runtime, this.#lifecycle)
-  }
-
-  /**
-   * Defines a page of the site that every worker serves: a function for GET and HEAD, or a `View`. That may be
-   * a class that is made without arguments, an object (with what it needs handed in), or `{ view: () => … }`, which makes
-   * the object when the page is first asked for.
-   *
-   * @throws `DEFINITION_INVALID`, `NAME_TAKEN`
-   * @example
-   * app.page('/count/', (c) => c.json({ count: ++count }))
-   * app.page('/orders/', new OrdersView(database))
-   */
-  page<const Path extends string>(
-    path: Path,
-    page: PageHandler<PathParams<Path>> | ViewSource<PathParams<Path>>,
-  ): void {
-    this.#runtime.site.page(path, page)
-  }
-
-  /**
-   * A page function for one key of a table: it runs on the worker that has the key, wherever the request came in.
-   *
-   * @example
-   * app.page('/words/:word/', app.tableRoute(counts, { param: 'word' }, (c, word) => c.json({ [word]: counts.get(word) })))
-   */
-  tableRoute<K, const Name extends string>(
-    table: RoutableTable<K>,
-    place: { readonly param: Name },
-    handler: KeyHandler<ParamsWith<Name>, K>,
-  ): PageHandler<ParamsWith<Name>>
-  tableRoute<K>(
-    table: RoutableTable<K>,
-    place: { readonly query: string },
-    handler: KeyHandler<AnyParams, K>,
-  ): PageHandler
-  tableRoute<K>(
-    table: RoutableTable<K>,
-    place: { readonly param: string } | { readonly query: string },
-    handler: KeyHandler<AnyParams, K>,
-  ): PageHandler {
-    const { site } = this.#runtime
-    return 'param' in place ? site.tableRoute(table, place, handler) : site.tableRoute(table, place, handler)
-  }
 
   /**
    * The site: `fetch` is the whole of it as a function, for mounting into another server (`peer` is the address of the
    * client: built-in pages that show data answer nobody else without `web.token`); `url` is where this process
    * serves it, for a person at this machine (`undefined` when no worker runs or `web.enabled` is off).
    */
-  get web(): { fetch(request: Request, peer?: string): Promise<Response>; readonly url: string | undefined } {
-    return {
-      fetch: (request, peer) => this.#runtime.site.fetch(request, peer),
-      url: this.#lifecycle.running?.web?.url(),
-    }
-  }
+  readonly web: { fetch(request: Request, peer?: string): Promise<Response>; readonly url: string | undefined }
 
   /**
    * The time that the app runs by: the machine's, or in a test that of the test kit, where `Date.now()` would be the
@@ -123,28 +65,20 @@ export class App extends AppDeclarations implements HasCommandLine {
    * @example
    * if (app.clock.now() - order.placedAt > 60_000) await late.send({ value: order })
    */
-  get clock(): Clock {
-    return this.#runtime.surroundings.clock
-  }
+  readonly clock: Clock
 
   /** Calls `fn` each time; the function returned ends that. */
-  on<E extends keyof AppEvents>(event: E, fn: (...given: AppEvents[E]) => void): () => void {
-    return this.#runtime.listeners.on(event, fn)
-  }
+  on<E extends keyof AppEvents>(event: E, fn: (...given: AppEvents[E]) => void): () => void
 
   /**
    * Runs a worker in this process, without signals and exit codes. Resolves when it has joined its group and recovered.
    *
    * @throws `BROKER_UNREACHABLE` after `connectTimeout`, and whatever makes the topology impossible
    */
-  async start(): Promise<void> {
-    await this.#lifecycle.start()
-  }
+  start(): Promise<void>
 
   /** Drains, commits, leaves the group and closes all connections; with `hard` nothing more is committed. */
-  async stop(options: { readonly hard?: boolean } = {}): Promise<void> {
-    await this.#lifecycle.stop(options)
-  }
+  stop(options?: { readonly hard?: boolean }): Promise<void>
 
   /**
    * Copies what the app keeps on this machine into a directory that is empty or missing: the embedded log, and the store
@@ -156,19 +90,13 @@ export class App extends AppDeclarations implements HasCommandLine {
    * @example
    * app.crontab('0 3 * * *', () => app.backup(`/backups/${Date.now()}`))
    */
-  async backup(directory: string): Promise<Backup> {
-    return this.#runtime.data.backup(directory, { logOnly: false })
-  }
+  backup(directory: string): Promise<Backup>
 
   /** Settles when the worker has ended: resolves after `stop`, rejects with the error that ended it. */
-  finished(): Promise<void> {
-    return this.#lifecycle.finished()
-  }
+  finished(): Promise<void>
 
   /** Statistics of the worker; `undefined` when none runs. */
-  stats(): AppStats | undefined {
-    return this.#lifecycle.running?.site.stats()
-  }
+  stats(): AppStats | undefined
 
   /**
    * Writes the metrics of the worker, those of `/metrics` under the same names; nothing when none runs. For what carries
@@ -177,9 +105,7 @@ export class App extends AppDeclarations implements HasCommandLine {
    * @example
    * app.writeMetrics({ gauge: (name, help, samples) => console.log(name, samples), counter: () => {}, histogram: () => {} })
    */
-  writeMetrics(writer: MetricsWriter): void {
-    this.#runtime.site.writeMetrics(writer)
-  }
+  writeMetrics(writer: MetricsWriter): void
 
   /**
    * Makes the module a command: does nothing unless it is the program that Node was told to run. Last line of an app file.
@@ -187,21 +113,18 @@ export class App extends AppDeclarations implements HasCommandLine {
    * @example
    * await app.main(import.meta)
    */
-  async main(meta: { readonly url: string }): Promise<void> {
-    const { mainCli } = await import('@millrace/cli')
-    await mainCli(this, meta)
-  }
+  main(meta: { readonly url: string }): Promise<void>
 
-  /** The running side. Throws `DEFINITION_INVALID` when `app` was made by another copy of this package. */
-  static runtimeOf(app: App): AppRuntime {
-    if (#runtime in app) return app.#runtime
-    throw new MillraceError('DEFINITION_INVALID', 'The app was made by another copy of @millrace/app.')
-  }
+  /** @internal */
+  readonly [RUNTIME]: AppRuntime
 }
 
-/** The running side of an app, for test kits. */
+const RUNTIME: unique symbol = Symbol('runtime')
+
+/** The running side of an app, for test kits. Throws `DEFINITION_INVALID` when `app` was made by another copy of this package. */
 export function runtimeOf(app: App): AppRuntime {
-  return App.runtimeOf(app)
+  if (RUNTIME in app) return app[RUNTIME]
+  throw new MillraceError('DEFINITION_INVALID', 'The app was made by another copy of @millrace/app.')
 }
 
 const ENVIRONMENT: OptionNames<AppEnvironment> = { clock: true, log: true, sensor: true, dashboard: true }
@@ -217,21 +140,62 @@ export function createApp(settings: AppSettings, environment: AppEnvironment = {
   const file = callerFile(createApp)
   checkOptions('the environment of createApp', environment, ENVIRONMENT)
   const home = file === undefined ? process.cwd() : packageDirectory(file)
-  return new App(new AppRuntime(settings, home, environment))
+  return appOver(new AppRuntime(settings, home, environment))
+}
+
+/** What each package declares, over one runtime, and how a worker of it is run. */
+function appOver(runtime: AppRuntime): App {
+  const { data, deadLetters, definitions, listeners, site, streams, surroundings, tables } = runtime
+  const lifecycle = new Lifecycle(runtime)
+  const app: App = {
+    ...declareStreams(streams, definitions),
+    ...declareTables(tables, definitions),
+    ...declareJobs(definitions),
+    ...declareCommands(definitions),
+    page: site.page,
+    tableRoute: site.tableRoute,
+    id: surroundings.settings.id,
+    scheduler: new AppScheduler(() => runtime.running.map(({ scheduler }) => scheduler)),
+    deadLetters,
+    get web() {
+      return {
+        fetch: (request: Request, peer?: string) => site.fetch(request, peer),
+        url: lifecycle.running?.web?.url(),
+      }
+    },
+    get clock() {
+      return surroundings.clock
+    },
+    on: (event, fn) => listeners.on(event, fn),
+    // Mistakes of the caller reject, too.
+    start: async () => lifecycle.start(),
+    stop: (options = {}) => lifecycle.stop(options),
+    backup: async (directory) => data.backup(directory, { logOnly: false }),
+    finished: () => lifecycle.finished(),
+    stats: () => lifecycle.running?.site.stats(),
+    writeMetrics: (writer) => site.writeMetrics(writer),
+    main: async (meta) => {
+      const { mainCli } = await import('@millrace/cli')
+      await mainCli(app, meta)
+    },
+    [commandLine]: appCommandLine(runtime, lifecycle),
+    [RUNTIME]: runtime,
+  }
+  return app
 }
 
 /** What `millrace -A` sees of an app. */
 function appCommandLine(runtime: AppRuntime, lifecycle: Lifecycle): CommandLineApp {
-  const { client, definitions, drivers, surroundings } = runtime
+  const { client, data, definitions, drivers, surroundings } = runtime
   return {
     version: 1,
     id: surroundings.settings.id,
     describe: () => runtime.describe(),
     jobs: () => [...definitions.jobs.values()].map((job) => describeJobPlan(job, surroundings.clock.now())),
     place: () => drivers.place(),
-    otherStores: () => drivers.otherStores(),
-    removeOtherStore: (store) => drivers.removeOtherStore(store),
-    data: runtime.data,
+    otherStores: () => data.otherStores(),
+    removeOtherStore: (store) => data.removeOtherStore(store),
+    data,
     configure: (options, { log, appFile }) => {
       runtime.configure(options)
       surroundings.log = log

@@ -1,13 +1,11 @@
-import { MillraceError, type CommandDefinition, type WorkerPart } from '@millrace/core'
+import { DefinedNames, type CommandDefinition, type WorkerPart } from '@millrace/core'
 import type { Job } from '@millrace/scheduler'
 import { Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
 import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable } from '@millrace/tables'
 import type { DeclaredApp } from '@millrace/worker'
 
-const JOBS: readonly string[] = ['task', 'timer', 'cron job']
-
 /** What the app file has declared, by name and in order. Closed once a worker has started. */
-export class Definitions {
+export class Definitions extends DefinedNames {
   readonly topics: Map<string, AnyTopic> = new Map()
   readonly agents: Map<string, AnyAgent> = new Map()
   readonly tables: Map<string, AnyTable> = new Map()
@@ -54,37 +52,8 @@ export class Definitions {
     ready: () => {},
     stop: async () => {},
   }
-  #closed = false
-
-  /** @throws `NAME_TAKEN`, `DEFINITION_LATE` */
-  add<T, M extends T>(
-    kind: string,
-    { into, name }: { readonly into: Map<string, T>; readonly name: string },
-    make: () => M,
-  ): M {
-    const what = `${kind} "${name}"`
-    if (this.#closed)
-      throw new MillraceError('DEFINITION_LATE', `${capital(what)} was defined while the app was running.`)
-    // Tables of all kinds share stores and routes, and jobs of all kinds their records, so they share names.
-    const isTable = kind.includes('table')
-    if (into.has(name) || (isTable && (this.tables.has(name) || this.globalTables.has(name)))) {
-      const other = isTable ? 'table' : JOBS.includes(kind) ? 'job' : kind
-      throw new MillraceError('NAME_TAKEN', `The name of ${what} is taken by another ${other}.`)
-    }
-    const made = make()
-    into.set(name, made)
-    return made
-  }
-
-  close(): void {
-    this.#closed = true
-  }
 }
 
 function isTopic(source: unknown): source is AnyTopic {
   return source instanceof Topic
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
 }

@@ -1,5 +1,6 @@
 import { MillraceError } from '../lib/errors/millrace-error.ts'
 import { checkOptions, type OptionNames } from '../lib/names/check-options.ts'
+import type { DefinedNames } from '../lib/names/defined-names.ts'
 import { validateName } from '../lib/names/names.ts'
 
 /** One option or positional argument of a command. */
@@ -118,5 +119,34 @@ export function commandDefinition<const O extends CommandParameters, const P ext
     positionals: spec.positionals ?? {},
     daemon: spec.daemon ?? false,
     run: (values: CommandArguments<O, P>, cli: CommandOutput) => handler(values, cli),
+  }
+}
+
+/** What an app declares of commands. */
+export interface CommandDeclarations {
+  /**
+   * Adds a command to the app's command line.
+   *
+   * @throws `NAME_TAKEN`, `NAME_INVALID`
+   * @example
+   * app.command('produce', { options: { maxMessages: { type: 'number' } } }, async ({ maxMessages }, cli) => cli.say('SENDING'))
+   */
+  command<const O extends CommandParameters = {}, const P extends CommandParameters = {}>(
+    name: string,
+    spec: CommandSpec<O, P>,
+    handler: (values: CommandArguments<O, P>, cli: CommandOutput) => void | Promise<void>,
+  ): void
+}
+
+/** Where they are kept. */
+export interface CommandDefinitions extends DefinedNames {
+  readonly commands: Map<string, CommandDefinition>
+}
+
+export function declareCommands(definitions: CommandDefinitions): CommandDeclarations {
+  const { commands } = definitions
+  return {
+    command: (name, spec, handler) =>
+      void definitions.add('command', { into: commands, name }, () => commandDefinition(name, spec, handler)),
   }
 }

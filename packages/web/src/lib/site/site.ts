@@ -1,4 +1,4 @@
-import { checkOptions, type MetricsWriter, MillraceError } from '@millrace/core'
+import type { MetricsWriter } from '@millrace/core'
 import { Access } from '../access/access.ts'
 import { SIGN_IN, signInPage } from '../access/sign-in.ts'
 import { healthPages } from '../built-in/health.ts'
@@ -11,18 +11,16 @@ import { indexAnswer, metricsSource, statsPages } from '../built-in/stats-pages.
 import { tablePages } from '../built-in/table-pages.ts'
 import { Prometheus } from '../metrics/prometheus.ts'
 import { type MetricsSource, writeWorkerMetrics } from '../metrics/worker-metrics.ts'
-import type { PageHandler } from '../pages/page-context.ts'
-import { PageError } from '../pages/page-error.ts'
-import { verbsOf, type PageSource, type ViewSource } from '../pages/view.ts'
-import type { AnyParams, PathParams } from '../pages/path-pattern.ts'
+import { verbsOf } from '../pages/view.ts'
 import { Certificates, warnOfCertificate } from '../routing/certificates.ts'
-import { KeyRoute, type KeyHandler, type ParamsWith } from '../routing/key-route.ts'
+import { KeyRoute } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
 import { Hops } from '../routing/hops.ts'
 import { PeerAddresses } from '../routing/peer-addresses.ts'
 import { WorkerProxy } from '../routing/worker-proxy.ts'
-import type { RoutableTable, SiteApp, SiteWorker } from '../site-app.ts'
+import type { SiteApp, SiteWorker } from '../site-app.ts'
 import { SiteWorkers } from '../site-workers.ts'
+import { declarePages, type PageDeclarations } from './declare-pages.ts'
 import { Entrance } from './entrance.ts'
 import { PageRegistry } from './page-registry.ts'
 import { RequestHandler } from './request-handler.ts'
@@ -37,7 +35,9 @@ export type AddToSite = (tools: SiteTools) => SiteAddition
  * The pages of an app over web-standard requests: routing, verbs, errors, limits, the built-in pages. It has no server of
  * its own: `webPart` gives it one, and `fetch` puts it under any other. Made by `createSite`.
  */
-export class Site {
+export class Site implements PageDeclarations {
+  readonly page: PageDeclarations['page']
+  readonly tableRoute: PageDeclarations['tableRoute']
   /** What its servers show, and other workers are shown. */
   readonly certificates: Certificates
   readonly #site: SiteApp
@@ -46,7 +46,6 @@ export class Site {
   readonly #handler: RequestHandler
   readonly #addresses: PeerAddresses
   readonly #proxy: WorkerProxy
-  readonly #route: KeyRoute
   readonly #addition: SiteAddition | undefined
   /** Of requests that come from another server. */
   readonly #entrance: Entrance
@@ -66,7 +65,10 @@ export class Site {
     this.#addresses = addresses
     this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access, hops })
     this.#proxy = new WorkerProxy({ site, workers, hops, metrics, addresses, certificates })
-    this.#route = new KeyRoute(workers, this.#proxy, metrics)
+    const route = new KeyRoute(workers, this.#proxy, metrics)
+    const { page, tableRoute } = declarePages(this.#pages, route)
+    this.page = page
+    this.tableRoute = tableRoute
     const tools: SiteTools = {
       site,
       workers,
@@ -79,7 +81,7 @@ export class Site {
     const builtIn = {
       ...tools,
       stats: (worker: SiteWorker) => this.#addition?.stats(worker, tools.stats(worker)) ?? tools.stats(worker),
-      route: this.#route,
+      route,
       leader: new LeaderRoute(workers, this.#proxy),
       metrics,
       stalls: new StallWatch(),
@@ -98,71 +100,6 @@ export class Site {
       const isOpen = typeof open === 'boolean' ? () => open : open
       this.#pages.add({ path, help, verbs: verbsOf(path, page), builtIn: true, isOpen, always, everywhere })
     }
-  }
-
-  /**
-   * Defines a page: a function, which answers GET and HEAD, or a `View`: its class, an object of it, or `{ view }` that
-   * makes one when the page is first asked for. Parts of the path that start
-   * with a colon are parameters; a slash at the end makes no difference; literal parts go before parameters. Only the
-   * built-in page `/` can be replaced.
-   *
-   * @throws `DEFINITION_INVALID`, `NAME_TAKEN`
-   * @example
-   * site.page('/words/:word/', (c) => c.text(c.params.word))
-   */
-  page<const Path extends string>(
-    path: Path,
-    page: PageHandler<PathParams<Path>> | ViewSource<PathParams<Path>>,
-  ): void {
-    // Which parameters a path has is known to its table, and to the compiler here.
-    const verbs = verbsOf(path, page as PageSource, (handler) => this.#pages.checkParam(path, handler))
-    this.#pages.add({ path, verbs, builtIn: false, isOpen: () => true, always: false, everywhere: true })
-  }
-
-  /**
-   * A page function for one key of a table: it runs on a worker that has the key's partition, wherever the request came
-   * in. The key is read from the path or from the query as the table's text form, and encoded as the table encodes it.
-   *
-   * @example
-   * site.page('/words/:word/', site.tableRoute(counts, { param: 'word' }, (c, word) => c.json({ [word]: counts.get(word) })))
-   */
-  tableRoute<K, const Name extends string>(
-    table: RoutableTable<K>,
-    place: { readonly param: Name },
-    handler: KeyHandler<ParamsWith<Name>, K>,
-  ): PageHandler<ParamsWith<Name>>
-  tableRoute<K>(
-    table: RoutableTable<K>,
-    place: { readonly query: string },
-    handler: KeyHandler<AnyParams, K>,
-  ): PageHandler
-  tableRoute<K>(
-    table: RoutableTable<K>,
-    place: { readonly param: string } | { readonly query: string },
-    handler: KeyHandler<AnyParams, K>,
-  ): PageHandler {
-    checkOptions(`tableRoute of table "${table.name}"`, place, { param: true, query: true })
-    if (!('param' in place || 'query' in place))
-      throw new MillraceError(
-        'DEFINITION_INVALID',
-        `The tableRoute of table "${table.name}" does not say where the key is: give it { param: 'name' } or { query: 'name' }.`,
-      )
-    const route: PageHandler = (c) => {
-      const text = 'param' in place ? c.params[place.param] : (c.query.get(place.query) ?? undefined)
-      if (text === undefined)
-        throw new PageError(
-          400,
-          `The key of table "${table.name}" is missing: ${'param' in place ? `:${place.param} in the path` : `?${place.query}= in the query`}.`,
-        )
-      return this.#route.serve({
-        table,
-        text,
-        c,
-        answer: () => handler(c, table.keyOf(text)),
-      })
-    }
-    if ('param' in place) this.#pages.reads(route, place.param)
-    return route
   }
 
   /**

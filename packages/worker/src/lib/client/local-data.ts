@@ -10,6 +10,7 @@ import {
   type LogTransfer,
   makeDirectory,
   MillraceError,
+  type OtherStore,
   packageVersion,
   PRIVATE_FILE,
   refuseNewer,
@@ -45,6 +46,9 @@ export interface LocalFiles {
   copyLog(place: LogPlace, directory: string): Promise<void>
   hasStore(directory: string): boolean
   backupStore(directory: string, target: string): Promise<void>
+  /** Stores of other versions in a directory, or beside the one in use. */
+  findOtherFormats(directory: string): readonly OtherStore[]
+  removeOtherFormat(directory: string): Promise<boolean>
 }
 
 /** The app that keeps something on this machine. Everything is looked up when it is used. */
@@ -130,6 +134,22 @@ export class AppData implements LocalData {
       await copyFile(from, to)
     }
     return backup
+  }
+
+  /** Stores of other versions, where this app keeps or would keep its own. */
+  async otherStores(): Promise<readonly OtherStore[]> {
+    const { dataDirectory, logDirectory, storeDirectory } = this.#app.place()
+    const { findOtherFormats } = await this.#app.files()
+    const above = storeDirectory === undefined ? [] : [dirname(storeDirectory)]
+    const found = [dataDirectory, ...(logDirectory === undefined ? [] : [logDirectory]), ...above].flatMap(
+      findOtherFormats,
+    )
+    return [...new Map(found.map((each) => [each.directory, each])).values()]
+  }
+
+  /** Deletes one of them. */
+  async removeOtherStore({ directory }: OtherStore): Promise<void> {
+    await (await this.#app.files()).removeOtherFormat(directory)
   }
 
   async #backUpStore(target: string): Promise<void> {

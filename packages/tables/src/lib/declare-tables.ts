@@ -1,0 +1,100 @@
+import type { CodecSpec, DefinedNames, Immutable } from '@millrace/core'
+import type { StateContext } from '@millrace/state'
+import {
+  type AnyGlobalTable,
+  createGlobalTable,
+  type GlobalTable,
+  type GlobalTableOf,
+  type GlobalTableOptions,
+} from './global-table.ts'
+import type { Fallback, KeyOf, TableOptions, ValueOf } from './options.ts'
+import { createSetTable, type GlobalSetTable, type SetTable, type SetTableOptions } from './set-table.ts'
+import { type AnyTable, createTable, type Table, type TableOf } from './table.ts'
+
+/** What an app declares of tables. */
+export interface TableDeclarations {
+  /**
+   * Declares a table: keyed state, partitioned as its source topics, kept in the changelog `{id}-{name}-changelog`.
+   *
+   * @throws `NAME_INVALID`, `NAME_TAKEN`, `CODEC_UNKNOWN`, `DEFINITION_LATE`
+   * @example
+   * const counts = app.table('word_counts', { key: 'string', value: 'number', default: () => 0 })
+   */
+  table<const KS extends CodecSpec, const VS extends CodecSpec, D extends Fallback<VS> = undefined>(
+    name: string,
+    options: TableOptions<KS, VS, D>,
+  ): TableOf<KS, VS, D>
+
+  /** Declares a table that every worker has whole. Throws as `table` does. */
+  globalTable<const KS extends CodecSpec, const VS extends CodecSpec, D extends Fallback<VS> = undefined>(
+    name: string,
+    options: GlobalTableOptions<KS, VS, D>,
+  ): GlobalTableOf<KS, VS, D>
+
+  /** Declares a table of sets: `add`, `delete`, `has`, `values`. With `global: true` every worker has it whole. Throws as `table` does. */
+  setTable<const KS extends CodecSpec, const ES extends CodecSpec>(
+    name: string,
+    options: SetTableOptions<KS, ES> & { readonly global: true },
+  ): GlobalSetTable<KeyOf<KS>, ValueOf<ES>>
+  setTable<const KS extends CodecSpec, const ES extends CodecSpec>(
+    name: string,
+    options: SetTableOptions<KS, ES> & { readonly global?: false },
+  ): SetTable<KeyOf<KS>, ValueOf<ES>>
+}
+
+/** Where they are kept. */
+export interface TableDefinitions extends DefinedNames {
+  readonly tables: Map<string, AnyTable>
+  readonly globalTables: Map<string, AnyGlobalTable>
+}
+
+export function declareTables(context: StateContext, definitions: TableDefinitions): TableDeclarations {
+  const { tables, globalTables } = definitions
+  // Tables of all kinds share stores and routes, so they share names.
+  const spread = (name: string) => ({ into: tables, besides: globalTables, name, among: 'table' })
+  const whole = (name: string) => ({ into: globalTables, besides: tables, name, among: 'table' })
+  function setTable<KS extends CodecSpec, ES extends CodecSpec>(
+    name: string,
+    options: SetTableOptions<KS, ES> & { readonly global: true },
+  ): GlobalSetTable<KeyOf<KS>, ValueOf<ES>>
+  function setTable<KS extends CodecSpec, ES extends CodecSpec>(
+    name: string,
+    options: SetTableOptions<KS, ES> & { readonly global?: false },
+  ): SetTable<KeyOf<KS>, ValueOf<ES>>
+  function setTable<KS extends CodecSpec, ES extends CodecSpec>(
+    name: string,
+    options: SetTableOptions<KS, ES>,
+  ): SetTable<KeyOf<KS>, ValueOf<ES>> | GlobalSetTable<KeyOf<KS>, ValueOf<ES>> {
+    return options.global === true
+      ? definitions.add('set table', whole(name), () =>
+          createSetTable<KS, ES>(context, name, { ...options, global: true }),
+        )
+      : definitions.add('set table', spread(name), () =>
+          createSetTable<KS, ES>(context, name, { ...options, global: false }),
+        )
+  }
+  return {
+    table: (name, options) => definitions.add('table', spread(name), () => createTable(context, name, options)),
+    globalTable: (name, options) =>
+      definitions.add('global table', whole(name), () => createGlobalTable(context, name, options)),
+    setTable,
+  }
+}
+
+/**
+ * A table of an app by the types of its keys and values, for functions that are given one. It gives values out readonly
+ * to their depth; `G` is what `get` gives, where that matters.
+ *
+ * @example
+ * function total(carts: Table<string, Cart>, customer: string): number {
+ *   return carts.get(customer)?.items.length ?? 0
+ * }
+ */
+export type AppTable<K, V, G extends Immutable<V> | undefined = Immutable<V> | undefined> = Table<K, Immutable<V>, G>
+
+/** As `AppTable`, of a global table. */
+export type AppGlobalTable<K, V, G extends Immutable<V> | undefined = Immutable<V> | undefined> = GlobalTable<
+  K,
+  Immutable<V>,
+  G
+>
