@@ -109,7 +109,9 @@ export function manualClock({ now: start = DEFAULT_NOW_MS, quiesce = fewTurns }:
   const schedule = (delayMs: number, fn: () => void): Scheduled => {
     if (!(delayMs > 0)) return soon(fn)
     // Whoever advances the clock runs the timer, but it belongs where it was set: there the async context is, too.
-    const timer = timers.add(passedMs + delayMs, AsyncResource.bind(fn))
+    // `AsyncResource.bind` would do the same at some twenty times the price.
+    const place = new AsyncResource('ManualClock')
+    const timer = timers.add(passedMs + delayMs, () => place.runInAsyncScope(fn))
     return { cancel: () => timers.remove(timer) }
   }
 

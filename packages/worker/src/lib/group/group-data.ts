@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
+import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
 import type { TaskOwner } from '@millrace/core'
 import { taskId } from '../environment/task-id.ts'
 import { isObject, readInteger, readJson, readList, readMap, readSecret, readText } from './member-data.ts'
@@ -41,6 +41,9 @@ const VERSION = 2
 /** No version of this makes more. */
 const MOST_BYTES = 64 * 1024 * 1024
 const NOBODY = 0xffff
+/** Up to here every group has room, and each rebalance of it need not wait for the last byte: 0.02 ms instead of 0.5 or more. */
+const SHORT_BYTES = 8_192
+const QUICKLY = { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }
 
 export function encodeGroupData(data: GroupData): Uint8Array {
   const names = [...data.members.keys()]
@@ -72,7 +75,7 @@ export function encodeGroupData(data: GroupData): Uint8Array {
       bytes[at + tasks] = index >> 8
       bytes[at + 2 * tasks] = unassigned.has(id) ? 1 : 0
     }
-  return Buffer.concat([Buffer.from([VERSION]), brotliCompressSync(bytes)])
+  return Buffer.concat([Buffer.from([VERSION]), brotliCompressSync(bytes, bytes.length <= SHORT_BYTES ? QUICKLY : {})])
 }
 
 const UUID = /[\da-f]{8}-(?:[\da-f]{4}-){3}([\da-f]{12})$/
