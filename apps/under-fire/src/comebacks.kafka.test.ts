@@ -7,12 +7,12 @@ import { fillChangelog } from './fill-changelog.ts'
 import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
 import { length } from './test-length.ts'
-import { EXACT, NOTHING_LOST, tellFigures } from './verdicts.ts'
-import type { WorkerProcess } from './worker-process.ts'
+import { EXACT, NOTHING_LOST, tellFigures } from './verdict.ts'
+import type { WorkerProcess } from '@millrace/verifier'
 
 const clock = systemClock()
 const LIMIT = { timeout: 120_000 }
-const PER_SECOND = 500
+const PER_SECOND = 100
 
 describeKafka('what a worker leaves behind', (brokers) => {
   const outside = outsideOf(brokers)
@@ -26,7 +26,7 @@ describeKafka('what a worker leaves behind', (brokers) => {
     LIMIT,
     async () => {
       await using run = await openRun({ sessionTimeout: '30s' })
-      const rows = length({ short: 100_000, long: 1_000_000 })
+      const rows = length({ short: 50_000, long: 1_000_000 })
       await fill(run, rows)
       const [one, two] = [start(run, 'one'), start(run, 'two')]
       await Promise.all([one.ready(), two.ready()])
@@ -58,7 +58,7 @@ describeKafka('what a worker leaves behind', (brokers) => {
   )
 
   test('with warm copies on other workers, what takes over reads only the ends of the changelogs', LIMIT, async () => {
-    const rows = length({ short: 60_000, long: 1_000_000 })
+    const rows = length({ short: 30_000, long: 1_000_000 })
     await using run = await openRun({ processingGuarantee: 'exactly-once', standbys: 1 })
     await fill(run, rows)
 

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { cutOffLog } from './cut-off-log.ts'
 import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
-import type { WorkerProcess } from './worker-process.ts'
+import type { WorkerProcess } from '@millrace/verifier'
 
 const LIMIT = { timeout: 120_000 }
 const SENT = 1000

@@ -1,15 +1,20 @@
 import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { AppSettings } from '@millrace/app'
 import { eventually } from '@millrace/conformance'
 import { NO_HEADERS, type Producer, partitionForKey, systemClock, type Transport } from '@millrace/core'
-import { readLog } from './read-log.ts'
+import { bundled } from '@millrace/programs-for-tests'
+import { type LoggedRecord, recordsOf, WorkerProcess } from '@millrace/verifier'
 import type { TallyPlan } from './tally-app.ts'
-import { type Verdict, verdictOf } from './verdict.ts'
-import { WorkerProcess } from './worker-process.ts'
+import { type FireVerdict, verdictOf } from './verdict.ts'
 
 const clock = systemClock()
+const mainFile = fileURLToPath(await bundled(new URL('./worker-main.ts', import.meta.url)))
 const KEYS = 64
-const LOAD_STEP_MS = 20
+const LOAD_STEP_MS = 100
+/** Each look is a request. */
+const LOOK_MS = 50
 const DONE_LIMIT_MS = 60_000
 
 export interface FireRunOptions {
@@ -61,8 +66,8 @@ export class FireRun {
     await outside.admin().createTopics(names.map((name) => ({ name, partitions, replicationFactor: -1, config: {} })))
   }
 
-  /** Starts a worker process, of another build if `program` names its file; await its `ready`. */
-  start(settings: Omit<AppSettings, 'id'> = {}, program?: string): WorkerProcess {
+  /** Starts a worker process, of another build of `worker-main.ts` if `program` is its file; await its `ready`. */
+  start(settings: Omit<AppSettings, 'id'> = {}, program: string = mainFile): WorkerProcess {
     const plan: TallyPlan = {
       settings: {
         broker: `kafka://${this.#options.brokers}`,
@@ -80,7 +85,10 @@ export class FireRun {
       worker: `w${++this.#started}`,
       ...this.#options.plan,
     }
-    const worker = new WorkerProcess(plan, program)
+    const name = plan.worker
+    const logs = process.env['MILLRACE_FIRE_LOGS']
+    const logFile = logs === undefined ? undefined : join(logs, `${this.id}-${name}.log`)
+    const worker = new WorkerProcess({ name, program, plan, logFile })
     this.workers.push(worker)
     return worker
   }
@@ -142,6 +150,7 @@ export class FireRun {
     await eventually(
       async () => {
         this.#mustLive()
+        await clock.sleep(LOOK_MS)
         return (await this.committed()) >= count
       },
       { what: `${count} numbers to be committed`, limitMs },
@@ -163,14 +172,14 @@ export class FireRun {
     return Promise.all(this.workers.filter((worker) => worker.alive).map((worker) => worker.stop()))
   }
 
-  async verdict(): Promise<Verdict> {
-    const { outside } = this.#options
-    const read = (topic: string): ReturnType<typeof readLog> => readLog(outside, { topic, partitions: this.partitions })
-    const [numbers, copies, changelog] = await Promise.all([
-      read(this.numbers),
-      read(this.copies),
-      read(this.changelog),
-    ])
+  /** All committed records of one of its topics. */
+  read(topic: string): Promise<readonly LoggedRecord[]> {
+    return recordsOf(this.#options.outside, { name: topic, partitions: this.partitions })
+  }
+
+  async verdict(): Promise<FireVerdict> {
+    const topics = [this.numbers, this.copies, this.changelog] as const
+    const [numbers = [], copies = [], changelog = []] = await Promise.all(topics.map((topic) => this.read(topic)))
     return verdictOf({ numbers, copies, changelog })
   }
 

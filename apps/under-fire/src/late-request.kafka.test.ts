@@ -5,10 +5,8 @@ import { cutProxy } from './cut-proxy.ts'
 import type { LateRequest } from './late-request.ts'
 import { type FireRun, fireRun } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
-import { readLog } from './read-log.ts'
-import type { Verdict } from './verdict.ts'
-import { EXACT, NOTHING_LOST, tellFigures } from './verdicts.ts'
-import type { WorkerProcess } from './worker-process.ts'
+import { EXACT, type FireVerdict, NOTHING_LOST, tellFigures } from './verdict.ts'
+import type { WorkerProcess } from '@millrace/verifier'
 
 const LIMIT = { timeout: 90_000 }
 const KEYS = 64
@@ -62,7 +60,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
       const { asleep, late } = await fallAsleep(run)
       const successor = run.start()
       await run.untilDone()
-      asleep.signal('SIGCONT')
+      asleep.thaw()
       await eventually(() => asleep.changes.some(({ lost }) => lost.length > 0), { what: 'it to see its loss' })
       await eventually(() => asleep.changes.at(-1)?.lost.length === 0, { what: 'it to be a member again' })
       await run.send(KEYS)
@@ -106,7 +104,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
     const late = proxy.hold(run.changelog)
     await run.send(KEYS)
     await eventually(() => late.held, { what: 'the rows to be on their way' })
-    asleep.signal('SIGSTOP')
+    asleep.freeze()
     return { asleep, late }
   }
 
@@ -124,7 +122,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
   }
 
   /** The successor dies before its next commit; a third worker recovers and counts a fifth round. */
-  async function overtakeAndDie(run: FireRun): Promise<Verdict> {
+  async function overtakeAndDie(run: FireRun): Promise<FireVerdict> {
     const { asleep, successor } = await overtake(run)
     await successor.kill()
     await run.startReady(1)
@@ -136,7 +134,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
 
   /** Counts of the keys, as whoever recovers now would have them. */
   async function latest(run: FireRun): Promise<readonly number[]> {
-    const rows = await readLog(outside(), { topic: run.changelog, partitions: 1 })
+    const rows = await run.read(run.changelog)
     return [...new Map(rows.map(({ key, value }) => [String(key), Number(String(value))])).values()]
   }
 })
@@ -152,7 +150,7 @@ function counts(each: number): readonly number[] {
 
 /** All that still run end cleanly, the one that slept too. */
 async function end(run: FireRun, asleep: WorkerProcess): Promise<void> {
-  asleep.signal('SIGCONT')
+  asleep.thaw()
   await run.untilDone()
   for (const code of await run.stopAll()) expect(code).toBe(0)
 }

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { fireRun } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
 import { length } from './test-length.ts'
-import { CLEAN, tellFigures } from './verdicts.ts'
+import { EXACT, tellFigures } from './verdict.ts'
 
 const clock = systemClock()
 const PARTITIONS = 4
@@ -75,7 +75,7 @@ describeKafka('overload', (brokers) => {
       ).toBe(true)
       expect(await worker.stop()).toBe(0)
       const verdict = await run.verdict()
-      expect(verdict).toMatchObject(CLEAN)
+      expect(verdict).toMatchObject(EXACT)
       tellFigures(
         `${(records * RECORD_BYTES) >> 20} MiB before a slow agent: ${mib(calm.rssBytes)} MiB calm, ${mib(after.peakRssBytes)} MiB at most, other agent 20,000 in ${Math.round(fastMs)} ms`,
         verdict,

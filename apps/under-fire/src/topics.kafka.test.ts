@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ClusterEyes } from './cluster-eyes.ts'
 import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
 import { outsideOf } from './outside.ts'
-import type { WorkerProcess } from './worker-process.ts'
+import type { WorkerProcess } from '@millrace/verifier'
 
 /** A worker looks at its topics every 30 s. */
 const NOTICE_LIMIT_MS = 60_000

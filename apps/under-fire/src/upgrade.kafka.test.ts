@@ -7,11 +7,11 @@ import { fireRun } from './fire-run.ts'
 import { frozenBuild } from './frozen-build.ts'
 import { outsideOf } from './outside.ts'
 import { length } from './test-length.ts'
-import { EXACT, tellFigures } from './verdicts.ts'
-import type { WorkerProcess } from './worker-process.ts'
+import { EXACT, tellFigures } from './verdict.ts'
+import type { WorkerProcess } from '@millrace/verifier'
 
 const LIMIT = { timeout: 120_000 }
-const PER_SECOND = length({ short: 500, long: 4_000 })
+const PER_SECOND = length({ short: 100, long: 4_000 })
 /** Shorter than the session: whoever is back by then has lost nothing. */
 const OUTAGE_MS = 5_000
 const clock = systemClock()

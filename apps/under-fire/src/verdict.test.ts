@@ -1,6 +1,6 @@
 import { NO_HEADERS } from '@millrace/core'
 import { expect, test } from 'vitest'
-import type { LoggedRecord } from './read-log.ts'
+import type { LoggedRecord } from '@millrace/verifier'
 import { verdictOf } from './verdict.ts'
 
 function log(...rows: readonly (readonly [key: string, value: string])[]): readonly LoggedRecord[] {

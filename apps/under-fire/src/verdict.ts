@@ -1,4 +1,4 @@
-import type { LoggedRecord } from './read-log.ts'
+import { Deliveries, type LoggedRecord, missing } from '@millrace/verifier'
 
 /** What a run wrote, read back from the broker. */
 export interface Evidence {
@@ -8,7 +8,7 @@ export interface Evidence {
 }
 
 /** What became of the numbered records, worked out from the topics alone. */
-export interface Verdict {
+export interface FireVerdict {
   /** Records in the source topic. */
   readonly sent: number
   /** Numbers with fewer copies than they have records. */
@@ -17,7 +17,7 @@ export interface Verdict {
   readonly doubles: number
   /** Keys whose count is lower than their records. */
   readonly short: readonly string[]
-  /** Sum of the counts beyond the records. */
+  /** Sum of the counts beyond the records: counted again. */
   readonly overcounted: number
   /** Rows with a count lower than an earlier row of their key: an old owner has written over a new one. */
   readonly backward: readonly string[]
@@ -27,38 +27,45 @@ export interface Verdict {
   readonly byWorker: Readonly<Record<string, number>>
 }
 
+/** What holds in every run: at least once. Counts may be too high, never too low, and no row goes back. */
+export const NOTHING_LOST: Partial<FireVerdict> = { lost: [], short: [], backward: [] }
+
+/** What holds exactly once, whatever happened; and at least once, when every worker stopped cleanly. */
+export const EXACT: Partial<FireVerdict> = { ...NOTHING_LOST, doubles: 0, overcounted: 0 }
+
 /** Judges a run. Knows nothing of how it was done: it counts records, and compares. */
-export function verdictOf({ numbers, copies, changelog }: Evidence): Verdict {
-  const records = countBy(numbers, ({ value }) => text(value))
-  const copied = countBy(copies, ({ value }) => wordsOf(value)[0] ?? '')
-  const expected = countBy(numbers, ({ key }) => text(key))
-  const { counts, backward } = replay(changelog)
+export function verdictOf({ numbers, copies, changelog }: Evidence): FireVerdict {
+  const copied = new Deliveries<string>('copies')
+  for (const { value, partition, offset } of copies) copied.add(wordsOf(value)[0] ?? '', `${partition}@${offset}`)
+  const counted = new Deliveries<string>('counts')
+  const backward: string[] = []
+  for (const { key, value, partition, offset } of changelog) {
+    const [name, count] = [text(key), Number(text(value))]
+    const before = counted.times(name)
+    if (count < before) backward.push(`${name}: ${before}, then ${count} at ${partition}@${offset}`)
+    counted.set(name, count)
+  }
+  const handled = copied.verdict(countBy(numbers, ({ value }) => text(value)))
+  const rows = counted.verdict(countBy(numbers, ({ key }) => text(key)))
   return {
     sent: numbers.length,
-    lost: [...records].filter(([number, count]) => (copied.get(number) ?? 0) < count).map(([number]) => number),
-    doubles: sum([...records].map(([number, count]) => Math.max((copied.get(number) ?? 0) - count, 0))),
-    short: [...expected].filter(([key, count]) => (counts.get(key) ?? 0) < count).map(([key]) => key),
-    overcounted: sum([...expected].map(([key, count]) => Math.max((counts.get(key) ?? 0) - count, 0))),
+    lost: handled.lost.map(({ id }) => id),
+    doubles: missing(handled.again),
+    short: rows.lost.map(({ id }) => id),
+    overcounted: missing(rows.again),
     backward,
     longestGapMs: longestGap(copies),
     byWorker: Object.fromEntries(countBy(copies, ({ value }) => wordsOf(value)[1] ?? '')),
   }
 }
 
-function replay(changelog: readonly LoggedRecord[]): {
-  readonly counts: ReadonlyMap<string, number>
-  readonly backward: readonly string[]
-} {
-  const counts = new Map<string, number>()
-  const backward: string[] = []
-  for (const { key, value, partition, offset } of changelog) {
-    const name = text(key)
-    const count = Number(text(value))
-    const before = counts.get(name) ?? 0
-    if (count < before) backward.push(`${name}: ${before}, then ${count} at ${partition}@${offset}`)
-    counts.set(name, count)
-  }
-  return { counts, backward }
+/** One line of figures for whoever reads the run. */
+export function tellFigures(what: string, verdict: FireVerdict): void {
+  const { sent, lost, doubles, overcounted, longestGapMs, byWorker } = verdict
+  const shares = Object.entries(byWorker).map(([worker, count]) => `${worker} ${count}`)
+  console.log(
+    `${what}: ${sent} records, ${lost.length} lost, ${doubles} handled again, ${overcounted} counted again, longest gap ${longestGapMs} ms; ${shares.join(', ')}`,
+  )
 }
 
 /** Copies are handled in partitions like their numbers: by key, and with as many partitions. */
@@ -75,10 +82,7 @@ function longestGap(copies: readonly LoggedRecord[]): number {
 
 function countBy(records: readonly LoggedRecord[], nameOf: (record: LoggedRecord) => string): Map<string, number> {
   const counts = new Map<string, number>()
-  for (const record of records) {
-    const name = nameOf(record)
-    counts.set(name, (counts.get(name) ?? 0) + 1)
-  }
+  for (const record of records) counts.set(nameOf(record), (counts.get(nameOf(record)) ?? 0) + 1)
   return counts
 }
 
@@ -88,8 +92,4 @@ function wordsOf(value: Buffer | null): readonly string[] {
 
 function text(bytes: Buffer | null): string {
   return bytes?.toString() ?? ''
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0)
 }

@@ -1,12 +1,12 @@
 import type { Transport } from '@millrace/core'
 import { headersOf } from '../lib/input-records.ts'
-import { readTopic, type ReadRecord } from '../lib/read-topic.ts'
+import { readTopic, type LoggedRecord } from '../lib/read-topic.ts'
 import { troubleOf } from '../lib/trouble.ts'
 import type { VerifierRun } from '../lib/verifier-run.ts'
 import { verifierTopics, type TopicPlace } from '../lib/verifier-topics.ts'
 import type { Mark } from '../lib/verifier-app.ts'
 import { Deliveries, type DeliveryFigures } from './deliveries.ts'
-import type { InputFacts } from './input-facts.ts'
+import { eachOf, timesIn, type InputFacts } from './input-facts.ts'
 import { KeyOrder } from './key-order.ts'
 import type { Problems } from './problems.ts'
 import { sameHeaders } from './same-headers.ts'
@@ -14,7 +14,7 @@ import { sameHeaders } from './same-headers.ts'
 export interface OutputFigures {
   readonly deliveries: Readonly<Record<string, DeliveryFigures>>
   /** How often record `n` is in the repartition topic: what the groups are counted from. */
-  readonly regrouped: Deliveries
+  readonly regrouped: Deliveries<number>
 }
 
 type Output = Mark & { readonly n: number; readonly seq: number; readonly count?: number; readonly twice?: number }
@@ -33,16 +33,19 @@ export async function checkOutputs(context: CheckContext): Promise<OutputFigures
   const { transport, run, input, exact, problems } = context
   const topics = verifierTopics(run.id)
   const figures: Record<string, DeliveryFigures> = {}
-  const start = (name: string): Deliveries => new Deliveries(name, run.records)
-  const end = (deliveries: Deliveries, expected: (n: number) => number): void => {
-    figures[deliveries.name] = deliveries.check({ expected, records: run.records, exact }, problems)
+  const start = (name: string): Deliveries<number> => new Deliveries(name)
+  const end = (deliveries: Deliveries<number>, expected: (n: number) => number): void => {
+    figures[deliveries.name] = deliveries.check(eachOf(input, expected), context)
   }
   const ofTopic =
     (topic: 'a' | 'b') =>
     (n: number): number =>
-      input.records[n]?.topic === topic ? input.copies(n) : 0
+      timesIn(input, topic, n)
   const order = (name: string): KeyOrder => new KeyOrder(name, exact, problems)
-  const read = (place: TopicPlace, show: (record: ReadRecord, output: Output, where: string) => void): Promise<void> =>
+  const read = (
+    place: TopicPlace,
+    show: (record: LoggedRecord, output: Output, where: string) => void,
+  ): Promise<void> =>
     readTopic(transport, place, (record) =>
       show(record, JSON.parse(String(record.value)), `${record.partition}@${record.offset}`),
     )
@@ -54,7 +57,7 @@ export async function checkOutputs(context: CheckContext): Promise<OutputFigures
         `record ${n}, attempt ${attempt} of worker ${by}, at ${where}`,
       )
   }
-  const mustBeKept = (name: string, record: ReadRecord, n: number, key: string | undefined): void => {
+  const mustBeKept = (name: string, record: LoggedRecord, n: number, key: string | undefined): void => {
     const planned = input.records[n]
     if (planned === undefined) return
     if (

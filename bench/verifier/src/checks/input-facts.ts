@@ -13,6 +13,16 @@ export interface InputFacts {
   copies(n: number): number
 }
 
+/** How often record `n` is in a topic of the input. */
+export function timesIn(input: InputFacts, topic: 'a' | 'b', n: number): number {
+  return input.records[n]?.topic === topic ? input.copies(n) : 0
+}
+
+/** Every record's number with how often something must be there for it. */
+export function* eachOf({ records }: InputFacts, times: (n: number) => number): Generator<readonly [number, number]> {
+  for (const { n } of records) yield [n, times(n)]
+}
+
 /** Reads the input, and checks that it is what was sent. */
 export async function readInput(transport: Transport, run: VerifierRun, problems: Problems): Promise<InputFacts> {
   const topics = verifierTopics(run.id)

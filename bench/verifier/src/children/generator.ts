@@ -4,13 +4,15 @@ import { inputRecords, inputValue } from '../lib/input-records.ts'
 import { lookFromOutside } from '../lib/open-transport.ts'
 import { runOfThisProcess } from '../lib/verifier-run.ts'
 import { verifierTopics } from '../lib/verifier-topics.ts'
-import { endWithParent } from './end-with-parent.ts'
 
 const TICK_MS = 50
 const LARGEST_BATCH = 2000
 const NO_GUARD = { guard: () => {} }
 
-endWithParent()
+// Its other end is closed when the program that started this one is gone, however that ended.
+process.stdin.on('end', () => process.exit(1))
+process.stdin.resume()
+process.stdin.unref()
 const run = runOfThisProcess()
 const topics = verifierTopics(run.id)
 const clock = systemClock()

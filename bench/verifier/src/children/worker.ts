@@ -1,24 +1,32 @@
-// A worker of the verifier's app, as a process of its own: `worker.ts worker`.
+// A worker of the verifier's app.
 import { join } from 'node:path'
+import { toError, type Logger } from '@millrace/core'
 import { createLmdbStore } from '@millrace/store-lmdb'
 import { faultNamed } from '../faults/faults.ts'
 import { openTransport } from '../lib/open-transport.ts'
-import { runOfThisProcess } from '../lib/verifier-run.ts'
 import { verifierApp } from '../lib/verifier-app.ts'
-import { endWithParent } from './end-with-parent.ts'
+import type { WorkerPlan } from '../lib/verifier-run.ts'
+import { runWorker } from '../workers/run-worker.ts'
 
-endWithParent()
-const run = runOfThisProcess()
-const slot = process.env['VERIFIER_SLOT'] ?? '0'
+const { run, slot }: WorkerPlan = JSON.parse(process.argv[2] ?? '{}')
 const fault = run.fault === undefined ? undefined : faultNamed(run.fault)
 
-export const app = verifierApp(run, `${slot}-${process.pid}`, {
-  broker: (deps) => {
-    const transport = openTransport(run.broker, `worker-${slot}`, deps)
-    return fault?.wrap?.(transport, run.seed) ?? transport
-  },
-  store:
-    run.store === 'memory' ? 'memory:' : () => createLmdbStore({ directory: join(run.directory, `store-${slot}`) }),
-})
+const writing =
+  (level: string): Logger['info'] =>
+  (fields, message) => {
+    const err = 'err' in fields ? { err: toError(fields.err).stack } : {}
+    console.log(JSON.stringify({ level, ...fields, ...err, message }))
+  }
+const log: Logger = { debug: () => {}, info: writing('info'), warn: writing('warn'), error: writing('error') }
 
-await app.main(import.meta)
+runWorker(
+  verifierApp(run, `${slot}-${process.pid}`, {
+    log,
+    broker: (deps) => {
+      const transport = openTransport(run.broker, `worker-${slot}`, deps)
+      return fault?.wrap?.(transport, run.seed) ?? transport
+    },
+    store:
+      run.store === 'memory' ? 'memory:' : () => createLmdbStore({ directory: join(run.directory, `store-${slot}`) }),
+  }),
+)

@@ -1,17 +1,30 @@
-import { partitionKey, systemClock, withTimeout, type RawRecord, type Transport } from '@millrace/core'
+import {
+  partitionKey,
+  systemClock,
+  withTimeout,
+  type RawRecord,
+  type TopicPartition,
+  type Transport,
+} from '@millrace/core'
 import type { TopicPlace } from './verifier-topics.ts'
 
 const LIMIT_MS = 120_000
 
-export interface ReadRecord extends RawRecord {
-  readonly partition: number
+/** A record, and where it is. */
+export type LoggedRecord = RawRecord & TopicPartition
+
+/** All committed records of a topic, in the order of each partition, from its beginning to its end as of now. */
+export async function recordsOf(transport: Transport, topic: TopicPlace): Promise<readonly LoggedRecord[]> {
+  const found: LoggedRecord[] = []
+  await readTopic(transport, topic, (record) => found.push(record))
+  return found
 }
 
 /** Shows every committed record of a topic, in the order of each partition. */
 export async function readTopic(
   transport: Transport,
   { name, partitions }: TopicPlace,
-  show: (record: ReadRecord) => void,
+  show: (record: LoggedRecord) => void,
 ): Promise<void> {
   const reader = transport.reader({ isolation: 'read-committed' })
   try {
@@ -25,7 +38,7 @@ export async function readTopic(
       if (left.size === 0) return
       for await (const { records, partition, topic, nextOffset } of reader.batches()) {
         for (const { offset, timestamp, key, value, headers } of records)
-          show({ partition, offset, timestamp, key, value, headers })
+          show({ topic, partition, offset, timestamp, key, value, headers })
         const key = partitionKey({ topic, partition })
         if (nextOffset >= (left.get(key) ?? Infinity)) left.delete(key)
         if (left.size === 0) return

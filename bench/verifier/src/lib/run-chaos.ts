@@ -1,5 +1,5 @@
 import { systemClock } from '@millrace/core'
-import type { Deed, Step } from './chaos-plan.ts'
+import type { Step } from './chaos-plan.ts'
 import type { WorkerSlot } from './worker-slot.ts'
 
 /** Does what the plan says, each step when it is due. A worker that has ended by itself is started again. */
@@ -17,11 +17,11 @@ export async function runChaos(
     if (waitMs > 0) await clock.sleep(waitMs)
     const worker = slots[slot]
     if (worker === undefined) continue
-    for (const other of slots) if (!other.isUp && !busy.has(other.slot) && other !== worker) await other.start()
+    for (const other of slots) if (!other.isUp && !busy.has(other.slot) && other !== worker) other.start()
     tell(`${((clock.monotonic() - beganMs) / 1000).toFixed(1)} s  ${deed} ${slot}`)
     const before = busy.get(slot) ?? Promise.resolve()
     // A stop may take longer than until the next start: that one waits for it.
-    const doing = before.then(() => doIt(worker, deed))
+    const doing = before.then(() => worker[deed]())
     busy.set(slot, doing)
     const over = (): void => {
       if (busy.get(slot) === doing) busy.delete(slot)
@@ -29,19 +29,4 @@ export async function runChaos(
     if (deed === 'start' || deed === 'thaw') void doing.then(over)
   }
   await Promise.all(busy.values())
-}
-
-async function doIt(worker: WorkerSlot, deed: Deed): Promise<void> {
-  switch (deed) {
-    case 'kill':
-      return worker.kill()
-    case 'stop':
-      return worker.stop()
-    case 'start':
-      return worker.start()
-    case 'freeze':
-      return worker.freeze()
-    case 'thaw':
-      return worker.thaw()
-  }
 }

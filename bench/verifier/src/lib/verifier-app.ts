@@ -1,5 +1,5 @@
-import { createApp, json, type App } from '@millrace/app'
-import { systemClock, type StoreFactory, type TransportFactory } from '@millrace/core'
+import { createApp, json, type App, type AppSettings } from '@millrace/app'
+import { systemClock, type Logger, type StoreFactory, type TransportFactory } from '@millrace/core'
 import type { Input } from './input-records.ts'
 import { troubleOf } from './trouble.ts'
 import type { VerifierRun } from './verifier-run.ts'
@@ -31,15 +31,16 @@ export interface Tally {
 }
 
 export interface VerifierDrivers {
+  readonly log: Logger
   readonly broker: TransportFactory | string
   readonly store: StoreFactory | string
 }
 
 /** The app under fire: counts, transforms, routes and groups, and fails now and then when everything is done. */
-export function verifierApp(run: VerifierRun, by: string, { broker, store }: VerifierDrivers): App {
+export function verifierApp(run: VerifierRun, by: string, { log, broker, store }: VerifierDrivers): App {
   const { id, seed, guarantee, sessionMs, commitMs } = run
   const topics = verifierTopics(id)
-  const app = createApp({
+  const settings: AppSettings = {
     id,
     broker,
     store,
@@ -52,7 +53,8 @@ export function verifierApp(run: VerifierRun, by: string, { broker, store }: Ver
     repartitionPurgeInterval: 0,
     web: false,
     agent: { retries: 8, backoff: '40ms', maxBackoff: '200ms' },
-  })
+  }
+  const app = createApp(settings, { log })
   const clock = systemClock()
   const failed = new Map<string, number>()
   const attemptOf = (agent: string, n: number): number => failed.get(`${agent} ${n}`) ?? 0

@@ -1,4 +1,4 @@
-/** The variable in which the processes of a run are told of it. */
+/** The variable in which the generator of a run is told of it. */
 export const RUN_VARIABLE = 'VERIFIER_RUN'
 
 export type Guarantee = 'at-least-once' | 'exactly-once'
@@ -23,6 +23,12 @@ export interface VerifierRun {
   readonly startMs: number
   /** What is broken on purpose. */
   readonly fault: string | undefined
+}
+
+/** What a worker process is told. */
+export interface WorkerPlan {
+  readonly run: VerifierRun
+  readonly slot: number
 }
 
 /** What the process that started this one said. */

@@ -86,7 +86,7 @@ async function runUnderFire(
   const slots = Array.from({ length: options.workers }, (_, slot) => new WorkerSlot(slot, run, fault))
   const generator = startGenerator(run)
   try {
-    await Promise.all(slots.map((slot) => slot.start()))
+    for (const slot of slots) slot.start()
     await Promise.all(slots.map((slot) => slot.ready()))
     const beganMs = clock.monotonic()
     tell('workers are ready')
@@ -94,7 +94,7 @@ async function runUnderFire(
     await runChaos(planChaos({ ...run, ...options }), slots, (line) => tell(`${line}  (${generator.sent} sent)`))
     const calmMs = clock.monotonic()
     await generator.done
-    await Promise.all(slots.map((slot) => slot.start()))
+    for (const slot of slots) slot.start()
     tell('everything is sent; finishing')
     await lookFromOutside(run.broker, logInto(tell), (transport) => untilFinished(transport, run, slots, problems))
     const endMs = clock.monotonic()
@@ -146,7 +146,7 @@ async function untilFinished(
       for (const one of behind) problems.add('not finished in time', showBehind(one))
       return
     }
-    await Promise.all(slots.map((slot) => slot.start()))
+    for (const slot of slots) slot.start()
   }
 }
 

@@ -1,6 +1,6 @@
 import type { TopicPartition, WorkerStats } from '@millrace/core'
 
-/** From the test to a worker process. */
+/** From the program that started it to a worker process. */
 export type ToWorker =
   | { readonly do: 'stop' }
   /** The next event keeps the event loop for so long. */
@@ -8,14 +8,13 @@ export type ToWorker =
   | { readonly do: 'hold' }
   | { readonly do: 'release' }
   | { readonly do: 'slow down'; readonly eventMs: number }
-  | { readonly do: 'report'; readonly id: number }
+  | { readonly do: 'report'; readonly id: number; readonly health?: boolean }
 
 export interface WorkerReport {
   readonly stats: WorkerStats | undefined
-  /** What `/health/ready` answers. */
-  readonly health: { readonly ready: boolean; readonly reasons: readonly string[] }
-  readonly handled: number
-  readonly handledSlow: number
+  /** What `/health/ready` answers, when it was asked for: an answer loads much of Node. */
+  readonly health?: { readonly ready: boolean; readonly reasons: readonly string[] }
+  readonly handledSlow?: number
   readonly rssBytes: number
   readonly peakRssBytes: number
 }
@@ -26,7 +25,7 @@ export interface PartitionsMoved {
   readonly gained: readonly TopicPartition[]
 }
 
-/** From a worker process to the test. */
+/** From a worker process to the program that started it. */
 export type FromWorker =
   | { readonly say: 'ready' }
   | { readonly say: 'moved'; readonly change: PartitionsMoved }
