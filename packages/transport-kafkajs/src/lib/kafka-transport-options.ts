@@ -47,45 +47,36 @@ export interface KafkaTransportOptions {
 }
 
 /** The options with every default filled in. */
-export interface KafkaSettings extends Omit<Required<KafkaTransportOptions>, 'ssl' | 'sasl'> {
-  readonly ssl: boolean | ConnectionOptions
-  readonly sasl: KafkaSasl | undefined
+export interface KafkaSettings extends Omit<Required<KafkaTransportOptions>, 'sasl'> {
+  readonly sasl?: KafkaSasl
 }
 
 export function kafkaSettings(options: KafkaTransportOptions): KafkaSettings {
   return {
-    brokers: options.brokers,
-    clientId: options.clientId,
-    ssl: options.ssl ?? false,
-    sasl: options.sasl,
-    compression: options.compression ?? 'none',
-    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
-    connectionTimeoutMs: options.connectionTimeoutMs ?? 5_000,
-    maxFetchBytes: options.maxFetchBytes ?? 4 << 20,
-    maxFetchWaitMs: options.maxFetchWaitMs ?? 100,
-    verifyChecksums: options.verifyChecksums ?? true,
-    maxUnpackedBytes: options.maxUnpackedBytes ?? 64 << 20,
-    maxRequestBytes: options.maxRequestBytes ?? 4 << 20,
-    maxBatchBytes: options.maxBatchBytes ?? 900_000,
+    ssl: false,
+    compression: 'none',
+    requestTimeoutMs: 30_000,
+    connectionTimeoutMs: 5_000,
+    maxFetchBytes: 4 << 20,
+    maxFetchWaitMs: 100,
+    verifyChecksums: true,
+    maxUnpackedBytes: 64 << 20,
+    maxRequestBytes: 4 << 20,
+    maxBatchBytes: 900_000,
+    ...options,
   }
 }
 
 /** The settings as the driver takes them. `resolveSettings` has refused incomplete ones. */
 export function kafkaOptions(settings: ResolvedSettings, brokers: readonly string[]): KafkaTransportOptions {
-  const { kafka } = settings
-  const sasl = saslOf(kafka.sasl)
+  const { ssl, sasl: login, ...kafka } = settings.kafka
+  const sasl = saslOf(login)
   return {
+    ...kafka,
     brokers,
     clientId: settings.id,
-    ssl: sslOf(kafka.ssl),
+    ssl: sslOf(ssl),
     ...(sasl === undefined ? {} : { sasl }),
-    compression: kafka.compression,
-    connectionTimeoutMs: kafka.connectionTimeoutMs,
-    requestTimeoutMs: kafka.requestTimeoutMs,
-    maxFetchBytes: kafka.maxFetchBytes,
-    maxFetchWaitMs: kafka.maxFetchWaitMs,
-    maxRequestBytes: kafka.maxRequestBytes,
-    maxBatchBytes: kafka.maxBatchBytes,
     maxUnpackedBytes: settings.maxBatchBytes,
   }
 }

@@ -21,9 +21,9 @@ import { committedOffsets } from '../cluster/committed-offsets.ts'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { areLed, offsetsAt, partitionOffsets } from '../cluster/partition-offsets.ts'
-import { checkCode, PassingError, retrying } from '../cluster/retrying.ts'
+import { checkCode, retrying } from '../cluster/retrying.ts'
 import { requirePartition, toLeaders } from '../cluster/to-leaders.ts'
-import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { isMembershipLost, isRetriable, KafkaCode, type Right } from '../errors/kafka-errors.ts'
 import {
   deleteRecordsRequest,
   describeConfigsRequest,
@@ -60,15 +60,11 @@ export class KafkaAdmin implements Admin {
 
   async topics(names?: readonly string[]): Promise<readonly TopicInfo[]> {
     const { view } = this.#context
-    this.#closing.signal.throwIfAborted()
-    if (names?.length === 0) return []
     const found = await this.#retrying('topics could not be looked up', () => view.describe(names))
     return found.map(({ name, id, leaders }) => ({ name, id, partitions: leaders.length }))
   }
 
   async topicSettings(names: readonly string[]): Promise<readonly TopicSettings[]> {
-    this.#closing.signal.throwIfAborted()
-    if (names.length === 0) return []
     const { view } = this.#context
     return this.#retrying('settings of topics could not be looked up', async () => {
       // Only those that are there: Kafka would say of the others that they may not be seen, if not everything may.
@@ -90,7 +86,6 @@ export class KafkaAdmin implements Admin {
   }
 
   async brokers(): Promise<number> {
-    this.#closing.signal.throwIfAborted()
     const { view } = this.#context
     await this.#retrying('the cluster could not be looked up', () => view.refresh())
     return view.brokers
@@ -101,29 +96,10 @@ export class KafkaAdmin implements Admin {
     if (specs.length === 0) return
     const { view } = this.#context
     const names = specs.map(({ name }) => name)
-    let left = specs
     await this.#retrying(`topics could not be created (${names.join(', ')})`, async () => {
-      if (left.length === 0) return
       const link = await view.anyLink()
-      const results = await link.send(createTopicsRequest(left, TOPICS_TIMEOUT_MS))
-      const again = new Set<string>()
-      let passing: TopicResult | undefined
-      for (const result of results) {
-        if (result.errorCode === KafkaCode.ok || result.errorCode === KafkaCode.topicAlreadyExists) continue
-        const said = result.message === undefined ? '' : ` ${result.message}`
-        if (!isRetriable(result.errorCode))
-          throw kafkaError(
-            result.errorCode,
-            `Topic "${result.topic}" could not be created.${said}`,
-            'TOPIC_INVALID',
-            'Create',
-          )
-        passing = result
-        again.add(result.topic)
-      }
-      left = left.filter(({ name }) => again.has(name))
-      if (passing !== undefined)
-        throw new PassingError(`Kafka answered ${kafkaErrorName(passing.errorCode)} for "${passing.topic}".`)
+      const results = await link.send(createTopicsRequest(specs, TOPICS_TIMEOUT_MS))
+      checkTopics(results, { done: KafkaCode.topicAlreadyExists, was: 'created', right: 'Create' })
     })
     view.want(names)
     await this.#until(
@@ -146,12 +122,7 @@ export class KafkaAdmin implements Admin {
     await this.#retrying(`topics could not be deleted (${names.join(', ')})`, async () => {
       const link = await view.anyLink()
       const results = await link.send(deleteTopicsRequest(names, TOPICS_TIMEOUT_MS))
-      for (const { topic, errorCode } of results) {
-        if (errorCode === KafkaCode.ok || errorCode === KafkaCode.unknownTopicOrPartition) continue
-        if (isRetriable(errorCode))
-          throw new PassingError(`Kafka answered ${kafkaErrorName(errorCode)} for "${topic}".`)
-        throw kafkaError(errorCode, `Topic "${topic}" could not be deleted.`, 'TOPIC_INVALID', 'Delete')
-      }
+      checkTopics(results, { done: KafkaCode.unknownTopicOrPartition, was: 'deleted', right: 'Delete' })
     })
     await this.#until(
       () => `Topics ${names.join(', ')} were deleted, but are still there`,
@@ -169,8 +140,6 @@ export class KafkaAdmin implements Admin {
   }
 
   async deleteRecords(before: readonly PartitionPosition[], { guard }: SendOptions): Promise<void> {
-    this.#closing.signal.throwIfAborted()
-    if (before.length === 0) return
     for (const { offset, ...partition } of before) checkOffset(partition, offset)
     const { view } = this.#context
     const topics = [...new Set(before.map(({ topic }) => topic))]
@@ -200,13 +169,10 @@ export class KafkaAdmin implements Admin {
     partitions?: readonly TopicPartition[],
     { stable = false }: CommittedOptions = {},
   ): Promise<readonly CommitOffset[]> {
-    this.#closing.signal.throwIfAborted()
     return committedOffsets(this.#context, { groupId, partitions, stable }, this.#closing.signal)
   }
 
   async commit(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {
-    this.#closing.signal.throwIfAborted()
-    if (offsets.length === 0) return
     const { view } = this.#context
     const coordinator = this.#coordinator(groupId)
     await this.#retrying(`offsets of group "${groupId}" could not be committed`, async () => {
@@ -229,7 +195,6 @@ export class KafkaAdmin implements Admin {
   }
 
   async members(groupId: string): Promise<readonly MemberInfo[]> {
-    this.#closing.signal.throwIfAborted()
     const coordinator = this.#coordinator(groupId)
     return this.#retrying(`group "${groupId}" could not be looked up`, async () => {
       const { errorCode, members } = await coordinator.send(describeGroupRequest(groupId))
@@ -240,7 +205,6 @@ export class KafkaAdmin implements Admin {
   }
 
   async deleteGroup(groupId: string): Promise<void> {
-    this.#closing.signal.throwIfAborted()
     const coordinator = this.#coordinator(groupId)
     await this.#retrying(`group "${groupId}" could not be deleted`, async () => {
       const errorCode = await coordinator.send(deleteGroupRequest(groupId))
@@ -270,9 +234,22 @@ export class KafkaAdmin implements Admin {
     }
   }
 
+  /** Also says that it is closed. */
   #retrying<T>(what: string, attempt: () => Promise<T>): Promise<T> {
     return retrying(this.#context.reconnects, what, this.#closing.signal, attempt)
   }
+}
+
+/** What is permanent first: the rest is tried again, with those that are done, which changes nothing. */
+function checkTopics(
+  results: readonly TopicResult[],
+  { done, was, right }: { readonly done: number; readonly was: string; readonly right: Right },
+): void {
+  const failed = results.filter(({ errorCode }) => errorCode !== KafkaCode.ok && errorCode !== done)
+  const worst = failed.find(({ errorCode }) => !isRetriable(errorCode)) ?? failed[0]
+  if (worst === undefined) return
+  const said = worst.message === undefined ? '' : ` ${worst.message}`
+  checkCode(worst.errorCode, `Topic "${worst.topic}" could not be ${was}.${said}`, 'TOPIC_INVALID', right)
 }
 
 function isLed({ leaders }: TopicView): boolean {

@@ -1,12 +1,7 @@
 import { isMillraceError, MillraceError } from '@millrace/core'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
-import {
-  addressText,
-  openBrokerLink,
-  type BrokerAddress,
-  type BrokerLink,
-  type LinkDeps,
-} from '../kafkajs/broker-link.ts'
+import { addressText, openBrokerLink, type BrokerLink, type LinkDeps } from '../kafkajs/broker-link.ts'
+import type { BrokerAddress } from '../wire/requests/cluster.ts'
 import { APIS, type Api } from '../wire/wire-request.ts'
 
 const QUESTION_LIMIT_MS = 5_000

@@ -10,13 +10,6 @@ export interface KafkaClient {
   close(): Promise<void>
 }
 
-/** What one client has for itself. */
-export interface ClientLinks {
-  readonly links: BrokerLinks
-  /** Aborts when the client is closed. */
-  readonly signal: AbortSignal
-}
-
 /** What the clients of one transport share. */
 export interface KafkaClientContext {
   readonly settings: KafkaSettings

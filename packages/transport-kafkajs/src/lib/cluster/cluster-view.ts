@@ -1,7 +1,7 @@
 import { MillraceError, type Clock, type TopicPartition } from '@millrace/core'
 import { kafkaError, isRetriable, KafkaCode } from '../errors/kafka-errors.ts'
-import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
-import { metadataRequest, type MetadataTopic } from '../wire/requests/cluster.ts'
+import type { BrokerLink } from '../kafkajs/broker-link.ts'
+import { metadataRequest, type BrokerAddress, type MetadataTopic } from '../wire/requests/cluster.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
 import type { BrokerLinks } from './broker-links.ts'
 

@@ -1,5 +1,5 @@
-import type { BrokerAddress, BrokerLink } from '../kafkajs/broker-link.ts'
-import { findCoordinatorRequest } from '../wire/requests/cluster.ts'
+import type { BrokerLink } from '../kafkajs/broker-link.ts'
+import { findCoordinatorRequest, type BrokerAddress } from '../wire/requests/cluster.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
 import type { ClusterAccess } from './cluster-view.ts'
 import type { Right } from '../errors/kafka-errors.ts'
@@ -59,7 +59,7 @@ export class CoordinatorLink {
         'WORKER_FAILED',
         this.#kind === 'group' ? 'Read' : 'Write',
       )
-      this.#address = { nodeId: found.nodeId, host: found.host, port: found.port }
+      this.#address = found
     }
     return this.#cluster.links.to(this.#address)
   }

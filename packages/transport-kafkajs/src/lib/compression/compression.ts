@@ -50,9 +50,20 @@ function isOverLimit(error: unknown): boolean {
   return error instanceof RangeError && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE'
 }
 
+/** How the records of a batch are compressed: the bits for its attributes, and the codec, `undefined` for none. */
+export interface BatchCompression {
+  readonly bits: number
+  readonly codec: CompressionCodec | undefined
+}
+
 /** The bits of a batch's attributes that name its codec. */
 export function compressionBits(name: CompressionName): number {
   return NAMES.indexOf(name)
+}
+
+/** Throws `COMPRESSION_MISSING`. */
+export function batchCompression(name: CompressionName, codecs: CompressionCodecs): BatchCompression {
+  return { bits: compressionBits(name), codec: name === 'none' ? undefined : requireCodec(name, codecs) }
 }
 
 /** The codec of a batch with these attributes; `undefined` for an uncompressed one. Throws `COMPRESSION_MISSING`. */

@@ -1,7 +1,7 @@
 import { MillraceError, toError, type ConsumerOptions } from '@millrace/core'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { checkCode, waitAtMost } from '../cluster/retrying.ts'
+import { waitAtMost } from '../cluster/retrying.ts'
 import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
 import {
   decodeAssignment,
@@ -49,21 +49,14 @@ const ANSWER_SLACK_MS = 5_000
 export async function joinGroup(context: MemberContext, memberId: string, joinNumber: number): Promise<JoinResult> {
   const { options, coordinator } = context
   const { groupId, instanceId } = options
+  const subscription = encodeSubscription({ topics: options.topics, data: options.memberData() }, joinNumber)
   const joined = await coordinator.send(
-    joinGroupRequest({
-      groupId,
-      sessionTimeoutMs: options.sessionTimeoutMs,
-      rebalanceTimeoutMs: options.rebalanceTimeoutMs,
-      memberId,
-      instanceId,
-      protocol: options.assignor.name,
-      metadata: encodeSubscription({ topics: options.topics, data: options.memberData() }, joinNumber),
-    }),
+    joinGroupRequest(options, memberId, subscription),
     options.rebalanceTimeoutMs + ANSWER_SLACK_MS,
   )
   if (joined.errorCode === KafkaCode.memberIdRequired) return { kind: 'again', memberId: joined.memberId }
   const membership: MemberGeneration = { groupId, generation: joined.generation, memberId: joined.memberId, instanceId }
-  const refusal = refused(joined.errorCode, membership, coordinator, refusalText(options))
+  const refusal = refused(joined.errorCode, membership, context)
   if (refusal !== undefined) return refusal
 
   const assignments = joined.leaderId === joined.memberId ? await assignAll(joined, context) : []
@@ -74,26 +67,19 @@ export async function joinGroup(context: MemberContext, memberId: string, joinNu
   // That is how brokers answer when the record of a group is larger than they take.
   if (synced.errorCode === KafkaCode.unknownServerError && assignments.length > 0)
     return { kind: 'refused', memberId: joined.memberId, bytes: bytesOf(joined, assignments) }
-  const syncRefusal = refused(synced.errorCode, membership, coordinator, refusalText(options))
+  const syncRefusal = refused(synced.errorCode, membership, context)
   return syncRefusal ?? { kind: 'joined', membership, assignment: decodeAssignment(synced.assignment), syncSentMs }
 }
 
 function refused(
   code: number,
   membership: MemberGeneration,
-  coordinator: CoordinatorLink,
-  what: string,
+  { coordinator, options: { groupId, sessionTimeoutMs } }: MemberContext,
 ): JoinResult | undefined {
-  if (code === KafkaCode.ok) return undefined
   if (code === KafkaCode.fencedInstanceId) throw fencedInstance(membership)
   if (isMembershipLost(code)) return { kind: 'lost' }
-  coordinator.forget()
-  checkCode(code, what, 'WORKER_FAILED', 'Read')
+  coordinator.check(code, `Group "${groupId}" refused the member (sessionTimeout ${sessionTimeoutMs} ms).`)
   return undefined
-}
-
-function refusalText({ groupId, sessionTimeoutMs }: ConsumerOptions): string {
-  return `Group "${groupId}" refused the member (sessionTimeout ${sessionTimeoutMs} ms).`
 }
 
 async function assignAll(

@@ -1,6 +1,7 @@
 import {
   checkOffset,
   MillraceError,
+  partitionKey,
   type CommitOffset,
   type Consumer,
   type ConsumerOptions,
@@ -14,8 +15,8 @@ import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { throwOutOfRange } from '../fetch/lost-position.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { KafkaMember } from './group-member.ts'
-import { PassingError, retrying } from '../cluster/retrying.ts'
-import { isMembershipLost, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { retrying } from '../cluster/retrying.ts'
+import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
 import { offsetCommitRequest } from '../wire/requests/offsets.ts'
 
 /**
@@ -27,7 +28,6 @@ export class KafkaConsumer implements Consumer {
   readonly #context: KafkaClientContext
   readonly #closing = new AbortController()
   readonly #groupLinks: BrokerLinks
-  readonly #fetchLinks: BrokerLinks
   readonly #coordinator: CoordinatorLink
   readonly #fetcher: PartitionFetcher
   readonly #member: KafkaMember
@@ -39,7 +39,6 @@ export class KafkaConsumer implements Consumer {
     this.#context = context
     const { signal } = this.#closing
     this.#groupLinks = context.openLinks()
-    this.#fetchLinks = context.openLinks()
     this.#coordinator = new CoordinatorLink('group', options.groupId, { view: context.view, links: this.#groupLinks })
     this.#fetcher = new PartitionFetcher(
       {
@@ -49,7 +48,7 @@ export class KafkaConsumer implements Consumer {
         onOutOfRange: options.onOutOfRange ?? throwOutOfRange,
       },
       context,
-      { links: this.#fetchLinks, signal },
+      signal,
     )
     this.#member = new KafkaMember({ ...context, options, coordinator: this.#coordinator, signal }, this.#fetcher)
   }
@@ -121,9 +120,8 @@ export class KafkaConsumer implements Consumer {
 
   async #close(): Promise<void> {
     this.#closing.abort(new MillraceError('CLOSED', `The consumer of group "${this.#options.groupId}" is closed.`))
-    this.#fetcher.end()
+    this.#fetcher.close()
     await this.#member.leave()
-    this.#fetchLinks.close()
     this.#groupLinks.close()
     this.#context.onClosed(this)
   }
@@ -145,7 +143,7 @@ export class KafkaConsumer implements Consumer {
       if (foreign !== undefined)
         throw new MillraceError(
           'NOT_ASSIGNED',
-          `${foreign.topic}/${foreign.partition} is not assigned to this member of group "${groupId}".`,
+          `${partitionKey(foreign)} is not assigned to this member of group "${groupId}".`,
         )
       const results = await coordinator.send(offsetCommitRequest(session.membership, offsets))
       const failed = results.find(({ errorCode }) => errorCode !== KafkaCode.ok)
@@ -154,16 +152,7 @@ export class KafkaConsumer implements Consumer {
         session.endFor(failed.errorCode)
         throw fenced(groupId)
       }
-      if (isRetriable(failed.errorCode)) {
-        coordinator.forget()
-        throw new PassingError(`Kafka answered ${kafkaErrorName(failed.errorCode)}.`)
-      }
-      throw kafkaError(
-        failed.errorCode,
-        `The offset of ${failed.topic}/${failed.partition} could not be committed.`,
-        'RECORD_REFUSED',
-        'Read',
-      )
+      coordinator.check(failed.errorCode, `The offset of ${partitionKey(failed)} could not be committed.`)
     })
   }
 

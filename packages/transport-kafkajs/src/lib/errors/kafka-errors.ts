@@ -76,43 +76,26 @@ const KAFKA_ERRORS: ReadonlyMap<number, KafkaError> = new Map<number, KafkaError
   [105, { name: 'TRANSACTIONAL_ID_NOT_FOUND', remedy: 'PRODUCER_FENCED' }],
 ])
 
-type KafkaCodeName =
-  | 'ok'
-  | 'unknownServerError'
-  | 'offsetOutOfRange'
-  | 'unknownTopicOrPartition'
-  | 'requestTimedOut'
-  | 'messageTooLarge'
-  | 'recordListTooLarge'
-  | 'unknownMemberId'
-  | 'rebalanceInProgress'
-  | 'topicAlreadyExists'
-  | 'concurrentTransactions'
-  | 'groupIdNotFound'
-  | 'memberIdRequired'
-  | 'fencedInstanceId'
-  | 'invalidRecord'
-  | 'unstableOffsetCommit'
-
-/** Codes that the code of the driver asks about by name. */
-export const KafkaCode: Readonly<Record<KafkaCodeName, number>> = {
+/** Codes that the driver asks about by name. */
+export const KafkaCode = {
   ok: 0,
   unknownServerError: -1,
   offsetOutOfRange: 1,
+  corruptMessage: 2,
   unknownTopicOrPartition: 3,
   requestTimedOut: 7,
   messageTooLarge: 10,
   recordListTooLarge: 18,
-  unknownMemberId: 25,
   rebalanceInProgress: 27,
   topicAlreadyExists: 36,
   concurrentTransactions: 51,
+  operationNotAttempted: 55,
   groupIdNotFound: 69,
   memberIdRequired: 79,
   fencedInstanceId: 82,
   invalidRecord: 87,
   unstableOffsetCommit: 88,
-}
+} as const
 
 /** Kafka's name for a code, for messages. */
 export function kafkaErrorName(code: number): string {

@@ -8,7 +8,6 @@ import {
   type RecordBatch,
   type TopicPartition,
 } from '@millrace/core'
-import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { partitionOffsets } from '../cluster/partition-offsets.ts'
 import { throwOutOfRange } from './lost-position.ts'
@@ -22,17 +21,15 @@ export class KafkaReader implements Reader {
   readonly #context: KafkaClientContext
   readonly #isolation: Isolation
   readonly #closing = new AbortController()
-  readonly #links: BrokerLinks
   readonly #fetcher: PartitionFetcher
 
   constructor({ isolation, brokenBatches = 'throw' }: ReaderOptions, context: KafkaClientContext) {
     this.#context = context
     this.#isolation = isolation
-    this.#links = context.openLinks()
     this.#fetcher = new PartitionFetcher(
       { isolation, maxPartitionBytes: MAX_PARTITION_BYTES, brokenBatches, onOutOfRange: throwOutOfRange },
       context,
-      { links: this.#links, signal: this.#closing.signal },
+      this.#closing.signal,
     )
   }
 
@@ -58,8 +55,7 @@ export class KafkaReader implements Reader {
   async close(): Promise<void> {
     if (this.#closing.signal.aborted) return
     this.#closing.abort(new MillraceError('CLOSED', 'The reader is closed.'))
-    this.#fetcher.end()
-    this.#links.close()
+    this.#fetcher.close()
     this.#context.onClosed(this)
   }
 }

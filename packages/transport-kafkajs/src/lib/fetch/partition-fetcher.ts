@@ -8,7 +8,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import type { ClientLinks, KafkaClientContext } from '../cluster/client-context.ts'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
 import { FetchedBatches } from './fetched-batches.ts'
@@ -49,10 +49,10 @@ export class PartitionFetcher {
   readonly #fetching = new Set<number>()
   #answers = 0
 
-  constructor(options: FetcherOptions, context: KafkaClientContext, { links, signal }: ClientLinks) {
+  constructor(options: FetcherOptions, context: KafkaClientContext, signal: AbortSignal) {
     this.#options = options
     this.#context = context
-    this.#links = links
+    this.#links = context.openLinks()
     this.#signal = signal
     this.#batches = new FetchedBatches(this, options.brokenBatches)
   }
@@ -89,9 +89,7 @@ export class PartitionFetcher {
 
   /** Silent until `seek`, and not paused then. */
   stop(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) {
-      const position = this.#positions.get(partitionKey(partition))
-      if (position === undefined) continue
+    for (const position of this.#known(partitions)) {
       position.active = false
       position.paused = false
       position.version++
@@ -102,16 +100,12 @@ export class PartitionFetcher {
   }
 
   pause(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) {
-      const position = this.#positions.get(partitionKey(partition))
-      if (position !== undefined) position.paused = true
-    }
+    for (const position of this.#known(partitions)) position.paused = true
   }
 
   resume(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) {
-      const position = this.#positions.get(partitionKey(partition))
-      if (position === undefined || !position.paused) continue
+    for (const position of this.#known(partitions)) {
+      if (!position.paused) continue
       position.paused = false
       if (position.fetched !== undefined) this.#batches.add(position)
     }
@@ -128,9 +122,10 @@ export class PartitionFetcher {
     this.#batches.fail(error)
   }
 
-  /** Ends `batches()`. */
-  end(): void {
+  /** Ends `batches()` and cuts its connections. */
+  close(): void {
     this.#batches.end()
+    this.#links.close()
   }
 
   /** After a while: what was damaged on its way is whole then. */
@@ -155,6 +150,10 @@ export class PartitionFetcher {
     for (const [leader, positions] of plan) void this.#fetch(leader, positions)
   }
 
+  #known(partitions: readonly TopicPartition[]): readonly Position[] {
+    return partitions.flatMap((partition) => this.#positions.get(partitionKey(partition)) ?? [])
+  }
+
   /** One request and its answer, and a wait when there was trouble. */
   async #fetch(leader: number, positions: readonly Position[]): Promise<void> {
     const { reconnects } = this.#context
@@ -173,19 +172,15 @@ export class PartitionFetcher {
   }
 
   async #fetchFrom(leader: number, positions: readonly Position[]): Promise<Trouble | undefined> {
-    const asked = positions.map((position) => ({ position, version: position.version }))
-    for (const { position } of asked) requireSameTopic(position, this.#context.view)
+    const versions = new Map(positions.map((position) => [position, position.version]))
+    for (const position of positions) requireSameTopic(position, this.#context.view)
     let answers: readonly FetchedPartition[]
     try {
-      answers = await this.#ask(
-        leader,
-        asked.map(({ position }) => position),
-      )
+      answers = await this.#ask(leader, positions)
     } catch (error) {
       if (!isPassing(error)) throw error
       return { where: whereOf(positions), why: reasonOf(error) }
     }
-    const versions = new Map(asked.map(({ position, version }) => [position, version]))
     let trouble: Trouble | undefined
     for (const answer of answers) {
       const position = this.#positions.get(partitionKey(answer))

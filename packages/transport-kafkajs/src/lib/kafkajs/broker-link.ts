@@ -2,6 +2,7 @@ import { MillraceError, withTimeout, type TransportDeps } from '@millrace/core'
 import type { BrokerHealth } from './broker-health.ts'
 import { connectionError, openingError } from '../errors/connection-errors.ts'
 import type { KafkaSettings } from '../kafka-transport-options.ts'
+import type { BrokerAddress } from '../wire/requests/cluster.ts'
 import { WireReader } from '../wire/wire-reader.ts'
 import type { Api, WireRequest } from '../wire/wire-request.ts'
 import { WireWriter } from '../wire/wire-writer.ts'
@@ -12,12 +13,6 @@ import {
   type BrokerInternals,
   type ConnectionInternals,
 } from './kafkajs-internals.ts'
-
-export interface BrokerAddress {
-  readonly nodeId: number
-  readonly host: string
-  readonly port: number
-}
 
 export interface LinkDeps extends TransportDeps {
   /** Hears of connections that are lost. */
@@ -68,7 +63,7 @@ export class BrokerLink {
       ? withTimeout(this.#exchange(request, timeoutMs), timeoutMs, this.#clock, () => this.#silent(api, timeoutMs))
       : this.#exchange(request, timeoutMs))
     const reader = new WireReader(answer)
-    if (api.flexible) reader.skipTags()
+    if (api.flexible === true) reader.skipTags()
     return request.decode(reader)
   }
 
@@ -95,7 +90,7 @@ export class BrokerLink {
           encode: async () => {
             const writer = new WireWriter(request.sizeHint)
             // Flexible versions have a second request header, which differs by its tagged fields alone.
-            if (api.flexible) writer.noTags()
+            if (api.flexible === true) writer.noTags()
             try {
               request.encode(writer)
             } catch (thrown) {

@@ -53,8 +53,6 @@ export interface ExchangeInternals<T> {
   readonly logResponseError: boolean
 }
 
-const EXPECTED = 'kafkajs 2.2.4'
-
 /** The cluster behind a kafkajs client, or an error when this is not the kafkajs that the driver knows. */
 export function requireInternals(cluster: object | undefined): ClusterInternals {
   if (cluster !== undefined && hasInternals(cluster)) return cluster
@@ -62,42 +60,36 @@ export function requireInternals(cluster: object | undefined): ClusterInternals 
 }
 
 /** The one connection of a pool that the driver uses. */
-export function requireConnection(pool: ConnectionPoolInternals): ConnectionInternals {
-  const [connection] = pool.pool
-  if (
-    connection === undefined ||
-    typeof connection.send !== 'function' ||
-    typeof connection.isConnected !== 'function'
-  ) {
-    throw unexpected('its ConnectionPool has no pool of connections with send and isConnected')
-  }
-  return connection
+export function requireConnection({ pool: [connection] }: ConnectionPoolInternals): ConnectionInternals {
+  if (connection !== undefined && hasMethods(connection, 'send', 'isConnected')) return connection
+  throw unexpected('its ConnectionPool has no pool of connections with send and isConnected')
 }
 
 /** Checks a broker object before it is used. */
 export function requireBroker(broker: BrokerInternals): BrokerInternals {
-  if (typeof broker.connect !== 'function' || !('versions' in broker))
-    throw unexpected('its Broker has no connect or versions')
-  return broker
+  if (hasMethods(broker, 'connect') && 'versions' in broker) return broker
+  throw unexpected('its Broker has no connect or versions')
 }
 
 function hasInternals(cluster: object): cluster is ClusterInternals {
   return (
     'rootLogger' in cluster &&
     'connectionPoolBuilder' in cluster &&
-    hasMethod(cluster.connectionPoolBuilder, 'build') &&
+    hasMethods(cluster.connectionPoolBuilder, 'build') &&
     'brokerPool' in cluster &&
-    hasMethod(cluster.brokerPool, 'createBroker')
+    hasMethods(cluster.brokerPool, 'createBroker')
   )
 }
 
-function hasMethod(value: unknown, name: string): boolean {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, name) === 'function'
+function hasMethods(value: unknown, ...names: readonly string[]): boolean {
+  return (
+    typeof value === 'object' && value !== null && names.every((name) => typeof Reflect.get(value, name) === 'function')
+  )
 }
 
 function unexpected(difference: string): MillraceError {
   return new MillraceError(
     'DEFINITION_INVALID',
-    `transport-kafkajs works with ${EXPECTED} only, but another kafkajs was found: ${difference}. Install ${EXPECTED}.`,
+    `transport-kafkajs works with kafkajs 2.2.4 only, but another kafkajs was found: ${difference}. Install kafkajs 2.2.4.`,
   )
 }

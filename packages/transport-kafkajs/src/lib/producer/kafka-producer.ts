@@ -1,5 +1,7 @@
 import {
+  deferred,
   MillraceError,
+  partitionKey,
   type OutgoingRecord,
   type Producer,
   type SendOptions,
@@ -8,9 +10,28 @@ import {
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { NO_PRODUCER } from '../wire/encode-record-batch.ts'
-import { BatchSender, type SendingMode } from './batch-sender.ts'
+import { isPassing, reasonOf, retrying, waitAtMost } from '../cluster/retrying.ts'
+import { missingPartition, missingTopic } from '../cluster/to-leaders.ts'
+import { groupBy } from '../wire/requests/request-fields.ts'
+import { batchCompression } from '../compression/compression.ts'
+import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { encodeRecordBatch, NO_PRODUCER, type BatchProducer } from '../wire/encode-record-batch.ts'
+import { produceRequest, type ProducedBatch } from '../wire/requests/producers.ts'
 import { partitionCount } from './partition-count.ts'
+import { DelayedQueue, isOpen, PendingBatches, type PartitionQueue } from './pending-batches.ts'
+
+/** What differs inside a transaction. */
+export interface SendingMode {
+  readonly transactionalId: string | undefined
+  /** Before the first request of a send to these partitions. */
+  prepare(partitions: readonly TopicPartition[]): Promise<void>
+  /** Who writes the next batch of a partition. */
+  producer(key: string): BatchProducer
+  /** A batch of so many records was stored. */
+  stored(key: string, records: number): void
+  /** The error that ends the producer, for answers that do. */
+  fatal(errorCode: number): Error | undefined
+}
 
 const PLAIN: SendingMode = {
   transactionalId: undefined,
@@ -20,43 +41,256 @@ const PLAIN: SendingMode = {
   fatal: () => undefined,
 }
 
+/** A send under way. */
+interface SendUnderWay {
+  readonly pending: PendingBatches
+  readonly guard: () => void
+}
+
+const CLOSE_LIMIT_MS = 5_000
+const MAX_BATCH_RECORDS = 10_000
+const LOOKUPS_UNTIL_TOPIC_MISSING = 3
+const LOOKUPS_UNTIL_PARTITION_MISSING = 1
+const CORRUPTIONS_UNTIL_REFUSED = 3
+/** Codes that one record of a batch can be to blame for: the batch is cut in two until the record is found. */
+const MAY_BE_ONE_RECORD: ReadonlySet<number> = new Set([
+  KafkaCode.messageTooLarge,
+  KafkaCode.recordListTooLarge,
+  KafkaCode.invalidRecord,
+  KafkaCode.corruptMessage,
+])
+
 /**
- * Sends outside transactions, acknowledged by all in-sync replicas. Not idempotent: a request whose answer was lost is
- * sent again and may be stored twice, which at least once allows.
+ * Stores records through Produce requests: each round sends at most one request to each leader, with the next batch of
+ * every partition, so a partition never has two under way and its order is kept whatever is sent again. Sends that
+ * share a partition wait for one another. Partitions that cannot be written to just now leave a send whose caller wants that,
+ * and continue by themselves.
+ *
+ * Every batch is acknowledged by all in-sync replicas. Outside of transactions it is not idempotent: a request whose answer
+ * was lost is sent again and may be stored twice, which at least once allows.
  */
 export class KafkaProducer implements Producer {
+  /** Also for what goes with the sends in a transaction: Kafka answers a connection in order. */
+  readonly links: BrokerLinks
+  readonly #mode: SendingMode
   readonly #context: KafkaClientContext
   readonly #closing = new AbortController()
-  readonly #links: BrokerLinks
-  readonly #sender: BatchSender
   #closed: Promise<void> | undefined
+  readonly #tails = new Map<string, Promise<void>>()
+  /** Kafka answers a connection in order, and a request may wait long for replicas: delayed partitions have their own. */
+  #delayedLinks: BrokerLinks | undefined
 
-  constructor(context: KafkaClientContext) {
+  constructor(context: KafkaClientContext, mode: SendingMode = PLAIN) {
+    this.links = context.openLinks()
+    this.#mode = mode
     this.#context = context
-    this.#links = context.openLinks()
-    this.#sender = new BatchSender(PLAIN, context, { links: this.#links, signal: this.#closing.signal })
+  }
+
+  /** Aborts when what was under way at the close is over, or has taken too long. */
+  get signal(): AbortSignal {
+    return this.#closing.signal
   }
 
   async partitions(topic: string): Promise<number> {
     this.#requireOpen()
-    return partitionCount(this.#context, topic, this.#closing.signal)
+    return partitionCount(this.#context, topic, this.signal)
   }
 
   lane(partition: TopicPartition): number {
     return this.#context.view.leader(partition)
   }
 
-  async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
+  async send(records: readonly OutgoingRecord[], { guard, onDelayed }: SendOptions): Promise<readonly SendOutcome[]> {
+    const { settings, view, reconnects } = this.#context
+    const { signal } = this
     this.#requireOpen()
-    return this.#sender.send(records, options)
+    const pending = new PendingBatches(records, { ...settings, maxBatchRecords: MAX_BATCH_RECORDS })
+    const sending = { pending, guard }
+    const done = deferred<void>()
+    const earlier = this.#queueBehind([...pending.queues.keys()], done.promise)
+    const delayed: DelayedQueue[] = []
+    const goingOn: Promise<void>[] = []
+    try {
+      if (earlier.length > 0) await Promise.all(earlier)
+      const topics = [...new Set([...pending.queues.values()].map(({ topic }) => topic))]
+      await retrying(reconnects, 'topics could not be looked up', signal, () => view.ensure(topics))
+      let open = [...pending.queues.values()]
+      for (;;) {
+        open = open.filter(isOpen)
+        if (open.length === 0) return pending.outcomesWithout(delayed)
+        const trouble = await this.#round(sending, open, this.links)
+        if (trouble === undefined) continue
+        if (onDelayed === undefined) {
+          await reconnects.wait('sending', trouble, signal)
+          continue
+        }
+        for (const queue of open.filter((one) => isOpen(one) && one.trouble !== undefined)) {
+          const partition = new DelayedQueue(queue)
+          delayed.push(partition)
+          goingOn.push(this.#goOn(sending, partition))
+          onDelayed(partition)
+        }
+        open = open.filter((one) => !delayed.some(({ queue }) => queue === one))
+      }
+    } finally {
+      const late = new Set(delayed.map(({ queue }) => queue.key))
+      this.#leave(
+        [...pending.queues.keys()].filter((key) => !late.has(key)),
+        done.promise,
+      )
+      if (late.size === 0) done.resolve()
+      else
+        void Promise.all(goingOn).then(() => {
+          this.#leave([...late], done.promise)
+          done.resolve()
+        })
+    }
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#sender.close(this.#closing).finally(() => this.#context.onClosed(this))
+    this.#closed ??= this.#close()
     return this.#closed
+  }
+
+  /** Waits for sends under way, not for ever, then cuts the connections: what still waits rejects with `CLOSED`. */
+  async #close(): Promise<void> {
+    await waitAtMost(this.#idle(), CLOSE_LIMIT_MS, this.#context.clock)
+    this.#closing.abort(new MillraceError('CLOSED', 'The producer is closed.'))
+    this.links.close()
+    this.#delayedLinks?.close()
+    this.#context.onClosed(this)
   }
 
   #requireOpen(): void {
     if (this.#closed !== undefined) throw new MillraceError('CLOSED', 'The producer is closed.')
+  }
+
+  /** Resolves when no send is under way. */
+  async #idle(): Promise<void> {
+    while (this.#tails.size > 0) await Promise.all(this.#tails.values())
+  }
+
+  #queueBehind(keys: readonly string[], tail: Promise<void>): Promise<void>[] {
+    const earlier: Promise<void>[] = []
+    for (const key of keys) {
+      const before = this.#tails.get(key)
+      if (before !== undefined) earlier.push(before)
+      this.#tails.set(key, tail)
+    }
+    return earlier
+  }
+
+  #leave(keys: readonly string[], tail: Promise<void>): void {
+    for (const key of keys) if (this.#tails.get(key) === tail) this.#tails.delete(key)
+  }
+
+  /** A partition that has left its send: tried until all of it is stored or refused. */
+  async #goOn(sending: SendUnderWay, { queue, settled, indexes }: DelayedQueue): Promise<void> {
+    const { reconnects, openLinks } = this.#context
+    const { signal } = this
+    try {
+      while (isOpen(queue)) {
+        if (queue.trouble !== undefined) await reconnects.wait('sending', queue.trouble, signal)
+        await this.#round(sending, [queue], (this.#delayedLinks ??= openLinks()))
+      }
+      settled.resolve(indexes.flatMap((index) => sending.pending.outcomes[index] ?? []))
+    } catch (error) {
+      settled.reject(error)
+    }
+  }
+
+  /** Tries each of these once; gives why some of it must be sent again, and notes it with the queues concerned. */
+  async #round(
+    sending: SendUnderWay,
+    open: readonly PartitionQueue[],
+    links: BrokerLinks,
+  ): Promise<string | undefined> {
+    const { view } = this.#context
+    for (const queue of open) queue.trouble = this.#withoutLeader(sending.pending, queue)
+    const sendable = open.filter((queue) => queue.trouble === undefined && isOpen(queue))
+    const byLeader = groupBy(sendable, (queue) => view.leader(queue))
+    const ends = await Promise.allSettled(
+      [...byLeader].map(([leader, queues]) =>
+        this.#request(sending, leader, sending.pending.nextRequest(queues), links),
+      ),
+    )
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+    this.signal.throwIfAborted()
+    return open.find((queue) => isOpen(queue) && queue.trouble !== undefined)?.trouble
+  }
+
+  /** Why a queue cannot be sent yet; refuses its records when their partition stays away from the metadata. */
+  #withoutLeader(pending: PendingBatches, queue: PartitionQueue): string | undefined {
+    const { view } = this.#context
+    const leaders = view.topic(queue.topic)?.leaders
+    if (leaders?.[queue.partition] !== undefined)
+      return view.leader(queue) < 0 ? `${queue.key} has no leader.` : undefined
+    const refusal = view.refusal(queue.topic)
+    const missing = leaders === undefined ? missingTopic(queue.topic) : missingPartition(queue, leaders.length)
+    const lookups = leaders === undefined ? LOOKUPS_UNTIL_TOPIC_MISSING : LOOKUPS_UNTIL_PARTITION_MISSING
+    if (refusal === undefined && queue.lookupsMissing++ < lookups) return missing.detail
+    pending.refuseAll(queue, refusal ?? missing)
+    return undefined
+  }
+
+  async #request(
+    { pending, guard }: SendUnderWay,
+    leader: number,
+    queues: readonly PartitionQueue[],
+    links: BrokerLinks,
+  ): Promise<void> {
+    const { view, settings } = this.#context
+    const fail = (trouble: string): void => {
+      for (const queue of queues) queue.trouble = trouble
+    }
+    try {
+      await this.#mode.prepare(queues)
+      const address = view.node(leader)
+      if (address === undefined) return fail(`Broker ${leader} is not known.`)
+      const link = links.ready(address) ?? (await links.to(address))
+      const compression = batchCompression(settings.compression, this.#context.codecs())
+      const batches = queues.flatMap(({ topic, partition, key, batches: [head] }) => {
+        if (head === undefined) return []
+        const data = encodeRecordBatch(pending.recordsOf(head), this.#mode.producer(key), compression)
+        return [{ topic, partition, data }]
+      })
+      const options = {
+        guard,
+        transactionalId: this.#mode.transactionalId,
+        timeoutMs: Math.max(1_000, settings.requestTimeoutMs - 2_000),
+      }
+      const answers = await link.send(produceRequest(batches, options))
+      const byKey = new Map(answers.map((answer) => [partitionKey(answer), answer]))
+      for (const queue of queues) {
+        const answer = byKey.get(queue.key)
+        queue.trouble =
+          answer === undefined ? `The answer did not name ${queue.key}.` : this.#answered(pending, queue, answer)
+      }
+    } catch (error) {
+      if (!isPassing(error)) throw error
+      fail(reasonOf(error))
+    }
+  }
+
+  /** Why the batch must be sent again. */
+  #answered(
+    pending: PendingBatches,
+    queue: PartitionQueue,
+    { errorCode, baseOffset, badRecords, message }: ProducedBatch,
+  ): string | undefined {
+    if (errorCode === KafkaCode.ok) {
+      this.#mode.stored(queue.key, queue.batches[0]?.indexes.length ?? 0)
+      pending.stored(queue, baseOffset)
+      return undefined
+    }
+    const fatal = this.#mode.fatal(errorCode)
+    if (fatal !== undefined) throw fatal
+    const corrupt = errorCode === KafkaCode.corruptMessage && ++queue.corruptions >= CORRUPTIONS_UNTIL_REFUSED
+    if (isRetriable(errorCode) && !corrupt) return `Kafka answered ${kafkaErrorName(errorCode)} for ${queue.key}.`
+    const said = message === undefined ? '' : ` ${message}`
+    const error = kafkaError(errorCode, `A record for ${queue.key} was refused.${said}`, 'RECORD_REFUSED', 'Write')
+    if (badRecords.length > 0) pending.refuse(queue, error, badRecords)
+    else if (!MAY_BE_ONE_RECORD.has(errorCode) || !pending.split(queue)) pending.refuse(queue, error)
+    return undefined
   }
 }

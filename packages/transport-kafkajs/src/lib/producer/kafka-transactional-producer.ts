@@ -10,7 +10,6 @@ import {
   type TopicPartition,
   type TransactionalProducer,
 } from '@millrace/core'
-import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
@@ -23,8 +22,7 @@ import {
   txnOffsetCommitRequest,
   type TransactionalIdentity,
 } from '../wire/requests/producers.ts'
-import { BatchSender, type SendingMode } from './batch-sender.ts'
-import { partitionCount } from './partition-count.ts'
+import { KafkaProducer, type SendingMode } from './kafka-producer.ts'
 
 /** Wait while the coordinator still writes the markers of the transaction before. */
 const CONCURRENT_WAIT_MS = 5
@@ -43,11 +41,9 @@ export interface TransactionalOptions {
 export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #options: TransactionalOptions
   readonly #context: KafkaClientContext
-  readonly #closing = new AbortController()
-  readonly #links: BrokerLinks
   readonly #coordinator: CoordinatorLink
   readonly #groups = new Map<string, CoordinatorLink>()
-  readonly #sender: BatchSender
+  readonly #producer: KafkaProducer
   readonly #sequences = new Map<string, number>()
   readonly #added = new Set<string>()
   #owner: TransactionalIdentity | undefined
@@ -60,9 +56,9 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   constructor(options: TransactionalOptions, context: KafkaClientContext) {
     this.#options = options
     this.#context = context
-    this.#links = context.openLinks()
-    this.#coordinator = new CoordinatorLink('transaction', options.id, { view: context.view, links: this.#links })
-    this.#sender = new BatchSender(this.#mode(), context, { links: this.#links, signal: this.#closing.signal })
+    this.#producer = new KafkaProducer(context, this.#mode())
+    const { links } = this.#producer
+    this.#coordinator = new CoordinatorLink('transaction', options.id, { view: context.view, links })
   }
 
   async init(): Promise<void> {
@@ -87,22 +83,21 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     this.#groupsAdded.clear()
   }
 
-  async partitions(topic: string): Promise<number> {
-    this.#requireOpen()
-    return partitionCount(this.#context, topic, this.#closing.signal)
+  partitions(topic: string): Promise<number> {
+    return this.#producer.partitions(topic)
   }
 
   lane(partition: TopicPartition): number {
-    return this.#context.view.leader(partition)
+    return this.#producer.lane(partition)
   }
 
   async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
     this.#requireInit()
     if (this.#state !== 'open') throw this.#outOfOrder('send')
     const { guard, onDelayed } = options
-    if (onDelayed === undefined) return this.#guarded(() => this.#sender.send(records, options))
+    if (onDelayed === undefined) return this.#guarded(() => this.#producer.send(records, options))
     return this.#guarded(() =>
-      this.#sender.send(records, {
+      this.#producer.send(records, {
         guard,
         onDelayed: (delayed) => {
           // What it rejects with is for the caller; here it only ends the producer.
@@ -155,7 +150,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#sender.close(this.#closing).finally(() => this.#context.onClosed(this))
+    this.#closed ??= this.#producer.close().finally(() => this.#context.onClosed(this))
     return this.#closed
   }
 
@@ -197,7 +192,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     const missing = await this.#ask('partitions could not be added to the transaction', async () => {
       const answer = await this.#coordinator.send(addPartitionsRequest(owner, added))
       const refused = answer.find(
-        ({ errorCode }) => errorCode !== KafkaCode.ok && errorCode !== OPERATION_NOT_ATTEMPTED,
+        ({ errorCode }) => errorCode !== KafkaCode.ok && errorCode !== KafkaCode.operationNotAttempted,
       )
       if (refused === undefined) return { code: KafkaCode.ok, answer: undefined }
       const isMissing = refused.errorCode === KafkaCode.unknownTopicOrPartition
@@ -217,7 +212,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     ask: () => Promise<{ readonly code: number; readonly answer: T; readonly about?: string }>,
     { coordinator = this.#coordinator, right = 'Write' }: Asking = {},
   ): Promise<T> {
-    const { signal } = this.#closing
+    const { signal } = this.#producer
     return retrying(this.#context.reconnects, `${what} ("${this.#options.id}")`, signal, async () => {
       for (let tries = 1; ; tries++) {
         const { code, answer, about } = await ask()
@@ -254,7 +249,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   #group(groupId: string): CoordinatorLink {
     let group = this.#groups.get(groupId)
     if (group === undefined) {
-      group = new CoordinatorLink('group', groupId, { view: this.#context.view, links: this.#links })
+      group = new CoordinatorLink('group', groupId, { view: this.#context.view, links: this.#producer.links })
       this.#groups.set(groupId, group)
     }
     return group
@@ -280,8 +275,6 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     )
   }
 }
-
-const OPERATION_NOT_ATTEMPTED = 55
 
 /** Whom a question goes to, if not to the coordinator of the transaction, and the right on a topic or group that it takes. */
 interface Asking {

@@ -7,14 +7,14 @@ const LENGTH_END = 12
 const MAGIC = 16
 const CHECKSUM = 17
 /** Where the bytes under the checksum begin. */
-const ATTRIBUTES = 21
+export const ATTRIBUTES = 21
 const LAST_OFFSET_DELTA = 23
 const FIRST_TIMESTAMP = 27
 const MAX_TIMESTAMP = 35
 const PRODUCER_ID = 43
 const COUNT = 57
 const LOG_APPEND_TIME = 0x08
-const TRANSACTIONAL = 0x10
+export const TRANSACTIONAL = 0x10
 const CONTROL = 0x20
 
 /** What can be a date: beyond it `new Date(…)` is invalid. */

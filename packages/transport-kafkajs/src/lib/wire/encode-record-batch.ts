@@ -1,12 +1,7 @@
 import type { OutgoingRecord, RawHeaders } from '@millrace/core'
-import type { CompressionCodec } from '../compression/compression.ts'
+import type { BatchCompression } from '../compression/compression.ts'
+import { ATTRIBUTES, BATCH_HEADER, TRANSACTIONAL } from './batch-header.ts'
 import { crc32c } from './crc32c.ts'
-
-/** Bytes of a batch before its records. */
-const BATCH_HEADER = 61
-/** Where the bytes under the check sum begin. */
-const ATTRIBUTES = 21
-const TRANSACTIONAL = 0x10
 
 /** Who writes a batch; all -1 outside transactions. */
 export interface BatchProducer {
@@ -17,12 +12,6 @@ export interface BatchProducer {
 }
 
 export const NO_PRODUCER: BatchProducer = { id: -1, epoch: -1, firstSequence: -1, transactional: false }
-
-/** How records are compressed: the bits for the attributes and the codec, `undefined` for none. */
-export interface BatchCompression {
-  readonly bits: number
-  readonly codec: CompressionCodec | undefined
-}
 
 /**
  * Encodes records of one partition as one batch (message format 2). Sizes are counted first, so that the batch is

@@ -16,57 +16,31 @@ export interface Api {
   readonly key: number
   readonly version: number
   /** Flexible versions have tagged fields in the headers of request and response. */
-  readonly flexible: boolean
+  readonly flexible?: true
 }
-
-const api = (name: string, key: number, version: number, flexible = false): Api => ({ name, key, version, flexible })
-
-export type ApiName =
-  | 'produce'
-  | 'fetch'
-  | 'listOffsets'
-  | 'metadata'
-  | 'offsetCommit'
-  | 'offsetFetch'
-  | 'findCoordinator'
-  | 'joinGroup'
-  | 'heartbeat'
-  | 'leaveGroup'
-  | 'syncGroup'
-  | 'describeGroups'
-  | 'createTopics'
-  | 'deleteTopics'
-  | 'deleteRecords'
-  | 'initProducerId'
-  | 'addPartitionsToTxn'
-  | 'addOffsetsToTxn'
-  | 'endTxn'
-  | 'txnOffsetCommit'
-  | 'describeConfigs'
-  | 'deleteGroups'
 
 /** All of them; Kafka 2.8 is the oldest that has every one, 4.x has them all. */
-export const APIS: Readonly<Record<ApiName, Api>> = {
-  produce: api('Produce', 0, 8),
-  fetch: api('Fetch', 1, 11),
-  listOffsets: api('ListOffsets', 2, 3),
-  metadata: api('Metadata', 3, 10, true),
-  offsetCommit: api('OffsetCommit', 8, 7),
-  offsetFetch: api('OffsetFetch', 9, 7, true),
-  findCoordinator: api('FindCoordinator', 10, 2),
-  joinGroup: api('JoinGroup', 11, 5),
-  heartbeat: api('Heartbeat', 12, 3),
-  leaveGroup: api('LeaveGroup', 13, 3),
-  syncGroup: api('SyncGroup', 14, 3),
-  describeGroups: api('DescribeGroups', 15, 4),
-  createTopics: api('CreateTopics', 19, 4),
-  deleteTopics: api('DeleteTopics', 20, 3),
-  deleteRecords: api('DeleteRecords', 21, 1),
-  initProducerId: api('InitProducerId', 22, 1),
-  addPartitionsToTxn: api('AddPartitionsToTxn', 24, 2),
-  addOffsetsToTxn: api('AddOffsetsToTxn', 25, 2),
-  endTxn: api('EndTxn', 26, 2),
-  txnOffsetCommit: api('TxnOffsetCommit', 28, 2),
-  describeConfigs: api('DescribeConfigs', 32, 2),
-  deleteGroups: api('DeleteGroups', 42, 1),
-}
+export const APIS = {
+  produce: { name: 'Produce', key: 0, version: 8 },
+  fetch: { name: 'Fetch', key: 1, version: 11 },
+  listOffsets: { name: 'ListOffsets', key: 2, version: 3 },
+  metadata: { name: 'Metadata', key: 3, version: 10, flexible: true },
+  offsetCommit: { name: 'OffsetCommit', key: 8, version: 7 },
+  offsetFetch: { name: 'OffsetFetch', key: 9, version: 7, flexible: true },
+  findCoordinator: { name: 'FindCoordinator', key: 10, version: 2 },
+  joinGroup: { name: 'JoinGroup', key: 11, version: 5 },
+  heartbeat: { name: 'Heartbeat', key: 12, version: 3 },
+  leaveGroup: { name: 'LeaveGroup', key: 13, version: 3 },
+  syncGroup: { name: 'SyncGroup', key: 14, version: 3 },
+  describeGroups: { name: 'DescribeGroups', key: 15, version: 4 },
+  createTopics: { name: 'CreateTopics', key: 19, version: 4 },
+  deleteTopics: { name: 'DeleteTopics', key: 20, version: 3 },
+  deleteRecords: { name: 'DeleteRecords', key: 21, version: 1 },
+  initProducerId: { name: 'InitProducerId', key: 22, version: 1 },
+  addPartitionsToTxn: { name: 'AddPartitionsToTxn', key: 24, version: 2 },
+  addOffsetsToTxn: { name: 'AddOffsetsToTxn', key: 25, version: 2 },
+  endTxn: { name: 'EndTxn', key: 26, version: 2 },
+  txnOffsetCommit: { name: 'TxnOffsetCommit', key: 28, version: 2 },
+  describeConfigs: { name: 'DescribeConfigs', key: 32, version: 2 },
+  deleteGroups: { name: 'DeleteGroups', key: 42, version: 1 },
+} as const

@@ -1,6 +1,6 @@
 import { APIS, type WireRequest } from '../wire-request.ts'
 
-export interface MetadataNode {
+export interface BrokerAddress {
   readonly nodeId: number
   readonly host: string
   readonly port: number
@@ -14,8 +14,7 @@ export interface MetadataTopic {
 }
 
 export interface Metadata {
-  readonly nodes: readonly MetadataNode[]
-  readonly controller: number
+  readonly nodes: readonly BrokerAddress[]
   readonly topics: readonly MetadataTopic[]
 }
 
@@ -39,7 +38,8 @@ export function metadataRequest(topics: readonly string[] | undefined): WireRequ
         return { nodeId, host, port }
       })
       reader.compactString()
-      const controller = reader.int32()
+      // Who controls the cluster.
+      reader.int32()
       const topicsFound = reader.compactArray(() => {
         const errorCode = reader.int16()
         const name = reader.compactString() ?? ''
@@ -62,18 +62,15 @@ export function metadataRequest(topics: readonly string[] | undefined): WireRequ
         reader.skipTags()
         return { errorCode, name, id, partitions }
       })
-      return { nodes, controller, topics: topicsFound }
+      return { nodes, topics: topicsFound }
     },
   }
 }
 
 const NO_ID = Buffer.alloc(16)
 
-export interface Coordinator {
+export interface Coordinator extends BrokerAddress {
   readonly errorCode: number
-  readonly nodeId: number
-  readonly host: string
-  readonly port: number
 }
 
 /** Which broker keeps a group, or the transactions of a transactional id. */

@@ -1,4 +1,4 @@
-import type { TopicPartition } from '@millrace/core'
+import type { ConsumerOptions, TopicPartition } from '@millrace/core'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import { readByTopic, readErrorCode, writeByTopic } from './request-fields.ts'
 import { WireReader } from '../wire-reader.ts'
@@ -20,16 +20,6 @@ export function writeMember(writer: WireWriter, member: MemberGeneration): void 
     .string(member.instanceId ?? null)
 }
 
-export interface JoinGroup {
-  readonly groupId: string
-  readonly sessionTimeoutMs: number
-  readonly rebalanceTimeoutMs: number
-  readonly memberId: string
-  readonly instanceId: string | undefined
-  readonly protocol: string
-  readonly metadata: Buffer
-}
-
 export interface JoinedGroup {
   readonly errorCode: number
   readonly generation: number
@@ -40,16 +30,20 @@ export interface JoinedGroup {
 }
 
 /** Answered when all members have joined, so it may take as long as the longest drain. */
-export function joinGroupRequest(join: JoinGroup): WireRequest<JoinedGroup> {
+export function joinGroupRequest(
+  { groupId, instanceId, sessionTimeoutMs, rebalanceTimeoutMs, assignor }: ConsumerOptions,
+  memberId: string,
+  metadata: Buffer,
+): WireRequest<JoinedGroup> {
   return {
     api: APIS.joinGroup,
     encode: (writer) => {
-      writer.string(join.groupId).int32(join.sessionTimeoutMs).int32(join.rebalanceTimeoutMs)
+      writer.string(groupId).int32(sessionTimeoutMs).int32(rebalanceTimeoutMs)
       writer
-        .string(join.memberId)
-        .string(join.instanceId ?? null)
+        .string(memberId)
+        .string(instanceId ?? null)
         .string('consumer')
-      writer.array([join], ({ protocol, metadata }) => writer.string(protocol).data(metadata))
+      writer.array([assignor], ({ name }) => writer.string(name).data(metadata))
     },
     decode: (reader) => {
       reader.int32()
