@@ -231,6 +231,7 @@ export {
   type Deferred,
   raceAbort,
   withTimeout,
+  withinLimit,
   whenAborted,
 } from './lib/lifecycle/promises.ts'
 export { Listeners } from './lib/lifecycle/listeners.ts'

@@ -7,7 +7,7 @@ import {
   PRIVATE_FILE,
   systemClock,
   toError,
-  withTimeout,
+  withinLimit,
   type Checkpoint,
   type StoreChange,
   type StoreDriver,
@@ -258,10 +258,7 @@ class DirectoryStore implements LmdbStore {
 /** Runs something that may fail or never end, now that all has failed already. */
 async function settled(action: () => unknown): Promise<void> {
   const attempt = new Promise((resolve) => resolve(action()))
-  await withTimeout(attempt, LIMIT_MS, systemClock(), () => new MillraceError('TIMEOUT', 'LMDB did not answer.')).then(
-    undefined,
-    () => undefined,
-  )
+  await withinLimit(systemClock(), LIMIT_MS, attempt).catch(() => undefined)
 }
 
 /** LMDB calls a full disk an input/output error. */

@@ -1,9 +1,8 @@
-import type { TransportDeps } from '@millrace/core'
+import { withinLimit, type TransportDeps } from '@millrace/core'
 import { stepGroup } from './log/group-state.ts'
 import { Housekeeper } from './maintenance/housekeeper.ts'
 import { Lifespan } from './log/lifespan.ts'
 import { LogTransport } from './clients/log-transport.ts'
-import { boundedWaitOn } from './log/bounded-wait.ts'
 import { isHostDead, newHostName } from './durable/host-name.ts'
 import { LmdbBackend } from './durable/lmdb-backend.ts'
 import type { Durability } from './durable/marker-file.ts'
@@ -30,7 +29,7 @@ export class EmbeddedTransport extends LogTransport {
     const host = newHostName()
     super(
       { name: 'embedded', durable: true, shared: true, uncommittedVisible: false, sessions: true },
-      { backend, clock, log, lifespan: new Lifespan('transport'), host, boundedWait: boundedWaitOn(clock), isHostDead },
+      { backend, clock, log, lifespan: new Lifespan('transport'), host, isHostDead },
     )
     this.#backend = backend
     this.#deps = deps
@@ -69,7 +68,7 @@ export class EmbeddedTransport extends LogTransport {
 
   override async close(): Promise<void> {
     this.#housekeeper.stop()
-    await boundedWaitOn(this.#deps.clock)(super.close(), CLOSE_LIMIT_MS)
+    await withinLimit(this.#deps.clock, CLOSE_LIMIT_MS, super.close())
     await this.#backend.close()
   }
 }

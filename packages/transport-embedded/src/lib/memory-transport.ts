@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import type { TransportDeps } from '@millrace/core'
 import { Lifespan } from './log/lifespan.ts'
 import { LogTransport } from './clients/log-transport.ts'
-import { WAIT_UNTIL_SETTLED } from './log/bounded-wait.ts'
 import type { MemoryLog } from './memory/memory-log.ts'
 
 /** A transport on a memory log, with the accidents that tests want. */
@@ -22,7 +21,6 @@ export class MemoryTransport extends LogTransport {
         log: logger,
         lifespan: new Lifespan('transport'),
         host,
-        boundedWait: WAIT_UNTIL_SETTLED,
         isHostDead: undefined,
       },
     )

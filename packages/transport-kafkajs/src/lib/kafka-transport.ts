@@ -16,6 +16,7 @@ import {
   type Transport,
   type TransportCapabilities,
   type TransportDeps,
+  withinLimit,
 } from '@millrace/core'
 import { KafkaAdmin } from './admin/kafka-admin.ts'
 import { BrokerHealth } from './kafkajs/broker-health.ts'
@@ -25,7 +26,6 @@ import type { KafkaClient, KafkaClientContext } from './cluster/client-context.t
 import { Reconnects, RETRY_BACKOFF } from './cluster/reconnects.ts'
 import { requireCodec, type CompressionCodecs } from './compression/compression.ts'
 import { installedCodecs } from './compression/installed-codecs.ts'
-import { waitAtMost } from './cluster/retrying.ts'
 import { KafkaConsumer } from './consumer/kafka-consumer.ts'
 import { KafkaReader } from './fetch/kafka-reader.ts'
 import {
@@ -198,7 +198,7 @@ export class KafkaTransport implements Transport {
         if (end.status === 'rejected')
           log.warn({ error: toError(end.reason).message }, 'A client of the Kafka transport did not close well.')
     })
-    await waitAtMost(closing, CLOSE_LIMIT_MS, clock)
+    await withinLimit(clock, CLOSE_LIMIT_MS, closing)
     this.#context.reconnects.stop()
     this.#control.close()
   }

@@ -77,6 +77,27 @@ export function withTimeout<T>(
   })
 }
 
+/**
+ * Waits until `work` has settled, at most `limitMs`. False when the time ran out; what `work` rejects with is thrown. The work
+ * itself goes on. Leaves no timer behind.
+ *
+ * @example
+ * if (!(await withinLimit(clock, 5000, consumer.close()))) log.warn({}, 'The consumer did not close within 5 s.')
+ */
+export async function withinLimit(
+  clock: Pick<Clock, 'schedule'>,
+  limitMs: number,
+  work: PromiseLike<unknown>,
+): Promise<boolean> {
+  const late = deferred<false>()
+  const timer = clock.schedule(limitMs, () => late.resolve(false))
+  try {
+    return await Promise.race([work.then(() => true as const), late.promise])
+  } finally {
+    timer.cancel()
+  }
+}
+
 /** How waits between tries grow. */
 export interface Backoff {
   /** Wait after the first failed try. */

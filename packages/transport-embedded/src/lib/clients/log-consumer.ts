@@ -6,6 +6,7 @@ import {
   type ConsumerOptions,
   type RecordBatch,
   type TopicPartition,
+  withinLimit,
 } from '@millrace/core'
 import { commitRefusal } from '../log/group-state.ts'
 import { Membership } from '../group/membership.ts'
@@ -131,7 +132,7 @@ export class LogConsumer implements Consumer {
     this.#batches.end()
     const leaves = leave || this.#options.instanceId === undefined
     if (this.#running && leaves && !this.#lifespan.killed)
-      await this.#context.boundedWait(this.#membership.leave(), CLOSE_LIMIT_MS)
+      await withinLimit(this.#context.clock, CLOSE_LIMIT_MS, this.#membership.leave())
   }
 
   /** Stops without leaving the group. */

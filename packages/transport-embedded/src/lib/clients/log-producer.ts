@@ -1,4 +1,11 @@
-import type { OutgoingRecord, Producer, SendOptions, SendOutcome, TopicPartition } from '@millrace/core'
+import {
+  type OutgoingRecord,
+  type Producer,
+  type SendOptions,
+  type SendOutcome,
+  type TopicPartition,
+  withinLimit,
+} from '@millrace/core'
 import { applyAppend, missing, planAppend } from '../log/plan-append.ts'
 import { Lifespan } from '../log/lifespan.ts'
 import type { LogClientContext } from '../log/client-context.ts'
@@ -40,7 +47,7 @@ export class LogProducer implements Producer {
   async close(): Promise<void> {
     if (!this.#lifespan.close() || this.#lifespan.killed) return
     this.#context.ended(this)
-    await this.#context.boundedWait(Promise.allSettled(this.#inFlight), CLOSE_LIMIT_MS)
+    await withinLimit(this.#context.clock, CLOSE_LIMIT_MS, Promise.allSettled(this.#inFlight))
   }
 
   kill(): void {

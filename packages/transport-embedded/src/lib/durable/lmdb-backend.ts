@@ -1,7 +1,6 @@
-import { isMillraceError, MillraceError, toError, type Clock, type Logger } from '@millrace/core'
+import { isMillraceError, MillraceError, toError, type Clock, type Logger, withinLimit } from '@millrace/core'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend, LogChanges } from '../log/log-backend.ts'
-import { boundedWaitOn } from '../log/bounded-wait.ts'
 import { LmdbContents } from './lmdb-contents.ts'
 import { leaseEnvironment, type SharedEnvironment } from './shared-environment.ts'
 import type { Durability } from './marker-file.ts'
@@ -109,7 +108,7 @@ export class LmdbBackend implements LogBackend {
     if (opened === undefined) return
     this.#opened = undefined
     opened.wake.close()
-    await boundedWaitOn(this.#clock)(Promise.allSettled(this.#writes), CLOSE_LIMIT_MS)
+    await withinLimit(this.#clock, CLOSE_LIMIT_MS, Promise.allSettled(this.#writes))
     await opened.environment.leave()
   }
 

@@ -1,6 +1,5 @@
 import { realpathSync } from 'node:fs'
-import { deferred, MillraceError, type Clock, type Deferred } from '@millrace/core'
-import { boundedWaitOn } from '../log/bounded-wait.ts'
+import { deferred, MillraceError, type Clock, type Deferred, withinLimit } from '@millrace/core'
 import type { LmdbTables } from './lmdb-tables.ts'
 import type { Durability } from './marker-file.ts'
 import { OpenGate, type GateHolder } from './open-gate.ts'
@@ -122,7 +121,7 @@ export class SharedEnvironment {
     if (id === undefined) return
     try {
       // After a commit that failed, LMDB's close never settles.
-      await boundedWaitOn(clock)(this.tables.root.close(), CLOSE_LIMIT_MS)
+      await withinLimit(clock, CLOSE_LIMIT_MS, this.tables.root.close())
     } finally {
       gate.release()
       touchWake(directory)

@@ -10,6 +10,7 @@ import {
   type TopicPartition,
   type GroupAssignment,
   type GroupAssignor,
+  withinLimit,
 } from '@millrace/core'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogReads } from '../log/log-backend.ts'
@@ -126,7 +127,10 @@ export class Membership {
     if (await this.#joinUntilStable()) {
       await this.#untilRebalance()
       if (this.#stopped) return
-      if (this.#isMember()) return this.#context.boundedWait(listener.onRevoke(), rebalanceTimeoutMs)
+      if (this.#isMember()) {
+        await withinLimit(this.#context.clock, rebalanceTimeoutMs, listener.onRevoke())
+        return
+      }
     }
     if (this.#stopped) return
     await this.#lose()

@@ -1,7 +1,6 @@
 import type { Clock, Logger } from '@millrace/core'
 import type { LogBackend } from './log-backend.ts'
 import type { Lifespan } from './lifespan.ts'
-import type { BoundedWait } from './bounded-wait.ts'
 
 /** A consumer, a producer, a reader or an admin client. */
 export interface LogClient {
@@ -19,7 +18,6 @@ export interface LogClientContext {
   readonly lifespan: Lifespan
   /** Names this transport among those that use the log; a member's host. */
   readonly host: string
-  readonly boundedWait: BoundedWait
   /** Called by each client when it is closed. */
   readonly ended: (client: LogClient) => void
   /** `undefined`: members are never thrown out for silence. Otherwise says whether a host is certainly gone. */

@@ -1,4 +1,4 @@
-import { isMillraceError, toError, type Clock, type ErrorCode } from '@millrace/core'
+import { isMillraceError, toError, type ErrorCode } from '@millrace/core'
 import { isRetriable, kafkaError, kafkaErrorName, type Right } from '../errors/kafka-errors.ts'
 import type { Reconnects } from './reconnects.ts'
 
@@ -40,16 +40,5 @@ export async function retrying<T>(
       if (!isPassing(error)) throw error
       await reconnects.wait(what, reasonOf(error), signal)
     }
-  }
-}
-
-/** Waits until the promise settles, but no longer than the limit. Rejects with it. */
-export async function waitAtMost(promise: Promise<unknown>, limitMs: number, clock: Clock): Promise<void> {
-  const limit = new AbortController()
-  const timeout = clock.sleep(limitMs, limit.signal).catch(() => undefined)
-  try {
-    await Promise.race([promise, timeout])
-  } finally {
-    limit.abort()
   }
 }

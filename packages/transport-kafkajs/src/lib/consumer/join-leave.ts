@@ -1,7 +1,6 @@
-import { MillraceError, toError, type ConsumerOptions } from '@millrace/core'
+import { MillraceError, toError, type ConsumerOptions, withinLimit } from '@millrace/core'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { waitAtMost } from '../cluster/retrying.ts'
 import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'
 import {
   decodeAssignment,
@@ -149,7 +148,7 @@ export async function leaveGroup(
     (error: unknown) =>
       log.debug({ groupId, error: toError(error).message }, 'The group could not be left: it will notice by itself.'),
   )
-  await waitAtMost(left, LEAVE_LIMIT_MS, clock)
+  await withinLimit(clock, LEAVE_LIMIT_MS, left)
 }
 
 /** Two running processes with one instance id would fence each other for ever: the earlier one gives up for good. */

@@ -7,10 +7,11 @@ import {
   type SendOptions,
   type SendOutcome,
   type TopicPartition,
+  withinLimit,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { isPassing, reasonOf, retrying, waitAtMost } from '../cluster/retrying.ts'
+import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
 import { missingPartition, missingTopic } from '../cluster/to-leaders.ts'
 import { groupBy } from '../wire/requests/request-fields.ts'
 import { batchCompression } from '../compression/compression.ts'
@@ -154,7 +155,7 @@ export class KafkaProducer implements Producer {
 
   /** Waits for sends under way, not for ever, then cuts the connections: what still waits rejects with `CLOSED`. */
   async #close(): Promise<void> {
-    await waitAtMost(this.#idle(), CLOSE_LIMIT_MS, this.#context.clock)
+    await withinLimit(this.#context.clock, CLOSE_LIMIT_MS, this.#idle())
     this.#closing.abort(new MillraceError('CLOSED', 'The producer is closed.'))
     this.links.close()
     this.#delayedLinks?.close()

@@ -1,6 +1,5 @@
-import { type Candidate, type Leadership, raceAbort, type TransactionalProducer } from '@millrace/core'
+import { type Candidate, type Leadership, raceAbort, type TransactionalProducer, withinLimit } from '@millrace/core'
 import type { Lease } from '../environment/lease.ts'
-import { withinLimit } from '../environment/within-limit.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Task } from '../task/task.ts'
 import { leaderTopic } from '../topics/declared-topology.ts'

@@ -11,9 +11,9 @@ import {
   type TopicPartition,
   type TransactionalProducer,
   type Transport,
+  withinLimit,
 } from '@millrace/core'
 import type { Lease } from '../environment/lease.ts'
-import { withinLimit } from '../environment/within-limit.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Outgoing } from './outgoing.ts'
 import { type CollectorOwner, RecordCollector } from './record-collector.ts'

@@ -1,5 +1,10 @@
-import { type CommitOffset, partitionKey, type PartitionOffsets, type TopicPartition } from '@millrace/core'
-import { withinLimit } from '../environment/within-limit.ts'
+import {
+  type CommitOffset,
+  partitionKey,
+  type PartitionOffsets,
+  type TopicPartition,
+  withinLimit,
+} from '@millrace/core'
 import type { TaskWorker } from './task-worker.ts'
 import type { Task } from './task.ts'
 

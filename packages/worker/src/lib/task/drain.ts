@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events'
-import type { Clock } from '@millrace/core'
+import { type Clock, withinLimit } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
-import { withinLimit } from '../environment/within-limit.ts'
 import type { Task } from './task.ts'
 
 /** Time for what is on its way already, perhaps a reply: the work of an event that is given up has to be done again. */

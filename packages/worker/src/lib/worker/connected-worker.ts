@@ -7,9 +7,9 @@ import {
   type GroupStats,
   isMillraceError,
   type RebalanceListener,
+  withinLimit,
 } from '@millrace/core'
 import { NOT_NOW } from '../environment/not-now.ts'
-import { withinLimit } from '../environment/within-limit.ts'
 import { Elections } from '../group/elections.ts'
 import { WorkerMember } from '../group/worker-member.ts'
 import { planRebalance } from '../group/plan-rebalance.ts'

@@ -1,5 +1,4 @@
-import { isMillraceError, toError } from '@millrace/core'
-import { withinLimit } from '../environment/within-limit.ts'
+import { isMillraceError, toError, withinLimit } from '@millrace/core'
 import type { Task } from '../task/task.ts'
 import type { ConnectedWorker } from './connected-worker.ts'
 import type { WorkerOptions } from './worker-options.ts'
