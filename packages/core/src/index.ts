@@ -44,6 +44,7 @@ export {
 export type {
   AgentLag,
   AppTopic,
+  MissingTopic,
   ResetPlan,
   ResetRequest,
   ResetTopic,

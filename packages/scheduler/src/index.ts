@@ -5,4 +5,4 @@ export { createCrontab, createTask, createTimer } from './lib/jobs/create-jobs.t
 export { describeJobPlan } from './lib/jobs/describe-job-plan.ts'
 export type { CatchUp, CronJob, Job, JobContext, JobFunction, Overlap, TaskJob, TimerJob } from './lib/jobs/job.ts'
 export type { CrontabOptions, TaskOptions, TimerOptions } from './lib/jobs/job-options.ts'
-export { schedulerPart, type SchedulerContext, type SchedulerPart } from './lib/scheduler-part.ts'
+export { schedulerPart, type SchedulerContext, type SchedulerPart, schedulerTopics } from './lib/scheduler-part.ts'

@@ -17,7 +17,7 @@ export type {
   SourceValue,
   SourceValueInput,
 } from './lib/agents/agent-options.ts'
-export { agentsPart, type AgentsPart, type AgentsPartOptions } from './lib/agents/agents-part.ts'
+export { agentsPart, type AgentsPart, type AgentsPartOptions, deadLettersOf } from './lib/agents/agents-part.ts'
 export { type AgentOf, createAgent } from './lib/agents/create-agent.ts'
 export {
   DEFAULT_ERROR_POLICY,

@@ -1,6 +1,6 @@
 import { DefinedNames, type CommandDefinition, type WorkerPart } from '@millrace/core'
-import type { Job } from '@millrace/scheduler'
-import { Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
+import { schedulerTopics, type Job } from '@millrace/scheduler'
+import { deadLettersOf, Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
 import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable } from '@millrace/tables'
 import type { DeclaredApp } from '@millrace/worker'
 
@@ -40,6 +40,13 @@ export class Definitions extends DefinedNames {
         (table) => ({ kind: 'global', table, replica: () => globalTablesPart([table]) }) as const,
       ),
     ],
+    needs: (appId) => ({
+      topics: [
+        ...[...this.agents.values()].flatMap((agent) => deadLettersOf(appId, agent)),
+        ...schedulerTopics(appId, [...this.jobs.values()]),
+      ],
+      leads: [...this.jobs.values()].some(({ onLeader }) => onLeader),
+    }),
   }
   /** Declares topics and tables to a worker, which does everything else about them. */
   readonly part: WorkerPart = {

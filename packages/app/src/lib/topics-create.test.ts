@@ -1,3 +1,4 @@
+import { runCli } from '@millrace/cli'
 import { commandLine, isMillraceError, systemClock } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { afterEach, expect, test } from 'vitest'
@@ -78,6 +79,17 @@ const namesIn = (log: MemoryLog): readonly string[] =>
     .map(({ name }) => name)
     .sort()
 
+/** What the doctor finds about topics. */
+async function doctor(app: App): Promise<{ readonly detail: string; readonly fix: string | null } | undefined> {
+  let text = ''
+  const stdout = { write: (piece: string) => (text += piece) }
+  const terminal = { stdout, stderr: { write: () => {} }, env: {} }
+  await runCli(['doctor', '--json'], { app: app[commandLine], terminal })
+  const found: readonly { readonly name: string; readonly detail: string; readonly fix: string | null }[] =
+    JSON.parse(text)
+  return found.find(({ name, fix }) => name === 'topics' && fix !== null)
+}
+
 test(
   'says at once all that is missing, with commands that are enough, and creates nothing',
   { timeout: 60_000 },
@@ -86,6 +98,11 @@ test(
     const message = await missingOf(shop(log).app.start())
     expect(namesIn(log)).toEqual([])
     expect(message).toContain('docs/reference/rights.md')
+    const found = await doctor(shop(log).app)
+    expect(found?.detail).toContain('8 topics are missing')
+    // All but the topic that the handler regroups by, which is known once it runs.
+    const told = message.split('\n').filter((line) => line.includes('--create') && !line.includes('-repartition'))
+    expect(found?.fix?.split('\n').slice(1).sort()).toEqual(told.sort())
     const commands = await obey(log, message)
     expect(commands).toContain(
       '  kafka-topics.sh --bootstrap-server HOST:PORT --create --topic totals --partitions 5 --replication-factor 3',
@@ -108,6 +125,7 @@ test(
       'totals',
     ])
 
+    expect((await doctor(shop(log).app))?.detail).toBeUndefined()
     const { app, orders, sums, answer } = shop(log)
     // What listings and the doctor go by.
     expect(app[commandLine].describe().topics.map(({ created }) => created)).toEqual([false, false])

@@ -96,3 +96,12 @@ export interface ResetTopic {
   readonly records: number
   readonly offsets: readonly PartitionPosition[]
 }
+
+/** A topic that a worker would not find. */
+export interface MissingTopic {
+  readonly name: string
+  /** The worker creates it. */
+  readonly created: boolean
+  /** What creates it, for whoever may: as in the error `TOPIC_MISSING`. */
+  readonly command: string
+}

@@ -1,4 +1,4 @@
-import type { AgentLag, AppTopic, ResetPlan, ResetRequest, SkipPlan } from './app-topics.ts'
+import type { AgentLag, AppTopic, MissingTopic, ResetPlan, ResetRequest, SkipPlan } from './app-topics.ts'
 import type { AppDescription } from './app-description.ts'
 import type { DeadLetters, ShownBytes } from './dead-letters.ts'
 import type { LocalData } from './local-data.ts'
@@ -125,6 +125,11 @@ export interface CommandLineClient {
   topics(): Promise<readonly TopicInfo[]>
   /** Those of them that the app uses or has made, sorted by name. */
   appTopics(): Promise<readonly AppTopic[]>
+  /**
+   * Those that a worker would not find, as far as they are declared: what a handler regroups by is known once it runs. Left
+   * out by apps of earlier versions. `NOT_COPARTITIONED` where a worker could not start either.
+   */
+  missingTopics?(): Promise<readonly MissingTopic[]>
   /** How many brokers are up; 1 for a log of one machine. */
   brokers(): Promise<number>
   /**

@@ -10,6 +10,7 @@ import {
   type RunOutcome,
   type Scheduled,
   schedulerTopic,
+  type TopicDeclaration,
   type Topology,
   type WorkerContext,
   type WorkerPart,
@@ -99,15 +100,7 @@ class Scheduler implements SchedulerPart, Candidate {
     })
     this.#parts = { worker, runners, leader, alarm: new Alarm(worker.clock, () => this.#poll()), pauses }
     worker.signal.addEventListener('abort', () => this.#letGo(worker.signal.reason), { once: true })
-    if (this.#jobs.length === 0) return
-    topology.topic({
-      name: topic,
-      partitions: 1,
-      config: { 'cleanup.policy': 'compact' },
-      create: true,
-      internal: true,
-      keyCodec: undefined,
-    })
+    for (const declaration of schedulerTopics(appId, this.#jobs)) topology.topic(declaration)
     if (this.#jobs.some(({ onLeader }) => onLeader)) topology.lead(this)
   }
 
@@ -233,6 +226,14 @@ function beginHere(job: Job, now: Moment): Beginning {
     ...beginning,
     timetable: job.kind === 'timer' ? TimerTimetable.from(job.everyMs, now) : new CronTimetable(job, now.wallMs),
   }
+}
+
+/** What jobs need of the broker; nothing where there are none. */
+export function schedulerTopics(appId: string, jobs: readonly Job[]): readonly TopicDeclaration[] {
+  if (jobs.length === 0) return []
+  const name = schedulerTopic(appId)
+  const config = { 'cleanup.policy': 'compact' }
+  return [{ name, partitions: 1, config, create: true, internal: true, keyCodec: undefined }]
 }
 
 function stopping(): MillraceError {

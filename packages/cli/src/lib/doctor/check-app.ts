@@ -1,4 +1,11 @@
-import { type CommandLineApp, packageVersion, unknownEnvironment } from '@millrace/core'
+import {
+  type CommandLineApp,
+  type CommandLineClient,
+  isMillraceError,
+  type MissingTopic,
+  packageVersion,
+  unknownEnvironment,
+} from '@millrace/core'
 import { checkCertificate, checkDirectories, checkPorts, checkStores } from './check-resources.ts'
 import { checkReplicas } from './check-replicas.ts'
 import { type Alter, checkRetention } from './check-retention.ts'
@@ -56,7 +63,7 @@ async function checkBroker(
         hasWorkers: members.length > 0,
         findings: [
           ok('broker', `${description.broker} answers. ${workers}`),
-          ...checkTopics(description.topics, existing),
+          ...checkTopics(description.topics, existing, await missingTopics(client)),
           ...checkTables(description, existing),
           ...checkRetention(topics, alter),
           ...checkReplicas(topics, await client.brokers(), alter),
@@ -73,6 +80,16 @@ async function checkBroker(
         note('topics', 'Topics and tables were not looked at, for want of a broker.'),
       ],
     }
+  }
+}
+
+/** `undefined` also where tables do not fit their topics, which is a finding of its own. */
+async function missingTopics(client: CommandLineClient): Promise<readonly MissingTopic[] | undefined> {
+  try {
+    return await client.missingTopics?.()
+  } catch (error) {
+    if (isMillraceError(error, 'NOT_COPARTITIONED')) return undefined
+    throw error
   }
 }
 

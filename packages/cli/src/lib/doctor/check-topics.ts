@@ -1,23 +1,49 @@
-import type { AppDescription, TopicDescription } from '@millrace/core'
+import type { AppDescription, MissingTopic, TopicDescription } from '@millrace/core'
 import { note, ok, wrong, type Finding } from './finding.ts'
 
 /** Partition counts of the topics that the broker has. */
 export type PartitionCounts = ReadonlyMap<string, number>
 
-/** Whether the app's topics are there, as declared. */
-export function checkTopics(topics: readonly TopicDescription[], existing: PartitionCounts): readonly Finding[] {
-  const findings = topics.flatMap((topic) => checkTopic(topic, existing.get(topic.name)))
-  const good = topics.length - findings.length
-  if (topics.length === 0) return [ok('topics', 'The app declares no topics.')]
+/**
+ * Whether the app's topics are there, as declared.
+ *
+ * @param missing what a worker would not find; `undefined` for apps of earlier versions, which do not say
+ */
+export function checkTopics(
+  topics: readonly TopicDescription[],
+  existing: PartitionCounts,
+  missing?: readonly MissingTopic[],
+): readonly Finding[] {
+  const isUnknown = (topic: TopicDescription): boolean => !topic.created && !existing.has(topic.name)
+  const uncreated = missing?.filter(({ created }) => !created) ?? topics.filter(isUnknown)
+  const findings = [
+    ...checkUncreated(uncreated),
+    ...topics.flatMap((topic) => checkTopic(topic, existing.get(topic.name))),
+  ]
+  const good = topics.filter(({ name, partitions: declared }) => {
+    const found = existing.get(name)
+    return found !== undefined && (declared ?? found) === found
+  }).length
+  if (topics.length === 0 && findings.length === 0) return [ok('topics', 'The app declares no topics.')]
   return good === 0 ? findings : [ok('topics', `${count(good, 'topic')} as declared.`), ...findings]
 }
 
+function checkUncreated(missing: readonly (Pick<MissingTopic, 'name'> & Partial<MissingTopic>)[]): readonly Finding[] {
+  if (missing.length === 0) return []
+  const [what, them] = missing.length === 1 ? ['A topic is', 'it'] : [`${missing.length} topics are`, 'them']
+  const commands = missing.flatMap(({ command }) => command ?? [])
+  return [
+    wrong(
+      'topics',
+      `${what} missing, and the app is not to create ${them}: ${missing.map(({ name }) => name).join(', ')}.`,
+      [`Create ${them}. What handlers regroup by is named when a worker starts.`, ...commands].join('\n'),
+    ),
+  ]
+}
+
 function checkTopic({ name, partitions, created }: TopicDescription, found: number | undefined): readonly Finding[] {
-  if (found === undefined) {
-    return created
-      ? [note('topics', `Topic "${name}" is not there yet; the first worker creates it.`)]
-      : [wrong('topics', `Topic "${name}" does not exist, and the app is not to create it.`, 'Create it.')]
-  }
+  if (found === undefined)
+    return created ? [note('topics', `Topic "${name}" is not there yet; the first worker creates it.`)] : []
   if (partitions === undefined || partitions === found) return []
   return [
     wrong(

@@ -142,9 +142,9 @@ describe('its checks', () => {
     )
     expect(found.map(({ status, detail }) => [status, detail])).toEqual([
       ['ok', '1 topic as declared.'],
+      ['wrong', 'A topic is missing, and the app is not to create it: foreign.'],
       ['wrong', 'Topic "other" is declared with 4 partitions; the broker has 8.'],
       ['note', 'Topic "soon" is not there yet; the first worker creates it.'],
-      ['wrong', 'Topic "foreign" does not exist, and the app is not to create it.'],
     ])
   })
 

@@ -4,6 +4,7 @@ import {
   type HandlingTime,
   MillraceError,
   repliesTopic,
+  type TopicDeclaration,
   type Topology,
   type WorkerContext,
   type WorkerPart,
@@ -161,12 +162,9 @@ class RunningAgent {
    */
   start(topology: Topology): void {
     const { app, agent, defaults } = this.#options
-    const { sources, sinkTopics, onError } = agent.shape
+    const { sources, sinkTopics } = agent.shape
     for (const topic of sinkTopics) topology.topic(topic.declaration)
-    if (canDeadLetter(onError, defaults)) {
-      const topics = sources.filter((source) => source instanceof Topic).map((topic) => topic.name)
-      topology.topic(deadLetterDeclaration(app.appId, agent.name, topics))
-    }
+    for (const letters of deadLettersOf(app.appId, agent, defaults)) topology.topic(letters)
     for (const { index } of this.#instances) this.#sources.declared(sources, index)
     this.#ended = Promise.all(this.#instances.map((instance) => instance.run()))
   }
@@ -177,4 +175,15 @@ class RunningAgent {
     for (const instance of this.#instances) instance.stop()
     await this.#ended
   }
+}
+
+/** The topic of what an agent gives up; none where its `onError` keeps nothing. */
+export function deadLettersOf(
+  appId: string,
+  { name, shape }: AnyAgent,
+  defaults: ErrorPolicy = DEFAULT_ERROR_POLICY,
+): readonly TopicDeclaration[] {
+  if (!canDeadLetter(shape.onError, defaults)) return []
+  const sources = shape.sources.flatMap((source) => (source instanceof Topic ? [source.name] : []))
+  return [deadLetterDeclaration(appId, name, sources)]
 }

@@ -10,6 +10,7 @@ import {
   type DeadLetters,
   type Logger,
   type MemberInfo,
+  type MissingTopic,
   type PartitionPosition,
   type RecordMetadata,
   type Redact,
@@ -31,6 +32,7 @@ import type { Client } from '../worker/worker.ts'
 import { agentLag } from './agent-lag.ts'
 import { appTopics, groupReads, topicsReadBy } from './app-topics.ts'
 import type { DeclaredApp } from './declared-app.ts'
+import { missingTopics } from './missing-topics.ts'
 import { readRecords } from './read-records.ts'
 import { readRows, readTable, type TableReader } from './read-table.ts'
 import { resetApp, resetPlan } from './reset.ts'
@@ -138,6 +140,10 @@ export class AppClient implements CommandLineClient {
 
   async appTopics(): Promise<readonly AppTopic[]> {
     return appTopics((await this.connect()).admin, this.#app.surroundings.settings.id, this.#app.declared)
+  }
+
+  async missingTopics(): Promise<readonly MissingTopic[]> {
+    return missingTopics((await this.connect()).admin, this.#app.declared, this.#app.surroundings.settings)
   }
 
   /** Names of the topics that an agent reads, those between its steps among them. */

@@ -56,6 +56,7 @@ test('topics are told apart by what they are to the app; those of others are lef
     topics: () => [topic('shop-named-changelog'), orders, topic('extra'), large, own],
     agents: () => [agent('own', own), agent('sort', orders, ['large']), agent('look', large)],
     tables: () => [table('sums'), table('named'), globalTable('rates')],
+    needs: () => ({ topics: [], leads: false }),
   }
   const parts = partsOfTopics('shop', declared, {
     existing: [
@@ -108,7 +109,12 @@ describe('an app whose names begin as those of another', () => {
   const OURS = 'shop-eu-by-repartition'
   const roles = (...given: Read[]): Record<string, string> => {
     const orders = topic('orders')
-    const declared: DeclaredApp = { topics: () => [orders], agents: () => [agent('eu', orders)], tables: () => [] }
+    const declared: DeclaredApp = {
+      topics: () => [orders],
+      agents: () => [agent('eu', orders)],
+      tables: () => [],
+      needs: () => ({ topics: [], leads: false }),
+    }
     const parts = partsOfTopics('shop', declared, {
       existing: [...new Set([THEIRS, OURS, ...given.map(([name]) => name)])],
       reads: reads(...given),

@@ -6,6 +6,8 @@ export interface DeclaredApp {
   topics(): readonly DeclaredTopic[]
   agents(): readonly DeclaredAgent[]
   tables(): readonly DeclaredTable[]
+  /** Topics that its agents and jobs need besides, and whether one of the jobs is the leader's. */
+  needs(appId: string): { readonly topics: readonly TopicDeclaration[]; readonly leads: boolean }
 }
 
 export interface DeclaredTopic {

@@ -17,6 +17,11 @@ export function leaderTopic(appId: string): string {
   return `${appId}-__assignor-__leader`
 }
 
+export function leaderDeclaration(appId: string): TopicDeclaration {
+  const name = leaderTopic(appId)
+  return { name, partitions: 1, config: {}, create: true, internal: true, keyCodec: undefined }
+}
+
 /** What the parts of a worker have declared; open until `freeze`. */
 export class DeclaredTopology implements Topology {
   readonly topics: Map<string, TopicDeclaration> = new Map()
@@ -71,10 +76,10 @@ export class DeclaredTopology implements Topology {
     this.#mustBeOpen('a candidate for the lead of the group')
     this.candidates.push(candidate)
     if (this.candidates.length > 1) return
-    const name = leaderTopic(this.#appId)
-    this.topic({ name, partitions: 1, config: {}, create: true, internal: true, keyCodec: undefined })
+    const topic = leaderDeclaration(this.#appId)
+    this.topic(topic)
     // Only so that the group assigns the partition: nobody reads it.
-    this.subscribe({ id: LEADER_AGENT, topics: [name], agent: LEADER_AGENT, instances: 1, ordering: 'none' })
+    this.subscribe({ id: LEADER_AGENT, topics: [topic.name], agent: LEADER_AGENT, instances: 1, ordering: 'none' })
   }
 
   beforeTask(wait: WaitForTask): void {

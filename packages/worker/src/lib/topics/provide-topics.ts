@@ -24,7 +24,8 @@ export function topicsToCreate(specs: readonly TopicSpec[]): MillraceError {
   )
 }
 
-function commandFor({ name, partitions, replicationFactor, config }: TopicSpec): string {
+/** What creates it; indented, as it stands in messages. */
+export function commandFor({ name, partitions, replicationFactor, config }: TopicSpec): string {
   const settings = Object.entries(config).map(([setting, value]) => `--config ${setting}=${value}`)
   // Without a number the brokers' default holds.
   const copies = replicationFactor > 0 ? [`--replication-factor ${replicationFactor}`] : []

@@ -1,0 +1,40 @@
+import type { Admin, MissingTopic, ResolvedSettings, SubscriptionSpec, TopicDeclaration } from '@millrace/core'
+import { leaderDeclaration } from '../topics/declared-topology.ts'
+import { planTopics } from '../topics/plan-topics.ts'
+import { commandFor } from '../topics/provide-topics.ts'
+import { brokenBatchesDeclaration } from '../worker/broken-batches.ts'
+import type { DeclaredApp } from './declared-app.ts'
+
+/**
+ * The topics that a worker would not find, as far as the app file tells: those between the steps of a handler are known once
+ * it runs. Throws what makes the topology impossible, as a worker would.
+ */
+export async function missingTopics(
+  admin: Pick<Admin, 'topics'>,
+  declared: DeclaredApp,
+  settings: Pick<ResolvedSettings, 'id' | 'topics' | 'topicPartitions' | 'replicationFactor' | 'onBatchError'>,
+): Promise<readonly MissingTopic[]> {
+  const { id: appId, topicPartitions, replicationFactor, onBatchError } = settings
+  const { topics: needed, leads } = declared.needs(appId)
+  const tables = declared.tables()
+  const declarations: readonly TopicDeclaration[] = [
+    ...declared.topics().map(({ declaration }) => declaration),
+    ...tables.flatMap((each) => (each.kind === 'global' ? [each.table.source] : [])),
+    ...needed,
+    ...(leads ? [leaderDeclaration(appId)] : []),
+    ...(onBatchError === 'deadLetter' ? [brokenBatchesDeclaration(appId)] : []),
+  ]
+  const topics = new Map(declarations.map((declaration) => [declaration.name, declaration]))
+  const subscriptions = declared.agents().map(({ name, topics: read }): SubscriptionSpec => {
+    return { id: name, agent: name, topics: read, instances: 1, ordering: 'key' }
+  })
+  const states = tables.flatMap((each) => (each.kind === 'global' ? [] : [each.table]))
+  const existing = new Map((await admin.topics()).map(({ name, partitions }) => [name, partitions]))
+  const wanted = { appId, topics, subscriptions, states, existing, topicPartitions, replicationFactor }
+  const { create } = planTopics({ ...wanted, mayCreate: false })
+  return create.map((spec) => ({
+    name: spec.name,
+    created: settings.topics.create && topics.get(spec.name)?.create !== false,
+    command: commandFor(spec),
+  }))
+}
