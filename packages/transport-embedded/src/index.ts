@@ -6,7 +6,7 @@ export {
 } from './lib/embedded-transport.ts'
 export { copyLog, type LogPlace } from './lib/portable/copy-log.ts'
 export { exportLog } from './lib/portable/export-log.ts'
-export { importLog, type ImportOptions } from './lib/portable/import-log.ts'
+export { hasLog, importLog, type ImportOptions } from './lib/portable/import-log.ts'
 export type { LogSummary } from './lib/portable/log-text.ts'
 export type { Durability } from './lib/durable/marker-file.ts'
 export type { GroupPhase, GroupState, MemberState } from './lib/log/group-state.ts'

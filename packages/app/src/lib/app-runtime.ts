@@ -15,12 +15,10 @@ import {
   type Listeners,
   type Logger,
   type ContextStorage,
-  type RunningPlace,
   type Sensor,
   type StoreDriver,
   type Surroundings,
   surroundingsOf,
-  type TopicSpec,
   type Transport,
   type ProcessingContext,
 } from '@millrace/core'
@@ -45,7 +43,6 @@ import {
   workerSettings,
   type ClientApp,
   type LocalApp,
-  type LocalFiles,
   type Worker,
 } from '@millrace/worker'
 import { type AppEvents, appListeners } from './app-events.ts'
@@ -159,20 +156,8 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     return this.surroundings.openTransport?.() ?? this.drivers.transport()
   }
 
-  openStore(): Promise<StoreDriver> {
-    return this.drivers.store()
-  }
-
-  get storeDirectory(): string | undefined {
-    return this.place().storeDirectory
-  }
-
-  place(): RunningPlace {
-    return this.drivers.place()
-  }
-
-  files(): Promise<LocalFiles> {
-    return this.drivers.files()
+  async emptyLog(): Promise<Transport | undefined> {
+    return this.surroundings.openTransport === undefined ? this.drivers.emptyLog() : undefined
   }
 
   runningStore(): StoreDriver | undefined {
@@ -189,18 +174,17 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
 
   /** Over the client's connection. */
   readonly deadLetters: DeadLetters = {
-    list: async (options) => (await this.#letters()).list(options),
-    show: async (agent, which, options) => (await this.#letters()).show(agent, which, options),
+    list: async (options) => (await this.#letters({ toRead: true })).list(options),
+    show: async (agent, which, options) => (await this.#letters({ toRead: true })).show(agent, which, options),
     replay: async (agent, which, options) => (await this.#letters()).replay(agent, which, options),
   }
 
-  async #letters(): Promise<DeadLetters> {
-    const { client, transport, admin: broker } = await this.client.connect()
-    const admin = {
-      topics: (names?: readonly string[]) => broker.topics(names),
-      createTopics: (specs: readonly TopicSpec[]) => client.createTopics(specs),
-    }
-    return this.#lettersOver(transport, admin)
+  async #letters(how?: { readonly toRead: boolean }): Promise<DeadLetters> {
+    const { client, transport, admin } = await this.client.connect(how)
+    return this.#lettersOver(transport, {
+      topics: (names) => admin.topics(names),
+      createTopics: (specs) => client.createTopics(specs),
+    })
   }
 
   #lettersOver(transport: Transport, admin: Pick<Admin, 'topics' | 'createTopics'>): DeadLetters {

@@ -210,7 +210,7 @@ function appCommandLine(runtime: AppRuntime, lifecycle: Lifecycle): CommandLineA
       return { id, tasks: running?.worker.assignment().tasks.length ?? 0, url: running?.web?.url() }
     },
     client: async () => {
-      await client.connect()
+      await client.connect({ toRead: true })
       return client
     },
   }

@@ -35,6 +35,14 @@ export class Drivers {
       : embedded.createEmbeddedTransport({ directory }, { clock, log })
   }
 
+  /** A log without records, where the app's is to be on this machine and nobody has made it yet: what only reads need not make it. */
+  async emptyLog(): Promise<Transport | undefined> {
+    const { logDirectory } = this.place()
+    if (logDirectory === undefined) return undefined
+    const { createMemoryLog, createMemoryTransport, hasLog } = await import('@millrace/transport-embedded')
+    return hasLog(logDirectory) ? undefined : createMemoryTransport(createMemoryLog(), this.#surroundings)
+  }
+
   async store(): Promise<StoreDriver> {
     const { store } = this.#surroundings.settings
     if (typeof store === 'function') return store()

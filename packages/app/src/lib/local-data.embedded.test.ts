@@ -247,3 +247,26 @@ test('a log goes through text, a file or a pipe, into another directory, and the
   await counted(three, 40)
   await three.app.stop()
 })
+
+test('commands that only read make no log where there is none; what sends makes it, and it is read from then on', async () => {
+  const one = machine(newPlace())
+  const reading = [
+    ...[['topics'], ['lag'], ['table', 'sums'], ['table', 'sums', 'k0'], ['tail', 'orders', '--from', 'beginning']],
+    ...[['dlq', 'list'], ['dlq', 'show', 'sum', '--latest'], ['reset', '--dry-run'], ['doctor']],
+  ]
+  for (const words of reading) {
+    const { stderr } = await millrace(one, words)
+    expect(stderr).not.toContain('LOG_')
+    expect([words, existsSync(one.place)]).toEqual([words, false])
+  }
+  expect((await millrace(one, ['topics'])).stdout).toMatch(/orders +missing/)
+
+  // The same client that has read.
+  const client = await one.app[commandLine].client()
+  expect(await client.topics()).toEqual([])
+  await client.send('orders', { key: 'k0', value: '1', headers: {}, partition: undefined })
+  expect((await client.topics()).map(({ name }) => name)).toEqual(['orders'])
+  await client.close()
+  expect(existsSync(one.place)).toBe(true)
+  expect((await millrace(one, ['tail', 'orders', '--from', 'beginning', '--limit', '1'])).stdout).toContain('k0')
+})

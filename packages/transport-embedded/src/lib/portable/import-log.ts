@@ -48,9 +48,17 @@ export async function importLog(
   }
 }
 
-/** Of whatever format. */
+/** Whether there is a log in a directory, of whatever format. */
+export function hasLog(directory: string): boolean {
+  return logFileIn(directory) !== undefined
+}
+
+function logFileIn(directory: string): string | undefined {
+  return [dataPath(directory), markerPath(directory)].find(existsSync)
+}
+
 function refuseLogIn(directory: string): void {
-  const there = [dataPath(directory), markerPath(directory)].find(existsSync)
+  const there = logFileIn(directory)
   if (there !== undefined)
     throw new MillraceError('LOG_EXISTS', `There is a log in "${directory}" already ("${there}").`)
 }

@@ -17,6 +17,7 @@ import {
   type RecordsRequest,
   type ResetPlan,
   type ResetRequest,
+  type RunningPlace,
   type ResolvedSettings,
   type ContextStorage,
   type ShownRecord,
@@ -52,9 +53,13 @@ export interface ClientApp {
   readonly deadLetters: DeadLetters
   /** Not connected yet. */
   openTransport(): Promise<Transport>
-  /** The local store, open: nobody else has it until it is closed. */
-  openStore(): Promise<StoreDriver>
-  readonly storeDirectory: string | undefined
+  /** An empty log in place of one that is not there yet, for what only reads; `undefined` where there is one. Not connected yet. */
+  emptyLog(): Promise<Transport | undefined>
+  readonly drivers: {
+    place(): RunningPlace
+    /** The local store, open: nobody else has it until it is closed. */
+    store(): Promise<StoreDriver>
+  }
   /** An empty store, for copies. */
   memoryStore(): StoreDriver
   /** Called before an open connection is closed. */
@@ -68,6 +73,8 @@ export interface Connection {
   readonly admin: Admin
 }
 
+const TO_READ = { toRead: true } as const
+
 /**
  * Broker access of an app outside its workers: it joins no group, connects when it is first needed, and may be closed and
  * used again.
@@ -75,15 +82,24 @@ export interface Connection {
 export class AppClient implements CommandLineClient {
   readonly #app: ClientApp
   #connection: Promise<Connection> | undefined
+  /** To what is read in place of a log that is not there yet. */
+  #empty: Promise<Connection> | undefined
   #topicsMade: Promise<void> | undefined
 
   constructor(app: ClientApp) {
     this.#app = app
   }
 
-  /** Throws `BROKER_UNREACHABLE` after the connect time-out. */
-  async connect(): Promise<Connection> {
-    const connecting = (this.#connection ??= this.#open())
+  /**
+   * Throws `BROKER_UNREACHABLE` after the connect time-out. What is only read from does not come into being by that: in place
+   * of a log that is not there yet an empty one is read.
+   */
+  async connect({ toRead = false }: { readonly toRead?: boolean } = {}): Promise<Connection> {
+    if (toRead && this.#connection === undefined) {
+      const empty = await this.#app.emptyLog()
+      if (empty !== undefined) return (this.#empty ??= this.#open(empty))
+    }
+    const connecting = (this.#connection ??= this.#openBroker())
     try {
       return await connecting
     } catch (error) {
@@ -130,39 +146,39 @@ export class AppClient implements CommandLineClient {
   }
 
   async *records(topic: string, request: RecordsRequest): AsyncGenerator<ShownRecord, void, undefined> {
-    const { admin, transport, client } = await this.connect()
+    const { admin, transport, client } = await this.connect(TO_READ)
     yield* readRecords({ admin, transport, clock: client.clock, declared: this.#app.declared }, topic, request)
   }
 
   async topics(): Promise<readonly TopicInfo[]> {
-    return (await this.connect()).admin.topics()
+    return (await this.connect(TO_READ)).admin.topics()
   }
 
   async appTopics(): Promise<readonly AppTopic[]> {
-    return appTopics((await this.connect()).admin, this.#app.surroundings.settings.id, this.#app.declared)
+    return appTopics((await this.connect(TO_READ)).admin, this.#app.surroundings.settings.id, this.#app.declared)
   }
 
   async missingTopics(): Promise<readonly MissingTopic[]> {
-    return missingTopics((await this.connect()).admin, this.#app.declared, this.#app.surroundings.settings)
+    return missingTopics((await this.connect(TO_READ)).admin, this.#app.declared, this.#app.surroundings.settings)
   }
 
   /** Names of the topics that an agent reads, those between its steps among them. */
   async topicsReadBy(agent: string): Promise<ReadonlySet<string>> {
     const { declared, surroundings } = this.#app
-    const committed = await (await this.connect()).admin.committed(surroundings.settings.id)
+    const committed = await (await this.connect(TO_READ)).admin.committed(surroundings.settings.id)
     return topicsReadBy(agent, declared.agents(), groupReads(committed))
   }
 
   async brokers(): Promise<number> {
-    return (await this.connect()).admin.brokers()
+    return (await this.connect(TO_READ)).admin.brokers()
   }
 
   async members(): Promise<readonly MemberInfo[]> {
-    return (await this.connect()).admin.members(this.#app.surroundings.settings.id)
+    return (await this.connect(TO_READ)).admin.members(this.#app.surroundings.settings.id)
   }
 
   async lag(): Promise<readonly AgentLag[]> {
-    return agentLag((await this.connect()).admin, this.#app.declared, this.#app.surroundings.settings)
+    return agentLag((await this.connect(TO_READ)).admin, this.#app.declared, this.#app.surroundings.settings)
   }
 
   async readTable(name: string, key: string): Promise<TableReading> {
@@ -174,20 +190,20 @@ export class AppClient implements CommandLineClient {
   }
 
   async resetPlan(request: ResetRequest): Promise<ResetPlan> {
-    const { declared, surroundings, storeDirectory } = this.#app
-    return resetPlan((await this.connect()).admin, request, {
+    const { declared, drivers, surroundings } = this.#app
+    return resetPlan((await this.connect(TO_READ)).admin, request, {
       declared,
-      storeDirectory,
+      storeDirectory: drivers.place().storeDirectory,
       settings: surroundings.settings,
     })
   }
 
   async reset(plan: ResetPlan): Promise<void> {
-    await resetApp((await this.connect()).admin, plan, () => this.#app.openStore())
+    await resetApp((await this.connect()).admin, plan, () => this.#app.drivers.store())
   }
 
   async skipPlan(record: PartitionPosition): Promise<SkipPlan> {
-    const { admin, transport, client } = await this.connect()
+    const { admin, transport, client } = await this.connect(TO_READ)
     const { declared, surroundings } = this.#app
     return skipPlan(admin, record, { declared, settings: surroundings.settings, transport, clock: client.clock })
   }
@@ -202,19 +218,25 @@ export class AppClient implements CommandLineClient {
   }
 
   async close(): Promise<void> {
-    const opening = this.#connection
+    const open = [this.#connection, this.#empty]
     this.#connection = undefined
+    this.#empty = undefined
     this.#topicsMade = undefined
-    if (opening === undefined) return
-    const { client, transport } = await opening
-    await this.#app.closing(client)
-    await client.close()
-    await transport.close()
+    for (const opening of open) {
+      if (opening === undefined) continue
+      const { client, transport } = await opening
+      await this.#app.closing(client)
+      await client.close()
+      await transport.close()
+    }
   }
 
-  async #open(): Promise<Connection> {
+  async #openBroker(): Promise<Connection> {
+    return this.#open(await this.#app.openTransport())
+  }
+
+  async #open(transport: Transport): Promise<Connection> {
     const { settings, clock, log, redact } = this.#app.surroundings
-    const transport = await this.#app.openTransport()
     try {
       await transport.connect({ timeoutMs: settings.connectTimeoutMs })
     } catch (error) {
@@ -255,7 +277,7 @@ export class AppClient implements CommandLineClient {
   }
 
   async #tableReader(): Promise<TableReader> {
-    const { client } = await this.connect()
+    const { client } = await this.connect(TO_READ)
     const { contexts, declared } = this.#app
     return { client, contexts, tables: declared.tables(), memoryStore: () => this.#app.memoryStore() }
   }

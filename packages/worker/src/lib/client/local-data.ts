@@ -54,9 +54,11 @@ export interface LocalFiles {
 /** The app that keeps something on this machine. Everything is looked up when it is used. */
 export interface LocalApp {
   readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock }
-  place(): RunningPlace
-  /** Loaded when something is asked of them. */
-  files(): Promise<LocalFiles>
+  readonly drivers: {
+    place(): RunningPlace
+    /** Loaded when something is asked of them. */
+    files(): Promise<LocalFiles>
+  }
   /** Of the worker that runs in this process, if there is one. */
   runningStore(): StoreDriver | undefined
 }
@@ -71,25 +73,25 @@ export class AppData implements LocalData {
 
   async exportLog(write: (piece: Buffer) => Promise<void>, signal: AbortSignal): Promise<LogTransfer> {
     const place = this.#log()
-    const files = await this.#app.files()
+    const files = await this.#app.drivers.files()
     return { directory: place.directory, ...(await files.exportLog(place, write, signal)) }
   }
 
   async importLog(text: AsyncIterable<Buffer>, signal: AbortSignal): Promise<LogTransfer> {
     const { directory } = this.#log()
-    const files = await this.#app.files()
+    const files = await this.#app.drivers.files()
     return { directory, ...(await files.importLog(text, { directory, signal })) }
   }
 
   /** The stores first: the log then has all that they have absorbed. */
   async backup(directory: string, { logOnly }: { readonly logOnly: boolean }): Promise<Backup> {
-    const { logDirectory } = this.#app.place()
+    const { logDirectory } = this.#app.drivers.place()
     makeDirectory(directory)
     const [found] = await readdir(directory)
     if (found !== undefined) throw refused(`"${directory}" has "${found}" in it, and takes no backup.`)
     try {
       if (!logOnly) await this.#backUpStore(join(directory, STORE))
-      if (logDirectory !== undefined) await (await this.#app.files()).copyLog(this.#log(), join(directory, LOG))
+      if (logDirectory !== undefined) await (await this.#app.drivers.files()).copyLog(this.#log(), join(directory, LOG))
       const files = await filesIn(directory)
       if (files.length === 0)
         throw refused(
@@ -138,8 +140,8 @@ export class AppData implements LocalData {
 
   /** Stores of other versions, where this app keeps or would keep its own. */
   async otherStores(): Promise<readonly OtherStore[]> {
-    const { dataDirectory, logDirectory, storeDirectory } = this.#app.place()
-    const { findOtherFormats } = await this.#app.files()
+    const { dataDirectory, logDirectory, storeDirectory } = this.#app.drivers.place()
+    const { findOtherFormats } = await this.#app.drivers.files()
     const above = storeDirectory === undefined ? [] : [dirname(storeDirectory)]
     const found = [dataDirectory, ...(logDirectory === undefined ? [] : [logDirectory]), ...above].flatMap(
       findOtherFormats,
@@ -149,20 +151,20 @@ export class AppData implements LocalData {
 
   /** Deletes one of them. */
   async removeOtherStore({ directory }: OtherStore): Promise<void> {
-    await (await this.#app.files()).removeOtherFormat(directory)
+    await (await this.#app.drivers.files()).removeOtherFormat(directory)
   }
 
   async #backUpStore(target: string): Promise<void> {
     const open = this.#app.runningStore()
     if (open !== undefined) return open.backup?.(target)
-    const { storeDirectory } = this.#app.place()
+    const { storeDirectory } = this.#app.drivers.place()
     if (storeDirectory === undefined) return
-    const files = await this.#app.files()
+    const files = await this.#app.drivers.files()
     if (files.hasStore(storeDirectory)) await files.backupStore(storeDirectory, target)
   }
 
   #placeOf(path: string): string {
-    const { logDirectory, storeDirectory } = this.#app.place()
+    const { logDirectory, storeDirectory } = this.#app.drivers.place()
     const [part = '', ...rest] = path.split('/')
     const above = part === LOG ? logDirectory : part === STORE ? storeDirectory : undefined
     if (above === undefined || rest.length !== 1 || rest[0] === undefined || rest[0] === '..')
@@ -174,7 +176,7 @@ export class AppData implements LocalData {
 
   #log(): LogPlace {
     const { clock, settings } = this.#app.surroundings
-    const { logDirectory: directory } = this.#app.place()
+    const { logDirectory: directory } = this.#app.drivers.place()
     if (directory === undefined)
       throw new MillraceError(
         'LOG_MISSING',
