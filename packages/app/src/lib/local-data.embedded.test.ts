@@ -140,7 +140,7 @@ test('the log alone, beside a running worker, by the command; its stores are bui
   const [refused, backup] = [newPlace(), newPlace()]
   expect(await millrace(other, ['backup', refused])).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('STORE_IN_USE'),
+    stderr: expect.stringMatching(/STORE_IN_USE[^]*--log-only/),
   })
   expect(readdirSync(refused)).toEqual([])
   const { code, stdout } = await millrace(other, ['backup', backup, '--log-only', '--json'])
@@ -169,6 +169,15 @@ test('of a stopped app, by the command; a backup that has changed, is of another
     expect([code, stderr]).toEqual([1, expect.stringContaining(why)])
   }
   await refused(one, ['backup', backup], 'takes no backup')
+  await refused(one, ['backup', ''], 'BACKUP_REFUSED')
+  await refused(one, ['restore', ' '], 'BACKUP_REFUSED')
+  const file = newPlace()
+  writeFileSync(file, '')
+  await refused(one, ['backup', join(file, 'below')], 'BACKUP_FAILED')
+  // The log goes back, and then there is no place for the tables: nothing is left, so that it can be done again.
+  const blocked = machine(newPlace(), { store: `lmdb:${join(file, 'tables')}` })
+  await refused(blocked, ['restore', backup], 'BACKUP_FAILED')
+  expect(readdirSync(blocked.place, { recursive: true, withFileTypes: true }).filter((one) => one.isFile())).toEqual([])
   await refused(one, ['restore', backup], 'is there already')
   const two = machine(newPlace())
   await refused(two, ['restore', newPlace()], 'is no backup, or not a whole one')

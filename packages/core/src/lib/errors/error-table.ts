@@ -162,6 +162,10 @@ const appErrors = {
     fix: 'Delete its directory: it is rebuilt from the changelog.',
   },
   BACKUP_REFUSED: { title: 'A backup cannot be made here, or not be put back' },
+  BACKUP_FAILED: {
+    title: 'A backup could not be written, or not be read',
+    fix: 'Make room, or see to the rights on the directory named, and do it again: nothing was left of what was begun.',
+  },
   FORMAT_NEWER: {
     title: 'Something was written by a later version of Millrace',
     fix: 'Use that version or a later one; docs/guide/upgrading.md says what can be set back, and how.',

@@ -1,27 +1,23 @@
-import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
-import { copyFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join, relative, sep } from 'node:path'
-import { pipeline } from 'node:stream/promises'
+import { existsSync } from 'node:fs'
+import { copyFile, readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import {
   type Backup,
   type Clock,
+  errorText,
+  isMillraceError,
   type LocalData,
   type LogTransfer,
   makeDirectory,
   MillraceError,
   type OtherStore,
   packageVersion,
-  PRIVATE_FILE,
-  refuseNewer,
   type ResolvedSettings,
   type RunningPlace,
   type StoreDriver,
 } from '@millrace/core'
+import { changedFile, DRAFT, filesIn, readManifest, refused, writeManifest } from './backup-manifest.ts'
 
-/** Written last: a backup without it is not whole. */
-const MANIFEST = 'millrace-backup.json'
-const FORMAT = 1
 /** What is where in a backup. */
 const LOG = 'log'
 const STORE = 'tables'
@@ -86,9 +82,9 @@ export class AppData implements LocalData {
   /** The stores first: the log then has all that they have absorbed. */
   async backup(directory: string, { logOnly }: { readonly logOnly: boolean }): Promise<Backup> {
     const { logDirectory } = this.#app.drivers.place()
-    makeDirectory(directory)
-    const [found] = await readdir(directory)
-    if (found !== undefined) throw refused(`"${directory}" has "${found}" in it, and takes no backup.`)
+    mustBeNamed(directory)
+    const found = await entriesIn(directory)
+    if (found[0] !== undefined) throw refused(`"${directory}" has "${found[0]}" in it, and takes no backup.`)
     try {
       if (!logOnly) await this.#backUpStore(join(directory, STORE))
       if (logDirectory !== undefined) await (await this.#app.drivers.files()).copyLog(this.#log(), join(directory, LOG))
@@ -97,27 +93,30 @@ export class AppData implements LocalData {
         throw refused(
           `The app keeps nothing on this machine that could be backed up: its broker is no embedded one, and it has no store on disk.`,
         )
-      const { surroundings } = this.#app
-      const manifest: Backup = {
+      const { settings, clock } = this.#app.surroundings
+      return await writeManifest(directory, {
         version: packageVersion(import.meta.url),
-        appId: surroundings.settings.id,
-        madeAt: surroundings.clock.now(),
+        appId: settings.id,
+        madeAt: clock.now(),
         files,
-      }
-      const draft = join(directory, `${MANIFEST}.new`)
-      await writeFile(draft, `${JSON.stringify({ format: FORMAT, ...manifest }, undefined, 2)}\n`, {
-        mode: PRIVATE_FILE,
       })
-      await rename(draft, join(directory, MANIFEST))
-      return manifest
     } catch (thrown) {
       // It was empty: what is in it now is half a backup.
-      for (const part of [STORE, LOG]) await rm(join(directory, part), { recursive: true, force: true })
-      throw thrown
+      for (const part of [STORE, LOG, DRAFT]) await rm(join(directory, part), { recursive: true, force: true })
+      throw failure(thrown, `No backup could be written to "${directory}"`)
     }
   }
 
   async restore(directory: string): Promise<Backup> {
+    mustBeNamed(directory)
+    try {
+      return await this.#restore(directory)
+    } catch (thrown) {
+      throw failure(thrown, `The backup in "${directory}" could not be put back`)
+    }
+  }
+
+  async #restore(directory: string): Promise<Backup> {
     const backup = await readManifest(directory)
     const { settings } = this.#app.surroundings
     if (backup.appId !== settings.id)
@@ -130,10 +129,17 @@ export class AppData implements LocalData {
       throw refused(
         `"${there.to}" is there already. Stop the workers and move it away: a backup is not laid over other data.`,
       )
-    // Markers last: until they are there, the next start says that something is wrong.
-    for (const { from, to } of copies.toSorted((a, b) => Number(isMarker(a.to)) - Number(isMarker(b.to)))) {
-      makeDirectory(dirname(to))
-      await copyFile(from, to)
+    const begun: string[] = []
+    try {
+      // Markers last: until they are there, the next start says that something is wrong.
+      for (const { from, to } of copies.toSorted((a, b) => Number(isMarker(a.to)) - Number(isMarker(b.to)))) {
+        makeDirectory(dirname(to))
+        begun.push(to)
+        await copyFile(from, to)
+      }
+    } catch (thrown) {
+      for (const path of begun) await rm(path, { force: true })
+      throw thrown
     }
     return backup
   }
@@ -160,7 +166,17 @@ export class AppData implements LocalData {
     const { storeDirectory } = this.#app.drivers.place()
     if (storeDirectory === undefined) return
     const files = await this.#app.drivers.files()
-    if (files.hasStore(storeDirectory)) await files.backupStore(storeDirectory, target)
+    if (!files.hasStore(storeDirectory)) return
+    try {
+      await files.backupStore(storeDirectory, target)
+    } catch (error) {
+      if (!isMillraceError(error, 'STORE_IN_USE')) throw error
+      throw new MillraceError(
+        'STORE_IN_USE',
+        `${error.detail} Only that process can copy it, with app.backup. millrace backup --log-only copies the log alone, of which stores are built anew.`,
+        { cause: error },
+      )
+    }
   }
 
   #placeOf(path: string): string {
@@ -186,70 +202,26 @@ export class AppData implements LocalData {
   }
 }
 
-async function filesIn(directory: string): Promise<Backup['files']> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
-  const paths = entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : [])).sort()
-  const files: Backup['files'][number][] = []
-  for (const path of paths)
-    // LMDB's locks are of the process that made the copy.
-    if (!/lock(\.mdb)?$/.test(path))
-      files.push({ path: relative(directory, path).replaceAll(sep, '/'), ...(await digestOf(path)) })
-  return files
-}
-
-async function digestOf(path: string): Promise<{ readonly bytes: number; readonly sha256: string }> {
-  const digest = createHash('sha256')
-  let bytes = 0
-  await pipeline(createReadStream(path), async (pieces: AsyncIterable<Buffer>) => {
-    for await (const piece of pieces) {
-      digest.update(piece)
-      bytes += piece.length
-    }
-  })
-  return { bytes, sha256: digest.digest('hex') }
-}
-
-/** The first file that is gone or has changed. */
-async function changedFile(directory: string, { files }: Backup): Promise<string | undefined> {
-  for (const { path, sha256 } of files) {
-    const file = join(directory, path)
-    if (!existsSync(file) || (await digestOf(file)).sha256 !== sha256) return path
-  }
-  return undefined
-}
-
-async function readManifest(directory: string): Promise<Backup> {
-  const path = join(directory, MANIFEST)
-  if (!existsSync(path)) throw refused(`"${path}" is missing: "${directory}" is no backup, or not a whole one.`)
-  const manifest = parse(await readFile(path, 'utf8'))
-  if (manifest === undefined) throw refused(`"${path}" cannot be read.`)
-  refuseNewer(`The backup in "${directory}"`, manifest.format, FORMAT)
-  return manifest
-}
-
-function parse(text: string): (Backup & { readonly format: unknown }) | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isManifest(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isManifest(value: unknown): value is Backup & { readonly format: unknown } {
-  if (typeof value !== 'object' || value === null || !('format' in value)) return false
-  return 'appId' in value && 'files' in value && Array.isArray(value.files) && value.files.every(isFile)
-}
-
-function isFile(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || !('path' in value) || !('sha256' in value)) return false
-  return typeof value.path === 'string' && typeof value.sha256 === 'string'
-}
-
 function isMarker(path: string): boolean {
   return path.endsWith('.json')
 }
 
-function refused(detail: string): MillraceError {
-  return new MillraceError('BACKUP_REFUSED', detail)
+function mustBeNamed(directory: string): void {
+  if (directory.trim() === '') throw refused('No directory is named: name the one that the backup is in, or goes to.')
+}
+
+/** Of a directory that is made if it is missing. */
+async function entriesIn(directory: string): Promise<readonly string[]> {
+  try {
+    makeDirectory(directory)
+    return await readdir(directory)
+  } catch (thrown) {
+    throw failure(thrown, `"${directory}" takes no backup`)
+  }
+}
+
+/** What the file system refuses; other errors say themselves what they are. */
+function failure(thrown: unknown, what: string): Error {
+  if (isMillraceError(thrown)) return thrown
+  return new MillraceError('BACKUP_FAILED', `${what}: ${errorText(thrown)}.`, { cause: thrown })
 }

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto'
+import { createReadStream, existsSync } from 'node:fs'
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join, relative, sep } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type Backup, MillraceError, PRIVATE_FILE, refuseNewer } from '@millrace/core'
+
+/** Written last: a backup without it is not whole. */
+const MANIFEST = 'millrace-backup.json'
+export const DRAFT: string = `${MANIFEST}.new`
+const FORMAT = 1
+
+export async function writeManifest(directory: string, backup: Backup): Promise<Backup> {
+  const draft = join(directory, DRAFT)
+  await writeFile(draft, `${JSON.stringify({ format: FORMAT, ...backup }, undefined, 2)}\n`, { mode: PRIVATE_FILE })
+  await rename(draft, join(directory, MANIFEST))
+  return backup
+}
+
+/** What is in a directory that a backup was written to. */
+export async function filesIn(directory: string): Promise<Backup['files']> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
+  const paths = entries.flatMap((entry) => (entry.isFile() ? [join(entry.parentPath, entry.name)] : [])).sort()
+  const files: Backup['files'][number][] = []
+  for (const path of paths)
+    // LMDB's locks are of the process that made the copy.
+    if (!/lock(\.mdb)?$/.test(path))
+      files.push({ path: relative(directory, path).replaceAll(sep, '/'), ...(await digestOf(path)) })
+  return files
+}
+
+async function digestOf(path: string): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  const digest = createHash('sha256')
+  let bytes = 0
+  await pipeline(createReadStream(path), async (pieces: AsyncIterable<Buffer>) => {
+    for await (const piece of pieces) {
+      digest.update(piece)
+      bytes += piece.length
+    }
+  })
+  return { bytes, sha256: digest.digest('hex') }
+}
+
+/** The first file that is gone or has changed. */
+export async function changedFile(directory: string, { files }: Backup): Promise<string | undefined> {
+  for (const { path, sha256 } of files) {
+    const file = join(directory, path)
+    if (!existsSync(file) || (await digestOf(file)).sha256 !== sha256) return path
+  }
+  return undefined
+}
+
+export async function readManifest(directory: string): Promise<Backup> {
+  const path = join(directory, MANIFEST)
+  if (!existsSync(path)) throw refused(`"${path}" is missing: "${directory}" is no backup, or not a whole one.`)
+  const manifest = parse(await readFile(path, 'utf8'))
+  if (manifest === undefined) throw refused(`"${path}" cannot be read.`)
+  refuseNewer(`The backup in "${directory}"`, manifest.format, FORMAT)
+  return manifest
+}
+
+function parse(text: string): (Backup & { readonly format: unknown }) | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isManifest(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isManifest(value: unknown): value is Backup & { readonly format: unknown } {
+  if (typeof value !== 'object' || value === null || !('format' in value)) return false
+  return 'appId' in value && 'files' in value && Array.isArray(value.files) && value.files.every(isFile)
+}
+
+function isFile(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('path' in value) || !('sha256' in value)) return false
+  return typeof value.path === 'string' && typeof value.sha256 === 'string'
+}
+
+export function refused(detail: string): MillraceError {
+  return new MillraceError('BACKUP_REFUSED', detail)
+}
