@@ -120,6 +120,8 @@ export function checkNode(version: string): Finding {
 /** Packages of different versions do not know each other's contracts. */
 export function checkPackages({ app, cli }: { readonly app: string; readonly cli: string }): Finding {
   if (app === cli) return ok('packages', `@millrace/app and @millrace/cli ${cli}.`)
+  if (app === 'unknown')
+    return note('packages', `The app was bundled, with a Millrace of some version; the command is ${cli}.`)
   return wrong(
     'packages',
     `The app uses @millrace/app ${app}, the command is of @millrace/cli ${cli}.`,

@@ -1,7 +1,9 @@
-import { fileURLToPath } from 'node:url'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { callerFile, packageDirectory } from './caller-file.ts'
+import { callerFile, packageDirectory, packageVersion } from './caller-file.ts'
 
 describe('where the app file is', () => {
   it('is the file of whoever called', () => {
@@ -12,5 +14,25 @@ describe('where the app file is', () => {
   it('belongs to the nearest package', () => {
     const here = fileURLToPath(import.meta.url)
     expect(packageDirectory(here)).toBe(join(dirname(here), '../../..'))
+  })
+})
+
+describe('the version of a package', () => {
+  it('is that of its manifest', () => {
+    const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+    expect(packageVersion(import.meta.url)).toBe(JSON.parse(manifest).version)
+  })
+
+  it('is unknown in a bundle, which lies in the package of an app, or in none', () => {
+    const place = mkdtempSync(join(tmpdir(), 'millrace-bundle-'))
+    const bundle = pathToFileURL(join(place, 'out', 'app.mjs')).href
+    try {
+      mkdirSync(join(place, 'out'))
+      expect(packageVersion(bundle)).toBe('unknown')
+      writeFileSync(join(place, 'package.json'), '{ "name": "shop", "version": "7.0.0" }')
+      expect(packageVersion(bundle)).toBe('unknown')
+    } finally {
+      rmSync(place, { recursive: true })
+    }
   })
 })

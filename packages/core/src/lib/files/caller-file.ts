@@ -33,9 +33,16 @@ export function packageDirectory(file: string): string {
   }
 }
 
-/** Version of the package that a module belongs to. Its manifest is one level above `src` or `dist`. */
+/**
+ * Version of the package of Millrace that a module belongs to. Its manifest is one level above `src` or `dist`; `unknown` in a
+ * program that was bundled into one file, which is another package or none.
+ */
 export function packageVersion(moduleUrl: string): string {
-  const directory = packageDirectory(fileURLToPath(moduleUrl))
-  const manifest: unknown = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'))
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : ''
+  const path = join(packageDirectory(fileURLToPath(moduleUrl)), 'package.json')
+  const manifest: unknown = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+  if (typeof manifest !== 'object' || manifest === null || !('name' in manifest && 'version' in manifest))
+    return UNKNOWN
+  return String(manifest.name).startsWith('@millrace/') ? String(manifest.version) : UNKNOWN
 }
+
+const UNKNOWN = 'unknown'
