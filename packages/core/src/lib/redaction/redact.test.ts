@@ -81,10 +81,10 @@ test('values of secret settings are known, from the app file and from the enviro
     argument: {
       id: 'shop',
       kafka: { sasl: { mechanism: 'plain', username: 'me', password: 'of-the-broker' } },
-      web: { token: 'of-the-pages', secret: 'of-the-workers-16' },
+      web: { token: 'of-all-the-pages', secret: 'of-the-workers-16' },
     },
   })
-  expect(secretsOf(settings).toSorted()).toEqual(['of-the-broker', 'of-the-pages', 'of-the-workers-16'])
+  expect(secretsOf(settings).toSorted()).toEqual(['of-all-the-pages', 'of-the-broker', 'of-the-workers-16'])
   expect(secretsOfEnvironment({ MILLRACE_WEB_TOKEN: 'abcd', MILLRACE_WEB_PORT: '1', PATH: 'x' })).toEqual(['abcd'])
 })
 

@@ -142,7 +142,7 @@ export const webDeclarations = {
   'web.token': {
     type: 'text',
     secret: true,
-    help: 'What built-in pages that show data, and actions on them, ask for: as a bearer token, or in a form. Without it they answer this machine only. The same on all workers of the app.',
+    help: 'What built-in pages that show data, and actions on them, ask for: as a bearer token, or in a form; 16 characters or more. Without it they answer this machine only. The same on all workers of the app.',
   },
   'web.secret': {
     type: 'text',

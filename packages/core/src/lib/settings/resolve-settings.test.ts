@@ -76,6 +76,11 @@ test('requests in flight are half of the connections, and never as many', () => 
 test('what workers tell one another: no credentials in an address, a secret that cannot be guessed, ranges that are some', () => {
   expect(() => resolve({ web: { advertise: 'http://me:pw@a' } })).toThrow(refused('SETTING_INVALID', 'web.advertise'))
   expect(() => resolve({ web: { secret: 'fifteen letters' } })).toThrow(refused('SETTING_INVALID', 'web.secret', '16'))
+  expect(() => resolve({ web: { token: 'x' } })).toThrow(refused('SETTING_INVALID', 'web.token', '16', 'openssl'))
+  expect(() => resolve({}, { env: { MILLRACE_WEB_TOKEN: 'fifteen letters' } })).toThrow(
+    refused('SETTING_INVALID', 'web.token'),
+  )
+  expect(resolve({ web: { token: 'sixteen letters.' } }).web.token).toBe('sixteen letters.')
   expect(() => resolve({ web: { peers: '10.0.0.0/40' } })).toThrow(
     refused('SETTING_INVALID', 'web.peers', '10.0.0.0/40'),
   )

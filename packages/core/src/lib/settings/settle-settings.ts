@@ -53,12 +53,17 @@ export function checkSettings(values: SettingValues): void {
     )
   const peers = values.get('web.peers')
   if (typeof peers === 'string') parsePeerList(peers)
-  const secret = values.get('web.secret')
-  if (typeof secret === 'string' && secret.length < SHORTEST_SECRET)
-    throw new MillraceError(
-      'SETTING_INVALID',
-      `Setting web.secret is shorter than ${SHORTEST_SECRET} characters: it could be guessed from one request. Take 32 random bytes: openssl rand -base64 32.`,
-    )
+  for (const [name, by] of [
+    ['web.secret', 'from one request'],
+    ['web.token', 'by whoever reaches the site'],
+  ] as const) {
+    const given = values.get(name)
+    if (typeof given === 'string' && given.length < SHORTEST_SECRET)
+      throw new MillraceError(
+        'SETTING_INVALID',
+        `Setting ${name} is shorter than ${SHORTEST_SECRET} characters: it could be guessed ${by}. Take 32 random bytes: openssl rand -base64 32.`,
+      )
+  }
   checkWebTls(values)
   checkAdminPort(values)
 }
