@@ -35,7 +35,7 @@ export interface SourceFile {
 }
 
 /** Tests, and folders of what only tests use. */
-const TEST = /\.test(?:-d)?\.ts$|\/(?:test|test-support|fixtures|small-world)\//
+const TEST = /\.test(?:-d)?\.ts$|\/(?:test|test-support|fixtures)\//
 
 const SOURCE = /\.(?:ts|mts|tsx|js|mjs)$/
 

@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest'
 import { createGlobalTable } from './global-table.ts'
 import { memoryStore } from '@millrace/state'
 import { createSetTable } from './set-table.ts'
-import { SmallEvent } from './small-world/small-event.ts'
-import { SmallTask } from './small-world/small-task.ts'
-import { SmallWorld } from './small-world/small-world.ts'
+import { SmallEvent } from './fixtures/small-event.fixture.ts'
+import { SmallTask } from './fixtures/small-task.fixture.ts'
+import { SmallWorld } from './fixtures/small-world.fixture.ts'
 import { createTable } from './table.ts'
 
 const { deps } = new SmallWorld()

@@ -2,9 +2,9 @@ import { json, type StoreDriver } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { memoryStore } from '@millrace/state'
-import { SmallEvent } from './small-world/small-event.ts'
-import { SmallTask } from './small-world/small-task.ts'
-import { SmallWorld } from './small-world/small-world.ts'
+import { SmallEvent } from './fixtures/small-event.fixture.ts'
+import { SmallTask } from './fixtures/small-task.fixture.ts'
+import { SmallWorld } from './fixtures/small-world.fixture.ts'
 import { createTable } from './table.ts'
 
 const KEYS = ['a', 'b', 'c', 'd', 'ä', ''] as const

@@ -2,7 +2,7 @@ import { json, type Immutable } from '@millrace/core'
 import { describe, expectTypeOf, test } from 'vitest'
 import { createGlobalTable, type AnyGlobalTable } from './global-table.ts'
 import { createSetTable } from './set-table.ts'
-import { SmallWorld } from './small-world/small-world.ts'
+import { SmallWorld } from './fixtures/small-world.fixture.ts'
 import { createTable, type AnyTable } from './table.ts'
 import type { InputDiffersFromOutput, RoundTrip } from './options.ts'
 

@@ -1,10 +1,10 @@
 import { json, partitionForKey, type Codec } from '@millrace/core'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { memoryStore } from '@millrace/state'
-import { SmallEvent } from './small-world/small-event.ts'
-import { SmallTask } from './small-world/small-task.ts'
-import { SmallWorker } from './small-world/small-worker.ts'
-import { SmallWorld } from './small-world/small-world.ts'
+import { SmallEvent } from './fixtures/small-event.fixture.ts'
+import { SmallTask } from './fixtures/small-task.fixture.ts'
+import { SmallWorker } from './fixtures/small-worker.fixture.ts'
+import { SmallWorld } from './fixtures/small-world.fixture.ts'
 import { createTable, type AnyTable } from './table.ts'
 
 const PARTITIONS = 4
