@@ -88,7 +88,9 @@ export {
   type RecordMetadata,
   type TopicPartition,
   NO_HEADERS,
+  byPartition,
   headerNamed,
+  partitionsOf,
   partitionKey,
   type CommitOffset,
 } from './contracts/record.ts'
@@ -236,7 +238,8 @@ export {
   whenAborted,
 } from './lib/lifecycle/promises.ts'
 export { Listeners } from './lib/lifecycle/listeners.ts'
-export { checkOptions, type OptionNames, nearestName } from './lib/names/check-options.ts'
+export { type PartitionStretch, type ReadLimits, readStretches, readToEnd } from './lib/lifecycle/read-stretches.ts'
+export { checkOptions, didYouMean, type OptionNames, nearestName } from './lib/names/check-options.ts'
 export { DefinedNames, type DefinitionPlace } from './lib/names/defined-names.ts'
 export {
   deadLetterTopic,

@@ -1,6 +1,13 @@
 /// <reference types="node" preserve="true" />
-export { AppClient, makeWorkerId, type ClientApp, type Connection } from './lib/client/app-client.ts'
-export type { DeclaredAgent, DeclaredApp, DeclaredTable, DeclaredTopic } from './lib/client/declared-app.ts'
+export { AppClient, makeWorkerId } from './lib/client/app-client.ts'
+export type {
+  ClientApp,
+  Connection,
+  DeclaredAgent,
+  DeclaredApp,
+  DeclaredTable,
+  DeclaredTopic,
+} from './lib/client/declared-app.ts'
 export { AppData, type LocalApp, type LocalFiles } from './lib/client/local-data.ts'
 export { describeApp } from './lib/client/describe-app.ts'
 export { type WorkerEnvironment, type WorkerSettings, workerSettings } from './lib/environment/worker-environment.ts'

@@ -86,6 +86,16 @@ export function partitionKey(partition: TopicPartition): string {
   return `${partition.topic}/${partition.partition}`
 }
 
+/** What is listed of each partition, by its key. */
+export function byPartition<P extends TopicPartition>(list: readonly P[]): Map<string, P> {
+  return new Map(list.map((one) => [partitionKey(one), one]))
+}
+
+/** All partitions of a topic that has so many. */
+export function partitionsOf(topic: string, count: number): readonly TopicPartition[] {
+  return Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+}
+
 /** The last header of a name, as text. */
 export function headerNamed(headers: RawHeaders, wanted: string): string | undefined {
   for (let i = headers.length - 1; i >= 0; i--) {

@@ -3,10 +3,10 @@ import {
   type Candidate,
   type Clock,
   type ContextStorage,
+  didYouMean,
   type JobView,
   type Leadership,
   MillraceError,
-  nearestName,
   type RunOutcome,
   type Scheduled,
   schedulerTopic,
@@ -198,14 +198,8 @@ class Scheduler implements SchedulerPart, Candidate {
     const { runners } = this.#mustRun()
     const runner = runners.find(({ job }) => job.name === name)
     if (runner !== undefined) return runner
-    const near = nearestName(
-      name,
-      runners.map(({ job }) => job.name),
-    )
-    throw new MillraceError(
-      'JOB_MISSING',
-      `There is no job "${name}".${near === undefined ? '' : ` Did you mean "${near}"?`}`,
-    )
+    const names = runners.map(({ job }) => job.name)
+    throw new MillraceError('JOB_MISSING', `There is no job "${name}".${didYouMean(name, names)}`)
   }
 }
 

@@ -55,6 +55,23 @@ export function nearestName(word: string, candidates: Iterable<string>): string 
   return nearest ?? spelledOut(word, all)
 }
 
+/**
+ * What follows the sentence about a name that does not exist: the name that was most likely meant, with a space in front;
+ * nothing when none is near.
+ *
+ * @param show how it is written. Default: in quotes
+ * @example
+ * `There is no table "${name}".${didYouMean(name, tables)}` // There is no table "count". Did you mean "counts"?
+ */
+export function didYouMean(
+  word: string,
+  candidates: Iterable<string>,
+  show: (name: string) => string = JSON.stringify,
+): string {
+  const nearest = nearestName(word, candidates)
+  return nearest === undefined ? '' : ` Did you mean ${show(nearest)}?`
+}
+
 /** The one candidate that begins as the word does and has its other letters in the same order. */
 function spelledOut(word: string, candidates: readonly string[]): string | undefined {
   if (word.length < 2) return undefined

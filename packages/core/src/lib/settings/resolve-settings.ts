@@ -1,5 +1,5 @@
 import { MillraceError } from '../errors/millrace-error.ts'
-import { nearestName } from '../names/check-options.ts'
+import { didYouMean } from '../names/check-options.ts'
 import { redactUrl } from '../urls/urls.ts'
 import type { AppSettings, ResolvedSettings } from './app-settings.ts'
 import type { SettingName } from './setting-declarations.ts'
@@ -211,9 +211,5 @@ function isGroup(name: string): boolean {
 
 /** An error that suggests the name most likely meant. */
 export function unknownSetting(name: string, shown: string = `Setting ${name}`): MillraceError {
-  const nearest = nearestName(name, settingNames)
-  return new MillraceError(
-    'SETTING_UNKNOWN',
-    `${shown} does not exist.${nearest === undefined ? '' : ` Did you mean ${nearest}?`}`,
-  )
+  return new MillraceError('SETTING_UNKNOWN', `${shown} does not exist.${didYouMean(name, settingNames, String)}`)
 }

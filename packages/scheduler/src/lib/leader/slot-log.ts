@@ -3,6 +3,7 @@ import {
   MillraceError,
   NO_HEADERS,
   raceAbort,
+  readToEnd,
   toError,
   type Deferred,
   type Leadership,
@@ -130,30 +131,17 @@ export class SlotLog {
 
 async function readRows(
   topic: string,
-  worker: Pick<WorkerContext, 'reader'>,
+  worker: Pick<WorkerContext, 'clock' | 'reader'>,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Buffer>> {
   const rows = new Map<string, Buffer>()
+  const { clock } = worker
   const reader = worker.reader('read-committed')
-  const close = (): void => void reader.close()
-  signal.addEventListener('abort', close, { once: true })
-  try {
-    signal.throwIfAborted()
-    const [offsets] = await reader.offsets([{ topic, partition: PARTITION }])
-    if (offsets === undefined || offsets.beginning >= offsets.end) return rows
-    reader.assign({ topic, partition: PARTITION }, offsets.beginning)
-    for await (const batch of reader.batches()) {
-      for (const { key, value } of batch.records) {
-        if (key === null) continue
-        if (value === null) rows.delete(key.toString())
-        else rows.set(key.toString(), value)
-      }
-      if (batch.nextOffset >= offsets.end) return rows
+  for await (const { records } of readToEnd(reader, [{ topic, partition: PARTITION }], { clock, signal }))
+    for (const { key, value } of records) {
+      if (key === null) continue
+      if (value === null) rows.delete(key.toString())
+      else rows.set(key.toString(), value)
     }
-    signal.throwIfAborted()
-    throw new MillraceError('CLOSED', `${topic} was not read to its end.`)
-  } finally {
-    signal.removeEventListener('abort', close)
-    await reader.close()
-  }
+  return rows
 }

@@ -6,19 +6,19 @@ import {
   type DeadLetters,
   type DeadLetterSummary,
   deadLetterTopic,
+  didYouMean,
   MillraceError,
-  nearestName,
   partitionKey,
   type PartitionOffsets,
+  partitionsOf,
+  readToEnd,
   type ReplayOutcome,
   showBytes,
   type TopicInfo,
-  type TopicPartition,
 } from '@millrace/core'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import { byFailure, type LetterRecord, letterRecord } from './letter-record.ts'
 import type { OffsetRanges } from './offset-ranges.ts'
-import { readPartitions, type ReadPartitionsOptions } from './read-partitions.ts'
 import { type LedgerOptions, ReplayLedger } from './replay-ledger.ts'
 import { replayLetters, type ReplayOptions } from './replay-letters.ts'
 
@@ -36,7 +36,9 @@ interface DeadLetterAgent {
   readonly shape: { readonly sources: readonly unknown[] }
 }
 
-interface LettersWanted extends ReadPartitionsOptions {
+interface LettersWanted extends SignalOption {
+  /** Where to start in a partition, if not at its beginning. */
+  readonly from?: ((offsets: PartitionOffsets) => number) | undefined
   readonly place?: DeadLetterPlace | undefined
 }
 
@@ -159,12 +161,13 @@ class AppDeadLetters implements DeadLetters {
     ledger: ReplayLedger,
     { place, from, signal }: LettersWanted,
   ): AsyncGenerator<LetterRecord, void, undefined> {
-    const all = Array.from({ length: info.partitions }, (_, partition) => ({ topic: info.name, partition }))
-    const partitions: readonly TopicPartition[] =
-      place === undefined ? all : all.filter(({ partition }) => partition === place.partition)
+    const all = partitionsOf(info.name, info.partitions)
+    const partitions = place === undefined ? all : all.filter(({ partition }) => partition === place.partition)
     const start = place === undefined ? from : () => place.offset
     const replayed = new Map<string, OffsetRanges>()
-    for await (const batch of readPartitions(this.#options, partitions, { from: start, signal })) {
+    const { transport, clock } = this.#options
+    const reader = transport.reader({ isolation: 'read-committed' })
+    for await (const batch of readToEnd(reader, partitions, { from: start, clock, signal })) {
       const key = partitionKey(batch)
       const { partition, beginning, endOffset: end } = batch
       const ranges = replayed.get(key) ?? ledger.of(info, { partition, beginning, end })
@@ -200,14 +203,8 @@ class AppDeadLetters implements DeadLetters {
     const { agents } = this.#options
     const found = agents.find((agent) => agent.name === name)
     if (found !== undefined) return found
-    const nearest = nearestName(
-      name,
-      agents.map((agent) => agent.name),
-    )
-    throw new MillraceError(
-      'AGENT_MISSING',
-      `The app has no agent "${name}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`,
-    )
+    const names = agents.map((agent) => agent.name)
+    throw new MillraceError('AGENT_MISSING', `The app has no agent "${name}".${didYouMean(name, names)}`)
   }
 
   #missing(agent: string, { partition, offset }: DeadLetterPlace): MillraceError {

@@ -1,15 +1,17 @@
 import {
   type Admin,
+  type Clock,
   MillraceError,
   NO_HEADERS,
   type OutgoingRecord,
   type PartitionOffsets,
+  readToEnd,
   refuseNewer,
   replayLedgerTopic,
   type TopicInfo,
+  type Transport,
 } from '@millrace/core'
 import { OffsetRanges } from './offset-ranges.ts'
-import { type ReadFrom, readPartitions } from './read-partitions.ts'
 
 /** Rows of earlier versions say nothing of it, and have format 1. */
 const FORMAT = 1
@@ -21,8 +23,10 @@ interface LedgerEntry {
   readonly ranges: OffsetRanges
 }
 
-export interface LedgerOptions extends ReadFrom {
+export interface LedgerOptions {
   readonly appId: string
+  readonly transport: Pick<Transport, 'reader'>
+  readonly clock: Clock
   readonly admin: Pick<Admin, 'topics' | 'createTopics'>
 }
 
@@ -40,11 +44,12 @@ export class ReplayLedger {
     this.#entries = entries
   }
 
-  static async read({ appId, admin, ...broker }: LedgerOptions, signal?: AbortSignal): Promise<ReplayLedger> {
+  static async read({ appId, admin, transport, clock }: LedgerOptions, signal?: AbortSignal): Promise<ReplayLedger> {
     const topic = replayLedgerTopic(appId)
     const entries = new Map<string, LedgerEntry>()
     if ((await admin.topics([topic])).length === 0) return new ReplayLedger(topic, entries)
-    for await (const { records } of readPartitions(broker, [{ topic, partition: 0 }], { signal }))
+    const reader = transport.reader({ isolation: 'read-committed' })
+    for await (const { records } of readToEnd(reader, [{ topic, partition: 0 }], { clock, signal }))
       for (const { key, value } of records)
         if (key !== null && value !== null) entries.set(key.toString('utf8'), readEntry(value, topic))
     return new ReplayLedger(topic, entries)

@@ -1,6 +1,7 @@
 import {
   deferred,
   MillraceError,
+  partitionsOf,
   raceAbort,
   toError,
   type Deferred,
@@ -120,7 +121,7 @@ class GlobalTablesPart implements WorkerPart {
   async #open(table: ReplicatedTable, worker: WorkerContext, reader: Reader): Promise<void> {
     const topic = table.source.name
     const count = await worker.partitions(topic)
-    const partitions = Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+    const partitions = partitionsOf(topic, count)
     const offsets = await reader.offsets(partitions)
     const beginnings = Array.from({ length: count }, () => 0)
     const behind: FollowedTable['behind'] = new Map()
@@ -205,9 +206,6 @@ class GlobalTablesPart implements WorkerPart {
   }
 
   async #untilCaughtUp(worker: WorkerContext): Promise<void> {
-    const abort = (): void => this.#caughtUp.reject(worker.signal.reason)
-    if (worker.signal.aborted) abort()
-    else worker.signal.addEventListener('abort', abort, { once: true })
     let next: Scheduled = worker.clock.schedule(PROGRESS_EVERY_MS, () => report())
     const report = (): void => {
       for (const [topic, { table, behind }] of this.#followed) {
@@ -217,10 +215,9 @@ class GlobalTablesPart implements WorkerPart {
       next = worker.clock.schedule(PROGRESS_EVERY_MS, () => report())
     }
     try {
-      await this.#caughtUp.promise
+      await raceAbort(this.#caughtUp.promise, worker.signal)
     } finally {
       next.cancel()
-      worker.signal.removeEventListener('abort', abort)
     }
   }
 }

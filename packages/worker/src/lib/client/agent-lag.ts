@@ -1,34 +1,25 @@
-import {
-  type Admin,
-  type AgentLag,
-  type CommitOffset,
-  partitionKey,
-  type ResolvedSettings,
-  type TopicInfo,
-  type TopicPartition,
-} from '@millrace/core'
+import { type AgentLag, byPartition, type CommitOffset, partitionKey, partitionsOf } from '@millrace/core'
 import { decodeCommitMetadata } from '../records/commit-metadata.ts'
 import { leaderTopic } from '../topics/declared-topology.ts'
 import { agentOf, groupReads, type GroupReads } from './app-topics.ts'
-import type { DeclaredAgent, DeclaredApp } from './declared-app.ts'
+import type { Connection, DeclaredAgent } from './declared-app.ts'
 
 /** How far each agent is behind, asked of the broker without joining the group. */
-export async function agentLag(
-  admin: Admin,
-  declared: Pick<DeclaredApp, 'agents'>,
-  { id: groupId, offsetReset }: Pick<ResolvedSettings, 'id' | 'offsetReset'>,
-): Promise<readonly AgentLag[]> {
+export async function agentLag({ admin, app: { declared, surroundings } }: Connection): Promise<readonly AgentLag[]> {
+  const { id: groupId, offsetReset } = surroundings.settings
   const [topics, committed] = await Promise.all([admin.topics(), admin.committed(groupId)])
   const existing = new Map(topics.map((topic) => [topic.name, topic]))
   const read = readings(declared.agents(), groupReads(committed), leaderTopic(groupId)).flatMap((reading) => {
     const topic = existing.get(reading.topic)
-    return topic === undefined ? [] : partitionsOf(topic).map((partition) => ({ ...reading, partition }))
+    return topic === undefined
+      ? []
+      : partitionsOf(topic.name, topic.partitions).map((partition) => ({ ...reading, partition }))
   })
-  const partitions = [...new Map(read.map(({ partition }) => [partitionKey(partition), partition])).values()]
+  const partitions = [...byPartition(read.map(({ partition }) => partition)).values()]
   if (partitions.length === 0) return []
   const bounds = await admin.offsets(partitions, 'read-committed')
-  const boundsOf = new Map(bounds.map((each) => [partitionKey(each), each]))
-  const committedOf = new Map(committed.map((each) => [partitionKey(each), each]))
+  const boundsOf = byPartition(bounds)
+  const committedOf = byPartition(committed)
   return read.map(({ agent, subscription, partition }) => {
     const { beginning, end } = boundsOf.get(partitionKey(partition)) ?? { beginning: 0, end: 0 }
     const own = positionOf(subscription, committedOf.get(partitionKey(partition)))
@@ -79,8 +70,4 @@ function readings(
 function positionOf(subscription: string | undefined, saved: CommitOffset | undefined): number | undefined {
   if (saved === undefined || subscription === undefined) return saved?.offset
   return decodeCommitMetadata(saved).get(subscription)?.position ?? saved.offset
-}
-
-function partitionsOf({ name: topic, partitions }: TopicInfo): readonly TopicPartition[] {
-  return Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
 }

@@ -4,25 +4,18 @@ import {
   type Admin,
   type AgentLag,
   type AppTopic,
-  type Clock,
   type CommandLineClient,
   type CommandLineMessage,
   type DeadLetters,
-  type Logger,
   type MemberInfo,
   type MissingTopic,
   type PartitionPosition,
   type RecordMetadata,
-  type Redact,
   type RecordsRequest,
   type ResetPlan,
   type ResetRequest,
-  type RunningPlace,
-  type ResolvedSettings,
-  type ContextStorage,
   type ShownRecord,
   type SkipPlan,
-  type StoreDriver,
   type TableReading,
   type TableRows,
   type TopicInfo,
@@ -32,46 +25,13 @@ import { createClient } from '../worker/create-client.ts'
 import type { Client } from '../worker/worker.ts'
 import { agentLag } from './agent-lag.ts'
 import { appTopics, groupReads, topicsReadBy } from './app-topics.ts'
-import type { DeclaredApp } from './declared-app.ts'
+import type { ClientApp, Connection } from './declared-app.ts'
 import { missingTopics } from './missing-topics.ts'
 import { readRecords } from './read-records.ts'
-import { readRows, readTable, type TableReader } from './read-table.ts'
+import { readRows, readTable } from './read-table.ts'
 import { resetApp, resetPlan } from './reset.ts'
 import { sendText, valueRequest } from './send-text.ts'
 import { skipOffset, skipPlan } from './skip-offset.ts'
-
-/** The app that a client is of. Everything is looked up when it is used: the command line and the test kit change it. */
-export interface ClientApp {
-  readonly declared: DeclaredApp
-  readonly surroundings: {
-    readonly settings: ResolvedSettings
-    readonly clock: Clock
-    readonly log: Logger
-    readonly redact: Redact
-  }
-  readonly contexts: ContextStorage
-  readonly deadLetters: DeadLetters
-  /** Not connected yet. */
-  openTransport(): Promise<Transport>
-  /** An empty log in place of one that is not there yet, for what only reads; `undefined` where there is one. Not connected yet. */
-  emptyLog(): Promise<Transport | undefined>
-  readonly drivers: {
-    place(): RunningPlace
-    /** The local store, open: nobody else has it until it is closed. */
-    store(): Promise<StoreDriver>
-  }
-  /** An empty store, for copies. */
-  memoryStore(): StoreDriver
-  /** Called before an open connection is closed. */
-  closing(client: Client): Promise<void>
-}
-
-/** What a client has while it is connected. */
-export interface Connection {
-  readonly client: Client
-  readonly transport: Transport
-  readonly admin: Admin
-}
 
 const TO_READ = { toRead: true } as const
 
@@ -126,13 +86,9 @@ export class AppClient implements CommandLineClient {
   }
 
   async send(target: string, message: CommandLineMessage): Promise<RecordMetadata> {
-    const { admin, client } = await this.connect()
-    return sendText(target, message, {
-      admin,
-      declared: this.#app.declared,
-      nowMs: client.clock.now(),
-      send: async (request) => (await this.sender()).send(request),
-    })
+    return sendText(await this.connect(), { target, ...message }, async (request) =>
+      (await this.sender()).send(request),
+    )
   }
 
   /** Sends a record whose key is typed as text, and whose value is as `topic.send` takes it. */
@@ -140,14 +96,12 @@ export class AppClient implements CommandLineClient {
     topic: string,
     record: { readonly key: string | undefined; readonly value: unknown },
   ): Promise<RecordMetadata> {
-    const { declared, surroundings } = this.#app
-    const request = valueRequest({ declared, nowMs: surroundings.clock.now() }, topic, record)
+    const request = valueRequest(this.#app, topic, record)
     return (await this.sender()).send(request)
   }
 
   async *records(topic: string, request: RecordsRequest): AsyncGenerator<ShownRecord, void, undefined> {
-    const { admin, transport, client } = await this.connect(TO_READ)
-    yield* readRecords({ admin, transport, clock: client.clock, declared: this.#app.declared }, topic, request)
+    yield* readRecords(await this.connect(TO_READ), topic, request)
   }
 
   async topics(): Promise<readonly TopicInfo[]> {
@@ -155,11 +109,11 @@ export class AppClient implements CommandLineClient {
   }
 
   async appTopics(): Promise<readonly AppTopic[]> {
-    return appTopics((await this.connect(TO_READ)).admin, this.#app.surroundings.settings.id, this.#app.declared)
+    return appTopics(await this.connect(TO_READ))
   }
 
   async missingTopics(): Promise<readonly MissingTopic[]> {
-    return missingTopics((await this.connect(TO_READ)).admin, this.#app.declared, this.#app.surroundings.settings)
+    return missingTopics(await this.connect(TO_READ))
   }
 
   /** Names of the topics that an agent reads, those between its steps among them. */
@@ -178,34 +132,27 @@ export class AppClient implements CommandLineClient {
   }
 
   async lag(): Promise<readonly AgentLag[]> {
-    return agentLag((await this.connect(TO_READ)).admin, this.#app.declared, this.#app.surroundings.settings)
+    return agentLag(await this.connect(TO_READ))
   }
 
   async readTable(name: string, key: string): Promise<TableReading> {
-    return readTable(await this.#tableReader(), name, key)
+    return readTable(await this.connect(TO_READ), name, key)
   }
 
   async readRows(name: string, options: { readonly limit: number }): Promise<TableRows> {
-    return readRows(await this.#tableReader(), name, options)
+    return readRows(await this.connect(TO_READ), name, options)
   }
 
   async resetPlan(request: ResetRequest): Promise<ResetPlan> {
-    const { declared, drivers, surroundings } = this.#app
-    return resetPlan((await this.connect(TO_READ)).admin, request, {
-      declared,
-      storeDirectory: drivers.place().storeDirectory,
-      settings: surroundings.settings,
-    })
+    return resetPlan(await this.connect(TO_READ), request)
   }
 
   async reset(plan: ResetPlan): Promise<void> {
-    await resetApp((await this.connect()).admin, plan, () => this.#app.drivers.store())
+    await resetApp(await this.connect(), plan)
   }
 
   async skipPlan(record: PartitionPosition): Promise<SkipPlan> {
-    const { admin, transport, client } = await this.connect(TO_READ)
-    const { declared, surroundings } = this.#app
-    return skipPlan(admin, record, { declared, settings: surroundings.settings, transport, clock: client.clock })
+    return skipPlan(await this.connect(TO_READ), record)
   }
 
   async skip(plan: SkipPlan): Promise<void> {
@@ -254,7 +201,7 @@ export class AppClient implements CommandLineClient {
       maxRecordBytes,
       createTopics: topics.create,
     })
-    return { client, transport, admin: transport.admin() }
+    return { app: this.#app, client, transport, admin: transport.admin() }
   }
 
   /** Creates the topics that the app names and may create, as a worker would; those that are there stay as they are. */
@@ -274,12 +221,6 @@ export class AppClient implements CommandLineClient {
         config,
       })),
     )
-  }
-
-  async #tableReader(): Promise<TableReader> {
-    const { client } = await this.connect(TO_READ)
-    const { contexts, declared } = this.#app
-    return { client, contexts, tables: declared.tables(), memoryStore: () => this.#app.memoryStore() }
   }
 }
 

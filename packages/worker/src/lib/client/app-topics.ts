@@ -15,7 +15,7 @@ import {
 import { ANY_SUBSCRIPTION, decodeCommitMetadata } from '../records/commit-metadata.ts'
 import { brokenBatchesTopic } from '../worker/broken-batches.ts'
 import { leaderTopic } from '../topics/declared-topology.ts'
-import type { DeclaredAgent, DeclaredApp } from './declared-app.ts'
+import type { Connection, DeclaredAgent, DeclaredApp } from './declared-app.ts'
 
 /** What a topic is to the app. */
 export type TopicPart = Pick<AppTopic, 'role' | 'owner' | 'internal'>
@@ -101,11 +101,8 @@ function namedTopics(declared: DeclaredApp, reads: GroupReads): ReadonlyMap<stri
 }
 
 /** The app's topics as they are on the broker, sorted by name. */
-export async function appTopics(
-  admin: Pick<Admin, 'topics' | 'topicSettings' | 'committed'>,
-  appId: string,
-  declared: DeclaredApp,
-): Promise<readonly AppTopic[]> {
+export async function appTopics({ admin, app: { declared, surroundings } }: Connection): Promise<readonly AppTopic[]> {
+  const appId = surroundings.settings.id
   const [existing, committed] = await Promise.all([admin.topics(), admin.committed(appId)])
   const parts = partsOfTopics(appId, declared, {
     existing: existing.map(({ name }) => name),

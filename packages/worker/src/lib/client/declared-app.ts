@@ -1,4 +1,21 @@
-import type { Codec, RoutedTable, StateDefinition, TopicDeclaration, WorkerPart } from '@millrace/core'
+import type {
+  Admin,
+  Clock,
+  Codec,
+  ContextStorage,
+  DeadLetters,
+  Logger,
+  Redact,
+  ResolvedSettings,
+  RunningPlace,
+  RoutedTable,
+  StateDefinition,
+  StoreDriver,
+  TopicDeclaration,
+  Transport,
+  WorkerPart,
+} from '@millrace/core'
+import type { Client } from '../worker/worker.ts'
 
 /** What an app declares, as far as its client works with it. The descriptors of `streams` and `tables` fit as they are. */
 export interface DeclaredApp {
@@ -56,4 +73,38 @@ export interface ReadableTable {
   /** What is under a key typed as text. Throws `KEY_INVALID`. */
   lookup(text: string): unknown
   entries(): AsyncIterable<readonly [key: unknown, value: unknown]>
+}
+
+/** The app that a client is of. Everything is looked up when it is used: the command line and the test kit change it. */
+export interface ClientApp {
+  readonly declared: DeclaredApp
+  readonly surroundings: {
+    readonly settings: ResolvedSettings
+    readonly clock: Clock
+    readonly log: Logger
+    readonly redact: Redact
+  }
+  readonly contexts: ContextStorage
+  readonly deadLetters: DeadLetters
+  /** Not connected yet. */
+  openTransport(): Promise<Transport>
+  /** An empty log in place of one that is not there yet, for what only reads; `undefined` where there is one. Not connected yet. */
+  emptyLog(): Promise<Transport | undefined>
+  readonly drivers: {
+    place(): RunningPlace
+    /** The local store, open: nobody else has it until it is closed. */
+    store(): Promise<StoreDriver>
+  }
+  /** An empty store, for copies. */
+  memoryStore(): StoreDriver
+  /** Called before an open connection is closed. */
+  closing(client: Client): Promise<void>
+}
+
+/** What a client has while it is connected. */
+export interface Connection {
+  readonly app: ClientApp
+  readonly client: Client
+  readonly transport: Transport
+  readonly admin: Admin
 }

@@ -1,19 +1,17 @@
-import type { Admin, MissingTopic, ResolvedSettings, SubscriptionSpec, TopicDeclaration } from '@millrace/core'
+import type { MissingTopic, SubscriptionSpec, TopicDeclaration } from '@millrace/core'
 import { leaderDeclaration } from '../topics/declared-topology.ts'
 import { planTopics } from '../topics/plan-topics.ts'
 import { commandFor } from '../topics/provide-topics.ts'
 import { brokenBatchesDeclaration } from '../worker/broken-batches.ts'
-import type { DeclaredApp } from './declared-app.ts'
+import type { Connection } from './declared-app.ts'
 
 /**
  * The topics that a worker would not find, as far as the app file tells: those between the steps of a handler are known once
  * it runs. Throws what makes the topology impossible, as a worker would.
  */
-export async function missingTopics(
-  admin: Pick<Admin, 'topics'>,
-  declared: DeclaredApp,
-  settings: Pick<ResolvedSettings, 'id' | 'topics' | 'topicPartitions' | 'replicationFactor' | 'onBatchError'>,
-): Promise<readonly MissingTopic[]> {
+export async function missingTopics({ app, admin }: Connection): Promise<readonly MissingTopic[]> {
+  const { declared, surroundings } = app
+  const { settings } = surroundings
   const { id: appId, topicPartitions, replicationFactor, onBatchError } = settings
   const { topics: needed, leads } = declared.needs(appId)
   const tables = declared.tables()

@@ -1,30 +1,19 @@
 import {
-  type ClientContext,
+  didYouMean,
   errorText,
   MillraceError,
-  nearestName,
-  refuseNewerRow,
   type OpenState,
-  type ContextStorage,
+  readToEnd,
+  refuseNewerRow,
   silentSensor,
-  type StoreDriver,
+  type StateDefinition,
   type StorePartition,
   type TableReading,
   type TableRows,
-  type StateDefinition,
   type TopicPartition,
   type WorkerContext,
 } from '@millrace/core'
-import type { DeclaredTable, TaskTable } from './declared-app.ts'
-
-/** What it takes to read tables without a worker. */
-export interface TableReader {
-  readonly client: ClientContext
-  readonly contexts: ContextStorage
-  readonly tables: readonly DeclaredTable[]
-  /** An empty store, for copies. */
-  readonly memoryStore: () => StoreDriver
-}
+import type { Connection, DeclaredTable, TaskTable } from './declared-app.ts'
 
 /** What is open of the one table that is read. */
 interface TableCopy {
@@ -36,23 +25,20 @@ interface TableCopy {
 const NO_COPY: TableCopy = { part: undefined, partitions: 0, open: new Map() }
 
 /** One key's committed value, from the changelog. Throws `COMMAND_USAGE`, `KEY_INVALID`. */
-export async function readTable(reader: TableReader, name: string, key: string): Promise<TableReading> {
-  const declared = tableNamed(reader.tables, name)
+export async function readTable(connection: Connection, name: string, key: string): Promise<TableReading> {
+  const declared = tableNamed(connection, name)
   if (declared.kind === 'global') {
-    return withReplica(reader, declared, async () => {
+    return withReplica(connection, declared, async () => {
       const value = declared.table.lookup(key)
       return { found: isThere(value), value, partition: 0 }
     })
   }
   const { table, kind } = declared
-  const partitions = await reader.client.partitions(table.changelog.topic)
+  const partitions = await connection.client.partitions(table.changelog.topic)
   const bytes = table.parseKey(key)
-  const partition = await within(
-    reader,
-    { ...NO_COPY, part: table, partitions },
-    async () => table.partitionOf(bytes) ?? 0,
-  )
-  return withPartition(reader, { table, partitions, partition }, async (store) => {
+  const before = { ...NO_COPY, part: table, partitions }
+  const partition = await within(connection, before, async () => table.partitionOf(bytes) ?? 0)
+  return withPartition(connection, { table, partitions, partition }, async (store) => {
     const value = table.lookup(key)
     // A default is not a row.
     const found = kind === 'set' ? isThere(value) : store.get(bytes) !== undefined
@@ -62,11 +48,11 @@ export async function readTable(reader: TableReader, name: string, key: string):
 
 /** Committed rows, at most `limit`. Throws `COMMAND_USAGE`. */
 export async function readRows(
-  reader: TableReader,
+  connection: Connection,
   name: string,
   { limit }: { readonly limit: number },
 ): Promise<TableRows> {
-  const declared = tableNamed(reader.tables, name)
+  const declared = tableNamed(connection, name)
   const rows: TableRows['rows'][number][] = []
   /** True when there are more than the limit. */
   const collect = async (partition: number): Promise<boolean> => {
@@ -76,11 +62,11 @@ export async function readRows(
     }
     return false
   }
-  if (declared.kind === 'global') return { rows, more: await withReplica(reader, declared, () => collect(0)) }
+  if (declared.kind === 'global') return { rows, more: await withReplica(connection, declared, () => collect(0)) }
   const { table } = declared
-  const partitions = await reader.client.partitions(table.changelog.topic)
+  const partitions = await connection.client.partitions(table.changelog.topic)
   for (let partition = 0; partition < partitions; partition++)
-    if (await withPartition(reader, { table, partitions, partition }, () => collect(partition)))
+    if (await withPartition(connection, { table, partitions, partition }, () => collect(partition)))
       return { rows, more: true }
   return { rows, more: false }
 }
@@ -89,15 +75,12 @@ function isThere(value: unknown): boolean {
   return value !== undefined && !(Array.isArray(value) && value.length === 0)
 }
 
-function tableNamed(tables: readonly DeclaredTable[], name: string): DeclaredTable {
+function tableNamed({ app }: Connection, name: string): DeclaredTable {
+  const tables = app.declared.tables()
   const found = tables.find(({ table }) => table.name === name)
   if (found !== undefined) return found
-  const nearest = nearestName(
-    name,
-    tables.map(({ table }) => table.name),
-  )
-  const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`
-  throw new MillraceError('COMMAND_USAGE', `There is no table "${name}"${hint}.`)
+  const names = tables.map(({ table }) => table.name)
+  throw new MillraceError('COMMAND_USAGE', `There is no table "${name}".${didYouMean(name, names)}`)
 }
 
 interface TablePartition {
@@ -108,69 +91,60 @@ interface TablePartition {
 
 /** Runs `work` while one partition of the table can be read in this process. */
 async function withPartition<T>(
-  reader: TableReader,
+  connection: Connection,
   { table, partitions, partition }: TablePartition,
   work: (store: StorePartition) => Promise<T>,
 ): Promise<T> {
-  const store = await copyPartition(reader, { topic: table.changelog.topic, partition })
+  const store = await copyPartition(connection, { topic: table.changelog.topic, partition })
   const task = { id: `${partitions}-${partition}`, partitions, partition }
   const open = table.openState({ task, store, cacheBytes: 0, countChanged() {}, maxRowBytes: Infinity, freeze: false })
   try {
-    return await within(reader, { part: table, partitions, open: new Map([[partition, open]]) }, () => work(store))
+    return await within(connection, { part: table, partitions, open: new Map([[partition, open]]) }, () => work(store))
   } finally {
     open.close()
   }
 }
 
 /** Reads a compacted partition to its present end into memory. */
-async function copyPartition({ client, memoryStore }: TableReader, source: TopicPartition): Promise<StorePartition> {
-  const store = memoryStore()
+async function copyPartition({ client, app }: Connection, source: TopicPartition): Promise<StorePartition> {
+  const store = app.memoryStore()
   const copy = await store.open(source.topic, source.partition)
-  const reader = client.reader('read-committed')
-  try {
-    const [offsets] = await reader.offsets([source])
-    if (offsets === undefined || offsets.end === offsets.beginning) return copy
-    reader.assign(source, offsets.beginning)
-    for await (const { records, nextOffset } of reader.batches()) {
-      for (const { headers, offset } of records) refuseNewerRow(headers, source, offset)
-      const rows = records.flatMap(({ key, value }) => (key === null ? [] : [{ key, value }]))
-      await store.commit([{ partition: copy, rows, checkpoint: undefined }])
-      if (nextOffset >= offsets.end) return copy
-    }
-    throw new MillraceError('CLOSED', `Reading ${source.topic}/${source.partition} ended before its end.`)
-  } finally {
-    await reader.close()
+  for await (const { records } of readToEnd(client.reader('read-committed'), [source], client)) {
+    for (const { headers, offset } of records) refuseNewerRow(headers, source, offset)
+    const rows = records.flatMap(({ key, value }) => (key === null ? [] : [{ key, value }]))
+    await store.commit([{ partition: copy, rows, checkpoint: undefined }])
   }
+  return copy
 }
 
 /** Runs `work` while this process has a copy of a global table. */
 async function withReplica<T>(
-  reader: TableReader,
+  connection: Connection,
   { replica }: Extract<DeclaredTable, { kind: 'global' }>,
   work: () => Promise<T>,
 ): Promise<T> {
-  const observer = observerOf(reader, NO_COPY)
+  const observer = observerOf(connection, NO_COPY)
   const part = replica()
   part.declare(observer, { topic() {}, state() {}, subscribe: () => [], lead() {}, beforeTask() {} })
   try {
     await part.start()
-    return await inScope(reader, observer, work)
+    return await inContextOf(connection, observer, work)
   } finally {
     await part.stop()
   }
 }
 
-function within<T>(reader: TableReader, copy: TableCopy, work: () => Promise<T>): Promise<T> {
-  return inScope(reader, observerOf(reader, copy), work)
+function within<T>(connection: Connection, copy: TableCopy, work: () => Promise<T>): Promise<T> {
+  return inContextOf(connection, observerOf(connection, copy), work)
 }
 
 /** Tables are read where the work is: at the observer, not at a worker that this process may run beside it. */
-function inScope<T>({ contexts }: TableReader, observer: WorkerContext, work: () => Promise<T>): Promise<T> {
-  return contexts.run({ client: observer, worker: observer, event: undefined, agent: undefined }, work)
+function inContextOf<T>({ app }: Connection, observer: WorkerContext, work: () => Promise<T>): Promise<T> {
+  return app.contexts.run({ client: observer, worker: observer, event: undefined, agent: undefined }, work)
 }
 
 /** A worker that runs nothing: tables are read through it as through any other, from copies made for the purpose. */
-function observerOf({ client }: TableReader, copy: TableCopy): WorkerContext {
+function observerOf({ client }: Connection, copy: TableCopy): WorkerContext {
   const { signal } = new AbortController()
   return {
     id: client.id,

@@ -1,6 +1,7 @@
 import {
   MillraceError,
-  nearestName,
+  didYouMean,
+  partitionsOf,
   type Admin,
   type AppTopic,
   type CommitOffset,
@@ -9,7 +10,6 @@ import {
   type ResetRequest,
   type ResetTopic,
   type ResolvedSettings,
-  type TopicPartition,
 } from '@millrace/core'
 
 /** What decides the part of a topic in a reset. */
@@ -33,9 +33,7 @@ export async function topicFacts(
   topics: readonly AppTopic[],
   { groupId, to }: { readonly groupId: string } & Pick<ResetRequest, 'to'>,
 ): Promise<readonly TopicFacts[]> {
-  const partitions = topics.flatMap(({ name, partitions: count }) =>
-    Array.from({ length: count }, (_, partition): TopicPartition => ({ topic: name, partition })),
-  )
+  const partitions = topics.flatMap(({ name, partitions: count }) => partitionsOf(name, count))
   // Uncommitted records too: skipped means not to be read, whatever becomes of the transaction that they are in.
   const [bounds, committed, positions]: [
     readonly PartitionOffsets[],
@@ -151,16 +149,12 @@ function topicNamed(given: string, topics: readonly AppTopic[]): string {
   const choices = topics.filter(({ role }) => NAMED.has(role))
   const found = choices.find(({ name, owner }) => (given.startsWith('@') ? `@${owner}` === given : name === given))
   if (found !== undefined) return found.name
-  const nearest = nearestName(
-    given,
-    choices.flatMap(({ name, owner }) => (owner === undefined ? [name] : [name, `@${owner}`])),
-  )
-  const hint = nearest === undefined ? '' : ` Did you mean ${nearest}?`
+  const names = choices.flatMap(({ name, owner }) => (owner === undefined ? [name] : [name, `@${owner}`]))
   const other = topics.find(({ name }) => name === given)
   throw new MillraceError(
     'COMMAND_USAGE',
     other === undefined
-      ? `The broker has no topic "${given}" that the app reads or writes.${hint}`
+      ? `The broker has no topic "${given}" that the app reads or writes.${didYouMean(given, names, String)}`
       : `Topic "${given}" was made by Millrace for the app's ${other.role}; that decides what becomes of it.`,
   )
 }

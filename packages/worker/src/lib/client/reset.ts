@@ -8,26 +8,17 @@ import {
   type Admin,
   type ResetPlan,
   type ResetRequest,
-  type ResolvedSettings,
-  type StoreDriver,
 } from '@millrace/core'
 import { appTopics } from './app-topics.ts'
-import type { DeclaredApp } from './declared-app.ts'
+import type { ClientApp, Connection } from './declared-app.ts'
 import { planReset, topicFacts, warningsOf } from './reset-plan.ts'
 
-export interface ResetTarget {
-  readonly declared: DeclaredApp
-  readonly settings: Pick<ResolvedSettings, 'id' | 'offsetReset'>
-  readonly storeDirectory: string | undefined
-}
-
 /** What a reset of the app would do, as things are now. */
-export async function resetPlan(
-  admin: Admin,
-  request: ResetRequest,
-  { declared, settings: { id: groupId, offsetReset }, storeDirectory }: ResetTarget,
-): Promise<ResetPlan> {
-  const facts = await topicFacts(admin, await appTopics(admin, groupId, declared), { groupId, to: request.to })
+export async function resetPlan(connection: Connection, request: ResetRequest): Promise<ResetPlan> {
+  const { admin, app } = connection
+  const { storeDirectory } = app.drivers.place()
+  const { id: groupId, offsetReset } = app.surroundings.settings
+  const facts = await topicFacts(admin, await appTopics(connection), { groupId, to: request.to })
   const topics = planReset(facts, { request, offsetReset })
   return {
     groupId,
@@ -38,7 +29,7 @@ export async function resetPlan(
 }
 
 /** Does what the plan says. Refuses with `COMMAND_USAGE`, `GROUP_NOT_EMPTY` and `STORE_IN_USE` before anything is changed. */
-export async function resetApp(admin: Admin, plan: ResetPlan, openStore: () => Promise<StoreDriver>): Promise<void> {
+export async function resetApp({ admin, app }: Connection, plan: ResetPlan): Promise<void> {
   const { groupId, topics, storeDirectory } = plan
   const undecided = topics.filter(({ action }) => action === 'ask').map(({ name }) => name)
   if (undecided.length > 0)
@@ -47,7 +38,7 @@ export async function resetApp(admin: Admin, plan: ResetPlan, openStore: () => P
       `Whether the records of ${undecided.join(', ')} came from outside or from agents of the app cannot be told. Name each: with --input they are read again, with --intermediate they are passed over because agents write them again.`,
     )
   await requireNoMembers(admin, groupId)
-  if (storeDirectory !== undefined) await assertUnused(openStore)
+  if (storeDirectory !== undefined) await assertUnused(app)
   // Offsets first: without them and with a changelog a worker refuses to start, the other way round it would miscount.
   // So nothing is committed before the changelogs are gone.
   await admin.deleteGroup(groupId)
@@ -76,9 +67,9 @@ export async function requireNoMembers(admin: Pick<Admin, 'members'>, groupId: s
 }
 
 /** Opens the store and closes it again. One that is damaged or of another version may be deleted all the same. */
-async function assertUnused(openStore: () => Promise<StoreDriver>): Promise<void> {
+async function assertUnused(app: ClientApp): Promise<void> {
   try {
-    await (await openStore()).close()
+    await (await app.drivers.store()).close()
   } catch (error) {
     if (!isMillraceError(error, 'STORE_CORRUPT', 'STORE_VERSION')) throw error
   }

@@ -1,47 +1,39 @@
 import {
-  type Admin,
   type CommandLineMessage,
+  didYouMean,
   encodeUtf8,
   errorText,
   isMillraceError,
   keyFromText,
   MillraceError,
-  nearestName,
   type RecordMetadata,
   type SendRequest,
 } from '@millrace/core'
-import type { DeclaredApp, DeclaredTopic } from './declared-app.ts'
+import type { ClientApp, Connection, DeclaredApp, DeclaredTopic } from './declared-app.ts'
 import { topicMissing } from './read-records.ts'
-
-export interface TextSender {
-  readonly admin: Admin
-  readonly declared: DeclaredApp
-  readonly nowMs: number
-  send(request: SendRequest): Promise<RecordMetadata>
-}
 
 /**
  * Sends what was typed to a topic, or to `@` and an agent. Throws `TOPIC_MISSING`, `KEY_INVALID`, `ENCODE_FAILED`;
  * `COMMAND_USAGE` for an agent that is not there, or reads a channel.
  */
 export async function sendText(
-  target: string,
-  message: CommandLineMessage,
-  { admin, declared, nowMs, send }: TextSender,
+  connection: Connection,
+  { target, ...message }: CommandLineMessage & { readonly target: string },
+  send: (request: SendRequest) => Promise<RecordMetadata>,
 ): Promise<RecordMetadata> {
-  const topic = topicOf(target, declared)
+  const topic = topicOf(target, connection.app.declared)
   try {
-    return await send(textRequest(topic, message, nowMs))
+    return await send(textRequest(topic, message, connection.client.clock.now()))
   } catch (error) {
     if (typeof topic === 'string' && isMillraceError(error, 'TOPIC_MISSING'))
-      throw await topicMissing({ admin, declared }, topic)
+      throw await topicMissing(connection, topic)
     throw error
   }
 }
 
 /** The record with a key typed as text, and a value as `topic.send` takes it. Throws as `sendText` does. */
 export function valueRequest(
-  { declared, nowMs }: Pick<TextSender, 'declared' | 'nowMs'>,
+  { declared, surroundings: { clock } }: ClientApp,
   name: string,
   { key, value }: { readonly key: string | undefined; readonly value: unknown },
 ): SendRequest {
@@ -52,7 +44,7 @@ export function valueRequest(
     key: key === undefined ? null : keyFromText(topic.key, key, `topic "${name}"`),
     value: value === null ? null : encodeValue(topic, value),
     headers: [],
-    timestamp: nowMs,
+    timestamp: clock.now(),
     partition: undefined,
   }
 }
@@ -64,12 +56,8 @@ function topicOf(target: string, declared: DeclaredApp): DeclaredTopic | string 
   const agents = declared.agents()
   const agent = agents.find((each) => each.name === name)
   if (agent === undefined) {
-    const nearest = nearestName(
-      name,
-      agents.map((each) => each.name),
-    )
-    const hint = nearest === undefined ? '' : `; did you mean "${nearest}"?`
-    throw new MillraceError('COMMAND_USAGE', `There is no agent "${name}"${hint}.`)
+    const names = agents.map((each) => each.name)
+    throw new MillraceError('COMMAND_USAGE', `There is no agent "${name}".${didYouMean(name, names)}`)
   }
   if (agent.inbox === undefined)
     throw new MillraceError('COMMAND_USAGE', `Agent "${name}" reads a channel, which lives inside a worker.`)

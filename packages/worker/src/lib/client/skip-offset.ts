@@ -1,49 +1,39 @@
 import {
   type Admin,
-  type Clock,
   type CommitOffset,
   isMillraceError,
   MillraceError,
   partitionKey,
   type PartitionPosition,
-  type Reader,
-  type RecordBatch,
-  type ResolvedSettings,
+  readStretches,
   type SkipPlan,
-  type Transport,
   withTimeout,
 } from '@millrace/core'
 import { planSkip } from '../records/plan-skip.ts'
 import { appTopics } from './app-topics.ts'
-import type { DeclaredApp } from './declared-app.ts'
+import type { Connection } from './declared-app.ts'
 import { requireNoMembers } from './reset.ts'
 
-export interface SkipTarget {
-  readonly declared: DeclaredApp
-  readonly settings: Pick<ResolvedSettings, 'id' | 'offsetReset' | 'transactionTimeoutMs'>
-  readonly transport: Pick<Transport, 'reader'>
-  readonly clock: Pick<Clock, 'schedule'>
-}
-
-/** Longest wait for a next batch. */
-const SILENCE_LIMIT_MS = 30_000
+/** How much longer than a transaction may take its end is waited for. */
+const PATIENCE_MS = 30_000
 /** Of topics whose records are no events of agents: a row or a reply that is passed over is missing for good. */
 const NOT_READ_BY_AGENTS = new Set(['changelog', 'global', 'replies', 'dead letters', 'replays', 'scheduler', 'leader'])
 
 /** How to go on behind a record, or behind its whole batch when that cannot be read. */
-export async function skipPlan(admin: Admin, wanted: PartitionPosition, target: SkipTarget): Promise<SkipPlan> {
+export async function skipPlan(connection: Connection, wanted: PartitionPosition): Promise<SkipPlan> {
+  const { admin, app } = connection
   const { topic, partition, offset } = wanted
-  const { id: groupId } = target.settings
+  const { id: groupId } = app.surroundings.settings
   const where = partitionKey(wanted)
-  await requireRead(admin, wanted, target)
+  await requireRead(connection, wanted)
   const [bounds] = await admin.offsets([wanted], 'read-uncommitted')
   const { beginning, end } = bounds ?? { beginning: 0, end: 0 }
   if (offset < beginning || offset >= end)
     throw refused(`${where} has offsets ${beginning} to ${end - 1}: there is nothing at ${offset}.`)
-  const committed = await committedOr(admin, { topic, partition, offset: beginning, metadata: '' }, target)
+  const committed = await committedOr(connection, { topic, partition, offset: beginning, metadata: '' })
   if (offset < committed.offset)
     throw refused(`Every agent of "${groupId}" is past it: the group has committed ${where} up to ${committed.offset}.`)
-  const found = await findStretch(target, wanted, Math.max(committed.offset, beginning))
+  const found = await findStretch(connection, wanted, Math.max(committed.offset, beginning))
   const commit = planSkip(committed, found)
   if (commit === undefined) throw refused(`Every agent of "${groupId}" has finished it already.`)
   return { groupId, topic, partition, ...found, commit }
@@ -55,12 +45,9 @@ export async function skipOffset(admin: Admin, { groupId, commit }: SkipPlan): P
   await admin.commit(groupId, [commit])
 }
 
-async function requireRead(
-  admin: Admin,
-  { topic, partition }: PartitionPosition,
-  { declared, settings: { id } }: SkipTarget,
-): Promise<void> {
-  const found = (await appTopics(admin, id, declared)).find(({ name }) => name === topic)
+async function requireRead(connection: Connection, { topic, partition }: PartitionPosition): Promise<void> {
+  const { id } = connection.app.surroundings.settings
+  const found = (await appTopics(connection)).find(({ name }) => name === topic)
   if (found === undefined || NOT_READ_BY_AGENTS.has(found.role)) {
     const what = found === undefined ? 'is none of its topics' : `has its ${found.role}`
     throw new MillraceError('COMMAND_USAGE', `No agent of the app "${id}" reads "${topic}": it ${what}.`)
@@ -73,14 +60,11 @@ async function requireRead(
 }
 
 /** Where a worker would begin. Waits for the end of a transaction that may still commit offsets. */
-async function committedOr(
-  admin: Admin,
-  start: CommitOffset,
-  { settings: { id, offsetReset, transactionTimeoutMs }, clock }: SkipTarget,
-): Promise<CommitOffset> {
-  const limitMs = transactionTimeoutMs + SILENCE_LIMIT_MS
+async function committedOr({ admin, app, client }: Connection, start: CommitOffset): Promise<CommitOffset> {
+  const { id, offsetReset, transactionTimeoutMs } = app.surroundings.settings
+  const limitMs = transactionTimeoutMs + PATIENCE_MS
   const asking = admin.committed(id, [start], { stable: true })
-  const [committed] = await withTimeout(asking, limitMs, clock, () =>
+  const [committed] = await withTimeout(asking, limitMs, client.clock, () =>
     refused(`A transaction of "${id}" has been open for ${limitMs / 1000} s: its offsets may be committed yet.`),
   )
   if (committed === undefined && offsetReset === 'latest')
@@ -93,7 +77,7 @@ async function committedOr(
  * end of the batch cannot be known, the given offset counts as its last.
  */
 async function findStretch(
-  { transport, clock }: SkipTarget,
+  { transport, client: { clock } }: Connection,
   wanted: PartitionPosition,
   start: number,
 ): Promise<Pick<SkipPlan, 'from' | 'to' | 'reason'>> {
@@ -101,36 +85,17 @@ async function findStretch(
   const reader = transport.reader({ isolation: 'read-uncommitted', brokenBatches: 'deliver' })
   let position = start
   try {
-    reader.assign(wanted, start)
-    for await (const batch of inTime(reader, wanted, clock)) {
+    for await (const batch of readStretches(reader, [{ ...wanted, start, end: offset + 1 }], { clock })) {
       position = batch.nextOffset
       if (position <= offset) continue
       if (batch.broken !== undefined)
         return { from: batch.position, to: batch.nextOffset, reason: batch.broken.error.message }
       return { from: offset, to: offset + 1, reason: undefined }
     }
-    throw refused(`${partitionKey(wanted)} ended at ${position}, before ${offset}.`)
+    throw refused(`The group is at ${start} of ${partitionKey(wanted)}, past ${offset}.`)
   } catch (error) {
     if (!isMillraceError(error, 'BATCH_CORRUPT', 'DECODE_FAILED')) throw error
     return { from: position, to: offset + 1, reason: error.message }
-  } finally {
-    await reader.close()
-  }
-}
-
-async function* inTime(
-  reader: Reader,
-  wanted: PartitionPosition,
-  clock: SkipTarget['clock'],
-): AsyncGenerator<RecordBatch, void, undefined> {
-  const batches = reader.batches()[Symbol.asyncIterator]()
-  for (;;) {
-    const { done, value } = await withTimeout(batches.next(), SILENCE_LIMIT_MS, clock, () => {
-      const what = `Nothing came from ${partitionKey(wanted)} for ${SILENCE_LIMIT_MS / 1000} s.`
-      return new MillraceError('TIMEOUT', what)
-    })
-    if (done === true) return
-    yield value
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Admin, type Consumer, partitionKey, type Scheduled, toError } from '@millrace/core'
+import { type Admin, byPartition, type Consumer, partitionKey, type Scheduled, toError } from '@millrace/core'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { SourceFlow, SourcePartition } from './source-partition.ts'
@@ -100,7 +100,7 @@ export class FlowControl implements SourceFlow {
 
   async #askForEnds(): Promise<void> {
     const { settings, log } = this.#environment
-    const sources = new Map([...this.#paused.keys()].map((source) => [partitionKey(source), source]))
+    const sources = byPartition([...this.#paused.keys()])
     if (sources.size === 0) return
     this.#asking = true
     try {

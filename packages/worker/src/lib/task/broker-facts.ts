@@ -1,4 +1,5 @@
 import {
+  byPartition,
   type CommitOffset,
   partitionKey,
   type PartitionOffsets,
@@ -102,10 +103,6 @@ export class BrokerFacts {
     }))
     return { committed, bounds: byPartition(bounds), changelogs }
   }
-}
-
-function byPartition<P extends TopicPartition>(list: readonly P[]): ReadonlyMap<string, P> {
-  return new Map(list.map((one) => [partitionKey(one), one]))
 }
 
 /** Tasks that were assigned together get here in one turn of the event loop. */

@@ -1,4 +1,4 @@
-import { partitionKey, type Reader, type Row, toError } from '@millrace/core'
+import { partitionKey, type Reader, readStretches, type Row, toError } from '@millrace/core'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { OffsetRange } from '../records/positions.ts'
 import type { TaskCommit, TaskState } from './task-state.ts'
@@ -10,11 +10,11 @@ import type { Task } from './task.ts'
  * another owner cannot be committed: what else is in the changelog are the marks of transactions.
  */
 export class LateRows {
-  readonly #environment: Pick<WorkerEnvironment, 'transport' | 'log'>
+  readonly #environment: Pick<WorkerEnvironment, 'transport' | 'clock' | 'log'>
   readonly #readers = new Set<Reader>()
   #closed = false
 
-  constructor(environment: Pick<WorkerEnvironment, 'transport' | 'log'>) {
+  constructor(environment: Pick<WorkerEnvironment, 'transport' | 'clock' | 'log'>) {
     this.#environment = environment
   }
 
@@ -60,19 +60,16 @@ export class LateRows {
 
   async #read({ changelog }: TaskState, { from, to }: OffsetRange): Promise<readonly Row[]> {
     // What is in no committed transaction is no row.
-    const reader = this.#environment.transport.reader({ isolation: 'read-committed' })
+    const { transport, clock } = this.#environment
+    const reader = transport.reader({ isolation: 'read-committed' })
     this.#readers.add(reader)
     try {
-      reader.assign(changelog, from)
       const rows: Row[] = []
-      for await (const { records, nextOffset } of reader.batches()) {
+      for await (const { records } of readStretches(reader, [{ ...changelog, start: from, end: to }], { clock }))
         for (const { key, value, offset } of records) if (key !== null && offset < to) rows.push({ key, value })
-        if (nextOffset >= to) break
-      }
       return rows
     } finally {
       this.#readers.delete(reader)
-      await reader.close()
     }
   }
 }
