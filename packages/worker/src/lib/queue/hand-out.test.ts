@@ -317,7 +317,7 @@ test('no more than maxUncommitted is handed out before a commit, and early cuts 
   let handled = 0
   const { worker } = await runWorker(log, {
     agents: [{ name: 'a', topics: ['in'], handler: () => void handled++ }],
-    settings: { maxUncommittedEvents: 1000, commitIntervalMs: 60_000 },
+    settings: { maxUncommitted: 1000, commitIntervalMs: 60_000 },
   })
   await until('all handled', () => handled === 20_000)
   expect(worker.stats().commits.count).toBeGreaterThanOrEqual(10)
@@ -360,7 +360,7 @@ test('a partition that was paused until its events were committed is fetched aga
   let handled = 0
   const { worker } = await runWorker(log, {
     agents: [{ name: 'a', topics: ['in'], handler: () => void handled++ }],
-    settings: { maxUncommittedEvents: 1000 },
+    settings: { maxUncommitted: 1000 },
   })
   for (const wave of [1, 2]) {
     await outside.numbers('in', { first: (wave - 1) * 5000, count: 5000, partitions: 1 })

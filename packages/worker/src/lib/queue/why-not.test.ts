@@ -76,7 +76,7 @@ const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key'>, Case>> = {
   whole: { happen: ({ task }) => task.becomeWhole(true) },
   delayed: { happen: ({ task }) => task.delayed() },
   uncommitted: {
-    settings: { maxUncommittedEvents: 10 },
+    settings: { maxUncommitted: 10 },
     happen: ({ queue }) => {
       while (queue.take() !== undefined);
     },
@@ -108,7 +108,7 @@ describe('whyNot says it, and nothing is handed out', () => {
 })
 
 test('what is over is no reason any more, whichever came first', () => {
-  const { worker, task, queue } = setting(RECORDS, { maxUncommittedEvents: 10 }, false)
+  const { worker, task, queue } = setting(RECORDS, { maxUncommitted: 10 }, false)
   while (queue.take() !== undefined);
   worker.handOut.block(NOT_NOW.rebalance)
   task.becomeWhole(true)

@@ -102,7 +102,7 @@ export interface TrackedEvent {
 /** The settings that bound what is handed out of a partition, and what an event may send. */
 export type CursorLimits = Pick<
   WorkerSettings,
-  'maxUncommittedEvents' | 'maxUncommittedBytes' | 'maxRecordBytes' | 'maxEventBytes'
+  'maxUncommitted' | 'maxUncommittedBytes' | 'maxRecordBytes' | 'maxEventBytes'
 >
 
 export interface CursorOptions {
@@ -167,8 +167,8 @@ export class PartitionCursor implements SourceReader {
   /** How much of what may be handed out without a commit is used up; 1 is all of it. */
   get uncommittedShare(): number {
     const events = this.tracker.handed - this.#committed
-    const { maxUncommittedEvents, maxUncommittedBytes } = this.limits
-    return Math.max(events / maxUncommittedEvents, (events * this.source.averageBytes) / maxUncommittedBytes)
+    const { maxUncommitted, maxUncommittedBytes } = this.limits
+    return Math.max(events / maxUncommitted, (events * this.source.averageBytes) / maxUncommittedBytes)
   }
 
   arrived(): void {

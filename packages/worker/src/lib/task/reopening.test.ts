@@ -125,7 +125,7 @@ describe.each([false, true])('a task that is opened again, exactly once: %s', (e
     let handled = 0
     const { worker, held } = heldWorker(log, {
       agents: [{ name: 'a', topics: ['in'], handler: () => void handled++ }],
-      settings: { exactlyOnce, maxUncommittedEvents: 100, onOffsetLost: 'earliest' },
+      settings: { exactlyOnce, maxUncommitted: 100, onOffsetLost: 'earliest' },
     })
     await worker.start()
     held.held = ['in']

@@ -5,13 +5,11 @@ import {
   type PartitionOffsets,
   type TopicPartition,
 } from '@millrace/core'
+import type { WorkerSettings } from '../environment/worker-environment.ts'
 import { decodeCommitMetadata } from '../records/commit-metadata.ts'
 import type { Progress } from '../records/positions.ts'
 
-export interface LossRules {
-  readonly onOffsetLost: 'stop' | 'earliest'
-  readonly exactlyOnce: boolean
-}
+export type LossRules = Pick<WorkerSettings, 'onOffsetLost' | 'exactlyOnce'>
 
 /** How a source partition goes on whose position is not in the topic any more. */
 export interface AfterLoss {
@@ -46,9 +44,7 @@ export function afterLoss({ topic, partition, position, beginning, end }: LostPo
   return { offset: beginning, again, message: `${what}. Reading goes on at ${beginning} (onOffsetLost: 'earliest').` }
 }
 
-export interface StartRules extends LossRules {
-  readonly offsetReset: 'earliest' | 'latest'
-}
+export type StartRules = LossRules & Pick<WorkerSettings, 'offsetReset'>
 
 export interface StartPosition {
   readonly offset: number

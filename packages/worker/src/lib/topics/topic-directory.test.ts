@@ -10,6 +10,7 @@ import {
 } from '@millrace/core'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
+import { testSettings } from '../fixtures/test-worker.fixture.ts'
 import { DeclaredTopology } from './declared-topology.ts'
 import { TopicDirectory } from './topic-directory.ts'
 
@@ -40,14 +41,7 @@ async function world(config?: Readonly<Record<string, string>>): Promise<{
   if (config !== undefined)
     await admin.createTopics([{ name: counts.changelog.topic, partitions: 1, replicationFactor: -1, config }])
   const resolve = async (chosen: Admin = admin, clock: Clock = systemClock()): Promise<TopicDirectory> => {
-    const directory = new TopicDirectory({
-      appId: 'app',
-      admin: chosen,
-      clock,
-      log,
-      topicPartitions: 1,
-      replicationFactor: -1,
-    })
+    const directory = new TopicDirectory({ appId: 'app', clock, log, settings: testSettings }, chosen)
     const topology = new DeclaredTopology('app', () => [])
     topology.state(counts)
     await directory.resolve(topology)

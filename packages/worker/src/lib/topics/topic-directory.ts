@@ -1,8 +1,6 @@
 import {
   type Admin,
-  type Clock,
   isMillraceError,
-  type Logger,
   MillraceError,
   type Scheduled,
   type StateDefinition,
@@ -10,6 +8,7 @@ import {
   type TopicInfo,
   type TopicSettings,
 } from '@millrace/core'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { DeclaredTopology } from './declared-topology.ts'
 import { judgeChangelog } from './judge-changelog.ts'
 import { planTopics } from './plan-topics.ts'
@@ -33,22 +32,10 @@ export interface TaskTopology {
   readonly standbys?: number
 }
 
-export interface TopicDirectoryOptions {
-  readonly appId: string
-  readonly admin: Admin
-  readonly clock: Clock
-  readonly log: Logger
-  readonly topicPartitions: number
-  readonly replicationFactor: number
-  /** Default true. */
-  readonly createTopics?: boolean
-  /** Warm copies of tables that set no number themselves. Default 0. */
-  readonly standbys?: number
-}
-
 /** The topics of the app as they are on the broker. */
 export class TopicDirectory {
-  readonly #options: TopicDirectoryOptions
+  readonly #environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'log' | 'settings'>
+  readonly #admin: Admin
   readonly #topics = new Map<string, TopicInfo>()
   readonly #states = new Map<StateDefinition, number>()
   readonly #settings = new Map<string, TopicSettings>()
@@ -58,8 +45,9 @@ export class TopicDirectory {
   #timer: Scheduled | undefined
   #closed = false
 
-  constructor(options: TopicDirectoryOptions) {
-    this.#options = options
+  constructor(environment: Pick<WorkerEnvironment, 'appId' | 'clock' | 'log' | 'settings'>, admin: Admin) {
+    this.#environment = environment
+    this.#admin = admin
   }
 
   /** Topics that the group reads. */
@@ -93,7 +81,7 @@ export class TopicDirectory {
 
   /** Warm copies wanted of a state. */
   copiesOf(state: StateDefinition): number {
-    return state.standbys ?? this.#options.standbys ?? 0
+    return state.standbys ?? this.#environment.settings.standbys
   }
 
   changelogId(state: StateDefinition): string {
@@ -115,13 +103,15 @@ export class TopicDirectory {
         return await this.#resolveOnce(topology)
       } catch (thrown) {
         if (check === CHECKS || this.#closed || !isMillraceError(thrown, 'TOPIC_MISSING')) throw thrown
-        await this.#options.clock.sleep(CHECK_AGAIN_MS)
+        await this.#environment.clock.sleep(CHECK_AGAIN_MS)
       }
     }
   }
 
   async #resolveOnce(topology: DeclaredTopology): Promise<void> {
-    const { admin, appId, topicPartitions, replicationFactor, createTopics = true, log } = this.#options
+    const { appId, log, settings } = this.#environment
+    const { topicPartitions, replicationFactor } = settings
+    const admin = this.#admin
     this.#sources = [...new Set(topology.subscriptions.flatMap(({ topics }) => topics))].toSorted()
     this.#purged = new Set([...topology.topics.values()].flatMap(({ name, purge }) => (purge === true ? [name] : [])))
     const names = [
@@ -140,9 +130,9 @@ export class TopicDirectory {
       existing: new Map(existing.map(({ name, partitions }) => [name, partitions])),
       topicPartitions,
       replicationFactor,
-      mayCreate: createTopics,
+      mayCreate: settings.topics.create,
     })
-    if (!createTopics && create.length > 0) throw topicsToCreate(create)
+    if (!settings.topics.create && create.length > 0) throw topicsToCreate(create)
     for (const { topic, declared, existing: found } of differing)
       log.warn(
         { topic, declared, existing: found },
@@ -168,11 +158,11 @@ export class TopicDirectory {
 
   /** Throws `CHANGELOG_LOSES_ROWS` before anything is handled. */
   async #judgeChangelogs(): Promise<void> {
-    const { admin, log } = this.#options
+    const { log } = this.#environment
     const names = [...this.#states.keys()].map(({ changelog }) => changelog.topic)
     if (names.length === 0) return
     try {
-      for (const settings of await admin.topicSettings(names)) this.#settings.set(settings.name, settings)
+      for (const settings of await this.#admin.topicSettings(names)) this.#settings.set(settings.name, settings)
     } catch (error) {
       if (!isMillraceError(error, 'NOT_AUTHORIZED')) throw error
       log.warn(
@@ -191,12 +181,12 @@ export class TopicDirectory {
   /** Checks the topics now and then; `onChange` is called once, with what is wrong with them. */
   watch(onChange: (error: Error) => void): void {
     if (this.#closed) return
-    this.#timer = this.#options.clock.schedule(CHECK_INTERVAL_MS, () => {
+    this.#timer = this.#environment.clock.schedule(CHECK_INTERVAL_MS, () => {
       void this.#check().then(
         (error) => (error === undefined ? this.watch(onChange) : onChange(error)),
         (thrown: unknown) => {
           // The broker may be gone for a while; the other parts of the transport say so.
-          this.#options.log.debug({ error: toError(thrown).message }, 'The topics could not be checked.')
+          this.#environment.log.debug({ error: toError(thrown).message }, 'The topics could not be checked.')
           this.watch(onChange)
         },
       )
@@ -212,8 +202,8 @@ export class TopicDirectory {
   async #check(): Promise<Error | undefined> {
     let error = await this.#checkOnce()
     for (let check = 2; error !== undefined && check <= CHECKS; check++) {
-      this.#options.log.warn({ error: error.message }, 'A topic seems to have changed; it is checked again.')
-      await this.#options.clock.sleep(CHECK_AGAIN_MS)
+      this.#environment.log.warn({ error: error.message }, 'A topic seems to have changed; it is checked again.')
+      await this.#environment.clock.sleep(CHECK_AGAIN_MS)
       if (this.#closed) return undefined
       error = await this.#checkOnce()
     }
@@ -222,7 +212,7 @@ export class TopicDirectory {
 
   async #checkOnce(): Promise<Error | undefined> {
     const watched = [...this.#sources, ...[...this.#states.keys()].map(({ changelog }) => changelog.topic)]
-    const found = new Map((await this.#options.admin.topics(watched)).map((info) => [info.name, info]))
+    const found = new Map((await this.#admin.topics(watched)).map((info) => [info.name, info]))
     if (this.#closed) return undefined
     for (const name of watched) {
       const before = this.#topics.get(name)

@@ -211,10 +211,9 @@ class AppWorker implements Worker, WorkerLife {
   }
 
   async #connect(): Promise<ConnectedWorker> {
-    const { transport, appId, clock, log, settings } = this.#options
-    const admin = transport.admin()
+    const admin = this.#options.transport.admin()
     this.#closers.push(() => admin.close())
-    const topics = new TopicDirectory({ appId, admin, clock, log, ...settings })
+    const topics = new TopicDirectory(this.environment, admin)
     this.#topics = topics
     await topics.resolve(this.topology)
     const worker = new ConnectedWorker(this, topics, admin)

@@ -82,8 +82,7 @@ export class LiveContext implements WorkerContext {
   }
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
-    const { createTopics = true } = this.#environment.settings
-    await provideTopics((await this.#reach()).admin, specs, createTopics)
+    await provideTopics((await this.#reach()).admin, specs, this.#environment.settings.topics.create)
   }
 
   reader(isolation: Isolation): Reader {
