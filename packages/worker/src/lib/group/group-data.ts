@@ -2,7 +2,18 @@ import { createHash } from 'node:crypto'
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
 import type { TaskOwner } from '@millrace/core'
 import { taskId } from '../environment/task-id.ts'
-import { isObject, readInteger, readJson, readList, readMap, readSecret, readText } from './member-data.ts'
+import {
+  asFields,
+  asInteger,
+  asList,
+  asMap,
+  asSecret,
+  asText,
+  asTexts,
+  mustBe,
+  optional,
+  readFields,
+} from './read-fields.ts'
 
 /** What the leader sends every member with its assignment. */
 export interface GroupData {
@@ -114,63 +125,51 @@ function readPacked(compressed: Uint8Array): GroupData | undefined {
   }
   if (bytes.length < 4) return undefined
   const begin = 4 + bytes.readUInt32BE()
-  const head = readJson(bytes.subarray(4, begin))
-  if (head === undefined) return undefined
-  const [names, addresses, stamps] = [readList(head['names']), readList(head['addresses']), readList(head['stamps'])]
-  const warmUps = readMap(head['warmUps'], readText, readInteger)
-  const counts = Array.isArray(head['counts']) ? head['counts'].map(readInteger) : [undefined]
-  if (names === undefined || addresses === undefined || stamps === undefined || warmUps === undefined) return undefined
-  let tasks = 0
-  for (const partitions of counts) tasks += partitions ?? Infinity
-  if (bytes.length !== begin + 3 * tasks) return undefined
-
-  const addressOf = (index: number): string | undefined => addresses[index] || undefined
-  const owners = new Map<string, TaskOwner>()
-  const unassigned: string[] = []
-  let at = begin
-  for (const partitions of counts)
-    for (let partition = 0; partition < (partitions ?? 0); partition++, at++) {
-      const id = taskId(partitions ?? 0, partition)
-      const index = (bytes[at] ?? 0) | ((bytes[at + tasks] ?? 0) << 8)
-      const member = names[index]
-      if (member !== undefined) owners.set(id, { member, address: addressOf(index) })
-      if (bytes[at + 2 * tasks] === 1) unassigned.push(id)
+  return readFields(bytes.subarray(4, begin), undefined, (head) => {
+    const [names, addresses, stamps] = [asTexts(head['names']), asTexts(head['addresses']), asTexts(head['stamps'])]
+    const counts = asList(head['counts'], asInteger)
+    const tasks = counts.reduce((sum, partitions) => sum + partitions, 0)
+    mustBe(bytes.length === begin + 3 * tasks, bytes)
+    const addressOf = (index: number): string | undefined => addresses[index] || undefined
+    const owners = new Map<string, TaskOwner>()
+    const unassigned: string[] = []
+    let at = begin
+    for (const partitions of counts)
+      for (let partition = 0; partition < partitions; partition++, at++) {
+        const id = taskId(partitions, partition)
+        const index = (bytes[at] ?? 0) | ((bytes[at + tasks] ?? 0) << 8)
+        const member = names[index]
+        if (member !== undefined) owners.set(id, { member, address: addressOf(index) })
+        if (bytes[at + 2 * tasks] === 1) unassigned.push(id)
+      }
+    const warmUps = [...asMap(head['warmUps'], asText, asInteger)].flatMap(([task, index]) => {
+      const to = names[index]
+      return to === undefined ? [] : [[task, to] as const]
+    })
+    return {
+      owners,
+      members: new Map(names.map((name, index) => [name, addressOf(index)])),
+      warmUps: new Map(warmUps),
+      unassigned,
+      stamps: new Map(names.flatMap((name, index) => (stamps[index] ? [[name, stamps[index]] as const] : []))),
+      life: optional(head['life'], asText),
+      secret: optional(head['secret'], asSecret),
     }
-  return {
-    owners,
-    members: new Map(names.map((name, index) => [name, addressOf(index)])),
-    warmUps: new Map(
-      [...warmUps].flatMap(([task, index]) => {
-        const to = names[index]
-        return to === undefined ? [] : [[task, to] as const]
-      }),
-    ),
-    unassigned,
-    stamps: new Map(names.flatMap((name, index) => (stamps[index] ? [[name, stamps[index]] as const] : []))),
-    life: readText(head['life']),
-    secret: readSecret(head['secret']),
-  }
+  })
 }
 
 /** Of a leader that has not been updated yet: who runs what. Copies and stamps are for its own version. */
 function readFirstFormat(bytes: Uint8Array): GroupData | undefined {
-  const json = readJson(bytes)
-  if (json?.['v'] !== 1 || !Array.isArray(json['members'])) return undefined
-  const owners = new Map<string, TaskOwner>()
-  const members = new Map<string, string | undefined>()
-  for (const one of json['members']) {
-    if (!isObject(one)) return undefined
-    const [id, address, tasks] = [readText(one['id']), readText(one['address']), readList(one['tasks'])]
-    if (id === undefined || tasks === undefined) return undefined
-    const member = memberName(id)
-    members.set(member, address)
-    for (const task of tasks) owners.set(task, { member, address })
-  }
-  return {
-    ...NO_GROUP_DATA,
-    owners,
-    members,
-    unassigned: readList(json['unassigned']) ?? [],
-    life: readText(json['life']),
-  }
+  return readFields(bytes, 1, (json) => {
+    const owners = new Map<string, TaskOwner>()
+    const members = new Map<string, string | undefined>()
+    for (const one of asList(json['members'], asFields)) {
+      const member = memberName(asText(one['id']))
+      const address = optional(one['address'], asText)
+      members.set(member, address)
+      for (const task of asTexts(one['tasks'])) owners.set(task, { member, address })
+    }
+    const unassigned = optional(json['unassigned'], asTexts) ?? []
+    return { ...NO_GROUP_DATA, owners, members, unassigned, life: optional(json['life'], asText) }
+  })
 }

@@ -1,6 +1,18 @@
 import { createHash } from 'node:crypto'
 import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'
+import {
+  asFields,
+  asInteger,
+  asList,
+  asMap,
+  asSecret,
+  asText,
+  asTexts,
+  mustBe,
+  optional,
+  readFields,
+} from './read-fields.ts'
 
 /** How a member is warmed up before it takes over tasks. */
 export interface WarmUpData {
@@ -35,9 +47,9 @@ export interface MemberData {
   /** `GroupData.secret` of the group that it was in; a random one from a newcomer, for a group that has none yet. */
   readonly secret?: string | undefined
   /** Events that may have blocked its event loop, and those that the group has passed on to it. */
-  readonly suspects?: readonly Suspect[]
+  readonly suspects?: readonly Suspect[] | undefined
   /** It stops: it keeps `tasks`, whose events it waits for, and is given nothing else. An earlier version gives it some. */
-  readonly isLeaving?: boolean
+  readonly isLeaving?: boolean | undefined
 }
 
 /** A member of the group, as whoever plans the assignment sees it. */
@@ -49,17 +61,12 @@ export interface PlannedMember {
 /** Fields may be added: members of other versions pass over those that they do not know. */
 const VERSION = 1
 
-/** Limit for names, addresses and ids, which every member of the group receives. */
-const LONGEST_TEXT = 512
-/** Limit for lists: more tasks or topics than one group can have. */
-const LONGEST_LIST = 100_000
-
 export function encodeMemberData(data: MemberData): Uint8Array {
   const { groups, tasks, generation, warm, warmUp, address, instanceId, life, secret } = data
   const { suspects = [], isLeaving } = data
   const json = {
     v: VERSION,
-    groups: Object.fromEntries([...groups].map(([partitions, topology]) => [String(partitions), topology])),
+    groups: Object.fromEntries(groups),
     tasks,
     generation,
     warm: Object.fromEntries(warm),
@@ -74,137 +81,58 @@ export function encodeMemberData(data: MemberData): Uint8Array {
   return Buffer.from(JSON.stringify(json))
 }
 
-/**
- * `undefined` for data of another format, or with a field that cannot be right: such a member can be given nothing. Any
- * client that knows the group's name can send anything here, so that nothing is believed unseen.
- */
+/** `undefined` for data of another format, or with a field that cannot be right: such a member can be given nothing. */
 export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
-  const json = readJson(bytes)
-  if (json?.['v'] !== VERSION) return undefined
-  const groups = readMap(json['groups'], readCount, readTopology)
-  const tasks = readList(json['tasks'])
-  const generation = readInteger(json['generation'])
-  const warm = readMap(json['warm'], readText, readInteger)
-  const warmUp = readOptional(json['warmUp'], readWarmUp)
-  const address = readOptional(json['address'], readText)
-  const instanceId = readOptional(json['instanceId'], readText)
-  const life = readOptional(json['life'], readText)
-  const secret = readOptional(json['secret'], readSecret)
-  const suspects = readOptional(json['suspects'], readSuspects)
-  if (groups === undefined || tasks === undefined || generation === undefined || warm === undefined) return undefined
-  if (warmUp === INVALID || address === INVALID || instanceId === INVALID || life === INVALID) return undefined
-  if (secret === INVALID || suspects === INVALID) return undefined
+  return readFields(bytes, VERSION, (fields) => ({
+    groups: asMap(fields['groups'], asCount, asTopology),
+    tasks: asTexts(fields['tasks']),
+    generation: asInteger(fields['generation']),
+    warm: asMap(fields['warm'], asText, asInteger),
+    warmUp: optional(fields['warmUp'], asWarmUp),
+    address: optional(fields['address'], asText),
+    instanceId: optional(fields['instanceId'], asText),
+    life: optional(fields['life'], asText),
+    secret: optional(fields['secret'], asSecret),
+    suspects: optional(fields['suspects'], asSuspects),
+    isLeaving: fields['isLeaving'] === true ? true : undefined,
+  }))
+}
+
+function asCount(text: string): number {
+  return mustBe(/^[1-9]\d{0,5}$/.test(text), Number(text))
+}
+
+function asTopology(value: unknown): TaskTopology {
+  const fields = asFields(value)
+  const topics = asTexts(fields['topics'])
   return {
-    groups,
-    tasks,
-    generation,
-    warm,
-    ...(warmUp === undefined ? {} : { warmUp }),
-    address,
-    ...(instanceId === undefined ? {} : { instanceId }),
-    life,
-    ...(secret === undefined ? {} : { secret }),
-    ...(suspects === undefined ? {} : { suspects }),
-    ...(json['isLeaving'] === true ? { isLeaving: true } : {}),
+    // A topic named twice would count twice, and be assigned twice.
+    topics: mustBe(new Set(topics).size === topics.length, topics),
+    parts: asTexts(fields['parts']),
+    standbys: optional(fields['standbys'], asInteger),
   }
 }
 
-function readTopology(value: unknown): TaskTopology | undefined {
-  if (!isObject(value)) return undefined
-  const topics = readList(value['topics'])
-  const parts = readList(value['parts'])
-  const standbys = readOptional(value['standbys'], readInteger)
-  if (topics === undefined || parts === undefined || standbys === INVALID) return undefined
-  // A topic named twice would count twice, and be assigned twice.
-  if (new Set(topics).size < topics.length) return undefined
-  return { topics, parts, ...(standbys === undefined ? {} : { standbys }) }
+function asWarmUp(value: unknown): WarmUpData {
+  const { acceptableLag, most, caughtUp } = asFields(value)
+  return { acceptableLag: asInteger(acceptableLag), most: asInteger(most), caughtUp: asTexts(caughtUp) }
 }
 
-function readWarmUp(value: unknown): WarmUpData | undefined {
-  if (!isObject(value)) return undefined
-  const acceptableLag = readInteger(value['acceptableLag'])
-  const most = readInteger(value['most'])
-  const caughtUp = readList(value['caughtUp'])
-  if (acceptableLag === undefined || most === undefined || caughtUp === undefined) return undefined
-  return { acceptableLag, most, caughtUp }
+export function asSuspects(value: unknown): readonly Suspect[] {
+  return asList(value, asSuspect, MOST_SUSPECTS)
 }
 
-export function readSuspects(value: unknown): readonly Suspect[] | undefined {
-  if (!Array.isArray(value) || value.length > MOST_SUSPECTS) return undefined
-  const suspects = value.flatMap((one: unknown) => readSuspect(one) ?? [])
-  return suspects.length === value.length ? suspects : undefined
-}
-
-function readSuspect(value: unknown): Suspect | undefined {
-  if (!isObject(value)) return undefined
-  const [subscription, topic] = [readText(value['subscription']), readText(value['topic'])]
-  const [partition, offset] = [readInteger(value['partition']), readInteger(value['offset'])]
-  const [rounds, blockedMs] = [readInteger(value['rounds']), readInteger(value['blockedMs'])]
-  if (subscription === undefined || topic === undefined || partition === undefined) return undefined
-  if (offset === undefined || rounds === undefined || blockedMs === undefined) return undefined
-  return { subscription, topic, partition, offset, rounds, blockedMs, isSure: value['isSure'] === true }
-}
-
-/** A field that is there and cannot be read. */
-const INVALID = Symbol('invalid')
-
-function readOptional<T>(value: unknown, read: (value: unknown) => T | undefined): T | undefined | typeof INVALID {
-  if (value === undefined || value === null) return undefined
-  return read(value) ?? INVALID
-}
-
-/** An object; `undefined` for anything else. */
-export function readJson(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString())
-    return isObject(value) ? value : undefined
-  } catch {
-    // Not JSON: of another format.
-    return undefined
+function asSuspect(value: unknown): Suspect {
+  const fields = asFields(value)
+  return {
+    subscription: asText(fields['subscription']),
+    topic: asText(fields['topic']),
+    partition: asInteger(fields['partition']),
+    offset: asInteger(fields['offset']),
+    rounds: asInteger(fields['rounds']),
+    blockedMs: asInteger(fields['blockedMs']),
+    isSure: fields['isSure'] === true,
   }
-}
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-export function readText(value: unknown): string | undefined {
-  return typeof value === 'string' && value.length <= LONGEST_TEXT ? value : undefined
-}
-
-/** As `newSecret` makes them. */
-export function readSecret(value: unknown): string | undefined {
-  return typeof value === 'string' && /^[\w-]{22}$/.test(value) ? value : undefined
-}
-
-export function readInteger(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
-}
-
-export function readList(value: unknown): readonly string[] | undefined {
-  if (!Array.isArray(value) || value.length > LONGEST_LIST) return undefined
-  const texts = value.flatMap((one: unknown) => readText(one) ?? [])
-  return texts.length === value.length ? texts : undefined
-}
-
-function readCount(text: string): number | undefined {
-  return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : undefined
-}
-
-export function readMap<K, V>(
-  value: unknown,
-  readKey: (key: string) => K | undefined,
-  readValue: (value: unknown) => V | undefined,
-): ReadonlyMap<K, V> | undefined {
-  if (!isObject(value)) return undefined
-  const map = new Map<K, V>()
-  for (const [name, one] of Object.entries(value)) {
-    const key = readKey(name)
-    const read = readValue(one)
-    if (key === undefined || read === undefined || map.size >= LONGEST_LIST) return undefined
-    map.set(key, read)
-  }
-  return map
 }
 
 /** Stands for the topology of a member. */

@@ -1,5 +1,6 @@
 import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
-import { readInteger, readJson, readMap, readSuspects, readText } from './member-data.ts'
+import { asSuspects } from './member-data.ts'
+import { asInteger, asMap, asText, optional, readFields } from './read-fields.ts'
 
 /** What the leader sends one member only, with its assignment. */
 export interface OwnData {
@@ -26,10 +27,9 @@ export function encodeOwnData({ standbys, suspects }: OwnData): Uint8Array {
 
 /** Data of a format that is not known is taken for no data: it keeps no copies then. */
 export function decodeOwnData(bytes: Uint8Array): OwnData {
-  const json = readJson(bytes)
-  if (json?.['v'] !== VERSION) return NO_OWN_DATA
-  return {
-    standbys: readMap(json['standbys'], readText, readInteger) ?? NO_OWN_DATA.standbys,
-    suspects: readSuspects(json['suspects']) ?? NO_OWN_DATA.suspects,
-  }
+  const read = readFields(bytes, VERSION, ({ standbys, suspects }) => ({
+    standbys: asMap(standbys, asText, asInteger),
+    suspects: optional(suspects, asSuspects) ?? [],
+  }))
+  return read ?? NO_OWN_DATA
 }

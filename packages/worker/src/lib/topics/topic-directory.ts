@@ -29,7 +29,7 @@ export interface TaskTopology {
   /** Names of tables and stateful operators. */
   readonly parts: readonly string[]
   /** Warm copies wanted of each task, the most that any of its tables wants. */
-  readonly standbys?: number
+  readonly standbys?: number | undefined
 }
 
 /** The topics of the app as they are on the broker. */
