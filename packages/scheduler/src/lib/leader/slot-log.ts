@@ -22,6 +22,13 @@ interface Pending {
   readonly stored: Deferred<void>
 }
 
+interface SlotLogParts {
+  readonly topic: string
+  readonly worker: Pick<WorkerContext, 'clock'>
+  readonly leadership: Leadership
+  readonly producer: TransactionalProducer
+}
+
 /**
  * The compacted topic in which leaders keep what ran. Only one of them can write: opening it shuts out all before, and a
  * write of one that was shut out fails. After a failed write nothing more can be written; whether that write counts is
@@ -32,27 +39,15 @@ export class SlotLog {
   readonly rows: ReadonlyMap<string, Buffer>
   /** Resolves with what went wrong when it can no longer be written to, with `undefined` when it was closed. */
   readonly ended: Promise<Error | undefined>
-  readonly #topic: string
-  readonly #worker: Pick<WorkerContext, 'clock'>
-  readonly #leadership: Leadership
-  readonly #producer: TransactionalProducer
+  readonly #parts: SlotLogParts
   readonly #end: Deferred<Error | undefined> = deferred<Error | undefined>()
   readonly #queue: Pending[] = []
   #writing: Promise<void> | undefined
   #over: Error | undefined
 
-  private constructor(parts: {
-    readonly topic: string
-    readonly worker: Pick<WorkerContext, 'clock'>
-    readonly leadership: Leadership
-    readonly producer: TransactionalProducer
-    readonly rows: ReadonlyMap<string, Buffer>
-  }) {
-    this.#topic = parts.topic
-    this.#worker = parts.worker
-    this.#leadership = parts.leadership
-    this.#producer = parts.producer
-    this.rows = parts.rows
+  private constructor(parts: SlotLogParts, rows: ReadonlyMap<string, Buffer>) {
+    this.#parts = parts
+    this.rows = rows
     this.ended = this.#end.promise
   }
 
@@ -66,7 +61,7 @@ export class SlotLog {
     try {
       await raceAbort(producer.init(), leadership.signal)
       const rows = await readRows(topic, worker, leadership.signal)
-      return new SlotLog({ topic, worker, leadership, producer, rows })
+      return new SlotLog({ topic, worker, leadership, producer }, rows)
     } catch (thrown) {
       await producer.close()
       throw thrown
@@ -84,9 +79,9 @@ export class SlotLog {
 
   /** Waits for the write under way. */
   async close(): Promise<void> {
-    this.#over ??= new MillraceError('CLOSED', `${this.#topic} was closed.`)
+    this.#over ??= new MillraceError('CLOSED', `${this.#parts.topic} was closed.`)
     await this.#writing
-    await this.#producer.close()
+    await this.#parts.producer.close()
     this.#end.resolve(undefined)
   }
 
@@ -104,22 +99,22 @@ export class SlotLog {
   }
 
   async #transact(rows: readonly Pending[]): Promise<void> {
-    const timestamp = this.#worker.clock.now()
-    const { check } = this.#leadership
-    check()
-    await this.#producer.begin()
+    const { topic, worker, leadership, producer } = this.#parts
+    const timestamp = worker.clock.now()
+    leadership.check()
+    await producer.begin()
     const records = rows.map(({ key, value }) => ({
-      topic: this.#topic,
+      topic,
       partition: PARTITION,
       key: Buffer.from(key),
       value,
       headers: NO_HEADERS,
       timestamp,
     }))
-    const outcomes = await this.#producer.send(records, { guard: check })
+    const outcomes = await producer.send(records, { guard: () => leadership.check() })
     for (const outcome of outcomes) if (!outcome.ok) throw outcome.error
-    check()
-    await this.#producer.commit()
+    leadership.check()
+    await producer.commit()
   }
 
   #fail(error: Error, rows: readonly Pending[]): void {

@@ -1,5 +1,7 @@
 import {
   backoffMs,
+  deferred,
+  type Deferred,
   isMillraceError,
   MillraceError,
   NO_HEADERS,
@@ -32,6 +34,8 @@ export class PauseLog {
   readonly #deps: PauseLogOptions
   readonly #pauses = new Map<string, Pause>()
   readonly #closing = new AbortController()
+  /** All is known that was written before it was opened. */
+  readonly #opened: Deferred<void> = deferred<void>()
   /** Next offset to read. */
   #position = 0
   #waiting: { readonly offset: number; readonly reached: () => void }[] = []
@@ -43,20 +47,9 @@ export class PauseLog {
 
   /** Reads what was written, and goes on reading until `close`. Resolves when all is known that was written before the call. */
   async open(): Promise<void> {
-    const { worker } = this.#deps
-    const signal = AbortSignal.any([worker.signal, this.#closing.signal])
-    let failures = 0
-    for (;;) {
-      try {
-        const end = await raceAbort(this.#end(), signal)
-        this.#following = this.#follow(signal)
-        return await raceAbort(this.#reach(end), signal)
-      } catch (thrown) {
-        signal.throwIfAborted()
-        this.#warn(thrown)
-        await worker.clock.sleep(backoffMs(++failures, BACKOFF, this.#deps.random()), signal)
-      }
-    }
+    const signal = AbortSignal.any([this.#deps.worker.signal, this.#closing.signal])
+    this.#following = this.#follow(signal)
+    await raceAbort(this.#opened.promise, signal)
   }
 
   /** What is known of a job's pause. */
@@ -91,20 +84,9 @@ export class PauseLog {
     await this.#following
   }
 
-  async #end(): Promise<number> {
-    const { worker, topic } = this.#deps
-    const reader = worker.reader('read-uncommitted')
-    try {
-      const [offsets] = await reader.offsets([{ topic, partition: PARTITION }])
-      return offsets?.end ?? 0
-    } finally {
-      await reader.close()
-    }
-  }
-
   /** Never rejects: a reader that fails is made anew. */
   async #follow(signal: AbortSignal): Promise<void> {
-    const { worker } = this.#deps
+    const { worker, topic } = this.#deps
     let failures = 0
     while (!signal.aborted) {
       try {
@@ -114,7 +96,10 @@ export class PauseLog {
         if (signal.aborted) return
         // No later attempt reads it either.
         if (isMillraceError(thrown, 'FORMAT_NEWER')) return worker.fail(thrown)
-        this.#warn(thrown)
+        worker.log.warn(
+          { topic, error: toError(thrown).message },
+          `Which jobs are paused could not be read from ${topic}; this is tried again.`,
+        )
         await worker.clock.sleep(backoffMs(++failures, BACKOFF, this.#deps.random()), signal).catch(whenAborted)
       }
     }
@@ -133,6 +118,7 @@ export class PauseLog {
       // Beyond the end: the topic was made anew.
       const from = this.#position > end ? beginning : Math.max(this.#position, beginning)
       this.#reached(from)
+      void this.#reach(end).then(() => this.#opened.resolve())
       reader.assign({ topic, partition: PARTITION }, from)
       for await (const batch of reader.batches()) {
         onBatch()
@@ -164,14 +150,6 @@ export class PauseLog {
   #reach(offset: number): Promise<void> {
     if (this.#position >= offset) return Promise.resolve()
     return new Promise((reached) => void this.#waiting.push({ offset, reached }))
-  }
-
-  #warn(thrown: unknown): void {
-    const { worker, topic } = this.#deps
-    worker.log.warn(
-      { topic, error: toError(thrown).message },
-      `Which jobs are paused could not be read from ${topic}; this is tried again.`,
-    )
   }
 }
 

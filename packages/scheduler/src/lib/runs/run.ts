@@ -27,15 +27,7 @@ export class Run {
   superseded = false
   timedOut = false
 
-  constructor({
-    slotMs,
-    registry,
-    delayMs,
-  }: {
-    readonly slotMs: number
-    readonly registry: RunRegistry | undefined
-    readonly delayMs: number
-  }) {
+  constructor({ slotMs, registry, delayMs }: Pick<Run, 'slotMs' | 'registry' | 'delayMs'>) {
     this.slotMs = slotMs
     this.registry = registry
     this.delayMs = delayMs

@@ -1,16 +1,14 @@
 import {
   headerNamed,
-  type Codec,
   errorText,
   isMillraceError,
   MillraceError,
   type RawHeaders,
   type SendRequest,
   toError,
-  type Tracing,
-  type WorkerContext,
 } from '@millrace/core'
 import { sendFollowed } from '../events/trace-headers.ts'
+import type { AgentContext } from '../events/agent-context.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
 import { AskFailedError, type PendingReplies } from './pending-replies.ts'
 
@@ -61,29 +59,19 @@ export class LocalRequest implements ReplyRequest {
   }
 }
 
-/** The agent that answers requests, on one worker. */
-export interface ReplySender {
-  readonly agent: string
-  readonly worker: WorkerContext
-  readonly replyCodec: Codec<unknown>
-  /** The app's own. */
-  readonly replyTopic: string
-  readonly tracing: Tracing | undefined
-}
-
 /**
  * The request that a record carries for this agent, if it does. Replies go to the app's own topic of replies alone: whoever
  * may write a record could else have the worker write to any topic.
  */
-export function requestIn(headers: RawHeaders, sender: ReplySender): ReplyRequest | undefined {
+export function requestIn(headers: RawHeaders, context: AgentContext): ReplyRequest | undefined {
   const topic = headerNamed(headers, replyHeaders.topic)
-  if (topic !== sender.replyTopic) return undefined
+  if (topic !== context.replyTopic) return undefined
   const correlationId = headerNamed(headers, replyHeaders.correlationId)
   const partition = Number(headerNamed(headers, replyHeaders.partition))
   const asked = headerNamed(headers, replyHeaders.agent)
   if (correlationId === undefined || !Number.isSafeInteger(partition) || partition < 0) return undefined
-  if (asked !== undefined && asked !== sender.agent) return undefined
-  return new TopicRequest(sender, { topic, partition, correlationId })
+  if (asked !== undefined && asked !== context.agent) return undefined
+  return new TopicRequest(context, { topic, partition, correlationId })
 }
 
 interface ReplyAddress {
@@ -93,40 +81,40 @@ interface ReplyAddress {
 }
 
 class TopicRequest implements ReplyRequest {
-  readonly #sender: ReplySender
+  readonly #context: AgentContext
   readonly #address: ReplyAddress
 
-  constructor(sender: ReplySender, address: ReplyAddress) {
-    this.#sender = sender
+  constructor(context: AgentContext, address: ReplyAddress) {
+    this.#context = context
     this.#address = address
   }
 
   answer(value: unknown, event: InFlight): void {
-    this.#send(this.#reply(this.#sender.replyCodec.encode(value === undefined ? null : value)), event)
+    this.#send(this.#reply(this.#context.replyCodec.encode(value === undefined ? null : value)), event)
   }
 
   close(event: InFlight, isAnswered: boolean): void {
-    if (!isAnswered) this.#send(this.#errorReply(noReply(this.#sender.agent)), event)
+    if (!isAnswered) this.#send(this.#errorReply(noReply(this.#context.agent)), event)
   }
 
   async refuse(error: Error): Promise<void> {
     const reply = this.#errorReply(error)
-    await this.#sender.worker.send(reply).catch(this.#notSent)
+    await this.#context.worker.send(reply).catch(this.#notSent)
   }
 
   /** With the event, which does not fail for it where nobody can have asked: requests say themselves where their replies go. */
   #send(reply: SendRequest, event: InFlight): void {
-    void sendFollowed(this.#sender.tracing, { ...reply, onMissing: this.#notSent }, event)
+    void sendFollowed(this.#context.tracing, { ...reply, onMissing: this.#notSent }, event)
   }
 
   readonly #notSent = (thrown: unknown): void => {
-    const { worker, agent } = this.#sender
+    const { worker, agent } = this.#context
     worker.log.warn({ agent, err: toError(thrown) }, `Agent "${agent}" could not send a reply to who had asked.`)
   }
 
   #errorReply(error: Error): SendRequest {
     const reason = Buffer.from(reasonOf(error), 'utf8')
-    return this.#reply(Buffer.from(this.#sender.worker.redact(errorText(error)), 'utf8'), [
+    return this.#reply(Buffer.from(this.#context.worker.redact(errorText(error)), 'utf8'), [
       [replyHeaders.error, reason],
     ])
   }
@@ -139,7 +127,7 @@ class TopicRequest implements ReplyRequest {
       key: null,
       value,
       headers: [[replyHeaders.correlationId, Buffer.from(correlationId, 'utf8')], ...more],
-      timestamp: this.#sender.worker.clock.now(),
+      timestamp: this.#context.worker.clock.now(),
     }
   }
 }

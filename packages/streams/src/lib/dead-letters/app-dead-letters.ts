@@ -78,7 +78,7 @@ class AppDeadLetters implements DeadLetters {
       const topic = deadLetterTopic(appId, name)
       const info = topics.get(topic)
       const found = { agent: name, topic, letters: 0, waiting: 0, complete: true }
-      const last: Summarised[] = []
+      const last: DeadLetterSummary[] = []
       const from = ({ beginning, end }: PartitionOffsets): number => {
         const first = Math.max(beginning, end - Math.ceil(most / (info?.partitions ?? 1)))
         if (first > beginning) found.complete = false
@@ -88,9 +88,9 @@ class AppDeadLetters implements DeadLetters {
         for await (const { summary } of this.#letters(info, ledger, { from, signal })) {
           found.letters++
           if (!summary.replayed) found.waiting++
-          keepNewest(last, { summary: brief(summary) }, newest)
+          keepNewest(last, brief(summary), newest)
         }
-      all.push({ ...found, newest: last.map(({ summary }) => summary) })
+      all.push({ ...found, newest: last })
     }
     return all
   }
@@ -104,15 +104,11 @@ class AppDeadLetters implements DeadLetters {
     const info = await this.#topic(name)
     if (info === undefined) return undefined
     const ledger = await ReplayLedger.read(this.#options, signal)
-    const last: LetterRecord[] = []
     const place = which === 'latest' ? undefined : which
-    for await (const letter of this.#letters(info, ledger, { place, signal })) {
-      if (place !== undefined && letter.summary.offset !== place.offset) break
-      keepNewest(last, letter, 1)
-      if (place !== undefined) break
-    }
-    const [letter] = last
-    return letter === undefined ? undefined : this.#whole(name, info, letter)
+    let latest: LetterRecord | undefined
+    for await (const letter of this.#letters(info, ledger, { place, signal }))
+      if (latest === undefined || byFailure(letter.summary, latest.summary) < 0) latest = letter
+    return latest === undefined ? undefined : this.#whole(name, info, latest)
   }
 
   async replay(agent: string, which: DeadLetterPlace | 'all', { signal }: SignalOption = {}): Promise<ReplayOutcome> {
@@ -131,31 +127,20 @@ class AppDeadLetters implements DeadLetters {
       signal,
       // Read after earlier replays are shut out, so that it knows all that they have sent.
       readLedger: () => ReplayLedger.read(this.#options, signal),
-      letters: (ledger) => this.#wanted(name, { info, ledger, place, signal }),
+      letters: (ledger) => this.#letters(info, ledger, { place, signal }),
     })
+    const {
+      replayed,
+      before,
+      refused: { count },
+    } = outcome
+    if (place !== undefined && replayed + before + count === 0) throw this.#missing(name, place)
     const [refused] = outcome.refused.first
     if (place !== undefined && refused?.code !== undefined) throw new MillraceError(refused.code, refused.reason)
     return outcome
   }
 
-  async *#wanted(
-    agent: string,
-    {
-      info,
-      ledger,
-      place,
-      signal,
-    }: { info: TopicInfo; ledger: ReplayLedger; place: DeadLetterPlace | undefined } & SignalOption,
-  ): AsyncGenerator<LetterRecord, void, undefined> {
-    for await (const letter of this.#letters(info, ledger, { place, signal })) {
-      if (place === undefined) yield letter
-      else if (letter.summary.offset === place.offset) return yield letter
-      else break
-    }
-    if (place !== undefined) throw this.#missing(agent, place)
-  }
-
-  /** All letters, those from where `from` says in each partition, or those from a place on in its partition. */
+  /** All letters, those from where `from` says in each partition, or the one in a place. */
   async *#letters(
     info: TopicInfo,
     ledger: ReplayLedger,
@@ -172,7 +157,10 @@ class AppDeadLetters implements DeadLetters {
       const { partition, beginning, endOffset: end } = batch
       const ranges = replayed.get(key) ?? ledger.of(info, { partition, beginning, end })
       replayed.set(key, ranges)
-      for (const record of batch.records) yield letterRecord(partition, record, ranges.has(record.offset))
+      for (const record of batch.records)
+        if (place === undefined || record.offset === place.offset)
+          yield letterRecord(partition, record, ranges.has(record.offset))
+      if (place !== undefined && batch.nextOffset > place.offset) return
     }
   }
 
@@ -241,17 +229,10 @@ function shortened(text: string): string {
   return text.length <= MOST_CHARACTERS ? text : Buffer.from(text.slice(0, MOST_CHARACTERS)).toString()
 }
 
-type Summarised = Pick<LetterRecord, 'summary'>
-
 /** Inserts it where it belongs, and lets the oldest go when there are too many. */
-function keepNewest<T extends Summarised>(newest: T[], letter: T, limit: number): void {
-  let at = newest.length
-  while (at > 0 && isNewer(letter, newest[at - 1])) at--
+function keepNewest(newest: DeadLetterSummary[], letter: DeadLetterSummary, limit: number): void {
+  const at = newest.findLastIndex((other) => byFailure(letter, other) >= 0) + 1
   if (at >= limit) return
   newest.splice(at, 0, letter)
   newest.length = Math.min(newest.length, limit)
-}
-
-function isNewer(letter: Summarised, than: Summarised | undefined): boolean {
-  return than !== undefined && byFailure(letter.summary, than.summary) < 0
 }

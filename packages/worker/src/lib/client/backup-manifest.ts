@@ -4,6 +4,7 @@ import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Backup, MillraceError, PRIVATE_FILE, refuseNewer } from '@millrace/core'
+import { asFields, asInteger, asList, asText, readFields } from '../group/read-fields.ts'
 
 /** Written last: a backup without it is not whole. */
 const MANIFEST = 'millrace-backup.json'
@@ -53,29 +54,17 @@ export async function changedFile(directory: string, { files }: Backup): Promise
 export async function readManifest(directory: string): Promise<Backup> {
   const path = join(directory, MANIFEST)
   if (!existsSync(path)) throw refused(`"${path}" is missing: "${directory}" is no backup, or not a whole one.`)
-  const manifest = parse(await readFile(path, 'utf8'))
+  const manifest = readFields(await readFile(path), undefined, ({ format, version, appId, madeAt, files }) => {
+    refuseNewer(`The backup in "${directory}"`, format, FORMAT)
+    return { version: asText(version), appId: asText(appId), madeAt: asInteger(madeAt), files: asList(files, asFile) }
+  })
   if (manifest === undefined) throw refused(`"${path}" cannot be read.`)
-  refuseNewer(`The backup in "${directory}"`, manifest.format, FORMAT)
   return manifest
 }
 
-function parse(text: string): (Backup & { readonly format: unknown }) | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isManifest(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isManifest(value: unknown): value is Backup & { readonly format: unknown } {
-  if (typeof value !== 'object' || value === null || !('format' in value)) return false
-  return 'appId' in value && 'files' in value && Array.isArray(value.files) && value.files.every(isFile)
-}
-
-function isFile(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || !('path' in value) || !('sha256' in value)) return false
-  return typeof value.path === 'string' && typeof value.sha256 === 'string'
+function asFile(value: unknown): Backup['files'][number] {
+  const { path, bytes, sha256 } = asFields(value)
+  return { path: asText(path), bytes: asInteger(bytes), sha256: asText(sha256) }
 }
 
 export function refused(detail: string): MillraceError {

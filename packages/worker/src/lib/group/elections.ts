@@ -1,4 +1,4 @@
-import { type Candidate, type Leadership, raceAbort, type TransactionalProducer, withinLimit } from '@millrace/core'
+import { type Candidate, type Leadership, withinLimit } from '@millrace/core'
 import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Task } from '../task/task.ts'
@@ -33,14 +33,21 @@ export class Elections {
   /** A task has begun to run here. */
   running(task: Task): void {
     if (!this.isLeaderTask(task)) return
+    const { lease, member, candidates } = this.#options
+    const { transport, appId, settings } = this.#environment
+    const { signal } = task
     const leadership: Leadership = {
-      signal: task.signal,
-      groupLife: this.#options.member.group.life ?? '',
-      check: () => this.#check(task),
-      confirm: () => this.#confirm(task),
-      producer: () => this.#producer(),
+      signal,
+      groupLife: member.group.life ?? '',
+      check() {
+        signal.throwIfAborted()
+        lease.check()
+      },
+      confirm: () => this.#confirm(signal),
+      producer: () =>
+        transport.transactionalProducer({ id: leaderTopic(appId), timeoutMs: settings.transactionTimeoutMs }),
     }
-    for (const candidate of this.#options.candidates) candidate.elected(leadership)
+    for (const candidate of candidates) candidate.elected(leadership)
   }
 
   /** False when the candidates took longer than that. */
@@ -50,23 +57,12 @@ export class Elections {
     return withinLimit(this.#environment.clock, limitMs, Promise.all(candidates.map((candidate) => candidate.resign())))
   }
 
-  #check(task: Task): void {
-    task.signal.throwIfAborted()
-    this.#options.lease.check()
-  }
-
-  async #confirm(task: Task): Promise<void> {
+  async #confirm(signal: AbortSignal): Promise<void> {
     const { clock, settings, transport } = this.#environment
-    task.signal.throwIfAborted()
+    signal.throwIfAborted()
     // Without sessions members are never thrown out, so the partition cannot belong to another one.
     if (!transport.capabilities.sessions) return
     const calledMs = clock.monotonic()
-    while (this.#options.lease.lastHeartbeatMs < calledMs)
-      await raceAbort(clock.sleep(settings.heartbeatIntervalMs / 4, task.signal), task.signal)
-  }
-
-  #producer(): TransactionalProducer {
-    const { transport, appId, settings } = this.#environment
-    return transport.transactionalProducer({ id: leaderTopic(appId), timeoutMs: settings.transactionTimeoutMs })
+    while (this.#options.lease.lastHeartbeatMs < calledMs) await clock.sleep(settings.heartbeatIntervalMs / 4, signal)
   }
 }

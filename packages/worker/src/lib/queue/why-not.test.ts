@@ -64,7 +64,7 @@ const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key'>, Case>> = {
   rebalance: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.rebalance) },
   stop: { happen: ({ worker }) => worker.handOut.block(NOT_NOW.stop) },
   lease: { happen: ({ worker }) => worker.lease.end() },
-  collector: { happen: ({ worker }) => new SendBudget(100, worker.handOut).take(200) },
+  collector: { happen: ({ worker }) => new SendBudget(100, worker.handOut).count(200) },
   rows: {
     happen: ({ worker }) => new RowBudget(100, worker.handOut, { commitLargest: () => {} }).count(200),
   },

@@ -1,13 +1,18 @@
 import {
   type Checkpoint,
-  type Deferred,
   deferred,
   partitionKey,
   type StoreChange,
   type StoreDriver,
   type StorePartition,
-  toError,
 } from '@millrace/core'
+
+/** Of those who want one partition, one after the other. */
+interface Turn {
+  /** Resolves when the one before has closed it. */
+  readonly before: Promise<void> | undefined
+  end(): void
+}
 
 /**
  * The worker's store: one commit at a time, and no partition opened again before it is closed: a task that is lost
@@ -19,7 +24,8 @@ export class TaskStores {
   readonly #driver: StoreDriver
   /** By partition: resolves when the last of those who asked for it has closed it. */
   readonly #taken = new Map<string, Promise<void>>()
-  readonly #closed = new Map<StorePartition, Deferred<void>>()
+  /** Of open partitions that are in use. */
+  readonly #turns = new Map<StorePartition, Turn>()
   /** Open, and used by nobody. */
   readonly #parked = new Map<string, StorePartition>()
   #wanted: ReadonlySet<string> = new Set()
@@ -54,37 +60,31 @@ export class TaskStores {
 
   async open(table: string, partition: number): Promise<StorePartition> {
     const key = partitionKey({ topic: table, partition })
-    const before = this.#taken.get(key)
-    const closed = deferred<void>()
-    this.#taken.set(key, closed.promise)
-    void closed.promise.then(() => {
-      if (this.#taken.get(key) === closed.promise) this.#taken.delete(key)
-    })
-    await before
+    const turn = this.#take(key)
+    await turn.before
     try {
-      const opened = this.#unpark(key) ?? (await this.#driver.open(table, partition))
-      this.#closed.set(opened, closed)
+      const parked = this.#parked.get(key)
+      this.#parked.delete(key)
+      const opened = parked ?? (await this.#driver.open(table, partition))
+      this.#turns.set(opened, turn)
       return opened
     } catch (thrown) {
-      closed.resolve()
+      turn.end()
       throw thrown
     }
   }
 
   async close(partition: StorePartition): Promise<void> {
-    // A commit under way may still write to it.
-    const closed = this.#last.then(() => {
+    try {
+      // A commit under way may still write to it.
+      await this.#last
       const key = keyOf(partition)
-      if (!this.#wanted.has(key)) return partition.close()
-      this.#parked.set(key, partition)
-      return undefined
-    })
-    const settle = (): void => {
-      this.#closed.get(partition)?.resolve()
-      this.#closed.delete(partition)
+      if (this.#wanted.has(key)) this.#parked.set(key, partition)
+      else await partition.close()
+    } finally {
+      this.#turns.get(partition)?.end()
+      this.#turns.delete(partition)
     }
-    closed.then(settle, settle)
-    await closed
   }
 
   /** Partitions, as `partitionKey` names them, that will be opened again: closing them leaves them as they are. */
@@ -96,6 +96,12 @@ export class TaskStores {
     await Promise.all(left.map(([key, partition]) => this.#closeParked(key, partition)))
   }
 
+  async shut(): Promise<void> {
+    await this.#last
+    await this.want(new Set())
+    await this.#driver.close()
+  }
+
   async commit(changes: readonly StoreChange[]): Promise<void> {
     if (changes.length === 0) return
     const commit = this.#last.then(() => this.#driver.commit(changes))
@@ -103,33 +109,25 @@ export class TaskStores {
     await commit
   }
 
-  #unpark(key: string): StorePartition | undefined {
-    const parked = this.#parked.get(key)
-    this.#parked.delete(key)
-    return parked
-  }
-
   async #closeParked(key: string, partition: StorePartition): Promise<void> {
-    const closed = deferred<void>()
-    const before = this.#taken.get(key)
-    this.#taken.set(key, closed.promise)
+    const turn = this.#take(key)
     try {
-      await before
+      await turn.before
       await partition.close()
     } finally {
-      closed.resolve()
-      if (this.#taken.get(key) === closed.promise) this.#taken.delete(key)
+      turn.end()
     }
   }
 
-  async shut(): Promise<void> {
-    await this.#last
-    try {
-      await this.want(new Set())
-      await this.#driver.close()
-    } catch (thrown) {
-      throw toError(thrown)
+  #take(key: string): Turn {
+    const before = this.#taken.get(key)
+    const ended = deferred<void>()
+    this.#taken.set(key, ended.promise)
+    const end = (): void => {
+      ended.resolve()
+      if (this.#taken.get(key) === ended.promise) this.#taken.delete(key)
     }
+    return { before, end }
   }
 }
 

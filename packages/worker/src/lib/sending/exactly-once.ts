@@ -3,12 +3,7 @@ import {
   backoffMs,
   type CommitOffset,
   isMillraceError,
-  type OutgoingRecord,
-  type Producer,
-  type SendOptions,
-  type SendOutcome,
   toError,
-  type TopicPartition,
   type TransactionalProducer,
   type Transport,
   withinLimit,
@@ -80,8 +75,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
       id: `${appId}-${task.id}`,
       timeoutMs: settings.transactionTimeoutMs,
     })
-    const begun = new BegunProducer(this.#producer, () => this.#begin())
-    this.#collector = new RecordCollector(begun, sending, this)
+    this.#collector = new RecordCollector(this.#producer, sending, this)
   }
 
   get pending(): number {
@@ -118,7 +112,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     if (this.#abandoned !== undefined) return record.failed(this.#abandoned)
     if (this.#later === undefined) return this.#collector.add(record)
     this.#later.push(record)
-    this.#sending.budget.take(record.size)
+    this.#sending.budget.count(record.size)
   }
 
   seal(): Promise<void> {
@@ -146,6 +140,11 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     }
   }
 
+  /** The transaction begins with its first request. */
+  begin(): Promise<void> {
+    return (this.#begun ??= this.#producer.begin())
+  }
+
   refused(record: Outgoing, error: Error): void {
     this.#task.refused(record, error)
   }
@@ -161,7 +160,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     const later = this.#later ?? []
     this.#later = undefined
     for (const record of later) {
-      this.#sending.budget.give(record.size)
+      this.#sending.budget.count(-record.size)
       if (this.#abandoned === undefined) this.#collector.add(record)
       else record.failed(this.#abandoned)
     }
@@ -188,7 +187,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
   }
 
   async #commit(offsets: readonly CommitOffset[]): Promise<void> {
-    await this.#begin()
+    await this.begin()
     if (offsets.length > 0) await this.#producer.sendOffsets(this.#environment.appId, offsets)
     this.#begun = undefined
     await this.#producer.commit()
@@ -205,40 +204,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
       if (!isMillraceError(thrown, 'PRODUCER_FENCED', 'TRANSACTION_STATE', 'CLOSED')) throw thrown
     }
   }
-
-  #begin(): Promise<void> {
-    this.#begun ??= this.#producer.begin()
-    return this.#begun
-  }
 }
 
 /** For those who only wait until it is over. */
 function over(): void {}
-
-/** A producer whose transaction begins with the first send. */
-class BegunProducer implements Producer {
-  readonly #producer: TransactionalProducer
-  readonly #begin: () => Promise<void>
-
-  constructor(producer: TransactionalProducer, begin: () => Promise<void>) {
-    this.#producer = producer
-    this.#begin = begin
-  }
-
-  partitions(topic: string): Promise<number> {
-    return this.#producer.partitions(topic)
-  }
-
-  lane(partition: TopicPartition): number {
-    return this.#producer.lane(partition)
-  }
-
-  async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
-    await this.#begin()
-    return this.#producer.send(records, options)
-  }
-
-  close(): Promise<void> {
-    return this.#producer.close()
-  }
-}

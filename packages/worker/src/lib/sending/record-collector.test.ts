@@ -416,14 +416,14 @@ test('a request that would be sent again after its task is lost is not, also wit
 test('the budget stops hand-out when it is full and until there is room, and lets those outside of events wait', async () => {
   const told: boolean[] = []
   const budget = new SendBudget(100, { block: () => void told.push(true), unblock: () => void told.push(false) })
-  budget.take(60)
-  budget.take(60)
+  budget.count(60)
+  budget.count(60)
   let through = false
   void budget.room().then(() => (through = true))
-  budget.give(30)
+  budget.count(-30)
   await turns()
   expect([told, through]).toEqual([[true], false])
-  budget.give(30)
+  budget.count(-30)
   await turns()
   expect([told, through]).toEqual([[true, false], true])
 })

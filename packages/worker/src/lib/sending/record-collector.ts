@@ -16,6 +16,8 @@ import type { Sending } from './send-budget.ts'
 
 /** The owner of a record collector. */
 export interface CollectorOwner {
+  /** Called before each request, where something has to begin with the first. */
+  begin?(): Promise<void>
   /** The broker refused a record for good; its sender or its epoch knows already. */
   refused(record: Outgoing, error: Error): void
   /** The producer cannot go on. */
@@ -68,7 +70,7 @@ export class RecordCollector {
     if (this.#closed)
       return record.failed(new MillraceError('CLOSED', `A send to ${record.topic} came after the producer was closed.`))
     this.#pending++
-    this.#sending.budget.take(record.size)
+    this.#sending.budget.count(record.size)
     const route = this.#routes.get(record.topic) ?? this.#explore(record.topic)
     if (route.partitions === 0) route.early.push(record)
     else this.#dispatch(route, record)
@@ -93,7 +95,7 @@ export class RecordCollector {
     for (const queue of this.#queues.values())
       while (!queue.isEmpty) for (const record of queue.take()) this.#settle(record, error)
     for (const delay of this.#delayed) {
-      for (const record of delay.waiting) this.#sending.budget.take(record.size)
+      for (const record of delay.waiting) this.#sending.budget.count(record.size)
       for (const record of delay.waiting.splice(0)) this.#settle(record, error)
     }
     for (const route of this.#routes.values()) for (const record of route.early.splice(0)) this.#settle(record, error)
@@ -135,7 +137,7 @@ export class RecordCollector {
     const { budget } = this.#sending
     const tooMuch = record.epoch === undefined && delay.outsideBytes > budget.maxBytes * MOST_WAITING_OUTSIDE
     if (tooMuch) return this.#refuse(record, delay.tooMuch())
-    budget.give(record.size)
+    budget.count(-record.size)
     delay.add(record)
   }
 
@@ -179,6 +181,7 @@ export class RecordCollector {
     const delayed: DelayedPartition[] = []
     let outcomes: readonly SendOutcome[]
     try {
+      if (this.#owner.begin !== undefined) await this.#owner.begin()
       outcomes = await this.#producer.send(records, {
         guard: () => this.#mayGo(records),
         onDelayed: (partition) => void delayed.push(partition),
@@ -212,16 +215,16 @@ export class RecordCollector {
     const delay = new Delay(partition, sent)
     end.delay = delay
     this.#delayed.add(delay)
-    for (const { size } of sent) budget.give(size)
+    for (const { size } of sent) budget.count(-size)
     for (const record of end.queue.takeOut(partition)) {
-      budget.give(record.size)
+      budget.count(-record.size)
       delay.add(record)
     }
     delays.began(delay)
     const outcomes = await partition.outcomes.catch(toError)
     end.delay = undefined
     this.#delayed.delete(delay)
-    for (const { size } of [...sent, ...delay.waiting]) budget.take(size)
+    for (const { size } of [...sent, ...delay.waiting]) budget.count(size)
     const queue = (end.queue = this.#queueNow(partition))
     if (outcomes instanceof Error) this.#interrupted(queue, sent, outcomes)
     else this.#settleAll(sent, outcomes, startMs)
@@ -292,7 +295,7 @@ export class RecordCollector {
 
   #leave(record: Outgoing): void {
     this.#pending--
-    this.#sending.budget.give(record.size)
+    this.#sending.budget.count(-record.size)
     this.#routes.get(record.topic)?.left(record.partition)
   }
 }

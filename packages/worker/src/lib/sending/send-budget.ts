@@ -1,55 +1,27 @@
 import type { Clock, Sensor } from '@millrace/core'
+import { ByteLimit } from '../environment/byte-limit.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { Delays } from './delays.ts'
 
-/** How many bytes of sends may be on their way at once, for the whole worker. While it is full no event is handed out. */
-export class SendBudget {
-  readonly #maxBytes: number
-  readonly #handOut: Pick<HandOut, 'block' | 'unblock'> | undefined
+/** How many bytes of sends may be on their way at once. */
+export class SendBudget extends ByteLimit {
   readonly #waiting: (() => void)[] = []
-  #bytes = 0
-  #full = false
 
-  /** `handOut`: `undefined` where no events are handed out. */
   constructor(maxBytes: number, handOut: Pick<HandOut, 'block' | 'unblock'> | undefined) {
-    this.#maxBytes = maxBytes
-    this.#handOut = handOut
+    super(maxBytes, NOT_NOW.collector, handOut)
   }
 
-  /** Of all sends on their way. */
-  get maxBytes(): number {
-    return this.#maxBytes
-  }
-
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  get full(): boolean {
-    return this.#full
-  }
-
-  take(bytes: number): void {
-    this.#bytes += bytes
-    if (this.#full || this.#bytes < this.#maxBytes) return
-    this.#full = true
-    this.#handOut?.block(NOT_NOW.collector)
-  }
-
-  /** Room again only when a quarter is free, so that hand-out does not stop and go with each request. */
-  give(bytes: number): void {
-    this.#bytes -= bytes
-    if (!this.#full || this.#bytes > this.#maxBytes * 0.75) return
-    this.#full = false
-    this.#handOut?.unblock(NOT_NOW.collector)
+  override count(bytes: number): void {
+    super.count(bytes)
+    if (this.full || this.#waiting.length === 0) return
     for (const go of this.#waiting.splice(0)) go()
   }
 
   /** For sends outside events, which nothing else holds back. */
   async room(): Promise<void> {
-    while (this.#full) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    while (this.full) await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 }
 

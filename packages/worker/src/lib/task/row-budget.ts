@@ -1,3 +1,4 @@
+import { ByteLimit } from '../environment/byte-limit.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 
@@ -12,41 +13,20 @@ export interface RowsOwner {
  * wrote them is finished until the store has them. One event may exceed it by what it writes. While it is full no event is
  * handed out, but those that a task needs to be committed.
  */
-export class RowBudget {
-  readonly #maxBytes: number
-  readonly #handOut: Pick<HandOut, 'block' | 'unblock'>
+export class RowBudget extends ByteLimit {
   readonly #owner: RowsOwner
-  #bytes = 0
   #overHalf = false
-  #full = false
 
   constructor(maxBytes: number, handOut: Pick<HandOut, 'block' | 'unblock'>, owner: RowsOwner) {
-    this.#maxBytes = maxBytes
-    this.#handOut = handOut
+    super(maxBytes, NOT_NOW.rows, handOut)
     this.#owner = owner
   }
 
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  get full(): boolean {
-    return this.#full
-  }
-
-  /** There are this many bytes more of changed rows, or fewer. */
-  count(bytes: number): void {
-    this.#bytes += bytes
-    const overHalf = this.#bytes > this.#maxBytes / 2
+  override count(bytes: number): void {
+    super.count(bytes)
+    const overHalf = this.bytes > this.maxBytes / 2
     const commit = overHalf && (bytes < 0 || !this.#overHalf)
     this.#overHalf = overHalf
-    // Room again only when a quarter is free, so that hand-out does not stop and go with each row.
-    const full = this.#bytes > this.#maxBytes * (this.#full ? 0.75 : 1)
-    if (full !== this.#full) {
-      this.#full = full
-      if (full) this.#handOut.block(NOT_NOW.rows)
-      else this.#handOut.unblock(NOT_NOW.rows)
-    }
     if (commit) this.#owner.commitLargest()
   }
 }

@@ -1,24 +1,17 @@
-import { type LostPosition, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
+import { type LostPosition, partitionKey, type RecordBatch } from '@millrace/core'
 import { taskId } from '../environment/task-id.ts'
 import { afterLoss } from '../task/start-position.ts'
-import type { TaskWorker } from '../task/task-worker.ts'
-import type { TaskSource } from '../task/cursor.ts'
-import type { Task } from '../task/task.ts'
 import type { BrokenBatchHandler } from './broken-batches.ts'
-
-export interface FetchingWorker extends TaskWorker<Task> {
-  /** A partition of a running task. */
-  sourceOf(partition: TopicPartition): TaskSource | undefined
-}
+import type { WorkerTasks } from './worker-tasks.ts'
 
 /** Fetched batches on their way to the buffers of their partitions. */
 export class FetchLoop {
-  readonly #worker: FetchingWorker
+  readonly #worker: WorkerTasks
   readonly #brokenBatches: BrokenBatchHandler
   /** Partitions of which the log says already that times in them are beyond any date. */
   readonly #clampedIn = new Set<string>()
 
-  constructor(worker: FetchingWorker, brokenBatches: BrokenBatchHandler) {
+  constructor(worker: WorkerTasks, brokenBatches: BrokenBatchHandler) {
     this.#worker = worker
     this.#brokenBatches = brokenBatches
   }

@@ -1,4 +1,4 @@
-import { isMillraceError, toError, withinLimit } from '@millrace/core'
+import { isMillraceError, toError, whenAborted, withinLimit } from '@millrace/core'
 import type { Task } from '../task/task.ts'
 import type { ConnectedWorker } from './connected-worker.ts'
 import type { WorkerOptions } from './worker-options.ts'
@@ -61,9 +61,7 @@ export class Shutdown {
   /** Lets events in flight finish, and commits what is finished. */
   async finishWork(worker: ConnectedWorker): Promise<void> {
     if (this.#signal.aborted) return
-    const aborted = new Promise<false>((resolve) =>
-      this.#signal.addEventListener('abort', () => resolve(false), { once: true }),
-    )
+    const aborted = whenAborted(this.#signal)
     const work = this.#ending === 'drained' ? this.#drain(worker, aborted) : this.#commitAll(worker)
     await Promise.race([work, aborted])
   }
@@ -115,7 +113,7 @@ export class Shutdown {
    * Each task is committed when nothing of it is in flight any more. Tasks with an event that takes long hold up no
    * others: those go to other workers meanwhile.
    */
-  async #drain(worker: ConnectedWorker, aborted: Promise<false>): Promise<void> {
+  async #drain(worker: ConnectedWorker, aborted: Promise<void>): Promise<void> {
     const { elections, tasks } = worker
     const { running } = tasks
     const limitMs = this.#until('drainedMs')
