@@ -342,7 +342,15 @@ test('an ask that fails shows why, and a page that fails its status', async () =
     'http.response.status_code': 500,
     'error.type': '500',
   })
-  expect(spans.one('process asks-picky').attributes['millrace.outcome']).toBe('skipped')
+  const refused = spans.one('process asks-picky')
+  expect(refused.attributes['millrace.outcome']).toBe('skipped')
+  // The error goes back as a reply does.
+  const reply = spans.one('send asks-replies')
+  expect(spans.parentOf(reply)).toBe(refused)
+  const [record] = t.log.records('asks-replies')
+  expect(record?.headers.filter(([name]) => name === 'traceparent').map(([, value]) => String(value))).toEqual([
+    parentHeader(reply),
+  ])
   expect((await t.fetch('/nothing/', { method: 'BREW' })).status).toBe(404)
   expect(spans.one('HTTP').attributes).toMatchObject({ 'http.request.method': '_OTHER', 'url.path': '/nothing/' })
 })

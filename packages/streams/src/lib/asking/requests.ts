@@ -1,13 +1,14 @@
 import {
   headerNamed,
   errorText,
+  type EventTrace,
   isMillraceError,
   MillraceError,
   type RawHeaders,
   type SendRequest,
   toError,
 } from '@millrace/core'
-import { sendFollowed } from '../events/trace-headers.ts'
+import { followed, sendFollowed } from '../events/trace-headers.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'
 import { AskFailedError, type PendingReplies } from './pending-replies.ts'
@@ -97,9 +98,13 @@ class TopicRequest implements ReplyRequest {
     if (!isAnswered) this.#send(this.#errorReply(noReply(this.#context.agent)), event)
   }
 
-  async refuse(error: Error): Promise<void> {
+  async refuse(error: Error, from: EventTrace | undefined): Promise<void> {
+    const { tracing, worker } = this.#context
     const reply = this.#errorReply(error)
-    await this.#context.worker.send(reply).catch(this.#notSent)
+    const trace = tracing?.sendStarted({ ...reply, from })
+    const sent =
+      trace === undefined ? worker.send(reply) : followed(trace, worker.send({ ...reply, headers: trace.headers }))
+    await sent.catch(this.#notSent)
   }
 
   /** With the event, which does not fail for it where nobody can have asked: requests say themselves where their replies go. */

@@ -101,7 +101,7 @@ export class ErrorHandling {
     switch (decision.kind) {
       case 'skip':
         worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
-        await event.replies?.refuse(error)
+        await event.replies?.refuse(error, event.first.trace)
         return event.finish('skipped')
       case 'deadLetter':
         return await this.#keepAsDeadLetter(event, error, at)
@@ -132,7 +132,7 @@ export class ErrorHandling {
       )
     }
     worker.log.error(at, `Agent "${agent}" failed on an event, which goes to ${deadLetterTopic(worker.appId, agent)}.`)
-    await event.replies?.refuse(error)
+    await event.replies?.refuse(error, event.first.trace)
     event.finish('deadLettered')
   }
 
@@ -140,7 +140,7 @@ export class ErrorHandling {
   async #giveUp(event: StreamEvent, error: Error, more = ''): Promise<void> {
     const { worker, agent } = this.context
     const { topic, partition, offset, attempts } = event.inFlight
-    await Promise.race([event.replies?.refuse(error), pause(worker)])
+    await Promise.race([event.replies?.refuse(error, event.first.trace), pause(worker)])
     this.stop(
       new MillraceError(
         'AGENT_FAILED',

@@ -65,7 +65,7 @@ export interface ReplyRequest {
   /** The event finishes: without a reply, which is an error for the asker, unless it was answered. */
   close(event: InFlight, isAnswered: boolean): void
   /** The agent has failed for good: sent at once, whatever becomes of the event. */
-  refuse(error: Error): void | Promise<void>
+  refuse(error: Error, trace: EventTrace | undefined): void | Promise<void>
 }
 
 /** What follows an event ends with it; one that is deferred, or was lost, has not come to the end that its agent gave it. */

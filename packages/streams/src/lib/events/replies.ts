@@ -1,3 +1,4 @@
+import type { EventTrace } from '@millrace/core'
 import type { InFlight, ReplyRequest } from './in-flight.ts'
 
 interface Carried {
@@ -53,11 +54,11 @@ export class Replies {
   }
 
   /** The agent has failed for good: askers learn it at once. */
-  async refuse(error: Error): Promise<void> {
+  async refuse(error: Error, trace: EventTrace | undefined): Promise<void> {
     for (const carried of this.#carried) {
       if (carried === undefined || carried.isAnswered) continue
       carried.isAnswered = true
-      await carried.request.refuse(error)
+      await carried.request.refuse(error, trace)
     }
   }
 

@@ -153,18 +153,24 @@ it.each(['//evil.example/', '/\\\\evil.example', 'https://evil.example/', 'javas
   },
 )
 
-it('takes ten wrong tokens a minute', async () => {
+it('takes ten wrong tokens a minute from an address, and a hundred from all', async () => {
   const clock = manualClock()
   const small = smallSite({ settings: { token: TOKEN }, clock })
-  const guess = (token: string): Promise<number> =>
-    status(small, '/sign-in/', { method: 'POST', body: `token=${token}` })
+  const guess = (token: string, peer = '203.0.113.7'): Promise<number> =>
+    status(small, '/sign-in/', { method: 'POST', body: `token=${token}`, peer })
   for (let i = 0; i < 10; i++) expect(await guess(`guess${i}`)).toBe(401)
   expect(await guess(TOKEN)).toBe(429)
+  // Nobody else is kept out by that.
+  expect(await guess(TOKEN, '203.0.113.8')).toBe(303)
   // Whoever has it as a bearer token is not kept out.
   expect(await status(small, '/stats', { headers: bearer })).toBe(200)
   await clock.advance(61_000)
   expect(await guess(TOKEN)).toBe(303)
   expect(small.logged.filter(({ message }) => message.includes('wrong token'))).toHaveLength(10)
+  for (let i = 0; i < 100; i++) expect(await guess('guess', `203.0.113.${i}`)).toBe(401)
+  expect(await guess(TOKEN, '198.51.100.1')).toBe(429)
+  await clock.advance(61_000)
+  expect(await guess(TOKEN, '198.51.100.1')).toBe(303)
   expect(JSON.stringify(small.logged)).not.toContain('guess')
 })
 

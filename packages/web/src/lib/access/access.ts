@@ -27,6 +27,7 @@ export type ActionRight = { readonly on: true } | { readonly on: false; readonly
  */
 export class Access {
   readonly #site: Pick<SiteApp, 'surroundings'>
+  readonly #admissions = new WeakMap<URL, Admission>()
 
   constructor(site: Pick<SiteApp, 'surroundings'>) {
     this.#site = site
@@ -36,7 +37,14 @@ export class Access {
     return this.#site.surroundings.settings.web.token
   }
 
+  /** Found out once for a request, by its URL: that is one object from the first page that asks to the last. */
   admit(caller: Caller): Admission {
+    const known = this.#admissions.get(caller.url) ?? this.#admissionOf(caller)
+    this.#admissions.set(caller.url, known)
+    return known
+  }
+
+  #admissionOf(caller: Caller): Admission {
     const { token } = this
     const { hop } = caller
     if (hop !== undefined)

@@ -7,8 +7,9 @@ import { isSame, sessionCookie } from './sessions.ts'
 
 export const SIGN_IN = '/sign-in/'
 
-/** So many wrong tokens in a minute; then the form takes none until some of them are that old. */
+/** So many wrong tokens from one address in a minute, and from all; then the form takes none until some of them are that old. */
 const MOST_FAILURES = 10
+const MOST_FAILURES_OF_ALL = 100
 const FAILURES_MS = 60_000
 
 const HEADERS = {
@@ -22,7 +23,7 @@ const HEADERS = {
 
 /** A form that asks a browser for the token, and gives it a session. */
 export function signInPage({ surroundings }: Pick<SiteApp, 'surroundings'>, access: Access): ViewClass {
-  const failures: number[] = []
+  const failures: { readonly peer: string | undefined; readonly atMs: number }[] = []
   return class SignIn extends View {
     override get(c: PageContext): Response {
       return signInForm(200, c.query.get('next') ?? '/')
@@ -32,13 +33,14 @@ export function signInPage({ surroundings }: Pick<SiteApp, 'surroundings'>, acce
       const { token } = access
       if (token === undefined) throw new PageError(404, 'There is no token to sign in with (web.token).')
       const nowMs = surroundings.clock.monotonic()
-      while (failures[0] !== undefined && failures[0] < nowMs - FAILURES_MS) failures.shift()
-      if (failures.length >= MOST_FAILURES)
+      while (failures[0] !== undefined && failures[0].atMs < nowMs - FAILURES_MS) failures.shift()
+      const own = failures.filter(({ peer }) => peer === c.peer)
+      if (own.length >= MOST_FAILURES || failures.length >= MOST_FAILURES_OF_ALL)
         throw new PageError(429, 'Too many wrong tokens: try again in a minute.', { headers: { 'retry-after': '60' } })
       const form = new URLSearchParams(await c.request.text())
       const next = pathHere(form.get('next'))
       if (!isSame(form.get('token') ?? '', token)) {
-        failures.push(nowMs)
+        failures.push({ peer: c.peer, atMs: nowMs })
         surroundings.log.warn({ peer: c.peer }, 'Somebody has tried to sign in with a wrong token.')
         return signInForm(401, next, 'This is not the token.')
       }

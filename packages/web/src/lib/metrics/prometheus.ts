@@ -84,27 +84,37 @@ function workerRegistry(source: MetricsSource): Registry {
 }
 
 function writerOf(registry: Registry): MetricsWriter {
-  const shape = (
-    name: string,
-    help: string,
-    series: readonly (readonly [labels: object, value: unknown])[],
-  ): { name: string; help: string; labelNames: string[]; registers: Registry[] } => ({
+  const shape = (name: string, help: string, labels: object): MetricShape => ({
     name: `millrace_${name}`,
     help,
-    labelNames: Object.keys(series[0]?.[0] ?? {}),
+    labelNames: Object.keys(labels),
     registers: [registry],
   })
+  // Without series a metric is left out: prom-client would show one without labels, which is 0.
   return {
-    gauge(name, help, samples) {
-      const gauge = new Gauge(shape(name, help, samples))
-      for (const [labels, value] of samples) gauge.set(labels, value)
+    gauge(name, help, [first, ...rest]) {
+      if (first === undefined) return
+      const gauge = new Gauge(shape(name, help, first[0]))
+      for (const [labels, value] of [first, ...rest]) gauge.set(labels, value)
     },
-    counter(name, help, samples) {
-      const counter = new Counter(shape(name, help, samples))
-      for (const [labels, value] of samples) counter.inc(labels, value)
+    counter(name, help, [first, ...rest]) {
+      if (first === undefined) return
+      const counter = new Counter(shape(name, help, first[0]))
+      for (const [labels, value] of [first, ...rest]) counter.inc(labels, value)
     },
-    histogram: (name, help, series) => void new CountedHistogram(shape(name, help, series), series),
+    histogram(name, help, series) {
+      const [first] = series
+      if (first !== undefined) void new CountedHistogram(shape(name, help, first[0]), series)
+    },
   }
+}
+
+/** What prom-client makes a metric of. */
+interface MetricShape {
+  name: string
+  help: string
+  labelNames: string[]
+  registers: Registry[]
 }
 
 const BOUNDS_S: readonly number[] = TIME_BOUNDS_MS.map((ms) => ms / 1000)
@@ -124,10 +134,7 @@ class CountedHistogram extends Histogram {
   readonly #help: string
   readonly #series: readonly CountedSeries[]
 
-  constructor(
-    configuration: { name: string; help: string; labelNames: string[]; registers: Registry[] },
-    series: readonly CountedSeries[],
-  ) {
+  constructor(configuration: MetricShape, series: readonly CountedSeries[]) {
     super({ ...configuration, buckets: [...BOUNDS_S] })
     this.#name = configuration.name
     this.#help = configuration.help

@@ -1,5 +1,5 @@
 import { toError, withTimeout, type Clock } from '@millrace/core'
-import { PageError } from './page-error.ts'
+import { PageError, parseBody } from './page-error.ts'
 
 export interface BodyLimits {
   readonly bytes: number
@@ -50,14 +50,7 @@ class LimitedRequest extends Request {
     }
   }
 
-  override readonly json = async (): Promise<unknown> => {
-    const text = await this.text()
-    try {
-      return JSON.parse(text)
-    } catch (error) {
-      throw new PageError(400, 'The body is not JSON.', { cause: error })
-    }
-  }
+  override readonly json = async (): Promise<unknown> => parseBody(await this.text())
 }
 
 function limitedStream(body: ReadableStream<Uint8Array>, limits: BodyLimits): ReadableStream<Uint8Array> {

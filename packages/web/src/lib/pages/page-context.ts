@@ -1,6 +1,6 @@
 import type { AnyParams } from './path-pattern.ts'
 import { jsonText, type JsonObject } from './json-text.ts'
-import { PageError } from './page-error.ts'
+import { PageError, parseBody } from './page-error.ts'
 
 /** Status and headers of an answer, or the status alone. */
 export type AnswerOptions =
@@ -37,7 +37,7 @@ export interface PageContext<Params = AnyParams> {
   /** Set when another worker has passed the request on, and has signed that. */
   readonly hop: Hop | undefined
 
-  /** The body as JSON; a `PageError` 400 when it is none, as from `request.json()`. */
+  /** The body as JSON; a `PageError` 400 when it is none, or there is none: a GET request has no body. */
   readJson(): Promise<unknown>
 
   /** Bytes become base64, sets and maps arrays, big integers text; `undefined` is `null`. */
@@ -57,14 +57,8 @@ export type PageAnswer = Response | Promise<Response>
 /** A page: answers GET, and HEAD. */
 export type PageHandler<Params = AnyParams> = (c: PageContext<Params>) => PageAnswer
 
-export interface PageRequestParts {
-  readonly request: Request
-  readonly url: URL
-  readonly params: AnyParams
-  readonly signal: AbortSignal
-  readonly peer: string | undefined
-  readonly hop: Hop | undefined
-}
+/** What a page's function is given of a request, beside the ways to answer. */
+export type PageRequestParts = Pick<PageContext, 'request' | 'url' | 'params' | 'signal' | 'peer' | 'hop'>
 
 /** What a page's function is given. */
 export class PageRequest implements PageContext {
@@ -88,8 +82,8 @@ export class PageRequest implements PageContext {
     return this.url.searchParams
   }
 
-  readJson(): Promise<unknown> {
-    return this.request.json()
+  async readJson(): Promise<unknown> {
+    return parseBody(await this.request.text())
   }
 
   json(value: unknown, options?: AnswerOptions): Response {

@@ -66,6 +66,15 @@ export function errorAnswer(thrown: unknown, redact: Redact = redactText): Failu
   }
 }
 
+/** What a body says as JSON; a `PageError` 400 when it is none. */
+export function parseBody(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new PageError(400, 'The body is not JSON.', { cause: error })
+  }
+}
+
 /** 503 that asks to come back. */
 export function unavailable(message: string, cause?: unknown): PageError {
   return new PageError(503, message, { cause, headers: { 'retry-after': String(RETRY_AFTER_S) } })

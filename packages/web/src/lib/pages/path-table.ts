@@ -5,10 +5,9 @@ export interface PathMatch<T> {
   readonly params: AnyParams
 }
 
-interface PathNode<T> {
-  readonly literals: Map<string, PathNode<T>>
-  param: PathNode<T> | undefined
-  end: { readonly value: T; readonly names: readonly string[] } | undefined
+interface Place<T> {
+  readonly segments: readonly PatternSegment[]
+  readonly value: T
 }
 
 /**
@@ -16,62 +15,44 @@ interface PathNode<T> {
  * before `/words/:word/`. A parameter takes any text but the empty one.
  */
 export class PathTable<T> {
-  readonly #root: PathNode<T> = makeNode()
+  /** By the number of parts; of each the most literal first. */
+  readonly #places = new Map<number, Place<T>[]>()
 
   /** What was set under this pattern, whatever its parameters are called. */
   get(segments: readonly PatternSegment[]): T | undefined {
-    return this.#nodeOf(segments).end?.value
+    return this.#places.get(segments.length)?.find((place) => order(place.segments, segments) === 0)?.value
   }
 
   set(segments: readonly PatternSegment[], value: T): void {
-    const names = segments.flatMap((segment) => ('param' in segment ? [segment.param] : []))
-    this.#nodeOf(segments).end = { value, names }
+    const others = (this.#places.get(segments.length) ?? []).filter((place) => order(place.segments, segments) !== 0)
+    this.#places.set(
+      segments.length,
+      [...others, { segments, value }].toSorted((a, b) => order(a.segments, b.segments)),
+    )
   }
 
   /** @param segments decoded */
   find(segments: readonly string[]): PathMatch<T> | undefined {
-    const values: string[] = []
-    const end = walk(this.#root, { segments, at: 0, values })
-    if (end === undefined) return undefined
+    const found = this.#places
+      .get(segments.length)
+      ?.find((place) =>
+        place.segments.every((part, at) => ('literal' in part ? part.literal === segments[at] : segments[at] !== '')),
+      )
+    if (found === undefined) return undefined
     const params: Record<string, string> = Object.create(null)
-    for (const [index, name] of end.names.entries()) params[name] = values[index] ?? ''
-    return { value: end.value, params }
-  }
-
-  #nodeOf(segments: readonly PatternSegment[]): PathNode<T> {
-    let node = this.#root
-    for (const segment of segments) {
-      if ('param' in segment) {
-        node = node.param ??= makeNode()
-      } else {
-        const next = node.literals.get(segment.literal) ?? makeNode()
-        node.literals.set(segment.literal, next)
-        node = next
-      }
-    }
-    return node
+    for (const [at, part] of found.segments.entries()) if ('param' in part) params[part.param] = segments[at] ?? ''
+    return { value: found.value, params }
   }
 }
 
-interface Walk {
-  readonly segments: readonly string[]
-  readonly at: number
-  /** Of the parameters so far. */
-  readonly values: string[]
-}
-
-function walk<T>(node: PathNode<T>, { segments, at, values }: Walk): PathNode<T>['end'] {
-  const segment = segments[at]
-  if (segment === undefined) return node.end
-  const literal = node.literals.get(segment)
-  const found = literal === undefined ? undefined : walk(literal, { segments, at: at + 1, values })
-  if (found !== undefined || node.param === undefined || segment === '') return found
-  values.push(segment)
-  const byParam = walk(node.param, { segments, at: at + 1, values })
-  if (byParam === undefined) values.pop()
-  return byParam
-}
-
-function makeNode<T>(): PathNode<T> {
-  return { literals: new Map(), param: undefined, end: undefined }
+/** 0 for patterns that match the same; else the one that is literal where the other is not goes first. */
+function order(one: readonly PatternSegment[], other: readonly PatternSegment[]): number {
+  for (const [at, a] of one.entries()) {
+    const b = other[at]
+    const [first, second] = ['literal' in a ? a.literal : undefined, b && 'literal' in b ? b.literal : undefined]
+    if (first === second) continue
+    if (first === undefined || second === undefined) return first === undefined ? 1 : -1
+    return first < second ? -1 : 1
+  }
+  return 0
 }

@@ -81,6 +81,10 @@ test('a body that is no JSON is 400, however a page reads it', async () => {
   site.page(
     '/echo/:how/',
     class extends View {
+      override async get(c: PageContext): Promise<Response> {
+        return c.json(await c.readJson())
+      }
+
       override async post(c: PageContext): Promise<Response> {
         const { how } = c.params
         return c.json(
@@ -102,6 +106,8 @@ test('a body that is no JSON is 400, however a page reads it', async () => {
     expect((await get(`/echo/${how}/`, { method: 'POST' })).status).toBe(400)
     expect(await (await get(`/echo/${how}/`, { method: 'POST', body: '[1]' })).json()).toEqual([1])
   }
+  // Which has no body.
+  expect((await get('/echo/context/')).status).toBe(400)
 })
 
 test('a verb that is not there is 405 with Allow', async () => {
