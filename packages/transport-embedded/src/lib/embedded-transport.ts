@@ -1,5 +1,5 @@
 import { withinLimit, type TransportDeps } from '@millrace/core'
-import { stepGroup } from './log/group-state.ts'
+import { expireMembers } from './log/group-state.ts'
 import { Housekeeper } from './maintenance/housekeeper.ts'
 import { Lifespan } from './log/lifespan.ts'
 import { LogTransport } from './clients/log-transport.ts'
@@ -25,7 +25,7 @@ export class EmbeddedTransport extends LogTransport {
 
   constructor(options: EmbeddedTransportOptions, deps: TransportDeps) {
     const { clock, log } = deps
-    const backend = new LmdbBackend({ directory: options.directory, durability: options.durability }, deps)
+    const backend = new LmdbBackend(options, deps)
     const host = newHostName()
     super(
       { name: 'embedded', durable: true, shared: true, uncommittedVisible: false, sessions: true },
@@ -52,13 +52,7 @@ export class EmbeddedTransport extends LogTransport {
 
   /** For tests: throws its members out of their groups, as if their sessions had run out. */
   async expire(): Promise<void> {
-    await this.#backend.write('groups', (log) => {
-      for (const id of log.groups()) {
-        for (const [memberId, { host }] of log.group(id).members) {
-          if (host === this.#host) log.putGroup(id, stepGroup(log.group(id), { type: 'leave', memberId }).state)
-        }
-      }
-    })
+    await this.#backend.write('groups', (log) => expireMembers(log, { host: this.#host }))
   }
 
   /** Compacts a topic now, whatever its settings; in the background it happens to `cleanup.policy=compact` topics. */

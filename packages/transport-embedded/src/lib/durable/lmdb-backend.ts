@@ -1,19 +1,23 @@
-import { isMillraceError, MillraceError, toError, type Clock, type Logger, withinLimit } from '@millrace/core'
+import {
+  isMillraceError,
+  MillraceError,
+  toError,
+  type Clock,
+  type Logger,
+  type TransportDeps,
+  withinLimit,
+} from '@millrace/core'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend, LogChanges } from '../log/log-backend.ts'
 import { LmdbContents } from './lmdb-contents.ts'
-import { leaseEnvironment, type SharedEnvironment } from './shared-environment.ts'
-import type { Durability } from './marker-file.ts'
+import { leaseEnvironment, type LeaseOptions, type SharedEnvironment } from './shared-environment.ts'
 import { logError } from './open-log.ts'
 import { WakeFile } from './wake-file.ts'
 
 /** A commit waits for as long as a stopped process holds the lock. */
 const CLOSE_LIMIT_MS = 2000
 
-export interface LmdbBackendOptions {
-  readonly directory: string
-  readonly durability: Durability | undefined
-}
+type BackendPlace = Pick<LeaseOptions, 'directory' | 'durability'>
 
 interface OpenedBackend {
   readonly environment: SharedEnvironment
@@ -24,13 +28,13 @@ interface OpenedBackend {
 /** The log in an LMDB environment that several processes share. */
 export class LmdbBackend implements LogBackend {
   readonly changes: LogChanges = { records: new ChangeSignal(), groups: new ChangeSignal() }
-  readonly #options: LmdbBackendOptions
+  readonly #options: BackendPlace
   readonly #clock: Clock
   readonly #log: Logger
   readonly #writes = new Set<Promise<unknown>>()
   #opened: OpenedBackend | undefined
 
-  constructor(options: LmdbBackendOptions, deps: { readonly clock: Clock; readonly log: Logger }) {
+  constructor(options: BackendPlace, deps: TransportDeps) {
     this.#options = options
     this.#clock = deps.clock
     this.#log = deps.log
@@ -39,10 +43,10 @@ export class LmdbBackend implements LogBackend {
   /** Waits for the other processes to make way, at most `timeoutMs`. See `openLog` for what else it throws. */
   async open(timeoutMs: number): Promise<void> {
     if (this.#opened !== undefined) return
-    const { directory, durability } = this.#options
+    const { directory } = this.#options
     let environment: SharedEnvironment | undefined
     try {
-      environment = await leaseEnvironment({ directory, durability, clock: this.#clock, timeoutMs })
+      environment = await leaseEnvironment({ ...this.#options, clock: this.#clock, timeoutMs })
       this.#opened = {
         environment,
         contents: new LmdbContents(environment.tables, () => this.#clock.now()),

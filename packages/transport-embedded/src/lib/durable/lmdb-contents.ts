@@ -1,3 +1,4 @@
+import type { RangeOptions } from 'lmdb'
 import { MillraceError, type CommitOffset, type OutgoingRecord, type RawRecord } from '@millrace/core'
 import { EMPTY_GROUP, type GroupState } from '../log/group-state.ts'
 import type { LogWrites, PartitionBounds, ReadLimit, StoredSlice, StoredTopic } from '../log/log-backend.ts'
@@ -96,11 +97,17 @@ export class LmdbContents implements LogWrites {
 
   committed(groupId: string): readonly CommitOffset[] {
     const offsets: CommitOffset[] = []
-    for (const { key, value } of this.#tables.offsets.entries({ start: [groupId], snapshot: false })) {
-      if (key[0] !== groupId) break
-      offsets.push(JSON.parse(value.toString()))
+    for (const { group, offset } of this.commits({ start: [groupId], snapshot: false })) {
+      if (group !== groupId) break
+      offsets.push(offset)
     }
     return offsets
+  }
+
+  /** What groups have committed, also those that nobody is in. */
+  *commits(range?: RangeOptions): Generator<{ readonly group: string; readonly offset: CommitOffset }> {
+    for (const { key, value } of this.#tables.offsets.entries(range))
+      yield { group: String(key[0]), offset: JSON.parse(value.toString()) }
   }
 
   committedOffset(groupId: string, topic: string, partition: number): CommitOffset | undefined {
@@ -118,7 +125,7 @@ export class LmdbContents implements LogWrites {
 
   putTopic(topic: Omit<StoredTopic, 'number'>): void {
     const number = (this.#tables.facts.get(['topics made'])?.readDoubleLE(0) ?? 0) + 1
-    this.#tables.facts.put(['topics made'], double(number))
+    this.#tables.facts.put(['topics made'], doubles(number))
     const stored: StoredTopic = { ...topic, number }
     this.#tables.topics.put(topic.name, Buffer.from(JSON.stringify(stored)))
     for (let partition = 0; partition < topic.partitions; partition++)
@@ -161,11 +168,6 @@ export class LmdbContents implements LogWrites {
     void this.#tables.records.remove([topic.number, partition, base])
   }
 
-  /** Moves the first readable offset; the rows before it must be gone. */
-  putStart(topic: StoredTopic, partition: number, start: number): void {
-    this.putBounds(topic, partition, { start, end: this.bounds(topic, partition).end })
-  }
-
   deleteBefore(topic: StoredTopic, partition: number, offset: number): number {
     const { start: first, end } = this.bounds(topic, partition)
     const before = Math.min(offset, end)
@@ -180,7 +182,7 @@ export class LmdbContents implements LogWrites {
         start += span
       }
     }
-    if (start > first) this.putStart(topic, partition, start)
+    if (start > first) this.putBounds(topic, partition, { start, end })
     return start
   }
 
@@ -206,11 +208,11 @@ export class LmdbContents implements LogWrites {
   }
 
   putEpoch(transactionalId: string, epoch: number): void {
-    this.#tables.epochs.put(transactionalId, double(epoch))
+    this.#tables.epochs.put(transactionalId, doubles(epoch))
   }
 
   putBeats(groupId: string, memberId: string, beats: number): void {
-    this.#tables.beats.put([groupId, memberId], double(beats))
+    this.#tables.beats.put([groupId, memberId], doubles(beats))
   }
 
   /** A fact by name; for what the log keeps about itself. */
@@ -254,10 +256,7 @@ export class LmdbContents implements LogWrites {
 
   /** Where a partition begins and ends; its rows must say the same. */
   putBounds(topic: StoredTopic, partition: number, { start, end }: PartitionBounds): void {
-    const row = Buffer.alloc(16)
-    row.writeDoubleLE(start, 0)
-    row.writeDoubleLE(end, 8)
-    this.#tables.bounds.put([topic.number, partition], row)
+    this.#tables.bounds.put([topic.number, partition], doubles(start, end))
   }
 
   #damaged(topic: StoredTopic, partition: number, offset: number): MillraceError {
@@ -281,8 +280,9 @@ function rowEnd(records: readonly OutgoingRecord[], from: number): number {
   return to
 }
 
-function double(value: number): Buffer {
-  const row = Buffer.alloc(8)
-  row.writeDoubleLE(value, 0)
+/** Numbers as rows keep them. */
+export function doubles(...values: readonly number[]): Buffer {
+  const row = Buffer.alloc(8 * values.length)
+  values.forEach((value, place) => row.writeDoubleLE(value, 8 * place))
   return row
 }

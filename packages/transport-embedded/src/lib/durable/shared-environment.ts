@@ -4,7 +4,7 @@ import type { LmdbTables } from './lmdb-tables.ts'
 import type { Durability } from './marker-file.ts'
 import { OpenGate, type GateHolder } from './open-gate.ts'
 import { isNoRoom, touchWake } from './wake-file.ts'
-import { openLog, prepareDirectory, refuseOtherDurability } from './open-log.ts'
+import { type OpenedLog, openLog, prepareDirectory, refuseOtherDurability } from './open-log.ts'
 import { newHostName } from './host-name.ts'
 
 /** How often files are checked while a process waits for others. */
@@ -12,12 +12,17 @@ const POLL_MS = 3
 
 const CLOSE_LIMIT_MS = 2000
 
-export interface OpenOptions {
+export interface LeaseOptions {
   readonly directory: string
-  readonly durability: Durability | undefined
-  readonly gate: OpenGate
+  /** Of a new log; one that is there must have been made with it. */
+  readonly durability?: Durability | undefined
   readonly clock: Clock
+  /** How long to wait for the processes that use the log to make way. */
   readonly timeoutMs: number
+}
+
+interface OpenOptions extends LeaseOptions {
+  readonly gate: OpenGate
 }
 
 /** The one LMDB environment that the transports of a process have of a directory. */
@@ -30,10 +35,10 @@ export class SharedEnvironment {
   #users = 0
   #closing: Promise<void> | undefined
 
-  private constructor(options: OpenOptions, opened: { readonly tables: LmdbTables; readonly durability: Durability }) {
+  private constructor(options: OpenOptions, { tables, durability }: OpenedLog) {
     this.#options = options
-    this.tables = opened.tables
-    this.durability = opened.durability
+    this.tables = tables
+    this.durability = durability
   }
 
   /** Opens the log while all other processes that have it pause. Throws as `openLog` does. */
@@ -140,32 +145,37 @@ function withRoom(write: () => void): boolean {
   }
 }
 
-async function takeGate(options: OpenOptions, purpose: GateHolder['purpose'], giveUpMs: number): Promise<string> {
-  const { gate, clock, directory } = options
-  for (;;) {
-    const id = gate.take(purpose)
-    if (id !== undefined) return id
-    if (clock.monotonic() > giveUpMs) {
-      throw new MillraceError(
-        'LOG_UNUSABLE',
-        `The log in "${directory}" is being opened by ${gate.holder()?.host ?? 'another process'}. If that is not so any more, delete "${gate.path}".`,
-      )
-    }
-    await clock.sleep(POLL_MS)
-  }
+function takeGate(options: OpenOptions, purpose: GateHolder['purpose'], giveUpMs: number): Promise<string> {
+  const { gate, directory } = options
+  return polling(
+    () => gate.take(purpose),
+    () =>
+      `The log in "${directory}" is being opened by ${gate.holder()?.host ?? 'another process'}. If that is not so any more, delete "${gate.path}".`,
+    { ...options, giveUpMs },
+  )
 }
 
 async function untilAnswered(options: OpenOptions, id: string, giveUpMs: number): Promise<void> {
-  const { gate, clock, directory } = options
+  const { gate, directory } = options
   if (gate.unanswered(id).length === 0) return
   touchWake(directory)
-  for (let left = gate.unanswered(id); left.length > 0; left = gate.unanswered(id)) {
-    if (clock.monotonic() > giveUpMs) {
-      throw new MillraceError(
-        'LOG_UNUSABLE',
-        `Processes that use the log in "${directory}" do not answer, stopped or busy for long: ${left.join(', ')}.`,
-      )
-    }
+  await polling(
+    () => (gate.unanswered(id).length === 0 ? true : undefined),
+    () =>
+      `Processes that use the log in "${directory}" do not answer, stopped or busy for long: ${gate.unanswered(id).join(', ')}.`,
+    { ...options, giveUpMs },
+  )
+}
+
+/** Looks until there is something. Throws `LOG_UNUSABLE` when it takes too long. */
+async function polling<T>(
+  look: () => T | undefined,
+  late: () => string,
+  { clock, giveUpMs }: { readonly clock: Clock; readonly giveUpMs: number },
+): Promise<T> {
+  for (let found = look(); ; found = look()) {
+    if (found !== undefined) return found
+    if (clock.monotonic() > giveUpMs) throw new MillraceError('LOG_UNUSABLE', late())
     await clock.sleep(POLL_MS)
   }
 }
@@ -176,13 +186,6 @@ async function untilAnswered(options: OpenOptions, id: string, giveUpMs: number)
  * the write for the event loop, for ever. So all transports of a process share one environment for each directory.
  */
 const environments: Map<string, Promise<SharedEnvironment>> = new Map()
-
-export interface LeaseOptions {
-  readonly directory: string
-  readonly durability: Durability | undefined
-  readonly clock: Clock
-  readonly timeoutMs: number
-}
 
 /**
  * Opens the log in a directory, or joins the transports of this process that have. The caller must `leave` it when

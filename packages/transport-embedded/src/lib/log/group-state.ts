@@ -101,6 +101,30 @@ export function commitRefusal(
   return partition === undefined ? undefined : { code: 'NOT_ASSIGNED', partition }
 }
 
+/** Throws members out of their groups, as a session that ran out does: all, or those of one host or one group. */
+export function expireMembers(
+  log: {
+    groups(): readonly string[]
+    group(groupId: string): GroupState
+    putGroup(groupId: string, state: GroupState): void
+  },
+  { host, groupId, keepStatic = false }: ExpiredMembers,
+): void {
+  for (const id of groupId === undefined ? log.groups() : [groupId]) {
+    for (const [memberId, member] of log.group(id).members) {
+      if ((host !== undefined && member.host !== host) || (keepStatic && member.instanceId !== undefined)) continue
+      log.putGroup(id, stepGroup(log.group(id), { type: 'leave', memberId }).state)
+    }
+  }
+}
+
+/** Whose sessions run out. */
+export interface ExpiredMembers {
+  readonly host?: string
+  readonly groupId?: string
+  readonly keepStatic?: boolean
+}
+
 function join(state: GroupState, event: Extract<GroupEvent, { type: 'join' }>): GroupStep {
   const { memberId, protocol, returning } = event
   if (returning && !state.members.has(memberId)) return { state, outcome: 'stale' }

@@ -1,5 +1,6 @@
 import { toError, type Clock, type Logger, type Scheduled, type TransportDeps } from '@millrace/core'
 import type { LmdbBackend } from '../durable/lmdb-backend.ts'
+import { doubles, type LmdbContents } from '../durable/lmdb-contents.ts'
 import { cleanupOf, numericSetting } from '../log/topic-settings.ts'
 import { compactPartition } from './compact-partition.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
@@ -73,9 +74,7 @@ export class Housekeeper {
       const last = contents.fact(['last look'])?.readDoubleLE(0) ?? 0
       // A check in the future was made before the wall clock was set back.
       if (now - last < INTERVAL_MS / 2 && last <= now) return false
-      const row = Buffer.alloc(8)
-      row.writeDoubleLE(now, 0)
-      contents.putFact(['last look'], row)
+      contents.putFact(['last look'], doubles(now))
       return true
     })
   }
@@ -96,39 +95,36 @@ export interface ExpireOptions {
 /** Deletes the rows that were appended longer ago than the topic's `retention.ms`, in steps. -1 keeps all. */
 export async function expireRecords(
   backend: LmdbBackend,
-  at: { readonly topic: string; readonly partition: number },
-  options: ExpireOptions,
+  { topic: name, partition }: { readonly topic: string; readonly partition: number },
+  { now, pause }: ExpireOptions,
 ): Promise<void> {
-  for (let more = true; more;) {
-    more = backend.read((contents) => {
-      const topic = contents.topic(at.topic)
-      const { start, end } = topic === undefined ? { start: 0, end: 0 } : contents.bounds(topic, at.partition)
-      return (
-        topic !== undefined &&
-        start < end &&
-        contents.frame(topic, at.partition, start).appendedAt < horizon(topic, options.now)
-      )
+  for (;;) {
+    const found = backend.read((contents) => {
+      const topic = contents.topic(name)
+      return topic === undefined ? undefined : { topic, before: expiredBefore(contents, { topic, partition, now }) }
     })
-    if (!more) return
+    if (found?.before === undefined) return
+    const { topic, before } = found
     await backend.write('quiet', (contents) => {
-      const topic = contents.topic(at.topic)
-      if (topic === undefined) return
-      const before = horizon(topic, options.now)
-      let { start } = contents.bounds(topic, at.partition)
-      const { end } = contents.bounds(topic, at.partition)
-      for (let rows = 0; start < end && rows < ROWS_A_STEP; rows++) {
-        const { span, appendedAt } = contents.frame(topic, at.partition, start)
-        if (appendedAt >= before) break
-        contents.removeRow(topic, at.partition, start)
-        start += span
-      }
-      contents.putStart(topic, at.partition, start)
+      if (contents.topic(name)?.id === topic.id) contents.deleteBefore(topic, partition, before)
     })
-    await options.pause()
+    await pause()
   }
 }
 
-function horizon(topic: StoredTopic, now: number): number {
+/** Where the first rows end that were appended too long ago; `undefined` when there are none. */
+function expiredBefore(
+  contents: LmdbContents,
+  { topic, partition, now }: { readonly topic: StoredTopic; readonly partition: number; readonly now: number },
+): number | undefined {
   const retentionMs = numericSetting(topic, 'retention.ms')
-  return retentionMs < 0 ? -Infinity : now - retentionMs
+  if (retentionMs < 0) return undefined
+  const { start, end } = contents.bounds(topic, partition)
+  let before = start
+  for (let rows = 0; before < end && rows < ROWS_A_STEP; rows++) {
+    const { span, appendedAt } = contents.frame(topic, partition, before)
+    if (appendedAt >= now - retentionMs) break
+    before += span
+  }
+  return before === start ? undefined : before
 }

@@ -1,5 +1,5 @@
 import type { CommitOffset, RawRecord, TopicInfo } from '@millrace/core'
-import { stepGroup, type GroupState } from '../log/group-state.ts'
+import { expireMembers, type ExpiredMembers, type GroupState } from '../log/group-state.ts'
 import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
 import { topicInfo } from '../clients/log-admin.ts'
 import { MemoryContents } from './memory-contents.ts'
@@ -22,7 +22,7 @@ export interface MemoryLog {
   /** Deletes the records of a partition before an offset, as retention does. */
   deleteRecords(topic: string, partition: number, before: number): void
   /** Throws members out of their groups, as a session that ran out does: all, or those of one host or one group. */
-  expire(which?: { readonly host?: string; readonly groupId?: string; readonly keepStatic?: boolean }): void
+  expire(which?: ExpiredMembers): void
 }
 
 /**
@@ -59,17 +59,7 @@ export function createMemoryLog(): MemoryLog {
       const topic = contents.topic(name)
       if (topic !== undefined) contents.partitions(topic)[partition]?.deleteBefore(before)
     },
-    expire: ({ host, groupId, keepStatic = false } = {}) => {
-      void backend.write('groups', (log) => {
-        for (const id of groupId === undefined ? log.groups() : [groupId]) {
-          for (const [memberId, member] of log.group(id).members) {
-            if ((host !== undefined && member.host !== host) || (keepStatic && member.instanceId !== undefined))
-              continue
-            log.putGroup(id, stepGroup(log.group(id), { type: 'leave', memberId }).state)
-          }
-        }
-      })
-    },
+    expire: (which = {}) => void backend.write('groups', (log) => expireMembers(log, which)),
   }
 }
 

@@ -1,16 +1,11 @@
 import { chmodSync, readdirSync } from 'node:fs'
-import { type Clock, makeDirectory, MillraceError, PRIVATE_FILE } from '@millrace/core'
+import { makeDirectory, MillraceError, PRIVATE_FILE } from '@millrace/core'
 import { createMarker, readMarker } from '../durable/marker-file.ts'
 import { dataPath, logError } from '../durable/open-log.ts'
-import { leaseEnvironment } from '../durable/shared-environment.ts'
+import { leaseEnvironment, type LeaseOptions } from '../durable/shared-environment.ts'
 
 /** The log of a directory, for what looks at it as a whole. */
-export interface LogPlace {
-  readonly directory: string
-  readonly clock: Clock
-  /** How long to wait for the processes that use it to make way. */
-  readonly timeoutMs: number
-}
+export type LogPlace = Omit<LeaseOptions, 'durability'>
 
 /**
  * Copies a log as it is at one moment into another directory, which must be empty or missing. Processes may use it
@@ -19,10 +14,10 @@ export interface LogPlace {
  * @throws `LOG_MISSING` when there is none; `BACKUP_REFUSED` when the directory is not empty; as `connect` does
  */
 export async function copyLog(place: LogPlace, target: string): Promise<void> {
-  const { directory, clock, timeoutMs } = place
+  const { directory } = place
   if (readMarker(directory) === undefined) throw new MillraceError('LOG_MISSING', `There is no log in "${directory}".`)
   makeEmpty(target)
-  const environment = await leaseEnvironment({ directory, durability: undefined, clock, timeoutMs })
+  const environment = await leaseEnvironment(place)
   try {
     await environment.tables.root.backup(dataPath(target), true)
     chmodSync(dataPath(target), PRIVATE_FILE)

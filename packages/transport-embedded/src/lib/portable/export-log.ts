@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LmdbContents } from '../durable/lmdb-contents.ts'
+import type { Durability } from '../durable/marker-file.ts'
 import { type OpenedLog, openLog } from '../durable/open-log.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
 import { copyLog, type LogPlace } from './copy-log.ts'
@@ -50,7 +51,7 @@ async function writeLog(
       piece = []
       bytes = 0
     }
-    for (const line of linesOf(new LmdbContents(tables, () => 0), durability, tables.offsets)) {
+    for (const line of linesOf(new LmdbContents(tables, () => 0), durability)) {
       const text = encodeLine(line)
       digest.update(text)
       piece.push(text)
@@ -70,18 +71,14 @@ async function writeLog(
 }
 
 /** Nobody writes to it: a generator may stand still in it for as long as it takes. */
-function* linesOf(
-  contents: LmdbContents,
-  durability: 'disk' | 'process',
-  offsets: Parameters<typeof commitsOf>[0],
-): Generator<LogLine> {
+function* linesOf(contents: LmdbContents, durability: Durability): Generator<LogLine> {
   yield { millrace: 'log', version: TEXT_VERSION, durability }
   for (const topic of contents.topics()) {
     const { name, id, partitions, config } = topic
     yield { topic: name, id, partitions, config }
     for (let partition = 0; partition < partitions; partition++) yield* partitionLines(contents, topic, partition)
   }
-  yield* commitsOf(offsets)
+  for (const { group, offset } of contents.commits()) yield { group, ...offset }
 }
 
 function* partitionLines(contents: LmdbContents, topic: StoredTopic, partition: number): Generator<LogLine> {
@@ -91,14 +88,5 @@ function* partitionLines(contents: LmdbContents, topic: StoredTopic, partition: 
     const row = contents.row(topic, partition, base)
     yield batchLine(base, row)
     base += row.span
-  }
-}
-
-function* commitsOf(offsets: {
-  entries(): Iterable<{ readonly key: readonly (string | number)[]; readonly value: Buffer }>
-}): Generator<LogLine> {
-  for (const { key, value } of offsets.entries()) {
-    const { topic, partition, offset, metadata } = JSON.parse(value.toString())
-    yield { group: String(key[0]), topic, partition, offset, metadata }
   }
 }

@@ -2,13 +2,13 @@ import { createHash, randomUUID } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { makeDirectory, MillraceError, toError } from '@millrace/core'
+import { isMillraceError, makeDirectory, MillraceError } from '@millrace/core'
 import { LmdbContents } from '../durable/lmdb-contents.ts'
 import type { LmdbTables } from '../durable/lmdb-tables.ts'
 import { createMarker, type Durability, markerPath } from '../durable/marker-file.ts'
 import { dataPath, logError, openLog } from '../durable/open-log.ts'
 import type { StoredTopic } from '../log/log-backend.ts'
-import { decodeLine, lineError, type LogLine, type LogSummary, rowOf } from './log-text.ts'
+import { decodeLine, inLine, type LogLine, type LogSummary, rowOf } from './log-text.ts'
 
 /** Lines gathered for one transaction. */
 const GATHERED_BYTES = 4 * 1024 * 1024
@@ -109,12 +109,7 @@ async function fill(directory: string, text: AsyncIterable<Buffer>, signal: Abor
 }
 
 function readLine(bytes: Buffer, line: number): LogLine {
-  let contents: LogLine | undefined
-  try {
-    contents = decodeLine(bytes.toString())
-  } catch (thrown) {
-    throw lineError(line, thrown)
-  }
+  const contents = inLine(line, () => decodeLine(bytes.toString()))
   const isWhole = bytes.at(-1) === NEWLINE
   if (contents === undefined || !isWhole || 'millrace' in contents)
     throw new MillraceError(
@@ -155,39 +150,33 @@ class LogDraft {
 
   end(line: number): void {
     this.#write()
-    this.#endTopic(line)
+    inLine(line, () => this.#endTopic())
   }
 
   #write(): void {
     const lines = this.#gathered
     this.#gathered = []
     this.#bytes = 0
-    const broken: { error?: Error } = {}
     try {
       // Synchronous: where the disk is full an asynchronous commit rejects a promise that nobody holds, too.
       this.#tables.root.transactionSync(() => {
-        for (const { contents, line } of lines)
-          try {
-            this.#put(contents, line)
-          } catch (thrown) {
-            broken.error = lineError(line, thrown)
-            throw broken.error
-          }
+        for (const { contents, line } of lines) inLine(line, () => this.#put(contents))
       })
     } catch (thrown) {
-      throw broken.error ?? logError(toError(thrown), `The log in "${this.#tables.directory}" could not be written:`)
+      if (isMillraceError(thrown)) throw thrown
+      throw logError(thrown, `The log in "${this.#tables.directory}" could not be written:`)
     }
   }
 
-  #put(contents: LogLine, line: number): void {
+  #put(contents: LogLine): void {
     if ('group' in contents) {
-      this.#endTopic(line)
+      this.#endTopic()
       const { group, topic, partition, offset, metadata } = contents
       const stored = this.#contents.topic(topic)
       if (stored === undefined || partition >= stored.partitions) throw new Error(`there is no ${topic}/${partition}`)
       this.#contents.putCommitted(group, { topic, partition, offset, metadata })
     } else if ('topic' in contents) {
-      this.#endTopic(line)
+      this.#endTopic()
       const { topic: name, id, partitions, config } = contents
       if (this.#contents.topic(name) !== undefined) throw new Error(`topic "${name}" comes twice`)
       this.#contents.putTopic({ name, id, partitions, config })
@@ -228,15 +217,11 @@ class LogDraft {
   }
 
   /** All that there should be of the topic has come. */
-  #endTopic(line: number): void {
-    try {
-      this.#endPartition()
-      const found = this.#partition === undefined ? 0 : this.#partition.number + 1
-      if (this.#topic !== undefined && found !== this.#topic.partitions)
-        throw new Error(`topic "${this.#topic.name}" before it has ${found} of ${this.#topic.partitions} partitions`)
-    } catch (thrown) {
-      throw lineError(line, thrown)
-    }
+  #endTopic(): void {
+    this.#endPartition()
+    const found = this.#partition === undefined ? 0 : this.#partition.number + 1
+    if (this.#topic !== undefined && found !== this.#topic.partitions)
+      throw new Error(`topic "${this.#topic.name}" before it has ${found} of ${this.#topic.partitions} partitions`)
     this.#topic = undefined
     this.#partition = undefined
   }

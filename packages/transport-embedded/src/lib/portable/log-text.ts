@@ -5,6 +5,7 @@ import {
   type RawHeaders,
   type RawRecord,
   refuseNewer,
+  toError,
 } from '@millrace/core'
 import type { RowContents } from '../durable/batch-row.ts'
 
@@ -132,11 +133,16 @@ export function rowOf({ span, appendedAt, records }: BatchLine): RowContents & {
   }
 }
 
-/** Which line it was, in front of what is wrong with it. */
-export function lineError(line: number, thrown: unknown): Error {
-  if (isMillraceError(thrown)) return thrown
-  const why = thrown instanceof Error ? thrown.message : String(thrown)
-  return new MillraceError('LOG_TEXT_BROKEN', `Line ${line} cannot be used: ${why}.`, { cause: thrown })
+/** Says which line it was, in front of what is wrong with it. */
+export function inLine<T>(line: number, read: () => T): T {
+  try {
+    return read()
+  } catch (thrown) {
+    if (isMillraceError(thrown)) throw thrown
+    throw new MillraceError('LOG_TEXT_BROKEN', `Line ${line} cannot be used: ${toError(thrown).message}.`, {
+      cause: thrown,
+    })
+  }
 }
 
 function textOf(bytes: Buffer | null): string | null {
