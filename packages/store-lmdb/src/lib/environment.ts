@@ -38,18 +38,7 @@ export function openEnvironment(directory: string): Environment {
     const dataPath = join(directory, 'data.mdb')
     if (existsSync(dataPath)) inspect(directory, dataPath)
     else if (marked) throw new MillraceError('STORE_CORRUPT', `"${dataPath}" is missing.`)
-    const root = open<Buffer, Buffer>({
-      path: directory,
-      noSubdir: false,
-      pageSize: PAGE_SIZE,
-      maxDbs: MAX_DATABASES,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      // With it, a commit that fails rejects a promise that no caller has, and Node ends the process.
-      eventTurnBatching: false,
-      // Rows are read only once they are on the disk.
-      overlappingSync: false,
-    })
+    const root = openRoot(directory)
     try {
       if (!marked) for (const file of ['data.mdb', 'lock.mdb']) chmodSync(join(directory, file), PRIVATE_FILE)
       const facts = new StoreFacts(root)
@@ -65,6 +54,21 @@ export function openEnvironment(directory: string): Environment {
   } catch (thrown) {
     throw storeError(thrown, what)
   }
+}
+
+function openRoot(directory: string): RootDatabase<Buffer, Buffer> {
+  return open<Buffer, Buffer>({
+    path: directory,
+    noSubdir: false,
+    pageSize: PAGE_SIZE,
+    maxDbs: MAX_DATABASES,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    // With it, a commit that fails rejects a promise that no caller has, and Node ends the process.
+    eventTurnBatching: false,
+    // Rows are read only once they are on the disk.
+    overlappingSync: false,
+  })
 }
 
 function prepareDirectory(directory: string): void {
@@ -151,15 +155,7 @@ export function refuseLiveOwner(directory: string): void {
 
 /** Makes a fresh copy of a store belong to nobody. Nobody else may know of it yet. */
 export async function disown(directory: string): Promise<void> {
-  const root = open<Buffer, Buffer>({
-    path: directory,
-    noSubdir: false,
-    maxDbs: MAX_DATABASES,
-    encoding: 'binary',
-    keyEncoding: 'binary',
-    eventTurnBatching: false,
-    overlappingSync: false,
-  })
+  const root = openRoot(directory)
   try {
     const facts = new StoreFacts(root)
     root.transactionSync(() => facts.remove(OWNER))

@@ -1,7 +1,7 @@
 import type { Database } from 'lmdb'
 import { MillraceError, type Checkpoint, type RangeOptions, type Row, type StorePartition } from '@millrace/core'
 import { checkedRow, checkedValue } from './checked-row.ts'
-import { checkpointName, keptCheckpoint, writeCheckpoint } from './partition-facts.ts'
+import { checkpointName, keptCheckpoint, writeCheckpoint } from './facts.ts'
 import type { Environment } from './environment.ts'
 import {
   isLong,

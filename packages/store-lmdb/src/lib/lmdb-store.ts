@@ -16,7 +16,7 @@ import {
 import type { Database } from 'lmdb'
 import { checkPartition } from './data-file/inspect.ts'
 import { seedOf } from './checked-row.ts'
-import { checkpointName, keptCheckpoint, databaseName, leaveDatabase } from './partition-facts.ts'
+import { checkpointName, keptCheckpoint, databaseName, leaveDatabase } from './facts.ts'
 import { disown, openEnvironment, refuseLiveOwner, type Environment } from './environment.ts'
 import { LmdbPartition } from './lmdb-partition.ts'
 import { writeMarker } from './marker-file.ts'

@@ -1,8 +1,16 @@
-import { deferred, MillraceError, raceAbort, toError, type AssignmentChange, type Deferred } from '@millrace/core'
+import {
+  deferred,
+  MillraceError,
+  raceAbort,
+  toError,
+  type AssignmentChange,
+  type Deferred,
+  withinLimit,
+} from '@millrace/core'
 import { requirePartition } from '../cluster/to-leaders.ts'
 import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'
-import { GroupSession } from './group-session.ts'
+import { GroupSession, type SessionEnd } from './group-session.ts'
 import { joinGroup, leaveGroup, type JoinResult, type MemberContext } from './join-leave.ts'
 import { OwnedPartitions } from './owned-partitions.ts'
 
@@ -181,26 +189,15 @@ export class KafkaMember {
   async #drain(session: GroupSession): Promise<'drained' | 'lost'> {
     const { clock, log, signal } = this.#context
     const { rebalanceTimeoutMs, groupId, listener } = this.#context.options
-    const limit = new AbortController()
-    const timeout = clock.sleep(rebalanceTimeoutMs, limit.signal).then(
-      () => 'late' as const,
-      () => 'drained' as const,
-    )
-    const revoked = this.#listener.notify(() => listener.onRevoke()).then(() => 'drained' as const)
-    revoked.catch(() => undefined)
-    try {
-      const how = await raceAbort(Promise.race([revoked, session.lost, timeout]), signal)
-      if (how === 'late')
-        log.warn({ groupId, rebalanceTimeoutMs }, 'The drain before a rebalance took too long: joining without it.')
-      if (typeof how === 'string') {
-        this.#joining ??= deferred()
-        return 'drained'
-      }
-      if (how.kind === 'failed') throw how.error
-      return 'lost'
-    } finally {
-      limit.abort()
-    }
+    let end: SessionEnd | undefined
+    const lost = session.lost.then((how) => void (end = how))
+    const drained = Promise.race([this.#listener.notify(() => listener.onRevoke()), lost])
+    if (!(await withinLimit(clock, rebalanceTimeoutMs, raceAbort(drained, signal))))
+      log.warn({ groupId, rebalanceTimeoutMs }, 'The drain before a rebalance took too long: joining without it.')
+    if (end?.kind === 'failed') throw end.error
+    if (end !== undefined) return 'lost'
+    this.#joining ??= deferred()
+    return 'drained'
   }
 
   /** MemberGeneration is gone: everything is lost, and the next join is that of a new member. */

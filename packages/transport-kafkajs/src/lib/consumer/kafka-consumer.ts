@@ -9,7 +9,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
-import { committedOffsets } from '../cluster/committed-offsets.ts'
+import { committedOffsets } from '../cluster/offsets.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { throwOutOfRange } from '../fetch/lost-position.ts'

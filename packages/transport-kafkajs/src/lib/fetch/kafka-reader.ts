@@ -9,7 +9,7 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { partitionOffsets } from '../cluster/partition-offsets.ts'
+import { partitionOffsets } from '../cluster/offsets.ts'
 import { throwOutOfRange } from './lost-position.ts'
 import { PartitionFetcher } from './partition-fetcher.ts'
 

@@ -1,6 +1,6 @@
 import { MillraceError, partitionKey, type LostPosition } from '@millrace/core'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
-import { partitionOffsets } from '../cluster/partition-offsets.ts'
+import { partitionOffsets } from '../cluster/offsets.ts'
 import { retrying } from '../cluster/retrying.ts'
 import type { Position } from './position.ts'
 import type { ClusterView } from '../cluster/cluster-view.ts'

@@ -22,6 +22,7 @@ import {
   txnOffsetCommitRequest,
   type TransactionalIdentity,
 } from '../wire/requests/producers.ts'
+import type { WireRequest } from '../wire/wire-request.ts'
 import { KafkaProducer, type SendingMode } from './kafka-producer.ts'
 
 /** Wait while the coordinator still writes the markers of the transaction before. */
@@ -66,10 +67,11 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     if (this.#state !== 'new') throw this.#outOfOrder('init')
     const { id, timeoutMs } = this.#options
     const identity = await this.#guarded(() =>
-      this.#ask('the transactional id could not be taken over', async () => {
-        const answer = await this.#coordinator.send(initProducerIdRequest(id, timeoutMs))
-        return { code: answer.errorCode, answer }
-      }),
+      this.#ask(
+        'the transactional id could not be taken over',
+        initProducerIdRequest(id, timeoutMs),
+        (answer) => answer,
+      ),
     )
     this.#owner = { transactionalId: id, producerId: identity.producerId, epoch: identity.epoch }
     this.#state = 'ready'
@@ -115,29 +117,15 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     if (offsets.length === 0) return
     await this.#guarded(async () => {
       if (!this.#groupsAdded.has(groupId)) {
-        await this.#ask(
-          'a group could not be added to the transaction',
-          async () => ({
-            code: await this.#coordinator.send(addOffsetsRequest(owner, groupId)),
-            answer: undefined,
-            about: groupId,
-          }),
-          { right: 'Read' },
-        )
+        const request = addOffsetsRequest(owner, groupId)
+        await this.#ask(`group "${groupId}" could not be added to the transaction`, request, byCode, { right: 'Read' })
         this.#groupsAdded.add(groupId)
       }
-      const group = this.#group(groupId)
-      await this.#ask(
-        'offsets could not be added to the transaction',
-        async () => {
-          const answer = await group.send(txnOffsetCommitRequest(owner, groupId, offsets))
-          const refused = answer.find(({ errorCode }) => errorCode !== KafkaCode.ok)
-          return refused === undefined
-            ? { code: KafkaCode.ok, answer }
-            : { code: refused.errorCode, answer, about: partitionKey(refused) }
-        },
-        { coordinator: group, right: 'Read' },
-      )
+      const request = txnOffsetCommitRequest(owner, groupId, offsets)
+      await this.#ask('offsets could not be added to the transaction', request, (answer) => answer.find(isRefused), {
+        coordinator: this.#group(groupId),
+        right: 'Read',
+      })
     })
   }
 
@@ -160,10 +148,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     // The coordinator refuses to end a transaction that it does not know of.
     if (this.#added.size > 0 || this.#groupsAdded.size > 0) {
       await this.#guarded(() =>
-        this.#ask(`the transaction could not be ended (${end})`, async () => ({
-          code: await this.#coordinator.send(endTransactionRequest(owner, end)),
-          answer: undefined,
-        })),
+        this.#ask(`the transaction could not be ended (${end})`, endTransactionRequest(owner, end), byCode),
       )
     }
     this.#state = 'ready'
@@ -189,18 +174,12 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     const added = partitions.filter((partition) => !this.#added.has(partitionKey(partition)))
     if (added.length === 0) return
     const owner = this.#requireInit()
-    const missing = await this.#ask('partitions could not be added to the transaction', async () => {
-      const answer = await this.#coordinator.send(addPartitionsRequest(owner, added))
-      const refused = answer.find(
-        ({ errorCode }) => errorCode !== KafkaCode.ok && errorCode !== KafkaCode.operationNotAttempted,
-      )
-      if (refused === undefined) return { code: KafkaCode.ok, answer: undefined }
-      const isMissing = refused.errorCode === KafkaCode.unknownTopicOrPartition
-      return isMissing
-        ? { code: KafkaCode.ok, answer: refused }
-        : { code: refused.errorCode, answer: undefined, about: partitionKey(refused) }
-    })
+    const request = addPartitionsRequest(owner, added)
+    const answer = await this.#ask('partitions could not be added to the transaction', request, (answers) =>
+      answers.find((one) => isRefused(one) && !isMissing(one) && one.errorCode !== KafkaCode.operationNotAttempted),
+    )
     // The sender checks whether the topic still exists, and refuses its records when it does not.
+    const missing = answer.find(isMissing)
     if (missing !== undefined)
       throw new PassingError(`Kafka answered UNKNOWN_TOPIC_OR_PARTITION for ${partitionKey(missing)}.`)
     for (const partition of added) this.#added.add(partitionKey(partition))
@@ -209,22 +188,26 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   /** Asks until the answer is good: the coordinator moves, loads, or is still busy with the transaction before. */
   #ask<T>(
     what: string,
-    ask: () => Promise<{ readonly code: number; readonly answer: T; readonly about?: string }>,
+    request: WireRequest<T>,
+    refusalIn: (answer: T) => Refusal | undefined,
     { coordinator = this.#coordinator, right = 'Write' }: Asking = {},
   ): Promise<T> {
     const { signal } = this.#producer
     return retrying(this.#context.reconnects, `${what} ("${this.#options.id}")`, signal, async () => {
       for (let tries = 1; ; tries++) {
-        const { code, answer, about } = await ask()
-        if (code === KafkaCode.ok) return answer
-        if (code === KafkaCode.concurrentTransactions && tries < QUIET_TRIES) {
+        const answer = await coordinator.send(request)
+        const refusal = refusalIn(answer)
+        if (refusal === undefined || !isRefused(refusal)) return answer
+        const { errorCode, topic, partition = 0 } = refusal
+        if (errorCode === KafkaCode.concurrentTransactions && tries < QUIET_TRIES) {
           await this.#context.clock.sleep(CONCURRENT_WAIT_MS, signal)
           continue
         }
-        const fatal = this.#fatal(code)
+        const fatal = this.#fatal(errorCode)
         if (fatal !== undefined) throw fatal
-        const said = about === undefined ? what : `${what} (${about})`
-        coordinator.check(code, `Transactional id "${this.#options.id}": ${said}.${ADVICE.get(code) ?? ''}`, right)
+        const said = topic === undefined ? what : `${what} (${partitionKey({ topic, partition })})`
+        const advice = ADVICE.get(errorCode) ?? ''
+        coordinator.check(errorCode, `Transactional id "${this.#options.id}": ${said}.${advice}`, right)
       }
     })
   }
@@ -274,6 +257,23 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
       `${call}() of producer "${this.#options.id}" was called in state "${this.#state}".`,
     )
   }
+}
+
+/** What an answer says against the request, and of which partition. */
+interface Refusal extends Partial<TopicPartition> {
+  readonly errorCode: number
+}
+
+function byCode(errorCode: number): Refusal {
+  return { errorCode }
+}
+
+function isRefused({ errorCode }: Refusal): boolean {
+  return errorCode !== KafkaCode.ok
+}
+
+function isMissing({ errorCode }: Refusal): boolean {
+  return errorCode === KafkaCode.unknownTopicOrPartition
 }
 
 /** Whom a question goes to, if not to the coordinator of the transaction, and the right on a topic or group that it takes. */

@@ -34,17 +34,15 @@ export class WireReader {
     return value
   }
 
-  uint32(): number {
-    const value = this.buffer.readUInt32BE(this.offset)
-    this.offset += 4
-    return value
-  }
-
   /** Rejects what a JavaScript number cannot hold exactly with `OFFSET_UNSAFE`. */
   int64(): number {
-    const value = readInt64(this.buffer, this.offset)
+    const { buffer, offset } = this
     this.offset += 8
-    return value
+    const high = buffer.readInt32BE(offset)
+    if (high <= HIGHEST_SAFE_HALF && high >= -HIGHEST_SAFE_HALF)
+      return high * 0x1_0000_0000 + buffer.readUInt32BE(offset + 4)
+    const sent = buffer.readBigInt64BE(offset)
+    throw new MillraceError('OFFSET_UNSAFE', `Kafka sent ${sent}, which is not a safe integer.`)
   }
 
   boolean(): boolean {
@@ -116,15 +114,3 @@ export class WireReader {
 }
 
 const EMPTY = Buffer.alloc(0)
-
-/** A 64-bit integer as a number; `OFFSET_UNSAFE` when that would not be exact. */
-export function readInt64(buffer: Buffer, offset: number): number {
-  const high = buffer.readInt32BE(offset)
-  if (high > HIGHEST_SAFE_HALF || high < -HIGHEST_SAFE_HALF) {
-    throw new MillraceError(
-      'OFFSET_UNSAFE',
-      `Kafka sent ${buffer.readBigInt64BE(offset)}, which is not a safe integer.`,
-    )
-  }
-  return high * 0x1_0000_0000 + buffer.readUInt32BE(offset + 4)
-}

@@ -8,10 +8,6 @@ export class WireWriter {
     this.#buffer = Buffer.allocUnsafe(size)
   }
 
-  get length(): number {
-    return this.#offset
-  }
-
   /** What was written; shares memory with the writer. */
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.#offset)
@@ -32,12 +28,6 @@ export class WireWriter {
   int32(value: number): this {
     this.#room(4)
     this.#offset = this.#buffer.writeInt32BE(value, this.#offset)
-    return this
-  }
-
-  uint32(value: number): this {
-    this.#room(4)
-    this.#offset = this.#buffer.writeUInt32BE(value, this.#offset)
     return this
   }
 
