@@ -1,6 +1,6 @@
 // Type-checks the TypeScript blocks of the docs as a user's project would be, and names page and line of what is wrong.
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { allSnippets, lineInPage, writeSnippets } from './docs/snippets.ts'
@@ -12,10 +12,14 @@ writeFileSync(
   join(home, 'tsconfig.json'),
   JSON.stringify({
     extends: '../../packages/create-stream-app/templates/minimal/tsconfig.json',
-    // The packages of the workspace are sources, which bring the types of their libraries.
     compilerOptions: { skipLibCheck: true, composite: false, incremental: false },
     files: placed.map(({ module }) => module),
     include: [],
+    // The packages as they are built, not their sources, which would all be checked anew.
+    references: readdirSync(join(root, 'packages'))
+      .map((name) => join(root, 'packages', name))
+      .filter((path) => existsSync(join(path, 'tsconfig.json')))
+      .map((path) => ({ path })),
   }),
 )
 const output = compile()
@@ -31,7 +35,7 @@ if (problems.length > 0) process.exitCode = 1
 
 function compile(): string {
   try {
-    return execFileSync('tsc', ['-p', home, '--pretty', 'false'], { cwd: root, encoding: 'utf8' })
+    return execFileSync('tsc', ['-b', home, '--pretty', 'false'], { cwd: root, encoding: 'utf8' })
   } catch (error) {
     if (error instanceof Error && 'stdout' in error && error.stdout !== '') return String(error.stdout)
     throw error
