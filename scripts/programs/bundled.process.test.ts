@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
-import { bundled } from './bundled.ts'
+import { bundled, bundledModule } from './bundled.ts'
 import { bundledPackages } from './packages.ts'
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), 'millrace-bundled-')))
@@ -43,6 +43,22 @@ test('its stack traces name lines of the sources', async () => {
   const { err } = await run(write('calls.ts', "import { fail } from './fails.ts'\n\nfail({ x: 1 })\n"))
   expect(err).toContain(`${join(directory, 'fails.ts')}:6:`)
   expect(err).toContain(`${join(directory, 'calls.ts')}:3:`)
+})
+
+test('a module gives what it exports to a program, and is not taken for one', async () => {
+  const module = await bundledModule(
+    write(
+      'module.ts',
+      'export const place: string = import.meta.url\nexport const main: string = String(process.argv[1])\n',
+    ),
+  )
+  const program = write(
+    'importer.ts',
+    "const all = await import(process.argv[2] ?? '')\nconsole.log(all.place, all.main)\n",
+  )
+  expect((await run(program, module.href)).out).toBe(
+    `${new URL('module.ts', program).href} ${fileURLToPath(program)}\n`,
+  )
 })
 
 test('of an installed package it runs the build that Node runs, not the one for bundlers', async () => {

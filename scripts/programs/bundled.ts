@@ -42,18 +42,27 @@ interface Manifest {
  * spawn(process.execPath, [fileURLToPath(program), 'worker'])
  */
 export async function bundled(program: URL): Promise<URL> {
+  return new URL('start.mjs', await directoryOf(program))
+}
+
+/** The same of a module that others import: what it exports, without being the program that runs. */
+export async function bundledModule(module: URL): Promise<URL> {
+  return new URL('code.mjs', await directoryOf(module))
+}
+
+async function directoryOf(program: URL): Promise<URL> {
   const file = fileURLToPath(program)
   const packages = packagesOf(process.env[PACKAGES_VARIABLE])
   const name = join(CACHE, digest([file, ...packages.values()]).slice(0, 16))
   const known = await readManifest(`${name}.json`)
-  if (known !== undefined && (await keyOf(known.sources)) === known.key) return startOf(`${name}.${known.key}`)
+  if (known !== undefined && (await keyOf(known.sources)) === known.key) return urlOf(`${name}.${known.key}`)
   const made = await bundle(new Map([['code', file]]), `${name}.made`, packages)
   const sources = [...made.sources.keys()].sort()
   const key = digest([...sources.map((path) => made.sources.get(path) ?? ''), ...(await readAll(MAKERS))])
   await mkdir(CACHE, { recursive: true })
   await placeFiles(new Map([...made.files, ['start.mjs', startText(file)]]), `${name}.${key}`)
   await replace(`${name}.json`, JSON.stringify({ sources, key } satisfies Manifest))
-  return startOf(`${name}.${key}`)
+  return urlOf(`${name}.${key}`)
 }
 
 /** As `vitest.config.ts` leaves them. */
@@ -63,8 +72,8 @@ function packagesOf(variable: string | undefined): ReadonlyMap<string, string> {
   return new Map(Object.entries(files))
 }
 
-function startOf(directory: string): URL {
-  return pathToFileURL(join(directory, 'start.mjs'))
+function urlOf(directory: string): URL {
+  return pathToFileURL(`${directory}/`)
 }
 
 /** Node heeds source maps only of files that are loaded when it has been told to. */

@@ -6,7 +6,7 @@ import { fixture, runMillrace, startMillrace } from '../fixtures/run-millrace.ts
 import { isEntry } from './process/run-process.ts'
 
 describe.concurrent('app.main', () => {
-  const script = fixture('main.ts')
+  const script = 'main.ts'
 
   test('makes the file the command', async () => {
     expect(await runMillrace(['agents'], { script })).toMatchObject({

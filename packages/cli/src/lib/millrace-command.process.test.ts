@@ -11,7 +11,11 @@ const app = ['-A', 'app.ts']
 
 describe.concurrent('a command', () => {
   test('finds its app file, writes its result, exits with 0', async () => {
-    expect(await runMillrace([...app, 'table', 'word_counts', 'the'])).toEqual({ code: 0, stdout: '2\n', stderr: '' })
+    expect(await runMillrace([...app, 'table', 'word_counts', 'the'], { typescript: true })).toEqual({
+      code: 0,
+      stdout: '2\n',
+      stderr: '',
+    })
   })
 
   test('exits with 1 when it failed', async () => {
@@ -42,19 +46,26 @@ describe.concurrent('the app file', () => {
     [['-A', 'broken/missing-import.ts'], 1, 'does-not-exist.ts'],
     [[], 2, 'agents needs an app, and none was named'],
   ])('%j', async (words, exitCode, message) => {
-    const { code, stdout, stderr } = await runMillrace([...words, 'agents'])
+    const { code, stdout, stderr } = await runMillrace([...words, 'agents'], { typescript: true })
     expect(stderr).toContain(message)
     expect(stderr).toContain(exitCode === 1 ? 'APP_UNLOADABLE' : 'APP_NOT_FOUND')
     expect([code, stdout]).toEqual([exitCode, ''])
   })
 
   test('may be named by MILLRACE_APP, with an export', async () => {
-    expect((await runMillrace(['agents'], { env: { MILLRACE_APP: 'two-apps.ts:second' } })).code).toBe(0)
+    expect(
+      (await runMillrace(['agents'], { typescript: true, env: { MILLRACE_APP: 'two-apps.ts:second' } })).code,
+    ).toBe(0)
   })
 
   test('--workdir counts for it', async () => {
     expect(
-      (await runMillrace(['--workdir', 'fixtures', '-A', './app.ts', 'agents'], { cwd: fixture('..') })).code,
+      (
+        await runMillrace(['--workdir', 'fixtures', '-A', './app.ts', 'agents'], {
+          typescript: true,
+          cwd: fixture('..'),
+        })
+      ).code,
     ).toBe(0)
     expect(await runMillrace(['--workdir', 'nowhere', 'agents'])).toMatchObject({
       code: 2,
@@ -87,7 +98,7 @@ describe.concurrent('help and version', () => {
   test('reads .env of its working directory; what the environment has already stays', async () => {
     const directory = mkdtempSync(join(tmpdir(), 'millrace-env-'))
     writeFileSync(join(directory, '.env'), `MILLRACE_APP=${fixture('app.ts')}\n`)
-    expect(await runMillrace(['table', 'word_counts', 'the'], { cwd: directory })).toMatchObject({
+    expect(await runMillrace(['table', 'word_counts', 'the'], { typescript: true, cwd: directory })).toMatchObject({
       code: 0,
       stdout: '2\n',
     })

@@ -1,7 +1,7 @@
 import { existsSync, openSync } from 'node:fs'
 import { spawn } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { fixture, runMillrace, startMillrace } from '../fixtures/run-millrace.ts'
+import { commandLine, fixture, runMillrace, startMillrace } from '../fixtures/run-millrace.ts'
 import { runHere } from '../fixtures/run-here.ts'
 
 // The command under the hands of somebody who means no good, or is only unlucky.
@@ -12,7 +12,7 @@ describe.concurrent('an app file that does not even load', () => {
     ['exits.ts', 'it ends the process, with exit code 0'],
     ['undefined-thrown.ts', 'it throws undefined'],
   ])('%s', async (name, why) => {
-    const { code, stdout, stderr } = await runMillrace(['-A', `broken/${name}`, 'agents'])
+    const { code, stdout, stderr } = await runMillrace(['-A', `broken/${name}`, 'agents'], { typescript: true })
     expect(stderr).toContain(`APP_UNLOADABLE The app file cannot be imported.\n  ${fixture(`broken/${name}`)} `)
     expect(stderr.replace(/\s+/g, ' ')).toContain(why)
     expect([code, stdout]).toEqual([1, ''])
@@ -103,8 +103,3 @@ describe.concurrent('output that nobody takes', () => {
     expect(code).toBe(0)
   })
 })
-
-/** The command as words for a shell. */
-function commandLine(words: readonly string[]): readonly string[] {
-  return [process.execPath, '--import', import.meta.resolve('tsx'), fixture('../bin.ts'), ...words]
-}

@@ -22,23 +22,23 @@ const SHELLS = [
 
 const OFFERS: readonly (readonly [line: string, offered: readonly string[]])[] = [
   ['millrace ta', ['tables', 'table', 'tail']],
-  ['millrace -A two-apps.ts:first send @', ['@count-words', '@shuffle-words']],
-  ['millrace -A app.ts table ', ['word_counts']],
-  ['millrace -A app.ts worker --commit-int', ['--commit-interval']],
-  ['millrace -A nowhere.ts cle', ['clean-versions']],
-  ['true; millrace -A "app.ts" lag ', ['count-words', 'shuffle-words']],
+  ['millrace -A two-apps.mjs:first send @', ['@count-words', '@shuffle-words']],
+  ['millrace -A app.mjs table ', ['word_counts']],
+  ['millrace -A app.mjs worker --commit-int', ['--commit-interval']],
+  ['millrace -A nowhere.mjs cle', ['clean-versions']],
+  ['true; millrace -A "app.mjs" lag ', ['count-words', 'shuffle-words']],
 ]
 
 const COMPLETIONS: readonly (readonly [line: string, completed: string])[] = [
   ['millrace compl', 'millrace completion '],
-  ['millrace -A app.ts send @c', 'millrace -A app.ts send @count-words '],
+  ['millrace -A app.mjs send @c', 'millrace -A app.mjs send @count-words '],
   // One word fits, and none of it is typed but the @.
-  ['millrace -A app.ts send --key a:b @s', 'millrace -A app.ts send --key a:b @shuffle-words '],
-  ['millrace -A two-apps.ts:first table w', 'millrace -A two-apps.ts:first table word_counts '],
-  ['millrace -A app.ts send --key "a b" po', 'millrace -A app.ts send --key "a b" posts '],
+  ['millrace -A app.mjs send --key a:b @s', 'millrace -A app.mjs send --key a:b @shuffle-words '],
+  ['millrace -A two-apps.mjs:first table w', 'millrace -A two-apps.mjs:first table word_counts '],
+  ['millrace -A app.mjs send --key "a b" po', 'millrace -A app.mjs send --key "a b" posts '],
   // Where the command has nothing to say, files.
-  ['millrace -A two-ap', 'millrace -A two-apps.ts '],
-  ['millrace -A ./broken/thr', 'millrace -A ./broken/throws.ts '],
+  ['millrace -A two-ap', 'millrace -A two-apps.mjs '],
+  ['millrace -A ./below/thr', 'millrace -A ./below/three-apps.mjs '],
 ]
 
 describe.each(SHELLS)('in a real $name', ({ name, setUp, tried }) => {

@@ -88,7 +88,7 @@ describe('doctor', () => {
   })
 
   test('the real command, also when the app cannot be loaded or named', async () => {
-    const broken = await runMillrace(['-A', 'broken/missing-import.ts', 'doctor', '--json'])
+    const broken = await runMillrace(['-A', 'broken/missing-import.ts', 'doctor', '--json'], { typescript: true })
     expect(broken.code).toBe(1)
     expect(JSON.parse(broken.stdout)).toContainEqual(
       expect.objectContaining({ name: 'app', status: 'wrong', detail: expect.stringContaining('does-not-exist') }),
