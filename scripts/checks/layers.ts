@@ -19,16 +19,17 @@ const ENGINE: readonly (readonly [name: string, below: readonly string[]])[] = [
 const BESIDE = ['scheduler', 'web', 'cli']
 const PARTS = [...ENGINE.map(([name]) => name), ...BESIDE]
 const DRIVERS = ['transport-kafkajs', 'transport-embedded', 'store-lmdb', 'web-hono']
+/** Starts a Kafka for tests; imports `core` alone. */
+const FOR_TESTS = 'kafka-for-tests'
+/** Makes programs that start quickly; imports nothing of ours. */
+const PROGRAMS = 'programs-for-tests'
 /** What parts test themselves on: a driver, or the suite of the one driver that is inside a part. Neither depends on a part. */
 const TEST_DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['state', ['conformance']],
   ['worker', ['transport-embedded']],
   ['web', ['conformance']],
+  ['cli', [PROGRAMS]],
 ])
-/** Starts a Kafka for tests; imports `core` alone. */
-const FOR_TESTS = 'kafka-for-tests'
-/** Makes programs that start quickly; imports nothing of ours. */
-const PROGRAMS = 'programs-for-tests'
 
 /**
  * Who may import whom: `docs/architecture.md`, with decision 001 (`cli` below `app`). A package that is not here must not exist
