@@ -12,12 +12,15 @@ import { type FireVerdict, verdictOf } from './verdict.ts'
 const clock = systemClock()
 const mainFile = fileURLToPath(await bundled(new URL('./worker-main.ts', import.meta.url)))
 const KEYS = 64
-const LOAD_STEP_MS = 100
+/** Each step is a send, and what is fetched, sent on and committed in it: requests cost more than records. */
+const LOAD_STEP_MS = 250
 /** Each look is a request. */
-const LOOK_MS = 50
+const LOOK_MS = 100
 const DONE_LIMIT_MS = 60_000
 
 export interface FireRunOptions {
+  /** Default: a new one. */
+  readonly id?: string
   /** Of a run that is there already, with how many numbers were sent in it. Default: a new one. */
   readonly continues?: { readonly id: string; readonly sent: number }
   /** Looks at the broker from outside the app, and sends. */
@@ -44,7 +47,7 @@ export class FireRun {
   #started = 0
 
   constructor(options: FireRunOptions) {
-    this.id = options.continues?.id ?? `fire-${randomBytes(4).toString('hex')}`
+    this.id = options.continues?.id ?? options.id ?? `fire-${randomBytes(4).toString('hex')}`
     this.#sent = options.continues?.sent ?? 0
     this.numbers = `${this.id}-numbers`
     this.copies = `${this.id}-copies`
@@ -73,8 +76,9 @@ export class FireRun {
         broker: `kafka://${this.#options.brokers}`,
         web: { enabled: false },
         sessionTimeout: '3s',
-        heartbeatInterval: '300ms',
-        commitInterval: '300ms',
+        heartbeatInterval: '500ms',
+        commitInterval: '500ms',
+        kafka: { maxFetchWait: '250ms' },
         topicPartitions: this.partitions,
         ...this.#options.settings,
         ...settings,

@@ -1,13 +1,19 @@
 import { afterAll, beforeAll } from 'vitest'
 import { systemClock, type Transport } from '@millrace/core'
 import { collectLog } from '@millrace/testing'
-import { createKafkaTransport } from '@millrace/transport-kafkajs'
+import { createKafkaTransport, type KafkaTransportOptions } from '@millrace/transport-kafkajs'
 
 /** A connection to the broker for the tests of a `describe`, apart from the app's. */
-export function outsideOf(brokers: readonly string[]): () => Transport {
+export function outsideOf(
+  brokers: readonly string[],
+  options: Omit<KafkaTransportOptions, 'brokers' | 'clientId'> = {},
+): () => Transport {
   let transport: Transport
   beforeAll(async () => {
-    transport = createKafkaTransport({ brokers, clientId: 'outside' }, { clock: systemClock(), log: collectLog() })
+    transport = createKafkaTransport(
+      { brokers, clientId: 'outside', ...options },
+      { clock: systemClock(), log: collectLog() },
+    )
     await transport.connect({ timeoutMs: 60_000 })
   })
   afterAll(() => transport.close())

@@ -1,23 +1,20 @@
 import { eventually } from '@millrace/conformance'
-import { describeOwnKafka } from '@millrace/kafka-for-tests'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { cutProxy } from './cut-proxy.ts'
+import type { Transport } from '@millrace/core'
+import { describe, expect, test } from 'vitest'
+import type { CutProxy } from './cut-proxy.ts'
 import type { LateRequest } from './late-request.ts'
 import { type FireRun, fireRun } from './fire-run.ts'
-import { outsideOf } from './outside.ts'
 import { EXACT, type FireVerdict, NOTHING_LOST, tellFigures } from './verdict.ts'
 import type { WorkerProcess } from '@millrace/verifier'
 
 const LIMIT = { timeout: 90_000 }
 const KEYS = 64
-const proxy = await cutProxy()
 
-describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [proxy.port] }, (kafka) => {
-  const brokers = [`127.0.0.1:${proxy.port}`]
-  beforeAll(() => proxy.target(kafka.nodes[0]?.port ?? 0))
-  afterAll(() => proxy.close())
-  const outside = outsideOf(brokers)
-
+/** Rows of a worker that reach the broker, behind a proxy, when its successor has begun. */
+export function lateRowsTests(
+  { outside, brokers }: { readonly outside: () => Transport; readonly brokers: string },
+  proxy: CutProxy,
+): void {
   // Side by side: most of it is waiting for sessions to end.
   describe.concurrent('a worker fell asleep while its rows were on their way', () => {
     test('its successor finds them with its next commit, and puts newer ones over them', LIMIT, async () => {
@@ -89,7 +86,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
   function openRun(processingGuarantee: 'at-least-once' | 'exactly-once'): Promise<FireRun> {
     return fireRun({
       outside: outside(),
-      brokers: brokers.join(','),
+      brokers,
       partitions: 1,
       settings: { processingGuarantee },
     })
@@ -137,7 +134,7 @@ describeOwnKafka('a request that reaches the broker late', { advertisedPorts: [p
     const rows = await run.read(run.changelog)
     return [...new Map(rows.map(({ key, value }) => [String(key), Number(String(value))])).values()]
   }
-})
+}
 
 interface Overtaken {
   readonly asleep: WorkerProcess

@@ -1,11 +1,18 @@
+import { join } from 'node:path'
 import { eventually } from '@millrace/conformance'
 import { systemClock } from '@millrace/core'
 import { describeOwnKafka } from '@millrace/kafka-for-tests'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Cut, cutProxy } from './cut-proxy.ts'
+import { directories } from './directories.ts'
 import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
+import { frozenBuild } from './frozen-build.ts'
+import { lateRowsTests } from './late-rows.ts'
+import { logLoss } from './log-loss.ts'
 import { outsideOf } from './outside.ts'
+import { SharedOutage } from './shared-outage.ts'
 import { isLong, length } from './test-length.ts'
+import { rollingUpgrade } from './upgrade.ts'
 import { NOTHING_LOST, tellFigures } from './verdict.ts'
 
 const clock = systemClock()
@@ -19,53 +26,77 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
   beforeAll(() => proxy.target(kafka.nodes[0]?.port ?? 0))
   afterAll(() => proxy.close())
   const outside = outsideOf(brokers)
+  const directory = directories()
+  const frozen = frozenBuild()
   const openRun = (options: Partial<FireRunOptions> = {}): Promise<FireRun> =>
     fireRun({ outside: outside(), brokers: brokers.join(','), ...options })
 
-  test('stopped for a while and back: the workers go on by themselves', LIMIT, async () => {
-    await using run = await openRun({ settings: { web: { enabled: false, readyGrace: '2s' } } })
-    const endLoad = run.load(PER_SECOND)
-    const workers = await run.startReady(2)
-    await run.untilCommitted(400)
-    await kafka.kill(1)
-    await clock.sleep(OUTAGE_MS)
-    for (const worker of workers) {
-      expect(worker.alive).toBe(true)
-      const { health } = await worker.report({ health: true })
-      const broker = expect.stringMatching(/^No broker can be reached for \d+ s: 127\.0\.0\.1:\d+\.$/)
-      const lease = expect.stringMatching(/^The lease on its partitions has run out /)
-      expect(health).toMatchObject({ ready: false, reasons: expect.arrayContaining([broker, lease]) })
-    }
-    await kafka.resume(1)
-    const upMs = clock.monotonic()
-    const before = await run.committed()
-    await run.untilCommitted(before + 1)
-    const backMs = Math.round(clock.monotonic() - upMs)
-    await run.untilCommitted(before + 400)
-    for (const worker of workers)
-      await eventually(async () => (await worker.report({ health: true })).health?.ready, {
-        what: 'it to be ready again',
-      })
-    await endLoad()
-    await run.untilDone()
-    expect(await run.stopAll()).toEqual([0, 0])
-    // Whatever number of loops waits for the broker: one line in ten seconds, and one at the end. It may be gone once more
-    // while it starts.
-    const lines = workers.map(({ log }) =>
-      log.map(({ message }) => message).filter((text) => /broker .*:\d+/.test(text)),
+  const outage = new SharedOutage({ begin: () => kafka.kill(1), end: () => kafka.resume(1) })
+  const scenario = { outside, brokers: brokers.join(',') }
+  const data = join(kafka.nodes[0]?.directory ?? '', 'data')
+
+  describe.concurrent('stopped for a while and back', () => {
+    test(
+      'the workers go on by themselves',
+      LIMIT,
+      outage.through(async (outage) => {
+        await using run = await openRun({ settings: { web: { enabled: false, readyGrace: '2s' } } })
+        const endLoad = run.load(PER_SECOND)
+        const workers = await run.startReady(2)
+        await run.untilCommitted(400)
+        await outage.begins()
+        await clock.sleep(OUTAGE_MS)
+        for (const worker of workers) {
+          expect(worker.alive).toBe(true)
+          const { health } = await worker.report({ health: true })
+          const broker = expect.stringMatching(/^No broker can be reached for \d+ s: 127\.0\.0\.1:\d+\.$/)
+          const lease = expect.stringMatching(/^The lease on its partitions has run out /)
+          expect(health).toMatchObject({ ready: false, reasons: expect.arrayContaining([broker, lease]) })
+        }
+        await outage.ends()
+        const upMs = clock.monotonic()
+        const before = await run.committed()
+        await run.untilCommitted(before + 1)
+        const backMs = Math.round(clock.monotonic() - upMs)
+        await run.untilCommitted(before + 400)
+        for (const worker of workers)
+          await eventually(async () => (await worker.report({ health: true })).health?.ready, {
+            what: 'it to be ready again',
+          })
+        await endLoad()
+        await run.untilDone()
+        expect(await run.stopAll()).toEqual([0, 0])
+        // Whatever number of loops waits for the broker: one line in ten seconds, and one at the end. It may be gone once more
+        // while it starts.
+        const lines = workers.map(({ log }) =>
+          log.map(({ message }) => message).filter((text) => /broker .*:\d+/.test(text)),
+        )
+        for (const texts of lines) {
+          const gone = texts.filter((text) => text.includes(`Kafka broker ${brokers[0]} cannot be reached: `))
+          expect(gone.length).toBeGreaterThan(0)
+          expect(gone.length).toBeLessThan(OUTAGE_MS / 10_000 + 3)
+          expect(texts.at(-1)).toMatch(/ is back after [\d.]+ m?s\.$/)
+          expect(texts.length).toBeLessThanOrEqual(2 * gone.length)
+        }
+        const verdict = await run.verdict()
+        expect(verdict).toMatchObject(NOTHING_LOST)
+        tellFigures(
+          `broker away for ${OUTAGE_MS} ms: ${lines.map((texts) => texts.length).join(' and ')} lines of the log, commits again ${backMs} ms after it is up`,
+          verdict,
+        )
+      }),
     )
-    for (const texts of lines) {
-      const gone = texts.filter((text) => text.includes(`Kafka broker ${brokers[0]} cannot be reached: `))
-      expect(gone.length).toBeGreaterThan(0)
-      expect(gone.length).toBeLessThan(OUTAGE_MS / 10_000 + 3)
-      expect(texts.at(-1)).toMatch(/ is back after [\d.]+ m?s\.$/)
-      expect(texts.length).toBeLessThanOrEqual(2 * gone.length)
-    }
-    const verdict = await run.verdict()
-    expect(verdict).toMatchObject(NOTHING_LOST)
-    tellFigures(
-      `broker away for ${OUTAGE_MS} ms: ${lines.map((texts) => texts.length).join(' and ')} lines of the log, commits again ${backMs} ms after it is up`,
-      verdict,
+
+    test(
+      'without its last records: workers that had read them find out',
+      LIMIT,
+      outage.through(logLoss(scenario, data)),
+    )
+
+    test(
+      'in a rolling upgrade from the frozen build, one worker stopped, one killed, and one set back: every number counts once, and stores are kept',
+      LIMIT,
+      outage.through(rollingUpgrade({ ...scenario, directory, frozen })),
     )
   })
 
@@ -136,4 +167,6 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
     const lost = workers.flatMap(({ changes }) => changes.slice(1)).length
     tellFigures(`${cuts} connections cut, ${lost} further rebalances`, verdict)
   })
+
+  lateRowsTests(scenario, proxy)
 })
