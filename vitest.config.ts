@@ -4,6 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config'
 import { bundledPackages, PACKAGES_VARIABLE } from './scripts/programs/packages.ts'
 
 const totals = fileURLToPath(new URL('./scripts/vitest-totals.ts', import.meta.url))
+const shared = fileURLToPath(new URL('./scripts/vitest-shared.ts', import.meta.url))
 
 const PLACES = [
   'packages/*/src',
@@ -72,6 +73,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'quick',
+          // A process loads a module once for all its files, which is half of the work. No module of ours has state.
+          isolate: false,
+          setupFiles: [shared],
           include: PLACES.map((place) => `${place}/**/*.test.ts`),
           exclude: [...configDefaults.exclude, `**/${SLOW}`, PACKED],
         },

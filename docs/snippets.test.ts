@@ -2,13 +2,19 @@ import { fileURLToPath } from 'node:url'
 import type { App } from '@millrace/app'
 import { allSnippets, writeSnippets } from '@millrace/reference-pages/snippets'
 import { testApp } from '@millrace/testing'
-import { describe, expect, test } from 'vitest'
+import { context, propagation, trace } from '@opentelemetry/api'
+import { afterAll, describe, expect, test } from 'vitest'
 
 // Every whole app of the docs and READMEs is loaded and run, every whole test and program is run. What is a part is
 // type-checked by `pnpm check`.
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const placed = writeSnippets(root, allSnippets(root))
+
+// A program registers its SDK, as one does that has the process to itself.
+afterAll(() => {
+  for (const api of [trace, context, propagation]) api.disable()
+})
 
 describe('apps of the docs run', () => {
   test.each(

@@ -5,8 +5,13 @@ async function outputOf(words: readonly string[]): Promise<string> {
   let text = ''
   const stdout: OutputStream = { columns: 110, write: (more) => (text += more) }
   const stderr: OutputStream = { write: () => true }
-  // Without an app, wherever the docs are generated.
-  await runCli(['--no-color', '--workdir', '/', ...words], { terminal: { stdout, stderr, env: {} } })
+  const here = process.cwd()
+  try {
+    // Without an app, wherever the docs are generated.
+    await runCli(['--no-color', '--workdir', '/', ...words], { terminal: { stdout, stderr, env: {} } })
+  } finally {
+    process.chdir(here)
+  }
   return text.trimEnd()
 }
 

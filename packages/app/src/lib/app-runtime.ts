@@ -168,8 +168,9 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     return memoryStore()
   }
 
-  closing(client: ClientContext): Promise<void> {
-    return this.streams.replies.close(client)
+  async closing(client: ClientContext): Promise<void> {
+    await this.streams.replies.close(client)
+    this.rest()
   }
 
   /** Over the client's connection. */
@@ -253,7 +254,10 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     worker.on('partitionsAssigned', (partitions) => this.listeners.notify('partitionsAssigned', partitions))
     worker.on('partitionsLost', (partitions) => this.listeners.notify('partitionsLost', partitions))
     worker.on('rebalanceComplete', (change) => this.listeners.notify('rebalanceComplete', change))
-    const gone = (): void => this.forget(running)
+    const gone = (): void => {
+      this.forget(running)
+      this.rest()
+    }
     worker.finished.then(gone, gone)
     return running
   }
@@ -262,5 +266,13 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   forget(running: RunningWorker): void {
     const at = this.#running.indexOf(running)
     if (at >= 0) this.#running.splice(at, 1)
+  }
+  /**
+   * Leaves nothing behind once no worker runs. Node hands what a storage holds on to every promise of the process, and
+   * keeps the storage, until it is disabled: a process that makes app after app would become slower with each of them.
+   * The next event, page or job enables it again.
+   */
+  rest(): void {
+    if (this.#running.length === 0) this.contexts.disable()
   }
 }

@@ -22,6 +22,28 @@ describe('start and stop', () => {
     await app.stop()
   })
 
+  it('leaves no storage behind that Node would hand on to every promise of the process', async () => {
+    // Node 24 carries them in a frame instead.
+    const carried = (): number =>
+      Object.getOwnPropertySymbols(Promise.resolve()).filter(({ description }) => description === 'kResourceStore')
+        .length
+    const before = carried()
+    const app = createApp({ id: 'shop', broker: 'memory:', web: false }, { log: quiet })
+    const orders = app.topic('orders', { value: 'string' })
+    let resolve: (order: string) => void = () => {}
+    const read = new Promise<string>((done) => (resolve = done))
+    app.agent('read', orders, async (stream) => {
+      for await (const order of stream) resolve(order)
+    })
+    await orders.send({ value: 'by a client, before a worker runs' })
+    await app.start()
+    await orders.send({ value: 'milk' })
+    await read
+    await app.stop()
+    await app.finished()
+    expect(carried()).toBe(before)
+  })
+
   it('starts and stops whatever listeners fail with, and says so', async () => {
     const errors: string[] = []
     const app = createApp(

@@ -15,7 +15,7 @@ const apps: App[] = []
 
 /** Where the test's own requests go, which carry their header by hand: all others go through the instrumentation. */
 let entrance: string | undefined
-registerInstrumentations({
+const unregister = registerInstrumentations({
   instrumentations: [new UndiciInstrumentation({ ignoreRequestHook: ({ origin }) => origin === entrance })],
 })
 
@@ -27,6 +27,8 @@ beforeEach(() => spans.reset())
 afterAll(async () => {
   await Promise.all(apps.map((app) => app.stop()))
   stock.close()
+  unregister()
+  spans.release()
 })
 
 /** One worker of a shop: they share the log, and nothing else but the sensor. */

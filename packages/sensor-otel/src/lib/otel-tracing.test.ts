@@ -16,7 +16,7 @@ import {
   MESSAGING_SYSTEM_NAME_VALUE_KAFKA,
 } from '@opentelemetry/semantic-conventions/incubating'
 import fc from 'fast-check'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { EventSpan } from './event-span.ts'
 import { kindOf, parentHeader, SpansForTests } from './fixtures/spans.fixture.ts'
 import { contextOfRecord } from './record-headers.ts'
@@ -28,6 +28,7 @@ beforeEach(() => {
   spans.isSampling = true
   spans.reset()
 })
+afterAll(() => spans.release())
 
 function traced(id: string): App {
   return createApp({ id, broker: 'memory:', topicPartitions: 1 }, { sensor: spans.sensor })

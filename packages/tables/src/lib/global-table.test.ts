@@ -290,7 +290,7 @@ describe('a global table', () => {
     const action = fc.constantFrom('write', 'write', 'store', 'ack', 'read', 'read all', 'pending', 'finish', 'fail')
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 60, size: 'max' }), async (actions) => {
-        const world = new SmallWorld()
+        using world = new SmallWorld()
         const rates = make(world)
         const running = await start(world, new SmallTopic(TOPIC, PARTITIONS), rates)
         const key = first ?? ''

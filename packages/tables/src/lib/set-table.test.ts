@@ -36,7 +36,7 @@ test.each([0, 700, 1_000_000])(
   async (cacheBytes) => {
     await fc.assert(
       fc.asyncProperty(steps, async (operations) => {
-        const world = new SmallWorld()
+        using world = new SmallWorld()
         const table = createSetTable(world.deps, 'sets', { key: 'string', value: 'string' })
         const task = new SmallTask({ store: memoryStore(), partition: 0, partitions: 1, cacheBytes, freeze: true })
         await task.add(table)

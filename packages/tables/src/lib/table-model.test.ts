@@ -67,7 +67,7 @@ class Model {
 }
 
 async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
-  const world = new SmallWorld()
+  using world = new SmallWorld()
   const store: StoreDriver = memoryStore()
   const table = createTable(world.deps, 'counts', {
     key: 'string',

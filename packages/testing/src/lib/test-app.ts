@@ -252,6 +252,7 @@ export class TestApp {
     } finally {
       await this.#runtime.client.close()
       this.#running.clear()
+      this.#runtime.rest()
       Object.assign(this.#runtime.surroundings, this.#before)
     }
   }
