@@ -73,8 +73,6 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'quick',
-          // A process loads a module once for all its files, which is half of the work. No module of ours has state.
-          isolate: false,
           setupFiles: [shared],
           include: PLACES.map((place) => `${place}/**/*.test.ts`),
           exclude: [...configDefaults.exclude, `**/${SLOW}`, PACKED],
