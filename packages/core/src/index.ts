@@ -210,6 +210,7 @@ export {
   resolveCodec,
   type CodecRole,
 } from './lib/codecs/resolve-codec.ts'
+export { grouped } from './lib/collections/grouped.ts'
 export { showBytes } from './lib/codecs/show-bytes.ts'
 export {
   DOCS_ADDRESS,
@@ -232,6 +233,7 @@ export {
   type Backoff,
   deferred,
   type Deferred,
+  endOfTurn,
   raceAbort,
   withTimeout,
   withinLimit,

@@ -14,4 +14,4 @@ export { type WorkerEnvironment, type WorkerSettings, workerSettings } from './l
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
 export { createWorker } from './lib/worker/app-worker.ts'
 export type { WorkerOptions } from './lib/worker/worker-options.ts'
-export type { Client, Quiet, Worker, WorkerEvents } from './lib/worker/worker.ts'
+export type { Client, Quiet, RebalanceChange, Worker, WorkerEvents } from './lib/worker/worker.ts'

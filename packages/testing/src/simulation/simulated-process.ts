@@ -1,5 +1,6 @@
 import type { RunningWorker } from '@millrace/app'
 import {
+  grouped,
   toError,
   type CommitOffset,
   type GroupAssignor,
@@ -288,12 +289,6 @@ export class SimulatedProcess implements GateOwner {
 }
 
 function noteStored(records: readonly OutgoingRecord[], note: (what: string) => void): void {
-  const counts = new Map<string, OutgoingRecord[]>()
-  for (const record of records) {
-    const key = `${record.topic}-${record.partition}`
-    const known = counts.get(key)
-    if (known === undefined) counts.set(key, [record])
-    else known.push(record)
-  }
+  const counts = grouped(records, ({ topic, partition }) => `${topic}-${partition}`)
   for (const [key, stored] of counts) note(`stored ${stored.length} in ${key} (${fingerprint(stored)})`)
 }

@@ -88,8 +88,9 @@ function resolveOne(
 ): unknown {
   const declaration = declarationOf(name)
   const reader = settingReaders[declaration.type]
-  if (option !== undefined) return read(name, reader.fromText(option.trim()), optionLabel(name))
-  if (variable !== undefined) return read(name, reader.fromText(variable.text.trim()), variable.label)
+  const meant = (text: string): unknown => reader.fromText?.(text.trim()) ?? text.trim()
+  if (option !== undefined) return read(name, meant(option), optionLabel(name))
+  if (variable !== undefined) return read(name, meant(variable.text), variable.label)
   if (given !== undefined) return read(name, given, undefined)
   if (declaration.required === true)
     throw new MillraceError('SETTING_INVALID', `Setting ${name} is missing; it takes ${acceptedBy(name)}.`)

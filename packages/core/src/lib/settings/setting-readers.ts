@@ -13,24 +13,22 @@ export interface SettingReader {
   accepts(declaration: SettingDeclaration): string
   /** The resolved value; `undefined` when it cannot be used. Throws only where an error of its own says more. */
   read(value: unknown, declaration: SettingDeclaration, name: string): unknown
-  /** What text from the command line or the environment means, as a value for `read`. */
-  fromText(text: string): unknown
+  /** What text from the command line or the environment means, as a value for `read`. Default: the text. */
+  fromText?(text: string): unknown
 }
 
 /** How each type of setting is read. */
 export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingReader } = {
-  text: { accepts: () => 'text', read: textOf, fromText: asIs },
-  pem: { accepts: () => 'the text of a PEM file, or its path', read: pemOf, fromText: asIs },
-  pemFile: { accepts: () => 'the text of a PEM file, or its path', read: pemFileOf, fromText: asIs },
+  text: { accepts: () => 'text', read: textOf },
+  pem: { accepts: () => 'the text of a PEM file, or its path', read: pemOf },
+  pemFile: { accepts: () => 'the text of a PEM file, or its path', read: pemFileOf },
   name: {
     accepts: () => 'letters, digits, dots, dashes and underscores',
     read: (value) => (nameProblem(value) === undefined ? value : undefined),
-    fromText: asIs,
   },
   choice: {
     accepts: ({ choices = [] }) => `one of ${choices.map((known) => `'${known}'`).join(', ')}`,
     read: (value, { choices = [] }) => choices.find((known) => known === value),
-    fromText: asIs,
   },
   flag: {
     accepts: () => 'true or false',
@@ -46,42 +44,32 @@ export const settingReaders: { readonly [Type in keyof SettingTypes]: SettingRea
     accepts: (declaration) =>
       `milliseconds as a number, or text such as '250ms', '10s', '5m', '1h', '1d'${describeBounds(declaration, formatDuration)}`,
     read: (value, declaration) => within(readDuration(value), declaration),
-    fromText: asIs,
   },
   size: {
     accepts: (declaration) =>
       `bytes as a number, or text such as '512kb', '32mb', '1gb'${describeBounds(declaration, formatByteSize)}`,
     read: (value, declaration) => within(readByteSize(value), declaration),
-    fromText: asIs,
   },
   broker: {
     accepts: () => 'a broker URL, or in the app file a function that makes a transport',
     read: driverOf(parseBrokerUrl),
-    fromText: asIs,
   },
   store: {
     accepts: () => 'a store URL, or in the app file a function that makes a store',
     read: driverOf(parseStoreUrl),
-    fromText: asIs,
   },
   webDriver: {
     accepts: () => "'hono', or in the app file a function that makes a web driver",
     read: (value) => (value === 'hono' || typeof value === 'function' ? value : undefined),
-    fromText: asIs,
   },
   token: {
     accepts: () => 'a function, in the app file',
     read: (value) => (typeof value === 'function' ? value : undefined),
-    fromText: asIs,
   },
 }
 
 const YES = ['true', 'yes', 'on', '1']
 const NO = ['false', 'no', 'off', '0']
-
-function asIs(text: string): string {
-  return text
-}
 
 function textOf(value: unknown): unknown {
   return typeof value === 'string' && value !== '' ? value : undefined

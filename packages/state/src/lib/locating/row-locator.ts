@@ -1,4 +1,4 @@
-import type { CurrentEvent, ContextStorage, WorkerContext } from '@millrace/core'
+import { endOfTurn, type CurrentEvent, type ContextStorage, type WorkerContext } from '@millrace/core'
 import type { KeyEntry } from '../rows/key-entry.ts'
 import type { KeyedRows } from '../rows/keyed-rows.ts'
 
@@ -40,7 +40,7 @@ export async function* readInTurns<V, T>(
   for (const rows of partitions) {
     for (const chunk of rows.scan(event)) {
       for (const [key, value] of chunk) yield pick(key, value)
-      await new Promise((resolve) => setImmediate(resolve))
+      await endOfTurn()
     }
   }
 }

@@ -37,7 +37,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
   readonly whole: RowRange
   version = 0
   protected readonly entries: Map<string, KeyEntry<V>> = new Map<string, KeyEntry<V>>()
-  readonly #store: StorePartition
+  protected readonly store: StorePartition
   readonly #cacheBytes: number
   readonly #freeze: boolean
   readonly #groups = new Map<string, RowGroup<KeyEntry<V>>>()
@@ -51,7 +51,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     this.shape = options.shape
     this.partition = options.partition
     this.maxRowBytes = options.maxRowBytes
-    this.#store = options.store
+    this.store = options.store
     this.#cacheBytes = options.cacheBytes
     this.#freeze = options.freeze
     this.whole = new RowRange(`partition ${options.partition} of ${options.shape.where}`)
@@ -93,7 +93,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
 
   /** Brings a key into the cache that `find` did not find there, even if it has no value. */
   load(identity: string, key: Buffer): KeyEntry<V> {
-    const bytes = this.#store.get(key)
+    const bytes = this.store.get(key)
     const value = bytes === undefined ? undefined : this.decode(bytes, key)
     if (this.#cleanBytes > this.#cacheBytes) this.trim(STEPS_PER_MISS)
     const size = this.sizeWith(key, bytes?.length ?? 0)
@@ -115,14 +115,14 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
 
   /** As of the last commit, bypassing the cache. */
   committed(key: Buffer): V | undefined {
-    const bytes = this.#store.get(key)
+    const bytes = this.store.get(key)
     return bytes === undefined ? undefined : this.decode(bytes, key)
   }
 
   /** Every row in byte order of the keys, in chunks. Rows may change between two chunks; each key still comes once. */
   scan(event: CurrentEvent | undefined): Generator<readonly (readonly [key: Buffer, value: V])[]> {
     if (event !== undefined && this.isOwnedBy(event)) this.#readAll(event)
-    return scanRows(this, this.#store, event)
+    return scanRows(this, this.store, event)
   }
 
   /** Keys of a group that have a value for `event`, in byte order. Conflicts with other events as a read of each key would. */
@@ -132,7 +132,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
       if (event.holdsReads) this.#group(name, from).claim(event)
     }
     const cached = this.#groups.get(name)?.entries
-    const stored = this.#store.range(to === undefined ? { from } : { from, to })
+    const stored = this.store.range(to === undefined ? { from } : { from, to })
     if (cached === undefined) return stored.map(([key]) => key)
     const keys = stored.filter(([key]) => !this.entries.has(this.shape.identify(key))).map(([key]) => key)
     for (const entry of cached) if (entry.view(event) !== undefined) keys.push(entry.key)
@@ -143,7 +143,7 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
   peek(key: Buffer, stored: Buffer | undefined, event: CurrentEvent | undefined): V | undefined {
     const entry = this.entries.get(this.shape.identify(key))
     if (entry !== undefined) return entry.peek(event)
-    const bytes = stored ?? this.#store.get(key)
+    const bytes = stored ?? this.store.get(key)
     return bytes === undefined ? undefined : this.decode(bytes, key)
   }
 
@@ -190,10 +190,6 @@ export abstract class KeyedRows<V> implements EntryOwner<V>, Readable {
     this.entries.clear()
     this.#groups.clear()
     this.#cleanBytes = 0
-  }
-
-  protected get store(): StorePartition {
-    return this.#store
   }
 
   /** `entry` no longer counts as clean. */

@@ -16,47 +16,31 @@ type SpecIn<S, Name extends 'key' | 'value'> = S extends { readonly [N in Name]:
   : undefined
 type TombstonesIn<S> = S extends { readonly tombstones: true } ? true : false
 
-/** What reading a source gives. */
-export type SourceKey<S> =
-  S extends Topic<infer K, infer _V, infer _KI, infer _VI>
-    ? K
-    : S extends Channel<infer _T>
-      ? string | null
-      : S extends readonly (infer E)[]
-        ? SourceKey<E>
-        : KeyOutput<SpecIn<S, 'key'>>
-
-export type SourceValue<S> =
-  S extends Topic<infer _K, infer V, infer _KI, infer _VI>
-    ? V
+/** What is read from a source, and sent to it. Of a list: whatever its sources give and take. */
+type TypesOf<S> =
+  S extends Topic<infer K, infer V, infer KI, infer VI>
+    ? { key: K; value: V; keyInput: KI; valueInput: VI }
     : S extends Channel<infer T>
-      ? T
+      ? { key: string | null; value: T; keyInput: string; valueInput: T }
       : S extends readonly (infer E)[]
-        ? SourceValue<E>
-        : ValueOutput<SpecIn<S, 'value'>, TombstonesIn<S>>
+        ? TypesOf<E>
+        : {
+            key: KeyOutput<SpecIn<S, 'key'>>
+            value: ValueOutput<SpecIn<S, 'value'>, TombstonesIn<S>>
+            keyInput: KeyInput<SpecIn<S, 'key'>>
+            valueInput: ValueInput<SpecIn<S, 'value'>>
+          }
+
+/** Of several sources, the one that is sent to. */
+type FirstOf<S> = S extends readonly [infer F, ...unknown[]] ? F : S
+
+/** What reading a source gives. */
+export type SourceKey<S> = TypesOf<S>['key']
+export type SourceValue<S> = TypesOf<S>['value']
 
 /** What sending to a source takes; of several sources the first one is sent to. */
-export type SourceKeyInput<S> =
-  S extends Topic<infer _K, infer _V, infer KI, infer _VI>
-    ? KI
-    : S extends Channel<infer _T>
-      ? string
-      : S extends readonly [infer F, ...unknown[]]
-        ? SourceKeyInput<F>
-        : S extends readonly (infer E)[]
-          ? SourceKeyInput<E>
-          : KeyInput<SpecIn<S, 'key'>>
-
-export type SourceValueInput<S> =
-  S extends Topic<infer _K, infer _V, infer _KI, infer VI>
-    ? VI
-    : S extends Channel<infer T>
-      ? T
-      : S extends readonly [infer F, ...unknown[]]
-        ? SourceValueInput<F>
-        : S extends readonly (infer E)[]
-          ? SourceValueInput<E>
-          : ValueInput<SpecIn<S, 'value'>>
+export type SourceKeyInput<S> = TypesOf<FirstOf<S>>['keyInput']
+export type SourceValueInput<S> = TypesOf<FirstOf<S>>['valueInput']
 
 /** The handler of an agent over `S` that yields `Y` (`never`: nothing); `T`: with tombstones. */
 export type AgentHandler<S extends AgentSource, Y, T extends boolean | undefined = undefined> = (

@@ -1,6 +1,7 @@
 import {
   type Admin,
   type Clock,
+  grouped,
   isMillraceError,
   MillraceError,
   type OutgoingRecord,
@@ -136,8 +137,16 @@ class Replay {
     if (chunk.length === 0) return
     const { info } = this.#job
     const timestamp = this.#options.clock.now()
-    const notes = [...byPartition(chunk)].map(([partition, offsets]) => ({
-      ...ledger.note(info, partition, offsets),
+    const letters = grouped(
+      chunk.map(({ summary }) => summary),
+      ({ partition }) => partition,
+    )
+    const notes = [...letters].map(([partition, ofIt]) => ({
+      ...ledger.note(
+        info,
+        partition,
+        ofIt.map(({ offset }) => offset),
+      ),
       timestamp,
     }))
     // Only between transactions: one that is left open holds up everyone who reads committed records only.
@@ -158,15 +167,8 @@ class Replay {
 
   /** One request at a time for each broker, as producers want it. */
   async #sendAll(records: readonly OutgoingRecord[]): Promise<void> {
-    const queues = new Map<number, OutgoingRecord[]>()
     for (const topic of new Set(records.map(({ topic }) => topic))) await this.#producer.partitions(topic)
-    for (const record of records) {
-      const broker = this.#producer.lane(record)
-      const queue = queues.get(broker)
-      if (queue === undefined) queues.set(broker, [record])
-      else queue.push(record)
-    }
-    for (const queue of queues.values()) {
+    for (const queue of grouped(records, (record) => this.#producer.lane(record)).values()) {
       const outcomes = await this.#producer.send(queue, { guard: () => {} })
       for (const [i, outcome] of outcomes.entries()) {
         if (outcome.ok) continue
@@ -175,16 +177,6 @@ class Replay {
       }
     }
   }
-}
-
-function byPartition(letters: readonly LetterRecord[]): ReadonlyMap<number, readonly number[]> {
-  const offsets = new Map<number, number[]>()
-  for (const { summary } of letters) {
-    const known = offsets.get(summary.partition)
-    if (known === undefined) offsets.set(summary.partition, [summary.offset])
-    else known.push(summary.offset)
-  }
-  return offsets
 }
 
 function refused(record: OutgoingRecord | undefined, cause: Error): MillraceError {

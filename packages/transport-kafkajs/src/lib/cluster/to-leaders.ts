@@ -1,8 +1,7 @@
-import { MillraceError, type TopicPartition } from '@millrace/core'
+import { grouped, MillraceError, type TopicPartition } from '@millrace/core'
 import type { BrokerLink } from '../kafkajs/broker-link.ts'
 import type { ClusterAccess, ClusterView } from './cluster-view.ts'
 import { PassingError } from './retrying.ts'
-import { groupBy } from '../wire/requests/request-fields.ts'
 
 /**
  * Gives each broker the partitions that it leads, all brokers at once: one try. The view must know the topics. Rejects
@@ -14,7 +13,7 @@ export async function toLeaders<P extends TopicPartition>(
   ask: (link: BrokerLink, partitions: readonly P[]) => Promise<void>,
 ): Promise<void> {
   for (const partition of partitions) requirePartition(view, partition)
-  const byLeader = groupBy(partitions, (partition) => view.leader(partition))
+  const byLeader = grouped(partitions, (partition) => view.leader(partition))
   await Promise.all(
     [...byLeader].map(async ([leader, list]) => {
       const address = view.node(leader)

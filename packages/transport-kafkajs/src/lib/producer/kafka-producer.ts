@@ -1,5 +1,6 @@
 import {
   deferred,
+  grouped,
   MillraceError,
   partitionKey,
   type OutgoingRecord,
@@ -13,7 +14,6 @@ import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
 import { missingPartition, missingTopic } from '../cluster/to-leaders.ts'
-import { groupBy } from '../wire/requests/request-fields.ts'
 import { batchCompression } from '../compression/compression.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { encodeRecordBatch, NO_PRODUCER, type BatchProducer } from '../wire/encode-record-batch.ts'
@@ -209,7 +209,7 @@ export class KafkaProducer implements Producer {
     const { view } = this.#context
     for (const queue of open) queue.trouble = this.#withoutLeader(sending.pending, queue)
     const sendable = open.filter((queue) => queue.trouble === undefined && isOpen(queue))
-    const byLeader = groupBy(sendable, (queue) => view.leader(queue))
+    const byLeader = grouped(sendable, (queue) => view.leader(queue))
     const ends = await Promise.allSettled(
       [...byLeader].map(([leader, queues]) =>
         this.#request(sending, leader, sending.pending.nextRequest(queues), links),

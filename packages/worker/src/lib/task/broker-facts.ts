@@ -1,6 +1,7 @@
 import {
   byPartition,
   type CommitOffset,
+  endOfTurn,
   partitionKey,
   type PartitionOffsets,
   type TopicPartition,
@@ -51,6 +52,7 @@ export class BrokerFacts {
 
   #askTogether(): Question {
     const tasks: Task[] = []
+    // Tasks that were assigned together get here in one turn of the event loop.
     const facts = this.#asked.then(endOfTurn).then(async () => {
       this.#asking = undefined
       const open = tasks.filter((task) => !task.closed)
@@ -103,9 +105,4 @@ export class BrokerFacts {
     }))
     return { committed, bounds: byPartition(bounds), changelogs }
   }
-}
-
-/** Tasks that were assigned together get here in one turn of the event loop. */
-function endOfTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

@@ -1,4 +1,4 @@
-import type { Scheduled } from '@millrace/core'
+import { endOfTurn, type Scheduled } from '@millrace/core'
 import { DRAINING } from '../environment/not-now.ts'
 import { RENEW_CHECKPOINT_MS } from '../restore/restore-plan.ts'
 import type { CommitGroup } from '../sending/task-output.ts'
@@ -182,9 +182,4 @@ export class Commits {
       }),
     )
   }
-}
-
-/** So that commits that are ready in the same turn are made together. */
-function endOfTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }

@@ -4,6 +4,7 @@ import {
   deferred,
   type SubscriptionQueue,
   isMillraceError,
+  Listeners,
   MillraceError,
   type SubscriptionSpec,
   toError,
@@ -31,9 +32,7 @@ import { type Ending, Shutdown } from './shutdown.ts'
 import { assignmentOf, quietOf, statsOf, type WorkerView } from './stats.ts'
 import type { WorkerLife } from './worker-life.ts'
 import type { WorkerOptions } from './worker-options.ts'
-import type { Quiet, Worker, WorkerEvents } from './worker.ts'
-
-type Listener<E extends keyof WorkerEvents> = (change: WorkerEvents[E]) => void
+import type { Quiet, RebalanceChange, Worker, WorkerEvents } from './worker.ts'
 
 /**
  * Makes a worker; nothing happens before `start`.
@@ -62,11 +61,10 @@ class AppWorker implements Worker, WorkerLife {
   readonly subscriptions: Subscription[] = []
   readonly #options: WorkerOptions
   readonly #sensor: CountingSensor
-  readonly #listeners: { readonly [E in keyof WorkerEvents]: Set<Listener<E>> } = {
-    partitionsAssigned: new Set(),
-    partitionsLost: new Set(),
-    rebalanceComplete: new Set(),
-  }
+  readonly #listeners = new Listeners<WorkerEvents>(
+    { partitionsAssigned: new Set(), partitionsLost: new Set(), rebalanceComplete: new Set() },
+    (_event, error) => this.#sensor.errorRaised({ source: 'rebalance listener', error }),
+  )
   readonly #loopWatch: LoopWatch
   readonly #abort = new AbortController()
   readonly #opened: Deferred<void> = deferred<void>()
@@ -148,19 +146,16 @@ class AppWorker implements Worker, WorkerLife {
     return quietOf(this.#view())
   }
 
-  on<E extends keyof WorkerEvents>(event: E, fn: (change: WorkerEvents[E]) => void): () => void {
-    const listeners: Set<Listener<E>> = this.#listeners[event]
-    listeners.add(fn)
-    return () => listeners.delete(fn)
+  on<E extends keyof WorkerEvents>(event: E, fn: (...change: WorkerEvents[E]) => void): () => void {
+    return this.#listeners.on(event, fn)
   }
 
   /** Agents have asked for events before the first join, and found no lease: they are woken by it. */
-  rebalanced(change: WorkerEvents['rebalanceComplete']): void {
+  rebalanced(change: RebalanceChange): void {
     this.lease.joined()
-    const { partitionsLost, partitionsAssigned, rebalanceComplete } = this.#listeners
-    if (change.lost.length > 0) this.#notify(partitionsLost, change.lost)
-    if (change.gained.length > 0) this.#notify(partitionsAssigned, change.gained)
-    this.#notify(rebalanceComplete, change)
+    if (change.lost.length > 0) this.#listeners.notify('partitionsLost', change.lost)
+    if (change.gained.length > 0) this.#listeners.notify('partitionsAssigned', change.gained)
+    this.#listeners.notify('rebalanceComplete', change)
   }
 
   opened(): void {
@@ -278,16 +273,6 @@ class AppWorker implements Worker, WorkerLife {
     if (this.#failure === undefined) this.#ended.resolve()
     else this.#ended.reject(this.#failure)
     this.#options.log.debug({}, `The worker has ${this.#phase}.`)
-  }
-
-  #notify<C>(listeners: ReadonlySet<(change: C) => void>, change: C): void {
-    for (const listener of listeners) {
-      try {
-        listener(change)
-      } catch (thrown) {
-        this.#sensor.errorRaised({ source: 'rebalance listener', error: thrown })
-      }
-    }
   }
 
   #view(): WorkerView {

@@ -139,17 +139,13 @@ function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<str
   for (const { spec, counters, cursors } of subscriptions) {
     if (spec.agent === LEADER_AGENT) continue
     const sum = agents[spec.agent] ?? { received: 0, processed: 0, failed: 0, retried: 0, active: 0, lag: 0 }
-    const lag = cursors.reduce(
-      (total, { tracker, source }) => total + Math.max((source.endOffset ?? 0) - tracker.position, 0),
-      0,
-    )
     agents[spec.agent] = {
       received: sum.received + counters.received,
       processed: sum.processed + counters.processed,
       failed: sum.failed + counters.failed,
       retried: sum.retried + counters.retried,
       active: sum.active + counters.active,
-      lag: sum.lag + lag,
+      lag: cursors.reduce((total, cursor) => total + cursor.lag, sum.lag),
     }
   }
   return agents
@@ -204,12 +200,7 @@ function sourceStats(worker: ConnectedWorker | undefined): readonly SourceStats[
         committed: source.committed,
         endOffset: source.endOffset,
         bufferedBytes: source.bytes,
-        lags: Object.fromEntries(
-          cursors.map(({ subscription, tracker }) => [
-            subscription.spec.agent,
-            Math.max((source.endOffset ?? 0) - tracker.position, 0),
-          ]),
-        ),
+        lags: Object.fromEntries(cursors.map(({ subscription, lag }) => [subscription.spec.agent, lag])),
         paused: worker.tasks.flow.pauseReason(source),
         stalledMs:
           source.position === (source.committed ?? source.position)

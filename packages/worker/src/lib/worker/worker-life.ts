@@ -11,7 +11,7 @@ import type { Drain } from '../task/drain.ts'
 import type { Suspects } from '../task/suspects.ts'
 import type { DeclaredTopology } from '../topics/declared-topology.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { WorkerEvents } from './worker.ts'
+import type { RebalanceChange } from './worker.ts'
 
 /** What a worker has before the broker is reached, and what only the worker as a whole can do. */
 export interface WorkerLife {
@@ -30,7 +30,7 @@ export interface WorkerLife {
   readonly topology: DeclaredTopology
   readonly subscriptions: readonly Subscription[]
   /** A rebalance is over. */
-  rebalanced(change: WorkerEvents['rebalanceComplete']): void
+  rebalanced(change: RebalanceChange): void
   /** No task is being opened any more. */
   opened(): void
   /** Ends the worker. */

@@ -9,13 +9,15 @@ import type {
 
 /** What a rebalance has changed, once it is over. */
 export interface WorkerEvents {
-  partitionsAssigned: readonly TopicPartition[]
-  partitionsLost: readonly TopicPartition[]
-  rebalanceComplete: {
-    readonly lost: readonly TopicPartition[]
-    readonly kept: readonly TopicPartition[]
-    readonly gained: readonly TopicPartition[]
-  }
+  partitionsAssigned: [partitions: readonly TopicPartition[]]
+  partitionsLost: [partitions: readonly TopicPartition[]]
+  rebalanceComplete: [change: RebalanceChange]
+}
+
+export interface RebalanceChange {
+  readonly lost: readonly TopicPartition[]
+  readonly kept: readonly TopicPartition[]
+  readonly gained: readonly TopicPartition[]
 }
 
 /** For the test kit: is anything going on that does not wait for the clock? */
@@ -55,7 +57,7 @@ export interface Worker {
    */
   groupSecret(): string | undefined
   /** Calls `fn` at each such event, until the returned function is called. */
-  on<E extends keyof WorkerEvents>(event: E, fn: (change: WorkerEvents[E]) => void): () => void
+  on<E extends keyof WorkerEvents>(event: E, fn: (...change: WorkerEvents[E]) => void): () => void
   quiet(): Quiet
 }
 

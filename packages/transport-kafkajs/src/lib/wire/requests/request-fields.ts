@@ -1,22 +1,10 @@
-import type { CommitOffset, TopicPartition } from '@millrace/core'
+import { type CommitOffset, grouped, type TopicPartition } from '@millrace/core'
 import type { WireReader } from '../wire-reader.ts'
 import type { WireWriter } from '../wire-writer.ts'
 
 /** Groups items by topic, in the order of first appearance: most requests nest partitions in topics. */
 export function byTopic<T extends TopicPartition>(items: readonly T[]): [topic: string, items: T[]][] {
-  return [...groupBy(items, ({ topic }) => topic)]
-}
-
-/** Groups items by a key, in the order of first appearance. */
-export function groupBy<T, K>(items: Iterable<T>, keyOf: (item: T) => K): Map<K, T[]> {
-  const groups = new Map<K, T[]>()
-  for (const item of items) {
-    const key = keyOf(item)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [item])
-    else group.push(item)
-  }
-  return groups
+  return [...grouped(items, ({ topic }) => topic)]
 }
 
 /** Writes partitions nested in topics, each by `write`. */
