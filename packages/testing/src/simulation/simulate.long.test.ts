@@ -100,7 +100,7 @@ describe('planted defects are caught', () => {
       { from: 70, to: 180 },
       { faults, wrapTransport: ignoresItsLease },
     )
-    expect(failure?.message).toMatch(/changelog \S+, store|went back|(?:counts|sums|totals) has/)
+    expect(failure?.message).toMatch(/changelog \S+, store|went back|(?:counts|sums|totals|verdicts) has/)
     const range = { from: 70, to: failure?.report.seed ?? 70 }
     expect(await firstFailure('at-least-once', range, { faults })).toBeUndefined()
   })

@@ -50,9 +50,7 @@ export class DeferredEvents {
 
   /** Makes an event ready; it goes out before all that came to the queue after it. */
   putReady(event: EventInFlight): void {
-    let at = this.#ready.length
-    while (at > 0 && (this.#ready[at - 1]?.order ?? 0) > event.order) at--
-    this.#ready.splice(at, 0, event)
+    insert(this.#ready, event)
   }
 
   /** Whether `takeReady` would give one. */
@@ -109,10 +107,7 @@ export class DeferredEvents {
   #waitBehind(event: EventInFlight): void {
     const key = this.#keyOf(event)
     const behind = key === undefined ? undefined : this.#behind.get(key)
-    if (behind === undefined) return this.putReady(event)
-    let at = behind.length
-    while (at > 0 && (behind[at - 1]?.order ?? 0) > event.order) at--
-    behind.splice(at, 0, event)
+    insert(behind ?? this.#ready, event)
   }
 
   #holdsKey(key: string): boolean {
@@ -123,6 +118,13 @@ export class DeferredEvents {
   #keyOf(event: EventInFlight): string | undefined {
     return this.#order === 'key' && event.record.key !== null ? event.record.key.toString('latin1') : undefined
   }
+}
+
+/** In the order in which they came to the queue. */
+function insert(events: EventInFlight[], event: EventInFlight): void {
+  let at = events.length
+  while (at > 0 && (events[at - 1]?.order ?? 0) > event.order) at--
+  events.splice(at, 0, event)
 }
 
 /** Its task is here and open. */
