@@ -1,11 +1,19 @@
 import { chmodSync, readdirSync } from 'node:fs'
-import { makeDirectory, MillraceError, PRIVATE_FILE } from '@millrace/core'
+import { type Clock, makeDirectory, MillraceError, PRIVATE_FILE } from '@millrace/core'
 import { createMarker, readMarker } from '../durable/marker-file.ts'
 import { dataPath, logError } from '../durable/open-log.ts'
-import { leaseEnvironment, type LeaseOptions } from '../durable/shared-environment.ts'
+import { leaseEnvironment } from '../durable/shared-environment.ts'
 
-/** The log of a directory, for what looks at it as a whole. */
-export type LogPlace = Omit<LeaseOptions, 'durability'>
+/**
+ * The log of a directory, for what looks at it as a whole. Written out, and not taken from `LeaseOptions`: type definitions
+ * that lead to those of LMDB cannot be compiled by users who check them.
+ */
+export interface LogPlace {
+  readonly directory: string
+  readonly clock: Clock
+  /** How long to wait for the processes that use the log to make way. */
+  readonly timeoutMs: number
+}
 
 /**
  * Copies a log as it is at one moment into another directory, which must be empty or missing. Processes may use it
