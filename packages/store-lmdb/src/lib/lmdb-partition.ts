@@ -34,11 +34,7 @@ export class LmdbPartition implements StorePartition {
   readonly table: string
   readonly partition: number
   readonly damage?: string
-  readonly #environment: Environment
-  readonly #rows: Database<Buffer, Buffer>
-  readonly #seed: number
-  readonly #write: (action: () => void) => Promise<void>
-  readonly #onClose: () => void
+  readonly #options: LmdbPartitionOptions
   #closed = false
   /** A row was read that is not as it was written. */
   #fault: MillraceError | undefined
@@ -47,29 +43,25 @@ export class LmdbPartition implements StorePartition {
     this.table = options.table
     this.partition = options.partition
     if (options.damage !== undefined) this.damage = options.damage
-    this.#environment = options.environment
-    this.#rows = options.rows
-    this.#seed = options.seed
-    this.#write = options.write
-    this.#onClose = options.onClose
+    this.#options = options
   }
 
   get rows(): number {
     return this.#reading(() => {
-      const stats: { readonly entryCount?: unknown } = this.#rows.getStats()
+      const stats: { readonly entryCount?: unknown } = this.#options.rows.getStats()
       return Number(stats.entryCount ?? 0)
     })
   }
 
   checkpoint(): Checkpoint | undefined {
     this.assertOpen()
-    return keptCheckpoint(this.#environment.facts, this)
+    return keptCheckpoint(this.#options.environment.facts, this)
   }
 
   get(key: Buffer): Buffer | undefined {
     return this.#reading(() => {
       const physical = physicalKey(key)
-      const stored = this.#rows.get(physical)
+      const stored = this.#options.rows.get(physical)
       return stored === undefined ? undefined : valueOf(key, this.#checked({ key: physical, value: stored }))
     })
   }
@@ -83,28 +75,28 @@ export class LmdbPartition implements StorePartition {
     // Work that has read damaged state must not be committed, even if the error was caught.
     if (this.#fault !== undefined) throw this.#fault
     for (const { key, value } of rows) {
-      if (value === null) void this.#rows.remove(physicalKey(key))
+      if (value === null) void this.#options.rows.remove(physicalKey(key))
       else {
-        const row = checkedRow(key, value, this.#seed)
-        void this.#rows.put(row.key, row.value)
+        const row = checkedRow(key, value, this.#options.seed)
+        void this.#options.rows.put(row.key, row.value)
       }
     }
     if (checkpoint !== undefined)
-      this.#environment.facts.put(checkpointName(this.table, this.partition), writeCheckpoint(checkpoint))
+      this.#options.environment.facts.put(checkpointName(this.table, this.partition), writeCheckpoint(checkpoint))
   }
 
   async clear(): Promise<void> {
     this.assertOpen()
-    await this.#write(() => {
-      this.#rows.clearSync()
-      this.#environment.facts.remove(checkpointName(this.table, this.partition))
+    await this.#options.write(() => {
+      this.#options.rows.clearSync()
+      this.#options.environment.facts.remove(checkpointName(this.table, this.partition))
     })
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.shut()
-    this.#onClose()
+    this.#options.onClose()
   }
 
   /** Closes without telling the store. */
@@ -132,7 +124,7 @@ export class LmdbPartition implements StorePartition {
       shared = undefined
     }
     if (limit <= 0) return found
-    for (const { key, value } of this.#rows.getRange(
+    for (const { key, value } of this.#options.rows.getRange(
       end === undefined ? { start: physicalStart(from) } : { start: physicalStart(from), end },
     )) {
       const row = { key, value: this.#checked({ key, value }) }
@@ -148,11 +140,11 @@ export class LmdbPartition implements StorePartition {
   }
 
   #checked(row: PhysicalRow): Buffer {
-    const value = checkedValue(row, this.#seed)
+    const value = checkedValue(row, this.#options.seed)
     if (value !== undefined) return value
     this.#fault = new MillraceError(
       'STORE_CORRUPT',
-      `A row of ${this.#where()} does not fit its checksum in "${this.#environment.dataPath}": the disk has changed it. The next start rebuilds the partition from its changelog.`,
+      `A row of ${this.#where()} does not fit its checksum in "${this.#options.environment.dataPath}": the disk has changed it. The next start rebuilds the partition from its changelog.`,
     )
     throw this.#fault
   }

@@ -13,7 +13,7 @@ import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'
 import { fetchRequest, type FetchedPartition } from '../wire/requests/fetch.ts'
 import { FetchedBatches } from './fetched-batches.ts'
 import { findRange, countMissing, requireSameTopic } from './lost-position.ts'
-import { planFetches, readAnswer } from './fetch-round.ts'
+import { planFetches, readAnswer, type ReadAnswerOptions } from './fetch-round.ts'
 import { newPosition, whereOf, type Position } from './position.ts'
 
 export interface FetcherOptions {
@@ -39,6 +39,7 @@ interface Trouble {
  */
 export class PartitionFetcher {
   readonly #options: FetcherOptions
+  readonly #reading: ReadAnswerOptions
   readonly #context: KafkaClientContext
   readonly #links: BrokerLinks
   /** Aborts when the client is closed. */
@@ -51,6 +52,7 @@ export class PartitionFetcher {
 
   constructor(options: FetcherOptions, context: KafkaClientContext, signal: AbortSignal) {
     this.#options = options
+    this.#reading = { ...context.settings, codecs: context.codecs(), isolation: options.isolation }
     this.#context = context
     this.#links = context.openLinks()
     this.#signal = signal
@@ -197,25 +199,11 @@ export class PartitionFetcher {
     const address = view.node(leader)
     if (address === undefined) throw new PassingError(`Broker ${leader} is not known.`)
     const link = links.ready(address) ?? (await links.to(address))
-    const from = positions.map(({ topic, partition, offset }) => ({ topic, partition, position: offset }))
-    return link.send(
-      fetchRequest(from, {
-        isolation: this.#options.isolation,
-        maxWaitMs: settings.maxFetchWaitMs,
-        maxBytes: settings.maxFetchBytes,
-        maxPartitionBytes: this.#options.maxPartitionBytes,
-      }),
-    )
+    return link.send(fetchRequest(positions, { ...settings, ...this.#options }))
   }
 
   #absorb(position: Position, fetched: FetchedPartition): Trouble | undefined {
-    const { codecs, settings } = this.#context
-    const answer = readAnswer(fetched, position.offset, {
-      isolation: this.#options.isolation,
-      codecs: codecs(),
-      verifyChecksums: settings.verifyChecksums,
-      maxUnpackedBytes: settings.maxUnpackedBytes,
-    })
+    const answer = readAnswer(fetched, position.offset, this.#reading)
     if (answer.kind === 'unknown') return this.#troubleWithout([position])
     if (answer.kind === 'trouble') return { where: partitionKey(position), why: answer.why }
     if (answer.kind === 'out of range') {

@@ -83,7 +83,7 @@ function saslOptions(
   { requestTimeoutMs }: KafkaSettings,
   { clock }: TransportDeps,
 ): SASLOptions | Mechanism {
-  if (sasl.mechanism === 'oauthbearer') return oauthBearer({ token: sasl.token, limitMs: requestTimeoutMs, clock })
+  if (sasl.mechanism === 'oauthbearer') return oauthBearer(() => freshToken(sasl.token, requestTimeoutMs, clock))
   const withPassword: SASLOptions = { mechanism: sasl.mechanism, username: sasl.username, password: sasl.password }
   return withPassword
 }
@@ -93,26 +93,18 @@ function fieldsOf(entry: LogEntry): object {
   return { namespace: entry.namespace, ...fields }
 }
 
-export interface OauthBearerOptions {
-  /** Gives a token that is good for some time. */
-  readonly token: () => Promise<string>
-  /** Longest wait for it. */
-  readonly limitMs: number
-  readonly clock: Pick<Clock, 'schedule'>
-}
-
 /**
  * SASL OAUTHBEARER (RFC 7628) in place of kafkajs's own: that takes the broker's refusal, which comes as an answer
  * without an error code, for a success, and the next request is then answered with something that is no answer to it.
  *
  * A token is asked for with each connection, and on each connection again shortly before the last one ends.
  */
-export function oauthBearer(options: OauthBearerOptions): Mechanism {
+function oauthBearer(freshToken: () => Promise<string>): Mechanism {
   return {
     mechanism: 'oauthbearer',
     authenticationProvider: ({ host, port, saslAuthenticate }) => ({
       authenticate: async () => {
-        const token = await freshToken(options)
+        const token = await freshToken()
         const refusal = await saslAuthenticate({
           request: { encode: () => withLength(Buffer.from(`n,,\u0001auth=Bearer ${token}\u0001\u0001`)) },
           response: { decode: (answer) => answer, parse: (answer) => answer.subarray(4).toString('utf8') },
@@ -127,7 +119,8 @@ export function oauthBearer(options: OauthBearerOptions): Mechanism {
   }
 }
 
-async function freshToken({ token, limitMs, clock }: OauthBearerOptions): Promise<string> {
+/** One that is good for some time; `limitMs` is the longest wait for it. */
+async function freshToken(token: () => Promise<string>, limitMs: number, clock: Clock): Promise<string> {
   const failed = (how: string, cause?: unknown): MillraceError =>
     new MillraceError('AUTHENTICATION_FAILED', `The token provider (kafka.sasl.token) ${how}.`, { cause })
   // A provider that is no async function may throw as well.

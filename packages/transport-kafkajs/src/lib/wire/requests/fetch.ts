@@ -1,4 +1,4 @@
-import type { Isolation, TopicPartition } from '@millrace/core'
+import type { Isolation, PartitionPosition, TopicPartition } from '@millrace/core'
 import type { AbortedTransaction } from '../record-set.ts'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import { readByTopic, writeByTopic } from './request-fields.ts'
@@ -6,13 +6,9 @@ import { readByTopic, writeByTopic } from './request-fields.ts'
 export interface FetchOptions {
   readonly isolation: Isolation
   /** How long the broker may wait for a first byte. */
-  readonly maxWaitMs: number
-  readonly maxBytes: number
+  readonly maxFetchWaitMs: number
+  readonly maxFetchBytes: number
   readonly maxPartitionBytes: number
-}
-
-export interface FetchFrom extends TopicPartition {
-  readonly position: number
 }
 
 export interface FetchedPartition extends TopicPartition {
@@ -25,19 +21,19 @@ export interface FetchedPartition extends TopicPartition {
 }
 
 export function fetchRequest(
-  partitions: readonly FetchFrom[],
+  partitions: readonly PartitionPosition[],
   options: FetchOptions,
 ): WireRequest<readonly FetchedPartition[]> {
   return {
     api: APIS.fetch,
     encode: (writer) => {
-      writer.int32(-1).int32(options.maxWaitMs).int32(1).int32(options.maxBytes)
+      writer.int32(-1).int32(options.maxFetchWaitMs).int32(1).int32(options.maxFetchBytes)
       writer
         .int8(options.isolation === 'read-committed' ? 1 : 0)
         .int32(0)
         .int32(-1)
-      writeByTopic(writer, partitions, ({ partition, position }) =>
-        writer.int32(partition).int32(-1).int64(position).int64(-1).int32(options.maxPartitionBytes),
+      writeByTopic(writer, partitions, ({ partition, offset }) =>
+        writer.int32(partition).int32(-1).int64(offset).int64(-1).int32(options.maxPartitionBytes),
       )
       writer.int32(0).string('')
     },
