@@ -49,7 +49,7 @@ export class EventSpan implements EventTrace {
   }
 
   failed(thrown: Error): void {
-    this.#fail(thrown)
+    if (this.isRecording) markFailed(this.span, thrown)
     for (const member of this.#members) member.failed(thrown)
   }
 
@@ -68,10 +68,6 @@ export class EventSpan implements EventTrace {
 
   get #count(): number {
     return this.#members.reduce((sum, member) => sum + member.#count, 1)
-  }
-
-  #fail(thrown: Error): void {
-    if (this.isRecording) markFailed(this.span, thrown)
   }
 }
 

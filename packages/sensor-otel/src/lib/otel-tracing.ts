@@ -63,7 +63,7 @@ export class OtelTracing implements Tracing {
     const event = from instanceof EventSpan ? from : this.#current()
     const own = headerNamed(headers, PARENT)
     // A send that names a context of its own has begun a span of its own.
-    if (own !== undefined && event?.cameWith(own) !== true) return new UnfollowedSend(headers)
+    if (own !== undefined && event?.cameWith(own) !== true) return { headers, end: ignored }
     const parent = from instanceof EventSpan ? from.context : this.#active(event)
     const { name, options } = this.#begun.send(send)
     const span = this.#start(name, options, parent)
@@ -152,18 +152,6 @@ export class OtelTracing implements Tracing {
   }
 }
 
-class UnfollowedSend implements SendTrace {
-  readonly headers: RawHeaders
-
-  constructor(headers: RawHeaders) {
-    this.headers = headers
-  }
-
-  end(): void {
-    // Whoever has set its context has a span for it.
-  }
-}
-
 class SendSpan implements SendTrace {
   readonly headers: RawHeaders
   readonly #span: Span
@@ -178,6 +166,9 @@ class SendSpan implements SendTrace {
     this.#span.end()
   }
 }
+
+/** Whoever has set the context of a send has a span for it. */
+function ignored(): void {}
 
 /** Runs `work` in the context, and ends the span with it. */
 async function within<R>(span: Span, active: Context, work: () => Promise<R>): Promise<R> {

@@ -21,9 +21,9 @@ import { produceRequest, type ProducedBatch } from '../wire/requests/producers.t
 import { partitionCount } from './partition-count.ts'
 import { DelayedQueue, isOpen, PendingBatches, type PartitionQueue } from './pending-batches.ts'
 
-/** What differs inside a transaction. */
-export interface SendingMode {
-  readonly transactionalId: string | undefined
+/** What a transaction adds to sends. */
+export interface TransactionalSends {
+  readonly transactionalId: string
   /** Before the first request of a send to these partitions. */
   prepare(partitions: readonly TopicPartition[]): Promise<void>
   /** Who writes the next batch of a partition. */
@@ -32,14 +32,6 @@ export interface SendingMode {
   stored(key: string, records: number): void
   /** The error that ends the producer, for answers that do. */
   fatal(errorCode: number): Error | undefined
-}
-
-const PLAIN: SendingMode = {
-  transactionalId: undefined,
-  prepare: async () => {},
-  producer: () => NO_PRODUCER,
-  stored: () => {},
-  fatal: () => undefined,
 }
 
 /** A send under way. */
@@ -73,7 +65,7 @@ const MAY_BE_ONE_RECORD: ReadonlySet<number> = new Set([
 export class KafkaProducer implements Producer {
   /** Also for what goes with the sends in a transaction: Kafka answers a connection in order. */
   readonly links: BrokerLinks
-  readonly #mode: SendingMode
+  readonly #transaction: TransactionalSends | undefined
   readonly #context: KafkaClientContext
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
@@ -81,9 +73,9 @@ export class KafkaProducer implements Producer {
   /** Kafka answers a connection in order, and a request may wait long for replicas: delayed partitions have their own. */
   #delayedLinks: BrokerLinks | undefined
 
-  constructor(context: KafkaClientContext, mode: SendingMode = PLAIN) {
+  constructor(context: KafkaClientContext, transaction?: TransactionalSends) {
     this.links = context.openLinks()
-    this.#mode = mode
+    this.#transaction = transaction
     this.#context = context
   }
 
@@ -245,19 +237,23 @@ export class KafkaProducer implements Producer {
       for (const queue of queues) queue.trouble = trouble
     }
     try {
-      await this.#mode.prepare(queues)
+      await this.#transaction?.prepare(queues)
       const address = view.node(leader)
       if (address === undefined) return fail(`Broker ${leader} is not known.`)
       const link = links.ready(address) ?? (await links.to(address))
       const compression = batchCompression(settings.compression, this.#context.codecs())
       const batches = queues.flatMap(({ topic, partition, key, batches: [head] }) => {
         if (head === undefined) return []
-        const data = encodeRecordBatch(pending.recordsOf(head), this.#mode.producer(key), compression)
+        const data = encodeRecordBatch(
+          pending.recordsOf(head),
+          this.#transaction?.producer(key) ?? NO_PRODUCER,
+          compression,
+        )
         return [{ topic, partition, data }]
       })
       const options = {
         guard,
-        transactionalId: this.#mode.transactionalId,
+        transactionalId: this.#transaction?.transactionalId,
         timeoutMs: Math.max(1_000, settings.requestTimeoutMs - 2_000),
       }
       const answers = await link.send(produceRequest(batches, options))
@@ -280,11 +276,11 @@ export class KafkaProducer implements Producer {
     { errorCode, baseOffset, badRecords, message }: ProducedBatch,
   ): string | undefined {
     if (errorCode === KafkaCode.ok) {
-      this.#mode.stored(queue.key, queue.batches[0]?.indexes.length ?? 0)
+      this.#transaction?.stored(queue.key, queue.batches[0]?.indexes.length ?? 0)
       pending.stored(queue, baseOffset)
       return undefined
     }
-    const fatal = this.#mode.fatal(errorCode)
+    const fatal = this.#transaction?.fatal(errorCode)
     if (fatal !== undefined) throw fatal
     const corrupt = errorCode === KafkaCode.corruptMessage && ++queue.corruptions >= CORRUPTIONS_UNTIL_REFUSED
     if (isRetriable(errorCode) && !corrupt) return `Kafka answered ${kafkaErrorName(errorCode)} for ${queue.key}.`

@@ -23,7 +23,7 @@ import {
   type TransactionalIdentity,
 } from '../wire/requests/producers.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
-import { KafkaProducer, type SendingMode } from './kafka-producer.ts'
+import { KafkaProducer, type TransactionalSends } from './kafka-producer.ts'
 
 /** Wait while the coordinator still writes the markers of the transaction before. */
 const CONCURRENT_WAIT_MS = 5
@@ -57,7 +57,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   constructor(options: TransactionalOptions, context: KafkaClientContext) {
     this.#options = options
     this.#context = context
-    this.#producer = new KafkaProducer(context, this.#mode())
+    this.#producer = new KafkaProducer(context, this.#sends())
     const { links } = this.#producer
     this.#coordinator = new CoordinatorLink('transaction', options.id, { view: context.view, links })
   }
@@ -154,7 +154,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     this.#state = 'ready'
   }
 
-  #mode(): SendingMode {
+  #sends(): TransactionalSends {
     return {
       transactionalId: this.#options.id,
       prepare: (partitions) => this.#addPartitions(partitions),
