@@ -211,6 +211,7 @@ export {
   type CodecRole,
 } from './lib/codecs/resolve-codec.ts'
 export { grouped } from './lib/collections/grouped.ts'
+export { jsonText } from './lib/codecs/json-text.ts'
 export { showBytes } from './lib/codecs/show-bytes.ts'
 export {
   DOCS_ADDRESS,
@@ -279,7 +280,14 @@ export type {
   TransportFactory,
   WebDriverFactory,
 } from './lib/settings/setting-types.ts'
-export { isSecretName, type Redact, RedactingLogger, redactor, redactText } from './lib/redaction/redact.ts'
+export {
+  isSecretName,
+  type Redact,
+  RedactingLogger,
+  redactor,
+  redactText,
+  shownHeaders,
+} from './lib/redaction/redact.ts'
 export { formatByteSize, parseByteSize, type ByteSize } from './lib/units/byte-size.ts'
 export { duration, formatDuration, parseDuration, type Duration } from './lib/units/duration.ts'
 export {

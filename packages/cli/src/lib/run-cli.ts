@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import {
+  jsonText,
   type CommandLineApp,
   isMillraceError,
   MillraceError,
@@ -26,7 +27,6 @@ import { devWorkerCommand, isDevWorker, waitAsSpare } from './dev/dev-worker.ts'
 import { commandOutput } from './output/command-output.ts'
 import { describeFailure, failureFacts } from './output/describe-failure.ts'
 import { type Terminal, wantsColor, widthOf } from './output/terminal.ts'
-import { toJson } from './output/text-table.ts'
 import { watchSignals } from './process/signals.ts'
 import { exitCodeOf, WrongUsage } from './process/exit-code.ts'
 import { runCommand } from './run-command.ts'
@@ -65,7 +65,7 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
     const color = pc.createColors(wantsColor(stderr, env, !words.includes('--no-color')))
     const reason = error instanceof WrongUsage ? error.reason : error
     const stack = words.includes('--debug')
-    const text = words.includes('--json') ? toJson(failureFacts(reason)) : describeFailure(reason, color, { stack })
+    const text = words.includes('--json') ? jsonText(failureFacts(reason)) : describeFailure(reason, color, { stack })
     stderr.write(`${redactor(secretsOfEnvironment(env))(text)}\n`)
     return exitCodeOf(error)
   }

@@ -1,6 +1,6 @@
 import {
   isMillraceError,
-  isSecretName,
+  shownHeaders,
   type AgentDeadLetters,
   type DeadLetter,
   type DeadLetterPlace,
@@ -43,13 +43,9 @@ export function deadLetterPages(tools: SiteTools): BuiltInPages {
           ),
         )
         if (letter === undefined) throw new PageError(404, 'There is no such dead letter.')
-        const headers = letter.headers.map(([name, value]) => [
-          name,
-          value === null ? null : isSecretName(name) ? '***' : value.toString('utf8'),
-        ])
         // A stack shows what is inside the application: only for those who may change it.
         const stack = access.mayAct(c).on ? letter.stack : ''
-        return c.json({ ...letter, headers, stack })
+        return c.json({ ...letter, headers: shownHeaders(letter.headers), stack })
       },
     },
     '/dead-letters/:agent/replay/': {

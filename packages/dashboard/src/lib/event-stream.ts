@@ -1,4 +1,4 @@
-import { jsonText } from '@millrace/web'
+import { jsonText } from '@millrace/core'
 import { mergePatch, type Json } from './merge-patch.ts'
 
 export interface EventStreamOptions {

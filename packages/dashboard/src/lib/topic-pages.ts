@@ -1,7 +1,13 @@
-import { isLocalBroker, isMillraceError, isSecretName, type ShownRecord, type TopicDescription } from '@millrace/core'
+import {
+  isLocalBroker,
+  isMillraceError,
+  jsonText,
+  shownHeaders,
+  type ShownRecord,
+  type TopicDescription,
+} from '@millrace/core'
 import {
   action,
-  jsonText,
   PageError,
   SharedLookups,
   type ActionRight,
@@ -171,12 +177,10 @@ function peekOf({ partition, offset, timestamp, key, value, headers }: ShownReco
       key: shownKey.value,
       value: shownValue.value,
       cut: isCut || headerBytes.some((bytes) => bytes > MAX_HEADER_CHARACTERS),
-      headers: headers
-        .slice(0, MAX_HEADERS)
-        .map(([name, bytes]) => [
-          firstOf(name),
-          bytes === null ? null : isSecretName(name) ? '***' : firstOf(bytes.toString('utf8')),
-        ]),
+      headers: shownHeaders(headers.slice(0, MAX_HEADERS)).map(([name, text]) => [
+        firstOf(name),
+        text === null ? null : firstOf(text),
+      ]),
     },
     characters: shownKey.characters + shownValue.characters + headerBytes.reduce((sum, bytes) => sum + bytes, 0),
   }

@@ -1,4 +1,12 @@
-import type { Clock, CommandLineApp, CommandLineClient, CommandOutput, Logger } from '@millrace/core'
+import {
+  type Clock,
+  type CommandLineApp,
+  type CommandLineClient,
+  type CommandOutput,
+  type Logger,
+  MillraceError,
+  nearestName,
+} from '@millrace/core'
 import type { CommandGrammar, ParameterValues } from '../arguments/grammar.ts'
 import type { LogLevel } from '../output/create-logger.ts'
 import type { Terminal } from '../output/terminal.ts'
@@ -31,6 +39,46 @@ export interface Command {
   readonly level?: LogLevel
   /** Returns the exit code. */
   run(context: CommandContext): Promise<number>
+}
+
+type CommandParts = Omit<Command, 'grammar' | 'logsToOutput'> &
+  Partial<Pick<Command, 'logsToOutput'> & CommandGrammar> &
+  Pick<CommandGrammar, 'name' | 'describe'>
+
+/** A command with what is seldom said left out: it takes nothing of its own, and what it logs goes to the error output. */
+export function command({ defaults, level, logsToOutput = false, run, ...grammar }: CommandParts): Command {
+  return {
+    grammar: { options: [], positionals: [], showsSettings: false, ...grammar },
+    ...(defaults === undefined ? {} : { defaults }),
+    ...(level === undefined ? {} : { level }),
+    logsToOutput,
+    run,
+  }
+}
+
+/** Throws `COMMAND_USAGE`, with the nearest name, when the app has nothing of this name. `mark` goes before an agent's where one is sent to. */
+export function requireName(app: CommandLineApp, kind: 'agent' | 'job' | 'table', name: string, mark = ''): void {
+  const things = kind === 'job' ? app.jobs() : kind === 'agent' ? app.describe().agents : app.describe().tables
+  const names = things.map((thing) => thing.name)
+  if (names.includes(name)) return
+  const nearest = nearestName(name, names)
+  const shown = mark === '' ? `"${nearest}"` : `${mark}${nearest}`
+  const others = names.length === 0 ? 'It has none.' : `It has ${names.join(', ')}.`
+  throw new MillraceError(
+    'COMMAND_USAGE',
+    `The app "${app.id}" has no ${kind} "${name}". ${nearest === undefined ? others : `Did you mean ${shown}?`}`,
+  )
+}
+
+/** Throws `GROUP_NOT_EMPTY`. For before a question whose answer would be in vain: what is then done looks again. */
+export async function refuseMembers(app: CommandLineApp, client: CommandLineClient): Promise<void> {
+  const members = await client.members()
+  if (members.length === 0) return
+  const who = members.map(({ id, host }) => `${id} (${host})`).join(', ')
+  throw new MillraceError(
+    'GROUP_NOT_EMPTY',
+    `The app "${app.id}" runs: its group has ${members.length === 1 ? 'the member' : `${members.length} members`} ${who}. One that was killed leaves it after sessionTimeout.`,
+  )
 }
 
 /** Runs `work` with a broker connection that is closed whatever happens. */

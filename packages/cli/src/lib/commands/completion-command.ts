@@ -1,20 +1,15 @@
 import { positional, type ParameterValues } from '../arguments/grammar.ts'
 import { completionScript } from '../completion/completion-script.ts'
 import type { Terminal } from '../output/terminal.ts'
-import type { Command } from './command-context.ts'
+import { command, type Command } from './command-context.ts'
 
 /** `completion bash|zsh`: a script that completes commands, options and names of the app. Needs no app to be printed. */
-export const completionCommand: Command = {
-  grammar: {
-    name: 'completion',
-    describe: 'Print a script that completes commands, options and names in your shell',
-    options: [],
-    positionals: [positional('shell', { describe: 'Of which shell', choices: ['bash', 'zsh'] })],
-    showsSettings: false,
-  },
-  logsToOutput: false,
+export const completionCommand: Command = command({
+  name: 'completion',
+  describe: 'Print a script that completes commands, options and names in your shell',
+  positionals: [positional('shell', { describe: 'Of which shell', choices: ['bash', 'zsh'] })],
   run: ({ values, terminal }) => Promise.resolve(printCompletion(values, terminal)),
-}
+})
 
 /** Writes the script; the exit code is returned. */
 export function printCompletion({ shell }: ParameterValues, { stdout }: Terminal): number {

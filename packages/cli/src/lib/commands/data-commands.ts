@@ -11,27 +11,22 @@ import {
 } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
 import type { OutputStream, Terminal } from '../output/terminal.ts'
-import type { Command, CommandContext } from './command-context.ts'
+import { command, type Command, type CommandContext } from './command-context.ts'
 
 /** In place of a file: the standard input or output. */
 const STREAM = '-'
 const PRIVATE_FILE = 0o600
 
 /** `embedded export|import`: the log of the embedded broker as text, which every version reads. */
-export const embeddedCommand: Command = {
-  grammar: {
-    name: 'embedded',
-    describe:
-      'Write the log of the embedded broker as text, or make one of it: for moving it to another version or machine',
-    options: [],
-    positionals: [
-      positional('action', { choices: ['export', 'import'], describe: 'export FILE, or import FILE' }),
-      positional('file', { describe: 'A file, or - for the standard output or input' }),
-    ],
-    showsSettings: false,
-    examples: ['embedded export log.jsonl', 'embedded export - | gzip > log.jsonl.gz', 'embedded import log.jsonl'],
-  },
-  logsToOutput: false,
+export const embeddedCommand: Command = command({
+  name: 'embedded',
+  describe:
+    'Write the log of the embedded broker as text, or make one of it: for moving it to another version or machine',
+  positionals: [
+    positional('action', { choices: ['export', 'import'], describe: 'export FILE, or import FILE' }),
+    positional('file', { describe: 'A file, or - for the standard output or input' }),
+  ],
+  examples: ['embedded export log.jsonl', 'embedded export - | gzip > log.jsonl.gz', 'embedded import log.jsonl'],
   run: async (context) => {
     const { app, cli, json, values, quiet, terminal } = context
     const [action, file] = [String(values['action']), String(values['file'])]
@@ -47,50 +42,41 @@ export const embeddedCommand: Command = {
     else if (!quiet) cli.say(describeTransfer(action === 'export' ? 'Written' : 'Made', done))
     return 0
   },
-}
+})
 
 /** `backup`: copies of the log and the stores, as of one moment. */
-export const backupCommand: Command = {
-  grammar: {
-    name: 'backup',
-    describe:
-      'Copy the embedded log and the stores of tables into a new directory. The log may be in use; a store only in the process that has it (app.backup)',
-    options: [
-      option('log-only', {
-        type: 'boolean',
-        default: false,
-        describe: 'Leave the stores out: they are built anew from the changelogs',
-      }),
-    ],
-    positionals: [positional('directory', { describe: 'Where to; empty or missing' })],
-    showsSettings: false,
-    examples: ['backup /backups/monday', 'backup /backups/monday --log-only'],
-  },
-  logsToOutput: false,
+export const backupCommand: Command = command({
+  name: 'backup',
+  describe:
+    'Copy the embedded log and the stores of tables into a new directory. The log may be in use; a store only in the process that has it (app.backup)',
+  options: [
+    option('log-only', {
+      type: 'boolean',
+      default: false,
+      describe: 'Leave the stores out: they are built anew from the changelogs',
+    }),
+  ],
+  positionals: [positional('directory', { describe: 'Where to; empty or missing' })],
+  examples: ['backup /backups/monday', 'backup /backups/monday --log-only'],
   run: async ({ app, cli, json, values, quiet }) => {
     const directory = String(values['directory'])
     const backup = await dataOf(app).backup(directory, { logOnly: values['log-only'] === true })
     sayBackup(backup, { cli, json, quiet, what: 'Copied' })
     return 0
   },
-}
+})
 
 /** `restore`: puts a backup where the app keeps its data. */
-export const restoreCommand: Command = {
-  grammar: {
-    name: 'restore',
-    describe: 'Put a backup where the app keeps its data; there must be none yet, and no worker may run',
-    options: [],
-    positionals: [positional('directory', { describe: 'What backup has made' })],
-    showsSettings: false,
-    examples: ['restore /backups/monday'],
-  },
-  logsToOutput: false,
+export const restoreCommand: Command = command({
+  name: 'restore',
+  describe: 'Put a backup where the app keeps its data; there must be none yet, and no worker may run',
+  positionals: [positional('directory', { describe: 'What backup has made' })],
+  examples: ['restore /backups/monday'],
   run: async ({ app, cli, json, values, quiet }) => {
     sayBackup(await dataOf(app).restore(String(values['directory'])), { cli, json, quiet, what: 'Put back' })
     return 0
   },
-}
+})
 
 function dataOf(app: CommandLineApp): LocalData {
   if (app.data !== undefined) return app.data

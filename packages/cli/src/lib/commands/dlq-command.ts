@@ -1,58 +1,53 @@
 import {
+  jsonText,
   type AgentDeadLetters,
   type DeadLetter,
   type DeadLetterPlace,
   type DeadLetterSummary,
-  isSecretName,
-  type RawHeaders,
+  shownHeaders,
   type ReplayOutcome,
   type ShownBytes,
 } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
 import { usage, wholeNumber } from '../arguments/typed-values.ts'
-import { timeText, cellText, toJson } from '../output/text-table.ts'
-import { type Command, type CommandContext, withClient } from './command-context.ts'
-import { requireAgent } from './require-agent.ts'
+import { timeText, cellText } from '../output/text-table.ts'
+import { command, type Command, type CommandContext, requireName, withClient } from './command-context.ts'
 
 /** `dlq list|show|replay`: events that agents have given up. Needs no worker. */
-export const dlqCommand: Command = {
-  grammar: {
-    name: 'dlq',
-    describe: 'List, show and replay dead letters',
-    options: [
-      option('latest', { type: 'boolean', default: false, describe: 'show: the letter that failed last' }),
-      option('all', { type: 'boolean', default: false, describe: 'replay: every letter that was not replayed yet' }),
-      option('partition', { type: 'number', describe: 'show, replay: the same as the argument' }),
-      option('offset', { type: 'number', describe: 'show, replay: the same as the argument' }),
-      option('limit', { type: 'number', default: 5, describe: 'list: letters to show of each agent, newest first' }),
-    ],
-    positionals: [
-      positional('action', {
-        choices: ['list', 'show', 'replay'],
-        describe: 'list [agent], show agent partition offset, or replay agent partition offset',
-      }),
-      positional('agent', { required: false, describe: 'Name of the agent', completes: 'agents' }),
-      positional('letter-partition', {
-        key: 'at',
-        required: false,
-        type: 'number',
-        describe: 'show, replay: partition of the letter, as listed',
-      }),
-      positional('letter-offset', {
-        key: 'offset-at',
-        required: false,
-        type: 'number',
-        describe: 'show, replay: its offset',
-      }),
-    ],
-    showsSettings: false,
-    examples: ['dlq list', 'dlq show count-words 3 7', 'dlq replay count-words 3 7', 'dlq replay count-words --all'],
-  },
-  logsToOutput: false,
+export const dlqCommand: Command = command({
+  name: 'dlq',
+  describe: 'List, show and replay dead letters',
+  options: [
+    option('latest', { type: 'boolean', default: false, describe: 'show: the letter that failed last' }),
+    option('all', { type: 'boolean', default: false, describe: 'replay: every letter that was not replayed yet' }),
+    option('partition', { type: 'number', describe: 'show, replay: the same as the argument' }),
+    option('offset', { type: 'number', describe: 'show, replay: the same as the argument' }),
+    option('limit', { type: 'number', default: 5, describe: 'list: letters to show of each agent, newest first' }),
+  ],
+  positionals: [
+    positional('action', {
+      choices: ['list', 'show', 'replay'],
+      describe: 'list [agent], show agent partition offset, or replay agent partition offset',
+    }),
+    positional('agent', { required: false, describe: 'Name of the agent', completes: 'agents' }),
+    positional('letter-partition', {
+      key: 'at',
+      required: false,
+      type: 'number',
+      describe: 'show, replay: partition of the letter, as listed',
+    }),
+    positional('letter-offset', {
+      key: 'offset-at',
+      required: false,
+      type: 'number',
+      describe: 'show, replay: its offset',
+    }),
+  ],
+  examples: ['dlq list', 'dlq show count-words 3 7', 'dlq replay count-words 3 7', 'dlq replay count-words --all'],
   run: (context) => {
     const { app, values } = context
     const agent = values['agent'] === undefined ? undefined : String(values['agent'])
-    if (agent !== undefined) requireAgent(app, agent)
+    if (agent !== undefined) requireName(app, 'agent', agent)
     if (values['action'] === 'list') {
       refuse(context, 'list', ['at', 'offset-at', 'latest', 'all', 'partition', 'offset'])
       return list(context, agent)
@@ -65,7 +60,7 @@ export const dlqCommand: Command = {
     refuse(context, 'replay', ['latest'])
     return replay(context, agent)
   },
-}
+})
 
 async function list({ app, cli, json, values }: CommandContext, agent: string | undefined): Promise<number> {
   const newest = wholeNumber(values['limit'], '--limit')
@@ -100,7 +95,7 @@ async function show(context: CommandContext, agent: string): Promise<number> {
     terminal.stderr.write(`Agent "${agent}" has ${where}.\n`)
     return 1
   }
-  if (json) cli.json({ name: agent, ...letter, headers: headersOf(letter.headers) })
+  if (json) cli.json({ name: agent, ...letter, headers: shownHeaders(letter.headers) })
   else sayLetter(letter, cli)
   return 0
 }
@@ -134,13 +129,13 @@ function sayLetter(letter: DeadLetter, cli: CommandContext['cli']): void {
   line('error', cellText([failure.class, failure.code, failure.message].filter((text) => text !== '').join(' · ')))
   line('key', bytesText(key))
   line('value', bytesText(value))
-  for (const [name, text] of headersOf(headers)) line('header', `${cellText(name)} = ${cellText(text ?? '')}`)
+  for (const [name, text] of shownHeaders(headers)) line('header', `${cellText(name)} = ${cellText(text ?? '')}`)
   if (stack !== '') cli.say(`\n${stack.split('\n').map(cellText).join('\n')}`)
 }
 
 function bytesText({ as, value }: ShownBytes): string {
   if (as === 'none') return 'none'
-  return `${typeof value === 'string' ? cellText(value) : toJson(value)}  (${as})`
+  return `${typeof value === 'string' ? cellText(value) : jsonText(value)}  (${as})`
 }
 
 function sentenceOf(agent: string, { replayed, before }: ReplayOutcome): string {
@@ -168,13 +163,6 @@ const LONGEST_MESSAGE = 80
 
 function shortened(text: string): string {
   return text.length <= LONGEST_MESSAGE ? text : `${text.slice(0, LONGEST_MESSAGE - 1)}…`
-}
-
-function headersOf(headers: RawHeaders): readonly (readonly [name: string, text: string | null])[] {
-  return headers.map(([name, value]) => [
-    name,
-    value === null ? null : isSecretName(name) ? '***' : value.toString('utf8'),
-  ])
 }
 
 /** Which letter, by arguments or by options; `undefined` when none is named. */

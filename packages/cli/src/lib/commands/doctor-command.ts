@@ -3,23 +3,17 @@ import { option } from '../arguments/grammar.ts'
 import { checkApp, checkWithoutApp, type MachineFacts } from '../doctor/check-app.ts'
 import type { Finding } from '../doctor/finding.ts'
 import type { Terminal } from '../output/terminal.ts'
-import type { Command } from './command-context.ts'
+import { command, type Command } from './command-context.ts'
 
 /** `doctor`: checks everything that keeps a worker from running, and says what to do. */
-export const doctorCommand: Command = {
-  grammar: {
-    name: 'doctor',
-    describe: 'Check Node.js, packages, settings, broker, topics, tables, port and disk, and say what to do',
-    options: [],
-    positionals: [],
-    showsSettings: false,
-  },
+export const doctorCommand: Command = command({
+  name: 'doctor',
+  describe: 'Check Node.js, packages, settings, broker, topics, tables, port and disk, and say what to do',
   // A broker that does not answer at once is a finding, not a reason to wait.
   defaults: { connectTimeout: '10s' },
-  logsToOutput: false,
   run: async ({ app, cli, clock, json, terminal }) =>
     report(await checkApp(app, { ...surroundingsOf(terminal), nowMs: clock.now() }), cli, { json, terminal }),
-}
+})
 
 /** `doctor` where there is no app, because of `failure`. */
 export function doctorWithoutApp(
@@ -57,15 +51,10 @@ function lineOf({ name, status, detail, fix }: Finding, { color }: CommandOutput
 }
 
 /** `clean-versions`: local stores that other versions of Millrace have left behind. */
-export const cleanVersionsCommand: Command = {
-  grammar: {
-    name: 'clean-versions',
-    describe: 'Delete local stores of other versions of Millrace; their rows are in the changelogs',
-    options: [option('dry-run', { type: 'boolean', default: false, describe: 'Only list what would be deleted' })],
-    positionals: [],
-    showsSettings: false,
-  },
-  logsToOutput: false,
+export const cleanVersionsCommand: Command = command({
+  name: 'clean-versions',
+  describe: 'Delete local stores of other versions of Millrace; their rows are in the changelogs',
+  options: [option('dry-run', { type: 'boolean', default: false, describe: 'Only list what would be deleted' })],
   run: async ({ app, cli, values, json, quiet }) => {
     const stores = await app.otherStores()
     const isDry = values['dry-run'] === true
@@ -78,4 +67,4 @@ export const cleanVersionsCommand: Command = {
     } else if (!quiet) cli.say(`There are no stores of other versions under ${app.place().dataDirectory}.`)
     return 0
   },
-}
+})

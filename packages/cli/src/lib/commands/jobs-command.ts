@@ -1,36 +1,31 @@
-import { nearestName, type JobDescription } from '@millrace/core'
+import { type JobDescription } from '@millrace/core'
 import { usage } from '../arguments/typed-values.ts'
 import { option, positional } from '../arguments/grammar.ts'
-import type { Command, CommandContext } from './command-context.ts'
+import { command, requireName, type Command, type CommandContext } from './command-context.ts'
 import { actOnWorker } from './worker-site.ts'
 
 const ACTIONS = ['run', 'pause', 'resume'] as const
 
 /** `jobs`: tasks, timers and cron jobs as they are defined, without a broker; `jobs run|pause|resume NAME` asks a worker. */
-export const jobsCommand: Command = {
-  grammar: {
-    name: 'jobs',
-    describe: 'List tasks, timers and cron jobs with their next run; run, pause and resume them on running workers',
-    options: [
-      option('worker', {
-        type: 'string',
-        describe:
-          'run, pause, resume: the site of a worker, http://host:port; else the one on this machine at web.port',
-      }),
-    ],
-    positionals: [
-      positional('action', {
-        required: false,
-        choices: ['list', ...ACTIONS],
-        default: 'list',
-        describe: 'list, or what to do with the job; a pause is for all workers and lasts until it is resumed',
-      }),
-      positional('name', { required: false, describe: 'Name of the job' }),
-    ],
-    showsSettings: false,
-    examples: ['jobs', 'jobs run daily-report', 'jobs pause daily-report --worker http://10.0.0.7:6066'],
-  },
-  logsToOutput: false,
+export const jobsCommand: Command = command({
+  name: 'jobs',
+  describe: 'List tasks, timers and cron jobs with their next run; run, pause and resume them on running workers',
+  options: [
+    option('worker', {
+      type: 'string',
+      describe: 'run, pause, resume: the site of a worker, http://host:port; else the one on this machine at web.port',
+    }),
+  ],
+  positionals: [
+    positional('action', {
+      required: false,
+      choices: ['list', ...ACTIONS],
+      default: 'list',
+      describe: 'list, or what to do with the job; a pause is for all workers and lasts until it is resumed',
+    }),
+    positional('name', { required: false, describe: 'Name of the job' }),
+  ],
+  examples: ['jobs', 'jobs run daily-report', 'jobs pause daily-report --worker http://10.0.0.7:6066'],
   run: (context) => {
     const { app, cli, json, values } = context
     const action = ACTIONS.find((each) => each === values['action'])
@@ -43,19 +38,13 @@ export const jobsCommand: Command = {
     else cli.table(jobs.map(rowOf))
     return Promise.resolve(0)
   },
-}
+})
 
 async function act(context: CommandContext, action: (typeof ACTIONS)[number]): Promise<number> {
   const { app, cli, json, quiet, values, terminal } = context
   if (values['name'] === undefined) throw usage(`jobs ${action} needs <name>.`)
   const name = String(values['name'])
-  const names = app.jobs().map((job) => job.name)
-  if (!names.includes(name)) {
-    const nearest = nearestName(name, names)
-    throw usage(
-      `The app "${app.id}" has no job "${name}".${nearest === undefined ? '' : ` Did you mean "${nearest}"?`}`,
-    )
-  }
+  requireName(app, 'job', name)
   const { result, error } = await actOnWorker(context, `/jobs/${encodeURIComponent(name)}/${action}/`)
   if (json) cli.json({ name, result, error: error ?? null })
   else if (!quiet) cli.say(`Job "${name}": ${result}.`)

@@ -1,5 +1,5 @@
 import type { AppDescription } from '@millrace/core'
-import type { Command } from './command-context.ts'
+import { command, type Command } from './command-context.ts'
 
 /** `agents`, `tables`: what the app defines, without a broker. */
 export const listingCommands: readonly Command[] = [
@@ -14,9 +14,9 @@ export const listingCommands: readonly Command[] = [
 type ListedRow = { readonly name: string } & Readonly<Record<string, unknown>>
 
 function listing(name: string, describe: string, rowsOf: (app: AppDescription) => readonly ListedRow[]): Command {
-  return {
-    grammar: { name, describe, options: [], positionals: [], showsSettings: false },
-    logsToOutput: false,
+  return command({
+    name,
+    describe,
     run: ({ app, cli, json }) => {
       const rows = rowsOf(app.describe())
       if (json) cli.json(rows)
@@ -24,7 +24,7 @@ function listing(name: string, describe: string, rowsOf: (app: AppDescription) =
       else cli.table(rows.map((row) => forPeople(row)))
       return Promise.resolve(0)
     },
-  }
+  })
 }
 
 /** Lists as text, and no column of help that nobody wrote. */
@@ -37,15 +37,9 @@ function forPeople(row: ListedRow): Readonly<Record<string, unknown>> {
 }
 
 /** `models`: what is in keys and values, wherever the app keeps or sends some; needs no broker. */
-export const modelsCommand: Command = {
-  grammar: {
-    name: 'models',
-    describe: 'List topics, agents and tables with the codecs of their keys and values',
-    options: [],
-    positionals: [],
-    showsSettings: false,
-  },
-  logsToOutput: false,
+export const modelsCommand: Command = command({
+  name: 'models',
+  describe: 'List topics, agents and tables with the codecs of their keys and values',
   run: ({ app, cli, json }) => {
     const rows = modelsOf(app.describe())
     if (json) cli.json(rows)
@@ -53,7 +47,7 @@ export const modelsCommand: Command = {
     else cli.table(rows.map((row) => ({ ...row, topic: row.topic ?? '', key: row.key ?? '', value: row.value ?? '' })))
     return Promise.resolve(0)
   },
-}
+})
 
 interface ModelRow {
   readonly name: string

@@ -1,38 +1,26 @@
-import {
-  type CommandLineApp,
-  MillraceError,
-  nearestName,
-  type RecordsRequest,
-  type ShownBytes,
-  type ShownRecord,
-} from '@millrace/core'
+import { jsonText, type RecordsRequest, type ShownBytes, type ShownRecord } from '@millrace/core'
 import { option, type ParameterValues, positional } from '../arguments/grammar.ts'
 import { readStart, wholeNumber } from '../arguments/typed-values.ts'
-import { timeText, cellText, toJson } from '../output/text-table.ts'
+import { timeText, cellText } from '../output/text-table.ts'
 import { keepAlive } from '../process/keep-alive.ts'
-import { type Command, type CommandContext, withClient } from './command-context.ts'
-import { requireAgent } from './require-agent.ts'
+import { command, type Command, type CommandContext, requireName, withClient } from './command-context.ts'
 
 /** `tail TOPIC`: records as they come, without joining the group. Ends at a signal, or when it has shown enough. */
-export const tailCommand: Command = {
-  grammar: {
-    name: 'tail',
-    describe: 'Show records of a topic as they come, decoded as the app declares it',
-    options: [
-      option('from', {
-        type: 'string',
-        default: 'end',
-        describe: 'beginning, end, an offset, a time (2026-03-01T08:00Z) or how long ago (6h)',
-      }),
-      option('key', { type: 'string', aliases: ['k'], describe: 'Only records with this key' }),
-      option('partition', { type: 'number', describe: 'Only of this partition' }),
-      option('limit', { type: 'number', aliases: ['n'], describe: 'End after so many records' }),
-    ],
-    positionals: [positional('topic', { describe: 'Name of any topic of the broker', completes: 'topics' })],
-    showsSettings: false,
-    examples: ['tail posts', 'tail posts --from 10m --key ann', 'tail posts --from beginning --limit 5 --json'],
-  },
-  logsToOutput: false,
+export const tailCommand: Command = command({
+  name: 'tail',
+  describe: 'Show records of a topic as they come, decoded as the app declares it',
+  options: [
+    option('from', {
+      type: 'string',
+      default: 'end',
+      describe: 'beginning, end, an offset, a time (2026-03-01T08:00Z) or how long ago (6h)',
+    }),
+    option('key', { type: 'string', aliases: ['k'], describe: 'Only records with this key' }),
+    option('partition', { type: 'number', describe: 'Only of this partition' }),
+    option('limit', { type: 'number', aliases: ['n'], describe: 'End after so many records' }),
+  ],
+  positionals: [positional('topic', { describe: 'Name of any topic of the broker', completes: 'topics' })],
+  examples: ['tail posts', 'tail posts --from 10m --key ann', 'tail posts --from beginning --limit 5 --json'],
   run: async (context) => {
     const { app, cli, values, clock } = context
     const limit = values['limit'] === undefined ? Infinity : wholeNumber(values['limit'], '--limit', 1)
@@ -54,7 +42,7 @@ export const tailCommand: Command = {
     }
     return 0
   },
-}
+})
 
 function requestOf(values: ParameterValues, nowMs: number, signal: AbortSignal): RecordsRequest {
   const { key, partition } = values
@@ -73,7 +61,7 @@ function show(record: ShownRecord, { cli, json, terminal }: CommandContext): voi
   if (json) {
     const named = headers.map(([name, bytes]) => [name, bytes === null ? null : bytes.toString('utf8')])
     // A line each, so that whoever reads them need not wait for the last one.
-    terminal.stdout.write(`${toJson({ topic, partition, offset, timestamp: time, key, value, headers: named })}\n`)
+    terminal.stdout.write(`${jsonText({ topic, partition, offset, timestamp: time, key, value, headers: named })}\n`)
     return
   }
   const place = cli.color.dim(`${topic}/${partition}@${offset}  ${time}`)
@@ -86,31 +74,27 @@ function textOf({ as, value }: ShownBytes): string {
 }
 
 /** `table NAME [KEY]`: committed state, read from the changelog without a worker. */
-export const tableCommand: Command = {
-  grammar: {
-    name: 'table',
-    describe: 'Show committed rows of a table, or the value of one key',
-    options: [option('limit', { type: 'number', default: 100, describe: 'Most rows to show' })],
-    positionals: [
-      positional('name', { describe: 'Name of the table', completes: 'tables' }),
-      positional('key', { required: false, describe: 'Key, as text (JSON for keys that are objects)' }),
-    ],
-    showsSettings: false,
-    examples: ['table word_counts hello', 'table word_counts --limit 10 --json'],
-  },
-  logsToOutput: false,
+export const tableCommand: Command = command({
+  name: 'table',
+  describe: 'Show committed rows of a table, or the value of one key',
+  options: [option('limit', { type: 'number', default: 100, describe: 'Most rows to show' })],
+  positionals: [
+    positional('name', { describe: 'Name of the table', completes: 'tables' }),
+    positional('key', { required: false, describe: 'Key, as text (JSON for keys that are objects)' }),
+  ],
+  examples: ['table word_counts hello', 'table word_counts --limit 10 --json'],
   run: (context) => {
     const table = String(context.values['name'])
-    requireTable(context.app, table)
+    requireName(context.app, 'table', table)
     const key = context.values['key']
     return key === undefined ? showRows(context, table) : showKey(context, table, String(key))
   },
-}
+})
 
 async function showKey({ app, cli, json, terminal }: CommandContext, table: string, key: string): Promise<number> {
   const { found, value, partition } = await withClient(app, (client) => client.readTable(table, key))
   if (json) cli.json({ name: table, key, found, value: found ? value : null, partition })
-  else if (found) cli.say(typeof value === 'string' ? value : toJson(value, 2))
+  else if (found) cli.say(typeof value === 'string' ? value : jsonText(value, 2))
   else terminal.stderr.write(`The table "${table}" has no key "${key}" (partition ${partition}).\n`)
   return found ? 0 : 1
 }
@@ -125,33 +109,15 @@ async function showRows({ app, cli, json, values, terminal }: CommandContext, ta
   return 0
 }
 
-function requireTable(app: CommandLineApp, table: string): void {
-  const names = app.describe().tables.map(({ name }) => name)
-  if (names.includes(table)) return
-  const nearest = nearestName(table, names)
-  const hint =
-    nearest !== undefined
-      ? `Did you mean "${nearest}"?`
-      : names.length > 0
-        ? `It has ${names.join(', ')}.`
-        : 'It has none.'
-  throw new MillraceError('COMMAND_USAGE', `The app "${app.id}" has no table "${table}". ${hint}`)
-}
-
 /** `lag [AGENT]`: how far agents are behind, from what the broker has; joins no group. */
-export const lagCommand: Command = {
-  grammar: {
-    name: 'lag',
-    describe: 'Show how far each agent is behind: committed offset, end and lag of each partition',
-    options: [],
-    positionals: [positional('agent', { required: false, describe: 'Of this agent only', completes: 'agents' })],
-    showsSettings: false,
-    examples: ['lag', 'lag count-words --json'],
-  },
-  logsToOutput: false,
+export const lagCommand: Command = command({
+  name: 'lag',
+  describe: 'Show how far each agent is behind: committed offset, end and lag of each partition',
+  positionals: [positional('agent', { required: false, describe: 'Of this agent only', completes: 'agents' })],
+  examples: ['lag', 'lag count-words --json'],
   run: async ({ app, cli, values, json }) => {
     const agent = values['agent'] === undefined ? undefined : String(values['agent'])
-    if (agent !== undefined) requireAgent(app, agent)
+    if (agent !== undefined) requireName(app, 'agent', agent)
     const all = await withClient(app, (client) => client.lag())
     const lags = all.filter((each) => agent === undefined || each.agent === agent)
     const rows = lags.map(({ agent: name, topic, partition, committed, end, lag }) => ({
@@ -172,4 +138,4 @@ export const lagCommand: Command = {
     }
     return 0
   },
-}
+})

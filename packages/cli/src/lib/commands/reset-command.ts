@@ -1,47 +1,36 @@
-import {
-  MillraceError,
-  type CommandLineClient,
-  type ResetPlan,
-  type ResetRequest,
-  type ResetTopic,
-} from '@millrace/core'
+import { type CommandLineClient, type ResetPlan, type ResetRequest, type ResetTopic } from '@millrace/core'
 import { option, type ParameterValues } from '../arguments/grammar.ts'
 import { readPosition } from '../arguments/typed-values.ts'
 import { confirm } from '../output/confirm.ts'
-import { withClient, type Command, type CommandContext } from './command-context.ts'
+import { command, refuseMembers, withClient, type Command, type CommandContext } from './command-context.ts'
 
 /** `reset`: the app starts from the beginning of its source topics, with empty tables. */
-export const resetCommand: Command = {
-  grammar: {
-    name: 'reset',
-    describe: 'Make the app begin anew: empty tables, input topics read again; nothing that others wrote is deleted',
-    options: [
-      option('yes', { type: 'boolean', aliases: ['y'], default: false, describe: 'Do not ask' }),
-      option('dry-run', { type: 'boolean', default: false, describe: 'Only list what would happen' }),
-      option('to', {
-        type: 'string',
-        default: 'beginning',
-        describe: 'Where input topics are read from: beginning, end, a time (2026-03-01T08:00Z), or how long ago (6h)',
-      }),
-      option('input', {
-        type: 'list',
-        completes: 'targets',
-        describe: 'A topic (or @agent: its own topic) that is fed from outside; may be repeated',
-      }),
-      option('intermediate', {
-        type: 'list',
-        completes: 'targets',
-        describe: 'A topic (or @agent) that agents of the app write: passed over to its end; may be repeated',
-      }),
-      option('dead-letters', { type: 'boolean', default: false, describe: 'Delete dead letters too' }),
-    ],
-    positionals: [],
-    showsSettings: false,
-    examples: ['reset --dry-run', 'reset --to 6h'],
-  },
-  logsToOutput: false,
+export const resetCommand: Command = command({
+  name: 'reset',
+  describe: 'Make the app begin anew: empty tables, input topics read again; nothing that others wrote is deleted',
+  options: [
+    option('yes', { type: 'boolean', aliases: ['y'], default: false, describe: 'Do not ask' }),
+    option('dry-run', { type: 'boolean', default: false, describe: 'Only list what would happen' }),
+    option('to', {
+      type: 'string',
+      default: 'beginning',
+      describe: 'Where input topics are read from: beginning, end, a time (2026-03-01T08:00Z), or how long ago (6h)',
+    }),
+    option('input', {
+      type: 'list',
+      completes: 'targets',
+      describe: 'A topic (or @agent: its own topic) that is fed from outside; may be repeated',
+    }),
+    option('intermediate', {
+      type: 'list',
+      completes: 'targets',
+      describe: 'A topic (or @agent) that agents of the app write: passed over to its end; may be repeated',
+    }),
+    option('dead-letters', { type: 'boolean', default: false, describe: 'Delete dead letters too' }),
+  ],
+  examples: ['reset --dry-run', 'reset --to 6h'],
   run: (context) => withClient(context.app, (client) => reset(context, client)),
-}
+})
 
 async function reset(context: CommandContext, client: CommandLineClient): Promise<number> {
   const { app, cli, values, json, clock } = context
@@ -51,7 +40,7 @@ async function reset(context: CommandContext, client: CommandLineClient): Promis
     show(plan, context)
     return 0
   }
-  await refuseMembers(app.id, client)
+  await refuseMembers(app, client)
   if (values['yes'] !== true && isDecided(plan)) {
     if (!json) show(plan, context)
     if (!(await confirm(`Reset the app "${app.id}" like this?`, context))) {
@@ -81,17 +70,6 @@ function listOf(value: ParameterValues[string]): readonly string[] {
 /** Otherwise `reset` refuses, and a question would be for nothing. */
 function isDecided({ topics }: ResetPlan): boolean {
   return topics.every(({ action }) => action !== 'ask')
-}
-
-/** Asked before the question, whose answer would be in vain. `reset` itself checks again. */
-async function refuseMembers(appId: string, client: CommandLineClient): Promise<void> {
-  const members = await client.members()
-  if (members.length === 0) return
-  const who = members.map(({ id, host }) => `${id} (${host})`).join(', ')
-  throw new MillraceError(
-    'GROUP_NOT_EMPTY',
-    `The app "${appId}" runs: its group has ${members.length === 1 ? 'the member' : `${members.length} members`} ${who}.`,
-  )
 }
 
 interface ResetRow {

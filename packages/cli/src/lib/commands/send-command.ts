@@ -1,34 +1,30 @@
-import { nearestName, type CommandLineApp, type CommandLineMessage } from '@millrace/core'
+import { type CommandLineMessage } from '@millrace/core'
 import { option, positional, type ParameterValues } from '../arguments/grammar.ts'
 import { usage, wholeNumber } from '../arguments/typed-values.ts'
-import { withClient, type Command } from './command-context.ts'
+import { command, requireName, withClient, type Command } from './command-context.ts'
 
 /** `send TOPIC|@AGENT VALUE`: one record, encoded as the target declares. */
-export const sendCommand: Command = {
-  grammar: {
-    name: 'send',
-    describe: 'Send a record to a topic, or to an agent with @name',
-    options: [
-      option('key', { type: 'string', aliases: ['k'], describe: 'Key of the record' }),
-      option('header', { type: 'list', aliases: ['H'], describe: 'Header as name=value; may be given again' }),
-      option('partition', { type: 'number', describe: 'Partition, instead of the one that the key decides' }),
-      option('tombstone', {
-        type: 'boolean',
-        default: false,
-        describe: 'Send no value: deletes the key in a compacted topic',
-      }),
-    ],
-    positionals: [
-      positional('target', { describe: 'Name of a topic, or @ and the name of an agent', completes: 'targets' }),
-      positional('value', { required: false, describe: 'Text, a number or JSON, as the target declares' }),
-    ],
-    showsSettings: false,
-    examples: ["send posts 'hello world' --key a", "send @count-words 'hello world'"],
-  },
-  logsToOutput: false,
+export const sendCommand: Command = command({
+  name: 'send',
+  describe: 'Send a record to a topic, or to an agent with @name',
+  options: [
+    option('key', { type: 'string', aliases: ['k'], describe: 'Key of the record' }),
+    option('header', { type: 'list', aliases: ['H'], describe: 'Header as name=value; may be given again' }),
+    option('partition', { type: 'number', describe: 'Partition, instead of the one that the key decides' }),
+    option('tombstone', {
+      type: 'boolean',
+      default: false,
+      describe: 'Send no value: deletes the key in a compacted topic',
+    }),
+  ],
+  positionals: [
+    positional('target', { describe: 'Name of a topic, or @ and the name of an agent', completes: 'targets' }),
+    positional('value', { required: false, describe: 'Text, a number or JSON, as the target declares' }),
+  ],
+  examples: ["send posts 'hello world' --key a", "send @count-words 'hello world'"],
   run: async ({ app, cli, values, json, quiet }) => {
     const target = String(values['target'])
-    requireAgent(app, target)
+    if (target.startsWith('@')) requireName(app, 'agent', target.slice(1), '@')
     const message = messageOf(values)
     const stored = await withClient(app, (client) => client.send(target, message))
     const { topic, partition, offset, timestamp } = stored
@@ -36,7 +32,7 @@ export const sendCommand: Command = {
     else if (!quiet) cli.say(`Sent to ${topic}, partition ${partition}, offset ${offset}.`)
     return 0
   },
-}
+})
 
 function messageOf(values: ParameterValues): CommandLineMessage {
   const { key, value, partition, tombstone, header } = values
@@ -62,15 +58,4 @@ function readHeader(text: string): readonly [name: string, value: string] {
   const at = text.indexOf('=')
   if (at < 1) throw usage(`--header takes name=value, not "${text}".`)
   return [text.slice(0, at), text.slice(at + 1)]
-}
-
-function requireAgent(app: CommandLineApp, target: string): void {
-  if (!target.startsWith('@')) return
-  const names = app.describe().agents.map(({ name }) => name)
-  const wanted = target.slice(1)
-  if (names.includes(wanted)) return
-  const nearest = nearestName(wanted, names)
-  throw usage(
-    `The app "${app.id}" has no agent "${wanted}".${nearest === undefined ? '' : ` Did you mean @${nearest}?`}`,
-  )
 }

@@ -1,34 +1,30 @@
 import { type CommandLineClient, MillraceError, type PartitionPosition, type SkipPlan } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
 import { confirm } from '../output/confirm.ts'
-import { withClient, type Command, type CommandContext } from './command-context.ts'
+import { command, refuseMembers, withClient, type Command, type CommandContext } from './command-context.ts'
 
 /** `skip`: the group goes on behind one record, or one batch that cannot be read. */
-export const skipCommand: Command = {
-  grammar: {
-    name: 'skip',
-    describe: 'Make all agents pass over one record, or the batch that it is in when that cannot be read',
-    options: [
-      option('yes', { type: 'boolean', aliases: ['y'], default: false, describe: 'Do not ask' }),
-      option('dry-run', { type: 'boolean', default: false, describe: 'Only say what would be skipped' }),
-    ],
-    positionals: [
-      positional('place', {
-        describe: 'TOPIC/PARTITION@OFFSET, as the error says it; no worker of the app may run',
-      }),
-    ],
-    showsSettings: false,
-    examples: ['skip orders/3@1207 --dry-run'],
-  },
-  logsToOutput: false,
+export const skipCommand: Command = command({
+  name: 'skip',
+  describe: 'Make all agents pass over one record, or the batch that it is in when that cannot be read',
+  options: [
+    option('yes', { type: 'boolean', aliases: ['y'], default: false, describe: 'Do not ask' }),
+    option('dry-run', { type: 'boolean', default: false, describe: 'Only say what would be skipped' }),
+  ],
+  positionals: [
+    positional('place', {
+      describe: 'TOPIC/PARTITION@OFFSET, as the error says it; no worker of the app may run',
+    }),
+  ],
+  examples: ['skip orders/3@1207 --dry-run'],
   run: (context) => withClient(context.app, (client) => skip(context, client)),
-}
+})
 
 async function skip(context: CommandContext, client: CommandLineClient): Promise<number> {
-  const { cli, values, json } = context
+  const { app, cli, values, json } = context
   const record = placeOf(String(values['place']))
   const dry = values['dry-run'] === true
-  if (!dry) await refuseMembers(context, client)
+  if (!dry) await refuseMembers(app, client)
   const plan = await client.skipPlan(record)
   if (json) cli.json(rowOf(plan))
   else cli.say(outcomeOf(plan))
@@ -47,17 +43,6 @@ function placeOf(text: string): PartitionPosition {
   if (topic !== undefined && Number.isSafeInteger(Number(offset)))
     return { topic, partition: Number(partition), offset: Number(offset) }
   throw new MillraceError('COMMAND_USAGE', `skip takes TOPIC/PARTITION@OFFSET (orders/3@1207), not "${text}".`)
-}
-
-/** Asked before anything is read, which would be in vain. `skip` itself checks again. */
-async function refuseMembers({ app }: CommandContext, client: CommandLineClient): Promise<void> {
-  const members = await client.members()
-  if (members.length === 0) return
-  const who = members.map(({ id, host }) => `${id} (${host})`).join(', ')
-  throw new MillraceError(
-    'GROUP_NOT_EMPTY',
-    `The app "${app.id}" runs: its group has ${members.length === 1 ? 'the member' : `${members.length} members`} ${who}. One that was killed leaves it after sessionTimeout.`,
-  )
 }
 
 function outcomeOf({ topic, partition, from, to, reason, commit }: SkipPlan): string {

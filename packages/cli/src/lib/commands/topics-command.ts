@@ -1,16 +1,10 @@
 import { formatDuration, type AppTopic, type TopicDescription, type TopicSettings } from '@millrace/core'
-import { withClient, type Command } from './command-context.ts'
+import { command, withClient, type Command } from './command-context.ts'
 
 /** `topics`: the topics that the app uses, and what the broker has of them. */
-export const topicsCommand: Command = {
-  grammar: {
-    name: 'topics',
-    describe: 'List the topics of the app, with what the broker has of them and how long it keeps it',
-    options: [],
-    positionals: [],
-    showsSettings: false,
-  },
-  logsToOutput: false,
+export const topicsCommand: Command = command({
+  name: 'topics',
+  describe: 'List the topics of the app, with what the broker has of them and how long it keeps it',
   run: async ({ app, cli, json }) => {
     const rows = rowsOf(app.describe().topics, await withClient(app, (client) => client.appTopics()))
     if (json) cli.json(rows)
@@ -29,7 +23,7 @@ export const topicsCommand: Command = {
     }
     return 0
   },
-}
+})
 
 interface TopicRow {
   readonly name: string

@@ -1,25 +1,20 @@
 import type { AppDescription } from '@millrace/core'
 import { option } from '../arguments/grammar.ts'
-import type { Command } from './command-context.ts'
+import { command, type Command } from './command-context.ts'
 
 /** `topology`: what flows where, as far as it is declared; needs no broker. */
-export const topologyCommand: Command = {
-  grammar: {
-    name: 'topology',
-    describe: 'Show which agents read and write which topics, and the tables',
-    options: [option('mermaid', { type: 'boolean', default: false, describe: 'As a Mermaid flowchart' })],
-    positionals: [],
-    showsSettings: false,
-    examples: ['topology', 'topology --mermaid > topology.mmd'],
-  },
-  logsToOutput: false,
+export const topologyCommand: Command = command({
+  name: 'topology',
+  describe: 'Show which agents read and write which topics, and the tables',
+  options: [option('mermaid', { type: 'boolean', default: false, describe: 'As a Mermaid flowchart' })],
+  examples: ['topology', 'topology --mermaid > topology.mmd'],
   run: ({ app, cli, values, json, terminal }) => {
     const topology = topologyOf(app.describe())
     if (json) cli.json(topology)
     else terminal.stdout.write(`${(values['mermaid'] === true ? mermaidOf(topology) : textOf(topology)).join('\n')}\n`)
     return Promise.resolve(0)
   },
-}
+})
 
 /** Topics, agents and tables, and the arrows between them that the app file declares. */
 interface DeclaredTopology {

@@ -1,21 +1,17 @@
 import { whenAborted, type AppDescription, type CommandColors, toError, type WorkerDescription } from '@millrace/core'
 import { keepAlive } from '../process/keep-alive.ts'
 import { SIGNAL_EXIT_CODES } from '../process/signals.ts'
-import type { Command, CommandContext } from './command-context.ts'
+import { command, type Command, type CommandContext } from './command-context.ts'
 
 /** `worker`: runs the app until a signal or a fatal error. */
-export const workerCommand: Command = {
-  grammar: {
-    name: 'worker',
-    describe: 'Run a worker of the app',
-    options: [],
-    positionals: [],
-    showsSettings: true,
-    examples: ['worker -p 6066', 'worker --broker kafka://localhost:9092 --log-level warn'],
-  },
+export const workerCommand: Command = command({
+  name: 'worker',
+  describe: 'Run a worker of the app',
+  showsSettings: true,
+  examples: ['worker -p 6066', 'worker --broker kafka://localhost:9092 --log-level warn'],
   logsToOutput: true,
   run: (context) => runWorker(context, { introduces: true, onReady: () => {} }),
-}
+})
 
 export interface WorkerRun {
   /** Says what it is before it starts. */

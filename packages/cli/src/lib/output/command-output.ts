@@ -1,7 +1,7 @@
-import type { CommandColors, CommandOutput, CommandProgress } from '@millrace/core'
+import { jsonText, type CommandColors, type CommandOutput, type CommandProgress } from '@millrace/core'
 import pc from 'picocolors'
 import { type OutputStream, type Terminal, wantsColor } from './terminal.ts'
-import { textTable, toJson } from './text-table.ts'
+import { textTable } from './text-table.ts'
 
 export interface OutputOptions {
   readonly json: boolean
@@ -21,11 +21,11 @@ export function commandOutput(terminal: Terminal, { json, color, quiet, signal }
       else writeLine(text)
     },
     table: (rows) => {
-      if (json) writeLine(toJson(rows, 2))
+      if (json) writeLine(jsonText(rows, 2))
       else if (rows.length > 0) writeLine(textTable(rows, painted))
     },
     json: (value) => {
-      writeLine(toJson(value, 2))
+      writeLine(jsonText(value, 2))
     },
     color: painted,
     progress: (total) => progressBar(total, quiet ? { write: () => undefined } : stderr),

@@ -1,7 +1,8 @@
+import { jsonText } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import pc from 'picocolors'
-import { cellText, textTable, toJson } from './text-table.ts'
+import { cellText, textTable } from './text-table.ts'
 
 const plain = pc.createColors(false)
 
@@ -40,7 +41,7 @@ test('no value can draw on the terminal or start a line', () => {
 
 test('JSON of what codecs yield', () => {
   expect(
-    toJson({ bytes: Buffer.from('hi'), big: 12n, set: new Set([1]), map: new Map([['a', 1]]), none: undefined }),
+    jsonText({ bytes: Buffer.from('hi'), big: 12n, set: new Set([1]), map: new Map([['a', 1]]), none: undefined }),
   ).toBe('{"bytes":"aGk=","big":"12","set":[1],"map":[["a",1]]}')
-  expect(toJson(undefined)).toBe('null')
+  expect(jsonText(undefined)).toBe('null')
 })

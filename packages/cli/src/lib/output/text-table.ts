@@ -1,4 +1,4 @@
-import type { CommandColors } from '@millrace/core'
+import { jsonText, type CommandColors } from '@millrace/core'
 import stringWidth from 'string-width'
 
 type TableRow = Readonly<Record<string, unknown>>
@@ -25,7 +25,7 @@ export function textTable(rows: readonly TableRow[], color: CommandColors): stri
  */
 export function cellText(value: unknown): string {
   if (value === undefined) return ''
-  const text = typeof value === 'string' ? value : toJson(value)
+  const text = typeof value === 'string' ? value : jsonText(value)
   return text.replace(UNSHOWN, (character) => SHORT[character] ?? escaped(character))
 }
 
@@ -36,21 +36,6 @@ const SHORT: Readonly<Record<string, string>> = Object.freeze({ '\n': '\\n', '\r
 
 function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-}
-
-/** JSON of anything that a codec may yield: bytes as base64, big integers as text. */
-export function toJson(value: unknown, space?: number): string {
-  const text: string | undefined = JSON.stringify(value, writable, space)
-  return text ?? 'null'
-}
-
-function writable(this: unknown, key: string, value: unknown): unknown {
-  const raw: unknown = typeof this === 'object' && this !== null ? Reflect.get(this, key) : value
-  if (raw instanceof Uint8Array) return Buffer.from(raw).toString('base64')
-  if (typeof value === 'bigint') return String(value)
-  if (value instanceof Set) return [...value]
-  if (value instanceof Map) return [...value]
-  return value
 }
 
 function pad(text: string, width: number, right: boolean): string {

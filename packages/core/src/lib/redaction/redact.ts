@@ -1,4 +1,5 @@
 import type { Logger } from '../../contracts/logger.ts'
+import type { RawHeaders } from '../../contracts/record.ts'
 
 /** Text without what must not leave the process. */
 export type Redact = (text: string) => string
@@ -63,6 +64,14 @@ const SECRET_NAME =
 /** Whether a field or a header of this name holds a secret, whatever its value. */
 export function isSecretName(name: string): boolean {
   return SECRET_NAME.test(name)
+}
+
+/** Headers as text, for people: of those that hold a secret the names alone. */
+export function shownHeaders(headers: RawHeaders): readonly (readonly [name: string, text: string | null])[] {
+  return headers.map(([name, bytes]) => [
+    name,
+    bytes === null ? null : isSecretName(name) ? HIDDEN : bytes.toString('utf8'),
+  ])
 }
 
 /** A logger whose fields and messages go through `redact`. Errors keep their class; those without secrets are handed on as they are. */

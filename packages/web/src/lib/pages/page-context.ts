@@ -1,6 +1,6 @@
+import { jsonText } from '@millrace/core'
 import type { AnyParams } from './path-pattern.ts'
-import { jsonText, type JsonObject } from './json-text.ts'
-import { PageError, parseBody } from './page-error.ts'
+import { type JsonObject, PageError, parseBody } from './page-error.ts'
 
 /** Status and headers of an answer, or the status alone. */
 export type AnswerOptions =

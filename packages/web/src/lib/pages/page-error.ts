@@ -1,5 +1,6 @@
-import { isMillraceError, type ErrorCode, type Redact, redactText } from '@millrace/core'
-import { jsonText, type JsonObject } from './json-text.ts'
+import { isMillraceError, type ErrorCode, jsonText, type Redact, redactText } from '@millrace/core'
+
+export type JsonObject = Readonly<Record<string, unknown>>
 
 export interface PageErrorOptions {
   readonly cause?: unknown

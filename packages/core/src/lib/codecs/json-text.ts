@@ -1,11 +1,9 @@
-export type JsonObject = Readonly<Record<string, unknown>>
-
 /**
  * JSON of any value that a table may hold: bytes as base64, sets and maps as arrays, big integers as text. What has no
  * JSON at all is `null`. Throws for rings.
  */
-export function jsonText(value: unknown): string {
-  return JSON.stringify(value, plain) ?? 'null'
+export function jsonText(value: unknown, space?: number): string {
+  return JSON.stringify(value, plain, space) ?? 'null'
 }
 
 function plain(this: unknown, key: string, value: unknown): unknown {
