@@ -11,8 +11,8 @@ export interface SendRequest {
   /** `undefined`: by the key's hash, or spread when there is no key. */
   readonly partition: number | undefined
   /**
-   * Called when the broker has no such topic or partition: then the record alone is left out, and what it belongs to goes on.
-   * Default: that fails with it.
+   * Called when the broker has no such topic or partition, or not for this app: then the record alone is left out, and what
+   * it belongs to goes on. Default: that fails with it.
    */
   readonly onMissing?: (error: Error) => void
 }

@@ -46,6 +46,9 @@ export interface SendOrigin {
 
 const WAITING = -1
 
+/** There is no such topic or partition, or it is none of the app's. */
+const NO_PLACE = ['TOPIC_MISSING', 'PARTITION_MISSING', 'NOT_AUTHORIZED'] as const
+
 /** A record on its way out. One object is all that a send costs: it is the driver's record and the sender's receipt. */
 export class Outgoing implements OutgoingRecord, SendReceipt {
   readonly topic: string
@@ -111,7 +114,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
 
   /** There is no place for it, and it may be left out for that: its epoch is complete without it. */
   leftOut(error: Error): boolean {
-    if (this.#onMissing === undefined || !isMillraceError(error, 'TOPIC_MISSING', 'PARTITION_MISSING')) return false
+    if (this.#onMissing === undefined || !isMillraceError(error, ...NO_PLACE)) return false
     this.#error = error
     this.epoch?.settled()
     this.#metadata?.reject(error)

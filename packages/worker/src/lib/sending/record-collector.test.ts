@@ -309,6 +309,7 @@ test('sends to a topic not yet known wait in order; sends to others do not wait 
 
 test.each([
   ['topic', new MillraceError('TOPIC_MISSING', 'There is no such topic.')],
+  ['right', new MillraceError('NOT_AUTHORIZED', 'Topic "t" is not for you.')],
   ['partition', 2],
 ] as const)(
   'a record that says so is left out where its %s is missing, and its epoch is complete without it',
