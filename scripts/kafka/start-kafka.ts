@@ -1,14 +1,13 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
+import { formatNodes } from './format-nodes.ts'
 import { freePorts } from './free-ports.ts'
 import { kafkaJars } from './jars.ts'
 import { endProcess, launchNode, untilReady } from './kafka-process.ts'
-import { runCommand } from './run-command.ts'
-import { serverProperties, type KafkaNode, type Listener, type SaslUser } from './server-properties.ts'
+import type { KafkaNode, Listener, SaslUser } from './server-properties.ts'
 
 export interface StartKafkaOptions {
   /** Number of nodes, each broker and controller. Default 1. */
@@ -130,44 +129,6 @@ async function planNodes(directory: string, options: StartKafkaOptions): Promise
     listeners: listeners.map((listener, j) => ({ ...listener, port: ports[i * each + 2 + saslPorts + j] ?? 0 })),
     directory: join(directory, `node${i + 1}`),
   }))
-}
-
-async function formatNodes(
-  nodes: readonly KafkaNode[],
-  jars: string,
-  { sasl: user, settings }: Pick<StartKafkaOptions, 'sasl' | 'settings'>,
-): Promise<void> {
-  // Kafka wants 16 bytes in URL-safe base 64; a leading dash would be taken for an option.
-  const clusterId = `M${randomBytes(16).toString('base64url').slice(1)}`
-  const users =
-    user === undefined
-      ? []
-      : ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
-          '--add-scram',
-          `${mechanism}=[name=${user.username},password=${user.password}]`,
-        ])
-  await Promise.all(
-    nodes.map(async (node) => {
-      const properties = join(node.directory, 'server.properties')
-      await mkdir(join(node.directory, 'data'), { recursive: true })
-      await writeFile(properties, serverProperties(node, nodes, user, settings))
-      const args = [
-        '-XX:TieredStopAtLevel=1',
-        '-XX:+UseSerialGC',
-        '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
-        '-cp',
-        `${jars}/*`,
-        'kafka.tools.StorageTool',
-        'format',
-        '-t',
-        clusterId,
-        '-c',
-        properties,
-        ...users,
-      ]
-      await runCommand('java', args, { timeoutMs: 60_000 })
-    }),
-  )
 }
 
 function startGuard(): ChildProcessByStdio<Writable, null, null> {
