@@ -1,7 +1,7 @@
 import { eventually } from '@millrace/conformance'
 import type { Transport } from '@millrace/core'
 import { describe, expect, test } from 'vitest'
-import type { CutProxy } from './cut-proxy.ts'
+import type { FaultyProxy } from './faulty-proxy.ts'
 import type { LateRequest } from './late-request.ts'
 import { type FireRun, fireRun } from './fire-run.ts'
 import { EXACT, type FireVerdict, NOTHING_LOST, tellFigures } from './verdict.ts'
@@ -13,7 +13,7 @@ const KEYS = 64
 /** Rows of a worker that reach the broker, behind a proxy, when its successor has begun. */
 export function lateRowsTests(
   { outside, brokers }: { readonly outside: () => Transport; readonly brokers: string },
-  proxy: CutProxy,
+  proxy: FaultyProxy,
 ): void {
   // Side by side: most of it is waiting for sessions to end.
   describe.concurrent('a worker fell asleep while its rows were on their way', () => {

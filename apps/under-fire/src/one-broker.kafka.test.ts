@@ -3,7 +3,7 @@ import { eventually } from '@millrace/conformance'
 import { systemClock } from '@millrace/core'
 import { describeOwnKafka } from '@millrace/kafka-for-tests'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Cut, cutProxy } from './cut-proxy.ts'
+import { type Disconnect, faultyProxy } from './faulty-proxy.ts'
 import { directories } from './directories.ts'
 import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'
 import { frozenBuild } from './frozen-build.ts'
@@ -19,7 +19,7 @@ const clock = systemClock()
 const LIMIT = { timeout: isLong ? 300_000 : 120_000 }
 const PER_SECOND = 200
 const OUTAGE_MS = length({ short: 10_000, long: 60_000 })
-const proxy = await cutProxy()
+const proxy = await faultyProxy()
 
 describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }, (kafka) => {
   const brokers = [`127.0.0.1:${proxy.port}`]
@@ -150,14 +150,14 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
     const endLoad = run.load(PER_SECOND)
     const workers = await run.startReady(2)
     await run.untilCommitted(400)
-    const cutsBefore = proxy.cuts
-    const places: readonly Cut[] = ['request', 'before answer', 'answer']
+    const cutsBefore = proxy.disconnects
+    const places: readonly Disconnect[] = ['request', 'before answer', 'answer']
     for (let round = 0; round < length({ short: 12, long: 60 }); round++) {
       const before = await run.committed()
-      proxy.cut(places[round % places.length] ?? 'request')
+      proxy.disconnect(places[round % places.length] ?? 'request')
       await run.untilCommitted(before + 40)
     }
-    const cuts = proxy.cuts - cutsBefore
+    const cuts = proxy.disconnects - cutsBefore
     await endLoad()
     await run.untilDone()
     expect(await run.stopAll()).toEqual([0, 0])

@@ -1,6 +1,6 @@
 // pnpm verify --seed N --minutes M --kills K --records R --guarantee at-least-once|exactly-once --broker kafka|embedded|kafka://…
 import { toError } from '@millrace/core'
-import { FAULTS } from './faults/faults.ts'
+import { DEFECTS } from './defects/defects.ts'
 import { keepResult, reportText } from './lib/report.ts'
 import { readOptions, USAGE, type VerifyOptions } from './lib/verify-options.ts'
 import { verify } from './lib/verify.ts'
@@ -27,14 +27,14 @@ async function runOnce(options: VerifyOptions, json: string | undefined): Promis
   return result.ok
 }
 
-/** Each fault that the guarantee and the broker know; true when each has the outcome that it must have. */
+/** Each defect that the guarantee and the broker know; true when each has the outcome that it must have. */
 async function prove(options: VerifyOptions): Promise<boolean> {
   const lines: string[] = []
-  for (const { name, describe, guarantees, kafkaOnly, harmless, needs } of FAULTS) {
+  for (const { name, describe, guarantees, kafkaOnly, harmless, needs } of DEFECTS) {
     if (!guarantees.includes(options.guarantee) || (kafkaOnly === true && !options.broker.startsWith('kafka'))) continue
     const kills = Math.max(options.kills, needs?.kills ?? 0)
     const freezes = Math.max(options.freezes, needs?.freezes ?? 0)
-    const ok = await runOnce({ ...options, kills, freezes, fault: name }, undefined)
+    const ok = await runOnce({ ...options, kills, freezes, defect: name }, undefined)
     lines.push(
       `${ok === (harmless === true) ? 'as it must be' : 'NOT AS IT MUST BE'}: ${name} (${describe}) ${ok ? 'passed' : 'was found'}`,
     )

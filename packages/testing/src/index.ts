@@ -6,6 +6,7 @@ export { seed, type KeptTable, type Seed, type SeedableTable } from './lib/seeds
 export { startApp, type AppProcess } from './lib/start-app.ts'
 export type { RawSend } from './lib/raw-send.ts'
 export { TestApp, testApp, type TestAppOptions, type TestWorker } from './lib/test-app.ts'
+export { FAULTS, type FaultName } from './simulation/fault-names.ts'
 export { numberedRecords, type NumberedOptions, type RequestTopic } from './simulation/input-feed.ts'
 export { simulate, SimulationError } from './simulation/simulate.ts'
 export type {

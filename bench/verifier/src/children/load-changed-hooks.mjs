@@ -10,6 +10,6 @@ export async function load(url, context, nextLoad) {
   if (!url.split('?')[0].endsWith(`/${change.file}`)) return loaded
   const parts = Buffer.from(loaded.source).toString().split(change.line)
   if (parts.length !== 2)
-    throw new Error(`${change.file} has the line of the fault ${parts.length - 1} times, not once.`)
+    throw new Error(`${change.file} has the line of the defect ${parts.length - 1} times, not once.`)
   return { ...loaded, source: parts.join(change.instead) }
 }

@@ -2,14 +2,14 @@
 import { join } from 'node:path'
 import { toError, type Logger } from '@millrace/core'
 import { createLmdbStore } from '@millrace/store-lmdb'
-import { faultNamed } from '../faults/faults.ts'
+import { defectNamed } from '../defects/defects.ts'
 import { openTransport } from '../lib/open-transport.ts'
 import { verifierApp } from '../lib/verifier-app.ts'
 import type { WorkerPlan } from '../lib/verifier-run.ts'
 import { runWorker } from '../workers/run-worker.ts'
 
 const { run, slot }: WorkerPlan = JSON.parse(process.argv[2] ?? '{}')
-const fault = run.fault === undefined ? undefined : faultNamed(run.fault)
+const defect = run.defect === undefined ? undefined : defectNamed(run.defect)
 
 const writing =
   (level: string): Logger['info'] =>
@@ -24,7 +24,7 @@ runWorker(
     log,
     broker: (deps) => {
       const transport = openTransport(run.broker, `worker-${slot}`, deps)
-      return fault?.wrap?.(transport, run.seed) ?? transport
+      return defect?.wrap?.(transport, run.seed) ?? transport
     },
     store:
       run.store === 'memory' ? 'memory:' : () => createLmdbStore({ directory: join(run.directory, `store-${slot}`) }),

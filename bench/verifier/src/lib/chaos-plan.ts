@@ -1,4 +1,8 @@
+import type { FaultName } from '@millrace/testing'
 import { seededRandom } from './random.ts'
+
+/** What befalls workers of a run. */
+export type ChaosFault = Extract<FaultName, 'kills' | 'stops' | 'freezes'>
 
 /** `kill`: SIGKILL. `stop`: SIGTERM. `freeze` and `thaw`: SIGSTOP and SIGCONT. */
 export type Deed = 'kill' | 'stop' | 'start' | 'freeze' | 'thaw'
@@ -11,13 +15,10 @@ export interface Step {
   readonly slot: number
 }
 
-export interface ChaosOptions {
+export interface ChaosOptions extends Readonly<Record<ChaosFault, number>> {
   readonly seed: number
   readonly workers: number
   readonly durationMs: number
-  readonly kills: number
-  readonly stops: number
-  readonly freezes: number
   readonly sessionMs: number
 }
 

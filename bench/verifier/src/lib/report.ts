@@ -7,12 +7,12 @@ import type { VerifyResult } from './verify.ts'
 /** The run in a few lines, the verdict last. */
 export function reportText(options: VerifyOptions, result: VerifyResult): string {
   const { problems, figures, ok, seconds, finishingSeconds, workerStarts, repeat, directory } = result
-  const { seed, records, kills, stops, freezes, guarantee, broker, store, fault } = options
+  const { seed, records, kills, stops, freezes, guarantee, broker, store, defect } = options
   const rows = Object.entries(figures).map(
     ([name, { expected, seen, lost, doubled }]) =>
       `  ${name.padEnd(18)}${[expected, seen, lost, doubled].map((n) => String(n).padStart(10)).join('')}`,
   )
-  const verdict = `${ok ? 'OK' : 'FAILED'}  ${guarantee} on ${broker}, store ${store}, seed ${seed}${fault === undefined ? '' : `, broken: ${fault}`}: ${records} records, ${kills} kills, ${stops} stops, ${freezes} freezes; lost ${total(result, 'lost')}, doubled ${total(result, 'doubled')}`
+  const verdict = `${ok ? 'OK' : 'FAILED'}  ${guarantee} on ${broker}, store ${store}, seed ${seed}${defect === undefined ? '' : `, broken: ${defect}`}: ${records} records, ${kills} kills, ${stops} stops, ${freezes} freezes; lost ${total(result, 'lost')}, doubled ${total(result, 'doubled')}`
   return [
     `  ${''.padEnd(18)}${['expected', 'seen', 'lost', 'doubled'].map((name) => name.padStart(10)).join('')}`,
     ...rows,
@@ -30,8 +30,8 @@ export function reportText(options: VerifyOptions, result: VerifyResult): string
 export function keepResult(options: VerifyOptions, result: VerifyResult, file?: string): string {
   const { directory: _, ...kept } = result
   const broker = options.broker.replace(/:.*/, '')
-  const fault = options.fault === undefined ? '' : `-${options.fault}`
-  const name = `${options.guarantee}-${broker}-${options.store}-seed-${options.seed}${fault}.json`
+  const defect = options.defect === undefined ? '' : `-${options.defect}`
+  const name = `${options.guarantee}-${broker}-${options.store}-seed-${options.seed}${defect}.json`
   const path = file ?? join(import.meta.dirname, '../../results', name)
   mkdirSync(dirname(path), { recursive: true })
   const date = new Date(systemClock().now()).toISOString()

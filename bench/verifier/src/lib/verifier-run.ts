@@ -22,7 +22,7 @@ export interface VerifierRun {
   /** Timestamp of record 0, in milliseconds since the epoch. */
   readonly startMs: number
   /** What is broken on purpose. */
-  readonly fault: string | undefined
+  readonly defect: string | undefined
 }
 
 /** What a worker process is told. */

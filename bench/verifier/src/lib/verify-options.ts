@@ -1,22 +1,21 @@
 import { parseArgs } from 'node:util'
-import { FAULTS } from '../faults/faults.ts'
+import { FAULTS } from '@millrace/testing'
+import { DEFECTS } from '../defects/defects.ts'
+import type { ChaosFault } from './chaos-plan.ts'
 import type { Guarantee } from './verifier-run.ts'
 
-export interface VerifyOptions {
+export interface VerifyOptions extends Readonly<Record<ChaosFault, number>> {
   readonly seed: number
   readonly minutes: number
   readonly records: number
   readonly workers: number
-  readonly kills: number
-  readonly stops: number
-  readonly freezes: number
   readonly guarantee: Guarantee
   /** `kafka` and `embedded` are started for the run. */
   readonly broker: string
   readonly store: 'memory' | 'lmdb'
   readonly sessionMs: number
   readonly commitMs: number
-  readonly fault: string | undefined
+  readonly defect: string | undefined
 }
 
 export const USAGE = `pnpm verify [options]
@@ -24,16 +23,16 @@ export const USAGE = `pnpm verify [options]
   --minutes M       over which records are sent and workers are hit; default 3
   --records R       default 100000
   --workers N       default 3
-  --kills K         kill -9; default 15
-  --stops N         SIGTERM; default a third of the kills
-  --freezes N       SIGSTOP for twice the session; default a third of the kills
+  --kills K         ${FAULTS.kills}; default 15
+  --stops N         ${FAULTS.stops}; default a third of the kills
+  --freezes N       ${FAULTS.freezes}; default a third of the kills
   --guarantee G     at-least-once (default) or exactly-once
   --broker B        kafka (default) or embedded, started for the run; kafka://host:port
   --store S         memory (default) or lmdb
   --session MS      session time-out; default 3000
   --commit MS       commit interval; default 200
-  --break FAULT     breaks the workers on purpose:
-${FAULTS.map(({ name, describe, guarantees }) => `                      ${name.padEnd(24)}${describe} (${guarantees.join(', ')})`).join('\n')}
+  --break DEFECT    breaks the workers on purpose:
+${DEFECTS.map(({ name, describe, guarantees }) => `                      ${name.padEnd(24)}${describe} (${guarantees.join(', ')})`).join('\n')}
   --prove           breaks them in each of these ways in turn and fails unless each is found
   --json FILE       where the result goes; default bench/verifier/results/…`
 
@@ -89,7 +88,7 @@ export function readOptions(args: readonly string[]): {
       store,
       sessionMs: number('session', 3000),
       commitMs: number('commit', 200),
-      fault: values.break,
+      defect: values.break,
     },
     json: values.json,
     prove: values.prove === true,
@@ -111,8 +110,8 @@ export function repeatCommand(options: VerifyOptions): string {
     store,
     sessionMs,
     commitMs,
-    fault,
+    defect,
   } = options
   const base = `pnpm verify --seed ${seed} --minutes ${minutes} --records ${records} --workers ${workers} --kills ${kills} --stops ${stops} --freezes ${freezes}`
-  return `${base} --guarantee ${guarantee} --broker ${broker} --store ${store} --session ${sessionMs} --commit ${commitMs}${fault === undefined ? '' : ` --break ${fault}`}`
+  return `${base} --guarantee ${guarantee} --broker ${broker} --store ${store} --session ${sessionMs} --commit ${commitMs}${defect === undefined ? '' : ` --break ${defect}`}`
 }

@@ -10,7 +10,7 @@ import { checkTables } from '../checks/check-tables.ts'
 import type { DeliveryFigures } from '../checks/deliveries.ts'
 import { readInput } from '../checks/input-facts.ts'
 import { Problems, type Problem } from '../checks/problems.ts'
-import { faultNamed } from '../faults/faults.ts'
+import { defectNamed } from '../defects/defects.ts'
 import { planChaos } from './chaos-plan.ts'
 import { startGenerator } from './generator-process.ts'
 import { lookFromOutside } from './open-transport.ts'
@@ -81,9 +81,9 @@ async function runUnderFire(
   tell: (line: string) => void,
 ): Promise<Pick<VerifyResult, 'seconds' | 'finishingSeconds' | 'workerStarts'>> {
   const clock = systemClock()
-  const fault = run.fault === undefined ? undefined : faultNamed(run.fault)
+  const defect = run.defect === undefined ? undefined : defectNamed(run.defect)
   await lookFromOutside(run.broker, logInto(tell), createTopics(run))
-  const slots = Array.from({ length: options.workers }, (_, slot) => new WorkerSlot(slot, run, fault))
+  const slots = Array.from({ length: options.workers }, (_, slot) => new WorkerSlot(slot, run, defect))
   const generator = startGenerator(run)
   try {
     for (const slot of slots) slot.start()

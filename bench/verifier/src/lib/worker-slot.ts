@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { toError } from '@millrace/core'
 import { bundled } from '@millrace/programs-for-tests'
-import type { Fault } from '../faults/faults.ts'
+import type { Defect } from '../defects/defects.ts'
 import { WorkerProcess, type ProcessEnd } from '../workers/worker-process.ts'
 import type { VerifierRun, WorkerPlan } from './verifier-run.ts'
 
@@ -23,16 +23,16 @@ export class WorkerSlot {
   readonly badEnds: BadEnd[] = []
   starts = 0
   readonly #run: VerifierRun
-  readonly #fault: Fault | undefined
+  readonly #defect: Defect | undefined
   #worker: WorkerProcess | undefined
   #logFile = ''
   /** What was asked of the process; `undefined` while it should run. */
   #asked: 'kill' | 'stop' | undefined
 
-  constructor(slot: number, run: VerifierRun, fault: Fault | undefined) {
+  constructor(slot: number, run: VerifierRun, defect: Defect | undefined) {
     this.slot = slot
     this.#run = run
-    this.#fault = fault
+    this.#defect = defect
   }
 
   get isUp(): boolean {
@@ -43,7 +43,7 @@ export class WorkerSlot {
   start(): void {
     if (this.#worker !== undefined) return
     const name = `worker-${this.slot}-${this.starts++}`
-    const change = this.#fault?.change
+    const change = this.#defect?.change
     const plan: WorkerPlan = { run: this.#run, slot: this.slot }
     this.#logFile = join(this.#run.directory, `${name}.log`)
     const worker = new WorkerProcess({

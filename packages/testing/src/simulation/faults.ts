@@ -112,7 +112,7 @@ export class Faults {
   #befall(fault: Exclude<PlannedFault, 'cuts' | 'intruders'>): string | undefined {
     const process = this.#victim(fault)
     if (process === undefined) return undefined
-    if (fault === 'crashes') process.kill()
+    if (fault === 'kills') process.kill()
     else if (fault === 'stops') process.stop()
     else if (fault === 'rebalances') process.rejoin()
     else if (fault === 'stalls') this.#stall(process)
@@ -128,9 +128,9 @@ export class Faults {
   #victim(fault: PlannedFault): SimulatedProcess | undefined {
     const { random, gates, processes } = this.#deps
     const possible = processes().filter((one) =>
-      fault === 'crashes' ? !one.over : one.state === 'running' && !one.frozen,
+      fault === 'kills' ? !one.over : one.state === 'running' && !one.frozen,
     )
-    const bad = fault === 'crashes' || fault === 'rebalances' ? OPENING : FOR_COORDINATORS
+    const bad = fault === 'kills' || fault === 'rebalances' ? OPENING : FOR_COORDINATORS
     const badly = possible.filter((one) => gates.shut.some(({ owner, what }) => owner === one && bad.test(what)))
     return random.chance(0.6) && badly.length > 0 ? random.pick(badly) : random.pick(possible)
   }
@@ -147,7 +147,7 @@ export class Faults {
     releases.deploy()
     trace.add('simulation', `release ${releases.newest.number} is deployed`)
     if (random.chance(0.5)) return process.stop()
-    this.count('crashes')
+    this.count('kills')
     process.kill()
   }
 

@@ -1,7 +1,9 @@
+import { checkOptions } from '@millrace/core'
+import type { FaultName } from './fault-names.ts'
 import type { SimulationFaults } from './simulation-options.ts'
 
 const DEFAULTS: Required<SimulationFaults> = Object.freeze({
-  crashes: 3,
+  kills: 3,
   stops: 2,
   rebalances: 2,
   silences: 1,
@@ -19,7 +21,7 @@ const DEFAULTS: Required<SimulationFaults> = Object.freeze({
 })
 
 const NONE: Required<SimulationFaults> = Object.freeze({
-  crashes: 0,
+  kills: 0,
   stops: 0,
   rebalances: 0,
   silences: 0,
@@ -36,26 +38,23 @@ const NONE: Required<SimulationFaults> = Object.freeze({
   statics: 0,
 })
 
-/** Faults with every number filled in. */
+/**
+ * Faults with every number filled in.
+ *
+ * @throws `DEFINITION_INVALID` for a fault that there is not
+ */
 export function settledFaults(faults: SimulationFaults | 'none' | undefined): Required<SimulationFaults> {
-  return faults === 'none' ? NONE : { ...DEFAULTS, ...faults }
+  if (faults === 'none') return NONE
+  if (faults !== undefined) checkOptions('the faults of a simulation', faults, DEFAULTS)
+  return { ...DEFAULTS, ...faults }
 }
 
-/** Faults that are planned one by one. */
-export type PlannedFault =
-  | 'crashes'
-  | 'stops'
-  | 'rebalances'
-  | 'silences'
-  | 'freezes'
-  | 'stalls'
-  | 'deafStops'
-  | 'cuts'
-  | 'deploys'
-  | 'intruders'
+/** The others befall a share of the requests. */
+export type PlannedFault = Exclude<keyof SimulationFaults & FaultName, 'duplicates' | 'commitErrors' | 'slow'>
 
+/** Faults that are planned one by one. */
 export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
-  'crashes',
+  'kills',
   'stops',
   'rebalances',
   'silences',
@@ -68,8 +67,8 @@ export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
 ])
 
 /** After these an event may be handled twice under at-least-once. Clean stops and rebalances are not among them. */
-export const DOUBLING_FAULTS: readonly string[] = Object.freeze([
-  'crashes',
+export const DOUBLING_FAULTS: readonly FaultName[] = Object.freeze([
+  'kills',
   'silences',
   'freezes',
   'duplicates',

@@ -14,7 +14,7 @@ import {
 } from './planted-defects.fixture.ts'
 import { PLANNED_FAULTS } from './settled-faults.ts'
 import { simulate, SimulationError } from './simulate.ts'
-import type { SimulationOptions } from './simulation-options.ts'
+import type { SimulationFaults, SimulationOptions } from './simulation-options.ts'
 
 const GUARANTEES = ['at-least-once', 'exactly-once'] as const
 
@@ -93,7 +93,7 @@ describe('planted defects are caught', () => {
 
   test('a lease that is not checked', async () => {
     // One seed in thirty or so finds it: these begin where there is one.
-    const quiet = { crashes: 0, stops: 0, rebalances: 0, stalls: 0, deafStops: 0, cuts: 0, deploys: 0, statics: 0 }
+    const quiet = { kills: 0, stops: 0, rebalances: 0, stalls: 0, deafStops: 0, cuts: 0, deploys: 0, statics: 0 }
     const faults = { ...quiet, silences: 3, freezes: 3, slow: 0.1 }
     const failure = await firstFailure(
       'at-least-once',
@@ -131,13 +131,19 @@ describe('planted defects are caught', () => {
   })
 })
 
+test('a fault that there is not is refused', async () => {
+  const { make, input } = ledgerCase('at-least-once')
+  const faults: SimulationFaults = JSON.parse('{ "crashes": 1 }')
+  await expect(simulate(make, { seed: 1, input, faults })).rejects.toMatchObject({ code: 'DEFINITION_INVALID' })
+})
+
 describe('a failing seed', () => {
   test('is named, with the call that repeats it, and fails again in the same way', async () => {
     const { make, input, check } = ledgerCase('at-least-once')
     const options: SimulationOptions = {
       seed: 2,
       workers: 2,
-      faults: { crashes: 1 },
+      faults: { kills: 1 },
       input,
       check,
       wrapTransport: losesSends,
@@ -153,7 +159,7 @@ describe('a failing seed', () => {
     }
     const [first, second] = [await run(), await run()]
     expect(first.message).toContain('Seed 2')
-    expect(first.message).toContain('simulate(app, { seed: 2, workers: 2, faults: { crashes: 1 }, input, check })')
+    expect(first.message).toContain('simulate(app, { seed: 2, workers: 2, faults: { kills: 1 }, input, check })')
     expect(second.report.trace).toEqual(first.report.trace)
     expect(second.message).toBe(first.message)
   })

@@ -3,10 +3,10 @@ import type { SendRequest, StoreDriver, Transport } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { ReadableTopic, SentRecord } from '../lib/sent-records.ts'
 
-/** What goes wrong in a run. Numbers are the most of a run, shares are of the requests. */
+/** What goes wrong in a run, by the names of `FAULTS`. Numbers are the most of a run, shares are of the requests. */
 export interface SimulationFaults {
   /** Workers ended as by kill -9, at any await; a new one starts later, on the old disk or on an empty one. Default 3. */
-  readonly crashes?: number
+  readonly kills?: number
   /** Clean stops, and starts afterwards. Default 2. */
   readonly stops?: number
   /** Rebalances without a reason. Default 2. */

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { FAULTS } from './faults.ts'
+import { DEFECTS } from './defects.ts'
 
 const root = new URL('../../../../', import.meta.url)
 
-test.each(FAULTS.filter(({ change }) => change !== undefined).map(({ name, change }) => ({ name, change })))(
+test.each(DEFECTS.filter(({ change }) => change !== undefined).map(({ name, change }) => ({ name, change })))(
   'the line that $name changes is where it is looked for',
   ({ change }) => {
     const { file = '', line = '' } = change ?? {}
@@ -12,6 +12,6 @@ test.each(FAULTS.filter(({ change }) => change !== undefined).map(({ name, chang
   },
 )
 
-test('every fault does something', () => {
-  for (const { wrap, change } of FAULTS) expect([wrap, change].filter((way) => way !== undefined)).toHaveLength(1)
+test('every defect does something', () => {
+  for (const { wrap, change } of DEFECTS) expect([wrap, change].filter((way) => way !== undefined)).toHaveLength(1)
 })

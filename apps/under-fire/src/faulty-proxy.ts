@@ -3,7 +3,7 @@ import { createServer, connect, type Socket } from 'node:net'
 import { LateRequest } from './late-request.ts'
 
 /** Where a connection is cut. */
-export type Cut =
+export type Disconnect =
   /** Half of the next request reaches the broker. */
   | 'request'
   /** The next request reaches the broker, its answer does not reach the client. */
@@ -12,33 +12,33 @@ export type Cut =
   | 'answer'
 
 /** A TCP proxy in front of a broker, which loses connections and keeps requests back when told to. */
-export interface CutProxy {
+export interface FaultyProxy {
   readonly port: number
   /** Where connections go from now on. */
   target(port: number): void
   /** Cuts each open connection at its next request. */
-  cut(where: Cut): void
+  disconnect(where: Disconnect): void
   /** Keeps back the next produce request that holds this text, with all that follows it on its connection. */
   hold(text: string): LateRequest
   /** Connections cut so far. */
-  readonly cuts: number
+  readonly disconnects: number
   close(): Promise<void>
 }
 
 interface Pair {
   readonly client: Socket
   readonly broker: Socket
-  cut: Cut | undefined
+  disconnect: Disconnect | undefined
   /** Set when the request has passed whose answer is to be cut. */
   armed: boolean
 }
 
 /** Listens on a free port of 127.0.0.1. */
-export async function cutProxy(): Promise<CutProxy> {
+export async function faultyProxy(): Promise<FaultyProxy> {
   const pairs = new Set<Pair>()
   const holdings: LateRequest[] = []
   let targetPort = 0
-  let cuts = 0
+  let disconnects = 0
 
   const end = (pair: Pair): void => {
     pairs.delete(pair)
@@ -46,27 +46,27 @@ export async function cutProxy(): Promise<CutProxy> {
     pair.broker.destroy()
   }
   const cutOff = (pair: Pair, last: { readonly to: Socket; readonly bytes: Buffer } | undefined): void => {
-    cuts++
-    pair.cut = undefined
+    disconnects++
+    pair.disconnect = undefined
     if (last === undefined || last.bytes.length === 0) return end(pair)
     last.to.write(last.bytes, () => end(pair))
   }
   const fromClient = (pair: Pair, bytes: Buffer): void => {
     if (holdings.some((holding) => holding.keep(pair.broker, bytes))) return
-    if (pair.cut === 'request') return cutOff(pair, { to: pair.broker, bytes: half(bytes) })
-    pair.armed = pair.cut !== undefined
+    if (pair.disconnect === 'request') return cutOff(pair, { to: pair.broker, bytes: half(bytes) })
+    pair.armed = pair.disconnect !== undefined
     pair.broker.write(bytes)
   }
   const fromBroker = (pair: Pair, bytes: Buffer): void => {
     for (const holding of holdings) holding.heard(pair.broker)
-    if (pair.armed && pair.cut === 'before answer') return cutOff(pair, undefined)
-    if (pair.armed && pair.cut === 'answer') return cutOff(pair, { to: pair.client, bytes: half(bytes) })
+    if (pair.armed && pair.disconnect === 'before answer') return cutOff(pair, undefined)
+    if (pair.armed && pair.disconnect === 'answer') return cutOff(pair, { to: pair.client, bytes: half(bytes) })
     pair.client.write(bytes)
   }
 
   const server = createServer((client) => {
     const broker = connect(targetPort, '127.0.0.1')
-    const pair: Pair = { client, broker, cut: undefined, armed: false }
+    const pair: Pair = { client, broker, disconnect: undefined, armed: false }
     pairs.add(pair)
     client.setNoDelay(true)
     broker.setNoDelay(true)
@@ -85,16 +85,16 @@ export async function cutProxy(): Promise<CutProxy> {
   return {
     port: address.port,
     target: (port) => void (targetPort = port),
-    cut: (where) => {
-      for (const pair of pairs) pair.cut = where
+    disconnect: (where) => {
+      for (const pair of pairs) pair.disconnect = where
     },
     hold: (text) => {
       const holding = new LateRequest(text)
       holdings.push(holding)
       return holding
     },
-    get cuts() {
-      return cuts
+    get disconnects() {
+      return disconnects
     },
     close: async () => {
       for (const pair of pairs) end(pair)

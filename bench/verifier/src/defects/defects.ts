@@ -15,7 +15,7 @@ export interface SourceChange {
 }
 
 /** What can be broken on purpose, to see that the verifier finds it. */
-export interface Fault {
+export interface Defect {
   readonly name: string
   readonly describe: string
   /** Under which it does harm. */
@@ -34,7 +34,7 @@ export interface Fault {
 
 const BOTH: readonly Guarantee[] = ['at-least-once', 'exactly-once']
 
-export const FAULTS: readonly Fault[] = [
+export const DEFECTS: readonly Defect[] = [
   {
     name: 'commit-past-unfinished',
     describe: 'a commit past an unfinished event',
@@ -93,9 +93,9 @@ export const FAULTS: readonly Fault[] = [
   },
 ]
 
-export function faultNamed(name: string): Fault {
-  const fault = FAULTS.find((each) => each.name === name)
-  if (fault === undefined)
-    throw new Error(`There is no fault "${name}"; there are ${FAULTS.map((each) => each.name).join(', ')}.`)
-  return fault
+export function defectNamed(name: string): Defect {
+  const defect = DEFECTS.find((each) => each.name === name)
+  if (defect === undefined)
+    throw new Error(`There is no defect "${name}"; there are ${DEFECTS.map((each) => each.name).join(', ')}.`)
+  return defect
 }
