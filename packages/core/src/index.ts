@@ -6,7 +6,6 @@ export {
   type CommandColors,
   type CommandDeclarations,
   type CommandDefinition,
-  type CommandDefinitions,
   type CommandOutput,
   type CommandParameter,
   type CommandParameters,
@@ -243,7 +242,7 @@ export {
 export { Listeners } from './lib/lifecycle/listeners.ts'
 export { type PartitionStretch, type ReadLimits, readStretches, readToEnd } from './lib/lifecycle/read-stretches.ts'
 export { checkOptions, didYouMean, type OptionNames, nearestName } from './lib/names/check-options.ts'
-export { DefinedNames, type DefinitionPlace } from './lib/names/defined-names.ts'
+export { DefinedNames } from './lib/names/defined-names.ts'
 export {
   deadLetterTopic,
   mergedSubscription,

@@ -1,7 +1,7 @@
 /// <reference types="node" preserve="true" />
 export { KeyedPartition, memoryStore, type PartitionKey, type RowShape } from '@millrace/state'
 export type { StateContext as TablesDeps } from '@millrace/state'
-export { declareTables, type TableDeclarations, type TableDefinitions } from './lib/declare-tables.ts'
+export { declareTables, type TableDeclarations } from './lib/declare-tables.ts'
 export type { AppGlobalTable, AppTable } from './lib/declare-tables.ts'
 export { globalTablesPart, type GlobalTablesOptions } from './lib/global/global-tables-part.ts'
 export type { Replica, ReplicaContext, ReplicatedTable } from './lib/global/global-replica.ts'

@@ -1,4 +1,4 @@
-import { Listeners, type TopicPartition } from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
 
 /** What `app.on` notifies of. Assigned and lost come after the rebalance, when they are known. */
 export interface AppEvents {
@@ -19,16 +19,11 @@ export interface AppEvents {
   error: [error: Error]
 }
 
-export function appListeners(failed: (event: keyof AppEvents, error: Error) => void): Listeners<AppEvents> {
-  return new Listeners(
-    {
-      started: new Set(),
-      partitionsAssigned: new Set(),
-      partitionsLost: new Set(),
-      rebalanceComplete: new Set(),
-      beforeStop: new Set(),
-      error: new Set(),
-    },
-    failed,
-  )
-}
+export const APP_EVENTS: readonly (keyof AppEvents)[] = [
+  'started',
+  'partitionsAssigned',
+  'partitionsLost',
+  'rebalanceComplete',
+  'beforeStop',
+  'error',
+]

@@ -12,7 +12,7 @@ import {
   type ClientContext,
   type Clock,
   type DeadLetters,
-  type Listeners,
+  Listeners,
   type Logger,
   type ContextStorage,
   type Sensor,
@@ -45,7 +45,7 @@ import {
   type LocalApp,
   type Worker,
 } from '@millrace/worker'
-import { type AppEvents, appListeners } from './app-events.ts'
+import { APP_EVENTS, type AppEvents } from './app-events.ts'
 import { Definitions } from './definitions.ts'
 import { Drivers } from './drivers.ts'
 
@@ -86,7 +86,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   readonly contexts: ContextStorage = new AsyncLocalStorage<ProcessingContext>()
   readonly surroundings: Surroundings
   readonly drivers: Drivers
-  readonly listeners: Listeners<AppEvents> = appListeners((event, err) =>
+  readonly listeners: Listeners<AppEvents> = new Listeners(APP_EVENTS, (event, err) =>
     this.surroundings.log.error({ err }, `A listener of "${event}" (app.on) has failed.`),
   )
   readonly client: AppClient = new AppClient(this)

@@ -139,7 +139,7 @@ export interface CommandDeclarations {
 }
 
 /** Where they are kept. */
-export interface CommandDefinitions extends DefinedNames {
+interface CommandDefinitions extends DefinedNames {
   readonly commands: Map<string, CommandDefinition>
 }
 

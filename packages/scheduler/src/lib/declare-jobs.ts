@@ -37,7 +37,7 @@ export interface JobDeclarations {
 }
 
 /** Where they are kept. */
-export interface JobDefinitions extends DefinedNames {
+interface JobDefinitions extends DefinedNames {
   readonly jobs: Map<string, Job>
 }
 

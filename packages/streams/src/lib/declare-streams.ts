@@ -53,7 +53,7 @@ export interface StreamDeclarations {
 }
 
 /** Where they are kept. */
-export interface StreamDefinitions extends DefinedNames {
+interface StreamDefinitions extends DefinedNames {
   readonly topics: Map<string, AnyTopic>
   readonly agents: Map<string, AnyAgent>
 }

@@ -43,7 +43,7 @@ export interface TableDeclarations {
 }
 
 /** Where they are kept. */
-export interface TableDefinitions extends DefinedNames {
+interface TableDefinitions extends DefinedNames {
   readonly tables: Map<string, AnyTable>
   readonly globalTables: Map<string, AnyGlobalTable>
 }

@@ -7,9 +7,7 @@ interface Events {
 }
 
 function listeners(failures: string[] = []): Listeners<Events> {
-  return new Listeners<Events>({ opened: new Set(), closed: new Set() }, (event, { message }) =>
-    failures.push(`${event}: ${message}`),
-  )
+  return new Listeners<Events>(['opened', 'closed'], (event, { message }) => failures.push(`${event}: ${message}`))
 }
 
 test('whoever listens is called with what is given, until it has left', () => {

@@ -1,7 +1,7 @@
 import { MillraceError } from '../errors/millrace-error.ts'
 
 /** Where something that is declared is kept, and under which name. */
-export interface DefinitionPlace<T> {
+interface DefinitionPlace<T> {
   readonly into: Map<string, T>
   /** Others of its kind, with which it must not share a name either. */
   readonly besides?: ReadonlyMap<string, unknown>

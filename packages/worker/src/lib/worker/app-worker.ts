@@ -62,7 +62,7 @@ class AppWorker implements Worker, WorkerLife {
   readonly #options: WorkerOptions
   readonly #sensor: CountingSensor
   readonly #listeners = new Listeners<WorkerEvents>(
-    { partitionsAssigned: new Set(), partitionsLost: new Set(), rebalanceComplete: new Set() },
+    ['partitionsAssigned', 'partitionsLost', 'rebalanceComplete'],
     (_event, error) => this.#sensor.errorRaised({ source: 'rebalance listener', error }),
   )
   readonly #loopWatch: LoopWatch
