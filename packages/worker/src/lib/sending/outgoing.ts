@@ -112,9 +112,12 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.#metadata?.reject(error)
   }
 
-  /** There is no place for it, and it may be left out for that: its epoch is complete without it. */
-  leftOut(error: Error): boolean {
-    if (this.#onMissing === undefined || !isMillraceError(error, ...NO_PLACE)) return false
+  /** The broker refuses it for good. True when nothing else fails with it: it may be left out where there is no place for it. */
+  refused(error: Error): boolean {
+    if (this.#onMissing === undefined || !isMillraceError(error, ...NO_PLACE)) {
+      this.failed(error)
+      return false
+    }
     this.#error = error
     this.epoch?.settled()
     this.#metadata?.reject(error)

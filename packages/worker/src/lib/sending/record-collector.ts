@@ -283,9 +283,7 @@ export class RecordCollector {
 
   #refuse(record: Outgoing, error: Error): void {
     this.#leave(record)
-    if (record.leftOut(error)) return
-    record.failed(error)
-    this.#owner.refused(record, error)
+    if (!record.refused(error)) this.#owner.refused(record, error)
   }
 
   #settle(record: Outgoing, error: Error): void {
