@@ -1,4 +1,4 @@
-import { el, byId, setText } from './dom.js'
+import { el, byId, setOptions, setText } from './dom.js'
 import { full, plural, when } from './format.js'
 
 /** Asks for JSON; throws an error with what the worker says when it refuses, and the whole `answer`. */
@@ -57,10 +57,8 @@ async function lookUp(answer) {
 }
 
 export function showLookupTables(names) {
-  const select = byId('lookup-table')
   byId('lookup').hidden = names.length === 0
-  if (JSON.stringify([...select.options].map(({ value }) => value)) === JSON.stringify(names)) return
-  select.replaceChildren(...names.map((name) => el('option', { value: name }, name)))
+  setOptions(byId('lookup-table'), names)
 }
 
 /** Dead letters: looked for when somebody asks, for their topics are read to the end. */
@@ -102,17 +100,11 @@ export class Letters {
   }
 
   #agent({ agent, topic, letters, waiting, complete, newest }) {
-    const admin = this.#canAct()
-    const all = el(
-      'button',
-      {
-        type: 'button',
-        disabled: !admin.on || (waiting === 0 && complete),
-        title: admin.on ? '' : admin.reason,
-        onclick: () => this.#replay(agent, { all: true }),
-      },
-      complete ? `Replay all ${full(waiting)}` : 'Replay all',
-    )
+    const all = actionButton(complete ? `Replay all ${full(waiting)}` : 'Replay all', {
+      may: this.#canAct(),
+      isOver: waiting === 0 && complete,
+      act: () => this.#replay(agent, { all: true }),
+    })
     return el(
       'div',
       { class: 'letters' },
@@ -152,17 +144,11 @@ export class Letters {
   async #open(body, { agent, partition, offset, failure, replayed }) {
     try {
       const letter = await askJson(`/dead-letters/${encodeURIComponent(agent)}/${partition}/${offset}/`)
-      const admin = this.#canAct()
-      const replay = el(
-        'button',
-        {
-          type: 'button',
-          disabled: !admin.on || replayed,
-          title: admin.on ? '' : admin.reason,
-          onclick: () => this.#replay(agent, { partition, offset }),
-        },
-        'Replay this one',
-      )
+      const replay = actionButton('Replay this one', {
+        may: this.#canAct(),
+        isOver: replayed,
+        act: () => this.#replay(agent, { partition, offset }),
+      })
       body.replaceChildren(
         el(
           'dl',
@@ -193,6 +179,12 @@ export class Letters {
       setText(byId('letters-note'), error.message)
     }
   }
+}
+
+/** For those who may act; says why it cannot be pressed. */
+function actionButton(words, { may, isOver, act }) {
+  const title = may.on ? '' : may.reason
+  return el('button', { type: 'button', disabled: !may.on || isOver, title, onclick: act }, words)
 }
 
 function pair(name, value) {

@@ -38,6 +38,13 @@ export function setAttribute(node, name, value) {
   } else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value))
 }
 
+/** The options of a select: changed only when they are others, so that what is chosen stays chosen. True when they were. */
+export function setOptions(select, names) {
+  if (JSON.stringify([...select.options].map(({ value }) => value)) === JSON.stringify(names)) return false
+  select.replaceChildren(...names.map((name) => el('option', { value: name }, name)))
+  return true
+}
+
 /**
  * Keeps one child for each key, in order: `make(key)` makes it, `update(child, item)` changes it. What is there stays
  * there, so focus and selection do too.

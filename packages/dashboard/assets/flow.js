@@ -206,25 +206,6 @@ function draw(layout, onSelect) {
     role: 'group',
     'aria-label': 'Topics, agents and tables, and what flows between them',
   })
-  root.append(
-    svg(
-      'defs',
-      {},
-      svg(
-        'marker',
-        {
-          id: 'arrow',
-          viewBox: '0 0 8 8',
-          refX: 7,
-          refY: 4,
-          markerWidth: 7,
-          markerHeight: 7,
-          orient: 'auto-start-reverse',
-        },
-        svg('path', { d: 'M0 0 8 4 0 8z', class: 'arrow' }),
-      ),
-    ),
-  )
   const edges = layout.edges.map((edge) => drawEdge(edge, layout))
   root.append(...edges.map(({ path }) => path))
   const nodes = new Map()

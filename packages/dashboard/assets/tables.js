@@ -61,6 +61,13 @@ const perSecond = (name, of) => ({
   update: (cell, item) => setText(cell, rate(of(item)), `${full(of(item))} a second`),
 })
 
+const time = (name, of, title) => ({
+  name,
+  title,
+  kind: 'number',
+  update: (cell, agent) => setText(cell, duration(of(agent)), times(of(agent), agent.samples)),
+})
+
 export function agentSheet() {
   return new Sheet(
     'agents',
@@ -79,18 +86,8 @@ export function agentSheet() {
             `${plural(active, 'event')} in flight, ${plural(concurrency, 'instance')}`,
           ),
       },
-      {
-        name: 'p50',
-        kind: 'number',
-        title: 'Half of the events take no longer',
-        update: (cell, { p50Ms, samples }) => setText(cell, duration(p50Ms), times(p50Ms, samples)),
-      },
-      {
-        name: 'p99',
-        kind: 'number',
-        title: 'Of 100 events, 99 take no longer',
-        update: (cell, { p99Ms, samples }) => setText(cell, duration(p99Ms), times(p99Ms, samples)),
-      },
+      time('p50', ({ p50Ms }) => p50Ms, 'Half of the events take no longer'),
+      time('p99', ({ p99Ms }) => p99Ms, 'Of 100 events, 99 take no longer'),
       number('Retried', ({ retried }) => retried),
       {
         name: 'Dead letters',

@@ -1,5 +1,5 @@
 import { askJson, post } from './actions.js'
-import { byId, el, setAttribute, setText } from './dom.js'
+import { byId, el, setAttribute, setOptions, setText } from './dom.js'
 import { full, plural, when } from './format.js'
 
 const RECORDS = 20
@@ -28,12 +28,8 @@ export class Topics {
   async refresh() {
     const { topics, send } = await askJson('/topics/')
     this.#topics = new Map(topics.map((topic) => [topic.name, topic]))
-    const select = byId('topic')
     const names = [...this.#topics.keys()]
-    if (JSON.stringify([...select.options].map(({ value }) => value)) !== JSON.stringify(names)) {
-      select.replaceChildren(...names.map((name) => el('option', { value: name }, name)))
-      this.#chosen()
-    }
+    if (setOptions(byId('topic'), names)) this.#chosen()
     byId('topics-section').hidden = names.length === 0
     const admin = this.#canAct()
     byId('peek-look').disabled = !admin.on
