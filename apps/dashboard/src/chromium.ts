@@ -1,5 +1,5 @@
 import { accessSync, constants } from 'node:fs'
-import { describe } from 'vitest'
+import { afterAll, describe } from 'vitest'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 
 const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium'
@@ -12,6 +12,8 @@ const args = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  // No process that is started ahead of a page which may never come.
+  '--disable-features=SpareRendererForSitePerProcess',
 ]
 
 /** A page, and everything that went wrong on it. */
@@ -34,25 +36,35 @@ export function describeInChromium(name: string, tests: (open: OpenPage) => void
     return
   }
   describe(name, () => {
-    tests(openPage)
+    // One for all, which costs a second of processor time to start: each page has a session of its own in it.
+    let browser: Promise<Browser> | undefined
+    afterAll(async () => (await browser)?.close())
+    tests((url, options) => {
+      browser ??= chromium.launch({ executablePath, args })
+      return openPage(browser, url, options)
+    })
   })
 }
 
 export type OpenPage = (url: string, options?: BrowserContextOptions) => Promise<WatchedPage & AsyncDisposable>
 
-async function openPage(url: string, options: BrowserContextOptions = {}): Promise<WatchedPage & AsyncDisposable> {
-  const browser: Browser = await chromium.launch({ executablePath, args })
+async function openPage(
+  browser: Promise<Browser>,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<WatchedPage & AsyncDisposable> {
+  const context = await (await browser).newContext(options)
   try {
-    const page = await browser.newPage(options)
+    const page = await context.newPage()
     const wrong: string[] = []
     page.on('pageerror', (error) => wrong.push(error.stack ?? error.message))
     page.on('console', (message) => {
       if (message.type() === 'error' || message.type() === 'warning') wrong.push(message.text())
     })
     await page.goto(url)
-    return { page, wrong, [Symbol.asyncDispose]: () => browser.close() }
+    return { page, wrong, [Symbol.asyncDispose]: () => context.close() }
   } catch (error) {
-    await browser.close()
+    await context.close()
     throw error
   }
 }
