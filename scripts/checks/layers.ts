@@ -42,7 +42,9 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
     ([name, below]) => [name, { dependencies: below, devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const,
   ),
   ...BESIDE.map((name) => [name, { dependencies: ['core'], devDependencies: TEST_DRIVERS.get(name) ?? [] }] as const),
-  ...DRIVERS.map((name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS] }] as const),
+  ...DRIVERS.map(
+    (name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS, PROGRAMS] }] as const,
+  ),
   ['dashboard', { dependencies: ['core', 'web'], devDependencies: ['conformance'] }],
   ['app', { dependencies: ['core', ...PARTS, 'dashboard', ...DRIVERS], devDependencies: [FOR_TESTS] }],
   [

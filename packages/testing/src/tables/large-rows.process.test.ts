@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { bundled } from '@millrace/programs-for-tests'
 import { expect, it } from 'vitest'
 import { startApp } from '../lib/start-app.ts'
 
@@ -15,7 +16,7 @@ it(
     if (process.platform !== 'linux') return skip('Only Linux tells which memory belongs to no file.')
     const directory = mkdtempSync(join(tmpdir(), 'millrace-large-'))
     try {
-      const worker = startApp(new URL('./large-rows.fixture.ts', import.meta.url), [directory])
+      const worker = startApp(await bundled(new URL('./large-rows.fixture.ts', import.meta.url)), [directory])
       expect(await worker.exited, worker.output()).toBe(0)
       const found: unknown = JSON.parse(worker.stdout().trim().split('\n').at(-1) ?? '')
       expect(found).toEqual({

@@ -2,14 +2,16 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, expect, it } from 'vitest'
 import { smallDisk } from '@millrace/conformance'
 import { NO_HEADERS, systemClock, type Logger } from '@millrace/core'
+import { bundled } from '@millrace/programs-for-tests'
 import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const place = mkdtempSync(join(tmpdir(), 'millrace-full-'))
-const fixture = join(import.meta.dirname, 'full-disk.fixture.ts')
+const program = fileURLToPath(await bundled(new URL('./full-disk.fixture.ts', import.meta.url)))
 
 afterAll(() => rmSync(place, { recursive: true, force: true }))
 const MEGABYTE = 1024 * 1024
@@ -23,14 +25,9 @@ interface Findings {
 
 /** Runs the fixture in `directory`, with a shell command before it. */
 function fill(directory: string, before: string): Findings {
-  const child = spawnSync(
-    'sh',
-    ['-c', `${before} exec "$0" --import tsx "$1" "$2"`, process.execPath, fixture, directory],
-    {
-      cwd: import.meta.dirname,
-      encoding: 'utf8',
-    },
-  )
+  const child = spawnSync('sh', ['-c', `${before} exec "$0" "$1" "$2"`, process.execPath, program, directory], {
+    encoding: 'utf8',
+  })
   expect(child.status, child.stderr).toBe(0)
   const found: Findings = JSON.parse(child.stdout)
   expect(found.code).toBe('LOG_UNUSABLE')

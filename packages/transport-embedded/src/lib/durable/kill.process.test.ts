@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '@millrace/conformance'
+import { bundled } from '@millrace/programs-for-tests'
 import {
   NO_HEADERS,
   systemClock,
@@ -17,6 +19,7 @@ import {
 import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
+const PROGRAM = fileURLToPath(await bundled(new URL('./log-worker.fixture.ts', import.meta.url)))
 const PARTITIONS = 8
 const COUNT = 30_000
 
@@ -30,14 +33,7 @@ const workers: Worker[] = []
 const directory = mkdtempSync(join(tmpdir(), 'millrace-kill-'))
 
 function startWorker(name: string): Worker {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', join(import.meta.dirname, 'log-worker.fixture.ts'), directory, name],
-    {
-      cwd: import.meta.dirname,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  const child = spawn(process.execPath, [PROGRAM, directory, name], { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   let complaints = ''
   child.stdout.on('data', (data: Buffer) => (output += data.toString()))

@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { systemClock, type Logger } from '@millrace/core'
+import { bundled } from '@millrace/programs-for-tests'
 import { EmbeddedTransport } from '../embedded-transport.ts'
 import { newHostName } from './host-name.ts'
 import { OpenGate } from './open-gate.ts'
@@ -12,6 +14,7 @@ import { OpenGate } from './open-gate.ts'
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const place = mkdtempSync(join(tmpdir(), 'millrace-reopen-'))
 const COUNT = 300
+const PROGRAM = fileURLToPath(await bundled(new URL('./log-writer.fixture.ts', import.meta.url)))
 
 afterAll(() => rmSync(place, { recursive: true, force: true }))
 
@@ -23,14 +26,8 @@ async function connected(directory: string): Promise<EmbeddedTransport> {
 
 /** Lines of a process that appends. */
 async function runWriter(directory: string, name: string): Promise<readonly string[]> {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', join(import.meta.dirname, 'log-writer.fixture.ts'), directory, name, String(COUNT)],
-    {
-      cwd: import.meta.dirname,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
+  const words = [PROGRAM, directory, name, String(COUNT)]
+  const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   child.stdout.on('data', (data: Buffer) => (output += data.toString()))
   const [code] = await once(child, 'close')
