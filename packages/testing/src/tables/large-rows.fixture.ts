@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { createApp } from '@millrace/app'
 
 const [, , directory = ''] = process.argv
-const KEYS = 80_000
+const KEYS = 40_000
 const VALUE_BYTES = 6000
 
 const app = createApp({
