@@ -270,15 +270,12 @@ export class RecordCollector {
       if (record === undefined || outcome === undefined) continue
       count++
       bytes += record.size
-      if (outcome.ok) this.#acknowledge(record, outcome.offset)
-      else this.#refuse(record, outcome.error)
+      if (outcome.ok) {
+        this.#leave(record)
+        record.acknowledged(outcome.offset)
+      } else this.#refuse(record, outcome.error)
     }
     this.#sending.sensor.sendCompleted({ records: count, bytes, durationMs: this.#sending.clock.monotonic() - startMs })
-  }
-
-  #acknowledge(record: Outgoing, offset: number): void {
-    this.#leave(record)
-    record.acknowledged(offset)
   }
 
   #refuse(record: Outgoing, error: Error): void {

@@ -158,11 +158,6 @@ export class PartitionCursor implements SourceReader {
     return this.#batchIndex
   }
 
-  /** Records up to the end of the partition that its agent has not finished, gaps of the log counted in. */
-  get lag(): number {
-    return Math.max((this.source.endOffset ?? 0) - this.tracker.position, 0)
-  }
-
   /** Whether there are records that were fetched and not taken. */
   get hasFetched(): boolean {
     if (this.#index < this.#records.length) return true

@@ -13,6 +13,7 @@ import {
 import { inWords, NOT_NOW, PASSING, reasonsOf } from '../environment/not-now.ts'
 import { taskId } from '../environment/task-id.ts'
 import type { Subscription } from '../queue/subscription.ts'
+import type { PartitionCursor } from '../task/cursor.ts'
 import { LEADER_AGENT } from '../topics/declared-topology.ts'
 import type { CountingSensor } from './counting-sensor.ts'
 import type { ConnectedWorker } from './connected-worker.ts'
@@ -145,7 +146,7 @@ function agentStats(subscriptions: readonly Subscription[]): Readonly<Record<str
       failed: sum.failed + counters.failed,
       retried: sum.retried + counters.retried,
       active: sum.active + counters.active,
-      lag: cursors.reduce((total, cursor) => total + cursor.lag, sum.lag),
+      lag: cursors.reduce((total, cursor) => total + lagOf(cursor), sum.lag),
     }
   }
   return agents
@@ -200,7 +201,7 @@ function sourceStats(worker: ConnectedWorker | undefined): readonly SourceStats[
         committed: source.committed,
         endOffset: source.endOffset,
         bufferedBytes: source.bytes,
-        lags: Object.fromEntries(cursors.map(({ subscription, lag }) => [subscription.spec.agent, lag])),
+        lags: Object.fromEntries(cursors.map((cursor) => [cursor.subscription.spec.agent, lagOf(cursor)])),
         paused: worker.tasks.flow.pauseReason(source),
         stalledMs:
           source.position === (source.committed ?? source.position)
@@ -209,4 +210,9 @@ function sourceStats(worker: ConnectedWorker | undefined): readonly SourceStats[
       })),
     )
     .toSorted((a, b) => (partitionKey(a) < partitionKey(b) ? -1 : 1))
+}
+
+/** Records up to the end of the partition that an agent has not finished, gaps of the log counted in. */
+function lagOf({ tracker, source }: PartitionCursor): number {
+  return Math.max((source.endOffset ?? 0) - tracker.position, 0)
 }
