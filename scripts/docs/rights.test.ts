@@ -7,7 +7,9 @@ const grants = [...WORKER_GRANTS, ...FURTHER_GRANTS]
 
 test('each request of the driver says which rights it takes, and is asked for by somebody', () => {
   const source = readFileSync(new URL('wire/wire-request.ts', driver), 'utf8')
-  const requests = [...source.matchAll(/^ {2}(?<name>\w+): api\('/gm)].flatMap(({ groups }) => groups?.['name'] ?? [])
+  const requests = [...source.matchAll(/^ {2}(?<name>\w+): \{ name: '/gm)].flatMap(
+    ({ groups }) => groups?.['name'] ?? [],
+  )
   expect(requests).toContain('fetch')
   expect(Object.keys(REQUEST_RIGHTS)).toEqual(requests)
   expect(new Set(grants.flatMap((grant) => grant.requests))).toEqual(new Set(requests))
