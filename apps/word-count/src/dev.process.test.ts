@@ -56,7 +56,8 @@ describe('millrace dev', () => {
     expect(await process.stop()).toBe(0)
   })
 
-  it('shows what keeps an app from starting, and waits for the next change', async () => {
+  it('shows what keeps an app from starting, waits for the next change, and takes its worker along when it is killed; on the embedded broker though the app names a Kafka', async () => {
+    await edit(app, (text) => text.replace("id: 'word-counts'", "id: 'word-counts', broker: 'kafka://nowhere:9092'"))
     const process = start()
     await process.said('ready in')
     const good = await readFile(app, 'utf8')
@@ -67,19 +68,6 @@ describe('millrace dev', () => {
     await process.said('SETTING_INVALID')
     await writeFile(app, good)
     await process.said('restarted in')
-    expect(await process.stop()).toBe(0)
-  })
-
-  it('runs on the embedded broker though the app names a Kafka', async () => {
-    await edit(app, (text) => text.replace("id: 'word-counts'", "id: 'word-counts', broker: 'kafka://nowhere:9092'"))
-    const process = start()
-    await process.said('ready in')
-    expect(await process.stop()).toBe(0)
-  })
-
-  it('takes its worker along when it is killed', async () => {
-    const process = start()
-    await process.said('ready in')
     const page = pageOf(process.output())
     await process.kill()
     const answers = async (): Promise<boolean> => (await fetch(page).catch(() => undefined)) !== undefined
