@@ -73,6 +73,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'quick',
+          // A process loads a module once for all its files, and is warm: half of the work.
+          isolate: false,
           setupFiles: [shared],
           include: PLACES.map((place) => `${place}/**/*.test.ts`),
           exclude: [...configDefaults.exclude, `**/${SLOW}`, PACKED],
