@@ -46,7 +46,8 @@ function slots(expression: string, timezone: string, from: string, count: number
 }
 
 interface Wall {
-  readonly text: string
+  /** The walls show this for the first time. */
+  readonly isFirst: boolean
   readonly month: number
   readonly day: number
   readonly weekday: number
@@ -63,12 +64,15 @@ function wallsOf(zone: string, year: number): readonly (readonly [ms: number, wa
   if (known !== undefined) return known
   const format = new Intl.DateTimeFormat('sv-SE', { timeZone: zone, dateStyle: 'short', timeStyle: 'short' })
   const list: (readonly [number, Wall])[] = []
+  const seen = new Set<string>()
   for (let ms = Date.UTC(year, 0, 1); ms < Date.UTC(year + 1, 0, 1); ms += QUARTER_MS) {
     const text = format.format(ms)
     const [y = 0, month = 0, day = 0, hour = 0, minute = 0] = text.split(/[- :]/).map(Number)
     const weekday = new Date(Date.UTC(y, month - 1, day)).getUTCDay()
     const lastDay = new Date(Date.UTC(y, month - 1, day + 1)).getUTCDate() === 1
-    list.push([ms, { text, month, day, weekday, hour, minute, lastDay }])
+    const isFirst = !seen.has(text)
+    seen.add(text)
+    list.push([ms, { isFirst, month, day, weekday, hour, minute, lastDay }])
   }
   walls.set(zone, list)
   return list
@@ -95,11 +99,8 @@ function expected(
   year: number,
 ): readonly number[] {
   const step = typeof hours === 'string' ? Number(hours.split('/')[1] ?? 1) : 1
-  const seen = new Set<string>()
   return wallsOf(zone, year).flatMap(([ms, wall]) => {
-    const isFirst = !seen.has(wall.text)
-    seen.add(wall.text)
-    const hour = typeof hours === 'string' ? wall.hour % step === 0 : hours.includes(wall.hour) && isFirst
+    const hour = typeof hours === 'string' ? wall.hour % step === 0 : hours.includes(wall.hour) && wall.isFirst
     const month = months === '*' || months.includes(wall.month)
     const inDays = days !== '*' && (days.includes(wall.day) || (wall.lastDay && days.includes('L')))
     const inWeekdays = weekdays !== '*' && weekdays.includes(wall.weekday)
