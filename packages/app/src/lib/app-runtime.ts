@@ -170,7 +170,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
 
   async closing(client: ClientContext): Promise<void> {
     await this.streams.replies.close(client)
-    this.rest()
+    this.#rest()
   }
 
   /** Over the client's connection. */
@@ -256,7 +256,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
     worker.on('rebalanceComplete', (change) => this.listeners.notify('rebalanceComplete', change))
     const gone = (): void => {
       this.forget(running)
-      this.rest()
+      this.#rest()
     }
     worker.finished.then(gone, gone)
     return running
@@ -272,7 +272,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
    * keeps the storage, until it is disabled: a process that makes app after app would become slower with each of them.
    * The next event, page or job enables it again.
    */
-  rest(): void {
+  #rest(): void {
     if (this.#running.length === 0) this.contexts.disable()
   }
 }

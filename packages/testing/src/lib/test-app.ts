@@ -252,7 +252,6 @@ export class TestApp {
     } finally {
       await this.#runtime.client.close()
       this.#running.clear()
-      this.#runtime.rest()
       Object.assign(this.#runtime.surroundings, this.#before)
     }
   }
