@@ -3,7 +3,7 @@ import { briefRun } from './brief-run.fixture.ts'
 
 /** With more kills and records it is `pnpm verify`. */
 const GUARANTEES = ['at-least-once', 'exactly-once'] as const
-const CHAOS = '--seed 7 --minutes 0.45 --records 3000 --kills 3 --stops 1 --freezes 1 --session 2000'
+const CHAOS = '--seed 7 --minutes 0.35 --records 2000 --kills 3 --stops 1 --freezes 1 --session 2000 --commit 400'
 
 describe('workers that are killed, stopped and frozen, on the embedded log', () => {
   // Side by side: most of it is waiting.

@@ -4,7 +4,7 @@ import { briefRun } from './brief-run.fixture.ts'
 
 /** With more kills and records it is `pnpm verify`. */
 const GUARANTEES = ['at-least-once', 'exactly-once'] as const
-const CHAOS = '--seed 7 --minutes 0.6 --records 6000 --kills 4 --stops 2 --freezes 1 --session 2000'
+const CHAOS = '--seed 7 --minutes 0.45 --records 4000 --kills 3 --stops 1 --freezes 1 --session 2000 --commit 400'
 
 describeKafka('workers that are killed, stopped and frozen, on Kafka', (brokers) => {
   // Side by side: most of it is waiting.
