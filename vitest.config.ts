@@ -40,7 +40,6 @@ export default defineConfig({
     },
   ],
   test: {
-    execArgv: [],
     env: packages.size === 0 ? {} : { [PACKAGES_VARIABLE]: JSON.stringify(Object.fromEntries(packages)) },
     reporters: ['default', totals],
     // Tests of killed processes and brokers depend on real time: on a busy CI machine one may be run again, and the
