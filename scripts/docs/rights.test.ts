@@ -31,7 +31,7 @@ test('whatever right a request takes is given with the kind of resource that it 
 })
 
 test('rights that the tests of the driver take away are among those that a worker is given', () => {
-  const source = readFileSync(new URL('rights.kafka.test.ts', driver), 'utf8')
+  const source = readFileSync(new URL('login.kafka.test.ts', driver), 'utf8')
   const denied = [
     ...source.matchAll(
       /\.\.\.denied,\s*resourceType: AclResourceTypes\.(?<kind>\w+),\s*resourceName: '\w+',\s*operation: AclOperationTypes\.(?<operation>\w+)/g,
