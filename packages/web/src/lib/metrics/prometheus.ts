@@ -1,4 +1,10 @@
-import { TIME_BOUNDS_MS, type CountedSeries, type MetricsWriter, type TimeFigures } from '@millrace/core'
+import {
+  TIME_BOUNDS_MS,
+  type CountedSeries,
+  type MetricLabels,
+  type MetricsWriter,
+  type TimeFigures,
+} from '@millrace/core'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { writeWorkerMetrics, type MetricsSource } from './worker-metrics.ts'
 
@@ -84,27 +90,26 @@ function workerRegistry(source: MetricsSource): Registry {
 }
 
 function writerOf(registry: Registry): MetricsWriter {
-  const shape = (name: string, help: string, labels: object): MetricShape => ({
+  const shape = (name: string, help: string, series: readonly (readonly [MetricLabels, unknown])[]): MetricShape => ({
     name: `millrace_${name}`,
     help,
-    labelNames: Object.keys(labels),
+    labelNames: Object.keys(series[0]?.[0] ?? {}),
     registers: [registry],
   })
-  // Without series a metric is left out: prom-client would show one without labels, which is 0.
   return {
-    gauge(name, help, [first, ...rest]) {
-      if (first === undefined) return
-      const gauge = new Gauge(shape(name, help, first[0]))
-      for (const [labels, value] of [first, ...rest]) gauge.set(labels, value)
+    gauge(name, help, samples) {
+      const gauge = new Gauge(shape(name, help, samples))
+      // Without it prom-client would show one that is 0.
+      if (samples.length === 0) gauge.remove()
+      for (const [labels, value] of samples) gauge.set(labels, value)
     },
-    counter(name, help, [first, ...rest]) {
-      if (first === undefined) return
-      const counter = new Counter(shape(name, help, first[0]))
-      for (const [labels, value] of [first, ...rest]) counter.inc(labels, value)
+    counter(name, help, samples) {
+      const counter = new Counter(shape(name, help, samples))
+      if (samples.length === 0) counter.remove()
+      for (const [labels, value] of samples) counter.inc(labels, value)
     },
     histogram(name, help, series) {
-      const [first] = series
-      if (first !== undefined) void new CountedHistogram(shape(name, help, first[0]), series)
+      void new CountedHistogram(shape(name, help, series), series)
     },
   }
 }
