@@ -1,3 +1,5 @@
+import { setImmediate } from 'node:timers/promises'
+
 /** An outage as one test sees it. */
 export interface Outage {
   /** This test is ready for it; resolves when it has begun. */
@@ -26,6 +28,8 @@ export class SharedOutage {
     return async () => {
       const { begins, ends } = this.#meetings()
       const outage = { begins: begins.join(), ends: ends.join() }
+      // Those that start together have all joined then.
+      await setImmediate()
       try {
         await body(outage)
       } finally {
