@@ -17,9 +17,8 @@ interface Written {
   readonly slot: string
 }
 
-/** A run is over within 300 ms of its slot. Stopping a worker between two slots cuts no run short. */
-const BETWEEN_MS = 400
-const BETWEEN_LATER_MS = 800
+/** A worker that is stopped between two runs is stopped within this time. */
+const BETWEEN_MS = 200
 /** A killed worker is missed after it, and one that sleeps for longer has lost the lead. */
 const SESSION_MS = 4000
 
@@ -58,11 +57,18 @@ export function leaderFlows(broker: () => string, env: Readonly<Record<string, s
     readonly name: string
     readonly paused: boolean
     readonly skipped: number
+    readonly onLeader: boolean
+    /** Runs that are under way, or not noted yet. */
+    readonly active: number
+    readonly nextRun?: string
+  }
+
+  async function jobs(worker: AppProcess): Promise<readonly JobShown[]> {
+    return JSON.parse(await (await fetch(new URL('/jobs/', worker.site()))).text())
   }
 
   async function job(worker: AppProcess, name: string): Promise<JobShown> {
-    const jobs: JobShown[] = JSON.parse(await (await fetch(new URL('/jobs/', worker.site()))).text())
-    const found = jobs.find((one) => one.name === name)
+    const found = (await jobs(worker)).find((one) => one.name === name)
     if (found === undefined) throw new Error(`There is no job ${name}.`)
     return found
   }
@@ -106,13 +112,16 @@ export function leaderFlows(broker: () => string, env: Readonly<Record<string, s
     )
   }
 
-  /** The leader, at a moment at which no run of it is under way: its cron job runs at full seconds, its timer at a time of its own. */
+  /** The leader, at a moment at which all its runs are noted and none is about to begin: stopping it cuts none short. */
   async function leader(): Promise<AppProcess> {
     const { pid } = (await more(1, 'a run')).at(-1) ?? { pid: 0 }
-    const timerMs = Date.parse((await runsOf('leader-timer')).at(-1)?.slot ?? '') % 1000
-    await clock.sleep(timerMs > BETWEEN_MS - 300 && timerMs < BETWEEN_MS + 50 ? BETWEEN_LATER_MS : BETWEEN_MS)
     const found = [...workers].find((worker) => worker.pid === pid)
     if (found === undefined) throw new Error(`Process ${pid}, which ran a job, is none of the workers.`)
+    const isBetweenRuns = ({ onLeader, active, nextRun }: JobShown): boolean =>
+      !onLeader || (active === 0 && (nextRun === undefined || Date.parse(nextRun) - clock.now() > BETWEEN_MS))
+    await eventually(async () => (await jobs(found)).every(isBetweenRuns), {
+      what: 'the leader to be between two runs',
+    })
     return found
   }
 
