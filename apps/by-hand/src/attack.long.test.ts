@@ -32,7 +32,5 @@ function viewOf({ answer }: AttackedPage): View {
   })()
 }
 
-// Others in each run: a quarter of them at a time.
-const options = { mutated: 2_500 }
-attackSuite('plain', (site) => start(plainWeb, site), options)
-attackSuite('hono', (site) => start(honoDriver(), site), options)
+attackSuite('plain', (options) => start(plainWeb, options))
+attackSuite('hono', (options) => start(honoDriver(), options))
