@@ -29,7 +29,14 @@ export function rollingUpgrade({
     await using run = await fireRun({
       outside: outside(),
       brokers,
-      settings: { processingGuarantee: 'exactly-once', sessionTimeout: '20s', acceptableRecoveryLag: 100_000 },
+      settings: {
+        processingGuarantee: 'exactly-once',
+        sessionTimeout: '20s',
+        // Longer than any outage here: a broker that finds, while it starts, a transaction that has run out meanwhile gives it
+        // up without a mark in the log.
+        transactionTimeout: '5m',
+        acceptableRecoveryLag: 100_000,
+      },
     })
     const storeOf = (name: string): { store: string } => ({ store: `lmdb:${directory(run.id + name)}` })
     const { program } = frozen()

@@ -251,7 +251,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
 
   #outOfOrder(call: string): MillraceError {
     // Whoever goes on without having heard of it is told the reason, and not that it goes on.
-    if (isMillraceError(this.#failure, 'NOT_AUTHORIZED')) return this.#failure
+    if (isMillraceError(this.#failure, ...OF_THE_PRODUCER)) return this.#failure
     return new MillraceError(
       'TRANSACTION_STATE',
       `${call}() of producer "${this.#options.id}" was called in state "${this.#state}".`,
@@ -282,6 +282,8 @@ interface Asking {
   readonly right?: Right
 }
 
+/** Failures of the producer itself, and not of a record: whatever is called next fails with the same. */
+const OF_THE_PRODUCER = ['NOT_AUTHORIZED', 'PRODUCER_FENCED', 'TRANSACTION_STATE'] as const
 /** What to do about permanent error codes: the end of a message. */
 const ADVICE: ReadonlyMap<number, string> = new Map([
   [12, ' The setting offset.metadata.max.bytes of the broker must be 4096 or more.'],
