@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { eventually } from '@millrace/conformance'
-import { NO_HEADERS, partitionForKey, type OutgoingRecord, type Transport } from '@millrace/core'
+import { NO_HEADERS, partitionForKey, partitionsOf, type OutgoingRecord, type Transport } from '@millrace/core'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import type { AppProcess } from '@millrace/testing'
 import { command, commandJson, startWorker, type AppRun } from './run-app.ts'
@@ -170,7 +170,7 @@ async function send(outside: Transport, records: readonly OutgoingRecord[]): Pro
 /** Until the group has committed all orders. */
 async function untilCommitted(outside: Transport, id: string): Promise<void> {
   const admin = outside.admin()
-  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic: 'orders', partition }))
+  const partitions = partitionsOf('orders', PARTITIONS)
   await eventually(
     async () => {
       const ends = await admin.offsets(partitions, 'read-committed')

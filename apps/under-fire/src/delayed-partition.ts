@@ -3,6 +3,7 @@ import {
   type DelayedPartition,
   MillraceError,
   NO_HEADERS,
+  partitionsOf,
   type OutgoingRecord,
   type Producer,
   type TopicPartition,
@@ -108,9 +109,7 @@ export function delayedPartitionTests({ outside, outage, brokers, leader }: Dela
       ])
     const ledBy = async (topic: string): Promise<TopicPartition> => {
       await producer.partitions(topic)
-      const found = Array.from({ length: brokers }, (_, partition) => ({ topic, partition })).find(
-        (partition) => producer.lane(partition) === leader,
-      )
+      const found = partitionsOf(topic, brokers).find((partition) => producer.lane(partition) === leader)
       if (found === undefined) throw new Error(`Broker ${leader} leads no partition of ${topic}.`)
       return found
     }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { AppSettings } from '@millrace/app'
 import { eventually } from '@millrace/conformance'
-import { NO_HEADERS, type Producer, partitionForKey, systemClock, type Transport } from '@millrace/core'
+import { NO_HEADERS, type Producer, partitionForKey, systemClock, partitionsOf, type Transport } from '@millrace/core'
 import { bundled } from '@millrace/programs-for-tests'
 import { type LoggedRecord, recordsOf, WorkerProcess } from '@millrace/verifier'
 import type { TallyPlan } from './tally-app.ts'
@@ -194,7 +194,7 @@ export class FireRun {
   }
 
   #sources(): readonly { readonly topic: string; readonly partition: number }[] {
-    return Array.from({ length: this.partitions }, (_, partition) => ({ topic: this.numbers, partition }))
+    return partitionsOf(this.numbers, this.partitions)
   }
 
   #mustLive(): void {

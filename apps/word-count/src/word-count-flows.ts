@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { CommitOffset, Transport } from '@millrace/core'
+import { partitionsOf, type CommitOffset, type Transport } from '@millrace/core'
 import { eventually } from '@millrace/conformance'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bookPosts } from './book.ts'
@@ -162,7 +162,7 @@ async function progressIn(
   outside: Transport,
   { id, topic }: { readonly id: string; readonly topic: string },
 ): Promise<Progress> {
-  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition }))
+  const partitions = partitionsOf(topic, PARTITIONS)
   const admin = outside.admin()
   // Committed first: an end that is read later can only be further on.
   const committed = new Map(

@@ -1,4 +1,4 @@
-import { partitionKey, type Transport } from '@millrace/core'
+import { partitionKey, partitionsOf, type Transport } from '@millrace/core'
 import type { VerifierRun } from '../lib/verifier-run.ts'
 import { sourceTopics, verifierTopics } from '../lib/verifier-topics.ts'
 
@@ -20,7 +20,7 @@ export async function partitionsBehind(transport: Transport, run: VerifierRun): 
   const known = new Set((await admin.topics(named.map(({ name }) => name))).map(({ name }) => name))
   const partitions = named
     .filter(({ name }) => known.has(name))
-    .flatMap((topic) => Array.from({ length: topic.partitions }, (_, partition) => ({ topic: topic.name, partition })))
+    .flatMap((topic) => partitionsOf(topic.name, topic.partitions))
   // Committed first: an end that is read later can only be further on.
   const committed = new Map((await admin.committed(run.id, partitions)).map((one) => [partitionKey(one), one]))
   const ends = await admin.offsets(partitions, 'read-committed')

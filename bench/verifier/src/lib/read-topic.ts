@@ -2,6 +2,7 @@ import {
   partitionKey,
   systemClock,
   withTimeout,
+  partitionsOf,
   type RawRecord,
   type TopicPartition,
   type Transport,
@@ -28,7 +29,7 @@ export async function readTopic(
 ): Promise<void> {
   const reader = transport.reader({ isolation: 'read-committed' })
   try {
-    const places = Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition }))
+    const places = partitionsOf(name, partitions)
     const offsets = await reader.offsets(places)
     const left = new Map(
       offsets.filter(({ beginning, end }) => end > beginning).map((one) => [partitionKey(one), one.end]),

@@ -1,4 +1,4 @@
-import { MillraceError, NO_HEADERS, partitionForKey, partitionKey, type Transport } from '@millrace/core'
+import { MillraceError, NO_HEADERS, partitionForKey, partitionKey, partitionsOf, type Transport } from '@millrace/core'
 import { KeyedPartition, type EncodedRow } from '@millrace/tables'
 import type { MemoryLog } from '@millrace/transport-embedded'
 
@@ -93,11 +93,7 @@ export async function plantSeeds(seeds: readonly Seed[], ground: SeedGround): Pr
 /** Rows come from events that were committed: a worker does not believe in rows without. */
 async function commitStart({ log, transport, settings }: SeedGround): Promise<void> {
   const admin = transport.admin()
-  const places = log
-    .topics()
-    .flatMap(({ name: topic, partitions }) =>
-      Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
-    )
+  const places = log.topics().flatMap(({ name: topic, partitions }) => partitionsOf(topic, partitions))
   const known = new Set((await admin.committed(settings.id)).map(partitionKey))
   const bounds = await admin.offsets(places, 'read-committed')
   const offsets = bounds

@@ -1,4 +1,4 @@
-import { partitionKey } from '@millrace/core'
+import { partitionKey, partitionsOf } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { Gate } from './gates.ts'
 import { endOf } from './invariants.ts'
@@ -18,9 +18,7 @@ export function isAtRest(
   const partitions = log
     .topics()
     .filter(({ name }) => read.has(name))
-    .flatMap(({ name, partitions }) =>
-      Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })),
-    )
+    .flatMap(({ name, partitions }) => partitionsOf(name, partitions))
   return (
     partitions.length > 0 &&
     partitions.every((one) => {

@@ -4,6 +4,7 @@ import {
   partitionKey,
   systemClock,
   toError,
+  partitionsOf,
   type AssignmentChange,
   type Consumer,
   type GroupAssignor,
@@ -152,7 +153,7 @@ describeKafka('membership', (brokers) => {
       await third.leave()
       const committed = await transport.admin().committed(
         groupId,
-        topics.flatMap((topic) => partitionsOf(topic)),
+        topics.flatMap((topic) => partitionsOf(topic, PARTITIONS)),
       )
       expect([...seen.values()].filter((times) => times > 1).length).toBe(0)
       expect(committed.reduce((sum, { offset }) => sum + offset, 0)).toBe(RECORDS)
@@ -181,7 +182,7 @@ describeKafka('membership', (brokers) => {
       await second.consumer.start()
       expect(clock.monotonic() - startedMs).toBeGreaterThan(2_100)
       expect(slow.lost).toBe(0)
-      const committed = await transport.admin().committed(groupId, partitionsOf(topic).slice(0, 2))
+      const committed = await transport.admin().committed(groupId, partitionsOf(topic, PARTITIONS).slice(0, 2))
       expect(committed.map(({ offset }) => offset)).toEqual([1, 1])
       await eventually(() => slow.owned.size === 1 && second.owned.size === 1, { what: 'one partition each' })
       await second.leave()
@@ -374,8 +375,4 @@ function numbered(
     headers: NO_HEADERS,
     timestamp: 1_700_000_000_000,
   }
-}
-
-function partitionsOf(topic: string): TopicPartition[] {
-  return Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition }))
 }

@@ -1,4 +1,4 @@
-import { nearestName } from '@millrace/core'
+import { didYouMean } from '@millrace/core'
 import {
   settingsOf,
   type CommandGrammar,
@@ -127,8 +127,7 @@ function readSettings(settings: readonly OptionGrammar[], raw: RawArguments): Re
 }
 
 function hint(name: string, known: readonly string[], dashes: string): string {
-  const nearest = nearestName(name, known)
-  return nearest === undefined ? '' : ` Did you mean ${dashes}${nearest}?`
+  return didYouMean(name, known, (nearest) => `${dashes}${nearest}`)
 }
 
 function dashed(name: string): string {

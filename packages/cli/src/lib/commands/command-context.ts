@@ -1,11 +1,11 @@
 import {
+  didYouMean,
   type Clock,
   type CommandLineApp,
   type CommandLineClient,
   type CommandOutput,
   type Logger,
   MillraceError,
-  nearestName,
 } from '@millrace/core'
 import type { CommandGrammar, ParameterValues } from '../arguments/grammar.ts'
 import type { LogLevel } from '../output/create-logger.ts'
@@ -61,12 +61,11 @@ export function requireName(app: CommandLineApp, kind: 'agent' | 'job' | 'table'
   const things = kind === 'job' ? app.jobs() : kind === 'agent' ? app.describe().agents : app.describe().tables
   const names = things.map((thing) => thing.name)
   if (names.includes(name)) return
-  const nearest = nearestName(name, names)
-  const shown = mark === '' ? `"${nearest}"` : `${mark}${nearest}`
-  const others = names.length === 0 ? 'It has none.' : `It has ${names.join(', ')}.`
+  const nearest = didYouMean(name, names, mark === '' ? undefined : (shown) => `${mark}${shown}`)
+  const others = names.length === 0 ? ' It has none.' : ` It has ${names.join(', ')}.`
   throw new MillraceError(
     'COMMAND_USAGE',
-    `The app "${app.id}" has no ${kind} "${name}". ${nearest === undefined ? others : `Did you mean ${shown}?`}`,
+    `The app "${app.id}" has no ${kind} "${name}".${nearest === '' ? others : nearest}`,
   )
 }
 

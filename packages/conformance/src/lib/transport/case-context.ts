@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import {
   NO_HEADERS,
+  partitionsOf,
   type Admin,
   type Isolation,
   type OutgoingRecord,
@@ -98,7 +99,7 @@ export class CaseContext {
     isolation: Isolation = 'read-committed',
   ): Promise<readonly (readonly RawRecord[])[]> {
     const reader = (await this.transport()).reader({ isolation })
-    const refs = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }))
+    const refs = partitionsOf(topic, partitions)
     const open = new Map<number, number>()
     const next = new Map<number, number>()
     for (const { partition, beginning, end } of await reader.offsets(refs)) {

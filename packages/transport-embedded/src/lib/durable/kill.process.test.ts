@@ -11,6 +11,7 @@ import { bundled } from '@millrace/programs-for-tests'
 import {
   NO_HEADERS,
   systemClock,
+  partitionsOf,
   type Logger,
   type OutgoingRecord,
   type RawRecord,
@@ -68,7 +69,7 @@ async function readAll(
   partitions: number,
 ): Promise<readonly (readonly RawRecord[])[]> {
   const reader = transport.reader({ isolation: 'read-committed' })
-  const ends = await reader.offsets(Array.from({ length: partitions }, (_, partition) => ({ topic, partition })))
+  const ends = await reader.offsets(partitionsOf(topic, partitions))
   const open = new Map(ends.filter(({ end }) => end > 0).map(({ partition, end }) => [partition, end]))
   for (const partition of open.keys()) reader.assign({ topic, partition }, 0)
   const records = ends.map((): RawRecord[] => [])
@@ -102,10 +103,7 @@ describe('three processes on one log', () => {
         { ...spec, name: 'acks', partitions: 1 },
       ])
       const ends = async (topic: string): Promise<number> => {
-        const offsets = await admin.offsets(
-          Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition })),
-          'read-committed',
-        )
+        const offsets = await admin.offsets(partitionsOf(topic, PARTITIONS), 'read-committed')
         return offsets.reduce((sum, { end }) => sum + end, 0)
       }
       const producer = transport.producer()

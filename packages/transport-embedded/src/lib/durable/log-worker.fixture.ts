@@ -9,6 +9,7 @@ import {
   NO_HEADERS,
   partitionKey,
   systemClock,
+  partitionsOf,
   type GroupAssignor,
   type OutgoingRecord,
   type RecordBatch,
@@ -37,9 +38,7 @@ const assignor: GroupAssignor = {
   name: 'in-turn',
   assign: ({ members, partitions }) => {
     const ids = members.map(({ id }) => id)
-    const all = [...partitions].flatMap(([topic, count]) =>
-      Array.from({ length: count }, (_, partition) => ({ topic, partition })),
-    )
+    const all = [...partitions].flatMap(([topic, count]) => partitionsOf(topic, count))
     return {
       assignments: new Map(ids.map((id, index) => [id, all.filter((_, nth) => nth % ids.length === index)])),
       groupData: Buffer.alloc(0),

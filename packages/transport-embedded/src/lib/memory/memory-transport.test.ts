@@ -3,6 +3,7 @@ import {
   deferred,
   NO_HEADERS,
   systemClock,
+  partitionsOf,
   type AssignmentChange,
   type ConsumerOptions,
   type GroupAssignor,
@@ -20,9 +21,7 @@ const roundRobin: GroupAssignor = {
   name: 'round-robin',
   assign: ({ members, partitions }) => {
     const ids = members.map(({ id }) => id)
-    const all = [...partitions].flatMap(([topic, count]) =>
-      Array.from({ length: count }, (_, partition) => ({ topic, partition })),
-    )
+    const all = [...partitions].flatMap(([topic, count]) => partitionsOf(topic, count))
     return {
       assignments: new Map(ids.map((id, index) => [id, all.filter((_, nth) => nth % ids.length === index)])),
       groupData: Buffer.from(`of ${ids.length}`),

@@ -7,6 +7,7 @@ import {
   type OutgoingRecord,
   type RawRecord,
   systemClock,
+  partitionsOf,
   type TopicInfo,
   type Transport,
 } from '@millrace/core'
@@ -62,9 +63,7 @@ interface Contents {
 async function contentsOf(transport: Transport, groups: readonly string[]): Promise<Contents> {
   const admin = transport.admin()
   const topics = await admin.topics()
-  const places = topics.flatMap(({ name, partitions }) =>
-    Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })),
-  )
+  const places = topics.flatMap(({ name, partitions }) => partitionsOf(name, partitions))
   const offsets = await admin.offsets(places, 'read-committed')
   const records: RawRecord[] = []
   for (const { topic, partition, beginning, end } of offsets) {

@@ -1,8 +1,8 @@
 import {
+  byPartition,
   deferred,
   grouped,
   MillraceError,
-  partitionKey,
   type OutgoingRecord,
   type Producer,
   type SendOptions,
@@ -257,7 +257,7 @@ export class KafkaProducer implements Producer {
         timeoutMs: Math.max(1_000, settings.requestTimeoutMs - 2_000),
       }
       const answers = await link.send(produceRequest(batches, options))
-      const byKey = new Map(answers.map((answer) => [partitionKey(answer), answer]))
+      const byKey = byPartition(answers)
       for (const queue of queues) {
         const answer = byKey.get(queue.key)
         queue.trouble =
