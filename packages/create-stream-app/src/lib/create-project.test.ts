@@ -1,8 +1,9 @@
-import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createProject, whyNot } from './create-project.ts'
+import { placeFiles } from './place-files.ts'
 import { isTemplate, TEMPLATES } from './templates.ts'
 
 let directory = ''
@@ -65,20 +66,63 @@ test.each([
   expect(await readdir(path)).toEqual(expect.arrayContaining([...more]))
 })
 
-test('an empty directory is used', async () => {
-  await mkdir(join(directory, 'shop'))
-  await createProject({ directory: join(directory, 'shop'), template: 'minimal', pm: 'npm' })
-  expect(await readdir(join(directory, 'shop'))).toContain('package.json')
-})
+describe('a directory that exists', () => {
+  const shop = (): string => join(directory, 'shop')
+  const make = (more: { readonly overwrite?: boolean } = {}): Promise<string> =>
+    createProject({ directory: shop(), template: 'minimal', pm: 'npm', ...more })
 
-test('a directory that has something in it is left alone', async () => {
-  await mkdir(join(directory, 'shop'))
-  await writeFile(join(directory, 'shop', 'mine.txt'), 'mine')
-  await expect(createProject({ directory: join(directory, 'shop'), template: 'minimal', pm: 'npm' })).rejects.toThrow(
-    'is not empty: it has mine.txt',
-  )
-  expect(await readdir(directory)).toEqual(['shop'])
-  expect(await readdir(join(directory, 'shop'))).toEqual(['mine.txt'])
+  test('stays the same directory, so that a shell that is in it sees the project', async () => {
+    await mkdir(shop())
+    const before = await stat(shop())
+    await make()
+    expect((await stat(shop())).ino).toBe(before.ino)
+    expect(await readdir(shop())).toContain('package.json')
+  })
+
+  test('keeps what is in it: a repository, files and directories of other names', async () => {
+    await mkdir(join(shop(), '.git'), { recursive: true })
+    await mkdir(join(shop(), 'src'))
+    await writeFile(join(shop(), 'src', 'mine.ts'), 'mine')
+    await writeFile(join(shop(), 'LICENSE'), 'mine')
+    await make()
+    expect(await readdir(shop())).toEqual(expect.arrayContaining(['.git', 'LICENSE', 'package.json']))
+    expect(await readdir(join(shop(), 'src'))).toEqual(expect.arrayContaining(['mine.ts', 'app.ts']))
+    expect((await readdir(shop())).filter((name) => name.startsWith('.create'))).toEqual([])
+  })
+
+  test('is refused, and left as it is, where files would be replaced', async () => {
+    await mkdir(join(shop(), 'src'), { recursive: true })
+    await writeFile(join(shop(), 'src', 'app.ts'), 'mine')
+    await writeFile(join(shop(), 'README.md'), 'mine')
+    await expect(make()).rejects.toThrow('would replace: README.md, src/app.ts. Move them away, replace them with')
+    expect(await files(shop())).toEqual(expect.arrayContaining([join(shop(), 'README.md')]))
+    expect(await files(shop())).toHaveLength(2)
+    await make({ overwrite: true })
+    expect(await readFile(join(shop(), 'src', 'app.ts'), 'utf8')).toContain('createApp')
+  })
+
+  test('is refused where a file has the name of a directory, or a link that of a file, whatever is said', async () => {
+    await mkdir(shop())
+    await writeFile(join(shop(), 'src'), 'mine')
+    await symlink(join(directory, 'elsewhere'), join(shop(), 'package.json'))
+    await expect(make({ overwrite: true })).rejects.toThrow('would replace: package.json, src. Move them away, or')
+    expect(await readdir(directory)).toEqual(['shop'])
+    expect(await readdir(shop())).toEqual(['package.json', 'src'])
+  })
+
+  test('has nothing of the project when not all of it can be placed', async () => {
+    const draft = join(directory, 'draft')
+    await mkdir(join(draft, 'src'), { recursive: true })
+    await writeFile(join(draft, 'a.txt'), 'new')
+    await writeFile(join(draft, 'src', 'b.txt'), 'new')
+    await mkdir(shop())
+    // Somebody made it after the conflicts were looked for.
+    await mkdir(join(shop(), 'src'))
+    await writeFile(join(shop(), 'src', 'b.txt'), 'mine')
+    await expect(placeFiles(draft, shop(), { overwrite: false })).rejects.toThrow('EEXIST')
+    expect(await files(shop())).toEqual([join(shop(), 'src', 'b.txt')])
+    expect(await readFile(join(shop(), 'src', 'b.txt'), 'utf8')).toBe('mine')
+  })
 })
 
 test('where nothing can be written nothing is left', async () => {

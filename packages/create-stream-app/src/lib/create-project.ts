@@ -1,17 +1,20 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, extname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import validatePackageName from 'validate-npm-package-name'
 import { filesFor, spokenBy, type Installer } from './installers.ts'
+import { conflictsOf, placeFiles } from './place-files.ts'
 import type { TemplateName } from './templates.ts'
 
 /** What is to be made. */
 export interface ProjectPlan {
-  /** Where, relative to the working directory or absolute: a directory that is empty or does not exist. */
+  /** Where, relative to the working directory or absolute. The directory may exist, and may have files of its own. */
   readonly directory: string
   readonly template: TemplateName
   readonly pm: Installer
+  /** Files of the project replace those of the directory that have the same names. Default: they are refused. */
+  readonly overwrite?: boolean | undefined
 }
 
 /** Something that the person can mend; the message says how. */
@@ -45,46 +48,59 @@ export function whyNot(directory: string): string | undefined {
   // The id of the app is its consumer group and the prefix of its topics.
   if (!/^[\w.-]+$/.test(name))
     return `"${name}" cannot be the id of an app: use letters, digits, dots, dashes and underscores, as in "my-app".`
-  if (existsSync(path)) {
-    const inside = contents(path)
-    if (inside === undefined) return `${path} is a file. Choose another directory.`
-    if (inside.length > 0)
-      return `${path} is not empty: it has ${inside.slice(0, 3).join(', ')}${inside.length > 3 ? ' and more' : ''}. Choose another directory, or empty it.`
-  }
+  if (existsSync(path) && !statSync(path).isDirectory()) return `${path} is a file. Choose another directory.`
   return undefined
 }
 
 /**
- * Writes a project from a template; installs nothing. The directory appears whole or not at all.
+ * Writes a project from a template; installs nothing. A new directory appears whole or not at all. A directory that
+ * exists stays the same directory and keeps what is in it: the files join it, all or none.
  *
  * @returns the absolute path
- * @throws {ScaffoldError} when the name cannot be one, when the directory is not empty or cannot be written
+ * @throws {ScaffoldError} when the name cannot be one, when files of the same names exist, when the directory cannot be
+ * written
  * @example
  * await createProject({ directory: 'my-app', template: 'minimal', pm: 'npm' })
  */
-export async function createProject({ directory, template, pm }: ProjectPlan): Promise<string> {
+export async function createProject({ directory, template, pm, overwrite = false }: ProjectPlan): Promise<string> {
   const problem = whyNot(directory)
   if (problem !== undefined) throw new ScaffoldError(problem)
   const target = resolve(directory)
+  const isNew = !existsSync(target)
   let draft: string | undefined
   try {
-    await makeParents(target)
-    // Beside the target, so that it can be renamed into place in one step.
-    draft = await mkdtemp(join(dirname(target), '.create-stream-app-'))
+    if (isNew) await makeParents(target)
+    // On the target's own file system, so that files can be renamed into place.
+    draft = await mkdtemp(join(isNew ? dirname(target) : target, '.create-stream-app-'))
     // Such a directory is private; a project is not.
     await chmod(draft, 0o777 & ~process.umask())
     await copyTemplate(template, draft)
     await fillIn(draft, { name: basename(target), template, pm })
     for (const [file, text] of filesFor(pm)) await writeFile(join(draft, file), text)
-    // Renaming onto an empty directory works on Linux and macOS only.
-    if (existsSync(target)) await rmdir(target)
-    await rename(draft, target)
+    if (isNew) await rename(draft, target)
+    else await joinDirectory(draft, target, { overwrite })
     return target
   } catch (thrown) {
-    if (draft !== undefined) await rm(draft, { recursive: true, force: true })
+    if (thrown instanceof ScaffoldError) throw thrown
     const reason = thrown instanceof Error ? thrown.message : String(thrown)
     throw new ScaffoldError(`${target} cannot be written: ${reason}. Nothing is left of it.`, { cause: thrown })
+  } finally {
+    if (draft !== undefined) await rm(draft, { recursive: true, force: true })
   }
+}
+
+/** Puts the files beside those that are there. A shell or an editor that is in the directory stays in it. */
+async function joinDirectory(draft: string, target: string, { overwrite }: { overwrite: boolean }): Promise<void> {
+  const conflicts = await conflictsOf(draft, target)
+  const inTheWay = overwrite ? conflicts.filter(({ isFile }) => !isFile) : conflicts
+  if (inTheWay.length > 0) {
+    const names = inTheWay.map(({ path }) => path).join(', ')
+    const cure = inTheWay.every(({ isFile }) => isFile)
+      ? 'Move them away, replace them with --overwrite, or choose another directory.'
+      : 'Move them away, or choose another directory.'
+    throw new ScaffoldError(`${target} has files that the project would replace: ${names}. ${cure}`)
+  }
+  await placeFiles(draft, target, { overwrite })
 }
 
 /** One by one: Node's own `recursive` never ends where a file system takes none. */
@@ -127,14 +143,4 @@ export function ownVersion(): string {
   throw new ScaffoldError(
     'The package of create-stream-app is damaged: its package.json has no version. Install it again.',
   )
-}
-
-/** `undefined` for a file. */
-function contents(path: string): readonly string[] | undefined {
-  try {
-    return readdirSync(path)
-  } catch (thrown) {
-    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOTDIR') return undefined
-    throw new ScaffoldError(`${path} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}.`)
-  }
 }

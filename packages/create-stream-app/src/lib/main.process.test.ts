@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, realpath, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, realpath, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,9 +23,13 @@ interface Outcome {
 }
 
 /** Runs the command without a terminal. */
-function run(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
+function run(
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  cwd: string = directory,
+): Promise<Outcome> {
   return new Promise((done, failed) => {
-    const child = spawn(process.execPath, [command, ...words], { cwd: directory, env: { ...process.env, ...env } })
+    const child = spawn(process.execPath, [command, ...words], { cwd, env: { ...process.env, ...env } })
     let output = ''
     let errors = ''
     child.stdout.on('data', (text) => (output += String(text)))
@@ -43,11 +47,22 @@ test('without a terminal it asks nothing and takes the defaults', async () => {
   expect(await readdir(join(directory, 'my-stream-app'))).toContain('.git')
 })
 
-test('a directory that is not empty is wrong usage', async () => {
+test('files that would be replaced are named, and nothing is written', async () => {
   await run(['shop', '--no-install', '--no-git'])
   const { code, errors } = await run(['shop', '--no-install'])
-  expect(code).toBe(2)
-  expect(errors).toContain('is not empty')
+  expect(code).toBe(1)
+  expect(errors).toContain('package.json')
+  expect(errors).toContain('--overwrite')
+})
+
+test('"." is scaffolded into the directory that the shell is in, which stays the same one', async () => {
+  const shop = join(directory, 'shop')
+  await mkdir(join(shop, '.git'), { recursive: true })
+  const before = await stat(shop)
+  const { code, output } = await run(['.', '--no-install'], {}, shop)
+  expect([code, output]).toEqual([0, expect.not.stringContaining('cd ')])
+  expect((await stat(shop)).ino).toBe(before.ino)
+  expect(await readdir(shop)).toContain('package.json')
 })
 
 test('a registry that cannot be reached leaves a whole project, nothing half installed, and says what to do', async () => {

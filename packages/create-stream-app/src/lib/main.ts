@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { intro, log, note, outro } from '@clack/prompts'
@@ -24,7 +25,7 @@ export async function main(words: readonly string[]): Promise<number> {
   const problem = given.directory === undefined ? undefined : whyNot(given.directory)
   if (problem !== undefined) return fail(new ScaffoldError(problem), 2)
   try {
-    return await make(await choose(given))
+    return await make({ ...(await choose(given)), overwrite: given.overwrite })
   } catch (thrown) {
     return fail(thrown, 1)
   }
@@ -47,8 +48,9 @@ async function choose(given: Arguments): Promise<Choices> {
   }
 }
 
-async function make(choices: Choices): Promise<number> {
+async function make(choices: Choices & Pick<Arguments, 'overwrite'>): Promise<number> {
   const { template, pm } = choices
+  const isFresh = !existsSync(join(choices.directory, 'node_modules'))
   const path = await createProject(choices)
   const shown = relative(process.cwd(), path) || '.'
   log.success(`Made ${shown} from the template ${template}.`)
@@ -59,7 +61,7 @@ async function make(choices: Choices): Promise<number> {
     const problem = await run(pm, ['install'], path)
     if (problem !== undefined) {
       // What is half installed would be taken for whole.
-      await rm(join(path, 'node_modules'), { recursive: true, force: true })
+      if (isFresh) await rm(join(path, 'node_modules'), { recursive: true, force: true })
       log.error(
         `Dependencies could not be installed: ${problem}. The project is there and whole; once that is mended, run "${pm} install" in ${shown}.`,
       )

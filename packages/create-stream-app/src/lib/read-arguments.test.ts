@@ -8,6 +8,7 @@ test('everything can be typed', () => {
     pm: 'pnpm',
     install: false,
     git: false,
+    overwrite: false,
     yes: true,
     help: false,
     version: false,

@@ -10,6 +10,8 @@ export interface Arguments {
   readonly pm: Installer | undefined
   readonly install: boolean | undefined
   readonly git: boolean | undefined
+  /** Replace files of the directory that have the names of the project's. */
+  readonly overwrite: boolean
   /** Ask nothing. */
   readonly yes: boolean
   readonly help: boolean
@@ -25,6 +27,7 @@ the defaults.
     .map(([name, what]) => `${name}: ${what}`)
     .join('\n                    ')}
   --pm NAME         ${INSTALLERS.join(', ')}; the one that runs this by default
+  --overwrite       replace files of the directory that have the names of the project's
   --no-install      do not install dependencies
   --no-git          do not make a git repository
   --yes, -y         ask nothing
@@ -33,6 +36,7 @@ the defaults.
 
   npm create stream-app@latest my-app
   npm create stream-app@latest my-app -- --template word-count --yes
+  npm create stream-app@latest .
 `
 
 /** @throws {ScaffoldError} for what is no option, and for values that an option does not take */
@@ -45,8 +49,8 @@ export function readArguments(words: readonly string[]): Arguments {
   if (template !== undefined && !isTemplate(template))
     throw new ScaffoldError(`There is no template "${template}"; there are ${Object.keys(TEMPLATES).join(', ')}.`)
   if (pm !== undefined && !isInstaller(pm)) throw new ScaffoldError(`--pm takes ${INSTALLERS.join(', ')}, not "${pm}".`)
-  const { install, git, yes = false, help = false, version = false } = values
-  return { directory, template, pm, install, git, yes, help, version }
+  const { install, git, overwrite = false, yes = false, help = false, version = false } = values
+  return { directory, template, pm, install, git, overwrite, yes, help, version }
 }
 
 function parse(words: readonly string[]): ReturnType<typeof parseWords> {
@@ -68,6 +72,7 @@ function parseWords(words: readonly string[]) {
       pm: { type: 'string' },
       install: { type: 'boolean' },
       git: { type: 'boolean' },
+      overwrite: { type: 'boolean' },
       yes: { type: 'boolean', short: 'y' },
       help: { type: 'boolean', short: 'h' },
       version: { type: 'boolean' },
