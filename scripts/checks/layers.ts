@@ -12,6 +12,7 @@ interface Layer {
 /** The engine, each above the ones that it may import. `tables` and `streams` stand side by side. */
 const ENGINE: readonly (readonly [name: string, below: readonly string[]])[] = [
   ['worker', ['core']],
+  ['client', ['core', 'worker']],
   ['state', ['core', 'worker']],
   ['tables', ['core', 'worker', 'state']],
   ['streams', ['core', 'worker', 'state']],
@@ -60,7 +61,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
  * import what they like.
  */
 const FLOORS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['worker', ['environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker', 'client']],
+  ['worker', ['environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker']],
   ['state', ['memory', 'keys', 'rows', 'locating']],
   ['streams', ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'streams', 'agents']],
 ])

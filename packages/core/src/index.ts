@@ -210,6 +210,18 @@ export {
   type CodecRole,
 } from './lib/codecs/resolve-codec.ts'
 export { grouped } from './lib/collections/grouped.ts'
+export {
+  asFields,
+  asInteger,
+  asList,
+  asMap,
+  asSecret,
+  asText,
+  asTexts,
+  mustBe,
+  optional,
+  readFields,
+} from './lib/json/read-fields.ts'
 export { jsonText } from './lib/codecs/json-text.ts'
 export { showBytes } from './lib/codecs/show-bytes.ts'
 export {

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { AppClient, AppData, type ClientApp, describeApp, type LocalApp } from '@millrace/client'
 import {
   packageVersion,
   plainLogger,
@@ -35,16 +36,7 @@ import {
 } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
 import { createSite, type Site, type SiteApp, type SiteWorker, siteWorker, webPart, type WebPart } from '@millrace/web'
-import {
-  AppClient,
-  AppData,
-  createWorker,
-  describeApp,
-  workerSettings,
-  type ClientApp,
-  type LocalApp,
-  type Worker,
-} from '@millrace/worker'
+import { createWorker, workerSettings, type Worker } from '@millrace/worker'
 import { APP_EVENTS, type AppEvents } from './app-events.ts'
 import { Definitions } from './definitions.ts'
 import { Drivers } from './drivers.ts'

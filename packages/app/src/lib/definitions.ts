@@ -1,8 +1,8 @@
+import type { DeclaredApp } from '@millrace/client'
 import { DefinedNames, type CommandDefinition, type WorkerPart } from '@millrace/core'
 import { schedulerTopics, type Job } from '@millrace/scheduler'
 import { deadLettersOf, Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
 import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable } from '@millrace/tables'
-import type { DeclaredApp } from '@millrace/worker'
 
 /** What the app file has declared, by name and in order. Closed once a worker has started. */
 export class Definitions extends DefinedNames {

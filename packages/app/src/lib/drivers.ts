@@ -8,7 +8,7 @@ import {
   type WebDriver,
 } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
-import type { LocalFiles } from '@millrace/worker'
+import type { LocalFiles } from '@millrace/client'
 
 /** The drivers that the settings name, each loaded when it is needed. */
 export class Drivers {

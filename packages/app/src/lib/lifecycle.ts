@@ -1,5 +1,5 @@
 import { MillraceError, toError } from '@millrace/core'
-import { makeWorkerId } from '@millrace/worker'
+import { makeWorkerId } from '@millrace/client'
 import type { AppRuntime, RunningWorker } from './app-runtime.ts'
 
 /** `app.start` and `app.stop`: the one worker that an app runs on its own. */

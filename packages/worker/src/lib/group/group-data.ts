@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto'
 import { brotliCompressSync, brotliDecompressSync, constants } from 'node:zlib'
-import type { TaskOwner } from '@millrace/core'
-import { taskId } from '../environment/task-id.ts'
 import {
   asFields,
   asInteger,
@@ -13,7 +11,9 @@ import {
   mustBe,
   optional,
   readFields,
-} from './read-fields.ts'
+  type TaskOwner,
+} from '@millrace/core'
+import { taskId } from '../environment/task-id.ts'
 
 /** What the leader sends every member with its assignment. */
 export interface GroupData {

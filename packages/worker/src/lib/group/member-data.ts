@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto'
-import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
-import type { TaskTopology } from '../topics/topic-directory.ts'
 import {
   asFields,
   asInteger,
@@ -12,7 +10,9 @@ import {
   mustBe,
   optional,
   readFields,
-} from './read-fields.ts'
+} from '@millrace/core'
+import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
+import type { TaskTopology } from '../topics/topic-directory.ts'
 
 /** How a member is warmed up before it takes over tasks. */
 export interface WarmUpData {

@@ -1,6 +1,6 @@
+import { asInteger, asMap, asText, optional, readFields } from '@millrace/core'
 import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
 import { asSuspects } from './member-data.ts'
-import { asInteger, asMap, asText, optional, readFields } from './read-fields.ts'
 
 /** What the leader sends one member only, with its assignment. */
 export interface OwnData {

@@ -1,8 +1,5 @@
 import type { MissingTopic, SubscriptionSpec, TopicDeclaration } from '@millrace/core'
-import { leaderDeclaration } from '../topics/declared-topology.ts'
-import { planTopics } from '../topics/plan-topics.ts'
-import { commandFor } from '../topics/provide-topics.ts'
-import { brokenBatchesDeclaration } from '../worker/broken-batches.ts'
+import { brokenBatchesDeclaration, commandFor, leaderDeclaration, planTopics } from '@millrace/worker'
 import type { Connection } from './declared-app.ts'
 
 /**

@@ -12,9 +12,7 @@ import {
   type TopicRole,
   type TopicSettings,
 } from '@millrace/core'
-import { ANY_SUBSCRIPTION, decodeCommitMetadata } from '../records/commit-metadata.ts'
-import { brokenBatchesTopic } from '../worker/broken-batches.ts'
-import { leaderTopic } from '../topics/declared-topology.ts'
+import { ANY_SUBSCRIPTION, brokenBatchesTopic, decodeCommitMetadata, leaderTopic } from '@millrace/worker'
 import type { Connection, DeclaredAgent, DeclaredApp } from './declared-app.ts'
 
 /** What a topic is to the app. */

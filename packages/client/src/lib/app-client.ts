@@ -21,8 +21,7 @@ import {
   type TopicInfo,
   type Transport,
 } from '@millrace/core'
-import { createClient } from '../worker/create-client.ts'
-import type { Client } from '../worker/worker.ts'
+import { type Client, createClient } from '@millrace/worker'
 import { agentLag } from './agent-lag.ts'
 import { appTopics, groupReads, topicsReadBy } from './app-topics.ts'
 import type { ClientApp, Connection } from './declared-app.ts'

@@ -1,6 +1,11 @@
 import { type CommitOffset, MillraceError, partitionKey } from '@millrace/core'
-import { ANY_SUBSCRIPTION, decodeCommitMetadata, encodeCommitMetadata } from './commit-metadata.ts'
-import type { OffsetRange, Progress } from './positions.ts'
+import {
+  ANY_SUBSCRIPTION,
+  decodeCommitMetadata,
+  encodeCommitMetadata,
+  type OffsetRange,
+  type Progress,
+} from '@millrace/worker'
 
 /**
  * The commit that marks `range` as finished for every subscription of a group and changes nothing else; `undefined` when it

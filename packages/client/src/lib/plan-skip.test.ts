@@ -1,7 +1,12 @@
+import {
+  ANY_SUBSCRIPTION,
+  decodeCommitMetadata,
+  encodeCommitMetadata,
+  type OffsetRange,
+  type Progress,
+} from '@millrace/worker'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ANY_SUBSCRIPTION, decodeCommitMetadata, encodeCommitMetadata } from './commit-metadata.ts'
-import type { OffsetRange, Progress } from './positions.ts'
 import { planSkip } from './plan-skip.ts'
 
 const MOST = 60

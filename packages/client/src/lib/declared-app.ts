@@ -15,7 +15,7 @@ import type {
   Transport,
   WorkerPart,
 } from '@millrace/core'
-import type { Client } from '../worker/worker.ts'
+import type { Client } from '@millrace/worker'
 
 /** What an app declares, as far as its client works with it. The descriptors of `streams` and `tables` fit as they are. */
 export interface DeclaredApp {

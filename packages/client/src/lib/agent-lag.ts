@@ -1,6 +1,5 @@
 import { type AgentLag, byPartition, type CommitOffset, partitionKey, partitionsOf } from '@millrace/core'
-import { decodeCommitMetadata } from '../records/commit-metadata.ts'
-import { leaderTopic } from '../topics/declared-topology.ts'
+import { decodeCommitMetadata, leaderTopic } from '@millrace/worker'
 import { agentOf, groupReads, type GroupReads } from './app-topics.ts'
 import type { Connection, DeclaredAgent } from './declared-app.ts'
 

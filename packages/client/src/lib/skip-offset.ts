@@ -9,7 +9,7 @@ import {
   type SkipPlan,
   withTimeout,
 } from '@millrace/core'
-import { planSkip } from '../records/plan-skip.ts'
+import { planSkip } from './plan-skip.ts'
 import { appTopics } from './app-topics.ts'
 import type { Connection } from './declared-app.ts'
 import { requireNoMembers } from './reset.ts'

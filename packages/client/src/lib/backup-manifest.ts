@@ -3,8 +3,17 @@ import { createReadStream, existsSync } from 'node:fs'
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { type Backup, MillraceError, PRIVATE_FILE, refuseNewer } from '@millrace/core'
-import { asFields, asInteger, asList, asText, readFields } from '../group/read-fields.ts'
+import {
+  asFields,
+  asInteger,
+  asList,
+  asText,
+  type Backup,
+  MillraceError,
+  PRIVATE_FILE,
+  readFields,
+  refuseNewer,
+} from '@millrace/core'
 
 /** Written last: a backup without it is not whole. */
 const MANIFEST = 'millrace-backup.json'
