@@ -1,11 +1,11 @@
 import { createApp, runtimeOf, type App } from '@millrace/app'
 import { createDeadLetters } from '@millrace/streams'
-import { deferred } from '@millrace/core'
+import { type Clock, deferred, MillraceError, type ReplayOutcome, type Transport } from '@millrace/core'
 import { createMemoryTransport } from '@millrace/transport-embedded'
 import { describe, expect, it } from 'vitest'
 import { testApp, type TestApp } from '../index.ts'
 import { letters } from './letters.fixture.ts'
-import { slowToFence } from './slow-to-fence.fixture.ts'
+import { changedProducer } from './changed-producer.fixture.ts'
 
 const ALL = { replayed: 0, before: 0, refused: { count: 0, first: [] } }
 
@@ -42,6 +42,19 @@ function pickyApp(id = 'shop') {
     await t.settle()
   }
   return { app, numbers, sums, seen, mood, send }
+}
+
+/** Replays all letters of `picky` over this connection. */
+function replayWith(app: App, { transport, clock }: { transport: Transport; clock: Clock }): Promise<ReplayOutcome> {
+  const { surroundings, definitions, client } = runtimeOf(app)
+  return createDeadLetters({
+    appId: surroundings.settings.id,
+    agents: [...definitions.agents.values()],
+    topicsReadBy: (agent) => client.topicsReadBy(agent),
+    transport,
+    admin: transport.admin(),
+    clock,
+  }).replay('picky', 'all')
 }
 
 describe('replay', () => {
@@ -181,17 +194,14 @@ describe('replay', () => {
     await send(t, 0, 100)
     mood.picky = false
     const gate = deferred<void>()
-    const transport = createMemoryTransport(t.log, { clock: t.clock, log: t.logged })
+    const transport = changedProducer(createMemoryTransport(t.log, { clock: t.clock, log: t.logged }), (inner) => ({
+      init: async () => {
+        await gate.promise
+        await inner.init()
+      },
+    }))
     await transport.connect({ timeoutMs: 1000 })
-    const { surroundings, definitions } = runtimeOf(app)
-    const late = createDeadLetters({
-      appId: surroundings.settings.id,
-      agents: [...definitions.agents.values()],
-      topicsReadBy: (agent) => runtimeOf(app).client.topicsReadBy(agent),
-      transport: slowToFence(transport, gate.promise),
-      admin: transport.admin(),
-      clock: t.clock,
-    }).replay('picky', 'all')
+    const late = replayWith(app, { transport, clock: t.clock })
     // It has had time for all that it does before it takes over the id.
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect(await t.deadLetters.replay('picky', 'all')).toMatchObject({ replayed: 10 })
@@ -315,6 +325,43 @@ describe('replay', () => {
     expect(await t.deadLetters.replay('picky-too', 'all')).toMatchObject({ replayed: 1, refused: { count: 0 } })
     expect(seen.picky).toContain(7)
   })
+
+  it.each(['refuses a record', 'cannot be reached'] as const)(
+    'leaves no transaction open when the broker %s, for that would hold up readers of committed records',
+    async (how) => {
+      const { app, mood, send } = pickyApp()
+      await using t = await testApp(app)
+      await send(t, 0, 10)
+      mood.picky = false
+      const calls: string[] = []
+      const refusal = new MillraceError('RECORD_TOO_LARGE', 'As the broker would say.')
+      const transport = changedProducer(createMemoryTransport(t.log, { clock: t.clock, log: t.logged }), (inner) => ({
+        begin: async () => {
+          await inner.begin()
+          calls.push('begin')
+        },
+        send: async (records) => {
+          if (how === 'cannot be reached') throw new MillraceError('TIMEOUT', 'As the driver would say.')
+          return records.map(() => ({ ok: false as const, error: refusal }))
+        },
+        abort: async () => {
+          await inner.abort()
+          calls.push('abort')
+        },
+        close: async () => {
+          calls.push('close')
+          await inner.close()
+        },
+      }))
+      await transport.connect({ timeoutMs: 1000 })
+      await expect(replayWith(app, { transport, clock: t.clock })).rejects.toMatchObject({
+        code: how === 'cannot be reached' ? 'TIMEOUT' : 'RECORD_REFUSED',
+      })
+      expect(calls).toEqual(['begin', 'abort', 'close'])
+      expect(await t.deadLetters.list({ agent: 'picky' })).toMatchObject([{ letters: 1, waiting: 1 }])
+      await transport.close()
+    },
+  )
 
   it('tells which letters cannot go back, and keeps them', async () => {
     const app = createApp({ id: 'shop' })

@@ -152,9 +152,23 @@ class Replay {
     // Only between transactions: one that is left open holds up everyone who reads committed records only.
     this.#job.signal?.throwIfAborted()
     await this.#producer.begin()
-    await this.#sendAll([...chunk.map((letter) => this.#outgoing(letter)), ...notes])
+    try {
+      await this.#sendAll([...chunk.map((letter) => this.#outgoing(letter)), ...notes])
+    } catch (error) {
+      await this.#abort()
+      throw error
+    }
     await this.#producer.commit()
     this.#replayed += chunk.length
+  }
+
+  /** Where this fails too, the broker ends the transaction at its time-out. */
+  async #abort(): Promise<void> {
+    try {
+      await this.#producer.abort()
+    } catch {
+      // The caller throws the failure that led here.
+    }
   }
 
   #outgoing({ summary: { source }, own, record }: LetterRecord): OutgoingRecord {
@@ -171,9 +185,7 @@ class Replay {
     for (const queue of grouped(records, (record) => this.#producer.lane(record)).values()) {
       const outcomes = await this.#producer.send(queue, { guard: () => {} })
       for (const [i, outcome] of outcomes.entries()) {
-        if (outcome.ok) continue
-        await this.#producer.abort()
-        throw refused(queue[i], outcome.error)
+        if (!outcome.ok) throw refused(queue[i], outcome.error)
       }
     }
   }

@@ -35,7 +35,7 @@ test('equals a naive model under any order of handing out and finishing', () => 
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('advance' as const), by: fc.integer({ min: 0, max: 5 }) }) },
   )
   fc.assert(
-    fc.property(fc.nat(1000), fc.array(step, { maxLength: 400 }), (start, steps) => {
+    fc.property(fc.nat(1000), fc.array(step, { maxLength: 250, size: 'max' }), (start, steps) => {
       const tracker = new AckTracker(start)
       const naive = new NaiveTracker(start)
       const open: { number: number; index: number }[] = []
@@ -74,6 +74,45 @@ test('equals a naive model under any order of handing out and finishing', () => 
       expect(tracker.handed - tracker.passed).toBeGreaterThanOrEqual(open.length)
     }),
   )
+})
+
+test('keeps events until they are forgotten, while others come and go and its ring grows', () => {
+  const step = fc.oneof(
+    { weight: 6, arbitrary: fc.record({ kind: fc.constant('hand' as const), keep: fc.boolean() }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('finish' as const), pick: fc.nat() }) },
+  )
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 250, size: 'max' }), (steps) => {
+      const tracker = new AckTracker<string>(0)
+      const open: number[] = []
+      const kept = new Map<number, string>()
+      for (const one of steps) {
+        if (one.kind === 'hand') {
+          const number = tracker.hand(tracker.readTo)
+          open.push(number)
+          if (!one.keep) continue
+          kept.set(number, `event ${number}`)
+          tracker.keep(number, `event ${number}`)
+        } else {
+          const [number] = open.splice(one.pick % Math.max(open.length, 1), 1)
+          if (number === undefined) continue
+          tracker.finish(number)
+          if (kept.delete(number)) tracker.forget(number)
+        }
+      }
+      expect(tracker.kept()).toEqual([...kept.values()])
+    }),
+  )
+})
+
+test('an event that is kept is still there when its ring has grown', () => {
+  const tracker = new AckTracker<string>(0)
+  const first = tracker.hand(0)
+  tracker.keep(first, 'first')
+  for (let offset = 1; offset < 1000; offset++) tracker.hand(offset)
+  expect(tracker.kept()).toEqual(['first'])
+  tracker.forget(first)
+  expect(tracker.kept()).toEqual([])
 })
 
 test('keeps thousands of events open at once', () => {

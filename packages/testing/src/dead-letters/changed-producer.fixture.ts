@@ -1,7 +1,10 @@
-import type { Transport } from '@millrace/core'
+import type { TransactionalProducer, Transport } from '@millrace/core'
 
-/** A connection whose transactional producers take over their id only once `gate` has opened. */
-export function slowToFence(inner: Transport, gate: Promise<void>): Transport {
+/** A connection some of whose transactional producers' methods are replaced. */
+export function changedProducer(
+  inner: Transport,
+  change: (producer: TransactionalProducer) => Partial<TransactionalProducer>,
+): Transport {
   return {
     capabilities: inner.capabilities,
     connect: (options) => inner.connect(options),
@@ -14,10 +17,7 @@ export function slowToFence(inner: Transport, gate: Promise<void>): Transport {
     transactionalProducer: (options) => {
       const producer = inner.transactionalProducer(options)
       return {
-        init: async () => {
-          await gate
-          await producer.init()
-        },
+        init: () => producer.init(),
         begin: () => producer.begin(),
         partitions: (topic) => producer.partitions(topic),
         lane: (partition) => producer.lane(partition),
@@ -26,6 +26,7 @@ export function slowToFence(inner: Transport, gate: Promise<void>): Transport {
         commit: () => producer.commit(),
         abort: () => producer.abort(),
         close: () => producer.close(),
+        ...change(producer),
       }
     },
   }
