@@ -1,6 +1,13 @@
 /// <reference types="node" preserve="true" />
 export { type WorkerEnvironment, type WorkerSettings, workerSettings } from './lib/environment/worker-environment.ts'
-export { ANY_SUBSCRIPTION, decodeCommitMetadata, encodeCommitMetadata } from './lib/records/commit-metadata.ts'
+export {
+  ANY_SUBSCRIPTION,
+  committedSends,
+  decodeCommitMetadata,
+  encodeCommitMetadata,
+  parseSend,
+  sendText,
+} from './lib/records/commit-metadata.ts'
 export type { OffsetRange, Progress } from './lib/records/positions.ts'
 export { leaderDeclaration, leaderTopic } from './lib/topics/declared-topology.ts'
 export { planTopics } from './lib/topics/plan-topics.ts'

@@ -51,9 +51,23 @@ test('lag is told while a worker runs; a reset is refused then, and afterwards e
   const plan = await client.resetPlan(request)
   expect(plan).toMatchObject({ groupId: 'shop', storeDirectory: join(directory, 'tables'), warnings: [] })
   expect(plan.topics.filter(({ action }) => action !== 'keep')).toEqual([
-    { name: 'orders', role: 'source', action: 'rewind', records: 3, offsets: [] },
-    { name: 'shop-by-size-size-repartition', role: 'repartition', action: 'delete', records: 3, offsets: [] },
-    { name: 'shop-sums-changelog', role: 'changelog', action: 'delete', records: expect.any(Number), offsets: [] },
+    { name: 'orders', role: 'source', action: 'rewind', records: 3, offsets: [], sentBy: [] },
+    {
+      name: 'shop-by-size-size-repartition',
+      role: 'repartition',
+      action: 'delete',
+      records: 3,
+      offsets: [],
+      sentBy: [],
+    },
+    {
+      name: 'shop-sums-changelog',
+      role: 'changelog',
+      action: 'delete',
+      records: expect.any(Number),
+      offsets: [],
+      sentBy: [],
+    },
   ])
   expect(await client.members()).toHaveLength(1)
   await expect(client.reset(plan)).rejects.toMatchObject({ code: 'GROUP_NOT_EMPTY' })

@@ -50,6 +50,7 @@ describe('reset', () => {
   test('what is to be known is said, also beside JSON', async () => {
     const app = fakeApp({ plan: { warnings: ['Dead letters stay.'] } })[commandLine]
     expect((await runHere(['reset', '--dry-run'], { app })).stdout).toContain('Note: Dead letters stay.')
+    expect((await runHere(['reset', '--yes'], { app })).stdout).toContain('Note: Dead letters stay.')
     const { stdout, stderr } = await runHere(['reset', '--dry-run', '--json'], { app })
     expect(stderr).toContain('Note: Dead letters stay.')
     expect(JSON.parse(stdout)).toHaveLength(3)

@@ -1,4 +1,6 @@
+import { commandLine } from '@millrace/core'
 import { expect, test } from 'vitest'
+import { fakeApp, fakeTopic } from '../fixtures/fake-app.ts'
 import { runHere } from '../fixtures/run-here.ts'
 
 test('topology says who reads and writes what', async () => {
@@ -8,9 +10,26 @@ test('topology says who reads and writes what', async () => {
     'fake-count-words -> [count-words]',
     'posts, more-posts -> [shuffle-words] -> shuffled',
     '(word_counts)  table',
-    'absent  no agent is declared to read or write it',
+    'absent  no agent is declared to read or write it (--seen tells who was seen to send to it)',
     '',
   ])
+})
+
+test('topology --seen has what agents were seen to send to in their code', async () => {
+  const topics = [
+    fakeTopic('absent', { sentBy: ['count-words'] }),
+    fakeTopic('shuffled', { sentBy: ['shuffle-words'] }),
+  ]
+  const app = fakeApp({ topics })[commandLine]
+  const { stdout } = await runHere(['topology', '--seen'], { app })
+  expect(stdout.split('\n')).toEqual([
+    'fake-count-words -> [count-words] -> absent',
+    'posts, more-posts -> [shuffle-words] -> shuffled',
+    '(word_counts)  table',
+    '',
+  ])
+  const { stdout: json } = await runHere(['topology', '--seen', '--json'], { app })
+  expect(JSON.parse(json)).toMatchObject({ agents: [{ sends: ['absent'] }, { sends: ['shuffled'] }] })
 })
 
 test('topology as a Mermaid flowchart: every node, and an arrow for each topic that is read or sent to', async () => {

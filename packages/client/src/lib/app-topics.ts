@@ -12,7 +12,14 @@ import {
   type TopicRole,
   type TopicSettings,
 } from '@millrace/core'
-import { ANY_SUBSCRIPTION, brokenBatchesTopic, decodeCommitMetadata, leaderTopic } from '@millrace/worker'
+import {
+  ANY_SUBSCRIPTION,
+  brokenBatchesTopic,
+  committedSends,
+  decodeCommitMetadata,
+  leaderTopic,
+  parseSend,
+} from '@millrace/worker'
 import type { Connection, DeclaredAgent, DeclaredApp } from './declared-app.ts'
 
 /** What a topic is to the app. */
@@ -107,10 +114,16 @@ export async function appTopics({ admin, app: { declared, surroundings } }: Conn
     reads: groupReads(committed),
   })
   const settings = await settingsOf(admin, [...parts.keys()])
+  const senders = sendersOf(
+    committed,
+    declared.agents().map(({ name }) => name),
+  )
   return existing
     .flatMap((info) => {
       const part = parts.get(info.name)
-      return part === undefined ? [] : [{ ...info, ...part, settings: settings.get(info.name) }]
+      return part === undefined
+        ? []
+        : [{ ...info, ...part, settings: settings.get(info.name), sentBy: senders.get(info.name) ?? [] }]
     })
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
@@ -149,6 +162,20 @@ export function groupReads(committed: readonly CommitOffset[]): GroupReads {
     reads.set(topic, ids)
   }
   return reads
+}
+
+/** The agents whose events were seen to send to a topic. One that the app no longer has sends no more. */
+export function sendersOf(
+  committed: readonly Pick<CommitOffset, 'metadata'>[],
+  agents: readonly string[],
+): ReadonlyMap<string, readonly string[]> {
+  const senders = new Map<string, string[]>()
+  for (const text of new Set(committed.flatMap(({ metadata }) => [...committedSends(metadata)]))) {
+    const send = parseSend(text)
+    if (send !== undefined && agents.includes(send.agent))
+      senders.set(send.topic, [...(senders.get(send.topic) ?? []), send.agent].toSorted())
+  }
+  return senders
 }
 
 /** The agent that a subscription belongs to; `undefined` when it is none of these. */

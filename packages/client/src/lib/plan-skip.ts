@@ -1,6 +1,7 @@
 import { type CommitOffset, MillraceError, partitionKey } from '@millrace/core'
 import {
   ANY_SUBSCRIPTION,
+  committedSends,
   decodeCommitMetadata,
   encodeCommitMetadata,
   type OffsetRange,
@@ -20,7 +21,7 @@ export function planSkip(committed: CommitOffset, range: OffsetRange): CommitOff
   const after = new Map([...before].map(([id, progress]) => [id, withFinished(progress, range)]))
   if ([...before].every(([id, progress]) => sameProgress(progress, after.get(id)))) return undefined
   const lowest = Math.min(...[...after.values()].map(({ position }) => position))
-  const { text, complete } = encodeCommitMetadata(lowest, after)
+  const { text, complete } = encodeCommitMetadata(lowest, after, committedSends(committed.metadata))
   if (!complete)
     throw new MillraceError(
       'SKIP_REFUSED',

@@ -8,7 +8,17 @@ const PLAIN: ResetRequest = { to: 'beginning', inputs: [], intermediates: [], de
 const facts = (role: TopicRole, more: Partial<AppTopic & TopicFacts> & { records?: number } = {}): TopicFacts => {
   const { records = 5, name = 't' } = more
   return {
-    topic: { id: name, partitions: 1, owner: undefined, internal: true, settings: undefined, ...more, name, role },
+    topic: {
+      id: name,
+      partitions: 1,
+      owner: undefined,
+      internal: true,
+      settings: undefined,
+      sentBy: [],
+      ...more,
+      name,
+      role,
+    },
     bounds: [{ topic: name, partition: 0, beginning: 2, end: 2 + records }],
     committed: more.committed ?? false,
     positions: more.positions ?? [{ topic: name, partition: 0, offset: 4 }],
@@ -24,6 +34,9 @@ const plan = (
 describe('what becomes of a topic', () => {
   test.each([
     ['source', {}, 'rewind'],
+    ['source', { sentBy: ['a'] }, 'ask'],
+    ['source', { sentBy: ['a'], records: 0 }, 'rewind'],
+    ['between', { sentBy: ['a'] }, 'skip'],
     ['inbox', {}, 'ask'],
     ['inbox', { records: 0 }, 'rewind'],
     ['between', {}, 'skip'],

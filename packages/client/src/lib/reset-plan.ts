@@ -59,10 +59,10 @@ export function planReset(facts: readonly TopicFacts[], { request, offsetReset }
     facts.map(({ topic }) => topic),
   )
   return facts.map((fact) => {
-    const { name, role } = fact.topic
+    const { name, role, sentBy } = fact.topic
     const records = fact.bounds.reduce((sum, { beginning, end }) => sum + (end - beginning), 0)
     const action = actionOf(fact, { kind: requested.get(name), records, deadLetters: request.deadLetters })
-    return { name, role, action, records, offsets: offsetsOf(action, fact, { request, offsetReset }) }
+    return { name, role, action, records, offsets: offsetsOf(action, fact, { request, offsetReset }), sentBy }
   })
 }
 
@@ -74,13 +74,14 @@ interface Circumstances {
 }
 
 function actionOf(
-  { topic: { role, internal }, committed }: TopicFacts,
+  { topic: { role, internal, sentBy }, committed }: TopicFacts,
   { kind, records, deadLetters }: Circumstances,
 ): ResetTopic['action'] {
   if (kind !== undefined) return kind === 'input' ? 'rewind' : 'skip'
   switch (role) {
     case 'source':
-      return 'rewind'
+      // Agents write again what they wrote; what came from outside nobody does. Records do not say who sent them.
+      return records > 0 && sentBy.length > 0 ? 'ask' : 'rewind'
     case 'inbox':
       // Nothing that was sent says by whom: either guess could make results wrong without a word.
       return records === 0 ? 'rewind' : 'ask'
@@ -157,6 +158,16 @@ function topicNamed(given: string, topics: readonly AppTopic[]): string {
       ? `The broker has no topic "${given}" that the app reads or writes.${didYouMean(given, names, String)}`
       : `Topic "${given}" was made by Millrace for the app's ${other.role}; that decides what becomes of it.`,
   )
+}
+
+/** Why a topic cannot be reset before somebody says what it is; `undefined` when every one is decided. */
+export function undecided(topics: readonly ResetTopic[]): string | undefined {
+  const open = topics.filter(({ action }) => action === 'ask')
+  if (open.length === 0) return undefined
+  const names = open.map(({ name, sentBy }) =>
+    sentBy.length === 0 ? name : `${name} (agent ${sentBy.join(', agent ')} was seen to send to it)`,
+  )
+  return `Whether the records of ${names.join(', ')} came from outside or from agents of the app cannot be told. Name each: with --input they are read again, with --intermediate they are passed over because agents write them again.`
 }
 
 /** What to know before agreeing. */

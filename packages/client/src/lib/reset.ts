@@ -9,9 +9,10 @@ import {
   type ResetPlan,
   type ResetRequest,
 } from '@millrace/core'
+import { encodeCommitMetadata, sendText } from '@millrace/worker'
 import { appTopics } from './app-topics.ts'
 import type { ClientApp, Connection } from './declared-app.ts'
-import { planReset, topicFacts, warningsOf } from './reset-plan.ts'
+import { planReset, topicFacts, undecided, warningsOf } from './reset-plan.ts'
 
 /** What a reset of the app would do, as things are now. */
 export async function resetPlan(connection: Connection, request: ResetRequest): Promise<ResetPlan> {
@@ -31,12 +32,8 @@ export async function resetPlan(connection: Connection, request: ResetRequest): 
 /** Does what the plan says. Refuses with `COMMAND_USAGE`, `GROUP_NOT_EMPTY` and `STORE_IN_USE` before anything is changed. */
 export async function resetApp({ admin, app }: Connection, plan: ResetPlan): Promise<void> {
   const { groupId, topics, storeDirectory } = plan
-  const undecided = topics.filter(({ action }) => action === 'ask').map(({ name }) => name)
-  if (undecided.length > 0)
-    throw new MillraceError(
-      'COMMAND_USAGE',
-      `Whether the records of ${undecided.join(', ')} came from outside or from agents of the app cannot be told. Name each: with --input they are read again, with --intermediate they are passed over because agents write them again.`,
-    )
+  const open = undecided(topics)
+  if (open !== undefined) throw new MillraceError('COMMAND_USAGE', open)
   await requireNoMembers(admin, groupId)
   if (storeDirectory !== undefined) await assertUnused(app)
   // Offsets first: without them and with a changelog a worker refuses to start, the other way round it would miscount.
@@ -46,7 +43,11 @@ export async function resetApp({ admin, app }: Connection, plan: ResetPlan): Pro
     const gone = topics.filter(({ action }) => action === 'delete').map(({ name }) => name)
     if (gone.length > 0) await admin.deleteTopics(gone)
     if (storeDirectory !== undefined) await rm(storeDirectory, { recursive: true, force: true })
-    const offsets = topics.flatMap((topic) => topic.offsets.map((each) => ({ ...each, metadata: '' })))
+    // What agents were seen to send to stays known: this may be the last that is committed before the next reset.
+    const offsets = topics.flatMap(({ name, offsets: all, sentBy }) => {
+      const sends = new Set(sentBy.map((agent) => sendText({ agent, topic: name })))
+      return all.map((each) => ({ ...each, metadata: encodeCommitMetadata(each.offset, new Map(), sends).text }))
+    })
     if (offsets.length > 0) await admin.commit(groupId, offsets)
   } catch (thrown) {
     const cause = toError(thrown)

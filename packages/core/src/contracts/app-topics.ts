@@ -46,6 +46,8 @@ export interface AppTopic extends TopicInfo {
   readonly internal: boolean
   /** `undefined` when this client may not see them. */
   readonly settings: TopicSettings | undefined
+  /** Agents of the app whose events were seen to send to it, sorted. Sends in an agent's code are not declared. */
+  readonly sentBy: readonly string[]
 }
 
 /** A stretch of one partition that all agents have behind themselves afterwards, each otherwise where it was. */
@@ -95,6 +97,8 @@ export interface ResetTopic {
   /** How many are there, compacted ones counted. */
   readonly records: number
   readonly offsets: readonly PartitionPosition[]
+  /** Agents of the app whose events were seen to send to it. */
+  readonly sentBy: readonly string[]
 }
 
 /** A topic that a worker would not find. */

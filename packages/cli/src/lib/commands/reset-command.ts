@@ -41,7 +41,8 @@ async function reset(context: CommandContext, client: CommandLineClient): Promis
     return 0
   }
   await refuseMembers(app, client)
-  if (values['yes'] !== true && isDecided(plan)) {
+  if (values['yes'] === true) warn(plan, context)
+  else if (isDecided(plan)) {
     if (!json) show(plan, context)
     if (!(await confirm(`Reset the app "${app.id}" like this?`, context))) {
       cli.say('Nothing was changed.')
@@ -102,11 +103,16 @@ function kindOf({ role, action }: ResetTopic): string {
   return role === 'inbox' ? "agent's own" : role
 }
 
-function show(plan: ResetPlan, { cli, json }: CommandContext): void {
+function show(plan: ResetPlan, context: CommandContext): void {
+  const { cli, json } = context
   const rows = rowsOf(plan)
   if (json) cli.json(rows)
   else cli.table(rows.map(shownRow))
-  for (const warning of plan.warnings) cli.say(`${cli.color.yellow('Note:')} ${warning}`)
+  warn(plan, context)
+}
+
+function warn({ warnings }: ResetPlan, { cli }: CommandContext): void {
+  for (const warning of warnings) cli.say(`${cli.color.yellow('Note:')} ${warning}`)
 }
 
 function shownRow({ name, kind, action, records, offsets }: ResetRow): Readonly<Record<string, unknown>> {

@@ -1,23 +1,33 @@
-import type { AppDescription } from '@millrace/core'
+import type { AppDescription, AppTopic } from '@millrace/core'
 import { option } from '../arguments/grammar.ts'
-import { command, type Command } from './command-context.ts'
+import { command, withClient, type Command } from './command-context.ts'
 
-/** `topology`: what flows where, as far as it is declared; needs no broker. */
+/** `topology`: what flows where, as far as it is declared; needs a broker only where it is to tell what was seen. */
 export const topologyCommand: Command = command({
   name: 'topology',
   describe: 'Show which agents read and write which topics, and the tables',
-  options: [option('mermaid', { type: 'boolean', default: false, describe: 'As a Mermaid flowchart' })],
-  examples: ['topology', 'topology --mermaid > topology.mmd'],
-  run: ({ app, cli, values, json, terminal }) => {
-    const topology = topologyOf(app.describe())
+  options: [
+    option('mermaid', { type: 'boolean', default: false, describe: 'As a Mermaid flowchart' }),
+    option('seen', {
+      type: 'boolean',
+      default: false,
+      describe: "Also what agents were seen to send to in their code; asks the app's broker",
+    }),
+  ],
+  examples: ['topology', 'topology --seen', 'topology --mermaid > topology.mmd'],
+  run: async ({ app, cli, values, json, terminal }) => {
+    const isSeen = values['seen'] === true
+    const sent = isSeen ? await withClient(app, (client) => client.appTopics()) : []
+    const topology = topologyOf(app.describe(), sent)
     if (json) cli.json(topology)
-    else terminal.stdout.write(`${(values['mermaid'] === true ? mermaidOf(topology) : textOf(topology)).join('\n')}\n`)
-    return Promise.resolve(0)
+    else if (values['mermaid'] === true) terminal.stdout.write(`${mermaidOf(topology).join('\n')}\n`)
+    else terminal.stdout.write(`${textOf(topology, isSeen).join('\n')}\n`)
+    return 0
   },
 })
 
-/** Topics, agents and tables, and the arrows between them that the app file declares. */
-interface DeclaredTopology {
+/** Topics, agents and tables, and the arrows between them: those that the app file declares, and those that were seen. */
+interface KnownTopology {
   readonly topics: readonly string[]
   readonly agents: readonly {
     readonly name: string
@@ -28,8 +38,13 @@ interface DeclaredTopology {
   readonly tables: readonly { readonly name: string; readonly kind: string; readonly source: string | null }[]
 }
 
-function topologyOf({ agents, tables, topics }: AppDescription): DeclaredTopology {
-  const found = agents.map(({ name, topics: reads, sinks: sends = [] }) => ({ name, reads, sends }))
+function topologyOf({ agents, tables, topics }: AppDescription, sent: readonly AppTopic[]): KnownTopology {
+  const seenOf = (agent: string): readonly string[] =>
+    sent.flatMap(({ name, sentBy }) => (sentBy.includes(agent) ? [name] : []))
+  const found = agents.map(({ name, topics: reads, sinks = [] }) => ({
+    ...{ name, reads },
+    sends: [...new Set([...sinks, ...seenOf(name)])],
+  }))
   const named = topics.map(({ name }) => name)
   // A global table stands on a topic that people may write; a changelog is the table's own.
   const copied = tables.map(({ name, kind, changelog }) => ({
@@ -40,8 +55,8 @@ function topologyOf({ agents, tables, topics }: AppDescription): DeclaredTopolog
   return { topics: [...all], agents: found, tables: copied }
 }
 
-/** An agent a line, then tables, then topics that no agent is declared to have to do with. */
-function textOf({ agents, tables, topics }: DeclaredTopology): readonly string[] {
+/** An agent a line, then tables, then topics that no agent is known to have to do with. */
+function textOf({ agents, tables, topics }: KnownTopology, isSeen: boolean): readonly string[] {
   const flows = agents.map(({ name, reads, sends }) =>
     [
       reads.length === 0 ? '(a channel)' : reads.join(', '),
@@ -58,10 +73,13 @@ function textOf({ agents, tables, topics }: DeclaredTopology): readonly string[]
     ...tables.flatMap(({ source }) => source ?? []),
   ])
   const left = topics.filter((topic) => !used.has(topic))
-  return [...flows, ...state, ...left.map((topic) => `${topic}  no agent is declared to read or write it`)]
+  const none = isSeen
+    ? 'no agent is declared to read or write it, or was seen to send to it'
+    : 'no agent is declared to read or write it (--seen tells who was seen to send to it)'
+  return [...flows, ...state, ...left.map((topic) => `${topic}  ${none}`)]
 }
 
-function mermaidOf({ agents, tables, topics }: DeclaredTopology): readonly string[] {
+function mermaidOf({ agents, tables, topics }: KnownTopology): readonly string[] {
   const id = (kind: string, names: readonly string[], name: string): string => `${kind}${names.indexOf(name)}`
   const topic = (name: string): string => id('topic', topics, name)
   const agentNames = agents.map(({ name }) => name)

@@ -4,7 +4,7 @@ import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { Outside, runWorker, silentLog } from '../fixtures/test-worker.fixture.ts'
-import { decodeCommitMetadata } from '../records/commit-metadata.ts'
+import { committedSends, decodeCommitMetadata, parseSend } from '../records/commit-metadata.ts'
 import { decodeGroupData, NO_GROUP_DATA } from './group-data.ts'
 import { decodeMemberData, encodeMemberData } from './member-data.ts'
 import { decodeOwnData } from './own-data.ts'
@@ -78,6 +78,12 @@ test('commit metadata 1', () => {
       ],
     ]),
   )
+})
+
+test('commit metadata 1 with what agents were seen to send to', () => {
+  const { metadata } = committed('m1 count:0 >count>totals:0')
+  expect(decodeCommitMetadata(committed(metadata))).toEqual(new Map([['count', { position: 100, finished: [] }]]))
+  expect([...committedSends(metadata)].map((each) => parseSend(each))).toEqual([{ agent: 'count', topic: 'totals' }])
 })
 
 test('commit metadata of a later version is an error that names the partition, and no beginning at the offset', () => {

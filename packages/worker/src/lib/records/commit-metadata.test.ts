@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decodeCommitMetadata, encodeCommitMetadata, MAX_METADATA_BYTES } from './commit-metadata.ts'
+import {
+  committedSends,
+  decodeCommitMetadata,
+  encodeCommitMetadata,
+  MAX_METADATA_BYTES,
+  parseSend,
+  sendText,
+} from './commit-metadata.ts'
 import type { OffsetRange, Progress } from './positions.ts'
 
 const decode = (offset: number, metadata: string): ReturnType<typeof decodeCommitMetadata> =>
@@ -70,6 +77,27 @@ test('it is seen who reads the partition, also of those that stand exactly at th
     ['c', { position: 9, finished: [] }],
     ['a b', at],
   ])
+})
+
+test('what agents were seen to send to is passed over by who reads progress, and costs no subscription its room', () => {
+  const sends = new Set([sendText({ agent: 'split', topic: 'words.v1' }), sendText({ agent: 'a-b', topic: 'c_d' })])
+  const { text } = encodeCommitMetadata(7, new Map([['split', { position: 9, finished: [] }]]), sends)
+  expect(text).toBe('m1 split:2 >split>words.v1:0 >a-b>c_d:0')
+  expect([...decode(7, text).keys()]).toEqual(['split'])
+  expect(committedSends(text)).toEqual(sends)
+  expect([...committedSends(text)].map((each) => parseSend(each))).toEqual([
+    { agent: 'split', topic: 'words.v1' },
+    { agent: 'a-b', topic: 'c_d' },
+  ])
+  const gaps = Array.from({ length: 2_000 }, (_, i) => ({ from: 20 + i * 2, to: 21 + i * 2 }))
+  const full = new Map([['split', { position: 9, finished: gaps }]])
+  const many = new Set(Array.from({ length: 200 }, (_, i) => sendText({ agent: 'split', topic: `topic-${i}` })))
+  const crowded = encodeCommitMetadata(7, full, many)
+  expect(crowded.text.startsWith(encodeCommitMetadata(7, full).text)).toBe(true)
+  expect(crowded.text.length).toBeLessThanOrEqual(MAX_METADATA_BYTES)
+  const roomy = encodeCommitMetadata(7, new Map([['split', { position: 9, finished: [] }]]), many)
+  expect(roomy).toMatchObject({ complete: true })
+  expect(roomy.text.length).toBeLessThan(1_100)
 })
 
 test('too many subscriptions: some are left out, none is wrong', () => {

@@ -4,6 +4,20 @@ import type { OffsetRange, Progress } from './positions.ts'
 /** What Kafka keeps with an offset by default (`offset.metadata.max.bytes`). */
 export const MAX_METADATA_BYTES = 4096
 
+/** How much of it sends may take: subscriptions and their gaps need the rest. */
+const MAX_SENDS_BYTES = 1024
+
+/** Events of an agent were seen to send to a topic. */
+export interface AgentSend {
+  readonly agent: string
+  readonly topic: string
+}
+
+/** Sends as the metadata has them. */
+export type CommittedSends = ReadonlySet<string>
+
+const NO_SENDS: CommittedSends = new Set()
+
 export interface CommitMetadata {
   readonly text: string
   /** Nothing had to be left out. */
@@ -27,11 +41,15 @@ const RADIX = 36
  *
  * Text: `m1 {id}:{position - offset}[,{gap}+{length}]… …`, ids URI-encoded, numbers in base 36, each gap counted from
  * the end before it. A subscription that stands exactly at the offset needs no room but its id, and has what is left: so
- * that it can be seen from outside who reads the partition.
+ * that it can be seen from outside who reads the partition. `sends` come last, as far as there is room.
  */
-export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<string, Progress>): CommitMetadata {
+export function encodeCommitMetadata(
+  offset: number,
+  progress: ReadonlyMap<string, Progress>,
+  sends: CommittedSends = NO_SENDS,
+): CommitMetadata {
   const ahead = [...progress].filter(([, { position, finished }]) => position > offset || finished.length > 0)
-  if (progress.size === 0) return { text: '', complete: true }
+  if (progress.size === 0 && sends.size === 0) return { text: '', complete: true }
   const entries: { text: string; readonly finished: readonly OffsetRange[]; end: number; next: number }[] = []
   let room = MAX_METADATA_BYTES - VERSION.length
   for (const [id, { position, finished }] of ahead) {
@@ -64,6 +82,12 @@ export function encodeCommitMetadata(offset: number, progress: ReadonlyMap<strin
     room -= text.length + 1
     texts.push(text)
   }
+  room = Math.min(room, MAX_SENDS_BYTES)
+  for (const text of sends) {
+    if (text.length + 1 > room) continue
+    room -= text.length + 1
+    texts.push(text)
+  }
   return { text: [VERSION, ...texts].join(' '), complete }
 }
 
@@ -82,11 +106,32 @@ export function decodeCommitMetadata(committed: CommitOffset): ReadonlyMap<strin
     return progress
   }
   for (const entry of entries) {
+    if (parseSend(entry) !== undefined) continue
     const decoded = decodeEntry(offset, entry)
     if (decoded === undefined) return new Map()
     progress.set(decoded.id, decoded.progress)
   }
   return progress
+}
+
+/**
+ * One send in the text. A worker of an earlier release takes it for a subscription that it does not know, and passes over
+ * it. No subscription is written like this: `>` in its id would be escaped.
+ */
+export function sendText({ agent, topic }: AgentSend): string {
+  return `>${agent}>${topic}:0`
+}
+
+/** What `sendText` wrote; `undefined` for an entry of another kind. */
+export function parseSend(entry: string): AgentSend | undefined {
+  const [, agent, topic] = /^>([^>]+)>([^>:]+):0$/.exec(entry) ?? []
+  return agent === undefined || topic === undefined ? undefined : { agent, topic }
+}
+
+/** The sends that were written with an offset. */
+export function committedSends(metadata: string): CommittedSends {
+  if (!metadata.includes('>')) return NO_SENDS
+  return new Set(metadata.split(' ').filter((entry) => parseSend(entry) !== undefined))
 }
 
 function decodeEntry(offset: number, entry: string): { readonly id: string; readonly progress: Progress } | undefined {

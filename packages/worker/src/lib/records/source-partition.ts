@@ -1,4 +1,5 @@
 import { MillraceError, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
+import type { CommittedSends } from './commit-metadata.ts'
 
 /**
  * What a record costs in memory beside its bytes, when the driver makes its objects at once: the record and two buffers
@@ -39,6 +40,8 @@ export class SourcePartition implements TopicPartition {
   committed: number | undefined = undefined
   /** The metadata that this worker has committed with it. */
   committedMetadata: string | undefined = undefined
+  /** Where events of it were seen to send, in this run and before. */
+  sends: CommittedSends = new Set()
   /** Monotonic time of the last commit that moved it, or of the first record after it had been at the end. */
   movedAtMs: number = -Infinity
   /** Average size of a record in bytes, smoothed. */

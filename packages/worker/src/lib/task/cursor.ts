@@ -2,7 +2,7 @@ import type { HandedOutEvent, RawRecord, RecordBatch, SubscriptionSpec, Task as 
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
-import { encodeCommitMetadata } from '../records/commit-metadata.ts'
+import { type CommittedSends, encodeCommitMetadata } from '../records/commit-metadata.ts'
 import type { FlowControl } from '../records/flow-control.ts'
 import { AckTracker, type Progress, ResumePoint } from '../records/positions.ts'
 import type { SourcePartition, SourceReader } from '../records/source-partition.ts'
@@ -292,9 +292,9 @@ export interface SourceOffset {
 }
 
 /** The offset of a partition is the lowest position of those who read it; each one's own goes into the metadata. */
-export function offsetOf(cursors: readonly PartitionCursor[]): SourceOffset {
+export function offsetOf(cursors: readonly PartitionCursor[], sends?: CommittedSends): SourceOffset {
   const progress = new Map(cursors.map((cursor) => [cursor.subscription.spec.id, cursor.progress()]))
   const offset = Math.min(...[...progress.values()].map(({ position }) => position))
-  const { text, complete } = encodeCommitMetadata(offset, progress)
+  const { text, complete } = encodeCommitMetadata(offset, progress, sends)
   return { offset, metadata: text, complete }
 }

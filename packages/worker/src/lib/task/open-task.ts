@@ -7,7 +7,7 @@ import {
   type TopicPartition,
   type WaitForTask,
 } from '@millrace/core'
-import { ANY_SUBSCRIPTION } from '../records/commit-metadata.ts'
+import { ANY_SUBSCRIPTION, committedSends } from '../records/commit-metadata.ts'
 import { SourcePartition } from '../records/source-partition.ts'
 import type { Recovery } from '../restore/recovery.ts'
 import { recordSize } from '../sending/outgoing.ts'
@@ -61,7 +61,7 @@ export async function openTask(task: Task, worker: OpeningWorker, heardSinceMs: 
     await closeStores(states, worker)
     return
   }
-  const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { worker, start: starts[i] }))
+  const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { worker, facts, start: starts[i] }))
   task.recovered(sources, states)
   // Commit before any row is written: then rows without committed offsets mean that offsets were lost. It also fixes where
   // 'latest' is, and passes a hole at once, so that it is reported once.
@@ -148,12 +148,13 @@ async function closeStores(
 function sourceOf(
   task: Task,
   partition: TopicPartition,
-  { worker, start }: { readonly worker: OpeningWorker; readonly start: StartPosition | undefined },
+  { worker, facts, start }: Opening & { readonly start: StartPosition | undefined },
 ): TaskSource {
   const { environment, flow, subscriptions, refusedEvents } = worker
   const offset = start?.offset ?? 0
   const source = new SourcePartition(partition, offset, flow)
   source.committed = start?.origin === 'committed' ? offset : undefined
+  source.sends = committedSends(facts.committed.get(partitionKey(partition))?.metadata ?? '')
   const cursors = subscriptions
     .filter(({ spec }) => spec.topics.includes(partition.topic))
     .map((subscription) => {

@@ -18,6 +18,7 @@ import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { offsetOf, type OwningTask, type TaskSource } from './cursor.ts'
 import { ReadLog } from './read-log.ts'
+import { seenSends } from './seen-sends.ts'
 import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
 import type { TaskWorker } from './task-worker.ts'
 
@@ -196,7 +197,8 @@ export class Task implements OwningTask, TransactionTask {
   prepareCommit(clock: Clock): TaskCommit | undefined {
     this.#touched = false
     const offsets = this.#sources.flatMap(({ source, cursors }) => {
-      const now = offsetOf(cursors)
+      source.sends = seenSends(source.sends, cursors, this.#worker.environment.appId)
+      const now = offsetOf(cursors, source.sends)
       const isSame = source.committed === now.offset && source.committedMetadata === now.metadata
       return isSame ? [] : [{ ...now, source }]
     })

@@ -1,0 +1,28 @@
+import { deadLetterTopic, repliesTopic } from '@millrace/core'
+import { type CommittedSends, sendText } from '../records/commit-metadata.ts'
+import type { PartitionCursor } from './cursor.ts'
+
+/**
+ * Where events of a source partition were seen to send: as it is `known`, and what has been counted since. Sends in an
+ * agent's code are declared nowhere, and `reset` and `topology` ask for them when no worker runs: so they are committed
+ * with the offsets of the events that sent.
+ */
+export function seenSends(known: CommittedSends, cursors: readonly PartitionCursor[], appId: string): CommittedSends {
+  let found: Set<string> | undefined
+  for (const { counters, subscription } of cursors) {
+    const { agent } = subscription.spec
+    for (const { topic } of counters.sentTo) {
+      const text = sendText({ agent, topic })
+      if (known.has(text) || isOwn(topic, agent, appId)) continue
+      found ??= new Set(known)
+      found.add(text)
+    }
+  }
+  return found ?? known
+}
+
+/** A topic that Millrace has made for the agent itself. */
+function isOwn(topic: string, agent: string, appId: string): boolean {
+  const isRepartition = topic.startsWith(`${appId}-${agent}-`) && topic.endsWith('-repartition')
+  return isRepartition || topic === deadLetterTopic(appId, agent) || topic === repliesTopic(appId)
+}
