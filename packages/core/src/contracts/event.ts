@@ -105,7 +105,7 @@ export interface HandedOutEvent extends CurrentEvent {
   describeReads(): readonly string[]
   /** For what follows the event: the tables that it, and its batch, has changed so far, with the number of rows. */
   changedRows(): ReadonlyMap<string, number>
-  /** Its end is waited for (by another event for its key, a rebalance, a stop): it must not wait for more events to come. */
+  /** Its end is waited for (by another event for its key, a bound on what is uncommitted, a rebalance, a stop): it must not wait for more events to come. */
   readonly isWanted: boolean
   /**
    * Effects join the task; the position moves on. A deferred event goes back to the queue instead: then, and when its task

@@ -207,3 +207,42 @@ test.each(['throws', 'returns'] as const)(
     expect(worker?.worker.stats().agents['count']?.active).toBe(0)
   },
 )
+
+test.each([
+  { name: 'events', options: { maxUncommitted: 20 }, bytes: 10, concurrency: 1 },
+  { name: 'bytes', options: { maxUncommittedBytes: '1mb' as const }, bytes: 100_000, concurrency: 1 },
+  { name: 'events among eight instances', options: { maxUncommitted: 20 }, bytes: 10, concurrency: 8 },
+])('a batch that a bound on uncommitted $name keeps from filling is handed on', async (given) => {
+  const { name: _, options, bytes, concurrency } = given
+  const app = createApp({ id: 'bounded', broker: 'memory:', ...options })
+  const source = app.topic('words', { key: 'string', value: 'string', partitions: 1 })
+  const sizes: number[] = []
+  let others = 0
+  app.agent(
+    'batches',
+    source,
+    async (words) => {
+      for await (const batch of words.take(1000)) sizes.push(batch.length)
+    },
+    { concurrency },
+  )
+  app.agent('each', source, async (words) => {
+    for await (const _word of words) others++
+  })
+  await using t = await testApp(app)
+  for (let nth = 0; nth < 60; nth++) {
+    await t.send(source, { key: `key-${nth}`, value: 'x'.repeat(bytes) })
+    // One at a time: a bound holds to within what is handed out at once.
+    await until(`event ${nth} at the other agent`, () => others > nth)
+  }
+  expect(sizes.length).toBeGreaterThan(1)
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(20)
+})
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  const limitMs = performance.now() + 5000
+  while (!condition()) {
+    if (performance.now() > limitMs) throw new Error(`Not in time: ${what}`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}

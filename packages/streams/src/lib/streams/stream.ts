@@ -135,7 +135,8 @@ export class Stream<K, V> implements AsyncIterable<V> {
 
   /**
    * Batches of at most `max` values, of one task each; a batch is handed out when it is full or `within` has passed.
-   * It is acked as one, and handled again as one.
+   * It is handed out earlier where it cannot fill: at the bounds `maxUncommitted` and `maxUncommittedBytes`, or when
+   * another event waits for one in it. It is acked as one, and handled again as one.
    *
    * @throws `DEFINITION_INVALID` when `max` is not from 1 to 10,000, and behind `flatMap` and then `branch`; `DURATION_INVALID`
    */

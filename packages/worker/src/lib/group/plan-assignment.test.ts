@@ -224,4 +224,8 @@ test('a member that is leaving keeps what it claims and is given nothing else; a
   const alone = planAssignment([busy])
   expect([...alone.owners.keys()]).toEqual(['8-1', '8-5'])
   expect(alone.unassigned).toHaveLength(6)
+  // Nor is its load balanced: what it waits for would be handled again elsewhere.
+  const most = ['8-0', '8-1', '8-2', '8-3', '8-4', '8-5', '8-6']
+  const uneven = planAssignment([leaving(member('a', topology, most, 3)), member('b', topology), member('c', topology)])
+  expect([...uneven.owners].filter(([, owner]) => owner === 'a').map(([task]) => task)).toEqual(most)
 })

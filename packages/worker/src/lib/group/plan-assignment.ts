@@ -45,7 +45,9 @@ export function planAssignment(members: readonly PlannedMember[]): AssignmentPla
     }
   }
   placement.giveRest()
-  placement.balance((task, member) => state.isReady(task, member))
+  // A member that stops waits for an event of each task that it still claims: elsewhere the event would be handled again.
+  const awaited = new Set([...claims].flatMap(([task, member]) => (leaving.has(member) ? [task] : [])))
+  placement.balance((task, member) => !awaited.has(task) && state.isReady(task, member))
   const owners = placement.owners()
   // Balance as if every member had all the state it needs: where tasks should be in the end.
   placement.balance(() => true)

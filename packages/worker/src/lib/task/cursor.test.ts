@@ -2,6 +2,7 @@ import { manualClock, NO_HEADERS, type RawRecord } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { aCursor, aTask, cursorOwner, TasksAlone } from '../fixtures/task.fixture.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
 import { decodeCommitMetadata, encodeCommitMetadata } from '../records/commit-metadata.ts'
 import type { OffsetRange, Progress } from '../records/positions.ts'
 import type { PartitionCursor } from './cursor.ts'
@@ -93,4 +94,23 @@ test('offsets without records behind the last event are committed too: to pass t
   expect(cursor.next()).toBeUndefined()
   expect(worker.touchedTasks.size).toBe(1)
   expect(cursor.progress()).toEqual({ position: END + 1, finished: [] })
+})
+
+test('at its bound it waits for events in flight only where a commit alone makes no room', () => {
+  const cursor = takeOver(0, { position: 0, finished: [] }, new TasksAlone(clock, { maxUncommitted: 4 }))
+  const handOut = (): number => cursor.tracker.hand(cursor.next()?.offset ?? -1)
+  const numbers = [handOut(), handOut(), handOut()]
+  cursor.refresh()
+  expect(cursor.waitsForEvents).toBe(false)
+  numbers.push(handOut())
+  cursor.refresh()
+  expect(cursor.blocked).toBe(NOT_NOW.uncommitted)
+  expect(cursor.waitsForEvents).toBe(true)
+  // A later one does not move the position.
+  cursor.tracker.finish(numbers[1] ?? -1)
+  expect(cursor.waitsForEvents).toBe(true)
+  cursor.tracker.finish(numbers[0] ?? -1)
+  expect(cursor.waitsForEvents).toBe(false)
+  cursor.committed(cursor.tracker.passed)
+  expect(cursor.blocked).toBe(0)
 })

@@ -8,6 +8,7 @@ import { AckTracker, type Progress, ResumePoint } from '../records/positions.ts'
 import type { SourcePartition, SourceReader } from '../records/source-partition.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import type { ReadLog } from './read-log.ts'
+import type { SubscriptionCounters } from './subscription-counters.ts'
 
 /** The task, as its cursors and its events in flight see it. */
 export interface OwningTask extends CoreTask {
@@ -35,38 +36,6 @@ export interface OwningTask extends CoreTask {
   spillFailed(event: HandedOutEvent, error: Error | undefined): void
   /** That event is over: finished, or not and then its sends have gone out all the same. */
   spillEnded(finished: boolean): void
-}
-
-/** Records that went to one topic. */
-export interface TopicTally {
-  readonly topic: string
-  records: number
-}
-
-/** Plain fields, counted up on the hot path and read for statistics. */
-export class SubscriptionCounters {
-  received = 0
-  processed = 0
-  failed = 0
-  retried = 0
-  active = 0
-  /** Where sends of its events went. */
-  readonly sentTo: TopicTally[] = []
-  #lastTopic: TopicTally = { topic: '', records: 0 }
-
-  /** A record of an event goes out: nearly always to the topic of the one before. */
-  sent(topic: string): void {
-    const last = this.#lastTopic
-    if (last.topic === topic) last.records++
-    else this.#sentElsewhere(topic)
-  }
-
-  #sentElsewhere(topic: string): void {
-    let tally = this.sentTo.find((each) => each.topic === topic)
-    if (tally === undefined) this.sentTo.push((tally = { topic, records: 0 }))
-    tally.records++
-    this.#lastTopic = tally
-  }
 }
 
 /** What an agent, or a step of one, reads, as its cursors see it. */
@@ -166,9 +135,13 @@ export class PartitionCursor implements SourceReader {
 
   /** How much of what may be handed out without a commit is used up; 1 is all of it. */
   get uncommittedShare(): number {
-    const events = this.tracker.handed - this.#committed
-    const { maxUncommitted, maxUncommittedBytes } = this.limits
-    return Math.max(events / maxUncommitted, (events * this.source.averageBytes) / maxUncommittedBytes)
+    return this.#shareOf(this.tracker.handed - this.#committed)
+  }
+
+  /** The bound on what is uncommitted is reached, and no commit makes room before events in flight have finished. */
+  get waitsForEvents(): boolean {
+    if ((this.blocked & NOT_NOW.uncommitted) === 0) return false
+    return this.#shareOf(this.tracker.handed - this.tracker.passed) >= 1
   }
 
   arrived(): void {
@@ -230,6 +203,12 @@ export class PartitionCursor implements SourceReader {
   committed(passed: number): void {
     this.#committed = passed
     this.#limit(this.uncommittedShare >= 1)
+    if (this.waitsForEvents) this.task.handOut.wanted()
+  }
+
+  #shareOf(events: number): number {
+    const { maxUncommitted, maxUncommittedBytes } = this.limits
+    return Math.max(events / maxUncommitted, (events * this.source.averageBytes) / maxUncommittedBytes)
   }
 
   /** A partition of which too much is uncommitted is not fetched either until a commit. */
@@ -237,6 +216,8 @@ export class PartitionCursor implements SourceReader {
     if (isReached === ((this.blocked & NOT_NOW.uncommitted) !== 0)) return
     this.blocked ^= NOT_NOW.uncommitted
     this.#flow.settle(this.source)
+    // Batches that would only fill with events from here are handed on.
+    if (this.waitsForEvents) this.task.handOut.wanted()
   }
 
   /** Whether an earlier owner has finished it. */

@@ -143,7 +143,8 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   get isWanted(): boolean {
     const { task } = this.cursor
-    return this.#waiting !== undefined || (task.blocked | (task.handOut.blocked & DRAINING)) !== 0
+    if (this.#waiting !== undefined || (task.blocked | (task.handOut.blocked & DRAINING)) !== 0) return true
+    return this.cursor.waitsForEvents
   }
 
   get refused(): Error | undefined {

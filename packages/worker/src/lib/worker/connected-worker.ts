@@ -50,8 +50,10 @@ export class ConnectedWorker implements RebalanceListener {
   #membership: { readonly state: GroupStats['state']; readonly sinceMs: number }
   /** The worker's last drain and commit. */
   #finishing: Promise<void> | undefined
-  /** Ids of tasks that a worker which stops has committed to the end, and others may have. */
-  #handedOver: ReadonlySet<string> = new Set()
+  /** Tasks that this worker has committed to the end while it stops: it claims them no longer. The list grows. */
+  #handedOver: readonly Task[] = []
+  /** Of these, how many were there at the last hand-over. */
+  #offered = 0
   readonly #handingOver: Deferred<void> = deferred<void>()
 
   constructor(life: WorkerLife, topics: TopicDirectory, admin: Admin) {
@@ -74,7 +76,7 @@ export class ConnectedWorker implements RebalanceListener {
       assignor: taskAssignor,
       memberData: () =>
         this.member.data({
-          tasks: [...this.tasks.all.keys()].filter((id) => !this.#handedOver.has(id)),
+          tasks: [...this.tasks.all.values()].filter((task) => !this.#handedOver.includes(task)).map(({ id }) => id),
           committed: (partition) => this.tasks.sourceOf(partition)?.source.committed,
           isLeaving: this.#finishing !== undefined && this.leavesOnStop,
         }),
@@ -121,7 +123,7 @@ export class ConnectedWorker implements RebalanceListener {
 
   async onRevoke(): Promise<void> {
     const { clock, log, sensor, settings } = this.#life.environment
-    // A worker that stops drains and commits by itself; it must not rejoin before that is done as far as it can be soon.
+    // A worker that stops drains and commits by itself. The others wait for that in their rebalance, but not for long.
     if (this.#finishing !== undefined) return Promise.race([this.#finishing, this.#handingOver.promise])
     this.#rebalancingSinceMs = clock.monotonic()
     this.#is('rebalancing')
@@ -214,13 +216,16 @@ export class ConnectedWorker implements RebalanceListener {
   }
 
   /**
-   * After `stop`: the group may have these tasks, while others here still wait for their events. They go with a
-   * rebalance in which this worker claims no more than the rest.
+   * After `stop`, while some task still waits for its events: rebalances of the group no longer wait for this worker, and
+   * the group may have `tasks`, a list that may grow. This worker claims the others only, and rejoins when there are more
+   * to give than at the last call.
    */
   handOver(tasks: readonly Task[]): void {
-    if (this.leavesOnStop) this.#handedOver = new Set(tasks.map(({ id }) => id))
     this.#handingOver.resolve()
-    if (this.leavesOnStop && this.member.group.members.size > 1) this.consumer.rejoin()
+    if (!this.leavesOnStop) return
+    this.#handedOver = tasks
+    if (tasks.length > this.#offered && this.member.group.members.size > 1) this.consumer.rejoin()
+    this.#offered = tasks.length
   }
 
   /** Closes all tasks, after `stop`. */

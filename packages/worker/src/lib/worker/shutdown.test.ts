@@ -256,3 +256,98 @@ test('an event that takes long holds up no other task of a worker that stops: th
   expect(handled).toEqual([...new Set(handled)])
   expect(log.committed('app').find(({ partition }) => partition === busy)?.offset).toBe(1)
 })
+
+test('a worker that stops while each of its tasks has an event that takes long holds up no rebalance', async () => {
+  const clock = manualClock()
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 4)
+  const hanging = deferred<void>()
+  const handled: string[] = []
+  const app = (id: string): TestApp => ({
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        instances: 2,
+        ordering: 'none',
+        handler: (event) => {
+          handled.push(`${id} ${event.partition}@${event.offset}`)
+          return String(event.record.value) === 'slow' ? hanging.promise : undefined
+        },
+      },
+    ],
+    settings: { shutdownTimeoutMs: 60_000, rebalanceTimeoutMs: 120_000, commitIntervalMs: 600_000 },
+  })
+  const first = await runWorker(log, app('first'), { clock, id: 'first' })
+  const second = await runWorker(log, app('second'), { clock, id: 'second' })
+  await moved(clock, 'two tasks each', () => tasksOf(first) === 2 && tasksOf(second) === 2)
+  const partitionsOf = ({ worker }: TestWorker): readonly number[] =>
+    worker.assignment().tasks.flatMap(({ sources }) => sources.map(({ partition }) => partition))
+  const busy = partitionsOf(first)
+  for (const partition of busy) await outside.send([outgoing('in', partition, null, 'slow')])
+  await moved(clock, 'both at work', () => busy.every((partition) => handled.includes(`first ${partition}@0`)))
+
+  const stopped = first.worker.stop()
+  // A third one makes the group rebalance: whoever waits in it handles nothing.
+  const third = testWorker(log, app('third'), { clock, id: 'third' })
+  const joined = third.worker.start()
+  await moved(clock, 'a task of the third', () => tasksOf(third) === 1, 3000)
+  for (const partition of [0, 1, 2, 3].filter((each) => !busy.includes(each)))
+    await outside.send([outgoing('in', partition, null, 'next')])
+  await moved(
+    clock,
+    'the others handle what comes',
+    () => handled.filter((one) => /^(second|third)/.test(one)).length === 2,
+  )
+  // What it waits for stays with it until it is done, and nothing of it is handled twice.
+  expect(partitionsOf(first)).toEqual(busy)
+  hanging.resolve()
+  await moved(clock, 'all tasks of the others', () => tasksOf(second) === 2 && tasksOf(third) === 2)
+  await Promise.all([stopped, joined])
+  await Promise.all([second.worker.stop(), third.worker.stop()])
+  expect(handled).toEqual([...new Set(handled)])
+  for (const partition of busy)
+    expect(log.committed('app').find((offset) => offset.partition === partition)?.offset).toBe(1)
+})
+
+test('a task that becomes free later goes with the next rebalance of the group', async () => {
+  const clock = manualClock()
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', 2)
+  const waits = [deferred<void>(), deferred<void>()]
+  const handled: string[] = []
+  const app = (id: string): TestApp => ({
+    agents: [
+      {
+        name: 'a',
+        topics: ['in'],
+        instances: 2,
+        ordering: 'none',
+        handler: (event) => {
+          handled.push(`${id} ${event.partition}@${event.offset}`)
+          return event.offset === 0 ? waits[event.partition]?.promise : undefined
+        },
+      },
+    ],
+    settings: { shutdownTimeoutMs: 60_000, rebalanceTimeoutMs: 120_000, commitIntervalMs: 600_000 },
+  })
+  const first = await runWorker(log, app('first'), { clock, id: 'first' })
+  for (const partition of [0, 1]) await outside.send([outgoing('in', partition, null, 'slow')])
+  await moved(clock, 'both at work', () => handled.length === 2)
+  const stopped = first.worker.stop()
+  const second = testWorker(log, app('second'), { clock, id: 'second' })
+  const joined = second.worker.start()
+  await moved(clock, 'the second is a member', () => second.worker.stats().group.state === 'member')
+  expect(tasksOf(second)).toBe(0)
+  waits[0]?.resolve()
+  await moved(clock, 'the free one at the second', () => tasksOf(second) === 1)
+  await outside.send([outgoing('in', 0, null, 'next')])
+  await moved(clock, 'handled there', () => handled.includes('second 0@1'))
+  waits[1]?.resolve()
+  await moved(clock, 'all', () => tasksOf(second) === 2)
+  await Promise.all([stopped, joined])
+  await second.worker.stop()
+  expect(handled).toEqual([...new Set(handled)])
+})

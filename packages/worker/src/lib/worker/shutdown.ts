@@ -5,7 +5,11 @@ import type { WorkerOptions } from './worker-options.ts'
 
 /** How long a worker that fails still tries to commit what is finished. */
 const LAST_COMMIT_MS = 5000
-/** After which the group may have the tasks in which nothing is in flight, while this worker waits for events in others. */
+/**
+ * After which rebalances no longer wait for this worker, and the group may have the tasks in which nothing is in flight.
+ * Tasks that become free later go in further rebalances, each after twice as long: there are few of them, however many
+ * tasks there are.
+ */
 const HAND_OVER_MS = 1000
 /** Of the time for a stop, what events in flight leave for what comes after them: this share, and no more than that. */
 const RESERVED_SHARE = 0.4
@@ -139,8 +143,9 @@ export class Shutdown {
       await this.#quietly('committing what is finished', Promise.all(commits.values()), this.#until('committedMs'))
     }
     const finished = whole()
-    const inTime = await withinLimit(this.#options.clock, HAND_OVER_MS, Promise.race([finished, aborted]))
-    if (!inTime && committed.length > 0) worker.handOver(committed)
+    const over = Promise.race([finished, aborted])
+    const { clock } = this.#options
+    for (let waitMs = HAND_OVER_MS; !(await withinLimit(clock, waitMs, over)); waitMs *= 2) worker.handOver(committed)
     await finished
   }
 
