@@ -2,43 +2,16 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { bundledPackages, PACKAGES_VARIABLE } from './scripts/programs/packages.ts'
+import { bundledPackagesPlugin, PACKED_TESTS, SLOW_TESTS, TEST_PLACES } from './scripts/vitest-files.ts'
 
 const totals = fileURLToPath(new URL('./scripts/vitest-totals.ts', import.meta.url))
 const shared = fileURLToPath(new URL('./scripts/vitest-shared.ts', import.meta.url))
 
-const PLACES = [
-  'packages/*/src',
-  'packages/create-stream-app/templates/*/src',
-  'apps/*/src',
-  'apps/*/test',
-  'bench/verifier/src',
-  'scripts',
-  'docs',
-]
-/** What takes a broker, processes, a browser or many seconds says so in its name. */
-const SLOW = '{process,*.{browser,embedded,kafka,long,process}}.test.ts'
-/** Of the packages as they are published, outside the workspace: not part of `npm test`, but of `.ci/run`. */
-const PACKED = '**/*.packed.test.ts'
-
 /** Not while watching: a test is to see what has changed. */
 const packages = process.argv.includes('run') ? await bundledPackages() : new Map<string, string>()
 
-function sourcesOf(name: string): string {
-  return fileURLToPath(new URL(`./packages/${name.replace('@millrace/', '')}/`, import.meta.url))
-}
-
 export default defineConfig({
-  plugins: [
-    {
-      // A test loads its own package from the sources, and the others from a file each.
-      name: 'bundled-packages',
-      enforce: 'pre',
-      resolveId: (name, importer) => {
-        const file = packages.get(name)
-        return file === undefined || importer?.startsWith(sourcesOf(name)) === true ? undefined : file
-      },
-    },
-  ],
+  plugins: [bundledPackagesPlugin(packages)],
   test: {
     env: packages.size === 0 ? {} : { [PACKAGES_VARIABLE]: JSON.stringify(Object.fromEntries(packages)) },
     reporters: ['default', totals],
@@ -55,7 +28,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'packed',
-          include: [`scripts/packed/${PACKED}`],
+          include: [`scripts/packed/${PACKED_TESTS}`],
           globalSetup: ['scripts/kafka/vitest-setup.ts', 'scripts/packed/vitest-setup.ts'],
           hookTimeout: 300_000,
         },
@@ -64,7 +37,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'processes',
-          include: PLACES.map((place) => `${place}/**/${SLOW}`),
+          include: TEST_PLACES.map((place) => `${place}/**/${SLOW_TESTS}`),
           globalSetup: ['scripts/kafka/vitest-setup.ts'],
         },
       },
@@ -75,8 +48,8 @@ export default defineConfig({
           // A process loads a module once for all its files, and is warm: half of the work.
           isolate: false,
           setupFiles: [shared],
-          include: PLACES.map((place) => `${place}/**/*.test.ts`),
-          exclude: [...configDefaults.exclude, `**/${SLOW}`, PACKED],
+          include: TEST_PLACES.map((place) => `${place}/**/*.test.ts`),
+          exclude: [...configDefaults.exclude, `**/${SLOW_TESTS}`, PACKED_TESTS],
         },
       },
     ],
