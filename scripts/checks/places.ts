@@ -24,6 +24,7 @@ const LIBRARIES: readonly LibraryPlace[] = [
   { library: '@hono/node-server', packages: ['web-hono'] },
   { library: 'cron-parser', packages: ['scheduler'], oneFile: true },
   { library: 'undici', packages: ['web'], oneFile: true },
+  { library: 'ipaddr.js', packages: ['web'], oneFile: true },
   { library: 'prom-client', packages: ['web'], oneFile: true },
   { library: '@clack/prompts', packages: ['create-stream-app'] },
   { library: 'node:timers', packages: ['conformance'] },

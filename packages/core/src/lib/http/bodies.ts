@@ -3,6 +3,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 
+const NOTHING = Buffer.alloc(0)
+
 /**
  * A stream of Node as the body of a web-standard request or response, read no faster than it is asked for. Node's own
  * conversion throws where nobody can catch it when a stream is cancelled that still has data.
@@ -44,7 +46,8 @@ export async function writeResponse(response: Response, outgoing: ServerResponse
     outgoing.end()
     return
   }
-  // The first event of a stream may be long in coming; its client wants to know that it will.
-  if (!headers.has('content-length')) outgoing.flushHeaders()
+  // The first event of a stream may be long in coming; its client wants to know that it will. `flushHeaders` would write the
+  // headers as UTF-8, which changes each byte above 127.
+  if (!headers.has('content-length')) outgoing.write(NOTHING)
   await pipeline(Readable.fromWeb(body as NodeReadableStream<Uint8Array>), outgoing)
 }

@@ -136,9 +136,22 @@ function boundPort(server: Server | TlsServer): number {
 }
 
 /** The status for a request that no page gets to see. */
-function refusal({ rawHeaders, url = '/' }: IncomingMessage): number | undefined {
+function refusal({ rawHeaders, url = '/', headers: { host }, socket }: IncomingMessage): number | undefined {
   if (rawHeaders.length > 2 * MOST_HEADERS) return 431
-  return DOT_SEGMENT.test(url.split('?', 1)[0] ?? '') ? 400 : undefined
+  if (DOT_SEGMENT.test(url.split('?', 1)[0] ?? '')) return 400
+  return isElsewhere(url, `${'encrypted' in socket ? 'https' : 'http'}://${host ?? ''}`) ? 400 : undefined
+}
+
+/**
+ * A whole URL as the target must name what `Host` and the connection say: a proxy that decides by `Host` would let pass
+ * what the server then takes for another site, or for a secure one.
+ */
+function isElsewhere(target: string, origin: string): boolean {
+  const scheme = /^[a-z][a-z\d+.-]*:\/\//i.exec(target)
+  if (scheme === null) return false
+  const end = target.slice(scheme[0].length).search(/[/?#]/)
+  const named = end < 0 ? target : target.slice(0, scheme[0].length + end)
+  return named.toLowerCase() !== origin.toLowerCase()
 }
 
 function refuse(outgoing: ServerResponse, status: number): void {

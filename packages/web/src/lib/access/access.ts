@@ -12,6 +12,10 @@ const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-i
 /** What a request that changes the application must carry: no form and no image of another site can. */
 const ACTION_HEADER = 'millrace-action'
 
+const OF_ANOTHER_SITE = 'The request comes from another site, or under a name that web.hosts does not have.'
+/** These change nothing. */
+export const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
+
 /** Who is asking: what counts of a request. */
 export type Caller = Pick<PageContext, 'request' | 'url' | 'peer' | 'hop'>
 
@@ -51,13 +55,17 @@ export class Access {
       return hop.as === undefined
         ? { as: undefined, reason: `Worker ${hop.from}, which was asked first, does not let this client in.` }
         : { as: hop.as }
-    if (token === undefined)
-      return isFromHere(caller)
-        ? { as: 'this machine' }
-        : {
-            as: undefined,
-            reason: 'This page answers this machine only: set web.token (MILLRACE_WEB_TOKEN) to let others in.',
-          }
+    if (token === undefined) {
+      if (!isFromHere(caller))
+        return {
+          as: undefined,
+          reason: 'This page answers this machine only: set web.token (MILLRACE_WEB_TOKEN) to let others in.',
+        }
+      // A page of another site may have made a browser of this machine send it.
+      return this.#isOfAnotherSite(caller) && !isNavigation(caller.request)
+        ? { as: undefined, reason: OF_ANOTHER_SITE }
+        : { as: 'this machine' }
+    }
     const { headers } = caller.request
     if (this.hasToken(headers)) return { as: 'token' }
     if (hasSession(headers.get('cookie'), token, this.#site.surroundings.clock.now())) return { as: 'session' }
@@ -88,10 +96,7 @@ export class Access {
     if (!right.on || caller.hop !== undefined) return right
     // A browser shows its session, and that it runs on this machine, to every site that asks it to; a token it does not.
     if (this.admit(caller).as !== 'token' && this.#isOfAnotherSite(caller))
-      return {
-        on: false,
-        reason: 'The request comes from another site, or under a name that web.hosts does not have.',
-      }
+      return { on: false, reason: OF_ANOTHER_SITE }
     if (!caller.request.headers.has(ACTION_HEADER))
       return { on: false, reason: `An action needs the header ${ACTION_HEADER}, with any value.` }
     return right
@@ -119,16 +124,29 @@ export class Access {
    */
   #isOfAnotherSite({ request }: Caller): boolean {
     const site = request.headers.get('sec-fetch-site')
-    if (site !== null && site !== 'same-origin') return true
+    // `none`: a person has typed the address, or chosen a bookmark. No page does that, but none of them acts, either.
+    if (site !== null && site !== 'same-origin' && !(site === 'none' && SAFE.includes(request.method))) return true
     const origin = request.headers.get('origin')
     return origin !== null && !(URL.canParse(origin) && this.#isOwnName(new URL(origin)))
   }
 
-  #isOwnName({ hostname, host }: URL): boolean {
+  #isOwnName({ protocol, hostname, host }: URL): boolean {
+    // The host name of `file:` is empty.
+    if (!/^https?:$/.test(protocol)) return false
     const { hosts = '', advertise } = this.#site.surroundings.settings.web
     const named = hosts.split(',').map((name) => name.trim().toLowerCase())
     return isLocalName(hostname) || named.includes(hostname) || named.includes(host) || advertise === host
   }
+}
+
+/** A browser that follows a link, or goes where it is sent: the answer is shown to a person, and to no page. */
+function isNavigation({ method, headers }: Request): boolean {
+  return (
+    SAFE.includes(method) &&
+    headers.get('sec-fetch-mode') === 'navigate' &&
+    headers.get('sec-fetch-dest') === 'document' &&
+    !headers.has('origin')
+  )
 }
 
 function bearerOf(headers: Headers): string | undefined {

@@ -132,7 +132,7 @@ test('/stats has the documented shape', async () => {
       port: 6066,
       pid: process.pid,
       version: '1.2.3',
-      startedAt: '2026-01-01T00:00:00.000Z',
+      startedAt: '2020-01-01T00:00:00.000Z',
       address: '10.0.0.1:6066',
       member: 'worker-1',
     },

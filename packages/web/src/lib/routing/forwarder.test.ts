@@ -56,6 +56,47 @@ test('method, query, headers and body go there, status, headers, cookies and bod
   expect([head.status, head.headers.get('content-type'), await head.text()]).toEqual([200, 'application/json', ''])
 })
 
+test('header values keep their bytes on the way there and back', async () => {
+  const bytes = String.fromCharCode(...Array.from({ length: 128 }, (_, n) => 128 + n))
+  const values = [bytes, Buffer.from('Grüße 🚀').toString('latin1'), 'a\tb', 'a  b', '', '\xe9']
+  const [one, two] = await three()
+  const seen: (string | null)[] = []
+  for (const { site, own } of [one, two]) {
+    const answer = async (c: PageContext): Promise<Response> => {
+      const value = c.request.headers.get('x-bytes')
+      seen.push(value)
+      const body = await c.request.text()
+      const sent = c.query.has('stream') ? new Blob([body]).stream() : body
+      return new Response(sent, {
+        headers: { 'x-bytes': value ?? '', 'content-disposition': `attachment; filename="${value ?? ''}"` },
+      })
+    }
+    class Echo extends View {
+      override get = site.tableRoute(own.words, { param: 'word' }, answer)
+      override post = site.tableRoute(own.words, { param: 'word' }, answer)
+    }
+    site.page('/echo/:word/', Echo)
+  }
+  const { port } = new URL(one.url)
+  for (const value of values)
+    for (const [line, body] of [
+      ['GET', ''],
+      ['POST', 'body'],
+    ] as const)
+      for (const query of ['', '?stream']) {
+        const socket = connect({ host: '127.0.0.1', port: Number(port) }).setEncoding('latin1')
+        socket.write(
+          `${line} /echo/${keyOf(two)}/${query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Bytes: ${value}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+          'latin1',
+        )
+        let text = ''
+        for await (const piece of socket) text += String(piece)
+        expect([line, query, seen.at(-1)]).toEqual([line, query, value])
+        expect(text).toContain(`\r\nx-bytes: ${value}\r\n`)
+        expect(text).toContain(`filename="${value}"`)
+      }
+})
+
 test('an error of the owner comes back as it is, a body beyond the limit is 413', async () => {
   const [one, two] = await three({ bodyLimitBytes: 1000 })
   for (const { site, own } of [one, two]) {

@@ -223,6 +223,30 @@ test('a request that changes something is believed once', async () => {
   expect(seen.map(({ hop: by }) => by?.from)).toEqual(['one', undefined])
 })
 
+test('a worker that starts anew believes no request that changes something and was signed before', async () => {
+  const [one, other] = await two({}, {})
+  showing(one)
+  const seen = showing(other)
+  const path = `/shows/${keyOf(other)}/`
+  const address = other.web.address() ?? ''
+  const signed = (method: string, atMs: number): Record<string, string> => {
+    const asked = { appId: 'app', method, target: path, to: address }
+    return { 'millrace-forwarded': signHop(other.worker.groupSecret() ?? '', asked, hop, atMs) }
+  }
+  // Another process now, which remembers nothing of the one before.
+  const startedMs = Date.now() - 10_000
+  other.worker.startedAt = new Date(startedMs)
+  for (const [method, atMs] of [
+    ['POST', startedMs - 1],
+    ['POST', startedMs + 1],
+    ['GET', startedMs - 1],
+  ] as const)
+    expect((await fetch(other.url + path, { method, headers: signed(method, atMs) })).status).toBe(200)
+  expect(seen.map(({ hop: by }) => by?.from)).toEqual([undefined, 'one', 'one'])
+  const warned = other.logged.find(({ message }) => message.includes('not believed'))
+  expect(warned?.fields).toMatchObject({ problem: 'was signed before this worker started' })
+})
+
 test('workers that cannot verify each other still serve pages of the app, without circles, and trust nothing', async () => {
   const [one, other] = await two(
     { token: 'of-one', secret: 'the secret of one worker' },

@@ -1,4 +1,4 @@
-import type { Access, Caller } from '../access/access.ts'
+import { type Access, type Caller, SAFE } from '../access/access.ts'
 import { withoutSession } from '../access/sessions.ts'
 import type { Hop } from '../pages/page-context.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
@@ -10,8 +10,6 @@ const HOP_HEADER = 'millrace-forwarded'
 /** Where no secret is known to sign with: it still keeps the request from being passed on again. */
 const UNSIGNED = 'unsigned'
 
-/** These change nothing: one that is sent again shows what was shown before. */
-const SAFE = ['GET', 'HEAD', 'OPTIONS']
 /** Nonces that are remembered, twice over. A worker that gets more within two minutes forgets the oldest. */
 const MOST_NONCES = 50_000
 const WARN_EVERY_MS = 60_000
@@ -60,10 +58,12 @@ export class Hops {
     const { clock } = this.#site.surroundings
     const verified = verifyHop(text, secret, hopRequest(request, worker, to), clock.now())
     if ('problem' in verified) return this.#disbelieve(verified.problem)
-    const { nonce, atMs: _, ...hop } = verified.hop
-    if (!SAFE.includes(request.method) && !this.#seen.add(nonce, clock.monotonic()))
-      return this.#disbelieve('was here before')
-    return hop
+    const { nonce, atMs, ...hop } = verified.hop
+    // One that changes nothing shows what was shown before, however often it is sent.
+    if (SAFE.includes(request.method)) return hop
+    // What an earlier process of this worker has seen is forgotten: whatever was signed in its time may be here again.
+    if (atMs < worker.startedAt.getTime()) return this.#disbelieve('was signed before this worker started')
+    return this.#seen.add(nonce, clock.monotonic()) ? hop : this.#disbelieve('was here before')
   }
 
   /**
@@ -103,7 +103,7 @@ export class Hops {
     else headers.set('cookie', rest)
   }
 
-  #disbelieve(problem: HopProblem | 'was here before'): undefined {
+  #disbelieve(problem: HopProblem | 'was here before' | 'was signed before this worker started'): undefined {
     const { clock, log } = this.#site.surroundings
     const nowMs = clock.monotonic()
     if (nowMs - this.#warnedMs < WARN_EVERY_MS) return

@@ -39,7 +39,22 @@ const FORBIDDEN = [
   'http://0251.0376.0251.0376',
   'http://[::ffff:169.254.169.254]',
   'http://[::ffff:a9fe:a9fe]',
+  // Addresses of IPv6 that translators and tunnels take for it.
   'http://[64:ff9b::169.254.169.254]',
+  'http://[64:ff9b::7f00:1]',
+  'http://[::169.254.169.254]',
+  'http://[::a9fe:a9fe]:80',
+  'http://[::ffff:0:169.254.169.254]',
+  'http://[2002:a9fe:a9fe::1]',
+  'http://[2002:7f00:1::]',
+  'http://[2001:0:a9fe:a9fe::1]',
+  'http://[2001:0:808:808::5601:5601]',
+  'http://[fd00::5efe:169.254.169.254]',
+  'http://[fd00::200:5efe:127.0.0.1]',
+  'http://[64:ff9b:1::169.254.169.254]',
+  'http://[64:ff9b:1:a9fe:a9:fe00::]',
+  'http://[64:ff9b:1:a9:fe:a9fe::]',
+  'http://[64:ff9b:1:0:a9:fea9:fe00:0]',
   '[fe80::1]:6066',
   '[fd00:ec2::254]:80',
   '100.100.100.200',
@@ -71,6 +86,8 @@ test.each([
   'https://outside.example',
   'shop-1.shop:80',
   '[fd12::7]:6066',
+  '[64:ff9b::10.0.0.7]:6066',
+  '[2001:db8::a9fe:a9fe]:6066',
   '192.168.0.9:6066',
   '8.8.8.8:1',
 ])('%j may be a worker', (address) => {
@@ -104,6 +121,13 @@ test('whatever stands for a forbidden address is refused, however it is written'
     (parts: readonly number[]) => parts.map((part) => `0x${part.toString(16)}`).join('.'),
     (parts: readonly number[]) => String(parts.reduce((sum, part) => sum * 256 + part, 0)),
     (parts: readonly number[]) => `[::ffff:${parts.join('.')}]`,
+    (parts: readonly number[]) => `[::ffff:0:${parts.join('.')}]`,
+    (parts: readonly number[]) => `[::${parts.join('.')}]`,
+    (parts: readonly number[]) => `[64:ff9b::${parts.join('.')}]`,
+    (parts: readonly number[]) => `[64:ff9b:1::${parts.join('.')}]`,
+    (parts: readonly number[]) => `[2002:${hex(parts)}::7]`,
+    (parts: readonly number[]) => `[2001:0:808:808:1:2:${hex(parts.map((part) => part ^ 0xff))}]`,
+    (parts: readonly number[]) => `[fd12::5efe:${parts.join('.')}]`,
   )
   const guard = addresses()
   fc.assert(
@@ -112,6 +136,12 @@ test('whatever stands for a forbidden address is refused, however it is written'
     }),
   )
 })
+
+/** Two groups of an IPv6 address. */
+function hex(parts: readonly number[]): string {
+  const [a = 0, b = 0, c = 0, d = 0] = parts
+  return [a * 256 + b, c * 256 + d].map((group) => group.toString(16)).join(':')
+}
 
 test('the addresses that a name has are looked at when it is connected to: what was looked at is what is asked', async () => {
   const asked: string[] = []

@@ -1,6 +1,7 @@
 import { lookup as lookUp, type LookupAddress } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { parsePeerList, type PeerList, redactUrl } from '@millrace/core'
+import { embeddedIPv4 } from '../access/ip-address.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 
 /** An address in the group's data to which nothing is sent. */
@@ -26,9 +27,6 @@ const NEVER = blockList([
   ['fd00:ec2::254', 128],
   ['fd00:ec2::23', 128],
   ['fd20:ce::254', 128],
-  // The link-local ones and the loopback behind NAT64.
-  ['64:ff9b::a9fe:0', 112],
-  ['64:ff9b::7f00:0', 104],
 ])
 const LINK_LOCAL = blockList([
   ['169.254.0.0', 16],
@@ -125,7 +123,9 @@ export class PeerAddresses {
   /** What speaks against an address, as the end of a sentence; nothing when it may be asked. */
   #objection(host: string, address: string): string | undefined {
     const bare = address.replace(/%.*$/, '')
-    if (has(NEVER, bare))
+    // Behind a translator or a tunnel there may be a machine's own addresses, but no worker's.
+    const isHidden = (inner: string): boolean => [NEVER, LINK_LOCAL, LOOPBACK].some((list) => has(list, inner))
+    if (has(NEVER, bare) || embeddedIPv4(bare).some(isHidden))
       return 'is an address of no worker: unspecified, multicast, broadcast or of a metadata service'
     const list = this.#peers()
     if (list !== undefined) return list.hasHost(host) || list.hasAddress(bare) ? undefined : 'is not in web.peers'

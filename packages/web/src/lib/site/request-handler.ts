@@ -84,10 +84,15 @@ export class RequestHandler {
       status: response.status,
       durationMs: site.surroundings.clock.monotonic() - startMs,
     })
-    const answer = withHeaders(response, corsHeaders(site.surroundings.settings.web.cors, request))
+    const answer = page?.builtIn === true ? withDefaults(response, DATA_HEADERS) : this.#shared(response, request)
     if (request.method !== 'HEAD') return answer
     await dropBody(answer)
     return new Response(null, { status: answer.status, headers: answer.headers })
+  }
+
+  /** For pages of the app, and for what is no page: other sites read nothing of the built-in ones (`web.cors`). */
+  #shared(response: Response, request: Request): Response {
+    return withHeaders(response, corsHeaders(this.#parts.site.surroundings.settings.web.cors, request))
   }
 
   async #answerWithin(page: Page, found: Found): Promise<Response> {
@@ -108,7 +113,10 @@ export class RequestHandler {
     const allow = allowed(verbs)
     if (handler === undefined) {
       if (method === 'OPTIONS')
-        return new Response(null, { status: 204, headers: { allow, ...this.#preflight(request, allow) } })
+        return new Response(null, {
+          status: 204,
+          headers: { allow, ...(page.builtIn ? {} : this.#preflight(request, allow)) },
+        })
       throw new PageError(405, `${page.path} takes ${allow}.`, { headers: { allow } })
     }
     const instead = this.#instead(page, { request, url: target.url, peer, hop })
@@ -212,6 +220,17 @@ function preflightHeaders(request: Request, allow: string): Readonly<Record<stri
     'access-control-max-age': String(MAX_AGE_S),
     ...(asked === null ? {} : { 'access-control-allow-headers': asked }),
   }
+}
+
+/** Of built-in pages: what they show stays in no cache, and is never taken for a script or a page. */
+const DATA_HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+
+/** The answer with headers that it lacks. */
+function withDefaults(response: Response, defaults: Readonly<Record<string, string>>): Response {
+  return withHeaders(
+    response,
+    Object.fromEntries(Object.entries(defaults).filter(([name]) => !response.headers.has(name))),
+  )
 }
 
 /** The answer with more headers; `vary` is added to what is there. */

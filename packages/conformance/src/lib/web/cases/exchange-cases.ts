@@ -44,6 +44,27 @@ export function exchangeCases(createDriver: () => WebDriver): void {
     expect(await client.ended()).toContain('http://words.example:8080/x')
   })
 
+  test.each(['with a length', 'without a body', 'as a stream'])(
+    'header values keep their bytes in both directions, in an answer %s',
+    async (how) => {
+      const seen: (string | null)[] = []
+      const { socket } = await open(async ({ headers }) => {
+        seen.push(headers.get('x-bytes'))
+        const sent = { headers: { 'x-bytes': headers.get('x-bytes') ?? '' } }
+        if (how === 'without a body') return new Response(null, { status: 204, ...sent })
+        if (how === 'as a stream') return new Response(new Blob(['made']).stream(), sent)
+        return new Response('made', { headers: { ...sent.headers, 'content-length': '4' } })
+      })
+      const bytes = String.fromCharCode(...Array.from({ length: 128 }, (_, n) => 128 + n))
+      for (const value of [bytes, Buffer.from('Grüße 🚀').toString('latin1'), 'a\tb', 'a  b']) {
+        const client = await socket()
+        client.write(`GET / HTTP/1.1\r\nHost: a\r\nX-Bytes: ${value}\r\nConnection: close\r\n\r\n`)
+        expect((await client.ended()).toLowerCase()).toContain(`\r\nx-bytes: ${value.toLowerCase()}\r\n`)
+        expect(seen.at(-1)).toBe(value)
+      }
+    },
+  )
+
   test('status, headers, several cookies and body go out', async () => {
     const { url } = await open(async () => {
       const headers = new Headers({ 'x-two': 'zwei', 'content-type': 'text/plain' })

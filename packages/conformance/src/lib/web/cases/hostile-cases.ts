@@ -79,6 +79,30 @@ export function hostileCases(createDriver: () => WebDriver): void {
     },
   )
 
+  test('a target that is a whole URL may not name another site than Host', async () => {
+    const opened = await open()
+    const status = async (target: string, host: string): Promise<string | undefined> => {
+      const client = await opened.socket()
+      client.write(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)
+      return /^HTTP\/1\.1 (\d+)/.exec(await client.ended())?.[1]
+    }
+    for (const [target, host] of [
+      ['http://b/x', 'a'],
+      ['http://localhost/x', 'evil.example'],
+      ['http://a@b/x', 'b'],
+      ['http://b?//a', 'a'],
+      ['http://b', 'a'],
+      ['http://a:1/x', 'a:2'],
+      ['https://a/x', 'a'],
+      ['ftp://a/x', 'a'],
+    ] as const)
+      expect([target, await status(target, host)]).toEqual([target, '400'])
+    expect(seen).toEqual([])
+    expect(await status('http://a:1/x', 'a:1')).toBe('200')
+    expect(await status('http://A/x', 'a')).toBe('200')
+    expect(seen.map((url) => new URL(url).href)).toEqual(['http://a:1/x', 'http://a/x'])
+  })
+
   test('for one connection too many the one is ended that has been unused for longest', async () => {
     const opened = await open({ connections: 3 })
     const [first, second, third] = [await opened.socket(), await opened.socket(), await opened.socket()]
