@@ -36,6 +36,23 @@ test('compiled tests are not published', () => {
   expect(messages({ 'packages/core/package.json': files('dist', '!dist/**/*.test.*') })).toEqual([])
 })
 
+test('fixtures of tests are published neither as sources nor compiled', () => {
+  const found = (path: string, ...patterns: readonly string[]): readonly string[] =>
+    messages({
+      'packages/core/package.json': packageJson('core', {}).replace(
+        '{',
+        `{"files":${JSON.stringify(['dist', '!dist/**/*.test.*', 'src', ...patterns])},`,
+      ),
+      [`packages/core/src/lib/${path}`]: 'export const made = 1\n',
+    })
+  const both = ['!dist/**/*.fixture.*', '!src/**/*.fixture.ts']
+  expect(found('fixtures/small.fixture.ts')).toEqual([expect.stringContaining('publishes fixtures')])
+  expect(found('small.fixture.ts', '!src/**/*.fixture.ts')).toHaveLength(1)
+  expect(found('fixtures/process.ts', ...both)).toHaveLength(1)
+  expect(found('small.fixture.ts', ...both)).toEqual([])
+  expect(found('fixtures/process.ts', '!dist/lib/fixtures', '!src/lib/fixtures')).toEqual([])
+})
+
 test('an entry that exports nothing is a shell, and one that is not there is found', () => {
   const shell = workspaceOf(
     new Map([

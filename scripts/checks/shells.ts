@@ -5,6 +5,7 @@ import { isLibrary, type Workspace, type WorkspacePackage } from './workspace.ts
 const LEAST_README = 300
 const PACKAGES_PAGE = 'docs/reference/packages.md'
 const NO_TESTS = '!dist/**/*.test.*'
+const NO_FIXTURES = ['!dist/**/*.fixture.*', '!src/**/*.fixture.ts'] as const
 
 /** No package without a README, a description, a line in the docs, code and a test. */
 export function checkShells(workspace: Workspace): readonly Problem[] {
@@ -45,9 +46,29 @@ function checkContents(
     ...(published.includes('dist') && !published.includes(NO_TESTS)
       ? [problem(`publishes its compiled tests: add "${NO_TESTS}" to files`)]
       : []),
+    ...(published.includes('src') && own.some(({ path }) => shipsFixture(path.slice(directory.length + 1), published))
+      ? [
+          problem(
+            `publishes fixtures of its tests: add ${NO_FIXTURES.map((each) => `"${each}"`).join(' and ')} to files`,
+          ),
+        ]
+      : []),
     ...(entries.length === 0 ? [problem('has no exports')] : []),
     ...entries.filter((entry) => !paths.has(entry)).map((entry) => problem(`exports ${entry}, which does not exist`)),
     ...(isEmpty ? [problem('is an empty shell')] : []),
     ...(own.some(({ isTest }) => isTest) ? [] : [problem('has no test')]),
   ]
+}
+
+/** Whether a file that only tests use would be published, as a source or compiled. */
+function shipsFixture(path: string, published: readonly string[]): boolean {
+  if (!/\/fixtures\/|\.fixture\./.test(path)) return false
+  const inside = path.slice('src/'.length)
+  const isLeftOut = (root: string): boolean =>
+    published.some(
+      (pattern) =>
+        (/\.fixture\./.test(path) && pattern.startsWith(`!${root}/**/*.fixture.`)) ||
+        (pattern.startsWith(`!${root}/`) && `${root}/${inside}`.startsWith(`${pattern.slice(1)}/`)),
+    )
+  return !isLeftOut('src') || !isLeftOut('dist')
 }

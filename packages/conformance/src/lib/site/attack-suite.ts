@@ -8,7 +8,9 @@ import { type AppSettings, deferred } from '@millrace/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../eventually.ts'
 import { AttackClient, INSIDE } from './attack-client.ts'
+import { foreignAttacks } from './foreign-attacks.ts'
 import { mutatedRequests } from './mutated-requests.ts'
+import { tokenAttacks } from './token-attacks.ts'
 import { exchange } from './raw-exchange.ts'
 
 /** A page of the app under attack, for GET and POST. */
@@ -42,7 +44,8 @@ const MOST_HEAP_BYTES = 32 * 1024 * 1024
 
 /**
  * What somebody may do who reaches the port of a whole site, its built-in pages included, and has no right to anything: over
- * real sockets, on whichever driver serves it. Names of the site are localhost and 127.0.0.1, and it has no token.
+ * real sockets, on whichever driver serves it. Names of the site are localhost and 127.0.0.1, and it has a token only where
+ * the options say so.
  *
  * @example
  * attackSuite('hono', ({ pages, web }) => startMySite(pages, { ...web, driver: honoDriver }))
@@ -84,68 +87,7 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
 
     const lives = async (): Promise<void> => expect(await client.status('GET /health/live')).toBe(200)
 
-    test('a name elsewhere that leads here opens no built-in page, nor does a header that speaks for somebody', async () => {
-      const known = await client.closedPages('GET')
-      expect(known.length).toBeGreaterThan(10)
-      const hosts = ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', '203.0.113.7', '[2001:db8::7]']
-      for (const path of known)
-        for (const host of hosts)
-          expect([path, host, await client.status(`GET ${path}`, [`Host: ${host}`])]).toEqual([path, host, 403])
-      const spoofed = [
-        'X-Forwarded-For: 127.0.0.1',
-        'Forwarded: for=127.0.0.1;host=localhost',
-        'X-Real-IP: 127.0.0.1',
-        'Via: 1.1 localhost',
-        'millrace-forwarded: true',
-        'millrace-forwarded: {"from":"other","as":"token","mayAct":true}',
-        'Authorization: Bearer undefined',
-        'Cookie: millrace-session=9999999999999.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
-        'Origin: http://localhost',
-      ]
-      for (const header of spoofed)
-        expect([header, await client.status('GET /stats', ['Host: evil.example', header])]).toEqual([header, 403])
-      expect(await client.status('GET /stats', ['Host: localhost:1', 'X-Forwarded-For: 203.0.113.7'])).toBe(403)
-      expect(await client.status('GET http://evil.example/stats')).toBe(403)
-      expect(await client.status('GET /stats')).toBe(200)
-    })
-
-    test('no page of another site acts, with a form or without', async () => {
-      const actions = (await client.closedPages('POST')).filter((path) => path !== '/sign-in/')
-      expect(actions.length).toBeGreaterThan(2)
-      const act = 'millrace-action: x'
-      const refused: readonly (readonly string[])[] = [
-        [],
-        ['Content-Type: text/plain'],
-        ['Content-Type: application/x-www-form-urlencoded'],
-        ['Content-Type: multipart/form-data; boundary=a'],
-        [act, 'Origin: null'],
-        [act, 'Origin: http://evil.example'],
-        [act, 'Origin: http://localhost.evil.example'],
-        [act, 'Origin: http://evil.example', 'Host: evil.example'],
-        [act, 'Sec-Fetch-Site: cross-site'],
-        [act, 'Sec-Fetch-Site: same-site'],
-        [act, 'Host: evil.example'],
-      ]
-      for (const path of actions) {
-        for (const headers of refused)
-          expect([path, headers, await client.status(`POST ${path}`, headers, '{"all":true}')]).toEqual([
-            path,
-            headers,
-            403,
-          ])
-        const own = await client.status(
-          `POST ${path}`,
-          [act, 'Origin: http://localhost:6066', 'Sec-Fetch-Site: same-origin'],
-          '{}',
-        )
-        expect([path, own]).not.toEqual([path, 403])
-      }
-      const cors = await client.ask('OPTIONS /stats', [
-        'Origin: http://evil.example',
-        'Access-Control-Request-Method: GET',
-      ])
-      expect(cors.head).not.toMatch(/access-control-allow/i)
-    })
+    foreignAttacks(() => client)
 
     test('no path leads around a guard that lets through a part of the site', async () => {
       const around = ['/echo/../stats', '/echo/%2e%2e/stats', '/echo/.%2e/stats', '/echo//../stats', '/echo/%2E./stats']
@@ -226,6 +168,8 @@ export function attackSuite(name: string, start: (options: AttackedSiteOptions) 
       for (const socket of idle) socket.destroy()
       expect(waiting).toBe(REQUESTS)
     })
+
+    tokenAttacks(start)
 
     test('10,000 mutated requests: none ends in an error of the server or shows its inside, and it stays as it was', async () => {
       const targets = [

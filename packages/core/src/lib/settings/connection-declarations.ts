@@ -199,7 +199,7 @@ export const webDeclarations = {
   },
   'web.cors': {
     type: 'text',
-    help: "Origins whose pages may read the site, with commas between, or '*'; none when unset.",
+    help: "Origins whose pages may read the pages of the app, with commas between, or '*'; none when unset. The built-in pages are for no other origin.",
   },
   'web.driver': { type: 'webDriver', default: 'hono', help: 'The server under the site.' },
 } as const

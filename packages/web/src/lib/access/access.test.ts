@@ -153,7 +153,7 @@ it.each(['//evil.example/', '/\\\\evil.example', 'https://evil.example/', 'javas
   },
 )
 
-it('takes ten wrong tokens a minute from an address, and a hundred from all', async () => {
+it('takes ten wrong tokens a minute from an address', async () => {
   const clock = manualClock()
   const small = smallSite({ settings: { token: TOKEN }, clock })
   const guess = (token: string, peer = '203.0.113.7'): Promise<number> =>
@@ -167,10 +167,6 @@ it('takes ten wrong tokens a minute from an address, and a hundred from all', as
   await clock.advance(61_000)
   expect(await guess(TOKEN)).toBe(303)
   expect(small.logged.filter(({ message }) => message.includes('wrong token'))).toHaveLength(10)
-  for (let i = 0; i < 100; i++) expect(await guess('guess', `203.0.113.${i}`)).toBe(401)
-  expect(await guess(TOKEN, '198.51.100.1')).toBe(429)
-  await clock.advance(61_000)
-  expect(await guess(TOKEN, '198.51.100.1')).toBe(303)
   expect(JSON.stringify(small.logged)).not.toContain('guess')
 })
 

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Hop, PageContext } from '../pages/page-context.ts'
 import type { SiteApp } from '../site-app.ts'
+import { Guesses } from './guesses.ts'
 import { hasSession, isSame } from './sessions.ts'
 
 const LOCAL_NAMES = ['localhost', '127.0.0.1', '[::1]']
@@ -30,15 +31,33 @@ export type ActionRight = { readonly on: true } | { readonly on: false; readonly
  * a browser that has signed in with it. Without: this machine alone. What another worker has passed on, it has decided.
  */
 export class Access {
+  readonly guesses: Guesses
   readonly #site: Pick<SiteApp, 'surroundings'>
   readonly #admissions = new WeakMap<URL, Admission>()
 
   constructor(site: Pick<SiteApp, 'surroundings'>) {
     this.#site = site
+    this.guesses = new Guesses(site)
   }
 
   get token(): string | undefined {
     return this.#site.surroundings.settings.web.token
+  }
+
+  /**
+   * As `admit`, where a page asks for the token: a wrong one is counted. Throws a `PageError` 429 where too many have come
+   * from the address.
+   */
+  admitCounted(caller: Caller): Admission {
+    const { token, guesses } = this
+    const { request, peer, hop } = caller
+    const bearer = bearerOf(request.headers)
+    if (token === undefined || bearer === undefined || hop !== undefined || this.#hasSession(request, token))
+      return this.admit(caller)
+    guesses.check(peer)
+    const admission = this.admit(caller)
+    if (admission.as === undefined) guesses.isWrong(peer, bearer, 'bearer')
+    return admission
   }
 
   /** Found out once for a request, by its URL: that is one object from the first page that asks to the last. */
@@ -68,12 +87,16 @@ export class Access {
     }
     const { headers } = caller.request
     if (this.hasToken(headers)) return { as: 'token' }
-    if (hasSession(headers.get('cookie'), token, this.#site.surroundings.clock.now())) return { as: 'session' }
+    if (this.#hasSession(caller.request, token)) return { as: 'session' }
     return {
       as: undefined,
       reason:
         bearerOf(headers) === undefined ? 'This page asks for the token (web.token).' : 'The token is another one.',
     }
+  }
+
+  #hasSession({ headers }: Request, token: string): boolean {
+    return hasSession(headers.get('cookie'), token, this.#site.surroundings.clock.now())
   }
 
   /** Whoever is let in may act, unless `web.admin` is off. */

@@ -80,7 +80,8 @@ test('a site without a host name is nobody’s own: no file of this machine acts
     for (const origin of ['file://', 'data:', 'about:', 'chrome-extension://x', 'ftp://localhost'])
       expect([
         origin,
-        (await ask(small, '/jobs/nightly/run/', { method: 'POST', headers: { 'millrace-action': 'x', origin } })).status,
+        (await ask(small, '/jobs/nightly/run/', { method: 'POST', headers: { 'millrace-action': 'x', origin } }))
+          .status,
       ]).toEqual([origin, 403])
     expect(small.worker.asked).toEqual([])
   }

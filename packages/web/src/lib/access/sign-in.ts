@@ -1,3 +1,5 @@
+import { type Clock, withTimeout } from '@millrace/core'
+import { limitBody } from '../pages/limit-body.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import { PageError } from '../pages/page-error.ts'
 import { View, type ViewClass } from '../pages/view.ts'
@@ -7,10 +9,10 @@ import { isSame, sessionCookie } from './sessions.ts'
 
 export const SIGN_IN = '/sign-in/'
 
-/** So many wrong tokens from one address in a minute, and from all; then the form takes none until some of them are that old. */
-const MOST_FAILURES = 10
-const MOST_FAILURES_OF_ALL = 100
-const FAILURES_MS = 60_000
+/** Of the form: a token, and the path that it leads to. */
+const MOST_BYTES = 16_384
+/** From its first byte to its last. */
+const LONGEST_MS = 5_000
 
 const HEADERS = {
   'cache-control': 'no-store',
@@ -21,9 +23,12 @@ const HEADERS = {
   'x-content-type-options': 'nosniff',
 }
 
-/** A form that asks a browser for the token, and gives it a session. */
+/**
+ * A form that asks a browser for the token, and gives it a session. Anybody may send it: so it does not count among the
+ * requests that may be in flight, and has bounds of its own in size, time and number.
+ */
 export function signInPage({ surroundings }: Pick<SiteApp, 'surroundings'>, access: Access): ViewClass {
-  const failures: { readonly peer: string | undefined; readonly atMs: number }[] = []
+  const { guesses } = access
   return class SignIn extends View {
     override get(c: PageContext): Response {
       return signInForm(200, c.query.get('next') ?? '/')
@@ -32,27 +37,34 @@ export function signInPage({ surroundings }: Pick<SiteApp, 'surroundings'>, acce
     override async post(c: PageContext): Promise<Response> {
       const { token } = access
       if (token === undefined) throw new PageError(404, 'There is no token to sign in with (web.token).')
-      const nowMs = surroundings.clock.monotonic()
-      while (failures[0] !== undefined && failures[0].atMs < nowMs - FAILURES_MS) failures.shift()
-      const own = failures.filter(({ peer }) => peer === c.peer)
-      if (own.length >= MOST_FAILURES || failures.length >= MOST_FAILURES_OF_ALL)
-        throw new PageError(429, 'Too many wrong tokens: try again in a minute.', { headers: { 'retry-after': '60' } })
-      const form = new URLSearchParams(await c.request.text())
-      const next = pathHere(form.get('next'))
-      if (!isSame(form.get('token') ?? '', token)) {
-        failures.push({ peer: c.peer, atMs: nowMs })
-        surroundings.log.warn({ peer: c.peer }, 'Somebody has tried to sign in with a wrong token.')
+      const over = guesses.formBegins(c.peer)
+      try {
+        const form = new URLSearchParams(await bodyOf(c.request, surroundings.clock))
+        const next = pathHere(form.get('next'))
+        const given = form.get('token') ?? ''
+        if (isSame(given, token)) return signedIn(c, token, next)
+        guesses.isWrong(c.peer, given, 'form')
         return signInForm(401, next, 'This is not the token.')
+      } finally {
+        over()
       }
-      const isSecure = c.url.protocol === 'https:' || c.request.headers.get('x-forwarded-proto') === 'https'
-      const headers = {
-        ...HEADERS,
-        location: next,
-        'set-cookie': sessionCookie(token, surroundings.clock.now(), isSecure),
-      }
-      return new Response(null, { status: 303, headers })
     }
   }
+
+  function signedIn(c: PageContext, token: string, next: string): Response {
+    const isSecure = c.url.protocol === 'https:' || c.request.headers.get('x-forwarded-proto') === 'https'
+    const cookie = sessionCookie(token, surroundings.clock.now(), isSecure)
+    return new Response(null, { status: 303, headers: { ...HEADERS, location: next, 'set-cookie': cookie } })
+  }
+}
+
+/** Rejects with a `PageError`: 413, 408, or 400. */
+async function bodyOf(request: Request, clock: Clock): Promise<string> {
+  const body = limitBody(request, { bytes: MOST_BYTES, idleMs: LONGEST_MS, clock })
+  // What is left of it is not waited for.
+  const headers = { connection: 'close' }
+  const tooSlow = (): PageError => new PageError(408, `The form has not come within ${LONGEST_MS} ms.`, { headers })
+  return withTimeout(body.text(), LONGEST_MS, clock, tooSlow)
 }
 
 /** What a browser gets in place of a page that it may not see; `undefined` for programs, which get an error. */

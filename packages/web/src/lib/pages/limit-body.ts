@@ -3,6 +3,8 @@ import { PageError, parseBody } from './page-error.ts'
 
 export interface BodyLimits {
   readonly bytes: number
+  /** Where that is said, for the answer. */
+  readonly setting?: string
   /** Longest wait for the next piece. */
   readonly idleMs: number
   readonly clock: Pick<Clock, 'schedule'>
@@ -85,8 +87,8 @@ async function readPiece(reader: BodyReader): ReturnType<BodyReader['read']> {
   }
 }
 
-function tooLong({ bytes }: BodyLimits): PageError {
-  return new PageError(413, `The body is longer than ${bytes} bytes (web.bodyLimit).`)
+function tooLong({ bytes, setting }: BodyLimits): PageError {
+  return new PageError(413, `The body is longer than ${bytes} bytes${setting === undefined ? '' : ` (${setting})`}.`)
 }
 
 function tooSlow({ idleMs }: BodyLimits): PageError {

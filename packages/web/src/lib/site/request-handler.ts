@@ -121,7 +121,8 @@ export class RequestHandler {
     }
     const instead = this.#instead(page, { request, url: target.url, peer, hop })
     if (instead !== undefined) return instead
-    const limited = limitBody(request, { bytes: settings.web.bodyLimitBytes, idleMs: BODY_IDLE_MS, clock })
+    const bytes = settings.web.bodyLimitBytes
+    const limited = limitBody(request, { bytes, setting: 'web.bodyLimit', idleMs: BODY_IDLE_MS, clock })
     const run = {
       clock,
       limitMs: settings.web.requestTimeoutMs,
@@ -137,12 +138,12 @@ export class RequestHandler {
     throw new TypeError(`The page ${page.path} returned no Response.`)
   }
 
-  /** What a caller gets that may not see the page; throws a `PageError` 401, or 404 where built-in pages are left out. */
+  /** What a caller gets that may not see the page; throws a `PageError`: 404 where built-in pages are left out, 429 after too many wrong tokens. */
   #instead(page: Page, caller: Caller): Response | undefined {
     if (page.isOpen()) return undefined
     const { site, access } = this.#parts
     if (!site.surroundings.settings.web.builtIn) throw new PageError(404, `There is no page ${caller.url.pathname}.`)
-    const admission = access.admit(caller)
+    const admission = access.admitCounted(caller)
     if (admission.as !== undefined) return undefined
     if (access.token === undefined) throw new PageError(403, admission.reason)
     const headers = { 'www-authenticate': 'Bearer realm="millrace"' }

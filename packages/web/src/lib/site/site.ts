@@ -91,8 +91,8 @@ export class Site implements PageDeclarations {
     for (const pages of [statsPages, healthPages, tablePages, routerPages, jobPages]) this.#add(pages(builtIn))
     if (this.#addition !== undefined) this.#add(this.#addition.pages)
     const help =
-      'A form for the token (`web.token`), and what it is sent to, without that header: a session of twelve hours.'
-    this.#add({ [SIGN_IN]: { help, page: signInPage(site, access), open: true } })
+      'A form for the token (`web.token`), and what it is sent to, without that header: a session of twelve hours. An address that has sent ten wrong tokens in a minute, here or as bearer tokens, gets 429 for each.'
+    this.#add({ [SIGN_IN]: { help, page: signInPage(site, access), open: true, always: true } })
   }
 
   #add(pages: BuiltInPages): void {
