@@ -4,34 +4,15 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { type AppSettings, deferred } from '@millrace/core'
+import { deferred } from '@millrace/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../eventually.ts'
 import { AttackClient, INSIDE } from './attack-client.ts'
+import type { AttackedPage, AttackedSite, AttackedSiteOptions } from './attacked-site.ts'
 import { foreignAttacks } from './foreign-attacks.ts'
 import { mutatedRequests } from './mutated-requests.ts'
 import { tokenAttacks } from './token-attacks.ts'
 import { exchange } from './raw-exchange.ts'
-
-/** A page of the app under attack, for GET and POST. */
-export interface AttackedPage {
-  readonly path: string
-  readonly answer: (request: Request) => Promise<Response>
-}
-
-/** What the suite wants of a site. */
-export interface AttackedSiteOptions {
-  readonly pages: readonly AttackedPage[]
-  readonly web: NonNullable<Exclude<AppSettings['web'], boolean>>
-}
-
-/** A site that listens on 127.0.0.1. */
-export interface AttackedSite {
-  readonly port: number
-  /** What its log calls errors. */
-  readonly errors: readonly string[]
-  stop(): Promise<void>
-}
 
 const CONNECTIONS = 60
 const REQUESTS = 20

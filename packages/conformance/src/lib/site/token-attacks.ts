@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../eventually.ts'
 import { AttackClient } from './attack-client.ts'
-import type { AttackedSite, AttackedSiteOptions } from './attack-suite.ts'
+import type { AttackedSite, AttackedSiteOptions } from './attacked-site.ts'
 
 const TOKEN = 'a-long-and-random-token'
 const REQUESTS = 20
