@@ -53,6 +53,8 @@ const KAFKA_ERRORS: ReadonlyMap<number, KafkaError> = new Map<number, KafkaError
   [40, { name: 'INVALID_CONFIG', remedy: 'TOPIC_INVALID' }],
   [41, { name: 'NOT_CONTROLLER', remedy: 'retry' }],
   [44, { name: 'POLICY_VIOLATION', remedy: 'TOPIC_INVALID' }],
+  [45, { name: 'OUT_OF_ORDER_SEQUENCE_NUMBER', remedy: 'TRANSACTION_STATE' }],
+  [46, { name: 'DUPLICATE_SEQUENCE_NUMBER', remedy: 'TRANSACTION_STATE' }],
   [47, { name: 'INVALID_PRODUCER_EPOCH', remedy: 'PRODUCER_FENCED' }],
   [48, { name: 'INVALID_TXN_STATE', remedy: 'TRANSACTION_STATE' }],
   [49, { name: 'INVALID_PRODUCER_ID_MAPPING', remedy: 'PRODUCER_FENCED' }],
@@ -61,6 +63,7 @@ const KAFKA_ERRORS: ReadonlyMap<number, KafkaError> = new Map<number, KafkaError
   [53, { name: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED', remedy: 'NOT_AUTHORIZED' }],
   [56, { name: 'KAFKA_STORAGE_ERROR', remedy: 'retry' }],
   [58, { name: 'SASL_AUTHENTICATION_FAILED', remedy: 'AUTHENTICATION_FAILED' }],
+  [59, { name: 'UNKNOWN_PRODUCER_ID', remedy: 'TRANSACTION_STATE' }],
   [68, { name: 'NON_EMPTY_GROUP', remedy: 'GROUP_NOT_EMPTY' }],
   [69, { name: 'GROUP_ID_NOT_FOUND', remedy: 'GROUP_INCONSISTENT' }],
   [72, { name: 'LISTENER_NOT_FOUND', remedy: 'retry' }],
@@ -87,7 +90,9 @@ export const KafkaCode = {
   messageTooLarge: 10,
   recordListTooLarge: 18,
   rebalanceInProgress: 27,
+  clusterAuthorizationFailed: 31,
   topicAlreadyExists: 36,
+  duplicateSequenceNumber: 46,
   concurrentTransactions: 51,
   operationNotAttempted: 55,
   groupIdNotFound: 69,
@@ -118,6 +123,14 @@ const LOST_TRANSACTION: ReadonlySet<number> = new Set([45, 46, 48, 52, 59, 120])
 /** Its transactional producer cannot go on. */
 export function endsTransactions(code: number): boolean {
   return KAFKA_ERRORS.get(code)?.remedy === 'PRODUCER_FENCED' || LOST_TRANSACTION.has(code)
+}
+
+/** OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, UNKNOWN_PRODUCER_ID. */
+const END_OF_NUMBERS: ReadonlySet<number> = new Set([45, 47, 49, 59])
+
+/** Outside of transactions: the partition takes the batch when the producer numbers its batches anew. */
+export function endsNumbers(code: number): boolean {
+  return END_OF_NUMBERS.has(code)
 }
 
 /** A right of Kafka's authorizer, as `kafka-acls` names it. */

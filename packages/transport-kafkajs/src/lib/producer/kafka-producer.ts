@@ -15,24 +15,14 @@ import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
 import { missingPartition, missingTopic } from '../cluster/to-leaders.ts'
 import { batchCompression } from '../compression/compression.ts'
-import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
-import { encodeRecordBatch, NO_PRODUCER, type BatchProducer } from '../wire/encode-record-batch.ts'
+import { endsNumbers, isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
+import { encodeRecordBatch } from '../wire/encode-record-batch.ts'
 import { produceRequest, type ProducedBatch } from '../wire/requests/producers.ts'
+import { IdempotentSends } from './idempotent-sends.ts'
+import { InterruptedSends } from './interrupted-sends.ts'
 import { partitionCount } from './partition-count.ts'
 import { DelayedQueue, isOpen, PendingBatches, type PartitionQueue } from './pending-batches.ts'
-
-/** What a transaction adds to sends. */
-export interface TransactionalSends {
-  readonly transactionalId: string
-  /** Before the first request of a send to these partitions. */
-  prepare(partitions: readonly TopicPartition[]): Promise<void>
-  /** Who writes the next batch of a partition. */
-  producer(key: string): BatchProducer
-  /** A batch of so many records was stored. */
-  stored(key: string, records: number): void
-  /** The error that ends the producer, for answers that do. */
-  fatal(errorCode: number): Error | undefined
-}
+import type { SendIdentity } from './send-identity.ts'
 
 /** A send under way. */
 interface SendUnderWay {
@@ -59,13 +49,14 @@ const MAY_BE_ONE_RECORD: ReadonlySet<number> = new Set([
  * share a partition wait for one another. Partitions that cannot be written to just now leave a send whose caller wants that,
  * and continue by themselves.
  *
- * Every batch is acknowledged by all in-sync replicas. Outside of transactions it is not idempotent: a request whose answer
- * was lost is sent again and may be stored twice, which at least once allows.
+ * Every batch is acknowledged by all in-sync replicas. A request whose answer was lost is sent again, with the same batches
+ * under the same numbers: it is stored once, and never behind what was sent later.
  */
 export class KafkaProducer implements Producer {
   /** Also for what goes with the sends in a transaction: Kafka answers a connection in order. */
   readonly links: BrokerLinks
-  readonly #transaction: TransactionalSends | undefined
+  readonly #identity: SendIdentity
+  readonly #interrupted: InterruptedSends
   readonly #context: KafkaClientContext
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
@@ -73,9 +64,11 @@ export class KafkaProducer implements Producer {
   /** Kafka answers a connection in order, and a request may wait long for replicas: delayed partitions have their own. */
   #delayedLinks: BrokerLinks | undefined
 
-  constructor(context: KafkaClientContext, transaction?: TransactionalSends) {
+  /** `identity`: default is that of a producer outside of transactions. */
+  constructor(context: KafkaClientContext, identity: SendIdentity = new IdempotentSends(context.view)) {
     this.links = context.openLinks()
-    this.#transaction = transaction
+    this.#identity = identity
+    this.#interrupted = new InterruptedSends(identity.sequences)
     this.#context = context
   }
 
@@ -105,6 +98,7 @@ export class KafkaProducer implements Producer {
     const goingOn: Promise<void>[] = []
     try {
       if (earlier.length > 0) await Promise.all(earlier)
+      this.#interrupted.resume(pending)
       const topics = [...new Set([...pending.queues.values()].map(({ topic }) => topic))]
       await retrying(reconnects, 'topics could not be looked up', signal, () => view.ensure(topics))
       let open = [...pending.queues.values()]
@@ -125,6 +119,9 @@ export class KafkaProducer implements Producer {
         }
         open = open.filter((one) => !delayed.some(({ queue }) => queue === one))
       }
+    } catch (error) {
+      this.#interrupted.add(pending)
+      throw error
     } finally {
       const late = new Set(delayed.map(({ queue }) => queue.key))
       this.#leave(
@@ -188,6 +185,7 @@ export class KafkaProducer implements Producer {
       }
       settled.resolve(indexes.flatMap((index) => sending.pending.outcomes[index] ?? []))
     } catch (error) {
+      this.#interrupted.add(sending.pending)
       settled.reject(error)
     }
   }
@@ -237,23 +235,21 @@ export class KafkaProducer implements Producer {
       for (const queue of queues) queue.trouble = trouble
     }
     try {
-      await this.#transaction?.prepare(queues)
+      const refusal = await this.#identity.prepare(queues)
+      if (refusal !== undefined) return queues.forEach((queue) => pending.refuseAll(queue, refusal))
       const address = view.node(leader)
       if (address === undefined) return fail(`Broker ${leader} is not known.`)
       const link = links.ready(address) ?? (await links.to(address))
       const compression = batchCompression(settings.compression, this.#context.codecs())
       const batches = queues.flatMap(({ topic, partition, key, batches: [head] }) => {
         if (head === undefined) return []
-        const data = encodeRecordBatch(
-          pending.recordsOf(head),
-          this.#transaction?.producer(key) ?? NO_PRODUCER,
-          compression,
-        )
-        return [{ topic, partition, data }]
+        const records = pending.recordsOf(head)
+        const numbers = this.#identity.sequences.numbers(key, records)
+        return [{ topic, partition, data: encodeRecordBatch(records, numbers, compression) }]
       })
       const options = {
         guard,
-        transactionalId: this.#transaction?.transactionalId,
+        transactionalId: this.#identity.transactionalId,
         timeoutMs: Math.max(1_000, settings.requestTimeoutMs - 2_000),
       }
       const answers = await link.send(produceRequest(batches, options))
@@ -275,15 +271,25 @@ export class KafkaProducer implements Producer {
     queue: PartitionQueue,
     { errorCode, baseOffset, badRecords, message }: ProducedBatch,
   ): string | undefined {
-    if (errorCode === KafkaCode.ok) {
-      this.#transaction?.stored(queue.key, queue.batches[0]?.indexes.length ?? 0)
-      pending.stored(queue, baseOffset)
+    const { sequences } = this.#identity
+    const fatal = this.#identity.fatal(errorCode)
+    if (fatal !== undefined) throw fatal
+    if (errorCode === KafkaCode.ok || errorCode === KafkaCode.duplicateSequenceNumber) {
+      sequences.stored(queue.key)
+      pending.acknowledged(queue, baseOffset)
       return undefined
     }
-    const fatal = this.#transaction?.fatal(errorCode)
-    if (fatal !== undefined) throw fatal
-    const corrupt = errorCode === KafkaCode.corruptMessage && ++queue.corruptions >= CORRUPTIONS_UNTIL_REFUSED
-    if (isRetriable(errorCode) && !corrupt) return `Kafka answered ${kafkaErrorName(errorCode)} for ${queue.key}.`
+    const answer = `Kafka answered ${kafkaErrorName(errorCode)} for ${queue.key}.`
+    if (endsNumbers(errorCode)) {
+      const lost = `${answer} The broker has lost records that it had acknowledged, or the producer's state; sends go on with numbers of their own.`
+      this.#context.log.warn({ topic: queue.topic, partition: queue.partition }, lost)
+      sequences.lost(queue.key)
+      return answer
+    }
+    const isCorrupt = errorCode === KafkaCode.corruptMessage
+    if (isRetriable(errorCode) && !isCorrupt) return answer
+    sequences.refused(queue.key)
+    if (isCorrupt && ++queue.corruptions < CORRUPTIONS_UNTIL_REFUSED) return answer
     const said = message === undefined ? '' : ` ${message}`
     const error = kafkaError(errorCode, `A record for ${queue.key} was refused.${said}`, 'RECORD_REFUSED', 'Write')
     if (badRecords.length > 0) pending.refuse(queue, error, badRecords)

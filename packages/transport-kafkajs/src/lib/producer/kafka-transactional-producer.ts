@@ -23,7 +23,9 @@ import {
   type TransactionalIdentity,
 } from '../wire/requests/producers.ts'
 import type { WireRequest } from '../wire/wire-request.ts'
-import { KafkaProducer, type TransactionalSends } from './kafka-producer.ts'
+import { BatchSequences, type BatchOwner } from './batch-sequences.ts'
+import { KafkaProducer } from './kafka-producer.ts'
+import type { SendIdentity } from './send-identity.ts'
 
 /** Wait while the coordinator still writes the markers of the transaction before. */
 const CONCURRENT_WAIT_MS = 5
@@ -45,7 +47,6 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   readonly #coordinator: CoordinatorLink
   readonly #groups = new Map<string, CoordinatorLink>()
   readonly #producer: KafkaProducer
-  readonly #sequences = new Map<string, number>()
   readonly #added = new Set<string>()
   #owner: TransactionalIdentity | undefined
   #state: 'new' | 'ready' | 'open' | 'failed' = 'new'
@@ -57,7 +58,7 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
   constructor(options: TransactionalOptions, context: KafkaClientContext) {
     this.#options = options
     this.#context = context
-    this.#producer = new KafkaProducer(context, this.#sends())
+    this.#producer = new KafkaProducer(context, this.#identity())
     const { links } = this.#producer
     this.#coordinator = new CoordinatorLink('transaction', options.id, { view: context.view, links })
   }
@@ -154,23 +155,28 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     this.#state = 'ready'
   }
 
-  #sends(): TransactionalSends {
+  #identity(): SendIdentity {
+    const { id } = this.#options
+    const current = (): BatchOwner => {
+      const { producerId, epoch } = this.#requireInit()
+      return { id: producerId, epoch, transactional: true }
+    }
+    // Only the coordinator gives a transaction its epoch.
+    const following = (): never => {
+      throw new MillraceError(
+        'TRANSACTION_STATE',
+        `Transactional id "${id}" cannot go on: a batch was refused that may be in the transaction already.`,
+      )
+    }
     return {
-      transactionalId: this.#options.id,
+      transactionalId: id,
+      sequences: new BatchSequences(current, following),
       prepare: (partitions) => this.#addPartitions(partitions),
-      producer: (key) => {
-        const { producerId: id, epoch } = this.#requireInit()
-        return { id, epoch, firstSequence: this.#sequences.get(key) ?? 0, transactional: true }
-      },
-      stored: (key, records) => {
-        // Sequence numbers go round at 2^31.
-        this.#sequences.set(key, ((this.#sequences.get(key) ?? 0) + records) % 0x8000_0000)
-      },
       fatal: (code) => this.#fatal(code),
     }
   }
 
-  async #addPartitions(partitions: readonly TopicPartition[]): Promise<void> {
+  async #addPartitions(partitions: readonly TopicPartition[]): Promise<undefined> {
     const added = partitions.filter((partition) => !this.#added.has(partitionKey(partition)))
     if (added.length === 0) return
     const owner = this.#requireInit()

@@ -36,7 +36,7 @@ test('whatever is refused and split, each record has its outcome and the order o
             else if (answer === 'some') pending.refuse(queue, refusal, [0])
             else {
               stored.set(queue.key, [...(stored.get(queue.key) ?? []), ...(head?.indexes ?? [])])
-              pending.stored(queue, offset)
+              pending.acknowledged(queue, offset)
               offset += head?.indexes.length ?? 0
             }
           }
@@ -94,8 +94,8 @@ test('what is left of a batch of which some records are refused goes before the 
     [5, 6],
   ])
   expect(queue.batches[0]?.bytes).toBe([0, 2, 4].reduce((size, i) => size + recordSize(at(records, i)), 0))
-  pending.stored(queue, 10)
-  pending.stored(queue, 13)
+  pending.acknowledged(queue, 10)
+  pending.acknowledged(queue, 13)
   expect(pending.outcomes.map((outcome) => (outcome.ok ? outcome.offset : 'refused'))).toEqual([
     10,
     'refused',

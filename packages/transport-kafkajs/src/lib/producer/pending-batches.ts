@@ -114,13 +114,54 @@ export class PendingBatches {
     return chosen
   }
 
-  /** The first batch of the queue is on the broker from `baseOffset`. */
-  stored(queue: PartitionQueue, baseOffset: number): void {
+  /** The records that are stored, and where. */
+  *stored(): Iterable<readonly [OutgoingRecord, SendOutcome]> {
+    for (const [index, record] of this.#records.entries()) {
+      const outcome = this.outcomes[index]
+      if (outcome?.ok === true) yield [record, outcome]
+    }
+  }
+
+  /** Takes out of a queue what is stored already; false when it has nothing of that. */
+  leaveOut(queue: PartitionQueue, stored: Pick<WeakMap<OutgoingRecord, SendOutcome>, 'get'>): boolean {
+    let found = false
+    const isLeft = (index: number): boolean => {
+      const record = this.#records[index]
+      const outcome = record === undefined ? undefined : stored.get(record)
+      if (outcome === undefined) return true
+      this.outcomes[index] = outcome
+      found = true
+      return false
+    }
+    const left = queue.batches.map(({ indexes }) => indexes.filter(isLeft)).filter(({ length }) => length > 0)
+    if (found) queue.batches.splice(0, Infinity, ...left.map((indexes) => this.#batch(indexes)))
+    return found
+  }
+
+  /**
+   * Makes one batch of these records, if they are the first of the queue: what may be stored is sent again as it was, and
+   * not with what has come behind it.
+   */
+  beginWith(queue: PartitionQueue, sent: readonly OutgoingRecord[]): void {
+    const indexes = queue.batches.flatMap((batch) => batch.indexes)
+    if (!sent.every((record, nth) => this.#records[indexes[nth] ?? -1] === record)) return
+    let left = sent.length
+    const rest = queue.batches.flatMap((batch) => {
+      const behind = batch.indexes.slice(left)
+      left = Math.max(0, left - batch.indexes.length)
+      return behind.length === 0 ? [] : [this.#batch(behind)]
+    })
+    queue.batches.splice(0, Infinity, this.#batch(indexes.slice(0, sent.length)), ...rest)
+  }
+
+  /** The first batch of the queue is on the broker from `baseOffset`; -1 where the broker does not say. */
+  acknowledged(queue: PartitionQueue, baseOffset: number): void {
     const head = queue.batches.shift()
     queue.corruptions = 0
     if (head === undefined) return
-    let offset = baseOffset
-    for (const index of head.indexes) this.outcomes[index] = { ok: true, offset: offset++ }
+    head.indexes.forEach((index, nth) => {
+      this.outcomes[index] = { ok: true, offset: baseOffset < 0 ? baseOffset : baseOffset + nth }
+    })
   }
 
   /** Refuses the first batch: those of its records that `bad` names (places in the batch), or all of them; the others stay first. */

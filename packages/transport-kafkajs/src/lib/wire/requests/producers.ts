@@ -66,8 +66,11 @@ export interface ProducerIdentity {
   readonly epoch: number
 }
 
-/** Fences earlier producers of the transactional id and ends their open transaction. */
-export function initProducerIdRequest(transactionalId: string, timeoutMs: number): WireRequest<ProducerIdentity> {
+/** Fences earlier producers of the transactional id and ends their open transaction; `null` gives a new producer id. */
+export function initProducerIdRequest(
+  transactionalId: string | null,
+  timeoutMs: number,
+): WireRequest<ProducerIdentity> {
   return {
     api: APIS.initProducerId,
     encode: (writer) => writer.string(transactionalId).int32(timeoutMs),
