@@ -7,7 +7,7 @@ type Operation = 'Read' | 'Write' | 'Describe' | 'Create' | 'Delete' | 'Describe
 /**
  * What Kafka wants for each request of the driver, by its name in `APIS` of the driver's `wire-request.ts`: from the table
  * "Operations and Resources on Protocols" of Kafka's documentation, for how the driver sends them (no automatic creation of
- * topics, no idempotent producer beside the transactional one).
+ * topics).
  */
 export const REQUEST_RIGHTS: Readonly<Record<string, Operations>> = {
   produce: { topic: ['Write'], 'transactional-id': ['Write'] },
@@ -25,7 +25,7 @@ export const REQUEST_RIGHTS: Readonly<Record<string, Operations>> = {
   createTopics: { topic: ['Create'] },
   deleteTopics: { topic: ['Delete'] },
   deleteRecords: { topic: ['Delete'] },
-  initProducerId: { 'transactional-id': ['Write'] },
+  initProducerId: { topic: ['Write'], 'transactional-id': ['Write'] },
   addPartitionsToTxn: { topic: ['Write'], 'transactional-id': ['Write'] },
   addOffsetsToTxn: { group: ['Read'], 'transactional-id': ['Write'] },
   endTxn: { 'transactional-id': ['Write'] },
@@ -48,7 +48,8 @@ export interface Grant {
 }
 
 const READS = ['metadata', 'listOffsets', 'fetch', 'offsetCommit', 'offsetFetch', 'txnOffsetCommit']
-const WRITES = ['metadata', 'produce', 'addPartitionsToTxn']
+/** A producer outside of transactions gets its id with the right to write to any one topic (Kafka 2.8 and later). */
+const WRITES = ['metadata', 'produce', 'initProducerId', 'addPartitionsToTxn']
 
 /** What a worker cannot run without. */
 export const WORKER_GRANTS: readonly Grant[] = [

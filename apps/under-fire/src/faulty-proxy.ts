@@ -43,7 +43,8 @@ export async function faultyProxy(): Promise<FaultyProxy> {
   const end = (pair: Pair): void => {
     pairs.delete(pair)
     pair.client.destroy()
-    pair.broker.destroy()
+    // What is on its way arrives, whether anybody waits for its answer or not.
+    if (!holdings.some((holding) => holding.keeps(pair.broker))) pair.broker.destroy()
   }
   const cutOff = (pair: Pair, last: { readonly to: Socket; readonly bytes: Buffer } | undefined): void => {
     disconnects++
@@ -59,6 +60,7 @@ export async function faultyProxy(): Promise<FaultyProxy> {
   }
   const fromBroker = (pair: Pair, bytes: Buffer): void => {
     for (const holding of holdings) holding.heard(pair.broker)
+    if (pair.client.destroyed) return void pair.broker.destroy()
     if (pair.armed && pair.disconnect === 'before answer') return cutOff(pair, undefined)
     if (pair.armed && pair.disconnect === 'answer') return cutOff(pair, { to: pair.client, bytes: half(bytes) })
     pair.client.write(bytes)
@@ -97,6 +99,7 @@ export async function faultyProxy(): Promise<FaultyProxy> {
       return disconnects
     },
     close: async () => {
+      for (const holding of holdings) holding.drop()
       for (const pair of pairs) end(pair)
       await new Promise((closed) => server.close(closed))
     },

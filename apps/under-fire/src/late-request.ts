@@ -26,6 +26,11 @@ export class LateRequest {
     return this.#answered
   }
 
+  /** Whether it is on its way over this connection. */
+  keeps(broker: Socket): boolean {
+    return broker === this.#broker && !this.#answered
+  }
+
   /** Whether it has kept them. */
   keep(broker: Socket, bytes: Buffer): boolean {
     if (this.#released || (this.#broker ?? broker) !== broker) return false

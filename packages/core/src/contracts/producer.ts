@@ -2,7 +2,11 @@ import type { CommitOffset, OutgoingRecord, TopicPartition } from './record.ts'
 
 /** What became of a record that was sent: one for each record of the request, in its order. */
 export type SendOutcome =
-  | { readonly ok: true; readonly offset: number }
+  | {
+      readonly ok: true
+      /** -1 where the broker has the record and does not say where. */
+      readonly offset: number
+    }
   | {
       readonly ok: false
       /** `RECORD_TOO_LARGE`, `TOPIC_MISSING`, `PARTITION_MISSING`, `NOT_AUTHORIZED`, … : refused for good. */
@@ -40,7 +44,12 @@ export interface Producer {
   partitions(topic: string): Promise<number>
   /** Records of one lane go in one request: the leader's node id on Kafka, 0 where there is no such thing. May change with time. */
   lane(partition: TopicPartition): number
-  /** Resolves when every record is acknowledged or refused for good. Rejects only by `guard`, `CLOSED` or a fatal error. */
+  /**
+   * Resolves when every record is acknowledged or refused for good. Rejects only by `guard`, `CLOSED` or a fatal error. A
+   * request whose answer was lost is sent again, and its records are stored once, in the order of the sends to their
+   * partition. After `guard` has ended a send, or a delayed partition of it, the caller may send records of it again: the
+   * same objects, in the same order, before others for their partitions. Those that were stored are not stored again.
+   */
   send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]>
   /** Waits at most 5 s for sends in flight. */
   close(): Promise<void>

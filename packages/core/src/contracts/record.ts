@@ -74,6 +74,7 @@ export interface OutgoingRecord extends TopicPartition {
 
 /** Where a record was stored. */
 export interface RecordMetadata extends TopicPartition {
+  /** -1 where the broker has the record and does not say where. */
   readonly offset: number
   readonly timestamp: number
 }

@@ -247,8 +247,8 @@ test('a request without an answer is sent again byte by byte', async () => {
   expect(site.site.idsGiven).toBe(1)
 })
 
-describe('other records under the numbers of a batch that may be stored', () => {
-  test('are never sent: the task of the first ones is gone', async () => {
+describe('numbers of a batch that may be stored are not used for another', () => {
+  test('when it is not sent again, because its task is gone', async () => {
     await using site = await setUp(['answer lost'])
     let requests = 0
     const guard = (): void => {
@@ -260,7 +260,7 @@ describe('other records under the numbers of a batch that may be stored', () => 
     expect(site.seen.at(-1)).toMatchObject([{ epoch: 1, first: 0 }])
   })
 
-  test('are never sent: the broker refuses it when it is sent again', async () => {
+  test('when the broker refuses it as it is sent again', async () => {
     await using site = await setUp(['answer lost'])
     site.site.answers.push(0, MESSAGE_TOO_LARGE)
     // Its first answer is lost: what it says is not heard.

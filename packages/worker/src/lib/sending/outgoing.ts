@@ -44,7 +44,9 @@ export interface SendOrigin {
   refusal(record: OutgoingRecord, error: Error): MillraceError
 }
 
-const WAITING = -1
+const WAITING = -2
+/** Of a record whose partition is not chosen yet. */
+const NO_PARTITION = -1
 
 /** There is no such topic or partition, or it is none of the app's. */
 const NO_PLACE = ['TOPIC_MISSING', 'PARTITION_MISSING', 'NOT_AUTHORIZED'] as const
@@ -69,7 +71,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
 
   constructor(request: SendRequest, origin: SendOrigin | undefined) {
     this.topic = request.topic
-    this.partition = request.partition ?? WAITING
+    this.partition = request.partition ?? NO_PARTITION
     this.key = request.key
     this.value = request.value
     this.headers = request.headers
@@ -79,7 +81,7 @@ export class Outgoing implements OutgoingRecord, SendReceipt {
     this.#onMissing = request.onMissing
   }
 
-  /** Where the broker has put it; -1 before it has. */
+  /** Where the broker has put it: -1 where it does not say, less before it has. */
   get offset(): number {
     return this.#offset
   }

@@ -485,6 +485,43 @@ test('a delayed partition whose request may not go again is sent anew, without w
   expect(budget.bytes).toBe(0)
 })
 
+test.each(['LEASE_EXPIRED', 'NOT_ASSIGNED'] as const)(
+  'a request that is interrupted (%s) holds up nobody until its delayed partition takes records again',
+  async (code) => {
+    const { producer, collector, budget, lease } = make()
+    producer.topic('t').resolve(4)
+    await collector.partitions('t')
+    for (const value of ['stuck 1', 'stuck 2']) add(collector, 0, value)
+    add(collector, 2, 'other 1')
+    await turns()
+    const [first] = producer.requests
+    const stuck = first?.records.filter(({ partition }) => partition === 0) ?? []
+    const delay: HandDelay = { records: stuck, answer: deferred() }
+    first?.onDelayed?.({ topic: 't', partition: 0, reason: 'No leader.', outcomes: delay.answer.promise })
+    add(collector, 0, 'stuck 3')
+    add(collector, 2, 'other 2')
+    if (code === 'LEASE_EXPIRED') lease.valid = false
+    if (first !== undefined) first.done = true
+    first?.answer.reject(new MillraceError(code, 'Gone.'))
+    await turns()
+    if (code === 'LEASE_EXPIRED') lease.back()
+    await turns()
+    // What was interrupted goes first, in order, and without what waits for the partition.
+    const values = (request: HandRequest | undefined): readonly string[] =>
+      request?.records.map(({ value }) => String(value)) ?? []
+    expect(values(producer.requests[1])).toEqual(['other 1', 'other 2'])
+    producer.acknowledge(producer.requests[1])
+    await turns()
+    expect(collector.pending).toBe(3)
+    producer.heal(delay)
+    await turns()
+    expect(values(producer.requests[2])).toEqual(['stuck 3'])
+    producer.acknowledge(producer.requests[2])
+    await turns()
+    expect([collector.pending, budget.bytes]).toEqual([0, 0])
+  },
+)
+
 test('senders outside of tasks are refused when too much of theirs waits for a partition', async () => {
   const { producer, collector, budget } = make()
   producer.topic('t').resolve(2)

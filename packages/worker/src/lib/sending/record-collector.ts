@@ -179,7 +179,8 @@ export class RecordCollector {
   async #send(queue: BrokerQueue, records: readonly Outgoing[]): Promise<void> {
     const startMs = this.#sending.clock.monotonic()
     const delayed: DelayedPartition[] = []
-    let outcomes: readonly SendOutcome[]
+    let outcomes: readonly SendOutcome[] = []
+    let error: Error | undefined
     try {
       if (this.#owner.begin !== undefined) await this.#owner.begin()
       outcomes = await this.#producer.send(records, {
@@ -187,20 +188,19 @@ export class RecordCollector {
         onDelayed: (partition) => void delayed.push(partition),
       })
     } catch (thrown) {
-      // Delayed partitions of this request end with it.
-      if (delayed.length > 0) await Promise.allSettled(delayed.map((partition) => partition.outcomes))
-      queue.sending = false
-      this.#interrupted(queue, records, toError(thrown))
-      return
+      error = toError(thrown)
     }
-    this.#settleAll(records, outcomes, startMs)
+    if (error === undefined) this.#settleAll(records, outcomes, startMs)
+    // The driver goes on with these, also when the rest of the request was interrupted.
     for (const partition of delayed)
       void this.#delay(
         partition,
         records.filter((record) => record.isFor(partition) && !record.settled),
       )
     queue.sending = false
-    this.#sendNext(queue)
+    if (error === undefined) return this.#sendNext(queue)
+    const rest = records.filter((record) => !delayed.some((partition) => record.isFor(partition)))
+    this.#interrupted(queue, rest, error)
   }
 
   /**

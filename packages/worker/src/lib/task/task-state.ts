@@ -103,9 +103,8 @@ class RowOrigin implements SendOrigin {
 
 /**
  * The end of a task's changelog partition as this worker has written it. Its rows should follow on each other there,
- * since nobody else writes them. Where they do not, a request has reached the broker that had been given up: one of an
- * earlier owner that slept, or one of this worker whose answer was lost. Outside of transactions Kafka cannot refuse
- * such a request.
+ * since nobody else writes them. Where they do not, a request of an earlier owner that slept has reached the broker. Outside
+ * of transactions Kafka cannot refuse such a request.
  */
 export class ChangelogTail {
   #next: number
@@ -131,6 +130,8 @@ export class ChangelogTail {
   wrote(count: number, last: number): OffsetRange | undefined {
     for (const name of this.#taken) this.#overwritten.delete(name)
     this.#taken = []
+    // Where they are is not known: the next commit looks from where the one before ended.
+    if (last < 0) return undefined
     const stretch = { from: this.#next, to: last + 1 }
     this.#next = stretch.to
     return stretch.to - stretch.from > count ? stretch : undefined

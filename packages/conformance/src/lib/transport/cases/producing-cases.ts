@@ -122,6 +122,35 @@ export const producingCases = {
     await expect(producer.send([text(topic, 0, 'a')], { guard })).rejects.toBe(expired)
     expect(await producer.send([text(topic, 0, 'b')], OPEN_GUARD)).toEqual([{ ok: true, offset: 0 }])
   },
+
+  'what a guard has ended in the middle is stored once when it is sent again, in order': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(2)
+    const producer = await t.producer()
+    const padding = 'x'.repeat(100)
+    // More than drivers put in one request.
+    const records = numbers(30_000).map((number) => text(topic, number % 2, `${number} ${padding}`))
+    let isWhole = false
+    for (let most = 1; most <= 2 && !isWhole; most++) {
+      let requests = 0
+      const guard = (): void => {
+        if (requests++ === most) throw new Error('the lease is over')
+      }
+      isWhole = await producer.send(records, { guard }).then(
+        () => true,
+        () => false,
+      )
+    }
+    const more = [text(topic, 0, '30000'), text(topic, 1, '30001')]
+    const outcomes = await producer.send(isWhole ? more : [...records, ...more], OPEN_GUARD)
+    expect(outcomes.every(({ ok }) => ok)).toBe(true)
+    const read = await t.readAll(topic, 2)
+    for (const partition of numbers(2)) {
+      const found = texts(read[partition]).map((value) => Number.parseInt(value ?? '', 10))
+      expect(found).toEqual(numbers(15_001).map((number) => number * 2 + partition))
+    }
+  },
 }
 
 function hex(bytes: Buffer | null): string | null {
