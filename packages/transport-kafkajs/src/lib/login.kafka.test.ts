@@ -260,6 +260,39 @@ describeOwnKafka('logging in, and rights', kafkaOptions, (kafka) => {
         /^SETTING_INVALID: Transactional id "slow".*transaction.max.timeout.ms.*INVALID_TRANSACTION_TIMEOUT/,
       )
     })
+
+    test('outside of transactions, says which topic, or that there is none', { timeout: 60_000 }, async () => {
+      const send = async (topic: string): Promise<string> => {
+        const [outcome] = await transport.producer().send([{ ...record, topic }], OPEN)
+        return outcome?.ok === false && isMillraceError(outcome.error) ? outcome.error.detail : ''
+      }
+      expect(await send('open')).toBe('')
+      expect(await send('shut')).toMatch(/shut\/0 was refused.*TOPIC_AUTHORIZATION_FAILED.*right Write on the topic/)
+      const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin()
+      await admin.connect()
+      const denied = {
+        principal: 'User:ANONYMOUS',
+        host: '*',
+        permissionType: AclPermissionTypes.DENY,
+        resourcePatternType: ResourcePatternTypes.LITERAL,
+      }
+      await admin.createAcls({
+        acl: [
+          { ...denied, resourceType: AclResourceTypes.TOPIC, resourceName: '*', operation: AclOperationTypes.WRITE },
+          {
+            ...denied,
+            resourceType: AclResourceTypes.CLUSTER,
+            resourceName: 'kafka-cluster',
+            operation: AclOperationTypes.IDEMPOTENT_WRITE,
+          },
+        ],
+      })
+      await admin.disconnect()
+      const detail = await eventually(async () => /no producer id/.test(await send('open')) && send('open'), {
+        what: 'the rights to be gone',
+      })
+      expect(detail).toMatch(/CLUSTER_AUTHORIZATION_FAILED.*Write on a topic.*IdempotentWrite on the cluster/)
+    })
   })
 })
 
