@@ -27,7 +27,7 @@ export async function scriptedBroker(
     const answering = Object.entries(script).find(([one]) => one === name)?.[1]
     if (api !== undefined && answering !== undefined) return [api, answering]
     // What kafkajs begins each connection with.
-    return [{ name: 'ApiVersions', key: apiKey, version: 0 }, (_, answer) => void answerVersions(answer)]
+    return [{ name: 'ApiVersions', key: apiKey, version: 0 }, (_, answer) => answerVersions(answer)]
   }
   const server = createServer((socket) => {
     sockets.add(socket)
