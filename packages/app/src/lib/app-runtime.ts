@@ -237,6 +237,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
       redact,
       sensor,
       freeze,
+      contexts: this.contexts,
       settings: workerSettings(settings),
       webAddress: () => web?.address(),
       parts: [this.definitions.part, globals, agents, scheduler, ...(web === undefined ? [] : [web])],

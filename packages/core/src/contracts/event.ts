@@ -123,6 +123,8 @@ export interface HandedOutEvent extends CurrentEvent {
   putBack(): void
   /** From here on `other` ends with this event: finishing, rolling back or retrying it does the same to `other`, in the order joined. Both must be of one task. */
   join(other: HandedOutEvent): void
+  /** The batch that it leads is handed on to its agent: its handler is at work from here on, not since it was handed out. */
+  handedOn(): void
 }
 
 /** Events for one instance of an agent (or of an internal step), in order per partition. Filled by the worker. */

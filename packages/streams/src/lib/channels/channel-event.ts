@@ -139,6 +139,9 @@ export class ChannelEvent implements InFlight, EventOrigin {
     if (other instanceof ChannelEvent) this.#joined.push(other)
   }
 
+  /** The worker keeps no account of who is at work on messages. */
+  handedOn(): void {}
+
   finish(): boolean {
     this.#open = false
     this.task.drop()

@@ -33,6 +33,7 @@ export interface InFlight extends Pick<
   | 'rollback'
   | 'retry'
   | 'putBack'
+  | 'handedOn'
 > {
   readonly record: Pick<RawRecord, 'key' | 'value' | 'headers'>
   /** What `take()` must not mix. */

@@ -118,7 +118,9 @@ export class TakeStep implements StreamStep {
       if (event.isPartial) this.#begun.add(event.inFlight)
     }
     const [first] = members
-    first?.lead(members, values)
+    if (first === undefined) return undefined
+    first.lead(members, values)
+    first.inFlight.handedOn()
     return first
   }
 }

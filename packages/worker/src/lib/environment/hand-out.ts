@@ -25,6 +25,11 @@ export interface EventReader {
   close(): void
 }
 
+/** Has an event that goes out by itself. */
+export interface FirstReader {
+  wake(): void
+}
+
 /** Whether this worker hands out events now, and whoever waits for them. */
 export class HandOut {
   /** Reasons of `NOT_NOW`; read before each event. */
@@ -45,6 +50,8 @@ export class HandOut {
   #turnEndsMs = 0
   #turnChunks = 0
   #inTurn = false
+  /** Is woken before all others when the turn is over. */
+  #first: FirstReader | undefined
 
   constructor(environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>, lease: Lease, watch: LoopWatch) {
     this.#environment = environment
@@ -89,14 +96,22 @@ export class HandOut {
     else {
       const now = this.#environment.clock.monotonic()
       if (!this.#inTurn) {
-        this.#inTurn = true
-        this.watch.check()
-        this.#turnEndsMs = now + LONGEST_TURN_MS
-        this.#turnChunks = 0
-        setImmediate(this.#endTurn)
+        this.#beginTurn(now)
       } else if (++this.#turnChunks > LONGEST_TURN_CHUNKS || now > this.#turnEndsMs) this.block(NOT_NOW.turn)
     }
     return this.blocked
+  }
+
+  /**
+   * Whether an event of `queue` may go out now as the only one of this turn of the event loop. If others have, it is the
+   * first of the next turn.
+   */
+  alone(queue: FirstReader): boolean {
+    const isFirst = !this.watch.isInRun
+    if (!this.#inTurn) this.#beginTurn(this.#environment.clock.monotonic())
+    this.block(NOT_NOW.turn)
+    if (!isFirst) this.#first = queue
+    return isFirst
   }
 
   /** Something has changed for a task or a partition: readers check again. */
@@ -137,6 +152,13 @@ export class HandOut {
     this.#lease.whenBack(this)
   }
 
+  #beginTurn(nowMs: number): void {
+    this.#inTurn = true
+    this.#turnEndsMs = nowMs + LONGEST_TURN_MS
+    this.#turnChunks = 0
+    setImmediate(this.#endTurn)
+  }
+
   #wakeIfOpen(): void {
     if ((this.blocked & ~this.forgiven) === 0) this.wake()
   }
@@ -144,6 +166,10 @@ export class HandOut {
   readonly #endTurn = (): void => {
     this.#inTurn = false
     this.turn++
-    this.unblock(NOT_NOW.turn)
+    if ((this.blocked & NOT_NOW.turn) === 0) return
+    this.blocked &= ~NOT_NOW.turn
+    this.#first?.wake()
+    this.#first = undefined
+    this.#wakeIfOpen()
   }
 }

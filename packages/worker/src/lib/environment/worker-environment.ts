@@ -1,4 +1,4 @@
-import type { Clock, Logger, Redact, ResolvedSettings, Sensor, Transport } from '@millrace/core'
+import type { Clock, ContextStorage, Logger, Redact, ResolvedSettings, Sensor, Transport } from '@millrace/core'
 
 /** The settings of an app as its worker takes them: resolved and checked, all durations in milliseconds, all sizes in bytes. */
 export interface WorkerSettings extends ResolvedSettings {
@@ -20,6 +20,8 @@ export interface WorkerEnvironment {
   /** For texts of errors that are kept or sent. Default: `redactText`. */
   readonly redact?: Redact
   readonly sensor: Sensor
+  /** What code of parts runs in. Without it nobody sees that a handler which has waited for something blocks the event loop. */
+  readonly contexts?: ContextStorage
   /** Freeze values that tables give out. */
   readonly freeze: boolean
 }

@@ -43,8 +43,9 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
   /** Events handed out since the last check of the event loop; if there were none, those before it. */
   readonly #recent: EventInFlight[] = []
   #recentCount = 0
+  /** Of the event loop, when the last of them was handed out. */
   #checks = 0
-  #isCareful = false
+  #run = 0
 
   constructor({ index, clock, handOut, dispatcher, order }: RecordQueueOptions) {
     this.index = index
@@ -76,7 +77,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     const event = this.#dispatcher.next(this)
     if (event === undefined) return undefined
     event.cursor.counters.received++
-    return this.#give(event)
+    return event.cursor.refusals === undefined ? this.#give(event) : this.#giveCarefully(event)
   }
 
   /** Whether an event of this partition has to wait for another one. */
@@ -84,10 +85,30 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#deferred.keeps(cursor)
   }
 
-  /** Events that were, or may have been, handled since the last check of the event loop. */
-  recent(): readonly EventInFlight[] {
+  /** Events that may have been handled since the last check of the event loop, without having yielded before. */
+  handled(): readonly EventInFlight[] {
+    const { checks, runs } = this.#handOut.watch
+    if (this.#run !== runs) return []
     const recent = this.#recent.slice(0, this.#recentCount)
-    return this.#checks === this.#handOut.watch.checks ? recent : recent.filter((event) => event.open)
+    // The last check came between two events: one that is not finished may be handled only now.
+    return this.#checks === checks ? recent : recent.filter((event) => event.open)
+  }
+
+  /** The events in flight that were handed out last. */
+  inFlight(): readonly EventInFlight[] {
+    return this.#recent.slice(0, this.#recentCount).filter((event) => event.open)
+  }
+
+  handedOn(event: EventInFlight): void {
+    const { watch } = this.#handOut
+    watch.handedOut()
+    if (this.#checks === watch.checks && this.#recentCount === MOST_RECENT) watch.check()
+    if (this.#checks !== watch.checks) {
+      this.#checks = watch.checks
+      this.#run = watch.runs
+      this.#recentCount = 0
+    }
+    this.#recent[this.#recentCount++] = event
   }
 
   ready(): Promise<void> {
@@ -149,31 +170,32 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
 
   #takeBesideDeferred(): EventInFlight | undefined {
     const ready = this.#deferred.takeReady()
-    if (ready !== undefined) return this.#give(ready)
+    if (ready !== undefined) return this.#giveCarefully(ready)
     if (this.#deferred.holdsAll) return undefined
     for (;;) {
       const event = this.#dispatcher.next(this)
       if (event === undefined) return undefined
       event.cursor.counters.received++
-      if (!this.#deferred.mustWait(event)) return this.#give(event)
+      if (!this.#deferred.mustWait(event)) return this.#giveCarefully(event)
     }
   }
 
+  /** One that may block the event loop goes out by itself: otherwise its block could be that of another event. */
+  #giveCarefully(event: EventInFlight): EventInFlight | undefined {
+    if (!event.mayBlock) return this.#give(event)
+    if (this.#handOut.alone(this)) {
+      this.#handOut.watch.follow(event)
+      return this.#give(event)
+    }
+    this.#deferred.putReady(event)
+    return undefined
+  }
+
   #give(event: EventInFlight): EventInFlight {
-    const { counters, task, refusals } = event.cursor
+    const { counters, task } = event.cursor
     counters.active++
     task.entered()
-    const { watch } = this.#handOut
-    // A check costs more than some handlers: each event gets one only where some event is suspected of having blocked the loop.
-    const isCareful = refusals !== undefined
-    if (this.#checks === watch.checks && (this.#recentCount === MOST_RECENT || this.#isCareful || isCareful))
-      watch.check()
-    if (this.#checks !== watch.checks) {
-      this.#checks = watch.checks
-      this.#recentCount = 0
-    }
-    this.#isCareful = isCareful
-    this.#recent[this.#recentCount++] = event
+    this.handedOn(event)
     return event
   }
 }

@@ -77,9 +77,14 @@ export class Subscription implements CursorOwner, EventReader {
     for (const queue of this.queues) queue.wake()
   }
 
-  /** Events that were being handled since the last check of the event loop, or may have been. */
-  recent(): readonly EventInFlight[] {
-    return this.queues.flatMap((queue) => queue.recent())
+  /** Events that may have been handled since the last check of the event loop, without having yielded before. */
+  handled(): readonly EventInFlight[] {
+    return this.queues.flatMap((queue) => queue.handled())
+  }
+
+  /** The events in flight that were handed out last. */
+  inFlight(): readonly EventInFlight[] {
+    return this.queues.flatMap((queue) => queue.inFlight())
   }
 }
 

@@ -57,6 +57,8 @@ export interface Refusal {
   readonly attempts: number
   /** Why the attempt of this number has failed already; `undefined` when it is still to be made. */
   readonly error: Error | undefined
+  /** It may be what has blocked the event loop of a worker. */
+  readonly mayBlock?: boolean
 }
 
 /** By offset. */

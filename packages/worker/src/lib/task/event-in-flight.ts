@@ -23,6 +23,8 @@ export interface EventQueue {
   after(event: EventInFlight): void
   /** Another event waits for one of this queue. */
   wanted(): void
+  /** It begins to be handled now, though it was handed out before. */
+  handedOn(event: EventInFlight): void
   /** What it waited for is done. */
   release(event: EventInFlight): void
 }
@@ -149,6 +151,16 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   get refused(): Error | undefined {
     return this.cursor.refusalOf(this.record.offset, this.attempts)
+  }
+
+  /** It may be what has blocked the event loop of a worker, and is to be tried once more. */
+  get mayBlock(): boolean {
+    const refusal = this.cursor.refusals?.get(this.record.offset)
+    return refusal?.mayBlock === true && refusal.error === undefined
+  }
+
+  handedOn(): void {
+    this.queue.handedOn(this)
   }
 
   /** It and the members of its batch. */

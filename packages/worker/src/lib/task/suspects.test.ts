@@ -53,6 +53,6 @@ test('only where they are, and not before the committed position', () => {
   expect(known.from('a', one, 8)).toBeUndefined()
   expect(known.from('b', one, 0)).toBeUndefined()
   expect(known.from('a', { topic: 't', partition: 1 }, 0)).toBeUndefined()
-  expect(known.from('a', one, 7)?.get(7)).toEqual({ attempts: 1, error: undefined })
+  expect(known.from('a', one, 7)?.get(7)).toEqual({ attempts: 1, error: undefined, mayBlock: true })
   expect([known.isUnclear([one]), known.isUnclear([{ topic: 't', partition: 1 }])]).toEqual([true, false])
 })

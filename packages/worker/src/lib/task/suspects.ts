@@ -1,18 +1,18 @@
-import { MillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import { type CurrentEvent, MillraceError, partitionKey, type TopicPartition } from '@millrace/core'
 import type { Lease } from '../environment/lease.ts'
 import type { Block, BlockListener } from '../environment/loop-watch.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { PartitionRefusals, Refusal } from './cursor.ts'
-import type { EventInFlight } from './event-in-flight.ts'
+import { EventInFlight } from './event-in-flight.ts'
 
-/** An event that was being handled while the event loop was blocked for so long that its worker lost its partitions. */
+/** An event that may have blocked the event loop for so long that its worker lost its partitions. */
 export interface Suspect extends TopicPartition {
   /** Of the agent that handled it. */
   readonly subscription: string
   readonly offset: number
-  /** How often. */
+  /** How often its handler was seen to do it: no other event was handed out in the run of the event loop that blocked. */
   readonly rounds: number
-  /** It was this one. */
+  /** It counts as failed for good: its handler was seen to do it often enough. */
   readonly isSure: boolean
   /** For how long, the last time. */
   readonly blockedMs: number
@@ -22,21 +22,24 @@ export interface Suspect extends TopicPartition {
 export const MOST_SUSPECTS = 256
 /** Then whoever has its partition has handled it, or has found out for itself. */
 const KEPT_MS = 600_000
-/** An event that was there each time: nothing else has been as often. */
-const SURE_AFTER_ROUNDS = 3
+/** A handler that computes for long once must not cost its event: the first time may be a cold cache, or a machine that was busy. */
+const SURE_AFTER_ROUNDS = 2
 const MOST_LOGGED = 5
 
 /** Hands out events, and remembers the last of them. */
 export interface RecentEvents {
-  /** Those that were being handled since the last check of the event loop, or may have been. */
-  recent(): readonly EventInFlight[]
+  /** Those that may have been handled since the last check of the event loop, without having yielded before. */
+  handled(): readonly EventInFlight[]
+  /** Those in flight, as far as they are remembered. */
+  inFlight(): readonly EventInFlight[]
 }
 
 /**
  * Events that block the event loop for longer than the session, and so have every owner of their partition thrown out
- * in turn, with nothing committed: the group passes them on to whoever gets the partition next. One that surely was it
- * counts as failed for good (`EVENT_BLOCKED`). Where it may have been one of several, the next owner looks at the clock
- * after each of them.
+ * in turn, with nothing committed: the group passes them on to whoever gets the partition next. That one hands them out
+ * by themselves, so that a second block shows whose it is. One whose handler was seen to block twice counts as failed
+ * for good (`EVENT_BLOCKED`). What an event that waits for something is doing cannot be seen: a block may be a job's, a
+ * page's or the garbage collector's just as well. Such an event is never blamed, and only handed out after the others.
  */
 export class Suspects implements BlockListener {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
@@ -54,30 +57,30 @@ export class Suspects implements BlockListener {
     this.#subscriptions = subscriptions
   }
 
-  loopBlocked({ ms, isBusy }: Block): void {
+  loopBlocked({ ms, isBusy, event: found }: Block): void {
     const { log, settings } = this.#environment
     const { sessionTimeoutMs } = settings
-    const recent = this.#subscriptions.flatMap((subscription) => subscription.recent())
-    const blamed = this.#mostSuspect([...new Set(recent.map((event) => event.batchLeader))])
+    const handled = leadersOf([...this.#ofHere(found), ...this.#subscriptions.flatMap((one) => one.handled())])
+    const waiting = handled.length > 0 ? [] : leadersOf(this.#subscriptions.flatMap((one) => one.inFlight()))
     const isLost = this.#lease.hasRunOut
-    const events = blamed
+    const events = [...handled, ...waiting]
       .slice(0, MOST_LOGGED)
       .map(({ agent, topic, partition, offset }) => ({ agent, topic, partition, offset }))
-    const what = blamed.map((event) => event.describe()).slice(0, MOST_LOGGED)
-    const more = blamed.length > MOST_LOGGED ? ` and ${blamed.length - MOST_LOGGED} more` : ''
     log.warn(
       { blockedMs: Math.round(ms), computing: isBusy, events },
-      `The event loop was blocked for ${Math.round(ms)} ms (sessionTimeout is ${sessionTimeoutMs} ms)${isBusy ? '' : ' while the process stood still'}. ${
-        what.length === 0 ? 'No event was being handled.' : `At work: ${what.join(', ')}${more}.`
-      }${isLost ? ' The group may have gone on without this worker.' : ''}`,
+      `The event loop was blocked for ${Math.round(ms)} ms (sessionTimeout is ${sessionTimeoutMs} ms)${isBusy ? '' : ' while the process stood still'}. ${whoWas(
+        handled,
+        waiting,
+      )}${isLost ? ' The group may have gone on without this worker.' : ''}`,
     )
     // A process that stood still was stopped from outside: its events have nothing to do with it.
     if (!isLost || !isBusy) return
-    for (const event of blamed)
+    const seen = handled.length === 1 ? 1 : 0
+    for (const event of handled.length > 0 ? handled : waiting)
       for (const { cursor, topic, partition, offset } of event.batch()) {
         const subscription = cursor.subscription.spec.id
-        const rounds = this.#roundsOf(event) + 1
-        const isSure = blamed.length === 1 || rounds >= SURE_AFTER_ROUNDS
+        const rounds = seen + this.#roundsOf({ subscription, topic, partition, offset })
+        const isSure = rounds >= SURE_AFTER_ROUNDS
         this.#note({ subscription, topic, partition, offset, rounds, isSure, blockedMs: Math.round(ms) })
       }
   }
@@ -117,18 +120,20 @@ export class Suspects implements BlockListener {
         found.set(suspect.offset, {
           attempts: suspect.rounds,
           error: suspect.isSure ? blockedError(suspect) : undefined,
+          mayBlock: true,
         })
     return found.size === 0 ? undefined : found
   }
 
-  /** Of several those that were there most often. */
-  #mostSuspect(events: readonly EventInFlight[]): readonly EventInFlight[] {
-    const most = Math.max(0, ...events.map((event) => this.#roundsOf(event)))
-    return events.filter((event) => this.#roundsOf(event) === most)
+  /** Other workers of this process have events, too. */
+  #ofHere(event: CurrentEvent | undefined): readonly EventInFlight[] {
+    if (!(event instanceof EventInFlight)) return []
+    const { subscription } = event.cursor
+    return this.#subscriptions.some((one: object) => one === subscription) ? [event] : []
   }
 
-  #roundsOf({ cursor, topic, partition, offset }: EventInFlight): number {
-    return this.#known.get(keyOf({ subscription: cursor.subscription.spec.id, topic, partition, offset }))?.rounds ?? 0
+  #roundsOf(event: SuspectKey): number {
+    return this.#known.get(keyOf(event))?.rounds ?? 0
   }
 
   #note(suspect: Suspect): void {
@@ -142,17 +147,33 @@ export class Suspects implements BlockListener {
   }
 }
 
-function keyOf({
-  subscription,
-  offset,
-  ...partition
-}: Pick<Suspect, 'subscription' | 'topic' | 'partition' | 'offset'>): string {
+type SuspectKey = Pick<Suspect, 'subscription' | 'topic' | 'partition' | 'offset'>
+
+function keyOf({ subscription, offset, ...partition }: SuspectKey): string {
   return `${subscription} ${partitionKey(partition)} ${offset}`
 }
 
-function blockedError({ topic, partition, offset, blockedMs }: Suspect): MillraceError {
+/** Each batch once, by the event that stands for it. */
+function leadersOf(events: readonly EventInFlight[]): readonly EventInFlight[] {
+  return [...new Set(events.map((event) => event.batchLeader))]
+}
+
+function whoWas(handled: readonly EventInFlight[], waiting: readonly EventInFlight[]): string {
+  const named = (events: readonly EventInFlight[]): string => {
+    const more = events.length > MOST_LOGGED ? ` and ${events.length - MOST_LOGGED} more` : ''
+    return `${events
+      .slice(0, MOST_LOGGED)
+      .map((event) => event.describe())
+      .join(', ')}${more}`
+  }
+  if (handled.length > 0) return `At work: ${named(handled)}.`
+  if (waiting.length === 0) return 'No event was being handled.'
+  return `In flight, but waiting when it began: ${named(waiting)}.`
+}
+
+function blockedError({ topic, partition, offset, rounds, blockedMs }: Suspect): MillraceError {
   return new MillraceError(
     'EVENT_BLOCKED',
-    `Handling ${topic}/${partition} at offset ${offset} has blocked the event loop for ${blockedMs} ms.`,
+    `Handling ${topic}/${partition} at offset ${offset} has blocked the event loop ${rounds} times, the last time for ${blockedMs} ms.`,
   )
 }

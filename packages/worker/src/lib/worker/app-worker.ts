@@ -89,7 +89,7 @@ class AppWorker implements Worker, WorkerLife {
     const sessionTimeoutMs = transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined
     this.lease = new Lease(clock, { sessionTimeoutMs, heartbeatIntervalMs: settings.heartbeatIntervalMs })
     this.suspects = new Suspects(this.environment, this.lease, this.subscriptions)
-    this.#loopWatch = new LoopWatch(clock, sessionTimeoutMs, this.suspects)
+    this.#loopWatch = new LoopWatch({ clock, sessionTimeoutMs, contexts: options.contexts }, this.suspects)
     this.handOut = new HandOut(this.environment, this.lease, this.#loopWatch)
     this.drain = new Drain(clock, this.handOut)
     this.sending = {

@@ -1,0 +1,65 @@
+import { type AsyncHook, createHook } from 'node:async_hooks'
+import type { Clock, ContextStorage, CurrentEvent } from '@millrace/core'
+
+/** An event that may block the event loop, as long as it is in flight. */
+export interface FollowedEvent {
+  readonly open: boolean
+}
+
+export interface ContextTraceOptions {
+  readonly clock: Pick<Clock, 'monotonic'>
+  /** Where the event is found in whose context code runs; without it nothing is found. */
+  readonly contexts: ContextStorage | undefined
+  /** Milliseconds from which on a step of some code has blocked the event loop. */
+  readonly limitMs: number
+}
+
+/**
+ * In the context of which event the event loop was blocked: shows a handler that blocks after it has waited for
+ * something. Each promise and timer of the process costs two calls meanwhile, so it is on only while events are followed.
+ */
+export class ContextTrace {
+  readonly #options: ContextTraceOptions
+  readonly #followed = new Set<FollowedEvent>()
+  #hook: AsyncHook | undefined
+  #beganMs = Infinity
+  #event: CurrentEvent | undefined
+  #found: CurrentEvent | undefined
+
+  constructor(options: ContextTraceOptions) {
+    this.#options = options
+  }
+
+  follow(event: FollowedEvent): void {
+    if (this.#options.contexts === undefined) return
+    this.#followed.add(event)
+    this.#hook ??= createHook({ before: () => this.#begins(), after: () => this.#ends() })
+    this.#hook.enable()
+  }
+
+  /** The event that was found since the last call. */
+  take(): CurrentEvent | undefined {
+    if (this.#followed.size === 0) return undefined
+    const found = this.#found
+    this.#found = undefined
+    for (const event of this.#followed) if (!event.open) this.#followed.delete(event)
+    if (this.#followed.size === 0) this.#hook?.disable()
+    return found
+  }
+
+  close(): void {
+    this.#followed.clear()
+    this.#hook?.disable()
+  }
+
+  /** The context is asked for here: at the end of the step it may be that of the next event. */
+  #begins(): void {
+    this.#event = this.#options.contexts?.getStore()?.event
+    this.#beganMs = this.#options.clock.monotonic()
+  }
+
+  #ends(): void {
+    if (this.#options.clock.monotonic() - this.#beganMs >= this.#options.limitMs) this.#found = this.#event
+    this.#beganMs = Infinity
+  }
+}
