@@ -147,6 +147,10 @@ const appErrors = {
     title: 'A changelog has rows but the source has no committed offsets',
     fix: 'Use millrace reset to start over, or restore the committed offsets of the group.',
   },
+  PROGRESS_MISSING: {
+    title: 'What agents have finished beyond a committed offset cannot be read',
+    fix: "Bring the topic {app id}-__progress back with its records. Or start once with processingGuarantee: 'at-least-once': what they have finished beyond the offset is then handled again.",
+  },
   CHANGELOG_LOSES_ROWS: {
     title: 'The broker deletes rows of a changelog',
     fix: 'Set cleanup.policy=compact on the topic named, with the command in the message. Rows that are gone already come back only with millrace reset.',

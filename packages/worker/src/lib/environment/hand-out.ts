@@ -45,7 +45,7 @@ export class HandOut {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
   readonly #lease: Lease
   readonly #readers: EventReader[] = []
-  #becomingWhole = 0
+  #waitingCommits = 0
   #nextOrder = 0
   #turnEndsMs = 0
   #turnChunks = 0
@@ -80,9 +80,9 @@ export class HandOut {
   }
 
   /** Some task can be committed only once events in flight have finished (`on`), or no longer needs that. */
-  becomingWhole(on: boolean): void {
-    this.#becomingWhole += on ? 1 : -1
-    this.forgiven = this.#becomingWhole === 0 ? 0 : NOT_NOW.rows
+  commitWaits(on: boolean): void {
+    this.#waitingCommits += on ? 1 : -1
+    this.forgiven = this.#waitingCommits === 0 ? 0 : NOT_NOW.rows
     this.#wakeIfOpen()
   }
 

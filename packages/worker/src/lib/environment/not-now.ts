@@ -13,14 +13,14 @@ export const NOT_NOW = {
   stop: 4,
   /** The lease has run out. */
   lease: 8,
-  /** Sends that the broker has not acknowledged are at their bound. */
+  /** Sends that the broker has not acknowledged, or that wait for a commit, are at their bound. */
   collector: 16,
   /** Changed rows that are not stored are over their bound. */
   rows: 32,
   /** This turn of the event loop was long enough. */
   turn: 64,
-  /** The task is committed only when events in flight have finished. */
-  whole: 128,
+  /** The task is committed only when an event in flight has finished that has sent more than it may hold. */
+  spilled: 128,
   /** Records of the task wait for a partition that takes none. */
   delayed: 256,
   /** Too much has been handed out of the partition since its last commit. */
@@ -48,9 +48,9 @@ export const DRAINING: number = NOT_NOW.rebalance | NOT_NOW.stop
 
 /**
  * What holds back a task's events that were taken from its partitions already; the others keep new ones from being
- * taken.
+ * taken. What a waiting task has been sorted to instances would otherwise go on to fill memory with its sends.
  */
-export const NOT_OPEN: number = NOT_NOW.opening | NOT_NOW.closed
+export const HOLDS_TAKEN: number = NOT_NOW.opening | NOT_NOW.closed | NOT_NOW.delayed | NOT_NOW.collector
 
 const WORDS: Readonly<Record<Reason, string>> = {
   opening: 'its task is being opened: an earlier owner is shut out, and tables are recovered',
@@ -60,7 +60,7 @@ const WORDS: Readonly<Record<Reason, string>> = {
   collector: 'sends that the broker has not acknowledged are at their bound (maxOutboxBytes)',
   rows: 'changed rows that are not stored yet are over their bound (cacheBytes)',
   turn: 'the event loop is given a turn',
-  whole: 'its task is committed once its events in flight have finished',
+  spilled: 'its task is committed once an event in flight has finished that has sent more than maxEventBytes',
   delayed: 'records of its task wait for a partition that takes none just now',
   uncommitted: 'too many events or bytes were handed out since its last commit (maxUncommitted, maxUncommittedBytes)',
   deferred: 'an earlier event is to be handed out again first',
@@ -79,7 +79,7 @@ const REASONS: readonly Reason[] = [
   'delayed',
   'collector',
   'rows',
-  'whole',
+  'spilled',
   'uncommitted',
   'deferred',
   'key',

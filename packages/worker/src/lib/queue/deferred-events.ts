@@ -1,4 +1,4 @@
-import { NOT_OPEN } from '../environment/not-now.ts'
+import { HOLDS_TAKEN } from '../environment/not-now.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
 
@@ -129,5 +129,5 @@ function insert(events: EventInFlight[], event: EventInFlight): void {
 
 /** Its task is here and open. */
 function isOpen({ cursor }: EventInFlight): boolean {
-  return (cursor.task.blocked & NOT_OPEN) === 0
+  return (cursor.task.blocked & HOLDS_TAKEN) === 0
 }

@@ -1,6 +1,6 @@
 import { murmur2, type RawRecord } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
-import { NOT_OPEN } from '../environment/not-now.ts'
+import { HOLDS_TAKEN } from '../environment/not-now.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
 import { type EventInFlight, eventOf } from '../task/event-in-flight.ts'
 import type { Dispatcher, RecordQueue } from './record-queue.ts'
@@ -22,7 +22,7 @@ class SortedPartition {
 
   /** Its task is here and open. */
   get isOpen(): boolean {
-    return (this.cursor.task.blocked & NOT_OPEN) === 0
+    return (this.cursor.task.blocked & HOLDS_TAKEN) === 0
   }
 
   has(instance: number): boolean {

@@ -73,7 +73,7 @@ const CASES: Readonly<Record<Exclude<Reason, 'busy' | 'key'>, Case>> = {
       for (let chunk = 0; chunk < 100; chunk++) worker.handOut.refresh()
     },
   },
-  whole: { happen: ({ task }) => task.becomeWhole(true) },
+  spilled: { happen: ({ task }) => task.holdForCommit(true) },
   delayed: { happen: ({ task }) => task.delayed() },
   uncommitted: {
     settings: { maxUncommitted: 10 },
@@ -111,11 +111,11 @@ test('what is over is no reason any more, whichever came first', () => {
   const { worker, task, queue } = setting(RECORDS, { maxUncommitted: 10 }, false)
   while (queue.take() !== undefined);
   worker.handOut.block(NOT_NOW.rebalance)
-  task.becomeWhole(true)
+  task.holdForCommit(true)
   task.delayed()
-  expect(task.whyNot(PARTITION, 'a')).toMatch(/^rebalance: .+; delayed: .+; whole: .+; uncommitted: .+$/)
+  expect(task.whyNot(PARTITION, 'a')).toMatch(/^rebalance: .+; delayed: .+; spilled: .+; uncommitted: .+$/)
   task.delayOver()
-  task.becomeWhole(false)
+  task.holdForCommit(false)
   worker.handOut.unblock(NOT_NOW.rebalance)
   expect(task.whyNot(PARTITION, 'a')).toMatch(/^uncommitted: [^;]+$/)
 })

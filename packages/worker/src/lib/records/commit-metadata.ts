@@ -1,4 +1,4 @@
-import { type CommitOffset, partitionKey, refuseNewer } from '@millrace/core'
+import { type CommitOffset, MillraceError, partitionKey, refuseNewer } from '@millrace/core'
 import type { OffsetRange, Progress } from './positions.ts'
 
 /** What Kafka keeps with an offset by default (`offset.metadata.max.bytes`). */
@@ -30,8 +30,12 @@ export interface CommitMetadata {
  */
 export const ANY_SUBSCRIPTION = '*'
 
-const FORMAT = 1
-const VERSION = `m${FORMAT}`
+/** The highest that is read here. */
+const FORMAT = 2
+/** Fits into the metadata. */
+const SHORT = 'm1'
+/** Of any length: pages in the progress topic have it where the metadata has no room. */
+const LONG = 'm2'
 const RADIX = 36
 
 /**
@@ -51,7 +55,7 @@ export function encodeCommitMetadata(
   const ahead = [...progress].filter(([, { position, finished }]) => position > offset || finished.length > 0)
   if (progress.size === 0 && sends.size === 0) return { text: '', complete: true }
   const entries: { text: string; readonly finished: readonly OffsetRange[]; end: number; next: number }[] = []
-  let room = MAX_METADATA_BYTES - VERSION.length
+  let room = MAX_METADATA_BYTES - SHORT.length
   for (const [id, { position, finished }] of ahead) {
     const text = `${encodeURIComponent(id)}:${(position - offset).toString(RADIX)}`
     if (text.length + 1 > room) continue
@@ -88,18 +92,44 @@ export function encodeCommitMetadata(
     room -= text.length + 1
     texts.push(text)
   }
-  return { text: [VERSION, ...texts].join(' '), complete }
+  return { text: [SHORT, ...texts].join(' '), complete }
 }
 
 /**
- * What `encodeCommitMetadata` wrote with an offset. Text of other programs says nothing: then every subscription starts at
- * the offset. Throws `FORMAT_NEWER`: to start there would handle again what is finished, under exactly once too.
+ * All of the progress, however long that is.
+ *
+ * Text: as that of `encodeCommitMetadata`, with `m2` for `m1`. Readers pass over fields behind the ranges of an entry,
+ * `;{name}={value}`: later versions may add some, a watermark for example, without a new format.
+ */
+export function encodeProgress(
+  offset: number,
+  progress: ReadonlyMap<string, Progress>,
+  sends: CommittedSends = NO_SENDS,
+): string {
+  const texts = [...progress].map(([id, { position, finished }]) => {
+    let end = position
+    const ranges = finished.map(({ from, to }) => {
+      const text = `,${(from - end).toString(RADIX)}+${(to - from).toString(RADIX)}`
+      end = to
+      return text
+    })
+    return `${encodeURIComponent(id)}:${(position - offset).toString(RADIX)}${ranges.join('')}`
+  })
+  return [LONG, ...texts, ...sends].join(' ')
+}
+
+/**
+ * What `encodeCommitMetadata` or `encodeProgress` wrote with an offset. Text of other programs says nothing: then every
+ * subscription starts at the offset.
+ *
+ * @throws MillraceError `FORMAT_NEWER`, and `PROGRESS_MISSING` for long text that cannot be read or whose pages were not
+ *   read: to start at the offset would handle again what is finished, under exactly once too.
  */
 export function decodeCommitMetadata(committed: CommitOffset): ReadonlyMap<string, Progress> {
   const { offset, metadata } = committed
   const [version = '', ...entries] = metadata.split(' ')
   const progress = new Map<string, Progress>()
-  if (version !== VERSION) {
+  if (version !== SHORT && version !== LONG) {
     const format = /^m(\d+)$/.exec(version)?.[1]
     if (format !== undefined)
       refuseNewer(`What is committed for ${partitionKey(committed)} at offset ${offset}`, Number(format), FORMAT)
@@ -107,11 +137,21 @@ export function decodeCommitMetadata(committed: CommitOffset): ReadonlyMap<strin
   }
   for (const entry of entries) {
     if (parseSend(entry) !== undefined) continue
-    const decoded = decodeEntry(offset, entry)
+    const decoded = decodeEntry(offset, version === LONG ? withoutFields(entry) : entry)
+    if (decoded === undefined && version === LONG)
+      throw new MillraceError(
+        'PROGRESS_MISSING',
+        `What the agents have finished of ${partitionKey(committed)} beyond offset ${offset} cannot be read: ${JSON.stringify(entry.slice(0, 100))}`,
+      )
     if (decoded === undefined) return new Map()
     progress.set(decoded.id, decoded.progress)
   }
   return progress
+}
+
+function withoutFields(entry: string): string {
+  const at = entry.indexOf(';')
+  return at < 0 ? entry : entry.slice(0, at)
 }
 
 /**

@@ -40,7 +40,14 @@ test('an output that is closed while its transaction is being committed lets tha
     transactions: { aborted: 0 },
   }
   const { signal } = new AbortController()
-  const quiet = { delayed: () => {}, delayOver: () => {}, refused: () => {}, reopen: () => {}, fail: () => {} }
+  const quiet = {
+    delayed: () => {},
+    holdForSends: () => {},
+    delayOver: () => {},
+    refused: () => {},
+    reopen: () => {},
+    fail: () => {},
+  }
   const output = new TransactionOutput(
     { ...testEnvironment(clock), transport: { transactionalProducer: () => producer } },
     sending,

@@ -12,7 +12,7 @@ import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Outgoing } from './outgoing.ts'
 import { type CollectorOwner, RecordCollector } from './record-collector.ts'
-import type { Sending } from './send-budget.ts'
+import { type Sending, WAITING_SHARE } from './send-budget.ts'
 import type { CommitGroup, TaskOutput } from './task-output.ts'
 import { Epoch, type EpochOwner } from './epoch.ts'
 
@@ -29,6 +29,8 @@ const PASSING = ['PRODUCER_FENCED', 'TRANSACTION_STATE', 'MEMBER_FENCED', 'NOT_A
 export interface TransactionTask extends EpochOwner, Pick<CollectorOwner, 'refused'> {
   /** Aborts when it is lost. */
   readonly signal: AbortSignal
+  /** Sends of its finished events that wait for a commit are at their bound, or no longer. */
+  holdForSends(on: boolean): void
   /** Its transaction cannot go on: the task is opened again from its last commit. */
   reopen(reason: string): void
   /** What has failed would fail again: the worker ends. */
@@ -38,7 +40,8 @@ export interface TransactionTask extends EpochOwner, Pick<CollectorOwner, 'refus
 /**
  * Exactly once: offsets, changelog rows and every send of a task's events go out in one transaction, which begins with the
  * first of them. From a seal until the commit is over, records of events that finish meanwhile wait: they belong to the
- * next transaction. Transactions of several tasks go side by side, and a slow one holds up no other.
+ * next transaction. They leave the budget that all tasks share: transactions of several tasks go side by side, and a
+ * task whose commit takes long stands still itself when too much waits for it (decision 093).
  */
 export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwner {
   readonly group: CommitGroup = this
@@ -52,6 +55,7 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
   #sealed: Epoch | undefined = undefined
   /** Of the next transaction; `undefined` while records may go into this one. */
   #later: Outgoing[] | undefined = undefined
+  #laterBytes = 0
   #begun: Promise<void> | undefined = undefined
   #committing: Promise<void> | undefined = undefined
   #abandoned: Error | undefined
@@ -112,7 +116,10 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
     if (this.#abandoned !== undefined) return record.failed(this.#abandoned)
     if (this.#later === undefined) return this.#collector.add(record)
     this.#later.push(record)
-    this.#sending.budget.count(record.size)
+    const before = this.#laterBytes
+    this.#laterBytes += record.size
+    const most = this.#sending.budget.maxBytes * WAITING_SHARE
+    if (before <= most && this.#laterBytes > most) this.#task.holdForSends(true)
   }
 
   seal(): Promise<void> {
@@ -159,8 +166,9 @@ export class TransactionOutput implements TaskOutput, CommitGroup, CollectorOwne
   release(): void {
     const later = this.#later ?? []
     this.#later = undefined
+    this.#laterBytes = 0
+    this.#task.holdForSends(false)
     for (const record of later) {
-      this.#sending.budget.count(-record.size)
       if (this.#abandoned === undefined) this.#collector.add(record)
       else record.failed(this.#abandoned)
     }

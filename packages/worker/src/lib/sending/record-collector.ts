@@ -12,7 +12,7 @@ import {
 import { BrokerQueue, TopicRoute } from './broker-queue.ts'
 import { Delay } from './delays.ts'
 import type { Outgoing } from './outgoing.ts'
-import type { Sending } from './send-budget.ts'
+import { type Sending, WAITING_SHARE } from './send-budget.ts'
 
 /** The owner of a record collector. */
 export interface CollectorOwner {
@@ -23,12 +23,6 @@ export interface CollectorOwner {
   /** The producer cannot go on. */
   broken(error: Error): void
 }
-
-/**
- * The share of the budget that records of senders outside of tasks may take while they wait for one partition. Tasks
- * stand still instead.
- */
-const MOST_WAITING_OUTSIDE = 0.25
 
 /**
  * Where sends gather on their way to the broker. Each broker's queue has one request under way and gathers meanwhile;
@@ -135,7 +129,7 @@ export class RecordCollector {
 
   #waitFor(delay: Delay, record: Outgoing): void {
     const { budget } = this.#sending
-    const tooMuch = record.epoch === undefined && delay.outsideBytes > budget.maxBytes * MOST_WAITING_OUTSIDE
+    const tooMuch = record.epoch === undefined && delay.outsideBytes > budget.maxBytes * WAITING_SHARE
     if (tooMuch) return this.#refuse(record, delay.tooMuch())
     budget.count(-record.size)
     delay.add(record)

@@ -5,6 +5,12 @@ import type { Lease } from '../environment/lease.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { Delays } from './delays.ts'
 
+/**
+ * The share of the budget that may wait beside it: for one partition, of records of senders outside of tasks; and for one
+ * task's commit, exactly once.
+ */
+export const WAITING_SHARE = 0.25
+
 /** How many bytes of sends may be on their way at once. */
 export class SendBudget extends ByteLimit {
   readonly #waiting: (() => void)[] = []

@@ -4,12 +4,10 @@ import { RENEW_CHECKPOINT_MS } from '../restore/restore-plan.ts'
 import type { CommitGroup } from '../sending/task-output.ts'
 import type { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { LateRows } from './late-rows.ts'
+import type { ProgressTopic } from './progress-topic.ts'
 import { storeChange, type TaskCommit } from './task-state.ts'
 import type { TaskWorker } from './task-worker.ts'
 import type { Task } from './task.ts'
-
-/** How often a task that is to become whole is looked at. */
-const WHOLE_INTERVAL_MS = 1
 
 /** Commits whose sends and rows are all on the broker, and that are made together. */
 interface Batch {
@@ -32,6 +30,7 @@ interface Batch {
 export class Commits {
   readonly #worker: TaskWorker<Task>
   readonly #lateRows: LateRows
+  readonly #progress: ProgressTopic
   readonly #purge: Pick<RepartitionPurge, 'start'>
   /** What goes into the next commit of a group. */
   readonly #gathering = new Map<CommitGroup, Batch>()
@@ -40,9 +39,21 @@ export class Commits {
   #count = 0
   #lastMs = 0
 
-  constructor(worker: TaskWorker<Task>, lateRows: LateRows, purge: Pick<RepartitionPurge, 'start'>) {
+  constructor(
+    worker: TaskWorker<Task>,
+    {
+      lateRows,
+      progress,
+      purge,
+    }: {
+      readonly lateRows: LateRows
+      readonly progress: ProgressTopic
+      readonly purge: Pick<RepartitionPurge, 'start'>
+    },
+  ) {
     this.#worker = worker
     this.#lateRows = lateRows
+    this.#progress = progress
     this.#purge = purge
   }
 
@@ -54,16 +65,25 @@ export class Commits {
   async run(task: Task, renew: boolean): Promise<void> {
     if (!task.running) return
     try {
-      if (!task.isWhole) await this.#makeWhole(task)
-      if (!task.closed) {
-        if (task.isWhole) await this.#commitPrepared(task, task.prepareCommit(this.#worker.environment.clock))
-        else task.notCommitted()
-      }
+      if (!task.committable.now) await this.#waitForSpilled(task)
+      await this.#commitPrepared(task, await this.#prepare(task))
       if (renew) await this.#renewCheckpoints(task)
     } finally {
-      task.becomeWhole(false)
+      task.holdForCommit(false)
       task.output.release()
     }
+  }
+
+  /** `undefined` when there is nothing to commit, or nothing can be committed yet. */
+  async #prepare(task: Task): Promise<TaskCommit | undefined> {
+    while (!task.closed && task.committable.now) {
+      const changed = task.changedOffsets()
+      if (this.#progress.isThere || changed.every(({ overflow }) => overflow === undefined))
+        return task.prepareCommit(this.#worker.environment.clock, changed, this.#progress)
+      if (!(await this.#progress.provide())) break
+    }
+    task.notCommitted()
+    return undefined
   }
 
   async #commitPrepared(task: Task, commit: TaskCommit | undefined): Promise<void> {
@@ -112,11 +132,11 @@ export class Commits {
       [...commits].filter(([task]) => !task.closed)
     const commits = ofHere(all)
     const offsets = commits.flatMap(([, commit]) =>
-      commit.offsets.map(({ source: { topic, partition }, offset, metadata }) => ({
+      commit.offsets.map(({ source: { topic, partition }, offset, metadata, pages }) => ({
         topic,
         partition,
         offset,
-        metadata,
+        metadata: pages?.metadata ?? metadata,
       })),
     )
     if (commits.length === 0 || !(await group.commit(offsets))) return new Set()
@@ -137,22 +157,22 @@ export class Commits {
     return new Set(here.map(([task]) => task))
   }
 
-  /** Lets those events finish that keep the task from being committed; no new ones are handed out meanwhile. */
-  async #makeWhole(task: Task): Promise<void> {
-    const { environment, handOut } = this.#worker
-    task.becomeWhole(true)
-    // In a rebalance nothing is handed out: then it cannot become whole, is not committed, and handled again if it is lost.
-    handOut.becomingWhole(true)
+  /**
+   * Waits for events whose sends are in the transaction before they have finished; no new ones are handed out meanwhile.
+   * Not in a rebalance or a stop: all events in flight are waited for then, and no longer than that may take. What cannot
+   * be committed afterwards is handled again by the next owner.
+   */
+  async #waitForSpilled(task: Task): Promise<void> {
+    const { handOut } = this.#worker
+    if ((handOut.blocked & DRAINING) !== 0) return
+    task.holdForCommit(true)
+    handOut.commitWaits(true)
     const late = this.#warnWhenLate(task)
     try {
-      while (!task.closed && !task.isWhole && (handOut.blocked & DRAINING) === 0) {
-        await task.whenIdle()
-        // The task is also idle between two events, or while one waits for its next attempt.
-        await environment.clock.sleep(WHOLE_INTERVAL_MS)
-      }
+      await task.committable.wait()
     } finally {
       late.cancel()
-      handOut.becomingWhole(false)
+      handOut.commitWaits(false)
     }
   }
 
@@ -161,10 +181,9 @@ export class Commits {
     const { clock, log, settings } = this.#worker.environment
     const { transactionTimeoutMs } = settings
     return clock.schedule(transactionTimeoutMs / 2, () => {
-      const why = task.spilling > 0 ? ', one of which has sent more than maxEventBytes' : ''
       log.warn(
         { task: task.id, inHand: task.describeInFlight() },
-        `Task ${task.id} cannot be committed before its events in flight have finished${why}. After ${transactionTimeoutMs} ms (transactionTimeout) its transaction is given up, and all since the last commit is handled again.`,
+        `Task ${task.id} cannot be committed before an event in flight has finished that has sent more than maxEventBytes. After ${transactionTimeoutMs} ms (transactionTimeout) its transaction is given up, and all since the last commit is handled again.`,
       )
     })
   }

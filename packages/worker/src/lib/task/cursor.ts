@@ -2,7 +2,6 @@ import type { HandedOutEvent, RawRecord, RecordBatch, SubscriptionSpec, Task as 
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
-import { type CommittedSends, encodeCommitMetadata } from '../records/commit-metadata.ts'
 import type { FlowControl } from '../records/flow-control.ts'
 import { AckTracker, type Progress, ResumePoint } from '../records/positions.ts'
 import type { SourcePartition, SourceReader } from '../records/source-partition.ts'
@@ -257,27 +256,4 @@ export class PartitionCursor implements SourceReader {
     this.#records = this.#batch.records
     return true
   }
-}
-
-/** A source partition of a task with everybody who reads it. */
-export interface TaskSource {
-  readonly source: SourcePartition
-  readonly cursors: readonly PartitionCursor[]
-}
-
-/** What is committed of a source partition. */
-export interface SourceOffset {
-  readonly offset: number
-  /** How far each subscription is beyond it. */
-  readonly metadata: string
-  /** The metadata says everything; otherwise some of it would be handled again by the next owner. */
-  readonly complete: boolean
-}
-
-/** The offset of a partition is the lowest position of those who read it; each one's own goes into the metadata. */
-export function offsetOf(cursors: readonly PartitionCursor[], sends?: CommittedSends): SourceOffset {
-  const progress = new Map(cursors.map((cursor) => [cursor.subscription.spec.id, cursor.progress()]))
-  const offset = Math.min(...[...progress.values()].map(({ position }) => position))
-  const { text, complete } = encodeCommitMetadata(offset, progress, sends)
-  return { offset, metadata: text, complete }
 }

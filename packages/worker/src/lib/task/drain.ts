@@ -28,7 +28,9 @@ export class Drain {
   /** False when events were still in flight after `limitMs`. Hand-out must be stopped. */
   async run(tasks: Iterable<Task>, limitMs: number): Promise<boolean> {
     this.#handOut.drain()
-    const busy = [...tasks].filter((task) => task.inFlight > 0)
+    const all = [...tasks]
+    for (const { committable } of all) committable.stopWaiting()
+    const busy = all.filter((task) => task.inFlight > 0)
     if (busy.length === 0) return true
     const idle = Promise.all(busy.map((task) => task.whenIdle()))
     const patienceMs = Math.min(PATIENCE_MS, limitMs / 2)

@@ -1,4 +1,5 @@
 import {
+  byPartition,
   MillraceError,
   NO_HEADERS,
   partitionKey,
@@ -13,9 +14,11 @@ import type { Recovery } from '../restore/recovery.ts'
 import { recordSize } from '../sending/outgoing.ts'
 import type { BrokerFacts, Facts } from './broker-facts.ts'
 import type { Committer } from './committer.ts'
-import { type CursorOwner, PartitionCursor, type TaskSource } from './cursor.ts'
+import { type CursorOwner, PartitionCursor } from './cursor.ts'
+import type { ProgressTopic } from './progress-topic.ts'
 import type { RefusedEvents } from './refused-events.ts'
 import type { RowBudget } from './row-budget.ts'
+import type { TaskSource } from './source-offset.ts'
 import { type StartPosition, startPosition } from './start-position.ts'
 import { ChangelogTail, type TaskState } from './task-state.ts'
 import type { TaskWorker } from './task-worker.ts'
@@ -27,6 +30,7 @@ const FIRST_COMMIT_RETRY_MS = 100
 /** What opening a task uses of the worker, beside what the task itself does. */
 export interface OpeningWorker extends TaskWorker<Task> {
   readonly facts: BrokerFacts
+  readonly progress: ProgressTopic
   readonly recovery: Recovery
   readonly committer: Committer
   readonly refusedEvents: RefusedEvents
@@ -51,7 +55,10 @@ export interface OpeningWorker extends TaskWorker<Task> {
 export async function openTask(task: Task, worker: OpeningWorker, heardSinceMs: number): Promise<void> {
   await task.output.fence(heardSinceMs)
   if (task.closed) return
-  const facts = await worker.facts.of(task)
+  const asked = await worker.facts.of(task)
+  if (task.closed) return
+  const own = task.assigned.flatMap((partition) => asked.committed.get(partitionKey(partition)) ?? [])
+  const facts = { ...asked, committed: byPartition(await worker.progress.read(own, task.signal)) }
   if (task.closed) return
   await Promise.all(worker.waits.map((wait) => wait(task, task.signal)))
   const starts = task.assigned.map((partition) => startOf(task, partition, { worker, facts }))

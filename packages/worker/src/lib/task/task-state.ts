@@ -12,10 +12,11 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { OffsetRange } from '../records/positions.ts'
-import type { SourcePartition } from '../records/source-partition.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
-import type { PartitionCursor, SourceOffset } from './cursor.ts'
+import type { PartitionCursor } from './cursor.ts'
+import type { SentPages } from './progress-topic.ts'
+import type { SourceOffset } from './source-offset.ts'
 
 /** A table or stateful operator in one task. */
 export interface TaskState {
@@ -41,7 +42,7 @@ export interface TaskCommit {
   /** On the monotonic clock. */
   readonly preparedMs: number
   /** Those that changed since the last commit. */
-  readonly offsets: readonly (SourceOffset & { readonly source: SourcePartition })[]
+  readonly offsets: readonly (SourceOffset & { readonly pages: SentPages | undefined })[]
   /** How many of its events each cursor has behind itself then. */
   readonly passed: readonly { readonly cursor: PartitionCursor; readonly passed: number }[]
   readonly states: readonly PreparedRows[]

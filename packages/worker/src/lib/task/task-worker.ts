@@ -8,6 +8,14 @@ import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 
+/** What a task takes over from the one before it, when it is opened again. */
+export interface FormerTask {
+  /** Where source partitions were found to end before what had been read of them, by topic and partition. */
+  readonly foundEnds?: ReadonlyMap<string, number>
+  /** As `TaskOutput.failures`. */
+  readonly failures?: number
+}
+
 /**
  * What a task uses of the worker that it is in: parts that all tasks share, and what only the worker can do. `Task` is the
  * class of that name, which is built on this.

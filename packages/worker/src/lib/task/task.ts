@@ -12,23 +12,17 @@ import {
   type TopicPartition,
 } from '@millrace/core'
 import type { HandOut } from '../environment/hand-out.ts'
-import { inWords, NOT_NOW, PASSING } from '../environment/not-now.ts'
+import { inWords, NOT_NOW, PASSING, type ReasonBit } from '../environment/not-now.ts'
 import type { TransactionTask } from '../sending/exactly-once.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
-import { offsetOf, type OwningTask, type TaskSource } from './cursor.ts'
+import { Committable } from './committable.ts'
+import type { OwningTask } from './cursor.ts'
+import type { ProgressTopic } from './progress-topic.ts'
 import { ReadLog } from './read-log.ts'
-import { seenSends } from './seen-sends.ts'
+import { changedOffsets, type SourceOffset, type TaskSource } from './source-offset.ts'
 import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
-import type { TaskWorker } from './task-worker.ts'
-
-/** What a task takes over from the one before it, when it is opened again. */
-export interface FormerTask {
-  /** Where source partitions were found to end before what had been read of them, by topic and partition. */
-  readonly foundEnds?: ReadonlyMap<string, number>
-  /** As `TaskOutput.failures`. */
-  readonly failures?: number
-}
+import type { FormerTask, TaskWorker } from './task-worker.ts'
 
 /**
  * Task (n, p), from when this worker is given it until it is lost: partition p of all topics and tables that have n. It
@@ -44,6 +38,7 @@ export class Task implements OwningTask, TransactionTask {
   readonly output: TaskOutput
   readonly handOut: HandOut
   readonly reads: ReadLog = new ReadLog()
+  readonly committable: Committable = new Committable()
   /** The log may have grown past the position since: only this shows that other records are there now. */
   readonly foundEnds: ReadonlyMap<string, number>
   /** Reasons of `NOT_NOW`; read before each event. */
@@ -53,7 +48,6 @@ export class Task implements OwningTask, TransactionTask {
   readonly #states = new Map<StateDefinition, TaskState>()
   #sources: readonly TaskSource[] = []
   #inFlight = 0
-  #spilling = 0
   #delays = 0
   #idle: Deferred<void> | undefined = undefined
   #touched = false
@@ -168,57 +162,60 @@ export class Task implements OwningTask, TransactionTask {
     this.#worker.touched(this)
   }
 
-  /** Whether events in flight have to finish before it can be committed: new ones do not go out until then. */
-  becomeWhole(on: boolean): void {
-    const before = this.blocked
-    if (on) this.blocked |= NOT_NOW.whole
-    else this.blocked &= ~NOT_NOW.whole
-    if (this.closed || this.blocked === before) return
+  /** A commit waits for an event in flight: new ones do not go out until then. */
+  holdForCommit(on: boolean): void {
+    this.#hold(NOT_NOW.spilled, on)
     if (on) this.handOut.wanted()
-    else this.handOut.wake()
+  }
+
+  /** Sends of its finished events that wait for a commit are at their bound. */
+  holdForSends(on: boolean): void {
+    this.#hold(NOT_NOW.collector, on)
+  }
+
+  #hold(reason: ReasonBit, on: boolean): void {
+    const before = this.blocked
+    this.blocked = on ? before | reason : before & ~reason
+    if (!on && !this.closed && this.blocked !== before) this.handOut.wake()
+  }
+
+  /** Positions that have changed since the last commit, within one turn of the event loop. */
+  changedOffsets(): readonly SourceOffset[] {
+    const { appId } = this.#worker.environment
+    return changedOffsets(this.#sources, { appId, complete: this.output.transactional })
   }
 
   /**
-   * Whether a commit can be prepared now. Without transactions it always can: what is not in the commit is handled
-   * again. With them, everything finished must fit into the commit's metadata. And sends of an unfinished event may be
-   * in the transaction already, to be taken back if it fails: until it has finished, nothing of the task is committed.
+   * Takes exactly what is finished, in the turn in which `changed` was found, and sends its rows. `undefined` when there is
+   * nothing to commit.
    */
-  get isWhole(): boolean {
-    if (!this.output.transactional) return true
-    return this.#spilling === 0 && this.#sources.every(({ cursors }) => offsetOf(cursors).complete)
-  }
-
-  /** Events in flight of which sends have gone out already. */
-  get spilling(): number {
-    return this.#spilling
-  }
-
-  /** What is finished, within one turn of the event loop; its rows are on their way then. `undefined`: there is nothing. */
-  prepareCommit(clock: Clock): TaskCommit | undefined {
+  prepareCommit(
+    clock: Clock,
+    changed: readonly SourceOffset[],
+    progress: Pick<ProgressTopic, 'send'>,
+  ): TaskCommit | undefined {
     this.#touched = false
-    const offsets = this.#sources.flatMap(({ source, cursors }) => {
-      source.sends = seenSends(source.sends, cursors, this.#worker.environment.appId)
-      const now = offsetOf(cursors, source.sends)
-      const isSame = source.committed === now.offset && source.committedMetadata === now.metadata
-      return isSame ? [] : [{ ...now, source }]
-    })
     const passed = this.#sources.flatMap(({ cursors }) =>
       cursors.map((cursor) => ({ cursor, passed: cursor.tracker.passed })),
     )
     const states = this.states.map((state) => sendRows(state, this.output, clock.now()))
-    if (offsets.length === 0 && this.output.pending === 0 && states.every(({ rows }) => rows.length === 0)) {
+    if (changed.length === 0 && this.output.pending === 0 && states.every(({ rows }) => rows.length === 0)) {
       for (const { state } of states) state.open.rowsStored()
       return undefined
     }
+    const offsets = changed.map((one) => ({
+      ...one,
+      pages: one.overflow === undefined ? undefined : progress.send(one.overflow, one.source, this.output),
+    }))
     return { preparedMs: clock.monotonic(), offsets, passed, states, acknowledged: this.output.seal() }
   }
 
   /** Its offsets are committed, and its rows stored. */
   committed({ offsets, passed, states }: TaskCommit, nowMs: number): void {
-    for (const { source, offset, metadata } of offsets) {
+    for (const { source, offset, metadata, overflow } of offsets) {
       if (source.committed !== offset) source.movedAtMs = nowMs
       source.committed = offset
-      source.committedMetadata = metadata
+      source.committedMetadata = overflow ?? metadata
     }
     for (const { cursor, passed: count } of passed) cursor.committed(count)
     for (const { state } of states) state.open.rowsStored()
@@ -243,7 +240,7 @@ export class Task implements OwningTask, TransactionTask {
   }
 
   spillBegan(): void {
-    this.#spilling++
+    if (this.output.transactional) this.committable.spillBegan()
   }
 
   /** Without a transaction, what has gone out stays out. In one it can be taken back, with all the rest. */
@@ -252,8 +249,9 @@ export class Task implements OwningTask, TransactionTask {
   }
 
   spillEnded(finished: boolean): void {
-    this.#spilling--
-    if (!finished && this.output.transactional) this.reopen('an event that had sent more than maxEventBytes has failed')
+    if (!this.output.transactional) return
+    this.committable.spillEnded()
+    if (!finished) this.reopen('an event that had sent more than maxEventBytes has failed')
   }
 
   refused(record: Outgoing, error: Error): void {
@@ -288,6 +286,7 @@ export class Task implements OwningTask, TransactionTask {
     this.output.abandon(error)
     for (const { open } of this.#states.values()) open.close()
     this.#becomeIdle()
+    this.committable.stopWaiting()
     consumer.stop(this.assigned)
     for (const { source } of this.#sources) flow.remove(source)
     await Promise.all([...this.states.map(({ store }) => stores.close(store)), this.output.close()])

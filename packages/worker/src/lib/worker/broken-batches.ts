@@ -12,7 +12,7 @@ import {
   withTimeout,
 } from '@millrace/core'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
-import type { TaskSource } from '../task/cursor.ts'
+import type { TaskSource } from '../task/source-offset.ts'
 
 /** Bytes of one dead letter. Smaller ones follow if the broker, or `maxRecordBytes`, takes less. */
 const PIECE_BYTES = [512 * 1024, 64 * 1024, 8 * 1024] as const

@@ -1,4 +1,4 @@
-import { type HandedOutEvent, type Logger, manualClock } from '@millrace/core'
+import { deferred, type HandedOutEvent, type Logger, manualClock } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -129,3 +129,65 @@ test.each([0, 1, 2, 3].flatMap((stuck) => [[stuck, false] as const, [stuck, true
     await worker.stop({ hard: true })
   },
 )
+
+test('what events of a waiting task send meanwhile takes no room from the others (exactly once)', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('in', PARTITIONS)
+  const [others, go] = [deferred<void>(), deferred<void>()]
+  let transport: StuckPartitions | undefined
+  let waiting = 0
+  const settings = { exactlyOnce: true, commitIntervalMs: 10, maxOutboxBytes: 20_000 }
+  const { worker } = await runWorker(
+    log,
+    {
+      agents: [
+        {
+          name: 'copier',
+          topics: ['in'],
+          instances: 32,
+          ordering: 'none',
+          handler: async (event) => {
+            const { partition } = event
+            if (partition === STUCK.partition) {
+              if (String(event.record.value) === '0') await others.promise
+              else {
+                if (++waiting === 31) others.resolve()
+                await go.promise
+              }
+            }
+            event.send(outgoing('out', partition, 'k', 'x'.repeat(2000)))
+          },
+        },
+      ],
+      topics: { out: PARTITIONS },
+      settings,
+    },
+    {
+      wrap: (inner) => {
+        transport = new StuckPartitions(inner, () => performance.now())
+        transport.stick(STUCK)
+        return transport
+      },
+    },
+  )
+  const send = (partition: number, count: number): Promise<void> =>
+    outside.send(Array.from({ length: count }, (_, i) => outgoing('in', partition, `k${i}`, String(i))))
+  // What the first sends waits for its partition, and the commit with it; the others are in flight by then.
+  await send(STUCK.partition, 100)
+  await until(
+    'its commit to wait',
+    () => worker.stats().delays.length === 1 && worker.quiet().inHand.includes('a commit'),
+  )
+  go.resolve()
+  await until('them to finish', () => worker.stats().agents['copier']?.active === 0)
+  for (const partition of [0, 1, 3]) await send(partition, 50)
+  await until('all others are committed', () => isDone(log, 50), 5000)
+  // What had been fetched is not handed out either.
+  expect(worker.stats().agents['copier']?.processed).toBe(1 + waiting + 150)
+  expect(waiting).toBeLessThan(40)
+  expect(committedOf(log, STUCK.partition)).toBe(0)
+  transport?.heal(STUCK)
+  await until('all committed', () => committedOf(log, STUCK.partition) === 100)
+  await worker.stop()
+})

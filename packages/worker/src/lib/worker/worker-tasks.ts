@@ -33,10 +33,12 @@ import { Commits } from '../task/commit.ts'
 import { Committer } from '../task/committer.ts'
 import { LateRows } from '../task/late-rows.ts'
 import { type OpeningWorker, openTask } from '../task/open-task.ts'
+import { ProgressTopic } from '../task/progress-topic.ts'
 import { RefusedEvents } from '../task/refused-events.ts'
 import { RowBudget } from '../task/row-budget.ts'
-import type { TaskSource } from '../task/cursor.ts'
-import { Task, type FormerTask } from '../task/task.ts'
+import type { TaskSource } from '../task/source-offset.ts'
+import type { FormerTask } from '../task/task-worker.ts'
+import { Task } from '../task/task.ts'
 import { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { WorkerLife, WorkerParts } from './worker-life.ts'
@@ -58,6 +60,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   readonly collector: RecordCollector
   readonly flow: FlowControl
   readonly facts: BrokerFacts
+  readonly progress: ProgressTopic
   readonly refusedEvents: RefusedEvents
   readonly changedRows: RowBudget
   readonly commits: Commits
@@ -97,7 +100,8 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     this.refusedEvents = new RefusedEvents(this, life.suspects)
     this.#lateRows = new LateRows(environment)
     this.#purge = new RepartitionPurge(environment, lease, { admin, sources: () => this.#purgedSources() })
-    this.commits = new Commits(this, this.#lateRows, this.#purge)
+    this.progress = new ProgressTopic(environment, admin)
+    this.commits = new Commits(this, { lateRows: this.#lateRows, progress: this.progress, purge: this.#purge })
     this.committer = new Committer(this, this.commits)
     this.changedRows = new RowBudget(environment.settings.cacheBytes, handOut, this.committer)
   }

@@ -1,0 +1,160 @@
+import {
+  type Admin,
+  type CommitOffset,
+  isMillraceError,
+  MillraceError,
+  NO_HEADERS,
+  type OutgoingRecord,
+  partitionKey,
+  type TopicPartition,
+} from '@millrace/core'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import { digestOf, progressTopic, referTo, splitPages, withPages } from '../records/progress-pages.ts'
+import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
+import type { TaskOutput } from '../sending/task-output.ts'
+import { provideTopics } from '../topics/provide-topics.ts'
+
+/** Between attempts to read pages of a partition that does not answer. */
+const RETRY_MS = 1000
+
+/**
+ * Where tasks write what the agents have finished when the metadata of a commit has no room for it (decision 092). The
+ * pages belong to the transaction that commits the reference to them. Created with the first page: most apps need none.
+ */
+export class ProgressTopic {
+  readonly #environment: WorkerEnvironment
+  readonly #admin: Pick<Admin, 'topics' | 'createTopics'>
+  readonly #name: string
+  #provided: Promise<boolean> | undefined = undefined
+  #isThere = false
+
+  constructor(environment: WorkerEnvironment, admin: Pick<Admin, 'topics' | 'createTopics'>) {
+    this.#environment = environment
+    this.#admin = admin
+    this.#name = progressTopic(environment.appId)
+  }
+
+  /** Known to exist, so that pages can be sent. */
+  get isThere(): boolean {
+    return this.#isThere
+  }
+
+  /**
+   * Creates it where it is missing. False while the broker cannot be asked.
+   *
+   * @throws MillraceError `TOPIC_MISSING` where the app may not create topics
+   */
+  provide(): Promise<boolean> {
+    this.#provided ??= this.#provide().finally(() => (this.#provided = undefined))
+    return this.#provided
+  }
+
+  async #provide(): Promise<boolean> {
+    const { settings, log } = this.#environment
+    const { topicPartitions: partitions, replicationFactor, topics } = settings
+    const config = { 'cleanup.policy': 'compact' }
+    try {
+      await provideTopics(this.#admin, [{ name: this.#name, partitions, replicationFactor, config }], topics.create)
+    } catch (thrown) {
+      if (!isMillraceError(thrown, 'BROKER_UNREACHABLE', 'TIMEOUT')) throw thrown
+      log.warn({ topic: this.#name }, `${thrown.detail} Commits that need ${this.#name} wait until it can be created.`)
+      return false
+    }
+    if (!this.#isThere)
+      log.info(
+        { topic: this.#name },
+        `What agents have finished goes to ${this.#name} where it has no room beside the committed offset.`,
+      )
+    this.#isThere = true
+    return true
+  }
+
+  /** Sends the pages of a text, as records of the same commit as the offset of this source partition. */
+  send(text: string, source: TopicPartition, output: Pick<TaskOutput, 'add'>): SentPages {
+    const timestamp = this.#environment.clock.now()
+    const origin = new PageOrigin(source)
+    const records = splitPages(text).map((page, nth) => {
+      const key = Buffer.from(`${partitionKey(source)}#${nth}`)
+      const value = Buffer.from(page)
+      return new Outgoing(
+        { topic: this.#name, partition: undefined, key, value, headers: NO_HEADERS, timestamp },
+        origin,
+      )
+    })
+    for (const record of records) output.add(record)
+    return new SentPages(records)
+  }
+
+  /**
+   * The same commits with all of their progress in the metadata. Waits for a partition that does not answer, until `signal`
+   * aborts.
+   *
+   * @throws MillraceError `PROGRESS_MISSING` under exactly once; at least once goes on at the offset, with an error in the log
+   */
+  async read(committed: readonly CommitOffset[], signal: AbortSignal): Promise<readonly CommitOffset[]> {
+    const { clock, log } = this.#environment
+    for (;;) {
+      try {
+        return await this.#read(committed, signal)
+      } catch (thrown) {
+        if (!isMillraceError(thrown, 'TIMEOUT')) throw thrown
+        log.warn({ topic: this.#name }, `${thrown.detail} A task that is opened waits for it.`)
+      }
+      await clock.sleep(RETRY_MS, signal)
+    }
+  }
+
+  async #read(committed: readonly CommitOffset[], signal: AbortSignal): Promise<readonly CommitOffset[]> {
+    const { clock, log, settings, transport } = this.#environment
+    const reader = (): ReturnType<typeof transport.reader> => transport.reader({ isolation: 'read-uncommitted' })
+    const found: CommitOffset[] = []
+    for (const one of committed) {
+      try {
+        found.push(...(await withPages([one], { topic: this.#name, reader, clock, signal })))
+      } catch (thrown) {
+        if (settings.exactlyOnce || !isMillraceError(thrown, 'PROGRESS_MISSING')) throw thrown
+        log.error(
+          { topic: one.topic, partition: one.partition },
+          `${thrown.detail} What they have finished beyond it is handled again.`,
+        )
+        found.push({ ...one, metadata: '' })
+      }
+    }
+    return found
+  }
+}
+
+/** Pages on their way. */
+export class SentPages {
+  readonly #records: readonly Outgoing[]
+
+  constructor(records: readonly Outgoing[]) {
+    this.#records = records
+  }
+
+  /** The metadata that refers to them, once the broker has all of them. */
+  get metadata(): string {
+    return referTo(
+      this.#records.map(({ partition, offset, value }) => ({ partition, offset, digest: digestOf(value ?? '') })),
+    )
+  }
+}
+
+class PageOrigin implements SendOrigin {
+  readonly open = false
+  readonly #source: TopicPartition
+
+  constructor(source: TopicPartition) {
+    this.#source = source
+  }
+
+  describe(): string {
+    return `what agents have finished of ${partitionKey(this.#source)}`
+  }
+
+  refusal({ topic, partition }: OutgoingRecord, error: Error): MillraceError {
+    const code = isMillraceError(error, 'TOPIC_MISSING', 'NOT_AUTHORIZED') ? error.code : 'RECORD_REFUSED'
+    const why = isMillraceError(error) ? error.detail : error.message
+    return new MillraceError(code, `${topic}/${partition} refused ${this.describe()}: ${why}`, { cause: error })
+  }
+}
