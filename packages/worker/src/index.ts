@@ -8,7 +8,7 @@ export {
   parseSend,
   sendText,
 } from './lib/records/commit-metadata.ts'
-export { progressTopic, withPages } from './lib/records/progress-pages.ts'
+export { progressTopic, type ReadingPages, withPages } from './lib/records/progress-pages.ts'
 export type { OffsetRange, Progress } from './lib/records/positions.ts'
 export { leaderDeclaration, leaderTopic } from './lib/topics/declared-topology.ts'
 export { planTopics } from './lib/topics/plan-topics.ts'

@@ -1,12 +1,15 @@
 import { type AgentLag, byPartition, type CommitOffset, partitionKey, partitionsOf } from '@millrace/core'
 import { decodeCommitMetadata, leaderTopic } from '@millrace/worker'
 import { agentOf, groupReads, type GroupReads } from './app-topics.ts'
+import { committedOffsets } from './committed.ts'
 import type { Connection, DeclaredAgent } from './declared-app.ts'
 
 /** How far each agent is behind, asked of the broker without joining the group. */
-export async function agentLag({ admin, app: { declared, surroundings } }: Connection): Promise<readonly AgentLag[]> {
+export async function agentLag(connection: Connection): Promise<readonly AgentLag[]> {
+  const { admin, app } = connection
+  const { declared, surroundings } = app
   const { id: groupId, offsetReset } = surroundings.settings
-  const [topics, committed] = await Promise.all([admin.topics(), admin.committed(groupId)])
+  const [topics, committed] = await Promise.all([admin.topics(), committedOffsets(connection)])
   const existing = new Map(topics.map((topic) => [topic.name, topic]))
   const read = readings(declared.agents(), groupReads(committed), leaderTopic(groupId)).flatMap((reading) => {
     const topic = existing.get(reading.topic)

@@ -24,6 +24,7 @@ import {
 import { type Client, createClient } from '@millrace/worker'
 import { agentLag } from './agent-lag.ts'
 import { appTopics, groupReads, topicsReadBy } from './app-topics.ts'
+import { committedOffsets } from './committed.ts'
 import type { ClientApp, Connection } from './declared-app.ts'
 import { missingTopics } from './missing-topics.ts'
 import { readRecords } from './read-records.ts'
@@ -117,8 +118,8 @@ export class AppClient implements CommandLineClient {
 
   /** Names of the topics that an agent reads, those between its steps among them. */
   async topicsReadBy(agent: string): Promise<ReadonlySet<string>> {
-    const { declared, surroundings } = this.#app
-    const committed = await (await this.connect(TO_READ)).admin.committed(surroundings.settings.id)
+    const { declared } = this.#app
+    const committed = await committedOffsets(await this.connect(TO_READ))
     return topicsReadBy(agent, declared.agents(), groupReads(committed))
   }
 

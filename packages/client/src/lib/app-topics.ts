@@ -19,7 +19,9 @@ import {
   decodeCommitMetadata,
   leaderTopic,
   parseSend,
+  progressTopic,
 } from '@millrace/worker'
+import { committedOffsets } from './committed.ts'
 import type { Connection, DeclaredAgent, DeclaredApp } from './declared-app.ts'
 
 /** What a topic is to the app. */
@@ -47,6 +49,7 @@ export function partsOfTopics(
   made('replies', repliesTopic(appId))
   made('replays', replayLedgerTopic(appId))
   made('scheduler', schedulerTopic(appId))
+  made('progress', progressTopic(appId))
   made('leader', leaderTopic(appId))
   made('dead letters', brokenBatchesTopic(appId))
   for (const { kind, table } of declared.tables())
@@ -106,9 +109,11 @@ function namedTopics(declared: DeclaredApp, reads: GroupReads): ReadonlyMap<stri
 }
 
 /** The app's topics as they are on the broker, sorted by name. */
-export async function appTopics({ admin, app: { declared, surroundings } }: Connection): Promise<readonly AppTopic[]> {
+export async function appTopics(connection: Connection): Promise<readonly AppTopic[]> {
+  const { admin, app } = connection
+  const { declared, surroundings } = app
   const appId = surroundings.settings.id
-  const [existing, committed] = await Promise.all([admin.topics(), admin.committed(appId)])
+  const [existing, committed] = await Promise.all([admin.topics(), committedOffsets(connection)])
   const parts = partsOfTopics(appId, declared, {
     existing: existing.map(({ name }) => name),
     reads: groupReads(committed),

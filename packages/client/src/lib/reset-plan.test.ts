@@ -52,6 +52,7 @@ describe('what becomes of a topic', () => {
     ['global', { internal: false }, 'keep'],
     ['dead letters', {}, 'keep'],
     ['replays', {}, 'keep'],
+    ['progress', {}, 'keep'],
     ['scheduler', {}, 'keep'],
     ['leader', {}, 'keep'],
   ] as const)('%s %j: %s', (role, more, action) => {

@@ -104,6 +104,8 @@ function actionOf(
       return deadLetters ? 'delete' : 'keep'
     case 'scheduler':
     case 'leader':
+    case 'progress':
+      // Of the last, only committed offsets refer to what is there.
       return 'keep'
   }
 }

@@ -9,15 +9,26 @@ import {
   type SkipPlan,
   withTimeout,
 } from '@millrace/core'
+import { withPages } from '@millrace/worker'
 import { planSkip } from './plan-skip.ts'
 import { appTopics } from './app-topics.ts'
+import { pagesOf } from './committed.ts'
 import type { Connection } from './declared-app.ts'
 import { requireNoMembers } from './reset.ts'
 
 /** How much longer than a transaction may take its end is waited for. */
 const PATIENCE_MS = 30_000
 /** Of topics whose records are no events of agents: a row or a reply that is passed over is missing for good. */
-const NOT_READ_BY_AGENTS = new Set(['changelog', 'global', 'replies', 'dead letters', 'replays', 'scheduler', 'leader'])
+const NOT_READ_BY_AGENTS = new Set([
+  'changelog',
+  'global',
+  'replies',
+  'dead letters',
+  'replays',
+  'scheduler',
+  'leader',
+  'progress',
+])
 
 /** How to go on behind a record, or behind its whole batch when that cannot be read. */
 export async function skipPlan(connection: Connection, wanted: PartitionPosition): Promise<SkipPlan> {
@@ -60,7 +71,8 @@ async function requireRead(connection: Connection, { topic, partition }: Partiti
 }
 
 /** Where a worker would begin. Waits for the end of a transaction that may still commit offsets. */
-async function committedOr({ admin, app, client }: Connection, start: CommitOffset): Promise<CommitOffset> {
+async function committedOr(connection: Connection, start: CommitOffset): Promise<CommitOffset> {
+  const { admin, app, client } = connection
   const { id, offsetReset, transactionTimeoutMs } = app.surroundings.settings
   const limitMs = transactionTimeoutMs + PATIENCE_MS
   const asking = admin.committed(id, [start], { stable: true })
@@ -69,7 +81,9 @@ async function committedOr({ admin, app, client }: Connection, start: CommitOffs
   )
   if (committed === undefined && offsetReset === 'latest')
     throw refused(`The group "${id}" has committed nothing of ${partitionKey(start)}: it begins at the end.`)
-  return committed ?? start
+  if (committed === undefined) return start
+  const [whole] = await withPages([committed], pagesOf(connection))
+  return whole ?? committed
 }
 
 /**

@@ -36,6 +36,7 @@ export type TopicRole =
   | 'replays'
   | 'scheduler'
   | 'leader'
+  | 'progress'
 
 /** A topic of the broker that an app uses or has made. */
 export interface AppTopic extends TopicInfo {

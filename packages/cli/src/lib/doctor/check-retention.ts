@@ -12,6 +12,7 @@ const LEAST_LETTER_MS = 24 * 60 * 60 * 1000
 const KEYED: Readonly<Partial<Record<TopicRole, string>>> = Object.freeze({
   changelog: 'rows of the table that are still of use',
   global: 'rows of the global table that are still of use',
+  progress: 'what agents have finished beyond a committed offset, so that no worker goes on there',
   scheduler: 'what it says of jobs that ran, so that one may run twice',
   replays: 'what it says of dead letters that were replayed, so that they may be sent twice',
 })

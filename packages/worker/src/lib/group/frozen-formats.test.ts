@@ -1,10 +1,11 @@
 // Bytes that versions have written, read by this one. Add those of new versions, and change none.
 import { type Consumer, type ConsumerOptions, systemClock } from '@millrace/core'
-import { createMemoryLog } from '@millrace/transport-embedded'
+import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
-import { Outside, runWorker, silentLog } from '../fixtures/test-worker.fixture.ts'
+import { outgoing, Outside, runWorker, silentLog } from '../fixtures/test-worker.fixture.ts'
 import { committedSends, decodeCommitMetadata, parseSend } from '../records/commit-metadata.ts'
+import { withPages } from '../records/progress-pages.ts'
 import { decodeGroupData, NO_GROUP_DATA } from './group-data.ts'
 import { decodeMemberData, encodeMemberData } from './member-data.ts'
 import { decodeOwnData } from './own-data.ts'
@@ -86,11 +87,49 @@ test('commit metadata 1 with what agents were seen to send to', () => {
   expect([...committedSends(metadata)].map((each) => parseSend(each))).toEqual([{ agent: 'count', topic: 'totals' }])
 })
 
+test('commit metadata 2: long text, with fields that later versions add', () => {
+  const ranges = [
+    { from: 205, to: 215 },
+    { from: 216, to: 217 },
+  ]
+  expect(decodeCommitMetadata(committed('m2 count:0;w=k3j tell%20all:2s,5+a,1+1;w=k3j;x >count>totals:0'))).toEqual(
+    new Map([
+      ['count', { position: 100, finished: [] }],
+      ['tell all', { position: 200, finished: ranges }],
+    ]),
+  )
+})
+
+test('commit metadata 2: references to pages, by their content', async () => {
+  const log = createMemoryLog()
+  const outside = new Outside(log)
+  await outside.topic('app-__progress', 2)
+  await outside.send([
+    outgoing('app-__progress', 1, 'words/3#0', 'something else'),
+    outgoing('app-__progress', 1, 'words/3#0', 'm2 count:0 tell%2'),
+    outgoing('app-__progress', 1, 'words/3#1', '0all:2s'),
+  ])
+  const transport = createMemoryTransport(log, { clock: systemClock(), log: silentLog })
+  await transport.connect({ timeoutMs: 1000 })
+  const reading = {
+    topic: 'app-__progress',
+    clock: systemClock(),
+    reader: () => transport.reader({ isolation: 'read-uncommitted' }),
+  }
+  const metadata = 'm2 @1:0:ec2lRgWYl3XdHSaG @1:2:w1Iq0l0KDIG_T3fD'
+  const [whole = committed('')] = await withPages([committed(metadata)], reading)
+  expect(whole.metadata).toBe('m2 count:0 tell%20all:2s')
+  expect(decodeCommitMetadata(whole).get('tell all')).toEqual({ position: 200, finished: [] })
+  for (const broken of ['m2 @1:0:AAAAAAAAAAAAAAAA', 'm2 @5:0:ec2lRgWYl3XdHSaG', 'm2 @x'])
+    await expect(withPages([committed(broken)], reading)).rejects.toMatchObject({ code: 'PROGRESS_MISSING' })
+  await transport.close()
+})
+
 test('commit metadata of a later version is an error that names the partition, and no beginning at the offset', () => {
-  expect(() => decodeCommitMetadata(committed('m2 whatever'))).toThrow(
+  expect(() => decodeCommitMetadata(committed('m3 whatever'))).toThrow(
     expect.objectContaining({
       code: 'FORMAT_NEWER',
-      message: expect.stringContaining('What is committed for words/3 at offset 100 has format 2'),
+      message: expect.stringContaining('What is committed for words/3 at offset 100 has format 3'),
     }),
   )
 })

@@ -4,6 +4,7 @@ import {
   committedSends,
   decodeCommitMetadata,
   encodeCommitMetadata,
+  encodeProgress,
   MAX_METADATA_BYTES,
   parseSend,
   sendText,
@@ -62,6 +63,22 @@ test('what is read back is what was written, but for ranges left out at the end'
     }),
   )
 })
+
+test('long text has everything, and is read back as it was', () => {
+  fc.assert(
+    fc.property(committed, ([offset, list]) => {
+      const progress = new Map(list)
+      expect(decode(offset, encodeProgress(offset, progress))).toEqual(progress)
+    }),
+  )
+})
+
+test.each(['m2 a', 'm2 a:1,2', 'm2 %E0:1', 'm2 a:zzzzzzzzzzzzzzzz', 'm2 @0:0:abc', 'm2 a:1 ;w=1'])(
+  'long text that cannot be read is no beginning at the offset: %j',
+  (metadata) => {
+    expect(() => decode(5, metadata)).toThrow(expect.objectContaining({ code: 'PROGRESS_MISSING' }))
+  },
+)
 
 test('it is seen who reads the partition, also of those that stand exactly at the offset', () => {
   const at = { position: 7, finished: [] }
