@@ -106,7 +106,10 @@ export interface ConsumerOptions {
   readonly onOutOfRange?: (lost: LostPosition) => void
 }
 
-/** Awaited by the driver, never two at a time. A rejection is fatal: the driver ends `batches()` with it. */
+/**
+ * Awaited by the driver, one at a time, except that `onLost` is also called while `onRevoke` runs. A rejection is fatal:
+ * the driver ends `batches()` with it.
+ */
 export interface RebalanceListener {
   /**
    * A rebalance has begun and this member has not rejoined yet. Commits still succeed until the returned promise
@@ -116,11 +119,15 @@ export interface RebalanceListener {
   onRevoke(): Promise<void>
   /**
    * The member has joined. `kept` partitions keep their position and what has been fetched of them, unless `stop` is
-   * called; `gained` ones deliver nothing until `seek`; batches of `lost` ones are no longer handed out once this is called. The driver
+   * called; a member that has missed a generation keeps none, because others may have had them in it; `gained` ones deliver nothing until `seek`; batches of `lost` ones are no longer handed out once this is called. The driver
    * heartbeats while it waits, so this may take long, but it should only start long work, not await it.
    */
   onAssign(change: AssignmentChange): Promise<void>
-  /** Membership is gone (fenced, session expired): nothing can be committed, all partitions are lost. The driver rejoins afterwards by itself. */
+  /**
+   * Membership is gone (fenced, session expired): nothing can be committed, all partitions are lost. Called as soon as
+   * the driver knows, so that a member that still drains does not go on with what others have. The driver rejoins
+   * afterwards by itself; `onAssign` follows when an `onRevoke` under way has settled.
+   */
   onLost(): Promise<void>
 }
 

@@ -1,7 +1,11 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { Socket } from 'node:net'
 import { transportSuite } from '@millrace/conformance'
 import { systemClock, type Logger, type Transport } from '@millrace/core'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { Kafka, logLevel } from 'kafkajs'
+import { afterAll } from 'vitest'
 import { BrokerHealth } from './kafkajs/broker-health.ts'
 import { BrokerLinks } from './cluster/broker-links.ts'
 import { ClusterView, parseAddress } from './cluster/cluster-view.ts'
@@ -14,7 +18,9 @@ const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error:
 
 describeKafka('on a real broker', (brokers) => {
   const clientIds = new WeakMap<Transport, string>()
+  const sockets = new MemberSockets()
   let clients = 0
+  afterAll(() => sockets.close())
   transportSuite({
     name: 'kafka',
     sessionTimeoutMs: 3_000,
@@ -22,6 +28,7 @@ describeKafka('on a real broker', (brokers) => {
       const clientId = `conformance-${process.pid}-${++clients}`
       const transport = createKafkaTransport({ brokers, clientId }, { clock: systemClock(), log: silent })
       clientIds.set(transport, clientId)
+      sockets.follow(transport)
       return transport
     },
     accidents: {
@@ -29,6 +36,7 @@ describeKafka('on a real broker', (brokers) => {
         if (transport instanceof KafkaTransport) transport.kill()
       },
       expire: (transport) => throwOutMembers(brokers, clientIds.get(transport) ?? ''),
+      deafen: (transport) => sockets.deafen(transport),
     },
     skip: {
       'compacted records leave gaps that reading moves over':
@@ -36,6 +44,49 @@ describeKafka('on a real broker', (brokers) => {
     },
   })
 })
+
+/** The connections over which members of a group speak with their broker. */
+class MemberSockets {
+  readonly #sockets = new WeakMap<Transport, Set<Socket>>()
+  /** The transport whose member is at work. */
+  readonly #current = new AsyncLocalStorage<Transport>()
+
+  constructor() {
+    subscribe('net.client.socket', this.#opened)
+  }
+
+  /** From now on the connections of this transport's members are known. */
+  follow(transport: Transport): void {
+    const make = transport.consumer.bind(transport)
+    transport.consumer = (options) => {
+      const consumer = make(options)
+      const start = consumer.start.bind(consumer)
+      return Object.assign(consumer, { start: () => this.#current.run(transport, start) })
+    }
+  }
+
+  /** Answers to its members are not read until the returned function is called. */
+  deafen(transport: Transport): () => void {
+    const sockets = [...(this.#sockets.get(transport) ?? [])]
+    for (const socket of sockets) socket.pause()
+    return () => {
+      for (const socket of sockets) socket.resume()
+    }
+  }
+
+  close(): void {
+    unsubscribe('net.client.socket', this.#opened)
+  }
+
+  readonly #opened = (message: unknown): void => {
+    const socket = typeof message === 'object' && message !== null && 'socket' in message ? message.socket : undefined
+    const transport = this.#current.getStore()
+    if (!(socket instanceof Socket) || transport === undefined) return
+    const sockets = this.#sockets.get(transport) ?? new Set()
+    this.#sockets.set(transport, sockets.add(socket))
+    socket.once('close', () => sockets.delete(socket))
+  }
+}
 
 /** Takes the members of one client out of their groups, as an administrator can, while the client lives on. */
 async function throwOutMembers(brokers: readonly string[], clientId: string): Promise<void> {

@@ -134,6 +134,10 @@ export class CaseContext {
     await this.#accident('expire')(transport)
   }
 
+  deafen(transport: Transport): () => void {
+    return this.#accident('deafen')(transport)
+  }
+
   async compact(topic: string): Promise<void> {
     await this.#accident('compact')(topic)
   }

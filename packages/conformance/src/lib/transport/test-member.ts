@@ -28,8 +28,12 @@ export interface TestMemberOptions {
   readonly seekGained?: boolean
   /** Left out: a position out of range ends the batches. */
   readonly onOutOfRange?: (lost: LostPosition) => void
+  /** Called when the driver is about to join. */
+  readonly onJoin?: () => void
   /** Awaited first in `onRevoke`. */
   readonly beforeRevoke?: () => Promise<void>
+  /** Called in `onLost`. */
+  readonly onLost?: () => void
   /** Awaited first in `onAssign`; a rejection is the listener's. */
   readonly beforeAssign?: (change: AssignmentChange) => Promise<void>
 }
@@ -58,6 +62,7 @@ export class TestMember {
   readonly #owned = new Map<string, TopicPartition>()
   readonly #positions = new Map<string, number>()
   readonly #queue: RecordBatch[] = []
+  #joins = 0
   #holding = true
   #ended: { readonly error: Error | undefined } | undefined
 
@@ -73,7 +78,11 @@ export class TestMember {
       topics: options.topics,
       instanceId: options.instanceId,
       assignor: testAssignor(options.assignorName),
-      memberData: () => encodeMemberData({ label: options.label, held: [...this.#owned.keys()] }),
+      memberData: () => {
+        this.#joins++
+        options.onJoin?.()
+        return encodeMemberData({ label: options.label, held: [...this.#owned.keys()] })
+      },
       sessionTimeoutMs: options.sessionTimeoutMs,
       rebalanceTimeoutMs: 20_000,
       heartbeatIntervalMs: 100,
@@ -83,6 +92,11 @@ export class TestMember {
       ...(options.onOutOfRange === undefined ? {} : { onOutOfRange: options.onOutOfRange }),
     })
     void this.#iterate()
+  }
+
+  /** How often its driver was about to join. */
+  get joins(): number {
+    return this.#joins
   }
 
   get owned(): readonly string[] {
@@ -191,6 +205,7 @@ export class TestMember {
 
   #lost(): void {
     this.events.push({ type: 'lost' })
+    this.#options.onLost?.()
     this.#holding = true
     for (const partition of [...this.#owned.values()]) this.#forget(partition)
   }

@@ -17,6 +17,11 @@ export interface TransportAccidents {
   readonly kill?: (transport: Transport) => void | Promise<void>
   /** Throws the members of a transport out of their groups, while it goes on. */
   readonly expire?: (transport: Transport) => void | Promise<void>
+  /**
+   * Lets the members of a transport hear nothing of their groups, while what they ask for still arrives, until the
+   * returned function is called.
+   */
+  readonly deafen?: (transport: Transport) => () => void
   /** Compacts a topic made with `cleanup.policy=compact`, now; resolves when it is done. */
   readonly compact?: (topic: string) => void | Promise<void>
 }

@@ -27,6 +27,10 @@ transportSuite({
       if (transport instanceof EmbeddedTransport) await transport.expire()
     },
   },
+  skip: {
+    'a member that has missed a generation keeps nothing: others may have had its partitions in between':
+      'its process cannot be made to hear nothing; membership is the memory log’s, which runs this case',
+  },
 })
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }))

@@ -56,7 +56,7 @@ export class LmdbContents implements LogWrites {
     const { end } = this.bounds(topic, at.partition)
     const records: RawRecord[] = []
     let bytes = 0
-    let base = this.#baseOf(topic, at)
+    let base = this.baseOf(topic, at)
     for (let rows = 0; base < end && rows < ROWS_A_SLICE && records.length < limit.maxRecords; rows++) {
       const row = this.row(topic, at.partition, base)
       if (records.length > 0 && bytes + row.bytes > limit.maxBytes) break
@@ -85,6 +85,18 @@ export class LmdbContents implements LogWrites {
     const frame = bytes === undefined ? undefined : decodeFrame(bytes, { topic: topic.number, partition, base })
     if (frame === undefined || frame.span < 1) throw this.#damaged(topic, partition, base)
     return frame
+  }
+
+  /** Where the row begins that has an offset. Throws `LOG_CORRUPT` when there is none. */
+  baseOf(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }): number {
+    const key = [topic.number, at.partition, at.offset]
+    if (this.#tables.records.doesExist(key)) return at.offset
+    const before = { start: key, end: [topic.number, at.partition], reverse: true, limit: 1, snapshot: false }
+    for (const found of this.#tables.records.getKeys(before)) {
+      const base = found[2] ?? 0
+      if (base + this.frame(topic, at.partition, base).span > at.offset) return base
+    }
+    throw this.#damaged(topic, at.partition, at.offset)
   }
 
   group(groupId: string): GroupState {
@@ -222,18 +234,6 @@ export class LmdbContents implements LogWrites {
 
   putFact(name: readonly (string | number)[], value: Buffer): void {
     this.#tables.facts.put([...name], value)
-  }
-
-  /** Base of the row that covers an offset. */
-  #baseOf(topic: StoredTopic, at: { readonly partition: number; readonly offset: number }): number {
-    const key = [topic.number, at.partition, at.offset]
-    if (this.#tables.records.doesExist(key)) return at.offset
-    const before = { start: key, end: [topic.number, at.partition], reverse: true, limit: 1, snapshot: false }
-    for (const found of this.#tables.records.getKeys(before)) {
-      const base = found[2] ?? 0
-      if (base + this.frame(topic, at.partition, base).span > at.offset) return base
-    }
-    throw this.#damaged(topic, at.partition, at.offset)
   }
 
   /** Leaves of a row what is from an offset on, as a row that starts there: a partition always begins with a row. */

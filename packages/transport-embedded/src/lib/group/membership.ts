@@ -123,17 +123,20 @@ export class Membership {
 
   /** From joining to having to join again. */
   async #round(): Promise<void> {
-    const { listener, rebalanceTimeoutMs } = this.#options
+    let draining: Promise<unknown> | undefined
     if (await this.#joinUntilStable()) {
       await this.#untilRebalance()
       if (this.#stopped) return
       if (this.#isMember()) {
-        await withinLimit(this.#context.clock, rebalanceTimeoutMs, listener.onRevoke())
-        return
+        draining = withinLimit(this.#context.clock, this.#options.rebalanceTimeoutMs, this.#options.listener.onRevoke())
+        await Promise.race([draining, this.#untilThrownOut(draining)])
+        if (this.#stopped || this.#isMember()) return
       }
     }
     if (this.#stopped) return
     await this.#lose()
+    // The listener is not told of the next assignment while it is still in `onRevoke`.
+    await draining
   }
 
   /** Joins, as often as it takes, and hands the assignment to the listener. False when thrown out. */
@@ -185,7 +188,9 @@ export class Membership {
   async #assigned(group: GroupState): Promise<void> {
     const { generation, groupData } = group
     const ownData = group.ownData.get(this.#memberId) ?? new Uint8Array(0)
-    const change = this.#own(group.assignments.get(this.#memberId) ?? [])
+    // Whoever misses a generation may have lost any of its partitions to another member in between.
+    const missed = this.#generation >= 0 && generation > this.#generation + 1
+    const change = this.#own(group.assignments.get(this.#memberId) ?? [], missed ? 'nothing' : 'what stays')
     this.#generation = generation
     // A batch of a lost partition that was delivered just now reaches its reader first.
     await Promise.resolve()
@@ -207,10 +212,25 @@ export class Membership {
     }
   }
 
+  /** Resolves when the member is thrown out, and when `draining` is over. */
+  async #untilThrownOut(draining: Promise<unknown>): Promise<void> {
+    let over = false
+    const end = (): void => {
+      over = true
+      this.#wake.notify()
+    }
+    draining.then(end, end)
+    for (;;) {
+      const changed = this.#wake.next()
+      if (over || this.#stopped || !this.#isMember()) return
+      await changed
+    }
+  }
+
   async #lose(): Promise<void> {
     const { groupId, instanceId, listener } = this.#options
     this.#context.log.warn({ groupId, memberId: this.#memberId }, 'The group has gone on without this member.')
-    this.#own([])
+    this.#own([], 'nothing')
     this.#generation = -1
     if (this.#hasAssignment) await listener.onLost()
     this.#hasAssignment = false
@@ -226,9 +246,11 @@ export class Membership {
     this.#memberId = newMemberId(this.#options)
   }
 
-  /** Makes these the member's partitions: what is no longer among them delivers nothing from now on. */
-  #own(partitions: readonly TopicPartition[]): PartitionChange {
-    const diff = assignmentChange(this.#batches.partitions(), partitions)
+  /** Makes these the member's partitions: those that it had and does not keep deliver nothing from now on. */
+  #own(partitions: readonly TopicPartition[], kept: 'what stays' | 'nothing'): PartitionChange {
+    const before = this.#batches.partitions()
+    const diff =
+      kept === 'nothing' ? { lost: before, kept: [], gained: partitions } : assignmentChange(before, partitions)
     for (const partition of diff.lost) this.#batches.remove(partition)
     for (const partition of diff.gained) this.#batches.add(partition, undefined)
     return diff

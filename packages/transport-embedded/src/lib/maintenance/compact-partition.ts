@@ -29,7 +29,8 @@ export interface CompactOptions {
 /**
  * One pass over a partition: reads the keys of what was appended since the last pass, then rewrites the rows from the
  * beginning without the records that a later one replaces. Each step is a transaction of its own and offsets stay, so
- * readers and a crash in between do no harm.
+ * readers and a crash in between do no harm. Between two steps another process may compact the same partition, delete
+ * records of it, or delete the topic: each step looks up where the rows begin now.
  */
 export async function compactPartition(
   backend: LmdbBackend,
@@ -56,10 +57,17 @@ export async function compactPartition(
   const last = new Map<string, number>()
   let to = dirtyFrom
   while (to < end && to - dirtyFrom < RECORDS_A_PASS) {
-    const at = { partition, offset: to }
-    const { records, nextOffset } = backend.read((contents) => contents.slice(topic, at, READ_LIMIT))
-    for (const { key, offset } of records) if (key !== null) last.set(key.toString('latin1'), offset)
-    to = nextOffset
+    const read = backend.read((contents) => {
+      if (!isThere(contents, topic)) return undefined
+      const bounds = contents.bounds(topic, partition)
+      const offset = Math.max(to, bounds.start)
+      return offset < bounds.end
+        ? contents.slice(topic, { partition, offset }, READ_LIMIT)
+        : { records: [], nextOffset: bounds.end }
+    })
+    if (read === undefined) return
+    for (const { key, offset } of read.records) if (key !== null) last.set(key.toString('latin1'), offset)
+    to = read.nextOffset
     await pause()
   }
 
@@ -68,8 +76,7 @@ export async function compactPartition(
   for (let base = start; base < to;) {
     const bounds = { from: base, to }
     const step = await backend.write('quiet', (contents) => {
-      // The topic was deleted or made anew: the rows are not there any more.
-      if (contents.topic(name)?.id !== topic.id) return undefined
+      if (!isThere(contents, topic)) return undefined
       return rewriteRows(new MergedRows(contents, topic, partition), bounds, rule)
     })
     if (step === undefined) return
@@ -77,7 +84,17 @@ export async function compactPartition(
     base = step.next
     await pause()
   }
-  await backend.write('quiet', (contents) => contents.putFact(progressFact(topic, partition), doubles(to, kept)))
+  await backend.write('quiet', (contents) => {
+    const progress = progressFact(topic, partition)
+    // A pass of another process may have come further meanwhile.
+    const cleaned = contents.fact(progress)?.readDoubleLE(0) ?? 0
+    if (isThere(contents, topic) && cleaned < to) contents.putFact(progress, doubles(to, kept))
+  })
+}
+
+/** False when the topic was deleted or made anew: then its rows are gone. */
+function isThere(contents: LmdbContents, topic: StoredTopic): boolean {
+  return contents.topic(topic.name)?.id === topic.id
 }
 
 /** How far a partition is compacted, and what was left of it then. */
@@ -90,7 +107,7 @@ function rewriteRows(
   { from, to }: { readonly from: number; readonly to: number },
   rule: CompactionRule,
 ): { readonly next: number; readonly kept: number } {
-  let base = Math.max(from, rows.start)
+  let base = rows.baseOf(from)
   let kept = 0
   let bytes = 0
   for (let step = 0; base < to && step < ROWS_A_STEP && bytes < BYTES_A_STEP; step++) {
@@ -128,8 +145,11 @@ class MergedRows {
     this.#partition = partition
   }
 
-  get start(): number {
-    return this.#contents.bounds(this.#topic, this.#partition).start
+  /** Where the row begins that has this offset, or the first one after it: another pass may have merged rows since. */
+  baseOf(offset: number): number {
+    const { start, end } = this.#contents.bounds(this.#topic, this.#partition)
+    if (offset <= start || offset >= end) return Math.max(offset, start)
+    return this.#contents.baseOf(this.#topic, { partition: this.#partition, offset })
   }
 
   /** The row that begins at `base`, without what the rule takes from it. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
-import { NO_HEADERS, systemClock, type Logger, type RawRecord } from '@millrace/core'
+import { NO_HEADERS, systemClock, type Logger, type OutgoingRecord, type RawRecord } from '@millrace/core'
 import { LmdbBackend } from '../durable/lmdb-backend.ts'
 import { compactPartition } from './compact-partition.ts'
 import { expireRecords } from './housekeeper.ts'
@@ -19,7 +19,9 @@ afterAll(() => {
 interface Opened {
   readonly backend: LmdbBackend
   readonly time: { now: number }
-  append(rows: readonly (readonly [key: string, value: string | null])[]): Promise<void>
+  append(records: readonly (readonly [key: string, value: string | null])[]): Promise<void>
+  /** As `append`, each record in a row of its own. */
+  appendRows(records: readonly (readonly [key: string, value: string | null])[]): Promise<void>
   read(from: number): readonly RawRecord[]
   deleteBefore(offset: number): Promise<number | undefined>
 }
@@ -37,17 +39,16 @@ async function openLog(config: Readonly<Record<string, string>>): Promise<Opened
   return {
     backend,
     time,
-    append: async (rows) => {
-      const records = rows.map(([key, value]) => ({
-        ...AT,
-        key: Buffer.from(key),
-        value: value === null ? null : Buffer.from(value),
-        headers: NO_HEADERS,
-        timestamp: 1,
-      }))
+    append: async (pairs) => {
       await backend.write('quiet', (contents) => {
         const topic = contents.topic('t')
-        if (topic !== undefined) contents.append(topic, 0, records)
+        if (topic !== undefined) contents.append(topic, 0, pairs.map(record))
+      })
+    },
+    appendRows: async (pairs) => {
+      await backend.write('quiet', (contents) => {
+        const topic = contents.topic('t')
+        if (topic !== undefined) for (const pair of pairs) contents.append(topic, 0, [record(pair)])
       })
     },
     deleteBefore: (offset) =>
@@ -71,6 +72,14 @@ async function openLog(config: Readonly<Record<string, string>>): Promise<Opened
       }),
   }
 }
+
+const record = ([key, value]: readonly [key: string, value: string | null]): OutgoingRecord => ({
+  ...AT,
+  key: Buffer.from(key),
+  value: value === null ? null : Buffer.from(value),
+  headers: NO_HEADERS,
+  timestamp: 1,
+})
 
 const dump = (records: readonly RawRecord[]): readonly (readonly [number, string, string | null])[] =>
   records.map(({ offset, key, value }) => [offset, key?.toString() ?? '', value?.toString() ?? null] as const)
@@ -138,6 +147,57 @@ describe('compaction', () => {
       [3, 'c', '1'],
     ])
     await log.backend.close()
+  })
+
+  it('is made by several processes at once, while records come and go: nothing is lost, and nothing counts as damaged', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), fc.integer({ min: 0, max: 900 }), async (scheduler, deleted) => {
+        const log = await openLog({ 'cleanup.policy': 'compact' })
+        const all = Array.from({ length: 900 }, (_, n) => [`key ${n % 7}`, String(n)] as const)
+        const pause = (): Promise<void> => scheduler.schedule(Promise.resolve())
+        const compact = (): Promise<void> =>
+          compactPartition(log.backend, AT, { now: log.time.now, force: true, pause })
+        try {
+          // A row each: more than one step has room for.
+          await log.appendRows(all.slice(0, 600))
+          const goesOn = async (): Promise<void> => {
+            await pause()
+            await log.appendRows(all.slice(600))
+            await pause()
+            await log.deleteBefore(deleted)
+          }
+          const over = Promise.all([compact(), compact(), goesOn().then(compact)])
+          await scheduler.waitFor(over)
+          await compactPartition(log.backend, AT, { now: log.time.now, force: true, pause: noPause })
+          let start = deleted
+          await log.deleteBefore(deleted).then((now) => (start = now ?? 0))
+          expect(dump(log.read(start))).toEqual(
+            all.flatMap(([key, value], n) => (n >= Math.max(893, start) ? [[n, key, value]] : [])),
+          )
+        } finally {
+          await log.backend.close()
+        }
+      }),
+      { numRuns: 15 },
+    )
+  })
+
+  it('ends quietly when its topic is deleted under it, at whatever step', async () => {
+    for (let step = 1; step <= 5; step++) {
+      const log = await openLog({ 'cleanup.policy': 'compact' })
+      await log.appendRows(Array.from({ length: 600 }, (_, n) => [`key ${n % 7}`, 'x'.repeat(4000)] as const))
+      let steps = 0
+      const pause = async (): Promise<void> => {
+        if (++steps !== step) return
+        await log.backend.write('quiet', (contents) => {
+          const topic = contents.topic('t')
+          if (topic !== undefined) contents.dropTopic(topic)
+        })
+      }
+      await compactPartition(log.backend, AT, { now: log.time.now, force: true, pause })
+      expect(steps).toBe(step)
+      await log.backend.close()
+    }
   })
 
   it('leaves few rows behind many small appends', async () => {

@@ -113,7 +113,7 @@ export class KafkaMember {
     if (this.owned.isMember) {
       this.#dropAll()
       await this.#listener
-        .notify(() => listener.onLost())
+        .notifyAtOnce(() => listener.onLost())
         .catch((thrown: unknown) =>
           log.error({ error: toError(thrown).message }, 'onLost failed after the member had failed.'),
         )
@@ -208,7 +208,7 @@ export class KafkaMember {
     this.#endJoining()
     if (!wasMember) return
     await raceAbort(
-      this.#listener.notify(() => this.#context.options.listener.onLost()),
+      this.#listener.notifyAtOnce(() => this.#context.options.listener.onLost()),
       this.#context.signal,
     )
   }
@@ -238,16 +238,25 @@ function tooLarge(groupId: string, bytes: number): MillraceError {
   )
 }
 
-/** Calls of a listener, one at a time even when one of them is late. */
+/** Calls of a listener: one at a time, even when one of them is late, except for the news that all is lost. */
 class ListenerCalls {
-  #tail: Promise<void> = Promise.resolve()
+  #tail: Promise<unknown> = Promise.resolve()
 
   /** Calls when the calls before are through; after one that was rejected it is rejected too, and does not call. */
   notify(call: () => Promise<void>): Promise<void> {
-    const called = this.#tail.then(call)
+    return this.#called(this.#tail.then(call))
+  }
+
+  /** Calls now, also while the listener still drains: it must not go on with what it has lost. */
+  notifyAtOnce(call: () => Promise<void>): Promise<void> {
+    return this.#called(call())
+  }
+
+  #called(called: Promise<void>): Promise<void> {
     // The caller sees a rejection. When the consumer is closed, no caller is left.
     called.catch(() => undefined)
-    this.#tail = called
+    this.#tail = Promise.all([this.#tail, called])
+    this.#tail.catch(() => undefined)
     return called
   }
 }

@@ -128,22 +128,25 @@ export class KafkaConsumer implements Consumer {
 
   /**
    * Commits in whatever generation the member is when its turn comes, as long as it has owned the partitions throughout:
-   * a commit that waited for a rebalance holds for partitions that were kept. Kafka accepts commits of partitions that
-   * the member does not own, so that is checked here.
+   * a commit that waited for a rebalance holds for partitions that were kept, and not for those that were lost and are
+   * back. Kafka accepts commits of partitions that the member does not own, so that is checked here.
    */
   async #commit(offsets: readonly CommitOffset[]): Promise<void> {
     const { groupId } = this.#options
     const coordinator = this.#coordinator
     const { owned } = this.#member
-    const { breaks } = owned
+    const epochs = offsets.map((offset) => owned.epochOf(offset))
     await retrying(this.#context.reconnects, `commit of group "${groupId}"`, this.#closing.signal, async () => {
       const session = await this.#member.session()
-      if (session === undefined || breaks !== owned.breaks) throw fenced(groupId)
-      const foreign = offsets.find((offset) => !owned.has(offset))
+      if (session === undefined) throw fenced(groupId)
+      const foreign = offsets.find((offset, nth) => {
+        const epoch = owned.epochOf(offset)
+        return epoch === undefined || epoch !== epochs[nth]
+      })
       if (foreign !== undefined)
         throw new MillraceError(
           'NOT_ASSIGNED',
-          `${partitionKey(foreign)} is not assigned to this member of group "${groupId}".`,
+          `${partitionKey(foreign)} is not assigned to this member of group "${groupId}", or was not all the time since the commit began.`,
         )
       const results = await coordinator.send(offsetCommitRequest(session.membership, offsets))
       const failed = results.find(({ errorCode }) => errorCode !== KafkaCode.ok)

@@ -6,13 +6,18 @@ import { OwnedPartitions } from './owned-partitions.ts'
 const at = (...numbers: readonly number[]): { readonly topic: string; readonly partition: number }[] =>
   numbers.map((partition) => ({ topic: 't', partition }))
 
-test('from one generation to the next what stays is kept, and no commit is too old', () => {
+const epochs = (owned: OwnedPartitions): readonly (number | undefined)[] =>
+  [0, 1, 2].map((partition) => owned.epochOf({ topic: 't', partition }))
+
+test('from one generation to the next what stays is kept in its epoch, and what comes back begins another one', () => {
   const owned = new OwnedPartitions()
   expect(owned.assign(1, at(0, 1))).toEqual({ lost: [], kept: [], gained: at(0, 1) })
-  const { breaks } = owned
+  const before = epochs(owned)
   expect(owned.assign(2, at(1, 2))).toEqual({ lost: at(0), kept: at(1), gained: at(2) })
-  expect(owned.breaks).toBe(breaks)
-  expect([0, 1, 2].map((partition) => owned.has({ topic: 't', partition }))).toEqual([false, true, true])
+  expect(epochs(owned)).toEqual([undefined, before[1], expect.any(Number)])
+  expect(owned.assign(3, at(0, 1))).toEqual({ lost: at(2), kept: at(1), gained: at(0) })
+  expect(epochs(owned)).toEqual([expect.any(Number), before[1], undefined])
+  expect(epochs(owned)[0]).not.toBe(before[0])
 })
 
 test.each([
@@ -24,22 +29,23 @@ test.each([
       return 2
     },
   ],
-] as const)('%s: nothing is kept, and commits from before do not count', (_what, next) => {
+] as const)('%s: nothing is kept, and every partition is in another epoch', (_what, next) => {
   const owned = new OwnedPartitions()
   owned.assign(1, at(0, 1))
-  const { breaks } = owned
+  const [first, second] = epochs(owned)
   expect(owned.assign(next(owned), at(0, 1))).toEqual({ lost: at(0, 1), kept: [], gained: at(0, 1) })
-  expect(owned.breaks).toBeGreaterThan(breaks)
+  expect(epochs(owned)).not.toContain(first)
+  expect(epochs(owned)).not.toContain(second)
 })
 
 test('a member that was thrown out owns nothing, and begins anew', () => {
   const owned = new OwnedPartitions()
   owned.assign(7, at(0))
-  const { breaks } = owned
+  const [epoch] = epochs(owned)
   expect(owned.drop()).toEqual(at(0))
-  expect([owned.isMember, owned.has({ topic: 't', partition: 0 })]).toEqual([false, false])
-  expect(owned.breaks).toBeGreaterThan(breaks)
+  expect([owned.isMember, epochs(owned)[0]]).toEqual([false, undefined])
   expect(owned.assign(9, at(0))).toEqual({ lost: [], kept: [], gained: at(0) })
+  expect(epochs(owned)[0]).not.toBe(epoch)
 })
 
 const assignment: fc.Arbitrary<TopicPartition[]> = fc

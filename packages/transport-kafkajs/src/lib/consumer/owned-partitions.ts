@@ -2,14 +2,15 @@ import { assignmentChange, partitionKey, type PartitionChange, type TopicPartiti
 
 const NOTHING: readonly TopicPartition[] = []
 
-/** What a member owns, over its generations, and whether it has been there all the time. */
+/** What a member owns, over its generations, and since when without a break. */
 export class OwnedPartitions {
   #partitions = NOTHING
-  #keys: ReadonlySet<string> = new Set()
+  #epochs: ReadonlyMap<string, number> = new Map()
+  /** Of the last gain. */
+  #epoch = 0
   #generation: number | undefined
   /** False when a generation may have passed without this member. */
   #continuous = true
-  #breaks = 0
   #isMember = false
 
   /** From the first assignment until `drop`. */
@@ -17,13 +18,12 @@ export class OwnedPartitions {
     return this.#isMember
   }
 
-  /** Counts breaks in ownership: a commit from before one must not reach the broker after it. */
-  get breaks(): number {
-    return this.#breaks
-  }
-
-  has(partition: TopicPartition): boolean {
-    return this.#keys.has(partitionKey(partition))
+  /**
+   * Tells one time of owning a partition from another: another number after each loss, however soon it is back.
+   * `undefined` while it is not owned.
+   */
+  epochOf(partition: TopicPartition): number | undefined {
+    return this.#epochs.get(partitionKey(partition))
   }
 
   /** A generation may have passed without this member: in the next one nothing counts as kept. */
@@ -40,10 +40,9 @@ export class OwnedPartitions {
       ? assignmentChange(this.#partitions, partitions)
       : // Another member may have owned its partitions meanwhile: nothing counts as kept.
         { lost: this.#partitions, kept: [], gained: partitions }
-    if (!this.#continuous) this.#breaks++
     this.#continuous = true
     this.#isMember = true
-    this.#hold(partitions)
+    this.#hold(change)
     return change
   }
 
@@ -52,14 +51,18 @@ export class OwnedPartitions {
     const lost = this.#partitions
     this.#generation = undefined
     this.#continuous = true
-    this.#breaks++
     this.#isMember = false
-    this.#hold(NOTHING)
+    this.#hold({ kept: NOTHING, gained: NOTHING })
     return lost
   }
 
-  #hold(partitions: readonly TopicPartition[]): void {
-    this.#partitions = partitions
-    this.#keys = new Set(partitions.map(partitionKey))
+  #hold({ kept, gained }: Pick<PartitionChange, 'kept' | 'gained'>): void {
+    const before = this.#epochs
+    const epoch = ++this.#epoch
+    this.#partitions = [...kept, ...gained]
+    this.#epochs = new Map([
+      ...kept.map(partitionKey).map((key) => [key, before.get(key) ?? epoch] as const),
+      ...gained.map((partition) => [partitionKey(partition), epoch] as const),
+    ])
   }
 }

@@ -83,6 +83,27 @@ export const adminCases = {
     await admin.deleteTopics([name])
   },
 
+  'a deleted topic takes its committed offsets along: made again, it is read from its beginning': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(1)
+    const groupId = t.name('group')
+    const admin = await t.admin()
+    const at = { topic, partition: 0 }
+    await t.send(text(topic, 0, 'old'), text(topic, 0, 'old'))
+    await admin.commit(groupId, [{ ...at, offset: 2, metadata: '' }])
+    expect(await admin.committed(groupId, [at])).toMatchObject([{ offset: 2 }])
+    await admin.deleteTopics([topic])
+    const forgotten = async (): Promise<boolean> => (await admin.committed(groupId)).length === 0
+    await eventually(forgotten, { what: 'the group to forget the topic', limitMs: 10_000 })
+    await admin.createTopics([{ name: topic, partitions: 1, replicationFactor: -1, config: {} }])
+    await t.send(text(topic, 0, 'new 0'), text(topic, 0, 'new 1'), text(topic, 0, 'new 2'))
+    const member = t.member(await t.transport(), { label: 'a', groupId, topics: [topic] })
+    await member.consumer.start()
+    await eventually(() => member.handled.length === 3, { what: 'all records of the new topic' })
+    expect(member.handled.map(({ value }) => value)).toEqual(['new 0', 'new 1', 'new 2'])
+  },
+
   'the id of a topic stays, and changes when it is made again': async (t: CaseContext): Promise<void> => {
     const spec = { name: t.name('topic'), partitions: 1, replicationFactor: -1, config: {} }
     const admin = await t.admin()

@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
-import { systemClock } from '@millrace/core'
-import { eventually } from '../../eventually.ts'
+import { deferred, partitionKey, systemClock, type AssignmentChange, type TopicPartition } from '@millrace/core'
+import { eventually, within } from '../../eventually.ts'
 import { numbers, type CaseContext } from '../case-context.ts'
+import type { TestMember } from '../test-member.ts'
 
 export const membershipCases = {
   'a lone member is told its id, generation, all partitions and the group data': async (
@@ -192,6 +193,80 @@ export const membershipCases = {
     expect(last?.type === 'assign' && first?.type === 'assign' && last.memberId !== first.memberId).toBe(true)
   },
 
+  'a member that is thrown out while it drains hears onLost at once, and of the next generation when it has drained':
+    async (t: CaseContext): Promise<void> => {
+      const topic = await t.topic(2)
+      const transport = await t.transport()
+      const lost = deferred<void>()
+      const drained = deferred<void>()
+      const seen: string[] = []
+      const member: TestMember = t.member(transport, {
+        label: 'a',
+        groupId: t.name('group'),
+        topics: [topic],
+        beforeRevoke: async () => {
+          await t.expire(transport)
+          await lost.promise
+          seen.push(...member.events.map(({ type }) => type))
+          drained.resolve()
+        },
+        onLost: lost.resolve,
+      })
+      await member.consumer.start()
+      member.consumer.rejoin()
+      await within(drained.promise, { what: 'onLost during onRevoke', limitMs: 10_000 })
+      expect(seen).toEqual(['assign', 'revoke', 'lost'])
+      await member.settled(2)
+      expect(member.events.map(({ type }) => type)).toEqual(['assign', 'revoke', 'lost', 'assign'])
+      expect(member.events.at(-1)).toMatchObject({ lost: [], kept: [], gained: [{}, {}] })
+    },
+
+  'a member that has missed a generation keeps nothing: others may have had its partitions in between': async (
+    t: CaseContext,
+  ): Promise<void> => {
+    const topic = await t.topic(6)
+    const groupId = t.name('group')
+    // The first one leads: it must not be the one that hears nothing.
+    const leader = t.member(await t.transport(), { label: 'a', groupId, topics: [topic] })
+    const other = t.member(await t.another(), { label: 'b', groupId, topics: [topic] })
+    const deaf = await t.another()
+    let hear = (): void => {}
+    let isDeafAtJoins = false
+    const member: TestMember = t.member(deaf, {
+      label: 'c',
+      groupId,
+      topics: [topic],
+      onJoin: () => {
+        if (isDeafAtJoins) hear = t.deafen(deaf)
+      },
+    })
+    const all = [leader, other, member]
+    for (const { consumer } of all) await consumer.start()
+    await Promise.all(all.map((each) => each.settled(2)))
+
+    // All have joined, and one does not hear of the outcome.
+    const counts = all.map((each) => assignments(each).length)
+    isDeafAtJoins = true
+    leader.consumer.rejoin()
+    for (const [nth, each] of [leader, other].entries())
+      await eventually(() => assignments(each).length > (counts[nth] ?? 0), { what: 'a generation that one misses' })
+    isDeafAtJoins = false
+    // The next rebalance has begun when somebody hears of it who has not asked for it.
+    const { length } = other.events
+    leader.consumer.rejoin()
+    await eventually(() => other.events.length > length, { what: 'the next rebalance' })
+    hear()
+    await eventually(() => assignments(member).length > (counts[2] ?? 0), { what: 'a generation that it hears of' })
+    await Promise.all(all.map((each) => each.settled(2)))
+    const names = (partitions: readonly TopicPartition[]): readonly string[] => partitions.map(partitionKey).sort()
+    const [before, after] = assignments(member).slice(-2)
+    if (before === undefined || after === undefined) throw new Error('There are no two assignments.')
+    expect(after.generation).toBeGreaterThan(before.generation + 1)
+    expect(after.kept).toEqual([])
+    expect(names(after.lost)).toEqual(names([...before.kept, ...before.gained]))
+    expect(after.gained).toHaveLength(2)
+  },
+
   'a listener that rejects ends the batches with its error': async (t: CaseContext): Promise<void> => {
     const topic = await t.topic(1)
     const groupId = t.name('group')
@@ -207,4 +282,8 @@ export const membershipCases = {
     await starting
     await b.settled(1)
   },
+}
+
+function assignments({ events }: TestMember): readonly AssignmentChange[] {
+  return events.filter((event) => event.type === 'assign')
 }

@@ -1,0 +1,188 @@
+import { eventually } from '@millrace/conformance'
+import { deferred, partitionsOf, type AssignmentChange, type ConsumerOptions } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { memberOptions } from '../member-options.fixture.ts'
+import { KafkaConsumer } from './kafka-consumer.ts'
+import { code, committed, joined, ScriptedBroker, synced } from './scripted-broker.fixture.ts'
+
+const COORDINATOR_LOAD_IN_PROGRESS = 14
+const UNKNOWN_MEMBER_ID = 25
+const REBALANCE_IN_PROGRESS = 27
+
+/** Of a rebalance: which generation this member joins, and the partitions of topic `t` that it is given in it. */
+type Round = readonly [generation: number, ...partitions: number[]]
+
+interface Followed {
+  readonly broker: ScriptedBroker
+  readonly consumer: KafkaConsumer
+  /** What the listener was told, in order. */
+  readonly told: (AssignmentChange | 'revoke' | 'lost')[]
+  /** The next round, from the join to the end of `onAssign`. */
+  round(): Promise<void>
+}
+
+/** A member that goes through these rounds, one after another; the first of them is over. */
+async function follow(
+  rounds: readonly Round[],
+  listener: Partial<ConsumerOptions['listener']> = {},
+): Promise<Followed> {
+  const left = [...rounds]
+  let now: Round = [0]
+  const broker = new ScriptedBroker(
+    { t: 2 },
+    {
+      JoinGroup: () => {
+        now = left.shift() ?? now
+        return joined(now[0])
+      },
+      SyncGroup: () => synced(now.slice(1).map((partition) => ({ topic: 't', partition }))),
+    },
+  )
+  const told: Followed['told'] = []
+  let assigned = deferred<void>()
+  const options = memberOptions('t', () => ({ assignments: new Map(), groupData: Buffer.alloc(0) }))
+  const consumer = new KafkaConsumer(
+    {
+      ...options,
+      listener: {
+        onRevoke: async () => {
+          told.push('revoke')
+          await listener.onRevoke?.()
+        },
+        onAssign: async (change) => {
+          told.push(change)
+          assigned.resolve()
+        },
+        onLost: async () => {
+          told.push('lost')
+          await listener.onLost?.()
+        },
+      },
+    },
+    broker.context,
+  )
+  await consumer.start()
+  return {
+    broker,
+    consumer,
+    told,
+    round: async () => {
+      assigned = deferred()
+      consumer.rejoin()
+      await assigned.promise
+    },
+  }
+}
+
+const OFFSET = { topic: 't', partition: 0, offset: 5, metadata: '' }
+
+test.each([
+  {
+    what: 'is refused when the partition was lost meanwhile and is back two generations later',
+    rounds: [
+      [2, 1],
+      [3, 0, 1],
+    ],
+    outcome: 'NOT_ASSIGNED',
+  },
+  {
+    what: 'is refused when a generation was missed, though the partition is there',
+    rounds: [[3, 0, 1]],
+    outcome: 'NOT_ASSIGNED',
+  },
+  { what: 'is refused when the partition is lost', rounds: [[2, 1]], outcome: 'NOT_ASSIGNED' },
+  {
+    what: 'reaches the broker when the partition was kept all the time',
+    rounds: [
+      [2, 0],
+      [3, 0, 1],
+    ],
+    outcome: undefined,
+  },
+] satisfies readonly { what: string; rounds: readonly Round[]; outcome: string | undefined }[])(
+  'a commit that waits for its next attempt $what',
+  async ({ rounds, outcome }) => {
+    const { broker, consumer, round } = await follow([[1, 0, 1], ...rounds])
+    const refused = deferred<void>()
+    broker.on('OffsetCommit', () => {
+      refused.resolve()
+      return committed([OFFSET], COORDINATOR_LOAD_IN_PROGRESS)
+    })
+    const commit = consumer.commit([OFFSET]).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    await refused.promise
+    broker.on('OffsetCommit', () => committed([OFFSET], 0))
+    for (const _ of rounds) await round()
+    await broker.clock.advance(1_000)
+    expect(await commit).toEqual(outcome === undefined ? undefined : expect.objectContaining({ code: outcome }))
+    expect(broker.count('OffsetCommit')).toBe(outcome === undefined ? 2 : 1)
+    await consumer.close()
+  },
+)
+
+test('a member that is thrown out while it drains hears of it at once, and of the next generation when it has drained', async () => {
+  const draining = deferred<void>()
+  const { broker, consumer, told } = await follow(
+    [
+      [1, 0, 1],
+      [4, 1],
+    ],
+    {
+      onRevoke: () => draining.promise,
+    },
+  )
+  broker.on('Heartbeat', () => code(REBALANCE_IN_PROGRESS))
+  await broker.clock.advance(250)
+  expect(told.slice(1)).toEqual(['revoke'])
+  broker.on('Heartbeat', () => code(UNKNOWN_MEMBER_ID))
+  await broker.clock.advance(250)
+  await eventually(() => told.includes('lost'), { what: 'onLost', limitMs: 5_000 })
+  broker.on('Heartbeat', () => code(0))
+  await broker.clock.advance(250)
+  expect(told.slice(1)).toEqual(['revoke', 'lost'])
+  draining.resolve()
+  await broker.clock.advance(1)
+  expect(told.slice(1)).toMatchObject([
+    'revoke',
+    'lost',
+    { generation: 4, kept: [], gained: [{ topic: 't', partition: 1 }] },
+  ])
+  await consumer.close()
+})
+
+test('a member counts as heard of from when its join or heartbeat was sent, not from when the answer came', async () => {
+  const { broker, consumer, round } = await follow([
+    [1, 0],
+    [2, 0],
+  ])
+  const { clock } = broker
+  const answered = deferred<void>()
+  let sentMs = 0
+  broker.on('SyncGroup', async () => {
+    sentMs = clock.monotonic()
+    await answered.promise
+    return synced(partitionsOf('t', 1))
+  })
+  const joining = round()
+  await clock.advance(900)
+  answered.resolve()
+  await joining
+  expect([clock.monotonic() - sentMs, consumer.lastHeartbeatMs()]).toEqual([900, sentMs])
+
+  const beaten = deferred<void>()
+  const beats: number[] = []
+  broker.on('Heartbeat', async () => {
+    beats.push(clock.monotonic())
+    // Only the first one is answered.
+    await (beats.length === 1 ? beaten.promise : deferred<void>().promise)
+    return code(0)
+  })
+  await clock.advance(700)
+  beaten.resolve()
+  await clock.advance(1)
+  const [firstMs = 0, secondMs = 0] = beats
+  expect([secondMs - firstMs, consumer.lastHeartbeatMs()]).toEqual([500, firstMs])
+  await consumer.close()
+})
