@@ -26,6 +26,7 @@ import { completionsOf, NO_NAMES } from './completion/completions-of.ts'
 import { devWorkerCommand, isDevWorker, waitAsSpare } from './dev/dev-worker.ts'
 import { commandOutput } from './output/command-output.ts'
 import { describeFailure, failureFacts } from './output/describe-failure.ts'
+import { type ShownTerminal, shownTerminal } from './output/foreign-text.ts'
 import { type Terminal, wantsColor, widthOf } from './output/terminal.ts'
 import { watchSignals } from './process/signals.ts'
 import { exitCodeOf, WrongUsage } from './process/exit-code.ts'
@@ -52,12 +53,13 @@ export interface CliOptions {
  * process.exitCode = await runCli(process.argv.slice(2))
  */
 export async function runCli(words: readonly string[], options: CliOptions = {}): Promise<number> {
-  const terminal = options.terminal ?? {
+  const given = options.terminal ?? {
     stdout: process.stdout,
     stderr: process.stderr,
     stdin: process.stdin,
     env: process.env,
   }
+  const terminal = shownTerminal(given, (stream) => wantsColor(stream, given.env, !words.includes('--no-color')))
   try {
     return await runWords(words, options, terminal)
   } catch (error) {
@@ -71,7 +73,7 @@ export async function runCli(words: readonly string[], options: CliOptions = {})
   }
 }
 
-async function runWords(words: readonly string[], options: CliOptions, terminal: Terminal): Promise<number> {
+async function runWords(words: readonly string[], options: CliOptions, terminal: ShownTerminal): Promise<number> {
   if (words[0] === '--version') return showVersion(terminal, words.includes('--json'))
   if (words[0] === COMPLETE) return complete(words.slice(1), options, terminal)
   const { takeApart } = await import('./arguments/yargs-engine.ts')

@@ -12,6 +12,7 @@ import type { ParameterValues } from './arguments/grammar.ts'
 import type { Command } from './commands/command-context.ts'
 import { commandOutput } from './output/command-output.ts'
 import { createLogger, type LogLevel, type OpenLogger } from './output/create-logger.ts'
+import type { ShownTerminal } from './output/foreign-text.ts'
 import { wantsColor, type Terminal } from './output/terminal.ts'
 import { watchSignals } from './process/signals.ts'
 import { WrongUsage } from './process/exit-code.ts'
@@ -23,7 +24,7 @@ export interface CommandRequest {
   readonly values: ParameterValues
   readonly settings: Readonly<Record<string, string>>
   readonly common: CommonOptions
-  readonly terminal: Terminal
+  readonly terminal: ShownTerminal
   readonly clock: Clock
 }
 

@@ -11,7 +11,7 @@ import {
 } from '@millrace/core'
 import pc from 'picocolors'
 import { describeFailure } from '../output/describe-failure.ts'
-import { cellText } from '../output/text-table.ts'
+import { cellText } from '../output/foreign-text.ts'
 import type { AppLocation } from './locate-app.ts'
 import { nearestFile, nearestPackage } from './nearest-package.ts'
 

@@ -9,7 +9,7 @@ import {
 } from '@millrace/core'
 import type { CommandGrammar, ParameterValues } from '../arguments/grammar.ts'
 import type { LogLevel } from '../output/create-logger.ts'
-import type { Terminal } from '../output/terminal.ts'
+import type { ShownTerminal } from '../output/foreign-text.ts'
 import type { Signals } from '../process/signals.ts'
 
 /** What a command works with. The app is configured. */
@@ -21,7 +21,7 @@ export interface CommandContext {
   readonly log: Logger
   readonly signals: Signals
   readonly clock: Clock
-  readonly terminal: Terminal
+  readonly terminal: ShownTerminal
   /** Colored text for a person rather than lines for a program. */
   readonly pretty: boolean
   readonly json: boolean

@@ -100,7 +100,7 @@ function sayBackup(
 
 /** Nothing is left of a file that is not whole. */
 async function exportTo(file: string, data: LocalData, { cli, terminal }: CommandContext): Promise<LogTransfer> {
-  if (file === STREAM) return data.exportLog((piece) => writeTo(terminal.stdout, piece), cli.signal)
+  if (file === STREAM) return data.exportLog((piece) => writeTo(terminal.raw.stdout, piece), cli.signal)
   const handle = await open(file, 'wx', PRIVATE_FILE).catch((thrown: unknown) => {
     throw new MillraceError('COMMAND_USAGE', `"${file}" cannot be made: ${toError(thrown).message}.`, { cause: thrown })
   })

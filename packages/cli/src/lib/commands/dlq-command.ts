@@ -1,5 +1,4 @@
 import {
-  jsonText,
   type AgentDeadLetters,
   type DeadLetter,
   type DeadLetterPlace,
@@ -10,7 +9,8 @@ import {
 } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
 import { usage, wholeNumber } from '../arguments/typed-values.ts'
-import { timeText, cellText } from '../output/text-table.ts'
+import { cellText, shownText } from '../output/foreign-text.ts'
+import { timeText } from '../output/text-table.ts'
 import { command, type Command, type CommandContext, requireName, withClient } from './command-context.ts'
 
 /** `dlq list|show|replay`: events that agents have given up. Needs no worker. */
@@ -130,12 +130,12 @@ function sayLetter(letter: DeadLetter, cli: CommandContext['cli']): void {
   line('key', bytesText(key))
   line('value', bytesText(value))
   for (const [name, text] of shownHeaders(headers)) line('header', `${cellText(name)} = ${cellText(text ?? '')}`)
-  if (stack !== '') cli.say(`\n${stack.split('\n').map(cellText).join('\n')}`)
+  if (stack !== '') cli.say(`\n${shownText(stack)}`)
 }
 
 function bytesText({ as, value }: ShownBytes): string {
   if (as === 'none') return 'none'
-  return `${typeof value === 'string' ? cellText(value) : jsonText(value)}  (${as})`
+  return `${cellText(value)}  (${cellText(as)})`
 }
 
 function sentenceOf(agent: string, { replayed, before }: ReplayOutcome): string {

@@ -2,6 +2,7 @@ import { type CommandOutput, redactor, secretsOfEnvironment } from '@millrace/co
 import { option } from '../arguments/grammar.ts'
 import { checkApp, checkWithoutApp, type MachineFacts } from '../doctor/check-app.ts'
 import type { Finding } from '../doctor/finding.ts'
+import { shownText } from '../output/foreign-text.ts'
 import type { Terminal } from '../output/terminal.ts'
 import { command, type Command } from './command-context.ts'
 
@@ -46,8 +47,8 @@ function report(
 
 function lineOf({ name, status, detail, fix }: Finding, { color }: CommandOutput): string {
   const mark = { ok: color.green('ok   '), note: color.yellow('note '), wrong: color.red('wrong') }[status]
-  const todo = fix === null ? '' : `\n                   ${color.cyan('To do:')} ${fix}`
-  return `${mark}  ${name.padEnd(10)}  ${detail}${todo}`
+  const todo = fix === null ? '' : `\n                   ${color.cyan('To do:')} ${shownText(fix)}`
+  return `${mark}  ${name.padEnd(10)}  ${shownText(detail)}${todo}`
 }
 
 /** `clean-versions`: local stores that other versions of Millrace have left behind. */

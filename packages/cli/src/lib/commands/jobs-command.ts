@@ -1,6 +1,7 @@
 import { type JobDescription } from '@millrace/core'
 import { usage } from '../arguments/typed-values.ts'
 import { option, positional } from '../arguments/grammar.ts'
+import { cellText } from '../output/foreign-text.ts'
 import { command, requireName, type Command, type CommandContext } from './command-context.ts'
 import { actOnWorker } from './worker-site.ts'
 
@@ -47,8 +48,8 @@ async function act(context: CommandContext, action: (typeof ACTIONS)[number]): P
   requireName(app, 'job', name)
   const { result, error } = await actOnWorker(context, `/jobs/${encodeURIComponent(name)}/${action}/`)
   if (json) cli.json({ name, result, error: error ?? null })
-  else if (!quiet) cli.say(`Job "${name}": ${result}.`)
-  if (error !== undefined && !json) terminal.stderr.write(`${error}\n`)
+  else if (!quiet) cli.say(`Job "${name}": ${cellText(result)}.`)
+  if (error !== undefined && !json) terminal.stderr.write(`${cellText(error)}\n`)
   return error === undefined ? 0 : 1
 }
 

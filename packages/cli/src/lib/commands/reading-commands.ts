@@ -1,7 +1,8 @@
 import { jsonText, type RecordsRequest, type ShownBytes, type ShownRecord } from '@millrace/core'
 import { option, type ParameterValues, positional } from '../arguments/grammar.ts'
 import { readStart, wholeNumber } from '../arguments/typed-values.ts'
-import { timeText, cellText } from '../output/text-table.ts'
+import { cellText, shownText } from '../output/foreign-text.ts'
+import { timeText } from '../output/text-table.ts'
 import { keepAlive } from '../process/keep-alive.ts'
 import { command, type Command, type CommandContext, requireName, withClient } from './command-context.ts'
 
@@ -94,8 +95,8 @@ export const tableCommand: Command = command({
 async function showKey({ app, cli, json, terminal }: CommandContext, table: string, key: string): Promise<number> {
   const { found, value, partition } = await withClient(app, (client) => client.readTable(table, key))
   if (json) cli.json({ name: table, key, found, value: found ? value : null, partition })
-  else if (found) cli.say(typeof value === 'string' ? value : jsonText(value, 2))
-  else terminal.stderr.write(`The table "${table}" has no key "${key}" (partition ${partition}).\n`)
+  else if (found) cli.say(shownText(typeof value === 'string' ? value : jsonText(value, 2)))
+  else terminal.stderr.write(`The table "${table}" has no key "${cellText(key)}" (partition ${partition}).\n`)
   return found ? 0 : 1
 }
 

@@ -1,6 +1,7 @@
 import { type CommandLineClient, MillraceError, type PartitionPosition, type SkipPlan } from '@millrace/core'
 import { option, positional } from '../arguments/grammar.ts'
 import { confirm } from '../output/confirm.ts'
+import { cellText } from '../output/foreign-text.ts'
 import { command, refuseMembers, withClient, type Command, type CommandContext } from './command-context.ts'
 
 /** `skip`: the group goes on behind one record, or one batch that cannot be read. */
@@ -50,7 +51,7 @@ function outcomeOf({ topic, partition, from, to, reason, commit }: SkipPlan): st
     to === from + 1
       ? `Offset ${from} of ${topic}/${partition}`
       : `Offsets ${from} to ${to - 1} of ${topic}/${partition}`
-  const why = reason === undefined ? 'can be read, and' : `cannot be read (${reason}), and`
+  const why = reason === undefined ? 'can be read, and' : `cannot be read (${cellText(reason)}), and`
   return `${what} ${why} would be skipped; the group then has ${commit.offset} committed.`
 }
 

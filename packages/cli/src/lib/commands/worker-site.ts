@@ -1,5 +1,5 @@
 import { errorText, MillraceError, withTimeout } from '@millrace/core'
-import { cellText } from '../output/text-table.ts'
+import { cellText } from '../output/foreign-text.ts'
 import type { CommandContext } from './command-context.ts'
 
 /** A worker answers within a second, or says that it goes on; it may ask the leader first. */

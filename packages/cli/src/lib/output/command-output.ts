@@ -1,6 +1,7 @@
 import { jsonText, type CommandColors, type CommandOutput, type CommandProgress } from '@millrace/core'
 import pc from 'picocolors'
-import { type OutputStream, type Terminal, wantsColor } from './terminal.ts'
+import type { ShownTerminal } from './foreign-text.ts'
+import { type OutputStream, wantsColor } from './terminal.ts'
 import { textTable } from './text-table.ts'
 
 export interface OutputOptions {
@@ -11,7 +12,7 @@ export interface OutputOptions {
 }
 
 /** What a command writes with. With `--json` only JSON goes to the output; sentences go to the error output. */
-export function commandOutput(terminal: Terminal, { json, color, quiet, signal }: OutputOptions): CommandOutput {
+export function commandOutput(terminal: ShownTerminal, { json, color, quiet, signal }: OutputOptions): CommandOutput {
   const { stdout, stderr, env } = terminal
   const writeLine = (text: string): unknown => stdout.write(`${text}\n`)
   const painted: CommandColors = pc.createColors(wantsColor(json ? stderr : stdout, env, color))
@@ -28,7 +29,7 @@ export function commandOutput(terminal: Terminal, { json, color, quiet, signal }
       writeLine(jsonText(value, 2))
     },
     color: painted,
-    progress: (total) => progressBar(total, quiet ? { write: () => undefined } : stderr),
+    progress: (total) => progressBar(total, quiet ? { write: () => undefined } : terminal.raw.stderr),
     signal,
   }
 }

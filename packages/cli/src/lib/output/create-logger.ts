@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { MillraceError, toError, type Logger } from '@millrace/core'
 import pc from 'picocolors'
+import { shownText } from './foreign-text.ts'
 import { prettyLine } from './pretty-line.ts'
 import type { OutputStream } from './terminal.ts'
 
@@ -85,7 +86,8 @@ function fileTarget(path: string, onLost: (text: string) => void): LogTarget {
   let isTold = false
   const write = (line: string): void => {
     try {
-      writeSync(file, line)
+      // Whoever looks at the file does it on a terminal.
+      writeSync(file, shownText(line))
     } catch (error) {
       // Whoever logs must not fail because the disk is full.
       if (!isTold) onLost(`Log lines are lost: --logfile ${path} cannot be written: ${toError(error).message}.`)

@@ -1,5 +1,5 @@
 import { errorTable, errorText, isMillraceError, toError, type CommandColors } from '@millrace/core'
-import { cellText } from './text-table.ts'
+import { cellText, shownText } from './foreign-text.ts'
 
 /**
  * A failure as a person reads it: code, title, what happened, what to do, and what caused it, nothing of it twice. With
@@ -8,19 +8,23 @@ import { cellText } from './text-table.ts'
 export function describeFailure(thrown: unknown, color: CommandColors, options: { readonly stack: boolean }): string {
   const error = toError(thrown)
   const toDo = (fix: string | undefined): readonly string[] =>
-    fix === undefined ? [] : [`  ${color.cyan('To do:')} ${fix}`]
+    fix === undefined ? [] : [`  ${color.cyan('To do:')} ${shownText(fix)}`]
   const lines = isMillraceError(error)
-    ? [`${color.red(color.bold(error.code))} ${titleOf(error.code)}.`, `  ${shown(error.detail)}`, ...toDo(error.fix)]
-    : [`${color.red(color.bold(error.name))} ${shown(error.message)}`]
+    ? [
+        `${color.red(color.bold(cellText(error.code)))} ${cellText(titleOf(error.code))}.`,
+        `  ${shownText(error.detail)}`,
+        ...toDo(error.fix),
+      ]
+    : [`${color.red(color.bold(cellText(error.name)))} ${shownText(error.message)}`]
   const causes = causesOf(error).flatMap(({ name, text, fix }) => [
-    `  ${color.dim(shown(text === undefined ? `Caused by ${name}.` : `Caused by ${name}: ${text}`))}`,
+    `  ${color.dim(shownText(text === undefined ? `Caused by ${name}.` : `Caused by ${name}: ${text}`))}`,
     ...toDo(fix),
   ])
   const stack = options.stack
-    ? [color.dim(error.stack ?? '')]
+    ? [color.dim(shownText(error.stack ?? ''))]
     : isMillraceError(error)
       ? []
-      : placesIn(error.stack ?? '').map((place) => color.dim(place))
+      : placesIn(error.stack ?? '').map((place) => color.dim(cellText(place)))
   return [...lines, ...causes, ...stack].join('\n')
 }
 
@@ -47,11 +51,6 @@ export function failureFacts(thrown: unknown): {
 function titleOf(code: string): string {
   // A newer copy of Millrace may have codes that this one lacks.
   return Object.entries(errorTable).find(([known]) => known === code)?.[1].title ?? code
-}
-
-/** Lines stay lines; nothing in a message draws on the terminal. */
-function shown(text: string): string {
-  return text.split('\n').map(cellText).join('\n')
 }
 
 /** A cause, as far as it says something new. */

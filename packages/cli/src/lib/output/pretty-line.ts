@@ -1,6 +1,6 @@
 import type { CommandColors } from '@millrace/core'
 import { placesIn } from './describe-failure.ts'
-import { cellText } from './text-table.ts'
+import { cellText } from './foreign-text.ts'
 
 export interface PrettyOptions {
   readonly color: CommandColors
@@ -24,7 +24,7 @@ export function prettyLine(json: string, { color, stacks }: PrettyOptions): stri
     color.dim(timeOfDay(String(line['time']))),
     paintLevel(String(line['level']), color),
     message,
-    ...fields.map(([name, value]) => color.dim(`${name}=${fieldText(value)}`)),
+    ...fields.map(([name, value]) => color.dim(`${cellText(name)}=${fieldText(value)}`)),
   ].join(' ')
   return [head, ...errorLines(error, { message, stacks }).map((text) => color.dim(`  ${text}`))].join('\n')
 }

@@ -2,7 +2,8 @@ import { jsonText } from '@millrace/core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import pc from 'picocolors'
-import { cellText, textTable } from './text-table.ts'
+import { cellText } from './foreign-text.ts'
+import { textTable } from './text-table.ts'
 
 const plain = pc.createColors(false)
 
