@@ -118,6 +118,41 @@ describe('bad input', () => {
     })
   })
 
+  it('a record nested 20,000 deep is a dead letter at once, and pages and commands show it as text', async () => {
+    const shop = createApp({ id: 'shop' })
+    const input = shop.topic('input', { key: 'string', value: 'json' })
+    const output = shop.topic('output', { value: 'json' })
+    const rows = shop.table('rows', { key: 'string', value: 'json' })
+    shop.agent('copy', input, async (stream) => {
+      for await (const { key = '', value } of stream.events()) {
+        rows.set(key, value)
+        await output.send({ value })
+      }
+    })
+    await using t = await testApp(shop, { partitions: 1 })
+    const text = `${'[{"a":'.repeat(10_000)}1${'}]'.repeat(10_000)}`
+    await t.write('input', { key: 'deep', value: text })
+    await t.send(input, { key: 'flat', value: [1] })
+    await t.settle()
+    expect(t.sent(output)).toHaveLength(1)
+    expect(await t.deadLetters.show('copy', 'latest')).toMatchObject({
+      failure: { code: 'DECODE_FAILED', attempts: 1, message: expect.stringContaining('nested more than 500 deep') },
+      value: { as: 'text', value: text },
+    })
+    for (const path of ['/topics/input/records/', '/dead-letters/', '/dead-letters/copy/0/0/', '/table/rows/flat/']) {
+      const answer = await t.fetch(path)
+      expect([path, answer.status, (await answer.text()).length > 0]).toEqual([path, 200, true])
+    }
+    const sent = await t.fetch('/topics/input/send/', {
+      method: 'POST',
+      headers: { 'millrace-action': 'x' },
+      body: `{"value":${text}}`,
+    })
+    expect([sent.status, await sent.text()]).toEqual([400, expect.stringContaining('nested more than 500 deep')])
+    const key = encodeURIComponent(`${'['.repeat(1_000)}${']'.repeat(1_000)}`)
+    expect((await t.fetch(`/table/rows/?key=${key}`)).status).toBe(404)
+  })
+
   it.each(['output', 'nowhere', 'shop-replies', 'shop-count-dlq'])(
     'a record that wants its reply in %s is handled like others: nothing is written there, and nobody ends for it',
     async (topic) => {

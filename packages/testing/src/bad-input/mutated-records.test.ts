@@ -38,9 +38,11 @@ function app(): { readonly app: App; readonly seen: Map<Place, number> } {
   const counts = shop.table('counts', { key: 'string', value: 'number', default: () => 0, partitions: 2 })
   for (const topic of topics)
     shop.agent(`read-${topic.name}`, topic, async (stream) => {
-      for await (const { key, partition, offset } of stream.events()) {
+      for await (const { key, value, partition, offset } of stream.events()) {
         const place = `${topic.name}/${partition}@${offset}`
         seen.set(place, (seen.get(place) ?? 0) + 1)
+        // As handlers do: whatever is read can be walked through.
+        if (topic.name === 'anything') JSON.stringify(value)
         if (topic.name === 'notes' && typeof key === 'string') counts.update(key, (n) => n + 1)
       }
     })
@@ -76,6 +78,8 @@ const TEXTS: readonly Buffer[] = [
     '['.repeat(5_000),
     `${'['.repeat(2_000)}${']'.repeat(2_000)}`,
     '{"a":'.repeat(2_000),
+    `${'['.repeat(20_000)}${']'.repeat(20_000)}`,
+    `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`,
     '\0',
     'ü',
     '🚀',

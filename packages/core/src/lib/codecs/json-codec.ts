@@ -2,6 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Codec } from '../../contracts/codec.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
 import { assertComesBack, assertJsonValue } from './json-value.ts'
+import { DEEPEST, isTooDeep } from './nesting.ts'
 import { decodeUtf8, encodeUtf8 } from './plain-codecs.ts'
 
 /** A codec that writes keys and the rows of tables in other ways than the values of topics: as keys, equal values must be equal bytes. */
@@ -15,7 +16,7 @@ export interface KeyableCodec<In, Out = In> extends Codec<In, Out> {
 /**
  * JSON of a known type. With a schema (any Standard Schema: zod, valibot, arktype) both sides are validated: sending
  * takes and writes the schema's input, reading yields its output. Without one the type is believed, not checked.
- * As keys, objects are written with sorted names.
+ * As keys, objects are written with sorted names. Values that are nested more than 500 deep are refused on both sides.
  *
  * Throws `SCHEMA_MISMATCH`, and `SCHEMA_ASYNC` for a schema with asynchronous checks.
  *
@@ -56,7 +57,9 @@ export function json(schema?: StandardSchemaV1): KeyableCodec<unknown> {
 export const jsonCodec: KeyableCodec<unknown> = json()
 
 function parse(bytes: Buffer): unknown {
-  return JSON.parse(decodeUtf8(bytes))
+  const text = decodeUtf8(bytes)
+  if (isTooDeep(text)) throw new TypeError(`The value is nested more than ${DEEPEST} deep.`)
+  return JSON.parse(text)
 }
 
 /** Checks a value and gives back the value itself: what is written is the schema's input. */

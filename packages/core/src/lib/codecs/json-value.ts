@@ -1,8 +1,8 @@
-/** Beyond this depth the check leaves the value to `JSON.stringify`, which finds circular ones itself. */
-const DEEPEST = 200
+import { DEEPEST } from './nesting.ts'
 
 /**
- * Throws, naming the path, when JSON would silently lose part of a value: functions, symbols, NaN and infinities,
+ * Throws, naming the path, when JSON would silently lose part of a value, or reading would refuse it: what is nested too
+ * deep, functions, symbols, NaN and infinities,
  * undefined inside an array, maps and sets, typed arrays; and BigInt, which JSON has no form for. Properties that are undefined are
  * absent in JSON, as in TypeScript's optional properties, and pass. Objects with `toJSON` (dates) answer for themselves.
  */
@@ -19,11 +19,13 @@ export function assertComesBack(value: unknown): void {
 }
 
 function refuse(problem: JsonProblem | undefined): void {
-  if (problem !== undefined)
-    throw new TypeError(
-      `JSON cannot hold ${problem.what}${problem.path === '' ? '' : ` (at ${problem.path.slice(1)})`}.`,
-    )
+  if (problem === undefined) return
+  const { what, path } = problem
+  const shown = path.length > LONGEST_PATH ? `${path.slice(0, LONGEST_PATH)}…` : path
+  throw new TypeError(`JSON cannot hold ${what}${path === '' ? '' : ` (at ${shown.slice(1)})`}.`)
 }
+
+const LONGEST_PATH = 200
 
 interface JsonProblem {
   readonly what: string
@@ -38,13 +40,26 @@ function jsonProblem(value: unknown, depth: number, strict: boolean): JsonProble
     case 'number':
       return Number.isFinite(value) ? undefined : { what: String(value), path: '' }
     case 'object':
-      return value === null || depth > DEEPEST ? undefined : objectProblem(value, depth, strict)
+      if (value === null) return undefined
+      return depth < DEEPEST ? objectProblem(value, depth, strict) : isCircular(value) ? undefined : TOO_DEEP
     case 'undefined':
       return { what: 'undefined', path: '' }
     case 'bigint':
       return { what: `the BigInt ${value}n`, path: '' }
     default:
       return { what: `a ${typeof value}`, path: '' }
+  }
+}
+
+const TOO_DEEP: JsonProblem = { what: `a value nested more than ${DEEPEST} deep`, path: '' }
+
+/** `JSON.stringify` says best how, for the whole value. */
+function isCircular(value: object): boolean {
+  try {
+    JSON.stringify(value)
+    return false
+  } catch (error) {
+    return error instanceof TypeError
   }
 }
 
