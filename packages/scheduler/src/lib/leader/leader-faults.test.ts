@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
 import { SmallWorker, turns, type Lead } from '../fixtures/small-worker.fixture.ts'
 import { createCrontab } from '../jobs/create-jobs.ts'
+import type { SchedulerPart } from '../scheduler-part.ts'
 import { decodeJobRecord } from './job-record.ts'
 
 const NOON = Date.parse('2026-06-01T12:00:00Z')
@@ -22,6 +23,10 @@ const events = fc.array(
     { weight: 1, arbitrary: fc.record({ type: fc.constant('sleep' as const), worker: fc.nat(2) }) },
     {
       weight: 2,
+      arbitrary: fc.record({ type: fc.constant('pause' as const), worker: fc.nat(2), isPaused: fc.boolean() }),
+    },
+    {
+      weight: 2,
       arbitrary: fc.record({
         type: fc.constant('fail' as const),
         when: fc.constantFrom('before' as const, 'after' as const),
@@ -31,7 +36,7 @@ const events = fc.array(
   { minLength: 5, maxLength: 25, size: 'max' },
 )
 
-test('whatever happens to leaders, every slot runs, and none begins again once its end is noted', async () => {
+test('whatever happens to leaders, every slot outside of pauses runs, and none begins again once its end is noted', async () => {
   await fc.assert(
     fc.asyncProperty(events, async (happened) => {
       const clock = manualClock({ now: NOON })
@@ -39,19 +44,32 @@ test('whatever happens to leaders, every slot runs, and none begins again once i
       /** Slots that have begun, and how much was written by then. */
       const begun = new Map<number, number>()
       const problems: string[] = []
+      const pauses: { sinceMs: number; untilMs: number }[] = []
+      const schedulers: SchedulerPart[] = []
+      const setPause = async (isPaused: boolean, on: number): Promise<void> => {
+        const last = pauses.at(-1)
+        const lasts = last?.untilMs === Infinity
+        if (isPaused && !lasts) pauses.push({ sinceMs: clock.now(), untilMs: Infinity })
+        if (!isPaused && lasts) last.untilMs = clock.now()
+        await (isPaused ? schedulers[on]?.pause('job') : schedulers[on]?.resume('job'))
+      }
       const workers = ['one', 'two', 'three'].map((id) => new SmallWorker({ clock, id, broker }))
       for (const worker of workers) {
         const job = createCrontab('* * * * *', { name: 'job', onLeader: true, catchUp: 'all' }, ({ slot }) => {
           const slotMs = slot.getTime()
-          if (!openIn(broker.records.at(-1)?.value ?? null).includes(slotMs))
+          if (!openIn(lastOf(broker)).includes(slotMs))
             problems.push(`${worker.id} began ${slot.toISOString()} without a claim`)
+          if (pauses.some(({ sinceMs, untilMs }) => slotMs > sinceMs && slotMs < untilMs))
+            problems.push(`${worker.id} began ${slot.toISOString()}, which is in a pause`)
           if (slotMs > clock.now()) problems.push(`${worker.id} began ${slot.toISOString()} early`)
           const writtenThen = begun.get(slotMs) ?? broker.records.length
-          const ended = broker.records.slice(writtenThen).some(({ value }) => !openIn(value).includes(slotMs))
+          const ended = broker.records
+            .slice(writtenThen)
+            .some((one) => isOfJob(one) && !openIn(one.value).includes(slotMs))
           if (ended) problems.push(`${worker.id} began ${slot.toISOString()} again after its end was noted`)
           begun.set(slotMs, broker.records.length)
         })
-        await worker.run([job])
+        schedulers.push(await worker.run([job]))
       }
       const leads: (Lead | undefined)[] = workers.map(() => undefined)
       let current = -1
@@ -72,9 +90,11 @@ test('whatever happens to leaders, every slot runs, and none begins again once i
           const lead = leads[event.worker]
           // The one that leads for the group is heard of, or another would lead.
           if (lead !== undefined && event.worker !== current) lead.expired = true
-        } else failOnce(broker, event.when)
+        } else if (event.type === 'pause') await setPause(event.isPaused, event.worker)
+        else failOnce(broker, event.when)
         await turns()
       }
+      await setPause(false, 0)
       tell()
       elect((current + 1) % 3)
       tell()
@@ -82,14 +102,13 @@ test('whatever happens to leaders, every slot runs, and none begins again once i
       await clock.advance(30_000)
 
       expect(problems).toEqual([])
-      const slots = Math.floor((clock.now() - NOON) / MINUTE_MS)
-      expect([...begun.keys()].toSorted((a, b) => a - b)).toEqual(
-        Array.from({ length: slots }, (_, i) => NOON + (i + 1) * MINUTE_MS),
+      const slots = Array.from(
+        { length: Math.floor((clock.now() - NOON) / MINUTE_MS) },
+        (_, i) => NOON + (i + 1) * MINUTE_MS,
       )
-      expect(decodeJobRecord(broker.records.at(-1)?.value ?? Buffer.from(''), 'a')).toMatchObject({
-        open: [],
-        upToMs: NOON + slots * MINUTE_MS,
-      })
+      const wanted = slots.filter((ms) => !pauses.some(({ sinceMs, untilMs }) => ms >= sinceMs && ms <= untilMs))
+      expect(wanted.filter((ms) => !begun.has(ms))).toEqual([])
+      expect(decodeJobRecord(lastOf(broker) ?? Buffer.from(''), 'a')).toMatchObject({ open: [], upToMs: wanted.at(-1) })
       for (const worker of workers) expect(worker.failure).toBeUndefined()
       // Each storage left on slows down every promise of the runs that follow.
       for (const { contexts } of workers) contexts.disable()
@@ -97,6 +116,15 @@ test('whatever happens to leaders, every slot runs, and none begins again once i
     { numRuns: 60 },
   )
 })
+
+function isOfJob({ key }: { readonly key: Buffer | null }): boolean {
+  return key?.toString() === 'job'
+}
+
+/** What was noted last about the job. */
+function lastOf(broker: SmallBroker): Buffer | null {
+  return broker.records.findLast(isOfJob)?.value ?? null
+}
 
 function openIn(value: Buffer | null): readonly number[] {
   return (value === null ? undefined : decodeJobRecord(value, 'a'))?.open ?? []

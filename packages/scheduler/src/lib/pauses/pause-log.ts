@@ -10,7 +10,7 @@ import {
   withTimeout,
   type WorkerContext,
 } from '@millrace/core'
-import { decodePause, encodePause, pausedJob, pauseKey, type Pause } from './pause.ts'
+import { decodePause, encodePause, nextPause, pausedJob, pauseKey, type Pause } from './pause.ts'
 
 const PARTITION = 0
 const BACKOFF = { firstMs: 100, mostMs: 10_000 }
@@ -151,12 +151,6 @@ export class PauseLog {
     if (this.#position >= offset) return Promise.resolve()
     return new Promise((reached) => void this.#waiting.push({ offset, reached }))
   }
-}
-
-function nextPause(known: Pause | undefined, isPaused: boolean, nowMs: number): Pause {
-  const lasts = known !== undefined && known.untilMs === undefined
-  if (isPaused) return { sinceMs: lasts ? known.sinceMs : nowMs, untilMs: undefined }
-  return { sinceMs: known?.sinceMs ?? nowMs, untilMs: lasts ? nowMs : (known?.untilMs ?? nowMs) }
 }
 
 /** The loop checks the signal. */

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
 import { SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
 import { createCrontab, createTask, createTimer } from '../jobs/create-jobs.ts'
-import { covers, decodePause, encodePause, pausedJob, pauseKey } from './pause.ts'
+import { covers, decodePause, encodePause, MAX_EARLIER, nextPause, pausedJob, pauseKey, type Pause } from './pause.ts'
 
 const NOON = Date.parse('2026-06-01T12:00:00Z')
 
@@ -91,6 +91,78 @@ test('what was skipped in a pause is not caught up, by the next leader either', 
   expect(world.ran).toEqual(['one 12:01:00', 'two 12:05:00', 'two 12:06:00'])
 })
 
+test('what was skipped in several pauses is not caught up by the next leader, and what lies between them is', async () => {
+  const world = new World()
+  const job = (id: string): ReturnType<typeof createCrontab> =>
+    createCrontab('* * * * *', { name: 'minutely', onLeader: true, catchUp: 'all' }, world.note(id))
+  const [one, two] = [world.worker('one'), world.worker('two')]
+  const first = await one.run([job('one')])
+  await two.run([job('two')])
+  const lead = one.lead()
+  await world.clock.advance('1m')
+  lead.lose()
+  await world.clock.advance('30s')
+  // 12:02 and 12:03, then 12:05 and 12:06, while nobody leads.
+  await first.pause('minutely')
+  await world.clock.advance('2m')
+  await first.resume('minutely')
+  await world.clock.advance('1m')
+  await first.pause('minutely')
+  await world.clock.advance('2m')
+  await first.resume('minutely')
+  await world.clock.advance('1m')
+  two.lead()
+  await turns()
+  expect(world.ran).toEqual(['one 12:01:00', 'two 12:04:00', 'two 12:07:00'])
+})
+
+test('a run that a pause holds back is dropped with the lead: the next leader alone runs it', async () => {
+  const world = new World()
+  const job = (id: string): ReturnType<typeof createCrontab> =>
+    createCrontab('0 13 * * *', { name: 'daily', onLeader: true, catchUp: 'all' }, (context) => {
+      world.note(id)(context)
+      if (id !== 'one') return undefined
+      // It ends with the lead, and so is not noted as done.
+      return new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(context.signal.reason)))
+    })
+  const [one, two, three] = [world.worker('one'), world.worker('two'), world.worker('three')]
+  const first = await one.run([job('one')])
+  const second = await two.run([job('two')])
+  await three.run([job('three')])
+  const began = one.lead()
+  await world.clock.advance('1h')
+  await first.pause('daily')
+  began.lose()
+  const held = two.lead()
+  await turns()
+  expect(world.ran).toEqual(['one 13:00:00'])
+  expect(second.jobs()[0]).toMatchObject({ state: 'paused' })
+  held.lose()
+  await second.resume('daily')
+  await turns()
+  expect(world.ran).toEqual(['one 13:00:00'])
+  three.lead()
+  await turns()
+  expect(world.ran).toEqual(['one 13:00:00', 'three 13:00:00'])
+})
+
+test('the pauses that are remembered are bounded', async () => {
+  const world = new World()
+  const worker = await world.worker('one').run([createTimer('1h', { name: 'tick' }, () => {})])
+  for (let i = 0; i < MAX_EARLIER + 10; i++) {
+    await worker.pause('tick')
+    await world.clock.advance('1s')
+    await worker.resume('tick')
+    await world.clock.advance('1s')
+  }
+  const last = decodePause(world.broker.records.at(-1)?.value ?? Buffer.from(''), 'tick')
+  expect(last?.earlier).toHaveLength(MAX_EARLIER)
+  expect(last?.earlier.at(-1)).toEqual({
+    sinceMs: NOON + (MAX_EARLIER + 8) * 2000,
+    untilMs: NOON + (MAX_EARLIER + 8) * 2000 + 1000,
+  })
+})
+
 test('a job can be triggered while it is paused', async () => {
   const world = new World()
   const scheduler = await world.worker('one').run([createTimer('1m', { name: 'tick' }, world.note('one'))])
@@ -157,19 +229,44 @@ test('pausing and resuming in any order on any workers ends with the last word, 
 })
 
 test('pauses in the log: what they cover, and what is none', () => {
-  const pause = { sinceMs: 1000, untilMs: 2000 }
+  const pause: Pause = { sinceMs: 1000, untilMs: 2000, earlier: [{ sinceMs: 100, untilMs: 200 }] }
   expect([999, 1000, 2000, 2001].map((slot) => covers(pause, slot))).toEqual([false, true, true, false])
-  expect(covers({ sinceMs: 1000, untilMs: undefined }, 1)).toBe(true)
+  expect([99, 100, 200, 201].map((slot) => covers(pause, slot))).toEqual([false, true, true, false])
+  expect(covers({ sinceMs: 1000, untilMs: undefined, earlier: [] }, 1)).toBe(true)
   expect(decodePause(encodePause(pause), 'a')).toEqual(pause)
   expect(['{', '{"v":1}'].map((text) => decodePause(Buffer.from(text), 'a'))).toEqual([undefined, undefined])
   expect([pausedJob(pauseKey('daily')), pausedJob('daily')]).toEqual(['daily', undefined])
 })
 
+test('who pauses what is paused, or lets go on what does, changes no pause', () => {
+  const first = nextPause(undefined, true, 1)
+  expect(first).toEqual({ sinceMs: 1, untilMs: undefined, earlier: [] })
+  expect(nextPause(first, true, 2)).toEqual(first)
+  const over = nextPause(first, false, 3)
+  expect(over).toEqual({ sinceMs: 1, untilMs: 3, earlier: [] })
+  expect(nextPause(over, false, 4)).toEqual(over)
+  expect(nextPause(over, true, 5)).toEqual({
+    sinceMs: 5,
+    untilMs: undefined,
+    earlier: [{ sinceMs: 1, untilMs: 3 }],
+  })
+})
+
 const PAUSE = '{"v":1,"sinceMs":1780315200000,"later":1}'
 
 test('pauses as versions have written them', () => {
-  expect(decodePause(Buffer.from(PAUSE), 'daily')).toEqual({ sinceMs: NOON, untilMs: undefined })
-  expect(decodePause(Buffer.from('{"v":1,"sinceMs":1,"untilMs":2}'), 'daily')).toEqual({ sinceMs: 1, untilMs: 2 })
+  expect(decodePause(Buffer.from(PAUSE), 'daily')).toEqual({ sinceMs: NOON, untilMs: undefined, earlier: [] })
+  expect(decodePause(Buffer.from('{"v":1,"sinceMs":1,"untilMs":2}'), 'daily')).toEqual({
+    sinceMs: 1,
+    untilMs: 2,
+    earlier: [],
+  })
+  const after = '{"v":1,"sinceMs":5,"earlier":[{"sinceMs":1,"untilMs":2}]}'
+  expect(decodePause(Buffer.from(after), 'daily')).toEqual({
+    sinceMs: 5,
+    untilMs: undefined,
+    earlier: [{ sinceMs: 1, untilMs: 2 }],
+  })
 })
 
 test('a pause that a later version has written ends the worker, and is not passed over', async () => {

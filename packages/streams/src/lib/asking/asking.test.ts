@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { deferred, manualClock, MillraceError } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
@@ -222,8 +223,62 @@ describe('ask', () => {
     worker.breakReaders(new MillraceError('NOT_AUTHORIZED', 'Topic "app-replies" may not be read.'))
     await expect(waiting).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' })
     held.resolve()
+    await until('its reader is closed', () => worker.openReaders === 0)
     expect(await double.ask(3)).toBe(6)
+    expect(worker.openReaders).toBe(1)
     expect(worker.failure).toBeUndefined()
+    await deps.replies.close(worker)
+    expect(worker.openReaders).toBe(0)
+  })
+
+  it('leaves no reader open where the end of the replies cannot be asked for, and the next ask tries again', async () => {
+    const { deps, worker, run } = streamsForTests()
+    const double = createAgent(deps, 'double', { value: 'number' }, async function* (numbers) {
+      for await (const n of numbers) yield n * 2
+    })
+    await run(double)
+    worker.offsetsError = new MillraceError('NOT_AUTHORIZED', 'Topic "app-replies" may not be described.')
+    await expect(double.ask(1)).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' })
+    expect(worker.openReaders).toBe(0)
+    worker.offsetsError = undefined
+    expect(await double.ask(1)).toBe(2)
+  })
+
+  it('watches its event and the worker no longer than it waits, however it ends', async () => {
+    const clock = manualClock()
+    const { deps, worker, run } = streamsForTests({ clock })
+    const watched: number[] = []
+    const count = (): number =>
+      getEventListeners(worker.signal, 'abort').length + getEventListeners(worker.draining, 'abort').length
+    const inner = createAgent(
+      deps,
+      'inner',
+      { value: 'number' },
+      async function* (numbers) {
+        for await (const n of numbers) {
+          if (n === 2) throw new Error('It is two.')
+          if (n === 3) await new Promise(() => {})
+          yield n
+        }
+      },
+      { onError: 'skip', concurrency: 3 },
+    )
+    const outer = createAgent(deps, 'outer', { value: 'number' }, async function* (numbers) {
+      for await (const _ of numbers) {
+        const before = count()
+        for (const n of [1, 2, 3]) {
+          const reply = inner.ask(n, { key: `k${n}`, timeout: '5s' }).catch(() => -1)
+          watched.push(count() - before)
+          if (n === 3) void clock.advance('5s')
+          await reply
+          watched.push(count() - before)
+        }
+        yield 'done'
+      }
+    })
+    await run(inner, outer)
+    expect(await outer.ask(0)).toBe('done')
+    expect(watched).toEqual([2, 0, 2, 0, 2, 0])
   })
 
   it('works over channels', async () => {

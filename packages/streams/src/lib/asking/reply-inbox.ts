@@ -97,19 +97,26 @@ export class ReplyInbox {
     await client.createTopics([{ name: topic, partitions: this.#options.partitions, replicationFactor: -1, config }])
     const partition = partitionForKey(Buffer.from(client.id, 'utf8'), await client.partitions(topic))
     const reader = client.reader('read-committed')
-    const [offsets] = await reader.offsets([{ topic, partition }])
-    if (this.#closed || offsets === undefined) {
+    try {
+      const [offsets] = await reader.offsets([{ topic, partition }])
+      if (this.#closed || offsets === undefined)
+        throw new MillraceError('CLOSED', `Topic "${topic}" cannot be read for replies any more.`)
+      reader.assign({ topic, partition }, offsets.end)
+    } catch (thrown) {
       await reader.close()
-      throw new MillraceError('CLOSED', `Topic "${topic}" cannot be read for replies any more.`)
+      throw thrown
     }
-    reader.assign({ topic, partition }, offsets.end)
     const inbox: OpenInbox = { topic, partition, reader }
     this.#read(inbox).catch((thrown: unknown) => this.#fail(thrown))
     return inbox
   }
 
   async #read({ reader }: OpenInbox): Promise<void> {
-    for await (const batch of reader.batches()) for (const record of batch.records) this.#receive(record)
+    try {
+      for await (const batch of reader.batches()) for (const record of batch.records) this.#receive(record)
+    } finally {
+      await reader.close()
+    }
   }
 
   #receive({ headers, value }: RawRecord): void {

@@ -17,6 +17,7 @@ import { Delays } from '../sending/delays.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
 import { SendBudget } from '../sending/send-budget.ts'
+import { OpenReaders } from './open-readers.ts'
 import type { Client } from './worker.ts'
 import { provideTopics } from '../topics/provide-topics.ts'
 
@@ -58,7 +59,6 @@ class TransportClient implements Client, CollectorOwner {
   readonly clock: Clock
   readonly log: Logger
   readonly redact: Redact
-  readonly #transport: Transport
   readonly #maxRecordBytes: number
   readonly #createTopics: boolean
   readonly #budget: SendBudget
@@ -66,7 +66,7 @@ class TransportClient implements Client, CollectorOwner {
   readonly #producer: Producer
   readonly #admin: Admin
   readonly #collector: RecordCollector
-  readonly #readers = new Set<Reader>()
+  readonly #readers: OpenReaders
 
   constructor({
     appId,
@@ -84,7 +84,7 @@ class TransportClient implements Client, CollectorOwner {
     this.clock = clock
     this.log = log
     this.redact = redact
-    this.#transport = transport
+    this.#readers = new OpenReaders(transport)
     this.#maxRecordBytes = maxRecordBytes
     this.#createTopics = createTopics
     this.#budget = new SendBudget(maxOutboxBytes, undefined)
@@ -127,16 +127,14 @@ class TransportClient implements Client, CollectorOwner {
   }
 
   reader(isolation: Isolation): Reader {
-    const reader = this.#transport.reader({ isolation })
-    this.#readers.add(reader)
-    return reader
+    return this.#readers.open(isolation)
   }
 
   async close(): Promise<void> {
     await this.#producer.close()
     this.#collector.close()
     this.#delays.close()
-    await Promise.all([...this.#readers].map((reader) => reader.close()))
+    await this.#readers.close()
     await this.#admin.close()
   }
 }

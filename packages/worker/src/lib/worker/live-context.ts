@@ -20,6 +20,7 @@ import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { taskId } from '../environment/task-id.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import type { ConnectedWorker } from './connected-worker.ts'
+import { OpenReaders } from './open-readers.ts'
 import type { WorkerLife } from './worker-life.ts'
 import { provideTopics } from '../topics/provide-topics.ts'
 
@@ -36,7 +37,7 @@ export class LiveContext implements WorkerContext {
   readonly #environment: WorkerEnvironment
   readonly #life: Pick<WorkerLife, 'lease' | 'sending' | 'drain' | 'fail'>
   readonly #connected: Deferred<ConnectedWorker> = deferred<ConnectedWorker>()
-  readonly #readers = new Set<Reader>()
+  readonly #readers: OpenReaders
   #worker: ConnectedWorker | undefined
 
   constructor(
@@ -54,6 +55,7 @@ export class LiveContext implements WorkerContext {
     this.sensor = environment.sensor
     this.exactlyOnce = environment.settings.exactlyOnce
     this.signal = signal
+    this.#readers = new OpenReaders(environment.transport)
     // A rejection reaches whoever waits for it; perhaps nobody does.
     this.#connected.promise.catch(() => {})
   }
@@ -86,9 +88,7 @@ export class LiveContext implements WorkerContext {
   }
 
   reader(isolation: Isolation): Reader {
-    const reader = this.#environment.transport.reader({ isolation })
-    this.#readers.add(reader)
-    return reader
+    return this.#readers.open(isolation)
   }
 
   openState(state: StateDefinition, partition: number): OpenState | undefined {
@@ -118,7 +118,7 @@ export class LiveContext implements WorkerContext {
 
   async close(): Promise<void> {
     this.#connected.reject(new MillraceError('CLOSED', 'The worker has stopped.'))
-    await Promise.all([...this.#readers].map((reader) => reader.close()))
+    await this.#readers.close()
   }
 
   async #reach(): Promise<ConnectedWorker> {
