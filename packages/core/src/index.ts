@@ -232,6 +232,7 @@ export {
   RecordRefusedError,
   errorText,
   toError,
+  closedError,
 } from './lib/errors/millrace-error.ts'
 export { refuseNewer, refuseNewerRow, ROW_FORMAT_HEADER } from './lib/errors/format-version.ts'
 export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'

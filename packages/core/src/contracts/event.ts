@@ -46,6 +46,8 @@ export interface CurrentEvent extends TopicPartition {
   readonly task: Task
   /** Of the agent that handles it. */
   readonly agent: string
+  /** Which of the agent's instances has it, from 0. */
+  readonly instance: number
   /** `Codec.name` of the source topic's keys, as declared. */
   readonly keyCodec: string | undefined
   readonly offset: number

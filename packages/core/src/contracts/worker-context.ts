@@ -122,6 +122,8 @@ export interface ProcessingContext {
   readonly event: CurrentEvent | undefined
   /** Inside an agent: its name. A write outside an event is then `NO_CURRENT_EVENT` rather than `WRITE_OUTSIDE_AGENT`. */
   readonly agent: string | undefined
+  /** Inside a job with `onLeader`: its name. It runs once for the whole app, so that rows of this worker alone are too few. */
+  readonly leaderJob?: string | undefined
 }
 
 export type ContextStorage = AsyncLocalStorage<ProcessingContext>

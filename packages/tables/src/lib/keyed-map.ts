@@ -110,7 +110,8 @@ export abstract class KeyedMap<K, V, G extends V | undefined> extends KeyedTable
    * The rows of the partitions that are here, in byte order of the keys within each. Rows may change while they are read:
    * each comes at most once, as it is when it comes. In an agent with the changes of the current event, but not of others.
    *
-   * @throws `PARTITION_NOT_LOCAL` when a partition leaves the worker meanwhile
+   * @throws `PARTITION_NOT_LOCAL` when a partition leaves the worker meanwhile; `TABLE_PARTIAL` in a job with `onLeader`
+   * when other workers have some of the partitions
    * @example
    * for await (const [word, count] of counts.entries()) console.log(word, count)
    */

@@ -63,7 +63,11 @@ export abstract class KeyedTable<K, R, V> {
     return this.keyShape.decode(this.keyShape.parse(text))
   }
 
-  /** Rows in the partitions that are here, by finished events: keys that have a value, or elements of a set. */
+  /**
+   * Rows in the partitions that are here, by finished events: keys that have a value, or elements of a set.
+   *
+   * @throws `NO_WORKER`; `TABLE_PARTIAL` as `entries`
+   */
   get size(): number {
     return this.rows.local().reduce((sum, { rows }) => sum + rows, 0)
   }

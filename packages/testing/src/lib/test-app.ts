@@ -37,7 +37,7 @@ import {
   type SeedableTable,
 } from './seeds.ts'
 import { sentRecords, type ReadableTopic, type SentRecord } from './sent-records.ts'
-import { settle } from './settle.ts'
+import { settle, type Settling, stopAll } from './settle.ts'
 import { testClock, type TestClock } from './test-clock.ts'
 
 /** How `testApp` sets the stage. */
@@ -230,14 +230,18 @@ export class TestApp {
    * @throws `NOT_SETTLED` after 5 s of real time, naming what is in hand; the error that ended a worker
    */
   async settle(): Promise<void> {
+    await settle(this.#settling())
+  }
+
+  #settling(): Settling {
     const real = systemClock()
     const beganMs = real.monotonic()
-    await settle({
+    return {
       log: this.log,
       workers: [...this.#running.keys()],
-      agentTimers: () => this.#timers.agentTimers(),
+      timers: this.#timers,
       elapsedMs: () => real.monotonic() - beganMs,
-    })
+    }
   }
 
   /** Lets time pass, as `clock.advance`. */
@@ -248,7 +252,7 @@ export class TestApp {
   /** Stops all workers, and gives the app its own clock and log back. */
   async close(): Promise<void> {
     try {
-      await Promise.all([...this.#running.keys()].map((worker) => worker.stop()))
+      await stopAll(this.#settling())
     } finally {
       await this.#runtime.client.close()
       this.#running.clear()

@@ -1,51 +1,61 @@
-import { type Clock, type ManualClock, type Scheduled, type ContextStorage } from '@millrace/core'
+import type { Clock, ContextStorage, CurrentEvent, ManualClock, Scheduled, WorkerContext } from '@millrace/core'
 
 /** A manual clock that knows how many of its timers agents wait for. */
 export interface TestClock extends Clock {
   /** Timers set while an agent was at work: an event that stays in hand may be waiting for one of them. */
   agentTimers(): number
+  /** Whether the instance of the agent that has the event has set a timer that has not fired. */
+  isWaiting(worker: WorkerContext, event: CurrentEvent): boolean
+}
+
+/** A timer that an agent has set. */
+interface AgentTimer {
+  readonly worker: WorkerContext | undefined
+  readonly event: CurrentEvent | undefined
 }
 
 /** Wraps the clock that an app under test is given. */
 export function testClock(manual: ManualClock, contexts: ContextStorage): TestClock {
-  let agentTimers = 0
-  const counted = (schedule: (done: () => void) => Scheduled): Scheduled => {
-    if (contexts.getStore()?.agent === undefined) return schedule(() => {})
-    agentTimers++
-    let counts = true
-    const done = (): void => {
-      if (counts) agentTimers--
-      counts = false
-    }
-    const scheduled = schedule(done)
-    return {
-      cancel: () => {
-        done()
-        scheduled.cancel()
-      },
-    }
+  const timers = new Set<AgentTimer>()
+  /** Notes a timer of the agent whose code runs; calling what it returns takes the note back. */
+  const note = (): (() => void) => {
+    const work = contexts.getStore()
+    if (work?.agent === undefined) return () => {}
+    const timer = { worker: work.worker, event: work.event }
+    timers.add(timer)
+    return () => void timers.delete(timer)
   }
   return {
     now: () => manual.now(),
     monotonic: () => manual.monotonic(),
     cpuTime: () => manual.cpuTime(),
     elapsedSince: (monotonicMs) => manual.elapsedSince(monotonicMs),
-    schedule: (delayMs, fn) =>
-      counted((done) =>
-        manual.schedule(delayMs, () => {
-          done()
-          fn()
-        }),
-      ),
+    schedule: (delayMs, fn): Scheduled => {
+      const over = note()
+      const scheduled = manual.schedule(delayMs, () => {
+        over()
+        fn()
+      })
+      return {
+        cancel: () => {
+          over()
+          scheduled.cancel()
+        },
+      }
+    },
     sleep: async (delayMs, signal) => {
-      if (contexts.getStore()?.agent === undefined) return manual.sleep(delayMs, signal)
-      agentTimers++
+      const over = note()
       try {
         await manual.sleep(delayMs, signal)
       } finally {
-        agentTimers--
+        over()
       }
     },
-    agentTimers: () => agentTimers,
+    agentTimers: () => timers.size,
+    // It may have set it for another event: of the same batch, or in another loop over its stream.
+    isWaiting: (worker, { agent, instance }) =>
+      [...timers].some(
+        (timer) => timer.worker === worker && timer.event?.agent === agent && timer.event.instance === instance,
+      ),
   }
 }

@@ -89,6 +89,32 @@ test('of three workers the leader runs the job; when it dies the next one goes o
   expect(Object.keys(t.all[0]?.worker.stats().agents ?? {})).toEqual([])
 })
 
+test('a job of the leader does not take a part of a table for the whole', async () => {
+  const app = makeApp()
+  const sales = app.topic('sales', { key: 'string', value: 'number' })
+  const totals = app.table('totals', { key: 'string', value: 'number', default: () => 0 })
+  app.agent('sum', sales, async (stream) => {
+    for await (const [shop, cents] of stream.items()) totals.update(shop, (before) => before + cents)
+  })
+  const rows: number[] = []
+  app.timer('1m', { onLeader: true }, async function report() {
+    rows.push((await fromEntries(totals.entries())).length, totals.size)
+  })
+  await using t = await testApp(app, { now: NOON, partitions: 4 })
+  for (let shop = 0; shop < 20; shop++) await t.send(sales, { key: `shop-${shop}`, value: 100 })
+  await t.advance('1m')
+  expect(rows).toEqual([20, 20])
+  await t.worker()
+  await t.advance('1m')
+  expect(rows).toEqual([20, 20])
+  const failed = runtimeOf(app)
+    .running.flatMap(({ scheduler }) => scheduler.jobs())
+    .find(({ lastError }) => lastError)
+  expect(failed?.lastError?.message).toMatch(
+    /TABLE_PARTIAL: Job "report".* table "totals".* 2 of 4 partitions.*global table/s,
+  )
+})
+
 test('a run under way when the leader dies runs again on the next one', async () => {
   const app = makeApp()
   const ran: string[] = []

@@ -134,6 +134,10 @@ const appErrors = {
     fix: 'Nothing to do: let the error pass, and the event that asked is handled again. The request may arrive twice.',
   },
   ASK_FAILED: { title: 'The agent that was asked failed' },
+  TABLE_PARTIAL: {
+    title: 'A job of the leader would read a part of a table only',
+    fix: 'Use a global table: every worker has all of its rows. Or leave out onLeader, so that the job runs on every worker, each with its own rows. Or let an agent keep the result as events come (groupBy one key).',
+  },
   ASK_IN_TRANSACTION: {
     title: 'An agent cannot ask under exactly once',
     fix: 'Send instead of asking, or use at-least-once.',

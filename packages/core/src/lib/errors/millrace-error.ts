@@ -79,6 +79,17 @@ export function errorText(thrown: unknown): string {
   return isMillraceError(error) ? error.detail : error.message
 }
 
+/**
+ * `CLOSED`, for work that the end of its worker has cut short. `reason` is that of the worker's signal: the error that
+ * ended a failed worker becomes the cause, and the message says it.
+ */
+export function closedError(what: string, reason: unknown): MillraceError {
+  if (reason === undefined || isMillraceError(reason, 'CLOSED')) return new MillraceError('CLOSED', `${what}.`)
+  return new MillraceError('CLOSED', `${what}, because the worker has failed: ${errorText(reason)}`, {
+    cause: toError(reason),
+  })
+}
+
 /** Whether an error says that something frozen was to be changed. JavaScript has no code for that, only these words. */
 export function isChangeOfFrozen(thrown: unknown): thrown is TypeError {
   return (

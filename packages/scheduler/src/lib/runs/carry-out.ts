@@ -44,7 +44,8 @@ export async function carryOut(run: Run, { worker, contexts, job }: CarryOutOpti
   const timer = startTimeout(run, { worker, job })
   let thrown: Error | undefined
   try {
-    const work = { client: worker, worker, event: undefined, agent: undefined }
+    const leaderJob = job.onLeader ? { leaderJob: job.name } : {}
+    const work = { client: worker, worker, event: undefined, agent: undefined, ...leaderJob }
     const { tracing } = worker.sensor
     const call = (): unknown => job.fn({ job: job.name, slot: run.slot, signal: run.abort.signal })
     const { name, kind } = job

@@ -22,7 +22,10 @@ export interface RowLocator<K, V> {
   outside(key: K): KeyEntry<V>
   /** The rows that hold a key, with the same checks as `reading` and `outside`. */
   rowsOf(key: K, event: CurrentEvent | undefined): KeyedRows<V>
-  /** All rows of the current worker, or else of the workers of this process, by partition. Throws `NO_WORKER`. */
+  /**
+   * All rows of the current worker, or else of the workers of this process, by partition. Throws `NO_WORKER`, and
+   * `TABLE_PARTIAL` in a job of the leader when not all partitions are here.
+   */
   local(): readonly KeyedRows<V>[]
   /** As `local`, but empty when there is no worker. */
   opened(): readonly KeyedRows<V>[]

@@ -91,7 +91,10 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
 
   local(): readonly KeyedPartition<V>[] {
     this.#workersHere()
-    return this.opened()
+    const found = this.opened()
+    const job = this.#storage.getStore()?.leaderJob
+    if (job !== undefined) this.#assertAll(job, found.length)
+    return found
   }
 
   opened(): readonly KeyedPartition<V>[] {
@@ -199,7 +202,8 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
 
   /** From whichever partition has the key; that it is absent is only known when all of them are here. */
   #searched(bytes: Buffer): KeyEntry<V> {
-    const partitions = this.local()
+    this.#workersHere()
+    const partitions = this.opened()
     let entry: KeyEntry<V> | undefined
     for (const rows of partitions) {
       entry = rows.entryOf(bytes)
@@ -209,6 +213,16 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
     throw new MillraceError(
       'PARTITION_NOT_LOCAL',
       `Key ${this.#keys.show(bytes)} of ${this.#keys.where} is in none of the partitions here, and with partitioner 'source' it may be in any other.`,
+    )
+  }
+
+  /** A job that runs once for the whole app takes what it reads for all there is. */
+  #assertAll(job: string, found: number): void {
+    const partitions = this.#partitions()
+    if (partitions === undefined || found === partitions) return
+    throw new MillraceError(
+      'TABLE_PARTIAL',
+      `Job "${job}" runs on the leader and reads all rows of ${this.#keys.where}, of which the leader has ${found} of ${partitions} partitions.`,
     )
   }
 

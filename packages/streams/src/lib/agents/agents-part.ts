@@ -86,7 +86,7 @@ class Agents implements AgentsPart {
     const worker = this.#worker
     if (worker === undefined) return
     await Promise.race([Promise.all(this.#running.map((agent) => agent.stop())), whenAborted(worker.signal)])
-    await this.#app.replies.close(worker)
+    await this.#app.replies.close(worker, worker.signal.reason)
   }
 
   counts(): Readonly<Record<string, AgentCounts>> {

@@ -1,6 +1,7 @@
 import {
   headerNamed,
   type ClientContext,
+  closedError,
   type Codec,
   jsonCodec,
   MillraceError,
@@ -49,7 +50,7 @@ export class ReplyInbox {
 
   /** Sends a request at once and resolves with its reply. The limit counts for all of it. */
   ask(request: SendRequest, expectation: Expectation): Promise<unknown> {
-    if (this.#closed) return Promise.reject(closedError(expectation.agent))
+    if (this.#closed) return Promise.reject(stoppingError(expectation.agent))
     const correlationId = `${this.#client.id}-${++this.#asked}`
     const reply = this.#pending.expect(correlationId, expectation)
     this.#send(request, correlationId, expectation.agent).catch((error: unknown) =>
@@ -58,9 +59,10 @@ export class ReplyInbox {
     return reply
   }
 
-  async close(): Promise<void> {
+  /** `reason`: why the worker that asked has ended. */
+  async close(reason?: unknown): Promise<void> {
     this.#closed = true
-    this.#pending.rejectAll(new MillraceError('CLOSED', 'The process stopped before a reply had come.'))
+    this.#pending.rejectAll(closedError('The process stopped before a reply had come', reason))
     const opening = this.#opening
     this.#opening = undefined
     if (opening === undefined) return
@@ -147,7 +149,7 @@ export class ReplyInbox {
   }
 }
 
-function closedError(agent: string): MillraceError {
+function stoppingError(agent: string): MillraceError {
   return new MillraceError('CLOSED', `Agent "${agent}" cannot be asked any more: the process is stopping.`)
 }
 
@@ -175,8 +177,8 @@ export class ReplyInboxes {
     return inbox
   }
 
-  /** Called before the client closes; asks under way are rejected with `CLOSED`. */
-  async close(client: ClientContext): Promise<void> {
-    await this.#inboxes.get(client)?.close()
+  /** Called before the client closes; asks under way are rejected with `CLOSED`. `reason`: why a worker has ended. */
+  async close(client: ClientContext, reason?: unknown): Promise<void> {
+    await this.#inboxes.get(client)?.close(reason)
   }
 }

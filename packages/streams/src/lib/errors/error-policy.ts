@@ -38,8 +38,8 @@ export type LastResort = 'deadLetter' | 'skip' | 'stop'
  * What becomes of an event on which an agent failed: `'retry'`, the default, tries again (3 times, unless the settings
  * `agent.*` say otherwise) and then makes a dead letter of it; the others do not try again.
  *
- * Mistakes of the program (`KEY_NOT_OWNED`, `KEY_CODEC_DIFFERS`, `NOT_COPARTITIONED`) would fail most events in the same
- * way: they are not tried again, and stop the worker unless the action names another end.
+ * Mistakes of the program (`KEY_NOT_OWNED`, `KEY_CODEC_DIFFERS`, `NOT_COPARTITIONED`, `ASK_IN_TRANSACTION`) would fail most
+ * events in the same way: they are not tried again, and stop the worker unless the action names another end.
  */
 export type ErrorAction = 'retry' | LastResort | RetryOptions
 
@@ -139,7 +139,7 @@ export function backoffMs(
 
 /** A mistake of the program rather than of one event: most other events will fail of it too. */
 export function isProgramMistake(error: Error): boolean {
-  return isMillraceError(error, 'KEY_NOT_OWNED', 'KEY_CODEC_DIFFERS', 'NOT_COPARTITIONED')
+  return isMillraceError(error, 'KEY_NOT_OWNED', 'KEY_CODEC_DIFFERS', 'NOT_COPARTITIONED', 'ASK_IN_TRANSACTION')
 }
 
 /** The policy for such a mistake: what the action says of the end counts, and the defaults of the app do not. */

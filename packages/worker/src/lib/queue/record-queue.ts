@@ -85,6 +85,12 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     return this.#deferred.keeps(cursor)
   }
 
+  /** The event that its agent has in hand while it asks for no further one. */
+  get atWork(): EventInFlight | undefined {
+    const last = this.isWaiting ? undefined : this.#recent[this.#recentCount - 1]
+    return last?.open === true ? last : undefined
+  }
+
   /** Events that may have been handled since the last check of the event loop, without having yielded before. */
   handled(): readonly EventInFlight[] {
     const { checks, runs } = this.#handOut.watch

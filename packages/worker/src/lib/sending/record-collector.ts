@@ -1,5 +1,6 @@
 import {
   type DelayedPartition,
+  closedError,
   isMillraceError,
   MillraceError,
   type Producer,
@@ -46,6 +47,7 @@ export class RecordCollector {
   /** The lease has run out, and is waited for. */
   #waitsForLease = false
   #closed = false
+  #reason: unknown = undefined
 
   constructor(producer: Producer, sending: Sending, owner: CollectorOwner) {
     this.#producer = producer
@@ -62,7 +64,7 @@ export class RecordCollector {
 
   add(record: Outgoing): void {
     if (this.#closed)
-      return record.failed(new MillraceError('CLOSED', `A send to ${record.topic} came after the producer was closed.`))
+      return record.failed(closedError(`A send to ${record.topic} came after the producer was closed`, this.#reason))
     this.#pending++
     this.#sending.budget.count(record.size)
     const route = this.#routes.get(record.topic) ?? this.#explore(record.topic)
@@ -82,10 +84,11 @@ export class RecordCollector {
     for (const queue of this.#queues.values()) this.#sendNext(queue)
   }
 
-  /** Fails everything that has not gone out. */
-  close(): void {
+  /** Fails everything that has not gone out. `reason`: why its worker ended. */
+  close(reason?: unknown): void {
     this.#closed = true
-    const error = new MillraceError('CLOSED', 'The producer was closed before the record was sent.')
+    this.#reason = reason
+    const error = closedError('The producer was closed before the record was sent', reason)
     for (const queue of this.#queues.values())
       while (!queue.isEmpty) for (const record of queue.take()) this.#settle(record, error)
     for (const delay of this.#delayed) {

@@ -17,6 +17,8 @@ import type { OwningTask, PartitionCursor, TrackedEvent } from './cursor.ts'
 
 /** The record queue that handed it out: an event that ends without being finished goes back there. */
 export interface EventQueue {
+  /** Of the agent's instance. */
+  readonly index: number
   /** To be handed out again after a while. */
   again(event: EventInFlight, delayMs: number): void
   /** To be handed out again when the event that it waits for is done. */
@@ -116,6 +118,10 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   get agent(): string {
     return this.cursor.subscription.spec.agent
+  }
+
+  get instance(): number {
+    return this.queue.index
   }
 
   get keyCodec(): string | undefined {

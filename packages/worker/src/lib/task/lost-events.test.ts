@@ -33,7 +33,7 @@ function inFlight(): { readonly task: Task; readonly events: readonly [EventInFl
   const cursor = aCursor(task, worker, { subscription: cursorOwner() })
   task.recovered([{ source: cursor.source, cursors: [cursor] }], [])
   task.begin()
-  const queue = { again: () => {}, after: () => {}, handedOn: () => {}, wanted: () => {}, release: () => {} }
+  const queue = { index: 0, again: () => {}, after: () => {}, handedOn: () => {}, wanted: () => {}, release: () => {} }
   const record = { timestamp: 0, key: null, value: null, headers: NO_HEADERS }
   const events = [0, 1].map((offset) => eventOf({ ...record, offset }, cursor, queue))
   const [first, second] = events

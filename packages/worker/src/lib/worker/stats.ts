@@ -109,7 +109,8 @@ export function quietOf({ status, life, worker }: WorkerView): Quiet {
     partition,
     offset: Math.min(...cursors.map(({ tracker }) => tracker.position)),
   }))
-  return { idle: inHand.length === 0, inHand, positions, finished }
+  const atWork = life.subscriptions.flatMap(({ queues }) => queues.flatMap((queue) => queue.atWork ?? []))
+  return { idle: inHand.length === 0, inHand, atWork, positions, finished }
 }
 
 function groupStats({ lease }: WorkerLife, worker: ConnectedWorker | undefined): GroupStats {

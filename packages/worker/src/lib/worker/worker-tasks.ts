@@ -280,7 +280,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   /** Called last: parts of the worker may send until then. */
   async closeSending(): Promise<void> {
     await this.#producer.close()
-    this.collector.close()
+    this.collector.close(this.#life.context.signal.reason)
   }
 
   get #isStopping(): boolean {

@@ -1,6 +1,7 @@
 import type {
   AssignmentView,
   ClientContext,
+  CurrentEvent,
   TopicPartition,
   WorkerContext,
   WorkerStats,
@@ -26,6 +27,8 @@ export interface Quiet {
   readonly idle: boolean
   /** What keeps it from being idle, in words. */
   readonly inHand: readonly string[]
+  /** The events at which instances of agents work: each is with a handler that has not asked for the next one. */
+  readonly atWork: readonly CurrentEvent[]
   /**
    * How far each source partition has been read; compare with the end of the log to know that nothing is still to be
    * fetched.
