@@ -14,7 +14,7 @@ export const FAULTS = {
   silences: 'heartbeats of a worker get lost for about a session; the worker itself goes on',
   intruders: 'a member whose data no worker has written stays in the group for a while',
   // Requests.
-  duplicates: 'a request of a producer outside transactions is stored and sent again, its answer being lost',
+  lostAnswers: 'a request of a producer outside transactions is stored, its answer is lost, and it is sent again',
   commitErrors: 'the commit of a transaction ends in an error, committed or not',
   stalls: 'no coordinator answers a worker for a while',
   deafStops: 'a worker is stopped while no coordinator answers it',

@@ -52,7 +52,7 @@ export class Faults {
   }
 
   ofRequests(): RequestFaults {
-    return this.#over ? { duplicates: 0, commitErrors: 0 } : this.#deps.most
+    return this.#over ? { lostAnswers: 0, commitErrors: 0 } : this.#deps.most
   }
 
   count(fault: string): void {

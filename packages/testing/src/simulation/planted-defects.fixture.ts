@@ -1,6 +1,7 @@
 import type {
   Consumer,
   ConsumerOptions,
+  OutgoingRecord,
   Producer,
   StoreDriver,
   StorePartition,
@@ -114,6 +115,30 @@ export function losesSends(transport: Transport): Transport {
       }
     },
   })
+}
+
+/** Stores every sixth request again, as a producer whose answers get lost and that is not idempotent. */
+export function storesTwice(transport: Transport): Transport {
+  let sends = 0
+  return changed(transport, {
+    producer: () => {
+      const inner = transport.producer()
+      return {
+        partitions: (topic) => inner.partitions(topic),
+        lane: (at) => inner.lane(at),
+        send: async (records, options) => {
+          const outcomes = await inner.send(records, options)
+          return ++sends % 6 === 0 ? inner.send(records.map(copyOf), options) : outcomes
+        },
+        close: () => inner.close(),
+      }
+    },
+  })
+}
+
+/** The same for its broker, and another one for the producer. */
+function copyOf({ topic, partition, key, value, headers, timestamp }: OutgoingRecord): OutgoingRecord {
+  return { topic, partition, key, value, headers, timestamp }
 }
 
 /** Now and then a request of a transaction is in it twice. */

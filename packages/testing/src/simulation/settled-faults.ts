@@ -8,7 +8,7 @@ const DEFAULTS: Required<SimulationFaults> = Object.freeze({
   rebalances: 2,
   silences: 1,
   freezes: 1,
-  duplicates: 0.03,
+  lostAnswers: 0.03,
   slow: 0.03,
   slowMs: 800,
   commitErrors: 0.03,
@@ -26,7 +26,7 @@ const NONE: Required<SimulationFaults> = Object.freeze({
   rebalances: 0,
   silences: 0,
   freezes: 0,
-  duplicates: 0,
+  lostAnswers: 0,
   slow: 0,
   slowMs: 0,
   commitErrors: 0,
@@ -50,7 +50,7 @@ export function settledFaults(faults: SimulationFaults | 'none' | undefined): Re
 }
 
 /** The others befall a share of the requests. */
-export type PlannedFault = Exclude<keyof SimulationFaults & FaultName, 'duplicates' | 'commitErrors' | 'slow'>
+export type PlannedFault = Exclude<keyof SimulationFaults & FaultName, 'lostAnswers' | 'commitErrors' | 'slow'>
 
 /** Faults that are planned one by one. */
 export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
@@ -66,12 +66,11 @@ export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
   'intruders',
 ])
 
-/** After these an event may be handled twice under at-least-once. Clean stops and rebalances are not among them. */
+/** After these an event may be handled twice under at-least-once. Clean stops, rebalances and lost answers are not among them. */
 export const DOUBLING_FAULTS: readonly FaultName[] = Object.freeze([
   'kills',
   'silences',
   'freezes',
-  'duplicates',
   'stalls',
   'deafStops',
 ])

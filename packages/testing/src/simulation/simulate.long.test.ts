@@ -11,6 +11,7 @@ import {
   losesSends,
   neverResumes,
   sendsTransactionsTwice,
+  storesTwice,
 } from './planted-defects.fixture.ts'
 import { PLANNED_FAULTS } from './settled-faults.ts'
 import { simulate, SimulationError } from './simulate.ts'
@@ -57,7 +58,7 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
     }
     expect(failures).toEqual([])
     // A fault that never happens proves nothing.
-    const ofRequests = guarantee === 'exactly-once' ? ['commitErrors', 'transactionTimeouts'] : ['duplicates']
+    const ofRequests = guarantee === 'exactly-once' ? ['commitErrors', 'transactionTimeouts'] : ['lostAnswers']
     const planned = PLANNED_FAULTS
     expect([...happened].toSorted()).toEqual([...planned, ...ofRequests].toSorted())
   }, 3_600_000)
@@ -78,6 +79,22 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
       expect(records).toBe(60)
     }
   })
+})
+
+/** Nothing after which at least once may handle an event again. */
+const LOST_ANSWERS = {
+  ...{ kills: 0, silences: 0, freezes: 0, stalls: 0, deafStops: 0, deploys: 0 },
+  lostAnswers: 0.3,
+} as const
+
+test('lost answers alone double nothing, at least once', async () => {
+  const { make, input, check } = ledgerCase('at-least-once')
+  let lost = 0
+  for (let seed = 1; seed <= 3; seed++) {
+    const { faults } = await simulate(make, { seed, input, check, faults: LOST_ANSWERS })
+    lost += faults['lostAnswers'] ?? 0
+  }
+  expect(lost).toBeGreaterThan(30)
 })
 
 describe('planted defects are caught', () => {
@@ -123,6 +140,11 @@ describe('planted defects are caught', () => {
   test('sends that are not there', async () => {
     const failure = await firstFailure('at-least-once', { to: 3 }, { wrapTransport: losesSends })
     expect(failure?.message).toMatch(/copies has lost/)
+  })
+
+  test('a producer that is not idempotent', async () => {
+    const failure = await firstFailure('at-least-once', { to: 3 }, { faults: LOST_ANSWERS, wrapTransport: storesTwice })
+    expect(failure?.message).toMatch(/ 2 times| after |has \d+ for/)
   })
 
   test('a transaction that has something twice', async () => {

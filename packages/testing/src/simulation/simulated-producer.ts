@@ -6,12 +6,17 @@ import {
   type SendOutcome,
   type TopicPartition,
 } from '@millrace/core'
+import { InterruptedPartition } from './interrupted-partition.ts'
 import { request, type SimulatedWire } from './simulated-wire.ts'
 
-/** Sends partition by partition in any order, and some of it twice, as a producer does whose answers get lost. */
+/**
+ * Sends partition by partition in any order. Answers get lost, and what is sent again is not stored again, as `Producer`
+ * promises.
+ */
 export class SimulatedProducer implements Producer {
   readonly #wire: SimulatedWire
   readonly #inner: Producer
+  readonly #partitions = new Map<string, InterruptedPartition>()
 
   constructor(wire: SimulatedWire, inner: Producer) {
     this.#wire = wire
@@ -30,20 +35,27 @@ export class SimulatedProducer implements Producer {
     const { random, hold, happened, faults } = this.#wire
     const outcomes: SendOutcome[] = []
     // All that belongs to one partition stays together: brokers answer for partitions.
-    for (const indexes of random.shuffled(byPartition(records))) {
-      const part = indexes.flatMap((index) => records[index] ?? [])
-      await hold('send')
-      let answers = await this.#store(part, options)
-      if (random.chance(faults().duplicates)) {
-        await hold('lost answer of a send')
-        happened('duplicates')
-        answers = await this.#store(part, options)
+    const parts = random.shuffled(partsOf(records))
+    try {
+      for (const part of parts) {
+        await hold('send')
+        const answers = await this.#store(part, options)
+        if (random.chance(faults().lostAnswers)) {
+          await hold('lost answer of a send')
+          happened('lostAnswers')
+          // It would be sent again now, and nothing more be stored.
+          options.guard()
+        }
+        part.indexes.forEach((index, nth) => {
+          const answer = answers[nth]
+          if (answer !== undefined) outcomes[index] = answer
+        })
       }
-      indexes.forEach((index, nth) => {
-        const answer = answers[nth]
-        if (answer !== undefined) outcomes[index] = answer
-      })
+    } catch (error) {
+      for (const part of parts) this.#interrupted(part).interrupted(part.records)
+      throw error
     }
+    for (const part of parts) this.#interrupted(part).heard(part.records)
     await hold('send answer')
     return outcomes
   }
@@ -52,21 +64,42 @@ export class SimulatedProducer implements Producer {
     return this.#inner.close()
   }
 
-  async #store(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
-    const answers = await this.#inner.send(records, options)
-    this.#wire.stored(records.filter((_, nth) => answers[nth]?.ok === true))
-    return answers
+  async #store(part: Part, options: SendOptions): Promise<readonly SendOutcome[]> {
+    const partition = this.#interrupted(part)
+    const known = partition.known(part.records)
+    const left = part.records.filter((record) => !known.has(record))
+    const answers = await this.#inner.send(left, options)
+    this.#wire.stored(left.filter((_, nth) => answers[nth]?.ok === true))
+    let next = 0
+    return part.records.flatMap((record) => {
+      const answer = known.get(record) ?? answers[next++]
+      if (answer !== undefined) partition.stored(record, answer)
+      return answer ?? []
+    })
+  }
+
+  #interrupted({ key }: Part): InterruptedPartition {
+    const partition = this.#partitions.get(key) ?? new InterruptedPartition(key)
+    this.#partitions.set(key, partition)
+    return partition
   }
 }
 
-/** The places of each partition's records in a request. */
-function byPartition(records: readonly OutgoingRecord[]): readonly (readonly number[])[] {
-  const found = new Map<string, number[]>()
+/** What goes to one partition. */
+interface Part {
+  readonly key: string
+  readonly indexes: number[]
+  readonly records: OutgoingRecord[]
+}
+
+function partsOf(records: readonly OutgoingRecord[]): readonly Part[] {
+  const found = new Map<string, Part>()
   records.forEach((record, index) => {
     const key = partitionKey(record)
-    const indexes = found.get(key)
-    if (indexes === undefined) found.set(key, [index])
-    else indexes.push(index)
+    const part = found.get(key) ?? { key, indexes: [], records: [] }
+    found.set(key, part)
+    part.indexes.push(index)
+    part.records.push(record)
   })
   return [...found.values()]
 }

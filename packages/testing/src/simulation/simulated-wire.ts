@@ -7,7 +7,7 @@ import type { SeededRandom } from './seeded-random.ts'
 
 /** How likely a request ends badly now; 0 once the faults are over. */
 export interface RequestFaults {
-  readonly duplicates: number
+  readonly lostAnswers: number
   readonly commitErrors: number
 }
 

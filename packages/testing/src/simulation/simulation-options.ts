@@ -15,8 +15,8 @@ export interface SimulationFaults {
   readonly silences?: number
   /** Workers that stand still for about a session, as by SIGSTOP, and then go on. Default 1. */
   readonly freezes?: number
-  /** Share of requests of producers outside transactions that are stored and sent again, the answer being lost. Default 0.03. */
-  readonly duplicates?: number
+  /** Share of requests of producers outside transactions that are stored and sent again, the answer being lost. They double nothing. Default 0.03. */
+  readonly lostAnswers?: number
   /** Share of awaits that take time on the clock, up to `slowMs`. Default 0.03. */
   readonly slow?: number
   /** Milliseconds. Default 800. */

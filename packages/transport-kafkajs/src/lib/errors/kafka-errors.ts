@@ -88,6 +88,7 @@ export const KafkaCode = {
   unknownTopicOrPartition: 3,
   requestTimedOut: 7,
   messageTooLarge: 10,
+  coordinatorLoadInProgress: 14,
   recordListTooLarge: 18,
   rebalanceInProgress: 27,
   clusterAuthorizationFailed: 31,

@@ -64,6 +64,7 @@ class PartitionLog {
 
 const MESSAGE_TOO_LARGE = 10
 const REQUEST_TIMED_OUT = 7
+const COORDINATOR_LOAD_IN_PROGRESS = 14
 const CLUSTER_AUTHORIZATION_FAILED = 31
 const OUT_OF_ORDER = 45
 const INVALID_PRODUCER_EPOCH = 47
@@ -76,20 +77,17 @@ async function setUp(fates: Iterable<Fate> = []): Promise<Site> {
   const late: { readonly batches: readonly Batch[]; wait: number }[] = []
   const seen: (readonly Batch[])[] = []
   const warnings: string[] = []
-  const site = { idsGiven: 0, refuseIds: false, answers: [] as number[] }
+  const site = { idsGiven: 0, refuseIds: false, loading: 0, answers: [] as number[] }
   const arrive = (): void => {
     for (const one of late) if (--one.wait === 0) for (const batch of one.batches) logs[batch.partition]?.append(batch)
   }
   const broker = await scriptedBroker(1, {
     metadata: (_, answer) => answerMetadata(answer, [broker], [{ name: TOPIC, partitions: PARTITIONS }]),
     initProducerId: (_, answer) => {
-      if (site.refuseIds) answer.int32(0).int16(CLUSTER_AUTHORIZATION_FAILED).int64(-1).int16(-1)
-      else
-        answer
-          .int32(0)
-          .int16(0)
-          .int64(1000 + site.idsGiven++)
-          .int16(0)
+      const refusal = site.refuseIds ? CLUSTER_AUTHORIZATION_FAILED : COORDINATOR_LOAD_IN_PROGRESS
+      const isGiven = !site.refuseIds && site.loading-- <= 0
+      answer.int32(0).int16(isGiven ? 0 : refusal)
+      answer.int64(isGiven ? 1000 + site.idsGiven++ : -1).int16(isGiven ? 0 : -1)
     },
     produce: (request, answer) => {
       request.string()
@@ -145,7 +143,7 @@ interface Site extends AsyncDisposable {
   /** The batches of each Produce request. */
   readonly seen: readonly (readonly Batch[])[]
   readonly warnings: readonly string[]
-  readonly site: { idsGiven: number; refuseIds: boolean; answers: number[] }
+  readonly site: { idsGiven: number; refuseIds: boolean; loading: number; answers: number[] }
   readonly producer: ReturnType<ReturnType<typeof createKafkaTransport>['producer']>
 }
 
@@ -333,4 +331,11 @@ test('without the right to a producer id each record is refused; with it the nex
   expect(site.seen).toEqual([])
   site.site.refuseIds = false
   expect(await site.producer.send([record('a')], OPEN)).toEqual([{ ok: true, offset: 0 }])
+})
+
+test('a broker that has to fetch producer ids first is asked again, without a warning', async () => {
+  await using site = await setUp()
+  site.site.loading = 5
+  expect(await site.producer.send([record('a')], OPEN)).toEqual([{ ok: true, offset: 0 }])
+  expect(site.warnings).toEqual([])
 })

@@ -1,5 +1,5 @@
-import { MillraceError } from '@millrace/core'
-import type { ClusterView } from '../cluster/cluster-view.ts'
+import { MillraceError, type TopicPartition } from '@millrace/core'
+import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { checkCode, PassingError } from '../cluster/retrying.ts'
 import { kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { initProducerIdRequest } from '../wire/requests/producers.ts'
@@ -7,26 +7,31 @@ import { BatchSequences, type BatchOwner } from './batch-sequences.ts'
 import type { SendIdentity } from './send-identity.ts'
 
 const LAST_EPOCH = 0x7fff
+/** A broker that has run out of producer ids fetches more; only if that takes long there is something to warn of. */
+const NEW_IDS_WAIT_MS = 10
+const QUIET_TRIES = 50
+
+type IdentityContext = Pick<KafkaClientContext, 'view' | 'clock'>
 
 /** Outside of transactions: under a producer id that Kafka gives to this producer alone, when it first sends. */
 export class IdempotentSends implements SendIdentity {
   readonly transactionalId = undefined
   readonly sequences: BatchSequences
-  readonly #view: Pick<ClusterView, 'ask'>
+  readonly #context: IdentityContext
   #owner: BatchOwner | undefined
   #asking: Promise<Error | undefined> | undefined
 
-  constructor(view: Pick<ClusterView, 'ask'>) {
-    this.#view = view
+  constructor(context: IdentityContext) {
+    this.#context = context
     this.sequences = new BatchSequences(
       () => this.#known(),
       (owner) => this.#following(owner),
     )
   }
 
-  async prepare(): Promise<Error | undefined> {
+  async prepare(_: readonly TopicPartition[], signal: AbortSignal): Promise<Error | undefined> {
     if (this.#owner !== undefined) return undefined
-    this.#asking ??= this.#ask().finally(() => (this.#asking = undefined))
+    this.#asking ??= this.#ask(signal).finally(() => (this.#asking = undefined))
     return this.#asking
   }
 
@@ -34,8 +39,15 @@ export class IdempotentSends implements SendIdentity {
     return undefined
   }
 
-  async #ask(): Promise<Error | undefined> {
-    const { errorCode, producerId, epoch } = await this.#view.ask(initProducerIdRequest(null, 0))
+  async #ask(signal: AbortSignal): Promise<Error | undefined> {
+    const { view, clock } = this.#context
+    const request = initProducerIdRequest(null, 0)
+    let answer = await view.ask(request)
+    for (let tries = 1; answer.errorCode === KafkaCode.coordinatorLoadInProgress && tries < QUIET_TRIES; tries++) {
+      await clock.sleep(NEW_IDS_WAIT_MS, signal)
+      answer = await view.ask(request)
+    }
+    const { errorCode, producerId, epoch } = answer
     const refused = 'Kafka gave no producer id, and no record is sent without one.'
     // The right may be given later: the next send asks again.
     if (errorCode === KafkaCode.clusterAuthorizationFailed)

@@ -65,7 +65,7 @@ export class KafkaProducer implements Producer {
   #delayedLinks: BrokerLinks | undefined
 
   /** `identity`: default is that of a producer outside of transactions. */
-  constructor(context: KafkaClientContext, identity: SendIdentity = new IdempotentSends(context.view)) {
+  constructor(context: KafkaClientContext, identity: SendIdentity = new IdempotentSends(context)) {
     this.links = context.openLinks()
     this.#identity = identity
     this.#interrupted = new InterruptedSends(identity.sequences)
@@ -235,7 +235,7 @@ export class KafkaProducer implements Producer {
       for (const queue of queues) queue.trouble = trouble
     }
     try {
-      const refusal = await this.#identity.prepare(queues)
+      const refusal = await this.#identity.prepare(queues, this.signal)
       if (refusal !== undefined) return queues.forEach((queue) => pending.refuseAll(queue, refusal))
       const address = view.node(leader)
       if (address === undefined) return fail(`Broker ${leader} is not known.`)
