@@ -114,20 +114,20 @@ export class PendingBatches {
     return chosen
   }
 
-  /** The records that are stored, and where. */
-  *stored(): Iterable<readonly [OutgoingRecord, SendOutcome]> {
+  /** The records whose outcome is known. */
+  *known(): Iterable<readonly [OutgoingRecord, SendOutcome]> {
     for (const [index, record] of this.#records.entries()) {
       const outcome = this.outcomes[index]
-      if (outcome?.ok === true) yield [record, outcome]
+      if (outcome !== undefined) yield [record, outcome]
     }
   }
 
-  /** Takes out of a queue what is stored already; false when it has nothing of that. */
-  leaveOut(queue: PartitionQueue, stored: Pick<WeakMap<OutgoingRecord, SendOutcome>, 'get'>): boolean {
+  /** Takes out of a queue the records whose outcome is known already; false when it has none of them. */
+  leaveOut(queue: PartitionQueue, known: Pick<WeakMap<OutgoingRecord, SendOutcome>, 'get'>): boolean {
     let found = false
     const isLeft = (index: number): boolean => {
       const record = this.#records[index]
-      const outcome = record === undefined ? undefined : stored.get(record)
+      const outcome = record === undefined ? undefined : known.get(record)
       if (outcome === undefined) return true
       this.outcomes[index] = outcome
       found = true
