@@ -72,6 +72,14 @@ export class MemoryContents implements LogWrites {
     )
   }
 
+  addPartitions(name: string, partitions: number): void {
+    const topic = this.topic(name)
+    if (topic === undefined) return
+    const more = Array.from({ length: partitions - topic.partitions }, () => new MemoryPartition())
+    this.#topics.set(name, { ...topic, partitions })
+    this.#partitions.set(topic.number, [...this.partitions(topic), ...more])
+  }
+
   dropTopic(topic: StoredTopic): void {
     this.#topics.delete(topic.name)
     this.#partitions.delete(topic.number)

@@ -21,6 +21,8 @@ export interface MemoryLog {
   compact(topic: string, options?: { readonly dropTombstones?: boolean }): void
   /** Deletes the records of a partition before an offset, as retention does. */
   deleteRecords(topic: string, partition: number, before: number): void
+  /** Gives a topic more partitions, so many in all; those that it has keep their records. */
+  addPartitions(topic: string, partitions: number): void
   /** Throws members out of their groups, as a session that ran out does: all, or those of one host or one group. */
   expire(which?: ExpiredMembers): void
 }
@@ -59,6 +61,7 @@ export function createMemoryLog(): MemoryLog {
       const topic = contents.topic(name)
       if (topic !== undefined) contents.partitions(topic)[partition]?.deleteBefore(before)
     },
+    addPartitions: (name, partitions) => void backend.write('records', () => contents.addPartitions(name, partitions)),
     expire: (which = {}) => void backend.write('groups', (log) => expireMembers(log, which)),
   }
 }

@@ -1,3 +1,4 @@
+import { endOfTurn } from '@millrace/core'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -88,6 +89,23 @@ test('back with another version of the app, it does what that version has', asyn
     Array.from({ length: PARTITIONS }, () => 'more'),
   )
   await back.worker.stop()
+})
+
+test('a source topic gets more partitions: the group comes to rest, whoever leads it', async () => {
+  const { log } = await pair()
+  const first = await runWorker(log, countingApp(), { store: new HeapStore('one') })
+  const second = await runWorker(log, countingApp(), { store: new HeapStore('two') })
+  await until('two tasks each', () => first.worker.assignment().tasks.length === 2)
+  log.addPartitions('in', 2 * PARTITIONS)
+  const { generation } = log.group('app')
+  await second.worker.stop()
+  await until('a rebalance', () => log.group('app').generation > generation && log.group('app').phase === 'stable')
+  // A member that asks for one rebalance after another does so within a few turns of the event loop.
+  for (let turn = 0; turn < 200; turn++) await endOfTurn()
+  expect(log.group('app').generation).toBe(generation + 1)
+  // Its tasks are of a topic that is not there any more: it finds that out by itself, a little later.
+  expect(first.worker.assignment().tasks).toEqual([])
+  await first.worker.stop()
 })
 
 test('a clean stop leaves the group: the others go on at once', async () => {

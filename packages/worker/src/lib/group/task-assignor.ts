@@ -53,11 +53,16 @@ export const taskAssignor: GroupAssignor = {
   },
 }
 
+interface ReadMember extends PlannedMember {
+  /** `topologyStamp` of what the member has sent, whatever of it can be assigned. */
+  readonly stamp: string
+}
+
 /**
  * Nothing for a member whose data cannot be read, or cannot be right: all topics of a task have as many partitions, as
  * far as they are known here. Else a partition could be in two tasks.
  */
-function planned({ id, topics, data }: GroupMember, partitions: GroupView['partitions']): readonly PlannedMember[] {
+function planned({ id, topics, data }: GroupMember, partitions: GroupView['partitions']): readonly ReadMember[] {
   const decoded = decodeMemberData(data)
   if (decoded === undefined) return []
   const subscribed = new Set(topics)
@@ -65,7 +70,8 @@ function planned({ id, topics, data }: GroupMember, partitions: GroupView['parti
     topology.topics.every((topic) => subscribed.has(topic)) &&
     topology.topics.some((topic) => partitions.has(topic)) &&
     topology.topics.every((topic) => (partitions.get(topic) ?? count) === count)
-  return [{ id, data: { ...decoded, groups: new Map([...decoded.groups].filter(exists)) } }]
+  const groups = new Map([...decoded.groups].filter(exists))
+  return [{ id, data: { ...decoded, groups }, stamp: topologyStamp(decoded.groups) }]
 }
 
 /** A member that claims the name of another one is called by its member id. */
@@ -81,10 +87,10 @@ function namesOf(members: readonly PlannedMember[]): ReadonlyMap<string, string>
   return names
 }
 
-function stampsOf(members: readonly PlannedMember[], names: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+function stampsOf(members: readonly ReadMember[], names: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   return new Map(
-    members.flatMap(({ id, data }) =>
-      data.instanceId === undefined ? [] : [[names.get(id) ?? id, topologyStamp(data.groups)] as const],
+    members.flatMap(({ id, data, stamp }) =>
+      data.instanceId === undefined ? [] : [[names.get(id) ?? id, stamp] as const],
     ),
   )
 }

@@ -17,6 +17,9 @@ import { rebalanceReason } from './rebalance-reason.ts'
  */
 const MOST_JOINS_IN_VAIN = 3
 
+/** So often in a row the group is asked to take note of a member that has come back. One rebalance does it. */
+const MOST_ASKED = 3
+
 export interface WorkerMemberOptions {
   readonly environment: Pick<WorkerEnvironment, 'log' | 'settings'>
   /** Of a static member; its name in the group in place of the member id, which is another one after each start. */
@@ -61,6 +64,8 @@ export class WorkerMember {
   readonly #proposedSecret = newSecret()
   #sent: MemberData | undefined
   #joinsInVain = 0
+  /** How often in a row the group was asked to take note of this member. */
+  #asked = 0
 
   constructor(options: WorkerMemberOptions) {
     this.#options = options
@@ -149,10 +154,16 @@ export class WorkerMember {
   }
 
   /**
-   * Whether the assignment was made for an earlier run of this static member, and its topology or its web address has
-   * changed since. The group is asked for a rebalance then, in which no task moves for its sake.
+   * After an assignment: whether the group is to be asked for a rebalance, in which no task moves for its sake. It is when
+   * the assignment was made for an earlier run of this static member, and its topology or its web address has changed
+   * since. Not without end: a leader that takes it for another than it is would make the whole group drain for ever.
    */
-  get isOutdated(): boolean {
+  asksToBeNoted(): boolean {
+    if (!this.#isOutdated) this.#asked = 0
+    return this.#isOutdated && ++this.#asked <= MOST_ASKED
+  }
+
+  get #isOutdated(): boolean {
     if (this.instanceId === undefined || this.#sent === undefined) return false
     const { stamps, members } = this.#group
     const name = memberName(this.instanceId)

@@ -171,7 +171,7 @@ export class ConnectedWorker implements RebalanceListener {
     const counts = { lost: change.lost.length, kept: change.kept.length, gained: change.gained.length }
     sensor.rebalanceCompleted({ ...counts, durationMs })
     this.#life.rebalanced({ lost: change.lost, kept: change.kept, gained: change.gained })
-    if (!isStopping && this.member.isOutdated) {
+    if (!isStopping && this.member.asksToBeNoted()) {
       log.info(
         { instanceId: this.member.instanceId },
         'This worker is back in its place with another address or other topics: the group hears of it in a rebalance.',
