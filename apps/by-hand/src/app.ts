@@ -1,24 +1,27 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import {
+  type AppSettings,
+  type Logger,
   MillraceError,
+  type ResolvedSettings,
   resolveSettings,
   silentSensor,
   systemClock,
-  type Logger,
-  type AppSettings,
-  type ResolvedSettings,
-  type ContextStorage,
-  type StoreDriver,
-  type Topology,
-  type Transport,
-  type WebDriver,
-  type ProcessingContext,
 } from '@millrace/core'
+import type { StoreDriver, Transport } from '@millrace/core/driver'
+import type { WebDriver } from '@millrace/core/http'
 import { dashboard } from '@millrace/dashboard'
 import { agentsPart, createAgent, createDeadLetters, createTopic, ReplyInboxes, type Topic } from '@millrace/streams'
 import { createTable, type Table } from '@millrace/tables'
 import { createSite, siteWorker, webPart, type Site, type SiteApp, type SiteWorker } from '@millrace/web'
-import { createWorker, workerSettings, type Worker } from '@millrace/worker'
+import {
+  type ContextStorage,
+  createWorker,
+  type ProcessingContext,
+  type Topology,
+  type Worker,
+  workerSettings,
+} from '@millrace/worker'
 
 /** What an app of this kind stands on. */
 export interface Drivers {

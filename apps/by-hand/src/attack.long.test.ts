@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { attackSuite, type AttackedPage, type AttackedSite, type AttackedSiteOptions } from '@millrace/conformance'
-import { systemClock, type Logger, type WebDriver } from '@millrace/core'
+import { type Logger, systemClock } from '@millrace/core'
+import type { WebDriver } from '@millrace/core/http'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { View, type PageContext } from '@millrace/web'
 import { honoDriver } from '@millrace/web-hono'

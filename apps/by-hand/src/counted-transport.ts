@@ -1,10 +1,10 @@
+import type { OutgoingRecord } from '@millrace/core'
 import type {
   Admin,
   BrokerState,
   Consumer,
   ConsumerOptions,
   DelayedPartition,
-  OutgoingRecord,
   Producer,
   Reader,
   ReaderOptions,
@@ -12,7 +12,7 @@ import type {
   SendOutcome,
   TransactionalProducer,
   Transport,
-} from '@millrace/core'
+} from '@millrace/core/driver'
 
 /**
  * A transport of one's own, over any other: counts what is sent, by topic. One that encrypts values or writes an audit log is made
@@ -48,7 +48,7 @@ export class CountedTransport implements Transport {
   #counted(inner: Producer): Producer {
     return {
       partitions: (topic) => inner.partitions(topic),
-      lane: (partition) => inner.lane(partition),
+      brokerOf: (partition) => inner.brokerOf(partition),
       send: (records, options) => this.#send(inner, records, options),
       close: () => inner.close(),
     }

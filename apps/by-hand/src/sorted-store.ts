@@ -1,12 +1,5 @@
-import {
-  type Checkpoint,
-  MillraceError,
-  type RangeOptions,
-  type Row,
-  type StoreChange,
-  type StoreDriver,
-  type StorePartition,
-} from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { Checkpoint, RangeOptions, Row, StoreChange, StoreDriver, StorePartition } from '@millrace/core/driver'
 
 /** A store of one's own: each partition of a table is a `Map` that is sorted when somebody wants a range of it. */
 export class SortedStore implements StoreDriver {

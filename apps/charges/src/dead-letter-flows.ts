@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { eventually } from '@millrace/conformance'
-import { NO_HEADERS, partitionForKey, partitionsOf, type OutgoingRecord, type Transport } from '@millrace/core'
+import { NO_HEADERS, type OutgoingRecord, partitionsOf } from '@millrace/core'
+import { partitionForKey, type Transport } from '@millrace/core/driver'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import type { AppProcess } from '@millrace/testing'
 import { command, commandJson, startWorker, type AppRun } from './run-app.ts'

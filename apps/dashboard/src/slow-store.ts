@@ -1,4 +1,5 @@
-import { systemClock, type StoreDriver } from '@millrace/core'
+import { systemClock } from '@millrace/core'
+import type { StoreDriver } from '@millrace/core/driver'
 import { memoryStore } from '@millrace/tables'
 
 /** A store in memory that takes its time to commit, so that there is something to see of a recovery. */

@@ -1,14 +1,6 @@
 import { eventually } from '@millrace/conformance'
-import {
-  type DelayedPartition,
-  MillraceError,
-  NO_HEADERS,
-  partitionsOf,
-  type OutgoingRecord,
-  type Producer,
-  type TopicPartition,
-  type Transport,
-} from '@millrace/core'
+import { MillraceError, NO_HEADERS, type OutgoingRecord, partitionsOf, type TopicPartition } from '@millrace/core'
+import type { DelayedPartition, Producer, Transport } from '@millrace/core/driver'
 import { recordsOf } from '@millrace/verifier'
 import { expect, test } from 'vitest'
 import type { SharedOutage } from './shared-outage.ts'
@@ -109,7 +101,7 @@ export function delayedPartitionTests({ outside, outage, brokers, leader }: Dela
       ])
     const ledBy = async (topic: string): Promise<TopicPartition> => {
       await producer.partitions(topic)
-      const found = partitionsOf(topic, brokers).find((partition) => producer.lane(partition) === leader)
+      const found = partitionsOf(topic, brokers).find((partition) => producer.brokerOf(partition) === leader)
       if (found === undefined) throw new Error(`Broker ${leader} leads no partition of ${topic}.`)
       return found
     }

@@ -1,4 +1,5 @@
-import { NO_HEADERS, numberCodec, partitionForKey, systemClock, type Transport } from '@millrace/core'
+import { NO_HEADERS, numberCodec, systemClock } from '@millrace/core'
+import { partitionForKey, type Transport } from '@millrace/core/driver'
 
 /** Rows of a table of numbers, of keys that nobody counts any more. */
 export async function fillChangelog(

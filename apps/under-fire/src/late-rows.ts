@@ -1,5 +1,5 @@
 import { eventually } from '@millrace/conformance'
-import type { Transport } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { describe, expect, test } from 'vitest'
 import type { FaultyProxy } from './faulty-proxy.ts'
 import type { LateRequest } from './late-request.ts'
@@ -65,7 +65,7 @@ export function lateRowsTests(
       expect(await latest(run)).toEqual(counts(4))
       // From now on it knows that its request has come to nothing, and has a lease.
       late.drop()
-      await eventually(async () => (await asleep.report()).stats?.outbox.bytes === 0, {
+      await eventually(async () => (await asleep.report()).stats?.pendingSends.bytes === 0, {
         what: 'its outbox to be empty',
       })
       expect(await latest(run)).toEqual(counts(4))

@@ -1,7 +1,7 @@
 import { readdir, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eventually } from '@millrace/conformance'
-import type { Transport } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import type { WorkerProcess } from '@millrace/verifier'
 import { expect } from 'vitest'
 import { type FireRun, fireRun, type FireRunOptions } from './fire-run.ts'

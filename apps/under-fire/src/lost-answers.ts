@@ -1,5 +1,6 @@
 import { eventually, within } from '@millrace/conformance'
-import { NO_HEADERS, type OutgoingRecord, type Transport } from '@millrace/core'
+import { NO_HEADERS, type OutgoingRecord } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { recordsOf } from '@millrace/verifier'
 import { describe, expect, test } from 'vitest'
 import type { Disconnect, FaultyProxy } from './faulty-proxy.ts'

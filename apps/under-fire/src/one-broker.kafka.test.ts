@@ -102,8 +102,8 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
   })
 
   test('frozen for a while: sends in flight stay bounded, and the workers go on when it thaws', LIMIT, async () => {
-    const maxOutboxBytes = 2 << 20
-    const settings = { maxOutboxBytes, shutdownTimeout: '3s' } as const
+    const maxPendingSendBytes = 2 << 20
+    const settings = { maxPendingSendBytes, shutdownTimeout: '3s' } as const
     await using run = await openRun({ settings, plan: { paddingBytes: 1000 } })
     await run.send(12_000)
     const [hung, ...workers] = await run.startReady(3)
@@ -123,7 +123,7 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
       await eventually(
         async () => {
           const reports = await Promise.all(workers.map((worker) => worker.report()))
-          for (const { stats } of reports) most = Math.max(most, stats?.outbox.bytes ?? 0)
+          for (const { stats } of reports) most = Math.max(most, stats?.pendingSends.bytes ?? 0)
           return clock.monotonic() - frozenMs > OUTAGE_MS
         },
         { what: 'the time to pass', limitMs: OUTAGE_MS + 10_000 },
@@ -136,7 +136,7 @@ describeOwnKafka('one broker, behind a proxy', { advertisedPorts: [proxy.port] }
     const backMs = Math.round(clock.monotonic() - thawedMs)
     await sending
     await run.untilDone()
-    expect(most).toBeLessThan(1.5 * maxOutboxBytes)
+    expect(most).toBeLessThan(1.5 * maxPendingSendBytes)
     expect(await run.stopAll()).toEqual([0, 0])
     const verdict = await run.verdict()
     expect(verdict).toMatchObject(NOTHING_LOST)

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest'
-import { systemClock, type Transport } from '@millrace/core'
+import { systemClock } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { collectLog } from '@millrace/testing'
 import { createKafkaTransport, type KafkaTransportOptions } from '@millrace/transport-kafkajs'
 

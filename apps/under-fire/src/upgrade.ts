@@ -1,5 +1,5 @@
 import { eventually } from '@millrace/conformance'
-import type { Transport } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import type { WorkerProcess } from '@millrace/verifier'
 import { expect } from 'vitest'
 import { fireRun } from './fire-run.ts'

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { partitionsOf, type CommitOffset, type Transport } from '@millrace/core'
+import { type CommitOffset, partitionsOf } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { eventually } from '@millrace/conformance'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bookPosts } from './book.ts'

@@ -2,22 +2,37 @@
 export { duration, isMillraceError, json, MillraceError, type ErrorCode } from '@millrace/core'
 export type { AppSettings, ByteSize, Clock, Duration, Logger, Scheduled, Sensor, TokenProvider } from '@millrace/core'
 export type { Codec, CodecSpec, Given, Immutable, InputOf, KeyableCodec, OutputOf } from '@millrace/core'
-export type { RawHeaders, RecordMetadata, SendReceipt, ShownBytes, TopicPartition } from '@millrace/core'
+export type { RawHeaders, RecordMetadata, TopicPartition } from '@millrace/core'
+export type { ShownBytes } from '@millrace/core/operations'
+export type { SendReceipt } from '@millrace/worker'
 export type { StoreFactory, TransportFactory, WebDriverFactory } from '@millrace/core'
-export type { CommandArguments, CommandColors, CommandLineApp, CommandOutput, CommandParameter } from '@millrace/core'
-export type { Backup, CommandParameters, CommandProgress, CommandSpec, HasCommandLine } from '@millrace/core'
-export type { CommandDeclarations, Surroundings } from '@millrace/core'
+export type {
+  CommandArguments,
+  CommandColors,
+  CommandLineApp,
+  CommandOutput,
+  CommandParameter,
+} from '@millrace/core/operations'
+export type { Backup, CommandParameters, CommandProgress, CommandSpec, HasCommandLine } from '@millrace/core/operations'
+export type { Surroundings } from '@millrace/core'
+export type { CommandDeclarations } from '@millrace/core/operations'
 export type {
   AgentDeadLetters,
   DeadLetter,
   DeadLetterFailure,
   DeadLetterListing,
-  DeadLetterPlace,
-} from '@millrace/core'
-export type { DeadLetters, DeadLetterSource, DeadLetterSummary, RefusedReplay, ReplayOutcome } from '@millrace/core'
-export type { AgentStats, AppStats, HandlingTime, TableStats, WorkerStats } from '@millrace/core'
+  DeadLetterLocation,
+} from '@millrace/core/operations'
+export type {
+  DeadLetters,
+  DeadLetterSource,
+  DeadLetterSummary,
+  RefusedReplay,
+  ReplayOutcome,
+} from '@millrace/core/operations'
+export type { AgentStats, AppStats, HandlingTime, TableStats, WorkerStats } from '@millrace/worker'
 export type { CountedSeries, MetricLabels, MetricSample, MetricsWriter } from '@millrace/core'
-export type { JobState, JobView, LastRun, RunOutcome, RunResult } from '@millrace/core'
+export type { JobState, JobView, LastRun, RunOutcome, RunResult } from '@millrace/core/operations'
 export type { Topic, TopicOf, TopicOptions, RecordToSend, KeyInput, KeyOutput, ValueInput } from '@millrace/streams'
 export type { ValueOutput, ValueTarget, HeaderValues, EventTarget, Sink } from '@millrace/streams'
 export { AskFailedError, type Askable, type AskManyOptions, type AskOptions, type NeverYields } from '@millrace/streams'

@@ -12,7 +12,7 @@ export {
   type CommandProgress,
   type CommandSpec,
   declareCommands,
-} from './contracts/app-command.ts'
+} from './operations/app-command.ts'
 export type {
   AgentDescription,
   AppDescription,
@@ -23,7 +23,7 @@ export type {
   LastRun,
   RunOutcome,
   RunResult,
-} from './contracts/app-description.ts'
+} from './operations/app-description.ts'
 export {
   commandLine,
   type CommandLineApp,
@@ -34,12 +34,12 @@ export {
   type JobDescription,
   type OtherStore,
   type RecordsRequest,
-  type RunningPlace,
+  type RunningEnvironment,
   type ShownRecord,
   type TableReading,
   type TableRows,
   type WorkerDescription,
-} from './contracts/command-line.ts'
+} from './operations/command-line.ts'
 export type {
   AgentLag,
   AppTopic,
@@ -49,20 +49,20 @@ export type {
   ResetTopic,
   SkipPlan,
   TopicRole,
-} from './contracts/app-topics.ts'
+} from './operations/app-topics.ts'
 export type {
   AgentDeadLetters,
   DeadLetter,
   DeadLetterFailure,
   DeadLetterListing,
-  DeadLetterPlace,
+  DeadLetterLocation,
   DeadLetters,
   DeadLetterSource,
   DeadLetterSummary,
   RefusedReplay,
   ReplayOutcome,
   ShownBytes,
-} from './contracts/dead-letters.ts'
+} from './operations/dead-letters.ts'
 export type {
   AssignmentView,
   TaskOwner,
@@ -116,7 +116,7 @@ export type {
   WaitingStats,
   WorkerStats,
   WorkerStatus,
-} from './contracts/stats.ts'
+} from '../../worker/src/lib/contracts/stats.ts'
 export type {
   Effect,
   SubscriptionQueue,
@@ -124,7 +124,7 @@ export type {
   CurrentEvent,
   Readable,
   SendRequest,
-} from './contracts/event.ts'
+} from '../../worker/src/lib/contracts/event.ts'
 export type {
   ServeAddress,
   ServeOptions,
@@ -144,8 +144,8 @@ export type {
   WaitForTask,
   WorkerContext,
   WorkerPart,
-} from './contracts/worker-context.ts'
-export type { Backup, LocalData, LogTransfer } from './contracts/local-data.ts'
+} from '../../worker/src/lib/contracts/worker-context.ts'
+export type { Backup, LocalData, LogTransfer } from './operations/local-data.ts'
 export { silentSensor, type Sensor } from './contracts/sensor.ts'
 export type { CountedSeries, MetricLabels, MetricSample, MetricsWriter } from './contracts/metrics.ts'
 export type {
@@ -167,7 +167,14 @@ export type {
   StoreDriver,
   StorePartition,
 } from './contracts/store.ts'
-export type { OpenState, OpenStateOptions, SendReceipt, Task, StateDefinition, TaskRef } from './contracts/task.ts'
+export type {
+  OpenState,
+  OpenStateOptions,
+  SendReceipt,
+  Task,
+  StateDefinition,
+  TaskRef,
+} from '../../worker/src/lib/contracts/task.ts'
 export type {
   Admin,
   AssignmentChange,
@@ -276,12 +283,12 @@ export {
 export { assignmentChange, checkOffset, type PartitionChange } from './lib/partitioning/shared-by-drivers.ts'
 export { manualClock, type ManualClock, type ManualClockOptions } from './lib/time/manual-clock.ts'
 export { systemClock } from './lib/time/system-clock.ts'
-export { TIME_BOUNDS_MS, TimeHistogram, type TimeFigures } from './lib/time/time-histogram.ts'
+export { TIME_BOUNDS_MS, TimeHistogram, type TimeStats } from './lib/time/time-histogram.ts'
 export type { AppSettings, ResolvedSettings } from './lib/settings/app-settings.ts'
 export { describeSettings, unknownEnvironment, type SettingDescription } from './lib/settings/describe-settings.ts'
 export { requireProductionSettings, resolveSettings, type SettingSources } from './lib/settings/resolve-settings.ts'
 export { secretsOf, secretsOfEnvironment } from './lib/settings/setting-names.ts'
-export { runningPlace } from './lib/settings/running-place.ts'
+export { runningEnvironment } from './lib/settings/running-environment.ts'
 export { type Surroundings, surroundingsOf } from './lib/settings/surroundings.ts'
 export { settingDeclarations, type SettingName } from './lib/settings/setting-declarations.ts'
 export type {

@@ -1,4 +1,5 @@
-import { partitionKey, partitionsOf, type Transport } from '@millrace/core'
+import { partitionKey, partitionsOf } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import type { VerifierRun } from '../lib/verifier-run.ts'
 import { sourceTopics, verifierTopics } from '../lib/verifier-topics.ts'
 

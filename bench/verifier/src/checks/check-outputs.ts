@@ -1,4 +1,4 @@
-import type { Transport } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { headersOf } from '../lib/input-records.ts'
 import { readTopic, type LoggedRecord } from '../lib/read-topic.ts'
 import { troubleOf } from '../lib/trouble.ts'

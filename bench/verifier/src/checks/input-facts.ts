@@ -1,4 +1,4 @@
-import type { Transport } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { headersOf, inputRecords, type Input } from '../lib/input-records.ts'
 import { readTopic } from '../lib/read-topic.ts'
 import type { VerifierRun } from '../lib/verifier-run.ts'

@@ -1,5 +1,6 @@
 // Sends the run's records over its time, each acknowledged. Says how far it is, one JSON object a line.
-import { partitionForKey, systemClock, type Logger, type OutgoingRecord } from '@millrace/core'
+import { type Logger, type OutgoingRecord, systemClock } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
 import { inputRecords, inputValue } from '../lib/input-records.ts'
 import { lookFromOutside } from '../lib/open-transport.ts'
 import { runOfThisProcess } from '../lib/verifier-run.ts'

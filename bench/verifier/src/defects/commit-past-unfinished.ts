@@ -1,4 +1,5 @@
-import { partitionKey, type CommitOffset, type Consumer, type RecordBatch, type Transport } from '@millrace/core'
+import { type CommitOffset, partitionKey, type RecordBatch } from '@millrace/core'
+import type { Consumer, Transport } from '@millrace/core/driver'
 import { overriding } from './overriding.ts'
 
 /** Commits one more than is finished, where there is one more. */

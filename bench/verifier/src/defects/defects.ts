@@ -1,4 +1,4 @@
-import type { Transport } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import type { Guarantee } from '../lib/verifier-run.ts'
 import { commitPastUnfinished } from './commit-past-unfinished.ts'
 import { failingCommits, reinitWithoutRecovery } from './failing-commits.ts'

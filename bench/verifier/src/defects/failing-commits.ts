@@ -1,4 +1,5 @@
-import { MillraceError, type TransactionalProducer, type Transport } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { TransactionalProducer, Transport } from '@millrace/core/driver'
 import { seededRandom, type SeededRandom } from '../lib/random.ts'
 import { overriding } from './overriding.ts'
 
@@ -36,7 +37,7 @@ function withSomeCommits(transport: Transport, seed: number, instead: Instead): 
         init: () => producer.init(),
         begin: () => producer.begin(),
         partitions: (topic) => producer.partitions(topic),
-        lane: (partition) => producer.lane(partition),
+        brokerOf: (partition) => producer.brokerOf(partition),
         send: (records, sendOptions) => producer.send(records, sendOptions),
         sendOffsets: (groupId, offsets) => producer.sendOffsets(groupId, offsets),
         commit: () => (random.next() < FAILING ? instead(producer, replace) : producer.commit()),

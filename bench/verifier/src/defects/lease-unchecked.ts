@@ -1,4 +1,4 @@
-import type { Transport } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { overriding } from './overriding.ts'
 
 /** As if the last heartbeat were always just now: a worker that has slept goes on as before. */

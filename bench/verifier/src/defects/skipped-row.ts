@@ -1,4 +1,5 @@
-import type { OutgoingRecord, Producer, SendOptions, SendOutcome, Transport } from '@millrace/core'
+import type { OutgoingRecord } from '@millrace/core'
+import type { Producer, SendOptions, SendOutcome, Transport } from '@millrace/core/driver'
 import { overriding } from './overriding.ts'
 
 const EVERY = 50

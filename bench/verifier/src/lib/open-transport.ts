@@ -1,4 +1,5 @@
-import { parseBrokerUrl, systemClock, type Logger, type Transport, type TransportDeps } from '@millrace/core'
+import { type Logger, parseBrokerUrl, systemClock } from '@millrace/core'
+import type { Transport, TransportDeps } from '@millrace/core/driver'
 import { createEmbeddedTransport } from '@millrace/transport-embedded'
 import { createKafkaTransport } from '@millrace/transport-kafkajs'
 

@@ -1,12 +1,12 @@
 import {
   partitionKey,
-  systemClock,
-  withTimeout,
   partitionsOf,
   type RawRecord,
+  systemClock,
   type TopicPartition,
-  type Transport,
+  withTimeout,
 } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import type { TopicPlace } from './verifier-topics.ts'
 
 const LIMIT_MS = 120_000

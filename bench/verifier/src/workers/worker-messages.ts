@@ -1,4 +1,5 @@
-import type { TopicPartition, WorkerStats } from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
+import type { WorkerStats } from '@millrace/worker'
 
 /** From the program that started it to a worker process. */
 export type ToWorker =

@@ -1,4 +1,5 @@
-import { commandLine, json, type CommandLineClient, type RecordsRequest, type ShownRecord } from '@millrace/core'
+import { json } from '@millrace/core'
+import { commandLine, type CommandLineClient, type RecordsRequest, type ShownRecord } from '@millrace/core/operations'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createApp, runtimeOf } from './app.ts'
 

@@ -1,28 +1,22 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { AppClient, AppData, type ClientApp, describeApp, type LocalApp } from '@millrace/client'
 import {
+  type AppSettings,
+  type Clock,
+  Listeners,
+  type Logger,
   packageVersion,
   plainLogger,
   requireProductionSettings,
   resolveSettings,
-  silentSensor,
-  systemClock,
-  type Admin,
-  type AppDescription,
-  type AppSettings,
-  type ClientContext,
-  type Clock,
-  type DeadLetters,
-  Listeners,
-  type Logger,
-  type ContextStorage,
   type Sensor,
-  type StoreDriver,
+  silentSensor,
   type Surroundings,
   surroundingsOf,
-  type Transport,
-  type ProcessingContext,
+  systemClock,
 } from '@millrace/core'
+import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
+import type { AppDescription, DeadLetters } from '@millrace/core/operations'
 import { dashboard } from '@millrace/dashboard'
 import { schedulerPart, type SchedulerPart } from '@millrace/scheduler'
 import { memoryStore } from '@millrace/state'
@@ -36,7 +30,14 @@ import {
 } from '@millrace/streams'
 import { globalTablesPart, type TablesDeps } from '@millrace/tables'
 import { createSite, type Site, type SiteApp, type SiteWorker, siteWorker, webPart, type WebPart } from '@millrace/web'
-import { createWorker, workerSettings, type Worker } from '@millrace/worker'
+import {
+  type ClientContext,
+  type ContextStorage,
+  createWorker,
+  type ProcessingContext,
+  type Worker,
+  workerSettings,
+} from '@millrace/worker'
 import { APP_EVENTS, type AppEvents } from './app-events.ts'
 import { Definitions } from './definitions.ts'
 import { Drivers } from './drivers.ts'

@@ -1,21 +1,23 @@
 import {
   type AppSettings,
-  type AppStats,
-  type Backup,
   callerFile,
   checkOptions,
   type Clock,
-  commandLine,
-  type CommandDeclarations,
-  type CommandLineApp,
-  type DeadLetters,
-  declareCommands,
-  type HasCommandLine,
   type MetricsWriter,
   MillraceError,
   type OptionNames,
   packageDirectory,
 } from '@millrace/core'
+import {
+  type Backup,
+  type CommandDeclarations,
+  commandLine,
+  type CommandLineApp,
+  type DeadLetters,
+  declareCommands,
+  type HasCommandLine,
+} from '@millrace/core/operations'
+import type { AppStats } from '@millrace/worker'
 import { AppScheduler, declareJobs, describeJobPlan, type JobDeclarations } from '@millrace/scheduler'
 import { declareStreams, type StreamDeclarations } from '@millrace/streams'
 import { declareTables, type TableDeclarations } from '@millrace/tables'

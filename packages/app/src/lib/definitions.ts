@@ -1,5 +1,7 @@
 import type { DeclaredApp } from '@millrace/client'
-import { DefinedNames, type CommandDefinition, type WorkerPart } from '@millrace/core'
+import { DefinedNames } from '@millrace/core'
+import type { CommandDefinition } from '@millrace/core/operations'
+import type { WorkerPart } from '@millrace/worker'
 import { schedulerTopics, type Job } from '@millrace/scheduler'
 import { deadLettersOf, Topic, type AnyAgent, type AnyTopic } from '@millrace/streams'
 import { globalTablesPart, SetTable, type AnyGlobalTable, type AnyTable } from '@millrace/tables'

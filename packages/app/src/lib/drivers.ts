@@ -1,12 +1,7 @@
-import {
-  parseBrokerUrl,
-  runningPlace,
-  type RunningPlace,
-  type StoreDriver,
-  type Surroundings,
-  type Transport,
-  type WebDriver,
-} from '@millrace/core'
+import { parseBrokerUrl, runningEnvironment, type Surroundings } from '@millrace/core'
+import type { StoreDriver, Transport } from '@millrace/core/driver'
+import type { WebDriver } from '@millrace/core/http'
+import type { RunningEnvironment } from '@millrace/core/operations'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { LocalFiles } from '@millrace/client'
 
@@ -58,8 +53,8 @@ export class Drivers {
   }
 
   /** What of this machine a worker would use. */
-  place(): RunningPlace {
-    return runningPlace(this.#surroundings.settings, this.#surroundings.home)
+  place(): RunningEnvironment {
+    return runningEnvironment(this.#surroundings.settings, this.#surroundings.home)
   }
 
   /** What knows the files of the embedded log and of the store. */

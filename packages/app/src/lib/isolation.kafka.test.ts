@@ -1,10 +1,5 @@
-import {
-  NO_HEADERS,
-  type OutgoingRecord,
-  systemClock,
-  type TransactionalProducer,
-  type Transport,
-} from '@millrace/core'
+import { NO_HEADERS, type OutgoingRecord, systemClock } from '@millrace/core'
+import type { TransactionalProducer, Transport } from '@millrace/core/driver'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { createKafkaTransport } from '@millrace/transport-kafkajs'
 import { afterEach, expect, test } from 'vitest'

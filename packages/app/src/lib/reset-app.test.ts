@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { commandLine, type Admin, type ResetPlan } from '@millrace/core'
+import type { Admin } from '@millrace/core/driver'
+import { commandLine, type ResetPlan } from '@millrace/core/operations'
 import { afterAll, expect, test } from 'vitest'
 import { createApp, runtimeOf } from './app.ts'
 

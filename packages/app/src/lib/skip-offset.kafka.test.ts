@@ -1,4 +1,6 @@
-import { commandLine, NO_HEADERS, systemClock, type Transport } from '@millrace/core'
+import { NO_HEADERS, systemClock } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
+import { commandLine } from '@millrace/core/operations'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { createKafkaTransport } from '@millrace/transport-kafkajs'
 import { afterEach, expect, test } from 'vitest'

@@ -1,5 +1,6 @@
 import { runCli } from '@millrace/cli'
-import { commandLine, isMillraceError, systemClock } from '@millrace/core'
+import { isMillraceError, systemClock } from '@millrace/core'
+import { commandLine } from '@millrace/core/operations'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { afterEach, expect, test } from 'vitest'
 import { type App, createApp } from './app.ts'

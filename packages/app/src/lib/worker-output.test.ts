@@ -1,5 +1,5 @@
 import { runCli } from '@millrace/cli'
-import { commandLine } from '@millrace/core'
+import { commandLine } from '@millrace/core/operations'
 import { expect, test } from 'vitest'
 import { createApp } from './app.ts'
 

@@ -1,4 +1,10 @@
-import type { CommandArguments, CommandDefinition, CommandOutput, CommandParameters, CommandSpec } from '@millrace/core'
+import type {
+  CommandArguments,
+  CommandDefinition,
+  CommandOutput,
+  CommandParameters,
+  CommandSpec,
+} from '@millrace/core/operations'
 import { expectTypeOf, test } from 'vitest'
 
 // What `app.command` infers: the signature is the app's, the types are the contract's.

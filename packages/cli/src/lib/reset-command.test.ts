@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream'
-import { commandLine } from '@millrace/core'
+import { commandLine } from '@millrace/core/operations'
 import { describe, expect, test } from 'vitest'
 import { fakeApp } from '../fixtures/fake-app.ts'
 import { runHere } from '../fixtures/run-here.ts'

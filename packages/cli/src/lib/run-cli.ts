@@ -1,8 +1,7 @@
 import { dirname } from 'node:path'
 import {
-  jsonText,
-  type CommandLineApp,
   isMillraceError,
+  jsonText,
   MillraceError,
   packageVersion,
   redactor,
@@ -10,6 +9,7 @@ import {
   systemClock,
   toError,
 } from '@millrace/core'
+import type { CommandLineApp } from '@millrace/core/operations'
 import pc from 'picocolors'
 import { type AppLocation, locateApp } from './apps/locate-app.ts'
 import { nearestPackage } from './apps/nearest-package.ts'

@@ -1,12 +1,5 @@
-import {
-  isMillraceError,
-  toError,
-  unknownEnvironment,
-  type Clock,
-  type CommandLineApp,
-  type CommandLineRuntime,
-  type Logger,
-} from '@millrace/core'
+import { type Clock, isMillraceError, type Logger, toError, unknownEnvironment } from '@millrace/core'
+import type { CommandLineApp, CommandLineRuntime } from '@millrace/core/operations'
 import type { CommonOptions } from './arguments/common-options.ts'
 import type { ParameterValues } from './arguments/grammar.ts'
 import type { Command } from './commands/command-context.ts'

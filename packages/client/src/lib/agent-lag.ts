@@ -1,4 +1,5 @@
-import { type AgentLag, byPartition, type CommitOffset, partitionKey, partitionsOf } from '@millrace/core'
+import { byPartition, type CommitOffset, partitionKey, partitionsOf } from '@millrace/core'
+import type { AgentLag } from '@millrace/core/operations'
 import { decodeCommitMetadata, leaderTopic } from '@millrace/worker'
 import { agentOf, groupReads, type GroupReads } from './app-topics.ts'
 import { committedOffsets } from './committed.ts'

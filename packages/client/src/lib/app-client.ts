@@ -1,26 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import {
-  type Admin,
-  type AgentLag,
-  type AppTopic,
-  type CommandLineClient,
-  type CommandLineMessage,
-  type DeadLetters,
-  type MemberInfo,
-  type MissingTopic,
-  type PartitionPosition,
-  type RecordMetadata,
-  type RecordsRequest,
-  type ResetPlan,
-  type ResetRequest,
-  type ShownRecord,
-  type SkipPlan,
-  type TableReading,
-  type TableRows,
-  type TopicInfo,
-  type Transport,
-} from '@millrace/core'
+import type { RecordMetadata } from '@millrace/core'
+import type { Admin, MemberInfo, PartitionPosition, TopicInfo, Transport } from '@millrace/core/driver'
+import type {
+  AgentLag,
+  AppTopic,
+  CommandLineClient,
+  CommandLineMessage,
+  DeadLetters,
+  MissingTopic,
+  RecordsRequest,
+  ResetPlan,
+  ResetRequest,
+  ShownRecord,
+  SkipPlan,
+  TableReading,
+  TableRows,
+} from '@millrace/core/operations'
 import { type Client, createClient } from '@millrace/worker'
 import { agentLag } from './agent-lag.ts'
 import { appTopics, groupReads, topicsReadBy } from './app-topics.ts'

@@ -1,4 +1,5 @@
-import { numberCodec, stringCodec, type TopicDeclaration } from '@millrace/core'
+import { numberCodec, stringCodec } from '@millrace/core'
+import type { TopicDeclaration } from '@millrace/worker'
 import { describe, expect, test } from 'vitest'
 import { partsOfTopics, type GroupReads } from './app-topics.ts'
 import type { DeclaredAgent, DeclaredApp, DeclaredTable, DeclaredTopic } from './declared-app.ts'

@@ -1,17 +1,15 @@
 import {
-  type Admin,
-  type AppTopic,
   type CommitOffset,
   deadLetterTopic,
   isMillraceError,
   mergedSubscription,
   repartitionTopic,
-  repliesTopic,
   replayLedgerTopic,
+  repliesTopic,
   schedulerTopic,
-  type TopicRole,
-  type TopicSettings,
 } from '@millrace/core'
+import type { Admin, TopicSettings } from '@millrace/core/driver'
+import type { AppTopic, TopicRole } from '@millrace/core/operations'
 import {
   ANY_SUBSCRIPTION,
   brokenBatchesTopic,

@@ -8,12 +8,12 @@ import {
   asInteger,
   asList,
   asText,
-  type Backup,
   MillraceError,
   PRIVATE_FILE,
   readFields,
   refuseNewer,
 } from '@millrace/core'
+import type { Backup } from '@millrace/core/operations'
 
 /** Written last: a backup without it is not whole. */
 const MANIFEST = 'millrace-backup.json'

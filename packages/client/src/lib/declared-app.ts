@@ -1,21 +1,14 @@
+import type { Clock, Codec, Logger, Redact, ResolvedSettings } from '@millrace/core'
+import type { Admin, StoreDriver, Transport } from '@millrace/core/driver'
+import type { DeadLetters, RunningEnvironment } from '@millrace/core/operations'
 import type {
-  Admin,
-  Clock,
-  Codec,
+  Client,
   ContextStorage,
-  DeadLetters,
-  Logger,
-  Redact,
-  ResolvedSettings,
-  RunningPlace,
   RoutedTable,
   StateDefinition,
-  StoreDriver,
   TopicDeclaration,
-  Transport,
   WorkerPart,
-} from '@millrace/core'
-import type { Client } from '@millrace/worker'
+} from '@millrace/worker'
 
 /** What an app declares, as far as its client works with it. The descriptors of `streams` and `tables` fit as they are. */
 export interface DeclaredApp {
@@ -91,7 +84,7 @@ export interface ClientApp {
   /** An empty log in place of one that is not there yet, for what only reads; `undefined` where there is one. Not connected yet. */
   emptyLog(): Promise<Transport | undefined>
   readonly drivers: {
-    place(): RunningPlace
+    place(): RunningEnvironment
     /** The local store, open: nobody else has it until it is closed. */
     store(): Promise<StoreDriver>
   }

@@ -1,4 +1,5 @@
-import type { AppDescription, ResolvedSettings, TableDescription } from '@millrace/core'
+import type { ResolvedSettings } from '@millrace/core'
+import type { AppDescription, TableDescription } from '@millrace/core/operations'
 import type { DeclaredApp, DeclaredTable } from './declared-app.ts'
 
 /** An app as listings and the banner show it, but for its version and its commands. */

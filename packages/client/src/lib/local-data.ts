@@ -2,20 +2,16 @@ import { existsSync } from 'node:fs'
 import { copyFile, readdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
-  type Backup,
   type Clock,
   errorText,
   isMillraceError,
-  type LocalData,
-  type LogTransfer,
   makeDirectory,
   MillraceError,
-  type OtherStore,
   packageVersion,
   type ResolvedSettings,
-  type RunningPlace,
-  type StoreDriver,
 } from '@millrace/core'
+import type { StoreDriver } from '@millrace/core/driver'
+import type { Backup, LocalData, LogTransfer, OtherStore, RunningEnvironment } from '@millrace/core/operations'
 import { changedFile, DRAFT, filesIn, readManifest, refused, writeManifest } from './backup-manifest.ts'
 
 /** What is where in a backup. */
@@ -51,7 +47,7 @@ export interface LocalFiles {
 export interface LocalApp {
   readonly surroundings: { readonly settings: ResolvedSettings; readonly clock: Clock }
   readonly drivers: {
-    place(): RunningPlace
+    place(): RunningEnvironment
     /** Loaded when something is asked of them. */
     files(): Promise<LocalFiles>
   }

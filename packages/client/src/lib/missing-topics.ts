@@ -1,5 +1,12 @@
-import type { MissingTopic, SubscriptionSpec, TopicDeclaration } from '@millrace/core'
-import { brokenBatchesDeclaration, commandFor, leaderDeclaration, planTopics } from '@millrace/worker'
+import type { MissingTopic } from '@millrace/core/operations'
+import {
+  brokenBatchesDeclaration,
+  commandFor,
+  leaderDeclaration,
+  planTopics,
+  type SubscriptionSpec,
+  type TopicDeclaration,
+} from '@millrace/worker'
 import type { Connection } from './declared-app.ts'
 
 /**

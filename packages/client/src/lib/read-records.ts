@@ -1,17 +1,6 @@
-import {
-  didYouMean,
-  encodeUtf8,
-  keyFromText,
-  MillraceError,
-  type PartitionOffsets,
-  partitionsOf,
-  type PartitionStretch,
-  readStretches,
-  type RecordsRequest,
-  showBytes,
-  type ShownBytes,
-  type ShownRecord,
-} from '@millrace/core'
+import { didYouMean, encodeUtf8, keyFromText, MillraceError, partitionsOf, showBytes } from '@millrace/core'
+import { type PartitionOffsets, type PartitionStretch, readStretches } from '@millrace/core/driver'
+import type { RecordsRequest, ShownBytes, ShownRecord } from '@millrace/core/operations'
 import type { Connection, DeclaredTopic } from './declared-app.ts'
 
 /** Records of a topic, as `CommandLineClient.records` gives them. Whoever stops iterating closes the reader. */

@@ -1,18 +1,7 @@
-import {
-  didYouMean,
-  errorText,
-  MillraceError,
-  type OpenState,
-  readToEnd,
-  refuseNewerRow,
-  silentSensor,
-  type StateDefinition,
-  type StorePartition,
-  type TableReading,
-  type TableRows,
-  type TopicPartition,
-  type WorkerContext,
-} from '@millrace/core'
+import { didYouMean, errorText, MillraceError, refuseNewerRow, silentSensor, type TopicPartition } from '@millrace/core'
+import { readToEnd, type StorePartition } from '@millrace/core/driver'
+import type { TableReading, TableRows } from '@millrace/core/operations'
+import type { OpenState, StateDefinition, WorkerContext } from '@millrace/worker'
 import type { Connection, DeclaredTable, TaskTable } from './declared-app.ts'
 
 /** What is open of the one table that is read. */

@@ -1,4 +1,4 @@
-import type { AppTopic, ResetRequest, TopicRole } from '@millrace/core'
+import type { AppTopic, ResetRequest, TopicRole } from '@millrace/core/operations'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { planReset, warningsOf, type TopicFacts } from './reset-plan.ts'

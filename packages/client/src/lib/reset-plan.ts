@@ -1,16 +1,6 @@
-import {
-  MillraceError,
-  didYouMean,
-  partitionsOf,
-  type Admin,
-  type AppTopic,
-  type CommitOffset,
-  type PartitionOffsets,
-  type PartitionPosition,
-  type ResetRequest,
-  type ResetTopic,
-  type ResolvedSettings,
-} from '@millrace/core'
+import { type CommitOffset, didYouMean, MillraceError, partitionsOf, type ResolvedSettings } from '@millrace/core'
+import type { Admin, PartitionOffsets, PartitionPosition } from '@millrace/core/driver'
+import type { AppTopic, ResetRequest, ResetTopic } from '@millrace/core/operations'
 
 /** What decides the part of a topic in a reset. */
 export interface TopicFacts {

@@ -1,14 +1,8 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import {
-  errorText,
-  isMillraceError,
-  MillraceError,
-  toError,
-  type Admin,
-  type ResetPlan,
-  type ResetRequest,
-} from '@millrace/core'
+import { errorText, isMillraceError, MillraceError, toError } from '@millrace/core'
+import type { Admin } from '@millrace/core/driver'
+import type { ResetPlan, ResetRequest } from '@millrace/core/operations'
 import { encodeCommitMetadata, sendText } from '@millrace/worker'
 import { appTopics } from './app-topics.ts'
 import type { ClientApp, Connection } from './declared-app.ts'

@@ -1,5 +1,4 @@
 import {
-  type CommandLineMessage,
   didYouMean,
   encodeUtf8,
   errorText,
@@ -7,8 +6,9 @@ import {
   keyFromText,
   MillraceError,
   type RecordMetadata,
-  type SendRequest,
 } from '@millrace/core'
+import type { CommandLineMessage } from '@millrace/core/operations'
+import type { SendRequest } from '@millrace/worker'
 import type { ClientApp, Connection, DeclaredApp, DeclaredTopic } from './declared-app.ts'
 import { topicMissing } from './read-records.ts'
 

@@ -1,14 +1,6 @@
-import {
-  type Admin,
-  type CommitOffset,
-  isMillraceError,
-  MillraceError,
-  partitionKey,
-  type PartitionPosition,
-  readStretches,
-  type SkipPlan,
-  withTimeout,
-} from '@millrace/core'
+import { type CommitOffset, isMillraceError, MillraceError, partitionKey, withTimeout } from '@millrace/core'
+import { type Admin, type PartitionPosition, readStretches } from '@millrace/core/driver'
+import type { SkipPlan } from '@millrace/core/operations'
 import { withPages } from '@millrace/worker'
 import { planSkip } from './plan-skip.ts'
 import { appTopics } from './app-topics.ts'

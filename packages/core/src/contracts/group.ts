@@ -1,5 +1,5 @@
 import type { TopicPartition } from './record.ts'
-import type { OpenState, StateDefinition } from './task.ts'
+import type { OpenState, StateDefinition } from '../../../worker/src/lib/contracts/task.ts'
 import type { TransactionalProducer } from './producer.ts'
 
 export interface GroupMember {

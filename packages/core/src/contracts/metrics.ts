@@ -1,4 +1,4 @@
-import type { TimeFigures } from '../lib/time/time-histogram.ts'
+import type { TimeStats } from '../lib/time/time-histogram.ts'
 
 /** Takes the metrics of a worker, each with all its series; names are without `millrace_`. */
 export interface MetricsWriter {
@@ -13,4 +13,4 @@ export type MetricLabels = Readonly<Record<string, string>>
 export type MetricSample = readonly [labels: MetricLabels, value: number]
 
 /** The same of a histogram. */
-export type CountedSeries = readonly [labels: MetricLabels, times: TimeFigures]
+export type CountedSeries = readonly [labels: MetricLabels, times: TimeStats]

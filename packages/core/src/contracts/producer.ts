@@ -43,7 +43,7 @@ export interface Producer {
   /** Number of partitions of a topic, cached; rejects with `TOPIC_MISSING` when there is no such topic. */
   partitions(topic: string): Promise<number>
   /** Records of one lane go in one request: the leader's node id on Kafka, 0 where there is no such thing. May change with time. */
-  lane(partition: TopicPartition): number
+  brokerOf(partition: TopicPartition): number
   /**
    * Resolves when every record is acknowledged or refused for good. Rejects only by `guard`, `CLOSED` or a fatal error. A
    * request whose answer was lost is sent again, and its records are stored once, in the order of the sends to their

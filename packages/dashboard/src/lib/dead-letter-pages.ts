@@ -1,10 +1,5 @@
-import {
-  isMillraceError,
-  shownHeaders,
-  type AgentDeadLetters,
-  type DeadLetter,
-  type DeadLetterPlace,
-} from '@millrace/core'
+import { isMillraceError, shownHeaders } from '@millrace/core'
+import type { AgentDeadLetters, DeadLetter, DeadLetterLocation } from '@millrace/core/operations'
 import { action, PageError, SharedLookups, type BuiltInPages, type SiteTools } from '@millrace/web'
 
 /** Of each agent, in the list. */
@@ -71,7 +66,7 @@ async function withStatus<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function readPlace(body: unknown): DeadLetterPlace | 'all' {
+function readPlace(body: unknown): DeadLetterLocation | 'all' {
   if (typeof body === 'object' && body !== null) {
     if ('all' in body && body.all === true) return 'all'
     if ('partition' in body && 'offset' in body)

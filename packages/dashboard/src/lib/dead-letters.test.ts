@@ -1,4 +1,5 @@
-import { MillraceError, type DeadLetter, type DeadLetters } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { DeadLetter, DeadLetters } from '@millrace/core/operations'
 import { expect, it } from 'vitest'
 import { mustReadOnce, smallSite } from './fixtures/small-site.fixture.ts'
 

@@ -1,4 +1,4 @@
-import type { SiteStats } from '@millrace/core'
+import type { SiteStats } from '@millrace/web'
 import { rounded, type Rates } from './rates.ts'
 
 /** Seconds that are kept. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { SiteStats } from '@millrace/core'
+import type { SiteStats } from '@millrace/web'
 import { smallSite } from './fixtures/small-site.fixture.ts'
 import { problemsOf, type ProblemContext } from './problems.ts'
 
@@ -25,7 +25,7 @@ it('says nothing of a worker that is well', () => {
 })
 
 it('says whose fault it is that lag grows', () => {
-  const handling = { p50Ms: 40.4, p99Ms: 90, samples: 100, longestInHandMs: 0 }
+  const handling = { p50Ms: 40.4, p99Ms: 90, samples: 100, longestInFlightMs: 0 }
   const behind = stats({ lag: 20_000, agents: counter({ lag: 20_000, handling }) })
   expect(problemsOf(behind, { ...quiet, lagBefore: 10_000 })).toEqual([
     {
@@ -38,13 +38,13 @@ it('says whose fault it is that lag grows', () => {
 })
 
 it('says how long an event takes also when that is next to nothing', () => {
-  const handling = { p50Ms: 0.0047, p99Ms: 0.1, samples: 100, longestInHandMs: 0 }
+  const handling = { p50Ms: 0.0047, p99Ms: 0.1, samples: 100, longestInFlightMs: 0 }
   const behind = stats({ lag: 90_000, agents: counter({ lag: 90_000, handling }) })
   expect(problemsOf(behind, { ...quiet, lagBefore: 0 })[0]?.text).toContain('takes 5 µs an event')
 })
 
 it('puts first what waiting does not mend', () => {
-  const handling = { p50Ms: undefined, p99Ms: undefined, samples: 0, longestInHandMs: 45_000 }
+  const handling = { p50Ms: undefined, p99Ms: undefined, samples: 0, longestInFlightMs: 45_000 }
   const at = { topic: 'posts', partition: 3, task: '4-3', position: 9, committed: 1, endOffset: 20, lag: 11 }
   const source = { ...at, stalledMs: 200_000, bufferedBytes: 0, lags: {}, paused: undefined }
   const wrong = stats({
@@ -54,7 +54,7 @@ it('puts first what waiting does not mend', () => {
       { topic: 'out', partition: 1, reason: 'No leader.', forMs: 130_000, overdue: true, tasks: ['4-1', '4-2'] },
       { topic: 'out', partition: 2, reason: 'No leader.', forMs: 100, overdue: false, tasks: ['4-1'] },
     ],
-    outbox: { bytes: 1, full: true },
+    pendingSends: { bytes: 1, full: true },
     changedRows: { bytes: 1, full: true },
     errorsInFiveMinutes: 1,
     lastErrors: [{ at: new Date(988_000).toISOString(), source: 'counter', message: 'No such word' }],

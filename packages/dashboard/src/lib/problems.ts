@@ -1,4 +1,4 @@
-import type { SiteStats } from '@millrace/core'
+import type { SiteStats } from '@millrace/web'
 
 /** The five headline numbers of the page. */
 export type Headline = 'events' | 'sent' | 'lag' | 'commit' | 'errors'
@@ -48,7 +48,7 @@ export function problemsOf(stats: SiteStats, context: ProblemContext): readonly 
 
 function stuckAgents({ agents }: SiteStats): readonly Problem[] {
   return Object.entries(agents).flatMap(([name, { handling }]): Problem[] => {
-    const forMs = handling?.longestInHandMs ?? 0
+    const forMs = handling?.longestInFlightMs ?? 0
     if (forMs < LONG_IN_FLIGHT_MS) return []
     const text = `\`${name}\` has had one event in flight for ${duration(forMs)}.`
     return [{ figure: 'events', level: 'bad', node: `agent:${name}`, text }]
@@ -114,8 +114,8 @@ function failingAgents({ agents, errorsInFiveMinutes = 0 }: SiteStats): readonly
   })
 }
 
-function fullCollector({ outbox }: SiteStats): readonly Problem[] {
-  if (!outbox.full) return []
+function fullCollector({ pendingSends }: SiteStats): readonly Problem[] {
+  if (!pendingSends.full) return []
   return [{ figure: 'sent', level: 'warn', text: 'The broker takes records more slowly than agents send them.' }]
 }
 

@@ -1,4 +1,4 @@
-import type { SiteStats } from '@millrace/core'
+import type { SiteStats } from '@millrace/web'
 
 /** Rates are averages over this time: short enough to be current, long enough not to flicker. */
 const SPAN_MS = 5_000

@@ -1,4 +1,5 @@
-import { manualClock, type ShownRecord } from '@millrace/core'
+import { manualClock } from '@millrace/core'
+import type { ShownRecord } from '@millrace/core/operations'
 import { expect, it } from 'vitest'
 import { mustReadOnce, smallSite } from './fixtures/small-site.fixture.ts'
 

@@ -1,11 +1,5 @@
-import {
-  isLocalBroker,
-  isMillraceError,
-  jsonText,
-  shownHeaders,
-  type ShownRecord,
-  type TopicDescription,
-} from '@millrace/core'
+import { isLocalBroker, isMillraceError, jsonText, shownHeaders } from '@millrace/core'
+import type { ShownRecord, TopicDescription } from '@millrace/core/operations'
 import {
   action,
   PageError,

@@ -1,5 +1,6 @@
-import type { JobView, Scheduled, SiteStats } from '@millrace/core'
-import { assignmentAnswer, type AssignmentAnswer, type SiteTools, type SiteWorker } from '@millrace/web'
+import type { Scheduled } from '@millrace/core'
+import type { JobView } from '@millrace/core/operations'
+import { assignmentAnswer, type AssignmentAnswer, type SiteStats, type SiteTools, type SiteWorker } from '@millrace/web'
 import { History, pointOf, type HistoryPoint } from './history.ts'
 import { problemsOf, type Problem } from './problems.ts'
 import { countsOf, Rates, withRates } from './rates.ts'

@@ -1,4 +1,5 @@
-import { isMillraceError, MillraceError, type JobView, type RunOutcome } from '@millrace/core'
+import { isMillraceError, MillraceError } from '@millrace/core'
+import type { JobView, RunOutcome } from '@millrace/core/operations'
 import type { SchedulerPart } from './scheduler-part.ts'
 
 /** The jobs of an app on the workers of this process. */

@@ -1,20 +1,14 @@
-import {
-  whenAborted,
-  type Candidate,
-  type Clock,
-  type ContextStorage,
-  didYouMean,
-  type JobView,
-  type Leadership,
-  MillraceError,
-  type RunOutcome,
-  type Scheduled,
-  schedulerTopic,
-  type TopicDeclaration,
-  type Topology,
-  type WorkerContext,
-  type WorkerPart,
-} from '@millrace/core'
+import { type Clock, didYouMean, MillraceError, type Scheduled, schedulerTopic, whenAborted } from '@millrace/core'
+import type { JobView, RunOutcome } from '@millrace/core/operations'
+import type {
+  Candidate,
+  ContextStorage,
+  Leadership,
+  TopicDeclaration,
+  Topology,
+  WorkerContext,
+  WorkerPart,
+} from '@millrace/worker'
 import { describeJob, type Job } from './jobs/job.ts'
 import { LeaderJobs } from './leader/leader-jobs.ts'
 import type { Pause } from './pauses/pause.ts'

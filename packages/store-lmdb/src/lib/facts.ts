@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Database, RootDatabase } from 'lmdb'
-import { MillraceError, type Checkpoint, type StorePartition } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { Checkpoint, StorePartition } from '@millrace/core/driver'
 import { storeError } from './store-error.ts'
 
 const CHECKSUM_BYTES = 4

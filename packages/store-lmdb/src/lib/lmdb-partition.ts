@@ -1,5 +1,6 @@
 import type { Database } from 'lmdb'
-import { MillraceError, type Checkpoint, type RangeOptions, type Row, type StorePartition } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { Checkpoint, RangeOptions, Row, StorePartition } from '@millrace/core/driver'
 import { checkedRow, checkedValue } from './checked-row.ts'
 import { checkpointName, keptCheckpoint, writeCheckpoint } from './facts.ts'
 import type { Environment } from './environment.ts'

@@ -8,11 +8,8 @@ import {
   systemClock,
   toError,
   withinLimit,
-  type Checkpoint,
-  type StoreChange,
-  type StoreDriver,
-  type StorePartition,
 } from '@millrace/core'
+import type { Checkpoint, StoreChange, StoreDriver, StorePartition } from '@millrace/core/driver'
 import type { Database } from 'lmdb'
 import { checkPartition } from './data-file/inspect.ts'
 import { seedOf } from './checked-row.ts'

@@ -1,4 +1,5 @@
-import type { ClientContext, ContextStorage, Tracing, WorkerContext } from '@millrace/core'
+import type { Tracing } from '@millrace/core'
+import type { ClientContext, ContextStorage, WorkerContext } from '@millrace/worker'
 import type { ReplyInboxes } from './asking/reply-inbox.ts'
 
 /** The app to which topics, channels and agents belong, as they see it. */

@@ -1,12 +1,6 @@
-import {
-  partitionForKey,
-  type RecordMetadata,
-  type SendReceipt,
-  type TopicDeclaration,
-  type Topology,
-  type WaitForTask,
-  type WorkerPart,
-} from '@millrace/core'
+import type { RecordMetadata } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
+import type { SendReceipt, TopicDeclaration, Topology, WaitForTask, WorkerPart } from '@millrace/worker'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { memoryStore } from '@millrace/state'
@@ -87,7 +81,7 @@ describe('a global table', () => {
     lost?.lose()
     world.inAgent(holder, () => table.set(key, 2))
     lost?.end()
-    expect(() => world.inAgent(waits, addTen)).toThrow('KEY_IN_HAND')
+    expect(() => world.inAgent(waits, addTen)).toThrow('KEY_CONFLICT')
     holder?.finish()
     expect(world.inAgent(again, addTen)).toBe(12)
   })
@@ -141,7 +135,7 @@ describe('a global table', () => {
     world.inAgent(event, () => rates.set(key, 5))
     const other = eventOf(running, 1)
     world.inAgent(other, () =>
-      expect(() => rates.set(key, 7)).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' })),
+      expect(() => rates.set(key, 7)).toThrow(expect.objectContaining({ code: 'KEY_CONFLICT' })),
     )
     event.finish()
     // What an event has sent that was given up is dropped.
@@ -170,7 +164,7 @@ describe('a global table', () => {
     })
     const sameTask = eventOf(running, 1)
     world.inAgent(sameTask, () =>
-      expect(() => rates.get(key)).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' })),
+      expect(() => rates.get(key)).toThrow(expect.objectContaining({ code: 'KEY_CONFLICT' })),
     )
     const otherTask = eventOf(running, 0)
     world.inAgent(otherTask, () => expect(rates.get(key)).toBeUndefined())

@@ -1,4 +1,5 @@
-import type { CodecSpec, OptionNames, TopicDeclaration } from '@millrace/core'
+import type { CodecSpec, OptionNames } from '@millrace/core'
+import type { TopicDeclaration } from '@millrace/worker'
 import { codecShape, type StateContext } from '@millrace/state'
 import { GlobalLocator, globalTopic } from './global/global-locator.ts'
 import type { Replica, ReplicaContext, ReplicatedTable } from './global/global-replica.ts'

@@ -1,4 +1,4 @@
-import type { ContextStorage, TableStats } from '@millrace/core'
+import type { ContextStorage, TableStats } from '@millrace/worker'
 import { readingEvent, readInTurns, type CodecKeys, type RowLocator, type StateContext } from '@millrace/state'
 import type { KeyedDefinition } from './options.ts'
 

@@ -1,4 +1,5 @@
-import { json, partitionForKey } from '@millrace/core'
+import { json } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { memoryStore } from '@millrace/state'
@@ -73,7 +74,7 @@ test.each([0, 700, 1_000_000])(
           const perform = (): unknown =>
             world.inAgent(scope, () => (step.type === 'values' ? table.values(key) : table[step.type](key, element)))
           if (taken) {
-            expect(perform).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' }))
+            expect(perform).toThrow(expect.objectContaining({ code: 'KEY_CONFLICT' }))
             scope.fail()
             events[step.event] = begin()
             continue

@@ -1,13 +1,5 @@
-import {
-  MillraceError,
-  type CodecSpec,
-  type OpenState,
-  type OptionNames,
-  type OpenStateOptions,
-  type RoutedTable,
-  type StateDefinition,
-  type TopicDeclaration,
-} from '@millrace/core'
+import { type CodecSpec, MillraceError, type OptionNames } from '@millrace/core'
+import type { OpenState, OpenStateOptions, RoutedTable, StateDefinition, TopicDeclaration } from '@millrace/worker'
 import { changelogOf, TaskLocator, type StateContext } from '@millrace/state'
 import { GlobalLocator, globalTopic } from './global/global-locator.ts'
 import type { Replica, ReplicaContext, ReplicatedTable } from './global/global-replica.ts'

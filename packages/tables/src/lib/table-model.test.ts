@@ -1,4 +1,5 @@
-import { json, type StoreDriver } from '@millrace/core'
+import { json } from '@millrace/core'
+import type { StoreDriver } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { memoryStore } from '@millrace/state'
@@ -160,7 +161,7 @@ async function run(steps: readonly Step[], cacheBytes: number): Promise<void> {
     const { scope, pending } = current
     const holder = model.holder(events, step.key)
     if (holder !== undefined && holder !== current) {
-      expect(() => world.inAgent(scope, () => perform(step))).toThrow(expect.objectContaining({ code: 'KEY_IN_HAND' }))
+      expect(() => world.inAgent(scope, () => perform(step))).toThrow(expect.objectContaining({ code: 'KEY_CONFLICT' }))
       expect(scope.isDeferred).toBe(true)
       give(step.event, false)
       return

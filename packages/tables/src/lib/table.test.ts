@@ -1,4 +1,5 @@
-import { json, partitionForKey, type Codec } from '@millrace/core'
+import { type Codec, json } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { memoryStore } from '@millrace/state'
 import { SmallEvent } from './fixtures/small-event.fixture.ts'

@@ -1,4 +1,5 @@
-import type { CodecSpec, OpenState, OptionNames, OpenStateOptions, RoutedTable, StateDefinition } from '@millrace/core'
+import type { CodecSpec, OptionNames } from '@millrace/core'
+import type { OpenState, OpenStateOptions, RoutedTable, StateDefinition } from '@millrace/worker'
 import { changelogOf, codecShape, TaskLocator, type CodecShapeOptions, type StateContext } from '@millrace/state'
 import { KeyedMap } from './keyed-map.ts'
 import type { ListedTable } from './keyed-table.ts'

@@ -1,5 +1,6 @@
 import { createApp, json, type App } from '@millrace/app'
-import { type Codec, partitionForKey, type RawHeaders, systemClock } from '@millrace/core'
+import { type Codec, type RawHeaders, systemClock } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
 import { createMemoryTransport } from '@millrace/transport-embedded'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'

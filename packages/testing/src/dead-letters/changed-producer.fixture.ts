@@ -1,4 +1,4 @@
-import type { TransactionalProducer, Transport } from '@millrace/core'
+import type { TransactionalProducer, Transport } from '@millrace/core/driver'
 
 /** A connection some of whose transactional producers' methods are replaced. */
 export function changedProducer(
@@ -20,7 +20,7 @@ export function changedProducer(
         init: () => producer.init(),
         begin: () => producer.begin(),
         partitions: (topic) => producer.partitions(topic),
-        lane: (partition) => producer.lane(partition),
+        brokerOf: (partition) => producer.brokerOf(partition),
         send: (records, sending) => producer.send(records, sending),
         sendOffsets: (group, offsets) => producer.sendOffsets(group, offsets),
         commit: () => producer.commit(),

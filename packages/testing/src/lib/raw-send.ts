@@ -1,4 +1,5 @@
-import { NO_HEADERS, type RawHeaders, type Transport } from '@millrace/core'
+import { NO_HEADERS, type RawHeaders } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { SETTLE_LIMIT_MS } from './settle.ts'
 
 /** A record for `write`. */

@@ -1,4 +1,5 @@
-import { MillraceError, NO_HEADERS, partitionForKey, partitionKey, partitionsOf, type Transport } from '@millrace/core'
+import { MillraceError, NO_HEADERS, partitionKey, partitionsOf } from '@millrace/core'
+import { partitionForKey, type Transport } from '@millrace/core/driver'
 import { KeyedPartition, type EncodedRow } from '@millrace/tables'
 import type { MemoryLog } from '@millrace/transport-embedded'
 

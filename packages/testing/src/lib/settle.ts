@@ -33,14 +33,14 @@ export async function settle({ log, workers, timers, elapsedMs }: Settling): Pro
     const failed = workers.find(({ status }) => status === 'failed')
     if (failed !== undefined) return failed.finished
     const states = workers.filter(({ status }) => status !== 'stopped').map((worker) => worker.quiet())
-    const inHand = states.flatMap((state) => state.inHand)
-    const seen = JSON.stringify([log.version, inHand])
+    const inFlight = states.flatMap((state) => state.inFlight)
+    const seen = JSON.stringify([log.version, inFlight])
     same = seen === last ? same + 1 : 0
     last = seen
-    const waitsForClock = inHand.length > 0 && waitForClock(workers, timers)
+    const waitsForClock = inFlight.length > 0 && waitForClock(workers, timers)
     if (same >= TURNS_AT_REST && (states.every(({ idle }) => idle) || waitsForClock)) return
     if (elapsedMs() > SETTLE_LIMIT_MS) {
-      const what = inHand.join('; ') || 'nothing that can be named'
+      const what = inFlight.join('; ') || 'nothing that can be named'
       throw new MillraceError('NOT_SETTLED', `After ${SETTLE_LIMIT_MS} ms these were still in hand: ${what}.`)
     }
   }

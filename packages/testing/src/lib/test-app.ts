@@ -1,12 +1,5 @@
-import {
-  manualClock,
-  MillraceError,
-  parseDuration,
-  systemClock,
-  type DeadLetters,
-  type Duration,
-  type ManualClock,
-} from '@millrace/core'
+import { type Duration, manualClock, type ManualClock, MillraceError, parseDuration, systemClock } from '@millrace/core'
+import type { DeadLetters } from '@millrace/core/operations'
 import {
   type App,
   type AppRuntime,

@@ -1,4 +1,5 @@
-import type { Clock, ContextStorage, CurrentEvent, ManualClock, Scheduled, WorkerContext } from '@millrace/core'
+import type { Clock, ManualClock, Scheduled } from '@millrace/core'
+import type { ContextStorage, CurrentEvent, WorkerContext } from '@millrace/worker'
 
 /** A manual clock that knows how many of its timers agents wait for. */
 export interface TestClock extends Clock {

@@ -31,7 +31,7 @@ export function isAtRest(
 /** What keeps a run from coming to rest, for messages. */
 export function describeInHand(processes: readonly SimulatedProcess[], held: readonly Gate[]): string {
   const workers = processes.map(
-    ({ name, state, worker }) => `${name} ${state} (${worker?.quiet().inHand.join(', ') || 'nothing in hand'})`,
+    ({ name, state, worker }) => `${name} ${state} (${worker?.quiet().inFlight.join(', ') || 'nothing in hand'})`,
   )
   return [...workers, ...held.slice(0, 10).map(({ owner, what }) => `${owner.name} waits for ${what}`)].join('; ')
 }

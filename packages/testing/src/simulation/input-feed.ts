@@ -1,4 +1,5 @@
-import { partitionForKey, type SendRequest, type Transport } from '@millrace/core'
+import { partitionForKey, type Transport } from '@millrace/core/driver'
+import type { SendRequest } from '@millrace/worker'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { SimulatedInput, SimulatedRecord } from './simulation-options.ts'
 

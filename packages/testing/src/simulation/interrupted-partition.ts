@@ -1,4 +1,5 @@
-import type { OutgoingRecord, SendOutcome } from '@millrace/core'
+import type { OutgoingRecord } from '@millrace/core'
+import type { SendOutcome } from '@millrace/core/driver'
 
 /** Records of one partition whose send was interrupted, as a producer knows them that stores none of them twice. */
 export class InterruptedPartition {

@@ -1,4 +1,5 @@
-import type { Clock, Consumer, GroupAssignor, TopicPartition, Transport } from '@millrace/core'
+import type { Clock, TopicPartition } from '@millrace/core'
+import type { Consumer, GroupAssignor, Transport } from '@millrace/core/driver'
 import type { SeededRandom } from './seeded-random.ts'
 
 /** What no worker of this app would say of itself. */

@@ -1,4 +1,4 @@
-import type { GroupAssignor } from '@millrace/core'
+import type { GroupAssignor } from '@millrace/core/driver'
 
 /** Members' ids are random. Their workers and the assignor see these names, which the order of joining decides. */
 export class MemberNames {

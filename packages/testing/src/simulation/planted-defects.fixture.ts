@@ -1,13 +1,13 @@
+import type { OutgoingRecord } from '@millrace/core'
 import type {
   Consumer,
   ConsumerOptions,
-  OutgoingRecord,
   Producer,
   StoreDriver,
   StorePartition,
-  Transport,
   TransactionalProducer,
-} from '@millrace/core'
+  Transport,
+} from '@millrace/core/driver'
 
 /** `transport` with some of its parts made otherwise. */
 function changed(
@@ -75,7 +75,7 @@ export function losesRows(transport: Transport): Transport {
       const inner = transport.producer()
       return {
         partitions: (topic) => inner.partitions(topic),
-        lane: (at) => inner.lane(at),
+        brokerOf: (at) => inner.brokerOf(at),
         send: send(inner),
         close: () => inner.close(),
       }
@@ -86,7 +86,7 @@ export function losesRows(transport: Transport): Transport {
         init: () => inner.init(),
         begin: () => inner.begin(),
         partitions: (topic) => inner.partitions(topic),
-        lane: (at) => inner.lane(at),
+        brokerOf: (at) => inner.brokerOf(at),
         send: send(inner),
         sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),
         commit: () => inner.commit(),
@@ -105,7 +105,7 @@ export function losesSends(transport: Transport): Transport {
       const inner = transport.producer()
       return {
         partitions: (topic) => inner.partitions(topic),
-        lane: (at) => inner.lane(at),
+        brokerOf: (at) => inner.brokerOf(at),
         send: async (records, options) => {
           const kept = records.filter(({ topic }) => topic !== 'copies' || ++sends % 5 !== 0)
           await inner.send(kept, options)
@@ -125,7 +125,7 @@ export function storesTwice(transport: Transport): Transport {
       const inner = transport.producer()
       return {
         partitions: (topic) => inner.partitions(topic),
-        lane: (at) => inner.lane(at),
+        brokerOf: (at) => inner.brokerOf(at),
         send: async (records, options) => {
           const outcomes = await inner.send(records, options)
           return ++sends % 6 === 0 ? inner.send(records.map(copyOf), options) : outcomes
@@ -151,7 +151,7 @@ export function sendsTransactionsTwice(transport: Transport): Transport {
         init: () => inner.init(),
         begin: () => inner.begin(),
         partitions: (topic) => inner.partitions(topic),
-        lane: (at) => inner.lane(at),
+        brokerOf: (at) => inner.brokerOf(at),
         send: async (records, sending) => {
           const outcomes = await inner.send(records, sending)
           if (++sends % 4 === 0) await inner.send(records, sending)
@@ -187,7 +187,7 @@ export function fencesLate(transport: Transport): Transport {
         init: async () => {},
         begin: () => fence().then(() => inner.begin()),
         partitions: (topic) => fence().then(() => inner.partitions(topic)),
-        lane: (at) => inner.lane(at),
+        brokerOf: (at) => inner.brokerOf(at),
         send: (records, sending) => inner.send(records, sending),
         sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),
         commit: () => inner.commit(),

@@ -1,15 +1,5 @@
-import {
-  deferred,
-  MillraceError,
-  type AssignmentChange,
-  type CommitOffset,
-  type Consumer,
-  type ConsumerOptions,
-  type GroupAssignor,
-  type RecordBatch,
-  type TopicPartition,
-  type Transport,
-} from '@millrace/core'
+import { type CommitOffset, deferred, MillraceError, type RecordBatch, type TopicPartition } from '@millrace/core'
+import type { AssignmentChange, Consumer, ConsumerOptions, GroupAssignor, Transport } from '@millrace/core/driver'
 import { heldItems, request, type SimulatedWire } from './simulated-wire.ts'
 
 /** Most bytes of one fetch of a partition: small, so that there are many. */

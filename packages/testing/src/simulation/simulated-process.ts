@@ -1,15 +1,6 @@
 import type { RunningWorker } from '@millrace/app'
-import {
-  grouped,
-  toError,
-  type CommitOffset,
-  type GroupAssignor,
-  type Logger,
-  type ManualClock,
-  type OutgoingRecord,
-  type StoreDriver,
-  type Transport,
-} from '@millrace/core'
+import { type CommitOffset, grouped, type Logger, type ManualClock, type OutgoingRecord, toError } from '@millrace/core'
+import type { GroupAssignor, StoreDriver, Transport } from '@millrace/core/driver'
 import { createMemoryTransport, type MemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
 import type { GateOwner, Gates } from './gates.ts'

@@ -1,11 +1,5 @@
-import {
-  partitionKey,
-  type OutgoingRecord,
-  type Producer,
-  type SendOptions,
-  type SendOutcome,
-  type TopicPartition,
-} from '@millrace/core'
+import { type OutgoingRecord, partitionKey, type TopicPartition } from '@millrace/core'
+import type { Producer, SendOptions, SendOutcome } from '@millrace/core/driver'
 import { InterruptedPartition } from './interrupted-partition.ts'
 import { request, type SimulatedWire } from './simulated-wire.ts'
 
@@ -27,8 +21,8 @@ export class SimulatedProducer implements Producer {
     return request(this.#wire, `partitions of ${topic}`, () => this.#inner.partitions(topic))
   }
 
-  lane(partition: TopicPartition): number {
-    return this.#inner.lane(partition)
+  brokerOf(partition: TopicPartition): number {
+    return this.#inner.brokerOf(partition)
   }
 
   async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {

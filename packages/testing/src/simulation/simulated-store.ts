@@ -1,12 +1,5 @@
-import {
-  MillraceError,
-  partitionKey,
-  type Checkpoint,
-  type RangeOptions,
-  type StoreChange,
-  type StoreDriver,
-  type StorePartition,
-} from '@millrace/core'
+import { MillraceError, partitionKey } from '@millrace/core'
+import type { Checkpoint, RangeOptions, StoreChange, StoreDriver, StorePartition } from '@millrace/core/driver'
 
 interface KeptPartition {
   readonly table: string

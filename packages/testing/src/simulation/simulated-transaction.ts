@@ -1,13 +1,11 @@
 import {
+  type CommitOffset,
   isMillraceError,
   MillraceError,
-  type CommitOffset,
   type OutgoingRecord,
-  type SendOptions,
-  type SendOutcome,
   type TopicPartition,
-  type TransactionalProducer,
 } from '@millrace/core'
+import type { SendOptions, SendOutcome, TransactionalProducer } from '@millrace/core/driver'
 import { request, type SimulatedWire } from './simulated-wire.ts'
 
 /** A transactional producer whose commits end in an error now and then, and nobody knows whether they counted. */
@@ -51,8 +49,8 @@ export class SimulatedTransaction implements TransactionalProducer {
     return request(this.#wire, `partitions of ${topic}`, () => this.#inner.partitions(topic))
   }
 
-  lane(partition: TopicPartition): number {
-    return this.#inner.lane(partition)
+  brokerOf(partition: TopicPartition): number {
+    return this.#inner.brokerOf(partition)
   }
 
   send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {

@@ -10,7 +10,7 @@ import type {
   TransactionalProducer,
   Transport,
   TransportCapabilities,
-} from '@millrace/core'
+} from '@millrace/core/driver'
 import { SimulatedConsumer } from './simulated-consumer.ts'
 import { SimulatedProducer } from './simulated-producer.ts'
 import { SimulatedTransaction } from './simulated-transaction.ts'

@@ -1,5 +1,6 @@
 import type { App } from '@millrace/app'
-import type { SendRequest, StoreDriver, Transport } from '@millrace/core'
+import type { StoreDriver, Transport } from '@millrace/core/driver'
+import type { SendRequest } from '@millrace/worker'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { ReadableTopic, SentRecord } from '../lib/sent-records.ts'
 

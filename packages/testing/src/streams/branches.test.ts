@@ -143,7 +143,7 @@ test('each event is handled once, by one branch, whatever fails, waits, gathers,
         if (take === undefined && !regrouped) expect(sent.filter(own)).toEqual(expected.filter(own))
       }
       const [worker] = t.all
-      expect(worker?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+      expect(worker?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
     }),
     { numRuns: 60 },
   )
@@ -192,15 +192,15 @@ describe('branch', () => {
       await Promise.all([large.forEach(() => gate), rest.forEach((n) => void small.push(n))])
     })
     await using t = await testApp(app)
-    const inHand = (): readonly string[] => t.all[0]?.worker.quiet().inHand ?? []
+    const inFlight = (): readonly string[] => t.all[0]?.worker.quiet().inFlight ?? []
     for (const value of [1, 10, 2]) await t.send(source, { key: 'a', value })
-    await until(() => inHand().some((what) => what.startsWith('numbers/0@1')))
+    await until(() => inFlight().some((what) => what.startsWith('numbers/0@1')))
     // The order of a key holds across branches.
     expect(small).toEqual([1])
     go()
     await t.settle()
     expect(small).toEqual([1, 2])
-    expect(inHand()).toEqual([])
+    expect(inFlight()).toEqual([])
   })
 
   test('an event that fails in its branch for good is a dead letter, and the branches go on', async () => {
@@ -233,7 +233,7 @@ describe('branch', () => {
     expect(tries).toEqual([2, 4, 4, 4, 6, 8])
     expect(t.sent(loud).map(({ value }) => value)).toEqual(['1', '2', '3', '5', '6', '8'])
     expect(await t.deadLetters.list({ agent: 'sort' })).toMatchObject([{ letters: 2 }])
-    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   })
 
   test('yields answer the event of the branch that the generator loops over', async () => {
@@ -343,7 +343,7 @@ describe('branch', () => {
     })
     const t = await testApp(app)
     for (const value of [1, 2, 3, 4]) await t.send(source, { key: 'a', value })
-    await until(() => (t.all[0]?.worker.quiet().inHand.length ?? 0) > 0)
+    await until(() => (t.all[0]?.worker.quiet().inFlight.length ?? 0) > 0)
     await t.close()
     expect(seen).toEqual([])
   })
@@ -379,7 +379,7 @@ describe('branch', () => {
     expect(await t.deadLetters.list({ agent: 'sort' })).toMatchObject([
       { letters: 1, newest: [{ source: { offset: 2 } }] },
     ])
-    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   })
 
   test('an event that waits for the turn of its branch is given back when another loop fails', async () => {
@@ -405,7 +405,7 @@ describe('branch', () => {
     await t.send(source, { key: 'a', value: 1 })
     for (let again = 0; again < 4; again++) await t.clock.advance('5s')
     expect(seen.toSorted()).toEqual(['does 1', 'does 10', 'fails on 10'])
-    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   })
 
   test.each(['a branch', 'another agent'])('ends its loops and steps when %s stops the worker', async (who) => {
@@ -465,7 +465,7 @@ describe('branch', () => {
     await using t = await testApp(app)
     const keys = ['a', 'b', 'c', 'd']
     for (const key of keys) for (const value of [1, 2]) await t.send(source, { key, value, partition: undefined })
-    await until(() => (t.all[0]?.worker.quiet().inHand.length ?? 0) > 0)
+    await until(() => (t.all[0]?.worker.quiet().inFlight.length ?? 0) > 0)
     await t.worker()
     expect(t.all.map(({ worker }) => worker.status)).toEqual(['running', 'running'])
     for (const key of keys) await t.send(source, { key, value: 3 })
@@ -505,7 +505,7 @@ describe('flatMap with an asynchronous generator', () => {
       `closes ${n}`,
     ]
     expect(seen).toEqual([...book(1).slice(0, 4), 'closes 1', ...book(1), ...book(2)])
-    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   })
 
   test('fails its event when the generator does, at once or while it waits', async () => {
@@ -522,7 +522,7 @@ describe('flatMap with an asynchronous generator', () => {
     for (const value of [-1, 4]) await t.send(source, { key: 'a', value })
     await t.settle()
     expect(seen).toEqual([-1, 4, 2])
-    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+    expect(t.all[0]?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   })
 })
 

@@ -82,7 +82,7 @@ test('each value of each event counts once, in order, whatever fails, waits, gat
       }
       expect(t.log.records('flat-split-dlq')).toEqual([])
       const [worker] = t.all
-      expect(worker?.worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+      expect(worker?.worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
     }),
     { numRuns: 60 },
   )
@@ -97,7 +97,7 @@ test('under noAck an event is finished when all of its values are', async () => 
     for await (const event of words.events()) acks.push(() => event.ack())
   })
   await using t = await testApp(app)
-  const inHand = (): number => t.all[0]?.worker.quiet().inHand.length ?? 0
+  const inFlight = (): number => t.all[0]?.worker.quiet().inFlight.length ?? 0
   await t.send(source, { key: 'a', value: 'one two three' })
   for (let turn = 0; turn < 200 && acks.length < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
   expect(acks).toHaveLength(3)
@@ -106,10 +106,10 @@ test('under noAck an event is finished when all of its values are', async () => 
   three?.()
   one?.()
   one?.()
-  expect(inHand()).toBe(1)
+  expect(inFlight()).toBe(1)
   two?.()
   await t.settle()
-  expect(inHand()).toBe(0)
+  expect(inFlight()).toBe(0)
 })
 
 test('a loop that is left between two values of an event stops the worker when another loop begins', async () => {

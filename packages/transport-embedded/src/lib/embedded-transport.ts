@@ -1,4 +1,5 @@
-import { withinLimit, type TransportDeps } from '@millrace/core'
+import { withinLimit } from '@millrace/core'
+import type { TransportDeps } from '@millrace/core/driver'
 import { expireMembers } from './log/group-state.ts'
 import { Housekeeper } from './maintenance/housekeeper.ts'
 import { Lifespan } from './log/lifespan.ts'

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { TransportDeps } from '@millrace/core'
+import type { TransportDeps } from '@millrace/core/driver'
 import { Lifespan } from './log/lifespan.ts'
 import { LogTransport } from './clients/log-transport.ts'
 import type { MemoryLog } from './memory/memory-log.ts'

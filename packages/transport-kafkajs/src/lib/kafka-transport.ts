@@ -1,23 +1,25 @@
 import {
-  type Admin,
   backoffMs,
-  type BrokerState,
-  type Consumer,
-  type ConsumerOptions,
   isMillraceError,
   MillraceError,
   raceAbort,
-  type Producer,
-  type Reader,
-  type ReaderOptions,
   type ResolvedSettings,
   toError,
-  type TransactionalProducer,
-  type Transport,
-  type TransportCapabilities,
-  type TransportDeps,
   withinLimit,
 } from '@millrace/core'
+import type {
+  Admin,
+  BrokerState,
+  Consumer,
+  ConsumerOptions,
+  Producer,
+  Reader,
+  ReaderOptions,
+  TransactionalProducer,
+  Transport,
+  TransportCapabilities,
+  TransportDeps,
+} from '@millrace/core/driver'
 import { KafkaAdmin } from './admin/kafka-admin.ts'
 import { BrokerHealth } from './kafkajs/broker-health.ts'
 import { BrokerLinks } from './cluster/broker-links.ts'

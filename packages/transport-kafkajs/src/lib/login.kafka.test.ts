@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { eventually } from '@millrace/conformance'
-import { isMillraceError, NO_HEADERS, systemClock, toError, type Logger, type Transport } from '@millrace/core'
+import { isMillraceError, type Logger, NO_HEADERS, systemClock, toError } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { describeOwnKafka } from '@millrace/kafka-for-tests'
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, Kafka, logLevel, ResourcePatternTypes } from 'kafkajs'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'

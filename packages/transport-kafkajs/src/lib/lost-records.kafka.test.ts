@@ -1,13 +1,6 @@
 import { eventually } from '@millrace/conformance'
-import {
-  NO_HEADERS,
-  systemClock,
-  toError,
-  type Consumer,
-  type Logger,
-  type LostPosition,
-  type Transport,
-} from '@millrace/core'
+import { type Logger, NO_HEADERS, systemClock, toError } from '@millrace/core'
+import type { Consumer, LostPosition, Transport } from '@millrace/core/driver'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'

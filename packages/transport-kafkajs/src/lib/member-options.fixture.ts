@@ -1,4 +1,4 @@
-import type { ConsumerOptions, GroupAssignor } from '@millrace/core'
+import type { ConsumerOptions, GroupAssignor } from '@millrace/core/driver'
 
 /** A dynamic member of a group of its topic's name, for which nothing happens in rebalances. */
 export function memberOptions(topic: string, assign: GroupAssignor['assign']): ConsumerOptions {

@@ -1,18 +1,15 @@
 import { eventually } from '@millrace/conformance'
 import {
+  type Logger,
   NO_HEADERS,
   partitionKey,
+  partitionsOf,
+  type RecordBatch,
   systemClock,
   toError,
-  partitionsOf,
-  type AssignmentChange,
-  type Consumer,
-  type GroupAssignor,
-  type Logger,
-  type RecordBatch,
   type TopicPartition,
-  type Transport,
 } from '@millrace/core'
+import type { AssignmentChange, Consumer, GroupAssignor, Transport } from '@millrace/core/driver'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { AssignerProtocol, Kafka, logLevel } from 'kafkajs'
 import { afterEach, expect, test } from 'vitest'

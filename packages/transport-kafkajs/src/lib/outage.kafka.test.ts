@@ -2,15 +2,8 @@ import { spawn } from 'node:child_process'
 import { open as openFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eventually, within } from '@millrace/conformance'
-import {
-  type BrokenBatches,
-  NO_HEADERS,
-  systemClock,
-  type Logger,
-  type OutgoingRecord,
-  type RecordBatch,
-  type Transport,
-} from '@millrace/core'
+import { type Logger, NO_HEADERS, type OutgoingRecord, type RecordBatch, systemClock } from '@millrace/core'
+import type { BrokenBatches, Transport } from '@millrace/core/driver'
 import { describeOwnKafka } from '@millrace/kafka-for-tests'
 import { describe, expect, test } from 'vitest'
 import type { KafkaTransportOptions } from './kafka-transport-options.ts'

@@ -1,13 +1,13 @@
 import { eventually } from '@millrace/conformance'
 import {
-  NO_HEADERS,
-  systemClock,
   type Logger,
+  NO_HEADERS,
   type OutgoingRecord,
   type RawRecord,
   type RecordBatch,
-  type Transport,
+  systemClock,
 } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { describeKafka } from '@millrace/kafka-for-tests'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, describe, expect, test } from 'vitest'

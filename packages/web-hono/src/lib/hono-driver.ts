@@ -3,7 +3,8 @@ import { getRequestListener, RequestError } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { Hono } from 'hono'
 import { HTTPException } from 'hono/http-exception'
-import { serveNodeHttp, toError, writeResponse, type ServeOptions, type WebDriver } from '@millrace/core'
+import { toError } from '@millrace/core'
+import { serveNodeHttp, type ServeOptions, type WebDriver, writeResponse } from '@millrace/core/http'
 
 /** What middleware finds under `c.env`. */
 export interface HonoBindings {

@@ -1,26 +1,22 @@
+import type { Clock, Logger, RecordMetadata, Redact, ResolvedSettings, Sensor, TimeStats } from '@millrace/core'
 import type {
-  AgentHistograms,
   AppDescription,
-  AssignmentView,
-  Clock,
-  ContextStorage,
   DeadLetters,
   JobView,
-  Logger,
-  RecordMetadata,
   RecordsRequest,
-  Redact,
-  ResolvedSettings,
-  RoutedTable,
   RunOutcome,
-  Sensor,
   ShownRecord,
+} from '@millrace/core/operations'
+import type {
+  AgentHistograms,
+  AssignmentView,
+  ContextStorage,
+  RoutedTable,
   StateDefinition,
   TableStats,
-  TimeFigures,
   WorkerContext,
   WorkerStats,
-} from '@millrace/core'
+} from '@millrace/worker'
 
 /** What is asked of a table, whatever its types. */
 export interface SiteTable {
@@ -45,7 +41,7 @@ export interface RoutableTable<K> extends RoutedTable, StateDefinition {
 /** How long things have taken since the worker started. */
 export interface WorkerHistograms {
   readonly agents: Readonly<Record<string, AgentHistograms>>
-  readonly commits: TimeFigures
+  readonly commits: TimeStats
 }
 
 /** A worker of this process, as the site sees it. */

@@ -1,14 +1,14 @@
+import type { DeadLetters } from '@millrace/core/operations'
 import type {
   AgentHistograms,
   AgentStats,
   AppStats,
   AssignmentView,
-  DeadLetters,
   HandlingTime,
+  ProcessingContext,
   WorkerContext,
   WorkerStats,
-  ProcessingContext,
-} from '@millrace/core'
+} from '@millrace/worker'
 import { WaitingLetters } from './metrics/waiting-letters.ts'
 import { unavailable } from './pages/page-error.ts'
 import type { SiteApp, SiteWorker } from './site-app.ts'

@@ -1,14 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { dirname, extname } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import {
-  commandLine,
-  type CommandLineApp,
-  type HasCommandLine,
-  isMillraceError,
-  MillraceError,
-  toError,
-} from '@millrace/core'
+import { isMillraceError, MillraceError, toError } from '@millrace/core'
+import { commandLine, type CommandLineApp, type HasCommandLine } from '@millrace/core/operations'
 import pc from 'picocolors'
 import { describeFailure } from '../output/describe-failure.ts'
 import { cellText } from '../output/foreign-text.ts'

@@ -1,4 +1,4 @@
-import { commandLine } from '@millrace/core'
+import { commandLine } from '@millrace/core/operations'
 import { expect, test } from 'vitest'
 import { fakeApp } from '../../fixtures/fake-app.ts'
 import { pickApp } from './load-app.ts'

@@ -1,4 +1,5 @@
-import { isMillraceError, MillraceError, parseDuration, type RecordsRequest, type ResetRequest } from '@millrace/core'
+import { isMillraceError, MillraceError, parseDuration } from '@millrace/core'
+import type { RecordsRequest, ResetRequest } from '@millrace/core/operations'
 
 export function usage(detail: string): MillraceError {
   return new MillraceError('COMMAND_USAGE', detail)

@@ -1,11 +1,5 @@
-import {
-  whenAborted,
-  kebabCase,
-  MillraceError,
-  type CommandDefinition,
-  type CommandOutput,
-  type CommandParameter,
-} from '@millrace/core'
+import { kebabCase, MillraceError, whenAborted } from '@millrace/core'
+import type { CommandDefinition, CommandOutput, CommandParameter } from '@millrace/core/operations'
 import type { CommandGrammar, OptionGrammar, ParameterGrammar } from '../arguments/grammar.ts'
 import { keepAlive } from '../process/keep-alive.ts'
 import { SIGNAL_EXIT_CODES } from '../process/signals.ts'

@@ -1,12 +1,5 @@
-import {
-  didYouMean,
-  type Clock,
-  type CommandLineApp,
-  type CommandLineClient,
-  type CommandOutput,
-  type Logger,
-  MillraceError,
-} from '@millrace/core'
+import { type Clock, didYouMean, type Logger, MillraceError } from '@millrace/core'
+import type { CommandLineApp, CommandLineClient, CommandOutput } from '@millrace/core/operations'
 import type { CommandGrammar, ParameterValues } from '../arguments/grammar.ts'
 import type { LogLevel } from '../output/create-logger.ts'
 import type { ShownTerminal } from '../output/foreign-text.ts'

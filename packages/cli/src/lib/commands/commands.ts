@@ -1,4 +1,5 @@
-import { type CommandLineApp, MillraceError } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { CommandLineApp } from '@millrace/core/operations'
 import { globalOptions } from '../arguments/common-options.ts'
 import { appCommand } from './app-command.ts'
 import type { Command } from './command-context.ts'

@@ -1,14 +1,8 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
-import {
-  type Backup,
-  type CommandLineApp,
-  type LocalData,
-  type LogTransfer,
-  MillraceError,
-  toError,
-} from '@millrace/core'
+import { MillraceError, toError } from '@millrace/core'
+import type { Backup, CommandLineApp, LocalData, LogTransfer } from '@millrace/core/operations'
 import { option, positional } from '../arguments/grammar.ts'
 import type { OutputStream, Terminal } from '../output/terminal.ts'
 import { command, type Command, type CommandContext } from './command-context.ts'

@@ -1,12 +1,12 @@
-import {
-  type AgentDeadLetters,
-  type DeadLetter,
-  type DeadLetterPlace,
-  type DeadLetterSummary,
-  shownHeaders,
-  type ReplayOutcome,
-  type ShownBytes,
-} from '@millrace/core'
+import { shownHeaders } from '@millrace/core'
+import type {
+  AgentDeadLetters,
+  DeadLetter,
+  DeadLetterLocation,
+  DeadLetterSummary,
+  ReplayOutcome,
+  ShownBytes,
+} from '@millrace/core/operations'
 import { option, positional } from '../arguments/grammar.ts'
 import { usage, wholeNumber } from '../arguments/typed-values.ts'
 import { cellText, shownText } from '../output/foreign-text.ts'
@@ -166,7 +166,7 @@ function shortened(text: string): string {
 }
 
 /** Which letter, by arguments or by options; `undefined` when none is named. */
-function placeOf(values: CommandContext['values'], action: string): DeadLetterPlace | undefined {
+function placeOf(values: CommandContext['values'], action: string): DeadLetterLocation | undefined {
   const partition = eitherOf(values, 'at', 'partition')
   const offset = eitherOf(values, 'offset-at', 'offset')
   if (partition === undefined && offset === undefined) return undefined

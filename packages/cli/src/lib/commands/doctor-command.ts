@@ -1,4 +1,5 @@
-import { type CommandOutput, redactor, secretsOfEnvironment } from '@millrace/core'
+import { redactor, secretsOfEnvironment } from '@millrace/core'
+import type { CommandOutput } from '@millrace/core/operations'
 import { option } from '../arguments/grammar.ts'
 import { checkApp, checkWithoutApp, type MachineFacts } from '../doctor/check-app.ts'
 import type { Finding } from '../doctor/finding.ts'

@@ -1,4 +1,4 @@
-import { type JobDescription } from '@millrace/core'
+import type { JobDescription } from '@millrace/core/operations'
 import { usage } from '../arguments/typed-values.ts'
 import { option, positional } from '../arguments/grammar.ts'
 import { cellText } from '../output/foreign-text.ts'

@@ -1,4 +1,4 @@
-import type { AppDescription } from '@millrace/core'
+import type { AppDescription } from '@millrace/core/operations'
 import { command, type Command } from './command-context.ts'
 
 /** `agents`, `tables`: what the app defines, without a broker. */

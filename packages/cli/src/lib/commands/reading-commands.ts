@@ -1,4 +1,5 @@
-import { jsonText, type RecordsRequest, type ShownBytes, type ShownRecord } from '@millrace/core'
+import { jsonText } from '@millrace/core'
+import type { RecordsRequest, ShownBytes, ShownRecord } from '@millrace/core/operations'
 import { option, type ParameterValues, positional } from '../arguments/grammar.ts'
 import { readStart, wholeNumber } from '../arguments/typed-values.ts'
 import { cellText, shownText } from '../output/foreign-text.ts'

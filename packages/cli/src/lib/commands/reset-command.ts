@@ -1,4 +1,4 @@
-import { type CommandLineClient, type ResetPlan, type ResetRequest, type ResetTopic } from '@millrace/core'
+import type { CommandLineClient, ResetPlan, ResetRequest, ResetTopic } from '@millrace/core/operations'
 import { option, type ParameterValues } from '../arguments/grammar.ts'
 import { readPosition } from '../arguments/typed-values.ts'
 import { confirm } from '../output/confirm.ts'

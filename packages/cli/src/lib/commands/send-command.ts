@@ -1,4 +1,4 @@
-import { type CommandLineMessage } from '@millrace/core'
+import type { CommandLineMessage } from '@millrace/core/operations'
 import { option, positional, type ParameterValues } from '../arguments/grammar.ts'
 import { usage, wholeNumber } from '../arguments/typed-values.ts'
 import { command, requireName, withClient, type Command } from './command-context.ts'

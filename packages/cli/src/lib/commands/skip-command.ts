@@ -1,4 +1,6 @@
-import { type CommandLineClient, MillraceError, type PartitionPosition, type SkipPlan } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { PartitionPosition } from '@millrace/core/driver'
+import type { CommandLineClient, SkipPlan } from '@millrace/core/operations'
 import { option, positional } from '../arguments/grammar.ts'
 import { confirm } from '../output/confirm.ts'
 import { cellText } from '../output/foreign-text.ts'

@@ -1,4 +1,6 @@
-import { formatDuration, type AppTopic, type TopicDescription, type TopicSettings } from '@millrace/core'
+import { formatDuration } from '@millrace/core'
+import type { TopicSettings } from '@millrace/core/driver'
+import type { AppTopic, TopicDescription } from '@millrace/core/operations'
 import { command, withClient, type Command } from './command-context.ts'
 
 /** `topics`: the topics that the app uses, and what the broker has of them. */

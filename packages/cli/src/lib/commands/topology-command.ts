@@ -1,4 +1,4 @@
-import type { AppDescription, AppTopic } from '@millrace/core'
+import type { AppDescription, AppTopic } from '@millrace/core/operations'
 import { option } from '../arguments/grammar.ts'
 import { command, withClient, type Command } from './command-context.ts'
 

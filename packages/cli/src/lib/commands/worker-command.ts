@@ -1,4 +1,5 @@
-import { whenAborted, type AppDescription, type CommandColors, toError, type WorkerDescription } from '@millrace/core'
+import { toError, whenAborted } from '@millrace/core'
+import type { AppDescription, CommandColors, WorkerDescription } from '@millrace/core/operations'
 import { keepAlive } from '../process/keep-alive.ts'
 import { SIGNAL_EXIT_CODES } from '../process/signals.ts'
 import { command, type Command, type CommandContext } from './command-context.ts'

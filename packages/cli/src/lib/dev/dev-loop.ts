@@ -1,5 +1,6 @@
 import { basename, relative, sep } from 'node:path'
-import { whenAborted, type AppDescription, type Clock, type CommandColors } from '@millrace/core'
+import { type Clock, whenAborted } from '@millrace/core'
+import type { AppDescription, CommandColors } from '@millrace/core/operations'
 import { watch } from 'chokidar'
 import type { OutputStream } from '../output/terminal.ts'
 import { DevProcess } from './dev-process.ts'

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { pathToFileURL } from 'node:url'
-import type { AppDescription } from '@millrace/core'
+import type { AppDescription } from '@millrace/core/operations'
 import type { Command } from '../commands/command-context.ts'
 import { devCommand } from '../commands/dev-command.ts'
 import { runWorker } from '../commands/worker-command.ts'

@@ -1,4 +1,4 @@
-import type { AppDescription } from '@millrace/core'
+import type { AppDescription } from '@millrace/core/operations'
 import { expect, test } from 'vitest'
 import { topologyChanges } from './topology-changes.ts'
 

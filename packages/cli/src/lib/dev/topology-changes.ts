@@ -1,4 +1,4 @@
-import type { AppDescription } from '@millrace/core'
+import type { AppDescription } from '@millrace/core/operations'
 
 /** What is compared of an app: `kind name` and how it is declared. */
 function partsOf({ agents, tables, topics, commands }: AppDescription): ReadonlyMap<string, string> {

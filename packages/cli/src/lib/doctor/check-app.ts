@@ -1,11 +1,5 @@
-import {
-  type CommandLineApp,
-  type CommandLineClient,
-  isMillraceError,
-  type MissingTopic,
-  packageVersion,
-  unknownEnvironment,
-} from '@millrace/core'
+import { isMillraceError, packageVersion, unknownEnvironment } from '@millrace/core'
+import type { CommandLineApp, CommandLineClient, MissingTopic } from '@millrace/core/operations'
 import { checkCertificate, checkDirectories, checkPorts, checkStores } from './check-resources.ts'
 import { checkReplicas } from './check-replicas.ts'
 import { type Alter, checkRetention } from './check-retention.ts'

@@ -1,4 +1,4 @@
-import type { AppTopic } from '@millrace/core'
+import type { AppTopic } from '@millrace/core/operations'
 import { isSeen, type Alter, type SeenTopic } from './check-retention.ts'
 import { note, ok, wrong, type Finding } from './finding.ts'
 

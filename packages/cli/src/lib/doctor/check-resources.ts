@@ -2,11 +2,13 @@ import { constants, existsSync, statSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
-import { certificateFault, checkSiteTls, toError, type OtherStore, type RunningPlace } from '@millrace/core'
+import { toError } from '@millrace/core'
+import { certificateFault, checkSiteTls } from '@millrace/core/http'
+import type { OtherStore, RunningEnvironment } from '@millrace/core/operations'
 import { failed, note, ok, wrong, type Finding } from './finding.ts'
 
 /** Whether the site could be served. With workers of the app running, one of them probably has the port. */
-export async function checkPorts({ web }: RunningPlace, hasWorkers: boolean): Promise<readonly Finding[]> {
+export async function checkPorts({ web }: RunningEnvironment, hasWorkers: boolean): Promise<readonly Finding[]> {
   const { enabled, admin } = web
   const site = await checkPort({ ...web, setting: 'web.port' }, hasWorkers)
   if (!enabled || admin === undefined) return [site]
@@ -14,7 +16,7 @@ export async function checkPorts({ web }: RunningPlace, hasWorkers: boolean): Pr
 }
 
 /** Whether the site could be served over https, and clients would trust it. */
-export function checkCertificate({ web }: RunningPlace, nowMs: number): readonly Finding[] {
+export function checkCertificate({ web }: RunningEnvironment, nowMs: number): readonly Finding[] {
   const { enabled, tls } = web
   if (!enabled || tls === undefined) return []
   try {
@@ -34,7 +36,7 @@ export function checkCertificate({ web }: RunningPlace, nowMs: number): readonly
       ]
 }
 
-interface PortWanted extends Pick<RunningPlace['web'], 'enabled' | 'host' | 'port'> {
+interface PortWanted extends Pick<RunningEnvironment['web'], 'enabled' | 'host' | 'port'> {
   readonly setting: 'web.port' | 'web.adminPort'
 }
 
@@ -63,7 +65,10 @@ function listenFailure(host: string, port: number): Promise<string | undefined> 
 }
 
 /** Whether the directories of log and store can be written, or made. */
-export async function checkDirectories({ logDirectory, storeDirectory }: RunningPlace): Promise<readonly Finding[]> {
+export async function checkDirectories({
+  logDirectory,
+  storeDirectory,
+}: RunningEnvironment): Promise<readonly Finding[]> {
   const directories = [logDirectory, storeDirectory].filter((directory) => directory !== undefined)
   if (directories.length === 0) return [ok('data', 'The app keeps nothing on this disk.')]
   return Promise.all(directories.map(checkDirectory))
@@ -88,7 +93,7 @@ function nearestExisting(path: string): string {
 }
 
 /** Stores that this version cannot read keep a worker from starting, or take up room. */
-export function checkStores(stores: readonly OtherStore[], { storeDirectory }: RunningPlace): readonly Finding[] {
+export function checkStores(stores: readonly OtherStore[], { storeDirectory }: RunningEnvironment): readonly Finding[] {
   const fix = 'Delete it with: millrace clean-versions. Its rows are in the changelogs.'
   return stores.map(({ directory, format }) => {
     const detail = `${directory} is a store of another version (format ${format}).`

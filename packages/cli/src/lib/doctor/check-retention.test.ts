@@ -1,4 +1,5 @@
-import type { AppTopic, TopicSettings } from '@millrace/core'
+import type { TopicSettings } from '@millrace/core/driver'
+import type { AppTopic } from '@millrace/core/operations'
 import { describe, expect, test } from 'vitest'
 import { fakeTopic } from '../../fixtures/fake-app.ts'
 import { checkReplicas } from './check-replicas.ts'

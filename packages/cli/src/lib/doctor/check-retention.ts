@@ -1,4 +1,6 @@
-import { formatDuration, type AppTopic, type TopicRole, type TopicSettings } from '@millrace/core'
+import { formatDuration } from '@millrace/core'
+import type { TopicSettings } from '@millrace/core/driver'
+import type { AppTopic, TopicRole } from '@millrace/core/operations'
 import { count } from './check-topics.ts'
 import { note, ok, wrong, type Finding } from './finding.ts'
 

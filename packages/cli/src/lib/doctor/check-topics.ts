@@ -1,4 +1,4 @@
-import type { AppDescription, MissingTopic, TopicDescription } from '@millrace/core'
+import type { AppDescription, MissingTopic, TopicDescription } from '@millrace/core/operations'
 import { note, ok, wrong, type Finding } from './finding.ts'
 
 /** Partition counts of the topics that the broker has. */

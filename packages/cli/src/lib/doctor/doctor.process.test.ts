@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type AppDescription, commandLine, MillraceError, packageVersion, type RunningPlace } from '@millrace/core'
+import { MillraceError, packageVersion } from '@millrace/core'
+import { type AppDescription, commandLine, type RunningEnvironment } from '@millrace/core/operations'
 import { describe, expect, test } from 'vitest'
 import { fakeApp, type FakeOptions, fakeTopic } from '../../fixtures/fake-app.ts'
 import { runHere } from '../../fixtures/run-here.ts'
@@ -11,7 +12,7 @@ import { checkNode } from './check-app.ts'
 import { checkDirectories, checkPorts } from './check-resources.ts'
 import { checkTables, checkTopics } from './check-topics.ts'
 
-const place: RunningPlace = {
+const place: RunningEnvironment = {
   web: { enabled: false, host: '127.0.0.1', port: 0 },
   dataDirectory: '/nowhere',
   logDirectory: undefined,

@@ -1,4 +1,5 @@
-import { jsonText, type CommandColors, type CommandOutput, type CommandProgress } from '@millrace/core'
+import { jsonText } from '@millrace/core'
+import type { CommandColors, CommandOutput, CommandProgress } from '@millrace/core/operations'
 import pc from 'picocolors'
 import type { ShownTerminal } from './foreign-text.ts'
 import { type OutputStream, wantsColor } from './terminal.ts'

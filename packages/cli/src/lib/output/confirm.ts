@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { MillraceError } from '@millrace/core'
-import type { CommandOutput } from '@millrace/core'
+import type { CommandOutput } from '@millrace/core/operations'
 import type { Terminal } from './terminal.ts'
 
 /**

@@ -1,4 +1,5 @@
-import { errorTable, errorText, isMillraceError, toError, type CommandColors } from '@millrace/core'
+import { errorTable, errorText, isMillraceError, toError } from '@millrace/core'
+import type { CommandColors } from '@millrace/core/operations'
 import { cellText, shownText } from './foreign-text.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { CommandColors } from '@millrace/core'
+import type { CommandColors } from '@millrace/core/operations'
 import { placesIn } from './describe-failure.ts'
 import { cellText } from './foreign-text.ts'
 

@@ -1,4 +1,4 @@
-import type { CommandColors } from '@millrace/core'
+import type { CommandColors } from '@millrace/core/operations'
 import stringWidth from 'string-width'
 import { cellText } from './foreign-text.ts'
 

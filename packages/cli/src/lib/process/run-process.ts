@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { extname, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { commandLine, type HasCommandLine } from '@millrace/core'
+import { commandLine, type HasCommandLine } from '@millrace/core/operations'
 import { type CliOptions, runCli } from '../run-cli.ts'
 
 /** Runs a command as what this process is for, and ends the process with its exit code once the output is written. */

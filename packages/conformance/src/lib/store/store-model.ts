@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { Checkpoint, StoreDriver, StorePartition } from '@millrace/core'
+import type { Checkpoint, StoreDriver, StorePartition } from '@millrace/core/driver'
 import { MODEL_PARTITIONS, type StoreOperation } from './store-operations.ts'
 import type { StorePlace } from './store-place.ts'
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { Checkpoint, Row } from '@millrace/core'
+import type { Checkpoint, Row } from '@millrace/core/driver'
 
 /** How many partitions of one table the model works on. */
 export const MODEL_PARTITIONS = 3

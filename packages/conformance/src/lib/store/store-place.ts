@@ -1,4 +1,4 @@
-import type { StoreDriver } from '@millrace/core'
+import type { StoreDriver } from '@millrace/core/driver'
 
 /** One place where a store lives. */
 export interface StorePlace {

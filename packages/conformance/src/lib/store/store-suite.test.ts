@@ -1,12 +1,5 @@
-import {
-  MillraceError,
-  partitionKey,
-  type Checkpoint,
-  type RangeOptions,
-  type StoreChange,
-  type StoreDriver,
-  type StorePartition,
-} from '@millrace/core'
+import { MillraceError, partitionKey } from '@millrace/core'
+import type { Checkpoint, RangeOptions, StoreChange, StoreDriver, StorePartition } from '@millrace/core/driver'
 import { storeSuite } from './store-suite.ts'
 
 /** The contract in its plainest form, to see that the suite can be passed: sorted arrays, kept by the place. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { StoreDriver, StorePartition } from '@millrace/core'
+import type { StoreDriver, StorePartition } from '@millrace/core/driver'
 import { checkStoreModel } from './store-model.ts'
 import { storeOperations } from './store-operations.ts'
 import type { StorePlace } from './store-place.ts'

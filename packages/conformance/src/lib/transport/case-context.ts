@@ -1,16 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import {
-  NO_HEADERS,
-  partitionsOf,
-  type Admin,
-  type Isolation,
-  type OutgoingRecord,
-  type Producer,
-  type RawRecord,
-  type SendOutcome,
-  type TransactionalProducer,
-  type Transport,
-} from '@millrace/core'
+import { NO_HEADERS, type OutgoingRecord, partitionsOf, type RawRecord } from '@millrace/core'
+import type { Admin, Isolation, Producer, SendOutcome, TransactionalProducer, Transport } from '@millrace/core/driver'
 import { within } from '../eventually.ts'
 import { TestMember, type TestMemberOptions } from './test-member.ts'
 import type { TransportAccidents, TransportEnvironment } from './transport-environment.ts'

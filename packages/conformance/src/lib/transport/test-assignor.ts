@@ -1,4 +1,5 @@
-import { partitionKey, type GroupAssignor, type TopicPartition } from '@millrace/core'
+import { partitionKey, type TopicPartition } from '@millrace/core'
+import type { GroupAssignor } from '@millrace/core/driver'
 
 /** What a member of the suite says about itself when it joins. */
 export interface TestMemberData {

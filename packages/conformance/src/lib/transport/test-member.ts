@@ -1,17 +1,19 @@
 import {
+  type CommitOffset,
   isMillraceError,
   partitionKey,
-  toError,
-  type AssignmentChange,
-  type CommitOffset,
-  type Consumer,
-  type ConsumerOptions,
-  type LostPosition,
-  type RebalanceListener,
   type RecordBatch,
+  toError,
   type TopicPartition,
-  type Transport,
 } from '@millrace/core'
+import type {
+  AssignmentChange,
+  Consumer,
+  ConsumerOptions,
+  LostPosition,
+  RebalanceListener,
+  Transport,
+} from '@millrace/core/driver'
 import { eventually } from '../eventually.ts'
 import { encodeMemberData, testAssignor } from './test-assignor.ts'
 

@@ -1,4 +1,4 @@
-import type { Transport } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 
 /** What the cases need to know and have of a driver. */
 export interface TransportEnvironment {

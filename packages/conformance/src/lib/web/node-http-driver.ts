@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { bodyStream, serveNodeHttp, toError, writeResponse, type ServeOptions, type WebDriver } from '@millrace/core'
+import { toError } from '@millrace/core'
+import { bodyStream, serveNodeHttp, type ServeOptions, type WebDriver, writeResponse } from '@millrace/core/http'
 
 /**
  * A web driver on `node:http` alone: shows that the server can be swapped, and is enough where no other is wanted.

@@ -1,5 +1,5 @@
 import { describe } from 'vitest'
-import type { WebDriver } from '@millrace/core'
+import type { WebDriver } from '@millrace/core/http'
 import { closingCases } from './cases/closing-cases.ts'
 import { exchangeCases } from './cases/exchange-cases.ts'
 import { failureCases } from './cases/failure-cases.ts'

@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net'
-import { systemClock, type ServeOptions, type ServerTls, type WebDriver, type WebServer } from '@millrace/core'
+import { systemClock } from '@millrace/core'
+import type { ServeOptions, ServerTls, WebDriver, WebServer } from '@millrace/core/http'
 import { eventually, within } from '../eventually.ts'
 
 /** A served driver, and clients for it. */

@@ -1,5 +1,5 @@
 import type { Codec } from '../../contracts/codec.ts'
-import type { ShownBytes } from '../../contracts/dead-letters.ts'
+import type { ShownBytes } from '../../operations/dead-letters.ts'
 import { jsonText } from './json-text.ts'
 import { decodeUtf8 } from './plain-codecs.ts'
 

@@ -86,7 +86,7 @@ const appErrors = {
     title: 'A value that a table gave out was changed in place',
     fix: 'Make a new value and write that: table.update(key, (value) => ({ ...value, count: value.count + 1 })).',
   },
-  KEY_IN_HAND: {
+  KEY_CONFLICT: {
     title: 'Another event in flight holds what this one needs',
     fix: 'Nothing to do: the event is handed out again.',
   },

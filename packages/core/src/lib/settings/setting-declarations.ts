@@ -193,7 +193,7 @@ const appDeclarations = {
     default: '64mb',
     help: 'Bytes handed out of a partition and not yet committed; then the partition pauses.',
   },
-  maxOutboxBytes: {
+  maxPendingSendBytes: {
     type: 'size',
     default: '8mb',
     help: 'Sends that the broker has not acknowledged, for the whole worker; then no further event is handed out.',

@@ -4,7 +4,7 @@ export const TIME_BOUNDS_MS: readonly number[] = Object.freeze([
 ])
 
 /** How often something took how long. */
-export interface TimeFigures {
+export interface TimeStats {
   /** One for each of `TIME_BOUNDS_MS`, and the last for what took longer. What is at a bound is in its count. */
   readonly counts: readonly number[]
   readonly count: number
@@ -33,7 +33,7 @@ export class TimeHistogram {
     this.#sumMs += durationMs * weight
   }
 
-  figures(): TimeFigures {
+  figures(): TimeStats {
     return { counts: [...this.#counts], count: this.#count, sumMs: this.#sumMs }
   }
 }

@@ -1,4 +1,5 @@
-import { formatDuration, type JobDescription } from '@millrace/core'
+import { formatDuration } from '@millrace/core'
+import type { JobDescription } from '@millrace/core/operations'
 import { nextSlot } from '../schedule/next-slot.ts'
 import type { Job } from './job.ts'
 

@@ -1,4 +1,5 @@
-import { refuseNewer, type RunResult } from '@millrace/core'
+import { refuseNewer } from '@millrace/core'
+import type { RunResult } from '@millrace/core/operations'
 
 /** What leaders leave to their successors about a job: one row of the scheduler's topic, by the job's name. */
 export interface JobRecord {

@@ -1,4 +1,5 @@
-import { toError, type Leadership, type WorkerContext } from '@millrace/core'
+import { toError } from '@millrace/core'
+import type { Leadership, WorkerContext } from '@millrace/worker'
 import { describeJob, type Job } from '../jobs/job.ts'
 import type { Beginning, JobRunner } from '../runs/job-runner.ts'
 import { CronTimetable } from '../timetables/cron-timetable.ts'

@@ -1,4 +1,6 @@
-import { type Leadership, manualClock, MillraceError, type TransactionalProducer } from '@millrace/core'
+import { manualClock, MillraceError } from '@millrace/core'
+import type { TransactionalProducer } from '@millrace/core/driver'
+import type { Leadership } from '@millrace/worker'
 import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
 import { SlotLog } from './slot-log.ts'

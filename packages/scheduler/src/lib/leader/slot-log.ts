@@ -1,15 +1,6 @@
-import {
-  deferred,
-  MillraceError,
-  NO_HEADERS,
-  raceAbort,
-  readToEnd,
-  toError,
-  type Deferred,
-  type Leadership,
-  type TransactionalProducer,
-  type WorkerContext,
-} from '@millrace/core'
+import { deferred, type Deferred, MillraceError, NO_HEADERS, raceAbort, toError } from '@millrace/core'
+import { readToEnd, type TransactionalProducer } from '@millrace/core/driver'
+import type { Leadership, WorkerContext } from '@millrace/worker'
 
 /** Rows of one transaction at most. */
 const MAX_ROWS = 500

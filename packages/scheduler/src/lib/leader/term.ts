@@ -1,14 +1,5 @@
-import {
-  backoffMs,
-  deferred,
-  isMillraceError,
-  MillraceError,
-  raceAbort,
-  toError,
-  type Deferred,
-  type Leadership,
-  type WorkerContext,
-} from '@millrace/core'
+import { backoffMs, deferred, type Deferred, isMillraceError, MillraceError, raceAbort, toError } from '@millrace/core'
+import type { Leadership, WorkerContext } from '@millrace/worker'
 import { pausedJob } from '../pauses/pause.ts'
 import type { FinishedRun, RunRegistry } from '../runs/run.ts'
 import { REBASE_MS } from '../timetables/cron-timetable.ts'

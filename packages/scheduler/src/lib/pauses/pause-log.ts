@@ -8,8 +8,8 @@ import {
   raceAbort,
   toError,
   withTimeout,
-  type WorkerContext,
 } from '@millrace/core'
+import type { WorkerContext } from '@millrace/worker'
 import { decodePause, encodePause, nextPause, pausedJob, pauseKey, type Pause } from './pause.ts'
 
 const PARTITION = 0

@@ -1,12 +1,6 @@
-import {
-  type LastRun,
-  MillraceError,
-  type RunResult,
-  type Scheduled,
-  type ContextStorage,
-  toError,
-  type WorkerContext,
-} from '@millrace/core'
+import { MillraceError, type Scheduled, toError } from '@millrace/core'
+import type { LastRun, RunResult } from '@millrace/core/operations'
+import type { ContextStorage, WorkerContext } from '@millrace/worker'
 import { describeJob, type Job } from '../jobs/job.ts'
 import type { Run } from './run.ts'
 

@@ -1,15 +1,6 @@
-import {
-  errorText,
-  isMillraceError,
-  type JobState,
-  type JobView,
-  type LastRun,
-  MillraceError,
-  type RunOutcome,
-  type ContextStorage,
-  toError,
-  type WorkerContext,
-} from '@millrace/core'
+import { errorText, isMillraceError, MillraceError, toError } from '@millrace/core'
+import type { JobState, JobView, LastRun, RunOutcome } from '@millrace/core/operations'
+import type { ContextStorage, WorkerContext } from '@millrace/worker'
 import { describeJob, type Job, type Overlap } from '../jobs/job.ts'
 import { covers, type Pause } from '../pauses/pause.ts'
 import type { Moment, Timetable } from '../timetables/timetable.ts'

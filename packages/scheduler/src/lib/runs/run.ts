@@ -1,4 +1,5 @@
-import { type Deferred, deferred, type LastRun, type RunOutcome } from '@millrace/core'
+import { type Deferred, deferred } from '@millrace/core'
+import type { LastRun, RunOutcome } from '@millrace/core/operations'
 
 /** Where the runs of one leader are kept, so that the next one knows of them. */
 export interface RunRegistry {

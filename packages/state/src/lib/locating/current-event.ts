@@ -1,4 +1,5 @@
-import { MillraceError, type CurrentEvent, type ContextStorage, type ProcessingContext } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { ContextStorage, CurrentEvent, ProcessingContext } from '@millrace/worker'
 import type { KeyShape } from '../keys/key-shape.ts'
 
 /** The current event, whose changes reads see; `undefined` outside agents and between events. */

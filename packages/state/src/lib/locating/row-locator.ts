@@ -1,4 +1,5 @@
-import { endOfTurn, type CurrentEvent, type ContextStorage, type WorkerContext } from '@millrace/core'
+import { endOfTurn } from '@millrace/core'
+import type { ContextStorage, CurrentEvent, WorkerContext } from '@millrace/worker'
 import type { KeyEntry } from '../rows/key-entry.ts'
 import type { KeyedRows } from '../rows/keyed-rows.ts'
 

@@ -1,14 +1,14 @@
-import {
-  MillraceError,
-  partitionForKey,
-  type CurrentEvent,
-  type OpenState,
-  type OpenStateOptions,
-  type ContextStorage,
-  type Task,
-  type StateDefinition,
-  type WorkerContext,
-} from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
+import type {
+  ContextStorage,
+  CurrentEvent,
+  OpenState,
+  OpenStateOptions,
+  StateDefinition,
+  Task,
+  WorkerContext,
+} from '@millrace/worker'
 import type { KeyShape } from '../keys/key-shape.ts'
 import type { KeyEntry } from '../rows/key-entry.ts'
 import { KeyedPartition } from '../rows/keyed-partition.ts'

@@ -1,13 +1,5 @@
-import {
-  type Checkpoint,
-  MillraceError,
-  partitionKey,
-  type RangeOptions,
-  type Row,
-  type StoreChange,
-  type StoreDriver,
-  type StorePartition,
-} from '@millrace/core'
+import { MillraceError, partitionKey } from '@millrace/core'
+import type { Checkpoint, RangeOptions, Row, StoreChange, StoreDriver, StorePartition } from '@millrace/core/driver'
 import { SortedKeys } from './sorted-keys.ts'
 
 /**

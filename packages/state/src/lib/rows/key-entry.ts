@@ -1,4 +1,5 @@
-import { type Effect, type CurrentEvent, isMillraceError, MillraceError, type Readable, toError } from '@millrace/core'
+import { isMillraceError, MillraceError, toError } from '@millrace/core'
+import type { CurrentEvent, Effect, Readable } from '@millrace/worker'
 import { assertFree, type RowGroup, type RowRange } from './row-range.ts'
 
 /** What an entry needs of the rows to which it belongs. */

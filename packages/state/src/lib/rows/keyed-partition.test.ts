@@ -1,4 +1,5 @@
-import { resolveCodec, type StorePartition } from '@millrace/core'
+import { resolveCodec } from '@millrace/core'
+import type { StorePartition } from '@millrace/core/driver'
 import { beforeEach, expect, test } from 'vitest'
 import { memoryStore } from '../memory/memory-store.ts'
 import { KeyedPartition } from './keyed-partition.ts'

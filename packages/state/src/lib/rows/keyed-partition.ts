@@ -1,11 +1,5 @@
-import {
-  type CurrentEvent,
-  type OpenState,
-  type OpenStateOptions,
-  type Row,
-  type StateDefinition,
-  type TaskRef,
-} from '@millrace/core'
+import type { Row } from '@millrace/core/driver'
+import type { CurrentEvent, OpenState, OpenStateOptions, StateDefinition, TaskRef } from '@millrace/worker'
 import type { KeyEntry } from './key-entry.ts'
 import { KeyedRows } from './keyed-rows.ts'
 import type { RowShape } from './row-shape.ts'

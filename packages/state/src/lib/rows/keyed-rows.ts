@@ -1,4 +1,6 @@
-import { MillraceError, type CurrentEvent, type Readable, type StorePartition } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { StorePartition } from '@millrace/core/driver'
+import type { CurrentEvent, Readable } from '@millrace/worker'
 import { KeyEntry, type EntryOwner } from './key-entry.ts'
 import { GroupRead, RowGroup, RowRange } from './row-range.ts'
 import type { RowShape } from './row-shape.ts'

@@ -1,4 +1,4 @@
-import type { Effect, CurrentEvent, Readable } from '@millrace/core'
+import type { CurrentEvent, Effect, Readable } from '@millrace/worker'
 
 /** What one event at a time can hold. */
 interface Holdable {

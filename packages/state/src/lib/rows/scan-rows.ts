@@ -1,4 +1,5 @@
-import type { CurrentEvent, StorePartition } from '@millrace/core'
+import type { StorePartition } from '@millrace/core/driver'
+import type { CurrentEvent } from '@millrace/worker'
 
 const ROWS_PER_CHUNK = 500
 const ZERO = Buffer.alloc(1)

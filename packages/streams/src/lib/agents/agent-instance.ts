@@ -1,4 +1,5 @@
-import { deferred, errorText, isMillraceError, MillraceError, toError, type ProcessingContext } from '@millrace/core'
+import { deferred, errorText, isMillraceError, MillraceError, toError } from '@millrace/core'
+import type { ProcessingContext } from '@millrace/worker'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents, currentEvent } from '../events/between-events.ts'
 import type { AgentSources } from '../streams/agent-sources.ts'

@@ -1,4 +1,5 @@
-import { json, type Immutable, type SendReceipt } from '@millrace/core'
+import { type Immutable, json } from '@millrace/core'
+import type { SendReceipt } from '@millrace/worker'
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { createChannel } from '../channels/channel.ts'

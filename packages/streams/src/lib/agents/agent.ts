@@ -1,12 +1,5 @@
-import {
-  checkOptions,
-  type Duration,
-  MillraceError,
-  type OptionNames,
-  parseDuration,
-  type SendReceipt,
-  type ProcessingContext,
-} from '@millrace/core'
+import { checkOptions, type Duration, MillraceError, type OptionNames, parseDuration } from '@millrace/core'
+import type { ProcessingContext, SendReceipt } from '@millrace/worker'
 import { askWindow } from '../asking/ask-window.ts'
 import { Asker } from '../asking/asker.ts'
 import { PendingReplies } from '../asking/pending-replies.ts'

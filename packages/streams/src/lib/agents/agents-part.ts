@@ -1,14 +1,12 @@
-import {
-  whenAborted,
-  type AgentHistograms,
-  type HandlingTime,
-  MillraceError,
-  repliesTopic,
-  type TopicDeclaration,
-  type Topology,
-  type WorkerContext,
-  type WorkerPart,
-} from '@millrace/core'
+import { MillraceError, repliesTopic, whenAborted } from '@millrace/core'
+import type {
+  AgentHistograms,
+  HandlingTime,
+  TopicDeclaration,
+  Topology,
+  WorkerContext,
+  WorkerPart,
+} from '@millrace/worker'
 import { deadLetterDeclaration } from '../dead-letters/send-dead-letters.ts'
 import { ErrorHandling, type WorkerEnding } from '../errors/error-handling.ts'
 import { canDeadLetter, DEFAULT_ERROR_POLICY, type ErrorPolicy } from '../errors/error-policy.ts'

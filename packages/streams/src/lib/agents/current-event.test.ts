@@ -1,4 +1,4 @@
-import type { CurrentEvent } from '@millrace/core'
+import type { CurrentEvent } from '@millrace/worker'
 import { describe, expect, it } from 'vitest'
 import type { Event } from '../events/event.ts'
 import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'

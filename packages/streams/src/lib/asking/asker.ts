@@ -1,4 +1,5 @@
-import { type CurrentEvent, MillraceError, toError, type WorkerContext } from '@millrace/core'
+import { MillraceError, toError } from '@millrace/core'
+import type { CurrentEvent, WorkerContext } from '@millrace/worker'
 
 export interface AskerOptions {
   readonly event: CurrentEvent

@@ -1,18 +1,16 @@
 import {
-  headerNamed,
-  type ClientContext,
   closedError,
   type Codec,
+  headerNamed,
   jsonCodec,
   MillraceError,
-  partitionForKey,
   type RawHeaders,
   type RawRecord,
-  type Reader,
   repliesTopic,
-  type SendRequest,
   toError,
 } from '@millrace/core'
+import { partitionForKey, type Reader } from '@millrace/core/driver'
+import type { ClientContext, SendRequest } from '@millrace/worker'
 import { type Expectation, PendingReplies } from './pending-replies.ts'
 import { replyHeaders } from './requests.ts'
 

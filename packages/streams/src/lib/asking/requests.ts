@@ -1,13 +1,13 @@
 import {
-  headerNamed,
   errorText,
   type EventTrace,
+  headerNamed,
   isMillraceError,
   MillraceError,
   type RawHeaders,
-  type SendRequest,
   toError,
 } from '@millrace/core'
+import type { SendRequest } from '@millrace/worker'
 import { followed, sendFollowed } from '../events/trace-headers.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'

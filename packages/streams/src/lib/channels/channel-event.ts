@@ -1,4 +1,5 @@
-import { type Effect, jsonCodec, type RawHeaders, type SendReceipt, type SendRequest } from '@millrace/core'
+import { jsonCodec, type RawHeaders } from '@millrace/core'
+import type { Effect, SendReceipt, SendRequest } from '@millrace/worker'
 import type { EventOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import { acknowledged } from '../topics/send-here.ts'

@@ -1,4 +1,5 @@
-import { type Deferred, deferred, MillraceError, partitionForKey, type Scheduled } from '@millrace/core'
+import { type Deferred, deferred, MillraceError, type Scheduled } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
 import type { AgentContext } from '../events/agent-context.ts'
 import { type EventSource, type Wakeup, Watchers } from '../events/source.ts'
 import { StreamEvent } from '../events/stream-event.ts'

@@ -1,4 +1,5 @@
-import { MillraceError, type RawHeaders, validateName, type WorkerContext } from '@millrace/core'
+import { MillraceError, type RawHeaders, validateName } from '@millrace/core'
+import type { WorkerContext } from '@millrace/worker'
 import { currentEvent } from '../events/between-events.ts'
 import { encodeHeaders, type HeaderValues } from '../events/headers.ts'
 import type { InFlight, ReplyRequest } from '../events/in-flight.ts'

@@ -1,21 +1,14 @@
-import {
-  type AgentDeadLetters,
-  type DeadLetter,
-  type DeadLetterListing,
-  type DeadLetterPlace,
-  type DeadLetters,
-  type DeadLetterSummary,
-  deadLetterTopic,
-  didYouMean,
-  MillraceError,
-  partitionKey,
-  type PartitionOffsets,
-  partitionsOf,
-  readToEnd,
-  type ReplayOutcome,
-  showBytes,
-  type TopicInfo,
-} from '@millrace/core'
+import { deadLetterTopic, didYouMean, MillraceError, partitionKey, partitionsOf, showBytes } from '@millrace/core'
+import { type PartitionOffsets, readToEnd, type TopicInfo } from '@millrace/core/driver'
+import type {
+  AgentDeadLetters,
+  DeadLetter,
+  DeadLetterListing,
+  DeadLetterLocation,
+  DeadLetters,
+  DeadLetterSummary,
+  ReplayOutcome,
+} from '@millrace/core/operations'
 import { type AnyTopic, Topic } from '../topics/topic.ts'
 import { byFailure, type LetterRecord, letterRecord } from './letter-record.ts'
 import type { OffsetRanges } from './offset-ranges.ts'
@@ -39,7 +32,7 @@ interface DeadLetterAgent {
 interface LettersWanted extends SignalOption {
   /** Where to start in a partition, if not at its beginning. */
   readonly from?: ((offsets: PartitionOffsets) => number) | undefined
-  readonly place?: DeadLetterPlace | undefined
+  readonly place?: DeadLetterLocation | undefined
 }
 
 interface SignalOption {
@@ -97,7 +90,7 @@ class AppDeadLetters implements DeadLetters {
 
   async show(
     agent: string,
-    which: DeadLetterPlace | 'latest',
+    which: DeadLetterLocation | 'latest',
     { signal }: SignalOption = {},
   ): Promise<DeadLetter | undefined> {
     const { name } = this.#agent(agent)
@@ -111,7 +104,11 @@ class AppDeadLetters implements DeadLetters {
     return latest === undefined ? undefined : this.#whole(name, info, latest)
   }
 
-  async replay(agent: string, which: DeadLetterPlace | 'all', { signal }: SignalOption = {}): Promise<ReplayOutcome> {
+  async replay(
+    agent: string,
+    which: DeadLetterLocation | 'all',
+    { signal }: SignalOption = {},
+  ): Promise<ReplayOutcome> {
     const { name, shape } = this.#agent(agent)
     const info = await this.#topic(name)
     const place = which === 'all' ? undefined : which
@@ -195,7 +192,7 @@ class AppDeadLetters implements DeadLetters {
     throw new MillraceError('AGENT_MISSING', `The app has no agent "${name}".${didYouMean(name, names)}`)
   }
 
-  #missing(agent: string, { partition, offset }: DeadLetterPlace): MillraceError {
+  #missing(agent: string, { partition, offset }: DeadLetterLocation): MillraceError {
     return new MillraceError(
       'DEAD_LETTER_MISSING',
       `Agent "${agent}" has no dead letter in partition ${partition} at offset ${offset}.`,

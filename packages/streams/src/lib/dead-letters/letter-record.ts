@@ -1,4 +1,5 @@
-import { type DeadLetterSummary, isMillraceError, type RawHeaders, type RawRecord } from '@millrace/core'
+import { isMillraceError, type RawHeaders, type RawRecord } from '@millrace/core'
+import type { DeadLetterSummary } from '@millrace/core/operations'
 import { type LetterFacts, readLetterHeaders } from './letter-headers.ts'
 
 /** A record of a dead letter topic, taken apart. */

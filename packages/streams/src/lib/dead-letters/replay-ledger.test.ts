@@ -1,4 +1,5 @@
-import { type Reader, replayLedgerTopic, systemClock, type TopicInfo } from '@millrace/core'
+import { replayLedgerTopic, systemClock } from '@millrace/core'
+import type { Reader, TopicInfo } from '@millrace/core/driver'
 import { describe, expect, it } from 'vitest'
 import { ReplayLedger } from './replay-ledger.ts'
 

@@ -1,16 +1,12 @@
 import {
-  type Admin,
   type Clock,
   MillraceError,
   NO_HEADERS,
   type OutgoingRecord,
-  type PartitionOffsets,
-  readToEnd,
   refuseNewer,
   replayLedgerTopic,
-  type TopicInfo,
-  type Transport,
 } from '@millrace/core'
+import { type Admin, type PartitionOffsets, readToEnd, type TopicInfo, type Transport } from '@millrace/core/driver'
 import { OffsetRanges } from './offset-ranges.ts'
 
 /** Rows of earlier versions say nothing of it, and have format 1. */

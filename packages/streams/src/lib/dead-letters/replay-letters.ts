@@ -1,18 +1,14 @@
 import {
-  type Admin,
   type Clock,
   grouped,
   isMillraceError,
   MillraceError,
   type OutgoingRecord,
-  type RefusedReplay,
   replayLedgerTopic,
-  type ReplayOutcome,
-  type TopicInfo,
   type TopicPartition,
-  type TransactionalProducer,
-  type Transport,
 } from '@millrace/core'
+import type { Admin, TopicInfo, TransactionalProducer, Transport } from '@millrace/core/driver'
+import type { RefusedReplay, ReplayOutcome } from '@millrace/core/operations'
 import { replayMark, withReplayMark } from '../events/replay-mark.ts'
 import type { LetterRecord } from './letter-record.ts'
 import type { ReplayLedger } from './replay-ledger.ts'
@@ -182,7 +178,7 @@ class Replay {
   /** One request at a time for each broker, as producers want it. */
   async #sendAll(records: readonly OutgoingRecord[]): Promise<void> {
     for (const topic of new Set(records.map(({ topic }) => topic))) await this.#producer.partitions(topic)
-    for (const queue of grouped(records, (record) => this.#producer.lane(record)).values()) {
+    for (const queue of grouped(records, (record) => this.#producer.brokerOf(record)).values()) {
       const outcomes = await this.#producer.send(queue, { guard: () => {} })
       for (const [i, outcome] of outcomes.entries()) {
         if (!outcome.ok) throw refused(queue[i], outcome.error)

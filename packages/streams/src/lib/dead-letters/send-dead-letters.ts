@@ -6,9 +6,9 @@ import {
   type OutgoingRecord,
   type RawHeaders,
   RecordRefusedError,
-  type TopicDeclaration,
   type Tracing,
 } from '@millrace/core'
+import type { TopicDeclaration } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import {

@@ -1,12 +1,5 @@
-import {
-  deadLetterTopic,
-  errorText,
-  isChangeOfFrozen,
-  isMillraceError,
-  MillraceError,
-  toError,
-  type WorkerContext,
-} from '@millrace/core'
+import { deadLetterTopic, errorText, isChangeOfFrozen, isMillraceError, MillraceError, toError } from '@millrace/core'
+import type { WorkerContext } from '@millrace/worker'
 import { sendDeadLetters } from '../dead-letters/send-dead-letters.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'

@@ -1,4 +1,5 @@
-import type { Codec, ContextStorage, Tracing, WorkerContext } from '@millrace/core'
+import type { Codec, Tracing } from '@millrace/core'
+import type { ContextStorage, WorkerContext } from '@millrace/worker'
 import type { HandlingTimes } from './handling-times.ts'
 
 /** One agent on one worker: what all its events have in common. */

@@ -1,4 +1,4 @@
-import type { CurrentEvent, WorkerContext, ProcessingContext } from '@millrace/core'
+import type { CurrentEvent, ProcessingContext, WorkerContext } from '@millrace/worker'
 import type { AgentContext } from './agent-context.ts'
 import { StreamEvent } from './stream-event.ts'
 

@@ -8,8 +8,8 @@ it('times every event while they are few', () => {
     expect(times.due()).toBe(true)
     times.end(times.begin(at * 50), at * 50 + at + 1, 0)
   }
-  const { p50Ms, p99Ms, samples, longestInHandMs } = times.report(5_000)
-  expect([p50Ms, p99Ms, samples, longestInHandMs]).toEqual([50, 99, 100, 0])
+  const { p50Ms, p99Ms, samples, longestInFlightMs } = times.report(5_000)
+  expect([p50Ms, p99Ms, samples, longestInFlightMs]).toEqual([50, 99, 100, 0])
 })
 
 it('times ever fewer of them while they are many, and more again when they get few', () => {
@@ -36,9 +36,9 @@ it('reports the last minute only, and how long the oldest has been in flight', (
   expect(times.report(60_008)).toMatchObject({ p50Ms: undefined, p99Ms: undefined, samples: 0 })
   const slow = times.begin(70_000)
   times.begin(70_500)
-  expect(times.report(71_000).longestInHandMs).toBe(1_000)
+  expect(times.report(71_000).longestInFlightMs).toBe(1_000)
   times.drop(slow)
-  expect(times.report(71_000).longestInHandMs).toBe(500)
+  expect(times.report(71_000).longestInFlightMs).toBe(500)
 })
 
 it('gives quantiles that are samples, in order', () => {

@@ -1,4 +1,5 @@
-import { TimeHistogram, type AgentHistograms, type HandlingTime } from '@millrace/core'
+import { TimeHistogram } from '@millrace/core'
+import type { AgentHistograms, HandlingTime } from '@millrace/worker'
 
 /** Samples kept for each agent. */
 const KEPT = 512
@@ -79,7 +80,7 @@ export class HandlingTimes {
       p50Ms: quantile(recent, 0.5),
       p99Ms: quantile(recent, 0.99),
       samples: recent.length,
-      longestInHandMs: nowMs - oldestMs,
+      longestInFlightMs: nowMs - oldestMs,
     }
   }
 }

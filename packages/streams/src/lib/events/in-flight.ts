@@ -1,12 +1,5 @@
-import type {
-  CodecSpec,
-  EventEnd,
-  EventTrace,
-  HandedOutEvent,
-  RawRecord,
-  SendReceipt,
-  SendRequest,
-} from '@millrace/core'
+import type { CodecSpec, EventEnd, EventTrace, RawRecord } from '@millrace/core'
+import type { HandedOutEvent, SendReceipt, SendRequest } from '@millrace/worker'
 import type { AgentContext } from './agent-context.ts'
 
 /**

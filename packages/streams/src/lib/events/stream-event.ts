@@ -1,4 +1,5 @@
-import type { ClientContext, CurrentEvent, EventTrace, ProcessingContext, WorkerContext } from '@millrace/core'
+import type { EventTrace } from '@millrace/core'
+import type { ClientContext, CurrentEvent, ProcessingContext, WorkerContext } from '@millrace/worker'
 import type { FinishedAs } from './agent-context.ts'
 import { Event } from './event.ts'
 import { endTrace, type EventOrigin, type InFlight } from './in-flight.ts'

@@ -1,13 +1,5 @@
-import type {
-  ContextStorage,
-  EventTrace,
-  ProcessingContext,
-  RawHeaders,
-  SendReceipt,
-  SendRequest,
-  SendTrace,
-  Tracing,
-} from '@millrace/core'
+import type { EventTrace, RawHeaders, SendTrace, Tracing } from '@millrace/core'
+import type { ContextStorage, ProcessingContext, SendReceipt, SendRequest } from '@millrace/worker'
 import { currentEvent } from './between-events.ts'
 import type { StreamEvent } from './stream-event.ts'
 

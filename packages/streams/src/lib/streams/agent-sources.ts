@@ -1,4 +1,5 @@
-import { type CodecSpec, mergedSubscription, type Topology } from '@millrace/core'
+import { type CodecSpec, mergedSubscription } from '@millrace/core'
+import type { Topology } from '@millrace/worker'
 import { type AnyChannel, Channel } from '../channels/channel.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'

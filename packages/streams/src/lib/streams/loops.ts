@@ -1,4 +1,5 @@
-import { MillraceError, type ProcessingContext } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { ProcessingContext } from '@millrace/worker'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
 import type { Wakeup } from '../events/source.ts'

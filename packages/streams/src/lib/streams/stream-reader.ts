@@ -1,4 +1,4 @@
-import type { ProcessingContext } from '@millrace/core'
+import type { ProcessingContext } from '@millrace/worker'
 import type { ErrorHandling } from '../errors/error-handling.ts'
 import { BetweenEvents } from '../events/between-events.ts'
 import type { Timing } from '../events/handling-times.ts'

@@ -1,4 +1,5 @@
-import { type CodecSpec, type SubscriptionQueue, MillraceError, toError } from '@millrace/core'
+import { type CodecSpec, MillraceError, toError } from '@millrace/core'
+import type { SubscriptionQueue } from '@millrace/worker'
 import { requestIn } from '../asking/requests.ts'
 import type { EventOrigin, InFlight, ReplyRequest } from '../events/in-flight.ts'
 import type { AgentContext } from '../events/agent-context.ts'

@@ -1,4 +1,5 @@
-import { MillraceError, type RecordMetadata, type SendReceipt, type SendRequest } from '@millrace/core'
+import { MillraceError, type RecordMetadata } from '@millrace/core'
+import type { SendReceipt, SendRequest } from '@millrace/worker'
 import { currentEvent } from '../events/between-events.ts'
 import { followed, sendFollowed } from '../events/trace-headers.ts'
 import type { StreamsContext } from '../streams-context.ts'

@@ -1,12 +1,5 @@
-import {
-  type Codec,
-  type CodecSpec,
-  MillraceError,
-  NO_HEADERS,
-  type SendReceipt,
-  type SendRequest,
-  type TopicDeclaration,
-} from '@millrace/core'
+import { type Codec, type CodecSpec, MillraceError, NO_HEADERS } from '@millrace/core'
+import type { SendReceipt, SendRequest, TopicDeclaration } from '@millrace/worker'
 import { encodeHeaders } from '../events/headers.ts'
 import type { PassedEvent } from '../events/targets.ts'
 import { sendFollowed, withTrace } from '../events/trace-headers.ts'

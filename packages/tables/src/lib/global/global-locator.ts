@@ -1,13 +1,6 @@
-import {
-  MillraceError,
-  NO_HEADERS,
-  partitionForKey,
-  type Codec,
-  type CurrentEvent,
-  type ContextStorage,
-  type TopicDeclaration,
-  type WorkerContext,
-} from '@millrace/core'
+import { type Codec, MillraceError, NO_HEADERS } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
+import type { ContextStorage, CurrentEvent, TopicDeclaration, WorkerContext } from '@millrace/worker'
 import {
   ownershipError,
   type KeyEntry,

@@ -1,4 +1,5 @@
-import type { CurrentEvent, Row, SendReceipt, StorePartition } from '@millrace/core'
+import type { Row, StorePartition } from '@millrace/core/driver'
+import type { CurrentEvent, SendReceipt } from '@millrace/worker'
 import { KeyedRows, type KeyEntry, type RowShape } from '@millrace/state'
 
 export interface GlobalPartitionOptions<V> {

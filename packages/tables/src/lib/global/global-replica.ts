@@ -1,4 +1,6 @@
-import type { RecordBatch, Row, StoreDriver, StorePartition, TopicDeclaration, WorkerContext } from '@millrace/core'
+import type { RecordBatch } from '@millrace/core'
+import type { Row, StoreDriver, StorePartition } from '@millrace/core/driver'
+import type { TopicDeclaration, WorkerContext } from '@millrace/worker'
 import type { RowShape } from '@millrace/state'
 import { GlobalPartition } from './global-partition.ts'
 

@@ -1,19 +1,15 @@
 import {
   deferred,
+  type Deferred,
   MillraceError,
   partitionsOf,
   raceAbort,
-  toError,
-  type Deferred,
-  type Reader,
   type RecordBatch,
   type Scheduled,
-  type StoreDriver,
-  type TaskRef,
-  type Topology,
-  type WorkerContext,
-  type WorkerPart,
+  toError,
 } from '@millrace/core'
+import type { Reader, StoreDriver } from '@millrace/core/driver'
+import type { TaskRef, Topology, WorkerContext, WorkerPart } from '@millrace/worker'
 import { memoryStore } from '@millrace/state'
 import type { Replica, ReplicatedTable } from './global-replica.ts'
 

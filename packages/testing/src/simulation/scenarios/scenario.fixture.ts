@@ -1,5 +1,5 @@
 import type { App, Topic } from '@millrace/app'
-import { partitionForKey } from '@millrace/core'
+import { partitionForKey } from '@millrace/core/driver'
 import type { ReadableTopic } from '../../lib/sent-records.ts'
 import type { SimulatedRun, SimulatedWorld } from '../simulation-options.ts'
 

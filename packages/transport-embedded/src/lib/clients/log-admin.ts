@@ -1,19 +1,17 @@
 import { randomUUID } from 'node:crypto'
+import { type CommitOffset, MillraceError, type TopicPartition } from '@millrace/core'
 import {
-  checkOffset,
-  MillraceError,
   type Admin,
-  type CommitOffset,
-  type MemberInfo,
+  checkOffset,
   type Isolation,
+  type MemberInfo,
   type PartitionOffsets,
   type PartitionPosition,
   type SendOptions,
   type TopicInfo,
-  type TopicPartition,
   type TopicSettings,
   type TopicSpec,
-} from '@millrace/core'
+} from '@millrace/core/driver'
 import type { LogReads, StoredTopic } from '../log/log-backend.ts'
 import { topicSettings } from '../log/topic-settings.ts'
 import { offsetAt, partitionOffsets } from './offsets.ts'

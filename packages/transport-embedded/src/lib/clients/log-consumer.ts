@@ -1,13 +1,5 @@
-import {
-  checkOffset,
-  MillraceError,
-  type CommitOffset,
-  type Consumer,
-  type ConsumerOptions,
-  type RecordBatch,
-  type TopicPartition,
-  withinLimit,
-} from '@millrace/core'
+import { type CommitOffset, MillraceError, type RecordBatch, type TopicPartition, withinLimit } from '@millrace/core'
+import { checkOffset, type Consumer, type ConsumerOptions } from '@millrace/core/driver'
 import { commitRefusal } from '../log/group-state.ts'
 import { Membership } from '../group/membership.ts'
 import { SessionKeeper } from '../group/session-keeper.ts'

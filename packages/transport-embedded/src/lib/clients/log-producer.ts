@@ -1,11 +1,5 @@
-import {
-  type OutgoingRecord,
-  type Producer,
-  type SendOptions,
-  type SendOutcome,
-  type TopicPartition,
-  withinLimit,
-} from '@millrace/core'
+import { type OutgoingRecord, type TopicPartition, withinLimit } from '@millrace/core'
+import type { Producer, SendOptions, SendOutcome } from '@millrace/core/driver'
 import { applyAppend, missing, planAppend } from '../log/plan-append.ts'
 import { Lifespan } from '../log/lifespan.ts'
 import type { LogClientContext } from '../log/client-context.ts'
@@ -27,7 +21,7 @@ export class LogProducer implements Producer {
     return this.#lifespan.run(async () => partitionCount(this.#context, topic))
   }
 
-  lane(_partition: TopicPartition): number {
+  brokerOf(_partition: TopicPartition): number {
     return 0
   }
 

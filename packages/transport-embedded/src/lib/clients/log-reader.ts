@@ -1,4 +1,5 @@
-import { checkOffset, type PartitionOffsets, type Reader, type RecordBatch, type TopicPartition } from '@millrace/core'
+import type { RecordBatch, TopicPartition } from '@millrace/core'
+import { checkOffset, type PartitionOffsets, type Reader } from '@millrace/core/driver'
 import { PartitionBatches, throwOutOfRange } from '../log/partition-batches.ts'
 import { partitionOffsets } from './offsets.ts'
 import { Lifespan } from '../log/lifespan.ts'

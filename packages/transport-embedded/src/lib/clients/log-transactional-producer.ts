@@ -1,13 +1,11 @@
 import {
-  MillraceError,
-  partitionKey,
   type CommitOffset,
+  MillraceError,
   type OutgoingRecord,
-  type SendOptions,
-  type SendOutcome,
+  partitionKey,
   type TopicPartition,
-  type TransactionalProducer,
 } from '@millrace/core'
+import type { SendOptions, SendOutcome, TransactionalProducer } from '@millrace/core/driver'
 import { applyAppend, planAppend } from '../log/plan-append.ts'
 import type { LogReads } from '../log/log-backend.ts'
 import { checkCommit } from './offsets.ts'
@@ -55,7 +53,7 @@ export class LogTransactionalProducer implements TransactionalProducer {
     return this.#call(async () => partitionCount(this.#context, topic))
   }
 
-  lane(_partition: TopicPartition): number {
+  brokerOf(_partition: TopicPartition): number {
     return 0
   }
 

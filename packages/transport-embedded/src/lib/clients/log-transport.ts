@@ -9,7 +9,7 @@ import type {
   TransactionalProducer,
   Transport,
   TransportCapabilities,
-} from '@millrace/core'
+} from '@millrace/core/driver'
 import { LogAdmin } from './log-admin.ts'
 import { LogConsumer } from './log-consumer.ts'
 import { LogProducer } from './log-producer.ts'

@@ -1,11 +1,5 @@
-import {
-  checkOffset,
-  MillraceError,
-  type PartitionOffsets,
-  type TopicPartition,
-  type PartitionPosition,
-  type CommitOffset,
-} from '@millrace/core'
+import { type CommitOffset, MillraceError, type TopicPartition } from '@millrace/core'
+import { checkOffset, type PartitionOffsets, type PartitionPosition } from '@millrace/core/driver'
 import { missing, missingPartition } from '../log/plan-append.ts'
 import type { LogBackend } from '../log/log-backend.ts'
 

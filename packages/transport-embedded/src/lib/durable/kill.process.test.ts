@@ -8,15 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { eventually } from '@millrace/conformance'
 import { bundled } from '@millrace/programs-for-tests'
-import {
-  NO_HEADERS,
-  systemClock,
-  partitionsOf,
-  type Logger,
-  type OutgoingRecord,
-  type RawRecord,
-  type Transport,
-} from '@millrace/core'
+import { type Logger, NO_HEADERS, type OutgoingRecord, partitionsOf, type RawRecord, systemClock } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }

@@ -1,12 +1,5 @@
-import {
-  isMillraceError,
-  MillraceError,
-  toError,
-  type Clock,
-  type Logger,
-  type TransportDeps,
-  withinLimit,
-} from '@millrace/core'
+import { type Clock, isMillraceError, type Logger, MillraceError, toError, withinLimit } from '@millrace/core'
+import type { TransportDeps } from '@millrace/core/driver'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend, LogChanges } from '../log/log-backend.ts'
 import { LmdbContents } from './lmdb-contents.ts'

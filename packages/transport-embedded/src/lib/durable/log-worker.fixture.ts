@@ -7,15 +7,14 @@ import {
   deferred,
   isMillraceError,
   NO_HEADERS,
-  partitionKey,
-  systemClock,
-  partitionsOf,
-  type GroupAssignor,
   type OutgoingRecord,
+  partitionKey,
+  partitionsOf,
   type RecordBatch,
+  systemClock,
   type TopicPartition,
-  type TransactionalProducer,
 } from '@millrace/core'
+import type { GroupAssignor, TransactionalProducer } from '@millrace/core/driver'
 import { createEmbeddedTransport } from '../embedded-transport.ts'
 
 const [directory = '', name = ''] = process.argv.slice(2)

@@ -1,17 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import { deferred, type Deferred, MillraceError, toError, type TopicPartition, withinLimit } from '@millrace/core'
 import {
   assignmentChange,
-  deferred,
-  MillraceError,
-  toError,
-  type PartitionChange,
   type ConsumerOptions,
-  type Deferred,
-  type TopicPartition,
   type GroupAssignment,
   type GroupAssignor,
-  withinLimit,
-} from '@millrace/core'
+  type PartitionChange,
+} from '@millrace/core/driver'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogReads } from '../log/log-backend.ts'
 import { EMPTY_GROUP, stepGroup, type GroupEvent, type GroupOutcome, type GroupState } from '../log/group-state.ts'

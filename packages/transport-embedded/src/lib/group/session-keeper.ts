@@ -1,4 +1,5 @@
-import { toError, type ConsumerOptions, type Scheduled } from '@millrace/core'
+import { type Scheduled, toError } from '@millrace/core'
+import type { ConsumerOptions } from '@millrace/core/driver'
 import type { LogClientContext } from '../log/client-context.ts'
 import { stepGroup, type GroupState } from '../log/group-state.ts'
 import type { Membership } from './membership.ts'

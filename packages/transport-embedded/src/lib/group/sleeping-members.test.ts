@@ -1,4 +1,5 @@
-import { manualClock, type Clock, type ConsumerOptions, type Logger, type ManualClock } from '@millrace/core'
+import { type Clock, type Logger, manualClock, type ManualClock } from '@millrace/core'
+import type { ConsumerOptions } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { LogTransport } from '../clients/log-transport.ts'
 import { Lifespan } from '../log/lifespan.ts'

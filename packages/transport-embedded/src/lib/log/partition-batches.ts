@@ -1,4 +1,5 @@
-import { MillraceError, partitionKey, type LostPosition, type RecordBatch, type TopicPartition } from '@millrace/core'
+import { MillraceError, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
+import type { LostPosition } from '@millrace/core/driver'
 import { missing } from './plan-append.ts'
 import type { LogBackend, ReadLimit } from './log-backend.ts'
 import { ChangeSignal } from './change-signal.ts'

@@ -1,4 +1,5 @@
-import { MillraceError, partitionKey, type OutgoingRecord, type SendOutcome } from '@millrace/core'
+import { MillraceError, type OutgoingRecord, partitionKey } from '@millrace/core'
+import type { SendOutcome } from '@millrace/core/driver'
 import type { LogReads, LogWrites, StoredTopic } from './log-backend.ts'
 import { recordSize } from './record-size.ts'
 import { numericSetting } from './topic-settings.ts'

@@ -1,4 +1,4 @@
-import type { TopicSettings } from '@millrace/core'
+import type { TopicSettings } from '@millrace/core/driver'
 import type { StoredTopic } from './log-backend.ts'
 
 /** Kafka's defaults of the settings that a local log heeds. */

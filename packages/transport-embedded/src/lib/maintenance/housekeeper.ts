@@ -1,4 +1,5 @@
-import { toError, type Clock, type Logger, type Scheduled, type TransportDeps } from '@millrace/core'
+import { type Clock, type Logger, type Scheduled, toError } from '@millrace/core'
+import type { TransportDeps } from '@millrace/core/driver'
 import type { LmdbBackend } from '../durable/lmdb-backend.ts'
 import { doubles, type LmdbContents } from '../durable/lmdb-contents.ts'
 import { cleanupOf, numericSetting } from '../log/topic-settings.ts'

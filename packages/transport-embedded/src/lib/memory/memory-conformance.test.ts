@@ -1,4 +1,5 @@
-import { deferred, systemClock, type Deferred, type Logger, type Transport } from '@millrace/core'
+import { deferred, type Deferred, type Logger, systemClock } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
 import { transportSuite } from '@millrace/conformance'
 import { ChangeSignal } from '../log/change-signal.ts'
 import type { LogBackend } from '../log/log-backend.ts'

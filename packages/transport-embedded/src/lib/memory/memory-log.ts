@@ -1,4 +1,5 @@
-import type { CommitOffset, RawRecord, TopicInfo } from '@millrace/core'
+import type { CommitOffset, RawRecord } from '@millrace/core'
+import type { TopicInfo } from '@millrace/core/driver'
 import { expireMembers, type ExpiredMembers, type GroupState } from '../log/group-state.ts'
 import type { LogBackend, LogChanges, LogReads, LogWrites } from '../log/log-backend.ts'
 import { topicInfo } from '../clients/log-admin.ts'

@@ -1,16 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  deferred,
-  NO_HEADERS,
-  systemClock,
-  partitionsOf,
-  type AssignmentChange,
-  type ConsumerOptions,
-  type GroupAssignor,
-  type Logger,
-  type OutgoingRecord,
-  type RebalanceListener,
-} from '@millrace/core'
+import { deferred, type Logger, NO_HEADERS, type OutgoingRecord, partitionsOf, systemClock } from '@millrace/core'
+import type { AssignmentChange, ConsumerOptions, GroupAssignor, RebalanceListener } from '@millrace/core/driver'
 import { createMemoryLog } from './memory-log.ts'
 import { createMemoryTransport } from '../memory-transport.ts'
 

@@ -2,15 +2,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { smallDisk } from '@millrace/conformance'
-import {
-  type Logger,
-  type OutgoingRecord,
-  type RawRecord,
-  systemClock,
-  partitionsOf,
-  type TopicInfo,
-  type Transport,
-} from '@millrace/core'
+import { type Logger, type OutgoingRecord, partitionsOf, type RawRecord, systemClock } from '@millrace/core'
+import type { TopicInfo, Transport } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { createEmbeddedTransport, type EmbeddedTransport } from '../embedded-transport.ts'

@@ -1,20 +1,17 @@
+import { type CommitOffset, MillraceError, partitionKey, type TopicPartition } from '@millrace/core'
 import {
-  checkOffset,
-  MillraceError,
-  partitionKey,
   type Admin,
-  type CommitOffset,
+  checkOffset,
   type CommittedOptions,
-  type MemberInfo,
   type Isolation,
+  type MemberInfo,
   type PartitionOffsets,
   type PartitionPosition,
   type SendOptions,
   type TopicInfo,
-  type TopicPartition,
   type TopicSettings,
   type TopicSpec,
-} from '@millrace/core'
+} from '@millrace/core/driver'
 import type { TopicView } from '../cluster/cluster-view.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import { committedOffsets, areLed, offsetsAt, partitionOffsets } from '../cluster/offsets.ts'

@@ -1,4 +1,4 @@
-import type { TopicSettings } from '@millrace/core'
+import type { TopicSettings } from '@millrace/core/driver'
 
 /** What is asked for. */
 export const SETTING_NAMES: readonly string[] = Object.freeze([

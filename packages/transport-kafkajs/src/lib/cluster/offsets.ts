@@ -1,12 +1,5 @@
-import {
-  type CommitOffset,
-  isMillraceError,
-  partitionKey,
-  type Isolation,
-  type PartitionOffsets,
-  type PartitionPosition,
-  type TopicPartition,
-} from '@millrace/core'
+import { type CommitOffset, isMillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import type { Isolation, PartitionOffsets, PartitionPosition } from '@millrace/core/driver'
 import { KafkaCode } from '../errors/kafka-errors.ts'
 import {
   listOffsetsRequest,

@@ -1,12 +1,5 @@
-import {
-  deferred,
-  MillraceError,
-  raceAbort,
-  toError,
-  type AssignmentChange,
-  type Deferred,
-  withinLimit,
-} from '@millrace/core'
+import { deferred, type Deferred, MillraceError, raceAbort, toError, withinLimit } from '@millrace/core'
+import type { AssignmentChange } from '@millrace/core/driver'
 import { requirePartition } from '../cluster/to-leaders.ts'
 import { isPassing, PassingError, reasonOf, retrying } from '../cluster/retrying.ts'
 import type { PartitionFetcher } from '../fetch/partition-fetcher.ts'

@@ -1,4 +1,5 @@
-import { MillraceError, toError, type ConsumerOptions, withinLimit } from '@millrace/core'
+import { MillraceError, toError, withinLimit } from '@millrace/core'
+import type { ConsumerOptions } from '@millrace/core/driver'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { isMembershipLost, KafkaCode } from '../errors/kafka-errors.ts'

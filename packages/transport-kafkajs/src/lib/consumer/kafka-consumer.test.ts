@@ -1,5 +1,6 @@
 import { eventually } from '@millrace/conformance'
-import { deferred, partitionsOf, type AssignmentChange, type ConsumerOptions } from '@millrace/core'
+import { deferred, partitionsOf } from '@millrace/core'
+import type { AssignmentChange, ConsumerOptions } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { memberOptions } from '../member-options.fixture.ts'
 import { KafkaConsumer } from './kafka-consumer.ts'

@@ -1,13 +1,5 @@
-import {
-  checkOffset,
-  MillraceError,
-  partitionKey,
-  type CommitOffset,
-  type Consumer,
-  type ConsumerOptions,
-  type RecordBatch,
-  type TopicPartition,
-} from '@millrace/core'
+import { type CommitOffset, MillraceError, partitionKey, type RecordBatch, type TopicPartition } from '@millrace/core'
+import { checkOffset, type Consumer, type ConsumerOptions } from '@millrace/core/driver'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import { committedOffsets } from '../cluster/offsets.ts'
 import { CoordinatorLink } from '../cluster/coordinator.ts'

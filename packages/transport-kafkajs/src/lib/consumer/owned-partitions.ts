@@ -1,4 +1,5 @@
-import { assignmentChange, partitionKey, type PartitionChange, type TopicPartition } from '@millrace/core'
+import { partitionKey, type TopicPartition } from '@millrace/core'
+import { assignmentChange, type PartitionChange } from '@millrace/core/driver'
 
 const NOTHING: readonly TopicPartition[] = []
 

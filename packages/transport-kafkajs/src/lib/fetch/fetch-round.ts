@@ -1,5 +1,5 @@
 import type { ClusterView } from '../cluster/cluster-view.ts'
-import type { Isolation } from '@millrace/core'
+import type { Isolation } from '@millrace/core/driver'
 import type { Position } from './position.ts'
 import { isRetriable, kafkaError, kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { RecordSet, type RecordSetOptions } from '../wire/record-set.ts'

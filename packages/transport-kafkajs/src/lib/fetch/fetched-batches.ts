@@ -1,12 +1,5 @@
-import {
-  deferred,
-  MillraceError,
-  toError,
-  type Deferred,
-  type RecordBatch,
-  type BrokenBatches,
-  type TopicPartition,
-} from '@millrace/core'
+import { deferred, type Deferred, MillraceError, type RecordBatch, toError, type TopicPartition } from '@millrace/core'
+import type { BrokenBatches } from '@millrace/core/driver'
 import type { Decoded, UnreadableBatch } from '../wire/record-set.ts'
 import type { FetchedSet, Position } from './position.ts'
 

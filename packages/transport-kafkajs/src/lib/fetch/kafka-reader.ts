@@ -1,13 +1,11 @@
+import { MillraceError, type RecordBatch, type TopicPartition } from '@millrace/core'
 import {
   checkOffset,
-  MillraceError,
   type Isolation,
-  type ReaderOptions,
   type PartitionOffsets,
   type Reader,
-  type RecordBatch,
-  type TopicPartition,
-} from '@millrace/core'
+  type ReaderOptions,
+} from '@millrace/core/driver'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { partitionOffsets } from '../cluster/offsets.ts'
 import { throwOutOfRange } from './lost-position.ts'

@@ -1,4 +1,5 @@
-import { MillraceError, partitionKey, type LostPosition } from '@millrace/core'
+import { MillraceError, partitionKey } from '@millrace/core'
+import type { LostPosition } from '@millrace/core/driver'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { partitionOffsets } from '../cluster/offsets.ts'
 import { retrying } from '../cluster/retrying.ts'

@@ -1,12 +1,5 @@
-import {
-  partitionKey,
-  toError,
-  type BrokenBatches,
-  type Isolation,
-  type LostPosition,
-  type RecordBatch,
-  type TopicPartition,
-} from '@millrace/core'
+import { partitionKey, type RecordBatch, toError, type TopicPartition } from '@millrace/core'
+import type { BrokenBatches, Isolation, LostPosition } from '@millrace/core/driver'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { isPassing, PassingError, reasonOf } from '../cluster/retrying.ts'

@@ -1,4 +1,4 @@
-import type { BrokerState, TransportDeps } from '@millrace/core'
+import type { BrokerState, TransportDeps } from '@millrace/core/driver'
 
 /** From one line about a broker to the next one while it is gone. */
 const LINE_EVERY_MS = 10_000

@@ -1,4 +1,5 @@
-import { MillraceError, withTimeout, type TransportDeps } from '@millrace/core'
+import { MillraceError, withTimeout } from '@millrace/core'
+import type { TransportDeps } from '@millrace/core/driver'
 import type { BrokerHealth } from './broker-health.ts'
 import { connectionError, openingError } from '../errors/connection-errors.ts'
 import type { KafkaSettings } from '../kafka-transport-options.ts'

@@ -1,6 +1,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { MillraceError, toError, withTimeout, type TransportDeps, type Clock } from '@millrace/core'
+import { type Clock, MillraceError, toError, withTimeout } from '@millrace/core'
+import type { TransportDeps } from '@millrace/core/driver'
 import {
   Kafka,
   logLevel,

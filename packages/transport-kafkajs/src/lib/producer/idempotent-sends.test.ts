@@ -1,4 +1,5 @@
-import { MillraceError, NO_HEADERS, type Logger, type OutgoingRecord, type SendOutcome } from '@millrace/core'
+import { type Logger, MillraceError, NO_HEADERS, type OutgoingRecord } from '@millrace/core'
+import type { SendOutcome } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { kafkaErrorName } from '../errors/kafka-errors.ts'

@@ -1,4 +1,5 @@
-import { partitionKey, type OutgoingRecord, type SendOutcome } from '@millrace/core'
+import { type OutgoingRecord, partitionKey } from '@millrace/core'
+import type { SendOutcome } from '@millrace/core/driver'
 import type { BatchSequences } from './batch-sequences.ts'
 import type { PendingBatches } from './pending-batches.ts'
 

@@ -4,12 +4,10 @@ import {
   grouped,
   MillraceError,
   type OutgoingRecord,
-  type Producer,
-  type SendOptions,
-  type SendOutcome,
   type TopicPartition,
   withinLimit,
 } from '@millrace/core'
+import type { Producer, SendOptions, SendOutcome } from '@millrace/core/driver'
 import type { BrokerLinks } from '../cluster/broker-links.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { isPassing, reasonOf, retrying } from '../cluster/retrying.ts'
@@ -82,7 +80,7 @@ export class KafkaProducer implements Producer {
     return partitionCount(this.#context, topic, this.signal)
   }
 
-  lane(partition: TopicPartition): number {
+  brokerOf(partition: TopicPartition): number {
     return this.#context.view.leader(partition)
   }
 

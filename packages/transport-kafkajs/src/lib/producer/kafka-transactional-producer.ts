@@ -1,15 +1,12 @@
 import {
-  checkOffset,
+  type CommitOffset,
   isMillraceError,
   MillraceError,
-  partitionKey,
-  type CommitOffset,
   type OutgoingRecord,
-  type SendOptions,
-  type SendOutcome,
+  partitionKey,
   type TopicPartition,
-  type TransactionalProducer,
 } from '@millrace/core'
+import { checkOffset, type SendOptions, type SendOutcome, type TransactionalProducer } from '@millrace/core/driver'
 import { CoordinatorLink } from '../cluster/coordinator.ts'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
 import { PassingError, retrying } from '../cluster/retrying.ts'
@@ -90,8 +87,8 @@ export class KafkaTransactionalProducer implements TransactionalProducer {
     return this.#producer.partitions(topic)
   }
 
-  lane(partition: TopicPartition): number {
-    return this.#producer.lane(partition)
+  brokerOf(partition: TopicPartition): number {
+    return this.#producer.brokerOf(partition)
   }
 
   async send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {

@@ -1,11 +1,5 @@
-import {
-  type Deferred,
-  deferred,
-  type DelayedPartition,
-  type OutgoingRecord,
-  type SendOutcome,
-  type TopicPartition,
-} from '@millrace/core'
+import { type Deferred, deferred, type OutgoingRecord, type TopicPartition } from '@millrace/core'
+import type { DelayedPartition, SendOutcome } from '@millrace/core/driver'
 import { recordSize } from '../wire/encode-record-batch.ts'
 
 export interface BatchLimits {

@@ -1,12 +1,5 @@
-import {
-  isMillraceError,
-  MillraceError,
-  NO_HEADERS,
-  toError,
-  type Isolation,
-  type RawHeaders,
-  type RawRecord,
-} from '@millrace/core'
+import { isMillraceError, MillraceError, NO_HEADERS, type RawHeaders, type RawRecord, toError } from '@millrace/core'
+import type { Isolation } from '@millrace/core/driver'
 import { codecOfBatch, type CompressionCodec, type CompressionCodecs } from '../compression/compression.ts'
 import { BATCH_HEADER, batchEnd, clampTimestamp, readBatchHeader, type BatchHeader } from './batch-header.ts'
 import { FetchedRecord, malformed, RecordCursor } from './record-cursor.ts'

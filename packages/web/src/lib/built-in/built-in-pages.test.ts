@@ -1,4 +1,5 @@
-import { manualClock, type SourceStats } from '@millrace/core'
+import { manualClock } from '@millrace/core'
+import type { SourceStats } from '@millrace/worker'
 import { expect, test } from 'vitest'
 import { smallGroup, smallSite, type SmallSite, type SmallSiteOptions } from '../fixtures/small-site.fixture.ts'
 import { numberTable, type SmallTable, textTable } from '../fixtures/small-table.fixture.ts'
@@ -153,7 +154,7 @@ test('/stats has the documented shape', async () => {
     lastErrors: [],
     delays: [],
     waitingFor: [],
-    outbox: { bytes: 64, full: false },
+    pendingSends: { bytes: 64, full: false },
     changedRows: { bytes: 32, full: false },
     jobs: {
       daily: {

@@ -1,4 +1,4 @@
-import type { AppDescription } from '@millrace/core'
+import type { AppDescription } from '@millrace/core/operations'
 import type { Flow, NodeKind } from '../site-app.ts'
 
 export interface GraphNode {

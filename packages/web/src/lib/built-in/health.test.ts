@@ -1,4 +1,5 @@
-import { manualClock, type SourceStats, type WaitingStats } from '@millrace/core'
+import { manualClock } from '@millrace/core'
+import type { SourceStats, WaitingStats } from '@millrace/worker'
 import { expect, test } from 'vitest'
 import { smallSite } from '../fixtures/small-site.fixture.ts'
 import type { SmallWorker } from '../fixtures/small-worker.fixture.ts'

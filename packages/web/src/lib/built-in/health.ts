@@ -1,4 +1,5 @@
-import { type DelayStats, partitionKey, type WorkerStats } from '@millrace/core'
+import { partitionKey } from '@millrace/core'
+import type { DelayStats, WorkerStats } from '@millrace/worker'
 import type { BuiltInTools, BuiltInPages } from './site-tools.ts'
 
 /** Whether a worker can be sent work, and if not, why. */

@@ -1,4 +1,5 @@
-import { isMillraceError, redactText, type Clock, type RunOutcome } from '@millrace/core'
+import { type Clock, isMillraceError, redactText } from '@millrace/core'
+import type { RunOutcome } from '@millrace/core/operations'
 import { PageError } from '../pages/page-error.ts'
 import type { PageContext } from '../pages/page-context.ts'
 import { action } from './action.ts'

@@ -1,4 +1,5 @@
-import { partitionKey, type SourceStats, type TopicPartition } from '@millrace/core'
+import { partitionKey, type TopicPartition } from '@millrace/core'
+import type { SourceStats } from '@millrace/worker'
 
 interface LastSeen {
   readonly position: number

@@ -1,4 +1,5 @@
-import { type AssignmentView, DOCS_ADDRESS } from '@millrace/core'
+import { DOCS_ADDRESS } from '@millrace/core'
+import type { AssignmentView } from '@millrace/worker'
 import type { PageContext } from '../pages/page-context.ts'
 import { jsonPage, type BuiltInPages, type BuiltInTools, type PageListing, type SiteTools } from './site-tools.ts'
 import type { MetricsSource } from '../metrics/worker-metrics.ts'

@@ -1,13 +1,7 @@
 import { hostname } from 'node:os'
-import type {
-  FlowStats,
-  JobView,
-  RecoveryStats,
-  SiteFlowStats,
-  SiteJobStats,
-  SiteStats,
-  TableStats,
-} from '@millrace/core'
+import type { JobView } from '@millrace/core/operations'
+import type { SiteFlowStats, SiteJobStats, SiteStats } from '../site/site-stats.ts'
+import type { FlowStats, RecoveryStats, TableStats } from '@millrace/worker'
 import { siteUrl } from '../routing/peer-addresses.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 

@@ -3,7 +3,7 @@ import {
   type CountedSeries,
   type MetricLabels,
   type MetricsWriter,
-  type TimeFigures,
+  type TimeStats,
 } from '@millrace/core'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { writeWorkerMetrics, type MetricsSource } from './worker-metrics.ts'
@@ -156,7 +156,7 @@ class CountedHistogram extends Histogram {
 function valuesOf(
   name: string,
   labels: Readonly<Record<string, string>>,
-  { counts, count, sumMs }: TimeFigures,
+  { counts, count, sumMs }: TimeStats,
 ): readonly HistogramValue[] {
   let upTo = 0
   const buckets = [...BOUNDS_S, '+Inf'].map((le, at) => {

@@ -1,4 +1,5 @@
-import { type AgentDeadLetters, type DeadLetterListing, manualClock } from '@millrace/core'
+import { manualClock } from '@millrace/core'
+import type { AgentDeadLetters, DeadLetterListing } from '@millrace/core/operations'
 import { expect, test } from 'vitest'
 import { WaitingLetters, type WaitingLettersDeps } from './waiting-letters.ts'
 

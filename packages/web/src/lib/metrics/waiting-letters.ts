@@ -1,4 +1,5 @@
-import { type Clock, type DeadLetters, type Logger, toError } from '@millrace/core'
+import { type Clock, type Logger, toError } from '@millrace/core'
+import type { DeadLetters } from '@millrace/core/operations'
 
 /** Between two counts, for each of which letters are read from the broker. */
 const COUNT_EVERY_MS = 300_000

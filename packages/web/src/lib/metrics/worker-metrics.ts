@@ -1,4 +1,5 @@
-import type { MetricLabels, MetricSample, MetricsWriter, SiteStats } from '@millrace/core'
+import type { MetricLabels, MetricSample, MetricsWriter } from '@millrace/core'
+import type { SiteStats } from '../site/site-stats.ts'
 import type { WorkerHistograms } from '../site-app.ts'
 
 const STATUSES = ['starting', 'recovering', 'running', 'stopping', 'stopped', 'failed'] as const
@@ -74,7 +75,7 @@ const OF_WORKER: readonly Figure<MetricsSource>[] = [
     'Transactions that came to nothing; what was in them is done again.',
     ({ stats }) => stats.abortedTransactions,
   ],
-  ['gauge', 'outbox_bytes', 'Bytes sent and not yet acknowledged.', ({ stats }) => stats.outbox.bytes],
+  ['gauge', 'pending_send_bytes', 'Bytes sent and not yet acknowledged.', ({ stats }) => stats.pendingSends.bytes],
   ['gauge', 'changed_row_bytes', 'Bytes of rows changed and not yet stored.', ({ stats }) => stats.changedRows.bytes],
 ]
 

@@ -1,13 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createSecureContext, rootCertificates } from 'node:tls'
-import {
-  certificateFault,
-  checkSiteTls,
-  type Logger,
-  type PemSource,
-  type ResolvedSettings,
-  type ServerTls,
-} from '@millrace/core'
+import type { Logger, PemSource, ResolvedSettings } from '@millrace/core'
+import { certificateFault, checkSiteTls, type ServerTls } from '@millrace/core/http'
 
 /** `web.tls`. */
 export type TlsSettings = ResolvedSettings['web']['tls']

@@ -1,7 +1,8 @@
 import { isIP } from 'node:net'
 import { Readable } from 'node:stream'
 import type { Agent, Dispatcher } from 'undici'
-import { bodyStream, type Clock } from '@millrace/core'
+import type { Clock } from '@millrace/core'
+import { bodyStream } from '@millrace/core/http'
 import type { Certificates } from './certificates.ts'
 import type { PeerAddresses } from './peer-addresses.ts'
 

@@ -1,4 +1,5 @@
-import type { KeyLocation, RoutedTable, StateDefinition } from '@millrace/core'
+import type { KeyLocation } from './router.ts'
+import type { RoutedTable, StateDefinition } from '@millrace/worker'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import type { PageAnswer, PageContext } from '../pages/page-context.ts'
 import { PageError, unavailable } from '../pages/page-error.ts'

@@ -1,4 +1,6 @@
-import { isMillraceError, type RoutedTable, type Router } from '@millrace/core'
+import { isMillraceError } from '@millrace/core'
+import type { Router } from './router.ts'
+import type { RoutedTable } from '@millrace/worker'
 import { PageError } from '../pages/page-error.ts'
 import type { SiteWorker } from '../site-app.ts'
 

@@ -1,12 +1,5 @@
-import {
-  errorText,
-  MillraceError,
-  type Clock,
-  type Logger,
-  type ServeAddress,
-  type WebDriver,
-  type WebServer,
-} from '@millrace/core'
+import { type Clock, errorText, type Logger, MillraceError } from '@millrace/core'
+import type { ServeAddress, WebDriver, WebServer } from '@millrace/core/http'
 import type { SiteWorker } from '../site-app.ts'
 import { warnOfCertificate } from '../routing/certificates.ts'
 import type { Site } from './site.ts'

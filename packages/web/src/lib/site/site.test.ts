@@ -1,4 +1,5 @@
-import { deferred, manualClock, MillraceError, type ProcessingContext } from '@millrace/core'
+import { deferred, manualClock, MillraceError } from '@millrace/core'
+import type { ProcessingContext } from '@millrace/worker'
 import { expect, test } from 'vitest'
 import { PageError } from '../pages/page-error.ts'
 import { smallSite } from '../fixtures/small-site.fixture.ts'

@@ -1,5 +1,7 @@
 import { nodeHttpDriver } from '@millrace/conformance'
-import { deferred, isMillraceError, type Topology, type WebDriver } from '@millrace/core'
+import { deferred, isMillraceError } from '@millrace/core'
+import type { WebDriver } from '@millrace/core/http'
+import type { Topology } from '@millrace/worker'
 import { afterEach, expect, test } from 'vitest'
 import { smallSite, type SmallSite } from '../fixtures/small-site.fixture.ts'
 import { webPart, type WebPart, type WebPartSettings } from './web-part.ts'

@@ -1,5 +1,7 @@
 import { networkInterfaces } from 'node:os'
-import { toError, type Logger, type WebDriver, type WorkerContext, type WorkerPart } from '@millrace/core'
+import { type Logger, toError } from '@millrace/core'
+import type { WebDriver } from '@millrace/core/http'
+import type { WorkerContext, WorkerPart } from '@millrace/worker'
 import type { SiteWorker } from '../site-app.ts'
 import { SiteListener, type SiteListenerContext } from './site-listener.ts'
 import type { Site } from './site.ts'

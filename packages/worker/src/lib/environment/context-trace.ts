@@ -1,5 +1,7 @@
 import { type AsyncHook, createHook } from 'node:async_hooks'
-import type { Clock, ContextStorage, CurrentEvent } from '@millrace/core'
+import type { Clock } from '@millrace/core'
+import type { CurrentEvent } from '../contracts/event.ts'
+import type { ContextStorage } from '../contracts/worker-context.ts'
 
 /** An event that may block the event loop, as long as it is in flight. */
 export interface FollowedEvent {

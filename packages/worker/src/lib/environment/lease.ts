@@ -1,4 +1,5 @@
-import { type Clock, type Consumer, MillraceError, type Scheduled } from '@millrace/core'
+import { type Clock, MillraceError, type Scheduled } from '@millrace/core'
+import type { Consumer } from '@millrace/core/driver'
 
 /** Waits for a lease that has run out. */
 export interface LeaseWaiter {

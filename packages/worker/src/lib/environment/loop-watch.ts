@@ -1,4 +1,6 @@
-import type { Clock, ContextStorage, CurrentEvent, Scheduled } from '@millrace/core'
+import type { Clock, Scheduled } from '@millrace/core'
+import type { CurrentEvent } from '../contracts/event.ts'
+import type { ContextStorage } from '../contracts/worker-context.ts'
 import { ContextTrace, type FollowedEvent } from './context-trace.ts'
 
 /** A stretch of time in which the event loop did not turn. */

@@ -57,7 +57,7 @@ const WORDS: Readonly<Record<Reason, string>> = {
   rebalance: 'the group is rebalancing',
   stop: 'the worker stops',
   lease: 'no heartbeat has succeeded for a session',
-  collector: 'sends that the broker has not acknowledged are at their bound (maxOutboxBytes)',
+  collector: 'sends that the broker has not acknowledged are at their bound (maxPendingSendBytes)',
   rows: 'changed rows that are not stored yet are over their bound (cacheBytes)',
   turn: 'the event loop is given a turn',
   spilled: 'its task is committed once an event in flight has finished that has sent more than maxEventBytes',

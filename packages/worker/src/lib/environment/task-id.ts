@@ -1,4 +1,5 @@
-import type { TaskRef, TopicPartition } from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
+import type { TaskRef } from '../contracts/task.ts'
 
 /** @example taskId(8, 0) // '8-0' */
 export function taskId(partitions: number, partition: number): string {

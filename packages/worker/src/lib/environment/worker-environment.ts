@@ -1,4 +1,6 @@
-import type { Clock, ContextStorage, Logger, Redact, ResolvedSettings, Sensor, Transport } from '@millrace/core'
+import type { Clock, Logger, Redact, ResolvedSettings, Sensor } from '@millrace/core'
+import type { Transport } from '@millrace/core/driver'
+import type { ContextStorage } from '../contracts/worker-context.ts'
 
 /** The settings of an app as its worker takes them: resolved and checked, all durations in milliseconds, all sizes in bytes. */
 export interface WorkerSettings extends ResolvedSettings {

@@ -1,4 +1,5 @@
-import { type Leadership, manualClock } from '@millrace/core'
+import { manualClock } from '@millrace/core'
+import type { Leadership } from '../contracts/group.ts'
 import { expect, test } from 'vitest'
 import { aTask, TasksAlone, testEnvironment } from '../fixtures/task.fixture.ts'
 import { Lease } from '../environment/lease.ts'

@@ -1,4 +1,5 @@
-import { type Candidate, type Leadership, withinLimit } from '@millrace/core'
+import { withinLimit } from '@millrace/core'
+import type { Candidate, Leadership } from '../contracts/group.ts'
 import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Task } from '../task/task.ts'

@@ -1,5 +1,6 @@
 // Bytes that versions have written, read by this one. Add those of new versions, and change none.
-import { type Consumer, type ConsumerOptions, systemClock } from '@millrace/core'
+import { systemClock } from '@millrace/core'
+import type { Consumer, ConsumerOptions } from '@millrace/core/driver'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'

@@ -11,8 +11,8 @@ import {
   mustBe,
   optional,
   readFields,
-  type TaskOwner,
 } from '@millrace/core'
+import type { TaskOwner } from '../contracts/group.ts'
 import { taskId } from '../environment/task-id.ts'
 
 /** What the leader sends every member with its assignment. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { GroupMember, GroupView } from '@millrace/core'
+import type { GroupMember, GroupView } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { taskId } from '../environment/task-id.ts'
 import { decodeGroupData, memberName } from './group-data.ts'

@@ -1,4 +1,5 @@
-import { type Checkpoint, manualClock } from '@millrace/core'
+import { manualClock } from '@millrace/core'
+import type { Checkpoint } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'

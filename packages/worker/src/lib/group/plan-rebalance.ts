@@ -1,4 +1,6 @@
-import type { AssignmentChange, TaskRef, TopicPartition } from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
+import type { AssignmentChange } from '@millrace/core/driver'
+import type { TaskRef } from '../contracts/task.ts'
 import { taskOf } from '../environment/task-id.ts'
 
 /** A task with all partitions that it has now. */

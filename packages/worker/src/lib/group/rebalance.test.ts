@@ -1,4 +1,6 @@
-import { type Consumer, type ConsumerOptions, type HandedOutEvent, systemClock } from '@millrace/core'
+import { systemClock } from '@millrace/core'
+import type { Consumer, ConsumerOptions } from '@millrace/core/driver'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'

@@ -1,4 +1,4 @@
-import type { GroupMember } from '@millrace/core'
+import type { GroupMember } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MOST_SUSPECTS } from '../task/suspects.ts'

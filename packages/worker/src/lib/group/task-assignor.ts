@@ -1,11 +1,6 @@
-import {
-  type GroupAssignor,
-  type GroupMember,
-  type GroupView,
-  partitionKey,
-  type TaskOwner,
-  type TopicPartition,
-} from '@millrace/core'
+import { partitionKey, type TopicPartition } from '@millrace/core'
+import type { GroupAssignor, GroupMember, GroupView } from '@millrace/core/driver'
+import type { TaskOwner } from '../contracts/group.ts'
 import type { Suspect } from '../task/suspects.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'
 import { taskId } from '../environment/task-id.ts'

@@ -1,4 +1,5 @@
-import { type Consumer, type ConsumerOptions, endOfTurn, type GroupAssignor, type Transport } from '@millrace/core'
+import { endOfTurn } from '@millrace/core'
+import type { Consumer, ConsumerOptions, GroupAssignor, Transport } from '@millrace/core/driver'
 import { createMemoryLog, type MemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countTable } from '../fixtures/count-table.fixture.ts'

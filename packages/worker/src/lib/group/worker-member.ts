@@ -1,4 +1,5 @@
-import { type AssignmentChange, toError, type TopicPartition } from '@millrace/core'
+import { toError, type TopicPartition } from '@millrace/core'
+import type { AssignmentChange } from '@millrace/core/driver'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Recovery } from '../restore/recovery.ts'
 import type { CopyRef, Standbys } from '../restore/standbys.ts'

@@ -94,7 +94,7 @@ class Driven {
         // Came first, so it is the other one that goes behind.
         return
       } catch (thrown) {
-        expect(thrown).toMatchObject({ code: 'KEY_IN_HAND' })
+        expect(thrown).toMatchObject({ code: 'KEY_CONFLICT' })
       }
       first.putBack()
     }

@@ -1,4 +1,5 @@
-import { murmur2, type RawRecord } from '@millrace/core'
+import type { RawRecord } from '@millrace/core'
+import { murmur2 } from '@millrace/core/driver'
 import type { HandOut } from '../environment/hand-out.ts'
 import { HOLDS_TAKEN } from '../environment/not-now.ts'
 import type { PartitionCursor } from '../task/cursor.ts'

@@ -1,4 +1,6 @@
-import { deferred, type HandedOutEvent, type SendReceipt, systemClock } from '@millrace/core'
+import { deferred, systemClock } from '@millrace/core'
+import type { HandedOutEvent } from '../contracts/event.ts'
+import type { SendReceipt } from '../contracts/task.ts'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -158,7 +160,7 @@ test('events that touch a key in hand are set aside until its holder is done', a
   ])
 })
 
-test('catching KEY_IN_HAND hides nothing', async () => {
+test('catching KEY_CONFLICT hides nothing', async () => {
   const log = createMemoryLog()
   const outside = new Outside(log)
   await outside.topic('in', 1)
@@ -337,7 +339,7 @@ test('a full outbox stops hand-out until the broker has taken what is in it', as
         name: 'a',
         topics: ['in'],
         handler: (event) => {
-          most = Math.max(most, worker.stats().outbox.bytes)
+          most = Math.max(most, worker.stats().pendingSends.bytes)
           for (let i = 0; i < 3; i++)
             event.send({ ...outgoing('out', 0, `k${i}`, 'x'.repeat(500)), partition: undefined })
           handled++
@@ -345,7 +347,7 @@ test('a full outbox stops hand-out until the broker has taken what is in it', as
       },
     ],
     topics: { out: 4 },
-    settings: { maxOutboxBytes: 100_000 },
+    settings: { maxPendingSendBytes: 100_000 },
   })
   await until('all handled', () => handled === 5000)
   await worker.stop()

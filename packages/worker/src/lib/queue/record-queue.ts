@@ -1,4 +1,5 @@
-import { type Clock, type Deferred, deferred, type SubscriptionQueue } from '@millrace/core'
+import { type Clock, type Deferred, deferred } from '@millrace/core'
+import type { SubscriptionQueue } from '../contracts/event.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { PartitionCursor } from '../task/cursor.ts'

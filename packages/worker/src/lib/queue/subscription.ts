@@ -1,4 +1,5 @@
-import type { Clock, SubscriptionSpec } from '@millrace/core'
+import type { Clock } from '@millrace/core'
+import type { SubscriptionSpec } from '../contracts/worker-context.ts'
 import type { EventReader, HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { CursorOwner, PartitionCursor } from '../task/cursor.ts'

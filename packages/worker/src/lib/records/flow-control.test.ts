@@ -1,4 +1,5 @@
-import { manualClock, type PartitionOffsets } from '@millrace/core'
+import { manualClock } from '@millrace/core'
+import type { PartitionOffsets } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { NOT_NOW } from '../environment/not-now.ts'
 import { silentLog, testSettings } from '../fixtures/test-worker.fixture.ts'

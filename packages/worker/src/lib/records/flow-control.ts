@@ -1,4 +1,5 @@
-import { type Admin, byPartition, type Consumer, partitionKey, type Scheduled, toError } from '@millrace/core'
+import { byPartition, partitionKey, type Scheduled, toError } from '@millrace/core'
+import type { Admin, Consumer } from '@millrace/core/driver'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { SourceFlow, SourcePartition } from './source-partition.ts'

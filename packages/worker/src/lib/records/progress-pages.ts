@@ -7,10 +7,9 @@ import {
   isMillraceError,
   MillraceError,
   partitionKey,
-  type Reader,
-  readStretches,
   type TopicPartition,
 } from '@millrace/core'
+import { type Reader, readStretches } from '@millrace/core/driver'
 
 /** Where the pages of an app go. */
 export function progressTopic(appId: string): string {

@@ -1,12 +1,5 @@
-import {
-  type ManualClock,
-  manualClock,
-  type Reader,
-  type RecordBatch,
-  type StoreChange,
-  type StorePartition,
-  systemClock,
-} from '@millrace/core'
+import { type ManualClock, manualClock, type RecordBatch, systemClock } from '@millrace/core'
+import type { Reader, StoreChange, StorePartition } from '@millrace/core/driver'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { countTable } from '../fixtures/count-table.fixture.ts'

@@ -1,17 +1,13 @@
 import {
   type Clock,
   type Logger,
-  type PartitionOffsets,
-  type Reader,
   type RecordBatch,
   refuseNewerRow,
-  type Row,
   type Sensor,
-  type StoreChange,
-  type StorePartition,
-  type StateDefinition,
   type TopicPartition,
 } from '@millrace/core'
+import type { PartitionOffsets, Reader, Row, StoreChange, StorePartition } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { Gap, planRestore, RENEW_CHECKPOINT_MS, whyAnew } from './restore-plan.ts'
 import type { TaskStores } from './task-stores.ts'

@@ -3,13 +3,12 @@ import {
   deferred,
   MillraceError,
   partitionKey,
-  type PartitionOffsets,
-  type Reader,
   type RecordBatch,
   type Scheduled,
   toError,
   type TopicPartition,
 } from '@millrace/core'
+import type { PartitionOffsets, Reader } from '@millrace/core/driver'
 import type { ChangelogFollower, RestoreEnvironment } from './changelog-follower.ts'
 
 /**

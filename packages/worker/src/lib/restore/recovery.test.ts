@@ -1,13 +1,5 @@
-import {
-  type Clock,
-  deferred,
-  type OutgoingRecord,
-  type PartitionOffsets,
-  ROW_FORMAT_HEADER,
-  type StoreChange,
-  type StorePartition,
-  systemClock,
-} from '@millrace/core'
+import { type Clock, deferred, type OutgoingRecord, ROW_FORMAT_HEADER, systemClock } from '@millrace/core'
+import type { PartitionOffsets, StoreChange, StorePartition } from '@millrace/core/driver'
 import {
   createMemoryLog,
   createMemoryTransport,

@@ -1,10 +1,6 @@
-import {
-  partitionKey,
-  type PartitionOffsets,
-  type RecoveryStats,
-  type StorePartition,
-  type TopicPartition,
-} from '@millrace/core'
+import { partitionKey, type TopicPartition } from '@millrace/core'
+import type { PartitionOffsets, StorePartition } from '@millrace/core/driver'
+import type { RecoveryStats } from '../contracts/stats.ts'
 import { ChangelogFollower, type RestoreEnvironment, type TaskStateRef } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 import { Gap, planRestore } from './restore-plan.ts'

@@ -1,4 +1,5 @@
-import type { Checkpoint, RawRecord, StorePartition } from '@millrace/core'
+import type { RawRecord } from '@millrace/core'
+import type { Checkpoint, StorePartition } from '@millrace/core/driver'
 
 const DEFAULT_DELETE_RETENTION_MS = 24 * 60 * 60 * 1000
 /**

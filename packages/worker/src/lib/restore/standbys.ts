@@ -1,4 +1,5 @@
-import { type Consumer, MillraceError, partitionKey, raceAbort, type Scheduled, toError } from '@millrace/core'
+import { MillraceError, partitionKey, raceAbort, type Scheduled, toError } from '@millrace/core'
+import type { Consumer } from '@millrace/core/driver'
 import { ChangelogFollower, type RestoreEnvironment, type TaskStateRef } from './changelog-follower.ts'
 import { ChangelogReader } from './changelog-reader.ts'
 

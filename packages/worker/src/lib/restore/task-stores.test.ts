@@ -1,4 +1,5 @@
-import { type Deferred, deferred, type StoreChange } from '@millrace/core'
+import { type Deferred, deferred } from '@millrace/core'
+import type { StoreChange } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { TaskStores } from './task-stores.ts'

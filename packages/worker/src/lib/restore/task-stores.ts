@@ -1,11 +1,5 @@
-import {
-  type Checkpoint,
-  deferred,
-  partitionKey,
-  type StoreChange,
-  type StoreDriver,
-  type StorePartition,
-} from '@millrace/core'
+import { deferred, partitionKey } from '@millrace/core'
+import type { Checkpoint, StoreChange, StoreDriver, StorePartition } from '@millrace/core/driver'
 
 /** Of those who want one partition, one after the other. */
 interface Turn {

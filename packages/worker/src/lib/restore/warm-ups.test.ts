@@ -1,4 +1,5 @@
-import { type Reader, systemClock } from '@millrace/core'
+import { systemClock } from '@millrace/core'
+import type { Reader } from '@millrace/core/driver'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'

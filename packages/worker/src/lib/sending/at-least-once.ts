@@ -1,4 +1,5 @@
-import { type CommitOffset, type Consumer, isMillraceError, type Logger } from '@millrace/core'
+import { type CommitOffset, isMillraceError, type Logger } from '@millrace/core'
+import type { Consumer } from '@millrace/core/driver'
 import type { Lease } from '../environment/lease.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { RecordCollector } from './record-collector.ts'

@@ -1,4 +1,5 @@
-import { MillraceError, partitionForKey, type SpreadPartitioner, type TopicPartition } from '@millrace/core'
+import { MillraceError, type TopicPartition } from '@millrace/core'
+import { partitionForKey, type SpreadPartitioner } from '@millrace/core/driver'
 import type { Delay } from './delays.ts'
 import type { Outgoing } from './outgoing.ts'
 

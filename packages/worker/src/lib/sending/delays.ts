@@ -1,13 +1,13 @@
 import {
   type Clock,
-  type DelayedPartition,
-  type DelayStats,
   type Logger,
   MillraceError,
   partitionKey,
   type Scheduled,
   type TopicPartition,
 } from '@millrace/core'
+import type { DelayedPartition } from '@millrace/core/driver'
+import type { DelayStats } from '../contracts/stats.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { EpochOwner } from './epoch.ts'

@@ -1,4 +1,5 @@
-import { deferred, systemClock, type TransactionalProducer } from '@millrace/core'
+import { deferred, systemClock } from '@millrace/core'
+import type { TransactionalProducer } from '@millrace/core/driver'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { Lease } from '../environment/lease.ts'
@@ -21,7 +22,7 @@ test('an output that is closed while its transaction is being committed lets tha
   const producer: TransactionalProducer = {
     init: () => inner.init(),
     partitions: (topic) => inner.partitions(topic),
-    lane: (partition) => inner.lane(partition),
+    brokerOf: (partition) => inner.brokerOf(partition),
     send: (records, options) => inner.send(records, options),
     begin: () => inner.begin(),
     sendOffsets: async (groupId, offsets) => {

@@ -1,13 +1,5 @@
-import {
-  type Backoff,
-  backoffMs,
-  type CommitOffset,
-  isMillraceError,
-  toError,
-  type TransactionalProducer,
-  type Transport,
-  withinLimit,
-} from '@millrace/core'
+import { type Backoff, backoffMs, type CommitOffset, isMillraceError, toError, withinLimit } from '@millrace/core'
+import type { TransactionalProducer, Transport } from '@millrace/core/driver'
 import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Outgoing } from './outgoing.ts'

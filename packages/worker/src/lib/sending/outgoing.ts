@@ -6,10 +6,10 @@ import {
   type OutgoingRecord,
   type RawHeaders,
   type RecordMetadata,
-  type SendReceipt,
-  type SendRequest,
   type TopicPartition,
 } from '@millrace/core'
+import type { SendRequest } from '../contracts/event.ts'
+import type { SendReceipt } from '../contracts/task.ts'
 import type { Epoch } from './epoch.ts'
 
 /** What a record costs beside its own bytes, on the wire and in memory, roughly. */

@@ -3,12 +3,10 @@ import {
   deferred,
   MillraceError,
   type OutgoingRecord,
-  type Producer,
-  type SendOptions,
-  type SendOutcome,
   systemClock,
   type TopicPartition,
 } from '@millrace/core'
+import type { Producer, SendOptions, SendOutcome } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { LeaseWaiter } from '../environment/lease.ts'
@@ -54,7 +52,7 @@ class HandProducer implements Producer {
     return this.topic(topic).promise
   }
 
-  lane({ partition }: TopicPartition): number {
+  brokerOf({ partition }: TopicPartition): number {
     return this.laneOf(partition)
   }
 

@@ -1,15 +1,11 @@
+import { closedError, isMillraceError, MillraceError, toError, type TopicPartition } from '@millrace/core'
 import {
   type DelayedPartition,
-  closedError,
-  isMillraceError,
-  MillraceError,
   type Producer,
   type SendOutcome,
   type SpreadPartitioner,
   spreadPartitioner,
-  toError,
-  type TopicPartition,
-} from '@millrace/core'
+} from '@millrace/core/driver'
 import { BrokerQueue, TopicRoute } from './broker-queue.ts'
 import { Delay } from './delays.ts'
 import type { Outgoing } from './outgoing.ts'
@@ -139,7 +135,7 @@ export class RecordCollector {
   }
 
   readonly #queueNow = (partition: TopicPartition): BrokerQueue => {
-    const number = this.#producer.lane(partition)
+    const number = this.#producer.brokerOf(partition)
     let queue = this.#queues.get(number)
     if (queue === undefined) {
       queue = new BrokerQueue()

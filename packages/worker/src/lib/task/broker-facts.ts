@@ -3,10 +3,10 @@ import {
   type CommitOffset,
   endOfTurn,
   partitionKey,
-  type PartitionOffsets,
   type TopicPartition,
   withinLimit,
 } from '@millrace/core'
+import type { PartitionOffsets } from '@millrace/core/driver'
 import type { TaskWorker } from './task-worker.ts'
 import type { Task } from './task.ts'
 

@@ -1,4 +1,6 @@
-import { type Deferred, deferred, type HandedOutEvent, manualClock, type StoreChange } from '@millrace/core'
+import { type Deferred, deferred, manualClock } from '@millrace/core'
+import type { StoreChange } from '@millrace/core/driver'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, COUNT_BYTES, countTable } from '../fixtures/count-table.fixture.ts'
@@ -123,7 +125,7 @@ for (const exactlyOnce of [false, true]) {
     await until('full', () => worker.stats().changedRows.full)
     const seen = app.seen()
     expect(worker.quiet()).toMatchObject({ idle: false })
-    expect(worker.quiet().inHand).toContain('changed rows that must be stored first')
+    expect(worker.quiet().inFlight).toContain('changed rows that must be stored first')
     for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect(app.seen()).toBe(seen)
     expect(seen).toBe(ROWS + 1)

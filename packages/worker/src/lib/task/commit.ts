@@ -182,7 +182,7 @@ export class Commits {
     const { transactionTimeoutMs } = settings
     return clock.schedule(transactionTimeoutMs / 2, () => {
       log.warn(
-        { task: task.id, inHand: task.describeInFlight() },
+        { task: task.id, inFlight: task.describeInFlight() },
         `Task ${task.id} cannot be committed before an event in flight has finished that has sent more than maxEventBytes. After ${transactionTimeoutMs} ms (transactionTimeout) its transaction is given up, and all since the last commit is handled again.`,
       )
     })

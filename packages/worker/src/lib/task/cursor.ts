@@ -1,4 +1,7 @@
-import type { HandedOutEvent, RawRecord, RecordBatch, SubscriptionSpec, Task as CoreTask } from '@millrace/core'
+import type { RawRecord, RecordBatch } from '@millrace/core'
+import type { HandedOutEvent } from '../contracts/event.ts'
+import type { Task as CoreTask } from '../contracts/task.ts'
+import type { SubscriptionSpec } from '../contracts/worker-context.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'

@@ -1,16 +1,6 @@
-import {
-  type Effect,
-  type HandedOutEvent,
-  type CurrentEvent,
-  isMillraceError,
-  MillraceError,
-  RecordRefusedError,
-  type OutgoingRecord,
-  type RawRecord,
-  type Readable,
-  type SendReceipt,
-  type SendRequest,
-} from '@millrace/core'
+import { isMillraceError, MillraceError, type OutgoingRecord, type RawRecord, RecordRefusedError } from '@millrace/core'
+import type { CurrentEvent, Effect, HandedOutEvent, Readable, SendRequest } from '../contracts/event.ts'
+import type { SendReceipt } from '../contracts/task.ts'
 import { DRAINING } from '../environment/not-now.ts'
 import { mustFit, Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { OwningTask, PartitionCursor, TrackedEvent } from './cursor.ts'
@@ -215,7 +205,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     if (other !== undefined && this.#goesBefore(other)) return other.#giveUp(this.batchLeader)
     this.#giveUp(other)
     throw new MillraceError(
-      'KEY_IN_HAND',
+      'KEY_CONFLICT',
       `${this.describe()} needs ${what}, which ${holder.topic}/${holder.partition}@${holder.offset} of agent ${holder.agent} holds.`,
     )
   }

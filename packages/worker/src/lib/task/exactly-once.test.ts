@@ -1,13 +1,6 @@
-import {
-  type OutgoingRecord,
-  type Deferred,
-  deferred,
-  type HandedOutEvent,
-  manualClock,
-  MillraceError,
-  systemClock,
-  type TransactionalProducer,
-} from '@millrace/core'
+import { type Deferred, deferred, manualClock, MillraceError, type OutgoingRecord, systemClock } from '@millrace/core'
+import type { TransactionalProducer } from '@millrace/core/driver'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -241,8 +234,8 @@ test('what comes while such an event keeps its task from being committed goes on
   const { app, go, finished } = spillingApp(() => false)
   const { worker } = await runWorker(log, app)
   await until('nine to be finished, and wait for their commit', () => {
-    const { inHand } = worker.quiet()
-    return finished.length === 9 && inHand.includes('a commit')
+    const { inFlight } = worker.quiet()
+    return finished.length === 9 && inFlight.includes('a commit')
   })
   await outside.send(numbers(10))
   await until('ten more to be here', () => worker.quiet().positions.some(({ position }) => position === 20))
@@ -284,7 +277,7 @@ test('a rebalance waits for an event that has sent more than maxEventBytes as lo
   for (const partition of [0, 1])
     await outside.send(Array.from({ length: 20 }, (_, i) => outgoing('in', partition, `k${i}`, String(i))))
   await until('two to wait', () => first.begun.filter((one) => one === 0).length === 2 && first.finished.length > 10)
-  await until('their commits to wait for them', () => a.worker.quiet().inHand.includes('a commit'))
+  await until('their commits to wait for them', () => a.worker.quiet().inFlight.includes('a commit'))
   const second = spillingApp(() => false)
   second.go.resolve()
   const begunMs = clock.monotonic()
@@ -313,7 +306,7 @@ class HeldInits extends LeasedTransport {
         await inner.init()
       },
       partitions: (topic) => inner.partitions(topic),
-      lane: (partition) => inner.lane(partition),
+      brokerOf: (partition) => inner.brokerOf(partition),
       send: (records, sending) => inner.send(records, sending),
       begin: () => inner.begin(),
       sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),
@@ -358,7 +351,7 @@ class Watched extends LeasedTransport {
         await inner.init()
       },
       partitions: (topic) => inner.partitions(topic),
-      lane: (partition) => inner.lane(partition),
+      brokerOf: (partition) => inner.brokerOf(partition),
       send: async (records, sending) => {
         this.before('send')
         return inner.send(records, sending)

@@ -1,4 +1,5 @@
-import { partitionKey, type Reader, readStretches, type Row, toError } from '@millrace/core'
+import { partitionKey, toError } from '@millrace/core'
+import { type Reader, readStretches, type Row } from '@millrace/core/driver'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { OffsetRange } from '../records/positions.ts'
 import type { TaskCommit, TaskState } from './task-state.ts'

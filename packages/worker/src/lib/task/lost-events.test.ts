@@ -1,4 +1,5 @@
-import { type Effect, manualClock, NO_HEADERS } from '@millrace/core'
+import { manualClock, NO_HEADERS } from '@millrace/core'
+import type { Effect } from '../contracts/event.ts'
 import { expect, test } from 'vitest'
 import { aCursor, aTask, cursorOwner, TasksAlone } from '../fixtures/task.fixture.ts'
 import { type EventInFlight, eventOf } from './event-in-flight.ts'

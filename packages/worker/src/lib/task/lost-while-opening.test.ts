@@ -1,14 +1,6 @@
-import {
-  type Consumer,
-  type ConsumerOptions,
-  type Deferred,
-  deferred,
-  type Isolation,
-  type Reader,
-  type RecordBatch,
-  systemClock,
-  type StateDefinition,
-} from '@millrace/core'
+import { type Deferred, deferred, type RecordBatch, systemClock } from '@millrace/core'
+import type { Consumer, ConsumerOptions, Isolation, Reader } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'

@@ -1,4 +1,4 @@
-import type { Admin, Consumer, ConsumerOptions, Isolation, Reader, TransactionalProducer } from '@millrace/core'
+import type { Admin, Consumer, ConsumerOptions, Isolation, Reader, TransactionalProducer } from '@millrace/core/driver'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countTable } from '../fixtures/count-table.fixture.ts'
@@ -53,7 +53,7 @@ class AskedTransport extends LeasedTransport {
     return {
       init: () => this.#ask('fenced', () => inner.init()),
       partitions: (topic) => inner.partitions(topic),
-      lane: (partition) => inner.lane(partition),
+      brokerOf: (partition) => inner.brokerOf(partition),
       send: (records, sending) => inner.send(records, sending),
       begin: () => inner.begin(),
       sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),

@@ -1,13 +1,7 @@
-import {
-  byPartition,
-  MillraceError,
-  NO_HEADERS,
-  partitionKey,
-  type StorePartition,
-  type StateDefinition,
-  type TopicPartition,
-  type WaitForTask,
-} from '@millrace/core'
+import { byPartition, MillraceError, NO_HEADERS, partitionKey, type TopicPartition } from '@millrace/core'
+import type { StorePartition } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
+import type { WaitForTask } from '../contracts/worker-context.ts'
 import { ANY_SUBSCRIPTION, committedSends } from '../records/commit-metadata.ts'
 import { SourcePartition } from '../records/source-partition.ts'
 import type { Recovery } from '../restore/recovery.ts'

@@ -1,10 +1,5 @@
-import {
-  type Consumer,
-  type ConsumerOptions,
-  MillraceError,
-  systemClock,
-  type TransactionalProducer,
-} from '@millrace/core'
+import { MillraceError, systemClock } from '@millrace/core'
+import type { Consumer, ConsumerOptions, TransactionalProducer } from '@millrace/core/driver'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
@@ -39,7 +34,7 @@ class OneUnanswered extends LeasedTransport {
         await inner.init()
       },
       partitions: (topic) => inner.partitions(topic),
-      lane: (partition) => inner.lane(partition),
+      brokerOf: (partition) => inner.brokerOf(partition),
       send: (records, sending) => inner.send(records, sending),
       begin: () => inner.begin(),
       sendOffsets: (groupId, offsets) => inner.sendOffsets(groupId, offsets),

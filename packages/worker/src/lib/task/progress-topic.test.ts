@@ -1,4 +1,5 @@
-import { deferred, type HandedOutEvent, type Logger } from '@millrace/core'
+import { deferred, type Logger } from '@millrace/core'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import {

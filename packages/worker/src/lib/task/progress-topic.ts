@@ -1,5 +1,4 @@
 import {
-  type Admin,
   type CommitOffset,
   isMillraceError,
   MillraceError,
@@ -8,6 +7,7 @@ import {
   partitionKey,
   type TopicPartition,
 } from '@millrace/core'
+import type { Admin } from '@millrace/core/driver'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { digestOf, progressTopic, referTo, splitPages, withPages } from '../records/progress-pages.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'

@@ -1,4 +1,4 @@
-import type { Readable } from '@millrace/core'
+import type { Readable } from '../contracts/event.ts'
 
 /** What an event has read, each with the version as of which it did so first. */
 type ReadSet = Map<Readable, number>

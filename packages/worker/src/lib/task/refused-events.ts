@@ -1,10 +1,5 @@
-import {
-  type HandedOutEvent,
-  isMillraceError,
-  partitionKey,
-  RecordRefusedError,
-  type TopicPartition,
-} from '@millrace/core'
+import { isMillraceError, partitionKey, RecordRefusedError, type TopicPartition } from '@millrace/core'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { PartitionRefusals, Refusal } from './cursor.ts'
 import { EventInFlight } from './event-in-flight.ts'

@@ -1,16 +1,6 @@
-import {
-  type CommitOffset,
-  type Consumer,
-  type ConsumerOptions,
-  type Deferred,
-  deferred,
-  type HandedOutEvent,
-  type LostPosition,
-  MillraceError,
-  systemClock,
-  type Transport,
-  type TransactionalProducer,
-} from '@millrace/core'
+import { type CommitOffset, type Deferred, deferred, MillraceError, systemClock } from '@millrace/core'
+import type { Consumer, ConsumerOptions, LostPosition, TransactionalProducer, Transport } from '@millrace/core/driver'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { describe, expect, test } from 'vitest'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
@@ -63,7 +53,7 @@ class HeldTransport extends LeasedTransport {
     return {
       init: () => inner.init(),
       partitions: (topic) => inner.partitions(topic),
-      lane: (partition) => inner.lane(partition),
+      brokerOf: (partition) => inner.brokerOf(partition),
       send: (records, sending) => inner.send(records, sending),
       begin: () => inner.begin(),
       sendOffsets: async (groupId, offsets) => {

@@ -1,10 +1,5 @@
-import {
-  type CommitOffset,
-  type LostPosition,
-  MillraceError,
-  type PartitionOffsets,
-  type TopicPartition,
-} from '@millrace/core'
+import { type CommitOffset, MillraceError, type TopicPartition } from '@millrace/core'
+import type { LostPosition, PartitionOffsets } from '@millrace/core/driver'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
 import { decodeCommitMetadata } from '../records/commit-metadata.ts'
 import type { Progress } from '../records/positions.ts'

@@ -1,4 +1,5 @@
-import { type CurrentEvent, MillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import { MillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import type { CurrentEvent } from '../contracts/event.ts'
 import type { Lease } from '../environment/lease.ts'
 import type { Block, BlockListener } from '../environment/loop-watch.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'

@@ -1,4 +1,4 @@
-import type { Row } from '@millrace/core'
+import type { Row } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { OffsetRange } from '../records/positions.ts'

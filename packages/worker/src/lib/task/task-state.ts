@@ -3,14 +3,11 @@ import {
   isMillraceError,
   MillraceError,
   NO_HEADERS,
-  type OpenState,
   type OutgoingRecord,
-  type Row,
-  type StoreChange,
-  type StorePartition,
-  type StateDefinition,
   type TopicPartition,
 } from '@millrace/core'
+import type { Row, StoreChange, StorePartition } from '@millrace/core/driver'
+import type { OpenState, StateDefinition } from '../contracts/task.ts'
 import type { OffsetRange } from '../records/positions.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'

@@ -1,4 +1,5 @@
-import type { Admin, Consumer, HandedOutEvent, LostPosition } from '@millrace/core'
+import type { Admin, Consumer, LostPosition } from '@millrace/core/driver'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'

@@ -1,16 +1,7 @@
 import { setMaxListeners } from 'node:events'
-import {
-  type Clock,
-  type Deferred,
-  deferred,
-  type HandedOutEvent,
-  MillraceError,
-  type OpenState,
-  partitionKey,
-  type StateDefinition,
-  type TaskRef,
-  type TopicPartition,
-} from '@millrace/core'
+import { type Clock, type Deferred, deferred, MillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import type { HandedOutEvent } from '../contracts/event.ts'
+import type { OpenState, StateDefinition, TaskRef } from '../contracts/task.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import { inWords, NOT_NOW, PASSING, type ReasonBit } from '../environment/not-now.ts'
 import type { TransactionTask } from '../sending/exactly-once.ts'

@@ -1,13 +1,8 @@
-import {
-  type Candidate,
-  type SubscriptionQueue,
-  MillraceError,
-  type SubscriptionSpec,
-  type StateDefinition,
-  type TopicDeclaration,
-  type Topology,
-  type WaitForTask,
-} from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { SubscriptionQueue } from '../contracts/event.ts'
+import type { Candidate } from '../contracts/group.ts'
+import type { StateDefinition } from '../contracts/task.ts'
+import type { SubscriptionSpec, TopicDeclaration, Topology, WaitForTask } from '../contracts/worker-context.ts'
 
 /** Stands for the readers of the leader topic, of which there are none. */
 export const LEADER_AGENT = '__leader'

@@ -1,4 +1,5 @@
-import type { StateDefinition, TopicSettings } from '@millrace/core'
+import type { TopicSettings } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
 import { expect, test } from 'vitest'
 import { judgeChangelog } from './judge-changelog.ts'
 

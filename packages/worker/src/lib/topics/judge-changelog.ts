@@ -1,4 +1,6 @@
-import { MillraceError, type StateDefinition, type TopicSettings } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { TopicSettings } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
 
 /** What is wrong with the settings of a changelog. */
 export type ChangelogFault =

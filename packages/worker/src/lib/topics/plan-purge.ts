@@ -1,4 +1,5 @@
-import { partitionKey, type PartitionPosition, type TopicPartition } from '@millrace/core'
+import { partitionKey, type TopicPartition } from '@millrace/core'
+import type { PartitionPosition } from '@millrace/core/driver'
 
 /** A source partition of a task that is here, as far as it counts for a purge. */
 export interface PurgeSource extends TopicPartition {

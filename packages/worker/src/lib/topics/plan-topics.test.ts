@@ -1,4 +1,5 @@
-import type { SubscriptionSpec, StateDefinition, TopicDeclaration } from '@millrace/core'
+import type { StateDefinition } from '../contracts/task.ts'
+import type { SubscriptionSpec, TopicDeclaration } from '../contracts/worker-context.ts'
 import { expect, test } from 'vitest'
 import { planTopics, type TopicsWanted } from './plan-topics.ts'
 

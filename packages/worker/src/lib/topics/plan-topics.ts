@@ -1,10 +1,7 @@
-import {
-  MillraceError,
-  type SubscriptionSpec,
-  type StateDefinition,
-  type TopicDeclaration,
-  type TopicSpec,
-} from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { TopicSpec } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
+import type { SubscriptionSpec, TopicDeclaration } from '../contracts/worker-context.ts'
 
 export interface TopicsWanted {
   readonly appId: string

@@ -1,4 +1,5 @@
-import { type Admin, MillraceError, type TopicSpec } from '@millrace/core'
+import { MillraceError } from '@millrace/core'
+import type { Admin, TopicSpec } from '@millrace/core/driver'
 
 /**
  * Creates topics that are missing. Where the app may not create any (`topics.create: false`), throws `TOPIC_MISSING` with

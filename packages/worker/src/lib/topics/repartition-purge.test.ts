@@ -1,4 +1,5 @@
-import { type Admin, manualClock, type ManualClock, MillraceError, systemClock } from '@millrace/core'
+import { manualClock, type ManualClock, MillraceError, systemClock } from '@millrace/core'
+import type { Admin } from '@millrace/core/driver'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { Outside, silentLog, testSettings } from '../fixtures/test-worker.fixture.ts'

@@ -1,4 +1,5 @@
-import { type Admin, isMillraceError, partitionKey, type Scheduled, toError } from '@millrace/core'
+import { isMillraceError, partitionKey, type Scheduled, toError } from '@millrace/core'
+import type { Admin } from '@millrace/core/driver'
 import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { planPurge, type PurgeSource } from './plan-purge.ts'

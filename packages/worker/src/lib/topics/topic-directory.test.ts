@@ -1,13 +1,6 @@
-import {
-  manualClock,
-  MillraceError,
-  systemClock,
-  type Admin,
-  type Clock,
-  type Logger,
-  type StateDefinition,
-  type TopicInfo,
-} from '@millrace/core'
+import { type Clock, type Logger, manualClock, MillraceError, systemClock } from '@millrace/core'
+import type { Admin, TopicInfo } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { testSettings } from '../fixtures/test-worker.fixture.ts'

@@ -1,13 +1,6 @@
-import {
-  type Admin,
-  isMillraceError,
-  MillraceError,
-  type Scheduled,
-  type StateDefinition,
-  toError,
-  type TopicInfo,
-  type TopicSettings,
-} from '@millrace/core'
+import { isMillraceError, MillraceError, type Scheduled, toError } from '@millrace/core'
+import type { Admin, TopicInfo, TopicSettings } from '@millrace/core/driver'
+import type { StateDefinition } from '../contracts/task.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { DeclaredTopology } from './declared-topology.ts'
 import { judgeChangelog } from './judge-changelog.ts'

@@ -1,4 +1,5 @@
-import { deferred, manualClock, silentSensor, type StorePartition } from '@millrace/core'
+import { deferred, manualClock, silentSensor } from '@millrace/core'
+import type { StorePartition } from '@millrace/core/driver'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'

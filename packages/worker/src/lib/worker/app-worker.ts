@@ -1,16 +1,8 @@
-import {
-  type AssignmentView,
-  type Deferred,
-  deferred,
-  type SubscriptionQueue,
-  isMillraceError,
-  Listeners,
-  MillraceError,
-  type SubscriptionSpec,
-  toError,
-  type WorkerStats,
-  type WorkerStatus,
-} from '@millrace/core'
+import { type Deferred, deferred, isMillraceError, Listeners, MillraceError, toError } from '@millrace/core'
+import type { SubscriptionQueue } from '../contracts/event.ts'
+import type { AssignmentView } from '../contracts/group.ts'
+import type { WorkerStats, WorkerStatus } from '../contracts/stats.ts'
+import type { SubscriptionSpec } from '../contracts/worker-context.ts'
 import { HandOut } from '../environment/hand-out.ts'
 import { Lease } from '../environment/lease.ts'
 import { LoopWatch } from '../environment/loop-watch.ts'
@@ -94,7 +86,7 @@ class AppWorker implements Worker, WorkerLife {
     this.drain = new Drain(clock, this.handOut)
     this.sending = {
       ...{ clock, sensor: this.#sensor, lease: this.lease },
-      budget: new SendBudget(settings.maxOutboxBytes, this.handOut),
+      budget: new SendBudget(settings.maxPendingSendBytes, this.handOut),
       delays: new Delays({ clock, log, deliveryTimeoutMs: settings.deliveryTimeoutMs, handOut: this.handOut }),
       transactions: { aborted: 0 },
     }

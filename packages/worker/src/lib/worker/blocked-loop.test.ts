@@ -1,12 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import {
-  type Clock,
-  type Consumer,
-  type ConsumerOptions,
-  type HandedOutEvent,
-  type Logger,
-  systemClock,
-} from '@millrace/core'
+import { type Clock, type Logger, systemClock } from '@millrace/core'
+import type { Consumer, ConsumerOptions } from '@millrace/core/driver'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import type { Suspect } from '../task/suspects.ts'

@@ -1,17 +1,14 @@
 import {
   type CommitOffset,
-  type Consumer,
-  type ConsumerOptions,
   type Deferred,
   deferred,
   MillraceError,
-  type Producer,
   type RawHeaders,
   type RecordBatch,
   systemClock,
   type TopicPartition,
-  type Transport,
 } from '@millrace/core'
+import type { Consumer, ConsumerOptions, Producer, Transport } from '@millrace/core/driver'
 import { createMemoryLog, createMemoryTransport, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { encodeCommitMetadata } from '../records/commit-metadata.ts'
@@ -58,7 +55,7 @@ class SlowKeeping extends BrokenTransport {
     const inner = super.producer()
     return {
       partitions: (topic) => inner.partitions(topic),
-      lane: (partition) => inner.lane(partition),
+      brokerOf: (partition) => inner.brokerOf(partition),
       send: async (records, options) => {
         if (records.some(({ topic }) => topic === brokenBatchesTopic('app'))) {
           this.keeping = true

@@ -5,12 +5,11 @@ import {
   raceAbort,
   type RawHeaders,
   type RecordBatch,
-  type SendRequest,
   toError,
-  type TopicDeclaration,
-  type WorkerContext,
   withTimeout,
 } from '@millrace/core'
+import type { SendRequest } from '../contracts/event.ts'
+import type { TopicDeclaration, WorkerContext } from '../contracts/worker-context.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { TaskSource } from '../task/source-offset.ts'
 

@@ -1,14 +1,6 @@
-import {
-  type Admin,
-  type AssignmentChange,
-  type Consumer,
-  type Deferred,
-  deferred,
-  type GroupStats,
-  isMillraceError,
-  type RebalanceListener,
-  withinLimit,
-} from '@millrace/core'
+import { type Deferred, deferred, isMillraceError, withinLimit } from '@millrace/core'
+import type { Admin, AssignmentChange, Consumer, RebalanceListener } from '@millrace/core/driver'
+import type { GroupStats } from '../contracts/stats.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import { Elections } from '../group/elections.ts'
 import { WorkerMember } from '../group/worker-member.ts'
@@ -132,7 +124,7 @@ export class ConnectedWorker implements RebalanceListener {
     const { running, committer } = this.tasks
     if (!(await this.drain(settings.drainTimeoutMs)))
       log.warn(
-        { inHand: this.tasks.describeInFlight() },
+        { inFlight: this.tasks.describeInFlight() },
         `Events were still in flight after ${settings.drainTimeoutMs} ms (drainTimeout); those of lost partitions are handled again by their new owner.`,
       )
     try {

@@ -1,13 +1,5 @@
-import {
-  type Clock,
-  type ErrorStats,
-  type Redact,
-  redactText,
-  type Sensor,
-  TimeHistogram,
-  toError,
-  type Tracing,
-} from '@millrace/core'
+import { type Clock, type Redact, redactText, type Sensor, TimeHistogram, toError, type Tracing } from '@millrace/core'
+import type { ErrorStats } from '../contracts/stats.ts'
 
 const KEPT_ERRORS = 20
 const MESSAGE_LENGTH = 500

@@ -1,18 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import {
-  type Admin,
-  type Clock,
-  type Isolation,
-  type Logger,
-  type Producer,
-  type Reader,
-  type RecordMetadata,
-  type Redact,
-  redactText,
-  type SendRequest,
-  type TopicSpec,
-  type Transport,
-} from '@millrace/core'
+import { type Clock, type Logger, type RecordMetadata, type Redact, redactText } from '@millrace/core'
+import type { Admin, Isolation, Producer, Reader, TopicSpec, Transport } from '@millrace/core/driver'
+import type { SendRequest } from '../contracts/event.ts'
 import { Delays } from '../sending/delays.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
@@ -35,7 +24,7 @@ export interface ClientOptions {
   /** Default: `redactText`. */
   readonly redact?: Redact
   /** Sends not yet acknowledged; beyond it `send` waits. Default 8 MB. */
-  readonly maxOutboxBytes?: number
+  readonly maxPendingSendBytes?: number
   /** Largest record that `send` takes. Default 1 MB. */
   readonly maxRecordBytes?: number
   /** Create topics, rather than name those that are missing. Default true. */
@@ -75,7 +64,7 @@ class TransportClient implements Client, CollectorOwner {
     clock,
     log,
     redact = redactText,
-    maxOutboxBytes = 8 * 1024 * 1024,
+    maxPendingSendBytes = 8 * 1024 * 1024,
     maxRecordBytes = 1024 * 1024,
     createTopics = true,
   }: ClientOptions) {
@@ -87,7 +76,7 @@ class TransportClient implements Client, CollectorOwner {
     this.#readers = new OpenReaders(transport)
     this.#maxRecordBytes = maxRecordBytes
     this.#createTopics = createTopics
-    this.#budget = new SendBudget(maxOutboxBytes, undefined)
+    this.#budget = new SendBudget(maxPendingSendBytes, undefined)
     this.#delays = new Delays({ clock, log, deliveryTimeoutMs: DELIVERY_TIMEOUT_MS })
     this.#producer = transport.producer()
     this.#admin = transport.admin()

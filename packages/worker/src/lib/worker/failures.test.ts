@@ -1,12 +1,6 @@
-import {
-  type HandedOutEvent,
-  type Logger,
-  manualClock,
-  MillraceError,
-  type OpenState,
-  systemClock,
-  type StateDefinition,
-} from '@millrace/core'
+import { type Logger, manualClock, MillraceError, systemClock } from '@millrace/core'
+import type { HandedOutEvent } from '../contracts/event.ts'
+import type { OpenState, StateDefinition } from '../contracts/task.ts'
 import { createMemoryLog, createMemoryTransport } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -280,7 +274,7 @@ test('quiet tells whether anything goes on that does not wait for the clock', as
   await until('all', () => worker.stats().agents['a']?.processed === 10)
   await clock.advance(100)
   await until('committed', () => log.committed('app')[0]?.offset === 10)
-  expect(worker.quiet()).toMatchObject({ idle: true, inHand: [] })
+  expect(worker.quiet()).toMatchObject({ idle: true, inFlight: [] })
   await worker.stop()
 })
 

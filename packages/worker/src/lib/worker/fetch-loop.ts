@@ -1,4 +1,5 @@
-import { type LostPosition, partitionKey, type RecordBatch } from '@millrace/core'
+import { partitionKey, type RecordBatch } from '@millrace/core'
+import type { LostPosition } from '@millrace/core/driver'
 import { taskId } from '../environment/task-id.ts'
 import { afterLoss } from '../task/start-position.ts'
 import type { BrokenBatchHandler } from './broken-batches.ts'

@@ -1,4 +1,5 @@
-import { type Consumer, type ConsumerOptions, deferred, systemClock, type Transport } from '@millrace/core'
+import { deferred, systemClock } from '@millrace/core'
+import type { Consumer, ConsumerOptions, Transport } from '@millrace/core/driver'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'

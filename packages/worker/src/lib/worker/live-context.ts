@@ -2,20 +2,17 @@ import {
   type Clock,
   type Deferred,
   deferred,
-  type Isolation,
   type Logger,
   MillraceError,
-  type OpenState,
-  type Reader,
   type RecordMetadata,
   type Redact,
   redactText,
-  type SendRequest,
   type Sensor,
-  type StateDefinition,
-  type TopicSpec,
-  type WorkerContext,
 } from '@millrace/core'
+import type { Isolation, Reader, TopicSpec } from '@millrace/core/driver'
+import type { SendRequest } from '../contracts/event.ts'
+import type { OpenState, StateDefinition } from '../contracts/task.ts'
+import type { WorkerContext } from '../contracts/worker-context.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { taskId } from '../environment/task-id.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'

@@ -1,11 +1,5 @@
-import {
-  type Consumer,
-  type ConsumerOptions,
-  deferred,
-  type Logger,
-  type RecordBatch,
-  type Transport,
-} from '@millrace/core'
+import { deferred, type Logger, type RecordBatch } from '@millrace/core'
+import type { Consumer, ConsumerOptions, Transport } from '@millrace/core/driver'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { describe, expect, test } from 'vitest'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'

@@ -1,4 +1,5 @@
-import type { Isolation, PartitionOffsets, Reader, RecordBatch, TopicPartition, Transport } from '@millrace/core'
+import type { RecordBatch, TopicPartition } from '@millrace/core'
+import type { Isolation, PartitionOffsets, Reader, Transport } from '@millrace/core/driver'
 
 /** Readers that parts of a worker or client have asked for. Those that are still open are closed with it. */
 export class OpenReaders {

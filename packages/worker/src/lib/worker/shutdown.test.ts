@@ -1,13 +1,5 @@
-import {
-  type Consumer,
-  type ConsumerOptions,
-  deferred,
-  manualClock,
-  type ManualClock,
-  MillraceError,
-  type Transport,
-  type TransactionalProducer,
-} from '@millrace/core'
+import { deferred, manualClock, type ManualClock, MillraceError } from '@millrace/core'
+import type { Consumer, ConsumerOptions, TransactionalProducer, Transport } from '@millrace/core/driver'
 import { createMemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
@@ -52,7 +44,7 @@ class Unanswered extends LeasedTransport {
     return {
       init: () => this.#answer('init', () => inner.init(), closed.signal),
       partitions: (topic) => inner.partitions(topic),
-      lane: (partition) => inner.lane(partition),
+      brokerOf: (partition) => inner.brokerOf(partition),
       send: (records, sending) => inner.send(records, sending),
       begin: () => inner.begin(),
       sendOffsets: (groupId, offsets) =>
@@ -85,7 +77,7 @@ async function moved(clock: ManualClock, what: string, isSo: () => boolean, most
   await until(what, isSo, 2000)
 }
 
-const cases: readonly (readonly [Call, exactlyOnce: boolean, inHand: boolean])[] = [
+const cases: readonly (readonly [Call, exactlyOnce: boolean, inFlight: boolean])[] = [
   ['init', true, false],
   ['committed', true, false],
   ['committed', false, false],
@@ -100,7 +92,7 @@ const cases: readonly (readonly [Call, exactlyOnce: boolean, inHand: boolean])[]
 
 test.each(cases)(
   'a stop comes to its end in its time when this call is never answered: %s (exactly once: %s, an event in hand: %s)',
-  async (call, exactlyOnce, inHand) => {
+  async (call, exactlyOnce, inFlight) => {
     const clock = manualClock()
     // Nothing is committed then: its transaction stays open.
     const hard = call === 'abort'
@@ -117,7 +109,7 @@ test.each(cases)(
           topics: ['in'],
           handler: async (event) => {
             event.send(outgoing('out', 0, 'k', 'v'))
-            if (!inHand || event.offset !== 3) return
+            if (!inFlight || event.offset !== 3) return
             isInHand = true
             await new Promise((resolve) => event.signal.addEventListener('abort', resolve, { once: true }))
           },
@@ -140,7 +132,7 @@ test.each(cases)(
     if (opening) await until('the call waits', () => (transport?.waiting ?? 0) > 0)
     else {
       await started
-      await until('handled', () => (inHand ? isInHand : worker.stats().agents['a']?.processed === 10))
+      await until('handled', () => (inFlight ? isInHand : worker.stats().agents['a']?.processed === 10))
       if (transport !== undefined) transport.silent = true
     }
     let over = false

@@ -160,7 +160,7 @@ export class Shutdown {
     if (!hasResigned) log.warn({}, `Jobs of the leader were still at work ${after}: they run again on the next leader.`)
     if (!isDrained)
       log.warn(
-        { inHand: worker.tasks.describeInFlight() },
+        { inFlight: worker.tasks.describeInFlight() },
         `Events were still in flight ${after}: they are handled again.`,
       )
   }

@@ -1,15 +1,15 @@
-import {
-  type AgentStats,
-  type AssignmentView,
-  type FlowStats,
-  type GroupStats,
-  type PartStats,
-  partitionKey,
-  type SourceStats,
-  type WaitingStats,
-  type WorkerStats,
-  type WorkerStatus,
-} from '@millrace/core'
+import { partitionKey } from '@millrace/core'
+import type { AssignmentView } from '../contracts/group.ts'
+import type {
+  AgentStats,
+  FlowStats,
+  GroupStats,
+  PartStats,
+  SourceStats,
+  WaitingStats,
+  WorkerStats,
+  WorkerStatus,
+} from '../contracts/stats.ts'
 import { inWords, NOT_NOW, PASSING, reasonsOf } from '../environment/not-now.ts'
 import { taskId } from '../environment/task-id.ts'
 import type { Subscription } from '../queue/subscription.ts'
@@ -62,7 +62,7 @@ export function statsOf({ status, hasRun, life, worker, sensor }: WorkerView): W
     errorsBySource: sensor.errorsBySource,
     abortedTransactions: life.sending.transactions.aborted,
     lastErrors: [...sensor.lastErrors],
-    outbox: { bytes: budget.bytes, full: budget.full },
+    pendingSends: { bytes: budget.bytes, full: budget.full },
     delays: delays.stats,
     changedRows: { bytes: worker?.tasks.changedRows.bytes ?? 0, full: worker?.tasks.changedRows.full ?? false },
   }
@@ -88,21 +88,21 @@ export function assignmentOf({ life, worker }: WorkerView): AssignmentView {
 }
 
 export function quietOf({ status, life, worker }: WorkerView): Quiet {
-  const inHand: string[] = []
+  const inFlight: string[] = []
   const { budget, delays } = life.sending
   const sources = (worker?.tasks.running ?? []).flatMap((task) => task.sources)
-  if (status === 'starting' || status === 'stopping') inHand.push(`the worker is ${status}`)
-  if (worker?.isRebalancing === true) inHand.push('a rebalance')
+  if (status === 'starting' || status === 'stopping') inFlight.push(`the worker is ${status}`)
+  if (worker?.isRebalancing === true) inFlight.push('a rebalance')
   if (worker !== undefined && worker.tasks.opening.count > 0)
-    inHand.push(`recovery of ${worker.tasks.opening.count} tasks`)
-  if (worker !== undefined && worker.standbys.waiting > 0) inHand.push(`copies of ${worker.standbys.waiting} tasks`)
-  if (worker?.tasks.committer.isBusy === true) inHand.push('a commit')
-  if (worker?.tasks.changedRows.full === true) inHand.push('changed rows that must be stored first')
-  if (budget.bytes > 0) inHand.push(`sends of ${budget.bytes} bytes`)
-  for (const delay of delays.stats) inHand.push(`sends to ${partitionKey(delay)}, which takes none just now`)
-  inHand.push(...(worker?.tasks.describeInFlight() ?? []))
+    inFlight.push(`recovery of ${worker.tasks.opening.count} tasks`)
+  if (worker !== undefined && worker.standbys.waiting > 0) inFlight.push(`copies of ${worker.standbys.waiting} tasks`)
+  if (worker?.tasks.committer.isBusy === true) inFlight.push('a commit')
+  if (worker?.tasks.changedRows.full === true) inFlight.push('changed rows that must be stored first')
+  if (budget.bytes > 0) inFlight.push(`sends of ${budget.bytes} bytes`)
+  for (const delay of delays.stats) inFlight.push(`sends to ${partitionKey(delay)}, which takes none just now`)
+  inFlight.push(...(worker?.tasks.describeInFlight() ?? []))
   for (const { spec, queues } of life.subscriptions)
-    if (queues.some((queue) => queue.hasNext)) inHand.push(`events that wait for agent ${spec.agent}`)
+    if (queues.some((queue) => queue.hasNext)) inFlight.push(`events that wait for agent ${spec.agent}`)
   const positions = sources.map(({ source: { topic, partition, position } }) => ({ topic, partition, position }))
   const finished = sources.map(({ source: { topic, partition }, cursors }) => ({
     topic,
@@ -110,7 +110,7 @@ export function quietOf({ status, life, worker }: WorkerView): Quiet {
     offset: Math.min(...cursors.map(({ tracker }) => tracker.position)),
   }))
   const atWork = life.subscriptions.flatMap(({ queues }) => queues.flatMap((queue) => queue.atWork ?? []))
-  return { idle: inHand.length === 0, inHand, atWork, positions, finished }
+  return { idle: inFlight.length === 0, inFlight, atWork, positions, finished }
 }
 
 function groupStats({ lease }: WorkerLife, worker: ConnectedWorker | undefined): GroupStats {

@@ -1,4 +1,5 @@
-import { deferred, type HandedOutEvent, type Logger, manualClock } from '@millrace/core'
+import { deferred, type Logger, manualClock } from '@millrace/core'
+import type { HandedOutEvent } from '../contracts/event.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
@@ -47,7 +48,7 @@ for (const exactlyOnce of [false, true])
     const errors: string[] = []
     const logger: Logger = { ...silentLog, error: (_, message) => void errors.push(message) }
     // What waits for it alone would be more than may be on its way.
-    const { app, counts } = copyingApp({ exactlyOnce, deliveryTimeoutMs: 100, maxOutboxBytes: 20_000 }, 1000)
+    const { app, counts } = copyingApp({ exactlyOnce, deliveryTimeoutMs: 100, maxPendingSendBytes: 20_000 }, 1000)
     const { worker } = await runWorker(log, app, {
       log: logger,
       wrap: (inner) => {
@@ -66,7 +67,7 @@ for (const exactlyOnce of [false, true])
     await until('overdue', () => worker.stats().delays[0]?.overdue === true)
     expect(worker.stats().delays).toMatchObject([{ ...STUCK, reason: 'Too few replicas.', tasks: ['4-2'] }])
     expect(errors).toEqual([expect.stringMatching(/out\/2 has taken no records for 100 ms .*Task 4-2 stands still/)])
-    expect(worker.stats().outbox.full).toBe(false)
+    expect(worker.stats().pendingSends.full).toBe(false)
     transport?.heal(STUCK)
     await until('all committed', () => committedOf(log, STUCK.partition) === 2 * EACH)
     expect(worker.stats().delays).toEqual([])
@@ -137,7 +138,7 @@ test('what events of a waiting task send meanwhile takes no room from the others
   const [others, go] = [deferred<void>(), deferred<void>()]
   let transport: StuckPartitions | undefined
   let waiting = 0
-  const settings = { exactlyOnce: true, commitIntervalMs: 10, maxOutboxBytes: 20_000 }
+  const settings = { exactlyOnce: true, commitIntervalMs: 10, maxPendingSendBytes: 20_000 }
   const { worker } = await runWorker(
     log,
     {
@@ -177,7 +178,7 @@ test('what events of a waiting task send meanwhile takes no room from the others
   await send(STUCK.partition, 100)
   await until(
     'its commit to wait',
-    () => worker.stats().delays.length === 1 && worker.quiet().inHand.includes('a commit'),
+    () => worker.stats().delays.length === 1 && worker.quiet().inFlight.includes('a commit'),
   )
   go.resolve()
   await until('them to finish', () => worker.stats().agents['copier']?.active === 0)

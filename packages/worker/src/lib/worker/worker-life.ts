@@ -1,4 +1,5 @@
-import type { Admin, Consumer, WorkerContext } from '@millrace/core'
+import type { Admin, Consumer } from '@millrace/core/driver'
+import type { WorkerContext } from '../contracts/worker-context.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'

@@ -1,4 +1,5 @@
-import type { StoreDriver, WorkerPart } from '@millrace/core'
+import type { StoreDriver } from '@millrace/core/driver'
+import type { WorkerPart } from '../contracts/worker-context.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 
 export interface WorkerOptions extends WorkerEnvironment {

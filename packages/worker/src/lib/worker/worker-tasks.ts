@@ -1,16 +1,8 @@
-import {
-  type Admin,
-  type Consumer,
-  type HandedOutEvent,
-  isMillraceError,
-  type LostPosition,
-  partitionKey,
-  type Producer,
-  type TaskRef,
-  toError,
-  type TopicPartition,
-  type WaitForTask,
-} from '@millrace/core'
+import { isMillraceError, partitionKey, toError, type TopicPartition } from '@millrace/core'
+import type { Admin, Consumer, LostPosition, Producer } from '@millrace/core/driver'
+import type { HandedOutEvent } from '../contracts/event.ts'
+import type { TaskRef } from '../contracts/task.ts'
+import type { WaitForTask } from '../contracts/worker-context.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import type { Lease } from '../environment/lease.ts'
 import { NOT_NOW } from '../environment/not-now.ts'

@@ -1,12 +1,8 @@
-import type {
-  AssignmentView,
-  ClientContext,
-  CurrentEvent,
-  TopicPartition,
-  WorkerContext,
-  WorkerStats,
-  WorkerStatus,
-} from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
+import type { CurrentEvent } from '../contracts/event.ts'
+import type { AssignmentView } from '../contracts/group.ts'
+import type { WorkerStats, WorkerStatus } from '../contracts/stats.ts'
+import type { ClientContext, WorkerContext } from '../contracts/worker-context.ts'
 
 /** What a rebalance has changed, once it is over. */
 export interface WorkerEvents {
@@ -26,7 +22,7 @@ export interface Quiet {
   /** Nothing fetched can be handed out, no event in flight, no send, commit, recovery or rebalance under way. */
   readonly idle: boolean
   /** What keeps it from being idle, in words. */
-  readonly inHand: readonly string[]
+  readonly inFlight: readonly string[]
   /** The events at which instances of agents work: each is with a handler that has not asked for the next one. */
   readonly atWork: readonly CurrentEvent[]
   /**

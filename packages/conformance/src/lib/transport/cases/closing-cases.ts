@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { systemClock, type Consumer, type Transport } from '@millrace/core'
+import { systemClock } from '@millrace/core'
+import type { Consumer, Transport } from '@millrace/core/driver'
 import { eventually, within } from '../../eventually.ts'
 import { OPEN_GUARD, text, type CaseContext } from '../case-context.ts'
 

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import type { LostPosition, RecordBatch } from '@millrace/core'
+import type { RecordBatch } from '@millrace/core'
+import type { LostPosition } from '@millrace/core/driver'
 import { eventually } from '../../eventually.ts'
 import { numbers, text, type CaseContext } from '../case-context.ts'
 import type { TestMember, TestMemberOptions } from '../test-member.ts'

@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { deferred, partitionKey, systemClock, type AssignmentChange, type TopicPartition } from '@millrace/core'
+import { deferred, partitionKey, systemClock, type TopicPartition } from '@millrace/core'
+import type { AssignmentChange } from '@millrace/core/driver'
 import { eventually, within } from '../../eventually.ts'
 import { numbers, type CaseContext } from '../case-context.ts'
 import type { TestMember } from '../test-member.ts'

@@ -75,7 +75,7 @@ export const producingCases = {
     const producer = await t.producer()
     expect(await producer.partitions(topic)).toBe(7)
     await expect(producer.partitions(t.name('absent'))).rejects.toMatchObject({ code: 'TOPIC_MISSING' })
-    expect(Number.isInteger(producer.lane({ topic, partition: 3 }))).toBe(true)
+    expect(Number.isInteger(producer.brokerOf({ topic, partition: 3 }))).toBe(true)
   },
 
   'a record for a missing topic is refused alone, with TOPIC_MISSING': async (t: CaseContext): Promise<void> => {

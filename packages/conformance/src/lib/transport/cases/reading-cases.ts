@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { NO_HEADERS, type OutgoingRecord, type Reader, type RecordBatch } from '@millrace/core'
+import { NO_HEADERS, type OutgoingRecord, type RecordBatch } from '@millrace/core'
+import type { Reader } from '@millrace/core/driver'
 import { eventually, within } from '../../eventually.ts'
 import { numbers, text, texts, type CaseContext } from '../case-context.ts'
 

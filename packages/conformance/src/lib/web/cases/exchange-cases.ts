@@ -1,4 +1,5 @@
-import { deferred, type WebDriver } from '@millrace/core'
+import { deferred } from '@millrace/core'
+import type { WebDriver } from '@millrace/core/http'
 import { afterEach, expect, test } from 'vitest'
 import { within } from '../../eventually.ts'
 import { openWorld, type WebWorld, type WorldOptions } from '../web-world.ts'

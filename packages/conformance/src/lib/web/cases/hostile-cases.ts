@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import { deferred, systemClock, type WebDriver } from '@millrace/core'
+import { deferred, systemClock } from '@millrace/core'
+import type { WebDriver } from '@millrace/core/http'
 import { afterEach, expect, test } from 'vitest'
 import { eventually, within } from '../../eventually.ts'
 import { HEADER_BYTES, openWorld, type WebWorld, type WorldOptions } from '../web-world.ts'

@@ -1,4 +1,4 @@
-import type { WebDriver } from '@millrace/core'
+import type { WebDriver } from '@millrace/core/http'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { openWorld, type WebWorld } from '../web-world.ts'
 

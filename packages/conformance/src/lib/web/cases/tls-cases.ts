@@ -1,6 +1,7 @@
 import { request } from 'node:https'
 import { connect, type TLSSocket } from 'node:tls'
-import { deferred, isMillraceError, type ServerTls, type WebDriver } from '@millrace/core'
+import { deferred, isMillraceError } from '@millrace/core'
+import type { ServerTls, WebDriver } from '@millrace/core/http'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { within } from '../../eventually.ts'
 import { testCertificates, type TestCertificates } from '../test-certificates.ts'

@@ -1,4 +1,4 @@
-import type { MemberInfo, PartitionPosition, TopicSpec } from '@millrace/core'
+import type { MemberInfo, PartitionPosition, TopicSpec } from '@millrace/core/driver'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import { readByTopic, writeByTopic, type PartitionResult } from './request-fields.ts'
 

@@ -1,4 +1,5 @@
-import type { Isolation, PartitionPosition, TopicPartition } from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
+import type { Isolation, PartitionPosition } from '@millrace/core/driver'
 import type { AbortedTransaction } from '../record-set.ts'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import { readByTopic, writeByTopic } from './request-fields.ts'

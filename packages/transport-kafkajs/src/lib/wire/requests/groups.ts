@@ -1,4 +1,5 @@
-import type { ConsumerOptions, TopicPartition } from '@millrace/core'
+import type { TopicPartition } from '@millrace/core'
+import type { ConsumerOptions } from '@millrace/core/driver'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import { readByTopic, readErrorCode, writeByTopic } from './request-fields.ts'
 import { WireReader } from '../wire-reader.ts'

@@ -1,4 +1,5 @@
-import type { CommitOffset, Isolation, TopicPartition } from '@millrace/core'
+import type { CommitOffset, TopicPartition } from '@millrace/core'
+import type { Isolation } from '@millrace/core/driver'
 import { APIS, type WireRequest } from '../wire-request.ts'
 import {
   byTopic,

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../lib/errors/error-table.ts'
-import type { RawHeaders, TopicPartition } from './record.ts'
+import type { RawHeaders, TopicPartition } from '../contracts/record.ts'
 
 /**
  * The dead letters of an app, for whoever looks at them: the command line and the dashboard. Implemented in `streams`.
@@ -17,7 +17,7 @@ export interface DeadLetters {
   /** One whole letter, or the one that failed last; `undefined` when there is none. */
   show(
     agent: string,
-    which: DeadLetterPlace | 'latest',
+    which: DeadLetterLocation | 'latest',
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<DeadLetter | undefined>
   /**
@@ -28,7 +28,7 @@ export interface DeadLetters {
    */
   replay(
     agent: string,
-    which: DeadLetterPlace | 'all',
+    which: DeadLetterLocation | 'all',
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<ReplayOutcome>
 }
@@ -44,7 +44,7 @@ export interface DeadLetterListing {
 }
 
 /** Where a letter is in the dead letter topic of its agent. */
-export interface DeadLetterPlace {
+export interface DeadLetterLocation {
   readonly partition: number
   readonly offset: number
 }
@@ -64,7 +64,7 @@ export interface AgentDeadLetters {
 }
 
 /** A letter as listings show it. */
-export interface DeadLetterSummary extends DeadLetterPlace {
+export interface DeadLetterSummary extends DeadLetterLocation {
   /** Where the record was when the agent failed on it; `undefined` when the letter does not say, being none of Millrace's. */
   readonly source: DeadLetterSource | undefined
   readonly failure: DeadLetterFailure
@@ -115,7 +115,7 @@ export interface ReplayOutcome {
   readonly refused: { readonly count: number; readonly first: readonly RefusedReplay[] }
 }
 
-export interface RefusedReplay extends DeadLetterPlace {
+export interface RefusedReplay extends DeadLetterLocation {
   /** Where there is an error for it. */
   readonly code?: ErrorCode
   readonly reason: string

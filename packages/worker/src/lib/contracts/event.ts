@@ -1,4 +1,4 @@
-import type { RawHeaders, RawRecord, TopicPartition } from './record.ts'
+import type { RawHeaders, RawRecord, TopicPartition } from '../../../../core/src/contracts/record.ts'
 import type { SendReceipt, Task } from './task.ts'
 
 /** A record somebody wants sent: encoded, partition perhaps not decided yet. */
@@ -64,7 +64,7 @@ export interface CurrentEvent extends TopicPartition {
   send(request: SendRequest): SendReceipt
   /**
    * Two events need the same rows: the one that was handed out first goes on, so that two can never give way to each other
-   * without end. Either `holder` is deferred, and this returns; or this event is: it throws `KEY_IN_HAND` and stays marked,
+   * without end. Either `holder` is deferred, and this returns; or this event is: it throws `KEY_CONFLICT` and stays marked,
    * so that catching it hides nothing. A deferred event is handed out again after the other is done. `what` is for the
    * message: `key "milk" of table "counts"`.
    */

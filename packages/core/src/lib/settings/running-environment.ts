@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { RunningPlace } from '../../contracts/command-line.ts'
+import type { RunningEnvironment } from '../../operations/command-line.ts'
 import type { SiteTls } from '../../contracts/web-driver.ts'
 import { parseBrokerUrl, parseStoreUrl } from '../urls/urls.ts'
 import type { ResolvedSettings } from './app-settings.ts'
@@ -9,7 +9,7 @@ import type { ResolvedSettings } from './app-settings.ts'
  *
  * @param home directory of the app's package: where files go when no setting says otherwise
  */
-export function runningPlace(settings: ResolvedSettings, home: string): RunningPlace {
+export function runningEnvironment(settings: ResolvedSettings, home: string): RunningEnvironment {
   const { broker, store, dataDirectory } = settings
   const { enabled, host, port, adminHost, adminPort, token, tls } = settings.web
   const admin = adminPort === undefined ? undefined : { host: adminHost, port: adminPort }

@@ -1,13 +1,13 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import type { Redact } from '../lib/redaction/redact.ts'
-import type { Clock } from './clock.ts'
+import type { Redact } from '../../../../core/src/lib/redaction/redact.ts'
+import type { Clock } from '../../../../core/src/contracts/clock.ts'
 import type { SubscriptionQueue, SendRequest, CurrentEvent } from './event.ts'
-import type { Candidate } from './group.ts'
-import type { Logger } from './logger.ts'
-import type { RecordMetadata } from './record.ts'
-import type { Sensor } from './sensor.ts'
+import type { Candidate } from '../../../../core/src/contracts/group.ts'
+import type { Logger } from '../../../../core/src/contracts/logger.ts'
+import type { RecordMetadata } from '../../../../core/src/contracts/record.ts'
+import type { Sensor } from '../../../../core/src/contracts/sensor.ts'
 import type { OpenState, StateDefinition, TaskRef } from './task.ts'
-import type { Isolation, Reader, TopicSpec } from './transport.ts'
+import type { Isolation, Reader, TopicSpec } from '../../../../core/src/contracts/transport.ts'
 
 /** What anything that talks to the broker needs, with or without a worker. */
 export interface ClientContext {

@@ -2,10 +2,10 @@ import type { AgentLag, AppTopic, MissingTopic, ResetPlan, ResetRequest, SkipPla
 import type { AppDescription } from './app-description.ts'
 import type { DeadLetters, ShownBytes } from './dead-letters.ts'
 import type { LocalData } from './local-data.ts'
-import type { Logger } from './logger.ts'
-import type { RawHeaders, RecordMetadata, TopicPartition } from './record.ts'
-import type { SiteTls } from './web-driver.ts'
-import type { MemberInfo, PartitionPosition, TopicInfo } from './transport.ts'
+import type { Logger } from '../contracts/logger.ts'
+import type { RawHeaders, RecordMetadata, TopicPartition } from '../contracts/record.ts'
+import type { SiteTls } from '../contracts/web-driver.ts'
+import type { MemberInfo, PartitionPosition, TopicInfo } from '../contracts/transport.ts'
 
 /**
  * Under this key an app offers itself to the command line. Text rather than a symbol, so that an app is recognised also
@@ -31,7 +31,7 @@ export interface CommandLineApp {
   /** Tasks, timers and cron jobs, with what their definitions say about the next run. Needs no broker. */
   jobs(): readonly JobDescription[]
   /** What of this machine a worker would use. Needs no broker. */
-  place(): RunningPlace
+  place(): RunningEnvironment
   /** Stores on this machine that were written by another version of Millrace and are of no use to this one. */
   otherStores(): Promise<readonly OtherStore[]>
   /** Deletes one of them. No worker of that version may run on it. */
@@ -84,7 +84,7 @@ export interface JobDescription {
 }
 
 /** What of this machine a worker uses. */
-export interface RunningPlace {
+export interface RunningEnvironment {
   readonly web: {
     readonly enabled: boolean
     readonly host: string

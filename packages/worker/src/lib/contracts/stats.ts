@@ -1,6 +1,6 @@
-import type { TimeFigures } from '../lib/time/time-histogram.ts'
-import type { TopicPartition } from './record.ts'
-import type { BrokerState } from './transport.ts'
+import type { TimeStats } from '../../../../core/src/lib/time/time-histogram.ts'
+import type { TopicPartition } from '../../../../core/src/contracts/record.ts'
+import type { BrokerState } from '../../../../core/src/contracts/transport.ts'
 
 // What an app can be asked about itself. Each number has one type, here: workers, tables, agents and jobs fill them in,
 // `/stats`, the metrics and the dashboard show them.
@@ -33,14 +33,14 @@ export interface HandlingTime {
   /** Samples behind the two. */
   readonly samples: number
   /** For how long an event has been in flight, of those that are timed; 0 when none is. */
-  readonly longestInHandMs: number
+  readonly longestInFlightMs: number
 }
 
 /** How long agents have taken over events since the worker started; each sample counts for the events since the one before. */
 export interface AgentHistograms {
-  readonly handling: TimeFigures
+  readonly handling: TimeStats
   /** From a record's timestamp until it was handled. */
-  readonly latency: TimeFigures
+  readonly latency: TimeStats
 }
 
 /** A table, in this process. */
@@ -180,7 +180,7 @@ export interface WorkerStats {
     readonly count: number
     readonly lastMs: number
     readonly at: number | undefined
-    readonly durations: TimeFigures
+    readonly durations: TimeStats
   }
   readonly group: GroupStats
   /** Brokers that the worker has had to do with; none for a log of this machine. */
@@ -204,7 +204,7 @@ export interface WorkerStats {
   readonly abortedTransactions: number
   /** The last ones, newest first. */
   readonly lastErrors: readonly ErrorStats[]
-  readonly outbox: { readonly bytes: number; readonly full: boolean }
+  readonly pendingSends: { readonly bytes: number; readonly full: boolean }
   readonly delays: readonly DelayStats[]
   /** Rows changed by finished events and not stored yet; when full, nothing is handed out until a commit has stored some. */
   readonly changedRows: { readonly bytes: number; readonly full: boolean }

@@ -1,5 +1,5 @@
-import type { RecordMetadata } from './record.ts'
-import type { Row, StorePartition } from './store.ts'
+import type { RecordMetadata } from '../../../../core/src/contracts/record.ts'
+import type { Row, StorePartition } from '../../../../core/src/contracts/store.ts'
 
 /** Partition `partition` of everything that has `partitions` partitions: the unit of assignment, commit, rollback and recovery. */
 export interface TaskRef {
