@@ -28,6 +28,8 @@ export function bundledPackagesPlugin(packages: ReadonlyMap<string, string>): Pl
   }
 }
 
-function sourcesOf(name: string): string {
-  return fileURLToPath(new URL(`../packages/${name.replace('@millrace/', '')}/`, import.meta.url))
+/** The directory of a package, by the name of one of its entries. */
+function sourcesOf(entry: string): string {
+  const [, name = entry] = entry.split('/')
+  return fileURLToPath(new URL(`../packages/${name}/`, import.meta.url))
 }

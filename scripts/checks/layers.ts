@@ -15,9 +15,11 @@ const ENGINE: readonly (readonly [name: string, below: readonly string[]])[] = [
   ['client', ['core', 'worker']],
   ['state', ['core', 'worker']],
   ['tables', ['core', 'worker', 'state']],
-  ['streams', ['core', 'worker', 'state']],
+  ['streams', ['core', 'worker']],
+  ['scheduler', ['core', 'worker']],
+  ['web', ['core', 'worker']],
 ]
-const BESIDE = ['scheduler', 'web', 'cli']
+const BESIDE = ['cli']
 const PARTS = [...ENGINE.map(([name]) => name), ...BESIDE]
 const DRIVERS = ['transport-kafkajs', 'transport-embedded', 'store-lmdb', 'web-hono']
 /** Starts a Kafka for tests; imports `core` alone. */
@@ -46,7 +48,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ...DRIVERS.map(
     (name) => [name, { dependencies: ['core'], devDependencies: ['conformance', FOR_TESTS, PROGRAMS] }] as const,
   ),
-  ['dashboard', { dependencies: ['core', 'web'], devDependencies: ['conformance'] }],
+  ['dashboard', { dependencies: ['core', 'web'], devDependencies: ['conformance', 'worker'] }],
   ['app', { dependencies: ['core', ...PARTS, 'dashboard', ...DRIVERS], devDependencies: [FOR_TESTS] }],
   [
     'testing',
@@ -61,7 +63,10 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
  * import what they like.
  */
 const FLOORS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['worker', ['environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker']],
+  [
+    'worker',
+    ['contracts', 'environment', 'topics', 'records', 'sending', 'restore', 'task', 'queue', 'group', 'worker'],
+  ],
   ['state', ['memory', 'keys', 'rows', 'locating']],
   ['streams', ['events', 'topics', 'asking', 'channels', 'dead-letters', 'errors', 'streams', 'agents']],
 ])

@@ -1,82 +1,6 @@
 /// <reference types="node" preserve="true" />
 export type { Clock, Scheduled } from './contracts/clock.ts'
 export type { Codec, Given, Immutable } from './contracts/codec.ts'
-export {
-  type CommandArguments,
-  type CommandColors,
-  type CommandDeclarations,
-  type CommandDefinition,
-  type CommandOutput,
-  type CommandParameter,
-  type CommandParameters,
-  type CommandProgress,
-  type CommandSpec,
-  declareCommands,
-} from './operations/app-command.ts'
-export type {
-  AgentDescription,
-  AppDescription,
-  TableDescription,
-  TopicDescription,
-  JobState,
-  JobView,
-  LastRun,
-  RunOutcome,
-  RunResult,
-} from './operations/app-description.ts'
-export {
-  commandLine,
-  type CommandLineApp,
-  type CommandLineClient,
-  type CommandLineMessage,
-  type CommandLineRuntime,
-  type HasCommandLine,
-  type JobDescription,
-  type OtherStore,
-  type RecordsRequest,
-  type RunningEnvironment,
-  type ShownRecord,
-  type TableReading,
-  type TableRows,
-  type WorkerDescription,
-} from './operations/command-line.ts'
-export type {
-  AgentLag,
-  AppTopic,
-  MissingTopic,
-  ResetPlan,
-  ResetRequest,
-  ResetTopic,
-  SkipPlan,
-  TopicRole,
-} from './operations/app-topics.ts'
-export type {
-  AgentDeadLetters,
-  DeadLetter,
-  DeadLetterFailure,
-  DeadLetterListing,
-  DeadLetterLocation,
-  DeadLetters,
-  DeadLetterSource,
-  DeadLetterSummary,
-  RefusedReplay,
-  ReplayOutcome,
-  ShownBytes,
-} from './operations/dead-letters.ts'
-export type {
-  AssignmentView,
-  TaskOwner,
-  TaskView,
-  GroupAssignment,
-  GroupAssignor,
-  GroupMember,
-  GroupView,
-  Candidate,
-  Leadership,
-  KeyLocation,
-  RoutedTable,
-  Router,
-} from './contracts/group.ts'
 export { type Logger, plainLogger } from './contracts/logger.ts'
 export {
   type OutgoingRecord,
@@ -93,59 +17,6 @@ export {
   partitionKey,
   type CommitOffset,
 } from './contracts/record.ts'
-export type {
-  AgentHistograms,
-  AgentStats,
-  AppStats,
-  DelayStats,
-  GroupStats,
-  ErrorStats,
-  FlowStats,
-  HandlingTime,
-  PartStats,
-  RebalanceStats,
-  RecoveryStats,
-  SiteAgentStats,
-  SiteFlowStats,
-  SiteJobStats,
-  SiteSourceStats,
-  SiteStats,
-  SiteTableStats,
-  SourceStats,
-  TableStats,
-  WaitingStats,
-  WorkerStats,
-  WorkerStatus,
-} from '../../worker/src/lib/contracts/stats.ts'
-export type {
-  Effect,
-  SubscriptionQueue,
-  HandedOutEvent,
-  CurrentEvent,
-  Readable,
-  SendRequest,
-} from '../../worker/src/lib/contracts/event.ts'
-export type {
-  ServeAddress,
-  ServeOptions,
-  ServerTls,
-  SiteTls,
-  WebDriver,
-  WebServer,
-  WebServerLimits,
-} from './contracts/web-driver.ts'
-export type {
-  ContextStorage,
-  ProcessingContext,
-  ClientContext,
-  SubscriptionSpec,
-  Topology,
-  TopicDeclaration,
-  WaitForTask,
-  WorkerContext,
-  WorkerPart,
-} from '../../worker/src/lib/contracts/worker-context.ts'
-export type { Backup, LocalData, LogTransfer } from './operations/local-data.ts'
 export { silentSensor, type Sensor } from './contracts/sensor.ts'
 export type { CountedSeries, MetricLabels, MetricSample, MetricsWriter } from './contracts/metrics.ts'
 export type {
@@ -158,53 +29,6 @@ export type {
   TracedSend,
   Tracing,
 } from './contracts/tracing.ts'
-export type {
-  Checkpoint,
-  RangeOptions,
-  Row,
-  StoreCapabilities,
-  StoreChange,
-  StoreDriver,
-  StorePartition,
-} from './contracts/store.ts'
-export type {
-  OpenState,
-  OpenStateOptions,
-  SendReceipt,
-  Task,
-  StateDefinition,
-  TaskRef,
-} from '../../worker/src/lib/contracts/task.ts'
-export type {
-  Admin,
-  AssignmentChange,
-  Consumer,
-  ConsumerOptions,
-  Isolation,
-  BrokenBatches,
-  ReaderOptions,
-  CommittedOptions,
-  LostPosition,
-  MemberInfo,
-  PartitionOffsets,
-  PartitionPosition,
-  Reader,
-  RebalanceListener,
-  TopicInfo,
-  TopicSettings,
-  TopicSpec,
-  Transport,
-  BrokerState,
-  TransportCapabilities,
-  TransportDeps,
-} from './contracts/transport.ts'
-export type {
-  DelayedPartition,
-  Producer,
-  SendOptions,
-  SendOutcome,
-  TransactionalProducer,
-} from './contracts/producer.ts'
 export { bytesCodec, numberCodec, stringCodec, decodeUtf8, encodeUtf8 } from './lib/codecs/plain-codecs.ts'
 export { canonicalJson, json, jsonCodec, type KeyableCodec } from './lib/codecs/json-codec.ts'
 export {
@@ -245,9 +69,6 @@ export { refuseNewer, refuseNewerRow, ROW_FORMAT_HEADER } from './lib/errors/for
 export { errorTable, type ErrorCode, type ErrorEntry } from './lib/errors/error-table.ts'
 export { callerFile, packageDirectory, packageVersion } from './lib/files/caller-file.ts'
 export { makeDirectory, PRIVATE_FILE } from './lib/files/make-directory.ts'
-export { bodyStream, writeResponse } from './lib/http/bodies.ts'
-export { serveNodeHttp } from './lib/http/serve-node-http.ts'
-export { certificateFault, checkSiteTls } from './lib/http/site-certificate.ts'
 export {
   backoffMs,
   type Backoff,
@@ -260,7 +81,6 @@ export {
   whenAborted,
 } from './lib/lifecycle/promises.ts'
 export { Listeners } from './lib/lifecycle/listeners.ts'
-export { type PartitionStretch, type ReadLimits, readStretches, readToEnd } from './lib/lifecycle/read-stretches.ts'
 export { checkOptions, didYouMean, type OptionNames, nearestName } from './lib/names/check-options.ts'
 export { DefinedNames } from './lib/names/defined-names.ts'
 export {
@@ -273,14 +93,6 @@ export {
   kebabCase,
   validateName,
 } from './lib/names/names.ts'
-export {
-  murmur2,
-  partitionForKey,
-  spreadPartitioner,
-  type SpreadOptions,
-  type SpreadPartitioner,
-} from './lib/partitioning/partitioners.ts'
-export { assignmentChange, checkOffset, type PartitionChange } from './lib/partitioning/shared-by-drivers.ts'
 export { manualClock, type ManualClock, type ManualClockOptions } from './lib/time/manual-clock.ts'
 export { systemClock } from './lib/time/system-clock.ts'
 export { TIME_BOUNDS_MS, TimeHistogram, type TimeStats } from './lib/time/time-histogram.ts'

@@ -1,4 +1,50 @@
 /// <reference types="node" preserve="true" />
+export type {
+  CurrentEvent,
+  Effect,
+  HandedOutEvent,
+  Readable,
+  SendRequest,
+  SubscriptionQueue,
+} from './lib/contracts/event.ts'
+export type { AssignmentView, Candidate, Leadership, RoutedTable, TaskOwner, TaskView } from './lib/contracts/group.ts'
+export type {
+  AgentHistograms,
+  AgentStats,
+  AppStats,
+  DelayStats,
+  ErrorStats,
+  FlowStats,
+  GroupStats,
+  HandlingTime,
+  PartStats,
+  RebalanceStats,
+  RecoveryStats,
+  SourceStats,
+  TableStats,
+  WaitingStats,
+  WorkerStats,
+  WorkerStatus,
+} from './lib/contracts/stats.ts'
+export type {
+  OpenState,
+  OpenStateOptions,
+  OwnedTask,
+  SendReceipt,
+  StateDefinition,
+  TaskRef,
+} from './lib/contracts/task.ts'
+export type {
+  ClientContext,
+  ContextStorage,
+  ProcessingContext,
+  SubscriptionSpec,
+  TopicDeclaration,
+  Topology,
+  WaitForTask,
+  WorkerContext,
+  WorkerPart,
+} from './lib/contracts/worker-context.ts'
 export { type WorkerEnvironment, type WorkerSettings, workerSettings } from './lib/environment/worker-environment.ts'
 export {
   ANY_SUBSCRIPTION,

@@ -6,7 +6,7 @@ import type {
   OpenState,
   OpenStateOptions,
   StateDefinition,
-  Task,
+  OwnedTask,
   WorkerContext,
 } from '@millrace/worker'
 import type { KeyShape } from '../keys/key-shape.ts'
@@ -42,7 +42,7 @@ export class TaskLocator<K, V> implements RowLocator<K, V> {
   /** What `open` has given to workers: they hand it back untyped. */
   readonly #opened = new WeakMap<OpenState, KeyedPartition<V>>()
   // The last task and its rows: nearly every call is for the same task as the one before.
-  #task: Task | undefined = undefined
+  #task: OwnedTask | undefined = undefined
   #rows: KeyedPartition<V> | undefined = undefined
 
   constructor({ part, shape, context, anywhere }: TaskLocatorOptions<K, V>) {

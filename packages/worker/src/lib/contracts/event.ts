@@ -1,5 +1,5 @@
-import type { RawHeaders, RawRecord, TopicPartition } from '../../../../core/src/contracts/record.ts'
-import type { SendReceipt, Task } from './task.ts'
+import type { RawHeaders, RawRecord, TopicPartition } from '@millrace/core'
+import type { OwnedTask, SendReceipt } from './task.ts'
 
 /** A record somebody wants sent: encoded, partition perhaps not decided yet. */
 export interface SendRequest {
@@ -43,7 +43,7 @@ export interface Readable {
  * method throws `NO_CURRENT_EVENT` when the event is no longer open.
  */
 export interface CurrentEvent extends TopicPartition {
-  readonly task: Task
+  readonly task: OwnedTask
   /** Of the agent that handles it. */
   readonly agent: string
   /** Which of the agent's instances has it, from 0. */

@@ -1,5 +1,5 @@
-import type { RecordMetadata } from '../../../../core/src/contracts/record.ts'
-import type { Row, StorePartition } from '../../../../core/src/contracts/store.ts'
+import type { RecordMetadata } from '@millrace/core'
+import type { Row, StorePartition } from '@millrace/core/driver'
 
 /** Partition `partition` of everything that has `partitions` partitions: the unit of assignment, commit, rollback and recovery. */
 export interface TaskRef {
@@ -10,7 +10,7 @@ export interface TaskRef {
 }
 
 /** A task while this worker runs it. Implemented by `worker`. */
-export interface Task extends TaskRef {
+export interface OwnedTask extends TaskRef {
   /** What is open of a state in this task; `undefined` when the state belongs to tasks of another partition count. */
   open(state: StateDefinition): OpenState | undefined
 }

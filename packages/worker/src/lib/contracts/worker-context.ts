@@ -1,13 +1,9 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
-import type { Redact } from '../../../../core/src/lib/redaction/redact.ts'
-import type { Clock } from '../../../../core/src/contracts/clock.ts'
+import type { Clock, Logger, RecordMetadata, Redact, Sensor } from '@millrace/core'
+import type { Isolation, Reader, TopicSpec } from '@millrace/core/driver'
 import type { SubscriptionQueue, SendRequest, CurrentEvent } from './event.ts'
-import type { Candidate } from '../../../../core/src/contracts/group.ts'
-import type { Logger } from '../../../../core/src/contracts/logger.ts'
-import type { RecordMetadata } from '../../../../core/src/contracts/record.ts'
-import type { Sensor } from '../../../../core/src/contracts/sensor.ts'
+import type { Candidate } from './group.ts'
 import type { OpenState, StateDefinition, TaskRef } from './task.ts'
-import type { Isolation, Reader, TopicSpec } from '../../../../core/src/contracts/transport.ts'
 
 /** What anything that talks to the broker needs, with or without a worker. */
 export interface ClientContext {
@@ -74,7 +70,7 @@ export interface SubscriptionSpec {
   readonly topics: readonly string[]
   /** Name of the agent, for messages and `CurrentEvent.agent`. */
   readonly agent: string
-  /** Feeds to make, one for each instance. */
+  /** Record queues to make, one for each instance. */
   readonly instances: number
   /** 'key': records of one key go to one instance; 'none': to whichever has room. */
   readonly ordering: 'key' | 'none'

@@ -1,6 +1,6 @@
 import type { RawRecord, RecordBatch } from '@millrace/core'
 import type { HandedOutEvent } from '../contracts/event.ts'
-import type { Task as CoreTask } from '../contracts/task.ts'
+import type { OwnedTask } from '../contracts/task.ts'
 import type { SubscriptionSpec } from '../contracts/worker-context.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
@@ -13,7 +13,7 @@ import type { ReadLog } from './read-log.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
 
 /** The task, as its cursors and its events in flight see it. */
-export interface OwningTask extends CoreTask {
+export interface OwningTask extends OwnedTask {
   readonly handOut: HandOut
   /** Reasons of `NOT_NOW` for which none of its records is taken. */
   readonly blocked: number

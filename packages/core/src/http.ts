@@ -1,0 +1,13 @@
+/// <reference types="node" preserve="true" />
+export type {
+  ServeAddress,
+  ServeOptions,
+  ServerTls,
+  SiteTls,
+  WebDriver,
+  WebServer,
+  WebServerLimits,
+} from './contracts/web-driver.ts'
+export { bodyStream, writeResponse } from './lib/http/bodies.ts'
+export { serveNodeHttp } from './lib/http/serve-node-http.ts'
+export { certificateFault, checkSiteTls } from './lib/http/site-certificate.ts'
