@@ -6,7 +6,7 @@ import { checkEntries } from './checks/entries.ts'
 import { figuresOf } from './checks/figures.ts'
 import { checkHabits } from './checks/habits.ts'
 import { checkImportRings } from './checks/import-rings.ts'
-import { checkLayers } from './checks/layers.ts'
+import { checkArrows, checkLayers } from './checks/layers.ts'
 import { checkLinks } from './checks/links.ts'
 import { checkPlaces } from './checks/places.ts'
 import { readWorkspace } from './checks/read-workspace.ts'
@@ -27,7 +27,10 @@ const programs: readonly string[] = [
 
 /** Quick ones first; early too what CI's tests wait for, the packages. */
 const checks: readonly Check[] = [
-  internalCheck('layers', 'who may import whom', checkLayers),
+  internalCheck('layers', 'who may import whom, and does', (workspace) => [
+    ...checkLayers(workspace),
+    ...checkArrows(workspace),
+  ]),
   internalCheck('rings', 'files that import each other', checkImportRings),
   internalCheck('places', 'libraries and facilities in their one place', checkPlaces),
   internalCheck('entries', 'entry files are named re-exports', checkEntries),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkLayers } from './layers.ts'
+import { checkArrows, checkLayers } from './layers.ts'
 import { packageJson, planted } from './planted.ts'
 
 const messages = (files?: Readonly<Record<string, string>>): readonly string[] =>
@@ -140,4 +140,18 @@ describe('the floors of worker', () => {
       expect.stringContaining('cellar has no place among the floors'),
     ])
   })
+})
+
+test('an arrow that no import uses is found', () => {
+  const used = {
+    'packages/client/src/lib/a.ts': "import '@millrace/core'\nimport type { T } from '@millrace/worker'\n",
+  }
+  const client = { 'packages/client/package.json': packageJson('client', { dependencies: ['core', 'worker'] }) }
+  const found = (files: Readonly<Record<string, string>>): readonly string[] =>
+    checkArrows(planted(files)).flatMap(({ file, message }) => (file.startsWith('packages/client/') ? [message] : []))
+  expect(found({ ...client, ...used })).toEqual([])
+  expect(found(client)).toEqual([
+    expect.stringContaining('nothing in @millrace/client imports @millrace/core'),
+    expect.stringContaining('nothing in @millrace/client imports @millrace/worker'),
+  ])
 })

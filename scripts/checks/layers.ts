@@ -52,7 +52,10 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map<string, Layer>([
   ['app', { dependencies: ['core', ...PARTS, 'dashboard', ...DRIVERS], devDependencies: [FOR_TESTS] }],
   [
     'testing',
-    { dependencies: ['core', 'app', 'conformance', ...PARTS, ...DRIVERS], devDependencies: [FOR_TESTS, PROGRAMS] },
+    {
+      dependencies: ['core', 'worker', 'tables', 'app', 'transport-embedded'],
+      devDependencies: ['conformance', ...PARTS, ...DRIVERS, FOR_TESTS, PROGRAMS],
+    },
   ],
   ['sensor-otel', { dependencies: ['core'], devDependencies: ['app', 'testing', 'transport-embedded'] }],
   ['create-stream-app', { dependencies: [] }],
@@ -81,6 +84,20 @@ export function checkLayers(workspace: Workspace): readonly Problem[] {
     ...workspace.files.flatMap(checkFloors),
     ...workspace.files.flatMap((file) => file.imports.flatMap((found) => checkImport(file, found, workspace.packages))),
   ]
+}
+
+/** The other way round: an arrow that no import uses draws a structure that is not there. */
+export function checkArrows({ packages, files }: Workspace): readonly Problem[] {
+  return packages.filter(isLibrary).flatMap((owner) => {
+    const own = files.filter((file) => file.package === owner && !file.isTest)
+    const imported = new Set(own.flatMap((file) => file.imports.map(({ specifier }) => specifier.split('/')[1])))
+    return (layerOf(owner)?.dependencies ?? [])
+      .filter((name) => !imported.has(name))
+      .map((name) => ({
+        file: `${owner.directory}/package.json`,
+        message: `nothing in ${owner.name} imports ${SCOPE}${name}: take the arrow out of scripts/checks/layers.ts`,
+      }))
+  })
 }
 
 function checkKnown(owner: WorkspacePackage): readonly Problem[] {
