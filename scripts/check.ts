@@ -10,6 +10,7 @@ import { checkArrows, checkLayers } from './checks/layers.ts'
 import { checkLinks } from './checks/links.ts'
 import { checkPlaces } from './checks/places.ts'
 import { readWorkspace } from './checks/read-workspace.ts'
+import { checkRegexps } from './checks/regexps.ts'
 import { checkShells } from './checks/shells.ts'
 
 // `pnpm check`, or `pnpm check layers lint` for some of them. Prints one line a check and what it found; exits 1 if any
@@ -37,6 +38,7 @@ const checks: readonly Check[] = [
   internalCheck('shells', 'every package has README, code and tests', checkShells),
   internalCheck('links', 'links of READMEs, and pages that code names, lead somewhere', checkLinks),
   internalCheck('habits', 'style that can be seen in the text', checkHabits),
+  internalCheck('regexps', 'regular expressions that a long text cannot slow down', checkRegexps),
   externalCheck('types', 'tsc -b', ['tsc', '-b', '.', ...programs]),
   externalCheck('packages', 'publint and arethetypeswrong on what is published', [
     'node',

@@ -169,8 +169,11 @@ function checkedPlace(error: Error, file: string): string | undefined {
 /** `file:line[:column]` of the first place in the stack outside Node and installed packages. */
 function placeOf(error: Error): string | undefined {
   for (const line of (error.stack ?? '').split('\n')) {
-    const [, where, position] = /(file:\/\/\/.+?|\/.+?|[A-Z]:\\.+?):(\d+(?::\d+)?)\)?$/.exec(line) ?? []
-    if (where === undefined || line.includes('node:') || where.includes('node_modules')) continue
+    const found = /:(\d+(?::\d+)?)\)?$/.exec(line)
+    const where = /(?:file:\/\/\/|\/|[A-Z]:\\).*/.exec(line.slice(0, found?.index))?.[0]
+    const position = found?.[1]
+    if (position === undefined || where === undefined || line.includes('node:') || where.includes('node_modules'))
+      continue
     return `${where.startsWith('file:') ? fileURLToPath(where) : where}:${position}`
   }
   return undefined

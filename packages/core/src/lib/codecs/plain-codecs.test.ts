@@ -64,6 +64,27 @@ describe('number', () => {
     },
   )
 
+  // Digits that two parts of a pattern could take between them: at the square of the length 80 kB held up a worker for 10 s.
+  test.each(['', '-', '1.', '.', '1e'])(
+    'long digits behind %j that are no number take time by their length',
+    (begin) => {
+      const refuse = (digits: number): void => {
+        expect(() => numberCodec.decode(Buffer.from(`${begin}${'1'.repeat(digits)}x`))).toThrow('Expected a decimal')
+      }
+      const leastMs = (digits: number): number => {
+        const times = Array.from({ length: 9 }, () => {
+          const beganMs = performance.now()
+          refuse(digits)
+          return performance.now() - beganMs
+        })
+        return Math.min(...times)
+      }
+      leastMs(10_000)
+      // Ten times as long: ten times the time, or a hundred times.
+      expect(leastMs(50_000) / leastMs(5_000)).toBeLessThan(40)
+    },
+  )
+
   test.each([NaN, Infinity, -Infinity])('refuses to write %d', (value) => {
     expect(() => numberCodec.encode(value)).toThrow('Expected a finite number')
   })

@@ -68,7 +68,7 @@ export const stringCodec: Codec<string> = {
   decode: decodeUtf8,
 }
 
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 const MOST_SAFE_DIGITS = 15
 const DIGIT_0 = 48
 

@@ -18,7 +18,7 @@ export function callerFile(callee: (...args: never[]) => unknown): string | unde
     Error.captureStackTrace(holder, callee)
     // Reading the property is what runs prepareStackTrace.
     if (holder.stack === undefined || file === undefined) return undefined
-    return file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*$/, '')) : file
+    return file.startsWith('file:') ? fileURLToPath(file.replace(/[?#].*/s, '')) : file
   } finally {
     Error.prepareStackTrace = prepare
   }

@@ -118,7 +118,7 @@ export function redactUrl(text: string): string {
   const rest = text.slice(scheme.length)
   const at = rest.lastIndexOf('@')
   const shown = at < 0 ? rest : `***${rest.slice(at)}`
-  return `${scheme}${shown.replace(/\?.*$/s, '?***')}`
+  return `${scheme}${shown.replace(/\?.*/s, '?***')}`
 }
 
 /** Whether a broker URL is of the embedded broker, in memory or on disk: it is on this machine, and nobody else uses it. */

@@ -22,7 +22,7 @@ export function clientNetwork(address: string): string {
   if (!ipaddr.isValid(address)) return address
   const client = ipaddr.process(address)
   if (client instanceof ipaddr.IPv4) return client.toString()
-  return `${ipaddr.IPv6.networkAddressFromCIDR(`${client.toNormalizedString().replace(/%.*$/, '')}/64`).toString()}/64`
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${client.toNormalizedString().replace(/%.*/s, '')}/64`).toString()}/64`
 }
 
 interface EmbeddingForm {

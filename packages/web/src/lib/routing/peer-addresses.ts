@@ -122,7 +122,7 @@ export class PeerAddresses {
 
   /** What speaks against an address, as the end of a sentence; nothing when it may be asked. */
   #objection(host: string, address: string): string | undefined {
-    const bare = address.replace(/%.*$/, '')
+    const bare = address.replace(/%.*/s, '')
     // Behind a translator or a tunnel there may be a machine's own addresses, but no worker's.
     const isHidden = (inner: string): boolean => [NEVER, LINK_LOCAL, LOOPBACK].some((list) => has(list, inner))
     if (has(NEVER, bare) || embeddedIPv4(bare).some(isHidden))

@@ -10,3 +10,11 @@ export function taskId(partitions: number, partition: number): string {
 export function taskOf({ partition }: TopicPartition, partitions: number): TaskRef {
   return { partitions, partition, id: taskId(partitions, partition) }
 }
+
+/** The task of an id that another member has sent; `undefined` for a text that `taskId` does not make. */
+export function taskOfId(id: string): TaskRef | undefined {
+  const [partitions = 0, partition = 0] = id.split('-', 2).map(Number)
+  return taskId(partitions, partition) === id && partition >= 0 && partition < partitions
+    ? { partitions, partition, id }
+    : undefined
+}

@@ -49,8 +49,10 @@ export const NO_GROUP_DATA: GroupData = {
  * and all is compressed. Format 1 was JSON, which begins with another byte.
  */
 const VERSION = 2
-/** No version of this makes more. */
-const MOST_BYTES = 64 * 1024 * 1024
+/** More than a group can have: its assignments are one record of the broker. */
+const MOST_TASKS = 1_000_000
+/** No version of this makes more. A few bytes of anybody who may lead the group could unpack to any number. */
+const MOST_BYTES = 8 * 1024 * 1024
 const NOBODY = 0xffff
 /** Up to here every group has room, and each rebalance of it need not wait for the last byte: 0.02 ms instead of 0.5 or more. */
 const SHORT_BYTES = 8_192
@@ -129,7 +131,7 @@ function readPacked(compressed: Uint8Array): GroupData | undefined {
     const [names, addresses, stamps] = [asTexts(head['names']), asTexts(head['addresses']), asTexts(head['stamps'])]
     const counts = asList(head['counts'], asInteger)
     const tasks = counts.reduce((sum, partitions) => sum + partitions, 0)
-    mustBe(bytes.length === begin + 3 * tasks, bytes)
+    mustBe(tasks <= MOST_TASKS && bytes.length === begin + 3 * tasks, bytes)
     const addressOf = (index: number): string | undefined => addresses[index] || undefined
     const owners = new Map<string, TaskOwner>()
     const unassigned: string[] = []

@@ -47,3 +47,18 @@ test('topics of another version are passed over', () => {
     gained: [],
   })
 })
+
+test.each([-1, 3, 99, 0.5, 2 ** 31])('partition %d, which the topic does not have, is passed over', (partition) => {
+  const plan = planRebalance(
+    { lost: [], kept: [], gained: [{ topic: 'a', partition }, ALL[0] ?? { topic: 'a', partition: 0 }] },
+    new Map(),
+    (topic) => COUNTS[topic],
+  )
+  expect(plan.gained.map(({ id }) => id)).toEqual(['3-0'])
+})
+
+test('a partition that is named twice is one of the task', () => {
+  const twice = { topic: 'a', partition: 1 }
+  const plan = planRebalance({ lost: [], kept: [], gained: [twice, { ...twice }] }, new Map(), (topic) => COUNTS[topic])
+  expect(plan.gained).toMatchObject([{ id: '3-1', assigned: [twice] }])
+})

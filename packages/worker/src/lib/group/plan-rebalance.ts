@@ -1,4 +1,4 @@
-import type { TopicPartition } from '@millrace/core'
+import { byPartition, type TopicPartition } from '@millrace/core'
 import type { AssignmentChange } from '@millrace/core/driver'
 import type { TaskRef } from '../contracts/task.ts'
 import { taskOf } from '../environment/task-id.ts'
@@ -22,8 +22,9 @@ export interface RebalancePlan {
  * its positions, rows and transaction belong together.
  *
  * @param here by task id
- * @param partitionsOf count of a topic; partitions of topics without one are passed over: a static member may be given
- *   topics of the version before when it comes back with another
+ * @param partitionsOf count of a topic that this worker reads; partitions of topics without one are passed over: a static member may be given
+ *   topics of the version before when it comes back with another. Passed over, too, are partitions that the topic does not
+ *   have and those named twice: another client of Kafka may lead the group, and give out what it likes
  */
 export function planRebalance(
   { lost, kept, gained }: Pick<AssignmentChange, 'lost' | 'kept' | 'gained'>,
@@ -31,7 +32,10 @@ export function planRebalance(
   partitionsOf: (topic: string) => number | undefined,
 ): RebalancePlan {
   const known = (partitions: readonly TopicPartition[]): readonly TopicPartition[] =>
-    partitions.filter(({ topic }) => partitionsOf(topic) !== undefined)
+    [...byPartition(partitions).values()].filter(({ topic, partition }) => {
+      const count = partitionsOf(topic)
+      return count !== undefined && Number.isInteger(partition) && partition >= 0 && partition < count
+    })
   const refOf = (partition: TopicPartition): TaskRef => taskOf(partition, partitionsOf(partition.topic) ?? 0)
   const changed = new Set([...lost, ...known(gained)].map((partition) => refOf(partition).id))
   const now = new Map<string, TaskRef & { readonly assigned: TopicPartition[] }>()

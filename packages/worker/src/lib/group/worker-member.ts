@@ -1,5 +1,6 @@
 import { toError, type TopicPartition } from '@millrace/core'
 import type { AssignmentChange } from '@millrace/core/driver'
+import { taskOfId } from '../environment/task-id.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Recovery } from '../restore/recovery.ts'
 import type { CopyRef, Standbys } from '../restore/standbys.ts'
@@ -197,9 +198,11 @@ function copiesFor(
 ): readonly CopyRef[] {
   const warmUps = new Set(warmUpsFor(self, { owners, warmUps: toCome }))
   return [...new Set([...standbys.keys(), ...warmUps])].flatMap((id) => {
+    const task = taskOfId(id)
+    if (task === undefined) return []
+    const { partitions, partition } = task
     const rank = standbys.get(id)
     const isStandby = rank !== undefined && owners.get(id)?.member !== self
-    const [partitions = 0, partition = 0] = id.split('-').map(Number)
     // A table that wants fewer copies than another one of its task has them on the first of the holders.
     const definitions = topics
       .statesWith(partitions)

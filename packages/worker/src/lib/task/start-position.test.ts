@@ -15,7 +15,7 @@ test('goes on from the committed offset, each subscription from where it was', (
   for (const offset of [10, 15, 20])
     expect(startPosition(at, { committed: committed(offset, 'm1 a:1'), bounds }, rules)).toEqual({
       offset,
-      progress: new Map([['a', { position: offset + 1, finished: [] }]]),
+      progress: new Map([['a', { position: Math.min(offset + 1, 20), finished: [] }]]),
       origin: 'committed',
       loss: undefined,
     })
@@ -75,4 +75,13 @@ test('what subscriptions have finished beyond deleted records is not handled aga
   })
   // The broker has lost offsets that will be given to other records.
   expect(startPosition(at, { committed: committed(21, text), bounds }, goOn)).toMatchObject({ progress: new Map() })
+})
+
+test('what nobody can have finished, for it is not there, is handled when it comes', () => {
+  const start = startPosition(at, { committed: committed(15, 'm1 a:zzzz b:1,2+zz c:1,2+1,zz+1'), bounds }, rules)
+  expect([...start.progress]).toEqual([
+    ['a', { position: 20, finished: [] }],
+    ['b', { position: 16, finished: [{ from: 18, to: 20 }] }],
+    ['c', { position: 16, finished: [{ from: 18, to: 19 }] }],
+  ])
 })

@@ -62,7 +62,9 @@ export function startPosition(
     return { offset, progress: new Map(), origin: 'reset', loss: undefined }
   }
   const { topic, partition: number } = partition
-  const progress = decodeCommitMetadata(committed)
+  const progress = new Map(
+    [...decodeCommitMetadata(committed)].map(([id, one]) => [id, progressUpTo(bounds.end, one)] as const),
+  )
   if (committed.offset >= bounds.beginning && committed.offset <= bounds.end)
     return { offset: committed.offset, progress, origin: 'committed', loss: undefined }
   const { beginning, end } = bounds
@@ -78,4 +80,13 @@ function progressFrom(offset: number, { position, finished }: Progress): Progres
   if (position >= offset) return { position, finished }
   const left = finished.flatMap(({ from, to }) => (to > offset ? [{ from: Math.max(from, offset), to }] : []))
   return { position: offset, finished: left }
+}
+
+/**
+ * Nobody can have finished what is not there: it is what another program has written, or the broker has lost its end. The
+ * records that get those offsets are new ones.
+ */
+function progressUpTo(end: number, { position, finished }: Progress): Progress {
+  const known = finished.flatMap(({ from, to }) => (from < end ? [{ from, to: Math.min(to, end) }] : []))
+  return { position: Math.min(position, end), finished: known }
 }

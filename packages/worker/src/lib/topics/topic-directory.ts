@@ -33,7 +33,7 @@ export class TopicDirectory {
   readonly #states = new Map<StateDefinition, number>()
   readonly #settings = new Map<string, TopicSettings>()
   readonly #groups = new Map<number, TaskTopology>()
-  #sources: readonly string[] = []
+  #sources: ReadonlySet<string> = new Set()
   #purged: ReadonlySet<string> = new Set()
   #timer: Scheduled | undefined
   #closed = false
@@ -45,7 +45,7 @@ export class TopicDirectory {
 
   /** Topics that the group reads. */
   get sources(): readonly string[] {
-    return this.#sources
+    return [...this.#sources]
   }
 
   /** Those of them whose committed records are deleted. */
@@ -61,6 +61,11 @@ export class TopicDirectory {
   /** Partition count of a declared topic. */
   partitions(topic: string): number | undefined {
     return this.#topics.get(topic)?.partitions
+  }
+
+  /** Partition count of a topic that the group reads. */
+  partitionsOfSource(topic: string): number | undefined {
+    return this.#sources.has(topic) ? this.partitions(topic) : undefined
   }
 
   partitionsOf(state: StateDefinition): number | undefined {
@@ -105,7 +110,7 @@ export class TopicDirectory {
     const { appId, log, settings } = this.#environment
     const { topicPartitions, replicationFactor } = settings
     const admin = this.#admin
-    this.#sources = [...new Set(topology.subscriptions.flatMap(({ topics }) => topics))].toSorted()
+    this.#sources = new Set(topology.subscriptions.flatMap(({ topics }) => topics).toSorted())
     this.#purged = new Set([...topology.topics.values()].flatMap(({ name, purge }) => (purge === true ? [name] : [])))
     const names = [
       ...new Set([
@@ -230,12 +235,12 @@ export class TopicDirectory {
   }
 
   #group(): void {
-    const counts = new Set(this.#sources.flatMap((topic) => this.partitions(topic) ?? []))
+    const counts = new Set(this.sources.flatMap((topic) => this.partitions(topic) ?? []))
     for (const count of counts) {
       const states = this.statesWith(count)
       const standbys = Math.max(0, ...states.map((state) => this.copiesOf(state)))
       this.#groups.set(count, {
-        topics: this.#sources.filter((topic) => this.partitions(topic) === count),
+        topics: this.sources.filter((topic) => this.partitions(topic) === count),
         parts: states.map(({ name }) => name).toSorted(),
         ...(standbys === 0 ? {} : { standbys }),
       })

@@ -147,9 +147,12 @@ export class ConnectedWorker implements RebalanceListener {
     this.#life.lease.renew()
     this.#rebalancingSinceMs ??= clock.monotonic()
     const isStopping = this.#finishing !== undefined
-    const { suspects, copies, warmUps } = this.member.assigned(change)
+    const { suspects, copies: wanted, warmUps } = this.member.assigned(change)
     this.#life.suspects.learn(suspects)
-    const plan = planRebalance(change, this.tasks.all, (topic) => this.topics.partitions(topic))
+    const plan = planRebalance(change, this.tasks.all, (topic) => this.topics.partitionsOfSource(topic))
+    // A store is open once: a copy of a task that is here, which a foreign leader may ask for, would keep it from opening.
+    const own = new Set([...plan.kept, ...plan.gained.map(({ id }) => id)])
+    const copies = wanted.filter(({ task }) => !own.has(task))
     const kept = plan.kept.flatMap((id) => this.tasks.all.get(id) ?? [])
     this.tasks.keepStores([...kept, ...plan.gained], isStopping ? [] : copies)
     this.tasks.lose(plan.lost, 'another worker has it now')
