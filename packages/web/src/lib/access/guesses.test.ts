@@ -1,4 +1,5 @@
 import { manualClock, type ManualClock } from '@millrace/core'
+import { eventually } from '@millrace/conformance'
 import { expect, test } from 'vitest'
 import { smallSite, type SmallSite } from '../fixtures/small-site.fixture.ts'
 import type { SiteSettings } from '../site-app.ts'
@@ -114,6 +115,29 @@ test('forms that do not come to their end take no request from anybody, and are 
   // Ten of an address, a hundred in all.
   expect(counted(await answered)).toEqual({ 408: 100, 429: 360, 503: 45 })
   expect(await form(`token=${TOKEN}`, address(1))).toBe(303)
+})
+
+test('a form that comes bit by bit has five seconds in all', async () => {
+  const { form, time } = guarded()
+  let pieces = 0
+  const dripping = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        await time.sleep(1_000)
+        pieces++
+        controller.enqueue(new TextEncoder().encode('t'))
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  let status: number | undefined
+  void form(dripping).then((answered) => (status = answered))
+  for (let seconds = 0; seconds < 5; seconds++) {
+    expect(status).toBeUndefined()
+    await time.advance(1_000)
+  }
+  await eventually(() => status === 408, { what: 'the end of the form' })
+  expect(pieces).toBeGreaterThan(2)
 })
 
 test('a form is no longer than it need be', async () => {
