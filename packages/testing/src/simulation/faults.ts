@@ -71,7 +71,7 @@ export class Faults {
     // What cannot happen now may be possible later, but not for ever: then the run would have no end.
     if (who !== undefined || random.chance(0.1)) this.#planned.splice(this.#planned.indexOf(fault), 1)
     if (who === undefined) return false
-    this.count(fault)
+    if (fault !== 'blocks') this.count(fault)
     trace.add(who, `fault: ${fault}`)
     return true
   }
@@ -94,7 +94,7 @@ export class Faults {
 
   /** No more of them: what stood still goes on, and who was silent is heard again or is out. */
   end(): void {
-    const { clock, trace, processes, releases } = this.#deps
+    const { trace, processes, releases } = this.#deps
     trace.add('simulation', 'the faults are over')
     this.#over = true
     for (const process of processes()) {
@@ -103,7 +103,7 @@ export class Faults {
       if (process.release !== releases.newest) process.stop()
       if (!process.heartbeats.silent || !process.up) continue
       // No group goes on without a member before its session is over: until then its lease holds.
-      if (clock.monotonic() - process.heartbeats.lastMs < process.sessionMs) process.heartbeats.resume()
+      if (process.unheardMs < process.sessionMs) process.heartbeats.resume()
       else process.expire()
     }
   }
@@ -115,6 +115,7 @@ export class Faults {
     if (fault === 'kills') process.kill()
     else if (fault === 'stops') process.stop()
     else if (fault === 'rebalances') process.rejoin()
+    else if (fault === 'blocks') process.block()
     else if (fault === 'stalls') this.#stall(process)
     else if (fault === 'deafStops') {
       process.stall(Infinity)
@@ -160,7 +161,7 @@ export class Faults {
     const { silences } = process.heartbeats
     const same = (): boolean => !process.over && process.heartbeats.silent && process.heartbeats.silences === silences
     const lastsMs = sessionMs * (0.5 + random.next())
-    const heardMs = clock.monotonic() - process.heartbeats.lastMs
+    const heardMs = process.unheardMs
     // A network that lets nothing through keeps back more than heartbeats.
     if (fault === 'silences' && random.chance(0.5)) process.stall(lastsMs)
     clock.schedule(lastsMs, () => {

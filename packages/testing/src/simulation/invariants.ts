@@ -20,11 +20,10 @@ export class Invariants {
   }
 
   /** A worker is about to shut out whoever has a task: only while the task is surely its own. */
-  initialising(process: SimulatedProcess, transactionalId: string, nowMs: number): void {
-    const { name, heartbeats, sessionMs } = process
-    const silentMs = nowMs - heartbeats.lastMs
-    if (silentMs >= sessionMs)
-      this.#broken(`${name} initialises ${transactionalId} ${silentMs} ms after its last heartbeat, without a lease`)
+  initialising(process: SimulatedProcess, transactionalId: string): void {
+    const { name, heartbeats, sessionMs, unheardMs } = process
+    if (unheardMs >= sessionMs)
+      this.#broken(`${name} initialises ${transactionalId} ${unheardMs} ms after its last heartbeat, without a lease`)
     if (heartbeats.lastMs < process.fencedMs(transactionalId))
       this.#broken(
         `${name} initialises ${transactionalId} again, not heard of by the group since it was shut out itself`,

@@ -1,8 +1,10 @@
 import { createApp, json, type App, type Topic } from '@millrace/app'
 import { numberedRecords } from './input-feed.ts'
 import { batches } from './scenarios/batches.fixture.ts'
+import { blocking } from './scenarios/blocking.fixture.ts'
 import { counting } from './scenarios/counting.fixture.ts'
 import { deadLetters } from './scenarios/dead-letters.fixture.ts'
+import { gathering } from './scenarios/gathering.fixture.ts'
 import { globalTotals } from './scenarios/global-totals.fixture.ts'
 import { nextRelease } from './scenarios/next-release.fixture.ts'
 import { readingFirst } from './scenarios/reading-first.fixture.ts'
@@ -16,14 +18,24 @@ export type Guarantee = 'at-least-once' | 'exactly-once'
 /** What may be in a run beside `counting`, which is in each. */
 const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = Object.freeze({
   batches,
+  blocking,
   deadLetters,
+  gathering,
   globalTotals,
   readingFirst,
   refusedSends,
   spilling,
 })
 
-export type ScenarioName = 'batches' | 'deadLetters' | 'globalTotals' | 'readingFirst' | 'refusedSends' | 'spilling'
+export type ScenarioName =
+  | 'batches'
+  | 'blocking'
+  | 'deadLetters'
+  | 'gathering'
+  | 'globalTotals'
+  | 'readingFirst'
+  | 'refusedSends'
+  | 'spilling'
 
 const ALL_SCENARIOS: readonly ScenarioName[] = Object.freeze([
   'batches',
@@ -32,6 +44,8 @@ const ALL_SCENARIOS: readonly ScenarioName[] = Object.freeze([
   'readingFirst',
   'refusedSends',
   'spilling',
+  'blocking',
+  'gathering',
 ])
 
 export interface LedgerOptions {
@@ -97,7 +111,7 @@ export function ledgerCase(
     make: (world) => {
       if (world.release === 1) {
         const some = scenarios.filter(() => always || world.random() < 0.35)
-        const maxUncommitted = world.random() < 0.3 ? 3 : 50_000
+        const maxUncommitted = world.random() < 0.3 || some.includes('gathering') ? 3 : 50_000
         plan = { scenarios: [counting, ...some.map((name) => SCENARIOS[name])], maxUncommitted }
       }
       latest = declare(world, guarantee, plan)

@@ -1,11 +1,15 @@
 import type { Clock, ManualClock, Scheduled } from '@millrace/core'
 
-/** The clock of one process: its timers stand still while it is frozen, and are gone when it is dead. */
+/**
+ * The clock of one process: its timers stand still while it is frozen, and are gone when it is dead. One whose event loop
+ * was blocked is ahead of the others by as long, for nobody else may wait meanwhile.
+ */
 export class ProcessClock implements Clock {
   readonly #clock: ManualClock
   #frozen = false
   #dead = false
   #late: (() => void)[] = []
+  #blockedMs = 0
 
   constructor(clock: ManualClock) {
     this.#clock = clock
@@ -16,15 +20,20 @@ export class ProcessClock implements Clock {
   }
 
   monotonic(): number {
-    return this.#clock.monotonic()
+    return this.#clock.monotonic() + this.#blockedMs
   }
 
   elapsedSince(monotonicMs: number): number {
-    return this.#clock.elapsedSince(monotonicMs)
+    return this.#clock.elapsedSince(monotonicMs - this.#blockedMs)
   }
 
   cpuTime(): number {
-    return this.#clock.cpuTime()
+    return this.#clock.cpuTime() + this.#blockedMs
+  }
+
+  /** The process computes for so long, here and now. */
+  block(forMs: number): void {
+    this.#blockedMs += forMs
   }
 
   schedule(delayMs: number, fn: () => void): Scheduled {

@@ -17,6 +17,7 @@ const DEFAULTS: Required<SimulationFaults> = Object.freeze({
   cuts: 1,
   deploys: 1,
   intruders: 1,
+  blocks: 1,
   statics: 0.3,
 })
 
@@ -35,6 +36,7 @@ const NONE: Required<SimulationFaults> = Object.freeze({
   cuts: 0,
   deploys: 0,
   intruders: 0,
+  blocks: 0,
   statics: 0,
 })
 
@@ -64,6 +66,7 @@ export const PLANNED_FAULTS: readonly PlannedFault[] = Object.freeze([
   'cuts',
   'deploys',
   'intruders',
+  'blocks',
 ])
 
 /** After these an event may be handled twice under at-least-once. Clean stops, rebalances and lost answers are not among them. */
@@ -73,4 +76,5 @@ export const DOUBLING_FAULTS: readonly FaultName[] = Object.freeze([
   'freezes',
   'stalls',
   'deafStops',
+  'blocks',
 ])

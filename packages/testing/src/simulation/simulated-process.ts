@@ -70,7 +70,7 @@ export class SimulatedProcess implements GateOwner {
     this.release = release
     this.#deps = deps
     this.#clock = new ProcessClock(clock)
-    this.heartbeats = new Heartbeats(clock)
+    this.heartbeats = new Heartbeats(this.#clock)
     const hold = (what: string): Promise<void> => gates.hold(this, what)
     this.store = new SimulatedStore(disk, hold)
     this.#logger = this.#tracing()
@@ -87,11 +87,11 @@ export class SimulatedProcess implements GateOwner {
         happened,
         note,
         dead: () => this.dead,
-        monotonic: () => clock.monotonic(),
+        monotonic: () => this.#clock.monotonic(),
         stored: (records) => noteStored(records, note),
         committing: (offsets) => deps.committing(this, offsets),
         initialising: (id) => deps.initialising(this, id),
-        fenced: (id) => this.#fencedMs.set(id, clock.monotonic()),
+        fenced: (id) => this.#fencedMs.set(id, this.#clock.monotonic()),
       },
       this.#memory,
     )
@@ -139,6 +139,11 @@ export class SimulatedProcess implements GateOwner {
   /** When a producer with this transactional id was last found to be shut out; `-Infinity` if never. */
   fencedMs(transactionalId: string): number {
     return this.#fencedMs.get(transactionalId) ?? -Infinity
+  }
+
+  /** How long ago the group has last heard of it, as it knows itself. */
+  get unheardMs(): number {
+    return this.#clock.monotonic() - this.heartbeats.lastMs
   }
 
   get sessionMs(): number {
@@ -210,7 +215,7 @@ export class SimulatedProcess implements GateOwner {
     this.#clock.kill()
     this.#memory.kill()
     // A static member keeps its place until its session is over, or until it is back.
-    const heardMs = clock.monotonic() - this.heartbeats.lastMs
+    const heardMs = this.unheardMs
     if (this.store.capabilities.workerId !== undefined)
       clock.schedule(Math.max(this.sessionMs - heardMs, 0), () => this.#memory.expire())
     if (this.#worker === undefined) return
@@ -224,6 +229,20 @@ export class SimulatedProcess implements GateOwner {
     this.#frozenMs = this.#deps.clock.monotonic()
     this.#clock.freeze()
     this.heartbeats.stop()
+  }
+
+  /** Something computes in it for longer than a session, in this moment: the group goes on without it. */
+  block(): void {
+    const { clock, happened, trace } = this.#deps
+    if (this.over || this.#frozen) return
+    trace.add(this.name, 'its event loop is blocked')
+    happened('blocks')
+    this.heartbeats.stop()
+    const { silences } = this.heartbeats
+    this.#clock.block(this.sessionMs * 1.2)
+    clock.schedule(0, () => {
+      if (!this.over && this.heartbeats.silent && this.heartbeats.silences === silences) this.expire()
+    })
   }
 
   /** No coordinator answers it for so long. */

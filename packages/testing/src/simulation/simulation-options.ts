@@ -34,6 +34,8 @@ export interface SimulationFaults {
   readonly deploys?: number
   /** Members with data that no worker has written, which stay in the group for a while. Default 1. */
   readonly intruders?: number
+  /** Times that a job or page keeps the event loop of a worker for longer than its session. Default 1. */
+  readonly blocks?: number
   /** Share of the runs whose workers are static members, in their places again after a crash. Default 0.3. */
   readonly statics?: number
 }
@@ -49,6 +51,8 @@ export interface SimulatedWorld {
   fails(share: number): boolean
   /** Waits until the simulation lets it go on: awaits of handlers end in another order each time. */
   pause(): Promise<void>
+  /** Keeps the event loop of the worker that calls for longer than its session, as a handler does that computes. */
+  block(): void
 }
 
 /** A record to send, as bytes, with the time of sending. `topic.request` makes it. */
@@ -68,6 +72,8 @@ export interface SimulatedRun {
   readonly input: readonly SimulatedRecord[]
   /** A fault has happened after which an event may count twice under the app's guarantee. */
   readonly mayDouble: boolean
+  /** On the clock of the run, from the last fault until everything was at rest. */
+  readonly settledMs: number
   readonly exactlyOnce: boolean
   /** Whether a fault has deleted this record of the input, so that it may not have been read. */
   wasCut(record: SimulatedRecord): boolean

@@ -1,4 +1,4 @@
-import { manualClock, MillraceError } from '@millrace/core'
+import { manualClock, type ManualClock, MillraceError } from '@millrace/core'
 import {
   createMemoryLog,
   createMemoryTransport,
@@ -48,7 +48,9 @@ export class Simulation {
   readonly #slots: WorkerSlots
   readonly #time: PassingTime
   readonly #decisions: Decisions
+  readonly #clock: ManualClock
   #generation = 0
+  #settledMs = 0
 
   /** The order in which chance is asked makes the run of a seed: another order here makes other runs of all seeds. */
   constructor(app: SimulatedApp, options: SimulationOptions, random: SeededRandom) {
@@ -57,6 +59,7 @@ export class Simulation {
     this.#maxSteps = options.maxSteps ?? MAX_STEPS
     const log = this.#log
     const clock = manualClock({ quiesce: () => turns(2) })
+    this.#clock = clock
     const startMs = clock.monotonic()
     const trace = new Trace(() => clock.monotonic() - startMs)
     this.trace = trace
@@ -114,7 +117,7 @@ export class Simulation {
       faults: () => faults.ofRequests(),
       happened: (fault) => faults.count(fault),
       committing: (worker, offsets) => this.#invariants.committing(worker, offsets),
-      initialising: (worker, id) => this.#invariants.initialising(worker, id, clock.monotonic()),
+      initialising: (worker, id) => this.#invariants.initialising(worker, id),
       wrapTransport: options.wrapTransport ?? ((inner) => inner),
       wrapStore: options.wrapStore ?? ((inner) => inner),
     })
@@ -167,12 +170,14 @@ export class Simulation {
   /** No more faults: everything comes to rest. */
   async #settle(): Promise<void> {
     this.#faults.end()
+    const beganMs = this.#clock.monotonic()
     await this.#intruders.end()
     const last = this.trace.steps + this.#maxSteps / 2
     while (!this.#atRest()) {
       if (this.trace.steps > last) throw this.#notSettled('The workers did not come to rest')
       await this.#step(() => this.#decisions.quiet())
     }
+    this.#settledMs = this.#clock.monotonic() - beganMs
   }
 
   /** Clean stops must leave everything as it is. */
@@ -232,6 +237,7 @@ export class Simulation {
       seed: this.#options.seed,
       log: this.#log,
       input: this.#input.sent,
+      settledMs: this.#settledMs,
       mayDouble: !exactlyOnce && this.#faults.mayDouble,
       exactlyOnce,
       wasCut: (record) => this.#cuts.has(record),
@@ -246,6 +252,7 @@ export class Simulation {
       random: () => this.#random.next(),
       fails: (share) => !this.#faults.over && this.#random.chance(share),
       pause: () => this.#gates.hold(this.#atWork(), 'handler'),
+      block: () => this.#slots.processes.find((process) => process === this.#atWork())?.block(),
     }
   }
 

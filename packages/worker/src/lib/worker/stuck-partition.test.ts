@@ -4,7 +4,15 @@ import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
 import { addTo, countsOf, countTable } from '../fixtures/count-table.fixture.ts'
 import { StuckPartitions } from '../fixtures/stuck-partitions.fixture.ts'
-import { Outside, outgoing, runWorker, silentLog, type TestApp, until } from '../fixtures/test-worker.fixture.ts'
+import {
+  Outside,
+  outgoing,
+  runWorker,
+  silentLog,
+  type TestApp,
+  testWorker,
+  until,
+} from '../fixtures/test-worker.fixture.ts'
 
 const PARTITIONS = 4
 const STUCK = { topic: 'out', partition: 2 }
@@ -95,8 +103,11 @@ for (const exactlyOnce of [false, true])
     }
     const first = await runWorker(log, app, { id: 'first', wrap })
     await until('all others are committed', () => isDone(log))
-    const second = await runWorker(log, app, { id: 'second', wrap })
-    await until('a share for each', () => second.worker.assignment().tasks.length === PARTITIONS / 2)
+    const second = testWorker(log, app, { id: 'second', wrap })
+    const started = second.worker.start()
+    // Half of rebalanceTimeout is the longest that a commit may take, and the test would not see that it did.
+    await until('a share for each', () => second.worker.assignment().tasks.length === PARTITIONS / 2, 10_000)
+    await started
     await outside.numbers('in', { first: COUNT, count: COUNT, partitions: PARTITIONS })
     await until('all others are committed again', () => isDone(log, 2 * EACH))
     await Promise.all([first.worker.stop({ hard: true }), second.worker.stop({ hard: true })])

@@ -1,0 +1,64 @@
+import { json } from '@millrace/app'
+import { checkCounts, checkSent, type Entry, idOf, type Scenario } from './scenario.fixture.ts'
+
+/** An entry whose handler blocks the event loop whenever it is called, before or after it has waited. */
+const isPoison = ({ key, number }: Entry): boolean => number === 3 && (key === 'key-2' || key === 'key-5')
+/** An entry whose handler blocks it once. */
+const isSlow = ({ key, number }: Entry): boolean => number === 1 && (key === 'key-0' || key === 'key-4')
+
+/**
+ * Handlers that block the event loop for longer than the session, beside others that wait for something: only what blocks
+ * again and again ends as a dead letter.
+ */
+export const blocking: Scenario = ({ app, world, entries }) => {
+  const computed = app.topic('computed', { key: 'string', value: json<Entry>() })
+  const waited = app.topic('waited', { key: 'string', value: json<Entry>() })
+  const results = app.table('results', { key: 'string', value: 'number', default: () => 0 })
+  const wasSlow = new Set<string>()
+  app.agent(
+    'compute',
+    entries,
+    async (stream) => {
+      for await (const entry of stream) {
+        if (entry.key === 'key-5') await world.pause()
+        results.update(entry.key, (count) => count + 1)
+        if (isPoison(entry)) world.block()
+        if (isSlow(entry) && !wasSlow.has(idOf(entry))) {
+          wasSlow.add(idOf(entry))
+          world.block()
+        }
+        await computed.send({ key: entry.key, value: entry })
+      }
+    },
+    { concurrency: 3, onError: 'deadLetter' },
+  )
+  app.agent(
+    'wait',
+    entries,
+    async (stream) => {
+      for await (const batch of stream.take(2, { within: '50ms' })) {
+        for (const _entry of batch) await world.pause()
+        for (const entry of batch) await waited.send({ key: entry.key, value: entry })
+        await world.pause()
+      }
+    },
+    { concurrency: 3, onError: 'deadLetter' },
+  )
+  const lettersOf = (agent: string): { name: string; key: typeof entries.key; value: typeof entries.value } => ({
+    name: `ledger-${agent}-dlq`,
+    key: entries.key,
+    value: entries.value,
+  })
+  return ({ run, input }) => {
+    const healthy = input.filter((entry) => !isPoison(entry))
+    checkSent(computed, { run, expected: healthy })
+    checkSent(lettersOf('compute'), { run, expected: input.filter(isPoison) })
+    checkSent(waited, { run, expected: input })
+    checkSent(lettersOf('wait'), { run, expected: [] })
+    checkCounts('results', {
+      counted: (id) => results.get(id),
+      ids: healthy.map(({ key, cut }) => ({ id: key, cut })),
+      mayDouble: run.mayDouble,
+    })
+  }
+}
