@@ -56,7 +56,7 @@ const results = await new Stryker({
   mutate: [...plan.mutate],
   mutator: { excludedMutations: values.strings ? [] : ['StringLiteral'] },
   ignorers: ['messages'],
-  plugins: ['@stryker-mutator/vitest-runner', `${root}scripts/mutate/ignore-messages.mjs`],
+  plugins: ['@stryker-mutator/vitest-runner', `${root}scripts/mutate/stryker-plugins.mjs`],
   testRunner: 'vitest',
   vitest: { configFile: 'scripts/mutate/vitest.config.ts', related: false },
   coverageAnalysis: 'perTest',
@@ -69,10 +69,10 @@ const results = await new Stryker({
   tsconfigFile: 'none',
   disableTypeChecks: false,
   packageManager: 'pnpm',
-  ignorePatterns: ['/docs', '/bench', '/apps', '/decisions', '/deploy', '.millrace', '.kafka'],
+  ignorePatterns: ['/docs', '/bench', '/apps', '/decisions', '/deploy', 'dist', '.millrace', '.kafka'],
   tempDirName: '.stryker-tmp',
   cleanTempDir: 'always',
-  reporters: ['progress-append-only'],
+  reporters: ['progress-append-only', 'survivors'],
 }).runMutationTest()
 
 const mutants = await mutantsOf(results)

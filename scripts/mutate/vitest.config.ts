@@ -1,5 +1,7 @@
+import { statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import { bundledPackages, PACKAGES_VARIABLE } from '../programs/packages.ts'
 import { bundledPackagesPlugin, PACKED_TESTS, SLOW_TESTS } from '../vitest-files.ts'
 import { TESTS_VARIABLE } from './tests-of.ts'
@@ -10,12 +12,20 @@ import { TESTS_VARIABLE } from './tests-of.ts'
 const packages = await bundledPackages()
 const tests: readonly string[] = JSON.parse(process.env[TESTS_VARIABLE] ?? '[]')
 
+/** Small files first: most mutants are noticed by the first tests, and the rest need not run then. */
+class SmallFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return files.toSorted((a, b) => statSync(a.moduleId).size - statSync(b.moduleId).size)
+  }
+}
+
 export default defineConfig({
   root: fileURLToPath(new URL('../../', import.meta.url)),
   plugins: [bundledPackagesPlugin(packages)],
   test: {
     env: { [PACKAGES_VARIABLE]: JSON.stringify(Object.fromEntries(packages)) },
     isolate: false,
+    sequence: { sequencer: SmallFirst },
     setupFiles: [fileURLToPath(new URL('../vitest-shared.ts', import.meta.url))],
     // A mutant that makes a test wait for ever is found out by the test, which is cheaper than a new process.
     testTimeout: 15_000,

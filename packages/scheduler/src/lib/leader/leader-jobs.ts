@@ -36,10 +36,7 @@ export class LeaderJobs {
 
   elected(leadership: Leadership): void {
     const { worker, topic, random } = this.#deps
-    const onOpened = (): void => {
-      if (term === this.#term) this.begin()
-    }
-    const term = new Term({ worker, topic, leadership, random, onOpened })
+    const term = new Term({ worker, topic, leadership, random, onOpened: () => this.begin() })
     this.#term = term
     leadership.signal.addEventListener('abort', () => this.#lost(term), { once: true })
     term.run().catch((thrown: unknown) => worker.fail(toError(thrown)))

@@ -106,11 +106,12 @@ export class Term implements RunRegistry {
       // Begun by an earlier leader and not finished, or claimed by a write of ours that was never acknowledged.
       if (record?.open.includes(slotMs) === true) break
       if (slotMs <= (this.#others.get(job) ?? -Infinity)) return false
+      const known = this.#own(record)
       const claimed = {
-        ...this.#blank(record),
-        upToMs: Math.max(record?.upToMs ?? -Infinity, slotMs),
-        open: [...(record?.open ?? []), slotMs],
-        runs: (record?.runs ?? 0) + 1,
+        ...known,
+        upToMs: Math.max(known.upToMs, slotMs),
+        open: [...known.open, slotMs],
+        runs: known.runs + 1,
       }
       if (await this.#write(log, job, claimed)) break
     }
@@ -121,11 +122,11 @@ export class Term implements RunRegistry {
   async finish(job: string, { slotMs, cursorMs, last }: FinishedRun): Promise<void> {
     for (;;) {
       const log = await this.#opened.promise
-      const record = this.#records.get(job)
+      const known = this.#own(this.#records.get(job))
       const finished = {
-        ...this.#blank(record),
-        upToMs: Math.max(record?.upToMs ?? -Infinity, cursorMs, slotMs),
-        open: record?.open.filter((open) => open !== slotMs) ?? [],
+        ...known,
+        upToMs: Math.max(known.upToMs, cursorMs, slotMs),
+        open: known.open.filter((open) => open !== slotMs),
         last: {
           slotMs: last.slot.getTime(),
           startedAtMs: last.startedAt.getTime(),
@@ -141,10 +142,11 @@ export class Term implements RunRegistry {
   async note(job: string, upToMs: number): Promise<void> {
     const log = await this.#opened.promise
     const record = this.#records.get(job)
-    if (record === undefined) await this.#write(log, job, { ...this.#blank(record), upToMs })
+    if (record === undefined) await this.#write(log, job, { ...this.#own(record), upToMs })
   }
 
-  #blank(record: JobRecord | undefined): JobRecord {
+  /** What is known of a job, as this leader writes it. */
+  #own(record: JobRecord | undefined): JobRecord {
     const { worker, leadership } = this.#deps
     return { upToMs: 0, open: [], runs: 0, last: undefined, ...record, by: worker.id, life: leadership.groupLife }
   }
@@ -210,11 +212,9 @@ export class Term implements RunRegistry {
   }
 
   async #pause(failures: number): Promise<void> {
-    try {
-      await this.#deps.worker.clock.sleep(backoffMs(failures, BACKOFF, this.#deps.random()), this.leadership.signal)
-    } catch (thrown) {
-      if (!this.leadership.signal.aborted) throw thrown
-    }
+    const { worker, random } = this.#deps
+    // The lead may end meanwhile, which the loop sees.
+    await worker.clock.sleep(backoffMs(failures, BACKOFF, random()), this.leadership.signal).catch(() => {})
   }
 
   #isOver(): boolean {

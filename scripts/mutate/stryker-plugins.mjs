@@ -1,5 +1,4 @@
-// A plugin of Stryker: what is said to people, in logs and errors, is not mutated. Plain JavaScript with no imports, because
-// each of Stryker's processes loads it by itself.
+// Plugins of Stryker. Plain JavaScript with no imports, because each of Stryker's processes loads them by itself.
 
 const LEVELS = new Set(['trace', 'debug', 'info', 'warn', 'error'])
 
@@ -15,7 +14,17 @@ function isError({ type, callee }) {
   return type === 'NewExpression' && callee.name?.endsWith('Error') === true
 }
 
+/** Shows survivors as they come, for who does not wait for the report or ends the run before it. */
+class Survivors {
+  onMutantTested({ status, fileName, location, replacement }) {
+    if (status !== 'Survived' && status !== 'NoCoverage') return
+    const place = `${fileName.slice(process.cwd().length + 1)}:${location.start.line}:${location.start.column}`
+    console.log(`  survived  ${place}  ${replacement.replaceAll(/\s+/g, ' ').slice(0, 80)}`)
+  }
+}
+
 export const strykerPlugins = [
+  // What is said to people, in logs and errors, is not mutated.
   {
     kind: 'Ignore',
     name: 'messages',
@@ -25,4 +34,5 @@ export const strykerPlugins = [
       },
     },
   },
+  { kind: 'Reporter', name: 'survivors', injectableClass: Survivors },
 ]

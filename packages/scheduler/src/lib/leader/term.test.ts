@@ -1,0 +1,178 @@
+import { manualClock, type ManualClock } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
+import { SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
+import { createCrontab } from '../jobs/create-jobs.ts'
+import type { Job } from '../jobs/job.ts'
+import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts'
+
+const NOON = Date.parse('2026-06-01T12:00:00Z')
+const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
+
+class World {
+  readonly clock: ManualClock = manualClock({ now: NOON })
+  readonly broker: SmallBroker = new SmallBroker()
+  readonly ran: string[] = []
+
+  worker(id: string): SmallWorker {
+    return new SmallWorker({ clock: this.clock, id, broker: this.broker })
+  }
+
+  minutely(id: string, options: { readonly catchUp?: 'all'; readonly name?: string } = {}): Job {
+    return createCrontab('* * * * *', { name: 'minutely', onLeader: true, ...options }, ({ slot }) => {
+      this.ran.push(`${id} ${slot.toISOString().slice(11, 19)}`)
+    })
+  }
+
+  async noted(record: JobRecord): Promise<void> {
+    const [key, value] = [Buffer.from('minutely'), encodeJobRecord(record)]
+    await this.broker.append({ topic: 'app-__scheduler', partition: 0, key, value, headers: [], timestamp: 0 })
+  }
+
+  last(): JobRecord | undefined {
+    const value = this.broker.records.findLast(({ key }) => key?.toString() === 'minutely')?.value
+    return value === null || value === undefined ? undefined : decodeJobRecord(value, 'minutely')
+  }
+}
+
+const RECORD: JobRecord = { by: 'zero', life: 'life', upToMs: NOON, open: [], runs: 7, last: undefined }
+
+test('what a leader notes of a job keeps what the leaders before have noted', async () => {
+  const world = new World()
+  await world.noted({ ...RECORD, upToMs: NOON - MINUTE_MS, open: [NOON - MINUTE_MS] })
+  const one = world.worker('one')
+  await one.run([world.minutely('one')])
+  one.lead('other life')
+  await turns()
+  expect(world.ran).toEqual(['one 11:59:00'])
+  // It had been begun, and counted, by then.
+  expect(world.last()).toMatchObject({ by: 'one', life: 'other life', open: [], runs: 7 })
+  await world.clock.advance('1m')
+  // 12:00 came while that run was under way, and runs of this job do not overlap.
+  expect(world.ran.slice(1)).toEqual(['one 12:01:00'])
+  expect(world.last()).toMatchObject({ by: 'one', upToMs: NOON + MINUTE_MS, open: [], runs: 8 })
+})
+
+test('a slot that was noted under a clock far ahead does not keep the job from running', async () => {
+  const world = new World()
+  await world.noted({ ...RECORD, upToMs: NOON + 400 * DAY_MS })
+  const one = world.worker('one')
+  await one.run([world.minutely('one')])
+  one.lead()
+  await world.clock.advance('1m')
+  expect(world.ran).toEqual(['one 12:01:00'])
+  expect(world.last()).toMatchObject({ runs: 8, upToMs: NOON + MINUTE_MS })
+})
+
+test('a slot that was noted under a clock a day ahead, and no more, is waited for', async () => {
+  const world = new World()
+  await world.noted({ ...RECORD, upToMs: NOON + DAY_MS })
+  const one = world.worker('one')
+  await one.run([world.minutely('one')])
+  one.lead()
+  await world.clock.advance('2m')
+  expect(world.ran).toEqual([])
+})
+
+test('a term that ends while its log is being opened leaves no producer open, and runs nothing', async () => {
+  for (const end of ['lost', 'resigned'] as const) {
+    const world = new World()
+    const one = world.worker('one')
+    await one.run([world.minutely('one')])
+    let opened = (): void => {}
+    world.broker.beforeInit = () => new Promise((resolve) => (opened = resolve))
+    const lead = one.lead()
+    await turns()
+    expect(world.broker.openProducers).toBe(1)
+    if (end === 'lost') lead.lose()
+    else await one.stop()
+    opened()
+    await turns()
+    expect(world.broker.openProducers).toBe(0)
+    await world.clock.advance('2m')
+    expect(world.ran).toEqual([])
+    expect(one.failure).toBeUndefined()
+  }
+})
+
+test('a log that cannot be opened is tried again, later each time, and a lost lead ends that', async () => {
+  const world = new World()
+  const one = world.worker('one')
+  await one.run([world.minutely('one')])
+  let tries = 0
+  world.broker.beforeInit = () => {
+    tries++
+    throw new Error('no transactions now')
+  }
+  const lead = one.lead()
+  await turns()
+  expect(tries).toBe(1)
+  await world.clock.advance('1s')
+  const within = tries
+  expect(within).toBeGreaterThan(2)
+  await world.clock.advance('1s')
+  expect(tries - within).toBeLessThan(within)
+  expect(one.logged.filter(({ level }) => level === 'warn')).toHaveLength(tries)
+  expect(one.logged.at(-1)?.message).toContain('What ran could not be read from app-__scheduler')
+  lead.lose()
+  const lost = tries
+  await world.clock.advance('10m')
+  expect(tries).toBe(lost)
+  expect(world.broker.openProducers).toBe(0)
+  expect(one.failure).toBeUndefined()
+})
+
+test('a term opens one log at a time and closes the last with itself', async () => {
+  const world = new World()
+  const one = world.worker('one')
+  await one.run([world.minutely('one')])
+  const lead = one.lead()
+  let failures = 3
+  world.broker.beforeCommit = () => {
+    if (failures-- > 0) throw new Error('connection lost')
+  }
+  await world.clock.advance('2m')
+  expect(world.ran).toEqual(['one 12:01:00', 'one 12:02:00'])
+  expect(world.broker.openProducers).toBe(1)
+  lead.lose()
+  await turns()
+  expect(world.broker.openProducers).toBe(0)
+})
+
+test('that a job has begun is noted once, and where the lead is lost meanwhile a line of the log says that it is not', async () => {
+  const world = new World()
+  const one = world.worker('one')
+  await one.run([world.minutely('one', { catchUp: 'all' })])
+  let lead = one.lead()
+  await turns()
+  expect(world.last()).toEqual({ by: 'one', life: 'life', upToMs: NOON, open: [], runs: 0, last: undefined })
+  lead.lose()
+  lead = one.lead()
+  await turns()
+  expect(world.broker.records).toHaveLength(1)
+  lead.lose()
+
+  const other = new World()
+  const two = other.worker('two')
+  await two.run([other.minutely('two', { catchUp: 'all' })])
+  const first = two.lead()
+  other.broker.beforeCommit = () => {
+    first.lose()
+    throw new Error('connection lost')
+  }
+  await turns()
+  expect(other.broker.records).toEqual([])
+  expect(two.logged).toContainEqual(
+    expect.objectContaining({ level: 'debug', message: expect.stringContaining('has begun could not be noted') }),
+  )
+  expect(two.failure).toBeUndefined()
+})
+
+test('bytes that are no record, and records without one of their fields, are none', () => {
+  expect(decodeJobRecord(Buffer.from('{'), 'job')).toBeUndefined()
+  const whole = { v: 1, ...RECORD }
+  expect(decodeJobRecord(Buffer.from(JSON.stringify(whole)), 'job')).toEqual(RECORD)
+  for (const field of ['v', 'by', 'life', 'upToMs', 'open', 'runs'])
+    expect(decodeJobRecord(Buffer.from(JSON.stringify({ ...whole, [field]: undefined })), 'job')).toBeUndefined()
+})
