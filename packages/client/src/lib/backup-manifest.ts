@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, lstatSync } from 'node:fs'
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -19,6 +19,8 @@ import type { Backup } from '@millrace/core/operations'
 const MANIFEST = 'millrace-backup.json'
 export const DRAFT: string = `${MANIFEST}.new`
 const FORMAT = 1
+/** A file in a folder, once, with no way out of it: a backup may come from anywhere. */
+const OWN_PATH = /^[\w-]+\/(?!\.{1,2}$)[\w.-]+$/
 
 export async function writeManifest(directory: string, backup: Backup): Promise<Backup> {
   const draft = join(directory, DRAFT)
@@ -51,11 +53,12 @@ async function digestOf(path: string): Promise<{ readonly bytes: number; readonl
   return { bytes, sha256: digest.digest('hex') }
 }
 
-/** The first file that is gone or has changed. */
+/** The first file that is gone or has changed; one of another size, a link or a device is not read. */
 export async function changedFile(directory: string, { files }: Backup): Promise<string | undefined> {
-  for (const { path, sha256 } of files) {
+  for (const { path, bytes, sha256 } of files) {
     const file = join(directory, path)
-    if (!existsSync(file) || (await digestOf(file)).sha256 !== sha256) return path
+    const found = lstatSync(file, { throwIfNoEntry: false })
+    if (found?.isFile() !== true || found.size !== bytes || (await digestOf(file)).sha256 !== sha256) return path
   }
   return undefined
 }
@@ -68,6 +71,9 @@ export async function readManifest(directory: string): Promise<Backup> {
     return { version: asText(version), appId: asText(appId), madeAt: asInteger(madeAt), files: asList(files, asFile) }
   })
   if (manifest === undefined) throw refused(`"${path}" cannot be read.`)
+  const names = manifest.files.map((file) => file.path)
+  const foreign = names.find((name, at) => !OWN_PATH.test(name) || names.indexOf(name) !== at)
+  if (foreign !== undefined) throw refused(`"${path}" names ${JSON.stringify(foreign)} as no backup does.`)
   return manifest
 }
 

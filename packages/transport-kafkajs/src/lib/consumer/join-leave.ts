@@ -68,7 +68,9 @@ export async function joinGroup(context: MemberContext, memberId: string, joinNu
   if (synced.errorCode === KafkaCode.unknownServerError && assignments.length > 0)
     return { kind: 'refused', memberId: joined.memberId, bytes: bytesOf(joined, assignments) }
   const syncRefusal = refused(synced.errorCode, membership, context)
-  return syncRefusal ?? { kind: 'joined', membership, assignment: decodeAssignment(synced.assignment), syncSentMs }
+  return (
+    syncRefusal ?? { kind: 'joined', membership, assignment: readAssignment(synced.assignment, groupId), syncSentMs }
+  )
 }
 
 function refused(
@@ -112,6 +114,19 @@ function subscriptionOf(metadata: Buffer): MemberSubscription {
     return decodeSubscription(metadata)
   } catch {
     return { topics: [], data: Buffer.alloc(0) }
+  }
+}
+
+/** Whoever leads the group has made it, also a client that does not speak the protocol. */
+export function readAssignment(bytes: Buffer, groupId: string): MemberAssignment {
+  try {
+    return decodeAssignment(bytes)
+  } catch (error) {
+    throw new MillraceError(
+      'GROUP_INCONSISTENT',
+      `The leader of group "${groupId}" has sent an assignment of ${bytes.length} bytes that cannot be read.`,
+      { cause: error },
+    )
   }
 }
 
