@@ -6,7 +6,7 @@ import { MOST_SUSPECTS, Suspects, type Suspect } from './suspects.ts'
 function suspects() {
   const clock = manualClock()
   const environment = { clock, log: silentLog, settings: { ...testSettings, sessionTimeoutMs: 10_000 } }
-  const known = new Suspects(environment, { hasRunOut: true }, [])
+  const known = new Suspects(environment, { valid: false }, [])
   return { clock, known }
 }
 

@@ -44,13 +44,13 @@ export interface RecentEvents {
  */
 export class Suspects implements BlockListener {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
-  readonly #lease: Pick<Lease, 'hasRunOut'>
+  readonly #lease: Pick<Lease, 'valid'>
   readonly #subscriptions: readonly RecentEvents[]
   readonly #known = new Map<string, Suspect & { readonly sinceMs: number }>()
 
   constructor(
     environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>,
-    lease: Pick<Lease, 'hasRunOut'>,
+    lease: Pick<Lease, 'valid'>,
     subscriptions: readonly RecentEvents[],
   ) {
     this.#environment = environment
@@ -63,7 +63,8 @@ export class Suspects implements BlockListener {
     const { sessionTimeoutMs } = settings
     const handled = leadersOf([...this.#ofHere(found), ...this.#subscriptions.flatMap((one) => one.handled())])
     const waiting = handled.length > 0 ? [] : leadersOf(this.#subscriptions.flatMap((one) => one.inFlight()))
-    const isLost = this.#lease.hasRunOut
+    // It may have heard of its loss already.
+    const isLost = !this.#lease.valid
     const events = [...handled, ...waiting]
       .slice(0, MOST_LOGGED)
       .map(({ agent, topic, partition, offset }) => ({ agent, topic, partition, offset }))
