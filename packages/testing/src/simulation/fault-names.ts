@@ -24,6 +24,7 @@ export const FAULTS = {
   // The broker.
   outages: 'a broker ends as by kill -9 or stands still, and is back later',
   logLosses: 'a broker comes back without its last records',
+  delays: 'a partition takes no records for a while, as below its min.insync.replicas',
   cuts: 'the oldest records of a partition are deleted, read or not',
   topicChanges: 'a topic is deleted, made again, or gets more partitions',
 } as const

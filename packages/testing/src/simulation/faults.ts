@@ -18,6 +18,10 @@ export interface FaultsDeps {
   readonly processes: () => readonly SimulatedProcess[]
   /** Deletes the oldest records of an input partition; what was done, if there was anything. */
   readonly cut: () => string | undefined
+  /** A partition takes no records for a while; which, if there is one. */
+  readonly stick: () => string | undefined
+  /** All partitions take records again. */
+  readonly unstick: () => void
   /** A stranger joins the group; false when there is no group. */
   readonly intrude: () => boolean
 }
@@ -32,9 +36,9 @@ export class Faults {
   constructor(deps: FaultsDeps) {
     this.#deps = deps
     const { most, random } = deps
-    this.#planned = PLANNED_FAULTS.flatMap((fault) =>
-      Array.from({ length: random.between(0, most[fault]) }, () => fault),
-    )
+    // What cannot happen asks for no chance, so that a fault of one guarantee changes no run of the other.
+    const possible = PLANNED_FAULTS.filter((fault) => fault !== 'delays' || most.delays > 0)
+    this.#planned = possible.flatMap((fault) => Array.from({ length: random.between(0, most[fault]) }, () => fault))
   }
 
   /** Some are still to come, or go on. */
@@ -61,11 +65,12 @@ export class Faults {
 
   /** One of those that are planned happens; false when there is nothing that it could befall now. */
   strike(): boolean {
-    const { random, trace, cut, intrude } = this.#deps
+    const { random, trace, cut, stick, intrude } = this.#deps
     const fault = random.pick(this.#planned)
     if (fault === undefined) return false
     let who: string | undefined
     if (fault === 'cuts') who = cut()
+    else if (fault === 'delays') who = stick()
     else if (fault === 'intruders') who = intrude() ? 'a stranger' : undefined
     else who = this.#befall(fault)
     // What cannot happen now may be possible later, but not for ever: then the run would have no end.
@@ -97,6 +102,7 @@ export class Faults {
     const { trace, processes, releases } = this.#deps
     trace.add('simulation', 'the faults are over')
     this.#over = true
+    this.#deps.unstick()
     for (const process of processes()) {
       process.thaw()
       process.endStall()
@@ -109,7 +115,7 @@ export class Faults {
   }
 
   /** Who it has befallen; `undefined` when there is nobody. */
-  #befall(fault: Exclude<PlannedFault, 'cuts' | 'intruders'>): string | undefined {
+  #befall(fault: Exclude<PlannedFault, 'cuts' | 'delays' | 'intruders'>): string | undefined {
     const process = this.#victim(fault)
     if (process === undefined) return undefined
     if (fault === 'kills') process.kill()

@@ -6,11 +6,16 @@ import type { SimulatedProcess } from './simulated-process.ts'
 /** What the simulation itself may add to a stop, by holding one await after another. */
 const STOP_SLACK_MS = 5_000
 
+/** For so long what waits for the broker may be at its bound: several requests in a row that take their time. */
+const FULL_LIMIT_MS = 8_000
+
 /** What must hold at all times, whatever the app does. Remembers the first thing that did not. */
 export class Invariants {
   readonly #log: MemoryLog
   readonly #groupId: string
   readonly #committed = new Map<string, number>()
+  /** Since when sends of a process are at their bound. */
+  readonly #fullSinceMs = new Map<SimulatedProcess, number>()
   #version = -1
   #violation: string | undefined
 
@@ -44,6 +49,23 @@ export class Invariants {
       if (state !== 'stopped' || store.leftOpen.length === 0) continue
       const open = store.leftOpen.map(({ table, partition }) => `${table}/${partition}`)
       this.#broken(`${name} has stopped and left stores open: ${open.join(', ')}`)
+    }
+  }
+
+  /** While a partition takes no records, only tasks that need it stand still: their sends must not fill what all share. */
+  sending(processes: readonly SimulatedProcess[], stuckSinceMs: number | undefined, nowMs: number): void {
+    if (stuckSinceMs === undefined) return this.#fullSinceMs.clear()
+    for (const process of processes) {
+      const { name, worker, state, stalled, frozen } = process
+      const full = state === 'running' && !stalled && !frozen && worker?.stats().pendingSends.full === true
+      if (!full) {
+        this.#fullSinceMs.delete(process)
+        continue
+      }
+      const sinceMs = this.#fullSinceMs.get(process) ?? nowMs
+      this.#fullSinceMs.set(process, sinceMs)
+      if (nowMs - sinceMs > FULL_LIMIT_MS)
+        this.#broken(`${name} hands out nothing for ${nowMs - sinceMs} ms, since sends fill maxPendingSendBytes`)
     }
   }
 

@@ -6,6 +6,8 @@ import { counting } from './scenarios/counting.fixture.ts'
 import { deadLetters } from './scenarios/dead-letters.fixture.ts'
 import { gathering } from './scenarios/gathering.fixture.ts'
 import { globalTotals } from './scenarios/global-totals.fixture.ts'
+import { largeSends } from './scenarios/large-sends.fixture.ts'
+import { manyNames } from './scenarios/many-names.fixture.ts'
 import { nextRelease } from './scenarios/next-release.fixture.ts'
 import { readingFirst } from './scenarios/reading-first.fixture.ts'
 import { refusedSends } from './scenarios/refused-sends.fixture.ts'
@@ -22,6 +24,8 @@ const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = Object.freeze({
   deadLetters,
   gathering,
   globalTotals,
+  largeSends,
+  manyNames,
   readingFirst,
   refusedSends,
   spilling,
@@ -33,6 +37,8 @@ export type ScenarioName =
   | 'deadLetters'
   | 'gathering'
   | 'globalTotals'
+  | 'largeSends'
+  | 'manyNames'
   | 'readingFirst'
   | 'refusedSends'
   | 'spilling'
@@ -47,6 +53,8 @@ const ALL_SCENARIOS: readonly ScenarioName[] = Object.freeze([
   'blocking',
   'gathering',
 ])
+/** They show nothing at least once: names that have no room beside an offset double, and no send waits for a commit. */
+const EXACTLY_ONCE_ONLY: readonly ScenarioName[] = Object.freeze(['largeSends', 'manyNames'])
 
 export interface LedgerOptions {
   /** Each of these is in a share of the runs. Default: all. */
@@ -84,6 +92,8 @@ function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUn
     processingGuarantee: guarantee,
     acceptableRecoveryLag: LAG,
     maxUncommitted,
+    // A few of `largeSends`.
+    ...(scenarios.includes(largeSends) ? { maxPendingSendBytes: 1024 } : {}),
     // Less than two pieces of `spilling`, more than all else sends.
     maxEventBytes: 400,
     transactionTimeout: '20s',
@@ -96,10 +106,14 @@ function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUn
   return { app, entries, checks: all.map((scenario) => scenario({ app, world, entries, copies })) }
 }
 
+function scenariosOf(guarantee: Guarantee): readonly ScenarioName[] {
+  return guarantee === 'exactly-once' ? [...ALL_SCENARIOS, ...EXACTLY_ONCE_ONLY] : ALL_SCENARIOS
+}
+
 /** The app, what is sent to it, and what must have come of it. For one run at a time. */
 export function ledgerCase(
   guarantee: Guarantee,
-  { scenarios = ALL_SCENARIOS, always = false }: LedgerOptions = {},
+  { scenarios = scenariosOf(guarantee), always = false }: LedgerOptions = {},
 ): LedgerCase {
   let plan: Plan = { scenarios: [counting], maxUncommitted: 50_000 }
   let latest: Ledger | undefined

@@ -15,7 +15,7 @@ import {
 } from './planted-defects.fixture.ts'
 import { PLANNED_FAULTS } from './settled-faults.ts'
 import { simulate, SimulationError } from './simulate.ts'
-import type { SimulationFaults, SimulationOptions } from './simulation-options.ts'
+import type { SimulationFaults, SimulationOptions, SimulationReport } from './simulation-options.ts'
 
 const GUARANTEES = ['at-least-once', 'exactly-once'] as const
 
@@ -30,6 +30,9 @@ const NOT_BLOCKING: readonly ScenarioName[] = Object.freeze([
   'refusedSends',
   'spilling',
 ])
+
+/** No faults of workers and of the group's coordinator. */
+const QUIET = { kills: 0, stops: 0, rebalances: 0, stalls: 0, deafStops: 0, cuts: 0, deploys: 0, statics: 0, blocks: 0 }
 /** Versions of the app that a run may deploy. */
 const RELEASES = 2
 
@@ -68,7 +71,7 @@ describe.each(GUARANTEES)('%s', (guarantee) => {
     expect(failures).toEqual([])
     // A fault that never happens proves nothing.
     const ofRequests = guarantee === 'exactly-once' ? ['commitErrors', 'transactionTimeouts'] : ['lostAnswers']
-    const planned = PLANNED_FAULTS
+    const planned = PLANNED_FAULTS.filter((fault) => guarantee === 'exactly-once' || fault !== 'delays')
     expect([...happened].toSorted()).toEqual([...planned, ...ofRequests].toSorted())
   }, 3_600_000)
 
@@ -109,6 +112,34 @@ test('lost answers alone double nothing, at least once', async () => {
   expect(lost).toBeGreaterThan(30)
 })
 
+describe('exactly once', () => {
+  const run = (
+    scenario: ScenarioName,
+    options: Pick<SimulationOptions, 'seed' | 'faults'>,
+  ): Promise<SimulationReport> => {
+    const { make, input, check } = ledgerCase('exactly-once', { scenarios: [scenario], always: true })
+    return simulate(make, { input, check, releases: RELEASES, ...options })
+  }
+
+  test('what many agents have finished goes to pages, through all faults', async () => {
+    let pages = 0
+    for (let seed = 1; seed <= 4; seed++) {
+      const { trace } = await run('manyNames', { seed })
+      pages += trace.filter((line) => line.includes('in ledger-__progress-')).length
+    }
+    expect(pages).toBeGreaterThan(20)
+  })
+
+  test('tasks that wait for a partition hold up no others, however much they send', async () => {
+    let delays = 0
+    for (let seed = 1; seed <= 6; seed++) {
+      const { faults } = await run('largeSends', { seed, faults: { ...QUIET, delays: 4 } })
+      delays += faults['delays'] ?? 0
+    }
+    expect(delays).toBeGreaterThan(6)
+  })
+})
+
 describe('planted defects are caught', () => {
   test('a commit past what is finished', async () => {
     const failure = await firstFailure('at-least-once', { to: 5 }, { wrapTransport: commitsTooFar })
@@ -122,18 +153,7 @@ describe('planted defects are caught', () => {
 
   test('a lease that is not checked', async () => {
     // One seed in thirty or so finds it: these begin where there is one.
-    const quiet = {
-      kills: 0,
-      stops: 0,
-      rebalances: 0,
-      stalls: 0,
-      deafStops: 0,
-      cuts: 0,
-      deploys: 0,
-      statics: 0,
-      blocks: 0,
-    }
-    const faults = { ...quiet, silences: 3, freezes: 3, slow: 0.1 }
+    const faults = { ...QUIET, silences: 3, freezes: 3, slow: 0.1 }
     const seeds = { from: 70, to: 180, scenarios: NOT_BLOCKING }
     const failure = await firstFailure('at-least-once', seeds, { faults, wrapTransport: ignoresItsLease })
     expect(failure?.message).toMatch(/changelog \S+, store|went back|(?:counts|sums|totals|verdicts) has/)

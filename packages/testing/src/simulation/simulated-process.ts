@@ -11,7 +11,7 @@ import type { Release } from './releases.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { SimulatedStore, type SimulatedDisk } from './simulated-store.ts'
 import { SimulatedTransport } from './simulated-transport.ts'
-import type { RequestFaults } from './simulated-wire.ts'
+import type { RequestFaults, SimulatedWire } from './simulated-wire.ts'
 import { fingerprint, type Trace } from './trace.ts'
 
 export interface ProcessDeps {
@@ -23,6 +23,7 @@ export interface ProcessDeps {
   readonly trace: Trace
   readonly faults: () => RequestFaults
   readonly happened: (fault: string) => void
+  readonly healed: SimulatedWire['healed']
   readonly committing: (process: SimulatedProcess, offsets: readonly CommitOffset[]) => void
   readonly initialising: (process: SimulatedProcess, transactionalId: string) => void
   readonly wrapTransport: (transport: Transport) => Transport
@@ -65,7 +66,7 @@ export class SimulatedProcess implements GateOwner {
     { name, release, disk }: { readonly name: string; readonly release: Release; readonly disk: SimulatedDisk },
     deps: ProcessDeps,
   ) {
-    const { log, clock, gates, random, names, trace, faults, happened } = deps
+    const { log, clock, gates, random, names, trace, faults, happened, healed } = deps
     this.name = name
     this.release = release
     this.#deps = deps
@@ -85,6 +86,7 @@ export class SimulatedProcess implements GateOwner {
         faults,
         hold,
         happened,
+        healed,
         note,
         dead: () => this.dead,
         monotonic: () => this.#clock.monotonic(),

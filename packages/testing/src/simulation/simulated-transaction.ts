@@ -3,6 +3,7 @@ import {
   isMillraceError,
   MillraceError,
   type OutgoingRecord,
+  partitionKey,
   type TopicPartition,
 } from '@millrace/core'
 import type { SendOptions, SendOutcome, TransactionalProducer } from '@millrace/core/driver'
@@ -56,10 +57,47 @@ export class SimulatedTransaction implements TransactionalProducer {
   send(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
     return this.#telling(`send ${this.#id}`, async () => {
       this.#mustBeOpen()
-      const outcomes = await this.#inner.send(records, options)
-      this.#records.push(...records.filter((_, nth) => outcomes[nth]?.ok === true))
+      const outcomes: SendOutcome[] = []
+      const waits = new Map<string, OutgoingRecord[]>()
+      const taken: OutgoingRecord[] = []
+      for (const record of records) {
+        const isStuck = options.onDelayed !== undefined && this.#wire.healed(record) !== undefined
+        if (!isStuck) taken.push(record)
+        else waits.set(partitionKey(record), [...(waits.get(partitionKey(record)) ?? []), record])
+      }
+      for (const late of waits.values()) this.#delay(late, options)
+      const answers = await this.#store(taken, options)
+      let next = 0
+      records.forEach((record, nth) => {
+        const answer = waits.has(partitionKey(record)) ? undefined : answers[next++]
+        if (answer !== undefined) outcomes[nth] = answer
+      })
       return outcomes
     })
+  }
+
+  /** The partition takes these later, and all else at once. */
+  #delay(records: readonly OutgoingRecord[], { guard, onDelayed }: SendOptions): void {
+    const [first] = records
+    if (first === undefined || onDelayed === undefined) return
+    const { topic, partition } = first
+    const outcomes = (async () => {
+      await this.#wire.healed(first)
+      return this.#telling(`late send ${this.#id}`, async () => {
+        this.#mustBeOpen()
+        return this.#store(records, { guard })
+      })
+    })()
+    // Whoever asked hears of it; nobody does any more in a worker that is dead.
+    outcomes.catch(() => {})
+    this.#wire.note(`${topic}-${partition} takes nothing`)
+    onDelayed({ topic, partition, reason: 'Too few replicas, in a simulation.', outcomes })
+  }
+
+  async #store(records: readonly OutgoingRecord[], options: SendOptions): Promise<readonly SendOutcome[]> {
+    const outcomes = await this.#inner.send(records, options)
+    this.#records.push(...records.filter((_, nth) => outcomes[nth]?.ok === true))
+    return outcomes
   }
 
   sendOffsets(groupId: string, offsets: readonly CommitOffset[]): Promise<void> {

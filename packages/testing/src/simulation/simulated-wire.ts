@@ -1,4 +1,4 @@
-import type { CommitOffset, OutgoingRecord } from '@millrace/core'
+import type { CommitOffset, OutgoingRecord, TopicPartition } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import { never } from './gates.ts'
 import type { Heartbeats } from './heartbeats.ts'
@@ -23,6 +23,8 @@ export interface SimulatedWire {
   readonly dead: () => boolean
   readonly monotonic: () => number
   readonly happened: (fault: string) => void
+  /** When a partition that takes no records takes some again; `undefined` for one that does. */
+  readonly healed: (partition: TopicPartition) => Promise<void> | undefined
   readonly note: (what: string) => void
   readonly stored: (records: readonly OutgoingRecord[]) => void
   /** Told of offsets when their commit is asked for; throws nothing, remembers what is wrong. */

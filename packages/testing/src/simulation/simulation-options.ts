@@ -30,6 +30,8 @@ export interface SimulationFaults {
   readonly deafStops?: number
   /** Times that the oldest records of an input partition are deleted, read or not. Only with `onOffsetLost: 'earliest'`. Default 1. */
   readonly cuts?: number
+  /** Times that a partition takes no records of transactions for up to 25 s. Only exactly once. Default 1. */
+  readonly delays?: number
   /** Times that the next release is deployed, worker by worker: see `SimulationOptions.releases`. Default 1. */
   readonly deploys?: number
   /** Members with data that no worker has written, which stay in the group for a while. Default 1. */

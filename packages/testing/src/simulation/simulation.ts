@@ -20,6 +20,7 @@ import { PassingTime } from './passing-time.ts'
 import { Releases } from './releases.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { settledFaults } from './settled-faults.ts'
+import { StuckPartitions } from './stuck-partitions.ts'
 import type { SimulatedApp, SimulatedRun, SimulatedWorld, SimulationOptions } from './simulation-options.ts'
 import { Trace } from './trace.ts'
 import { turns } from './turns.ts'
@@ -42,6 +43,8 @@ export class Simulation {
   readonly #groupId: string
   readonly #cuts: InputCuts
   readonly #intruders: Intruders
+  readonly #stuck: StuckPartitions
+  readonly #nowMs: () => number
   readonly #invariants: Invariants
   readonly #faults: Faults
   readonly #input: InputFeed
@@ -61,6 +64,7 @@ export class Simulation {
     const clock = manualClock({ quiesce: () => turns(2) })
     this.#clock = clock
     const startMs = clock.monotonic()
+    this.#nowMs = () => clock.monotonic()
     const trace = new Trace(() => clock.monotonic() - startMs)
     this.trace = trace
     const most = settledFaults(options.faults)
@@ -93,8 +97,15 @@ export class Simulation {
       onGiven: (partitions, data) => this.#invariants.given(partitions, data),
     })
     const { settings } = releases.first.runtime.surroundings
+    const exactlyOnce = settings.processingGuarantee === 'exactly-once'
+    const stuck = new StuckPartitions(log, clock, random)
+    this.#stuck = stuck
     const faults = new Faults({
-      most: settings.onOffsetLost === 'earliest' ? most : { ...most, cuts: 0 },
+      most: {
+        ...most,
+        cuts: settings.onOffsetLost === 'earliest' ? most.cuts : 0,
+        delays: exactlyOnce ? most.delays : 0,
+      },
       random,
       clock,
       trace,
@@ -102,6 +113,8 @@ export class Simulation {
       releases,
       processes: () => this.#slots.processes,
       cut: () => this.#cuts.cut(this.#input, random),
+      stick: () => stuck.stick(this.#input.topics),
+      unstick: () => stuck.end(),
       intrude: () => this.#intruders.join(this.#input.topics),
     })
     this.#faults = faults
@@ -116,6 +129,7 @@ export class Simulation {
       statics: random.chance(most.statics),
       faults: () => faults.ofRequests(),
       happened: (fault) => faults.count(fault),
+      healed: (partition) => stuck.healed(partition),
       committing: (worker, offsets) => this.#invariants.committing(worker, offsets),
       initialising: (worker, id) => this.#invariants.initialising(worker, id),
       wrapTransport: options.wrapTransport ?? ((inner) => inner),
@@ -213,6 +227,7 @@ export class Simulation {
     }
     this.#invariants.look()
     this.#invariants.endings(this.#slots.processes)
+    this.#invariants.sending(this.#slots.processes, this.#stuck.sinceMs, this.#nowMs())
     this.#invariants.mustHold(this.#slots.processes)
   }
 
