@@ -57,7 +57,7 @@ export class LeaderJobs {
       if (isAgain) runner.runAgain(record?.open ?? [])
       else
         runner.begin({ ...beginOnLeader(job, record, { now, groupLife: term.leadership.groupLife }), registry: term })
-      if (record === undefined && job.kind === 'cron' && job.catchUp !== 'none') void this.#note(term, job, now)
+      if (job.kind === 'cron' && job.catchUp !== 'none') void this.#note(term, job, now)
     }
     onBegun()
   }

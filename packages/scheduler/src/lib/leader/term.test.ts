@@ -92,6 +92,7 @@ test('a term that ends while its log is being opened leaves no producer open, an
     expect(world.broker.openProducers).toBe(0)
     await world.clock.advance('2m')
     expect(world.ran).toEqual([])
+    expect(one.logged.filter(({ level }) => level === 'warn')).toEqual([])
     expect(one.failure).toBeUndefined()
   }
 })

@@ -57,7 +57,7 @@ export class Term implements RunRegistry {
     while (!this.#isOver()) {
       try {
         // To be elected takes a join, which is as good as a heartbeat.
-        if (failures === 0 && this.#openings === 0) this.leadership.check()
+        if (failures === 0) this.leadership.check()
         else await this.leadership.confirm()
         const log = await SlotLog.open(topic, worker, this.leadership)
         if (this.#isOver()) {

@@ -1,0 +1,173 @@
+import { manualClock, type ManualClock } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
+import { SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
+import { createCrontab, createTask, createTimer } from '../jobs/create-jobs.ts'
+import { decodeJobRecord, encodeJobRecord } from './job-record.ts'
+
+const NOON = Date.parse('2026-06-01T12:00:00Z')
+
+class World {
+  readonly clock: ManualClock = manualClock({ now: NOON })
+  readonly broker: SmallBroker = new SmallBroker()
+
+  worker(id: string): SmallWorker {
+    return new SmallWorker({ clock: this.clock, id, broker: this.broker })
+  }
+
+  /** What another leader has noted. */
+  async noted(job: string, upToMs: number): Promise<void> {
+    const value = encodeJobRecord({ by: 'zero', life: 'life', upToMs, open: [], runs: 1, last: undefined })
+    await this.broker.append({
+      topic: 'app-__scheduler',
+      partition: 0,
+      key: Buffer.from(job),
+      value,
+      headers: [],
+      timestamp: 0,
+    })
+  }
+}
+
+test('a log that is read again within a term begins no timetable anew', async () => {
+  const world = new World()
+  const one = world.worker('one')
+  let end = (): void => {}
+  const scheduler = await one.run([
+    createCrontab('* * * * *', { name: 'long', onLeader: true, catchUp: 'all' }, () => {
+      return new Promise<void>((resolve) => (end = resolve))
+    }),
+    createTimer('30s', { name: 'other', onLeader: true }, () => {}),
+  ])
+  one.lead()
+  await world.clock.advance('2m')
+  expect(scheduler.jobs()[0]).toMatchObject({ name: 'long', active: 1, skipped: 1 })
+  world.broker.beforeCommit = () => {
+    world.broker.beforeCommit = () => {}
+    throw new Error('connection lost')
+  }
+  await world.clock.advance('31s')
+  expect(one.logged.some(({ level }) => level === 'warn')).toBe(true)
+  expect(scheduler.jobs()[0]).toMatchObject({ active: 1, skipped: 1, queued: 0 })
+  end()
+  await turns()
+  expect(scheduler.jobs()[0]).toMatchObject({ active: 0, runs: 1 })
+})
+
+test('only jobs that are caught up are noted before they run', async () => {
+  const world = new World()
+  const one = world.worker('one')
+  await one.run([
+    createCrontab('* * * * *', { name: 'none', onLeader: true }, () => {}),
+    createCrontab('* * * * *', { name: 'latest', onLeader: true, catchUp: 'latest' }, () => {}),
+    createTimer('1m', { name: 'timer', onLeader: true }, () => {}),
+  ])
+  one.lead()
+  await turns()
+  expect(world.broker.records.map(({ key }) => String(key))).toEqual(['latest'])
+})
+
+test('a worker that has never led resigns at once, and one whose earlier lead is taken away goes on leading', async () => {
+  const world = new World()
+  const one = world.worker('one')
+  let runs = 0
+  await one.run([createCrontab('* * * * *', { name: 'minutely', onLeader: true }, () => void runs++)])
+  const first = one.lead()
+  await turns()
+  const second = one.lead()
+  await turns()
+  first.lose()
+  await world.clock.advance('1m')
+  expect(runs).toBe(1)
+  await one.stop(second)
+
+  const two = world.worker('two')
+  await two.run([createCrontab('* * * * *', { name: 'minutely', onLeader: true }, () => {})])
+  await two.stop()
+})
+
+test('a task runs in its own slot: now, or after all that was noted', async () => {
+  for (const upToMs of [undefined, NOON - 1, NOON + 5000]) {
+    const world = new World()
+    if (upToMs !== undefined) await world.noted('seed', upToMs)
+    const one = world.worker('one')
+    const slots: number[] = []
+    await one.run([createTask({ name: 'seed', onLeader: true }, ({ slot }) => void slots.push(slot.getTime()))])
+    one.lead('another life')
+    await turns()
+    expect(slots).toEqual([Math.max(NOON, (upToMs ?? 0) + 1)])
+  }
+})
+
+test('slots that are not caught up are not counted as skipped', async () => {
+  const world = new World()
+  await world.noted('hourly', NOON - 5 * 3_600_000)
+  const one = world.worker('one')
+  const scheduler = await one.run([createCrontab('30 * * * *', { name: 'hourly', onLeader: true }, () => {})])
+  one.lead()
+  await turns()
+  expect(scheduler.jobs()[0]).toMatchObject({ skipped: 0, runs: 0, state: 'scheduled' })
+})
+
+test('nothing begins before all that ran is read, also where the worker gets ready meanwhile', async () => {
+  const world = new World()
+  await world.noted('seed', NOON - 1)
+  const one = world.worker('one')
+  let runs = 0
+  let opened = (): void => {}
+  world.broker.beforeInit = () => new Promise((resolve) => (opened = resolve))
+  const beforeReady = async (): Promise<void> => {
+    one.lead()
+    await turns()
+  }
+  const scheduler = await one.run([createTask({ name: 'seed', onLeader: true }, () => void runs++)], { beforeReady })
+  expect(scheduler.jobs()[0]?.state).toBe('waiting-for-leader')
+  opened()
+  await turns()
+  expect(runs).toBe(0)
+  expect(scheduler.jobs()[0]?.state).toBe('finished')
+})
+
+test('a leader asks the group before it reads again, and not for its first look', async () => {
+  for (const fails of ['open', 'write'] as const) {
+    const world = new World()
+    const one = world.worker('one')
+    await one.run([createTimer('10s', { name: 'tick', onLeader: true }, () => {})])
+    const failOnce = (): void => {
+      world.broker.beforeInit = world.broker.beforeCommit = () => {}
+      throw new Error('connection lost')
+    }
+    if (fails === 'open') world.broker.beforeInit = failOnce
+    else world.broker.beforeCommit = failOnce
+    const lead = one.lead()
+    await turns()
+    expect(lead.confirms).toBe(0)
+    await world.clock.advance('15s')
+    expect(lead.confirms).toBe(1)
+  }
+})
+
+test('what is noted has all runs that are under way, and each end takes off its own', async () => {
+  const world = new World()
+  const one = world.worker('one')
+  const ends: (() => void)[] = []
+  await one.run([
+    createCrontab('* * * * *', { name: 'long', onLeader: true, overlap: 'allow' }, () => {
+      return new Promise<void>((resolve) => void ends.push(resolve))
+    }),
+  ])
+  one.lead()
+  const noted = (): unknown => {
+    const value = world.broker.records.at(-1)?.value
+    return value === null || value === undefined ? undefined : decodeJobRecord(value, 'long')
+  }
+  await world.clock.advance('1m')
+  const [first, second] = [NOON + 60_000, NOON + 120_000]
+  expect(noted()).toEqual({ by: 'one', life: 'life', upToMs: first, open: [first], runs: 1, last: undefined })
+  await world.clock.advance('1m')
+  expect(noted()).toMatchObject({ upToMs: second, open: [first, second], runs: 2 })
+  ends[0]?.()
+  await turns()
+  const last = { slotMs: first, startedAtMs: first, durationMs: 60_000, result: 'done' }
+  expect(noted()).toMatchObject({ upToMs: second, open: [second], runs: 2, last })
+})
