@@ -3,7 +3,7 @@ import { relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Stryker } from '@stryker-mutator/core'
 import { readEquivalents, sortSurvivors } from './mutate/equivalents.ts'
-import { mutantOf, type Mutant, type Result } from './mutate/mutant.ts'
+import { mutantOf } from './mutate/mutant.ts'
 import { planOf } from './mutate/plan.ts'
 import { reportOf } from './mutate/report.ts'
 import { TESTS_VARIABLE } from './mutate/tests-of.ts'
@@ -51,6 +51,10 @@ if (plan.mutate.length === 0) {
   process.exit(0)
 }
 
+// Before the run: who works on meanwhile changes lines.
+const files = [...new Set(plan.mutate.map((pattern) => pattern.replace(/:\d+-\d+$/, '')))]
+const texts = new Map(await Promise.all(files.map(async (file) => [file, await readFile(file, 'utf8')] as const)))
+
 process.env[TESTS_VARIABLE] = JSON.stringify(plan.tests)
 const results = await new Stryker({
   mutate: [...plan.mutate],
@@ -75,7 +79,10 @@ const results = await new Stryker({
   reporters: ['progress-append-only', 'survivors'],
 }).runMutationTest()
 
-const mutants = await mutantsOf(results)
+const mutants = results.map((result) => {
+  const file = relative(root, result.fileName)
+  return mutantOf(file, texts.get(file) ?? '', result)
+})
 const sorted = sortSurvivors(
   mutants,
   await readEquivalents(),
@@ -83,9 +90,3 @@ const sorted = sortSurvivors(
 )
 console.log(`\n${reportOf(mutants, sorted)}`)
 process.exitCode = sorted.survivors.length + sorted.wrong.length > 0 ? 1 : 0
-
-async function mutantsOf(results: readonly (Result & { readonly fileName: string })[]): Promise<readonly Mutant[]> {
-  const names = [...new Set(results.map(({ fileName }) => fileName))]
-  const texts = new Map(await Promise.all(names.map(async (name) => [name, await readFile(name, 'utf8')] as const)))
-  return results.map((result) => mutantOf(relative(root, result.fileName), texts.get(result.fileName) ?? '', result))
-}
