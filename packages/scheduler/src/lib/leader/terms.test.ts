@@ -1,9 +1,11 @@
 import { manualClock, type ManualClock } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { SmallBroker } from '../fixtures/small-broker.fixture.ts'
-import { SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
+import { Lead, SmallWorker, turns } from '../fixtures/small-worker.fixture.ts'
 import { createCrontab, createTask, createTimer } from '../jobs/create-jobs.ts'
+import { encodePause, pauseKey } from '../pauses/pause.ts'
 import { decodeJobRecord, encodeJobRecord } from './job-record.ts'
+import { Term } from './term.ts'
 
 const NOON = Date.parse('2026-06-01T12:00:00Z')
 
@@ -170,4 +172,67 @@ test('what is noted has all runs that are under way, and each end takes off its 
   await turns()
   const last = { slotMs: first, startedAtMs: first, durationMs: 60_000, result: 'done' }
   expect(noted()).toMatchObject({ upToMs: second, open: [second], runs: 2, last })
+})
+
+function termOn(world: World, id: string): Term {
+  const worker = world.worker(id)
+  const leadership = new Lead(world.broker, 'life')
+  const term = new Term({ worker, topic: 'app-__scheduler', leadership, random: () => 0.5, onOpened: () => {} })
+  void term.run()
+  return term
+}
+
+test('a slot that was noted before this term is not claimed again, whoever has noted it', async () => {
+  for (const id of ['zero', 'one']) {
+    const world = new World()
+    await world.noted('job', NOON)
+    const term = termOn(world, id)
+    expect(await term.claim('job', NOON)).toBe(false)
+    expect(await term.claim('job', NOON + 1)).toBe(true)
+    await term.resign()
+  }
+})
+
+test('within a term slots are claimed in any order, also after its log was read again', async () => {
+  const world = new World()
+  const term = termOn(world, 'one')
+  expect(await term.claim('job', NOON + 2)).toBe(true)
+  world.broker.beforeCommit = () => {
+    world.broker.beforeCommit = () => {}
+    throw new Error('connection lost')
+  }
+  const claim = term.claim('job', NOON + 1)
+  await world.clock.advance('1s')
+  expect(await claim).toBe(true)
+  await term.resign()
+})
+
+test('a leader that has slept between its claim and the run goes on when the group still knows it', async () => {
+  const world = new World()
+  const one = world.worker('one')
+  let runs = 0
+  await one.run([createCrontab('* * * * *', { name: 'minutely', onLeader: true }, () => void runs++)])
+  const lead = one.lead()
+  await turns()
+  world.broker.afterCommit = () => {
+    world.broker.afterCommit = () => {}
+    lead.expired = true
+  }
+  await world.clock.advance('1m')
+  expect(runs).toBe(0)
+  lead.regain()
+  await turns()
+  expect(runs).toBe(1)
+})
+
+test('rows about pauses are none about runs', async () => {
+  const world = new World()
+  const value = encodePause({ sinceMs: 1, untilMs: 2, earlier: [] })
+  const key = Buffer.from(pauseKey('minutely'))
+  await world.broker.append({ topic: 'app-__scheduler', partition: 0, key, value, headers: [], timestamp: 0 })
+  const one = world.worker('one')
+  await one.run([createCrontab('* * * * *', { name: 'minutely', onLeader: true }, () => {})])
+  one.lead()
+  await turns()
+  expect(one.logged.filter(({ level }) => level === 'warn')).toEqual([])
 })
