@@ -71,6 +71,7 @@ describe.each([
       const tests = await runCommand('npm', ['test'], { cwd, env, timeoutMs })
       expect(tests.output).toMatch(/\d+ passed/)
 
+      await runCommand('npm', ['run', 'build'], { cwd, env, timeoutMs })
       const port = String(await freePort())
       const worker = startCommand('npm', ['start'], { cwd, env: { ...env, MILLRACE_WEB_PORT: port } })
       try {

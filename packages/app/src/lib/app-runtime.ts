@@ -93,7 +93,7 @@ export class AppRuntime implements ClientApp, LocalApp, SiteApp {
   readonly #running: RunningWorker[] = []
 
   constructor(argument: AppSettings, home: string, environment: AppEnvironment) {
-    const { clock = systemClock(), log = plainLogger(), sensor = silentSensor } = environment
+    const { clock = systemClock(), log = plainLogger(clock), sensor = silentSensor } = environment
     const settings = resolveSettings({ env: process.env, argument })
     this.#argument = argument
     const surroundings = surroundingsOf({

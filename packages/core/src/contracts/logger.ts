@@ -1,3 +1,5 @@
+import type { Clock } from './clock.ts'
+
 /** The part of pino's interface that Millrace uses: fields first, then a sentence. */
 export interface Logger {
   debug(fields: object, message: string): void
@@ -6,16 +8,20 @@ export interface Logger {
   error(fields: object, message: string): void
 }
 
-/** Warnings and errors on the error output, one JSON object a line: for apps embedded in a program that hands in no logger. */
-export function plainLogger(): Logger {
-  const line = (level: string, fields: object, message: string): void => {
-    process.stderr.write(`${JSON.stringify({ level, message, ...fields }, writable)}\n`)
+/**
+ * Warnings and errors on the error output, one JSON object a line, in the shape of the command line's log: for apps
+ * embedded in a program that hands in no logger.
+ */
+export function plainLogger(clock: Pick<Clock, 'now'>): Logger {
+  const write = (level: string, fields: object, message: string): void => {
+    const line = { level, time: new Date(clock.now()).toISOString(), pid: process.pid, ...fields, msg: message }
+    process.stderr.write(`${JSON.stringify(line, writable)}\n`)
   }
   return {
     debug: () => {},
     info: () => {},
-    warn: (fields, message) => line('warn', fields, message),
-    error: (fields, message) => line('error', fields, message),
+    warn: (fields, message) => write('warn', fields, message),
+    error: (fields, message) => write('error', fields, message),
   }
 }
 

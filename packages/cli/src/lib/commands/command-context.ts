@@ -1,8 +1,9 @@
-import { type Clock, didYouMean, type Logger, MillraceError } from '@millrace/core'
+import { type Clock, didYouMean, isMillraceError, type Logger, MillraceError } from '@millrace/core'
 import type { CommandLineApp, CommandLineClient, CommandOutput } from '@millrace/core/operations'
 import type { CommandGrammar, ParameterValues } from '../arguments/grammar.ts'
 import type { LogLevel } from '../output/create-logger.ts'
 import type { ShownTerminal } from '../output/foreign-text.ts'
+import { WrongUsage } from '../process/exit-code.ts'
 import type { Signals } from '../process/signals.ts'
 
 /** What a command works with. The app is configured. */
@@ -71,6 +72,15 @@ export async function refuseMembers(app: CommandLineApp, client: CommandLineClie
     'GROUP_NOT_EMPTY',
     `The app "${app.id}" runs: its group has ${members.length === 1 ? 'the member' : `${members.length} members`} ${who}. One that was killed leaves it after sessionTimeout.`,
   )
+}
+
+/** A topic or partition that was typed and is not there is wrong usage, as any other name is. */
+export async function orWrongName<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    throw isMillraceError(error, 'TOPIC_MISSING', 'PARTITION_MISSING') ? new WrongUsage(error) : error
+  }
 }
 
 /** Runs `work` with a broker connection that is closed whatever happens. */

@@ -1,18 +1,18 @@
 import { positional, type ParameterValues } from '../arguments/grammar.ts'
-import { completionScript } from '../completion/completion-script.ts'
+import { completionScript, SHELLS } from '../completion/completion-script.ts'
 import type { Terminal } from '../output/terminal.ts'
 import { command, type Command } from './command-context.ts'
 
-/** `completion bash|zsh`: a script that completes commands, options and names of the app. Needs no app to be printed. */
+/** `completion bash|zsh|fish`: a script that completes commands, options and names of the app. Needs no app to be printed. */
 export const completionCommand: Command = command({
   name: 'completion',
   describe: 'Print a script that completes commands, options and names in your shell',
-  positionals: [positional('shell', { describe: 'Of which shell', choices: ['bash', 'zsh'] })],
+  positionals: [positional('shell', { describe: 'Of which shell', choices: SHELLS })],
   run: ({ values, terminal }) => Promise.resolve(printCompletion(values, terminal)),
 })
 
 /** Writes the script; the exit code is returned. */
 export function printCompletion({ shell }: ParameterValues, { stdout }: Terminal): number {
-  stdout.write(completionScript(shell === 'zsh' ? 'zsh' : 'bash', 'millrace'))
+  stdout.write(completionScript(SHELLS.find((known) => known === shell) ?? 'bash', 'millrace'))
   return 0
 }

@@ -1,11 +1,11 @@
 import { jsonText } from '@millrace/core'
-import type { RecordsRequest, ShownBytes, ShownRecord } from '@millrace/core/operations'
+import type { CommandLineClient, RecordsRequest, ShownBytes, ShownRecord } from '@millrace/core/operations'
 import { option, type ParameterValues, positional } from '../arguments/grammar.ts'
 import { readStart, wholeNumber } from '../arguments/typed-values.ts'
 import { cellText, shownText } from '../output/foreign-text.ts'
 import { timeText } from '../output/text-table.ts'
 import { keepAlive } from '../process/keep-alive.ts'
-import { command, type Command, type CommandContext, requireName, withClient } from './command-context.ts'
+import { command, type Command, type CommandContext, orWrongName, requireName, withClient } from './command-context.ts'
 
 /** `tail TOPIC`: records as they come, without joining the group. Ends at a signal, or when it has shown enough. */
 export const tailCommand: Command = command({
@@ -30,12 +30,13 @@ export const tailCommand: Command = command({
     const release = keepAlive(clock)
     let shown = 0
     try {
-      await withClient(app, async (client) => {
+      const showAll = async (client: CommandLineClient): Promise<void> => {
         for await (const record of client.records(String(values['topic']), request)) {
           show(record, context)
           if (++shown >= limit) return
         }
-      })
+      }
+      await withClient(app, (client) => orWrongName(showAll(client)))
     } catch (error) {
       // The signal is how it ends.
       if (!cli.signal.aborted || error !== cli.signal.reason) throw error

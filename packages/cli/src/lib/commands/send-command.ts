@@ -1,7 +1,7 @@
 import type { CommandLineMessage } from '@millrace/core/operations'
 import { option, positional, type ParameterValues } from '../arguments/grammar.ts'
 import { usage, wholeNumber } from '../arguments/typed-values.ts'
-import { command, requireName, withClient, type Command } from './command-context.ts'
+import { command, orWrongName, requireName, withClient, type Command } from './command-context.ts'
 
 /** `send TOPIC|@AGENT VALUE`: one record, encoded as the target declares. */
 export const sendCommand: Command = command({
@@ -26,7 +26,7 @@ export const sendCommand: Command = command({
     const target = String(values['target'])
     if (target.startsWith('@')) requireName(app, 'agent', target.slice(1), '@')
     const message = messageOf(values)
-    const stored = await withClient(app, (client) => client.send(target, message))
+    const stored = await withClient(app, (client) => orWrongName(client.send(target, message)))
     const { topic, partition, offset, timestamp } = stored
     if (json) cli.json({ topic, partition, offset, timestamp })
     else if (!quiet) cli.say(`Sent to ${topic}, partition ${partition}, offset ${offset}.`)

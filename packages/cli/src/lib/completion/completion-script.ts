@@ -1,10 +1,13 @@
-export type Shell = 'bash' | 'zsh'
+export const SHELLS = ['bash', 'zsh', 'fish'] as const
+
+export type Shell = (typeof SHELLS)[number]
 
 /** What a shell asks for the words that may follow: this option, then all words up to the cursor. */
 export const COMPLETE = '--complete'
 
 /** A script for the shell's start-up file. It asks the command itself, so it knows names that the app has today. */
 export function completionScript(shell: Shell, program: string): string {
+  if (shell === 'fish') return fishScript(program)
   return shell === 'bash' ? bashScript(program) : zshScript(program)
 }
 
@@ -48,5 +51,22 @@ elif (( $+functions[compdef] )); then
 else
   print -u2 "Completion of ${program} needs compinit first:  autoload -Uz compinit && compinit"
 fi
+`
+}
+
+/** Fish unquotes the words before the cursor itself. Where the command has nothing to say, files. */
+function fishScript(program: string): string {
+  return `# In ~/.config/fish/config.fish:  ${program} completion fish | source
+function __${program}_complete
+  set -l words (commandline -opc)
+  set -l typed (commandline -ct)
+  set -l replies ($words[1] ${COMPLETE} $words[2..-1] $typed 2> /dev/null)
+  if set -q replies[1]
+    printf '%s\\n' $replies
+  else
+    __fish_complete_path $typed
+  end
+end
+complete -c ${program} -f -a '(__${program}_complete)'
 `
 }

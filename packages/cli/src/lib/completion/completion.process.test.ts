@@ -35,7 +35,7 @@ describe('words that may follow', () => {
     [['agents', '--no-c'], ['--no-color']],
     [
       ['completion', ''],
-      ['bash', 'zsh'],
+      ['bash', 'zsh', 'fish'],
     ],
     [
       ['produce', 'u1', ''],
@@ -51,7 +51,8 @@ describe('words that may follow', () => {
 describe('the script', () => {
   test('is printed without an app, and asks for a shell that it knows', async () => {
     expect((await runMillrace(['completion', 'zsh'])).stdout).toContain('compdef _millrace_complete millrace')
-    expect(await runMillrace(['completion', 'fish'])).toMatchObject({
+    expect((await runMillrace(['completion', 'fish'])).stdout).toContain('complete -c millrace')
+    expect(await runMillrace(['completion', 'csh'])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining('bash'),
     })
