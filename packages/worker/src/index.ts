@@ -27,6 +27,7 @@ export type {
   WorkerStatus,
 } from './lib/contracts/stats.ts'
 export type {
+  DueQueue,
   OpenState,
   OpenStateOptions,
   OwnedTask,

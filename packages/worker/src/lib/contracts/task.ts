@@ -1,4 +1,4 @@
-import type { RecordMetadata } from '@millrace/core'
+import type { RawRecord, RecordMetadata } from '@millrace/core'
 import type { Row, StorePartition } from '@millrace/core/driver'
 
 /** Partition `partition` of everything that has `partitions` partitions: the unit of assignment, commit, rollback and recovery. */
@@ -63,7 +63,27 @@ export interface OpenState {
   rowsReturned(): void
   /** Rough size of changed rows not yet taken. */
   readonly dirtyBytes: number
+  /** What it has due, for a subscription with `due`; left out by a state that never has anything. */
+  readonly due?: DueQueue
   close(): void
+}
+
+/**
+ * What a state has due in one task: timers, windows that close. Each becomes an ordinary event in flight, with retry, dead
+ * letter, drain, conflict on a key and the task's commit.
+ */
+export interface DueQueue {
+  /** `Codec.name` of the keys of its records. */
+  readonly keyCodec: string | undefined
+  /**
+   * The next that is due and was not given before, the earliest first; `undefined` when none is. Its `offset` identifies it
+   * among all that this state may have due in this partition, also after a restart.
+   */
+  next(): RawRecord | undefined
+  /** Its event has finished: it is gone from the rows that the next `takeRows` gives. */
+  finish(record: RawRecord): void
+  /** Set by the worker. To be called when `next` may give something after it has given nothing. */
+  onDue: () => void
 }
 
 /** What a `send` within an event resolves to. */

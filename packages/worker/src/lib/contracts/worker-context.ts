@@ -74,6 +74,8 @@ export interface SubscriptionSpec {
   readonly instances: number
   /** 'key': records of one key go to one instance; 'none': to whichever has room. */
   readonly ordering: 'key' | 'none'
+  /** What this state has due is read too. Each state has one subscription of this kind at most. */
+  readonly due?: StateDefinition
 }
 
 /**

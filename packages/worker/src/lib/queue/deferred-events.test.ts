@@ -119,7 +119,7 @@ class Driven {
   }
 
   get finishedHere(): readonly EventInFlight[] {
-    return this.finished.filter(({ cursor }) => !cursor.task.closed)
+    return this.finished.filter(({ origin }) => !origin.task.closed)
   }
 
   /** Of the event that an instance has in hand. */
@@ -149,7 +149,7 @@ class Driven {
     if (event === undefined) return false
     const [first] = batch
     // A batch is of one task; one of another begins when this one is over.
-    if (first !== undefined && (first.cursor.task !== event.cursor.task || !first.open)) {
+    if (first !== undefined && (first.origin.task !== event.origin.task || !first.open)) {
       event.putBack()
       return false
     }

@@ -1,5 +1,5 @@
 import { HOLDS_TAKEN } from '../environment/not-now.ts'
-import type { PartitionCursor } from '../task/cursor.ts'
+import type { EventOrigin } from '../task/event-origin.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
 
 /** What waits while a deferred event waits: everything of the queue, later events of its key, or nothing. */
@@ -81,14 +81,14 @@ export class DeferredEvents {
   }
 
   /** Whether an event of this partition waits, or stands behind one that does. */
-  keeps(cursor: PartitionCursor): boolean {
-    const isOfIt = (event: EventInFlight): boolean => event.cursor === cursor
+  keeps(origin: EventOrigin): boolean {
+    const isOfIt = (event: EventInFlight): boolean => event.origin === origin
     return [...this.#held].some(isOfIt) || [...this.#behind.values()].some((events) => events.some(isOfIt))
   }
 
   /** Forgets events of lost tasks. */
   purge(): void {
-    const lives = (event: EventInFlight): boolean => !event.cursor.task.closed
+    const lives = (event: EventInFlight): boolean => !event.origin.task.closed
     const ready = this.#ready.splice(0).filter(lives)
     const held = [...this.#held].filter(lives)
     const behind = [...this.#behind.values()].flat().filter(lives)
@@ -128,6 +128,6 @@ function insert(events: EventInFlight[], event: EventInFlight): void {
 }
 
 /** Its task is here and open. */
-function isOpen({ cursor }: EventInFlight): boolean {
-  return (cursor.task.blocked & HOLDS_TAKEN) === 0
+function isOpen({ origin }: EventInFlight): boolean {
+  return (origin.task.blocked & HOLDS_TAKEN) === 0
 }

@@ -2,7 +2,7 @@ import type { RawRecord } from '@millrace/core'
 import { murmur2 } from '@millrace/core/driver'
 import type { HandOut } from '../environment/hand-out.ts'
 import { HOLDS_TAKEN } from '../environment/not-now.ts'
-import type { PartitionCursor } from '../task/cursor.ts'
+import type { EventOrigin } from '../task/event-origin.ts'
 import { type EventInFlight, eventOf } from '../task/event-in-flight.ts'
 import type { Dispatcher, RecordQueue } from './record-queue.ts'
 
@@ -11,19 +11,19 @@ const CHUNK_EVENTS = 256
 
 /** The events of one partition, in a queue for each instance. */
 class SortedPartition {
-  readonly cursor: PartitionCursor
+  readonly origin: EventOrigin
   readonly #queues: EventInFlight[][]
   readonly #heads: number[]
 
-  constructor(cursor: PartitionCursor, instances: number) {
-    this.cursor = cursor
+  constructor(origin: EventOrigin, instances: number) {
+    this.origin = origin
     this.#queues = Array.from({ length: instances }, () => [])
     this.#heads = Array.from({ length: instances }, () => 0)
   }
 
   /** Its task is here and open. */
   get isOpen(): boolean {
-    return (this.cursor.task.blocked & HOLDS_TAKEN) === 0
+    return (this.origin.task.blocked & HOLDS_TAKEN) === 0
   }
 
   has(instance: number): boolean {
@@ -79,9 +79,9 @@ export class DispatchByKey implements Dispatcher {
     this.#turns = queues.map((queue) => queue.index)
   }
 
-  setCursors(cursors: readonly PartitionCursor[]): void {
-    const known = new Map(this.#partitions.map((partition) => [partition.cursor, partition]))
-    this.#partitions = cursors.map((cursor) => known.get(cursor) ?? new SortedPartition(cursor, this.#queues.length))
+  setOrigins(origins: readonly EventOrigin[]): void {
+    const known = new Map(this.#partitions.map((partition) => [partition.origin, partition]))
+    this.#partitions = origins.map((origin) => known.get(origin) ?? new SortedPartition(origin, this.#queues.length))
     this.#sorted = this.#partitions.reduce((sum, partition) => sum + partition.count(), 0)
   }
 
@@ -104,12 +104,12 @@ export class DispatchByKey implements Dispatcher {
   /** Only events of its key wait behind one that is deferred. */
   defer(): void {}
 
-  waitsForInstance(cursor: PartitionCursor, queues: readonly RecordQueue[]): boolean {
+  waitsForInstance(origin: EventOrigin, queues: readonly RecordQueue[]): boolean {
     const isSorted = this.#partitions.some(
       (partition) =>
-        partition.cursor === cursor && queues.some((queue) => !queue.isWaiting && partition.has(queue.index)),
+        partition.origin === origin && queues.some((queue) => !queue.isWaiting && partition.has(queue.index)),
     )
-    return isSorted || (cursor.hasFetched && this.#starved)
+    return isSorted || (origin.hasMore && this.#starved)
   }
 
   /** Records have come, or hand-out goes on: sorts them and wakes those who wait. */
@@ -153,8 +153,8 @@ export class DispatchByKey implements Dispatcher {
       this.#sortTurn = this.#sortTurn + 1 < count ? this.#sortTurn + 1 : 0
       const partition = this.#partitions[this.#sortTurn]
       if (partition === undefined) continue
-      const { cursor } = partition
-      if (cursor.task.blocked === 0 && cursor.refresh() === 0 && this.#sortSome(partition)) return true
+      const { origin } = partition
+      if (origin.task.blocked === 0 && origin.refresh() === 0 && this.#sortSome(partition)) return true
     }
     return false
   }
@@ -163,12 +163,12 @@ export class DispatchByKey implements Dispatcher {
     const room = Math.min(CHUNK_EVENTS, this.#maxSorted - this.#sorted)
     let count = 0
     for (; count < room; count++) {
-      const record = partition.cursor.next()
+      const record = partition.origin.next()
       if (record === undefined) break
       const instance = this.#instanceOf(record)
       const queue = this.#queues[instance]
       if (queue === undefined) break
-      partition.push(instance, eventOf(record, partition.cursor, queue))
+      partition.push(instance, eventOf(record, partition.origin, queue))
       if (queue.isWaiting) queue.wake()
     }
     this.#sorted += count

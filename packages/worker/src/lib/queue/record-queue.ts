@@ -2,7 +2,7 @@ import { type Clock, type Deferred, deferred } from '@millrace/core'
 import type { SubscriptionQueue } from '../contracts/event.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
-import type { PartitionCursor } from '../task/cursor.ts'
+import type { EventOrigin } from '../task/event-origin.ts'
 import type { EventInFlight, EventQueue } from '../task/event-in-flight.ts'
 import { DeferredEvents, type DeferOrder } from './deferred-events.ts'
 
@@ -15,7 +15,7 @@ export interface Dispatcher {
   /** No new event goes out until an earlier one has, or that is over. */
   defer(on: boolean): void
   /** Whether records of this partition are there and the instances that may take them, `queues` say so, ask for none. */
-  waitsForInstance(cursor: PartitionCursor, queues: readonly RecordQueue[]): boolean
+  waitsForInstance(origin: EventOrigin, queues: readonly RecordQueue[]): boolean
 }
 
 export interface RecordQueueOptions {
@@ -77,13 +77,13 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     if (this.#deferred.any) return this.#takeBesideDeferred()
     const event = this.#dispatcher.next(this)
     if (event === undefined) return undefined
-    event.cursor.counters.received++
-    return event.cursor.refusals === undefined ? this.#give(event) : this.#giveCarefully(event)
+    event.origin.counters.received++
+    return event.origin.refusals === undefined ? this.#give(event) : this.#giveCarefully(event)
   }
 
   /** Whether an event of this partition has to wait for another one. */
-  keeps(cursor: PartitionCursor): boolean {
-    return this.#deferred.keeps(cursor)
+  keeps(origin: EventOrigin): boolean {
+    return this.#deferred.keeps(origin)
   }
 
   /** The event that its agent has in hand while it asks for no further one. */
@@ -182,7 +182,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     for (;;) {
       const event = this.#dispatcher.next(this)
       if (event === undefined) return undefined
-      event.cursor.counters.received++
+      event.origin.counters.received++
       if (!this.#deferred.mustWait(event)) return this.#giveCarefully(event)
     }
   }
@@ -199,7 +199,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
   }
 
   #give(event: EventInFlight): EventInFlight {
-    const { counters, task } = event.cursor
+    const { counters, task } = event.origin
     counters.active++
     task.entered()
     this.handedOn(event)

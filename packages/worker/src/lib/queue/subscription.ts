@@ -2,20 +2,23 @@ import type { Clock } from '@millrace/core'
 import type { SubscriptionSpec } from '../contracts/worker-context.ts'
 import type { EventReader, HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
-import type { CursorOwner, PartitionCursor } from '../task/cursor.ts'
+import type { PartitionCursor } from '../task/cursor.ts'
+import type { DueEvents } from '../task/due-events.ts'
 import type { EventInFlight } from '../task/event-in-flight.ts'
+import type { EventOrigin, OriginReader } from '../task/event-origin.ts'
 import { SubscriptionCounters } from '../task/subscription-counters.ts'
 import { DispatchByKey } from './dispatch-by-key.ts'
 import { DispatchInOrder } from './dispatch-in-order.ts'
 import { RecordQueue } from './record-queue.ts'
 
 /** What an agent, or a step of one, reads: the partitions that are here, and a record queue for each of its instances. */
-export class Subscription implements CursorOwner, EventReader {
+export class Subscription implements OriginReader, EventReader {
   readonly spec: SubscriptionSpec
   readonly counters: SubscriptionCounters = new SubscriptionCounters()
   readonly queues: readonly RecordQueue[]
   readonly #dispatcher: DispatchInOrder | DispatchByKey
   #cursors: readonly PartitionCursor[] = []
+  #due: readonly DueEvents[] = []
 
   /** `maxSorted`: events sorted to instances by their key and not handed out, where there are several instances. */
   constructor(spec: SubscriptionSpec, clock: Clock, { handOut, maxSorted }: SubscriptionOptions) {
@@ -38,24 +41,26 @@ export class Subscription implements CursorOwner, EventReader {
     return this.#cursors
   }
 
-  add(cursors: readonly PartitionCursor[]): void {
-    if (cursors.length === 0) return
+  add(cursors: readonly PartitionCursor[], due: readonly DueEvents[] = []): void {
+    if (cursors.length === 0 && due.length === 0) return
     this.#cursors = [...this.#cursors, ...cursors]
-    this.#dispatcher.setCursors(this.#cursors)
+    this.#due = [...this.#due, ...due]
+    this.#dispatcher.setOrigins([...this.#cursors, ...this.#due])
     for (const queue of this.queues) queue.settle()
     this.wake()
   }
 
-  /** Lets go of the cursors of lost tasks. */
+  /** Lets go of the origins of lost tasks. */
   purge(): void {
-    this.#cursors = this.#cursors.filter((cursor) => !cursor.task.closed)
-    this.#dispatcher.setCursors(this.#cursors)
+    this.#cursors = this.#cursors.filter(({ task }) => !task.closed)
+    this.#due = this.#due.filter(({ task }) => !task.closed)
+    this.#dispatcher.setOrigins([...this.#cursors, ...this.#due])
     for (const queue of this.queues) queue.purge()
   }
 
-  waiting(cursor: PartitionCursor): number {
-    const isBusy = this.counters.active > 0 && this.#dispatcher.waitsForInstance(cursor, this.queues)
-    const isKept = this.queues.some((queue) => queue.keeps(cursor))
+  waiting(origin: EventOrigin): number {
+    const isBusy = this.counters.active > 0 && this.#dispatcher.waitsForInstance(origin, this.queues)
+    const isKept = this.queues.some((queue) => queue.keeps(origin))
     return (isBusy ? NOT_NOW.busy : 0) | (isKept ? NOT_NOW.key : 0)
   }
 

@@ -1,105 +1,33 @@
 import type { RawRecord, RecordBatch } from '@millrace/core'
-import type { HandedOutEvent } from '../contracts/event.ts'
-import type { OwnedTask } from '../contracts/task.ts'
-import type { SubscriptionSpec } from '../contracts/worker-context.ts'
-import type { HandOut } from '../environment/hand-out.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
-import type { WorkerSettings } from '../environment/worker-environment.ts'
 import type { FlowControl } from '../records/flow-control.ts'
 import { AckTracker, type Progress, ResumePoint } from '../records/positions.ts'
 import type { SourcePartition, SourceReader } from '../records/source-partition.ts'
-import type { TaskOutput } from '../sending/task-output.ts'
-import type { ReadLog } from './read-log.ts'
+import type { EventOrigin, OriginLimits, OriginReader, OwningTask, Refusals, TrackedEvent } from './event-origin.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
-
-/** The task, as its cursors and its events in flight see it. */
-export interface OwningTask extends OwnedTask {
-  readonly handOut: HandOut
-  /** Reasons of `NOT_NOW` for which none of its records is taken. */
-  readonly blocked: number
-  /** Lost: nothing of it counts any more. */
-  readonly closed: boolean
-  readonly signal: AbortSignal
-  /** What its events in flight have read of its tables. */
-  readonly reads: ReadLog
-  /** Where sends of its events go out. */
-  readonly output: Pick<TaskOutput, 'add'>
-  /** An event has been handed out. */
-  entered(): void
-  /** An event is no longer in flight. */
-  left(): void
-  /** There is something for the next commit. */
-  touch(): void
-  /** A commit is wanted before its time. */
-  commitSoon(): void
-  /** Sends of an event in flight go out before it has finished. */
-  spillBegan(): void
-  /** An event that has, or another of its batch, has failed: for good with this error, or it is to be tried again. */
-  spillFailed(event: HandedOutEvent, error: Error | undefined): void
-  /** That event is over: finished, or not and then its sends have gone out all the same. */
-  spillEnded(finished: boolean): void
-}
-
-/** What an agent, or a step of one, reads, as its cursors see it. */
-export interface CursorOwner {
-  readonly spec: SubscriptionSpec
-  readonly counters: SubscriptionCounters
-  /** Why events of this partition wait that nothing in `blocked` holds back: `busy` and `key` of `NOT_NOW`. */
-  waiting(cursor: PartitionCursor): number
-  /** Records of these are handed out from now on. */
-  add(cursors: readonly PartitionCursor[]): void
-}
-
-/**
- * What is known of an event before it is handed out: what it had sent was refused by the broker for good, its task was
- * opened again because it had failed, or it may have blocked the event loop.
- */
-export interface Refusal {
-  /** How often the event had failed before. */
-  readonly attempts: number
-  /** Why the attempt of this number has failed already; `undefined` when it is still to be made. */
-  readonly error: Error | undefined
-  /** It may be what has blocked the event loop of a worker. */
-  readonly mayBlock?: boolean
-}
-
-/** By offset. */
-export type PartitionRefusals = ReadonlyMap<number, Refusal>
-
-/** An event with effects or sends, as far as its cursor knows it. */
-export interface TrackedEvent {
-  /** Its task is lost. */
-  lose(): void
-}
-
-/** The settings that bound what is handed out of a partition, and what an event may send. */
-export type CursorLimits = Pick<
-  WorkerSettings,
-  'maxUncommitted' | 'maxUncommittedBytes' | 'maxRecordBytes' | 'maxEventBytes'
->
 
 export interface CursorOptions {
   readonly task: OwningTask
   readonly source: SourcePartition
-  readonly subscription: CursorOwner
+  readonly subscription: OriginReader
   readonly keyCodec: string | undefined
   readonly flow: FlowControl
-  readonly limits: CursorLimits
+  readonly limits: OriginLimits
   /** Refusals of events that are read again because their task was opened again. */
-  readonly refusals: PartitionRefusals | undefined
+  readonly refusals: Refusals | undefined
 }
 
 const NO_RECORDS: readonly RawRecord[] = []
 
 /** How far one subscription has read one source partition, and what of that it has finished. */
-export class PartitionCursor implements SourceReader {
+export class PartitionCursor implements EventOrigin, SourceReader {
   readonly task: OwningTask
   readonly source: SourcePartition
-  readonly subscription: CursorOwner
+  readonly subscription: OriginReader
   readonly counters: SubscriptionCounters
   readonly keyCodec: string | undefined
-  readonly limits: CursorLimits
-  readonly refusals: PartitionRefusals | undefined
+  readonly limits: OriginLimits
+  readonly refusals: Refusals | undefined
   readonly tracker: AckTracker<TrackedEvent>
   /** Reasons of `NOT_NOW` for which no record is taken here; together with those of its task and of the worker. */
   blocked: number = NOT_NOW.empty
@@ -126,13 +54,21 @@ export class PartitionCursor implements SourceReader {
     source.attach(this)
   }
 
+  get topic(): string {
+    return this.source.topic
+  }
+
+  get partition(): number {
+    return this.source.partition
+  }
+
   /** Index of the batch that it stands in, or waits for. */
   get batchIndex(): number {
     return this.#batchIndex
   }
 
   /** Whether there are records that were fetched and not taken. */
-  get hasFetched(): boolean {
+  get hasMore(): boolean {
     if (this.#index < this.#records.length) return true
     return this.source.batch(this.#batch === undefined ? this.#batchIndex : this.#batchIndex + 1) !== undefined
   }
@@ -185,15 +121,8 @@ export class PartitionCursor implements SourceReader {
     return this.#resume?.covers(from, to) ?? false
   }
 
-  /** How often an event that is handed out for the first time since its task was opened has failed already. */
-  attemptsAt(offset: number): number {
-    return this.refusals?.get(offset)?.attempts ?? 0
-  }
-
-  /** Why the attempt of this number has failed before it begins. */
-  refusalOf(offset: number, attempts: number): Error | undefined {
-    const refusal = this.refusals?.get(offset)
-    return refusal?.attempts === attempts ? refusal.error : undefined
+  finished(number: number): void {
+    this.tracker.finish(number)
   }
 
   /** What is finished, including what earlier owners have finished beyond the offsets that were read here. */

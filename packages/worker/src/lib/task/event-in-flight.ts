@@ -3,7 +3,7 @@ import type { CurrentEvent, Effect, HandedOutEvent, Readable, SendRequest } from
 import type { SendReceipt } from '../contracts/task.ts'
 import { DRAINING } from '../environment/not-now.ts'
 import { mustFit, Outgoing, type SendOrigin } from '../sending/outgoing.ts'
-import type { OwningTask, PartitionCursor, TrackedEvent } from './cursor.ts'
+import type { EventOrigin, OwningTask, TrackedEvent } from './event-origin.ts'
 
 /** The record queue that handed it out: an event that ends without being finished goes back there. */
 export interface EventQueue {
@@ -24,18 +24,19 @@ export interface EventQueue {
 /** Where an event stands among those of its queue and partition. */
 export interface EventSlot {
   readonly queue: EventQueue
-  readonly cursor: PartitionCursor
-  /** In the cursor's tracker. */
+  readonly origin: EventOrigin
+  /** In the origin's tracker. */
   readonly number: number
   /** Among all events of the worker, by first hand-out. */
   readonly order: number
 }
 
-/** The event of a record that its cursor has come to. */
-export function eventOf(record: RawRecord, cursor: PartitionCursor, queue: EventQueue): EventInFlight {
-  const number = cursor.tracker.hand(record.offset)
-  const slot = { queue, cursor, number, order: cursor.task.handOut.nextOrder() }
-  return new EventInFlight(slot, record, cursor.attemptsAt(record.offset))
+/** The event of the record that its origin has given next. */
+export function eventOf(record: RawRecord, origin: EventOrigin, queue: EventQueue): EventInFlight {
+  const number = origin.tracker.hand(record.offset)
+  const slot = { queue, origin, number, order: origin.task.handOut.nextOrder() }
+  // How often it has failed already, before its task was opened again.
+  return new EventInFlight(slot, record, origin.refusals?.get(record.offset)?.attempts ?? 0)
 }
 
 /** After so many attempts that failed because others changed what it had read, an event holds what it reads. */
@@ -60,7 +61,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   readonly record: RawRecord
   readonly attempts: number
   readonly queue: EventQueue
-  readonly cursor: PartitionCursor
+  readonly origin: EventOrigin
   readonly number: number
   readonly order: number
   #state: EventState = OPEN
@@ -81,17 +82,17 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     this.record = record
     this.attempts = attempts
     this.queue = slot.queue
-    this.cursor = slot.cursor
+    this.origin = slot.origin
     this.number = slot.number
     this.order = slot.order
   }
 
   get topic(): string {
-    return this.cursor.source.topic
+    return this.origin.topic
   }
 
   get partition(): number {
-    return this.cursor.source.partition
+    return this.origin.partition
   }
 
   get offset(): number {
@@ -103,11 +104,11 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   get task(): OwningTask {
-    return this.cursor.task
+    return this.origin.task
   }
 
   get agent(): string {
-    return this.cursor.subscription.spec.agent
+    return this.origin.subscription.spec.agent
   }
 
   get instance(): number {
@@ -115,15 +116,15 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   get keyCodec(): string | undefined {
-    return this.cursor.keyCodec
+    return this.origin.keyCodec
   }
 
   get signal(): AbortSignal {
-    return this.cursor.task.signal
+    return this.origin.task.signal
   }
 
   get open(): boolean {
-    return this.#state !== OVER && !this.cursor.task.closed
+    return this.#state !== OVER && !this.origin.task.closed
   }
 
   get batchLeader(): EventInFlight {
@@ -140,18 +141,19 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   get isWanted(): boolean {
-    const { task } = this.cursor
+    const { task } = this.origin
     if (this.#waiting !== undefined || (task.blocked | (task.handOut.blocked & DRAINING)) !== 0) return true
-    return this.cursor.waitsForEvents
+    return this.origin.waitsForEvents
   }
 
   get refused(): Error | undefined {
-    return this.cursor.refusalOf(this.record.offset, this.attempts)
+    const refusal = this.origin.refusals?.get(this.record.offset)
+    return refusal?.attempts === this.attempts ? refusal.error : undefined
   }
 
   /** It may be what has blocked the event loop of a worker, and is to be tried once more. */
   get mayBlock(): boolean {
-    const refusal = this.cursor.refusals?.get(this.record.offset)
+    const refusal = this.origin.refusals?.get(this.record.offset)
     return refusal?.mayBlock === true && refusal.error === undefined
   }
 
@@ -182,18 +184,18 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     this.#mustBeOpen()
     if (this.#effects === undefined) {
       this.#effects = [effect]
-      this.cursor.tracker.keep(this.number, this)
+      this.origin.tracker.keep(this.number, this)
     } else this.#effects.push(effect)
   }
 
   send(request: SendRequest): SendReceipt {
     this.#mustBeOpen()
-    const { maxRecordBytes, maxEventBytes } = this.cursor.limits
+    const { maxRecordBytes, maxEventBytes } = this.origin.limits
     const record = new Outgoing(request, this)
     mustFit(record, maxRecordBytes)
     if (this.#sends === undefined) {
       this.#sends = [record]
-      this.cursor.tracker.keep(this.number, this)
+      this.origin.tracker.keep(this.number, this)
     } else this.#sends.push(record)
     this.#sendBytes += record.size
     if (this.#sendBytes > maxEventBytes && this.#state === OPEN) this.#spill()
@@ -215,7 +217,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   noteRead(what: Readable, version: number): void {
-    this.cursor.task.reads.add(this, what, version)
+    this.origin.task.reads.add(this, what, version)
   }
 
   handBackIfOutdated(): boolean {
@@ -226,7 +228,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   describeReads(): readonly string[] {
-    const reads = this.cursor.task.reads.of(this)
+    const reads = this.origin.task.reads.of(this)
     return reads.slice(0, MOST_SHOWN).map((what) => what.show())
   }
 
@@ -240,7 +242,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   finish(): boolean {
     this.#mustNotBeOver()
-    if (this.cursor.task.closed) {
+    if (this.origin.task.closed) {
       this.#endLost()
       return false
     }
@@ -252,13 +254,14 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   /** The events of a batch finish one after the other: what one of them changes does not make the others outdated. */
   #complete(): boolean {
-    const { task, tracker, counters, refusals } = this.cursor
+    const { origin } = this
+    const { task, tracker, counters, refusals } = origin
     this.#state = OVER
     task.reads.forget(this)
     if (this.#effects !== undefined) for (const effect of this.#effects) effect.apply()
     if (this.#sends !== undefined) this.#sendAll(this.#sends)
     if (this.#spilled) task.spillEnded(true)
-    tracker.finish(this.number)
+    origin.finished(this.number, this.record)
     if (this.#effects !== undefined || this.#sends !== undefined || this.#spilled) tracker.forget(this.number)
     counters.processed++
     counters.active--
@@ -272,8 +275,8 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   rollback(error?: Error): void {
     this.#mustNotBeOver()
-    if (this.cursor.task.closed) return
-    if (this.#state === OPEN) this.cursor.counters.failed++
+    if (this.origin.task.closed) return
+    if (this.#state === OPEN) this.origin.counters.failed++
     this.#noteFailure(error)
     this.#drop()
     if (this.#joined !== undefined) for (const other of this.#joined) other.rollback(error)
@@ -281,9 +284,9 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   retry(delayMs: number): void {
     this.#mustNotBeOver()
-    if (this.cursor.task.closed) return this.#endLost()
+    if (this.origin.task.closed) return this.#endLost()
     if (this.#state === DEFERRED) return this.#goBehind()
-    const { counters } = this.cursor
+    const { counters } = this.origin
     counters.failed++
     counters.retried++
     this.#noteFailure(undefined)
@@ -293,7 +296,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   putBack(): void {
     this.#mustNotBeOver()
-    if (this.cursor.task.closed) return this.#endLost()
+    if (this.origin.task.closed) return this.#endLost()
     if (this.#state === DEFERRED) return this.#goBehind()
     this.#goBack(0, this.attempts)
     if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
@@ -301,7 +304,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   join(other: HandedOutEvent): void {
     this.#mustBeOpen()
-    if (!(other instanceof EventInFlight) || other.cursor.task !== this.cursor.task)
+    if (!(other instanceof EventInFlight) || other.origin.task !== this.origin.task)
       throw new MillraceError(
         'DEFINITION_INVALID',
         `Only events of one task share a batchLeader; ${this.describe()} cannot take over one of another.`,
@@ -340,7 +343,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   }
 
   #hasOutdatedReads(): boolean {
-    if (this.cursor.task.reads.isOutdated(this)) return true
+    if (this.origin.task.reads.isOutdated(this)) return true
     return this.#joined !== undefined && this.#joined.some((other) => other.#hasOutdatedReads())
   }
 
@@ -352,7 +355,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   #goBack(delayMs: number, attempts: number): void {
     this.#leave()
     // Its sends had gone out in a transaction, and the task was closed to take them back.
-    if (this.cursor.task.closed) return
+    if (this.origin.task.closed) return
     this.queue.again(this.#anew(attempts), delayMs)
     this.#releaseWaiting()
   }
@@ -382,8 +385,8 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   #leave(): void {
     this.#state = OVER
     this.#drop()
-    this.cursor.counters.active--
-    this.cursor.task.left()
+    this.origin.counters.active--
+    this.origin.task.left()
   }
 
   /** Its task is lost: from now on nothing of it counts. Only an event with effects or sends has something to lose. */
@@ -396,39 +399,39 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   /** The agent has come to its end. */
   #endLost(): void {
     this.#state = OVER
-    this.cursor.counters.active--
+    this.origin.counters.active--
     if (this.#joined !== undefined) for (const other of this.#joined) if (other.#state !== OVER) other.#endLost()
   }
 
   #drop(): void {
     if (this.#effects !== undefined || this.#sends !== undefined || this.#spilled)
-      this.cursor.tracker.forget(this.number)
+      this.origin.tracker.forget(this.number)
     if (this.#effects !== undefined) for (const effect of this.#effects) effect.drop(this)
     this.#effects = undefined
     if (this.#sends !== undefined) for (const record of this.#sends) record.dropped()
     this.#sends = undefined
     this.#sendBytes = 0
-    this.cursor.task.reads.forget(this)
+    this.origin.task.reads.forget(this)
     if (!this.#spilled) return
     this.#spilled = false
-    if (!this.cursor.task.closed) this.cursor.task.spillEnded(false)
+    if (!this.origin.task.closed) this.origin.task.spillEnded(false)
   }
 
   /** To take back what has gone out, its task is opened again; the number of failed attempts must outlive that. */
   #noteFailure(error: Error | undefined): void {
-    if (this.batch().some((one) => one.#spilled)) this.cursor.task.spillFailed(this, error)
+    if (this.batch().some((one) => one.#spilled)) this.origin.task.spillFailed(this, error)
   }
 
   /** More than an event may hold: it goes out now, and a failure afterwards cannot take it back. */
   #spill(): void {
-    if (!this.#spilled) this.cursor.task.spillBegan()
+    if (!this.#spilled) this.origin.task.spillBegan()
     this.#spilled = true
     if (this.#sends !== undefined) this.#sendAll(this.#sends)
     this.#sends = undefined
   }
 
   #sendAll(records: readonly Outgoing[]): void {
-    const { counters, task } = this.cursor
+    const { counters, task } = this.origin
     for (const record of records) {
       counters.sent(record.topic)
       task.output.add(record)

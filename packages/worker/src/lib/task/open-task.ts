@@ -8,7 +8,9 @@ import type { Recovery } from '../restore/recovery.ts'
 import { recordSize } from '../sending/outgoing.ts'
 import type { BrokerFacts, Facts } from './broker-facts.ts'
 import type { Committer } from './committer.ts'
-import { type CursorOwner, PartitionCursor } from './cursor.ts'
+import { PartitionCursor } from './cursor.ts'
+import { DueEvents } from './due-events.ts'
+import type { OriginReader } from './event-origin.ts'
 import type { ProgressTopic } from './progress-topic.ts'
 import type { RefusedEvents } from './refused-events.ts'
 import type { RowBudget } from './row-budget.ts'
@@ -29,7 +31,7 @@ export interface OpeningWorker extends TaskWorker<Task> {
   readonly committer: Committer
   readonly refusedEvents: RefusedEvents
   readonly changedRows: RowBudget
-  readonly subscriptions: readonly CursorOwner[]
+  readonly subscriptions: readonly OriginReader[]
   /** What must have happened before events of a task are handed out. */
   readonly waits: readonly WaitForTask[]
   /** `Codec.name` of a topic's keys, as declared. */
@@ -63,14 +65,18 @@ export async function openTask(task: Task, worker: OpeningWorker, heardSinceMs: 
     return
   }
   const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { worker, facts, start: starts[i] }))
-  task.recovered(sources, states)
+  const due = states.flatMap((state) => dueEventsOf(task, state, worker))
+  task.recovered(sources, states, due)
   // Commit before any row is written: then rows without committed offsets mean that offsets were lost. It also fixes where
   // 'latest' is, and passes a hole at once, so that it is reported once.
   if (starts.some(({ origin }) => origin !== 'committed')) await commitFirst(task, worker)
   if (task.closed) return
   task.begin()
   for (const subscription of worker.subscriptions)
-    subscription.add(sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.subscription === subscription)))
+    subscription.add(
+      sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.subscription === subscription)),
+      due.filter((events) => events.subscription === subscription),
+    )
 }
 
 interface Opening {
@@ -170,6 +176,24 @@ function sourceOf(
       )
     })
   return { source, cursors }
+}
+
+/** What a state has due goes to whoever subscribes to it. */
+function dueEventsOf(
+  task: Task,
+  { definition, open }: TaskState,
+  { subscriptions, environment, refusedEvents }: OpeningWorker,
+): readonly DueEvents[] {
+  const subscription = subscriptions.find(({ spec }) => spec.due === definition)
+  if (subscription === undefined) return []
+  if (open.due === undefined)
+    throw new MillraceError(
+      'DEFINITION_INVALID',
+      `Agent ${subscription.spec.agent} reads what is due in ${definition.name}, which never has anything due.`,
+    )
+  const origin = { topic: definition.name, partition: task.partition }
+  const refusals = refusedEvents.from(subscription.spec.id, origin, 0)
+  return [new DueEvents({ task, definition, due: open.due, subscription, limits: environment.settings, refusals })]
 }
 
 /** A commit may come to nothing and be no error: without a lease just now, or when its answer came too late. */

@@ -1,7 +1,7 @@
 import { isMillraceError, partitionKey, RecordRefusedError, type TopicPartition } from '@millrace/core'
 import type { HandedOutEvent } from '../contracts/event.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
-import type { PartitionRefusals, Refusal } from './cursor.ts'
+import type { Refusal, Refusals } from './event-origin.ts'
 import { EventInFlight } from './event-in-flight.ts'
 import type { Suspects } from './suspects.ts'
 import type { TaskWorker } from './task-worker.ts'
@@ -57,9 +57,9 @@ export class RefusedEvents {
 
   /** For the event, and all of its batch. Without an error it is handed out as the next attempt. */
   #note(event: EventInFlight, error: Error | undefined): void {
-    for (const { cursor, offset, attempts: before } of event.batchLeader.batch()) {
+    for (const { origin, offset, attempts: before } of event.batchLeader.batch()) {
       const attempts = error === undefined ? before + 1 : before
-      const key = keyOf(cursor.subscription.spec.id, cursor.source)
+      const key = keyOf(origin.subscription.spec.id, origin)
       const known = this.#partitions.get(key) ?? new Map<number, Refusal>()
       this.#partitions.set(key, known.set(offset, { attempts, error }))
     }
@@ -70,7 +70,7 @@ export class RefusedEvents {
   }
 
   /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
-  from(subscription: string, source: TopicPartition, position: number): PartitionRefusals | undefined {
+  from(subscription: string, source: TopicPartition, position: number): Refusals | undefined {
     const suspects = this.#suspects.from(subscription, source, position)
     const key = keyOf(subscription, source)
     const known = this.#partitions.get(key)

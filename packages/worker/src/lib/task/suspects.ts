@@ -3,7 +3,7 @@ import type { CurrentEvent } from '../contracts/event.ts'
 import type { Lease } from '../environment/lease.ts'
 import type { Block, BlockListener } from '../environment/loop-watch.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
-import type { PartitionRefusals, Refusal } from './cursor.ts'
+import type { Refusal, Refusals } from './event-origin.ts'
 import { EventInFlight } from './event-in-flight.ts'
 
 /** An event that may have blocked the event loop for so long that its worker lost its partitions. */
@@ -79,8 +79,8 @@ export class Suspects implements BlockListener {
     if (!isLost || !isBusy) return
     const seen = handled.length === 1 ? 1 : 0
     for (const event of handled.length > 0 ? handled : waiting)
-      for (const { cursor, topic, partition, offset } of event.batch()) {
-        const subscription = cursor.subscription.spec.id
+      for (const { origin, topic, partition, offset } of event.batch()) {
+        const subscription = origin.subscription.spec.id
         const rounds = seen + this.#roundsOf({ subscription, topic, partition, offset })
         const isSure = rounds >= SURE_AFTER_ROUNDS
         this.#note({ subscription, topic, partition, offset, rounds, isSure, blockedMs: Math.round(ms) })
@@ -111,7 +111,7 @@ export class Suspects implements BlockListener {
   }
 
   /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
-  from(subscription: string, source: TopicPartition, position: number): PartitionRefusals | undefined {
+  from(subscription: string, source: TopicPartition, position: number): Refusals | undefined {
     const found = new Map<number, Refusal>()
     for (const suspect of this.#known.values())
       if (
@@ -130,7 +130,7 @@ export class Suspects implements BlockListener {
   /** Other workers of this process have events, too. */
   #ofHere(event: CurrentEvent | undefined): readonly EventInFlight[] {
     if (!(event instanceof EventInFlight)) return []
-    const { subscription } = event.cursor
+    const { subscription } = event.origin
     return this.#subscriptions.some((one: object) => one === subscription) ? [event] : []
   }
 

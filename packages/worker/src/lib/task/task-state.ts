@@ -11,7 +11,7 @@ import type { OpenState, StateDefinition } from '../contracts/task.ts'
 import type { OffsetRange } from '../records/positions.ts'
 import { Outgoing, type SendOrigin } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
-import type { PartitionCursor } from './cursor.ts'
+import type { EventOrigin } from './event-origin.ts'
 import type { SentPages } from './progress-topic.ts'
 import type { SourceOffset } from './source-offset.ts'
 
@@ -40,8 +40,8 @@ export interface TaskCommit {
   readonly preparedMs: number
   /** Those that changed since the last commit. */
   readonly offsets: readonly (SourceOffset & { readonly pages: SentPages | undefined })[]
-  /** How many of its events each cursor has behind itself then. */
-  readonly passed: readonly { readonly cursor: PartitionCursor; readonly passed: number }[]
+  /** How many of its events each origin has behind itself then. */
+  readonly passed: readonly { readonly origin: EventOrigin; readonly passed: number }[]
   readonly states: readonly PreparedRows[]
   /** Resolves when the broker has all rows and all sends of finished events; rejects when it never will. */
   readonly acknowledged: Promise<void>

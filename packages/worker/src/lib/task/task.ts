@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { type Clock, type Deferred, deferred, MillraceError, partitionKey, type TopicPartition } from '@millrace/core'
+import { type Clock, type Deferred, deferred, MillraceError, type TopicPartition } from '@millrace/core'
 import type { HandedOutEvent } from '../contracts/event.ts'
 import type { OpenState, StateDefinition, TaskRef } from '../contracts/task.ts'
 import type { HandOut } from '../environment/hand-out.ts'
@@ -8,7 +8,8 @@ import type { TransactionTask } from '../sending/exactly-once.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { Committable } from './committable.ts'
-import type { OwningTask } from './cursor.ts'
+import type { DueEvents } from './due-events.ts'
+import type { EventOrigin, OwningTask } from './event-origin.ts'
 import type { ProgressTopic } from './progress-topic.ts'
 import { ReadLog } from './read-log.ts'
 import { changedOffsets, type SourceOffset, type TaskSource } from './source-offset.ts'
@@ -38,6 +39,7 @@ export class Task implements OwningTask, TransactionTask {
   readonly #abort = new AbortController()
   readonly #states = new Map<StateDefinition, TaskState>()
   #sources: readonly TaskSource[] = []
+  #origins: readonly EventOrigin[] = []
   #inFlight = 0
   #delays = 0
   #idle: Deferred<void> | undefined = undefined
@@ -95,8 +97,9 @@ export class Task implements OwningTask, TransactionTask {
     return this.#states.get(definition)?.open
   }
 
-  recovered(sources: readonly TaskSource[], states: readonly TaskState[]): void {
+  recovered(sources: readonly TaskSource[], states: readonly TaskState[], due: readonly DueEvents[] = []): void {
     this.#sources = sources
+    this.#origins = [...sources.flatMap(({ cursors }) => cursors), ...due]
     for (const state of states) this.#states.set(state.definition, state)
     for (const { source } of sources) this.#worker.flow.add(source)
   }
@@ -138,12 +141,10 @@ export class Task implements OwningTask, TransactionTask {
   /** Events in the hands of agents, or of that one, for messages. */
   describeInFlight(agent?: string): readonly string[] {
     if (this.#inFlight === 0) return []
-    return this.#sources.flatMap(({ source, cursors }) =>
-      cursors.flatMap(({ tracker, subscription: { spec } }) =>
-        agent === undefined || agent === spec.agent
-          ? tracker.unfinished(5).map((offset) => `${partitionKey(source)}@${offset} of agent ${spec.agent}`)
-          : [],
-      ),
+    return this.#origins.flatMap(({ topic, partition, tracker, subscription: { spec } }) =>
+      agent === undefined || agent === spec.agent
+        ? tracker.unfinished(5).map((offset) => `${topic}/${partition}@${offset} of agent ${spec.agent}`)
+        : [],
     )
   }
 
@@ -186,9 +187,7 @@ export class Task implements OwningTask, TransactionTask {
     progress: Pick<ProgressTopic, 'send'>,
   ): TaskCommit | undefined {
     this.#touched = false
-    const passed = this.#sources.flatMap(({ cursors }) =>
-      cursors.map((cursor) => ({ cursor, passed: cursor.tracker.passed })),
-    )
+    const passed = this.#origins.map((origin) => ({ origin, passed: origin.tracker.passed }))
     const states = this.states.map((state) => sendRows(state, this.output, clock.now()))
     if (changed.length === 0 && this.output.pending === 0 && states.every(({ rows }) => rows.length === 0)) {
       for (const { state } of states) state.open.rowsStored()
@@ -208,7 +207,7 @@ export class Task implements OwningTask, TransactionTask {
       source.committed = offset
       source.committedMetadata = overflow ?? metadata
     }
-    for (const { cursor, passed: count } of passed) cursor.committed(count)
+    for (const { origin, passed: count } of passed) origin.committed(count)
     for (const { state } of states) state.open.rowsStored()
   }
 
@@ -271,8 +270,7 @@ export class Task implements OwningTask, TransactionTask {
     const { consumer, flow, stores } = this.#worker
     const error = new MillraceError('NOT_ASSIGNED', `Task ${this.id} is no longer here: ${reason}.`)
     this.blocked |= NOT_NOW.closed
-    for (const { cursors } of this.#sources)
-      for (const { tracker } of cursors) for (const event of tracker.kept()) event.lose()
+    for (const { tracker } of this.#origins) for (const event of tracker.kept()) event.lose()
     this.#abort.abort(error)
     this.output.abandon(error)
     for (const { open } of this.#states.values()) open.close()

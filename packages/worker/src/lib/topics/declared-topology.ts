@@ -25,12 +25,12 @@ export class DeclaredTopology implements Topology {
   readonly candidates: Candidate[] = []
   readonly waits: WaitForTask[] = []
   readonly #appId: string
-  readonly #makeFeeds: (spec: SubscriptionSpec) => readonly SubscriptionQueue[]
+  readonly #makeQueues: (spec: SubscriptionSpec) => readonly SubscriptionQueue[]
   #frozen = false
 
-  constructor(appId: string, makeFeeds: (spec: SubscriptionSpec) => readonly SubscriptionQueue[]) {
+  constructor(appId: string, makeQueues: (spec: SubscriptionSpec) => readonly SubscriptionQueue[]) {
     this.#appId = appId
-    this.#makeFeeds = makeFeeds
+    this.#makeQueues = makeQueues
   }
 
   /** Everything is known: later declarations throw `TOPOLOGY_LATE`. */
@@ -55,8 +55,13 @@ export class DeclaredTopology implements Topology {
         'DEFINITION_INVALID',
         `Agent ${spec.agent} has a concurrency of ${spec.instances}; it must be 1 or more.`,
       )
+    if (spec.due !== undefined && this.subscriptions.some(({ due }) => due === spec.due))
+      throw new MillraceError(
+        'NAME_TAKEN',
+        `Two agents read what is due in ${spec.due.name}; one of them is ${spec.agent}.`,
+      )
     this.subscriptions.push(spec)
-    return this.#makeFeeds(spec)
+    return this.#makeQueues(spec)
   }
 
   state(state: StateDefinition): void {

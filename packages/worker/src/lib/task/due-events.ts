@@ -1,0 +1,107 @@
+import type { RawRecord } from '@millrace/core'
+import type { DueQueue, StateDefinition } from '../contracts/task.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
+import { AckTracker } from '../records/positions.ts'
+import type { EventOrigin, OriginLimits, OriginReader, OwningTask, Refusals, TrackedEvent } from './event-origin.ts'
+import type { SubscriptionCounters } from './subscription-counters.ts'
+
+export interface DueEventsOptions {
+  readonly task: OwningTask
+  readonly definition: StateDefinition
+  readonly due: DueQueue
+  readonly subscription: OriginReader
+  readonly limits: OriginLimits
+  /** Failures of events from before the task was opened again. */
+  readonly refusals: Refusals | undefined
+}
+
+/**
+ * What a state of the task has due (a timer, a window that closes), handed out as events. Progress needs no offset: what
+ * has finished is gone from the state, in the rows of the same commit. What has not finished is due again for the next
+ * owner.
+ */
+export class DueEvents implements EventOrigin {
+  readonly task: OwningTask
+  readonly subscription: OriginReader
+  readonly counters: SubscriptionCounters
+  readonly limits: OriginLimits
+  readonly topic: string
+  readonly partition: number
+  readonly keyCodec: string | undefined
+  readonly refusals: Refusals | undefined
+  readonly tracker: AckTracker<TrackedEvent> = new AckTracker(0)
+  blocked = 0
+  readonly #due: DueQueue
+  /** `tracker.passed` as of the last commit. */
+  #committed = 0
+
+  constructor({ task, definition, due, subscription, limits, refusals }: DueEventsOptions) {
+    this.task = task
+    this.subscription = subscription
+    this.counters = subscription.counters
+    this.limits = limits
+    this.topic = definition.name
+    this.partition = task.partition
+    this.keyCodec = due.keyCodec
+    this.refusals = refusals
+    this.#due = due
+    due.onDue = () => this.#arrived()
+  }
+
+  get hasMore(): boolean {
+    return (this.blocked & NOT_NOW.empty) === 0
+  }
+
+  get waitsForEvents(): boolean {
+    if ((this.blocked & NOT_NOW.uncommitted) === 0) return false
+    return this.tracker.handed - this.tracker.passed >= this.limits.maxUncommitted
+  }
+
+  defer(on: boolean): void {
+    if (on) this.blocked |= NOT_NOW.deferred
+    else this.blocked &= ~NOT_NOW.deferred
+  }
+
+  refresh(): number {
+    if ((this.blocked & NOT_NOW.empty) === 0 && this.#uncommitted >= this.limits.maxUncommitted / 2)
+      this.task.commitSoon()
+    this.#limit()
+    return this.blocked
+  }
+
+  next(): RawRecord | undefined {
+    const record = this.#due.next()
+    if (record === undefined) this.blocked |= NOT_NOW.empty
+    return record
+  }
+
+  finished(number: number, record: RawRecord): void {
+    this.tracker.finish(number)
+    this.#due.finish(record)
+  }
+
+  committed(passed: number): void {
+    this.#committed = passed
+    this.#limit()
+    if (this.waitsForEvents) this.task.handOut.wanted()
+  }
+
+  get #uncommitted(): number {
+    return this.tracker.handed - this.#committed
+  }
+
+  #limit(): void {
+    if (this.#uncommitted < this.limits.maxUncommitted) this.blocked &= ~NOT_NOW.uncommitted
+    else if ((this.blocked & NOT_NOW.uncommitted) === 0) {
+      this.blocked |= NOT_NOW.uncommitted
+      // Batches that would only fill with events from here are handed on.
+      if (this.waitsForEvents) this.task.handOut.wanted()
+    }
+  }
+
+  #arrived(): void {
+    if (this.task.closed) return
+    this.blocked &= ~NOT_NOW.empty
+    this.task.handOut.wake()
+  }
+}
