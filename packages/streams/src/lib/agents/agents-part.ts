@@ -169,7 +169,7 @@ class RunningAgent {
 
   /** Takes nothing more from channels; resolves when every handler has ended that has begun to read its stream. */
   async stop(): Promise<void> {
-    this.#sources.closeChannels()
+    this.#sources.closeOthers()
     for (const instance of this.#instances) instance.stop()
     await this.#ended
   }

@@ -106,13 +106,17 @@ function isSink(sink: unknown): boolean {
 }
 
 function sourcesOf(context: StreamsContext, name: string, source: AgentSource): readonly (AnyTopic | AnyChannel)[] {
-  if (source instanceof Topic || source instanceof Channel) return [source]
+  if (isPlanned(source)) return [source]
   if (isList(source)) {
-    for (const each of source) if (!(each instanceof Topic || each instanceof Channel)) throw noSource(name, each)
+    for (const each of source) if (!isPlanned(each)) throw noSource(name, each)
     return source
   }
   if (typeof source !== 'object' || source === null) throw noSource(name, source)
   return [createTopic(context, `${context.appId}-${name}`, source)]
+}
+
+function isPlanned(source: unknown): source is AnyTopic | AnyChannel {
+  return typeof source === 'object' && source !== null && 'planFor' in source
 }
 
 function noSource(agent: string, given: unknown): MillraceError {

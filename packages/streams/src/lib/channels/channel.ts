@@ -7,6 +7,7 @@ import type { AgentContext } from '../events/agent-context.ts'
 import type { PassedEvent } from '../events/targets.ts'
 import { withTrace } from '../events/trace-headers.ts'
 import type { StreamsContext } from '../streams-context.ts'
+import type { OpenSourceOptions, SourcePlan } from '../topics/source-plan.ts'
 import { isRecord, noEvent, noRecord } from '../topics/send-here.ts'
 import type { ChannelMessage } from './channel-event.ts'
 import { ChannelQueues } from './channel-queue.ts'
@@ -84,8 +85,13 @@ export class Channel<T> {
     hold(event.inFlight, queues, message(event.timestamp))
   }
 
+  /** Used by the agents that read it. */
+  planFor(plan: SourcePlan): void {
+    plan.other(`channel ${this.name}`, this)
+  }
+
   /** Called when a worker starts: a queue for each instance of an agent. */
-  subscribe(context: AgentContext, instances: number): ChannelQueues['instances'] {
+  open(context: AgentContext, { instances }: Pick<OpenSourceOptions, 'instances'>): ChannelQueues['instances'] {
     const queues = new ChannelQueues(this.name, context, instances)
     const known = this.#queues.get(context.worker)
     if (known === undefined) this.#queues.set(context.worker, [queues])

@@ -1,20 +1,16 @@
 import { type CodecSpec, mergedSubscription } from '@millrace/core'
-import type { Topology } from '@millrace/worker'
-import { type AnyChannel, Channel } from '../channels/channel.ts'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { createRepartitionTopic } from '../topics/create-topic.ts'
-import { type AnyTopic, Topic } from '../topics/topic.ts'
+import type { OpenSourceOptions, OtherSource, PlannedSource, SourcePlan } from '../topics/source-plan.ts'
+import type { AnyTopic } from '../topics/topic.ts'
 import type { GroupSpec } from './steps.ts'
 import { TopicSource } from './topic-source.ts'
 
-export interface AgentSourcesOptions {
+export interface AgentSourcesOptions extends OpenSourceOptions {
   readonly context: AgentContext
   readonly app: StreamsContext
-  readonly topology: Topology
-  readonly ordering: 'key' | 'none'
-  readonly instances: number
 }
 
 /** All that one agent reads on one worker: each subscription once, with a source for each instance. */
@@ -22,26 +18,20 @@ export class AgentSources {
   readonly #options: AgentSourcesOptions
   readonly #subscriptions = new Map<string, readonly EventSource[]>()
   readonly #repartitionTopics = new Map<string, AnyTopic>()
-  readonly #channels = new Set<AnyChannel>()
+  readonly #others = new Set<OtherSource>()
 
   constructor(options: AgentSourcesOptions) {
     this.#options = options
   }
 
-  /** The sources with which the agent was declared: all topics in one subscription, each channel by itself. */
-  declared(sources: readonly (AnyTopic | AnyChannel)[], instance: number): readonly EventSource[] {
-    const topics = sources.filter((source) => source instanceof Topic)
-    const channels = sources.filter((source) => source instanceof Channel)
-    return [
-      ...(topics.length === 0 ? [] : [this.#subscription(this.#options.context.agent, topics, instance)]),
-      ...channels.map((channel) => this.#channel(channel, instance)),
-    ]
+  /** The sources with which the agent was declared: all topics in one subscription, anything else by itself. */
+  declared(sources: readonly PlannedSource[], instance: number): readonly EventSource[] {
+    return this.#open(sources, this.#options.context.agent, instance)
   }
 
-  /** A topic or channel that is merged into the stream. */
-  further(source: AnyTopic | AnyChannel, instance: number): EventSource {
-    if (source instanceof Channel) return this.#channel(source, instance)
-    return this.#subscription(mergedSubscription(this.#options.context.agent, source.name), [source], instance)
+  /** What is merged into the stream. */
+  further(source: PlannedSource, instance: number): readonly EventSource[] {
+    return this.#open([source], mergedSubscription(this.#options.context.agent, source.name), instance)
   }
 
   /** What comes out of a topic of the user's that the stream goes through. */
@@ -71,9 +61,9 @@ export class AgentSources {
     return [...this.#subscriptions.values()].some((sources) => sources[instance]?.closed === false)
   }
 
-  /** Takes nothing more from channels; what is in them is still handed out. */
-  closeChannels(): void {
-    for (const channel of this.#channels) channel.close(this.#options.context.worker)
+  /** Nothing more comes from what is no topic; what is there is still handed out. */
+  closeOthers(): void {
+    for (const source of this.#others) source.close(this.#options.context.worker)
   }
 
   #subscription(id: string, topics: readonly AnyTopic[], instance: number): EventSource {
@@ -87,10 +77,21 @@ export class AgentSources {
     })
   }
 
-  #channel(channel: AnyChannel, instance: number): EventSource {
-    const { context, instances } = this.#options
-    this.#channels.add(channel)
-    return this.#once(`channel ${channel.name}`, instance, () => channel.subscribe(context, instances))
+  /** Each source says itself what there is to open; `subscription` is the id of the one that its topics share. */
+  #open(sources: readonly PlannedSource[], subscription: string, instance: number): readonly EventSource[] {
+    const topics: AnyTopic[] = []
+    const others: EventSource[] = []
+    const plan: SourcePlan = {
+      topic: (topic) => void topics.push(topic),
+      other: (id, source) => void others.push(this.#other(id, source, instance)),
+    }
+    for (const source of sources) source.planFor(plan)
+    return topics.length === 0 ? others : [this.#subscription(subscription, topics, instance), ...others]
+  }
+
+  #other(id: string, source: OtherSource, instance: number): EventSource {
+    this.#others.add(source)
+    return this.#once(id, instance, () => source.open(this.#options.context, this.#options))
   }
 
   #once(id: string, instance: number, make: () => readonly EventSource[]): EventSource {

@@ -76,7 +76,7 @@ export class HandlerRun {
   }
 
   /** Another source of the agent. */
-  further(source: AnyTopic | AnyChannel): EventSource {
+  further(source: AnyTopic | AnyChannel): readonly EventSource[] {
     const { sources, index } = this.#instance
     return this.#orStop(() => sources.further(source, index))
   }

@@ -260,7 +260,7 @@ export class Stream<K, V> implements AsyncIterable<V> {
     const branches = [...this.#branches]
     for (const other of others) {
       if (other instanceof Stream) branches.push(...other.#branches)
-      else branches.push({ source: this.#run.further(other), steps: [] })
+      else branches.push(...this.#run.further(other).map((source) => ({ source, steps: [] })))
     }
     const sources = new Set(branches.map(({ source }) => source))
     if (sources.size < branches.length)

@@ -6,6 +6,7 @@ import { sendFollowed, withTrace } from '../events/trace-headers.ts'
 import type { StreamsContext } from '../streams-context.ts'
 import { isRecord, noRecord, sendHere } from './send-here.ts'
 import type { RecordToSend } from './topic-options.ts'
+import type { SourcePlan } from './source-plan.ts'
 
 export interface TopicShape<K, V, KI, VI> {
   readonly declaration: TopicDeclaration
@@ -61,6 +62,11 @@ export class Topic<K, V, KI = K, VI = V> {
 
   get name(): string {
     return this.declaration.name
+  }
+
+  /** Used by the agents that read it. */
+  planFor(plan: SourcePlan): void {
+    plan.topic(this)
   }
 
   /**

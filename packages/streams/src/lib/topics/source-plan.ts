@@ -1,0 +1,32 @@
+import type { Topology, WorkerContext } from '@millrace/worker'
+import type { AgentContext } from '../events/agent-context.ts'
+import type { EventSource } from '../events/source.ts'
+import type { AnyTopic } from './topic.ts'
+
+/** What an agent may read: it says itself what there is to open. */
+export interface PlannedSource {
+  readonly name: string
+  /** Called once for each agent, or step of one, that reads it. */
+  planFor(plan: SourcePlan): void
+}
+
+/** Gathers what the sources of an agent need: its topics share one subscription, whatever else opens by itself. */
+export interface SourcePlan {
+  topic(topic: AnyTopic): void
+  /** `id` is unique among what one agent reads. */
+  other(id: string, source: OtherSource): void
+}
+
+/** What is no topic: a channel, or what a state has due. */
+export interface OtherSource {
+  /** Called when a worker starts: a source for each instance of the agent. */
+  open(context: AgentContext, options: OpenSourceOptions): readonly EventSource[]
+  /** Called when the worker stops: takes nothing more, and hands out what it has. */
+  close(worker: WorkerContext): void
+}
+
+export interface OpenSourceOptions {
+  readonly topology: Topology
+  readonly instances: number
+  readonly ordering: 'key' | 'none'
+}
