@@ -137,7 +137,7 @@ export class AgentInstance implements HandlerInstance {
   }
 
   #returned(run: HandlerRun): void {
-    run.settleAll(undefined)?.putBack()
+    run.settleAll(undefined)?.requeue()
     if (this.errors.stopped || !this.sources.isOpen(this.index)) return
     this.errors.stop(
       new MillraceError(
@@ -153,7 +153,7 @@ export class AgentInstance implements HandlerInstance {
     const { worker } = errors.context
     const failed = run.settleAll(thrown)
     if (errors.stopped || (this.#stopping && !run.hasBegun)) {
-      failed?.putBack()
+      failed?.requeue()
       return false
     }
     if (failed !== undefined) {

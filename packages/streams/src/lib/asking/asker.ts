@@ -49,7 +49,7 @@ export class Asker {
 
   #interrupt(): MillraceError {
     const { event, agent } = this.#options
-    event.handBack()
+    event.defer()
     return new MillraceError(
       'ASK_INTERRUPTED',
       `Agent "${event.agent}" waited for a reply of agent "${agent}" when the worker had to give up its events; the event ${event.topic}/${event.partition}@${event.offset} is handed out again.`,

@@ -116,7 +116,7 @@ export class ChannelEvent implements InFlight, EventOrigin {
     return false
   }
 
-  handBackIfOutdated(): boolean {
+  deferIfOutdated(): boolean {
     return false
   }
 
@@ -158,7 +158,7 @@ export class ChannelEvent implements InFlight, EventOrigin {
     this.#return(delayMs, 1)
   }
 
-  putBack(): void {
+  requeue(): void {
     this.#return(0, 0)
   }
 

@@ -67,9 +67,9 @@ export class ErrorHandling {
   async settle(failed: StreamEvent, thrown: unknown): Promise<void> {
     const event = failed.first
     const { inFlight } = event
-    if (!event.open) return event.putBack()
+    if (!event.open) return event.requeue()
     // It is deferred until the event that holds its key is done; neither has failed.
-    if (inFlight.isDeferred || inFlight.handBackIfOutdated()) return event.finish()
+    if (inFlight.isDeferred || inFlight.deferIfOutdated()) return event.finish()
     const { worker, agent, counters } = this.context
     const error = explained(thrown, event)
     const { topic, partition, offset, attempts } = inFlight
@@ -79,7 +79,7 @@ export class ErrorHandling {
     this.report(error)
     const decision = await this.#decide(event, thrown)
     // The task was lost while onError was at work: its new owner handles the event.
-    if (!event.open) return event.putBack()
+    if (!event.open) return event.requeue()
     if (decision.kind === 'retry') {
       counters.retried++
       worker.log.warn(
@@ -90,7 +90,7 @@ export class ErrorHandling {
     }
     event.rollback(error)
     // Its effects could be dropped only with its task: it comes back as one that has failed with this error.
-    if (!event.open && decision.kind !== 'stop') return event.putBack()
+    if (!event.open && decision.kind !== 'stop') return event.requeue()
     switch (decision.kind) {
       case 'skip':
         worker.log.error(at, `Agent "${agent}" failed on an event, which is skipped.`)
@@ -110,7 +110,7 @@ export class ErrorHandling {
     try {
       await sendDeadLetters(event, error, this.context)
     } catch (thrown) {
-      if (!event.open) return event.putBack()
+      if (!event.open) return event.requeue()
       event.rollback(error)
       const why = toError(thrown)
       const said = isMillraceError(why) ? `${why.code}: ${why.detail}` : why.message

@@ -18,14 +18,14 @@ export interface InFlight extends Pick<
   | 'refused'
   | 'isDeferred'
   | 'isWanted'
-  | 'handBackIfOutdated'
+  | 'deferIfOutdated'
   | 'describeReads'
   | 'changedRows'
   | 'hold'
   | 'finish'
   | 'rollback'
   | 'retry'
-  | 'putBack'
+  | 'requeue'
   | 'handedOn'
 > {
   readonly record: Pick<RawRecord, 'key' | 'value' | 'headers'>

@@ -13,7 +13,7 @@ const ALONE: readonly StreamEvent[] = Object.freeze([])
  * that what is done late for an event finds that event, by then closed, and not the next one.
  *
  * `flatMap` makes several events of one record, its values, and `take` one of several, the batch; all of these end together.
- * What counts for all of them is kept by the first event of the first record. Ending it (`finish`, `retry`, `putBack`)
+ * What counts for all of them is kept by the first event of the first record. Ending it (`finish`, `retry`, `requeue`)
  * counts once; a second call does nothing.
  */
 export class StreamEvent extends Event<unknown, unknown> implements ProcessingContext {
@@ -248,13 +248,13 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   }
 
   /** Handed out again at once, not counted. */
-  putBack(): void {
+  requeue(): void {
     const { first } = this
     if (first.#over) return
     const { open } = first
     first.#release('givenBack')
     if (open && first.inFlight.attempts === 0) this.origin.context.counters.received -= 1 + first.#joined.length
-    first.inFlight.putBack()
+    first.inFlight.requeue()
   }
 
   /** Whether `run(fn)` of it, or of another of its batch, failed with this error. */

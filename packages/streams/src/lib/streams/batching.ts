@@ -79,11 +79,11 @@ export class TakeStep implements StreamStep {
   }
 
   /** Gives back everything that was collected and not yet handed on. */
-  putBack(): void {
+  requeue(): void {
     for (const batch of [...this.#due.splice(0), ...this.#batches.values()]) {
       batch.timer?.cancel()
       // The first one last: each goes before all others of its source.
-      for (const { event } of batch.entries.toReversed()) event.putBack()
+      for (const { event } of batch.entries.toReversed()) event.requeue()
     }
     this.#batches.clear()
   }
@@ -110,7 +110,7 @@ export class TakeStep implements StreamStep {
     const values: unknown[] = []
     for (const { event, value } of batch.entries) {
       if (!event.open) {
-        event.putBack()
+        event.requeue()
         continue
       }
       members.push(event)
@@ -159,7 +159,7 @@ export class Batching {
     this.isUsed = takes.size > 0
     if (!this.isUsed) return
     for (const { source } of branches) {
-      source.onDrain = () => this.putBack()
+      source.onDrain = () => this.requeue()
       source.onWanted = () => this.handOnWanted()
     }
   }
@@ -174,8 +174,8 @@ export class Batching {
   }
 
   /** Gives back what was collected. */
-  putBack(): void {
-    for (const { step } of this.#takes) step.putBack()
+  requeue(): void {
+    for (const { step } of this.#takes) step.requeue()
   }
 
   /** Batches whose end is waited for become due. */

@@ -61,7 +61,7 @@ export class Branching {
     this.#reader = reader
     for (const { source } of branches) {
       source.onDrain = () => {
-        reader.pipeline.putBack()
+        reader.pipeline.requeue()
         for (const each of this.sources) each.onDrain()
       }
       source.onWanted = () => {
@@ -107,7 +107,7 @@ export class Branching {
   #give(event: StreamEvent, at: number): undefined | Promise<undefined> {
     const source = this.sources[at]
     if (!this.#ended && source !== undefined) return source.put(event)
-    event.putBack()
+    event.requeue()
     return undefined
   }
 }
@@ -168,7 +168,7 @@ export class BranchSource implements EventSource {
   /** Its reader, or the run, takes nothing more. */
   end(): void {
     this.#ended = true
-    this.#event?.putBack()
+    this.#event?.requeue()
     this.#event = undefined
     this.#release()
     this.#watchers.wake()

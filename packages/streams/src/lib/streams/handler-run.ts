@@ -140,7 +140,7 @@ export class HandlerRun {
     for (const reader of this.#readers) reader.close()
     for (const branching of this.#branchings) branching.end()
     loops.turns?.close()
-    for (const event of inFlight.toReversed()) if (event !== failed) event.putBack()
+    for (const event of inFlight.toReversed()) if (event !== failed) event.requeue()
     return failed
   }
 

@@ -57,7 +57,7 @@ export class Leftovers {
   drop(leftover: Leftover): void {
     this.#remove(leftover)
     this.#close(leftover)
-    leftover.event.putBack()
+    leftover.event.requeue()
   }
 
   /** Events with values to give are given back as they came. */

@@ -57,7 +57,7 @@ export class Loops {
   #passed(event: StreamEvent): void {
     if (!event.isPartial) return event.finish()
     const { topic, partition, offset, agent } = event
-    event.putBack()
+    event.requeue()
     this.#errors.stop(
       new MillraceError(
         'DEFINITION_INVALID',

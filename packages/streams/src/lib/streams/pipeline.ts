@@ -32,7 +32,7 @@ export class Pipeline {
 
   /** The handler was restarted: events taken from now on go through its new steps. */
   replace(branches: readonly Branch[]): void {
-    this.putBack()
+    this.requeue()
     this.#leftovers.dropAll()
     this.#branches = branches
     this.#batching = new Batching(branches, this.#wakeup)
@@ -75,8 +75,8 @@ export class Pipeline {
   }
 
   /** Gives back what `take()` has collected. */
-  putBack(): void {
-    this.#batching.putBack()
+  requeue(): void {
+    this.#batching.requeue()
   }
 
   /** Events of which `flatMap` has no further value to give are done with. */
@@ -86,13 +86,13 @@ export class Pipeline {
 
   /** The run is over, and settles what is in flight: batches are given back, generators of `flatMap` may clean up. */
   close(): void {
-    this.putBack()
+    this.requeue()
     this.#leftovers.close()
   }
 
   /** Nothing more is taken: what is on its way is given back. */
   end(): void {
-    this.putBack()
+    this.requeue()
     this.#leftovers.dropAll()
     for (const { source } of this.#branches) source.end?.()
   }

@@ -121,7 +121,7 @@ export class StreamReader {
   /** The caller has waited for it, and is in `between` already. */
   #receive(event: StreamEvent, between: BetweenEvents): StreamEvent | undefined {
     if (this.#isOver) {
-      event.putBack()
+      event.requeue()
       return undefined
     }
     if (event.manual) this.#handOutLoose(event)
@@ -143,7 +143,7 @@ export class StreamReader {
   }
 
   #handOutLoose(event: StreamEvent): void {
-    if (this.#loops === undefined) event.putBack()
+    if (this.#loops === undefined) event.requeue()
     else this.#loops.addLoose(event)
   }
 

@@ -80,10 +80,19 @@ export interface CurrentEvent extends TopicPartition {
    * Defers this event for no other event's sake: what it waits for cannot come at present. The caller throws. The event is
    * handed out again when it has ended; that does not count as an attempt.
    */
-  handBack(): void
+  defer(): void
 }
 
-/** An event as the worker gives it to an agent. When its task was lost, ending it drops its effects and changes nothing else. */
+/**
+ * An event as the worker gives it to an agent. Its states:
+ *
+ *     open ── finish ──▶ over: effects join the task
+ *      │ ├─── retry, requeue ──▶ over: effects are dropped, the record is handed out again as a new event
+ *      │ └─── rollback ──▶ open, without effects
+ *      └─ resolveConflict, defer ──▶ deferred ── finish, retry, requeue ──▶ over: handed out again behind what it waits for
+ *
+ * When its task was lost, ending it drops its effects and changes nothing else.
+ */
 export interface HandedOutEvent extends CurrentEvent {
   readonly record: RawRecord
   /** How often it was handed out before and failed. */
@@ -94,15 +103,15 @@ export interface HandedOutEvent extends CurrentEvent {
    */
   readonly refused: Error | undefined
   /**
-   * Set by `resolveConflict` and `handBack`, of it or of another event of its batch, and while it has effects that rest on
+   * Set by `resolveConflict` and `defer`, of it or of another event of its batch, and while it has effects that rest on
    * something changed since it was read: finishing it hands it out again.
    */
   readonly isDeferred: boolean
   /**
-   * For an event that has failed: defers it, as `handBack` does, if something that it has read has been changed since. What
+   * For an event that has failed: defers it, as `defer` does, if something that it has read has been changed since. What
    * it saw did not belong together then, and the failure is not its own. False when nothing has been changed.
    */
-  handBackIfOutdated(): boolean
+  deferIfOutdated(): boolean
   /** What it has read of its tables, as messages show it, a few at most: for an event that has failed. */
   describeReads(): readonly string[]
   /** For what follows the event: the tables that it, and its batch, has changed so far, with the number of rows. */
@@ -122,7 +131,7 @@ export interface HandedOutEvent extends CurrentEvent {
   /** Effects are dropped and the event is handed out again, before any other of its queue, `delayMs` from now. Counts as an attempt. */
   retry(delayMs: number): void
   /** As `retry`, at once and without counting: for batches and restarts that are not the event's fault. */
-  putBack(): void
+  requeue(): void
   /** From here on `other` ends with this event: finishing, rolling back or retrying it does the same to `other`, in the order joined. Both must be of one task. */
   join(other: HandedOutEvent): void
   /** The batch that it leads is handed on to its agent: its handler is at work from here on, not since it was handed out. */

@@ -16,7 +16,7 @@ const MOST_AT_ONCE = 3
 
 /** What an agent and its instances can do next; numbers are taken modulo what there is. */
 type Step =
-  | { readonly kind: 'take' | 'finish' | 'putBack' | 'aside'; readonly feed: number }
+  | { readonly kind: 'take' | 'finish' | 'requeue' | 'aside'; readonly feed: number }
   | { readonly kind: 'retry'; readonly feed: number; readonly delayMs: number }
   | { readonly kind: 'pass'; readonly ms: number }
   | { readonly kind: 'lose'; readonly partition: number }
@@ -25,7 +25,7 @@ const feedNumber = fc.nat({ max: 3 })
 const aStep: fc.Arbitrary<Step> = fc.oneof(
   { arbitrary: fc.record({ kind: fc.constant('take' as const), feed: feedNumber }), weight: 12 },
   { arbitrary: fc.record({ kind: fc.constant('finish' as const), feed: feedNumber }), weight: 3 },
-  { arbitrary: fc.record({ kind: fc.constant('putBack' as const), feed: feedNumber }), weight: 1 },
+  { arbitrary: fc.record({ kind: fc.constant('requeue' as const), feed: feedNumber }), weight: 1 },
   { arbitrary: fc.record({ kind: fc.constant('aside' as const), feed: feedNumber }), weight: 3 },
   {
     arbitrary: fc.record({
@@ -83,7 +83,7 @@ class Driven {
       first.finish()
       if (isDone) this.finished.push(...batch)
     } else if (step.kind === 'retry') first.retry(step.delayMs)
-    else if (step.kind === 'putBack') first.putBack()
+    else if (step.kind === 'requeue') first.requeue()
     else if (first.open) {
       // Any of the batch meets a key that another instance has in hand: rows are those of one task.
       const holder = this.#inFlight[(nth + 1) % this.#inFlight.length]?.[0]
@@ -96,7 +96,7 @@ class Driven {
       } catch (thrown) {
         expect(thrown).toMatchObject({ code: 'KEY_CONFLICT' })
       }
-      first.putBack()
+      first.requeue()
     }
     batch.length = 0
   }
@@ -150,7 +150,7 @@ class Driven {
     const [first] = batch
     // A batch is of one task; one of another begins when this one is over.
     if (first !== undefined && (first.origin.task !== event.origin.task || !first.open)) {
-      event.putBack()
+      event.requeue()
       return false
     }
     batch.push(event)
@@ -258,7 +258,7 @@ test('an event that was given up as one of a batch, because of what that had rea
     first.join(second)
     expect(second.holdsReads).toBe(false)
     first.noteRead(changed, 0)
-    expect(first.handBackIfOutdated()).toBe(true)
+    expect(first.deferIfOutdated()).toBe(true)
     first.finish()
   }
   const alone = feed?.take()
@@ -286,7 +286,7 @@ test('what waits behind an event of a task that is lost goes on', async () => {
   expect(driven.finishedHere.length).toBe(RECORDS)
 })
 
-test.each(['finish', 'retry', 'putBack', 'aside'] as const)(
+test.each(['finish', 'retry', 'requeue', 'aside'] as const)(
   'a batch whose task is lost may end in any way, and changes nothing: %s',
   async (kind) => {
     const driven = new Driven({ instances: 1, ordering: 'key' }, ['a'])

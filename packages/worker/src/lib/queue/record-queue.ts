@@ -136,17 +136,17 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
     this.onWanted()
   }
 
-  again(event: EventInFlight, delayMs: number): void {
+  requeue(event: EventInFlight, delayMs: number): void {
     if (delayMs <= 0) {
       this.#deferred.putReady(event)
       this.wake()
       return
     }
-    this.after(event)
+    this.defer(event)
     this.#clock.schedule(delayMs, () => this.release(event))
   }
 
-  after(event: EventInFlight): void {
+  defer(event: EventInFlight): void {
     this.#deferred.hold(event)
     this.settle()
   }

@@ -60,7 +60,7 @@ export class BrokerQueue {
     return taken
   }
 
-  putBack(records: readonly Outgoing[]): void {
+  requeue(records: readonly Outgoing[]): void {
     this.#queue = [...records, ...this.#queue.slice(this.#head)]
     this.#head = 0
     for (const { size } of records) this.#queuedBytes += size

@@ -241,12 +241,12 @@ export class RecordCollector {
   #interrupted(queue: BrokerQueue, records: readonly Outgoing[], error: Error): void {
     if (isMillraceError(error, 'LEASE_EXPIRED') && !this.#closed) {
       this.#waitsForLease = true
-      queue.putBack(records)
+      queue.requeue(records)
       this.#sending.lease.whenBack(this)
       return
     }
     if (isMillraceError(error, 'NOT_ASSIGNED') && !this.#closed) {
-      queue.putBack(records)
+      queue.requeue(records)
       return this.#sendNext(queue)
     }
     for (const record of records) this.#settle(record, error)

@@ -10,9 +10,9 @@ export interface EventQueue {
   /** Of the agent's instance. */
   readonly index: number
   /** To be handed out again after a while. */
-  again(event: EventInFlight, delayMs: number): void
+  requeue(event: EventInFlight, delayMs: number): void
   /** To be handed out again when the event that it waits for is done. */
-  after(event: EventInFlight): void
+  defer(event: EventInFlight): void
   /** Another event waits for one of this queue. */
   wanted(): void
   /** It begins to be handled now, though it was handed out before. */
@@ -204,26 +204,26 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
 
   resolveConflict(holder: CurrentEvent, what: string): void {
     const other = holder instanceof EventInFlight ? holder.batchLeader : undefined
-    if (other !== undefined && this.#goesBefore(other)) return other.#giveUp(this.batchLeader)
-    this.#giveUp(other)
+    if (other !== undefined && this.#precedes(other)) return other.#defer(this.batchLeader)
+    this.#defer(other)
     throw new MillraceError(
       'KEY_CONFLICT',
       `${this.describe()} needs ${what}, which ${holder.topic}/${holder.partition}@${holder.offset} of agent ${holder.agent} holds.`,
     )
   }
 
-  handBack(): void {
-    this.#giveUp(undefined)
+  defer(): void {
+    this.#defer(undefined)
   }
 
   noteRead(what: Readable, version: number): void {
     this.origin.task.reads.add(this, what, version)
   }
 
-  handBackIfOutdated(): boolean {
+  deferIfOutdated(): boolean {
     const first = this.batchLeader
     if (first.#state !== OPEN || !first.open || !first.#hasOutdatedReads()) return false
-    first.#giveUpOutdated()
+    first.#deferOutdated()
     return true
   }
 
@@ -246,9 +246,9 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
       this.#endLost()
       return false
     }
-    if (this.#state === OPEN && this.#isOutdated()) this.#giveUpOutdated()
+    if (this.#state === OPEN && this.#isOutdated()) this.#deferOutdated()
     if (this.#state === OPEN) return this.#complete()
-    this.#goBehind()
+    this.#requeueBehind()
     return false
   }
 
@@ -285,21 +285,21 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
   retry(delayMs: number): void {
     this.#mustNotBeOver()
     if (this.origin.task.closed) return this.#endLost()
-    if (this.#state === DEFERRED) return this.#goBehind()
+    if (this.#state === DEFERRED) return this.#requeueBehind()
     const { counters } = this.origin
     counters.failed++
     counters.retried++
     this.#noteFailure(undefined)
-    this.#goBack(delayMs, this.attempts + 1)
+    this.#requeue(delayMs, this.attempts + 1)
     if (this.#joined !== undefined) for (const other of this.#joined) other.retry(delayMs)
   }
 
-  putBack(): void {
+  requeue(): void {
     this.#mustNotBeOver()
     if (this.origin.task.closed) return this.#endLost()
-    if (this.#state === DEFERRED) return this.#goBehind()
-    this.#goBack(0, this.attempts)
-    if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
+    if (this.#state === DEFERRED) return this.#requeueBehind()
+    this.#requeue(0, this.attempts)
+    if (this.#joined !== undefined) for (const other of this.#joined) other.requeue()
   }
 
   join(other: HandedOutEvent): void {
@@ -315,11 +315,11 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     // It is not in flight by itself any more: the batch goes back as one.
     if (other.#state !== DEFERRED) return
     other.#state = OPEN
-    if (this.#state === OPEN) this.#giveUp(other.#holder)
+    if (this.#state === OPEN) this.#defer(other.#holder)
   }
 
   /** Handed out again when it has ended, after `holder` if there is one. With all of its batch. */
-  #giveUp(holder: EventInFlight | undefined): void {
+  #defer(holder: EventInFlight | undefined): void {
     this.#mustBeOpen()
     const first = this.batchLeader
     if (first.#state === OPEN) first.#holder = holder
@@ -327,13 +327,13 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     first.#dropAll()
   }
 
-  #giveUpOutdated(): void {
+  #deferOutdated(): void {
     this.#outdated++
-    this.#giveUp(undefined)
+    this.#defer(undefined)
   }
 
   /** Of two that need the same key. What has sent more than it may hold cannot be taken back without harm. */
-  #goesBefore(other: EventInFlight): boolean {
+  #precedes(other: EventInFlight): boolean {
     return this.batchLeader.order < other.order && !other.#spilled
   }
 
@@ -352,27 +352,27 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     if (this.#joined !== undefined) for (const other of this.#joined) other.#drop()
   }
 
-  #goBack(delayMs: number, attempts: number): void {
-    this.#leave()
+  #requeue(delayMs: number, attempts: number): void {
+    this.#end()
     // Its sends had gone out in a transaction, and the task was closed to take them back.
     if (this.origin.task.closed) return
-    this.queue.again(this.#anew(attempts), delayMs)
+    this.queue.requeue(this.#anew(attempts), delayMs)
     this.#releaseWaiting()
   }
 
   /** Handed out again after the event that has what it needs. */
-  #goBehind(): void {
+  #requeueBehind(): void {
     const holder = this.#holder
-    this.#leave()
+    this.#end()
     const next = this.#anew(this.attempts)
-    if (holder === undefined || !holder.open) this.queue.again(next, 0)
+    if (holder === undefined || !holder.open) this.queue.requeue(next, 0)
     else {
-      this.queue.after(next)
+      this.queue.defer(next)
       if (holder.#waiting === undefined) holder.#waiting = [next]
       else holder.#waiting.push(next)
       holder.queue.wanted()
     }
-    if (this.#joined !== undefined) for (const other of this.#joined) other.putBack()
+    if (this.#joined !== undefined) for (const other of this.#joined) other.requeue()
     this.#releaseWaiting()
   }
 
@@ -382,7 +382,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     return next
   }
 
-  #leave(): void {
+  #end(): void {
     this.#state = OVER
     this.#drop()
     this.origin.counters.active--

@@ -34,7 +34,14 @@ function inFlight(): { readonly task: Task; readonly events: readonly [EventInFl
   const cursor = aCursor(task, worker, { subscription: cursorOwner() })
   task.recovered([{ source: cursor.source, cursors: [cursor] }], [])
   task.begin()
-  const queue = { index: 0, again: () => {}, after: () => {}, handedOn: () => {}, wanted: () => {}, release: () => {} }
+  const queue = {
+    index: 0,
+    requeue: () => {},
+    defer: () => {},
+    handedOn: () => {},
+    wanted: () => {},
+    release: () => {},
+  }
   const record = { timestamp: 0, key: null, value: null, headers: NO_HEADERS }
   const events = [0, 1].map((offset) => eventOf({ ...record, offset }, cursor, queue))
   const [first, second] = events
@@ -45,7 +52,7 @@ function inFlight(): { readonly task: Task; readonly events: readonly [EventInFl
 const ENDINGS: Readonly<Record<string, (event: EventInFlight) => unknown>> = {
   finish: (event) => event.finish(),
   retry: (event) => event.retry(0),
-  putBack: (event) => event.putBack(),
+  requeue: (event) => event.requeue(),
   rollback: (event) => event.rollback(new Error('failed')),
 }
 
