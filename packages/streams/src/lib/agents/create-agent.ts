@@ -1,5 +1,5 @@
 import { checkOptions, MillraceError, type OptionNames, validateName } from '@millrace/core'
-import { type AnyChannel, Channel } from '../channels/channel.ts'
+import type { AnyChannel, Channel } from '../channels/channel.ts'
 import { DEFAULT_ERROR_POLICY, errorPolicy } from '../errors/error-policy.ts'
 import { deliverTo } from '../events/targets.ts'
 import { Stream } from '../streams/stream.ts'

@@ -86,7 +86,7 @@ export class Channel<T> {
   }
 
   /** Used by the agents that read it. */
-  planFor(plan: SourcePlan): void {
+  planFor(plan: Pick<SourcePlan<never>, 'other'>): void {
     plan.other(`channel ${this.name}`, this)
   }
 

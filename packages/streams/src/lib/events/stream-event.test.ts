@@ -68,7 +68,7 @@ it('ends once: a second end of any kind changes nothing', () => {
   const ends = [
     (event: StreamEvent) => event.finish(),
     (event: StreamEvent) => event.retry(5),
-    (event: StreamEvent) => event.putBack(),
+    (event: StreamEvent) => event.requeue(),
     (event: StreamEvent) => event.done(),
     (event: StreamEvent) => event.rollback(new Error('late')),
   ]
@@ -90,11 +90,11 @@ it('counts what was put back as not received, with its batch, unless it had been
   const members = [next(), next(), next()]
   members[0]?.lead(members, [])
   expect(counters).toMatchObject({ received: 3, active: 3 })
-  members[2]?.putBack()
+  members[2]?.requeue()
   expect(counters).toMatchObject({ received: 0, active: 0, processed: 0 })
   expect(came).toEqual(['again 2 in 0', 'again 1 in 0', 'again 0 in 0'])
   const again = source({ attempts: 1 })
-  again.next().putBack()
+  again.next().requeue()
   expect(again.counters).toMatchObject({ received: 0, active: 0 })
 })
 
@@ -102,7 +102,7 @@ it('of which the task was lost meanwhile keeps its count when it is put back', (
   const { next, counters } = source()
   const event = next()
   if (event.event instanceof MemoryEvent) event.event.lose()
-  event.putBack()
+  event.requeue()
   expect(counters).toMatchObject({ received: 1, active: 0 })
 })
 
@@ -203,7 +203,7 @@ it('with several values ends at once where it is deferred or lost', () => {
     const { next, came, counters } = source()
     const event = next()
     event.withValue('a')
-    if (end === 'deferred') event.event?.handBack()
+    if (end === 'deferred') event.event?.defer()
     else if (event.event instanceof MemoryEvent) event.event.lose()
     event.done()
     expect(event.over).toBe(true)

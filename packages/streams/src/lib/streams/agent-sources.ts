@@ -25,12 +25,12 @@ export class AgentSources {
   }
 
   /** The sources with which the agent was declared: all topics in one subscription, anything else by itself. */
-  declared(sources: readonly PlannedSource[], instance: number): readonly EventSource[] {
+  declared(sources: readonly PlannedSource<AnyTopic>[], instance: number): readonly EventSource[] {
     return this.#open(sources, this.#options.context.agent, instance)
   }
 
   /** What is merged into the stream. */
-  further(source: PlannedSource, instance: number): readonly EventSource[] {
+  further(source: PlannedSource<AnyTopic>, instance: number): readonly EventSource[] {
     return this.#open([source], mergedSubscription(this.#options.context.agent, source.name), instance)
   }
 
@@ -78,10 +78,10 @@ export class AgentSources {
   }
 
   /** Each source says itself what there is to open; `subscription` is the id of the one that its topics share. */
-  #open(sources: readonly PlannedSource[], subscription: string, instance: number): readonly EventSource[] {
+  #open(sources: readonly PlannedSource<AnyTopic>[], subscription: string, instance: number): readonly EventSource[] {
     const topics: AnyTopic[] = []
     const others: EventSource[] = []
-    const plan: SourcePlan = {
+    const plan: SourcePlan<AnyTopic> = {
       topic: (topic) => void topics.push(topic),
       other: (id, source) => void others.push(this.#other(id, source, instance)),
     }

@@ -1,18 +1,17 @@
 import type { Topology, WorkerContext } from '@millrace/worker'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { EventSource } from '../events/source.ts'
-import type { AnyTopic } from './topic.ts'
 
-/** What an agent may read: it says itself what there is to open. */
-export interface PlannedSource {
+/** What an agent may read, beside topics of type `T`: it says itself what there is to open. */
+export interface PlannedSource<T> {
   readonly name: string
   /** Called once for each agent, or step of one, that reads it. */
-  planFor(plan: SourcePlan): void
+  planFor(plan: SourcePlan<T>): void
 }
 
 /** Gathers what the sources of an agent need: its topics share one subscription, whatever else opens by itself. */
-export interface SourcePlan {
-  topic(topic: AnyTopic): void
+export interface SourcePlan<T> {
+  topic(topic: T): void
   /** `id` is unique among what one agent reads. */
   other(id: string, source: OtherSource): void
 }

@@ -65,7 +65,7 @@ export class Topic<K, V, KI = K, VI = V> {
   }
 
   /** Used by the agents that read it. */
-  planFor(plan: SourcePlan): void {
+  planFor(plan: SourcePlan<AnyTopic>): void {
     plan.topic(this)
   }
 

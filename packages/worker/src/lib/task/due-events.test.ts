@@ -25,7 +25,8 @@ function valuesOf(log: MemoryLog, topic: string): readonly number[] {
 /** Reminders that the changelog still has, as their next owner would read it. */
 function left(log: MemoryLog): number {
   const rows = new Map<string, Buffer | null>()
-  for (const { key, value, partition } of log.records('reminders-changelog')) rows.set(`${partition} ${key}`, value)
+  for (const { key, value, partition } of log.records('reminders-changelog'))
+    rows.set(`${partition} ${String(key)}`, value)
   return [...rows.values()].filter((value) => value !== null).length
 }
 

@@ -6,8 +6,6 @@ import type { HandOut } from '../environment/hand-out.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
 import type { AckTracker } from '../records/positions.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
-import type { PartitionCursor } from './cursor.ts'
-import type { DueEvents } from './due-events.ts'
 import type { ReadLog } from './read-log.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
 
@@ -45,8 +43,6 @@ export interface OriginReader {
   readonly counters: SubscriptionCounters
   /** Why events of this origin wait that nothing in `blocked` holds back: `busy` and `key` of `NOT_NOW`. */
   waiting(origin: EventOrigin): number
-  /** Events of these are handed out from now on. */
-  add(cursors: readonly PartitionCursor[], due?: readonly DueEvents[]): void
 }
 
 /**

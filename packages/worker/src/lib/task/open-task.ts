@@ -23,6 +23,12 @@ import type { Task } from './task.ts'
 /** Until the first commit of a new task is tried again. */
 const FIRST_COMMIT_RETRY_MS = 100
 
+/** What an agent reads: it gets the origins of each task that is opened. */
+export interface OpenedReader extends OriginReader {
+  /** Events of these are handed out from now on. */
+  add(cursors: readonly PartitionCursor[], due: readonly DueEvents[]): void
+}
+
 /** What opening a task uses of the worker, beside what the task itself does. */
 export interface OpeningWorker extends TaskWorker<Task> {
   readonly facts: BrokerFacts
@@ -31,7 +37,7 @@ export interface OpeningWorker extends TaskWorker<Task> {
   readonly committer: Committer
   readonly refusedEvents: RefusedEvents
   readonly changedRows: RowBudget
-  readonly subscriptions: readonly OriginReader[]
+  readonly subscriptions: readonly OpenedReader[]
   /** What must have happened before events of a task are handed out. */
   readonly waits: readonly WaitForTask[]
   /** `Codec.name` of a topic's keys, as declared. */
