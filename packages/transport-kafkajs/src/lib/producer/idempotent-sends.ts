@@ -1,5 +1,6 @@
 import { MillraceError, type TopicPartition } from '@millrace/core'
 import type { KafkaClientContext } from '../cluster/client-context.ts'
+import type { ClusterView } from '../cluster/cluster-view.ts'
 import { checkCode, PassingError } from '../cluster/retrying.ts'
 import { kafkaErrorName, KafkaCode } from '../errors/kafka-errors.ts'
 import { initProducerIdRequest } from '../wire/requests/producers.ts'
@@ -11,7 +12,9 @@ const LAST_EPOCH = 0x7fff
 const NEW_IDS_WAIT_MS = 10
 const QUIET_TRIES = 50
 
-type IdentityContext = Pick<KafkaClientContext, 'view' | 'clock'>
+interface IdentityContext extends Pick<KafkaClientContext, 'clock'> {
+  readonly view: Pick<ClusterView, 'ask'>
+}
 
 /** Outside of transactions: under a producer id that Kafka gives to this producer alone, when it first sends. */
 export class IdempotentSends implements SendIdentity {
