@@ -65,7 +65,15 @@ export type {
   TimerOptions,
 } from '@millrace/scheduler'
 export { PageError, View, type AnswerOptions, type AnyParams, type JsonObject, type KeyHandler } from '@millrace/web'
-export type { Hop, PageAnswer, PageContext, PageHandler, ParamsWith, PathParams, RoutableTable } from '@millrace/web'
+export type {
+  ForwardedRequest,
+  PageAnswer,
+  PageContext,
+  PageHandler,
+  ParamsWith,
+  PathParams,
+  RoutableTable,
+} from '@millrace/web'
 export type { PageDeclarations, ViewClass, ViewFactory, ViewSource } from '@millrace/web'
 export type { AppEvents } from './lib/app-events.ts'
 export type { AppEnvironment, AppRuntime, Launch, RunningWorker } from './lib/app-runtime.ts'

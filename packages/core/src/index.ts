@@ -24,7 +24,7 @@ export type {
   EventTrace,
   SendTrace,
   TracedEvent,
-  TracedHop,
+  TracedForward,
   TracedJob,
   TracedSend,
   Tracing,

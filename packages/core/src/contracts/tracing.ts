@@ -20,7 +20,7 @@ export interface Tracing {
   request(request: Request, work: (routed: (path: string) => void) => Promise<Response>): Promise<Response>
   /** Passes a request on to another worker, with these headers in place of those that the request has. */
   forward<R extends { readonly status: number }>(
-    hop: TracedHop,
+    forwardedBy: TracedForward,
     work: (headers: Readonly<Record<string, string>>) => Promise<R>,
   ): Promise<R>
 }
@@ -96,7 +96,7 @@ export interface TracedJob {
   readonly worker: string
 }
 
-export interface TracedHop {
+export interface TracedForward {
   readonly method: string
   /** Host and port of the other worker's site. */
   readonly address: string

@@ -19,7 +19,7 @@ import {
   type RawHeaders,
   type SendTrace,
   type TracedEvent,
-  type TracedHop,
+  type TracedForward,
   type TracedJob,
   type TracedSend,
   type Tracing,
@@ -112,7 +112,7 @@ export class OtelTracing implements Tracing {
   }
 
   forward<R extends { readonly status: number }>(
-    { method, address }: TracedHop,
+    { method, address }: TracedForward,
     work: (headers: Readonly<Record<string, string>>) => Promise<R>,
   ): Promise<R> {
     const parent = this.#active(this.#current())

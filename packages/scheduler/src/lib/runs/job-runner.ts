@@ -5,7 +5,7 @@ import { describeJob, type Job, type Overlap } from '../jobs/job.ts'
 import { covers, type Pause } from '../pauses/pause.ts'
 import type { Moment, Timetable } from '../timetables/timetable.ts'
 import { admit } from './admit.ts'
-import { carryOut, mayBegin } from './carry-out.ts'
+import { executeRun, mayBegin } from './execute-run.ts'
 import { describeSchedule } from '../jobs/describe-job-plan.ts'
 import { Run, type RunRegistry } from './run.ts'
 
@@ -236,7 +236,7 @@ export class JobRunner {
   }
 
   async #body(run: Run): Promise<void> {
-    const { last, error } = await carryOut(run, { ...this.#deps, job: this.job })
+    const { last, error } = await executeRun(run, { ...this.#deps, job: this.job })
     this.#runs++
     this.#lastRun = last
     if (error !== undefined) this.#report(last, error)

@@ -167,7 +167,7 @@ export class ErrorHandling {
     try {
       return await onError({
         error,
-        event: event.asItCame<never, never>(),
+        event: event.original<never, never>(),
         attempts: event.inFlight.attempts,
       })
     } catch (thrown) {

@@ -112,7 +112,7 @@ it('counts a batch by its records, and acks it as a whole by any of its members'
   const [first, , third] = members
   first?.lead(members, ['list'])
   expect(first?.members).toEqual(members)
-  expect([first?.moving, first?.changed]).toEqual([['list'], true])
+  expect([first?.current, first?.changed]).toEqual([['list'], true])
   third?.ack()
   expect(members.map((member) => member.over)).toEqual([true, true, true])
   expect(counters).toMatchObject({ processed: 3, active: 0 })
@@ -165,14 +165,14 @@ it('is shown to its handler as it is, and again with another value as another ev
   expect([event.isValueChanged, event.changed]).toEqual([false, false])
   const shown = event.show()
   expect(shown).toBe(event)
-  expect([shown.value, shown.isValueChanged, shown.moving, shown.changed]).toEqual(['value 0', false, shown, true])
-  event.moving = 'mapped'
+  expect([shown.value, shown.isValueChanged, shown.current, shown.changed]).toEqual(['value 0', false, shown, true])
+  event.current = 'mapped'
   const again = event.show()
   expect(again).not.toBe(event)
   expect([again.value, again.isValueChanged, event.value]).toEqual(['mapped', true, 'value 0'])
   event.ack()
   expect(again.over).toBe(true)
-  const came = event.asItCame()
+  const came = event.original()
   expect(came.value).toBe('value 0')
   expect(event.isValueChanged).toBe(false)
 })
@@ -181,7 +181,7 @@ it('has several values of which each is done once, and ends with the last', () =
   const { next, came, counters } = source()
   const event = next()
   const values = [event.withValue('a'), event.withValue('b')]
-  expect(values.map(({ moving, changed }) => [moving, changed])).toEqual([
+  expect(values.map(({ current, changed }) => [current, changed])).toEqual([
     ['a', true],
     ['b', true],
   ])

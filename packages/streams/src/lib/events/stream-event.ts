@@ -24,7 +24,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   override value: unknown = undefined
   isValueChanged = false
   /** As the steps so far have left it: a value, or this event itself. */
-  moving: unknown = undefined
+  current: unknown = undefined
   /** A step has changed it: the bytes no longer say the same. */
   changed = false
   /** After `noAck()`: only `ack()` finishes it. */
@@ -118,12 +118,12 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     if (origin.valueSpec === undefined || inFlight.record.headers.length > 0)
       this.#replies = Replies.to(origin.requestOf(inFlight), inFlight)
     try {
-      this.moving = this.#cameAs = origin.valueOf(inFlight)
+      this.current = this.#cameAs = origin.valueOf(inFlight)
     } catch (error) {
       this.#undecodable = error
       throw error
     }
-    return this.moving !== null || origin.tombstones
+    return this.current !== null || origin.tombstones
   }
 
   /** `events()`: from here on it is its own value. */
@@ -132,15 +132,15 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
     const event = this.#isShown ? this.#split() : this
     if (event !== this) this.#batch = event
     event.#isShown = true
-    event.value = this.moving
+    event.value = this.current
     event.isValueChanged = this.changed
-    event.moving = event
+    event.current = event
     event.changed = true
     return event
   }
 
   /** With the value as it was decoded, whatever the steps have made of it; `undefined` where it cannot be. */
-  asItCame<K, V>(): Event<K, V> {
+  original<K, V>(): Event<K, V> {
     const { first } = this
     first.value = first.#cameAs
     first.isValueChanged = false
@@ -177,7 +177,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
   /** `flatMap`: a further value of it, as an event. */
   withValue(value: unknown): StreamEvent {
     const event = this.#split()
-    event.moving = value
+    event.current = value
     event.changed = true
     this.first.#values++
     return event
@@ -216,7 +216,7 @@ export class StreamEvent extends Event<unknown, unknown> implements ProcessingCo
       first.#joined = [...first.#joined, ...joined]
       first.#replies = Replies.together(carried)
     }
-    this.moving = values
+    this.current = values
     this.changed = true
   }
 

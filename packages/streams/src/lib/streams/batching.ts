@@ -47,7 +47,7 @@ export class TakeStep implements StreamStep {
       batch = this.#begin(group, this.#begun.has(event.inFlight))
       this.#batches.set(group, batch)
     }
-    batch.entries.push({ event, value: event.moving })
+    batch.entries.push({ event, value: event.current })
     if (batch.entries.length < this.#options.max && !event.inFlight.isWanted) return undefined
     this.#batches.delete(group)
     return this.#complete(batch)

@@ -94,7 +94,7 @@ export class Branching {
     const { predicates } = this.#options
     let at = from
     for (; at < predicates.length; at++) {
-      const holds = predicates[at]?.(event.moving)
+      const holds = predicates[at]?.(event.current)
       if (isPromiseLike(holds)) {
         const here = at
         return Promise.resolve(holds).then((held) => (held ? this.#give(event, here) : this.#route(event, here + 1)))

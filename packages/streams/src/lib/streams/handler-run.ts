@@ -232,7 +232,7 @@ class StreamIterator<V> implements AsyncIterator<V, undefined> {
 }
 
 function resultOf<V>(event: StreamEvent | undefined): IteratorResult<V, undefined> {
-  return event === undefined ? END : { value: event.moving as V, done: false }
+  return event === undefined ? END : { value: event.current as V, done: false }
 }
 
 /** The one spec of the values' bytes, where no step has changed them. */

@@ -2,10 +2,10 @@ import { toError } from '@millrace/core'
 import type { AgentContext } from '../events/agent-context.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import { TakeStep } from './batching.ts'
-import { isPromiseLike, type Spread, type StreamStep } from './stream-step.ts'
+import { isPromiseLike, type ManyValues, type StreamStep } from './stream-step.ts'
 
 /** An event of which `flatMap` still gives values, and the steps that those go through. */
-export interface Leftover extends Spread {
+export interface Leftover extends ManyValues {
   readonly steps: readonly StreamStep[]
   readonly next: number
 }

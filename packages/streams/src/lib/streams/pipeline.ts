@@ -5,7 +5,7 @@ import { StreamEvent } from '../events/stream-event.ts'
 import { beginTrace } from '../events/trace-headers.ts'
 import { Batching } from './batching.ts'
 import { type Leftover, Leftovers } from './leftovers.ts'
-import { type Branch, Spread, type StreamStep, type StepResult } from './stream-step.ts'
+import { type Branch, ManyValues, type StreamStep, type StepResult } from './stream-step.ts'
 
 export const EMPTY: unique symbol = Symbol('nothing to take')
 
@@ -124,38 +124,38 @@ export class Pipeline {
     from: number,
   ): StreamEvent | undefined | Promise<StreamEvent | undefined> {
     let at = from
-    let moving = event
+    let current = event
     try {
       if (at < 0) {
-        const { inFlight, origin } = moving
+        const { inFlight, origin } = current
         if (origin.isForAnother(inFlight)) {
-          moving.finish('leftToOthers')
+          current.finish('leftToOthers')
           return undefined
         }
-        if (origin.context.tracing !== undefined) beginTrace(moving)
+        if (origin.context.tracing !== undefined) beginTrace(current)
         const { refused } = inFlight
         // Decoding may be what has blocked the event loop.
-        if (refused !== undefined && isMillraceError(refused, 'EVENT_BLOCKED')) return this.#fail(moving, refused)
-        if (!moving.decode()) {
-          moving.finish('tombstones')
+        if (refused !== undefined && isMillraceError(refused, 'EVENT_BLOCKED')) return this.#fail(current, refused)
+        if (!current.decode()) {
+          current.finish('tombstones')
           return undefined
         }
-        if (refused !== undefined) return this.#fail(moving, refused)
+        if (refused !== undefined) return this.#fail(current, refused)
         at = 0
       }
       for (; at < steps.length; at++) {
-        const result = steps[at]?.run(moving)
+        const result = steps[at]?.run(current)
         if (result === undefined) return undefined
-        if (result instanceof Spread) return this.#spread(result, steps, at + 1)
-        if (!(result instanceof StreamEvent)) return this.#resume(result, moving, { steps, next: at + 1 })
-        if (result !== moving) {
-          moving = result
-          this.#enter(moving)
+        if (result instanceof ManyValues) return this.#spread(result, steps, at + 1)
+        if (!(result instanceof StreamEvent)) return this.#resume(result, current, { steps, next: at + 1 })
+        if (result !== current) {
+          current = result
+          this.#enter(current)
         }
       }
-      return moving
+      return current
     } catch (error) {
-      return this.#fail(moving, error)
+      return this.#fail(current, error)
     }
   }
 
@@ -164,17 +164,17 @@ export class Pipeline {
     event: StreamEvent,
     { steps, next }: { readonly steps: readonly StreamStep[]; readonly next: number },
   ): Promise<StreamEvent | undefined> {
-    let moving: StepResult
+    let current: StepResult
     try {
-      moving = await result
+      current = await result
     } catch (error) {
       return await this.#fail(event, error)
     }
-    if (moving instanceof Spread) return this.#spread(moving, steps, next)
-    return moving === undefined ? undefined : await this.#advance(moving, steps, next)
+    if (current instanceof ManyValues) return this.#spread(current, steps, next)
+    return current === undefined ? undefined : await this.#advance(current, steps, next)
   }
 
-  #spread({ event, values }: Spread, steps: readonly StreamStep[], next: number): undefined {
+  #spread({ event, values }: ManyValues, steps: readonly StreamStep[], next: number): undefined {
     this.#leftovers.push({ event, values, steps, next })
     return undefined
   }

@@ -3,7 +3,7 @@ import type { Event } from '../events/event.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 import { deliverTo, type Sink } from '../events/targets.ts'
 import type { AnyTopic } from '../topics/topic.ts'
-import { isPromiseLike, Spread, type StreamStep, type StepResult, whenDone } from './stream-step.ts'
+import { isPromiseLike, ManyValues, type StreamStep, type StepResult, whenDone } from './stream-step.ts'
 
 /**
  * What `flatMap` makes of a value: a list, a set, a generator, or what `for await` reads; not text, which is a list of letters
@@ -15,7 +15,7 @@ export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): StreamStep {
   return {
     changesValue: true,
     run(event) {
-      const result = fn(event.moving as V)
+      const result = fn(event.current as V)
       if (isPromiseLike(result)) return whenDone(result, (value) => withValue(event, value))
       return withValue(event, result)
     },
@@ -23,9 +23,9 @@ export function mapStep<V, U>(fn: (value: V) => U | Promise<U>): StreamStep {
 }
 
 export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<ValuesOf<U>>, agent: string): StreamStep {
-  const spread = (event: StreamEvent, values: unknown): Spread => {
+  const spread = (event: StreamEvent, values: unknown): ManyValues => {
     const iterator = iteratorOf(values)
-    if (iterator !== undefined) return new Spread(event, iterator)
+    if (iterator !== undefined) return new ManyValues(event, iterator)
     throw new MillraceError(
       'DEFINITION_INVALID',
       `The function that agent "${agent}" gives to flatMap() gave ${typeof values === 'string' ? 'text' : String(values)} for an event, and not a list of values.`,
@@ -35,7 +35,7 @@ export function flatMapStep<V, U>(fn: (value: V) => ValuesOf<U> | Promise<Values
     changesValue: true,
     spreads: true,
     run(event) {
-      const result = fn(event.moving as V)
+      const result = fn(event.current as V)
       if (isPromiseLike(result)) return whenDone(result, (values) => spread(event, values))
       return spread(event, result)
     },
@@ -46,7 +46,7 @@ export function filterStep<V>(fn: (value: V) => unknown): StreamStep {
   return {
     changesValue: false,
     run(event) {
-      const result = fn(event.moving as V)
+      const result = fn(event.current as V)
       if (isPromiseLike(result)) return whenDone(result, (kept) => keepIf(kept, event))
       return keepIf(result, event)
     },
@@ -56,7 +56,7 @@ export function filterStep<V>(fn: (value: V) => unknown): StreamStep {
 export function tapStep<V>(fn: (value: V) => unknown): StreamStep {
   return {
     changesValue: false,
-    run: (event) => whenDone(fn(event.moving as V), () => event),
+    run: (event) => whenDone(fn(event.current as V), () => event),
   }
 }
 
@@ -64,7 +64,7 @@ export function echoStep<V>(sinks: readonly Sink<V>[]): StreamStep {
   return {
     changesValue: false,
     run(event) {
-      const value = event.moving as V
+      const value = event.current as V
       const pending = sinks.map((sink) => deliverTo(sink, value, event)).filter(isPromiseLike)
       return pending.length === 0 ? event : Promise.all(pending).then(() => event)
     },
@@ -75,14 +75,14 @@ export function enumerateStep(start: number): StreamStep {
   let next = start
   return {
     changesValue: true,
-    run: (event) => withValue(event, [next++, event.moving]),
+    run: (event) => withValue(event, [next++, event.current]),
   }
 }
 
 export function itemsStep(): StreamStep {
   return {
     changesValue: true,
-    run: (event) => withValue(event, [event.key, event.moving]),
+    run: (event) => withValue(event, [event.key, event.current]),
   }
 }
 
@@ -125,7 +125,7 @@ export interface RepartitionOptions {
 /** Last step before a topic: the event goes there as an effect of itself, and is done. */
 export function repartitionStep({ topic, raw, group }: RepartitionOptions): StreamStep {
   const send = (event: StreamEvent, key: Buffer | null): StepResult | Promise<StepResult> => {
-    const value = raw && event.rawValue !== undefined ? event.rawValue : encodeValue(topic, event.moving)
+    const value = raw && event.rawValue !== undefined ? event.rawValue : encodeValue(topic, event.current)
     return whenDone(topic.sendFrom(event, key, value), () => sentOn(event))
   }
   if (group === undefined) return { changesValue: false, run: (event) => send(event, event.inFlight.record.key) }
@@ -136,10 +136,10 @@ export function repartitionStep({ topic, raw, group }: RepartitionOptions): Stre
   return {
     changesValue: false,
     run(event) {
-      const value = event.moving
+      const value = event.current
       const shown = event.show()
       // What goes on is the value.
-      shown.moving = value
+      shown.current = value
       const key = group.keyOf(value, shown)
       return whenDone(key, (key) => send(shown, encodeKey(key, shown)))
     },
@@ -157,7 +157,7 @@ function sentOn(event: StreamEvent): undefined {
 }
 
 function withValue(event: StreamEvent, value: unknown): StreamEvent {
-  event.moving = value
+  event.current = value
   event.changed = true
   return event
 }

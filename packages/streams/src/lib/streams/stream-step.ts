@@ -2,7 +2,7 @@ import type { EventSource } from '../events/source.ts'
 import type { StreamEvent } from '../events/stream-event.ts'
 
 /** Values that take the place of one: the steps behind get them one after the other. */
-export class Spread {
+export class ManyValues {
   readonly event: StreamEvent
   readonly values: Iterator<unknown> | AsyncIterator<unknown>
 
@@ -13,7 +13,7 @@ export class Spread {
 }
 
 /** What a step gives: the event to go on with, several values of it, or nothing when it was dropped (and finished) or kept for later. */
-export type StepResult = StreamEvent | Spread | undefined
+export type StepResult = StreamEvent | ManyValues | undefined
 
 /**
  * One operator, compiled. It runs over one event at a time, at once where the user's function does; only what is

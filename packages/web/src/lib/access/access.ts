@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import type { Hop, PageContext } from '../pages/page-context.ts'
+import type { ForwardedRequest, PageContext } from '../pages/page-context.ts'
 import type { SiteApp } from '../site-app.ts'
 import { Guesses } from './guesses.ts'
 import { hasSession, isSame } from './sessions.ts'
@@ -18,10 +18,12 @@ const OF_ANOTHER_SITE = 'The request comes from another site, or under a name th
 export const SAFE: readonly string[] = ['GET', 'HEAD', 'OPTIONS']
 
 /** Who is asking: what counts of a request. */
-export type Caller = Pick<PageContext, 'request' | 'url' | 'peer' | 'hop'>
+export type Caller = Pick<PageContext, 'request' | 'url' | 'peer' | 'forwardedBy'>
 
 /** How a caller was recognised, or why it was not. */
-export type Admission = { readonly as: NonNullable<Hop['as']> } | { readonly as: undefined; readonly reason: string }
+export type Admission =
+  | { readonly as: NonNullable<ForwardedRequest['as']> }
+  | { readonly as: undefined; readonly reason: string }
 
 /** Whether actions are on for the caller, and if not, why. */
 export type ActionRight = { readonly on: true } | { readonly on: false; readonly reason: string }
@@ -50,9 +52,9 @@ export class Access {
    */
   admitCounted(caller: Caller): Admission {
     const { token, guesses } = this
-    const { request, peer, hop } = caller
+    const { request, peer, forwardedBy } = caller
     const bearer = bearerOf(request.headers)
-    if (token === undefined || bearer === undefined || hop !== undefined || this.#hasSession(request, token))
+    if (token === undefined || bearer === undefined || forwardedBy !== undefined || this.#hasSession(request, token))
       return this.admit(caller)
     guesses.check(peer)
     const admission = this.admit(caller)
@@ -69,11 +71,11 @@ export class Access {
 
   #admissionOf(caller: Caller): Admission {
     const { token } = this
-    const { hop } = caller
-    if (hop !== undefined)
-      return hop.as === undefined
-        ? { as: undefined, reason: `Worker ${hop.from}, which was asked first, does not let this client in.` }
-        : { as: hop.as }
+    const { forwardedBy } = caller
+    if (forwardedBy !== undefined)
+      return forwardedBy.as === undefined
+        ? { as: undefined, reason: `Worker ${forwardedBy.from}, which was asked first, does not let this client in.` }
+        : { as: forwardedBy.as }
     if (token === undefined) {
       if (!isFromHere(caller))
         return {
@@ -103,11 +105,11 @@ export class Access {
   mayAct(caller: Caller): ActionRight {
     if (this.#site.surroundings.settings.web.admin === false)
       return { on: false, reason: 'Actions are switched off (web.admin).' }
-    const { hop } = caller
-    if (hop !== undefined)
-      return hop.mayAct
+    const { forwardedBy } = caller
+    if (forwardedBy !== undefined)
+      return forwardedBy.mayAct
         ? { on: true }
-        : { on: false, reason: `Worker ${hop.from}, which was asked first, would not carry it out.` }
+        : { on: false, reason: `Worker ${forwardedBy.from}, which was asked first, would not carry it out.` }
     const admission = this.admit(caller)
     return admission.as === undefined ? { on: false, reason: admission.reason } : { on: true }
   }
@@ -116,7 +118,7 @@ export class Access {
   mayActBy(caller: Caller): ActionRight {
     const right = this.mayAct(caller)
     // The worker that was asked first has looked at the rest.
-    if (!right.on || caller.hop !== undefined) return right
+    if (!right.on || caller.forwardedBy !== undefined) return right
     // A browser shows its session, and that it runs on this machine, to every site that asks it to; a token it does not.
     if (this.admit(caller).as !== 'token' && this.#isOfAnotherSite(caller))
       return { on: false, reason: OF_ANOTHER_SITE }
@@ -126,7 +128,7 @@ export class Access {
   }
 
   /** What this worker tells another one of a client whose request it passes on. */
-  vouchFor(caller: Caller): Omit<Hop, 'from'> {
+  vouchFor(caller: Caller): Omit<ForwardedRequest, 'from'> {
     return { peer: caller.peer, as: this.admit(caller).as, mayAct: this.mayActBy(caller).on }
   }
 

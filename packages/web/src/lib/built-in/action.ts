@@ -12,7 +12,7 @@ export function action({ site, access }: Pick<SiteTools, 'site' | 'access'>, wor
   return class Action extends View {
     override async post(c: PageContext): Promise<Response> {
       const { log } = site.surroundings
-      const from = c.hop === undefined ? {} : { from: c.hop.from }
+      const from = c.forwardedBy === undefined ? {} : { from: c.forwardedBy.from }
       const fields = { action: c.url.pathname, by: access.admit(c).as, peer: c.peer, ...from }
       try {
         const right = access.mayActBy(c)

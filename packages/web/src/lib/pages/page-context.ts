@@ -8,7 +8,7 @@ export type AnswerOptions =
   | { readonly status?: number; readonly headers?: ConstructorParameters<typeof Headers>[0] }
 
 /** How a request came from another worker of the app, which vouches for it. */
-export interface Hop {
+export interface ForwardedRequest {
   /** Name of that worker in the group. */
   readonly from: string
   /** Address of the client that asked it; `undefined` where it does not know, and where it asks on its own account. */
@@ -35,7 +35,7 @@ export interface PageContext<Params = AnyParams> {
    */
   readonly peer: string | undefined
   /** Set when another worker has passed the request on, and has signed that. */
-  readonly hop: Hop | undefined
+  readonly forwardedBy: ForwardedRequest | undefined
 
   /** The body as JSON; a `PageError` 400 when it is none, or there is none: a GET request has no body. */
   readJson(): Promise<unknown>
@@ -58,7 +58,7 @@ export type PageAnswer = Response | Promise<Response>
 export type PageHandler<Params = AnyParams> = (c: PageContext<Params>) => PageAnswer
 
 /** What a page's function is given of a request, beside the ways to answer. */
-export type PageRequestParts = Pick<PageContext, 'request' | 'url' | 'params' | 'signal' | 'peer' | 'hop'>
+export type PageRequestParts = Pick<PageContext, 'request' | 'url' | 'params' | 'signal' | 'peer' | 'forwardedBy'>
 
 /** What a page's function is given. */
 export class PageRequest implements PageContext {
@@ -67,15 +67,15 @@ export class PageRequest implements PageContext {
   readonly params: AnyParams
   readonly signal: AbortSignal
   readonly peer: string | undefined
-  readonly hop: Hop | undefined
+  readonly forwardedBy: ForwardedRequest | undefined
 
-  constructor({ request, url, params, signal, peer, hop }: PageRequestParts) {
+  constructor({ request, url, params, signal, peer, forwardedBy }: PageRequestParts) {
     this.request = request
     this.url = url
     this.params = params
     this.signal = signal
     this.peer = peer
-    this.hop = hop
+    this.forwardedBy = forwardedBy
   }
 
   get query(): URLSearchParams {

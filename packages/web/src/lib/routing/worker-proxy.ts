@@ -5,7 +5,7 @@ import { PageError, unavailable } from '../pages/page-error.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import type { SiteWorkers } from '../site-workers.ts'
 import { Forwarder, type ForwardOptions, ForwardTimeout, type Ways } from './forwarder.ts'
-import type { Hops } from './hops.ts'
+import type { ForwardedRequests } from './forwarded-requests.ts'
 import { AddressRefused } from './peer-addresses.ts'
 
 /** On the answer to a request that was passed on: what it is about is not here, nothing was done. */
@@ -14,7 +14,7 @@ const NOT_HERE = 'millrace-not-here'
 export interface WorkerProxyParts extends Ways {
   readonly site: Pick<SiteApp, 'surroundings'>
   readonly workers: SiteWorkers
-  readonly hops: Hops
+  readonly forwarded: ForwardedRequests
   readonly metrics: Pick<Prometheus, 'routed'>
 }
 
@@ -60,7 +60,7 @@ export class WorkerProxy {
 
   /** For a request that can't be answered here: throws when another worker has sent it. */
   refuseSecond(request: Request, sentence: string): void {
-    if (!this.#parts.hops.isHop(request)) return
+    if (!this.#parts.forwarded.isForwarded(request)) return
     throw new PageError(503, sentence, {
       headers: { 'retry-after': '1', [NOT_HERE]: 'true' },
     })
@@ -79,11 +79,11 @@ export class WorkerProxy {
     other,
     moved,
   }: ProxiedRequest): Promise<Response | ProxyFailure> {
-    const { site, workers, hops, metrics } = this.#parts
+    const { site, workers, forwarded, metrics } = this.#parts
     const { settings, sensor } = site.surroundings
     const limitMs = settings.web.routeTimeoutMs
     const send = (traced: Readonly<Record<string, string>>): Promise<Response> => {
-      const headers = hops.headers({ request, to: address, worker: workers.asked(), client: c })
+      const headers = forwarded.headers({ request, to: address, worker: workers.asked(), client: c })
       for (const [name, value] of Object.entries(traced)) headers.set(name, value)
       return this.#send(member, { address, request, signal: c.signal, limitMs, headers })
     }
@@ -111,7 +111,7 @@ export class WorkerProxy {
   /** Asks another worker for JSON, whoever wants it. Rejects as `forward` throws, or with what made the connection impossible. */
   ask({ worker, member, address, path, signal, limitMs }: PeerRequest): Promise<Response> {
     const request = new Request(new URL(path, 'http://peer'), { headers: { accept: 'application/json' } })
-    const headers = this.#parts.hops.headers({ request, to: address, worker })
+    const headers = this.#parts.forwarded.headers({ request, to: address, worker })
     return this.#send(member, { address, request, signal, limitMs, headers })
   }
 

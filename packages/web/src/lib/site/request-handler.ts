@@ -1,10 +1,10 @@
 import { toError } from '@millrace/core'
 import type { Access, Caller } from '../access/access.ts'
 import { signInInstead } from '../access/sign-in.ts'
-import type { Hops } from '../routing/hops.ts'
+import type { ForwardedRequests } from '../routing/forwarded-requests.ts'
 import type { Prometheus } from '../metrics/prometheus.ts'
 import { limitBody } from '../pages/limit-body.ts'
-import { type Hop, PageRequest } from '../pages/page-context.ts'
+import { type ForwardedRequest, PageRequest } from '../pages/page-context.ts'
 import { errorAnswer, PageError } from '../pages/page-error.ts'
 import { allowed } from '../pages/view.ts'
 import { readTarget, type AnyParams, type RequestTarget } from '../pages/path-pattern.ts'
@@ -26,7 +26,7 @@ export interface RequestHandlerParts {
   readonly metrics: Pick<Prometheus, 'requestStarted' | 'requestAnswered'>
   readonly workers: SiteWorkers
   readonly access: Access
-  readonly hops: Hops
+  readonly forwarded: ForwardedRequests
 }
 
 /** A request, the worker that was asked, and the address at the other end of the connection. */
@@ -54,7 +54,7 @@ export class RequestHandler {
   }
 
   async #answer(asked: Asked, routed?: (path: string) => void): Promise<Response> {
-    const { site, pages, metrics, hops } = this.#parts
+    const { site, pages, metrics, forwarded } = this.#parts
     const { request, worker } = asked
     const startMs = site.surroundings.clock.monotonic()
     metrics.requestStarted()
@@ -67,9 +67,9 @@ export class RequestHandler {
         throw new PageError(404, `There is no page ${target.url.pathname}.`)
       page = match.value
       routed?.(page.path)
-      const hop = hops.read(request, worker)
-      const peer = hop === undefined ? asked.peer : hop.peer
-      response = await this.#answerWithin(page, { ...asked, peer, hop, target, params: match.params })
+      const forwardedBy = forwarded.read(request, worker)
+      const peer = forwardedBy === undefined ? asked.peer : forwardedBy.peer
+      response = await this.#answerWithin(page, { ...asked, peer, forwardedBy, target, params: match.params })
     } catch (thrown) {
       if (isGone(request, thrown)) response = new Response(null, { status: CLIENT_GONE })
       else {
@@ -105,7 +105,7 @@ export class RequestHandler {
     }
   }
 
-  async #answerBy(page: Page, { request, target, worker, params, peer, hop }: Found): Promise<Response> {
+  async #answerBy(page: Page, { request, target, worker, params, peer, forwardedBy }: Found): Promise<Response> {
     const { method } = request
     const { clock, settings } = this.#parts.site.surroundings
     const verbs = page.verbs()
@@ -119,7 +119,7 @@ export class RequestHandler {
         })
       throw new PageError(405, `${page.path} takes ${allow}.`, { headers: { allow } })
     }
-    const instead = this.#instead(page, { request, url: target.url, peer, hop })
+    const instead = this.#instead(page, { request, url: target.url, peer, forwardedBy })
     if (instead !== undefined) return instead
     const bytes = settings.web.bodyLimitBytes
     const limited = limitBody(request, { bytes, setting: 'web.bodyLimit', idleMs: BODY_IDLE_MS, clock })
@@ -131,7 +131,7 @@ export class RequestHandler {
     }
     const response = await runPage(run, (signal) =>
       this.#parts.workers.within(worker, () =>
-        handler(new PageRequest({ request: limited, url: target.url, params, signal, peer, hop })),
+        handler(new PageRequest({ request: limited, url: target.url, params, signal, peer, forwardedBy })),
       ),
     )
     if (response instanceof Response) return response
@@ -189,7 +189,7 @@ function isGone({ signal }: Request, thrown: unknown): boolean {
 }
 
 interface Found extends Asked {
-  readonly hop: Hop | undefined
+  readonly forwardedBy: ForwardedRequest | undefined
   readonly target: RequestTarget
   readonly params: AnyParams
 }

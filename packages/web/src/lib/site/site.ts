@@ -15,7 +15,7 @@ import { verbsOf } from '../pages/view.ts'
 import { Certificates, warnOfCertificate } from '../routing/certificates.ts'
 import { KeyRoute } from '../routing/key-route.ts'
 import { LeaderRoute } from '../routing/leader-route.ts'
-import { Hops } from '../routing/hops.ts'
+import { ForwardedRequests } from '../routing/forwarded-requests.ts'
 import { PeerAddresses } from '../routing/peer-addresses.ts'
 import { WorkerProxy } from '../routing/worker-proxy.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
@@ -60,11 +60,11 @@ export class Site implements PageDeclarations {
     this.#site = site
     this.#entrance = this.entrance()
     this.#workers = workers
-    const hops = new Hops(site, access)
+    const forwarded = new ForwardedRequests(site, access)
     const addresses = new PeerAddresses({ site, workers })
     this.#addresses = addresses
-    this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access, hops })
-    this.#proxy = new WorkerProxy({ site, workers, hops, metrics, addresses, certificates })
+    this.#handler = new RequestHandler({ site, pages: this.#pages, metrics, workers, access, forwarded })
+    this.#proxy = new WorkerProxy({ site, workers, forwarded, metrics, addresses, certificates })
     const route = new KeyRoute(workers, this.#proxy, metrics)
     const { page, tableRoute } = declarePages(this.#pages, route)
     this.page = page

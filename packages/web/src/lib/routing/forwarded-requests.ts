@@ -1,12 +1,18 @@
 import { type Access, type Caller, SAFE } from '../access/access.ts'
 import { withoutSession } from '../access/sessions.ts'
-import type { Hop } from '../pages/page-context.ts'
+import type { ForwardedRequest } from '../pages/page-context.ts'
 import type { SiteApp, SiteWorker } from '../site-app.ts'
 import { endToEnd } from './forwarder.ts'
-import { HOP_WINDOW_MS, type HopProblem, type HopRequest, signHop, verifyHop } from './hop-signature.ts'
+import {
+  FORWARD_WINDOW_MS,
+  type ForwardProblem,
+  type SignedRequest,
+  signForward,
+  verifyForward,
+} from './forward-signature.ts'
 
 /** On a request that another worker has passed on: what that worker vouches for, signed. */
-const HOP_HEADER = 'millrace-forwarded'
+const FORWARDED_HEADER = 'millrace-forwarded'
 /** Where no secret is known to sign with: it still keeps the request from being passed on again. */
 const UNSIGNED = 'unsigned'
 
@@ -15,7 +21,7 @@ const MOST_NONCES = 50_000
 const WARN_EVERY_MS = 60_000
 
 /** A request that a worker sends to another one. */
-export interface HopSent {
+export interface ForwardSent {
   readonly request: Request
   /** Address of the other worker's site, as the group has it. */
   readonly to: string
@@ -28,7 +34,7 @@ export interface HopSent {
  * Signs requests to other workers, and believes what they say of who asked them first and what that one may. The secret is
  * `web.secret`, or else the group's own. What is not signed rightly counts for nothing: the request is any client's.
  */
-export class Hops {
+export class ForwardedRequests {
   readonly #site: Pick<SiteApp, 'surroundings'>
   readonly #access: Access
   readonly #seen = new NonceMemory()
@@ -43,49 +49,49 @@ export class Hops {
    * Whether a worker has sent the request on already, or somebody says so. It is not sent on again then: workers that cannot
    * verify each other's signatures would otherwise pass it to and fro.
    */
-  isHop(request: Request): boolean {
-    return request.headers.has(HOP_HEADER)
+  isForwarded(request: Request): boolean {
+    return request.headers.has(FORWARDED_HEADER)
   }
 
   /** What another worker vouches for; `undefined` for a request of a client, or one that cannot be verified. */
-  read(request: Request, worker: SiteWorker | undefined): Hop | undefined {
-    const text = request.headers.get(HOP_HEADER)
+  read(request: Request, worker: SiteWorker | undefined): ForwardedRequest | undefined {
+    const text = request.headers.get(FORWARDED_HEADER)
     if (text === null || text === UNSIGNED || worker === undefined) return undefined
     const to = worker.address()
     if (to === undefined) return undefined
     const secret = this.#secretOf(worker)
     if (secret === undefined) return undefined
     const { clock } = this.#site.surroundings
-    const verified = verifyHop(text, secret, hopRequest(request, worker, to), clock.now())
+    const verified = verifyForward(text, secret, signedRequest(request, worker, to), clock.now())
     if ('problem' in verified) return this.#disbelieve(verified.problem)
-    const { nonce, atMs, ...hop } = verified.hop
+    const { nonce, atMs, ...forwardedBy } = verified.forwardedBy
     // One that changes nothing shows what was shown before, however often it is sent.
-    if (SAFE.includes(request.method)) return hop
+    if (SAFE.includes(request.method)) return forwardedBy
     // What an earlier process of this worker has seen is forgotten: whatever was signed in its time may be here again.
     if (atMs < worker.startedAt.getTime()) return this.#disbelieve('was signed before this worker started')
-    return this.#seen.add(nonce, clock.monotonic()) ? hop : this.#disbelieve('was here before')
+    return this.#seen.add(nonce, clock.monotonic()) ? forwardedBy : this.#disbelieve('was here before')
   }
 
   /**
    * The headers with which a request goes to another worker: its own, without what only the first worker needs where the
-   * hop says it all, with the client's address behind those that are there.
+   * forwarded request says it all, with the client's address behind those that are there.
    */
-  headers({ request, to, worker, client }: HopSent): Headers {
+  headers({ request, to, worker, client }: ForwardSent): Headers {
     const headers = endToEnd(request.headers)
-    headers.delete(HOP_HEADER)
+    headers.delete(FORWARDED_HEADER)
     if (client !== undefined) addForwarded(headers, client)
     const secret = this.#secretOf(worker)
     const from = worker.assignment().memberId
     if (secret === undefined || from === undefined) {
-      headers.set(HOP_HEADER, UNSIGNED)
+      headers.set(FORWARDED_HEADER, UNSIGNED)
       if (client === undefined)
         for (const [name, value] of Object.entries(this.#access.headers())) headers.set(name, value)
       return headers
     }
     this.#dropCredentials(headers)
-    const hop = { from, ...(client === undefined ? BY_ITSELF : this.#access.vouchFor(client)) }
+    const forwardedBy = { from, ...(client === undefined ? BY_ITSELF : this.#access.vouchFor(client)) }
     const now = this.#site.surroundings.clock.now()
-    headers.set(HOP_HEADER, signHop(secret, hopRequest(request, worker, to), hop, now))
+    headers.set(FORWARDED_HEADER, signForward(secret, signedRequest(request, worker, to), forwardedBy, now))
     return headers
   }
 
@@ -103,13 +109,13 @@ export class Hops {
     else headers.set('cookie', rest)
   }
 
-  #disbelieve(problem: HopProblem | 'was here before' | 'was signed before this worker started'): undefined {
+  #disbelieve(problem: ForwardProblem | 'was here before' | 'was signed before this worker started'): undefined {
     const { clock, log } = this.#site.surroundings
     const nowMs = clock.monotonic()
     if (nowMs - this.#warnedMs < WARN_EVERY_MS) return
     this.#warnedMs = nowMs
     log.warn(
-      { problem, windowMs: HOP_WINDOW_MS },
+      { problem, windowMs: FORWARD_WINDOW_MS },
       'A request that says it comes from another worker is not believed: it counts as a client’s. Either somebody has made it up, or the workers differ in web.secret or in their clocks. Told once a minute.',
     )
   }
@@ -117,7 +123,7 @@ export class Hops {
 
 const BY_ITSELF = { peer: undefined, as: 'worker', mayAct: false } as const
 
-function hopRequest({ method, url }: Request, { context }: SiteWorker, to: string): HopRequest {
+function signedRequest({ method, url }: Request, { context }: SiteWorker, to: string): SignedRequest {
   const { pathname, search } = new URL(url)
   return { appId: context.appId, method, target: pathname + search, to }
 }
@@ -129,7 +135,7 @@ function addForwarded(headers: Headers, { peer, url }: Caller): void {
   if (!headers.has('x-forwarded-host')) headers.set('x-forwarded-host', url.host)
 }
 
-/** Remembers nonces for as long as their hops could be believed: sent by a clock ahead, until a clock behind is past them. */
+/** Remembers nonces for as long as their forwarded requests could be believed: sent by a clock ahead, until a clock behind is past them. */
 class NonceMemory {
   #current = new Set<string>()
   #before = new Set<string>()
@@ -137,7 +143,7 @@ class NonceMemory {
 
   /** False when it was here before. */
   add(nonce: string, nowMs: number): boolean {
-    if (nowMs - this.#sinceMs > 2 * HOP_WINDOW_MS || this.#current.size >= MOST_NONCES) {
+    if (nowMs - this.#sinceMs > 2 * FORWARD_WINDOW_MS || this.#current.size >= MOST_NONCES) {
       this.#before = this.#current
       this.#current = new Set()
       this.#sinceMs = nowMs

@@ -4,7 +4,7 @@ import type { ContextStorage, WorkerContext } from '@millrace/worker'
 import { describeJob, type Job } from '../jobs/job.ts'
 import type { Run } from './run.ts'
 
-export interface CarryOutOptions {
+export interface ExecuteRunOptions {
   readonly worker: WorkerContext
   readonly contexts: ContextStorage
   readonly job: Job
@@ -17,7 +17,7 @@ export interface CarriedOut {
 }
 
 /** Waits for the run's delay and claims its slot. False when it must not begin. Never rejects. */
-export async function mayBegin(run: Run, { worker, job }: CarryOutOptions): Promise<boolean> {
+export async function mayBegin(run: Run, { worker, job }: ExecuteRunOptions): Promise<boolean> {
   const { signal } = run.abort
   try {
     if (run.delayMs > 0) await worker.clock.sleep(run.delayMs, signal)
@@ -31,7 +31,7 @@ export async function mayBegin(run: Run, { worker, job }: CarryOutOptions): Prom
 }
 
 /** Calls the job's function in the worker's contexts, for no longer than its timeout lets it. Never rejects. */
-export async function carryOut(run: Run, { worker, contexts, job }: CarryOutOptions): Promise<CarriedOut> {
+export async function executeRun(run: Run, { worker, contexts, job }: ExecuteRunOptions): Promise<CarriedOut> {
   const { clock } = worker
   const startedAt = new Date(clock.now())
   const startedMs = clock.monotonic()
@@ -54,7 +54,7 @@ export async function carryOut(run: Run, { worker, contexts, job }: CarryOutOpti
   return { last: { slot: run.slot, startedAt, durationMs, result }, error: run.timedOut ? timeoutError(job) : thrown }
 }
 
-function startTimeout(run: Run, { worker, job }: Pick<CarryOutOptions, 'worker' | 'job'>): Scheduled | undefined {
+function startTimeout(run: Run, { worker, job }: Pick<ExecuteRunOptions, 'worker' | 'job'>): Scheduled | undefined {
   if (job.timeoutMs === undefined) return undefined
   return worker.clock.schedule(job.timeoutMs, () => {
     if (run.abort.signal.aborted) return

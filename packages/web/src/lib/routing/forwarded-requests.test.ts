@@ -6,21 +6,21 @@ import { afterEach, expect, test } from 'vitest'
 import { keyOf, routeProcesses, type Running } from '../fixtures/route-processes.fixture.ts'
 import { smallGroup, smallSite } from '../fixtures/small-site.fixture.ts'
 import { jobNamed } from '../fixtures/small-worker.fixture.ts'
-import type { Hop, PageContext } from '../pages/page-context.ts'
+import type { ForwardedRequest, PageContext } from '../pages/page-context.ts'
 import { View } from '../pages/view.ts'
 import type { SiteSettings } from '../site-app.ts'
-import { HOP_WINDOW_MS, type HopRequest, signHop, verifyHop } from './hop-signature.ts'
+import { FORWARD_WINDOW_MS, type SignedRequest, signForward, verifyForward } from './forward-signature.ts'
 
 const { start, stop } = routeProcesses()
 afterEach(stop)
 
-const request: HopRequest = { appId: 'shop', method: 'POST', target: '/a/?b=c', to: '10.0.0.7:6066' }
-const hop: Hop = { from: 'one', peer: '203.0.113.7', as: 'session', mayAct: true }
+const request: SignedRequest = { appId: 'shop', method: 'POST', target: '/a/?b=c', to: '10.0.0.7:6066' }
+const forwardedBy: ForwardedRequest = { from: 'one', peer: '203.0.113.7', as: 'session', mayAct: true }
 const SECRET = 'a secret of all workers'
 
 const texts = fc.string({ unit: 'binary', maxLength: 20 })
-const requests: fc.Arbitrary<HopRequest> = fc.record({ appId: texts, method: texts, target: texts, to: texts })
-const hops: fc.Arbitrary<Hop> = fc.record({
+const requests: fc.Arbitrary<SignedRequest> = fc.record({ appId: texts, method: texts, target: texts, to: texts })
+const forwarded: fc.Arbitrary<ForwardedRequest> = fc.record({
   from: texts,
   peer: fc.option(texts, { nil: undefined }),
   as: fc.constantFrom('token', 'session', 'this machine', 'worker'),
@@ -32,12 +32,12 @@ test('what was signed is believed, with the same secret, for the same request, a
     fc.property(
       fc.string({ minLength: 1 }),
       requests,
-      hops,
-      fc.integer({ min: -HOP_WINDOW_MS, max: HOP_WINDOW_MS }),
+      forwarded,
+      fc.integer({ min: -FORWARD_WINDOW_MS, max: FORWARD_WINDOW_MS }),
       (secret, asked, said, aheadMs) => {
         const now = 1_700_000_000_000
-        expect(verifyHop(signHop(secret, asked, said, now), secret, asked, now + aheadMs)).toEqual({
-          hop: { ...said, atMs: now, nonce: expect.stringMatching(/^[\w-]{12}$/) },
+        expect(verifyForward(signForward(secret, asked, said, now), secret, asked, now + aheadMs)).toEqual({
+          forwardedBy: { ...said, atMs: now, nonce: expect.stringMatching(/^[\w-]{12}$/) },
         })
       },
     ),
@@ -46,36 +46,36 @@ test('what was signed is believed, with the same secret, for the same request, a
 
 test('any other secret, application, method, target, worker or time is not, nor any changed character', () => {
   const now = 1_700_000_000_000
-  const signed = signHop(SECRET, request, hop, now)
+  const signed = signForward(SECRET, request, forwardedBy, now)
   const problem = { problem: expect.any(String) }
   fc.assert(
     fc.property(fc.constantFrom('appId', 'method', 'target', 'to'), texts, (part, text) => {
       fc.pre(request[part] !== text)
-      expect(verifyHop(signed, SECRET, { ...request, [part]: text }, now)).toEqual(problem)
+      expect(verifyForward(signed, SECRET, { ...request, [part]: text }, now)).toEqual(problem)
     }),
   )
   fc.assert(
     fc.property(texts, (secret) => {
       fc.pre(secret !== SECRET)
-      expect(verifyHop(signed, secret, request, now)).toEqual(problem)
+      expect(verifyForward(signed, secret, request, now)).toEqual(problem)
     }),
   )
   fc.assert(
     fc.property(fc.nat({ max: signed.length - 1 }), fc.string({ unit: 'binary', maxLength: 2 }), (at, text) => {
       const changed = signed.slice(0, at) + text + signed.slice(at + 1)
       fc.pre(changed !== signed)
-      expect(verifyHop(changed, SECRET, request, now)).toEqual(problem)
+      expect(verifyForward(changed, SECRET, request, now)).toEqual(problem)
     }),
     { numRuns: 2_000 },
   )
   // Nothing moves from one part into the next.
   const moved = { ...request, method: 'PO', target: 'ST/a/?b=c' }
-  expect(verifyHop(signed, SECRET, moved, now)).toEqual(problem)
-  for (const at of [now - HOP_WINDOW_MS - 1, now + HOP_WINDOW_MS + 1])
-    expect(verifyHop(signed, SECRET, request, at)).toEqual(problem)
+  expect(verifyForward(signed, SECRET, moved, now)).toEqual(problem)
+  for (const at of [now - FORWARD_WINDOW_MS - 1, now + FORWARD_WINDOW_MS + 1])
+    expect(verifyForward(signed, SECRET, request, at)).toEqual(problem)
 })
 
-test('any text at all is no hop, and no error', () => {
+test('any text at all is no forwardedBy, and no error', () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -84,7 +84,7 @@ test('any text at all is no hop, and no error', () => {
         fc.base64String().map((text) => `1.${text}.${'a'.repeat(43)}`),
       ),
       (text) => {
-        expect(verifyHop(text, SECRET, request, 0)).toEqual({ problem: expect.any(String) })
+        expect(verifyForward(text, SECRET, request, 0)).toEqual({ problem: expect.any(String) })
       },
     ),
   )
@@ -93,7 +93,7 @@ test('any text at all is no hop, and no error', () => {
 /** What a page has seen of a request. */
 interface Seen {
   readonly peer: string | undefined
-  readonly hop: Hop | undefined
+  readonly forwardedBy: ForwardedRequest | undefined
   readonly headers: Readonly<Record<string, string>>
 }
 
@@ -101,8 +101,8 @@ interface Seen {
 function showing({ site, own }: Running): readonly Seen[] {
   const seen: Seen[] = []
   const show = (c: PageContext): Response => {
-    const { peer, hop: by } = c
-    seen.push({ peer, hop: by, headers: Object.fromEntries(c.request.headers) })
+    const { peer, forwardedBy: by } = c
+    seen.push({ peer, forwardedBy: by, headers: Object.fromEntries(c.request.headers) })
     return c.text('seen')
   }
   class Shows extends View {
@@ -146,7 +146,7 @@ test('the owner knows the first client and what it may, and is sent neither toke
   ])
     expect(await (await fetch(url, { headers })).text()).toBe('seen')
   const by = { from: 'one', peer: '127.0.0.1', mayAct: false }
-  expect(seen.map(({ peer, hop: vouched }) => [peer, vouched])).toEqual([
+  expect(seen.map(({ peer, forwardedBy: vouched }) => [peer, vouched])).toEqual([
     ['127.0.0.1', { ...by, as: undefined }],
     ['127.0.0.1', { ...by, as: 'token' }],
     ['127.0.0.1', { ...by, as: 'session' }],
@@ -183,9 +183,9 @@ test('who is let in at one worker sees what another one has, and nobody else doe
   expect(await ask(other, bearer('token-of-one'))).toBe(401)
   const address = other.web.address() ?? ''
   const target = { appId: 'app', method: 'GET', target: `/table/words/${key}/`, to: address }
-  const vouched: Hop = { from: 'one', peer: '10.0.0.1', as: 'token', mayAct: true }
-  const made = (secret: string, changes: Partial<HopRequest> = {}, now = Date.now()): string =>
-    signHop(secret, { ...target, ...changes }, vouched, now)
+  const vouched: ForwardedRequest = { from: 'one', peer: '10.0.0.1', as: 'token', mayAct: true }
+  const made = (secret: string, changes: Partial<SignedRequest> = {}, now = Date.now()): string =>
+    signForward(secret, { ...target, ...changes }, vouched, now)
   const secret = other.worker.groupSecret() ?? ''
   expect(await ask(other, { 'millrace-forwarded': made(secret) })).toBe(200)
   for (const forged of [
@@ -197,7 +197,7 @@ test('who is let in at one worker sees what another one has, and nobody else doe
     made(secret, { target: `/table/words/${keyOf(one)}/` }),
     made(secret, { method: 'POST' }),
     made(secret, { appId: 'other' }),
-    made(secret, {}, Date.now() - 2 * HOP_WINDOW_MS),
+    made(secret, {}, Date.now() - 2 * FORWARD_WINDOW_MS),
     `${made(secret)}, ${made(secret)}`,
   ]) {
     expect([forged, await ask(other, { 'millrace-forwarded': forged })]).toEqual([forged, 401])
@@ -220,7 +220,7 @@ test('a request that changes something is believed once', async () => {
   const copied = seen[0]?.headers['millrace-forwarded'] ?? ''
   const again = { method: 'POST', headers: { 'millrace-forwarded': copied } }
   expect((await fetch(other.url + path, again)).status).toBe(200)
-  expect(seen.map(({ hop: by }) => by?.from)).toEqual(['one', undefined])
+  expect(seen.map(({ forwardedBy: by }) => by?.from)).toEqual(['one', undefined])
 })
 
 test('a worker that starts anew believes no request that changes something and was signed before', async () => {
@@ -231,7 +231,7 @@ test('a worker that starts anew believes no request that changes something and w
   const address = other.web.address() ?? ''
   const signed = (method: string, atMs: number): Record<string, string> => {
     const asked = { appId: 'app', method, target: path, to: address }
-    return { 'millrace-forwarded': signHop(other.worker.groupSecret() ?? '', asked, hop, atMs) }
+    return { 'millrace-forwarded': signForward(other.worker.groupSecret() ?? '', asked, forwardedBy, atMs) }
   }
   // Another process now, which remembers nothing of the one before.
   const startedMs = Date.now() - 10_000
@@ -242,7 +242,7 @@ test('a worker that starts anew believes no request that changes something and w
     ['GET', startedMs - 1],
   ] as const)
     expect((await fetch(other.url + path, { method, headers: signed(method, atMs) })).status).toBe(200)
-  expect(seen.map(({ hop: by }) => by?.from)).toEqual([undefined, 'one', 'one'])
+  expect(seen.map(({ forwardedBy: by }) => by?.from)).toEqual([undefined, 'one', 'one'])
   const warned = other.logged.find(({ message }) => message.includes('not believed'))
   expect(warned?.fields).toMatchObject({ problem: 'was signed before this worker started' })
 })
@@ -256,7 +256,7 @@ test('workers that cannot verify each other still serve pages of the app, withou
   showing(one)
   const seen = showing(other)
   expect((await fetch(`${one.url}/shows/${key}/`)).status).toBe(200)
-  expect(seen).toMatchObject([{ peer: '127.0.0.1', hop: undefined }])
+  expect(seen).toMatchObject([{ peer: '127.0.0.1', forwardedBy: undefined }])
   expect((await fetch(`${one.url}/table/words/${key}/`, { headers: bearer('of-one') })).status).toBe(401)
   // Each takes the other for the owner.
   other.worker.open.clear()
@@ -282,7 +282,7 @@ test('before there is a secret requests go on as they came, and count as a clien
   const seen = showing(other)
   expect((await fetch(`${one.url}/shows/${key}/`, { headers: bearer('same') })).status).toBe(200)
   expect(seen).toMatchObject([
-    { hop: undefined, headers: { authorization: 'Bearer same', 'millrace-forwarded': 'unsigned' } },
+    { forwardedBy: undefined, headers: { authorization: 'Bearer same', 'millrace-forwarded': 'unsigned' } },
   ])
   other.own.words.put(key, 'value')
   expect((await fetch(`${one.url}/table/words/${key}/`, { headers: bearer('same') })).status).toBe(200)
@@ -313,7 +313,7 @@ test('an action is judged where it came in, and carried out where the leader is'
   })
   // One that the first worker does not let act, were it to be passed on.
   const to = leader.web.address() ?? ''
-  const signed = signHop(
+  const signed = signForward(
     leader.worker.groupSecret() ?? '',
     { appId: 'app', method: 'POST', target: '/jobs/daily/run/', to },
     { from: 'one', peer: undefined, as: 'session', mayAct: false },
