@@ -163,7 +163,12 @@ describe.each(workloads)('$file', ({ file, folder, manifest }) => {
   })
 })
 
-describe.each(['deploy/docker/Dockerfile', `${templates}/orders/Dockerfile`])('%s', (path) => {
+describe.each([
+  // Sources as they are.
+  { path: 'deploy/docker/Dockerfile', runs: [] },
+  // What `npm start` of the template runs.
+  { path: `${templates}/orders/Dockerfile`, runs: ['-A', './dist/app.js'] },
+])('$path', ({ path, runs }) => {
   const lines = text(path)
     .replaceAll('\\\n', '')
     .split('\n')
@@ -172,7 +177,7 @@ describe.each(['deploy/docker/Dockerfile', `${templates}/orders/Dockerfile`])('%
 
   test('ends as a user that is not root, and starts the worker itself', () => {
     expect(last('USER')).toEqual([expect.stringMatching(/^(?:[1-9]\d*:[1-9]\d*|node)$/)])
-    expect(JSON.parse(last('CMD').join(' '))).toEqual(['node_modules/.bin/millrace', 'worker'])
+    expect(JSON.parse(last('CMD').join(' '))).toEqual(['node_modules/.bin/millrace', 'worker', ...runs])
     expect(last('ENV')).toContain('NODE_ENV=production')
   })
 })

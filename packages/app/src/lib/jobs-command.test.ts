@@ -56,6 +56,29 @@ describe('jobs run, pause and resume ask a running worker', () => {
     expect([failed.code, failed.stderr]).toEqual([1, expect.stringContaining('no luck today')])
   })
 
+  it('lists jobs with the last run and the pause that the worker tells, and says so when none answers', async () => {
+    await run(app, 'jobs', 'pause', 'failing', ...at(app))
+    const { code, stdout, stderr } = await run(app, 'jobs', ...at(app))
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/^Last runs are those of worker \S+ at http:/)])
+    expect(stdout).toMatch(/yearly .*scheduled +\d{4}-\S+Z done in \d+ms +\d{4}-01-01T00:00:00\.000Z/)
+    expect(stdout).toMatch(/failing .*paused +\d{4}-\S+Z failed in \d+ms +when it is resumed/)
+    await run(app, 'jobs', 'resume', 'failing', ...at(app))
+    const json = await run(app, 'jobs', '--json', ...at(app))
+    expect(JSON.parse(json.stdout)).toMatchObject([
+      { name: 'yearly', paused: false, lastRun: { result: 'done', startedAt: expect.any(String) } },
+      { name: 'failing', paused: false, state: 'scheduled', lastRun: { result: 'failed' } },
+    ])
+
+    const alone = await run(app, 'jobs', '--web-port', '1')
+    expect([alone.code, alone.stderr]).toEqual([
+      0,
+      expect.stringMatching(/^Last runs and pauses are not known: Nothing answers at http:\/\/\S+:1: /),
+    ])
+    expect(alone.stdout).toMatch(/yearly .*unknown +unknown +\d{4}-01-01T00:00:00\.000Z/)
+    const named = await run(app, 'jobs', '--worker', 'http://127.0.0.1:1')
+    expect([named.code, named.stderr]).toEqual([1, expect.stringContaining('WORKER_UNREACHABLE')])
+  })
+
   it('pauses and resumes it', async () => {
     const isPaused = (): unknown => app.scheduler.jobs().find(({ name }) => name === 'yearly')?.state
     const before = isPaused()

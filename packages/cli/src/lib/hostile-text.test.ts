@@ -24,8 +24,13 @@ const data: LocalData = {
 
 let worker = { url: '', status: 200 }
 const site = createServer((request, response) => {
-  const index = { app: `fake${HOSTILE}` }
-  const body = request.method === 'GET' ? index : { result: `done${HOSTILE}`, error: `failed${HOSTILE}` }
+  const lastRun = { startedAt: HOSTILE, durationMs: 1, result: HOSTILE }
+  const pages: Readonly<Record<string, unknown>> = {
+    '/': { app: `fake${HOSTILE}`, worker: HOSTILE },
+    '/jobs/': [{ name: h('tick'), state: HOSTILE, paused: true, lastRun, nextRun: HOSTILE }],
+  }
+  const done = { result: `done${HOSTILE}`, error: `failed${HOSTILE}` }
+  const body = request.method === 'GET' ? pages[request.url ?? ''] : done
   response.writeHead(request.method === 'GET' ? 200 : worker.status, { 'content-type': 'application/json' })
   response.end(JSON.stringify(body))
 })
@@ -60,7 +65,12 @@ const WORDS: Readonly<Record<string, () => readonly (readonly string[])[]>> = {
     ['table', h('none')],
   ],
   models: () => [['models']],
-  jobs: () => [['jobs'], ['jobs', 'run', h('tick'), '--worker', worker.url], ['jobs', 'run', HOSTILE]],
+  jobs: () => [
+    ['jobs'],
+    ['jobs', '--worker', worker.url],
+    ['jobs', 'run', h('tick'), '--worker', worker.url],
+    ['jobs', 'run', HOSTILE],
+  ],
   lag: () => [['lag'], ['lag', h('none')]],
   dlq: () => [
     ['dlq', 'list'],
@@ -148,7 +158,9 @@ describe.each(Object.entries(WORDS))('%s', (name, wordsOf) => {
           worker.status = status
           const text = await outputOf(words, appOf(), mode)
           expect([words, mode, drawn(text, mode.colors)]).toEqual([words, mode, []])
-          if (mode.words[0] === '--json' && text.startsWith('[')) expect(() => JSON.parse(text)).not.toThrow()
+          // Sentences for the error output may follow.
+          const [list] = (mode.words[0] === '--json' && /^\[$.*?^\]$/ms.exec(text)) || []
+          if (list !== undefined) expect(() => JSON.parse(list)).not.toThrow()
           if (name !== 'completion') expect([words, mode, text]).toEqual([words, mode, expect.stringContaining('evil')])
         }
   })

@@ -4,17 +4,23 @@ import { fakeApp } from '../fixtures/fake-app.ts'
 import { runHere } from '../fixtures/run-here.ts'
 
 test('jobs tell schedule, zone, where they run and the next run', async () => {
-  const { code, stdout } = await runHere(['jobs'])
+  const { code, stdout, stderr } = await runHere(['jobs'])
   expect(code).toBe(0)
-  expect(stdout).toMatch(/on-started +task +on every worker +when a worker is ready/)
-  expect(stdout).toMatch(/tick +timer +every 10s +on every worker +10s after a worker is ready/)
-  expect(stdout).toMatch(/daily +cron +0 20 \* \* \* +Europe\/Berlin +on the leader +2023-11-14T22:13:20.000Z/)
+  expect(stdout).toMatch(/on-started +task +on every worker +unknown +unknown +when a worker is ready/)
+  expect(stdout).toMatch(/tick +timer +every 10s +on every worker +unknown +unknown +10s after a worker is ready/)
+  expect(stdout).toMatch(
+    /daily +cron +0 20 \* \* \* +Europe\/Berlin +on the leader +unknown +unknown +2023-11-14T22:13:20.000Z/,
+  )
+  expect(stderr).toContain('Last runs and pauses are not known: Workers of the app "fake" serve no site')
   expect(JSON.parse((await runHere(['jobs', '--json'])).stdout)).toContainEqual({
     name: 'daily',
     kind: 'cron',
     schedule: '0 20 * * *',
     timezone: 'Europe/Berlin',
     onLeader: true,
+    state: null,
+    paused: null,
+    lastRun: null,
     nextRun: '2023-11-14T22:13:20.000Z',
   })
 })

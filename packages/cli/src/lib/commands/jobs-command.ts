@@ -1,20 +1,28 @@
-import type { JobDescription } from '@millrace/core/operations'
+import { formatDuration, isMillraceError } from '@millrace/core'
+import type { JobDescription, JobState } from '@millrace/core/operations'
 import { usage } from '../arguments/typed-values.ts'
 import { option, positional } from '../arguments/grammar.ts'
 import { cellText } from '../output/foreign-text.ts'
 import { command, requireName, type Command, type CommandContext } from './command-context.ts'
-import { actOnWorker } from './worker-site.ts'
+import { type RunningJob, runningJobs } from './running-jobs.ts'
+import { actOnWorker, readFromWorker } from './worker-site.ts'
 
 const ACTIONS = ['run', 'pause', 'resume'] as const
+/** Of a job of the leader, on a worker that does not lead: it knows neither its last nor its next run. */
+const WAITING: JobState = 'waiting-for-leader'
 
-/** `jobs`: tasks, timers and cron jobs as they are defined, without a broker; `jobs run|pause|resume NAME` asks a worker. */
+/**
+ * `jobs`: tasks, timers and cron jobs as they are defined, with their state, last and next run as a running worker tells
+ * them, if one answers; no broker is asked. `jobs run|pause|resume NAME` needs a worker.
+ */
 export const jobsCommand: Command = command({
   name: 'jobs',
-  describe: 'List tasks, timers and cron jobs with their next run; run, pause and resume them on running workers',
+  describe:
+    'List tasks, timers and cron jobs with their last and next run; run, pause and resume them on running workers',
   options: [
     option('worker', {
       type: 'string',
-      describe: 'run, pause, resume: the site of a worker, http://host:port; else the one on this machine at web.port',
+      describe: 'Site of the worker to ask, http://host:port; without it the one on this machine at web.port',
     }),
   ],
   positionals: [
@@ -31,15 +39,48 @@ export const jobsCommand: Command = command({
     const { app, cli, json, values } = context
     const action = ACTIONS.find((each) => each === values['action'])
     if (action !== undefined) return act(context, action)
-    if (values['name'] !== undefined || values['worker'] !== undefined)
-      throw usage(`jobs list takes no ${values['name'] === undefined ? '--worker' : '<name>'}.`)
+    if (values['name'] !== undefined) throw usage('jobs list takes no <name>.')
     const jobs = app.jobs()
-    if (json) cli.json(jobs.map(jsonOf))
-    else if (jobs.length === 0) cli.say(`The app "${app.id}" has no jobs.`)
-    else cli.table(jobs.map(rowOf))
+    if (jobs.length > 0) return list(context, jobs)
+    if (json) cli.json([])
+    else cli.say(`The app "${app.id}" has no jobs.`)
     return Promise.resolve(0)
   },
 })
+
+async function list(context: CommandContext, jobs: readonly JobDescription[]): Promise<number> {
+  const { cli, json, quiet, terminal } = context
+  const { runs, note } = await runsOf(context)
+  if (json) cli.json(jobs.map((job) => jsonOf(job, runs.get(job.name))))
+  else cli.table(jobs.map((job) => rowOf(job, runs.get(job.name))))
+  if (!quiet) terminal.stderr.write(`${cellText(note)}\n`)
+  return 0
+}
+
+interface JobRuns {
+  /** What the worker that answered says of jobs, by name. */
+  readonly runs: ReadonlyMap<string, RunningJob>
+  /** Whose answer it is, or why there is none. */
+  readonly note: string
+}
+
+/** Where no worker was named, one that does not answer is no failure. */
+async function runsOf(context: CommandContext): Promise<JobRuns> {
+  try {
+    const { worker, site, body } = await readFromWorker(context, '/jobs/')
+    const runs = new Map(runningJobs(body).map((job) => [job.name, job]))
+    const who = `Worker ${worker ?? 'unknown'} at ${site}`
+    const isFollower = [...runs.values()].some(({ state }) => state === WAITING)
+    const note = isFollower
+      ? `${who} does not lead: what ran on the leader is shown by the leader (--worker).`
+      : `Last runs are those of ${who.replace('Worker', 'worker')}, since it started or took the lead.`
+    return { runs, note }
+  } catch (error) {
+    if (context.values['worker'] !== undefined || !isMillraceError(error, 'WORKER_UNREACHABLE', 'ACTION_REFUSED'))
+      throw error
+    return { runs: new Map(), note: `Last runs and pauses are not known: ${error.detail} Name a worker with --worker.` }
+  }
+}
 
 async function act(context: CommandContext, action: (typeof ACTIONS)[number]): Promise<number> {
   const { app, cli, json, quiet, values, terminal } = context
@@ -53,12 +94,22 @@ async function act(context: CommandContext, action: (typeof ACTIONS)[number]): P
   return error === undefined ? 0 : 1
 }
 
-function jsonOf({ name, kind, schedule, timezone, onLeader, nextRunMs }: JobDescription): object {
-  const nextRun = nextRunMs === undefined ? null : new Date(nextRunMs).toISOString()
-  return { name, kind, schedule, timezone: timezone ?? null, onLeader, nextRun }
+function jsonOf(job: JobDescription, running: RunningJob | undefined): object {
+  const { name, kind, schedule, timezone, onLeader } = job
+  return {
+    name,
+    kind,
+    schedule,
+    timezone: timezone ?? null,
+    onLeader,
+    state: running?.state ?? null,
+    paused: running?.paused ?? null,
+    lastRun: running?.lastRun ?? null,
+    nextRun: nextTime(job, running) ?? null,
+  }
 }
 
-function rowOf(job: JobDescription): Record<string, unknown> {
+function rowOf(job: JobDescription, running: RunningJob | undefined): Record<string, unknown> {
   const { name, kind, schedule, timezone, onLeader } = job
   return {
     name,
@@ -66,12 +117,38 @@ function rowOf(job: JobDescription): Record<string, unknown> {
     schedule: kind === 'timer' ? `every ${schedule}` : schedule,
     timezone: timezone ?? '',
     runs: onLeader ? 'on the leader' : 'on every worker',
-    next: nextOf(job),
+    state: stateOf(running),
+    last: lastOf(running),
+    next: nextOf(job, running),
   }
 }
 
-function nextOf({ kind, schedule, nextRunMs }: JobDescription): string {
-  if (kind === 'task') return 'when a worker is ready'
+function stateOf(running: RunningJob | undefined): string {
+  if (running === undefined) return 'unknown'
+  if (!running.paused || running.state === 'paused') return running.state
+  return `${running.state}, paused`
+}
+
+function lastOf(running: RunningJob | undefined): string {
+  if (running === undefined) return 'unknown'
+  const { lastRun, state } = running
+  if (lastRun !== undefined)
+    return `${lastRun.startedAt} ${lastRun.result} in ${formatDuration(Math.round(lastRun.durationMs))}`
+  return state === WAITING ? 'on the leader' : 'none'
+}
+
+function nextTime({ nextRunMs }: JobDescription, running: RunningJob | undefined): string | undefined {
+  // A worker has its own say: a paused job has no next run, and one of another worker runs as it is defined.
+  if (running !== undefined && running.state !== WAITING) return running.nextRun
+  return nextRunMs === undefined ? undefined : new Date(nextRunMs).toISOString()
+}
+
+function nextOf(job: JobDescription, running: RunningJob | undefined): string {
+  const { kind, schedule } = job
+  const time = nextTime(job, running)
+  if (time !== undefined) return time
+  if (running?.paused === true) return 'when it is resumed'
+  if (kind === 'task') return running === undefined ? 'when a worker is ready' : 'never again'
   if (kind === 'timer') return `${schedule} after a worker is ready`
-  return nextRunMs === undefined ? 'never again' : new Date(nextRunMs).toISOString()
+  return 'never again'
 }

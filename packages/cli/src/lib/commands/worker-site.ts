@@ -4,6 +4,8 @@ import type { CommandContext } from './command-context.ts'
 
 /** A worker answers within a second, or says that it goes on; it may ask the leader first. */
 const ANSWER_MS = 20_000
+/** Pages that only show something answer at once. */
+const READ_MS = 5_000
 /** Bound to these a worker is reached at this machine's own address, where actions are allowed. */
 const ANYWHERE = ['0.0.0.0', '::', '']
 
@@ -12,27 +14,62 @@ interface ActionOutcome {
   readonly error: string | undefined
 }
 
+/** What a page of a worker says. */
+export interface WorkerAnswer {
+  /** Id of the worker that answered. */
+  readonly worker: string | undefined
+  /** Where: `http://127.0.0.1:6066`. */
+  readonly site: string
+  readonly body: unknown
+}
+
 /**
  * Does what a button of a worker's page does. Throws `WORKER_UNREACHABLE` when no worker of the app answers, and
  * `ACTION_REFUSED` with what the worker says when it does not do it.
  */
 export async function actOnWorker(context: CommandContext, path: string): Promise<ActionOutcome> {
+  const { site } = await findWorker(context, ANSWER_MS)
+  const { status, body } = await ask(context, { site, path, method: 'POST', limitMs: ANSWER_MS })
+  if (isOk(status)) return { result: textAt(body, 'result') ?? 'done', error: textAt(body, 'error') }
+  throw refused(site, { status, body })
+}
+
+/**
+ * What a built-in page of a running worker answers. Throws `WORKER_UNREACHABLE` when no worker of the app answers, and
+ * `ACTION_REFUSED` with what the worker says when it does not show the page.
+ */
+export async function readFromWorker(context: CommandContext, path: string): Promise<WorkerAnswer> {
+  const { site, worker } = await findWorker(context, READ_MS)
+  const { status, body } = await ask(context, { site, path, method: 'GET', limitMs: READ_MS })
+  if (isOk(status)) return { worker, site: site.origin, body }
+  throw refused(site, { status, body })
+}
+
+async function findWorker(
+  context: CommandContext,
+  limitMs: number,
+): Promise<{ readonly site: URL; readonly worker: string | undefined }> {
   const { app } = context
   const site = siteOf(context)
-  const index = await ask(context, site, new URL('/', site), 'GET')
-  const answered = textAt(index.body, 'app')
-  if (answered !== app.id)
-    throw new MillraceError(
-      'WORKER_UNREACHABLE',
-      answered === undefined
-        ? `What answers at ${site.origin} is no worker of Millrace.`
-        : `At ${site.origin} is a worker of the app "${answered}", not of "${app.id}".`,
-    )
-  const { status, body } = await ask(context, site, new URL(path, site), 'POST')
-  if (status >= 200 && status < 300) return { result: textAt(body, 'result') ?? 'done', error: textAt(body, 'error') }
+  const { body } = await ask(context, { site, path: '/', method: 'GET', limitMs })
+  const answered = textAt(body, 'app')
+  if (answered === app.id) return { site, worker: textAt(body, 'worker') }
   throw new MillraceError(
+    'WORKER_UNREACHABLE',
+    answered === undefined
+      ? `What answers at ${site.origin} is no worker of Millrace.`
+      : `At ${site.origin} is a worker of the app "${answered}", not of "${app.id}".`,
+  )
+}
+
+function isOk(status: number): boolean {
+  return status >= 200 && status < 300
+}
+
+function refused({ origin }: URL, { status, body }: SiteAnswer): MillraceError {
+  return new MillraceError(
     'ACTION_REFUSED',
-    `The worker at ${site.origin} answered ${status}: ${cellText(textAt(body, 'error') ?? 'no reason given')}`,
+    `The worker at ${origin} answered ${status}: ${cellText(textAt(body, 'error') ?? 'no reason given')}`,
   )
 }
 
@@ -61,17 +98,22 @@ interface SiteAnswer {
   readonly body: unknown
 }
 
+interface SiteRequest {
+  readonly site: URL
+  readonly path: string
+  readonly method: 'GET' | 'POST'
+  readonly limitMs: number
+}
+
 async function ask(
   { app, cli, clock }: CommandContext,
-  site: URL,
-  url: URL,
-  method: 'GET' | 'POST',
+  { site, path, method, limitMs }: SiteRequest,
 ): Promise<SiteAnswer> {
   const abort = new AbortController()
   const { token } = app.place().web
   const login = token === undefined ? {} : { authorization: `Bearer ${token}` }
   const exchange = async (): Promise<SiteAnswer> => {
-    const response = await fetch(url, {
+    const response = await fetch(new URL(path, site), {
       method,
       headers: { accept: 'application/json', 'millrace-action': 'cli', ...login },
       signal: AbortSignal.any([cli.signal, abort.signal]),
@@ -80,9 +122,9 @@ async function ask(
     return { status: response.status, body: parsed(text) }
   }
   try {
-    return await withTimeout(exchange(), ANSWER_MS, clock, () => {
+    return await withTimeout(exchange(), limitMs, clock, () => {
       abort.abort()
-      return new Error(`no answer for ${ANSWER_MS / 1000} s`)
+      return new Error(`no answer for ${limitMs / 1000} s`)
     })
   } catch (error) {
     cli.signal.throwIfAborted()

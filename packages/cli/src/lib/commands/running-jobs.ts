@@ -1,0 +1,37 @@
+/** A job as a running worker tells it at `/jobs/`: `JobView` with its times in ISO 8601. */
+export interface RunningJob {
+  readonly name: string
+  readonly state: string
+  readonly paused: boolean
+  readonly lastRun: FinishedRun | undefined
+  readonly nextRun: string | undefined
+}
+
+interface FinishedRun {
+  readonly startedAt: string
+  readonly durationMs: number
+  readonly result: string
+}
+
+/** The jobs in the answer of a worker, which may be of another version: what does not look like a job is left out. */
+export function runningJobs(answer: unknown): readonly RunningJob[] {
+  return Array.isArray(answer) ? answer.flatMap((each: unknown) => runningJob(each) ?? []) : []
+}
+
+function runningJob(value: unknown): RunningJob | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { name, state, paused, lastRun, nextRun }: Partial<Record<keyof RunningJob, unknown>> = value
+  if (typeof name !== 'string' || typeof state !== 'string') return undefined
+  return { name, state, paused: paused === true, lastRun: finishedRun(lastRun), nextRun: text(nextRun) }
+}
+
+function finishedRun(value: unknown): FinishedRun | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  const { startedAt, durationMs, result }: Partial<Record<keyof FinishedRun, unknown>> = value
+  if (typeof startedAt !== 'string' || typeof durationMs !== 'number' || typeof result !== 'string') return undefined
+  return { startedAt, durationMs, result }
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
