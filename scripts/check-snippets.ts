@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { allSnippets, lineInPage, writeSnippets } from './docs/snippets.ts'
+import { allSnippets, hiddenSetups, lineInPage, writeSnippets } from './docs/snippets.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const placed = writeSnippets(root, allSnippets(root))
+const snippets = allSnippets(root)
+const placed = writeSnippets(root, snippets)
 const home = join(root, 'docs/.snippets')
 writeFileSync(
   join(home, 'tsconfig.json'),
@@ -30,6 +31,7 @@ const problems = output.split('\n').flatMap((text) => {
   const snippet = placed.find(({ module }) => relative(root, module) === file)
   return [snippet === undefined ? text : `${snippet.page}:${lineInPage(snippet, Number(line))} ${message}`]
 })
+problems.push(...hiddenSetups(snippets))
 for (const problem of problems) console.error(problem)
 if (problems.length > 0) process.exitCode = 1
 

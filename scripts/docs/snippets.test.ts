@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { lineInPage, snippetsOf } from './snippets.ts'
+import { hiddenSetups, lineInPage, snippetsOf } from './snippets.ts'
 
 const page = `# Page
 
@@ -80,4 +80,11 @@ describe('the blocks of a page', () => {
     expect(part === undefined ? 0 : lineInPage(part, 1)).toBe(10)
     expect(app === undefined ? 0 : lineInPage(app, 1)).toBe(14)
   })
+})
+
+test('a README may not hide what its blocks need, a page of the guide may', () => {
+  expect(hiddenSetups(snippetsOf('packages/web/README.md', page))).toEqual([
+    "packages/web/README.md:10 The block has a hidden setup: a README's block stands alone.",
+  ])
+  expect(hiddenSetups(snippetsOf('docs/page.md', page))).toEqual([])
 })

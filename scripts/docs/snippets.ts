@@ -53,6 +53,13 @@ export function allSnippets(root: string): readonly Snippet[] {
   )
 }
 
+/** Where a README hides what its block needs: page and line. A reader copies a README's block as it is. */
+export function hiddenSetups(snippets: readonly Snippet[]): readonly string[] {
+  return snippets
+    .filter(({ page, setup }) => setup !== '' && /(?:^|\/)README\.md$/.test(page))
+    .map(({ page, line }) => `${page}:${line} The block has a hidden setup: a README's block stands alone.`)
+}
+
 /** From the root of the repository: `packages/core/README.md`. */
 export function packageReadmes(root: string): readonly string[] {
   return readdirSync(join(root, 'packages'))

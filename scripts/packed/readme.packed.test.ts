@@ -101,7 +101,9 @@ async function exampleOf(page: string): Promise<Example> {
   const name = own.name ?? ''
   const told = [...text.matchAll(/^npm install (.*)$/gm)].flatMap(([, names = '']) => names.split(' '))
   const imported = whole.flatMap(({ code }) =>
-    [...code.matchAll(/from '(@[\w-]+\/[\w-]+|[a-z][\w-]*)'/g)].flatMap(([, specifier]) => specifier ?? []),
+    [...code.matchAll(/from '(@[\w-]+\/[\w-]+|[a-z][\w-]*)(?:\/[\w/-]+)?'/g)].flatMap(
+      ([, specifier]) => specifier ?? [],
+    ),
   )
   const ranges = { ...workspace.devDependencies, ...own.devDependencies, ...own.dependencies }
   const rangeOf = (needed: string): string => {
