@@ -135,3 +135,87 @@ test.each(['', 'saved by another tool', 'm0 a:1', 'mx2', 'm1 a', 'm1 a:1,2', 'm1
     expect(decode(5, metadata).size).toBe(0)
   },
 )
+
+const finishedAlternately = (count: number): readonly OffsetRange[] =>
+  Array.from({ length: count }, (_, nth) => ({ from: 11 + nth * 2, to: 12 + nth * 2 }))
+
+test('a commit is complete only with every range of every subscription', () => {
+  const short = { position: 10, finished: finishedAlternately(1) }
+  const long = { position: 10, finished: finishedAlternately(2_000) }
+  expect(encodeCommitMetadata(10, new Map([['short', short]])).complete).toBe(true)
+  for (const progress of [
+    new Map([['long', long]]),
+    new Map([
+      ['short', short],
+      ['long', long],
+    ]),
+    new Map([
+      ['long', long],
+      ['short', short],
+    ]),
+  ]) {
+    const { text, complete } = encodeCommitMetadata(10, progress)
+    expect(complete).toBe(false)
+    // The short one is not what pays for the long one.
+    if (progress.has('short')) expect(decode(10, text).get('short')).toEqual(short)
+  }
+})
+
+test('nobody and no sends: no text', () => {
+  expect(encodeCommitMetadata(7, new Map())).toEqual({ text: '', complete: true })
+  expect(encodeCommitMetadata(7, new Map(), new Set(['>a>t:0']))).toEqual({ text: 'm1 >a>t:0', complete: true })
+})
+
+test('the room is used to its last byte and never beyond: by positions, by ranges, by names, by sends', () => {
+  const behind = (length: number): ReadonlyMap<string, Progress> =>
+    new Map([['a'.repeat(length), { position: 8, finished: [] }]])
+  // "m1 " and ":1" take five.
+  expect(encodeCommitMetadata(7, behind(MAX_METADATA_BYTES - 5)).text.length).toBe(MAX_METADATA_BYTES)
+  expect(encodeCommitMetadata(7, behind(MAX_METADATA_BYTES - 4))).toEqual({ text: 'm1', complete: false })
+
+  // ",1+1" takes four more.
+  const ranged = (length: number): ReadonlyMap<string, Progress> =>
+    new Map([['a'.repeat(length), { position: 8, finished: [{ from: 9, to: 10 }] }]])
+  expect(encodeCommitMetadata(7, ranged(MAX_METADATA_BYTES - 9))).toMatchObject({ complete: true })
+  expect(encodeCommitMetadata(7, ranged(MAX_METADATA_BYTES - 8))).toMatchObject({ complete: false })
+
+  const standing = (length: number): ReadonlyMap<string, Progress> =>
+    new Map([['a'.repeat(length), { position: 7, finished: [] }]])
+  expect(encodeCommitMetadata(7, standing(MAX_METADATA_BYTES - 5)).text.length).toBe(MAX_METADATA_BYTES)
+  expect(encodeCommitMetadata(7, standing(MAX_METADATA_BYTES - 4))).toEqual({ text: 'm1', complete: true })
+  const many = new Map(Array.from({ length: 1_000 }, (_, nth) => [`agent-${nth}`, { position: 7, finished: [] }]))
+  const { text: names } = encodeCommitMetadata(7, many)
+  expect(names.length).toBeLessThanOrEqual(MAX_METADATA_BYTES)
+  expect(names.length).toBeGreaterThan(MAX_METADATA_BYTES - 20)
+
+  // Sends have 1,024 of it, less where the others leave less.
+  const send = (length: number): Set<string> => new Set([`>a>${'t'.repeat(length - 5)}:0`])
+  expect(encodeCommitMetadata(7, new Map(), send(1_023)).text.length).toBe(1_026)
+  expect(encodeCommitMetadata(7, new Map(), send(1_024)).text).toBe('m1')
+  expect(encodeCommitMetadata(7, behind(MAX_METADATA_BYTES - 15), send(9)).text.length).toBe(MAX_METADATA_BYTES)
+  expect(encodeCommitMetadata(7, behind(MAX_METADATA_BYTES - 14), send(9)).text).not.toContain('>')
+})
+
+test.each(['m3', 'm10 a:1'])('metadata of a later release is refused, not passed over: %j', (metadata) => {
+  expect(() => decode(5, metadata)).toThrow(expect.objectContaining({ code: 'FORMAT_NEWER' }))
+})
+
+test.each(['xm9', 'm9x', 'm9.1 a:1', 'm1 a:1;w=1'])(
+  'what is like a later format, and is none, tells nothing: %j',
+  (metadata) => {
+    expect(decode(5, metadata).size).toBe(0)
+  },
+)
+
+test('fields that later releases add behind an entry of long text are passed over', () => {
+  expect(decode(5, 'm2 a:1,1+1;w=1;x=2 b:2')).toEqual(
+    new Map([
+      ['a', { position: 6, finished: [{ from: 7, to: 8 }] }],
+      ['b', { position: 7, finished: [] }],
+    ]),
+  )
+})
+
+test.each(['a:1', 'x>a>t:0', '>a>t:01', '>a>t:0 ', '>a:0', '>a>:0', ''])('%j is no send', (entry) => {
+  expect(parseSend(entry)).toBeUndefined()
+})

@@ -63,7 +63,7 @@ export function encodeCommitMetadata(
     entries.push({ text, finished, end: position, next: 0 })
   }
   // Add one range of each in turn, so that no subscription uses up the room of the others.
-  let growing = entries.filter((entry) => entry.finished.length > 0)
+  let growing = entries
   while (growing.length > 0) {
     growing = growing.filter((entry) => {
       const range = entry.finished[entry.next]

@@ -1,4 +1,4 @@
-import { manualClock } from '@millrace/core'
+import { manualClock, NO_HEADERS, type TopicPartition } from '@millrace/core'
 import type { PartitionOffsets } from '@millrace/core/driver'
 import { expect, test } from 'vitest'
 import { NOT_NOW } from '../environment/not-now.ts'
@@ -60,4 +60,129 @@ test('ends of paused partitions are asked for while there are any, and not other
   flow.close()
   await clock.advance(60_000)
   expect(broker.questions).toBe(2)
+})
+
+const MOST_BUFFERED = 1_000_000
+
+/** Partitions that buffer, with what the driver was told of each. */
+function buffering(count: number) {
+  const clock = manualClock()
+  const calls: string[] = []
+  const told = (what: string) => (partitions: readonly TopicPartition[]) =>
+    void calls.push(...partitions.map(({ partition }) => `${what} ${partition}`))
+  const asked: (readonly number[])[] = []
+  const broker = { fails: false }
+  const flow: FlowControl = new FlowControl(
+    { clock, log: silentLog, settings: { ...testSettings, maxBufferedBytes: MOST_BUFFERED } },
+    { pause: told('pause'), resume: told('resume') },
+    {
+      offsets: async (partitions) => {
+        asked.push(partitions.map(({ partition }) => partition))
+        if (broker.fails) throw new Error('gone')
+        return partitions.map((each) => ({ ...each, beginning: 0, end: 77 }))
+      },
+    },
+  )
+  const sources = Array.from({ length: count }, (_, partition) => {
+    const source = new SourcePartition({ topic: 't', partition }, 0, flow)
+    const reader = { batchIndex: 0, blocked: 0, arrived: () => {} }
+    source.attach(reader)
+    flow.add(source)
+    /** A batch that takes so many bytes in memory. */
+    const fetched = (bytes: number): void => {
+      const { position } = source
+      const at = { topic: 't', partition, position, nextOffset: position + 1, endOffset: position + 1 }
+      const record = { offset: position, timestamp: 0, key: null, value: null, headers: NO_HEADERS }
+      source.push({ ...at, records: [record], bytes: bytes - 320 })
+    }
+    const passed = (): void => {
+      reader.batchIndex++
+      source.release()
+    }
+    return { source, fetched, passed }
+  })
+  const [first, second] = sources
+  if (first === undefined || second === undefined) throw new Error('Two partitions at least.')
+  return { clock, calls, asked, broker, flow, first, second }
+}
+
+test('a partition fills the whole buffer while the others are empty, and is paused at the last byte', () => {
+  const { calls, flow, first, second } = buffering(4)
+  first.fetched(MOST_BUFFERED / 2 - 1)
+  expect([calls, flow.bytes]).toEqual([[], MOST_BUFFERED / 2 - 1])
+  first.fetched(1_000)
+  // It has half and a little; the rest of the buffer is smaller than that.
+  expect([calls, flow.pauseReason(first.source)]).toEqual([['pause 0'], 'buffer'])
+  expect(flow.pauseReason(second.source)).toBeUndefined()
+  flow.close()
+})
+
+test('each partition has its share, however full the buffer is', () => {
+  const { calls, flow, first, second } = buffering(4)
+  first.fetched(MOST_BUFFERED * 2)
+  expect(calls).toEqual(['pause 0'])
+  second.fetched(MOST_BUFFERED / 4 - 1)
+  expect(calls).toEqual(['pause 0'])
+  second.fetched(320)
+  expect(calls).toEqual(['pause 0', 'pause 1'])
+  flow.close()
+})
+
+test('a partition at exactly its share is paused, and goes on when less than half of its limit is left', () => {
+  const { calls, flow, first, second } = buffering(4)
+  first.fetched(MOST_BUFFERED * 2)
+  const share = MOST_BUFFERED / 4
+  second.fetched(share / 2 - 320)
+  second.fetched(share / 2 - 320)
+  expect(calls).toEqual(['pause 0'])
+  second.fetched(640)
+  expect(calls).toEqual(['pause 0', 'pause 1'])
+  second.passed()
+  // Half of it, and 320 more.
+  expect(calls).toEqual(['pause 0', 'pause 1'])
+  second.passed()
+  expect(calls).toEqual(['pause 0', 'pause 1', 'resume 1'])
+  expect(flow.pauseReason(second.source)).toBeUndefined()
+  flow.close()
+})
+
+test('an empty partition is never paused for the buffer, also where others have taken all of it', () => {
+  const { calls, flow, first, second } = buffering(4)
+  first.fetched(MOST_BUFFERED * 2)
+  flow.settle(second.source)
+  expect(calls).toEqual(['pause 0'])
+  flow.close()
+})
+
+test('a lost partition gives its bytes back, and the driver hears no more of it', async () => {
+  const { clock, calls, asked, flow, first } = buffering(2)
+  first.fetched(MOST_BUFFERED)
+  flow.remove(first.source)
+  expect([flow.bytes, flow.pauseReason(first.source)]).toEqual([0, undefined])
+  const before = calls.length
+  first.fetched(MOST_BUFFERED)
+  flow.settle(first.source)
+  expect(calls.length).toBe(before)
+  await clock.advance(60_000)
+  expect(asked).toEqual([])
+})
+
+test('all paused partitions are asked for at once, every five seconds, also when the broker did not answer', async () => {
+  const { clock, asked, broker, flow, first, second } = buffering(2)
+  for (const { fetched } of [first, second]) fetched(MOST_BUFFERED)
+  await clock.advance(4_999)
+  expect(asked).toEqual([])
+  broker.fails = true
+  await clock.advance(1)
+  expect(asked).toEqual([[0, 1]])
+  expect(first.source.endOffset).toBe(1)
+  broker.fails = false
+  await clock.advance(4_999)
+  expect(asked.length).toBe(1)
+  await clock.advance(1)
+  expect([asked.length, first.source.endOffset, second.source.endOffset]).toEqual([2, 77, 77])
+  second.passed()
+  await clock.advance(5_000)
+  expect(asked.at(-1)).toEqual([0])
+  flow.close()
 })

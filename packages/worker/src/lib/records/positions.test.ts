@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { AckTracker } from './positions.ts'
+import { AckTracker, type OffsetRange, ResumePoint } from './positions.ts'
 
 /** The same by brute force: every offset handed out, and whether it is finished. */
 class NaiveTracker {
@@ -122,4 +122,77 @@ test('keeps thousands of events open at once', () => {
   expect(tracker.progress()).toEqual({ position: 0, finished: [{ from: 1, to: 5000 }] })
   tracker.finish(0)
   expect(tracker.progress()).toEqual({ position: 5000, finished: [] })
+})
+
+test('an event that is kept comes once where it fills the ring to its last place', () => {
+  const tracker = new AckTracker<string>(0)
+  tracker.keep(tracker.hand(0), 'first')
+  for (let offset = 1; offset < 64; offset++) tracker.hand(offset)
+  expect(tracker.kept()).toEqual(['first'])
+})
+
+test('memory is that of the events open at once, however many there have been', () => {
+  const tracker = new AckTracker(0)
+  const before = process.memoryUsage().arrayBuffers
+  for (let offset = 0; offset < 200_000; offset++) tracker.finish(tracker.hand(offset))
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1_000_000)
+})
+
+test('the next offset to read never goes back', () => {
+  const tracker = new AckTracker(7)
+  tracker.advance(5)
+  expect([tracker.readTo, tracker.position]).toEqual([7, 7])
+})
+
+test('no more unfinished offsets than asked for, the lowest', () => {
+  const tracker = new AckTracker(0)
+  for (let offset = 0; offset < 5; offset++) tracker.hand(offset)
+  tracker.finish(1)
+  expect(tracker.unfinished(2)).toEqual([0, 2])
+  expect(tracker.unfinished(0)).toEqual([])
+})
+
+/** Ranges beyond a position, and all offsets up to 60 that are finished. */
+const resumePoints = fc
+  .tuple(
+    fc.integer({ min: 0, max: 10 }),
+    fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 })), { maxLength: 6 }),
+  )
+  .map(([position, steps]) => {
+    const finished: OffsetRange[] = []
+    let end = position
+    for (const [gap, length] of steps) {
+      finished.push({ from: end + gap, to: end + gap + length })
+      end += gap + length
+    }
+    const done = new Set(Array.from({ length: position }, (_, offset) => offset))
+    for (const { from, to } of finished) for (let offset = from; offset < to; offset++) done.add(offset)
+    return { position, finished, done, end }
+  })
+
+test('what an earlier owner has finished equals the set of its offsets, however it is asked for', () => {
+  fc.assert(
+    fc.property(
+      resumePoints,
+      fc.uniqueArray(fc.nat(60), { maxLength: 30 }),
+      fc.nat(60),
+      fc.nat(60),
+      ({ position, finished, done, end }, asked, a, b) => {
+        const resume = new ResumePoint({ position, finished })
+        for (const offset of asked.toSorted((x, y) => x - y)) {
+          expect([offset, resume.isFinished(offset)]).toEqual([offset, done.has(offset)])
+          expect([offset, resume.isPast(offset)]).toEqual([offset, offset >= end])
+        }
+        const [from, to] = [Math.min(a, b), Math.max(a, b)]
+        const stretch = Array.from({ length: to - from }, (_, nth) => from + nth)
+        if (from < to) expect(resume.covers(from, to)).toBe(stretch.every((offset) => done.has(offset)))
+        const beyond = new Set<number>()
+        for (const range of resume.beyond(from)) {
+          expect(range.to).toBeGreaterThan(range.from)
+          for (let offset = range.from; offset < range.to; offset++) beyond.add(offset)
+        }
+        expect(beyond).toEqual(new Set([...done].filter((offset) => offset >= Math.max(from, position))))
+      },
+    ),
+  )
 })

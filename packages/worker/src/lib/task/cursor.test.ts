@@ -114,3 +114,123 @@ test('at its bound it waits for events in flight only where a commit alone makes
   cursor.committed(cursor.tracker.passed)
   expect(cursor.blocked).toBe(0)
 })
+
+/** A batch of records of these sizes together, at the end of what the source has. */
+function arrive(cursor: PartitionCursor, count: number, bytes: number): void {
+  const { position } = cursor.source
+  cursor.source.push({
+    topic: 'in',
+    partition: 0,
+    position,
+    records: Array.from({ length: count }, (_, nth) => ({
+      offset: position + nth,
+      timestamp: 0,
+      key: null,
+      value: null,
+      headers: NO_HEADERS,
+    })),
+    nextOffset: position + count,
+    bytes,
+    endOffset: position + count,
+  })
+}
+
+const atEnd = (worker = new TasksAlone(clock)): PartitionCursor =>
+  takeOver(END, { position: END, finished: [] }, worker)
+
+test('records are there from the batch that comes to the last one that is taken, over batches without any', () => {
+  const cursor = atEnd()
+  expect([cursor.hasMore, cursor.blocked]).toEqual([false, NOT_NOW.empty])
+  arrive(cursor, 2, 10)
+  expect([cursor.hasMore, cursor.blocked]).toEqual([true, 0])
+  expect([cursor.next()?.offset, cursor.hasMore]).toEqual([END, true])
+  expect([cursor.next()?.offset, cursor.hasMore]).toEqual([END + 1, false])
+  arrive(cursor, 1, 10)
+  expect(cursor.hasMore).toBe(true)
+  expect([cursor.next()?.offset, cursor.batchIndex]).toEqual([END + 2, 1])
+  expect([cursor.next(), cursor.blocked, cursor.batchIndex]).toEqual([undefined, NOT_NOW.empty, 2])
+  expect(cursor.source.bytes).toBe(0)
+  expect([cursor.next(), cursor.batchIndex]).toEqual([undefined, 2])
+})
+
+test('a deferred event holds new records back beside other reasons, and only as long as it is deferred', () => {
+  const cursor = atEnd()
+  cursor.defer(true)
+  cursor.defer(true)
+  expect(cursor.blocked).toBe(NOT_NOW.empty | NOT_NOW.deferred)
+  arrive(cursor, 1, 1)
+  expect(cursor.blocked).toBe(NOT_NOW.deferred)
+  cursor.defer(false)
+  cursor.defer(false)
+  expect(cursor.blocked).toBe(0)
+})
+
+test('a commit is asked for at half of what may be uncommitted, by number or by bytes, and at all of it nothing is handed out', () => {
+  for (const [settings, bytes] of [
+    [{ maxUncommitted: 4 }, 1],
+    [{ maxUncommittedBytes: 400 }, 100],
+  ] as const) {
+    const worker = new TasksAlone(clock, settings)
+    const cursor = atEnd(worker)
+    const asked: number[] = []
+    worker.commitSoon = () => void asked.push(cursor.uncommittedShare)
+    // Without records it asks for none, whatever is uncommitted.
+    for (let nth = 0; nth < 2; nth++) cursor.tracker.hand(END + nth)
+    cursor.refresh()
+    cursor.tracker.finish(0)
+    cursor.tracker.finish(1)
+    cursor.committed(2)
+    expect([asked, cursor.uncommittedShare]).toEqual([[], 0])
+    arrive(cursor, 10, bytes * 10)
+    const take = (): void => void cursor.tracker.hand(cursor.next()?.offset ?? -1)
+    take()
+    expect([cursor.refresh(), cursor.uncommittedShare, asked]).toEqual([0, 0.25, []])
+    take()
+    expect([cursor.refresh(), asked]).toEqual([0, [0.5]])
+    take()
+    expect(cursor.refresh()).toBe(0)
+    take()
+    expect([cursor.refresh(), cursor.source.readersBlocked]).toEqual([NOT_NOW.uncommitted, NOT_NOW.uncommitted])
+    // What has finished is handed on by a commit alone.
+    cursor.tracker.finish(2)
+    expect(cursor.refresh()).toBe(NOT_NOW.uncommitted)
+    cursor.committed(cursor.tracker.passed)
+    expect([cursor.blocked, cursor.uncommittedShare]).toEqual([0, 0.75])
+  }
+})
+
+test('a partition of which too much is uncommitted is not fetched either until a commit', () => {
+  const worker = new TasksAlone(clock, { maxUncommitted: 1 })
+  const cursor = atEnd(worker)
+  worker.flow.add(cursor.source)
+  const paused: (readonly number[])[] = []
+  worker.consumer.pause = (partitions) => void paused.push(partitions.map(({ partition }) => partition))
+  worker.consumer.resume = () => {}
+  arrive(cursor, 2, 1)
+  const number = cursor.tracker.hand(cursor.next()?.offset ?? -1)
+  cursor.refresh()
+  cursor.refresh()
+  expect([paused, worker.flow.pauseReason(cursor.source)]).toEqual([[[0]], 'uncommitted'])
+  cursor.tracker.finish(number)
+  cursor.committed(1)
+  expect(worker.flow.pauseReason(cursor.source)).toBeUndefined()
+  worker.flow.close()
+})
+
+test('what an earlier owner has finished is known before reading has come to it, and passed over without an event', () => {
+  const worker = new TasksAlone(clock)
+  const cursor = takeOver(50, { position: 52, finished: [{ from: 54, to: 56 }] }, worker)
+  expect([cursor.hasFinished(50, 52), cursor.hasFinished(50, 53), cursor.hasFinished(54, 56)]).toEqual([
+    true,
+    false,
+    true,
+  ])
+  expect([cursor.next()?.offset, worker.touchedTasks.size]).toEqual([52, 1])
+  cursor.tracker.hand(52)
+  expect(cursor.progress()).toEqual({ position: 52, finished: [{ from: 54, to: 56 }] })
+  cursor.tracker.hand(cursor.next()?.offset ?? -1)
+  expect(cursor.next()?.offset).toBe(56)
+  // All of it is behind.
+  expect(cursor.hasFinished(54, 56)).toBe(false)
+  expect(cursor.progress()).toEqual({ position: 52, finished: [{ from: 54, to: 56 }] })
+})

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { encodeCommitMetadata } from '../records/commit-metadata.ts'
-import { startPosition } from './start-position.ts'
+import { afterLoss, startPosition } from './start-position.ts'
 
 const at = { topic: 't', partition: 0 }
 const bounds = { ...at, beginning: 10, end: 20 }
@@ -84,4 +84,49 @@ test('what nobody can have finished, for it is not there, is handled when it com
     ['b', { position: 16, finished: [{ from: 18, to: 20 }] }],
     ['c', { position: 16, finished: [{ from: 18, to: 19 }] }],
   ])
+})
+
+test('a loss says what is gone and where reading goes on, and whether events come again', () => {
+  const lost = { ...at, position: 7, beginning: 10, end: 20 }
+  expect(afterLoss(lost, goOn)).toMatchObject({
+    offset: 10,
+    again: false,
+    message: expect.stringMatching(
+      /begins at offset 10: 3 records were deleted.*offsets 7 to 9\. Reading goes on at 10/,
+    ),
+  })
+  expect(afterLoss({ ...lost, position: 9 }, goOn).message).toMatch(/1 record was deleted.*offsets 9 to 9\./)
+  // All of it was read, and nothing of it is left: what comes is new.
+  expect(afterLoss({ ...lost, position: 20 }, goOn).again).toBe(false)
+  expect(afterLoss({ ...lost, position: 21 }, goOn)).toMatchObject({
+    offset: 10,
+    again: true,
+    message: expect.stringMatching(/ends at offset 20, before 21/),
+  })
+})
+
+test('exactly once passes over deleted records, and never handles a log again that was cut off', () => {
+  const exactlyOnce = { ...goOn, exactlyOnce: true }
+  const known = (offset: number) => ({ committed: committed(offset, 'm1 a:1'), bounds })
+  expect(startPosition(at, known(9), exactlyOnce)).toMatchObject({
+    offset: 10,
+    origin: 'lost',
+    loss: { again: false },
+    progress: new Map([['a', { position: 10, finished: [] }]]),
+  })
+  expect(() => startPosition(at, known(21), exactlyOnce)).toThrow(/OFFSET_OUT_OF_RANGE.*handle events twice/)
+  expect(startPosition(at, known(21), goOn)).toMatchObject({ loss: { again: true }, progress: new Map() })
+})
+
+test('a range that ends where the topic begins is gone, and one that begins where it ends is not there', () => {
+  const start = startPosition(at, { committed: committed(4, 'm1 a:1,1+4,2+1'), bounds }, goOn)
+  expect(start.progress.get('a')).toEqual({ position: 10, finished: [{ from: 12, to: 13 }] })
+  const beyond = startPosition(
+    at,
+    { committed: committed(15, 'm1 a:1,1+3,2+1'), bounds: { ...bounds, end: 20 } },
+    rules,
+  )
+  expect(beyond.progress.get('a')).toEqual({ position: 16, finished: [{ from: 17, to: 20 }] })
+  const past = startPosition(at, { committed: committed(15, 'm1 a:1,1+2,1+1'), bounds: { ...bounds, end: 20 } }, rules)
+  expect(past.progress.get('a')).toEqual({ position: 16, finished: [{ from: 17, to: 19 }] })
 })

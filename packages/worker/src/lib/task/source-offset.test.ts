@@ -1,0 +1,108 @@
+import { manualClock } from '@millrace/core'
+import { expect, test } from 'vitest'
+import { aTask, cursorOwner, TasksAlone } from '../fixtures/task.fixture.ts'
+import { decodeCommitMetadata, sendText } from '../records/commit-metadata.ts'
+import type { Progress } from '../records/positions.ts'
+import { SourcePartition } from '../records/source-partition.ts'
+import { PartitionCursor } from './cursor.ts'
+import { seenSends } from './seen-sends.ts'
+import { changedOffsets } from './source-offset.ts'
+
+const at = { topic: 'in', partition: 0 }
+const app = { appId: 'app', complete: false }
+
+/** A source partition, read by as many agents, each with its progress. */
+function aSource(...all: readonly Progress[]) {
+  const worker = new TasksAlone(manualClock())
+  const task = aTask(worker, at, 1)
+  const source = new SourcePartition(at, 0, worker.flow)
+  const cursors = all.map((progress, nth) => {
+    const owner = cursorOwner()
+    const subscription = { ...owner, spec: { ...owner.spec, id: `id-${nth}`, agent: `agent-${nth}` } }
+    return new PartitionCursor(
+      {
+        task,
+        source,
+        subscription,
+        flow: worker.flow,
+        limits: worker.environment.settings,
+        keyCodec: undefined,
+        refusals: undefined,
+      },
+      progress,
+    )
+  })
+  return { source, cursors }
+}
+
+const gaps = (count: number): Progress => ({
+  position: 5,
+  finished: Array.from({ length: count }, (_, nth) => ({ from: 7 + nth * 2, to: 8 + nth * 2 })),
+})
+
+test('the offset is the lowest position of those who read, and the metadata has what each has beyond it', () => {
+  const { source, cursors } = aSource({ position: 9, finished: [] }, gaps(1))
+  const [change, ...others] = changedOffsets([{ source, cursors }], app)
+  expect([change?.offset, change?.metadata, change?.overflow, others]).toEqual([
+    5,
+    'm1 id-0:4 id-1:0,2+1',
+    undefined,
+    [],
+  ])
+})
+
+test('a source is left out only when neither its offset nor its metadata has changed', () => {
+  const { source, cursors } = aSource({ position: 9, finished: [] }, gaps(1))
+  const sources = [{ source, cursors }]
+  const [change] = changedOffsets(sources, app)
+  source.committed = change?.offset
+  expect(changedOffsets(sources, app)).toEqual([change])
+  source.committedMetadata = change?.metadata
+  expect(changedOffsets(sources, app)).toEqual([])
+  source.committed = 4
+  expect(changedOffsets(sources, app)).toEqual([change])
+})
+
+test('what has no room in the metadata is left out at least once, and kept beside it exactly once', () => {
+  const { source, cursors } = aSource(gaps(3_000))
+  const sources = [{ source, cursors }]
+  const [lossy] = changedOffsets(sources, app)
+  expect(lossy?.overflow).toBeUndefined()
+  const [whole] = changedOffsets(sources, { ...app, complete: true })
+  expect(whole?.metadata).toBe(lossy?.metadata)
+  const decoded = decodeCommitMetadata({ ...at, offset: 5, metadata: whole?.overflow ?? '' })
+  expect(decoded.get('id-0')).toEqual(gaps(3_000))
+  // What is committed then is the long text.
+  source.committed = 5
+  source.committedMetadata = whole?.metadata
+  expect(changedOffsets(sources, { ...app, complete: true }).length).toBe(1)
+  source.committedMetadata = whole?.overflow
+  expect(changedOffsets(sources, { ...app, complete: true })).toEqual([])
+  // What fits is not kept beside it.
+  const small = aSource(gaps(1))
+  expect(changedOffsets([small], { ...app, complete: true })).toMatchObject([{ overflow: undefined }])
+})
+
+test('topics that agents were seen to send to are committed with the offset, and stay known', () => {
+  const { source, cursors } = aSource({ position: 5, finished: [] }, { position: 5, finished: [] })
+  for (const { counters } of cursors) counters.sent('out')
+  const [first] = changedOffsets([{ source, cursors }], app)
+  expect(first?.metadata).toBe('m1 id-0:0 id-1:0 >agent-0>out:0 >agent-1>out:0')
+  const [again] = changedOffsets([{ source, cursors }], app)
+  expect(again?.metadata).toBe(first?.metadata)
+})
+
+test('what is known already is the same set, and topics that Millrace has made for the agent are none of its sends', () => {
+  const { cursors } = aSource({ position: 5, finished: [] })
+  const known = new Set([sendText({ agent: 'agent-0', topic: 'out' })])
+  const [cursor] = cursors
+  for (const topic of ['out', 'app-agent-0-x-repartition', 'app-agent-0-dlq', 'app-replies'])
+    cursor?.counters.sent(topic)
+  expect([...seenSends(known, cursors, 'app')]).toEqual([...known])
+  expect(seenSends(known, cursors, 'app')).toBe(known)
+  const others = ['app-agent-1-x-repartition', 'app-agent-0-x', 'x-repartition', 'app-agent-1-dlq']
+  for (const topic of others) cursor?.counters.sent(topic)
+  expect(seenSends(known, cursors, 'app')).toEqual(
+    new Set([...known, ...others.map((topic) => sendText({ agent: 'agent-0', topic }))]),
+  )
+})
