@@ -7,7 +7,7 @@ import { figuresOf } from './checks/figures.ts'
 import { checkHabits } from './checks/habits.ts'
 import { checkImportRings } from './checks/import-rings.ts'
 import { checkArrows, checkLayers } from './checks/layers.ts'
-import { checkLinks } from './checks/links.ts'
+import { checkDecisionIndex, checkLinks } from './checks/links.ts'
 import { checkPlaces } from './checks/places.ts'
 import { readWorkspace } from './checks/read-workspace.ts'
 import { checkRegexps } from './checks/regexps.ts'
@@ -36,7 +36,10 @@ const checks: readonly Check[] = [
   internalCheck('places', 'libraries and facilities in their one place', checkPlaces),
   internalCheck('entries', 'entry files are named re-exports', checkEntries),
   internalCheck('shells', 'every package has README, code and tests', checkShells),
-  internalCheck('links', 'links of READMEs, and pages that code names, lead somewhere', checkLinks),
+  internalCheck('links', 'links lead somewhere, and every decision is in the index', (workspace) => [
+    ...checkLinks(workspace),
+    ...checkDecisionIndex(workspace),
+  ]),
   internalCheck('habits', 'style that can be seen in the text', checkHabits),
   internalCheck('regexps', 'regular expressions that a long text cannot slow down', checkRegexps),
   externalCheck('types', 'tsc -b', ['tsc', '-b', '.', ...programs]),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkLinks } from './links.ts'
+import { checkDecisionIndex, checkLinks } from './links.ts'
 import { planted } from './planted.ts'
 
 const messages = (files: Readonly<Record<string, string>>): readonly string[] =>
@@ -35,4 +35,17 @@ test('a page that a message or the dashboard names must exist', () => {
     'packages/core/src/lib/anything.ts sends its reader to docs/gone.md, which is not there',
     'packages/dashboard/assets/page.js sends its reader to docs/gone.md, which is not there',
   ])
+})
+
+test('a decision without a line in the index is found', () => {
+  const files = {
+    'decisions/README.md': '| [001: Headers](001-headers.md) | accepted |\n',
+    'decisions/001-headers.md': '# 001: Headers\n',
+    'decisions/002-names.md': '# 002: Names\n',
+  }
+  expect(checkDecisionIndex(planted(files))).toEqual([
+    { file: 'decisions/002-names.md', message: 'has no line in decisions/README.md' },
+  ])
+  const withoutIndex = { 'decisions/001-headers.md': '# 001: Headers\n' }
+  expect(checkDecisionIndex(planted(withoutIndex))).toHaveLength(1)
 })

@@ -9,6 +9,17 @@ const NAMED_PAGE = /(?<![\w/.@-])(?:docs|decisions)\/[\w/-]+\.md\b/g
 /** VitePress looks at the links of these. */
 const SITE_PAGE = /^docs\/(?!README\.md$)/
 
+const DECISIONS = 'decisions/README.md'
+
+/** Every decision has a line in the index. */
+export function checkDecisionIndex({ paths, read }: Workspace): readonly Problem[] {
+  const records = [...paths].filter((path) => /^decisions\/\d{3}-[^/]+\.md$/.test(path))
+  const linked = new Set(paths.has(DECISIONS) ? linksOf(read(DECISIONS)) : [])
+  return records
+    .filter((file) => !linked.has(posix.basename(file)))
+    .map((file) => ({ file, message: `has no line in ${DECISIONS}` }))
+}
+
 /**
  * Links of READMEs and decisions lead to files and headings that exist, and so does every page of `docs` or `decisions` that
  * is named in the sources: in an error's advice, on the dashboard, in a comment.
