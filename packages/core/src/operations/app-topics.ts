@@ -43,7 +43,7 @@ export interface AppTopic extends TopicInfo {
   readonly role: TopicRole
   /** The agent or table that it belongs to; `undefined` where it belongs to no single one. */
   readonly owner: string | undefined
-  /** Made and named by Millrace, not in the app file. */
+  /** Created and named by Millrace rather than declared in the app file. */
   readonly internal: boolean
   /** `undefined` when this client may not see them. */
   readonly settings: TopicSettings | undefined
@@ -51,15 +51,15 @@ export interface AppTopic extends TopicInfo {
   readonly sentBy: readonly string[]
 }
 
-/** A stretch of one partition that all agents have behind themselves afterwards, each otherwise where it was. */
+/** A range of one partition that all agents skip; their progress elsewhere is unchanged. */
 export interface SkipPlan extends TopicPartition {
   readonly groupId: string
   readonly from: number
-  /** Behind the last offset that is skipped. */
+  /** The offset after the last one that is skipped. */
   readonly to: number
   /** Why it cannot be read; `undefined` for a record that can. */
   readonly reason: string | undefined
-  /** What the group commits. */
+  /** The offset that the group commits. */
   readonly commit: CommitOffset
 }
 
@@ -71,18 +71,18 @@ export interface ResetRequest {
   readonly inputs: readonly string[]
   /** Topics that agents of the app write. */
   readonly intermediates: readonly string[]
-  /** Delete dead letters, and what is known of their replays. */
+  /** Delete dead letters and the ledger of their replays. */
   readonly deadLetters: boolean
 }
 
 export interface ResetPlan {
-  /** Whose committed offsets go. */
+  /** The consumer group whose committed offsets are deleted. */
   readonly groupId: string
   /** Every topic of the app, also those that stay. */
   readonly topics: readonly ResetTopic[]
   /** Absolute path of the local store. */
   readonly storeDirectory: string | undefined
-  /** What to know before agreeing, as sentences. */
+  /** Warnings for whoever confirms the plan, as sentences. */
   readonly warnings: readonly string[]
 }
 
@@ -95,7 +95,7 @@ export interface ResetTopic {
   readonly name: string
   readonly role: TopicRole
   readonly action: 'rewind' | 'skip' | 'delete' | 'keep' | 'ask'
-  /** How many are there, compacted ones counted. */
+  /** Number of records, compacted ones included. */
   readonly records: number
   readonly offsets: readonly PartitionPosition[]
   /** Agents of the app whose events were seen to send to it. */
@@ -107,6 +107,6 @@ export interface MissingTopic {
   readonly name: string
   /** The worker creates it. */
   readonly created: boolean
-  /** What creates it, for whoever may: as in the error `TOPIC_MISSING`. */
+  /** A command that creates the topic, as in the error `TOPIC_MISSING`. */
   readonly command: string
 }

@@ -30,13 +30,13 @@ export interface CommandLineApp {
   describe(): AppDescription
   /** Tasks, timers and cron jobs, with what their definitions say about the next run. Needs no broker. */
   jobs(): readonly JobDescription[]
-  /** What of this machine a worker would use. Needs no broker. */
+  /** The ports and directories of this machine that a worker would use. Needs no broker. */
   place(): RunningEnvironment
   /** Stores on this machine that were written by another version of Millrace and are of no use to this one. */
   otherStores(): Promise<readonly OtherStore[]>
   /** Deletes one of them. No worker of that version may run on it. */
   removeOtherStore(store: OtherStore): Promise<void>
-  /** The app's data on this machine. Left out by apps of earlier versions. */
+  /** The app's data on this machine. Missing in apps of earlier versions. */
   readonly data?: LocalData | undefined
   /**
    * Takes options of the command line before anything starts. Throws `SETTING_INVALID` for a bad value, naming the option.
@@ -48,9 +48,9 @@ export interface CommandLineApp {
   start(): Promise<void>
   /** The worker, from the synchronous part of `start` on; `undefined` before. */
   worker(): WorkerDescription | undefined
-  /** Drains and stops; with `hard` whatever is in hand is given up. May be called twice, and before `start` has resolved. */
+  /** Drains and stops; with `hard` events in flight are dropped. May be called twice, and before `start` has resolved. */
   stop(options?: { readonly hard?: boolean }): Promise<void>
-  /** Settles when the worker has ended: resolves after `stop`, rejects with the fatal error. Asked for after `start` was called. */
+  /** Resolves after `stop`; rejects with the fatal error that ended the worker. Read after `start` was called. */
   finished(): Promise<void>
   /** A connection to the broker that joins no group. `BROKER_UNREACHABLE` after the connect time-out. */
   client(): Promise<CommandLineClient>
@@ -64,13 +64,13 @@ export interface CommandLineRuntime {
 
 export interface WorkerDescription {
   readonly id: string
-  /** How many tasks it has; 0 before it has joined. */
+  /** Number of tasks of the worker; 0 before it has joined. */
   readonly tasks: number
-  /** Of its site, for a person at this machine; `undefined` where it serves none, and before it does. */
+  /** URL of the worker's site on this machine; `undefined` while the worker serves none. */
   readonly url: string | undefined
 }
 
-/** A task, timer or cron job as its definition has it; what ran only a worker knows. */
+/** The definition of a task, timer or cron job, without its runs, which only a worker knows. */
 export interface JobDescription {
   readonly name: string
   readonly kind: 'task' | 'timer' | 'cron'
@@ -83,7 +83,7 @@ export interface JobDescription {
   readonly nextRunMs: number | undefined
 }
 
-/** What of this machine a worker uses. */
+/** The ports and directories of this machine that a worker uses. */
 export interface RunningEnvironment {
   readonly web: {
     readonly enabled: boolean
@@ -98,7 +98,7 @@ export interface RunningEnvironment {
     /** What pages ask for; never shown. Left out by apps of earlier versions. */
     readonly token?: string | undefined
   }
-  /** Absolute path under which a directory of the app is made when nothing else is said. It may be missing. */
+  /** Absolute path of the default parent of the app's directories. It may not exist yet. */
   readonly dataDirectory: string
   /** Absolute paths of what the app keeps on disk; `undefined` where that is in memory, on Kafka, or made by the app. */
   readonly logDirectory: string | undefined
@@ -123,7 +123,7 @@ export interface CommandLineClient {
   send(target: string, message: CommandLineMessage): Promise<RecordMetadata>
   /** Topics that the broker has. */
   topics(): Promise<readonly TopicInfo[]>
-  /** Those of them that the app uses or has made, sorted by name. */
+  /** The broker's topics that the app uses or has created, sorted by name. */
   appTopics(): Promise<readonly AppTopic[]>
   /**
    * Those that a worker would not find, as far as they are declared: what a handler regroups by is known once it runs. Left
@@ -208,7 +208,7 @@ export interface RecordsRequest {
     | { readonly timestampMs: number }
     | { readonly offset: number }
     | { readonly last: number }
-  /** Go on at the ends that the partitions have now. */
+  /** Keep reading after the current ends of the partitions. */
   readonly follow: boolean
   /** Only those with this key, typed as text. */
   readonly key?: string | undefined

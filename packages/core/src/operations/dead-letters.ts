@@ -53,9 +53,9 @@ export interface AgentDeadLetters {
   readonly agent: string
   /** `{app id}-{agent}-dlq`, whether it exists or not. */
   readonly topic: string
-  /** Letters in the topic, as far as they were read. */
+  /** Number of letters that were read in the topic. */
   readonly letters: number
-  /** Those of them that were not replayed. */
+  /** Number of these letters that were not replayed. */
   readonly waiting: number
   /** False when there are older letters, which were not read: `letters` and `waiting` are without them. */
   readonly complete: boolean

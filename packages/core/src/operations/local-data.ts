@@ -16,7 +16,7 @@ export interface LocalData {
   restore(directory: string): Promise<Backup>
 }
 
-/** What went through. */
+/** What was exported or imported. */
 export interface LogTransfer {
   /** The log. */
   readonly directory: string
@@ -27,7 +27,7 @@ export interface LogTransfer {
 
 /** What a backup consists of. */
 export interface Backup {
-  /** Of Millrace, when it was made. */
+  /** The version of Millrace that made the backup. */
   readonly version: string
   readonly appId: string
   /** Milliseconds since the epoch. */

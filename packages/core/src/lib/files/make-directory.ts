@@ -31,7 +31,7 @@ function make(path: string): void {
   try {
     mkdirSync(path, { mode: PRIVATE_DIRECTORY })
   } catch (thrown) {
-    // Another process was quicker, or a link leads nowhere.
+    // Another process has created it meanwhile, or it is a dangling link.
     if (codeOf(thrown) === 'EEXIST') return mustBeDirectory(path)
     throw new Error(`"${path}" cannot be made: "${dirname(path)}" takes no new directory (${textOf(thrown)})`, {
       cause: thrown,

@@ -29,7 +29,7 @@ export class Connections {
     })
   }
 
-  /** From now on a connection ends with the request that it has; those that have none end at once. */
+  /** Closes idle connections at once, and each other one after its current request. */
   drain(): void {
     this.#closing = true
     for (const [socket, answers] of this.#answers) {
@@ -109,7 +109,7 @@ function endsOf({ localAddress, localPort, remoteAddress, remotePort }: Socket):
   return `${localAddress} ${localPort} ${remoteAddress} ${remotePort}`
 }
 
-/** What was written waits for the client to take it. */
+/** Whether written bytes wait for the client to read them. */
 function isNotTaken(socket: Socket): boolean {
   return socket.writableLength > 0
 }

@@ -135,7 +135,7 @@ function boundPort(server: Server | TlsServer): number {
   throw new MillraceError('CLOSED', 'The server was closed while it was opened.')
 }
 
-/** The status for a request that no page gets to see. */
+/** The status of a request that is refused before it reaches a page. */
 function refusal({ rawHeaders, url = '/', headers: { host }, socket }: IncomingMessage): number | undefined {
   if (rawHeaders.length > 2 * MOST_HEADERS) return 431
   if (DOT_SEGMENT.test(url.split('?', 1)[0] ?? '')) return 400
@@ -169,7 +169,7 @@ function refusalBody(status: number): string {
   return JSON.stringify({ error: `${STATUS_CODES[status] ?? ''}.` })
 }
 
-/** What is sent for a request that could not be read. No more than this line is said of it: it may be an attack. */
+/** The answer to a malformed request. The answer has no details, since the request may be an attack. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (error.code === 'ECONNRESET' || !socket.writable || hasAnswer(socket)) {
     socket.destroy()

@@ -27,7 +27,7 @@ export function readFields<T>(
   }
 }
 
-/** Gives back a value that is right. */
+/** Returns the value if it is valid. */
 export function mustBe<T>(isRight: boolean, value: T): T {
   if (isRight) return value
   throw new Unreadable()

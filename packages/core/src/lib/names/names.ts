@@ -16,7 +16,7 @@ export function validateName(kind: string, name: string): string {
   throw new MillraceError('NAME_INVALID', `The ${kind} name ${JSON.stringify(name)} ${problem}.`)
 }
 
-/** What keeps text from being a name, as the end of a sentence; `undefined` when nothing does. */
+/** Why a text is not a valid name, as the end of a sentence; `undefined` if it is valid. */
 export function nameProblem(name: unknown): string | undefined {
   if (typeof name !== 'string') return 'is no text'
   if (name === '') return 'is empty'
@@ -42,22 +42,22 @@ export function kebabCase(name: string): string {
 
 // Topics that Millrace makes for an app, by name. `__` is in no name that an app may give.
 
-/** Where the replies go that agents are asked for. */
+/** Name of the topic for replies of `ask`. */
 export function repliesTopic(appId: string): string {
   return `${appId}-replies`
 }
 
-/** Where the dead letters of an agent go. */
+/** Name of the topic for an agent's dead letters. */
 export function deadLetterTopic(appId: string, agent: string): string {
   return `${appId}-${agent}-dlq`
 }
 
-/** Where it is remembered which letters were replayed: one row for each partition of each dead letter topic. */
+/** Name of the ledger of replays, with one row for each partition of each dead letter topic. */
 export function replayLedgerTopic(appId: string): string {
   return `${appId}-__replays`
 }
 
-/** Where `groupBy` sends events: the topic that is read by the subscription of this id. */
+/** Name of the repartition topic that `groupBy` sends events to, by the id of the subscription that reads it. */
 export function repartitionTopic(appId: string, subscriptionId: string): string {
   return `${appId}-${subscriptionId}-repartition`
 }
@@ -67,7 +67,7 @@ export function mergedSubscription(agent: string, topic: string): string {
   return `${agent}-merge-${topic}`
 }
 
-/** The compacted topic in which leaders keep what ran, and all workers which jobs are paused. */
+/** Name of the compacted topic in which leaders record runs of jobs, and all workers record pauses. */
 export function schedulerTopic(appId: string): string {
   return `${appId}-__scheduler`
 }

@@ -2,7 +2,7 @@ import { partitionKey, type TopicPartition } from '../../contracts/record.ts'
 import type { AssignmentChange } from '../../contracts/transport.ts'
 import { MillraceError } from '../errors/millrace-error.ts'
 
-/** What a new assignment changes for a member of a group. */
+/** The partitions that a new assignment takes from a member, leaves it and gives it. */
 export type PartitionChange = Pick<AssignmentChange, 'lost' | 'kept' | 'gained'>
 
 /** For drivers: what changes for a member that had `before` and has `after`. */

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { MillraceError } from '../errors/millrace-error.ts'
 
-/** What `web.peers` allows. */
+/** The workers' addresses that `web.peers` allows. */
 export interface PeerList {
   /** Whether a host of a URL is named, itself or a domain above it. */
   hasHost(hostname: string): boolean
