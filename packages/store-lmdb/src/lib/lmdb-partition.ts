@@ -37,7 +37,7 @@ export class LmdbPartition implements StorePartition {
   readonly damage?: string
   readonly #options: LmdbPartitionOptions
   #closed = false
-  /** A row was read that is not as it was written. */
+  /** A row differs from what was written. */
   #fault: MillraceError | undefined
 
   constructor(options: LmdbPartitionOptions) {

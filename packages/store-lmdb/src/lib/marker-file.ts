@@ -58,10 +58,10 @@ export interface OtherFormat {
   readonly format: number
 }
 
-/** What LMDB makes in a directory. */
+/** The files that LMDB creates in a directory. */
 const DATA_FILES = ['data.mdb', 'lock.mdb']
 
-/** Stores of other format versions in the directories right below one. What has no readable marker is not mentioned. */
+/** Stores of other format versions in the directories right below one. Directories without a readable marker are left out. */
 export function findOtherFormats(directory: string): readonly OtherFormat[] {
   if (!existsSync(directory)) return []
   return readdirSync(directory, { withFileTypes: true })

@@ -11,7 +11,7 @@ import type { Fallback, KeyOf, TableOptions, ValueOf } from './options.ts'
 import { createSetTable, type GlobalSetTable, type SetTable, type SetTableOptions } from './set-table.ts'
 import { type AnyTable, createTable, type Table, type TableOf } from './table.ts'
 
-/** What an app declares of tables. */
+/** Declarations of an app's tables. */
 export interface TableDeclarations {
   /**
    * Declares a table: keyed state, partitioned as its source topics, kept in the changelog `{id}-{name}-changelog`.

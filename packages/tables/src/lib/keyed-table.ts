@@ -2,7 +2,7 @@ import type { ContextStorage, TableStats } from '@millrace/worker'
 import { readingEvent, readInTurns, type CodecKeys, type RowLocator, type StateContext } from '@millrace/state'
 import type { KeyedDefinition } from './options.ts'
 
-/** What listings, pages and commands use of a table, whatever its types. */
+/** The part of a table that listings, pages and commands use, without its types. */
 export interface ListedTable {
   readonly name: string
   readonly help: string | undefined
@@ -13,7 +13,7 @@ export interface ListedTable {
   /** Rows in the partitions that are here. Throws `NO_WORKER`. */
   readonly size: number
   stats(): TableStats
-  /** What is under a key typed as text. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`, `NO_WORKER`. */
+  /** The value of a key given as text. Throws `KEY_INVALID`, `PARTITION_NOT_LOCAL`, `NO_WORKER`. */
   lookup(text: string): unknown
   /** Throws `NO_WORKER`. */
   entries(): AsyncIterableIterator<readonly [key: unknown, value: unknown]>

@@ -33,15 +33,15 @@ export type RoundTrip<S extends CodecSpec> = S extends keyof NamedCodecs
       : InputDiffersFromOutput
     : InputDiffersFromOutput
 
-/** What makes the value of a key that has none, anew for each key. */
+/** Creates the value of a missing key, a new one for each key. */
 export type Fallback<VS extends CodecSpec> = (() => ValueOf<VS>) | undefined
 
-/** What `get` gives: `undefined` only where there is no default. */
+/** The result of `get`: `undefined` only without a default. */
 export type GivenOf<VS extends CodecSpec, D extends Fallback<VS>> = [D] extends [undefined]
   ? ValueOf<VS> | undefined
   : ValueOf<VS>
 
-/** What all kinds of tables are declared with. */
+/** Options of all kinds of tables. */
 export interface KeyedOptions<KS extends CodecSpec, VS extends CodecSpec> {
   /** Must encode keys as the source topic does. */
   readonly key: KS & RoundTrip<KS>
@@ -62,7 +62,7 @@ export interface TableOptions<
   VS extends CodecSpec,
   D extends Fallback<VS> = undefined,
 > extends KeyedOptions<KS, VS> {
-  /** Makes the value of a key that has none; called anew each time, so that no two keys share an object. */
+  /** Creates the value of a missing key; called each time, so that no two keys share an object. */
   readonly default?: D
   /**
    * `'source'`: the source topic is filled by another partitioner than Kafka's default, so a key lives wherever its events

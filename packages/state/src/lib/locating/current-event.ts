@@ -32,7 +32,7 @@ export interface MisplacedKey<K> {
   readonly partition: number
 }
 
-/** Why an event may not use a key. Another codec makes other bytes of the same key, so that is named first. */
+/** Why an event may not use a key. A different codec encodes the same key to different bytes, so a codec mismatch is reported first. */
 export function ownershipError<K>({ keys, bytes, event, partition }: MisplacedKey<K>): MillraceError {
   const subject = `Key ${keys.show(bytes)} of ${keys.where}`
   if (keys.byCodec && event.keyCodec !== undefined && event.keyCodec !== keys.codecName) {

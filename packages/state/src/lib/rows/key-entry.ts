@@ -2,7 +2,7 @@ import { isMillraceError, MillraceError, toError } from '@millrace/core'
 import type { CurrentEvent, Effect, Readable } from '@millrace/worker'
 import { assertFree, type RowGroup, type RowRange } from './row-range.ts'
 
-/** What an entry needs of the rows to which it belongs. */
+/** The part of the rows that an entry uses. */
 export interface EntryOwner<V> {
   readonly partition: number
   /** Largest row, key and value. */

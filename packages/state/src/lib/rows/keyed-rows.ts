@@ -6,7 +6,7 @@ import { GroupRead, RowGroup, RowRange } from './row-range.ts'
 import type { RowShape } from './row-shape.ts'
 import { scanRows } from './scan-rows.ts'
 
-/** What a map entry, its object and its key buffer take besides the bytes of key and value. */
+/** Memory of a map entry, its object and its key buffer, without the bytes of key and value. */
 const ENTRY_OVERHEAD = 220
 /** Entries that eviction examines for each miss while the cache is full: bounds the cost of one miss. */
 const STEPS_PER_MISS = 64

@@ -48,7 +48,7 @@ export class RowRange implements Effect {
   }
 }
 
-/** What a group needs of the rows to which it belongs. */
+/** The part of the rows that a group uses. */
 interface GroupOwner<V> {
   /** The group has no entry, and no event holds it. */
   groupUnused(group: RowGroup<V>): void

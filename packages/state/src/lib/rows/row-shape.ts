@@ -1,7 +1,7 @@
 import { isMillraceError, MillraceError, toError, type Codec, type CodecSpec } from '@millrace/core'
 import { CodecKeys, type CodecKeyOptions, type KeyShape } from '../keys/key-shape.ts'
 
-/** What rows look like, for code that handles encoded keys and values, and never decodes a key. */
+/** The shape of rows, for code that handles encoded keys and values and never decodes a key. */
 export interface RowShape<V> {
   /** For messages: `table "counts"`. */
   readonly where: string

@@ -4,7 +4,7 @@ import type { CurrentEvent } from '@millrace/worker'
 const ROWS_PER_CHUNK = 500
 const ZERO = Buffer.alloc(1)
 
-/** What a scan needs of the rows that it reads. */
+/** The part of the rows that a scan uses. */
 export interface ScannedRows<V> {
   assertOpen(): void
   unstoredKeys(): Iterable<Buffer>

@@ -122,7 +122,7 @@ export function wordAt(bytes: Buffer, at: number): number {
   return bytes.readUInt32LE(at) + bytes.readUInt32LE(at + 4) * 0x1_0000_0000
 }
 
-/** What is wrong with a data file: ends in no full stop, for the middle of a sentence. */
+/** A description of the damage to a data file, without a full stop, for the middle of a sentence. */
 export class DamageFound extends Error {
   override readonly name: string = 'DamageFound'
 }

@@ -23,7 +23,7 @@ export interface Inspection {
   readonly owner: string | undefined
 }
 
-/** `in use` when another process keeps writing the file, so that nothing can be said of it. */
+/** `in use` when another process keeps writing the file, which therefore cannot be inspected. */
 export type InspectionResult = Inspection | 'in use' | DamageFound
 
 /**
