@@ -26,8 +26,11 @@ const DRIVERS = ['transport-kafkajs', 'transport-embedded', 'store-lmdb', 'web-h
 const FOR_TESTS = 'kafka-for-tests'
 /** Makes programs that start quickly; imports nothing of ours. */
 const PROGRAMS = 'programs-for-tests'
-/** What parts test themselves on: a driver, or the suite of the one driver that is inside a part. Neither depends on a part. */
+/** A worker on a memory log, in which parts test themselves; imports `core`, `worker` and `transport-embedded`. */
+const ENGINE_FOR_TESTS = 'engine-for-tests'
+/** What parts test themselves on: the engine, a driver, or the suite of the one driver that is inside a part. None depends on a part. */
 const TEST_DRIVERS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['streams', [ENGINE_FOR_TESTS]],
   ['state', ['conformance']],
   ['worker', ['transport-embedded']],
   ['web', ['conformance']],

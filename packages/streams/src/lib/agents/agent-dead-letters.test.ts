@@ -1,16 +1,15 @@
+import type { Engine } from '@millrace/engine-for-tests'
 import { describe, expect, it } from 'vitest'
 import { createChannel } from '../channels/channel.ts'
 import { readLetterHeaders } from '../dead-letters/letter-headers.ts'
 import { replayMark, withReplayMark } from '../events/replay-mark.ts'
-import type { MemoryWorker } from '../fixtures/memory-worker.fixture.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import { createAgent } from './create-agent.ts'
 
 const text = (value: Buffer | null | undefined): string | undefined => value?.toString('utf8')
 
-function lettersOf(worker: MemoryWorker, agent: string) {
-  return worker.records(`app-${agent}-dlq`).map((record) => {
+function lettersOf(engine: Engine, agent: string) {
+  return engine.records(`app-${agent}-dlq`).map((record) => {
     const told = readLetterHeaders(record.headers)
     return {
       value: text(record.value),
@@ -24,9 +23,9 @@ function lettersOf(worker: MemoryWorker, agent: string) {
 
 describe('an agent that fails for good', () => {
   it('tries again, then keeps the event as it came, without what was done for it', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { key: 'string', value: 'number', partitions: 4 })
-    const out = createTopic(deps, 'out', { value: 'number' })
+    const { deps, createTopic, engine, declared, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { key: 'string', value: 'number', partitions: 4 })
+    const out = createTopic('out', { value: 'number' })
     class Unlucky extends Error {}
     const part = await run(
       createAgent(deps, 'picky', topic, async (stream) => {
@@ -39,11 +38,11 @@ describe('an agent that fails for good', () => {
     for (let n = 0; n < 10; n++)
       await topic.send({ key: `k${n}`, value: n, headers: { trace: `t${n}` }, timestamp: 1000 + n, partition: n % 4 })
     await until('all are done', () => part.counts().picky?.processed === 9 && part.counts().picky?.active === 0)
-    await worker.stop()
+    await engine.stop()
     expect(part.counts().picky).toMatchObject({ received: 10, processed: 9, failed: 4, retried: 3, deadLettered: 1 })
-    expect(worker.records('out')).toHaveLength(9)
-    expect(worker.failure).toBeUndefined()
-    expect(lettersOf(worker, 'picky')).toEqual([
+    expect(engine.records('out')).toHaveLength(9)
+    expect(engine.failure).toBeUndefined()
+    expect(lettersOf(engine, 'picky')).toEqual([
       {
         value: '7',
         key: 'k7',
@@ -66,7 +65,7 @@ describe('an agent that fails for good', () => {
       },
     ])
     // Its record's partition is the letter's.
-    expect(worker.topics.get('app-picky-dlq')).toMatchObject({
+    expect(declared.get('app-picky-dlq')).toMatchObject({
       partitions: undefined,
       sizedAs: ['numbers'],
       internal: true,
@@ -75,8 +74,8 @@ describe('an agent that fails for good', () => {
   })
 
   it('declares the topic only where a letter can come about', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, declared, run } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const idle = async (stream: AsyncIterable<number>): Promise<void> => {
       for await (const _ of stream);
     }
@@ -86,16 +85,13 @@ describe('an agent that fails for good', () => {
       createAgent(deps, 'stops', topic, idle, { onError: 'stop' }),
       createAgent(deps, 'skips', topic, idle, { onError: { retry: 2, then: 'skip' } }),
     )
-    await worker.stop()
-    expect([...worker.topics.keys()].filter((name) => name.endsWith('-dlq'))).toEqual([
-      'app-keeps-dlq',
-      'app-decides-dlq',
-    ])
+    await engine.stop()
+    expect([...declared.keys()].filter((name) => name.endsWith('-dlq'))).toEqual(['app-keeps-dlq', 'app-decides-dlq'])
   })
 
   it('keeps at once what cannot be decoded, and what its own function wants kept', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const part = await run(
       createAgent(deps, 'decodes', topic, async (stream) => {
         for await (const _ of stream);
@@ -110,24 +106,31 @@ describe('an agent that fails for good', () => {
         { onError: ({ error }) => (error.message === 'seven' ? 'deadLetter' : 'skip') },
       ),
     )
-    worker.produce({ topic: 'numbers', key: null, value: Buffer.from([0xff]), headers: [], timestamp: 0, partition: 0 })
+    await engine.produce({
+      topic: 'numbers',
+      key: null,
+      value: Buffer.from([0xff]),
+      headers: [],
+      timestamp: 0,
+      partition: 0,
+    })
     await topic.send({ value: 7 })
     await until(
       'both are done',
       () => part.counts().decodes?.processed === 1 && part.counts().decides?.deadLettered === 1,
     )
-    await worker.stop()
+    await engine.stop()
     expect(part.counts()).toMatchObject({
       decodes: { deadLettered: 1, retried: 0, failed: 1 },
       decides: { deadLettered: 1, skipped: 1, retried: 0 },
     })
-    expect(worker.records('app-decodes-dlq').map(({ value }) => value)).toEqual([Buffer.from([0xff])])
-    expect(lettersOf(worker, 'decodes')[0]?.facts).toMatchObject({ code: 'DECODE_FAILED', attempts: 1 })
+    expect(engine.records('app-decodes-dlq').map(({ value }) => value)).toEqual([Buffer.from([0xff])])
+    expect(lettersOf(engine, 'decodes')[0]?.facts).toMatchObject({ code: 'DECODE_FAILED', attempts: 1 })
   })
 
   it('keeps every event of a batch', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const part = await run(
       createAgent(
         deps,
@@ -141,9 +144,9 @@ describe('an agent that fails for good', () => {
     )
     for (let value = 0; value < 9; value++) await topic.send({ value })
     await until('all are done', () => part.counts().batches?.processed === 6)
-    await worker.stop()
+    await engine.stop()
     expect(part.counts().batches).toMatchObject({ processed: 6, deadLettered: 3, active: 0 })
-    expect(lettersOf(worker, 'batches').map(({ value, facts }) => [value, facts?.offset, facts?.attempts])).toEqual([
+    expect(lettersOf(engine, 'batches').map(({ value, facts }) => [value, facts?.offset, facts?.attempts])).toEqual([
       ['3', 3, 2],
       ['4', 4, 2],
       ['5', 5, 2],
@@ -151,7 +154,7 @@ describe('an agent that fails for good', () => {
   })
 
   it('tells whoever asked', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run } = streamsForTests()
     const double = createAgent(
       deps,
       'double',
@@ -167,13 +170,13 @@ describe('an agent that fails for good', () => {
     const part = await run(double)
     await expect(double.ask(13)).rejects.toThrow('unlucky')
     expect(await double.ask(2)).toBe(4)
-    await worker.stop()
+    await engine.stop()
     expect(part.counts().double).toMatchObject({ deadLettered: 1, processed: 1 })
-    expect(lettersOf(worker, 'double')).toHaveLength(1)
+    expect(lettersOf(engine, 'double')).toHaveLength(1)
   })
 
   it('keeps messages of a channel as JSON, and stops where there is no JSON of one', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run, until } = streamsForTests()
     const channel = createChannel<{ n: number | bigint }>(deps, 'parcels')
     const part = await run(
       createAgent(
@@ -188,19 +191,19 @@ describe('an agent that fails for good', () => {
     )
     await channel.send({ key: 'k', value: { n: 1 } })
     await until('it is kept', () => part.counts().opens?.deadLettered === 1)
-    expect(lettersOf(worker, 'opens')).toMatchObject([{ key: 'k', value: '{"n":1}', facts: { topic: 'parcels' } }])
+    expect(lettersOf(engine, 'opens')).toMatchObject([{ key: 'k', value: '{"n":1}', facts: { topic: 'parcels' } }])
     await channel.send({ value: { n: 1n } })
-    await until('the worker fails', () => worker.failure !== undefined)
-    expect(worker.failure).toMatchObject({ code: 'AGENT_FAILED', cause: { message: 'empty' } })
-    expect(worker.failure?.message).toContain('cannot be kept as a dead letter')
+    await until('the worker fails', () => engine.failure !== undefined)
+    expect(engine.failure).toMatchObject({ code: 'AGENT_FAILED', cause: { message: 'empty' } })
+    expect(engine.failure?.message).toContain('cannot be kept as a dead letter')
   })
 })
 
 describe('a replayed record', () => {
   it('is handled by its agent only, which passes it on without the mark', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const out = createTopic('out', { value: 'number', partitions: 1 })
     const seen: string[] = []
     const marks: (string | undefined)[] = []
     const handler = (name: string) =>
@@ -215,13 +218,13 @@ describe('a replayed record', () => {
     const mark = replayMark('app', 'b', 'numbers')
     const record = { topic: 'numbers', key: null, timestamp: 0, partition: 0 }
     // What cannot be decoded by the one it is not for does not concern it.
-    worker.produce({ ...record, value: Buffer.from('1'), headers: withReplayMark([['trace', null]], mark) })
+    await engine.produce({ ...record, value: Buffer.from('1'), headers: withReplayMark([['trace', null]], mark) })
     await topic.send({ value: 2 })
     await until('all is seen', () => seen.length === 3)
-    await worker.stop()
+    await engine.stop()
     expect(seen.toSorted()).toEqual(['a 2', 'b 1', 'b 2'])
     expect(marks).toEqual([undefined, undefined, undefined])
     expect(part.counts()).toMatchObject({ a: { leftToOthers: 1, processed: 1 }, b: { leftToOthers: 0, processed: 2 } })
-    expect(worker.records('out').map(({ headers }) => headers)).toEqual([[['trace', null]], []])
+    expect(engine.records('out').map(({ headers }) => headers)).toEqual([[['trace', null]], []])
   })
 })

@@ -1,9 +1,9 @@
 import { deferred, jsonCodec, MillraceError, type Codec } from '@millrace/core'
+import type { EngineOptions } from '@millrace/engine-for-tests'
+import type { CurrentEvent } from '@millrace/worker'
 import { describe, expect, it } from 'vitest'
 import type { Event } from '../events/event.ts'
-import { MemoryEvent } from '../fixtures/memory-event.fixture.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import { createAgent } from './create-agent.ts'
 import type { FailedEvent } from '../errors/error-policy.ts'
 
@@ -16,11 +16,28 @@ function json(refused: 'encode' | 'decode' | 'neither'): Codec<unknown> {
   return { name, encode: refused === 'encode' ? refuse : encode, decode: refused === 'decode' ? refuse : decode }
 }
 
+/** How many partitions dead letters have is not known before `answer` resolves. */
+function answering(answer: Promise<void>): NonNullable<EngineOptions['wrap']> {
+  return (transport) => {
+    const open = transport.producer.bind(transport)
+    transport.producer = () => {
+      const producer = open()
+      const ask = producer.partitions.bind(producer)
+      producer.partitions = async (topic) => {
+        if (topic.endsWith('-dlq')) await answer
+        return await ask(topic)
+      }
+      return producer
+    }
+    return transport
+  }
+}
+
 describe('a failing agent', () => {
   it('handles the event again, and what it did before the failure counts once', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 4 })
-    const out = createTopic(deps, 'out', { value: 'number' })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 4 })
+    const out = createTopic('out', { value: 'number' })
     const failed = new Set<number>()
     let runs = 0
     const part = await run(
@@ -41,11 +58,11 @@ describe('a failing agent', () => {
         { concurrency: 3 },
       ),
     )
-    for (let n = 0; n < 1000; n++) await topic.send({ key: `k${n % 50}`, value: n })
+    await Promise.all(Array.from({ length: 1000 }, (_, n) => topic.send({ key: `k${n % 50}`, value: n })))
     await until('all done', () => part.counts().sometimes?.processed === 1000)
-    await worker.stop()
+    await engine.stop()
     expect(
-      worker
+      engine
         .records('out')
         .map(({ value }) => Number(value))
         .sort((a, b) => a - b),
@@ -62,12 +79,12 @@ describe('a failing agent', () => {
       active: 0,
     })
     expect(runs).toBe(13)
-    expect(worker.errors).toHaveLength(10)
+    expect(engine.errors).toHaveLength(10)
   })
 
   it('stops the worker after its retries where it is told to, naming everything', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     let attempts = 0
     const part = await run(
       createAgent(
@@ -85,21 +102,21 @@ describe('a failing agent', () => {
       ),
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
-    await until('the worker fails', () => worker.failure !== undefined)
+    await until('the worker fails', () => engine.failure !== undefined)
     expect(attempts).toBe(4)
-    expect(worker.failure).toMatchObject({
+    expect(engine.failure).toMatchObject({
       code: 'AGENT_FAILED',
       cause: expect.objectContaining({ message: 'no good' }),
     })
-    expect(worker.failure?.message).toContain('Agent "never" failed on numbers/0 at offset 1')
-    await worker.stop()
+    expect(engine.failure?.message).toContain('Agent "never" failed on numbers/0 at offset 1')
+    await engine.stop()
     expect(part.counts().never).toMatchObject({ processed: 1, failed: 4, retried: 3 })
   })
 
   it('skips where it is told to', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const out = createTopic('out', { value: 'number', partitions: 1 })
     const told: FailedEvent[] = []
     const handler = async (stream: AsyncIterable<number>): Promise<void> => {
       for await (const n of stream) {
@@ -118,9 +135,9 @@ describe('a failing agent', () => {
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
     await until('done', () => part.counts().skips?.processed === 2 && part.counts().decides?.processed === 2)
-    await worker.stop()
+    await engine.stop()
     expect(
-      worker
+      engine
         .records('out')
         .map(({ value }) => Number(value))
         .sort(),
@@ -136,9 +153,9 @@ describe('a failing agent', () => {
   })
 
   it('handles a batch again as a whole', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const out = createTopic('out', { value: 'number', partitions: 1 })
     const batches: number[][] = []
     const part = await run(
       createAgent(deps, 'batches', topic, async (stream) => {
@@ -151,14 +168,14 @@ describe('a failing agent', () => {
     )
     for (let value = 0; value < 9; value++) await topic.send({ value })
     await until('done', () => batches.length === 4)
-    await worker.stop()
+    await engine.stop()
     expect(batches).toEqual([
       [0, 1, 2],
       [3, 4, 5],
       [3, 4, 5],
       [6, 7, 8],
     ])
-    expect(worker.records('out')).toHaveLength(3)
+    expect(engine.records('out')).toHaveLength(3)
     expect(part.counts().batches).toMatchObject({ received: 9, processed: 9, failed: 1, active: 0 })
   })
 
@@ -166,8 +183,8 @@ describe('a failing agent', () => {
     ['skip', { retry: 5, then: 'skip' } as const],
     ['stop', 'stop'],
   ] as const)('does not retry what cannot be decoded: %s', async (then, onError) => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const seen: number[] = []
     const agent = createAgent(
       deps,
@@ -179,36 +196,35 @@ describe('a failing agent', () => {
       { onError },
     )
     const part = await run(agent)
-    worker.produce({ topic: 'numbers', key: null, value: Buffer.from('x'), headers: [], timestamp: 0, partition: 0 })
-    await topic.send({ value: 7 })
-    await until('it is decided', () => worker.failure !== undefined || seen.length === 1)
+    await Promise.all(['x', '7'].map((text) => engine.produce({ topic: 'numbers', value: Buffer.from(text) })))
+    await until('it is decided', () => engine.failure !== undefined || seen.length === 1)
     expect(part.counts().decodes).toMatchObject({ skipped: then === 'skip' ? 1 : 0, retried: 0, failed: 1 })
     if (then === 'skip') return expect(seen).toEqual([7])
-    expect(worker.failure).toMatchObject({ code: 'AGENT_FAILED', cause: { code: 'DECODE_FAILED' } })
-    expect(worker.failure?.message).toMatch(/"decodes" failed on numbers\/0 at offset 0, attempt 1.*topic "numbers"/)
+    expect(engine.failure).toMatchObject({ code: 'AGENT_FAILED', cause: { code: 'DECODE_FAILED' } })
+    expect(engine.failure?.message).toMatch(/"decodes" failed on numbers\/0 at offset 0, attempt 1.*topic "numbers"/)
   })
 
   it.each([
     ['value', { key: json('neither'), value: json('decode') }],
     ['key', { key: json('decode'), value: json('neither') }],
   ])('does not retry a record whose %s does not match its schema', async (_, codecs) => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'orders', { ...codecs, partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('orders', { ...codecs, partitions: 1 })
     const agent = createAgent(deps, 'reads', topic, async (orders) => {
       for await (const event of orders.events()) void event.key
     })
     const counts = await run(agent)
     const text = Buffer.from('{"total":1}')
-    worker.produce({ topic: 'orders', key: text, value: text, headers: [], timestamp: 0, partition: 0 })
+    await engine.produce({ topic: 'orders', key: text, value: text, headers: [], timestamp: 0, partition: 0 })
     await until('it is decided', () => counts.counts().reads?.deadLettered === 1)
     expect(counts.counts().reads).toMatchObject({ failed: 1, retried: 0 })
-    expect(worker.errors).toMatchObject([{ error: { code: 'SCHEMA_MISMATCH' } }])
+    expect(engine.errors).toMatchObject([{ error: { code: 'SCHEMA_MISMATCH' } }])
   })
 
   it('retries an event whose handler has sent what does not match a schema', async () => {
-    const { deps, run } = streamsForTests()
-    const topic = createTopic(deps, 'orders', { value: 'json', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: json('encode') })
+    const { deps, createTopic, run, until } = streamsForTests()
+    const topic = createTopic('orders', { value: 'json', partitions: 1 })
+    const out = createTopic('out', { value: json('encode') })
     const part = await run(
       createAgent(deps, 'sends', topic, async (orders) => {
         for await (const order of orders) await out.send({ value: order })
@@ -220,8 +236,8 @@ describe('a failing agent', () => {
   })
 
   it('is not to blame for an event that another one holds', async () => {
-    const { deps, worker, contexts, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, contexts, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     let resolveConflict = 0
     const part = await run(
       createAgent(deps, 'aside', topic, async (stream) => {
@@ -240,39 +256,43 @@ describe('a failing agent', () => {
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
     await until('done', () => part.counts().aside?.processed === 3 && resolveConflict === 10)
-    await worker.stop()
+    await engine.stop()
     expect(part.counts().aside).toMatchObject({ failed: 0, retried: 0, processed: 3, active: 0 })
   })
 
   it('is not to blame for an event whose task was lost, and what it did is dropped', async () => {
-    const { deps, worker, contexts, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, contexts, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const told: string[] = []
     const seen: number[] = []
     const part = await run(
       createAgent(deps, 'loses', topic, async (stream) => {
         for await (const n of stream) {
+          const isFirst = !seen.includes(n)
           seen.push(n)
           const event = contexts.getStore()?.event
-          if (n > 1 || !(event instanceof MemoryEvent)) continue
+          if (n > 1 || !isFirst || event === undefined) continue
+          await until('all before it is committed', () => (engine.log.committed('app')[0]?.offset ?? 0) >= n)
           event.hold({ apply: () => told.push('applied'), drop: () => told.push('dropped') })
-          event.lose()
+          engine.expire()
+          await until('its task is lost', () => !event.open)
           if (n === 0) throw new Error('aborted')
         }
       }),
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
-    await until('done', () => part.counts().loses?.processed === 1)
-    await worker.stop()
-    expect(seen).toEqual([0, 1, 2])
+    await until('done', () => part.counts().loses?.processed === 3)
+    await engine.stop()
+    // The next owner of the task, here the same worker, handles the event.
+    expect(seen).toEqual([0, 0, 1, 1, 2])
     expect(told).toEqual(['dropped', 'dropped'])
-    expect(part.counts().loses).toMatchObject({ failed: 0, processed: 1, active: 0 })
+    expect(part.counts().loses).toMatchObject({ failed: 0, processed: 3, active: 0 })
   })
 
   it('shows onError the value as it came, and undefined where it cannot be decoded', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    const kept = createTopic(deps, 'kept', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const kept = createTopic('kept', { value: 'number', partitions: 1 })
     const values: (number | undefined)[] = []
     const part = await run(
       createAgent(
@@ -292,7 +312,14 @@ describe('a failing agent', () => {
       ),
     )
     await topic.send({ value: 21 })
-    worker.produce({ topic: 'numbers', key: null, value: Buffer.from('x'), headers: [], timestamp: 0, partition: 0 })
+    await engine.produce({
+      topic: 'numbers',
+      key: null,
+      value: Buffer.from('x'),
+      headers: [],
+      timestamp: 0,
+      partition: 0,
+    })
     await until('both are skipped', () => part.counts().doubles?.skipped === 2)
     expect(values).toEqual([21, undefined])
   })
@@ -301,10 +328,10 @@ describe('a failing agent', () => {
     ['its dead letter is sent', 'deadLetter' as const],
     ['onError thinks about it', 'function' as const],
   ])('is not to blame for an event whose task is lost while %s', async (_, when) => {
-    const { deps, worker, contexts, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
     const answer = deferred<void>()
-    const events: MemoryEvent[] = []
+    const { deps, createTopic, engine, contexts, run, until } = streamsForTests({ wrap: answering(answer.promise) })
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const events: CurrentEvent[] = []
     const asked: FailedEvent[] = []
     const decide = async (failed: FailedEvent): Promise<'stop'> => {
       asked.push(failed)
@@ -319,7 +346,7 @@ describe('a failing agent', () => {
         async (stream) => {
           for await (const n of stream) {
             const event = contexts.getStore()?.event
-            if (n > 0 || !(event instanceof MemoryEvent)) continue
+            if (n > 0 || event === undefined || events.length > 0) continue
             events.push(event)
             throw new Error('no good')
           }
@@ -327,24 +354,22 @@ describe('a failing agent', () => {
         { onError: when === 'deadLetter' ? when : decide },
       ),
     )
-    worker.answering = answer.promise
     await topic.send({ value: 0 })
-    await until(
-      'it has failed',
-      () => part.counts().loses?.failed === 1 && (when === 'deadLetter' || asked.length === 1),
-    )
-    events[0]?.lose()
+    await until('it has failed', () => part.counts().loses?.failed === 1)
+    if (when === 'function') await until('it is asked', () => asked.length === 1)
+    engine.expire()
+    await until('its task is lost', () => events[0]?.open === false)
     answer.resolve()
     await until('it is out of hand', () => part.counts().loses?.active === 0)
     await topic.send({ value: 1 })
-    await until('the agent goes on', () => part.counts().loses?.processed === 1)
-    expect(worker.failure).toBeUndefined()
-    expect(worker.records('app-loses-dlq')).toEqual([])
+    await until('the agent goes on', () => part.counts().loses?.processed === 2)
+    expect(engine.failure).toBeUndefined()
+    expect(engine.records('app-loses-dlq')).toEqual([])
     expect(part.counts().loses).toMatchObject({ deadLettered: 0, skipped: 0 })
   })
 
   it('stops the worker when it returns while its stream is open', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run, until } = streamsForTests()
     await run(
       createAgent(deps, 'returns', { value: 'number' }, async (stream) => {
         for await (const _ of stream) break
@@ -360,12 +385,12 @@ describe('a failing agent', () => {
         partition: 0,
       }),
     )
-    await until('the worker fails', () => worker.failure !== undefined)
-    expect(worker.failure).toMatchObject({ code: 'AGENT_RETURNED' })
+    await until('the worker fails', () => engine.failure !== undefined)
+    expect(engine.failure).toMatchObject({ code: 'AGENT_RETURNED' })
   })
 
   it('is started again 5 times when it fails with no event, and then stops the worker', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run, until } = streamsForTests()
     let runs = 0
     await run(
       createAgent(deps, 'unable', { value: 'number' }, async () => {
@@ -373,14 +398,14 @@ describe('a failing agent', () => {
         throw new Error('no connection')
       }),
     )
-    await until('the worker fails', () => worker.failure !== undefined)
+    await until('the worker fails', () => engine.failure !== undefined)
     expect(runs).toBe(6)
-    expect(worker.failure).toMatchObject({ code: 'AGENT_FAILED', message: expect.stringContaining('no connection') })
+    expect(engine.failure).toMatchObject({ code: 'AGENT_FAILED', message: expect.stringContaining('no connection') })
   })
 
   it('goes on where a loop was left and entered again', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const seen: number[] = []
     const part = await run(
       createAgent(deps, 'leaves', topic, async (stream) => {
@@ -393,14 +418,14 @@ describe('a failing agent', () => {
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
     await until('done', () => seen.length === 3)
-    await worker.stop()
+    await engine.stop()
     expect(seen).toEqual([0, 1, 20])
     expect(part.counts().leaves).toMatchObject({ processed: 3, active: 0 })
   })
 
   it('is charged with the event whose run failed, under noAck', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const done: number[] = []
     const attempts: number[] = []
     const work = async (event: Event<string | null, number>): Promise<void> => {
@@ -430,15 +455,15 @@ describe('a failing agent', () => {
     )
     for (const value of [0, 1, 2, 3]) await topic.send({ value })
     await until('all processed', () => part.counts().parallel?.processed === 4)
-    expect(worker.failure).toBeUndefined()
+    expect(engine.failure).toBeUndefined()
     expect(attempts).toEqual([1, 1])
     expect(part.counts().parallel).toMatchObject({ received: 4, failed: 2, retried: 2, active: 0 })
     expect(new Set(done)).toEqual(new Set([0, 1, 2, 3]))
   })
 
   it('lets operators and groupBy fail by the same rules, without restarting the handler', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const seen: string[] = []
     let runs = 0
     let failures = 2
@@ -454,7 +479,7 @@ describe('a failing agent', () => {
     )
     for (const value of [0, 1, 2]) await topic.send({ value })
     await until('all seen', () => seen.length === 3)
-    await worker.stop()
+    await engine.stop()
     expect(new Set(seen)).toEqual(new Set(['k0', 'k1', 'k2']))
     expect(runs).toBe(1)
     expect(part.counts().operators).toMatchObject({ failed: 2, retried: 2, processed: 6 })

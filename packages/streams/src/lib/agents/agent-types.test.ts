@@ -18,7 +18,7 @@ describe('types of topics', () => {
   it('sends the input of a codec and reads its output', () => {
     const posts = createTopic(deps, 'posts', { value: 'string' })
     expectTypeOf(posts.send).parameter(0).toHaveProperty('value').toEqualTypeOf<string | null>()
-    expectTypeOf(posts.send({ value: '' })).resolves.toEqualTypeOf<SendReceipt>()
+    expectTypeOf(() => posts.send({ value: '' })).returns.resolves.toEqualTypeOf<SendReceipt>()
     // @ts-expect-error a number is no string
     void (() => posts.send({ value: 1 }))
     const stamped = createTopic(deps, 'stamped', { key: 'number', value: json(Stamped) })

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createChannel } from '../channels/channel.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import type { AnyAgent } from './agent.ts'
 import { createAgent } from './create-agent.ts'
 
@@ -15,8 +14,8 @@ function given(...args: readonly unknown[]): AnyAgent {
 }
 
 describe('an agent that makes no sense is refused', () => {
-  const { deps } = streamsForTests()
-  const topic = createTopic(deps, 'posts', { value: 'string' })
+  const { deps, createTopic } = streamsForTests()
+  const topic = createTopic('posts', { value: 'string' })
 
   it.each([
     ['text', 'posts', 'Agent "t" cannot read from "posts"; .* Declare the topic: app.topic\\("posts"'],
@@ -72,27 +71,25 @@ describe('a handler that does not wait for events', () => {
     ],
     ['one that gives its stream back', (stream: object) => stream, 'gave an object'],
   ])('stops the worker at once, saying how it should be written: %s', async (_, handler, message) => {
-    const { deps, worker, run } = streamsForTests()
-    await run(given(deps, 'plain', { value: 'string' }, handler))
-    await until('the worker fails', () => worker.failure !== undefined)
-    expect(worker.failure).toMatchObject({
+    const { deps, run } = streamsForTests()
+    await expect(run(given(deps, 'plain', { value: 'string' }, handler))).rejects.toMatchObject({
       code: 'DEFINITION_INVALID',
       detail: expect.stringMatching(new RegExp(`The handler of agent "plain" ${message} .*async \\(stream\\) =>`)),
     })
   })
 
   it('or returns while its stream is open is told what usually causes it', async () => {
-    const { deps, worker, run } = streamsForTests()
-    await run(createAgent(deps, 'leaves', { value: 'string' }, async () => {}))
-    await until('the worker fails', () => worker.failure !== undefined)
-    expect(worker.failure?.message).toMatch(/^AGENT_RETURNED: The handler of agent "leaves" returned.* break .*await/)
+    const { deps, run } = streamsForTests()
+    await expect(run(createAgent(deps, 'leaves', { value: 'string' }, async () => {}))).rejects.toThrow(
+      /^AGENT_RETURNED: The handler of agent "leaves" returned.* break .*await/,
+    )
   })
 })
 
 describe('two loops over one stream', () => {
   it('are refused, whatever the current event', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'posts', { value: 'string', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('posts', { value: 'string', partitions: 1 })
     const seen: string[] = []
     const part = await run(
       createAgent(deps, 'twice', topic, async (posts) => {
@@ -103,8 +100,8 @@ describe('two loops over one stream', () => {
       }),
     )
     await topic.send({ value: 'a' })
-    await until('the worker fails', () => worker.failure !== undefined)
-    expect(worker.failure).toMatchObject({
+    await until('the worker fails', () => engine.failure !== undefined)
+    expect(engine.failure).toMatchObject({
       code: 'DEFINITION_INVALID',
       detail: expect.stringMatching(/Agent "twice" begins a second loop over topic "posts"/),
     })
@@ -113,20 +110,17 @@ describe('two loops over one stream', () => {
   })
 
   it('side by side are refused, also over a channel', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, run } = streamsForTests()
     const channel = createChannel<number>(deps, 'numbers')
-    await run(
-      createAgent(deps, 'twice', channel, async (numbers) => {
-        await Promise.all([reads(numbers), reads(numbers)])
-      }),
-    )
-    await until('the worker fails', () => worker.failure !== undefined)
-    expect(worker.failure?.message).toContain('begins a second loop over channel "numbers"')
+    const twice = createAgent(deps, 'twice', channel, async (numbers) => {
+      await Promise.all([reads(numbers), reads(numbers)])
+    })
+    await expect(run(twice)).rejects.toThrow('begins a second loop over channel "numbers"')
   })
 
   it('one after the other are one loop', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'posts', { value: 'string', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('posts', { value: 'string', partitions: 1 })
     const seen: string[] = []
     const part = await run(
       createAgent(deps, 'again', topic, async (posts) => {
@@ -140,6 +134,6 @@ describe('two loops over one stream', () => {
     for (const value of ['a', 'b', 'c']) await topic.send({ value })
     await until('all are handled', () => part.counts().again?.processed === 3)
     expect(seen).toEqual(['first a', 'b', 'c'])
-    expect(worker.failure).toBeUndefined()
+    expect(engine.failure).toBeUndefined()
   })
 })

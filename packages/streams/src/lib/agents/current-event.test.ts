@@ -1,16 +1,15 @@
 import type { CurrentEvent } from '@millrace/worker'
 import { describe, expect, it } from 'vitest'
 import type { Event } from '../events/event.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import { createAgent } from './create-agent.ts'
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 describe('the current event', () => {
   it('reaches the loop body, also after awaits in it, with every instance at its own event', async () => {
-    const { deps, worker, contexts, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { key: 'string', value: 'number', partitions: 8 })
+    const { deps, createTopic, engine, contexts, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { key: 'string', value: 'number', partitions: 8 })
     let wrong = 0
     let right = 0
     const check = (event: Event<string, number>): void => {
@@ -42,13 +41,13 @@ describe('the current event', () => {
     }
     await until('all processed', () => part.counts().scoped?.received === 400 && right + wrong === 2000)
     expect({ wrong, right }).toEqual({ wrong: 0, right: 2000 })
-    await worker.stop()
+    await engine.stop()
     expect(part.counts().scoped?.processed).toBe(400)
   })
 
   it('is right in async generators after each yield, whether events are ready or not', async () => {
-    const { deps, contexts, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, contexts, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     let wrong = 0
     let right = 0
     const check = (event: Event<string | null, number>): void => {
@@ -77,9 +76,9 @@ describe('the current event', () => {
   })
 
   it('of an older event stays with the work that floats past it, and is closed', async () => {
-    const { deps, contexts, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: 'number' })
+    const { deps, createTopic, contexts, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const out = createTopic('out', { value: 'number' })
     const floating: Promise<unknown>[] = []
     const scopes: (CurrentEvent | undefined)[] = []
     await run(
@@ -105,9 +104,9 @@ describe('the current event', () => {
   })
 
   it('is none before the first event, between events and after the end', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: 'number' })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const out = createTopic('out', { value: 'number' })
     const codes: unknown[] = []
     const tryIt = async (): Promise<void> => {
       await out.send({ value: 1 }).catch((error: unknown) => codes.push(error))
@@ -125,15 +124,15 @@ describe('the current event', () => {
     )
     await topic.send({ value: 0 })
     await until('two refusals', () => codes.length === 2)
-    await worker.stop()
+    await engine.stop()
     expect(codes).toHaveLength(3)
     for (const error of codes) expect(error).toMatchObject({ code: 'NO_CURRENT_EVENT' })
-    expect(worker.records('out')).toEqual([])
+    expect(engine.records('out')).toEqual([])
   })
 
   it('reaches functions of operators, filtered events included', async () => {
-    const { deps, contexts, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, contexts, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const offsets: (number | undefined)[] = []
     const part = await run(
       createAgent(deps, 'operators', topic, async (stream) => {
@@ -153,9 +152,9 @@ describe('the current event', () => {
   })
 
   it('is given by event.run under noAck', async () => {
-    const { deps, contexts, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: 'number' })
+    const { deps, createTopic, engine, contexts, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const out = createTopic('out', { value: 'number' })
     const held: Event<string | null, number>[] = []
     let outside: unknown = 'unset'
     const part = await run(
@@ -177,8 +176,9 @@ describe('the current event', () => {
       })
       event.ack()
     }
+    await until('all are sent', () => engine.records('out').length === 3)
     expect(
-      worker
+      engine
         .records('out')
         .map(({ value }) => value?.toString())
         .sort(),

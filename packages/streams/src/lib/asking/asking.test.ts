@@ -3,12 +3,12 @@ import { deferred, manualClock, MillraceError } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
 import { createChannel } from '../channels/channel.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { RefusedReaders } from '../fixtures/refused-readers.fixture.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 
 describe('ask', () => {
   it('resolves with the first value that the agent yields for it', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run } = streamsForTests()
     const double = createAgent(deps, 'double', { value: 'number' }, async function* (numbers) {
       for await (const n of numbers) {
         yield n * 2
@@ -18,13 +18,13 @@ describe('ask', () => {
     await run(double)
     expect(await double.ask(21)).toBe(42)
     expect(await double.ask(1, { key: 'k' })).toBe(2)
-    expect(worker.records('app-double')[0]?.headers.map(([name]) => name)).toEqual([
+    expect(engine.records('app-double')[0]?.headers.map(([name]) => name)).toEqual([
       'millrace-reply-topic',
       'millrace-reply-partition',
       'millrace-correlation-id',
       'millrace-reply-agent',
     ])
-    await worker.stop()
+    await engine.stop()
     await expect(double.ask(1)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
@@ -58,7 +58,7 @@ describe('ask', () => {
   })
 
   it('rejects with the message of an agent that fails for good, or finishes without a reply', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run } = streamsForTests()
     const picky = createAgent(
       deps,
       'picky',
@@ -75,7 +75,7 @@ describe('ask', () => {
       { onError: { retry: 1, backoff: 1, then: 'skip' } },
     )
     await run(picky)
-    await expect(picky.ask(-1)).rejects.toMatchObject({
+    await expect(engine.during(picky.ask(-1))).rejects.toMatchObject({
       code: 'ASK_FAILED',
       message: '-1 is negative',
       agent: 'picky',
@@ -88,12 +88,14 @@ describe('ask', () => {
     })
     await expect(picky.ask(0)).rejects.toMatchObject({ code: 'ASK_FAILED' })
     expect(await picky.ask(1)).toBe('small')
-    await expect(picky.join([1, -2, 3])).rejects.toMatchObject({ message: expect.stringContaining('-2 is negative') })
-    expect(worker.failure).toBeUndefined()
+    await expect(engine.during(picky.join([1, -2, 3]))).rejects.toMatchObject({
+      message: expect.stringContaining('-2 is negative'),
+    })
+    expect(engine.failure).toBeUndefined()
   })
 
   it('rejects when the worker stops because of it', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run, until } = streamsForTests()
     const bad = createAgent(
       deps,
       'bad',
@@ -111,7 +113,7 @@ describe('ask', () => {
       code: 'ASK_FAILED',
       message: expect.stringContaining('never again'),
     })
-    await until('the worker fails', () => worker.failure !== undefined)
+    await until('the worker fails', () => engine.failure !== undefined)
   })
 
   it('rejects when no reply comes in time', async () => {
@@ -132,7 +134,7 @@ describe('ask', () => {
 
   it('goes out at once within an event, and not at all under exactly once', async () => {
     for (const exactlyOnce of [false, true]) {
-      const { deps, run } = streamsForTests({ exactlyOnce })
+      const { deps, engine, run } = streamsForTests({ settings: { exactlyOnce } })
       const inner = createAgent(deps, 'inner', { value: 'number' }, async function* (numbers) {
         for await (const n of numbers) yield n + 1
       })
@@ -146,7 +148,7 @@ describe('ask', () => {
         { onError: 'skip' },
       )
       await run(inner, outer)
-      const reply = await outer.ask(1).catch((error: unknown) => error)
+      const reply = await engine.during(outer.ask(1).catch((error: unknown) => error))
       if (exactlyOnce)
         expect(reply).toMatchObject({ code: 'ASK_FAILED', message: expect.stringContaining('under exactly once') })
       else expect(reply).toBe(20)
@@ -154,8 +156,8 @@ describe('ask', () => {
   })
 
   it('is answered by the agent asked alone, though others read the same topic', async () => {
-    const { deps, run } = streamsForTests()
-    const topic = createTopic(deps, 'shared', { value: 'number' })
+    const { deps, createTopic, run } = streamsForTests()
+    const topic = createTopic('shared', { value: 'number' })
     const agentCalled = (name: string) =>
       createAgent(deps, name, topic, async function* (numbers) {
         for await (const _ of numbers) yield name
@@ -206,7 +208,8 @@ describe('ask', () => {
   })
 
   it('is rejected when replies cannot be read any more, and the next ask reads anew', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const readers = new RefusedReaders()
+    const { deps, engine, run, until } = streamsForTests({ wrap: readers.wrap })
     const held = deferred<void>()
     const handled: number[] = []
     const double = createAgent(deps, 'double', { value: 'number', partitions: 1 }, async function* (numbers) {
@@ -220,36 +223,40 @@ describe('ask', () => {
     expect(await double.ask(1)).toBe(2)
     const waiting = double.ask(2)
     await until('it is asked', () => handled.length === 2)
-    worker.breakReaders(new MillraceError('NOT_AUTHORIZED', 'Topic "app-replies" may not be read.'))
+    readers.break(new MillraceError('NOT_AUTHORIZED', 'Topic "app-replies" may not be read.'))
     await expect(waiting).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' })
     held.resolve()
-    await until('its reader is closed', () => worker.openReaders === 0)
+    await until('its reader is closed', () => readers.open === 0)
     expect(await double.ask(3)).toBe(6)
-    expect(worker.openReaders).toBe(1)
-    expect(worker.failure).toBeUndefined()
-    await deps.replies.close(worker)
-    expect(worker.openReaders).toBe(0)
+    expect(readers.open).toBe(1)
+    expect(engine.failure).toBeUndefined()
+    await deps.replies.close(engine.worker.context)
+    expect(readers.open).toBe(0)
   })
 
   it('leaves no reader open where the end of the replies cannot be asked for, and the next ask tries again', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const readers = new RefusedReaders()
+    const { deps, run } = streamsForTests({ wrap: readers.wrap })
     const double = createAgent(deps, 'double', { value: 'number' }, async function* (numbers) {
       for await (const n of numbers) yield n * 2
     })
     await run(double)
-    worker.offsetsError = new MillraceError('NOT_AUTHORIZED', 'Topic "app-replies" may not be described.')
+    readers.offsetsError = new MillraceError('NOT_AUTHORIZED', 'Topic "app-replies" may not be described.')
     await expect(double.ask(1)).rejects.toMatchObject({ code: 'NOT_AUTHORIZED' })
-    expect(worker.openReaders).toBe(0)
-    worker.offsetsError = undefined
+    expect(readers.open).toBe(0)
+    readers.offsetsError = undefined
     expect(await double.ask(1)).toBe(2)
   })
 
   it('watches its event and the worker no longer than it waits, however it ends', async () => {
     const clock = manualClock()
-    const { deps, worker, run } = streamsForTests({ clock })
+    const { deps, contexts, engine, run } = streamsForTests({ clock })
     const watched: number[] = []
-    const count = (): number =>
-      getEventListeners(worker.signal, 'abort').length + getEventListeners(worker.draining, 'abort').length
+    const count = (): number => {
+      const { signal, draining } = engine.worker.context
+      const watched = [signal, draining, contexts.getStore()?.event?.signal]
+      return watched.flatMap((each) => (each === undefined ? [] : getEventListeners(each, 'abort'))).length
+    }
     const inner = createAgent(
       deps,
       'inner',

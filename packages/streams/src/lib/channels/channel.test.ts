@@ -1,14 +1,13 @@
 import { type Deferred, deferred } from '@millrace/core'
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import { CHANNEL_CAPACITY } from './channel-queue.ts'
 import { createChannel } from './channel.ts'
 
 describe('Channel', () => {
   it('gives every agent each value as it is, a key in order', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run } = streamsForTests()
     const channel = createChannel<{ n: number }>(deps)
     const seen = new Map<string | null, number[]>()
     const others: object[] = []
@@ -32,7 +31,7 @@ describe('Channel', () => {
     )
     await channel.send({ value })
     for (let n = 0; n < 300; n++) await channel.send({ key: `k${n % 10}`, value: { n } })
-    await worker.stop()
+    await engine.stop()
     expect(others[0]).toBe(value)
     expect(others).toHaveLength(301)
     for (let k = 0; k < 10; k++) expect(seen.get(`k${k}`)).toEqual(Array.from({ length: 30 }, (_, i) => i * 10 + k))
@@ -40,7 +39,7 @@ describe('Channel', () => {
   })
 
   it('makes senders wait when it is full', async () => {
-    const { deps, run } = streamsForTests()
+    const { deps, run, until } = streamsForTests()
     const channel = createChannel<number>(deps)
     let open = false
     let seen = 0
@@ -66,9 +65,9 @@ describe('Channel', () => {
   })
 
   it('tries again what failed, before anything else of its instance', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, createTopic, engine, run } = streamsForTests()
     const channel = createChannel<number>(deps)
-    const out = createTopic(deps, 'out', { value: 'number', partitions: 1 })
+    const out = createTopic('out', { value: 'number', partitions: 1 })
     const seen: number[] = []
     let failures = 2
     const part = await run(
@@ -82,14 +81,14 @@ describe('Channel', () => {
       }),
     )
     for (const value of [0, 1, 2]) await channel.send({ value })
-    await worker.stop()
+    await engine.stop()
     expect(seen).toEqual([0, 1, 1, 1, 2])
-    expect(worker.records('out').map(({ value }) => Number(value))).toEqual([0, 1, 2])
+    expect(engine.records('out').map(({ value }) => Number(value))).toEqual([0, 1, 2])
     expect(part.counts().fails).toMatchObject({ received: 3, processed: 3, failed: 2, retried: 2, active: 0 })
   })
 
   it('tells who waits for room that there will be none, when the worker begins to stop', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run, until } = streamsForTests()
     const channel = createChannel<number>(deps)
     const gate: Deferred<void> = deferred<void>()
     let begun = 0
@@ -105,7 +104,7 @@ describe('Channel', () => {
     await until('one in flight', () => begun === 1)
     for (let value = 0; value < CHANNEL_CAPACITY; value++) await channel.send({ value })
     const last = channel.send({ value: -1 })
-    const stopped = worker.stop()
+    const stopped = engine.stop()
     await expect(last).rejects.toMatchObject({ code: 'CHANNEL_CLOSED' })
     expect(begun).toBe(1)
     gate.resolve()
@@ -113,12 +112,13 @@ describe('Channel', () => {
   })
 
   it('says so when nobody could read it', async () => {
-    const { deps, worker } = streamsForTests()
+    const { deps, engine, run } = streamsForTests()
+    await run()
     await expect(createChannel<number>(deps, 'lonely').send({ value: 1 })).rejects.toMatchObject({
       code: 'CHANNEL_CLOSED',
     })
     const apart = { ...deps, runningWorker: () => undefined }
     await expect(createChannel<number>(apart, 'lonely').send({ value: 1 })).rejects.toMatchObject({ code: 'NO_WORKER' })
-    await worker.stop()
+    await engine.stop()
   })
 })

@@ -1,6 +1,5 @@
-import { systemClock } from '@millrace/core'
 import { expect, it } from 'vitest'
-import { MemoryEvent } from '../fixtures/memory-event.fixture.ts'
+import { takingWorker } from '../fixtures/taking-worker.fixture.ts'
 import type { InFlight, ReplyRequest } from './in-flight.ts'
 import { Replies } from './replies.ts'
 
@@ -21,35 +20,23 @@ class Asking implements ReplyRequest {
   }
 }
 
-function inFlight(offset: number): InFlight {
-  const origin = {
-    agent: 'a',
-    keyCodec: undefined,
-    task: { id: '1-0', partitions: 1, partition: 0, open: () => undefined },
-    topic: 'in',
-    partition: 0,
-    signal: new AbortController().signal,
-    send: ({ topic }: { readonly topic: string }) => ({
-      topic,
-      partition: 0,
-      offset: 0,
-      timestamp: systemClock().now(),
-    }),
-    finished: () => {},
-    again: () => {},
-  }
-  const event = new MemoryEvent(origin, { offset, key: null, value: null, headers: [], timestamp: 0 }, 0)
-  return Object.assign(event, { handedOn: undefined, join: () => {} })
+/** So many events in flight. */
+async function inFlight(count: number): Promise<readonly InFlight[]> {
+  const { taker } = await takingWorker(count)
+  const events: InFlight[] = []
+  while (events.length < count) events.push(await taker.next())
+  return events
 }
 
 /** A batch of events, of which some carry a request. */
-function batch(asked: readonly boolean[]): {
+async function batch(asked: readonly boolean[]): Promise<{
   readonly replies: Replies | undefined
   readonly asking: readonly Asking[]
-} {
+}> {
   const asking = asked.map(() => new Asking())
-  const all = asking.map((one, i) => ({
-    replies: Replies.to(asked[i] === true ? one : undefined, inFlight(i)),
+  const events = await inFlight(asked.length)
+  const all = events.map((event, i) => ({
+    replies: Replies.to(asked[i] === true ? asking[i] : undefined, event),
     count: 1,
   }))
   return { replies: Replies.together(all), asking }
@@ -57,38 +44,38 @@ function batch(asked: readonly boolean[]): {
 
 const heardBy = (asking: readonly Asking[]): readonly string[] => asking.map(({ heard }) => heard.join(', '))
 
-it('are none where nobody has asked', () => {
-  expect(Replies.to(undefined, inFlight(0))).toBeUndefined()
-  expect(batch([false, false]).replies).toBeUndefined()
+it('are none where nobody has asked', async () => {
+  for (const event of await inFlight(1)) expect(Replies.to(undefined, event)).toBeUndefined()
+  expect((await batch([false, false])).replies).toBeUndefined()
 })
 
-it('answer the nth event with the nth yield, whoever of a batch has asked', () => {
-  const { replies, asking } = batch([false, true, false, true, true])
+it('answer the nth event with the nth yield, whoever of a batch has asked', async () => {
+  const { replies, asking } = await batch([false, true, false, true, true])
   for (const value of ['a', 'b', 'c', 'd']) replies?.yielded(value)
   replies?.close()
   expect(heardBy(asking)).toEqual(['', 'answered b, closed', '', 'answered d, closed', 'closed without an answer'])
 })
 
-it('answer a whole batch with its only yield, and each once', () => {
-  const { replies, asking } = batch([true, true])
+it('answer a whole batch with its only yield, and each once', async () => {
+  const { replies, asking } = await batch([true, true])
   replies?.yielded('all')
   replies?.close()
   expect(heardBy(asking)).toEqual(['answered all, closed', 'answered all, closed'])
-  const none = batch([true, true])
+  const none = await batch([true, true])
   none.replies?.close()
   expect(heardBy(none.asking)).toEqual(['closed without an answer', 'closed without an answer'])
 })
 
-it('do not answer the others with the first of several yields', () => {
-  const { replies, asking } = batch([true, true, true])
+it('do not answer the others with the first of several yields', async () => {
+  const { replies, asking } = await batch([true, true, true])
   replies?.yielded('a')
   replies?.yielded('b')
   replies?.close()
   expect(heardBy(asking)).toEqual(['answered a, closed', 'answered b, closed', 'closed without an answer'])
 })
 
-it('begin again where the effects of an attempt were dropped', () => {
-  const { replies, asking } = batch([false, true])
+it('begin again where the effects of an attempt were dropped', async () => {
+  const { replies, asking } = await batch([false, true])
   replies?.yielded('a')
   replies?.yielded('b')
   replies?.reset()
@@ -98,7 +85,7 @@ it('begin again where the effects of an attempt were dropped', () => {
 })
 
 it('refuse those that have no answer, once', async () => {
-  const { replies, asking } = batch([false, true, true])
+  const { replies, asking } = await batch([false, true, true])
   replies?.yielded('a')
   replies?.yielded('b')
   await replies?.refuse(new Error('it is broken'), undefined)
@@ -106,8 +93,8 @@ it('refuse those that have no answer, once', async () => {
   expect(heardBy(asking)).toEqual(['', 'answered b', 'refused: it is broken'])
 })
 
-it('pass on the first request with its event', () => {
-  const { replies, asking } = batch([true, true])
+it('pass on the first request with its event', async () => {
+  const { replies, asking } = await batch([true, true])
   replies?.passOn()
   replies?.yielded('a')
   replies?.close()

@@ -1,9 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { jsonCodec } from '@millrace/core'
-import type { HandedOutEvent, ProcessingContext } from '@millrace/worker'
+import type { ProcessingContext } from '@millrace/worker'
 import { expect, it } from 'vitest'
-import { MemoryEvent } from '../fixtures/memory-event.fixture.ts'
-import { MemoryWorker } from '../fixtures/memory-worker.fixture.ts'
+import { takingWorker } from '../fixtures/taking-worker.fixture.ts'
 import { AgentCounters, type AgentContext } from './agent-context.ts'
 import { BetweenEvents, currentEvent } from './between-events.ts'
 import { HandlingTimes } from './handling-times.ts'
@@ -11,8 +10,9 @@ import type { EventOrigin } from './in-flight.ts'
 import { StreamEvent } from './stream-event.ts'
 
 /** Events of one agent, without a stream around them. */
-function source({ attempts = 0 } = {}) {
-  const worker = new MemoryWorker()
+async function source() {
+  const { engine, taker } = await takingWorker(15)
+  const { context: worker } = engine.worker
   const counters = new AgentCounters()
   const context: AgentContext = {
     agent: 'agent',
@@ -39,32 +39,25 @@ function source({ attempts = 0 } = {}) {
     requestOf: () => undefined,
     isForAnother: () => false,
   }
-  const task = { id: '1-0', partitions: 1, partition: 0, open: () => undefined }
+  /** What has become of the effects of its events. */
   const came: string[] = []
-  let at = 0
-  const next = (offset = at++): StreamEvent => {
-    const memory = new MemoryEvent(
-      {
-        agent: 'agent',
-        keyCodec: undefined,
-        task,
-        topic: 'in',
-        partition: 0,
-        signal: worker.signal,
-        send: (request) => worker.produce(request),
-        finished: (event) => void came.push(`finished ${event.offset}`),
-        again: (event, delayMs) => void came.push(`again ${event.offset} in ${delayMs}`),
-      },
-      { offset, key: null, value: Buffer.from('bytes'), headers: [], timestamp: 0 },
-      attempts,
-    )
-    const handedOut: HandedOutEvent = memory
-    return StreamEvent.of(handedOut, origin, handedOut)
+  const next = async (): Promise<StreamEvent> => {
+    const event = await taker.next()
+    event.hold({
+      apply: () => void came.push(`finished ${event.offset}`),
+      drop: () => void came.push(`dropped ${event.offset}`),
+    })
+    return StreamEvent.of(event, origin, event)
   }
-  return { next, counters, came, worker }
+  /** Its task is lost, and comes back to the worker. */
+  const lose = async (event: StreamEvent): Promise<void> => {
+    engine.expire()
+    await engine.until('its task is lost', () => !event.open)
+  }
+  return { next, lose, counters, came, worker }
 }
 
-it('ends once: a second end of any kind changes nothing', () => {
+it('ends once: a second end of any kind changes nothing', async () => {
   const ends = [
     (event: StreamEvent) => event.finish(),
     (event: StreamEvent) => event.retry(5),
@@ -73,8 +66,8 @@ it('ends once: a second end of any kind changes nothing', () => {
     (event: StreamEvent) => event.rollback(new Error('late')),
   ]
   for (const first of ends.slice(0, 4)) {
-    const { next, counters, came } = source()
-    const event = next()
+    const { next, counters, came } = await source()
+    const event = await next()
     expect([event.open, event.over, counters.active]).toEqual([true, false, 1])
     first(event)
     const [then, cameThen] = [counters.snapshot(), [...came]]
@@ -85,30 +78,35 @@ it('ends once: a second end of any kind changes nothing', () => {
   }
 })
 
-it('counts what was put back as not received, with its batch, unless it had been tried before', () => {
-  const { next, counters, came } = source()
-  const members = [next(), next(), next()]
+it('counts what was put back as not received, with its batch, unless it had been tried before', async () => {
+  const { next, counters, came } = await source()
+  const members = [await next(), await next(), await next()]
   members[0]?.lead(members, [])
   expect(counters).toMatchObject({ received: 3, active: 3 })
   members[2]?.requeue()
   expect(counters).toMatchObject({ received: 0, active: 0, processed: 0 })
-  expect(came).toEqual(['again 2 in 0', 'again 1 in 0', 'again 0 in 0'])
-  const again = source({ attempts: 1 })
-  again.next().requeue()
-  expect(again.counters).toMatchObject({ received: 0, active: 0 })
+  expect(came).toEqual(['dropped 0', 'dropped 1', 'dropped 2'])
+  const again = [await next(), await next(), await next()]
+  expect(again.map(({ offset }) => offset)).toEqual([0, 1, 2])
+  expect(counters).toMatchObject({ received: 3, active: 3 })
+  again[0]?.retry(0)
+  const tried = await next()
+  expect(tried.inFlight.attempts).toBe(1)
+  tried.requeue()
+  expect(counters).toMatchObject({ received: 3, active: 2 })
 })
 
-it('of which the task was lost meanwhile keeps its count when it is put back', () => {
-  const { next, counters } = source()
-  const event = next()
-  if (event.event instanceof MemoryEvent) event.event.lose()
+it('of which the task was lost meanwhile keeps its count when it is put back', async () => {
+  const { next, lose, counters } = await source()
+  const event = await next()
+  await lose(event)
   event.requeue()
   expect(counters).toMatchObject({ received: 1, active: 0 })
 })
 
-it('counts a batch by its records, and acks it as a whole by any of its members', () => {
-  const { next, counters, came } = source()
-  const members = [next(), next(), next()]
+it('counts a batch by its records, and acks it as a whole by any of its members', async () => {
+  const { next, counters, came } = await source()
+  const members = [await next(), await next(), await next()]
   const [first, , third] = members
   first?.lead(members, ['list'])
   expect(first?.members).toEqual(members)
@@ -120,10 +118,10 @@ it('counts a batch by its records, and acks it as a whole by any of its members'
 })
 
 it('knows whose error it was, in a batch too', async () => {
-  const { next } = source()
-  const members = [next(), next()]
+  const { next } = await source()
+  const members = [await next(), await next()]
   const [first, second] = members
-  const other = next()
+  const other = await next()
   first?.lead(members, [])
   const error = new Error('mine')
   expect(first?.failedWith(error)).toBe(false)
@@ -139,9 +137,9 @@ it('knows whose error it was, in a batch too', async () => {
   ])
 })
 
-it('knows what cannot be decoded, its key or its value, in a batch too', () => {
-  const { next } = source()
-  const members = [next(), next()]
+it('knows what cannot be decoded, its key or its value, in a batch too', async () => {
+  const { next } = await source()
+  const members = [await next(), await next()]
   const [first, second] = members
   first?.lead(members, [])
   let thrown: unknown
@@ -153,14 +151,15 @@ it('knows what cannot be decoded, its key or its value, in a batch too', () => {
   expect(thrown).toMatchObject({ message: 'no key' })
   expect([first?.isUndecodable(thrown), first?.isUndecodable(new Error('no key'))]).toEqual([true, false])
   expect(first?.isUndecodable(undefined)).toBe(false)
-  expect(next().isUndecodable(undefined)).toBe(false)
-  const broken = next(13)
+  expect((await next()).isUndecodable(undefined)).toBe(false)
+  let broken = await next()
+  while (broken.offset < 13) broken = await next()
   expect(() => broken.decode()).toThrow('no value')
 })
 
-it('is shown to its handler as it is, and again with another value as another event', () => {
-  const { next } = source()
-  const event = next()
+it('is shown to its handler as it is, and again with another value as another event', async () => {
+  const { next } = await source()
+  const event = await next()
   event.decode()
   expect([event.isValueChanged, event.changed]).toEqual([false, false])
   const shown = event.show()
@@ -177,9 +176,9 @@ it('is shown to its handler as it is, and again with another value as another ev
   expect(event.isValueChanged).toBe(false)
 })
 
-it('has several values of which each is done once, and ends with the last', () => {
-  const { next, came, counters } = source()
-  const event = next()
+it('has several values of which each is done once, and ends with the last', async () => {
+  const { next, came, counters } = await source()
+  const event = await next()
   const values = [event.withValue('a'), event.withValue('b')]
   expect(values.map(({ current, changed }) => [current, changed])).toEqual([
     ['a', true],
@@ -198,24 +197,25 @@ it('has several values of which each is done once, and ends with the last', () =
   expect(event.isPartial).toBe(false)
 })
 
-it('with several values ends at once where it is deferred or lost', () => {
+it('with several values ends at once where it is deferred or lost', async () => {
   for (const end of ['deferred', 'lost'] as const) {
-    const { next, came, counters } = source()
-    const event = next()
+    const { next, lose, came, counters } = await source()
+    const event = await next()
     event.withValue('a')
     if (end === 'deferred') event.event?.defer()
-    else if (event.event instanceof MemoryEvent) event.event.lose()
+    else await lose(event)
     event.done()
     expect(event.over).toBe(true)
-    expect(came).toEqual(end === 'deferred' ? ['again 0 in 0'] : [])
+    expect(came).toEqual(['dropped 0'])
     expect(counters).toMatchObject({ processed: 0, active: 0 })
+    expect((await next()).offset).toBe(0)
   }
 })
 
-it('leaves the set of events that the user holds when it is over', () => {
-  const { next } = source()
+it('leaves the set of events that the user holds when it is over', async () => {
+  const { next } = await source()
   const loose = new Set<StreamEvent>()
-  const event = next()
+  const event = await next()
   event.loose = loose
   loose.add(event)
   event.finish()
@@ -223,11 +223,11 @@ it('leaves the set of events that the user holds when it is over', () => {
   expect(event.loose).toBeUndefined()
 })
 
-it('is the work of its agent and its worker', () => {
-  const { next, worker } = source()
-  const event = next()
+it('is the work of its agent and its worker', async () => {
+  const { next, worker } = await source()
+  const event = await next()
   expect([event.agent, event.worker, event.client]).toEqual(['agent', worker, worker])
-  expect(event.rawValue).toEqual(Buffer.from('bytes'))
+  expect(event.rawValue).toEqual(Buffer.from('value'))
   const between = new BetweenEvents({ worker, agent: 'agent' })
   expect([between.client, between.worker, between.event]).toEqual([worker, worker, undefined])
   expect(currentEvent(between)).toBeUndefined()

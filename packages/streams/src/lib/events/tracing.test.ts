@@ -10,8 +10,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
 import { createChannel } from '../channels/channel.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import { currentTrace, followed, sendFollowed } from './trace-headers.ts'
 
 const TRACED = ['traced', Buffer.from('1')] as const
@@ -66,9 +65,9 @@ class Told implements Tracing {
 describe('an event that is followed', () => {
   it('says where it comes from, what each attempt has come to, and what it has changed', async () => {
     const tracing = new Told()
-    const { deps: traced, worker, run } = streamsForTests({ tracing })
-    const orders = createTopic(traced, 'orders', { value: 'string', partitions: 1 })
-    const out = createTopic(traced, 'out', { value: 'string', partitions: 1 })
+    const { deps: traced, createTopic, engine, run, until } = streamsForTests({ tracing })
+    const orders = createTopic('orders', { value: 'string', partitions: 1 })
+    const out = createTopic('out', { value: 'string', partitions: 1 })
     const attempts: string[] = []
     const agent = createAgent(
       traced,
@@ -91,7 +90,7 @@ describe('an event that is followed', () => {
       'all are over',
       () => tracing.lines.filter((line) => / (processed|skipped|tombstones)$/.test(line)).length === 4,
     )
-    await worker.stop()
+    await engine.stop()
     expect(tracing.events[0]).toEqual({
       topic: 'orders',
       isChannel: false,
@@ -99,7 +98,7 @@ describe('an event that is followed', () => {
       offset: 0,
       headers: [['kind', Buffer.from('good')], TRACED],
       agent: 'agent',
-      worker: worker.id,
+      worker: engine.context?.id,
       app: 'app',
       attempts: 0,
     })
@@ -115,14 +114,14 @@ describe('an event that is followed', () => {
       'orders@3 changed 0',
       'orders@3 tombstones',
     ])
-    expect(worker.records('out').map(({ headers }) => headers)).toEqual([[TRACED], [TRACED]])
+    expect(engine.records('out').map(({ headers }) => headers)).toEqual([[TRACED], [TRACED]])
   })
 
   it('ends as one with its batch, of a channel too, and says no rows where nobody will see them', async () => {
     const tracing = new Told()
     tracing.isRecording = false
-    const { deps: traced, run } = streamsForTests({ tracing })
-    const numbers = createTopic(traced, 'numbers', { value: 'number', partitions: 1 })
+    const { deps: traced, createTopic, run, until } = streamsForTests({ tracing })
+    const numbers = createTopic('numbers', { value: 'number', partitions: 1 })
     const calls = createChannel<string>(traced, 'calls')
     let seen: boolean | undefined
     const batched = createAgent(traced, 'batched', numbers, async (stream) => {

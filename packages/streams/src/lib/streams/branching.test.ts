@@ -1,13 +1,12 @@
 import { expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 
 // How branches behave in an app under a clock, and what they promise of events: packages/testing/src/streams/branches.test.ts.
 
 it('steps of groupBy behind a branch end with the agent, though a later run of its handler has not taken them up', async () => {
-  const { deps, worker, run } = streamsForTests()
-  const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+  const { deps, createTopic, engine, run, until } = streamsForTests()
+  const topic = createTopic('numbers', { value: 'number', partitions: 1 })
   let runs = 0
   const agent = createAgent(deps, 'sort', topic, async (numbers) => {
     const isFirst = runs++ === 0
@@ -23,13 +22,13 @@ it('steps of groupBy behind a branch end with the agent, though a later run of i
   await topic.send({ value: 10 })
   await until('it is done', () => part.counts().sort?.processed === 1)
   expect(runs).toBe(2)
-  await worker.stop()
-  expect(worker.failure).toBeUndefined()
+  await engine.stop()
+  expect(engine.failure).toBeUndefined()
 })
 
 it('a loop over a branch that is left holds the others until another loop takes the branch up', async () => {
-  const { deps, worker, run } = streamsForTests()
-  const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+  const { deps, createTopic, engine, run, until } = streamsForTests()
+  const topic = createTopic('numbers', { value: 'number', partitions: 1 })
   const seen: string[] = []
   let go = (): void => {}
   const gate = new Promise<void>((resolve) => (go = resolve))
@@ -53,6 +52,6 @@ it('a loop over a branch that is left holds the others until another loop takes 
   go()
   await until('all are done', () => part.counts().sort?.processed === 4)
   expect(seen).toEqual(['first 10', 'goes on', 'rest 1', 'second 11', 'rest 2'])
-  await worker.stop()
-  expect(worker.failure).toBeUndefined()
+  await engine.stop()
+  expect(engine.failure).toBeUndefined()
 })

@@ -3,14 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { createAgent } from '../agents/create-agent.ts'
 import { createChannel } from '../channels/channel.ts'
 import type { Event } from '../events/event.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from '../topics/create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 import type { Stream } from './stream.ts'
 
 /** Runs `shape` over the numbers from 0 to 9 of one partition, and gives what comes through. */
 async function through<V>(shape: (numbers: Stream<string | null, number>) => Stream<string | null, V>): Promise<V[]> {
-  const { deps, worker, run } = streamsForTests()
-  const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+  const { deps, createTopic, engine, run, until } = streamsForTests()
+  const topic = createTopic('numbers', { value: 'number', partitions: 1 })
   const seen: V[] = []
   const agent = createAgent(deps, 'read', topic, async (numbers) => {
     for await (const value of shape(numbers)) seen.push(value)
@@ -18,8 +17,8 @@ async function through<V>(shape: (numbers: Stream<string | null, number>) => Str
   const part = await run(agent)
   for (let n = 0; n < 10; n++) await topic.send({ key: `k${n}`, value: n })
   await until('all processed', () => (part.counts().read?.processed ?? 0) + (part.counts().read?.active ?? 0) === 10)
-  await worker.stop()
-  expect(worker.failure).toBeUndefined()
+  await engine.stop()
+  expect(engine.failure).toBeUndefined()
   return seen
 }
 
@@ -50,15 +49,15 @@ describe('Stream', () => {
   })
 
   it('gives events with all that a record has', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { key: 'string', value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { key: 'string', value: 'number', partitions: 1 })
     const seen: Event<string, number>[] = []
     await run(
       createAgent(deps, 'read', topic, async (numbers) => {
         for await (const event of numbers.map((n) => n + 1).events()) seen.push(event)
       }),
     )
-    worker.produce({
+    await engine.produce({
       topic: 'numbers',
       key: Buffer.from('a'),
       value: Buffer.from('1'),
@@ -88,8 +87,8 @@ describe('Stream', () => {
 
   it('takes what has come within a time, tasks never mixed', async () => {
     const clock = manualClock()
-    const { deps, worker, run } = streamsForTests({ clock })
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 2 })
+    const { deps, createTopic, engine, run, until } = streamsForTests({ clock })
+    const topic = createTopic('numbers', { value: 'number', partitions: 2 })
     const batches: number[][] = []
     const part = await run(
       createAgent(deps, 'read', topic, async (numbers) => {
@@ -110,31 +109,33 @@ describe('Stream', () => {
     await clock.advance(1000)
     await until('the rest', () => batches.length === 2)
     expect(batches[1]).toEqual([1, 2])
-    await worker.stop()
+    await engine.stop()
     expect(part.counts().read).toMatchObject({ received: 5, processed: 5, active: 0 })
   })
 
   it('gives back its batches when events in flight are waited for, and collects them again', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
+    const seen: number[] = []
     const batches: number[][] = []
     const part = await run(
       createAgent(deps, 'read', topic, async (numbers) => {
-        for await (const batch of numbers.take(3)) batches.push(batch)
+        for await (const batch of numbers.tap((n) => void seen.push(n)).take(3)) batches.push(batch)
       }),
     )
     for (const value of [1, 2]) await topic.send({ value })
     await until('both in flight', () => part.counts().read?.active === 2)
-    worker.drain()
-    expect(part.counts().read?.active).toBe(0)
+    engine.rebalance()
+    await until('both are in flight again', () => seen.length === 4 && part.counts().read?.active === 2)
     await topic.send({ value: 3 })
     await until('a batch', () => batches.length === 1)
     expect(batches).toEqual([[1, 2, 3]])
+    expect(seen).toEqual([1, 2, 1, 2, 3])
   })
 
   it('gives back its batches when the worker stops', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const part = await run(
       createAgent(deps, 'read', topic, async (numbers) => {
         for await (const _ of numbers.take(3, { within: '1h' }));
@@ -142,13 +143,13 @@ describe('Stream', () => {
     )
     await topic.send({ value: 1 })
     await until('in flight', () => part.counts().read?.active === 1)
-    await worker.stop()
+    await engine.stop()
     expect(part.counts().read).toMatchObject({ received: 0, processed: 0, active: 0 })
   })
 
   it('makes batches of batches, which end as one and are counted as the events that they are', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const batches: number[][][] = []
     const part = await run(
       createAgent(deps, 'read', topic, async (numbers) => {
@@ -157,7 +158,7 @@ describe('Stream', () => {
     )
     for (const value of [1, 2, 3, 4]) await topic.send({ value })
     await until('a batch', () => batches.length === 1)
-    await worker.stop()
+    await engine.stop()
     expect(batches).toEqual([
       [
         [1, 2],
@@ -168,8 +169,8 @@ describe('Stream', () => {
   })
 
   it('puts the rest of an event that is in the batch before into a batch by itself', async () => {
-    const { deps, run } = streamsForTests()
-    const topic = createTopic(deps, 'texts', { value: 'string', partitions: 1 })
+    const { deps, createTopic, run, until } = streamsForTests()
+    const topic = createTopic('texts', { value: 'string', partitions: 1 })
     const batches: string[][] = []
     await run(
       createAgent(deps, 'read', topic, async (texts) => {
@@ -182,8 +183,8 @@ describe('Stream', () => {
   })
 
   it('gives events their own value, also those of one record and those of a batch', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const seen: unknown[] = []
     const part = await run(
       createAgent(deps, 'read', topic, async (numbers) => {
@@ -197,7 +198,7 @@ describe('Stream', () => {
     )
     for (const value of [1, 2]) await topic.send({ value })
     await until('a batch', () => seen.length === 1)
-    await worker.stop()
+    await engine.stop()
     expect(seen).toEqual([
       [
         [0, 1],
@@ -210,8 +211,8 @@ describe('Stream', () => {
   })
 
   it('groups by a new key: raw bytes, headers and timestamp stay', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const orders = createTopic(deps, 'orders', {
+    const { deps, createTopic, engine, declared, run, until } = streamsForTests()
+    const orders = createTopic('orders', {
       key: 'number',
       value: json<{ city: string; n: number }>(),
       partitions: 4,
@@ -229,7 +230,7 @@ describe('Stream', () => {
     )
     const part = await run(agent)
     const value = '{"city": "Kiel",   "n": 1}'
-    worker.produce({
+    await engine.produce({
       topic: 'orders',
       key: Buffer.from('7'),
       value: Buffer.from(value),
@@ -246,22 +247,22 @@ describe('Stream', () => {
         ['Bonn', { city: 'Bonn', n: 2 }, { b: 'c' }, 6, topic],
       ]),
     )
-    expect(worker.topics.get(topic)).toMatchObject({
+    expect(declared.get(topic)).toMatchObject({
       internal: true,
       keyCodec: 'string',
       config: { 'cleanup.policy': 'delete' },
       partitions: undefined,
     })
-    const raw = worker.records(topic).find((record) => record.key?.toString() === 'Kiel')
+    const raw = engine.records(topic).find((record) => record.key?.toString() === 'Kiel')
     expect(raw?.value?.toString()).toBe(value)
     expect(raw?.headers).toEqual([['a', Buffer.from([0xff])]])
-    await worker.stop()
+    await engine.stop()
     expect(part.counts().cities).toMatchObject({ received: 4, processed: 4, active: 0 })
   })
 
   it('groups again and again, values encoded anew where a step has changed them', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const numbers = createTopic(deps, 'numbers', { value: 'number' })
+    const { deps, createTopic, engine, declared, run, until } = streamsForTests()
+    const numbers = createTopic('numbers', { value: 'number' })
     const seen: [number, string][] = []
     await run(
       createAgent(deps, 'chain', numbers, async (numbers) => {
@@ -281,14 +282,14 @@ describe('Stream', () => {
         [4, 'n333'],
       ]),
     )
-    expect(worker.records('app-chain-length-repartition').map(({ value }) => value?.toString())).toContain('"n22"')
-    expect(worker.topics.get('app-chain-length-repartition')).toMatchObject({ keyCodec: 'number', partitions: 3 })
+    expect(engine.records('app-chain-length-repartition').map(({ value }) => value?.toString())).toContain('"n22"')
+    expect(declared.get('app-chain-length-repartition')).toMatchObject({ keyCodec: 'number', partitions: 3 })
   })
 
   it('goes through a topic, in the bytes of that topic', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const numbers = createTopic(deps, 'numbers', { value: 'number' })
-    const texts = createTopic(deps, 'texts', { key: 'string', value: 'string' })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const numbers = createTopic('numbers', { value: 'number' })
+    const texts = createTopic('texts', { key: 'string', value: 'string' })
     const seen: unknown[] = []
     await run(
       createAgent(deps, 'passage', numbers, async (numbers) => {
@@ -302,13 +303,13 @@ describe('Stream', () => {
     await numbers.send({ key: 'k', value: 5, timestamp: 99, headers: { h: 'v' } })
     await until('seen', () => seen.length === 1)
     expect(seen).toEqual([['k', '<5>', 99, { h: 'v' }]])
-    expect(worker.records('texts').map(({ value }) => value?.toString())).toEqual(['<5>'])
+    expect(engine.records('texts').map(({ value }) => value?.toString())).toEqual(['<5>'])
   })
 
   it('echoes to topics, agents, channels and functions as effects of the event', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const numbers = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
-    const copies = createTopic(deps, 'copies', { value: 'number' })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const numbers = createTopic('numbers', { value: 'number', partitions: 1 })
+    const copies = createTopic('copies', { value: 'number' })
     const channel = createChannel<number>(deps)
     const heard: unknown[] = []
     const listener = createAgent(deps, 'listener', { value: 'number' }, async (stream) => {
@@ -327,9 +328,9 @@ describe('Stream', () => {
     await numbers.send({ key: 'k', value: 5, timestamp: 99 })
     await numbers.send({ key: 'k', value: 6, timestamp: 100 })
     await until('all heard', () => heard.length === 7)
-    await worker.stop()
+    await engine.stop()
     expect(
-      worker.records('copies').map(({ key, value, timestamp }) => [key?.toString(), value?.toString(), timestamp]),
+      engine.records('copies').map(({ key, value, timestamp }) => [key?.toString(), value?.toString(), timestamp]),
     ).toEqual([
       ['k', '5', 99],
       ['k', '6', 100],
@@ -345,10 +346,10 @@ describe('Stream', () => {
   })
 
   it('merges topics, channels and streams', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const a = createTopic(deps, 'a', { value: 'number' })
-    const b = createTopic(deps, 'b', { value: 'string' })
-    const c = createTopic(deps, 'c', { value: 'string' })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const a = createTopic('a', { value: 'number' })
+    const b = createTopic('b', { value: 'string' })
+    const c = createTopic('c', { value: 'string' })
     const channel = createChannel<boolean>(deps)
     const seen: unknown[] = []
     await run(
@@ -366,8 +367,8 @@ describe('Stream', () => {
     await channel.send({ value: true })
     await until('all seen', () => seen.length === 4)
     expect(new Set(seen)).toEqual(new Set([1, 'b', 'c', true]))
-    await worker.stop()
-    expect(worker.failure).toBeUndefined()
+    await engine.stop()
+    expect(engine.failure).toBeUndefined()
   })
 
   it.each([
@@ -386,30 +387,30 @@ describe('Stream', () => {
     ['groupBy after events', (s: Stream<unknown, string>) => s.events().groupBy(() => ''), 'events() before'],
     ['take of nothing', (s: Stream<unknown, string>) => s.take(0), 'take(0)'],
   ])('refuses %s', async (_, shape, message) => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run, until } = streamsForTests()
     const agent = createAgent(deps, 'wrong', { value: 'string' }, async (stream) => {
       for await (const _ of shape(stream));
     })
     await run(agent).catch(() => {})
-    await until('the worker fails', () => worker.failure !== undefined)
-    expect(worker.failure).toMatchObject({ code: 'DEFINITION_INVALID', message: expect.stringContaining(message) })
+    await until('the worker fails', () => engine.failure !== undefined)
+    expect(engine.failure).toMatchObject({ code: 'DEFINITION_INVALID', message: expect.stringContaining(message) })
   })
 
   it('refuses a groupBy after the handler has awaited something', async () => {
-    const { deps, worker, run } = streamsForTests()
+    const { deps, engine, run, until } = streamsForTests()
     await run(
       createAgent(deps, 'late', { value: 'string' }, async (stream) => {
         await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
         for await (const _ of stream.groupBy((value) => value));
       }),
-    )
-    await until('the worker fails', () => worker.failure !== undefined)
-    expect(worker.failure).toMatchObject({ code: 'TOPOLOGY_LATE' })
+    ).catch(() => {})
+    await until('the worker fails', () => engine.failure !== undefined)
+    expect(engine.failure).toMatchObject({ code: 'TOPOLOGY_LATE' })
   })
 
   it('passes over tombstones unless they are asked for', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const topic = createTopic(deps, 'numbers', { value: 'number', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const topic = createTopic('numbers', { value: 'number', partitions: 1 })
     const without: unknown[] = []
     const withThem: unknown[] = []
     const part = await run(
@@ -428,7 +429,7 @@ describe('Stream', () => {
     )
     for (const value of [1, null, 2]) await topic.send({ key: 'k', value })
     await until('all seen', () => without.length === 2 && withThem.length === 3)
-    await worker.stop()
+    await engine.stop()
     expect(withThem).toEqual([1, null, 2])
     expect(part.counts()).toMatchObject({
       without: { tombstones: 1, processed: 2, received: 3 },

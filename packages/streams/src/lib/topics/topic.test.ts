@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { createChannel } from '../channels/channel.ts'
 import { createAgent } from '../agents/create-agent.ts'
-import { streamsForTests, until } from '../fixtures/streams-for-tests.fixture.ts'
-import { createTopic } from './create-topic.ts'
+import { streamsForTests } from '../fixtures/streams-for-tests.fixture.ts'
 
 describe('Topic', () => {
   it('sends acknowledged outside agents', async () => {
-    const { deps, worker } = streamsForTests()
-    const topic = createTopic(deps, 'posts', { value: 'string', partitions: 2 })
+    const { createTopic, engine } = streamsForTests()
+    const topic = createTopic('posts', { value: 'string', partitions: 2 })
+    await engine.createTopic('posts', 2)
     const receipt = await topic.send({
       value: 'hello',
       headers: { a: 'ä', b: new Uint8Array([1, 2]) },
@@ -18,10 +18,11 @@ describe('Topic', () => {
     })
     expect(await receipt.metadata()).toEqual({ topic: 'posts', partition: 1, offset: 0, timestamp: 7 })
     await topic.send({ key: 'k', value: null })
-    const [plain, tombstone] = [...worker.records('posts')].sort(
+    const [plain, tombstone] = [...engine.records('posts')].sort(
       (a, b) => Number(b.key === null) - Number(a.key === null),
     )
     expect(plain).toEqual({
+      partition: 1,
       offset: 0,
       key: null,
       value: Buffer.from('hello'),
@@ -32,12 +33,12 @@ describe('Topic', () => {
       timestamp: 7,
     })
     expect(tombstone).toMatchObject({ key: Buffer.from('k'), value: null })
-    expect(Math.abs((tombstone?.timestamp ?? 0) - worker.clock.now())).toBeLessThan(5000)
+    expect(Math.abs((tombstone?.timestamp ?? 0) - engine.clock.now())).toBeLessThan(5000)
   })
 
   it('names itself when a value or a key cannot be sent', async () => {
-    const { deps } = streamsForTests()
-    const topic = createTopic(deps, 'people', { key: 'number', value: json(z.object({ age: z.number().min(0) })) })
+    const { createTopic } = streamsForTests()
+    const topic = createTopic('people', { key: 'number', value: json(z.object({ age: z.number().min(0) })) })
     await expect(topic.send({ value: { age: -1 } })).rejects.toMatchObject({
       code: 'SCHEMA_MISMATCH',
       message: expect.stringContaining('topic "people"'),
@@ -50,9 +51,9 @@ describe('Topic', () => {
   })
 
   it('takes the trace of the current event along, unless the send brings its own', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const orders = createTopic(deps, 'orders', { value: 'string', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: 'string', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const orders = createTopic('orders', { value: 'string', partitions: 1 })
+    const out = createTopic('out', { value: 'string', partitions: 1 })
     const calls = createChannel<string>(deps, 'calls')
     const heard: (readonly [string, Readonly<Record<string, string>>])[] = []
     const part = await run(
@@ -76,11 +77,11 @@ describe('Topic', () => {
     await orders.send({ value: 'a', headers: { traceparent: '00-1', tracestate: 'v=1', other: 'x' } })
     await orders.send({ value: 'b' })
     await until('all heard', () => heard.length === 2)
-    await until('all sent', () => worker.records('out').length === 11)
-    await worker.stop()
+    await until('all sent', () => engine.records('out').length === 11)
+    await engine.stop()
     expect(part.counts()).toMatchObject({ relay: { failed: 0 }, calls: { failed: 0 } })
     const sent = new Map(
-      worker
+      engine
         .records('out')
         .map(({ value, headers }) => [
           value?.toString(),
@@ -108,8 +109,8 @@ describe('Topic', () => {
   })
 
   it('says how to send when it is given a value as the record', async () => {
-    const { deps } = streamsForTests()
-    const topic = createTopic(deps, 'people', { value: 'json' })
+    const { deps, createTopic } = streamsForTests()
+    const topic = createTopic('people', { value: 'json' })
     const agent = createAgent(deps, 'greet', topic, async () => {})
     const channel = createChannel<number>(deps, 'numbers')
     for (const [target, where] of [
@@ -132,15 +133,15 @@ describe('Topic', () => {
   })
 
   it('is refused where its options make no sense', () => {
-    const { deps } = streamsForTests()
-    expect(() => createTopic(deps, 'a/b')).toThrow(/NAME_INVALID/)
-    expect(() => createTopic(deps, 'a', { partitions: 0 })).toThrow(/TOPIC_INVALID.*partitions: 0/)
-    expect(() => createTopic(deps, 'a', { retention: -1 })).toThrow(/DURATION_INVALID.*retention/)
+    const { deps, createTopic } = streamsForTests()
+    expect(() => createTopic('a/b')).toThrow(/NAME_INVALID/)
+    expect(() => createTopic('a', { partitions: 0 })).toThrow(/TOPIC_INVALID.*partitions: 0/)
+    expect(() => createTopic('a', { retention: -1 })).toThrow(/DURATION_INVALID.*retention/)
     const misspelt = { partition: 4 }
     expect(() => createAgent(deps, 'a', { value: 'string', ...misspelt }, async () => {})).toThrow(
       /DEFINITION_INVALID.*"app-a" has no option partition/,
     )
-    expect(createTopic(deps, 'a', { retention: '1h', config: { 'max.message.bytes': '5' } }).declaration).toEqual({
+    expect(createTopic('a', { retention: '1h', config: { 'max.message.bytes': '5' } }).declaration).toEqual({
       name: 'a',
       partitions: undefined,
       config: { 'retention.ms': '3600000', 'max.message.bytes': '5' },
@@ -151,9 +152,9 @@ describe('Topic', () => {
   })
 
   it('takes the timestamp of the current event, and says when there is no key that should be there', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const keyed = createTopic(deps, 'keyed', { key: 'string', value: 'string', partitions: 1 })
-    const out = createTopic(deps, 'out', { value: 'string' })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const keyed = createTopic('keyed', { key: 'string', value: 'string', partitions: 1 })
+    const out = createTopic('out', { value: 'string' })
     const keys: unknown[] = []
     const part = await run(
       createAgent(
@@ -173,13 +174,13 @@ describe('Topic', () => {
     await keyed.send({ value: 'b', timestamp: 12 })
     await until('both done', () => part.counts().copies?.processed === 1 && part.counts().copies?.skipped === 1)
     expect(keys).toEqual(['k'])
-    expect(worker.records('out').map(({ timestamp }) => timestamp)).toEqual([11])
+    expect(engine.records('out').map(({ timestamp }) => timestamp)).toEqual([11])
   })
 
   it('forwards events in their bytes', async () => {
-    const { deps, worker, run } = streamsForTests()
-    const from = createTopic(deps, 'from', { value: 'json', partitions: 1 })
-    const to = createTopic(deps, 'to', { value: 'json', partitions: 1 })
+    const { deps, createTopic, engine, run, until } = streamsForTests()
+    const from = createTopic('from', { value: 'json', partitions: 1 })
+    const to = createTopic('to', { value: 'json', partitions: 1 })
     const other = createAgent(deps, 'other', { value: 'json' }, async (stream) => {
       for await (const _ of stream);
     })
@@ -198,9 +199,9 @@ describe('Topic', () => {
       headers: [['h', null]] as const,
       timestamp: 3,
     }
-    worker.produce({ topic: 'from', ...record, partition: 0 })
-    await until('forwarded', () => worker.records('app-other').length === 1)
-    expect(worker.records('to')).toEqual([{ offset: 0, ...record }])
-    expect(worker.records('app-other')).toEqual([{ offset: 0, ...record }])
+    await engine.produce({ topic: 'from', ...record, partition: 0 })
+    await until('forwarded', () => engine.records('app-other').length === 1)
+    expect(engine.records('to')).toMatchObject([{ offset: 0, ...record }])
+    expect(engine.records('app-other')).toMatchObject([{ offset: 0, ...record }])
   })
 })
