@@ -1,5 +1,5 @@
 import type { ManualClock } from '@millrace/core'
-import type { Gates } from './gates.ts'
+import { type Gates, LONG_WORK } from './gates.ts'
 import type { Releases } from './releases.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { DOUBLING_FAULTS, PLANNED_FAULTS, type PlannedFault } from './settled-faults.ts'
@@ -65,9 +65,12 @@ export class Faults {
 
   /** One of those that are planned happens; false when there is nothing that it could befall now. */
   strike(): boolean {
+    const fault = this.#deps.random.pick(this.#planned)
+    return fault !== undefined && this.#strikeWith(fault)
+  }
+
+  #strikeWith(fault: PlannedFault): boolean {
     const { random, trace, cut, stick, intrude } = this.#deps
-    const fault = random.pick(this.#planned)
-    if (fault === undefined) return false
     let who: string | undefined
     if (fault === 'cuts') who = cut()
     else if (fault === 'delays') who = stick()
@@ -86,6 +89,7 @@ export class Faults {
    * that is where it could do harm.
    */
   steer(): void {
+    this.#rebalanceInStop()
     const { random, gates, processes } = this.#deps
     const gone = processes().filter((one) => one.expired && (one.frozen || one.stalled) && !one.over)
     if (gone.length === 0) return
@@ -114,6 +118,16 @@ export class Faults {
     }
   }
 
+  /** A planned rebalance comes while a worker that stops waits for long events: its group must not wait with it. */
+  #rebalanceInStop(): void {
+    const { random, gates, processes } = this.#deps
+    if (!this.#planned.includes('rebalances')) return
+    const waits = processes().some(
+      (one) => one.state === 'stopping' && gates.shut.some(({ owner, what }) => owner === one && what === LONG_WORK),
+    )
+    if (waits && random.chance(0.1)) this.#strikeWith('rebalances')
+  }
+
   /** Who it has befallen; `undefined` when there is nobody. */
   #befall(fault: Exclude<PlannedFault, 'cuts' | 'delays' | 'intruders'>): string | undefined {
     const process = this.#victim(fault)
@@ -138,7 +152,9 @@ export class Faults {
       fault === 'kills' ? !one.over : one.state === 'running' && !one.frozen,
     )
     const bad = fault === 'kills' || fault === 'rebalances' ? OPENING : FOR_COORDINATORS
-    const badly = possible.filter((one) => gates.shut.some(({ owner, what }) => owner === one && bad.test(what)))
+    const isBad = (what: string): boolean =>
+      bad.test(what) || (what === LONG_WORK && (fault === 'stops' || fault === 'rebalances'))
+    const badly = possible.filter((one) => gates.shut.some(({ owner, what }) => owner === one && isBad(what)))
     return random.chance(0.6) && badly.length > 0 ? random.pick(badly) : random.pick(possible)
   }
 

@@ -1,5 +1,8 @@
 import type { SeededRandom } from './seeded-random.ts'
 
+/** What a handler waits for whose work takes long. */
+export const LONG_WORK = 'long work'
+
 /** Whose wait it is. */
 export interface GateOwner {
   readonly name: string
@@ -55,8 +58,13 @@ export class Gates {
     const heldSinceMs = nowMs()
     const slow = random.chance(habits.slowShare)
     const notBeforeMs = slow ? heldSinceMs + random.between(1, habits.slowMs) : heldSinceMs
-    await new Promise<void>((open) => this.#shut.push({ owner, what, heldSinceMs, notBeforeMs, open }))
+    await this.#shutUntil(owner, what, notBeforeMs)
+  }
+
+  /** The same for what takes so long on the clock in any case. */
+  async work(owner: GateOwner, forMs: number): Promise<void> {
     if (owner.dead) return never()
+    if (!this.#passing) await this.#shutUntil(owner, LONG_WORK, this.#deps.nowMs() + forMs)
   }
 
   get shut(): readonly Gate[] {
@@ -85,6 +93,12 @@ export class Gates {
   passAll(): void {
     this.#passing = true
     for (const gate of this.#shut.splice(0)) gate.open()
+  }
+
+  async #shutUntil(owner: GateOwner, what: string, notBeforeMs: number): Promise<void> {
+    const heldSinceMs = this.#deps.nowMs()
+    await new Promise<void>((open) => this.#shut.push({ owner, what, heldSinceMs, notBeforeMs, open }))
+    if (owner.dead) return never()
   }
 }
 

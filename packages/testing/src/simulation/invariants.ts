@@ -9,6 +9,12 @@ const STOP_SLACK_MS = 5_000
 /** For so long what waits for the broker may be at its bound: several requests in a row that take their time. */
 const FULL_LIMIT_MS = 8_000
 
+/** For so long a rebalance waits for the events of a worker that stops (decision 090). */
+const HAND_OVER_MS = 1_000
+
+/** A commit in a rebalance: several requests in a row that take their time. */
+const REVOKE_SLACK_MS = 6_000
+
 /** What must hold at all times, whatever the app does. Remembers the first thing that did not. */
 export class Invariants {
   readonly #log: MemoryLog
@@ -16,6 +22,8 @@ export class Invariants {
   readonly #committed = new Map<string, number>()
   /** Since when sends of a process are at their bound. */
   readonly #fullSinceMs = new Map<SimulatedProcess, number>()
+  /** Since when a rebalance has waited for a process, with nothing in its way. */
+  readonly #revokingSinceMs = new Map<SimulatedProcess, number>()
   #version = -1
   #violation: string | undefined
 
@@ -66,6 +74,27 @@ export class Invariants {
       this.#fullSinceMs.set(process, sinceMs)
       if (nowMs - sinceMs > FULL_LIMIT_MS)
         this.#broken(`${name} hands out nothing for ${nowMs - sinceMs} ms, since sends fill maxPendingSendBytes`)
+    }
+  }
+
+  /**
+   * How long a rebalance waits for a worker: no longer than its events in flight may take and a commit afterwards, and not
+   * for the events of one that stops.
+   */
+  revoking(processes: readonly SimulatedProcess[], stuckSinceMs: number | undefined, nowMs: number): void {
+    for (const process of processes) {
+      const { name, revoking, stalled, frozen, over, heartbeats, release } = process
+      const excused = stuckSinceMs !== undefined || stalled || frozen || heartbeats.silent
+      if (revoking === undefined || over || excused) {
+        this.#revokingSinceMs.delete(process)
+        continue
+      }
+      const sinceMs = this.#revokingSinceMs.get(process) ?? nowMs
+      this.#revokingSinceMs.set(process, sinceMs)
+      const { drainTimeoutMs } = release.runtime.surroundings.settings
+      const mostMs = (revoking === 'stopping' ? HAND_OVER_MS : drainTimeoutMs) + REVOKE_SLACK_MS
+      if (nowMs - sinceMs > mostMs)
+        this.#broken(`a rebalance has waited ${nowMs - sinceMs} ms for ${name}, which was ${revoking}`)
     }
   }
 

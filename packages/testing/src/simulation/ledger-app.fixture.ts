@@ -7,6 +7,8 @@ import { deadLetters } from './scenarios/dead-letters.fixture.ts'
 import { gathering } from './scenarios/gathering.fixture.ts'
 import { globalTotals } from './scenarios/global-totals.fixture.ts'
 import { largeSends } from './scenarios/large-sends.fixture.ts'
+import { longEvents } from './scenarios/long-events.fixture.ts'
+import { longSpills } from './scenarios/long-spills.fixture.ts'
 import { manyNames } from './scenarios/many-names.fixture.ts'
 import { nextRelease } from './scenarios/next-release.fixture.ts'
 import { readingFirst } from './scenarios/reading-first.fixture.ts'
@@ -25,6 +27,8 @@ const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = Object.freeze({
   gathering,
   globalTotals,
   largeSends,
+  longEvents,
+  longSpills,
   manyNames,
   readingFirst,
   refusedSends,
@@ -38,6 +42,8 @@ export type ScenarioName =
   | 'gathering'
   | 'globalTotals'
   | 'largeSends'
+  | 'longEvents'
+  | 'longSpills'
   | 'manyNames'
   | 'readingFirst'
   | 'refusedSends'
@@ -52,9 +58,13 @@ const ALL_SCENARIOS: readonly ScenarioName[] = Object.freeze([
   'spilling',
   'blocking',
   'gathering',
+  'longEvents',
 ])
-/** They show nothing at least once: names that have no room beside an offset double, and no send waits for a commit. */
-const EXACTLY_ONCE_ONLY: readonly ScenarioName[] = Object.freeze(['largeSends', 'manyNames'])
+/**
+ * They show nothing at least once: names that have no room beside an offset double, as do events that a rebalance does not
+ * wait for, and no send waits for a commit.
+ */
+const EXACTLY_ONCE_ONLY: readonly ScenarioName[] = Object.freeze(['largeSends', 'manyNames', 'longSpills'])
 
 export interface LedgerOptions {
   /** Each of these is in a share of the runs. Default: all. */
@@ -94,6 +104,8 @@ function declare(world: SimulatedWorld, guarantee: Guarantee, { scenarios, maxUn
     maxUncommitted,
     // A few of `largeSends`.
     ...(scenarios.includes(largeSends) ? { maxPendingSendBytes: 1024 } : {}),
+    // Less than the events of `longSpills` take.
+    ...(scenarios.includes(longSpills) ? { drainTimeout: '2s' } : {}),
     // Less than two pieces of `spilling`, more than all else sends.
     maxEventBytes: 400,
     transactionTimeout: '20s',

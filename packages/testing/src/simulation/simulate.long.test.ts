@@ -112,6 +112,19 @@ test('lost answers alone double nothing, at least once', async () => {
   expect(lost).toBeGreaterThan(30)
 })
 
+/** Rebalances while events take long, and little else. */
+const LONG_WORK = { ...QUIET, silences: 0, freezes: 0, intruders: 0, rebalances: 5 }
+
+test.each(GUARANTEES)('workers that stop with long events hold up no rebalance, %s', async (guarantee) => {
+  const { make, input, check } = ledgerCase(guarantee, { scenarios: ['longEvents'], always: true })
+  let stops = 0
+  for (let seed = 1; seed <= 4; seed++) {
+    const { faults } = await simulate(make, { seed, input, check, faults: { ...LONG_WORK, stops: 5 } })
+    stops += faults['stops'] ?? 0
+  }
+  expect(stops).toBeGreaterThan(5)
+})
+
 describe('exactly once', () => {
   const run = (
     scenario: ScenarioName,
@@ -128,6 +141,15 @@ describe('exactly once', () => {
       pages += trace.filter((line) => line.includes('in ledger-__progress-')).length
     }
     expect(pages).toBeGreaterThan(20)
+  })
+
+  test('a rebalance does not wait for a commit that waits for a long event', async () => {
+    let rebalances = 0
+    for (let seed = 1; seed <= 4; seed++) {
+      const { faults } = await run('longSpills', { seed, faults: LONG_WORK })
+      rebalances += faults['rebalances'] ?? 0
+    }
+    expect(rebalances).toBeGreaterThan(5)
   })
 
   test('tasks that wait for a partition hold up no others, however much they send', async () => {

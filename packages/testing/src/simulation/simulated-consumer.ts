@@ -103,7 +103,9 @@ export class SimulatedConsumer implements Consumer {
   async #revoked(): Promise<void> {
     await this.#wire.hold('news of a rebalance')
     this.#wire.note('revoke')
+    this.#wire.revoking(true)
     await this.#options.listener.onRevoke()
+    this.#wire.revoking(false)
     await this.#wire.hold('join')
     this.#wire.note('joins again')
   }

@@ -60,6 +60,8 @@ export class SimulatedProcess implements GateOwner {
   /** By transactional id: when a producer of it was found to be shut out. */
   readonly #fencedMs = new Map<string, number>()
   #expired = false
+  /** As which it heard of the rebalance that waits for it. */
+  #revoking: ProcessState | undefined
   #failure: Error | undefined
 
   constructor(
@@ -88,6 +90,9 @@ export class SimulatedProcess implements GateOwner {
         happened,
         healed,
         note,
+        revoking: (on) => {
+          this.#revoking = on ? this.#state : undefined
+        },
         dead: () => this.dead,
         monotonic: () => this.#clock.monotonic(),
         stored: (records) => noteStored(records, note),
@@ -159,6 +164,11 @@ export class SimulatedProcess implements GateOwner {
 
   stalls(what: string): boolean {
     return this.stalled && FOR_COORDINATORS.test(what)
+  }
+
+  /** What it was when it heard of a rebalance, while that waits for its answer. */
+  get revoking(): ProcessState | undefined {
+    return this.#revoking
   }
 
   /** How long it has been stopping, not counting what it was frozen; 0 for one that does not stop. */

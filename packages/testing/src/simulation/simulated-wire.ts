@@ -26,6 +26,8 @@ export interface SimulatedWire {
   /** When a partition that takes no records takes some again; `undefined` for one that does. */
   readonly healed: (partition: TopicPartition) => Promise<void> | undefined
   readonly note: (what: string) => void
+  /** The worker is told of a rebalance, and has answered. */
+  readonly revoking: (on: boolean) => void
   readonly stored: (records: readonly OutgoingRecord[]) => void
   /** Told of offsets when their commit is asked for; throws nothing, remembers what is wrong. */
   readonly committing: (offsets: readonly CommitOffset[]) => void

@@ -53,6 +53,8 @@ export interface SimulatedWorld {
   fails(share: number): boolean
   /** Waits until the simulation lets it go on: awaits of handlers end in another order each time. */
   pause(): Promise<void>
+  /** Takes so many milliseconds on the clock of the run. */
+  work(forMs: number): Promise<void>
   /** Keeps the event loop of the worker that calls for longer than its session, as a handler does that computes. */
   block(): void
 }

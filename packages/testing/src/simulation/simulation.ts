@@ -228,6 +228,7 @@ export class Simulation {
     this.#invariants.look()
     this.#invariants.endings(this.#slots.processes)
     this.#invariants.sending(this.#slots.processes, this.#stuck.sinceMs, this.#nowMs())
+    this.#invariants.revoking(this.#slots.processes, this.#stuck.sinceMs, this.#nowMs())
     this.#invariants.mustHold(this.#slots.processes)
   }
 
@@ -267,6 +268,7 @@ export class Simulation {
       random: () => this.#random.next(),
       fails: (share) => !this.#faults.over && this.#random.chance(share),
       pause: () => this.#gates.hold(this.#atWork(), 'handler'),
+      work: (forMs) => this.#gates.work(this.#atWork(), forMs),
       block: () => this.#slots.processes.find((process) => process === this.#atWork())?.block(),
     }
   }
