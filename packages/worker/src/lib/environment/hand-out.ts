@@ -32,20 +32,14 @@ export interface FirstReader {
 
 /** Whether this worker hands out events now, and whoever waits for them. */
 export class HandOut {
-  /** Reasons of `NOT_NOW`; read before each event. */
+  /** Reasons of `NOT_NOW`, each of which holds back every event; read before each. */
   blocked = 0
-  /**
-   * Reasons that hold back no event that was taken from its partition already: `rows` while some task can only be
-   * committed when such events have finished, for only that commit makes room for rows.
-   */
-  forgiven = 0
   /** Grows with each turn of the event loop in which something was handed out: then `refresh` is to be called again. */
   turn = 0
   readonly watch: LoopWatch
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
   readonly #lease: Lease
   readonly #readers: EventReader[] = []
-  #waitingCommits = 0
   #nextOrder = 0
   #turnEndsMs = 0
   #turnChunks = 0
@@ -79,19 +73,12 @@ export class HandOut {
     this.#wakeIfOpen()
   }
 
-  /** Some task can be committed only once events in flight have finished (`on`), or no longer needs that. */
-  commitWaits(on: boolean): void {
-    this.#waitingCommits += on ? 1 : -1
-    this.forgiven = this.#waitingCommits === 0 ? 0 : NOT_NOW.rows
-    this.#wakeIfOpen()
-  }
-
   /**
    * Brings `blocked` up to date and gives it. Called before each chunk of events, and in each turn of the event loop: a
    * worker may have slept since the last.
    */
   refresh(): number {
-    if ((this.blocked & ~this.forgiven) !== 0) return this.blocked
+    if (this.blocked !== 0) return this.blocked
     if (!this.#lease.valid) this.#leaseIsLost()
     else {
       const now = this.#environment.clock.monotonic()
@@ -160,7 +147,7 @@ export class HandOut {
   }
 
   #wakeIfOpen(): void {
-    if ((this.blocked & ~this.forgiven) === 0) this.wake()
+    if (this.blocked === 0) this.wake()
   }
 
   readonly #endTurn = (): void => {

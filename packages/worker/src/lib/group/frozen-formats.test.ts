@@ -11,7 +11,7 @@ import { decodeGroupData, NO_GROUP_DATA } from './group-data.ts'
 import { decodeMemberData, encodeMemberData } from './member-data.ts'
 import { decodeOwnData } from './own-data.ts'
 
-const SUSPECT = { subscription: 'count', topic: 'words', partition: 1, offset: 7, rounds: 2, blockedMs: 3000 }
+const BLOCKING_EVENT = { subscription: 'count', topic: 'words', partition: 1, offset: 7, rounds: 2, blockedMs: 3000 }
 const MEMBER =
   '{"v":1,"groups":{"2":{"topics":["words"],"parts":["counts"],"standbys":1}},"tasks":["2-0"],"generation":3,"warm":{"2-0":500},"warmUp":{"acceptableLag":100,"most":2,"caughtUp":["2-1"]},"address":"http://one:6066","instanceId":"pod-1","life":"pod-1","suspects":[{"subscription":"count","topic":"words","partition":1,"offset":7,"rounds":2,"blockedMs":3000,"isSure":true}]'
 const GROUP =
@@ -27,7 +27,7 @@ test('member data 1, with a field of a later version in it', () => {
     address: 'http://one:6066',
     instanceId: 'pod-1',
     life: 'pod-1',
-    suspects: [{ ...SUSPECT, isSure: true }],
+    blockingEvents: [{ ...BLOCKING_EVENT, isSure: true }],
   })
 })
 
@@ -58,7 +58,7 @@ test('own data 1, with a field of a later version in it', () => {
       ['2-0', 0],
       ['2-1', 1],
     ]),
-    suspects: [{ ...SUSPECT, isSure: false }],
+    blockingEvents: [{ ...BLOCKING_EVENT, isSure: false }],
   })
 })
 

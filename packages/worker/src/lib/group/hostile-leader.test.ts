@@ -52,7 +52,7 @@ const OWN = Buffer.from(
       ['4-1', 0],
       ['4-3', 1],
     ]),
-    suspects: [
+    blockingEvents: [
       { subscription: 'count', topic: 'in', partition: 1, offset: 3, rounds: 2, blockedMs: 3000, isSure: false },
     ],
   }),

@@ -27,7 +27,7 @@ const LEAVING: Readonly<Record<string, unknown>> = JSON.parse(
       instanceId: 'pod-1',
       life: 'pod-1',
       secret: '0123456789abcdefghijkl',
-      suspects: [
+      blockingEvents: [
         { subscription: 'count', topic: 'in', partition: 1, offset: 7, rounds: 2, blockedMs: 3000, isSure: true },
       ],
       isLeaving: true,

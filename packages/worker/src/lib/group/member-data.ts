@@ -11,7 +11,7 @@ import {
   optional,
   readFields,
 } from '@millrace/core'
-import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
+import { MOST_BLOCKING_EVENTS, type BlockingEvent } from '../task/blocking-events.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'
 
 /** How a member is warmed up before it takes over tasks. */
@@ -47,7 +47,7 @@ export interface MemberData {
   /** `GroupData.secret` of the group that it was in; a random one from a newcomer, for a group that has none yet. */
   readonly secret?: string | undefined
   /** Events that may have blocked its event loop, and those that the group has passed on to it. */
-  readonly suspects?: readonly Suspect[] | undefined
+  readonly blockingEvents?: readonly BlockingEvent[] | undefined
   /** It stops: it keeps `tasks`, whose events it waits for, and is given nothing else. An earlier version gives it some. */
   readonly isLeaving?: boolean | undefined
 }
@@ -63,7 +63,7 @@ const VERSION = 1
 
 export function encodeMemberData(data: MemberData): Uint8Array {
   const { groups, tasks, generation, warm, warmUp, address, instanceId, life, secret } = data
-  const { suspects = [], isLeaving } = data
+  const { blockingEvents = [], isLeaving } = data
   const json = {
     v: VERSION,
     groups: Object.fromEntries(groups),
@@ -75,7 +75,8 @@ export function encodeMemberData(data: MemberData): Uint8Array {
     instanceId,
     life,
     secret,
-    ...(suspects.length === 0 ? {} : { suspects }),
+    // The name of the field is older than that of the class: other versions know this one.
+    ...(blockingEvents.length === 0 ? {} : { suspects: blockingEvents }),
     isLeaving,
   }
   return Buffer.from(JSON.stringify(json))
@@ -93,7 +94,7 @@ export function decodeMemberData(bytes: Uint8Array): MemberData | undefined {
     instanceId: optional(fields['instanceId'], asText),
     life: optional(fields['life'], asText),
     secret: optional(fields['secret'], asSecret),
-    suspects: optional(fields['suspects'], asSuspects),
+    blockingEvents: optional(fields['suspects'], asBlockingEvents),
     isLeaving: fields['isLeaving'] === true ? true : undefined,
   }))
 }
@@ -118,11 +119,11 @@ function asWarmUp(value: unknown): WarmUpData {
   return { acceptableLag: asInteger(acceptableLag), most: asInteger(most), caughtUp: asTexts(caughtUp) }
 }
 
-export function asSuspects(value: unknown): readonly Suspect[] {
-  return asList(value, asSuspect, MOST_SUSPECTS)
+export function asBlockingEvents(value: unknown): readonly BlockingEvent[] {
+  return asList(value, asBlockingEvent, MOST_BLOCKING_EVENTS)
 }
 
-function asSuspect(value: unknown): Suspect {
+function asBlockingEvent(value: unknown): BlockingEvent {
   const fields = asFields(value)
   return {
     subscription: asText(fields['subscription']),

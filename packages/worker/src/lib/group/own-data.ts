@@ -1,26 +1,26 @@
 import { asInteger, asMap, asText, optional, readFields } from '@millrace/core'
-import { MOST_SUSPECTS, type Suspect } from '../task/suspects.ts'
-import { asSuspects } from './member-data.ts'
+import { MOST_BLOCKING_EVENTS, type BlockingEvent } from '../task/blocking-events.ts'
+import { asBlockingEvents } from './member-data.ts'
 
 /** What the leader sends one member only, with its assignment. */
 export interface OwnData {
   /** By task id: the copies that it keeps warm, and which of the task's copies each is, from 0 on. */
   readonly standbys: ReadonlyMap<string, number>
   /** Events in its partitions that may block the event loop. */
-  readonly suspects: readonly Suspect[]
+  readonly blockingEvents: readonly BlockingEvent[]
 }
 
-export const NO_OWN_DATA: OwnData = { standbys: new Map(), suspects: [] }
+export const NO_OWN_DATA: OwnData = { standbys: new Map(), blockingEvents: [] }
 
 /** Fields may be added: members of other versions pass over those that they do not know. */
 const VERSION = 1
 
-export function encodeOwnData({ standbys, suspects }: OwnData): Uint8Array {
+export function encodeOwnData({ standbys, blockingEvents }: OwnData): Uint8Array {
   return Buffer.from(
     JSON.stringify({
       v: VERSION,
       standbys: Object.fromEntries(standbys),
-      ...(suspects.length === 0 ? {} : { suspects: suspects.slice(0, MOST_SUSPECTS) }),
+      ...(blockingEvents.length === 0 ? {} : { suspects: blockingEvents.slice(0, MOST_BLOCKING_EVENTS) }),
     }),
   )
 }
@@ -29,7 +29,7 @@ export function encodeOwnData({ standbys, suspects }: OwnData): Uint8Array {
 export function decodeOwnData(bytes: Uint8Array): OwnData {
   const read = readFields(bytes, VERSION, ({ standbys, suspects }) => ({
     standbys: asMap(standbys, asText, asInteger),
-    suspects: optional(suspects, asSuspects) ?? [],
+    blockingEvents: optional(suspects, asBlockingEvents) ?? [],
   }))
   return read ?? NO_OWN_DATA
 }

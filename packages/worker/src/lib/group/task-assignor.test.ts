@@ -1,7 +1,7 @@
 import type { GroupMember } from '@millrace/core/driver'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { MOST_SUSPECTS } from '../task/suspects.ts'
+import { MOST_BLOCKING_EVENTS } from '../task/blocking-events.ts'
 import { decodeGroupData, encodeGroupData, memberName, NO_GROUP_DATA } from './group-data.ts'
 import { newSecret } from './group-life.ts'
 import { decodeMemberData, encodeMemberData, type MemberData } from './member-data.ts'
@@ -119,7 +119,7 @@ test('static members are told by their names whose tasks they warm up for', () =
   expect(group.warmUps).toEqual(new Map([['2-0', 'pod-1']]))
 })
 
-const suspect = {
+const blockingEvent = {
   subscription: 'agent',
   topic: 'a',
   partition: 1,
@@ -171,7 +171,7 @@ test('what cannot be is believed of nobody: null, other types, counts that no to
     { ...json, secret: 'short' },
     { ...json, secret: 7 },
     { ...json, suspects: [{ topic: 'a' }] },
-    { ...json, suspects: Array.from({ length: 1000 }, () => suspect) },
+    { ...json, suspects: Array.from({ length: 1000 }, () => blockingEvent) },
   ]
   for (const one of forged) {
     const members = [
@@ -274,7 +274,7 @@ test('group data survives the way there, with more members than a byte counts', 
   expect(decodeGroupData(encodeGroupData(group))).toEqual(group)
   expect(decodeGroupData(encodeGroupData(NO_GROUP_DATA))).toEqual(NO_GROUP_DATA)
   const own = {
-    suspects: [],
+    blockingEvents: [],
     standbys: new Map([
       ['300-1', 0],
       ['300-2', 1],
@@ -334,27 +334,30 @@ test('one that calls itself by the name of another has its own tasks, and not th
 })
 
 test('who has a partition is told which of its events may block the event loop, and nobody else is', () => {
-  const told = { ...data, suspects: [suspect, { ...suspect, topic: 'elsewhere' }] }
+  const told = { ...data, blockingEvents: [blockingEvent, { ...blockingEvent, topic: 'elsewhere' }] }
   const member = (id: string, own: Partial<MemberData>): GroupMember => ({
     id,
     topics: ['a', 'b', 'c'],
-    data: encodeMemberData({ ...told, suspects: [], ...own }),
+    data: encodeMemberData({ ...told, blockingEvents: [], ...own }),
   })
   const { assignments, ownData } = taskAssignor.assign({
     members: [
-      member('one', { suspects: told.suspects, tasks: ['2-0', '1-0'] }),
-      member('two', { tasks: ['2-1'], suspects: [] }),
+      member('one', { blockingEvents: told.blockingEvents, tasks: ['2-0', '1-0'] }),
+      member('two', { tasks: ['2-1'], blockingEvents: [] }),
       member('three', { tasks: [], warm: new Map() }),
     ],
     partitions,
   })
   expect(assignments.get('two')).toContainEqual({ topic: 'a', partition: 1 })
-  const suspectsOf = (id: string): unknown => decodeOwnData(ownData?.get(id) ?? new Uint8Array(0)).suspects
-  expect(['one', 'two', 'three'].map(suspectsOf)).toEqual([[], [suspect], []])
+  const blockingEventsOf = (id: string): unknown => decodeOwnData(ownData?.get(id) ?? new Uint8Array(0)).blockingEvents
+  expect(['one', 'two', 'three'].map(blockingEventsOf)).toEqual([[], [blockingEvent], []])
 })
 
-test('a member with more suspects in its partitions than are kept is told of as many as are', () => {
-  const suspects = Array.from({ length: MOST_SUSPECTS + 1 }, (_, offset) => ({ ...suspect, offset }))
-  const told = decodeOwnData(encodeOwnData({ standbys: new Map([['2-0', 1]]), suspects }))
-  expect(told).toEqual({ standbys: new Map([['2-0', 1]]), suspects: suspects.slice(0, MOST_SUSPECTS) })
+test('a member with more blockingEvents in its partitions than are kept is told of as many as are', () => {
+  const blockingEvents = Array.from({ length: MOST_BLOCKING_EVENTS + 1 }, (_, offset) => ({ ...blockingEvent, offset }))
+  const told = decodeOwnData(encodeOwnData({ standbys: new Map([['2-0', 1]]), blockingEvents }))
+  expect(told).toEqual({
+    standbys: new Map([['2-0', 1]]),
+    blockingEvents: blockingEvents.slice(0, MOST_BLOCKING_EVENTS),
+  })
 })

@@ -1,7 +1,7 @@
 import { partitionKey, type TopicPartition } from '@millrace/core'
 import type { GroupAssignor, GroupMember, GroupView } from '@millrace/core/driver'
 import type { TaskOwner } from '../contracts/group.ts'
-import type { Suspect } from '../task/suspects.ts'
+import type { BlockingEvent } from '../task/blocking-events.ts'
 import type { TaskTopology } from '../topics/topic-directory.ts'
 import { taskId } from '../environment/task-id.ts'
 import { encodeGroupData, memberName } from './group-data.ts'
@@ -96,11 +96,11 @@ function ownDataOf(
   assignments: ReadonlyMap<string, readonly TopicPartition[]>,
   members: readonly PlannedMember[],
 ): ReadonlyMap<string, Uint8Array> {
-  const suspects = new Map<string, Suspect[]>()
-  for (const suspect of members.flatMap(({ data }) => data.suspects ?? [])) {
-    const others = suspects.get(partitionKey(suspect))
-    if (others === undefined) suspects.set(partitionKey(suspect), [suspect])
-    else others.push(suspect)
+  const blockingEvents = new Map<string, BlockingEvent[]>()
+  for (const blockingEvent of members.flatMap(({ data }) => data.blockingEvents ?? [])) {
+    const others = blockingEvents.get(partitionKey(blockingEvent))
+    if (others === undefined) blockingEvents.set(partitionKey(blockingEvent), [blockingEvent])
+    else others.push(blockingEvent)
   }
   const copies = new Map<string, Map<string, number>>()
   for (const [task, holders] of standbys)
@@ -112,12 +112,12 @@ function ownDataOf(
     members.flatMap(({ id }) => {
       const own = {
         standbys: copies.get(id) ?? new Map<string, number>(),
-        suspects:
-          suspects.size === 0
+        blockingEvents:
+          blockingEvents.size === 0
             ? []
-            : (assignments.get(id) ?? []).flatMap((partition) => suspects.get(partitionKey(partition)) ?? []),
+            : (assignments.get(id) ?? []).flatMap((partition) => blockingEvents.get(partitionKey(partition)) ?? []),
       }
-      return own.standbys.size === 0 && own.suspects.length === 0 ? [] : [[id, encodeOwnData(own)] as const]
+      return own.standbys.size === 0 && own.blockingEvents.length === 0 ? [] : [[id, encodeOwnData(own)] as const]
     }),
   )
 }

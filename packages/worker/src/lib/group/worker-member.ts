@@ -4,7 +4,7 @@ import { taskOfId } from '../environment/task-id.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import type { Recovery } from '../restore/recovery.ts'
 import type { CopyRef, Standbys } from '../restore/standbys.ts'
-import type { Suspect, Suspects } from '../task/suspects.ts'
+import type { BlockingEvent, BlockingEvents } from '../task/blocking-events.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { decodeGroupData, type GroupData, memberName, newerGroupFormat, NO_GROUP_DATA } from './group-data.ts'
 import { newSecret } from './group-life.ts'
@@ -31,7 +31,7 @@ export interface WorkerMemberOptions {
   readonly topics: TopicDirectory
   readonly recovery: Recovery
   readonly standbys: Pick<Standbys, 'report'>
-  readonly suspects: Pick<Suspects, 'report'>
+  readonly blockingEvents: Pick<BlockingEvents, 'report'>
 }
 
 /** What a worker says of itself at a join. */
@@ -47,7 +47,7 @@ export interface OwnState {
 /** What an assignment says beside the partitions. */
 export interface Assigned {
   /** Events in the partitions that may block the event loop. */
-  readonly suspects: readonly Suspect[]
+  readonly blockingEvents: readonly BlockingEvent[]
   /** The warm copies that this worker is to keep. */
   readonly copies: readonly CopyRef[]
   /** Ids of the tasks that are to come here once there are copies of their state. */
@@ -94,7 +94,7 @@ export class WorkerMember {
 
   /** For a join. */
   data({ tasks, committed, isLeaving }: OwnState): Uint8Array {
-    const { environment, topics, recovery, standbys, suspects } = this.#options
+    const { environment, topics, recovery, standbys, blockingEvents } = this.#options
     const { acceptableRecoveryLag: acceptableLag, maxWarmUps } = environment.settings
     const inUseOnly = this.#joinsInVain++ >= MOST_JOINS_IN_VAIN
     const data: MemberData = {
@@ -107,7 +107,7 @@ export class WorkerMember {
       instanceId: this.instanceId,
       life: this.#group.life,
       secret: this.#group.secret ?? this.#proposedSecret,
-      suspects: suspects.report(committed),
+      blockingEvents: blockingEvents.report(committed),
       ...(isLeaving ? { isLeaving } : {}),
     }
     this.#sent = data
@@ -127,7 +127,7 @@ export class WorkerMember {
     this.#group = group
     this.#rebalances++
     return {
-      suspects: own.suspects,
+      blockingEvents: own.blockingEvents,
       copies: copiesFor(self, { ...group, ...own }, this.#options.topics),
       warmUps: warmUpsFor(self, group),
     }

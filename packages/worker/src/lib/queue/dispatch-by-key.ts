@@ -88,7 +88,7 @@ export class DispatchByKey implements Dispatcher {
   next(queue: RecordQueue): EventInFlight | undefined {
     const handOut = this.#handOut
     if (this.#refreshedTurn !== handOut.turn) {
-      if ((handOut.refresh() & ~handOut.forgiven) !== 0) return undefined
+      if (handOut.refresh() !== 0) return undefined
       this.#refreshedTurn = handOut.turn
     }
     const event = this.#shift(queue.index) ?? (this.#sortFor(queue) ? this.#shift(queue.index) : undefined)

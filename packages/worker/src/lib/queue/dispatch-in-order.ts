@@ -1,5 +1,4 @@
 import type { HandOut } from '../environment/hand-out.ts'
-import { NOT_NOW } from '../environment/not-now.ts'
 import type { EventOrigin } from '../task/event-origin.ts'
 import { type EventInFlight, eventOf } from '../task/event-in-flight.ts'
 import type { Dispatcher, RecordQueue } from './record-queue.ts'
@@ -41,7 +40,6 @@ export class DispatchInOrder implements Dispatcher {
   }
 
   hasNext(): boolean {
-    if ((this.#handOut.blocked & NOT_NOW.rows) !== 0) return false
     for (const { blocked, task } of this.#origins) if ((blocked | task.blocked) === 0) return true
     return false
   }

@@ -72,8 +72,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
   }
 
   take(): EventInFlight | undefined {
-    const { blocked, forgiven } = this.#handOut
-    if ((blocked & ~forgiven) !== 0) return undefined
+    if (this.#handOut.blocked !== 0) return undefined
     if (this.#deferred.any) return this.#takeBesideDeferred()
     const event = this.#dispatcher.next(this)
     if (event === undefined) return undefined
@@ -171,8 +170,7 @@ export class RecordQueue implements SubscriptionQueue, EventQueue {
 
   /** Whether `take` may give an event now, or the queue is closed. */
   #mayTake(): boolean {
-    const { blocked, forgiven } = this.#handOut
-    return this.closed || ((blocked & ~forgiven) === 0 && this.hasNext)
+    return this.closed || (this.#handOut.blocked === 0 && this.hasNext)
   }
 
   #takeBesideDeferred(): EventInFlight | undefined {

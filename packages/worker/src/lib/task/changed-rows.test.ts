@@ -135,7 +135,7 @@ for (const exactlyOnce of [false, true]) {
   })
 }
 
-test('exactly once: a task that cannot be cut before a slow instance is through gets its events although rows are over the bound', async () => {
+test('exactly once: rows over the bound are stored although a slow instance holds up the position', async () => {
   const total = 6000
   const log = createMemoryLog()
   const outside = new Outside(log)

@@ -166,13 +166,11 @@ export class Commits {
     const { handOut } = this.#worker
     if ((handOut.blocked & DRAINING) !== 0) return
     task.holdForCommit(true)
-    handOut.commitWaits(true)
     const late = this.#warnWhenLate(task)
     try {
       await task.committable.wait()
     } finally {
       late.cancel()
-      handOut.commitWaits(false)
     }
   }
 

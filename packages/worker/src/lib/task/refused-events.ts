@@ -3,7 +3,7 @@ import type { HandedOutEvent } from '../contracts/event.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import type { Refusal, Refusals } from './event-origin.ts'
 import { EventInFlight } from './event-in-flight.ts'
-import type { Suspects } from './suspects.ts'
+import type { BlockingEvents } from './blocking-events.ts'
 import type { TaskWorker } from './task-worker.ts'
 import type { Task } from './task.ts'
 
@@ -29,12 +29,12 @@ function liesInRecord(error: Error): boolean {
  */
 export class RefusedEvents {
   readonly #worker: Pick<TaskWorker<Task>, 'reopen' | 'fail'>
-  readonly #suspects: Pick<Suspects, 'from'>
+  readonly #blockingEvents: Pick<BlockingEvents, 'from'>
   readonly #partitions = new Map<string, Map<number, Refusal>>()
 
-  constructor(worker: Pick<TaskWorker<Task>, 'reopen' | 'fail'>, suspects: Pick<Suspects, 'from'>) {
+  constructor(worker: Pick<TaskWorker<Task>, 'reopen' | 'fail'>, blockingEvents: Pick<BlockingEvents, 'from'>) {
     this.#worker = worker
-    this.#suspects = suspects
+    this.#blockingEvents = blockingEvents
   }
 
   refused(record: Outgoing, error: Error): void {
@@ -71,13 +71,15 @@ export class RefusedEvents {
 
   /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
   from(subscription: string, source: TopicPartition, position: number): Refusals | undefined {
-    const suspects = this.#suspects.from(subscription, source, position)
+    const blockingEvents = this.#blockingEvents.from(subscription, source, position)
     const key = keyOf(subscription, source)
     const known = this.#partitions.get(key)
-    if (known === undefined) return suspects
+    if (known === undefined) return blockingEvents
     for (const offset of known.keys()) if (offset < position) known.delete(offset)
     if (known.size === 0) this.#partitions.delete(key)
-    return suspects === undefined && known.size > 0 ? known : suspects && new Map([...suspects, ...known])
+    return blockingEvents === undefined && known.size > 0
+      ? known
+      : blockingEvents && new Map([...blockingEvents, ...known])
   }
 }
 

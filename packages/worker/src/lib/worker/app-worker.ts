@@ -13,7 +13,7 @@ import { TaskStores } from '../restore/task-stores.ts'
 import { Delays } from '../sending/delays.ts'
 import { SendBudget, type Sending } from '../sending/send-budget.ts'
 import { Drain } from '../task/drain.ts'
-import { Suspects } from '../task/suspects.ts'
+import { BlockingEvents } from '../task/blocking-events.ts'
 import { DeclaredTopology } from '../topics/declared-topology.ts'
 import { TopicDirectory } from '../topics/topic-directory.ts'
 import { brokenBatchesDeclaration } from './broken-batches.ts'
@@ -46,7 +46,7 @@ class AppWorker implements Worker, WorkerLife {
   readonly lease: Lease
   readonly handOut: HandOut
   readonly drain: Drain
-  readonly suspects: Suspects
+  readonly blockingEvents: BlockingEvents
   readonly sending: Sending & { readonly lease: Lease }
   readonly stores: TaskStores
   readonly topology: DeclaredTopology
@@ -80,8 +80,8 @@ class AppWorker implements Worker, WorkerLife {
     this.instanceId = settings.instanceId ?? store.capabilities.workerId
     const sessionTimeoutMs = transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined
     this.lease = new Lease(clock, { sessionTimeoutMs, heartbeatIntervalMs: settings.heartbeatIntervalMs })
-    this.suspects = new Suspects(this.environment, this.lease, this.subscriptions)
-    this.#loopWatch = new LoopWatch({ clock, sessionTimeoutMs, contexts: options.contexts }, this.suspects)
+    this.blockingEvents = new BlockingEvents(this.environment, this.lease, this.subscriptions)
+    this.#loopWatch = new LoopWatch({ clock, sessionTimeoutMs, contexts: options.contexts }, this.blockingEvents)
     this.handOut = new HandOut(this.environment, this.lease, this.#loopWatch)
     this.drain = new Drain(clock, this.handOut)
     this.sending = {

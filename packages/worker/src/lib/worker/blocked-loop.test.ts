@@ -4,7 +4,7 @@ import type { Consumer, ConsumerOptions } from '@millrace/core/driver'
 import type { HandedOutEvent } from '../contracts/event.ts'
 import { createMemoryLog, type MemoryLog } from '@millrace/transport-embedded'
 import { expect, test } from 'vitest'
-import type { Suspect } from '../task/suspects.ts'
+import type { BlockingEvent } from '../task/blocking-events.ts'
 import { LeasedTransport } from '../fixtures/leased-transport.fixture.ts'
 import { encodeOwnData, NO_OWN_DATA } from '../group/own-data.ts'
 import {
@@ -258,7 +258,7 @@ test('a process that was stopped blames no event', async () => {
 
 /** Its group tells each member of these. */
 class TellingTransport extends LeasedTransport {
-  suspects: readonly Suspect[] = []
+  blockingEvents: readonly BlockingEvent[] = []
 
   override consumer(options: ConsumerOptions): Consumer {
     const { listener } = options
@@ -268,7 +268,10 @@ class TellingTransport extends LeasedTransport {
         onRevoke: () => listener.onRevoke(),
         onLost: () => listener.onLost(),
         onAssign: (change) =>
-          listener.onAssign({ ...change, ownData: encodeOwnData({ ...NO_OWN_DATA, suspects: this.suspects }) }),
+          listener.onAssign({
+            ...change,
+            ownData: encodeOwnData({ ...NO_OWN_DATA, blockingEvents: this.blockingEvents }),
+          }),
       },
     })
   }
@@ -276,7 +279,7 @@ class TellingTransport extends LeasedTransport {
 
 test('what the group tells of another worker counts here', async () => {
   const log = await filled(40)
-  const suspect = { subscription: 'a', topic: 'in', rounds: 1, blockedMs: 12_000 }
+  const blockingEvent = { subscription: 'a', topic: 'in', rounds: 1, blockedMs: 12_000 }
   const seen: Seen[] = []
   const { worker } = await runWorker(
     log,
@@ -294,9 +297,9 @@ test('what the group tells of another worker counts here', async () => {
     {
       wrap: (inner) => {
         const telling = new TellingTransport(inner, () => systemClock().monotonic())
-        telling.suspects = [
-          { ...suspect, partition: 1, offset: 2, isSure: true },
-          { ...suspect, partition: 2, offset: 3, isSure: false },
+        telling.blockingEvents = [
+          { ...blockingEvent, partition: 1, offset: 2, isSure: true },
+          { ...blockingEvent, partition: 2, offset: 3, isSure: false },
         ]
         return telling
       },

@@ -49,7 +49,7 @@ export class ConnectedWorker implements RebalanceListener {
   readonly #handingOver: Deferred<void> = deferred<void>()
 
   constructor(life: WorkerLife, topics: TopicDirectory, admin: Admin) {
-    const { environment, lease, stores, suspects, instanceId, webAddress } = life
+    const { environment, lease, stores, blockingEvents, instanceId, webAddress } = life
     const { settings, transport, clock, log, sensor } = environment
     this.#life = life
     this.#membership = { state: topics.sources.length === 0 ? 'none' : 'joining', sinceMs: clock.monotonic() }
@@ -90,7 +90,7 @@ export class ConnectedWorker implements RebalanceListener {
     const recovery = new Recovery(restoring)
     this.standbys = new Standbys(restoring, this.consumer, settings.acceptableRecoveryLag)
     const { consumer, standbys } = this
-    this.member = new WorkerMember({ environment, instanceId, webAddress, topics, recovery, standbys, suspects })
+    this.member = new WorkerMember({ environment, instanceId, webAddress, topics, recovery, standbys, blockingEvents })
     const { candidates } = life.topology
     this.elections = new Elections(environment, { lease, member: this.member, candidates })
     this.tasks = new WorkerTasks(life, { topics, admin, consumer, recovery, elections: this.elections })
@@ -147,8 +147,8 @@ export class ConnectedWorker implements RebalanceListener {
     this.#life.lease.renew()
     this.#rebalancingSinceMs ??= clock.monotonic()
     const isStopping = this.#finishing !== undefined
-    const { suspects, copies: wanted, warmUps } = this.member.assigned(change)
-    this.#life.suspects.learn(suspects)
+    const { blockingEvents, copies: wanted, warmUps } = this.member.assigned(change)
+    this.#life.blockingEvents.learn(blockingEvents)
     const plan = planRebalance(change, this.tasks.all, (topic) => this.topics.partitionsOfSource(topic))
     // A store is open once: a copy of a task that is here, which a foreign leader may ask for, would keep it from opening.
     const own = new Set([...plan.kept, ...plan.gained.map(({ id }) => id)])
@@ -173,7 +173,7 @@ export class ConnectedWorker implements RebalanceListener {
       )
       this.consumer.rejoin()
     }
-    const later = gained.filter(({ assigned }) => this.#life.suspects.isUnclear(assigned))
+    const later = gained.filter(({ assigned }) => this.#life.blockingEvents.isUnclear(assigned))
     // To have joined is to have been heard of.
     void this.tasks.open(
       gained.filter((task) => !later.includes(task)),

@@ -9,7 +9,7 @@ import type { Recovery } from '../restore/recovery.ts'
 import type { TaskStores } from '../restore/task-stores.ts'
 import type { Sending } from '../sending/send-budget.ts'
 import type { Drain } from '../task/drain.ts'
-import type { Suspects } from '../task/suspects.ts'
+import type { BlockingEvents } from '../task/blocking-events.ts'
 import type { DeclaredTopology } from '../topics/declared-topology.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import type { RebalanceChange } from './worker.ts'
@@ -25,7 +25,7 @@ export interface WorkerLife {
   readonly lease: Lease
   readonly handOut: HandOut
   readonly drain: Drain
-  readonly suspects: Suspects
+  readonly blockingEvents: BlockingEvents
   readonly sending: Sending & { readonly lease: Lease }
   readonly stores: TaskStores
   readonly topology: DeclaredTopology

@@ -89,7 +89,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     this.#sharedCommits = new SharedCommits(consumer, lease, environment.log)
     this.flow = new FlowControl(environment, consumer, admin)
     this.facts = new BrokerFacts(this)
-    this.refusedEvents = new RefusedEvents(this, life.suspects)
+    this.refusedEvents = new RefusedEvents(this, life.blockingEvents)
     this.#lateRows = new LateRows(environment)
     this.#purge = new RepartitionPurge(environment, lease, { admin, sources: () => this.#purgedSources() })
     this.progress = new ProgressTopic(environment, admin)

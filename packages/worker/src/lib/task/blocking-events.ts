@@ -7,7 +7,7 @@ import type { Refusal, Refusals } from './event-origin.ts'
 import { EventInFlight } from './event-in-flight.ts'
 
 /** An event that may have blocked the event loop for so long that its worker lost its partitions. */
-export interface Suspect extends TopicPartition {
+export interface BlockingEvent extends TopicPartition {
   /** Of the agent that handled it. */
   readonly subscription: string
   readonly offset: number
@@ -20,7 +20,7 @@ export interface Suspect extends TopicPartition {
 }
 
 /** More are neither kept nor passed on to the group. */
-export const MOST_SUSPECTS = 256
+export const MOST_BLOCKING_EVENTS = 256
 /** Then whoever has its partition has handled it, or has found out for itself. */
 const KEPT_MS = 600_000
 /** A handler that computes for long once must not cost its event: the first time may be a cold cache, or a machine that was busy. */
@@ -42,11 +42,11 @@ export interface RecentEvents {
  * for good (`EVENT_BLOCKED`). What an event that waits for something is doing cannot be seen: a block may be a job's, a
  * page's or the garbage collector's just as well. Such an event is never blamed, and only handed out after the others.
  */
-export class Suspects implements BlockListener {
+export class BlockingEvents implements BlockListener {
   readonly #environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>
   readonly #lease: Pick<Lease, 'valid'>
   readonly #subscriptions: readonly RecentEvents[]
-  readonly #known = new Map<string, Suspect & { readonly sinceMs: number }>()
+  readonly #known = new Map<string, BlockingEvent & { readonly sinceMs: number }>()
 
   constructor(
     environment: Pick<WorkerEnvironment, 'clock' | 'log' | 'settings'>,
@@ -88,40 +88,40 @@ export class Suspects implements BlockListener {
   }
 
   /** What the group's leader knows of partitions that are here now. */
-  learn(suspects: readonly Suspect[]): void {
-    for (const suspect of suspects) {
-      const known = this.#known.get(keyOf(suspect))
-      if (known === undefined || suspect.rounds > known.rounds || (suspect.isSure && !known.isSure)) this.#note(suspect)
+  learn(events: readonly BlockingEvent[]): void {
+    for (const event of events) {
+      const known = this.#known.get(keyOf(event))
+      if (known === undefined || event.rounds > known.rounds || (event.isSure && !known.isSure)) this.#note(event)
     }
   }
 
   /** For a join. `committed`: of partitions that are here; what is before it is done with. */
-  report(committed: (partition: TopicPartition) => number | undefined): readonly Suspect[] {
+  report(committed: (partition: TopicPartition) => number | undefined): readonly BlockingEvent[] {
     const fromMs = this.#environment.clock.monotonic() - KEPT_MS
-    for (const [key, suspect] of this.#known)
-      if (suspect.sinceMs < fromMs || suspect.offset < (committed(suspect) ?? 0)) this.#known.delete(key)
-    return [...this.#known.values()].map(({ sinceMs: _, ...suspect }) => suspect)
+    for (const [key, event] of this.#known)
+      if (event.sinceMs < fromMs || event.offset < (committed(event) ?? 0)) this.#known.delete(key)
+    return [...this.#known.values()].map(({ sinceMs: _, ...event }) => event)
   }
 
   /** Whether some event of these partitions may be the one, and others too. */
   isUnclear(partitions: readonly TopicPartition[]): boolean {
     if (this.#known.size === 0) return false
     const keys = new Set(partitions.map(partitionKey))
-    return [...this.#known.values()].some((suspect) => !suspect.isSure && keys.has(partitionKey(suspect)))
+    return [...this.#known.values()].some((event) => !event.isSure && keys.has(partitionKey(event)))
   }
 
   /** Of a subscription and partition, from a committed position on; `undefined` when there is none. */
   from(subscription: string, source: TopicPartition, position: number): Refusals | undefined {
     const found = new Map<number, Refusal>()
-    for (const suspect of this.#known.values())
+    for (const event of this.#known.values())
       if (
-        suspect.subscription === subscription &&
-        partitionKey(suspect) === partitionKey(source) &&
-        suspect.offset >= position
+        event.subscription === subscription &&
+        partitionKey(event) === partitionKey(source) &&
+        event.offset >= position
       )
-        found.set(suspect.offset, {
-          attempts: suspect.rounds,
-          error: suspect.isSure ? blockedError(suspect) : undefined,
+        found.set(event.offset, {
+          attempts: event.rounds,
+          error: event.isSure ? blockedError(event) : undefined,
           mayBlock: true,
         })
     return found.size === 0 ? undefined : found
@@ -134,24 +134,24 @@ export class Suspects implements BlockListener {
     return this.#subscriptions.some((one: object) => one === subscription) ? [event] : []
   }
 
-  #roundsOf(event: SuspectKey): number {
+  #roundsOf(event: BlockingEventKey): number {
     return this.#known.get(keyOf(event))?.rounds ?? 0
   }
 
-  #note(suspect: Suspect): void {
-    const key = keyOf(suspect)
+  #note(event: BlockingEvent): void {
+    const key = keyOf(event)
     this.#known.delete(key)
-    this.#known.set(key, { ...suspect, sinceMs: this.#environment.clock.monotonic() })
+    this.#known.set(key, { ...event, sinceMs: this.#environment.clock.monotonic() })
     for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= MOST_SUSPECTS) return
+      if (this.#known.size <= MOST_BLOCKING_EVENTS) return
       this.#known.delete(oldest)
     }
   }
 }
 
-type SuspectKey = Pick<Suspect, 'subscription' | 'topic' | 'partition' | 'offset'>
+type BlockingEventKey = Pick<BlockingEvent, 'subscription' | 'topic' | 'partition' | 'offset'>
 
-function keyOf({ subscription, offset, ...partition }: SuspectKey): string {
+function keyOf({ subscription, offset, ...partition }: BlockingEventKey): string {
   return `${subscription} ${partitionKey(partition)} ${offset}`
 }
 
@@ -173,7 +173,7 @@ function whoWas(handled: readonly EventInFlight[], waiting: readonly EventInFlig
   return `In flight, but waiting when it began: ${named(waiting)}.`
 }
 
-function blockedError({ topic, partition, offset, rounds, blockedMs }: Suspect): MillraceError {
+function blockedError({ topic, partition, offset, rounds, blockedMs }: BlockingEvent): MillraceError {
   return new MillraceError(
     'EVENT_BLOCKED',
     `Handling ${topic}/${partition} at offset ${offset} has blocked the event loop ${rounds} times, the last time for ${blockedMs} ms.`,

@@ -1,16 +1,16 @@
 import { manualClock, type TopicPartition } from '@millrace/core'
 import { expect, test } from 'vitest'
 import { silentLog, testSettings } from '../fixtures/test-worker.fixture.ts'
-import { MOST_SUSPECTS, Suspects, type Suspect } from './suspects.ts'
+import { MOST_BLOCKING_EVENTS, BlockingEvents, type BlockingEvent } from './blocking-events.ts'
 
-function suspects() {
+function blockingEvents() {
   const clock = manualClock()
   const environment = { clock, log: silentLog, settings: { ...testSettings, sessionTimeoutMs: 10_000 } }
-  const known = new Suspects(environment, { valid: false }, [])
+  const known = new BlockingEvents(environment, { valid: false }, [])
   return { clock, known }
 }
 
-const one: Suspect = {
+const one: BlockingEvent = {
   subscription: 'a',
   topic: 't',
   partition: 0,
@@ -22,15 +22,15 @@ const one: Suspect = {
 const nothing = (): undefined => undefined
 
 test('more than their number are not kept: the oldest go', () => {
-  const { known } = suspects()
-  known.learn(Array.from({ length: MOST_SUSPECTS + 10 }, (_, offset) => ({ ...one, offset })))
+  const { known } = blockingEvents()
+  known.learn(Array.from({ length: MOST_BLOCKING_EVENTS + 10 }, (_, offset) => ({ ...one, offset })))
   const told = known.report(nothing)
-  expect(told.length).toBe(MOST_SUSPECTS)
+  expect(told.length).toBe(MOST_BLOCKING_EVENTS)
   expect(told.map(({ offset }) => offset)).not.toContain(9)
 })
 
 test('they are forgotten when they have been committed, and after a while', async () => {
-  const { clock, known } = suspects()
+  const { clock, known } = blockingEvents()
   known.learn([one, { ...one, partition: 1 }])
   const committed = ({ partition }: TopicPartition): number | undefined => (partition === 0 ? 8 : 7)
   expect(known.report(committed)).toEqual([{ ...one, partition: 1 }])
@@ -39,7 +39,7 @@ test('they are forgotten when they have been committed, and after a while', asyn
 })
 
 test('of what is told twice the worse counts, and it is not told again what is known better', () => {
-  const { known } = suspects()
+  const { known } = blockingEvents()
   known.learn([{ ...one, rounds: 2 }, one])
   expect(known.report(nothing)).toEqual([{ ...one, rounds: 2 }])
   known.learn([{ ...one, isSure: true, rounds: 2 }])
@@ -48,7 +48,7 @@ test('of what is told twice the worse counts, and it is not told again what is k
 })
 
 test('only where they are, and not before the committed position', () => {
-  const { known } = suspects()
+  const { known } = blockingEvents()
   known.learn([one])
   expect(known.from('a', one, 8)).toBeUndefined()
   expect(known.from('b', one, 0)).toBeUndefined()
