@@ -58,13 +58,18 @@ export class Gates {
     const heldSinceMs = nowMs()
     const slow = random.chance(habits.slowShare)
     const notBeforeMs = slow ? heldSinceMs + random.between(1, habits.slowMs) : heldSinceMs
-    await this.#shutUntil(owner, what, notBeforeMs)
+    await new Promise<void>((open) => this.#shut.push({ owner, what, heldSinceMs, notBeforeMs, open }))
+    if (owner.dead) return never()
   }
 
   /** The same for what takes so long on the clock in any case. */
   async work(owner: GateOwner, forMs: number): Promise<void> {
     if (owner.dead) return never()
-    if (!this.#passing) await this.#shutUntil(owner, LONG_WORK, this.#deps.nowMs() + forMs)
+    if (this.#passing) return
+    const heldSinceMs = this.#deps.nowMs()
+    const notBeforeMs = heldSinceMs + forMs
+    await new Promise<void>((open) => this.#shut.push({ owner, what: LONG_WORK, heldSinceMs, notBeforeMs, open }))
+    if (owner.dead) return never()
   }
 
   get shut(): readonly Gate[] {
@@ -93,12 +98,6 @@ export class Gates {
   passAll(): void {
     this.#passing = true
     for (const gate of this.#shut.splice(0)) gate.open()
-  }
-
-  async #shutUntil(owner: GateOwner, what: string, notBeforeMs: number): Promise<void> {
-    const heldSinceMs = this.#deps.nowMs()
-    await new Promise<void>((open) => this.#shut.push({ owner, what, heldSinceMs, notBeforeMs, open }))
-    if (owner.dead) return never()
   }
 }
 

@@ -1,7 +1,7 @@
 import { MillraceError, partitionKey, type CommitOffset, type TopicPartition } from '@millrace/core'
 import type { MemoryLog } from '@millrace/transport-embedded'
 import type { Worker } from '@millrace/worker'
-import type { SimulatedProcess } from './simulated-process.ts'
+import type { Revoking, SimulatedProcess } from './simulated-process.ts'
 
 /** What the simulation itself may add to a stop, by holding one await after another. */
 const STOP_SLACK_MS = 5_000
@@ -22,8 +22,8 @@ export class Invariants {
   readonly #committed = new Map<string, number>()
   /** Since when sends of a process are at their bound. */
   readonly #fullSinceMs = new Map<SimulatedProcess, number>()
-  /** Since when a rebalance has waited for a process, with nothing in its way. */
-  readonly #revokingSinceMs = new Map<SimulatedProcess, number>()
+  /** Rebalances that wait for a process: since when there has been nothing in its way. */
+  readonly #revokingSinceMs = new WeakMap<Revoking, number>()
   #version = -1
   #violation: string | undefined
 
@@ -85,16 +85,13 @@ export class Invariants {
     for (const process of processes) {
       const { name, revoking, stalled, frozen, over, heartbeats, release } = process
       const excused = stuckSinceMs !== undefined || stalled || frozen || heartbeats.silent
-      if (revoking === undefined || over || excused) {
-        this.#revokingSinceMs.delete(process)
-        continue
-      }
-      const sinceMs = this.#revokingSinceMs.get(process) ?? nowMs
-      this.#revokingSinceMs.set(process, sinceMs)
+      if (revoking === undefined) continue
+      const sinceMs = over || excused ? nowMs : (this.#revokingSinceMs.get(revoking) ?? nowMs)
+      this.#revokingSinceMs.set(revoking, sinceMs)
       const { drainTimeoutMs } = release.runtime.surroundings.settings
-      const mostMs = (revoking === 'stopping' ? HAND_OVER_MS : drainTimeoutMs) + REVOKE_SLACK_MS
+      const mostMs = (revoking.as === 'stopping' ? HAND_OVER_MS : drainTimeoutMs) + REVOKE_SLACK_MS
       if (nowMs - sinceMs > mostMs)
-        this.#broken(`a rebalance has waited ${nowMs - sinceMs} ms for ${name}, which was ${revoking}`)
+        this.#broken(`a rebalance has waited ${nowMs - sinceMs} ms for ${name}, which was ${revoking.as}`)
     }
   }
 

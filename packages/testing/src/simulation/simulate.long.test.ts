@@ -204,7 +204,11 @@ describe('planted defects are caught', () => {
   })
 
   test('a producer that is not idempotent', async () => {
-    const failure = await firstFailure('at-least-once', { to: 3 }, { faults: LOST_ANSWERS, wrapTransport: storesTwice })
+    const failure = await firstFailure(
+      'at-least-once',
+      { to: 10 },
+      { faults: LOST_ANSWERS, wrapTransport: storesTwice },
+    )
     expect(failure?.message).toMatch(/ 2 times| after |has \d+ for/)
   })
 

@@ -32,6 +32,12 @@ export interface ProcessDeps {
 
 export type ProcessState = 'starting' | 'running' | 'stopping' | 'stopped' | 'failed' | 'dead'
 
+/** A worker has heard of a rebalance and has not answered. */
+export interface Revoking {
+  /** What the worker was when it heard. */
+  readonly as: ProcessState
+}
+
 /** Requests that only a coordinator answers: of the group's offsets, of a transaction. */
 export const FOR_COORDINATORS: RegExp = /^(?:commit|send offsets|init|begin|abort)\b/
 
@@ -60,8 +66,7 @@ export class SimulatedProcess implements GateOwner {
   /** By transactional id: when a producer of it was found to be shut out. */
   readonly #fencedMs = new Map<string, number>()
   #expired = false
-  /** As which it heard of the rebalance that waits for it. */
-  #revoking: ProcessState | undefined
+  #revoking: Revoking | undefined
   #failure: Error | undefined
 
   constructor(
@@ -91,7 +96,7 @@ export class SimulatedProcess implements GateOwner {
         healed,
         note,
         revoking: (on) => {
-          this.#revoking = on ? this.#state : undefined
+          this.#revoking = on ? { as: this.#state } : undefined
         },
         dead: () => this.dead,
         monotonic: () => this.#clock.monotonic(),
@@ -166,8 +171,8 @@ export class SimulatedProcess implements GateOwner {
     return this.stalled && FOR_COORDINATORS.test(what)
   }
 
-  /** What it was when it heard of a rebalance, while that waits for its answer. */
-  get revoking(): ProcessState | undefined {
+  /** The rebalance that waits for its answer. */
+  get revoking(): Revoking | undefined {
     return this.#revoking
   }
 
