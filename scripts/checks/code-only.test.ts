@@ -86,13 +86,13 @@ test('imports, with the line where they end', () => {
     `const i = "import 'no'"`,
   ].join('\n')
   expect(findImports(text).toSorted((a, b) => a.line - b.line)).toEqual([
-    { specifier: 'one', line: 1 },
-    { specifier: 'two', line: 4 },
-    { specifier: 'three', line: 5 },
-    { specifier: 'four', line: 6 },
-    { specifier: 'five', line: 7 },
-    { specifier: 'six', line: 8 },
-    { specifier: 'seven', line: 9 },
-    { specifier: 'eight', line: 10 },
+    { specifier: 'one', line: 1, isOfTypes: false },
+    { specifier: 'two', line: 4, isOfTypes: true },
+    { specifier: 'three', line: 5, isOfTypes: false },
+    { specifier: 'four', line: 6, isOfTypes: false },
+    { specifier: 'five', line: 7, isOfTypes: false },
+    { specifier: 'six', line: 8, isOfTypes: false },
+    { specifier: 'seven', line: 9, isOfTypes: false },
+    { specifier: 'eight', line: 10, isOfTypes: false },
   ])
 })

@@ -3,7 +3,11 @@ import { codeOnly, lineAt } from './code-only.ts'
 export interface ImportFound {
   readonly specifier: string
   readonly line: number
+  /** `import type …` or `export type …`: nothing of it is left when the program runs. */
+  readonly isOfTypes: boolean
 }
+
+const OF_TYPES = /^(?:import|export)\s+type\b/
 
 const PATTERNS = [
   // import … from 'x', export … from 'x'; the list before `from` holds no quotes
@@ -21,6 +25,10 @@ export function findImports(text: string): readonly ImportFound[] {
     // In `bare` a word that stands within a string is blank: `'import "x"'` imports nothing.
     [...code.matchAll(pattern)]
       .filter(({ index }) => bare[index] !== ' ')
-      .map((match) => ({ specifier: match[2] ?? '', line: lineAt(code, match.index + match[0].length) })),
+      .map((match) => ({
+        specifier: match[2] ?? '',
+        line: lineAt(code, match.index + match[0].length),
+        isOfTypes: OF_TYPES.test(match[0]),
+      })),
   )
 }

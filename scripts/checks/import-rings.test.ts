@@ -9,14 +9,23 @@ test('a sound workspace has none', () => {
   expect(messages({})).toEqual([])
 })
 
-test('a ring of two is found, also of types only', () => {
+test('a ring of two is found', () => {
   const found = messages({
-    'packages/core/src/lib/a.ts': "import type { B } from './b.ts'\n",
+    'packages/core/src/lib/a.ts': "import { B } from './b.ts'\n",
     'packages/core/src/lib/b.ts': "import { type A } from './a.ts'\n",
   })
   expect(found).toEqual([
     'packages/core/src/lib/a.ts is in an import ring: packages/core/src/lib/a.ts → packages/core/src/lib/b.ts → packages/core/src/lib/a.ts',
   ])
+})
+
+test('a ring of types is found across folders, and may be within one', () => {
+  const ring = (other: string, back: string): Readonly<Record<string, string>> => ({
+    'packages/core/src/lib/a.ts': `import { b } from '${other}'\n`,
+    [`packages/core/src/lib/${other.slice(2)}`]: `import type { A } from '${back}'\n`,
+  })
+  expect(messages(ring('./b.ts', './a.ts'))).toEqual([])
+  expect(messages(ring('./far/b.ts', '../a.ts'))).toHaveLength(1)
 })
 
 test('a long ring is told by its shortest way', () => {

@@ -2,7 +2,10 @@ import { posix } from 'node:path'
 import type { Problem } from './problem.ts'
 import type { SourceFile, Workspace } from './workspace.ts'
 
-/** Files that import each other in a ring, within and across packages. Type imports and dynamic imports count. */
+/**
+ * Files that import each other in a ring, within and across packages. Dynamic imports count, and so do type imports, but for
+ * those within one folder (decision 109).
+ */
 export function checkImportRings(workspace: Workspace): readonly Problem[] {
   const entryOf = new Map(
     workspace.packages.flatMap(({ name, entries }) => (entries[0] === undefined ? [] : [[name, entries[0]] as const])),
@@ -21,9 +24,11 @@ function targetsOf(
   paths: ReadonlySet<string>,
   entryOf: ReadonlyMap<string, string>,
 ): readonly string[] {
-  return imports.flatMap(({ specifier }) => {
-    const target = specifier.startsWith('.') ? posix.join(posix.dirname(path), specifier) : entryOf.get(specifier)
-    return target !== undefined && paths.has(target) ? [target] : []
+  const folder = posix.dirname(path)
+  return imports.flatMap(({ specifier, isOfTypes }) => {
+    const target = specifier.startsWith('.') ? posix.join(folder, specifier) : entryOf.get(specifier)
+    if (target === undefined || !paths.has(target)) return []
+    return isOfTypes && posix.dirname(target) === folder ? [] : [target]
   })
 }
 

@@ -35,6 +35,7 @@ export type {
   StateDefinition,
   TaskRef,
 } from './lib/contracts/task.ts'
+export type { Client, Quiet, RebalanceChange, Worker, WorkerEvents } from './lib/contracts/worker.ts'
 export type {
   ClientContext,
   ContextStorage,
@@ -60,8 +61,7 @@ export type { OffsetRange, Progress } from './lib/records/positions.ts'
 export { leaderDeclaration, leaderTopic } from './lib/topics/declared-topology.ts'
 export { planTopics } from './lib/topics/plan-topics.ts'
 export { commandFor } from './lib/topics/provide-topics.ts'
-export { createWorker } from './lib/worker/app-worker.ts'
 export { brokenBatchesDeclaration, brokenBatchesTopic } from './lib/worker/broken-batches.ts'
 export { type ClientOptions, createClient } from './lib/worker/create-client.ts'
 export type { WorkerOptions } from './lib/worker/worker-options.ts'
-export type { Client, Quiet, RebalanceChange, Worker, WorkerEvents } from './lib/worker/worker.ts'
+export { createWorker } from './lib/worker/worker.ts'

@@ -9,7 +9,7 @@ import { SendBudget } from '../sending/send-budget.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
 import { RowBudget } from '../task/row-budget.ts'
 import type { Task } from '../task/task.ts'
-import type { Worker } from '../worker/worker.ts'
+import type { Worker } from '../contracts/worker.ts'
 import type { RecordQueue } from './record-queue.ts'
 import { Subscription } from './subscription.ts'
 

@@ -7,7 +7,7 @@ import {
   withinLimit,
 } from '@millrace/core'
 import type { PartitionOffsets } from '@millrace/core/driver'
-import type { TaskWorker } from './task-worker.ts'
+import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
 
 /** How long a question about many tasks may take. Then each asks for itself. */
@@ -29,14 +29,14 @@ interface Question {
 
 /** Asks the broker what must be known to open a task, for many tasks at once where they come together. */
 export class BrokerFacts {
-  readonly #worker: Pick<TaskWorker<Task>, 'environment' | 'consumer' | 'admin' | 'topics'>
+  readonly #tasks: Pick<Tasks, 'environment' | 'consumer' | 'admin' | 'topics'>
   /** The question that takes further tasks. */
   #asking: Question | undefined
   /** The one under way, or the last. */
   #asked: Promise<unknown> = Promise.resolve()
 
-  constructor(worker: Pick<TaskWorker<Task>, 'environment' | 'consumer' | 'admin' | 'topics'>) {
-    this.#worker = worker
+  constructor(tasks: Pick<Tasks, 'environment' | 'consumer' | 'admin' | 'topics'>) {
+    this.#tasks = tasks
   }
 
   /**
@@ -63,7 +63,7 @@ export class BrokerFacts {
         (found) => void (answer = found),
         () => undefined,
       )
-      await withinLimit(this.#worker.environment.clock, PATIENCE_MS, asked)
+      await withinLimit(this.#tasks.environment.clock, PATIENCE_MS, asked)
       return answer
     })
     this.#asked = facts
@@ -71,7 +71,7 @@ export class BrokerFacts {
   }
 
   async #ask(tasks: readonly Task[]): Promise<Facts> {
-    const { environment, consumer, admin, topics } = this.#worker
+    const { environment, consumer, admin, topics } = this.#tasks
     const { offsetReset, isolation } = environment.settings
     const offsets = async (
       partitions: readonly TopicPartition[],

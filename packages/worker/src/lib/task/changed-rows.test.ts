@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { addTo, COUNT_BYTES, countTable } from '../fixtures/count-table.fixture.ts'
 import { HeapStore } from '../fixtures/heap-store.fixture.ts'
 import { outgoing, Outside, runWorker, type TestAgent, type TestApp, until } from '../fixtures/test-worker.fixture.ts'
-import type { Worker } from '../worker/worker.ts'
+import type { Worker } from '../contracts/worker.ts'
 
 /** So many rows fill it. */
 const ROWS = 100

@@ -6,7 +6,7 @@ import type { RepartitionPurge } from '../topics/repartition-purge.ts'
 import type { LateRows } from './late-rows.ts'
 import type { ProgressTopic } from './progress-topic.ts'
 import { storeChange, type TaskCommit } from './task-state.ts'
-import type { TaskWorker } from './task-worker.ts'
+import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
 
 /** Commits whose sends and rows are all on the broker, and that are made together. */
@@ -28,7 +28,7 @@ interface Batch {
  * So a task whose rows the broker does not take holds up no other.
  */
 export class Commits {
-  readonly #worker: TaskWorker<Task>
+  readonly #tasks: Tasks
   readonly #lateRows: LateRows
   readonly #progress: ProgressTopic
   readonly #purge: Pick<RepartitionPurge, 'start'>
@@ -40,7 +40,7 @@ export class Commits {
   #lastMs = 0
 
   constructor(
-    worker: TaskWorker<Task>,
+    tasks: Tasks,
     {
       lateRows,
       progress,
@@ -51,7 +51,7 @@ export class Commits {
       readonly purge: Pick<RepartitionPurge, 'start'>
     },
   ) {
-    this.#worker = worker
+    this.#tasks = tasks
     this.#lateRows = lateRows
     this.#progress = progress
     this.#purge = purge
@@ -79,7 +79,7 @@ export class Commits {
     while (!task.closed && task.committable.now) {
       const changed = task.changedOffsets()
       if (this.#progress.isThere || changed.every(({ overflow }) => overflow === undefined))
-        return task.prepareCommit(this.#worker.environment.clock, changed, this.#progress)
+        return task.prepareCommit(this.#tasks.environment.clock, changed, this.#progress)
       if (!(await this.#progress.provide())) break
     }
     task.notCommitted()
@@ -126,7 +126,7 @@ export class Commits {
   }
 
   async #commitBatch(group: CommitGroup, all: ReadonlyMap<Task, TaskCommit>): Promise<ReadonlySet<Task>> {
-    const { environment, stores } = this.#worker
+    const { environment, stores } = this.#tasks
     const { clock, sensor } = environment
     const ofHere = (commits: Iterable<readonly [Task, TaskCommit]>): readonly (readonly [Task, TaskCommit])[] =>
       [...commits].filter(([task]) => !task.closed)
@@ -152,7 +152,7 @@ export class Commits {
     this.#lastMs = clock.monotonic() - Math.min(...here.map(([, { preparedMs }]) => preparedMs))
     const rows = states.reduce((sum, state) => sum + state.rows.length, 0)
     sensor.commitCompleted({ tasks: here.length, rows, durationMs: this.#lastMs })
-    this.#worker.handOut.wake()
+    this.#tasks.handOut.wake()
     this.#purge.start()
     return new Set(here.map(([task]) => task))
   }
@@ -163,7 +163,7 @@ export class Commits {
    * be committed afterwards is handled again by the next owner.
    */
   async #waitForSpilled(task: Task): Promise<void> {
-    const { handOut } = this.#worker
+    const { handOut } = this.#tasks
     if ((handOut.blocked & DRAINING) !== 0) return
     task.holdForCommit(true)
     const late = this.#warnWhenLate(task)
@@ -176,7 +176,7 @@ export class Commits {
 
   /** A transaction cannot wait for ever. */
   #warnWhenLate(task: Task): Scheduled {
-    const { clock, log, settings } = this.#worker.environment
+    const { clock, log, settings } = this.#tasks.environment
     const { transactionTimeoutMs } = settings
     return clock.schedule(transactionTimeoutMs / 2, () => {
       log.warn(
@@ -188,7 +188,7 @@ export class Commits {
 
   /** Nobody else may write to these changelogs, so the stores have everything as of now. */
   async #renewCheckpoints(task: Task): Promise<void> {
-    const { environment, lease, stores } = this.#worker
+    const { environment, lease, stores } = this.#tasks
     if (task.closed || !lease.valid) return
     const wallTimeMs = environment.clock.now()
     await stores.commit(

@@ -2,7 +2,7 @@ import { isMillraceError, type Scheduled, toError } from '@millrace/core'
 import { RENEW_CHECKPOINT_MS } from '../restore/restore-plan.ts'
 import type { Commits } from './commit.ts'
 import { type RowsOwner, tasksToCommit } from './row-budget.ts'
-import type { TaskWorker } from './task-worker.ts'
+import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
 
 /** Over one interval tasks are due in this many groups; each group shares a commit. */
@@ -10,7 +10,7 @@ const STAGGER = 8
 
 /** Commits tasks when they are due, one commit of a task at a time. A task in which nothing happened is left alone. */
 export class Committer implements RowsOwner {
-  readonly #worker: TaskWorker<Task>
+  readonly #tasks: Tasks
   readonly #commits: Commits
   /** Tasks with something to commit, and when they are due on the monotonic clock. */
   readonly #due = new Map<Task, number>()
@@ -22,8 +22,8 @@ export class Committer implements RowsOwner {
   #renewal: Scheduled | undefined
   #stopped = false
 
-  constructor(worker: TaskWorker<Task>, commits: Commits) {
-    this.#worker = worker
+  constructor(tasks: Tasks, commits: Commits) {
+    this.#tasks = tasks
     this.#commits = commits
   }
 
@@ -34,7 +34,7 @@ export class Committer implements RowsOwner {
   /** The task has something for its next commit. */
   touched(task: Task): void {
     if (this.#due.has(task)) return
-    const { clock, settings } = this.#worker.environment
+    const { clock, settings } = this.#tasks.environment
     const intervalMs = settings.commitIntervalMs
     const phaseMs = ((task.partition % STAGGER) * intervalMs) / STAGGER
     const turns = Math.floor((clock.monotonic() - phaseMs) / intervalMs) + 1
@@ -48,20 +48,20 @@ export class Committer implements RowsOwner {
 
   /** Makes room for changed rows. */
   commitLargest(): void {
-    const { running, environment } = this.#worker
+    const { running, environment } = this.#tasks
     for (const task of tasksToCommit(running, environment.settings.cacheBytes / 4)) this.soon(task)
   }
 
   /** From now on checkpoints are kept young, also where nothing is written. */
   start(): void {
     const renew = (): void => {
-      for (const task of this.#worker.running) {
+      for (const task of this.#tasks.running) {
         this.#toRenew.add(task)
         this.touched(task)
       }
-      this.#renewal = this.#worker.environment.clock.schedule(RENEW_CHECKPOINT_MS, renew)
+      this.#renewal = this.#tasks.environment.clock.schedule(RENEW_CHECKPOINT_MS, renew)
     }
-    if (!this.#stopped) this.#renewal = this.#worker.environment.clock.schedule(RENEW_CHECKPOINT_MS, renew)
+    if (!this.#stopped) this.#renewal = this.#tasks.environment.clock.schedule(RENEW_CHECKPOINT_MS, renew)
   }
 
   /** A task is lost. */
@@ -98,7 +98,7 @@ export class Committer implements RowsOwner {
     if (atMs === Infinity) return
     if (this.#timer !== undefined && this.#timer.atMs <= atMs) return
     this.#timer?.scheduled.cancel()
-    const { clock } = this.#worker.environment
+    const { clock } = this.#tasks.environment
     const fire = (): void => {
       this.#timer = undefined
       if (!this.#stopped) void this.#commitDue()
@@ -112,7 +112,7 @@ export class Committer implements RowsOwner {
   }
 
   async #commitDue(): Promise<void> {
-    const now = this.#worker.environment.clock.monotonic()
+    const now = this.#tasks.environment.clock.monotonic()
     const tasks = [...this.#due].filter(([task, atMs]) => atMs <= now && !this.#underWay.has(task))
     // A timer may be a fraction of a millisecond early.
     if (tasks.length === 0) return this.#schedule()
@@ -122,7 +122,7 @@ export class Committer implements RowsOwner {
     try {
       await done
     } catch (thrown) {
-      if (!isMillraceError(thrown, 'CLOSED')) this.#worker.fail(toError(thrown))
+      if (!isMillraceError(thrown, 'CLOSED')) this.#tasks.fail(toError(thrown))
     }
   }
 

@@ -3,11 +3,13 @@ import { NOT_NOW } from '../environment/not-now.ts'
 import type { FlowControl } from '../records/flow-control.ts'
 import { AckTracker, type Progress, ResumePoint } from '../records/positions.ts'
 import type { SourcePartition, SourceReader } from '../records/source-partition.ts'
-import type { EventOrigin, OriginLimits, OriginReader, OwningTask, Refusals, TrackedEvent } from './event-origin.ts'
+import type { EventOrigin, OriginLimits, OriginReader, Refusals } from './event-origin.ts'
+import type { EventInFlight } from './event-in-flight.ts'
+import type { Task } from './task.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
 
 export interface CursorOptions {
-  readonly task: OwningTask
+  readonly task: Task
   readonly source: SourcePartition
   readonly subscription: OriginReader
   readonly keyCodec: string | undefined
@@ -21,14 +23,14 @@ const NO_RECORDS: readonly RawRecord[] = []
 
 /** How far one subscription has read one source partition, and what of that it has finished. */
 export class PartitionCursor implements EventOrigin, SourceReader {
-  readonly task: OwningTask
+  readonly task: Task
   readonly source: SourcePartition
   readonly subscription: OriginReader
   readonly counters: SubscriptionCounters
   readonly keyCodec: string | undefined
   readonly limits: OriginLimits
   readonly refusals: Refusals | undefined
-  readonly tracker: AckTracker<TrackedEvent>
+  readonly tracker: AckTracker<EventInFlight>
   /** Reasons of `NOT_NOW` for which no record is taken here; together with those of its task and of the worker. */
   blocked: number = NOT_NOW.empty
   readonly #flow: FlowControl

@@ -2,11 +2,13 @@ import type { RawRecord } from '@millrace/core'
 import type { DueQueue, StateDefinition } from '../contracts/task.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import { AckTracker } from '../records/positions.ts'
-import type { EventOrigin, OriginLimits, OriginReader, OwningTask, Refusals, TrackedEvent } from './event-origin.ts'
+import type { EventOrigin, OriginLimits, OriginReader, Refusals } from './event-origin.ts'
+import type { EventInFlight } from './event-in-flight.ts'
+import type { Task } from './task.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
 
 export interface DueEventsOptions {
-  readonly task: OwningTask
+  readonly task: Task
   readonly definition: StateDefinition
   readonly due: DueQueue
   readonly subscription: OriginReader
@@ -21,7 +23,7 @@ export interface DueEventsOptions {
  * owner.
  */
 export class DueEvents implements EventOrigin {
-  readonly task: OwningTask
+  readonly task: Task
   readonly subscription: OriginReader
   readonly counters: SubscriptionCounters
   readonly limits: OriginLimits
@@ -29,7 +31,7 @@ export class DueEvents implements EventOrigin {
   readonly partition: number
   readonly keyCodec: string | undefined
   readonly refusals: Refusals | undefined
-  readonly tracker: AckTracker<TrackedEvent> = new AckTracker(0)
+  readonly tracker: AckTracker<EventInFlight> = new AckTracker(0)
   blocked = 0
   readonly #due: DueQueue
   /** `tracker.passed` as of the last commit. */

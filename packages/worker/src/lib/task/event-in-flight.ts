@@ -3,7 +3,8 @@ import type { CurrentEvent, Effect, HandedOutEvent, Readable, SendRequest } from
 import type { SendReceipt } from '../contracts/task.ts'
 import { DRAINING } from '../environment/not-now.ts'
 import { mustFit, Outgoing, type SendOrigin } from '../sending/outgoing.ts'
-import type { EventOrigin, OwningTask, TrackedEvent } from './event-origin.ts'
+import type { EventOrigin } from './event-origin.ts'
+import type { Task } from './task.ts'
 
 /** The record queue that handed it out: an event that ends without being finished goes back there. */
 export interface EventQueue {
@@ -57,7 +58,7 @@ type EventState = typeof OPEN | typeof DEFERRED | typeof OVER
  * class: with layers that extend each other an event takes twice as long to make and finish (measured), and a part
  * beside it is one more object.
  */
-export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
+export class EventInFlight implements HandedOutEvent, SendOrigin {
   readonly record: RawRecord
   readonly attempts: number
   readonly queue: EventQueue
@@ -103,7 +104,7 @@ export class EventInFlight implements HandedOutEvent, SendOrigin, TrackedEvent {
     return this.record.timestamp
   }
 
-  get task(): OwningTask {
+  get task(): Task {
     return this.origin.task
   }
 

@@ -1,41 +1,10 @@
 import type { RawRecord } from '@millrace/core'
-import type { HandedOutEvent } from '../contracts/event.ts'
-import type { OwnedTask } from '../contracts/task.ts'
 import type { SubscriptionSpec } from '../contracts/worker-context.ts'
-import type { HandOut } from '../environment/hand-out.ts'
 import type { WorkerSettings } from '../environment/worker-environment.ts'
 import type { AckTracker } from '../records/positions.ts'
-import type { TaskOutput } from '../sending/task-output.ts'
-import type { ReadLog } from './read-log.ts'
+import type { EventInFlight } from './event-in-flight.ts'
 import type { SubscriptionCounters } from './subscription-counters.ts'
-
-/** The task, as the origins of its events and its events in flight see it. */
-export interface OwningTask extends OwnedTask {
-  readonly handOut: HandOut
-  /** Reasons of `NOT_NOW` for which none of its records is taken. */
-  readonly blocked: number
-  /** Lost: nothing of it counts any more. */
-  readonly closed: boolean
-  readonly signal: AbortSignal
-  /** What its events in flight have read of its tables. */
-  readonly reads: ReadLog
-  /** Where sends of its events go out. */
-  readonly output: Pick<TaskOutput, 'add'>
-  /** An event has been handed out. */
-  entered(): void
-  /** An event is no longer in flight. */
-  left(): void
-  /** There is something for the next commit. */
-  touch(): void
-  /** A commit is wanted before its time. */
-  commitSoon(): void
-  /** Sends of an event in flight go out before it has finished. */
-  spillBegan(): void
-  /** An event that has, or another of its batch, has failed: for good with this error, or it is to be tried again. */
-  spillFailed(event: HandedOutEvent, error: Error | undefined): void
-  /** That event is over: finished, or not and then its sends have gone out all the same. */
-  spillEnded(finished: boolean): void
-}
+import type { Task } from './task.ts'
 
 /** What an agent, or a step of one, reads, as the origins of its events see it. */
 export interface OriginReader {
@@ -61,12 +30,6 @@ export interface Refusal {
 /** By offset. */
 export type Refusals = ReadonlyMap<number, Refusal>
 
-/** An event with effects or sends, as far as its origin knows it. */
-export interface TrackedEvent {
-  /** Its task is lost. */
-  lose(): void
-}
-
 /** The settings that bound what is handed out of an origin, and what an event may send. */
 export type OriginLimits = Pick<
   WorkerSettings,
@@ -78,7 +41,7 @@ export type OriginLimits = Pick<
  * state has due (`DueEvents`). Dispatchers take records from it, and its events come back to it when they have ended.
  */
 export interface EventOrigin {
-  readonly task: OwningTask
+  readonly task: Task
   readonly subscription: OriginReader
   readonly counters: SubscriptionCounters
   readonly limits: OriginLimits
@@ -90,7 +53,7 @@ export interface EventOrigin {
   /** Failures of events from before the task was opened again; `undefined` when there are none. */
   readonly refusals: Refusals | undefined
   /** Numbers the events that were handed out, and keeps those with effects. */
-  readonly tracker: AckTracker<TrackedEvent>
+  readonly tracker: AckTracker<EventInFlight>
   /** Reasons of `NOT_NOW` for which no record is taken here; together with those of its task and of the worker. */
   readonly blocked: number
   /** Whether there are records that were not taken. */

@@ -1,23 +1,17 @@
 import { byPartition, MillraceError, NO_HEADERS, partitionKey, type TopicPartition } from '@millrace/core'
 import type { StorePartition } from '@millrace/core/driver'
 import type { StateDefinition } from '../contracts/task.ts'
-import type { WaitForTask } from '../contracts/worker-context.ts'
 import { ANY_SUBSCRIPTION, committedSends } from '../records/commit-metadata.ts'
 import { SourcePartition } from '../records/source-partition.ts'
-import type { Recovery } from '../restore/recovery.ts'
 import { recordSize } from '../sending/outgoing.ts'
-import type { BrokerFacts, Facts } from './broker-facts.ts'
-import type { Committer } from './committer.ts'
+import type { Facts } from './broker-facts.ts'
 import { PartitionCursor } from './cursor.ts'
 import { DueEvents } from './due-events.ts'
 import type { OriginReader } from './event-origin.ts'
-import type { ProgressTopic } from './progress-topic.ts'
-import type { RefusedEvents } from './refused-events.ts'
-import type { RowBudget } from './row-budget.ts'
 import type { TaskSource } from './source-offset.ts'
 import { type StartPosition, startPosition } from './start-position.ts'
 import { ChangelogTail, type TaskState } from './task-state.ts'
-import type { TaskWorker } from './task-worker.ts'
+import type { Tasks } from './tasks.ts'
 import type { Task } from './task.ts'
 
 /** Until the first commit of a new task is tried again. */
@@ -27,21 +21,6 @@ const FIRST_COMMIT_RETRY_MS = 100
 export interface OpenedReader extends OriginReader {
   /** Events of these are handed out from now on. */
   add(cursors: readonly PartitionCursor[], due: readonly DueEvents[]): void
-}
-
-/** What opening a task uses of the worker, beside what the task itself does. */
-export interface OpeningWorker extends TaskWorker<Task> {
-  readonly facts: BrokerFacts
-  readonly progress: ProgressTopic
-  readonly recovery: Recovery
-  readonly committer: Committer
-  readonly refusedEvents: RefusedEvents
-  readonly changedRows: RowBudget
-  readonly subscriptions: readonly OpenedReader[]
-  /** What must have happened before events of a task are handed out. */
-  readonly waits: readonly WaitForTask[]
-  /** `Codec.name` of a topic's keys, as declared. */
-  keyCodecOf(topic: string): string | undefined
 }
 
 /**
@@ -54,31 +33,31 @@ export interface OpeningWorker extends TaskWorker<Task> {
  *
  * `heardSinceMs`: the group must have been heard of since then before an earlier owner is shut out.
  */
-export async function openTask(task: Task, worker: OpeningWorker, heardSinceMs: number): Promise<void> {
+export async function openTask(task: Task, tasks: Tasks, heardSinceMs: number): Promise<void> {
   await task.output.fence(heardSinceMs)
   if (task.closed) return
-  const asked = await worker.facts.of(task)
+  const asked = await tasks.facts.of(task)
   if (task.closed) return
   const own = task.assigned.flatMap((partition) => asked.committed.get(partitionKey(partition)) ?? [])
-  const facts = { ...asked, committed: byPartition(await worker.progress.read(own, task.signal)) }
+  const facts = { ...asked, committed: byPartition(await tasks.progress.read(own, task.signal)) }
   if (task.closed) return
-  await Promise.all(worker.waits.map((wait) => wait(task, task.signal)))
-  const starts = task.assigned.map((partition) => startOf(task, partition, { worker, facts }))
-  const states = await openStates(task, starts, { worker, facts })
+  await Promise.all(tasks.waits.map((wait) => wait(task, task.signal)))
+  const starts = task.assigned.map((partition) => startOf(task, partition, { tasks, facts }))
+  const states = await openStates(task, starts, { tasks, facts })
   if (task.closed) {
     // It was lost in the turn in which it was opened: nobody else knows of its stores.
-    await closeStores(states, worker)
+    await closeStores(states, tasks)
     return
   }
-  const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { worker, facts, start: starts[i] }))
-  const due = states.flatMap((state) => dueEventsOf(task, state, worker))
+  const sources = task.assigned.map((partition, i) => sourceOf(task, partition, { tasks, facts, start: starts[i] }))
+  const due = states.flatMap((state) => dueEventsOf(task, state, tasks))
   task.recovered(sources, states, due)
   // Commit before any row is written: then rows without committed offsets mean that offsets were lost. It also fixes where
   // 'latest' is, and passes a hole at once, so that it is reported once.
-  if (starts.some(({ origin }) => origin !== 'committed')) await commitFirst(task, worker)
+  if (starts.some(({ origin }) => origin !== 'committed')) await commitFirst(task, tasks)
   if (task.closed) return
   task.begin()
-  for (const subscription of worker.subscriptions)
+  for (const subscription of tasks.subscriptions)
     subscription.add(
       sources.flatMap(({ cursors }) => cursors.filter((cursor) => cursor.subscription === subscription)),
       due.filter((events) => events.subscription === subscription),
@@ -86,12 +65,12 @@ export async function openTask(task: Task, worker: OpeningWorker, heardSinceMs: 
 }
 
 interface Opening {
-  readonly worker: OpeningWorker
+  readonly tasks: Tasks
   readonly facts: Facts
 }
 
-function startOf(task: Task, partition: TopicPartition, { worker, facts }: Opening): StartPosition {
-  const { settings, log } = worker.environment
+function startOf(task: Task, partition: TopicPartition, { tasks, facts }: Opening): StartPosition {
+  const { settings, log } = tasks.environment
   const key = partitionKey(partition)
   const asked = facts.bounds.get(key) ?? { ...partition, beginning: 0, end: 0 }
   const bounds = { ...asked, end: Math.min(asked.end, task.foundEnds.get(key) ?? asked.end) }
@@ -107,41 +86,41 @@ function startOf(task: Task, partition: TopicPartition, { worker, facts }: Openi
 async function openStates(
   task: Task,
   starts: readonly StartPosition[],
-  { worker, facts }: Opening,
+  { tasks, facts }: Opening,
 ): Promise<readonly TaskState[]> {
-  const definitions = worker.topics.statesWith(task.partitions)
+  const definitions = tasks.topics.statesWith(task.partitions)
   const outcomes = await Promise.allSettled(
-    definitions.map((definition) => restore(task, definition, { worker, facts })),
+    definitions.map((definition) => restore(task, definition, { tasks, facts })),
   )
   const restored = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   const failed = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined || task.closed) {
-    await closeStores(restored, worker)
+    await closeStores(restored, tasks)
     throw failed?.reason ?? task.signal.reason
   }
   const filled = restored.find(({ store }) => store.rows > 0)
   if (filled !== undefined && starts.every(({ origin }) => origin === 'reset')) {
-    await closeStores(restored, worker)
+    await closeStores(restored, tasks)
     throw new MillraceError(
       'OFFSETS_MISSING',
       `Table ${filled.definition.name} has ${filled.store.rows} rows in partition ${task.partition}, but nothing was ever committed for ${task.assigned.map(partitionKey).join(', ')}.`,
     )
   }
-  return restored.map((state) => ({ ...state, open: openState(task, state, worker) }))
+  return restored.map((state) => ({ ...state, open: openState(task, state, tasks) }))
 }
 
 type RestoredState = Omit<TaskState, 'open'>
 
-async function restore(task: Task, definition: StateDefinition, { worker, facts }: Opening): Promise<RestoredState> {
+async function restore(task: Task, definition: StateDefinition, { tasks, facts }: Opening): Promise<RestoredState> {
   const changelog = { topic: definition.changelog.topic, partition: task.partition }
   const bounds = facts.changelogs.get(partitionKey(changelog)) ?? { beginning: 0, end: 0 }
-  const store = await worker.recovery.restore({ definition, partition: task.partition }, bounds, task.signal)
+  const store = await tasks.recovery.restore({ definition, partition: task.partition }, bounds, task.signal)
   const tail = new ChangelogTail(store.checkpoint()?.offset ?? bounds.end)
-  return { definition, store, changelog, changelogId: worker.topics.changelogId(definition), tail }
+  return { definition, store, changelog, changelogId: tasks.topics.changelogId(definition), tail }
 }
 
-function openState(task: Task, { definition, store }: RestoredState, worker: OpeningWorker): TaskState['open'] {
-  const { environment, topics, changedRows } = worker
+function openState(task: Task, { definition, store }: RestoredState, tasks: Tasks): TaskState['open'] {
+  const { environment, topics, changedRows } = tasks
   const { settings, freeze } = environment
   const open = [...topics.groups].reduce((sum, [partitions, { parts }]) => sum + partitions * parts.length, 0)
   // Its share of the cache if all partitions were here: so rebalances never exceed the bound.
@@ -153,7 +132,7 @@ function openState(task: Task, { definition, store }: RestoredState, worker: Ope
 
 async function closeStores(
   states: readonly { readonly store: StorePartition }[],
-  { stores }: Pick<OpeningWorker, 'stores'>,
+  { stores }: Pick<Tasks, 'stores'>,
 ): Promise<void> {
   await Promise.all(states.map(({ store }) => stores.close(store)))
 }
@@ -161,9 +140,9 @@ async function closeStores(
 function sourceOf(
   task: Task,
   partition: TopicPartition,
-  { worker, facts, start }: Opening & { readonly start: StartPosition | undefined },
+  { tasks, facts, start }: Opening & { readonly start: StartPosition | undefined },
 ): TaskSource {
-  const { environment, flow, subscriptions, refusedEvents } = worker
+  const { environment, flow, subscriptions, refusedEvents } = tasks
   const offset = start?.offset ?? 0
   const source = new SourcePartition(partition, offset, flow)
   source.committed = start?.origin === 'committed' ? offset : undefined
@@ -174,7 +153,7 @@ function sourceOf(
       const { id } = subscription.spec
       const atStart = { position: offset, finished: [] }
       const progress = start?.progress.get(id) ?? start?.progress.get(ANY_SUBSCRIPTION) ?? atStart
-      const keyCodec = worker.keyCodecOf(partition.topic)
+      const keyCodec = tasks.keyCodecOf(partition.topic)
       const refusals = refusedEvents.from(id, partition, offset)
       return new PartitionCursor(
         { task, source, subscription, keyCodec, flow, limits: environment.settings, refusals },
@@ -188,7 +167,7 @@ function sourceOf(
 function dueEventsOf(
   task: Task,
   { definition, open }: TaskState,
-  { subscriptions, environment, refusedEvents }: OpeningWorker,
+  { subscriptions, environment, refusedEvents }: Tasks,
 ): readonly DueEvents[] {
   const subscription = subscriptions.find(({ spec }) => spec.due === definition)
   if (subscription === undefined) return []
@@ -203,7 +182,7 @@ function dueEventsOf(
 }
 
 /** A commit may come to nothing and be no error: without a lease just now, or when its answer came too late. */
-async function commitFirst(task: Task, { committer, environment }: OpeningWorker): Promise<void> {
+async function commitFirst(task: Task, { committer, environment }: Tasks): Promise<void> {
   for (;;) {
     await committer.commit([task])
     if (task.closed || task.sources.every(({ source }) => source.committed !== undefined)) return

@@ -4,8 +4,7 @@ import type { Outgoing } from '../sending/outgoing.ts'
 import type { Refusal, Refusals } from './event-origin.ts'
 import { EventInFlight } from './event-in-flight.ts'
 import type { BlockingEvents } from './blocking-events.ts'
-import type { TaskWorker } from './task-worker.ts'
-import type { Task } from './task.ts'
+import type { Tasks } from './tasks.ts'
 
 /**
  * There are few entries, since each means that a task was opened again. Beyond this number the oldest are forgotten,
@@ -28,12 +27,12 @@ function liesInRecord(error: Error): boolean {
  * failed already. Kept until they are committed, so that another task opening in between loses no count of attempts.
  */
 export class RefusedEvents {
-  readonly #worker: Pick<TaskWorker<Task>, 'reopen' | 'fail'>
+  readonly #tasks: Pick<Tasks, 'reopen' | 'fail'>
   readonly #blockingEvents: Pick<BlockingEvents, 'from'>
   readonly #partitions = new Map<string, Map<number, Refusal>>()
 
-  constructor(worker: Pick<TaskWorker<Task>, 'reopen' | 'fail'>, blockingEvents: Pick<BlockingEvents, 'from'>) {
-    this.#worker = worker
+  constructor(tasks: Pick<Tasks, 'reopen' | 'fail'>, blockingEvents: Pick<BlockingEvents, 'from'>) {
+    this.#tasks = tasks
     this.#blockingEvents = blockingEvents
   }
 
@@ -41,13 +40,13 @@ export class RefusedEvents {
     const { origin } = record
     if (origin === undefined) return
     const refusal = origin.refusal(record, error)
-    if (!(origin instanceof EventInFlight) || !liesInRecord(error)) return this.#worker.fail(refusal)
+    if (!(origin instanceof EventInFlight) || !liesInRecord(error)) return this.#tasks.fail(refusal)
     const before = origin.refused
     // What it sent because of the refusal, a dead letter, may be refused as well, and is trimmed then. But not twice
     // for one topic.
     if (!(before instanceof RecordRefusedError) || before.topic !== record.topic) this.#note(origin, refusal)
-    else if (!origin.task.closed) return this.#worker.fail(refusal)
-    if (!origin.task.closed) this.#worker.reopen(origin.task.id, refusal.message)
+    else if (!origin.task.closed) return this.#tasks.fail(refusal)
+    if (!origin.task.closed) this.#tasks.reopen(origin.task.id, refusal.message)
   }
 
   /** An event has failed whose task is opened again for that: for good with this error, or it is to be tried again. */

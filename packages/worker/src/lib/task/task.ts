@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { type Clock, type Deferred, deferred, MillraceError, type TopicPartition } from '@millrace/core'
 import type { HandedOutEvent } from '../contracts/event.ts'
-import type { OpenState, StateDefinition, TaskRef } from '../contracts/task.ts'
+import type { OpenState, OwnedTask, StateDefinition, TaskRef } from '../contracts/task.ts'
 import type { HandOut } from '../environment/hand-out.ts'
 import { inWords, NOT_NOW, PASSING, type ReasonBit } from '../environment/not-now.ts'
 import type { TransactionTask } from '../sending/exactly-once.ts'
@@ -9,19 +9,33 @@ import type { Outgoing } from '../sending/outgoing.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
 import { Committable } from './committable.ts'
 import type { DueEvents } from './due-events.ts'
-import type { EventOrigin, OwningTask } from './event-origin.ts'
+import type { EventOrigin } from './event-origin.ts'
 import type { ProgressTopic } from './progress-topic.ts'
 import { ReadLog } from './read-log.ts'
 import { changedOffsets, type SourceOffset, type TaskSource } from './source-offset.ts'
 import { sendRows, type TaskCommit, type TaskState } from './task-state.ts'
-import type { FormerTask, TaskWorker } from './task-worker.ts'
+import type { Tasks } from './tasks.ts'
+
+/** A task that this worker is given. */
+export interface AssignedTask extends TaskRef {
+  /** Its source partitions. */
+  readonly assigned: readonly TopicPartition[]
+}
+
+/** What a task takes over from the one before it, when it is opened again. */
+export interface FormerTask {
+  /** Where source partitions were found to end before what had been read of them, by topic and partition. */
+  readonly foundEnds?: ReadonlyMap<string, number>
+  /** As `TaskOutput.failures`. */
+  readonly failures?: number
+}
 
 /**
  * Task (n, p), from when this worker is given it until it is lost: partition p of all topics and tables that have n. It
  * owns its source partitions with their positions and events in flight, its states, and its output. `openTask` brings
  * it to where its events are handed out, the `Committer` commits it, and `close` is the end of all of it.
  */
-export class Task implements OwningTask, TransactionTask {
+export class Task implements OwnedTask, TransactionTask {
   readonly id: string
   readonly partitions: number
   readonly partition: number
@@ -29,13 +43,14 @@ export class Task implements OwningTask, TransactionTask {
   readonly assigned: readonly TopicPartition[]
   readonly output: TaskOutput
   readonly handOut: HandOut
+  /** What its events in flight have read of its tables. */
   readonly reads: ReadLog = new ReadLog()
   readonly committable: Committable = new Committable()
   /** The log may have grown past the position since: only this shows that other records are there now. */
   readonly foundEnds: ReadonlyMap<string, number>
   /** Reasons of `NOT_NOW`; read before each event. */
   blocked: number = NOT_NOW.opening
-  readonly #worker: TaskWorker<Task>
+  readonly #tasks: Tasks
   readonly #abort = new AbortController()
   readonly #states = new Map<StateDefinition, TaskState>()
   #sources: readonly TaskSource[] = []
@@ -46,8 +61,8 @@ export class Task implements OwningTask, TransactionTask {
   #touched = false
 
   constructor(
-    worker: TaskWorker<Task>,
-    { id, partitions, partition, assigned }: TaskRef & { readonly assigned: readonly TopicPartition[] },
+    tasks: Tasks,
+    { id, partitions, partition, assigned }: AssignedTask,
     { foundEnds = new Map(), failures = 0 }: FormerTask = {},
   ) {
     this.id = id
@@ -55,17 +70,19 @@ export class Task implements OwningTask, TransactionTask {
     this.partition = partition
     this.assigned = assigned
     this.foundEnds = foundEnds
-    this.handOut = worker.handOut
-    this.#worker = worker
+    this.handOut = tasks.handOut
+    this.#tasks = tasks
     // Each event in flight may listen to it.
     setMaxListeners(0, this.#abort.signal)
-    this.output = worker.outputOf(this, failures)
+    this.output = tasks.outputOf(this, failures)
   }
 
+  /** Lost: nothing of it counts any more. */
   get closed(): boolean {
     return (this.blocked & NOT_NOW.closed) !== 0
   }
 
+  /** Aborts when it is lost. */
   get signal(): AbortSignal {
     return this.#abort.signal
   }
@@ -101,12 +118,12 @@ export class Task implements OwningTask, TransactionTask {
     this.#sources = sources
     this.#origins = [...sources.flatMap(({ cursors }) => cursors), ...due]
     for (const state of states) this.#states.set(state.definition, state)
-    for (const { source } of sources) this.#worker.flow.add(source)
+    for (const { source } of sources) this.#tasks.flow.add(source)
   }
 
   /** Its partitions are fetched from where they stand, and its events are handed out. */
   begin(): void {
-    for (const { source } of this.#sources) this.#worker.consumer.seek(source, source.position)
+    for (const { source } of this.#sources) this.#tasks.consumer.seek(source, source.position)
     this.blocked &= ~NOT_NOW.opening
   }
 
@@ -123,10 +140,12 @@ export class Task implements OwningTask, TransactionTask {
     return inWords(this.whyNotAsBits(partition, subscription))
   }
 
+  /** An event has been handed out. */
   entered(): void {
     this.#inFlight++
   }
 
+  /** An event is no longer in flight. */
   left(): void {
     this.#inFlight--
     if (this.#inFlight === 0 && this.#idle !== undefined) this.#becomeIdle()
@@ -148,10 +167,11 @@ export class Task implements OwningTask, TransactionTask {
     )
   }
 
+  /** There is something for the next commit. */
   touch(): void {
     if (this.#touched || this.closed) return
     this.#touched = true
-    this.#worker.touched(this)
+    this.#tasks.touched(this)
   }
 
   /** A commit waits for an event in flight: new ones do not go out until then. */
@@ -173,7 +193,7 @@ export class Task implements OwningTask, TransactionTask {
 
   /** Positions that have changed since the last commit, within one turn of the event loop. */
   changedOffsets(): readonly SourceOffset[] {
-    const { appId } = this.#worker.environment
+    const { appId } = this.#tasks.environment
     return changedOffsets(this.#sources, { appId, complete: this.output.transactional })
   }
 
@@ -229,15 +249,20 @@ export class Task implements OwningTask, TransactionTask {
     if (this.#delays === 0) this.blocked &= ~NOT_NOW.delayed
   }
 
+  /** Sends of an event in flight go out before it has finished. */
   spillBegan(): void {
     if (this.output.transactional) this.committable.spillBegan()
   }
 
-  /** Without a transaction, what has gone out stays out. In one it can be taken back, with all the rest. */
+  /**
+   * Such an event, or another of its batch, has failed: for good with this error, or it is to be tried again. Without a
+   * transaction, what has gone out stays out. In one it can be taken back, with all the rest.
+   */
   spillFailed(event: HandedOutEvent, error: Error | undefined): void {
-    if (this.output.transactional) this.#worker.eventFailed(event, error)
+    if (this.output.transactional) this.#tasks.eventFailed(event, error)
   }
 
+  /** That event is over: finished, or not and then its sends have gone out all the same. */
   spillEnded(finished: boolean): void {
     if (!this.output.transactional) return
     this.committable.spillEnded()
@@ -245,19 +270,20 @@ export class Task implements OwningTask, TransactionTask {
   }
 
   refused(record: Outgoing, error: Error): void {
-    this.#worker.refused(record, error)
+    this.#tasks.refused(record, error)
   }
 
+  /** A commit is wanted before its time. */
   commitSoon(): void {
-    this.#worker.commitSoon(this)
+    this.#tasks.commitSoon(this)
   }
 
   reopen(reason: string): void {
-    if (!this.closed) this.#worker.reopen(this.id, reason)
+    if (!this.closed) this.#tasks.reopen(this.id, reason)
   }
 
   fail(error: Error): void {
-    if (!this.closed) this.#worker.fail(error)
+    if (!this.closed) this.#tasks.fail(error)
   }
 
   /**
@@ -267,7 +293,7 @@ export class Task implements OwningTask, TransactionTask {
    */
   async close(reason: string): Promise<void> {
     if (this.closed) return
-    const { consumer, flow, stores } = this.#worker
+    const { consumer, flow, stores } = this.#tasks
     const error = new MillraceError('NOT_ASSIGNED', `Task ${this.id} is no longer here: ${reason}.`)
     this.blocked |= NOT_NOW.closed
     for (const { tracker } of this.#origins) for (const event of tracker.kept()) event.lose()

@@ -7,7 +7,7 @@ import { mustFit, Outgoing } from '../sending/outgoing.ts'
 import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
 import { SendBudget } from '../sending/send-budget.ts'
 import { OpenReaders } from './open-readers.ts'
-import type { Client } from './worker.ts'
+import type { Client } from '../contracts/worker.ts'
 import { provideTopics } from '../topics/provide-topics.ts'
 
 /** After which the log names a partition that takes no records. */

@@ -3,49 +3,49 @@ import type { LostPosition } from '@millrace/core/driver'
 import { taskId } from '../environment/task-id.ts'
 import { afterLoss } from '../task/start-position.ts'
 import type { BrokenBatchHandler } from './broken-batches.ts'
-import type { WorkerTasks } from './worker-tasks.ts'
+import type { Tasks } from '../task/tasks.ts'
 
 /** Fetched batches on their way to the buffers of their partitions. */
 export class FetchLoop {
-  readonly #worker: WorkerTasks
+  readonly #tasks: Tasks
   readonly #brokenBatches: BrokenBatchHandler
   /** Partitions of which the log says already that times in them are beyond any date. */
   readonly #clampedIn = new Set<string>()
 
-  constructor(worker: WorkerTasks, brokenBatches: BrokenBatchHandler) {
-    this.#worker = worker
+  constructor(tasks: Tasks, brokenBatches: BrokenBatchHandler) {
+    this.#tasks = tasks
     this.#brokenBatches = brokenBatches
   }
 
   /** Runs until the consumer is closed. Throws what the consumer fails with. */
   async run(): Promise<void> {
-    for await (const batch of this.#worker.consumer.batches()) {
+    for await (const batch of this.#tasks.consumer.batches()) {
       if (batch.broken !== undefined) await this.#passBroken(batch)
       else this.#take(batch)
     }
   }
 
   async #passBroken(batch: RecordBatch): Promise<void> {
-    const found = this.#worker.sourceOf(batch)
+    const found = this.#tasks.sourceOf(batch)
     if (found === undefined) return
     await this.#brokenBatches.pass(batch, found)
     // Its task may have been lost meanwhile, and opened again somewhere else in the partition.
-    if (this.#worker.sourceOf(batch)?.source === found.source) this.#take(batch)
+    if (this.#tasks.sourceOf(batch)?.source === found.source) this.#take(batch)
   }
 
   /** Where reading goes on when a position is not in the topic any more. Throws what ends the worker. */
   goOnAfterLoss(lost: LostPosition): void {
-    const { environment, consumer, topics } = this.#worker
+    const { environment, consumer, topics } = this.#tasks
     const { topic, partition, position, beginning, end } = lost
-    if (this.#worker.sourceOf(lost) === undefined) return
+    if (this.#tasks.sourceOf(lost) === undefined) return
     const task = taskId(topics.partitions(topic) ?? 0, partition)
     // Most likely another worker has read, committed and deleted it while this one slept and has not heard yet that the task is
     // not its own any more. The group's offset says so, and the opening finds it if records are lost after all.
     if (position < beginning && topics.purged.has(topic))
-      return this.#worker.reopen(task, `${topic}/${partition} begins at ${beginning} by now, behind ${position}`)
+      return this.#tasks.reopen(task, `${topic}/${partition} begins at ${beginning} by now, behind ${position}`)
     const { offset, again, message } = afterLoss(lost, environment.settings)
     // Everything that the task has belongs to offsets that other records will get. Its opening decides where reading goes on.
-    if (again) return this.#worker.reopen(task, `${topic}/${partition} ends at ${end} by now, before ${position}`, lost)
+    if (again) return this.#tasks.reopen(task, `${topic}/${partition} ends at ${end} by now, before ${position}`, lost)
     environment.log.error({ topic, partition, offset }, message)
     // A batch without records lets the commits pass the hole even when nothing follows it.
     this.#take({ topic, partition, position, records: [], nextOffset: offset, bytes: 0, endOffset: end })
@@ -53,9 +53,9 @@ export class FetchLoop {
   }
 
   #take(batch: RecordBatch): void {
-    const { environment, handOut } = this.#worker
+    const { environment, handOut } = this.#tasks
     const { clock, sensor } = environment
-    const found = this.#worker.sourceOf(batch)
+    const found = this.#tasks.sourceOf(batch)
     if (found === undefined) return
     const { source } = found
     if (source.position === source.committed || source.movedAtMs < 0) source.movedAtMs = clock.monotonic()
@@ -78,7 +78,7 @@ export class FetchLoop {
     if (this.#clampedIn.has(key)) return
     this.#clampedIn.add(key)
     const { topic, partition, position, nextOffset, clampedTimestamps } = batch
-    this.#worker.environment.log.warn(
+    this.#tasks.environment.log.warn(
       { topic, partition, position, nextOffset },
       `${clampedTimestamps} records of ${key} from offset ${position} to ${nextOffset - 1} have times that no date can be; they count as the nearest one that can. There may be more.`,
     )

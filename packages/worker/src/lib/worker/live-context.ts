@@ -13,12 +13,11 @@ import type { Isolation, Reader, TopicSpec } from '@millrace/core/driver'
 import type { SendRequest } from '../contracts/event.ts'
 import type { OpenState, StateDefinition } from '../contracts/task.ts'
 import type { WorkerContext } from '../contracts/worker-context.ts'
-import type { WorkerEnvironment } from '../environment/worker-environment.ts'
 import { taskId } from '../environment/task-id.ts'
 import { mustFit, Outgoing } from '../sending/outgoing.ts'
-import type { ConnectedWorker } from './connected-worker.ts'
+import type { GroupMember } from './group-member.ts'
 import { OpenReaders } from './open-readers.ts'
-import type { WorkerLife } from './worker-life.ts'
+import type { Worker } from './worker.ts'
 import { provideTopics } from '../topics/provide-topics.ts'
 
 /** The worker as its parts see it; what needs the broker waits until it is reached. */
@@ -31,19 +30,14 @@ export class LiveContext implements WorkerContext {
   readonly sensor: Sensor
   readonly exactlyOnce: boolean
   readonly signal: AbortSignal
-  readonly #environment: WorkerEnvironment
-  readonly #life: Pick<WorkerLife, 'lease' | 'sending' | 'drain' | 'fail'>
-  readonly #connected: Deferred<ConnectedWorker> = deferred<ConnectedWorker>()
+  readonly #worker: Worker
+  readonly #connected: Deferred<GroupMember> = deferred<GroupMember>()
   readonly #readers: OpenReaders
-  #worker: ConnectedWorker | undefined
+  #member: GroupMember | undefined
 
-  constructor(
-    environment: WorkerEnvironment,
-    life: Pick<WorkerLife, 'lease' | 'sending' | 'drain' | 'fail'>,
-    signal: AbortSignal,
-  ) {
-    this.#environment = environment
-    this.#life = life
+  constructor(worker: Worker, signal: AbortSignal) {
+    const { environment } = worker
+    this.#worker = worker
     this.id = environment.workerId
     this.appId = environment.appId
     this.clock = environment.clock
@@ -58,20 +52,20 @@ export class LiveContext implements WorkerContext {
   }
 
   get draining(): AbortSignal {
-    return this.#life.drain.signal
+    return this.#worker.drain.signal
   }
 
   /** The broker is reached. */
-  connect(worker: ConnectedWorker): void {
-    this.#worker = worker
-    this.#connected.resolve(worker)
+  connect(member: GroupMember): void {
+    this.#member = member
+    this.#connected.resolve(member)
   }
 
   async send(request: SendRequest): Promise<RecordMetadata> {
     const { collector } = (await this.#reach()).tasks
     const record = new Outgoing(request, undefined)
-    mustFit(record, this.#environment.settings.maxRecordBytes)
-    await this.#life.sending.budget.room()
+    mustFit(record, this.#worker.environment.settings.maxRecordBytes)
+    await this.#worker.sending.budget.room()
     collector.add(record)
     return record.metadata()
   }
@@ -81,7 +75,7 @@ export class LiveContext implements WorkerContext {
   }
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
-    await provideTopics((await this.#reach()).admin, specs, this.#environment.settings.topics.create)
+    await provideTopics((await this.#reach()).admin, specs, this.#worker.environment.settings.topics.create)
   }
 
   reader(isolation: Isolation): Reader {
@@ -91,14 +85,14 @@ export class LiveContext implements WorkerContext {
   openState(state: StateDefinition, partition: number): OpenState | undefined {
     const count = this.partitionsOf(state)
     // Without a lease another worker may have newer rows already.
-    if (count === undefined || !this.#life.lease.valid) return undefined
-    return this.#worker?.tasks.all.get(taskId(count, partition))?.open(state)
+    if (count === undefined || !this.#worker.lease.valid) return undefined
+    return this.#member?.tasks.all.get(taskId(count, partition))?.open(state)
   }
 
   openStates(state: StateDefinition): ReadonlyMap<number, OpenState> {
     const open = new Map<number, OpenState>()
-    if (this.#worker === undefined || !this.#life.lease.valid) return open
-    for (const task of this.#worker.tasks.all.values()) {
+    if (this.#member === undefined || !this.#worker.lease.valid) return open
+    for (const task of this.#member.tasks.all.values()) {
       const found = task.open(state)
       if (found !== undefined) open.set(task.partition, found)
     }
@@ -106,11 +100,11 @@ export class LiveContext implements WorkerContext {
   }
 
   partitionsOf(state: StateDefinition): number | undefined {
-    return this.#worker?.topics.partitionsOf(state)
+    return this.#member?.topics.partitionsOf(state)
   }
 
   fail(error: Error): void {
-    this.#life.fail(error)
+    this.#worker.fail(error)
   }
 
   async close(): Promise<void> {
@@ -118,7 +112,7 @@ export class LiveContext implements WorkerContext {
     await this.#readers.close()
   }
 
-  async #reach(): Promise<ConnectedWorker> {
-    return this.#worker ?? this.#connected.promise
+  async #reach(): Promise<GroupMember> {
+    return this.#member ?? this.#connected.promise
   }
 }

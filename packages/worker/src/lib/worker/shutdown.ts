@@ -1,6 +1,6 @@
 import { isMillraceError, toError, whenAborted, withinLimit } from '@millrace/core'
 import type { Task } from '../task/task.ts'
-import type { ConnectedWorker } from './connected-worker.ts'
+import type { GroupMember } from './group-member.ts'
 import type { WorkerOptions } from './worker-options.ts'
 
 /** How long a worker that fails still tries to commit what is finished. */
@@ -63,17 +63,17 @@ export class Shutdown {
   }
 
   /** Lets events in flight finish, and commits what is finished. */
-  async finishWork(worker: ConnectedWorker): Promise<void> {
+  async finishWork(member: GroupMember): Promise<void> {
     if (this.#signal.aborted) return
     const aborted = whenAborted(this.#signal)
-    const work = this.#ending === 'drained' ? this.#drain(worker, aborted) : this.#commitAll(worker)
+    const work = this.#ending === 'drained' ? this.#drain(member, aborted) : this.#commitAll(member)
     await Promise.race([work, aborted])
   }
 
-  async leave(worker: ConnectedWorker): Promise<void> {
+  async leave(member: GroupMember): Promise<void> {
     // Whoever fails may fail again: others have its partitions meanwhile.
-    const leave = worker.leavesOnStop || this.#ending === 'failed'
-    await this.#quietly('leaving the group', worker.consumer.close({ leave }), this.#until('leftMs'))
+    const leave = member.leavesOnStop || this.#ending === 'failed'
+    await this.#quietly('leaving the group', member.consumer.close({ leave }), this.#until('leftMs'))
   }
 
   /** Stops them in reverse order. */
@@ -108,7 +108,7 @@ export class Shutdown {
     return Math.max(this.#deadlines[deadline] - this.#options.clock.monotonic(), 0)
   }
 
-  async #commitAll({ tasks }: ConnectedWorker): Promise<void> {
+  async #commitAll({ tasks }: GroupMember): Promise<void> {
     const limitMs = Math.min(this.#until('committedMs'), LAST_COMMIT_MS)
     await this.#quietly('committing what is finished', tasks.committer.commit(tasks.running), limitMs)
   }
@@ -117,12 +117,12 @@ export class Shutdown {
    * Each task is committed when nothing of it is in flight any more. Tasks with an event that takes long hold up no
    * others: those go to other workers meanwhile.
    */
-  async #drain(worker: ConnectedWorker, aborted: Promise<void>): Promise<void> {
-    const { elections, tasks } = worker
+  async #drain(member: GroupMember, aborted: Promise<void>): Promise<void> {
+    const { elections, tasks } = member
     const { running } = tasks
     const limitMs = this.#until('drainedMs')
     const resigned = elections.resign(limitMs)
-    const drained = worker.drain(limitMs)
+    const drained = member.drain(limitMs)
     const commits = new Map<Task, Promise<void>>()
     const committed: Task[] = []
     const commit = (task: Task): void => {
@@ -138,19 +138,19 @@ export class Shutdown {
     const whole = async (): Promise<void> => {
       const [isDrained, hasResigned] = await Promise.all([drained, resigned])
       if (this.#signal.aborted) return
-      this.#warnOfUnfinished(worker, { isDrained, hasResigned })
+      this.#warnOfUnfinished(member, { isDrained, hasResigned })
       for (const task of running) if (!commits.has(task)) commit(task)
       await this.#quietly('committing what is finished', Promise.all(commits.values()), this.#until('committedMs'))
     }
     const finished = whole()
     const over = Promise.race([finished, aborted])
     const { clock } = this.#options
-    for (let waitMs = HAND_OVER_MS; !(await withinLimit(clock, waitMs, over)); waitMs *= 2) worker.handOver(committed)
+    for (let waitMs = HAND_OVER_MS; !(await withinLimit(clock, waitMs, over)); waitMs *= 2) member.handOver(committed)
     await finished
   }
 
   #warnOfUnfinished(
-    worker: ConnectedWorker,
+    member: GroupMember,
     { isDrained, hasResigned }: { readonly isDrained: boolean; readonly hasResigned: boolean },
   ): void {
     const { settings, log } = this.#options
@@ -160,7 +160,7 @@ export class Shutdown {
     if (!hasResigned) log.warn({}, `Jobs of the leader were still at work ${after}: they run again on the next leader.`)
     if (!isDrained)
       log.warn(
-        { inFlight: worker.tasks.describeInFlight() },
+        { inFlight: member.tasks.describeInFlight() },
         `Events were still in flight ${after}: they are handled again.`,
       )
   }

@@ -16,68 +16,68 @@ import type { Subscription } from '../queue/subscription.ts'
 import type { PartitionCursor } from '../task/cursor.ts'
 import { LEADER_AGENT } from '../topics/declared-topology.ts'
 import type { CountingSensor } from './counting-sensor.ts'
-import type { ConnectedWorker } from './connected-worker.ts'
-import type { WorkerLife } from './worker-life.ts'
-import type { Quiet } from './worker.ts'
+import type { Quiet } from '../contracts/worker.ts'
+import type { GroupMember } from './group-member.ts'
+import type { Worker } from './worker.ts'
 
 /** What statistics are made from. */
 export interface WorkerView {
   readonly status: WorkerStatus
   /** It has been running, once at least. */
   readonly hasRun: boolean
-  readonly life: WorkerLife
+  readonly worker: Worker
   /** `undefined` before the worker is connected. */
-  readonly worker: ConnectedWorker | undefined
+  readonly member: GroupMember | undefined
   readonly sensor: CountingSensor
 }
 
-export function statsOf({ status, hasRun, life, worker, sensor }: WorkerView): WorkerStats {
-  const { budget, delays } = life.sending
-  const { subscriptions, topology } = life
+export function statsOf({ status, hasRun, worker, member, sensor }: WorkerView): WorkerStats {
+  const { budget, delays } = worker.sending
+  const { subscriptions, topology } = worker
   return {
     status,
     agents: agentStats(subscriptions),
-    parts: Object.fromEntries(topology.states.map(({ name }) => [name, partStats(name, worker)])),
-    sources: sourceStats(worker),
-    waitingFor: waitingStats(worker),
+    parts: Object.fromEntries(topology.states.map(({ name }) => [name, partStats(name, member)])),
+    sources: sourceStats(member),
+    waitingFor: waitingStats(member),
     flows: flowStats(subscriptions),
     commits: {
-      ...(worker?.tasks.commits.stats ?? { count: 0, lastMs: 0 }),
+      ...(member?.tasks.commits.stats ?? { count: 0, lastMs: 0 }),
       at: sensor.committedAt,
       durations: sensor.commitTimes.figures(),
     },
-    group: groupStats(life, worker),
-    brokers: life.environment.transport.brokers(),
+    group: groupStats(worker, member),
+    brokers: worker.environment.transport.brokers(),
     opening: {
-      tasks: worker?.tasks.opening.count ?? 0,
-      forMs: worker?.tasks.opening.forMs ?? 0,
+      tasks: member?.tasks.opening.count ?? 0,
+      forMs: member?.tasks.opening.forMs ?? 0,
       isFirst: !hasRun,
     },
-    rebalances: worker?.member.rebalances ?? 0,
-    lastRebalance: sensor.rebalance && { ...sensor.rebalance, reason: worker?.member.reason ?? '' },
+    rebalances: member?.member.rebalances ?? 0,
+    lastRebalance: sensor.rebalance && { ...sensor.rebalance, reason: member?.member.reason ?? '' },
     sent: sensor.sent,
     clampedTimestamps: sensor.clampedTimestamps,
-    brokenBatches: worker?.brokenBatches.passed ?? 0,
+    brokenBatches: member?.brokenBatches.passed ?? 0,
     errors: sensor.errors,
     errorsBySource: sensor.errorsBySource,
-    abortedTransactions: life.sending.transactions.aborted,
+    abortedTransactions: worker.sending.transactions.aborted,
     lastErrors: [...sensor.lastErrors],
     pendingSends: { bytes: budget.bytes, full: budget.full },
     delays: delays.stats,
-    changedRows: { bytes: worker?.tasks.changedRows.bytes ?? 0, full: worker?.tasks.changedRows.full ?? false },
+    changedRows: { bytes: member?.tasks.changedRows.bytes ?? 0, full: member?.tasks.changedRows.full ?? false },
   }
 }
 
-export function assignmentOf({ life, worker }: WorkerView): AssignmentView {
-  const group = worker?.member.group
-  const hasLeader = life.subscriptions.some(({ spec }) => spec.agent === LEADER_AGENT)
+export function assignmentOf({ worker, member }: WorkerView): AssignmentView {
+  const group = member?.member.group
+  const hasLeader = worker.subscriptions.some(({ spec }) => spec.agent === LEADER_AGENT)
   return {
-    memberId: worker?.member.name,
-    tasks: [...(worker?.tasks.all.values() ?? [])].map((task) => ({
+    memberId: member?.member.name,
+    tasks: [...(member?.tasks.all.values() ?? [])].map((task) => ({
       id: task.id,
       state: task.running ? 'running' : 'opening',
       sources: task.assigned,
-      parts: worker?.topics.statesWith(task.partitions).map(({ name }) => name) ?? [],
+      parts: member?.topics.statesWith(task.partitions).map(({ name }) => name) ?? [],
     })),
     group: group?.owners ?? new Map(),
     members: group?.members ?? new Map(),
@@ -87,21 +87,21 @@ export function assignmentOf({ life, worker }: WorkerView): AssignmentView {
   }
 }
 
-export function quietOf({ status, life, worker }: WorkerView): Quiet {
+export function quietOf({ status, worker, member }: WorkerView): Quiet {
   const inFlight: string[] = []
-  const { budget, delays } = life.sending
-  const sources = (worker?.tasks.running ?? []).flatMap((task) => task.sources)
+  const { budget, delays } = worker.sending
+  const sources = (member?.tasks.running ?? []).flatMap((task) => task.sources)
   if (status === 'starting' || status === 'stopping') inFlight.push(`the worker is ${status}`)
-  if (worker?.isRebalancing === true) inFlight.push('a rebalance')
-  if (worker !== undefined && worker.tasks.opening.count > 0)
-    inFlight.push(`recovery of ${worker.tasks.opening.count} tasks`)
-  if (worker !== undefined && worker.standbys.waiting > 0) inFlight.push(`copies of ${worker.standbys.waiting} tasks`)
-  if (worker?.tasks.committer.isBusy === true) inFlight.push('a commit')
-  if (worker?.tasks.changedRows.full === true) inFlight.push('changed rows that must be stored first')
+  if (member?.isRebalancing === true) inFlight.push('a rebalance')
+  if (member !== undefined && member.tasks.opening.count > 0)
+    inFlight.push(`recovery of ${member.tasks.opening.count} tasks`)
+  if (member !== undefined && member.standbys.waiting > 0) inFlight.push(`copies of ${member.standbys.waiting} tasks`)
+  if (member?.tasks.committer.isBusy === true) inFlight.push('a commit')
+  if (member?.tasks.changedRows.full === true) inFlight.push('changed rows that must be stored first')
   if (budget.bytes > 0) inFlight.push(`sends of ${budget.bytes} bytes`)
   for (const delay of delays.stats) inFlight.push(`sends to ${partitionKey(delay)}, which takes none just now`)
-  inFlight.push(...(worker?.tasks.describeInFlight() ?? []))
-  for (const { spec, queues } of life.subscriptions)
+  inFlight.push(...(member?.tasks.describeInFlight() ?? []))
+  for (const { spec, queues } of worker.subscriptions)
     if (queues.some((queue) => queue.hasNext)) inFlight.push(`events that wait for agent ${spec.agent}`)
   const positions = sources.map(({ source: { topic, partition, position } }) => ({ topic, partition, position }))
   const finished = sources.map(({ source: { topic, partition }, cursors }) => ({
@@ -109,26 +109,26 @@ export function quietOf({ status, life, worker }: WorkerView): Quiet {
     partition,
     offset: Math.min(...cursors.map(({ tracker }) => tracker.position)),
   }))
-  const atWork = life.subscriptions.flatMap(({ queues }) => queues.flatMap((queue) => queue.atWork ?? []))
+  const atWork = worker.subscriptions.flatMap(({ queues }) => queues.flatMap((queue) => queue.atWork ?? []))
   return { idle: inFlight.length === 0, inFlight, atWork, positions, finished }
 }
 
-function groupStats({ lease }: WorkerLife, worker: ConnectedWorker | undefined): GroupStats {
-  const { state, forMs } = worker?.membership ?? { state: 'joining', forMs: 0 }
+function groupStats({ lease }: Worker, member: GroupMember | undefined): GroupStats {
+  const { state, forMs } = member?.membership ?? { state: 'joining', forMs: 0 }
   return { state, forMs, heartbeatAgeMs: lease.ageMs, leaseExpiredMs: lease.expiredMs }
 }
 
-function waitingStats(worker: ConnectedWorker | undefined): readonly WaitingStats[] {
-  if (worker === undefined) return []
-  return [...worker.tasks.all.values()].flatMap((task) =>
+function waitingStats(member: GroupMember | undefined): readonly WaitingStats[] {
+  if (member === undefined) return []
+  return [...member.tasks.all.values()].flatMap((task) =>
     task.assigned.flatMap(({ topic, partition }) =>
-      worker.tasks.subscriptions.flatMap(({ spec }) => {
+      member.tasks.subscriptions.flatMap(({ spec }) => {
         if (!spec.topics.includes(topic) || spec.agent === LEADER_AGENT) return []
         const blocked = task.whyNotAsBits({ topic, partition }, spec.id) & ~PASSING
         const why = inWords(blocked)
         if (why === undefined) return []
         const isBusy = (blocked & NOT_NOW.busy) !== 0
-        const atWork = isBusy ? `; in flight: ${worker.tasks.describeInFlight(spec.agent).join(', ')}` : ''
+        const atWork = isBusy ? `; in flight: ${member.tasks.describeInFlight(spec.agent).join(', ')}` : ''
         const reasons = reasonsOf(blocked)
         return [{ topic, partition, task: task.id, agent: spec.agent, reasons, why: `${why}${atWork}` }]
       }),
@@ -170,8 +170,8 @@ function flowStats(subscriptions: readonly Subscription[]): readonly FlowStats[]
   return flows
 }
 
-function partStats(name: string, worker: ConnectedWorker | undefined): PartStats {
-  const open = (worker?.tasks.running ?? []).flatMap((task) =>
+function partStats(name: string, member: GroupMember | undefined): PartStats {
+  const open = (member?.tasks.running ?? []).flatMap((task) =>
     task.states
       .filter(({ definition }) => definition.name === name)
       .map(({ store }) => ({ partition: task.partition, rows: store.rows })),
@@ -179,20 +179,20 @@ function partStats(name: string, worker: ConnectedWorker | undefined): PartStats
   return {
     partitions: open.map(({ partition }) => partition).toSorted((a, b) => a - b),
     rows: open.reduce((sum, { rows }) => sum + rows, 0),
-    recovery: worker?.tasks.recovery.stats(name, open.length > 0) ?? {
+    recovery: member?.tasks.recovery.stats(name, open.length > 0) ?? {
       state: 'none',
       restoredRows: 0,
       remainingRows: 0,
       rowsPerSecond: 0,
     },
-    standbys: worker?.standbys.of(name) ?? [],
+    standbys: member?.standbys.of(name) ?? [],
   }
 }
 
-function sourceStats(worker: ConnectedWorker | undefined): readonly SourceStats[] {
-  if (worker === undefined) return []
-  const { clock } = worker.tasks.environment
-  return worker.tasks.running
+function sourceStats(member: GroupMember | undefined): readonly SourceStats[] {
+  if (member === undefined) return []
+  const { clock } = member.tasks.environment
+  return member.tasks.running
     .flatMap((task) =>
       task.sources.map(({ source, cursors }) => ({
         topic: source.topic,
@@ -203,7 +203,7 @@ function sourceStats(worker: ConnectedWorker | undefined): readonly SourceStats[
         endOffset: source.endOffset,
         bufferedBytes: source.bytes,
         lags: Object.fromEntries(cursors.map((cursor) => [cursor.subscription.spec.agent, lagOf(cursor)])),
-        paused: worker.tasks.flow.pauseReason(source),
+        paused: member.tasks.flow.pauseReason(source),
         stalledMs:
           source.position === (source.committed ?? source.position)
             ? 0

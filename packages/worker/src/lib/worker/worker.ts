@@ -1,67 +1,280 @@
-import type { TopicPartition } from '@millrace/core'
-import type { CurrentEvent } from '../contracts/event.ts'
+import { type Deferred, deferred, isMillraceError, Listeners, MillraceError, toError } from '@millrace/core'
+import type { SubscriptionQueue } from '../contracts/event.ts'
 import type { AssignmentView } from '../contracts/group.ts'
 import type { WorkerStats, WorkerStatus } from '../contracts/stats.ts'
-import type { ClientContext, WorkerContext } from '../contracts/worker-context.ts'
+import type { Quiet, RebalanceChange, WorkerEvents, Worker as WorkerContract } from '../contracts/worker.ts'
+import type { SubscriptionSpec } from '../contracts/worker-context.ts'
+import { HandOut } from '../environment/hand-out.ts'
+import { Lease } from '../environment/lease.ts'
+import { LoopWatch } from '../environment/loop-watch.ts'
+import { NOT_NOW } from '../environment/not-now.ts'
+import type { WorkerEnvironment } from '../environment/worker-environment.ts'
+import { Subscription } from '../queue/subscription.ts'
+import { TaskStores } from '../restore/task-stores.ts'
+import { Delays } from '../sending/delays.ts'
+import { SendBudget, type Sending } from '../sending/send-budget.ts'
+import { Drain } from '../task/drain.ts'
+import { BlockingEvents } from '../task/blocking-events.ts'
+import { DeclaredTopology } from '../topics/declared-topology.ts'
+import { TopicDirectory } from '../topics/topic-directory.ts'
+import { brokenBatchesDeclaration } from './broken-batches.ts'
+import { CountingSensor } from './counting-sensor.ts'
+import { LiveContext } from './live-context.ts'
+import { GroupMember } from './group-member.ts'
+import { type Ending, Shutdown } from './shutdown.ts'
+import { assignmentOf, quietOf, statsOf, type WorkerView } from './stats.ts'
+import type { WorkerOptions } from './worker-options.ts'
 
-/** What a rebalance has changed, once it is over. */
-export interface WorkerEvents {
-  partitionsAssigned: [partitions: readonly TopicPartition[]]
-  partitionsLost: [partitions: readonly TopicPartition[]]
-  rebalanceComplete: [change: RebalanceChange]
+/**
+ * Makes a worker; nothing happens before `start`.
+ *
+ * @example
+ * const worker = createWorker({ appId: 'shop', workerId: 'a1', transport, store, clock, log, sensor, parts, settings,
+ * freeze: false }) await worker.start() await worker.stop()
+ */
+export function createWorker(options: WorkerOptions): WorkerContract {
+  return new Worker(options)
 }
 
-export interface RebalanceChange {
-  readonly lost: readonly TopicPartition[]
-  readonly kept: readonly TopicPartition[]
-  readonly gained: readonly TopicPartition[]
-}
+/**
+ * The life of a worker: declare, connect, join, run, drain, leave. What it does in between is in `GroupMember`; the users of
+ * this package see no more of it than the contract.
+ */
+export class Worker implements WorkerContract {
+  readonly environment: WorkerEnvironment
+  readonly context: LiveContext
+  /** Where other workers reach this one; asked at every join. */
+  readonly webAddress: (() => string | undefined) | undefined
+  /** Of a static member. */
+  readonly instanceId: string | undefined
+  readonly lease: Lease
+  readonly handOut: HandOut
+  readonly drain: Drain
+  readonly blockingEvents: BlockingEvents
+  readonly sending: Sending & { readonly lease: Lease }
+  readonly stores: TaskStores
+  readonly topology: DeclaredTopology
+  readonly subscriptions: Subscription[] = []
+  readonly #options: WorkerOptions
+  readonly #sensor: CountingSensor
+  readonly #listeners = new Listeners<WorkerEvents>(
+    ['partitionsAssigned', 'partitionsLost', 'rebalanceComplete'],
+    (_event, error) => this.#sensor.errorRaised({ source: 'rebalance listener', error }),
+  )
+  readonly #loopWatch: LoopWatch
+  readonly #abort = new AbortController()
+  readonly #opened: Deferred<void> = deferred<void>()
+  readonly #ended: Deferred<void> = deferred<void>()
+  #phase: WorkerStatus = 'starting'
+  #hasRun = false
+  #topics: TopicDirectory | undefined
+  #member: GroupMember | undefined
+  /** In order of opening; closed in reverse. */
+  readonly #closers: (() => Promise<void>)[] = []
+  #failure: Error | undefined
+  #ending: Promise<void> | undefined
 
-/** For the test kit: is anything going on that does not wait for the clock? */
-export interface Quiet {
-  /** Nothing fetched can be handed out, no event in flight, no send, commit, recovery or rebalance under way. */
-  readonly idle: boolean
-  /** What keeps it from being idle, in words. */
-  readonly inFlight: readonly string[]
-  /** The events at which instances of agents work: each is with a handler that has not asked for the next one. */
-  readonly atWork: readonly CurrentEvent[]
-  /**
-   * How far each source partition has been read; compare with the end of the log to know that nothing is still to be
-   * fetched.
-   */
-  readonly positions: readonly (TopicPartition & { readonly position: number })[]
-  /** Everything below it is finished by every agent that reads the partition: no commit may be higher. */
-  readonly finished: readonly (TopicPartition & { readonly offset: number })[]
-}
+  constructor(options: WorkerOptions) {
+    const { clock, settings, log, transport, store } = options
+    this.#options = options
+    this.#sensor = new CountingSensor(options.sensor, clock, options.redact)
+    this.environment = { ...options, sensor: this.#sensor }
+    this.webAddress = options.webAddress
+    // The id from the store is safe: it keeps other processes out, so no two running workers share it.
+    this.instanceId = settings.instanceId ?? store.capabilities.workerId
+    const sessionTimeoutMs = transport.capabilities.sessions ? settings.sessionTimeoutMs : undefined
+    this.lease = new Lease(clock, { sessionTimeoutMs, heartbeatIntervalMs: settings.heartbeatIntervalMs })
+    this.blockingEvents = new BlockingEvents(this.environment, this.lease, this.subscriptions)
+    this.#loopWatch = new LoopWatch({ clock, sessionTimeoutMs, contexts: options.contexts }, this.blockingEvents)
+    this.handOut = new HandOut(this.environment, this.lease, this.#loopWatch)
+    this.drain = new Drain(clock, this.handOut)
+    this.sending = {
+      ...{ clock, sensor: this.#sensor, lease: this.lease },
+      budget: new SendBudget(settings.maxPendingSendBytes, this.handOut),
+      delays: new Delays({ clock, log, deliveryTimeoutMs: settings.deliveryTimeoutMs, handOut: this.handOut }),
+      transactions: { aborted: 0 },
+    }
+    this.stores = new TaskStores(store)
+    this.topology = new DeclaredTopology(options.appId, (spec) => this.#subscribe(spec))
+    this.context = new LiveContext(this, this.#abort.signal)
+    // A rejection reaches whoever awaits them; nobody has to.
+    this.#opened.promise.catch(() => {})
+    this.#ended.promise.catch(() => {})
+  }
 
-/** One run of an app in this process: joins the group, runs tasks, stops. */
-export interface Worker {
-  /** What parts and descriptors get to see. */
-  readonly context: WorkerContext
-  readonly status: WorkerStatus
-  /**
-   * Resolves when the worker has joined and recovered what it was given first. Rejects with the error that made it
-   * fail.
-   */
-  start(): Promise<void>
-  /** Drains, commits, leaves. With `hard` nothing more is committed. May be called more than once. */
-  stop(options?: { readonly hard?: boolean }): Promise<void>
-  /** Resolves when the worker has stopped; rejects with the error that ended it. */
-  readonly finished: Promise<void>
-  stats(): WorkerStats
-  assignment(): AssignmentView
-  /**
-   * What the sites of the group's members sign requests to one another with; `undefined` before the worker has joined, and
-   * while the group's leader is of an earlier version. Not for logs, nor for any page.
-   */
-  groupSecret(): string | undefined
-  /** Calls `fn` at each such event, until the returned function is called. */
-  on<E extends keyof WorkerEvents>(event: E, fn: (...change: WorkerEvents[E]) => void): () => void
-  quiet(): Quiet
-}
+  get finished(): Promise<void> {
+    return this.#ended.promise
+  }
 
-/** A producer for commands and pages of processes without a worker. */
-export interface Client extends ClientContext {
-  /** Waits for sends under way, at most 5 s. The transport stays open: it is the caller's. */
-  close(): Promise<void>
+  get status(): WorkerStatus {
+    return this.#phase === 'running' && (this.#member?.tasks.opening.count ?? 0) > 0 ? 'recovering' : this.#phase
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#run()
+    } catch (thrown) {
+      if (this.#ending === undefined) this.fail(toError(thrown))
+      await this.#ending
+      throw this.#failure ?? thrown
+    }
+  }
+
+  async stop({ hard = false }: { readonly hard?: boolean } = {}): Promise<void> {
+    if (hard) this.#abort.abort(new MillraceError('CLOSED', 'The worker was stopped hard.'))
+    this.#ending ??= this.#end(hard ? 'hard' : 'drained')
+    await this.#ending
+  }
+
+  stats(): WorkerStats {
+    return statsOf(this.#view())
+  }
+
+  assignment(): AssignmentView {
+    return assignmentOf(this.#view())
+  }
+
+  groupSecret(): string | undefined {
+    return this.#member?.member.group.secret
+  }
+
+  quiet(): Quiet {
+    return quietOf(this.#view())
+  }
+
+  on<E extends keyof WorkerEvents>(event: E, fn: (...change: WorkerEvents[E]) => void): () => void {
+    return this.#listeners.on(event, fn)
+  }
+
+  /** A rebalance is over. Agents have asked for events before the first join, and found no lease: they are woken by it. */
+  rebalanced(change: RebalanceChange): void {
+    this.lease.joined()
+    if (change.lost.length > 0) this.#listeners.notify('partitionsLost', change.lost)
+    if (change.gained.length > 0) this.#listeners.notify('partitionsAssigned', change.gained)
+    this.#listeners.notify('rebalanceComplete', change)
+  }
+
+  /** No task is being opened any more. */
+  opened(): void {
+    this.#opened.resolve()
+  }
+
+  /** Ends the worker. */
+  fail(error: Error): void {
+    if (this.#ending !== undefined) {
+      this.#options.log.debug({ error: error.message }, 'Another error while the worker was ending.')
+      return
+    }
+    this.#failure = error
+    this.#sensor.errorRaised({ source: 'worker', error })
+    this.#options.log.error({ err: error }, `The worker ends: ${isMillraceError(error) ? error.code : error.message}`)
+    this.#opened.reject(error)
+    this.#ending = this.#end('failed')
+  }
+
+  async #run(): Promise<void> {
+    const { appId, parts, settings, transport, log } = this.#options
+    this.#closers.push(
+      () => transport.close(),
+      () => this.stores.shut(),
+    )
+    if (settings.onBatchError === 'deadLetter') this.topology.topic(brokenBatchesDeclaration(appId))
+    for (const part of parts) part.declare(this.context, this.topology)
+    this.topology.freeze()
+    await transport.connect({ timeoutMs: settings.connectTimeoutMs, signal: this.#abort.signal })
+    this.#mustGoOn()
+    const member = await this.#connect()
+    this.#mustGoOn()
+    for (const part of parts) await part.start()
+    this.#mustGoOn()
+    if (this.#topics !== undefined && this.#topics.sources.length > 0) {
+      this.#phase = 'recovering'
+      this.#loopWatch.start()
+      await member.consumer.start()
+      void this.#fetch(member)
+      await this.#opened.promise
+      this.#topics.watch((error) => this.fail(error))
+    }
+    this.#mustGoOn()
+    this.#phase = 'running'
+    this.#hasRun = true
+    member.tasks.committer.start()
+    for (const part of parts) part.ready()
+    log.debug({ tasks: member.tasks.all.size }, 'The worker is running.')
+  }
+
+  async #connect(): Promise<GroupMember> {
+    const admin = this.#options.transport.admin()
+    this.#closers.push(() => admin.close())
+    const topics = new TopicDirectory(this.environment, admin)
+    this.#topics = topics
+    await topics.resolve(this.topology)
+    const member = new GroupMember(this, topics, admin)
+    this.#member = member
+    this.#closers.push(
+      () => member.tasks.closeSending(this.#abort.signal.reason),
+      () => member.tasks.close(),
+    )
+    this.context.connect(member)
+    return member
+  }
+
+  async #fetch(member: GroupMember): Promise<void> {
+    try {
+      await member.fetchLoop.run()
+      if (this.#ending === undefined) this.fail(new MillraceError('WORKER_FAILED', 'The consumer has ended by itself.'))
+    } catch (thrown) {
+      if (this.#ending === undefined) this.fail(toError(thrown))
+    }
+  }
+
+  #subscribe(spec: SubscriptionSpec): readonly SubscriptionQueue[] {
+    const { clock, settings } = this.#options
+    const { handOut } = this
+    const subscription = new Subscription(spec, clock, { handOut, maxSorted: settings.maxBufferedEvents })
+    this.subscriptions.push(subscription)
+    return subscription.queues
+  }
+
+  #mustGoOn(): void {
+    if (this.#ending !== undefined)
+      throw this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.')
+  }
+
+  async #end(ending: Ending): Promise<void> {
+    const shutdown = new Shutdown({ options: this.#options, ending, signal: this.#abort.signal })
+    this.#phase = 'stopping'
+    this.handOut.block(NOT_NOW.stop)
+    this.#topics?.close()
+    const member = this.#member
+    if (member !== undefined) {
+      member.tasks.committer.stop()
+      const finishing = shutdown.finishWork(member)
+      member.stop(finishing)
+      await finishing
+      if (ending !== 'drained')
+        this.#abort.abort(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped hard.'))
+      await shutdown.leave(member)
+      await shutdown.close('closing tasks', () => member.closeTasks())
+    }
+    this.#opened.reject(this.#failure ?? new MillraceError('CLOSED', 'The worker was stopped while it started.'))
+    this.handOut.close()
+    if (isMillraceError(this.#failure, 'INSTANCE_TAKEN') && this.#options.settings.instanceId === undefined)
+      await shutdown.close('giving the store another id', async () => this.#options.store.renewWorkerId?.())
+    await shutdown.stopParts()
+    this.lease.close()
+    this.#loopWatch.close()
+    this.sending.delays.close()
+    await shutdown.close('closing readers', () => this.context.close())
+    for (const close of this.#closers.toReversed()) await shutdown.close('closing', close)
+    this.#phase = this.#failure === undefined ? 'stopped' : 'failed'
+    if (this.#failure === undefined) this.#ended.resolve()
+    else this.#ended.reject(this.#failure)
+    this.#options.log.debug({}, `The worker has ${this.#phase}.`)
+  }
+
+  #view(): WorkerView {
+    const { status } = this
+    return { status, hasRun: this.#hasRun, worker: this, member: this.#member, sensor: this.#sensor }
+  }
 }

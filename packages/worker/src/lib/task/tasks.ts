@@ -8,9 +8,6 @@ import type { Lease } from '../environment/lease.ts'
 import { NOT_NOW } from '../environment/not-now.ts'
 import { taskId } from '../environment/task-id.ts'
 import type { WorkerEnvironment } from '../environment/worker-environment.ts'
-import type { Elections } from '../group/elections.ts'
-import type { GainedTask } from '../group/plan-rebalance.ts'
-import type { Subscription } from '../queue/subscription.ts'
 import { FlowControl } from '../records/flow-control.ts'
 import type { Recovery } from '../restore/recovery.ts'
 import type { CopyRef } from '../restore/standbys.ts'
@@ -19,32 +16,60 @@ import { SharedCommits, SharedOutput } from '../sending/at-least-once.ts'
 import { TransactionOutput } from '../sending/exactly-once.ts'
 import type { Outgoing } from '../sending/outgoing.ts'
 import { type CollectorOwner, RecordCollector } from '../sending/record-collector.ts'
+import type { Sending } from '../sending/send-budget.ts'
 import type { TaskOutput } from '../sending/task-output.ts'
-import { BrokerFacts } from '../task/broker-facts.ts'
-import { Commits } from '../task/commit.ts'
-import { Committer } from '../task/committer.ts'
-import { LateRows } from '../task/late-rows.ts'
-import { type OpeningWorker, openTask } from '../task/open-task.ts'
-import { ProgressTopic } from '../task/progress-topic.ts'
-import { RefusedEvents } from '../task/refused-events.ts'
-import { RowBudget } from '../task/row-budget.ts'
-import type { TaskSource } from '../task/source-offset.ts'
-import type { FormerTask } from '../task/task-worker.ts'
-import { Task } from '../task/task.ts'
+import { BrokerFacts } from './broker-facts.ts'
+import { Commits } from './commit.ts'
+import { Committer } from './committer.ts'
+import { LateRows } from './late-rows.ts'
+import { type OpenedReader, openTask } from './open-task.ts'
+import { ProgressTopic } from './progress-topic.ts'
+import { RefusedEvents } from './refused-events.ts'
+import { RowBudget } from './row-budget.ts'
+import type { TaskSource } from './source-offset.ts'
+import { type AssignedTask, type FormerTask, Task } from './task.ts'
 import { RepartitionPurge } from '../topics/repartition-purge.ts'
+import type { DeclaredTopology } from '../topics/declared-topology.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
-import type { WorkerLife, WorkerParts } from './worker-life.ts'
+import type { BlockingEvents } from './blocking-events.ts'
 
 /** The longest delay before a task is opened in which some event blocks the event loop. */
 const LONGEST_DELAY_MS = 10_000
 
-/** The tasks of a worker from when it is given them until they are lost, and the parts that they share. */
-export class WorkerTasks implements OpeningWorker, CollectorOwner {
+/** What the worker has before it has tasks, and what only the worker as a whole can do. */
+export interface TasksOwner {
   readonly environment: WorkerEnvironment
   readonly lease: Lease
   readonly handOut: HandOut
   readonly stores: TaskStores
-  readonly subscriptions: readonly Subscription[]
+  readonly sending: Sending & { readonly lease: Lease }
+  readonly blockingEvents: BlockingEvents
+  readonly topology: DeclaredTopology
+  readonly subscriptions: readonly OpenedReader[]
+  /** No task is being opened any more. */
+  opened(): void
+  /** Ends the worker. */
+  fail(error: Error): void
+}
+
+/** What is there once the broker is reached. */
+export interface TasksOptions {
+  readonly topics: TopicDirectory
+  readonly admin: Admin
+  readonly consumer: Consumer
+  readonly recovery: Recovery
+  /** A task has begun to run. */
+  readonly onRunning: (task: Task) => void
+}
+
+/** The tasks of a worker from when it is given them until they are lost, and the parts that they share. */
+export class Tasks implements CollectorOwner {
+  readonly environment: WorkerEnvironment
+  readonly lease: Lease
+  readonly handOut: HandOut
+  readonly stores: TaskStores
+  /** What agents read: it gets the origins of each task that is opened. */
+  readonly subscriptions: readonly OpenedReader[]
   readonly topics: TopicDirectory
   readonly admin: Admin
   readonly consumer: Consumer
@@ -57,12 +82,12 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   readonly changedRows: RowBudget
   readonly commits: Commits
   readonly committer: Committer
-  readonly #life: WorkerLife
+  readonly #owner: TasksOwner
+  readonly #onRunning: (task: Task) => void
   readonly #producer: Producer
   readonly #sharedCommits: SharedCommits
   readonly #lateRows: LateRows
   readonly #purge: RepartitionPurge
-  readonly #elections: Elections
   readonly #tasks = new Map<string, Task>()
   /** Tasks that are lost and not closed yet, and stores that are needed no more. */
   readonly #closing = new Set<Promise<void>>()
@@ -71,25 +96,25 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   /** Since when there have been some. */
   #openingSinceMs = 0
 
-  constructor(life: WorkerLife, { topics, admin, consumer, recovery, elections }: WorkerParts) {
-    const { environment, lease, handOut, stores } = life
-    this.#life = life
+  constructor(owner: TasksOwner, { topics, admin, consumer, recovery, onRunning }: TasksOptions) {
+    const { environment, lease, handOut, stores } = owner
+    this.#owner = owner
+    this.#onRunning = onRunning
     this.environment = environment
     this.lease = lease
     this.handOut = handOut
     this.stores = stores
-    this.subscriptions = life.subscriptions
+    this.subscriptions = owner.subscriptions
     this.topics = topics
     this.admin = admin
     this.consumer = consumer
     this.recovery = recovery
-    this.#elections = elections
     this.#producer = environment.transport.producer()
-    this.collector = new RecordCollector(this.#producer, life.sending, this)
+    this.collector = new RecordCollector(this.#producer, owner.sending, this)
     this.#sharedCommits = new SharedCommits(consumer, lease, environment.log)
     this.flow = new FlowControl(environment, consumer, admin)
     this.facts = new BrokerFacts(this)
-    this.refusedEvents = new RefusedEvents(this, life.blockingEvents)
+    this.refusedEvents = new RefusedEvents(this, owner.blockingEvents)
     this.#lateRows = new LateRows(environment)
     this.#purge = new RepartitionPurge(environment, lease, { admin, sources: () => this.#purgedSources() })
     this.progress = new ProgressTopic(environment, admin)
@@ -103,6 +128,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     return this.#tasks
   }
 
+  /** Tasks that are recovered, and not lost. */
   get running(): readonly Task[] {
     return [...this.#tasks.values()].filter((task) => task.running)
   }
@@ -113,17 +139,20 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     return { count, forMs: count === 0 ? 0 : this.environment.clock.monotonic() - this.#openingSinceMs }
   }
 
+  /** What must have happened before events of a task are handed out. */
   get waits(): readonly WaitForTask[] {
-    return this.#life.topology.waits
+    return this.#owner.topology.waits
   }
 
+  /** `Codec.name` of a topic's keys, as declared. */
   keyCodecOf(topic: string): string | undefined {
-    return this.#life.topology.topics.get(topic)?.keyCodec
+    return this.#owner.topology.topics.get(topic)?.keyCodec
   }
 
+  /** Where the sends and rows of a new task go. `failures`: as `TaskOutput.failures` of the same task before. */
   outputOf(task: Task, failures: number): TaskOutput {
     return this.environment.settings.exactlyOnce
-      ? new TransactionOutput(this.environment, this.#life.sending, { task, failures })
+      ? new TransactionOutput(this.environment, this.#owner.sending, { task, failures })
       : new SharedOutput(task, this.collector, this.#sharedCommits)
   }
 
@@ -133,18 +162,22 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     return task?.sources.find(({ source }) => source.topic === topic)
   }
 
+  /** There is something for the task's next commit. */
   touched(task: Task): void {
     this.committer.touched(task)
   }
 
+  /** The task should be committed now. */
   commitSoon(task: Task): void {
     this.committer.soon(task)
   }
 
+  /** The broker refused a record for good. */
   refused(record: Outgoing, error: Error): void {
     this.refusedEvents.refused(record, error)
   }
 
+  /** An event has failed of which sends have gone out; its task is opened again for that. */
   eventFailed(event: HandedOutEvent, error: Error | undefined): void {
     this.refusedEvents.failed(event, error)
   }
@@ -154,11 +187,15 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     this.fail(error)
   }
 
+  /** Ends the worker. */
   fail(error: Error): void {
-    this.#life.fail(error)
+    this.#owner.fail(error)
   }
 
-  /** During a stop the next owner opens it. What this worker has of it must not be in its last commit. */
+  /**
+   * Drops the task whole, if it is here, and opens it again from its last commit. `cutOff`: a partition of it ends before
+   * what had been read. During a stop the next owner opens it: what this worker has of it must not be in its last commit.
+   */
   reopen(id: string, reason: string, cutOff?: LostPosition): void {
     const task = this.#tasks.get(id)
     if (task === undefined) return
@@ -180,7 +217,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     return this.running.flatMap((task) => task.describeInFlight(agent))
   }
 
-  add(ref: GainedTask | Task, options?: FormerTask): Task {
+  add(ref: AssignedTask, options?: FormerTask): Task {
     const task = new Task(this, ref, options)
     this.#tasks.set(task.id, task)
     return task
@@ -189,7 +226,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   async open(tasks: readonly Task[], heardSinceMs: number): Promise<void> {
     this.#begun(tasks.length)
     await Promise.all(tasks.map((task) => this.#openOne(task, heardSinceMs)))
-    if (this.#opening === 0) this.#life.opened()
+    if (this.#opening === 0) this.#owner.opened()
   }
 
   #begun(count: number): void {
@@ -201,7 +238,7 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
     try {
       await openTask(task, this, heardSinceMs)
       if (!task.closed) {
-        this.#elections.running(task)
+        this.#onRunning(task)
         this.#purge.start()
       }
     } catch (thrown) {
@@ -270,9 +307,9 @@ export class WorkerTasks implements OpeningWorker, CollectorOwner {
   }
 
   /** Called last: parts of the worker may send until then. */
-  async closeSending(): Promise<void> {
+  async closeSending(reason: unknown): Promise<void> {
     await this.#producer.close()
-    this.collector.close(this.#life.context.signal.reason)
+    this.collector.close(reason)
   }
 
   get #isStopping(): boolean {

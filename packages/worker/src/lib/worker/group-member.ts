@@ -8,35 +8,35 @@ import { planRebalance } from '../group/plan-rebalance.ts'
 import { taskAssignor } from '../group/task-assignor.ts'
 import { Recovery } from '../restore/recovery.ts'
 import { Standbys } from '../restore/standbys.ts'
+import { Tasks } from '../task/tasks.ts'
 import type { Task } from '../task/task.ts'
 import type { TopicDirectory } from '../topics/topic-directory.ts'
 import { BrokenBatchHandler } from './broken-batches.ts'
 import { FetchLoop } from './fetch-loop.ts'
-import type { WorkerLife } from './worker-life.ts'
-import { WorkerTasks } from './worker-tasks.ts'
+import type { Worker } from './worker.ts'
 
 /** One fetch per partition; more costs memory and gains nothing (reference: kafkajs.md §1). */
 const MAX_PARTITION_BYTES = 256 * 1024
 
 /**
- * A worker from the moment its topics are known: its tasks, a loop that fetches for them, and one member of the group. A
+ * The worker as a member of its group, from the moment its topics are known: its tasks, and a loop that fetches for them. A
  * rebalance from beginning to end:
  *
  *     onRevoke   stop handing out → events in flight finish → commit   (still in the old generation)
  *     onAssign   lost: close  ·  kept: go on as they are  ·  gained: open in the background (`openTask`)
  *     onLost     everything is lost, nothing can be committed
  */
-export class ConnectedWorker implements RebalanceListener {
+export class GroupMember implements RebalanceListener {
   readonly topics: TopicDirectory
   readonly admin: Admin
   readonly consumer: Consumer
-  readonly tasks: WorkerTasks
+  readonly tasks: Tasks
   readonly fetchLoop: FetchLoop
   readonly brokenBatches: BrokenBatchHandler
   readonly standbys: Standbys
   readonly member: WorkerMember
   readonly elections: Elections
-  readonly #life: WorkerLife
+  readonly #worker: Worker
   #rebalancingSinceMs: number | undefined
   /** How it stands with the group, and since when. */
   #membership: { readonly state: GroupStats['state']; readonly sinceMs: number }
@@ -48,10 +48,10 @@ export class ConnectedWorker implements RebalanceListener {
   #offered = 0
   readonly #handingOver: Deferred<void> = deferred<void>()
 
-  constructor(life: WorkerLife, topics: TopicDirectory, admin: Admin) {
-    const { environment, lease, stores, blockingEvents, instanceId, webAddress } = life
+  constructor(worker: Worker, topics: TopicDirectory, admin: Admin) {
+    const { environment, lease, stores, blockingEvents, instanceId, webAddress } = worker
     const { settings, transport, clock, log, sensor } = environment
-    this.#life = life
+    this.#worker = worker
     this.#membership = { state: topics.sources.length === 0 ? 'none' : 'joining', sinceMs: clock.monotonic() }
     this.topics = topics
     this.admin = admin
@@ -85,27 +85,29 @@ export class ConnectedWorker implements RebalanceListener {
     // A row in a transaction that was not committed is none. At least once has no transactions, but the app may have been run
     // with exactly once before.
     const reader = (): ReturnType<typeof transport.reader> => transport.reader({ isolation: 'read-committed' })
-    const fail = (error: Error): void => life.fail(error)
+    const fail = (error: Error): void => worker.fail(error)
     const restoring = { stores, topics, clock, log, sensor, reader, fail }
     const recovery = new Recovery(restoring)
     this.standbys = new Standbys(restoring, this.consumer, settings.acceptableRecoveryLag)
     const { consumer, standbys } = this
     this.member = new WorkerMember({ environment, instanceId, webAddress, topics, recovery, standbys, blockingEvents })
-    const { candidates } = life.topology
+    const { candidates } = worker.topology
     this.elections = new Elections(environment, { lease, member: this.member, candidates })
-    this.tasks = new WorkerTasks(life, { topics, admin, consumer, recovery, elections: this.elections })
-    this.brokenBatches = new BrokenBatchHandler(environment, life.context)
+    const { elections } = this
+    const onRunning = (task: Task): void => elections.running(task)
+    this.tasks = new Tasks(worker, { topics, admin, consumer, recovery, onRunning })
+    this.brokenBatches = new BrokenBatchHandler(environment, worker.context)
     this.fetchLoop = new FetchLoop(this.tasks, this.brokenBatches)
   }
 
   /** Or it keeps its place in the group for when it is back. */
   get leavesOnStop(): boolean {
-    return this.#life.environment.settings.leaveOnStop || this.#life.instanceId === undefined
+    return this.#worker.environment.settings.leaveOnStop || this.#worker.instanceId === undefined
   }
 
   get membership(): Pick<GroupStats, 'state' | 'forMs'> {
     const { state, sinceMs } = this.#membership
-    return { state, forMs: this.#life.environment.clock.monotonic() - sinceMs }
+    return { state, forMs: this.#worker.environment.clock.monotonic() - sinceMs }
   }
 
   /** Between the news of a rebalance and its outcome. */
@@ -114,13 +116,13 @@ export class ConnectedWorker implements RebalanceListener {
   }
 
   async onRevoke(): Promise<void> {
-    const { clock, log, sensor, settings } = this.#life.environment
+    const { clock, log, sensor, settings } = this.#worker.environment
     // A worker that stops drains and commits by itself. The others wait for that in their rebalance, but not for long.
     if (this.#finishing !== undefined) return Promise.race([this.#finishing, this.#handingOver.promise])
     this.#rebalancingSinceMs = clock.monotonic()
     this.#is('rebalancing')
     sensor.rebalanceStarted()
-    this.#life.handOut.block(NOT_NOW.rebalance)
+    this.#worker.handOut.block(NOT_NOW.rebalance)
     const { running, committer } = this.tasks
     if (!(await this.drain(settings.drainTimeoutMs)))
       log.warn(
@@ -142,49 +144,47 @@ export class ConnectedWorker implements RebalanceListener {
     }
   }
 
+  /**
+   * The order in which an assignment is taken up, within one turn of the event loop:
+   *
+   *     1 the lease is renewed         joined is heard of
+   *     2 blocking events are learnt   before tasks are opened that have them
+   *     3 stores are kept open         those of kept and gained tasks and of copies; so before tasks are closed
+   *     4 lost tasks are closed        their stores are given back before a copy of the same task opens one
+   *     5 copies follow                none of a task that is here: a store is open once
+   *     6 gained tasks are made        on their way, blocked by `opening`
+   *     7 hand-out goes on             for kept tasks; after 4, so that nothing of a lost one goes out
+   *     8 the rebalance is over        sensors and listeners hear of it
+   *     9 gained tasks are opened      in the background; those with a blocking event after the others
+   *
+   * A worker that stops gains nothing and keeps no copies.
+   */
   async onAssign(change: AssignmentChange): Promise<void> {
-    const { clock, log, sensor } = this.#life.environment
-    this.#life.lease.renew()
+    const { clock } = this.#worker.environment
+    this.#worker.lease.renew()
     this.#rebalancingSinceMs ??= clock.monotonic()
     const isStopping = this.#finishing !== undefined
     const { blockingEvents, copies: wanted, warmUps } = this.member.assigned(change)
-    this.#life.blockingEvents.learn(blockingEvents)
+    this.#worker.blockingEvents.learn(blockingEvents)
     const plan = planRebalance(change, this.tasks.all, (topic) => this.topics.partitionsOfSource(topic))
-    // A store is open once: a copy of a task that is here, which a foreign leader may ask for, would keep it from opening.
+    // A foreign leader may ask for a copy of a task that is here.
     const own = new Set([...plan.kept, ...plan.gained.map(({ id }) => id)])
-    const copies = wanted.filter(({ task }) => !own.has(task))
+    const copies = isStopping ? [] : wanted.filter(({ task }) => !own.has(task))
     const kept = plan.kept.flatMap((id) => this.tasks.all.get(id) ?? [])
-    this.tasks.keepStores([...kept, ...plan.gained], isStopping ? [] : copies)
+    this.tasks.keepStores([...kept, ...plan.gained], copies)
     this.tasks.lose(plan.lost, 'another worker has it now')
-    this.standbys.assign(isStopping ? [] : copies)
+    this.standbys.assign(copies)
     this.standbys.expect(isStopping ? [] : warmUps)
     const gained = isStopping ? [] : plan.gained.map((task) => this.tasks.add(task))
     this.#handOutAgain()
-    const durationMs = clock.monotonic() - this.#rebalancingSinceMs
-    this.#rebalancingSinceMs = undefined
-    this.#is('member')
-    const counts = { lost: change.lost.length, kept: change.kept.length, gained: change.gained.length }
-    sensor.rebalanceCompleted({ ...counts, durationMs })
-    this.#life.rebalanced({ lost: change.lost, kept: change.kept, gained: change.gained })
-    if (!isStopping && this.member.asksToBeNoted()) {
-      log.info(
-        { instanceId: this.member.instanceId },
-        'This worker is back in its place with another address or other topics: the group hears of it in a rebalance.',
-      )
-      this.consumer.rejoin()
-    }
-    const later = gained.filter(({ assigned }) => this.#life.blockingEvents.isUnclear(assigned))
-    // To have joined is to have been heard of.
-    void this.tasks.open(
-      gained.filter((task) => !later.includes(task)),
-      -Infinity,
-    )
-    if (later.length > 0) this.tasks.openLater(later)
+    this.#rebalanced(change, clock.monotonic() - this.#rebalancingSinceMs)
+    if (!isStopping && this.member.asksToBeNoted()) this.#askToBeNoted()
+    this.#open(gained)
   }
 
   async onLost(): Promise<void> {
-    const { clock, log } = this.#life.environment
-    this.#life.lease.end()
+    const { clock, log } = this.#worker.environment
+    this.#worker.lease.end()
     this.#is('out')
     this.#rebalancingSinceMs ??= clock.monotonic()
     const lost = [...this.tasks.all.values()].flatMap((task) => task.assigned)
@@ -195,12 +195,12 @@ export class ConnectedWorker implements RebalanceListener {
     this.tasks.lose([...this.tasks.all.keys()], 'the group has gone on without this worker')
     this.member.lost()
     this.#handOutAgain()
-    this.#life.rebalanced({ lost, kept: [], gained: [] })
+    this.#worker.rebalanced({ lost, kept: [], gained: [] })
   }
 
   /** Waits until no event is in flight; false when the time ran out. Hand-out must be stopped. */
   drain(limitMs: number): Promise<boolean> {
-    return this.#life.drain.run(this.tasks.all.values(), limitMs)
+    return this.#worker.drain.run(this.tasks.all.values(), limitMs)
   }
 
   /** No task is taken any more; `finishing` is the worker's last drain and commit. */
@@ -229,16 +229,42 @@ export class ConnectedWorker implements RebalanceListener {
     await this.standbys.close()
     await this.tasks.closed()
     // Tasks that were being opened close theirs when they hear that they are lost.
-    await this.#life.stores.released()
+    await this.#worker.stores.released()
+  }
+
+  #rebalanced(change: AssignmentChange, durationMs: number): void {
+    this.#rebalancingSinceMs = undefined
+    this.#is('member')
+    const counts = { lost: change.lost.length, kept: change.kept.length, gained: change.gained.length }
+    this.#worker.environment.sensor.rebalanceCompleted({ ...counts, durationMs })
+    this.#worker.rebalanced({ lost: change.lost, kept: change.kept, gained: change.gained })
+  }
+
+  #askToBeNoted(): void {
+    this.#worker.environment.log.info(
+      { instanceId: this.member.instanceId },
+      'This worker is back in its place with another address or other topics: the group hears of it in a rebalance.',
+    )
+    this.consumer.rejoin()
+  }
+
+  #open(gained: readonly Task[]): void {
+    const later = gained.filter(({ assigned }) => this.#worker.blockingEvents.isUnclear(assigned))
+    // To have joined is to have been heard of.
+    void this.tasks.open(
+      gained.filter((task) => !later.includes(task)),
+      -Infinity,
+    )
+    if (later.length > 0) this.tasks.openLater(later)
   }
 
   #is(state: GroupStats['state']): void {
-    this.#membership = { state, sinceMs: this.#life.environment.clock.monotonic() }
+    this.#membership = { state, sinceMs: this.#worker.environment.clock.monotonic() }
   }
 
   #handOutAgain(): void {
     if (this.#finishing !== undefined) return
-    this.#life.drain.over()
-    this.#life.handOut.unblock(NOT_NOW.rebalance)
+    this.#worker.drain.over()
+    this.#worker.handOut.unblock(NOT_NOW.rebalance)
   }
 }

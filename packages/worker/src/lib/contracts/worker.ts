@@ -1,0 +1,67 @@
+import type { TopicPartition } from '@millrace/core'
+import type { CurrentEvent } from './event.ts'
+import type { AssignmentView } from './group.ts'
+import type { WorkerStats, WorkerStatus } from './stats.ts'
+import type { ClientContext, WorkerContext } from './worker-context.ts'
+
+/** What a rebalance has changed, once it is over. */
+export interface WorkerEvents {
+  partitionsAssigned: [partitions: readonly TopicPartition[]]
+  partitionsLost: [partitions: readonly TopicPartition[]]
+  rebalanceComplete: [change: RebalanceChange]
+}
+
+export interface RebalanceChange {
+  readonly lost: readonly TopicPartition[]
+  readonly kept: readonly TopicPartition[]
+  readonly gained: readonly TopicPartition[]
+}
+
+/** For the test kit: is anything going on that does not wait for the clock? */
+export interface Quiet {
+  /** Nothing fetched can be handed out, no event in flight, no send, commit, recovery or rebalance under way. */
+  readonly idle: boolean
+  /** What keeps it from being idle, in words. */
+  readonly inFlight: readonly string[]
+  /** The events at which instances of agents work: each is with a handler that has not asked for the next one. */
+  readonly atWork: readonly CurrentEvent[]
+  /**
+   * How far each source partition has been read; compare with the end of the log to know that nothing is still to be
+   * fetched.
+   */
+  readonly positions: readonly (TopicPartition & { readonly position: number })[]
+  /** Everything below it is finished by every agent that reads the partition: no commit may be higher. */
+  readonly finished: readonly (TopicPartition & { readonly offset: number })[]
+}
+
+/** One run of an app in this process: joins the group, runs tasks, stops. */
+export interface Worker {
+  /** What parts and descriptors get to see. */
+  readonly context: WorkerContext
+  readonly status: WorkerStatus
+  /**
+   * Resolves when the worker has joined and recovered what it was given first. Rejects with the error that made it
+   * fail.
+   */
+  start(): Promise<void>
+  /** Drains, commits, leaves. With `hard` nothing more is committed. May be called more than once. */
+  stop(options?: { readonly hard?: boolean }): Promise<void>
+  /** Resolves when the worker has stopped; rejects with the error that ended it. */
+  readonly finished: Promise<void>
+  stats(): WorkerStats
+  assignment(): AssignmentView
+  /**
+   * What the sites of the group's members sign requests to one another with; `undefined` before the worker has joined, and
+   * while the group's leader is of an earlier version. Not for logs, nor for any page.
+   */
+  groupSecret(): string | undefined
+  /** Calls `fn` at each such event, until the returned function is called. */
+  on<E extends keyof WorkerEvents>(event: E, fn: (...change: WorkerEvents[E]) => void): () => void
+  quiet(): Quiet
+}
+
+/** A producer for commands and pages of processes without a worker. */
+export interface Client extends ClientContext {
+  /** Waits for sends under way, at most 5 s. The transport stays open: it is the caller's. */
+  close(): Promise<void>
+}
